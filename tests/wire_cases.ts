@@ -1,0 +1,115 @@
+/**
+ * The wire cases under `testdata/`: what they look like, and how events are written down in them.
+ *
+ * A case holds octets (one character each; a `[text, count]` pair stands for repetition) and the events that the
+ * decoder must find in them, in the shorthand of {@linkcode eventsOf}.
+ */
+
+import { Decoder, type MessageKind } from "../lib/http_decoder.ts";
+import { HttpError } from "../lib/http_error.ts";
+import type { Fields } from "../lib/http_fields.ts";
+import type { HttpEvent } from "../lib/http_message.ts";
+import { type MessageLimits, REQUEST_LIMITS } from "../lib/limits.ts";
+
+export interface WireCase {
+  /** What is shown. It is the test's name, behind the section. */
+  name: string;
+  /** The section of the specification that decides. */
+  section: string;
+  /** `request` unless it says otherwise. */
+  kind?: MessageKind;
+  /** The method that a response answers. */
+  answers?: string;
+  /** Caps that differ from the usual ones. */
+  limits?: Partial<MessageLimits>;
+  /** Whether the connection ends after the octets. */
+  closed?: boolean;
+  wire: string | (string | [string, number])[];
+  events: string[];
+}
+
+export function wireOctets(wire: WireCase["wire"]): Uint8Array {
+  const text = typeof wire === "string"
+    ? wire
+    : wire.map((part) => typeof part === "string" ? part : part[0].repeat(part[1])).join("");
+  return Uint8Array.from(text, (character) => {
+    const octet = character.charCodeAt(0);
+    if (octet > 0xff) throw new Error(`Not an octet in a wire case: ${JSON.stringify(character)}`);
+    return octet;
+  });
+}
+
+export function readCases(): { file: string; cases: WireCase[] }[] {
+  const folder = new URL("./testdata/", import.meta.url);
+  return [...Deno.readDirSync(folder)].map((entry) => entry.name).filter((name) => name.endsWith(".json")).sort()
+    .map((file) => ({ file, cases: JSON.parse(Deno.readTextFileSync(new URL(file, folder))) }));
+}
+
+export function decoderFor(wireCase: Pick<WireCase, "kind" | "limits" | "answers">): Decoder {
+  const decoder = new Decoder(wireCase.kind ?? "request", { ...REQUEST_LIMITS, ...wireCase.limits });
+  decoder.expectResponseTo(wireCase.answers ?? "GET");
+  return decoder;
+}
+
+/**
+ * Feeds the pieces and writes down every event:
+ *
+ * - `GET /a HTTP/1.1 (Host: b) 5 bytes, close`: a head; the content's length or `chunked`, and whether the connection ends
+ * - `"abc"`: content, its pieces joined; `end` or `end (Name: value)`; `closed`
+ * - `400 at 12 by RFC 9112 §3`: an error
+ */
+export function eventsOf(decoder: Decoder, pieces: Iterable<Uint8Array>, closed = false): string[] {
+  const log: string[] = [];
+  let content: string | undefined;
+  const note = (line: string) => {
+    if (content !== undefined) log.push(JSON.stringify(content));
+    content = undefined;
+    log.push(line);
+  };
+  const take = () => {
+    for (let event = decoder.next(); event !== undefined; event = decoder.next()) {
+      if (event.kind === "content") content = (content ?? "") + String.fromCharCode(...event.bytes);
+      else if (event.kind !== "closed") note(describe(event));
+      else if (log.at(-1) === "closed") return;
+      else note("closed");
+    }
+  };
+  try {
+    for (const piece of pieces) {
+      const lent = piece.slice();
+      decoder.receive(lent);
+      take();
+      // What was lent is used for something else now; the decoder must not look at it again.
+      lent.fill(0xee);
+    }
+    if (closed) {
+      decoder.close();
+      take();
+    }
+    if (content !== undefined) log.push(JSON.stringify(content));
+  } catch (error) {
+    if (!(error instanceof HttpError)) throw error;
+    note(`${error.status} at ${error.offset} by ${error.rule}`);
+  }
+  return log;
+}
+
+function describe(event: Exclude<HttpEvent, { kind: "content" | "closed" }>): string {
+  switch (event.kind) {
+    case "request":
+      return `${event.method} ${event.target} HTTP/1.${event.minor} ${head(event)}`;
+    case "response":
+      return `HTTP/1.${event.minor} ${event.status} ${event.reason} ${head(event)}`;
+    case "end":
+      return event.trailers.size === 0 ? "end" : `end ${section(event.trailers)}`;
+  }
+}
+
+function head(event: { fields: Fields; contentLength: number | undefined; persistent: boolean }): string {
+  const length = event.contentLength === undefined ? "unknown length" : `${event.contentLength} bytes`;
+  return `${section(event.fields)} ${length}${event.persistent ? "" : ", close"}`;
+}
+
+function section(fields: Fields): string {
+  return `(${[...fields].map(([name, value]) => `${name}: ${value}`).join("; ")})`;
+}
