@@ -98,6 +98,11 @@ export class Decoder {
     return this.#phase === "start" && this.#at === this.#end && !this.#skippedEmptyLine;
   }
 
+  /** The octets that were received and not understood yet; after an error, those from where it could not go on. */
+  get unread(): Uint8Array {
+    return this.#buffer.subarray(this.#at, this.#end);
+  }
+
   /** Says which request the next response answers: one to HEAD has no content (RFC 9112 §6.3). */
   expectResponseTo(method: string): void {
     this.#answeredMethod = method;

@@ -129,17 +129,20 @@ export class Encoder {
   }
 
   /** Encodes content as it is. */
-  content(bytes: Uint8Array): void {
-    this.#reserve(bytes.length);
-    this.#buffer.set(bytes, this.#length);
-    this.#length += bytes.length;
+  content(piece: string | Uint8Array): void {
+    const length = byteLength(piece);
+    this.#reserve(length);
+    if (typeof piece === "string") UTF8.encodeInto(piece, this.#buffer.subarray(this.#length));
+    else this.#buffer.set(piece, this.#length);
+    this.#length += length;
   }
 
-  /** Encodes one chunk (RFC 9112 §7.1); nothing for no bytes, since an empty chunk would be the last. */
-  chunk(bytes: Uint8Array): void {
-    if (bytes.length === 0) return;
-    this.#octets(`${bytes.length.toString(16)}\r\n`);
-    this.content(bytes);
+  /** Encodes one chunk (RFC 9112 §7.1); nothing for no content, since an empty chunk would be the last. */
+  chunk(piece: string | Uint8Array): void {
+    const length = byteLength(piece);
+    if (length === 0) return;
+    this.#octets(`${length.toString(16)}\r\n`);
+    this.content(piece);
     this.#octets("\r\n");
   }
 
@@ -172,7 +175,7 @@ export class Encoder {
       return;
     }
     this.#octets(head);
-    this.#length += UTF8.encodeInto(text, this.#buffer.subarray(this.#length)).written;
+    this.content(text);
   }
 
   #reserve(bytes: number): void {

@@ -96,8 +96,8 @@ export interface HttpRequest {
   readonly content?: Uint8Array;
 }
 
-/** Content that is made while it is sent: each piece is asked for when the one before has left. */
-export type ContentStream = AsyncIterable<Uint8Array>;
+/** Content that is made while it is sent: each piece, text or bytes, is asked for when the one before has left. */
+export type ContentStream = AsyncIterable<string | Uint8Array>;
 
 /** A response as a handler makes it; the encoder adds what frames the content, and Date. */
 export interface HttpResponse {
@@ -107,6 +107,17 @@ export interface HttpResponse {
   readonly contentType?: string;
   /** The header section, without Content-Type, Content-Length, Transfer-Encoding, Connection and Date. */
   readonly fields?: readonly FieldLine[];
-  /** The content: text is sent as UTF-8; a stream is sent chunked, or to an HTTP/1.0 client until the connection's end. */
+  /**
+   * The content: text is sent as UTF-8; a stream is sent chunked, or to an HTTP/1.0 client until the connection's end.
+   * Whoever is given a response ends its stream's iterator, read or not.
+   */
   readonly content?: string | Uint8Array | ContentStream;
 }
+
+/**
+ * Answers requests.
+ *
+ * The content's bytes may be used until the response is there. A handler may throw, or reject with, an
+ * {@linkcode HttpError}, which becomes a problem document; anything else becomes a 500.
+ */
+export type Handler = (request: RequestHead, content: Uint8Array) => HttpResponse | Promise<HttpResponse>;

@@ -47,3 +47,91 @@ export const RESPONSE_LIMITS: MessageLimits = {
   maxContentBytes: Number.MAX_SAFE_INTEGER,
   maxChunkExtensionsBytes: 1024 * 1024,
 };
+
+/** A row's name, in bytes of UTF-8. */
+export const MAX_NAME_BYTES: number = 256;
+/** Fields that `--fields` may name. */
+export const MAX_ROW_FIELDS: number = 64;
+/** The length of a field's name in `--fields`, in characters. */
+export const MAX_ROW_FIELD_CHARACTERS: number = 64;
+/** Objects and arrays inside one another in a row of free form. */
+export const MAX_JSON_DEPTH: number = 64;
+/** Entries of `errors` in one problem document. */
+export const MAX_PROBLEM_ERRORS: number = 100;
+/** How often a conditional write is tried again when other clients write the same row in between. */
+export const MAX_WRITE_ATTEMPTS: number = 100;
+/** Members of an If-Match or If-None-Match list. */
+export const MAX_ENTITY_TAGS: number = 100;
+/** Parameters in the query of a listing. */
+export const MAX_QUERY_PARAMETERS: number = 64;
+/** Rows on one page of a listing (`_per_page`). */
+export const MAX_ROWS_PER_PAGE: number = 10_000;
+/** Characters of rows that a sorted listing may hold at a time: all that match, or all up to the end of the page asked for. */
+export const MAX_SORTED_CHARACTERS: number = 64 * 1024 * 1024;
+/** Bytes of rows that a listing reads from its store at a time, give or take one row. */
+export const LISTING_PAGE_BYTES: number = 64 * 1024;
+
+/** Caps on a server's connections and on the time each part of an exchange may take. */
+export interface ServerLimits {
+  /** Connections at a time (`--max-connections`). One more is answered with 503 and closed. */
+  readonly maxConnections: number;
+  /** Connections at a time that are being refused, beyond those above; one more is closed without an answer. */
+  readonly maxRefusedConnections: number;
+  /** A connection without a request is closed after this long (`--idle-timeout`). */
+  readonly idleTimeoutMs: number;
+  /** A head must be complete this long after its first byte (`--head-timeout`). Beyond it: 408. */
+  readonly headTimeoutMs: number;
+  /** Content must be complete this long after its head, with the time that {@linkcode minContentRate} adds. Beyond it: 408. */
+  readonly contentTimeoutMs: number;
+  /** Bytes of content that buy another second, so that slow clients finish and dripping ones do not. */
+  readonly minContentRate: number;
+  /** A client that takes no byte of its answers for this long is cut off. */
+  readonly sendTimeoutMs: number;
+  /** After the last answer, how long the client's remaining bytes are read and ignored, so that no reset destroys it. */
+  readonly lingerMs: number;
+  /** When shutting down, how long a connection without a request may still bring one. */
+  readonly shutdownIdleMs: number;
+  /** When shutting down, how long requests in flight may take. */
+  readonly shutdownMs: number;
+  /** How often the timeouts above are looked at, all in one sweep. */
+  readonly sweepMs: number;
+  /** After accepting failed (no file descriptor is free), how long until it is tried again. */
+  readonly acceptRetryMs: number;
+  /** A read buffer's size while a connection is quiet. */
+  readonly minReadBytes: number;
+  /** A read buffer's size once a client fills it. */
+  readonly maxReadBytes: number;
+  /** Answers to pipelined requests are sent once they are this large, else all together. */
+  readonly maxGatheredBytes: number;
+}
+
+/** What `serve` does unless flags say otherwise. */
+export const SERVER_LIMITS: ServerLimits = {
+  maxConnections: 16_384,
+  maxRefusedConnections: 128,
+  idleTimeoutMs: 60_000,
+  headTimeoutMs: 10_000,
+  contentTimeoutMs: 30_000,
+  minContentRate: 1024,
+  sendTimeoutMs: 30_000,
+  lingerMs: 2_000,
+  shutdownIdleMs: 250,
+  shutdownMs: 4_000,
+  sweepMs: 250,
+  acceptRetryMs: 100,
+  minReadBytes: 1024,
+  maxReadBytes: 64 * 1024,
+  maxGatheredBytes: 256 * 1024,
+};
+
+/** Bytes of printed messages that may wait for a slow output; beyond it messages are left out, and counted. */
+export const MAX_UNPRINTED_BYTES: number = 8 * 1024 * 1024;
+/** How long printed messages are gathered before they are written, all at once. */
+export const PRINT_DELAY_MS: number = 10;
+
+/** Characters in one line of piped input to `connect`. */
+export const MAX_LINE_CHARACTERS: number = 1024 * 1024;
+/** Lines that the prompt remembers. */
+export const MAX_HISTORY_LINES: number = 1000;
+/** Bytes in a file that a flag names: certificates, keys, tokens. */
+export const MAX_FLAG_FILE_BYTES: number = 1024 * 1024;

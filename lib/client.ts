@@ -1,0 +1,262 @@
+/**
+ * The client's end of connections: a request out, a response in.
+ *
+ * @module
+ */
+
+import { Decoder } from "./http_decoder.ts";
+import { Encoder } from "./http_encoder.ts";
+import { HttpError } from "./http_error.ts";
+import type { ContentPiece, HttpEvent, HttpRequest, MessageEnd, ResponseHead } from "./http_message.ts";
+import { RESPONSE_LIMITS } from "./limits.ts";
+
+/** Where a server is. */
+export interface Endpoint {
+  /** Whether to speak TLS. */
+  readonly secure: boolean;
+  /** Its host name or IP address, the latter without brackets. */
+  readonly host: string;
+  /** Its port. */
+  readonly port: number;
+}
+
+/** How to reach it. */
+export interface ClientOptions {
+  /** How long to wait for a connection, and for each part of a response, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Certificates to trust beside the usual ones, in PEM. */
+  readonly caCerts?: readonly string[];
+}
+
+/** No valid answer came. Its message is one line for the user. */
+export class ClientError extends Error {
+  /** Tells this error from others by name. */
+  override name = "ClientError";
+}
+
+/** No answer came in time. */
+export class TimeoutError extends ClientError {
+  /** Tells this error from others by name. */
+  override name = "TimeoutError";
+}
+
+/** Something that happened to the connection, for the user to know. */
+export interface Notice {
+  /** Tells it from parts of a response. */
+  readonly kind: "notice";
+  /** One line. */
+  readonly text: string;
+}
+
+/** What an exchange brings, in order: perhaps notices and interim responses, then the response. */
+export type ExchangeEvent = Notice | ResponseHead | ContentPiece | MessageEnd;
+
+/** Methods that may be sent a second time without a second effect (RFC 9110 §9.2.2). */
+const IDEMPOTENT = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"];
+const READ_BYTES = 64 * 1024;
+
+/** The endpoint as a Host field names it: a port that the scheme implies is left out (RFC 9110 §7.2). */
+export function authorityOf({ secure, host, port }: Endpoint): string {
+  const name = host.includes(":") ? `[${host}]` : host;
+  return port === (secure ? 443 : 80) ? name : `${name}:${port}`;
+}
+
+/** A user's session with one server: one connection that is kept, and opened anew where the server has closed it. */
+export class Session {
+  readonly #endpoint: Endpoint;
+  readonly #options: ClientOptions;
+  #connection: ClientConnection | undefined;
+
+  /** A session with the server there; nothing is sent yet. */
+  constructor(endpoint: Endpoint, options: ClientOptions) {
+    this.#endpoint = endpoint;
+    this.#options = options;
+  }
+
+  /**
+   * Connects, unless there is a connection.
+   *
+   * @throws {ClientError} Where no server answers there.
+   */
+  async connect(): Promise<void> {
+    this.#connection ??= await ClientConnection.open(this.#endpoint, this.#options);
+  }
+
+  /**
+   * Sends a request and yields what comes of it.
+   *
+   * Where the server closed a kept connection before it answered, the request is sent once more on a new one,
+   * if its method is idempotent (RFC 9112 §9.3.1).
+   *
+   * @throws {ClientError} Where no valid answer comes.
+   */
+  async *exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
+    let resend = this.#connection !== undefined && IDEMPOTENT.includes(request.method);
+    if (this.#connection?.ended) {
+      this.close();
+      await this.connect();
+      yield { kind: "notice", text: "The server had closed the connection; this is a new one" };
+    }
+    for (;;) {
+      await this.connect();
+      const connection = this.#connection!;
+      try {
+        yield* connection.exchange(request);
+        return;
+      } catch (error) {
+        this.close();
+        if (!(error instanceof NoAnswer) || !resend) throw error;
+        resend = false;
+        await this.connect();
+        yield { kind: "notice", text: "The server closed the connection without an answer; sent again on a new one" };
+      } finally {
+        if (connection.ended) this.close();
+      }
+    }
+  }
+
+  /** Ends the connection; the next request opens a new one. */
+  close(): void {
+    this.#connection?.close();
+    this.#connection = undefined;
+  }
+}
+
+/** The connection ended before the first octet of an answer. */
+class NoAnswer extends ClientError {}
+
+class ClientConnection {
+  readonly #conn: Deno.Conn;
+  readonly #timeoutMs: number;
+  readonly #decoder = new Decoder("response", RESPONSE_LIMITS);
+  readonly #buffer = new Uint8Array(READ_BYTES);
+  /** The read that is under way while no request is, so that the connection's end is noticed when it comes. */
+  #reading: Promise<number | null> | undefined;
+  #busy = false;
+  #ended = false;
+
+  private constructor(conn: Deno.Conn, timeoutMs: number) {
+    this.#conn = conn;
+    this.#timeoutMs = timeoutMs;
+    this.#reading = this.#read();
+  }
+
+  static async open(endpoint: Endpoint, { timeoutMs, caCerts = [] }: ClientOptions): Promise<ClientConnection> {
+    const { secure, host, port } = endpoint;
+    const abort = new AbortController();
+    try {
+      const connecting = Deno.connect({ hostname: host, port, signal: abort.signal });
+      const tcp = await withTimeout(connecting, timeoutMs, () => abort.abort());
+      if (!secure) return new ClientConnection(tcp, timeoutMs);
+      const tls = await Deno.startTls(tcp, { hostname: host, caCerts: [...caCerts], alpnProtocols: ["http/1.1"] });
+      await withTimeout(tls.handshake(), timeoutMs, () => tls.close());
+      return new ClientConnection(tls, timeoutMs);
+    } catch (error) {
+      throw connectError(error, authorityOf(endpoint));
+    }
+  }
+
+  /** Whether no further request can be sent: the server has closed, or sent what nobody had asked for. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  async *exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
+    const encoder = new Encoder();
+    encoder.request(request);
+    this.#decoder.expectResponseTo(request.method);
+    this.#busy = true;
+    // A server may answer, and close, before it has read everything, so the answer is read meanwhile;
+    // where writing fails, reading tells what became of the connection.
+    this.#write(encoder.bytes()).catch(() => {});
+    let status = 0;
+    for (;;) {
+      const event = this.#nextEvent();
+      if (event === undefined) {
+        await this.#receive();
+        continue;
+      }
+      if (event.kind === "request" || event.kind === "closed") throw new NoAnswer(NO_ANSWER);
+      yield event;
+      if (event.kind === "response") {
+        status = event.status;
+        // What follows 101 (Switching Protocols) is no HTTP any more.
+        this.#ended = !event.persistent || status === 101;
+      } else if (event.kind === "end" && (status >= 200 || status === 101)) break;
+    }
+    this.#busy = false;
+    if (!this.#ended) this.#reading = this.#read();
+  }
+
+  close(): void {
+    this.#ended = true;
+    try {
+      this.#conn.close();
+    } catch {
+      // It is closed already.
+    }
+  }
+
+  /** Starts to read. What comes while no request is waiting is either the end or unasked for: both end the connection's use. */
+  #read(): Promise<number | null> {
+    const reading = this.#conn.read(this.#buffer);
+    reading.catch(() => null).then(() => this.#ended ||= !this.#busy);
+    return reading;
+  }
+
+  async #receive(): Promise<void> {
+    const reading = this.#reading ?? this.#read();
+    this.#reading = undefined;
+    let count: number | null;
+    try {
+      count = await withTimeout(reading, this.#timeoutMs, () => this.close());
+    } catch (error) {
+      if (error instanceof TimeoutError || !(error instanceof Error)) throw error;
+      if (this.#decoder.idle) throw new NoAnswer(NO_ANSWER);
+      throw new ClientError(`The connection broke in the middle of the answer: ${error.message}`);
+    }
+    if (count === null) this.#decoder.close();
+    else this.#decoder.receive(this.#buffer.subarray(0, count));
+  }
+
+  #nextEvent(): HttpEvent | undefined {
+    try {
+      return this.#decoder.next();
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      throw new ClientError(`The answer breaks HTTP: ${error.message} (${error.rule}, at byte ${error.offset})`);
+    }
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    for (let sent = 0; sent < bytes.length;) sent += await this.#conn.write(bytes.subarray(sent));
+  }
+}
+
+const NO_ANSWER = "The server closed the connection without an answer, so what it did with the request is not known";
+
+/** Waits for a promise, but not for ever. */
+async function withTimeout<T>(promise: Promise<T>, timeoutMs: number, giveUp: () => void): Promise<T> {
+  let timer;
+  const timeout = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new TimeoutError(`No answer came within ${timeoutMs / 1000} seconds`));
+      giveUp();
+    }, timeoutMs);
+  });
+  // What becomes of the promise after a timeout is of no interest.
+  promise.catch(() => {});
+  try {
+    return await Promise.race([promise, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function connectError(error: unknown, where: string): unknown {
+  if (error instanceof ClientError || error instanceof Deno.errors.NotCapable || !(error instanceof Error)) {
+    return error;
+  }
+  const reason = error instanceof Deno.errors.ConnectionRefused ? "the connection is refused" : error.message;
+  return new ClientError(`No server at ${where}: ${reason}`);
+}

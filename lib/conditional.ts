@@ -1,0 +1,77 @@
+/**
+ * Preconditions: If-Match and If-None-Match over entity tags (RFC 9110 §13).
+ *
+ * There are no modification dates here, so If-Modified-Since and If-Unmodified-Since are ignored,
+ * as §13.1.3 and §13.1.4 ask for then; so is If-Range, since there are no ranges (§13.1.5).
+ *
+ * @module
+ */
+
+import { HttpError } from "./http_error.ts";
+import type { Fields } from "./http_fields.ts";
+import { MAX_ENTITY_TAGS } from "./limits.ts";
+
+/** The strong entity tag of a version (RFC 9110 §8.8.3). */
+export function entityTag(version: number): string {
+  return `"${version}"`;
+}
+
+/** Whether the request has a precondition that is evaluated here. */
+export function hasPreconditions(fields: Fields): boolean {
+  return fields.count("if-match") > 0 || fields.count("if-none-match") > 0;
+}
+
+/**
+ * Evaluates a request's preconditions in the order of RFC 9110 §13.2.2.
+ *
+ * @param method The request's method: GET and HEAD are answered with 304 where others are refused.
+ * @param current The entity tag of the selected representation; `undefined` where there is none.
+ * @returns `true` where the request goes on; `false` where the answer is 304.
+ * @throws {HttpError} 412 where a precondition is false; 400 where a field's value is malformed.
+ */
+export function preconditionsHold(fields: Fields, method: string, current: string | undefined): boolean {
+  const ifMatch = fields.get("if-match");
+  if (ifMatch !== undefined && !matches(ifMatch, "If-Match", current, true)) {
+    const is = current === undefined ? "there is no row" : `the row's is ${current}`;
+    throw new HttpError(412, `If-Match asks for ${ifMatch}, but ${is}`, { rule: "RFC 9110 §13.1.1" });
+  }
+  const ifNoneMatch = fields.get("if-none-match");
+  if (ifNoneMatch === undefined || !matches(ifNoneMatch, "If-None-Match", current, false)) return true;
+  if (method === "GET" || method === "HEAD") return false;
+  const detail = `If-None-Match rules out ${ifNoneMatch}, but the row has the tag ${current}`;
+  throw new HttpError(412, detail, { rule: "RFC 9110 §13.1.2" });
+}
+
+/**
+ * Whether a list of entity tags, or `*`, matches the current one: by the strong comparison,
+ * in which weak tags never match, or by the weak one, in which they are like strong ones (RFC 9110 §8.8.3.2).
+ */
+function matches(value: string, name: string, current: string | undefined, strong: boolean): boolean {
+  if (value === "*") return current !== undefined;
+  return parseTags(value, name).some(({ weak, tag }) => tag === current && !(strong && weak));
+}
+
+/** `#entity-tag`, with `entity-tag = [ %s"W/" ] DQUOTE *etagc DQUOTE` (RFC 9110 §8.8.3). A tag may hold commas. */
+function parseTags(value: string, name: string): { weak: boolean; tag: string }[] {
+  const tags: { weak: boolean; tag: string }[] = [];
+  const member = /[ \t]*(?:(W\/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*)?(?:,|$)/y;
+  while (member.lastIndex < value.length) {
+    const at = member.lastIndex;
+    const found = member.exec(value);
+    if (found === null) {
+      throw new HttpError(
+        400,
+        `${name} takes * or entity tags in double quotes, such as "1", saw ${JSON.stringify(value.slice(at, at + 40))}`,
+        { rule: "RFC 9110 §8.8.3" },
+      );
+    }
+    if (found[2] !== undefined) tags.push({ weak: found[1] !== undefined, tag: found[2] });
+    if (tags.length > MAX_ENTITY_TAGS) {
+      throw new HttpError(400, `${name} may list at most ${MAX_ENTITY_TAGS} entity tags`, { rule: "RFC 9110 §13.1" });
+    }
+  }
+  if (tags.length === 0) {
+    throw new HttpError(400, `${name} takes * or entity tags in double quotes, saw none`, { rule: "RFC 9110 §8.8.3" });
+  }
+  return tags;
+}

@@ -1,0 +1,221 @@
+/**
+ * The client as a program: commands in, exchanges shown, an exit code out; at a prompt, from a pipe, or one alone.
+ *
+ * @module
+ */
+
+import { ClientError, type ExchangeEvent, type Session, TimeoutError } from "./client.ts";
+import {
+  type Command,
+  completeCommand,
+  describeFields,
+  parseCommand,
+  splitLine,
+  withDefaults,
+  type Word,
+  WrongInput,
+} from "./command.ts";
+import type { FieldLine } from "./http_grammar.ts";
+import type { HttpRequest } from "./http_message.ts";
+import type { LineInput } from "./line_input.ts";
+import type { RowShape } from "./row_shape.ts";
+import { ContentText, escapeText, type Painter, showHead } from "./terminal.ts";
+
+/** Where text and bytes are shown. */
+export interface Screen {
+  /** Whether it is a terminal: then what the server sent is escaped, else it is written exactly. */
+  readonly terminal: boolean;
+  /** Writes all of the bytes. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Writes a line for the user that is no part of a message, beside the output where that is not a terminal. */
+  tell(line: string): Promise<void>;
+}
+
+/** What the client works with. */
+export interface ReplOptions {
+  /** The session with the server. */
+  readonly session: Session;
+  /** Where exchanges are shown. */
+  readonly screen: Screen;
+  /** Which parts of them: `H` and `B` of the request, `h` and `b` of the response. */
+  readonly print: string;
+  /** Whether a person types at a prompt: then there are prompts and banners, and mistakes do not count. */
+  readonly interactive: boolean;
+  /** Colours heads. */
+  readonly painter: Painter;
+  /** Which fields a row has. */
+  readonly shape: RowShape;
+  /** Fields that every request has, unless its command says otherwise. */
+  readonly defaults: readonly FieldLine[];
+}
+
+/** The exit code of a usage error, and where no valid answer came. */
+export const EXIT_FAILURE: number = 1;
+/** The exit code where no answer came in time. */
+export const EXIT_TIMEOUT: number = 2;
+
+const HELP = `\
+get NAME            one row             get all      every row
+head NAME           its head alone      get /a?b=c   any target, sent as it is
+post NAME [values]  a new row           put NAME [values]    a new row, or over the old one
+patch NAME items    some fields         delete NAME  options NAME
+values: one for each field in order, or items: type=snail text, age:=1 JSON,
+        page==2 query, If-Match:'"1"' header; quotes hold blanks and colons together
+help, q (or Ctrl-D) to quit
+`;
+
+const ENCODER = new TextEncoder();
+
+/** Runs commands from the input until it ends. Answers the exit code: the worst of all, or 0 at a prompt. */
+export async function runCommands(input: LineInput, options: ReplOptions): Promise<number> {
+  const repl = new Repl(options);
+  let worst = 0;
+  for (;;) {
+    await repl.prompt("Enter: [method] [objectName]");
+    const line = await input.next();
+    if (line === undefined) break;
+    const code = await repl.run(() => splitLine(line), input);
+    if (code === undefined) break;
+    // A wrong answer is worse than none; a wrong command is the worst.
+    worst = code === EXIT_FAILURE || worst === EXIT_FAILURE ? EXIT_FAILURE : Math.max(worst, code);
+    if (repl.failed && !options.interactive) return code;
+  }
+  return options.interactive ? 0 : worst;
+}
+
+/** Runs one command whose words are there; values that it lacks are taken from the input. Answers the exit code. */
+export async function runCommand(words: readonly Word[], input: LineInput, options: ReplOptions): Promise<number> {
+  return await new Repl(options).run(() => words, input) ?? 0;
+}
+
+class Repl {
+  readonly #options: ReplOptions;
+  /** Whether the last command got no valid answer. */
+  failed = false;
+  /** Whether content was shown that ends no line, so that what follows must start a new one. */
+  #midLine = false;
+
+  constructor(options: ReplOptions) {
+    this.#options = options;
+  }
+
+  async prompt(line: string): Promise<void> {
+    if (this.#options.interactive) await this.#options.screen.tell(line);
+  }
+
+  /** Runs one command. Answers its exit code; `undefined` where it is to quit. */
+  async run(words: () => readonly Word[], input: LineInput): Promise<number | undefined> {
+    this.failed = false;
+    const { screen, shape } = this.#options;
+    try {
+      const command = parseCommand(words(), shape);
+      switch (command.kind) {
+        case "nothing":
+          return 0;
+        case "quit":
+          return undefined;
+        case "help":
+          await screen.tell(HELP.trimEnd());
+          return 0;
+        case "request":
+          return await this.#exchange(command.request);
+        case "ask":
+          return await this.#askAndExchange(command, input);
+      }
+    } catch (error) {
+      if (error instanceof WrongInput) {
+        await screen.tell(`Wrong Input: try again (${escapeText(error.message)})`);
+        return EXIT_FAILURE;
+      }
+      if (!(error instanceof ClientError)) throw error;
+      this.failed = true;
+      await screen.tell(escapeText(error.message));
+      return error instanceof TimeoutError ? EXIT_TIMEOUT : EXIT_FAILURE;
+    }
+  }
+
+  async #askAndExchange({ words }: Command & { kind: "ask" }, input: LineInput): Promise<number> {
+    await this.prompt(`Enter information: ${describeFields(this.#options.shape)}`);
+    const line = await input.next();
+    return await this.#exchange(completeCommand(words, splitLine(line ?? ""), this.#options.shape));
+  }
+
+  async #exchange(bare: HttpRequest): Promise<number> {
+    const { session, defaults } = this.#options;
+    const request = withDefaults(bare, defaults);
+    await this.#showRequest(request);
+    let status = 0;
+    const content = new ContentText();
+    for await (const event of session.exchange(request)) {
+      if (event.kind === "response") status = event.status;
+      await this.#showEvent(event, content);
+    }
+    return status < 400 ? 0 : status < 500 ? 4 : 5;
+  }
+
+  async #showRequest({ method, target, fields, content }: HttpRequest): Promise<void> {
+    const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`);
+    if (content !== undefined) lines.push(`Content-Length: ${content.length}\r\n`);
+    if (this.#shows("HB")) await this.#banner("-----REQUEST-----");
+    if (this.#shows("H")) await this.#showHead(`${method} ${target} HTTP/1.1\r\n${lines.join("")}\r\n`);
+    if (content === undefined || !this.#shows("B")) return;
+    const text = new ContentText();
+    await this.#showContent(content, text);
+    await this.#endContent(text);
+  }
+
+  async #showEvent(event: ExchangeEvent, text: ContentText): Promise<void> {
+    switch (event.kind) {
+      case "notice":
+        return await this.#options.screen.tell(`(${event.text})`);
+      case "response":
+        if (this.#shows("hb")) await this.#banner("-----RESPONSE-----");
+        return this.#shows("h") ? await this.#showHead(event.text) : undefined;
+      case "content":
+        return this.#shows("b") ? await this.#showContent(event.bytes, text) : undefined;
+      case "end":
+        if (this.#shows("b")) await this.#endContent(text);
+        if (event.trailers.size === 0 || !this.#shows("h")) return;
+        return await this.#showHead([...event.trailers].map(([name, value]) => `${name}: ${value}\r\n`).join(""));
+    }
+  }
+
+  #shows(parts: string): boolean {
+    return [...parts].some((part) => this.#options.print.includes(part));
+  }
+
+  async #banner(text: string): Promise<void> {
+    await this.#startLine();
+    if (this.#options.interactive) await this.#write(ENCODER.encode(`${this.#options.painter("dim", text)}\n`));
+  }
+
+  /** Between two messages stands a line end, if the first did not have one; behind the last nothing is added. */
+  async #startLine(): Promise<void> {
+    if (this.#midLine) await this.#write(ENCODER.encode("\n"));
+    this.#midLine = false;
+  }
+
+  async #showHead(head: string): Promise<void> {
+    await this.#startLine();
+    const { screen, painter } = this.#options;
+    const bytes = screen.terminal
+      ? ENCODER.encode(showHead(head, painter))
+      : Uint8Array.from(head, (octet) => octet.charCodeAt(0));
+    await this.#write(bytes);
+  }
+
+  async #showContent(bytes: Uint8Array, text: ContentText): Promise<void> {
+    const shown = text.add(bytes);
+    await this.#write(this.#options.screen.terminal ? ENCODER.encode(shown) : bytes);
+  }
+
+  async #endContent(text: ContentText): Promise<void> {
+    const rest = text.end();
+    if (this.#options.screen.terminal) await this.#write(ENCODER.encode(text.endsLine ? rest : `${rest}\n`));
+    else this.#midLine = !text.endsLine;
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    if (bytes.length > 0) await this.#options.screen.write(bytes);
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * From a request's target and content to the name and the value of a row.
+ *
+ * @module
+ */
+
+import { HttpError } from "./http_error.ts";
+import type { Fields } from "./http_fields.ts";
+import { MAX_JSON_DEPTH, MAX_NAME_BYTES } from "./limits.ts";
+import type { JsonObject, RowProblem, RowShape } from "./row_shape.ts";
+
+/** JSON texts exchanged between systems are UTF-8 without a byte order mark (RFC 8259 §8.1). */
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const ENCODER = new TextEncoder();
+
+/**
+ * The name that a row's path gives: percent-decoded UTF-8 behind the first slash.
+ *
+ * @throws {HttpError} 400 where it is no name that a row can have; 404 where the path has more than one segment.
+ */
+export function rowName(path: string): string {
+  if (path.indexOf("/", 1) > 0) {
+    throw new HttpError(404, `Nothing is at ${path}: a row is at /NAME, and a / in a name is not possible`);
+  }
+  // Without a percent sign, a legal path is ASCII and needs no decoding.
+  const name = path.indexOf("%") < 0 ? path.slice(1) : decodeName(path.slice(1));
+  const problem = nameProblem(name);
+  if (problem !== undefined) throw new HttpError(400, `The row's name ${problem}`);
+  return name;
+}
+
+function decodeName(encoded: string): string {
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    throw new HttpError(400, `The row's name must be percent-encoded UTF-8, saw ${JSON.stringify(encoded)}`, {
+      rule: "RFC 3986 §2.5",
+    });
+  }
+}
+
+/** Why a row cannot have this name; `undefined` where it can. */
+export function nameProblem(name: string): string | undefined {
+  if (name === "") return "must not be empty";
+  // Three bytes is the most that UTF-8 takes for one UTF-16 code unit, so most names need no counting.
+  if (name.length * 3 > MAX_NAME_BYTES) {
+    const bytes = ENCODER.encode(name).length;
+    if (bytes > MAX_NAME_BYTES) return `has at most ${MAX_NAME_BYTES} bytes of UTF-8, saw ${bytes}`;
+  }
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    if (code < 0x20 || code >= 0x7f && code < 0xa0) return "may not hold control characters";
+    if (code === 0x2f) return "may not hold a /";
+  }
+  if (!name.isWellFormed()) return "must be well-formed Unicode, saw half of a surrogate pair";
+}
+
+/** Where a row is: the path that {@linkcode rowName} reads. */
+export function rowPath(name: string): string {
+  return `/${encodeURIComponent(name)}`;
+}
+
+/**
+ * Checks the content's media type. Asking for JSON also shuts out forms on other sites' pages,
+ * which cannot send it without being asked (a CORS preflight) first.
+ *
+ * @throws {HttpError} 415
+ */
+export function requireMediaType(fields: Fields, allowed: readonly string[]): void {
+  const value = fields.get("content-type");
+  const type = value?.split(";", 1)[0].trimEnd().toLowerCase();
+  if (type !== undefined && allowed.includes(type)) return;
+  const seen = value === undefined ? "no Content-Type" : JSON.stringify(value);
+  throw new HttpError(415, `The content must be ${allowed.join(" or ")}, saw ${seen}`, {
+    rule: "RFC 9110 §15.5.16",
+    fields: [["Accept", allowed.join(", ")]],
+  });
+}
+
+/**
+ * The content as a JSON object, and its text.
+ *
+ * @throws {HttpError} 400 where it is not UTF-8 or not JSON; 422 where it is not an object.
+ */
+export function parseObject(content: Uint8Array): { object: JsonObject; text: string } {
+  let text: string;
+  try {
+    text = UTF8.decode(content);
+  } catch {
+    throw new HttpError(400, "The content is not UTF-8", { rule: "RFC 8259 §8.1" });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    const detail = text === ""
+      ? "The content is empty: expected a JSON object"
+      : `The content is not JSON: ${(error as Error).message}`;
+    throw new HttpError(400, detail, { rule: "RFC 8259 §2" });
+  }
+  if (!isObject(value)) {
+    throw new HttpError(
+      422,
+      `The content must be a JSON object, saw ${
+        Array.isArray(value) ? "an array" : JSON.stringify(value).slice(0, 40)
+      }`,
+    );
+  }
+  return { object: value, text };
+}
+
+/** The row in the content: bare, or wrapped under its name as the table sends it. */
+export function unwrapRow(object: JsonObject, name: string, shape: RowShape): JsonObject {
+  const names = Object.keys(object);
+  if (names.length !== 1) return object;
+  const value = object[names[0]];
+  if (!isObject(value)) return object;
+  if (names[0] === name) return value;
+  if (shape.fields === undefined || shape.has(names[0])) return object;
+  throw new HttpError(
+    422,
+    `The content has a row named ${JSON.stringify(names[0])}, but the target names ${JSON.stringify(name)}`,
+  );
+}
+
+/**
+ * Checks the row against the shape.
+ *
+ * @throws {HttpError} 422 with an entry of `errors` for each wrong field.
+ */
+export function requireShape(row: JsonObject, shape: RowShape): void {
+  const errors = shape.check(row);
+  if (errors.length > 0) throw new HttpError(422, describe(errors), { errors });
+}
+
+function describe(errors: readonly RowProblem[]): string {
+  const [{ field, detail }] = errors;
+  const more = errors.length > 1 ? `, and ${errors.length - 1} more (see errors)` : "";
+  return `The row does not fit the table: ${field} ${detail}${more}`;
+}
+
+/**
+ * Applies a merge patch: null removes, an object is merged, anything else replaces (RFC 7396 §2).
+ *
+ * @throws {HttpError} 422 where the patch is nested too deep.
+ */
+export function mergePatch(target: unknown, patch: JsonObject, depth = 1): JsonObject {
+  if (depth > MAX_JSON_DEPTH) {
+    throw new HttpError(422, `The patch has objects more than ${MAX_JSON_DEPTH} deep`);
+  }
+  // Entries, not assignments: a member named __proto__ is a member like any other.
+  const merged = new Map(isObject(target) ? Object.entries(target) : []);
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) merged.delete(name);
+    else merged.set(name, isObject(value) ? mergePatch(merged.get(name), value, depth + 1) : value);
+  }
+  return Object.fromEntries(merged);
+}
+
+/**
+ * The members of a JSON object in the order of its text, each with its value parsed.
+ * JSON.parse would put names that read as whole numbers first, and keep only the last of two equal names.
+ *
+ * @param text A text that JSON.parse takes for an object.
+ */
+export function* objectMembers(text: string): Generator<[name: string, value: unknown]> {
+  let depth = 0;
+  let start = 0;
+  let name: string | undefined;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at];
+    if (character === '"') {
+      const end = stringEnd(text, at);
+      if (depth === 1 && name === undefined) {
+        name = JSON.parse(text.slice(at, end));
+        start = text.indexOf(":", end) + 1;
+        at = start - 1;
+      } else at = end - 1;
+    } else if (character === "{" || character === "[") depth++;
+    else if (character === "}" || character === "]" || character === ",") {
+      if (depth === 1 && name !== undefined) {
+        yield [name, JSON.parse(text.slice(start, at))];
+        name = undefined;
+      }
+      if (character !== ",") depth--;
+    }
+  }
+}
+
+/** Where the string that starts at the quote ends, its closing quote included. */
+function stringEnd(text: string, quote: number): number {
+  let at = quote + 1;
+  while (text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
+  return at + 1;
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

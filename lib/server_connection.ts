@@ -1,0 +1,411 @@
+/**
+ * One client's connection: read, decode, have each request answered in order, write.
+ *
+ * All requests that one read brought are answered by one write. While an answer is being made or sent nothing more
+ * is read, so a client that does not read its answers is not read from either, and memory does not grow.
+ *
+ * @module
+ */
+
+import { Decoder } from "./http_decoder.ts";
+import { Encoder, isStream, type ResponseContext } from "./http_encoder.ts";
+import { HttpError } from "./http_error.ts";
+import { Fields } from "./http_fields.ts";
+import type { ContentStream, HttpResponse, RequestHead } from "./http_message.ts";
+import { problemResponse } from "./problem.ts";
+import type { ServerContext } from "./server_context.ts";
+
+/** What a connection is waiting for, and so what its deadline is about. */
+type Waiting = "a request" | "a head" | "content" | "the handler" | "the client to read" | "the client to close";
+
+const NO_BYTES = new Uint8Array(0);
+
+/** One connection, from its acceptance to its end. */
+export class ServerConnection {
+  readonly #id: number;
+  readonly #conn: Deno.Conn;
+  readonly #context: ServerContext;
+  readonly #decoder: Decoder;
+  #buffer: Uint8Array<ArrayBuffer>;
+  /** Holds the answers that are not sent yet; `undefined` while there are none. */
+  #encoder: Encoder | undefined;
+
+  #waiting: Waiting = "a request";
+  /** When the sweep ends the wait, in milliseconds. */
+  #deadline: number;
+
+  /** The request whose content is being read, or whose answer is being made. */
+  #request: RequestHead | undefined;
+  #content: Uint8Array = NO_BYTES;
+  #contentBytes = 0;
+  #trailers = Fields.EMPTY;
+  #awaitsContinue = false;
+
+  /** Whether the last answer is encoded, or there will be none. */
+  #ended = false;
+  #peerDone = false;
+  #writeClosed = false;
+  #requests = 0;
+  #closeReason: string | undefined;
+
+  /** Takes over an accepted connection. */
+  constructor(id: number, conn: Deno.Conn, context: ServerContext) {
+    this.#id = id;
+    this.#conn = conn;
+    this.#context = context;
+    this.#decoder = new Decoder("request", context.messageLimits);
+    this.#buffer = new Uint8Array(context.limits.minReadBytes);
+    this.#deadline = context.clock + context.limits.idleTimeoutMs;
+  }
+
+  /** Serves the connection until it ends. Never rejects. */
+  async serve(): Promise<void> {
+    this.#context.observer.opened?.(this.#id, peerOf(this.#conn));
+    await this.#untilClosed(() => this.#converse());
+    this.#context.observer.closed?.(this.#id, this.#closeReason ?? "by the client", this.#requests);
+  }
+
+  /** Answers with an error, whatever the client wants, and ends the connection. Never rejects. */
+  async refuse(error: HttpError): Promise<void> {
+    await this.#untilClosed(() => {
+      this.#encodeRefusal(error);
+      return this.#flush();
+    });
+  }
+
+  /** Ends a wait whose deadline has passed. */
+  sweep(): void {
+    if (this.#context.clock < this.#deadline) return;
+    this.#deadline = Infinity;
+    switch (this.#waiting) {
+      case "a head":
+      case "content":
+        return this.#timeOut(this.#waiting);
+      case "a request":
+        this.#closeReason = this.#context.stopping ? "by the server, which stops" : "by the server, after being idle";
+        break;
+      case "the client to read":
+        this.#closeReason = "by the server, since the client did not read";
+    }
+    this.#close();
+  }
+
+  /** Lets the connection end soon where it has no request; one that has ends with its answer. */
+  stop(): void {
+    const { clock, limits } = this.#context;
+    if (this.#waiting === "a request") this.#deadline = Math.min(this.#deadline, clock + limits.shutdownIdleMs);
+  }
+
+  /** Ends the connection now, whatever it is doing. */
+  abort(): void {
+    this.#closeReason ??= "by the server, which stops";
+    this.#close();
+  }
+
+  async #untilClosed(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+      await this.#linger();
+    } catch (error) {
+      if (isDisconnect(error)) this.#closeReason ??= "by the client, without a goodbye";
+      else {
+        this.#closeReason ??= "by the server, after a defect of its own";
+        this.#context.observer.failed?.(error);
+      }
+    } finally {
+      this.#close();
+      this.#releaseEncoder();
+    }
+  }
+
+  /** Reads, answers all that was read, and writes, again and again. */
+  async #converse(): Promise<void> {
+    const { limits } = this.#context;
+    while (!this.#ended) {
+      this.#awaitBytes();
+      const count = await this.#conn.read(this.#buffer);
+      // A timeout may have refused the request meanwhile.
+      if (this.#ended) return;
+      this.#receive(count);
+      while (this.#nextRequest()) {
+        const request = this.#request!;
+        let response = this.#answer(request);
+        if (response instanceof Promise) {
+          this.#wait("the handler", Infinity);
+          response = await response;
+        }
+        if (this.#encode(request, response)) await this.#sendStream(request, response.content as ContentStream);
+        else if (this.#encoder!.length > limits.maxGatheredBytes) await this.#flush();
+      }
+      if (this.#encoder !== undefined) await this.#flush();
+    }
+  }
+
+  // Reading
+
+  #wait(what: Waiting, deadline: number): void {
+    this.#waiting = what;
+    this.#deadline = deadline;
+  }
+
+  /** Sets the deadline for the next bytes. That of a head or of content runs from where they began. */
+  #awaitBytes(): void {
+    const { clock, limits, stopping } = this.#context;
+    if (this.#request !== undefined) {
+      if (this.#waiting !== "content") this.#wait("content", clock + limits.contentTimeoutMs);
+    } else if (!this.#decoder.idle) {
+      if (this.#waiting !== "a head") this.#wait("a head", clock + limits.headTimeoutMs);
+    } else this.#wait("a request", clock + (stopping ? limits.shutdownIdleMs : limits.idleTimeoutMs));
+  }
+
+  #receive(count: number | null): void {
+    if (count === null) {
+      this.#peerDone = true;
+      this.#decoder.close();
+      return;
+    }
+    const { minReadBytes, maxReadBytes, minContentRate } = this.#context.limits;
+    if (this.#waiting === "content") this.#deadline += count * 1000 / minContentRate;
+    const size = this.#buffer.length;
+    this.#decoder.receive(count === size ? this.#buffer : this.#buffer.subarray(0, count));
+    // The buffer that was filled stays the decoder's until all in it is answered; the next read has a larger one.
+    if (count === size && size < maxReadBytes) this.#buffer = new Uint8Array(Math.min(4 * size, maxReadBytes));
+    else if (count < size / 16 && size > minReadBytes) this.#buffer = new Uint8Array(minReadBytes);
+  }
+
+  /** Decodes on until a request is complete. Answers false where more bytes are needed, or where there will be no more. */
+  #nextRequest(): boolean {
+    if (this.#ended) return false;
+    try {
+      for (;;) {
+        const event = this.#decoder.next();
+        if (event === undefined) {
+          if (this.#awaitsContinue) this.#encodeContinue();
+          return false;
+        }
+        switch (event.kind) {
+          case "request":
+            this.#begin(event);
+            break;
+          case "content":
+            this.#gather(event.bytes);
+            break;
+          case "end":
+            this.#trailers = event.trailers;
+            return true;
+          case "closed":
+            this.#ended = true;
+            return false;
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      this.#encodeRefusal(error);
+      return false;
+    }
+  }
+
+  #begin(request: RequestHead): void {
+    this.#request = request;
+    const expectation = request.fields.get("expect");
+    // An HTTP/1.0 client knows no 100, so its expectation is ignored (RFC 9110 §10.1.1).
+    if (expectation === undefined || request.minor === 0) return;
+    if (expectation.toLowerCase() !== "100-continue") {
+      throw new HttpError(417, `The only expectation known is 100-continue, saw ${JSON.stringify(expectation)}`, {
+        rule: "RFC 9110 §10.1.1",
+      });
+    }
+    this.#context.screen?.(request);
+    this.#awaitsContinue = request.contentLength !== 0;
+  }
+
+  #gather(bytes: Uint8Array): void {
+    // The client did not wait to be asked (RFC 9110 §10.1.1).
+    this.#awaitsContinue = false;
+    const length = this.#contentBytes + bytes.length;
+    if (length === this.#request!.contentLength && this.#contentBytes === 0) this.#content = bytes;
+    else {
+      // Room is made as content comes, not as it is announced: announcing costs a client nothing.
+      if (length > this.#content.length) this.#content = resized(this.#content, this.#contentBytes, 2 * length);
+      this.#content.set(bytes, this.#contentBytes);
+    }
+    this.#contentBytes = length;
+  }
+
+  // Answering
+
+  #answer(request: RequestHead): HttpResponse | Promise<HttpResponse> {
+    const content = this.#content.subarray(0, this.#contentBytes);
+    this.#requests++;
+    this.#context.observer.request?.(this.#id, request, content, this.#trailers);
+    try {
+      const response = this.#context.handler(request, content);
+      return response instanceof Promise ? response.catch((error) => this.#failure(error)) : response;
+    } catch (error) {
+      return this.#failure(error);
+    }
+  }
+
+  #failure(error: unknown): HttpResponse {
+    if (error instanceof HttpError) return problemResponse(error);
+    this.#context.observer.failed?.(error);
+    return problemResponse(new HttpError(500, "The server failed to answer this request: the defect is its own"));
+  }
+
+  /** Encodes the answer to the request, which is done then. Answers whether it has a stream that is still to be sent. */
+  #encode(request: RequestHead, response: HttpResponse): boolean {
+    this.#request = undefined;
+    this.#content = NO_BYTES;
+    this.#contentBytes = 0;
+    const streams = isStream(response.content);
+    // When the server stops, the last request that was read is the last to be answered.
+    const stops = this.#context.stopping && this.#decoder.idle;
+    const close = !request.persistent || stops || streams && request.minor === 0;
+    this.#encodeResponse(response, { method: request.method, minor: request.minor, close, date: this.#context.date });
+    if (close) this.#end(stops ? "by the server, which stops" : "by the server, as asked");
+    return streams;
+  }
+
+  #encodeResponse(response: HttpResponse, context: ResponseContext): void {
+    const encoder = this.#takeEncoder();
+    const from = encoder.length;
+    encoder.response(response, context);
+    this.#context.observer.response?.(this.#id, encoder.bytes(from), false);
+  }
+
+  /** Encodes the one answer to a message that broke a rule, after which nothing is read as a request any more. */
+  #encodeRefusal(error: HttpError): void {
+    const request = this.#request;
+    this.#context.observer.refused?.(this.#id, error, request?.text ?? "", this.#decoder.unread);
+    const { date } = this.#context;
+    const method = request?.method ?? "";
+    this.#encodeResponse(problemResponse(error), { method, minor: request?.minor ?? 1, close: true, date });
+    this.#end(`by the server, after an error (${error.status})`);
+  }
+
+  #encodeContinue(): void {
+    this.#awaitsContinue = false;
+    const encoder = this.#takeEncoder();
+    const from = encoder.length;
+    encoder.continue();
+    this.#context.observer.response?.(this.#id, encoder.bytes(from), false);
+  }
+
+  #end(reason: string): void {
+    this.#ended = true;
+    this.#closeReason ??= reason;
+  }
+
+  /** Refuses a request that takes too long. The read that waits for it goes on, and what it brings is ignored. */
+  #timeOut(what: "a head" | "content"): void {
+    const { headTimeoutMs, contentTimeoutMs } = this.#context.limits;
+    const seconds = (what === "a head" ? headTimeoutMs : contentTimeoutMs) / 1000;
+    const detail = `The request's ${what === "a head" ? "head" : "content"} was not complete after ${seconds} seconds`;
+    this.#encodeRefusal(new HttpError(408, detail, { rule: "RFC 9110 §15.5.9" }));
+    this.#flush().then(() => this.#closeWrite()).catch(() => this.#close());
+  }
+
+  // Writing
+
+  #takeEncoder(): Encoder {
+    return this.#encoder ??= this.#context.encoders.pop() ?? new Encoder();
+  }
+
+  #releaseEncoder(): void {
+    if (this.#encoder === undefined) return;
+    this.#encoder.clear();
+    this.#context.encoders.push(this.#encoder);
+    this.#encoder = undefined;
+  }
+
+  /** Sends all that is encoded. Each part that the client takes renews the deadline. */
+  async #flush(): Promise<void> {
+    const bytes = this.#encoder!.bytes();
+    for (let sent = 0; sent < bytes.length;) {
+      this.#wait("the client to read", this.#context.clock + this.#context.limits.sendTimeoutMs);
+      sent += await this.#conn.write(sent === 0 ? bytes : bytes.subarray(sent));
+    }
+    this.#releaseEncoder();
+  }
+
+  /** Sends content piece by piece, asking for the next one when the client has taken the one before. */
+  async #sendStream(request: RequestHead, content: ContentStream): Promise<void> {
+    const pieces = content[Symbol.asyncIterator]();
+    try {
+      // HEAD is answered with the head alone, but its stream must be ended too.
+      while (request.method !== "HEAD") {
+        this.#wait("the handler", Infinity);
+        const { done, value } = await pieces.next();
+        const encoder = this.#takeEncoder();
+        const from = encoder.length;
+        if (request.minor === 0) encoder.content(done ? NO_BYTES : value);
+        else if (done) encoder.lastChunk();
+        else encoder.chunk(value);
+        this.#context.observer.response?.(this.#id, encoder.bytes(from), true);
+        await this.#flush();
+        if (done) break;
+      }
+    } finally {
+      await pieces.return?.();
+    }
+  }
+
+  // Ending
+
+  /**
+   * Sends FIN and reads on for a while: closing with bytes unread would reset the connection,
+   * and that can destroy the last answer before the client has read it (RFC 9112 §9.6).
+   */
+  async #linger(): Promise<void> {
+    if (this.#peerDone) return;
+    await this.#closeWrite();
+    while (await this.#conn.read(this.#buffer) !== null);
+  }
+
+  async #closeWrite(): Promise<void> {
+    if (this.#writeClosed) return;
+    this.#writeClosed = true;
+    this.#wait("the client to close", this.#context.clock + this.#context.limits.lingerMs);
+    await this.#conn.closeWrite();
+  }
+
+  #close(): void {
+    try {
+      this.#conn.close();
+    } catch {
+      // It is closed already.
+    }
+  }
+}
+
+/** A copy with room for `size` bytes. */
+function resized(bytes: Uint8Array, used: number, size: number): Uint8Array {
+  const copy = new Uint8Array(Math.max(4096, size));
+  copy.set(bytes.subarray(0, used));
+  return copy;
+}
+
+function peerOf(conn: Deno.Conn): string {
+  const { remoteAddr } = conn;
+  return "hostname" in remoteAddr ? `${remoteAddr.hostname}:${remoteAddr.port}` : "a local socket";
+}
+
+/** Whether the error means that the connection is gone, by whatever end: no defect, but the way of the world. */
+function isDisconnect(error: unknown): boolean {
+  return DISCONNECTS.some((kind) => error instanceof kind) || error instanceof Error && "code" in error;
+}
+
+const { errors } = Deno;
+const DISCONNECTS = [
+  errors.ConnectionReset,
+  errors.ConnectionAborted,
+  errors.BrokenPipe,
+  errors.NotConnected,
+  errors.TimedOut,
+  errors.UnexpectedEof,
+  // Reading and writing fail with these once the connection is closed at this end.
+  errors.BadResource,
+  errors.Interrupted,
+  // What came is no TLS, where TLS was expected.
+  errors.InvalidData,
+];

@@ -1,0 +1,49 @@
+/**
+ * What a server and its connections share, and what they tell to whoever watches.
+ *
+ * @module
+ */
+
+import type { Encoder } from "./http_encoder.ts";
+import type { HttpError } from "./http_error.ts";
+import type { Fields } from "./http_fields.ts";
+import type { Handler, RequestHead } from "./http_message.ts";
+import type { MessageLimits, ServerLimits } from "./limits.ts";
+
+/** What a server tells about its connections, as it happens. Bytes are lent: they must be copied to be kept. */
+export interface Observer {
+  /** A client has connected. */
+  opened?(connection: number, peer: string): void;
+  /** A request is complete and is going to be answered. */
+  request?(connection: number, request: RequestHead, content: Uint8Array, trailers: Fields): void;
+  /** A request broke a rule. There is its head, if that was whole, and the bytes that were not understood. */
+  refused?(connection: number, error: HttpError, head: string, rest: Uint8Array): void;
+  /** Bytes of an answer are going to be sent; `continues` says that its head was told before. */
+  response?(connection: number, bytes: Uint8Array, continues: boolean): void;
+  /** A connection has ended. */
+  closed?(connection: number, reason: string, requests: number): void;
+  /** A handler has failed with something else than an {@linkcode HttpError}: a defect of this program. */
+  failed?(error: unknown): void;
+}
+
+/** What all connections of a server share. */
+export interface ServerContext {
+  /** Makes the answers. */
+  readonly handler: Handler;
+  /** Throws an {@linkcode HttpError} for a request that is refused whatever its content: asked before 100 (Continue) is sent. */
+  readonly screen?: (request: RequestHead) => void;
+  /** Caps on each request. */
+  readonly messageLimits: MessageLimits;
+  /** Caps on connections and times. */
+  readonly limits: ServerLimits;
+  /** Is told what happens. */
+  readonly observer: Observer;
+  /** The time in milliseconds, as of the last sweep. */
+  readonly clock: number;
+  /** The Date field's value, as of the last sweep. */
+  readonly date: string;
+  /** Whether every answer is the last one on its connection. */
+  readonly stopping: boolean;
+  /** Encoders that no connection needs right now. */
+  readonly encoders: Encoder[];
+}

@@ -1,0 +1,143 @@
+/**
+ * The table behind the server: what every store does, and promises.
+ *
+ * A table is a list of rows in the order of their insertion, each under a name of its own. Every write gets the
+ * table's next *revision*, a number that is never used twice in one table, not even after a restart;
+ * a row's *version* is the revision of its last write. So an equal version means an equal row.
+ *
+ * A write is told to be done only when it is durable for that store: in memory until the process ends,
+ * in SQLite through a crash of the process or the machine.
+ *
+ * Where a method returns a value or a promise of one, a store answers at once if it can:
+ * the table's HTTP need not wait for a turn of the event loop then.
+ *
+ * @module
+ */
+
+const UTF8 = new TextDecoder();
+
+/** One row, as it was at some version. */
+export interface Row {
+  /** The row's name: 1 to 256 bytes of UTF-8, without `/` and control characters. */
+  readonly name: string;
+  /** The row under its name, serialised, as text or in UTF-8: `{"Pingping":{"type":"snail","age":"1","leg":"0"}}`. */
+  readonly content: string | Uint8Array;
+  /** The revision of the row's last write; 1 or more. */
+  readonly version: number;
+}
+
+/** A row to be written. */
+export interface NewRow {
+  /** As {@linkcode Row.name}. */
+  readonly name: string;
+  /** As {@linkcode Row.content}, and under this name. */
+  readonly content: string;
+}
+
+/** What came of an unconditional or met write. */
+export interface Written {
+  /** The row as it is now. */
+  readonly row: Row;
+  /** Whether there was no row of this name before. */
+  readonly created: boolean;
+}
+
+/** What came of an insertion: `taken` holds the names that had a row already, and then nothing was written. */
+export type Inserted = { readonly rows: readonly Row[] } | { readonly taken: readonly string[] };
+
+/** A value now, or a promise of it. */
+export type Awaitable<T> = T | Promise<T>;
+
+/** The version that stands for "no row of this name" in the expectation of a write. */
+export const ABSENT: number = 0;
+
+/** A table of rows. Every method may throw, or reject with, a {@linkcode StoreError}. */
+export interface Store {
+  /** The row of this name, or `undefined`. */
+  get(name: string): Awaitable<Row | undefined>;
+
+  /**
+   * Writes a row, new or over the one of that name, which keeps its place in the order.
+   *
+   * @param expected The version the row must have now, {@linkcode ABSENT} for no row; left out, any will do.
+   * @returns `undefined` where the expectation was not met; then nothing was written.
+   */
+  put(row: NewRow, expected?: number): Awaitable<Written | undefined>;
+
+  /** Writes all of the rows, in this order, if none of their names has a row yet; else none of them. The names must differ. */
+  insert(rows: readonly NewRow[]): Awaitable<Inserted>;
+
+  /**
+   * Removes the row of this name.
+   *
+   * @param expected The version the row must have now; left out, any will do.
+   * @returns Whether there was such a row.
+   */
+  remove(name: string, expected?: number): Awaitable<boolean>;
+
+  /** The table as it is now, to be read in peace. It must be closed. */
+  snapshot(): Awaitable<Snapshot>;
+
+  /** Ends the store; writes that are under way are done first. */
+  close(): Awaitable<void>;
+}
+
+/**
+ * The table as it was at one revision: later writes do not show.
+ *
+ * It is read in pages, each from the cursor that the page before gave, the first from {@linkcode START}.
+ * A page holds some `LISTING_PAGE_BYTES` of rows, so reading needs no memory that grows with the table.
+ */
+export interface Snapshot {
+  /** The table's revision: it changes with every write. */
+  readonly revision: number;
+  /** How many rows there are. */
+  readonly total: number;
+  /** The next part of one JSON object that has every row as a member. The pages joined are that object. */
+  json(cursor: number): Awaitable<Page<string | Uint8Array>>;
+  /** The next rows, each as {@linkcode Row.content}. */
+  rows(cursor: number): Awaitable<Page<readonly string[]>>;
+  /** Gives up what the snapshot holds. It may be called more than once. */
+  close(): void;
+}
+
+/** Where a snapshot's first page starts. */
+export const START: number = 0;
+
+/** Some of a snapshot's rows. */
+export interface Page<T> {
+  /** What was read. */
+  readonly content: T;
+  /** Where the next page starts; `undefined` behind the last row. */
+  readonly next: number | undefined;
+}
+
+/** Why a store cannot do what it was asked: there is no room, or it cannot be reached now. */
+export type StoreFault = "full" | "unavailable";
+
+/** A store that cannot do what it was asked, for a reason that may pass. Its message is for people. */
+export class StoreError extends Error {
+  /** Tells this error from others by name. */
+  override name = "StoreError";
+  /** Which kind of reason it is. */
+  readonly fault: StoreFault;
+
+  /** Makes the error. */
+  constructor(fault: StoreFault, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.fault = fault;
+  }
+}
+
+/** A row's content from its name and its value serialised, in one flat string. */
+export function rowContent(name: string, json: string): string {
+  // Concatenation would keep its pieces for as long as the row lives.
+  return ["{", JSON.stringify(name), ":", json, "}"].join("");
+}
+
+/** A row's value from its content. */
+export function rowValue(content: string | Uint8Array): { [field: string]: unknown } {
+  const wrapped = JSON.parse(typeof content === "string" ? content : UTF8.decode(content));
+  for (const name in wrapped) return wrapped[name];
+  throw new TypeError("The content of a row must be an object with the row as its member");
+}

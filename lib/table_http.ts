@@ -1,0 +1,299 @@
+/**
+ * The table over HTTP: which method on which target does what to the store, and how it is answered.
+ *
+ * @module
+ */
+
+import { entityTag, hasPreconditions, preconditionsHold } from "./conditional.ts";
+import { HttpError } from "./http_error.ts";
+import type { FieldLine } from "./http_grammar.ts";
+import type { HttpResponse, RequestHead } from "./http_message.ts";
+import { MAX_WRITE_ATTEMPTS } from "./limits.ts";
+import {
+  mergePatch,
+  nameProblem,
+  objectMembers,
+  parseObject,
+  requireMediaType,
+  requireShape,
+  rowName,
+  rowPath,
+  unwrapRow,
+} from "./row_content.ts";
+import type { JsonObject, RowProblem, RowShape } from "./row_shape.ts";
+import {
+  ABSENT,
+  type Awaitable,
+  type NewRow,
+  type Row,
+  rowContent,
+  rowValue,
+  type Store,
+  StoreError,
+  type Written,
+} from "./store.ts";
+import { listTable } from "./table_listing.ts";
+
+/** How a table behaves. */
+export interface TableOptions {
+  /** Which fields its rows have. */
+  readonly shape: RowShape;
+  /** Whether every write is refused with 405. */
+  readonly readOnly?: boolean;
+}
+
+/** Every method that HTTP's registry and this program know; another one is answered with 501 (RFC 9110 §9.1). */
+const KNOWN_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+const READING_METHODS = ["GET", "HEAD", "OPTIONS"];
+const TABLE_METHODS = ["GET", "HEAD", "POST", "OPTIONS"];
+const ROW_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+const JSON_TYPE = "application/json";
+const PATCH_TYPE = "application/merge-patch+json";
+
+/** A store that cannot do something is no fault of the client (RFC 9110 §15.6.4, RFC 4918 §11.5). */
+function refuseStoreError(error: unknown): never {
+  if (!(error instanceof StoreError)) throw error;
+  const full = error.fault === "full";
+  throw new HttpError(full ? 507 : 503, error.message, { fields: full ? [] : [["Retry-After", "1"]] });
+}
+
+/** The store's rows as resources: one at `/NAME`, all of them at `/`. */
+export class Table {
+  readonly #store: Store;
+  readonly #shape: RowShape;
+  readonly #tableMethods: readonly string[];
+  readonly #rowMethods: readonly string[];
+
+  /** Serves a store, which stays its maker's to close. */
+  constructor(store: Store, { shape, readOnly = false }: TableOptions) {
+    this.#store = store;
+    this.#shape = shape;
+    this.#tableMethods = readOnly ? READING_METHODS : TABLE_METHODS;
+    this.#rowMethods = readOnly ? READING_METHODS : ROW_METHODS;
+  }
+
+  /**
+   * Refuses what is refused whatever the content: a target or method that does not exist here, a wrong media type.
+   *
+   * @throws {HttpError} 400, 404, 405, 415 or 501
+   */
+  screen(request: RequestHead): void {
+    this.#route(request);
+  }
+
+  /** Answers a request. It is a `Handler`. */
+  answer(request: RequestHead, content: Uint8Array): Awaitable<HttpResponse> {
+    const name = this.#route(request);
+    try {
+      const response = name === undefined
+        ? this.#answerTable(request, content)
+        : this.#answerRow(request, name, content);
+      return response instanceof Promise ? response.catch(refuseStoreError) : response;
+    } catch (error) {
+      refuseStoreError(error);
+    }
+  }
+
+  /** The name of the row that the request is for; `undefined` for the table. */
+  #route(request: RequestHead): string | undefined {
+    const { method, path } = request;
+    const name = path.length > 1 ? rowName(path) : undefined;
+    // `OPTIONS *` asks what the server can do anywhere, and a row can do most.
+    const methods = path === "/" ? this.#tableMethods : this.#rowMethods;
+    if (!methods.includes(method)) refuseMethod(method, request.target, methods);
+    if (method === "POST" || method === "PUT") requireMediaType(request.fields, [JSON_TYPE]);
+    else if (method === "PATCH") requireMediaType(request.fields, [JSON_TYPE, PATCH_TYPE]);
+    return name;
+  }
+
+  #answerTable(request: RequestHead, content: Uint8Array): Awaitable<HttpResponse> {
+    switch (request.method) {
+      case "GET":
+      case "HEAD":
+        return listTable(this.#store, this.#shape, request);
+      case "POST":
+        return this.#createRows(content);
+      default:
+        return allow(request.path === "/" ? this.#tableMethods : this.#rowMethods);
+    }
+  }
+
+  #answerRow(request: RequestHead, name: string, content: Uint8Array): Awaitable<HttpResponse> {
+    switch (request.method) {
+      case "GET":
+      case "HEAD":
+        return whenReady(this.#store.get(name), (row) => showRow(request, name, row));
+      case "POST":
+        return this.#createRow(name, content);
+      case "PUT":
+        return this.#putRow(request, name, content);
+      case "PATCH":
+        return this.#patchRow(request, name, content);
+      case "DELETE":
+        return this.#deleteRow(request, name);
+      default:
+        return allow(this.#rowMethods);
+    }
+  }
+
+  #createRow(name: string, content: Uint8Array): Awaitable<HttpResponse> {
+    return whenReady(this.#store.put(this.#readRow(name, content), ABSENT), (written) => {
+      if (written === undefined) throw new HttpError(409, `A row named ${JSON.stringify(name)} exists already`);
+      return showWritten(written);
+    });
+  }
+
+  #putRow(request: RequestHead, name: string, content: Uint8Array): Awaitable<HttpResponse> {
+    if (!hasPreconditions(request.fields)) {
+      return whenReady(this.#store.put(this.#readRow(name, content)), (written) => showWritten(written!));
+    }
+    let row: NewRow | undefined;
+    return this.#readAndWrite(request, name, (current) => {
+      row ??= this.#readRow(name, content);
+      return whenReady(this.#store.put(row, current?.version ?? ABSENT), (written) => written && showWritten(written));
+    });
+  }
+
+  #patchRow(request: RequestHead, name: string, content: Uint8Array): Awaitable<HttpResponse> {
+    return this.#readAndWrite(request, name, (current) => {
+      if (current === undefined) throw noSuchRow(name);
+      const patch = unwrapRow(parseObject(content).object, name, this.#shape);
+      const row = this.#checkedRow(name, mergePatch(rowValue(current.content), patch));
+      return whenReady(this.#store.put(row, current.version), (written) => written && showWritten(written));
+    });
+  }
+
+  #deleteRow(request: RequestHead, name: string): Awaitable<HttpResponse> {
+    if (!hasPreconditions(request.fields)) {
+      return whenReady(this.#store.remove(name), (removed) => {
+        if (!removed) throw noSuchRow(name);
+        return { status: 204 };
+      });
+    }
+    return this.#readAndWrite(request, name, (current) => {
+      if (current === undefined) throw noSuchRow(name);
+      return whenReady(this.#store.remove(name, current.version), (removed) => removed ? { status: 204 } : undefined);
+    });
+  }
+
+  /**
+   * Reads the row, evaluates the preconditions over it, and writes, provided that the row is still the one that was read;
+   * else it starts anew. So no client overwrites unseen what another one wrote (RFC 9110 §13.1.1).
+   *
+   * @param write Writes, and answers `undefined` where the row is not the one that was read any more.
+   */
+  async #readAndWrite(
+    request: RequestHead,
+    name: string,
+    write: (current: Row | undefined) => Awaitable<HttpResponse | undefined>,
+  ): Promise<HttpResponse> {
+    for (let attempt = 0; attempt < MAX_WRITE_ATTEMPTS; attempt++) {
+      const current = await this.#store.get(name);
+      // Where the answer would be 404 anyhow, preconditions do not count (RFC 9110 §13.2.1).
+      if (current !== undefined || request.method === "PUT") {
+        preconditionsHold(request.fields, request.method, current && entityTag(current.version));
+      }
+      const response = await write(current);
+      if (response !== undefined) return response;
+    }
+    throw new HttpError(
+      503,
+      `The row ${JSON.stringify(name)} was written by others ${MAX_WRITE_ATTEMPTS} times meanwhile`,
+      {
+        fields: [["Retry-After", "1"]],
+      },
+    );
+  }
+
+  /** Creates all of the rows in the content, or none. */
+  #createRows(content: Uint8Array): Awaitable<HttpResponse> {
+    const rows = new Map<string, NewRow>();
+    const errors: RowProblem[] = [];
+    for (const [name, value] of objectMembers(parseObject(content).text)) {
+      const problem = rows.has(name) ? "stands twice" : nameProblem(name) ?? this.#shapeProblem(value);
+      if (problem === undefined) rows.set(name, { name, content: rowContent(name, JSON.stringify(value)) });
+      else errors.push({ field: name, detail: problem });
+    }
+    if (errors.length > 0) {
+      const detail = `No row was created: ${errors.length} of them cannot be, the first one ${
+        JSON.stringify(errors[0].field)
+      }`;
+      throw new HttpError(422, `${detail}: it ${errors[0].detail}`, { errors });
+    }
+    return whenReady(this.#store.insert([...rows.values()]), (inserted) => {
+      if ("taken" in inserted) {
+        throw new HttpError(
+          409,
+          `No row was created: ${inserted.taken.length} of the names are taken, the first one ${
+            JSON.stringify(inserted.taken[0])
+          }`,
+          {
+            errors: inserted.taken.map((field) => ({ field, detail: "exists already" })),
+          },
+        );
+      }
+      return { status: 201, contentType: JSON_TYPE, content: `{"created":${inserted.rows.length}}` };
+    });
+  }
+
+  #shapeProblem(value: unknown): string | undefined {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      return "must be an object with the row's fields";
+    }
+    const problems = this.#shape.check(value as JsonObject);
+    return problems.length === 0
+      ? undefined
+      : problems.map(({ field, detail }) => `has a wrong field: ${field} ${detail}`)[0];
+  }
+
+  #readRow(name: string, content: Uint8Array): NewRow {
+    return this.#checkedRow(name, unwrapRow(parseObject(content).object, name, this.#shape));
+  }
+
+  #checkedRow(name: string, row: JsonObject): NewRow {
+    requireShape(row, this.#shape);
+    return { name, content: rowContent(name, JSON.stringify(row)) };
+  }
+}
+
+/** Goes on at once where the value is there, so that a store in memory costs no turn of the event loop. */
+function whenReady<T, R>(value: Awaitable<T>, use: (value: T) => Awaitable<R>): Awaitable<R> {
+  return value instanceof Promise ? value.then(use) : use(value);
+}
+
+function showRow(request: RequestHead, name: string, row: Row | undefined): HttpResponse {
+  if (row === undefined) throw noSuchRow(name);
+  const tag = entityTag(row.version);
+  const fields: FieldLine[] = [["ETag", tag]];
+  if (hasPreconditions(request.fields) && !preconditionsHold(request.fields, request.method, tag)) {
+    return { status: 304, fields };
+  }
+  return { status: 200, contentType: JSON_TYPE, fields, content: row.content };
+}
+
+function showWritten({ row, created }: Written): HttpResponse {
+  const tag: FieldLine = ["ETag", entityTag(row.version)];
+  return created
+    ? { status: 201, contentType: JSON_TYPE, fields: [["Location", rowPath(row.name)], tag], content: row.content }
+    : { status: 200, contentType: JSON_TYPE, fields: [tag], content: row.content };
+}
+
+function noSuchRow(name: string): HttpError {
+  return new HttpError(404, `No row is named ${JSON.stringify(name)}`);
+}
+
+function allow(methods: readonly string[]): HttpResponse {
+  return { status: 204, fields: [["Allow", methods.join(", ")]] };
+}
+
+function refuseMethod(method: string, target: string, allowed: readonly string[]): never {
+  const fields: FieldLine[] = [["Allow", allowed.join(", ")]];
+  if (KNOWN_METHODS.includes(method)) {
+    throw new HttpError(405, `${method} is not allowed on ${target}: ${allowed.join(", ")} are`, {
+      rule: "RFC 9110 §15.5.6",
+      fields,
+    });
+  }
+  throw new HttpError(501, `The method ${method} is not known`, { rule: "RFC 9110 §9.1", fields });
+}

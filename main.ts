@@ -1,0 +1,262 @@
+/**
+ * wiretable: both ends of an HTTP/1.1 connection, with every byte in view.
+ *
+ * `serve` is a JSON table behind a TCP listener: bytes go through {@linkcode Server} and its decoder to a
+ * {@linkcode Table} over a store, and back. `connect` is the client: a line becomes a request, a {@linkcode Session}
+ * sends it and decodes the response.
+ *
+ * @module
+ */
+
+import { BatchWriter } from "./lib/batch_writer.ts";
+import { type ConnectOptions, parseCommandLine, type ServeOptions } from "./lib/cli.ts";
+import { authorityOf, Session, TimeoutError } from "./lib/client.ts";
+import { LOCAL_COMMANDS, METHODS, shellWord } from "./lib/command.ts";
+import type { FieldLine } from "./lib/http_grammar.ts";
+import type { Handler } from "./lib/http_message.ts";
+import { MAX_FLAG_FILE_BYTES } from "./lib/limits.ts";
+import { pipedInput, terminalInput } from "./lib/line_input.ts";
+import { EXIT_FAILURE, EXIT_TIMEOUT, runCommand, runCommands, type Screen } from "./lib/repl.ts";
+import { requestLog } from "./lib/request_log.ts";
+import { Server } from "./lib/server.ts";
+import type { Store } from "./lib/store.ts";
+import { MemoryStore } from "./lib/store_memory.ts";
+import { Table } from "./lib/table_http.ts";
+import { escapeText, painterFor } from "./lib/terminal.ts";
+import { Guard } from "./lib/trust.ts";
+import config from "./deno.json" with { type: "json" };
+
+const EXIT_INTERRUPTED = 130;
+
+/** What the user is told in one line, before the program ends. */
+class Failure extends Error {}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
+
+/** Runs the program. Every error ends here, as one line and an exit code. */
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    const invocation = parseCommandLine(args);
+    switch (invocation.kind) {
+      case "text":
+        await printLine(invocation.text.trimEnd());
+        return 0;
+      case "version":
+        await printLine(`wiretable ${config.version} (Deno ${Deno.version.deno})`);
+        return 0;
+      case "serve":
+        return await serve(invocation.options);
+      case "connect":
+        return await connect(invocation.options);
+    }
+  } catch (error) {
+    console.error(`wiretable: ${escapeText(explain(error))}`);
+    return error instanceof TimeoutError ? EXIT_TIMEOUT : EXIT_FAILURE;
+  }
+}
+
+/** Serves a table until a signal asks to stop. */
+async function serve(options: ServeOptions): Promise<number> {
+  const store = openStore(options);
+  const token = options.tokenFile === undefined ? undefined : await readToken(options.tokenFile);
+  const listener = await listen(options);
+  const { hostname, port } = listener.addr as Deno.NetAddr;
+
+  const guard = new Guard({
+    hosts: isLoopback(hostname) && !options.allowHosts.includes("*") ? options.allowHosts : undefined,
+    cors: options.cors,
+    token,
+  });
+  const table = new Table(store, options);
+  const answer: Handler = (request, content) => table.answer(request, content);
+  const writer = new BatchWriter(Deno.stdout);
+  const log = requestLog(writer, {
+    verbose: options.verbose,
+    format: options.logFormat,
+    terminal: Deno.stdout.isTerminal(),
+  });
+  const server = new Server(listener, guard.protect(options.delayMs > 0 ? heldBack(answer, options.delayMs) : answer), {
+    screen: (request) => {
+      guard.screen(request);
+      table.screen(request);
+    },
+    messageLimits: options.messageLimits,
+    limits: options.limits,
+    observer: { ...options.quiet ? {} : log, failed: reportOnce() },
+  });
+
+  const url = `${options.tls === undefined ? "http" : "https"}://${
+    authorityOf({ secure: false, host: hostname, port })
+  }/`;
+  await printLine(
+    options.logFormat === "json"
+      ? JSON.stringify({ time: new Date().toISOString(), event: "listening", url })
+      : `Listening on ${url} with rows of ${options.shape} in ${options.store.kind}; Ctrl-C stops`,
+  );
+  await stopSignal();
+  await server.shutdown();
+  await store.close();
+  await writer.flush();
+  return 0;
+}
+
+function openStore({ store }: ServeOptions): Store {
+  if (store.kind === "memory") return new MemoryStore();
+  throw new Failure("--store sqlite:FILE is not there yet");
+}
+
+async function listen({ host: hostname, port, tls }: ServeOptions): Promise<Deno.Listener> {
+  try {
+    if (tls === undefined) return Deno.listen({ hostname, port });
+    const cert = await readFlagFile("--cert", tls.certFile);
+    const key = await readFlagFile("--key", tls.keyFile);
+    return Deno.listenTls({ hostname, port, cert, key, alpnProtocols: ["http/1.1"] });
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) {
+      const free = freePort(hostname);
+      throw new Failure(`Port ${port} on ${hostname} is taken; port ${free} is free: --port ${free}`);
+    }
+    if (error instanceof Failure || error instanceof Deno.errors.NotCapable || !(error instanceof Error)) throw error;
+    throw new Failure(`Cannot listen on ${hostname} port ${port}: ${error.message}`);
+  }
+}
+
+function freePort(hostname: string): number {
+  const listener = Deno.listen({ hostname, port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  listener.close();
+  return port;
+}
+
+function isLoopback(address: string): boolean {
+  return address === "::1" || address.startsWith("127.");
+}
+
+function heldBack(handler: Handler, delayMs: number): Handler {
+  return async (request, content) => {
+    const response = await handler(request, content);
+    await new Promise((resolve) => setTimeout(resolve, delayMs));
+    return response;
+  };
+}
+
+/** Reports defects of the program and failures to accept; the same one again only after a while. */
+function reportOnce(): (error: unknown) => void {
+  let last = "";
+  let lastTime = 0;
+  return (error) => {
+    const text = error instanceof Error ? error.stack ?? error.message : String(error);
+    if (text === last && Date.now() < lastTime + 10_000) return;
+    last = text;
+    lastTime = Date.now();
+    console.error(`wiretable: ${escapeText(text)}`);
+  };
+}
+
+/** Resolves on Ctrl-C, or where the system asks the program to end; a second time ends it at once. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const stop = () => {
+      if (asked) Deno.exit(EXIT_INTERRUPTED);
+      asked = true;
+      resolve();
+    };
+    Deno.addSignalListener("SIGINT", stop);
+    Deno.addSignalListener("SIGTERM", stop);
+    if (Deno.build.os === "windows") Deno.addSignalListener("SIGBREAK", stop);
+  });
+}
+
+/** Talks to a server: one command's worth, or until the input ends. */
+async function connect(options: ConnectOptions): Promise<number> {
+  const { address, command, shape } = options;
+  const caCerts = options.caFile === undefined ? [] : [await readFlagFile("--cacert", options.caFile)];
+  const defaults: FieldLine[] = [
+    ["Host", authorityOf(address)],
+    ["User-Agent", `wiretable/${config.version}`],
+    ["Accept", "*/*"],
+  ];
+  if (options.tokenFile !== undefined) defaults.push(["Authorization", `Bearer ${await readToken(options.tokenFile)}`]);
+
+  const session = new Session(address, { timeoutMs: options.timeoutMs, caCerts });
+  const interrupted = () => {
+    session.close();
+    Deno.exit(EXIT_INTERRUPTED);
+  };
+  Deno.addSignalListener("SIGINT", interrupted);
+  const interactive = command.length === 0 && Deno.stdin.isTerminal();
+  const terminal = Deno.stdout.isTerminal();
+  const colored = options.color === "auto" ? interactive && terminal && !Deno.noColor : options.color === "always";
+  const input = interactive
+    ? await terminalInput([...METHODS, ...LOCAL_COMMANDS], interrupted)
+    : pipedInput(Deno.stdin.readable);
+  const replOptions = {
+    session,
+    screen: screenFor(interactive, terminal),
+    print: options.print ?? (terminal ? "hb" : "b"),
+    interactive,
+    painter: painterFor(colored),
+    shape,
+    defaults,
+  };
+  try {
+    await session.connect();
+    if (command.length > 0) return await runCommand(command.map(shellWord), input, replOptions);
+    return await runCommands(input, replOptions);
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) return EXIT_FAILURE;
+    throw error;
+  } finally {
+    session.close();
+    input.close();
+  }
+}
+
+function screenFor(interactive: boolean, terminal: boolean): Screen {
+  return {
+    terminal,
+    write: (bytes) => writeAll(Deno.stdout, bytes),
+    tell: (line) =>
+      writeAll(interactive && terminal ? Deno.stdout : Deno.stderr, new TextEncoder().encode(`${line}\n`)),
+  };
+}
+
+async function writeAll(output: { write(bytes: Uint8Array): Promise<number> }, bytes: Uint8Array): Promise<void> {
+  for (let sent = 0; sent < bytes.length;) sent += await output.write(bytes.subarray(sent));
+}
+
+async function printLine(line: string): Promise<void> {
+  await writeAll(Deno.stdout, new TextEncoder().encode(`${line}\n`));
+}
+
+async function readToken(file: string): Promise<string> {
+  const token = (await readFlagFile("--token-file", file)).trim();
+  if (/^[\w\-.~+/]+=*$/.test(token)) return token;
+  throw new Failure(`--token-file ${file}: expected one token of letters, digits and -._~+/ (RFC 6750 §2.1)`);
+}
+
+/** Reads a small file that a flag names. */
+async function readFlagFile(flag: string, file: string): Promise<string> {
+  try {
+    const { size } = await Deno.stat(file);
+    if (size > MAX_FLAG_FILE_BYTES) {
+      throw new Failure(`${flag} ${file}: the file has ${size} bytes, at most ${MAX_FLAG_FILE_BYTES} are read`);
+    }
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    if (error instanceof Deno.errors.NotCapable) {
+      throw new Failure(`${flag} ${file} needs a permission: run again with --allow-read=${file}`);
+    }
+    throw new Failure(`${flag} ${file}: ${(error as Error).message}`);
+  }
+}
+
+/** An error as one line; a defect of the program with what helps to find it. */
+function explain(error: unknown): string {
+  if (error instanceof TypeError || !(error instanceof Error)) {
+    return error instanceof Error ? error.stack ?? error.message : String(error);
+  }
+  return error.message;
+}
