@@ -70,7 +70,7 @@ export class BatchWriter {
 
   async #writeBatch(): Promise<void> {
     if (this.#leftOut > 0) {
-      const note = `… ${this.#leftOut} messages are left out here: the output is too slow\n`;
+      const note = `... ${this.#leftOut} messages are left out here: the output is too slow\n`;
       this.#leftOut = 0;
       this.#reserve(3 * note.length);
       this.#text(note);

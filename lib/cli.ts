@@ -170,10 +170,12 @@ Sizes are bytes, or 16k, 1m; Ctrl-C answers what is in flight and stops.
 const CONNECT_HELP = `\
 wiretable connect [ADDRESS] [COMMAND …] [flags]: talk to a server, at a prompt unless a COMMAND is given
 
-ADDRESS is HOST:PORT, http://HOST:PORT or https://HOST (${DEFAULT_HOST}:${DEFAULT_PORT}); COMMAND is as at the prompt: get all.
+ADDRESS is HOST:PORT, http://HOST:PORT or https://HOST (${DEFAULT_HOST}:${DEFAULT_PORT}).
+COMMAND is as at the prompt: get all, post Pingping snail 1 0; help there tells more.
 
 ${describeFlags(CONNECT_FLAGS)}
-Exit code: 0 for answers below 400, 4 and 5 for those classes, 1 wrong usage or no valid answer, 2 timeout, 130 Ctrl-C.
+Exit code: 0 for answers below 400, 4 and 5 for those classes,
+1 for wrong usage and where no valid answer came, 2 for a timeout, 130 for Ctrl-C.
 `;
 
 function describeFlags(flags: readonly Flag[]): string {

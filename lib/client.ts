@@ -100,18 +100,20 @@ export class Session {
     for (;;) {
       await this.connect();
       const connection = this.#connection!;
+      let complete = false;
       try {
         yield* connection.exchange(request);
+        complete = true;
         return;
       } catch (error) {
-        this.close();
         if (!(error instanceof NoAnswer) || !resend) throw error;
         resend = false;
-        await this.connect();
-        yield { kind: "notice", text: "The server closed the connection without an answer; sent again on a new one" };
       } finally {
-        if (connection.ended) this.close();
+        // A connection on which an answer was not read to its end is of no more use.
+        if (!complete) this.close();
       }
+      await this.connect();
+      yield { kind: "notice", text: "The server closed the connection without an answer; sent again on a new one" };
     }
   }
 

@@ -36,7 +36,7 @@ export class Fields {
   /**
    * The value of the field, its lines joined by `, ` in their order (RFC 9110 §5.3); `undefined` where there is none.
    *
-   * @param name The field's name in lower case.
+   * @param name The field's name: lower-case letters, digits and hyphens.
    */
   get(name: string): string | undefined {
     let value: string | undefined;
@@ -52,7 +52,7 @@ export class Fields {
   /**
    * How many lines the field has.
    *
-   * @param name The field's name in lower case.
+   * @param name The field's name: lower-case letters, digits and hyphens.
    */
   count(name: string): number {
     let lines = 0;
@@ -63,7 +63,7 @@ export class Fields {
   /**
    * Where the field's last line has its value, in octets from the section's start; -1 where there is no such field.
    *
-   * @param name The field's name in lower case.
+   * @param name The field's name: lower-case letters, digits and hyphens.
    */
   valueOffset(name: string): number {
     for (let i = this.#spans.length - 4; i >= 0; i -= 4) if (this.#named(i, name)) return this.#spans[i + 2];

@@ -66,8 +66,8 @@ export const MAX_ENTITY_TAGS: number = 100;
 export const MAX_QUERY_PARAMETERS: number = 64;
 /** Rows on one page of a listing (`_per_page`). */
 export const MAX_ROWS_PER_PAGE: number = 10_000;
-/** Characters of rows that a sorted listing may hold at a time: all that match, or all up to the end of the page asked for. */
-export const MAX_SORTED_CHARACTERS: number = 64 * 1024 * 1024;
+/** Characters of rows that a sorted listing may keep: of all that match, or of all up to the end of the page asked for. */
+export const MAX_SORTED_CHARACTERS: number = 32 * 1024 * 1024;
 /** Bytes of rows that a listing reads from its store at a time, give or take one row. */
 export const LISTING_PAGE_BYTES: number = 64 * 1024;
 

@@ -92,13 +92,17 @@ class Repl {
   readonly #options: ReplOptions;
   /** Whether the last command got no valid answer. */
   failed = false;
-  /** Whether content was shown that ends no line, so that what follows must start a new one. */
+  /**
+   * Whether piped content was shown that ends no line. A line end stands between it and what follows, so that a script
+   * can tell two answers apart; behind the last answer nothing is added.
+   */
   #midLine = false;
 
   constructor(options: ReplOptions) {
     this.#options = options;
   }
 
+  /** Tells a line to a person; a script is spared. */
   async prompt(line: string): Promise<void> {
     if (this.#options.interactive) await this.#options.screen.tell(line);
   }
@@ -167,7 +171,7 @@ class Repl {
   async #showEvent(event: ExchangeEvent, text: ContentText): Promise<void> {
     switch (event.kind) {
       case "notice":
-        return await this.#options.screen.tell(`(${event.text})`);
+        return await this.prompt(`(${event.text})`);
       case "response":
         if (this.#shows("hb")) await this.#banner("-----RESPONSE-----");
         return this.#shows("h") ? await this.#showHead(event.text) : undefined;
@@ -185,18 +189,10 @@ class Repl {
   }
 
   async #banner(text: string): Promise<void> {
-    await this.#startLine();
     if (this.#options.interactive) await this.#write(ENCODER.encode(`${this.#options.painter("dim", text)}\n`));
   }
 
-  /** Between two messages stands a line end, if the first did not have one; behind the last nothing is added. */
-  async #startLine(): Promise<void> {
-    if (this.#midLine) await this.#write(ENCODER.encode("\n"));
-    this.#midLine = false;
-  }
-
   async #showHead(head: string): Promise<void> {
-    await this.#startLine();
     const { screen, painter } = this.#options;
     const bytes = screen.terminal
       ? ENCODER.encode(showHead(head, painter))
@@ -212,10 +208,13 @@ class Repl {
   async #endContent(text: ContentText): Promise<void> {
     const rest = text.end();
     if (this.#options.screen.terminal) await this.#write(ENCODER.encode(text.endsLine ? rest : `${rest}\n`));
-    else this.#midLine = !text.endsLine;
+    else if (!text.endsLine) this.#midLine = true;
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
-    if (bytes.length > 0) await this.#options.screen.write(bytes);
+    if (bytes.length === 0) return;
+    if (this.#midLine) await this.#options.screen.write(ENCODER.encode("\n"));
+    this.#midLine = false;
+    await this.#options.screen.write(bytes);
   }
 }

@@ -20,7 +20,7 @@ import {
 import type { RowShape } from "./row_shape.ts";
 import { type Page, rowValue, type Snapshot, START, type Store } from "./store.ts";
 
-/** Rows that sorting takes in beyond twice those it keeps, so that short pages are not sorted all the time. */
+/** Rows that may gather beyond that, so that a short page is not sorted all the time. */
 const SORT_SLACK_ROWS = 1000;
 
 /** Answers GET and HEAD of the table. */
@@ -161,6 +161,7 @@ async function sortedRows(snapshot: Snapshot, query: ListingQuery, first: number
     // The sort is stable: rows that the keys do not tell apart stay in the order of insertion.
     rows = rows.sort((a, b) => compareSortValues(a.values, b.values, query.sort)).slice(0, end);
     characters = rows.reduce((sum, { content }) => sum + content.length, 0);
+    if (characters > MAX_SORTED_CHARACTERS) refuseSort();
   };
   for await (const contents of matchingPages(snapshot, query.filter)) {
     total += contents.length;
@@ -168,9 +169,8 @@ async function sortedRows(snapshot: Snapshot, query: ListingQuery, first: number
       rows.push({ values: sortValues(rowValue(content), query.sort), content });
       characters += content.length;
     }
-    if (rows.length < 2 * end + SORT_SLACK_ROWS && characters <= MAX_SORTED_CHARACTERS) continue;
-    keepFirst();
-    if (characters > MAX_SORTED_CHARACTERS / 2) refuseSort();
+    // Twice what is kept may gather, so that sorting does not start over with every page of the store.
+    if (rows.length > 2 * end + SORT_SLACK_ROWS || characters > 2 * MAX_SORTED_CHARACTERS) keepFirst();
   }
   keepFirst();
   snapshot.close();
@@ -191,7 +191,7 @@ async function* sortedPieces(rows: readonly SortedRow[]): AsyncGenerator<string>
 }
 
 function refuseSort(): never {
-  const limit = `${MAX_SORTED_CHARACTERS / 2 / 1024 / 1024} Mi characters`;
+  const limit = `${MAX_SORTED_CHARACTERS / 1024 / 1024} Mi characters`;
   throw new HttpError(
     400,
     `The parameter _sort: more than ${limit} of rows would have to be held; filter, or ask for an earlier _page`,

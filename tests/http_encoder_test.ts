@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Encoder, type ResponseContext } from "../lib/http_encoder.ts";
 import type { ContentStream, HttpRequest, HttpResponse } from "../lib/http_message.ts";
-import { decoderFor, eventsOf } from "./wire_cases.ts";
+import { decoderFor, eventsOf, octetString } from "./wire_cases.ts";
 
 const CONTEXT: ResponseContext = { method: "GET", minor: 1, close: false, date: "Sun, 06 Nov 1994 08:49:37 GMT" };
 const DATE = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
@@ -9,7 +9,7 @@ const DATE = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
 async function* nothing(): ContentStream {}
 
 function octetsOf(encoder: Encoder): string {
-  return String.fromCharCode(...encoder.bytes());
+  return octetString(encoder.bytes());
 }
 
 function encodedRequest(request: HttpRequest): string {
@@ -28,7 +28,7 @@ Deno.test("a request with content is framed by its length in octets", () => {
   const content = new TextEncoder().encode("달팽이");
   assert.equal(
     encodedRequest({ method: "PUT", target: "/a", fields: [["Host", "b"]], content }),
-    `PUT /a HTTP/1.1\r\nHost: b\r\nContent-Length: 9\r\n\r\n${String.fromCharCode(...content)}`,
+    `PUT /a HTTP/1.1\r\nHost: b\r\nContent-Length: 9\r\n\r\n${octetString(content)}`,
   );
 });
 

@@ -5,6 +5,7 @@
  * decoder must find in them, in the shorthand of {@linkcode eventsOf}.
  */
 
+import { Buffer } from "node:buffer";
 import { Decoder, type MessageKind } from "../lib/http_decoder.ts";
 import { HttpError } from "../lib/http_error.ts";
 import type { Fields } from "../lib/http_fields.ts";
@@ -39,6 +40,11 @@ export function wireOctets(wire: WireCase["wire"]): Uint8Array {
   });
 }
 
+/** The bytes as a string, one character an octet. */
+export function octetString(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+}
+
 export function readCases(): { file: string; cases: WireCase[] }[] {
   const folder = new URL("./testdata/", import.meta.url);
   return [...Deno.readDirSync(folder)].map((entry) => entry.name).filter((name) => name.endsWith(".json")).sort()
@@ -68,7 +74,7 @@ export function eventsOf(decoder: Decoder, pieces: Iterable<Uint8Array>, closed 
   };
   const take = () => {
     for (let event = decoder.next(); event !== undefined; event = decoder.next()) {
-      if (event.kind === "content") content = (content ?? "") + String.fromCharCode(...event.bytes);
+      if (event.kind === "content") content = (content ?? "") + octetString(event.bytes);
       else if (event.kind !== "closed") note(describe(event));
       else if (log.at(-1) === "closed") return;
       else note("closed");

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { BatchWriter } from "../lib/batch_writer.ts";
+
+/** Collects what is written, some bytes at a time, and counts the writes. */
+class Collector {
+  text = "";
+  writes = 0;
+  readonly #most: number;
+
+  constructor(most = Infinity) {
+    this.#most = most;
+  }
+
+  write(bytes: Uint8Array): Promise<number> {
+    const part = bytes.subarray(0, this.#most);
+    this.text += new TextDecoder("latin1").decode(part);
+    this.writes++;
+    return Promise.resolve(part.length);
+  }
+}
+
+Deno.test("messages are written in order, together", async () => {
+  const sink = new Collector();
+  const writer = new BatchWriter(sink);
+  for (let i = 0; i < 1000; i++) writer.print(`${i}:`, new Uint8Array([0x61, 0x0a]));
+  writer.print("a", undefined, "b\n");
+  await writer.flush();
+  assert.equal(sink.text, `${Array.from({ length: 1000 }, (_, i) => `${i}:a\n`).join("")}ab\n`);
+  assert.equal(sink.writes, 1);
+  writer.print("later\n");
+  await writer.flush();
+  assert(sink.text.endsWith("later\n"));
+});
+
+Deno.test("a sink may take a batch in parts", async () => {
+  const sink = new Collector(7);
+  const writer = new BatchWriter(sink);
+  writer.print("0123456789".repeat(10));
+  await writer.flush();
+  assert.equal(sink.text, "0123456789".repeat(10));
+});
+
+Deno.test("messages that come during a write are written after it", async () => {
+  const sink = new Collector();
+  const writer = new BatchWriter({
+    write(bytes) {
+      if (sink.writes === 0) writer.print("second\n");
+      return sink.write(bytes);
+    },
+  });
+  writer.print("first\n");
+  await writer.flush();
+  assert.equal(sink.text, "first\nsecond\n");
+});
+
+Deno.test("what waits for a slow output is limited, and what is left out is counted", async () => {
+  const sink = new Collector();
+  const writer = new BatchWriter(sink, 1000);
+  for (let i = 0; i < 30; i++) writer.print("x".repeat(99));
+  await writer.flush();
+  // Room is kept for three bytes a character, so not all of the 1000 are used.
+  assert.equal(sink.text, `${"x".repeat(8 * 99)}... 22 messages are left out here: the output is too slow\n`);
+  writer.print("next\n");
+  await writer.flush();
+  assert(sink.text.endsWith("slow\nnext\n"));
+});
+
+Deno.test("an output that broke is written to no more", async () => {
+  let writes = 0;
+  const writer = new BatchWriter({
+    write() {
+      writes++;
+      return Promise.reject(new Deno.errors.BrokenPipe());
+    },
+  });
+  writer.print("a");
+  await writer.flush();
+  writer.print("b");
+  await writer.flush();
+  assert.equal(writes, 1);
+});

@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { type ConnectOptions, parseAddress, parseCommandLine, type ServeOptions, UsageError } from "../lib/cli.ts";
+import { REQUEST_LIMITS, SERVER_LIMITS } from "../lib/limits.ts";
+
+function serve(...args: string[]): ServeOptions {
+  const invocation = parseCommandLine(["serve", ...args]);
+  assert(invocation.kind === "serve");
+  return invocation.options;
+}
+
+function connect(...args: string[]): ConnectOptions {
+  const invocation = parseCommandLine(["connect", ...args]);
+  assert(invocation.kind === "connect");
+  return invocation.options;
+}
+
+Deno.test("serve needs no flag", () => {
+  const { shape, ...options } = serve();
+  assert.equal(shape.toString(), "type,age,leg");
+  assert.deepEqual(options, {
+    host: "127.0.0.1",
+    port: 9999,
+    store: { kind: "memory" },
+    quiet: false,
+    verbose: false,
+    logFormat: "text",
+    readOnly: false,
+    delayMs: 0,
+    cors: undefined,
+    allowHosts: [],
+    tls: undefined,
+    tokenFile: undefined,
+    messageLimits: REQUEST_LIMITS,
+    limits: SERVER_LIMITS,
+  });
+});
+
+Deno.test("serve takes every flag", () => {
+  const options = serve(
+    ...["--host", "::1", "-p", "0", "--store", "sqlite:a/b.db", "--fields", "a:integer", "-v", "--log-format=json"],
+    ...["--read-only", "--delay", "20", "--cors", "http://localhost:3000", "--allow-host", "a.b", "--allow-host", "*"],
+    ...["--cert", "c.pem", "--key", "k.pem", "--token-file", "t", "--max-body", "2m", "--max-head", "64k"],
+    ...["--max-connections", "5", "--idle-timeout", "1.5", "--head-timeout", "2"],
+  );
+  assert.equal(options.host, "::1");
+  assert.equal(options.port, 0);
+  assert.deepEqual(options.store, { kind: "sqlite", file: "a/b.db" });
+  assert.equal(options.shape.toString(), "a:integer");
+  assert.equal(options.verbose, true);
+  assert.equal(options.logFormat, "json");
+  assert.equal(options.readOnly, true);
+  assert.equal(options.delayMs, 20);
+  assert.equal(options.cors, "http://localhost:3000");
+  assert.deepEqual(options.allowHosts, ["a.b", "*"]);
+  assert.deepEqual(options.tls, { certFile: "c.pem", keyFile: "k.pem" });
+  assert.equal(options.tokenFile, "t");
+  assert.equal(options.messageLimits.maxContentBytes, 2 * 1024 * 1024);
+  assert.equal(options.messageLimits.maxHeadBytes, 64 * 1024);
+  assert.equal(options.messageLimits.maxTargetBytes, 32 * 1024);
+  assert.equal(options.limits.maxConnections, 5);
+  assert.equal(options.limits.idleTimeoutMs, 1500);
+  assert.equal(options.limits.headTimeoutMs, 2000);
+  assert.equal(serve("-q").quiet, true);
+});
+
+Deno.test("connect takes an address, a command and flags, in any order", () => {
+  const { shape, ...options } = connect(
+    "--print",
+    "Hh",
+    "localhost:8080",
+    "get",
+    "--timeout",
+    "3",
+    "all",
+    "--color=never",
+  );
+  assert.equal(shape.toString(), "type,age,leg");
+  assert.deepEqual(options, {
+    address: { secure: false, host: "localhost", port: 8080 },
+    command: ["get", "all"],
+    print: "Hh",
+    timeoutMs: 3000,
+    caFile: undefined,
+    tokenFile: undefined,
+    color: "never",
+  });
+});
+
+Deno.test("connect without an address means the default one", () => {
+  for (const words of [[], ["get", "Pingping"], ["brew", "tea"]]) {
+    const { address, command } = connect(...words);
+    assert.deepEqual(address, { secure: false, host: "127.0.0.1", port: 9999 });
+    assert.deepEqual(command, words);
+  }
+});
+
+Deno.test("negative numbers are values", () => {
+  assert.deepEqual(connect("post", "a", "snail", "-1", "-.5").command, ["post", "a", "snail", "-1", "-.5"]);
+  assert.deepEqual(connect("post", "a", "--", "-x").command, ["post", "a", "-x"]);
+});
+
+const addresses: [address: string, secure: boolean, host: string, port: number][] = [
+  ["localhost", false, "localhost", 9999],
+  ["a.example", false, "a.example", 9999],
+  ["a.example:80", false, "a.example", 80],
+  ["127.0.0.1:1234", false, "127.0.0.1", 1234],
+  ["[::1]:1234", false, "::1", 1234],
+  ["http://a.example", false, "a.example", 80],
+  ["http://a.example:8080/", false, "a.example", 8080],
+  ["HTTPS://a.example", true, "a.example", 443],
+  ["https://[::1]:8443", true, "::1", 8443],
+];
+
+for (const [address, secure, host, port] of addresses) {
+  Deno.test(`the address ${address}`, () => assert.deepEqual(parseAddress(address), { secure, host, port }));
+}
+
+const wrong: [args: string[], message: string | RegExp][] = [
+  [[], "Say serve or connect: see --help"],
+  [["start"], '"start" is no command: serve and connect are, see --help'],
+  [["serve", "x"], 'serve takes flags only, saw "x": see serve --help'],
+  [["serve", "--prot", "1"], /^Unknown option '--prot': see --help$/],
+  [["serve", "--port"], /^Option '-p, --port <value>' argument missing: see --help$/],
+  [["serve", "--quiet=1"], /^Option '-q, --quiet' does not take an argument: see --help$/],
+  [["serve", "--port", "65536"], '--port takes a whole number from 0 to 65535, saw "65536"'],
+  [["serve", "--port", "-1"], '--port takes a whole number from 0 to 65535, saw " -1"'],
+  [["serve", "--port", "80x"], '--port takes a whole number from 0 to 65535, saw "80x"'],
+  [["serve", "--store", "mysql"], '--store is memory or sqlite:FILE, saw "mysql"'],
+  [["serve", "--store", "sqlite:"], '--store is memory or sqlite:FILE, saw "sqlite:"'],
+  [["serve", "--fields", "a,a"], '--fields: The field "a" is named twice'],
+  [["serve", "--log-format", "xml"], '--log-format is text or json, saw "xml"'],
+  [["serve", "--cors", "example.com"], /^--cors takes an origin/],
+  [["serve", "--cors", "http://a/b"], /^--cors takes an origin/],
+  [["serve", "--allow-host", "a:80"], /^--allow-host takes a host name without a port/],
+  [["serve", "--cert", "c"], "--cert and --key need each other"],
+  [["serve", "-q", "-v"], "--quiet and --verbose rule each other out"],
+  [["serve", "--max-body", "2g"], '--max-body takes bytes from 0 to 1073741824, such as 64k or 1m, saw "2g"'],
+  [["serve", "--max-head", "10"], '--max-head takes bytes from 256 to 1048576, such as 64k or 1m, saw "10"'],
+  [["serve", "--idle-timeout", "0"], '--idle-timeout takes seconds, more than 0 and at most 86400, saw "0"'],
+  [["connect", "--print", "x"], '--print takes letters of HBhb, saw "x"'],
+  [["connect", "--color", "red"], '--color is auto or always or never, saw "red"'],
+  [["connect", "http://"], /^"http:\/\/" is no address/],
+  [["connect", "a.b:99999"], /^"a.b:99999" is no address/],
+  [["connect", "http://u:p@a/"], /is no address/],
+  [["connect", "http://a.b/c?d"], "The address is a.b; give the path to the command: get /c?d"],
+];
+
+for (const [args, message] of wrong) {
+  Deno.test(`wrong usage: ${args.join(" ")}`, () => {
+    assert.throws(() => parseCommandLine(args), (error) => {
+      assert(error instanceof UsageError);
+      if (typeof message === "string") assert.equal(error.message, message);
+      else assert.match(error.message, message);
+      assert(!error.message.includes("\n"));
+      return true;
+    });
+  });
+}
+
+Deno.test("help names every flag, and fits a terminal", () => {
+  for (const args of [["--help"], ["serve", "--help"], ["connect", "-h"]]) {
+    const invocation = parseCommandLine(args);
+    assert(invocation.kind === "text");
+    for (const line of invocation.text.split("\n")) assert(line.length <= 110, line);
+  }
+  const help = parseCommandLine(["serve", "--help"]);
+  assert(help.kind === "text");
+  for (const flag of ["--host", "--port", "--store", "--read-only", "--token-file", "--idle-timeout"]) {
+    assert(help.text.includes(flag), flag);
+  }
+  assert.deepEqual(parseCommandLine(["--version"]), { kind: "version" });
+});

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+
+/** Each file may import from the layers above its own in this list, which is to say: from lower ones. */
+const LAYERS: readonly string[][] = [
+  ["limits", "http_grammar", "store"],
+  ["http_error", "row_shape", "store_memory", "batch_writer", "line_input", "terminal"],
+  ["http_scan", "http_target", "query", "cli"],
+  ["http_fields", "http_start_line", "http_chunk_line"],
+  ["http_rules", "http_message", "conditional", "row_content"],
+  ["http_decoder", "http_encoder", "problem", "command"],
+  ["server_context", "client", "table_listing", "trust"],
+  ["server_connection", "table_http", "repl", "request_log"],
+  ["server"],
+  ["main"],
+];
+
+const ROOT = new URL("../", import.meta.url);
+
+function sources(): string[] {
+  const names = [...Deno.readDirSync(new URL("lib/", ROOT))].map(({ name }) => `lib/${name}`);
+  return [...names, "main.ts"].filter((name) => name.endsWith(".ts")).sort();
+}
+
+function layerOf(path: string): number {
+  const name = path.replace(/^.*\//, "").replace(/\.ts$/, "");
+  return LAYERS.findIndex((layer) => layer.includes(name));
+}
+
+for (const path of sources()) {
+  const text = Deno.readTextFileSync(new URL(path, ROOT));
+  const imports = [...text.matchAll(/(?:from|import\(|import)\s*"([^"]+)"/g)].map(([, specifier]) => specifier);
+
+  Deno.test(`${path} imports downward only, and nothing from outside`, () => {
+    assert(layerOf(path) >= 0, "the file has no layer");
+    for (const specifier of imports) {
+      if (specifier.startsWith("node:") || specifier === "./deno.json") continue;
+      assert.match(specifier, /^\.\/(?:lib\/)?\w+\.ts$/);
+      assert(layerOf(specifier) >= 0, `${specifier} has no layer`);
+      assert(layerOf(specifier) < layerOf(path), `${specifier} is not below ${path}`);
+    }
+  });
+
+  Deno.test(`${path} can be read in one sitting`, () => {
+    assert(text.split("\n").length <= 451, "the file has more than 450 lines");
+  });
+
+  Deno.test(`${path} does its HTTP itself`, () => {
+    assert.doesNotMatch(text, /Deno\.serve\b|node:https?"|\bfetch\(/);
+  });
+}
+
+Deno.test("every file of lib has tests", () => {
+  const typesOnly = ["http_message", "server_context"];
+  const tested = [...Deno.readDirSync(new URL("tests/", ROOT))].map(({ name }) => name);
+  for (const path of sources()) {
+    const name = path.replace(/^lib\//, "").replace(/\.ts$/, "");
+    if (typesOnly.includes(name)) continue;
+    assert(tested.includes(`${name}_test.ts`), `${name} has no test file`);
+  }
+});

@@ -1,0 +1,314 @@
+import assert from "node:assert/strict";
+import { Peer } from "./support.ts";
+
+const ROOT = new URL("../", import.meta.url).pathname;
+const GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/** A `deno run` of main.ts with no permission but the network, unless told otherwise. */
+function wiretable(args: string[], permissions: string[] = ["--allow-net"]): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", ...permissions, `${ROOT}main.ts`, ...args],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+    env: { NO_COLOR: "1" },
+  }).spawn();
+}
+
+interface Outcome {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the program to its end, with this on its input. */
+async function run(args: string[], input = "", permissions?: string[]): Promise<Outcome> {
+  const child = wiretable(args, permissions);
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(input));
+  await writer.close();
+  const { code, stdout, stderr } = await child.output();
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+}
+
+/** A `serve` process on a free port. */
+class ServeProcess implements AsyncDisposable {
+  /** What it has printed so far. */
+  output = "";
+  readonly port: number;
+  readonly #child: Deno.ChildProcess;
+  readonly #reading: Promise<void>;
+  #wake = () => {};
+
+  private constructor(child: Deno.ChildProcess, pieces: ReadableStreamDefaultReader<string>, start: string) {
+    this.#child = child;
+    this.output = start;
+    this.port = Number(/:(\d+)\//.exec(start)![1]);
+    this.#reading = this.#read(pieces);
+  }
+
+  static async start(args: string[] = [], permissions?: string[]): Promise<ServeProcess> {
+    const child = wiretable(["serve", "--port", "0", ...args], permissions);
+    await child.stdin.close();
+    const pieces = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let start = "";
+    while (!start.includes("\n")) {
+      const { done, value } = await pieces.read();
+      if (done) throw new Error(`serve ended: ${new TextDecoder().decode((await child.stderr.bytes()) as Uint8Array)}`);
+      start += value;
+    }
+    return new ServeProcess(child, pieces, start);
+  }
+
+  async #read(pieces: ReadableStreamDefaultReader<string>): Promise<void> {
+    for (;;) {
+      const { done, value } = await pieces.read();
+      if (done) return;
+      this.output += value;
+      this.#wake();
+    }
+  }
+
+  /** Resolves once the output has this. */
+  async printed(text: string): Promise<void> {
+    while (!this.output.includes(text)) await new Promise<void>((resolve) => this.#wake = resolve);
+  }
+
+  async connect(): Promise<Peer> {
+    return new Peer(await Deno.connect({ hostname: "127.0.0.1", port: this.port }));
+  }
+
+  /** Stops it with a signal. Answers its exit code and what it wrote beside its output. */
+  async stop(signal: Deno.Signal = "SIGTERM"): Promise<{ code: number; stderr: string }> {
+    this.#child.kill(signal);
+    const [{ code }, stderr] = await Promise.all([this.#child.status, this.#child.stderr.text(), this.#reading]);
+    return { code, stderr };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      return;
+    }
+    await Promise.all([this.#child.status, this.#reading, this.#child.stderr.cancel()]);
+  }
+}
+
+Deno.test("both ends together: the classroom's program", async () => {
+  await using server = await ServeProcess.start();
+  assert.match(
+    server.output,
+    /^Listening on http:\/\/127\.0\.0\.1:\d+\/ with rows of type,age,leg in memory; Ctrl-C stops\n$/,
+  );
+  const address = `127.0.0.1:${server.port}`;
+  const input = "post Pingping\nsnail 1 0\npost 핑핑 달팽이 1 0\nget all\nnonsense\nhead Pingping\nq\n";
+  const { code, stdout, stderr } = await run(["connect", address], input);
+  const row = '{"Pingping":{"type":"snail","age":"1","leg":"0"}}';
+  const korean = '{"핑핑":{"type":"달팽이","age":"1","leg":"0"}}';
+  assert.equal(stdout, `${row}\n${korean}\n{${row.slice(1, -1)},${korean.slice(1, -1)}}`);
+  assert.match(stderr, /^Wrong Input: try again \("nonsense" is no method: .*\)\n$/);
+  assert.equal(code, 1);
+  await server.printed("HEAD /Pingping HTTP/1.1\r\n");
+  assert.match(
+    server.output,
+    /-----REQUEST-----\nPOST \/Pingping HTTP\/1\.1\r\nHost: 127\.0\.0\.1:\d+\r\n.*\r\n\r\n\{"Pingping"/s,
+  );
+  assert.match(server.output, /POST \/%ED%95%91%ED%95%91 HTTP\/1\.1\r\n.*Content-Length: 51\r\n\r\n\{"핑핑"/s);
+
+  assert.deepEqual(await run(["connect", address, "get", "Pingping", "--print", "b"]), {
+    code: 0,
+    stdout: row,
+    stderr: "",
+  });
+  assert.match((await run(["connect", address, "get", "Nobody", "--print=h"])).stdout, /^HTTP\/1\.1 404 Not Found\r\n/);
+  assert.equal((await run(["connect", address, "get", "Nobody"])).code, 4);
+  assert.deepEqual(await server.stop("SIGINT"), { code: 0, stderr: "" });
+});
+
+Deno.test("serve stops in good order, answering what it has read", async () => {
+  await using server = await ServeProcess.start(["--delay", "200", "--verbose"]);
+  const peer = await server.connect();
+  await peer.send(GET + GET);
+  await server.printed("-----REQUEST-----");
+  const stopped = server.stop("SIGTERM");
+  assert.equal((await peer.receive()).head.status, 200);
+  const last = await peer.receive();
+  assert.equal(last.head.fields.get("connection"), "close");
+  assert.equal(await peer.receiveAll(), "");
+  peer.close();
+  assert.deepEqual(await stopped, { code: 0, stderr: "" });
+  assert.match(server.output, /connection 1 opened by 127\.0\.0\.1:\d+\n/);
+  assert.match(server.output, /-----RESPONSE-----\nHTTP\/1\.1 200 OK\r\n/);
+  assert.match(server.output, /connection 1 closed by the server, which stops, after 2 requests\n$/);
+});
+
+Deno.test("quiet prints the address alone", async () => {
+  await using server = await ServeProcess.start(["--quiet", "--fields", "*"]);
+  const peer = await server.connect();
+  await peer.exchange(GET);
+  peer.close();
+  assert.equal((await server.stop()).code, 0);
+  assert.match(server.output, /^Listening on http:\/\/\S+ with rows of \* in memory; Ctrl-C stops\n$/);
+});
+
+Deno.test("the log can be JSON, a line for each event", async () => {
+  await using server = await ServeProcess.start(["--log-format", "json", "-v"]);
+  const peer = await server.connect();
+  await peer.exchange(GET);
+  peer.close();
+  await server.stop();
+  const events = server.output.trimEnd().split("\n").map((line) => JSON.parse(line).event);
+  assert.deepEqual(events, ["listening", "opened", "request", "response", "closed"]);
+});
+
+Deno.test("flags reach the server", async () => {
+  await using server = await ServeProcess.start([
+    ...["--read-only", "--cors", "*", "--max-body", "10", "--max-connections", "1", "--fields", "a:integer"],
+  ]);
+  const peer = await server.connect();
+  const read = await peer.exchange(GET);
+  assert.equal(read.head.fields.get("access-control-allow-origin"), "*");
+  const write = "PUT /a HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+  assert.equal((await peer.exchange(`${write}Content-Length: 7\r\n\r\n{"a":1}`)).head.status, 405);
+  const other = await server.connect();
+  assert.equal((await other.receive()).head.status, 503);
+  other.close();
+  assert.equal((await peer.exchange(`${write}Content-Length: 11\r\n\r\n`)).head.status, 413);
+  peer.close();
+});
+
+Deno.test("a page's domain that points here is not answered, unless it is allowed", async () => {
+  const rebound = GET.replace("localhost", "evil.example");
+  {
+    await using server = await ServeProcess.start();
+    const peer = await server.connect();
+    assert.equal((await peer.exchange(rebound)).head.status, 421);
+    peer.close();
+  }
+  await using server = await ServeProcess.start(["--allow-host", "*"]);
+  const peer = await server.connect();
+  assert.equal((await peer.exchange(rebound)).head.status, 200);
+  peer.close();
+});
+
+Deno.test("a token and TLS, from files", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/token`, "s3cret\n");
+    const tls = `${ROOT}tests/testdata/tls/`;
+    const files = ["--cert", `${tls}cert.pem`, "--key", `${tls}key.pem`, "--token-file", `${folder}/token`];
+    await using server = await ServeProcess.start(files, ["--allow-net", "--allow-read"]);
+    assert.match(server.output, /^Listening on https:/);
+    const connect = ["connect", `https://localhost:${server.port}`, "get", "all", "--cacert", `${tls}ca.pem`];
+    const read = ["--allow-net", "--allow-read"];
+    assert.equal((await run(connect, "", read)).code, 4);
+    const { code, stdout } = await run([...connect, "--token-file", `${folder}/token`], "", read);
+    assert.deepEqual([code, stdout], [0, "{}"]);
+    assert.match((await run(connect.slice(0, 4))).stderr, /^wiretable: No server at localhost:\d+: .*certificate.*\n$/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+const failures: [name: string, args: string[], permissions: string[], code: number, stderr: RegExp][] = [
+  ["no command", [], [], 1, /^wiretable: Say serve or connect: see --help\n$/],
+  ["an unknown flag", ["serve", "--prot"], [], 1, /^wiretable: Unknown option '--prot': see --help\n$/],
+  [
+    "no permission for the network",
+    ["serve", "--port", "0"],
+    [],
+    1,
+    /^wiretable: Requires net access to .*--allow-net.*\n$/,
+  ],
+  [
+    "no permission to connect",
+    ["connect", "get", "all"],
+    [],
+    1,
+    /^wiretable: Requires net access to .*--allow-net.*\n$/,
+  ],
+  [
+    "no permission for a file",
+    ["serve", "--token-file", "some/token"],
+    ["--allow-net"],
+    1,
+    /^wiretable: --token-file some\/token needs a permission: run again with --allow-read=some\/token\n$/,
+  ],
+  [
+    "a file that is not there",
+    ["serve", "--token-file", "some/token"],
+    ["--allow-net", "--allow-read"],
+    1,
+    /^wiretable: --token-file some\/token: No such file/,
+  ],
+  [
+    "an address of another machine",
+    ["serve", "--host", "192.0.2.1"],
+    ["--allow-net"],
+    1,
+    /^wiretable: Cannot listen on 192\.0\.2\.1 port 9999: .*\n$/,
+  ],
+  [
+    "no server",
+    ["connect", "127.0.0.1:1", "get", "all"],
+    ["--allow-net"],
+    1,
+    /^wiretable: No server at 127\.0\.0\.1:1: the connection is refused\n$/,
+  ],
+];
+
+for (const [name, args, permissions, code, stderr] of failures) {
+  Deno.test(`${name}: one clear line`, async () => {
+    const outcome = await run(args, "", permissions);
+    assert.match(outcome.stderr, stderr);
+    assert.deepEqual([outcome.code, outcome.stdout], [code, ""]);
+  });
+}
+
+Deno.test("a port that is taken: one line, with one that is free", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const { code, stderr } = await run(["serve", "--port", String(port)]);
+  listener.close();
+  assert.equal(code, 1);
+  const free = new RegExp(
+    `^wiretable: Port ${port} on 127\\.0\\.0\\.1 is taken; port (\\d+) is free: --port (\\d+)\\n$`,
+  ).exec(stderr);
+  assert(free !== null, stderr);
+  assert.equal(free[1], free[2]);
+});
+
+Deno.test("a server that does not answer in time: exit code 2", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const accepted = listener.accept();
+  const { code, stderr } = await run(["connect", `127.0.0.1:${port}`, "get", "all", "--timeout", "0.1"]);
+  (await accepted).close();
+  listener.close();
+  assert.deepEqual([code, stderr], [2, "No answer came within 0.1 seconds\n"]);
+});
+
+Deno.test("Ctrl-C ends the client with 130", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const child = wiretable(["connect", `127.0.0.1:${port}`, "get", "all"]);
+  await child.stdin.close();
+  const conn = await listener.accept();
+  await conn.read(new Uint8Array(1000));
+  child.kill("SIGINT");
+  assert.equal((await child.output()).code, 130);
+  conn.close();
+  listener.close();
+});
+
+Deno.test("help and version need no permission", async () => {
+  for (const args of [["--help"], ["serve", "--help"], ["connect", "--help"]]) {
+    const { code, stdout, stderr } = await run(args, "", []);
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.match(stdout, /^wiretable/);
+  }
+  const { version } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
+  assert.match((await run(["--version"], "", [])).stdout, new RegExp(`^wiretable ${version} \\(Deno \\d`));
+});

@@ -1,0 +1,16 @@
+import assert from "node:assert/strict";
+import { rowContent, rowValue, StoreError } from "../lib/store.ts";
+
+Deno.test("a row's content is made of its name and value, and gives the value back", () => {
+  const content = rowContent('a"b\\핑', '{"c":[1,{"d":null}]}');
+  assert.equal(content, '{"a\\"b\\\\핑":{"c":[1,{"d":null}]}}');
+  assert.deepEqual(rowValue(content), { c: [1, { d: null }] });
+  assert.deepEqual(rowValue(new TextEncoder().encode(content)), { c: [1, { d: null }] });
+  assert.deepEqual(rowValue(rowContent("__proto__", '{"a":1}')), { a: 1 });
+  assert.throws(() => rowValue("{}"), TypeError);
+});
+
+Deno.test("a store's error says what kind of fault it is, and for people why", () => {
+  const error = new StoreError("full", "The disk is full");
+  assert.deepEqual([error.name, error.fault, error.message], ["StoreError", "full", "The disk is full"]);
+});

@@ -1,0 +1,149 @@
+/**
+ * What several test files need: requests from their octets, servers on a free port, and exchanges over a raw connection.
+ */
+
+import assert from "node:assert/strict";
+import { Decoder } from "../lib/http_decoder.ts";
+import type { ContentStream, Handler, HttpResponse, RequestHead, ResponseHead } from "../lib/http_message.ts";
+import { REQUEST_LIMITS, RESPONSE_LIMITS, SERVER_LIMITS, type ServerLimits } from "../lib/limits.ts";
+import { Server, type ServerOptions } from "../lib/server.ts";
+import { octetString, wireOctets } from "./wire_cases.ts";
+
+/** The head of a request that is there whole. */
+export function requestOf(octets: string): RequestHead {
+  const decoder = new Decoder("request", REQUEST_LIMITS);
+  decoder.receive(wireOctets(octets));
+  const head = decoder.next();
+  assert(head?.kind === "request");
+  return head;
+}
+
+/** A response's content as text, read to its end where it is a stream. */
+export async function textOf(content: HttpResponse["content"]): Promise<string> {
+  if (content === undefined || typeof content === "string") return content ?? "";
+  if (content instanceof Uint8Array) return new TextDecoder().decode(content);
+  let text = "";
+  const pieces = (content as ContentStream)[Symbol.asyncIterator]();
+  for (let next = await pieces.next(); !next.done; next = await pieces.next()) text += await textOf(next.value);
+  await pieces.return?.();
+  return text;
+}
+
+/** A server for the time of a test. Its errors fail the test. */
+export interface TestServer extends AsyncDisposable {
+  server: Server;
+  port: number;
+  /** Moves the server's clock on, and has it look at its timeouts. */
+  advance(milliseconds: number): void;
+  connect(): Promise<Peer>;
+}
+
+export function startServer(
+  handler: Handler,
+  options: Omit<ServerOptions, "limits"> & { limits?: Partial<ServerLimits> } = {},
+): TestServer {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const failures: unknown[] = [];
+  const peers: Peer[] = [];
+  let offset = 0;
+  const server = new Server(listener, handler, {
+    now: () => Date.now() + offset,
+    ...options,
+    limits: { ...SERVER_LIMITS, shutdownIdleMs: 0, ...options.limits },
+    observer: { failed: (error) => failures.push(error), ...options.observer },
+  });
+  const { port } = listener.addr as Deno.NetAddr;
+  return {
+    server,
+    port,
+    advance(milliseconds) {
+      offset += milliseconds;
+      server.sweep();
+    },
+    async connect() {
+      const peer = new Peer(await Deno.connect({ hostname: "127.0.0.1", port }));
+      peers.push(peer);
+      return peer;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const peer of peers) peer.close();
+      await server.shutdown();
+      assert.deepEqual(failures, []);
+    },
+  };
+}
+
+/** A response that was read whole. */
+export interface WholeResponse {
+  head: ResponseHead;
+  /** One character an octet. */
+  content: string;
+  trailers: [string, string][];
+}
+
+/** The client's end of a raw connection. */
+export class Peer {
+  readonly conn: Deno.Conn;
+  readonly #decoder = new Decoder("response", RESPONSE_LIMITS);
+  #open = true;
+
+  constructor(conn: Deno.Conn) {
+    this.conn = conn;
+  }
+
+  /** Sends octets, one for each character. */
+  async send(octets: string | Uint8Array): Promise<void> {
+    const bytes = typeof octets === "string" ? wireOctets(octets) : octets;
+    for (let sent = 0; sent < bytes.length;) sent += await this.conn.write(bytes.subarray(sent));
+  }
+
+  /** Reads one response, interim or final. */
+  async receive(method = "GET"): Promise<WholeResponse> {
+    this.#decoder.expectResponseTo(method);
+    let head: ResponseHead | undefined;
+    let content = "";
+    for (;;) {
+      const event = this.#decoder.next();
+      if (event === undefined) await this.#read();
+      else if (event.kind === "response") head = event;
+      else if (event.kind === "content") content += octetString(event.bytes);
+      else if (event.kind === "end") {
+        return { head: head!, content, trailers: [...event.trailers] as [string, string][] };
+      } else throw new Error(`Expected a response, saw the connection's end after ${JSON.stringify(content)}`);
+    }
+  }
+
+  /** Sends a request and reads its response. */
+  async exchange(octets: string): Promise<WholeResponse> {
+    await this.send(octets);
+    return await this.receive(octets.slice(0, octets.indexOf(" ")));
+  }
+
+  /** Reads until the server ends the connection. Gives all octets, also those of responses. */
+  async receiveAll(): Promise<string> {
+    let text = "";
+    const buffer = new Uint8Array(64 * 1024);
+    for (;;) {
+      const count = await this.conn.read(buffer);
+      if (count === null) return text;
+      text += octetString(buffer.subarray(0, count));
+    }
+  }
+
+  async #read(): Promise<void> {
+    const buffer = new Uint8Array(64 * 1024);
+    const count = await this.conn.read(buffer);
+    if (count === null) this.#decoder.close();
+    else this.#decoder.receive(buffer.subarray(0, count));
+  }
+
+  close(): void {
+    if (this.#open) this.conn.close();
+    this.#open = false;
+  }
+}
+
+/** Resolves once the condition holds, looking again after every turn of the event loop. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+}

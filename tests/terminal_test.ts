@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { ContentText, escapeText, octetsToText, painterFor, showHead } from "../lib/terminal.ts";
+
+const plain = painterFor(false);
+
+const texts: [text: string, shown: string][] = [
+  ["plain text, 핑핑 🐌\tand a tab\n", "plain text, 핑핑 🐌\tand a tab\n"],
+  ["\x1b[2J\x1b]0;title\x07", "\\x1b[2J\\x1b]0;title\\x07"],
+  ["a\r\nb\r\n", "a\nb\n"],
+  ["safe\rEVIL", "safe\\rEVIL"],
+  ["\r\r\n", "\\r\n"],
+  ["\x9b31m\x85\x7f\0", "\\x9b31m\\x85\\x7f\\x00"],
+  ["\u202egnp.exe\u202c \u2066a\u2069 \u200f\u061c", "\\u202egnp.exe\\u202c \\u2066a\\u2069 \\u200f\\u061c"],
+  ["\u2028\u2029\ufeff", "\\u2028\\u2029\\ufeff"],
+  ["\b\v\f", "\\x08\\x0b\\x0c"],
+];
+
+for (const [text, shown] of texts) {
+  Deno.test(`${JSON.stringify(text)} cannot order a terminal about`, () => assert.equal(escapeText(text), shown));
+}
+
+Deno.test("octets are shown as the UTF-8 that they are", () => {
+  assert.equal(octetsToText("\xed\x95\x91"), "핑");
+  assert.equal(octetsToText("a\xff"), "a\ufffd");
+});
+
+Deno.test("content may be cut anywhere", () => {
+  const bytes = new TextEncoder().encode("핑\r\n🐌\rx\r\n");
+  const whole = "핑\n🐌\\rx\n";
+  for (let at = 0; at <= bytes.length; at++) {
+    const text = new ContentText();
+    const shown = text.add(bytes.subarray(0, at)) + text.add(bytes.subarray(at)) + text.end();
+    assert.equal(shown, whole, `cut at ${at}`);
+    assert.equal(text.endsLine, true);
+  }
+});
+
+Deno.test("content tells whether it ends a line", () => {
+  const text = new ContentText();
+  assert.equal(text.endsLine, true);
+  text.add(new TextEncoder().encode("a"));
+  assert.equal(text.endsLine, false);
+  assert.equal(text.add(new TextEncoder().encode("\r")), "");
+  assert.equal(text.end(), "\\r");
+});
+
+Deno.test("a head is shown with its line ends, escaped, and not coloured unless asked", () => {
+  const head = "HTTP/1.1 404 Not\x1b Found\r\nA: b\xed\x95\x91\r\n\r\n";
+  assert.equal(showHead(head, plain), "HTTP/1.1 404 Not\\x1b Found\nA: b핑\n\n");
+});
+
+Deno.test("colours tell a status' class and the fields' names", () => {
+  const paint = painterFor(true);
+  assert.equal(
+    showHead("HTTP/1.1 200 OK\r\nA: b\r\n\r\n", paint),
+    "\x1b[32mHTTP/1.1 200 OK\x1b[39m\n\x1b[34mA\x1b[39m: b\n\n",
+  );
+  assert(showHead("HTTP/1.1 503 \r\n\r\n", paint).startsWith("\x1b[31mHTTP"));
+  assert(showHead("GET / HTTP/1.1\r\n\r\n", paint).startsWith("\x1b[1mGET"));
+});
