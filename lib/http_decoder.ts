@@ -49,6 +49,8 @@ type Phase =
   | "closed";
 
 const NO_BYTES = new Uint8Array(0);
+/** Bytes of the buffer that are made into text at a time, or more where a head is larger. */
+const TEXT_BYTES = 2048;
 const END: MessageEnd = { kind: "end", trailers: Fields.EMPTY };
 const CLOSED: ConnectionEnd = { kind: "closed" };
 
@@ -72,6 +74,9 @@ export class Decoder {
   #at = 0;
   #end = 0;
   #bufferIsOwn = false;
+  /** Some of the buffer as text, one character an octet: the heads of pipelined requests are made into text together. */
+  #text = "";
+  #textStart = 0;
   /** Where the message starts in the buffer; below 0 once its start is no longer there. */
   #messageStart = 0;
 
@@ -114,6 +119,7 @@ export class Decoder {
     if (left === 0) {
       this.#messageStart -= this.#end;
       this.#buffer = bytes;
+      this.#text = "";
       this.#bufferIsOwn = false;
       this.#at = 0;
       this.#end = bytes.length;
@@ -184,6 +190,7 @@ export class Decoder {
     const leftover = this.#buffer.subarray(this.#at, this.#end);
     this.#buffer = new Uint8Array(Math.max(512, 2 * size));
     this.#buffer.set(leftover);
+    this.#text = "";
     this.#bufferIsOwn = true;
     this.#messageStart -= this.#at;
     this.#at = 0;
@@ -233,7 +240,7 @@ export class Decoder {
   #head(): RequestHead | ResponseHead | undefined {
     const end = this.#section.scan(this.#buffer, this.#at, this.#end, this.#headerLimits);
     if (end === MORE) return undefined;
-    const text = octets(this.#buffer, this.#at, end);
+    const text = this.#octets(this.#at, end);
     const fields = new Fields(text, this.#section.spans);
     const head = this.#kind === "request" ? this.#requestHead(text, fields) : this.#responseHead(text, fields);
     this.#at = end;
@@ -335,10 +342,20 @@ export class Decoder {
       this.#at = end;
       return this.#finish(END);
     }
-    const trailers = new Fields(octets(this.#buffer, this.#at, end), this.#section.spans);
+    const trailers = new Fields(this.#octets(this.#at, end), this.#section.spans);
     refuseForbiddenTrailers(trailers, this.#at);
     this.#at = end;
     return this.#finish({ kind: "end", trailers });
+  }
+
+  /** The octets as text. */
+  #octets(start: number, end: number): string {
+    if (start < this.#textStart || end > this.#textStart + this.#text.length) {
+      const textEnd = Math.max(end, Math.min(this.#end, start + TEXT_BYTES));
+      this.#text = Buffer.prototype.latin1Slice.call(this.#buffer, start, textEnd);
+      this.#textStart = start;
+    }
+    return this.#text.substring(start - this.#textStart, end - this.#textStart);
   }
 
   #refuseContent(offset: number): never {
@@ -347,9 +364,4 @@ export class Decoder {
       offset,
     });
   }
-}
-
-/** The octets as a string, one character each. */
-function octets(buffer: Uint8Array, start: number, end: number): string {
-  return Buffer.prototype.latin1Slice.call(buffer, start, end);
 }

@@ -9,7 +9,7 @@
 
 import { Buffer } from "node:buffer";
 import { reasonPhrase } from "./http_error.ts";
-import { type FieldLine, isFieldValue, isToken } from "./http_grammar.ts";
+import { type FieldLine, isBlank, isFieldContentByte, isFieldValue, isToken } from "./http_grammar.ts";
 import type { ContentStream, HttpRequest, HttpResponse } from "./http_message.ts";
 
 /** What a response's bytes depend on beside the response itself. */
@@ -29,18 +29,32 @@ const UTF8 = new TextEncoder();
 const INITIAL_BYTES = 2048;
 /** A buffer that grew beyond this many bytes is given up once it is sent. */
 const KEPT_BYTES = 64 * 1024;
+/** Media types whose lines are kept. */
+const MAX_KEPT_TYPES = 32;
 
-const statusLines = new Map<number, string>();
+const CRLF = UTF8.encode("\r\n");
+const CONTENT_LENGTH = UTF8.encode("Content-Length: ");
+const CHUNKED = UTF8.encode("Transfer-Encoding: chunked\r\n");
+const CLOSE = UTF8.encode("Connection: close\r\n");
+const KEEP_ALIVE = UTF8.encode("Connection: keep-alive\r\n");
+const CONTINUE = UTF8.encode("HTTP/1.1 100 Continue\r\n\r\n");
 
-/** `status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF` (RFC 9112 §4); always this program's own version (RFC 9110 §2.5). */
-function statusLine(status: number): string {
-  let line = statusLines.get(status);
-  if (line === undefined) {
-    if (!Number.isInteger(status) || status < 100 || status > 599) throw new TypeError(`Not a status code: ${status}`);
-    line = `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`;
-    statusLines.set(status, line);
-  }
-  return line;
+/** For each media type a map from statuses to the lines they make. Both are few: handlers take them from constants. */
+const firstLines = new Map<string | undefined, Map<number, Uint8Array>>();
+
+/**
+ * `status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF` (RFC 9112 §4), always with this program's own
+ * version (RFC 9110 §2.5), and the Content-Type line, if there is one.
+ */
+function startOfHead(status: number, contentType: string | undefined): Uint8Array {
+  const known = firstLines.get(contentType)?.get(status);
+  if (known !== undefined) return known;
+  if (!Number.isInteger(status) || status < 100 || status > 599) throw new TypeError(`Not a status code: ${status}`);
+  const type = contentType === undefined ? "" : `Content-Type: ${checkedValue(contentType)}\r\n`;
+  const lines = UTF8.encode(`HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n${type}`);
+  const ofType = firstLines.get(contentType) ?? new Map<number, Uint8Array>();
+  if (firstLines.size < MAX_KEPT_TYPES) firstLines.set(contentType, ofType.set(status, lines));
+  return lines;
 }
 
 /** Whether responses with this status never have content (RFC 9110 §6.4.1). */
@@ -57,6 +71,8 @@ export function isStream(content: HttpResponse["content"]): content is ContentSt
 export class Encoder {
   #buffer = new Uint8Array(INITIAL_BYTES);
   #length = 0;
+  #dateValue = "";
+  #dateLine: Uint8Array = CRLF;
 
   /** How many bytes wait to be sent. */
   get length(): number {
@@ -83,15 +99,16 @@ export class Encoder {
     const { method, target, fields, content } = request;
     if (!isToken(method)) throw new TypeError(`Not a method: ${JSON.stringify(method)}`);
     if (!/^[!-~]+$/.test(target)) throw new TypeError(`Not a request target: ${JSON.stringify(target)}`);
-    let head = `${method} ${target} HTTP/1.1\r\n${fieldLines(fields)}`;
-    if (content !== undefined) head += `Content-Length: ${content.length}\r\n`;
-    this.#octets(`${head}\r\n`);
+    this.#octets(`${method} ${target} HTTP/1.1\r\n`);
+    this.#fieldLines(fields);
+    if (content !== undefined) this.#contentLength(content.length);
+    this.#bytes(CRLF);
     if (content !== undefined) this.content(content);
   }
 
   /** Encodes the interim response that asks a client for the content it announced (RFC 9110 §15.2.1). */
   continue(): void {
-    this.#octets("HTTP/1.1 100 Continue\r\n\r\n");
+    this.#bytes(CONTINUE);
   }
 
   /**
@@ -102,30 +119,33 @@ export class Encoder {
    * @throws {TypeError} Where status or a field line would not be legal on the wire.
    */
   response(response: HttpResponse, context: ResponseContext): boolean {
-    const { status, content } = response;
-    let head = statusLine(status);
-    let contentBytes = 0;
-    let streams = false;
-    if (response.contentType !== undefined) head += `Content-Type: ${checkedValue(response.contentType)}\r\n`;
-    if (!isContentless(status)) {
-      streams = isStream(content);
-      if (!streams) {
-        contentBytes = byteLength(content as string | Uint8Array | undefined);
-        head += `Content-Length: ${contentBytes}\r\n`;
-      } else if (context.minor === 1) head += "Transfer-Encoding: chunked\r\n";
+    const start = this.#length;
+    try {
+      return this.#response(response, context);
+    } catch (error) {
+      // No half of a head may go out behind whole messages.
+      this.#length = start;
+      throw error;
     }
-    if (context.close) head += "Connection: close\r\n";
-    else if (context.minor === 0) head += "Connection: keep-alive\r\n";
-    head += `Date: ${context.date}\r\n`;
-    if (response.fields !== undefined) head += fieldLines(response.fields);
-    head += "\r\n";
-    if (context.method === "HEAD" || contentBytes === 0) this.#octets(head);
-    else if (typeof content === "string") this.#octetsAndText(head, content, contentBytes);
-    else {
-      this.#octets(head);
-      this.content(content as Uint8Array);
+  }
+
+  #response(response: HttpResponse, context: ResponseContext): boolean {
+    const { status, content, fields } = response;
+    const streams = isStream(content);
+    const contentless = isContentless(status);
+    this.#bytes(startOfHead(status, response.contentType));
+    if (!contentless) {
+      if (!streams) this.#contentLength(byteLength(content));
+      else if (context.minor === 1) this.#bytes(CHUNKED);
     }
-    return streams && context.method !== "HEAD";
+    if (context.close) this.#bytes(CLOSE);
+    else if (context.minor === 0) this.#bytes(KEEP_ALIVE);
+    this.#date(context.date);
+    if (fields !== undefined) this.#fieldLines(fields);
+    this.#bytes(CRLF);
+    if (contentless || content === undefined || context.method === "HEAD") return false;
+    if (!streams) this.content(content);
+    return streams;
   }
 
   /** Encodes content as it is. */
@@ -141,9 +161,10 @@ export class Encoder {
   chunk(piece: string | Uint8Array): void {
     const length = byteLength(piece);
     if (length === 0) return;
-    this.#octets(`${length.toString(16)}\r\n`);
+    this.#octets(length.toString(16));
+    this.#bytes(CRLF);
     this.content(piece);
-    this.#octets("\r\n");
+    this.#bytes(CRLF);
   }
 
   /**
@@ -152,30 +173,68 @@ export class Encoder {
    * @throws {TypeError} Where a field line would not be legal on the wire.
    */
   lastChunk(trailers: readonly FieldLine[] = []): void {
-    this.#octets(`0\r\n${fieldLines(trailers)}\r\n`);
+    this.#octets("0\r\n");
+    this.#fieldLines(trailers);
+    this.#bytes(CRLF);
   }
 
-  /** Each character of the text is one octet. */
+  #contentLength(length: number): void {
+    this.#bytes(CONTENT_LENGTH);
+    this.#octets(String(length));
+    this.#bytes(CRLF);
+  }
+
+  /** All responses of one moment have the same Date line. */
+  #date(date: string): void {
+    if (date !== this.#dateValue) {
+      this.#dateLine = UTF8.encode(`Date: ${checkedValue(date)}\r\n`);
+      this.#dateValue = date;
+    }
+    this.#bytes(this.#dateLine);
+  }
+
+  /** `*( field-line CRLF )`; a CR or LF in a value would end the line and let its writer forge another (RFC 9112 §11.1). */
+  #fieldLines(fields: readonly FieldLine[]): void {
+    for (const [name, value] of fields) {
+      if (!isToken(name) || isFraming(name)) {
+        throw new TypeError(`Not a field name that may be set: ${JSON.stringify(name)}`);
+      }
+      this.#octets(name);
+      this.#octets(": ");
+      this.#value(value);
+      this.#bytes(CRLF);
+    }
+  }
+
+  /** Checks a field value while it is written, since looking at each character twice costs as much as all else here. */
+  #value(value: string): void {
+    const length = value.length;
+    this.#reserve(length);
+    const buffer = this.#buffer;
+    const start = this.#length;
+    let legal = length === 0 || !isBlank(value.charCodeAt(0)) && !isBlank(value.charCodeAt(length - 1));
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i);
+      legal &&= code <= 0xff && isFieldContentByte(code);
+      buffer[start + i] = code;
+    }
+    if (!legal) throw new TypeError(`Not a field value: ${JSON.stringify(value)}`);
+    this.#length = start + length;
+  }
+
+  #bytes(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#buffer.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  /** Each character of the text is one octet. Heads' parts are short, and a loop is faster for those than a call. */
   #octets(text: string): void {
-    this.#reserve(2 * text.length);
-    const { written } = UTF8.encodeInto(text, this.#buffer.subarray(this.#length));
-    if (written !== text.length) {
-      // obs-text, which UTF-8 would make two octets of.
-      for (let i = 0; i < text.length; i++) this.#buffer[this.#length + i] = text.charCodeAt(i);
-    }
-    this.#length += text.length;
-  }
-
-  /** A head of octets and content of text, in one go where the head is ASCII, as it nearly always is. */
-  #octetsAndText(head: string, text: string, textBytes: number): void {
-    this.#reserve(2 * head.length + textBytes);
-    const { written } = UTF8.encodeInto(head + text, this.#buffer.subarray(this.#length));
-    if (written === head.length + textBytes) {
-      this.#length += written;
-      return;
-    }
-    this.#octets(head);
-    this.content(text);
+    this.#reserve(text.length);
+    const buffer = this.#buffer;
+    const start = this.#length;
+    for (let i = 0; i < text.length; i++) buffer[start + i] = text.charCodeAt(i);
+    this.#length = start + text.length;
   }
 
   #reserve(bytes: number): void {
@@ -190,18 +249,6 @@ export class Encoder {
 function byteLength(content: string | Uint8Array | undefined): number {
   if (content === undefined) return 0;
   return typeof content === "string" ? Buffer.byteLength(content) : content.length;
-}
-
-/** `*( field-line CRLF )`; a CR or LF in a value would end the line and let its writer forge another (RFC 9112 §11.1). */
-function fieldLines(fields: readonly FieldLine[]): string {
-  let lines = "";
-  for (const [name, value] of fields) {
-    if (!isToken(name) || isFraming(name)) {
-      throw new TypeError(`Not a field name that may be set: ${JSON.stringify(name)}`);
-    }
-    lines += `${name}: ${checkedValue(value)}\r\n`;
-  }
-  return lines;
 }
 
 function isFraming(name: string): boolean {

@@ -14,6 +14,9 @@ import { isAuthority, isDigit, listMembers, trimBlanks } from "./http_grammar.ts
 /** How the content's end is found: after so many octets, or by the chunked coding. */
 export type Framing = number | "chunked";
 
+/** The legal Host that came last: nearly always the next one is the same. */
+let lastHost: string | undefined;
+
 /**
  * The Host field's value: exactly one, and a legal one, in HTTP/1.1 (RFC 9112 §3.2); empty where HTTP/1.0 leaves it out.
  *
@@ -27,7 +30,8 @@ export function readHost(fields: Fields, minor: 0 | 1, offset: number): string {
     throw new HttpError(400, "An HTTP/1.1 request must have a Host field, saw none", { rule: "RFC 9112 §3.2", offset });
   }
   // Two lines come joined by a comma and a space, which no authority may hold.
-  if (isAuthority(host)) return host;
+  if (host === lastHost) return lastHost;
+  if (isAuthority(host)) return lastHost = host;
   const detail = fields.count("host") > 1
     ? `A request must have one Host field, saw ${fields.count("host")}`
     : `The Host field must be host or host:port, saw ${JSON.stringify(host)}`;

@@ -22,8 +22,10 @@ export function rowName(path: string): string {
   if (path.indexOf("/", 1) > 0) {
     throw new HttpError(404, `Nothing is at ${path}: a row is at /NAME, and a / in a name is not possible`);
   }
-  // Without a percent sign, a legal path is ASCII and needs no decoding.
-  const name = path.indexOf("%") < 0 ? path.slice(1) : decodeName(path.slice(1));
+  // Without a percent sign, a legal path is visible ASCII: nothing needs decoding, and only its length can be wrong.
+  const encoded = path.indexOf("%") >= 0;
+  const name = encoded ? decodeName(path.slice(1)) : path.slice(1);
+  if (!encoded && name.length <= MAX_NAME_BYTES) return name;
   const problem = nameProblem(name);
   if (problem !== undefined) throw new HttpError(400, `The row's name ${problem}`);
   return name;

@@ -235,7 +235,8 @@ export class ServerConnection {
   // Answering
 
   #answer(request: RequestHead): HttpResponse | Promise<HttpResponse> {
-    const content = this.#content.subarray(0, this.#contentBytes);
+    const whole = this.#content;
+    const content = whole.length === this.#contentBytes ? whole : whole.subarray(0, this.#contentBytes);
     this.#requests++;
     this.#context.observer.request?.(this.#id, request, content, this.#trailers);
     try {

@@ -37,6 +37,8 @@ export class Guard {
   readonly #cors: string | undefined;
   readonly #corsFields: readonly FieldLine[];
   readonly #tokenDigest: Uint8Array | undefined;
+  /** The authority that was let in last: nearly always the next request is for the same. */
+  #lastAuthority: string | undefined;
 
   /** Lets in what the options say. */
   constructor(options: TrustOptions) {
@@ -84,9 +86,12 @@ export class Guard {
   }
 
   #checkHost({ authority }: RequestHead): void {
-    if (this.#hosts === undefined || authority === "") return;
+    if (this.#hosts === undefined || authority === "" || authority === this.#lastAuthority) return;
     const host = authority.replace(/:\d*$/, "").toLowerCase();
-    if (isAddress(host) || host === "localhost" || host.endsWith(".localhost") || this.#hosts.includes(host)) return;
+    if (isAddress(host) || host === "localhost" || host.endsWith(".localhost") || this.#hosts.includes(host)) {
+      this.#lastAuthority = authority;
+      return;
+    }
     throw new HttpError(
       421,
       `Requests for the host ${JSON.stringify(host)} are not answered here: --allow-host allows it`,

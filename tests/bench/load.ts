@@ -1,0 +1,123 @@
+/**
+ * Servers under load: starting them, driving them with wrk, and reading what it measured.
+ */
+
+const HERE = new URL("./", import.meta.url).pathname;
+
+/** What one run of wrk tells. */
+export interface Measured {
+  requestsPerSecond: number;
+  /** 99 of 100 answers came within this, in milliseconds. */
+  p99: number;
+  /** Bytes of answers in a second. */
+  bytesPerSecond: number;
+}
+
+/** A server process that has printed the address where it listens. */
+export class ServerProcess implements AsyncDisposable {
+  readonly url: string;
+  readonly pid: number;
+  readonly #child: Deno.ChildProcess;
+
+  private constructor(child: Deno.ChildProcess, url: string) {
+    this.#child = child;
+    this.pid = child.pid;
+    this.url = url;
+  }
+
+  /** Starts `deno run` with these arguments, its output in a file, from which the address is read. */
+  static async start(args: string[], output: string): Promise<ServerProcess> {
+    await Deno.writeTextFile(output, "");
+    const child = new Deno.Command("sh", {
+      args: [
+        "-c",
+        'output="$1"; shift; exec "$0" run --quiet --allow-all "$@" > "$output"',
+        Deno.execPath(),
+        output,
+        ...args,
+      ],
+      stdin: "null",
+      stdout: "null",
+      stderr: "inherit",
+    }).spawn();
+    let ended = false;
+    child.status.then(() => ended = true);
+    for (;;) {
+      const url = /http:\/\/\S+?\/(?=\s)/.exec(await Deno.readTextFile(output).catch(() => ""))?.[0];
+      if (url !== undefined) return new ServerProcess(child, url);
+      if (ended) throw new Error(`The server ended before it listened: ${args.join(" ")}`);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }
+
+  /** Resident memory in MB; `undefined` where the system does not tell. */
+  async memory(): Promise<number | undefined> {
+    const status = await Deno.readTextFile(`/proc/${this.pid}/status`).catch(() => "");
+    const kilobytes = /VmRSS:\s+(\d+) kB/.exec(status)?.[1];
+    return kilobytes === undefined ? undefined : Number(kilobytes) / 1000;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#child.status;
+  }
+}
+
+/** How wrk drives a server. */
+export interface Load {
+  /** The path asked for. */
+  path: string;
+  connections: number;
+  seconds: number;
+  /** A script beside this file, and its argument. */
+  script?: string;
+  argument?: string;
+}
+
+/** Runs wrk once. */
+export async function drive(url: string, load: Load): Promise<Measured> {
+  const { path, connections, seconds, script, argument } = load;
+  const target = new URL(path, url).href;
+  const args = ["-t1", `-c${connections}`, `-d${seconds}`, "--latency"];
+  if (script !== undefined) args.push("-s", `${HERE}${script}`);
+  args.push(target);
+  if (argument !== undefined) args.push("--", argument);
+  const text = await runWrk(args);
+  if (/Non-2xx|Socket errors/.test(text)) throw new Error(`wrk ${args.join(" ")}:\n${text}`);
+  return {
+    requestsPerSecond: numberIn(/Requests\/sec:\s+([\d.]+)/, text),
+    p99: milliseconds(/99%\s+(\S+)/.exec(text)?.[1]),
+    bytesPerSecond: bytes(/Transfer\/sec:\s+(\S+)/.exec(text)?.[1]),
+  };
+}
+
+async function runWrk(args: string[]): Promise<string> {
+  try {
+    const { stdout, stderr, success } = await new Deno.Command("wrk", { args }).output();
+    if (success) return new TextDecoder().decode(stdout);
+    throw new Error(`wrk failed: ${new TextDecoder().decode(stderr)}`);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Error("wrk is missing: apt-get install wrk on Debian and Ubuntu, brew install wrk on macOS");
+  }
+}
+
+function numberIn(pattern: RegExp, text: string): number {
+  return Number(pattern.exec(text)?.[1]);
+}
+
+function milliseconds(text = ""): number {
+  const [, number, unit] = /^([\d.]+)(us|ms|s)$/.exec(text) ?? [];
+  return Number(number) * ({ us: 0.001, ms: 1, s: 1000 }[unit] ?? NaN);
+}
+
+function bytes(text = ""): number {
+  const [, number, unit] = /^([\d.]+)([KMG]?)B$/.exec(text) ?? [];
+  return Number(number) * ({ "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 }[unit] ?? NaN);
+}
+
+export function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
