@@ -11,9 +11,13 @@ import { HttpError } from "./http_error.ts";
 import type { Fields } from "./http_fields.ts";
 import { MAX_ENTITY_TAGS } from "./limits.ts";
 
+/** The tag made last: a row that is asked for again and again needs no new one. */
+let lastTag = { version: NaN, tag: "" };
+
 /** The strong entity tag of a version (RFC 9110 §8.8.3). */
 export function entityTag(version: number): string {
-  return `"${version}"`;
+  if (version !== lastTag.version) lastTag = { version, tag: ['"', version, '"'].join("") };
+  return lastTag.tag;
 }
 
 /** Whether the request has a precondition that is evaluated here. */

@@ -113,21 +113,21 @@ export class Decoder {
     this.#answeredMethod = method;
   }
 
-  /** Takes more bytes. They must stay unchanged until {@linkcode next} has answered `undefined`. */
-  receive(bytes: Uint8Array): void {
+  /** Takes more bytes: the first `length` of these. They must stay unchanged until {@linkcode next} has answered `undefined`. */
+  receive(bytes: Uint8Array, length: number = bytes.length): void {
     const left = this.#end - this.#at;
     if (left === 0) {
       this.#messageStart -= this.#end;
       this.#buffer = bytes;
-      this.#text = "";
       this.#bufferIsOwn = false;
+      this.#text = "";
       this.#at = 0;
-      this.#end = bytes.length;
+      this.#end = length;
       return;
     }
-    if (!this.#bufferIsOwn || this.#end + bytes.length > this.#buffer.length) this.#moveLeftover(left + bytes.length);
-    this.#buffer.set(bytes, this.#end);
-    this.#end += bytes.length;
+    if (!this.#bufferIsOwn || this.#end + length > this.#buffer.length) this.#moveLeftover(left + length);
+    this.#buffer.set(length === bytes.length ? bytes : bytes.subarray(0, length), this.#end);
+    this.#end += length;
   }
 
   /** Says that the peer will send nothing more. */

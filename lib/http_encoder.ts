@@ -9,7 +9,7 @@
 
 import { Buffer } from "node:buffer";
 import { reasonPhrase } from "./http_error.ts";
-import { type FieldLine, isBlank, isFieldContentByte, isFieldValue, isToken } from "./http_grammar.ts";
+import { CR, type FieldLine, isBlank, isFieldContentByte, isFieldValue, isToken, LF } from "./http_grammar.ts";
 import type { ContentStream, HttpRequest, HttpResponse } from "./http_message.ts";
 
 /** What a response's bytes depend on beside the response itself. */
@@ -32,7 +32,6 @@ const KEPT_BYTES = 64 * 1024;
 /** Media types whose lines are kept. */
 const MAX_KEPT_TYPES = 32;
 
-const CRLF = UTF8.encode("\r\n");
 const CONTENT_LENGTH = UTF8.encode("Content-Length: ");
 const CHUNKED = UTF8.encode("Transfer-Encoding: chunked\r\n");
 const CLOSE = UTF8.encode("Connection: close\r\n");
@@ -72,7 +71,7 @@ export class Encoder {
   #buffer = new Uint8Array(INITIAL_BYTES);
   #length = 0;
   #dateValue = "";
-  #dateLine: Uint8Array = CRLF;
+  #dateLine: Uint8Array = new Uint8Array(0);
 
   /** How many bytes wait to be sent. */
   get length(): number {
@@ -102,7 +101,7 @@ export class Encoder {
     this.#octets(`${method} ${target} HTTP/1.1\r\n`);
     this.#fieldLines(fields);
     if (content !== undefined) this.#contentLength(content.length);
-    this.#bytes(CRLF);
+    this.#lineEnd();
     if (content !== undefined) this.content(content);
   }
 
@@ -142,7 +141,7 @@ export class Encoder {
     else if (context.minor === 0) this.#bytes(KEEP_ALIVE);
     this.#date(context.date);
     if (fields !== undefined) this.#fieldLines(fields);
-    this.#bytes(CRLF);
+    this.#lineEnd();
     if (contentless || content === undefined || context.method === "HEAD") return false;
     if (!streams) this.content(content);
     return streams;
@@ -162,9 +161,9 @@ export class Encoder {
     const length = byteLength(piece);
     if (length === 0) return;
     this.#octets(length.toString(16));
-    this.#bytes(CRLF);
+    this.#lineEnd();
     this.content(piece);
-    this.#bytes(CRLF);
+    this.#lineEnd();
   }
 
   /**
@@ -175,13 +174,13 @@ export class Encoder {
   lastChunk(trailers: readonly FieldLine[] = []): void {
     this.#octets("0\r\n");
     this.#fieldLines(trailers);
-    this.#bytes(CRLF);
+    this.#lineEnd();
   }
 
   #contentLength(length: number): void {
     this.#bytes(CONTENT_LENGTH);
     this.#octets(String(length));
-    this.#bytes(CRLF);
+    this.#lineEnd();
   }
 
   /** All responses of one moment have the same Date line. */
@@ -202,7 +201,7 @@ export class Encoder {
       this.#octets(name);
       this.#octets(": ");
       this.#value(value);
-      this.#bytes(CRLF);
+      this.#lineEnd();
     }
   }
 
@@ -220,6 +219,12 @@ export class Encoder {
     }
     if (!legal) throw new TypeError(`Not a field value: ${JSON.stringify(value)}`);
     this.#length = start + length;
+  }
+
+  #lineEnd(): void {
+    this.#reserve(2);
+    this.#buffer[this.#length++] = CR;
+    this.#buffer[this.#length++] = LF;
   }
 
   #bytes(bytes: Uint8Array): void {

@@ -137,7 +137,12 @@ export class ServerConnection {
         if (this.#encode(request, response)) await this.#sendStream(request, response.content as ContentStream);
         else if (this.#encoder!.length > limits.maxGatheredBytes) await this.#flush();
       }
-      if (this.#encoder !== undefined) await this.#flush();
+      if (this.#encoder === undefined) continue;
+      const bytes = this.#encoder.bytes();
+      this.#awaitReader();
+      const sent = await this.#conn.write(bytes);
+      if (sent === bytes.length) this.#releaseEncoder();
+      else await this.#flush(sent);
     }
   }
 
@@ -167,7 +172,7 @@ export class ServerConnection {
     const { minReadBytes, maxReadBytes, minContentRate } = this.#context.limits;
     if (this.#waiting === "content") this.#deadline += count * 1000 / minContentRate;
     const size = this.#buffer.length;
-    this.#decoder.receive(count === size ? this.#buffer : this.#buffer.subarray(0, count));
+    this.#decoder.receive(this.#buffer, count);
     // The buffer that was filled stays the decoder's until all in it is answered; the next read has a larger one.
     if (count === size && size < maxReadBytes) this.#buffer = new Uint8Array(Math.min(4 * size, maxReadBytes));
     else if (count < size / 16 && size > minReadBytes) this.#buffer = new Uint8Array(minReadBytes);
@@ -319,12 +324,17 @@ export class ServerConnection {
     this.#encoder = undefined;
   }
 
-  /** Sends all that is encoded. Each part that the client takes renews the deadline. */
-  async #flush(): Promise<void> {
+  /** Each part that the client takes gives it more time for the next. */
+  #awaitReader(): void {
+    this.#wait("the client to read", this.#context.clock + this.#context.limits.sendTimeoutMs);
+  }
+
+  /** Sends all that is encoded, but for what is sent already. */
+  async #flush(sent = 0): Promise<void> {
     const bytes = this.#encoder!.bytes();
-    for (let sent = 0; sent < bytes.length;) {
-      this.#wait("the client to read", this.#context.clock + this.#context.limits.sendTimeoutMs);
-      sent += await this.#conn.write(sent === 0 ? bytes : bytes.subarray(sent));
+    while (sent < bytes.length) {
+      this.#awaitReader();
+      sent += await this.#conn.write(bytes.subarray(sent));
     }
     this.#releaseEncoder();
   }
