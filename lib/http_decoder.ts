@@ -87,6 +87,7 @@ export class Decoder {
   /** Octets of content that the chunk sizes announced so far. */
   #chunkedBytes = 0;
   #answeredMethod = "";
+  #lastRequest: RequestHead | undefined;
 
   /** Decodes what `kind` says, within `limits`. */
   constructor(kind: MessageKind, limits: MessageLimits) {
@@ -160,6 +161,7 @@ export class Decoder {
   #step(): HttpEvent | undefined {
     switch (this.#phase) {
       case "start":
+        if (this.#isHeadAgain()) return this.#headAgain();
         return this.#scanStartLine() ? this.#head() : undefined;
       case "head":
         return this.#head();
@@ -237,6 +239,27 @@ export class Decoder {
     return true;
   }
 
+  /**
+   * Whether the last request's head stands here once more, octet for octet, as it often does on a kept connection.
+   * Then it means the same once more, and need not be read again.
+   */
+  #isHeadAgain(): boolean {
+    const text = this.#lastRequest?.text;
+    if (text === undefined || this.#skippedEmptyLine || text.length > this.#end - this.#at) return false;
+    for (let i = 0; i < text.length; i++) {
+      if (text.charCodeAt(i) !== this.#buffer[this.#at + i]) return false;
+    }
+    return true;
+  }
+
+  #headAgain(): RequestHead {
+    const head = this.#lastRequest!;
+    this.#persistent = head.persistent;
+    this.#expectContent(head.contentLength ?? "chunked", head.fields);
+    this.#at += head.text.length;
+    return head;
+  }
+
   #head(): RequestHead | ResponseHead | undefined {
     const end = this.#section.scan(this.#buffer, this.#at, this.#end, this.#headerLimits);
     if (end === MORE) return undefined;
@@ -257,7 +280,7 @@ export class Decoder {
     const framing = readFraming(fields, minor, this.#at) ?? 0;
     const persistent = this.#persistent = readPersistence(fields, minor);
     const contentLength = this.#expectContent(framing, fields);
-    return {
+    return this.#lastRequest = {
       kind: "request",
       text,
       method,
