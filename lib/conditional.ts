@@ -16,7 +16,7 @@ let lastTag = { version: NaN, tag: "" };
 
 /** The strong entity tag of a version (RFC 9110 §8.8.3). */
 export function entityTag(version: number): string {
-  if (version !== lastTag.version) lastTag = { version, tag: ['"', version, '"'].join("") };
+  if (version !== lastTag.version) lastTag = { version, tag: `"${version}"` };
   return lastTag.tag;
 }
 

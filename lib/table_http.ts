@@ -183,27 +183,25 @@ export class Table {
    *
    * @param write Writes, and answers `undefined` where the row is not the one that was read any more.
    */
-  async #readAndWrite(
+  #readAndWrite(
     request: RequestHead,
     name: string,
     write: (current: Row | undefined) => Awaitable<HttpResponse | undefined>,
-  ): Promise<HttpResponse> {
-    for (let attempt = 0; attempt < MAX_WRITE_ATTEMPTS; attempt++) {
-      const current = await this.#store.get(name);
+    attempts = MAX_WRITE_ATTEMPTS,
+  ): Awaitable<HttpResponse> {
+    if (attempts === 0) {
+      const detail = `The row ${JSON.stringify(name)} was written by others ${MAX_WRITE_ATTEMPTS} times meanwhile`;
+      throw new HttpError(503, detail, { fields: [["Retry-After", "1"]] });
+    }
+    return whenReady(this.#store.get(name), (current) => {
       // Where the answer would be 404 anyhow, preconditions do not count (RFC 9110 §13.2.1).
       if (current !== undefined || request.method === "PUT") {
         preconditionsHold(request.fields, request.method, current && entityTag(current.version));
       }
-      const response = await write(current);
-      if (response !== undefined) return response;
-    }
-    throw new HttpError(
-      503,
-      `The row ${JSON.stringify(name)} was written by others ${MAX_WRITE_ATTEMPTS} times meanwhile`,
-      {
-        fields: [["Retry-After", "1"]],
-      },
-    );
+      return whenReady(write(current), (response) => {
+        return response ?? this.#readAndWrite(request, name, write, attempts - 1);
+      });
+    });
   }
 
   /** Creates all of the rows in the content, or none. */
