@@ -20,38 +20,48 @@ export function entityTag(version: number): string {
   return lastTag.tag;
 }
 
-/** Whether the request has a precondition that is evaluated here. */
-export function hasPreconditions(fields: Fields): boolean {
-  return fields.count("if-match") > 0 || fields.count("if-none-match") > 0;
+/** The preconditions of a request: the fields' values. */
+export interface Preconditions {
+  /** If-Match, where there is one (RFC 9110 §13.1.1). */
+  readonly ifMatch: string | undefined;
+  /** If-None-Match, where there is one (RFC 9110 §13.1.2). */
+  readonly ifNoneMatch: string | undefined;
+}
+
+/** The request's preconditions; `undefined` where it has none. */
+export function readPreconditions(fields: Fields): Preconditions | undefined {
+  const ifMatch = fields.get("if-match");
+  const ifNoneMatch = fields.get("if-none-match");
+  return ifMatch === undefined && ifNoneMatch === undefined ? undefined : { ifMatch, ifNoneMatch };
 }
 
 /**
- * Evaluates a request's preconditions in the order of RFC 9110 §13.2.2.
+ * Evaluates preconditions in the order of RFC 9110 §13.2.2.
  *
  * @param method The request's method: GET and HEAD are answered with 304 where others are refused.
- * @param current The entity tag of the selected representation; `undefined` where there is none.
+ * @param version The version of the selected representation; `undefined` where there is none.
  * @returns `true` where the request goes on; `false` where the answer is 304.
  * @throws {HttpError} 412 where a precondition is false; 400 where a field's value is malformed.
  */
-export function preconditionsHold(fields: Fields, method: string, current: string | undefined): boolean {
-  const ifMatch = fields.get("if-match");
-  if (ifMatch !== undefined && !matches(ifMatch, "If-Match", current, true)) {
-    const is = current === undefined ? "there is no row" : `the row's is ${current}`;
+export function preconditionsHold(preconditions: Preconditions, method: string, version: number | undefined): boolean {
+  const { ifMatch, ifNoneMatch } = preconditions;
+  if (ifMatch !== undefined && !matches(ifMatch, "If-Match", version, true)) {
+    const is = version === undefined ? "there is nothing" : `the tag is ${entityTag(version)}`;
     throw new HttpError(412, `If-Match asks for ${ifMatch}, but ${is}`, { rule: "RFC 9110 §13.1.1" });
   }
-  const ifNoneMatch = fields.get("if-none-match");
-  if (ifNoneMatch === undefined || !matches(ifNoneMatch, "If-None-Match", current, false)) return true;
+  if (ifNoneMatch === undefined || !matches(ifNoneMatch, "If-None-Match", version, false)) return true;
   if (method === "GET" || method === "HEAD") return false;
-  const detail = `If-None-Match rules out ${ifNoneMatch}, but the row has the tag ${current}`;
+  const detail = `If-None-Match rules out ${ifNoneMatch}, but the tag is ${entityTag(version!)}`;
   throw new HttpError(412, detail, { rule: "RFC 9110 §13.1.2" });
 }
 
 /**
- * Whether a list of entity tags, or `*`, matches the current one: by the strong comparison,
+ * Whether a list of entity tags, or `*`, matches the version's: by the strong comparison,
  * in which weak tags never match, or by the weak one, in which they are like strong ones (RFC 9110 §8.8.3.2).
  */
-function matches(value: string, name: string, current: string | undefined, strong: boolean): boolean {
-  if (value === "*") return current !== undefined;
+function matches(value: string, name: string, version: number | undefined, strong: boolean): boolean {
+  if (value === "*") return version !== undefined;
+  const current = version === undefined ? undefined : entityTag(version);
   return parseTags(value, name).some(({ weak, tag }) => tag === current && !(strong && weak));
 }
 

@@ -129,10 +129,9 @@ export class StoreError extends Error {
   }
 }
 
-/** A row's content from its name and its value serialised, in one flat string. */
+/** A row's content from its name and its value serialised. */
 export function rowContent(name: string, json: string): string {
-  // Concatenation would keep its pieces for as long as the row lives.
-  return ["{", JSON.stringify(name), ":", json, "}"].join("");
+  return `{${JSON.stringify(name)}:${json}}`;
 }
 
 /** A row's value from its content. */

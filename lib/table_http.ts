@@ -4,7 +4,7 @@
  * @module
  */
 
-import { entityTag, hasPreconditions, preconditionsHold } from "./conditional.ts";
+import { entityTag, type Preconditions, preconditionsHold, readPreconditions } from "./conditional.ts";
 import { HttpError } from "./http_error.ts";
 import type { FieldLine } from "./http_grammar.ts";
 import type { HttpResponse, RequestHead } from "./http_message.ts";
@@ -145,18 +145,19 @@ export class Table {
   }
 
   #putRow(request: RequestHead, name: string, content: Uint8Array): Awaitable<HttpResponse> {
-    if (!hasPreconditions(request.fields)) {
+    const preconditions = readPreconditions(request.fields);
+    if (preconditions === undefined) {
       return whenReady(this.#store.put(this.#readRow(name, content)), (written) => showWritten(written!));
     }
     let row: NewRow | undefined;
-    return this.#readAndWrite(request, name, (current) => {
+    return this.#readAndWrite(request, name, preconditions, (current) => {
       row ??= this.#readRow(name, content);
       return whenReady(this.#store.put(row, current?.version ?? ABSENT), (written) => written && showWritten(written));
     });
   }
 
   #patchRow(request: RequestHead, name: string, content: Uint8Array): Awaitable<HttpResponse> {
-    return this.#readAndWrite(request, name, (current) => {
+    return this.#readAndWrite(request, name, readPreconditions(request.fields), (current) => {
       if (current === undefined) throw noSuchRow(name);
       const patch = unwrapRow(parseObject(content).object, name, this.#shape);
       const row = this.#checkedRow(name, mergePatch(rowValue(current.content), patch));
@@ -165,13 +166,14 @@ export class Table {
   }
 
   #deleteRow(request: RequestHead, name: string): Awaitable<HttpResponse> {
-    if (!hasPreconditions(request.fields)) {
+    const preconditions = readPreconditions(request.fields);
+    if (preconditions === undefined) {
       return whenReady(this.#store.remove(name), (removed) => {
         if (!removed) throw noSuchRow(name);
         return { status: 204 };
       });
     }
-    return this.#readAndWrite(request, name, (current) => {
+    return this.#readAndWrite(request, name, preconditions, (current) => {
       if (current === undefined) throw noSuchRow(name);
       return whenReady(this.#store.remove(name, current.version), (removed) => removed ? { status: 204 } : undefined);
     });
@@ -186,6 +188,7 @@ export class Table {
   #readAndWrite(
     request: RequestHead,
     name: string,
+    preconditions: Preconditions | undefined,
     write: (current: Row | undefined) => Awaitable<HttpResponse | undefined>,
     attempts = MAX_WRITE_ATTEMPTS,
   ): Awaitable<HttpResponse> {
@@ -195,11 +198,11 @@ export class Table {
     }
     return whenReady(this.#store.get(name), (current) => {
       // Where the answer would be 404 anyhow, preconditions do not count (RFC 9110 §13.2.1).
-      if (current !== undefined || request.method === "PUT") {
-        preconditionsHold(request.fields, request.method, current && entityTag(current.version));
+      if (preconditions !== undefined && (current !== undefined || request.method === "PUT")) {
+        preconditionsHold(preconditions, request.method, current?.version);
       }
       return whenReady(write(current), (response) => {
-        return response ?? this.#readAndWrite(request, name, write, attempts - 1);
+        return response ?? this.#readAndWrite(request, name, preconditions, write, attempts - 1);
       });
     });
   }
@@ -262,9 +265,9 @@ function whenReady<T, R>(value: Awaitable<T>, use: (value: T) => Awaitable<R>): 
 
 function showRow(request: RequestHead, name: string, row: Row | undefined): HttpResponse {
   if (row === undefined) throw noSuchRow(name);
-  const tag = entityTag(row.version);
-  const fields: FieldLine[] = [["ETag", tag]];
-  if (hasPreconditions(request.fields) && !preconditionsHold(request.fields, request.method, tag)) {
+  const fields: FieldLine[] = [["ETag", entityTag(row.version)]];
+  const preconditions = readPreconditions(request.fields);
+  if (preconditions !== undefined && !preconditionsHold(preconditions, request.method, row.version)) {
     return { status: 304, fields };
   }
   return { status: 200, contentType: JSON_TYPE, fields, content: row.content };

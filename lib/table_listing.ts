@@ -4,7 +4,7 @@
  * @module
  */
 
-import { entityTag, hasPreconditions, preconditionsHold } from "./conditional.ts";
+import { entityTag, preconditionsHold, readPreconditions } from "./conditional.ts";
 import { HttpError } from "./http_error.ts";
 import type { FieldLine } from "./http_grammar.ts";
 import type { ContentStream, HttpResponse, RequestHead } from "./http_message.ts";
@@ -29,7 +29,8 @@ export async function listTable(store: Store, shape: RowShape, request: RequestH
   const snapshot = await store.snapshot();
   try {
     const tag: FieldLine = ["ETag", entityTag(snapshot.revision)];
-    if (hasPreconditions(request.fields) && !preconditionsHold(request.fields, request.method, tag[1])) {
+    const preconditions = readPreconditions(request.fields);
+    if (preconditions !== undefined && !preconditionsHold(preconditions, request.method, snapshot.revision)) {
       snapshot.close();
       return { status: 304, fields: [tag] };
     }
