@@ -129,19 +129,21 @@ export class Server implements ServerContext {
   #admit(conn: Deno.Conn): void {
     if (this.#connections.size < this.limits.maxConnections) {
       const connection = new ServerConnection(++this.#lastId, conn, this);
-      this.#run(this.#connections, connection, connection.serve());
+      this.#connections.add(connection);
+      connection.serve();
     } else if (this.#refused.size < this.limits.maxRefusedConnections) {
       const connection = new ServerConnection(++this.#lastId, conn, this);
       const detail = `The server has its ${this.limits.maxConnections} connections already: try again soon`;
       const error = new HttpError(503, detail, { rule: "RFC 9110 §15.6.4", fields: [["Retry-After", "1"]] });
-      this.#run(this.#refused, connection, connection.refuse(error));
+      this.#refused.add(connection);
+      connection.refuse(error);
     } else conn.close();
   }
 
-  async #run(set: Set<ServerConnection>, connection: ServerConnection, ended: Promise<void>): Promise<void> {
-    set.add(connection);
-    await ended;
-    set.delete(connection);
+  /** Is called by each connection when it has ended. */
+  ended(connection: ServerConnection): void {
+    this.#connections.delete(connection);
+    this.#refused.delete(connection);
     if (this.#connections.size + this.#refused.size === 0) this.#allClosed?.();
   }
 }

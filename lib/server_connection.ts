@@ -58,19 +58,45 @@ export class ServerConnection {
     this.#deadline = context.clock + context.limits.idleTimeoutMs;
   }
 
-  /** Serves the connection until it ends. Never rejects. */
+  /** Serves the connection until it ends: reads, answers all that was read, and writes. Never rejects. */
   async serve(): Promise<void> {
     this.#context.observer.opened?.(this.#id, peerOf(this.#conn));
-    await this.#untilClosed(() => this.#converse());
+    try {
+      // A server holds this function's values for every idle connection, so there are few.
+      while (!this.#ended) {
+        this.#awaitBytes();
+        const count = await this.#conn.read(this.#buffer);
+        // A timeout may have refused the request meanwhile.
+        if (this.#ended) break;
+        this.#receive(count);
+        const slow = this.#answerRequests();
+        if (slow !== undefined) await slow;
+        if (this.#encoder === undefined) continue;
+        this.#awaitReader();
+        const sent = await this.#conn.write(this.#encoder.bytes());
+        if (sent < this.#encoder.length) await this.#flush(sent);
+        else this.#releaseEncoder();
+      }
+      await this.#linger();
+    } catch (error) {
+      this.#noteFailure(error);
+    }
+    this.#close();
     this.#context.observer.closed?.(this.#id, this.#closeReason ?? "by the client", this.#requests);
+    this.#context.ended(this);
   }
 
   /** Answers with an error, whatever the client wants, and ends the connection. Never rejects. */
   async refuse(error: HttpError): Promise<void> {
-    await this.#untilClosed(() => {
+    try {
       this.#encodeRefusal(error);
-      return this.#flush();
-    });
+      await this.#flush();
+      await this.#linger();
+    } catch (error) {
+      this.#noteFailure(error);
+    }
+    this.#close();
+    this.#context.ended(this);
   }
 
   /** Ends a wait whose deadline has passed. */
@@ -102,47 +128,11 @@ export class ServerConnection {
     this.#close();
   }
 
-  async #untilClosed(work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-      await this.#linger();
-    } catch (error) {
-      if (isDisconnect(error)) this.#closeReason ??= "by the client, without a goodbye";
-      else {
-        this.#closeReason ??= "by the server, after a defect of its own";
-        this.#context.observer.failed?.(error);
-      }
-    } finally {
-      this.#close();
-      this.#releaseEncoder();
-    }
-  }
-
-  /** Reads, answers all that was read, and writes, again and again. */
-  async #converse(): Promise<void> {
-    const { limits } = this.#context;
-    while (!this.#ended) {
-      this.#awaitBytes();
-      const count = await this.#conn.read(this.#buffer);
-      // A timeout may have refused the request meanwhile.
-      if (this.#ended) return;
-      this.#receive(count);
-      while (this.#nextRequest()) {
-        const request = this.#request!;
-        let response = this.#answer(request);
-        if (response instanceof Promise) {
-          this.#wait("the handler", Infinity);
-          response = await response;
-        }
-        if (this.#encode(request, response)) await this.#sendStream(request, response.content as ContentStream);
-        else if (this.#encoder!.length > limits.maxGatheredBytes) await this.#flush();
-      }
-      if (this.#encoder === undefined) continue;
-      const bytes = this.#encoder.bytes();
-      this.#awaitReader();
-      const sent = await this.#conn.write(bytes);
-      if (sent === bytes.length) this.#releaseEncoder();
-      else await this.#flush(sent);
+  #noteFailure(error: unknown): void {
+    if (isDisconnect(error)) this.#closeReason ??= "by the client, without a goodbye";
+    else {
+      this.#closeReason ??= "by the server, after a defect of its own";
+      this.#context.observer.failed?.(error);
     }
   }
 
@@ -238,6 +228,29 @@ export class ServerConnection {
   }
 
   // Answering
+
+  /** Answers every request that was read whole. Only where a handler or a client takes its time is there a promise. */
+  #answerRequests(): Promise<void> | undefined {
+    while (this.#nextRequest()) {
+      const request = this.#request!;
+      const response = this.#answer(request);
+      if (response instanceof Promise || isStream(response.content)) return this.#answerSlowly(request, response);
+      this.#encode(request, response);
+      if (this.#encoder!.length > this.#context.limits.maxGatheredBytes) return this.#flushAndGoOn();
+    }
+  }
+
+  async #answerSlowly(request: RequestHead, response: HttpResponse | Promise<HttpResponse>): Promise<void> {
+    this.#wait("the handler", Infinity);
+    const ready = await response;
+    if (this.#encode(request, ready)) await this.#sendStream(request, ready.content as ContentStream);
+    await this.#answerRequests();
+  }
+
+  async #flushAndGoOn(): Promise<void> {
+    await this.#flush();
+    await this.#answerRequests();
+  }
 
   #answer(request: RequestHead): HttpResponse | Promise<HttpResponse> {
     const whole = this.#content;
@@ -381,6 +394,7 @@ export class ServerConnection {
   }
 
   #close(): void {
+    this.#releaseEncoder();
     try {
       this.#conn.close();
     } catch {

@@ -46,4 +46,6 @@ export interface ServerContext {
   readonly stopping: boolean;
   /** Encoders that no connection needs right now. */
   readonly encoders: Encoder[];
+  /** Is called by each connection when it has ended. */
+  ended(connection: unknown): void;
 }
