@@ -119,7 +119,7 @@ export const SERVER_LIMITS: ServerLimits = {
   shutdownMs: 4_000,
   sweepMs: 250,
   acceptRetryMs: 100,
-  minReadBytes: 1024,
+  minReadBytes: 512,
   maxReadBytes: 64 * 1024,
   maxGatheredBytes: 256 * 1024,
 };

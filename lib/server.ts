@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Decoder } from "./http_decoder.ts";
 import type { Encoder } from "./http_encoder.ts";
 import { HttpError } from "./http_error.ts";
 import type { Handler, RequestHead } from "./http_message.ts";
@@ -39,6 +40,8 @@ export class Server implements ServerContext {
   readonly observer: Observer;
   /** Encoders that no connection needs right now. */
   readonly encoders: Encoder[] = [];
+  /** Decoders that no connection needs right now. */
+  readonly decoders: Decoder[] = [];
   /** The time of the last sweep, in milliseconds. */
   clock = 0;
   /** The Date field's value (RFC 9110 §5.6.7) as of the last sweep. */

@@ -25,7 +25,8 @@ export class ServerConnection {
   readonly #id: number;
   readonly #conn: Deno.Conn;
   readonly #context: ServerContext;
-  readonly #decoder: Decoder;
+  /** Holds what was read of a request that is not whole yet; `undefined` between requests. */
+  #decoder: Decoder | undefined;
   #buffer: Uint8Array<ArrayBuffer>;
   /** Holds the answers that are not sent yet; `undefined` while there are none. */
   #encoder: Encoder | undefined;
@@ -53,7 +54,6 @@ export class ServerConnection {
     this.#id = id;
     this.#conn = conn;
     this.#context = context;
-    this.#decoder = new Decoder("request", context.messageLimits);
     this.#buffer = new Uint8Array(context.limits.minReadBytes);
     this.#deadline = context.clock + context.limits.idleTimeoutMs;
   }
@@ -148,7 +148,7 @@ export class ServerConnection {
     const { clock, limits, stopping } = this.#context;
     if (this.#request !== undefined) {
       if (this.#waiting !== "content") this.#wait("content", clock + limits.contentTimeoutMs);
-    } else if (!this.#decoder.idle) {
+    } else if (this.#decoder !== undefined) {
       if (this.#waiting !== "a head") this.#wait("a head", clock + limits.headTimeoutMs);
     } else this.#wait("a request", clock + (stopping ? limits.shutdownIdleMs : limits.idleTimeoutMs));
   }
@@ -156,26 +156,38 @@ export class ServerConnection {
   #receive(count: number | null): void {
     if (count === null) {
       this.#peerDone = true;
-      this.#decoder.close();
+      this.#takeDecoder().close();
       return;
     }
     const { minReadBytes, maxReadBytes, minContentRate } = this.#context.limits;
     if (this.#waiting === "content") this.#deadline += count * 1000 / minContentRate;
     const size = this.#buffer.length;
-    this.#decoder.receive(this.#buffer, count);
+    this.#takeDecoder().receive(this.#buffer, count);
     // The buffer that was filled stays the decoder's until all in it is answered; the next read has a larger one.
     if (count === size && size < maxReadBytes) this.#buffer = new Uint8Array(Math.min(4 * size, maxReadBytes));
     else if (count < size / 16 && size > minReadBytes) this.#buffer = new Uint8Array(minReadBytes);
   }
 
+  #takeDecoder(): Decoder {
+    const { decoders, messageLimits } = this.#context;
+    return this.#decoder ??= decoders.pop() ?? new Decoder("request", messageLimits);
+  }
+
+  #releaseDecoder(): void {
+    this.#context.decoders.push(this.#decoder!);
+    this.#decoder = undefined;
+  }
+
   /** Decodes on until a request is complete. Answers false where more bytes are needed, or where there will be no more. */
   #nextRequest(): boolean {
     if (this.#ended) return false;
+    const decoder = this.#decoder!;
     try {
       for (;;) {
-        const event = this.#decoder.next();
+        const event = decoder.next();
         if (event === undefined) {
-          if (this.#awaitsContinue) this.#encodeContinue();
+          if (decoder.idle) this.#releaseDecoder();
+          else if (this.#awaitsContinue) this.#encodeContinue();
           return false;
         }
         switch (event.kind) {
@@ -278,7 +290,7 @@ export class ServerConnection {
     this.#contentBytes = 0;
     const streams = isStream(response.content);
     // When the server stops, the last request that was read is the last to be answered.
-    const stops = this.#context.stopping && this.#decoder.idle;
+    const stops = this.#context.stopping && this.#decoder!.idle;
     const close = !request.persistent || stops || streams && request.minor === 0;
     this.#encodeResponse(response, { method: request.method, minor: request.minor, close, date: this.#context.date });
     if (close) this.#end(stops ? "by the server, which stops" : "by the server, as asked");
@@ -295,7 +307,7 @@ export class ServerConnection {
   /** Encodes the one answer to a message that broke a rule, after which nothing is read as a request any more. */
   #encodeRefusal(error: HttpError): void {
     const request = this.#request;
-    this.#context.observer.refused?.(this.#id, error, request?.text ?? "", this.#decoder.unread);
+    this.#context.observer.refused?.(this.#id, error, request?.text ?? "", this.#decoder?.unread ?? NO_BYTES);
     const { date } = this.#context;
     const method = request?.method ?? "";
     this.#encodeResponse(problemResponse(error), { method, minor: request?.minor ?? 1, close: true, date });

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Decoder } from "./http_decoder.ts";
 import type { Encoder } from "./http_encoder.ts";
 import type { HttpError } from "./http_error.ts";
 import type { Fields } from "./http_fields.ts";
@@ -46,6 +47,8 @@ export interface ServerContext {
   readonly stopping: boolean;
   /** Encoders that no connection needs right now. */
   readonly encoders: Encoder[];
+  /** Decoders that no connection needs right now. */
+  readonly decoders: Decoder[];
   /** Is called by each connection when it has ended. */
   ended(connection: unknown): void;
 }

@@ -57,6 +57,7 @@ async function converse(conn: FakeConn, handler: Handler = ECHO, observer: Obser
     date: "now",
     stopping: false,
     encoders: [],
+    decoders: [],
     ended: () => {},
   };
   await new ServerConnection(1, conn as unknown as Deno.Conn, context).serve();
