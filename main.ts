@@ -27,6 +27,8 @@ import { Guard } from "./lib/trust.ts";
 import config from "./deno.json" with { type: "json" };
 
 const EXIT_INTERRUPTED = 130;
+/** How long a trouble that lasts is not reported again. */
+const REPORT_AGAIN_MS = 10_000;
 
 /** What the user is told in one line, before the program ends. */
 class Failure extends Error {}
@@ -75,6 +77,7 @@ async function serve(options: ServeOptions): Promise<number> {
     format: options.logFormat,
     terminal: Deno.stdout.isTerminal(),
   });
+  const report = reporter();
   const server = new Server(listener, guard.protect(options.delayMs > 0 ? heldBack(answer, options.delayMs) : answer), {
     screen: (request) => {
       guard.screen(request);
@@ -82,7 +85,11 @@ async function serve(options: ServeOptions): Promise<number> {
     },
     messageLimits: options.messageLimits,
     limits: options.limits,
-    observer: { ...options.quiet ? {} : log, failed: reportOnce() },
+    observer: {
+      ...options.quiet ? {} : log,
+      cannotAccept: (reason) => report(`Cannot accept a connection now: ${reason}`),
+      failed: (error) => report(detailOf(error)),
+    },
   });
 
   const url = `${options.tls === undefined ? "http" : "https"}://${
@@ -140,15 +147,14 @@ function heldBack(handler: Handler, delayMs: number): Handler {
   };
 }
 
-/** Reports defects of the program and failures to accept; the same one again only after a while. */
-function reportOnce(): (error: unknown) => void {
+/** Makes a function that reports what goes wrong; the same again only after a while. */
+function reporter(): (text: string) => void {
   let last = "";
-  let lastTime = 0;
-  return (error) => {
-    const text = error instanceof Error ? error.stack ?? error.message : String(error);
-    if (text === last && Date.now() < lastTime + 10_000) return;
+  let lastTime = -Infinity;
+  return (text) => {
+    if (text === last && performance.now() < lastTime + REPORT_AGAIN_MS) return;
     last = text;
-    lastTime = Date.now();
+    lastTime = performance.now();
     console.error(`wiretable: ${escapeText(text)}`);
   };
 }
@@ -255,8 +261,9 @@ async function readFlagFile(flag: string, file: string): Promise<string> {
 
 /** An error as one line; a defect of the program with what helps to find it. */
 function explain(error: unknown): string {
-  if (error instanceof TypeError || !(error instanceof Error)) {
-    return error instanceof Error ? error.stack ?? error.message : String(error);
-  }
-  return error.message;
+  return error instanceof Error && !(error instanceof TypeError) ? error.message : detailOf(error);
+}
+
+function detailOf(error: unknown): string {
+  return error instanceof Error ? error.stack ?? error.message : String(error);
 }

@@ -120,7 +120,7 @@ export class Server implements ServerContext {
         // A client that went away before it was accepted is no news; anything else, such as the want of
         // file descriptors, passes when connections close.
         if (!(error instanceof Deno.errors.ConnectionAborted)) {
-          this.observer.failed?.(new Error(`Cannot accept a connection: ${(error as Error).message}`));
+          this.observer.cannotAccept?.((error as Error).message);
           await new Promise((resolve) => setTimeout(resolve, this.limits.acceptRetryMs));
         }
         continue;

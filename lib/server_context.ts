@@ -23,6 +23,8 @@ export interface Observer {
   response?(connection: number, bytes: Uint8Array, continues: boolean): void;
   /** A connection has ended. */
   closed?(connection: number, reason: string, requests: number): void;
+  /** No connection can be accepted now; it is tried again soon. */
+  cannotAccept?(reason: string): void;
   /** A handler has failed with something else than an {@linkcode HttpError}: a defect of this program. */
   failed?(error: unknown): void;
 }
