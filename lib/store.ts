@@ -30,8 +30,8 @@ export interface Row {
 export interface NewRow {
   /** As {@linkcode Row.name}. */
   readonly name: string;
-  /** As {@linkcode Row.content}, and under this name. */
-  readonly content: string;
+  /** The row's value, serialised: `{"type":"snail","age":"1","leg":"0"}`. */
+  readonly json: string;
 }
 
 /** What came of an unconditional or met write. */

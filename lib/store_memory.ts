@@ -16,6 +16,7 @@ import {
   type NewRow,
   type Page,
   type Row,
+  rowContent,
   type Snapshot,
   START,
   type Store,
@@ -133,8 +134,9 @@ export class MemoryStore implements Store {
     const position = this.#positions.get(row.name);
     if (expected !== undefined && expected !== this.#version(position)) return undefined;
     if (position === undefined) return { row: this.#append(row), created: true };
-    const length = byteLength(row.content);
-    this.#writable(segmentOf(position)).write(placeOf(position), row.content, length, ++this.#revision);
+    const content = rowContent(row.name, row.json);
+    const segment = this.#writable(segmentOf(position));
+    segment.write(placeOf(position), content, byteLength(content), ++this.#revision);
     return { row: this.#row(row.name, position), created: false };
   }
 
@@ -174,10 +176,10 @@ export class MemoryStore implements Store {
     return { name, content: segment.content(place), version: segment.versions[place] };
   }
 
-  #append({ name, content }: NewRow): Row {
+  #append({ name, json }: NewRow): Row {
     // The name may be a slice that keeps a whole request's text alive; this makes it a string of its own.
     const ownName = DECODER.decode(ENCODER.encode(name));
-    const position = this.#place(content, ++this.#revision);
+    const position = this.#place(rowContent(ownName, json), ++this.#revision);
     this.#positions.set(ownName, position);
     return this.#row(ownName, position);
   }

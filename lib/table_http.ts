@@ -26,7 +26,6 @@ import {
   type Awaitable,
   type NewRow,
   type Row,
-  rowContent,
   rowValue,
   type Store,
   StoreError,
@@ -213,7 +212,7 @@ export class Table {
     const errors: RowProblem[] = [];
     for (const [name, value] of objectMembers(parseObject(content).text)) {
       const problem = rows.has(name) ? "stands twice" : nameProblem(name) ?? this.#shapeProblem(value);
-      if (problem === undefined) rows.set(name, { name, content: rowContent(name, JSON.stringify(value)) });
+      if (problem === undefined) rows.set(name, { name, json: JSON.stringify(value) });
       else errors.push({ field: name, detail: problem });
     }
     if (errors.length > 0) {
@@ -254,7 +253,7 @@ export class Table {
 
   #checkedRow(name: string, row: JsonObject): NewRow {
     requireShape(row, this.#shape);
-    return { name, content: rowContent(name, JSON.stringify(row)) };
+    return { name, json: JSON.stringify(row) };
   }
 }
 

@@ -3,7 +3,7 @@
  */
 
 import assert from "node:assert/strict";
-import { ABSENT, type Row, rowContent, rowValue, type Snapshot, START, type Store } from "../lib/store.ts";
+import { ABSENT, type NewRow, type Row, rowContent, rowValue, type Snapshot, START, type Store } from "../lib/store.ts";
 
 const DECODER = new TextDecoder();
 
@@ -11,8 +11,12 @@ function textOf(content: string | Uint8Array): string {
   return typeof content === "string" ? content : DECODER.decode(content);
 }
 
-function animal(name: string, type = "snail"): { name: string; content: string } {
-  return { name, content: rowContent(name, JSON.stringify({ type, age: "1", leg: "0" })) };
+function animal(name: string, type = "snail"): NewRow {
+  return { name, json: JSON.stringify({ type, age: "1", leg: "0" }) };
+}
+
+function contentOf({ name, json }: NewRow): string {
+  return rowContent(name, json);
 }
 
 /** The listing as one text, and the number of pages it took. */
@@ -155,15 +159,15 @@ export function testStore(kind: string, open: () => Store | Promise<Store>): voi
     assert.equal(await listing(store), "{}");
     await store.put(animal("a"));
     assert.equal(await listing(store), '{"a":{"type":"snail","age":"1","leg":"0"}}');
-    await store.put({ name: 'b"\\', content: rowContent('b"\\', "{}") });
+    await store.put({ name: 'b"\\', json: "{}" });
     assert.equal(await listing(store), '{"a":{"type":"snail","age":"1","leg":"0"},"b\\"\\\\":{}}');
   });
 
   test("names and values may be in any script", async (store) => {
-    const row = { name: "핑핑 🐌", content: rowContent("핑핑 🐌", '{"type":"달팽이\\u0000\\n"}') };
+    const row = { name: "핑핑 🐌", json: '{"type":"달팽이\\u0000\\n"}' };
     await store.put(row);
-    assert.equal(textOf((await store.get("핑핑 🐌") as Row).content), row.content);
-    assert.equal(await listing(store), row.content);
+    assert.equal(textOf((await store.get("핑핑 🐌") as Row).content), contentOf(row));
+    assert.equal(await listing(store), contentOf(row));
   });
 
   test("names differ in case and in their code points", async (store) => {
@@ -203,17 +207,14 @@ export function testStore(kind: string, open: () => Store | Promise<Store>): voi
     assert.equal(snapshot.total, 5000);
     const { text, pages } = await readJson(snapshot);
     assert(pages > 2, `${pages} pages`);
-    assert.equal(text, `{${rows.map(({ content }) => content.slice(1, -1)).join(",")}}`);
-    assert.deepEqual(await readRows(snapshot), rows.map(({ content }) => content));
+    assert.equal(text, `{${rows.map((row) => contentOf(row).slice(1, -1)).join(",")}}`);
+    assert.deepEqual(await readRows(snapshot), rows.map(contentOf));
     snapshot.close();
     snapshot.close();
   });
 
   test("large rows make for small pages", async (store) => {
-    const large = (name: string) => ({
-      name,
-      content: rowContent(name, JSON.stringify({ type: "x".repeat(500_000) })),
-    });
+    const large = (name: string) => ({ name, json: JSON.stringify({ type: "x".repeat(500_000) }) });
     for (const name of ["a", "b", "c", "d"]) await store.put(large(name));
     const snapshot = await store.snapshot();
     const page = await snapshot.rows(START);

@@ -8,7 +8,7 @@ testStore("memory", () => new MemoryStore());
 Deno.test("a memory store never gives out the versions of an earlier process", async () => {
   const before = Date.now() * 1000;
   const store = new MemoryStore();
-  const version = store.put({ name: "a", content: '{"a":{}}' })!.row.version;
+  const version = store.put({ name: "a", json: "{}" })!.row.version;
   assert(version > before);
   assert(Number.isSafeInteger(version));
   await store.close();
@@ -16,21 +16,21 @@ Deno.test("a memory store never gives out the versions of an earlier process", a
 
 Deno.test("a row that was read stays as it was, whatever is written later", () => {
   const store = new MemoryStore();
-  const content = (i: number) => rowContent("a", JSON.stringify({ i, filler: "x".repeat(1000) }));
-  store.put({ name: "a", content: content(0) });
+  const json = (i: number) => JSON.stringify({ i, filler: "x".repeat(1000) });
+  store.put({ name: "a", json: json(0) });
   const { content: bytes } = store.get("a")!;
-  for (let i = 1; i < 1000; i++) store.put({ name: "a", content: content(i) });
-  assert.equal(new TextDecoder().decode(bytes as Uint8Array), content(0));
+  for (let i = 1; i < 1000; i++) store.put({ name: "a", json: json(i) });
+  assert.equal(new TextDecoder().decode(bytes as Uint8Array), rowContent("a", json(0)));
 });
 
 Deno.test("holes are closed, and the rows stay in order", async () => {
   const store = new MemoryStore();
   const count = 150_000;
-  store.insert(Array.from({ length: count }, (_, i) => ({ name: `n${i}`, content: `{"n${i}":{}}` })));
+  store.insert(Array.from({ length: count }, (_, i) => ({ name: `n${i}`, json: "{}" })));
   const snapshot = store.snapshot();
   for (let i = 0; i < count; i++) if (i % 50 !== 0) store.remove(`n${i}`);
-  store.put({ name: "last", content: '{"last":{}}' });
-  store.put({ name: "n50", content: '{"n50":{"new":true}}' });
+  store.put({ name: "last", json: "{}" });
+  store.put({ name: "n50", json: '{"new":true}' });
 
   const after = store.snapshot();
   const rows = JSON.parse((await readJson(after)).text);
@@ -44,7 +44,7 @@ Deno.test("holes are closed, and the rows stay in order", async () => {
 
 Deno.test("a closed snapshot holds nothing", () => {
   const store = new MemoryStore();
-  store.put({ name: "a", content: '{"a":{}}' });
+  store.put({ name: "a", json: "{}" });
   const snapshot = store.snapshot();
   snapshot.close();
   assert.deepEqual(snapshot.rows(START), { content: [], next: undefined });

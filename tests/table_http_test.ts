@@ -31,7 +31,7 @@ class TestTable {
 
   static async withPingping(options: Partial<TableOptions> = {}): Promise<TestTable> {
     const table = new TestTable(options);
-    await table.store.put({ name: "Pingping", content: PINGPING });
+    await table.store.put({ name: "Pingping", json: SNAIL });
     return table;
   }
 
@@ -267,12 +267,12 @@ Deno.test("a precondition is evaluated before the content, but after the media t
 
 Deno.test("a row that changes between reading and writing is read again", async () => {
   const store = new MemoryStore(0);
-  store.put({ name: "a", content: `{"a":${SNAIL}}` });
+  store.put({ name: "a", json: SNAIL });
   let interruptions = 1;
   const interrupted: Store = {
     get: (name) => store.get(name),
     put(row: NewRow, expected?: number) {
-      if (interruptions-- > 0) store.put({ name: "a", content: `{"a":${SNAIL.replace("snail", "slug")}}` });
+      if (interruptions-- > 0) store.put({ name: "a", json: SNAIL.replace("snail", "slug") });
       return store.put(row, expected);
     },
     insert: (rows) => store.insert(rows),

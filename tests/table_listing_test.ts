@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { HttpError } from "../lib/http_error.ts";
 import type { HttpResponse } from "../lib/http_message.ts";
 import { RowShape } from "../lib/row_shape.ts";
-import { rowContent, type Snapshot, type Store } from "../lib/store.ts";
+import type { Snapshot, Store } from "../lib/store.ts";
 import { MemoryStore } from "../lib/store_memory.ts";
 import { listTable } from "../lib/table_listing.ts";
 import { requestOf, textOf } from "./support.ts";
@@ -36,10 +36,7 @@ function storeOf(count: number): CountingStore {
   const store = new CountingStore(0);
   store.insert(Array.from({ length: count }, (_, i) => ({
     name: `n${i}`,
-    content: rowContent(
-      `n${i}`,
-      JSON.stringify({ type: i % 3 === 0 ? "cat" : "snail", age: count - i, leg: String(i) }),
-    ),
+    json: JSON.stringify({ type: i % 3 === 0 ? "cat" : "snail", age: count - i, leg: String(i) }),
   })));
   return store;
 }
@@ -192,7 +189,7 @@ Deno.test("sorting more than can be held is refused, but a page of it is not", a
   const store = new CountingStore(0);
   const leg = "x".repeat(1_000_000);
   for (let i = 0; i < 40; i++) {
-    store.put({ name: `n${i}`, content: rowContent(`n${i}`, JSON.stringify({ type: "a", age: 40 - i, leg })) });
+    store.put({ name: `n${i}`, json: JSON.stringify({ type: "a", age: 40 - i, leg }) });
   }
   await assert.rejects(list(store, "_sort=age"), (error) => {
     assert(error instanceof HttpError);
