@@ -21,6 +21,7 @@ import { requestLog } from "./lib/request_log.ts";
 import { Server } from "./lib/server.ts";
 import type { Store } from "./lib/store.ts";
 import { MemoryStore } from "./lib/store_memory.ts";
+import { SqliteStore } from "./lib/store_sqlite.ts";
 import { Table } from "./lib/table_http.ts";
 import { escapeText, painterFor } from "./lib/terminal.ts";
 import { Guard } from "./lib/trust.ts";
@@ -59,7 +60,7 @@ async function main(args: readonly string[]): Promise<number> {
 
 /** Serves a table until a signal asks to stop. */
 async function serve(options: ServeOptions): Promise<number> {
-  const store = openStore(options);
+  const store = await openStore(options);
   const token = options.tokenFile === undefined ? undefined : await readToken(options.tokenFile);
   const listener = await listen(options);
   const { hostname, port } = listener.addr as Deno.NetAddr;
@@ -107,9 +108,14 @@ async function serve(options: ServeOptions): Promise<number> {
   return 0;
 }
 
-function openStore({ store }: ServeOptions): Store {
+async function openStore({ store }: ServeOptions): Promise<Store> {
   if (store.kind === "memory") return new MemoryStore();
-  throw new Failure("--store sqlite:FILE is not there yet");
+  try {
+    return await SqliteStore.open(store.file);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    throw new Failure(`--store sqlite:${store.file} needs permissions: run again with --allow-read --allow-write`);
+  }
 }
 
 async function listen({ host: hostname, port, tls }: ServeOptions): Promise<Deno.Listener> {

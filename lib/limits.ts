@@ -135,3 +135,18 @@ export const MAX_LINE_CHARACTERS: number = 1024 * 1024;
 export const MAX_HISTORY_LINES: number = 1000;
 /** Bytes in a file that a flag names: certificates, keys, tokens. */
 export const MAX_FLAG_FILE_BYTES: number = 1024 * 1024;
+
+/** Writes that one transaction of the SQLite store holds; more wait for the next. */
+export const MAX_BATCH_WRITES: number = 10_000;
+/** Characters of rows that one transaction of the SQLite store holds, give or take one write. */
+export const MAX_BATCH_CHARACTERS: number = 16 * 1024 * 1024;
+/** Writes that may wait for the SQLite store; one more is refused with 503. */
+export const MAX_WAITING_WRITES: number = 100_000;
+/** Rows in one page of a listing from SQLite, at most. */
+export const MAX_PAGE_ROWS: number = 1000;
+/** Characters in one page of a listing from SQLite, if every row were as long as the longest. */
+export const MAX_PAGE_CHARACTERS: number = 1024 * 1024;
+/** Snapshots of different revisions that may be read at a time from SQLite; one more is refused with 503. */
+export const MAX_SNAPSHOTS: number = 256;
+/** How long the SQLite store waits for another program's lock on its file. */
+export const FILE_LOCK_WAIT_MS: number = 5000;

@@ -212,6 +212,47 @@ Deno.test("a token and TLS, from files", async () => {
   }
 });
 
+Deno.test("rows in a file are there after a restart, and after a crash", async () => {
+  const folder = await Deno.makeTempDir();
+  const permissions = ["--allow-net", "--allow-read", "--allow-write"];
+  const args = ["--quiet", "--store", `sqlite:${folder}/table.db`];
+  try {
+    let tag: string | undefined;
+    {
+      await using server = await ServeProcess.start(args, permissions);
+      assert.match(server.output, /with rows of type,age,leg in sqlite; Ctrl-C stops\n$/);
+      const address = `127.0.0.1:${server.port}`;
+      assert.equal((await run(["connect", address, "post", "Pingping", "snail", "1", "0"])).code, 0);
+      assert.equal((await run(["connect", address, "patch", "Pingping", "age=2"])).code, 0);
+      const second = await run(["serve", "--port", "0", ...args], "", permissions);
+      assert.deepEqual([second.code, second.stderr], [
+        1,
+        `wiretable: ${folder}/table.db is in use by another server\n`,
+      ]);
+      const head = (await run(["connect", address, "head", "Pingping", "--print", "h"])).stdout;
+      tag = /ETag: (.*)\r/.exec(head)?.[1];
+      assert.deepEqual(await server.stop(), { code: 0, stderr: "" });
+    }
+    assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["table.db", "table.db-lock"]);
+    // The thread that writes reads its own part of the program, for which leave to read the folder is not enough.
+    const narrow = ["--allow-net", `--allow-read=${folder}`, `--allow-write=${folder}`];
+    assert.match(
+      (await run(["serve", "--port", "0", ...args], "", narrow)).stderr,
+      /needs permissions: run again with/,
+    );
+    for (const signal of ["SIGKILL", "SIGTERM"] as const) {
+      await using server = await ServeProcess.start(args, permissions);
+      const address = `127.0.0.1:${server.port}`;
+      const { stdout } = await run(["connect", address, "get", "Pingping", "--print", "hb"]);
+      assert.equal(/ETag: (.*)\r/.exec(stdout)?.[1], tag);
+      assert.match(stdout, /\{"Pingping":\{"type":"snail","age":"2","leg":"0"\}\}$/);
+      await server.stop(signal);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 const failures: [name: string, args: string[], permissions: string[], code: number, stderr: RegExp][] = [
   ["no command", [], [], 1, /^wiretable: Say serve or connect: see --help\n$/],
   ["an unknown flag", ["serve", "--prot"], [], 1, /^wiretable: Unknown option '--prot': see --help\n$/],
@@ -242,6 +283,13 @@ const failures: [name: string, args: string[], permissions: string[], code: numb
     ["--allow-net", "--allow-read"],
     1,
     /^wiretable: --token-file some\/token: No such file/,
+  ],
+  [
+    "no permission for the store",
+    ["serve", "--port", "0", "--store", "sqlite:table.db"],
+    ["--allow-net"],
+    1,
+    /^wiretable: --store sqlite:table\.db needs permissions: run again with --allow-read --allow-write\n$/,
   ],
   [
     "an address of another machine",

@@ -1,0 +1,271 @@
+/**
+ * The table in an SQLite file: it outlives the process, and grows beyond the memory.
+ *
+ * Rows are read from the file, on this thread: a read takes microseconds. Writes go to a thread of their own, where
+ * all that wait at a moment share one transaction, and with it one wait for the disk; each is answered once that has
+ * synced them. So a write that was answered is there after a crash of the process or of the machine.
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { MAX_BATCH_CHARACTERS, MAX_BATCH_WRITES, MAX_WAITING_WRITES } from "./limits.ts";
+import { isFailure, type Write, type WriteResult } from "./sqlite_batch.ts";
+import { openFile, prepareFile, storeError, type TableState } from "./sqlite_file.ts";
+import { pageRows, SnapshotPool } from "./sqlite_snapshots.ts";
+import {
+  type Inserted,
+  type NewRow,
+  type Row,
+  rowContent,
+  type Snapshot,
+  type Store,
+  StoreError,
+  type Written,
+} from "./store.ts";
+import type { WriterReady } from "./store_sqlite_writer.ts";
+
+/** A write that waits for its transaction. */
+interface Waiting {
+  readonly write: Write;
+  readonly done: (result: WriteResult) => void;
+  readonly failed: (error: StoreError) => void;
+}
+
+interface FoundRow {
+  readonly json: string;
+  readonly version: number;
+}
+
+/** The table in an SQLite file. */
+export class SqliteStore implements Store {
+  readonly #file: string;
+  readonly #lock: Deno.FsFile;
+  readonly #reader: DatabaseSync;
+  readonly #readRow: StatementSync;
+  readonly #readState: StatementSync;
+  readonly #readAll: StatementSync;
+  readonly #snapshots: SnapshotPool;
+  readonly #writer: Worker;
+  /** Reads since the event loop's last turn. From the second on they share a transaction, which is four times as fast. */
+  #readsThisTurn = 0;
+  /** Writes that the next transaction takes up. */
+  #waiting: Waiting[] = [];
+  /** Writes whose transaction is under way. */
+  #underWay: Waiting[] = [];
+  #sending = false;
+  /** Why no more writes are taken. */
+  #ended: StoreError | undefined;
+  #allWritten: (() => void) | undefined;
+
+  private constructor(file: string, lock: Deno.FsFile, writer: Worker) {
+    this.#file = file;
+    this.#lock = lock;
+    this.#writer = writer;
+    this.#reader = openFile(file);
+    this.#readRow = this.#reader.prepare("SELECT json, version FROM rows WHERE name = ?");
+    this.#readState = this.#reader.prepare("SELECT revision, total, longest FROM state");
+    this.#readAll = this.#reader.prepare("SELECT name, json FROM rows ORDER BY position");
+    this.#snapshots = new SnapshotPool(file);
+    writer.onmessage = ({ data }: MessageEvent<WriteResult[]>) => this.#onResults(data);
+    writer.onerror = (event) => {
+      event.preventDefault();
+      this.#end(new StoreError("unavailable", `${file}: the writer failed (${event.message}): restart the server`));
+    };
+  }
+
+  /**
+   * Opens the file, which is made where there is none. No other process may have it open as a store.
+   *
+   * @throws {StoreError} Where that is not possible.
+   */
+  static async open(file: string): Promise<SqliteStore> {
+    const lock = await lockFile(file);
+    try {
+      prepareFile(file);
+      return new SqliteStore(file, lock, await startWriter(file));
+    } catch (error) {
+      lock.close();
+      throw error;
+    }
+  }
+
+  /** See {@linkcode Store.get}. */
+  get(name: string): Row | undefined {
+    const found = this.#read(() => this.#readRow.get(name)) as FoundRow | undefined;
+    return found && { name, content: rowContent(name, found.json), version: found.version };
+  }
+
+  /** See {@linkcode Store.put}. */
+  async put(row: NewRow, expected?: number): Promise<Written | undefined> {
+    const { name, json } = row;
+    const result = await this.#write({ kind: "put", name, json, expected: expected ?? null }) as number | null;
+    if (result === null) return undefined;
+    // A negative version says that the row is new.
+    return { row: { name, content: rowContent(name, json), version: Math.abs(result) }, created: result < 0 };
+  }
+
+  /** See {@linkcode Store.insert}. */
+  async insert(rows: readonly NewRow[]): Promise<Inserted> {
+    if (rows.length === 0) return { rows: [] };
+    const result = await this.#write({ kind: "insert", rows }) as number | readonly string[];
+    if (typeof result !== "number") return { taken: result };
+    return { rows: rows.map(({ name, json }, i) => ({ name, content: rowContent(name, json), version: result + i })) };
+  }
+
+  /** See {@linkcode Store.remove}. */
+  async remove(name: string, expected?: number): Promise<boolean> {
+    return await this.#write({ kind: "remove", name, expected: expected ?? null }) as boolean;
+  }
+
+  /** See {@linkcode Store.snapshot}. */
+  snapshot(): Snapshot {
+    const state = this.#read(() => this.#readState.get()) as unknown as TableState;
+    // What fits a page is read at once; only a longer reading needs a transaction of its own.
+    return state.total < pageRows(state) ? this.#smallSnapshot() : this.#snapshots.take(state.revision);
+  }
+
+  /** See {@linkcode Store.close}. */
+  async close(): Promise<void> {
+    if (this.#waiting.length + this.#underWay.length > 0) await new Promise<void>((done) => this.#allWritten = done);
+    const broken = this.#ended !== undefined;
+    this.#end(new StoreError("unavailable", "The store is closed"));
+    this.#endReads();
+    this.#snapshots.close();
+    this.#reader.close();
+    if (!broken) {
+      await new Promise<void>((closed) => {
+        this.#writer.onmessage = () => closed();
+        this.#writer.postMessage([]);
+      });
+    }
+    this.#writer.terminate();
+    this.#lock.close();
+  }
+
+  #read<T>(query: () => T): T {
+    try {
+      if (this.#readsThisTurn++ === 0) setImmediate(() => this.#endReads());
+      else if (this.#readsThisTurn === 2) this.#reader.exec("BEGIN");
+      return query();
+    } catch (error) {
+      throw storeError(error, this.#file);
+    }
+  }
+
+  /** Lets go of what reads share, so that they see what was written meanwhile, and the log of writes can be cleared. */
+  #endReads(): void {
+    if (this.#readsThisTurn > 1 && this.#reader.isOpen && this.#reader.isTransaction) this.#reader.exec("COMMIT");
+    this.#readsThisTurn = 0;
+  }
+
+  #smallSnapshot(): Snapshot {
+    const [state, rows] = this.#read(() => [this.#readState.get(), this.#readAll.all()]) as unknown as [
+      TableState,
+      NewRow[],
+    ];
+    const contents = rows.map(({ name, json }) => rowContent(name, json));
+    return {
+      revision: state.revision,
+      total: state.total,
+      json: () => ({ content: `{${contents.map((content) => content.slice(1, -1)).join(",")}}`, next: undefined }),
+      rows: () => ({ content: contents, next: undefined }),
+      close: () => {},
+    };
+  }
+
+  #write(write: Write): Promise<WriteResult> {
+    if (this.#ended) return Promise.reject(this.#ended);
+    if (this.#waiting.length >= MAX_WAITING_WRITES) {
+      const detail = `${MAX_WAITING_WRITES} writes wait for the disk already: try again soon`;
+      return Promise.reject(new StoreError("unavailable", detail));
+    }
+    return new Promise((done, failed) => {
+      this.#waiting.push({ write, done, failed });
+      if (this.#underWay.length > 0 || this.#sending) return;
+      // All that this turn of the event loop brings goes together.
+      this.#sending = true;
+      setImmediate(() => this.#send());
+    });
+  }
+
+  /** Hands the writes that wait to the writer, as many as one transaction may have. */
+  #send(): void {
+    this.#sending = false;
+    if (this.#ended || this.#waiting.length === 0) return;
+    let count = 0;
+    for (let characters = 0; count < this.#waiting.length && count < MAX_BATCH_WRITES; count++) {
+      if (characters > MAX_BATCH_CHARACTERS) break;
+      characters += charactersOf(this.#waiting[count].write);
+    }
+    this.#underWay = this.#waiting.slice(0, count);
+    this.#waiting = this.#waiting.slice(count);
+    this.#writer.postMessage(this.#underWay.map(({ write }) => write));
+  }
+
+  #onResults(results: WriteResult[]): void {
+    this.#endReads();
+    const written = this.#underWay;
+    this.#underWay = [];
+    this.#send();
+    written.forEach(({ done, failed }, i) => {
+      const result = results[i];
+      if (isFailure(result)) failed(new StoreError(result.fault, result.message));
+      else done(result);
+    });
+    if (this.#underWay.length + this.#waiting.length === 0) this.#allWritten?.();
+  }
+
+  /** Takes no more writes, and fails those that are not done. */
+  #end(error: StoreError): void {
+    this.#ended ??= error;
+    for (const { failed } of [...this.#underWay.splice(0), ...this.#waiting.splice(0)]) failed(error);
+    this.#allWritten?.();
+  }
+}
+
+function charactersOf(write: Write): number {
+  if (write.kind === "insert") return write.rows.reduce((sum, { name, json }) => sum + name.length + json.length, 0);
+  return write.kind === "put" ? write.name.length + write.json.length : write.name.length;
+}
+
+/** A file beside the store's, locked for as long as the store is open: the system lets go of it even after a crash. */
+async function lockFile(file: string): Promise<Deno.FsFile> {
+  let lock: Deno.FsFile;
+  try {
+    lock = await Deno.open(`${file}-lock`, { create: true, write: true });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    const reason = error instanceof Deno.errors.NotFound
+      ? "its folder is not there"
+      : error instanceof Deno.errors.PermissionDenied
+      ? "its folder may not be written"
+      : (error as Error).message;
+    throw new StoreError("unavailable", `${file} cannot be opened: ${reason}`);
+  }
+  if (await lock.tryLock(true)) return lock;
+  lock.close();
+  throw new StoreError("unavailable", `${file} is in use by another server`);
+}
+
+/** @throws {Deno.errors.NotCapable} Where the program's own files may not be read: the thread reads its part of them itself. */
+async function startWriter(file: string): Promise<Worker> {
+  const program = new URL("./store_sqlite_writer.ts", import.meta.url);
+  const { state } = await Deno.permissions.request({ name: "read", path: program });
+  if (state !== "granted") throw new Deno.errors.NotCapable(`Requires read access to ${program.pathname}`);
+  const writer = new Worker(program, { type: "module" });
+  return await new Promise((started, failed) => {
+    writer.onmessage = ({ data }: MessageEvent<WriterReady>) => {
+      if (data.ready) return started(writer);
+      writer.terminate();
+      failed(new StoreError("unavailable", data.message));
+    };
+    writer.onerror = (event) => {
+      event.preventDefault();
+      writer.terminate();
+      failed(new StoreError("unavailable", `The thread that writes cannot start: ${event.message}`));
+    };
+    writer.postMessage(file);
+  });
+}
