@@ -7,6 +7,7 @@
  * @module
  */
 
+import { isDisconnect } from "./disconnect.ts";
 import { Decoder } from "./http_decoder.ts";
 import { Encoder, isStream, type ResponseContext } from "./http_encoder.ts";
 import { HttpError } from "./http_error.ts";
@@ -254,9 +255,15 @@ export class ServerConnection {
 
   async #answerSlowly(request: RequestHead, response: HttpResponse | Promise<HttpResponse>): Promise<void> {
     this.#wait("the handler", Infinity);
-    const ready = await response;
+    let ready: HttpResponse;
+    try {
+      ready = await response;
+    } catch (error) {
+      ready = this.#failure(error);
+    }
     if (this.#encode(request, ready)) await this.#sendStream(request, ready.content as ContentStream);
-    await this.#answerRequests();
+    const slow = this.#answerRequests();
+    if (slow !== undefined) await slow;
   }
 
   async #flushAndGoOn(): Promise<void> {
@@ -270,8 +277,7 @@ export class ServerConnection {
     this.#requests++;
     this.#context.observer.request?.(this.#id, request, content, this.#trailers);
     try {
-      const response = this.#context.handler(request, content);
-      return response instanceof Promise ? response.catch((error) => this.#failure(error)) : response;
+      return this.#context.handler(request, content);
     } catch (error) {
       return this.#failure(error);
     }
@@ -426,23 +432,3 @@ function peerOf(conn: Deno.Conn): string {
   const { remoteAddr } = conn;
   return "hostname" in remoteAddr ? `${remoteAddr.hostname}:${remoteAddr.port}` : "a local socket";
 }
-
-/** Whether the error means that the connection is gone, by whatever end: no defect, but the way of the world. */
-function isDisconnect(error: unknown): boolean {
-  return DISCONNECTS.some((kind) => error instanceof kind) || error instanceof Error && "code" in error;
-}
-
-const { errors } = Deno;
-const DISCONNECTS = [
-  errors.ConnectionReset,
-  errors.ConnectionAborted,
-  errors.BrokenPipe,
-  errors.NotConnected,
-  errors.TimedOut,
-  errors.UnexpectedEof,
-  // Reading and writing fail with these once the connection is closed at this end.
-  errors.BadResource,
-  errors.Interrupted,
-  // What came is no TLS, where TLS was expected.
-  errors.InvalidData,
-];

@@ -15,6 +15,7 @@ import { isFailure, type Write, type WriteResult } from "./sqlite_batch.ts";
 import { openFile, prepareFile, storeError, type TableState } from "./sqlite_file.ts";
 import { pageRows, SnapshotPool } from "./sqlite_snapshots.ts";
 import {
+  type Awaitable,
   type Inserted,
   type NewRow,
   type Row,
@@ -98,25 +99,29 @@ export class SqliteStore implements Store {
   }
 
   /** See {@linkcode Store.put}. */
-  async put(row: NewRow, expected?: number): Promise<Written | undefined> {
-    const { name, json } = row;
-    const result = await this.#write({ kind: "put", name, json, expected: expected ?? null }) as number | null;
-    if (result === null) return undefined;
-    // A negative version says that the row is new.
-    return { row: { name, content: rowContent(name, json), version: Math.abs(result) }, created: result < 0 };
+  put({ name, json }: NewRow, expected?: number): Promise<Written | undefined> {
+    return this.#write({ kind: "put", name, json, expected: expected ?? null }, (result) => {
+      if (result === null) return undefined;
+      const version = result as number;
+      // A negative version says that the row is new.
+      return { row: { name, content: rowContent(name, json), version: Math.abs(version) }, created: version < 0 };
+    });
   }
 
   /** See {@linkcode Store.insert}. */
-  async insert(rows: readonly NewRow[]): Promise<Inserted> {
+  insert(rows: readonly NewRow[]): Awaitable<Inserted> {
     if (rows.length === 0) return { rows: [] };
-    const result = await this.#write({ kind: "insert", rows }) as number | readonly string[];
-    if (typeof result !== "number") return { taken: result };
-    return { rows: rows.map(({ name, json }, i) => ({ name, content: rowContent(name, json), version: result + i })) };
+    return this.#write<Inserted>({ kind: "insert", rows }, (result) => {
+      if (typeof result !== "number") return { taken: result as readonly string[] };
+      return {
+        rows: rows.map(({ name, json }, i) => ({ name, content: rowContent(name, json), version: result + i })),
+      };
+    });
   }
 
   /** See {@linkcode Store.remove}. */
-  async remove(name: string, expected?: number): Promise<boolean> {
-    return await this.#write({ kind: "remove", name, expected: expected ?? null }) as boolean;
+  remove(name: string, expected?: number): Promise<boolean> {
+    return this.#write({ kind: "remove", name, expected: expected ?? null }, (result) => result as boolean);
   }
 
   /** See {@linkcode Store.snapshot}. */
@@ -175,14 +180,15 @@ export class SqliteStore implements Store {
     };
   }
 
-  #write(write: Write): Promise<WriteResult> {
+  /** Has a write done. What comes of it is read by `use`. */
+  #write<T>(write: Write, use: (result: WriteResult) => T): Promise<T> {
     if (this.#ended) return Promise.reject(this.#ended);
     if (this.#waiting.length >= MAX_WAITING_WRITES) {
       const detail = `${MAX_WAITING_WRITES} writes wait for the disk already: try again soon`;
       return Promise.reject(new StoreError("unavailable", detail));
     }
-    return new Promise((done, failed) => {
-      this.#waiting.push({ write, done, failed });
+    return new Promise((resolve, failed) => {
+      this.#waiting.push({ write, done: (result) => resolve(use(result)), failed });
       if (this.#underWay.length > 0 || this.#sending) return;
       // All that this turn of the event loop brings goes together.
       this.#sending = true;

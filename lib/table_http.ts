@@ -85,10 +85,7 @@ export class Table {
   answer(request: RequestHead, content: Uint8Array): Awaitable<HttpResponse> {
     const name = this.#route(request);
     try {
-      const response = name === undefined
-        ? this.#answerTable(request, content)
-        : this.#answerRow(request, name, content);
-      return response instanceof Promise ? response.catch(refuseStoreError) : response;
+      return name === undefined ? this.#answerTable(request, content) : this.#answerRow(request, name, content);
     } catch (error) {
       refuseStoreError(error);
     }
@@ -110,7 +107,7 @@ export class Table {
     switch (request.method) {
       case "GET":
       case "HEAD":
-        return listTable(this.#store, this.#shape, request);
+        return listTable(this.#store, this.#shape, request).catch(refuseStoreError);
       case "POST":
         return this.#createRows(content);
       default:
@@ -257,9 +254,9 @@ export class Table {
   }
 }
 
-/** Goes on at once where the value is there, so that a store in memory costs no turn of the event loop. */
+/** Goes on with what the store answers: at once where that is there, so that a store in memory costs no wait. */
 function whenReady<T, R>(value: Awaitable<T>, use: (value: T) => Awaitable<R>): Awaitable<R> {
-  return value instanceof Promise ? value.then(use) : use(value);
+  return value instanceof Promise ? value.then(use, refuseStoreError) : use(value);
 }
 
 function showRow(request: RequestHead, name: string, row: Row | undefined): HttpResponse {

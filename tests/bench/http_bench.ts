@@ -98,6 +98,20 @@ const WORKS: Work[] = [
     targets: { "without it": 0.9 },
     loads: { "without it": { argument: undefined } },
   },
+  {
+    name: "durable PUT",
+    rows: 1,
+    load: { ...ONE, script: "put.lua" },
+    peers: { wiretable: SQLITE, "Deno.serve, a commit each": DENO_SERVE_SQLITE },
+    targets: { "Deno.serve, a commit each": 10 },
+  },
+  {
+    name: "durable GET one row",
+    rows: 1,
+    load: ONE,
+    peers: { wiretable: SQLITE, "in memory": QUIET },
+    targets: { "in memory": 0.7 },
+  },
 ];
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => i === 0 ? "Pingping" : `Pingping${i}`);
@@ -118,8 +132,7 @@ async function fill(url: string, count: number): Promise<void> {
 async function answerTo(work: Work): Promise<string> {
   await using server = await ServerProcess.start(QUIET(""), `${folder}/output`);
   await fill(server.url, work.rows);
-  const { hostname, port } = new URL(server.url);
-  const conn = await Deno.connect({ hostname, port: Number(port) });
+  const conn = await open(server.url);
   const put = work.load.script === "put.lua";
   const head = put
     ? `PUT ${work.load.path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${ROW.length}`
@@ -148,11 +161,17 @@ async function run(work: Work): Promise<string[]> {
   }
   const rate = (peer: string) => median(all[peer].map(({ requestsPerSecond }) => requestsPerSecond));
   return Object.keys(work.peers).map((peer, i) => {
-    const p99 = median(all[peer].map(({ p99 }) => p99)).toFixed(2);
+    // wrk does not time the answers of pipelined requests.
+    const p99 = work.load.script === "pipeline.lua" ? "" : median(all[peer].map(({ p99 }) => p99)).toFixed(2);
     const ratio = i === 0 ? "" : (rate("wiretable") / rate(peer)).toFixed(2);
     const target = work.targets[peer] === undefined ? "" : work.targets[peer].toFixed(2);
     return `| ${i === 0 ? work.name : ""} | ${peer} | ${Math.round(rate(peer))} | ${p99} | ${ratio} | ${target} |`;
   });
+}
+
+async function open(url: string): Promise<Deno.TcpConn> {
+  const { hostname, port } = new URL(url);
+  return await Deno.connect({ hostname, port: Number(port) });
 }
 
 /** Milliseconds from the start of the process to the end of the first answer. */
@@ -161,16 +180,85 @@ async function startToFirstAnswer(): Promise<number[]> {
   for (let round = 0; round < rounds + 2; round++) {
     const start = performance.now();
     await using server = await ServerProcess.start(QUIET(""), `${folder}/output`);
-    const { hostname, port } = new URL(server.url);
-    const conn = await Deno.connect({ hostname, port: Number(port) });
-    await conn.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    using conn = await open(server.url);
+    await conn.write(GET_ALL);
     await conn.read(new Uint8Array(1000));
     times.push(performance.now() - start);
-    conn.close();
   }
   // The first starts fill the compiler's cache.
   return times.slice(2);
 }
+
+const GET_ALL = new TextEncoder().encode("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+
+/** Creates many rows of the classroom's size, some thousand in a request. */
+async function fillWithMany(url: string, count: number): Promise<void> {
+  for (let start = 0; start < count; start += 10_000) {
+    const rows = Array.from({ length: Math.min(10_000, count - start) }, (_, i) => `"Pingping${start + i}":${ROW}`);
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: `{${rows.join(",")}}`,
+    });
+    if (response.status !== 201) throw new Error(`Loading rows: ${response.status} ${await response.text()}`);
+    await response.arrayBuffer();
+  }
+}
+
+/** Seconds that reading the whole listing takes, and its bytes. */
+async function readListing(url: string): Promise<{ seconds: number; bytes: number }> {
+  using conn = await open(url);
+  const buffer = new Uint8Array(1024 * 1024);
+  const start = performance.now();
+  await conn.write(GET_ALL);
+  let bytes = 0;
+  for (let count = await conn.read(buffer); count !== null; count = await conn.read(buffer)) bytes += count;
+  return { seconds: (performance.now() - start) / 1000, bytes };
+}
+
+/** A large table, in memory or in a file: its memory, and how fast it is listed. */
+async function largeTable(peer: Peer, count: number): Promise<string> {
+  await using server = await ServerProcess.start([...peer(""), "--max-body", "4m"], `${folder}/output`);
+  const before = await server.memory() ?? NaN;
+  await fillWithMany(server.url, count);
+  const loaded = await server.memory() ?? NaN;
+  const rates: number[] = [];
+  for (let round = 0; round < rounds; round++) rates.push(count / (await readListing(server.url)).seconds);
+  const after = await server.memory() ?? NaN;
+  return `${Math.round(median(rates))} rows/s on the wire; memory ${before.toFixed(0)} MB empty, ` +
+    `${loaded.toFixed(0)} MB loaded, ${after.toFixed(0)} MB listed`;
+}
+
+/** Connections that have had one answer and are kept: what they cost, and how soon a new client is answered. */
+async function idleConnections(count: number): Promise<string> {
+  await using server = await ServerProcess.start(QUIET(""), `${folder}/output`);
+  const before = await server.memory() ?? NaN;
+  const get = new TextEncoder().encode("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const buffer = new Uint8Array(1000);
+  const conns: Deno.Conn[] = [];
+  for (let i = 0; i < count; i++) {
+    const conn = await open(server.url);
+    conns.push(conn);
+    await conn.write(get);
+    await conn.read(buffer);
+  }
+  const after = await server.memory() ?? NaN;
+  const start = performance.now();
+  using conn = await open(server.url);
+  await conn.write(get);
+  await conn.read(buffer);
+  const answered = performance.now() - start;
+  for (const conn of conns) conn.close();
+  return `${(after - before).toFixed(0)} MB more than the empty server's ${before.toFixed(0)} MB; ` +
+    `a new client is answered in ${answered.toFixed(1)} ms`;
+}
+
+const MEASURES: [name: string, target: string, measure: () => Promise<string>][] = [
+  ["start to first answer", "120 ms", async () => `${median(await startToFirstAnswer()).toFixed(0)} ms`],
+  ["10,000 idle connections", "100 MB, 50 ms", () => idleConnections(10_000)],
+  ["1,000,000 rows in memory", "300 MB", () => largeTable(QUIET, 1_000_000)],
+  ["1,000,000 rows in SQLite", "1,000,000 rows/s", () => largeTable(SQLITE, 1_000_000)],
+];
 
 try {
   console.log("| work | server | requests/s | p99 ms | wiretable to it | to reach |");
@@ -179,10 +267,10 @@ try {
     if (!work.name.includes(flags.only)) continue;
     for (const line of await run(work)) console.log(line);
   }
-  if ("start".includes(flags.only)) {
-    console.log(`\nStart to first answer: ${median(await startToFirstAnswer()).toFixed(0)} ms (to reach: 120)`);
+  console.log("");
+  for (const [name, target, measure] of MEASURES) {
+    if (name.includes(flags.only)) console.log(`- ${name}: ${await measure()} (to reach: ${target})`);
   }
-  void [SQLITE, DENO_SERVE_SQLITE];
 } finally {
   await Deno.remove(folder, { recursive: true });
 }
