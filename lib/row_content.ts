@@ -168,32 +168,24 @@ export function mergePatch(target: unknown, patch: JsonObject, depth = 1): JsonO
 }
 
 /**
- * The members of a JSON object in the order of its text, each with its value parsed.
- * JSON.parse would put names that read as whole numbers first, and keep only the last of two equal names.
+ * The names of a JSON object's members in the order of its text. The object that JSON.parse makes
+ * has names that read as whole numbers first, and only the last of two members of one name.
  *
  * @param text A text that JSON.parse takes for an object.
  */
-export function* objectMembers(text: string): Generator<[name: string, value: unknown]> {
+export function* memberNames(text: string): Generator<string> {
   let depth = 0;
-  let start = 0;
-  let name: string | undefined;
+  let inValue = false;
   for (let at = 0; at < text.length; at++) {
     const character = text[at];
     if (character === '"') {
       const end = stringEnd(text, at);
-      if (depth === 1 && name === undefined) {
-        name = JSON.parse(text.slice(at, end));
-        start = text.indexOf(":", end) + 1;
-        at = start - 1;
-      } else at = end - 1;
+      if (depth === 1 && !inValue) yield JSON.parse(text.slice(at, end));
+      at = end - 1;
     } else if (character === "{" || character === "[") depth++;
-    else if (character === "}" || character === "]" || character === ",") {
-      if (depth === 1 && name !== undefined) {
-        yield [name, JSON.parse(text.slice(start, at))];
-        name = undefined;
-      }
-      if (character !== ",") depth--;
-    }
+    else if (character === "}" || character === "]") depth--;
+    else if (depth === 1 && character === ":") inValue = true;
+    else if (depth === 1 && character === ",") inValue = false;
   }
 }
 

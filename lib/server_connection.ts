@@ -20,6 +20,8 @@ import type { ServerContext } from "./server_context.ts";
 type Waiting = "a request" | "a head" | "content" | "the handler" | "the client to read" | "the client to close";
 
 const NO_BYTES = new Uint8Array(0);
+/** Room for content that comes in more than one read, unless less is announced. */
+const MIN_CONTENT_BYTES = 4096;
 
 /** One connection, from its acceptance to its end. */
 export class ServerConnection {
@@ -231,10 +233,12 @@ export class ServerConnection {
     // The client did not wait to be asked (RFC 9110 §10.1.1).
     this.#awaitsContinue = false;
     const length = this.#contentBytes + bytes.length;
-    if (length === this.#request!.contentLength && this.#contentBytes === 0) this.#content = bytes;
+    const announced = this.#request!.contentLength ?? Infinity;
+    if (length === announced && this.#contentBytes === 0) this.#content = bytes;
     else {
       // Room is made as content comes, not as it is announced: announcing costs a client nothing.
-      if (length > this.#content.length) this.#content = resized(this.#content, this.#contentBytes, 2 * length);
+      const room = Math.min(Math.max(2 * length, MIN_CONTENT_BYTES), announced);
+      if (length > this.#content.length) this.#content = resized(this.#content, this.#contentBytes, room);
       this.#content.set(bytes, this.#contentBytes);
     }
     this.#contentBytes = length;
@@ -423,7 +427,7 @@ export class ServerConnection {
 
 /** A copy with room for `size` bytes. */
 function resized(bytes: Uint8Array, used: number, size: number): Uint8Array {
-  const copy = new Uint8Array(Math.max(4096, size));
+  const copy = new Uint8Array(size);
   copy.set(bytes.subarray(0, used));
   return copy;
 }

@@ -18,8 +18,8 @@ export type Write =
 
 /** A put that was done: the row's new version; negative where there was no row before. `null` where it was not. */
 export type PutResult = number | null;
-/** An insertion that was done: the first row's version, which the others' follow. Else the names that are taken. */
-export type InsertResult = number | readonly string[];
+/** The names that are taken: where there is one, nothing was inserted. */
+export type InsertResult = readonly string[];
 /** Whether there was a row to remove. */
 export type RemoveResult = boolean;
 /** A write that was not possible. */
@@ -132,13 +132,12 @@ export class BatchRunner {
   #insertAll(rows: readonly { readonly name: string; readonly json: string }[]): InsertResult {
     const taken = rows.filter(({ name }) => this.#find.get(name) !== undefined).map(({ name }) => name);
     if (taken.length > 0) return taken;
-    const first = this.#state.revision + 1;
     for (const { name, json } of rows) {
       this.#insert.run(name, json, this.#state.revision + 1);
       this.#note(name, json);
       this.#state.total++;
     }
-    return first;
+    return taken;
   }
 
   #remove(name: string, expected: number | null): RemoveResult {

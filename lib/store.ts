@@ -42,9 +42,6 @@ export interface Written {
   readonly created: boolean;
 }
 
-/** What came of an insertion: `taken` holds the names that had a row already, and then nothing was written. */
-export type Inserted = { readonly rows: readonly Row[] } | { readonly taken: readonly string[] };
-
 /** A value now, or a promise of it. */
 export type Awaitable<T> = T | Promise<T>;
 
@@ -64,8 +61,12 @@ export interface Store {
    */
   put(row: NewRow, expected?: number): Awaitable<Written | undefined>;
 
-  /** Writes all of the rows, in this order, if none of their names has a row yet; else none of them. The names must differ. */
-  insert(rows: readonly NewRow[]): Awaitable<Inserted>;
+  /**
+   * Writes all of the rows, in this order, if none of their names has a row yet; else none of them. The names must differ.
+   *
+   * @returns The names that have a row already.
+   */
+  insert(rows: readonly NewRow[]): Awaitable<readonly string[]>;
 
   /**
    * Removes the row of this name.

@@ -9,10 +9,9 @@
  */
 
 import { Buffer } from "node:buffer";
-import { LISTING_PAGE_BYTES } from "./limits.ts";
+import { LISTING_PAGE_BYTES, MAX_NAME_BYTES } from "./limits.ts";
 import {
   ABSENT,
-  type Inserted,
   type NewRow,
   type Page,
   type Row,
@@ -35,6 +34,7 @@ const COMMA = 0x2c;
 
 const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder();
+const NAME_BYTES = new Uint8Array(MAX_NAME_BYTES);
 
 /** Some rows that follow one another. A version of 0 marks a hole: the row was removed. */
 class Segment {
@@ -133,7 +133,7 @@ export class MemoryStore implements Store {
   put(row: NewRow, expected?: number): Written | undefined {
     const position = this.#positions.get(row.name);
     if (expected !== undefined && expected !== this.#version(position)) return undefined;
-    if (position === undefined) return { row: this.#append(row), created: true };
+    if (position === undefined) return { row: this.#row(row.name, this.#append(row)), created: true };
     const content = rowContent(row.name, row.json);
     const segment = this.#writable(segmentOf(position));
     segment.write(placeOf(position), content, byteLength(content), ++this.#revision);
@@ -141,9 +141,10 @@ export class MemoryStore implements Store {
   }
 
   /** See {@linkcode Store.insert}. */
-  insert(rows: readonly NewRow[]): Inserted {
+  insert(rows: readonly NewRow[]): readonly string[] {
     const taken = rows.filter(({ name }) => this.#positions.has(name)).map(({ name }) => name);
-    return taken.length > 0 ? { taken } : { rows: rows.map((row) => this.#append(row)) };
+    if (taken.length === 0) { for (const row of rows) this.#append(row); }
+    return taken;
   }
 
   /** See {@linkcode Store.remove}. */
@@ -176,12 +177,13 @@ export class MemoryStore implements Store {
     return { name, content: segment.content(place), version: segment.versions[place] };
   }
 
-  #append({ name, json }: NewRow): Row {
+  /** Writes a new row behind the others. Returns its position. */
+  #append({ name, json }: NewRow): number {
     // The name may be a slice that keeps a whole request's text alive; this makes it a string of its own.
-    const ownName = DECODER.decode(ENCODER.encode(name));
+    const ownName = DECODER.decode(NAME_BYTES.subarray(0, ENCODER.encodeInto(name, NAME_BYTES).written));
     const position = this.#place(rowContent(ownName, json), ++this.#revision);
     this.#positions.set(ownName, position);
-    return this.#row(ownName, position);
+    return position;
   }
 
   /** Writes content behind the last row's. Returns its position. */

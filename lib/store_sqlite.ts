@@ -16,7 +16,6 @@ import { openFile, prepareFile, storeError, type TableState } from "./sqlite_fil
 import { pageRows, SnapshotPool } from "./sqlite_snapshots.ts";
 import {
   type Awaitable,
-  type Inserted,
   type NewRow,
   type Row,
   rowContent,
@@ -109,14 +108,8 @@ export class SqliteStore implements Store {
   }
 
   /** See {@linkcode Store.insert}. */
-  insert(rows: readonly NewRow[]): Awaitable<Inserted> {
-    if (rows.length === 0) return { rows: [] };
-    return this.#write<Inserted>({ kind: "insert", rows }, (result) => {
-      if (typeof result !== "number") return { taken: result as readonly string[] };
-      return {
-        rows: rows.map(({ name, json }, i) => ({ name, content: rowContent(name, json), version: result + i })),
-      };
-    });
+  insert(rows: readonly NewRow[]): Awaitable<readonly string[]> {
+    return rows.length === 0 ? [] : this.#write({ kind: "insert", rows }, (result) => result as readonly string[]);
   }
 
   /** See {@linkcode Store.remove}. */

@@ -10,9 +10,9 @@ import type { FieldLine } from "./http_grammar.ts";
 import type { HttpResponse, RequestHead } from "./http_message.ts";
 import { MAX_WRITE_ATTEMPTS } from "./limits.ts";
 import {
+  memberNames,
   mergePatch,
   nameProblem,
-  objectMembers,
   parseObject,
   requireMediaType,
   requireShape,
@@ -207,7 +207,9 @@ export class Table {
   #createRows(content: Uint8Array): Awaitable<HttpResponse> {
     const rows = new Map<string, NewRow>();
     const errors: RowProblem[] = [];
-    for (const [name, value] of objectMembers(parseObject(content).text)) {
+    const { object, text } = parseObject(content);
+    for (const name of memberNames(text)) {
+      const value = object[name];
       const problem = rows.has(name) ? "stands twice" : nameProblem(name) ?? this.#shapeProblem(value);
       if (problem === undefined) rows.set(name, { name, json: JSON.stringify(value) });
       else errors.push({ field: name, detail: problem });
@@ -218,19 +220,14 @@ export class Table {
       }`;
       throw new HttpError(422, `${detail}: it ${errors[0].detail}`, { errors });
     }
-    return whenReady(this.#store.insert([...rows.values()]), (inserted) => {
-      if ("taken" in inserted) {
-        throw new HttpError(
-          409,
-          `No row was created: ${inserted.taken.length} of the names are taken, the first one ${
-            JSON.stringify(inserted.taken[0])
-          }`,
-          {
-            errors: inserted.taken.map((field) => ({ field, detail: "exists already" })),
-          },
-        );
+    return whenReady(this.#store.insert([...rows.values()]), (taken) => {
+      if (taken.length > 0) {
+        const first = JSON.stringify(taken[0]);
+        throw new HttpError(409, `No row was created: ${taken.length} of the names are taken, the first one ${first}`, {
+          errors: taken.map((field) => ({ field, detail: "exists already" })),
+        });
       }
-      return { status: 201, contentType: JSON_TYPE, content: `{"created":${inserted.rows.length}}` };
+      return { status: 201, contentType: JSON_TYPE, content: `{"created":${rows.size}}` };
     });
   }
 

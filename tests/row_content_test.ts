@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { HttpError } from "../lib/http_error.ts";
 import { Fields } from "../lib/http_fields.ts";
 import {
+  memberNames,
   mergePatch,
   nameProblem,
-  objectMembers,
   parseObject,
   requireMediaType,
   requireShape,
@@ -127,15 +127,15 @@ Deno.test("a patch cannot reach a prototype, or the stack's end", () => {
   assert.match(refusal(() => mergePatch({}, deep)), /^422 .* 64 deep/);
 });
 
-const objects: [text: string, members: [string, unknown][]][] = [
+const objects: [text: string, names: string[]][] = [
   ["{}", []],
-  [' { "b" : 1 , "a":[1,{"c":"}"}] } ', [["b", 1], ["a", [1, { c: "}" }]]]],
-  ['{"10":1,"9":2,"a":3}', [["10", 1], ["9", 2], ["a", 3]]],
-  ['{"a":1,"a":2}', [["a", 1], ["a", 2]]],
-  ['{"a\\"":"b\\\\","{":"\\\\\\""}', [['a"', "b\\"], ["{", '\\"']]],
-  ['{"\\u0061":{"x":{"y":[]}},"z":null}', [["a", { x: { y: [] } }], ["z", null]]],
+  [' { "b" : 1 , "a":[1,{"c":"}"}] } ', ["b", "a"]],
+  ['{"10":1,"9":"2","a":3}', ["10", "9", "a"]],
+  ['{"a":1,"a":2}', ["a", "a"]],
+  ['{"a\\"":"b\\\\","{":"\\\\\\""}', ['a"', "{"]],
+  ['{"\\u0061":{"x":{"y":[]}},"z":null}', ["a", "z"]],
 ];
 
-for (const [text, members] of objects) {
-  Deno.test(`the members of ${text} in order`, () => assert.deepEqual([...objectMembers(text)], members));
+for (const [text, names] of objects) {
+  Deno.test(`the names in ${text} in order`, () => assert.deepEqual([...memberNames(text)], names));
 }

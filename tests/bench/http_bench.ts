@@ -191,10 +191,15 @@ async function startToFirstAnswer(): Promise<number[]> {
 
 const GET_ALL = new TextEncoder().encode("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
 
-/** Creates many rows of the classroom's size, some thousand in a request. */
+const ROWS_PER_REQUEST = 2000;
+
+/** Creates many rows of the classroom's size. */
 async function fillWithMany(url: string, count: number): Promise<void> {
-  for (let start = 0; start < count; start += 10_000) {
-    const rows = Array.from({ length: Math.min(10_000, count - start) }, (_, i) => `"Pingping${start + i}":${ROW}`);
+  for (let start = 0; start < count; start += ROWS_PER_REQUEST) {
+    const rows = Array.from(
+      { length: Math.min(ROWS_PER_REQUEST, count - start) },
+      (_, i) => `"Pingping${start + i}":${ROW}`,
+    );
     const response = await fetch(url, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
@@ -218,7 +223,7 @@ async function readListing(url: string): Promise<{ seconds: number; bytes: numbe
 
 /** A large table, in memory or in a file: its memory, and how fast it is listed. */
 async function largeTable(peer: Peer, count: number): Promise<string> {
-  await using server = await ServerProcess.start([...peer(""), "--max-body", "4m"], `${folder}/output`);
+  await using server = await ServerProcess.start(peer(""), `${folder}/output`);
   const before = await server.memory() ?? NaN;
   await fillWithMany(server.url, count);
   const loaded = await server.memory() ?? NaN;
