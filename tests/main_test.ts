@@ -1,19 +1,7 @@
 import assert from "node:assert/strict";
-import { Peer } from "./support.ts";
+import { ROOT, ServeProcess, wiretable } from "./serve_process.ts";
 
-const ROOT = new URL("../", import.meta.url).pathname;
 const GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-
-/** A `deno run` of main.ts with no permission but the network, unless told otherwise. */
-function wiretable(args: string[], permissions: string[] = ["--allow-net"]): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", ...permissions, `${ROOT}main.ts`, ...args],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-    env: { NO_COLOR: "1" },
-  }).spawn();
-}
 
 interface Outcome {
   code: number;
@@ -30,70 +18,6 @@ async function run(args: string[], input = "", permissions?: string[]): Promise<
   const { code, stdout, stderr } = await child.output();
   const text = new TextDecoder();
   return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
-}
-
-/** A `serve` process on a free port. */
-class ServeProcess implements AsyncDisposable {
-  /** What it has printed so far. */
-  output = "";
-  readonly port: number;
-  readonly #child: Deno.ChildProcess;
-  readonly #reading: Promise<void>;
-  #wake = () => {};
-
-  private constructor(child: Deno.ChildProcess, pieces: ReadableStreamDefaultReader<string>, start: string) {
-    this.#child = child;
-    this.output = start;
-    this.port = Number(/:(\d+)\//.exec(start)![1]);
-    this.#reading = this.#read(pieces);
-  }
-
-  static async start(args: string[] = [], permissions?: string[]): Promise<ServeProcess> {
-    const child = wiretable(["serve", "--port", "0", ...args], permissions);
-    await child.stdin.close();
-    const pieces = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-    let start = "";
-    while (!start.includes("\n")) {
-      const { done, value } = await pieces.read();
-      if (done) throw new Error(`serve ended: ${new TextDecoder().decode((await child.stderr.bytes()) as Uint8Array)}`);
-      start += value;
-    }
-    return new ServeProcess(child, pieces, start);
-  }
-
-  async #read(pieces: ReadableStreamDefaultReader<string>): Promise<void> {
-    for (;;) {
-      const { done, value } = await pieces.read();
-      if (done) return;
-      this.output += value;
-      this.#wake();
-    }
-  }
-
-  /** Resolves once the output has this. */
-  async printed(text: string): Promise<void> {
-    while (!this.output.includes(text)) await new Promise<void>((resolve) => this.#wake = resolve);
-  }
-
-  async connect(): Promise<Peer> {
-    return new Peer(await Deno.connect({ hostname: "127.0.0.1", port: this.port }));
-  }
-
-  /** Stops it with a signal. Answers its exit code and what it wrote beside its output. */
-  async stop(signal: Deno.Signal = "SIGTERM"): Promise<{ code: number; stderr: string }> {
-    this.#child.kill(signal);
-    const [{ code }, stderr] = await Promise.all([this.#child.status, this.#child.stderr.text(), this.#reading]);
-    return { code, stderr };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.#child.kill("SIGKILL");
-    } catch {
-      return;
-    }
-    await Promise.all([this.#child.status, this.#reading, this.#child.stderr.cancel()]);
-  }
 }
 
 Deno.test("both ends together: the classroom's program", async () => {

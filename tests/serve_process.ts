@@ -1,0 +1,89 @@
+/**
+ * The program as its users run it: a process of its own.
+ */
+
+import { fileURLToPath } from "node:url";
+import { Peer } from "./support.ts";
+
+/** Where the project's files are. */
+export const ROOT = fileURLToPath(new URL("../", import.meta.url));
+
+/** A `deno run` of main.ts with no permission but the network, unless told otherwise. */
+export function wiretable(args: string[], permissions: string[] = ["--allow-net"]): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", ...permissions, `${ROOT}main.ts`, ...args],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+    env: { NO_COLOR: "1" },
+  }).spawn();
+}
+
+/** A `serve` process on a free port. */
+export class ServeProcess implements AsyncDisposable {
+  /** What it has printed so far. */
+  output = "";
+  readonly port: number;
+  readonly #child: Deno.ChildProcess;
+  readonly #reading: Promise<void>;
+  #wake = () => {};
+
+  private constructor(child: Deno.ChildProcess, pieces: ReadableStreamDefaultReader<string>, start: string) {
+    this.#child = child;
+    this.output = start;
+    this.port = Number(/:(\d+)\//.exec(start)![1]);
+    this.#reading = this.#read(pieces);
+  }
+
+  static async start(args: string[] = [], permissions?: string[]): Promise<ServeProcess> {
+    const child = wiretable(["serve", "--port", "0", ...args], permissions);
+    await child.stdin.close();
+    const pieces = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let start = "";
+    while (!start.includes("\n")) {
+      const { done, value } = await pieces.read();
+      if (done) throw new Error(`serve ended: ${new TextDecoder().decode((await child.stderr.bytes()) as Uint8Array)}`);
+      start += value;
+    }
+    return new ServeProcess(child, pieces, start);
+  }
+
+  async #read(pieces: ReadableStreamDefaultReader<string>): Promise<void> {
+    for (;;) {
+      const { done, value } = await pieces.read();
+      if (done) return;
+      this.output += value;
+      this.#wake();
+    }
+  }
+
+  /** Resolves once the output has this. */
+  async printed(text: string): Promise<void> {
+    while (!this.output.includes(text)) await new Promise<void>((resolve) => this.#wake = resolve);
+  }
+
+  async connect(): Promise<Peer> {
+    return new Peer(await Deno.connect({ hostname: "127.0.0.1", port: this.port }));
+  }
+
+  /** Ends it as a crash would: without a chance to do anything more. */
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await Promise.all([this.#child.status, this.#reading, this.#child.stderr.cancel()]);
+  }
+
+  /** Stops it with a signal. Answers its exit code and what it wrote beside its output. */
+  async stop(signal: Deno.Signal = "SIGTERM"): Promise<{ code: number; stderr: string }> {
+    this.#child.kill(signal);
+    const [{ code }, stderr] = await Promise.all([this.#child.status, this.#child.stderr.text(), this.#reading]);
+    return { code, stderr };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.kill();
+    } catch {
+      // It has ended already.
+    }
+  }
+}
