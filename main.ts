@@ -15,7 +15,7 @@ import { LOCAL_COMMANDS, METHODS, shellWord } from "./lib/command.ts";
 import type { FieldLine } from "./lib/http_grammar.ts";
 import type { Handler } from "./lib/http_message.ts";
 import { MAX_FLAG_FILE_BYTES } from "./lib/limits.ts";
-import { pipedInput, terminalInput } from "./lib/line_input.ts";
+import { pipedInput, processTerminal, terminalInput } from "./lib/line_input.ts";
 import { EXIT_FAILURE, EXIT_TIMEOUT, runCommand, runCommands, type Screen } from "./lib/repl.ts";
 import { requestLog } from "./lib/request_log.ts";
 import { Server } from "./lib/server.ts";
@@ -201,7 +201,7 @@ async function connect(options: ConnectOptions): Promise<number> {
   const terminal = Deno.stdout.isTerminal();
   const colored = options.color === "auto" ? interactive && terminal && !Deno.noColor : options.color === "always";
   const input = interactive
-    ? await terminalInput([...METHODS, ...LOCAL_COMMANDS], interrupted)
+    ? await terminalInput(await processTerminal(), [...METHODS, ...LOCAL_COMMANDS], interrupted)
     : pipedInput(Deno.stdin.readable);
   const replOptions = {
     session,

@@ -14,19 +14,37 @@ export interface LineInput {
   close(): void;
 }
 
+/** Where a user types, and where the echo goes. */
+export interface TerminalStreams {
+  /** The keys. */
+  readonly input: NodeJS.ReadableStream;
+  /** The echo. */
+  readonly output: NodeJS.WritableStream;
+}
+
+/** The terminal that the program runs in. */
+export async function processTerminal(): Promise<TerminalStreams> {
+  const { stdin, stdout, stderr } = (await import("node:process")).default;
+  // The echo belongs on a terminal, and the output may be none.
+  return { input: stdin, output: stdout.isTTY ? stdout : stderr };
+}
+
 /**
  * Lines typed at the terminal, with editing, the arrow keys' history, and Tab completing a first word.
  *
  * @param words What Tab completes.
  * @param interrupted Called on Ctrl-C.
  */
-export async function terminalInput(words: readonly string[], interrupted: () => void): Promise<LineInput> {
+export async function terminalInput(
+  { input, output }: TerminalStreams,
+  words: readonly string[],
+  interrupted: () => void,
+): Promise<LineInput> {
+  // Loaded only where it is needed, since it takes a part of the start's time.
   const { createInterface } = await import("node:readline");
-  const { stdin, stdout, stderr } = (await import("node:process")).default;
   const editor = createInterface({
-    input: stdin,
-    // The echo belongs on a terminal, and the output may be none.
-    output: stdout.isTTY ? stdout : stderr,
+    input,
+    output,
     terminal: true,
     historySize: MAX_HISTORY_LINES,
     prompt: "",

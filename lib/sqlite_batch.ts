@@ -41,7 +41,6 @@ export function isFailure(result: WriteResult): result is WriteFailure {
 /** Does writes in the file. */
 export class BatchRunner {
   readonly #database: DatabaseSync;
-  readonly #file: string;
   readonly #readState: StatementSync;
   readonly #writeState: StatementSync;
   readonly #find: StatementSync;
@@ -52,10 +51,9 @@ export class BatchRunner {
   readonly #deleteVersion: StatementSync;
   #state: TableState = { revision: 0, total: 0, longest: 0 };
 
-  /** Works on an open database; `file` is for its errors. */
-  constructor(database: DatabaseSync, file: string) {
+  /** Works on an open database. */
+  constructor(database: DatabaseSync) {
     this.#database = database;
-    this.#file = file;
     const prepare = (sql: string) => database.prepare(sql);
     this.#readState = prepare("SELECT revision, total, longest FROM state");
     this.#writeState = prepare("UPDATE state SET revision = ?, total = ?, longest = ?");
@@ -96,7 +94,7 @@ export class BatchRunner {
   }
 
   #failure(error: unknown): WriteFailure {
-    const { fault, message } = storeError(error, this.#file);
+    const { fault, message } = storeError(error);
     return { fault, message };
   }
 

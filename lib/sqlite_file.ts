@@ -62,7 +62,7 @@ export function openFile(file: string): DatabaseSync {
     return database;
   } catch (error) {
     database?.close();
-    throw error instanceof Deno.errors.NotCapable ? error : storeError(error, file);
+    throw openingError(error, file);
   }
 }
 
@@ -91,7 +91,7 @@ export function prepareFile(file: string): void {
       });
     }
   } catch (error) {
-    throw error instanceof StoreError ? error : storeError(error, file);
+    throw openingError(error, file);
   } finally {
     database.close();
   }
@@ -111,14 +111,21 @@ export function inTransaction<T>(database: DatabaseSync, work: () => T): T {
   }
 }
 
-/** What an error of SQLite means for whoever wanted something from the store. */
-export function storeError(error: unknown, file: string): StoreError {
+/** What an error of SQLite means for whoever wanted something from the table: a client, who is not told where the file is. */
+export function storeError(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const { message } = error as Error;
+  const reason = message.replace(/^(unable to open database file).*/s, "$1");
+  return new StoreError(/disk is full/.test(message) ? "full" : "unavailable", `The table's file: ${reason}`, {
+    cause: error,
+  });
+}
+
+/** What an error of SQLite means for who starts the program. */
+export function openingError(error: unknown, file: string): Error {
+  if (error instanceof StoreError || error instanceof Deno.errors.NotCapable) return error;
+  const { message } = error as Error;
   const about = message.includes(file) ? message : `${file}: ${message}`;
-  if (/disk is full/.test(message)) return new StoreError("full", about, { cause: error });
-  if (/unable to open/.test(message)) {
-    return new StoreError("unavailable", `${about} (is its folder there, and may it be written?)`, { cause: error });
-  }
-  return new StoreError("unavailable", about, { cause: error });
+  const hint = /unable to open/.test(message) ? " (is its folder there, and may it be written?)" : "";
+  return new StoreError("unavailable", `${about}${hint}`, { cause: error });
 }

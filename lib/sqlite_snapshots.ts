@@ -130,7 +130,7 @@ export class SnapshotPool {
       this.#views.set(view.state.revision, view);
       return view;
     } catch (error) {
-      throw storeError(error, this.#file);
+      throw storeError(error);
     }
   }
 
@@ -148,7 +148,7 @@ export class SnapshotPool {
       try {
         return page();
       } catch (error) {
-        throw storeError(error, this.#file);
+        throw storeError(error);
       }
     };
     return {

@@ -40,7 +40,6 @@ interface FoundRow {
 
 /** The table in an SQLite file. */
 export class SqliteStore implements Store {
-  readonly #file: string;
   readonly #lock: Deno.FsFile;
   readonly #reader: DatabaseSync;
   readonly #readRow: StatementSync;
@@ -60,7 +59,6 @@ export class SqliteStore implements Store {
   #allWritten: (() => void) | undefined;
 
   private constructor(file: string, lock: Deno.FsFile, writer: Worker) {
-    this.#file = file;
     this.#lock = lock;
     this.#writer = writer;
     this.#reader = openFile(file);
@@ -71,7 +69,9 @@ export class SqliteStore implements Store {
     writer.onmessage = ({ data }: MessageEvent<WriteResult[]>) => this.#onResults(data);
     writer.onerror = (event) => {
       event.preventDefault();
-      this.#end(new StoreError("unavailable", `${file}: the writer failed (${event.message}): restart the server`));
+      this.#end(
+        new StoreError("unavailable", `The thread that writes the table failed (${event.message}): restart the server`),
+      );
     };
   }
 
@@ -148,7 +148,7 @@ export class SqliteStore implements Store {
       else if (this.#readsThisTurn === 2) this.#reader.exec("BEGIN");
       return query();
     } catch (error) {
-      throw storeError(error, this.#file);
+      throw storeError(error);
     }
   }
 

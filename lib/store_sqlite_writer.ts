@@ -8,7 +8,7 @@
  */
 
 import { BatchRunner, type Write, type WriteResult } from "./sqlite_batch.ts";
-import { openFile, storeError } from "./sqlite_file.ts";
+import { openFile, openingError } from "./sqlite_file.ts";
 
 /** What is told once the file is open, or cannot be opened. */
 export type WriterReady = { readonly ready: true } | { readonly ready: false; readonly message: string };
@@ -21,7 +21,7 @@ const scope = self as unknown as {
 scope.onmessage = ({ data: file }) => {
   try {
     const database = openFile(file as string);
-    const runner = new BatchRunner(database, file as string);
+    const runner = new BatchRunner(database);
     scope.onmessage = ({ data: writes }) => {
       if (writes.length > 0) return scope.postMessage(runner.run(writes as readonly Write[]));
       // An empty batch is the last one: closing moves what is in the log into the file.
@@ -30,6 +30,6 @@ scope.onmessage = ({ data: file }) => {
     };
     scope.postMessage({ ready: true });
   } catch (error) {
-    scope.postMessage({ ready: false, message: storeError(error, file as string).message });
+    scope.postMessage({ ready: false, message: openingError(error, file as string).message });
   }
 };

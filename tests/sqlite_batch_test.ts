@@ -18,7 +18,7 @@ function open(): Opened {
   database.exec("UPDATE state SET revision = 10");
   return {
     database,
-    runner: new BatchRunner(database, "table.db"),
+    runner: new BatchRunner(database),
     contents: () => ({
       ...database.prepare("SELECT revision, total, longest FROM state").get(),
       rows: database.prepare("SELECT name || ' ' || json || ' ' || version AS row FROM rows ORDER BY position").all()
@@ -79,7 +79,7 @@ Deno.test("on a full disk only the writes fail that need room, and none is lost 
   assert.equal(results[0], 12);
   for (const result of results.slice(1, 3)) {
     assert(isFailure(result));
-    assert.deepEqual(result, { fault: "full", message: "table.db: database or disk is full" });
+    assert.deepEqual(result, { fault: "full", message: "The table's file: database or disk is full" });
   }
   assert.equal(results[3], false);
   assert.deepEqual(opened.contents(), { revision: 12, total: 1, longest: 12, rows: ['small {"a":2} 12'] });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { DatabaseSync } from "node:sqlite";
-import { inTransaction, openFile, prepareFile, storeError } from "../lib/sqlite_file.ts";
+import { inTransaction, openFile, openingError, prepareFile, storeError } from "../lib/sqlite_file.ts";
 import { StoreError } from "../lib/store.ts";
 
 function withFile(body: (file: string) => void): void {
@@ -55,16 +55,19 @@ Deno.test("a transaction is done whole or not at all", () => {
   });
 });
 
-Deno.test("an error says what kind of fault it is, and of which file", () => {
-  const full = storeError(new Error("database or disk is full"), "a.db");
-  assert.deepEqual([full.fault, full.message], ["full", "a.db: database or disk is full"]);
-  const locked = storeError(new Error("database is locked"), "a.db");
-  assert.deepEqual([locked.fault, locked.message], ["unavailable", "a.db: database is locked"]);
-  const missing = storeError(new Error("unable to open database file: a.db"), "a.db");
-  assert.match(
-    missing.message,
-    /^unable to open database file: a\.db \(is its folder there, and may it be written\?\)$/,
+Deno.test("an error says what kind of fault it is; its file is told only to who starts the program", () => {
+  const full = storeError(new Error("database or disk is full"));
+  assert.deepEqual([full.fault, full.message], ["full", "The table's file: database or disk is full"]);
+  const locked = new Error("database is locked");
+  assert.deepEqual(storeError(locked).fault, "unavailable");
+  assert.equal(openingError(locked, "a.db").message, "a.db: database is locked");
+  const missing = new Error("unable to open database file: a.db");
+  assert.equal(storeError(missing).message, "The table's file: unable to open database file");
+  assert.equal(
+    openingError(missing, "a.db").message,
+    "unable to open database file: a.db (is its folder there, and may it be written?)",
   );
   const own = new StoreError("full", "x");
-  assert.equal(storeError(own, "a.db"), own);
+  assert.equal(storeError(own), own);
+  assert.equal(openingError(own, "a.db"), own);
 });

@@ -14,7 +14,7 @@ Deno.test("snapshots of one revision are one view, which lasts until the last is
   const file = `${folder}/table.db`;
   prepareFile(file);
   const database = openFile(file);
-  const runner = new BatchRunner(database, file);
+  const runner = new BatchRunner(database);
   runner.run([{ kind: "put", name: "a", json: "{}", expected: null }]);
   const pool = new SnapshotPool(file);
   const first = pool.take(0);
