@@ -93,6 +93,8 @@ async function serve(options: ServeOptions): Promise<number> {
     },
   });
 
+  // Whoever reads the address may ask to stop at once.
+  const stopped = stopSignal();
   const url = `${options.tls === undefined ? "http" : "https"}://${
     authorityOf({ secure: false, host: hostname, port })
   }/`;
@@ -101,7 +103,7 @@ async function serve(options: ServeOptions): Promise<number> {
       ? JSON.stringify({ time: new Date().toISOString(), event: "listening", url })
       : `Listening on ${url} with rows of ${options.shape} in ${options.store.kind}; Ctrl-C stops`,
   );
-  await stopSignal();
+  await stopped;
   await server.shutdown();
   await store.close();
   await writer.flush();
