@@ -124,6 +124,9 @@ export const SERVER_LIMITS: ServerLimits = {
   maxGatheredBytes: 256 * 1024,
 };
 
+/** How long clients that always have more to send or to take are served before all others have their turn. */
+export const MAX_TURN_MS: number = 10;
+
 /** Bytes of printed messages that may wait for a slow output; beyond it messages are left out, and counted. */
 export const MAX_UNPRINTED_BYTES: number = 8 * 1024 * 1024;
 /** How long printed messages are gathered before they are written, all at once. */

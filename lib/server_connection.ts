@@ -72,7 +72,7 @@ export class ServerConnection {
         // A timeout may have refused the request meanwhile.
         if (this.#ended) break;
         this.#receive(count);
-        const slow = this.#answerRequests();
+        const slow = this.#answerRequests() ?? this.#turnDue();
         if (slow !== undefined) await slow;
         if (this.#encoder === undefined) continue;
         this.#awaitReader();
@@ -169,6 +169,12 @@ export class ServerConnection {
     // The buffer that was filled stays the decoder's until all in it is answered; the next read has a larger one.
     if (count === size && size < maxReadBytes) this.#buffer = new Uint8Array(Math.min(4 * size, maxReadBytes));
     else if (count < size / 16 && size > minReadBytes) this.#buffer = new Uint8Array(minReadBytes);
+  }
+
+  /** The event loop's turn that a client which sends much has to wait for now and then. */
+  #turnDue(): Promise<void> | undefined {
+    const { limits, turns } = this.#context;
+    return this.#buffer.length > limits.minReadBytes ? turns.due() : undefined;
   }
 
   #takeDecoder(): Decoder {
@@ -272,6 +278,7 @@ export class ServerConnection {
 
   async #flushAndGoOn(): Promise<void> {
     await this.#flush();
+    await this.#context.turns.due();
     await this.#answerRequests();
   }
 
@@ -390,6 +397,7 @@ export class ServerConnection {
         this.#context.observer.response?.(this.#id, encoder.bytes(from), true);
         await this.#flush();
         if (done) break;
+        await this.#context.turns.due();
       }
     } finally {
       await pieces.return?.();

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { FairTurns } from "../lib/fair_turns.ts";
 import { HttpError } from "../lib/http_error.ts";
 import type { ContentStream, Handler } from "../lib/http_message.ts";
 import { REQUEST_LIMITS, SERVER_LIMITS } from "../lib/limits.ts";
@@ -58,6 +59,7 @@ async function converse(conn: FakeConn, handler: Handler = ECHO, observer: Obser
     stopping: false,
     encoders: [],
     decoders: [],
+    turns: new FairTurns(),
     ended: () => {},
   };
   await new ServerConnection(1, conn as unknown as Deno.Conn, context).serve();
