@@ -413,7 +413,7 @@ export class ServerConnection {
   async #linger(): Promise<void> {
     if (this.#peerDone) return;
     await this.#closeWrite();
-    while (await this.#conn.read(this.#buffer) !== null);
+    while (await this.#conn.read(this.#buffer) !== null) await this.#context.turns.due();
   }
 
   async #closeWrite(): Promise<void> {

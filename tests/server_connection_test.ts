@@ -228,6 +228,44 @@ function streamOf(pieces: (string | Error)[], notes: string[] = []): ContentStre
   return { [Symbol.asyncIterator]: () => iterator };
 }
 
+/** Answers false until the event loop has had a turn, or has been asked for it too often. */
+function turnWatch(): { turned: () => boolean; questions: () => number } {
+  let turned = false;
+  let questions = 0;
+  setTimeout(() => turned = true, 0);
+  return { turned: () => turned || ++questions >= MANY, questions: () => questions };
+}
+
+const MANY = 200_000;
+
+for (const [what, first] of [["", ""], [", after an error too", "nonsense\r\n\r\n"]]) {
+  Deno.test(`a client that always has more to send leaves the event loop its turn${what}`, async () => {
+    const watch = turnWatch();
+    const conn = new FakeConn();
+    const request = wireOctets(get("/"));
+    let sent = -first.length;
+    conn.read = (buffer) => {
+      if (watch.turned()) return Promise.resolve(null);
+      for (let i = 0; i < buffer.length; i++, sent++) {
+        buffer[i] = sent < 0 ? first.charCodeAt(first.length + sent) : request[sent % request.length];
+      }
+      return Promise.resolve(buffer.length);
+    };
+    const writes = await converse(conn, () => ({ status: 204 }));
+    assert.match(writes[0], first === "" ? /^HTTP\/1.1 204/ : /^HTTP\/1.1 400/);
+    assert(watch.questions() < MANY, "nobody else would have been served");
+  });
+}
+
+Deno.test("a client that always takes more leaves the event loop its turn", async () => {
+  const watch = turnWatch();
+  const endless: ContentStream = {
+    [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: watch.turned(), value: "piece" }) }),
+  };
+  await converse(new FakeConn(get("/")), () => ({ status: 200, content: endless }));
+  assert(watch.questions() < MANY, "nobody else would have been served");
+});
+
 Deno.test("a stream is sent chunked, piece by piece, and ended", async () => {
   const notes: string[] = [];
   const writes = await converse(
