@@ -75,7 +75,7 @@ function parseTags(value: string, name: string): { weak: boolean; tag: string }[
     if (found === null) {
       throw new HttpError(
         400,
-        `${name} takes * or entity tags in double quotes, such as "1", saw ${JSON.stringify(value.slice(at, at + 40))}`,
+        `${name} takes * or entity tags in double quotes, such as "1", but saw ${value.slice(at, at + 40)}`,
         { rule: "RFC 9110 §8.8.3" },
       );
     }
