@@ -101,13 +101,17 @@ async function serve(options: ServeOptions): Promise<number> {
   await printLine(
     options.logFormat === "json"
       ? JSON.stringify({ time: new Date().toISOString(), event: "listening", url })
-      : `Listening on ${url} with rows of ${options.shape} in ${options.store.kind}; Ctrl-C stops`,
+      : `Listening on ${url} with rows of ${options.shape} in ${placeOf(options)}; Ctrl-C stops`,
   );
   await stopped;
   await server.shutdown();
   await store.close();
   await writer.flush();
   return 0;
+}
+
+function placeOf({ store }: ServeOptions): string {
+  return store.kind === "memory" ? "memory" : store.file;
 }
 
 async function openStore({ store }: ServeOptions): Promise<Store> {

@@ -51,7 +51,8 @@ export function preconditionsHold(preconditions: Preconditions, method: string, 
   }
   if (ifNoneMatch === undefined || !matches(ifNoneMatch, "If-None-Match", version, false)) return true;
   if (method === "GET" || method === "HEAD") return false;
-  const detail = `If-None-Match rules out ${ifNoneMatch}, but the tag is ${entityTag(version!)}`;
+  const wanted = ifNoneMatch === "*" ? "that there is nothing" : `another one than ${ifNoneMatch}`;
+  const detail = `If-None-Match asks for ${wanted}, but the tag is ${entityTag(version!)}`;
   throw new HttpError(412, detail, { rule: "RFC 9110 §13.1.2" });
 }
 

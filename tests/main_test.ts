@@ -144,7 +144,7 @@ Deno.test("rows in a file are there after a restart, and after a crash", async (
     let tag: string | undefined;
     {
       await using server = await ServeProcess.start(args, permissions);
-      assert.match(server.output, /with rows of type,age,leg in sqlite; Ctrl-C stops\n$/);
+      assert.match(server.output, /with rows of type,age,leg in \S+table\.db; Ctrl-C stops\n$/);
       const address = `127.0.0.1:${server.port}`;
       assert.equal((await run(["connect", address, "post", "Pingping", "snail", "1", "0"])).code, 0);
       assert.equal((await run(["connect", address, "patch", "Pingping", "age=2"])).code, 0);
