@@ -9,17 +9,19 @@
  */
 
 import { BatchWriter } from "./lib/batch_writer.ts";
-import { type ConnectOptions, parseCommandLine, type ServeOptions } from "./lib/cli.ts";
-import { authorityOf, Session, TimeoutError } from "./lib/client.ts";
+import { writeAll } from "./lib/bytes.ts";
+import { type ConnectOptions, parseCommandLine, type ServeOptions, UsageError } from "./lib/cli.ts";
+import { ClientError, Session, TimeoutError } from "./lib/client.ts";
 import { LOCAL_COMMANDS, METHODS, shellWord } from "./lib/command.ts";
+import { authorityOf } from "./lib/endpoint.ts";
 import type { FieldLine } from "./lib/http_grammar.ts";
 import type { Handler } from "./lib/http_message.ts";
 import { MAX_FLAG_FILE_BYTES } from "./lib/limits.ts";
-import { pipedInput, processTerminal, terminalInput } from "./lib/line_input.ts";
+import { InputError, pipedInput, processTerminal, terminalInput } from "./lib/line_input.ts";
 import { EXIT_FAILURE, EXIT_TIMEOUT, runCommand, runCommands, type Screen } from "./lib/repl.ts";
 import { requestLog } from "./lib/request_log.ts";
 import { Server } from "./lib/server.ts";
-import type { Store } from "./lib/store.ts";
+import { type Store, StoreError } from "./lib/store.ts";
 import { MemoryStore } from "./lib/store_memory.ts";
 import { SqliteStore } from "./lib/store_sqlite.ts";
 import { Table } from "./lib/table_http.ts";
@@ -33,6 +35,9 @@ const REPORT_AGAIN_MS = 10_000;
 
 /** What the user is told in one line, before the program ends. */
 class Failure extends Error {}
+
+/** Errors whose message is enough; any other is a defect. */
+const EXPLAINED = [Failure, UsageError, ClientError, StoreError, InputError, ...Object.values(Deno.errors)];
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
@@ -60,9 +65,10 @@ async function main(args: readonly string[]): Promise<number> {
 
 /** Serves a table until a signal asks to stop. */
 async function serve(options: ServeOptions): Promise<number> {
-  const store = await openStore(options);
   const token = options.tokenFile === undefined ? undefined : await readToken(options.tokenFile);
   const listener = await listen(options);
+  // Last, since opening a store may leave a file behind.
+  const store = await openStore(options);
   const { hostname, port } = listener.addr as Deno.NetAddr;
 
   const guard = new Guard({
@@ -95,9 +101,8 @@ async function serve(options: ServeOptions): Promise<number> {
 
   // Whoever reads the address may ask to stop at once.
   const stopped = stopSignal();
-  const url = `${options.tls === undefined ? "http" : "https"}://${
-    authorityOf({ secure: false, host: hostname, port })
-  }/`;
+  const secure = options.tls !== undefined;
+  const url = `${secure ? "https" : "http"}://${authorityOf({ secure, host: hostname, port })}/`;
   await printLine(
     options.logFormat === "json"
       ? JSON.stringify({ time: new Date().toISOString(), event: "listening", url })
@@ -188,16 +193,16 @@ function stopSignal(): Promise<void> {
 
 /** Talks to a server: one command's worth, or until the input ends. */
 async function connect(options: ConnectOptions): Promise<number> {
-  const { address, command, shape } = options;
+  const { endpoint, command, shape } = options;
   const caCerts = options.caFile === undefined ? [] : [await readFlagFile("--cacert", options.caFile)];
   const defaults: FieldLine[] = [
-    ["Host", authorityOf(address)],
+    ["Host", authorityOf(endpoint)],
     ["User-Agent", `wiretable/${config.version}`],
     ["Accept", "*/*"],
   ];
   if (options.tokenFile !== undefined) defaults.push(["Authorization", `Bearer ${await readToken(options.tokenFile)}`]);
 
-  const session = new Session(address, { timeoutMs: options.timeoutMs, caCerts });
+  const session = new Session(endpoint, { timeoutMs: options.timeoutMs, caCerts });
   const interrupted = () => {
     session.close();
     Deno.exit(EXIT_INTERRUPTED);
@@ -240,10 +245,6 @@ function screenFor(interactive: boolean, terminal: boolean): Screen {
   };
 }
 
-async function writeAll(output: { write(bytes: Uint8Array): Promise<number> }, bytes: Uint8Array): Promise<void> {
-  for (let sent = 0; sent < bytes.length;) sent += await output.write(bytes.subarray(sent));
-}
-
 async function printLine(line: string): Promise<void> {
   await writeAll(Deno.stdout, new TextEncoder().encode(`${line}\n`));
 }
@@ -273,7 +274,7 @@ async function readFlagFile(flag: string, file: string): Promise<string> {
 
 /** An error as one line; a defect of the program with what helps to find it. */
 function explain(error: unknown): string {
-  return error instanceof Error && !(error instanceof TypeError) ? error.message : detailOf(error);
+  return EXPLAINED.some((kind) => error instanceof kind) ? (error as Error).message : detailOf(error);
 }
 
 function detailOf(error: unknown): string {

@@ -4,13 +4,8 @@
  * @module
  */
 
+import { resized, type Sink, writeAll } from "./bytes.ts";
 import { MAX_UNPRINTED_BYTES, PRINT_DELAY_MS } from "./limits.ts";
-
-/** Where batches go, as `Deno.stdout`. */
-export interface Sink {
-  /** Writes some of the bytes, and tells how many. */
-  write(bytes: Uint8Array): Promise<number>;
-}
 
 const INITIAL_BYTES = 16 * 1024;
 /** A buffer that grew beyond this many bytes is given up once it is written. */
@@ -78,7 +73,7 @@ export class BatchWriter {
     const batch = this.#gathered.subarray(0, this.#length);
     [this.#gathered, this.#spare] = [this.#spare, this.#gathered];
     this.#length = 0;
-    for (let sent = 0; sent < batch.length;) sent += await this.#sink.write(batch.subarray(sent));
+    await writeAll(this.#sink, batch);
     if (this.#spare.length > KEPT_BYTES) this.#spare = new Uint8Array(INITIAL_BYTES);
   }
 
@@ -88,8 +83,7 @@ export class BatchWriter {
 
   #reserve(bytes: number): void {
     if (this.#length + bytes <= this.#gathered.length) return;
-    const grown = new Uint8Array(Math.max(2 * this.#gathered.length, this.#length + bytes));
-    grown.set(this.#gathered.subarray(0, this.#length));
-    this.#gathered = grown;
+    const size = Math.max(2 * this.#gathered.length, this.#length + bytes);
+    this.#gathered = resized(this.#gathered, this.#length, size);
   }
 }

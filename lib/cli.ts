@@ -5,13 +5,14 @@
  */
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
+import type { Endpoint } from "./endpoint.ts";
 import { type MessageLimits, REQUEST_LIMITS, SERVER_LIMITS, type ServerLimits } from "./limits.ts";
 import { DEFAULT_FIELDS, RowShape } from "./row_shape.ts";
 
 /** The address that both ends use unless told otherwise. */
-export const DEFAULT_HOST: string = "127.0.0.1";
+const DEFAULT_HOST = "127.0.0.1";
 /** The port that both ends use unless told otherwise. */
-export const DEFAULT_PORT: number = 9999;
+const DEFAULT_PORT = 9999;
 
 /** Arguments that make no sense. Its message is one line for the user. */
 export class UsageError extends Error {
@@ -56,16 +57,6 @@ export interface ServeOptions {
   readonly limits: ServerLimits;
 }
 
-/** A server to connect to. */
-export interface Address {
-  /** Whether to speak TLS. */
-  readonly secure: boolean;
-  /** Its host name or IP address, the latter without brackets. */
-  readonly host: string;
-  /** Its port. */
-  readonly port: number;
-}
-
 /** Which parts of an exchange are shown: `H` and `B` of the request, `h` and `b` of the response. */
 export type Parts = string;
 
@@ -75,7 +66,7 @@ export type ColorChoice = "auto" | "always" | "never";
 /** What `connect` is asked to do. */
 export interface ConnectOptions {
   /** The server. */
-  readonly address: Address;
+  readonly endpoint: Endpoint;
   /** The words of one command; empty to read commands from the input. */
   readonly command: readonly string[];
   /** Which fields a row has. */
@@ -231,14 +222,16 @@ function parseFlags(args: string[], flags: readonly Flag[]): { values: Values; p
       ...multiple && { multiple },
     };
   }
-  // A negative number is a value, not a flag; a space before it keeps parseArgs from taking it for one.
-  const shielded = args.map((arg) => /^-\.?\d/.test(arg) ? ` ${arg}` : arg);
+  // A negative number is a value, not a flag. A NUL, which no argument can have, keeps parseArgs from taking it for one.
+  const shielded = args.map((arg) => /^-\.?\d/.test(arg) ? `\0${arg}` : arg);
+  const unshield = (text: string) => text.replace(/^\0/, "");
   try {
     const { values, positionals } = parseArgs({ args: shielded, options, allowPositionals: true });
-    return {
-      values: values as Values,
-      positionals: positionals.map((word) => /^ -\.?\d/.test(word) ? word.slice(1) : word),
-    };
+    const unshielded = Object.entries(values).map(([name, value]) => [
+      name,
+      typeof value === "string" ? unshield(value) : Array.isArray(value) ? value.map(String).map(unshield) : value,
+    ]);
+    return { values: Object.fromEntries(unshielded), positionals: positionals.map(unshield) };
   } catch (error) {
     // The first sentence says what is wrong; the others explain parseArgs.
     throw new UsageError(`${(error as Error).message.split(/\. |\n/)[0].replace(/\.$/, "")}: see --help`);
@@ -291,7 +284,7 @@ function connectOptions(values: Values, positionals: string[]): ConnectOptions {
     throw new UsageError(`--print takes letters of HBhb, saw ${quote(print)}`);
   }
   return {
-    address: parseAddress(hasAddress ? positionals[0] : `${DEFAULT_HOST}:${DEFAULT_PORT}`),
+    endpoint: parseAddress(hasAddress ? positionals[0] : `${DEFAULT_HOST}:${DEFAULT_PORT}`),
     command: hasAddress ? positionals.slice(1) : positionals,
     shape: shapeOf(values),
     print,
@@ -312,7 +305,7 @@ function looksLikeAddress(word: string): boolean {
  *
  * @throws {UsageError} Where it is none of these.
  */
-export function parseAddress(address: string): Address {
+export function parseAddress(address: string): Endpoint {
   const hasScheme = /^https?:\/\//i.test(address);
   const url = URL.parse(hasScheme ? address : `http://${address}`);
   if (url === null || url.username !== "" || url.password !== "" || url.hostname === "") {

@@ -4,21 +4,13 @@
  * @module
  */
 
+import { writeAll } from "./bytes.ts";
+import { authorityOf, type Endpoint } from "./endpoint.ts";
 import { Decoder } from "./http_decoder.ts";
 import { Encoder } from "./http_encoder.ts";
 import { HttpError } from "./http_error.ts";
 import type { ContentPiece, HttpEvent, HttpRequest, MessageEnd, ResponseHead } from "./http_message.ts";
 import { RESPONSE_LIMITS } from "./limits.ts";
-
-/** Where a server is. */
-export interface Endpoint {
-  /** Whether to speak TLS. */
-  readonly secure: boolean;
-  /** Its host name or IP address, the latter without brackets. */
-  readonly host: string;
-  /** Its port. */
-  readonly port: number;
-}
 
 /** How to reach it. */
 export interface ClientOptions {
@@ -48,18 +40,22 @@ export interface Notice {
   readonly text: string;
 }
 
-/** What an exchange brings, in order: perhaps notices and interim responses, then the response. */
-export type ExchangeEvent = Notice | ResponseHead | ContentPiece | MessageEnd;
+/** A request, as it is sent: for a second time after a notice that says so. */
+export interface SentRequest {
+  /** Tells it from parts of a response. */
+  readonly kind: "sent";
+  /** The octets up to the content, including the empty line. */
+  readonly head: Uint8Array;
+  /** The content's octets. */
+  readonly content: Uint8Array;
+}
+
+/** What an exchange brings, in order: perhaps a notice, the request, perhaps interim responses, then the response. */
+export type ExchangeEvent = Notice | SentRequest | ResponseHead | ContentPiece | MessageEnd;
 
 /** Methods that may be sent a second time without a second effect (RFC 9110 §9.2.2). */
 const IDEMPOTENT = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"];
 const READ_BYTES = 64 * 1024;
-
-/** The endpoint as a Host field names it: a port that the scheme implies is left out (RFC 9110 §7.2). */
-export function authorityOf({ secure, host, port }: Endpoint): string {
-  const name = host.includes(":") ? `[${host}]` : host;
-  return port === (secure ? 443 : 80) ? name : `${name}:${port}`;
-}
 
 /** A user's session with one server: one connection that is kept, and opened anew where the server has closed it. */
 export class Session {
@@ -91,7 +87,8 @@ export class Session {
    * @throws {ClientError} Where no valid answer comes.
    */
   async *exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
-    let resend = this.#connection !== undefined && IDEMPOTENT.includes(request.method);
+    // On a connection that was kept, and only there, the server may have closed just when the request was sent.
+    let resend = this.#connection?.ended === false && IDEMPOTENT.includes(request.method);
     if (this.#connection?.ended) {
       this.close();
       await this.connect();
@@ -170,7 +167,10 @@ class ClientConnection {
     this.#busy = true;
     // A server may answer, and close, before it has read everything, so the answer is read meanwhile;
     // where writing fails, reading tells what became of the connection.
-    this.#write(encoder.bytes()).catch(() => {});
+    const octets = encoder.bytes();
+    writeAll(this.#conn, octets).catch(() => {});
+    const headBytes = octets.length - (request.content?.length ?? 0);
+    yield { kind: "sent", head: octets.subarray(0, headBytes), content: octets.subarray(headBytes) };
     let status = 0;
     for (;;) {
       const event = this.#nextEvent();
@@ -229,10 +229,6 @@ class ClientConnection {
       throw new ClientError(`The answer breaks HTTP: ${error.message} (${error.rule}, at byte ${error.offset})`);
     }
   }
-
-  async #write(bytes: Uint8Array): Promise<void> {
-    for (let sent = 0; sent < bytes.length;) sent += await this.#conn.write(bytes.subarray(sent));
-  }
 }
 
 const NO_ANSWER = "The server closed the connection without an answer, so what it did with the request is not known";
@@ -259,6 +255,6 @@ function connectError(error: unknown, where: string): unknown {
   if (error instanceof ClientError || error instanceof Deno.errors.NotCapable || !(error instanceof Error)) {
     return error;
   }
-  const reason = error instanceof Deno.errors.ConnectionRefused ? "the connection is refused" : error.message;
-  return new ClientError(`No server at ${where}: ${reason}`);
+  const reason = error instanceof Deno.errors.ConnectionRefused ? "connection refused" : error.message;
+  return new ClientError(`Cannot connect to ${where}: ${reason}`);
 }

@@ -7,8 +7,8 @@
  * @module
  */
 
-import type { FieldLine } from "./http_grammar.ts";
-import { isFieldValue, isToken } from "./http_grammar.ts";
+import { Buffer } from "node:buffer";
+import { type FieldLine, isFieldValue, isFramingField, isToken } from "./http_grammar.ts";
 import type { HttpRequest } from "./http_message.ts";
 import type { RowField, RowShape } from "./row_shape.ts";
 
@@ -238,12 +238,12 @@ function targetOf(method: string, object: string): string {
 
 /** A header field, its value in UTF-8. An empty value means that a field sent by default is left out. */
 function fieldLine(name: string, value: string): FieldLine {
-  const octets = String.fromCharCode(...ENCODER.encode(value.trim()));
+  const octets = Buffer.from(value.trim()).toString("latin1");
   if (!isToken(name)) {
     throw new WrongInput(`${JSON.stringify(name)} is no field name (a value with a colon stands in quotes)`);
   }
   if (!isFieldValue(octets)) throw new WrongInput(`the value of ${name} may not hold control characters`);
-  if (/^(?:content-length|transfer-encoding)$/i.test(name)) {
+  if (isFramingField(name)) {
     throw new WrongInput(`${name} is set by this program, for it frames the message`);
   }
   return [name, octets];

@@ -1,5 +1,5 @@
 /**
- * Which errors of a connection are no defect, but the way of the world: it is gone, by whatever end.
+ * Which errors only mean that a connection is gone, and are no defect.
  *
  * @module
  */
@@ -22,6 +22,7 @@ const DISCONNECTS = [
 
 /** Whether the error means that the connection is gone. */
 export function isDisconnect(error: unknown): boolean {
-  // An error of the operating system that has no class of its own has its code, as "EHOSTUNREACH".
-  return DISCONNECTS.some((kind) => error instanceof kind) || error instanceof Error && "code" in error;
+  if (DISCONNECTS.some((kind) => error instanceof kind)) return true;
+  // Other errors of the operating system have its code, as EHOSTUNREACH; those that start with ERR_ are Node.js's own.
+  return error instanceof Error && "code" in error && /^E(?!RR_)[A-Z0-9]+$/.test(String(error.code));
 }

@@ -11,7 +11,7 @@
 
 import { Buffer } from "node:buffer";
 import { ChunkLine } from "./http_chunk_line.ts";
-import { HttpError } from "./http_error.ts";
+import { HttpError, isContentless } from "./http_error.ts";
 import { Fields, FieldSection, type SectionLimits } from "./http_fields.ts";
 import { CR } from "./http_grammar.ts";
 import type { ConnectionEnd, HttpEvent, MessageEnd, RequestHead, ResponseHead } from "./http_message.ts";
@@ -303,7 +303,7 @@ export class Decoder {
     let framing = readFraming(fields, minor, this.#at);
     const interim = status < 200;
     // These never have content, whatever their fields say (RFC 9112 §6.3).
-    if (interim || status === 204 || status === 304 || this.#answeredMethod === "HEAD") framing = 0;
+    if (isContentless(status) || this.#answeredMethod === "HEAD") framing = 0;
     this.#persistent = framing !== undefined && (interim || readPersistence(fields, minor));
     const contentLength = this.#expectContent(framing, fields);
     return { kind: "response", text, status, reason, minor, fields, persistent: this.#persistent, contentLength };

@@ -7,9 +7,18 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
-import { reasonPhrase } from "./http_error.ts";
-import { CR, type FieldLine, isBlank, isFieldContentByte, isFieldValue, isToken, LF } from "./http_grammar.ts";
+import { byteLength, resized } from "./bytes.ts";
+import { isContentless, reasonPhrase } from "./http_error.ts";
+import {
+  CR,
+  type FieldLine,
+  isBlank,
+  isFieldContentByte,
+  isFieldValue,
+  isFramingField,
+  isToken,
+  LF,
+} from "./http_grammar.ts";
 import type { ContentStream, HttpRequest, HttpResponse } from "./http_message.ts";
 
 /** What a response's bytes depend on beside the response itself. */
@@ -54,11 +63,6 @@ function startOfHead(status: number, contentType: string | undefined): Uint8Arra
   const ofType = firstLines.get(contentType) ?? new Map<number, Uint8Array>();
   if (firstLines.size < MAX_KEPT_TYPES) firstLines.set(contentType, ofType.set(status, lines));
   return lines;
-}
-
-/** Whether responses with this status never have content (RFC 9110 §6.4.1). */
-export function isContentless(status: number): boolean {
-  return status < 200 || status === 204 || status === 304;
 }
 
 /** Whether the content is made while it is sent. */
@@ -134,7 +138,7 @@ export class Encoder {
     const contentless = isContentless(status);
     this.#bytes(startOfHead(status, response.contentType));
     if (!contentless) {
-      if (!streams) this.#contentLength(byteLength(content));
+      if (!streams) this.#contentLength(content === undefined ? 0 : byteLength(content));
       else if (context.minor === 1) this.#bytes(CHUNKED);
     }
     if (context.close) this.#bytes(CLOSE);
@@ -195,7 +199,7 @@ export class Encoder {
   /** `*( field-line CRLF )`; a CR or LF in a value would end the line and let its writer forge another (RFC 9112 §11.1). */
   #fieldLines(fields: readonly FieldLine[]): void {
     for (const [name, value] of fields) {
-      if (!isToken(name) || isFraming(name)) {
+      if (!isToken(name) || isFramingField(name)) {
         throw new TypeError(`Not a field name that may be set: ${JSON.stringify(name)}`);
       }
       this.#octets(name);
@@ -245,19 +249,8 @@ export class Encoder {
   #reserve(bytes: number): void {
     const needed = this.#length + bytes;
     if (needed <= this.#buffer.length) return;
-    const grown = new Uint8Array(Math.max(needed, 2 * this.#buffer.length));
-    grown.set(this.#buffer.subarray(0, this.#length));
-    this.#buffer = grown;
+    this.#buffer = resized(this.#buffer, this.#length, Math.max(needed, 2 * this.#buffer.length));
   }
-}
-
-function byteLength(content: string | Uint8Array | undefined): number {
-  if (content === undefined) return 0;
-  return typeof content === "string" ? Buffer.byteLength(content) : content.length;
-}
-
-function isFraming(name: string): boolean {
-  return (name.length === 14 || name.length === 17) && /^(?:content-length|transfer-encoding)$/i.test(name);
 }
 
 function checkedValue(value: string): string {

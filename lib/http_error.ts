@@ -39,6 +39,11 @@ export function reasonPhrase(status: number): string {
   return REASONS[status] ?? "";
 }
 
+/** Whether responses with this status never have content (RFC 9110 §6.4.1). */
+export function isContentless(status: number): boolean {
+  return status < 200 || status === 204 || status === 304;
+}
+
 /** What is wrong with one member of the content. */
 export interface FieldProblem {
   /** The member's name, as the client sent it or as the table asks for it. */

@@ -209,3 +209,8 @@ export function listMembers(value: string): string[] {
   }
   return members;
 }
+
+/** Whether the field of this name frames the message (RFC 9112 §6): such a field is set by the encoder alone. */
+export function isFramingField(name: string): boolean {
+  return (name.length === 14 || name.length === 17) && /^(?:content-length|transfer-encoding)$/i.test(name);
+}

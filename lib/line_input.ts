@@ -6,6 +6,12 @@
 
 import { MAX_HISTORY_LINES, MAX_LINE_CHARACTERS } from "./limits.ts";
 
+/** Input that is not taken. Its message is one line for the user. */
+export class InputError extends Error {
+  /** Tells this error from others by name. */
+  override name = "InputError";
+}
+
 /** Lines, one at a time. */
 export interface LineInput {
   /** The next line without its line end; `undefined` at the input's end. */
@@ -75,7 +81,7 @@ export async function terminalInput(
 /**
  * Lines from a stream of bytes in UTF-8.
  *
- * @throws {RangeError} From `next`, where a line is too long.
+ * @throws {InputError} From `next`, if a line is too long.
  */
 export function pipedInput(stream: ReadableStream<Uint8Array>): LineInput {
   const lines = splitLines(stream);
@@ -96,7 +102,7 @@ async function* splitLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<s
     rest = lines.pop()!;
     for (const line of lines) yield withoutCr(line);
     if (rest.length > MAX_LINE_CHARACTERS) {
-      throw new RangeError(`A line of the input is longer than ${MAX_LINE_CHARACTERS} characters`);
+      throw new InputError(`A line of the input is longer than ${MAX_LINE_CHARACTERS} characters`);
     }
   }
   rest += decoder.decode();

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { ClientError, type ExchangeEvent, type Session, TimeoutError } from "./client.ts";
+import { Buffer } from "node:buffer";
+import { ClientError, type ExchangeEvent, type SentRequest, type Session, TimeoutError } from "./client.ts";
 import {
   type Command,
   completeCommand,
@@ -146,23 +147,19 @@ class Repl {
 
   async #exchange(bare: HttpRequest): Promise<number> {
     const { session, defaults } = this.#options;
-    const request = withDefaults(bare, defaults);
-    await this.#showRequest(request);
     let status = 0;
     const content = new ContentText();
-    for await (const event of session.exchange(request)) {
+    for await (const event of session.exchange(withDefaults(bare, defaults))) {
       if (event.kind === "response") status = event.status;
       await this.#showEvent(event, content);
     }
     return status < 400 ? 0 : status < 500 ? 4 : 5;
   }
 
-  async #showRequest({ method, target, fields, content }: HttpRequest): Promise<void> {
-    const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`);
-    if (content !== undefined) lines.push(`Content-Length: ${content.length}\r\n`);
+  async #showRequest({ head, content }: SentRequest): Promise<void> {
     if (this.#shows("HB")) await this.#banner("-----REQUEST-----");
-    if (this.#shows("H")) await this.#showHead(`${method} ${target} HTTP/1.1\r\n${lines.join("")}\r\n`);
-    if (content === undefined || !this.#shows("B")) return;
+    if (this.#shows("H")) await this.#showHead(Buffer.from(head).toString("latin1"));
+    if (content.length === 0 || !this.#shows("B")) return;
     const text = new ContentText();
     await this.#showContent(content, text);
     await this.#endContent(text);
@@ -172,6 +169,8 @@ class Repl {
     switch (event.kind) {
       case "notice":
         return await this.prompt(`(${event.text})`);
+      case "sent":
+        return await this.#showRequest(event);
       case "response":
         if (this.#shows("hb")) await this.#banner("-----RESPONSE-----");
         return this.#shows("h") ? await this.#showHead(event.text) : undefined;
@@ -194,9 +193,7 @@ class Repl {
 
   async #showHead(head: string): Promise<void> {
     const { screen, painter } = this.#options;
-    const bytes = screen.terminal
-      ? ENCODER.encode(showHead(head, painter))
-      : Uint8Array.from(head, (octet) => octet.charCodeAt(0));
+    const bytes = screen.terminal ? ENCODER.encode(showHead(head, painter)) : Buffer.from(head, "latin1");
     await this.#write(bytes);
   }
 

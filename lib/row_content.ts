@@ -5,10 +5,10 @@
  */
 
 import { Buffer } from "node:buffer";
-import { HttpError } from "./http_error.ts";
+import { type FieldProblem, HttpError } from "./http_error.ts";
 import type { Fields } from "./http_fields.ts";
 import { MAX_JSON_DEPTH, MAX_NAME_BYTES } from "./limits.ts";
-import type { JsonObject, RowProblem, RowShape } from "./row_shape.ts";
+import type { JsonObject, RowShape } from "./row_shape.ts";
 
 /** JSON texts exchanged between systems are UTF-8 without a byte order mark (RFC 8259 §8.1). */
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -143,7 +143,7 @@ export function requireShape(row: JsonObject, shape: RowShape): void {
   if (errors.length > 0) throw new HttpError(422, describe(errors), { errors });
 }
 
-function describe(errors: readonly RowProblem[]): string {
+function describe(errors: readonly FieldProblem[]): string {
   const [{ field, detail }] = errors;
   const more = errors.length > 1 ? `, and ${errors.length - 1} more (see errors)` : "";
   return `The row does not fit the table: ${field} ${detail}${more}`;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { FieldProblem } from "./http_error.ts";
 import { MAX_JSON_DEPTH, MAX_ROW_FIELD_CHARACTERS, MAX_ROW_FIELDS } from "./limits.ts";
 
 /** The types that `--fields` knows; a field without one is a `scalar`: any JSON value but an object or an array. */
@@ -19,14 +20,6 @@ export interface RowField {
 
 /** A JSON object, as JSON.parse makes it. */
 export type JsonObject = { [name: string]: unknown };
-
-/** What is wrong with one field of a row. */
-export interface RowProblem {
-  /** The field's name. */
-  readonly field: string;
-  /** What was seen and what is allowed. */
-  readonly detail: string;
-}
 
 const TYPES: readonly string[] = ["string", "number", "integer", "boolean"];
 
@@ -76,12 +69,12 @@ export class RowShape {
   }
 
   /** What is wrong with the row, a problem a field; nothing where it has this shape. */
-  check(row: JsonObject): RowProblem[] {
+  check(row: JsonObject): FieldProblem[] {
     if (this.fields === undefined) {
       const detail = freeFormProblem(row, 1);
       return detail === undefined ? [] : [{ field: "*", detail }];
     }
-    const problems: RowProblem[] = [];
+    const problems: FieldProblem[] = [];
     for (const { name, type } of this.fields) {
       const detail = Object.hasOwn(row, name) ? valueProblem(row[name], type) : `is missing: expected ${article(type)}`;
       if (detail !== undefined) problems.push({ field: name, detail });

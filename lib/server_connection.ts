@@ -7,6 +7,7 @@
  * @module
  */
 
+import { resized } from "./bytes.ts";
 import { isDisconnect } from "./disconnect.ts";
 import { Decoder } from "./http_decoder.ts";
 import { Encoder, isStream, type ResponseContext } from "./http_encoder.ts";
@@ -271,7 +272,8 @@ export class ServerConnection {
     } catch (error) {
       ready = this.#failure(error);
     }
-    if (this.#encode(request, ready)) await this.#sendStream(request, ready.content as ContentStream);
+    const remains = this.#encode(request, ready);
+    if (isStream(ready.content)) await this.#sendStream(request, ready.content, remains);
     const slow = this.#answerRequests();
     if (slow !== undefined) await slow;
   }
@@ -300,7 +302,7 @@ export class ServerConnection {
     return problemResponse(new HttpError(500, "The server failed to answer this request: the defect is its own"));
   }
 
-  /** Encodes the answer to the request, which is done then. Answers whether it has a stream that is still to be sent. */
+  /** Encodes the answer to the request, which is done then. Returns whether a stream remains to be sent. */
   #encode(request: RequestHead, response: HttpResponse): boolean {
     this.#request = undefined;
     this.#content = NO_BYTES;
@@ -309,16 +311,18 @@ export class ServerConnection {
     // When the server stops, the last request that was read is the last to be answered.
     const stops = this.#context.stopping && this.#decoder!.idle;
     const close = !request.persistent || stops || streams && request.minor === 0;
-    this.#encodeResponse(response, { method: request.method, minor: request.minor, close, date: this.#context.date });
+    const { method, minor } = request;
+    const remains = this.#encodeResponse(response, { method, minor, close, date: this.#context.date });
     if (close) this.#end(stops ? "by the server, which stops" : "by the server, as asked");
-    return streams;
+    return remains;
   }
 
-  #encodeResponse(response: HttpResponse, context: ResponseContext): void {
+  #encodeResponse(response: HttpResponse, context: ResponseContext): boolean {
     const encoder = this.#takeEncoder();
     const from = encoder.length;
-    encoder.response(response, context);
+    const remains = encoder.response(response, context);
     this.#context.observer.response?.(this.#id, encoder.bytes(from), false);
+    return remains;
   }
 
   /** Encodes the one answer to a message that broke a rule, after which nothing is read as a request any more. */
@@ -382,11 +386,11 @@ export class ServerConnection {
   }
 
   /** Sends content piece by piece, asking for the next one when the client has taken the one before. */
-  async #sendStream(request: RequestHead, content: ContentStream): Promise<void> {
+  async #sendStream(request: RequestHead, content: ContentStream, remains: boolean): Promise<void> {
     const pieces = content[Symbol.asyncIterator]();
     try {
-      // HEAD is answered with the head alone, but its stream must be ended too.
-      while (request.method !== "HEAD") {
+      // Where the head is the whole response, as for HEAD, the stream must be ended all the same.
+      while (remains) {
         this.#wait("the handler", Infinity);
         const { done, value } = await pieces.next();
         const encoder = this.#takeEncoder();
@@ -431,13 +435,6 @@ export class ServerConnection {
       // It is closed already.
     }
   }
-}
-
-/** A copy with room for `size` bytes. */
-function resized(bytes: Uint8Array, used: number, size: number): Uint8Array {
-  const copy = new Uint8Array(size);
-  copy.set(bytes.subarray(0, used));
-  return copy;
 }
 
 function peerOf(conn: Deno.Conn): string {

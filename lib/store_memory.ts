@@ -8,7 +8,7 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
+import { byteLength } from "./bytes.ts";
 import { LISTING_PAGE_BYTES, MAX_NAME_BYTES } from "./limits.ts";
 import {
   ABSENT,
@@ -215,10 +215,6 @@ export class MemoryStore implements Store {
       this.#positions.set(name, this.#place(segment.content(place), segment.versions[place]));
     }
   }
-}
-
-function byteLength(content: string | Uint8Array): number {
-  return typeof content === "string" ? Buffer.byteLength(content) : content.length;
 }
 
 function segmentOf(position: number): number {

@@ -5,7 +5,7 @@
  */
 
 import { entityTag, type Preconditions, preconditionsHold, readPreconditions } from "./conditional.ts";
-import { HttpError } from "./http_error.ts";
+import { type FieldProblem, HttpError } from "./http_error.ts";
 import type { FieldLine } from "./http_grammar.ts";
 import type { HttpResponse, RequestHead } from "./http_message.ts";
 import { MAX_WRITE_ATTEMPTS } from "./limits.ts";
@@ -20,7 +20,7 @@ import {
   rowPath,
   unwrapRow,
 } from "./row_content.ts";
-import type { JsonObject, RowProblem, RowShape } from "./row_shape.ts";
+import type { JsonObject, RowShape } from "./row_shape.ts";
 import {
   ABSENT,
   type Awaitable,
@@ -206,7 +206,7 @@ export class Table {
   /** Creates all of the rows in the content, or none. */
   #createRows(content: Uint8Array): Awaitable<HttpResponse> {
     const rows = new Map<string, NewRow>();
-    const errors: RowProblem[] = [];
+    const errors: FieldProblem[] = [];
     const { object, text } = parseObject(content);
     for (const name of memberNames(text)) {
       const value = object[name];

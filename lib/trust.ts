@@ -134,7 +134,8 @@ function corsFields(origin: string): FieldLine[] {
 
 /** Whether a host is an IP address: those cannot be pointed anywhere else. */
 function isAddress(host: string): boolean {
-  return host.startsWith("[") || /^\d{1,3}(?:\.\d{1,3}){3}$/.test(host);
+  // A URL's host that looks like an IPv4 address is one, and is written in one way only.
+  return host.startsWith("[") || /^[\d.]+$/.test(host) && URL.parse(`http://${host}`)?.hostname === host;
 }
 
 function digest(text: string): Uint8Array {

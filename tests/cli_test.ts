@@ -76,7 +76,7 @@ Deno.test("connect takes an address, a command and flags, in any order", () => {
   );
   assert.equal(shape.toString(), "type,age,leg");
   assert.deepEqual(options, {
-    address: { secure: false, host: "localhost", port: 8080 },
+    endpoint: { secure: false, host: "localhost", port: 8080 },
     command: ["get", "all"],
     print: "Hh",
     timeoutMs: 3000,
@@ -88,8 +88,8 @@ Deno.test("connect takes an address, a command and flags, in any order", () => {
 
 Deno.test("connect without an address means the default one", () => {
   for (const words of [[], ["get", "Pingping"], ["brew", "tea"]]) {
-    const { address, command } = connect(...words);
-    assert.deepEqual(address, { secure: false, host: "127.0.0.1", port: 9999 });
+    const { endpoint, command } = connect(...words);
+    assert.deepEqual(endpoint, { secure: false, host: "127.0.0.1", port: 9999 });
     assert.deepEqual(command, words);
   }
 });
@@ -123,7 +123,7 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["serve", "--port"], /^Option '-p, --port <value>' argument missing: see --help$/],
   [["serve", "--quiet=1"], /^Option '-q, --quiet' does not take an argument: see --help$/],
   [["serve", "--port", "65536"], '--port takes a whole number from 0 to 65535, saw "65536"'],
-  [["serve", "--port", "-1"], '--port takes a whole number from 0 to 65535, saw " -1"'],
+  [["serve", "--port", "-1"], '--port takes a whole number from 0 to 65535, saw "-1"'],
   [["serve", "--port", "80x"], '--port takes a whole number from 0 to 65535, saw "80x"'],
   [["serve", "--store", "mysql"], '--store is memory or sqlite:FILE, saw "mysql"'],
   [["serve", "--store", "sqlite:"], '--store is memory or sqlite:FILE, saw "sqlite:"'],

@@ -17,5 +17,6 @@ Deno.test("errors of the system are disconnects, defects are not", () => {
   assert(isDisconnect(new Deno.errors.ConnectionReset("reset by peer")));
   assert(isDisconnect(Object.assign(new Error("No route to host"), { code: "EHOSTUNREACH" })));
   assert(!isDisconnect(new TypeError("undefined is not a function")));
+  assert(!isDisconnect(Object.assign(new RangeError("out of range"), { code: "ERR_OUT_OF_RANGE" })));
   assert(!isDisconnect("text"));
 });

@@ -3,6 +3,7 @@
  */
 
 import assert from "node:assert/strict";
+import { isDisconnect } from "../lib/disconnect.ts";
 import { Decoder } from "../lib/http_decoder.ts";
 import { RESPONSE_LIMITS } from "../lib/limits.ts";
 import { RowShape } from "../lib/row_shape.ts";
@@ -51,17 +52,12 @@ async function attack(random: Random, server: TestServer): Promise<void> {
       if (random.below(2) === 0 || patient) await conn.closeWrite();
     } catch (error) {
       // The server may have closed by now, with bytes of ours unread.
-      if (!isReset(error)) throw error;
+      if (!isDisconnect(error)) throw error;
     }
     await reading;
   } finally {
     conn.close();
   }
-}
-
-function isReset(error: unknown): boolean {
-  return error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.ConnectionReset ||
-    error instanceof Deno.errors.NotConnected || (error as { code?: string }).code === "ENOTCONN";
 }
 
 /** Everything that the server sends must be responses, whole ones, one after the other. */
@@ -73,7 +69,7 @@ async function checkAnswers(conn: Deno.Conn, octets: string): Promise<void> {
   const methodsKnown = !octets.includes("HEAD");
   for (;;) {
     const count = await conn.read(buffer).catch((error) => {
-      if (isReset(error)) return null;
+      if (isDisconnect(error)) return null;
       throw error;
     });
     if (count === null) break;

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 
-/** Each file may import from the layers above its own in this list, which is to say: from lower ones. */
+/** Lowest layer first: a file may import only from the lists before its own. */
 const LAYERS: readonly string[][] = [
-  ["limits", "http_grammar", "store", "disconnect"],
-  ["http_error", "row_shape", "store_memory", "sqlite_file", "batch_writer", "line_input", "terminal", "fair_turns"],
-  ["http_scan", "http_target", "query", "cli", "sqlite_batch", "sqlite_snapshots"],
-  ["http_fields", "http_start_line", "http_chunk_line", "store_sqlite_writer"],
+  ["limits", "http_grammar", "store", "disconnect", "bytes", "endpoint"],
+  ["http_error", "store_memory", "sqlite_file", "batch_writer", "line_input", "terminal", "fair_turns"],
+  ["http_scan", "http_target", "row_shape", "sqlite_batch", "sqlite_snapshots"],
+  ["query", "cli", "http_fields", "http_start_line", "http_chunk_line", "store_sqlite_writer"],
   ["http_rules", "http_message", "conditional", "row_content"],
   ["http_decoder", "http_encoder", "problem", "command", "store_sqlite"],
   ["server_context", "client", "table_listing", "trust"],

@@ -26,7 +26,7 @@ Deno.test("lines and characters may come in pieces", async () => {
 
 Deno.test("a line has a greatest length", async () => {
   await assert.rejects(linesOf("x".repeat(1024 * 1024 + 1), "\n"), {
-    name: "RangeError",
+    name: "InputError",
     message: "A line of the input is longer than 1048576 characters",
   });
 });

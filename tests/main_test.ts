@@ -130,7 +130,10 @@ Deno.test("a token and TLS, from files", async () => {
     assert.equal((await run(connect, "", read)).code, 4);
     const { code, stdout } = await run([...connect, "--token-file", `${folder}/token`], "", read);
     assert.deepEqual([code, stdout], [0, "{}"]);
-    assert.match((await run(connect.slice(0, 4))).stderr, /^wiretable: No server at localhost:\d+: .*certificate.*\n$/);
+    assert.match(
+      (await run(connect.slice(0, 4))).stderr,
+      /^wiretable: Cannot connect to localhost:\d+: .*certificate.*\n$/,
+    );
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -227,7 +230,7 @@ const failures: [name: string, args: string[], permissions: string[], code: numb
     ["connect", "127.0.0.1:1", "get", "all"],
     ["--allow-net"],
     1,
-    /^wiretable: No server at 127\.0\.0\.1:1: the connection is refused\n$/,
+    /^wiretable: Cannot connect to 127\.0\.0\.1:1: connection refused\n$/,
   ],
 ];
 

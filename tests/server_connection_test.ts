@@ -276,6 +276,16 @@ Deno.test("a stream is sent chunked, piece by piece, and ended", async () => {
   assert.deepEqual(notes, ["ended"]);
 });
 
+for (const status of [204, 304]) {
+  Deno.test(`a stream is not sent with ${status}, but ended`, async () => {
+    const notes: string[] = [];
+    const handler: Handler = () => ({ status, content: streamOf(["ab"], notes) });
+    const writes = (await converse(new FakeConn(get("/1")), handler)).join("");
+    assert.match(writes, /^HTTP\/1\.1 [23]04 [\w ]+\r\nDate: now\r\n\r\n$/);
+    assert.deepEqual(notes, ["ended"]);
+  });
+}
+
 Deno.test("a stream for HTTP/1.0 is sent as it is, and ends with the connection", async () => {
   const conn = new FakeConn("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
   const writes = (await converse(conn, () => ({ status: 200, content: streamOf(["ab", "c"]) }))).join("");
