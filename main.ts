@@ -16,7 +16,7 @@ import { LOCAL_COMMANDS, METHODS, shellWord } from "./lib/command.ts";
 import { authorityOf } from "./lib/endpoint.ts";
 import type { FieldLine } from "./lib/http_grammar.ts";
 import type { Handler } from "./lib/http_message.ts";
-import { MAX_FLAG_FILE_BYTES } from "./lib/limits.ts";
+import { MAX_FLAG_FILE_BYTES, REPORT_AGAIN_MS } from "./lib/limits.ts";
 import { InputError, pipedInput, processTerminal, terminalInput } from "./lib/line_input.ts";
 import { EXIT_FAILURE, EXIT_TIMEOUT, runCommand, runCommands, type Screen } from "./lib/repl.ts";
 import { requestLog } from "./lib/request_log.ts";
@@ -30,8 +30,6 @@ import { Guard } from "./lib/trust.ts";
 import config from "./deno.json" with { type: "json" };
 
 const EXIT_INTERRUPTED = 130;
-/** How long a trouble that lasts is not reported again. */
-const REPORT_AGAIN_MS = 10_000;
 
 /** What the user is told in one line, before the program ends. */
 class Failure extends Error {}
@@ -99,7 +97,7 @@ async function serve(options: ServeOptions): Promise<number> {
     },
   });
 
-  // Whoever reads the address may ask to stop at once.
+  // Signals are heard before the address is printed: whoever reads it may stop the server at once.
   const stopped = stopSignal();
   const secure = options.tls !== undefined;
   const url = `${secure ? "https" : "http"}://${authorityOf({ secure, host: hostname, port })}/`;
@@ -176,7 +174,7 @@ function reporter(): (text: string) => void {
   };
 }
 
-/** Resolves on Ctrl-C, or where the system asks the program to end; a second time ends it at once. */
+/** Resolves on Ctrl-C, or when the system asks the program to end; a second time ends it at once. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     let asked = false;

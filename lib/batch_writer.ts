@@ -29,7 +29,7 @@ export class BatchWriter {
     this.#maxBytes = maxBytes;
   }
 
-  /** Prints a message: text in UTF-8, then bytes as they are, then text again. Left out where too much waits already. */
+  /** Prints a message: text in UTF-8, then bytes as they are, then text again. Left out if too much waits already. */
   print(before: string, bytes?: Uint8Array, after = ""): void {
     const most = 3 * (before.length + after.length) + (bytes?.length ?? 0);
     if (this.#broken) return;
@@ -65,7 +65,7 @@ export class BatchWriter {
 
   async #writeBatch(): Promise<void> {
     if (this.#leftOut > 0) {
-      const note = `... ${this.#leftOut} messages are left out here: the output is too slow\n`;
+      const note = `... ${this.#leftOut} messages omitted: the output is too slow\n`;
       this.#leftOut = 0;
       this.#reserve(3 * note.length);
       this.#text(note);

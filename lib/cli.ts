@@ -6,7 +6,7 @@
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import type { Endpoint } from "./endpoint.ts";
-import { type MessageLimits, REQUEST_LIMITS, SERVER_LIMITS, type ServerLimits } from "./limits.ts";
+import { CLIENT_TIMEOUT_MS, type MessageLimits, REQUEST_LIMITS, SERVER_LIMITS, type ServerLimits } from "./limits.ts";
 import { DEFAULT_FIELDS, RowShape } from "./row_shape.ts";
 
 /** The address that both ends use unless told otherwise. */
@@ -107,16 +107,16 @@ const SERVE_FLAGS: readonly Flag[] = [
   { name: "store", value: "STORE", help: "memory, or sqlite:FILE to keep the rows (memory)" },
   { name: "fields", value: "LIST", help: `a row's fields, as type,age:integer; '*' for any (${DEFAULT_FIELDS})` },
   { name: "quiet", short: "q", help: "print no requests" },
-  { name: "verbose", short: "v", help: "print answers and connections too" },
+  { name: "verbose", short: "v", help: "print responses and connections too" },
   { name: "log-format", value: "FORMAT", help: "text or json (text)" },
   { name: "read-only", help: "refuse writes" },
-  { name: "delay", value: "MS", help: "hold every answer back (0)" },
-  { name: "cors", value: "ORIGIN", help: "let pages of this origin, or '*', read answers" },
+  { name: "delay", value: "MS", help: "delay every response by MS milliseconds (0)" },
+  { name: "cors", value: "ORIGIN", help: "let pages of this origin, or '*', read responses" },
   {
     name: "allow-host",
     value: "NAME",
     multiple: true,
-    help: "answer for this host name too, or '*' for any; may stand often",
+    help: "answer for this host name too, or '*' for any; may be repeated",
   },
   { name: "cert", value: "FILE", help: "speak TLS with this certificate (PEM), needs --key" },
   { name: "key", value: "FILE", help: "the certificate's key (PEM)" },
@@ -130,11 +130,11 @@ const SERVE_FLAGS: readonly Flag[] = [
 ];
 
 const CONNECT_FLAGS: readonly Flag[] = [
-  { name: "fields", value: "LIST", help: `what values without a name stand for (${DEFAULT_FIELDS})` },
+  { name: "fields", value: "LIST", help: `the fields that unnamed values fill, in order (${DEFAULT_FIELDS})` },
   {
     name: "print",
     value: "PARTS",
-    help: "H B request, h b response head and body (hb; b where the output is no terminal)",
+    help: "H B request head and body, h b response's (hb at a terminal, else b)",
   },
   { name: "timeout", value: "SEC", help: "how long to wait for the server (30)" },
   { name: "cacert", value: "FILE", help: "trust the certificates in this file too (PEM)" },
@@ -155,18 +155,18 @@ const SERVE_HELP = `\
 wiretable serve [flags]: a JSON table at http://${DEFAULT_HOST}:${DEFAULT_PORT}/, each row at /NAME
 
 ${describeFlags(SERVE_FLAGS)}
-Sizes are bytes, or 16k, 1m; Ctrl-C answers what is in flight and stops.
+Sizes are in bytes, or as 16k or 1m. Ctrl-C finishes requests in flight, then stops.
 `;
 
 const CONNECT_HELP = `\
 wiretable connect [ADDRESS] [COMMAND …] [flags]: talk to a server, at a prompt unless a COMMAND is given
 
 ADDRESS is HOST:PORT, http://HOST:PORT or https://HOST (${DEFAULT_HOST}:${DEFAULT_PORT}).
-COMMAND is as at the prompt: get all, post Pingping snail 1 0; help there tells more.
+COMMAND is as at the prompt: get all, post Pingping snail 1 0. Type help at the prompt for more.
 
 ${describeFlags(CONNECT_FLAGS)}
-Exit code: 0 for answers below 400, 4 and 5 for those classes,
-1 for wrong usage and where no valid answer came, 2 for a timeout, 130 for Ctrl-C.
+Exit code: 0 for a status below 400, 4 and 5 for those classes, 1 for wrong usage
+or if no valid response came, 2 for a timeout, 130 for Ctrl-C.
 `;
 
 function describeFlags(flags: readonly Flag[]): string {
@@ -179,7 +179,7 @@ function describeFlags(flags: readonly Flag[]): string {
 /**
  * Reads the program's arguments.
  *
- * @throws {UsageError} Where they make no sense.
+ * @throws {UsageError} If they make no sense.
  */
 export function parseCommandLine(args: readonly string[]): Invocation {
   const [command, ...rest] = args;
@@ -205,7 +205,7 @@ export function parseCommandLine(args: readonly string[]): Invocation {
     case "-V":
       return { kind: "version" };
     case undefined:
-      throw new UsageError("Say serve or connect: see --help");
+      throw new UsageError("Expected serve or connect: see --help");
     default:
       throw new UsageError(`${quote(command)} is no command: serve and connect are, see --help`);
   }
@@ -240,8 +240,8 @@ function parseFlags(args: string[], flags: readonly Flag[]): { values: Values; p
 
 function serveOptions(values: Values): ServeOptions {
   const { cert, key } = values;
-  if ((cert === undefined) !== (key === undefined)) throw new UsageError("--cert and --key need each other");
-  if (values.quiet && values.verbose) throw new UsageError("--quiet and --verbose rule each other out");
+  if ((cert === undefined) !== (key === undefined)) throw new UsageError("--cert and --key must be given together");
+  if (values.quiet && values.verbose) throw new UsageError("--quiet and --verbose cannot be used together");
   return {
     host: text(values, "host") ?? DEFAULT_HOST,
     port: wholeNumber(values, "port", 0, 65535) ?? DEFAULT_PORT,
@@ -270,7 +270,7 @@ function serveOptions(values: Values): ServeOptions {
   };
 }
 
-/** A target can be no longer than the head that holds it, and may be long where the head may be large. */
+/** A target can be no longer than the head that holds it, and may be long if the head may be large. */
 function headLimits(
   maxHeadBytes = REQUEST_LIMITS.maxHeadBytes,
 ): Pick<MessageLimits, "maxHeadBytes" | "maxTargetBytes"> {
@@ -288,7 +288,7 @@ function connectOptions(values: Values, positionals: string[]): ConnectOptions {
     command: hasAddress ? positionals.slice(1) : positionals,
     shape: shapeOf(values),
     print,
-    timeoutMs: milliseconds(values, "timeout") ?? 30_000,
+    timeoutMs: milliseconds(values, "timeout") ?? CLIENT_TIMEOUT_MS,
     caFile: text(values, "cacert"),
     tokenFile: text(values, "token-file"),
     color: oneOf(values, "color", ["auto", "always", "never"]) ?? "auto",
@@ -303,7 +303,7 @@ function looksLikeAddress(word: string): boolean {
 /**
  * Reads HOST, HOST:PORT, http://HOST:PORT or https://HOST:PORT.
  *
- * @throws {UsageError} Where it is none of these.
+ * @throws {UsageError} If it is none of these.
  */
 export function parseAddress(address: string): Endpoint {
   const hasScheme = /^https?:\/\//i.test(address);

@@ -57,7 +57,7 @@ export type ExchangeEvent = Notice | SentRequest | ResponseHead | ContentPiece |
 const IDEMPOTENT = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"];
 const READ_BYTES = 64 * 1024;
 
-/** A user's session with one server: one connection that is kept, and opened anew where the server has closed it. */
+/** A user's session with one server: one connection that is kept, and opened again when the server has closed it. */
 export class Session {
   readonly #endpoint: Endpoint;
   readonly #options: ClientOptions;
@@ -72,7 +72,7 @@ export class Session {
   /**
    * Connects, unless there is a connection.
    *
-   * @throws {ClientError} Where no server answers there.
+   * @throws {ClientError} If no server answers there.
    */
   async connect(): Promise<void> {
     this.#connection ??= await ClientConnection.open(this.#endpoint, this.#options);
@@ -81,10 +81,10 @@ export class Session {
   /**
    * Sends a request and yields what comes of it.
    *
-   * Where the server closed a kept connection before it answered, the request is sent once more on a new one,
+   * If the server closed a kept connection before it answered, the request is sent once more on a new one,
    * if its method is idempotent (RFC 9112 §9.3.1).
    *
-   * @throws {ClientError} Where no valid answer comes.
+   * @throws {ClientError} If no valid answer comes.
    */
   async *exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
     // On a connection that was kept, and only there, the server may have closed just when the request was sent.
@@ -103,14 +103,14 @@ export class Session {
         complete = true;
         return;
       } catch (error) {
-        if (!(error instanceof NoAnswer) || !resend) throw error;
+        if (!(error instanceof NoResponse) || !resend) throw error;
         resend = false;
       } finally {
         // A connection on which an answer was not read to its end is of no more use.
         if (!complete) this.close();
       }
       await this.connect();
-      yield { kind: "notice", text: "The server closed the connection without an answer; sent again on a new one" };
+      yield { kind: "notice", text: "The server closed the connection without a response; sent again on a new one" };
     }
   }
 
@@ -122,7 +122,7 @@ export class Session {
 }
 
 /** The connection ended before the first octet of an answer. */
-class NoAnswer extends ClientError {}
+class NoResponse extends ClientError {}
 
 class ClientConnection {
   readonly #conn: Deno.Conn;
@@ -166,7 +166,7 @@ class ClientConnection {
     this.#decoder.expectResponseTo(request.method);
     this.#busy = true;
     // A server may answer, and close, before it has read everything, so the answer is read meanwhile;
-    // where writing fails, reading tells what became of the connection.
+    // if writing fails, reading tells what became of the connection.
     const octets = encoder.bytes();
     writeAll(this.#conn, octets).catch(() => {});
     const headBytes = octets.length - (request.content?.length ?? 0);
@@ -178,7 +178,7 @@ class ClientConnection {
         await this.#receive();
         continue;
       }
-      if (event.kind === "request" || event.kind === "closed") throw new NoAnswer(NO_ANSWER);
+      if (event.kind === "request" || event.kind === "closed") throw new NoResponse(NO_RESPONSE);
       yield event;
       if (event.kind === "response") {
         status = event.status;
@@ -214,8 +214,8 @@ class ClientConnection {
       count = await withTimeout(reading, this.#timeoutMs, () => this.close());
     } catch (error) {
       if (error instanceof TimeoutError || !(error instanceof Error)) throw error;
-      if (this.#decoder.idle) throw new NoAnswer(NO_ANSWER);
-      throw new ClientError(`The connection broke in the middle of the answer: ${error.message}`);
+      if (this.#decoder.idle) throw new NoResponse(NO_RESPONSE);
+      throw new ClientError(`The connection broke in the middle of the response: ${error.message}`);
     }
     if (count === null) this.#decoder.close();
     else this.#decoder.receive(this.#buffer.subarray(0, count));
@@ -226,19 +226,21 @@ class ClientConnection {
       return this.#decoder.next();
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
-      throw new ClientError(`The answer breaks HTTP: ${error.message} (${error.rule}, at byte ${error.offset})`);
+      throw new ClientError(
+        `The response is not valid HTTP: ${error.message} (${error.rule}, at byte ${error.offset})`,
+      );
     }
   }
 }
 
-const NO_ANSWER = "The server closed the connection without an answer, so what it did with the request is not known";
+const NO_RESPONSE = "The server closed the connection without a response, so what it did with the request is not known";
 
 /** Waits for a promise, but not for ever. */
 async function withTimeout<T>(promise: Promise<T>, timeoutMs: number, giveUp: () => void): Promise<T> {
   let timer;
   const timeout = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      reject(new TimeoutError(`No answer came within ${timeoutMs / 1000} seconds`));
+      reject(new TimeoutError(`No response came within ${timeoutMs / 1000} seconds`));
       giveUp();
     }, timeoutMs);
   });

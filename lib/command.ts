@@ -48,7 +48,7 @@ const ENCODER = new TextEncoder();
 /**
  * Parts a line into words at blanks. Quotes, single or double, hold a word together; a backslash takes the next character as it is.
  *
- * @throws {WrongInput} Where a quote is not closed.
+ * @throws {WrongInput} If a quote is not closed.
  */
 export function splitLine(line: string): Word[] {
   const words: Word[] = [];
@@ -96,7 +96,7 @@ export function shellWord(argument: string): Word {
 /**
  * Reads a command.
  *
- * @throws {WrongInput} Where it is none.
+ * @throws {WrongInput} If it is none.
  */
 export function parseCommand(words: readonly Word[], shape: RowShape): Command {
   if (words.length === 0) return { kind: "nothing" };
@@ -106,7 +106,7 @@ export function parseCommand(words: readonly Word[], shape: RowShape): Command {
   if (method === "q" || method === "quit" || method === "exit") return { kind: "quit" };
   if (!METHODS.includes(method)) {
     throw new WrongInput(
-      `${JSON.stringify(verb)} is no method: ${[...METHODS, ...LOCAL_COMMANDS].join(", ")} are known`,
+      `${JSON.stringify(verb)} is not a command: use ${[...METHODS, ...LOCAL_COMMANDS].join(", ")}`,
     );
   }
   if (object === undefined || object.text === "") {
@@ -120,7 +120,7 @@ export function parseCommand(words: readonly Word[], shape: RowShape): Command {
 /**
  * Makes the request of a command whose values were asked for.
  *
- * @throws {WrongInput} Where the values make no sense, or there are none.
+ * @throws {WrongInput} If the values make no sense, or there are none.
  */
 export function completeCommand(words: readonly Word[], values: readonly Word[], shape: RowShape): HttpRequest {
   if (!hasValues(values)) throw new WrongInput(`expected ${describeFields(shape)}, saw nothing`);
@@ -240,7 +240,7 @@ function targetOf(method: string, object: string): string {
 function fieldLine(name: string, value: string): FieldLine {
   const octets = Buffer.from(value.trim()).toString("latin1");
   if (!isToken(name)) {
-    throw new WrongInput(`${JSON.stringify(name)} is no field name (a value with a colon stands in quotes)`);
+    throw new WrongInput(`${JSON.stringify(name)} is not a field name (quote a value that has a colon)`);
   }
   if (!isFieldValue(octets)) throw new WrongInput(`the value of ${name} may not hold control characters`);
   if (isFramingField(name)) {

@@ -22,13 +22,13 @@ export function entityTag(version: number): string {
 
 /** The preconditions of a request: the fields' values. */
 export interface Preconditions {
-  /** If-Match, where there is one (RFC 9110 §13.1.1). */
+  /** If-Match, if there is one (RFC 9110 §13.1.1). */
   readonly ifMatch: string | undefined;
-  /** If-None-Match, where there is one (RFC 9110 §13.1.2). */
+  /** If-None-Match, if there is one (RFC 9110 §13.1.2). */
   readonly ifNoneMatch: string | undefined;
 }
 
-/** The request's preconditions; `undefined` where it has none. */
+/** The request's preconditions; `undefined` if it has none. */
 export function readPreconditions(fields: Fields): Preconditions | undefined {
   const ifMatch = fields.get("if-match");
   const ifNoneMatch = fields.get("if-none-match");
@@ -38,21 +38,21 @@ export function readPreconditions(fields: Fields): Preconditions | undefined {
 /**
  * Evaluates preconditions in the order of RFC 9110 §13.2.2.
  *
- * @param method The request's method: GET and HEAD are answered with 304 where others are refused.
- * @param version The version of the selected representation; `undefined` where there is none.
- * @returns `true` where the request goes on; `false` where the answer is 304.
- * @throws {HttpError} 412 where a precondition is false; 400 where a field's value is malformed.
+ * @param method The request's method: GET and HEAD are answered with 304 if others would be refused.
+ * @param version The version of the selected representation; `undefined` if there is none.
+ * @returns `true` if the request goes on; `false` if the response is 304.
+ * @throws {HttpError} 412 if a precondition is false; 400 if a field's value is malformed.
  */
 export function preconditionsHold(preconditions: Preconditions, method: string, version: number | undefined): boolean {
   const { ifMatch, ifNoneMatch } = preconditions;
   if (ifMatch !== undefined && !matches(ifMatch, "If-Match", version, true)) {
-    const is = version === undefined ? "there is nothing" : `the tag is ${entityTag(version)}`;
+    const is = version === undefined ? "nothing exists" : `the tag is ${entityTag(version)}`;
     throw new HttpError(412, `If-Match asks for ${ifMatch}, but ${is}`, { rule: "RFC 9110 §13.1.1" });
   }
   if (ifNoneMatch === undefined || !matches(ifNoneMatch, "If-None-Match", version, false)) return true;
   if (method === "GET" || method === "HEAD") return false;
-  const wanted = ifNoneMatch === "*" ? "that there is nothing" : `another one than ${ifNoneMatch}`;
-  const detail = `If-None-Match asks for ${wanted}, but the tag is ${entityTag(version!)}`;
+  const wanted = ifNoneMatch === "*" ? "asks that nothing exists" : `asks for a tag other than ${ifNoneMatch}`;
+  const detail = `If-None-Match ${wanted}, but the tag is ${entityTag(version!)}`;
   throw new HttpError(412, detail, { rule: "RFC 9110 §13.1.2" });
 }
 

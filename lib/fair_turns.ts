@@ -12,7 +12,7 @@ import { MAX_TURN_MS } from "./limits.ts";
 
 /** Knows when the event loop must have its turn. */
 export class FairTurns {
-  /** When the event loop last had its turn, in milliseconds; `undefined` where nobody has done much since. */
+  /** When the event loop last had its turn, in milliseconds; `undefined` if nobody has done much since. */
   #since: number | undefined;
   /** Resolves after the turn that is due. */
   #turn: Promise<void> | undefined;
@@ -30,7 +30,7 @@ export class FairTurns {
       this.#since = this.#now();
       setTimeout(() => this.#since = undefined, 0);
     } else if (this.#now() >= this.#since + MAX_TURN_MS) {
-      // A timer that is not over yet, and nothing less: with it the runtime looks for what has come in, but not with setImmediate.
+      // Only a timer that is still to come makes the runtime look for I/O before it goes on; setImmediate does not.
       this.#turn = new Promise((resolve) =>
         setTimeout(() => {
           this.#turn = undefined;

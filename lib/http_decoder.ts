@@ -49,7 +49,7 @@ type Phase =
   | "closed";
 
 const NO_BYTES = new Uint8Array(0);
-/** Bytes of the buffer that are made into text at a time, or more where a head is larger. */
+/** Bytes of the buffer that are made into text at a time, or more if a head is larger. */
 const TEXT_BYTES = 2048;
 const END: MessageEnd = { kind: "end", trailers: Fields.EMPTY };
 const CLOSED: ConnectionEnd = { kind: "closed" };

@@ -96,7 +96,7 @@ export class Encoder {
   /**
    * Encodes a request with its content, framed by Content-Length.
    *
-   * @throws {TypeError} Where method, target or a field line would not be legal on the wire.
+   * @throws {TypeError} If method, target or a field line would not be legal on the wire.
    */
   request(request: HttpRequest): void {
     const { method, target, fields, content } = request;
@@ -119,7 +119,7 @@ export class Encoder {
    *
    * @returns Whether a stream remains to be sent, with {@linkcode chunk} and {@linkcode lastChunk} to HTTP/1.1,
    * with {@linkcode content} to HTTP/1.0.
-   * @throws {TypeError} Where status or a field line would not be legal on the wire.
+   * @throws {TypeError} If status or a field line would not be legal on the wire.
    */
   response(response: HttpResponse, context: ResponseContext): boolean {
     const start = this.#length;
@@ -173,7 +173,7 @@ export class Encoder {
   /**
    * Encodes the last chunk and the trailer section.
    *
-   * @throws {TypeError} Where a field line would not be legal on the wire.
+   * @throws {TypeError} If a field line would not be legal on the wire.
    */
   lastChunk(trailers: readonly FieldLine[] = []): void {
     this.#octets("0\r\n");

@@ -34,7 +34,7 @@ export class Fields {
   }
 
   /**
-   * The value of the field, its lines joined by `, ` in their order (RFC 9110 §5.3); `undefined` where there is none.
+   * The value of the field, its lines joined by `, ` in their order (RFC 9110 §5.3); `undefined` if there is none.
    *
    * @param name The field's name: lower-case letters, digits and hyphens.
    */
@@ -61,7 +61,7 @@ export class Fields {
   }
 
   /**
-   * Where the field's last line has its value, in octets from the section's start; -1 where there is no such field.
+   * Where the field's last line has its value, in octets from the section's start; -1 if there is no such field.
    *
    * @param name The field's name: lower-case letters, digits and hyphens.
    */

@@ -2,7 +2,7 @@
  * HTTP's alphabet: which byte may stand where, each predicate under its ABNF rule and its source.
  *
  * One table of 256 entries holds a bit for every class, so that a test is a load and a mask.
- * There are no exceptions here: where a specification lets a recipient be lenient, this file is not.
+ * There are no exceptions here: even if a specification lets a recipient be lenient, this file is not.
  *
  * @module
  */
@@ -30,8 +30,8 @@ export const EQUALS = 0x3d;
 export const DQUOTE = 0x22;
 /** `\`, which starts a quoted pair. */
 export const BACKSLASH = 0x5c;
-/** `/`, the first byte of an origin-form target. */
-export const SLASH = 0x2f;
+/** `,`, which parts the members of a list. */
+const COMMA = 0x2c;
 
 const TOKEN = 1;
 const FIELD_CONTENT = 2;
@@ -196,12 +196,12 @@ export function listMembers(value: string): string[] {
   let start = 0;
   let quoted = false;
   for (let i = 0; i <= value.length; i++) {
-    const code = i < value.length ? value.charCodeAt(i) : 0x2c;
+    const code = i < value.length ? value.charCodeAt(i) : COMMA;
     if (quoted && i < value.length) {
       if (code === BACKSLASH) i++;
       else if (code === DQUOTE) quoted = false;
     } else if (code === DQUOTE) quoted = true;
-    else if (code === 0x2c) {
+    else if (code === COMMA) {
       const member = trimBlanks(value.slice(start, i));
       if (member !== "") members.push(member);
       start = i + 1;

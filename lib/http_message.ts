@@ -15,7 +15,7 @@ import type { TargetForm } from "./http_target.ts";
 export interface RequestHead {
   /** Tells the events apart. */
   readonly kind: "request";
-  /** The head exactly as received, one character an octet, both line ends included. */
+  /** The head exactly as received, one character an octet, including the empty line. */
   readonly text: string;
   /** The method as sent; methods are case-sensitive (RFC 9110 §9.1). */
   readonly method: string;
@@ -43,7 +43,7 @@ export interface RequestHead {
 export interface ResponseHead {
   /** Tells the events apart. */
   readonly kind: "response";
-  /** The head exactly as received, one character an octet, both line ends included. */
+  /** The head exactly as received, one character an octet, including the empty line. */
   readonly text: string;
   /** The three-digit status code. */
   readonly status: number;

@@ -18,7 +18,7 @@ export type Framing = number | "chunked";
 let lastHost: string | undefined;
 
 /**
- * The Host field's value: exactly one, and a legal one, in HTTP/1.1 (RFC 9112 §3.2); empty where HTTP/1.0 leaves it out.
+ * The Host field's value: exactly one, and a legal one, in HTTP/1.1 (RFC 9112 §3.2); empty if HTTP/1.0 leaves it out.
  *
  * @param offset Where the head stands, for errors.
  * @throws {HttpError} 400
@@ -39,7 +39,7 @@ export function readHost(fields: Fields, minor: 0 | 1, offset: number): string {
 }
 
 /**
- * How the head frames the content (RFC 9112 §6): `undefined` where it has neither Content-Length nor Transfer-Encoding.
+ * How the head frames the content (RFC 9112 §6): `undefined` if it has neither Content-Length nor Transfer-Encoding.
  *
  * @param offset Where the head stands, for errors.
  * @throws {HttpError} 400; 501 for a transfer coding other than chunked.
@@ -66,7 +66,7 @@ export function readFraming(fields: Fields, minor: 0 | 1, offset: number): Frami
   return transferCoding(coding, at);
 }
 
-/** `Content-Length = 1*DIGIT`; a list is refused even where its members are equal (RFC 9110 §8.6 allows that). */
+/** `Content-Length = 1*DIGIT`; a list is refused even if its members are equal (RFC 9110 §8.6 allows that). */
 function contentLength(value: string, offset: number): number {
   let length = value.length === 0 ? NaN : 0;
   for (let i = 0; i < value.length; i++) {

@@ -25,7 +25,7 @@ export function nameByte(byte: number): string {
  * Expects CR LF at the index.
  *
  * @param before What stands before it, for the error.
- * @throws {HttpError} 400 where something else stands there (RFC 9112 §2.2 lets nobody send a bare CR or LF).
+ * @throws {HttpError} 400 if something else stands there (RFC 9112 §2.2 lets nobody send a bare CR or LF).
  */
 export function scanLineEnd(buffer: Uint8Array, at: number, stop: number, before: string): number {
   if (at >= stop) return MORE;

@@ -5,7 +5,17 @@
  */
 
 import { HttpError } from "./http_error.ts";
-import { isDigit, isFieldContentByte, isHexDigit, isTargetByte, isTokenByte, PERCENT, SP } from "./http_grammar.ts";
+import {
+  CR,
+  isDigit,
+  isFieldContentByte,
+  isHexDigit,
+  isTargetByte,
+  isTokenByte,
+  LF,
+  PERCENT,
+  SP,
+} from "./http_grammar.ts";
 import { MORE, nameByte, scanLineEnd } from "./http_scan.ts";
 import type { MessageLimits } from "./limits.ts";
 
@@ -18,7 +28,7 @@ const MINOR_AT = 7;
 export class StartLine {
   /** Where the first part ends: the method, or the HTTP version of a response. */
   firstEnd = 0;
-  /** Where the second part ends: the target, or the status code with the space behind it. */
+  /** Where the second part ends: the target, or the status code with the space after it. */
   secondEnd = 0;
   /** The minor HTTP version; a later HTTP/1.x counts as 1 (RFC 9110 §2.5). */
   minor: 0 | 1 = 1;
@@ -33,7 +43,7 @@ export class StartLine {
   /**
    * `request-line = method SP request-target SP HTTP-version CRLF` (RFC 9112 §3).
    *
-   * @throws {HttpError} 400; 414 or 431 where it is too long; 501 where the method is; 505 for another major version.
+   * @throws {HttpError} 400; 414 or 431 if it is too long; 501 if the method is; 505 for another major version.
    */
   scanRequest(buffer: Uint8Array, start: number, end: number): number {
     const stop = Math.min(end, start + this.#limits.maxHeadBytes);
@@ -117,7 +127,7 @@ export class StartLine {
     if (at > longest) this.#refuseTargetLength(longest);
     if (at >= stop) return MORE;
     if (at > start && buffer[at] === SP) return at;
-    refuseTarget(buffer[at], at, at === start);
+    return at === start ? refuseEmptyTarget(buffer[at], at) : refuseTargetByte(buffer[at], at);
   }
 
   #refuseTargetLength(offset: number): never {
@@ -136,15 +146,12 @@ export class StartLine {
       if (i === MAJOR_AT || i === MINOR_AT ? !isDigit(byte) : byte !== VERSION.charCodeAt(i)) {
         throw new HttpError(
           400,
-          `Expected the version HTTP/1.1 or HTTP/1.0, saw ${nameByte(byte)} in its place ${i + 1}`,
-          {
-            rule: "RFC 9112 §2.3",
-            offset: at,
-          },
+          `Expected the version HTTP/1.1 or HTTP/1.0, saw ${nameByte(byte)} as its character ${i + 1}`,
+          { rule: "RFC 9112 §2.3", offset: at },
         );
       }
       if (i === MAJOR_AT && byte !== 0x31) {
-        throw new HttpError(505, `HTTP/1.1 and HTTP/1.0 are spoken here, not major version ${byte - 0x30}`, {
+        throw new HttpError(505, `Only HTTP/1.1 and HTTP/1.0 are supported, not major version ${byte - 0x30}`, {
           rule: "RFC 9110 §15.6.6",
           offset: at,
         });
@@ -171,15 +178,18 @@ function refusePercent(byte: number, offset: number): never {
   });
 }
 
-function refuseTarget(byte: number, offset: number, empty: boolean): never {
-  if (empty) {
-    throw new HttpError(400, `Expected a request target after one space, saw ${nameByte(byte)}`, {
-      rule: "RFC 9112 §3.2",
-      offset,
-    });
+function refuseEmptyTarget(byte: number, offset: number): never {
+  throw new HttpError(400, `Expected a request target after one space, saw ${nameByte(byte)}`, {
+    rule: "RFC 9112 §3.2",
+    offset,
+  });
+}
+
+function refuseTargetByte(byte: number, offset: number): never {
+  if (byte !== CR && byte !== LF) {
+    const detail = `The byte ${nameByte(byte)} is not allowed in a target as it is: percent-encode it`;
+    throw new HttpError(400, detail, { rule: "RFC 3986 §2", offset });
   }
-  const detail = byte === 0x0d || byte === 0x0a
-    ? `The request line ends without a version (HTTP/0.9): expected one space and HTTP/1.1, saw ${nameByte(byte)}`
-    : `The byte ${nameByte(byte)} may not stand in a target as it is: percent-encode it`;
-  throw new HttpError(400, detail, { rule: byte === 0x0d || byte === 0x0a ? "RFC 9112 §3" : "RFC 3986 §2", offset });
+  const detail = `The request line ends without a version: expected one space and HTTP/1.1, saw ${nameByte(byte)}`;
+  throw new HttpError(400, detail, { rule: "RFC 9112 §3", offset });
 }

@@ -5,7 +5,7 @@
  */
 
 import { HttpError } from "./http_error.ts";
-import { isAuthority } from "./http_grammar.ts";
+import { isAuthority, isDigit } from "./http_grammar.ts";
 
 /** The four forms of a request target (RFC 9112 §3.2). */
 export type TargetForm = "origin" | "absolute" | "authority" | "asterisk";
@@ -26,7 +26,7 @@ export interface Target {
  * Takes a request target apart. Its bytes must have been checked already.
  *
  * @param offset Where the target stands, for the error.
- * @throws {HttpError} 400 where the target has none of the four forms, or one that the method does not allow.
+ * @throws {HttpError} 400 if the target has none of the four forms, or one that the method does not allow.
  */
 export function parseTarget(method: string, target: string, offset: number): Target {
   if (method === "CONNECT") return authorityForm(target, offset);
@@ -43,8 +43,7 @@ export function parseTarget(method: string, target: string, offset: number): Tar
 
 /** `authority-form = uri-host ":" port`, only for CONNECT (RFC 9112 §3.2.3). */
 function authorityForm(target: string, offset: number): Target {
-  const digit = target.charCodeAt(target.length - 1);
-  if (!isAuthority(target) || !target.includes(":") || digit < 0x30 || digit > 0x39) {
+  if (!isAuthority(target) || !target.includes(":") || !isDigit(target.charCodeAt(target.length - 1))) {
     throw new HttpError(400, `CONNECT takes host:port as its target, not ${JSON.stringify(target)}`, {
       rule: "RFC 9112 §3.2.3",
       offset,

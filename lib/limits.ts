@@ -68,8 +68,12 @@ export const MAX_QUERY_PARAMETERS: number = 64;
 export const MAX_ROWS_PER_PAGE: number = 10_000;
 /** Characters of rows that a sorted listing may keep: of all that match, or of all up to the end of the page asked for. */
 export const MAX_SORTED_CHARACTERS: number = 32 * 1024 * 1024;
-/** Bytes of rows that a listing reads from its store at a time, give or take one row. */
-export const LISTING_PAGE_BYTES: number = 64 * 1024;
+/** Rows that a sorted listing may gather beyond twice those it keeps, before it sorts and lets go of the rest. */
+export const MAX_SORT_SLACK_ROWS: number = 1000;
+/** Characters of rows up to which a filtered or sorted listing is held and sent whole; a longer one is streamed in such pieces. */
+export const MAX_HELD_LISTING_CHARACTERS: number = 64 * 1024;
+/** Bytes of rows that are read at a time from the store in memory, give or take one row. */
+export const MEMORY_PAGE_BYTES: number = 64 * 1024;
 
 /** Caps on a server's connections and on the time each part of an exchange may take. */
 export interface ServerLimits {
@@ -81,10 +85,10 @@ export interface ServerLimits {
   readonly idleTimeoutMs: number;
   /** A head must be complete this long after its first byte (`--head-timeout`). Beyond it: 408. */
   readonly headTimeoutMs: number;
-  /** Content must be complete this long after its head, with the time that {@linkcode minContentRate} adds. Beyond it: 408. */
+  /** Content must be complete this long after its head, with the time that {@linkcode minContentBytesPerSecond} adds. Beyond it: 408. */
   readonly contentTimeoutMs: number;
   /** Bytes of content that buy another second, so that slow clients finish and dripping ones do not. */
-  readonly minContentRate: number;
+  readonly minContentBytesPerSecond: number;
   /** A client that takes no byte of its answers for this long is cut off. */
   readonly sendTimeoutMs: number;
   /** After the last answer, how long the client's remaining bytes are read and ignored, so that no reset destroys it. */
@@ -112,7 +116,7 @@ export const SERVER_LIMITS: ServerLimits = {
   idleTimeoutMs: 60_000,
   headTimeoutMs: 10_000,
   contentTimeoutMs: 30_000,
-  minContentRate: 1024,
+  minContentBytesPerSecond: 1024,
   sendTimeoutMs: 30_000,
   lingerMs: 2_000,
   shutdownIdleMs: 250,
@@ -136,6 +140,10 @@ export const PRINT_DELAY_MS: number = 10;
 export const MAX_LINE_CHARACTERS: number = 1024 * 1024;
 /** Lines that the prompt remembers. */
 export const MAX_HISTORY_LINES: number = 1000;
+/** How long `connect` waits for a server, unless a flag (`--timeout`) says otherwise. */
+export const CLIENT_TIMEOUT_MS: number = 30_000;
+/** How long `serve` does not report a problem again that lasts. */
+export const REPORT_AGAIN_MS: number = 10_000;
 /** Bytes in a file that a flag names: certificates, keys, tokens. */
 export const MAX_FLAG_FILE_BYTES: number = 1024 * 1024;
 
@@ -145,11 +153,13 @@ export const MAX_BATCH_WRITES: number = 10_000;
 export const MAX_BATCH_CHARACTERS: number = 16 * 1024 * 1024;
 /** Writes that may wait for the SQLite store; one more is refused with 503. */
 export const MAX_WAITING_WRITES: number = 100_000;
-/** Rows in one page of a listing from SQLite, at most. */
-export const MAX_PAGE_ROWS: number = 1000;
-/** Characters in one page of a listing from SQLite, if every row were as long as the longest. */
-export const MAX_PAGE_CHARACTERS: number = 1024 * 1024;
+/** Rows that are read at a time from the SQLite store, at most. */
+export const SQLITE_PAGE_ROWS: number = 1000;
+/** Characters of rows that are read at a time from the SQLite store, if every row were as long as the longest. */
+export const SQLITE_PAGE_CHARACTERS: number = 1024 * 1024;
 /** Snapshots of different revisions that may be read at a time from SQLite; one more is refused with 503. */
 export const MAX_SNAPSHOTS: number = 256;
+/** Connections to the SQLite file that are kept for the next snapshots. */
+export const MAX_KEPT_VIEWS: number = 4;
 /** How long the SQLite store waits for another program's lock on its file. */
 export const FILE_LOCK_WAIT_MS: number = 5000;

@@ -46,7 +46,7 @@ export async function terminalInput(
   words: readonly string[],
   interrupted: () => void,
 ): Promise<LineInput> {
-  // Loaded only where it is needed, since it takes a part of the start's time.
+  // Loaded only when it is needed, since that takes a part of the start's time.
   const { createInterface } = await import("node:readline");
   const editor = createInterface({
     input,

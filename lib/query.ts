@@ -9,7 +9,7 @@
 
 import { HttpError } from "./http_error.ts";
 import { MAX_QUERY_PARAMETERS, MAX_ROWS_PER_PAGE } from "./limits.ts";
-import type { JsonObject, RowShape } from "./row_shape.ts";
+import { isObject, type JsonObject, type RowShape } from "./row_shape.ts";
 
 /** Rows on a page that does not say how many. */
 const DEFAULT_PER_PAGE = 10;
@@ -32,7 +32,7 @@ export interface PageRequest {
 
 /** What a listing's query asks for. */
 export interface ListingQuery {
-  /** Whether a row is part of the listing; `undefined` where every row is. */
+  /** Whether a row is part of the listing; `undefined` if every row is. */
   readonly filter: ((row: JsonObject) => boolean) | undefined;
   /** What to sort by; empty for the order of insertion. */
   readonly sort: readonly SortKey[];
@@ -71,7 +71,7 @@ function textTest(operand: string, test: (text: string, part: string) => boolean
  * Reads a query.
  *
  * @param query What follows the target's `?`, percent-encoded.
- * @throws {HttpError} 400 where a parameter is unknown, malformed or there twice; the detail names it.
+ * @throws {HttpError} 400 if a parameter is unknown, malformed or there twice; the detail names it.
  */
 export function parseQuery(query: string, shape: RowShape): ListingQuery {
   const parameters = [...new URLSearchParams(query)];
@@ -87,7 +87,7 @@ export function parseQuery(query: string, shape: RowShape): ListingQuery {
         400,
         `The parameter ${name} is unknown: _sort, _page and _per_page are known, and the fields`,
       );
-    } else if (options.has(name)) throw new HttpError(400, `The parameter ${name} stands twice`);
+    } else if (options.has(name)) throw new HttpError(400, `The parameter ${name} is given twice`);
     else options.set(name, value);
   }
   return {
@@ -153,17 +153,17 @@ function parseCount(parameter: string, text: string, most: number): number {
   );
 }
 
-/** The scalar at the path; `undefined` where there is none. */
+/** The scalar at the path; `undefined` if there is none. */
 function valueAt(row: JsonObject, path: readonly string[]): Scalar | undefined {
   let value: unknown = row;
   for (const name of path) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
-    value = (value as JsonObject)[name];
+    if (!isObject(value) || !Object.hasOwn(value, name)) return undefined;
+    value = value[name];
   }
   return typeof value === "object" && value !== null ? undefined : value as Scalar;
 }
 
-/** The value as a number, where it reads as one: a number, or a string in JSON's or a like notation. */
+/** The value as a number, if it reads as one: a number, or a string in JSON's or a like notation. */
 function asNumber(value: Scalar): number | undefined {
   if (typeof value === "number") return value;
   if (typeof value !== "string" || !/^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/.test(value)) return undefined;
@@ -179,7 +179,7 @@ function compare(a: Scalar, b: Scalar): number {
   return textA < textB ? -1 : textA > textB ? 1 : 0;
 }
 
-/** What a row is sorted by: a number, a text, or `undefined` where the field is missing, for each key. */
+/** What a row is sorted by: a number, a text, or `undefined` if the field is missing, for each key. */
 export type SortValues = readonly (number | string | undefined)[];
 
 /** The values to sort a row by. */
@@ -191,7 +191,7 @@ export function sortValues(row: JsonObject, keys: readonly SortKey[]): SortValue
 }
 
 /**
- * Which of two rows comes first: negative for the first one, 0 where the keys do not tell.
+ * Which of two rows comes first: negative for the first one, 0 if the keys do not tell.
  *
  * Numbers come before texts, so that the order is one: comparing a number with a text as texts, as filters do,
  * would put 9 before 10, 10 before 1a, and 1a before 9. Rows without the field come last in either direction.

@@ -28,7 +28,7 @@ export interface Screen {
   readonly terminal: boolean;
   /** Writes all of the bytes. */
   write(bytes: Uint8Array): Promise<void>;
-  /** Writes a line for the user that is no part of a message, beside the output where that is not a terminal. */
+  /** Writes a line for the user that is no part of a message, beside the output if that is not a terminal. */
   tell(line: string): Promise<void>;
 }
 
@@ -57,17 +57,17 @@ export const EXIT_TIMEOUT: number = 2;
 
 const HELP = `\
 get NAME            one row             get all      every row
-head NAME           its head alone      get /a?b=c   any target, sent as it is
+head NAME           only the head       get /a?b=c   any target, sent as it is
 post NAME [values]  a new row           put NAME [values]    a new row, or over the old one
 patch NAME items    some fields         delete NAME  options NAME
 values: one for each field in order, or items: type=snail text, age:=1 JSON,
-        page==2 query, If-Match:'"1"' header; quotes hold blanks and colons together
+        page==2 query, If-Match:'"1"' header; quote values with spaces or colons
 help, q (or Ctrl-D) to quit
 `;
 
 const ENCODER = new TextEncoder();
 
-/** Runs commands from the input until it ends. Answers the exit code: the worst of all, or 0 at a prompt. */
+/** Runs commands from the input until it ends. Returns the exit code: the worst of all, or 0 at a prompt. */
 export async function runCommands(input: LineInput, options: ReplOptions): Promise<number> {
   const repl = new Repl(options);
   let worst = 0;
@@ -77,14 +77,14 @@ export async function runCommands(input: LineInput, options: ReplOptions): Promi
     if (line === undefined) break;
     const code = await repl.run(() => splitLine(line), input);
     if (code === undefined) break;
-    // A wrong answer is worse than none; a wrong command is the worst.
+    // A usage error outranks 5xx, and that 4xx.
     worst = code === EXIT_FAILURE || worst === EXIT_FAILURE ? EXIT_FAILURE : Math.max(worst, code);
     if (repl.failed && !options.interactive) return code;
   }
   return options.interactive ? 0 : worst;
 }
 
-/** Runs one command whose words are there; values that it lacks are taken from the input. Answers the exit code. */
+/** Runs one command whose words are there; values that it lacks are taken from the input. Returns the exit code. */
 export async function runCommand(words: readonly Word[], input: LineInput, options: ReplOptions): Promise<number> {
   return await new Repl(options).run(() => words, input) ?? 0;
 }
@@ -108,7 +108,7 @@ class Repl {
     if (this.#options.interactive) await this.#options.screen.tell(line);
   }
 
-  /** Runs one command. Answers its exit code; `undefined` where it is to quit. */
+  /** Runs one command. Returns its exit code; `undefined` to quit. */
   async run(words: () => readonly Word[], input: LineInput): Promise<number | undefined> {
     this.failed = false;
     const { screen, shape } = this.#options;

@@ -6,6 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import type { BatchWriter } from "./batch_writer.ts";
+import { LF } from "./http_grammar.ts";
 import type { HttpError } from "./http_error.ts";
 import type { Fields } from "./http_fields.ts";
 import type { Observer } from "./server_context.ts";
@@ -25,7 +26,6 @@ export interface RequestLogOptions {
 
 const REQUEST_BANNER = "-----REQUEST-----\n";
 const RESPONSE_BANNER = "-----RESPONSE-----\n";
-const LF = 0x0a;
 const NO_BYTES = new Uint8Array(0);
 
 /** Makes the observer that prints what a server tells. */
@@ -50,7 +50,7 @@ function textLog(writer: BatchWriter, terminal: boolean): Observer {
     },
     response: (_id, bytes, continues) => message(writer, continues ? "" : RESPONSE_BANNER, "", bytes),
     closed: (id, reason, requests) => {
-      writer.print(`connection ${id} closed ${reason}, after ${requests} request${requests === 1 ? "" : "s"}\n`);
+      writer.print(`connection ${id} closed ${reason} after ${requests} request${requests === 1 ? "" : "s"}\n`);
     },
   };
 }
@@ -104,7 +104,7 @@ function jsonLog(writer: BatchWriter, now: () => number): Observer {
   };
 }
 
-/** Bytes as text where they are UTF-8, else in base 64. */
+/** Bytes as text if they are UTF-8, else in base 64. */
 function contentMember(bytes: Uint8Array): { content: string } | { contentBase64: string } {
   try {
     return { content: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };

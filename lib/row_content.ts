@@ -8,16 +8,17 @@ import { Buffer } from "node:buffer";
 import { type FieldProblem, HttpError } from "./http_error.ts";
 import type { Fields } from "./http_fields.ts";
 import { MAX_JSON_DEPTH, MAX_NAME_BYTES } from "./limits.ts";
-import type { JsonObject, RowShape } from "./row_shape.ts";
+import { isObject, type JsonObject, type RowShape } from "./row_shape.ts";
 
 /** JSON texts exchanged between systems are UTF-8 without a byte order mark (RFC 8259 §8.1). */
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const ENCODER = new TextEncoder();
+const SLASH = 0x2f;
 
 /**
  * The name that a row's path gives: percent-decoded UTF-8 behind the first slash.
  *
- * @throws {HttpError} 400 where it is no name that a row can have; 404 where the path has more than one segment.
+ * @throws {HttpError} 400 if it is no name that a row can have; 404 if the path has more than one segment.
  */
 export function rowName(path: string): string {
   if (path.indexOf("/", 1) > 0) {
@@ -42,7 +43,7 @@ function decodeName(encoded: string): string {
   }
 }
 
-/** Why a row cannot have this name; `undefined` where it can. */
+/** Why a row cannot have this name; `undefined` if it can. */
 export function nameProblem(name: string): string | undefined {
   if (name === "") return "must not be empty";
   // Three bytes is the most that UTF-8 takes for one UTF-16 code unit, so most names need no counting.
@@ -53,7 +54,7 @@ export function nameProblem(name: string): string | undefined {
   for (let i = 0; i < name.length; i++) {
     const code = name.charCodeAt(i);
     if (code < 0x20 || code >= 0x7f && code < 0xa0) return "may not hold control characters";
-    if (code === 0x2f) return "may not hold a /";
+    if (code === SLASH) return "may not hold a /";
   }
   if (!name.isWellFormed()) return "must be well-formed Unicode, saw half of a surrogate pair";
 }
@@ -84,7 +85,7 @@ export function requireMediaType(fields: Fields, allowed: readonly string[]): vo
 /**
  * The content as a JSON object, and its text.
  *
- * @throws {HttpError} 400 where it is not UTF-8 or not JSON; 422 where it is not an object.
+ * @throws {HttpError} 400 if it is not UTF-8 or not JSON; 422 if it is not an object.
  */
 export function parseObject(content: Uint8Array): { object: JsonObject; text: string } {
   const text = decodeUtf8(content);
@@ -108,7 +109,7 @@ export function parseObject(content: Uint8Array): { object: JsonObject; text: st
   return { object: value, text };
 }
 
-/** The quick decoder puts U+FFFD for what is no UTF-8; only where one is found, the slow one tells whether it was sent. */
+/** The quick decoder puts U+FFFD for what is no UTF-8; only if one is found, the slow one tells whether it was sent. */
 function decodeUtf8(content: Uint8Array): string {
   const text = Buffer.prototype.utf8Slice.call(content, 0, content.length);
   if (!text.includes("\ufffd")) return text;
@@ -152,7 +153,7 @@ function describe(errors: readonly FieldProblem[]): string {
 /**
  * Applies a merge patch: null removes, an object is merged, anything else replaces (RFC 7396 §2).
  *
- * @throws {HttpError} 422 where the patch is nested too deep.
+ * @throws {HttpError} 422 if the patch is nested too deep.
  */
 export function mergePatch(target: unknown, patch: JsonObject, depth = 1): JsonObject {
   if (depth > MAX_JSON_DEPTH) {
@@ -194,8 +195,4 @@ function stringEnd(text: string, quote: number): number {
   let at = quote + 1;
   while (text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
   return at + 1;
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -21,6 +21,11 @@ export interface RowField {
 /** A JSON object, as JSON.parse makes it. */
 export type JsonObject = { [name: string]: unknown };
 
+/** Whether a JSON value is an object. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 const TYPES: readonly string[] = ["string", "number", "integer", "boolean"];
 
 /** The fields of the classroom's animals. */
@@ -28,7 +33,7 @@ export const DEFAULT_FIELDS: string = "type,age,leg";
 
 /** The shape that every row of a table has. */
 export class RowShape {
-  /** The fields in their order; `undefined` where a row may be any JSON object. */
+  /** The fields in their order; `undefined` if a row may be any JSON object. */
   readonly fields: readonly RowField[] | undefined;
   readonly #byName: ReadonlyMap<string, RowField>;
 
@@ -41,7 +46,7 @@ export class RowShape {
   /**
    * Reads `type,age:integer,leg`, or `*` for any JSON object.
    *
-   * @throws {RangeError} Where the text names no field, one twice, too many, or a type that is not known.
+   * @throws {RangeError} If the text names no field, one twice, too many, or a type that is not known.
    */
   static parse(text: string): RowShape {
     if (text.trim() === "*") return new RowShape(undefined);
@@ -68,7 +73,7 @@ export class RowShape {
     return this.fields.map(({ name, type }) => type === "scalar" ? name : `${name}:${type}`).join(",");
   }
 
-  /** What is wrong with the row, a problem a field; nothing where it has this shape. */
+  /** What is wrong with the row, a problem a field; nothing if it has this shape. */
   check(row: JsonObject): FieldProblem[] {
     if (this.fields === undefined) {
       const detail = freeFormProblem(row, 1);
@@ -152,7 +157,7 @@ function freeFormProblem(value: unknown, depth: number): string | undefined {
 
 function seen(value: unknown): string {
   if (Array.isArray(value)) return "an array";
-  if (typeof value === "object" && value !== null) return "an object";
+  if (isObject(value)) return "an object";
   const text = JSON.stringify(value);
   return text.length <= 40 ? text : `${text.slice(0, 40)}…`;
 }

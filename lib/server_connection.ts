@@ -7,7 +7,6 @@
  * @module
  */
 
-import { resized } from "./bytes.ts";
 import { isDisconnect } from "./disconnect.ts";
 import { Decoder } from "./http_decoder.ts";
 import { Encoder, isStream, type ResponseContext } from "./http_encoder.ts";
@@ -15,14 +14,24 @@ import { HttpError } from "./http_error.ts";
 import { Fields } from "./http_fields.ts";
 import type { ContentStream, HttpResponse, RequestHead } from "./http_message.ts";
 import { problemResponse } from "./problem.ts";
+import { RequestContent } from "./request_content.ts";
 import type { ServerContext } from "./server_context.ts";
 
 /** What a connection is waiting for, and so what its deadline is about. */
 type Waiting = "a request" | "a head" | "content" | "the handler" | "the client to read" | "the client to close";
 
+/** Who closed the connection, and why. */
+const CLOSED = {
+  byClient: "by the client",
+  lost: "by the client (connection lost)",
+  finished: "by the server (last response sent)",
+  stopping: "by the server (shutting down)",
+  idle: "by the server (idle too long)",
+  unread: "by the server (the client stopped reading)",
+  defect: "by the server (internal error)",
+};
+
 const NO_BYTES = new Uint8Array(0);
-/** Room for content that comes in more than one read, unless less is announced. */
-const MIN_CONTENT_BYTES = 4096;
 
 /** One connection, from its acceptance to its end. */
 export class ServerConnection {
@@ -41,8 +50,7 @@ export class ServerConnection {
 
   /** The request whose content is being read, or whose answer is being made. */
   #request: RequestHead | undefined;
-  #content: Uint8Array = NO_BYTES;
-  #contentBytes = 0;
+  readonly #content = new RequestContent();
   #trailers = Fields.EMPTY;
   #awaitsContinue = false;
 
@@ -66,7 +74,7 @@ export class ServerConnection {
   async serve(): Promise<void> {
     this.#context.observer.opened?.(this.#id, peerOf(this.#conn));
     try {
-      // A server holds this function's values for every idle connection, so there are few.
+      // Every idle connection keeps this function's local values alive, so there are few.
       while (!this.#ended) {
         this.#awaitBytes();
         const count = await this.#conn.read(this.#buffer);
@@ -86,7 +94,7 @@ export class ServerConnection {
       this.#noteFailure(error);
     }
     this.#close();
-    this.#context.observer.closed?.(this.#id, this.#closeReason ?? "by the client", this.#requests);
+    this.#context.observer.closed?.(this.#id, this.#closeReason ?? CLOSED.byClient, this.#requests);
     this.#context.ended(this);
   }
 
@@ -112,15 +120,15 @@ export class ServerConnection {
       case "content":
         return this.#timeOut(this.#waiting);
       case "a request":
-        this.#closeReason = this.#context.stopping ? "by the server, which stops" : "by the server, after being idle";
+        this.#closeReason = this.#context.stopping ? CLOSED.stopping : CLOSED.idle;
         break;
       case "the client to read":
-        this.#closeReason = "by the server, since the client did not read";
+        this.#closeReason = CLOSED.unread;
     }
     this.#close();
   }
 
-  /** Lets the connection end soon where it has no request; one that has ends with its answer. */
+  /** Lets the connection end soon if it has no request; one that has ends with its answer. */
   stop(): void {
     const { clock, limits } = this.#context;
     if (this.#waiting === "a request") this.#deadline = Math.min(this.#deadline, clock + limits.shutdownIdleMs);
@@ -128,14 +136,14 @@ export class ServerConnection {
 
   /** Ends the connection now, whatever it is doing. */
   abort(): void {
-    this.#closeReason ??= "by the server, which stops";
+    this.#closeReason ??= CLOSED.stopping;
     this.#close();
   }
 
   #noteFailure(error: unknown): void {
-    if (isDisconnect(error)) this.#closeReason ??= "by the client, without a goodbye";
+    if (isDisconnect(error)) this.#closeReason ??= CLOSED.lost;
     else {
-      this.#closeReason ??= "by the server, after a defect of its own";
+      this.#closeReason ??= CLOSED.defect;
       this.#context.observer.failed?.(error);
     }
   }
@@ -163,8 +171,8 @@ export class ServerConnection {
       this.#takeDecoder().close();
       return;
     }
-    const { minReadBytes, maxReadBytes, minContentRate } = this.#context.limits;
-    if (this.#waiting === "content") this.#deadline += count * 1000 / minContentRate;
+    const { minReadBytes, maxReadBytes, minContentBytesPerSecond } = this.#context.limits;
+    if (this.#waiting === "content") this.#deadline += count * 1000 / minContentBytesPerSecond;
     const size = this.#buffer.length;
     this.#takeDecoder().receive(this.#buffer, count);
     // The buffer that was filled stays the decoder's until all in it is answered; the next read has a larger one.
@@ -188,7 +196,7 @@ export class ServerConnection {
     this.#decoder = undefined;
   }
 
-  /** Decodes on until a request is complete. Answers false where more bytes are needed, or where there will be no more. */
+  /** Decodes on until a request is complete. Returns false if more bytes are needed, or there will be no more. */
   #nextRequest(): boolean {
     if (this.#ended) return false;
     const decoder = this.#decoder!;
@@ -205,7 +213,9 @@ export class ServerConnection {
             this.#begin(event);
             break;
           case "content":
-            this.#gather(event.bytes);
+            // The client did not wait to be asked for it (RFC 9110 §10.1.1).
+            this.#awaitsContinue = false;
+            this.#content.add(event.bytes, this.#request!.contentLength);
             break;
           case "end":
             this.#trailers = event.trailers;
@@ -236,24 +246,9 @@ export class ServerConnection {
     this.#awaitsContinue = request.contentLength !== 0;
   }
 
-  #gather(bytes: Uint8Array): void {
-    // The client did not wait to be asked (RFC 9110 §10.1.1).
-    this.#awaitsContinue = false;
-    const length = this.#contentBytes + bytes.length;
-    const announced = this.#request!.contentLength ?? Infinity;
-    if (length === announced && this.#contentBytes === 0) this.#content = bytes;
-    else {
-      // Room is made as content comes, not as it is announced: announcing costs a client nothing.
-      const room = Math.min(Math.max(2 * length, MIN_CONTENT_BYTES), announced);
-      if (length > this.#content.length) this.#content = resized(this.#content, this.#contentBytes, room);
-      this.#content.set(bytes, this.#contentBytes);
-    }
-    this.#contentBytes = length;
-  }
-
   // Answering
 
-  /** Answers every request that was read whole. Only where a handler or a client takes its time is there a promise. */
+  /** Answers every request that was read whole. Returns a promise only if a handler or a client takes its time. */
   #answerRequests(): Promise<void> | undefined {
     while (this.#nextRequest()) {
       const request = this.#request!;
@@ -285,8 +280,7 @@ export class ServerConnection {
   }
 
   #answer(request: RequestHead): HttpResponse | Promise<HttpResponse> {
-    const whole = this.#content;
-    const content = whole.length === this.#contentBytes ? whole : whole.subarray(0, this.#contentBytes);
+    const content = this.#content.take();
     this.#requests++;
     this.#context.observer.request?.(this.#id, request, content, this.#trailers);
     try {
@@ -299,21 +293,19 @@ export class ServerConnection {
   #failure(error: unknown): HttpResponse {
     if (error instanceof HttpError) return problemResponse(error);
     this.#context.observer.failed?.(error);
-    return problemResponse(new HttpError(500, "The server failed to answer this request: the defect is its own"));
+    return problemResponse(new HttpError(500, "The server failed to answer this request: internal error"));
   }
 
   /** Encodes the answer to the request, which is done then. Returns whether a stream remains to be sent. */
   #encode(request: RequestHead, response: HttpResponse): boolean {
     this.#request = undefined;
-    this.#content = NO_BYTES;
-    this.#contentBytes = 0;
     const streams = isStream(response.content);
     // When the server stops, the last request that was read is the last to be answered.
     const stops = this.#context.stopping && this.#decoder!.idle;
     const close = !request.persistent || stops || streams && request.minor === 0;
     const { method, minor } = request;
     const remains = this.#encodeResponse(response, { method, minor, close, date: this.#context.date });
-    if (close) this.#end(stops ? "by the server, which stops" : "by the server, as asked");
+    if (close) this.#end(stops ? CLOSED.stopping : CLOSED.finished);
     return remains;
   }
 
@@ -332,7 +324,7 @@ export class ServerConnection {
     const { date } = this.#context;
     const method = request?.method ?? "";
     this.#encodeResponse(problemResponse(error), { method, minor: request?.minor ?? 1, close: true, date });
-    this.#end(`by the server, after an error (${error.status})`);
+    this.#end(`by the server (error ${error.status})`);
   }
 
   #encodeContinue(): void {
@@ -389,7 +381,7 @@ export class ServerConnection {
   async #sendStream(request: RequestHead, content: ContentStream, remains: boolean): Promise<void> {
     const pieces = content[Symbol.asyncIterator]();
     try {
-      // Where the head is the whole response, as for HEAD, the stream must be ended all the same.
+      // If the head is the whole response, as for HEAD, the stream must be ended all the same.
       while (remains) {
         this.#wait("the handler", Infinity);
         const { done, value } = await pieces.next();

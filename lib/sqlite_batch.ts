@@ -16,9 +16,9 @@ export type Write =
   | { readonly kind: "insert"; readonly rows: readonly { readonly name: string; readonly json: string }[] }
   | { readonly kind: "remove"; readonly name: string; readonly expected: number | null };
 
-/** A put that was done: the row's new version; negative where there was no row before. `null` where it was not. */
+/** A put that was done: the row's new version; negative if there was no row before. `null` if it was not done. */
 export type PutResult = number | null;
-/** The names that are taken: where there is one, nothing was inserted. */
+/** The names that are taken: if there is one, nothing was inserted. */
 export type InsertResult = readonly string[];
 /** Whether there was a row to remove. */
 export type RemoveResult = boolean;
@@ -66,7 +66,7 @@ export class BatchRunner {
   }
 
   /**
-   * Does the writes in one transaction, and answers once that is on the disk. Where the transaction fails,
+   * Does the writes in one transaction, and answers once that is on the disk. If the transaction fails,
    * each write has one of its own, so that only those fail that must.
    */
   run(writes: readonly Write[]): WriteResult[] {

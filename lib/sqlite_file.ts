@@ -52,7 +52,7 @@ export interface TableState {
 /**
  * Opens the file for one of its uses. Commits are synced to the disk, and readers do not wait for the writer (WAL).
  *
- * @throws {StoreError} Where it cannot be opened, or is no database.
+ * @throws {StoreError} If it cannot be opened, or is no database.
  */
 export function openFile(file: string): DatabaseSync {
   let database: DatabaseSync | undefined;
@@ -69,7 +69,7 @@ export function openFile(file: string): DatabaseSync {
 /**
  * Makes the file ready: creates it, or brings an older one to this format.
  *
- * @throws {StoreError} Where that is not possible, or the file is another program's, or of a newer format.
+ * @throws {StoreError} If that is not possible, or the file is another program's, or of a newer format.
  */
 export function prepareFile(file: string): void {
   const database = openFile(file);

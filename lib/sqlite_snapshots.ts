@@ -7,16 +7,13 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { MAX_PAGE_CHARACTERS, MAX_PAGE_ROWS, MAX_SNAPSHOTS } from "./limits.ts";
+import { MAX_KEPT_VIEWS, MAX_SNAPSHOTS, SQLITE_PAGE_CHARACTERS, SQLITE_PAGE_ROWS } from "./limits.ts";
 import { openFile, storeError, type TableState } from "./sqlite_file.ts";
-import { type Page, rowContent, type Snapshot, StoreError } from "./store.ts";
-
-/** Connections that are kept open while nobody reads. */
-const KEPT_VIEWS = 4;
+import { type Page, rowContent, type Snapshot, START, StoreError } from "./store.ts";
 
 /** Rows of a page for which no more than the usual memory is needed, however long they are. */
 export function pageRows({ longest }: TableState): number {
-  return Math.max(1, Math.min(MAX_PAGE_ROWS, Math.floor(MAX_PAGE_CHARACTERS / Math.max(1, longest))));
+  return Math.max(1, Math.min(SQLITE_PAGE_ROWS, Math.floor(SQLITE_PAGE_CHARACTERS / Math.max(1, longest))));
 }
 
 interface JsonPage {
@@ -70,7 +67,7 @@ class View {
     const limit = pageRows(this.state);
     const { members, last, count } = this.#readJson.get(cursor, limit) as unknown as JsonPage;
     const next = count < limit ? undefined : last;
-    const before = cursor === 0 ? "{" : count === 0 ? "" : ",";
+    const before = cursor === START ? "{" : count === 0 ? "" : ",";
     return { content: `${before}${members ?? ""}${next === undefined ? "}" : ""}`, next };
   }
 
@@ -96,8 +93,8 @@ export class SnapshotPool {
   /**
    * The table as it is now.
    *
-   * @param revision The revision that the caller has just seen: where somebody reads it already, nothing is opened.
-   * @throws {StoreError} Where too many revisions are being read, or the file cannot be.
+   * @param revision The revision that the caller has just seen: if somebody reads it already, nothing is opened.
+   * @throws {StoreError} If too many revisions are being read, or the file cannot be.
    */
   take(revision: number): Snapshot {
     const view = this.#views.get(revision) ?? this.#begin();
@@ -136,7 +133,7 @@ export class SnapshotPool {
 
   #release(view: View): void {
     view.end();
-    if (this.#idle.length < KEPT_VIEWS) this.#idle.push(view);
+    if (this.#idle.length < MAX_KEPT_VIEWS) this.#idle.push(view);
     else view.close();
   }
 

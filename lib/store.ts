@@ -8,7 +8,7 @@
  * A write is told to be done only when it is durable for that store: in memory until the process ends,
  * in SQLite through a crash of the process or the machine.
  *
- * Where a method returns a value or a promise of one, a store answers at once if it can:
+ * If a method returns a value or a promise of one, a store answers at once if it can:
  * the table's HTTP need not wait for a turn of the event loop then.
  *
  * @module
@@ -57,7 +57,7 @@ export interface Store {
    * Writes a row, new or over the one of that name, which keeps its place in the order.
    *
    * @param expected The version the row must have now, {@linkcode ABSENT} for no row; left out, any will do.
-   * @returns `undefined` where the expectation was not met; then nothing was written.
+   * @returns `undefined` if the expectation was not met; then nothing was written.
    */
   put(row: NewRow, expected?: number): Awaitable<Written | undefined>;
 
@@ -76,7 +76,7 @@ export interface Store {
    */
   remove(name: string, expected?: number): Awaitable<boolean>;
 
-  /** The table as it is now, to be read in peace. It must be closed. */
+  /** The table as it is now, unaffected by later writes. It must be closed. */
   snapshot(): Awaitable<Snapshot>;
 
   /** Ends the store; writes that are under way are done first. */
@@ -87,7 +87,7 @@ export interface Store {
  * The table as it was at one revision: later writes do not show.
  *
  * It is read in pages, each from the cursor that the page before gave, the first from {@linkcode START}.
- * A page holds some `LISTING_PAGE_BYTES` of rows, so reading needs no memory that grows with the table.
+ * A page's size is limited, so reading needs no memory that grows with the table.
  */
 export interface Snapshot {
   /** The table's revision: it changes with every write. */
@@ -109,7 +109,7 @@ export const START: number = 0;
 export interface Page<T> {
   /** What was read. */
   readonly content: T;
-  /** Where the next page starts; `undefined` behind the last row. */
+  /** Where the next page starts; `undefined` after the last row. */
   readonly next: number | undefined;
 }
 

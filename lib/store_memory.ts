@@ -9,7 +9,7 @@
  */
 
 import { byteLength } from "./bytes.ts";
-import { LISTING_PAGE_BYTES, MAX_NAME_BYTES } from "./limits.ts";
+import { MAX_NAME_BYTES, MEMORY_PAGE_BYTES } from "./limits.ts";
 import {
   ABSENT,
   type NewRow,
@@ -266,7 +266,7 @@ class MemorySnapshot implements Snapshot {
       const segment = this.#segments[number];
       for (; place < segment.rows; place++) {
         if (segment.versions[place] === 0) continue;
-        if (bytes >= LISTING_PAGE_BYTES) return { content, next: number * SEGMENT_ROWS + place };
+        if (bytes >= MEMORY_PAGE_BYTES) return { content, next: number * SEGMENT_ROWS + place };
         content.push(segment.content(place));
         bytes += segment.lengths[place];
       }

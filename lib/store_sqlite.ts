@@ -76,9 +76,9 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * Opens the file, which is made where there is none. No other process may have it open as a store.
+   * Opens the file, which is made if there is none. No other process may have it open as a store.
    *
-   * @throws {StoreError} Where that is not possible.
+   * @throws {StoreError} If that is not possible.
    */
   static async open(file: string): Promise<SqliteStore> {
     const lock = await lockFile(file);
@@ -159,6 +159,7 @@ export class SqliteStore implements Store {
   }
 
   #smallSnapshot(): Snapshot {
+    // It is not this turn's first read, so it is in a transaction: the state and the rows are of one revision.
     const [state, rows] = this.#read(() => [this.#readState.get(), this.#readAll.all()]) as unknown as [
       TableState,
       NewRow[],
@@ -237,9 +238,9 @@ async function lockFile(file: string): Promise<Deno.FsFile> {
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
     const reason = error instanceof Deno.errors.NotFound
-      ? "its folder is not there"
+      ? "its folder does not exist"
       : error instanceof Deno.errors.PermissionDenied
-      ? "its folder may not be written"
+      ? "its folder is not writable"
       : (error as Error).message;
     throw new StoreError("unavailable", `${file} cannot be opened: ${reason}`);
   }
@@ -248,7 +249,7 @@ async function lockFile(file: string): Promise<Deno.FsFile> {
   throw new StoreError("unavailable", `${file} is in use by another server`);
 }
 
-/** @throws {Deno.errors.NotCapable} Where the program's own files may not be read: the thread reads its part of them itself. */
+/** @throws {Deno.errors.NotCapable} If the program's own files may not be read: the thread reads its part of them itself. */
 async function startWriter(file: string): Promise<Worker> {
   const program = new URL("./store_sqlite_writer.ts", import.meta.url);
   const { state } = await Deno.permissions.request({ name: "read", path: program });

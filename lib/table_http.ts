@@ -20,7 +20,7 @@ import {
   rowPath,
   unwrapRow,
 } from "./row_content.ts";
-import type { JsonObject, RowShape } from "./row_shape.ts";
+import { isObject, type JsonObject, type RowShape } from "./row_shape.ts";
 import {
   ABSENT,
   type Awaitable,
@@ -41,7 +41,7 @@ export interface TableOptions {
   readonly readOnly?: boolean;
 }
 
-/** Every method that HTTP's registry and this program know; another one is answered with 501 (RFC 9110 §9.1). */
+/** The methods of RFC 9110 §9.3, and PATCH (RFC 5789); any other is answered with 501 (RFC 9110 §9.1). */
 const KNOWN_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
 const READING_METHODS = ["GET", "HEAD", "OPTIONS"];
 const TABLE_METHODS = ["GET", "HEAD", "POST", "OPTIONS"];
@@ -135,7 +135,7 @@ export class Table {
 
   #createRow(name: string, content: Uint8Array): Awaitable<HttpResponse> {
     return whenReady(this.#store.put(this.#readRow(name, content), ABSENT), (written) => {
-      if (written === undefined) throw new HttpError(409, `A row named ${JSON.stringify(name)} exists already`);
+      if (written === undefined) throw new HttpError(409, `A row named ${JSON.stringify(name)} already exists`);
       return showWritten(written);
     });
   }
@@ -179,7 +179,7 @@ export class Table {
    * Reads the row, evaluates the preconditions over it, and writes, provided that the row is still the one that was read;
    * else it starts anew. So no client overwrites unseen what another one wrote (RFC 9110 §13.1.1).
    *
-   * @param write Writes, and answers `undefined` where the row is not the one that was read any more.
+   * @param write Writes, and returns `undefined` if the row is not the one that was read any more.
    */
   #readAndWrite(
     request: RequestHead,
@@ -193,7 +193,7 @@ export class Table {
       throw new HttpError(503, detail, { fields: [["Retry-After", "1"]] });
     }
     return whenReady(this.#store.get(name), (current) => {
-      // Where the answer would be 404 anyhow, preconditions do not count (RFC 9110 §13.2.1).
+      // If the response would be 404 anyhow, preconditions do not count (RFC 9110 §13.2.1).
       if (preconditions !== undefined && (current !== undefined || request.method === "PUT")) {
         preconditionsHold(preconditions, request.method, current?.version);
       }
@@ -210,7 +210,7 @@ export class Table {
     const { object, text } = parseObject(content);
     for (const name of memberNames(text)) {
       const value = object[name];
-      const problem = rows.has(name) ? "stands twice" : nameProblem(name) ?? this.#shapeProblem(value);
+      const problem = rows.has(name) ? "is given twice" : nameProblem(name) ?? this.#shapeProblem(value);
       if (problem === undefined) rows.set(name, { name, json: JSON.stringify(value) });
       else errors.push({ field: name, detail: problem });
     }
@@ -224,7 +224,7 @@ export class Table {
       if (taken.length > 0) {
         const first = JSON.stringify(taken[0]);
         throw new HttpError(409, `No row was created: ${taken.length} of the names are taken, the first one ${first}`, {
-          errors: taken.map((field) => ({ field, detail: "exists already" })),
+          errors: taken.map((field) => ({ field, detail: "already exists" })),
         });
       }
       return { status: 201, contentType: JSON_TYPE, content: `{"created":${rows.size}}` };
@@ -232,13 +232,9 @@ export class Table {
   }
 
   #shapeProblem(value: unknown): string | undefined {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      return "must be an object with the row's fields";
-    }
-    const problems = this.#shape.check(value as JsonObject);
-    return problems.length === 0
-      ? undefined
-      : problems.map(({ field, detail }) => `has a wrong field: ${field} ${detail}`)[0];
+    if (!isObject(value)) return "must be an object with the row's fields";
+    const [first] = this.#shape.check(value);
+    return first && `has a wrong field: ${first.field} ${first.detail}`;
   }
 
   #readRow(name: string, content: Uint8Array): NewRow {
@@ -251,7 +247,7 @@ export class Table {
   }
 }
 
-/** Goes on with what the store answers: at once where that is there, so that a store in memory costs no wait. */
+/** Goes on with what the store answers: at once if that is there, so that a store in memory costs no wait. */
 function whenReady<T, R>(value: Awaitable<T>, use: (value: T) => Awaitable<R>): Awaitable<R> {
   return value instanceof Promise ? value.then(use, refuseStoreError) : use(value);
 }

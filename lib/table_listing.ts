@@ -5,10 +5,11 @@
  */
 
 import { entityTag, preconditionsHold, readPreconditions } from "./conditional.ts";
+import { FairTurns } from "./fair_turns.ts";
 import { HttpError } from "./http_error.ts";
 import type { FieldLine } from "./http_grammar.ts";
 import type { ContentStream, HttpResponse, RequestHead } from "./http_message.ts";
-import { LISTING_PAGE_BYTES, MAX_SORTED_CHARACTERS } from "./limits.ts";
+import { MAX_HELD_LISTING_CHARACTERS, MAX_SORT_SLACK_ROWS, MAX_SORTED_CHARACTERS } from "./limits.ts";
 import {
   compareSortValues,
   type ListingQuery,
@@ -20,8 +21,8 @@ import {
 import type { RowShape } from "./row_shape.ts";
 import { type Page, rowValue, type Snapshot, START, type Store } from "./store.ts";
 
-/** Rows that may gather beyond that, so that a short page is not sorted all the time. */
-const SORT_SLACK_ROWS = 1000;
+/** A table of millions of rows takes seconds to filter. */
+const TURNS = new FairTurns();
 
 /** Answers GET and HEAD of the table. */
 export async function listTable(store: Store, shape: RowShape, request: RequestHead): Promise<HttpResponse> {
@@ -94,7 +95,7 @@ async function selectedRows(snapshot: Snapshot, query: ListingQuery): Promise<Li
         members.push(memberOf(content));
         characters += content.length;
         // What is too large to be held is read a second time, to be sent.
-        if (characters > LISTING_PAGE_BYTES) members = undefined;
+        if (characters > MAX_HELD_LISTING_CHARACTERS) members = undefined;
       }
       total++;
     }
@@ -109,13 +110,13 @@ async function selectedRows(snapshot: Snapshot, query: ListingQuery): Promise<Li
   return { total, content: `{${members.join(",")}}` };
 }
 
-/** Page by page of the store, the rows that the filter lets pass. The event loop has its turn after each page. */
+/** Page by page of the store, the rows that the filter lets pass. Other clients have their turns in between. */
 async function* matchingPages(snapshot: Snapshot, filter: ListingQuery["filter"]): AsyncGenerator<readonly string[]> {
   for (let cursor: number | undefined = START; cursor !== undefined;) {
     const page: Page<readonly string[]> = await snapshot.rows(cursor);
     yield filter === undefined ? page.content : page.content.filter((content) => filter(rowValue(content)));
     cursor = page.next;
-    await new Promise((resolve) => setImmediate(resolve));
+    await TURNS.due();
   }
 }
 
@@ -171,12 +172,12 @@ async function sortedRows(snapshot: Snapshot, query: ListingQuery, first: number
       characters += content.length;
     }
     // Twice what is kept may gather, so that sorting does not start over with every page of the store.
-    if (rows.length > 2 * end + SORT_SLACK_ROWS || characters > 2 * MAX_SORTED_CHARACTERS) keepFirst();
+    if (rows.length > 2 * end + MAX_SORT_SLACK_ROWS || characters > 2 * MAX_SORTED_CHARACTERS) keepFirst();
   }
   keepFirst();
   snapshot.close();
   const shown = rows.slice(first);
-  if (characters > LISTING_PAGE_BYTES) return { total, content: streamOf(sortedPieces(shown), snapshot) };
+  if (characters > MAX_HELD_LISTING_CHARACTERS) return { total, content: streamOf(sortedPieces(shown), snapshot) };
   return { total, content: `{${shown.map(({ content }) => memberOf(content)).join(",")}}` };
 }
 
@@ -184,7 +185,7 @@ async function* sortedPieces(rows: readonly SortedRow[]): AsyncGenerator<string>
   let piece = "{";
   for (let i = 0; i < rows.length; i++) {
     piece += (i === 0 ? "" : ",") + memberOf(rows[i].content);
-    if (piece.length < LISTING_PAGE_BYTES) continue;
+    if (piece.length < MAX_HELD_LISTING_CHARACTERS) continue;
     yield piece;
     piece = "";
   }

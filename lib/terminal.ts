@@ -31,7 +31,7 @@ export function octetsToText(octets: string): string {
 export class ContentText {
   readonly #decoder = new TextDecoder();
   #heldBack = "";
-  /** Whether what was given so far ends a line; so it does where there was nothing. */
+  /** Whether what was given so far ends a line; so it does if there was nothing. */
   endsLine = true;
 
   /** The piece's text, as far as it is certain. */

@@ -48,7 +48,7 @@ export class Guard {
     this.#tokenDigest = options.token === undefined ? undefined : digest(options.token);
   }
 
-  /** The handler behind this guard. Where nothing is to be guarded it is the handler itself. */
+  /** The handler behind this guard. If nothing is to be guarded it is the handler itself. */
   protect(handler: Handler): Handler {
     if (this.#hosts === undefined && this.#cors === undefined && this.#tokenDigest === undefined) return handler;
     if (this.#cors === undefined) {

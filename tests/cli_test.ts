@@ -116,7 +116,7 @@ for (const [address, secure, host, port] of addresses) {
 }
 
 const wrong: [args: string[], message: string | RegExp][] = [
-  [[], "Say serve or connect: see --help"],
+  [[], "Expected serve or connect: see --help"],
   [["start"], '"start" is no command: serve and connect are, see --help'],
   [["serve", "x"], 'serve takes flags only, saw "x": see serve --help'],
   [["serve", "--prot", "1"], /^Unknown option '--prot': see --help$/],
@@ -132,8 +132,8 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["serve", "--cors", "example.com"], /^--cors takes an origin/],
   [["serve", "--cors", "http://a/b"], /^--cors takes an origin/],
   [["serve", "--allow-host", "a:80"], /^--allow-host takes a host name without a port/],
-  [["serve", "--cert", "c"], "--cert and --key need each other"],
-  [["serve", "-q", "-v"], "--quiet and --verbose rule each other out"],
+  [["serve", "--cert", "c"], "--cert and --key must be given together"],
+  [["serve", "-q", "-v"], "--quiet and --verbose cannot be used together"],
   [["serve", "--max-body", "2g"], '--max-body takes bytes from 0 to 1073741824, such as 64k or 1m, saw "2g"'],
   [["serve", "--max-head", "10"], '--max-head takes bytes from 256 to 1048576, such as 64k or 1m, saw "10"'],
   [["serve", "--idle-timeout", "0"], '--idle-timeout takes seconds, more than 0 and at most 86400, saw "0"'],

@@ -167,7 +167,7 @@ Deno.test("a request that a kept connection swallowed is sent once more, if that
   await show(session.exchange(request()));
   assert.equal(
     await show(session.exchange(request("PUT", "a"))),
-    "(The server closed the connection without an answer; sent again on a new one) | 200ok | end",
+    "(The server closed the connection without a response; sent again on a new one) | 200ok | end",
   );
   assert.equal(server.requests.length, 3);
 });
@@ -178,7 +178,7 @@ Deno.test("a POST that a kept connection swallowed is not sent once more", async
   await show(session.exchange(request()));
   await assert.rejects(show(session.exchange(request("POST", "a"))), {
     name: "ClientError",
-    message: "The server closed the connection without an answer, so what it did with the request is not known",
+    message: "The server closed the connection without a response, so what it did with the request is not known",
   });
   assert.equal(await show(session.exchange(request())), "200ok | end");
 });
@@ -194,7 +194,7 @@ const broken: [name: string, answer: string, message: RegExp][] = [
   [
     "no HTTP",
     "SSH-2.0-OpenSSH_9.2\r\n",
-    /^The answer breaks HTTP: Expected the version .* \(RFC 9112 §2\.3, at byte 0\)$/,
+    /^The response is not valid HTTP: Expected the version .* \(RFC 9112 §2\.3, at byte 0\)$/,
   ],
   [
     "two framings",
@@ -219,7 +219,8 @@ Deno.test("an answer that is cut off is told so", async () => {
   await using server = new ScriptedServer(["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", "close now"]);
   using session = sessionWith(server.port);
   await assert.rejects(show(session.exchange(request())), {
-    message: /^The answer breaks HTTP: The connection ended in the middle of the content: \d more bytes were announced/,
+    message:
+      /^The response is not valid HTTP: The connection ended in the middle of the content: \d more bytes were announced/,
   });
 });
 
@@ -228,7 +229,7 @@ Deno.test("a server that answers nothing is not waited for too long", async () =
   using session = sessionWith(server.port, { timeoutMs: 20 });
   await assert.rejects(show(session.exchange(request())), (error) => {
     assert(error instanceof TimeoutError);
-    assert.equal(error.message, "No answer came within 0.02 seconds");
+    assert.equal(error.message, "No response came within 0.02 seconds");
     return true;
   });
 });

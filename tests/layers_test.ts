@@ -3,7 +3,16 @@ import assert from "node:assert/strict";
 /** Lowest layer first: a file may import only from the lists before its own. */
 const LAYERS: readonly string[][] = [
   ["limits", "http_grammar", "store", "disconnect", "bytes", "endpoint"],
-  ["http_error", "store_memory", "sqlite_file", "batch_writer", "line_input", "terminal", "fair_turns"],
+  [
+    "http_error",
+    "store_memory",
+    "sqlite_file",
+    "batch_writer",
+    "line_input",
+    "terminal",
+    "fair_turns",
+    "request_content",
+  ],
   ["http_scan", "http_target", "row_shape", "sqlite_batch", "sqlite_snapshots"],
   ["query", "cli", "http_fields", "http_start_line", "http_chunk_line", "store_sqlite_writer"],
   ["http_rules", "http_message", "conditional", "row_content"],

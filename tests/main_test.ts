@@ -32,7 +32,7 @@ Deno.test("both ends together: the classroom's program", async () => {
   const row = '{"Pingping":{"type":"snail","age":"1","leg":"0"}}';
   const korean = '{"핑핑":{"type":"달팽이","age":"1","leg":"0"}}';
   assert.equal(stdout, `${row}\n${korean}\n{${row.slice(1, -1)},${korean.slice(1, -1)}}`);
-  assert.match(stderr, /^Wrong Input: try again \("nonsense" is no method: .*\)\n$/);
+  assert.match(stderr, /^Wrong Input: try again \("nonsense" is not a command: .*\)\n$/);
   assert.equal(code, 1);
   await server.printed("HEAD /Pingping HTTP/1.1\r\n");
   assert.match(
@@ -65,7 +65,7 @@ Deno.test("serve stops in good order, answering what it has read", async () => {
   assert.deepEqual(await stopped, { code: 0, stderr: "" });
   assert.match(server.output, /connection 1 opened by 127\.0\.0\.1:\d+\n/);
   assert.match(server.output, /-----RESPONSE-----\nHTTP\/1\.1 200 OK\r\n/);
-  assert.match(server.output, /connection 1 closed by the server, which stops, after 2 requests\n$/);
+  assert.match(server.output, /connection 1 closed by the server \(shutting down\) after 2 requests\n$/);
 });
 
 Deno.test("quiet prints the address alone", async () => {
@@ -181,7 +181,7 @@ Deno.test("rows in a file are there after a restart, and after a crash", async (
 });
 
 const failures: [name: string, args: string[], permissions: string[], code: number, stderr: RegExp][] = [
-  ["no command", [], [], 1, /^wiretable: Say serve or connect: see --help\n$/],
+  ["no command", [], [], 1, /^wiretable: Expected serve or connect: see --help\n$/],
   ["an unknown flag", ["serve", "--prot"], [], 1, /^wiretable: Unknown option '--prot': see --help\n$/],
   [
     "no permission for the network",
@@ -262,7 +262,7 @@ Deno.test("a server that does not answer in time: exit code 2", async () => {
   const { code, stderr } = await run(["connect", `127.0.0.1:${port}`, "get", "all", "--timeout", "0.1"]);
   (await accepted).close();
   listener.close();
-  assert.deepEqual([code, stderr], [2, "No answer came within 0.1 seconds\n"]);
+  assert.deepEqual([code, stderr], [2, "No response came within 0.1 seconds\n"]);
 });
 
 Deno.test("Ctrl-C ends the client with 130", async () => {

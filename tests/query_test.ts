@@ -64,7 +64,7 @@ const refused: [query: string, message: RegExp][] = [
   ["_sort=color", /^The parameter _sort names the unknown field "color"/],
   ["_sort=", /^The parameter _sort names the unknown field ""/],
   ["_sort=age,,type", /^The parameter _sort names the unknown field ""/],
-  ["_sort=age&_sort=type", /^The parameter _sort stands twice$/],
+  ["_sort=age&_sort=type", /^The parameter _sort is given twice$/],
   ["_page=0", /^The parameter _page takes a whole number from 1 to \d+, saw "0"$/],
   ["_page=-1", /^The parameter _page takes/],
   ["_page=1.5", /^The parameter _page takes/],

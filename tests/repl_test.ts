@@ -122,7 +122,7 @@ ${date}
 ETag: "1"
 
 Enter: [method] [objectName]
-Wrong Input: try again ("grab" is no method: get, head, post, put, patch, delete, options, help, q are known)
+Wrong Input: try again ("grab" is not a command: use get, head, post, put, patch, delete, options, help, q)
 Enter: [method] [objectName]
 -----RESPONSE-----
 HTTP/1.1 200 OK

@@ -65,14 +65,14 @@ Deno.test("only a verbose log tells of answers and connections", async () => {
     log.response?.(7, wireOctets("HTTP/1.1 200 OK\r\n\r\n5\r\n"), false);
     log.response?.(7, wireOctets("hello"), true);
     log.closed?.(7, "by the client", 1);
-    log.closed?.(8, "by the server, after being idle", 2);
+    log.closed?.(8, "by the server (idle too long)", 2);
   };
   assert.equal(await printed({}, events), "");
   assert.equal(
     await printed({ verbose: true }, events),
     "connection 7 opened by 127.0.0.1:5\n-----RESPONSE-----\nHTTP/1.1 200 OK\r\n\r\n5\r\nhello\n" +
-      "connection 7 closed by the client, after 1 request\n" +
-      "connection 8 closed by the server, after being idle, after 2 requests\n",
+      "connection 7 closed by the client after 1 request\n" +
+      "connection 8 closed by the server (idle too long) after 2 requests\n",
   );
 });
 

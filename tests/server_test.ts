@@ -116,7 +116,7 @@ Deno.test("stopping closes idle connections after a moment, in which they may st
   quick.close();
   idle.close();
   await stopped;
-  assert.deepEqual(reasons, Array(2).fill("by the server, which stops"));
+  assert.deepEqual(reasons, Array(2).fill("by the server (shutting down)"));
 });
 
 Deno.test("stopping does not wait for ever", async () => {

@@ -148,7 +148,7 @@ const unusable: [name: string, file: () => string, message: RegExp][] = [
   [
     "a file in a folder that is not there",
     () => freshFile().replace("table.db", "no/table.db"),
-    /no\/table\.db cannot be opened: its folder is not there$/,
+    /no\/table\.db cannot be opened: its folder does not exist$/,
   ],
 ];
 

@@ -92,7 +92,7 @@ Deno.test("POST creates, once", async () => {
   });
   const again = await table.send("POST /Pingping", PINGPING);
   assert.equal(again.status, 409);
-  assert.equal(detailOf(again), 'A row named "Pingping" exists already');
+  assert.equal(detailOf(again), 'A row named "Pingping" already exists');
 });
 
 Deno.test("PUT creates or replaces, bare or wrapped", async () => {
@@ -301,8 +301,8 @@ Deno.test("many rows are created together, in the order of the text", async () =
 });
 
 const bulk: [content: string, status: number, errors: string[]][] = [
-  [`{"a":${SNAIL},"Pingping":${SNAIL}}`, 409, ["Pingping exists already"]],
-  [`{"a":${SNAIL},"a":${SNAIL}}`, 422, ["a stands twice"]],
+  [`{"a":${SNAIL},"Pingping":${SNAIL}}`, 409, ["Pingping already exists"]],
+  [`{"a":${SNAIL},"a":${SNAIL}}`, 422, ["a is given twice"]],
   [`{"a":${SNAIL},"b":1}`, 422, ["b must be an object with the row's fields"]],
   [`{"a":${SNAIL},"b/c":${SNAIL},"":${SNAIL}}`, 422, ["b/c may not hold a /", " must not be empty"]],
   [`{"a":${SNAIL},"b":{"type":"x","age":"1"}}`, 422, [
