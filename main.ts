@@ -183,9 +183,9 @@ function stopSignal(): Promise<void> {
       asked = true;
       resolve();
     };
-    Deno.addSignalListener("SIGINT", stop);
-    Deno.addSignalListener("SIGTERM", stop);
-    if (Deno.build.os === "windows") Deno.addSignalListener("SIGBREAK", stop);
+    // Windows has no SIGTERM. SIGHUP is the end of the terminal, there and elsewhere.
+    const signals = ["SIGINT", "SIGHUP", Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM"] as const;
+    for (const signal of signals) Deno.addSignalListener(signal, stop);
   });
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { ROOT, ServeProcess, wiretable } from "./serve_process.ts";
+import { TempFolder } from "./support.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -118,65 +119,57 @@ Deno.test("a page's domain that points here is not answered, unless it is allowe
 });
 
 Deno.test("a token and TLS, from files", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    await Deno.writeTextFile(`${folder}/token`, "s3cret\n");
-    const tls = `${ROOT}tests/testdata/tls/`;
-    const files = ["--cert", `${tls}cert.pem`, "--key", `${tls}key.pem`, "--token-file", `${folder}/token`];
-    await using server = await ServeProcess.start(files, ["--allow-net", "--allow-read"]);
-    assert.match(server.output, /^Listening on https:/);
-    const connect = ["connect", `https://localhost:${server.port}`, "get", "all", "--cacert", `${tls}ca.pem`];
-    const read = ["--allow-net", "--allow-read"];
-    assert.equal((await run(connect, "", read)).code, 4);
-    const { code, stdout } = await run([...connect, "--token-file", `${folder}/token`], "", read);
-    assert.deepEqual([code, stdout], [0, "{}"]);
-    assert.match(
-      (await run(connect.slice(0, 4))).stderr,
-      /^wiretable: Cannot connect to localhost:\d+: .*certificate.*\n$/,
-    );
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  using folder = new TempFolder();
+  await Deno.writeTextFile(`${folder.path}/token`, "s3cret\n");
+  const tls = `${ROOT}tests/testdata/tls/`;
+  const files = ["--cert", `${tls}cert.pem`, "--key", `${tls}key.pem`, "--token-file", `${folder.path}/token`];
+  await using server = await ServeProcess.start(files, ["--allow-net", "--allow-read"]);
+  assert.match(server.output, /^Listening on https:/);
+  const connect = ["connect", `https://localhost:${server.port}`, "get", "all", "--cacert", `${tls}ca.pem`];
+  const read = ["--allow-net", "--allow-read"];
+  assert.equal((await run(connect, "", read)).code, 4);
+  const { code, stdout } = await run([...connect, "--token-file", `${folder.path}/token`], "", read);
+  assert.deepEqual([code, stdout], [0, "{}"]);
+  assert.match(
+    (await run(connect.slice(0, 4))).stderr,
+    /^wiretable: Cannot connect to localhost:\d+: .*certificate.*\n$/,
+  );
 });
 
 Deno.test("rows in a file are there after a restart, and after a crash", async () => {
-  const folder = await Deno.makeTempDir();
+  using folder = new TempFolder();
   const permissions = ["--allow-net", "--allow-read", "--allow-write"];
-  const args = ["--quiet", "--store", `sqlite:${folder}/table.db`];
-  try {
-    let tag: string | undefined;
-    {
-      await using server = await ServeProcess.start(args, permissions);
-      assert.match(server.output, /with rows of type,age,leg in \S+table\.db; Ctrl-C stops\n$/);
-      const address = `127.0.0.1:${server.port}`;
-      assert.equal((await run(["connect", address, "post", "Pingping", "snail", "1", "0"])).code, 0);
-      assert.equal((await run(["connect", address, "patch", "Pingping", "age=2"])).code, 0);
-      const second = await run(["serve", "--port", "0", ...args], "", permissions);
-      assert.deepEqual([second.code, second.stderr], [
-        1,
-        `wiretable: ${folder}/table.db is in use by another server\n`,
-      ]);
-      const head = (await run(["connect", address, "head", "Pingping", "--print", "h"])).stdout;
-      tag = /ETag: (.*)\r/.exec(head)?.[1];
-      assert.deepEqual(await server.stop(), { code: 0, stderr: "" });
-    }
-    assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["table.db", "table.db-lock"]);
-    // The thread that writes reads its own part of the program, for which leave to read the folder is not enough.
-    const narrow = ["--allow-net", `--allow-read=${folder}`, `--allow-write=${folder}`];
-    assert.match(
-      (await run(["serve", "--port", "0", ...args], "", narrow)).stderr,
-      /needs permissions: run again with/,
-    );
-    for (const signal of ["SIGKILL", "SIGTERM"] as const) {
-      await using server = await ServeProcess.start(args, permissions);
-      const address = `127.0.0.1:${server.port}`;
-      const { stdout } = await run(["connect", address, "get", "Pingping", "--print", "hb"]);
-      assert.equal(/ETag: (.*)\r/.exec(stdout)?.[1], tag);
-      assert.match(stdout, /\{"Pingping":\{"type":"snail","age":"2","leg":"0"\}\}$/);
-      await server.stop(signal);
-    }
-  } finally {
-    await Deno.remove(folder, { recursive: true });
+  const args = ["--quiet", "--store", `sqlite:${folder.path}/table.db`];
+  let tag: string | undefined;
+  {
+    await using server = await ServeProcess.start(args, permissions);
+    assert.match(server.output, /with rows of type,age,leg in .+table\.db; Ctrl-C stops\n$/);
+    const address = `127.0.0.1:${server.port}`;
+    assert.equal((await run(["connect", address, "post", "Pingping", "snail", "1", "0"])).code, 0);
+    assert.equal((await run(["connect", address, "patch", "Pingping", "age=2"])).code, 0);
+    const second = await run(["serve", "--port", "0", ...args], "", permissions);
+    assert.deepEqual([second.code, second.stderr], [
+      1,
+      `wiretable: ${folder.path}/table.db is in use by another server\n`,
+    ]);
+    const head = (await run(["connect", address, "head", "Pingping", "--print", "h"])).stdout;
+    tag = /ETag: (.*)\r/.exec(head)?.[1];
+    assert.deepEqual(await server.stop(), { code: 0, stderr: "" });
+  }
+  assert.deepEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name).sort(), ["table.db", "table.db-lock"]);
+  // The thread that writes reads its own part of the program, for which leave to read the folder is not enough.
+  const narrow = ["--allow-net", `--allow-read=${folder.path}`, `--allow-write=${folder.path}`];
+  assert.match(
+    (await run(["serve", "--port", "0", ...args], "", narrow)).stderr,
+    /needs permissions: run again with/,
+  );
+  for (const signal of ["SIGKILL", "SIGTERM"] as const) {
+    await using server = await ServeProcess.start(args, permissions);
+    const address = `127.0.0.1:${server.port}`;
+    const { stdout } = await run(["connect", address, "get", "Pingping", "--print", "hb"]);
+    assert.equal(/ETag: (.*)\r/.exec(stdout)?.[1], tag);
+    assert.match(stdout, /\{"Pingping":\{"type":"snail","age":"2","leg":"0"\}\}$/);
+    await server.stop(signal);
   }
 });
 

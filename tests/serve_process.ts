@@ -27,6 +27,7 @@ export class ServeProcess implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #reading: Promise<void>;
   #wake = () => {};
+  #ended = false;
 
   private constructor(child: Deno.ChildProcess, pieces: ReadableStreamDefaultReader<string>, start: string) {
     this.#child = child;
@@ -51,15 +52,20 @@ export class ServeProcess implements AsyncDisposable {
   async #read(pieces: ReadableStreamDefaultReader<string>): Promise<void> {
     for (;;) {
       const { done, value } = await pieces.read();
-      if (done) return;
+      if (done) break;
       this.output += value;
       this.#wake();
     }
+    this.#ended = true;
+    this.#wake();
   }
 
   /** Resolves once the output has this. */
   async printed(text: string): Promise<void> {
-    while (!this.output.includes(text)) await new Promise<void>((resolve) => this.#wake = resolve);
+    while (!this.output.includes(text)) {
+      if (this.#ended) throw new Error(`serve ended without printing ${JSON.stringify(text)}: ${this.output}`);
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
   }
 
   async connect(): Promise<Peer> {

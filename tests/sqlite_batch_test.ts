@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { DatabaseSync } from "node:sqlite";
 import { BatchRunner, isFailure, type Write } from "../lib/sqlite_batch.ts";
 import { openFile, prepareFile } from "../lib/sqlite_file.ts";
+import { TempFolder } from "./support.ts";
 
 interface Opened extends Disposable {
   database: DatabaseSync;
@@ -11,8 +12,8 @@ interface Opened extends Disposable {
 }
 
 function open(): Opened {
-  const folder = Deno.makeTempDirSync();
-  const file = `${folder}/table.db`;
+  const folder = new TempFolder();
+  const file = folder.file();
   prepareFile(file);
   const database = openFile(file);
   database.exec("UPDATE state SET revision = 10");
@@ -26,7 +27,7 @@ function open(): Opened {
     }),
     [Symbol.dispose]() {
       database.close();
-      Deno.removeSync(folder, { recursive: true });
+      folder[Symbol.dispose]();
     },
   };
 }

@@ -2,14 +2,11 @@ import assert from "node:assert/strict";
 import type { DatabaseSync } from "node:sqlite";
 import { inTransaction, openFile, openingError, prepareFile, storeError } from "../lib/sqlite_file.ts";
 import { StoreError } from "../lib/store.ts";
+import { TempFolder } from "./support.ts";
 
 function withFile(body: (file: string) => void): void {
-  const folder = Deno.makeTempDirSync();
-  try {
-    body(`${folder}/table.db`);
-  } finally {
-    Deno.removeSync(folder, { recursive: true });
-  }
+  using folder = new TempFolder();
+  body(folder.file());
 }
 
 const single = (database: DatabaseSync, sql: string) => Object.values(database.prepare(sql).get()!)[0];

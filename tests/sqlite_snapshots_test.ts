@@ -3,6 +3,7 @@ import { BatchRunner } from "../lib/sqlite_batch.ts";
 import { openFile, prepareFile } from "../lib/sqlite_file.ts";
 import { pageRows, SnapshotPool } from "../lib/sqlite_snapshots.ts";
 import { START } from "../lib/store.ts";
+import { TempFolder } from "./support.ts";
 
 Deno.test("the longer the longest row, the fewer on a page", () => {
   const rows = [0, 50, 1048, 2000, 500_000, 5_000_000].map((longest) => pageRows({ revision: 0, total: 0, longest }));
@@ -10,8 +11,8 @@ Deno.test("the longer the longest row, the fewer on a page", () => {
 });
 
 Deno.test("snapshots of one revision are one view, which lasts until the last is closed", async () => {
-  const folder = Deno.makeTempDirSync();
-  const file = `${folder}/table.db`;
+  using folder = new TempFolder();
+  const file = folder.file();
   prepareFile(file);
   const database = openFile(file);
   const runner = new BatchRunner(database);
@@ -31,17 +32,15 @@ Deno.test("snapshots of one revision are one view, which lasts until the last is
   third.close();
   pool.close();
   database.close();
-  Deno.removeSync(folder, { recursive: true });
 });
 
 Deno.test("a closed pool gives no more pages", () => {
-  const folder = Deno.makeTempDirSync();
-  const file = `${folder}/table.db`;
+  using folder = new TempFolder();
+  const file = folder.file();
   prepareFile(file);
   const pool = new SnapshotPool(file);
   const snapshot = pool.take(0);
   pool.close();
   assert.throws(() => snapshot.json(START), { name: "StoreError", message: "The store is closed" });
   snapshot.close();
-  Deno.removeSync(folder, { recursive: true });
 });

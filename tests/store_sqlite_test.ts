@@ -2,17 +2,19 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { type Row, type Snapshot, START, StoreError } from "../lib/store.ts";
 import { SqliteStore } from "../lib/store_sqlite.ts";
+import { TempFolder } from "./support.ts";
 import { readJson, testStore } from "./store_contract.ts";
 
-const folders: string[] = [];
+const folders: TempFolder[] = [];
 
 function freshFile(): string {
-  folders.push(Deno.makeTempDirSync());
-  return `${folders.at(-1)}/table.db`;
+  const folder = new TempFolder();
+  folders.push(folder);
+  return folder.file();
 }
 
 Deno.test.afterEach(() => {
-  for (const folder of folders.splice(0)) Deno.removeSync(folder, { recursive: true });
+  for (const folder of folders.splice(0)) folder[Symbol.dispose]();
 });
 
 testStore("SQLite", () => SqliteStore.open(freshFile()));
@@ -144,7 +146,11 @@ const unusable: [name: string, file: () => string, message: RegExp][] = [
     () => databaseWith("CREATE TABLE t (a); PRAGMA application_id = 0x77697265; PRAGMA user_version = 2"),
     /table\.db was written by a newer version of this program: it has format 2, and 1 is the newest one known here$/,
   ],
-  ["a folder", () => freshFile().replace(/\/table\.db$/, ""), /unable to open database file/],
+  ["a folder", () => {
+    const file = freshFile();
+    Deno.mkdirSync(file);
+    return file;
+  }, /unable to open database file/],
   [
     "a file in a folder that is not there",
     () => freshFile().replace("table.db", "no/table.db"),

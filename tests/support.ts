@@ -9,6 +9,20 @@ import { REQUEST_LIMITS, RESPONSE_LIMITS, SERVER_LIMITS, type ServerLimits } fro
 import { Server, type ServerOptions } from "../lib/server.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
+/** A folder for the time of a test. */
+export class TempFolder implements Disposable {
+  readonly path = Deno.makeTempDirSync();
+
+  /** The name of a file in it. */
+  file(name = "table.db"): string {
+    return `${this.path}/${name}`;
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.path, { recursive: true });
+  }
+}
+
 /** The head of a request that is there whole. */
 export function requestOf(octets: string): RequestHead {
   const decoder = new Decoder("request", REQUEST_LIMITS);

@@ -8,7 +8,7 @@ import type { Snapshot, Store } from "../lib/store.ts";
 import { MemoryStore } from "../lib/store_memory.ts";
 import { SqliteStore } from "../lib/store_sqlite.ts";
 import { Table } from "../lib/table_http.ts";
-import { startServer, type TestServer } from "./support.ts";
+import { startServer, TempFolder, type TestServer } from "./support.ts";
 
 const STORES: Record<string, (folder: string) => Store | Promise<Store>> = {
   memory: () => new MemoryStore(),
@@ -19,15 +19,14 @@ const STORES: Record<string, (folder: string) => Store | Promise<Store>> = {
 function testLive(name: string, body: (server: TestServer, store: CountedStore) => Promise<void>): void {
   for (const [kind, open] of Object.entries(STORES)) {
     Deno.test(`${name}: ${kind}`, async () => {
-      const folder = await Deno.makeTempDir();
-      const store = new CountedStore(await open(folder));
+      using folder = new TempFolder();
+      const store = new CountedStore(await open(folder.path));
       try {
         const table = new Table(store, { shape: RowShape.parse("*") });
         await using server = startServer((request, content) => table.answer(request, content));
         await body(server, store);
       } finally {
         await store.close();
-        await Deno.remove(folder, { recursive: true });
       }
     });
   }

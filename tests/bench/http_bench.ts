@@ -8,8 +8,8 @@
 import { parseArgs } from "node:util";
 import { drive, type Load, type Measured, median, ServerProcess } from "./load.ts";
 
-const HERE = new URL("./", import.meta.url).pathname;
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const HERE = `${import.meta.dirname}/`;
+const MAIN = `${HERE}../../main.ts`;
 const ROW = '{"type":"snail","age":"1","leg":"0"}';
 
 const { values: flags } = parseArgs({

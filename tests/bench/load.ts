@@ -2,15 +2,13 @@
  * Servers under load: starting them, driving them with wrk, and reading what it measured.
  */
 
-const HERE = new URL("./", import.meta.url).pathname;
+const HERE = `${import.meta.dirname}/`;
 
 /** What one run of wrk tells. */
 export interface Measured {
   requestsPerSecond: number;
   /** 99 of 100 answers came within this, in milliseconds. */
   p99: number;
-  /** Bytes of answers in a second. */
-  bytesPerSecond: number;
 }
 
 /** A server process that has printed the address where it listens. */
@@ -87,7 +85,6 @@ export async function drive(url: string, load: Load): Promise<Measured> {
   return {
     requestsPerSecond: numberIn(/Requests\/sec:\s+([\d.]+)/, text),
     p99: milliseconds(/99%\s+(\S+)/.exec(text)?.[1]),
-    bytesPerSecond: bytes(/Transfer\/sec:\s+(\S+)/.exec(text)?.[1]),
   };
 }
 
@@ -109,11 +106,6 @@ function numberIn(pattern: RegExp, text: string): number {
 function milliseconds(text = ""): number {
   const [, number, unit] = /^([\d.]+)(us|ms|s)$/.exec(text) ?? [];
   return Number(number) * ({ us: 0.001, ms: 1, s: 1000 }[unit] ?? NaN);
-}
-
-function bytes(text = ""): number {
-  const [, number, unit] = /^([\d.]+)([KMG]?)B$/.exec(text) ?? [];
-  return Number(number) * ({ "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 }[unit] ?? NaN);
 }
 
 export function median(values: number[]): number {
