@@ -22,7 +22,7 @@ const SLASH = 0x2f;
  */
 export function rowName(path: string): string {
   if (path.indexOf("/", 1) > 0) {
-    throw new HttpError(404, `Nothing is at ${path}: a row is at /NAME, and a / in a name is not possible`);
+    throw new HttpError(404, `Nothing is at ${path}: a row is at /NAME, and a name has no /`);
   }
   // Without a percent sign, a legal path is visible ASCII: nothing needs decoding, and only its length can be wrong.
   const encoded = path.indexOf("%") >= 0;

@@ -60,6 +60,7 @@ export class Server implements ServerContext {
   #timer: ReturnType<typeof setInterval>;
   #lastId = 0;
   #allClosed: (() => void) | undefined;
+  #stopped: Promise<void> | undefined;
 
   /** Starts to accept connections. */
   constructor(listener: Deno.Listener, handler: Handler, options: ServerOptions = {}) {
@@ -92,8 +93,11 @@ export class Server implements ServerContext {
    * Accepts no more, answers every request that was read, and closes all connections: idle ones after a moment,
    * in which a request that is on its way still gets its answer; and all of them, answered or not, after `shutdownMs`.
    */
-  async shutdown(): Promise<void> {
-    if (this.stopping) return;
+  shutdown(): Promise<void> {
+    return this.#stopped ??= this.#stop();
+  }
+
+  async #stop(): Promise<void> {
     this.stopping = true;
     this.#listener.close();
     clearInterval(this.#timer);
@@ -139,7 +143,7 @@ export class Server implements ServerContext {
       connection.serve();
     } else if (this.#refused.size < this.limits.maxRefusedConnections) {
       const connection = new ServerConnection(++this.#lastId, conn, this);
-      const detail = `The server has its ${this.limits.maxConnections} connections already: try again soon`;
+      const detail = `The server is at its limit of ${this.limits.maxConnections} connections: try again soon`;
       const error = new HttpError(503, detail, { rule: "RFC 9110 §15.6.4", fields: [["Retry-After", "1"]] });
       this.#refused.add(connection);
       connection.refuse(error);

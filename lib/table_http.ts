@@ -189,7 +189,9 @@ export class Table {
     attempts = MAX_WRITE_ATTEMPTS,
   ): Awaitable<HttpResponse> {
     if (attempts === 0) {
-      const detail = `The row ${JSON.stringify(name)} was written by others ${MAX_WRITE_ATTEMPTS} times meanwhile`;
+      const detail = `The row ${
+        JSON.stringify(name)
+      } was changed by other clients ${MAX_WRITE_ATTEMPTS} times meanwhile`;
       throw new HttpError(503, detail, { fields: [["Retry-After", "1"]] });
     }
     return whenReady(this.#store.get(name), (current) => {
@@ -280,7 +282,7 @@ function allow(methods: readonly string[]): HttpResponse {
 function refuseMethod(method: string, target: string, allowed: readonly string[]): never {
   const fields: FieldLine[] = [["Allow", allowed.join(", ")]];
   if (KNOWN_METHODS.includes(method)) {
-    throw new HttpError(405, `${method} is not allowed on ${target}: ${allowed.join(", ")} are`, {
+    throw new HttpError(405, `${method} is not allowed on ${target}: use ${allowed.join(", ")}`, {
       rule: "RFC 9110 §15.5.6",
       fields,
     });

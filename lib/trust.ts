@@ -92,13 +92,10 @@ export class Guard {
       this.#lastAuthority = authority;
       return;
     }
-    throw new HttpError(
-      421,
-      `Requests for the host ${JSON.stringify(host)} are not answered here: --allow-host allows it`,
-      {
-        rule: "RFC 9110 §7.4",
-      },
-    );
+    const detail = `This server does not answer for the host ${
+      JSON.stringify(host)
+    }: start it with --allow-host ${host}`;
+    throw new HttpError(421, detail, { rule: "RFC 9110 §7.4" });
   }
 
   #checkToken({ fields }: RequestHead): void {

@@ -43,7 +43,7 @@ Deno.test("one connection too many gets 503, and the others never notice", async
   assert.equal(head.status, 503);
   assert.equal(head.fields.get("retry-after"), "1");
   assert.equal(head.fields.get("connection"), "close");
-  assert.match(content, /has its 2 connections already/);
+  assert.match(content, /at its limit of 2 connections/);
   // One is refused at a time; another one is closed at once.
   const fourth = await server.connect();
   assert.equal(await fourth.receiveAll().catch(() => ""), "");
