@@ -156,9 +156,11 @@ function isLoopback(address: string): boolean {
 
 function heldBack(handler: Handler, delayMs: number): Handler {
   return async (request, content) => {
-    const response = await handler(request, content);
-    await new Promise((resolve) => setTimeout(resolve, delayMs));
-    return response;
+    try {
+      return await handler(request, content);
+    } finally {
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+    }
   };
 }
 

@@ -99,9 +99,28 @@ export class Decoder {
     this.#chunkLine = new ChunkLine(limits);
   }
 
-  /** Whether it stands between two messages, with no octet of the next one. */
+  /** Whether it stands between two messages, with no octet of the next one but for the empty line that may come before it. */
   get idle(): boolean {
-    return this.#phase === "start" && this.#at === this.#end && !this.#skippedEmptyLine;
+    return this.#phase === "start" && this.#at === this.#end;
+  }
+
+  /** Whether it is as new, so that another connection may use it. */
+  get reusable(): boolean {
+    return this.idle && !this.#skippedEmptyLine;
+  }
+
+  /** Gives up the memory for what was received. To be called while {@linkcode idle}. */
+  letGo(): void {
+    this.#buffer = NO_BYTES;
+    this.#bufferIsOwn = false;
+    this.#text = "";
+    this.#messageStart = this.#at = this.#end = 0;
+  }
+
+  /** The method of the request that is being read, as soon as its octets are there; empty before. */
+  get method(): string {
+    const inHead = this.#phase === "start" || this.#phase === "head";
+    return inHead && this.#kind === "request" ? this.#octets(this.#at, this.#at + this.#startLine.firstEnd) : "";
   }
 
   /** The octets that were received and not understood yet; after an error, those from where it could not go on. */
@@ -224,7 +243,7 @@ export class Decoder {
   #scanStartLine(): boolean {
     const isRequest = this.#kind === "request";
     if (isRequest && !this.#skippedEmptyLine && this.#at < this.#end && this.#buffer[this.#at] === CR) {
-      // One empty line before a request is let pass (RFC 9112 §2.2).
+      // One empty line before a request is allowed (RFC 9112 §2.2).
       const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, "the message before");
       if (lineEnd === MORE) return false;
       this.#at = lineEnd;

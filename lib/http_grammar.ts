@@ -162,7 +162,8 @@ export function isAuthority(text: string): boolean {
   let at = 0;
   if (text.startsWith("[")) {
     const close = text.indexOf("]");
-    if (!URL.canParse(`http://${text.slice(0, close + 1)}`)) return false;
+    const literal = text.slice(0, close + 1);
+    if (!/^\[[\dA-Fa-f:.]+\]$/.test(literal) || !URL.canParse(`http://${literal}`)) return false;
     at = close + 1;
   } else {
     at = regNameEnd(text);

@@ -46,6 +46,7 @@ export class StartLine {
    * @throws {HttpError} 400; 414 or 431 if it is too long; 501 if the method is; 505 for another major version.
    */
   scanRequest(buffer: Uint8Array, start: number, end: number): number {
+    this.firstEnd = 0;
     const stop = Math.min(end, start + this.#limits.maxHeadBytes);
     const methodEnd = this.#scanMethod(buffer, start, stop);
     if (methodEnd === MORE) return this.#more(start, stop);

@@ -91,6 +91,8 @@ export interface ServerLimits {
   readonly minContentBytesPerSecond: number;
   /** A client that takes no byte of its answers for this long is cut off. */
   readonly sendTimeoutMs: number;
+  /** Bytes of a stream that buy a client another second to take them, on top of {@linkcode sendTimeoutMs} in all. */
+  readonly minStreamBytesPerSecond: number;
   /** After the last answer, how long the client's remaining bytes are read and ignored, so that no reset destroys it. */
   readonly lingerMs: number;
   /** When shutting down, how long a connection without a request may still bring one. */
@@ -107,6 +109,8 @@ export interface ServerLimits {
   readonly maxReadBytes: number;
   /** Answers to pipelined requests are sent once they are this large, else all together. */
   readonly maxGatheredBytes: number;
+  /** Encoders, and decoders, that are kept for connections to come. */
+  readonly maxSpareCodecs: number;
 }
 
 /** What `serve` does unless flags say otherwise. */
@@ -118,6 +122,7 @@ export const SERVER_LIMITS: ServerLimits = {
   contentTimeoutMs: 30_000,
   minContentBytesPerSecond: 1024,
   sendTimeoutMs: 30_000,
+  minStreamBytesPerSecond: 16 * 1024,
   lingerMs: 2_000,
   shutdownIdleMs: 250,
   shutdownMs: 4_000,
@@ -126,6 +131,7 @@ export const SERVER_LIMITS: ServerLimits = {
   minReadBytes: 512,
   maxReadBytes: 64 * 1024,
   maxGatheredBytes: 256 * 1024,
+  maxSpareCodecs: 256,
 };
 
 /** How long clients that always have more to send or to take are served before all others have their turn. */

@@ -115,6 +115,8 @@ export class Server implements ServerContext {
 
   #abort(): void {
     for (const connection of [...this.#connections, ...this.#refused]) connection.abort();
+    // A handler that takes its time is not waited for.
+    this.#allClosed?.();
   }
 
   async #accept(): Promise<void> {

@@ -12,24 +12,14 @@ import { Decoder } from "./http_decoder.ts";
 import { Encoder, isStream, type ResponseContext } from "./http_encoder.ts";
 import { HttpError } from "./http_error.ts";
 import { Fields } from "./http_fields.ts";
+import { listMembers } from "./http_grammar.ts";
 import type { ContentStream, HttpResponse, RequestHead } from "./http_message.ts";
 import { problemResponse } from "./problem.ts";
 import { RequestContent } from "./request_content.ts";
-import type { ServerContext } from "./server_context.ts";
+import { CLOSED, peerOf, type ServerContext } from "./server_context.ts";
 
 /** What a connection is waiting for, and so what its deadline is about. */
 type Waiting = "a request" | "a head" | "content" | "the handler" | "the client to read" | "the client to close";
-
-/** Who closed the connection, and why. */
-const CLOSED = {
-  byClient: "by the client",
-  lost: "by the client (connection lost)",
-  finished: "by the server (last response sent)",
-  stopping: "by the server (shutting down)",
-  idle: "by the server (idle too long)",
-  unread: "by the server (the client stopped reading)",
-  defect: "by the server (internal error)",
-};
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -137,6 +127,7 @@ export class ServerConnection {
   /** Ends the connection now, whatever it is doing. */
   abort(): void {
     this.#closeReason ??= CLOSED.stopping;
+    this.#ended = true;
     this.#close();
   }
 
@@ -160,7 +151,7 @@ export class ServerConnection {
     const { clock, limits, stopping } = this.#context;
     if (this.#request !== undefined) {
       if (this.#waiting !== "content") this.#wait("content", clock + limits.contentTimeoutMs);
-    } else if (this.#decoder !== undefined) {
+    } else if (this.#decoder?.idle === false) {
       if (this.#waiting !== "a head") this.#wait("a head", clock + limits.headTimeoutMs);
     } else this.#wait("a request", clock + (stopping ? limits.shutdownIdleMs : limits.idleTimeoutMs));
   }
@@ -192,7 +183,9 @@ export class ServerConnection {
   }
 
   #releaseDecoder(): void {
-    this.#context.decoders.push(this.#decoder!);
+    const { decoders, limits } = this.#context;
+    this.#decoder!.letGo();
+    if (decoders.length < limits.maxSpareCodecs) decoders.push(this.#decoder!);
     this.#decoder = undefined;
   }
 
@@ -204,7 +197,7 @@ export class ServerConnection {
       for (;;) {
         const event = decoder.next();
         if (event === undefined) {
-          if (decoder.idle) this.#releaseDecoder();
+          if (decoder.reusable) this.#releaseDecoder();
           else if (this.#awaitsContinue) this.#encodeContinue();
           return false;
         }
@@ -218,6 +211,7 @@ export class ServerConnection {
             this.#content.add(event.bytes, this.#request!.contentLength);
             break;
           case "end":
+            this.#awaitsContinue = false;
             this.#trailers = event.trailers;
             return true;
           case "closed":
@@ -237,13 +231,15 @@ export class ServerConnection {
     const expectation = request.fields.get("expect");
     // An HTTP/1.0 client knows no 100, so its expectation is ignored (RFC 9110 §10.1.1).
     if (expectation === undefined || request.minor === 0) return;
-    if (expectation.toLowerCase() !== "100-continue") {
-      throw new HttpError(417, `The only expectation known is 100-continue, saw ${JSON.stringify(expectation)}`, {
+    const expectations = listMembers(expectation.toLowerCase());
+    const unknown = expectations.find((member) => member !== "100-continue");
+    if (unknown !== undefined) {
+      throw new HttpError(417, `The only expectation known is 100-continue, saw ${unknown}`, {
         rule: "RFC 9110 §10.1.1",
       });
     }
     this.#context.screen?.(request);
-    this.#awaitsContinue = request.contentLength !== 0;
+    this.#awaitsContinue = expectations.length > 0 && request.contentLength !== 0;
   }
 
   // Answering
@@ -255,11 +251,23 @@ export class ServerConnection {
       const response = this.#answer(request);
       if (response instanceof Promise || isStream(response.content)) return this.#answerSlowly(request, response);
       this.#encode(request, response);
-      if (this.#encoder!.length > this.#context.limits.maxGatheredBytes) return this.#flushAndGoOn();
+      if (this.#mustPause()) return this.#flushAndGoOn();
     }
   }
 
+  /** Whether what is answered must be sent, and others be served, before more is answered. */
+  #mustPause(): boolean {
+    const { limits, turns } = this.#context;
+    if (this.#encoder!.length > limits.maxGatheredBytes) return true;
+    return !this.#decoder!.idle && turns.due() !== undefined;
+  }
+
   async #answerSlowly(request: RequestHead, response: HttpResponse | Promise<HttpResponse>): Promise<void> {
+    if (this.#encoder !== undefined) {
+      // What is ready does not wait for what is not. The response itself is awaited below.
+      if (response instanceof Promise) response.catch(() => {});
+      await this.#flush();
+    }
     this.#wait("the handler", Infinity);
     let ready: HttpResponse;
     try {
@@ -269,6 +277,7 @@ export class ServerConnection {
     }
     const remains = this.#encode(request, ready);
     if (isStream(ready.content)) await this.#sendStream(request, ready.content, remains);
+    if (!this.#decoder!.idle) await this.#context.turns.due();
     const slow = this.#answerRequests();
     if (slow !== undefined) await slow;
   }
@@ -322,7 +331,7 @@ export class ServerConnection {
     const request = this.#request;
     this.#context.observer.refused?.(this.#id, error, request?.text ?? "", this.#decoder?.unread ?? NO_BYTES);
     const { date } = this.#context;
-    const method = request?.method ?? "";
+    const method = request?.method ?? this.#decoder?.method ?? "";
     this.#encodeResponse(problemResponse(error), { method, minor: request?.minor ?? 1, close: true, date });
     this.#end(`by the server (error ${error.status})`);
   }
@@ -357,21 +366,23 @@ export class ServerConnection {
 
   #releaseEncoder(): void {
     if (this.#encoder === undefined) return;
+    const { encoders, limits } = this.#context;
     this.#encoder.clear();
-    this.#context.encoders.push(this.#encoder);
+    if (encoders.length < limits.maxSpareCodecs) encoders.push(this.#encoder);
     this.#encoder = undefined;
   }
 
   /** Each part that the client takes gives it more time for the next. */
-  #awaitReader(): void {
-    this.#wait("the client to read", this.#context.clock + this.#context.limits.sendTimeoutMs);
+  #awaitReader(patienceMs = Infinity): void {
+    const { clock, limits } = this.#context;
+    this.#wait("the client to read", clock + Math.min(limits.sendTimeoutMs, patienceMs));
   }
 
   /** Sends all that is encoded, but for what is sent already. */
-  async #flush(sent = 0): Promise<void> {
+  async #flush(sent = 0, patienceMs = Infinity): Promise<void> {
     const bytes = this.#encoder!.bytes();
     while (sent < bytes.length) {
-      this.#awaitReader();
+      this.#awaitReader(patienceMs);
       sent += await this.#conn.write(bytes.subarray(sent));
     }
     this.#releaseEncoder();
@@ -379,7 +390,10 @@ export class ServerConnection {
 
   /** Sends content piece by piece, asking for the next one when the client has taken the one before. */
   async #sendStream(request: RequestHead, content: ContentStream, remains: boolean): Promise<void> {
+    const { limits, turns } = this.#context;
     const pieces = content[Symbol.asyncIterator]();
+    // A stream keeps its source as it was, so a client may not take it as slowly as it likes.
+    let patienceMs = limits.sendTimeoutMs;
     try {
       // If the head is the whole response, as for HEAD, the stream must be ended all the same.
       while (remains) {
@@ -391,9 +405,12 @@ export class ServerConnection {
         else if (done) encoder.lastChunk();
         else encoder.chunk(value);
         this.#context.observer.response?.(this.#id, encoder.bytes(from), true);
-        await this.#flush();
+        patienceMs += (encoder.length - from) * 1000 / limits.minStreamBytesPerSecond;
+        const start = this.#context.clock;
+        await this.#flush(0, patienceMs);
+        patienceMs -= this.#context.clock - start;
         if (done) break;
-        await this.#context.turns.due();
+        await turns.due();
       }
     } finally {
       await pieces.return?.();
@@ -427,9 +444,4 @@ export class ServerConnection {
       // It is closed already.
     }
   }
-}
-
-function peerOf(conn: Deno.Conn): string {
-  const { remoteAddr } = conn;
-  return "hostname" in remoteAddr ? `${remoteAddr.hostname}:${remoteAddr.port}` : "a local socket";
 }

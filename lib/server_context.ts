@@ -57,3 +57,27 @@ export interface ServerContext {
   /** Is called by each connection when it has ended. */
   ended(connection: unknown): void;
 }
+
+/** Who closed a connection, and why: what {@linkcode Observer.closed} is told. */
+export const CLOSED = {
+  /** The client ended its side. */
+  byClient: "by the client",
+  /** The connection broke. */
+  lost: "by the client (connection lost)",
+  /** A response was the last one, as its request or the version of HTTP wants it. */
+  finished: "by the server (last response sent)",
+  /** The server shuts down. */
+  stopping: "by the server (shutting down)",
+  /** No request came in time. */
+  idle: "by the server (idle too long)",
+  /** The client took nothing, or too little, in time. */
+  unread: "by the server (the client stopped reading)",
+  /** The server failed. */
+  defect: "by the server (internal error)",
+} as const;
+
+/** The client's address. */
+export function peerOf(conn: Deno.Conn): string {
+  const { remoteAddr } = conn;
+  return "hostname" in remoteAddr ? `${remoteAddr.hostname}:${remoteAddr.port}` : "a local socket";
+}

@@ -67,9 +67,38 @@ Deno.test("a decoder is idle only between two messages", () => {
   assert.equal(decoder.next()?.kind, "end");
   assert.equal(decoder.next(), undefined);
   assert.equal(decoder.idle, true);
-  decoder.receive(wireOctets("\r\n"));
+  assert.equal(decoder.reusable, true);
+  decoder.receive(wireOctets("\r"));
   decoder.next();
   assert.equal(decoder.idle, false);
+  decoder.receive(wireOctets("\n"));
+  decoder.next();
+  assert.equal(decoder.idle, true, "an empty line may come before a request");
+  assert.equal(decoder.reusable, false, "but only one");
+});
+
+Deno.test("a decoder that lets go of its memory goes on", () => {
+  const decoder = decoderFor({});
+  const octets = wireOctets("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  for (let i = 0; i < 3; i++) {
+    decoder.receive(octets);
+    assert.equal(decoder.next()?.kind, "request");
+    assert.equal(decoder.next()?.kind, "end");
+    decoder.letGo();
+  }
+  decoder.receive(wireOctets("GET / HTTP/1.1\r\nBad"));
+  assert.equal(decoder.next(), undefined);
+  decoder.receive(wireOctets(" : a\r\n"));
+  assert.throws(() => decoder.next(), { offset: 19 });
+});
+
+Deno.test("a request's method is known once its octets are there", () => {
+  const decoder = decoderFor({});
+  for (const [octets, method] of [["HE", ""], ["AD ", "HEAD"], ["/ HTTP/1.1\r\nHo", "HEAD"], ["st: a\r\n\r\n", ""]]) {
+    decoder.receive(wireOctets(octets));
+    decoder.next();
+    assert.equal(decoder.method, method, octets);
+  }
 });
 
 Deno.test("a head keeps its text, octet for octet", () => {

@@ -83,6 +83,19 @@ Deno.test("answers keep their order when handlers take their time", async () => 
   assert.match((await writes).join(""), /\r\n\r\n\/1HTTP\/1\.1 200 OK.*\r\n\r\n\/2$/s);
 });
 
+Deno.test("an answer that is ready does not wait for the next", async () => {
+  const conn = new FakeConn(get("/1") + get("/2"));
+  const second = Promise.withResolvers<void>();
+  const serving = converse(conn, async ({ target }) => {
+    if (target === "/2") await second.promise;
+    return { status: 200, content: target };
+  });
+  await until(() => conn.writes.length > 0);
+  assert.match(conn.writes.join(""), /\r\n\r\n\/1$/);
+  second.resolve();
+  assert.match((await serving).join(""), /\r\n\r\n\/2$/);
+});
+
 Deno.test("many answers are sent before they are too many", async () => {
   const large = "x".repeat(100_000);
   const writes = await converse(new FakeConn(get("/").repeat(10)), () => ({ status: 200, content: large }));
@@ -143,6 +156,10 @@ const single: [name: string, request: string, answer: RegExp][] = [
     /Connection: keep-alive\r\n.*GET \/1 HTTP\/1\.1.*Connection: close\r\n.*GET \/2 $/s,
   ],
   ["HEAD", `HEAD / HTTP/1.1\r\n${HOST}\r\n`, /^HTTP\/1\.1 200 OK\r\nContent-Length: 7\r\nDate: now\r\n\r\n$/],
+  ["an expectation twice", get("/", "Expect: 100-continue, 100-Continue\r\n"), /^HTTP\/1\.1 200 OK\r\n/],
+  ["an empty expectation", get("/", "Expect:\r\n"), /^HTTP\/1\.1 200 OK\r\n/],
+  ["a HEAD without Host", "HEAD / HTTP/1.1\r\n\r\n", /^HTTP\/1\.1 400 [^]+\r\n\r\n$/],
+  ["a HEAD of another version", "HEAD / HTTP/3.0\r\n\r\n", /^HTTP\/1\.1 505 [^]+\r\n\r\n$/],
   ["an unknown expectation", get("/", "Expect: 200-maybe\r\n"), /^HTTP\/1\.1 417 Expectation Failed\r\n/],
   ["an expectation without content", get("/", "Expect: 100-continue\r\n"), /^HTTP\/1\.1 200 OK\r\n/],
   [
@@ -173,6 +190,10 @@ Deno.test("100 (Continue) is sent where content is awaited, and only there", asy
   ]);
   assert.match((await converse(new FakeConn(`${head}abc`))).join(""), /^HTTP\/1\.1 200 OK/);
   assert.match((await converse(new FakeConn(`${head}a`, "bc"))).join(""), /^HTTP\/1\.1 200 OK/);
+  // An expectation is over with its request.
+  const put = `PUT / HTTP/1.1\r\n${HOST}Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`;
+  const conn = new FakeConn(`${put}GET / HTTP/1.0\r\nX`, ": y\r\n\r\n");
+  assert.doesNotMatch((await converse(conn)).join(""), /100 Continue/);
   const tooLarge = head.replace(": 3", `: ${REQUEST_LIMITS.maxContentBytes + 1}`);
   assert.match((await converse(new FakeConn(tooLarge))).join(""), /^HTTP\/1\.1 413 Content Too Large/);
 });
@@ -196,8 +217,9 @@ Deno.test("a handler's HttpError is a problem document, and the connection stays
     throw new HttpError(404, "Not there", { fields: [["X-A", "1"]] });
   };
   const writes = await converse(new FakeConn(get("/") + get("/async")), handler);
-  assert.match(writes[0], /^HTTP\/1\.1 404 .*X-A: 1\r\n.*"detail":"Not there"\}\nHTTP\/1\.1 409 .*"Taken"\}\n/s);
-  assert.doesNotMatch(writes[0], /Connection: close/);
+  const all = writes.join("");
+  assert.match(all, /^HTTP\/1\.1 404 .*X-A: 1\r\n.*"detail":"Not there"\}\nHTTP\/1\.1 409 .*"Taken"\}\n/s);
+  assert.doesNotMatch(all, /Connection: close/);
 });
 
 Deno.test("a handler's defect is a 500 that tells nothing, and is reported", async () => {

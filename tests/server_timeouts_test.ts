@@ -164,6 +164,17 @@ Deno.test("an idle connection is closed without a word", async () => {
   assert.equal(conn.written, written);
 });
 
+Deno.test("an empty line after a request is no request that takes too long", async () => {
+  const { conn, ended, at, reason } = serve();
+  await conn.bring(`${GET}\r\n`);
+  await at(idleTimeoutMs - 1);
+  assert.equal(reason(), "");
+  await at(idleTimeoutMs);
+  await ended;
+  assert.equal(reason(), "by the server (idle too long)");
+  assert.doesNotMatch(conn.written, /408/);
+});
+
 Deno.test("a client that reads nothing is not read from either, and is cut off in time", async () => {
   const { conn, ended, at, reason } = serve();
   conn.stalled = true;
