@@ -8,9 +8,10 @@ import { writeAll } from "./bytes.ts";
 import { authorityOf, type Endpoint } from "./endpoint.ts";
 import { Decoder } from "./http_decoder.ts";
 import { Encoder } from "./http_encoder.ts";
-import { HttpError } from "./http_error.ts";
+import { HttpError, isInterim } from "./http_error.ts";
 import type { ContentPiece, HttpEvent, HttpRequest, MessageEnd, ResponseHead } from "./http_message.ts";
-import { RESPONSE_LIMITS } from "./limits.ts";
+import { listMembers } from "./http_grammar.ts";
+import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "./limits.ts";
 
 /** How to reach it. */
 export interface ClientOptions {
@@ -87,13 +88,18 @@ export class Session {
    * @throws {ClientError} If no valid answer comes.
    */
   async *exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
-    // On a connection that was kept, and only there, the server may have closed just when the request was sent.
-    let resend = this.#connection?.ended === false && IDEMPOTENT.includes(request.method);
-    if (this.#connection?.ended) {
-      this.close();
+    for (let isNew = this.#connection === undefined;; isNew = true) {
       await this.connect();
-      yield { kind: "notice", text: "The server had closed the connection; this is a new one" };
+      // What the server has sent, or that it has closed, is known after a turn of the event loop.
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      const ended = this.#connection?.ended;
+      if (ended === undefined) break;
+      this.close();
+      if (isNew) throw new ClientError(`${ended} before there was a request`);
+      yield { kind: "notice", text: `${ended}; this is a new connection` };
     }
+    // On a connection that was kept, and only there, the server may have closed just when the request was sent.
+    let resend = this.#connection?.used === true && IDEMPOTENT.includes(request.method);
     for (;;) {
       await this.connect();
       const connection = this.#connection!;
@@ -132,7 +138,9 @@ class ClientConnection {
   /** The read that is under way while no request is, so that the connection's end is noticed when it comes. */
   #reading: Promise<number | null> | undefined;
   #busy = false;
-  #ended = false;
+  #ended: string | undefined;
+  /** Whether an exchange was done on it. */
+  used = false;
 
   private constructor(conn: Deno.Conn, timeoutMs: number) {
     this.#conn = conn;
@@ -155,8 +163,8 @@ class ClientConnection {
     }
   }
 
-  /** Whether no further request can be sent: the server has closed, or sent what nobody had asked for. */
-  get ended(): boolean {
+  /** Why no further request can be sent, if so. */
+  get ended(): string | undefined {
     return this.#ended;
   }
 
@@ -168,30 +176,42 @@ class ClientConnection {
     // A server may answer, and close, before it has read everything, so the answer is read meanwhile;
     // if writing fails, reading tells what became of the connection.
     const octets = encoder.bytes();
-    writeAll(this.#conn, octets).catch(() => {});
+    let sent = false;
+    writeAll(this.#conn, octets).then(() => sent = true, () => {});
     const headBytes = octets.length - (request.content?.length ?? 0);
     yield { kind: "sent", head: octets.subarray(0, headBytes), content: octets.subarray(headBytes) };
-    let status = 0;
+    let status = 100;
+    let interim = 0;
+    let deadline = Date.now() + this.#timeoutMs;
     for (;;) {
       const event = this.#nextEvent();
       if (event === undefined) {
-        await this.#receive();
+        await this.#receive(deadline);
+        // The head must be there in time; content may take as long as it likes, if it comes.
+        if (!isInterim(status)) deadline = Date.now() + this.#timeoutMs;
         continue;
       }
       if (event.kind === "request" || event.kind === "closed") throw new NoResponse(NO_RESPONSE);
       yield event;
       if (event.kind === "response") {
         status = event.status;
+        if (!isInterim(status)) deadline = Date.now() + this.#timeoutMs;
+        else if (++interim > MAX_INTERIM_RESPONSES) throw new ClientError(TOO_MANY_INTERIM);
         // What follows 101 (Switching Protocols) is no HTTP any more.
-        this.#ended = !event.persistent || status === 101;
-      } else if (event.kind === "end" && (status >= 200 || status === 101)) break;
+        if (!event.persistent || status === 101 || asksToClose(request)) this.#ended = CLOSED;
+      } else if (event.kind === "end" && (!isInterim(status) || status === 101)) break;
     }
     this.#busy = false;
-    if (!this.#ended) this.#reading = this.#read();
+    this.used = true;
+    // Else the server would read the next request as the rest of this one's content (RFC 9112 §9.3).
+    if (!sent) this.#ended ??= "The server had answered before it took the whole request";
+    // A response to no request at all must not be taken for the next one's (RFC 9112 §9.2).
+    if (!this.#decoder.idle) this.#ended ??= UNASKED;
+    if (this.#ended === undefined) this.#reading = this.#read();
   }
 
   close(): void {
-    this.#ended = true;
+    this.#ended ??= CLOSED;
     try {
       this.#conn.close();
     } catch {
@@ -202,16 +222,18 @@ class ClientConnection {
   /** Starts to read. What comes while no request is waiting is either the end or unasked for: both end the connection's use. */
   #read(): Promise<number | null> {
     const reading = this.#conn.read(this.#buffer);
-    reading.catch(() => null).then(() => this.#ended ||= !this.#busy);
+    reading.catch(() => null).then((count) => {
+      if (!this.#busy) this.#ended ??= count === null ? CLOSED : UNASKED;
+    });
     return reading;
   }
 
-  async #receive(): Promise<void> {
+  async #receive(deadline: number): Promise<void> {
     const reading = this.#reading ?? this.#read();
     this.#reading = undefined;
     let count: number | null;
     try {
-      count = await withTimeout(reading, this.#timeoutMs, () => this.close());
+      count = await withTimeout(reading, this.#timeoutMs, () => this.close(), deadline);
     } catch (error) {
       if (error instanceof TimeoutError || !(error instanceof Error)) throw error;
       if (this.#decoder.idle) throw new NoResponse(NO_RESPONSE);
@@ -233,16 +255,30 @@ class ClientConnection {
   }
 }
 
+const CLOSED = "The server had closed the connection";
+const UNASKED = "The server had sent what nobody asked for";
+const TOO_MANY_INTERIM = `The server sent more than ${MAX_INTERIM_RESPONSES} interim responses`;
 const NO_RESPONSE = "The server closed the connection without a response, so what it did with the request is not known";
 
-/** Waits for a promise, but not for ever. */
-async function withTimeout<T>(promise: Promise<T>, timeoutMs: number, giveUp: () => void): Promise<T> {
+/** Whether the request says that its connection ends with the response (RFC 9112 §9.6). */
+function asksToClose({ fields }: HttpRequest): boolean {
+  const values = fields.filter(([name]) => name.toLowerCase() === "connection").map(([, value]) => value);
+  return listMembers(values.join().toLowerCase()).includes("close");
+}
+
+/** Waits for a promise, but not for ever: until the deadline, or else for so long. */
+async function withTimeout<T>(
+  promise: Promise<T>,
+  timeoutMs: number,
+  giveUp: () => void,
+  deadline: number = Date.now() + timeoutMs,
+): Promise<T> {
   let timer;
   const timeout = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
       reject(new TimeoutError(`No response came within ${timeoutMs / 1000} seconds`));
       giveUp();
-    }, timeoutMs);
+    }, Math.max(0, deadline - Date.now()));
   });
   // What becomes of the promise after a timeout is of no interest.
   promise.catch(() => {});

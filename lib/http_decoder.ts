@@ -11,7 +11,7 @@
 
 import { Buffer } from "node:buffer";
 import { ChunkLine } from "./http_chunk_line.ts";
-import { HttpError, isContentless } from "./http_error.ts";
+import { HttpError, isContentless, isInterim } from "./http_error.ts";
 import { Fields, FieldSection, type SectionLimits } from "./http_fields.ts";
 import { CR } from "./http_grammar.ts";
 import type { ConnectionEnd, HttpEvent, MessageEnd, RequestHead, ResponseHead } from "./http_message.ts";
@@ -320,7 +320,7 @@ export class Decoder {
     const status = Number(text.substring(firstEnd + 1, firstEnd + 4));
     const reason = text.substring(secondEnd, text.indexOf("\r", secondEnd));
     let framing = readFraming(fields, minor, this.#at);
-    const interim = status < 200;
+    const interim = isInterim(status);
     // These never have content, whatever their fields say (RFC 9112 §6.3).
     if (isContentless(status) || this.#answeredMethod === "HEAD") framing = 0;
     this.#persistent = framing !== undefined && (interim || readPersistence(fields, minor));

@@ -65,6 +65,8 @@ function startOfHead(status: number, contentType: string | undefined): Uint8Arra
   return lines;
 }
 
+const WITH_CONTENT = ["POST", "PUT", "PATCH"];
+
 /** Whether the content is made while it is sent. */
 export function isStream(content: HttpResponse["content"]): content is ContentStream {
   return typeof content === "object" && !(content instanceof Uint8Array);
@@ -104,7 +106,8 @@ export class Encoder {
     if (!/^[!-~]+$/.test(target)) throw new TypeError(`Not a request target: ${JSON.stringify(target)}`);
     this.#octets(`${method} ${target} HTTP/1.1\r\n`);
     this.#fieldLines(fields);
-    if (content !== undefined) this.#contentLength(content.length);
+    // Without it, a method that is all about content leaves open whether there is any (RFC 9110 §8.6).
+    if (content !== undefined || WITH_CONTENT.includes(method)) this.#contentLength(content?.length ?? 0);
     this.#lineEnd();
     if (content !== undefined) this.content(content);
   }

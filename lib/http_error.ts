@@ -39,9 +39,14 @@ export function reasonPhrase(status: number): string {
   return REASONS[status] ?? "";
 }
 
+/** Whether a response with this status is followed by another one to the same request (RFC 9110 §15.2). */
+export function isInterim(status: number): boolean {
+  return status >= 100 && status < 200;
+}
+
 /** Whether responses with this status never have content (RFC 9110 §6.4.1). */
 export function isContentless(status: number): boolean {
-  return status < 200 || status === 204 || status === 304;
+  return isInterim(status) || status === 204 || status === 304;
 }
 
 /** What is wrong with one member of the content. */

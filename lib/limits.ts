@@ -146,6 +146,8 @@ export const PRINT_DELAY_MS: number = 10;
 export const MAX_LINE_CHARACTERS: number = 1024 * 1024;
 /** Lines that the prompt remembers. */
 export const MAX_HISTORY_LINES: number = 1000;
+/** Interim responses (1xx) to one request that `connect` takes. */
+export const MAX_INTERIM_RESPONSES: number = 100;
 /** How long `connect` waits for a server, unless a flag (`--timeout`) says otherwise. */
 export const CLIENT_TIMEOUT_MS: number = 30_000;
 /** How long `serve` does not report a problem again that lasts. */

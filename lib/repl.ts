@@ -153,7 +153,8 @@ class Repl {
       if (event.kind === "response") status = event.status;
       await this.#showEvent(event, content);
     }
-    return status < 400 ? 0 : status < 500 ? 4 : 5;
+    // A status that no class has counts as one of the server's errors (RFC 9110 §15).
+    return status >= 100 && status < 400 ? 0 : status >= 400 && status < 500 ? 4 : 5;
   }
 
   async #showRequest({ head, content }: SentRequest): Promise<void> {

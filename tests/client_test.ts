@@ -18,6 +18,8 @@ function request(method = "GET", content?: string): HttpRequest {
  * A server that answers each request of each connection with what the script has for it:
  * octets, `close` to end the connection, `silence` for no answer at all.
  */
+const TOGETHER = "together: ";
+
 class ScriptedServer implements AsyncDisposable {
   readonly requests: string[] = [];
   readonly port: number;
@@ -54,7 +56,8 @@ class ScriptedServer implements AsyncDisposable {
       }
       if (answer === "silence") continue;
       if (answer.startsWith("close")) return conn.close();
-      for (const octet of wireOctets(answer)) await conn.write(new Uint8Array([octet]));
+      if (answer.startsWith(TOGETHER)) await conn.write(wireOctets(answer.slice(TOGETHER.length)));
+      else for (const octet of wireOctets(answer)) await conn.write(new Uint8Array([octet]));
     }
   }
 
@@ -146,8 +149,97 @@ Deno.test("a connection that the server closed between two requests is opened an
   // The end of the old connection arrives before the next request is made.
   await new Promise((resolve) => setTimeout(resolve, 20));
   const shown = await show(session.exchange(request("POST", "")));
-  assert.equal(shown, "(The server had closed the connection; this is a new one) | 200ok | end");
+  assert.equal(shown, "(The server had closed the connection; this is a new connection) | 200ok | end");
   assert.equal(server.requests.length, 2);
+});
+
+const unasked: [what: string, method: string, answer: string, shown: string][] = [
+  ["a second response", "GET", `${TOGETHER}${OK}${OK.replace("ok", "no")}`, "200ok | end"],
+  ["content after a response to HEAD", "HEAD", `${TOGETHER}${OK}`, "200 | end"],
+];
+
+for (const [what, method, answer, expected] of unasked) {
+  Deno.test(`${what} is not taken for the next request's`, async () => {
+    await using server = new ScriptedServer([answer], [OK]);
+    using session = sessionWith(server.port);
+    assert.equal(await show(session.exchange(request(method))), expected);
+    assert.equal(
+      await show(session.exchange(request())),
+      "(The server had sent what nobody asked for; this is a new connection) | 200ok | end",
+    );
+  });
+}
+
+Deno.test("a server that speaks first is not answered", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using session = sessionWith((listener.addr as Deno.NetAddr).port);
+  const greeting = (async () => {
+    const conn = await listener.accept();
+    await conn.write(wireOctets(OK));
+    return conn;
+  })();
+  await session.connect();
+  using _conn = await greeting;
+  listener.close();
+  await assert.rejects(show(session.exchange(request())), {
+    name: "ClientError",
+    message: /^The server had sent what nobody asked for|Cannot connect/,
+  });
+});
+
+Deno.test("a connection whose request is not sent whole is not used again", async () => {
+  const large = request("PUT", "x".repeat(20_000_000));
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using session = sessionWith((listener.addr as Deno.NetAddr).port);
+  const serving = (async () => {
+    const first = await listener.accept();
+    await first.read(new Uint8Array(100));
+    await first.write(wireOctets(OK));
+    const second = await listener.accept();
+    const buffer = new Uint8Array(1000);
+    const count = (await second.read(buffer))!;
+    await second.write(wireOctets(OK));
+    for (const conn of [first, second, listener]) conn.close();
+    return octetString(buffer.subarray(0, count));
+  })();
+  assert.equal(await show(session.exchange(large)), "200ok | end");
+  assert.equal(
+    await show(session.exchange(request())),
+    "(The server had answered before it took the whole request; this is a new connection) | 200ok | end",
+  );
+  assert.match(await serving, /^GET /);
+});
+
+Deno.test("a connection that the request closes is not used again", async () => {
+  await using server = new ScriptedServer([OK, OK], [OK]);
+  using session = sessionWith(server.port);
+  const closing = { ...request(), fields: [...request().fields, ["Connection", "x, Close"]] as [string, string][] };
+  await show(session.exchange(closing));
+  assert.match(await show(session.exchange(request())), /a new connection\) \| 200ok/);
+});
+
+Deno.test("interim responses without end are refused", async () => {
+  await using server = new ScriptedServer([TOGETHER + "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(200)]);
+  using session = sessionWith(server.port);
+  await assert.rejects(show(session.exchange(request())), {
+    name: "ClientError",
+    message: "The server sent more than 100 interim responses",
+  });
+});
+
+Deno.test("a head that drips in does not gain time", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using session = sessionWith((listener.addr as Deno.NetAddr).port, { timeoutMs: 50 });
+  const serving = (async () => {
+    using conn = await listener.accept();
+    await conn.read(new Uint8Array(1000));
+    await conn.write(wireOctets("HTTP/1.1 200 OK\r\nX: "));
+    // As long as the client is there.
+    while (await conn.write(wireOctets("x")).catch(() => 0)) await new Promise((resolve) => setTimeout(resolve, 5));
+  })();
+  await assert.rejects(show(session.exchange(request())), { name: "TimeoutError" });
+  listener.close();
+  await serving;
 });
 
 Deno.test("Connection: close is heeded", async () => {
@@ -157,7 +249,7 @@ Deno.test("Connection: close is heeded", async () => {
   await show(session.exchange(request("POST", "")));
   assert.equal(
     await show(session.exchange(request("POST", ""))),
-    "(The server had closed the connection; this is a new one) | 200ok | end",
+    "(The server had closed the connection; this is a new connection) | 200ok | end",
   );
 });
 
