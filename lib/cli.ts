@@ -6,7 +6,14 @@
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import type { Endpoint } from "./endpoint.ts";
-import { CLIENT_TIMEOUT_MS, type MessageLimits, REQUEST_LIMITS, SERVER_LIMITS, type ServerLimits } from "./limits.ts";
+import {
+  CLIENT_TIMEOUT_MS,
+  MAX_BODY_FLAG_BYTES,
+  type MessageLimits,
+  REQUEST_LIMITS,
+  SERVER_LIMITS,
+  type ServerLimits,
+} from "./limits.ts";
 import { DEFAULT_FIELDS, RowShape } from "./row_shape.ts";
 
 /** The address that both ends use unless told otherwise. */
@@ -258,7 +265,7 @@ function serveOptions(values: Values): ServeOptions {
     tokenFile: text(values, "token-file"),
     messageLimits: {
       ...REQUEST_LIMITS,
-      maxContentBytes: byteCount(values, "max-body", 0, 2 ** 30) ?? REQUEST_LIMITS.maxContentBytes,
+      maxContentBytes: byteCount(values, "max-body", 0, MAX_BODY_FLAG_BYTES) ?? REQUEST_LIMITS.maxContentBytes,
       ...headLimits(byteCount(values, "max-head", 256, 2 ** 20)),
     },
     limits: {
@@ -377,8 +384,8 @@ function milliseconds(values: Values, name: string): number | undefined {
 function byteCount(values: Values, name: string, least: number, most: number): number | undefined {
   const value = text(values, name);
   if (value === undefined) return undefined;
-  const [, digits, unit] = /^(\d{1,12})([km]?)$/i.exec(value) ?? [];
-  const bytes = Number(digits) * (unit === "" ? 1 : unit?.toLowerCase() === "k" ? 1024 : 1024 * 1024);
+  const [, digits, unit = ""] = /^(\d{1,12})([kmg]?)$/i.exec(value) ?? [];
+  const bytes = Number(digits) * 1024 ** ["", "k", "m", "g"].indexOf(unit.toLowerCase());
   if (bytes >= least && bytes <= most) return bytes;
   throw new UsageError(`--${name} takes bytes from ${least} to ${most}, such as 64k or 1m, saw ${quote(value)}`);
 }

@@ -59,15 +59,19 @@ export const MAX_JSON_DEPTH: number = 64;
 /** Entries of `errors` in one problem document. */
 export const MAX_PROBLEM_ERRORS: number = 100;
 /** How often a conditional write is tried again when other clients write the same row in between. */
-export const MAX_WRITE_ATTEMPTS: number = 100;
+export const MAX_WRITE_ATTEMPTS: number = 1000;
 /** Members of an If-Match or If-None-Match list. */
 export const MAX_ENTITY_TAGS: number = 100;
 /** Parameters in the query of a listing. */
 export const MAX_QUERY_PARAMETERS: number = 64;
 /** Rows on one page of a listing (`_per_page`). */
 export const MAX_ROWS_PER_PAGE: number = 10_000;
+/** Fields that one listing may be sorted by. */
+export const MAX_SORT_KEYS: number = 8;
 /** Characters of rows that a sorted listing may keep: of all that match, or of all up to the end of the page asked for. */
-export const MAX_SORTED_CHARACTERS: number = 32 * 1024 * 1024;
+export const MAX_SORTED_CHARACTERS: number = 16 * 1024 * 1024;
+/** What a row counts for toward that beside its own characters: its place in memory, and in each key. */
+export const SORTED_ROW_CHARACTERS: number = 64;
 /** Rows that a sorted listing may gather beyond twice those it keeps, before it sorts and lets go of the rest. */
 export const MAX_SORT_SLACK_ROWS: number = 1000;
 /** Characters of rows up to which a filtered or sorted listing is held and sent whole; a longer one is streamed in such pieces. */
@@ -148,6 +152,8 @@ export const MAX_LINE_CHARACTERS: number = 1024 * 1024;
 export const MAX_HISTORY_LINES: number = 1000;
 /** Interim responses (1xx) to one request that `connect` takes. */
 export const MAX_INTERIM_RESPONSES: number = 100;
+/** The most that `--max-body` allows: content is read as one string, and those have fewer than 2^29 characters. */
+export const MAX_BODY_FLAG_BYTES: number = 511 * 1024 * 1024;
 /** How long `connect` waits for a server, unless a flag (`--timeout`) says otherwise. */
 export const CLIENT_TIMEOUT_MS: number = 30_000;
 /** How long `serve` does not report a problem again that lasts. */
@@ -163,10 +169,12 @@ export const MAX_BATCH_CHARACTERS: number = 16 * 1024 * 1024;
 export const MAX_WAITING_WRITES: number = 100_000;
 /** Rows that are read at a time from the SQLite store, at most. */
 export const SQLITE_PAGE_ROWS: number = 1000;
-/** Characters of rows that are read at a time from the SQLite store, if every row were as long as the longest. */
-export const SQLITE_PAGE_CHARACTERS: number = 1024 * 1024;
+/** Bytes of rows that are read at a time from the SQLite store, give or take one row. */
+export const SQLITE_PAGE_BYTES: number = 1024 * 1024;
 /** Snapshots of different revisions that may be read at a time from SQLite; one more is refused with 503. */
 export const MAX_SNAPSHOTS: number = 256;
+/** Bytes of the SQLite store's log (WAL) that stay when it has been longer. */
+export const MAX_KEPT_LOG_BYTES: number = 16 * 1024 * 1024;
 /** Connections to the SQLite file that are kept for the next snapshots. */
 export const MAX_KEPT_VIEWS: number = 4;
 /** How long the SQLite store waits for another program's lock on its file. */

@@ -8,7 +8,7 @@
  */
 
 import { HttpError } from "./http_error.ts";
-import { MAX_QUERY_PARAMETERS, MAX_ROWS_PER_PAGE } from "./limits.ts";
+import { MAX_QUERY_PARAMETERS, MAX_ROWS_PER_PAGE, MAX_SORT_KEYS } from "./limits.ts";
 import { isObject, type JsonObject, type RowShape } from "./row_shape.ts";
 
 /** Rows on a page that does not say how many. */
@@ -74,6 +74,7 @@ function textTest(operand: string, test: (text: string, part: string) => boolean
  * @throws {HttpError} 400 if a parameter is unknown, malformed or there twice; the detail names it.
  */
 export function parseQuery(query: string, shape: RowShape): ListingQuery {
+  if (!isUtf8(query)) throw new HttpError(400, "The query must be percent-encoded UTF-8", { rule: "RFC 3986 §2.5" });
   const parameters = [...new URLSearchParams(query)];
   if (parameters.length > MAX_QUERY_PARAMETERS) {
     throw new HttpError(400, `A query may have ${MAX_QUERY_PARAMETERS} parameters, saw ${parameters.length}`);
@@ -95,6 +96,14 @@ export function parseQuery(query: string, shape: RowShape): ListingQuery {
     sort: parseSort(options.get("_sort"), shape),
     page: parsePage(options.get("_page"), options.get("_per_page")),
   };
+}
+
+function isUtf8(encoded: string): boolean {
+  try {
+    return decodeURIComponent(encoded) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /** `field=value` or `field:operator=value`. */
@@ -119,7 +128,11 @@ function parseFilter(name: string, operand: string, shape: RowShape): (row: Json
 
 function parseSort(text: string | undefined, shape: RowShape): SortKey[] {
   if (text === undefined) return [];
-  return text.split(",").map((part) => {
+  const parts = text.split(",");
+  if (parts.length > MAX_SORT_KEYS) {
+    throw new HttpError(400, `The parameter _sort takes at most ${MAX_SORT_KEYS} fields, saw ${parts.length}`);
+  }
+  return parts.map((part) => {
     const descending = part.startsWith("-");
     return { path: parsePath(descending ? part.slice(1) : part, "_sort", shape), descending };
   });
@@ -163,6 +176,8 @@ function valueAt(row: JsonObject, path: readonly string[]): Scalar | undefined {
   return typeof value === "object" && value !== null ? undefined : value as Scalar;
 }
 
+const WHOLE_NUMBER = /^[+-]?\d+$/;
+
 /** The value as a number, if it reads as one: a number, or a string in JSON's or a like notation. */
 function asNumber(value: Scalar): number | undefined {
   if (typeof value === "number") return value;
@@ -171,12 +186,15 @@ function asNumber(value: Scalar): number | undefined {
 }
 
 function compare(a: Scalar, b: Scalar): number {
-  const numberA = asNumber(a);
-  const numberB = numberA === undefined ? undefined : asNumber(b);
-  if (numberA !== undefined && numberB !== undefined) return numberA - numberB;
   const textA = String(a);
   const textB = String(b);
-  return textA < textB ? -1 : textA > textB ? 1 : 0;
+  if (textA === textB) return 0;
+  const numberA = asNumber(a);
+  const numberB = numberA === undefined ? undefined : asNumber(b);
+  if (numberA === undefined || numberB === undefined) return textA < textB ? -1 : 1;
+  if (numberA !== numberB) return numberA < numberB ? -1 : 1;
+  // Long whole numbers that differ may be the same when they are rounded.
+  return WHOLE_NUMBER.test(textA) && WHOLE_NUMBER.test(textB) ? Number(BigInt(textA) - BigInt(textB)) : 0;
 }
 
 /** What a row is sorted by: a number, a text, or `undefined` if the field is missing, for each key. */

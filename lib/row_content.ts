@@ -27,7 +27,7 @@ export function rowName(path: string): string {
   // Without a percent sign, a legal path is visible ASCII: nothing needs decoding, and only its length can be wrong.
   const encoded = path.indexOf("%") >= 0;
   const name = encoded ? decodeName(path.slice(1)) : path.slice(1);
-  if (!encoded && name.length <= MAX_NAME_BYTES) return name;
+  if (!encoded && name.length <= MAX_NAME_BYTES && name[0] !== ".") return name;
   const problem = nameProblem(name);
   if (problem !== undefined) throw new HttpError(400, `The row's name ${problem}`);
   return name;
@@ -46,6 +46,7 @@ function decodeName(encoded: string): string {
 /** Why a row cannot have this name; `undefined` if it can. */
 export function nameProblem(name: string): string | undefined {
   if (name === "") return "must not be empty";
+  if (name === "." || name === "..") return `must not be ${name}, which stands for another place in a path`;
   // Three bytes is the most that UTF-8 takes for one UTF-16 code unit, so most names need no counting.
   if (name.length * 3 > MAX_NAME_BYTES) {
     const bytes = ENCODER.encode(name).length;

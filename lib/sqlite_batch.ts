@@ -8,18 +8,18 @@
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { inTransaction, storeError, type TableState } from "./sqlite_file.ts";
-import type { StoreFault } from "./store.ts";
+import type { NewRow, StoreFault } from "./store.ts";
 
-/** A write to be done: a row to put (`null` expects nothing of it), rows to insert, or a name to remove. */
+/** A write to be done: a row to put (`null` expects nothing), rows to insert, or a name to remove. */
 export type Write =
   | { readonly kind: "put"; readonly name: string; readonly json: string; readonly expected: number | null }
-  | { readonly kind: "insert"; readonly rows: readonly { readonly name: string; readonly json: string }[] }
+  | { readonly kind: "insert"; readonly rows: readonly NewRow[]; readonly expected: number | null }
   | { readonly kind: "remove"; readonly name: string; readonly expected: number | null };
 
 /** A put that was done: the row's new version; negative if there was no row before. `null` if it was not done. */
 export type PutResult = number | null;
-/** The names that are taken: if there is one, nothing was inserted. */
-export type InsertResult = readonly string[];
+/** The names that are taken: if there is one, nothing was inserted. `null` if the revision was not the expected one. */
+export type InsertResult = readonly string[] | null;
 /** Whether there was a row to remove. */
 export type RemoveResult = boolean;
 /** A write that was not possible. */
@@ -66,14 +66,16 @@ export class BatchRunner {
   }
 
   /**
-   * Does the writes in one transaction, and answers once that is on the disk. If the transaction fails,
-   * each write has one of its own, so that only those fail that must.
+   * Does the writes in one transaction, and answers once that is on the disk. If there is no room for all,
+   * each write has a transaction of its own, so that only those fail that must.
    */
   run(writes: readonly Write[]): WriteResult[] {
     try {
       return this.#inOne(writes);
     } catch (error) {
-      if (writes.length === 1) return [this.#failure(error)];
+      const failure = this.#failure(error);
+      // Another program's lock, or a broken disk, is no single write's fault, and to wait for it once is enough.
+      if (writes.length === 1 || failure.fault !== "full") return writes.map(() => failure);
     }
     return writes.map((write) => {
       try {
@@ -103,7 +105,7 @@ export class BatchRunner {
       case "put":
         return this.#put(write.name, write.json, write.expected);
       case "insert":
-        return this.#insertAll(write.rows);
+        return this.#insertAll(write.rows, write.expected);
       case "remove":
         return this.#remove(write.name, write.expected);
     }
@@ -127,7 +129,8 @@ export class BatchRunner {
     return -version;
   }
 
-  #insertAll(rows: readonly { readonly name: string; readonly json: string }[]): InsertResult {
+  #insertAll(rows: readonly NewRow[], expected: number | null): InsertResult {
+    if (expected !== null && expected !== this.#state.revision) return null;
     const taken = rows.filter(({ name }) => this.#find.get(name) !== undefined).map(({ name }) => name);
     if (taken.length > 0) return taken;
     for (const { name, json } of rows) {

@@ -11,7 +11,7 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { FILE_LOCK_WAIT_MS } from "./limits.ts";
+import { FILE_LOCK_WAIT_MS, MAX_KEPT_LOG_BYTES } from "./limits.ts";
 import { StoreError } from "./store.ts";
 
 /** What tells this program's files from other SQLite files (`PRAGMA application_id`): "wire" in ASCII. */
@@ -58,12 +58,18 @@ export function openFile(file: string): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(file, { timeout: FILE_LOCK_WAIT_MS });
-    database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON");
+    configure(database);
     return database;
   } catch (error) {
     database?.close();
     throw openingError(error, file);
   }
+}
+
+function configure(database: DatabaseSync): void {
+  database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON");
+  // A reader that takes its time lets the log grow; when it has gone, the log is cut to this size.
+  database.exec(`PRAGMA journal_size_limit = ${MAX_KEPT_LOG_BYTES}`);
 }
 
 /**
@@ -72,8 +78,10 @@ export function openFile(file: string): DatabaseSync {
  * @throws {StoreError} If that is not possible, or the file is another program's, or of a newer format.
  */
 export function prepareFile(file: string): void {
-  const database = openFile(file);
+  let database: DatabaseSync | undefined;
   try {
+    // Nothing is changed in a file before it is known to be this program's.
+    database = new DatabaseSync(file, { timeout: FILE_LOCK_WAIT_MS });
     const { application_id: application } = database.prepare("PRAGMA application_id").get()!;
     const { user_version: format } = database.prepare("PRAGMA user_version").get() as { user_version: number };
     const isEmpty = database.prepare("SELECT 1 FROM sqlite_schema").get() === undefined;
@@ -84,8 +92,11 @@ export function prepareFile(file: string): void {
       const detail = `${file} was written by a newer version of this program: it has format ${format}`;
       throw new StoreError("unavailable", `${detail}, and ${MIGRATIONS.length} is the newest one known here`);
     }
+    configure(database);
+    // Whether it can be written shows now, and not with the first write.
+    inTransaction(database, () => {});
     for (let next = isEmpty ? 0 : format; next < MIGRATIONS.length; next++) {
-      inTransaction(database, () => {
+      inTransaction(database, (database) => {
         MIGRATIONS[next](database);
         database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${next + 1}`);
       });
@@ -93,15 +104,15 @@ export function prepareFile(file: string): void {
   } catch (error) {
     throw openingError(error, file);
   } finally {
-    database.close();
+    database?.close();
   }
 }
 
 /** Does the work in one transaction that writes; if it throws, nothing was written. */
-export function inTransaction<T>(database: DatabaseSync, work: () => T): T {
+export function inTransaction<T>(database: DatabaseSync, work: (database: DatabaseSync) => T): T {
   database.exec("BEGIN IMMEDIATE");
   try {
-    const result = work();
+    const result = work(database);
     database.exec("COMMIT");
     return result;
   } catch (error) {

@@ -7,13 +7,13 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { MAX_KEPT_VIEWS, MAX_SNAPSHOTS, SQLITE_PAGE_CHARACTERS, SQLITE_PAGE_ROWS } from "./limits.ts";
+import { MAX_KEPT_VIEWS, MAX_SNAPSHOTS, SQLITE_PAGE_BYTES, SQLITE_PAGE_ROWS } from "./limits.ts";
 import { openFile, storeError, type TableState } from "./sqlite_file.ts";
 import { type Page, rowContent, type Snapshot, START, StoreError } from "./store.ts";
 
-/** Rows of a page for which no more than the usual memory is needed, however long they are. */
-export function pageRows({ longest }: TableState): number {
-  return Math.max(1, Math.min(SQLITE_PAGE_ROWS, Math.floor(SQLITE_PAGE_CHARACTERS / Math.max(1, longest))));
+/** Whether so many rows are one page, were all of them as long as the longest that the table ever had. */
+export function fitsOnePage(longest: number, rows: number): boolean {
+  return rows <= SQLITE_PAGE_ROWS && rows * longest <= SQLITE_PAGE_BYTES;
 }
 
 interface JsonPage {
@@ -36,17 +36,19 @@ class View {
   readonly #readState: StatementSync;
   readonly #readJson: StatementSync;
   readonly #readRows: StatementSync;
+  readonly #readSizes: StatementSync;
 
   constructor(file: string) {
     this.#database = openFile(file);
     this.#readState = this.#database.prepare("SELECT revision, total, longest FROM state");
+    const page = "SELECT position, name, json FROM rows WHERE position > ? ORDER BY position LIMIT ?";
     // The rows come from the inner query in its order, and are joined as they come: sorting them again takes twice the time.
     this.#readJson = this.#database.prepare(`
       SELECT group_concat(json_quote(name) || ':' || json) AS members, max(position) AS last, count(*) AS count
-      FROM (SELECT position, name, json FROM rows WHERE position > ? ORDER BY position LIMIT ?)`);
-    this.#readRows = this.#database.prepare(
-      "SELECT position, name, json FROM rows WHERE position > ? ORDER BY position LIMIT ?",
-    );
+      FROM (${page})`);
+    this.#readRows = this.#database.prepare(page);
+    this.#readSizes = this.#database.prepare(`
+      SELECT octet_length(name) + octet_length(json) AS bytes FROM rows WHERE position > ? ORDER BY position LIMIT ?`);
   }
 
   /** Starts a read transaction: from here on later writes do not show. */
@@ -55,16 +57,30 @@ class View {
     this.state = this.#readState.get() as unknown as TableState;
   }
 
+  /** Nothing was written; and COMMIT would fail where a read has failed. */
   end(): void {
-    this.#database.exec("COMMIT");
+    if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
   }
 
   close(): void {
     this.#database.close();
   }
 
+  /** How many rows the page from the cursor on has: fewer than the usual ones if there are long ones among them. */
+  #pageRows(cursor: number): number {
+    if (fitsOnePage(this.state.longest, SQLITE_PAGE_ROWS)) return SQLITE_PAGE_ROWS;
+    let rows = 0;
+    let bytes = 0;
+    for (const row of this.#readSizes.iterate(cursor, SQLITE_PAGE_ROWS)) {
+      bytes += row.bytes as number;
+      if (rows > 0 && bytes > SQLITE_PAGE_BYTES) break;
+      rows++;
+    }
+    return Math.max(1, rows);
+  }
+
   json(cursor: number): Page<string> {
-    const limit = pageRows(this.state);
+    const limit = this.#pageRows(cursor);
     const { members, last, count } = this.#readJson.get(cursor, limit) as unknown as JsonPage;
     const next = count < limit ? undefined : last;
     const before = cursor === START ? "{" : count === 0 ? "" : ",";
@@ -72,7 +88,7 @@ class View {
   }
 
   rows(cursor: number): Page<readonly string[]> {
-    const limit = pageRows(this.state);
+    const limit = this.#pageRows(cursor);
     const rows = this.#readRows.all(cursor, limit) as unknown as PageRow[];
     const content = rows.map(({ name, json }) => rowContent(name, json));
     return { content, next: rows.length < limit ? undefined : rows[rows.length - 1].position };
@@ -116,8 +132,9 @@ export class SnapshotPool {
         `The table is being read as it was at ${MAX_SNAPSHOTS} moments: try again soon`,
       );
     }
+    let view: View | undefined;
     try {
-      const view = this.#idle.pop() ?? new View(this.#file);
+      view = this.#idle.pop() ?? new View(this.#file);
       view.begin();
       const same = this.#views.get(view.state.revision);
       if (same !== undefined) {
@@ -127,6 +144,7 @@ export class SnapshotPool {
       this.#views.set(view.state.revision, view);
       return view;
     } catch (error) {
+      view?.close();
       throw storeError(error);
     }
   }

@@ -64,9 +64,10 @@ export interface Store {
   /**
    * Writes all of the rows, in this order, if none of their names has a row yet; else none of them. The names must differ.
    *
-   * @returns The names that have a row already.
+   * @param expected The revision the table must have now; left out, any will do.
+   * @returns The names that have a row already; `undefined` if the expectation was not met.
    */
-  insert(rows: readonly NewRow[]): Awaitable<readonly string[]>;
+  insert(rows: readonly NewRow[], expected?: number): Awaitable<readonly string[] | undefined>;
 
   /**
    * Removes the row of this name.

@@ -42,6 +42,8 @@ class Segment {
   bytes: Uint8Array;
   bytesUsed = 0;
   rows = 0;
+  /** Rows that are no holes. */
+  live = 0;
 
   constructor(
     /** How many snapshots had been taken when it was made: one of an older epoch may belong to a snapshot. */
@@ -59,6 +61,7 @@ class Segment {
     const copy = new Segment(epoch, this.bytes, this.offsets.slice(), this.lengths.slice(), this.versions.slice());
     copy.bytesUsed = this.bytesUsed;
     copy.rows = this.rows;
+    copy.live = this.live;
     return copy;
   }
 
@@ -77,7 +80,10 @@ class Segment {
     const room = this.bytes.subarray(this.bytesUsed, this.bytesUsed + length);
     if (typeof content === "string") ENCODER.encodeInto(content, room);
     else room.set(content);
-    if (place === this.rows) this.rows++;
+    if (place === this.rows) {
+      this.rows++;
+      this.live++;
+    }
     this.offsets[place] = this.bytesUsed;
     this.lengths[place] = length;
     this.versions[place] = version;
@@ -87,6 +93,8 @@ class Segment {
   remove(place: number): void {
     this.versions[place] = 0;
     this.lengths[place] = 0;
+    // The bytes may be much; a snapshot has its own hold on them.
+    if (--this.live === 0) this.bytes = new Uint8Array(0);
   }
 
   /** Moves the contents that are still somebody's into a new buffer, with room for more. */
@@ -141,7 +149,8 @@ export class MemoryStore implements Store {
   }
 
   /** See {@linkcode Store.insert}. */
-  insert(rows: readonly NewRow[]): readonly string[] {
+  insert(rows: readonly NewRow[], expected?: number): readonly string[] | undefined {
+    if (expected !== undefined && expected !== this.#revision) return undefined;
     const taken = rows.filter(({ name }) => this.#positions.has(name)).map(({ name }) => name);
     if (taken.length === 0) { for (const row of rows) this.#append(row); }
     return taken;

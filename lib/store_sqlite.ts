@@ -8,22 +8,14 @@
  * @module
  */
 
+import { basename, dirname, join } from "node:path";
 import { setImmediate } from "node:timers";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { MAX_BATCH_CHARACTERS, MAX_BATCH_WRITES, MAX_WAITING_WRITES } from "./limits.ts";
 import { isFailure, type Write, type WriteResult } from "./sqlite_batch.ts";
 import { openFile, prepareFile, storeError, type TableState } from "./sqlite_file.ts";
-import { pageRows, SnapshotPool } from "./sqlite_snapshots.ts";
-import {
-  type Awaitable,
-  type NewRow,
-  type Row,
-  rowContent,
-  type Snapshot,
-  type Store,
-  StoreError,
-  type Written,
-} from "./store.ts";
+import { fitsOnePage, SnapshotPool } from "./sqlite_snapshots.ts";
+import { type NewRow, type Row, rowContent, type Snapshot, type Store, StoreError, type Written } from "./store.ts";
 import type { WriterReady } from "./store_sqlite_writer.ts";
 
 /** A write that waits for its transaction. */
@@ -81,10 +73,12 @@ export class SqliteStore implements Store {
    * @throws {StoreError} If that is not possible.
    */
   static async open(file: string): Promise<SqliteStore> {
-    const lock = await lockFile(file);
+    // Two names of one file, as by a symbolic link, have one lock.
+    const path = await realPath(file);
+    const lock = await lockFile(path);
     try {
-      prepareFile(file);
-      return new SqliteStore(file, lock, await startWriter(file));
+      prepareFile(path);
+      return new SqliteStore(path, lock, await startWriter(path));
     } catch (error) {
       lock.close();
       throw error;
@@ -108,8 +102,10 @@ export class SqliteStore implements Store {
   }
 
   /** See {@linkcode Store.insert}. */
-  insert(rows: readonly NewRow[]): Awaitable<readonly string[]> {
-    return rows.length === 0 ? [] : this.#write({ kind: "insert", rows }, (result) => result as readonly string[]);
+  insert(rows: readonly NewRow[], expected?: number): Promise<readonly string[] | undefined> {
+    return this.#write({ kind: "insert", rows, expected: expected ?? null }, (result) => {
+      return result === null ? undefined : result as readonly string[];
+    });
   }
 
   /** See {@linkcode Store.remove}. */
@@ -121,7 +117,7 @@ export class SqliteStore implements Store {
   snapshot(): Snapshot {
     const state = this.#read(() => this.#readState.get()) as unknown as TableState;
     // What fits a page is read at once; only a longer reading needs a transaction of its own.
-    return state.total < pageRows(state) ? this.#smallSnapshot() : this.#snapshots.take(state.revision);
+    return fitsOnePage(state.longest, state.total + 1) ? this.#smallSnapshot() : this.#snapshots.take(state.revision);
   }
 
   /** See {@linkcode Store.close}. */
@@ -152,9 +148,12 @@ export class SqliteStore implements Store {
     }
   }
 
-  /** Lets go of what reads share, so that they see what was written meanwhile, and the log of writes can be cleared. */
+  /**
+   * Lets go of what reads share, so that they see what was written meanwhile, and the log of writes can be cleared.
+   * Nothing was written; and COMMIT would fail where a read has failed.
+   */
   #endReads(): void {
-    if (this.#readsThisTurn > 1 && this.#reader.isOpen && this.#reader.isTransaction) this.#reader.exec("COMMIT");
+    if (this.#readsThisTurn > 1 && this.#reader.isOpen && this.#reader.isTransaction) this.#reader.exec("ROLLBACK");
     this.#readsThisTurn = 0;
   }
 
@@ -228,6 +227,20 @@ export class SqliteStore implements Store {
 function charactersOf(write: Write): number {
   if (write.kind === "insert") return write.rows.reduce((sum, { name, json }) => sum + name.length + json.length, 0);
   return write.kind === "put" ? write.name.length + write.json.length : write.name.length;
+}
+
+/** The one name of a file, whether it is there already or not. */
+async function realPath(file: string): Promise<string> {
+  try {
+    const { isFile, nlink } = await Deno.stat(file);
+    if (isFile && nlink !== null && nlink > 1) {
+      throw new StoreError("unavailable", `${file} has ${nlink} names (hard links): two servers might use it unseen`);
+    }
+    return await Deno.realPath(file);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return await Deno.realPath(dirname(file)).then((folder) => join(folder, basename(file)), () => file);
+  }
 }
 
 /** A file beside the store's, locked for as long as the store is open: the system lets go of it even after a crash. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { entityTag, type Preconditions, preconditionsHold, readPreconditions } from "./conditional.ts";
 import { type FieldProblem, HttpError } from "./http_error.ts";
 import type { FieldLine } from "./http_grammar.ts";
@@ -109,7 +110,7 @@ export class Table {
       case "HEAD":
         return listTable(this.#store, this.#shape, request).catch(refuseStoreError);
       case "POST":
-        return this.#createRows(content);
+        return this.#createRows(request, content);
       default:
         return allow(request.path === "/" ? this.#tableMethods : this.#rowMethods);
     }
@@ -121,7 +122,7 @@ export class Table {
       case "HEAD":
         return whenReady(this.#store.get(name), (row) => showRow(request, name, row));
       case "POST":
-        return this.#createRow(name, content);
+        return this.#createRow(request, name, content);
       case "PUT":
         return this.#putRow(request, name, content);
       case "PATCH":
@@ -133,7 +134,26 @@ export class Table {
     }
   }
 
-  #createRow(name: string, content: Uint8Array): Awaitable<HttpResponse> {
+  #createRow(request: RequestHead, name: string, content: Uint8Array): Awaitable<HttpResponse> {
+    // What cannot be created anyhow is refused with 409, whatever the preconditions are (RFC 9110 §13.2.1).
+    const preconditions = readPreconditions(request.fields);
+    if (preconditions === undefined) return this.#insertRow(name, content);
+    return whenReady(this.#find(name), (current) => {
+      if (current === undefined) preconditionsHold(preconditions, request.method, undefined);
+      return this.#insertRow(name, content);
+    });
+  }
+
+  /** The row of this name, as it is now. */
+  #find(name: string): Awaitable<Row | undefined> {
+    try {
+      return this.#store.get(name);
+    } catch (error) {
+      refuseStoreError(error);
+    }
+  }
+
+  #insertRow(name: string, content: Uint8Array): Awaitable<HttpResponse> {
     return whenReady(this.#store.put(this.#readRow(name, content), ABSENT), (written) => {
       if (written === undefined) throw new HttpError(409, `A row named ${JSON.stringify(name)} already exists`);
       return showWritten(written);
@@ -143,12 +163,13 @@ export class Table {
   #putRow(request: RequestHead, name: string, content: Uint8Array): Awaitable<HttpResponse> {
     const preconditions = readPreconditions(request.fields);
     if (preconditions === undefined) {
-      return whenReady(this.#store.put(this.#readRow(name, content)), (written) => showWritten(written!));
+      return whenReady(this.#store.put(this.#readRow(name, content)), (written) => showWritten(written!, content));
     }
     let row: NewRow | undefined;
     return this.#readAndWrite(request, name, preconditions, (current) => {
       row ??= this.#readRow(name, content);
-      return whenReady(this.#store.put(row, current?.version ?? ABSENT), (written) => written && showWritten(written));
+      const expected = current?.version ?? ABSENT;
+      return whenReady(this.#store.put(row, expected), (written) => written && showWritten(written, content));
     });
   }
 
@@ -189,12 +210,9 @@ export class Table {
     attempts = MAX_WRITE_ATTEMPTS,
   ): Awaitable<HttpResponse> {
     if (attempts === 0) {
-      const detail = `The row ${
-        JSON.stringify(name)
-      } was changed by other clients ${MAX_WRITE_ATTEMPTS} times meanwhile`;
-      throw new HttpError(503, detail, { fields: [["Retry-After", "1"]] });
+      throw tooMuchContention(`The row ${JSON.stringify(name)}`);
     }
-    return whenReady(this.#store.get(name), (current) => {
+    return whenReady(this.#find(name), (current) => {
       // If the response would be 404 anyhow, preconditions do not count (RFC 9110 §13.2.1).
       if (preconditions !== undefined && (current !== undefined || request.method === "PUT")) {
         preconditionsHold(preconditions, request.method, current?.version);
@@ -206,7 +224,27 @@ export class Table {
   }
 
   /** Creates all of the rows in the content, or none. */
-  #createRows(content: Uint8Array): Awaitable<HttpResponse> {
+  #createRows(request: RequestHead, content: Uint8Array): Awaitable<HttpResponse> {
+    const rows = this.#readRows(content);
+    const preconditions = readPreconditions(request.fields);
+    if (preconditions === undefined) return whenReady(this.#store.insert(rows), (taken) => showCreated(rows, taken!));
+    return this.#insertIf(preconditions, request.method, rows).catch(refuseStoreError);
+  }
+
+  /** Inserts the rows if the preconditions hold for the whole table. */
+  async #insertIf(preconditions: Preconditions, method: string, rows: readonly NewRow[]): Promise<HttpResponse> {
+    for (let attempts = 0; attempts < MAX_WRITE_ATTEMPTS; attempts++) {
+      const snapshot = await this.#store.snapshot();
+      const { revision } = snapshot;
+      snapshot.close();
+      preconditionsHold(preconditions, method, revision);
+      const taken = await this.#store.insert(rows, revision);
+      if (taken !== undefined) return showCreated(rows, taken);
+    }
+    throw tooMuchContention("The table");
+  }
+
+  #readRows(content: Uint8Array): NewRow[] {
     const rows = new Map<string, NewRow>();
     const errors: FieldProblem[] = [];
     const { object, text } = parseObject(content);
@@ -222,15 +260,7 @@ export class Table {
       }`;
       throw new HttpError(422, `${detail}: it ${errors[0].detail}`, { errors });
     }
-    return whenReady(this.#store.insert([...rows.values()]), (taken) => {
-      if (taken.length > 0) {
-        const first = JSON.stringify(taken[0]);
-        throw new HttpError(409, `No row was created: ${taken.length} of the names are taken, the first one ${first}`, {
-          errors: taken.map((field) => ({ field, detail: "already exists" })),
-        });
-      }
-      return { status: 201, contentType: JSON_TYPE, content: `{"created":${rows.size}}` };
-    });
+    return [...rows.values()];
   }
 
   #shapeProblem(value: unknown): string | undefined {
@@ -254,6 +284,19 @@ function whenReady<T, R>(value: Awaitable<T>, use: (value: T) => Awaitable<R>): 
   return value instanceof Promise ? value.then(use, refuseStoreError) : use(value);
 }
 
+function tooMuchContention(what: string): HttpError {
+  const detail = `${what} was changed by other clients ${MAX_WRITE_ATTEMPTS} times meanwhile`;
+  return new HttpError(503, detail, { fields: [["Retry-After", "1"]] });
+}
+
+function showCreated(rows: readonly NewRow[], taken: readonly string[]): HttpResponse {
+  if (taken.length === 0) return { status: 201, contentType: JSON_TYPE, content: `{"created":${rows.length}}` };
+  const first = JSON.stringify(taken[0]);
+  throw new HttpError(409, `No row was created: ${taken.length} of the names are taken, the first one ${first}`, {
+    errors: taken.map((field) => ({ field, detail: "already exists" })),
+  });
+}
+
 function showRow(request: RequestHead, name: string, row: Row | undefined): HttpResponse {
   if (row === undefined) throw noSuchRow(name);
   const fields: FieldLine[] = [["ETag", entityTag(row.version)]];
@@ -264,11 +307,20 @@ function showRow(request: RequestHead, name: string, row: Row | undefined): Http
   return { status: 200, contentType: JSON_TYPE, fields, content: row.content };
 }
 
-function showWritten({ row, created }: Written): HttpResponse {
-  const tag: FieldLine = ["ETag", entityTag(row.version)];
-  return created
-    ? { status: 201, contentType: JSON_TYPE, fields: [["Location", rowPath(row.name)], tag], content: row.content }
-    : { status: 200, contentType: JSON_TYPE, fields: [tag], content: row.content };
+/**
+ * The row as it is now.
+ *
+ * @param put The content of a PUT: its response has a validator only if the row is, octet for octet, what was sent;
+ * else the client would take what it has for the row (RFC 9110 §9.3.4).
+ */
+function showWritten({ row, created }: Written, put?: Uint8Array): HttpResponse {
+  const fields: FieldLine[] = created ? [["Location", rowPath(row.name)]] : [];
+  if (put === undefined || isSame(put, row.content)) fields.push(["ETag", entityTag(row.version)]);
+  return { status: created ? 201 : 200, contentType: JSON_TYPE, fields, content: row.content };
+}
+
+function isSame(octets: Uint8Array, content: string | Uint8Array): boolean {
+  return Buffer.compare(octets, typeof content === "string" ? Buffer.from(content) : content) === 0;
 }
 
 function noSuchRow(name: string): HttpError {

@@ -9,7 +9,12 @@ import { FairTurns } from "./fair_turns.ts";
 import { HttpError } from "./http_error.ts";
 import type { FieldLine } from "./http_grammar.ts";
 import type { ContentStream, HttpResponse, RequestHead } from "./http_message.ts";
-import { MAX_HELD_LISTING_CHARACTERS, MAX_SORT_SLACK_ROWS, MAX_SORTED_CHARACTERS } from "./limits.ts";
+import {
+  MAX_HELD_LISTING_CHARACTERS,
+  MAX_SORT_SLACK_ROWS,
+  MAX_SORTED_CHARACTERS,
+  SORTED_ROW_CHARACTERS,
+} from "./limits.ts";
 import {
   compareSortValues,
   type ListingQuery,
@@ -84,7 +89,7 @@ function streamOf(pieces: AsyncGenerator<string | Uint8Array>, snapshot: Snapsho
 async function selectedRows(snapshot: Snapshot, query: ListingQuery): Promise<Listing> {
   const first = query.page === undefined ? 0 : (query.page.number - 1) * query.page.size;
   const end = query.page === undefined ? Infinity : first + query.page.size;
-  if (query.sort.length > 0) return await sortedRows(snapshot, query, first, end);
+  if (query.sort.length > 0) return await sortInTurn(() => sortedRows(snapshot, query, first, end));
 
   let total = 0;
   let members: string[] | undefined = [];
@@ -154,6 +159,21 @@ interface SortedRow {
   readonly content: string;
 }
 
+/** What a row that is held costs. */
+function charactersOf({ values, content }: SortedRow): number {
+  const ofKeys = values.reduce<number>((sum, value) => sum + (typeof value === "string" ? value.length : 0), 0);
+  return content.length + ofKeys + SORTED_ROW_CHARACTERS * (1 + values.length);
+}
+
+/** The sort that came last. Each waits for the one before, so that their memory is needed once. */
+let lastSort: Promise<unknown> = Promise.resolve();
+
+function sortInTurn<T>(sort: () => Promise<T>): Promise<T> {
+  const result = lastSort.then(sort);
+  lastSort = result.catch(() => {});
+  return result;
+}
+
 /** Sorts the matching rows, holding no more of them than the end of the page asks for. */
 async function sortedRows(snapshot: Snapshot, query: ListingQuery, first: number, end: number): Promise<Listing> {
   let total = 0;
@@ -162,14 +182,15 @@ async function sortedRows(snapshot: Snapshot, query: ListingQuery, first: number
   const keepFirst = () => {
     // The sort is stable: rows that the keys do not tell apart stay in the order of insertion.
     rows = rows.sort((a, b) => compareSortValues(a.values, b.values, query.sort)).slice(0, end);
-    characters = rows.reduce((sum, { content }) => sum + content.length, 0);
+    characters = rows.reduce((sum, row) => sum + charactersOf(row), 0);
     if (characters > MAX_SORTED_CHARACTERS) refuseSort();
   };
   for await (const contents of matchingPages(snapshot, query.filter)) {
     total += contents.length;
     for (const content of contents) {
-      rows.push({ values: sortValues(rowValue(content), query.sort), content });
-      characters += content.length;
+      const row = { values: sortValues(rowValue(content), query.sort), content };
+      rows.push(row);
+      characters += charactersOf(row);
     }
     // Twice what is kept may gather, so that sorting does not start over with every page of the store.
     if (rows.length > 2 * end + MAX_SORT_SLACK_ROWS || characters > 2 * MAX_SORTED_CHARACTERS) keepFirst();
@@ -202,7 +223,9 @@ function refuseSort(): never {
 
 /** The pages around this one, as relative references with the query's other parameters (RFC 8288 §3). */
 function pageLinks(query: string, page: PageRequest, total: number): string {
-  const others = query.split("&").filter((parameter) => parameter !== "" && !/^_page(?:=|$)/.test(parameter));
+  const others = query.split("&").filter((parameter) =>
+    parameter !== "" && !new URLSearchParams(parameter).has("_page")
+  );
   const last = Math.max(1, Math.ceil(total / page.size));
   const targets: [relation: string, page: number][] = [["first", 1]];
   if (page.number > 1) targets.push(["prev", Math.min(page.number - 1, last)]);

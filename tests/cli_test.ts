@@ -134,7 +134,7 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["serve", "--allow-host", "a:80"], /^--allow-host takes a host name without a port/],
   [["serve", "--cert", "c"], "--cert and --key must be given together"],
   [["serve", "-q", "-v"], "--quiet and --verbose cannot be used together"],
-  [["serve", "--max-body", "2g"], '--max-body takes bytes from 0 to 1073741824, such as 64k or 1m, saw "2g"'],
+  [["serve", "--max-body", "2g"], '--max-body takes bytes from 0 to 535822336, such as 64k or 1m, saw "2g"'],
   [["serve", "--max-head", "10"], '--max-head takes bytes from 256 to 1048576, such as 64k or 1m, saw "10"'],
   [["serve", "--idle-timeout", "0"], '--idle-timeout takes seconds, more than 0 and at most 86400, saw "0"'],
   [["connect", "--print", "x"], '--print takes letters of HBhb, saw "x"'],

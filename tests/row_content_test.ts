@@ -28,7 +28,7 @@ function refusal(work: () => unknown): string {
 }
 
 Deno.test("a name is percent-decoded from a path, and encoded into one", () => {
-  for (const name of ["Pingping", "핑핑", "a b", "100%", "a?b#c", "..", "🐌", "\u{10ffff}"]) {
+  for (const name of ["Pingping", "핑핑", "a b", "100%", "a?b#c", "...", "🐌", "\u{10ffff}"]) {
     assert.equal(rowName(rowPath(name)), name);
   }
   assert.equal(rowPath("핑핑"), "/%ED%95%91%ED%95%91");
@@ -37,6 +37,8 @@ Deno.test("a name is percent-decoded from a path, and encoded into one", () => {
 const paths: [path: string, refusal: string][] = [
   ["/a/b", "404 Nothing is at /a/b: a row is at /NAME, and a name has no /"],
   ["/a%2Fb", "400 The row's name may not hold a /"],
+  ["/.", "400 The row's name must not be ., which stands for another place in a path"],
+  ["/%2E.", "400 The row's name must not be .., which stands for another place in a path"],
   ["/%00", "400 The row's name may not hold control characters"],
   ["/a%1Bb", "400 The row's name may not hold control characters"],
   ["/%C2%85", "400 The row's name may not hold control characters"],

@@ -53,8 +53,8 @@ Deno.test("a batch answers each write, and keeps the table's state", () => {
     { kind: "remove", name: "b", expected: 99 },
     { kind: "remove", name: "b", expected: 12 },
     { kind: "remove", name: "b", expected: null },
-    { kind: "insert", rows: [{ name: "e", json: "{}" }, { name: "f", json: "{}" }] },
-    { kind: "insert", rows: [{ name: "g", json: "{}" }, { name: "a", json: "{}" }] },
+    { kind: "insert", rows: [{ name: "e", json: "{}" }, { name: "f", json: "{}" }], expected: null },
+    { kind: "insert", rows: [{ name: "g", json: "{}" }, { name: "a", json: "{}" }], expected: null },
   ]);
   assert.deepEqual(results, [-11, -12, 13, null, 14, -15, null, null, false, true, false, [], ["a"]]);
   assert.deepEqual(opened.contents(), {
@@ -74,7 +74,7 @@ Deno.test("on a full disk only the writes fail that need room, and none is lost 
   const results = opened.runner.run([
     put("small", '{"a":2}'),
     put("large", large),
-    { kind: "insert", rows: [{ name: "first", json: "{}" }, { name: "second", json: large }] },
+    { kind: "insert", rows: [{ name: "first", json: "{}" }, { name: "second", json: large }], expected: null },
     { kind: "remove", name: "nobody", expected: null },
   ]);
   assert.equal(results[0], 12);

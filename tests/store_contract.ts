@@ -122,6 +122,14 @@ export function testStore(kind: string, open: () => Store | Promise<Store>): voi
     assert.deepEqual(await store.insert([]), []);
   });
 
+  test("an insertion expects what it is told to expect", async (store) => {
+    const before = await store.snapshot();
+    before.close();
+    assert.deepEqual(await store.insert([animal("a")], before.revision), []);
+    assert.equal(await store.insert([animal("b")], before.revision), undefined);
+    assert.deepEqual(await names(store), ["a"]);
+  });
+
   test("a row is removed once", async (store) => {
     await store.put(animal("a"));
     assert.equal(await store.remove("a"), true);

@@ -292,6 +292,30 @@ Deno.test("a row that changes between reading and writing is read again", async 
   assert.deepEqual([given.status, given.fields["Retry-After"]], [503, "1"]);
 });
 
+Deno.test("POST takes preconditions too", async () => {
+  const table = await TestTable.withPingping();
+  const post = async (target: string, field: string) => {
+    const content = target === "/" ? `{"${field.length}":${SNAIL}}` : SNAIL;
+    return (await table.send(`POST ${target}`, content, field)).status;
+  };
+  assert.equal(await post("/new", 'If-Match: "1"'), 412);
+  assert.equal(await post("/new", "If-Match: *"), 412);
+  assert.equal(await post("/new", "If-None-Match: *"), 201);
+  assert.equal(await post("/new", "If-Match: *"), 409);
+  assert.equal(await post("/", 'If-Match: "1"'), 412);
+  assert.equal(await post("/", "If-None-Match: *"), 412);
+  assert.equal(await post("/", 'If-Match: "2"'), 201);
+});
+
+Deno.test("a PUT is answered with a tag only if the row is what was sent", async () => {
+  const table = new TestTable();
+  const asSent = await table.send("PUT /a", `{"a":${SNAIL}}`);
+  assert.equal(asSent.fields.ETag, '"1"');
+  assert.equal((await table.send("PUT /a", SNAIL)).fields.ETag, undefined);
+  assert.equal((await table.send("PUT /a", `{"a": ${SNAIL}}`)).fields.ETag, undefined);
+  assert.equal((await table.send("GET /a")).fields.ETag, '"3"');
+});
+
 Deno.test("many rows are created together, in the order of the text", async () => {
   const table = new TestTable();
   const created = await table.send("POST /", `{"10":${SNAIL},"b":${SNAIL},"9":${SNAIL}}`);

@@ -194,7 +194,7 @@ Deno.test("sorting more than can be held is refused, but a page of it is not", a
   await assert.rejects(list(store, "_sort=age"), (error) => {
     assert(error instanceof HttpError);
     assert.equal(error.status, 400);
-    assert.match(error.message, /^The parameter _sort: more than 32 Mi characters/);
+    assert.match(error.message, /^The parameter _sort: more than 16 Mi characters/);
     return true;
   });
   assert.equal(await namesOf(await list(store, "_sort=age&_per_page=2")), "n39 n38");

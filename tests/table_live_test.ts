@@ -83,8 +83,8 @@ testLive("of two clients that read one version and write, one wins and one gets 
   assert.equal(alsoSeen.head.fields.get("etag"), tag);
   const condition = `If-Match: ${tag}\r\n`;
   const answers = await Promise.all([
-    one.exchange(put("snail", '{"leg":1}', condition)),
-    other.exchange(put("snail", '{"leg":2}', condition)),
+    one.exchange(put("snail", '{"snail":{"leg":1}}', condition)),
+    other.exchange(put("snail", '{"snail":{"leg":2}}', condition)),
   ]);
   const winner = answers.findIndex(({ head }) => head.status === 200);
   assert.deepEqual(answers.map(({ head }) => head.status).sort(), [200, 412]);
