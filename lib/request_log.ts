@@ -10,7 +10,7 @@ import { LF } from "./http_grammar.ts";
 import type { HttpError } from "./http_error.ts";
 import type { Fields } from "./http_fields.ts";
 import type { Observer } from "./server_context.ts";
-import { ContentText, escapeText, octetsToText } from "./terminal.ts";
+import { ContentText, escapeJson, escapeText, octetsToText } from "./terminal.ts";
 
 /** How the log is written. */
 export interface RequestLogOptions {
@@ -83,7 +83,8 @@ function trailerText(trailers: Fields): string {
 
 function jsonLog(writer: BatchWriter, now: () => number): Observer {
   const print = (event: string, connection: number, members: Record<string, unknown>) => {
-    writer.print(`${JSON.stringify({ time: new Date(now()).toISOString(), event, connection, ...members })}\n`);
+    const json = JSON.stringify({ time: new Date(now()).toISOString(), event, connection, ...members });
+    writer.print(`${escapeJson(json)}\n`);
   };
   return {
     opened: (id, peer) => print("opened", id, { peer }),

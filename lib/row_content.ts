@@ -84,6 +84,26 @@ export function requireMediaType(fields: Fields, allowed: readonly string[]): vo
 }
 
 /**
+ * Refuses content that is not the representation itself: coded (RFC 9110 §8.4), or only a part of it (§14.5).
+ *
+ * @throws {HttpError} 415 or 400
+ */
+export function requirePlainContent(fields: Fields): void {
+  const coding = fields.get("content-encoding");
+  if (coding !== undefined && coding.toLowerCase() !== "identity") {
+    throw new HttpError(415, `The content must not be coded, saw ${JSON.stringify(coding)}`, {
+      rule: "RFC 9110 §15.5.16",
+      fields: [["Accept-Encoding", "identity"]],
+    });
+  }
+  if (fields.count("content-range") > 0) {
+    throw new HttpError(400, "The content must be the whole row: Content-Range is not supported", {
+      rule: "RFC 9110 §14.5",
+    });
+  }
+}
+
+/**
  * The content as a JSON object, and its text.
  *
  * @throws {HttpError} 400 if it is not UTF-8 or not JSON; 422 if it is not an object.

@@ -16,6 +16,7 @@ import {
   nameProblem,
   parseObject,
   requireMediaType,
+  requirePlainContent,
   requireShape,
   rowName,
   rowPath,
@@ -101,6 +102,8 @@ export class Table {
     if (!methods.includes(method)) refuseMethod(method, request.target, methods);
     if (method === "POST" || method === "PUT") requireMediaType(request.fields, [JSON_TYPE]);
     else if (method === "PATCH") requireMediaType(request.fields, [JSON_TYPE, PATCH_TYPE]);
+    else return name;
+    requirePlainContent(request.fields);
     return name;
   }
 

@@ -22,6 +22,11 @@ export function escapeText(text: string): string {
   });
 }
 
+/** JSON text that a terminal shows and does not obey. It means what it meant: in JSON, any character may be escaped. */
+export function escapeJson(json: string): string {
+  return json.replace(UNSAFE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 /** Octets, one character each, as the UTF-8 text that they most likely are. What is not UTF-8 becomes U+FFFD. */
 export function octetsToText(octets: string): string {
   return new TextDecoder().decode(Uint8Array.from(octets, (octet) => octet.charCodeAt(0)));

@@ -292,6 +292,14 @@ Deno.test("a row that changes between reading and writing is read again", async 
   assert.deepEqual([given.status, given.fields["Retry-After"]], [503, "1"]);
 });
 
+Deno.test("content that is coded, or a part, is refused", async () => {
+  const table = new TestTable();
+  const gzip = await table.send("PUT /a", SNAIL, "Content-Encoding: gzip");
+  assert.deepEqual([gzip.status, gzip.fields["Accept-Encoding"]], [415, "identity"]);
+  assert.equal((await table.send("PUT /a", SNAIL, "Content-Range: bytes 0-1/2")).status, 400);
+  assert.equal((await table.send("PUT /a", SNAIL, "Content-Encoding: Identity")).status, 201);
+});
+
 Deno.test("POST takes preconditions too", async () => {
   const table = await TestTable.withPingping();
   const post = async (target: string, field: string) => {

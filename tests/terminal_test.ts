@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ContentText, escapeText, octetsToText, painterFor, showHead } from "../lib/terminal.ts";
+import { ContentText, escapeJson, escapeText, octetsToText, painterFor, showHead } from "../lib/terminal.ts";
 
 const plain = painterFor(false);
 
@@ -57,4 +57,11 @@ Deno.test("colours tell a status' class and the fields' names", () => {
   );
   assert(showHead("HTTP/1.1 503 \r\n\r\n", paint).startsWith("\x1b[31mHTTP"));
   assert(showHead("GET / HTTP/1.1\r\n\r\n", paint).startsWith("\x1b[1mGET"));
+});
+
+Deno.test("JSON is escaped, and means what it meant", () => {
+  const value = { a: "\x1b[31m\x9b31m\u202e핑\n" };
+  const json = escapeJson(JSON.stringify(value));
+  assert.equal(json, '{"a":"\\u001b[31m\\u009b31m\\u202e핑\\n"}');
+  assert.deepEqual(JSON.parse(json), value);
 });
