@@ -30,6 +30,8 @@ import { Guard } from "./lib/trust.ts";
 import config from "./deno.json" with { type: "json" };
 
 const EXIT_INTERRUPTED = 130;
+/** Within this time two signals are one. */
+const SAME_SIGNAL_MS = 300;
 
 /** What the user is told in one line, before the program ends. */
 class Failure extends Error {}
@@ -119,12 +121,12 @@ function placeOf({ store }: ServeOptions): string {
 
 async function openStore({ store }: ServeOptions): Promise<Store> {
   if (store.kind === "memory") return new MemoryStore();
-  try {
-    return await SqliteStore.open(store.file);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotCapable)) throw error;
-    throw new Failure(`--store sqlite:${store.file} needs permissions: run again with --allow-read --allow-write`);
+  for (const name of ["read", "write"] as const) {
+    if ((await Deno.permissions.request({ name })).state === "granted") continue;
+    const command = `deno run --allow-net --allow-read --allow-write main.ts serve --store sqlite:${store.file}`;
+    throw new Failure(`--store needs more permissions: ${command}`);
   }
+  return await SqliteStore.open(store.file);
 }
 
 async function listen({ host: hostname, port, tls }: ServeOptions): Promise<Deno.Listener> {
@@ -135,19 +137,23 @@ async function listen({ host: hostname, port, tls }: ServeOptions): Promise<Deno
     return Deno.listenTls({ hostname, port, cert, key, alpnProtocols: ["http/1.1"] });
   } catch (error) {
     if (error instanceof Deno.errors.AddrInUse) {
-      const free = freePort(hostname);
-      throw new Failure(`Port ${port} on ${hostname} is taken; port ${free} is free: --port ${free}`);
+      throw new Failure(`Port ${port} on ${hostname} is taken${freePort(hostname)}`);
     }
     if (error instanceof Failure || error instanceof Deno.errors.NotCapable || !(error instanceof Error)) throw error;
     throw new Failure(`Cannot listen on ${hostname} port ${port}: ${error.message}`);
   }
 }
 
-function freePort(hostname: string): number {
-  const listener = Deno.listen({ hostname, port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
-  return port;
+/** A port that may be taken instead, if one can be found. */
+function freePort(hostname: string): string {
+  try {
+    using listener = Deno.listen({ hostname, port: 0 });
+    const { port } = listener.addr as Deno.NetAddr;
+    return `; port ${port} is free: --port ${port}`;
+  } catch {
+    // Perhaps there is permission for the one port alone.
+    return ": choose another with --port";
+  }
 }
 
 function isLoopback(address: string): boolean {
@@ -179,10 +185,11 @@ function reporter(): (text: string) => void {
 /** Resolves on Ctrl-C, or when the system asks the program to end; a second time ends it at once. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
-    let asked = false;
+    let asked: number | undefined;
     const stop = () => {
-      if (asked) Deno.exit(EXIT_INTERRUPTED);
-      asked = true;
+      // Who passes signals on, as `deno task` does, has one Ctrl-C arrive twice.
+      if (asked !== undefined && performance.now() > asked + SAME_SIGNAL_MS) Deno.exit(EXIT_INTERRUPTED);
+      asked ??= performance.now();
       resolve();
     };
     // Windows has no SIGTERM. SIGHUP is the end of the terminal, there and elsewhere.
@@ -216,7 +223,7 @@ async function connect(options: ConnectOptions): Promise<number> {
     : pipedInput(Deno.stdin.readable);
   const replOptions = {
     session,
-    screen: screenFor(interactive, terminal),
+    screen: screenFor(interactive, terminal, colored),
     print: options.print ?? (terminal ? "hb" : "b"),
     interactive,
     painter: painterFor(colored),
@@ -236,9 +243,10 @@ async function connect(options: ConnectOptions): Promise<number> {
   }
 }
 
-function screenFor(interactive: boolean, terminal: boolean): Screen {
+function screenFor(interactive: boolean, terminal: boolean, colored: boolean): Screen {
   return {
-    terminal,
+    // Colours are for a terminal, even if it is behind a pager.
+    terminal: terminal || colored,
     write: (bytes) => writeAll(Deno.stdout, bytes),
     tell: (line) =>
       writeAll(interactive && terminal ? Deno.stdout : Deno.stderr, new TextEncoder().encode(`${line}\n`)),

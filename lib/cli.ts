@@ -250,7 +250,7 @@ function serveOptions(values: Values): ServeOptions {
   if ((cert === undefined) !== (key === undefined)) throw new UsageError("--cert and --key must be given together");
   if (values.quiet && values.verbose) throw new UsageError("--quiet and --verbose cannot be used together");
   return {
-    host: text(values, "host") ?? DEFAULT_HOST,
+    host: listenHost(text(values, "host") ?? DEFAULT_HOST),
     port: wholeNumber(values, "port", 0, 65535) ?? DEFAULT_PORT,
     store: storeChoice(text(values, "store") ?? "memory"),
     shape: shapeOf(values),
@@ -326,6 +326,11 @@ export function parseAddress(address: string): Endpoint {
   const impliedPort = secure ? 443 : hasScheme || /:0*80$/.test(address) ? 80 : DEFAULT_PORT;
   const host = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
   return { secure, host, port: url.port === "" ? impliedPort : Number(url.port) };
+}
+
+function listenHost(host: string): string {
+  if (!/^[^:]*:\d*$/.test(host)) return host;
+  throw new UsageError(`--host takes an address without a port, which --port gives, saw ${quote(host)}`);
 }
 
 function storeChoice(store: string): StoreChoice {

@@ -33,6 +33,20 @@ export class TimeoutError extends ClientError {
   override name = "TimeoutError";
 }
 
+/** What came is not HTTP. */
+export class InvalidResponse extends ClientError {
+  /** Tells this error from others by name. */
+  override name = "InvalidResponse";
+  /** What was received and not understood. */
+  readonly octets: Uint8Array;
+
+  /** Makes the error. */
+  constructor(message: string, octets: Uint8Array) {
+    super(message);
+    this.octets = octets;
+  }
+}
+
 /** Something that happened to the connection, for the user to know. */
 export interface Notice {
   /** Tells it from parts of a response. */
@@ -248,13 +262,24 @@ class ClientConnection {
       return this.#decoder.next();
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
-      throw new ClientError(
-        `The response is not valid HTTP: ${error.message} (${error.rule}, at byte ${error.offset})`,
-      );
+      const octets = this.#decoder.unread;
+      const hint = octets[0] === TLS_ALERT ? "; this looks like TLS, for which the address starts with https://" : "";
+      const about = `${error.message} (${error.rule}, at byte ${error.offset})${hint}`;
+      throw new InvalidResponse(`The response is not valid HTTP: ${about}`, octets.slice());
     }
   }
 }
 
+/** What some errors of TLS mean for the user. */
+const CONNECT_REASONS: readonly [pattern: RegExp, reason: string][] = [
+  [/UnknownIssuer/, "nobody whom this program trusts has signed its certificate; --cacert FILE trusts another"],
+  [/CaUsedAsEndEntity/, "its certificate is that of an authority, which may not be a server's own (basicConstraints)"],
+  [/NotValidForName/, "its certificate is for another name"],
+  [/Expired/, "its certificate has expired"],
+  [/InvalidContentType/, "it does not speak TLS; try http://"],
+];
+/** The first octet of a server that speaks TLS to one that does not (RFC 8446 §5.1). */
+const TLS_ALERT = 0x15;
 const CLOSED = "The server had closed the connection";
 const UNASKED = "The server had sent what nobody asked for";
 const TOO_MANY_INTERIM = `The server sent more than ${MAX_INTERIM_RESPONSES} interim responses`;
@@ -293,6 +318,9 @@ function connectError(error: unknown, where: string): unknown {
   if (error instanceof ClientError || error instanceof Deno.errors.NotCapable || !(error instanceof Error)) {
     return error;
   }
-  const reason = error instanceof Deno.errors.ConnectionRefused ? "connection refused" : error.message;
+  const { message } = error;
+  const reason = error instanceof Deno.errors.ConnectionRefused
+    ? "connection refused (is a server running there?)"
+    : CONNECT_REASONS.find(([pattern]) => pattern.test(message))?.[1] ?? message;
   return new ClientError(`Cannot connect to ${where}: ${reason}`);
 }

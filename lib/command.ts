@@ -10,6 +10,7 @@
 import { Buffer } from "node:buffer";
 import { type FieldLine, isFieldValue, isFramingField, isToken } from "./http_grammar.ts";
 import type { HttpRequest } from "./http_message.ts";
+import { FILTER_OPERATORS } from "./query.ts";
 import type { RowField, RowShape } from "./row_shape.ts";
 
 /** Input that makes no sense. Its message says why, in one line. */
@@ -136,6 +137,9 @@ type Item =
   | { readonly kind: "value"; readonly text: string }
   | { readonly kind: "text" | "json" | "query" | "field"; readonly name: string; readonly value: string };
 
+/** A listing's filter, as `age:gte=2`, is no header field. */
+const FILTER = new RegExp(`^:(${FILTER_OPERATORS.join("|")})==?`);
+
 /** A word by the first separator in it: `:=`, `==`, `=` or `:`. One without, or with nothing before it, is a plain value. */
 function readItem(word: Word): Item {
   const { text, parts } = word;
@@ -143,6 +147,10 @@ function readItem(word: Word): Item {
     if (!parts[i] || text[i] !== ":" && text[i] !== "=") continue;
     if (i === 0) break;
     const name = text.slice(0, i);
+    const filter = text[i] === ":" ? FILTER.exec(text.slice(i)) : null;
+    if (filter !== null) {
+      return { kind: "query", name: `${name}:${filter[1]}`, value: text.slice(i + filter[0].length) };
+    }
     const double = text[i + 1] === "=" && parts[i + 1];
     const value = text.slice(i + (double ? 2 : 1));
     if (text[i] === ":") return { kind: double ? "json" : "field", name, value };
@@ -157,7 +165,8 @@ function hasValues(words: readonly Word[]): boolean {
 
 function makeRequest(method: string, object: string, words: readonly Word[], shape: RowShape): HttpRequest {
   const values: string[] = [];
-  const members = new Map<string, unknown>();
+  /** Each member's value as JSON text: what the user wrote is sent as it is. */
+  const members = new Map<string, string>();
   const fields: FieldLine[] = [];
   let target = targetOf(method, object);
   for (const item of words.map(readItem)) {
@@ -166,10 +175,11 @@ function makeRequest(method: string, object: string, words: readonly Word[], sha
         values.push(item.text);
         break;
       case "text":
-        members.set(item.name, item.value);
+        members.set(item.name, JSON.stringify(item.value));
         break;
       case "json":
-        members.set(item.name, parseJson(item.name, item.value));
+        parseJson(item.name, item.value);
+        members.set(item.name, item.value);
         break;
       case "query":
         target += `${target.includes("?") ? "&" : "?"}${encodeURIComponent(item.name)}=${
@@ -187,15 +197,16 @@ function makeRequest(method: string, object: string, words: readonly Word[], sha
     return request;
   }
   if (!WITH_CONTENT.includes(method)) {
-    throw new WrongInput(`${method} takes no values, saw ${[...members.keys()].join(", ")}`);
+    const hint = method === "get" || method === "head" ? "; a filter is leg==4" : "";
+    throw new WrongInput(`${method} takes no values, saw ${[...members.keys()].join(", ")}${hint}`);
   }
-  const row = Object.fromEntries(members);
-  const content = object.startsWith("/") || object === "all" ? row : Object.fromEntries([[object, row]]);
-  return { ...request, content: ENCODER.encode(JSON.stringify(content)) };
+  const row = `{${[...members].map(([name, json]) => `${JSON.stringify(name)}:${json}`).join(",")}}`;
+  const content = object.startsWith("/") || object === "all" ? row : `{${JSON.stringify(object)}:${row}}`;
+  return { ...request, content: ENCODER.encode(content) };
 }
 
 /** The values without a name, which stand for the fields in their order: all of them or none. */
-function positionalValues(method: string, values: readonly string[], shape: RowShape): [string, unknown][] {
+function positionalValues(method: string, values: readonly string[], shape: RowShape): [string, string][] {
   if (values.length === 0) return [];
   if (!WITH_CONTENT.includes(method)) throw new WrongInput(`${method} takes no values, saw ${values.join(" ")}`);
   if (shape.fields === undefined) throw new WrongInput("values need names here: type=snail, or age:=1 for JSON");
@@ -205,12 +216,12 @@ function positionalValues(method: string, values: readonly string[], shape: RowS
   return shape.fields.map((field, i) => [field.name, typedValue(field, values[i])]);
 }
 
-/** A typed field's value as JSON; others are texts. */
-function typedValue({ name, type }: RowField, text: string): unknown {
-  if (type === "scalar" || type === "string") return text;
+/** A typed field's value is JSON already; others are texts. */
+function typedValue({ name, type }: RowField, text: string): string {
+  if (type === "scalar" || type === "string") return JSON.stringify(text);
   const value = parseJson(name, text);
   const fits = type === "integer" ? Number.isInteger(value) : type === (typeof value as string);
-  if (fits) return value;
+  if (fits) return text;
   throw new WrongInput(
     `[${name}] takes ${type === "integer" ? "an integer" : `a ${type}`}, saw ${JSON.stringify(text)}`,
   );
@@ -229,6 +240,10 @@ function targetOf(method: string, object: string): string {
   if (object === "all") return "/";
   if (object === "*" && method === "options") return "*";
   if (!object.startsWith("/")) {
+    const url = /^https?:\/\//i.test(object) ? URL.parse(object) : null;
+    if (url !== null) {
+      throw new WrongInput(`give the server first, then the path: connect ${url.origin} ${method} ${url.pathname}`);
+    }
     if (!object.isWellFormed()) throw new WrongInput("the name is not well-formed Unicode");
     return `/${encodeURIComponent(object)}`;
   }

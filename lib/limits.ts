@@ -150,6 +150,8 @@ export const PRINT_DELAY_MS: number = 10;
 export const MAX_LINE_CHARACTERS: number = 1024 * 1024;
 /** Lines that the prompt remembers. */
 export const MAX_HISTORY_LINES: number = 1000;
+/** Bytes that `connect` shows of what is no response. */
+export const MAX_SHOWN_INVALID_BYTES: number = 1000;
 /** Interim responses (1xx) to one request that `connect` takes. */
 export const MAX_INTERIM_RESPONSES: number = 100;
 /** The most that `--max-body` allows: content is read as one string, and those have fewer than 2^29 characters. */

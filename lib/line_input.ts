@@ -69,8 +69,12 @@ export async function terminalInput(
     wake();
   });
   editor.on("SIGINT", interrupted);
+  // Ctrl-Z does nothing: after being stopped and going on, the terminal would not be the editor's any more.
+  editor.on("SIGTSTP", () => {});
   return {
     async next() {
+      // What was typed while something else was shown is shown where it belongs.
+      if (lines.length === 0 && editor.line !== "") editor.prompt(true);
       while (lines.length === 0 && !ended) await new Promise<void>((resolve) => wake = resolve);
       return lines.shift();
     },

@@ -61,6 +61,9 @@ const OPERATORS: Record<string, (operand: string) => Test> = {
   endsWith: (operand) => textTest(operand, (text, part) => text.endsWith(part)),
 };
 
+/** The operators that filters know. */
+export const FILTER_OPERATORS: readonly string[] = Object.keys(OPERATORS);
+
 /** As in json-server, letters' case does not count inside texts. */
 function textTest(operand: string, test: (text: string, part: string) => boolean): Test {
   const part = operand.toLowerCase();
@@ -113,7 +116,7 @@ function parseFilter(name: string, operand: string, shape: RowShape): (row: Json
   const operator = colon < 0 ? "eq" : name.slice(colon + 1);
   const path = parsePath(field, name, shape);
   if (!Object.hasOwn(OPERATORS, operator)) {
-    const known = Object.keys(OPERATORS).join(", ");
+    const known = FILTER_OPERATORS.join(", ");
     throw new HttpError(
       400,
       `The parameter ${name} has an unknown operator ${JSON.stringify(operator)}: known are ${known}`,

@@ -5,7 +5,14 @@
  */
 
 import { Buffer } from "node:buffer";
-import { ClientError, type ExchangeEvent, type SentRequest, type Session, TimeoutError } from "./client.ts";
+import {
+  ClientError,
+  type ExchangeEvent,
+  InvalidResponse,
+  type SentRequest,
+  type Session,
+  TimeoutError,
+} from "./client.ts";
 import {
   type Command,
   completeCommand,
@@ -18,6 +25,7 @@ import {
 } from "./command.ts";
 import type { FieldLine } from "./http_grammar.ts";
 import type { HttpRequest } from "./http_message.ts";
+import { MAX_SHOWN_INVALID_BYTES } from "./limits.ts";
 import type { LineInput } from "./line_input.ts";
 import type { RowShape } from "./row_shape.ts";
 import { ContentText, escapeText, type Painter, showHead } from "./terminal.ts";
@@ -56,7 +64,7 @@ export const EXIT_FAILURE: number = 1;
 export const EXIT_TIMEOUT: number = 2;
 
 const HELP = `\
-get NAME            one row             get all      every row
+get NAME            one row             get all      every row; get all age:gte=2 leg==4 some
 head NAME           only the head       get /a?b=c   any target, sent as it is
 post NAME [values]  a new row           put NAME [values]    a new row, or over the old one
 patch NAME items    some fields         delete NAME  options NAME
@@ -81,6 +89,7 @@ export async function runCommands(input: LineInput, options: ReplOptions): Promi
     worst = code === EXIT_FAILURE || worst === EXIT_FAILURE ? EXIT_FAILURE : Math.max(worst, code);
     if (repl.failed && !options.interactive) return code;
   }
+  await repl.endLine();
   return options.interactive ? 0 : worst;
 }
 
@@ -95,7 +104,7 @@ class Repl {
   failed = false;
   /**
    * Whether piped content was shown that ends no line. A line end stands between it and what follows, so that a script
-   * can tell two answers apart; behind the last answer nothing is added.
+   * can tell two answers apart, and the input's end ends the last one. After a command alone nothing is added.
    */
   #midLine = false;
 
@@ -120,7 +129,7 @@ class Repl {
         case "quit":
           return undefined;
         case "help":
-          await screen.tell(HELP.trimEnd());
+          await this.#write(ENCODER.encode(HELP));
           return 0;
         case "request":
           return await this.#exchange(command.request);
@@ -134,9 +143,17 @@ class Repl {
       }
       if (!(error instanceof ClientError)) throw error;
       this.failed = true;
+      await this.endLine();
+      if (error instanceof InvalidResponse) await this.#showInvalid(error.octets);
       await screen.tell(escapeText(error.message));
       return error instanceof TimeoutError ? EXIT_TIMEOUT : EXIT_FAILURE;
     }
+  }
+
+  /** Ends the line that content has begun. */
+  async endLine(): Promise<void> {
+    if (this.#midLine) await this.#options.screen.write(ENCODER.encode("\n"));
+    this.#midLine = false;
   }
 
   async #askAndExchange({ words }: Command & { kind: "ask" }, input: LineInput): Promise<number> {
@@ -147,6 +164,7 @@ class Repl {
 
   async #exchange(bare: HttpRequest): Promise<number> {
     const { session, defaults } = this.#options;
+    await this.endLine();
     let status = 0;
     const content = new ContentText();
     for await (const event of session.exchange(withDefaults(bare, defaults))) {
@@ -200,19 +218,31 @@ class Repl {
 
   async #showContent(bytes: Uint8Array, text: ContentText): Promise<void> {
     const shown = text.add(bytes);
-    await this.#write(this.#options.screen.terminal ? ENCODER.encode(shown) : bytes);
+    const { screen } = this.#options;
+    await screen.write(screen.terminal ? ENCODER.encode(shown) : bytes);
+    this.#midLine = !text.endsLine;
   }
 
   async #endContent(text: ContentText): Promise<void> {
+    const { screen } = this.#options;
     const rest = text.end();
-    if (this.#options.screen.terminal) await this.#write(ENCODER.encode(text.endsLine ? rest : `${rest}\n`));
-    else if (!text.endsLine) this.#midLine = true;
+    if (!screen.terminal) return;
+    if (rest !== "") await screen.write(ENCODER.encode(rest));
+    await this.endLine();
+  }
+
+  /** Shows what is no response, as far as it is of interest. */
+  async #showInvalid(octets: Uint8Array): Promise<void> {
+    if (!this.#shows("h") || octets.length === 0) return;
+    await this.#banner("-----RESPONSE-----");
+    const text = new ContentText();
+    await this.#showContent(octets.subarray(0, MAX_SHOWN_INVALID_BYTES), text);
+    await this.#endContent(text);
+    await this.endLine();
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
-    if (bytes.length === 0) return;
-    if (this.#midLine) await this.#options.screen.write(ENCODER.encode("\n"));
-    this.#midLine = false;
+    await this.endLine();
     await this.#options.screen.write(bytes);
   }
 }

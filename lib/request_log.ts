@@ -98,18 +98,27 @@ function jsonLog(writer: BatchWriter, now: () => number): Observer {
       });
     },
     refused: (id, { status, message, rule, offset }, head, rest) => {
-      print("refused", id, { status, detail: message, rule, offset, head: octetsToText(head), ...contentMember(rest) });
+      const unread = contentMember(rest, "unread");
+      print("refused", id, { status, detail: message, rule, offset, head: octetsToText(head), ...unread });
     },
-    response: (id, bytes) => print("response", id, contentMember(bytes)),
+    response: (id, bytes, continues) => {
+      const about = continues ? { continues } : { status: statusOf(bytes) };
+      print("response", id, { ...about, ...contentMember(bytes) });
+    },
     closed: (id, reason, requests) => print("closed", id, { reason, requests }),
   };
 }
 
+/** The status code behind `HTTP/1.1 `. */
+function statusOf(response: Uint8Array): number {
+  return Number(String.fromCharCode(...response.subarray(9, 12)));
+}
+
 /** Bytes as text if they are UTF-8, else in base 64. */
-function contentMember(bytes: Uint8Array): { content: string } | { contentBase64: string } {
+function contentMember(bytes: Uint8Array, name = "content"): Record<string, string> {
   try {
-    return { content: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };
+    return { [name]: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };
   } catch {
-    return { contentBase64: bytes.toBase64() };
+    return { [`${name}Base64`]: bytes.toBase64() };
   }
 }

@@ -262,12 +262,9 @@ async function lockFile(file: string): Promise<Deno.FsFile> {
   throw new StoreError("unavailable", `${file} is in use by another server`);
 }
 
-/** @throws {Deno.errors.NotCapable} If the program's own files may not be read: the thread reads its part of them itself. */
+/** Starts the thread, which reads its part of the program's files itself: that takes the permission to. */
 async function startWriter(file: string): Promise<Worker> {
-  const program = new URL("./store_sqlite_writer.ts", import.meta.url);
-  const { state } = await Deno.permissions.request({ name: "read", path: program });
-  if (state !== "granted") throw new Deno.errors.NotCapable(`Requires read access to ${program.pathname}`);
-  const writer = new Worker(program, { type: "module" });
+  const writer = new Worker(new URL("./store_sqlite_writer.ts", import.meta.url), { type: "module" });
   return await new Promise((started, failed) => {
     writer.onmessage = ({ data }: MessageEvent<WriterReady>) => {
       if (data.ready) return started(writer);

@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { ClientError, type ClientOptions, type ExchangeEvent, Session, TimeoutError } from "../lib/client.ts";
+import {
+  ClientError,
+  type ClientOptions,
+  type ExchangeEvent,
+  InvalidResponse,
+  Session,
+  TimeoutError,
+} from "../lib/client.ts";
 import type { HttpRequest } from "../lib/http_message.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
@@ -218,6 +225,23 @@ Deno.test("a connection that the request closes is not used again", async () => 
   assert.match(await show(session.exchange(request())), /a new connection\) \| 200ok/);
 });
 
+Deno.test("what is no response is kept to be shown", async () => {
+  await using server = new ScriptedServer([`${TOGETHER}220 mail.example ESMTP\r\n`]);
+  using session = sessionWith(server.port);
+  await assert.rejects(show(session.exchange(request())), (error) => {
+    assert(error instanceof InvalidResponse);
+    assert.match(error.message, /^The response is not valid HTTP: Expected the version HTTP/);
+    assert.equal(octetString(error.octets), "220 mail.example ESMTP\r\n");
+    return true;
+  });
+});
+
+Deno.test("TLS that speaks to a client without it is recognised", async () => {
+  await using server = new ScriptedServer([`${TOGETHER}\x15\x03\x03\x00\x02\x02F`]);
+  using session = sessionWith(server.port);
+  await assert.rejects(show(session.exchange(request())), /this looks like TLS, for which .* https:/);
+});
+
 Deno.test("interim responses without end are refused", async () => {
   await using server = new ScriptedServer([TOGETHER + "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(200)]);
   using session = sessionWith(server.port);
@@ -333,7 +357,7 @@ Deno.test("where no server is, one line says so", async () => {
   using session = sessionWith(port);
   await assert.rejects(session.connect(), {
     name: "ClientError",
-    message: `Cannot connect to 127.0.0.1:${port}: connection refused`,
+    message: `Cannot connect to 127.0.0.1:${port}: connection refused (is a server running there?)`,
   });
 });
 

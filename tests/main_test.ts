@@ -32,7 +32,7 @@ Deno.test("both ends together: the classroom's program", async () => {
   const { code, stdout, stderr } = await run(["connect", address], input);
   const row = '{"Pingping":{"type":"snail","age":"1","leg":"0"}}';
   const korean = '{"핑핑":{"type":"달팽이","age":"1","leg":"0"}}';
-  assert.equal(stdout, `${row}\n${korean}\n{${row.slice(1, -1)},${korean.slice(1, -1)}}`);
+  assert.equal(stdout, `${row}\n${korean}\n{${row.slice(1, -1)},${korean.slice(1, -1)}}\n`);
   assert.match(stderr, /^Wrong Input: try again \("nonsense" is not a command: .*\)\n$/);
   assert.equal(code, 1);
   await server.printed("HEAD /Pingping HTTP/1.1\r\n");
@@ -161,7 +161,7 @@ Deno.test("rows in a file are there after a restart, and after a crash", async (
   const narrow = ["--allow-net", `--allow-read=${folder.path}`, `--allow-write=${folder.path}`];
   assert.match(
     (await run(["serve", "--port", "0", ...args], "", narrow)).stderr,
-    /needs permissions: run again with/,
+    /--store needs more permissions: deno run --allow-net --allow-read --allow-write main.ts serve/,
   );
   for (const signal of ["SIGKILL", "SIGTERM"] as const) {
     await using server = await ServeProcess.start(args, permissions);
@@ -209,7 +209,7 @@ const failures: [name: string, args: string[], permissions: string[], code: numb
     ["serve", "--port", "0", "--store", "sqlite:table.db"],
     ["--allow-net"],
     1,
-    /^wiretable: --store sqlite:table\.db needs permissions: run again with --allow-read --allow-write\n$/,
+    /^wiretable: --store needs more permissions: deno run --allow-net --allow-read --allow-write main\.ts serve .*\n$/,
   ],
   [
     "an address of another machine",
@@ -223,7 +223,7 @@ const failures: [name: string, args: string[], permissions: string[], code: numb
     ["connect", "127.0.0.1:1", "get", "all"],
     ["--allow-net"],
     1,
-    /^wiretable: Cannot connect to 127\.0\.0\.1:1: connection refused\n$/,
+    /^wiretable: Cannot connect to 127\.0\.0\.1:1: connection refused \(is a server running there\?\)\n$/,
   ],
 ];
 

@@ -141,7 +141,7 @@ Deno.test("piped commands show their answers' content and nothing else, a line f
   await using server = tableServer();
   const { shown, told, code } = await run(server.port, "post a\nx 1 0\n\nget a\r\ndelete a\nget all\n");
   const row = '{"a":{"type":"x","age":"1","leg":"0"}}';
-  assert.equal(shown, `${row}\n${row}\n{}`);
+  assert.equal(shown, `${row}\n${row}\n{}\n`);
   assert.equal(told, "");
   assert.equal(code, 0);
 });
@@ -228,7 +228,7 @@ Deno.test("at a prompt a failure is told and the session goes on; from a pipe it
   assert.equal(prompt.shown.split("connection refused").length, 3);
   assert.equal(prompt.code, 0);
   const piped = await run(port, "get all\nget all\n");
-  assert.equal(piped.told, `Cannot connect to 127.0.0.1:${port}: connection refused\n`);
+  assert.equal(piped.told, `Cannot connect to 127.0.0.1:${port}: connection refused (is a server running there?)\n`);
   assert.equal(piped.code, 1);
 });
 

@@ -121,9 +121,9 @@ Deno.test("as JSON each event is one line", async () => {
       rule: "R",
       offset: 0,
       head: "",
-      contentBase64: "/w==",
+      unreadBase64: "/w==",
     },
-    { time, event: "response", connection: 1, content: "HTTP/1.1 200 OK\r\n\r\n" },
+    { time, event: "response", connection: 1, status: 200, content: "HTTP/1.1 200 OK\r\n\r\n" },
     { time, event: "closed", connection: 1, reason: "by the client", requests: 2 },
   ]);
 });
