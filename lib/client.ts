@@ -196,21 +196,19 @@ class ClientConnection {
     yield { kind: "sent", head: octets.subarray(0, headBytes), content: octets.subarray(headBytes) };
     let status = 100;
     let interim = 0;
-    let deadline = Date.now() + this.#timeoutMs;
+    const headDeadline = Date.now() + this.#timeoutMs;
     for (;;) {
       const event = this.#nextEvent();
       if (event === undefined) {
-        await this.#receive(deadline);
         // The head must be there in time; content may take as long as it likes, if it comes.
-        if (!isInterim(status)) deadline = Date.now() + this.#timeoutMs;
+        await this.#receive(isInterim(status) ? headDeadline : Date.now() + this.#timeoutMs);
         continue;
       }
       if (event.kind === "request" || event.kind === "closed") throw new NoResponse(NO_RESPONSE);
       yield event;
       if (event.kind === "response") {
         status = event.status;
-        if (!isInterim(status)) deadline = Date.now() + this.#timeoutMs;
-        else if (++interim > MAX_INTERIM_RESPONSES) throw new ClientError(TOO_MANY_INTERIM);
+        if (isInterim(status) && ++interim > MAX_INTERIM_RESPONSES) throw new ClientError(TOO_MANY_INTERIM);
         // What follows 101 (Switching Protocols) is no HTTP any more.
         if (!event.persistent || status === 101 || asksToClose(request)) this.#ended = CLOSED;
       } else if (event.kind === "end" && (!isInterim(status) || status === 101)) break;
