@@ -90,6 +90,7 @@ async function serve(options: ServeOptions): Promise<number> {
       guard.screen(request);
       table.screen(request);
     },
+    refusal: (response) => guard.withCors(response),
     messageLimits: options.messageLimits,
     limits: options.limits,
     observer: {

@@ -8,7 +8,7 @@ import { FairTurns } from "./fair_turns.ts";
 import type { Decoder } from "./http_decoder.ts";
 import type { Encoder } from "./http_encoder.ts";
 import { HttpError } from "./http_error.ts";
-import type { Handler, RequestHead } from "./http_message.ts";
+import type { Handler, HttpResponse, RequestHead } from "./http_message.ts";
 import { type MessageLimits, REQUEST_LIMITS, SERVER_LIMITS, type ServerLimits } from "./limits.ts";
 import { ServerConnection } from "./server_connection.ts";
 import type { Observer, ServerContext } from "./server_context.ts";
@@ -17,6 +17,8 @@ import type { Observer, ServerContext } from "./server_context.ts";
 export interface ServerOptions {
   /** Throws an {@linkcode HttpError} for a request that is refused whatever its content: asked before 100 (Continue) is sent. */
   readonly screen?: (request: RequestHead) => void;
+  /** Makes of the answer to a request that broke a rule, and that no handler sees, what is sent. */
+  readonly refusal?: (response: HttpResponse) => HttpResponse;
   /** Caps on each request. */
   readonly messageLimits?: MessageLimits;
   /** Caps on connections and times. */
@@ -33,6 +35,8 @@ export class Server implements ServerContext {
   readonly handler: Handler;
   /** See {@linkcode ServerOptions.screen}. */
   readonly screen?: (request: RequestHead) => void;
+  /** See {@linkcode ServerOptions.refusal}. */
+  readonly refusal: (response: HttpResponse) => HttpResponse;
   /** Caps on each request. */
   readonly messageLimits: MessageLimits;
   /** Caps on connections and times. */
@@ -66,6 +70,7 @@ export class Server implements ServerContext {
   constructor(listener: Deno.Listener, handler: Handler, options: ServerOptions = {}) {
     this.handler = handler;
     this.screen = options.screen;
+    this.refusal = options.refusal ?? ((response) => response);
     this.messageLimits = options.messageLimits ?? REQUEST_LIMITS;
     this.limits = options.limits ?? SERVER_LIMITS;
     this.observer = options.observer ?? {};

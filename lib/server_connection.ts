@@ -330,9 +330,10 @@ export class ServerConnection {
   #encodeRefusal(error: HttpError): void {
     const request = this.#request;
     this.#context.observer.refused?.(this.#id, error, request?.text ?? "", this.#decoder?.unread ?? NO_BYTES);
-    const { date } = this.#context;
+    const { date, refusal } = this.#context;
     const method = request?.method ?? this.#decoder?.method ?? "";
-    this.#encodeResponse(problemResponse(error), { method, minor: request?.minor ?? 1, close: true, date });
+    const context = { method, minor: request?.minor ?? 1, close: true, date };
+    this.#encodeResponse(refusal(problemResponse(error)), context);
     this.#end(`by the server (error ${error.status})`);
   }
 

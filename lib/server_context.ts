@@ -9,7 +9,7 @@ import type { Decoder } from "./http_decoder.ts";
 import type { Encoder } from "./http_encoder.ts";
 import type { HttpError } from "./http_error.ts";
 import type { Fields } from "./http_fields.ts";
-import type { Handler, RequestHead } from "./http_message.ts";
+import type { Handler, HttpResponse, RequestHead } from "./http_message.ts";
 import type { MessageLimits, ServerLimits } from "./limits.ts";
 
 /** What a server tells about its connections, as it happens. Bytes are lent: they must be copied to be kept. */
@@ -36,6 +36,8 @@ export interface ServerContext {
   readonly handler: Handler;
   /** Throws an {@linkcode HttpError} for a request that is refused whatever its content: asked before 100 (Continue) is sent. */
   readonly screen?: (request: RequestHead) => void;
+  /** Makes of the answer to a request that broke a rule, and that no handler sees, what is sent. */
+  readonly refusal: (response: HttpResponse) => HttpResponse;
   /** Caps on each request. */
   readonly messageLimits: MessageLimits;
   /** Caps on connections and times. */

@@ -57,7 +57,7 @@ export class Guard {
         return handler(request, content);
       };
     }
-    return async (request, content) => this.#withCors(await this.#answer(handler, request, content));
+    return async (request, content) => this.withCors(await this.#answer(handler, request, content));
   }
 
   /**
@@ -81,8 +81,11 @@ export class Guard {
     }
   }
 
-  #withCors(response: HttpResponse): HttpResponse {
-    return { ...response, fields: [...response.fields ?? [], ...this.#corsFields] };
+  /** The response, with the fields that let a page of the allowed origin read it. */
+  withCors(response: HttpResponse): HttpResponse {
+    return this.#corsFields.length === 0
+      ? response
+      : { ...response, fields: [...response.fields ?? [], ...this.#corsFields] };
   }
 
   #checkHost({ authority }: RequestHead): void {

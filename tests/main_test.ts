@@ -100,7 +100,9 @@ Deno.test("flags reach the server", async () => {
   const other = await server.connect();
   assert.equal((await other.receive()).head.status, 503);
   other.close();
-  assert.equal((await peer.exchange(`${write}Content-Length: 11\r\n\r\n`)).head.status, 413);
+  const refused = await peer.exchange(`${write}Content-Length: 11\r\n\r\n`);
+  assert.equal(refused.head.status, 413);
+  assert.equal(refused.head.fields.get("access-control-allow-origin"), "*");
   peer.close();
 });
 

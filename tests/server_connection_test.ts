@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { FairTurns } from "../lib/fair_turns.ts";
 import { HttpError } from "../lib/http_error.ts";
-import type { ContentStream, Handler } from "../lib/http_message.ts";
+import type { ContentStream, Handler, HttpResponse } from "../lib/http_message.ts";
 import { REQUEST_LIMITS, SERVER_LIMITS } from "../lib/limits.ts";
 import { ServerConnection } from "../lib/server_connection.ts";
 import type { Observer } from "../lib/server_context.ts";
@@ -59,6 +59,7 @@ async function converse(conn: FakeConn, handler: Handler = ECHO, observer: Obser
     stopping: false,
     encoders: [],
     decoders: [],
+    refusal: (response: HttpResponse) => response,
     turns: new FairTurns(),
     ended: () => {},
   };

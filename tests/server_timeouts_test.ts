@@ -4,6 +4,7 @@
 
 import assert from "node:assert/strict";
 import { FairTurns } from "../lib/fair_turns.ts";
+import type { HttpResponse } from "../lib/http_message.ts";
 import { REQUEST_LIMITS, SERVER_LIMITS } from "../lib/limits.ts";
 import { ServerConnection } from "../lib/server_connection.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
@@ -85,6 +86,7 @@ function serve() {
     stopping: false,
     encoders: [],
     decoders: [],
+    refusal: (response: HttpResponse) => response,
     turns: new FairTurns(),
     ended: () => {},
   };
