@@ -5,6 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { byteLength } from "./bytes.ts";
 import { entityTag, type Preconditions, preconditionsHold, readPreconditions } from "./conditional.ts";
 import { type FieldProblem, HttpError } from "./http_error.ts";
 import type { FieldLine } from "./http_grammar.ts";
@@ -323,6 +324,7 @@ function showWritten({ row, created }: Written, put?: Uint8Array): HttpResponse 
 }
 
 function isSame(octets: Uint8Array, content: string | Uint8Array): boolean {
+  if (octets.length !== byteLength(content)) return false;
   return Buffer.compare(octets, typeof content === "string" ? Buffer.from(content) : content) === 0;
 }
 
