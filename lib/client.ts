@@ -110,6 +110,7 @@ export class Session {
       if (ended === undefined) break;
       this.close();
       if (isNew) throw new ClientError(`${ended} before there was a request`);
+      await this.connect();
       yield { kind: "notice", text: `${ended}; this is a new connection` };
     }
     // On a connection that was kept, and only there, the server may have closed just when the request was sent.

@@ -266,6 +266,18 @@ Deno.test("a head that drips in does not gain time", async () => {
   await serving;
 });
 
+Deno.test("a new connection is told of only when there is one", async () => {
+  const server = new ScriptedServer([OK, "close now"]);
+  using session = sessionWith(server.port);
+  await show(session.exchange(request()));
+  await server[Symbol.asyncDispose]();
+  const told: string[] = [];
+  await assert.rejects(async () => {
+    for await (const event of session.exchange(request())) told.push(event.kind);
+  }, { name: "ClientError", message: /connection refused/ });
+  assert.deepEqual(told, []);
+});
+
 Deno.test("Connection: close is heeded", async () => {
   const closing = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
   await using server = new ScriptedServer([closing], [OK]);
