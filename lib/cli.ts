@@ -229,7 +229,8 @@ function parseFlags(args: string[], flags: readonly Flag[]): { values: Values; p
       ...multiple && { multiple },
     };
   }
-  // A negative number is a value, not a flag. A NUL, which no argument can have, keeps parseArgs from taking it for one.
+  // A negative number is a value, not a flag. A NUL, which no argument can have, keeps parseArgs from taking it for
+  // one.
   const shielded = args.map((arg) => /^-\.?\d/.test(arg) ? `\0${arg}` : arg);
   const unshield = (text: string) => text.replace(/^\0/, "");
   try {

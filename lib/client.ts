@@ -232,7 +232,10 @@ class ClientConnection {
     }
   }
 
-  /** Starts to read. What comes while no request is waiting is either the end or unasked for: both end the connection's use. */
+  /**
+   * Starts to read. What comes while no request is waiting is either the end or unasked for: both end the connection's
+   * use.
+   */
   #read(): Promise<number | null> {
     const reading = this.#conn.read(this.#buffer);
     reading.catch(() => null).then((count) => {

@@ -47,7 +47,8 @@ const WITH_CONTENT = ["post", "put", "patch"];
 const ENCODER = new TextEncoder();
 
 /**
- * Parts a line into words at blanks. Quotes, single or double, hold a word together; a backslash takes the next character as it is.
+ * Parts a line into words at blanks. Quotes, single or double, hold a word together; a backslash takes the next
+ * character as it is.
  *
  * @throws {WrongInput} If a quote is not closed.
  */
@@ -140,7 +141,10 @@ type Item =
 /** A listing's filter, as `age:gte=2`, is no header field. */
 const FILTER = new RegExp(`^:(${FILTER_OPERATORS.join("|")})==?`);
 
-/** A word by the first separator in it: `:=`, `==`, `=` or `:`. One without, or with nothing before it, is a plain value. */
+/**
+ * A word by the first separator in it: `:=`, `==`, `=` or `:`. One without, or with nothing before it, is a plain
+ * value.
+ */
 function readItem(word: Word): Item {
   const { text, parts } = word;
   for (let i = 0; i < text.length; i++) {
@@ -265,7 +269,8 @@ function fieldLine(name: string, value: string): FieldLine {
 }
 
 /**
- * The header section that is sent: the defaults, unless the request has a field of the name, and then the request's own.
+ * The header section that is sent: the defaults, unless the request has a field of the name, and then the request's
+ * own.
  * Fields with an empty value only keep a default from being sent.
  */
 export function withDefaults(request: HttpRequest, defaults: readonly FieldLine[]): HttpRequest {

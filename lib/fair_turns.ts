@@ -23,7 +23,10 @@ export class FairTurns {
     this.#now = now;
   }
 
-  /** The promise to be awaited before more is done for a client that may want more at once; `undefined` if there is time left. */
+  /**
+   * The promise to be awaited before more is done for a client that may want more at once; `undefined` if there is time
+   * left.
+   */
   due(): Promise<void> | undefined {
     if (this.#turn !== undefined) return this.#turn;
     if (this.#since === undefined) {

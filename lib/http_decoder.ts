@@ -74,7 +74,9 @@ export class Decoder {
   #at = 0;
   #end = 0;
   #bufferIsOwn = false;
-  /** Some of the buffer as text, one character an octet: the heads of pipelined requests are made into text together. */
+  /**
+   * Some of the buffer as text, one character an octet: the heads of pipelined requests are made into text together.
+   */
   #text = "";
   #textStart = 0;
   /** Where the message starts in the buffer; below 0 once its start is no longer there. */
@@ -99,7 +101,10 @@ export class Decoder {
     this.#chunkLine = new ChunkLine(limits);
   }
 
-  /** Whether it stands between two messages, with no octet of the next one but for the empty line that may come before it. */
+  /**
+   * Whether it stands between two messages, with no octet of the next one but for the empty line that may come before
+   * it.
+   */
   get idle(): boolean {
     return this.#phase === "start" && this.#at === this.#end;
   }
@@ -133,7 +138,10 @@ export class Decoder {
     this.#answeredMethod = method;
   }
 
-  /** Takes more bytes: the first `length` of these. They must stay unchanged until {@linkcode next} has answered `undefined`. */
+  /**
+   * Takes more bytes: the first `length` of these. They must stay unchanged until {@linkcode next} has answered
+   * `undefined`.
+   */
   receive(bytes: Uint8Array, length: number = bytes.length): void {
     const left = this.#end - this.#at;
     if (left === 0) {

@@ -199,7 +199,9 @@ export class Encoder {
     this.#bytes(this.#dateLine);
   }
 
-  /** `*( field-line CRLF )`; a CR or LF in a value would end the line and let its writer forge another (RFC 9112 §11.1). */
+  /**
+   * `*( field-line CRLF )`; a CR or LF in a value would end the line and let its writer forge another (RFC 9112 §11.1).
+   */
   #fieldLines(fields: readonly FieldLine[]): void {
     for (const [name, value] of fields) {
       if (!isToken(name) || isFramingField(name)) {

@@ -34,7 +34,9 @@ const REASONS: Record<number, string> = {
   507: "Insufficient Storage",
 };
 
-/** The reason phrase that RFC 9110 §15 (or its registry) gives a status code; empty for one this program never sends. */
+/**
+ * The reason phrase that RFC 9110 §15 (or its registry) gives a status code; empty for one this program never sends.
+ */
 export function reasonPhrase(status: number): string {
   return REASONS[status] ?? "";
 }

@@ -23,7 +23,10 @@ export interface RequestHead {
   readonly target: string;
   /** Which of its four forms the target has (RFC 9112 §3.2). */
   readonly form: TargetForm;
-  /** Host and port that the request is for: the target's own, else the Host field's (RFC 9112 §3.3); may be empty in HTTP/1.0. */
+  /**
+   * Host and port that the request is for: the target's own, else the Host field's (RFC 9112 §3.3); may be empty in
+   * HTTP/1.0.
+   */
   readonly authority: string;
   /** The target's path, still percent-encoded; empty in authority and asterisk form. */
   readonly path: string;

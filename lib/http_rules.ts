@@ -80,7 +80,9 @@ function contentLength(value: string, offset: number): number {
   throw new HttpError(400, detail, { rule: "RFC 9110 §8.6", offset });
 }
 
-/** Only `chunked`, once and last, is known; without it at the end a message's length is unknown (RFC 9112 §6.1, §6.3). */
+/**
+ * Only `chunked`, once and last, is known; without it at the end a message's length is unknown (RFC 9112 §6.1, §6.3).
+ */
 function transferCoding(value: string, offset: number): "chunked" {
   const codings = value.toLowerCase().split(",").map(trimBlanks);
   if (codings.length === 1 && codings[0] === "chunked") return "chunked";
@@ -97,7 +99,10 @@ function transferCoding(value: string, offset: number): "chunked" {
   });
 }
 
-/** Whether the connection may carry another message: HTTP/1.1 unless it says close, HTTP/1.0 if it says keep-alive (RFC 9112 §9.3). */
+/**
+ * Whether the connection may carry another message: HTTP/1.1 unless it says close, HTTP/1.0 if it says keep-alive (RFC
+ * 9112 §9.3).
+ */
 export function readPersistence(fields: Fields, minor: 0 | 1): boolean {
   const connection = fields.get("connection");
   if (connection === undefined) return minor === 1;

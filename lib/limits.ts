@@ -68,13 +68,18 @@ export const MAX_QUERY_PARAMETERS: number = 64;
 export const MAX_ROWS_PER_PAGE: number = 10_000;
 /** Fields that one listing may be sorted by. */
 export const MAX_SORT_KEYS: number = 8;
-/** Characters of rows that a sorted listing may keep: of all that match, or of all up to the end of the page asked for. */
+/**
+ * Characters of rows that a sorted listing may keep: of all that match, or of all up to the end of the page asked for.
+ */
 export const MAX_SORTED_CHARACTERS: number = 16 * 1024 * 1024;
 /** What a row counts for toward that beside its own characters: its place in memory, and in each key. */
 export const SORTED_ROW_CHARACTERS: number = 64;
 /** Rows that a sorted listing may gather beyond twice those it keeps, before it sorts and lets go of the rest. */
 export const MAX_SORT_SLACK_ROWS: number = 1000;
-/** Characters of rows up to which a filtered or sorted listing is held and sent whole; a longer one is streamed in such pieces. */
+/**
+ * Characters of rows up to which a filtered or sorted listing is held and sent whole; a longer one is streamed in such
+ * pieces.
+ */
 export const MAX_HELD_LISTING_CHARACTERS: number = 64 * 1024;
 /** Bytes of rows that are read at a time from the store in memory, give or take one row. */
 export const MEMORY_PAGE_BYTES: number = 64 * 1024;
@@ -89,7 +94,10 @@ export interface ServerLimits {
   readonly idleTimeoutMs: number;
   /** A head must be complete this long after its first byte (`--head-timeout`). Beyond it: 408. */
   readonly headTimeoutMs: number;
-  /** Content must be complete this long after its head, with the time that {@linkcode minContentBytesPerSecond} adds. Beyond it: 408. */
+  /**
+   * Content must be complete this long after its head, with the time that {@linkcode minContentBytesPerSecond} adds.
+   * Beyond it: 408.
+   */
   readonly contentTimeoutMs: number;
   /** Bytes of content that buy another second, so that slow clients finish and dripping ones do not. */
   readonly minContentBytesPerSecond: number;
@@ -97,7 +105,9 @@ export interface ServerLimits {
   readonly sendTimeoutMs: number;
   /** Bytes of a stream that buy a client another second to take them, on top of {@linkcode sendTimeoutMs} in all. */
   readonly minStreamBytesPerSecond: number;
-  /** After the last answer, how long the client's remaining bytes are read and ignored, so that no reset destroys it. */
+  /**
+   * After the last answer, how long the client's remaining bytes are read and ignored, so that no reset destroys it.
+   */
   readonly lingerMs: number;
   /** When shutting down, how long a connection without a request may still bring one. */
   readonly shutdownIdleMs: number;

@@ -15,7 +15,10 @@ import type { Observer, ServerContext } from "./server_context.ts";
 
 /** What a server may be told beside its listener and its handler. */
 export interface ServerOptions {
-  /** Throws an {@linkcode HttpError} for a request that is refused whatever its content: asked before 100 (Continue) is sent. */
+  /**
+   * Throws an {@linkcode HttpError} for a request that is refused whatever its content: asked before 100 (Continue) is
+   * sent.
+   */
   readonly screen?: (request: RequestHead) => void;
   /** Makes of the answer to a request that broke a rule, and that no handler sees, what is sent. */
   readonly refusal?: (response: HttpResponse) => HttpResponse;

@@ -34,7 +34,10 @@ export interface Observer {
 export interface ServerContext {
   /** Makes the answers. */
   readonly handler: Handler;
-  /** Throws an {@linkcode HttpError} for a request that is refused whatever its content: asked before 100 (Continue) is sent. */
+  /**
+   * Throws an {@linkcode HttpError} for a request that is refused whatever its content: asked before 100 (Continue) is
+   * sent.
+   */
   readonly screen?: (request: RequestHead) => void;
   /** Makes of the answer to a request that broke a rule, and that no handler sees, what is sent. */
   readonly refusal: (response: HttpResponse) => HttpResponse;

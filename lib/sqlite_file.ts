@@ -34,7 +34,8 @@ const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
         longest INTEGER NOT NULL
       ) STRICT;
     `);
-    // The revision starts from the clock, in microseconds, so that the versions of a file that was deleted are not met again.
+    // The revision starts from the clock, in microseconds, so that the versions of a file that was deleted are not met
+    // again.
     database.prepare("INSERT INTO state VALUES (1, ?, 0, 0)").run(Date.now() * 1000);
   },
 ];
@@ -122,7 +123,10 @@ export function inTransaction<T>(database: DatabaseSync, work: (database: Databa
   }
 }
 
-/** What an error of SQLite means for whoever wanted something from the table: a client, who is not told where the file is. */
+/**
+ * What an error of SQLite means for whoever wanted something from the table: a client, who is not told where the file
+ * is.
+ */
 export function storeError(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const { message } = error as Error;

@@ -42,7 +42,8 @@ class View {
     this.#database = openFile(file);
     this.#readState = this.#database.prepare("SELECT revision, total, longest FROM state");
     const page = "SELECT position, name, json FROM rows WHERE position > ? ORDER BY position LIMIT ?";
-    // The rows come from the inner query in its order, and are joined as they come: sorting them again takes twice the time.
+    // The rows come from the inner query in its order, and are joined as they come: sorting them again takes twice the
+    // time.
     this.#readJson = this.#database.prepare(`
       SELECT group_concat(json_quote(name) || ':' || json) AS members, max(position) AS last, count(*) AS count
       FROM (${page})`);

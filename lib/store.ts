@@ -62,7 +62,8 @@ export interface Store {
   put(row: NewRow, expected?: number): Awaitable<Written | undefined>;
 
   /**
-   * Writes all of the rows, in this order, if none of their names has a row yet; else none of them. The names must differ.
+   * Writes all of the rows, in this order, if none of their names has a row yet; else none of them. The names must
+   * differ.
    *
    * @param expected The revision the table must have now; left out, any will do.
    * @returns The names that have a row already; `undefined` if the expectation was not met.

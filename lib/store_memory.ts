@@ -1,7 +1,8 @@
 /**
  * The table in memory: it lasts as long as the process.
  *
- * The rows' contents lie in UTF-8 in a few large buffers rather than in a million small strings: that halves the memory,
+ * The rows' contents lie in UTF-8 in a few large buffers rather than in a million small strings: that halves the
+ * memory,
  * spares the garbage collector, and an answer is one copy of bytes. Bytes once written never change in their buffer,
  * so a reader may hold on to them.
  *
@@ -22,7 +23,10 @@ import {
   type Written,
 } from "./store.ts";
 
-/** Rows in one segment at most. A snapshot costs a reference to each segment, the first write after it a copy of one's index. */
+/**
+ * Rows in one segment at most. A snapshot costs a reference to each segment, the first write after it a copy of one's
+ * index.
+ */
 const SEGMENT_ROWS = 1024;
 /** Bytes in one segment, unless a row alone has more or rows are replaced. */
 const SEGMENT_BYTES = 64 * 1024;
@@ -115,7 +119,9 @@ class Segment {
 
 /** The table in memory. */
 export class MemoryStore implements Store {
-  /** Where each row stands: its segment's number times {@linkcode SEGMENT_ROWS} and its place there. In the rows' order. */
+  /**
+   * Where each row stands: its segment's number times {@linkcode SEGMENT_ROWS} and its place there. In the rows' order.
+   */
   readonly #positions = new Map<string, number>();
   #segments: Segment[] = [];
   #revision: number;

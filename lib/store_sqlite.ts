@@ -39,7 +39,9 @@ export class SqliteStore implements Store {
   readonly #readAll: StatementSync;
   readonly #snapshots: SnapshotPool;
   readonly #writer: Worker;
-  /** Reads since the event loop's last turn. From the second on they share a transaction, which is four times as fast. */
+  /**
+   * Reads since the event loop's last turn. From the second on they share a transaction, which is four times as fast.
+   */
   #readsThisTurn = 0;
   /** Writes that the next transaction takes up. */
   #waiting: Waiting[] = [];

@@ -201,7 +201,8 @@ export class Table {
   }
 
   /**
-   * Reads the row, evaluates the preconditions over it, and writes, provided that the row is still the one that was read;
+   * Reads the row, evaluates the preconditions over it, and writes, provided that the row is still the one that was
+   * read;
    * else it starts anew. So no client overwrites unseen what another one wrote (RFC 9110 §13.1.1).
    *
    * @param write Writes, and returns `undefined` if the row is not the one that was read any more.

@@ -9,11 +9,16 @@
 
 import { styleText } from "node:util";
 
-/** C0 but tab and line feed, DEL, C1, and the characters that steer the direction of text (Unicode UAX #9) or end lines. */
+/**
+ * C0 but tab and line feed, DEL, C1, and the characters that steer the direction of text (Unicode UAX #9) or end lines.
+ */
 // deno-lint-ignore no-control-regex -- these are the ones to be escaped
 const UNSAFE = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
-/** Text that a terminal shows and does not obey: other control characters stand as `\x1b` or `\u202e`, CR LF as a line end. */
+/**
+ * Text that a terminal shows and does not obey: other control characters stand as `\x1b` or `\u202e`, CR LF as a line
+ * end.
+ */
 export function escapeText(text: string): string {
   return text.replaceAll("\r\n", "\n").replace(UNSAFE, (character) => {
     const code = character.charCodeAt(0);

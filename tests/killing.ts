@@ -113,7 +113,10 @@ class Writer {
     }
   }
 
-  /** Whether a write without an answer was done; `undefined` where every one had an answer. Fails where anything else differs. */
+  /**
+   * Whether a write without an answer was done; `undefined` where every one had an answer. Fails where anything else
+   * differs.
+   */
   async check(server: ServeProcess): Promise<boolean | undefined> {
     const peer = await server.connect();
     const found = new Map<string, Known>();
