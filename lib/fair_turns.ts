@@ -44,3 +44,6 @@ export class FairTurns {
     }
   }
 }
+
+/** The event loop is one, and so is what watches over it: for connections and for handlers that take their time. */
+export const FAIR_TURNS: FairTurns = new FairTurns();

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { FairTurns } from "./fair_turns.ts";
 import type { Decoder } from "./http_decoder.ts";
 import type { Encoder } from "./http_encoder.ts";
 import { HttpError } from "./http_error.ts";
@@ -50,8 +49,6 @@ export class Server implements ServerContext {
   readonly encoders: Encoder[] = [];
   /** Decoders that no connection needs right now. */
   readonly decoders: Decoder[] = [];
-  /** See {@linkcode FairTurns}. */
-  readonly turns: FairTurns = new FairTurns();
   /** The time of the last sweep, in milliseconds. */
   clock = 0;
   /** The Date field's value (RFC 9110 §5.6.7) as of the last sweep. */

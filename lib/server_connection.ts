@@ -8,6 +8,7 @@
  */
 
 import { isDisconnect } from "./disconnect.ts";
+import { FAIR_TURNS } from "./fair_turns.ts";
 import { Decoder } from "./http_decoder.ts";
 import { Encoder, isStream, type ResponseContext } from "./http_encoder.ts";
 import { HttpError } from "./http_error.ts";
@@ -173,8 +174,7 @@ export class ServerConnection {
 
   /** The event loop's turn that a client which sends much has to wait for now and then. */
   #turnDue(): Promise<void> | undefined {
-    const { limits, turns } = this.#context;
-    return this.#buffer.length > limits.minReadBytes ? turns.due() : undefined;
+    return this.#buffer.length > this.#context.limits.minReadBytes ? FAIR_TURNS.due() : undefined;
   }
 
   #takeDecoder(): Decoder {
@@ -257,9 +257,8 @@ export class ServerConnection {
 
   /** Whether what is answered must be sent, and others be served, before more is answered. */
   #mustPause(): boolean {
-    const { limits, turns } = this.#context;
-    if (this.#encoder!.length > limits.maxGatheredBytes) return true;
-    return !this.#decoder!.idle && turns.due() !== undefined;
+    if (this.#encoder!.length > this.#context.limits.maxGatheredBytes) return true;
+    return !this.#decoder!.idle && FAIR_TURNS.due() !== undefined;
   }
 
   async #answerSlowly(request: RequestHead, response: HttpResponse | Promise<HttpResponse>): Promise<void> {
@@ -277,14 +276,14 @@ export class ServerConnection {
     }
     const remains = this.#encode(request, ready);
     if (isStream(ready.content)) await this.#sendStream(request, ready.content, remains);
-    if (!this.#decoder!.idle) await this.#context.turns.due();
+    if (!this.#decoder!.idle) await FAIR_TURNS.due();
     const slow = this.#answerRequests();
     if (slow !== undefined) await slow;
   }
 
   async #flushAndGoOn(): Promise<void> {
     await this.#flush();
-    await this.#context.turns.due();
+    await FAIR_TURNS.due();
     await this.#answerRequests();
   }
 
@@ -391,7 +390,7 @@ export class ServerConnection {
 
   /** Sends content piece by piece, asking for the next one when the client has taken the one before. */
   async #sendStream(request: RequestHead, content: ContentStream, remains: boolean): Promise<void> {
-    const { limits, turns } = this.#context;
+    const { limits } = this.#context;
     const pieces = content[Symbol.asyncIterator]();
     // A stream keeps its source as it was, so a client may not take it as slowly as it likes.
     let patienceMs = limits.sendTimeoutMs;
@@ -411,7 +410,7 @@ export class ServerConnection {
         await this.#flush(0, patienceMs);
         patienceMs -= this.#context.clock - start;
         if (done) break;
-        await turns.due();
+        await FAIR_TURNS.due();
       }
     } finally {
       await pieces.return?.();
@@ -427,7 +426,7 @@ export class ServerConnection {
   async #linger(): Promise<void> {
     if (this.#peerDone) return;
     await this.#closeWrite();
-    while (await this.#conn.read(this.#buffer) !== null) await this.#context.turns.due();
+    while (await this.#conn.read(this.#buffer) !== null) await FAIR_TURNS.due();
   }
 
   async #closeWrite(): Promise<void> {

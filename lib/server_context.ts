@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { FairTurns } from "./fair_turns.ts";
 import type { Decoder } from "./http_decoder.ts";
 import type { Encoder } from "./http_encoder.ts";
 import type { HttpError } from "./http_error.ts";
@@ -57,8 +56,6 @@ export interface ServerContext {
   readonly encoders: Encoder[];
   /** Decoders that no connection needs right now. */
   readonly decoders: Decoder[];
-  /** Keeps connections that always have more to do from holding up the others. */
-  readonly turns: FairTurns;
   /** Is called by each connection when it has ended. */
   ended(connection: unknown): void;
 }

@@ -5,7 +5,7 @@
  */
 
 import { entityTag, preconditionsHold, readPreconditions } from "./conditional.ts";
-import { FairTurns } from "./fair_turns.ts";
+import { FAIR_TURNS } from "./fair_turns.ts";
 import { HttpError } from "./http_error.ts";
 import type { FieldLine } from "./http_grammar.ts";
 import type { ContentStream, HttpResponse, RequestHead } from "./http_message.ts";
@@ -25,9 +25,6 @@ import {
 } from "./query.ts";
 import type { RowShape } from "./row_shape.ts";
 import { type Page, rowValue, type Snapshot, START, type Store } from "./store.ts";
-
-/** A table of millions of rows takes seconds to filter. */
-const TURNS = new FairTurns();
 
 /** Answers GET and HEAD of the table. */
 export async function listTable(store: Store, shape: RowShape, request: RequestHead): Promise<HttpResponse> {
@@ -121,7 +118,7 @@ async function* matchingPages(snapshot: Snapshot, filter: ListingQuery["filter"]
     const page: Page<readonly string[]> = await snapshot.rows(cursor);
     yield filter === undefined ? page.content : page.content.filter((content) => filter(rowValue(content)));
     cursor = page.next;
-    await TURNS.due();
+    await FAIR_TURNS.due();
   }
 }
 

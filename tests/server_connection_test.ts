@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
-import { FairTurns } from "../lib/fair_turns.ts";
 import { HttpError } from "../lib/http_error.ts";
-import type { ContentStream, Handler, HttpResponse } from "../lib/http_message.ts";
+import type { ContentStream, Handler } from "../lib/http_message.ts";
 import { REQUEST_LIMITS, SERVER_LIMITS } from "../lib/limits.ts";
 import { ServerConnection } from "../lib/server_connection.ts";
 import type { Observer } from "../lib/server_context.ts";
 import { octetsToText } from "../lib/terminal.ts";
-import { startServer, until } from "./support.ts";
+import { connectionContext, startServer, until } from "./support.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
 const DECODER = new TextDecoder();
@@ -49,20 +48,7 @@ class FakeConn {
 }
 
 async function converse(conn: FakeConn, handler: Handler = ECHO, observer: Observer = {}): Promise<string[]> {
-  const context = {
-    handler,
-    messageLimits: REQUEST_LIMITS,
-    limits: SERVER_LIMITS,
-    observer,
-    clock: 0,
-    date: "now",
-    stopping: false,
-    encoders: [],
-    decoders: [],
-    refusal: (response: HttpResponse) => response,
-    turns: new FairTurns(),
-    ended: () => {},
-  };
+  const context = connectionContext(handler, observer);
   await new ServerConnection(1, conn as unknown as Deno.Conn, context).serve();
   return conn.writes;
 }

@@ -3,10 +3,9 @@
  */
 
 import assert from "node:assert/strict";
-import { FairTurns } from "../lib/fair_turns.ts";
-import type { HttpResponse } from "../lib/http_message.ts";
-import { REQUEST_LIMITS, SERVER_LIMITS } from "../lib/limits.ts";
+import { SERVER_LIMITS } from "../lib/limits.ts";
 import { ServerConnection } from "../lib/server_connection.ts";
+import { connectionContext } from "./support.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
 const { headTimeoutMs, contentTimeoutMs, idleTimeoutMs, sendTimeoutMs, lingerMs } = SERVER_LIMITS;
@@ -76,20 +75,7 @@ class HeldConn {
 function serve() {
   const conn = new HeldConn();
   let reason = "";
-  const context = {
-    handler: () => ({ status: 200, content: "ok" }),
-    messageLimits: REQUEST_LIMITS,
-    limits: SERVER_LIMITS,
-    observer: { closed: (_id: number, why: string) => reason = why },
-    clock: 0,
-    date: "now",
-    stopping: false,
-    encoders: [],
-    decoders: [],
-    refusal: (response: HttpResponse) => response,
-    turns: new FairTurns(),
-    ended: () => {},
-  };
+  const context = connectionContext(() => ({ status: 200, content: "ok" }), { closed: (_id, why) => reason = why });
   const connection = new ServerConnection(1, conn as unknown as Deno.Conn, context);
   return {
     conn,

@@ -7,6 +7,7 @@ import { Decoder } from "../lib/http_decoder.ts";
 import type { ContentStream, Handler, HttpResponse, RequestHead, ResponseHead } from "../lib/http_message.ts";
 import { REQUEST_LIMITS, RESPONSE_LIMITS, SERVER_LIMITS, type ServerLimits } from "../lib/limits.ts";
 import { Server, type ServerOptions } from "../lib/server.ts";
+import type { Observer, ServerContext } from "../lib/server_context.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
 /** A folder for the time of a test. */
@@ -41,6 +42,23 @@ export async function textOf(content: HttpResponse["content"]): Promise<string> 
   for (let next = await pieces.next(); !next.done; next = await pieces.next()) text += await textOf(next.value);
   await pieces.return?.();
   return text;
+}
+
+/** What a connection that is tested without a server shares with it. */
+export function connectionContext(handler: Handler, observer: Observer = {}) {
+  return {
+    handler,
+    messageLimits: REQUEST_LIMITS,
+    limits: SERVER_LIMITS,
+    observer,
+    clock: 0,
+    date: "now",
+    stopping: false,
+    encoders: [],
+    decoders: [],
+    refusal: (response: HttpResponse) => response,
+    ended: () => {},
+  } satisfies ServerContext;
 }
 
 /** A server for the time of a test. Its errors fail the test. */
