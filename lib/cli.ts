@@ -128,11 +128,23 @@ const SERVE_FLAGS: readonly Flag[] = [
   { name: "cert", value: "FILE", help: "speak TLS with this certificate (PEM), needs --key" },
   { name: "key", value: "FILE", help: "the certificate's key (PEM)" },
   { name: "token-file", value: "FILE", help: "ask for the bearer token in this file" },
-  { name: "max-body", value: "BYTES", help: "the largest content of a request (1m)" },
-  { name: "max-head", value: "BYTES", help: "the largest head of a request (16k)" },
+  {
+    name: "max-body",
+    value: "BYTES",
+    help: `the largest content of a request (${REQUEST_LIMITS.maxContentBytes / 1024 ** 2}m)`,
+  },
+  { name: "max-head", value: "BYTES", help: `the largest head of a request (${REQUEST_LIMITS.maxHeadBytes / 1024}k)` },
   { name: "max-connections", value: "N", help: `connections at a time (${SERVER_LIMITS.maxConnections})` },
-  { name: "idle-timeout", value: "SEC", help: "how long a connection may be without a request (60)" },
-  { name: "head-timeout", value: "SEC", help: "how long a request's head may take (10)" },
+  {
+    name: "idle-timeout",
+    value: "SEC",
+    help: `how long a connection may be without a request (${SERVER_LIMITS.idleTimeoutMs / 1000})`,
+  },
+  {
+    name: "head-timeout",
+    value: "SEC",
+    help: `how long a request's head may take (${SERVER_LIMITS.headTimeoutMs / 1000})`,
+  },
   HELP,
 ];
 
@@ -143,7 +155,7 @@ const CONNECT_FLAGS: readonly Flag[] = [
     value: "PARTS",
     help: "H B request head and body, h b response's (hb at a terminal, else b)",
   },
-  { name: "timeout", value: "SEC", help: "how long to wait for the server (30)" },
+  { name: "timeout", value: "SEC", help: `how long to wait for the server (${CLIENT_TIMEOUT_MS / 1000})` },
   { name: "cacert", value: "FILE", help: "trust the certificates in this file too (PEM)" },
   { name: "token-file", value: "FILE", help: "send the bearer token in this file" },
   { name: "color", value: "WHEN", help: "auto, always or never (auto)" },
@@ -229,8 +241,8 @@ function parseFlags(args: string[], flags: readonly Flag[]): { values: Values; p
       ...multiple && { multiple },
     };
   }
-  // A negative number is a value, not a flag. A NUL, which no argument can have, keeps parseArgs from taking it for
-  // one.
+  // A negative number is a value, not a flag. A NUL, which no argument can have, keeps parseArgs from taking
+  // it for one.
   const shielded = args.map((arg) => /^-\.?\d/.test(arg) ? `\0${arg}` : arg);
   const unshield = (text: string) => text.replace(/^\0/, "");
   try {

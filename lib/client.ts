@@ -116,7 +116,6 @@ export class Session {
     // On a connection that was kept, and only there, the server may have closed just when the request was sent.
     let resend = this.#connection?.used === true && IDEMPOTENT.includes(request.method);
     for (;;) {
-      await this.connect();
       const connection = this.#connection!;
       let complete = false;
       try {

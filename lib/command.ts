@@ -8,7 +8,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { type FieldLine, isFieldValue, isFramingField, isToken } from "./http_grammar.ts";
+import { type FieldLine, isFieldValue, isFramingField, isToken, METHODS_WITH_CONTENT } from "./http_grammar.ts";
 import type { HttpRequest } from "./http_message.ts";
 import { FILTER_OPERATORS } from "./query.ts";
 import type { RowField, RowShape } from "./row_shape.ts";
@@ -40,9 +40,6 @@ export type Command =
 export const METHODS: readonly string[] = ["get", "head", "post", "put", "patch", "delete", "options"];
 /** The other commands. */
 export const LOCAL_COMMANDS: readonly string[] = ["help", "q"];
-
-/** Methods whose requests have content. */
-const WITH_CONTENT = ["post", "put", "patch"];
 
 const ENCODER = new TextEncoder();
 
@@ -200,7 +197,7 @@ function makeRequest(method: string, object: string, words: readonly Word[], sha
     if (method === "patch") throw new WrongInput("patch needs the fields to change: patch Pingping age=2");
     return request;
   }
-  if (!WITH_CONTENT.includes(method)) {
+  if (!METHODS_WITH_CONTENT.includes(method.toUpperCase())) {
     const hint = method === "get" || method === "head" ? "; a filter is leg==4" : "";
     throw new WrongInput(`${method} takes no values, saw ${[...members.keys()].join(", ")}${hint}`);
   }
@@ -212,7 +209,9 @@ function makeRequest(method: string, object: string, words: readonly Word[], sha
 /** The values without a name, which stand for the fields in their order: all of them or none. */
 function positionalValues(method: string, values: readonly string[], shape: RowShape): [string, string][] {
   if (values.length === 0) return [];
-  if (!WITH_CONTENT.includes(method)) throw new WrongInput(`${method} takes no values, saw ${values.join(" ")}`);
+  if (!METHODS_WITH_CONTENT.includes(method.toUpperCase())) {
+    throw new WrongInput(`${method} takes no values, saw ${values.join(" ")}`);
+  }
   if (shape.fields === undefined) throw new WrongInput("values need names here: type=snail, or age:=1 for JSON");
   if (values.length !== shape.fields.length) {
     throw new WrongInput(`expected ${shape.fields.length} values, ${describeFields(shape)}, saw ${values.length}`);

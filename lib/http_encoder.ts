@@ -18,6 +18,7 @@ import {
   isFramingField,
   isToken,
   LF,
+  METHODS_WITH_CONTENT,
 } from "./http_grammar.ts";
 import type { ContentStream, HttpRequest, HttpResponse } from "./http_message.ts";
 
@@ -65,8 +66,6 @@ function startOfHead(status: number, contentType: string | undefined): Uint8Arra
   return lines;
 }
 
-const WITH_CONTENT = ["POST", "PUT", "PATCH"];
-
 /** Whether the content is made while it is sent. */
 export function isStream(content: HttpResponse["content"]): content is ContentStream {
   return typeof content === "object" && !(content instanceof Uint8Array);
@@ -107,7 +106,7 @@ export class Encoder {
     this.#octets(`${method} ${target} HTTP/1.1\r\n`);
     this.#fieldLines(fields);
     // Without it, a method that is all about content leaves open whether there is any (RFC 9110 §8.6).
-    if (content !== undefined || WITH_CONTENT.includes(method)) this.#contentLength(content?.length ?? 0);
+    if (content !== undefined || METHODS_WITH_CONTENT.includes(method)) this.#contentLength(content?.length ?? 0);
     this.#lineEnd();
     if (content !== undefined) this.content(content);
   }

@@ -215,3 +215,15 @@ export function listMembers(value: string): string[] {
 export function isFramingField(name: string): boolean {
   return (name.length === 14 || name.length === 17) && /^(?:content-length|transfer-encoding)$/i.test(name);
 }
+
+/** Percent-encoded text, decoded (RFC 3986 §2.1); `undefined` if that is not UTF-8. */
+export function percentDecoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Methods that are all about their request's content (RFC 9110 §9.3, RFC 5789 §2). */
+export const METHODS_WITH_CONTENT: readonly string[] = ["POST", "PUT", "PATCH"];

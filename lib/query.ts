@@ -8,6 +8,7 @@
  */
 
 import { HttpError } from "./http_error.ts";
+import { percentDecoded } from "./http_grammar.ts";
 import { MAX_QUERY_PARAMETERS, MAX_ROWS_PER_PAGE, MAX_SORT_KEYS } from "./limits.ts";
 import { isObject, type JsonObject, type RowShape } from "./row_shape.ts";
 
@@ -77,7 +78,9 @@ function textTest(operand: string, test: (text: string, part: string) => boolean
  * @throws {HttpError} 400 if a parameter is unknown, malformed or there twice; the detail names it.
  */
 export function parseQuery(query: string, shape: RowShape): ListingQuery {
-  if (!isUtf8(query)) throw new HttpError(400, "The query must be percent-encoded UTF-8", { rule: "RFC 3986 §2.5" });
+  if (percentDecoded(query) === undefined) {
+    throw new HttpError(400, "The query must be percent-encoded UTF-8", { rule: "RFC 3986 §2.5" });
+  }
   const parameters = [...new URLSearchParams(query)];
   if (parameters.length > MAX_QUERY_PARAMETERS) {
     throw new HttpError(400, `A query may have ${MAX_QUERY_PARAMETERS} parameters, saw ${parameters.length}`);
@@ -99,14 +102,6 @@ export function parseQuery(query: string, shape: RowShape): ListingQuery {
     sort: parseSort(options.get("_sort"), shape),
     page: parsePage(options.get("_page"), options.get("_per_page")),
   };
-}
-
-function isUtf8(encoded: string): boolean {
-  try {
-    return decodeURIComponent(encoded) !== undefined;
-  } catch {
-    return false;
-  }
 }
 
 /** `field=value` or `field:operator=value`. */

@@ -23,7 +23,7 @@ import {
   type Word,
   WrongInput,
 } from "./command.ts";
-import type { FieldLine } from "./http_grammar.ts";
+import { type FieldLine, LF } from "./http_grammar.ts";
 import type { HttpRequest } from "./http_message.ts";
 import { MAX_SHOWN_INVALID_BYTES } from "./limits.ts";
 import type { LineInput } from "./line_input.ts";
@@ -217,16 +217,21 @@ class Repl {
   }
 
   async #showContent(bytes: Uint8Array, text: ContentText): Promise<void> {
-    const shown = text.add(bytes);
     const { screen } = this.#options;
-    await screen.write(screen.terminal ? ENCODER.encode(shown) : bytes);
+    if (!screen.terminal) {
+      // It may be much, and nobody needs it as text.
+      await screen.write(bytes);
+      this.#midLine = bytes.at(-1) !== LF;
+      return;
+    }
+    await screen.write(ENCODER.encode(text.add(bytes)));
     this.#midLine = !text.endsLine;
   }
 
   async #endContent(text: ContentText): Promise<void> {
     const { screen } = this.#options;
-    const rest = text.end();
     if (!screen.terminal) return;
+    const rest = text.end();
     if (rest !== "") await screen.write(ENCODER.encode(rest));
     await this.endLine();
   }

@@ -7,6 +7,7 @@
 import { Buffer } from "node:buffer";
 import { type FieldProblem, HttpError } from "./http_error.ts";
 import type { Fields } from "./http_fields.ts";
+import { percentDecoded } from "./http_grammar.ts";
 import { MAX_JSON_DEPTH, MAX_NAME_BYTES } from "./limits.ts";
 import { isObject, type JsonObject, type RowShape } from "./row_shape.ts";
 
@@ -34,13 +35,11 @@ export function rowName(path: string): string {
 }
 
 function decodeName(encoded: string): string {
-  try {
-    return decodeURIComponent(encoded);
-  } catch {
-    throw new HttpError(400, `The row's name must be percent-encoded UTF-8, saw ${JSON.stringify(encoded)}`, {
-      rule: "RFC 3986 §2.5",
-    });
-  }
+  const name = percentDecoded(encoded);
+  if (name !== undefined) return name;
+  throw new HttpError(400, `The row's name must be percent-encoded UTF-8, saw ${JSON.stringify(encoded)}`, {
+    rule: "RFC 3986 §2.5",
+  });
 }
 
 /** Why a row cannot have this name; `undefined` if it can. */

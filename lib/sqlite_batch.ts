@@ -7,7 +7,7 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { inTransaction, storeError, type TableState } from "./sqlite_file.ts";
+import { inTransaction, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
 import type { NewRow, StoreFault } from "./store.ts";
 
 /** A write to be done: a row to put (`null` expects nothing), rows to insert, or a name to remove. */
@@ -55,7 +55,7 @@ export class BatchRunner {
   constructor(database: DatabaseSync) {
     this.#database = database;
     const prepare = (sql: string) => database.prepare(sql);
-    this.#readState = prepare("SELECT revision, total, longest FROM state");
+    this.#readState = prepare(READ_STATE);
     this.#writeState = prepare("UPDATE state SET revision = ?, total = ?, longest = ?");
     this.#find = prepare("SELECT 1 FROM rows WHERE name = ?");
     this.#update = prepare("UPDATE rows SET json = ?, version = ? WHERE name = ?");

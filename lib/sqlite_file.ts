@@ -50,6 +50,9 @@ export interface TableState {
   longest: number;
 }
 
+/** The query that gives the {@linkcode TableState}. */
+export const READ_STATE = "SELECT revision, total, longest FROM state";
+
 /**
  * Opens the file for one of its uses. Commits are synced to the disk, and readers do not wait for the writer (WAL).
  *
@@ -68,9 +71,10 @@ export function openFile(file: string): DatabaseSync {
 }
 
 function configure(database: DatabaseSync): void {
-  database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON");
-  // A reader that takes its time lets the log grow; when it has gone, the log is cut to this size.
-  database.exec(`PRAGMA journal_size_limit = ${MAX_KEPT_LOG_BYTES}`);
+  // A reader that takes its time lets the log grow; when it has gone, the log is cut to the limit.
+  database.exec(`
+    PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;
+    PRAGMA journal_size_limit = ${MAX_KEPT_LOG_BYTES}`);
 }
 
 /**

@@ -8,7 +8,7 @@
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { MAX_KEPT_VIEWS, MAX_SNAPSHOTS, SQLITE_PAGE_BYTES, SQLITE_PAGE_ROWS } from "./limits.ts";
-import { openFile, storeError, type TableState } from "./sqlite_file.ts";
+import { openFile, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
 import { type Page, rowContent, type Snapshot, START, StoreError } from "./store.ts";
 
 /** Whether so many rows are one page, were all of them as long as the longest that the table ever had. */
@@ -40,7 +40,7 @@ class View {
 
   constructor(file: string) {
     this.#database = openFile(file);
-    this.#readState = this.#database.prepare("SELECT revision, total, longest FROM state");
+    this.#readState = this.#database.prepare(READ_STATE);
     const page = "SELECT position, name, json FROM rows WHERE position > ? ORDER BY position LIMIT ?";
     // The rows come from the inner query in its order, and are joined as they come: sorting them again takes twice the
     // time.

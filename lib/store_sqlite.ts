@@ -13,7 +13,7 @@ import { setImmediate } from "node:timers";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { MAX_BATCH_CHARACTERS, MAX_BATCH_WRITES, MAX_WAITING_WRITES } from "./limits.ts";
 import { isFailure, type Write, type WriteResult } from "./sqlite_batch.ts";
-import { openFile, prepareFile, storeError, type TableState } from "./sqlite_file.ts";
+import { openFile, prepareFile, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
 import { fitsOnePage, SnapshotPool } from "./sqlite_snapshots.ts";
 import { type NewRow, type Row, rowContent, type Snapshot, type Store, StoreError, type Written } from "./store.ts";
 import type { WriterReady } from "./store_sqlite_writer.ts";
@@ -57,7 +57,7 @@ export class SqliteStore implements Store {
     this.#writer = writer;
     this.#reader = openFile(file);
     this.#readRow = this.#reader.prepare("SELECT json, version FROM rows WHERE name = ?");
-    this.#readState = this.#reader.prepare("SELECT revision, total, longest FROM state");
+    this.#readState = this.#reader.prepare(READ_STATE);
     this.#readAll = this.#reader.prepare("SELECT name, json FROM rows ORDER BY position");
     this.#snapshots = new SnapshotPool(file);
     writer.onmessage = ({ data }: MessageEvent<WriteResult[]>) => this.#onResults(data);

@@ -87,11 +87,7 @@ export class Table {
   /** Answers a request. It is a `Handler`. */
   answer(request: RequestHead, content: Uint8Array): Awaitable<HttpResponse> {
     const name = this.#route(request);
-    try {
-      return name === undefined ? this.#answerTable(request, content) : this.#answerRow(request, name, content);
-    } catch (error) {
-      refuseStoreError(error);
-    }
+    return name === undefined ? this.#answerTable(request, content) : this.#answerRow(request, name, content);
   }
 
   /** The name of the row that the request is for; `undefined` for the table. */
@@ -124,7 +120,7 @@ export class Table {
     switch (request.method) {
       case "GET":
       case "HEAD":
-        return whenReady(this.#store.get(name), (row) => showRow(request, name, row));
+        return whenReady(() => this.#store.get(name), (row) => showRow(request, name, row));
       case "POST":
         return this.#createRow(request, name, content);
       case "PUT":
@@ -142,23 +138,14 @@ export class Table {
     // What cannot be created anyhow is refused with 409, whatever the preconditions are (RFC 9110 §13.2.1).
     const preconditions = readPreconditions(request.fields);
     if (preconditions === undefined) return this.#insertRow(name, content);
-    return whenReady(this.#find(name), (current) => {
+    return whenReady(() => this.#store.get(name), (current) => {
       if (current === undefined) preconditionsHold(preconditions, request.method, undefined);
       return this.#insertRow(name, content);
     });
   }
 
-  /** The row of this name, as it is now. */
-  #find(name: string): Awaitable<Row | undefined> {
-    try {
-      return this.#store.get(name);
-    } catch (error) {
-      refuseStoreError(error);
-    }
-  }
-
   #insertRow(name: string, content: Uint8Array): Awaitable<HttpResponse> {
-    return whenReady(this.#store.put(this.#readRow(name, content), ABSENT), (written) => {
+    return whenReady(() => this.#store.put(this.#readRow(name, content), ABSENT), (written) => {
       if (written === undefined) throw new HttpError(409, `A row named ${JSON.stringify(name)} already exists`);
       return showWritten(written);
     });
@@ -167,13 +154,16 @@ export class Table {
   #putRow(request: RequestHead, name: string, content: Uint8Array): Awaitable<HttpResponse> {
     const preconditions = readPreconditions(request.fields);
     if (preconditions === undefined) {
-      return whenReady(this.#store.put(this.#readRow(name, content)), (written) => showWritten(written!, content));
+      return whenReady(
+        () => this.#store.put(this.#readRow(name, content)),
+        (written) => showWritten(written!, content),
+      );
     }
     let row: NewRow | undefined;
     return this.#readAndWrite(request, name, preconditions, (current) => {
-      row ??= this.#readRow(name, content);
+      const checked = row ??= this.#readRow(name, content);
       const expected = current?.version ?? ABSENT;
-      return whenReady(this.#store.put(row, expected), (written) => written && showWritten(written, content));
+      return whenReady(() => this.#store.put(checked, expected), (written) => written && showWritten(written, content));
     });
   }
 
@@ -182,28 +172,30 @@ export class Table {
       if (current === undefined) throw noSuchRow(name);
       const patch = unwrapRow(parseObject(content).object, name, this.#shape);
       const row = this.#checkedRow(name, mergePatch(rowValue(current.content), patch));
-      return whenReady(this.#store.put(row, current.version), (written) => written && showWritten(written));
+      return whenReady(() => this.#store.put(row, current.version), (written) => written && showWritten(written));
     });
   }
 
   #deleteRow(request: RequestHead, name: string): Awaitable<HttpResponse> {
     const preconditions = readPreconditions(request.fields);
     if (preconditions === undefined) {
-      return whenReady(this.#store.remove(name), (removed) => {
+      return whenReady(() => this.#store.remove(name), (removed) => {
         if (!removed) throw noSuchRow(name);
         return { status: 204 };
       });
     }
     return this.#readAndWrite(request, name, preconditions, (current) => {
       if (current === undefined) throw noSuchRow(name);
-      return whenReady(this.#store.remove(name, current.version), (removed) => removed ? { status: 204 } : undefined);
+      return whenReady(
+        () => this.#store.remove(name, current.version),
+        (removed) => removed ? { status: 204 } : undefined,
+      );
     });
   }
 
   /**
    * Reads the row, evaluates the preconditions over it, and writes, provided that the row is still the one that was
-   * read;
-   * else it starts anew. So no client overwrites unseen what another one wrote (RFC 9110 §13.1.1).
+   * read; else it starts again. So no client overwrites unseen what another one wrote (RFC 9110 §13.1.1).
    *
    * @param write Writes, and returns `undefined` if the row is not the one that was read any more.
    */
@@ -214,15 +206,13 @@ export class Table {
     write: (current: Row | undefined) => Awaitable<HttpResponse | undefined>,
     attempts = MAX_WRITE_ATTEMPTS,
   ): Awaitable<HttpResponse> {
-    if (attempts === 0) {
-      throw tooMuchContention(`The row ${JSON.stringify(name)}`);
-    }
-    return whenReady(this.#find(name), (current) => {
+    if (attempts === 0) throw tooMuchContention(`The row ${JSON.stringify(name)}`);
+    return whenReady(() => this.#store.get(name), (current) => {
       // If the response would be 404 anyhow, preconditions do not count (RFC 9110 §13.2.1).
       if (preconditions !== undefined && (current !== undefined || request.method === "PUT")) {
         preconditionsHold(preconditions, request.method, current?.version);
       }
-      return whenReady(write(current), (response) => {
+      return whenReady(() => write(current), (response) => {
         return response ?? this.#readAndWrite(request, name, preconditions, write, attempts - 1);
       });
     });
@@ -232,7 +222,9 @@ export class Table {
   #createRows(request: RequestHead, content: Uint8Array): Awaitable<HttpResponse> {
     const rows = this.#readRows(content);
     const preconditions = readPreconditions(request.fields);
-    if (preconditions === undefined) return whenReady(this.#store.insert(rows), (taken) => showCreated(rows, taken!));
+    if (preconditions === undefined) {
+      return whenReady(() => this.#store.insert(rows), (taken) => showCreated(rows, taken!));
+    }
     return this.#insertIf(preconditions, request.method, rows).catch(refuseStoreError);
   }
 
@@ -284,8 +276,18 @@ export class Table {
   }
 }
 
-/** Goes on with what the store answers: at once if that is there, so that a store in memory costs no wait. */
-function whenReady<T, R>(value: Awaitable<T>, use: (value: T) => Awaitable<R>): Awaitable<R> {
+/**
+ * Asks the store and goes on with what it answers: at once if that is there, so that a store in memory costs no wait.
+ *
+ * @throws {HttpError} 503 or 507 if the store cannot answer, however it says so.
+ */
+function whenReady<T, R>(ask: () => Awaitable<T>, use: (value: T) => Awaitable<R>): Awaitable<R> {
+  let value: Awaitable<T>;
+  try {
+    value = ask();
+  } catch (error) {
+    refuseStoreError(error);
+  }
   return value instanceof Promise ? value.then(use, refuseStoreError) : use(value);
 }
 

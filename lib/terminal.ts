@@ -7,6 +7,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { styleText } from "node:util";
 
 /**
@@ -34,7 +35,7 @@ export function escapeJson(json: string): string {
 
 /** Octets, one character each, as the UTF-8 text that they most likely are. What is not UTF-8 becomes U+FFFD. */
 export function octetsToText(octets: string): string {
-  return new TextDecoder().decode(Uint8Array.from(octets, (octet) => octet.charCodeAt(0)));
+  return new TextDecoder().decode(Buffer.from(octets, "latin1"));
 }
 
 /** Content that comes in pieces, as safe text: a character or a line end may be cut in two between them. */
