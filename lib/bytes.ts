@@ -17,6 +17,11 @@ export async function writeAll(sink: Sink, bytes: Uint8Array): Promise<void> {
   for (let sent = 0; sent < bytes.length;) sent += await sink.write(bytes.subarray(sent));
 }
 
+/** Writes a line of text and its end. */
+export async function writeLine(sink: Sink, line: string): Promise<void> {
+  await writeAll(sink, new TextEncoder().encode(`${line}\n`));
+}
+
 /** A copy of the first `used` bytes with room for `size`. */
 export function resized(bytes: Uint8Array, used: number, size: number): Uint8Array<ArrayBuffer> {
   const copy = new Uint8Array(size);

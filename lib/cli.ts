@@ -4,8 +4,26 @@
  * @module
  */
 
-import { parseArgs, type ParseArgsConfig } from "node:util";
-import type { Endpoint } from "./endpoint.ts";
+import {
+  corsOrigin,
+  DEFAULT_HOST,
+  DEFAULT_PORT,
+  type Endpoint,
+  hostName,
+  listenHost,
+  looksLikeAddress,
+  parseAddress,
+} from "./cli/addresses.ts";
+import {
+  CONNECT_FLAGS,
+  CONNECT_HELP,
+  DEFAULT_FIELDS,
+  MAIN_HELP,
+  parseFlags,
+  SERVE_FLAGS,
+  SERVE_HELP,
+} from "./cli/flags.ts";
+import { byteCount, milliseconds, oneOf, quote, text, UsageError, type Values, wholeNumber } from "./cli/values.ts";
 import {
   CLIENT_TIMEOUT_MS,
   MAX_BODY_FLAG_BYTES,
@@ -14,18 +32,9 @@ import {
   SERVER_LIMITS,
   type ServerLimits,
 } from "./limits.ts";
-import { DEFAULT_FIELDS, RowShape } from "./row_shape.ts";
 
-/** The address that both ends use unless told otherwise. */
-const DEFAULT_HOST = "127.0.0.1";
-/** The port that both ends use unless told otherwise. */
-const DEFAULT_PORT = 9999;
-
-/** Arguments that make no sense. Its message is one line for the user. */
-export class UsageError extends Error {
-  /** Tells this error from others by name. */
-  override name = "UsageError";
-}
+export { type Endpoint, parseAddress } from "./cli/addresses.ts";
+export { UsageError } from "./cli/values.ts";
 
 /** Where `serve` keeps its rows. */
 export type StoreChoice = { readonly kind: "memory" } | { readonly kind: "sqlite"; readonly file: string };
@@ -38,8 +47,8 @@ export interface ServeOptions {
   readonly port: number;
   /** Where the rows are kept. */
   readonly store: StoreChoice;
-  /** Which fields a row has. */
-  readonly shape: RowShape;
+  /** Which fields a row has, as `--fields` gives them. */
+  readonly fields: string;
   /** Whether nothing is printed for requests. */
   readonly quiet: boolean;
   /** Whether answers, and the connections' beginnings and ends, are printed too. */
@@ -76,8 +85,8 @@ export interface ConnectOptions {
   readonly endpoint: Endpoint;
   /** The words of one command; empty to read commands from the input. */
   readonly command: readonly string[];
-  /** Which fields a row has. */
-  readonly shape: RowShape;
+  /** Which fields a row has, as `--fields` gives them. */
+  readonly fields: string;
   /** What is shown; `undefined` for what fits the output. */
   readonly print: Parts | undefined;
   /** How long to wait for a server, in milliseconds. */
@@ -96,104 +105,6 @@ export type Invocation =
   | { readonly kind: "version" }
   | { readonly kind: "serve"; readonly options: ServeOptions }
   | { readonly kind: "connect"; readonly options: ConnectOptions };
-
-interface Flag {
-  readonly name: string;
-  readonly short?: string;
-  /** What stands for its value in the help; a flag without one is a switch. */
-  readonly value?: string;
-  readonly multiple?: boolean;
-  readonly help: string;
-}
-
-const HELP: Flag = { name: "help", short: "h", help: "show this text" };
-
-const SERVE_FLAGS: readonly Flag[] = [
-  { name: "host", value: "ADDRESS", help: `the address to listen on (${DEFAULT_HOST})` },
-  { name: "port", short: "p", value: "PORT", help: `the port, 0 for any free one (${DEFAULT_PORT})` },
-  { name: "store", value: "STORE", help: "memory, or sqlite:FILE to keep the rows (memory)" },
-  { name: "fields", value: "LIST", help: `a row's fields, as type,age:integer; '*' for any (${DEFAULT_FIELDS})` },
-  { name: "quiet", short: "q", help: "print no requests" },
-  { name: "verbose", short: "v", help: "print responses and connections too" },
-  { name: "log-format", value: "FORMAT", help: "text or json (text)" },
-  { name: "read-only", help: "refuse writes" },
-  { name: "delay", value: "MS", help: "delay every response by MS milliseconds (0)" },
-  { name: "cors", value: "ORIGIN", help: "let pages of this origin, or '*', read responses" },
-  {
-    name: "allow-host",
-    value: "NAME",
-    multiple: true,
-    help: "answer for this host name too, or '*' for any; may be repeated",
-  },
-  { name: "cert", value: "FILE", help: "speak TLS with this certificate (PEM), needs --key" },
-  { name: "key", value: "FILE", help: "the certificate's key (PEM)" },
-  { name: "token-file", value: "FILE", help: "ask for the bearer token in this file" },
-  {
-    name: "max-body",
-    value: "BYTES",
-    help: `the largest content of a request (${REQUEST_LIMITS.maxContentBytes / 1024 ** 2}m)`,
-  },
-  { name: "max-head", value: "BYTES", help: `the largest head of a request (${REQUEST_LIMITS.maxHeadBytes / 1024}k)` },
-  { name: "max-connections", value: "N", help: `connections at a time (${SERVER_LIMITS.maxConnections})` },
-  {
-    name: "idle-timeout",
-    value: "SEC",
-    help: `how long a connection may be without a request (${SERVER_LIMITS.idleTimeoutMs / 1000})`,
-  },
-  {
-    name: "head-timeout",
-    value: "SEC",
-    help: `how long a request's head may take (${SERVER_LIMITS.headTimeoutMs / 1000})`,
-  },
-  HELP,
-];
-
-const CONNECT_FLAGS: readonly Flag[] = [
-  { name: "fields", value: "LIST", help: `the fields that unnamed values fill, in order (${DEFAULT_FIELDS})` },
-  {
-    name: "print",
-    value: "PARTS",
-    help: "H B request head and body, h b response's (hb at a terminal, else b)",
-  },
-  { name: "timeout", value: "SEC", help: `how long to wait for the server (${CLIENT_TIMEOUT_MS / 1000})` },
-  { name: "cacert", value: "FILE", help: "trust the certificates in this file too (PEM)" },
-  { name: "token-file", value: "FILE", help: "send the bearer token in this file" },
-  { name: "color", value: "WHEN", help: "auto, always or never (auto)" },
-  HELP,
-];
-
-const MAIN_HELP = `\
-wiretable: both ends of an HTTP/1.1 connection, with every byte in view
-
-  wiretable serve   [flags]                        a JSON table behind a TCP port, which prints each request
-  wiretable connect [ADDRESS] [COMMAND …] [flags]  a client on one connection, which prints each response
-  wiretable serve --help | connect --help | --version
-`;
-
-const SERVE_HELP = `\
-wiretable serve [flags]: a JSON table at http://${DEFAULT_HOST}:${DEFAULT_PORT}/, each row at /NAME
-
-${describeFlags(SERVE_FLAGS)}
-Sizes are in bytes, or as 16k or 1m. Ctrl-C finishes requests in flight, then stops.
-`;
-
-const CONNECT_HELP = `\
-wiretable connect [ADDRESS] [COMMAND …] [flags]: talk to a server, at a prompt unless a COMMAND is given
-
-ADDRESS is HOST:PORT, http://HOST:PORT or https://HOST (${DEFAULT_HOST}:${DEFAULT_PORT}).
-COMMAND is as at the prompt: get all, post Pingping snail 1 0. Type help at the prompt for more.
-
-${describeFlags(CONNECT_FLAGS)}
-Exit code: 0 for a status below 400, 4 and 5 for those classes, 1 for wrong usage
-or if no valid response came, 2 for a timeout, 130 for Ctrl-C.
-`;
-
-function describeFlags(flags: readonly Flag[]): string {
-  return flags.map(({ name, short, value, help }) => {
-    const left = `${short === undefined ? "    " : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`;
-    return `  ${left.padEnd(27)} ${help}\n`;
-  }).join("");
-}
 
 /**
  * Reads the program's arguments.
@@ -230,34 +141,6 @@ export function parseCommandLine(args: readonly string[]): Invocation {
   }
 }
 
-type Values = { readonly [name: string]: string | boolean | string[] | undefined };
-
-function parseFlags(args: string[], flags: readonly Flag[]): { values: Values; positionals: string[] } {
-  const options: NonNullable<ParseArgsConfig["options"]> = {};
-  for (const { name, short, value, multiple } of flags) {
-    options[name] = {
-      type: value === undefined ? "boolean" : "string",
-      ...short && { short },
-      ...multiple && { multiple },
-    };
-  }
-  // A negative number is a value, not a flag. A NUL, which no argument can have, keeps parseArgs from taking
-  // it for one.
-  const shielded = args.map((arg) => /^-\.?\d/.test(arg) ? `\0${arg}` : arg);
-  const unshield = (text: string) => text.replace(/^\0/, "");
-  try {
-    const { values, positionals } = parseArgs({ args: shielded, options, allowPositionals: true });
-    const unshielded = Object.entries(values).map(([name, value]) => [
-      name,
-      typeof value === "string" ? unshield(value) : Array.isArray(value) ? value.map(String).map(unshield) : value,
-    ]);
-    return { values: Object.fromEntries(unshielded), positionals: positionals.map(unshield) };
-  } catch (error) {
-    // The first sentence says what is wrong; the others explain parseArgs.
-    throw new UsageError(`${(error as Error).message.split(/\. |\n/)[0].replace(/\.$/, "")}: see --help`);
-  }
-}
-
 function serveOptions(values: Values): ServeOptions {
   const { cert, key } = values;
   if ((cert === undefined) !== (key === undefined)) throw new UsageError("--cert and --key must be given together");
@@ -266,7 +149,7 @@ function serveOptions(values: Values): ServeOptions {
     host: listenHost(text(values, "host") ?? DEFAULT_HOST),
     port: wholeNumber(values, "port", 0, 65535) ?? DEFAULT_PORT,
     store: storeChoice(text(values, "store") ?? "memory"),
-    shape: shapeOf(values),
+    fields: text(values, "fields") ?? DEFAULT_FIELDS,
     quiet: values.quiet === true,
     verbose: values.verbose === true,
     logFormat: oneOf(values, "log-format", ["text", "json"]) ?? "text",
@@ -306,7 +189,7 @@ function connectOptions(values: Values, positionals: string[]): ConnectOptions {
   return {
     endpoint: parseAddress(hasAddress ? positionals[0] : `${DEFAULT_HOST}:${DEFAULT_PORT}`),
     command: hasAddress ? positionals.slice(1) : positionals,
-    shape: shapeOf(values),
+    fields: text(values, "fields") ?? DEFAULT_FIELDS,
     print,
     timeoutMs: milliseconds(values, "timeout") ?? CLIENT_TIMEOUT_MS,
     caFile: text(values, "cacert"),
@@ -315,99 +198,9 @@ function connectOptions(values: Values, positionals: string[]): ConnectOptions {
   };
 }
 
-/** Commands are words; an address has a colon or a dot, or is localhost. */
-function looksLikeAddress(word: string): boolean {
-  return word === "localhost" || /[.:]/.test(word);
-}
-
-/**
- * Reads HOST, HOST:PORT, http://HOST:PORT or https://HOST:PORT.
- *
- * @throws {UsageError} If it is none of these.
- */
-export function parseAddress(address: string): Endpoint {
-  const hasScheme = /^https?:\/\//i.test(address);
-  const url = URL.parse(hasScheme ? address : `http://${address}`);
-  if (url === null || url.username !== "" || url.password !== "" || url.hostname === "") {
-    throw new UsageError(`${quote(address)} is no address: expected HOST:PORT, http://HOST:PORT or https://HOST:PORT`);
-  }
-  if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
-    throw new UsageError(`The address is ${url.host}; give the path to the command: get ${url.pathname}${url.search}`);
-  }
-  const secure = url.protocol === "https:";
-  // A URL drops the port that its scheme implies; without a scheme none is implied.
-  const impliedPort = secure ? 443 : hasScheme || /:0*80$/.test(address) ? 80 : DEFAULT_PORT;
-  const host = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
-  return { secure, host, port: url.port === "" ? impliedPort : Number(url.port) };
-}
-
-function listenHost(host: string): string {
-  if (!/^[^:]*:\d*$/.test(host)) return host;
-  throw new UsageError(`--host takes an address without a port, which --port gives, saw ${quote(host)}`);
-}
-
 function storeChoice(store: string): StoreChoice {
   if (store === "memory") return { kind: "memory" };
   const file = store.startsWith("sqlite:") ? store.slice("sqlite:".length) : "";
   if (file !== "") return { kind: "sqlite", file };
   throw new UsageError(`--store is memory or sqlite:FILE, saw ${quote(store)}`);
-}
-
-function shapeOf(values: Values): RowShape {
-  try {
-    return RowShape.parse(text(values, "fields") ?? DEFAULT_FIELDS);
-  } catch (error) {
-    throw new UsageError(`--fields: ${(error as Error).message}`);
-  }
-}
-
-function corsOrigin(origin: string | undefined): string | undefined {
-  if (origin === undefined || origin === "*") return origin;
-  if (URL.parse(origin)?.origin === origin) return origin;
-  throw new UsageError(`--cors takes an origin, such as http://localhost:3000, or '*', saw ${quote(origin)}`);
-}
-
-function hostName(host: string): string {
-  if (host === "*" || /^[\w-]+(?:\.[\w-]+)*$/.test(host)) return host;
-  throw new UsageError(`--allow-host takes a host name without a port, or '*', saw ${quote(host)}`);
-}
-
-function text(values: Values, name: string): string | undefined {
-  return values[name] as string | undefined;
-}
-
-function oneOf<T extends string>(values: Values, name: string, choices: readonly T[]): T | undefined {
-  const value = text(values, name);
-  if (value === undefined || choices.includes(value as T)) return value as T | undefined;
-  throw new UsageError(`--${name} is ${choices.join(" or ")}, saw ${quote(value)}`);
-}
-
-function wholeNumber(values: Values, name: string, least: number, most: number): number | undefined {
-  const value = text(values, name);
-  if (value === undefined) return undefined;
-  const number = /^\d{1,15}$/.test(value) ? Number(value) : NaN;
-  if (number >= least && number <= most) return number;
-  throw new UsageError(`--${name} takes a whole number from ${least} to ${most}, saw ${quote(value)}`);
-}
-
-/** Seconds, with a fraction if need be. */
-function milliseconds(values: Values, name: string): number | undefined {
-  const value = text(values, name);
-  if (value === undefined) return undefined;
-  const seconds = /^\d{1,6}(?:\.\d{1,3})?$/.test(value) ? Number(value) : NaN;
-  if (seconds > 0 && seconds <= 86_400) return seconds * 1000;
-  throw new UsageError(`--${name} takes seconds, more than 0 and at most 86400, saw ${quote(value)}`);
-}
-
-function byteCount(values: Values, name: string, least: number, most: number): number | undefined {
-  const value = text(values, name);
-  if (value === undefined) return undefined;
-  const [, digits, unit = ""] = /^(\d{1,12})([kmg]?)$/i.exec(value) ?? [];
-  const bytes = Number(digits) * 1024 ** ["", "k", "m", "g"].indexOf(unit.toLowerCase());
-  if (bytes >= least && bytes <= most) return bytes;
-  throw new UsageError(`--${name} takes bytes from ${least} to ${most}, such as 64k or 1m, saw ${quote(value)}`);
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text);
 }

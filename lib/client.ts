@@ -5,13 +5,35 @@
  */
 
 import { writeAll } from "./bytes.ts";
-import { authorityOf, type Endpoint } from "./endpoint.ts";
-import { Decoder } from "./http_decoder.ts";
-import { Encoder } from "./http_encoder.ts";
-import { HttpError, isInterim } from "./http_error.ts";
-import type { ContentPiece, HttpEvent, HttpRequest, MessageEnd, ResponseHead } from "./http_message.ts";
-import { listMembers } from "./http_grammar.ts";
+import {
+  type ContentPiece,
+  Decoder,
+  Encoder,
+  HttpError,
+  type HttpEvent,
+  type HttpRequest,
+  isInterim,
+  listMembers,
+  type MessageEnd,
+  type ResponseHead,
+} from "./http_message.ts";
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "./limits.ts";
+
+/** A server to connect to. */
+export interface Endpoint {
+  /** Whether to speak TLS. */
+  readonly secure: boolean;
+  /** Its host name or IP address, the latter without brackets. */
+  readonly host: string;
+  /** Its port. */
+  readonly port: number;
+}
+
+/** The endpoint as a Host field names it: a port that the scheme implies is left out (RFC 9110 §7.2). */
+export function authorityOf({ secure, host, port }: Endpoint): string {
+  const name = host.includes(":") ? `[${host}]` : host;
+  return port === (secure ? 443 : 80) ? name : `${name}:${port}`;
+}
 
 /** How to reach it. */
 export interface ClientOptions {
@@ -31,6 +53,12 @@ export class ClientError extends Error {
 export class TimeoutError extends ClientError {
   /** Tells this error from others by name. */
   override name = "TimeoutError";
+}
+
+/** Input that is not taken. Its message is one line for the user. */
+export class InputError extends Error {
+  /** Tells this error from others by name. */
+  override name = "InputError";
 }
 
 /** What came is not HTTP. */

@@ -1,126 +1,41 @@
 /**
- * What an HTTP/1.1 message is once its bytes are understood: heads, content, ends.
- *
- * Strings taken from the wire are *octet strings*: one character (U+0000 to U+00FF) for each octet,
- * so that lengths and offsets count octets and nothing is lost in a character decoding.
+ * The codec's door: everything that `serve` and `connect` use of HTTP/1.1 messages. The files behind it, in `http/`,
+ * are pure: bytes in, events out, and back.
  *
  * @module
  */
 
-import type { Fields } from "./http_fields.ts";
-import type { FieldLine } from "./http_grammar.ts";
-import type { TargetForm } from "./http_target.ts";
-
-/** A request line and its header section (RFC 9112 §3, §5), with what they say about the rest of the message. */
-export interface RequestHead {
-  /** Tells the events apart. */
-  readonly kind: "request";
-  /** The head exactly as received, one character an octet, including the empty line. */
-  readonly text: string;
-  /** The method as sent; methods are case-sensitive (RFC 9110 §9.1). */
-  readonly method: string;
-  /** The request target as sent. */
-  readonly target: string;
-  /** Which of its four forms the target has (RFC 9112 §3.2). */
-  readonly form: TargetForm;
-  /**
-   * Host and port that the request is for: the target's own, else the Host field's (RFC 9112 §3.3); may be empty in
-   * HTTP/1.0.
-   */
-  readonly authority: string;
-  /** The target's path, still percent-encoded; empty in authority and asterisk form. */
-  readonly path: string;
-  /** What follows the target's `?`, still percent-encoded; `undefined` without one. */
-  readonly query: string | undefined;
-  /** The minor version: 0 or 1; a later HTTP/1.x counts as 1 (RFC 9110 §2.5). */
-  readonly minor: 0 | 1;
-  /** The header section. */
-  readonly fields: Fields;
-  /** Whether the connection may carry another message after this one and its answer (RFC 9112 §9.3). */
-  readonly persistent: boolean;
-  /** Octets of content to come; `undefined` when the chunked coding will tell. */
-  readonly contentLength: number | undefined;
-}
-
-/** A status line and its header section (RFC 9112 §4, §5), with what they say about the rest of the message. */
-export interface ResponseHead {
-  /** Tells the events apart. */
-  readonly kind: "response";
-  /** The head exactly as received, one character an octet, including the empty line. */
-  readonly text: string;
-  /** The three-digit status code. */
-  readonly status: number;
-  /** The reason phrase as sent; may be empty. */
-  readonly reason: string;
-  /** The minor version: 0 or 1; a later HTTP/1.x counts as 1. */
-  readonly minor: 0 | 1;
-  /** The header section. */
-  readonly fields: Fields;
-  /** Whether the connection may carry another message after this one (RFC 9112 §9.3). */
-  readonly persistent: boolean;
-  /** Octets of content to come; `undefined` when the chunked coding or the connection's end will tell. */
-  readonly contentLength: number | undefined;
-}
-
-/** A piece of content, in order, the transfer coding removed. */
-export interface ContentPiece {
-  /** Tells the events apart. */
-  readonly kind: "content";
-  /** The piece; a view of the decoder's input, valid until it is given more. */
-  readonly bytes: Uint8Array;
-}
-
-/** The message is complete. */
-export interface MessageEnd {
-  /** Tells the events apart. */
-  readonly kind: "end";
-  /** The trailer section; empty without the chunked coding. Never merged into the header section (RFC 9110 §6.5.1). */
-  readonly trailers: Fields;
-}
-
-/** The peer ended the connection between two messages. */
-export interface ConnectionEnd {
-  /** Tells the events apart. */
-  readonly kind: "closed";
-}
-
-/** What a decoder finds in the bytes: for each message a head, any pieces of content, and its end. */
-export type HttpEvent = RequestHead | ResponseHead | ContentPiece | MessageEnd | ConnectionEnd;
-
-/** A request as a client makes it; the encoder adds what frames the content. */
-export interface HttpRequest {
-  /** The method, a token. */
-  readonly method: string;
-  /** The request target, percent-encoded already. */
-  readonly target: string;
-  /** The header section, without Content-Length and Transfer-Encoding. */
-  readonly fields: readonly FieldLine[];
-  /** The content; `undefined` for none. */
-  readonly content?: Uint8Array;
-}
-
-/** Content that is made while it is sent: each piece, text or bytes, is asked for when the one before has left. */
-export type ContentStream = AsyncIterable<string | Uint8Array>;
-
-/** A response as a handler makes it; the encoder adds what frames the content, and Date. */
-export interface HttpResponse {
-  /** The three-digit status code (RFC 9110 §15). */
-  readonly status: number;
-  /** The content's media type; left out, there is no Content-Type. */
-  readonly contentType?: string;
-  /** The header section, without Content-Type, Content-Length, Transfer-Encoding, Connection and Date. */
-  readonly fields?: readonly FieldLine[];
-  /**
-   * The content: text is sent as UTF-8; a stream is sent chunked, or to an HTTP/1.0 client until the connection's end.
-   * Whoever is given a response ends its stream's iterator, read or not.
-   */
-  readonly content?: string | Uint8Array | ContentStream;
-}
-
-/**
- * Answers requests.
- *
- * The content's bytes may be used until the response is there. A handler may throw, or reject with, an
- * {@linkcode HttpError}, which becomes a problem document; anything else becomes a 500.
- */
-export type Handler = (request: RequestHead, content: Uint8Array) => HttpResponse | Promise<HttpResponse>;
+export { Decoder, type MessageKind } from "./http/decoder.ts";
+export { Encoder, isStream, type ResponseContext } from "./http/encoder.ts";
+export {
+  type FieldProblem,
+  HttpError,
+  type HttpErrorOptions,
+  isContentless,
+  isInterim,
+  reasonPhrase,
+} from "./http/error.ts";
+export { Fields } from "./http/fields.ts";
+export {
+  type FieldLine,
+  isFieldValue,
+  isFramingField,
+  isToken,
+  LF,
+  listMembers,
+  METHODS_WITH_CONTENT,
+  percentDecoded,
+} from "./http/grammar.ts";
+export type {
+  ConnectionEnd,
+  ContentPiece,
+  ContentStream,
+  Handler,
+  HttpEvent,
+  HttpRequest,
+  HttpResponse,
+  MessageEnd,
+  RequestHead,
+  ResponseHead,
+} from "./http/message.ts";
+export type { TargetForm } from "./http/target.ts";

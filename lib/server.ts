@@ -4,13 +4,17 @@
  * @module
  */
 
-import type { Decoder } from "./http_decoder.ts";
-import type { Encoder } from "./http_encoder.ts";
-import { HttpError } from "./http_error.ts";
-import type { Handler, HttpResponse, RequestHead } from "./http_message.ts";
+import {
+  type Decoder,
+  type Encoder,
+  type Handler,
+  HttpError,
+  type HttpResponse,
+  type RequestHead,
+} from "./http_message.ts";
 import { type MessageLimits, REQUEST_LIMITS, SERVER_LIMITS, type ServerLimits } from "./limits.ts";
-import { ServerConnection } from "./server_connection.ts";
-import type { Observer, ServerContext } from "./server_context.ts";
+import { ServerConnection } from "./server/connection.ts";
+import type { Observer, ServerContext } from "./server/context.ts";
 
 /** What a server may be told beside its listener and its handler. */
 export interface ServerOptions {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  authorityOf,
   ClientError,
   type ClientOptions,
   type ExchangeEvent,
@@ -7,7 +8,7 @@ import {
   Session,
   TimeoutError,
 } from "../lib/client.ts";
-import type { HttpRequest } from "../lib/http_message.ts";
+import type { HttpRequest } from "../lib/http/message.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -394,4 +395,11 @@ Deno.test("TLS is spoken where it is asked for, to servers that can be trusted",
   await assert.rejects(doubting.connect(), /^ClientError: Cannot connect to 127\.0\.0\.1:\d+: .*certificate/);
   await serving;
   listener.close();
+});
+
+Deno.test("an endpoint is named without the port that its scheme implies", () => {
+  assert.equal(authorityOf({ secure: false, host: "a", port: 80 }), "a");
+  assert.equal(authorityOf({ secure: true, host: "a", port: 443 }), "a");
+  assert.equal(authorityOf({ secure: true, host: "a", port: 80 }), "a:80");
+  assert.equal(authorityOf({ secure: false, host: "::1", port: 9999 }), "[::1]:9999");
 });

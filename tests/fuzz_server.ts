@@ -3,12 +3,12 @@
  */
 
 import assert from "node:assert/strict";
-import { isDisconnect } from "../lib/disconnect.ts";
-import { Decoder } from "../lib/http_decoder.ts";
+import { isDisconnect } from "../lib/server/disconnect.ts";
+import { Decoder } from "../lib/http/decoder.ts";
 import { RESPONSE_LIMITS } from "../lib/limits.ts";
-import { RowShape } from "../lib/row_shape.ts";
-import { MemoryStore } from "../lib/store_memory.ts";
-import { Table } from "../lib/table_http.ts";
+import { RowSchema } from "../lib/table/row_schema.ts";
+import { MemoryStore } from "../lib/store/memory.ts";
+import { Table } from "../lib/table.ts";
 import { brokenMessages, inPieces, type Random, TIGHT_LIMITS } from "./fuzzing.ts";
 import { startServer, type TestServer, until } from "./support.ts";
 import { wireOctets } from "./wire_cases.ts";
@@ -18,7 +18,7 @@ import { wireOctets } from "./wire_cases.ts";
  * the server must report no defect of its own, and a well-behaved client must be served all the time.
  */
 export async function attackServer(random: Random, goOn: (attacks: number) => boolean): Promise<number> {
-  const table = new Table(new MemoryStore(), { shape: RowShape.parse("*") });
+  const table = new Table(new MemoryStore(), { schema: RowSchema.parse("*") });
   let attacks = 0;
   {
     await using server = startServer((request, content) => table.answer(request, content), {

@@ -5,9 +5,9 @@
  */
 
 import assert from "node:assert/strict";
-import { Decoder, type MessageKind } from "../lib/http_decoder.ts";
-import { Encoder } from "../lib/http_encoder.ts";
-import type { FieldLine } from "../lib/http_grammar.ts";
+import { Decoder, type MessageKind } from "../lib/http/decoder.ts";
+import { Encoder } from "../lib/http/encoder.ts";
+import type { FieldLine } from "../lib/http/grammar.ts";
 import { type MessageLimits, REQUEST_LIMITS } from "../lib/limits.ts";
 import { eventsOf, octetString, readCases, wireOctets } from "./wire_cases.ts";
 

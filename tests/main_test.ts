@@ -177,6 +177,8 @@ Deno.test("rows in a file are there after a restart, and after a crash", async (
 
 const failures: [name: string, args: string[], permissions: string[], code: number, stderr: RegExp][] = [
   ["no command", [], [], 1, /^wiretable: Expected serve or connect: see --help\n$/],
+  ["a field twice", ["serve", "--fields", "a,a"], [], 1, /^wiretable: --fields: The field "a" is named twice\n$/],
+  ["a field twice", ["connect", "--fields", "a,a"], [], 1, /^wiretable: --fields: The field "a" is named twice\n$/],
   ["an unknown flag", ["serve", "--prot"], [], 1, /^wiretable: Unknown option '--prot': see --help\n$/],
   [
     "no permission for the network",

@@ -29,9 +29,8 @@ Deno.test("the flags in the README exist", () => {
   }
 });
 
-Deno.test("the files in the README exist", () => {
-  const lib = [...Deno.readDirSync(new URL("lib/", ROOT))].map(({ name }) => name);
-  for (const [, name] of README.matchAll(/`(?:lib\/)?(\w+\.ts)`/g)) {
-    assert(name === "main.ts" || lib.includes(name), name);
+Deno.test("the files and folders in the README exist", () => {
+  for (const [, name] of README.matchAll(/`(?:lib\/)?([\w/]+(?:\.ts|\/))`/g)) {
+    if (name !== "main.ts" && name !== "lib/") Deno.statSync(new URL(`lib/${name}`, ROOT));
   }
 });

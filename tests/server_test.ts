@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Handler } from "../lib/http_message.ts";
+import type { Handler } from "../lib/http/message.ts";
 import { SERVER_LIMITS } from "../lib/limits.ts";
 import { Server } from "../lib/server.ts";
 import { startServer, until } from "./support.ts";

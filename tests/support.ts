@@ -3,11 +3,11 @@
  */
 
 import assert from "node:assert/strict";
-import { Decoder } from "../lib/http_decoder.ts";
-import type { ContentStream, Handler, HttpResponse, RequestHead, ResponseHead } from "../lib/http_message.ts";
+import { Decoder } from "../lib/http/decoder.ts";
+import type { ContentStream, Handler, HttpResponse, RequestHead, ResponseHead } from "../lib/http/message.ts";
 import { REQUEST_LIMITS, RESPONSE_LIMITS, SERVER_LIMITS, type ServerLimits } from "../lib/limits.ts";
 import { Server, type ServerOptions } from "../lib/server.ts";
-import type { Observer, ServerContext } from "../lib/server_context.ts";
+import type { Observer, ServerContext } from "../lib/server/context.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
 /** A folder for the time of a test. */

@@ -6,10 +6,10 @@
  */
 
 import { Buffer } from "node:buffer";
-import { Decoder, type MessageKind } from "../lib/http_decoder.ts";
-import { HttpError } from "../lib/http_error.ts";
-import type { Fields } from "../lib/http_fields.ts";
-import type { HttpEvent } from "../lib/http_message.ts";
+import { Decoder, type MessageKind } from "../lib/http/decoder.ts";
+import { HttpError } from "../lib/http/error.ts";
+import type { Fields } from "../lib/http/fields.ts";
+import type { HttpEvent } from "../lib/http/message.ts";
 import { type MessageLimits, REQUEST_LIMITS } from "../lib/limits.ts";
 
 export interface WireCase {

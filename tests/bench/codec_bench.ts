@@ -1,7 +1,7 @@
 /** Micro-benchmarks of the codec: `deno task bench:codec`. */
 
-import { Decoder } from "../../lib/http_decoder.ts";
-import { Encoder } from "../../lib/http_encoder.ts";
+import { Decoder } from "../../lib/http/decoder.ts";
+import { Encoder } from "../../lib/http/encoder.ts";
 import { REQUEST_LIMITS } from "../../lib/limits.ts";
 
 const ENCODER = new TextEncoder();

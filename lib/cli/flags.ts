@@ -1,0 +1,152 @@
+/**
+ * Every flag, with its help, and the help texts that are made of them.
+ *
+ * @module
+ */
+
+import { parseArgs, type ParseArgsConfig } from "node:util";
+import { CLIENT_TIMEOUT_MS, REQUEST_LIMITS, SERVER_LIMITS } from "../limits.ts";
+import { DEFAULT_HOST, DEFAULT_PORT } from "./addresses.ts";
+import { UsageError, type Values } from "./values.ts";
+
+/** The fields of the classroom's animals. */
+export const DEFAULT_FIELDS: string = "type,age,leg";
+
+/** One flag of a command. */
+export interface Flag {
+  /** Its name, without the hyphens. */
+  readonly name: string;
+  /** Its one letter, if it has one. */
+  readonly short?: string;
+  /** What stands for its value in the help; a flag without one is a switch. */
+  readonly value?: string;
+  /** Whether it may be given more than once. */
+  readonly multiple?: boolean;
+  /** What it does, in one line. */
+  readonly help: string;
+}
+
+const HELP: Flag = { name: "help", short: "h", help: "show this text" };
+
+/** The flags of `serve`. */
+export const SERVE_FLAGS: readonly Flag[] = [
+  { name: "host", value: "ADDRESS", help: `the address to listen on (${DEFAULT_HOST})` },
+  { name: "port", short: "p", value: "PORT", help: `the port, 0 for any free one (${DEFAULT_PORT})` },
+  { name: "store", value: "STORE", help: "memory, or sqlite:FILE to keep the rows (memory)" },
+  { name: "fields", value: "LIST", help: `a row's fields, as type,age:integer; '*' for any (${DEFAULT_FIELDS})` },
+  { name: "quiet", short: "q", help: "print no requests" },
+  { name: "verbose", short: "v", help: "print responses and connections too" },
+  { name: "log-format", value: "FORMAT", help: "text or json (text)" },
+  { name: "read-only", help: "refuse writes" },
+  { name: "delay", value: "MS", help: "delay every response by MS milliseconds (0)" },
+  { name: "cors", value: "ORIGIN", help: "let pages of this origin, or '*', read responses" },
+  {
+    name: "allow-host",
+    value: "NAME",
+    multiple: true,
+    help: "answer for this host name too, or '*' for any; may be repeated",
+  },
+  { name: "cert", value: "FILE", help: "speak TLS with this certificate (PEM), needs --key" },
+  { name: "key", value: "FILE", help: "the certificate's key (PEM)" },
+  { name: "token-file", value: "FILE", help: "ask for the bearer token in this file" },
+  {
+    name: "max-body",
+    value: "BYTES",
+    help: `the largest content of a request (${REQUEST_LIMITS.maxContentBytes / 1024 ** 2}m)`,
+  },
+  { name: "max-head", value: "BYTES", help: `the largest head of a request (${REQUEST_LIMITS.maxHeadBytes / 1024}k)` },
+  { name: "max-connections", value: "N", help: `connections at a time (${SERVER_LIMITS.maxConnections})` },
+  {
+    name: "idle-timeout",
+    value: "SEC",
+    help: `how long a connection may be without a request (${SERVER_LIMITS.idleTimeoutMs / 1000})`,
+  },
+  {
+    name: "head-timeout",
+    value: "SEC",
+    help: `how long a request's head may take (${SERVER_LIMITS.headTimeoutMs / 1000})`,
+  },
+  HELP,
+];
+
+/** The flags of `connect`. */
+export const CONNECT_FLAGS: readonly Flag[] = [
+  { name: "fields", value: "LIST", help: `the fields that unnamed values fill, in order (${DEFAULT_FIELDS})` },
+  {
+    name: "print",
+    value: "PARTS",
+    help: "H B request head and body, h b response's (hb at a terminal, else b)",
+  },
+  { name: "timeout", value: "SEC", help: `how long to wait for the server (${CLIENT_TIMEOUT_MS / 1000})` },
+  { name: "cacert", value: "FILE", help: "trust the certificates in this file too (PEM)" },
+  { name: "token-file", value: "FILE", help: "send the bearer token in this file" },
+  { name: "color", value: "WHEN", help: "auto, always or never (auto)" },
+  HELP,
+];
+
+/** What `--help` prints. */
+export const MAIN_HELP = `\
+wiretable: both ends of an HTTP/1.1 connection, with every byte in view
+
+  wiretable serve   [flags]                        a JSON table behind a TCP port, which prints each request
+  wiretable connect [ADDRESS] [COMMAND …] [flags]  a client on one connection, which prints each response
+  wiretable serve --help | connect --help | --version
+`;
+
+/** What `serve --help` prints. */
+export const SERVE_HELP = `\
+wiretable serve [flags]: a JSON table at http://${DEFAULT_HOST}:${DEFAULT_PORT}/, each row at /NAME
+
+${describeFlags(SERVE_FLAGS)}
+Sizes are in bytes, or as 16k or 1m. Ctrl-C finishes requests in flight, then stops.
+`;
+
+/** What `connect --help` prints. */
+export const CONNECT_HELP = `\
+wiretable connect [ADDRESS] [COMMAND …] [flags]: talk to a server, at a prompt unless a COMMAND is given
+
+ADDRESS is HOST:PORT, http://HOST:PORT or https://HOST (${DEFAULT_HOST}:${DEFAULT_PORT}).
+COMMAND is as at the prompt: get all, post Pingping snail 1 0. Type help at the prompt for more.
+
+${describeFlags(CONNECT_FLAGS)}
+Exit code: 0 for a status below 400, 4 and 5 for those classes, 1 for wrong usage
+or if no valid response came, 2 for a timeout, 130 for Ctrl-C.
+`;
+
+function describeFlags(flags: readonly Flag[]): string {
+  return flags.map(({ name, short, value, help }) => {
+    const left = `${short === undefined ? "    " : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`;
+    return `  ${left.padEnd(27)} ${help}\n`;
+  }).join("");
+}
+
+/**
+ * Reads flags and what stands between them.
+ *
+ * @throws {UsageError} If a flag is unknown, or has no value.
+ */
+export function parseFlags(args: string[], flags: readonly Flag[]): { values: Values; positionals: string[] } {
+  const options: NonNullable<ParseArgsConfig["options"]> = {};
+  for (const { name, short, value, multiple } of flags) {
+    options[name] = {
+      type: value === undefined ? "boolean" : "string",
+      ...short && { short },
+      ...multiple && { multiple },
+    };
+  }
+  // A negative number is a value, not a flag. A NUL, which no argument can have, keeps parseArgs from taking
+  // it for one.
+  const shielded = args.map((arg) => /^-\.?\d/.test(arg) ? `\0${arg}` : arg);
+  const unshield = (text: string) => text.replace(/^\0/, "");
+  try {
+    const { values, positionals } = parseArgs({ args: shielded, options, allowPositionals: true });
+    const unshielded = Object.entries(values).map(([name, value]) => [
+      name,
+      typeof value === "string" ? unshield(value) : Array.isArray(value) ? value.map(String).map(unshield) : value,
+    ]);
+    return { values: Object.fromEntries(unshielded), positionals: positionals.map(unshield) };
+  } catch (error) {
+    // The first sentence says what is wrong; the others explain parseArgs.
+    throw new UsageError(`${(error as Error).message.split(/\. |\n/)[0].replace(/\.$/, "")}: see --help`);
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Values of flags: text in, checked values or a usage error out.
+ *
+ * @module
+ */
+
+/** The exit code of a usage error, and where no valid answer came. */
+export const EXIT_FAILURE: number = 1;
+/** The exit code where no answer came in time. */
+export const EXIT_TIMEOUT: number = 2;
+/** The exit code after Ctrl-C. */
+export const EXIT_INTERRUPTED: number = 130;
+
+/** What a person is told in one line, before the program ends. */
+export class Failure extends Error {}
+
+/** Arguments that make no sense. Its message is one line for the user. */
+export class UsageError extends Failure {
+  /** Tells this error from others by name. */
+  override name = "UsageError";
+}
+
+/** What `read` makes of a flag's value; the RangeError that it throws becomes a usage error that names the flag. */
+export function flagValue<T>(flag: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(`${flag}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** The flags' values, by name. */
+export type Values = { readonly [name: string]: string | boolean | string[] | undefined };
+
+/** The text of a flag; `undefined` if it was not given. */
+export function text(values: Values, name: string): string | undefined {
+  return values[name] as string | undefined;
+}
+
+/**
+ * One of the texts that a flag may have.
+ *
+ * @throws {UsageError} If it has another one.
+ */
+export function oneOf<T extends string>(values: Values, name: string, choices: readonly T[]): T | undefined {
+  const value = text(values, name);
+  if (value === undefined || choices.includes(value as T)) return value as T | undefined;
+  throw new UsageError(`--${name} is ${choices.join(" or ")}, saw ${quote(value)}`);
+}
+
+/**
+ * A whole number from `least` to `most`.
+ *
+ * @throws {UsageError} If the flag has anything else.
+ */
+export function wholeNumber(values: Values, name: string, least: number, most: number): number | undefined {
+  const value = text(values, name);
+  if (value === undefined) return undefined;
+  const number = /^\d{1,15}$/.test(value) ? Number(value) : NaN;
+  if (number >= least && number <= most) return number;
+  throw new UsageError(`--${name} takes a whole number from ${least} to ${most}, saw ${quote(value)}`);
+}
+
+/**
+ * Milliseconds, given as seconds, with a fraction if need be.
+ *
+ * @throws {UsageError} If the flag has anything else, 0, or more than a day.
+ */
+export function milliseconds(values: Values, name: string): number | undefined {
+  const value = text(values, name);
+  if (value === undefined) return undefined;
+  const seconds = /^\d{1,6}(?:\.\d{1,3})?$/.test(value) ? Number(value) : NaN;
+  if (seconds > 0 && seconds <= 86_400) return seconds * 1000;
+  throw new UsageError(`--${name} takes seconds, more than 0 and at most 86400, saw ${quote(value)}`);
+}
+
+/**
+ * Bytes, given as a number or with a unit: 64k, 1m, 2g.
+ *
+ * @throws {UsageError} If the flag has anything else, less than `least` or more than `most`.
+ */
+export function byteCount(values: Values, name: string, least: number, most: number): number | undefined {
+  const value = text(values, name);
+  if (value === undefined) return undefined;
+  const [, digits, unit = ""] = /^(\d{1,12})([kmg]?)$/i.exec(value) ?? [];
+  const bytes = Number(digits) * 1024 ** ["", "k", "m", "g"].indexOf(unit.toLowerCase());
+  if (bytes >= least && bytes <= most) return bytes;
+  throw new UsageError(`--${name} takes bytes from ${least} to ${most}, such as 64k or 1m, saw ${quote(value)}`);
+}
+
+/** Text in double quotes, with what a terminal might obey escaped. */
+export function quote(text: string): string {
+  return JSON.stringify(text);
+}

@@ -1,0 +1,146 @@
+/**
+ * Reading the line before each chunk: its size and its extensions (RFC 9112 §7.1).
+ *
+ * @module
+ */
+
+import { HttpError } from "./error.ts";
+import {
+  BACKSLASH,
+  CR,
+  DQUOTE,
+  EQUALS,
+  hexValue,
+  isBlank,
+  isFieldContentByte,
+  isHexDigit,
+  isQuotedTextByte,
+  isTokenByte,
+  LF,
+  SEMICOLON,
+} from "./grammar.ts";
+import { MORE, nameByte, scanLineEnd } from "./scan.ts";
+import type { MessageLimits } from "../limits.ts";
+
+/** The chunk-size line read last. */
+export class ChunkLine {
+  /** The chunk's size in octets; 0 for the last chunk. */
+  size = 0;
+
+  readonly #limits: MessageLimits;
+  #extensionsBytes = 0;
+
+  /** Sets the caps on the line and on a message's extensions. */
+  constructor(limits: MessageLimits) {
+    this.#limits = limits;
+  }
+
+  /** Makes ready for a new message. */
+  reset(): void {
+    this.#extensionsBytes = 0;
+  }
+
+  /**
+   * `chunk-size [ chunk-ext ] CRLF`, with `chunk-size = 1*HEXDIG` (RFC 9112 §7.1). Extensions are checked and ignored.
+   *
+   * @throws {HttpError} 400 if it is malformed, too long or beyond 2^53 - 1 octets; 413 if the extensions are too long.
+   */
+  scan(buffer: Uint8Array, start: number, end: number): number {
+    const stop = Math.min(end, start + this.#limits.maxChunkLineBytes);
+    const lineEnd = this.#scanLine(buffer, start, stop);
+    if (lineEnd === MORE && stop - start === this.#limits.maxChunkLineBytes) {
+      throw new HttpError(400, `The chunk-size line is longer than ${this.#limits.maxChunkLineBytes} bytes`, {
+        rule: "RFC 9112 §7.1.1",
+        offset: stop,
+      });
+    }
+    return lineEnd;
+  }
+
+  #scanLine(buffer: Uint8Array, start: number, stop: number): number {
+    let at = start;
+    this.size = 0;
+    for (; at < stop && isHexDigit(buffer[at]); at++) {
+      this.size = this.size * 16 + hexValue(buffer[at]);
+      if (this.size > Number.MAX_SAFE_INTEGER) {
+        throw new HttpError(400, "The chunk size is beyond 2^53 - 1", { rule: "RFC 9112 §7.1", offset: at });
+      }
+    }
+    if (at >= stop) return MORE;
+    if (at === start) {
+      throw new HttpError(400, `Expected a chunk size in hexadecimal, saw ${nameByte(buffer[at])}`, {
+        rule: "RFC 9112 §7.1",
+        offset: at,
+      });
+    }
+    const sizeEnd = at;
+    at = scanExtensions(buffer, at, stop);
+    if (at === MORE) return MORE;
+    const lineEnd = scanLineEnd(buffer, at, stop, at === sizeEnd ? "the chunk size" : "the chunk extensions");
+    if (lineEnd === MORE) return MORE;
+    this.#extensionsBytes += at - sizeEnd;
+    if (this.#extensionsBytes > this.#limits.maxChunkExtensionsBytes) {
+      throw new HttpError(
+        413,
+        `The message's chunk extensions are longer than ${this.#limits.maxChunkExtensionsBytes} bytes`,
+        { rule: "RFC 9112 §7.1.1", offset: at },
+      );
+    }
+    return lineEnd;
+  }
+}
+
+/**
+ * `chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`,
+ * with a token as name and a token or quoted string as value (RFC 9112 §7.1.1).
+ */
+function scanExtensions(buffer: Uint8Array, start: number, stop: number): number {
+  let at = start;
+  for (;;) {
+    const blankEnd = skipBlank(buffer, at, stop);
+    if (blankEnd >= stop) return MORE;
+    // Blanks are bad but legal before a semicolon; before the line's end they are not.
+    if (buffer[blankEnd] !== SEMICOLON) return at === blankEnd ? at : refuseExtension(buffer[at], at, "a semicolon");
+    at = scanToken(buffer, skipBlank(buffer, blankEnd + 1, stop), stop);
+    if (at === MORE) return MORE;
+    const equals = skipBlank(buffer, at, stop);
+    if (equals >= stop) return MORE;
+    if (buffer[equals] !== EQUALS) continue;
+    const value = skipBlank(buffer, equals + 1, stop);
+    if (value >= stop) return MORE;
+    at = buffer[value] === DQUOTE ? scanQuoted(buffer, value, stop) : scanToken(buffer, value, stop);
+    if (at === MORE) return MORE;
+  }
+}
+
+function skipBlank(buffer: Uint8Array, start: number, stop: number): number {
+  let at = start;
+  while (at < stop && isBlank(buffer[at])) at++;
+  return at;
+}
+
+function scanToken(buffer: Uint8Array, start: number, stop: number): number {
+  let at = start;
+  while (at < stop && isTokenByte(buffer[at])) at++;
+  if (at >= stop) return MORE;
+  return at > start ? at : refuseExtension(buffer[at], at, "a token");
+}
+
+/** `quoted-string = DQUOTE *( qdtext / quoted-pair ) DQUOTE` (RFC 9110 §5.6.4). */
+function scanQuoted(buffer: Uint8Array, start: number, stop: number): number {
+  for (let at = start + 1; at < stop; at++) {
+    if (buffer[at] === DQUOTE) return at + 1 < stop ? at + 1 : MORE;
+    if (buffer[at] === BACKSLASH) {
+      if (++at >= stop) return MORE;
+      if (!isFieldContentByte(buffer[at])) refuseExtension(buffer[at], at, "a character after the backslash");
+    } else if (!isQuotedTextByte(buffer[at])) refuseExtension(buffer[at], at, "a quoted string");
+  }
+  return MORE;
+}
+
+function refuseExtension(byte: number, offset: number, expected: string): never {
+  const detail = byte === CR || byte === LF
+    ? `A chunk extension ends too early: expected ${expected}, saw ${nameByte(byte)}`
+    : `Malformed chunk extension: expected ${expected}, saw ${nameByte(byte)}`;
+  throw new HttpError(400, detail, { rule: "RFC 9112 §7.1.1", offset });
+}

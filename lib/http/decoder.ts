@@ -1,0 +1,417 @@
+/**
+ * Bytes in, events out: the incremental decoder of HTTP/1.1 messages (RFC 9112), for both ends of a connection.
+ *
+ * It does no I/O and knows no sockets. {@linkcode Decoder.receive} takes bytes in whatever pieces they come,
+ * {@linkcode Decoder.next} gives one event after the other. An event, "more bytes are needed" and an error
+ * are three different things: an object, `undefined`, and a thrown {@linkcode HttpError}.
+ * After an error the decoder stays failed, for what follows a broken message cannot be told apart from it.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { ChunkLine } from "./chunk_line.ts";
+import { HttpError, isContentless, isInterim } from "./error.ts";
+import { Fields, FieldSection, type SectionLimits } from "./fields.ts";
+import { CR } from "./grammar.ts";
+import type { ConnectionEnd, HttpEvent, MessageEnd, RequestHead, ResponseHead } from "./message.ts";
+import { type Framing, readFraming, readHost, readPersistence, refuseForbiddenTrailers } from "./framing.ts";
+import { MORE, scanLineEnd } from "./scan.ts";
+import { StartLine } from "./start_line.ts";
+import { parseTarget } from "./target.ts";
+import type { MessageLimits } from "../limits.ts";
+
+/** Which kind of message the peer sends: a server decodes requests, a client responses. */
+export type MessageKind = "request" | "response";
+
+/**
+ * What the decoder expects next:
+ *
+ * - `start`: a start line, after at most one empty line
+ * - `head`: the field lines of a head whose start line was read
+ * - `content`: content whose length is known
+ * - `chunk-line`, `chunk`, `chunk-end`: a chunk's size, its content, the line end behind it
+ * - `trailers`: the trailer section
+ * - `until-closed`: content that ends with the connection
+ * - `end`: nothing more of this message; its end is to be told
+ * - `closed`: nothing more on this connection; what still comes is ignored
+ */
+type Phase =
+  | "start"
+  | "head"
+  | "content"
+  | "chunk-line"
+  | "chunk"
+  | "chunk-end"
+  | "trailers"
+  | "until-closed"
+  | "end"
+  | "closed";
+
+const NO_BYTES = new Uint8Array(0);
+/** Bytes of the buffer that are made into text at a time, or more if a head is larger. */
+const TEXT_BYTES = 2048;
+const END: MessageEnd = { kind: "end", trailers: Fields.EMPTY };
+const CLOSED: ConnectionEnd = { kind: "closed" };
+
+/** Decodes the messages of one connection, one after the other. */
+export class Decoder {
+  readonly #kind: MessageKind;
+  readonly #maxContentBytes: number;
+  readonly #headerLimits: SectionLimits;
+  readonly #trailerLimits: SectionLimits;
+  readonly #startLine: StartLine;
+  readonly #section = new FieldSection();
+  readonly #chunkLine: ChunkLine;
+
+  #phase: Phase = "start";
+  #failure: HttpError | undefined;
+  #peerDone = false;
+
+  /** The bytes given last, or, when some were left over before, a copy of both. */
+  #buffer: Uint8Array = NO_BYTES;
+  /** The first octet that is not consumed. */
+  #at = 0;
+  #end = 0;
+  #bufferIsOwn = false;
+  /**
+   * Some of the buffer as text, one character an octet: the heads of pipelined requests are made into text together.
+   */
+  #text = "";
+  #textStart = 0;
+  /** Where the message starts in the buffer; below 0 once its start is no longer there. */
+  #messageStart = 0;
+
+  #skippedEmptyLine = false;
+  #persistent = true;
+  /** Octets of content, or of the current chunk, still to come. */
+  #remaining = 0;
+  /** Octets of content that the chunk sizes announced so far. */
+  #chunkedBytes = 0;
+  #answeredMethod = "";
+  #lastRequest: RequestHead | undefined;
+
+  /** Decodes what `kind` says, within `limits`. */
+  constructor(kind: MessageKind, limits: MessageLimits) {
+    this.#kind = kind;
+    this.#maxContentBytes = limits.maxContentBytes;
+    this.#headerLimits = { maxBytes: limits.maxHeadBytes, maxLines: limits.maxFieldLines, name: "header section" };
+    this.#trailerLimits = { ...this.#headerLimits, maxBytes: limits.maxTrailerBytes, name: "trailer section" };
+    this.#startLine = new StartLine(limits);
+    this.#chunkLine = new ChunkLine(limits);
+  }
+
+  /**
+   * Whether it stands between two messages, with no octet of the next one but for the empty line that may come before
+   * it.
+   */
+  get idle(): boolean {
+    return this.#phase === "start" && this.#at === this.#end;
+  }
+
+  /** Whether it is as new, so that another connection may use it. */
+  get reusable(): boolean {
+    return this.idle && !this.#skippedEmptyLine;
+  }
+
+  /** Gives up the memory for what was received. To be called while {@linkcode idle}. */
+  letGo(): void {
+    this.#buffer = NO_BYTES;
+    this.#bufferIsOwn = false;
+    this.#text = "";
+    this.#messageStart = this.#at = this.#end = 0;
+  }
+
+  /** The method of the request that is being read, as soon as its octets are there; empty before. */
+  get method(): string {
+    const inHead = this.#phase === "start" || this.#phase === "head";
+    return inHead && this.#kind === "request" ? this.#octets(this.#at, this.#at + this.#startLine.firstEnd) : "";
+  }
+
+  /** The octets that were received and not understood yet; after an error, those from where it could not go on. */
+  get unread(): Uint8Array {
+    return this.#buffer.subarray(this.#at, this.#end);
+  }
+
+  /** Says which request the next response answers: one to HEAD has no content (RFC 9112 §6.3). */
+  expectResponseTo(method: string): void {
+    this.#answeredMethod = method;
+  }
+
+  /**
+   * Takes more bytes: the first `length` of these. They must stay unchanged until {@linkcode next} has answered
+   * `undefined`.
+   */
+  receive(bytes: Uint8Array, length: number = bytes.length): void {
+    const left = this.#end - this.#at;
+    if (left === 0) {
+      this.#messageStart -= this.#end;
+      this.#buffer = bytes;
+      this.#bufferIsOwn = false;
+      this.#text = "";
+      this.#at = 0;
+      this.#end = length;
+      return;
+    }
+    if (!this.#bufferIsOwn || this.#end + length > this.#buffer.length) this.#moveLeftover(left + length);
+    this.#buffer.set(length === bytes.length ? bytes : bytes.subarray(0, length), this.#end);
+    this.#end += length;
+  }
+
+  /** Says that the peer will send nothing more. */
+  close(): void {
+    this.#peerDone = true;
+  }
+
+  /**
+   * The next event, or `undefined` while more bytes are needed.
+   *
+   * @throws {HttpError} When the bytes break a rule or a limit: the status to answer with (502 for a response),
+   * the rule, and the offset in octets from the message's first. The same error is thrown ever after.
+   */
+  next(): HttpEvent | undefined {
+    if (this.#failure) throw this.#failure;
+    try {
+      const event = this.#step();
+      if (event === undefined) return this.#peerDone ? this.#ended() : this.#keepLeftover();
+      return event;
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      // A response that breaks the rules is a client's 502 (RFC 9110 §15.6.3), whatever status a request would get.
+      const status = this.#kind === "request" ? error.status : 502;
+      const offset = (error.offset ?? this.#at) - this.#messageStart;
+      this.#failure = new HttpError(status, error.message, { rule: error.rule, offset });
+      throw this.#failure;
+    }
+  }
+
+  #step(): HttpEvent | undefined {
+    switch (this.#phase) {
+      case "start":
+        if (this.#isHeadAgain()) return this.#headAgain();
+        return this.#scanStartLine() ? this.#head() : undefined;
+      case "head":
+        return this.#head();
+      case "content":
+      case "chunk":
+      case "until-closed":
+        return this.#content();
+      case "chunk-end":
+      case "chunk-line":
+        return this.#nextChunk();
+      case "trailers":
+        return this.#trailers();
+      case "end":
+        return this.#finish(END);
+      case "closed":
+        this.#at = this.#end;
+        return CLOSED;
+    }
+  }
+
+  /** What is left over outlives the caller's buffer, so it is copied before the caller may change that. */
+  #keepLeftover(): undefined {
+    if (this.#at < this.#end && !this.#bufferIsOwn) this.#moveLeftover(this.#end - this.#at);
+  }
+
+  /** Moves what is left over into a buffer of its own, with room for `size` octets and as many again. */
+  #moveLeftover(size: number): void {
+    const leftover = this.#buffer.subarray(this.#at, this.#end);
+    this.#buffer = new Uint8Array(Math.max(512, 2 * size));
+    this.#buffer.set(leftover);
+    this.#text = "";
+    this.#bufferIsOwn = true;
+    this.#messageStart -= this.#at;
+    this.#at = 0;
+    this.#end = leftover.length;
+  }
+
+  /** What it means that the connection ends here (RFC 9112 §8). */
+  #ended(): HttpEvent {
+    if (this.#phase === "until-closed") return this.#finish(END);
+    if (this.#phase === "start" && this.#at === this.#end) {
+      this.#phase = "closed";
+      return CLOSED;
+    }
+    const inHead = this.#phase === "start" || this.#phase === "head";
+    const missing = this.#phase === "content" ? `: ${this.#remaining} more bytes were announced` : "";
+    throw new HttpError(400, `The connection ended in the middle of the ${inHead ? "head" : "content"}${missing}`, {
+      rule: "RFC 9112 §8",
+      offset: this.#end,
+    });
+  }
+
+  #finish(end: MessageEnd): MessageEnd {
+    this.#phase = this.#persistent ? "start" : "closed";
+    this.#messageStart = this.#at;
+    this.#skippedEmptyLine = false;
+    return end;
+  }
+
+  #scanStartLine(): boolean {
+    const isRequest = this.#kind === "request";
+    if (isRequest && !this.#skippedEmptyLine && this.#at < this.#end && this.#buffer[this.#at] === CR) {
+      // One empty line before a request is allowed (RFC 9112 §2.2).
+      const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, "the message before");
+      if (lineEnd === MORE) return false;
+      this.#at = lineEnd;
+      this.#skippedEmptyLine = true;
+    }
+    const lineEnd = isRequest
+      ? this.#startLine.scanRequest(this.#buffer, this.#at, this.#end)
+      : this.#startLine.scanStatus(this.#buffer, this.#at, this.#end);
+    if (lineEnd === MORE) return false;
+    this.#section.reset(lineEnd - this.#at);
+    this.#phase = "head";
+    return true;
+  }
+
+  /**
+   * Whether the last request's head stands here once more, octet for octet, as it often does on a kept connection.
+   * Then it means the same once more, and need not be read again.
+   */
+  #isHeadAgain(): boolean {
+    const text = this.#lastRequest?.text;
+    if (text === undefined || this.#skippedEmptyLine || text.length > this.#end - this.#at) return false;
+    for (let i = 0; i < text.length; i++) {
+      if (text.charCodeAt(i) !== this.#buffer[this.#at + i]) return false;
+    }
+    return true;
+  }
+
+  #headAgain(): RequestHead {
+    const head = this.#lastRequest!;
+    this.#persistent = head.persistent;
+    this.#expectContent(head.contentLength ?? "chunked", head.fields);
+    this.#at += head.text.length;
+    return head;
+  }
+
+  #head(): RequestHead | ResponseHead | undefined {
+    const end = this.#section.scan(this.#buffer, this.#at, this.#end, this.#headerLimits);
+    if (end === MORE) return undefined;
+    const text = this.#octets(this.#at, end);
+    const fields = new Fields(text, this.#section.spans);
+    const head = this.#kind === "request" ? this.#requestHead(text, fields) : this.#responseHead(text, fields);
+    this.#at = end;
+    return head;
+  }
+
+  #requestHead(text: string, fields: Fields): RequestHead {
+    const { firstEnd, secondEnd, minor } = this.#startLine;
+    const method = text.substring(0, firstEnd);
+    const target = text.substring(firstEnd + 1, secondEnd);
+    const { form, authority, path, query } = parseTarget(method, target, this.#at + firstEnd + 1);
+    const host = readHost(fields, minor, this.#at);
+    // Without either framing field a request has no content (RFC 9112 §6.3).
+    const framing = readFraming(fields, minor, this.#at) ?? 0;
+    const persistent = this.#persistent = readPersistence(fields, minor);
+    const contentLength = this.#expectContent(framing, fields);
+    return this.#lastRequest = {
+      kind: "request",
+      text,
+      method,
+      target,
+      form,
+      authority: authority ?? host,
+      path,
+      query,
+      minor,
+      fields,
+      persistent,
+      contentLength,
+    };
+  }
+
+  #responseHead(text: string, fields: Fields): ResponseHead {
+    const { firstEnd, secondEnd, minor } = this.#startLine;
+    const status = Number(text.substring(firstEnd + 1, firstEnd + 4));
+    const reason = text.substring(secondEnd, text.indexOf("\r", secondEnd));
+    let framing = readFraming(fields, minor, this.#at);
+    const interim = isInterim(status);
+    // These never have content, whatever their fields say (RFC 9112 §6.3).
+    if (isContentless(status) || this.#answeredMethod === "HEAD") framing = 0;
+    this.#persistent = framing !== undefined && (interim || readPersistence(fields, minor));
+    const contentLength = this.#expectContent(framing, fields);
+    return { kind: "response", text, status, reason, minor, fields, persistent: this.#persistent, contentLength };
+  }
+
+  /** Goes to the phase that reads the content; `undefined` stands for content that ends with the connection. */
+  #expectContent(framing: Framing | undefined, fields: Fields): number | undefined {
+    if (framing === undefined) this.#phase = "until-closed";
+    else if (framing === "chunked") {
+      this.#phase = "chunk-line";
+      this.#chunkLine.reset();
+      this.#chunkedBytes = 0;
+    } else {
+      if (framing > this.#maxContentBytes) this.#refuseContent(this.#at + fields.valueOffset("content-length"));
+      this.#phase = framing === 0 ? "end" : "content";
+      this.#remaining = framing;
+      return framing;
+    }
+  }
+
+  #content(): HttpEvent | undefined {
+    const available = this.#end - this.#at;
+    if (available === 0) return undefined;
+    const length = this.#phase === "until-closed" ? available : Math.min(available, this.#remaining);
+    const bytes = this.#buffer.subarray(this.#at, this.#at + length);
+    this.#at += length;
+    this.#remaining -= length;
+    if (this.#remaining === 0) this.#phase = this.#phase === "content" ? "end" : "chunk-end";
+    return { kind: "content", bytes };
+  }
+
+  /** Reads the line end behind a chunk and the next chunk's line, and goes on with what that announces. */
+  #nextChunk(): HttpEvent | undefined {
+    if (this.#phase === "chunk-end") {
+      const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, "the chunk's content");
+      if (lineEnd === MORE) return undefined;
+      this.#at = lineEnd;
+      this.#phase = "chunk-line";
+    }
+    const lineEnd = this.#chunkLine.scan(this.#buffer, this.#at, this.#end);
+    if (lineEnd === MORE) return undefined;
+    this.#remaining = this.#chunkLine.size;
+    this.#chunkedBytes += this.#remaining;
+    if (this.#chunkedBytes > this.#maxContentBytes) this.#refuseContent(this.#at);
+    this.#at = lineEnd;
+    if (this.#remaining > 0) {
+      this.#phase = "chunk";
+      return this.#content();
+    }
+    this.#phase = "trailers";
+    this.#section.reset(0);
+    return this.#trailers();
+  }
+
+  #trailers(): HttpEvent | undefined {
+    const end = this.#section.scan(this.#buffer, this.#at, this.#end, this.#trailerLimits);
+    if (end === MORE) return undefined;
+    if (this.#section.spans.length === 0) {
+      this.#at = end;
+      return this.#finish(END);
+    }
+    const trailers = new Fields(this.#octets(this.#at, end), this.#section.spans);
+    refuseForbiddenTrailers(trailers, this.#at);
+    this.#at = end;
+    return this.#finish({ kind: "end", trailers });
+  }
+
+  /** The octets as text. */
+  #octets(start: number, end: number): string {
+    if (start < this.#textStart || end > this.#textStart + this.#text.length) {
+      const textEnd = Math.max(end, Math.min(this.#end, start + TEXT_BYTES));
+      this.#text = Buffer.prototype.latin1Slice.call(this.#buffer, start, textEnd);
+      this.#textStart = start;
+    }
+    return this.#text.substring(start - this.#textStart, end - this.#textStart);
+  }
+
+  #refuseContent(offset: number): never {
+    throw new HttpError(413, `The content is longer than ${this.#maxContentBytes} bytes`, {
+      rule: "RFC 9110 §15.5.14",
+      offset,
+    });
+  }
+}

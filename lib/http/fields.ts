@@ -1,0 +1,205 @@
+/**
+ * Header and trailer sections: reading field lines from bytes, and asking for a field by its name.
+ *
+ * @module
+ */
+
+import { HttpError } from "./error.ts";
+import { COLON, CR, type FieldLine, isBlank, isFieldContentByte, isTokenByte, LF } from "./grammar.ts";
+import { MORE, nameByte, scanLineEnd } from "./scan.ts";
+
+/**
+ * A header or trailer section as it was received.
+ *
+ * It keeps the section's text and where each name and value stands in it;
+ * a name or value becomes a string of its own only when somebody asks for it.
+ */
+export class Fields {
+  /** A section with no lines. */
+  static readonly EMPTY: Fields = new Fields("", []);
+
+  readonly #text: string;
+  /** Four numbers a line: where the name starts and ends, where the value starts and ends. */
+  readonly #spans: readonly number[];
+
+  /** Wraps a section's text and its spans, four numbers a line. */
+  constructor(text: string, spans: readonly number[]) {
+    this.#text = text;
+    this.#spans = spans;
+  }
+
+  /** How many field lines there are. */
+  get size(): number {
+    return this.#spans.length / 4;
+  }
+
+  /**
+   * The value of the field, its lines joined by `, ` in their order (RFC 9110 §5.3); `undefined` if there is none.
+   *
+   * @param name The field's name: lower-case letters, digits and hyphens.
+   */
+  get(name: string): string | undefined {
+    let value: string | undefined;
+    const spans = this.#spans;
+    for (let i = 0; i < spans.length; i += 4) {
+      if (spans[i + 1] - spans[i] !== name.length || !this.#named(i, name)) continue;
+      const line = this.#text.substring(spans[i + 2], spans[i + 3]);
+      value = value === undefined ? line : `${value}, ${line}`;
+    }
+    return value;
+  }
+
+  /**
+   * How many lines the field has.
+   *
+   * @param name The field's name: lower-case letters, digits and hyphens.
+   */
+  count(name: string): number {
+    let lines = 0;
+    for (let i = 0; i < this.#spans.length; i += 4) if (this.#named(i, name)) lines++;
+    return lines;
+  }
+
+  /**
+   * Where the field's last line has its value, in octets from the section's start; -1 if there is no such field.
+   *
+   * @param name The field's name: lower-case letters, digits and hyphens.
+   */
+  valueOffset(name: string): number {
+    for (let i = this.#spans.length - 4; i >= 0; i -= 4) if (this.#named(i, name)) return this.#spans[i + 2];
+    return -1;
+  }
+
+  /** Each line's name and value as received, in order. */
+  *[Symbol.iterator](): Generator<FieldLine> {
+    const text = this.#text;
+    const spans = this.#spans;
+    for (let i = 0; i < spans.length; i += 4) {
+      yield [text.substring(spans[i], spans[i + 1]), text.substring(spans[i + 2], spans[i + 3])];
+    }
+  }
+
+  /** Field names are case-insensitive (RFC 9110 §5.1). */
+  #named(span: number, name: string): boolean {
+    const start = this.#spans[span];
+    if (this.#spans[span + 1] - start !== name.length) return false;
+    for (let i = 0; i < name.length; i++) {
+      // Setting bit 5 lowers a letter and leaves `-` and the digits as they are.
+      if ((this.#text.charCodeAt(start + i) | 0x20) !== name.charCodeAt(i)) return false;
+    }
+    return true;
+  }
+}
+
+/** Caps of one header or trailer section, and what to call it in an error. */
+export interface SectionLimits {
+  /** Octets from the section's start to the end of its empty line. */
+  readonly maxBytes: number;
+  /** Field lines. */
+  readonly maxLines: number;
+  /** `header section` or `trailer section`. */
+  readonly name: string;
+}
+
+/**
+ * Reads `*( field-line CRLF ) CRLF` (RFC 9112 §2.1, §5), and goes on where it stopped when more bytes have come.
+ *
+ * Only the line that was cut off is read again, so a section that drips in costs no more than its longest line squared.
+ */
+export class FieldSection {
+  /** Four numbers a line, counted from the section's start; see {@linkcode Fields}. */
+  spans: number[] = [];
+  /** Where the current line starts, counted from the section's start. */
+  #line = 0;
+
+  /**
+   * Makes ready for a new section.
+   *
+   * @param line Where its first field line starts, counted from the section's start (the start line comes before it).
+   */
+  reset(line: number): void {
+    this.spans = [];
+    this.#line = line;
+  }
+
+  /**
+   * Reads as many lines as there are.
+   *
+   * @param start Where the section starts in the buffer.
+   * @param end Where the buffer's bytes end.
+   * @returns Where the section ends, its empty line included, or {@linkcode MORE}.
+   * @throws {HttpError} 400 or 431 with the offset in the buffer.
+   */
+  scan(buffer: Uint8Array, start: number, end: number, limits: SectionLimits): number {
+    const stop = Math.min(end, start + limits.maxBytes);
+    for (;;) {
+      let at = start + this.#line;
+      if (at >= stop) break;
+      if (!isTokenByte(buffer[at])) {
+        if (buffer[at] !== CR) refuseLineStart(buffer[at], at, this.spans.length === 0);
+        const sectionEnd = scanLineEnd(buffer, at, stop, "the section");
+        if (sectionEnd === MORE) break;
+        return sectionEnd;
+      }
+      const nameStart = at;
+      while (at < stop && isTokenByte(buffer[at])) at++;
+      if (at >= stop) break;
+      if (buffer[at] !== COLON) refuseName(buffer[at], at);
+      const nameEnd = at++;
+      while (at < stop && isBlank(buffer[at])) at++;
+      const valueStart = at;
+      while (at < stop && isFieldContentByte(buffer[at])) at++;
+      if (at >= stop) break;
+      if (buffer[at] !== CR && buffer[at] !== LF) refuseValue(buffer[at], at);
+      const lineEnd = scanLineEnd(buffer, at, stop, "a field line");
+      if (lineEnd === MORE) break;
+      let valueEnd = at;
+      while (valueEnd > valueStart && isBlank(buffer[valueEnd - 1])) valueEnd--;
+      if (this.spans.length === 4 * limits.maxLines) {
+        throw new HttpError(431, `The ${limits.name} has more than ${limits.maxLines} field lines`, {
+          rule: "RFC 6585 §5",
+          offset: nameStart,
+        });
+      }
+      this.spans.push(nameStart - start, nameEnd - start, valueStart - start, valueEnd - start);
+      this.#line = lineEnd - start;
+    }
+    if (stop < end || stop === start + limits.maxBytes) {
+      throw new HttpError(431, `The ${limits.name} is longer than ${limits.maxBytes} bytes`, {
+        rule: "RFC 6585 §5",
+        offset: stop,
+      });
+    }
+    return MORE;
+  }
+}
+
+function refuseLineStart(byte: number, offset: number, first: boolean): never {
+  if (isBlank(byte)) {
+    const detail = first
+      ? `Expected a field name or the empty line, saw ${nameByte(byte)} at the line's start`
+      : `A field line starts with ${nameByte(byte)}: folded field lines (obs-fold) are not allowed`;
+    throw new HttpError(400, detail, { rule: first ? "RFC 9112 §2.2" : "RFC 9112 §5.2", offset });
+  }
+  if (byte === LF) {
+    throw new HttpError(400, "A line ends with a bare LF: lines end with CR LF", { rule: "RFC 9112 §2.2", offset });
+  }
+  throw new HttpError(400, `Expected a field name or the empty line, saw ${nameByte(byte)}`, {
+    rule: "RFC 9110 §5.1",
+    offset,
+  });
+}
+
+function refuseName(byte: number, offset: number): never {
+  const detail = isBlank(byte)
+    ? `No blank may stand between a field name and its colon, saw ${nameByte(byte)}`
+    : `Expected a colon after the field name, saw ${nameByte(byte)}`;
+  throw new HttpError(400, detail, { rule: "RFC 9112 §5.1", offset });
+}
+
+function refuseValue(byte: number, offset: number): never {
+  throw new HttpError(400, `A field value may not hold the control character ${nameByte(byte)}`, {
+    rule: "RFC 9110 §5.5",
+    offset,
+  });
+}

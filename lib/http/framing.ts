@@ -1,0 +1,127 @@
+/**
+ * What a head's fields say about the message and its connection: Host, framing, persistence.
+ *
+ * Each rule here decides where a message ends or whom it is for, so each is as strict as RFC 9112 allows:
+ * two readings of one message are how request smuggling starts (RFC 9112 §11.2).
+ *
+ * @module
+ */
+
+import { HttpError } from "./error.ts";
+import type { Fields } from "./fields.ts";
+import { isAuthority, isDigit, listMembers, trimBlanks } from "./grammar.ts";
+
+/** How the content's end is found: after so many octets, or by the chunked coding. */
+export type Framing = number | "chunked";
+
+/** The legal Host that came last: nearly always the next one is the same. */
+let lastHost: string | undefined;
+
+/**
+ * The Host field's value: exactly one, and a legal one, in HTTP/1.1 (RFC 9112 §3.2); empty if HTTP/1.0 leaves it out.
+ *
+ * @param offset Where the head stands, for errors.
+ * @throws {HttpError} 400
+ */
+export function readHost(fields: Fields, minor: 0 | 1, offset: number): string {
+  const host = fields.get("host");
+  if (host === undefined) {
+    if (minor === 0) return "";
+    throw new HttpError(400, "An HTTP/1.1 request must have a Host field, saw none", { rule: "RFC 9112 §3.2", offset });
+  }
+  // Two lines come joined by a comma and a space, which no authority may hold.
+  if (host === lastHost) return lastHost;
+  if (isAuthority(host)) return lastHost = host;
+  const detail = fields.count("host") > 1
+    ? `A request must have one Host field, saw ${fields.count("host")}`
+    : `The Host field must be host or host:port, saw ${JSON.stringify(host)}`;
+  throw new HttpError(400, detail, { rule: "RFC 9112 §3.2", offset: offset + fields.valueOffset("host") });
+}
+
+/**
+ * How the head frames the content (RFC 9112 §6): `undefined` if it has neither Content-Length nor Transfer-Encoding.
+ *
+ * @param offset Where the head stands, for errors.
+ * @throws {HttpError} 400; 501 for a transfer coding other than chunked.
+ */
+export function readFraming(fields: Fields, minor: 0 | 1, offset: number): Framing | undefined {
+  const length = fields.get("content-length");
+  const coding = fields.get("transfer-encoding");
+  if (coding === undefined) {
+    return length === undefined ? undefined : contentLength(length, offset + fields.valueOffset("content-length"));
+  }
+  const at = offset + fields.valueOffset("transfer-encoding");
+  if (length !== undefined) {
+    throw new HttpError(400, "A message may have Content-Length or Transfer-Encoding, saw both", {
+      rule: "RFC 9112 §6.1",
+      offset: at,
+    });
+  }
+  if (minor === 0) {
+    throw new HttpError(400, "An HTTP/1.0 message may not have Transfer-Encoding", {
+      rule: "RFC 9112 §6.1",
+      offset: at,
+    });
+  }
+  return transferCoding(coding, at);
+}
+
+/** `Content-Length = 1*DIGIT`; a list is refused even if its members are equal (RFC 9110 §8.6 allows that). */
+function contentLength(value: string, offset: number): number {
+  let length = value.length === 0 ? NaN : 0;
+  for (let i = 0; i < value.length; i++) {
+    const digit = value.charCodeAt(i);
+    length = isDigit(digit) ? length * 10 + digit - 0x30 : NaN;
+  }
+  if (Number.isSafeInteger(length)) return length;
+  const detail = length > Number.MAX_SAFE_INTEGER
+    ? `Content-Length is beyond 2^53 - 1: ${value.slice(0, 32)}`
+    : `Content-Length must be one decimal number, saw ${JSON.stringify(value.slice(0, 32))}`;
+  throw new HttpError(400, detail, { rule: "RFC 9110 §8.6", offset });
+}
+
+/**
+ * Only `chunked`, once and last, is known; without it at the end a message's length is unknown (RFC 9112 §6.1, §6.3).
+ */
+function transferCoding(value: string, offset: number): "chunked" {
+  const codings = value.toLowerCase().split(",").map(trimBlanks);
+  if (codings.length === 1 && codings[0] === "chunked") return "chunked";
+  const seen = JSON.stringify(value.slice(0, 64));
+  if (codings.indexOf("chunked") !== codings.length - 1 || codings.includes("")) {
+    throw new HttpError(400, `Transfer-Encoding must be chunked, once and as the last coding, saw ${seen}`, {
+      rule: "RFC 9112 §6.3",
+      offset,
+    });
+  }
+  throw new HttpError(501, `No transfer coding other than chunked is known here, saw ${seen}`, {
+    rule: "RFC 9112 §6.1",
+    offset,
+  });
+}
+
+/**
+ * Whether the connection may carry another message: HTTP/1.1 unless it says close, HTTP/1.0 if it says keep-alive (RFC
+ * 9112 §9.3).
+ */
+export function readPersistence(fields: Fields, minor: 0 | 1): boolean {
+  const connection = fields.get("connection");
+  if (connection === undefined) return minor === 1;
+  const options = listMembers(connection.toLowerCase());
+  return !options.includes("close") && (minor === 1 || options.includes("keep-alive"));
+}
+
+/**
+ * The trailer section may not hold what frames or routes the message (RFC 9110 §6.5.1).
+ *
+ * @param offset Where the section stands, for errors.
+ * @throws {HttpError} 400
+ */
+export function refuseForbiddenTrailers(trailers: Fields, offset: number): void {
+  for (const name of ["content-length", "transfer-encoding", "host"]) {
+    if (trailers.count(name) === 0) continue;
+    throw new HttpError(400, `The field ${name} may not stand in the trailer section`, {
+      rule: "RFC 9110 §6.5.1",
+      offset: offset + trailers.valueOffset(name),
+    });
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * What the scanners of start lines, field lines and chunk lines share.
+ *
+ * A scanner reads one element from `start`, never past `stop`, and returns where the element ends,
+ * or {@linkcode MORE}, or throws an {@linkcode HttpError} whose offset is an index of the buffer.
+ *
+ * @module
+ */
+
+import { HttpError } from "./error.ts";
+import { CR, HTAB, LF, SP } from "./grammar.ts";
+
+/** What a scanner returns while the element's end has not come yet. */
+export const MORE: number = -1;
+
+const BYTE_NAMES: Record<number, string> = { 0: "NUL", [HTAB]: "TAB", [LF]: "LF", [CR]: "CR", [SP]: "SP" };
+
+/** A byte as an error names it: `"x"`, `SP`, `0x1b`. */
+export function nameByte(byte: number): string {
+  if (byte > SP && byte < 0x7f) return JSON.stringify(String.fromCharCode(byte));
+  return BYTE_NAMES[byte] ?? `0x${byte.toString(16).padStart(2, "0")}`;
+}
+
+/**
+ * Expects CR LF at the index.
+ *
+ * @param before What stands before it, for the error.
+ * @throws {HttpError} 400 if something else stands there (RFC 9112 §2.2 lets nobody send a bare CR or LF).
+ */
+export function scanLineEnd(buffer: Uint8Array, at: number, stop: number, before: string): number {
+  if (at >= stop) return MORE;
+  if (buffer[at] !== CR) {
+    const detail = buffer[at] === LF
+      ? `A bare LF follows ${before}: lines end with CR LF`
+      : `Expected CR LF after ${before}, saw ${nameByte(buffer[at])}`;
+    throw new HttpError(400, detail, { rule: "RFC 9112 §2.2", offset: at });
+  }
+  if (at + 1 >= stop) return MORE;
+  if (buffer[at + 1] !== LF) {
+    throw new HttpError(400, `A CR must be followed by LF, not by ${nameByte(buffer[at + 1])}`, {
+      rule: "RFC 9112 §2.2",
+      offset: at,
+    });
+  }
+  return at + 2;
+}

@@ -1,0 +1,186 @@
+/**
+ * Reading the start line of a message: request line and status line.
+ *
+ * @module
+ */
+
+import { HttpError } from "./error.ts";
+import { CR, isDigit, isFieldContentByte, isHexDigit, isTargetByte, isTokenByte, LF, PERCENT, SP } from "./grammar.ts";
+import { MORE, nameByte, scanLineEnd } from "./scan.ts";
+import type { MessageLimits } from "../limits.ts";
+
+/** `HTTP-version = HTTP-name "/" DIGIT "." DIGIT` (RFC 9112 §2.3), with 0 where a digit stands. */
+const VERSION = "HTTP/0.0";
+const MAJOR_AT = 5;
+const MINOR_AT = 7;
+
+/** The start line read last: where its parts end, counted from the line's start. */
+export class StartLine {
+  /** Where the first part ends: the method, or the HTTP version of a response. */
+  firstEnd = 0;
+  /** Where the second part ends: the target, or the status code with the space after it. */
+  secondEnd = 0;
+  /** The minor HTTP version; a later HTTP/1.x counts as 1 (RFC 9110 §2.5). */
+  minor: 0 | 1 = 1;
+
+  readonly #limits: MessageLimits;
+
+  /** Sets the caps on method, target and the whole line. */
+  constructor(limits: MessageLimits) {
+    this.#limits = limits;
+  }
+
+  /**
+   * `request-line = method SP request-target SP HTTP-version CRLF` (RFC 9112 §3).
+   *
+   * @throws {HttpError} 400; 414 or 431 if it is too long; 501 if the method is; 505 for another major version.
+   */
+  scanRequest(buffer: Uint8Array, start: number, end: number): number {
+    this.firstEnd = 0;
+    const stop = Math.min(end, start + this.#limits.maxHeadBytes);
+    const methodEnd = this.#scanMethod(buffer, start, stop);
+    if (methodEnd === MORE) return this.#more(start, stop);
+    this.firstEnd = methodEnd - start;
+    const targetEnd = this.#scanTarget(buffer, methodEnd + 1, stop);
+    if (targetEnd === MORE) return this.#more(start, stop);
+    this.secondEnd = targetEnd - start;
+    const versionEnd = this.#scanVersion(buffer, targetEnd + 1, stop);
+    if (versionEnd === MORE) return this.#more(start, stop);
+    const lineEnd = scanLineEnd(buffer, versionEnd, stop, "the HTTP version");
+    return lineEnd === MORE ? this.#more(start, stop) : lineEnd;
+  }
+
+  /**
+   * `status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF` (RFC 9112 §4).
+   *
+   * @throws {HttpError} As {@linkcode scanRequest} does.
+   */
+  scanStatus(buffer: Uint8Array, start: number, end: number): number {
+    const stop = Math.min(end, start + this.#limits.maxHeadBytes);
+    let at = this.#scanVersion(buffer, start, stop);
+    if (at === MORE) return this.#more(start, stop);
+    this.firstEnd = at - start;
+    for (const expected of " 000 ") {
+      if (at >= stop) return this.#more(start, stop);
+      if (expected === " " ? buffer[at] !== SP : !isDigit(buffer[at])) {
+        const wanted = expected === " " ? "a space on each side of the status code" : "a status code of three digits";
+        throw new HttpError(400, `Expected ${wanted}, saw ${nameByte(buffer[at])}`, {
+          rule: "RFC 9112 §4",
+          offset: at,
+        });
+      }
+      at++;
+    }
+    this.secondEnd = at - start;
+    while (at < stop && isFieldContentByte(buffer[at])) at++;
+    const lineEnd = scanLineEnd(buffer, at, stop, "the reason phrase");
+    return lineEnd === MORE ? this.#more(start, stop) : lineEnd;
+  }
+
+  /** Where the method ends, if a space stands there. */
+  #scanMethod(buffer: Uint8Array, start: number, stop: number): number {
+    const longest = start + this.#limits.maxMethodBytes;
+    let at = start;
+    while (at < stop && at <= longest && isTokenByte(buffer[at])) at++;
+    if (at > longest) {
+      throw new HttpError(
+        501,
+        `The method is longer than ${this.#limits.maxMethodBytes} bytes, and no such method is known`,
+        { rule: "RFC 9112 §3", offset: longest },
+      );
+    }
+    if (at >= stop) return MORE;
+    if (at > start && buffer[at] === SP) return at;
+    // 0x16 starts every TLS record of a handshake (RFC 8446 §5.1).
+    const hint = at === start && buffer[at] === 0x16 ? ": this looks like TLS, but the port speaks plain HTTP" : "";
+    const where = at === start ? "a method at the start of the request" : "one space after the method";
+    throw new HttpError(400, `Expected ${where}, saw ${nameByte(buffer[at])}${hint}`, {
+      rule: "RFC 9112 §3",
+      offset: at,
+    });
+  }
+
+  /** Where the target ends, if a space stands there. */
+  #scanTarget(buffer: Uint8Array, start: number, stop: number): number {
+    const longest = start + this.#limits.maxTargetBytes;
+    let at = start;
+    for (; at < stop && at <= longest; at++) {
+      const byte = buffer[at];
+      if (isTargetByte(byte)) continue;
+      if (byte !== PERCENT) break;
+      for (let digit = 1; digit <= 2; digit++) {
+        if (at + digit > longest) this.#refuseTargetLength(longest);
+        if (at + digit >= stop) return MORE;
+        if (!isHexDigit(buffer[at + digit])) refusePercent(buffer[at + digit], at + digit);
+      }
+      at += 2;
+    }
+    if (at > longest) this.#refuseTargetLength(longest);
+    if (at >= stop) return MORE;
+    if (at > start && buffer[at] === SP) return at;
+    return at === start ? refuseEmptyTarget(buffer[at], at) : refuseTargetByte(buffer[at], at);
+  }
+
+  #refuseTargetLength(offset: number): never {
+    throw new HttpError(414, `The request target is longer than ${this.#limits.maxTargetBytes} bytes`, {
+      rule: "RFC 9112 §3",
+      offset,
+    });
+  }
+
+  /** Where the HTTP version ends. Each octet is checked as it comes, so that the first wrong one is named. */
+  #scanVersion(buffer: Uint8Array, start: number, stop: number): number {
+    for (let i = 0; i < VERSION.length; i++) {
+      const at = start + i;
+      if (at >= stop) return MORE;
+      const byte = buffer[at];
+      if (i === MAJOR_AT || i === MINOR_AT ? !isDigit(byte) : byte !== VERSION.charCodeAt(i)) {
+        throw new HttpError(
+          400,
+          `Expected the version HTTP/1.1 or HTTP/1.0, saw ${nameByte(byte)} as its character ${i + 1}`,
+          { rule: "RFC 9112 §2.3", offset: at },
+        );
+      }
+      if (i === MAJOR_AT && byte !== 0x31) {
+        throw new HttpError(505, `Only HTTP/1.1 and HTTP/1.0 are supported, not major version ${byte - 0x30}`, {
+          rule: "RFC 9110 §15.6.6",
+          offset: at,
+        });
+      }
+    }
+    this.minor = buffer[start + MINOR_AT] === 0x30 ? 0 : 1;
+    return start + VERSION.length;
+  }
+
+  /** More bytes are needed, if the line may be any longer. */
+  #more(start: number, stop: number): number {
+    if (stop - start < this.#limits.maxHeadBytes) return MORE;
+    throw new HttpError(431, `The start line is longer than ${this.#limits.maxHeadBytes} bytes`, {
+      rule: "RFC 6585 §5",
+      offset: stop,
+    });
+  }
+}
+
+function refusePercent(byte: number, offset: number): never {
+  throw new HttpError(400, `Expected a hexadecimal digit after % in the target, saw ${nameByte(byte)}`, {
+    rule: "RFC 3986 §2.1",
+    offset,
+  });
+}
+
+function refuseEmptyTarget(byte: number, offset: number): never {
+  throw new HttpError(400, `Expected a request target after one space, saw ${nameByte(byte)}`, {
+    rule: "RFC 9112 §3.2",
+    offset,
+  });
+}
+
+function refuseTargetByte(byte: number, offset: number): never {
+  if (byte !== CR && byte !== LF) {
+    const detail = `The byte ${nameByte(byte)} is not allowed in a target as it is: percent-encode it`;
+    throw new HttpError(400, detail, { rule: "RFC 3986 §2", offset });
+  }
+  const detail = `The request line ends without a version: expected one space and HTTP/1.1, saw ${nameByte(byte)}`;
+  throw new HttpError(400, detail, { rule: "RFC 9112 §3", offset });
+}

@@ -1,0 +1,164 @@
+/**
+ * `serve`, put together: a table over a store, behind the access rules, behind a listener, until a signal ends it.
+ *
+ * @module
+ */
+
+import { BatchWriter } from "./batch_writer.ts";
+import { writeLine } from "./bytes.ts";
+import type { ServeOptions } from "./cli.ts";
+import { readFlagFile, readToken } from "./cli/files.ts";
+import { EXIT_INTERRUPTED, Failure, flagValue } from "./cli/values.ts";
+import { authorityOf } from "./client.ts";
+import type { Handler } from "./http_message.ts";
+import { REPORT_AGAIN_MS } from "./limits.ts";
+import { Server } from "./server.ts";
+import { Guard } from "./server/access.ts";
+import { requestLog } from "./server/request_log.ts";
+import type { Store } from "./store.ts";
+import { MemoryStore } from "./store/memory.ts";
+import { SqliteStore } from "./store/sqlite.ts";
+import { Table } from "./table.ts";
+import { RowSchema } from "./table/row_schema.ts";
+import { escapeText } from "./terminal.ts";
+
+/** Within this time two signals are one. */
+const SAME_SIGNAL_MS = 300;
+
+/** Serves a table until a signal asks to stop. */
+export async function serve(options: ServeOptions): Promise<number> {
+  const schema = flagValue("--fields", () => RowSchema.parse(options.fields));
+  const token = options.tokenFile === undefined ? undefined : await readToken(options.tokenFile);
+  const listener = await listen(options);
+  // Last, since opening a store may leave a file behind.
+  const store = await openStore(options);
+  const { hostname, port } = listener.addr as Deno.NetAddr;
+
+  const guard = new Guard({
+    hosts: isLoopback(hostname) && !options.allowHosts.includes("*") ? options.allowHosts : undefined,
+    cors: options.cors,
+    token,
+  });
+  const table = new Table(store, { schema, readOnly: options.readOnly });
+  const answer: Handler = (request, content) => table.answer(request, content);
+  const writer = new BatchWriter(Deno.stdout);
+  const log = requestLog(writer, {
+    verbose: options.verbose,
+    format: options.logFormat,
+    terminal: Deno.stdout.isTerminal(),
+  });
+  const report = reporter();
+  const server = new Server(listener, guard.protect(options.delayMs > 0 ? heldBack(answer, options.delayMs) : answer), {
+    screen: (request) => {
+      guard.screen(request);
+      table.screen(request);
+    },
+    refusal: (response) => guard.withCors(response),
+    messageLimits: options.messageLimits,
+    limits: options.limits,
+    observer: {
+      ...options.quiet ? {} : log,
+      cannotAccept: (reason) => report(`Cannot accept a connection now: ${reason}`),
+      failed: (error) => report(error instanceof Error ? error.stack ?? error.message : String(error)),
+    },
+  });
+
+  // Signals are heard before the address is printed: whoever reads it may stop the server at once.
+  const stopped = stopSignal();
+  const secure = options.tls !== undefined;
+  const url = `${secure ? "https" : "http"}://${authorityOf({ secure, host: hostname, port })}/`;
+  await writeLine(
+    Deno.stdout,
+    options.logFormat === "json"
+      ? JSON.stringify({ time: new Date().toISOString(), event: "listening", url })
+      : `Listening on ${url} with rows of ${schema} in ${placeOf(options)}; Ctrl-C stops`,
+  );
+  await stopped;
+  await server.shutdown();
+  await store.close();
+  await writer.flush();
+  return 0;
+}
+
+function placeOf({ store }: ServeOptions): string {
+  return store.kind === "memory" ? "memory" : store.file;
+}
+
+async function openStore({ store }: ServeOptions): Promise<Store> {
+  if (store.kind === "memory") return new MemoryStore();
+  for (const name of ["read", "write"] as const) {
+    if ((await Deno.permissions.request({ name })).state === "granted") continue;
+    const command = `deno run --allow-net --allow-read --allow-write main.ts serve --store sqlite:${store.file}`;
+    throw new Failure(`--store needs more permissions: ${command}`);
+  }
+  return await SqliteStore.open(store.file);
+}
+
+async function listen({ host: hostname, port, tls }: ServeOptions): Promise<Deno.Listener> {
+  try {
+    if (tls === undefined) return Deno.listen({ hostname, port });
+    const cert = await readFlagFile("--cert", tls.certFile);
+    const key = await readFlagFile("--key", tls.keyFile);
+    return Deno.listenTls({ hostname, port, cert, key, alpnProtocols: ["http/1.1"] });
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) {
+      throw new Failure(`Port ${port} on ${hostname} is taken${freePort(hostname)}`);
+    }
+    if (error instanceof Failure || error instanceof Deno.errors.NotCapable || !(error instanceof Error)) throw error;
+    throw new Failure(`Cannot listen on ${hostname} port ${port}: ${error.message}`);
+  }
+}
+
+/** A port that may be taken instead, if one can be found. */
+function freePort(hostname: string): string {
+  try {
+    using listener = Deno.listen({ hostname, port: 0 });
+    const { port } = listener.addr as Deno.NetAddr;
+    return `; port ${port} is free: --port ${port}`;
+  } catch {
+    // Perhaps there is permission for the one port alone.
+    return ": choose another with --port";
+  }
+}
+
+function isLoopback(address: string): boolean {
+  return address === "::1" || address.startsWith("127.");
+}
+
+function heldBack(handler: Handler, delayMs: number): Handler {
+  return async (request, content) => {
+    try {
+      return await handler(request, content);
+    } finally {
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+    }
+  };
+}
+
+/** Makes a function that reports what goes wrong; the same again only after a while. */
+function reporter(): (text: string) => void {
+  let last = "";
+  let lastTime = -Infinity;
+  return (text) => {
+    if (text === last && performance.now() < lastTime + REPORT_AGAIN_MS) return;
+    last = text;
+    lastTime = performance.now();
+    console.error(`wiretable: ${escapeText(text)}`);
+  };
+}
+
+/** Resolves on Ctrl-C, or when the system asks the program to end; a second time ends it at once. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked: number | undefined;
+    const stop = () => {
+      // Who passes signals on, as `deno task` does, has one Ctrl-C arrive twice.
+      if (asked !== undefined && performance.now() > asked + SAME_SIGNAL_MS) Deno.exit(EXIT_INTERRUPTED);
+      asked ??= performance.now();
+      resolve();
+    };
+    // Windows has no SIGTERM. SIGHUP is the end of the terminal, there and elsewhere.
+    const signals = ["SIGINT", "SIGHUP", Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM"] as const;
+    for (const signal of signals) Deno.addSignalListener(signal, stop);
+  });
+}

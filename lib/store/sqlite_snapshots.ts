@@ -1,0 +1,183 @@
+/**
+ * The SQLite table as it was at some revision, read page by page in a read transaction of its own.
+ *
+ * Readers of the same revision share a connection to the file; each connection that was opened is used again.
+ *
+ * @module
+ */
+
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { MAX_KEPT_VIEWS, MAX_SNAPSHOTS, SQLITE_PAGE_BYTES, SQLITE_PAGE_ROWS } from "../limits.ts";
+import { openFile, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
+import { type Page, rowContent, type Snapshot, START, StoreError } from "../store.ts";
+
+/** Whether so many rows are one page, were all of them as long as the longest that the table ever had. */
+export function fitsOnePage(longest: number, rows: number): boolean {
+  return rows <= SQLITE_PAGE_ROWS && rows * longest <= SQLITE_PAGE_BYTES;
+}
+
+interface JsonPage {
+  readonly members: string | null;
+  readonly last: number;
+  readonly count: number;
+}
+
+interface PageRow {
+  readonly position: number;
+  readonly name: string;
+  readonly json: string;
+}
+
+/** A connection, in a read transaction while it has readers. */
+class View {
+  state: TableState = { revision: 0, total: 0, longest: 0 };
+  readers = 0;
+  readonly #database: DatabaseSync;
+  readonly #readState: StatementSync;
+  readonly #readJson: StatementSync;
+  readonly #readRows: StatementSync;
+  readonly #readSizes: StatementSync;
+
+  constructor(file: string) {
+    this.#database = openFile(file);
+    this.#readState = this.#database.prepare(READ_STATE);
+    const page = "SELECT position, name, json FROM rows WHERE position > ? ORDER BY position LIMIT ?";
+    // The rows come from the inner query in its order, and are joined as they come: sorting them again takes twice the
+    // time.
+    this.#readJson = this.#database.prepare(`
+      SELECT group_concat(json_quote(name) || ':' || json) AS members, max(position) AS last, count(*) AS count
+      FROM (${page})`);
+    this.#readRows = this.#database.prepare(page);
+    this.#readSizes = this.#database.prepare(`
+      SELECT octet_length(name) + octet_length(json) AS bytes FROM rows WHERE position > ? ORDER BY position LIMIT ?`);
+  }
+
+  /** Starts a read transaction: from here on later writes do not show. */
+  begin(): void {
+    this.#database.exec("BEGIN");
+    this.state = this.#readState.get() as unknown as TableState;
+  }
+
+  /** Nothing was written; and COMMIT would fail where a read has failed. */
+  end(): void {
+    if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  /** How many rows the page from the cursor on has: fewer than the usual ones if there are long ones among them. */
+  #pageRows(cursor: number): number {
+    if (fitsOnePage(this.state.longest, SQLITE_PAGE_ROWS)) return SQLITE_PAGE_ROWS;
+    let rows = 0;
+    let bytes = 0;
+    for (const row of this.#readSizes.iterate(cursor, SQLITE_PAGE_ROWS)) {
+      bytes += row.bytes as number;
+      if (rows > 0 && bytes > SQLITE_PAGE_BYTES) break;
+      rows++;
+    }
+    return Math.max(1, rows);
+  }
+
+  json(cursor: number): Page<string> {
+    const limit = this.#pageRows(cursor);
+    const { members, last, count } = this.#readJson.get(cursor, limit) as unknown as JsonPage;
+    const next = count < limit ? undefined : last;
+    const before = cursor === START ? "{" : count === 0 ? "" : ",";
+    return { content: `${before}${members ?? ""}${next === undefined ? "}" : ""}`, next };
+  }
+
+  rows(cursor: number): Page<readonly string[]> {
+    const limit = this.#pageRows(cursor);
+    const rows = this.#readRows.all(cursor, limit) as unknown as PageRow[];
+    const content = rows.map(({ name, json }) => rowContent(name, json));
+    return { content, next: rows.length < limit ? undefined : rows[rows.length - 1].position };
+  }
+}
+
+/** The snapshots of one file. */
+export class SnapshotPool {
+  readonly #file: string;
+  readonly #views = new Map<number, View>();
+  readonly #idle: View[] = [];
+
+  /** Reads this file. */
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  /**
+   * The table as it is now.
+   *
+   * @param revision The revision that the caller has just seen: if somebody reads it already, nothing is opened.
+   * @throws {StoreError} If too many revisions are being read, or the file cannot be.
+   */
+  take(revision: number): Snapshot {
+    const view = this.#views.get(revision) ?? this.#begin();
+    view.readers++;
+    return this.#snapshotOf(view);
+  }
+
+  /** Ends all that is being read, and closes the file. */
+  close(): void {
+    for (const view of [...this.#views.values(), ...this.#idle]) view.close();
+    this.#views.clear();
+    this.#idle.length = 0;
+  }
+
+  #begin(): View {
+    if (this.#views.size >= MAX_SNAPSHOTS) {
+      throw new StoreError(
+        "unavailable",
+        `The table is being read as it was at ${MAX_SNAPSHOTS} moments: try again soon`,
+      );
+    }
+    let view: View | undefined;
+    try {
+      view = this.#idle.pop() ?? new View(this.#file);
+      view.begin();
+      const same = this.#views.get(view.state.revision);
+      if (same !== undefined) {
+        this.#release(view);
+        return same;
+      }
+      this.#views.set(view.state.revision, view);
+      return view;
+    } catch (error) {
+      view?.close();
+      throw storeError(error);
+    }
+  }
+
+  #release(view: View): void {
+    view.end();
+    if (this.#idle.length < MAX_KEPT_VIEWS) this.#idle.push(view);
+    else view.close();
+  }
+
+  #snapshotOf(view: View): Snapshot {
+    const { revision, total } = view.state;
+    let open = true;
+    const read = <T>(page: () => Page<T>): Page<T> => {
+      if (!open || this.#views.get(revision) !== view) throw new StoreError("unavailable", "The store is closed");
+      try {
+        return page();
+      } catch (error) {
+        throw storeError(error);
+      }
+    };
+    return {
+      revision,
+      total,
+      json: (cursor) => read(() => view.json(cursor)),
+      rows: (cursor) => read(() => view.rows(cursor)),
+      close: () => {
+        if (!open) return;
+        open = false;
+        if (--view.readers > 0 || !this.#views.delete(revision)) return;
+        this.#release(view);
+      },
+    };
+  }
+}

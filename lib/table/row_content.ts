@@ -1,0 +1,216 @@
+/**
+ * From a request's target and content to the name and the value of a row.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { type FieldProblem, type Fields, HttpError, percentDecoded } from "../http_message.ts";
+import { MAX_JSON_DEPTH, MAX_NAME_BYTES } from "../limits.ts";
+import { isObject, type JsonObject, type RowSchema } from "./row_schema.ts";
+
+/** JSON texts exchanged between systems are UTF-8 without a byte order mark (RFC 8259 §8.1). */
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const ENCODER = new TextEncoder();
+const SLASH = 0x2f;
+
+/**
+ * The name that a row's path gives: percent-decoded UTF-8 behind the first slash.
+ *
+ * @throws {HttpError} 400 if it is no name that a row can have; 404 if the path has more than one segment.
+ */
+export function rowName(path: string): string {
+  if (path.indexOf("/", 1) > 0) {
+    throw new HttpError(404, `Nothing is at ${path}: a row is at /NAME, and a name has no /`);
+  }
+  // Without a percent sign, a legal path is visible ASCII: nothing needs decoding, and only its length can be wrong.
+  const encoded = path.indexOf("%") >= 0;
+  const name = encoded ? decodeName(path.slice(1)) : path.slice(1);
+  if (!encoded && name.length <= MAX_NAME_BYTES && name[0] !== ".") return name;
+  const problem = nameProblem(name);
+  if (problem !== undefined) throw new HttpError(400, `The row's name ${problem}`);
+  return name;
+}
+
+function decodeName(encoded: string): string {
+  const name = percentDecoded(encoded);
+  if (name !== undefined) return name;
+  throw new HttpError(400, `The row's name must be percent-encoded UTF-8, saw ${JSON.stringify(encoded)}`, {
+    rule: "RFC 3986 §2.5",
+  });
+}
+
+/** Why a row cannot have this name; `undefined` if it can. */
+export function nameProblem(name: string): string | undefined {
+  if (name === "") return "must not be empty";
+  if (name === "." || name === "..") return `must not be ${name}, which stands for another place in a path`;
+  // Three bytes is the most that UTF-8 takes for one UTF-16 code unit, so most names need no counting.
+  if (name.length * 3 > MAX_NAME_BYTES) {
+    const bytes = ENCODER.encode(name).length;
+    if (bytes > MAX_NAME_BYTES) return `has at most ${MAX_NAME_BYTES} bytes of UTF-8, saw ${bytes}`;
+  }
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    if (code < 0x20 || code >= 0x7f && code < 0xa0) return "may not hold control characters";
+    if (code === SLASH) return "may not hold a /";
+  }
+  if (!name.isWellFormed()) return "must be well-formed Unicode, saw half of a surrogate pair";
+}
+
+/** Where a row is: the path that {@linkcode rowName} reads. */
+export function rowPath(name: string): string {
+  return `/${encodeURIComponent(name)}`;
+}
+
+/**
+ * Checks the content's media type. Asking for JSON also shuts out forms on other sites' pages,
+ * which cannot send it without being asked (a CORS preflight) first.
+ *
+ * @throws {HttpError} 415
+ */
+export function requireMediaType(fields: Fields, allowed: readonly string[]): void {
+  const value = fields.get("content-type");
+  if (value === allowed[0]) return;
+  const type = value?.split(";", 1)[0].trimEnd().toLowerCase();
+  if (type !== undefined && allowed.includes(type)) return;
+  const seen = value === undefined ? "no Content-Type" : JSON.stringify(value);
+  throw new HttpError(415, `The content must be ${allowed.join(" or ")}, saw ${seen}`, {
+    rule: "RFC 9110 §15.5.16",
+    fields: [["Accept", allowed.join(", ")]],
+  });
+}
+
+/**
+ * Refuses content that is not the representation itself: coded (RFC 9110 §8.4), or only a part of it (§14.5).
+ *
+ * @throws {HttpError} 415 or 400
+ */
+export function requirePlainContent(fields: Fields): void {
+  const coding = fields.get("content-encoding");
+  if (coding !== undefined && coding.toLowerCase() !== "identity") {
+    throw new HttpError(415, `The content must not be coded, saw ${JSON.stringify(coding)}`, {
+      rule: "RFC 9110 §15.5.16",
+      fields: [["Accept-Encoding", "identity"]],
+    });
+  }
+  if (fields.count("content-range") > 0) {
+    throw new HttpError(400, "The content must be the whole row: Content-Range is not supported", {
+      rule: "RFC 9110 §14.5",
+    });
+  }
+}
+
+/**
+ * The content as a JSON object, and its text.
+ *
+ * @throws {HttpError} 400 if it is not UTF-8 or not JSON; 422 if it is not an object.
+ */
+export function parseObject(content: Uint8Array): { object: JsonObject; text: string } {
+  const text = decodeUtf8(content);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    const detail = text === ""
+      ? "The content is empty: expected a JSON object"
+      : `The content is not JSON: ${(error as Error).message}`;
+    throw new HttpError(400, detail, { rule: "RFC 8259 §2" });
+  }
+  if (!isObject(value)) {
+    throw new HttpError(
+      422,
+      `The content must be a JSON object, saw ${
+        Array.isArray(value) ? "an array" : JSON.stringify(value).slice(0, 40)
+      }`,
+    );
+  }
+  return { object: value, text };
+}
+
+/** The quick decoder puts U+FFFD for what is no UTF-8; only if one is found, the slow one tells whether it was sent. */
+function decodeUtf8(content: Uint8Array): string {
+  const text = Buffer.prototype.utf8Slice.call(content, 0, content.length);
+  if (!text.includes("\ufffd")) return text;
+  try {
+    return UTF8.decode(content);
+  } catch {
+    throw new HttpError(400, "The content is not UTF-8", { rule: "RFC 8259 §8.1" });
+  }
+}
+
+/** The row in the content: bare, or wrapped under its name as the table sends it. */
+export function unwrapRow(object: JsonObject, name: string, schema: RowSchema): JsonObject {
+  const names = Object.keys(object);
+  if (names.length !== 1) return object;
+  const value = object[names[0]];
+  if (!isObject(value)) return object;
+  if (names[0] === name) return value;
+  if (schema.fields === undefined || schema.has(names[0])) return object;
+  throw new HttpError(
+    422,
+    `The content has a row named ${JSON.stringify(names[0])}, but the target names ${JSON.stringify(name)}`,
+  );
+}
+
+/**
+ * Checks the row against the schema.
+ *
+ * @throws {HttpError} 422 with an entry of `errors` for each wrong field.
+ */
+export function requireSchema(row: JsonObject, schema: RowSchema): void {
+  const errors = schema.check(row);
+  if (errors.length > 0) throw new HttpError(422, describe(errors), { errors });
+}
+
+function describe(errors: readonly FieldProblem[]): string {
+  const [{ field, detail }] = errors;
+  const more = errors.length > 1 ? `, and ${errors.length - 1} more (see errors)` : "";
+  return `The row does not fit the table: ${field} ${detail}${more}`;
+}
+
+/**
+ * Applies a merge patch: null removes, an object is merged, anything else replaces (RFC 7396 §2).
+ *
+ * @throws {HttpError} 422 if the patch is nested too deep.
+ */
+export function mergePatch(target: unknown, patch: JsonObject, depth = 1): JsonObject {
+  if (depth > MAX_JSON_DEPTH) {
+    throw new HttpError(422, `The patch has objects more than ${MAX_JSON_DEPTH} deep`);
+  }
+  // Entries, not assignments: a member named __proto__ is a member like any other.
+  const merged = new Map(isObject(target) ? Object.entries(target) : []);
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) merged.delete(name);
+    else merged.set(name, isObject(value) ? mergePatch(merged.get(name), value, depth + 1) : value);
+  }
+  return Object.fromEntries(merged);
+}
+
+/**
+ * The names of a JSON object's members in the order of its text. The object that JSON.parse makes
+ * has names that read as whole numbers first, and only the last of two members of one name.
+ *
+ * @param text A text that JSON.parse takes for an object.
+ */
+export function* memberNames(text: string): Generator<string> {
+  let depth = 0;
+  let inValue = false;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at];
+    if (character === '"') {
+      const end = stringEnd(text, at);
+      if (depth === 1 && !inValue) yield JSON.parse(text.slice(at, end));
+      at = end - 1;
+    } else if (character === "{" || character === "[") depth++;
+    else if (character === "}" || character === "]") depth--;
+    else if (depth === 1 && character === ":") inValue = true;
+    else if (depth === 1 && character === ",") inValue = false;
+  }
+}
+
+/** Where the string that starts at the quote ends, its closing quote included. */
+function stringEnd(text: string, quote: number): number {
+  let at = quote + 1;
+  while (text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
+  return at + 1;
+}

@@ -1,0 +1,160 @@
+/**
+ * Which fields a row has, and of which type: what `--fields` says.
+ *
+ * @module
+ */
+
+import type { FieldProblem } from "../http_message.ts";
+import { MAX_JSON_DEPTH, MAX_ROW_FIELD_CHARACTERS, MAX_ROW_FIELDS } from "../limits.ts";
+
+/** The types that `--fields` knows; a field without one is a `scalar`: any JSON value but an object or an array. */
+export type RowFieldType = "scalar" | "string" | "number" | "integer" | "boolean";
+
+/** One field of every row. */
+export interface RowField {
+  /** The JSON member's name. */
+  readonly name: string;
+  /** What its value must be. */
+  readonly type: RowFieldType;
+}
+
+/** A JSON object, as JSON.parse makes it. */
+export type JsonObject = { [name: string]: unknown };
+
+/** Whether a JSON value is an object. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+const TYPES: readonly string[] = ["string", "number", "integer", "boolean"];
+
+/** The schema that every row of a table has. */
+export class RowSchema {
+  /** The fields in their order; `undefined` if a row may be any JSON object. */
+  readonly fields: readonly RowField[] | undefined;
+  readonly #byName: ReadonlyMap<string, RowField>;
+
+  /** Makes the schema with these fields, or with any. */
+  constructor(fields: readonly RowField[] | undefined) {
+    this.fields = fields;
+    this.#byName = new Map(fields?.map((field) => [field.name, field]));
+  }
+
+  /**
+   * Reads `type,age:integer,leg`, or `*` for any JSON object.
+   *
+   * @throws {RangeError} If the text names no field, one twice, too many, or a type that is not known.
+   */
+  static parse(text: string): RowSchema {
+    if (text.trim() === "*") return new RowSchema(undefined);
+    const fields = text.split(",").map((part) => parseField(part.trim()));
+    if (fields.length > MAX_ROW_FIELDS) {
+      throw new RangeError(`At most ${MAX_ROW_FIELDS} fields are allowed, saw ${fields.length}`);
+    }
+    const names = new Set<string>();
+    for (const { name } of fields) {
+      if (names.has(name)) throw new RangeError(`The field ${JSON.stringify(name)} is named twice`);
+      names.add(name);
+    }
+    return new RowSchema(fields);
+  }
+
+  /** Whether a row may have a field of this name. */
+  has(name: string): boolean {
+    return this.fields === undefined || this.#byName.has(name);
+  }
+
+  /** As `--fields` takes it. */
+  toString(): string {
+    if (this.fields === undefined) return "*";
+    return this.fields.map(({ name, type }) => type === "scalar" ? name : `${name}:${type}`).join(",");
+  }
+
+  /** What is wrong with the row, a problem a field; nothing if it has this schema. */
+  check(row: JsonObject): FieldProblem[] {
+    if (this.fields === undefined) {
+      const detail = freeFormProblem(row, 1);
+      return detail === undefined ? [] : [{ field: "*", detail }];
+    }
+    const problems: FieldProblem[] = [];
+    for (const { name, type } of this.fields) {
+      const detail = Object.hasOwn(row, name) ? valueProblem(row[name], type) : `is missing: expected ${article(type)}`;
+      if (detail !== undefined) problems.push({ field: name, detail });
+    }
+    for (const name in row) {
+      if (!this.#byName.has(name)) {
+        problems.push({ field: name, detail: `is unknown: a row has the fields ${this.#names()}` });
+      }
+    }
+    return problems;
+  }
+
+  #names(): string {
+    return this.fields!.map(({ name }) => name).join(", ");
+  }
+}
+
+function parseField(text: string): RowField {
+  const colon = text.indexOf(":");
+  const name = colon < 0 ? text : text.slice(0, colon);
+  const type = colon < 0 ? "scalar" : text.slice(colon + 1);
+  if (name === "") throw new RangeError("A field has no name: expected a list such as type,age:integer,leg");
+  if (name.length > MAX_ROW_FIELD_CHARACTERS) {
+    throw new RangeError(`A field's name has at most ${MAX_ROW_FIELD_CHARACTERS} characters, saw ${name.length}`);
+  }
+  if (name.startsWith("_") || name === "*") {
+    throw new RangeError(`A field's name may not be * or start with _, saw ${JSON.stringify(name)}`);
+  }
+  if (type !== "scalar" && !TYPES.includes(type)) {
+    throw new RangeError(`A field's type is ${TYPES.join(", ")}, or left out, saw ${JSON.stringify(type)}`);
+  }
+  return { name, type: type as RowFieldType };
+}
+
+function article(type: RowFieldType): string {
+  return type === "scalar"
+    ? "a string, a number, true, false or null"
+    : type === "integer"
+    ? "an integer"
+    : `a ${type}`;
+}
+
+/** What is wrong with a field's value. */
+function valueProblem(value: unknown, type: RowFieldType): string | undefined {
+  const wrong = type === "integer"
+    ? !Number.isInteger(value)
+    : type === "scalar"
+    ? typeof value === "object" && value !== null
+    : type !== (typeof value as string);
+  if (wrong) return `must be ${article(type)}, saw ${seen(value)}`;
+  return typeof value === "number" ? numberProblem(value) : undefined;
+}
+
+/**
+ * Integers beyond 2^53 - 1 would be changed by being read, and then lost (RFC 7493 §2.2).
+ * From 1e21 on, a number is taken for a real one: it is written with an exponent then.
+ */
+function numberProblem(value: number): string | undefined {
+  if (!Number.isFinite(value)) return "is a number beyond what can be kept: send it as a string";
+  if (Number.isInteger(value) && !Number.isSafeInteger(value) && Math.abs(value) < 1e21) {
+    return "is an integer beyond 2^53 - 1, which cannot be kept exactly: send it as a string";
+  }
+}
+
+/** What is wrong anywhere in a row of free form. */
+function freeFormProblem(value: unknown, depth: number): string | undefined {
+  if (typeof value === "number") return numberProblem(value);
+  if (typeof value !== "object" || value === null) return undefined;
+  if (depth > MAX_JSON_DEPTH) return `has objects or arrays more than ${MAX_JSON_DEPTH} deep`;
+  for (const member of Object.values(value)) {
+    const problem = freeFormProblem(member, depth + 1);
+    if (problem !== undefined) return problem;
+  }
+}
+
+function seen(value: unknown): string {
+  if (Array.isArray(value)) return "an array";
+  if (isObject(value)) return "an object";
+  const text = JSON.stringify(value);
+  return text.length <= 40 ? text : `${text.slice(0, 40)}…`;
+}

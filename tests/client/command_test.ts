@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import {
+  type Command,
+  completeCommand,
+  describeFields,
+  parseCommand,
+  shellWord,
+  splitLine,
+  type TableWords,
+  withDefaults,
+  WrongInput,
+} from "../../lib/client/command.ts";
+import type { HttpRequest } from "../../lib/http/message.ts";
+import { FILTER_OPERATORS } from "../../lib/table/query.ts";
+import { RowSchema } from "../../lib/table/row_schema.ts";
+
+const PLAIN = tableWords("type,age,leg");
+const TYPED = tableWords("type:string,age:integer,tame:boolean");
+const FREE = tableWords("*");
+
+function tableWords(fields: string): TableWords {
+  return { fields: RowSchema.parse(fields).fields, filterOperators: FILTER_OPERATORS };
+}
+
+/** A request in one line: method, target, fields, content. */
+function show({ method, target, fields, content }: HttpRequest): string {
+  const parts = [method, target, ...fields.map(([name, value]) => `(${name}: ${value})`)];
+  if (content !== undefined) parts.push(new TextDecoder().decode(content));
+  return parts.join(" ");
+}
+
+function showCommand(command: Command): string {
+  return command.kind === "request" ? show(command.request) : command.kind;
+}
+
+const commands: [line: string, shown: string, table?: TableWords][] = [
+  ["", "nothing"],
+  ["   ", "nothing"],
+  ["help", "help"],
+  ["q", "quit"],
+  ["QUIT", "quit"],
+  ["get Pingping", "GET /Pingping"],
+  ["GET Pingping", "GET /Pingping"],
+  ["get all", "GET /"],
+  ["head all", "HEAD /"],
+  ["options *", "OPTIONS *"],
+  ["delete Pingping", "DELETE /Pingping"],
+  ["get 핑핑", "GET /%ED%95%91%ED%95%91"],
+  ["get 'a b/c?d'", "GET /a%20b%2Fc%3Fd"],
+  ["get /some/path?x=1", "GET /some/path?x=1"],
+  ["get /%41%zz?a=[1]", "GET /%41%zz?a=[1]"],
+  ["get '/핑 <>'", "GET /%ED%95%91%20%3C%3E"],
+  ["get /a?b=1 c==2 'd e'==&", "GET /a?b=1&c=2&d%20e=%26"],
+  ["get all _sort==-age", "GET /?_sort=-age"],
+  ['get Pingping If-None-Match:"1"', "GET /Pingping (If-None-Match: 1)"],
+  [`get Pingping If-None-Match:'"1"'`, 'GET /Pingping (If-None-Match: "1")'],
+  ["get Pingping X-A:핑", "GET /Pingping (X-A: \xed\x95\x91)"],
+  ["get Pingping Accept:", "GET /Pingping (Accept: )"],
+  ["post Pingping", "ask"],
+  ["put Pingping If-Match:x", "ask"],
+  ["post Pingping snail 1 0", 'POST /Pingping {"Pingping":{"type":"snail","age":"1","leg":"0"}}'],
+  ["PUT Pingping snail 1 0", 'PUT /Pingping {"Pingping":{"type":"snail","age":"1","leg":"0"}}'],
+  ["post 핑핑 달팽이 1 0", 'POST /%ED%95%91%ED%95%91 {"핑핑":{"type":"달팽이","age":"1","leg":"0"}}'],
+  ["post a 'sea snail' -1 \"\"", 'POST /a {"a":{"type":"sea snail","age":"-1","leg":""}}'],
+  ["post a type=x age=2 leg=3", 'POST /a {"a":{"type":"x","age":"2","leg":"3"}}'],
+  ["post a type=x age:=2 leg:=null", 'POST /a {"a":{"type":"x","age":2,"leg":null}}'],
+  ['post a type=x age:="2" leg=', 'POST /a {"a":{"type":"x","age":2,"leg":""}}'],
+  [`post a tags:='["a:b","c=d"]'`, 'POST /a {"a":{"tags":["a:b","c=d"]}}', FREE],
+  ['post a "12:30" "x=y" c\\=d', 'POST /a {"a":{"type":"12:30","age":"x=y","leg":"c=d"}}'],
+  ["post a snail 3 true", 'POST /a {"a":{"type":"snail","age":3,"tame":true}}', TYPED],
+  ["post a snail age:=3 X-A:1", "wrong: expected 3 values, [type] [age] [leg], saw 1"],
+  ["patch a age=2", 'PATCH /a {"a":{"age":"2"}}'],
+  ["patch a leg:=null", 'PATCH /a {"a":{"leg":null}}'],
+  ["post / a:={}", 'POST / {"a":{}}'],
+  ["post all a:={}", 'POST / {"a":{}}'],
+  ["put /Pingping type=x", 'PUT /Pingping {"type":"x"}'],
+  ["post /submit", "POST /submit"],
+  ["post a __proto__=x", 'POST /a {"a":{"__proto__":"x"}}'],
+  ["brew a", 'wrong: "brew" is not a command: use get, head, post, put, patch, delete, options, help, q'],
+  ["get", "wrong: get needs an object's name, all, or a /path: get Pingping"],
+  ["get ''", "wrong: get needs an object's name, all, or a /path: get Pingping"],
+  ["get a b", "wrong: get takes no values, saw b"],
+  ["get all age:gte=2 age:lt==9 leg==4", "GET /?age%3Agte=2&age%3Alt=9&leg=4"],
+  ["get all 'age:gte=2'", "wrong: get takes no values, saw age:gte=2"],
+  ["get all X:y", "GET / (X: y)"],
+  [
+    "post a n:=12345678901234567890 m:=1e400 o:=' 1.0'",
+    'POST /a {"a":{"n":12345678901234567890,"m":1e400,"o": 1.0}}',
+    FREE,
+  ],
+  ["post a 9=x 1=y", 'POST /a {"a":{"9":"x","1":"y"}}', FREE],
+  ["get http://a.b/c?d", "wrong: give the server first, then the path: connect http://a.b get /c"],
+  ["get a b=c", "wrong: get takes no values, saw b; a filter is leg==4"],
+  ["delete a b:=1", "wrong: delete takes no values, saw b"],
+  ["post a snail 1", "wrong: expected 3 values, [type] [age] [leg], saw 2"],
+  ["post a snail 1 0 9", "wrong: expected 3 values, [type] [age] [leg], saw 4"],
+  ["post a snail", "wrong: values need names here: type=snail, or age:=1 for JSON", FREE],
+  ["post a snail x true", "wrong: the value of age is not JSON: x", TYPED],
+  ["post a snail 1.5 true", 'wrong: [age] takes an integer, saw "1.5"', TYPED],
+  ["post a snail 1 yes", "wrong: the value of tame is not JSON: yes", TYPED],
+  ["post a age:=", "wrong: the value of age is not JSON: it is empty"],
+  ["patch a", "wrong: patch needs the fields to change: patch Pingping age=2"],
+  ["get a 'b", "wrong: a ' is not closed"],
+  ["get a b@c:d", 'wrong: "b@c" is not a field name (quote a value that has a colon)'],
+  ["get a b:'c\x01d'", "wrong: the value of b may not hold control characters"],
+  ["post a Content-Length:5", "ask"],
+  ["get a Content-Length:5", "wrong: Content-Length is set by this program, for it frames the message"],
+  ["get a transfer-encoding:chunked", "wrong: transfer-encoding is set by this program, for it frames the message"],
+  ["get \ud800", "wrong: the name is not well-formed Unicode"],
+];
+
+for (const [line, shown, table = PLAIN] of commands) {
+  Deno.test(`the command ${JSON.stringify(line)}`, () => {
+    let result: string;
+    try {
+      result = showCommand(parseCommand(splitLine(line), table));
+    } catch (error) {
+      if (!(error instanceof WrongInput)) throw error;
+      result = `wrong: ${error.message}`;
+    }
+    assert.equal(result, shown);
+  });
+}
+
+Deno.test("values that were asked for complete a command", () => {
+  const command = parseCommand(splitLine("post Pingping If-None-Match:*"), PLAIN);
+  assert(command.kind === "ask");
+  assert.equal(describeFields(PLAIN), "[type] [age] [leg]");
+  assert.equal(
+    show(completeCommand(command.words, splitLine("snail 1 0"), PLAIN)),
+    'POST /Pingping (If-None-Match: *) {"Pingping":{"type":"snail","age":"1","leg":"0"}}',
+  );
+  assert.throws(() => completeCommand(command.words, [], PLAIN), {
+    message: "expected [type] [age] [leg], saw nothing",
+  });
+});
+
+Deno.test("words of a shell keep their quotes and most backslashes", () => {
+  const words = ["post", "a", String.raw`type:="a\"b\\c"`, String.raw`at=1\:2`, String.raw`x\=y=z`].map(shellWord);
+  const command = parseCommand(words, FREE);
+  assert(command.kind === "request");
+  const content = JSON.parse(new TextDecoder().decode(command.request.content));
+  assert.deepEqual(content, { a: { type: 'a"b\\c', at: "1:2", "x=y": "z" } });
+});
+
+Deno.test("defaults stand back for the user's own fields, and empty ones are not sent", () => {
+  const defaults = [["Host", "h"], ["Accept", "*/*"], ["User-Agent", "u"]] as const;
+  const request = (line: string) => {
+    const command = parseCommand(splitLine(line), PLAIN);
+    assert(command.kind === "request");
+    return show(withDefaults(command.request, defaults)).replace(/ \{.*/, "");
+  };
+  assert.equal(request("get a"), "GET /a (Host: h) (Accept: */*) (User-Agent: u)");
+  assert.equal(request("get a host:x accept:"), "GET /a (User-Agent: u) (host: x)");
+  assert.equal(
+    request("patch a b=c"),
+    "PATCH /a (Host: h) (Accept: */*) (User-Agent: u) (Content-Type: application/json)",
+  );
+  assert.equal(
+    request("patch a b=c Content-Type:text/plain"),
+    "PATCH /a (Host: h) (Accept: */*) (User-Agent: u) (Content-Type: text/plain)",
+  );
+});

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { HttpError } from "../../lib/http/error.ts";
+import { decoderFor, eventsOf, readCases, wireOctets } from "../wire_cases.ts";
+
+function* byteByByte(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let i = 0; i < bytes.length; i++) yield bytes.subarray(i, i + 1);
+}
+
+const TAILS = { request: "GET /tail HTTP/1.1\r\nHost: t\r\n\r\n", response: "HTTP/1.1 204 Tail\r\n\r\n" };
+const TAIL_EVENTS = {
+  request: ["GET /tail HTTP/1.1 (Host: t) 0 bytes", "end"],
+  response: ["HTTP/1.1 204 Tail () 0 bytes", "end"],
+};
+
+for (const { file, cases } of readCases()) {
+  for (const wireCase of cases) {
+    const { name, section, closed, events } = wireCase;
+    const bytes = wireOctets(wireCase.wire);
+    Deno.test(`${file}: ${section}: ${name}`, async (t) => {
+      await t.step("whole", () => assert.deepEqual(eventsOf(decoderFor(wireCase), [bytes], closed), events));
+      await t.step("byte by byte", () => {
+        assert.deepEqual(eventsOf(decoderFor(wireCase), byteByByte(bytes), closed), events);
+      });
+      await t.step("in two pieces, split anywhere", () => {
+        const step = Math.max(1, Math.floor(bytes.length / 200));
+        for (let at = 1; at < bytes.length; at += step) {
+          const pieces = [bytes.subarray(0, at), bytes.subarray(at)];
+          assert.deepEqual(eventsOf(decoderFor(wireCase), pieces, closed), events, `split at ${at}`);
+        }
+      });
+      if (!closed && events.at(-1) !== "closed") {
+        await t.step("with the next message behind it", () => {
+          const kind = wireCase.kind ?? "request";
+          const withTail = new Uint8Array([...bytes, ...wireOctets(TAILS[kind])]);
+          const expected = events.at(-1)?.startsWith("end") ? [...events, ...TAIL_EVENTS[kind]] : events;
+          assert.deepEqual(eventsOf(decoderFor(wireCase), [withTail]), expected);
+        });
+      }
+    });
+  }
+}
+
+Deno.test("a failed decoder stays failed", () => {
+  const decoder = decoderFor({});
+  decoder.receive(wireOctets("GET / HTTP/1.1\nHost: a\r\n\r\n"));
+  const failure = (): unknown => {
+    try {
+      decoder.next();
+    } catch (error) {
+      return error;
+    }
+  };
+  const first = failure();
+  assert(first instanceof HttpError);
+  decoder.receive(wireOctets("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  assert.equal(failure(), first);
+});
+
+Deno.test("a decoder is idle only between two messages", () => {
+  const decoder = decoderFor({});
+  assert.equal(decoder.idle, true);
+  decoder.receive(wireOctets("GET / HTTP/1.1\r\n"));
+  decoder.next();
+  assert.equal(decoder.idle, false);
+  decoder.receive(wireOctets("Host: a\r\n\r\n"));
+  assert.equal(decoder.next()?.kind, "request");
+  assert.equal(decoder.next()?.kind, "end");
+  assert.equal(decoder.next(), undefined);
+  assert.equal(decoder.idle, true);
+  assert.equal(decoder.reusable, true);
+  decoder.receive(wireOctets("\r"));
+  decoder.next();
+  assert.equal(decoder.idle, false);
+  decoder.receive(wireOctets("\n"));
+  decoder.next();
+  assert.equal(decoder.idle, true, "an empty line may come before a request");
+  assert.equal(decoder.reusable, false, "but only one");
+});
+
+Deno.test("a decoder that lets go of its memory goes on", () => {
+  const decoder = decoderFor({});
+  const octets = wireOctets("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  for (let i = 0; i < 3; i++) {
+    decoder.receive(octets);
+    assert.equal(decoder.next()?.kind, "request");
+    assert.equal(decoder.next()?.kind, "end");
+    decoder.letGo();
+  }
+  decoder.receive(wireOctets("GET / HTTP/1.1\r\nBad"));
+  assert.equal(decoder.next(), undefined);
+  decoder.receive(wireOctets(" : a\r\n"));
+  assert.throws(() => decoder.next(), { offset: 19 });
+});
+
+Deno.test("a request's method is known once its octets are there", () => {
+  const decoder = decoderFor({});
+  for (const [octets, method] of [["HE", ""], ["AD ", "HEAD"], ["/ HTTP/1.1\r\nHo", "HEAD"], ["st: a\r\n\r\n", ""]]) {
+    decoder.receive(wireOctets(octets));
+    decoder.next();
+    assert.equal(decoder.method, method, octets);
+  }
+});
+
+Deno.test("a head keeps its text, octet for octet", () => {
+  const decoder = decoderFor({});
+  const head = "GET / HTTP/1.1\r\nHost: a\r\nX-Name:  \xe9\x80 \r\n\r\n";
+  decoder.receive(wireOctets(head));
+  const event = decoder.next();
+  assert(event?.kind === "request");
+  assert.equal(event.text, head);
+  assert.equal(event.fields.get("x-name"), "\xe9\x80");
+});

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { HttpError } from "../../lib/http/error.ts";
+import { Fields, FieldSection } from "../../lib/http/fields.ts";
+import { MORE } from "../../lib/http/scan.ts";
+import { wireOctets } from "../wire_cases.ts";
+
+const LIMITS = { maxBytes: 100, maxLines: 4, name: "header section" };
+
+function read(text: string): Fields {
+  const bytes = wireOctets(text);
+  const section = new FieldSection();
+  section.reset(0);
+  assert.equal(section.scan(bytes, 0, bytes.length, LIMITS), bytes.length);
+  return new Fields(text, section.spans);
+}
+
+Deno.test("a field is found whatever its case, and its lines are joined", () => {
+  const fields = read("Accept: a\r\nhost: b\r\nACCEPT:c\r\n\r\n");
+  assert.equal(fields.get("accept"), "a, c");
+  assert.equal(fields.get("host"), "b");
+  assert.equal(fields.get("ost"), undefined);
+  assert.equal(fields.count("accept"), 2);
+  assert.equal(fields.count("hosts"), 0);
+  assert.equal(fields.size, 3);
+});
+
+Deno.test("a name with other bytes than letters is not taken for one with letters", () => {
+  assert.equal(read("X_Y: a\r\n\r\n").get("x-y"), undefined);
+  assert.equal(read("A-B: a\r\n\r\n").get("a-b"), "a");
+});
+
+Deno.test("lines are listed as they came", () => {
+  assert.deepEqual([...read("B: 2\r\na:1\r\nb: \r\n\r\n")], [["B", "2"], ["a", "1"], ["b", ""]]);
+  assert.deepEqual([...Fields.EMPTY], []);
+});
+
+Deno.test("a value's offset is its last line's", () => {
+  const fields = read("A: 1\r\nA: 2\r\n\r\n");
+  assert.equal(fields.valueOffset("a"), 9);
+  assert.equal(fields.valueOffset("b"), -1);
+});
+
+Deno.test("a section that comes in pieces is read on where it stopped", () => {
+  const bytes = wireOctets("xxA: 1\r\nB: 2\r\n\r\nyy");
+  const section = new FieldSection();
+  section.reset(0);
+  for (let end = 2; end < 16; end++) assert.equal(section.scan(bytes, 2, end, LIMITS), MORE);
+  assert.equal(section.scan(bytes, 2, 18, LIMITS), 16);
+  assert.deepEqual(section.spans, [0, 1, 3, 4, 6, 7, 9, 10]);
+});
+
+Deno.test("a limit's error names the section, the limit and the place", () => {
+  const bytes = wireOctets(`A: ${"b".repeat(200)}`);
+  const section = new FieldSection();
+  section.reset(0);
+  assert.throws(() => section.scan(bytes, 0, bytes.length, LIMITS), (error) => {
+    assert(error instanceof HttpError);
+    assert.equal(error.status, 431);
+    assert.equal(error.offset, 100);
+    assert.equal(error.message, "The header section is longer than 100 bytes");
+    return true;
+  });
+});

@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { HttpError } from "../../lib/http/error.ts";
+import { MORE, nameByte, scanLineEnd } from "../../lib/http/scan.ts";
+import { wireOctets } from "../wire_cases.ts";
+
+Deno.test("bytes are named so that people see them", () => {
+  const names = [0x41, 0x22, 0x00, 0x09, 0x0a, 0x0d, 0x20, 0x1b, 0x7f, 0xe9].map(nameByte);
+  assert.deepEqual(names, ['"A"', '"\\""', "NUL", "TAB", "LF", "CR", "SP", "0x1b", "0x7f", "0xe9"]);
+});
+
+Deno.test("a line end is CR LF, whole or still to come", () => {
+  const bytes = wireOctets("a\r\nb");
+  assert.equal(scanLineEnd(bytes, 1, 4, "it"), 3);
+  assert.equal(scanLineEnd(bytes, 1, 2, "it"), MORE);
+  assert.equal(scanLineEnd(bytes, 1, 1, "it"), MORE);
+});
+
+const wrong: [text: string, message: string][] = [
+  ["\n", "A bare LF follows it: lines end with CR LF"],
+  ["x", 'Expected CR LF after it, saw "x"'],
+  ["\rx", 'A CR must be followed by LF, not by "x"'],
+];
+
+for (const [text, message] of wrong) {
+  Deno.test(`${JSON.stringify(text)} is no line end`, () => {
+    const bytes = wireOctets(text);
+    assert.throws(
+      () => scanLineEnd(bytes, 0, bytes.length, "it"),
+      new HttpError(400, message, { rule: "RFC 9112 §2.2", offset: 0 }),
+    );
+  });
+}

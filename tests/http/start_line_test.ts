@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { MORE } from "../../lib/http/scan.ts";
+import { StartLine } from "../../lib/http/start_line.ts";
+import { REQUEST_LIMITS } from "../../lib/limits.ts";
+import { wireOctets } from "../wire_cases.ts";
+
+Deno.test("a request line's parts are told by where they end", () => {
+  const text = "..GET /a?b HTTP/1.0\r\nHost";
+  const bytes = wireOctets(text);
+  const line = new StartLine(REQUEST_LIMITS);
+  assert.equal(line.scanRequest(bytes, 2, bytes.length), text.indexOf("Host"));
+  assert.equal(text.slice(2, 2 + line.firstEnd), "GET");
+  assert.equal(text.slice(2 + line.firstEnd + 1, 2 + line.secondEnd), "/a?b");
+  assert.equal(line.minor, 0);
+});
+
+Deno.test("a status line's parts are told by where they end", () => {
+  const text = "HTTP/1.1 404 Not Found\r\n";
+  const bytes = wireOctets(text);
+  const line = new StartLine(REQUEST_LIMITS);
+  assert.equal(line.scanStatus(bytes, 0, bytes.length), text.length);
+  assert.equal(text.slice(0, line.firstEnd), "HTTP/1.1");
+  assert.equal(text.slice(line.firstEnd + 1, line.firstEnd + 4), "404");
+  assert.equal(text.slice(line.secondEnd), "Not Found\r\n");
+  assert.equal(line.minor, 1);
+});
+
+Deno.test("a line that is cut off anywhere needs more", () => {
+  const request = wireOctets("GET /%41 HTTP/1.1\r\n");
+  const status = wireOctets("HTTP/1.1 200 OK\r\n");
+  const line = new StartLine(REQUEST_LIMITS);
+  for (let end = 0; end < request.length; end++) assert.equal(line.scanRequest(request, 0, end), MORE);
+  for (let end = 0; end < status.length; end++) assert.equal(line.scanStatus(status, 0, end), MORE);
+});

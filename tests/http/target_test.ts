@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { HttpError } from "../../lib/http/error.ts";
+import { parseTarget, type Target } from "../../lib/http/target.ts";
+
+const targets: [method: string, target: string, Target][] = [
+  ["GET", "/", { form: "origin", authority: undefined, path: "/", query: undefined }],
+  ["GET", "/a?b?c", { form: "origin", authority: undefined, path: "/a", query: "b?c" }],
+  ["GET", "/a?", { form: "origin", authority: undefined, path: "/a", query: "" }],
+  ["GET", "//a", { form: "origin", authority: undefined, path: "//a", query: undefined }],
+  ["GET", "http://h:1/a?b", { form: "absolute", authority: "h:1", path: "/a", query: "b" }],
+  ["GET", "HTTPS://h", { form: "absolute", authority: "h", path: "/", query: undefined }],
+  ["GET", "http://h?b", { form: "absolute", authority: "h", path: "/", query: "b" }],
+  ["OPTIONS", "http://h", { form: "absolute", authority: "h", path: "*", query: undefined }],
+  ["OPTIONS", "*", { form: "asterisk", authority: undefined, path: "*", query: undefined }],
+  ["CONNECT", "[::1]:443", { form: "authority", authority: "[::1]:443", path: "", query: undefined }],
+];
+
+for (const [method, target, parts] of targets) {
+  Deno.test(`RFC 9112 §3.2: ${method} ${target}`, () => assert.deepEqual(parseTarget(method, target, 0), parts));
+}
+
+for (
+  const [method, target] of [["GET", "*"], ["GET", "h:1"], ["GET", "http://"], ["GET", "http://u@h/"], ["CONNECT", "h"]]
+) {
+  Deno.test(`RFC 9112 §3.2: ${method} ${target} is refused`, () => {
+    assert.throws(() => parseTarget(method, target, 4), (error) => error instanceof HttpError && error.status === 400);
+  });
+}

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { HttpError } from "../../lib/http/error.ts";
+import type { Handler, HttpResponse, RequestHead } from "../../lib/http/message.ts";
+import { Guard, type TrustOptions } from "../../lib/server/access.ts";
+import { requestOf } from "../support.ts";
+
+const OK: Handler = () => ({ status: 200, fields: [["ETag", '"1"']] });
+const FAILING: Handler = () => {
+  throw new HttpError(404, "Not there");
+};
+
+async function answerTo(options: TrustOptions, request: RequestHead, handler = OK): Promise<HttpResponse | number> {
+  try {
+    return await new Guard(options).protect(handler)(request, new Uint8Array(0));
+  } catch (error) {
+    if (error instanceof HttpError) return error.status;
+    throw error;
+  }
+}
+
+async function statusOf(options: TrustOptions, request: RequestHead): Promise<number> {
+  const answer = await answerTo(options, request);
+  return typeof answer === "number" ? answer : answer.status;
+}
+
+const hosts: [host: string, status: number][] = [
+  ["127.0.0.1", 200],
+  ["127.0.0.1:9999", 200],
+  ["10.1.2.3:80", 200],
+  ["[::1]:9999", 200],
+  ["localhost:9999", 200],
+  ["LOCALHOST", 200],
+  ["table.localhost", 200],
+  ["allowed.example:9999", 200],
+  ["Allowed.Example", 200],
+  ["evil.example", 421],
+  ["localhost.evil.example", 421],
+  ["notlocalhost", 421],
+  ["sub.allowed.example", 421],
+  ["127.0.0.1.evil.example", 421],
+  ["1.2.3.4.5", 421],
+  ["127.1", 421],
+  ["localhost.", 421],
+];
+
+for (const [host, status] of hosts) {
+  Deno.test(`a request for the host ${host} gets ${status}`, async () => {
+    assert.equal(
+      await statusOf({ hosts: ["allowed.example"] }, requestOf(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`)),
+      status,
+    );
+  });
+}
+
+Deno.test("the target's own host counts, not the Host field beside it", async () => {
+  const request = requestOf("GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  assert.equal(await statusOf({ hosts: [] }, request), 421);
+});
+
+Deno.test("any host will do where none is named", async () => {
+  assert.equal(await statusOf({}, requestOf("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n")), 200);
+});
+
+const tokens: [field: string, status: number][] = [
+  ["Authorization: Bearer s3cret", 200],
+  ["Authorization: bearer   s3cret", 200],
+  ["Authorization: Bearer s3cre", 401],
+  ["Authorization: Bearer s3cret2", 401],
+  ["Authorization: Bearer S3CRET", 401],
+  ["Authorization: Bearer", 401],
+  ["Authorization: Basic s3cret", 401],
+  ["Authorization: s3cret", 401],
+  ["X-A: s3cret", 401],
+];
+
+for (const [field, status] of tokens) {
+  Deno.test(`with ${field} a request gets ${status}`, async () => {
+    const request = requestOf(`GET / HTTP/1.1\r\nHost: a\r\n${field}\r\n\r\n`);
+    assert.equal(await statusOf({ token: "s3cret" }, request), status);
+  });
+}
+
+Deno.test("a 401 tells how to authenticate", () => {
+  const guard = new Guard({ token: "t" });
+  const challenge = (request: string) => {
+    try {
+      guard.screen(requestOf(request));
+    } catch (error) {
+      return (error as HttpError).fields;
+    }
+  };
+  assert.deepEqual(challenge("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), [["WWW-Authenticate", "Bearer"]]);
+  assert.deepEqual(challenge("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\n\r\n"), [
+    ["WWW-Authenticate", 'Bearer error="invalid_token"'],
+  ]);
+});
+
+Deno.test("without CORS no answer has its fields", async () => {
+  const request = requestOf("GET / HTTP/1.1\r\nHost: a\r\nOrigin: http://b\r\n\r\n");
+  assert.deepEqual(await answerTo({ hosts: ["a"] }, request), OK(request, new Uint8Array(0)));
+});
+
+Deno.test("with CORS every answer has its fields, errors too", async () => {
+  const request = requestOf("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  const exposed = ["Access-Control-Expose-Headers", "ETag, Link, Location, X-Total-Count"];
+  const any = await answerTo({ cors: "*" }, request) as HttpResponse;
+  assert.deepEqual(any.fields, [["ETag", '"1"'], ["Access-Control-Allow-Origin", "*"], exposed]);
+  const failed = await answerTo({ cors: "http://b" }, request, FAILING) as HttpResponse;
+  assert.equal(failed.status, 404);
+  assert.deepEqual(failed.fields, [["Access-Control-Allow-Origin", "http://b"], exposed, ["Vary", "Origin"]]);
+});
+
+Deno.test("a preflight is answered without a token, but not for another host", async () => {
+  const preflight = (host: string) =>
+    requestOf(
+      `OPTIONS /a HTTP/1.1\r\nHost: ${host}\r\nOrigin: http://b\r\nAccess-Control-Request-Method: PUT\r\n\r\n`,
+    );
+  const options = { hosts: [], cors: "*", token: "t" };
+  const answer = await answerTo(options, preflight("localhost")) as HttpResponse;
+  assert.equal(answer.status, 204);
+  assert.deepEqual(answer.fields?.map(([name]) => name), [
+    "Access-Control-Allow-Methods",
+    "Access-Control-Allow-Headers",
+    "Access-Control-Max-Age",
+    "Access-Control-Allow-Origin",
+    "Access-Control-Expose-Headers",
+  ]);
+  assert.equal(await statusOf(options, preflight("evil.example")), 421);
+  assert.equal(await statusOf(options, requestOf("OPTIONS /a HTTP/1.1\r\nHost: localhost\r\n\r\n")), 401);
+});

@@ -1,0 +1,378 @@
+import assert from "node:assert/strict";
+import { HttpError } from "../../lib/http/error.ts";
+import type { ContentStream, Handler } from "../../lib/http/message.ts";
+import { REQUEST_LIMITS, SERVER_LIMITS } from "../../lib/limits.ts";
+import { ServerConnection } from "../../lib/server/connection.ts";
+import type { Observer } from "../../lib/server/context.ts";
+import { octetsToText } from "../../lib/terminal.ts";
+import { connectionContext, startServer, until } from "../support.ts";
+import { octetString, wireOctets } from "../wire_cases.ts";
+
+const DECODER = new TextDecoder();
+/** Answers with the method, the target and the content. */
+const ECHO: Handler = ({ method, target }, content) => ({
+  status: 200,
+  content: `${method} ${target} ${DECODER.decode(content)}`,
+});
+const HOST = "Host: a\r\n";
+const get = (target: string, fields = "") => `GET ${target} HTTP/1.1\r\n${HOST}${fields}\r\n`;
+
+/** A connection in memory: what each read brings, and what each write was given. */
+class FakeConn {
+  readonly writes: string[] = [];
+  readonly remoteAddr = { transport: "tcp", hostname: "fake", port: 1 } as const;
+  readonly #reads: Uint8Array[];
+
+  constructor(...reads: string[]) {
+    this.#reads = reads.map(wireOctets);
+  }
+
+  read(buffer: Uint8Array): Promise<number | null> {
+    const bytes = this.#reads.shift();
+    if (bytes === undefined) return Promise.resolve(null);
+    buffer.set(bytes.subarray(0, buffer.length));
+    if (bytes.length > buffer.length) this.#reads.unshift(bytes.subarray(buffer.length));
+    return Promise.resolve(Math.min(bytes.length, buffer.length));
+  }
+
+  write(bytes: Uint8Array): Promise<number> {
+    this.writes.push(octetString(bytes));
+    return Promise.resolve(bytes.length);
+  }
+
+  closeWrite(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): void {}
+}
+
+async function converse(conn: FakeConn, handler: Handler = ECHO, observer: Observer = {}): Promise<string[]> {
+  const context = connectionContext(handler, observer);
+  await new ServerConnection(1, conn as unknown as Deno.Conn, context).serve();
+  return conn.writes;
+}
+
+Deno.test("all requests that one read brought are answered by one write, in order", async () => {
+  const writes = await converse(new FakeConn(get("/1") + get("/2") + get("/3"), get("/4")));
+  assert.equal(writes.length, 2);
+  assert.match(writes[0], /GET \/1 HTTP\/1\.1 200.*GET \/2 HTTP\/1\.1 200.*GET \/3 $/s);
+  assert.match(writes[1], /GET \/4 $/);
+});
+
+Deno.test("answers keep their order when handlers take their time", async () => {
+  const first = Promise.withResolvers<void>();
+  const writes = converse(new FakeConn(get("/1") + get("/2")), async ({ target }) => {
+    if (target === "/1") await first.promise;
+    return { status: 200, content: target };
+  });
+  first.resolve();
+  assert.match((await writes).join(""), /\r\n\r\n\/1HTTP\/1\.1 200 OK.*\r\n\r\n\/2$/s);
+});
+
+Deno.test("an answer that is ready does not wait for the next", async () => {
+  const conn = new FakeConn(get("/1") + get("/2"));
+  const second = Promise.withResolvers<void>();
+  const serving = converse(conn, async ({ target }) => {
+    if (target === "/2") await second.promise;
+    return { status: 200, content: target };
+  });
+  await until(() => conn.writes.length > 0);
+  assert.match(conn.writes.join(""), /\r\n\r\n\/1$/);
+  second.resolve();
+  assert.match((await serving).join(""), /\r\n\r\n\/2$/);
+});
+
+Deno.test("many answers are sent before they are too many", async () => {
+  const large = "x".repeat(100_000);
+  const writes = await converse(new FakeConn(get("/").repeat(10)), () => ({ status: 200, content: large }));
+  assert.equal(writes.join("").split(large).length, 11);
+  assert(writes.every((write) => write.length < SERVER_LIMITS.maxGatheredBytes + large.length + 1000));
+});
+
+Deno.test("content may come in any pieces, with a length or chunked", async () => {
+  const put = `PUT /a HTTP/1.1\r\n${HOST}`;
+  const whole = `${put}Content-Length: 11\r\n\r\nhello world`;
+  const chunked = `${put}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n`;
+  for (const message of [whole, chunked]) {
+    for (let at = 1; at < message.length; at++) {
+      const writes = await converse(new FakeConn(message.slice(0, at), message.slice(at)));
+      assert.match(writes.join(""), /PUT \/a hello world$/, `cut at ${at}`);
+    }
+    assert.match((await converse(new FakeConn(...message))).join(""), /PUT \/a hello world$/);
+  }
+});
+
+Deno.test("large content is gathered whole", async () => {
+  const content = Array.from({ length: 100_000 }, (_, i) => String.fromCharCode(97 + i % 26)).join("");
+  const conn = new FakeConn(`PUT / HTTP/1.1\r\n${HOST}Content-Length: ${content.length}\r\n\r\n`, content);
+  assert((await converse(conn)).join("").endsWith(content));
+});
+
+Deno.test("a broken request is answered once, and nothing behind it is read as a request", async () => {
+  const targets: string[] = [];
+  const conn = new FakeConn(`${get("/1")}GET /2 HTTP/1.1\nHost: a\n\n${get("/smuggled")}`, get("/3"));
+  const writes = await converse(conn, (request) => {
+    targets.push(request.target);
+    return { status: 200 };
+  });
+  assert.deepEqual(targets, ["/1"]);
+  assert.equal(writes.length, 1);
+  assert.match(writes[0], /^HTTP\/1\.1 200 .*HTTP\/1\.1 400 Bad Request\r\n.*Connection: close\r\n/s);
+  const problem = JSON.parse(octetsToText(writes[0].slice(writes[0].lastIndexOf("\r\n\r\n"))));
+  assert.deepEqual(problem, {
+    type: "about:blank",
+    title: "Bad Request",
+    status: 400,
+    detail: "A bare LF follows the HTTP version: lines end with CR LF",
+    rule: "RFC 9112 §2.2",
+    offset: 15,
+  });
+});
+
+const single: [name: string, request: string, answer: RegExp][] = [
+  [
+    "Connection: close",
+    get("/", "Connection: close\r\n") + get("/2"),
+    /^HTTP\/1\.1 200 OK\r\n.*Connection: close\r\n.*GET \/ $/s,
+  ],
+  ["HTTP/1.0", "GET / HTTP/1.0\r\n\r\n" + get("/2"), /^HTTP\/1\.1 200 OK\r\n.*Connection: close\r\n.*GET \/ $/s],
+  [
+    "HTTP/1.0 that stays",
+    "GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /2 HTTP/1.0\r\n\r\n",
+    /Connection: keep-alive\r\n.*GET \/1 HTTP\/1\.1.*Connection: close\r\n.*GET \/2 $/s,
+  ],
+  ["HEAD", `HEAD / HTTP/1.1\r\n${HOST}\r\n`, /^HTTP\/1\.1 200 OK\r\nContent-Length: 7\r\nDate: now\r\n\r\n$/],
+  ["an expectation twice", get("/", "Expect: 100-continue, 100-Continue\r\n"), /^HTTP\/1\.1 200 OK\r\n/],
+  ["an empty expectation", get("/", "Expect:\r\n"), /^HTTP\/1\.1 200 OK\r\n/],
+  ["a HEAD without Host", "HEAD / HTTP/1.1\r\n\r\n", /^HTTP\/1\.1 400 [^]+\r\n\r\n$/],
+  ["a HEAD of another version", "HEAD / HTTP/3.0\r\n\r\n", /^HTTP\/1\.1 505 [^]+\r\n\r\n$/],
+  ["an unknown expectation", get("/", "Expect: 200-maybe\r\n"), /^HTTP\/1\.1 417 Expectation Failed\r\n/],
+  ["an expectation without content", get("/", "Expect: 100-continue\r\n"), /^HTTP\/1\.1 200 OK\r\n/],
+  [
+    "an expectation in HTTP/1.0",
+    "PUT / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\na",
+    /^HTTP\/1\.1 200 OK/,
+  ],
+  ["half a request", "GET / HT", /^HTTP\/1\.1 400 Bad Request\r\n.*ended in the middle of the head/s],
+  [
+    "half a content",
+    `PUT / HTTP/1.1\r\n${HOST}Content-Length: 5\r\n\r\nab`,
+    /^HTTP\/1\.1 400 .*3 more bytes were announced/s,
+  ],
+  ["nothing", "", /^$/],
+];
+
+for (const [name, request, answer] of single) {
+  Deno.test(`a client that sends ${name} and no more`, async () => {
+    assert.match((await converse(new FakeConn(request))).join(""), answer);
+  });
+}
+
+Deno.test("100 (Continue) is sent where content is awaited, and only there", async () => {
+  const head = `PUT / HTTP/1.1\r\n${HOST}Expect: 100-Continue\r\nContent-Length: 3\r\n\r\n`;
+  assert.deepEqual((await converse(new FakeConn(head, "abc"))).map((write) => write.split("\r\n")[0]), [
+    "HTTP/1.1 100 Continue",
+    "HTTP/1.1 200 OK",
+  ]);
+  assert.match((await converse(new FakeConn(`${head}abc`))).join(""), /^HTTP\/1\.1 200 OK/);
+  assert.match((await converse(new FakeConn(`${head}a`, "bc"))).join(""), /^HTTP\/1\.1 200 OK/);
+  // An expectation is over with its request.
+  const put = `PUT / HTTP/1.1\r\n${HOST}Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`;
+  const conn = new FakeConn(`${put}GET / HTTP/1.0\r\nX`, ": y\r\n\r\n");
+  assert.doesNotMatch((await converse(conn)).join(""), /100 Continue/);
+  const tooLarge = head.replace(": 3", `: ${REQUEST_LIMITS.maxContentBytes + 1}`);
+  assert.match((await converse(new FakeConn(tooLarge))).join(""), /^HTTP\/1\.1 413 Content Too Large/);
+});
+
+Deno.test("a screened request is refused instead of being asked for its content", async () => {
+  await using server = startServer(ECHO, {
+    screen: () => {
+      throw new HttpError(401, "No token");
+    },
+  });
+  const peer = await server.connect();
+  await peer.send(`PUT / HTTP/1.1\r\n${HOST}Expect: 100-continue\r\nContent-Length: 3\r\n\r\n`);
+  assert.equal((await peer.receive()).head.status, 401);
+  await peer.send("abc");
+  assert.equal(await peer.receiveAll(), "");
+});
+
+Deno.test("a handler's HttpError is a problem document, and the connection stays", async () => {
+  const handler: Handler = ({ target }) => {
+    if (target === "/async") return Promise.reject(new HttpError(409, "Taken"));
+    throw new HttpError(404, "Not there", { fields: [["X-A", "1"]] });
+  };
+  const writes = await converse(new FakeConn(get("/") + get("/async")), handler);
+  const all = writes.join("");
+  assert.match(all, /^HTTP\/1\.1 404 .*X-A: 1\r\n.*"detail":"Not there"\}\nHTTP\/1\.1 409 .*"Taken"\}\n/s);
+  assert.doesNotMatch(all, /Connection: close/);
+});
+
+Deno.test("a handler's defect is a 500 that tells nothing, and is reported", async () => {
+  const failures: unknown[] = [];
+  const handler: Handler = ({ target }) => {
+    if (target === "/async") return Promise.reject(new TypeError("secret"));
+    throw new TypeError("secret");
+  };
+  const observer: Observer = { failed: (error) => failures.push(error) };
+  const writes = (await converse(new FakeConn(get("/") + get("/async")), handler, observer)).join("");
+  assert.equal(writes.split("HTTP/1.1 500 Internal Server Error").length, 3);
+  assert.doesNotMatch(writes, /secret/);
+  assert.equal(failures.length, 2);
+});
+
+/** A stream of pieces that notes what becomes of it. */
+function streamOf(pieces: (string | Error)[], notes: string[] = []): ContentStream {
+  const iterator: AsyncIterator<string> = {
+    next() {
+      const value = pieces.shift();
+      if (value instanceof Error) return Promise.reject(value);
+      return Promise.resolve(value === undefined ? { done: true, value } : { done: false, value });
+    },
+    return() {
+      notes.push("ended");
+      return Promise.resolve({ done: true, value: undefined });
+    },
+  };
+  return { [Symbol.asyncIterator]: () => iterator };
+}
+
+/** Answers false until the event loop has had a turn, or has been asked for it too often. */
+function turnWatch(): { turned: () => boolean; questions: () => number } {
+  let turned = false;
+  let questions = 0;
+  setTimeout(() => turned = true, 0);
+  return { turned: () => turned || ++questions >= MANY, questions: () => questions };
+}
+
+const MANY = 200_000;
+
+for (const [what, first] of [["", ""], [", after an error too", "nonsense\r\n\r\n"]]) {
+  Deno.test(`a client that always has more to send leaves the event loop its turn${what}`, async () => {
+    const watch = turnWatch();
+    const conn = new FakeConn();
+    const request = wireOctets(get("/"));
+    let sent = -first.length;
+    conn.read = (buffer) => {
+      if (watch.turned()) return Promise.resolve(null);
+      for (let i = 0; i < buffer.length; i++, sent++) {
+        buffer[i] = sent < 0 ? first.charCodeAt(first.length + sent) : request[sent % request.length];
+      }
+      return Promise.resolve(buffer.length);
+    };
+    const writes = await converse(conn, () => ({ status: 204 }));
+    assert.match(writes[0], first === "" ? /^HTTP\/1.1 204/ : /^HTTP\/1.1 400/);
+    assert(watch.questions() < MANY, "nobody else would have been served");
+  });
+}
+
+Deno.test("a client that always takes more leaves the event loop its turn", async () => {
+  const watch = turnWatch();
+  const endless: ContentStream = {
+    [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: watch.turned(), value: "piece" }) }),
+  };
+  await converse(new FakeConn(get("/")), () => ({ status: 200, content: endless }));
+  assert(watch.questions() < MANY, "nobody else would have been served");
+});
+
+Deno.test("a stream is sent chunked, piece by piece, and ended", async () => {
+  const notes: string[] = [];
+  const writes = await converse(
+    new FakeConn(get("/1") + get("/2")),
+    ({ target }) => target === "/1" ? { status: 200, content: streamOf(["ab", "", "핑"], notes) } : { status: 204 },
+  );
+  assert.match(writes.join(""), /chunked\r\n.*\r\n\r\n2\r\nab\r\n3\r\n\xed\x95\x91\r\n0\r\n\r\nHTTP\/1\.1 204/s);
+  assert.deepEqual(notes, ["ended"]);
+});
+
+for (const status of [204, 304]) {
+  Deno.test(`a stream is not sent with ${status}, but ended`, async () => {
+    const notes: string[] = [];
+    const handler: Handler = () => ({ status, content: streamOf(["ab"], notes) });
+    const writes = (await converse(new FakeConn(get("/1")), handler)).join("");
+    assert.match(writes, /^HTTP\/1\.1 [23]04 [\w ]+\r\nDate: now\r\n\r\n$/);
+    assert.deepEqual(notes, ["ended"]);
+  });
+}
+
+Deno.test("a stream for HTTP/1.0 is sent as it is, and ends with the connection", async () => {
+  const conn = new FakeConn("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  const writes = (await converse(conn, () => ({ status: 200, content: streamOf(["ab", "c"]) }))).join("");
+  assert.match(writes, /^HTTP\/1\.1 200 OK\r\nConnection: close\r\nDate: now\r\n\r\nabc$/);
+});
+
+Deno.test("a stream's head is all that HEAD gets, and the stream is ended", async () => {
+  const notes: string[] = [];
+  const conn = new FakeConn(`HEAD / HTTP/1.1\r\n${HOST}\r\n`);
+  const writes = (await converse(conn, () => ({ status: 200, content: streamOf(["ab"], notes) }))).join("");
+  assert.match(writes, /^HTTP\/1\.1 200 OK\r\nTransfer-Encoding: chunked\r\nDate: now\r\n\r\n$/);
+  assert.deepEqual(notes, ["ended"]);
+});
+
+Deno.test("a stream that fails is cut off, so that nobody takes it for whole", async () => {
+  const notes: string[] = [];
+  const failures: unknown[] = [];
+  const handler: Handler = () => ({ status: 200, content: streamOf(["ab", new Error("disk on fire")], notes) });
+  const observer: Observer = {
+    failed: (error) => failures.push(error),
+    closed: (_id, reason) => notes.push(reason),
+  };
+  const writes = (await converse(new FakeConn(get("/") + get("/2")), handler, observer)).join("");
+  assert.match(writes, /\r\n2\r\nab\r\n$/);
+  assert.deepEqual(notes, ["ended", "by the server (internal error)"]);
+  assert.equal(failures.length, 1);
+});
+
+Deno.test("an observer is told of a connection's life", async () => {
+  const notes: string[] = [];
+  const observer: Observer = {
+    opened: (id, peer) => notes.push(`${id} opened by ${peer}`),
+    request: (_id, { target }, content) => notes.push(`${target} ${DECODER.decode(content)}`),
+    refused: (_id, error, head, rest) => notes.push(`refused ${error.status} ${head} ${DECODER.decode(rest)}`),
+    response: (_id, bytes) => notes.push(DECODER.decode(bytes).split("\r\n")[0]),
+    closed: (_id, reason, requests) => notes.push(`closed ${reason} after ${requests}`),
+  };
+  await converse(new FakeConn(`PUT /a HTTP/1.1\r\n${HOST}Content-Length: 1\r\n\r\nb`, "oops\n"), ECHO, observer);
+  assert.deepEqual(notes, [
+    "1 opened by fake:1",
+    "/a b",
+    "HTTP/1.1 200 OK",
+    "refused 400  oops\n",
+    "HTTP/1.1 400 Bad Request",
+    "closed by the server (error 400) after 1",
+  ]);
+});
+
+Deno.test("a half-closed client gets all its answers", async () => {
+  await using server = startServer(ECHO);
+  const peer = await server.connect();
+  await peer.send(get("/1") + get("/2"));
+  await peer.conn.closeWrite();
+  assert.match(await peer.receiveAll(), /GET \/1 HTTP\/1\.1 200 OK.*GET \/2 $/s);
+});
+
+Deno.test("the last answer reaches a client that is still sending", async () => {
+  await using server = startServer(ECHO, { messageLimits: { ...REQUEST_LIMITS, maxContentBytes: 1000 } });
+  const peer = await server.connect();
+  await peer.send(`PUT / HTTP/1.1\r\n${HOST}Content-Length: 5000000\r\n\r\n`);
+  const sending = peer.send("x".repeat(5_000_000));
+  assert.equal((await peer.receive()).head.status, 413);
+  await sending;
+  assert.equal(await peer.receiveAll(), "");
+});
+
+Deno.test("a client that vanishes takes nothing down", async () => {
+  await using server = startServer(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    return { status: 200, content: streamOf(Array(1000).fill("x".repeat(10_000))) };
+  });
+  for (let i = 0; i < 10; i++) {
+    const peer = await server.connect();
+    await peer.send(get("/"));
+    if (i % 2) await peer.conn.read(new Uint8Array(100));
+    peer.close();
+  }
+  await until(() => server.server.connections === 0);
+  assert.equal((await (await server.connect()).exchange(get("/"))).head.status, 200);
+});

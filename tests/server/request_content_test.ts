@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { RequestContent } from "../../lib/server/request_content.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+Deno.test("content is gathered from its pieces", () => {
+  for (const announced of [8, undefined]) {
+    const content = new RequestContent();
+    for (const piece of ["ab", "cde", "fgh"]) content.add(bytes(piece), announced);
+    assert.equal(text(content.take()), "abcdefgh");
+    assert.equal(content.take().length, 0, "it is taken once");
+  }
+});
+
+Deno.test("content in one piece is not copied", () => {
+  const content = new RequestContent();
+  const piece = bytes("abc");
+  content.add(piece, 3);
+  assert.equal(content.take(), piece);
+});
+
+Deno.test("room is made for what has come, not for what is announced", () => {
+  const content = new RequestContent();
+  content.add(bytes("a"), 1e9);
+  assert(content.take().buffer.byteLength < 10_000);
+});
+
+Deno.test("large content of known length has no more room than it needs", () => {
+  const content = new RequestContent();
+  for (let i = 0; i < 10; i++) content.add(new Uint8Array(10_000), 100_000);
+  assert.equal(content.take().buffer.byteLength, 100_000);
+});

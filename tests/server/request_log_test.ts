@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { BatchWriter } from "../../lib/batch_writer.ts";
+import { HttpError } from "../../lib/http/error.ts";
+import { Fields } from "../../lib/http/fields.ts";
+import { requestLog, type RequestLogOptions } from "../../lib/server/request_log.ts";
+import type { Observer } from "../../lib/server/context.ts";
+import { requestOf } from "../support.ts";
+import { octetString, wireOctets } from "../wire_cases.ts";
+
+const NO_BYTES = new Uint8Array(0);
+
+/** What is printed, one character an octet. */
+async function printed(options: Partial<RequestLogOptions>, events: (log: Observer) => void): Promise<string> {
+  let text = "";
+  const writer = new BatchWriter({
+    write(bytes) {
+      text += octetString(bytes);
+      return Promise.resolve(bytes.length);
+    },
+  });
+  events(requestLog(writer, { verbose: false, format: "text", terminal: false, now: () => 0, ...options }));
+  await writer.flush();
+  return text;
+}
+
+const HEAD = "GET /a HTTP/1.1\r\nHost: b\r\nX-A: \xe9\x1b\r\n\r\n".replace("\x1b", "");
+
+Deno.test("a request is printed byte for byte where it is piped", async () => {
+  const text = await printed({}, (log) => {
+    log.request!(1, requestOf(HEAD), NO_BYTES, Fields.EMPTY);
+    log.request!(1, requestOf("PUT /a HTTP/1.1\r\nHost: b\r\n\r\n"), wireOctets("\x1b\xff"), Fields.EMPTY);
+    log.request!(1, requestOf(HEAD), wireOctets("a\n"), Fields.EMPTY);
+  });
+  assert.equal(
+    text,
+    `-----REQUEST-----\n${HEAD}-----REQUEST-----\nPUT /a HTTP/1.1\r\nHost: b\r\n\r\n\x1b\xff\n-----REQUEST-----\n${HEAD}a\n`,
+  );
+});
+
+Deno.test("a request is printed escaped where it goes to a terminal", async () => {
+  const text = await printed({ terminal: true }, (log) => {
+    log.request!(1, requestOf("PUT /a HTTP/1.1\r\nHost: b\r\n\r\n"), wireOctets('{"a":"\x1b[2J\r"}'), Fields.EMPTY);
+  });
+  assert.equal(text, '-----REQUEST-----\nPUT /a HTTP/1.1\nHost: b\n\n{"a":"\\x1b[2J\\r"}\n');
+});
+
+Deno.test("a trailer section follows the content", async () => {
+  const text = await printed({}, (log) => {
+    log.request!(1, requestOf(HEAD), wireOctets("a"), new Fields("X-Sum: 1\r\n\r\n", [0, 5, 7, 8]));
+  });
+  assert.equal(text, `-----REQUEST-----\n${HEAD}a\nX-Sum: 1\r\n`);
+});
+
+Deno.test("a broken request is printed as far as it goes, with what is wrong", async () => {
+  const error = new HttpError(400, "Saw \x1b", { rule: "RFC 9112 §2.2", offset: 3 });
+  const exact = await printed({}, (log) => log.refused!(1, error, "", wireOctets("GET\x1b")));
+  assert.equal(exact, "-----REQUEST-----\nGET\x1b\nrefused: 400 at byte 3 (RFC 9112 \xc2\xa72.2): Saw \x1b\n");
+  const safe = await printed({ terminal: true }, (log) => log.refused!(1, error, "", wireOctets("GET\x1b")));
+  assert.equal(safe, "-----REQUEST-----\nGET\\x1b\nrefused: 400 at byte 3 (RFC 9112 \xc2\xa72.2): Saw \\x1b\n");
+});
+
+Deno.test("only a verbose log tells of answers and connections", async () => {
+  const events = (log: Observer) => {
+    log.opened?.(7, "127.0.0.1:5");
+    log.response?.(7, wireOctets("HTTP/1.1 200 OK\r\n\r\n5\r\n"), false);
+    log.response?.(7, wireOctets("hello"), true);
+    log.closed?.(7, "by the client", 1);
+    log.closed?.(8, "by the server (idle too long)", 2);
+  };
+  assert.equal(await printed({}, events), "");
+  assert.equal(
+    await printed({ verbose: true }, events),
+    "connection 7 opened by 127.0.0.1:5\n-----RESPONSE-----\nHTTP/1.1 200 OK\r\n\r\n5\r\nhello\n" +
+      "connection 7 closed by the client after 1 request\n" +
+      "connection 8 closed by the server (idle too long) after 2 requests\n",
+  );
+});
+
+Deno.test("as JSON each event is one line", async () => {
+  const text = await printed({ verbose: true, format: "json" }, (log) => {
+    log.opened!(1, "p");
+    log.request!(1, requestOf("PUT /a HTTP/1.1\r\nHost: b\r\n\r\n"), wireOctets("\xed\x95\x91"), Fields.EMPTY);
+    log.request!(
+      1,
+      requestOf("GET /a HTTP/1.1\r\nHost: b\r\n\r\n"),
+      NO_BYTES,
+      new Fields("A: b\r\n\r\n", [0, 1, 3, 4]),
+    );
+    log.refused!(1, new HttpError(400, "No", { rule: "R", offset: 0 }), "", wireOctets("\xff"));
+    log.response!(1, wireOctets("HTTP/1.1 200 OK\r\n\r\n"), false);
+    log.closed!(1, "by the client", 2);
+  });
+  const time = "1970-01-01T00:00:00.000Z";
+  const lines = new TextDecoder().decode(wireOctets(text)).trimEnd().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(lines, [
+    { time, event: "opened", connection: 1, peer: "p" },
+    {
+      time,
+      event: "request",
+      connection: 1,
+      method: "PUT",
+      target: "/a",
+      head: "PUT /a HTTP/1.1\r\nHost: b\r\n\r\n",
+      content: "핑",
+    },
+    {
+      time,
+      event: "request",
+      connection: 1,
+      method: "GET",
+      target: "/a",
+      head: "GET /a HTTP/1.1\r\nHost: b\r\n\r\n",
+      trailers: [["A", "b"]],
+    },
+    {
+      time,
+      event: "refused",
+      connection: 1,
+      status: 400,
+      detail: "No",
+      rule: "R",
+      offset: 0,
+      head: "",
+      unreadBase64: "/w==",
+    },
+    { time, event: "response", connection: 1, status: 200, content: "HTTP/1.1 200 OK\r\n\r\n" },
+    { time, event: "closed", connection: 1, reason: "by the client", requests: 2 },
+  ]);
+});

@@ -1,0 +1,191 @@
+/**
+ * How long a connection waits for what: with a clock that the test moves, and a client whose every read and write it holds.
+ */
+
+import assert from "node:assert/strict";
+import { SERVER_LIMITS } from "../../lib/limits.ts";
+import { ServerConnection } from "../../lib/server/connection.ts";
+import { connectionContext } from "../support.ts";
+import { octetString, wireOctets } from "../wire_cases.ts";
+
+const { headTimeoutMs, contentTimeoutMs, idleTimeoutMs, sendTimeoutMs, lingerMs } = SERVER_LIMITS;
+const HOST = "Host: a\r\n";
+const GET = `GET / HTTP/1.1\r\n${HOST}\r\n`;
+
+/** A client that sends when the test says so, and takes what it is sent unless it is stalled. */
+class HeldConn {
+  readonly remoteAddr = { transport: "tcp", hostname: "held", port: 1 } as const;
+  written = "";
+  stalled = false;
+  finished = false;
+  reads = 0;
+  readonly closed = Promise.withResolvers<void>();
+  #read = Promise.withResolvers<number | null>();
+  #buffer: Uint8Array | undefined;
+  #ended = false;
+  #asked = Promise.withResolvers<void>();
+
+  read(buffer: Uint8Array): Promise<number | null> {
+    this.reads++;
+    if (this.#ended) return Promise.resolve(null);
+    this.#buffer = buffer;
+    this.#read = Promise.withResolvers();
+    this.#asked.resolve();
+    return this.#read.promise;
+  }
+
+  /** Sends something, and resolves once the server wants more. */
+  async bring(text: string): Promise<void> {
+    this.deliver(text);
+    await this.#asked.promise;
+  }
+
+  /** Sends something. */
+  deliver(text: string): void {
+    assert(this.#buffer !== undefined && text.length <= this.#buffer.length);
+    this.#asked = Promise.withResolvers();
+    this.#buffer.set(wireOctets(text));
+    this.#read.resolve(text.length);
+  }
+
+  /** Ends its side. */
+  end(): void {
+    this.#ended = true;
+    this.#read.resolve(null);
+  }
+
+  write(bytes: Uint8Array): Promise<number> {
+    if (this.stalled) return this.closed.promise.then(() => Promise.reject(new Deno.errors.BadResource()));
+    this.written += octetString(bytes);
+    return Promise.resolve(bytes.length);
+  }
+
+  closeWrite(): Promise<void> {
+    this.finished = true;
+    return Promise.resolve();
+  }
+
+  close(): void {
+    this.closed.resolve();
+    this.#read.reject(new Deno.errors.BadResource());
+  }
+}
+
+/** A connection that is being served. */
+function serve() {
+  const conn = new HeldConn();
+  let reason = "";
+  const context = connectionContext(() => ({ status: 200, content: "ok" }), { closed: (_id, why) => reason = why });
+  const connection = new ServerConnection(1, conn as unknown as Deno.Conn, context);
+  return {
+    conn,
+    ended: connection.serve(),
+    reason: () => reason,
+    /** Moves the clock, has the server look at it, and lets it do what it wants to do then. */
+    async at(milliseconds: number): Promise<void> {
+      context.clock = milliseconds;
+      connection.sweep();
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    },
+  };
+}
+
+function assertRefused(written: string, part: string, milliseconds: number): void {
+  assert.match(written, /^HTTP\/1\.1 408 Request Timeout\r\n(?:.+\r\n)*Connection: close\r\n/);
+  assert(written.includes(`The request's ${part} was not complete after ${milliseconds / 1000} seconds`), written);
+}
+
+Deno.test("a head that drips in is refused when its time is over, whatever has come since", async () => {
+  const { conn, ended, at } = serve();
+  await at(1000);
+  await conn.bring("GET / HTTP/1.1\r\n");
+  await at(1000 + headTimeoutMs - 1);
+  await conn.bring("X: ");
+  assert.equal(conn.written, "");
+  await at(1000 + headTimeoutMs);
+  assertRefused(conn.written, "head", headTimeoutMs);
+  assert(conn.finished);
+  conn.end();
+  await ended;
+});
+
+Deno.test("content that does not come is refused when its time is over", async () => {
+  const { conn, ended, at } = serve();
+  await conn.bring(`PUT / HTTP/1.1\r\n${HOST}Content-Length: 500\r\n\r\n`);
+  await at(contentTimeoutMs - 1);
+  assert.equal(conn.written, "");
+  await at(contentTimeoutMs);
+  assertRefused(conn.written, "content", contentTimeoutMs);
+  conn.end();
+  await ended;
+});
+
+Deno.test("content that comes steadily has the time it needs, and not more", async () => {
+  const { conn, ended, at } = serve();
+  const piece = "x".repeat(256);
+  const pieceMs = piece.length * 1000 / SERVER_LIMITS.minContentBytesPerSecond;
+  await conn.bring(`PUT / HTTP/1.1\r\n${HOST}Content-Length: 1000000\r\n\r\n`);
+  let now = 0;
+  for (; now < 3 * contentTimeoutMs; now += pieceMs) {
+    await at(now);
+    await conn.bring(piece);
+  }
+  await at(now + contentTimeoutMs - 1);
+  assert.equal(conn.written, "");
+  await at(now + contentTimeoutMs);
+  assertRefused(conn.written, "content", contentTimeoutMs);
+  conn.end();
+  await ended;
+});
+
+Deno.test("an idle connection is closed without a word", async () => {
+  const { conn, ended, at, reason } = serve();
+  await at(idleTimeoutMs - 1);
+  await conn.bring(GET);
+  const { written } = conn;
+  assert.match(written, /^HTTP\/1\.1 200 OK/);
+  await at(2 * idleTimeoutMs - 2);
+  assert.equal(reason(), "");
+  await at(2 * idleTimeoutMs - 1);
+  await ended;
+  assert.equal(reason(), "by the server (idle too long)");
+  assert.equal(conn.written, written);
+});
+
+Deno.test("an empty line after a request is no request that takes too long", async () => {
+  const { conn, ended, at, reason } = serve();
+  await conn.bring(`${GET}\r\n`);
+  await at(idleTimeoutMs - 1);
+  assert.equal(reason(), "");
+  await at(idleTimeoutMs);
+  await ended;
+  assert.equal(reason(), "by the server (idle too long)");
+  assert.doesNotMatch(conn.written, /408/);
+});
+
+Deno.test("a client that reads nothing is not read from either, and is cut off in time", async () => {
+  const { conn, ended, at, reason } = serve();
+  conn.stalled = true;
+  conn.deliver(GET.repeat(10));
+  await at(0);
+  await at(sendTimeoutMs - 1);
+  assert.equal(conn.reads, 1);
+  assert.equal(reason(), "");
+  await at(sendTimeoutMs);
+  await ended;
+  assert.equal(reason(), "by the server (the client stopped reading)");
+  assert.equal(conn.reads, 1);
+});
+
+Deno.test("a client that does not end its side is closed after the lingering time", async () => {
+  const { conn, ended, at, reason } = serve();
+  await conn.bring("broken\n");
+  assert.match(conn.written, /^HTTP\/1\.1 400/);
+  assert(conn.finished);
+  await conn.bring("still sending");
+  await at(lingerMs - 1);
+  assert.equal(reason(), "");
+  await at(lingerMs);
+  await ended;
+  assert.equal(reason(), "by the server (error 400)");
+});

@@ -1,0 +1,269 @@
+/**
+ * What every store must do, as tests: each store's own test file runs them all.
+ */
+
+import assert from "node:assert/strict";
+import {
+  ABSENT,
+  type NewRow,
+  type Row,
+  rowContent,
+  rowValue,
+  type Snapshot,
+  START,
+  type Store,
+} from "../../lib/store.ts";
+
+const DECODER = new TextDecoder();
+
+function textOf(content: string | Uint8Array): string {
+  return typeof content === "string" ? content : DECODER.decode(content);
+}
+
+function animal(name: string, type = "snail"): NewRow {
+  return { name, json: JSON.stringify({ type, age: "1", leg: "0" }) };
+}
+
+function contentOf({ name, json }: NewRow): string {
+  return rowContent(name, json);
+}
+
+/** The listing as one text, and the number of pages it took. */
+export async function readJson(snapshot: Snapshot): Promise<{ text: string; pages: number }> {
+  let text = "";
+  let pages = 0;
+  for (let cursor: number | undefined = START; cursor !== undefined; pages++) {
+    const page: { content: string | Uint8Array; next: number | undefined } = await snapshot.json(cursor);
+    text += textOf(page.content);
+    cursor = page.next;
+  }
+  return { text, pages };
+}
+
+async function readRows(snapshot: Snapshot): Promise<string[]> {
+  const rows: string[] = [];
+  for (let cursor: number | undefined = START; cursor !== undefined;) {
+    const page: { content: readonly string[]; next: number | undefined } = await snapshot.rows(cursor);
+    rows.push(...page.content);
+    cursor = page.next;
+  }
+  return rows;
+}
+
+async function listing(store: Store): Promise<string> {
+  const snapshot = await store.snapshot();
+  const { text } = await readJson(snapshot);
+  snapshot.close();
+  return text;
+}
+
+/** Names in the listing's order; names that read as numbers would not keep it in a parsed object. */
+async function names(store: Store): Promise<string[]> {
+  const snapshot = await store.snapshot();
+  const rows = await readRows(snapshot);
+  snapshot.close();
+  return rows.map((row) => Object.keys(JSON.parse(row))[0]);
+}
+
+/** Runs the contract; `open` makes an empty store each time. */
+export function testStore(kind: string, open: () => Store | Promise<Store>): void {
+  const test = (name: string, body: (store: Store) => Promise<void>) =>
+    Deno.test(`${kind} store: ${name}`, async () => {
+      const store = await open();
+      try {
+        await body(store);
+      } finally {
+        await store.close();
+      }
+    });
+
+  test("a row that was put is there", async (store) => {
+    const written = await store.put(animal("Pingping"));
+    assert(written !== undefined);
+    assert.equal(written.created, true);
+    const row = await store.get("Pingping") as Row;
+    assert.equal(row.name, "Pingping");
+    assert.equal(textOf(row.content), '{"Pingping":{"type":"snail","age":"1","leg":"0"}}');
+    assert.equal(row.version, written.row.version);
+    assert.deepEqual(rowValue(row.content), { type: "snail", age: "1", leg: "0" });
+  });
+
+  test("a row that was not put is not there", async (store) => {
+    assert.equal(await store.get("Nobody"), undefined);
+    assert.equal(await store.get("__proto__"), undefined);
+  });
+
+  test("a second put replaces, with a new version", async (store) => {
+    const first = await store.put(animal("a", "cat"));
+    const second = await store.put(animal("a", "dog"));
+    assert.equal(second!.created, false);
+    assert(second!.row.version > first!.row.version);
+    assert.match(textOf((await store.get("a") as Row).content), /dog/);
+  });
+
+  test("a put expects what it is told to expect", async (store) => {
+    assert.equal(await store.put(animal("a"), 1), undefined);
+    const { row } = (await store.put(animal("a"), ABSENT))!;
+    assert.equal(await store.put(animal("a", "cat"), ABSENT), undefined);
+    assert.equal(await store.put(animal("a", "cat"), row.version + 1), undefined);
+    const replaced = await store.put(animal("a", "dog"), row.version);
+    assert.equal(replaced!.created, false);
+    assert.equal(await store.put(animal("a", "cow"), row.version), undefined);
+    assert.match(textOf((await store.get("a") as Row).content), /dog/);
+  });
+
+  test("of two puts that expect the same version one is done", async (store) => {
+    const { row } = (await store.put(animal("a")))!;
+    const puts = await Promise.all([
+      store.put(animal("a", "cat"), row.version),
+      store.put(animal("a", "dog"), row.version),
+    ]);
+    assert.deepEqual(puts.map((written) => written !== undefined), [true, false]);
+    assert.match(textOf((await store.get("a") as Row).content), /cat/);
+  });
+
+  test("an insertion writes all rows or none", async (store) => {
+    assert.deepEqual(await store.insert([animal("b"), animal("a")]), []);
+    assert.deepEqual(await store.insert([animal("c"), animal("a"), animal("b")]), ["a", "b"]);
+    assert.deepEqual(await names(store), ["b", "a"]);
+    const versions = await Promise.all(["b", "a"].map(async (name) => (await store.get(name))!.version));
+    assert.equal(new Set(versions).size, 2, "each row has a version of its own");
+    assert.deepEqual(await store.insert([]), []);
+  });
+
+  test("an insertion expects what it is told to expect", async (store) => {
+    const before = await store.snapshot();
+    before.close();
+    assert.deepEqual(await store.insert([animal("a")], before.revision), []);
+    assert.equal(await store.insert([animal("b")], before.revision), undefined);
+    assert.deepEqual(await names(store), ["a"]);
+  });
+
+  test("a row is removed once", async (store) => {
+    await store.put(animal("a"));
+    assert.equal(await store.remove("a"), true);
+    assert.equal(await store.remove("a"), false);
+    assert.equal(await store.get("a"), undefined);
+    assert.equal(await listing(store), "{}");
+  });
+
+  test("a removal expects what it is told to expect", async (store) => {
+    const { row } = (await store.put(animal("a")))!;
+    assert.equal(await store.remove("a", row.version + 1), false);
+    assert.equal(await store.remove("b", row.version), false);
+    assert.equal(await store.remove("a", row.version), true);
+  });
+
+  test("no version is ever used twice", async (store) => {
+    const versions = new Set<number>();
+    for (let i = 0; i < 20; i++) {
+      versions.add((await store.put(animal("a")))!.row.version);
+      if (i % 3 === 0) await store.remove("a");
+    }
+    assert.equal(versions.size, 20);
+  });
+
+  test("the rows keep the order of their insertion, whatever becomes of them", async (store) => {
+    for (const name of ["c", "10", "a", "9", "b"]) await store.put(animal(name));
+    await store.put(animal("10", "cat"));
+    await store.remove("a");
+    assert.deepEqual(await names(store), ["c", "10", "9", "b"]);
+    await store.put(animal("a"));
+    assert.deepEqual(await names(store), ["c", "10", "9", "b", "a"]);
+  });
+
+  test("a listing is one JSON object, exactly as its rows were put", async (store) => {
+    assert.equal(await listing(store), "{}");
+    await store.put(animal("a"));
+    assert.equal(await listing(store), '{"a":{"type":"snail","age":"1","leg":"0"}}');
+    await store.put({ name: 'b"\\', json: "{}" });
+    assert.equal(await listing(store), '{"a":{"type":"snail","age":"1","leg":"0"},"b\\"\\\\":{}}');
+  });
+
+  test("names and values may be in any script", async (store) => {
+    const row = { name: "핑핑 🐌", json: '{"type":"달팽이\\u0000\\n"}' };
+    await store.put(row);
+    assert.equal(textOf((await store.get("핑핑 🐌") as Row).content), contentOf(row));
+    assert.equal(await listing(store), contentOf(row));
+  });
+
+  test("names differ in case and in their code points", async (store) => {
+    for (const name of ["a", "A", "\u00e9", "e\u0301"]) await store.put(animal(name));
+    assert.equal((await names(store)).length, 4);
+  });
+
+  test("the revision changes with every write, and with nothing else", async (store) => {
+    const revision = async () => {
+      const snapshot = await store.snapshot();
+      snapshot.close();
+      return snapshot.revision;
+    };
+    const seen = [await revision()];
+    const step = async (changes: boolean) => {
+      const now = await revision();
+      assert.equal(now > seen.at(-1)!, changes);
+      seen.push(now);
+    };
+    await store.put(animal("a"));
+    await step(true);
+    await store.get("a");
+    await store.put(animal("a"), ABSENT);
+    await store.insert([animal("a")]);
+    await store.remove("b");
+    await step(false);
+    await store.insert([animal("b"), animal("c")]);
+    await step(true);
+    await store.remove("b");
+    await step(true);
+  });
+
+  test("a snapshot of many rows is read in pages of limited size", async (store) => {
+    const rows = Array.from({ length: 5000 }, (_, i) => animal(`animal${i}`));
+    await store.insert(rows);
+    const snapshot = await store.snapshot();
+    assert.equal(snapshot.total, 5000);
+    const { text, pages } = await readJson(snapshot);
+    assert(pages > 2, `${pages} pages`);
+    assert.equal(text, `{${rows.map((row) => contentOf(row).slice(1, -1)).join(",")}}`);
+    assert.deepEqual(await readRows(snapshot), rows.map(contentOf));
+    snapshot.close();
+    snapshot.close();
+  });
+
+  test("large rows make for small pages", async (store) => {
+    const large = (name: string) => ({ name, json: JSON.stringify({ type: "x".repeat(500_000) }) });
+    for (const name of ["a", "b", "c", "d"]) await store.put(large(name));
+    const snapshot = await store.snapshot();
+    const page = await snapshot.rows(START);
+    assert(page.content.length <= 2, `${page.content.length} rows`);
+    assert.equal(JSON.stringify(Object.keys(JSON.parse((await readJson(snapshot)).text))), '["a","b","c","d"]');
+    snapshot.close();
+  });
+
+  test("later writes do not show in a snapshot", async (store) => {
+    await store.insert(Array.from({ length: 3000 }, (_, i) => animal(`animal${i}`)));
+    const before = await listing(store);
+    const snapshot = await store.snapshot();
+    const first = await snapshot.json(START);
+    assert(first.next !== undefined);
+    await store.put(animal("animal1", "cat"));
+    await store.put(animal("animal2999", "cat"));
+    await store.remove("animal0");
+    await store.remove("animal2998");
+    await store.put(animal("new"));
+    assert.equal(snapshot.total, 3000);
+    assert.equal((await readJson(snapshot)).text, before);
+    snapshot.close();
+    assert.notEqual(await listing(store), before);
+    assert.equal((await names(store)).length, 2999);
+  });
+
+  test("many removals leave a table that works", async (store) => {
+    await store.insert(Array.from({ length: 3000 }, (_, i) => animal(`animal${i}`)));
+    for (let i = 0; i < 3000; i++) if (i % 1000 !== 7) await store.remove(`animal${i}`);
+    assert.deepEqual(await names(store), ["animal7", "animal1007", "animal2007"]);
+    await store.put(animal("animal1007", "cat"));
+    await store.put(animal("last"));
+    assert.deepEqual(await names(store), ["animal7", "animal1007", "animal2007", "last"]);
+  });
+}

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import type { DatabaseSync } from "node:sqlite";
+import { BatchRunner, isFailure, type Write } from "../../lib/store/sqlite_batch.ts";
+import { openFile, prepareFile } from "../../lib/store/sqlite_file.ts";
+import { TempFolder } from "../support.ts";
+
+interface Opened extends Disposable {
+  database: DatabaseSync;
+  runner: BatchRunner;
+  /** The table's state and rows, for comparison. */
+  contents(): unknown;
+}
+
+function open(): Opened {
+  const folder = new TempFolder();
+  const file = folder.file();
+  prepareFile(file);
+  const database = openFile(file);
+  database.exec("UPDATE state SET revision = 10");
+  return {
+    database,
+    runner: new BatchRunner(database),
+    contents: () => ({
+      ...database.prepare("SELECT revision, total, longest FROM state").get(),
+      rows: database.prepare("SELECT name || ' ' || json || ' ' || version AS row FROM rows ORDER BY position").all()
+        .map(({ row }) => row),
+    }),
+    [Symbol.dispose]() {
+      database.close();
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+const put = (name: string, json = "{}", expected: number | null = null): Write => ({
+  kind: "put",
+  name,
+  json,
+  expected,
+});
+
+Deno.test("a batch answers each write, and keeps the table's state", () => {
+  using opened = open();
+  const results = opened.runner.run([
+    put("a"),
+    put("b", '{"x":1}'),
+    put("a", '{"y":2}'),
+    put("a", "{}", 12),
+    put("a", "{}", 13),
+    put("c", "{}", 0),
+    put("c", "{}", 0),
+    put("d", "{}", 5),
+    { kind: "remove", name: "b", expected: 99 },
+    { kind: "remove", name: "b", expected: 12 },
+    { kind: "remove", name: "b", expected: null },
+    { kind: "insert", rows: [{ name: "e", json: "{}" }, { name: "f", json: "{}" }], expected: null },
+    { kind: "insert", rows: [{ name: "g", json: "{}" }, { name: "a", json: "{}" }], expected: null },
+  ]);
+  assert.deepEqual(results, [-11, -12, 13, null, 14, -15, null, null, false, true, false, [], ["a"]]);
+  assert.deepEqual(opened.contents(), {
+    revision: 18,
+    total: 4,
+    longest: 8,
+    rows: ["a {} 14", "c {} 15", "e {} 17", "f {} 18"],
+  });
+});
+
+Deno.test("on a full disk only the writes fail that need room, and none is lost or half done", () => {
+  using opened = open();
+  opened.runner.run([put("small", '{"a":1}')]);
+  const { page_count: pages } = opened.database.prepare("PRAGMA page_count").get() as { page_count: number };
+  opened.database.exec(`PRAGMA max_page_count = ${pages}`);
+  const large = JSON.stringify({ text: "x".repeat(100_000) });
+  const results = opened.runner.run([
+    put("small", '{"a":2}'),
+    put("large", large),
+    { kind: "insert", rows: [{ name: "first", json: "{}" }, { name: "second", json: large }], expected: null },
+    { kind: "remove", name: "nobody", expected: null },
+  ]);
+  assert.equal(results[0], 12);
+  for (const result of results.slice(1, 3)) {
+    assert(isFailure(result));
+    assert.deepEqual(result, { fault: "full", message: "The table's file: database or disk is full" });
+  }
+  assert.equal(results[3], false);
+  assert.deepEqual(opened.contents(), { revision: 12, total: 1, longest: 12, rows: ['small {"a":2} 12'] });
+
+  opened.database.exec("PRAGMA max_page_count = 1000000");
+  assert.deepEqual(opened.runner.run([put("large", large)]), [-13]);
+});
+
+Deno.test("a single write that fails is tried once", () => {
+  using opened = open();
+  opened.database.exec("PRAGMA max_page_count = 1");
+  const [result] = opened.runner.run([put("large", JSON.stringify("x".repeat(100_000)))]);
+  assert(isFailure(result));
+});
+
+Deno.test("a table that is broken is unavailable", () => {
+  using opened = open();
+  opened.database.exec("DELETE FROM state");
+  opened.database.exec("DROP TABLE rows");
+  const [result] = opened.runner.run([put("a")]);
+  assert(isFailure(result));
+  assert.equal(result.fault, "unavailable");
+});

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import type { DatabaseSync } from "node:sqlite";
+import { inTransaction, openFile, openingError, prepareFile, storeError } from "../../lib/store/sqlite_file.ts";
+import { StoreError } from "../../lib/store.ts";
+import { TempFolder } from "../support.ts";
+
+function withFile(body: (file: string) => void): void {
+  using folder = new TempFolder();
+  body(folder.file());
+}
+
+const single = (database: DatabaseSync, sql: string) => Object.values(database.prepare(sql).get()!)[0];
+
+Deno.test("a new file has this format, and syncs its commits", () => {
+  withFile((file) => {
+    prepareFile(file);
+    prepareFile(file);
+    const database = openFile(file);
+    assert.equal(single(database, "PRAGMA user_version"), 1);
+    assert.equal(single(database, "PRAGMA application_id"), 0x77697265);
+    assert.equal(single(database, "PRAGMA journal_mode"), "wal");
+    assert.equal(single(database, "PRAGMA synchronous"), 2);
+    assert.equal(single(database, "SELECT total FROM state"), 0);
+    assert.throws(() => database.exec("INSERT INTO state VALUES (2, 0, 0, 0)"));
+    database.close();
+  });
+});
+
+Deno.test("a new file's revisions start from the clock", () => {
+  withFile((file) => {
+    const before = Date.now() * 1000;
+    prepareFile(file);
+    const database = openFile(file);
+    assert(single(database, "SELECT revision FROM state") as number >= before);
+    database.close();
+  });
+});
+
+Deno.test("a transaction is done whole or not at all", () => {
+  withFile((file) => {
+    prepareFile(file);
+    const database = openFile(file);
+    assert.equal(inTransaction(database, () => database.prepare("UPDATE state SET total = 7").run().changes), 1);
+    assert.throws(() =>
+      inTransaction(database, () => {
+        database.exec("UPDATE state SET total = 8");
+        throw new Error("no");
+      }), /^Error: no$/);
+    assert.equal(single(database, "SELECT total FROM state"), 7);
+    assert.equal(database.isTransaction, false);
+    database.close();
+  });
+});
+
+Deno.test("an error says what kind of fault it is; its file is told only to who starts the program", () => {
+  const full = storeError(new Error("database or disk is full"));
+  assert.deepEqual([full.fault, full.message], ["full", "The table's file: database or disk is full"]);
+  const locked = new Error("database is locked");
+  assert.deepEqual(storeError(locked).fault, "unavailable");
+  assert.equal(openingError(locked, "a.db").message, "a.db: database is locked");
+  const missing = new Error("unable to open database file: a.db");
+  assert.equal(storeError(missing).message, "The table's file: unable to open database file");
+  assert.equal(
+    openingError(missing, "a.db").message,
+    "unable to open database file: a.db (is its folder there, and may it be written?)",
+  );
+  const own = new StoreError("full", "x");
+  assert.equal(storeError(own), own);
+  assert.equal(openingError(own, "a.db"), own);
+});

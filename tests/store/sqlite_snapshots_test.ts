@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { BatchRunner } from "../../lib/store/sqlite_batch.ts";
+import { openFile, prepareFile } from "../../lib/store/sqlite_file.ts";
+import { fitsOnePage, SnapshotPool } from "../../lib/store/sqlite_snapshots.ts";
+import { type Page, START } from "../../lib/store.ts";
+import { TempFolder } from "../support.ts";
+
+Deno.test("what surely fits one page is known without a look", () => {
+  assert.equal(fitsOnePage(50, 1000), true);
+  assert.equal(fitsOnePage(50, 1001), false);
+  assert.equal(fitsOnePage(2000, 1000), false);
+  assert.equal(fitsOnePage(2000, 500), true);
+});
+
+Deno.test("a long row makes its own page short, and no other", () => {
+  using folder = new TempFolder();
+  prepareFile(folder.file());
+  using database = openFile(folder.file());
+  const runner = new BatchRunner(database);
+  const long = JSON.stringify({ text: "x".repeat(700_000) });
+  const rows = Array.from(
+    { length: 3000 },
+    (_, i) => ({ name: `n${i}`, json: i === 1100 || i === 1101 ? long : "{}" }),
+  );
+  runner.run([{ kind: "insert", rows, expected: null }]);
+  const pool = new SnapshotPool(folder.file());
+  const snapshot = pool.take(0);
+  for (const read of [snapshot.rows, snapshot.json]) {
+    const pages: number[] = [];
+    for (let cursor: number | undefined = START; cursor !== undefined;) {
+      const page = read(cursor) as Page<string | readonly string[]>;
+      const { content } = page;
+      pages.push(typeof content === "string" ? content.split('"n').length - 1 : content.length);
+      cursor = page.next;
+    }
+    assert.deepEqual(pages, [1000, 101, 1000, 899, 0]);
+  }
+  snapshot.close();
+  pool.close();
+});
+
+Deno.test("a damaged file fails who reads it, and only while reading", () => {
+  using folder = new TempFolder();
+  prepareFile(folder.file());
+  {
+    using database = openFile(folder.file());
+    const rows = Array.from(
+      { length: 3000 },
+      (_, i) => ({ name: `n${i}`, json: JSON.stringify({ text: "x".repeat(100) }) }),
+    );
+    new BatchRunner(database).run([{ kind: "insert", rows, expected: null }]);
+  }
+  const bytes = Deno.readFileSync(folder.file());
+  bytes.fill(0xff, 4096 * 20, 4096 * 60);
+  Deno.writeFileSync(folder.file(), bytes);
+  const pool = new SnapshotPool(folder.file());
+  for (let i = 0; i < 3; i++) {
+    const snapshot = pool.take(0);
+    assert.throws(() => {
+      for (let cursor: number | undefined = START; cursor !== undefined;) {
+        cursor = (snapshot.json(cursor) as Page<string>).next;
+      }
+    }, { name: "StoreError", message: /malformed/ });
+    snapshot.close();
+  }
+  pool.close();
+});
+
+Deno.test("snapshots of one revision are one view, which lasts until the last is closed", async () => {
+  using folder = new TempFolder();
+  const file = folder.file();
+  prepareFile(file);
+  const database = openFile(file);
+  const runner = new BatchRunner(database);
+  runner.run([{ kind: "put", name: "a", json: "{}", expected: null }]);
+  const pool = new SnapshotPool(file);
+  const first = pool.take(0);
+  const second = pool.take(first.revision);
+  runner.run([{ kind: "put", name: "b", json: "{}", expected: null }]);
+  const third = pool.take(first.revision + 1);
+  assert.deepEqual([first.total, second.total, third.total], [1, 1, 2]);
+  first.close();
+  first.close();
+  assert.throws(() => first.json(START), { name: "StoreError" });
+  assert.deepEqual(await second.json(START), { content: '{"a":{}}', next: undefined });
+  assert.deepEqual(await third.rows(START), { content: ['{"a":{}}', '{"b":{}}'], next: undefined });
+  second.close();
+  third.close();
+  pool.close();
+  database.close();
+});
+
+Deno.test("a closed pool gives no more pages", () => {
+  using folder = new TempFolder();
+  const file = folder.file();
+  prepareFile(file);
+  const pool = new SnapshotPool(file);
+  const snapshot = pool.take(0);
+  pool.close();
+  assert.throws(() => snapshot.json(START), { name: "StoreError", message: "The store is closed" });
+  snapshot.close();
+});

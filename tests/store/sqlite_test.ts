@@ -1,0 +1,246 @@
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { type Row, type Snapshot, START, StoreError } from "../../lib/store.ts";
+import { SqliteStore } from "../../lib/store/sqlite.ts";
+import { TempFolder } from "../support.ts";
+import { readJson, testStore } from "./contract.ts";
+
+const folders: TempFolder[] = [];
+
+function freshFile(): string {
+  const folder = new TempFolder();
+  folders.push(folder);
+  return folder.file();
+}
+
+Deno.test.afterEach(() => {
+  for (const folder of folders.splice(0)) folder[Symbol.dispose]();
+});
+
+testStore("SQLite", () => SqliteStore.open(freshFile()));
+
+async function jsonOf(snapshot: Snapshot): Promise<string> {
+  const { text } = await readJson(snapshot);
+  snapshot.close();
+  return text;
+}
+
+Deno.test("what was written is there when the file is opened again", async () => {
+  const file = freshFile();
+  const first = await SqliteStore.open(file);
+  const { row } = (await first.put({ name: "a", json: '{"b":1}' }))!;
+  await first.put({ name: "c", json: "{}" });
+  await first.remove("c");
+  await first.close();
+
+  const second = await SqliteStore.open(file);
+  assert.deepEqual(second.get("a"), row);
+  assert.equal(await jsonOf(second.snapshot()), '{"a":{"b":1}}');
+  const again = (await second.put({ name: "a", json: '{"b":2}' }))!;
+  assert(again.row.version > row.version + 2, "no version is used twice, not even a removed row's");
+  await second.close();
+});
+
+Deno.test("writes that wait together are done in their order", async () => {
+  const store = await SqliteStore.open(freshFile());
+  const results = await Promise.all([
+    store.put({ name: "a", json: '{"n":1}' }),
+    store.put({ name: "a", json: '{"n":2}' }),
+    store.insert([{ name: "a", json: "{}" }, { name: "b", json: "{}" }]),
+    store.remove("a"),
+    store.insert([{ name: "a", json: '{"n":3}' }]),
+    ...Array.from({ length: 500 }, (_, i) => store.put({ name: `n${i}`, json: "{}" })),
+  ]);
+  assert.deepEqual(results.slice(0, 5).map((result) => JSON.stringify(result).replace(/1\d{15}/g, "v")), [
+    '{"row":{"name":"a","content":"{\\"a\\":{\\"n\\":1}}","version":v},"created":true}',
+    '{"row":{"name":"a","content":"{\\"a\\":{\\"n\\":2}}","version":v},"created":false}',
+    '["a"]',
+    "true",
+    "[]",
+  ]);
+  assert.equal(store.snapshot().total, 501);
+  await store.close();
+});
+
+Deno.test("closing waits for the writes that were asked for", async () => {
+  const file = freshFile();
+  const store = await SqliteStore.open(file);
+  const writes = Promise.all(Array.from({ length: 100 }, (_, i) => store.put({ name: `n${i}`, json: "{}" })));
+  await store.close();
+  await writes;
+  await assert.rejects(store.put({ name: "late", json: "{}" }), { name: "StoreError", message: "The store is closed" });
+  const again = await SqliteStore.open(file);
+  assert.equal(again.snapshot().total, 100);
+  await again.close();
+});
+
+Deno.test("many readings of one revision share a connection, and see none of the later writes", async () => {
+  const store = await SqliteStore.open(freshFile());
+  await store.insert(Array.from({ length: 3000 }, (_, i) => ({ name: `n${i}`, json: "{}" })));
+  const readings = Array.from({ length: 500 }, () => store.snapshot());
+  await store.put({ name: "late", json: "{}" });
+  const later = store.snapshot();
+  assert.equal(later.total, 3001);
+  for (const reading of readings) assert.equal(reading.total, 3000);
+  assert.equal((await jsonOf(readings[0])).length, (await jsonOf(readings[499])).length);
+  for (const reading of readings) reading.close();
+  assert.match(await jsonOf(later), /,"late":\{\}\}$/);
+  await store.close();
+});
+
+Deno.test("only so many revisions are read at a time", async () => {
+  const store = await SqliteStore.open(freshFile());
+  await store.insert(Array.from({ length: 2000 }, (_, i) => ({ name: `n${i}`, json: "{}" })));
+  const readings: Snapshot[] = [];
+  for (let i = 0; i < 256; i++) {
+    readings.push(store.snapshot());
+    await store.put({ name: "a", json: `{"n":${i}}` });
+  }
+  assert.throws(() => store.snapshot(), { name: "StoreError", fault: "unavailable", message: /at 256 moments/ });
+  readings.pop()!.close();
+  store.snapshot().close();
+  for (const reading of readings) reading.close();
+  await store.close();
+});
+
+Deno.test("a page may end with the last row", async () => {
+  const store = await SqliteStore.open(freshFile());
+  const rows = Array.from({ length: 1000 }, (_, i) => ({ name: `n${i}`, json: "{}" }));
+  await store.insert(rows);
+  const snapshot = store.snapshot();
+  assert.equal((await snapshot.json(START)).content.length > 0, true);
+  assert.equal(Object.keys(JSON.parse(await jsonOf(snapshot))).length, 1000);
+  await store.close();
+});
+
+Deno.test("a file with another name is the same file", async () => {
+  const file = freshFile();
+  const store = await SqliteStore.open(file);
+  Deno.symlinkSync(file, `${file}-link`);
+  await assert.rejects(SqliteStore.open(`${file}-link`), { message: /is in use by another server$/ });
+  await store.close();
+  await (await SqliteStore.open(`${file}-link`)).close();
+  Deno.linkSync(file, `${file}-hard`);
+  await assert.rejects(SqliteStore.open(`${file}-hard`), { message: /has 2 names \(hard links\)/ });
+});
+
+Deno.test("a file that is refused is not changed", async () => {
+  const file = databaseWith("CREATE TABLE t (a)");
+  const before = Deno.readFileSync(file);
+  await assert.rejects(SqliteStore.open(file), StoreError);
+  assert.deepEqual(Deno.readFileSync(file), before);
+});
+
+Deno.test("reads of a damaged file fail, and the store serves on", async () => {
+  const file = freshFile();
+  const first = await SqliteStore.open(file);
+  const json = JSON.stringify({ text: "x".repeat(100) });
+  await first.insert(Array.from({ length: 3000 }, (_, i) => ({ name: `n${i}`, json })));
+  await first.close();
+  const bytes = Deno.readFileSync(file);
+  bytes.fill(0xff, 4096 * 40, 4096 * 80);
+  Deno.writeFileSync(file, bytes);
+  const store = await SqliteStore.open(file);
+  let failed = 0;
+  let found = 0;
+  for (let i = 0; i < 3000; i++) {
+    try {
+      if (store.get(`n${i}`) !== undefined) found++;
+    } catch (error) {
+      assert(error instanceof StoreError);
+      failed++;
+    }
+  }
+  assert(failed > 0 && found > 0, `${failed} failed, ${found} found`);
+  // What reads share is ended in another turn of the event loop.
+  await new Promise((resolve) => setImmediate(resolve));
+  assert(store.get("n0") !== undefined);
+  await store.close();
+});
+
+Deno.test("a second store on the same file is refused, until the first is closed", async () => {
+  const file = freshFile();
+  const store = await SqliteStore.open(file);
+  await assert.rejects(SqliteStore.open(file), { name: "StoreError", message: `${file} is in use by another server` });
+  await store.put({ name: "a", json: "{}" });
+  await store.close();
+  await (await SqliteStore.open(file)).close();
+});
+
+function databaseWith(sql: string): string {
+  const file = freshFile();
+  const database = new DatabaseSync(file);
+  database.exec(sql);
+  database.close();
+  return file;
+}
+
+const unusable: [name: string, file: () => string, message: RegExp][] = [
+  ["no database", () => {
+    const file = freshFile();
+    Deno.writeTextFileSync(file, "This is a text and no database. ".repeat(10));
+    return file;
+  }, /table\.db: file is not a database$/],
+  [
+    "another program's database",
+    () => databaseWith("CREATE TABLE t (a)"),
+    /table\.db is the database of another program$/,
+  ],
+  [
+    "a newer version's file",
+    () => databaseWith("CREATE TABLE t (a); PRAGMA application_id = 0x77697265; PRAGMA user_version = 2"),
+    /table\.db was written by a newer version of this program: it has format 2, and 1 is the newest one known here$/,
+  ],
+  ["a folder", () => {
+    const file = freshFile();
+    Deno.mkdirSync(file);
+    return file;
+  }, /unable to open database file/],
+  [
+    "a file in a folder that is not there",
+    () => freshFile().replace("table.db", "no/table.db"),
+    /no\/table\.db cannot be opened: its folder does not exist$/,
+  ],
+];
+
+for (const [name, file, message] of unusable) {
+  Deno.test(`${name} cannot be opened, and one line says why`, async () => {
+    await assert.rejects(SqliteStore.open(file()), (error) => {
+      assert(error instanceof StoreError);
+      assert.match(error.message, message);
+      assert(!error.message.includes("\n"));
+      return true;
+    });
+  });
+}
+
+Deno.test("a file that could not be opened is not kept locked", async () => {
+  const file = databaseWith("CREATE TABLE t (a)");
+  await assert.rejects(SqliteStore.open(file), StoreError);
+  Deno.removeSync(file);
+  await (await SqliteStore.open(file)).close();
+});
+
+Deno.test("another program's lock is waited for", async () => {
+  const file = freshFile();
+  const store = await SqliteStore.open(file);
+  const other = new DatabaseSync(file);
+  other.exec("BEGIN IMMEDIATE");
+  const put = store.put({ name: "a", json: "{}" });
+  assert.equal(store.get("a"), undefined);
+  other.exec("ROLLBACK");
+  other.close();
+  assert.equal((await put)!.created, true);
+  await store.close();
+});
+
+Deno.test("the file can be read by other programs", async () => {
+  const file = freshFile();
+  const store = await SqliteStore.open(file);
+  const { version } = (await store.put({ name: "a", json: '{"b":[1]}' }))!.row as Row;
+  const other = new DatabaseSync(file, { readOnly: true });
+  const row = other.prepare("SELECT name, json ->> '$.b[0]' AS b, version FROM rows").get();
+  assert.deepEqual({ ...row }, { name: "a", b: 1, version });
+  other.close();
+  await store.close();
+});

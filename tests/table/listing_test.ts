@@ -1,0 +1,202 @@
+import assert from "node:assert/strict";
+import { HttpError } from "../../lib/http/error.ts";
+import type { HttpResponse } from "../../lib/http/message.ts";
+import { RowSchema } from "../../lib/table/row_schema.ts";
+import type { Snapshot, Store } from "../../lib/store.ts";
+import { MemoryStore } from "../../lib/store/memory.ts";
+import { listTable } from "../../lib/table/listing.ts";
+import { requestOf, textOf } from "../support.ts";
+
+const SHAPE = RowSchema.parse("type,age,leg");
+
+/** A store that counts the snapshots that are open. */
+class CountingStore extends MemoryStore {
+  open = 0;
+
+  override snapshot(): Snapshot {
+    this.open++;
+    const snapshot = super.snapshot();
+    let closed = false;
+    return {
+      revision: snapshot.revision,
+      total: snapshot.total,
+      json: (cursor) => snapshot.json(cursor),
+      rows: (cursor) => snapshot.rows(cursor),
+      close: () => {
+        if (!closed) this.open--;
+        closed = true;
+        snapshot.close();
+      },
+    };
+  }
+}
+
+/** Rows n0, n1, … of which each third is a cat, and whose ages count down. */
+function storeOf(count: number): CountingStore {
+  const store = new CountingStore(0);
+  store.insert(Array.from({ length: count }, (_, i) => ({
+    name: `n${i}`,
+    json: JSON.stringify({ type: i % 3 === 0 ? "cat" : "snail", age: count - i, leg: String(i) }),
+  })));
+  return store;
+}
+
+async function list(store: Store, query = "", fields = ""): Promise<HttpResponse> {
+  const target = query === "" ? "/" : `/?${query}`;
+  return await listTable(store, SHAPE, requestOf(`GET ${target} HTTP/1.1\r\nHost: a\r\n${fields}\r\n`));
+}
+
+function fieldOf(response: HttpResponse, name: string): string | undefined {
+  return response.fields?.find(([key]) => key === name)?.[1];
+}
+
+async function namesOf(response: HttpResponse): Promise<string> {
+  return Object.keys(JSON.parse(await textOf(response.content))).join(" ");
+}
+
+Deno.test("a small table is sent whole", async () => {
+  const store = storeOf(3);
+  const response = await list(store);
+  assert.equal(response.status, 200);
+  assert.deepEqual(response.fields, [["ETag", '"3"'], ["X-Total-Count", "3"]]);
+  assert(response.content instanceof Uint8Array);
+  assert.equal(await namesOf(response), "n0 n1 n2");
+  assert.equal(store.open, 0);
+  assert.equal(await textOf((await list(new MemoryStore(0))).content), "{}");
+});
+
+Deno.test("a large table is streamed, as it was at the start", async () => {
+  const store = storeOf(10_000);
+  const response = await list(store);
+  assert.equal(typeof response.content, "object");
+  assert.equal(store.open, 1);
+  store.remove("n9999");
+  const rows = JSON.parse(await textOf(response.content));
+  assert.equal(Object.keys(rows).length, 10_000);
+  assert.equal(rows.n9999.leg, "9999");
+  assert.equal(store.open, 0);
+});
+
+Deno.test("a stream that is not read is ended, and holds nothing then", async () => {
+  const store = storeOf(10_000);
+  for (const query of ["", "leg:gte=0", "_sort=age", "_per_page=9000"]) {
+    const { content } = await list(store, query);
+    assert(typeof content === "object" && Symbol.asyncIterator in content, query);
+    await content[Symbol.asyncIterator]().return!();
+    assert.equal(store.open, 0, query);
+  }
+});
+
+Deno.test("a stream that is read in part is ended, and holds nothing then", async () => {
+  const store = storeOf(10_000);
+  const { content } = await list(store, "leg:gte=0");
+  assert(typeof content === "object" && Symbol.asyncIterator in content);
+  const pieces = content[Symbol.asyncIterator]();
+  assert.equal((await pieces.next()).done, false);
+  await pieces.return!();
+  assert.equal((await pieces.next()).done, true);
+  assert.equal(store.open, 0);
+});
+
+const queries: [query: string, names: string, total: string][] = [
+  ["type=cat", "n0 n3 n6 n9", "4"],
+  ["type=dog", "", "0"],
+  ["age:gte=8", "n0 n1 n2", "3"],
+  ["age:gt=2&age:lt=5", "n6 n7", "2"],
+  ["_sort=age", "n9 n8 n7 n6 n5 n4 n3 n2 n1 n0", "10"],
+  ["_sort=-type,age", "n8 n7 n5 n4 n2 n1 n9 n6 n3 n0", "10"],
+  ["_page=1&_per_page=3", "n0 n1 n2", "10"],
+  ["_page=4&_per_page=3", "n9", "10"],
+  ["_page=5&_per_page=3", "", "10"],
+  ["_page=2&_per_page=2&type=cat", "n6 n9", "4"],
+  ["_page=2&_per_page=3&_sort=age", "n6 n5 n4", "10"],
+  ["_page=9007199254740991&_per_page=10000", "", "10"],
+];
+
+for (const [query, names, total] of queries) {
+  Deno.test(`GET /?${query}`, async () => {
+    const store = storeOf(10);
+    const response = await list(store, query);
+    assert.equal(await namesOf(response), names);
+    assert.equal(fieldOf(response, "X-Total-Count"), total);
+    assert.equal(store.open, 0);
+  });
+}
+
+for (const query of ["leg:gte=0", "leg:gte=5000", "_sort=-age", "_page=2&_per_page=4000", "type=snail&_sort=-leg"]) {
+  Deno.test(`GET /?${query} of many rows is streamed, and the same as by hand`, async () => {
+    const store = storeOf(10_000);
+    const all = Object.entries(JSON.parse(await textOf((await list(store)).content))) as [
+      string,
+      Record<string, string>,
+    ][];
+    const byHand: Record<string, () => typeof all> = {
+      "leg:gte=0": () => all,
+      "leg:gte=5000": () => all.slice(5000),
+      "_sort=-age": () => all,
+      "_page=2&_per_page=4000": () => all.slice(4000, 8000),
+      "type=snail&_sort=-leg": () => all.filter(([, { type }]) => type === "snail").reverse(),
+    };
+    const response = await list(store, query);
+    assert.equal(typeof response.content, "object");
+    assert.deepEqual(Object.entries(JSON.parse(await textOf(response.content))), byHand[query]());
+    assert.equal(store.open, 0);
+  });
+}
+
+const links: [query: string, link: string][] = [
+  [
+    "_page=1&_per_page=4",
+    '</?_per_page=4&_page=1>; rel="first", </?_per_page=4&_page=2>; rel="next", </?_per_page=4&_page=3>; rel="last"',
+  ],
+  [
+    "_page=2&_per_page=4",
+    '</?_per_page=4&_page=1>; rel="first", </?_per_page=4&_page=1>; rel="prev", </?_per_page=4&_page=3>; rel="next", </?_per_page=4&_page=3>; rel="last"',
+  ],
+  ["type=c%61t&_page=1", '</?type=c%61t&_page=1>; rel="first", </?type=c%61t&_page=1>; rel="last"'],
+  [
+    "_page=9&_per_page=4",
+    '</?_per_page=4&_page=1>; rel="first", </?_per_page=4&_page=3>; rel="prev", </?_per_page=4&_page=3>; rel="last"',
+  ],
+  [
+    "type=dog&_per_page=2",
+    '</?type=dog&_per_page=2&_page=1>; rel="first", </?type=dog&_per_page=2&_page=1>; rel="last"',
+  ],
+];
+
+for (const [query, link] of links) {
+  Deno.test(`the links of /?${query}`, async () => {
+    assert.equal(fieldOf(await list(storeOf(10), query), "Link"), link);
+  });
+}
+
+Deno.test("without pages there are no links", async () => {
+  assert.equal(fieldOf(await list(storeOf(10), "type=cat"), "Link"), undefined);
+});
+
+Deno.test("a listing's tag is the table's revision", async () => {
+  const store = storeOf(3);
+  const unchanged = await list(store, "", 'If-None-Match: "3"\r\n');
+  assert.deepEqual(unchanged, { status: 304, fields: [["ETag", '"3"']] });
+  assert.equal(store.open, 0);
+  store.remove("n0");
+  assert.equal(fieldOf(await list(store, "", 'If-None-Match: "3"\r\n'), "ETag"), '"4"');
+  await assert.rejects(list(store, "", 'If-Match: "3"\r\n'), { name: "HttpError", status: 412 });
+  assert.equal(store.open, 0);
+});
+
+Deno.test("sorting more than can be held is refused, but a page of it is not", async () => {
+  const store = new CountingStore(0);
+  const leg = "x".repeat(1_000_000);
+  for (let i = 0; i < 40; i++) {
+    store.put({ name: `n${i}`, json: JSON.stringify({ type: "a", age: 40 - i, leg }) });
+  }
+  await assert.rejects(list(store, "_sort=age"), (error) => {
+    assert(error instanceof HttpError);
+    assert.equal(error.status, 400);
+    assert.match(error.message, /^The parameter _sort: more than 16 Mi characters/);
+    return true;
+  });
+  assert.equal(await namesOf(await list(store, "_sort=age&_per_page=2")), "n39 n38");
+  assert.equal(store.open, 0);
+});

@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { HttpError } from "../../lib/http/error.ts";
+import { compareSortValues, parseQuery, sortValues } from "../../lib/table/query.ts";
+import { type JsonObject, RowSchema } from "../../lib/table/row_schema.ts";
+
+const SHAPE = RowSchema.parse("type,age,leg");
+const FREE = RowSchema.parse("*");
+
+const filters: [query: string, row: JsonObject, matches: boolean][] = [
+  ["type=snail", { type: "snail" }, true],
+  ["type=snail", { type: "Snail" }, false],
+  ["type=", { type: "" }, true],
+  ["age=1", { age: 1 }, true],
+  ["age=1", { age: "1.0" }, true],
+  ["age=1e1", { age: 10 }, true],
+  ["age=0x10", { age: 16 }, false],
+  ["age:eq=1", { age: "1" }, true],
+  ["age=12345678901234567891", { age: "12345678901234567890" }, false],
+  ["age:lt=12345678901234567891", { age: "12345678901234567890" }, true],
+  ["age=1e999", { age: "1e999" }, true],
+  ["age:ne=1e999", { age: "2e999" }, false],
+  ["age:ne=1", { age: "2" }, true],
+  ["age:ne=1", { age: 1 }, false],
+  ["age:gte=2", { age: "10" }, true],
+  ["age:gt=10", { age: "10" }, false],
+  ["age:lt=10", { age: "9" }, true],
+  ["age:lte=9", { age: 9 }, true],
+  ["age:lt=10", { age: "9a" }, false],
+  ["age:gt=10", { age: "9a" }, true],
+  ["type:gt=cat", { type: "dog" }, true],
+  ["age:in=1,2,3", { age: "2" }, true],
+  ["age:in=1,2,3", { age: "4" }, false],
+  ["type:contains=NAI", { type: "snail" }, true],
+  ["type:startsWith=sn", { type: "Snail" }, true],
+  ["type:endsWith=l", { type: "snail" }, true],
+  ["type:endsWith=s", { type: "snail" }, false],
+  ["age:contains=1", { age: 210 }, true],
+  ["leg=null", { leg: null }, true],
+  ["leg=true", { leg: true }, true],
+  ["leg:ne=1", {}, false],
+  ["type=%EB%8B%AC", { type: "달" }, true],
+  ["type=a+b", { type: "a b" }, true],
+  ["age:gte=1&age:lt=5", { age: 3 }, true],
+  ["age:gte=1&age:lt=5", { age: 5 }, false],
+];
+
+for (const [query, row, matches] of filters) {
+  Deno.test(`${query} ${matches ? "takes" : "leaves"} ${JSON.stringify(row)}`, () => {
+    assert.equal(parseQuery(query, SHAPE).filter!(row), matches);
+  });
+}
+
+Deno.test("in rows of free form a path leads to a member's member", () => {
+  const { filter } = parseQuery("author.name=foo", FREE);
+  assert.equal(filter!({ author: { name: "foo" } }), true);
+  assert.equal(filter!({ author: "foo" }), false);
+  assert.equal(filter!({ author: { name: ["foo"] } }), false);
+  assert.equal(parseQuery("constructor.name=Object", FREE).filter!({}), false);
+});
+
+const refused: [query: string, message: RegExp][] = [
+  ["color=red", /^The parameter color names the unknown field "color": a row has the fields type, age, leg$/],
+  ["age:near=1", /^The parameter age:near has an unknown operator "near": known are eq, ne/],
+  ["age:toString=1", /unknown operator "toString"/],
+  ["age:=1", /unknown operator ""/],
+  ["=1", /names the unknown field ""/],
+  ["_limit=1", /^The parameter _limit is unknown/],
+  ["_sort=color", /^The parameter _sort names the unknown field "color"/],
+  ["_sort=", /^The parameter _sort names the unknown field ""/],
+  ["_sort=age,,type", /^The parameter _sort names the unknown field ""/],
+  ["_sort=age,age,age,age,age,age,age,age,age", /^The parameter _sort takes at most 8 fields, saw 9$/],
+  ["type=%FF", /^The query must be percent-encoded UTF-8$/],
+  ["_sort=age&_sort=type", /^The parameter _sort is given twice$/],
+  ["_page=0", /^The parameter _page takes a whole number from 1 to \d+, saw "0"$/],
+  ["_page=-1", /^The parameter _page takes/],
+  ["_page=1.5", /^The parameter _page takes/],
+  ["_page=x", /^The parameter _page takes/],
+  ["_page=99999999999999999", /^The parameter _page takes/],
+  ["_per_page=10001", /^The parameter _per_page takes a whole number from 1 to 10000, saw "10001"$/],
+  [Array(65).fill("age=1").join("&"), /^A query may have 64 parameters, saw 65$/],
+];
+
+for (const [query, message] of refused) {
+  Deno.test(`the query ${query.slice(0, 30)} is refused`, () => {
+    assert.throws(() => parseQuery(query, SHAPE), (error) => {
+      assert(error instanceof HttpError);
+      assert.equal(error.status, 400);
+      assert.match(error.message, message);
+      return true;
+    });
+  });
+}
+
+Deno.test("a page is taken only where it is asked for", () => {
+  assert.equal(parseQuery("", SHAPE).page, undefined);
+  assert.equal(parseQuery("", SHAPE).filter, undefined);
+  assert.deepEqual(parseQuery("_page=3", SHAPE).page, { number: 3, size: 10 });
+  assert.deepEqual(parseQuery("_per_page=5", SHAPE).page, { number: 1, size: 5 });
+});
+
+function sorted(sort: string, rows: JsonObject[]): JsonObject[] {
+  const { sort: keys } = parseQuery(`_sort=${sort}`, FREE);
+  return rows.toSorted((a, b) => compareSortValues(sortValues(a, keys), sortValues(b, keys), keys));
+}
+
+Deno.test("numbers sort as numbers, before texts, and missing values come last", () => {
+  const rows = ["10", "9a", 9, "b", "1a", 2.5].map((age) => ({ age }));
+  assert.deepEqual(
+    sorted("age", [{}, ...rows]),
+    [2.5, 9, "10", "1a", "9a", "b"].map((age) => ({ age })).concat([{} as never]),
+  );
+  assert.deepEqual(
+    sorted("-age", [{}, ...rows]),
+    ["b", "9a", "1a", "10", 9, 2.5].map((age) => ({ age })).concat([{} as never]),
+  );
+});
+
+Deno.test("a second key decides between equals, and else the order stays", () => {
+  const rows = [{ a: 1, b: "x", n: 1 }, { a: 2, b: "x", n: 2 }, { a: 1, b: "y", n: 3 }, { a: 1, b: "y", n: 4 }];
+  assert.deepEqual(sorted("a,-b", rows).map(({ n }) => n), [3, 4, 1, 2]);
+});
+
+Deno.test("long digits cost no more than their length", () => {
+  const digits = "1".repeat(500_000);
+  assert.equal(parseQuery("age=1", SHAPE).filter!({ age: `${digits}x` }), false);
+});

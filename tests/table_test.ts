@@ -1,0 +1,374 @@
+import assert from "node:assert/strict";
+import { HttpError } from "../lib/http/error.ts";
+import type { HttpResponse } from "../lib/http/message.ts";
+import { problemResponse } from "../lib/server/problem.ts";
+import { RowSchema } from "../lib/table/row_schema.ts";
+import { type NewRow, type Store, StoreError } from "../lib/store.ts";
+import { MemoryStore } from "../lib/store/memory.ts";
+import { Table, type TableOptions } from "../lib/table.ts";
+import { requestOf, textOf } from "./support.ts";
+
+const SNAIL = '{"type":"snail","age":"1","leg":"0"}';
+const PINGPING = `{"Pingping":${SNAIL}}`;
+const SHAPE = RowSchema.parse("type,age,leg");
+
+interface Answer {
+  status: number;
+  contentType?: string;
+  fields: Record<string, string>;
+  content: string;
+}
+
+/** A table whose revisions start at 1, with Pingping in it. */
+class TestTable {
+  readonly store: Store;
+  readonly table: Table;
+
+  constructor(options: Partial<TableOptions> = {}, store: Store = new MemoryStore(0)) {
+    this.store = store;
+    this.table = new Table(store, { schema: SHAPE, ...options });
+  }
+
+  static async withPingping(options: Partial<TableOptions> = {}): Promise<TestTable> {
+    const table = new TestTable(options);
+    await table.store.put({ name: "Pingping", json: SNAIL });
+    return table;
+  }
+
+  /** Sends a request: its first line without the version, field lines, content. */
+  async send(line: string, content = "", ...fields: string[]): Promise<Answer> {
+    if (content !== "" && !fields.some((field) => /^content-type/i.test(field))) {
+      fields.push("Content-Type: application/json");
+    }
+    const request = requestOf(`${line} HTTP/1.1\r\nHost: a\r\n${fields.map((field) => `${field}\r\n`).join("")}\r\n`);
+    let response: HttpResponse;
+    try {
+      response = await this.table.answer(request, new TextEncoder().encode(content));
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      response = problemResponse(error);
+    }
+    return {
+      status: response.status,
+      contentType: response.contentType,
+      fields: Object.fromEntries(response.fields ?? []),
+      content: await textOf(response.content),
+    };
+  }
+}
+
+function detailOf({ content }: Answer): string {
+  return JSON.parse(content).detail;
+}
+
+Deno.test("GET of a row", async () => {
+  const table = await TestTable.withPingping();
+  assert.deepEqual(await table.send("GET /Pingping"), {
+    status: 200,
+    contentType: "application/json",
+    fields: { ETag: '"1"' },
+    content: PINGPING,
+  });
+  const missing = await table.send("GET /Nobody");
+  assert.equal(missing.status, 404);
+  assert.equal(missing.contentType, "application/problem+json");
+  assert.equal(detailOf(missing), 'No row is named "Nobody"');
+});
+
+Deno.test("HEAD is answered as GET is, for the encoder to leave the content out", async () => {
+  const table = await TestTable.withPingping();
+  for (const target of ["/Pingping", "/", "/Nobody", "/?type=snail", "/?_sort=x"]) {
+    assert.deepEqual(await table.send(`HEAD ${target}`), await table.send(`GET ${target}`));
+  }
+});
+
+Deno.test("POST creates, once", async () => {
+  const table = new TestTable();
+  assert.deepEqual(await table.send("POST /Pingping", PINGPING), {
+    status: 201,
+    contentType: "application/json",
+    fields: { Location: "/Pingping", ETag: '"1"' },
+    content: PINGPING,
+  });
+  const again = await table.send("POST /Pingping", PINGPING);
+  assert.equal(again.status, 409);
+  assert.equal(detailOf(again), 'A row named "Pingping" already exists');
+});
+
+Deno.test("PUT creates or replaces, bare or wrapped", async () => {
+  const table = new TestTable();
+  const created = await table.send("PUT /Pingping", SNAIL);
+  assert.equal(created.status, 201);
+  assert.equal(created.fields.Location, "/Pingping");
+  const replaced = await table.send("PUT /Pingping", PINGPING.replace("snail", "slug"));
+  assert.deepEqual([replaced.status, replaced.fields], [200, { ETag: '"2"' }]);
+  assert.equal(replaced.content, PINGPING.replace("snail", "slug"));
+});
+
+Deno.test("PATCH merges", async () => {
+  const table = await TestTable.withPingping();
+  const merged = await table.send("PATCH /Pingping", '{"age":2}', "Content-Type: application/merge-patch+json");
+  assert.equal(merged.status, 200);
+  assert.equal(merged.content, '{"Pingping":{"type":"snail","age":2,"leg":"0"}}');
+  assert.equal((await table.send("PATCH /Pingping", '{"Pingping":{"leg":null}}')).status, 422);
+  assert.equal((await table.send("PATCH /Pingping", '{"color":"red"}')).status, 422);
+  assert.equal((await table.send("PATCH /Nobody", '{"age":2}')).status, 404);
+  assert.equal((await table.send("GET /Pingping")).fields.ETag, '"2"');
+});
+
+Deno.test("DELETE removes, once", async () => {
+  const table = await TestTable.withPingping();
+  assert.deepEqual(await table.send("DELETE /Pingping"), {
+    status: 204,
+    contentType: undefined,
+    fields: {},
+    content: "",
+  });
+  assert.equal((await table.send("DELETE /Pingping")).status, 404);
+  assert.equal((await table.send("GET /")).content, "{}");
+});
+
+Deno.test("a name in any script makes the way there and back", async () => {
+  const table = new TestTable();
+  const content = '{"핑핑":{"type":"달팽이","age":"1","leg":"0"}}';
+  const created = await table.send("POST /%ED%95%91%ED%95%91", content);
+  assert.equal(created.fields.Location, "/%ED%95%91%ED%95%91");
+  assert.equal((await table.send("GET /%ed%95%91%ED%95%91")).content, content);
+});
+
+const methods: [line: string, status: number, allow: string][] = [
+  ["OPTIONS /", 204, "GET, HEAD, POST, OPTIONS"],
+  ["OPTIONS /Pingping", 204, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"],
+  ["OPTIONS /Nobody", 204, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"],
+  ["OPTIONS *", 204, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"],
+  ["OPTIONS http://a", 204, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"],
+  ["PUT /", 405, "GET, HEAD, POST, OPTIONS"],
+  ["DELETE /", 405, "GET, HEAD, POST, OPTIONS"],
+  ["PATCH /?a=b", 405, "GET, HEAD, POST, OPTIONS"],
+  ["TRACE /", 405, "GET, HEAD, POST, OPTIONS"],
+  ["TRACE /Pingping", 405, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"],
+  ["CONNECT a:80", 405, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"],
+  ["BREW /Pingping", 501, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"],
+  ["get /Pingping", 501, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"],
+];
+
+for (const [line, status, allow] of methods) {
+  Deno.test(`${line}: ${status}, Allow: ${allow}`, async () => {
+    const answer = await (await TestTable.withPingping()).send(line);
+    assert.deepEqual([answer.status, answer.fields.Allow], [status, allow]);
+  });
+}
+
+Deno.test("a table that is read only refuses every write with 405", async () => {
+  const table = await TestTable.withPingping({ readOnly: true });
+  for (const line of ["POST /a", "PUT /Pingping", "PATCH /Pingping", "DELETE /Pingping", "POST /"]) {
+    const answer = await table.send(line, SNAIL);
+    assert.deepEqual([line, answer.status, answer.fields.Allow], [line, 405, "GET, HEAD, OPTIONS"]);
+  }
+  assert.equal((await table.send("GET /")).content, PINGPING);
+});
+
+const refused: [line: string, content: string, fields: string[], status: number, detail: RegExp][] = [
+  ["GET /a/b", "", [], 404, /^Nothing is at \/a\/b/],
+  ["GET /%2F", "", [], 400, /may not hold a \//],
+  ["GET /%FF", "", [], 400, /percent-encoded UTF-8/],
+  ["PUT /a", SNAIL, ["Content-Type: text/plain"], 415, /must be application\/json, saw "text\/plain"/],
+  ["POST /a", SNAIL, ["Content-Type: application/x-www-form-urlencoded"], 415, /saw "application\/x-www-form/],
+  ["PUT /a", SNAIL, ["Content-Type: application/merge-patch+json"], 415, /must be application\/json/],
+  ["PATCH /Pingping", "{}", ["Content-Type: text/json"], 415, /application\/json or application\/merge-patch\+json/],
+  ["POST /a", "", ["Content-Type: application/json"], 400, /^The content is empty/],
+  ["POST /a", "{", [], 400, /^The content is not JSON/],
+  ["POST /a", "[]", [], 422, /must be a JSON object, saw an array/],
+  ["POST /a", "{}", [], 422, /type is missing.* and 2 more/],
+  ["POST /a", '{"b":{"type":"x","age":"1","leg":"0"}}', [], 422, /row named "b", but the target names "a"/],
+];
+
+for (const [line, content, fields, status, detail] of refused) {
+  Deno.test(`${line} with ${JSON.stringify(content)} ${fields}: ${status}`, async () => {
+    const answer = await (await TestTable.withPingping()).send(line, content, ...fields);
+    assert.equal(answer.status, status);
+    assert.match(detailOf(answer), detail);
+  });
+}
+
+Deno.test("a write without a Content-Type is refused, for a form on another site can send that", () => {
+  const request = requestOf("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n");
+  const { table } = new TestTable();
+  assert.throws(() => table.screen(request), { name: "HttpError", status: 415 });
+});
+
+Deno.test("a 422 names each field", async () => {
+  const table = new TestTable({ schema: RowSchema.parse("type:string,age:integer") });
+  const { errors } = JSON.parse((await table.send("PUT /a", '{"type":1,"color":"red"}')).content);
+  assert.deepEqual(errors, [
+    { field: "type", detail: "must be a string, saw 1" },
+    { field: "age", detail: "is missing: expected an integer" },
+    { field: "color", detail: "is unknown: a row has the fields type, age" },
+  ]);
+});
+
+Deno.test("a table of free form takes any object", async () => {
+  const table = new TestTable({ schema: RowSchema.parse("*") });
+  assert.equal((await table.send("PUT /a", '{"b":{"c":[1,null]}}')).content, '{"a":{"b":{"c":[1,null]}}}');
+  assert.equal((await table.send("PATCH /a", '{"b":{"c":null,"d":1}}')).content, '{"a":{"b":{"d":1}}}');
+});
+
+Deno.test("screening refuses what needs no content to be refused", () => {
+  const { table } = new TestTable();
+  const screen = (line: string, type: string) => () =>
+    table.screen(requestOf(`${line} HTTP/1.1\r\nHost: a\r\nContent-Type: ${type}\r\n\r\n`));
+  screen("PUT /a", "application/json")();
+  assert.throws(screen("PUT /", "application/json"), { status: 405 });
+  assert.throws(screen("PUT /a", "text/plain"), { status: 415 });
+  assert.throws(screen("PUT /a/b", "application/json"), { status: 404 });
+});
+
+/** Method, precondition, and what comes of it for a row that has the tag "1" and for one that is not there. */
+const preconditions: [method: string, field: string, there: number, missing: number][] = [
+  ["GET", 'If-None-Match: "1"', 304, 404],
+  ["GET", 'If-None-Match: "2"', 200, 404],
+  ["GET", 'If-Match: "2"', 412, 404],
+  ["PUT", 'If-Match: "1"', 200, 412],
+  ["PUT", 'If-Match: "2"', 412, 412],
+  ["PUT", "If-Match: *", 200, 412],
+  ["PUT", "If-None-Match: *", 412, 201],
+  ["PUT", 'If-None-Match: "1"', 412, 201],
+  ["PATCH", 'If-Match: "1"', 200, 404],
+  ["PATCH", 'If-Match: "2"', 412, 404],
+  ["DELETE", 'If-Match: "1"', 204, 404],
+  ["DELETE", 'If-Match: "2"', 412, 404],
+  ["DELETE", 'If-None-Match: "2"', 204, 404],
+];
+
+for (const [method, field, there, missing] of preconditions) {
+  Deno.test(`${method} with ${field}: ${there} for a row, ${missing} for none`, async () => {
+    const content = method === "GET" || method === "DELETE" ? "" : SNAIL;
+    assert.equal((await (await TestTable.withPingping()).send(`${method} /Pingping`, content, field)).status, there);
+    assert.equal((await new TestTable().send(`${method} /Pingping`, content, field)).status, missing);
+  });
+}
+
+Deno.test("a 304 has the tag, and no content", async () => {
+  const table = await TestTable.withPingping();
+  assert.deepEqual(await table.send("GET /Pingping", "", 'If-None-Match: W/"1"'), {
+    status: 304,
+    contentType: undefined,
+    fields: { ETag: '"1"' },
+    content: "",
+  });
+});
+
+Deno.test("a precondition is evaluated before the content, but after the media type", async () => {
+  const table = await TestTable.withPingping();
+  assert.equal((await table.send("PUT /Pingping", "{", 'If-Match: "2"')).status, 412);
+  assert.equal((await table.send("PUT /Pingping", "{", 'If-Match: "1"')).status, 400);
+  assert.equal((await table.send("PUT /Pingping", "{", 'If-Match: "2"', "Content-Type: a/b")).status, 415);
+});
+
+Deno.test("a row that changes between reading and writing is read again", async () => {
+  const store = new MemoryStore(0);
+  store.put({ name: "a", json: SNAIL });
+  let interruptions = 1;
+  const interrupted: Store = {
+    get: (name) => store.get(name),
+    put(row: NewRow, expected?: number) {
+      if (interruptions-- > 0) store.put({ name: "a", json: SNAIL.replace("snail", "slug") });
+      return store.put(row, expected);
+    },
+    insert: (rows) => store.insert(rows),
+    remove: (name, expected) => store.remove(name, expected),
+    snapshot: () => store.snapshot(),
+    close: () => store.close(),
+  };
+  const table = new TestTable({}, interrupted);
+  const patched = await table.send("PATCH /a", '{"age":"9"}');
+  assert.equal(patched.content, '{"a":{"type":"slug","age":"9","leg":"0"}}');
+  interruptions = 1;
+  assert.equal((await table.send("PUT /a", SNAIL, `If-Match: ${patched.fields.ETag}`)).status, 412);
+  interruptions = 1;
+  assert.equal((await table.send("PUT /a", SNAIL, "If-Match: *")).status, 200);
+  interruptions = Infinity;
+  const given = await table.send("PATCH /a", '{"age":"9"}');
+  assert.deepEqual([given.status, given.fields["Retry-After"]], [503, "1"]);
+});
+
+Deno.test("content that is coded, or a part, is refused", async () => {
+  const table = new TestTable();
+  const gzip = await table.send("PUT /a", SNAIL, "Content-Encoding: gzip");
+  assert.deepEqual([gzip.status, gzip.fields["Accept-Encoding"]], [415, "identity"]);
+  assert.equal((await table.send("PUT /a", SNAIL, "Content-Range: bytes 0-1/2")).status, 400);
+  assert.equal((await table.send("PUT /a", SNAIL, "Content-Encoding: Identity")).status, 201);
+});
+
+Deno.test("POST takes preconditions too", async () => {
+  const table = await TestTable.withPingping();
+  const post = async (target: string, field: string) => {
+    const content = target === "/" ? `{"${field.length}":${SNAIL}}` : SNAIL;
+    return (await table.send(`POST ${target}`, content, field)).status;
+  };
+  assert.equal(await post("/new", 'If-Match: "1"'), 412);
+  assert.equal(await post("/new", "If-Match: *"), 412);
+  assert.equal(await post("/new", "If-None-Match: *"), 201);
+  assert.equal(await post("/new", "If-Match: *"), 409);
+  assert.equal(await post("/", 'If-Match: "1"'), 412);
+  assert.equal(await post("/", "If-None-Match: *"), 412);
+  assert.equal(await post("/", 'If-Match: "2"'), 201);
+});
+
+Deno.test("a PUT is answered with a tag only if the row is what was sent", async () => {
+  const table = new TestTable();
+  const asSent = await table.send("PUT /a", `{"a":${SNAIL}}`);
+  assert.equal(asSent.fields.ETag, '"1"');
+  assert.equal((await table.send("PUT /a", SNAIL)).fields.ETag, undefined);
+  assert.equal((await table.send("PUT /a", `{"a": ${SNAIL}}`)).fields.ETag, undefined);
+  assert.equal((await table.send("GET /a")).fields.ETag, '"3"');
+});
+
+Deno.test("many rows are created together, in the order of the text", async () => {
+  const table = new TestTable();
+  const created = await table.send("POST /", `{"10":${SNAIL},"b":${SNAIL},"9":${SNAIL}}`);
+  assert.deepEqual([created.status, created.content], [201, '{"created":3}']);
+  assert.equal((await table.send("GET /")).content, `{"10":${SNAIL},"b":${SNAIL},"9":${SNAIL}}`);
+  assert.equal((await table.send("POST /", "{}")).content, '{"created":0}');
+});
+
+const bulk: [content: string, status: number, errors: string[]][] = [
+  [`{"a":${SNAIL},"Pingping":${SNAIL}}`, 409, ["Pingping already exists"]],
+  [`{"a":${SNAIL},"a":${SNAIL}}`, 422, ["a is given twice"]],
+  [`{"a":${SNAIL},"b":1}`, 422, ["b must be an object with the row's fields"]],
+  [`{"a":${SNAIL},"b/c":${SNAIL},"":${SNAIL}}`, 422, ["b/c may not hold a /", " must not be empty"]],
+  [`{"a":${SNAIL},"b":{"type":"x","age":"1"}}`, 422, [
+    "b has a wrong field: leg is missing: expected a string, a number, true, false or null",
+  ]],
+];
+
+for (const [content, status, errors] of bulk) {
+  Deno.test(`POST / of ${content} creates nothing: ${status}`, async () => {
+    const table = await TestTable.withPingping();
+    const answer = await table.send("POST /", content);
+    assert.equal(answer.status, status);
+    const problem = JSON.parse(answer.content);
+    assert.deepEqual(problem.errors.map(({ field, detail }: Record<string, string>) => `${field} ${detail}`), errors);
+    assert.equal((await table.send("GET /")).content, PINGPING);
+  });
+}
+
+Deno.test("a store that cannot do something now is no fault of the client", async () => {
+  const failing = (fault: "full" | "unavailable"): Store => ({
+    get: () => Promise.reject(new StoreError(fault, "The disk is away")),
+    put: () => {
+      throw new StoreError(fault, "The disk is away");
+    },
+    insert: () => Promise.reject(new StoreError(fault, "The disk is away")),
+    remove: () => Promise.reject(new StoreError(fault, "The disk is away")),
+    snapshot: () => Promise.reject(new StoreError(fault, "The disk is away")),
+    close: () => {},
+  });
+  for (const [fault, status] of [["full", 507], ["unavailable", 503]] as const) {
+    const table = new TestTable({}, failing(fault));
+    for (const line of ["GET /a", "PUT /a", "DELETE /a", "GET /"]) {
+      const answer = await table.send(line, line.startsWith("PUT") ? SNAIL : "");
+      assert.deepEqual([line, answer.status, detailOf(answer)], [line, status, "The disk is away"]);
+    }
+  }
+});
