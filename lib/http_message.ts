@@ -35,7 +35,9 @@ export type {
   HttpRequest,
   HttpResponse,
   MessageEnd,
+  Requester,
   RequestHead,
   ResponseHead,
+  Service,
 } from "./http/message.ts";
 export type { TargetForm } from "./http/target.ts";

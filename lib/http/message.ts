@@ -8,6 +8,7 @@
  */
 
 import type { Fields } from "./fields.ts";
+import type { HttpError } from "./error.ts";
 import type { FieldLine } from "./grammar.ts";
 import type { TargetForm } from "./target.ts";
 
@@ -115,6 +116,35 @@ export interface HttpResponse {
    * Whoever is given a response ends its stream's iterator, read or not.
    */
   readonly content?: string | Uint8Array | ContentStream;
+}
+
+/** The client that a request comes from, as a service sees it. */
+export interface Requester {
+  /** Aborted once the client has left: what is being made for it is of no use any more. */
+  readonly signal: AbortSignal;
+  /** Whether the client has ended its side (FIN). It may have left, so its request goes on behind all others. */
+  readonly halfClosed: boolean;
+}
+
+/** What a server serves: answers to requests, and the words for errors. */
+export interface Service {
+  /**
+   * Refuses a request that is refused whatever its content. It is asked before 100 (Continue) is sent.
+   *
+   * @throws {HttpError}
+   */
+  precheck(request: RequestHead): void;
+  /**
+   * Answers a request.
+   *
+   * The content's bytes may be used until the response is there.
+   *
+   * @throws {HttpError} Thrown or rejected with, it is answered by {@linkcode Service.errorResponse}; anything else
+   * becomes a 500.
+   */
+  answer(request: RequestHead, content: Uint8Array, requester: Requester): HttpResponse | Promise<HttpResponse>;
+  /** The response to a message that broke a rule, or to a request that could not be answered. */
+  errorResponse(error: HttpError): HttpResponse;
 }
 
 /**
