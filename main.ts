@@ -8,8 +8,9 @@
 
 import config from "./deno.json" with { type: "json" };
 import { writeLine } from "./lib/bytes.ts";
-import { parseCommandLine } from "./lib/cli.ts";
-import { EXIT_FAILURE, EXIT_TIMEOUT, Failure } from "./lib/cli/values.ts";
+import { type FileNeeds, parseCommandLine } from "./lib/cli.ts";
+import { commandLine, surplusPermissions } from "./lib/cli/program.ts";
+import { EXIT_FAILURE, EXIT_TIMEOUT, Failure, MissingPermission } from "./lib/cli/values.ts";
 import { ClientError, InputError, TimeoutError } from "./lib/client.ts";
 import { connect } from "./lib/connect.ts";
 import { serve } from "./lib/serve.ts";
@@ -23,8 +24,13 @@ if (import.meta.main) Deno.exit(await main(Deno.args));
 
 /** Runs the program. Every error ends here, as one line and an exit code. */
 async function main(args: readonly string[]): Promise<number> {
+  let files: FileNeeds = { read: [], write: [] };
   try {
     const invocation = parseCommandLine(args);
+    if ("files" in invocation) {
+      files = invocation.files;
+      for (const name of surplusPermissions(files)) await Deno.permissions.revoke({ name });
+    }
     switch (invocation.kind) {
       case "text":
         await writeLine(Deno.stdout, invocation.text.trimEnd());
@@ -38,13 +44,19 @@ async function main(args: readonly string[]): Promise<number> {
         return await connect(invocation.options);
     }
   } catch (error) {
-    console.error(`wiretable: ${escapeText(explain(error))}`);
+    console.error(`wiretable: ${escapeText(explain(error, () => commandLine(args, files)))}`);
     return error instanceof TimeoutError ? EXIT_TIMEOUT : EXIT_FAILURE;
   }
 }
 
-/** An error as one line; a defect of the program with what helps to find it. */
-function explain(error: unknown): string {
+/**
+ * An error as one line; a defect of the program with what helps to find it.
+ *
+ * @param command The command to type where a permission is missing.
+ */
+function explain(error: unknown, command: () => string): string {
   if (!(error instanceof Error)) return String(error);
+  if (error instanceof MissingPermission) return `${error.message}: ${command()}`;
+  if (error instanceof Deno.errors.NotCapable) return `${error.message.split(",", 1)[0]}: ${command()}`;
   return EXPLAINED.some((kind) => error instanceof kind) ? error.message : error.stack ?? error.message;
 }

@@ -18,11 +18,13 @@ import {
   CONNECT_FLAGS,
   CONNECT_HELP,
   DEFAULT_FIELDS,
+  filesOf,
   MAIN_HELP,
   parseFlags,
   SERVE_FLAGS,
   SERVE_HELP,
 } from "./cli/flags.ts";
+import type { FileNeeds } from "./cli/program.ts";
 import { byteCount, milliseconds, oneOf, quote, text, UsageError, type Values, wholeNumber } from "./cli/values.ts";
 import {
   CLIENT_TIMEOUT_MS,
@@ -34,7 +36,10 @@ import {
 } from "./limits.ts";
 
 export { type Endpoint, parseAddress } from "./cli/addresses.ts";
+export type { FileNeeds } from "./cli/program.ts";
 export { UsageError } from "./cli/values.ts";
+
+const ANY_FILE: FileNeeds = { read: true, write: true };
 
 /** Where `serve` keeps its rows. */
 export type StoreChoice = { readonly kind: "memory" } | { readonly kind: "sqlite"; readonly file: string };
@@ -103,8 +108,8 @@ export interface ConnectOptions {
 export type Invocation =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "version" }
-  | { readonly kind: "serve"; readonly options: ServeOptions }
-  | { readonly kind: "connect"; readonly options: ConnectOptions };
+  | { readonly kind: "serve"; readonly options: ServeOptions; readonly files: FileNeeds }
+  | { readonly kind: "connect"; readonly options: ConnectOptions; readonly files: FileNeeds };
 
 /**
  * Reads the program's arguments.
@@ -120,12 +125,15 @@ export function parseCommandLine(args: readonly string[]): Invocation {
       if (positionals.length > 0) {
         throw new UsageError(`serve takes flags only, saw ${quote(positionals[0])}: see serve --help`);
       }
-      return { kind: "serve", options: serveOptions(values) };
+      const options = serveOptions(values);
+      // The thread that writes loads its own module, from wherever the program is.
+      const files = options.store.kind === "sqlite" ? ANY_FILE : filesOf(values, SERVE_FLAGS);
+      return { kind: "serve", options, files };
     }
     case "connect": {
       const { values, positionals } = parseFlags(rest, CONNECT_FLAGS);
       if (values.help) return { kind: "text", text: CONNECT_HELP };
-      return { kind: "connect", options: connectOptions(values, positionals) };
+      return { kind: "connect", options: connectOptions(values, positionals), files: filesOf(values, CONNECT_FLAGS) };
     }
     case "--help":
     case "-h":

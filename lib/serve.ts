@@ -8,7 +8,7 @@ import { BatchWriter } from "./batch_writer.ts";
 import { writeLine } from "./bytes.ts";
 import type { ServeOptions } from "./cli.ts";
 import { readFlagFile, readToken } from "./cli/files.ts";
-import { EXIT_INTERRUPTED, Failure, flagValue } from "./cli/values.ts";
+import { EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { authorityOf } from "./client.ts";
 import type { Handler } from "./http_message.ts";
 import { REPORT_AGAIN_MS } from "./limits.ts";
@@ -88,8 +88,7 @@ async function openStore({ store }: ServeOptions): Promise<Store> {
   if (store.kind === "memory") return new MemoryStore();
   for (const name of ["read", "write"] as const) {
     if ((await Deno.permissions.request({ name })).state === "granted") continue;
-    const command = `deno run --allow-net --allow-read --allow-write main.ts serve --store sqlite:${store.file}`;
-    throw new Failure(`--store needs more permissions: ${command}`);
+    throw new MissingPermission("--store needs more permissions");
   }
   return await SqliteStore.open(store.file);
 }

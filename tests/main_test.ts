@@ -163,7 +163,7 @@ Deno.test("rows in a file are there after a restart, and after a crash", async (
   const narrow = ["--allow-net", `--allow-read=${folder.path}`, `--allow-write=${folder.path}`];
   assert.match(
     (await run(["serve", "--port", "0", ...args], "", narrow)).stderr,
-    /--store needs more permissions: deno run --allow-net --allow-read --allow-write main.ts serve/,
+    /--store needs more permissions: deno run --allow-net --allow-read --allow-write \S*main.ts serve --port 0 --quiet --store/,
   );
   for (const signal of ["SIGKILL", "SIGTERM"] as const) {
     await using server = await ServeProcess.start(args, permissions);
@@ -185,21 +185,21 @@ const failures: [name: string, args: string[], permissions: string[], code: numb
     ["serve", "--port", "0"],
     [],
     1,
-    /^wiretable: Requires net access to .*--allow-net.*\n$/,
+    /^wiretable: Requires net access to "[^"]+": deno run --allow-net \S*main.ts .*\n$/,
   ],
   [
     "no permission to connect",
     ["connect", "get", "all"],
     [],
     1,
-    /^wiretable: Requires net access to .*--allow-net.*\n$/,
+    /^wiretable: Requires net access to "[^"]+": deno run --allow-net \S*main.ts .*\n$/,
   ],
   [
     "no permission for a file",
     ["serve", "--token-file", "some/token"],
     ["--allow-net"],
     1,
-    /^wiretable: --token-file some\/token needs a permission: run again with --allow-read=some\/token\n$/,
+    /^wiretable: --token-file some\/token needs a permission: deno run --allow-net --allow-read=some\/token \S*main.ts serve --token-file some\/token\n$/,
   ],
   [
     "a file that is not there",
@@ -213,7 +213,7 @@ const failures: [name: string, args: string[], permissions: string[], code: numb
     ["serve", "--port", "0", "--store", "sqlite:table.db"],
     ["--allow-net"],
     1,
-    /^wiretable: --store needs more permissions: deno run --allow-net --allow-read --allow-write main\.ts serve .*\n$/,
+    /^wiretable: --store needs more permissions: deno run --allow-net --allow-read --allow-write \S*main\.ts serve --port 0 --store sqlite:table.db\n$/,
   ],
   [
     "an address of another machine",

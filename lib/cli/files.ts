@@ -5,7 +5,7 @@
  */
 
 import { MAX_FLAG_FILE_BYTES } from "../limits.ts";
-import { Failure } from "./values.ts";
+import { Failure, MissingPermission } from "./values.ts";
 
 /** Reads the token in a file that `--token-file` names. */
 export async function readToken(file: string): Promise<string> {
@@ -24,9 +24,7 @@ export async function readFlagFile(flag: string, file: string): Promise<string> 
     return await Deno.readTextFile(file);
   } catch (error) {
     if (error instanceof Failure) throw error;
-    if (error instanceof Deno.errors.NotCapable) {
-      throw new Failure(`${flag} ${file} needs a permission: run again with --allow-read=${file}`);
-    }
+    if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`${flag} ${file} needs a permission`);
     throw new Failure(`${flag} ${file}: ${(error as Error).message}`);
   }
 }

@@ -22,6 +22,8 @@ export interface Flag {
   readonly value?: string;
   /** Whether it may be given more than once. */
   readonly multiple?: boolean;
+  /** What is done with the file that it names. */
+  readonly file?: "read" | "write" | "both";
   /** What it does, in one line. */
   readonly help: string;
 }
@@ -46,9 +48,9 @@ export const SERVE_FLAGS: readonly Flag[] = [
     multiple: true,
     help: "answer for this host name too, or '*' for any; may be repeated",
   },
-  { name: "cert", value: "FILE", help: "speak TLS with this certificate (PEM), needs --key" },
-  { name: "key", value: "FILE", help: "the certificate's key (PEM)" },
-  { name: "token-file", value: "FILE", help: "ask for the bearer token in this file" },
+  { name: "cert", value: "FILE", file: "read", help: "speak TLS with this certificate (PEM), needs --key" },
+  { name: "key", value: "FILE", file: "read", help: "the certificate's key (PEM)" },
+  { name: "token-file", value: "FILE", file: "read", help: "ask for the bearer token in this file" },
   {
     name: "max-body",
     value: "BYTES",
@@ -78,8 +80,8 @@ export const CONNECT_FLAGS: readonly Flag[] = [
     help: "H B request head and body, h b response's (hb at a terminal, else b)",
   },
   { name: "timeout", value: "SEC", help: `how long to wait for the server (${CLIENT_TIMEOUT_MS / 1000})` },
-  { name: "cacert", value: "FILE", help: "trust the certificates in this file too (PEM)" },
-  { name: "token-file", value: "FILE", help: "send the bearer token in this file" },
+  { name: "cacert", value: "FILE", file: "read", help: "trust the certificates in this file too (PEM)" },
+  { name: "token-file", value: "FILE", file: "read", help: "send the bearer token in this file" },
   { name: "color", value: "WHEN", help: "auto, always or never (auto)" },
   HELP,
 ];
@@ -118,6 +120,18 @@ function describeFlags(flags: readonly Flag[]): string {
     const left = `${short === undefined ? "    " : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`;
     return `  ${left.padEnd(27)} ${help}\n`;
   }).join("");
+}
+
+/** The files that flags name, to read or to write. */
+export function filesOf(values: Values, flags: readonly Flag[]): { read: string[]; write: string[] } {
+  const files = { read: [] as string[], write: [] as string[] };
+  for (const { name, file } of flags) {
+    const value = values[name];
+    if (file === undefined || typeof value !== "string") continue;
+    if (file !== "write") files.read.push(value);
+    if (file !== "read") files.write.push(value);
+  }
+  return files;
 }
 
 /**

@@ -20,6 +20,9 @@ export class UsageError extends Failure {
   override name = "UsageError";
 }
 
+/** A file that may not be read or written. Its message names it; the command to type follows it. */
+export class MissingPermission extends Failure {}
+
 /** What `read` makes of a flag's value; the RangeError that it throws becomes a usage error that names the flag. */
 export function flagValue<T>(flag: string, read: () => T): T {
   try {

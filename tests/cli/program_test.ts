@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { commandLine, type FileNeeds, type Start, surplusPermissions, thisStart } from "../../lib/cli/program.ts";
+
+const SCRIPT: Start = { standalone: false, script: "main.ts", windows: false };
+const EXECUTABLE: Start = { standalone: true, script: "", windows: false };
+const NOTHING: FileNeeds = { read: [], write: [] };
+
+const commands: [name: string, args: string[], needs: FileNeeds, script: string, executable: string][] = [
+  ["no files", ["serve", "-q"], NOTHING, "deno run --allow-net main.ts serve -q", "wiretable serve -q"],
+  [
+    "files to read",
+    ["serve", "--cert", "a", "--key", "b"],
+    { read: ["a", "b"], write: [] },
+    "deno run --allow-net --allow-read=a,b main.ts serve --cert a --key b",
+    "wiretable serve --cert a --key b",
+  ],
+  [
+    "any file",
+    ["serve", "--store", "sqlite:a"],
+    { read: true, write: true },
+    "deno run --allow-net --allow-read --allow-write main.ts serve --store sqlite:a",
+    "wiretable serve --store sqlite:a",
+  ],
+  [
+    "words with blanks and quotes",
+    ["connect", "post", "a", "it's", "*"],
+    { read: [], write: ["my file,1"] },
+    "deno run --allow-net '--allow-write=my file,,1' main.ts connect post a 'it'\\''s' '*'",
+    "wiretable connect post a 'it'\\''s' '*'",
+  ],
+  ["an empty word", ["connect", ""], NOTHING, "deno run --allow-net main.ts connect ''", "wiretable connect ''"],
+];
+
+for (const [name, args, needs, script, executable] of commands) {
+  Deno.test(`the command to type, ${name}: as a script and as an executable`, () => {
+    assert.equal(commandLine(args, needs, SCRIPT), script);
+    assert.equal(commandLine(args, needs, EXECUTABLE), executable);
+  });
+}
+
+Deno.test("the command to type into a Windows shell", () => {
+  const start = { standalone: false, script: "..\\wiretable\\main.ts", windows: true };
+  assert.equal(
+    commandLine(["connect", "post", "a", 'b "c"'], { read: ["C:\\x y"], write: [] }, start),
+    'deno run --allow-net "--allow-read=C:\\x y" ..\\wiretable\\main.ts connect post a "b \\"c\\""',
+  );
+});
+
+Deno.test("an executable gives up the permissions that its command does not need, a script none", () => {
+  assert.deepEqual(surplusPermissions(NOTHING, EXECUTABLE), ["read", "write"]);
+  assert.deepEqual(surplusPermissions({ read: ["a"], write: [] }, EXECUTABLE), ["write"]);
+  assert.deepEqual(surplusPermissions({ read: true, write: true }, EXECUTABLE), []);
+  assert.deepEqual(surplusPermissions(NOTHING, SCRIPT), []);
+});
+
+Deno.test("a script knows the path to its main module", () => {
+  const { standalone, script } = thisStart();
+  assert.equal(standalone, Deno.build.standalone);
+  assert.match(script, /\.ts$/);
+});
