@@ -14,16 +14,9 @@ import {
   looksLikeAddress,
   parseAddress,
 } from "./cli/addresses.ts";
-import {
-  CONNECT_FLAGS,
-  CONNECT_HELP,
-  DEFAULT_FIELDS,
-  filesOf,
-  MAIN_HELP,
-  parseFlags,
-  SERVE_FLAGS,
-  SERVE_HELP,
-} from "./cli/flags.ts";
+import { completionScript } from "./cli/completions.ts";
+import { COMPLETIONS_FLAGS, CONNECT_FLAGS, DEFAULT_FIELDS, filesOf, parseFlags, SERVE_FLAGS } from "./cli/flags.ts";
+import { helpOf, mainHelp } from "./cli/help.ts";
 import type { FileNeeds } from "./cli/program.ts";
 import { byteCount, milliseconds, oneOf, quote, text, UsageError, type Values, wholeNumber } from "./cli/values.ts";
 import {
@@ -121,7 +114,7 @@ export function parseCommandLine(args: readonly string[]): Invocation {
   switch (command) {
     case "serve": {
       const { values, positionals } = parseFlags(rest, SERVE_FLAGS);
-      if (values.help) return { kind: "text", text: SERVE_HELP };
+      if (values.help) return { kind: "text", text: helpOf("serve") };
       if (positionals.length > 0) {
         throw new UsageError(`serve takes flags only, saw ${quote(positionals[0])}: see serve --help`);
       }
@@ -132,13 +125,18 @@ export function parseCommandLine(args: readonly string[]): Invocation {
     }
     case "connect": {
       const { values, positionals } = parseFlags(rest, CONNECT_FLAGS);
-      if (values.help) return { kind: "text", text: CONNECT_HELP };
+      if (values.help) return { kind: "text", text: helpOf("connect") };
       return { kind: "connect", options: connectOptions(values, positionals), files: filesOf(values, CONNECT_FLAGS) };
+    }
+    case "completions": {
+      const { values, positionals } = parseFlags(rest, COMPLETIONS_FLAGS);
+      if (values.help) return { kind: "text", text: helpOf("completions") };
+      return { kind: "text", text: completionScript(positionals) };
     }
     case "--help":
     case "-h":
     case "help":
-      return { kind: "text", text: MAIN_HELP };
+      return { kind: "text", text: mainHelp() };
     case "--version":
     case "-V":
       return { kind: "version" };

@@ -118,6 +118,9 @@ for (const [address, secure, host, port] of addresses) {
 const wrong: [args: string[], message: string | RegExp][] = [
   [[], "Expected serve or connect: see --help"],
   [["start"], '"start" is no command: serve and connect are, see --help'],
+  [["completions"], 'completions takes one shell, bash, zsh or fish, saw ""'],
+  [["completions", "tcsh"], 'completions takes one shell, bash, zsh or fish, saw "tcsh"'],
+  [["completions", "zsh", "fish"], 'completions takes one shell, bash, zsh or fish, saw "zsh fish"'],
   [["serve", "x"], 'serve takes flags only, saw "x": see serve --help'],
   [["serve", "--prot", "1"], /^Unknown option '--prot': see --help$/],
   [["serve", "--port"], /^Option '-p, --port <value>' argument missing: see --help$/],
@@ -157,7 +160,7 @@ for (const [args, message] of wrong) {
 }
 
 Deno.test("help names every flag, and fits a terminal", () => {
-  for (const args of [["--help"], ["serve", "--help"], ["connect", "-h"]]) {
+  for (const args of [["--help"], ["serve", "--help"], ["connect", "-h"], ["completions", "--help"]]) {
     const invocation = parseCommandLine(args);
     assert(invocation.kind === "text");
     for (const line of invocation.text.split("\n")) assert(line.length <= 110, line);

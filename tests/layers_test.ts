@@ -126,6 +126,7 @@ Deno.test("every file of lib has tests", () => {
     "lib/cli/flags",
     "lib/cli/addresses",
     "lib/cli/files",
+    "lib/cli/help",
   ];
   const tested = files("tests/");
   for (const path of SOURCES) {

@@ -1,5 +1,5 @@
 /**
- * Every flag, with its help, and the help texts that are made of them.
+ * Every flag of every command: its name, its value, its help; and reading them.
  *
  * @module
  */
@@ -22,6 +22,8 @@ export interface Flag {
   readonly value?: string;
   /** Whether it may be given more than once. */
   readonly multiple?: boolean;
+  /** The values it takes, if they are few. */
+  readonly choices?: readonly string[];
   /** What is done with the file that it names. */
   readonly file?: "read" | "write" | "both";
   /** What it does, in one line. */
@@ -38,7 +40,7 @@ export const SERVE_FLAGS: readonly Flag[] = [
   { name: "fields", value: "LIST", help: `a row's fields, as type,age:integer; '*' for any (${DEFAULT_FIELDS})` },
   { name: "quiet", short: "q", help: "print no requests" },
   { name: "verbose", short: "v", help: "print responses and connections too" },
-  { name: "log-format", value: "FORMAT", help: "text or json (text)" },
+  { name: "log-format", value: "FORMAT", choices: ["text", "json"], help: "text or json (text)" },
   { name: "read-only", help: "refuse writes" },
   { name: "delay", value: "MS", help: "delay every response by MS milliseconds (0)" },
   { name: "cors", value: "ORIGIN", help: "let pages of this origin, or '*', read responses" },
@@ -82,45 +84,12 @@ export const CONNECT_FLAGS: readonly Flag[] = [
   { name: "timeout", value: "SEC", help: `how long to wait for the server (${CLIENT_TIMEOUT_MS / 1000})` },
   { name: "cacert", value: "FILE", file: "read", help: "trust the certificates in this file too (PEM)" },
   { name: "token-file", value: "FILE", file: "read", help: "send the bearer token in this file" },
-  { name: "color", value: "WHEN", help: "auto, always or never (auto)" },
+  { name: "color", value: "WHEN", choices: ["auto", "always", "never"], help: "auto, always or never (auto)" },
   HELP,
 ];
 
-/** What `--help` prints. */
-export const MAIN_HELP = `\
-wiretable: both ends of an HTTP/1.1 connection, with every byte in view
-
-  wiretable serve   [flags]                        a JSON table behind a TCP port, which prints each request
-  wiretable connect [ADDRESS] [COMMAND …] [flags]  a client on one connection, which prints each response
-  wiretable serve --help | connect --help | --version
-`;
-
-/** What `serve --help` prints. */
-export const SERVE_HELP = `\
-wiretable serve [flags]: a JSON table at http://${DEFAULT_HOST}:${DEFAULT_PORT}/, each row at /NAME
-
-${describeFlags(SERVE_FLAGS)}
-Sizes are in bytes, or as 16k or 1m. Ctrl-C finishes requests in flight, then stops.
-`;
-
-/** What `connect --help` prints. */
-export const CONNECT_HELP = `\
-wiretable connect [ADDRESS] [COMMAND …] [flags]: talk to a server, at a prompt unless a COMMAND is given
-
-ADDRESS is HOST:PORT, http://HOST:PORT or https://HOST (${DEFAULT_HOST}:${DEFAULT_PORT}).
-COMMAND is as at the prompt: get all, post Pingping snail 1 0. Type help at the prompt for more.
-
-${describeFlags(CONNECT_FLAGS)}
-Exit code: 0 for a status below 400, 4 and 5 for those classes, 1 for wrong usage
-or if no valid response came, 2 for a timeout, 130 for Ctrl-C.
-`;
-
-function describeFlags(flags: readonly Flag[]): string {
-  return flags.map(({ name, short, value, help }) => {
-    const left = `${short === undefined ? "    " : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`;
-    return `  ${left.padEnd(27)} ${help}\n`;
-  }).join("");
-}
+/** The flags of `completions`. */
+export const COMPLETIONS_FLAGS: readonly Flag[] = [HELP];
 
 /** The files that flags name, to read or to write. */
 export function filesOf(values: Values, flags: readonly Flag[]): { read: string[]; write: string[] } {

@@ -1,0 +1,91 @@
+/**
+ * The commands of the program, and the help texts that are made of their flags.
+ *
+ * @module
+ */
+
+import { DEFAULT_HOST, DEFAULT_PORT } from "./addresses.ts";
+import { COMPLETIONS_FLAGS, CONNECT_FLAGS, type Flag, SERVE_FLAGS } from "./flags.ts";
+
+/** A command of the program. */
+export interface CommandHelp {
+  /** Its name, as it is typed. */
+  readonly name: string;
+  /** What stands behind its name. */
+  readonly usage: string;
+  /** What it does, for the list of commands. */
+  readonly summary: string;
+  /** What it does, for its own help. */
+  readonly about: string;
+  /** What its arguments are, for its own help. */
+  readonly details?: string;
+  /** Its flags. */
+  readonly flags: readonly Flag[];
+  /** What is good to know, below the flags. */
+  readonly notes?: string;
+}
+
+/** Every command, in the order of the help. */
+export const COMMANDS: readonly CommandHelp[] = [
+  {
+    name: "serve",
+    usage: "[flags]",
+    summary: "a JSON table behind a TCP port, which prints each request",
+    about: `a JSON table at http://${DEFAULT_HOST}:${DEFAULT_PORT}/, each row at /NAME`,
+    flags: SERVE_FLAGS,
+    notes: "Sizes are in bytes, or as 16k or 1m. Ctrl-C finishes requests in flight, then stops.",
+  },
+  {
+    name: "connect",
+    usage: "[ADDRESS] [COMMAND …] [flags]",
+    summary: "a client on one connection, which prints each response",
+    about: "talk to a server, at a prompt unless a COMMAND is given",
+    details: `\
+ADDRESS is HOST:PORT, http://HOST:PORT or https://HOST (${DEFAULT_HOST}:${DEFAULT_PORT}).
+COMMAND is as at the prompt: get all, post Pingping snail 1 0. Type help at the prompt for more.`,
+    flags: CONNECT_FLAGS,
+    notes: `\
+Exit code: 0 for a status below 400, 4 and 5 for those classes, 1 for wrong usage
+or if no valid response came, 2 for a timeout, 130 for Ctrl-C.`,
+  },
+  {
+    name: "completions",
+    usage: "SHELL",
+    summary: "completion of commands and flags for bash, zsh or fish",
+    about: "print a script that completes commands and flags",
+    details: `\
+SHELL is bash, zsh or fish. For the shell that runs:
+  bash  source <(wiretable completions bash)
+  zsh   source <(wiretable completions zsh)
+  fish  wiretable completions fish | source`,
+    flags: COMPLETIONS_FLAGS,
+  },
+];
+
+/** What `--help` prints. */
+export function mainHelp(): string {
+  const width = Math.max(...COMMANDS.map(({ name, usage }) => `${name} ${usage}`.length));
+  const lines = COMMANDS.map(({ name, usage, summary }) =>
+    `  wiretable ${`${name} ${usage}`.padEnd(width)}  ${summary}\n`
+  );
+  return `\
+wiretable: both ends of an HTTP/1.1 connection, with every byte in view
+
+${lines.join("")}  wiretable ${COMMANDS.map(({ name }) => name).join("|")} --help
+  wiretable --version
+`;
+}
+
+/** What `--help` behind a command prints. */
+export function helpOf(command: string): string {
+  const { name, usage, about, details, flags, notes } = COMMANDS.find(({ name }) => name === command)!;
+  const parts = [`wiretable ${name} ${usage}: ${about}`, details, describeFlags(flags), notes];
+  return parts.filter((part) => part !== undefined && part !== "").join("\n\n") + "\n";
+}
+
+function describeFlags(flags: readonly Flag[]): string {
+  return flags.map(({ name, short, value, help }) => {
+    const left = `${short === undefined ? "    " : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`;
+    return `  ${left.padEnd(27)} ${help}`;
+  }).join("\n");
+}
