@@ -9,6 +9,8 @@ export interface Measured {
   requestsPerSecond: number;
   /** 99 of 100 answers came within this, in milliseconds. */
   p99: number;
+  /** Processor time of the server's main thread for each request, in microseconds; NaN where the system does not tell. */
+  cpu: number;
 }
 
 /** A server process that has printed the address where it listens. */
@@ -48,6 +50,13 @@ export class ServerProcess implements AsyncDisposable {
     }
   }
 
+  /** Processor time that the main thread has used, in microseconds. */
+  async cpu(): Promise<number> {
+    const [nanoseconds] = (await Deno.readTextFile(`/proc/${this.pid}/task/${this.pid}/schedstat`).catch(() => ""))
+      .split(" ");
+    return nanoseconds === "" ? NaN : Number(nanoseconds) / 1000;
+  }
+
   /** Resident memory in MB; `undefined` where the system does not tell. */
   async memory(): Promise<number | undefined> {
     const status = await Deno.readTextFile(`/proc/${this.pid}/status`).catch(() => "");
@@ -67,22 +76,23 @@ export interface Load {
   path: string;
   connections: number;
   seconds: number;
-  /** A script beside this file, and its argument. */
-  script?: string;
-  argument?: string;
+  /** What `rows.lua` is told; left out, each request is a GET of the path. */
+  rows?: readonly string[];
 }
 
 /** Runs wrk once. */
-export async function drive(url: string, load: Load): Promise<Measured> {
-  const { path, connections, seconds, script, argument } = load;
-  const target = new URL(path, url).href;
+export async function drive(server: ServerProcess, load: Load): Promise<Measured> {
+  const { path, connections, seconds, rows } = load;
+  const target = new URL(path, server.url).href;
   const args = ["-t1", `-c${connections}`, `-d${seconds}`, "--latency"];
-  if (script !== undefined) args.push("-s", `${HERE}${script}`);
-  args.push(target);
-  if (argument !== undefined) args.push("--", argument);
+  if (rows !== undefined) args.push("-s", `${HERE}rows.lua`);
+  args.push(target, ...rows === undefined ? [] : ["--", ...rows]);
+  const before = await server.cpu();
   const text = await runWrk(args);
+  const cpu = await server.cpu() - before;
   if (/Non-2xx|Socket errors/.test(text)) throw new Error(`wrk ${args.join(" ")}:\n${text}`);
   return {
+    cpu: cpu / numberIn(/(\d+) requests in/, text),
     requestsPerSecond: numberIn(/Requests\/sec:\s+([\d.]+)/, text),
     p99: milliseconds(/99%\s+(\S+)/.exec(text)?.[1]),
   };
