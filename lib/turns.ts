@@ -3,19 +3,31 @@
  *
  * A read or a write that can be done at once resolves without a turn of the event loop. So a client that sends as fast
  * as it is read, or takes as fast as it is written to, would have the server to itself: nobody else would be read from,
- * no timer would run, no signal would be heard.
+ * no timer would run, no signal would be heard. The same goes for a handler that computes for long.
+ *
+ * Whoever may go on for long asks {@linkcode FairTurns.yieldIfBusy} now and then. All who wait share one budget of each
+ * turn, however many they are: they go on one after the other until it is spent, and then I/O and timers come first.
  *
  * @module
  */
 
 import { MAX_TURN_MS } from "./limits.ts";
 
-/** Knows when the event loop must have its turn. */
+/** For whom something is done: a client that may have left goes on behind all others. */
+export interface Precedence {
+  /** Whether the client has ended its side. */
+  readonly halfClosed: boolean;
+}
+
+/** Shares out the turns of the event loop. */
 export class FairTurns {
   /** When the event loop last had its turn, in milliseconds; `undefined` if nobody has done much since. */
   #since: number | undefined;
-  /** Resolves after the turn that is due. */
-  #turn: Promise<void> | undefined;
+  /** Those who wait, in the order in which they go on; behind them those whose clients may have left. */
+  readonly #waiting: (() => void)[] = [];
+  readonly #behind: (() => void)[] = [];
+  /** Whether the next one is going to be let go on. */
+  #scheduled = false;
   readonly #now: () => number;
 
   /** Measures by this clock, in milliseconds. */
@@ -23,27 +35,46 @@ export class FairTurns {
     this.#now = now;
   }
 
-  /**
-   * The promise to be awaited before more is done for a client that may want more at once; `undefined` if there is time
-   * left.
-   */
-  yieldIfBusy(): Promise<void> | undefined {
-    if (this.#turn !== undefined) return this.#turn;
-    if (this.#since === undefined) {
-      this.#since = this.#now();
-      setTimeout(() => this.#since = undefined, 0);
-    } else if (this.#now() >= this.#since + MAX_TURN_MS) {
-      // Only a timer that is still to come makes the runtime look for I/O before it goes on; setImmediate does not.
-      this.#turn = new Promise((resolve) =>
+  /** The promise to await before more is done; `undefined` while there is time left and nobody waits. */
+  yieldIfBusy(client?: Precedence): Promise<void> | undefined {
+    if (!this.#scheduled) {
+      if (this.#since === undefined) {
+        this.#since = this.#now();
         setTimeout(() => {
-          this.#turn = undefined;
-          resolve();
-        }, 0)
-      );
-      return this.#turn;
+          if (!this.#scheduled) this.#since = undefined;
+        }, 0);
+        return undefined;
+      }
+      if (this.#now() < this.#since + MAX_TURN_MS) return undefined;
+      this.#scheduled = true;
+      this.#afterTurn();
     }
+    return new Promise((resolve) => (client?.halfClosed ? this.#behind : this.#waiting).push(resolve));
+  }
+
+  /** Lets the first one go on after a turn. Only a timer makes the runtime look for I/O first; setImmediate does not. */
+  #afterTurn(): void {
+    setTimeout(() => {
+      this.#since = this.#now();
+      this.#next();
+    }, 0);
+  }
+
+  #next(): void {
+    const resume = this.#waiting.shift() ?? this.#behind.shift();
+    if (resume === undefined) {
+      this.#scheduled = false;
+      this.#since = undefined;
+      return;
+    }
+    resume();
+    // It goes on as soon as this returns, and the next one when it waits again, or has done its work.
+    setImmediate(() => {
+      if (this.#now() < this.#since! + MAX_TURN_MS) this.#next();
+      else this.#afterTurn();
+    });
   }
 }
 
-/** The event loop is one, and so is what watches over it: for connections and for handlers that take their time. */
+/** The event loop is one, and so is what shares it out: among connections and among handlers that take their time. */
 export const FAIR_TURNS: FairTurns = new FairTurns();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { FairTurns } from "../lib/turns.ts";
 import { MAX_TURN_MS } from "../lib/limits.ts";
+import { FairTurns } from "../lib/turns.ts";
 
 /** Two turns of the event loop, by when every timer of no time has run. */
 async function anyTurn(): Promise<void> {
@@ -16,8 +16,8 @@ Deno.test("a turn is due when the time is over, and not before", async () => {
   now += 1;
   const due = turns.yieldIfBusy();
   assert(due instanceof Promise);
-  assert.equal(turns.yieldIfBusy(), due, "all wait for the same turn");
   await due;
+  await anyTurn();
   assert.equal(turns.yieldIfBusy(), undefined, "the time starts anew");
   await anyTurn();
 });
@@ -29,5 +29,59 @@ Deno.test("a turn that the event loop has anyhow ends the time", async () => {
   await anyTurn();
   now += MAX_TURN_MS;
   assert.equal(turns.yieldIfBusy(), undefined);
+  await anyTurn();
+});
+
+/** Clients that each do so much at a time, and wait in between. Notes who goes on, and when the event loop turns. */
+async function work(
+  turns: FairTurns,
+  clients: { name: string; halfClosed?: boolean }[],
+  rounds: number,
+  step: () => void,
+) {
+  const notes: string[] = [];
+  let busy = clients.length;
+  const watch = () => {
+    if (busy === 0) return;
+    notes.push("turn");
+    setTimeout(watch, 0);
+  };
+  await Promise.all(clients.map(async ({ name, halfClosed = false }) => {
+    for (let i = 0; i < rounds; i++) {
+      await turns.yieldIfBusy({ halfClosed });
+      notes.push(name);
+      step();
+      if (notes.length === 1) watch();
+    }
+    busy--;
+  }));
+  return notes;
+}
+
+Deno.test("all who wait share the time of one turn, however many they are", async () => {
+  let now = 0;
+  const turns = new FairTurns(() => now);
+  turns.yieldIfBusy();
+  now += MAX_TURN_MS;
+  const clients = Array.from({ length: 50 }, (_, i) => ({ name: String(i) }));
+  const notes = await work(turns, clients, 4, () => now += MAX_TURN_MS / 4);
+  // Between two turns of the event loop nobody does more than the turn's time allows, and all get the same.
+  const between = notes.join(" ").split("turn").map((names) => names.trim().split(" ").filter(Boolean).length);
+  assert(Math.max(...between) <= 5, between.join());
+  const order = notes.filter((note) => note !== "turn");
+  assert.deepEqual(order.slice(0, 50), clients.map(({ name }) => name));
+  assert.deepEqual(order.slice(50, 100), clients.map(({ name }) => name));
+  await anyTurn();
+});
+
+Deno.test("clients that may have left go on behind all others", async () => {
+  let now = 0;
+  const turns = new FairTurns(() => now);
+  turns.yieldIfBusy();
+  now += MAX_TURN_MS;
+  const clients = [{ name: "left", halfClosed: true }, { name: "here" }, { name: "there" }];
+  const notes = await work(turns, clients, 3, () => now += MAX_TURN_MS / 2);
+  const order = notes.filter((note) => note !== "turn").join(" ");
+  assert.equal(order, "here there here there here there left left left");
   await anyTurn();
 });
