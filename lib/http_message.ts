@@ -30,7 +30,6 @@ export type {
   ConnectionEnd,
   ContentPiece,
   ContentStream,
-  Handler,
   HttpEvent,
   HttpRequest,
   HttpResponse,

@@ -101,10 +101,19 @@ export interface ServerLimits {
   readonly contentTimeoutMs: number;
   /** Bytes of content that buy another second, so that slow clients finish and dripping ones do not. */
   readonly minContentBytesPerSecond: number;
-  /** A client that takes no byte of its answers for this long is cut off. */
+  /** How long a client may take to read a response, with the time that {@linkcode minSendBytesPerSecond} adds. */
   readonly sendTimeoutMs: number;
-  /** Bytes of a stream that buy a client another second to take them, on top of {@linkcode sendTimeoutMs} in all. */
-  readonly minStreamBytesPerSecond: number;
+  /** Bytes of a response that buy the client that takes them another second. */
+  readonly minSendBytesPerSecond: number;
+  /** Bytes that are handed to the system in one write, and so count as one step. */
+  readonly maxWriteBytes: number;
+  /**
+   * Bytes of content being received and of responses not yet taken, on all connections together (`--max-buffered`).
+   * Beyond it: 503.
+   */
+  readonly maxBufferedBytes: number;
+  /** How long a request of a client that has ended its side may go on before the first byte of its response. */
+  readonly halfClosedMs: number;
   /**
    * After the last answer, how long the client's remaining bytes are read and ignored, so that no reset destroys it.
    */
@@ -136,7 +145,10 @@ export const SERVER_LIMITS: ServerLimits = {
   contentTimeoutMs: 30_000,
   minContentBytesPerSecond: 1024,
   sendTimeoutMs: 30_000,
-  minStreamBytesPerSecond: 16 * 1024,
+  minSendBytesPerSecond: 16 * 1024,
+  maxWriteBytes: 1024 * 1024,
+  maxBufferedBytes: 256 * 1024 * 1024,
+  halfClosedMs: 5_000,
   lingerMs: 2_000,
   shutdownIdleMs: 250,
   shutdownMs: 4_000,

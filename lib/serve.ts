@@ -10,10 +10,9 @@ import type { ServeOptions } from "./cli.ts";
 import { readFlagFile, readToken } from "./cli/files.ts";
 import { EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { authorityOf } from "./client.ts";
-import type { Handler } from "./http_message.ts";
 import { REPORT_AGAIN_MS } from "./limits.ts";
 import { Server } from "./server.ts";
-import { Guard } from "./server/access.ts";
+import { Access, type Resource } from "./server/access.ts";
 import { requestLog } from "./server/request_log.ts";
 import type { Store } from "./store.ts";
 import { MemoryStore } from "./store/memory.ts";
@@ -34,13 +33,12 @@ export async function serve(options: ServeOptions): Promise<number> {
   const store = await openStore(options);
   const { hostname, port } = listener.addr as Deno.NetAddr;
 
-  const guard = new Guard({
+  const table = new Table(store, { schema, readOnly: options.readOnly });
+  const access = new Access(options.delayMs > 0 ? delayed(table, options.delayMs) : table, {
     hosts: isLoopback(hostname) && !options.allowHosts.includes("*") ? options.allowHosts : undefined,
     cors: options.cors,
     token,
   });
-  const table = new Table(store, { schema, readOnly: options.readOnly });
-  const answer: Handler = (request, content) => table.answer(request, content);
   const writer = new BatchWriter(Deno.stdout);
   const log = requestLog(writer, {
     verbose: options.verbose,
@@ -48,12 +46,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     terminal: Deno.stdout.isTerminal(),
   });
   const report = reporter();
-  const server = new Server(listener, guard.protect(options.delayMs > 0 ? heldBack(answer, options.delayMs) : answer), {
-    screen: (request) => {
-      guard.screen(request);
-      table.screen(request);
-    },
-    refusal: (response) => guard.withCors(response),
+  const server = new Server(listener, access, {
     messageLimits: options.messageLimits,
     limits: options.limits,
     observer: {
@@ -124,13 +117,17 @@ function isLoopback(address: string): boolean {
   return address === "::1" || address.startsWith("127.");
 }
 
-function heldBack(handler: Handler, delayMs: number): Handler {
-  return async (request, content) => {
-    try {
-      return await handler(request, content);
-    } finally {
-      await new Promise((resolve) => setTimeout(resolve, delayMs));
-    }
+/** A resource whose every response comes so much later. */
+function delayed(resource: Resource, delayMs: number): Resource {
+  return {
+    precheck: (request) => resource.precheck(request),
+    async answer(request, content, requester) {
+      try {
+        return await resource.answer(request, content, requester);
+      } finally {
+        await new Promise((resolve) => setTimeout(resolve, delayMs));
+      }
+    },
   };
 }
 

@@ -1,59 +1,49 @@
 /**
- * The server: accepts connections, watches over their time and number, and stops in good order.
+ * The server: accepts connections, enforces limits and timeouts, shuts down gracefully.
  *
  * @module
  */
 
-import {
-  type Decoder,
-  type Encoder,
-  type Handler,
-  HttpError,
-  type HttpResponse,
-  type RequestHead,
-} from "./http_message.ts";
+import { HttpError, type Service } from "./http_message.ts";
 import { type MessageLimits, REQUEST_LIMITS, SERVER_LIMITS, type ServerLimits } from "./limits.ts";
 import { ServerConnection } from "./server/connection.ts";
-import type { Observer, ServerContext } from "./server/context.ts";
+import { Budget, CLOSE_REASONS, CodecPool, type Observer, type ServerContext } from "./server/context.ts";
+import { FAIR_TURNS } from "./turns.ts";
 
-/** What a server may be told beside its listener and its handler. */
+/** How a server behaves. */
 export interface ServerOptions {
-  /**
-   * Throws an {@linkcode HttpError} for a request that is refused whatever its content: asked before 100 (Continue) is
-   * sent.
-   */
-  readonly screen?: (request: RequestHead) => void;
-  /** Makes of the answer to a request that broke a rule, and that no handler sees, what is sent. */
-  readonly refusal?: (response: HttpResponse) => HttpResponse;
   /** Caps on each request. */
   readonly messageLimits?: MessageLimits;
   /** Caps on connections and times. */
   readonly limits?: ServerLimits;
-  /** Is told what happens. */
+  /** Receives what happens. */
   readonly observer?: Observer;
-  /** The clock, in milliseconds. */
+  /** The time of day in milliseconds, for the Date field. */
   readonly now?: () => number;
+  /** A clock in milliseconds that nobody sets, for timeouts. */
+  readonly monotonicNow?: () => number;
 }
 
-/** Serves HTTP/1.1 on a listener, from its making until {@linkcode Server.shutdown}. */
+/** The system's codes for a want of descriptors or of memory, and their numbers where an error has only a message. */
+const SCARCE_CODES = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"];
+const SCARCE_NUMBERS = /\(os error (?:12|23|24|105)\)/;
+const DESCRIPTOR_CODES = ["EMFILE", "ENFILE"];
+
+/** Serves HTTP/1.1 on a listener, from construction until {@linkcode Server.shutdown}. */
 export class Server implements ServerContext {
-  /** Makes the answers. */
-  readonly handler: Handler;
-  /** See {@linkcode ServerOptions.screen}. */
-  readonly screen?: (request: RequestHead) => void;
-  /** See {@linkcode ServerOptions.refusal}. */
-  readonly refusal: (response: HttpResponse) => HttpResponse;
-  /** Caps on each request. */
+  /** As {@linkcode ServerContext.service}. */
+  readonly service: Service;
+  /** As {@linkcode ServerOptions.messageLimits}. */
   readonly messageLimits: MessageLimits;
-  /** Caps on connections and times. */
+  /** As {@linkcode ServerOptions.limits}. */
   readonly limits: ServerLimits;
-  /** Is told what happens. */
+  /** As {@linkcode ServerOptions.observer}. */
   readonly observer: Observer;
-  /** Encoders that no connection needs right now. */
-  readonly encoders: Encoder[] = [];
-  /** Decoders that no connection needs right now. */
-  readonly decoders: Decoder[] = [];
-  /** The time of the last sweep, in milliseconds. */
+  /** As {@linkcode ServerContext.codecs}. */
+  readonly codecs: CodecPool;
+  /** As {@linkcode ServerContext.budget}. */
+  readonly budget: Budget;
+  /** As {@linkcode ServerContext.clock}. */
   clock = 0;
   /** The Date field's value (RFC 9110 §5.6.7) as of the last sweep. */
   date = "";
@@ -62,6 +52,7 @@ export class Server implements ServerContext {
 
   readonly #listener: Deno.Listener;
   readonly #now: () => number;
+  readonly #monotonicNow: () => number;
   readonly #connections = new Set<ServerConnection>();
   readonly #refused = new Set<ServerConnection>();
   readonly #accepting: Promise<void>;
@@ -71,15 +62,16 @@ export class Server implements ServerContext {
   #stopped: Promise<void> | undefined;
 
   /** Starts to accept connections. */
-  constructor(listener: Deno.Listener, handler: Handler, options: ServerOptions = {}) {
-    this.handler = handler;
-    this.screen = options.screen;
-    this.refusal = options.refusal ?? ((response) => response);
+  constructor(listener: Deno.Listener, service: Service, options: ServerOptions = {}) {
+    this.service = service;
     this.messageLimits = options.messageLimits ?? REQUEST_LIMITS;
     this.limits = options.limits ?? SERVER_LIMITS;
     this.observer = options.observer ?? {};
+    this.codecs = new CodecPool(this.messageLimits, this.limits.maxSpareCodecs);
+    this.budget = new Budget(this.limits.maxBufferedBytes);
     this.#listener = listener;
     this.#now = options.now ?? Date.now;
+    this.#monotonicNow = options.monotonicNow ?? (() => performance.now());
     this.sweep();
     this.#timer = setInterval(() => this.sweep(), this.limits.sweepMs);
     this.#accepting = this.#accept();
@@ -90,10 +82,10 @@ export class Server implements ServerContext {
     return this.#connections.size;
   }
 
-  /** Moves the clock on and ends every wait that is over. It runs by itself, every `sweepMs`. */
+  /** Moves the clocks on and ends every wait that is over. It runs by itself, every `sweepMs`. */
   sweep(): void {
-    this.clock = this.#now();
-    this.date = new Date(this.clock).toUTCString();
+    this.clock = this.#monotonicNow();
+    this.date = new Date(this.#now()).toUTCString();
     for (const connection of this.#connections) connection.sweep();
     for (const connection of this.#refused) connection.sweep();
   }
@@ -123,8 +115,8 @@ export class Server implements ServerContext {
   }
 
   #abort(): void {
-    for (const connection of [...this.#connections, ...this.#refused]) connection.abort();
-    // A handler that takes its time is not waited for.
+    for (const connection of [...this.#connections, ...this.#refused]) connection.cutOff(CLOSE_REASONS.stopping);
+    // A service that takes its time is not waited for.
     this.#allClosed?.();
   }
 
@@ -135,16 +127,27 @@ export class Server implements ServerContext {
         conn = await this.#listener.accept();
       } catch (error) {
         if (this.stopping) return;
-        // A client that went away before it was accepted is no news; anything else, such as the want of
-        // file descriptors, passes when connections close.
-        if (!(error instanceof Deno.errors.ConnectionAborted)) {
-          this.observer.cannotAccept?.((error as Error).message);
-          await new Promise((resolve) => setTimeout(resolve, this.limits.acceptRetryMs));
-        }
+        // A client that went away before it was accepted is no news. A want of descriptors or memory passes when
+        // connections close.
+        if (isScarcity(error)) await this.#makeRoom(error as Error);
+        else await FAIR_TURNS.yieldIfBusy();
         continue;
       }
       this.#admit(conn);
     }
+  }
+
+  /** Closes the connection that is idle for longest where there are no more descriptors, and waits a moment. */
+  async #makeRoom(error: Error & { code?: string }): Promise<void> {
+    this.observer.cannotAccept?.(error.message);
+    if (DESCRIPTOR_CODES.includes(error.code ?? "")) {
+      let idlest: ServerConnection | undefined;
+      for (const connection of this.#connections) {
+        if (connection.idleUntil < (idlest?.idleUntil ?? Infinity)) idlest = connection;
+      }
+      idlest?.cutOff(CLOSE_REASONS.descriptors);
+    }
+    await new Promise((resolve) => setTimeout(resolve, this.limits.acceptRetryMs));
   }
 
   #admit(conn: Deno.Conn): void {
@@ -167,4 +170,11 @@ export class Server implements ServerContext {
     this.#refused.delete(connection);
     if (this.#connections.size + this.#refused.size === 0) this.#allClosed?.();
   }
+}
+
+/** Whether accepting failed for want of descriptors or memory, and not because the client has left. */
+function isScarcity(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code, message } = error as Error & { code?: string };
+  return code === undefined ? SCARCE_NUMBERS.test(message) : SCARCE_CODES.includes(code);
 }

@@ -78,11 +78,11 @@ export class Table {
    *
    * @throws {HttpError} 400, 404, 405, 415 or 501
    */
-  screen(request: RequestHead): void {
+  precheck(request: RequestHead): void {
     this.#route(request);
   }
 
-  /** Answers a request. It is a `Handler`. */
+  /** Answers a request. */
   answer(request: RequestHead, content: Uint8Array): Awaitable<HttpResponse> {
     const name = this.#route(request);
     return name === undefined ? this.#answerTable(request, content) : this.#answerRow(request, name, content);

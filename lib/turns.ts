@@ -35,17 +35,21 @@ export class FairTurns {
     this.#now = now;
   }
 
+  /** Whether whoever asks has to wait before more is done: the time is over, or others wait. */
+  isBusy(): boolean {
+    if (this.#scheduled) return true;
+    if (this.#since !== undefined) return this.#now() >= this.#since + MAX_TURN_MS;
+    this.#since = this.#now();
+    setTimeout(() => {
+      if (!this.#scheduled) this.#since = undefined;
+    }, 0);
+    return false;
+  }
+
   /** The promise to await before more is done; `undefined` while there is time left and nobody waits. */
   yieldIfBusy(client?: Precedence): Promise<void> | undefined {
+    if (!this.isBusy()) return undefined;
     if (!this.#scheduled) {
-      if (this.#since === undefined) {
-        this.#since = this.#now();
-        setTimeout(() => {
-          if (!this.#scheduled) this.#since = undefined;
-        }, 0);
-        return undefined;
-      }
-      if (this.#now() < this.#since + MAX_TURN_MS) return undefined;
       this.#scheduled = true;
       this.#afterTurn();
     }

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import type { Handler } from "../lib/http/message.ts";
 import { SERVER_LIMITS } from "../lib/limits.ts";
 import { Server } from "../lib/server.ts";
-import { startServer, until } from "./support.ts";
+import { type Handler, serviceOf, startServer, until } from "./support.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: Handler = () => ({ status: 200, content: "ok" });
@@ -54,30 +53,96 @@ Deno.test("one connection too many gets 503, and the others never notice", async
   assert.equal((await (await server.connect()).exchange(GET)).head.status, 200);
 });
 
-Deno.test("accepting goes on when it has failed", async () => {
+/** A listener whose first attempts to accept fail with these errors, and a server on it. */
+function failingServer(errors: Error[], idle: Deno.Conn[] = []) {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  const failures: string[] = [];
-  let attempts = 0;
+  const reports: string[] = [];
   const failing = {
     addr: listener.addr,
     accept() {
-      attempts++;
-      if (attempts === 1) return Promise.reject(new Deno.errors.ConnectionAborted());
-      return attempts <= 3 ? Promise.reject(new Error("Too many open files (os error 24)")) : listener.accept();
+      const conn = idle.shift();
+      if (conn !== undefined) return Promise.resolve(conn);
+      const error = errors.shift();
+      return error === undefined ? listener.accept() : Promise.reject(error);
     },
     close: () => listener.close(),
   } as unknown as Deno.Listener;
-  const server = new Server(failing, OK, {
+  const closed: string[] = [];
+  const server = new Server(failing, serviceOf(OK), {
     limits: { ...SERVER_LIMITS, acceptRetryMs: 1, shutdownIdleMs: 0 },
-    observer: { cannotAccept: (reason) => failures.push(reason) },
+    observer: {
+      cannotAccept: (reason) => reports.push(reason),
+      closed: (id, reason) => closed.push(`${id} ${reason}`),
+    },
   });
-  const conn = await Deno.connect({ hostname: "127.0.0.1", port });
-  await conn.write(new TextEncoder().encode(GET));
-  assert((await conn.read(new Uint8Array(1000)))! > 0);
-  conn.close();
+  return { server, reports, closed, port: (listener.addr as Deno.NetAddr).port };
+}
+
+const systemError = (code: string, message = code) => Object.assign(new Error(message), { code });
+
+for (
+  const error of [
+    new Deno.errors.ConnectionAborted(),
+    systemError("ENOTCONN"),
+    systemError("ECONNRESET"),
+    new TypeError("EINVAL"),
+  ]
+) {
+  Deno.test(`a client that left before it was accepted (${error.name} ${error.message}) holds nobody up`, async () => {
+    const { server, reports, port } = failingServer(Array(300).fill(error));
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    await conn.write(new TextEncoder().encode(GET));
+    assert((await conn.read(new Uint8Array(1000)))! > 0);
+    conn.close();
+    await server.shutdown();
+    assert.deepEqual(reports, [], "only a want of resources waits, and is told");
+  });
+}
+
+for (const code of ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]) {
+  Deno.test(`accepting waits and goes on after ${code}`, async () => {
+    const { server, reports, port } = failingServer([systemError(code), systemError(code)]);
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    await conn.write(new TextEncoder().encode(GET));
+    assert((await conn.read(new Uint8Array(1000)))! > 0);
+    conn.close();
+    await server.shutdown();
+    assert.deepEqual(reports, [code, code]);
+  });
+}
+
+Deno.test("without descriptors the connection that is idle for longest gives way", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const clients: Deno.Conn[] = [];
+  const accepted: Deno.Conn[] = [];
+  for (let i = 0; i < 3; i++) {
+    clients.push(await Deno.connect({ hostname: "127.0.0.1", port }));
+    accepted.push(await listener.accept());
+  }
+  listener.close();
+  const { server, closed } = failingServer([systemError("EMFILE")], [...accepted]);
+  await until(() => closed.length === 1);
+  assert.deepEqual(closed, ["1 by the server (out of descriptors)"]);
+  assert.equal(server.connections, 2);
+  for (const client of clients) client.close();
   await server.shutdown();
-  assert.deepEqual(failures, Array(2).fill("Too many open files (os error 24)"));
+});
+
+Deno.test("a wall clock that is set does not move a timeout, and a timeout's clock does not move the date", async () => {
+  let wall = 784111777_000;
+  let monotonic = 0;
+  await using server = startServer(OK, { now: () => wall, monotonicNow: () => monotonic });
+  const peer = await server.connect();
+  await peer.exchange(GET);
+  for (const hours of [-1, 1000]) {
+    wall += hours * 3_600_000;
+    server.server.sweep();
+    assert.equal((await peer.exchange(GET)).head.fields.get("date"), new Date(wall).toUTCString());
+  }
+  monotonic += SERVER_LIMITS.idleTimeoutMs + 1;
+  server.server.sweep();
+  assert.equal(await peer.receiveAll(), "");
 });
 
 Deno.test("stopping lets requests in flight be answered", async () => {

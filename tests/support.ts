@@ -4,10 +4,18 @@
 
 import assert from "node:assert/strict";
 import { Decoder } from "../lib/http/decoder.ts";
-import type { ContentStream, Handler, HttpResponse, RequestHead, ResponseHead } from "../lib/http/message.ts";
+import type {
+  ContentStream,
+  HttpResponse,
+  Requester,
+  RequestHead,
+  ResponseHead,
+  Service,
+} from "../lib/http/message.ts";
 import { REQUEST_LIMITS, RESPONSE_LIMITS, SERVER_LIMITS, type ServerLimits } from "../lib/limits.ts";
 import { Server, type ServerOptions } from "../lib/server.ts";
-import type { Observer, ServerContext } from "../lib/server/context.ts";
+import { Budget, CodecPool, type Observer, type ServerContext } from "../lib/server/context.ts";
+import { problemResponse } from "../lib/server/problem.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
 /** A folder for the time of a test. */
@@ -44,19 +52,29 @@ export async function textOf(content: HttpResponse["content"]): Promise<string> 
   return text;
 }
 
+/** Answers requests in a test. */
+export type Handler = Service["answer"];
+
+/** A service that does nothing but answer. */
+export function serviceOf(answer: Handler, precheck: Service["precheck"] = () => {}): Service {
+  return { precheck, answer, errorResponse: problemResponse };
+}
+
+/** A client that stays. */
+export const REQUESTER: Requester = { signal: new AbortController().signal, halfClosed: false };
+
 /** What a connection that is tested without a server shares with it. */
 export function connectionContext(handler: Handler, observer: Observer = {}) {
   return {
-    handler,
+    service: serviceOf(handler),
     messageLimits: REQUEST_LIMITS,
-    limits: SERVER_LIMITS,
+    limits: SERVER_LIMITS as ServerLimits,
     observer,
     clock: 0,
     date: "now",
     stopping: false,
-    encoders: [],
-    decoders: [],
-    refusal: (response: HttpResponse) => response,
+    codecs: new CodecPool(REQUEST_LIMITS, 1),
+    budget: new Budget(SERVER_LIMITS.maxBufferedBytes),
     ended: () => {},
   } satisfies ServerContext;
 }
@@ -71,15 +89,15 @@ export interface TestServer extends AsyncDisposable {
 }
 
 export function startServer(
-  handler: Handler,
+  handler: Handler | Service,
   options: Omit<ServerOptions, "limits"> & { limits?: Partial<ServerLimits> } = {},
 ): TestServer {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const failures: unknown[] = [];
   const peers: Peer[] = [];
   let offset = 0;
-  const server = new Server(listener, handler, {
-    now: () => Date.now() + offset,
+  const server = new Server(listener, typeof handler === "function" ? serviceOf(handler) : handler, {
+    monotonicNow: () => performance.now() + offset,
     ...options,
     limits: { ...SERVER_LIMITS, shutdownIdleMs: 0, ...options.limits },
     observer: { failed: (error) => failures.push(error), ...options.observer },

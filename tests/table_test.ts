@@ -194,7 +194,7 @@ for (const [line, content, fields, status, detail] of refused) {
 Deno.test("a write without a Content-Type is refused, for a form on another site can send that", () => {
   const request = requestOf("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n");
   const { table } = new TestTable();
-  assert.throws(() => table.screen(request), { name: "HttpError", status: 415 });
+  assert.throws(() => table.precheck(request), { name: "HttpError", status: 415 });
 });
 
 Deno.test("a 422 names each field", async () => {
@@ -216,7 +216,7 @@ Deno.test("a table of free form takes any object", async () => {
 Deno.test("screening refuses what needs no content to be refused", () => {
   const { table } = new TestTable();
   const screen = (line: string, type: string) => () =>
-    table.screen(requestOf(`${line} HTTP/1.1\r\nHost: a\r\nContent-Type: ${type}\r\n\r\n`));
+    table.precheck(requestOf(`${line} HTTP/1.1\r\nHost: a\r\nContent-Type: ${type}\r\n\r\n`));
   screen("PUT /a", "application/json")();
   assert.throws(screen("PUT /", "application/json"), { status: 405 });
   assert.throws(screen("PUT /a", "text/plain"), { status: 415 });

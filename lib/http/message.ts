@@ -146,11 +146,3 @@ export interface Service {
   /** The response to a message that broke a rule, or to a request that could not be answered. */
   errorResponse(error: HttpError): HttpResponse;
 }
-
-/**
- * Answers requests.
- *
- * The content's bytes may be used until the response is there. A handler may throw, or reject with, an
- * {@linkcode HttpError}, which becomes a problem document; anything else becomes a 500.
- */
-export type Handler = (request: RequestHead, content: Uint8Array) => HttpResponse | Promise<HttpResponse>;

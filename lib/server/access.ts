@@ -5,11 +5,18 @@
  */
 
 import { createHash, timingSafeEqual } from "node:crypto";
-import { type FieldLine, type Handler, HttpError, type HttpResponse, type RequestHead } from "../http_message.ts";
+import {
+  type FieldLine,
+  HttpError,
+  type HttpResponse,
+  type Requester,
+  type RequestHead,
+  type Service,
+} from "../http_message.ts";
 import { problemResponse } from "./problem.ts";
 
-/** What is let in. */
-export interface TrustOptions {
+/** Who may ask. */
+export interface AccessOptions {
   /**
    * Host names that requests may be for, beside IP addresses, `localhost` and names under it; `undefined` for any.
    * A web page can point its own domain at 127.0.0.1 (DNS rebinding), but not change the Host its browser sends.
@@ -29,8 +36,12 @@ const PREFLIGHT: readonly FieldLine[] = [
   ["Access-Control-Max-Age", "600"],
 ];
 
-/** Stands between the server and a handler, and lets pass what may pass. */
-export class Guard {
+/** What is protected: a service whose errors are sent as problem documents. */
+export type Resource = Omit<Service, "errorResponse">;
+
+/** A service that lets pass to a resource what may pass. */
+export class Access implements Service {
+  readonly #resource: Resource;
   readonly #hosts: readonly string[] | undefined;
   readonly #cors: string | undefined;
   readonly #corsFields: readonly FieldLine[];
@@ -38,52 +49,49 @@ export class Guard {
   /** The authority that was let in last: nearly always the next request is for the same. */
   #lastAuthority: string | undefined;
 
-  /** Lets in what the options say. */
-  constructor(options: TrustOptions) {
+  /** Protects a resource. */
+  constructor(resource: Resource, options: AccessOptions) {
+    this.#resource = resource;
     this.#hosts = options.hosts?.map((host) => host.toLowerCase());
     this.#cors = options.cors;
     this.#corsFields = options.cors === undefined ? [] : corsFields(options.cors);
     this.#tokenDigest = options.token === undefined ? undefined : digest(options.token);
   }
 
-  /** The handler behind this guard. If nothing is to be guarded it is the handler itself. */
-  protect(handler: Handler): Handler {
-    if (this.#hosts === undefined && this.#cors === undefined && this.#tokenDigest === undefined) return handler;
-    if (this.#cors === undefined) {
-      return (request, content) => {
-        this.screen(request);
-        return handler(request, content);
-      };
-    }
-    return async (request, content) => this.withCors(await this.#answer(handler, request, content));
-  }
-
   /**
-   * Refuses a request for another host, or without the token.
+   * As {@linkcode Service.precheck}; refuses a request for another host, or without the token.
    *
-   * @throws {HttpError} 421 or 401
+   * @throws {HttpError} 421 or 401, or what the resource throws.
    */
-  screen(request: RequestHead): void {
-    this.#checkHost(request);
-    if (!this.#isPreflight(request)) this.#checkToken(request);
+  precheck(request: RequestHead): void {
+    this.#check(request);
+    if (!this.#isPreflight(request)) this.#resource.precheck(request);
   }
 
-  async #answer(handler: Handler, request: RequestHead, content: Uint8Array): Promise<HttpResponse> {
-    try {
-      this.screen(request);
-      return this.#isPreflight(request) ? { status: 204, fields: PREFLIGHT } : await handler(request, content);
-    } catch (error) {
-      // A page must be able to read its errors, so they get their CORS fields here.
-      if (error instanceof HttpError) return problemResponse(error);
-      throw error;
-    }
+  /** As {@linkcode Service.answer}. */
+  answer(request: RequestHead, content: Uint8Array, requester: Requester): HttpResponse | Promise<HttpResponse> {
+    this.#check(request);
+    if (this.#cors === undefined) return this.#resource.answer(request, content, requester);
+    if (this.#isPreflight(request)) return this.#withCors({ status: 204, fields: PREFLIGHT });
+    const response = this.#resource.answer(request, content, requester);
+    return response instanceof Promise ? response.then((made) => this.#withCors(made)) : this.#withCors(response);
+  }
+
+  /** As {@linkcode Service.errorResponse}: a page must be able to read errors, too. */
+  errorResponse(error: HttpError): HttpResponse {
+    return this.#withCors(problemResponse(error));
   }
 
   /** The response, with the fields that let a page of the allowed origin read it. */
-  withCors(response: HttpResponse): HttpResponse {
+  #withCors(response: HttpResponse): HttpResponse {
     return this.#corsFields.length === 0
       ? response
       : { ...response, fields: [...response.fields ?? [], ...this.#corsFields] };
+  }
+
+  #check(request: RequestHead): void {
+    this.#checkHost(request);
+    if (!this.#isPreflight(request)) this.#checkToken(request);
   }
 
   #checkHost({ authority }: RequestHead): void {

@@ -1,58 +1,51 @@
 /**
  * One client's connection: read, decode, have each request answered in order, write.
  *
- * All requests that one read brought are answered by one write. While an answer is being made or sent nothing more
- * is read, so a client that does not read its answers is not read from either, and memory does not grow.
+ * All requests that one read brought are answered by one write. While a response is being made or sent at most one read
+ * goes ahead, so a client that does not read its responses is not read from either, and memory does not grow.
  *
  * @module
  */
 
-import { isDisconnect } from "./disconnect.ts";
-import { FAIR_TURNS } from "../turns.ts";
+import { byteLength } from "../bytes.ts";
 import {
   type ContentStream,
-  Decoder,
-  Encoder,
-  Fields,
   HttpError,
   type HttpResponse,
   isStream,
-  listMembers,
+  type Requester,
   type RequestHead,
   type ResponseContext,
 } from "../http_message.ts";
-import { problemResponse } from "./problem.ts";
-import { RequestContent } from "./request_content.ts";
-import { CLOSED, peerOf, type ServerContext } from "./context.ts";
-
-/** What a connection is waiting for, and so what its deadline is about. */
-type Waiting = "a request" | "a head" | "content" | "the handler" | "the client to read" | "the client to close";
+import { FAIR_TURNS } from "../turns.ts";
+import { type Budget, CLOSE_REASONS, Deadline, peerOf, type ServerContext } from "./context.ts";
+import { isDisconnect } from "./disconnect.ts";
+import { Incoming } from "./incoming.ts";
+import { Reader } from "./reader.ts";
+import { overloaded } from "./request_content.ts";
+import { Sender } from "./sender.ts";
 
 const NO_BYTES = new Uint8Array(0);
 
 /** One connection, from its acceptance to its end. */
-export class ServerConnection {
+export class ServerConnection implements Requester {
+  /** Whether the client has ended its side while a response was made. */
+  halfClosed = false;
+
   readonly #id: number;
   readonly #conn: Deno.Conn;
   readonly #context: ServerContext;
-  /** Holds what was read of a request that is not whole yet; `undefined` between requests. */
-  #decoder: Decoder | undefined;
-  #buffer: Uint8Array<ArrayBuffer>;
-  /** Holds the answers that are not sent yet; `undefined` while there are none. */
-  #encoder: Encoder | undefined;
+  readonly #deadline = new Deadline();
+  readonly #reader: Reader;
+  readonly #incoming: Incoming;
+  readonly #sender: Sender;
+  /** A response that is not there yet, or that is a stream. Whoever takes it from here ends its stream. */
+  #slow: HttpResponse | Promise<HttpResponse> | undefined;
+  #gone: AbortController | undefined;
 
-  #waiting: Waiting = "a request";
-  /** When the sweep ends the wait, in milliseconds. */
-  #deadline: number;
-
-  /** The request whose content is being read, or whose answer is being made. */
-  #request: RequestHead | undefined;
-  readonly #content = new RequestContent();
-  #trailers = Fields.EMPTY;
-  #awaitsContinue = false;
-
-  /** Whether the last answer is encoded, or there will be none. */
+  /** Whether the last response is encoded, or there will be none. */
   #ended = false;
+  #closed = false;
   #peerDone = false;
   #writeClosed = false;
   #requests = 0;
@@ -63,43 +56,59 @@ export class ServerConnection {
     this.#id = id;
     this.#conn = conn;
     this.#context = context;
-    this.#buffer = new Uint8Array(context.limits.minReadBytes);
-    this.#deadline = context.clock + context.limits.idleTimeoutMs;
+    this.#reader = new Reader(conn, context);
+    this.#sender = new Sender(conn, context, this.#deadline);
+    this.#incoming = new Incoming(context);
+    this.#deadline.set("a request", context.clock + context.limits.idleTimeoutMs);
+  }
+
+  /** Aborted once the client has left: its connection broke, or was closed. */
+  get signal(): AbortSignal {
+    this.#gone ??= new AbortController();
+    if (this.#closed) this.#gone.abort();
+    return this.#gone.signal;
+  }
+
+  /** Since when, or rather until when, it is idle; `Infinity` if it is not. The one idle for longest has the least. */
+  get idleUntil(): number {
+    return this.#deadline.waiting === "a request" ? this.#deadline.at : Infinity;
   }
 
   /** Serves the connection until it ends: reads, answers all that was read, and writes. Never rejects. */
   async serve(): Promise<void> {
     this.#context.observer.opened?.(this.#id, peerOf(this.#conn));
     try {
+      if ("handshake" in this.#conn) await this.#handshake();
       // Every idle connection keeps this function's local values alive, so there are few.
       while (!this.#ended) {
         this.#awaitBytes();
-        const count = await this.#conn.read(this.#buffer);
+        const count = await this.#reader.read();
         // A timeout may have refused the request meanwhile.
         if (this.#ended) break;
         this.#receive(count);
-        const slow = this.#answerRequests() ?? this.#turnDue();
-        if (slow !== undefined) await slow;
-        if (this.#encoder === undefined) continue;
-        this.#awaitReader();
-        const sent = await this.#conn.write(this.#encoder.bytes());
-        if (sent < this.#encoder.length) await this.#flush(sent);
-        else this.#releaseEncoder();
+        if (this.#answerAtOnce()) await this.#answerSlowly();
+        else if (count !== null && count >= this.#context.limits.minReadBytes) await FAIR_TURNS.yieldIfBusy(this);
+        if (this.#sender.length > 0) {
+          this.#sender.restart();
+          await this.#sender.flush();
+        }
       }
       await this.#linger();
     } catch (error) {
       this.#noteFailure(error);
     }
     this.#close();
-    this.#context.observer.closed?.(this.#id, this.#closeReason ?? CLOSED.byClient, this.#requests);
+    this.#context.observer.closed?.(this.#id, this.#closeReason ?? CLOSE_REASONS.byClient, this.#requests);
     this.#context.ended(this);
   }
 
   /** Answers with an error, whatever the client wants, and ends the connection. Never rejects. */
   async refuse(error: HttpError): Promise<void> {
     try {
+      if ("handshake" in this.#conn) await this.#handshake();
       this.#encodeRefusal(error);
-      await this.#flush();
+      this.#sender.restart();
+      await this.#sender.flush();
       await this.#linger();
     } catch (error) {
       this.#noteFailure(error);
@@ -110,119 +119,84 @@ export class ServerConnection {
 
   /** Ends a wait whose deadline has passed. */
   sweep(): void {
-    if (this.#context.clock < this.#deadline) return;
-    this.#deadline = Infinity;
-    switch (this.#waiting) {
+    if (this.#context.clock < this.#deadline.at) return;
+    this.#deadline.at = Infinity;
+    switch (this.#deadline.waiting) {
       case "a head":
       case "content":
-        return this.#timeOut(this.#waiting);
+        return this.#timeOut(this.#deadline.waiting);
+      case "the handshake":
+        return this.cutOff(CLOSE_REASONS.handshake);
       case "a request":
-        this.#closeReason = this.#context.stopping ? CLOSED.stopping : CLOSED.idle;
-        break;
+        return this.cutOff(this.#context.stopping ? CLOSE_REASONS.stopping : CLOSE_REASONS.idle);
+      case "the service":
+        return this.cutOff(CLOSE_REASONS.byClient);
       case "the client to read":
-        this.#closeReason = CLOSED.unread;
+        return this.cutOff(CLOSE_REASONS.unread);
+      case "the client to close":
+        return this.#close();
     }
-    this.#close();
   }
 
-  /** Lets the connection end soon if it has no request; one that has ends with its answer. */
+  /** Lets the connection end soon if it has no request; one that has ends with its response. */
   stop(): void {
     const { clock, limits } = this.#context;
-    if (this.#waiting === "a request") this.#deadline = Math.min(this.#deadline, clock + limits.shutdownIdleMs);
+    if (this.#deadline.waiting === "a request") {
+      this.#deadline.at = Math.min(this.#deadline.at, clock + limits.shutdownIdleMs);
+    }
   }
 
   /** Ends the connection now, whatever it is doing. */
-  abort(): void {
-    this.#closeReason ??= CLOSED.stopping;
+  cutOff(reason: string): void {
+    this.#closeReason ??= reason;
     this.#ended = true;
     this.#close();
   }
 
   #noteFailure(error: unknown): void {
-    if (isDisconnect(error)) this.#closeReason ??= CLOSED.lost;
+    if (this.#closed || isDisconnect(error)) this.#closeReason ??= CLOSE_REASONS.lost;
     else {
-      this.#closeReason ??= CLOSED.defect;
+      this.#closeReason ??= CLOSE_REASONS.defect;
       this.#context.observer.failed?.(error);
     }
   }
 
-  #wait(what: Waiting, deadline: number): void {
-    this.#waiting = what;
-    this.#deadline = deadline;
+  /** Agrees on TLS, which must be done as soon as a head. */
+  async #handshake(): Promise<void> {
+    const { clock, limits } = this.#context;
+    this.#deadline.set("the handshake", clock + limits.headTimeoutMs);
+    await (this.#conn as Deno.TlsConn).handshake();
   }
 
   /** Sets the deadline for the next bytes. That of a head or of content runs from where they began. */
   #awaitBytes(): void {
     const { clock, limits, stopping } = this.#context;
-    if (this.#request !== undefined) {
-      if (this.#waiting !== "content") this.#wait("content", clock + limits.contentTimeoutMs);
-    } else if (this.#decoder?.idle === false) {
-      if (this.#waiting !== "a head") this.#wait("a head", clock + limits.headTimeoutMs);
-    } else this.#wait("a request", clock + (stopping ? limits.shutdownIdleMs : limits.idleTimeoutMs));
+    const { waiting } = this.#deadline;
+    if (this.#incoming.request !== undefined) {
+      if (waiting !== "content") this.#deadline.set("content", clock + limits.contentTimeoutMs);
+    } else if (!this.#incoming.idle) {
+      if (waiting !== "a head") this.#deadline.set("a head", clock + limits.headTimeoutMs);
+    } else this.#deadline.set("a request", clock + (stopping ? limits.shutdownIdleMs : limits.idleTimeoutMs));
   }
 
   #receive(count: number | null): void {
-    if (count === null) {
-      this.#peerDone = true;
-      this.#takeDecoder().close();
-      return;
+    this.#incoming.receive(this.#reader.bytes, count);
+    if (count === null) this.#peerDone = true;
+    else {
+      const { minContentBytesPerSecond } = this.#context.limits;
+      if (this.#deadline.waiting === "content") this.#deadline.at += count * 1000 / minContentBytesPerSecond;
+      this.#reader.resize(count);
     }
-    const { minReadBytes, maxReadBytes, minContentBytesPerSecond } = this.#context.limits;
-    if (this.#waiting === "content") this.#deadline += count * 1000 / minContentBytesPerSecond;
-    const size = this.#buffer.length;
-    this.#takeDecoder().receive(this.#buffer, count);
-    // The buffer that was filled stays the decoder's until all in it is answered; the next read has a larger one.
-    if (count === size && size < maxReadBytes) this.#buffer = new Uint8Array(Math.min(4 * size, maxReadBytes));
-    else if (count < size / 16 && size > minReadBytes) this.#buffer = new Uint8Array(minReadBytes);
-  }
-
-  /** The event loop's turn that a client which sends much has to wait for now and then. */
-  #turnDue(): Promise<void> | undefined {
-    return this.#buffer.length > this.#context.limits.minReadBytes ? FAIR_TURNS.yieldIfBusy() : undefined;
-  }
-
-  #takeDecoder(): Decoder {
-    const { decoders, messageLimits } = this.#context;
-    return this.#decoder ??= decoders.pop() ?? new Decoder("request", messageLimits);
-  }
-
-  #releaseDecoder(): void {
-    const { decoders, limits } = this.#context;
-    this.#decoder!.letGo();
-    if (decoders.length < limits.maxSpareCodecs) decoders.push(this.#decoder!);
-    this.#decoder = undefined;
   }
 
   /** Decodes on until a request is complete. Returns false if more bytes are needed, or there will be no more. */
   #nextRequest(): boolean {
     if (this.#ended) return false;
-    const decoder = this.#decoder!;
     try {
-      for (;;) {
-        const event = decoder.next();
-        if (event === undefined) {
-          if (decoder.reusable) this.#releaseDecoder();
-          else if (this.#awaitsContinue) this.#encodeContinue();
-          return false;
-        }
-        switch (event.kind) {
-          case "request":
-            this.#begin(event);
-            break;
-          case "content":
-            // The client did not wait to be asked for it (RFC 9110 §10.1.1).
-            this.#awaitsContinue = false;
-            this.#content.add(event.bytes, this.#request!.contentLength);
-            break;
-          case "end":
-            this.#awaitsContinue = false;
-            this.#trailers = event.trailers;
-            return true;
-          case "closed":
-            this.#ended = true;
-            return false;
-        }
-      }
+      const progress = this.#incoming.next();
+      if (progress === "continue") this.#encodeContinue();
+      if (progress === "closed") this.#ended = true;
+      return progress === "request";
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       this.#encodeRefusal(error);
@@ -230,122 +204,147 @@ export class ServerConnection {
     }
   }
 
-  #begin(request: RequestHead): void {
-    this.#request = request;
-    const expectation = request.fields.get("expect");
-    // An HTTP/1.0 client knows no 100, so its expectation is ignored (RFC 9110 §10.1.1).
-    if (expectation === undefined || request.minor === 0) return;
-    const expectations = listMembers(expectation.toLowerCase());
-    const unknown = expectations.find((member) => member !== "100-continue");
-    if (unknown !== undefined) {
-      throw new HttpError(417, `The only expectation known is 100-continue, saw ${unknown}`, {
-        rule: "RFC 9110 §10.1.1",
-      });
-    }
-    this.#context.screen?.(request);
-    this.#awaitsContinue = expectations.length > 0 && request.contentLength !== 0;
-  }
-
-  // Answering
-
-  /** Answers every request that was read whole. Returns a promise only if a handler or a client takes its time. */
-  #answerRequests(): Promise<void> | undefined {
+  /**
+   * Answers what was read, as far as the responses are there at once. Returns whether {@linkcode #answerSlowly} has to
+   * go on: a response takes its time, or others have their turn first.
+   */
+  #answerAtOnce(): boolean {
     while (this.#nextRequest()) {
-      const request = this.#request!;
-      const response = this.#answer(request);
-      if (response instanceof Promise || isStream(response.content)) return this.#answerSlowly(request, response);
-      this.#encode(request, response);
-      if (this.#mustPause()) return this.#flushAndGoOn();
+      const response = this.#answer(this.#incoming.request!);
+      if (response instanceof Promise || isStream(response.content)) {
+        this.#slow = response;
+        return true;
+      }
+      this.#encode(this.#incoming.request!, response);
+      if (this.#sender.length > this.#context.limits.maxGatheredBytes) return true;
+      if (!this.#incoming.idle && FAIR_TURNS.isBusy()) return true;
     }
+    return false;
   }
 
-  /** Whether what is answered must be sent, and others be served, before more is answered. */
-  #mustPause(): boolean {
-    if (this.#encoder!.length > this.#context.limits.maxGatheredBytes) return true;
-    return !this.#decoder!.idle && FAIR_TURNS.yieldIfBusy() !== undefined;
+  async #answerSlowly(): Promise<void> {
+    do {
+      // What is ready does not wait for what is not.
+      this.#sender.restart();
+      if (this.#slow === undefined) await this.#sender.flush();
+      else await this.#answerOne();
+      if (!this.#ended && !this.#incoming.idle) await FAIR_TURNS.yieldIfBusy(this);
+    } while (!this.#ended && this.#answerAtOnce());
   }
 
-  async #answerSlowly(request: RequestHead, response: HttpResponse | Promise<HttpResponse>): Promise<void> {
-    if (this.#encoder !== undefined) {
-      // What is ready does not wait for what is not. The response itself is awaited below.
-      if (response instanceof Promise) response.catch(() => {});
-      await this.#flush();
-    }
-    this.#wait("the handler", Infinity);
-    let ready: HttpResponse;
+  /** Sends the response that takes its time. Whichever way this goes, it ends the response's stream. */
+  async #answerOne(): Promise<void> {
+    const request = this.#incoming.request!;
+    const slow = this.#slow!;
+    this.#slow = undefined;
+    // What it rejects with is heard from now on, even if it is not waited for.
+    const made = slow instanceof Promise ? slow.catch((error) => this.#failure(error)) : Promise.resolve(slow);
+    let pieces: AsyncIterator<string | Uint8Array> | undefined;
     try {
-      ready = await response;
-    } catch (error) {
-      ready = this.#failure(error);
+      if (!this.#peerDone) this.#watchClient();
+      await this.#sender.flush();
+      this.#awaitService();
+      const response = await made;
+      pieces = piecesOf(response);
+      if (this.#ended) return;
+      this.#sender.restart();
+      if (this.#encode(request, response)) await this.#sendStream(request, pieces!);
+    } finally {
+      if (pieces === undefined) made.then((late) => piecesOf(late)?.return?.()).catch(() => {});
+      else await pieces.return?.();
     }
-    const remains = this.#encode(request, ready);
-    if (isStream(ready.content)) await this.#sendStream(request, ready.content, remains);
-    if (!this.#decoder!.idle) await FAIR_TURNS.yieldIfBusy();
-    const slow = this.#answerRequests();
-    if (slow !== undefined) await slow;
   }
 
-  async #flushAndGoOn(): Promise<void> {
-    await this.#flush();
-    await FAIR_TURNS.yieldIfBusy();
-    await this.#answerRequests();
+  /** Reads ahead while a response is made, to notice a client that leaves (RFC 9112 §9.5). */
+  #watchClient(): void {
+    this.#reader.readAhead((count) => {
+      if (count !== null || this.halfClosed) return;
+      this.halfClosed = true;
+      if (this.#deadline.waiting === "the service") this.#awaitService();
+    }, () => this.cutOff(CLOSE_REASONS.lost));
+  }
+
+  /** A client that has ended its side may have left: it does not keep the service at work for long. */
+  #awaitService(): void {
+    const { clock, limits } = this.#context;
+    this.#deadline.set("the service", this.halfClosed ? clock + limits.halfClosedMs : Infinity);
   }
 
   #answer(request: RequestHead): HttpResponse | Promise<HttpResponse> {
-    const content = this.#content.take();
+    const content = this.#incoming.takeContent();
     this.#requests++;
-    this.#context.observer.request?.(this.#id, request, content, this.#trailers);
+    this.#context.observer.request?.(this.#id, request, content, this.#incoming.trailers);
     try {
-      return this.#context.handler(request, content);
+      return this.#context.service.answer(request, content, this);
     } catch (error) {
       return this.#failure(error);
     }
   }
 
   #failure(error: unknown): HttpResponse {
-    if (error instanceof HttpError) return problemResponse(error);
-    this.#context.observer.failed?.(error);
-    return problemResponse(new HttpError(500, "The server failed to answer this request: internal error"));
+    const { service, observer } = this.#context;
+    if (error instanceof HttpError) return service.errorResponse(error);
+    // What fails for a client that has left is given up, as it should be.
+    if (!this.#closed) observer.failed?.(error);
+    return service.errorResponse(new HttpError(500, "The server failed to answer this request: internal error"));
   }
 
-  /** Encodes the answer to the request, which is done then. Returns whether a stream remains to be sent. */
+  /** Encodes the response to the request, which is done then. Returns whether a stream remains to be sent. */
   #encode(request: RequestHead, response: HttpResponse): boolean {
-    this.#request = undefined;
-    const streams = isStream(response.content);
-    // When the server stops, the last request that was read is the last to be answered.
-    const stops = this.#context.stopping && this.#decoder!.idle;
-    const close = !request.persistent || stops || streams && request.minor === 0;
+    this.#incoming.finish();
     const { method, minor } = request;
-    const remains = this.#encodeResponse(response, { method, minor, close, date: this.#context.date });
-    if (close) this.#end(stops ? CLOSED.stopping : CLOSED.finished);
+    // When the server stops, the last request that was read is the last to be answered.
+    const stops = this.#context.stopping && this.#incoming.idle;
+    const close = !request.persistent || stops || minor === 0 && isStream(response.content);
+    // What was written is told in any case; what was asked for can be asked for again.
+    const { budget, service } = this.#context;
+    const sent = method !== "GET" || fits(response.content, budget) ? response : service.errorResponse(overloaded());
+    const remains = this.#encodeResponse(sent, { method, minor, close, date: this.#context.date });
+    if (close) this.#end(stops ? CLOSE_REASONS.stopping : CLOSE_REASONS.finished);
     return remains;
   }
 
   #encodeResponse(response: HttpResponse, context: ResponseContext): boolean {
-    const encoder = this.#takeEncoder();
+    const { encoder } = this.#sender;
     const from = encoder.length;
     const remains = encoder.response(response, context);
-    this.#context.observer.response?.(this.#id, encoder.bytes(from), false);
+    this.#context.observer.response?.(this.#id, encoder.bytes(from), response.status);
     return remains;
   }
 
-  /** Encodes the one answer to a message that broke a rule, after which nothing is read as a request any more. */
+  /** Encodes the one response to a message that broke a rule, after which nothing is read as a request any more. */
   #encodeRefusal(error: HttpError): void {
-    const request = this.#request;
-    this.#context.observer.refused?.(this.#id, error, request?.text ?? "", this.#decoder?.unread ?? NO_BYTES);
-    const { date, refusal } = this.#context;
-    const method = request?.method ?? this.#decoder?.method ?? "";
+    const { request, method, unread } = this.#incoming;
+    const { observer, service, date } = this.#context;
+    observer.refused?.(this.#id, error, request?.text ?? "", unread);
     const context = { method, minor: request?.minor ?? 1, close: true, date };
-    this.#encodeResponse(refusal(problemResponse(error)), context);
+    this.#encodeResponse(service.errorResponse(error), context);
     this.#end(`by the server (error ${error.status})`);
   }
 
   #encodeContinue(): void {
-    this.#awaitsContinue = false;
-    const encoder = this.#takeEncoder();
+    const { encoder } = this.#sender;
     const from = encoder.length;
     encoder.continue();
-    this.#context.observer.response?.(this.#id, encoder.bytes(from), false);
+    this.#context.observer.response?.(this.#id, encoder.bytes(from), 100);
+  }
+
+  /** Sends content piece by piece, asking for the next one when the client has taken the one before. */
+  async #sendStream(request: RequestHead, pieces: AsyncIterator<string | Uint8Array>): Promise<void> {
+    for (;;) {
+      this.#awaitService();
+      const { done, value } = await pieces.next();
+      if (this.#closed) return;
+      const { encoder } = this.#sender;
+      const from = encoder.length;
+      if (request.minor === 0) encoder.content(done ? NO_BYTES : value);
+      else if (done) encoder.lastChunk();
+      else encoder.chunk(value);
+      this.#context.observer.response?.(this.#id, encoder.bytes(from), undefined);
+      await this.#sender.flush();
+      if (done) return;
+      await FAIR_TURNS.yieldIfBusy(this);
+    }
   }
 
   #end(reason: string): void {
@@ -359,91 +358,51 @@ export class ServerConnection {
     const seconds = (what === "a head" ? headTimeoutMs : contentTimeoutMs) / 1000;
     const detail = `The request's ${what === "a head" ? "head" : "content"} was not complete after ${seconds} seconds`;
     this.#encodeRefusal(new HttpError(408, detail, { rule: "RFC 9110 §15.5.9" }));
-    this.#flush().then(() => this.#closeWrite()).catch(() => this.#close());
+    this.#sender.restart();
+    this.#sender.flush().then(() => this.#closeWrite()).catch(() => this.#close());
   }
-
-  #takeEncoder(): Encoder {
-    return this.#encoder ??= this.#context.encoders.pop() ?? new Encoder();
-  }
-
-  #releaseEncoder(): void {
-    if (this.#encoder === undefined) return;
-    const { encoders, limits } = this.#context;
-    this.#encoder.clear();
-    if (encoders.length < limits.maxSpareCodecs) encoders.push(this.#encoder);
-    this.#encoder = undefined;
-  }
-
-  /** Each part that the client takes gives it more time for the next. */
-  #awaitReader(patienceMs = Infinity): void {
-    const { clock, limits } = this.#context;
-    this.#wait("the client to read", clock + Math.min(limits.sendTimeoutMs, patienceMs));
-  }
-
-  /** Sends all that is encoded, but for what is sent already. */
-  async #flush(sent = 0, patienceMs = Infinity): Promise<void> {
-    const bytes = this.#encoder!.bytes();
-    while (sent < bytes.length) {
-      this.#awaitReader(patienceMs);
-      sent += await this.#conn.write(bytes.subarray(sent));
-    }
-    this.#releaseEncoder();
-  }
-
-  /** Sends content piece by piece, asking for the next one when the client has taken the one before. */
-  async #sendStream(request: RequestHead, content: ContentStream, remains: boolean): Promise<void> {
-    const { limits } = this.#context;
-    const pieces = content[Symbol.asyncIterator]();
-    // A stream keeps its source as it was, so a client may not take it as slowly as it likes.
-    let patienceMs = limits.sendTimeoutMs;
-    try {
-      // If the head is the whole response, as for HEAD, the stream must be ended all the same.
-      while (remains) {
-        this.#wait("the handler", Infinity);
-        const { done, value } = await pieces.next();
-        const encoder = this.#takeEncoder();
-        const from = encoder.length;
-        if (request.minor === 0) encoder.content(done ? NO_BYTES : value);
-        else if (done) encoder.lastChunk();
-        else encoder.chunk(value);
-        this.#context.observer.response?.(this.#id, encoder.bytes(from), true);
-        patienceMs += (encoder.length - from) * 1000 / limits.minStreamBytesPerSecond;
-        const start = this.#context.clock;
-        await this.#flush(0, patienceMs);
-        patienceMs -= this.#context.clock - start;
-        if (done) break;
-        await FAIR_TURNS.yieldIfBusy();
-      }
-    } finally {
-      await pieces.return?.();
-    }
-  }
-
-  // Ending
 
   /**
    * Sends FIN and reads on for a while: closing with bytes unread would reset the connection,
-   * and that can destroy the last answer before the client has read it (RFC 9112 §9.6).
+   * and that can destroy the last response before the client has read it (RFC 9112 §9.6).
    */
   async #linger(): Promise<void> {
     if (this.#peerDone) return;
     await this.#closeWrite();
-    while (await this.#conn.read(this.#buffer) !== null) await FAIR_TURNS.yieldIfBusy();
+    while (await this.#reader.read() !== null) await FAIR_TURNS.yieldIfBusy(this);
   }
 
   async #closeWrite(): Promise<void> {
     if (this.#writeClosed) return;
     this.#writeClosed = true;
-    this.#wait("the client to close", this.#context.clock + this.#context.limits.lingerMs);
+    this.#deadline.set("the client to close", this.#context.clock + this.#context.limits.lingerMs);
     await this.#conn.closeWrite();
   }
 
+  /** Gives everything back. It may be called more than once. */
   #close(): void {
-    this.#releaseEncoder();
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#gone?.abort();
+    this.#sender.end();
+    this.#incoming.finish();
+    this.#reader.end();
     try {
       this.#conn.close();
     } catch {
       // It is closed already.
     }
   }
+}
+
+function piecesOf(response: HttpResponse | undefined): AsyncIterator<string | Uint8Array> | undefined {
+  const content = response?.content;
+  return isStream(content) ? (content as ContentStream)[Symbol.asyncIterator]() : undefined;
+}
+
+/** Whether the budget has room for content; of a stream, only a piece at a time is there. */
+function fits(content: HttpResponse["content"], budget: Budget): boolean {
+  if (content instanceof Uint8Array) return budget.has(content.length);
+  // Counting a text's bytes takes time, and nearly always there is room for the most that they can be.
+  return typeof content !== "string" || budget.has(3 * content.length) || budget.has(byteLength(content));
 }

@@ -46,7 +46,7 @@ function textLog(writer: BatchWriter, terminal: boolean): Observer {
       message(writer, REQUEST_BANNER, head, rest);
       writer.print(`refused: ${describe(error, terminal)}\n`);
     },
-    response: (_id, bytes, continues) => message(writer, continues ? "" : RESPONSE_BANNER, "", bytes),
+    response: (_id, bytes, status) => message(writer, status === undefined ? "" : RESPONSE_BANNER, "", bytes),
     closed: (id, reason, requests) => {
       writer.print(`connection ${id} closed ${reason} after ${requests} request${requests === 1 ? "" : "s"}\n`);
     },
@@ -99,17 +99,11 @@ function jsonLog(writer: BatchWriter, now: () => number): Observer {
       const unread = contentMember(rest, "unread");
       print("refused", id, { status, detail: message, rule, offset, head: octetsToText(head), ...unread });
     },
-    response: (id, bytes, continues) => {
-      const about = continues ? { continues } : { status: statusOf(bytes) };
-      print("response", id, { ...about, ...contentMember(bytes) });
+    response: (id, bytes, status) => {
+      print("response", id, { ...status === undefined ? { continues: true } : { status }, ...contentMember(bytes) });
     },
     closed: (id, reason, requests) => print("closed", id, { reason, requests }),
   };
-}
-
-/** The status code behind `HTTP/1.1 `. */
-function statusOf(response: Uint8Array): number {
-  return Number(String.fromCharCode(...response.subarray(9, 12)));
 }
 
 /** Bytes as text if they are UTF-8, else in base 64. */

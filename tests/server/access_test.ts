@@ -1,26 +1,27 @@
 import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
-import type { Handler, HttpResponse, RequestHead } from "../../lib/http/message.ts";
-import { Guard, type TrustOptions } from "../../lib/server/access.ts";
-import { requestOf } from "../support.ts";
+import type { HttpResponse, RequestHead } from "../../lib/http/message.ts";
+import { Access, type AccessOptions } from "../../lib/server/access.ts";
+import { type Handler, REQUESTER, requestOf, serviceOf } from "../support.ts";
 
 const OK: Handler = () => ({ status: 200, fields: [["ETag", '"1"']] });
 const FAILING: Handler = () => {
   throw new HttpError(404, "Not there");
 };
 
-async function answerTo(options: TrustOptions, request: RequestHead, handler = OK): Promise<HttpResponse | number> {
+/** The response as a server would send it. */
+async function answerTo(options: AccessOptions, request: RequestHead, handler = OK): Promise<HttpResponse> {
+  const access = new Access(serviceOf(handler), options);
   try {
-    return await new Guard(options).protect(handler)(request, new Uint8Array(0));
+    return await access.answer(request, new Uint8Array(0), REQUESTER);
   } catch (error) {
-    if (error instanceof HttpError) return error.status;
-    throw error;
+    assert(error instanceof HttpError);
+    return access.errorResponse(error);
   }
 }
 
-async function statusOf(options: TrustOptions, request: RequestHead): Promise<number> {
-  const answer = await answerTo(options, request);
-  return typeof answer === "number" ? answer : answer.status;
+async function statusOf(options: AccessOptions, request: RequestHead): Promise<number> {
+  return (await answerTo(options, request)).status;
 }
 
 const hosts: [host: string, status: number][] = [
@@ -81,10 +82,10 @@ for (const [field, status] of tokens) {
 }
 
 Deno.test("a 401 tells how to authenticate", () => {
-  const guard = new Guard({ token: "t" });
+  const access = new Access(serviceOf(OK), { token: "t" });
   const challenge = (request: string) => {
     try {
-      guard.screen(requestOf(request));
+      access.precheck(requestOf(request));
     } catch (error) {
       return (error as HttpError).fields;
     }
@@ -97,15 +98,15 @@ Deno.test("a 401 tells how to authenticate", () => {
 
 Deno.test("without CORS no answer has its fields", async () => {
   const request = requestOf("GET / HTTP/1.1\r\nHost: a\r\nOrigin: http://b\r\n\r\n");
-  assert.deepEqual(await answerTo({ hosts: ["a"] }, request), OK(request, new Uint8Array(0)));
+  assert.deepEqual(await answerTo({ hosts: ["a"] }, request), OK(request, new Uint8Array(0), REQUESTER));
 });
 
 Deno.test("with CORS every answer has its fields, errors too", async () => {
   const request = requestOf("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   const exposed = ["Access-Control-Expose-Headers", "ETag, Link, Location, X-Total-Count"];
-  const any = await answerTo({ cors: "*" }, request) as HttpResponse;
+  const any = await answerTo({ cors: "*" }, request);
   assert.deepEqual(any.fields, [["ETag", '"1"'], ["Access-Control-Allow-Origin", "*"], exposed]);
-  const failed = await answerTo({ cors: "http://b" }, request, FAILING) as HttpResponse;
+  const failed = await answerTo({ cors: "http://b" }, request, FAILING);
   assert.equal(failed.status, 404);
   assert.deepEqual(failed.fields, [["Access-Control-Allow-Origin", "http://b"], exposed, ["Vary", "Origin"]]);
 });
@@ -116,7 +117,7 @@ Deno.test("a preflight is answered without a token, but not for another host", a
       `OPTIONS /a HTTP/1.1\r\nHost: ${host}\r\nOrigin: http://b\r\nAccess-Control-Request-Method: PUT\r\n\r\n`,
     );
   const options = { hosts: [], cors: "*", token: "t" };
-  const answer = await answerTo(options, preflight("localhost")) as HttpResponse;
+  const answer = await answerTo(options, preflight("localhost"));
   assert.equal(answer.status, 204);
   assert.deepEqual(answer.fields?.map(([name]) => name), [
     "Access-Control-Allow-Methods",

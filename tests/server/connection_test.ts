@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
-import type { ContentStream, Handler } from "../../lib/http/message.ts";
+import type { ContentStream, HttpResponse } from "../../lib/http/message.ts";
 import { REQUEST_LIMITS, SERVER_LIMITS } from "../../lib/limits.ts";
 import { ServerConnection } from "../../lib/server/connection.ts";
 import type { Observer } from "../../lib/server/context.ts";
 import { octetsToText } from "../../lib/terminal.ts";
-import { connectionContext, startServer, until } from "../support.ts";
+import { connectionContext, type Handler, serviceOf, startServer, until } from "../support.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
 const DECODER = new TextDecoder();
@@ -186,11 +186,9 @@ Deno.test("100 (Continue) is sent where content is awaited, and only there", asy
 });
 
 Deno.test("a screened request is refused instead of being asked for its content", async () => {
-  await using server = startServer(ECHO, {
-    screen: () => {
-      throw new HttpError(401, "No token");
-    },
-  });
+  await using server = startServer(serviceOf(ECHO, () => {
+    throw new HttpError(401, "No token");
+  }));
   const peer = await server.connect();
   await peer.send(`PUT / HTTP/1.1\r\n${HOST}Expect: 100-continue\r\nContent-Length: 3\r\n\r\n`);
   assert.equal((await peer.receive()).head.status, 401);
@@ -375,4 +373,100 @@ Deno.test("a client that vanishes takes nothing down", async () => {
   }
   await until(() => server.server.connections === 0);
   assert.equal((await (await server.connect()).exchange(get("/"))).head.status, 200);
+});
+
+Deno.test("a response whose turn never comes is given up with its stream", async () => {
+  // What fails, and how: the earlier response cannot be written, the response's head cannot be encoded, the
+  // connection is cut off while the service is at work.
+  const ways: [name: string, prepare: (conn: FakeConn) => void, response: Partial<HttpResponse>][] = [
+    [
+      "the response before cannot be sent",
+      (conn) => conn.write = () => Promise.reject(new Deno.errors.ConnectionReset()),
+      {},
+    ],
+    ["its head cannot be encoded", () => {}, { fields: [["Bad name", "1"]] }],
+    ["its status cannot be encoded", () => {}, { status: 42 }],
+  ];
+  for (const late of [false, true]) {
+    for (const [name, prepare, response] of ways) {
+      const notes: string[] = [];
+      const conn = new FakeConn(get("/1") + get("/2"));
+      prepare(conn);
+      const made = Promise.withResolvers<void>();
+      await converse(conn, ({ target }) => {
+        if (target === "/1") return { status: 200 };
+        const answer = { status: 200, content: streamOf(["a"], notes), ...response };
+        return late ? made.promise.then(() => answer) : answer;
+      }, {
+        failed: () => {},
+        closed: () => made.resolve(),
+        response: (_id, _bytes, status) => status === 200 && made.resolve(),
+      });
+      await until(() => notes.length > 0);
+      assert.deepEqual(notes, ["ended"], name);
+    }
+  }
+});
+
+Deno.test("a client whose connection breaks while it waits is noticed, and its request given up", async () => {
+  const conn = new FakeConn(get("/"));
+  const broken = Promise.withResolvers<number>();
+  const read = conn.read.bind(conn);
+  let reads = 0;
+  conn.read = (buffer) => reads++ === 0 ? read(buffer) : broken.promise;
+  const notes: string[] = [];
+  const serving = converse(conn, (_request, _content, requester) => {
+    return new Promise((_resolve, reject) => {
+      requester.signal.addEventListener("abort", () => reject(requester.signal.reason));
+      broken.reject(new Deno.errors.ConnectionReset());
+    });
+  }, { failed: (error) => notes.push(String(error)), closed: (_id, reason) => notes.push(reason) });
+  assert.deepEqual(await serving, []);
+  assert.deepEqual(notes, ["by the client (connection lost)"]);
+});
+
+Deno.test("requests that came while a response was made are answered next", async () => {
+  const conn = new FakeConn(get("/1"), get("/2"), get("/3"));
+  const writes = await converse(conn, async ({ target }) => {
+    await Promise.resolve();
+    return { status: 200, content: target };
+  });
+  assert.match(writes.join(""), /\r\n\r\n\/1HTTP.*\r\n\r\n\/2HTTP.*\r\n\r\n\/3$/s);
+});
+
+Deno.test("a deep pipeline of slow responses holds none of them", async () => {
+  const requests = 20_000;
+  let making = 0;
+  let most = 0;
+  const writes = await converse(new FakeConn(get("/").repeat(requests)), async () => {
+    most = Math.max(most, ++making);
+    await Promise.resolve();
+    making--;
+    return { status: 204 };
+  });
+  assert.equal(writes.join("").split("HTTP/1.1 204").length, requests + 1);
+  assert.equal(most, 1);
+});
+
+Deno.test("what exceeds the budget gets 503: a response alone, content with its connection", async () => {
+  const limits = { maxBufferedBytes: 300_000 };
+  await using server = startServer(
+    (_request, content) => ({ status: 200, content: content.length > 0 ? "taken" : "x".repeat(200_000) }),
+    { limits },
+  );
+  const [slow, quick] = [await server.connect(), await server.connect()];
+  server.server.budget.take(150_000);
+  const refused = await quick.exchange(get("/"));
+  assert.equal(refused.head.status, 503);
+  assert.equal(refused.head.fields.get("retry-after"), "1");
+  assert.equal(refused.head.fields.get("connection"), undefined);
+  await slow.send(`PUT / HTTP/1.1\r\n${HOST}Content-Length: 200000\r\n\r\n${"x".repeat(199_999)}`);
+  assert.equal((await slow.receive()).head.status, 503);
+  await slow.conn.closeWrite();
+  await until(() => server.server.connections === 1);
+  server.server.budget.take(-150_000);
+  assert.equal((await quick.exchange(get("/"))).head.status, 200);
+  quick.close();
+  await until(() => server.server.connections === 0);
+  assert.equal(server.server.budget.used, 0);
 });

@@ -62,8 +62,8 @@ Deno.test("a broken request is printed as far as it goes, with what is wrong", a
 Deno.test("only a verbose log tells of answers and connections", async () => {
   const events = (log: Observer) => {
     log.opened?.(7, "127.0.0.1:5");
-    log.response?.(7, wireOctets("HTTP/1.1 200 OK\r\n\r\n5\r\n"), false);
-    log.response?.(7, wireOctets("hello"), true);
+    log.response?.(7, wireOctets("HTTP/1.1 200 OK\r\n\r\n5\r\n"), 200);
+    log.response?.(7, wireOctets("hello"), undefined);
     log.closed?.(7, "by the client", 1);
     log.closed?.(8, "by the server (idle too long)", 2);
   };
@@ -87,7 +87,7 @@ Deno.test("as JSON each event is one line", async () => {
       new Fields("A: b\r\n\r\n", [0, 1, 3, 4]),
     );
     log.refused!(1, new HttpError(400, "No", { rule: "R", offset: 0 }), "", wireOctets("\xff"));
-    log.response!(1, wireOctets("HTTP/1.1 200 OK\r\n\r\n"), false);
+    log.response!(1, wireOctets("HTTP/1.1 200 OK\r\n\r\n"), 200);
     log.closed!(1, "by the client", 2);
   });
   const time = "1970-01-01T00:00:00.000Z";

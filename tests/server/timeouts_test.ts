@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { SERVER_LIMITS } from "../../lib/limits.ts";
 import { ServerConnection } from "../../lib/server/connection.ts";
-import { connectionContext } from "../support.ts";
+import { connectionContext, type Handler } from "../support.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
 const { headTimeoutMs, contentTimeoutMs, idleTimeoutMs, sendTimeoutMs, lingerMs } = SERVER_LIMITS;
@@ -17,7 +17,12 @@ class HeldConn {
   readonly remoteAddr = { transport: "tcp", hostname: "held", port: 1 } as const;
   written = "";
   stalled = false;
+  /** Octets that the last write had for the client. */
+  offered = 0;
+  /** How many of them it takes at a time. */
+  takes = Infinity;
   finished = false;
+  isClosed = false;
   reads = 0;
   readonly closed = Promise.withResolvers<void>();
   #read = Promise.withResolvers<number | null>();
@@ -55,9 +60,11 @@ class HeldConn {
   }
 
   write(bytes: Uint8Array): Promise<number> {
+    this.offered = bytes.length;
     if (this.stalled) return this.closed.promise.then(() => Promise.reject(new Deno.errors.BadResource()));
-    this.written += octetString(bytes);
-    return Promise.resolve(bytes.length);
+    const taken = bytes.subarray(0, Math.min(bytes.length, this.takes));
+    this.written += octetString(taken);
+    return Promise.resolve(taken.length);
   }
 
   closeWrite(): Promise<void> {
@@ -66,16 +73,17 @@ class HeldConn {
   }
 
   close(): void {
+    this.isClosed = true;
     this.closed.resolve();
+    this.#read.promise.catch(() => {});
     this.#read.reject(new Deno.errors.BadResource());
   }
 }
 
 /** A connection that is being served. */
-function serve() {
-  const conn = new HeldConn();
+function serve(answer: Handler = () => ({ status: 200, content: "ok" }), conn: HeldConn = new HeldConn()) {
   let reason = "";
-  const context = connectionContext(() => ({ status: 200, content: "ok" }), { closed: (_id, why) => reason = why });
+  const context = connectionContext(answer, { closed: (_id, why) => reason = why });
   const connection = new ServerConnection(1, conn as unknown as Deno.Conn, context);
   return {
     conn,
@@ -163,18 +171,104 @@ Deno.test("an empty line after a request is no request that takes too long", asy
   assert.doesNotMatch(conn.written, /408/);
 });
 
+/** How much time octets earn a client that takes them. */
+const earnedMs = (octets: number) => octets * 1000 / SERVER_LIMITS.minSendBytesPerSecond;
+
 Deno.test("a client that reads nothing is not read from either, and is cut off in time", async () => {
   const { conn, ended, at, reason } = serve();
   conn.stalled = true;
   conn.deliver(GET.repeat(10));
   await at(0);
-  await at(sendTimeoutMs - 1);
+  const timeMs = sendTimeoutMs + earnedMs(conn.offered);
+  await at(timeMs - 1);
   assert.equal(conn.reads, 1);
   assert.equal(reason(), "");
-  await at(sendTimeoutMs);
+  await at(timeMs);
   await ended;
   assert.equal(reason(), "by the server (the client stopped reading)");
   assert.equal(conn.reads, 1);
+});
+
+Deno.test("a client that reads too slowly is cut off, however often it takes a few octets", async () => {
+  const large = "x".repeat(4 * SERVER_LIMITS.maxWriteBytes);
+  const { conn, ended, at, reason } = serve(() => ({ status: 200, content: large }));
+  const write = conn.write.bind(conn);
+  let allowed = Promise.withResolvers<void>();
+  conn.takes = 1000;
+  conn.write = async (bytes) => {
+    await Promise.race([allowed.promise, conn.closed.promise]);
+    if (conn.isClosed) throw new Deno.errors.BadResource();
+    return await write(bytes);
+  };
+  conn.deliver(GET);
+  await at(0);
+  // It takes 1000 octets each second, which is less than it must.
+  let now = 0;
+  while (!conn.isClosed && now < 200_000) {
+    allowed.resolve();
+    allowed = Promise.withResolvers();
+    await at(now += 1000);
+  }
+  await ended;
+  assert.equal(reason(), "by the server (the client stopped reading)");
+  const timeMs = sendTimeoutMs + earnedMs(conn.written.length + SERVER_LIMITS.maxWriteBytes);
+  assert(Math.abs(now - timeMs) <= 1100, `cut off after ${now} ms, allowed were ${timeMs}`);
+});
+
+Deno.test("a client that reads as fast as it must has all the time it needs", async () => {
+  const large = "x".repeat(2 * SERVER_LIMITS.maxWriteBytes);
+  const { conn, ended, at, reason } = serve(() => ({ status: 200, content: large }));
+  const write = conn.write.bind(conn);
+  let allowed = Promise.withResolvers<void>();
+  conn.takes = SERVER_LIMITS.minSendBytesPerSecond;
+  conn.write = async (bytes) => {
+    await allowed.promise;
+    return await write(bytes);
+  };
+  conn.deliver(GET);
+  for (let now = 0; conn.written.length < large.length; now += 1000) {
+    await at(now);
+    assert.equal(reason(), "");
+    allowed.resolve();
+    allowed = Promise.withResolvers();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  allowed.resolve();
+  conn.end();
+  await ended;
+});
+
+Deno.test("a client that has ended its side keeps the service at work for a while only", async () => {
+  let signal: AbortSignal | undefined;
+  const { conn, ended, at, reason } = serve((_request, _content, requester) => {
+    signal = requester.signal;
+    return new Promise((_resolve, reject) =>
+      requester.signal.addEventListener("abort", () => reject(requester.signal.reason))
+    );
+  });
+  conn.deliver(GET);
+  await at(10);
+  conn.end();
+  await at(20);
+  await at(20 + SERVER_LIMITS.halfClosedMs - 1);
+  assert.equal(signal?.aborted, false);
+  await at(20 + SERVER_LIMITS.halfClosedMs);
+  assert.equal(signal?.aborted, true);
+  await ended;
+  assert.equal(reason(), "by the client");
+  assert.equal(conn.written, "");
+});
+
+Deno.test("TLS must be agreed on as soon as a head must be complete", async () => {
+  const conn = Object.assign(new HeldConn(), {
+    handshake: () => conn.closed.promise.then(() => Promise.reject(new Deno.errors.BadResource())),
+  });
+  const { ended, at, reason } = serve(undefined, conn);
+  await at(headTimeoutMs - 1);
+  assert.equal(reason(), "");
+  await at(headTimeoutMs);
+  await ended;
+  assert.equal(reason(), "by the server (no TLS handshake in time)");
 });
 
 Deno.test("a client that does not end its side is closed after the lingering time", async () => {

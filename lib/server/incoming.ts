@@ -1,0 +1,122 @@
+/**
+ * The requests that come in on a connection, one after the other: decoded, their content gathered.
+ *
+ * @module
+ */
+
+import { type Decoder, Fields, HttpError, listMembers, type RequestHead } from "../http_message.ts";
+import type { ServerContext } from "./context.ts";
+import { RequestContent } from "./request_content.ts";
+
+const NO_BYTES = new Uint8Array(0);
+
+/** What came of decoding: a whole request, a client that waits for 100 (Continue), too little, or the end. */
+export type Progress = "request" | "continue" | "more" | "closed";
+
+/** Decodes requests. Between two requests it holds no decoder, so an idle connection costs little. */
+export class Incoming {
+  /** The request whose content is being read, or whose response is being made; `undefined` between requests. */
+  request: RequestHead | undefined;
+  /** The trailer section of the request that is complete. */
+  trailers: Fields = Fields.EMPTY;
+  readonly #context: ServerContext;
+  readonly #content: RequestContent;
+  #decoder: Decoder | undefined;
+  #awaitsContinue = false;
+
+  /** Decodes within the limits of a server. */
+  constructor(context: ServerContext) {
+    this.#context = context;
+    this.#content = new RequestContent(context.budget);
+  }
+
+  /** Whether nothing of a further request is there. */
+  get idle(): boolean {
+    return this.#decoder === undefined || this.#decoder.idle;
+  }
+
+  /** The method of the request that could not be decoded, as far as it is there. */
+  get method(): string {
+    return this.request?.method ?? this.#decoder?.method ?? "";
+  }
+
+  /** The octets that were received and not understood. */
+  get unread(): Uint8Array {
+    return this.#decoder?.unread ?? NO_BYTES;
+  }
+
+  /** Takes octets, which must stay unchanged until {@linkcode next} wants more; `null` says that no more will come. */
+  receive(bytes: Uint8Array, count: number | null): void {
+    this.#decoder ??= this.#context.codecs.decoder();
+    if (count === null) this.#decoder.close();
+    else this.#decoder.receive(bytes, count);
+  }
+
+  /**
+   * Decodes on until a request is complete.
+   *
+   * @throws {HttpError} If it breaks a rule or a limit, or is refused whatever its content.
+   */
+  next(): Progress {
+    const decoder = this.#decoder;
+    if (decoder === undefined) return "more";
+    for (;;) {
+      const event = decoder.next();
+      if (event === undefined) return this.#wantMore(decoder);
+      switch (event.kind) {
+        case "request":
+          this.#begin(event);
+          break;
+        case "content":
+          // The client did not wait to be asked for it (RFC 9110 §10.1.1).
+          this.#awaitsContinue = false;
+          this.#content.add(event.bytes, this.request!.contentLength);
+          break;
+        case "end":
+          this.#awaitsContinue = false;
+          this.trailers = event.trailers;
+          return "request";
+        case "closed":
+          return "closed";
+      }
+    }
+  }
+
+  /** The content of the request that is complete. */
+  takeContent(): Uint8Array {
+    return this.#content.take();
+  }
+
+  /** Ends the request: its response is encoded, or there will be none. */
+  finish(): void {
+    this.request = undefined;
+    this.#content.release();
+  }
+
+  #wantMore(decoder: Decoder): Progress {
+    if (decoder.reusable) {
+      this.#context.codecs.releaseDecoder(decoder);
+      this.#decoder = undefined;
+    } else if (this.#awaitsContinue) {
+      this.#awaitsContinue = false;
+      return "continue";
+    }
+    return "more";
+  }
+
+  #begin(request: RequestHead): void {
+    this.request = request;
+    const expectation = request.fields.get("expect");
+    // An HTTP/1.0 client knows no 100, so its expectation is ignored (RFC 9110 §10.1.1).
+    if (expectation === undefined || request.minor === 0) return;
+    const expectations = listMembers(expectation.toLowerCase());
+    const unknown = expectations.find((member) => member !== "100-continue");
+    if (unknown !== undefined) {
+      throw new HttpError(417, `The only expectation known is 100-continue, saw ${unknown}`, {
+        rule: "RFC 9110 §10.1.1",
+      });
+    }
+    this.#context.service.precheck(request);
+    this.#awaitsContinue = expectations.length > 0 && request.contentLength !== 0;
+  }
+}

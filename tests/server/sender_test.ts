@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { SERVER_LIMITS } from "../../lib/limits.ts";
+import { Deadline } from "../../lib/server/context.ts";
+import { Sender } from "../../lib/server/sender.ts";
+import { connectionContext } from "../support.ts";
+import { octetString } from "../wire_cases.ts";
+
+function senderTo(write: (bytes: Uint8Array) => Promise<number>) {
+  const context = connectionContext(() => ({ status: 200 }));
+  const deadline = new Deadline();
+  return { context, deadline, sender: new Sender({ write } as Deno.Conn, context, deadline) };
+}
+
+Deno.test("all that is encoded is written, in steps, and held in the budget meanwhile", async () => {
+  const { maxWriteBytes } = SERVER_LIMITS;
+  let written = "";
+  const held: number[] = [];
+  const { context, sender } = senderTo((bytes) => {
+    held.push(context.budget.used);
+    assert(bytes.length <= maxWriteBytes);
+    written += octetString(bytes);
+    return Promise.resolve(bytes.length);
+  });
+  const text = "abc".repeat(maxWriteBytes);
+  sender.encoder.content(text);
+  await sender.flush();
+  assert.equal(written, text);
+  assert.deepEqual(held, [3 * maxWriteBytes, 2 * maxWriteBytes, maxWriteBytes]);
+  assert.equal(context.budget.used, 0);
+  assert.equal(sender.length, 0);
+});
+
+Deno.test("what is not written is given back to the budget, and its memory to nobody while a write goes on", async () => {
+  const stuck = Promise.withResolvers<number>();
+  const { context, sender } = senderTo(() => stuck.promise);
+  sender.encoder.content("secret");
+  const flushing = sender.flush();
+  assert.equal(context.budget.used, 6);
+  const { encoder } = sender;
+  sender.end();
+  assert.equal(context.budget.used, 0);
+  assert.notEqual(context.codecs.encoder(), encoder);
+  stuck.reject(new Deno.errors.BadResource());
+  await assert.rejects(flushing);
+});
+
+Deno.test("each step has the time left, and what its octets earn", async () => {
+  const { sendTimeoutMs, minSendBytesPerSecond } = SERVER_LIMITS;
+  const deadlines: number[] = [];
+  const { context, deadline, sender } = senderTo(() => {
+    deadlines.push(deadline.at - context.clock);
+    context.clock += 1000;
+    return Promise.resolve(minSendBytesPerSecond / 2);
+  });
+  sender.restart();
+  sender.encoder.content("x".repeat(minSendBytesPerSecond));
+  await sender.flush();
+  assert.deepEqual(deadlines, [sendTimeoutMs + 1000, sendTimeoutMs - 1000 + 500 + 500]);
+  sender.encoder.content("x".repeat(minSendBytesPerSecond / 2));
+  await sender.flush();
+  assert.equal(deadlines[2], sendTimeoutMs - 2000 + 1000 + 500, "the time is one for all that is flushed");
+  sender.restart();
+  sender.encoder.content("x".repeat(minSendBytesPerSecond / 2));
+  await sender.flush();
+  assert.equal(deadlines[3], sendTimeoutMs + 500);
+});
