@@ -58,5 +58,8 @@ function explain(error: unknown, command: () => string): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof MissingPermission) return `${error.message}: ${command()}`;
   if (error instanceof Deno.errors.NotCapable) return `${error.message.split(",", 1)[0]}: ${command()}`;
+  const { code } = error as Error & { code?: unknown };
+  // What the system refuses has its code, as ENOSPC; those of Node.js start with ERR_ and tell of a defect.
+  if (typeof code === "string" && /^E(?!RR_)[A-Z0-9]+$/.test(code)) return error.message;
   return EXPLAINED.some((kind) => error instanceof kind) ? error.message : error.stack ?? error.message;
 }

@@ -5,36 +5,51 @@
  */
 
 import { resized, type Sink, writeAll } from "./bytes.ts";
-import { MAX_UNPRINTED_BYTES, PRINT_DELAY_MS } from "./limits.ts";
+import { MAX_UNPRINTED_BYTES, PRINT_DELAY_MS, PRINT_RETRY_MS } from "./limits.ts";
 
 const INITIAL_BYTES = 16 * 1024;
 /** A buffer that grew beyond this many bytes is given up once it is written. */
 const KEPT_BYTES = 1024 * 1024;
 const ENCODER = new TextEncoder();
 
+/** How a writer behaves. */
+export interface BatchWriterOptions {
+  /** Bytes that may wait for the sink; beyond it messages are left out, and counted. */
+  readonly maxBytes?: number;
+  /** Receives the error of a write that failed and is tried again: once, until a write succeeds. */
+  readonly failed?: (error: Error) => void;
+  /** How long to wait before the next write after one that failed, in milliseconds. */
+  readonly retryMs?: number;
+}
+
 /** Gathers what is printed and writes it to a sink, one batch after the other. */
 export class BatchWriter {
   readonly #sink: Sink;
-  readonly #maxBytes: number;
+  readonly #options: Required<BatchWriterOptions>;
   #gathered = new Uint8Array(INITIAL_BYTES);
   #length = 0;
+  #messages = 0;
   #spare = new Uint8Array(INITIAL_BYTES);
   #leftOut = 0;
+  /** Why messages were left out last. */
+  #reason = "";
   #writing: Promise<void> | undefined;
+  /** Whether the sink takes nothing any more, for good. */
   #broken = false;
+  #failing = false;
 
-  /** Writes to the sink; `maxBytes` may wait for it. */
-  constructor(sink: Sink, maxBytes: number = MAX_UNPRINTED_BYTES) {
+  /** Writes to the sink. */
+  constructor(sink: Sink, options: BatchWriterOptions = {}) {
     this.#sink = sink;
-    this.#maxBytes = maxBytes;
+    this.#options = { maxBytes: MAX_UNPRINTED_BYTES, failed: () => {}, retryMs: PRINT_RETRY_MS, ...options };
   }
 
   /** Prints a message: text in UTF-8, then bytes as they are, then text again. Left out if too much waits already. */
   print(before: string, bytes?: Uint8Array, after = ""): void {
     const most = 3 * (before.length + after.length) + (bytes?.length ?? 0);
     if (this.#broken) return;
-    if (this.#length + most > this.#maxBytes) {
-      this.#leftOut++;
+    if (this.#length + most > this.#options.maxBytes) {
+      this.#leaveOut(1, this.#failing ? "it could not be written" : "the output is too slow");
       return;
     }
     this.#reserve(most);
@@ -44,28 +59,47 @@ export class BatchWriter {
       this.#length += bytes.length;
     }
     if (after !== "") this.#text(after);
+    this.#messages++;
     this.#writing ??= this.#writeAll();
   }
 
-  /** Resolves once all that was printed is written, or cannot be. */
-  async flush(): Promise<void> {
-    await this.#writing;
+  /** Resolves once all that was printed is written, or cannot be; after `withinMs` in any case. */
+  async flush(withinMs: number = Infinity): Promise<void> {
+    if (this.#writing === undefined) return;
+    if (withinMs === Infinity) return await this.#writing;
+    let timer;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, withinMs));
+    await Promise.race([this.#writing, late]);
+    clearTimeout(timer);
   }
 
   async #writeAll(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, PRINT_DELAY_MS));
-    try {
-      while (this.#length > 0) await this.#writeBatch();
-    } catch {
-      // Nobody reads any more, as with `serve | head`: the work goes on, unreported.
-      this.#broken = true;
-    }
+    let delayMs = PRINT_DELAY_MS;
+    do {
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      delayMs = 0;
+      const messages = this.#messages + this.#leftOut;
+      try {
+        await this.#writeBatch();
+        this.#failing = false;
+      } catch (error) {
+        // Nobody reads any more, as with `serve | head`: the work goes on, unreported.
+        if (error instanceof Deno.errors.BrokenPipe) this.#broken = true;
+        else {
+          // A full disk may have room again: what comes later is tried again.
+          if (!this.#failing) this.#options.failed(error as Error);
+          this.#failing = true;
+          this.#leaveOut(messages, "it could not be written");
+          delayMs = this.#options.retryMs;
+        }
+      }
+    } while (this.#length > 0 && !this.#broken);
     this.#writing = undefined;
   }
 
   async #writeBatch(): Promise<void> {
     if (this.#leftOut > 0) {
-      const note = `... ${this.#leftOut} messages omitted: the output is too slow\n`;
+      const note = `... ${this.#leftOut} messages omitted: ${this.#reason}\n`;
       this.#leftOut = 0;
       this.#reserve(3 * note.length);
       this.#text(note);
@@ -73,8 +107,14 @@ export class BatchWriter {
     const batch = this.#gathered.subarray(0, this.#length);
     [this.#gathered, this.#spare] = [this.#spare, this.#gathered];
     this.#length = 0;
+    this.#messages = 0;
     await writeAll(this.#sink, batch);
     if (this.#spare.length > KEPT_BYTES) this.#spare = new Uint8Array(INITIAL_BYTES);
+  }
+
+  #leaveOut(messages: number, reason: string): void {
+    this.#leftOut += messages;
+    this.#reason = reason;
   }
 
   #text(text: string): void {

@@ -172,11 +172,20 @@ function serveOptions(values: Values): ServeOptions {
     },
     limits: {
       ...SERVER_LIMITS,
+      maxBufferedBytes: bufferedBytes(values),
       maxConnections: wholeNumber(values, "max-connections", 1, 1_000_000) ?? SERVER_LIMITS.maxConnections,
       idleTimeoutMs: milliseconds(values, "idle-timeout") ?? SERVER_LIMITS.idleTimeoutMs,
       headTimeoutMs: milliseconds(values, "head-timeout") ?? SERVER_LIMITS.headTimeoutMs,
     },
   };
+}
+
+/** Content that is allowed must fit what may be held. */
+function bufferedBytes(values: Values): number {
+  const most = byteCount(values, "max-buffered", 64 * 1024, 2 ** 40) ?? SERVER_LIMITS.maxBufferedBytes;
+  const content = byteCount(values, "max-body", 0, MAX_BODY_FLAG_BYTES) ?? REQUEST_LIMITS.maxContentBytes;
+  if (content <= most) return most;
+  throw new UsageError(`--max-body ${content} is more than --max-buffered ${most} allows: raise --max-buffered`);
 }
 
 /** A target can be no longer than the head that holds it, and may be long if the head may be large. */

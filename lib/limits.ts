@@ -167,6 +167,8 @@ export const MAX_TURN_MS: number = 10;
 export const MAX_UNPRINTED_BYTES: number = 8 * 1024 * 1024;
 /** How long printed messages are gathered before they are written, all at once. */
 export const PRINT_DELAY_MS: number = 10;
+/** How long to wait before printing is tried again after it has failed, as on a full disk. */
+export const PRINT_RETRY_MS: number = 1000;
 
 /** Characters in one line of piped input to `connect`. */
 export const MAX_LINE_CHARACTERS: number = 1024 * 1024;

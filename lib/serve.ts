@@ -39,13 +39,17 @@ export async function serve(options: ServeOptions): Promise<number> {
     cors: options.cors,
     token,
   });
-  const writer = new BatchWriter(Deno.stdout);
+  // From here on nothing is written but by these two: a write that waits for its reader must not stop the server.
+  const errors = new BatchWriter(Deno.stderr);
+  const report = reporter(errors);
+  const writer = new BatchWriter(Deno.stdout, {
+    failed: ({ message }) => report(`Cannot print: ${message}; tried again until it works`),
+  });
   const log = requestLog(writer, {
     verbose: options.verbose,
     format: options.logFormat,
     terminal: Deno.stdout.isTerminal(),
   });
-  const report = reporter();
   const server = new Server(listener, access, {
     messageLimits: options.messageLimits,
     limits: options.limits,
@@ -69,7 +73,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   await stopped;
   await server.shutdown();
   await store.close();
-  await writer.flush();
+  await Promise.all([writer, errors].map((output) => output.flush(options.limits.shutdownMs)));
   return 0;
 }
 
@@ -132,14 +136,14 @@ function delayed(resource: Resource, delayMs: number): Resource {
 }
 
 /** Makes a function that reports what goes wrong; the same again only after a while. */
-function reporter(): (text: string) => void {
+function reporter(output: BatchWriter): (text: string) => void {
   let last = "";
   let lastTime = -Infinity;
   return (text) => {
     if (text === last && performance.now() < lastTime + REPORT_AGAIN_MS) return;
     last = text;
     lastTime = performance.now();
-    console.error(`wiretable: ${escapeText(text)}`);
+    output.print(`wiretable: ${escapeText(text)}\n`);
   };
 }
 

@@ -55,7 +55,7 @@ Deno.test("messages that come during a write are written after it", async () => 
 
 Deno.test("what waits for a slow output is limited, and what is left out is counted", async () => {
   const sink = new Collector();
-  const writer = new BatchWriter(sink, 1000);
+  const writer = new BatchWriter(sink, { maxBytes: 1000 });
   for (let i = 0; i < 30; i++) writer.print("x".repeat(99));
   await writer.flush();
   // Room is kept for three bytes a character, so not all of the 1000 are used.
@@ -78,4 +78,40 @@ Deno.test("an output that broke is written to no more", async () => {
   writer.print("b");
   await writer.flush();
   assert.equal(writes, 1);
+});
+
+Deno.test("an output that fails is told of once and tried again, and what was lost is counted", async () => {
+  const sink = new Collector();
+  let full = true;
+  let attempts = 0;
+  const errors: string[] = [];
+  const writer = new BatchWriter({
+    write(bytes) {
+      attempts++;
+      return full ? Promise.reject(new Error("No space left on device (os error 28)")) : sink.write(bytes);
+    },
+  }, { retryMs: 0, failed: ({ message }) => errors.push(message) });
+  for (const text of ["one\n", "two\n", "three\n"]) {
+    writer.print(text);
+    await writer.flush();
+  }
+  assert.equal(attempts, 3);
+  assert.deepEqual(errors, ["No space left on device (os error 28)"]);
+  full = false;
+  writer.print("four\n");
+  await writer.flush();
+  assert.equal(sink.text, "four\n... 3 messages omitted: it could not be written\n");
+  full = true;
+  writer.print("five\n");
+  await writer.flush();
+  assert.equal(errors.length, 2, "it is told again when it has worked in between");
+});
+
+Deno.test("a flush may end before the output has taken all", async () => {
+  const stuck = Promise.withResolvers<number>();
+  const writer = new BatchWriter({ write: () => stuck.promise });
+  writer.print("abc");
+  await writer.flush(1);
+  stuck.resolve(3);
+  await writer.flush();
 });

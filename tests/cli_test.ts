@@ -121,6 +121,15 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["completions"], 'completions takes one shell, bash, zsh or fish, saw ""'],
   [["completions", "tcsh"], 'completions takes one shell, bash, zsh or fish, saw "tcsh"'],
   [["completions", "zsh", "fish"], 'completions takes one shell, bash, zsh or fish, saw "zsh fish"'],
+  [
+    ["serve", "--max-body", "300m"],
+    "--max-body 314572800 is more than --max-buffered 268435456 allows: raise --max-buffered",
+  ],
+  [["serve", "--max-buffered", "65535"], /^--max-buffered takes bytes from 65536 to /],
+  [
+    ["serve", "--max-buffered", "64k"],
+    "--max-body 1048576 is more than --max-buffered 65536 allows: raise --max-buffered",
+  ],
   [["serve", "x"], 'serve takes flags only, saw "x": see serve --help'],
   [["serve", "--prot", "1"], /^Unknown option '--prot': see --help$/],
   [["serve", "--port"], /^Option '-p, --port <value>' argument missing: see --help$/],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ROOT, ServeProcess, wiretable } from "./serve_process.ts";
-import { TempFolder } from "./support.ts";
+import { Peer, TempFolder } from "./support.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -238,6 +238,64 @@ for (const [name, args, permissions, code, stderr] of failures) {
     assert.deepEqual([outcome.code, outcome.stdout], [code, ""]);
   });
 }
+
+Deno.test({
+  name: Deno.build.os === "linux"
+    ? "an output that is full: one clear line"
+    : "skipped, for /dev/full is Linux's: an output that is full",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    for (const args of [["--version"], ["serve", "--port", "0"]]) {
+      const command = `exec "$0" run --no-prompt --allow-net "$@" > /dev/full`;
+      const { code, stderr } = await new Deno.Command("sh", {
+        args: ["-c", command, Deno.execPath(), `${ROOT}main.ts`, ...args],
+      })
+        .output();
+      assert.deepEqual([code, new TextDecoder().decode(stderr)], [
+        1,
+        "wiretable: No space left on device (os error 28)\n",
+      ]);
+    }
+  },
+});
+
+Deno.test({
+  name: Deno.build.os === "windows"
+    ? "skipped, for Windows has no FIFOs: serve stops while nobody reads its output"
+    : "serve stops while nobody reads its output",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    using folder = new TempFolder();
+    const fifo = folder.file("fifo");
+    await new Deno.Command("mkfifo", { args: [fifo] }).output();
+    const child = new Deno.Command("sh", {
+      args: [
+        "-c",
+        `exec "$0" run --no-prompt --allow-net "$@" > "${fifo}"`,
+        Deno.execPath(),
+        `${ROOT}main.ts`,
+        "serve",
+        "--port",
+        "0",
+        "-v",
+      ],
+    }).spawn();
+    const reader = await Deno.open(fifo);
+    const start = new Uint8Array(1000);
+    const port = Number(/:(\d+)\//.exec(new TextDecoder().decode(start.subarray(0, (await reader.read(start))!)))![1]);
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    const content = `{"type":"${"x".repeat(500_000)}","age":1,"leg":0}`;
+    const put =
+      `PUT /a HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${content.length}\r\n\r\n`;
+    const peer = new Peer(conn);
+    // More than a pipe holds, so that a write to it is stuck.
+    for (let i = 0; i < 3; i++) assert((await peer.exchange(put + content)).head.status < 300);
+    child.kill("SIGTERM");
+    assert.equal((await child.status).code, 0);
+    peer.close();
+    reader.close();
+  },
+});
 
 Deno.test("a port that is taken: one line, with one that is free", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

@@ -59,6 +59,11 @@ export const SERVE_FLAGS: readonly Flag[] = [
     help: `the largest content of a request (${REQUEST_LIMITS.maxContentBytes / 1024 ** 2}m)`,
   },
   { name: "max-head", value: "BYTES", help: `the largest head of a request (${REQUEST_LIMITS.maxHeadBytes / 1024}k)` },
+  {
+    name: "max-buffered",
+    value: "BYTES",
+    help: `content and responses held at a time (${SERVER_LIMITS.maxBufferedBytes / 1024 ** 2}m)`,
+  },
   { name: "max-connections", value: "N", help: `connections at a time (${SERVER_LIMITS.maxConnections})` },
   {
     name: "idle-timeout",
