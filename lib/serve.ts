@@ -14,6 +14,7 @@ import { REPORT_AGAIN_MS } from "./limits.ts";
 import { Server } from "./server.ts";
 import { Access, type Resource } from "./server/access.ts";
 import { requestLog } from "./server/request_log.ts";
+import { TlsRelay } from "./server/tls_relay.ts";
 import type { Store } from "./store.ts";
 import { MemoryStore } from "./store/memory.ts";
 import { SqliteStore } from "./store/sqlite.ts";
@@ -95,7 +96,7 @@ async function listen({ host: hostname, port, tls }: ServeOptions): Promise<Deno
     if (tls === undefined) return Deno.listen({ hostname, port });
     const cert = await readFlagFile("--cert", tls.certFile);
     const key = await readFlagFile("--key", tls.keyFile);
-    return Deno.listenTls({ hostname, port, cert, key, alpnProtocols: ["http/1.1"] });
+    return new TlsRelay(Deno.listen({ hostname, port }), { cert, key });
   } catch (error) {
     if (error instanceof Deno.errors.AddrInUse) {
       throw new Failure(`Port ${port} on ${hostname} is taken${freePort(hostname)}`);

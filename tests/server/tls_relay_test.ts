@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { SERVER_LIMITS } from "../../lib/limits.ts";
+import { Server } from "../../lib/server.ts";
+import { TlsRelay } from "../../lib/server/tls_relay.ts";
+import { Peer, serviceOf, until } from "../support.ts";
+
+const file = (name: string) => Deno.readTextFileSync(new URL(`../testdata/tls/${name}.pem`, import.meta.url));
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/** A server over TLS, whose clock the test moves. */
+function tlsServer(limits: Partial<typeof SERVER_LIMITS> = {}, content: string = "ok") {
+  let offset = 0;
+  const peers: string[] = [];
+  const reasons: string[] = [];
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const server = new Server(
+    new TlsRelay(listener, { cert: file("cert"), key: file("key") }),
+    serviceOf(() => ({ status: 200, content })),
+    {
+      limits: { ...SERVER_LIMITS, shutdownIdleMs: 0, ...limits },
+      observer: { opened: (_id, peer) => peers.push(peer), closed: (_id, reason) => reasons.push(reason) },
+      monotonicNow: () => performance.now() + offset,
+    },
+  );
+  const { port } = listener.addr as Deno.NetAddr;
+  return {
+    server,
+    port,
+    peers,
+    reasons,
+    advance(milliseconds: number) {
+      offset += milliseconds;
+      server.sweep();
+    },
+    plain: () => Deno.connect({ hostname: "127.0.0.1", port }),
+    async secure() {
+      const conn = await Deno.connectTls({ hostname: "127.0.0.1", port, caCerts: [file("ca")] });
+      return { peer: new Peer(conn), address: `127.0.0.1:${(conn.localAddr as Deno.NetAddr).port}` };
+    },
+  };
+}
+
+Deno.test("TLS is spoken over a plain socket, and the client's own address is known", async () => {
+  const { server, secure, peers } = tlsServer();
+  const { peer, address } = await secure();
+  for (let i = 0; i < 3; i++) assert.equal((await peer.exchange(GET)).content, "ok");
+  assert.deepEqual(peers, [address]);
+  peer.close();
+  await until(() => server.connections === 0);
+  await server.shutdown();
+});
+
+Deno.test("large content passes whole, both ways of ending included", async () => {
+  const content = "0123456789".repeat(300_000);
+  const { server, secure } = tlsServer({}, content);
+  const { peer } = await secure();
+  await peer.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  assert.equal((await peer.receive()).content, content);
+  assert.equal(await peer.receiveAll(), "");
+  peer.close();
+  await server.shutdown();
+});
+
+Deno.test("half handshakes count as connections, and end in time", async () => {
+  const { server, plain, secure, advance, reasons } = tlsServer({ maxConnections: 3, maxRefusedConnections: 2 });
+  const half: Deno.Conn[] = [];
+  for (let i = 0; i < 20; i++) half.push(await plain());
+  await until(() => server.connections === 3);
+  const ended = half.map((conn) => conn.read(new Uint8Array(100)).catch(() => null));
+  // Those beyond the limit are closed at once, the others when their time is over.
+  await Promise.all(ended.slice(5));
+  advance(SERVER_LIMITS.headTimeoutMs);
+  assert.deepEqual(await Promise.all(ended), Array(20).fill(null));
+  await until(() => server.connections === 0);
+  assert.deepEqual(reasons, Array(3).fill("by the server (no TLS handshake in time)"));
+  const { peer } = await secure();
+  assert.equal((await peer.exchange(GET)).head.status, 200);
+  peer.close();
+  for (const conn of half) conn.close();
+  await server.shutdown();
+});
+
+Deno.test("a client that reads nothing is cut off over TLS too", async () => {
+  const { server, secure, advance, reasons } = tlsServer({}, "x".repeat(50_000_000));
+  const { peer } = await secure();
+  await peer.send(GET);
+  await until(() => server.budget.used > 0);
+  // Once nothing moves any more, its time runs out.
+  let used = 0;
+  while (used !== server.budget.used) {
+    used = server.budget.used;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  advance(10_000_000);
+  await until(() => server.connections === 0);
+  assert.deepEqual(reasons, ["by the server (the client stopped reading)"]);
+  assert.equal(server.budget.used, 0);
+  peer.close();
+  await server.shutdown();
+});
+
+Deno.test("another program that finds the inner port gets nothing", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const ports: number[] = [];
+  const listenTls = Deno.listenTls;
+  Deno.listenTls = (options) => {
+    const inner = listenTls(options);
+    ports.push((inner.addr as Deno.NetAddr).port);
+    return inner;
+  };
+  const relay = new TlsRelay(listener, { cert: file("cert"), key: file("key") });
+  Deno.listenTls = listenTls;
+  const accepting = relay.accept();
+  const answer = async () => {
+    using conn = await Deno.connectTls({ hostname: "127.0.0.1", port: ports[0], caCerts: [file("ca")] });
+    await conn.write(new TextEncoder().encode(GET));
+    return await conn.read(new Uint8Array(1000));
+  };
+  assert.equal(await answer().catch(() => null), null);
+  relay.close();
+  await assert.rejects(accepting);
+});
+
+Deno.test("certificate and key that do not fit together are refused", () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  assert.throws(
+    () => new TlsRelay(listener, { cert: file("ca"), key: file("key") }),
+    /KeyMismatch|keys may not be consistent/,
+  );
+});
