@@ -14,7 +14,7 @@
  * @module
  */
 
-const UTF8 = new TextDecoder();
+const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** One row, as it was at some version. */
 export interface Row {
@@ -32,6 +32,8 @@ export interface NewRow {
   readonly name: string;
   /** The row's value, serialised: `{"type":"snail","age":"1","leg":"0"}`. */
   readonly json: string;
+  /** The row as {@linkcode Row.content} would be, in UTF-8, if it is at hand; it is lent until the write is done. */
+  readonly content?: Uint8Array;
 }
 
 /** What came of an unconditional or met write. */

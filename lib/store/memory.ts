@@ -1,129 +1,67 @@
 /**
  * The table in memory: it lasts as long as the process.
  *
- * The rows' contents lie in UTF-8 in a few large buffers rather than in a million small strings: that halves the
- * memory,
- * spares the garbage collector, and an answer is one copy of bytes. Bytes once written never change in their buffer,
- * so a reader may hold on to them.
+ * No write stands still for long, however many rows there are: what takes time is done in steps, or costs no more than
+ * the writes that led to it.
  *
  * @module
  */
 
-import { byteLength } from "../bytes.ts";
 import { MAX_NAME_BYTES, MEMORY_PAGE_BYTES } from "../limits.ts";
 import {
   ABSENT,
+  type Awaitable,
   type NewRow,
   type Page,
   type Row,
-  rowContent,
   type Snapshot,
   START,
   type Store,
   type Written,
 } from "../store.ts";
+import { FAIR_TURNS } from "../turns.ts";
+import { Segment, SEGMENT_ROWS } from "./memory_segment.ts";
+import { NameIndex } from "./name_index.ts";
 
-/**
- * Rows in one segment at most. A snapshot costs a reference to each segment, the first write after it a copy of one's
- * index.
- */
-const SEGMENT_ROWS = 1024;
-/** Bytes in one segment, unless a row alone has more or rows are replaced. */
-const SEGMENT_BYTES = 64 * 1024;
-/** Places for rows that a table may have beyond twice its rows, before its holes are closed. */
-const SPARE_ROWS = 64 * SEGMENT_ROWS;
+/** Rows that are inserted at once; more are inserted in steps of so many, and others have their turn in between. */
+const STEP_ROWS = 256;
+/** A segment with fewer rows is put together with a neighbour, if both have at most {@linkcode MERGED_ROWS}. */
+const SPARSE_ROWS = SEGMENT_ROWS / 4;
+const MERGED_ROWS = SEGMENT_ROWS / 2;
 
 const OPEN_BRACE = 0x7b;
 const COMMA = 0x2c;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
 
 const ENCODER = new TextEncoder();
-const DECODER = new TextDecoder();
+const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
 const NAME_BYTES = new Uint8Array(MAX_NAME_BYTES);
 
-/** Some rows that follow one another. A version of 0 marks a hole: the row was removed. */
-class Segment {
-  /** Filled from its start; what is filled does not change, so copies of the segment may share it. */
-  bytes: Uint8Array;
-  bytesUsed = 0;
-  rows = 0;
-  /** Rows that are no holes. */
-  live = 0;
-
-  constructor(
-    /** How many snapshots had been taken when it was made: one of an older epoch may belong to a snapshot. */
-    readonly epoch: number,
-    bytes: Uint8Array,
-    readonly offsets = new Uint32Array(SEGMENT_ROWS),
-    readonly lengths = new Uint32Array(SEGMENT_ROWS),
-    readonly versions = new Float64Array(SEGMENT_ROWS),
-  ) {
-    this.bytes = bytes;
-  }
-
-  /** A copy that may be changed. */
-  copy(epoch: number): Segment {
-    const copy = new Segment(epoch, this.bytes, this.offsets.slice(), this.lengths.slice(), this.versions.slice());
-    copy.bytesUsed = this.bytesUsed;
-    copy.rows = this.rows;
-    copy.live = this.live;
-    return copy;
-  }
-
-  hasRoom(length: number): boolean {
-    return this.rows < SEGMENT_ROWS && this.bytesUsed + length <= this.bytes.length;
-  }
-
-  content(place: number): Uint8Array {
-    const offset = this.offsets[place];
-    return this.bytes.subarray(offset, offset + this.lengths[place]);
-  }
-
-  /** Puts content at a place, which is a row's or the first free one. */
-  write(place: number, content: string | Uint8Array, length: number, version: number): void {
-    if (this.bytesUsed + length > this.bytes.length) this.#makeRoom(length);
-    const room = this.bytes.subarray(this.bytesUsed, this.bytesUsed + length);
-    if (typeof content === "string") ENCODER.encodeInto(content, room);
-    else room.set(content);
-    if (place === this.rows) {
-      this.rows++;
-      this.live++;
-    }
-    this.offsets[place] = this.bytesUsed;
-    this.lengths[place] = length;
-    this.versions[place] = version;
-    this.bytesUsed += length;
-  }
-
-  remove(place: number): void {
-    this.versions[place] = 0;
-    this.lengths[place] = 0;
-    // The bytes may be much; a snapshot has its own hold on them.
-    if (--this.live === 0) this.bytes = new Uint8Array(0);
-  }
-
-  /** Moves the contents that are still somebody's into a new buffer, with room for more. */
-  #makeRoom(length: number): void {
-    let needed = length;
-    for (let place = 0; place < this.rows; place++) needed += this.lengths[place];
-    const bytes = new Uint8Array(Math.max(SEGMENT_BYTES, Math.ceil(1.25 * needed)));
-    let used = 0;
-    for (let place = 0; place < this.rows; place++) {
-      bytes.set(this.content(place), used);
-      this.offsets[place] = used;
-      used += this.lengths[place];
-    }
-    this.bytes = bytes;
-    this.bytesUsed = used;
-  }
+/** Rows that are being inserted in steps, and that nobody sees yet. */
+interface Bulk {
+  /** Where each stands. A write to one of these names waits. */
+  readonly names: NameIndex;
+  readonly segments: Segment[];
+  /** Resolves once the rows are there, or will not be. */
+  readonly done: PromiseWithResolvers<void>;
 }
 
 /** The table in memory. */
 export class MemoryStore implements Store {
-  /**
-   * Where each row stands: its segment's number times {@linkcode SEGMENT_ROWS} and its place there. In the rows' order.
-   */
-  readonly #positions = new Map<string, number>();
-  #segments: Segment[] = [];
+  /** Where each row stands: its segment's id times {@linkcode SEGMENT_ROWS}, plus its place there. */
+  readonly #index = new NameIndex();
+  /** The same for rows that were inserted in steps and are moving into the index. */
+  #recent: NameIndex | undefined;
+  #bulk: Bulk | undefined;
+  /** Resolves once the next insertion in steps may start. */
+  #bulksDone: Promise<void> = Promise.resolve();
+
+  /** The segments in the rows' order. */
+  #order: Segment[] = [];
+  readonly #byId: Segment[] = [];
+  readonly #freeIds: number[] = [];
+  #size = 0;
   #revision: number;
   #epoch = 0;
 
@@ -137,102 +75,201 @@ export class MemoryStore implements Store {
     this.#revision = revision;
   }
 
-  /** See {@linkcode Store.get}. */
+  /** As {@linkcode Store.get}. */
   get(name: string): Row | undefined {
-    const position = this.#positions.get(name);
-    return position === undefined ? undefined : this.#row(name, position);
+    const position = this.#find(name);
+    if (position === undefined) return undefined;
+    const segment = this.#byId[idOf(position)];
+    const place = placeOf(position);
+    return { name, content: segment.content(place), version: segment.version(place) };
   }
 
-  /** See {@linkcode Store.put}. */
-  put(row: NewRow, expected?: number): Written | undefined {
-    const position = this.#positions.get(row.name);
+  /** As {@linkcode Store.put}. */
+  put(row: NewRow, expected?: number): Awaitable<Written | undefined> {
+    const { name } = row;
+    if (this.#bulk?.names.get(name) !== undefined) return this.#bulk.done.promise.then(() => this.put(row, expected));
+    const position = this.#find(name);
     if (expected !== undefined && expected !== this.#version(position)) return undefined;
-    if (position === undefined) return { row: this.#row(row.name, this.#append(row)), created: true };
-    const content = rowContent(row.name, row.json);
-    const segment = this.#writable(segmentOf(position));
-    segment.write(placeOf(position), content, byteLength(content), ++this.#revision);
-    return { row: this.#row(row.name, position), created: false };
+    const version = ++this.#revision;
+    if (position === undefined) return { row: { name, content: this.#append(row, version), version }, created: true };
+    const content = this.#writable(this.#byId[idOf(position)]).write(placeOf(position), row, version);
+    return { row: { name, content, version }, created: false };
   }
 
-  /** See {@linkcode Store.insert}. */
-  insert(rows: readonly NewRow[], expected?: number): readonly string[] | undefined {
+  /** As {@linkcode Store.insert}. */
+  insert(rows: readonly NewRow[], expected?: number): Awaitable<readonly string[] | undefined> {
+    const bulk = this.#bulk;
+    if (rows.length > STEP_ROWS) return this.#insertInSteps(rows, expected);
+    if (bulk !== undefined && rows.some(({ name }) => bulk.names.get(name) !== undefined)) {
+      return bulk.done.promise.then(() => this.insert(rows, expected));
+    }
     if (expected !== undefined && expected !== this.#revision) return undefined;
-    const taken = rows.filter(({ name }) => this.#positions.has(name)).map(({ name }) => name);
-    if (taken.length === 0) { for (const row of rows) this.#append(row); }
+    const taken = rows.filter(({ name }) => this.#find(name) !== undefined).map(({ name }) => name);
+    if (taken.length === 0) { for (const row of rows) this.#append(row, ++this.#revision); }
     return taken;
   }
 
-  /** See {@linkcode Store.remove}. */
-  remove(name: string, expected?: number): boolean {
-    const position = this.#positions.get(name);
+  /** As {@linkcode Store.remove}. */
+  remove(name: string, expected?: number): Awaitable<boolean> {
+    if (this.#bulk?.names.get(name) !== undefined) {
+      return this.#bulk.done.promise.then(() => this.remove(name, expected));
+    }
+    const position = this.#find(name);
     if (position === undefined || expected !== undefined && expected !== this.#version(position)) return false;
-    this.#positions.delete(name);
+    if (!this.#index.delete(name)) this.#recent!.delete(name);
     this.#revision++;
-    this.#writable(segmentOf(position)).remove(placeOf(position));
-    if (this.#segments.length * SEGMENT_ROWS > 2 * this.#positions.size + SPARE_ROWS) this.#closeHoles();
+    this.#size--;
+    const segment = this.#writable(this.#byId[idOf(position)]);
+    segment.remove(placeOf(position));
+    if (segment.live < SPARSE_ROWS) this.#mergeSparse(segment);
     return true;
   }
 
-  /** See {@linkcode Store.snapshot}. */
+  /** As {@linkcode Store.snapshot}. */
   snapshot(): Snapshot {
     this.#epoch++;
-    return new MemorySnapshot(this.#segments.slice(), this.#positions.size, this.#revision);
+    return new MemorySnapshot(this.#order.slice(), this.#size, this.#revision);
   }
 
-  /** See {@linkcode Store.close}. */
-  close(): void {}
+  /** As {@linkcode Store.close}. */
+  async close(): Promise<void> {
+    await this.#bulksDone;
+  }
+
+  #find(name: string): number | undefined {
+    const position = this.#index.get(name);
+    return position !== undefined || this.#recent === undefined ? position : this.#recent.get(name);
+  }
 
   #version(position: number | undefined): number {
-    return position === undefined ? ABSENT : this.#segments[segmentOf(position)].versions[placeOf(position)];
+    return position === undefined ? ABSENT : this.#byId[idOf(position)].version(placeOf(position));
   }
 
-  #row(name: string, position: number): Row {
-    const segment = this.#segments[segmentOf(position)];
-    const place = placeOf(position);
-    return { name, content: segment.content(place), version: segment.versions[place] };
-  }
-
-  /** Writes a new row behind the others. Returns its position. */
-  #append({ name, json }: NewRow): number {
-    // The name may be a slice that keeps a whole request's text alive; this makes it a string of its own.
-    const ownName = DECODER.decode(NAME_BYTES.subarray(0, ENCODER.encodeInto(name, NAME_BYTES).written));
-    const position = this.#place(rowContent(ownName, json), ++this.#revision);
-    this.#positions.set(ownName, position);
-    return position;
-  }
-
-  /** Writes content behind the last row's. Returns its position. */
-  #place(content: string | Uint8Array, version: number): number {
-    const length = byteLength(content);
-    if (!this.#segments.at(-1)?.hasRoom(length)) {
-      this.#segments.push(new Segment(this.#epoch, new Uint8Array(Math.max(SEGMENT_BYTES, length))));
-    }
-    const number = this.#segments.length - 1;
-    const segment = this.#writable(number);
+  /** Writes a new row behind the others. Returns its content. */
+  #append(row: NewRow, version: number): Uint8Array | string {
+    const segment = this.#lastWith(room(row), this.#order);
     const place = segment.rows;
-    segment.write(place, content, length, version);
-    return number * SEGMENT_ROWS + place;
+    const content = segment.write(place, row, version);
+    this.#index.set(ownName(row.name), segment.id * SEGMENT_ROWS + place);
+    this.#size++;
+    return content;
+  }
+
+  /** The last of these segments if it has room for a row, else a new one behind it. */
+  #lastWith(length: number, segments: Segment[]): Segment {
+    const last = segments.at(-1);
+    if (last?.hasRoom(length)) return segments === this.#order ? this.#writable(last) : last;
+    const segment = Segment.empty(this.#freeIds.pop() ?? this.#byId.length, this.#epoch);
+    this.#byId[segment.id] = segment;
+    segment.index = segments.push(segment) - 1;
+    return segment;
   }
 
   /** The segment, copied first if a snapshot may hold it. */
-  #writable(number: number): Segment {
-    const segment = this.#segments[number];
-    return segment.epoch === this.#epoch ? segment : this.#segments[number] = segment.copy(this.#epoch);
+  #writable(segment: Segment): Segment {
+    if (segment.epoch === this.#epoch) return segment;
+    const copy = segment.copy(this.#epoch);
+    this.#byId[copy.id] = this.#order[copy.index] = copy;
+    return copy;
   }
 
-  /** Moves the rows together. The many removals that came before have paid for it. */
-  #closeHoles(): void {
-    const old = this.#segments;
-    this.#segments = [];
-    for (const [name, position] of this.#positions) {
-      const segment = old[segmentOf(position)];
-      const place = placeOf(position);
-      this.#positions.set(name, this.#place(segment.content(place), segment.versions[place]));
+  /** Inserts many rows: in steps, unseen, and then all at once. */
+  async #insertInSteps(rows: readonly NewRow[], expected?: number): Promise<readonly string[] | undefined> {
+    const before = this.#bulksDone;
+    const bulk: Bulk = { names: new NameIndex(), segments: [], done: Promise.withResolvers() };
+    let finished = () => {};
+    this.#bulksDone = new Promise((resolve) => finished = resolve);
+    await before;
+    try {
+      if (expected !== undefined && expected !== this.#revision) return undefined;
+      this.#bulk = bulk;
+      // Their versions are set aside; other writes meanwhile get later ones.
+      const base = this.#revision;
+      this.#revision += rows.length;
+      const taken = await this.#stage(rows, base, bulk);
+      if (taken.length > 0) return taken;
+      if (expected !== undefined && this.#revision !== base + rows.length) return undefined;
+      this.#publish(bulk);
+      return taken;
+    } finally {
+      this.#bulk = undefined;
+      bulk.done.resolve();
+      if (this.#recent === bulk.names) this.#mergeRecent().then(finished);
+      else {
+        this.#freeIds.push(...bulk.segments.map(({ id }) => id));
+        finished();
+      }
     }
+  }
+
+  /** Writes rows into segments of their own. Returns the names that are taken; then the rest is not written. */
+  async #stage(rows: readonly NewRow[], base: number, bulk: Bulk): Promise<string[]> {
+    const taken: string[] = [];
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i];
+      if (this.#find(row.name) !== undefined) taken.push(row.name);
+      else if (taken.length === 0) {
+        const segment = this.#lastWith(room(row), bulk.segments);
+        const place = segment.rows;
+        segment.write(place, row, base + 1 + i);
+        bulk.names.set(ownName(row.name), segment.id * SEGMENT_ROWS + place);
+      }
+      if (i % STEP_ROWS === STEP_ROWS - 1) await FAIR_TURNS.yieldIfBusy();
+    }
+    return taken;
+  }
+
+  /** Lets everybody see the rows. */
+  #publish({ names, segments }: Bulk): void {
+    for (const segment of segments) segment.index = this.#order.push(segment) - 1;
+    this.#recent = names;
+    this.#size += names.size;
+    this.#revision++;
+  }
+
+  /** Moves the names of rows that were inserted in steps into the index, in steps. */
+  async #mergeRecent(): Promise<void> {
+    const recent = this.#recent!;
+    let moved = 0;
+    for (const [name, position] of recent) {
+      this.#index.set(name, position);
+      recent.delete(name);
+      if (++moved % STEP_ROWS === 0) await FAIR_TURNS.yieldIfBusy();
+    }
+    this.#recent = undefined;
+  }
+
+  /** Puts a segment with few rows together with a neighbour. The removals that came before have paid for it. */
+  #mergeSparse(segment: Segment): void {
+    const { index } = segment;
+    if (segment.live === 0) return this.#replace(index, 1, []);
+    for (const first of [index - 1, index]) {
+      const pair = this.#order.slice(Math.max(0, first), first + 2);
+      if (pair.length < 2 || pair[0].live + pair[1].live > MERGED_ROWS) continue;
+      const merged = Segment.empty(pair[0].id, this.#epoch);
+      for (const { place, from } of pair.flatMap((from) => livePlaces(from).map((place) => ({ place, from })))) {
+        const position = merged.id * SEGMENT_ROWS + merged.rows;
+        const content = from.content(place);
+        merged.put(merged.rows, content, content.length, from.version(place));
+        const name = nameIn(content);
+        if (this.#index.get(name) !== undefined) this.#index.set(name, position);
+        else this.#recent!.set(name, position);
+      }
+      return this.#replace(first, 2, [merged]);
+    }
+  }
+
+  /** Puts others in the place of some segments. */
+  #replace(index: number, count: number, segments: Segment[]): void {
+    const removed = this.#order.splice(index, count, ...segments);
+    const kept = segments.map(({ id }) => id);
+    for (const { id } of removed) if (!kept.includes(id)) this.#freeIds.push(id);
+    for (const segment of segments) this.#byId[segment.id] = segment;
+    for (let i = index; i < this.#order.length; i++) this.#order[i].index = i;
   }
 }
 
-function segmentOf(position: number): number {
+function idOf(position: number): number {
   return Math.floor(position / SEGMENT_ROWS);
 }
 
@@ -240,7 +277,30 @@ function placeOf(position: number): number {
   return position % SEGMENT_ROWS;
 }
 
-/** Reads segments that nobody changes any more. Its cursor is a position. */
+/** At least the bytes of a row's content, without counting a text's. */
+function room({ name, json, content }: NewRow): number {
+  return content?.length ?? name.length + json.length;
+}
+
+/** The name as a string of its own: as a slice it would keep a whole request's text alive. */
+function ownName(name: string): string {
+  return DECODER.decode(NAME_BYTES.subarray(0, ENCODER.encodeInto(name, NAME_BYTES).written));
+}
+
+function livePlaces(segment: Segment): number[] {
+  const places: number[] = [];
+  for (let place = 0; place < segment.rows; place++) if (segment.version(place) !== 0) places.push(place);
+  return places;
+}
+
+/** The name in a row's content, which starts with `{"name":`. */
+function nameIn(content: Uint8Array): string {
+  let end = 2;
+  while (content[end] !== QUOTE) end += content[end] === BACKSLASH ? 2 : 1;
+  return JSON.parse(DECODER.decode(content.subarray(1, end + 1)));
+}
+
+/** Reads segments that nobody changes any more. Its cursor is a position in its own list of segments. */
 class MemorySnapshot implements Snapshot {
   #segments: readonly Segment[];
 
@@ -251,7 +311,9 @@ class MemorySnapshot implements Snapshot {
   json(cursor: number): Page<Uint8Array> {
     const { content: contents, next } = this.#page(cursor);
     if (contents.length === 0) return { content: ENCODER.encode("{}"), next };
-    const bytes = new Uint8Array(contents.reduce((sum, content) => sum + content.length - 1, 1));
+    let length = 1;
+    for (const content of contents) length += content.length - 1;
+    const bytes = new Uint8Array(length);
     let at = 0;
     for (const content of contents) {
       // A row's opening brace gives way to the comma before it, its closing brace to what follows.
@@ -277,13 +339,13 @@ class MemorySnapshot implements Snapshot {
     const content: Uint8Array[] = [];
     let bytes = 0;
     let place = placeOf(cursor);
-    for (let number = segmentOf(cursor); number < this.#segments.length; number++, place = 0) {
-      const segment = this.#segments[number];
+    for (let index = idOf(cursor); index < this.#segments.length; index++, place = 0) {
+      const segment = this.#segments[index];
       for (; place < segment.rows; place++) {
-        if (segment.versions[place] === 0) continue;
-        if (bytes >= MEMORY_PAGE_BYTES) return { content, next: number * SEGMENT_ROWS + place };
+        if (segment.version(place) === 0) continue;
+        if (bytes >= MEMORY_PAGE_BYTES) return { content, next: index * SEGMENT_ROWS + place };
         content.push(segment.content(place));
-        bytes += segment.lengths[place];
+        bytes += segment.length(place);
       }
     }
     return { content, next: undefined };

@@ -14,7 +14,7 @@ import {
   type Store,
 } from "../../lib/store.ts";
 
-const DECODER = new TextDecoder();
+const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
 
 function textOf(content: string | Uint8Array): string {
   return typeof content === "string" ? content : DECODER.decode(content);
@@ -185,6 +185,17 @@ export function testStore(kind: string, open: () => Store | Promise<Store>): voi
     await store.put(row);
     assert.equal(textOf((await store.get("핑핑 🐌") as Row).content), contentOf(row));
     assert.equal(await listing(store), contentOf(row));
+  });
+
+  test("a byte order mark is a part of a name, and of a value", async (store) => {
+    const marked = { name: "\ufeffa", json: '{"type":"\ufeffb"}' };
+    await store.put(animal("a"));
+    await store.put(marked);
+    assert.deepEqual(await names(store), ["a", "\ufeffa"]);
+    assert.equal(textOf((await store.get("\ufeffa") as Row).content), contentOf(marked));
+    assert.deepEqual(rowValue((await store.get("\ufeffa") as Row).content), { type: "\ufeffb" });
+    assert.equal(await store.remove("\ufeffa"), true);
+    assert.deepEqual(await names(store), ["a"]);
   });
 
   test("names differ in case and in their code points", async (store) => {

@@ -34,10 +34,12 @@ class CountingStore extends MemoryStore {
 /** Rows n0, n1, … of which each third is a cat, and whose ages count down. */
 function storeOf(count: number): CountingStore {
   const store = new CountingStore(0);
-  store.insert(Array.from({ length: count }, (_, i) => ({
-    name: `n${i}`,
-    json: JSON.stringify({ type: i % 3 === 0 ? "cat" : "snail", age: count - i, leg: String(i) }),
-  })));
+  for (let i = 0; i < count; i++) {
+    store.put({
+      name: `n${i}`,
+      json: JSON.stringify({ type: i % 3 === 0 ? "cat" : "snail", age: count - i, leg: String(i) }),
+    });
+  }
   return store;
 }
 
