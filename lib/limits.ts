@@ -54,8 +54,12 @@ export const MAX_NAME_BYTES: number = 256;
 export const MAX_ROW_FIELDS: number = 64;
 /** The length of a field's name in `--fields`, in characters. */
 export const MAX_ROW_FIELD_CHARACTERS: number = 64;
-/** Objects and arrays inside one another in a row of free form. */
+/** Objects and arrays inside one another in a row, itself included. */
 export const MAX_JSON_DEPTH: number = 64;
+/** Members and elements in a row, those of objects and arrays inside it included. */
+export const MAX_ROW_MEMBERS: number = 100_000;
+/** Content up to this size is read in one go; of more, this much at a time, so that other clients have their turns. */
+export const JSON_PIECE_BYTES: number = 64 * 1024;
 /** Entries of `errors` in one problem document. */
 export const MAX_PROBLEM_ERRORS: number = 100;
 /** How often a conditional write is tried again when other clients write the same row in between. */
@@ -83,6 +87,9 @@ export const MAX_SORT_SLACK_ROWS: number = 1000;
 export const MAX_HELD_LISTING_CHARACTERS: number = 64 * 1024;
 /** Bytes of rows that are read at a time from the store in memory, give or take one row. */
 export const MEMORY_PAGE_BYTES: number = 64 * 1024;
+
+/** Work for one request between two looks at the clock, in characters read or what takes as long. */
+export const MAX_WORK_BETWEEN_TURNS: number = 16 * 1024;
 
 /** Caps on a server's connections and on the time each part of an exchange may take. */
 export interface ServerLimits {

@@ -7,21 +7,28 @@
 import { Buffer } from "node:buffer";
 import { byteLength } from "./bytes.ts";
 import { entityTag, type Preconditions, preconditionsHold, readPreconditions } from "./table/preconditions.ts";
-import { type FieldLine, type FieldProblem, HttpError, type HttpResponse, type RequestHead } from "./http_message.ts";
+import {
+  type FieldLine,
+  HttpError,
+  type HttpResponse,
+  type Requester,
+  type RequestHead,
+  type Service,
+} from "./http_message.ts";
 import { MAX_WRITE_ATTEMPTS } from "./limits.ts";
 import {
-  memberNames,
   mergePatch,
-  nameProblem,
-  parseObject,
   requireMediaType,
   requirePlainContent,
   requireSchema,
   rowName,
   rowPath,
-  unwrapRow,
 } from "./table/row_content.ts";
-import { isObject, type JsonObject, type RowSchema } from "./table/row_schema.ts";
+import type { JsonObject, RowSchema } from "./table/row_schema.ts";
+import { readRow, requireFewMembers } from "./table/row_text.ts";
+import { readRows } from "./table/bulk_rows.ts";
+import { Lanes } from "./table/lanes.ts";
+import { Pacer } from "./table/pacer.ts";
 import {
   ABSENT,
   type Awaitable,
@@ -49,23 +56,20 @@ const TABLE_METHODS = ["GET", "HEAD", "POST", "OPTIONS"];
 const ROW_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 const JSON_TYPE = "application/json";
-const PATCH_TYPE = "application/merge-patch+json";
+const WRITE_TYPES = [JSON_TYPE];
+const PATCH_TYPES = [JSON_TYPE, "application/merge-patch+json"];
 
-/** A store that cannot do something is no fault of the client (RFC 9110 §15.6.4, RFC 4918 §11.5). */
-function refuseStoreError(error: unknown): never {
-  if (!(error instanceof StoreError)) throw error;
-  const full = error.fault === "full";
-  throw new HttpError(full ? 507 : 503, error.message, { fields: full ? [] : [["Retry-After", "1"]] });
-}
+const NO_CONTENT: HttpResponse = { status: 204 };
 
 /** The store's rows as resources: one at `/NAME`, all of them at `/`. */
-export class Table {
+export class Table implements Pick<Service, "precheck" | "answer"> {
   readonly #store: Store;
   readonly #schema: RowSchema;
   readonly #tableMethods: readonly string[];
   readonly #rowMethods: readonly string[];
+  readonly #lanes = new Lanes();
 
-  /** Serves a store, which stays its maker's to close. */
+  /** Serves a store. The caller closes the store. */
   constructor(store: Store, { schema, readOnly = false }: TableOptions) {
     this.#store = store;
     this.#schema = schema;
@@ -82,10 +86,22 @@ export class Table {
     this.#route(request);
   }
 
-  /** Answers a request. */
-  answer(request: RequestHead, content: Uint8Array): Awaitable<HttpResponse> {
-    const name = this.#route(request);
-    return name === undefined ? this.#answerTable(request, content) : this.#answerRow(request, name, content);
+  /**
+   * Answers a request.
+   *
+   * @param requester The client: once it has left, long work for it is given up. Left out, nothing is.
+   * @throws {HttpError} 400 to 422, 501, or 503 and 507 if the store cannot do what is asked.
+   */
+  answer(request: RequestHead, content: Uint8Array, requester?: Requester): Awaitable<HttpResponse> {
+    try {
+      const name = this.#route(request);
+      const response = name === undefined
+        ? this.#answerTable(request, content, requester)
+        : this.#answerRow(request, name, content, requester);
+      return response instanceof Promise ? response.catch(refuseStoreError) : response;
+    } catch (error) {
+      refuseStoreError(error);
+    }
   }
 
   /** The name of the row that the request is for; `undefined` for the table. */
@@ -95,214 +111,200 @@ export class Table {
     // `OPTIONS *` asks what the server can do anywhere, and a row can do most.
     const methods = path === "/" ? this.#tableMethods : this.#rowMethods;
     if (!methods.includes(method)) refuseMethod(method, request.target, methods);
-    if (method === "POST" || method === "PUT") requireMediaType(request.fields, [JSON_TYPE]);
-    else if (method === "PATCH") requireMediaType(request.fields, [JSON_TYPE, PATCH_TYPE]);
+    if (method === "POST" || method === "PUT") requireMediaType(request.fields, WRITE_TYPES);
+    else if (method === "PATCH") requireMediaType(request.fields, PATCH_TYPES);
     else return name;
     requirePlainContent(request.fields);
     return name;
   }
 
-  #answerTable(request: RequestHead, content: Uint8Array): Awaitable<HttpResponse> {
+  #answerTable(request: RequestHead, content: Uint8Array, requester?: Requester): Awaitable<HttpResponse> {
     switch (request.method) {
       case "GET":
       case "HEAD":
-        return listTable(this.#store, this.#schema, request).catch(refuseStoreError);
+        return listTable(this.#store, this.#schema, request, requester);
       case "POST":
-        return this.#createRows(request, content);
+        return this.#createRows(request, content, requester);
       default:
         return allow(request.path === "/" ? this.#tableMethods : this.#rowMethods);
     }
   }
 
-  #answerRow(request: RequestHead, name: string, content: Uint8Array): Awaitable<HttpResponse> {
+  #answerRow(
+    request: RequestHead,
+    name: string,
+    content: Uint8Array,
+    requester?: Requester,
+  ): Awaitable<HttpResponse> {
     switch (request.method) {
       case "GET":
-      case "HEAD":
-        return whenReady(() => this.#store.get(name), (row) => showRow(request, name, row));
+      case "HEAD": {
+        const row = this.#store.get(name);
+        return row instanceof Promise
+          ? row.then((row) => rowResponse(request, name, row))
+          : rowResponse(request, name, row);
+      }
       case "POST":
-        return this.#createRow(request, name, content);
+        return this.#createRow(request, name, content, requester);
       case "PUT":
-        return this.#putRow(request, name, content);
+        return this.#putRow(request, name, content, requester);
       case "PATCH":
-        return this.#patchRow(request, name, content);
+        return this.#patchRow(request, name, content, requester);
       case "DELETE":
-        return this.#deleteRow(request, name);
+        return this.#deleteRow(request, name, requester);
       default:
         return allow(this.#rowMethods);
     }
   }
 
-  #createRow(request: RequestHead, name: string, content: Uint8Array): Awaitable<HttpResponse> {
-    // What cannot be created anyhow is refused with 409, whatever the preconditions are (RFC 9110 §13.2.1).
+  #createRow(request: RequestHead, name: string, content: Uint8Array, requester?: Requester): Awaitable<HttpResponse> {
     const preconditions = readPreconditions(request.fields);
-    if (preconditions === undefined) return this.#insertRow(name, content);
-    return whenReady(() => this.#store.get(name), (current) => {
+    if (preconditions === undefined) return this.#insertRow(name, content, requester);
+    return this.#lanes.alone(name, requester, async () => {
+      // What cannot be created anyhow is refused with 409, whatever the preconditions are (RFC 9110 §13.2.1).
+      const current = await this.#store.get(name);
       if (current === undefined) preconditionsHold(preconditions, request.method, undefined);
-      return this.#insertRow(name, content);
+      const row = await this.#readRow(name, content, requester);
+      return createdResponse(name, await this.#store.put(row, ABSENT));
     });
   }
 
-  #insertRow(name: string, content: Uint8Array): Awaitable<HttpResponse> {
-    return whenReady(() => this.#store.put(this.#readRow(name, content), ABSENT), (written) => {
-      if (written === undefined) throw new HttpError(409, `A row named ${JSON.stringify(name)} already exists`);
-      return showWritten(written);
-    });
+  #insertRow(name: string, content: Uint8Array, requester?: Requester): Awaitable<HttpResponse> {
+    const row = this.#readRow(name, content, requester);
+    const written = row instanceof Promise
+      ? row.then((row) => this.#write(row, ABSENT, requester))
+      : this.#write(row, ABSENT, requester);
+    return written instanceof Promise
+      ? written.then((written) => createdResponse(name, written))
+      : createdResponse(name, written);
   }
 
-  #putRow(request: RequestHead, name: string, content: Uint8Array): Awaitable<HttpResponse> {
+  #putRow(request: RequestHead, name: string, content: Uint8Array, requester?: Requester): Awaitable<HttpResponse> {
     const preconditions = readPreconditions(request.fields);
-    if (preconditions === undefined) {
-      return whenReady(
-        () => this.#store.put(this.#readRow(name, content)),
-        (written) => showWritten(written!, content),
-      );
-    }
-    let row: NewRow | undefined;
-    return this.#readAndWrite(request, name, preconditions, (current) => {
-      const checked = row ??= this.#readRow(name, content);
-      const expected = current?.version ?? ABSENT;
-      return whenReady(() => this.#store.put(checked, expected), (written) => written && showWritten(written, content));
-    });
-  }
-
-  #patchRow(request: RequestHead, name: string, content: Uint8Array): Awaitable<HttpResponse> {
-    return this.#readAndWrite(request, name, readPreconditions(request.fields), (current) => {
-      if (current === undefined) throw noSuchRow(name);
-      const patch = unwrapRow(parseObject(content).object, name, this.#schema);
-      const row = this.#checkedRow(name, mergePatch(rowValue(current.content), patch));
-      return whenReady(() => this.#store.put(row, current.version), (written) => written && showWritten(written));
-    });
-  }
-
-  #deleteRow(request: RequestHead, name: string): Awaitable<HttpResponse> {
-    const preconditions = readPreconditions(request.fields);
-    if (preconditions === undefined) {
-      return whenReady(() => this.#store.remove(name), (removed) => {
-        if (!removed) throw noSuchRow(name);
-        return { status: 204 };
+    if (preconditions !== undefined) {
+      let row: NewRow | undefined;
+      return this.#readAndWrite(request, name, preconditions, requester, async (current) => {
+        row ??= await this.#readRow(name, content, requester);
+        const written = await this.#store.put(row, current?.version ?? ABSENT);
+        return written && writtenResponse(written, content);
       });
     }
-    return this.#readAndWrite(request, name, preconditions, (current) => {
+    const row = this.#readRow(name, content, requester);
+    const written = row instanceof Promise
+      ? row.then((row) => this.#write(row, undefined, requester))
+      : this.#write(row, undefined, requester);
+    return written instanceof Promise
+      ? written.then((written) => writtenResponse(written!, content))
+      : writtenResponse(written!, content);
+  }
+
+  /** Writes a row over any other, or over the one of the expected version, whatever other writes are under way. */
+  #write(row: NewRow, expected: number | undefined, requester?: Requester): Awaitable<Written | undefined> {
+    return this.#lanes.share(row.name, requester, () => this.#store.put(row, expected));
+  }
+
+  #patchRow(request: RequestHead, name: string, content: Uint8Array, requester?: Requester): Promise<HttpResponse> {
+    let patch: JsonObject | undefined;
+    return this.#readAndWrite(request, name, readPreconditions(request.fields), requester, async (current) => {
       if (current === undefined) throw noSuchRow(name);
-      return whenReady(
-        () => this.#store.remove(name, current.version),
-        (removed) => removed ? { status: 204 } : undefined,
-      );
+      patch ??= await readRow(content, name, this.#schema, new Pacer(requester));
+      const row = mergePatch(rowValue(current.content), patch);
+      requireSchema(row, this.#schema);
+      const json = JSON.stringify(row);
+      requireFewMembers(row, json);
+      const written = await this.#store.put({ name, json }, current.version);
+      return written && writtenResponse(written);
     });
+  }
+
+  #deleteRow(request: RequestHead, name: string, requester?: Requester): Awaitable<HttpResponse> {
+    const preconditions = readPreconditions(request.fields);
+    if (preconditions !== undefined) {
+      return this.#readAndWrite(request, name, preconditions, requester, async (current) => {
+        if (current === undefined) throw noSuchRow(name);
+        return await this.#store.remove(name, current.version) ? NO_CONTENT : undefined;
+      });
+    }
+    const removed = this.#lanes.share(name, requester, () => this.#store.remove(name));
+    return removed instanceof Promise
+      ? removed.then((removed) => removedResponse(name, removed))
+      : removedResponse(name, removed);
   }
 
   /**
-   * Reads the row, evaluates the preconditions over it, and writes, provided that the row is still the one that was
-   * read; else it starts again. So no client overwrites unseen what another one wrote (RFC 9110 §13.1.1).
+   * Reads the row, evaluates the preconditions, and writes if the row has not changed since: no client overwrites
+   * unseen what another one wrote (RFC 9110 §13.1.1).
    *
-   * @param write Writes, and returns `undefined` if the row is not the one that was read any more.
+   * @param write Returns `undefined` if the row has changed.
    */
   #readAndWrite(
     request: RequestHead,
     name: string,
     preconditions: Preconditions | undefined,
-    write: (current: Row | undefined) => Awaitable<HttpResponse | undefined>,
-    attempts = MAX_WRITE_ATTEMPTS,
-  ): Awaitable<HttpResponse> {
-    if (attempts === 0) throw tooMuchContention(`The row ${JSON.stringify(name)}`);
-    return whenReady(() => this.#store.get(name), (current) => {
+    requester: Requester | undefined,
+    write: (current: Row | undefined) => Promise<HttpResponse | undefined>,
+  ): Promise<HttpResponse> {
+    const attempt = async () => {
+      const current = await this.#store.get(name);
       // If the response would be 404 anyhow, preconditions do not count (RFC 9110 §13.2.1).
       if (preconditions !== undefined && (current !== undefined || request.method === "PUT")) {
         preconditionsHold(preconditions, request.method, current?.version);
       }
-      return whenReady(() => write(current), (response) => {
-        return response ?? this.#readAndWrite(request, name, preconditions, write, attempts - 1);
-      });
-    });
+      return await write(current);
+    };
+    return this.#lanes.alone(name, requester, () => retried(`The row ${JSON.stringify(name)}`, attempt));
   }
 
   /** Creates all of the rows in the content, or none. */
-  #createRows(request: RequestHead, content: Uint8Array): Awaitable<HttpResponse> {
-    const rows = this.#readRows(content);
+  async #createRows(request: RequestHead, content: Uint8Array, requester?: Requester): Promise<HttpResponse> {
+    const rows = await readRows(content, this.#schema, new Pacer(requester));
     const preconditions = readPreconditions(request.fields);
-    if (preconditions === undefined) {
-      return whenReady(() => this.#store.insert(rows), (taken) => showCreated(rows, taken!));
-    }
-    return this.#insertIf(preconditions, request.method, rows).catch(refuseStoreError);
-  }
-
-  /** Inserts the rows if the preconditions hold for the whole table. */
-  async #insertIf(preconditions: Preconditions, method: string, rows: readonly NewRow[]): Promise<HttpResponse> {
-    for (let attempts = 0; attempts < MAX_WRITE_ATTEMPTS; attempts++) {
+    if (preconditions === undefined) return allCreatedResponse(rows, (await this.#store.insert(rows))!);
+    return await retried("The table", async () => {
       const snapshot = await this.#store.snapshot();
       const { revision } = snapshot;
       snapshot.close();
-      preconditionsHold(preconditions, method, revision);
+      preconditionsHold(preconditions, request.method, revision);
       const taken = await this.#store.insert(rows, revision);
-      if (taken !== undefined) return showCreated(rows, taken);
-    }
-    throw tooMuchContention("The table");
+      return taken && allCreatedResponse(rows, taken);
+    });
   }
 
-  #readRows(content: Uint8Array): NewRow[] {
-    const rows = new Map<string, NewRow>();
-    const errors: FieldProblem[] = [];
-    const { object, text } = parseObject(content);
-    for (const name of memberNames(text)) {
-      const value = object[name];
-      const problem = rows.has(name) ? "is given twice" : nameProblem(name) ?? this.#schemaProblem(value);
-      if (problem === undefined) rows.set(name, { name, json: JSON.stringify(value) });
-      else errors.push({ field: name, detail: problem });
-    }
-    if (errors.length > 0) {
-      const detail = `No row was created: ${errors.length} of them cannot be, the first one ${
-        JSON.stringify(errors[0].field)
-      }`;
-      throw new HttpError(422, `${detail}: it ${errors[0].detail}`, { errors });
-    }
-    return [...rows.values()];
+  #readRow(name: string, content: Uint8Array, requester?: Requester): Awaitable<NewRow> {
+    const row = readRow(content, name, this.#schema, new Pacer(requester));
+    return row instanceof Promise ? row.then((row) => this.#checked(name, row)) : this.#checked(name, row);
   }
 
-  #schemaProblem(value: unknown): string | undefined {
-    if (!isObject(value)) return "must be an object with the row's fields";
-    const [first] = this.#schema.check(value);
-    return first && `has a wrong field: ${first.field} ${first.detail}`;
-  }
-
-  #readRow(name: string, content: Uint8Array): NewRow {
-    return this.#checkedRow(name, unwrapRow(parseObject(content).object, name, this.#schema));
-  }
-
-  #checkedRow(name: string, row: JsonObject): NewRow {
+  #checked(name: string, row: JsonObject): NewRow {
     requireSchema(row, this.#schema);
     return { name, json: JSON.stringify(row) };
   }
 }
 
+/** A store that cannot do something is no fault of the client (RFC 9110 §15.6.4, RFC 4918 §11.5). */
+function refuseStoreError(error: unknown): never {
+  if (!(error instanceof StoreError)) throw error;
+  const full = error.fault === "full";
+  throw new HttpError(full ? 507 : 503, error.message, { fields: full ? [] : [["Retry-After", "1"]] });
+}
+
 /**
- * Asks the store and goes on with what it answers: at once if that is there, so that a store in memory costs no wait.
+ * Tries a conditional write until nobody has written in between. Writers of this server wait for one another; those of
+ * other servers on the same store do not.
  *
- * @throws {HttpError} 503 or 507 if the store cannot answer, however it says so.
+ * @param attempt Returns `undefined` if somebody has.
+ * @throws {HttpError} 503 after {@linkcode MAX_WRITE_ATTEMPTS}.
  */
-function whenReady<T, R>(ask: () => Awaitable<T>, use: (value: T) => Awaitable<R>): Awaitable<R> {
-  let value: Awaitable<T>;
-  try {
-    value = ask();
-  } catch (error) {
-    refuseStoreError(error);
+async function retried(what: string, attempt: () => Promise<HttpResponse | undefined>): Promise<HttpResponse> {
+  for (let attempts = 0; attempts < MAX_WRITE_ATTEMPTS; attempts++) {
+    const response = await attempt();
+    if (response !== undefined) return response;
   }
-  return value instanceof Promise ? value.then(use, refuseStoreError) : use(value);
-}
-
-function tooMuchContention(what: string): HttpError {
   const detail = `${what} was changed by other clients ${MAX_WRITE_ATTEMPTS} times meanwhile`;
-  return new HttpError(503, detail, { fields: [["Retry-After", "1"]] });
+  throw new HttpError(503, detail, { fields: [["Retry-After", "1"]] });
 }
 
-function showCreated(rows: readonly NewRow[], taken: readonly string[]): HttpResponse {
-  if (taken.length === 0) return { status: 201, contentType: JSON_TYPE, content: `{"created":${rows.length}}` };
-  const first = JSON.stringify(taken[0]);
-  throw new HttpError(409, `No row was created: ${taken.length} of the names are taken, the first one ${first}`, {
-    errors: taken.map((field) => ({ field, detail: "already exists" })),
-  });
-}
-
-function showRow(request: RequestHead, name: string, row: Row | undefined): HttpResponse {
+function rowResponse(request: RequestHead, name: string, row: Row | undefined): HttpResponse {
   if (row === undefined) throw noSuchRow(name);
   const fields: FieldLine[] = [["ETag", entityTag(row.version)]];
   const preconditions = readPreconditions(request.fields);
@@ -313,15 +315,33 @@ function showRow(request: RequestHead, name: string, row: Row | undefined): Http
 }
 
 /**
- * The row as it is now.
+ * The response to a write: the row as it is now.
  *
- * @param put The content of a PUT: its response has a validator only if the row is, octet for octet, what was sent;
- * else the client would take what it has for the row (RFC 9110 §9.3.4).
+ * @param put The content of a PUT: the response has a validator only if that was stored octet for octet; else the
+ * client would take what it has for the row (RFC 9110 §9.3.4).
  */
-function showWritten({ row, created }: Written, put?: Uint8Array): HttpResponse {
+function writtenResponse({ row, created }: Written, put?: Uint8Array): HttpResponse {
   const fields: FieldLine[] = created ? [["Location", rowPath(row.name)]] : [];
   if (put === undefined || isSame(put, row.content)) fields.push(["ETag", entityTag(row.version)]);
   return { status: created ? 201 : 200, contentType: JSON_TYPE, fields, content: row.content };
+}
+
+function createdResponse(name: string, written: Written | undefined): HttpResponse {
+  if (written !== undefined) return writtenResponse(written);
+  throw new HttpError(409, `A row named ${JSON.stringify(name)} already exists`);
+}
+
+function allCreatedResponse(rows: readonly NewRow[], taken: readonly string[]): HttpResponse {
+  if (taken.length === 0) return { status: 201, contentType: JSON_TYPE, content: `{"created":${rows.length}}` };
+  const first = JSON.stringify(taken[0]);
+  throw new HttpError(409, `No row was created: ${taken.length} of the names are taken, the first one ${first}`, {
+    errors: taken.map((field) => ({ field, detail: "already exists" })),
+  });
+}
+
+function removedResponse(name: string, removed: boolean): HttpResponse {
+  if (!removed) throw noSuchRow(name);
+  return NO_CONTENT;
 }
 
 function isSame(octets: Uint8Array, content: string | Uint8Array): boolean {

@@ -16,6 +16,7 @@ import { REQUEST_LIMITS, RESPONSE_LIMITS, SERVER_LIMITS, type ServerLimits } fro
 import { Server, type ServerOptions } from "../lib/server.ts";
 import { Budget, CodecPool, type Observer, type ServerContext } from "../lib/server/context.ts";
 import { problemResponse } from "../lib/server/problem.ts";
+import { FairTurns } from "../lib/turns.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
 /** A folder for the time of a test. */
@@ -196,4 +197,20 @@ export class Peer {
 /** Resolves once the condition holds, looking again after every turn of the event loop. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** Turns that are counted, and never waited for. */
+export class CountedTurns extends FairTurns {
+  asked = 0;
+  readonly #onTurn: () => void;
+
+  constructor(onTurn: () => void = () => {}) {
+    super();
+    this.#onTurn = onTurn;
+  }
+
+  override yieldIfBusy(): undefined {
+    this.asked++;
+    this.#onTurn();
+  }
 }

@@ -105,15 +105,115 @@ Deno.test("PUT creates or replaces, bare or wrapped", async () => {
   assert.equal(replaced.content, PINGPING.replace("snail", "slug"));
 });
 
-Deno.test("PATCH merges", async () => {
+Deno.test("PATCH merges, as a patch or as JSON", async () => {
+  for (const type of ["application/merge-patch+json", "application/json"]) {
+    const table = await TestTable.withPingping();
+    const merged = await table.send("PATCH /Pingping", '{"age":2}', `Content-Type: ${type}`);
+    assert.deepEqual([merged.status, merged.fields], [200, { ETag: '"2"' }]);
+    assert.equal(merged.content, '{"Pingping":{"type":"snail","age":2,"leg":"0"}}');
+  }
+});
+
+Deno.test("PATCH cannot remove a field that a row must have", async () => {
+  const answer = await (await TestTable.withPingping()).send("PATCH /Pingping", '{"Pingping":{"leg":null}}');
+  assert.equal(answer.status, 422);
+  assert.match(detailOf(answer), /leg is missing/);
+});
+
+Deno.test("PATCH cannot add a field that a row may not have", async () => {
+  const answer = await (await TestTable.withPingping()).send("PATCH /Pingping", '{"color":"red"}');
+  assert.equal(answer.status, 422);
+  assert.match(detailOf(answer), /color is unknown/);
+});
+
+Deno.test("PATCH of a row that is not there is refused, whatever its content", async () => {
+  assert.equal((await new TestTable().send("PATCH /Nobody", '{"age":2}')).status, 404);
+  assert.equal((await new TestTable().send("PATCH /Nobody", "{")).status, 404);
+});
+
+Deno.test("PATCH that is refused changes nothing", async () => {
   const table = await TestTable.withPingping();
-  const merged = await table.send("PATCH /Pingping", '{"age":2}', "Content-Type: application/merge-patch+json");
-  assert.equal(merged.status, 200);
-  assert.equal(merged.content, '{"Pingping":{"type":"snail","age":2,"leg":"0"}}');
-  assert.equal((await table.send("PATCH /Pingping", '{"Pingping":{"leg":null}}')).status, 422);
-  assert.equal((await table.send("PATCH /Pingping", '{"color":"red"}')).status, 422);
-  assert.equal((await table.send("PATCH /Nobody", '{"age":2}')).status, 404);
-  assert.equal((await table.send("GET /Pingping")).fields.ETag, '"2"');
+  for (const patch of ["{", "[]", '{"leg":null}', '{"age":1e400}']) await table.send("PATCH /Pingping", patch);
+  const { content, fields } = await table.send("GET /Pingping");
+  assert.deepEqual([content, fields.ETag], [PINGPING, '"1"']);
+});
+
+for (const fields of ["type,age,leg", "type,age:integer,leg", "type,age:number,leg", "*"]) {
+  Deno.test(`a number that would change is refused in rows of ${fields}, and named`, async () => {
+    for (const number of ["123456789012345678901234567890", "1e400", "9007199254740992"]) {
+      const row = `{"type":"snail","age":${number},"leg":"0"}`;
+      for (
+        const [line, content] of [["PUT /a", row], ["POST /a", `{"a":${row}}`], [
+          "PATCH /Pingping",
+          `{"age":${number}}`,
+        ]]
+      ) {
+        const table = await TestTable.withPingping({ schema: RowSchema.parse(fields) });
+        const answer = await table.send(line, content);
+        assert.equal(answer.status, 422, line);
+        const { rule, errors } = JSON.parse(answer.content);
+        assert.deepEqual([rule, errors.map(({ field }: { field: string }) => field)], ["RFC 8259 §6", ["age"]]);
+        assert.match(detailOf(answer), /^The row does not fit the table: age is an? (integer|number) beyond/);
+      }
+      const bulk = await (await TestTable.withPingping({ schema: RowSchema.parse(fields) })).send(
+        "POST /",
+        `{"a":${row}}`,
+      );
+      assert.equal(bulk.status, 422);
+      assert.match(detailOf(bulk), /a wrong field: age is an? (integer|number) beyond/);
+    }
+  });
+}
+
+Deno.test("a row does not grow beyond its members by patches", async () => {
+  const table = new TestTable({ schema: RowSchema.parse("*") });
+  const members = (prefix: string, count: number) =>
+    `{${Array.from({ length: count }, (_, i) => `"${prefix}${i}":[]`).join()}}`;
+  assert.equal((await table.send("PUT /a", members("a", 60_000))).status, 201);
+  assert.equal((await table.send("PATCH /a", members("b", 40_000))).status, 200);
+  const beyond = await table.send("PATCH /a", members("c", 1));
+  assert.equal(beyond.status, 422);
+  assert.match(detailOf(beyond), /has at most 100000 members and elements, saw 100001/);
+  assert.equal((await table.send("PATCH /a", members("b", 40_000))).status, 200);
+});
+
+/** A store that answers later, as one that syncs a disk does. */
+function laterStore(): { store: Store; puts: number[] } {
+  const memory = new MemoryStore(0);
+  const puts: number[] = [];
+  const later = async <T>(work: () => T): Promise<T> => {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    return work();
+  };
+  const store: Store = {
+    get: (name) => memory.get(name),
+    put: (row, expected) =>
+      later(() => {
+        const written = memory.put(row, expected);
+        puts.push(written?.row.version ?? 0);
+        return written;
+      }),
+    insert: (rows, expected) => memory.insert(rows, expected),
+    remove: (name, expected) => later(() => memory.remove(name, expected)),
+    snapshot: () => memory.snapshot(),
+    close: () => memory.close(),
+  };
+  return { store, puts };
+}
+
+Deno.test("clients that change one row wait for one another, and none starts over", async () => {
+  const { store, puts } = laterStore();
+  const table = new TestTable({ schema: RowSchema.parse("*") }, store);
+  await table.send("PUT /hot", "{}");
+  const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => {
+    if (i % 10 === 5) return table.send("PUT /hot", `{"put":${i}}`);
+    if (i % 10 === 7) return table.send("PUT /hot", `{"if":${i}}`, "If-Match: *");
+    return table.send("PATCH /hot", `{"n${i}":${i}}`);
+  }));
+  assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
+  assert.equal(puts.length, 101);
+  assert(!puts.includes(0), "a write met another one's");
+  assert.equal((await table.send("GET /hot")).content, '{"hot":{"if":97,"n98":98,"n99":99}}');
 });
 
 Deno.test("DELETE removes, once", async () => {

@@ -6,7 +6,14 @@
 
 import { entityTag, preconditionsHold, readPreconditions } from "./preconditions.ts";
 import { FAIR_TURNS } from "../turns.ts";
-import { type ContentStream, type FieldLine, HttpError, type HttpResponse, type RequestHead } from "../http_message.ts";
+import {
+  type ContentStream,
+  type FieldLine,
+  HttpError,
+  type HttpResponse,
+  type Requester,
+  type RequestHead,
+} from "../http_message.ts";
 import {
   MAX_HELD_LISTING_CHARACTERS,
   MAX_SORT_SLACK_ROWS,
@@ -25,7 +32,12 @@ import type { RowSchema } from "./row_schema.ts";
 import { type Page, rowValue, type Snapshot, START, type Store } from "../store.ts";
 
 /** Answers GET and HEAD of the table. */
-export async function listTable(store: Store, schema: RowSchema, request: RequestHead): Promise<HttpResponse> {
+export async function listTable(
+  store: Store,
+  schema: RowSchema,
+  request: RequestHead,
+  _requester?: Requester,
+): Promise<HttpResponse> {
   const query = request.query ? parseQuery(request.query, schema) : undefined;
   const snapshot = await store.snapshot();
   try {

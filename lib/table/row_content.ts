@@ -4,13 +4,10 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import { type FieldProblem, type Fields, HttpError, percentDecoded } from "../http_message.ts";
-import { MAX_JSON_DEPTH, MAX_NAME_BYTES } from "../limits.ts";
+import { MAX_NAME_BYTES } from "../limits.ts";
 import { isObject, type JsonObject, type RowSchema } from "./row_schema.ts";
 
-/** JSON texts exchanged between systems are UTF-8 without a byte order mark (RFC 8259 §8.1). */
-const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const ENCODER = new TextEncoder();
 const SLASH = 0x2f;
 
@@ -100,44 +97,6 @@ export function requirePlainContent(fields: Fields): void {
   }
 }
 
-/**
- * The content as a JSON object, and its text.
- *
- * @throws {HttpError} 400 if it is not UTF-8 or not JSON; 422 if it is not an object.
- */
-export function parseObject(content: Uint8Array): { object: JsonObject; text: string } {
-  const text = decodeUtf8(content);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    const detail = text === ""
-      ? "The content is empty: expected a JSON object"
-      : `The content is not JSON: ${(error as Error).message}`;
-    throw new HttpError(400, detail, { rule: "RFC 8259 §2" });
-  }
-  if (!isObject(value)) {
-    throw new HttpError(
-      422,
-      `The content must be a JSON object, saw ${
-        Array.isArray(value) ? "an array" : JSON.stringify(value).slice(0, 40)
-      }`,
-    );
-  }
-  return { object: value, text };
-}
-
-/** The quick decoder puts U+FFFD for what is no UTF-8; only if one is found, the slow one tells whether it was sent. */
-function decodeUtf8(content: Uint8Array): string {
-  const text = Buffer.prototype.utf8Slice.call(content, 0, content.length);
-  if (!text.includes("\ufffd")) return text;
-  try {
-    return UTF8.decode(content);
-  } catch {
-    throw new HttpError(400, "The content is not UTF-8", { rule: "RFC 8259 §8.1" });
-  }
-}
-
 /** The row in the content: bare, or wrapped under its name as the table sends it. */
 export function unwrapRow(object: JsonObject, name: string, schema: RowSchema): JsonObject {
   const names = Object.keys(object);
@@ -159,58 +118,23 @@ export function unwrapRow(object: JsonObject, name: string, schema: RowSchema): 
  */
 export function requireSchema(row: JsonObject, schema: RowSchema): void {
   const errors = schema.check(row);
-  if (errors.length > 0) throw new HttpError(422, describe(errors), { errors });
+  if (errors.length > 0) throw unfit(errors);
 }
 
-function describe(errors: readonly FieldProblem[]): string {
+/** The error for a row that the table does not take: 422 with the problems that it has. */
+export function unfit(errors: readonly FieldProblem[], rule?: string): HttpError {
   const [{ field, detail }] = errors;
   const more = errors.length > 1 ? `, and ${errors.length - 1} more (see errors)` : "";
-  return `The row does not fit the table: ${field} ${detail}${more}`;
+  return new HttpError(422, `The row does not fit the table: ${field} ${detail}${more}`, { errors, rule });
 }
 
-/**
- * Applies a merge patch: null removes, an object is merged, anything else replaces (RFC 7396 §2).
- *
- * @throws {HttpError} 422 if the patch is nested too deep.
- */
-export function mergePatch(target: unknown, patch: JsonObject, depth = 1): JsonObject {
-  if (depth > MAX_JSON_DEPTH) {
-    throw new HttpError(422, `The patch has objects more than ${MAX_JSON_DEPTH} deep`);
-  }
+/** Applies a merge patch: null removes, an object is merged, anything else replaces (RFC 7396 §2). */
+export function mergePatch(target: unknown, patch: JsonObject): JsonObject {
   // Entries, not assignments: a member named __proto__ is a member like any other.
   const merged = new Map(isObject(target) ? Object.entries(target) : []);
   for (const [name, value] of Object.entries(patch)) {
     if (value === null) merged.delete(name);
-    else merged.set(name, isObject(value) ? mergePatch(merged.get(name), value, depth + 1) : value);
+    else merged.set(name, isObject(value) ? mergePatch(merged.get(name), value) : value);
   }
   return Object.fromEntries(merged);
-}
-
-/**
- * The names of a JSON object's members in the order of its text. The object that JSON.parse makes
- * has names that read as whole numbers first, and only the last of two members of one name.
- *
- * @param text A text that JSON.parse takes for an object.
- */
-export function* memberNames(text: string): Generator<string> {
-  let depth = 0;
-  let inValue = false;
-  for (let at = 0; at < text.length; at++) {
-    const character = text[at];
-    if (character === '"') {
-      const end = stringEnd(text, at);
-      if (depth === 1 && !inValue) yield JSON.parse(text.slice(at, end));
-      at = end - 1;
-    } else if (character === "{" || character === "[") depth++;
-    else if (character === "}" || character === "]") depth--;
-    else if (depth === 1 && character === ":") inValue = true;
-    else if (depth === 1 && character === ",") inValue = false;
-  }
-}
-
-/** Where the string that starts at the quote ends, its closing quote included. */
-function stringEnd(text: string, quote: number): number {
-  let at = quote + 1;
-  while (text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
-  return at + 1;
 }

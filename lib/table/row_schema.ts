@@ -5,7 +5,8 @@
  */
 
 import type { FieldProblem } from "../http_message.ts";
-import { MAX_JSON_DEPTH, MAX_ROW_FIELD_CHARACTERS, MAX_ROW_FIELDS } from "../limits.ts";
+import { beyondInteger } from "./json_number.ts";
+import { MAX_ROW_FIELD_CHARACTERS, MAX_ROW_FIELDS } from "../limits.ts";
 
 /** The types that `--fields` knows; a field without one is a `scalar`: any JSON value but an object or an array. */
 export type RowFieldType = "scalar" | "string" | "number" | "integer" | "boolean";
@@ -72,10 +73,7 @@ export class RowSchema {
 
   /** What is wrong with the row, a problem a field; nothing if it has this schema. */
   check(row: JsonObject): FieldProblem[] {
-    if (this.fields === undefined) {
-      const detail = freeFormProblem(row, 1);
-      return detail === undefined ? [] : [{ field: "*", detail }];
-    }
+    if (this.fields === undefined) return [];
     const problems: FieldProblem[] = [];
     for (const { name, type } of this.fields) {
       const detail = Object.hasOwn(row, name) ? valueProblem(row[name], type) : `is missing: expected ${article(type)}`;
@@ -127,29 +125,8 @@ function valueProblem(value: unknown, type: RowFieldType): string | undefined {
     ? typeof value === "object" && value !== null
     : type !== (typeof value as string);
   if (wrong) return `must be ${article(type)}, saw ${seen(value)}`;
-  return typeof value === "number" ? numberProblem(value) : undefined;
-}
-
-/**
- * Integers beyond 2^53 - 1 would be changed by being read, and then lost (RFC 7493 §2.2).
- * From 1e21 on, a number is taken for a real one: it is written with an exponent then.
- */
-function numberProblem(value: number): string | undefined {
-  if (!Number.isFinite(value)) return "is a number beyond what can be kept: send it as a string";
-  if (Number.isInteger(value) && !Number.isSafeInteger(value) && Math.abs(value) < 1e21) {
-    return "is an integer beyond 2^53 - 1, which cannot be kept exactly: send it as a string";
-  }
-}
-
-/** What is wrong anywhere in a row of free form. */
-function freeFormProblem(value: unknown, depth: number): string | undefined {
-  if (typeof value === "number") return numberProblem(value);
-  if (typeof value !== "object" || value === null) return undefined;
-  if (depth > MAX_JSON_DEPTH) return `has objects or arrays more than ${MAX_JSON_DEPTH} deep`;
-  for (const member of Object.values(value)) {
-    const problem = freeFormProblem(member, depth + 1);
-    if (problem !== undefined) return problem;
-  }
+  // With an exponent even a number beyond 2^53 - 1 can be kept, but not as an integer.
+  if (type === "integer" && !Number.isSafeInteger(value)) return beyondInteger();
 }
 
 function seen(value: unknown): string {

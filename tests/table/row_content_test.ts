@@ -2,10 +2,8 @@ import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
 import { Fields } from "../../lib/http/fields.ts";
 import {
-  memberNames,
   mergePatch,
   nameProblem,
-  parseObject,
   requireMediaType,
   requireSchema,
   rowName,
@@ -15,7 +13,6 @@ import {
 import { RowSchema } from "../../lib/table/row_schema.ts";
 
 const SHAPE = RowSchema.parse("type,age,leg");
-const ENCODER = new TextEncoder();
 
 function refusal(work: () => unknown): string {
   try {
@@ -67,24 +64,6 @@ Deno.test("media types are compared without case and parameters", () => {
   assert.match(refusal(() => requireMediaType(Fields.EMPTY, ["text/plain"])), /^415 .* saw no Content-Type/);
 });
 
-const contents: [content: string | Uint8Array, refusal: RegExp][] = [
-  ["", /^400 The content is empty/],
-  ["{", /^400 The content is not JSON: /],
-  ["\ufeff{}", /^400 The content is not JSON: /],
-  ["{'a':1}", /^400 The content is not JSON: /],
-  [new Uint8Array([0x22, 0xff, 0x22]), /^400 The content is not UTF-8/],
-  ["[]", /^422 The content must be a JSON object, saw an array/],
-  ["null", /^422 .* saw null/],
-  ['"a"', /^422 .* saw "a"/],
-];
-
-for (const [content, expected] of contents) {
-  Deno.test(`the content ${JSON.stringify(content)} is refused`, () => {
-    const bytes = typeof content === "string" ? ENCODER.encode(content) : content;
-    assert.match(refusal(() => parseObject(bytes)), expected);
-  });
-}
-
 Deno.test("a row may come bare or wrapped under its name", () => {
   const row = { type: "a", age: "1", leg: "2" };
   assert.equal(unwrapRow({ Pingping: row }, "Pingping", SHAPE), row);
@@ -121,23 +100,8 @@ Deno.test("RFC 7396 appendix A: the test cases", () => {
   for (const [target, patch, result] of cases) assert.deepEqual(mergePatch(target, patch), result);
 });
 
-Deno.test("a patch cannot reach a prototype, or the stack's end", () => {
+Deno.test("a patch cannot reach a prototype", () => {
   const merged = mergePatch({}, JSON.parse('{"__proto__":{"polluted":true}}'));
   assert.equal(Object.hasOwn(merged, "__proto__"), true);
   assert.equal(({} as Record<string, unknown>).polluted, undefined);
-  const deep = JSON.parse('{"a":'.repeat(10_000) + "1" + "}".repeat(10_000));
-  assert.match(refusal(() => mergePatch({}, deep)), /^422 .* 64 deep/);
 });
-
-const objects: [text: string, names: string[]][] = [
-  ["{}", []],
-  [' { "b" : 1 , "a":[1,{"c":"}"}] } ', ["b", "a"]],
-  ['{"10":1,"9":"2","a":3}', ["10", "9", "a"]],
-  ['{"a":1,"a":2}', ["a", "a"]],
-  ['{"a\\"":"b\\\\","{":"\\\\\\""}', ['a"', "{"]],
-  ['{"\\u0061":{"x":{"y":[]}},"z":null}', ["a", "z"]],
-];
-
-for (const [text, names] of objects) {
-  Deno.test(`the names in ${text} in order`, () => assert.deepEqual([...memberNames(text)], names));
-}

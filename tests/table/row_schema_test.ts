@@ -43,7 +43,10 @@ const rows: [row: Record<string, unknown>, problems: string[]][] = [
   [{ type: "a", age: 2 ** 53, leg: 0 }, [
     "age is an integer beyond 2^53 - 1, which cannot be kept exactly: send it as a string",
   ]],
-  [{ type: Infinity, age: 1, leg: 0 }, ["type is a number beyond what can be kept: send it as a string"]],
+  [{ type: "a", age: 1e300, leg: 0 }, [
+    "age is an integer beyond 2^53 - 1, which cannot be kept exactly: send it as a string",
+  ]],
+  [{ type: "a", age: -(2 ** 53) + 1, leg: 0 }, []],
 ];
 
 for (const [row, problems] of rows) {
@@ -69,15 +72,14 @@ Deno.test("fields of Object.prototype count as any others", () => {
   assert.equal(ANIMAL.check(JSON.parse('{"type":"a","age":1,"leg":0,"__proto__":1}'))[0].field, "__proto__");
 });
 
-Deno.test("a row of free form may hold anything, to a depth", () => {
+Deno.test("a row of free form may hold anything", () => {
   assert.deepEqual(ANY.check({ a: [{ b: null }], c: "d" }), []);
   assert.equal(ANY.has("anything"), true);
-  const nested = (depth: number): Record<string, unknown> => depth === 1 ? {} : { a: nested(depth - 1) };
-  assert.deepEqual(ANY.check(nested(64)), []);
-  assert.match(ANY.check(nested(65))[0].detail, /more than 64 deep/);
-  assert.match(ANY.check({ a: [2 ** 60] })[0].detail, /beyond 2\^53 - 1/);
 });
 
-Deno.test("a long wrong value is not repeated whole", () => {
+Deno.test("a long wrong value is cut after 40 characters", () => {
+  const seen = (length: number) => ANIMAL.check({ type: "a", age: "x".repeat(length - 2), leg: 0 })[0].detail;
+  assert.equal(seen(40), `must be an integer, saw "${"x".repeat(38)}"`);
+  assert.equal(seen(41), `must be an integer, saw "${"x".repeat(39)}…`);
   assert(ANIMAL.check({ type: "a", age: "x".repeat(1000), leg: 0 })[0].detail.length < 100);
 });

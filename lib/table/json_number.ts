@@ -1,0 +1,52 @@
+/**
+ * Numbers as they are sent: which ones JSON's parser would change (RFC 8259 §6).
+ *
+ * @module
+ */
+
+/** Significant decimal digits that tell any two doubles apart: `%.17g` prints no more. */
+const MAX_DIGITS = 17;
+/** From here on JavaScript writes a number with an exponent, so nobody takes it for a whole number. */
+const MIN_EXPONENTIAL = 1e21;
+
+/**
+ * Why a number cannot be kept as it was sent; `undefined` if it can.
+ *
+ * Whole numbers are kept up to 2^53 - 1. A number with a fraction or an exponent is taken for a measured one: it is
+ * kept as the nearest double as long as it has no more digits than a double needs.
+ *
+ * @param text A number in JSON's notation.
+ */
+export function numberProblem(text: string): string | undefined {
+  const value = Number(text);
+  if (!Number.isFinite(value)) return "is a number beyond what can be kept: send it as a string";
+  const isWhole = !/[.eE]/.test(text) || Number.isInteger(value) && Math.abs(value) < MIN_EXPONENTIAL;
+  if (isWhole && !Number.isSafeInteger(value)) return beyondInteger();
+  const digits = significantDigits(text);
+  if (value === 0 && digits > 0) return "is a number too close to 0 to be kept: send it as a string";
+  if (digits > MAX_DIGITS) {
+    return `is a number of ${digits} digits, of which at most ${MAX_DIGITS} can be kept: send it as a string`;
+  }
+}
+
+/** What is said of an integer that a double does not hold exactly (RFC 7493 §2.2). */
+export function beyondInteger(): string {
+  return "is an integer beyond 2^53 - 1, which cannot be kept exactly: send it as a string";
+}
+
+/** How many digits there are from the first to the last that is not 0. */
+function significantDigits(text: string): number {
+  let first = -1;
+  let last = 0;
+  let digits = 0;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at];
+    if (character === "e" || character === "E") break;
+    if (character < "0" || character > "9") continue;
+    digits++;
+    if (character === "0") continue;
+    if (first < 0) first = digits;
+    last = digits;
+  }
+  return first < 0 ? 0 : last - first + 1;
+}

@@ -1,0 +1,325 @@
+/**
+ * Reads JSON text (RFC 8259) octet by octet, without making anything of it: where the outermost members are, how many
+ * members and elements there are, how deep they go, which numbers cannot be kept.
+ *
+ * What JSON.parse is given has been counted here before: some 9,000,000 members in one object end the process. It can
+ * stop anywhere but in a number, and go on later, so that other clients have their turns.
+ *
+ * @module
+ */
+
+import { numberProblem } from "./json_number.ts";
+
+/** What a scan came to. */
+export type Scanned =
+  /** The limit: there is more to scan. */
+  | "more"
+  /** The end of a member of the outermost object. */
+  | "member"
+  /** The end of the text, which is JSON. */
+  | "end"
+  /** An octet, or the end, where JSON has none. */
+  | "error";
+
+/** A number that cannot be kept, and the members it is in. */
+export interface BadNumber {
+  /** The path of names, each a JSON string with its quotes: at most the two outermost. */
+  readonly path: readonly string[];
+  /** Why it cannot be kept. */
+  readonly problem: string;
+}
+
+/** What may come next. */
+const VALUE = 0;
+const FIRST_ELEMENT = 1;
+const NAME = 2;
+const FIRST_NAME = 3;
+const COLON = 4;
+const COMMA = 5;
+const NOTHING = 6;
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const MINUS = 0x2d;
+const DOT = 0x2e;
+const ZERO = 0x30;
+const NINE = 0x39;
+/** Numbers without an exponent that have this many octets or fewer are kept. */
+const MAX_PLAIN_OCTETS = 15;
+
+const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** Scans one JSON text in UTF-8, which is not checked for being UTF-8. */
+export class JsonScanner {
+  /** How much is scanned, in octets. */
+  at = 0;
+  /** Whether the outermost value is an object. */
+  isObject = false;
+  /** Members and elements inside the outermost object's member that came last. */
+  members = 0;
+  /** Objects and arrays inside one another up to there, the outermost object included. */
+  depth = 1;
+  /** The first number in that member that cannot be kept. */
+  badNumber: BadNumber | undefined;
+  /** Where that member's name starts, at its quote. */
+  nameStart = 0;
+  /** Where that member's name ends, behind its quote. */
+  nameEnd = 0;
+  /** Where that member's value starts. */
+  valueStart = 0;
+  /** Where that member's value ends. */
+  valueEnd = 0;
+
+  readonly #bytes: Uint8Array;
+  #next = VALUE;
+  /** For each depth, whether it is an object (1) or an array (0). */
+  #open: Uint8Array<ArrayBuffer> = new Uint8Array(64);
+  #depth = 0;
+  #inString = false;
+  /** Where the current string starts, and what comes after it. */
+  #stringStart = 0;
+  #afterString = COMMA;
+  /** Where the name of the member at depth 2 is, if there is one. */
+  #innerStart = 0;
+  #innerEnd = 0;
+
+  /** Starts at the text's first octet. */
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  /** Scans on: to the end of the next outermost member, the text's end, the first error, or the limit. */
+  next(limit: number = Infinity): Scanned {
+    const bytes = this.#bytes;
+    const end = Math.min(limit, bytes.length);
+    while (this.at < end) {
+      if (this.#inString) {
+        if (!this.#scanString(end)) return "error";
+        if (!this.#inString && this.#afterString === COMMA && this.#valueEnded()) return "member";
+        continue;
+      }
+      const byte = bytes[this.at];
+      if (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) {
+        this.at++;
+        continue;
+      }
+      switch (this.#next) {
+        case FIRST_NAME:
+          if (byte === 0x7d) {
+            if (this.#close()) return "member";
+            break;
+          }
+        // falls through
+        case NAME:
+          if (byte !== QUOTE) return "error";
+          this.#beginString(COLON);
+          break;
+        case COLON:
+          if (byte !== 0x3a) return "error";
+          this.at++;
+          this.#next = VALUE;
+          break;
+        case FIRST_ELEMENT:
+          if (byte === 0x5d) {
+            if (this.#close()) return "member";
+            break;
+          }
+        // falls through
+        case VALUE:
+          this.#count();
+          if (byte === QUOTE) this.#beginString(COMMA);
+          else if (byte === 0x7b || byte === 0x5b) this.#descend(byte === 0x7b);
+          else if (!this.#scanAtom(byte)) return "error";
+          else if (this.#valueEnded()) return "member";
+          break;
+        case COMMA:
+          if (byte === 0x2c) {
+            this.at++;
+            this.#next = this.#open[this.#depth] === 1 ? NAME : VALUE;
+          } else if (byte === 0x7d || byte === 0x5d) {
+            if (this.#open[this.#depth] !== (byte === 0x7d ? 1 : 0)) return "error";
+            if (this.#close()) return "member";
+          } else return "error";
+          break;
+        default:
+          return "error";
+      }
+    }
+    if (this.at < bytes.length) return "more";
+    return this.#next === NOTHING ? "end" : "error";
+  }
+
+  /** Counts the value that begins, a member or an element. */
+  #count(): void {
+    if (this.#depth === 1) {
+      this.valueStart = this.at;
+      this.members = 0;
+    } else this.members++;
+  }
+
+  /** Reads a number or a literal to its end. */
+  #scanAtom(byte: number): boolean {
+    if (byte === MINUS || isDigit(byte)) return this.#scanNumber();
+    if (byte === 0x74) return this.#scanLiteral("true");
+    if (byte === 0x66) return this.#scanLiteral("false");
+    return byte === 0x6e && this.#scanLiteral("null");
+  }
+
+  #descend(isObject: boolean): void {
+    if (this.#depth === 0) this.isObject = isObject;
+    if (++this.#depth === this.#open.length) {
+      const open = new Uint8Array(2 * this.#open.length);
+      open.set(this.#open);
+      this.#open = open;
+    }
+    if (this.#depth > this.depth) this.depth = this.#depth;
+    this.#open[this.#depth] = isObject ? 1 : 0;
+    this.#next = isObject ? FIRST_NAME : FIRST_ELEMENT;
+    this.at++;
+  }
+
+  /** Ends an object or array. Returns whether that ends an outermost member. */
+  #close(): boolean {
+    this.#depth--;
+    this.at++;
+    return this.#valueEnded();
+  }
+
+  /** Notes that a value is complete. Returns whether that ends an outermost member. */
+  #valueEnded(): boolean {
+    this.#next = this.#depth === 0 ? NOTHING : COMMA;
+    if (this.#depth !== 1 || this.#open[1] !== 1) return false;
+    this.valueEnd = this.at;
+    return true;
+  }
+
+  #beginString(after: number): void {
+    this.#inString = true;
+    this.#stringStart = this.at++;
+    this.#afterString = after;
+  }
+
+  /** Reads a string on to its end, or to the limit between two of its characters. */
+  #scanString(limit: number): boolean {
+    const bytes = this.#bytes;
+    let at = this.at;
+    while (at < limit) {
+      const byte = bytes[at];
+      if (byte === QUOTE) {
+        this.at = at + 1;
+        this.#inString = false;
+        if (this.#afterString === COLON) this.#nameEnded();
+        return true;
+      }
+      if (byte < 0x20) return this.#failAt(at);
+      if (byte !== BACKSLASH) {
+        at++;
+        continue;
+      }
+      const end = escapeEnd(bytes, at);
+      if (end === 0) return this.#failAt(at);
+      at = end;
+    }
+    this.at = at;
+    return true;
+  }
+
+  #nameEnded(): void {
+    this.#next = COLON;
+    if (this.#depth === 1) {
+      this.nameStart = this.#stringStart;
+      this.nameEnd = this.at;
+      this.#innerEnd = 0;
+      this.depth = 1;
+      this.badNumber = undefined;
+    } else if (this.#depth === 2) {
+      this.#innerStart = this.#stringStart;
+      this.#innerEnd = this.at;
+    }
+  }
+
+  /** `[ minus ] int [ frac ] [ exp ]` (RFC 8259 §6). */
+  #scanNumber(): boolean {
+    const bytes = this.#bytes;
+    const start = this.at;
+    let at = start;
+    if (bytes[at] === MINUS) at++;
+    if (bytes[at] === ZERO) at++;
+    else {
+      const digits = digitsEnd(bytes, at);
+      if (digits === at) return this.#failAt(at);
+      at = digits;
+    }
+    if (bytes[at] === DOT) {
+      const digits = digitsEnd(bytes, at + 1);
+      if (digits === at + 1) return this.#failAt(digits);
+      at = digits;
+    }
+    let isPlain = at - start <= MAX_PLAIN_OCTETS;
+    if (bytes[at] === 0x65 || bytes[at] === 0x45) {
+      at++;
+      if (bytes[at] === MINUS || bytes[at] === 0x2b) at++;
+      const digits = digitsEnd(bytes, at);
+      if (digits === at) return this.#failAt(at);
+      at = digits;
+      isPlain = false;
+    }
+    this.at = at;
+    if (!isPlain && this.badNumber === undefined) this.#checkNumber(start);
+    return true;
+  }
+
+  #checkNumber(start: number): void {
+    const problem = numberProblem(UTF8.decode(this.#bytes.subarray(start, this.at)));
+    if (problem === undefined || this.nameEnd === 0) return;
+    const path = [UTF8.decode(this.#bytes.subarray(this.nameStart, this.nameEnd))];
+    if (this.#innerEnd > 0) path.push(UTF8.decode(this.#bytes.subarray(this.#innerStart, this.#innerEnd)));
+    this.badNumber = { path, problem };
+  }
+
+  #scanLiteral(literal: string): boolean {
+    for (let i = 1; i < literal.length; i++) {
+      if (this.#bytes[this.at + i] !== literal.charCodeAt(i)) return this.#failAt(this.at + i);
+    }
+    this.at += literal.length;
+    return true;
+  }
+
+  #failAt(at: number): false {
+    this.at = Math.min(at, this.#bytes.length);
+    return false;
+  }
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= ZERO && byte <= NINE;
+}
+
+function digitsEnd(bytes: Uint8Array, at: number): number {
+  while (at < bytes.length && isDigit(bytes[at])) at++;
+  return at;
+}
+
+/** Where the escape that starts at the backslash ends; 0 if it is none (RFC 8259 §7). */
+function escapeEnd(bytes: Uint8Array, backslash: number): number {
+  switch (bytes[backslash + 1]) {
+    case QUOTE:
+    case BACKSLASH:
+    case 0x2f:
+    case 0x62:
+    case 0x66:
+    case 0x6e:
+    case 0x72:
+    case 0x74:
+      return backslash + 2;
+    case 0x75:
+      for (let i = 2; i < 6; i++) if (!isHexDigit(bytes[backslash + i])) return 0;
+      return backslash + 6;
+    default:
+      return 0;
+  }
+}
+
+function isHexDigit(byte: number): boolean {
+  return isDigit(byte) || (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x66;
+}

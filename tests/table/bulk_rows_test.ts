@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { HttpError } from "../../lib/http/error.ts";
+import { JSON_PIECE_BYTES, MAX_PROBLEM_ERRORS, MAX_ROW_MEMBERS } from "../../lib/limits.ts";
+import { readRows } from "../../lib/table/bulk_rows.ts";
+import { Pacer } from "../../lib/table/pacer.ts";
+import { RowSchema } from "../../lib/table/row_schema.ts";
+import { CountedTurns } from "../support.ts";
+
+const ANY = RowSchema.parse("*");
+const ENCODER = new TextEncoder();
+
+async function read(content: string, schema = ANY, pacer = new Pacer()): Promise<{ name: string; json: string }[]> {
+  return (await readRows(ENCODER.encode(content), schema, pacer)).map(({ name, json }) => ({ name, json: json! }));
+}
+
+async function refusal(content: string, schema = ANY): Promise<HttpError> {
+  try {
+    await read(content, schema);
+  } catch (error) {
+    if (error instanceof HttpError) return error;
+    throw error;
+  }
+  throw new Error("Expected an error");
+}
+
+Deno.test("rows are cut out of their content as they are", async () => {
+  assert.deepEqual(await read('{"b":{"x":1.50}, "a\\u0062":{ "핑":"🐌" } ,"핑":{"10":1,"9":2}}'), [
+    { name: "b", json: '{"x":1.5}' },
+    { name: "ab", json: '{"핑":"🐌"}' },
+    { name: "핑", json: '{"9":2,"10":1}' },
+  ]);
+  assert.deepEqual(await read(" {} "), []);
+});
+
+Deno.test("many pieces are one list, in ASCII and beyond", async () => {
+  for (const text of ["snail", "달팽이🐌"]) {
+    const rows = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`${text}${i}`, { text, i, more: [text] }]));
+    const content = JSON.stringify(rows);
+    assert(content.length > 2 * JSON_PIECE_BYTES);
+    const expected = Object.entries(rows).map(([name, row]) => ({ name, json: JSON.stringify(row) }));
+    assert.deepEqual(await read(content), expected);
+  }
+});
+
+Deno.test("a long content is read in turns, by its octets", async () => {
+  const turns = new CountedTurns();
+  await read(`{"a":{"b":"${"x".repeat(100 * JSON_PIECE_BYTES)}"}}`, ANY, new Pacer(undefined, turns));
+  assert(turns.asked >= 100, `${turns.asked} turns for one long row`);
+  turns.asked = 0;
+  const row = '{"type":"snail"}';
+  const content = `{${Array.from({ length: 100_000 }, (_, i) => `"n${i}":${row}`).join()}}`;
+  await read(content, ANY, new Pacer(undefined, turns));
+  assert(turns.asked >= content.length / JSON_PIECE_BYTES - 1, `${turns.asked} turns for many rows`);
+});
+
+Deno.test("reading is given up once the client has left", async () => {
+  const left = new AbortController();
+  const pacer = new Pacer({ signal: left.signal, halfClosed: false }, new CountedTurns(() => left.abort()));
+  const content = ENCODER.encode(`{"a":{"b":"${"x".repeat(3 * JSON_PIECE_BYTES)}"}}`);
+  await assert.rejects(readRows(content, ANY, pacer), { name: "AbortError" });
+});
+
+Deno.test("a syntax error outranks a row's problems, wherever it is", async () => {
+  const filler = "x".repeat(JSON_PIECE_BYTES);
+  for (const bad of ['"a":1', '"b/c":{}', '"a":{"b":1e400}', `"a":{"b":"${filler}"},"a":{}`]) {
+    assert.equal((await refusal(`{${bad}}`)).status, 422);
+    const { status, message } = await refusal(`{${bad},}`);
+    assert.equal(status, 400);
+    assert.match(message, /^The content is not JSON: /);
+  }
+});
+
+Deno.test("what is no object is refused", async () => {
+  assert.equal((await refusal("")).message, "The content is empty: expected a JSON object");
+  assert.match((await refusal("[]")).message, /saw an array$/);
+  assert.match((await refusal(" 1 ")).message, /saw 1$/);
+  assert.match((await refusal("\ufeff{}")).message, /^The content is not JSON/);
+});
+
+Deno.test("each row has its own limits", async () => {
+  const most = Array(MAX_ROW_MEMBERS - 1).fill("1").join();
+  assert.equal((await read(`{"a":{"x":[${most}]},"b":{"x":[${most}]}}`)).length, 2);
+  assert.match(
+    (await refusal(`{"a":{"x":[${most},1]}}`)).message,
+    /it has at most 100000 members and elements, saw 100001/,
+  );
+  const nested = (depth: number): string => '{"b":'.repeat(depth - 1) + "{}" + "}".repeat(depth - 1);
+  assert.equal((await read(`{"a":${nested(64)}}`)).length, 1);
+  assert.match((await refusal(`{"a":${nested(65)}}`)).message, /it has objects or arrays more than 64 deep/);
+  const { status, errors } = await refusal('{"a":{"b":1},"c":{"d":{"e":12345678901234567890}}}');
+  assert.equal(status, 422);
+  assert.match(errors![0].detail, /^has a wrong field: d is an integer beyond 2\^53 - 1/);
+});
+
+Deno.test("only the first problems are kept, and all are counted", async () => {
+  const content = (count: number) => `{${Array.from({ length: count }, (_, i) => `"n${i}":1`).join()}}`;
+  for (const count of [MAX_PROBLEM_ERRORS, MAX_PROBLEM_ERRORS + 1]) {
+    const { message, errors } = await refusal(content(count));
+    assert.match(
+      message,
+      new RegExp(`^No row was created: ${count} of them cannot be, the first one "n0": it must be`),
+    );
+    assert.equal(errors!.length, MAX_PROBLEM_ERRORS);
+  }
+});

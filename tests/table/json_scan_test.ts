@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { JsonScanner } from "../../lib/table/json_scan.ts";
+import { Random } from "../fuzzing.ts";
+
+const ENCODER = new TextEncoder();
+const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
+
+interface Member {
+  name: string;
+  value: string;
+  members: number;
+  depth: number;
+  bad?: string;
+}
+
+/** All outermost members, scanned `step` octets at a time, and how the scan ended. */
+function scan(text: string | Uint8Array, step = Infinity): { members: Member[]; end: string; at: number } {
+  const bytes = typeof text === "string" ? ENCODER.encode(text) : text;
+  const scanner = new JsonScanner(bytes);
+  const members: Member[] = [];
+  for (;;) {
+    const scanned = scanner.next(scanner.at + step);
+    if (scanned === "more") continue;
+    if (scanned !== "member") return { members, end: scanned, at: scanner.at };
+    const part = (start: number, end: number) => DECODER.decode(bytes.subarray(start, end));
+    members.push({
+      name: part(scanner.nameStart, scanner.nameEnd),
+      value: part(scanner.valueStart, scanner.valueEnd),
+      members: scanner.members,
+      depth: scanner.depth,
+      ...scanner.badNumber && { bad: `${scanner.badNumber.path.join(".")} ${scanner.badNumber.problem}` },
+    });
+  }
+}
+
+const objects: [text: string, names: string[]][] = [
+  ["{}", []],
+  [' { "b" : 1 , "a":[1,{"c":"}"}] } ', ["b", "a"]],
+  ['{"10":1,"9":"2","a":3}', ["10", "9", "a"]],
+  ['{"a":1,"a":2}', ["a", "a"]],
+  ['{"a\\"":"b\\\\","{":"\\\\\\""}', ['a\\"', "{"]],
+  ['{"\\u0061":{"x":{"y":[]}},"z":null}', ["\\u0061", "z"]],
+];
+
+for (const [text, names] of objects) {
+  Deno.test(`the names in ${text} in order`, () => {
+    for (const step of [Infinity, 1, 3]) {
+      const { members, end } = scan(text, step);
+      assert.deepEqual(members.map(({ name }) => name), names.map((name) => `"${name}"`));
+      assert.equal(end, "end");
+    }
+  });
+}
+
+Deno.test("members and elements are counted, and how deep they go", () => {
+  assert.deepEqual(scan('{"a":1,"b":{"x":[1,2,{}],"y":{"z":null}},"c":[]}').members, [
+    { name: '"a"', value: "1", members: 0, depth: 1 },
+    { name: '"b"', value: '{"x":[1,2,{}],"y":{"z":null}}', members: 6, depth: 4 },
+    { name: '"c"', value: "[]", members: 0, depth: 2 },
+  ]);
+});
+
+Deno.test("a number that cannot be kept is told with the names it is under", () => {
+  const [a, b, c, d] =
+    scan('{"a":{"x":1,"y":[1e400,1e-400]},"b":1e400,"c":{"z":9007199254740991},"d":[1e400]}').members;
+  assert.match(a.bad!, /^"a"\."y" is a number beyond/);
+  assert.match(b.bad!, /^"b" is a number beyond/);
+  assert.equal(c.bad, undefined);
+  assert.match(d.bad!, /^"d" is a number beyond/);
+  // The longest numbers that need no second look, and the shortest that do.
+  for (const number of ["999999999999999", "-99999999999999", "0.9999999999999"]) {
+    assert.equal(scan(`{"a":${number}}`).members[0].bad, undefined);
+  }
+  assert.match(scan('{"a":9999999999999999}').members[0].bad!, /2\^53 - 1/);
+});
+
+const wrong: [text: string, at: number][] = [
+  ["", 0],
+  [" ", 1],
+  ["{", 1],
+  ["\ufeff{}", 0],
+  ["{}x", 2],
+  ["{} {}", 3],
+  ["{,}", 1],
+  ['{"a":1,}', 7],
+  ['{"a"}', 4],
+  ['{"a":1]', 6],
+  ["[1}", 2],
+  ["[1,]", 3],
+  ["01", 1],
+  ["1.", 2],
+  ["-", 1],
+  ["1e", 2],
+  ["tru", 3],
+  ['"a\tb"', 2],
+  ['"\\x"', 1],
+  ['"\\u12g4"', 1],
+  ['"a', 2],
+];
+
+for (const [text, at] of wrong) {
+  Deno.test(`${JSON.stringify(text)} is no JSON from octet ${at} on`, () => {
+    assert.throws(() => JSON.parse(text));
+    for (const step of [Infinity, 1]) {
+      const scanned = scan(text, step);
+      assert.deepEqual([scanned.end, scanned.at], ["error", at]);
+    }
+  });
+}
+
+/** A random JSON text, in which something is wrong now and then. */
+function randomText(random: Random, depth = 0): string {
+  const blank = () => random.pick(["", "", "", " ", "\n\t"]);
+  const items = (make: () => string) => Array.from({ length: random.below(4) }, make).join(`${blank()},${blank()}`);
+  const value = () => randomText(random, depth + 1);
+  switch (random.below(depth > 4 ? 4 : 7)) {
+    case 0:
+      return random.pick(["0", "-1", "1.5e3", "1E+2", "-0.0", "12345678901234567890", "01", "1.", "+1", ".5"]);
+    case 1:
+      return random.pick(["true", "false", "null", "nul", "True"]);
+    case 2:
+    case 3:
+      return random.pick(['""', '"a"', '"\\n\\u00e9"', '"핑"', '"\\ud800"', '"\u007f"', '"\\/"', '"\\a"', '"\n"']);
+    case 4:
+      return `[${blank()}${items(value)}${random.pick(["", "", "", ","])}]`;
+    default:
+      return `{${blank()}${items(() => `"${random.pick(["a", "b", "\\u0061"])}"${blank()}:${value()}`)}${blank()}}`;
+  }
+}
+
+Deno.test("the scan takes what JSON.parse takes, and counts what it makes", () => {
+  const random = new Random(8);
+  let valid = 0;
+  for (let i = 0; i < 20_000; i++) {
+    const text = `{"x":${randomText(random)}}`;
+    let parsed: { x: unknown } | undefined;
+    try {
+      parsed = JSON.parse(text);
+      valid++;
+    } catch {
+      // It is not JSON.
+    }
+    const { members, end } = scan(text, 1 + random.below(40));
+    assert.equal(end, parsed === undefined ? "error" : "end", text);
+    if (parsed === undefined) continue;
+    assert.deepEqual(JSON.parse(members[0].value), parsed.x);
+    // Names that are given twice are counted twice, but parsed once.
+    if (!/"a"|u0061|"b"/.test(text)) assert.equal(members[0].members, count(parsed.x), text);
+  }
+  assert(valid > 2000 && valid < 18_000, `${valid} texts of 20,000 were JSON`);
+});
+
+function count(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  return Object.values(value).reduce((sum: number, member) => sum + 1 + count(member), 0);
+}

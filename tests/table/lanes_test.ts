@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { Lanes } from "../../lib/table/lanes.ts";
+
+/** A write that takes until it is told to end, and notes when it starts and ends. */
+function writer(notes: string[]) {
+  const ends = new Map<string, () => void>();
+  return {
+    write: (what: string) => async () => {
+      notes.push(`+${what}`);
+      await new Promise<void>((end) => ends.set(what, end));
+      notes.push(`-${what}`);
+      return what;
+    },
+    async end(...whats: string[]): Promise<void> {
+      for (const what of whats) ends.get(what)!();
+      await settled();
+    },
+  };
+}
+
+async function settled(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+Deno.test("writes that depend on nothing overlap, the others wait for their turn", async () => {
+  const lanes = new Lanes();
+  const notes: string[] = [];
+  const { write, end } = writer(notes);
+  const all = [
+    lanes.share("a", undefined, write("put1")),
+    lanes.share("a", undefined, write("put2")),
+    lanes.alone("a", undefined, write("patch1")),
+    lanes.share("a", undefined, write("put3")),
+    lanes.share("a", undefined, write("put4")),
+    lanes.alone("a", undefined, write("patch2")),
+    lanes.alone("b", undefined, write("other")),
+  ];
+  await settled();
+  assert.equal(notes.join(" "), "+put1 +put2 +other");
+  await end("put2");
+  assert.equal(notes.join(" "), "+put1 +put2 +other -put2");
+  await end("put1");
+  assert.equal(notes.splice(0).join(" "), "+put1 +put2 +other -put2 -put1 +patch1");
+  await end("patch1");
+  assert.equal(notes.splice(0).join(" "), "-patch1 +put3 +put4");
+  await end("put3", "put4");
+  assert.equal(notes.splice(0).join(" "), "-put3 -put4 +patch2");
+  await end("patch2", "other");
+  assert.deepEqual(await Promise.all(all), ["put1", "put2", "patch1", "put3", "put4", "patch2", "other"]);
+  assert.equal(lanes.size, 0);
+});
+
+Deno.test("a write that is done at once needs no lane, and returns at once", () => {
+  const lanes = new Lanes();
+  assert.equal(lanes.share("a", undefined, () => 1), 1);
+  assert.equal(lanes.size, 0);
+});
+
+Deno.test("a write that fails gives its lane back", async () => {
+  const lanes = new Lanes();
+  const fail = () => Promise.reject(new Error("The disk is away"));
+  const results = await Promise.allSettled([
+    lanes.alone("a", undefined, fail),
+    lanes.share("a", undefined, fail),
+    lanes.alone("a", undefined, () => {
+      throw new Error("The disk is away");
+    }),
+    lanes.alone("a", undefined, () => "done"),
+  ]);
+  assert.deepEqual(results.map(({ status }) => status), ["rejected", "rejected", "rejected", "fulfilled"]);
+  assert.equal(lanes.size, 0);
+});
+
+Deno.test("a write whose client leaves while it waits is not done", async () => {
+  const lanes = new Lanes();
+  const notes: string[] = [];
+  const { write, end } = writer(notes);
+  const left = new AbortController();
+  const requester = { signal: left.signal, halfClosed: false };
+  const first = lanes.alone("a", requester, write("first"));
+  const given = Promise.allSettled([
+    lanes.alone("a", requester, write("left1")),
+    lanes.share("a", requester, write("left2")),
+  ]);
+  const last = lanes.alone("a", undefined, write("last"));
+  left.abort();
+  await settled();
+  await end("first");
+  await end("last");
+  assert.deepEqual((await given).map(({ status }) => status), ["rejected", "rejected"]);
+  assert.deepEqual([await first, await last], ["first", "last"]);
+  assert.equal(notes.join(" "), "+first -first +last -last");
+  assert.equal(lanes.size, 0);
+});

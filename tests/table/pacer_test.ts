@@ -1,0 +1,23 @@
+import assert from "node:assert/strict";
+import { MAX_WORK_BETWEEN_TURNS } from "../../lib/limits.ts";
+import { Pacer } from "../../lib/table/pacer.ts";
+import { CountedTurns } from "../support.ts";
+
+Deno.test("turns are asked for by the work done, however it comes", async () => {
+  const turns = new CountedTurns();
+  const pacer = new Pacer(undefined, turns);
+  assert.equal(pacer.after(MAX_WORK_BETWEEN_TURNS - 1), undefined);
+  assert.equal(turns.asked, 0);
+  await pacer.after(1);
+  assert.equal(turns.asked, 1);
+  for (let i = 0; i < 10 * MAX_WORK_BETWEEN_TURNS; i++) await pacer.after(1);
+  assert.equal(turns.asked, 11);
+});
+
+Deno.test("work for a client that has left is given up", () => {
+  const left = new AbortController();
+  const pacer = new Pacer({ signal: left.signal, halfClosed: false }, new CountedTurns());
+  pacer.after(MAX_WORK_BETWEEN_TURNS);
+  left.abort();
+  assert.throws(() => pacer.after(MAX_WORK_BETWEEN_TURNS), { name: "AbortError" });
+});

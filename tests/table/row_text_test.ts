@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { HttpError } from "../../lib/http/error.ts";
+import { JSON_PIECE_BYTES, MAX_ROW_MEMBERS } from "../../lib/limits.ts";
+import { Pacer } from "../../lib/table/pacer.ts";
+import { RowSchema } from "../../lib/table/row_schema.ts";
+import { decode, parseObject, readRow } from "../../lib/table/row_text.ts";
+
+const ANY = RowSchema.parse("*");
+const ENCODER = new TextEncoder();
+
+/** What a row's content is read as, or how it is refused. */
+async function read(content: string | Uint8Array, schema = ANY): Promise<unknown> {
+  const bytes = typeof content === "string" ? ENCODER.encode(content) : content;
+  try {
+    return await readRow(bytes, "a", schema, new Pacer());
+  } catch (error) {
+    if (error instanceof HttpError) return `${error.status} ${error.message}`;
+    throw error;
+  }
+}
+
+function refusal(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof HttpError) return `${error.status} ${error.message}`;
+    throw error;
+  }
+  return "none";
+}
+
+const contents: [content: string | Uint8Array, refusal: RegExp][] = [
+  ["", /^400 The content is empty/],
+  ["{", /^400 The content is not JSON: /],
+  ["\ufeff{}", /^400 The content is not JSON: /],
+  ["{'a':1}", /^400 The content is not JSON: /],
+  [new Uint8Array([0x22, 0xff, 0x22]), /^400 The content is not UTF-8/],
+  ["[]", /^422 The content must be a JSON object, saw an array/],
+  ["null", /^422 .* saw null/],
+  ['"a"', /^422 .* saw "a"/],
+];
+
+for (const [content, expected] of contents) {
+  Deno.test(`the content ${JSON.stringify(content)} is refused`, () => {
+    const bytes = typeof content === "string" ? ENCODER.encode(content) : content;
+    assert.match(refusal(() => parseObject(decode(bytes))), expected);
+  });
+}
+
+/** Blanks that make content too long to be read in one go. */
+const LONG = " ".repeat(JSON_PIECE_BYTES);
+
+for (const blanks of ["", LONG]) {
+  const kind = blanks === "" ? "short" : "long";
+
+  Deno.test(`${kind} content is read bare or wrapped, to a depth of 64`, async () => {
+    const nested = (depth: number): string => '{"b":'.repeat(depth - 1) + "{}" + "}".repeat(depth - 1);
+    for (const wrap of [(row: string) => row, (row: string) => `{"a":${row}}`]) {
+      assert.deepEqual(await read(blanks + wrap('{"b":[1,null]}')), { b: [1, null] });
+      assert.deepEqual(await read(blanks + wrap(nested(64))), JSON.parse(nested(64)));
+      assert.match(String(await read(blanks + wrap(nested(65)))), /^422 .* has objects or arrays more than 64 deep$/);
+    }
+  });
+
+  Deno.test(`${kind} content with a number that would change is refused`, async () => {
+    for (const number of ["1e400", "123456789012345678901234567890", "1e-400"]) {
+      for (const content of [`{"b":${number}}`, `{"a":{"b":${number}}}`, `{"b":[{"c":[${number}]}],"d":1}`]) {
+        assert.match(
+          String(await read(blanks + content)),
+          /^422 The row does not fit the table: b is an? (number|integer)/,
+        );
+      }
+    }
+    assert.deepEqual(await read(`${blanks}{"b":0.10000000000000001}`), { b: 0.1 });
+  });
+
+  Deno.test(`${kind} content that is no JSON object is refused as what it is`, async () => {
+    assert.match(String(await read(`${blanks}{"b":1e400,`)), /^400 The content is not JSON: /);
+    assert.match(String(await read(`${blanks}\ufeff{}`)), /^400 The content is not JSON: /);
+    assert.match(String(await read(`${blanks}[]`)), /^422 .* saw an array/);
+    const notUtf8 = ENCODER.encode(`${blanks}{"b":"x`);
+    assert.match(String(await read(new Uint8Array([...notUtf8, 0xff]))), /^400 The content is not UTF-8/);
+  });
+}
+
+Deno.test("a row has at most 100,000 members and elements", async () => {
+  const most = Array(MAX_ROW_MEMBERS - 1).fill("1").join();
+  for (const wrap of [(row: string) => row, (row: string) => `{"a":${row}}`]) {
+    assert.equal(typeof await read(wrap(`{"b":[${most}]}`)), "object");
+    assert.match(
+      String(await read(wrap(`{"b":[${most},1]}`))),
+      /^422 .* has at most 100000 members and elements, saw 100001$/,
+    );
+  }
+  // A syntax error comes first.
+  assert.match(String(await read(`{"b":[${most},1,1]`)), /^400 /);
+});
+
+Deno.test("an object of 9,000,000 members, which would end the process, is refused", async () => {
+  const content = ENCODER.encode(`{"a":{${'"":0,'.repeat(9_000_000)}"":0}}`);
+  assert.match(String(await read(content)), /^422 .* saw 9000001$/);
+});
