@@ -181,15 +181,15 @@ Deno.test("a row does not grow beyond its members by patches", async () => {
 function laterStore(): { store: Store; puts: number[] } {
   const memory = new MemoryStore(0);
   const puts: number[] = [];
-  const later = async <T>(work: () => T): Promise<T> => {
+  const later = async <T>(work: () => T | Promise<T>): Promise<T> => {
     await new Promise((resolve) => setTimeout(resolve, 0));
-    return work();
+    return await work();
   };
   const store: Store = {
     get: (name) => memory.get(name),
     put: (row, expected) =>
-      later(() => {
-        const written = memory.put(row, expected);
+      later(async () => {
+        const written = await memory.put(row, expected);
         puts.push(written?.row.version ?? 0);
         return written;
       }),
