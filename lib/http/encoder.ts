@@ -11,6 +11,7 @@ import { byteLength, resized } from "../bytes.ts";
 import { isContentless, reasonPhrase } from "./error.ts";
 import {
   CR,
+  DQUOTE,
   type FieldLine,
   isBlank,
   isFieldContentByte,
@@ -42,6 +43,12 @@ const KEPT_BYTES = 64 * 1024;
 /** Media types whose lines are kept. */
 const MAX_KEPT_TYPES = 32;
 
+/** Digits of 2^53 - 1, the largest whole number that is written. */
+const MAX_DECIMAL_DIGITS = 16;
+const MAX_UINT32 = 0xffff_ffff;
+const DIGIT_ZERO = 0x30;
+
+const ETAG = UTF8.encode('ETag: "');
 const CONTENT_LENGTH = UTF8.encode("Content-Length: ");
 const CHUNKED = UTF8.encode("Transfer-Encoding: chunked\r\n");
 const CLOSE = UTF8.encode("Connection: close\r\n");
@@ -146,6 +153,7 @@ export class Encoder {
     if (context.close) this.#bytes(CLOSE);
     else if (context.minor === 0) this.#bytes(KEEP_ALIVE);
     this.#date(context.date);
+    if (response.etag !== undefined) this.#etag(response.etag);
     if (fields !== undefined) this.#fieldLines(fields);
     this.#lineEnd();
     if (contentless || content === undefined || context.method === "HEAD") return false;
@@ -185,8 +193,43 @@ export class Encoder {
 
   #contentLength(length: number): void {
     this.#bytes(CONTENT_LENGTH);
-    this.#octets(String(length));
+    this.#decimal(length);
     this.#lineEnd();
+  }
+
+  /** `ETag = entity-tag`, a strong one (RFC 9110 §8.8.3). */
+  #etag(version: number): void {
+    if (!Number.isSafeInteger(version) || version < 0) throw new TypeError(`Not a version for an ETag: ${version}`);
+    this.#bytes(ETAG);
+    this.#decimal(version);
+    this.#buffer[this.#length++] = DQUOTE;
+    this.#lineEnd();
+  }
+
+  /** Writes a whole number in decimal digits, and makes room for one octet more. */
+  #decimal(value: number): void {
+    this.#reserve(MAX_DECIMAL_DIGITS + 1);
+    let digits = 1;
+    for (let power = 10; value >= power; power *= 10) digits++;
+    this.#length += digits;
+    let at = this.#length;
+    let rest = value;
+    // Beyond 32 bits a division is one of floating point, and slow: take nine digits at once there.
+    while (rest > MAX_UINT32) {
+      const above = Math.floor(rest / 1e9);
+      let nine = rest - above * 1e9;
+      for (let i = 0; i < 9; i++) {
+        const tenth = (nine / 10) >>> 0;
+        this.#buffer[--at] = DIGIT_ZERO + nine - tenth * 10;
+        nine = tenth;
+      }
+      rest = above;
+    }
+    do {
+      const tenth = (rest / 10) >>> 0;
+      this.#buffer[--at] = DIGIT_ZERO + rest - tenth * 10;
+      rest = tenth;
+    } while (rest > 0);
   }
 
   /** All responses of one moment have the same Date line. */

@@ -103,13 +103,15 @@ export interface HttpRequest {
 /** Content that is made while it is sent: each piece, text or bytes, is asked for when the one before has left. */
 export type ContentStream = AsyncIterable<string | Uint8Array>;
 
-/** A response as a handler makes it; the encoder adds what frames the content, and Date. */
+/** A response as a handler makes it; the encoder adds what frames the content, and Connection and Date. */
 export interface HttpResponse {
   /** The three-digit status code (RFC 9110 §15). */
   readonly status: number;
   /** The content's media type; left out, there is no Content-Type. */
   readonly contentType?: string;
-  /** The header section, without Content-Type, Content-Length, Transfer-Encoding, Connection and Date. */
+  /** The version of the representation: sent as the strong entity tag `"N"` (RFC 9110 §8.8.3). At most 2^53 - 1. */
+  readonly etag?: number;
+  /** The header section, without what the members above and the encoder write. */
   readonly fields?: readonly FieldLine[];
   /**
    * The content: text is sent as UTF-8; a stream is sent chunked, or to an HTTP/1.0 client until the connection's end.

@@ -102,6 +102,13 @@ HTTP/1.1 204 No Content\r\n${DATE}Allow: GET\r\n\r\n`,
 HTTP/1.1 304 Not Modified\r\n${DATE}ETag: "1"\r\n\r\n`,
   ],
   [
+    "a version is sent as a strong entity tag",
+    { status: 304, etag: 1790000000000123, fields: [["X-A", "b"]] },
+    {},
+    `\
+HTTP/1.1 304 Not Modified\r\n${DATE}ETag: "1790000000000123"\r\nX-A: b\r\n\r\n`,
+  ],
+  [
     "obs-text stays one octet a character",
     { status: 200, fields: [["X-A", "\xe9"]], content: "é" },
     {},
@@ -113,6 +120,22 @@ HTTP/1.1 200 OK\r\nContent-Length: 2\r\n${DATE}X-A: \xe9\r\n\r\n\xc3\xa9`,
 for (const [name, response, context, expected] of responses) {
   Deno.test(`a response: ${name}`, () => assert.equal(encodedResponse(response, context), expected));
 }
+
+Deno.test("a version of any length has its decimal digits", () => {
+  const versions = [0, 9, 10, 99, 100, 4294967295, 4294967296, 999999999, 1e9, 1e15 - 1, 1e15, 1e15 + 1, 2 ** 53 - 1];
+  for (const etag of versions) {
+    assert.match(encodedResponse({ status: 204, etag }), new RegExp(`\r\nETag: "${etag}"\r\n\r\n$`));
+  }
+});
+
+Deno.test("digits fit however full the buffer is", () => {
+  for (let length = 1900; length < 2060; length++) {
+    const encoder = new Encoder();
+    encoder.content("x".repeat(length));
+    encoder.response({ status: 204, etag: 2 ** 53 - 1 }, CONTEXT);
+    assert(octetsOf(encoder).endsWith("x" + `HTTP/1.1 204 No Content\r\n${DATE}ETag: "${2 ** 53 - 1}"\r\n\r\n`));
+  }
+});
 
 Deno.test("a stream's pieces are chunks, and empty ones nothing", () => {
   const encoder = new Encoder();
@@ -146,6 +169,9 @@ const refused: [name: string, () => unknown][] = [
   ["a second Transfer-Encoding", () => encodedResponse({ status: 200, fields: [["Transfer-Encoding", "chunked"]] })],
   ["a status of four digits", () => encodedResponse({ status: 1000 })],
   ["a broken status", () => encodedResponse({ status: 200.5 })],
+  ["a version beyond 2^53 - 1", () => encodedResponse({ status: 200, etag: 2 ** 53 })],
+  ["a version below 0", () => encodedResponse({ status: 200, etag: -1 })],
+  ["a version that is no whole number", () => encodedResponse({ status: 200, etag: 1.5 })],
   ["a method with a space", () => encodedRequest({ method: "GET /", target: "/", fields: [] })],
   ["a target with a space", () => encodedRequest({ method: "GET", target: "/a b", fields: [] })],
   ["a target with a line end", () => encodedRequest({ method: "GET", target: "/\r\nX: 1", fields: [] })],
