@@ -208,7 +208,15 @@ export const SQLITE_PAGE_BYTES: number = 1024 * 1024;
 export const MAX_SNAPSHOTS: number = 256;
 /** Bytes of the SQLite store's log (WAL) that stay when it has been longer. */
 export const MAX_KEPT_LOG_BYTES: number = 16 * 1024 * 1024;
+/** Bytes of that log beyond which no snapshot starts until it is short again. */
+export const MAX_LOG_BYTES: number = 64 * 1024 * 1024;
+/** How long snapshots that keep the log from getting short may still be read then. */
+export const SNAPSHOT_GRACE_MS: number = 5_000;
+/** How often it is looked whether the SQLite file is still the one that is open, while nothing is written. */
+export const FILE_CHECK_MS: number = 1_000;
+/** Rows that are handed to the thread that writes at a time; others have their turn in between. */
+export const SQLITE_PIECE_ROWS: number = 500;
 /** Connections to the SQLite file that are kept for the next snapshots. */
-export const MAX_KEPT_VIEWS: number = 4;
+export const MAX_KEPT_READERS: number = 4;
 /** How long the SQLite store waits for another program's lock on its file. */
 export const FILE_LOCK_WAIT_MS: number = 5000;

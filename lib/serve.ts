@@ -30,8 +30,11 @@ export async function serve(options: ServeOptions): Promise<number> {
   const schema = flagValue("--fields", () => RowSchema.parse(options.fields));
   const token = options.tokenFile === undefined ? undefined : await readToken(options.tokenFile);
   const listener = await listen(options);
+  // From here on nothing is written but by these two: a write that waits for its reader must not stop the server.
+  const errors = new BatchWriter(Deno.stderr);
+  const report = reporter(errors);
   // Last, since opening a store may leave a file behind.
-  const store = await openStore(options);
+  const store = await openStore(options, report);
   const { hostname, port } = listener.addr as Deno.NetAddr;
 
   const table = new Table(store, { schema, readOnly: options.readOnly });
@@ -40,9 +43,6 @@ export async function serve(options: ServeOptions): Promise<number> {
     cors: options.cors,
     token,
   });
-  // From here on nothing is written but by these two: a write that waits for its reader must not stop the server.
-  const errors = new BatchWriter(Deno.stderr);
-  const report = reporter(errors);
   const writer = new BatchWriter(Deno.stdout, {
     failed: ({ message }) => report(`Cannot print: ${message}; tried again until it works`),
   });
@@ -82,13 +82,13 @@ function placeOf({ store }: ServeOptions): string {
   return store.kind === "memory" ? "memory" : store.file;
 }
 
-async function openStore({ store }: ServeOptions): Promise<Store> {
+async function openStore({ store }: ServeOptions, report: (line: string) => void): Promise<Store> {
   if (store.kind === "memory") return new MemoryStore();
   for (const name of ["read", "write"] as const) {
     if ((await Deno.permissions.request({ name })).state === "granted") continue;
     throw new MissingPermission("--store needs more permissions");
   }
-  return await SqliteStore.open(store.file);
+  return await SqliteStore.open(store.file, report);
 }
 
 async function listen({ host: hostname, port, tls }: ServeOptions): Promise<Deno.Listener> {

@@ -8,15 +8,37 @@
  * @module
  */
 
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { setImmediate } from "node:timers";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { MAX_BATCH_CHARACTERS, MAX_BATCH_WRITES, MAX_WAITING_WRITES } from "../limits.ts";
-import { isFailure, type Write, type WriteResult } from "./sqlite_batch.ts";
+import {
+  MAX_BATCH_CHARACTERS,
+  MAX_BATCH_WRITES,
+  MAX_WAITING_WRITES,
+  SNAPSHOT_GRACE_MS,
+  SQLITE_PIECE_ROWS,
+} from "../limits.ts";
+import { FAIR_TURNS } from "../turns.ts";
+import { isFailure, type PutResult, type Write, type WriteResult } from "./sqlite_batch.ts";
 import { openFile, prepareFile, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
 import { fitsOnePage, SnapshotPool } from "./sqlite_snapshots.ts";
-import { type NewRow, type Row, rowContent, type Snapshot, type Store, StoreError, type Written } from "../store.ts";
-import type { WriterReady } from "./sqlite_writer.ts";
+import {
+  type Awaitable,
+  type NewRow,
+  type Row,
+  rowContent,
+  type Snapshot,
+  type Store,
+  StoreError,
+  type Written,
+} from "../store.ts";
+import { LogGuard } from "./sqlite_log_guard.ts";
+import type { WriterReply, WriterRequest } from "./sqlite_writer.ts";
+
+/** How long to wait before the log is tried to be cleared again. */
+const LOG_MOMENT_MS = 50;
+/** Symbolic links that may lead from one to the next. */
+const MAX_LINKS = 40;
 
 /** A write that waits for its transaction. */
 interface Waiting {
@@ -51,8 +73,14 @@ export class SqliteStore implements Store {
   /** Why no more writes are taken. */
   #ended: StoreError | undefined;
   #allWritten: (() => void) | undefined;
+  readonly #log: LogGuard;
+  /** Resolves once the writer has told whether the log could be cleared. */
+  #logCleared: ((isClear: boolean) => void) | undefined;
+  /** Insertions that were handed over in pieces. */
+  #inPieces = 0;
+  readonly #report: (line: string) => void;
 
-  private constructor(file: string, lock: Deno.FsFile, writer: Worker) {
+  private constructor(file: string, lock: Deno.FsFile, writer: Worker, report: (line: string) => void) {
     this.#lock = lock;
     this.#writer = writer;
     this.#reader = openFile(file);
@@ -60,7 +88,14 @@ export class SqliteStore implements Store {
     this.#readState = this.#reader.prepare(READ_STATE);
     this.#readAll = this.#reader.prepare("SELECT name, json FROM rows ORDER BY position");
     this.#snapshots = new SnapshotPool(file);
-    writer.onmessage = ({ data }: MessageEvent<WriteResult[]>) => this.#onResults(data);
+    this.#report = report;
+    this.#log = new LogGuard(this.#snapshots, {
+      clear: () => this.#clearLog(),
+      graceMs: SNAPSHOT_GRACE_MS,
+      moment: () => new Promise((resolve) => setTimeout(resolve, LOG_MOMENT_MS)),
+      now: () => performance.now(),
+    });
+    writer.onmessage = ({ data }: MessageEvent<WriterReply>) => this.#onReply(data);
     writer.onerror = (event) => {
       event.preventDefault();
       this.#end(
@@ -72,68 +107,72 @@ export class SqliteStore implements Store {
   /**
    * Opens the file, which is made if there is none. No other process may have it open as a store.
    *
+   * @param report Receives a line for the operator when the file is lost while it is open.
    * @throws {StoreError} If that is not possible.
    */
-  static async open(file: string): Promise<SqliteStore> {
+  static async open(file: string, report: (line: string) => void = () => {}): Promise<SqliteStore> {
     // Two names of one file, as by a symbolic link, have one lock.
     const path = await realPath(file);
     const lock = await lockFile(path);
     try {
       prepareFile(path);
-      return new SqliteStore(path, lock, await startWriter(path));
+      return new SqliteStore(path, lock, await startWriter(path), report);
     } catch (error) {
       lock.close();
       throw error;
     }
   }
 
-  /** See {@linkcode Store.get}. */
+  /** As {@linkcode Store.get}. */
   get(name: string): Row | undefined {
     const found = this.#read(() => this.#readRow.get(name)) as FoundRow | undefined;
     return found && { name, content: rowContent(name, found.json), version: found.version };
   }
 
-  /** See {@linkcode Store.put}. */
+  /** As {@linkcode Store.put}. */
   put({ name, json }: NewRow, expected?: number): Promise<Written | undefined> {
     return this.#write({ kind: "put", name, json, expected: expected ?? null }, (result) => {
-      if (result === null) return undefined;
-      const version = result as number;
-      // A negative version says that the row is new.
-      return { row: { name, content: rowContent(name, json), version: Math.abs(version) }, created: version < 0 };
+      const put = result as PutResult;
+      if (put === null) return undefined;
+      return { row: { name, content: rowContent(name, json), version: put.version }, created: put.created };
     });
   }
 
-  /** See {@linkcode Store.insert}. */
-  insert(rows: readonly NewRow[], expected?: number): Promise<readonly string[] | undefined> {
-    return this.#write({ kind: "insert", rows, expected: expected ?? null }, (result) => {
+  /** As {@linkcode Store.insert}. */
+  async insert(rows: readonly NewRow[], expected?: number): Promise<readonly string[] | undefined> {
+    const handed = rows.length > SQLITE_PIECE_ROWS ? await this.#handOver(rows) : rows.map(bareRow);
+    return await this.#write({ kind: "insert", rows: handed, expected: expected ?? null }, (result) => {
       return result === null ? undefined : result as readonly string[];
     });
   }
 
-  /** See {@linkcode Store.remove}. */
+  /** As {@linkcode Store.remove}. */
   remove(name: string, expected?: number): Promise<boolean> {
     return this.#write({ kind: "remove", name, expected: expected ?? null }, (result) => result as boolean);
   }
 
-  /** See {@linkcode Store.snapshot}. */
-  snapshot(): Snapshot {
+  /** As {@linkcode Store.snapshot}. */
+  snapshot(): Awaitable<Snapshot> {
     const state = this.#read(() => this.#readState.get()) as unknown as TableState;
     // What fits a page is read at once; only a longer reading needs a transaction of its own.
-    return fitsOnePage(state.longest, state.total + 1) ? this.#smallSnapshot() : this.#snapshots.take(state.revision);
+    if (fitsOnePage(state.longest, state.total + 1)) return this.#smallSnapshot();
+    if (this.#log.clearing !== undefined) return this.#log.clearing.then(() => this.snapshot());
+    return this.#snapshots.take(state.revision);
   }
 
-  /** See {@linkcode Store.close}. */
+  /** As {@linkcode Store.close}. */
   async close(): Promise<void> {
     if (this.#waiting.length + this.#underWay.length > 0) await new Promise<void>((done) => this.#allWritten = done);
     const broken = this.#ended !== undefined;
     this.#end(new StoreError("unavailable", "The store is closed"));
     this.#endReads();
+    this.#log.stop();
     this.#snapshots.close();
     this.#reader.close();
     if (!broken) {
       await new Promise<void>((closed) => {
-        this.#writer.onmessage = () => closed();
-        this.#writer.postMessage([]);
+        this.#writer.onmessage = ({ data }: MessageEvent<WriterReply>) => data.kind === "closed" && closed();
+        this.#tell({ kind: "close" });
       });
     }
     this.#writer.terminate();
@@ -202,10 +241,47 @@ export class SqliteStore implements Store {
     }
     this.#underWay = this.#waiting.slice(0, count);
     this.#waiting = this.#waiting.slice(count);
-    this.#writer.postMessage(this.#underWay.map(({ write }) => write));
+    this.#tell({ kind: "batch", writes: this.#underWay.map(({ write }) => write) });
   }
 
-  #onResults(results: WriteResult[]): void {
+  #tell(request: WriterRequest): void {
+    this.#writer.postMessage(request);
+  }
+
+  #onReply(reply: WriterReply): void {
+    switch (reply.kind) {
+      case "results":
+        this.#onResults(reply.results);
+        if (reply.logIsFull) this.#log.start();
+        return;
+      case "log":
+        return this.#logCleared?.(reply.isClear);
+      case "lost": {
+        if (this.#ended) return;
+        this.#report(`${reply.reason} while it was open: no more is written; put it back, or restart the server`);
+        // A write that was under way is in no file that will be opened again.
+        return this.#end(new StoreError("unavailable", "The table's file was removed or replaced while it was open"));
+      }
+    }
+  }
+
+  /** Hands rows to the writer, some at a time. Returns the number by which their insertion names them. */
+  async #handOver(rows: readonly NewRow[]): Promise<number> {
+    const number = ++this.#inPieces;
+    for (let i = 0; i < rows.length && !this.#ended; i += SQLITE_PIECE_ROWS) {
+      this.#tell({ kind: "rows", number, rows: rows.slice(i, i + SQLITE_PIECE_ROWS).map(bareRow) });
+      await FAIR_TURNS.yieldIfBusy();
+    }
+    return number;
+  }
+
+  #clearLog(): Promise<boolean> {
+    this.#endReads();
+    this.#tell({ kind: "clear-log" });
+    return new Promise((resolve) => this.#logCleared = resolve);
+  }
+
+  #onResults(results: readonly WriteResult[]): void {
     this.#endReads();
     const written = this.#underWay;
     this.#underWay = [];
@@ -226,13 +302,23 @@ export class SqliteStore implements Store {
   }
 }
 
+/** A row without its content, which is not needed, and would be copied to the other thread. */
+function bareRow({ name, json }: NewRow): NewRow {
+  return { name, json };
+}
+
 function charactersOf(write: Write): number {
-  if (write.kind === "insert") return write.rows.reduce((sum, { name, json }) => sum + name.length + json.length, 0);
+  if (write.kind === "insert") {
+    // What was handed over in pieces is in the other thread already.
+    return typeof write.rows === "number"
+      ? MAX_BATCH_CHARACTERS
+      : write.rows.reduce((sum, { name, json }) => sum + name.length + json.length, 0);
+  }
   return write.kind === "put" ? write.name.length + write.json.length : write.name.length;
 }
 
-/** The one name of a file, whether it is there already or not. */
-async function realPath(file: string): Promise<string> {
+/** The one name of a file, whether it is there already or not, and whatever symbolic links lead to it. */
+async function realPath(file: string, links = 0): Promise<string> {
   try {
     const { isFile, nlink } = await Deno.stat(file);
     if (isFile && nlink !== null && nlink > 1) {
@@ -241,7 +327,11 @@ async function realPath(file: string): Promise<string> {
     return await Deno.realPath(file);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return await Deno.realPath(dirname(file)).then((folder) => join(folder, basename(file)), () => file);
+    const folder = await Deno.realPath(dirname(file)).catch(() => dirname(file));
+    const path = join(folder, basename(file));
+    // A link may lead to a file that is not there yet.
+    const target = links < MAX_LINKS ? await Deno.readLink(path).catch(() => undefined) : undefined;
+    return target === undefined ? path : await realPath(resolve(folder, target), links + 1);
   }
 }
 
@@ -254,9 +344,7 @@ async function lockFile(file: string): Promise<Deno.FsFile> {
     if (error instanceof Deno.errors.NotCapable) throw error;
     const reason = error instanceof Deno.errors.NotFound
       ? "its folder does not exist"
-      : error instanceof Deno.errors.PermissionDenied
-      ? "its folder is not writable"
-      : (error as Error).message;
+      : `${file}-lock cannot be written (${(error as Error).message.replace(/: open '.*/s, "")})`;
     throw new StoreError("unavailable", `${file} cannot be opened: ${reason}`);
   }
   if (await lock.tryLock(true)) return lock;
@@ -268,8 +356,8 @@ async function lockFile(file: string): Promise<Deno.FsFile> {
 async function startWriter(file: string): Promise<Worker> {
   const writer = new Worker(new URL("./sqlite_writer.ts", import.meta.url), { type: "module" });
   return await new Promise((started, failed) => {
-    writer.onmessage = ({ data }: MessageEvent<WriterReady>) => {
-      if (data.ready) return started(writer);
+    writer.onmessage = ({ data }: MessageEvent<WriterReply>) => {
+      if (data.kind !== "failed") return started(writer);
       writer.terminate();
       failed(new StoreError("unavailable", data.message));
     };
@@ -278,6 +366,6 @@ async function startWriter(file: string): Promise<Worker> {
       writer.terminate();
       failed(new StoreError("unavailable", `The thread that writes cannot start: ${event.message}`));
     };
-    writer.postMessage(file);
+    writer.postMessage({ kind: "open", file } satisfies WriterRequest);
   });
 }

@@ -13,11 +13,16 @@ import type { NewRow, StoreFault } from "../store.ts";
 /** A write to be done: a row to put (`null` expects nothing), rows to insert, or a name to remove. */
 export type Write =
   | { readonly kind: "put"; readonly name: string; readonly json: string; readonly expected: number | null }
-  | { readonly kind: "insert"; readonly rows: readonly NewRow[]; readonly expected: number | null }
+  | {
+    readonly kind: "insert";
+    /** The rows, or the number under which they were handed over in pieces. */
+    readonly rows: readonly NewRow[] | number;
+    readonly expected: number | null;
+  }
   | { readonly kind: "remove"; readonly name: string; readonly expected: number | null };
 
-/** A put that was done: the row's new version; negative if there was no row before. `null` if it was not done. */
-export type PutResult = number | null;
+/** What came of a put: the row's new version, and whether there was no row before. `null` if it was not done. */
+export type PutResult = { readonly version: number; readonly created: boolean } | null;
 /** The names that are taken: if there is one, nothing was inserted. `null` if the revision was not the expected one. */
 export type InsertResult = readonly string[] | null;
 /** Whether there was a row to remove. */
@@ -49,6 +54,8 @@ export class BatchRunner {
   readonly #insert: StatementSync;
   readonly #delete: StatementSync;
   readonly #deleteVersion: StatementSync;
+  /** Rows that were handed over in pieces, until their write is done. */
+  readonly #pieces = new Map<number, NewRow[]>();
   #state: TableState = { revision: 0, total: 0, longest: 0 };
 
   /** Works on an open database. */
@@ -70,6 +77,23 @@ export class BatchRunner {
    * each write has a transaction of its own, so that only those fail that must.
    */
   run(writes: readonly Write[]): WriteResult[] {
+    try {
+      return this.#runAll(writes);
+    } finally {
+      for (const write of writes) {
+        if (write.kind === "insert" && typeof write.rows === "number") this.#pieces.delete(write.rows);
+      }
+    }
+  }
+
+  /** Takes some of the rows that an insertion will name by this number. */
+  takeRows(number: number, rows: readonly NewRow[]): void {
+    const pieces = this.#pieces.get(number);
+    if (pieces === undefined) this.#pieces.set(number, [...rows]);
+    else for (const row of rows) pieces.push(row);
+  }
+
+  #runAll(writes: readonly Write[]): WriteResult[] {
     try {
       return this.#inOne(writes);
     } catch (error) {
@@ -105,10 +129,15 @@ export class BatchRunner {
       case "put":
         return this.#put(write.name, write.json, write.expected);
       case "insert":
-        return this.#insertAll(write.rows, write.expected);
+        return this.#insertAll(this.#rowsOf(write.rows), write.expected);
       case "remove":
         return this.#remove(write.name, write.expected);
     }
+  }
+
+  /** Rows that were handed over in pieces, or those that the write has. */
+  #rowsOf(rows: readonly NewRow[] | number): readonly NewRow[] {
+    return typeof rows === "number" ? this.#pieces.get(rows) ?? [] : rows;
   }
 
   #put(name: string, json: string, expected: number | null): PutResult {
@@ -119,14 +148,14 @@ export class BatchRunner {
         : this.#updateVersion.run(json, version, name, expected);
       if (changes === 1) {
         this.#note(name, json);
-        return version;
+        return { version, created: false };
       }
       if (expected !== null) return null;
     }
     if (this.#insert.run(name, json, version).changes === 0) return null;
     this.#note(name, json);
     this.#state.total++;
-    return -version;
+    return { version, created: true };
   }
 
   #insertAll(rows: readonly NewRow[], expected: number | null): InsertResult {

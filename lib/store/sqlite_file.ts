@@ -93,23 +93,81 @@ export function prepareFile(file: string): void {
     if (application !== APPLICATION_ID && !isEmpty) {
       throw new StoreError("unavailable", `${file} is the database of another program`);
     }
+    if (!isEmpty && format < 1) {
+      throw new StoreError("unavailable", `${file} is damaged: it has format ${format}, and formats start from 1`);
+    }
     if (format > MIGRATIONS.length) {
       const detail = `${file} was written by a newer version of this program: it has format ${format}`;
       throw new StoreError("unavailable", `${detail}, and ${MIGRATIONS.length} is the newest one known here`);
     }
     configure(database);
-    // Whether it can be written shows now, and not with the first write.
-    inTransaction(database, () => {});
     for (let next = isEmpty ? 0 : format; next < MIGRATIONS.length; next++) {
       inTransaction(database, (database) => {
         MIGRATIONS[next](database);
         database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${next + 1}`);
       });
     }
+    // Whether it can be written shows now, and not with the first write.
+    const { changes } = inTransaction(database, (database) => database.prepare("UPDATE state SET id = id").run());
+    if (changes !== 1) throw new StoreError("unavailable", `${file} is damaged: its table state has ${changes} rows`);
   } catch (error) {
     throw openingError(error, file);
   } finally {
     database?.close();
+  }
+}
+
+/** Tells whether the file that is open is still the one at its path, and so its log. */
+export class FileWatch {
+  readonly #file: string;
+  readonly #identity: string;
+  #logIdentity: string | undefined;
+
+  /** Watches a file that is open. */
+  constructor(file: string) {
+    this.#file = file;
+    this.#identity = identityOf(file) ?? "";
+  }
+
+  /** What has become of the file, for people; `undefined` if it is as it was. To be asked after a transaction. */
+  change(): string | undefined {
+    const identity = identityOf(this.#file);
+    if (identity !== this.#identity) return `${this.#file} was ${identity === undefined ? "removed" : "replaced"}`;
+    const log = identityOf(`${this.#file}-wal`);
+    this.#logIdentity ??= log;
+    if (log !== this.#logIdentity) return `${this.#file}-wal was ${log === undefined ? "removed" : "replaced"}`;
+  }
+
+  /** Bytes of the log. */
+  logBytes(): number {
+    try {
+      return Deno.statSync(`${this.#file}-wal`).size;
+    } catch {
+      return 0;
+    }
+  }
+}
+
+/** What tells a file from others; `undefined` if there is none. Some systems know no more than that there is one. */
+function identityOf(file: string): string | undefined {
+  try {
+    const { dev, ino } = Deno.statSync(file);
+    return `${dev} ${ino}`;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Clears the log, if nobody reads from it. Returns whether that was possible. */
+export function clearLog(database: DatabaseSync): boolean {
+  database.exec("PRAGMA busy_timeout = 0");
+  try {
+    return database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.busy === 0;
+  } catch {
+    return false;
+  } finally {
+    database.exec(`PRAGMA busy_timeout = ${FILE_LOCK_WAIT_MS}`);
   }
 }
 

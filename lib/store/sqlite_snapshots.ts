@@ -7,7 +7,7 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { MAX_KEPT_VIEWS, MAX_SNAPSHOTS, SQLITE_PAGE_BYTES, SQLITE_PAGE_ROWS } from "../limits.ts";
+import { MAX_KEPT_READERS, MAX_SNAPSHOTS, SQLITE_PAGE_BYTES, SQLITE_PAGE_ROWS } from "../limits.ts";
 import { openFile, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
 import { type Page, rowContent, type Snapshot, START, StoreError } from "../store.ts";
 
@@ -29,7 +29,7 @@ interface PageRow {
 }
 
 /** A connection, in a read transaction while it has readers. */
-class View {
+class ReadTransaction {
   state: TableState = { revision: 0, total: 0, longest: 0 };
   readers = 0;
   readonly #database: DatabaseSync;
@@ -99,8 +99,9 @@ class View {
 /** The snapshots of one file. */
 export class SnapshotPool {
   readonly #file: string;
-  readonly #views = new Map<number, View>();
-  readonly #idle: View[] = [];
+  readonly #open = new Map<number, ReadTransaction>();
+  readonly #idle: ReadTransaction[] = [];
+  #closed = false;
 
   /** Reads this file. */
   constructor(file: string) {
@@ -114,53 +115,72 @@ export class SnapshotPool {
    * @throws {StoreError} If too many revisions are being read, or the file cannot be.
    */
   take(revision: number): Snapshot {
-    const view = this.#views.get(revision) ?? this.#begin();
-    view.readers++;
-    return this.#snapshotOf(view);
+    const transaction = this.#open.get(revision) ?? this.#begin();
+    transaction.readers++;
+    return this.#snapshotOf(transaction);
+  }
+
+  /** How many revisions are being read. */
+  get open(): number {
+    return this.#open.size;
+  }
+
+  /** Ends the reading of the oldest revision, whose readers get an error from then on. */
+  endSlowest(): void {
+    for (const [revision, transaction] of this.#open) {
+      this.#open.delete(revision);
+      return this.#release(transaction);
+    }
   }
 
   /** Ends all that is being read, and closes the file. */
   close(): void {
-    for (const view of [...this.#views.values(), ...this.#idle]) view.close();
-    this.#views.clear();
+    this.#closed = true;
+    for (const transaction of [...this.#open.values(), ...this.#idle]) transaction.close();
+    this.#open.clear();
     this.#idle.length = 0;
   }
 
-  #begin(): View {
-    if (this.#views.size >= MAX_SNAPSHOTS) {
+  #begin(): ReadTransaction {
+    if (this.#open.size >= MAX_SNAPSHOTS) {
       throw new StoreError(
         "unavailable",
         `The table is being read as it was at ${MAX_SNAPSHOTS} moments: try again soon`,
       );
     }
-    let view: View | undefined;
+    let transaction: ReadTransaction | undefined;
     try {
-      view = this.#idle.pop() ?? new View(this.#file);
-      view.begin();
-      const same = this.#views.get(view.state.revision);
+      transaction = this.#idle.pop() ?? new ReadTransaction(this.#file);
+      transaction.begin();
+      const same = this.#open.get(transaction.state.revision);
       if (same !== undefined) {
-        this.#release(view);
+        this.#release(transaction);
         return same;
       }
-      this.#views.set(view.state.revision, view);
-      return view;
+      this.#open.set(transaction.state.revision, transaction);
+      return transaction;
     } catch (error) {
-      view?.close();
+      transaction?.close();
       throw storeError(error);
     }
   }
 
-  #release(view: View): void {
-    view.end();
-    if (this.#idle.length < MAX_KEPT_VIEWS) this.#idle.push(view);
-    else view.close();
+  #release(transaction: ReadTransaction): void {
+    transaction.end();
+    transaction.readers = 0;
+    if (this.#idle.length < MAX_KEPT_READERS) this.#idle.push(transaction);
+    else transaction.close();
   }
 
-  #snapshotOf(view: View): Snapshot {
-    const { revision, total } = view.state;
+  #snapshotOf(transaction: ReadTransaction): Snapshot {
+    const { revision, total } = transaction.state;
     let open = true;
     const read = <T>(page: () => Page<T>): Page<T> => {
-      if (!open || this.#views.get(revision) !== view) throw new StoreError("unavailable", "The store is closed");
+      if (!open || this.#closed) throw new StoreError("unavailable", "The store is closed");
+      if (this.#open.get(revision) !== transaction) {
+        const detail = "The snapshot was ended: it was read too slowly while much was written";
+        throw new StoreError("unavailable", detail);
+      }
       try {
         return page();
       } catch (error) {
@@ -170,13 +190,14 @@ export class SnapshotPool {
     return {
       revision,
       total,
-      json: (cursor) => read(() => view.json(cursor)),
-      rows: (cursor) => read(() => view.rows(cursor)),
+      json: (cursor) => read(() => transaction.json(cursor)),
+      rows: (cursor) => read(() => transaction.rows(cursor)),
       close: () => {
         if (!open) return;
         open = false;
-        if (--view.readers > 0 || !this.#views.delete(revision)) return;
-        this.#release(view);
+        if (this.#open.get(revision) !== transaction || --transaction.readers > 0) return;
+        this.#open.delete(revision);
+        this.#release(transaction);
       },
     };
   }

@@ -2,34 +2,77 @@
  * The thread that writes to the SQLite store: syncing a commit to the disk takes its time,
  * and must not keep the server from answering others.
  *
- * The first message is the file's name, each further one a batch of writes; each is answered by one message.
- *
  * @module
  */
 
+import { FILE_CHECK_MS, MAX_LOG_BYTES } from "../limits.ts";
+import type { NewRow } from "../store.ts";
 import { BatchRunner, type Write, type WriteResult } from "./sqlite_batch.ts";
-import { openFile, openingError } from "./sqlite_file.ts";
+import { clearLog, FileWatch, openFile, openingError } from "./sqlite_file.ts";
 
-/** What is told once the file is open, or cannot be opened. */
-export type WriterReady = { readonly ready: true } | { readonly ready: false; readonly message: string };
+/** What the thread is told; `open` comes first, `close` last. */
+export type WriterRequest =
+  | { readonly kind: "open"; readonly file: string }
+  /** Some of the rows that an insertion will name by this number. */
+  | { readonly kind: "rows"; readonly number: number; readonly rows: readonly NewRow[] }
+  | { readonly kind: "batch"; readonly writes: readonly Write[] }
+  | { readonly kind: "clear-log" }
+  | { readonly kind: "close" };
+
+/** What the thread tells. */
+export type WriterReply =
+  | { readonly kind: "ready" }
+  | { readonly kind: "failed"; readonly message: string }
+  /** What came of a batch, in its order, and whether the log is too long and cannot be cleared now. */
+  | { readonly kind: "results"; readonly results: readonly WriteResult[]; readonly logIsFull: boolean }
+  | { readonly kind: "log"; readonly isClear: boolean }
+  /** The file is not the one that is open any more: what was written since is lost. */
+  | { readonly kind: "lost"; readonly reason: string }
+  | { readonly kind: "closed" };
 
 const scope = self as unknown as {
-  onmessage: (event: MessageEvent<string | readonly Write[]>) => void;
-  postMessage(message: WriterReady | WriteResult[]): void;
+  onmessage: (event: MessageEvent<WriterRequest>) => void;
+  postMessage(message: WriterReply): void;
 };
 
-scope.onmessage = ({ data: file }) => {
+scope.onmessage = ({ data: request }) => {
+  if (request.kind !== "open") return;
   try {
-    const database = openFile(file as string);
-    const runner = new BatchRunner(database);
-    scope.onmessage = ({ data: writes }) => {
-      if (writes.length > 0) return scope.postMessage(runner.run(writes as readonly Write[]));
-      // An empty batch is the last one: closing moves what is in the log into the file.
-      database.close();
-      scope.postMessage([]);
-    };
-    scope.postMessage({ ready: true });
+    serve(request.file);
+    scope.postMessage({ kind: "ready" });
   } catch (error) {
-    scope.postMessage({ ready: false, message: openingError(error, file as string).message });
+    scope.postMessage({ kind: "failed", message: openingError(error, request.file).message });
   }
 };
+
+function serve(file: string): void {
+  const database = openFile(file);
+  const runner = new BatchRunner(database);
+  const watch = new FileWatch(file);
+  const check = () => {
+    const reason = watch.change();
+    if (reason !== undefined) scope.postMessage({ kind: "lost", reason });
+    return reason;
+  };
+  const timer = setInterval(check, FILE_CHECK_MS);
+  scope.onmessage = ({ data: request }) => {
+    switch (request.kind) {
+      case "rows":
+        return runner.takeRows(request.number, request.rows);
+      case "batch": {
+        const results = runner.run(request.writes);
+        // What was written into a file that nobody will open again is not done.
+        if (check() !== undefined) return;
+        const logIsFull = watch.logBytes() > MAX_LOG_BYTES && !clearLog(database);
+        return scope.postMessage({ kind: "results", results, logIsFull });
+      }
+      case "clear-log":
+        return scope.postMessage({ kind: "log", isClear: clearLog(database) });
+      case "close":
+        // Closing moves what is in the log into the file.
+        clearInterval(timer);
+        database.close();
+        return scope.postMessage({ kind: "closed" });
+    }
+  };
+}

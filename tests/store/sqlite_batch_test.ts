@@ -56,7 +56,22 @@ Deno.test("a batch answers each write, and keeps the table's state", () => {
     { kind: "insert", rows: [{ name: "e", json: "{}" }, { name: "f", json: "{}" }], expected: null },
     { kind: "insert", rows: [{ name: "g", json: "{}" }, { name: "a", json: "{}" }], expected: null },
   ]);
-  assert.deepEqual(results, [-11, -12, 13, null, 14, -15, null, null, false, true, false, [], ["a"]]);
+  const [created, replaced] = [true, false].map((created) => (version: number) => ({ version, created }));
+  assert.deepEqual(results, [
+    created(11),
+    created(12),
+    replaced(13),
+    null,
+    replaced(14),
+    created(15),
+    null,
+    null,
+    false,
+    true,
+    false,
+    [],
+    ["a"],
+  ]);
   assert.deepEqual(opened.contents(), {
     revision: 18,
     total: 4,
@@ -77,7 +92,7 @@ Deno.test("on a full disk only the writes fail that need room, and none is lost 
     { kind: "insert", rows: [{ name: "first", json: "{}" }, { name: "second", json: large }], expected: null },
     { kind: "remove", name: "nobody", expected: null },
   ]);
-  assert.equal(results[0], 12);
+  assert.deepEqual(results[0], { version: 12, created: false });
   for (const result of results.slice(1, 3)) {
     assert(isFailure(result));
     assert.deepEqual(result, { fault: "full", message: "The table's file: database or disk is full" });
@@ -86,7 +101,7 @@ Deno.test("on a full disk only the writes fail that need room, and none is lost 
   assert.deepEqual(opened.contents(), { revision: 12, total: 1, longest: 12, rows: ['small {"a":2} 12'] });
 
   opened.database.exec("PRAGMA max_page_count = 1000000");
-  assert.deepEqual(opened.runner.run([put("large", large)]), [-13]);
+  assert.deepEqual(opened.runner.run([put("large", large)]), [{ version: 13, created: true }]);
 });
 
 Deno.test("a single write that fails is tried once", () => {
@@ -103,4 +118,23 @@ Deno.test("a table that is broken is unavailable", () => {
   const [result] = opened.runner.run([put("a")]);
   assert(isFailure(result));
   assert.equal(result.fault, "unavailable");
+});
+
+Deno.test("rows that were handed over in pieces are inserted together, and forgotten", () => {
+  using opened = open();
+  const rows = (from: number) => [0, 1].map((i) => ({ name: `n${from + i}`, json: "{}" }));
+  opened.runner.takeRows(1, rows(0));
+  opened.runner.takeRows(2, rows(10));
+  opened.runner.takeRows(1, rows(2));
+  assert.deepEqual(opened.runner.run([{ kind: "insert", rows: 1, expected: null }]), [[]]);
+  assert.deepEqual(
+    opened.runner.run([{ kind: "insert", rows: 1, expected: null }, { kind: "insert", rows: 2, expected: null }]),
+    [[], []],
+  );
+  assert.deepEqual(opened.contents(), {
+    revision: 16,
+    total: 6,
+    longest: 5,
+    rows: ["n0 {} 11", "n1 {} 12", "n2 {} 13", "n3 {} 14", "n10 {} 15", "n11 {} 16"],
+  });
 });

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import type { DatabaseSync } from "node:sqlite";
-import { inTransaction, openFile, openingError, prepareFile, storeError } from "../../lib/store/sqlite_file.ts";
+import {
+  clearLog,
+  FileWatch,
+  inTransaction,
+  openFile,
+  openingError,
+  prepareFile,
+  storeError,
+} from "../../lib/store/sqlite_file.ts";
 import { StoreError } from "../../lib/store.ts";
 import { TempFolder } from "../support.ts";
 
@@ -67,4 +75,46 @@ Deno.test("an error says what kind of fault it is; its file is told only to who 
   const own = new StoreError("full", "x");
   assert.equal(storeError(own), own);
   assert.equal(openingError(own, "a.db"), own);
+});
+
+Deno.test("a file that is removed or replaced is noticed, its log too", () => {
+  withFile((file) => {
+    prepareFile(file);
+    const database = openFile(file);
+    const watch = new FileWatch(file);
+    const write = () => database.exec("UPDATE state SET total = total + 1");
+    write();
+    assert.equal(watch.change(), undefined);
+    assert(watch.logBytes() > 0);
+    Deno.renameSync(file, `${file}-old`);
+    assert.equal(watch.change(), `${file} was removed`);
+    Deno.copyFileSync(`${file}-old`, file);
+    assert.equal(watch.change(), `${file} was replaced`);
+    Deno.renameSync(`${file}-old`, file);
+    assert.equal(watch.change(), undefined);
+    Deno.renameSync(`${file}-wal`, `${file}-wal-old`);
+    assert.equal(watch.change(), `${file}-wal was removed`);
+    Deno.writeTextFileSync(`${file}-wal`, "");
+    assert.equal(watch.change(), `${file}-wal was replaced`);
+    database.close();
+  });
+});
+
+Deno.test("the log is cleared when nobody reads from it, and that is not waited for", () => {
+  withFile((file) => {
+    prepareFile(file);
+    const database = openFile(file);
+    const reader = openFile(file);
+    const watch = new FileWatch(file);
+    reader.exec("BEGIN");
+    single(reader, "SELECT total FROM state");
+    database.exec("UPDATE state SET total = 5");
+    assert.equal(clearLog(database), false);
+    assert(watch.logBytes() > 0);
+    reader.exec("ROLLBACK");
+    assert.equal(clearLog(database), true);
+    assert.equal(watch.logBytes(), 0);
+    database.close();
+    reader.close();
+  });
 });

@@ -100,3 +100,28 @@ Deno.test("a closed pool gives no more pages", () => {
   assert.throws(() => snapshot.json(START), { name: "StoreError", message: "The store is closed" });
   snapshot.close();
 });
+
+Deno.test("the oldest revision is ended first, and only its readers are told", () => {
+  using folder = new TempFolder();
+  prepareFile(folder.file());
+  using database = openFile(folder.file());
+  const runner = new BatchRunner(database);
+  const pool = new SnapshotPool(folder.file());
+  const snapshots = [1, 2].map((i) => {
+    runner.run([{ kind: "put", name: `n${i}`, json: "{}", expected: null }]);
+    return pool.take(0);
+  });
+  const same = pool.take(snapshots[0].revision);
+  assert.equal(pool.open, 2);
+  pool.endSlowest();
+  assert.equal(pool.open, 1);
+  for (const ended of [snapshots[0], same]) {
+    assert.throws(() => ended.rows(START), { name: "StoreError", fault: "unavailable", message: /read too slowly/ });
+    ended.close();
+  }
+  assert.equal((snapshots[1].rows(START) as Page<readonly string[]>).content.length, 2);
+  snapshots[1].close();
+  assert.equal(pool.open, 0);
+  pool.endSlowest();
+  pool.close();
+});

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { type Row, type Snapshot, START, StoreError } from "../../lib/store.ts";
 import { SqliteStore } from "../../lib/store/sqlite.ts";
-import { TempFolder } from "../support.ts";
+import { prepareFile } from "../../lib/store/sqlite_file.ts";
+import { TempFolder, until } from "../support.ts";
 import { readJson, testStore } from "./contract.ts";
 
 const folders: TempFolder[] = [];
@@ -35,7 +36,7 @@ Deno.test("what was written is there when the file is opened again", async () =>
 
   const second = await SqliteStore.open(file);
   assert.deepEqual(second.get("a"), row);
-  assert.equal(await jsonOf(second.snapshot()), '{"a":{"b":1}}');
+  assert.equal(await jsonOf(await second.snapshot()), '{"a":{"b":1}}');
   const again = (await second.put({ name: "a", json: '{"b":2}' }))!;
   assert(again.row.version > row.version + 2, "no version is used twice, not even a removed row's");
   await second.close();
@@ -58,7 +59,7 @@ Deno.test("writes that wait together are done in their order", async () => {
     "true",
     "[]",
   ]);
-  assert.equal(store.snapshot().total, 501);
+  assert.equal((await store.snapshot()).total, 501);
   await store.close();
 });
 
@@ -70,16 +71,16 @@ Deno.test("closing waits for the writes that were asked for", async () => {
   await writes;
   await assert.rejects(store.put({ name: "late", json: "{}" }), { name: "StoreError", message: "The store is closed" });
   const again = await SqliteStore.open(file);
-  assert.equal(again.snapshot().total, 100);
+  assert.equal((await again.snapshot()).total, 100);
   await again.close();
 });
 
 Deno.test("many readings of one revision share a connection, and see none of the later writes", async () => {
   const store = await SqliteStore.open(freshFile());
   await store.insert(Array.from({ length: 3000 }, (_, i) => ({ name: `n${i}`, json: "{}" })));
-  const readings = Array.from({ length: 500 }, () => store.snapshot());
+  const readings = await Promise.all(Array.from({ length: 500 }, () => store.snapshot()));
   await store.put({ name: "late", json: "{}" });
-  const later = store.snapshot();
+  const later = await store.snapshot();
   assert.equal(later.total, 3001);
   for (const reading of readings) assert.equal(reading.total, 3000);
   assert.equal((await jsonOf(readings[0])).length, (await jsonOf(readings[499])).length);
@@ -93,12 +94,12 @@ Deno.test("only so many revisions are read at a time", async () => {
   await store.insert(Array.from({ length: 2000 }, (_, i) => ({ name: `n${i}`, json: "{}" })));
   const readings: Snapshot[] = [];
   for (let i = 0; i < 256; i++) {
-    readings.push(store.snapshot());
+    readings.push(await store.snapshot());
     await store.put({ name: "a", json: `{"n":${i}}` });
   }
   assert.throws(() => store.snapshot(), { name: "StoreError", fault: "unavailable", message: /at 256 moments/ });
   readings.pop()!.close();
-  store.snapshot().close();
+  (await store.snapshot()).close();
   for (const reading of readings) reading.close();
   await store.close();
 });
@@ -107,7 +108,7 @@ Deno.test("a page may end with the last row", async () => {
   const store = await SqliteStore.open(freshFile());
   const rows = Array.from({ length: 1000 }, (_, i) => ({ name: `n${i}`, json: "{}" }));
   await store.insert(rows);
-  const snapshot = store.snapshot();
+  const snapshot = await store.snapshot();
   assert.equal((await snapshot.json(START)).content.length > 0, true);
   assert.equal(Object.keys(JSON.parse(await jsonOf(snapshot))).length, 1000);
   await store.close();
@@ -191,6 +192,23 @@ const unusable: [name: string, file: () => string, message: RegExp][] = [
     () => databaseWith("CREATE TABLE t (a); PRAGMA application_id = 0x77697265; PRAGMA user_version = 2"),
     /table\.db was written by a newer version of this program: it has format 2, and 1 is the newest one known here$/,
   ],
+  [
+    "a file of a format below the first",
+    () => databaseWith("CREATE TABLE t (a); PRAGMA application_id = 0x77697265; PRAGMA user_version = -1"),
+    /table\.db is damaged: it has format -1, and formats start from 1$/,
+  ],
+  ["a file that has lost its state", () => {
+    const file = freshFile();
+    prepareFile(file);
+    using database = new DatabaseSync(file);
+    database.exec("DELETE FROM state");
+    return file;
+  }, /table\.db is damaged: its table state has 0 rows$/],
+  ["a file whose lock cannot be written", () => {
+    const file = freshFile();
+    Deno.mkdirSync(`${file}-lock`);
+    return file;
+  }, /table\.db cannot be opened: \S+table\.db-lock cannot be written \(.*directory.*\)$/],
   ["a folder", () => {
     const file = freshFile();
     Deno.mkdirSync(file);
@@ -242,5 +260,76 @@ Deno.test("the file can be read by other programs", async () => {
   const row = other.prepare("SELECT name, json ->> '$.b[0]' AS b, version FROM rows").get();
   assert.deepEqual({ ...row }, { name: "a", b: 1, version });
   other.close();
+  await store.close();
+});
+
+Deno.test("a link to a file that is not there yet is that file", async () => {
+  const file = freshFile();
+  Deno.symlinkSync("table.db", `${file}-link`);
+  const store = await SqliteStore.open(`${file}-link`);
+  await assert.rejects(SqliteStore.open(file), { message: `${file} is in use by another server` });
+  await store.close();
+  assert(Deno.lstatSync(file).isFile);
+  Deno.symlinkSync(`${file}-circle`, `${file}-circle`);
+  await assert.rejects(SqliteStore.open(`${file}-circle`));
+});
+
+Deno.test("a file that goes while it is open is told of, and nothing more is written", async () => {
+  for (
+    const spoil of [
+      (file: string) => Deno.removeSync(file),
+      (file: string) => Deno.removeSync(`${file}-wal`),
+      (file: string) => {
+        Deno.copyFileSync(file, `${file}-new`);
+        Deno.renameSync(`${file}-new`, file);
+      },
+    ]
+  ) {
+    const file = freshFile();
+    const lines: string[] = [];
+    const store = await SqliteStore.open(file, (line) => lines.push(line));
+    await store.put({ name: "a", json: "{}" });
+    spoil(file);
+    for (let i = 0; i < 2; i++) {
+      await assert.rejects(async () => await store.put({ name: "b", json: "{}" }), {
+        name: "StoreError",
+        fault: "unavailable",
+        message: "The table's file was removed or replaced while it was open",
+      });
+    }
+    assert.equal(lines.length, 1);
+    assert.match(lines[0], /table\.db(-wal)? was (removed|replaced) while it was open: no more is written/);
+    await store.close();
+  }
+});
+
+Deno.test("a file that goes while nothing is written is noticed all the same", async () => {
+  const file = freshFile();
+  const lines: string[] = [];
+  const store = await SqliteStore.open(file, (line) => lines.push(line));
+  await store.put({ name: "a", json: "{}" });
+  Deno.removeSync(file);
+  await until(() => lines.length > 0);
+  await store.close();
+});
+
+Deno.test("many rows are handed over in pieces, and written as one", async () => {
+  const store = await SqliteStore.open(freshFile());
+  const rows = (name: string) => Array.from({ length: 20_000 }, (_, i) => ({ name: `${name}${i}`, json: "{}" }));
+  let turns = 0;
+  const timer = setInterval(() => turns++, 0);
+  const [a, b, taken] = await Promise.all([
+    store.insert(rows("a")),
+    store.insert(rows("b")),
+    store.insert([...rows("c"), ...rows("a")]),
+  ]);
+  clearInterval(timer);
+  assert.deepEqual([a, b], [[], []]);
+  assert.equal(taken!.length, 20_000);
+  assert(turns > 0);
+  const snapshot = await store.snapshot();
+  assert.equal(snapshot.total, 40_000);
+  assert.equal(await store.insert(rows("d"), snapshot.revision - 1), undefined);
+  snapshot.close();
   await store.close();
 });
