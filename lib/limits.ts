@@ -70,12 +70,20 @@ export const MAX_ENTITY_TAGS: number = 100;
 export const MAX_QUERY_PARAMETERS: number = 64;
 /** Rows on one page of a listing (`_per_page`). */
 export const MAX_ROWS_PER_PAGE: number = 10_000;
+/** Characters of a text up to which a query takes it for a number; a longer one compares as a text. */
+export const MAX_COMPARED_DIGITS: number = 400;
+/** Characters of a text up to which the engine's own search looks for it; for a longer one that can take too long. */
+export const MAX_NATIVE_NEEDLE_CHARACTERS: number = 256;
 /** Fields that one listing may be sorted by. */
 export const MAX_SORT_KEYS: number = 8;
 /**
  * Characters of rows that a sorted listing may keep: of all that match, or of all up to the end of the page asked for.
  */
 export const MAX_SORTED_CHARACTERS: number = 16 * 1024 * 1024;
+/** Sorted listings that are made at a time, each within twice the limit above; more wait. */
+export const MAX_SORTS: number = 4;
+/** Characters of sorted listings that are held while they are sent, of all together. Beyond it: 503. */
+export const MAX_SENT_SORTED_CHARACTERS: number = 128 * 1024 * 1024;
 /** What a row counts for toward that beside its own characters: its place in memory, and in each key. */
 export const SORTED_ROW_CHARACTERS: number = 64;
 /** Rows that a sorted listing may gather beyond twice those it keeps, before it sorts and lets go of the rest. */

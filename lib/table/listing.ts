@@ -5,40 +5,40 @@
  */
 
 import { entityTag, preconditionsHold, readPreconditions } from "./preconditions.ts";
-import { FAIR_TURNS } from "../turns.ts";
-import {
-  type ContentStream,
-  type FieldLine,
-  HttpError,
-  type HttpResponse,
-  type Requester,
-  type RequestHead,
-} from "../http_message.ts";
-import {
-  MAX_HELD_LISTING_CHARACTERS,
-  MAX_SORT_SLACK_ROWS,
-  MAX_SORTED_CHARACTERS,
-  SORTED_ROW_CHARACTERS,
-} from "../limits.ts";
-import {
-  compareSortValues,
-  type ListingQuery,
-  type PageRequest,
-  parseQuery,
-  type SortValues,
-  sortValues,
-} from "./query.ts";
+import type { ContentStream, FieldLine, HttpResponse, Requester, RequestHead } from "../http_message.ts";
+import { MAX_HELD_LISTING_CHARACTERS } from "../limits.ts";
+import { Pacer } from "./pacer.ts";
+import { type ListingQuery, type PageRequest, parseQuery, type RowTest, RowValues } from "./query.ts";
 import type { RowSchema } from "./row_schema.ts";
+import { Sorter, SortQueue } from "./sorting.ts";
 import { type Page, rowValue, type Snapshot, START, type Store } from "../store.ts";
 
-/** Answers GET and HEAD of the table. */
+/** All sorted listings of the process share one memory. */
+const SORTS = new SortQueue();
+
+/**
+ * Answers GET and HEAD of the table.
+ *
+ * @param requester The client: once it has left, the listing is given up.
+ * @throws {HttpError} 400 if the query is wrong or asks for too much; 412; 503 if too many sorted listings are held.
+ */
 export async function listTable(
   store: Store,
   schema: RowSchema,
   request: RequestHead,
-  _requester?: Requester,
+  requester?: Requester,
 ): Promise<HttpResponse> {
   const query = request.query ? parseQuery(request.query, schema) : undefined;
+  const list = () => listingResponse(store, request, query, new Pacer(requester));
+  return query === undefined || query.sort.length === 0 ? await list() : await SORTS.run(requester, list);
+}
+
+async function listingResponse(
+  store: Store,
+  request: RequestHead,
+  query: ListingQuery | undefined,
+  pacer: Pacer,
+): Promise<HttpResponse> {
   const snapshot = await store.snapshot();
   try {
     const tag: FieldLine = ["ETag", entityTag(snapshot.revision)];
@@ -47,7 +47,7 @@ export async function listTable(
       snapshot.close();
       return { status: 304, fields: [tag] };
     }
-    const listing = query === undefined ? await wholeTable(snapshot) : await selectedRows(snapshot, query);
+    const listing = query === undefined ? await wholeTable(snapshot) : await selectedRows(snapshot, query, pacer);
     const fields: FieldLine[] = [tag, ["X-Total-Count", String(listing.total)]];
     if (query?.page) fields.push(["Link", pageLinks(request.query!, query.page, listing.total)]);
     return { status: 200, contentType: "application/json", fields, content: listing.content };
@@ -67,7 +67,7 @@ interface Listing {
 async function wholeTable(snapshot: Snapshot): Promise<Listing> {
   const first = await snapshot.json(START);
   if (first.next !== undefined) {
-    return { total: snapshot.total, content: streamOf(wholePieces(snapshot, first), snapshot) };
+    return { total: snapshot.total, content: streamOf(wholePieces(snapshot, first), () => snapshot.close()) };
   }
   snapshot.close();
   return { total: snapshot.total, content: first.content };
@@ -80,12 +80,21 @@ async function* wholePieces(snapshot: Snapshot, first: Page<string | Uint8Array>
   }
 }
 
-/** The pieces as a stream that closes the snapshot when it ends or is ended, begun or not. */
-function streamOf(pieces: AsyncGenerator<string | Uint8Array>, snapshot: Snapshot): ContentStream {
+/** The pieces as a stream that gives up what it holds when it fails, ends or is ended, begun or not. */
+function streamOf(pieces: AsyncGenerator<string | Uint8Array>, giveUp: () => void): ContentStream {
   const iterator: AsyncIterator<string | Uint8Array> = {
-    next: () => pieces.next(),
+    async next() {
+      try {
+        const piece = await pieces.next();
+        if (piece.done) giveUp();
+        return piece;
+      } catch (error) {
+        giveUp();
+        throw error;
+      }
+    },
     return() {
-      snapshot.close();
+      giveUp();
       return pieces.return(undefined);
     },
   };
@@ -93,15 +102,15 @@ function streamOf(pieces: AsyncGenerator<string | Uint8Array>, snapshot: Snapsho
 }
 
 /** The rows that match, of the page asked for, in the order asked for. */
-async function selectedRows(snapshot: Snapshot, query: ListingQuery): Promise<Listing> {
+async function selectedRows(snapshot: Snapshot, query: ListingQuery, pacer: Pacer): Promise<Listing> {
   const first = query.page === undefined ? 0 : (query.page.number - 1) * query.page.size;
   const end = query.page === undefined ? Infinity : first + query.page.size;
-  if (query.sort.length > 0) return await sortInTurn(() => sortedRows(snapshot, query, first, end));
+  if (query.sort.length > 0) return await sortedRows(snapshot, query, first, end, pacer);
 
   let total = 0;
   let members: string[] | undefined = [];
   let characters = 0;
-  for await (const contents of matchingPages(snapshot, query.filter)) {
+  for await (const contents of matchingPages(snapshot, query.filters, pacer)) {
     for (const content of contents) {
       if (members !== undefined && total >= first && total < end) {
         members.push(memberOf(content));
@@ -112,23 +121,41 @@ async function selectedRows(snapshot: Snapshot, query: ListingQuery): Promise<Li
       total++;
     }
     // Without a filter the total is known, and nothing behind the page is of interest.
-    if (query.filter === undefined && total >= end) break;
+    if (query.filters.length === 0 && total >= end) break;
   }
-  if (query.filter === undefined) total = snapshot.total;
+  if (query.filters.length === 0) total = snapshot.total;
   if (members === undefined) {
-    return { total, content: streamOf(selectionPieces(snapshot, query, first, end), snapshot) };
+    const pieces = selectionPieces(snapshot, query, first, end, pacer);
+    return { total, content: streamOf(pieces, () => snapshot.close()) };
   }
   snapshot.close();
   return { total, content: `{${members.join(",")}}` };
 }
 
-/** Page by page of the store, the rows that the filter lets pass. Other clients have their turns in between. */
-async function* matchingPages(snapshot: Snapshot, filter: ListingQuery["filter"]): AsyncGenerator<readonly string[]> {
+/** Page by page of the store, the rows that pass the filters. Other clients have their turns in between. */
+async function* matchingPages(
+  snapshot: Snapshot,
+  filters: readonly RowTest[],
+  pacer: Pacer,
+): AsyncGenerator<readonly string[]> {
   for (let cursor: number | undefined = START; cursor !== undefined;) {
     const page: Page<readonly string[]> = await snapshot.rows(cursor);
-    yield filter === undefined ? page.content : page.content.filter((content) => filter(rowValue(content)));
+    const passed = filters.length === 0 ? page.content : [];
+    for (const content of page.content) {
+      if (filters.length > 0) {
+        const row = new RowValues(rowValue(content));
+        let at = 0;
+        for (; at < filters.length && filters[at](row); at++) {
+          const turn = pacer.after(content.length);
+          if (turn !== undefined) await turn;
+        }
+        if (at === filters.length) (passed as string[]).push(content);
+      }
+      const turn = pacer.after(content.length);
+      if (turn !== undefined) await turn;
+    }
+    yield passed;
     cursor = page.next;
-    await FAIR_TURNS.yieldIfBusy();
   }
 }
 
@@ -138,10 +165,11 @@ async function* selectionPieces(
   query: ListingQuery,
   first: number,
   end: number,
+  pacer: Pacer,
 ): AsyncGenerator<string> {
   let at = 0;
   let before = "{";
-  for await (const contents of matchingPages(snapshot, query.filter)) {
+  for await (const contents of matchingPages(snapshot, query.filters, pacer)) {
     let piece = "";
     for (const content of contents) {
       if (at >= first && at < end) {
@@ -161,71 +189,42 @@ function memberOf(content: string): string {
   return content.slice(1, -1);
 }
 
-interface SortedRow {
-  readonly values: SortValues;
-  readonly content: string;
-}
-
-/** What a row that is held costs. */
-function charactersOf({ values, content }: SortedRow): number {
-  const ofKeys = values.reduce<number>((sum, value) => sum + (typeof value === "string" ? value.length : 0), 0);
-  return content.length + ofKeys + SORTED_ROW_CHARACTERS * (1 + values.length);
-}
-
-/** The sort that came last. Each waits for the one before, so that their memory is needed once. */
-let lastSort: Promise<unknown> = Promise.resolve();
-
-function sortInTurn<T>(sort: () => Promise<T>): Promise<T> {
-  const result = lastSort.then(sort);
-  lastSort = result.catch(() => {});
-  return result;
-}
-
 /** Sorts the matching rows, holding no more of them than the end of the page asks for. */
-async function sortedRows(snapshot: Snapshot, query: ListingQuery, first: number, end: number): Promise<Listing> {
+async function sortedRows(
+  snapshot: Snapshot,
+  query: ListingQuery,
+  first: number,
+  end: number,
+  pacer: Pacer,
+): Promise<Listing> {
   let total = 0;
-  let rows: SortedRow[] = [];
-  let characters = 0;
-  const keepFirst = () => {
-    // The sort is stable: rows that the keys do not tell apart stay in the order of insertion.
-    rows = rows.sort((a, b) => compareSortValues(a.values, b.values, query.sort)).slice(0, end);
-    characters = rows.reduce((sum, row) => sum + charactersOf(row), 0);
-    if (characters > MAX_SORTED_CHARACTERS) refuseSort();
-  };
-  for await (const contents of matchingPages(snapshot, query.filter)) {
+  const sorter = new Sorter(query.sort, end, pacer);
+  for await (const contents of matchingPages(snapshot, query.filters, pacer)) {
     total += contents.length;
     for (const content of contents) {
-      const row = { values: sortValues(rowValue(content), query.sort), content };
-      rows.push(row);
-      characters += charactersOf(row);
+      const full = sorter.add(rowValue(content), content);
+      if (full !== undefined) await full;
+      const turn = pacer.after(content.length);
+      if (turn !== undefined) await turn;
     }
-    // Twice what is kept may gather, so that sorting does not start over with every page of the store.
-    if (rows.length > 2 * end + MAX_SORT_SLACK_ROWS || characters > 2 * MAX_SORTED_CHARACTERS) keepFirst();
   }
-  keepFirst();
+  const shown = (await sorter.contents()).slice(first);
   snapshot.close();
-  const shown = rows.slice(first);
-  if (characters > MAX_HELD_LISTING_CHARACTERS) return { total, content: streamOf(sortedPieces(shown), snapshot) };
-  return { total, content: `{${shown.map(({ content }) => memberOf(content)).join(",")}}` };
+  if (sorter.characters > MAX_HELD_LISTING_CHARACTERS) {
+    return { total, content: streamOf(sortedPieces(shown), SORTS.hold(sorter.characters)) };
+  }
+  return { total, content: `{${shown.map(memberOf).join(",")}}` };
 }
 
-async function* sortedPieces(rows: readonly SortedRow[]): AsyncGenerator<string> {
+async function* sortedPieces(contents: readonly string[]): AsyncGenerator<string> {
   let piece = "{";
-  for (let i = 0; i < rows.length; i++) {
-    piece += (i === 0 ? "" : ",") + memberOf(rows[i].content);
+  for (let i = 0; i < contents.length; i++) {
+    piece += (i === 0 ? "" : ",") + memberOf(contents[i]);
     if (piece.length < MAX_HELD_LISTING_CHARACTERS) continue;
     yield piece;
     piece = "";
   }
   yield `${piece}}`;
-}
-
-function refuseSort(): never {
-  const limit = `${MAX_SORTED_CHARACTERS / 1024 / 1024} Mi characters`;
-  throw new HttpError(
-    400,
-    `The parameter _sort: more than ${limit} of rows would have to be held; filter, or ask for an earlier _page`,
-  );
 }
 
 /** The pages around this one, as relative references with the query's other parameters (RFC 8288 §3). */

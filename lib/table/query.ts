@@ -2,13 +2,14 @@
  * The query of a listing: filters, sorting and pages, by json-server's conventions.
  *
  * `age:gte=2` filters (without an operator: equal), `_sort=-age,type` sorts, `_page=2&_per_page=10` takes a page.
- * Two values that both read as numbers compare as numbers, else as strings.
+ * Two values that both read as numbers compare as numbers, else as texts.
  *
  * @module
  */
 
 import { HttpError, percentDecoded } from "../http_message.ts";
 import { MAX_QUERY_PARAMETERS, MAX_ROWS_PER_PAGE, MAX_SORT_KEYS } from "../limits.ts";
+import { anyOf, compare, containing, Operand, type Scalar } from "./operand.ts";
 import { isObject, type JsonObject, type RowSchema } from "./row_schema.ts";
 
 /** Rows on a page that does not say how many. */
@@ -32,43 +33,73 @@ export interface PageRequest {
 
 /** What a listing's query asks for. */
 export interface ListingQuery {
-  /** Whether a row is part of the listing; `undefined` if every row is. */
-  readonly filter: ((row: JsonObject) => boolean) | undefined;
+  /** What each row of the listing passes; empty if every row is part of it. */
+  readonly filters: readonly RowTest[];
   /** What to sort by; empty for the order of insertion. */
   readonly sort: readonly SortKey[];
   /** Which page to show; `undefined` for all rows. */
   readonly page: PageRequest | undefined;
 }
 
-/** A JSON value that is no object and no array. */
-type Scalar = string | number | boolean | null;
-type Test = (value: Scalar) => boolean;
+/** Whether a value passes. */
+type Test = (value: Operand) => boolean;
 
 /** Each operator makes, of the value it is given in the query, a test of a row's value. */
 const OPERATORS: Record<string, (operand: string) => Test> = {
-  eq: (operand) => (value) => compare(value, operand) === 0,
-  ne: (operand) => (value) => compare(value, operand) !== 0,
-  lt: (operand) => (value) => compare(value, operand) < 0,
-  lte: (operand) => (value) => compare(value, operand) <= 0,
-  gt: (operand) => (value) => compare(value, operand) > 0,
-  gte: (operand) => (value) => compare(value, operand) >= 0,
-  in: (operand) => {
-    const members = operand.split(",");
-    return (value) => members.some((member) => compare(value, member) === 0);
+  eq: comparison((order) => order === 0),
+  ne: comparison((order) => order !== 0),
+  lt: comparison((order) => order < 0),
+  lte: comparison((order) => order <= 0),
+  gt: comparison((order) => order > 0),
+  gte: comparison((order) => order >= 0),
+  in: (operand) => anyOf(operand.split(",")),
+  // As in json-server, letters' case does not count inside texts.
+  contains: (operand) => {
+    const test = containing(operand.toLowerCase());
+    return ({ lower }) => test(lower);
   },
-  contains: (operand) => textTest(operand, (text, part) => text.includes(part)),
-  startsWith: (operand) => textTest(operand, (text, part) => text.startsWith(part)),
-  endsWith: (operand) => textTest(operand, (text, part) => text.endsWith(part)),
+  startsWith: (operand) => {
+    const part = operand.toLowerCase();
+    return ({ lower }) => lower.startsWith(part);
+  },
+  endsWith: (operand) => {
+    const part = operand.toLowerCase();
+    return ({ lower }) => lower.endsWith(part);
+  },
 };
+
+function comparison(holds: (order: number) => boolean): (operand: string) => Test {
+  return (text) => {
+    const operand = new Operand(text);
+    return (value) => holds(compare(value, operand));
+  };
+}
 
 /** The operators that filters know. */
 export const FILTER_OPERATORS: readonly string[] = Object.keys(OPERATORS);
 
-/** As in json-server, letters' case does not count inside texts. */
-function textTest(operand: string, test: (text: string, part: string) => boolean): Test {
-  const part = operand.toLowerCase();
-  return (value) => test(String(value).toLowerCase(), part);
+/** The values of one row that tests ask for, each read once. */
+export class RowValues {
+  readonly #row: JsonObject;
+  /** By field, in the order in which the query names them; `null` where the row has no such scalar. */
+  readonly #operands: (Operand | null | undefined)[] = [];
+
+  /** Reads this row. */
+  constructor(row: JsonObject) {
+    this.#row = row;
+  }
+
+  /** The value of a field, or `null`. */
+  get(field: number, path: readonly string[]): Operand | null {
+    const known = this.#operands[field];
+    if (known !== undefined) return known;
+    const value = valueAt(this.#row, path);
+    return this.#operands[field] = value === undefined ? null : new Operand(value);
+  }
 }
+
+/** Whether a row passes one filter. */
+export type RowTest = (row: RowValues) => boolean;
 
 /**
  * Reads a query.
@@ -84,10 +115,11 @@ export function parseQuery(query: string, schema: RowSchema): ListingQuery {
   if (parameters.length > MAX_QUERY_PARAMETERS) {
     throw new HttpError(400, `A query may have ${MAX_QUERY_PARAMETERS} parameters, saw ${parameters.length}`);
   }
-  const filters: ((row: JsonObject) => boolean)[] = [];
+  const filters: RowTest[] = [];
+  const fields: string[] = [];
   const options = new Map<string, string>();
   for (const [name, value] of parameters) {
-    if (!name.startsWith("_")) filters.push(parseFilter(name, value, schema));
+    if (!name.startsWith("_")) filters.push(parseFilter(name, value, schema, fields));
     else if (!["_sort", "_page", "_per_page"].includes(name)) {
       throw new HttpError(
         400,
@@ -97,14 +129,18 @@ export function parseQuery(query: string, schema: RowSchema): ListingQuery {
     else options.set(name, value);
   }
   return {
-    filter: filters.length === 0 ? undefined : (row) => filters.every((test) => test(row)),
+    filters,
     sort: parseSort(options.get("_sort"), schema),
     page: parsePage(options.get("_page"), options.get("_per_page")),
   };
 }
 
-/** `field=value` or `field:operator=value`. */
-function parseFilter(name: string, operand: string, schema: RowSchema): (row: JsonObject) => boolean {
+/**
+ * `field=value` or `field:operator=value`.
+ *
+ * @param fields The fields that the query has named so far: a new one is added.
+ */
+function parseFilter(name: string, operand: string, schema: RowSchema, fields: string[]): RowTest {
   const colon = name.lastIndexOf(":");
   const field = colon < 0 ? name : name.slice(0, colon);
   const operator = colon < 0 ? "eq" : name.slice(colon + 1);
@@ -117,9 +153,10 @@ function parseFilter(name: string, operand: string, schema: RowSchema): (row: Js
     );
   }
   const test = OPERATORS[operator](operand);
+  const index = fields.includes(field) ? fields.indexOf(field) : fields.push(field) - 1;
   return (row) => {
-    const value = valueAt(row, path);
-    return value !== undefined && test(value);
+    const value = row.get(index, path);
+    return value !== null && test(value);
   };
 }
 
@@ -173,27 +210,6 @@ function valueAt(row: JsonObject, path: readonly string[]): Scalar | undefined {
   return typeof value === "object" && value !== null ? undefined : value as Scalar;
 }
 
-const WHOLE_NUMBER = /^[+-]?\d+$/;
-
-/** The value as a number, if it reads as one: a number, or a string in JSON's or a like notation. */
-function asNumber(value: Scalar): number | undefined {
-  if (typeof value === "number") return value;
-  if (typeof value !== "string" || !/^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/.test(value)) return undefined;
-  return Number(value);
-}
-
-function compare(a: Scalar, b: Scalar): number {
-  const textA = String(a);
-  const textB = String(b);
-  if (textA === textB) return 0;
-  const numberA = asNumber(a);
-  const numberB = numberA === undefined ? undefined : asNumber(b);
-  if (numberA === undefined || numberB === undefined) return textA < textB ? -1 : 1;
-  if (numberA !== numberB) return numberA < numberB ? -1 : 1;
-  // Long whole numbers that differ may be the same when they are rounded.
-  return WHOLE_NUMBER.test(textA) && WHOLE_NUMBER.test(textB) ? Number(BigInt(textA) - BigInt(textB)) : 0;
-}
-
 /** What a row is sorted by: a number, a text, or `undefined` if the field is missing, for each key. */
 export type SortValues = readonly (number | string | undefined)[];
 
@@ -201,7 +217,9 @@ export type SortValues = readonly (number | string | undefined)[];
 export function sortValues(row: JsonObject, keys: readonly SortKey[]): SortValues {
   return keys.map(({ path }) => {
     const value = valueAt(row, path);
-    return value === undefined ? undefined : asNumber(value) ?? String(value);
+    if (value === undefined) return undefined;
+    const { number, text } = new Operand(value);
+    return number ?? text;
   });
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
-import type { HttpResponse } from "../../lib/http/message.ts";
+import type { HttpResponse, Requester } from "../../lib/http/message.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import type { Snapshot, Store } from "../../lib/store.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
@@ -184,6 +184,39 @@ Deno.test("a listing's tag is the table's revision", async () => {
   store.remove("n0");
   assert.equal(fieldOf(await list(store, "", 'If-None-Match: "3"\r\n'), "ETag"), '"4"');
   await assert.rejects(list(store, "", 'If-Match: "3"\r\n'), { name: "HttpError", status: 412 });
+  assert.equal(store.open, 0);
+});
+
+/** A client that has left once `looks` looks at it are over. */
+function leaving(looks: number): Requester {
+  const left = new AbortController();
+  return {
+    get signal() {
+      if (looks-- === 0) left.abort();
+      return left.signal;
+    },
+    halfClosed: false,
+  };
+}
+
+for (const query of ["leg:gte=0", "type=dog", "_sort=age", "_sort=age&_per_page=3", "_page=900&_per_page=3"]) {
+  Deno.test(`GET /?${query} is given up once its client has left`, async () => {
+    const store = storeOf(10_000);
+    const request = requestOf(`GET /?${query} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    await assert.rejects(listTable(store, SHAPE, request, leaving(3)), { name: "AbortError" });
+    assert.equal(store.open, 0);
+  });
+}
+
+Deno.test("a stream that fails holds nothing", async () => {
+  const store = storeOf(10_000);
+  const request = requestOf("GET /?leg:gte=0 HTTP/1.1\r\nHost: a\r\n\r\n");
+  // It is read twice, and the client leaves while it is sent.
+  const client = leaving(30);
+  const { content } = await listTable(store, SHAPE, request, client);
+  assert.equal(store.open, 1);
+  while (!client.signal.aborted);
+  await assert.rejects(textOf(content), { name: "AbortError" });
   assert.equal(store.open, 0);
 });
 

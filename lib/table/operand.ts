@@ -1,0 +1,108 @@
+/**
+ * Values that queries compare: each is read once as a text, as a number, and without letters' case.
+ *
+ * @module
+ */
+
+import { MAX_COMPARED_DIGITS, MAX_NATIVE_NEEDLE_CHARACTERS } from "../limits.ts";
+
+/** A JSON value that is no object and no array. */
+export type Scalar = string | number | boolean | null;
+
+const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
+const WHOLE_NUMBER = /^[+-]?\d+$/;
+
+/** A value of a row, or one that a query asks for. */
+export class Operand {
+  /** The value as text. */
+  readonly text: string;
+  /**
+   * The value as a number, if it reads as one: a number, or a text in JSON's or a like notation that is not too long.
+   */
+  readonly number: number | undefined;
+  #lower: string | undefined;
+
+  /** Reads the value. */
+  constructor(value: Scalar) {
+    this.text = String(value);
+    this.number = typeof value === "number"
+      ? value
+      : typeof value === "string" && value.length <= MAX_COMPARED_DIGITS && NUMBER.test(value)
+      ? Number(value)
+      : undefined;
+  }
+
+  /** The text in lower case. */
+  get lower(): string {
+    return this.#lower ??= this.text.toLowerCase();
+  }
+}
+
+/** Negative if `a` is less than `b`, 0 if they are equal: as numbers if both read as numbers, else as texts. */
+export function compare(a: Operand, b: Operand): number {
+  if (a.text === b.text) return 0;
+  if (a.number === undefined || b.number === undefined) return a.text < b.text ? -1 : 1;
+  if (a.number !== b.number) return a.number < b.number ? -1 : 1;
+  // Long whole numbers that differ may be the same when they are rounded.
+  return WHOLE_NUMBER.test(a.text) && WHOLE_NUMBER.test(b.text) ? compareDigits(a.text, b.text) : 0;
+}
+
+function compareDigits(a: string, b: string): number {
+  const [signA, digitsA] = digitsOf(a);
+  const [signB, digitsB] = digitsOf(b);
+  if (signA !== signB) return signA - signB;
+  if (digitsA === digitsB) return 0;
+  const isLess = digitsA.length === digitsB.length ? digitsA < digitsB : digitsA.length < digitsB.length;
+  return isLess ? -signA : signA;
+}
+
+/** A whole number's sign, 0 for zero, and its digits without zeros in front. */
+function digitsOf(text: string): [sign: number, digits: string] {
+  let at = text[0] === "-" || text[0] === "+" ? 1 : 0;
+  while (text[at] === "0") at++;
+  return [at === text.length ? 0 : text[0] === "-" ? -1 : 1, text.slice(at)];
+}
+
+/** Makes a test for any of the values, which takes no longer for many of them. */
+export function anyOf(values: readonly string[]): (value: Operand) => boolean {
+  const texts = new Set(values);
+  const numbers = new Map<number, Operand[]>();
+  for (const text of texts) {
+    const operand = new Operand(text);
+    if (operand.number === undefined) continue;
+    const same = numbers.get(operand.number);
+    if (same === undefined) numbers.set(operand.number, [operand]);
+    else same.push(operand);
+  }
+  return (value) =>
+    texts.has(value.text) ||
+    value.number !== undefined && (numbers.get(value.number)?.some((same) => compare(value, same) === 0) ?? false);
+}
+
+/** Makes a test for texts that contain a part, in a time that grows with the text's length alone. */
+export function containing(part: string): (text: string) => boolean {
+  // The engine's own search is fast, but its worst case is the product of both lengths.
+  if (part.length <= MAX_NATIVE_NEEDLE_CHARACTERS) return (text) => text.includes(part);
+  const borders = bordersOf(part);
+  return (text) => {
+    let matched = 0;
+    for (let at = 0; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      while (matched > 0 && code !== part.charCodeAt(matched)) matched = borders[matched - 1];
+      if (code === part.charCodeAt(matched) && ++matched === part.length) return true;
+    }
+    return false;
+  };
+}
+
+/** For each prefix, how long the longest shorter one is that it also ends with (Knuth, Morris and Pratt). */
+function bordersOf(part: string): Uint32Array {
+  const borders = new Uint32Array(part.length);
+  let length = 0;
+  for (let at = 1; at < part.length; at++) {
+    while (length > 0 && part[at] !== part[length]) length = borders[length - 1];
+    if (part[at] === part[length]) length++;
+    borders[at] = length;
+  }
+  return borders;
+}

@@ -1,0 +1,203 @@
+/**
+ * Sorting the rows of a listing: in turns with other clients, in bounded memory.
+ *
+ * @module
+ */
+
+import { HttpError, type Requester } from "../http_message.ts";
+import {
+  MAX_SENT_SORTED_CHARACTERS,
+  MAX_SORT_SLACK_ROWS,
+  MAX_SORTED_CHARACTERS,
+  MAX_SORTS,
+  SORTED_ROW_CHARACTERS,
+} from "../limits.ts";
+import type { Pacer } from "./pacer.ts";
+import { compareSortValues, type SortKey, type SortValues, sortValues } from "./query.ts";
+import type { JsonObject } from "./row_schema.ts";
+
+/** Rows that are sorted in one go. */
+const RUN_ROWS = 512;
+
+interface SortedRow {
+  readonly values: SortValues;
+  readonly content: string;
+  /** What holding the row costs. */
+  readonly characters: number;
+}
+
+/** Gathers rows, and keeps those that come first. */
+export class Sorter {
+  readonly #keys: readonly SortKey[];
+  readonly #end: number;
+  readonly #pacer: Pacer;
+  #rows: SortedRow[] = [];
+  #characters = 0;
+
+  /**
+   * Starts with no rows.
+   *
+   * @param end How many rows to keep: those up to the end of the page asked for.
+   */
+  constructor(keys: readonly SortKey[], end: number, pacer: Pacer) {
+    this.#keys = keys;
+    this.#end = end;
+    this.#pacer = pacer;
+  }
+
+  /** What the rows that are held cost, in characters. */
+  get characters(): number {
+    return this.#characters;
+  }
+
+  /**
+   * Adds a row.
+   *
+   * @returns A promise to wait for before more is added, now and then.
+   */
+  add(row: JsonObject, content: string): Promise<void> | undefined {
+    const values = sortValues(row, this.#keys);
+    let characters = content.length + SORTED_ROW_CHARACTERS * (1 + values.length);
+    for (const value of values) if (typeof value === "string") characters += value.length;
+    this.#rows.push({ values, content, characters });
+    this.#characters += characters;
+    // Twice what is kept may gather, so that sorting does not start over with every row.
+    const isFull = this.#rows.length > 2 * this.#end + MAX_SORT_SLACK_ROWS ||
+      this.#characters > 2 * MAX_SORTED_CHARACTERS;
+    return isFull ? this.#keepFirst() : undefined;
+  }
+
+  /**
+   * The contents of the first rows, in order.
+   *
+   * @throws {HttpError} 400 if they are more than may be held.
+   */
+  async contents(): Promise<string[]> {
+    await this.#keepFirst();
+    return this.#rows.map(({ content }) => content);
+  }
+
+  async #keepFirst(): Promise<void> {
+    this.#rows = await sortInTurns(
+      this.#rows,
+      (a, b) => compareSortValues(a.values, b.values, this.#keys),
+      this.#end,
+      this.#pacer,
+    );
+    this.#characters = this.#rows.reduce((sum, { characters }) => sum + characters, 0);
+    if (this.#characters <= MAX_SORTED_CHARACTERS) return;
+    const limit = `${MAX_SORTED_CHARACTERS / 1024 / 1024} Mi characters`;
+    throw new HttpError(
+      400,
+      `The parameter _sort: more than ${limit} of rows would have to be held; filter, or ask for an earlier _page`,
+    );
+  }
+}
+
+/** Sorts: the first `end` of the items, those that are equal in their old order. */
+export async function sortInTurns<T>(
+  items: readonly T[],
+  order: (a: T, b: T) => number,
+  end: number,
+  pacer: Pacer,
+): Promise<T[]> {
+  let runs: T[][] = [];
+  for (let at = 0; at < items.length; at += RUN_ROWS) {
+    const run = items.slice(at, at + RUN_ROWS).sort(order);
+    runs.push(run);
+    await pacer.after(run.length * SORTED_ROW_CHARACTERS);
+  }
+  while (runs.length > 1) {
+    const merged: T[][] = [];
+    for (let i = 0; i < runs.length; i += 2) {
+      merged.push(i + 1 < runs.length ? await merge(runs[i], runs[i + 1], order, end, pacer) : runs[i]);
+    }
+    runs = merged;
+  }
+  return (runs[0] ?? []).slice(0, end);
+}
+
+async function merge<T>(
+  first: readonly T[],
+  second: readonly T[],
+  order: (a: T, b: T) => number,
+  end: number,
+  pacer: Pacer,
+): Promise<T[]> {
+  const merged: T[] = [];
+  const length = Math.min(first.length + second.length, end);
+  for (let i = 0, j = 0; merged.length < length;) {
+    const takesFirst = j === second.length || i < first.length && order(first[i], second[j]) <= 0;
+    merged.push(takesFirst ? first[i++] : second[j++]);
+    const turn = pacer.after(SORTED_ROW_CHARACTERS);
+    if (turn !== undefined) await turn;
+  }
+  return merged;
+}
+
+/** Bounds what all sorted listings hold together: few are made at a time, and what is being sent has a limit. */
+export class SortQueue {
+  #running = 0;
+  readonly #waiting = new Set<() => void>();
+  #sentCharacters = 0;
+
+  /** Sorted listings that wait to be made. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /**
+   * Makes a sorted listing when it is its turn. One whose client leaves stops waiting at once.
+   *
+   * @throws {DOMException} `AbortError` if the client has left.
+   */
+  async run<T>(requester: Requester | undefined, make: () => Promise<T>): Promise<T> {
+    if (this.#running < MAX_SORTS) this.#running++;
+    else await this.#turn(requester?.signal);
+    try {
+      return await make();
+    } finally {
+      const [next] = this.#waiting;
+      if (next === undefined) this.#running--;
+      else {
+        this.#waiting.delete(next);
+        next();
+      }
+    }
+  }
+
+  /**
+   * Makes room for a sorted listing that is held while it is sent.
+   *
+   * @returns Gives the room back.
+   * @throws {HttpError} 503 if clients that read slowly hold too much already.
+   */
+  hold(characters: number): () => void {
+    if (this.#sentCharacters + characters > MAX_SENT_SORTED_CHARACTERS) {
+      throw new HttpError(503, "Too many sorted listings are being sent: try again soon", {
+        fields: [["Retry-After", "1"]],
+      });
+    }
+    this.#sentCharacters += characters;
+    return () => {
+      this.#sentCharacters -= characters;
+      characters = 0;
+    };
+  }
+
+  #turn(signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        this.#waiting.delete(start);
+        reject(signal!.reason);
+      };
+      const start = () => {
+        signal?.removeEventListener("abort", leave);
+        resolve();
+      };
+      this.#waiting.add(start);
+      signal?.addEventListener("abort", leave);
+    });
+  }
+}

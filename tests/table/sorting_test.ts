@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { MAX_SENT_SORTED_CHARACTERS, MAX_SORT_SLACK_ROWS, MAX_SORTED_CHARACTERS, MAX_SORTS } from "../../lib/limits.ts";
+import { Pacer } from "../../lib/table/pacer.ts";
+import { Sorter, sortInTurns, SortQueue } from "../../lib/table/sorting.ts";
+import { Random } from "../fuzzing.ts";
+import { CountedTurns } from "../support.ts";
+
+const KEYS = [{ path: ["age"], descending: false }];
+
+Deno.test("sorting in turns is the same as sorting at once", async () => {
+  const random = new Random(5);
+  const order = (a: { key: number }, b: { key: number }) => a.key - b.key;
+  for (const length of [0, 1, 511, 512, 513, 5000]) {
+    const items = Array.from({ length }, (_, i) => ({ key: random.below(100), i }));
+    for (const end of [Infinity, 0, 1, 700]) {
+      const turns = new CountedTurns();
+      const sorted = await sortInTurns(items, order, end, new Pacer(undefined, turns));
+      assert.deepEqual(sorted, items.toSorted(order).slice(0, end));
+      if (length === 5000 && end === Infinity) assert(turns.asked > 10);
+    }
+  }
+});
+
+Deno.test("no more rows are held than the page needs, give or take", async () => {
+  const sorter = new Sorter(KEYS, 2, new Pacer());
+  let most = 0;
+  for (let i = 0; i < 5000; i++) {
+    await sorter.add({ age: (i * 7919) % 5000 }, `{"n":${i}}`);
+    most = Math.max(most, sorter.characters);
+  }
+  assert(most <= (4 + MAX_SORT_SLACK_ROWS + 1) * (2 * 64 + 10), `${most} characters were held`);
+  assert.deepEqual(await sorter.contents(), [
+    '{"n":0}',
+    `{"n":${Array(5000).keys().find((i) => (i * 7919) % 5000 === 1)}}`,
+  ]);
+});
+
+Deno.test("what a sort holds counts with its keys, to the limit and one beyond", async () => {
+  // A row counts for its content, its place and its key's place.
+  const rest = 2 * 64;
+  const sorted = async (contents: number[], key = 1) => {
+    const sorter = new Sorter(KEYS, Infinity, new Pacer());
+    for (const length of contents) await sorter.add({ age: "x".repeat(key) }, "x".repeat(length));
+    return (await sorter.contents()).length;
+  };
+  const half = MAX_SORTED_CHARACTERS / 2 - rest;
+  assert.equal(await sorted([half - 1, half - 1]), 2);
+  await assert.rejects(sorted([half - 1, half]), { name: "HttpError", status: 400 });
+  assert.equal(await sorted([1000, 1000], half - 1000), 2);
+  await assert.rejects(sorted([1000, 1001], half - 1000), { name: "HttpError", status: 400 });
+});
+
+async function settled(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+Deno.test("few sorts run at a time, and one whose client leaves stops waiting at once", async () => {
+  const queue = new SortQueue();
+  const ends: (() => void)[] = [];
+  const started: number[] = [];
+  const clients = Array.from({ length: MAX_SORTS + 3 }, () => new AbortController());
+  const sorts = clients.map(({ signal }, i) =>
+    queue.run({ signal, halfClosed: false }, async () => {
+      started.push(i);
+      await new Promise<void>((end) => ends.push(end));
+      return i;
+    }).catch((error) => error.name)
+  );
+  await settled();
+  assert.equal(started.length, MAX_SORTS);
+  assert.equal(queue.waiting, 3);
+  clients[MAX_SORTS].abort();
+  assert.equal(queue.waiting, 2);
+  assert.equal(await sorts[MAX_SORTS], "AbortError");
+  ends.shift()!();
+  await settled();
+  assert.equal(started.at(-1), MAX_SORTS + 1);
+  while (ends.length > 0) {
+    ends.shift()!();
+    await settled();
+  }
+  assert.equal((await Promise.all(sorts)).filter((result) => result === "AbortError").length, 1);
+  assert.equal(started.length, MAX_SORTS + 2);
+  assert.equal(await queue.run(undefined, () => Promise.resolve("next")), "next");
+});
+
+Deno.test("what is held while it is sent has a limit for all together", () => {
+  const queue = new SortQueue();
+  const giveBack = queue.hold(MAX_SENT_SORTED_CHARACTERS - 1);
+  queue.hold(1);
+  assert.throws(() => queue.hold(1), { name: "HttpError", status: 503 });
+  giveBack();
+  giveBack();
+  queue.hold(MAX_SENT_SORTED_CHARACTERS - 1);
+  assert.throws(() => queue.hold(1), { name: "HttpError", status: 503 });
+});
