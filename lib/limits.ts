@@ -143,6 +143,8 @@ export interface ServerLimits {
   readonly acceptRetryMs: number;
   /** A read buffer's size while a connection is quiet. */
   readonly minReadBytes: number;
+  /** Others may have their turn after a read that brought so much. */
+  readonly minTurnBytes: number;
   /** A read buffer's size once a client fills it. */
   readonly maxReadBytes: number;
   /** Answers to pipelined requests are sent once they are this large, else all together. */
@@ -170,6 +172,7 @@ export const SERVER_LIMITS: ServerLimits = {
   sweepMs: 250,
   acceptRetryMs: 100,
   minReadBytes: 512,
+  minTurnBytes: 512,
   maxReadBytes: 64 * 1024,
   maxGatheredBytes: 256 * 1024,
   maxSpareCodecs: 256,
@@ -228,3 +231,6 @@ export const SQLITE_PIECE_ROWS: number = 500;
 export const MAX_KEPT_READERS: number = 4;
 /** How long the SQLite store waits for another program's lock on its file. */
 export const FILE_LOCK_WAIT_MS: number = 5000;
+
+/** A read buffer's size where the connection is tapped: what a client sends at once is one read. */
+export const TAPPED_READ_BYTES: number = 16 * 1024;

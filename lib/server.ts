@@ -151,12 +151,14 @@ export class Server implements ServerContext {
   }
 
   #admit(conn: Deno.Conn): void {
+    // Every connection that is accepted counts, so that a tap's numbers are those of the log.
+    const id = ++this.#lastId;
     if (this.#connections.size < this.limits.maxConnections) {
-      const connection = new ServerConnection(++this.#lastId, conn, this);
+      const connection = new ServerConnection(id, conn, this);
       this.#connections.add(connection);
       connection.serve();
     } else if (this.#refused.size < this.limits.maxRefusedConnections) {
-      const connection = new ServerConnection(++this.#lastId, conn, this);
+      const connection = new ServerConnection(id, conn, this);
       const detail = `The server is at its limit of ${this.limits.maxConnections} connections: try again soon`;
       const error = new HttpError(503, detail, { rule: "RFC 9110 §15.6.4", fields: [["Retry-After", "1"]] });
       this.#refused.add(connection);

@@ -87,7 +87,7 @@ export class ServerConnection implements Requester {
         if (this.#ended) break;
         this.#receive(count);
         if (this.#answerAtOnce()) await this.#answerSlowly();
-        else if (count !== null && count >= this.#context.limits.minReadBytes) await FAIR_TURNS.yieldIfBusy(this);
+        else if (count !== null && count >= this.#context.limits.minTurnBytes) await FAIR_TURNS.yieldIfBusy(this);
         if (this.#sender.length > 0) {
           this.#sender.restart();
           await this.#sender.flush();

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import type { TrafficEvent } from "../../lib/traffic.ts";
+import { tapped, TappedListener } from "../../lib/traffic/tap.ts";
+import { octetString, wireOctets } from "../wire_cases.ts";
+
+/** Events as short texts, their octets copied. */
+function recorder() {
+  const events: string[] = [];
+  let time = 0;
+  const told = (event: TrafficEvent) => {
+    const about = event.kind === "opened"
+      ? `${event.secure ? "TLS" : "TCP"}`
+      : event.kind === "fin"
+      ? event.by
+      : event.kind === "closed"
+      ? event.reason
+      : octetString(event.bytes);
+    events.push(`${event.end} ${event.connection} ${event.time} ${event.kind} ${about}`);
+  };
+  return { events, told, now: () => ++time };
+}
+
+async function connection() {
+  const { events, told, now } = recorder();
+  const listener = new TappedListener(Deno.listen({ hostname: "127.0.0.1", port: 0 }), told, now);
+  const { port } = listener.addr as Deno.NetAddr;
+  const [client, server] = await Promise.all([Deno.connect({ hostname: "127.0.0.1", port }), listener.accept()]);
+  listener.close();
+  return { events, client, server, told, now };
+}
+
+Deno.test("a tap tells what is read and written, and who ends the connection", async () => {
+  const { events, client, server } = await connection();
+  await client.write(wireOctets("GET"));
+  const buffer = new Uint8Array(16);
+  assert.equal(await server.read(buffer), 3);
+  assert.equal(await server.write(wireOctets("HTTP")), 4);
+  await client.closeWrite();
+  assert.equal(await server.read(buffer), null);
+  server.close();
+  client.close();
+  assert.deepEqual(events, [
+    "server 1 1 opened TCP",
+    "server 1 2 read GET",
+    "server 1 3 write HTTP",
+    "server 1 4 fin client",
+    "server 1 5 fin server",
+    "server 1 6 closed by the client",
+  ]);
+});
+
+Deno.test("a tap tells a half-close once, and that it came first", async () => {
+  const { events, client, server } = await connection();
+  await server.closeWrite();
+  server.close();
+  client.close();
+  assert.deepEqual(events.slice(1), ["server 1 2 fin server", "server 1 3 closed by the server"]);
+});
+
+Deno.test("a tap tells nothing of what a cut-off read brings", async () => {
+  const { events, client, server } = await connection();
+  const reading = server.read(new Uint8Array(1)).catch((error) => error);
+  server.close();
+  assert(await reading instanceof Error);
+  client.close();
+  assert.equal(events.at(-1), "server 1 3 closed by the server");
+});
+
+Deno.test("a connection that breaks is told without a FIN", async () => {
+  const { events, told, now } = recorder();
+  const conn = {
+    localAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 },
+    remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 2 },
+    read: () => Promise.reject(new Deno.errors.ConnectionReset("reset by peer")),
+    close: () => {},
+  } as unknown as Deno.Conn;
+  const tap = tapped(conn, "client", 7, told, now);
+  await assert.rejects(tap.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
+  tap.close();
+  assert.deepEqual(events, ["client 7 1 opened TCP", "client 7 2 closed reset"]);
+});
+
+Deno.test("with TLS a connection is told once its handshake is done, or has failed", async () => {
+  for (const fails of [false, true]) {
+    const { events, told, now } = recorder();
+    const conn = {
+      localAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 },
+      remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 2 },
+      handshake: () => fails ? Promise.reject(new Error("no")) : Promise.resolve({}),
+      close: () => {},
+    } as unknown as Deno.Conn;
+    const tap = tapped(conn, "server", 1, told, now) as Deno.TlsConn;
+    assert.deepEqual(events, []);
+    await tap.handshake().catch(() => {});
+    tap.close();
+    assert.deepEqual(
+      events,
+      fails
+        ? ["server 1 1 opened TLS", "server 1 2 closed no TLS handshake"]
+        : ["server 1 1 opened TLS", "server 1 2 fin server", "server 1 3 closed by the server"],
+    );
+  }
+});
