@@ -4,13 +4,12 @@
  * @module
  */
 
-import { resized, type Sink, writeAll } from "./bytes.ts";
+import { ByteBuffer, type Sink, writeAll } from "./bytes.ts";
 import { MAX_UNPRINTED_BYTES, PRINT_DELAY_MS, PRINT_RETRY_MS } from "./limits.ts";
 
 const INITIAL_BYTES = 16 * 1024;
 /** A buffer that grew beyond this many bytes is given up once it is written. */
 const KEPT_BYTES = 1024 * 1024;
-const ENCODER = new TextEncoder();
 
 /** How a writer behaves. */
 export interface BatchWriterOptions {
@@ -26,10 +25,9 @@ export interface BatchWriterOptions {
 export class BatchWriter {
   readonly #sink: Sink;
   readonly #options: Required<BatchWriterOptions>;
-  #gathered = new Uint8Array(INITIAL_BYTES);
-  #length = 0;
+  #gathered = new ByteBuffer(INITIAL_BYTES);
   #messages = 0;
-  #spare = new Uint8Array(INITIAL_BYTES);
+  #spare = new ByteBuffer(INITIAL_BYTES);
   #leftOut = 0;
   /** Why messages were left out last. */
   #reason = "";
@@ -48,17 +46,13 @@ export class BatchWriter {
   print(before: string, bytes?: Uint8Array, after = ""): void {
     const most = 3 * (before.length + after.length) + (bytes?.length ?? 0);
     if (this.#broken) return;
-    if (this.#length + most > this.#options.maxBytes) {
+    if (this.#gathered.length + most > this.#options.maxBytes) {
       this.#leaveOut(1, this.#failing ? "it could not be written" : "the output is too slow");
       return;
     }
-    this.#reserve(most);
-    this.#text(before);
-    if (bytes !== undefined) {
-      this.#gathered.set(bytes, this.#length);
-      this.#length += bytes.length;
-    }
-    if (after !== "") this.#text(after);
+    this.#gathered.appendText(before);
+    if (bytes !== undefined) this.#gathered.append(bytes);
+    if (after !== "") this.#gathered.appendText(after);
     this.#messages++;
     this.#writing ??= this.#writeAll();
   }
@@ -93,7 +87,7 @@ export class BatchWriter {
           delayMs = this.#options.retryMs;
         }
       }
-    } while (this.#length > 0 && !this.#broken);
+    } while (this.#gathered.length > 0 && !this.#broken);
     this.#writing = undefined;
   }
 
@@ -101,29 +95,21 @@ export class BatchWriter {
     if (this.#leftOut > 0) {
       const note = `... ${this.#leftOut} messages omitted: ${this.#reason}\n`;
       this.#leftOut = 0;
-      this.#reserve(3 * note.length);
-      this.#text(note);
+      this.#gathered.appendText(note);
     }
-    const batch = this.#gathered.subarray(0, this.#length);
-    [this.#gathered, this.#spare] = [this.#spare, this.#gathered];
-    this.#length = 0;
+    const batch = this.#gathered;
+    this.#gathered = this.#spare;
+    this.#spare = batch;
     this.#messages = 0;
-    await writeAll(this.#sink, batch);
-    if (this.#spare.length > KEPT_BYTES) this.#spare = new Uint8Array(INITIAL_BYTES);
+    try {
+      await writeAll(this.#sink, batch.view());
+    } finally {
+      batch.clear(KEPT_BYTES);
+    }
   }
 
   #leaveOut(messages: number, reason: string): void {
     this.#leftOut += messages;
     this.#reason = reason;
-  }
-
-  #text(text: string): void {
-    this.#length += ENCODER.encodeInto(text, this.#gathered.subarray(this.#length)).written;
-  }
-
-  #reserve(bytes: number): void {
-    if (this.#length + bytes <= this.#gathered.length) return;
-    const size = Math.max(2 * this.#gathered.length, this.#length + bytes);
-    this.#gathered = resized(this.#gathered, this.#length, size);
   }
 }

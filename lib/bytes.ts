@@ -1,10 +1,13 @@
 /**
- * Bytes: how many a text has, room for more, and writing them all.
+ * Bytes: growing buffers, lengths of text in UTF-8, and writing to a sink.
  *
  * @module
  */
 
 import { Buffer } from "node:buffer";
+
+/** No bytes at all. */
+export const NO_BYTES: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
 /** Where bytes go, as `Deno.stdout` or a connection. */
 export interface Sink {
@@ -27,6 +30,61 @@ export function resized(bytes: Uint8Array, used: number, size: number): Uint8Arr
   const copy = new Uint8Array(size);
   copy.set(bytes.subarray(0, used));
   return copy;
+}
+
+const ENCODER = new TextEncoder();
+
+/** A buffer that grows by doubling as bytes and text are appended. */
+export class ByteBuffer {
+  /** The memory: its first {@linkcode length} bytes are in use. */
+  bytes: Uint8Array<ArrayBuffer>;
+  /** How many bytes are in use. */
+  length = 0;
+  readonly #initialBytes: number;
+
+  /** Allocates this many bytes at first. */
+  constructor(initialBytes: number) {
+    this.#initialBytes = initialBytes;
+    this.bytes = new Uint8Array(initialBytes);
+  }
+
+  /** The bytes in use, from an index on; valid until more are appended. */
+  view(from = 0): Uint8Array<ArrayBuffer> {
+    return this.bytes.subarray(from, this.length);
+  }
+
+  /** Grows the memory, if need be, so that `count` more bytes fit. */
+  reserve(count: number): void {
+    const needed = this.length + count;
+    if (needed > this.bytes.length) {
+      this.bytes = resized(this.bytes, this.length, Math.max(needed, 2 * this.bytes.length));
+    }
+  }
+
+  /** Appends bytes. */
+  append(bytes: Uint8Array): void {
+    this.reserve(bytes.length);
+    this.bytes.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+
+  /** Appends text in UTF-8, which takes at most `most` bytes. */
+  appendText(text: string, most: number = 3 * text.length): void {
+    this.reserve(most);
+    this.length += ENCODER.encodeInto(text, this.bytes.subarray(this.length)).written;
+  }
+
+  /** Empties the buffer. Memory beyond `keptBytes` is given up. */
+  clear(keptBytes: number): void {
+    this.length = 0;
+    if (this.bytes.length > keptBytes) this.bytes = new Uint8Array(this.#initialBytes);
+  }
+}
+
+/** Octets as text, one character each (U+0000 to U+00FF). */
+export function octetString(bytes: Uint8Array, start = 0, end: number = bytes.length): string {
+  // Called on the bytes themselves: a Buffer around them would cost as much as the conversion.
+  return Buffer.prototype.toString.call(bytes, "latin1", start, end);
 }
 
 /** How many bytes the content has, a text in UTF-8. */

@@ -5,9 +5,10 @@
  * @module
  */
 
-export { Decoder, type MessageKind } from "./http/decoder.ts";
-export { Encoder, isStream, type ResponseContext } from "./http/encoder.ts";
+export { Decoder } from "./http/decoder.ts";
+export { Encoder, isStream } from "./http/encoder.ts";
 export {
+  type FaultCode,
   type FieldProblem,
   HttpError,
   type HttpErrorOptions,
@@ -34,9 +35,11 @@ export type {
   HttpRequest,
   HttpResponse,
   MessageEnd,
+  MessageKind,
   Requester,
   RequestHead,
+  ResponseContext,
   ResponseHead,
   Service,
+  TargetForm,
 } from "./http/message.ts";
-export type { TargetForm } from "./http/target.ts";

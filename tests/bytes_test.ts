@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { byteLength, resized, writeAll } from "../lib/bytes.ts";
+import { ByteBuffer, byteLength, octetString, resized, writeAll } from "../lib/bytes.ts";
 
 Deno.test("all bytes are written, however few go at a time", async () => {
   const written: number[] = [];
@@ -22,4 +22,23 @@ Deno.test("what is used is copied, the rest is room", () => {
 Deno.test("lengths count bytes", () => {
   assert.equal(byteLength("핑"), 3);
   assert.equal(byteLength(new Uint8Array(2)), 2);
+});
+
+Deno.test("a buffer grows with what is appended, and gives up what it need not keep", () => {
+  const buffer = new ByteBuffer(4);
+  buffer.append(Uint8Array.of(97, 98, 99, 100));
+  assert.equal(buffer.bytes.length, 4, "what just fits needs no growth");
+  buffer.appendText("핑e");
+  assert.equal(octetString(buffer.view()), "abcd\xed\x95\x91e");
+  assert.equal(octetString(buffer.view(7)), "e");
+  buffer.clear(buffer.bytes.length);
+  assert(buffer.length === 0 && buffer.bytes.length > 4, "memory up to the bound is kept");
+  buffer.clear(buffer.bytes.length - 1);
+  assert.equal(buffer.bytes.length, 4);
+});
+
+Deno.test("octets are characters, one by one", () => {
+  const bytes = Uint8Array.from({ length: 256 }, (_, octet) => octet);
+  assert.equal(octetString(bytes), Array.from(bytes, (octet) => String.fromCharCode(octet)).join(""));
+  assert.equal(octetString(bytes, 65, 67), "AB");
 });

@@ -5,9 +5,10 @@
  */
 
 import assert from "node:assert/strict";
-import { Decoder, type MessageKind } from "../lib/http/decoder.ts";
+import { Decoder } from "../lib/http/decoder.ts";
 import { Encoder } from "../lib/http/encoder.ts";
 import type { FieldLine } from "../lib/http/grammar.ts";
+import type { MessageKind } from "../lib/http/message.ts";
 import { type MessageLimits, REQUEST_LIMITS } from "../lib/limits.ts";
 import { eventsOf, octetString, readCases, wireOctets } from "./wire_cases.ts";
 

@@ -5,12 +5,14 @@
  * decoder must find in them, in the shorthand of {@linkcode eventsOf}.
  */
 
-import { Buffer } from "node:buffer";
-import { Decoder, type MessageKind } from "../lib/http/decoder.ts";
+import { octetString } from "../lib/bytes.ts";
+import { Decoder } from "../lib/http/decoder.ts";
 import { HttpError } from "../lib/http/error.ts";
 import type { Fields } from "../lib/http/fields.ts";
-import type { HttpEvent } from "../lib/http/message.ts";
+import type { HttpEvent, MessageKind } from "../lib/http/message.ts";
 import { type MessageLimits, REQUEST_LIMITS } from "../lib/limits.ts";
+
+export { octetString };
 
 export interface WireCase {
   /** What is shown. It is the test's name, behind the section. */
@@ -38,11 +40,6 @@ export function wireOctets(wire: WireCase["wire"]): Uint8Array {
     if (octet > 0xff) throw new Error(`Not an octet in a wire case: ${JSON.stringify(character)}`);
     return octet;
   });
-}
-
-/** The bytes as a string, one character an octet. */
-export function octetString(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 }
 
 export function readCases(): { file: string; cases: WireCase[] }[] {

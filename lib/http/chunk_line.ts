@@ -22,7 +22,7 @@ import {
 import { MORE, nameByte, scanLineEnd } from "./scan.ts";
 import type { MessageLimits } from "../limits.ts";
 
-/** The chunk-size line read last. */
+/** Scans chunk lines and holds the last one's size. */
 export class ChunkLine {
   /** The chunk's size in octets; 0 for the last chunk. */
   size = 0;
@@ -30,12 +30,12 @@ export class ChunkLine {
   readonly #limits: MessageLimits;
   #extensionsBytes = 0;
 
-  /** Sets the caps on the line and on a message's extensions. */
+  /** Creates a scanner within the limits on a line and on one message's extensions. */
   constructor(limits: MessageLimits) {
     this.#limits = limits;
   }
 
-  /** Makes ready for a new message. */
+  /** Starts counting extensions anew, for another message. */
   reset(): void {
     this.#extensionsBytes = 0;
   }
@@ -50,6 +50,7 @@ export class ChunkLine {
     const lineEnd = this.#scanLine(buffer, start, stop);
     if (lineEnd === MORE && stop - start === this.#limits.maxChunkLineBytes) {
       throw new HttpError(400, `The chunk-size line is longer than ${this.#limits.maxChunkLineBytes} bytes`, {
+        fault: "chunk-line-too-long",
         rule: "RFC 9112 §7.1.1",
         offset: stop,
       });
@@ -63,12 +64,17 @@ export class ChunkLine {
     for (; at < stop && isHexDigit(buffer[at]); at++) {
       this.size = this.size * 16 + hexValue(buffer[at]);
       if (this.size > Number.MAX_SAFE_INTEGER) {
-        throw new HttpError(400, "The chunk size is beyond 2^53 - 1", { rule: "RFC 9112 §7.1", offset: at });
+        throw new HttpError(400, "The chunk size is beyond 2^53 - 1", {
+          fault: "chunk-size-too-large",
+          rule: "RFC 9112 §7.1",
+          offset: at,
+        });
       }
     }
     if (at >= stop) return MORE;
     if (at === start) {
       throw new HttpError(400, `Expected a chunk size in hexadecimal, saw ${nameByte(buffer[at])}`, {
+        fault: "chunk-size",
         rule: "RFC 9112 §7.1",
         offset: at,
       });
@@ -76,14 +82,16 @@ export class ChunkLine {
     const sizeEnd = at;
     at = scanExtensions(buffer, at, stop);
     if (at === MORE) return MORE;
-    const lineEnd = scanLineEnd(buffer, at, stop, at === sizeEnd ? "the chunk size" : "the chunk extensions");
+    const lineEnd = at === sizeEnd
+      ? scanLineEnd(buffer, at, stop, "the chunk size", "chunk-size")
+      : scanLineEnd(buffer, at, stop, "the chunk extensions", "chunk-extension");
     if (lineEnd === MORE) return MORE;
     this.#extensionsBytes += at - sizeEnd;
     if (this.#extensionsBytes > this.#limits.maxChunkExtensionsBytes) {
       throw new HttpError(
         413,
         `The message's chunk extensions are longer than ${this.#limits.maxChunkExtensionsBytes} bytes`,
-        { rule: "RFC 9112 §7.1.1", offset: at },
+        { fault: "chunk-extensions-too-long", rule: "RFC 9112 §7.1.1", offset: at },
       );
     }
     return lineEnd;
@@ -142,5 +150,5 @@ function refuseExtension(byte: number, offset: number, expected: string): never 
   const detail = byte === CR || byte === LF
     ? `A chunk extension ends too early: expected ${expected}, saw ${nameByte(byte)}`
     : `Malformed chunk extension: expected ${expected}, saw ${nameByte(byte)}`;
-  throw new HttpError(400, detail, { rule: "RFC 9112 §7.1.1", offset });
+  throw new HttpError(400, detail, { fault: "chunk-extension", rule: "RFC 9112 §7.1.1", offset });
 }

@@ -1,28 +1,25 @@
 /**
  * Bytes in, events out: the incremental decoder of HTTP/1.1 messages (RFC 9112), for both ends of a connection.
  *
- * It does no I/O and knows no sockets. {@linkcode Decoder.receive} takes bytes in whatever pieces they come,
- * {@linkcode Decoder.next} gives one event after the other. An event, "more bytes are needed" and an error
- * are three different things: an object, `undefined`, and a thrown {@linkcode HttpError}.
- * After an error the decoder stays failed, for what follows a broken message cannot be told apart from it.
+ * It does no I/O. {@linkcode Decoder.receive} takes bytes in pieces of any size, {@linkcode Decoder.next} returns one
+ * event at a time. An event, "more bytes are needed" and an error are three different things: an object, `undefined`,
+ * and a thrown {@linkcode HttpError}. After an error the decoder stays failed, because nothing tells where a broken
+ * message ends.
  *
  * @module
  */
 
-import { Buffer } from "node:buffer";
+import { NO_BYTES, octetString } from "../bytes.ts";
 import { ChunkLine } from "./chunk_line.ts";
 import { HttpError, isContentless, isInterim } from "./error.ts";
 import { Fields, FieldSection, type SectionLimits } from "./fields.ts";
 import { CR } from "./grammar.ts";
-import type { ConnectionEnd, HttpEvent, MessageEnd, RequestHead, ResponseHead } from "./message.ts";
+import type { ConnectionEnd, HttpEvent, MessageEnd, MessageKind, RequestHead, ResponseHead } from "./message.ts";
 import { type Framing, readFraming, readHost, readPersistence, refuseForbiddenTrailers } from "./framing.ts";
 import { MORE, scanLineEnd } from "./scan.ts";
 import { StartLine } from "./start_line.ts";
 import { parseTarget } from "./target.ts";
 import type { MessageLimits } from "../limits.ts";
-
-/** Which kind of message the peer sends: a server decodes requests, a client responses. */
-export type MessageKind = "request" | "response";
 
 /**
  * What the decoder expects next:
@@ -33,8 +30,8 @@ export type MessageKind = "request" | "response";
  * - `chunk-line`, `chunk`, `chunk-end`: a chunk's size, its content, the line end behind it
  * - `trailers`: the trailer section
  * - `until-closed`: content that ends with the connection
- * - `end`: nothing more of this message; its end is to be told
- * - `closed`: nothing more on this connection; what still comes is ignored
+ * - `end`: nothing; the event that ends the message comes next
+ * - `closed`: nothing more on this connection; further input is ignored
  */
 type Phase =
   | "start"
@@ -48,8 +45,7 @@ type Phase =
   | "end"
   | "closed";
 
-const NO_BYTES = new Uint8Array(0);
-/** Bytes of the buffer that are made into text at a time, or more if a head is larger. */
+/** Bytes of the buffer converted to text at a time; more if a head is larger. */
 const TEXT_BYTES = 2048;
 const END: MessageEnd = { kind: "end", trailers: Fields.EMPTY };
 const CLOSED: ConnectionEnd = { kind: "closed" };
@@ -68,30 +64,27 @@ export class Decoder {
   #failure: HttpError | undefined;
   #peerDone = false;
 
-  /** The bytes given last, or, when some were left over before, a copy of both. */
+  /** The bytes received last, or a copy of them behind those left over. */
   #buffer: Uint8Array = NO_BYTES;
-  /** The first octet that is not consumed. */
+  /** Index of the first octet not consumed. */
   #at = 0;
   #end = 0;
   #bufferIsOwn = false;
-  /**
-   * Some of the buffer as text, one character an octet: the heads of pipelined requests are made into text together.
-   */
+  /** Part of the buffer as text, one character an octet: pipelined heads are converted together. */
   #text = "";
   #textStart = 0;
-  /** Where the message starts in the buffer; below 0 once its start is no longer there. */
+  /** Index of the message's start; negative once its start has left the buffer. */
   #messageStart = 0;
 
   #skippedEmptyLine = false;
   #persistent = true;
   /** Octets of content, or of the current chunk, still to come. */
   #remaining = 0;
-  /** Octets of content that the chunk sizes announced so far. */
+  /** Sum of the chunk sizes so far. */
   #chunkedBytes = 0;
   #answeredMethod = "";
-  #lastRequest: RequestHead | undefined;
 
-  /** Decodes what `kind` says, within `limits`. */
+  /** Creates a decoder of requests or of responses, within `limits`. */
   constructor(kind: MessageKind, limits: MessageLimits) {
     this.#kind = kind;
     this.#maxContentBytes = limits.maxContentBytes;
@@ -101,47 +94,46 @@ export class Decoder {
     this.#chunkLine = new ChunkLine(limits);
   }
 
-  /**
-   * Whether it stands between two messages, with no octet of the next one but for the empty line that may come before
-   * it.
-   */
+  /** Whether no octet of another message has come, other than the empty line that may precede one. */
   get idle(): boolean {
     return this.#phase === "start" && this.#at === this.#end;
   }
 
-  /** Whether it is as new, so that another connection may use it. */
+  /** Whether another connection can reuse it. */
   get reusable(): boolean {
     return this.idle && !this.#skippedEmptyLine;
   }
 
-  /** Gives up the memory for what was received. To be called while {@linkcode idle}. */
-  letGo(): void {
+  /** Releases the receive buffer. Call it only while {@linkcode idle}. */
+  release(): void {
     this.#buffer = NO_BYTES;
     this.#bufferIsOwn = false;
     this.#text = "";
     this.#messageStart = this.#at = this.#end = 0;
   }
 
-  /** The method of the request that is being read, as soon as its octets are there; empty before. */
+  /** The method of the request being decoded; empty until it is complete. */
   get method(): string {
     const inHead = this.#phase === "start" || this.#phase === "head";
     return inHead && this.#kind === "request" ? this.#octets(this.#at, this.#at + this.#startLine.firstEnd) : "";
   }
 
-  /** The octets that were received and not understood yet; after an error, those from where it could not go on. */
+  /** The octets received and not yet decoded; after an error, those from where decoding stopped. */
   get unread(): Uint8Array {
     return this.#buffer.subarray(this.#at, this.#end);
   }
 
-  /** Says which request the next response answers: one to HEAD has no content (RFC 9112 §6.3). */
+  /** How many octets of the current message are consumed: where {@linkcode unread} starts, as errors count offsets. */
+  get consumed(): number {
+    return this.#at - this.#messageStart;
+  }
+
+  /** Sets the method that the next response answers: one to HEAD has no content (RFC 9112 §6.3). */
   expectResponseTo(method: string): void {
     this.#answeredMethod = method;
   }
 
-  /**
-   * Takes more bytes: the first `length` of these. They must stay unchanged until {@linkcode next} has answered
-   * `undefined`.
-   */
+  /** Receives the first `length` of these bytes. They must not change until {@linkcode next} has returned `undefined`. */
   receive(bytes: Uint8Array, length: number = bytes.length): void {
     const left = this.#end - this.#at;
     if (left === 0) {
@@ -158,7 +150,7 @@ export class Decoder {
     this.#end += length;
   }
 
-  /** Says that the peer will send nothing more. */
+  /** Ends the input: the peer sends nothing more. */
   close(): void {
     this.#peerDone = true;
   }
@@ -180,7 +172,7 @@ export class Decoder {
       // A response that breaks the rules is a client's 502 (RFC 9110 §15.6.3), whatever status a request would get.
       const status = this.#kind === "request" ? error.status : 502;
       const offset = (error.offset ?? this.#at) - this.#messageStart;
-      this.#failure = new HttpError(status, error.message, { rule: error.rule, offset });
+      this.#failure = new HttpError(status, error.message, { fault: error.fault, rule: error.rule, offset });
       throw this.#failure;
     }
   }
@@ -188,7 +180,6 @@ export class Decoder {
   #step(): HttpEvent | undefined {
     switch (this.#phase) {
       case "start":
-        if (this.#isHeadAgain()) return this.#headAgain();
         return this.#scanStartLine() ? this.#head() : undefined;
       case "head":
         return this.#head();
@@ -209,12 +200,12 @@ export class Decoder {
     }
   }
 
-  /** What is left over outlives the caller's buffer, so it is copied before the caller may change that. */
+  /** Copies what is left over, since the caller may change its buffer from now on. */
   #keepLeftover(): undefined {
     if (this.#at < this.#end && !this.#bufferIsOwn) this.#moveLeftover(this.#end - this.#at);
   }
 
-  /** Moves what is left over into a buffer of its own, with room for `size` octets and as many again. */
+  /** Moves what is left over into a buffer with room for twice `size` octets. */
   #moveLeftover(size: number): void {
     const leftover = this.#buffer.subarray(this.#at, this.#end);
     this.#buffer = new Uint8Array(Math.max(512, 2 * size));
@@ -226,7 +217,7 @@ export class Decoder {
     this.#end = leftover.length;
   }
 
-  /** What it means that the connection ends here (RFC 9112 §8). */
+  /** Handles the end of input (RFC 9112 §8). */
   #ended(): HttpEvent {
     if (this.#phase === "until-closed") return this.#finish(END);
     if (this.#phase === "start" && this.#at === this.#end) {
@@ -236,6 +227,7 @@ export class Decoder {
     const inHead = this.#phase === "start" || this.#phase === "head";
     const missing = this.#phase === "content" ? `: ${this.#remaining} more bytes were announced` : "";
     throw new HttpError(400, `The connection ended in the middle of the ${inHead ? "head" : "content"}${missing}`, {
+      fault: "cut-off",
       rule: "RFC 9112 §8",
       offset: this.#end,
     });
@@ -252,7 +244,7 @@ export class Decoder {
     const isRequest = this.#kind === "request";
     if (isRequest && !this.#skippedEmptyLine && this.#at < this.#end && this.#buffer[this.#at] === CR) {
       // One empty line before a request is allowed (RFC 9112 §2.2).
-      const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, "the message before");
+      const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, "an empty line", "no-line-end");
       if (lineEnd === MORE) return false;
       this.#at = lineEnd;
       this.#skippedEmptyLine = true;
@@ -266,32 +258,11 @@ export class Decoder {
     return true;
   }
 
-  /**
-   * Whether the last request's head stands here once more, octet for octet, as it often does on a kept connection.
-   * Then it means the same once more, and need not be read again.
-   */
-  #isHeadAgain(): boolean {
-    const text = this.#lastRequest?.text;
-    if (text === undefined || this.#skippedEmptyLine || text.length > this.#end - this.#at) return false;
-    for (let i = 0; i < text.length; i++) {
-      if (text.charCodeAt(i) !== this.#buffer[this.#at + i]) return false;
-    }
-    return true;
-  }
-
-  #headAgain(): RequestHead {
-    const head = this.#lastRequest!;
-    this.#persistent = head.persistent;
-    this.#expectContent(head.contentLength ?? "chunked", head.fields);
-    this.#at += head.text.length;
-    return head;
-  }
-
   #head(): RequestHead | ResponseHead | undefined {
     const end = this.#section.scan(this.#buffer, this.#at, this.#end, this.#headerLimits);
     if (end === MORE) return undefined;
     const text = this.#octets(this.#at, end);
-    const fields = new Fields(text, this.#section.spans);
+    const fields = new Fields(text, this.#section.spans, this.#section.nameLengths);
     const head = this.#kind === "request" ? this.#requestHead(text, fields) : this.#responseHead(text, fields);
     this.#at = end;
     return head;
@@ -307,7 +278,7 @@ export class Decoder {
     const framing = readFraming(fields, minor, this.#at) ?? 0;
     const persistent = this.#persistent = readPersistence(fields, minor);
     const contentLength = this.#expectContent(framing, fields);
-    return this.#lastRequest = {
+    return {
       kind: "request",
       text,
       method,
@@ -336,7 +307,7 @@ export class Decoder {
     return { kind: "response", text, status, reason, minor, fields, persistent: this.#persistent, contentLength };
   }
 
-  /** Goes to the phase that reads the content; `undefined` stands for content that ends with the connection. */
+  /** Enters the phase that reads the content; `undefined` means content until the connection ends. */
   #expectContent(framing: Framing | undefined, fields: Fields): number | undefined {
     if (framing === undefined) this.#phase = "until-closed";
     else if (framing === "chunked") {
@@ -362,10 +333,10 @@ export class Decoder {
     return { kind: "content", bytes };
   }
 
-  /** Reads the line end behind a chunk and the next chunk's line, and goes on with what that announces. */
+  /** Reads the line end after a chunk and the next chunk line, then content or trailers. */
   #nextChunk(): HttpEvent | undefined {
     if (this.#phase === "chunk-end") {
-      const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, "the chunk's content");
+      const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, "the chunk's content", "chunk-end");
       if (lineEnd === MORE) return undefined;
       this.#at = lineEnd;
       this.#phase = "chunk-line";
@@ -392,17 +363,17 @@ export class Decoder {
       this.#at = end;
       return this.#finish(END);
     }
-    const trailers = new Fields(this.#octets(this.#at, end), this.#section.spans);
+    const trailers = new Fields(this.#octets(this.#at, end), this.#section.spans, this.#section.nameLengths);
     refuseForbiddenTrailers(trailers, this.#at);
     this.#at = end;
     return this.#finish({ kind: "end", trailers });
   }
 
-  /** The octets as text. */
+  /** Octets of the buffer as text. */
   #octets(start: number, end: number): string {
     if (start < this.#textStart || end > this.#textStart + this.#text.length) {
       const textEnd = Math.max(end, Math.min(this.#end, start + TEXT_BYTES));
-      this.#text = Buffer.prototype.latin1Slice.call(this.#buffer, start, textEnd);
+      this.#text = octetString(this.#buffer, start, textEnd);
       this.#textStart = start;
     }
     return this.#text.substring(start - this.#textStart, end - this.#textStart);
@@ -410,6 +381,7 @@ export class Decoder {
 
   #refuseContent(offset: number): never {
     throw new HttpError(413, `The content is longer than ${this.#maxContentBytes} bytes`, {
+      fault: "content-too-long",
       rule: "RFC 9110 §15.5.14",
       offset,
     });

@@ -1,47 +1,26 @@
 /**
  * Messages in, bytes out: the encoder of HTTP/1.1 messages (RFC 9112), for both ends of a connection.
  *
- * It alone writes what frames a message, so a message cannot have two framings, or a wrong length.
- * What it encodes gathers in one buffer until the caller has sent it.
+ * Only the encoder writes the fields that frame a message, so a message cannot have two framings, or a wrong length.
+ * Encoded messages gather in one buffer until the caller has sent them.
  *
  * @module
  */
 
-import { byteLength, resized } from "../bytes.ts";
+import { ByteBuffer, byteLength, NO_BYTES } from "../bytes.ts";
 import { isContentless, reasonPhrase } from "./error.ts";
-import {
-  CR,
-  DQUOTE,
-  type FieldLine,
-  isBlank,
-  isFieldContentByte,
-  isFieldValue,
-  isFramingField,
-  isToken,
-  LF,
-  METHODS_WITH_CONTENT,
-} from "./grammar.ts";
-import type { ContentStream, HttpRequest, HttpResponse } from "./message.ts";
-
-/** What a response's bytes depend on beside the response itself. */
-export interface ResponseContext {
-  /** The request's method: the response to HEAD has GET's header section and no content (RFC 9110 §9.3.2). */
-  readonly method: string;
-  /** The request's minor version: an HTTP/1.0 client is never sent the chunked coding (RFC 9112 §6.1). */
-  readonly minor: 0 | 1;
-  /** Whether the connection ends after this response. */
-  readonly close: boolean;
-  /** The Date field's value (RFC 9110 §6.6.1). */
-  readonly date: string;
-}
+import { type FieldLine, isFieldValue, isFramingField, isToken, METHODS_WITH_CONTENT } from "./grammar.ts";
+import type { ContentStream, HttpRequest, HttpResponse, ResponseContext } from "./message.ts";
 
 const UTF8 = new TextEncoder();
-/** The buffer's size at first, in bytes: a few answers. */
+/** Bytes of the buffer at first: a few responses. */
 const INITIAL_BYTES = 2048;
-/** A buffer that grew beyond this many bytes is given up once it is sent. */
+/** A buffer that has grown beyond this many bytes is given up once it is sent. */
 const KEPT_BYTES = 64 * 1024;
-/** Media types whose lines are kept. */
+/** Media types whose lines are kept: services take them from a few constants. */
 const MAX_KEPT_TYPES = 32;
+/** Statuses are below this number (RFC 9110 §15). */
+const STATUS_END = 600;
 
 /** Digits of 2^53 - 1, the largest whole number that is written. */
 const MAX_DECIMAL_DIGITS = 16;
@@ -53,24 +32,34 @@ const CONTENT_LENGTH = UTF8.encode("Content-Length: ");
 const CHUNKED = UTF8.encode("Transfer-Encoding: chunked\r\n");
 const CLOSE = UTF8.encode("Connection: close\r\n");
 const KEEP_ALIVE = UTF8.encode("Connection: keep-alive\r\n");
+const LINE_END = UTF8.encode("\r\n");
+const LAST_CHUNK = UTF8.encode("0\r\n\r\n");
 const CONTINUE = UTF8.encode("HTTP/1.1 100 Continue\r\n\r\n");
 
-/** For each media type a map from statuses to the lines they make. Both are few: handlers take them from constants. */
-const firstLines = new Map<string | undefined, Map<number, Uint8Array>>();
+/** Status lines by status, once they were sent. */
+const statusLines: (Uint8Array | undefined)[] = new Array(STATUS_END).fill(undefined);
+/** Content-Type lines by media type. */
+const typeLines = new Map<string, Uint8Array>();
 
 /**
  * `status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF` (RFC 9112 §4), always with this program's own
- * version (RFC 9110 §2.5), and the Content-Type line, if there is one.
+ * version (RFC 9110 §2.5).
  */
-function startOfHead(status: number, contentType: string | undefined): Uint8Array {
-  const known = firstLines.get(contentType)?.get(status);
+function statusLine(status: number): Uint8Array {
+  const known = statusLines[status];
   if (known !== undefined) return known;
-  if (!Number.isInteger(status) || status < 100 || status > 599) throw new TypeError(`Not a status code: ${status}`);
-  const type = contentType === undefined ? "" : `Content-Type: ${checkedValue(contentType)}\r\n`;
-  const lines = UTF8.encode(`HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n${type}`);
-  const ofType = firstLines.get(contentType) ?? new Map<number, Uint8Array>();
-  if (firstLines.size < MAX_KEPT_TYPES) firstLines.set(contentType, ofType.set(status, lines));
-  return lines;
+  if (!Number.isInteger(status) || status < 100 || status >= STATUS_END) {
+    throw new TypeError(`Not a status code: ${status}`);
+  }
+  return statusLines[status] = UTF8.encode(`HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`);
+}
+
+function typeLine(contentType: string): Uint8Array {
+  const known = typeLines.get(contentType);
+  if (known !== undefined) return known;
+  const line = UTF8.encode(`Content-Type: ${checkedValue(contentType)}\r\n`);
+  if (typeLines.size < MAX_KEPT_TYPES) typeLines.set(contentType, line);
+  return line;
 }
 
 /** Whether the content is made while it is sent. */
@@ -80,25 +69,23 @@ export function isStream(content: HttpResponse["content"]): content is ContentSt
 
 /** Gathers encoded messages. */
 export class Encoder {
-  #buffer = new Uint8Array(INITIAL_BYTES);
-  #length = 0;
+  readonly #buffer = new ByteBuffer(INITIAL_BYTES);
   #dateValue = "";
-  #dateLine: Uint8Array = new Uint8Array(0);
+  #dateLine: Uint8Array = NO_BYTES;
 
   /** How many bytes wait to be sent. */
   get length(): number {
-    return this.#length;
+    return this.#buffer.length;
   }
 
   /** The bytes that wait to be sent; valid until something more is encoded. */
   bytes(from = 0): Uint8Array<ArrayBuffer> {
-    return this.#buffer.subarray(from, this.#length);
+    return this.#buffer.view(from);
   }
 
   /** Forgets the bytes: they were sent, and their buffer is used again. */
   clear(): void {
-    this.#length = 0;
-    if (this.#buffer.length > KEPT_BYTES) this.#buffer = new Uint8Array(INITIAL_BYTES);
+    this.#buffer.clear(KEPT_BYTES);
   }
 
   /**
@@ -120,7 +107,7 @@ export class Encoder {
 
   /** Encodes the interim response that asks a client for the content it announced (RFC 9110 §15.2.1). */
   continue(): void {
-    this.#bytes(CONTINUE);
+    this.#buffer.append(CONTINUE);
   }
 
   /**
@@ -131,12 +118,12 @@ export class Encoder {
    * @throws {TypeError} If status or a field line would not be legal on the wire.
    */
   response(response: HttpResponse, context: ResponseContext): boolean {
-    const start = this.#length;
+    const start = this.#buffer.length;
     try {
       return this.#response(response, context);
     } catch (error) {
-      // No half of a head may go out behind whole messages.
-      this.#length = start;
+      // Half a head must not be sent after whole messages.
+      this.#buffer.length = start;
       throw error;
     }
   }
@@ -145,13 +132,14 @@ export class Encoder {
     const { status, content, fields } = response;
     const streams = isStream(content);
     const contentless = isContentless(status);
-    this.#bytes(startOfHead(status, response.contentType));
+    this.#buffer.append(statusLine(status));
+    if (response.contentType !== undefined) this.#buffer.append(typeLine(response.contentType));
     if (!contentless) {
       if (!streams) this.#contentLength(content === undefined ? 0 : byteLength(content));
-      else if (context.minor === 1) this.#bytes(CHUNKED);
+      else if (context.minor === 1) this.#buffer.append(CHUNKED);
     }
-    if (context.close) this.#bytes(CLOSE);
-    else if (context.minor === 0) this.#bytes(KEEP_ALIVE);
+    if (context.close) this.#buffer.append(CLOSE);
+    else if (context.minor === 0) this.#buffer.append(KEEP_ALIVE);
     this.#date(context.date);
     if (response.etag !== undefined) this.#etag(response.etag);
     if (fields !== undefined) this.#fieldLines(fields);
@@ -163,11 +151,8 @@ export class Encoder {
 
   /** Encodes content as it is. */
   content(piece: string | Uint8Array): void {
-    const length = byteLength(piece);
-    this.#reserve(length);
-    if (typeof piece === "string") UTF8.encodeInto(piece, this.#buffer.subarray(this.#length));
-    else this.#buffer.set(piece, this.#length);
-    this.#length += length;
+    if (typeof piece === "string") this.#buffer.appendText(piece, byteLength(piece));
+    else this.#buffer.append(piece);
   }
 
   /** Encodes one chunk (RFC 9112 §7.1); nothing for no content, since an empty chunk would be the last. */
@@ -180,19 +165,13 @@ export class Encoder {
     this.#lineEnd();
   }
 
-  /**
-   * Encodes the last chunk and the trailer section.
-   *
-   * @throws {TypeError} If a field line would not be legal on the wire.
-   */
-  lastChunk(trailers: readonly FieldLine[] = []): void {
-    this.#octets("0\r\n");
-    this.#fieldLines(trailers);
-    this.#lineEnd();
+  /** Encodes the last chunk and an empty trailer section. */
+  lastChunk(): void {
+    this.#buffer.append(LAST_CHUNK);
   }
 
   #contentLength(length: number): void {
-    this.#bytes(CONTENT_LENGTH);
+    this.#buffer.append(CONTENT_LENGTH);
     this.#decimal(length);
     this.#lineEnd();
   }
@@ -200,19 +179,18 @@ export class Encoder {
   /** `ETag = entity-tag`, a strong one (RFC 9110 §8.8.3). */
   #etag(version: number): void {
     if (!Number.isSafeInteger(version) || version < 0) throw new TypeError(`Not a version for an ETag: ${version}`);
-    this.#bytes(ETAG);
+    this.#buffer.append(ETAG);
     this.#decimal(version);
-    this.#buffer[this.#length++] = DQUOTE;
-    this.#lineEnd();
+    this.#octets('"\r\n');
   }
 
-  /** Writes a whole number in decimal digits, and makes room for one octet more. */
+  /** Writes a whole number in decimal digits. */
   #decimal(value: number): void {
-    this.#reserve(MAX_DECIMAL_DIGITS + 1);
+    const buffer = this.#buffer;
+    buffer.reserve(MAX_DECIMAL_DIGITS);
     let digits = 1;
     for (let power = 10; value >= power; power *= 10) digits++;
-    this.#length += digits;
-    let at = this.#length;
+    let at = buffer.length += digits;
     let rest = value;
     // Beyond 32 bits a division is one of floating point, and slow: take nine digits at once there.
     while (rest > MAX_UINT32) {
@@ -220,14 +198,14 @@ export class Encoder {
       let nine = rest - above * 1e9;
       for (let i = 0; i < 9; i++) {
         const tenth = (nine / 10) >>> 0;
-        this.#buffer[--at] = DIGIT_ZERO + nine - tenth * 10;
+        buffer.bytes[--at] = DIGIT_ZERO + nine - tenth * 10;
         nine = tenth;
       }
       rest = above;
     }
     do {
       const tenth = (rest / 10) >>> 0;
-      this.#buffer[--at] = DIGIT_ZERO + rest - tenth * 10;
+      buffer.bytes[--at] = DIGIT_ZERO + rest - tenth * 10;
       rest = tenth;
     } while (rest > 0);
   }
@@ -238,7 +216,7 @@ export class Encoder {
       this.#dateLine = UTF8.encode(`Date: ${checkedValue(date)}\r\n`);
       this.#dateValue = date;
     }
-    this.#bytes(this.#dateLine);
+    this.#buffer.append(this.#dateLine);
   }
 
   /**
@@ -251,52 +229,22 @@ export class Encoder {
       }
       this.#octets(name);
       this.#octets(": ");
-      this.#value(value);
+      this.#octets(checkedValue(value));
       this.#lineEnd();
     }
   }
 
-  /** Checks a field value while it is written, since looking at each character twice costs as much as all else here. */
-  #value(value: string): void {
-    const length = value.length;
-    this.#reserve(length);
-    const buffer = this.#buffer;
-    const start = this.#length;
-    let legal = length === 0 || !isBlank(value.charCodeAt(0)) && !isBlank(value.charCodeAt(length - 1));
-    for (let i = 0; i < length; i++) {
-      const code = value.charCodeAt(i);
-      legal &&= code <= 0xff && isFieldContentByte(code);
-      buffer[start + i] = code;
-    }
-    if (!legal) throw new TypeError(`Not a field value: ${JSON.stringify(value)}`);
-    this.#length = start + length;
-  }
-
   #lineEnd(): void {
-    this.#reserve(2);
-    this.#buffer[this.#length++] = CR;
-    this.#buffer[this.#length++] = LF;
+    this.#buffer.append(LINE_END);
   }
 
-  #bytes(bytes: Uint8Array): void {
-    this.#reserve(bytes.length);
-    this.#buffer.set(bytes, this.#length);
-    this.#length += bytes.length;
-  }
-
-  /** Each character of the text is one octet. Heads' parts are short, and a loop is faster for those than a call. */
+  /** Each character of the text is one octet. A head's parts are short: a loop is faster for those than a call. */
   #octets(text: string): void {
-    this.#reserve(text.length);
     const buffer = this.#buffer;
-    const start = this.#length;
-    for (let i = 0; i < text.length; i++) buffer[start + i] = text.charCodeAt(i);
-    this.#length = start + text.length;
-  }
-
-  #reserve(bytes: number): void {
-    const needed = this.#length + bytes;
-    if (needed <= this.#buffer.length) return;
-    this.#buffer = resized(this.#buffer, this.#length, Math.max(needed, 2 * this.#buffer.length));
+    buffer.reserve(text.length);
+    const { bytes, length: start } = buffer;
+    for (let i = 0; i < text.length; i++) bytes[start + i] = text.charCodeAt(i);
+    buffer.length = start + text.length;
   }
 }
 

@@ -51,6 +51,63 @@ export function isContentless(status: number): boolean {
   return isInterim(status) || status === 204 || status === 304;
 }
 
+/**
+ * Why a message is broken: the cause of a wire error, where one rule has many. A fix belongs to each.
+ *
+ * The first group breaks the start line, then field lines, what fields mean, chunks, and the end of input.
+ */
+export type FaultCode =
+  | "bare-lf"
+  | "bare-cr"
+  | "no-line-end"
+  | "tls"
+  | "no-method"
+  | "method-byte"
+  | "method-too-long"
+  | "empty-target"
+  | "target-byte"
+  | "target-percent"
+  | "target-too-long"
+  | "target-form"
+  | "target-authority"
+  | "asterisk-target"
+  | "connect-target"
+  | "no-version"
+  | "version-byte"
+  | "version-major"
+  | "after-version"
+  | "status-code"
+  | "reason-byte"
+  | "start-line-too-long"
+  | "blank-first-line"
+  | "folded-line"
+  | "field-name"
+  | "blank-before-colon"
+  | "no-colon"
+  | "value-byte"
+  | "section-end"
+  | "too-many-fields"
+  | "section-too-long"
+  | "no-host"
+  | "two-hosts"
+  | "host-value"
+  | "two-framings"
+  | "coding-in-http10"
+  | "length-value"
+  | "two-lengths"
+  | "length-too-large"
+  | "chunked-not-last"
+  | "unknown-coding"
+  | "chunk-size"
+  | "chunk-size-too-large"
+  | "chunk-line-too-long"
+  | "chunk-end"
+  | "chunk-extension"
+  | "chunk-extensions-too-long"
+  | "forbidden-trailer"
+  | "content-too-long"
+  | "cut-off";
+
 /** What is wrong with one member of the content. */
 export interface FieldProblem {
   /** The member's name, as the client sent it or as the table asks for it. */
@@ -59,13 +116,15 @@ export interface FieldProblem {
   readonly detail: string;
 }
 
-/** What an {@linkcode HttpError} knows beyond its status and its detail. */
+/** What an {@linkcode HttpError} may have besides a status and a detail. */
 export interface HttpErrorOptions {
+  /** The cause. Only wire errors have one. */
+  readonly fault?: FaultCode;
   /** The section of the specification that was broken, as `RFC 9112 §5.1`. */
   readonly rule?: string;
-  /** The octet where it broke, counted from the message's first. Only wire errors have one. */
+  /** The octet where the message breaks the rule, counted from its first. Only wire errors have one. */
   readonly offset?: number;
-  /** One entry for each wrong member of the content. */
+  /** The wrong members of the content. */
   readonly errors?: readonly FieldProblem[];
   /** Field lines that the answer must carry, as Allow with a 405. */
   readonly fields?: readonly FieldLine[];
@@ -81,6 +140,8 @@ export class HttpError extends Error {
   override name = "HttpError";
   /** The status a server answers with (RFC 9110 §15). */
   readonly status: number;
+  /** See {@linkcode HttpErrorOptions.fault}. */
+  readonly fault?: FaultCode;
   /** See {@linkcode HttpErrorOptions.rule}. */
   readonly rule?: string;
   /** See {@linkcode HttpErrorOptions.offset}. */
@@ -90,10 +151,11 @@ export class HttpError extends Error {
   /** See {@linkcode HttpErrorOptions.fields}. */
   readonly fields: readonly FieldLine[];
 
-  /** Makes the error that is answered with `status` and explained by `detail`. */
+  /** Creates an error that a server answers with `status`, explained by `detail`. */
   constructor(status: number, detail: string, options: HttpErrorOptions = {}) {
     super(detail);
     this.status = status;
+    this.fault = options.fault;
     this.rule = options.rule;
     this.offset = options.offset;
     this.errors = options.errors;

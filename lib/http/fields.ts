@@ -9,23 +9,29 @@ import { COLON, CR, type FieldLine, isBlank, isFieldContentByte, isTokenByte, LF
 import { MORE, nameByte, scanLineEnd } from "./scan.ts";
 
 /**
- * A header or trailer section as it was received.
+ * A header or trailer section as received.
  *
- * It keeps the section's text and where each name and value stands in it;
- * a name or value becomes a string of its own only when somebody asks for it.
+ * It holds the section's text and the positions of names and values; a string for one is made only when asked for.
  */
 export class Fields {
   /** A section with no lines. */
-  static readonly EMPTY: Fields = new Fields("", []);
+  static readonly EMPTY: Fields = new Fields("", [], 0);
 
   readonly #text: string;
   /** Four numbers a line: where the name starts and ends, where the value starts and ends. */
   readonly #spans: readonly number[];
+  readonly #nameLengths: number;
 
-  /** Wraps a section's text and its spans, four numbers a line. */
-  constructor(text: string, spans: readonly number[]) {
+  /**
+   * Wraps a section's text.
+   *
+   * @param spans Four numbers a line: where the name starts and ends, where the value starts and ends.
+   * @param nameLengths A bit for each length of a name, modulo 32; all unless given. No name has another length.
+   */
+  constructor(text: string, spans: readonly number[], nameLengths = -1) {
     this.#text = text;
     this.#spans = spans;
+    this.#nameLengths = nameLengths;
   }
 
   /** How many field lines there are. */
@@ -39,10 +45,12 @@ export class Fields {
    * @param name The field's name: lower-case letters, digits and hyphens.
    */
   get(name: string): string | undefined {
+    // Most names asked for are absent, and most of those are as long as none that is present.
+    if ((this.#nameLengths & 1 << name.length) === 0) return undefined;
     let value: string | undefined;
     const spans = this.#spans;
     for (let i = 0; i < spans.length; i += 4) {
-      if (spans[i + 1] - spans[i] !== name.length || !this.#named(i, name)) continue;
+      if (!this.#named(i, name)) continue;
       const line = this.#text.substring(spans[i + 2], spans[i + 3]);
       value = value === undefined ? line : `${value}, ${line}`;
     }
@@ -61,7 +69,7 @@ export class Fields {
   }
 
   /**
-   * Where the field's last line has its value, in octets from the section's start; -1 if there is no such field.
+   * The offset of the value in the field's last line, from the section's start; -1 without such a field.
    *
    * @param name The field's name: lower-case letters, digits and hyphens.
    */
@@ -109,16 +117,19 @@ export interface SectionLimits {
 export class FieldSection {
   /** Four numbers a line, counted from the section's start; see {@linkcode Fields}. */
   spans: number[] = [];
+  /** A bit for each length of a name, modulo 32. */
+  nameLengths = 0;
   /** Where the current line starts, counted from the section's start. */
   #line = 0;
 
   /**
-   * Makes ready for a new section.
+   * Starts a new section.
    *
-   * @param line Where its first field line starts, counted from the section's start (the start line comes before it).
+   * @param line The offset of its first field line from the section's start: a header section starts with the start line.
    */
   reset(line: number): void {
     this.spans = [];
+    this.nameLengths = 0;
     this.#line = line;
   }
 
@@ -137,7 +148,7 @@ export class FieldSection {
       if (at >= stop) break;
       if (!isTokenByte(buffer[at])) {
         if (buffer[at] !== CR) refuseLineStart(buffer[at], at, this.spans.length === 0);
-        const sectionEnd = scanLineEnd(buffer, at, stop, "the section");
+        const sectionEnd = scanLineEnd(buffer, at, stop, "the section", "section-end");
         if (sectionEnd === MORE) break;
         return sectionEnd;
       }
@@ -151,21 +162,24 @@ export class FieldSection {
       while (at < stop && isFieldContentByte(buffer[at])) at++;
       if (at >= stop) break;
       if (buffer[at] !== CR && buffer[at] !== LF) refuseValue(buffer[at], at);
-      const lineEnd = scanLineEnd(buffer, at, stop, "a field line");
+      const lineEnd = scanLineEnd(buffer, at, stop, "a field line", "value-byte");
       if (lineEnd === MORE) break;
       let valueEnd = at;
       while (valueEnd > valueStart && isBlank(buffer[valueEnd - 1])) valueEnd--;
       if (this.spans.length === 4 * limits.maxLines) {
         throw new HttpError(431, `The ${limits.name} has more than ${limits.maxLines} field lines`, {
+          fault: "too-many-fields",
           rule: "RFC 6585 §5",
           offset: nameStart,
         });
       }
       this.spans.push(nameStart - start, nameEnd - start, valueStart - start, valueEnd - start);
+      this.nameLengths |= 1 << (nameEnd - nameStart);
       this.#line = lineEnd - start;
     }
     if (stop < end || stop === start + limits.maxBytes) {
       throw new HttpError(431, `The ${limits.name} is longer than ${limits.maxBytes} bytes`, {
+        fault: "section-too-long",
         rule: "RFC 6585 §5",
         offset: stop,
       });
@@ -179,12 +193,18 @@ function refuseLineStart(byte: number, offset: number, first: boolean): never {
     const detail = first
       ? `Expected a field name or the empty line, saw ${nameByte(byte)} at the line's start`
       : `A field line starts with ${nameByte(byte)}: folded field lines (obs-fold) are not allowed`;
-    throw new HttpError(400, detail, { rule: first ? "RFC 9112 §2.2" : "RFC 9112 §5.2", offset });
+    if (first) throw new HttpError(400, detail, { fault: "blank-first-line", rule: "RFC 9112 §2.2", offset });
+    throw new HttpError(400, detail, { fault: "folded-line", rule: "RFC 9112 §5.2", offset });
   }
   if (byte === LF) {
-    throw new HttpError(400, "A line ends with a bare LF: lines end with CR LF", { rule: "RFC 9112 §2.2", offset });
+    throw new HttpError(400, "A line ends with a bare LF: lines end with CR LF", {
+      fault: "bare-lf",
+      rule: "RFC 9112 §2.2",
+      offset,
+    });
   }
   throw new HttpError(400, `Expected a field name or the empty line, saw ${nameByte(byte)}`, {
+    fault: "field-name",
     rule: "RFC 9110 §5.1",
     offset,
   });
@@ -194,11 +214,13 @@ function refuseName(byte: number, offset: number): never {
   const detail = isBlank(byte)
     ? `No blank may stand between a field name and its colon, saw ${nameByte(byte)}`
     : `Expected a colon after the field name, saw ${nameByte(byte)}`;
-  throw new HttpError(400, detail, { rule: "RFC 9112 §5.1", offset });
+  const fault = isBlank(byte) ? "blank-before-colon" : "no-colon";
+  throw new HttpError(400, detail, { fault, rule: "RFC 9112 §5.1", offset });
 }
 
 function refuseValue(byte: number, offset: number): never {
   throw new HttpError(400, `A field value may not hold the control character ${nameByte(byte)}`, {
+    fault: "value-byte",
     rule: "RFC 9110 §5.5",
     offset,
   });

@@ -14,51 +14,58 @@ import { isAuthority, isDigit, listMembers, trimBlanks } from "./grammar.ts";
 /** How the content's end is found: after so many octets, or by the chunked coding. */
 export type Framing = number | "chunked";
 
-/** The legal Host that came last: nearly always the next one is the same. */
-let lastHost: string | undefined;
-
 /**
  * The Host field's value: exactly one, and a legal one, in HTTP/1.1 (RFC 9112 §3.2); empty if HTTP/1.0 leaves it out.
  *
- * @param offset Where the head stands, for errors.
+ * @param offset The head's offset, for errors.
  * @throws {HttpError} 400
  */
 export function readHost(fields: Fields, minor: 0 | 1, offset: number): string {
   const host = fields.get("host");
   if (host === undefined) {
     if (minor === 0) return "";
-    throw new HttpError(400, "An HTTP/1.1 request must have a Host field, saw none", { rule: "RFC 9112 §3.2", offset });
+    throw new HttpError(400, "An HTTP/1.1 request must have a Host field, saw none", {
+      fault: "no-host",
+      rule: "RFC 9112 §3.2",
+      offset,
+    });
   }
   // Two lines come joined by a comma and a space, which no authority may hold.
-  if (host === lastHost) return lastHost;
-  if (isAuthority(host)) return lastHost = host;
-  const detail = fields.count("host") > 1
-    ? `A request must have one Host field, saw ${fields.count("host")}`
+  if (isAuthority(host)) return host;
+  const lines = fields.count("host");
+  const detail = lines > 1
+    ? `A request must have one Host field, saw ${lines}`
     : `The Host field must be host or host:port, saw ${JSON.stringify(host)}`;
-  throw new HttpError(400, detail, { rule: "RFC 9112 §3.2", offset: offset + fields.valueOffset("host") });
+  throw new HttpError(400, detail, {
+    fault: lines > 1 ? "two-hosts" : "host-value",
+    rule: "RFC 9112 §3.2",
+    offset: offset + fields.valueOffset("host"),
+  });
 }
 
 /**
  * How the head frames the content (RFC 9112 §6): `undefined` if it has neither Content-Length nor Transfer-Encoding.
  *
- * @param offset Where the head stands, for errors.
+ * @param offset The head's offset, for errors.
  * @throws {HttpError} 400; 501 for a transfer coding other than chunked.
  */
 export function readFraming(fields: Fields, minor: 0 | 1, offset: number): Framing | undefined {
   const length = fields.get("content-length");
   const coding = fields.get("transfer-encoding");
   if (coding === undefined) {
-    return length === undefined ? undefined : contentLength(length, offset + fields.valueOffset("content-length"));
+    return length === undefined ? undefined : contentLength(length, fields, offset);
   }
   const at = offset + fields.valueOffset("transfer-encoding");
   if (length !== undefined) {
     throw new HttpError(400, "A message may have Content-Length or Transfer-Encoding, saw both", {
+      fault: "two-framings",
       rule: "RFC 9112 §6.1",
       offset: at,
     });
   }
   if (minor === 0) {
     throw new HttpError(400, "An HTTP/1.0 message may not have Transfer-Encoding", {
+      fault: "coding-in-http10",
       rule: "RFC 9112 §6.1",
       offset: at,
     });
@@ -67,7 +74,7 @@ export function readFraming(fields: Fields, minor: 0 | 1, offset: number): Frami
 }
 
 /** `Content-Length = 1*DIGIT`; a list is refused even if its members are equal (RFC 9110 §8.6 allows that). */
-function contentLength(value: string, offset: number): number {
+function contentLength(value: string, fields: Fields, offset: number): number {
   let length = value.length === 0 ? NaN : 0;
   for (let i = 0; i < value.length; i++) {
     const digit = value.charCodeAt(i);
@@ -77,7 +84,11 @@ function contentLength(value: string, offset: number): number {
   const detail = length > Number.MAX_SAFE_INTEGER
     ? `Content-Length is beyond 2^53 - 1: ${value.slice(0, 32)}`
     : `Content-Length must be one decimal number, saw ${JSON.stringify(value.slice(0, 32))}`;
-  throw new HttpError(400, detail, { rule: "RFC 9110 §8.6", offset });
+  throw new HttpError(400, detail, {
+    fault: length > Number.MAX_SAFE_INTEGER ? "length-too-large" : value.includes(",") ? "two-lengths" : "length-value",
+    rule: "RFC 9110 §8.6",
+    offset: offset + fields.valueOffset("content-length"),
+  });
 }
 
 /**
@@ -89,11 +100,13 @@ function transferCoding(value: string, offset: number): "chunked" {
   const seen = JSON.stringify(value.slice(0, 64));
   if (codings.indexOf("chunked") !== codings.length - 1 || codings.includes("")) {
     throw new HttpError(400, `Transfer-Encoding must be chunked, once and as the last coding, saw ${seen}`, {
+      fault: "chunked-not-last",
       rule: "RFC 9112 §6.3",
       offset,
     });
   }
   throw new HttpError(501, `No transfer coding other than chunked is known here, saw ${seen}`, {
+    fault: "unknown-coding",
     rule: "RFC 9112 §6.1",
     offset,
   });
@@ -113,13 +126,14 @@ export function readPersistence(fields: Fields, minor: 0 | 1): boolean {
 /**
  * The trailer section may not hold what frames or routes the message (RFC 9110 §6.5.1).
  *
- * @param offset Where the section stands, for errors.
+ * @param offset The section's offset, for errors.
  * @throws {HttpError} 400
  */
 export function refuseForbiddenTrailers(trailers: Fields, offset: number): void {
   for (const name of ["content-length", "transfer-encoding", "host"]) {
     if (trailers.count(name) === 0) continue;
     throw new HttpError(400, `The field ${name} may not stand in the trailer section`, {
+      fault: "forbidden-trailer",
       rule: "RFC 9110 §6.5.1",
       offset: offset + trailers.valueOffset(name),
     });

@@ -10,7 +10,12 @@
 import type { Fields } from "./fields.ts";
 import type { HttpError } from "./error.ts";
 import type { FieldLine } from "./grammar.ts";
-import type { TargetForm } from "./target.ts";
+
+/** Which kind of message a peer sends: a server decodes requests, a client responses. */
+export type MessageKind = "request" | "response";
+
+/** The four forms of a request target (RFC 9112 §3.2). */
+export type TargetForm = "origin" | "absolute" | "authority" | "asterisk";
 
 /** A request line and its header section (RFC 9112 §3, §5), with what they say about the rest of the message. */
 export interface RequestHead {
@@ -118,6 +123,18 @@ export interface HttpResponse {
    * Whoever is given a response ends its stream's iterator, read or not.
    */
   readonly content?: string | Uint8Array | ContentStream;
+}
+
+/** What a response's bytes depend on besides the response itself. */
+export interface ResponseContext {
+  /** The request's method: the response to HEAD has GET's header section and no content (RFC 9110 §9.3.2). */
+  readonly method: string;
+  /** The request's minor version: an HTTP/1.0 client is never sent the chunked coding (RFC 9112 §6.1). */
+  readonly minor: 0 | 1;
+  /** Whether the connection ends after this response. */
+  readonly close: boolean;
+  /** The Date field's value (RFC 9110 §6.6.1). */
+  readonly date: string;
 }
 
 /** The client that a request comes from, as a service sees it. */

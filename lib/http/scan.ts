@@ -7,7 +7,7 @@
  * @module
  */
 
-import { HttpError } from "./error.ts";
+import { type FaultCode, HttpError } from "./error.ts";
 import { CR, HTAB, LF, SP } from "./grammar.ts";
 
 /** What a scanner returns while the element's end has not come yet. */
@@ -24,20 +24,26 @@ export function nameByte(byte: number): string {
 /**
  * Expects CR LF at the index.
  *
- * @param before What stands before it, for the error.
+ * @param before What precedes it, for the error.
+ * @param fault The cause if neither CR nor LF stands there.
  * @throws {HttpError} 400 if something else stands there (RFC 9112 §2.2 lets nobody send a bare CR or LF).
  */
-export function scanLineEnd(buffer: Uint8Array, at: number, stop: number, before: string): number {
+export function scanLineEnd(buffer: Uint8Array, at: number, stop: number, before: string, fault: FaultCode): number {
   if (at >= stop) return MORE;
   if (buffer[at] !== CR) {
     const detail = buffer[at] === LF
       ? `A bare LF follows ${before}: lines end with CR LF`
       : `Expected CR LF after ${before}, saw ${nameByte(buffer[at])}`;
-    throw new HttpError(400, detail, { rule: "RFC 9112 §2.2", offset: at });
+    throw new HttpError(400, detail, {
+      fault: buffer[at] === LF ? "bare-lf" : fault,
+      rule: "RFC 9112 §2.2",
+      offset: at,
+    });
   }
   if (at + 1 >= stop) return MORE;
   if (buffer[at + 1] !== LF) {
     throw new HttpError(400, `A CR must be followed by LF, not by ${nameByte(buffer[at + 1])}`, {
+      fault: "bare-cr",
       rule: "RFC 9112 §2.2",
       offset: at,
     });

@@ -14,7 +14,7 @@ const VERSION = "HTTP/0.0";
 const MAJOR_AT = 5;
 const MINOR_AT = 7;
 
-/** The start line read last: where its parts end, counted from the line's start. */
+/** Scans start lines and holds where the last one's parts end, counted from the line's start. */
 export class StartLine {
   /** Where the first part ends: the method, or the HTTP version of a response. */
   firstEnd = 0;
@@ -25,7 +25,7 @@ export class StartLine {
 
   readonly #limits: MessageLimits;
 
-  /** Sets the caps on method, target and the whole line. */
+  /** Creates a scanner within the limits on method, target and the whole line. */
   constructor(limits: MessageLimits) {
     this.#limits = limits;
   }
@@ -46,7 +46,7 @@ export class StartLine {
     this.secondEnd = targetEnd - start;
     const versionEnd = this.#scanVersion(buffer, targetEnd + 1, stop);
     if (versionEnd === MORE) return this.#more(start, stop);
-    const lineEnd = scanLineEnd(buffer, versionEnd, stop, "the HTTP version");
+    const lineEnd = scanLineEnd(buffer, versionEnd, stop, "the HTTP version", "after-version");
     return lineEnd === MORE ? this.#more(start, stop) : lineEnd;
   }
 
@@ -65,6 +65,7 @@ export class StartLine {
       if (expected === " " ? buffer[at] !== SP : !isDigit(buffer[at])) {
         const wanted = expected === " " ? "a space on each side of the status code" : "a status code of three digits";
         throw new HttpError(400, `Expected ${wanted}, saw ${nameByte(buffer[at])}`, {
+          fault: "status-code",
           rule: "RFC 9112 §4",
           offset: at,
         });
@@ -73,11 +74,11 @@ export class StartLine {
     }
     this.secondEnd = at - start;
     while (at < stop && isFieldContentByte(buffer[at])) at++;
-    const lineEnd = scanLineEnd(buffer, at, stop, "the reason phrase");
+    const lineEnd = scanLineEnd(buffer, at, stop, "the reason phrase", "reason-byte");
     return lineEnd === MORE ? this.#more(start, stop) : lineEnd;
   }
 
-  /** Where the method ends, if a space stands there. */
+  /** Returns where the method ends, at a space. */
   #scanMethod(buffer: Uint8Array, start: number, stop: number): number {
     const longest = start + this.#limits.maxMethodBytes;
     let at = start;
@@ -86,21 +87,23 @@ export class StartLine {
       throw new HttpError(
         501,
         `The method is longer than ${this.#limits.maxMethodBytes} bytes, and no such method is known`,
-        { rule: "RFC 9112 §3", offset: longest },
+        { fault: "method-too-long", rule: "RFC 9112 §3", offset: longest },
       );
     }
     if (at >= stop) return MORE;
     if (at > start && buffer[at] === SP) return at;
     // 0x16 starts every TLS record of a handshake (RFC 8446 §5.1).
-    const hint = at === start && buffer[at] === 0x16 ? ": this looks like TLS, but the port speaks plain HTTP" : "";
+    const tls = at === start && buffer[at] === 0x16;
+    const hint = tls ? ": this looks like TLS, but the port speaks plain HTTP" : "";
     const where = at === start ? "a method at the start of the request" : "one space after the method";
     throw new HttpError(400, `Expected ${where}, saw ${nameByte(buffer[at])}${hint}`, {
+      fault: tls ? "tls" : at === start ? "no-method" : "method-byte",
       rule: "RFC 9112 §3",
       offset: at,
     });
   }
 
-  /** Where the target ends, if a space stands there. */
+  /** Returns where the target ends, at a space. */
   #scanTarget(buffer: Uint8Array, start: number, stop: number): number {
     const longest = start + this.#limits.maxTargetBytes;
     let at = start;
@@ -123,12 +126,13 @@ export class StartLine {
 
   #refuseTargetLength(offset: number): never {
     throw new HttpError(414, `The request target is longer than ${this.#limits.maxTargetBytes} bytes`, {
+      fault: "target-too-long",
       rule: "RFC 9112 §3",
       offset,
     });
   }
 
-  /** Where the HTTP version ends. Each octet is checked as it comes, so that the first wrong one is named. */
+  /** Returns where the HTTP version ends. Each octet is checked in turn, so that the error names the first wrong one. */
   #scanVersion(buffer: Uint8Array, start: number, stop: number): number {
     for (let i = 0; i < VERSION.length; i++) {
       const at = start + i;
@@ -138,11 +142,12 @@ export class StartLine {
         throw new HttpError(
           400,
           `Expected the version HTTP/1.1 or HTTP/1.0, saw ${nameByte(byte)} as its character ${i + 1}`,
-          { rule: "RFC 9112 §2.3", offset: at },
+          { fault: "version-byte", rule: "RFC 9112 §2.3", offset: at },
         );
       }
       if (i === MAJOR_AT && byte !== 0x31) {
         throw new HttpError(505, `Only HTTP/1.1 and HTTP/1.0 are supported, not major version ${byte - 0x30}`, {
+          fault: "version-major",
           rule: "RFC 9110 §15.6.6",
           offset: at,
         });
@@ -152,10 +157,11 @@ export class StartLine {
     return start + VERSION.length;
   }
 
-  /** More bytes are needed, if the line may be any longer. */
+  /** Returns {@linkcode MORE} unless the line is too long already. */
   #more(start: number, stop: number): number {
     if (stop - start < this.#limits.maxHeadBytes) return MORE;
     throw new HttpError(431, `The start line is longer than ${this.#limits.maxHeadBytes} bytes`, {
+      fault: "start-line-too-long",
       rule: "RFC 6585 §5",
       offset: stop,
     });
@@ -164,6 +170,7 @@ export class StartLine {
 
 function refusePercent(byte: number, offset: number): never {
   throw new HttpError(400, `Expected a hexadecimal digit after % in the target, saw ${nameByte(byte)}`, {
+    fault: "target-percent",
     rule: "RFC 3986 §2.1",
     offset,
   });
@@ -171,6 +178,7 @@ function refusePercent(byte: number, offset: number): never {
 
 function refuseEmptyTarget(byte: number, offset: number): never {
   throw new HttpError(400, `Expected a request target after one space, saw ${nameByte(byte)}`, {
+    fault: "empty-target",
     rule: "RFC 9112 §3.2",
     offset,
   });
@@ -179,8 +187,8 @@ function refuseEmptyTarget(byte: number, offset: number): never {
 function refuseTargetByte(byte: number, offset: number): never {
   if (byte !== CR && byte !== LF) {
     const detail = `The byte ${nameByte(byte)} is not allowed in a target as it is: percent-encode it`;
-    throw new HttpError(400, detail, { rule: "RFC 3986 §2", offset });
+    throw new HttpError(400, detail, { fault: "target-byte", rule: "RFC 3986 §2", offset });
   }
   const detail = `The request line ends without a version: expected one space and HTTP/1.1, saw ${nameByte(byte)}`;
-  throw new HttpError(400, detail, { rule: "RFC 9112 §3", offset });
+  throw new HttpError(400, detail, { fault: "no-version", rule: "RFC 9112 §3", offset });
 }

@@ -6,9 +6,7 @@
 
 import { HttpError } from "./error.ts";
 import { isAuthority, isDigit } from "./grammar.ts";
-
-/** The four forms of a request target (RFC 9112 §3.2). */
-export type TargetForm = "origin" | "absolute" | "authority" | "asterisk";
+import type { TargetForm } from "./message.ts";
 
 /** A request target in its parts. */
 export interface Target {
@@ -34,6 +32,7 @@ export function parseTarget(method: string, target: string, offset: number): Tar
   if (target === "*") {
     if (method === "OPTIONS") return { form: "asterisk", authority: undefined, path: "*", query: undefined };
     throw new HttpError(400, `The target * is for OPTIONS alone, not for ${method}`, {
+      fault: "asterisk-target",
       rule: "RFC 9112 §3.2.4",
       offset,
     });
@@ -45,6 +44,7 @@ export function parseTarget(method: string, target: string, offset: number): Tar
 function authorityForm(target: string, offset: number): Target {
   if (!isAuthority(target) || !target.includes(":") || !isDigit(target.charCodeAt(target.length - 1))) {
     throw new HttpError(400, `CONNECT takes host:port as its target, not ${JSON.stringify(target)}`, {
+      fault: "connect-target",
       rule: "RFC 9112 §3.2.3",
       offset,
     });
@@ -59,7 +59,7 @@ function absoluteForm(method: string, target: string, offset: number): Target {
     throw new HttpError(
       400,
       `A target starts with / or with http:// or https://, not as ${JSON.stringify(target.slice(0, 32))}`,
-      { rule: "RFC 9112 §3.2", offset },
+      { fault: "target-form", rule: "RFC 9112 §3.2", offset },
     );
   }
   const rest = target.slice(scheme.length);
@@ -69,7 +69,7 @@ function absoluteForm(method: string, target: string, offset: number): Target {
     throw new HttpError(
       400,
       `The target's authority must be host or host:port, without user or password, not ${JSON.stringify(authority)}`,
-      { rule: "RFC 9110 §4.2", offset: offset + scheme.length },
+      { fault: "target-authority", rule: "RFC 9110 §4.2", offset: offset + scheme.length },
     );
   }
   const tail = end < 0 ? "" : rest.slice(end);

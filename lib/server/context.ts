@@ -80,7 +80,7 @@ export class CodecPool {
 
   /** Takes back a decoder that is reusable. */
   releaseDecoder(decoder: Decoder): void {
-    decoder.letGo();
+    decoder.release();
     if (this.#decoders.length < this.#spare) this.#decoders.push(decoder);
   }
 }

@@ -77,19 +77,41 @@ Deno.test("a decoder is idle only between two messages", () => {
   assert.equal(decoder.reusable, false, "but only one");
 });
 
-Deno.test("a decoder that lets go of its memory goes on", () => {
+Deno.test("a decoder that released its memory goes on", () => {
   const decoder = decoderFor({});
   const octets = wireOctets("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   for (let i = 0; i < 3; i++) {
     decoder.receive(octets);
     assert.equal(decoder.next()?.kind, "request");
     assert.equal(decoder.next()?.kind, "end");
-    decoder.letGo();
+    decoder.release();
   }
   decoder.receive(wireOctets("GET / HTTP/1.1\r\nBad"));
   assert.equal(decoder.next(), undefined);
   decoder.receive(wireOctets(" : a\r\n"));
   assert.throws(() => decoder.next(), { offset: 19 });
+});
+
+Deno.test("the octets of the message that are consumed are counted from its start", () => {
+  const decoder = decoderFor({});
+  const content = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n";
+  decoder.receive(wireOctets(`GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n${content}ab`));
+  decoder.next();
+  decoder.next();
+  assert.equal(decoder.consumed, 0, "between two messages");
+  decoder.next();
+  assert.equal(decoder.consumed, 2 + content.length, "an empty line before a request belongs to it");
+  decoder.next();
+  assert.equal(decoder.consumed, content.length + 4);
+  decoder.next();
+  decoder.receive(wireOctets("c"));
+  decoder.next();
+  assert.equal(decoder.consumed, content.length + 5);
+  decoder.receive(wireOctets("dGET /\n"));
+  decoder.next();
+  decoder.next();
+  assert.throws(() => decoder.next(), { fault: "no-version", offset: 5 });
+  assert.deepEqual([decoder.consumed, decoder.unread.length], [0, 6]);
 });
 
 Deno.test("a request's method is known once its octets are there", () => {

@@ -11,7 +11,7 @@ function read(text: string): Fields {
   const section = new FieldSection();
   section.reset(0);
   assert.equal(section.scan(bytes, 0, bytes.length, LIMITS), bytes.length);
-  return new Fields(text, section.spans);
+  return new Fields(text, section.spans, section.nameLengths);
 }
 
 Deno.test("a field is found whatever its case, and its lines are joined", () => {
@@ -27,6 +27,15 @@ Deno.test("a field is found whatever its case, and its lines are joined", () => 
 Deno.test("a name with other bytes than letters is not taken for one with letters", () => {
   assert.equal(read("X_Y: a\r\n\r\n").get("x-y"), undefined);
   assert.equal(read("A-B: a\r\n\r\n").get("a-b"), "a");
+});
+
+Deno.test("a name is found whatever its length, also beyond 32 octets", () => {
+  for (const length of [1, 31, 32, 33, 64]) {
+    const fields = read(`${"a".repeat(length)}: v\r\n\r\n`);
+    for (const asked of [1, 31, 32, 33, 64, 65]) {
+      assert.equal(fields.get("a".repeat(asked)), asked === length ? "v" : undefined, `${asked} of ${length}`);
+    }
+  }
 });
 
 Deno.test("lines are listed as they came", () => {

@@ -10,7 +10,7 @@ function fieldsOf(...lines: string[]): Fields {
   const section = new FieldSection();
   section.reset(0);
   section.scan(wireOctets(text), 0, text.length, { maxBytes: 1000, maxLines: 10, name: "header section" });
-  return new Fields(text, section.spans);
+  return new Fields(text, section.spans, section.nameLengths);
 }
 
 function statusOf(work: () => unknown): number {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { HttpError } from "../../lib/http/error.ts";
+import { type FaultCode, HttpError } from "../../lib/http/error.ts";
 import { MORE, nameByte, scanLineEnd } from "../../lib/http/scan.ts";
 import { wireOctets } from "../wire_cases.ts";
 
@@ -10,23 +10,23 @@ Deno.test("bytes are named so that people see them", () => {
 
 Deno.test("a line end is CR LF, whole or still to come", () => {
   const bytes = wireOctets("a\r\nb");
-  assert.equal(scanLineEnd(bytes, 1, 4, "it"), 3);
-  assert.equal(scanLineEnd(bytes, 1, 2, "it"), MORE);
-  assert.equal(scanLineEnd(bytes, 1, 1, "it"), MORE);
+  assert.equal(scanLineEnd(bytes, 1, 4, "it", "no-line-end"), 3);
+  assert.equal(scanLineEnd(bytes, 1, 2, "it", "no-line-end"), MORE);
+  assert.equal(scanLineEnd(bytes, 1, 1, "it", "no-line-end"), MORE);
 });
 
-const wrong: [text: string, message: string][] = [
-  ["\n", "A bare LF follows it: lines end with CR LF"],
-  ["x", 'Expected CR LF after it, saw "x"'],
-  ["\rx", 'A CR must be followed by LF, not by "x"'],
+const wrong: [text: string, fault: FaultCode, message: string][] = [
+  ["\n", "bare-lf", "A bare LF follows it: lines end with CR LF"],
+  ["x", "after-version", 'Expected CR LF after it, saw "x"'],
+  ["\rx", "bare-cr", 'A CR must be followed by LF, not by "x"'],
 ];
 
-for (const [text, message] of wrong) {
+for (const [text, fault, message] of wrong) {
   Deno.test(`${JSON.stringify(text)} is no line end`, () => {
     const bytes = wireOctets(text);
     assert.throws(
-      () => scanLineEnd(bytes, 0, bytes.length, "it"),
-      new HttpError(400, message, { rule: "RFC 9112 §2.2", offset: 0 }),
+      () => scanLineEnd(bytes, 0, bytes.length, "it", "after-version"),
+      new HttpError(400, message, { fault, rule: "RFC 9112 §2.2", offset: 0 }),
     );
   });
 }

@@ -32,3 +32,32 @@ Deno.test("a line that is cut off anywhere needs more", () => {
   for (let end = 0; end < request.length; end++) assert.equal(line.scanRequest(request, 0, end), MORE);
   for (let end = 0; end < status.length; end++) assert.equal(line.scanStatus(status, 0, end), MORE);
 });
+
+// A target of six octets is the longest here; wherever a percent-encoded octet crosses the bound, the line is refused.
+const targets: [target: string, outcome: number | "MORE" | "fits"][] = [
+  ["/aaaaa ", "fits"],
+  ["/aaaaa", "MORE"],
+  ["/aaaaaa", 414],
+  ["/aaaaaa ", 414],
+  ["/aa%41 ", "fits"],
+  ["/aa%4", "MORE"],
+  ["/aaa%41 ", 414],
+  ["/aaa%4", "MORE"],
+  ["/aaaa%41 ", 414],
+  ["/aaaa%", "MORE"],
+  ["/aaaaa%41 ", 414],
+  ["/aaaaa%", 414],
+];
+
+for (const [target, outcome] of targets) {
+  Deno.test(`of at most six octets, the target ${JSON.stringify(target)} has the outcome ${outcome}`, () => {
+    const bytes = wireOctets(`GET ${target}`);
+    const line = new StartLine({ ...REQUEST_LIMITS, maxTargetBytes: 6 });
+    if (typeof outcome === "number") {
+      assert.throws(() => line.scanRequest(bytes, 0, bytes.length), { status: outcome, offset: 10 });
+    } else {
+      assert.equal(line.scanRequest(bytes, 0, bytes.length), MORE);
+      assert.equal(line.secondEnd > 0, outcome === "fits");
+    }
+  });
+}
