@@ -4,6 +4,7 @@
  * @module
  */
 
+import { setImmediate } from "node:timers";
 import { writeAll } from "./bytes.ts";
 import {
   type ContentPiece,
@@ -99,6 +100,8 @@ export type ExchangeEvent = Notice | SentRequest | ResponseHead | ContentPiece |
 /** Methods that may be sent a second time without a second effect (RFC 9110 §9.2.2). */
 const IDEMPOTENT = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"];
 const READ_BYTES = 64 * 1024;
+/** A connection that was used so many milliseconds ago is likely to be in order. */
+const FRESH_MS = 50;
 
 /** A user's session with one server: one connection that is kept, and opened again when the server has closed it. */
 export class Session {
@@ -132,8 +135,7 @@ export class Session {
   async *exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
     for (let isNew = this.#connection === undefined;; isNew = true) {
       await this.connect();
-      // What the server has sent, or that it has closed, is known after a turn of the event loop.
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await this.#connection!.news();
       const ended = this.#connection?.ended;
       if (ended === undefined) break;
       this.close();
@@ -183,6 +185,8 @@ class ClientConnection {
   #ended: string | undefined;
   /** Whether an exchange was done on it. */
   used = false;
+  /** When it was last known to be in order, in milliseconds. */
+  #lastUsed = -Infinity;
 
   private constructor(conn: Deno.Conn, timeoutMs: number) {
     this.#conn = conn;
@@ -210,6 +214,14 @@ class ClientConnection {
     return this.#ended;
   }
 
+  /** Resolves once it is known what the server has sent unasked, or that it has closed: after a turn of the event loop. */
+  news(): Promise<void> {
+    // A timer makes the runtime look for I/O; setImmediate is ten times as fast, and enough between two requests that
+    // follow one another at once.
+    const wait = performance.now() - this.#lastUsed > FRESH_MS ? setTimeout : setImmediate;
+    return new Promise((resolve) => void wait(resolve, 0));
+  }
+
   async *exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
     const encoder = new Encoder();
     encoder.request(request);
@@ -224,12 +236,12 @@ class ClientConnection {
     yield { kind: "sent", head: octets.subarray(0, headBytes), content: octets.subarray(headBytes) };
     let status = 100;
     let interim = 0;
-    const headDeadline = Date.now() + this.#timeoutMs;
+    const headDeadline = performance.now() + this.#timeoutMs;
     for (;;) {
       const event = this.#nextEvent();
       if (event === undefined) {
         // The head must be there in time; content may take as long as it likes, if it comes.
-        await this.#receive(isInterim(status) ? headDeadline : Date.now() + this.#timeoutMs);
+        await this.#receive(isInterim(status) ? headDeadline : performance.now() + this.#timeoutMs);
         continue;
       }
       if (event.kind === "request" || event.kind === "closed") throw new NoResponse(NO_RESPONSE);
@@ -243,6 +255,7 @@ class ClientConnection {
     }
     this.#busy = false;
     this.used = true;
+    this.#lastUsed = performance.now();
     // Else the server would read the next request as the rest of this one's content (RFC 9112 §9.3).
     if (!sent) this.#ended ??= "The server had answered before it took the whole request";
     // A response to no request at all must not be taken for the next one's (RFC 9112 §9.2).
@@ -303,8 +316,10 @@ class ClientConnection {
 const CONNECT_REASONS: readonly [pattern: RegExp, reason: string][] = [
   [/UnknownIssuer/, "nobody whom this program trusts has signed its certificate; --cacert FILE trusts another"],
   [/CaUsedAsEndEntity/, "its certificate is that of an authority, which may not be a server's own (basicConstraints)"],
-  [/NotValidForName/, "its certificate is for another name"],
-  [/Expired/, "its certificate has expired"],
+  [/not valid for any names/, "its certificate names no host (subjectAltName)"],
+  [/not valid for name|NotValidForName/, "its certificate is for another name"],
+  [/not valid yet|NotValidYet/, "its certificate is not valid yet"],
+  [/certificate expired|Expired/, "its certificate has expired"],
   [/InvalidContentType/, "it does not speak TLS; try http://"],
 ];
 /** The first octet of a server that speaks TLS to one that does not (RFC 8446 §5.1). */
@@ -325,14 +340,14 @@ async function withTimeout<T>(
   promise: Promise<T>,
   timeoutMs: number,
   giveUp: () => void,
-  deadline: number = Date.now() + timeoutMs,
+  deadline: number = performance.now() + timeoutMs,
 ): Promise<T> {
   let timer;
   const timeout = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
       reject(new TimeoutError(`No response came within ${timeoutMs / 1000} seconds`));
       giveUp();
-    }, Math.max(0, deadline - Date.now()));
+    }, Math.max(0, deadline - performance.now()));
   });
   // What becomes of the promise after a timeout is of no interest.
   promise.catch(() => {});

@@ -7,7 +7,7 @@
 import config from "../deno.json" with { type: "json" };
 import { writeAll, writeLine } from "./bytes.ts";
 import type { ConnectOptions } from "./cli.ts";
-import { readFlagFile, readToken } from "./cli/files.ts";
+import { readCertificates, readToken } from "./cli/files.ts";
 import { EXIT_FAILURE, EXIT_INTERRUPTED, flagValue } from "./cli/values.ts";
 import { authorityOf, Session } from "./client.ts";
 import { LOCAL_COMMANDS, METHODS, shellWord } from "./client/command.ts";
@@ -22,7 +22,7 @@ import { painterFor } from "./terminal.ts";
 export async function connect(options: ConnectOptions): Promise<number> {
   const { endpoint, command } = options;
   const { fields } = flagValue("--fields", () => RowSchema.parse(options.fields));
-  const caCerts = options.caFile === undefined ? [] : [await readFlagFile("--cacert", options.caFile)];
+  const caCerts = options.caFile === undefined ? [] : [await readCertificates("--cacert", options.caFile)];
   const defaults: FieldLine[] = [
     ["Host", authorityOf(endpoint)],
     ["User-Agent", `wiretable/${config.version}`],

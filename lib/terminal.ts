@@ -11,10 +11,13 @@ import { Buffer } from "node:buffer";
 import { styleText } from "node:util";
 
 /**
- * C0 but tab and line feed, DEL, C1, and the characters that steer the direction of text (Unicode UAX #9) or end lines.
+ * C0 but tab and line feed, DEL, C1; line and paragraph separators; and all characters that show nothing themselves but
+ * change how others are shown or hide between them (Unicode's Cf and other default-ignorable ones), but for the joiners
+ * and the variation selectors that letters and emoji need.
  */
-// deno-lint-ignore no-control-regex -- these are the ones to be escaped
-const UNSAFE = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+const UNSAFE =
+  // deno-lint-ignore no-control-regex -- these are the ones to be escaped
+  /[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
 
 /**
  * Text that a terminal shows and does not obey: other control characters stand as `\x1b` or `\u202e`, CR LF as a line
@@ -22,25 +25,29 @@ const UNSAFE = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u206
  */
 export function escapeText(text: string): string {
   return text.replaceAll("\r\n", "\n").replace(UNSAFE, (character) => {
-    const code = character.charCodeAt(0);
+    const code = character.codePointAt(0)!;
     if (code === 0x0d) return "\\r";
+    if (code > 0xffff) return `\\u{${code.toString(16)}}`;
     return code <= 0xff ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
   });
 }
 
 /** JSON text that a terminal shows and does not obey. It means what it meant: in JSON, any character may be escaped. */
 export function escapeJson(json: string): string {
-  return json.replace(UNSAFE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return json.replace(
+    UNSAFE,
+    (character) => character.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join(""),
+  );
 }
 
 /** Octets, one character each, as the UTF-8 text that they most likely are. What is not UTF-8 becomes U+FFFD. */
 export function octetsToText(octets: string): string {
-  return new TextDecoder().decode(Buffer.from(octets, "latin1"));
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.from(octets, "latin1"));
 }
 
 /** Content that comes in pieces, as safe text: a character or a line end may be cut in two between them. */
 export class ContentText {
-  readonly #decoder = new TextDecoder();
+  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   #heldBack = "";
   /** Whether what was given so far ends a line; so it does if there was nothing. */
   endsLine = true;

@@ -397,6 +397,31 @@ Deno.test("TLS is spoken where it is asked for, to servers that can be trusted",
   listener.close();
 });
 
+const doubtful: [file: string, reason: string][] = [
+  ["cert", "nobody whom this program trusts has signed its certificate; --cacert FILE trusts another"],
+  ["authority", "its certificate is that of an authority, which may not be a server's own (basicConstraints)"],
+  ["nameless", "its certificate names no host (subjectAltName)"],
+  ["other_name", "its certificate is for another name"],
+  ["expired", "its certificate has expired"],
+  ["not_yet", "its certificate is not valid yet"],
+];
+
+for (const [name, reason] of doubtful) {
+  Deno.test(`a certificate that is not taken: ${reason}`, async () => {
+    const file = (name: string) => Deno.readTextFileSync(new URL(`./testdata/tls/${name}.pem`, import.meta.url));
+    const listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert: file(name), key: file("key") });
+    const { port } = listener.addr as Deno.NetAddr;
+    const serving = listener.accept().then((conn) => conn.handshake().catch(() => {}).finally(() => conn.close()));
+    const session = new Session({ secure: true, host: "127.0.0.1", port }, {
+      timeoutMs: 10_000,
+      caCerts: name === "cert" ? [] : [file(name)],
+    });
+    await assert.rejects(session.connect(), { message: `Cannot connect to 127.0.0.1:${port}: ${reason}` });
+    await serving;
+    listener.close();
+  });
+}
+
 Deno.test("an endpoint is named without the port that its scheme implies", () => {
   assert.equal(authorityOf({ secure: false, host: "a", port: 80 }), "a");
   assert.equal(authorityOf({ secure: true, host: "a", port: 443 }), "a");

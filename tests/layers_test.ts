@@ -125,7 +125,6 @@ Deno.test("every file of lib has tests", () => {
     "lib/cli/values",
     "lib/cli/flags",
     "lib/cli/addresses",
-    "lib/cli/files",
     "lib/cli/help",
   ];
   const tested = files("tests/");

@@ -12,6 +12,9 @@ const texts: [text: string, shown: string][] = [
   ["\x9b31m\x85\x7f\0", "\\x9b31m\\x85\\x7f\\x00"],
   ["\u202egnp.exe\u202c \u2066a\u2069 \u200f\u061c", "\\u202egnp.exe\\u202c \\u2066a\\u2069 \\u200f\\u061c"],
   ["\u2028\u2029\ufeff", "\\u2028\\u2029\\ufeff"],
+  ["a\u200bb\u2060c\u00add\u180ee\u3164", "a\\u200bb\\u2060c\\xadd\\u180ee\\u3164"],
+  ["\u{e0041}\u{e0100}\u{1d173}", "\\u{e0041}\\u{e0100}\\u{1d173}"],
+  ["👩\u200d🚀 ❤\ufe0f \u0646\u200c\u0647", "👩\u200d🚀 ❤\ufe0f \u0646\u200c\u0647"],
   ["\b\v\f", "\\x08\\x0b\\x0c"],
 ];
 
@@ -22,6 +25,7 @@ for (const [text, shown] of texts) {
 Deno.test("octets are shown as the UTF-8 that they are", () => {
   assert.equal(octetsToText("\xed\x95\x91"), "핑");
   assert.equal(octetsToText("a\xff"), "a\ufffd");
+  assert.equal(octetsToText("\xef\xbb\xbfa"), "\ufeffa");
 });
 
 Deno.test("content may be cut anywhere", () => {
@@ -64,4 +68,16 @@ Deno.test("JSON is escaped, and means what it meant", () => {
   const json = escapeJson(JSON.stringify(value));
   assert.equal(json, '{"a":"\\u001b[31m\\u009b31m\\u202e핑\\n"}');
   assert.deepEqual(JSON.parse(json), value);
+});
+
+Deno.test("a byte order mark at the start of content is shown", () => {
+  const text = new ContentText();
+  assert.equal(text.add(new TextEncoder().encode("\ufeffa")) + text.end(), "\\ufeffa");
+});
+
+Deno.test("escaped JSON means what it meant, characters beyond 16 bits too", () => {
+  const value = "a\u200b\u{e0041}\x9b";
+  const shown = escapeJson(JSON.stringify(value));
+  assert.match(shown, /^[\x20-\x7e]+$/);
+  assert.equal(JSON.parse(shown), value);
 });

@@ -14,17 +14,46 @@ export async function readToken(file: string): Promise<string> {
   throw new Failure(`--token-file ${file}: expected one token of letters, digits and -._~+/ (RFC 6750 §2.1)`);
 }
 
+/**
+ * Reads certificates that are to be trusted, in PEM.
+ *
+ * @throws {Failure} If there is none in the file, or one that cannot be read.
+ */
+export async function readCertificates(flag: string, file: string): Promise<string> {
+  const text = await readFlagFile(flag, file);
+  const certificates = text.match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs) ?? [];
+  if (certificates.length === 0) throw new Failure(`${flag} ${file}: expected certificates in PEM, saw none`);
+  const { X509Certificate } = await import("node:crypto");
+  certificates.forEach((certificate, i) => {
+    try {
+      new X509Certificate(certificate);
+    } catch (error) {
+      const which = certificates.length === 1 ? "the certificate" : `certificate ${i + 1}`;
+      throw new Failure(`${flag} ${file}: ${which} cannot be read: ${(error as Error).message}`);
+    }
+  });
+  return text;
+}
+
 /** Reads a small file that a flag names. */
 export async function readFlagFile(flag: string, file: string): Promise<string> {
   try {
-    const { size } = await Deno.stat(file);
-    if (size > MAX_FLAG_FILE_BYTES) {
-      throw new Failure(`${flag} ${file}: the file has ${size} bytes, at most ${MAX_FLAG_FILE_BYTES} are read`);
-    }
-    return await Deno.readTextFile(file);
+    return new TextDecoder().decode(await readAtMost(flag, file));
   } catch (error) {
     if (error instanceof Failure) throw error;
     if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`${flag} ${file} needs a permission`);
     throw new Failure(`${flag} ${file}: ${(error as Error).message}`);
   }
+}
+
+/** The bytes of a file. Its size is not asked for: that of a device or a pipe says nothing. */
+async function readAtMost(flag: string, file: string): Promise<Uint8Array> {
+  using opened = await Deno.open(file);
+  const bytes = new Uint8Array(MAX_FLAG_FILE_BYTES + 1);
+  let length = 0;
+  for (let count: number | null = 0; count !== null && length < bytes.length; length += count ?? 0) {
+    count = await opened.read(bytes.subarray(length));
+  }
+  if (length <= MAX_FLAG_FILE_BYTES) return bytes.subarray(0, length);
+  throw new Failure(`${flag} ${file}: the file has more than the ${MAX_FLAG_FILE_BYTES} bytes that are read`);
 }

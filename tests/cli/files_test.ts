@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { readCertificates, readFlagFile, readToken } from "../../lib/cli/files.ts";
+import { MAX_FLAG_FILE_BYTES } from "../../lib/limits.ts";
+import { TempFolder } from "../support.ts";
+
+const PEM = Deno.readTextFileSync(new URL("../testdata/tls/ca.pem", import.meta.url));
+
+/** What becomes of a file with this text. */
+async function withFile<T>(text: string, read: (file: string) => Promise<T>): Promise<T> {
+  using folder = new TempFolder();
+  Deno.writeTextFileSync(folder.file("f"), text);
+  return await read(folder.file("f"));
+}
+
+Deno.test("a file is read up to its last allowed byte, and not beyond", async () => {
+  const most = "x".repeat(MAX_FLAG_FILE_BYTES);
+  assert.equal(await withFile(most, (file) => readFlagFile("--key", file)), most);
+  await assert.rejects(
+    withFile(`${most}x`, (file) => readFlagFile("--key", file)),
+    /^Error: --key \S+: the file has more than the 1048576 bytes that are read$/,
+  );
+});
+
+Deno.test({
+  name: Deno.build.os === "windows"
+    ? "skipped, for Windows has no /dev/zero: a device"
+    : "a device that never ends is not read for ever",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    assert.rejects(
+      readFlagFile("--cert", "/dev/zero"),
+      /^Error: --cert \/dev\/zero: the file has more than the 1048576 bytes/,
+    ),
+});
+
+Deno.test("a token is one word", async () => {
+  assert.equal(await withFile("  s3cret-._~+/==\r\n", readToken), "s3cret-._~+/==");
+  for (const text of ["", "two words", "핑"]) await assert.rejects(withFile(text, readToken), /expected one token/);
+});
+
+Deno.test("certificates are taken if each of them can be read", async () => {
+  const read = (text: string) => withFile(text, (file) => readCertificates("--cacert", file));
+  assert.equal(await read(PEM), PEM);
+  assert.equal(await read(`text\n${PEM}${PEM}`), `text\n${PEM}${PEM}`);
+  for (const text of ["", "garbage", PEM.replace("CERTIFICATE", "KEY")]) {
+    await assert.rejects(read(text), /^Error: --cacert \S+: expected certificates in PEM, saw none$/);
+  }
+  const broken = PEM.replace(/\n[A-Za-z0-9+/]{20}/, "\nAAAAAAAAAAAAAAAAAAAA");
+  await assert.rejects(read(broken), /^Error: --cacert \S+: the certificate cannot be read: /);
+  await assert.rejects(read(PEM + broken), /: certificate 2 cannot be read: /);
+});
