@@ -5,13 +5,14 @@
  */
 
 import config from "../deno.json" with { type: "json" };
-import { writeAll, writeLine } from "./bytes.ts";
+import { writeLine } from "./bytes.ts";
 import type { ConnectOptions } from "./cli.ts";
 import { readCertificates, readToken } from "./cli/files.ts";
 import { EXIT_FAILURE, EXIT_INTERRUPTED, flagValue } from "./cli/values.ts";
 import { authorityOf, Session } from "./client.ts";
 import { LOCAL_COMMANDS, METHODS, shellWord } from "./client/command.ts";
 import { pipedInput, processTerminal, terminalInput } from "./client/line_input.ts";
+import { Output } from "./client/output.ts";
 import { runCommand, runCommands, type Screen } from "./client/repl.ts";
 import type { FieldLine } from "./http_message.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
@@ -42,9 +43,10 @@ export async function connect(options: ConnectOptions): Promise<number> {
   const input = interactive
     ? await terminalInput(await processTerminal(), [...METHODS, ...LOCAL_COMMANDS], interrupted)
     : pipedInput(Deno.stdin.readable);
+  const output = new Output(Deno.stdout);
   const replOptions = {
     session,
-    screen: screenFor(interactive, terminal, colored),
+    screen: screenFor(output, interactive, terminal, colored),
     print: options.print ?? (terminal ? "hb" : "b"),
     interactive,
     painter: painterFor(colored),
@@ -53,22 +55,30 @@ export async function connect(options: ConnectOptions): Promise<number> {
   };
   try {
     await session.connect();
-    if (command.length > 0) return await runCommand(command.map(shellWord), input, replOptions);
-    return await runCommands(input, replOptions);
+    const code = command.length > 0
+      ? await runCommand(command.map(shellWord), input, replOptions)
+      : await runCommands(input, replOptions);
+    await output.flush();
+    return code;
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return EXIT_FAILURE;
     throw error;
   } finally {
+    // What was shown before something failed is of use.
+    await output.flush().catch(() => {});
     session.close();
     input.close();
   }
 }
 
-function screenFor(interactive: boolean, terminal: boolean, colored: boolean): Screen {
+function screenFor(output: Output, interactive: boolean, terminal: boolean, colored: boolean): Screen {
   return {
     // Colours are for a terminal, even if it is behind a pager.
     terminal: terminal || colored,
-    write: (bytes) => writeAll(Deno.stdout, bytes),
-    tell: (line) => writeLine(interactive && terminal ? Deno.stdout : Deno.stderr, line),
+    write: (bytes) => output.write(bytes),
+    async tell(line) {
+      await output.flush();
+      await writeLine(interactive && terminal ? Deno.stdout : Deno.stderr, line);
+    },
   };
 }

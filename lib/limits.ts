@@ -190,6 +190,8 @@ export const PRINT_RETRY_MS: number = 1000;
 
 /** Characters in one line of piped input to `connect`. */
 export const MAX_LINE_CHARACTERS: number = 1024 * 1024;
+/** Bytes of output that `connect` gathers before it waits for them to be written. */
+export const GATHERED_OUTPUT_BYTES: number = 64 * 1024;
 /** Lines that the prompt remembers. */
 export const MAX_HISTORY_LINES: number = 1000;
 /** Bytes that `connect` shows of what is no response. */

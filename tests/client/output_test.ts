@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { Output } from "../../lib/client/output.ts";
+import { GATHERED_OUTPUT_BYTES } from "../../lib/limits.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+function collector(most = Infinity) {
+  const writes: string[] = [];
+  return {
+    writes,
+    write(part: Uint8Array): Promise<number> {
+      const taken = part.subarray(0, most);
+      writes.push(new TextDecoder().decode(taken));
+      return Promise.resolve(taken.length);
+    },
+  };
+}
+
+Deno.test("pieces that come together are one write, made without being asked for", async () => {
+  const sink = collector();
+  const output = new Output(sink);
+  const piece = bytes("a");
+  for (let i = 0; i < 3; i++) await output.write(piece);
+  piece.fill(0);
+  while (sink.writes.length === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.deepEqual(sink.writes, ["aaa"]);
+  await output.write(bytes("b"));
+  await output.flush();
+  assert.deepEqual(sink.writes, ["aaa", "b"]);
+});
+
+Deno.test("everything is written in order, however much, and in whatever parts the sink takes it", async () => {
+  const sink = collector(10_000);
+  const output = new Output(sink);
+  let all = "";
+  for (let i = 0; i < 50; i++) {
+    const text = `${i}:`.repeat(i * 200);
+    all += text;
+    await output.write(bytes(text));
+  }
+  const large = "x".repeat(GATHERED_OUTPUT_BYTES + 1);
+  await output.write(bytes(large));
+  await output.write(bytes("end"));
+  await output.flush();
+  assert.equal(sink.writes.join(""), `${all}${large}end`);
+});
+
+Deno.test("a write that fails is told to whoever writes next, and by a flush", async () => {
+  const output = new Output({ write: () => Promise.reject(new Deno.errors.BrokenPipe()) });
+  await output.write(bytes("a"));
+  await assert.rejects(output.flush(), Deno.errors.BrokenPipe);
+  await assert.rejects(output.write(bytes("b")), Deno.errors.BrokenPipe);
+});
