@@ -6,7 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import { byteLength } from "./bytes.ts";
-import { entityTag, type Preconditions, preconditionsHold, readPreconditions } from "./table/preconditions.ts";
+import { type Preconditions, preconditionsHold, readPreconditions } from "./table/preconditions.ts";
 import {
   type FieldLine,
   HttpError,
@@ -27,6 +27,7 @@ import {
 import type { JsonObject, RowSchema } from "./table/row_schema.ts";
 import { readRow, requireFewMembers } from "./table/row_text.ts";
 import { readRows } from "./table/bulk_rows.ts";
+import { CanonicalRows } from "./table/canonical_row.ts";
 import { Lanes } from "./table/lanes.ts";
 import { Pacer } from "./table/pacer.ts";
 import {
@@ -59,20 +60,20 @@ const JSON_TYPE = "application/json";
 const WRITE_TYPES = [JSON_TYPE];
 const PATCH_TYPES = [JSON_TYPE, "application/merge-patch+json"];
 
-const NO_CONTENT: HttpResponse = { status: 204 };
-
 /** The store's rows as resources: one at `/NAME`, all of them at `/`. */
 export class Table implements Pick<Service, "precheck" | "answer"> {
   readonly #store: Store;
   readonly #schema: RowSchema;
   readonly #tableMethods: readonly string[];
   readonly #rowMethods: readonly string[];
+  readonly #canonical: CanonicalRows;
   readonly #lanes = new Lanes();
 
   /** Serves a store. The caller closes the store. */
   constructor(store: Store, { schema, readOnly = false }: TableOptions) {
     this.#store = store;
     this.#schema = schema;
+    this.#canonical = new CanonicalRows(schema);
     this.#tableMethods = readOnly ? READING_METHODS : TABLE_METHODS;
     this.#rowMethods = readOnly ? READING_METHODS : ROW_METHODS;
   }
@@ -222,7 +223,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     if (preconditions !== undefined) {
       return this.#readAndWrite(request, name, preconditions, requester, async (current) => {
         if (current === undefined) throw noSuchRow(name);
-        return await this.#store.remove(name, current.version) ? NO_CONTENT : undefined;
+        return await this.#store.remove(name, current.version) ? response(204) : undefined;
       });
     }
     const removed = this.#lanes.share(name, requester, () => this.#store.remove(name));
@@ -271,6 +272,8 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 
   #readRow(name: string, content: Uint8Array, requester?: Requester): Awaitable<NewRow> {
+    const sent = this.#canonical.read(content, name);
+    if (sent !== undefined) return sent;
     const row = readRow(content, name, this.#schema, new Pacer(requester));
     return row instanceof Promise ? row.then((row) => this.#checked(name, row)) : this.#checked(name, row);
   }
@@ -304,14 +307,23 @@ async function retried(what: string, attempt: () => Promise<HttpResponse | undef
   throw new HttpError(503, detail, { fields: [["Retry-After", "1"]] });
 }
 
+/** All responses have one shape, which keeps what encodes them fast. */
+function response(
+  status: number,
+  etag?: number,
+  content?: string | Uint8Array,
+  fields?: readonly FieldLine[],
+): HttpResponse {
+  return { status, contentType: content === undefined ? undefined : JSON_TYPE, etag, fields, content };
+}
+
 function rowResponse(request: RequestHead, name: string, row: Row | undefined): HttpResponse {
   if (row === undefined) throw noSuchRow(name);
-  const fields: FieldLine[] = [["ETag", entityTag(row.version)]];
   const preconditions = readPreconditions(request.fields);
   if (preconditions !== undefined && !preconditionsHold(preconditions, request.method, row.version)) {
-    return { status: 304, fields };
+    return response(304, row.version);
   }
-  return { status: 200, contentType: JSON_TYPE, fields, content: row.content };
+  return response(200, row.version, row.content);
 }
 
 /**
@@ -321,9 +333,8 @@ function rowResponse(request: RequestHead, name: string, row: Row | undefined): 
  * client would take what it has for the row (RFC 9110 §9.3.4).
  */
 function writtenResponse({ row, created }: Written, put?: Uint8Array): HttpResponse {
-  const fields: FieldLine[] = created ? [["Location", rowPath(row.name)]] : [];
-  if (put === undefined || isSame(put, row.content)) fields.push(["ETag", entityTag(row.version)]);
-  return { status: created ? 201 : 200, contentType: JSON_TYPE, fields, content: row.content };
+  const etag = put === undefined || isSame(put, row.content) ? row.version : undefined;
+  return response(created ? 201 : 200, etag, row.content, created ? [["Location", rowPath(row.name)]] : undefined);
 }
 
 function createdResponse(name: string, written: Written | undefined): HttpResponse {
@@ -332,7 +343,7 @@ function createdResponse(name: string, written: Written | undefined): HttpRespon
 }
 
 function allCreatedResponse(rows: readonly NewRow[], taken: readonly string[]): HttpResponse {
-  if (taken.length === 0) return { status: 201, contentType: JSON_TYPE, content: `{"created":${rows.length}}` };
+  if (taken.length === 0) return response(201, undefined, `{"created":${rows.length}}`);
   const first = JSON.stringify(taken[0]);
   throw new HttpError(409, `No row was created: ${taken.length} of the names are taken, the first one ${first}`, {
     errors: taken.map((field) => ({ field, detail: "already exists" })),
@@ -341,10 +352,11 @@ function allCreatedResponse(rows: readonly NewRow[], taken: readonly string[]): 
 
 function removedResponse(name: string, removed: boolean): HttpResponse {
   if (!removed) throw noSuchRow(name);
-  return NO_CONTENT;
+  return response(204);
 }
 
 function isSame(octets: Uint8Array, content: string | Uint8Array): boolean {
+  if (octets === content) return true;
   if (octets.length !== byteLength(content)) return false;
   return Buffer.compare(octets, typeof content === "string" ? Buffer.from(content) : content) === 0;
 }
@@ -354,7 +366,7 @@ function noSuchRow(name: string): HttpError {
 }
 
 function allow(methods: readonly string[]): HttpResponse {
-  return { status: 204, fields: [["Allow", methods.join(", ")]] };
+  return response(204, undefined, undefined, [["Allow", methods.join(", ")]]);
 }
 
 function refuseMethod(method: string, target: string, allowed: readonly string[]): never {

@@ -51,7 +51,10 @@ class TestTable {
     return {
       status: response.status,
       contentType: response.contentType,
-      fields: Object.fromEntries(response.fields ?? []),
+      fields: {
+        ...Object.fromEntries(response.fields ?? []),
+        ...response.etag !== undefined && { ETag: `"${response.etag}"` },
+      },
       content: await textOf(response.content),
     };
   }

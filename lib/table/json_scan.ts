@@ -278,10 +278,13 @@ export class JsonScanner {
   }
 
   #scanLiteral(literal: string): boolean {
-    for (let i = 1; i < literal.length; i++) {
-      if (this.#bytes[this.at + i] !== literal.charCodeAt(i)) return this.#failAt(this.at + i);
+    const end = literalEnd(this.#bytes, this.at, literal);
+    if (end === 0) {
+      let at = this.at;
+      while (this.#bytes[at] === literal.charCodeAt(at - this.at)) at++;
+      return this.#failAt(at);
     }
-    this.at += literal.length;
+    this.at = end;
     return true;
   }
 
@@ -289,6 +292,31 @@ export class JsonScanner {
     this.at = Math.min(at, this.#bytes.length);
     return false;
   }
+}
+
+/** Where the literal ends that starts here; 0 if none does. */
+export function literalEnd(bytes: Uint8Array, start: number, literal: string): number {
+  for (let i = 0; i < literal.length; i++) if (bytes[start + i] !== literal.charCodeAt(i)) return 0;
+  return start + literal.length;
+}
+
+/** Where the string ends that starts with this quote, its own included; 0 if it has an escape, or no end. */
+export function plainStringEnd(bytes: Uint8Array, quote: number): number {
+  for (let at = quote + 1; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (byte === QUOTE) return at + 1;
+    if (byte === BACKSLASH || byte < 0x20) return 0;
+  }
+  return 0;
+}
+
+/** Where the whole number ends that starts here; 0 if it is none that is kept, or is not written so. */
+export function canonicalIntegerEnd(bytes: Uint8Array, start: number): number {
+  const first = bytes[start] === MINUS ? start + 1 : start;
+  // A lone 0 is canonical, -0 and 01 are not.
+  if (bytes[first] === ZERO) return first === start ? first + 1 : 0;
+  const end = digitsEnd(bytes, first);
+  return end === first || end - start > MAX_PLAIN_OCTETS ? 0 : end;
 }
 
 function isDigit(byte: number): boolean {

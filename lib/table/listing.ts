@@ -4,7 +4,7 @@
  * @module
  */
 
-import { entityTag, preconditionsHold, readPreconditions } from "./preconditions.ts";
+import { preconditionsHold, readPreconditions } from "./preconditions.ts";
 import type { ContentStream, FieldLine, HttpResponse, Requester, RequestHead } from "../http_message.ts";
 import { MAX_HELD_LISTING_CHARACTERS } from "../limits.ts";
 import { Pacer } from "./pacer.ts";
@@ -41,16 +41,16 @@ async function listingResponse(
 ): Promise<HttpResponse> {
   const snapshot = await store.snapshot();
   try {
-    const tag: FieldLine = ["ETag", entityTag(snapshot.revision)];
+    const etag = snapshot.revision;
     const preconditions = readPreconditions(request.fields);
-    if (preconditions !== undefined && !preconditionsHold(preconditions, request.method, snapshot.revision)) {
+    if (preconditions !== undefined && !preconditionsHold(preconditions, request.method, etag)) {
       snapshot.close();
-      return { status: 304, fields: [tag] };
+      return { status: 304, etag };
     }
     const listing = query === undefined ? await wholeTable(snapshot) : await selectedRows(snapshot, query, pacer);
-    const fields: FieldLine[] = [tag, ["X-Total-Count", String(listing.total)]];
+    const fields: FieldLine[] = [["X-Total-Count", String(listing.total)]];
     if (query?.page) fields.push(["Link", pageLinks(request.query!, query.page, listing.total)]);
-    return { status: 200, contentType: "application/json", fields, content: listing.content };
+    return { status: 200, contentType: "application/json", etag, fields, content: listing.content };
   } catch (error) {
     snapshot.close();
     throw error;

@@ -10,13 +10,9 @@
 import { type Fields, HttpError } from "../http_message.ts";
 import { MAX_ENTITY_TAGS } from "../limits.ts";
 
-/** The tag made last: a row that is asked for again and again needs no new one. */
-let lastTag = { version: NaN, tag: "" };
-
 /** The strong entity tag of a version (RFC 9110 §8.8.3). */
 export function entityTag(version: number): string {
-  if (version !== lastTag.version) lastTag = { version, tag: `"${version}"` };
-  return lastTag.tag;
+  return `"${version}"`;
 }
 
 /** The preconditions of a request: the fields' values. */

@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import type { HttpResponse } from "../../lib/http/message.ts";
+import { JSON_PIECE_BYTES } from "../../lib/limits.ts";
+import { MemoryStore } from "../../lib/store/memory.ts";
+import { CanonicalRows } from "../../lib/table/canonical_row.ts";
+import { Pacer } from "../../lib/table/pacer.ts";
+import { requireSchema } from "../../lib/table/row_content.ts";
+import { type JsonObject, RowSchema } from "../../lib/table/row_schema.ts";
+import { readRow } from "../../lib/table/row_text.ts";
+import { Table } from "../../lib/table.ts";
+import { Random } from "../fuzzing.ts";
+import { requestOf } from "../support.ts";
+
+const ENCODER = new TextEncoder();
+
+function recognised(content: string | Uint8Array, fields: string, name = "a"): boolean {
+  const bytes = typeof content === "string" ? ENCODER.encode(content) : content;
+  return new CanonicalRows(RowSchema.parse(fields)).read(bytes, name) !== undefined;
+}
+
+const yes: [content: string, fields: string, name?: string][] = [
+  ['{"a":{"b":"c"}}', "b"],
+  ['{"a":{"b":0,"c":-1}}', "b,c"],
+  ['{"a":{"b":999999999999999}}', "b:integer"],
+  ['{"a":{"b":true,"c":false,"d":null}}', "b,c:boolean,d"],
+  ['{"a":{"b":"\u007f핑🐌\u2028"}}', "b:string"],
+];
+
+for (const [content, fields, name] of yes) {
+  Deno.test(`${content} is as it is stored`, () => assert.equal(recognised(content, fields, name), true));
+}
+
+const no: [content: string, fields: string, name?: string][] = [
+  ['{"a":{"b":"c"}} ', "b"],
+  ['{"a": {"b":"c"}}', "b"],
+  ['{"b":"c"}', "b"],
+  ['{"b":{"b":"c"}}', "b"],
+  ['{"a":{"b":"c"}', "b"],
+  ['{"a":{"b":"c"', "b"],
+  ['{"a":{"b":"c"}}}', "b"],
+  ['{"a":{"b":"\\n"}}', "b"],
+  ['{"a":{"b":"\n"}}', "b"],
+  ['{"a":{"b":1.5}}', "b"],
+  ['{"a":{"b":1e3}}', "b"],
+  ['{"a":{"b":-0}}', "b"],
+  ['{"a":{"b":01}}', "b"],
+  ['{"a":{"b":-}}', "b"],
+  ['{"a":{"b":}}', "b"],
+  ['{"a":{"b":1234567890123456}}', "b"],
+  ['{"a":{"b":[]}}', "b"],
+  ['{"a":{"b":"1"}}', "b:integer"],
+  ['{"a":{"b":1}}', "b:string"],
+  ['{"a":{"b":null}}', "b:boolean"],
+  ['{"a":{"b":tru}}', "b"],
+  ['{"a":{"c":1,"b":1}}', "b,c"],
+  ['{"a":{"b":1}}', "b,c"],
+  ['{"a":{"b":1}}', "*"],
+  ['{"a":{"10":1,"9":1}}', "10,9"],
+  ['{"핑":{"b":1}}', "b", "핑"],
+];
+
+for (const [content, fields, name] of no) {
+  Deno.test(`${content} is not certainly as rows of ${fields} are stored`, () => {
+    assert.equal(recognised(content, fields, name), false);
+  });
+}
+
+Deno.test("only content that may be read in one go is recognised", () => {
+  const content = (length: number) => `{"a":{"b":"${"x".repeat(length - 13)}"}}`;
+  assert.equal(recognised(content(JSON_PIECE_BYTES), "b"), true);
+  assert.equal(recognised(content(JSON_PIECE_BYTES + 1), "b"), false);
+});
+
+Deno.test("what is not UTF-8 is not recognised", () => {
+  const octets = ENCODER.encode('{"a":{"b":"xx"}}');
+  for (const bad of [[0xff, 0x41], [0xed, 0xa0], [0xc3, 0x28]]) {
+    octets.set(bad, 11);
+    assert.equal(recognised(octets, "b"), false);
+  }
+});
+
+/** What is stored of the content by the way that parses it; `undefined` if it is refused. */
+async function parsed(content: Uint8Array, name: string, schema: RowSchema): Promise<string | undefined> {
+  let row: JsonObject;
+  try {
+    row = await readRow(content, name, schema, new Pacer());
+    requireSchema(row, schema);
+  } catch {
+    return undefined;
+  }
+  return JSON.stringify(row);
+}
+
+const NAMES = ["a", "b", "a b", 'q"', "b\\", "핑", "10", "__proto__"];
+const FIELDS = ["b", "a", "10", "c:integer", "c:number", "s:string", "t:boolean", "constructor", "핑", 'q"'];
+const VALUES = [
+  '"x"',
+  '""',
+  '"핑🐌"',
+  '"\\n"',
+  '"\\u0041"',
+  '"\u007f"',
+  "0",
+  "-0",
+  "7",
+  "-12",
+  "1.0",
+  "1e2",
+  "999999999999999",
+]
+  .concat(["9007199254740993", "true", "false", "null", "[]", "{}", '"\t"', "tru", "01", ""]);
+
+Deno.test("both ways over random rows find no difference", async () => {
+  const random = new Random(9);
+  let recognisedRows = 0;
+  for (let i = 0; i < 30_000; i++) {
+    const fields = [...new Set(Array.from({ length: 1 + random.below(3) }, () => random.pick(FIELDS)))];
+    const schema = RowSchema.parse([...new Map(fields.map((field) => [field.split(":")[0], field])).values()].join());
+    const name = random.pick(NAMES);
+    const members = schema.fields!.map((field) => `${JSON.stringify(field.name)}:${random.pick(VALUES)}`);
+    if (random.below(10) === 0) members.reverse();
+    if (random.below(20) === 0) members.push(random.pick(members));
+    let text = `{${JSON.stringify(random.below(20) === 0 ? random.pick(NAMES) : name)}:{${members.join()}}}`;
+    if (random.below(20) === 0) text = text.replace(random.pick([",", ":", "}", "{"]), random.pick(["", " ", ", "]));
+    const content = ENCODER.encode(text);
+    if (random.below(20) === 0) content[random.below(content.length)] = random.below(256);
+    const row = new CanonicalRows(schema).read(content, name);
+    if (row === undefined) continue;
+    recognisedRows++;
+    assert.equal(await parsed(content, name, schema), row.json, text);
+    assert.deepEqual(ENCODER.encode(`{${JSON.stringify(name)}:${row.json}}`), content);
+    assert.equal(row.content, content);
+  }
+  assert(recognisedRows > 1000, `${recognisedRows} rows were recognised`);
+});
+
+Deno.test("a PUT of either kind has the same response, and stores the same", async () => {
+  for (const content of ['{"a":{"b":"핑","c":1}}', '{"a":{"b":"핑","c":1.0}}', '{"b":"핑","c":1}']) {
+    const store = new MemoryStore(0);
+    const table = new Table(store, { schema: RowSchema.parse("b,c") });
+    const octets = ENCODER.encode(content);
+    const request = requestOf("PUT /a HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\r\n");
+    const response: HttpResponse = await table.answer(request, octets);
+    const stored = store.get("a")!.content;
+    assert.equal(typeof stored === "string" ? stored : new TextDecoder().decode(stored), '{"a":{"b":"핑","c":1}}');
+    assert.equal(response.status, 201);
+    assert.equal(response.etag, content === '{"a":{"b":"핑","c":1}}' ? 1 : undefined);
+    // The content is the client's to use again.
+    octets.fill(0);
+    assert.notEqual((store.get("a")!.content as Uint8Array)[0], 0);
+  }
+});
