@@ -6,7 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import { byteLength } from "./bytes.ts";
-import { type Preconditions, preconditionsHold, readPreconditions } from "./table/preconditions.ts";
+import { entityTag, type Preconditions, preconditionsHold, readPreconditions } from "./table/preconditions.ts";
 import {
   type FieldLine,
   HttpError,
@@ -334,7 +334,10 @@ function rowResponse(request: RequestHead, name: string, row: Row | undefined): 
  */
 function writtenResponse({ row, created }: Written, put?: Uint8Array): HttpResponse {
   const etag = put === undefined || isSame(put, row.content) ? row.version : undefined;
-  return response(created ? 201 : 200, etag, row.content, created ? [["Location", rowPath(row.name)]] : undefined);
+  if (!created) return response(200, etag, row.content);
+  const fields: FieldLine[] = [["Location", rowPath(row.name)]];
+  if (etag !== undefined) fields.push(["ETag", entityTag(etag)]);
+  return response(201, undefined, row.content, fields);
 }
 
 function createdResponse(name: string, written: Written | undefined): HttpResponse {
