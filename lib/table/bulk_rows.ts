@@ -7,6 +7,7 @@
 import { type FieldProblem, HttpError } from "../http_message.ts";
 import { JSON_PIECE_BYTES, MAX_JSON_DEPTH, MAX_PROBLEM_ERRORS, MAX_ROW_MEMBERS } from "../limits.ts";
 import type { NewRow } from "../store.ts";
+import { CanonicalRows, SentRow } from "./canonical_row.ts";
 import { JsonScanner } from "./json_scan.ts";
 import { NameSet } from "./name_set.ts";
 import type { Pacer } from "./pacer.ts";
@@ -52,55 +53,65 @@ function syntaxError(content: Uint8Array, octet: number): HttpError {
   return notJson(octet);
 }
 
-/** Where a row is in the content, in octets. */
-interface RowSpan {
-  readonly nameStart: number;
-  readonly nameEnd: number;
-  readonly valueStart: number;
-  readonly valueEnd: number;
-  /** Why the row cannot be kept, as far as its text tells. */
-  readonly problem: string | undefined;
-}
+/** Numbers for each row in {@linkcode RowsReader}'s list: where its name and its value start and end, in octets. */
+const SPAN = 4;
 
-/** Makes rows of their spans. */
+/** Makes rows of their places in the content. */
 class RowsReader {
   readonly #content: Uint8Array;
   readonly #schema: RowSchema;
+  readonly #canonical: CanonicalRows;
   readonly #rows: NewRow[] = [];
   readonly #names = new NameSet();
   readonly #errors: FieldProblem[] = [];
   #refused = 0;
-  /** The rows of the current piece. */
-  #spans: RowSpan[] = [];
+  /** The rows of the current piece, {@linkcode SPAN} numbers each. */
+  #spans: number[] = [];
+  /** Why rows of the current piece cannot be kept, as far as their text tells, by their place among its rows. */
+  #problems = new Map<number, string>();
 
   constructor(content: Uint8Array, schema: RowSchema) {
     this.#content = content;
     this.#schema = schema;
+    this.#canonical = new CanonicalRows(schema);
   }
 
   /** Octets from the current piece's first row to its last one's end. */
   get waiting(): number {
-    return this.#spans.length === 0 ? 0 : this.#spans.at(-1)!.valueEnd - this.#spans[0].nameStart;
+    return this.#spans.length === 0 ? 0 : this.#spans[this.#spans.length - 1] - this.#spans[0];
   }
 
+  /** Adds the member that was scanned last. */
   add(scanner: JsonScanner): void {
-    const { nameStart, nameEnd, valueStart, valueEnd } = scanner;
-    this.#spans.push({ nameStart, nameEnd, valueStart, valueEnd, problem: textProblem(scanner) });
+    const problem = textProblem(scanner);
+    if (problem !== undefined) this.#problems.set(this.#spans.length, problem);
+    this.#spans.push(scanner.nameStart, scanner.nameEnd, scanner.valueStart, scanner.valueEnd);
   }
 
   /** Reads the rows of the current piece, and begins another. */
   flush(): void {
-    if (this.#spans.length === 0) return;
-    const start = this.#spans[0].nameStart;
-    const octets = this.#content.subarray(start, this.#spans.at(-1)!.valueEnd);
+    const spans = this.#spans;
+    if (spans.length === 0) return;
+    const start = spans[0];
+    const octets = this.#content.subarray(start, spans[spans.length - 1]);
     const text = UTF8.decode(octets);
     const place = text.length === octets.length ? (octet: number) => octet - start : placesIn(octets, start);
-    for (const { nameStart, nameEnd, valueStart, valueEnd, problem } of this.#spans) {
-      const name = text.slice(place(nameStart) + 1, place(nameEnd) - 1);
-      const value = text.slice(place(valueStart), place(valueEnd));
-      this.#read(name.includes("\\") ? JSON.parse(`"${name}"`) : name, value, problem);
+    for (let at = 0; at < spans.length; at += SPAN) {
+      const quoted = text.slice(place(spans[at]), place(spans[at + 1]));
+      const name = quoted.includes("\\") ? JSON.parse(quoted) : quoted.slice(1, -1);
+      const valueStart = spans[at + 2];
+      const valueEnd = spans[at + 3];
+      const nameIsWrong = nameProblem(name) ?? (this.#names.add(name) ? undefined : "is given twice");
+      if (nameIsWrong !== undefined) this.#refuse(name, nameIsWrong);
+      else if (this.#canonical.rowEnd(this.#content, valueStart) === valueEnd) {
+        this.#rows.push(new SentRow(name, this.#content, valueStart, valueEnd, false));
+      } else {
+        const value = text.slice(place(valueStart), place(valueEnd));
+        this.#read(name, value, this.#problems.get(at));
+      }
     }
     this.#spans = [];
+    this.#problems.clear();
   }
 
   /** All rows. */
@@ -112,16 +123,11 @@ class RowsReader {
   }
 
   #read(name: string, text: string, textProblem: string | undefined): void {
-    const nameIsWrong = this.#names.has(name) ? "is given twice" : nameProblem(name);
-    if (nameIsWrong !== undefined) return this.#refuse(name, nameIsWrong);
     if (textProblem !== undefined) return this.#refuse(name, textProblem);
     const value: unknown = JSON.parse(text);
     const problem = this.#schemaProblem(value);
     if (problem !== undefined) return this.#refuse(name, problem);
-    this.#names.add(name);
-    const json = JSON.stringify(value);
-    // The text is a part of its piece, which is there anyhow: a copy would double what is held.
-    this.#rows.push({ name, json: json === text ? text : json });
+    this.#rows.push({ name, json: JSON.stringify(value) });
   }
 
   #schemaProblem(value: unknown): string | undefined {

@@ -27,20 +27,32 @@ interface CanonicalField {
   readonly type: RowFieldType;
 }
 
-/** A row as it was sent, which is as it is stored. */
-class SentRow implements NewRow {
+/** A row as it was sent, which is as it is stored. Its JSON is a part of the content, made a text when it is needed. */
+export class SentRow implements NewRow {
+  /** The row's name. */
   readonly name: string;
-  readonly content: Uint8Array;
-  readonly #valueStart: number;
+  /** All of what was sent, if that is the wrapped row alone. */
+  readonly content?: Uint8Array;
+  readonly #bytes: Uint8Array;
+  readonly #start: number;
+  readonly #end: number;
 
-  constructor(name: string, content: Uint8Array, valueStart: number) {
+  /**
+   * Wraps the octets from `start` to before `end`, which are the row's value.
+   *
+   * @param isWhole Whether the bytes are the row wrapped under its name, and nothing else.
+   */
+  constructor(name: string, bytes: Uint8Array, start: number, end: number, isWhole: boolean) {
     this.name = name;
-    this.content = content;
-    this.#valueStart = valueStart;
+    this.content = isWhole ? bytes : undefined;
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#end = end;
   }
 
+  /** The row's value, serialised. */
   get json(): string {
-    return DECODER.decode(this.content.subarray(this.#valueStart, this.content.length - 1));
+    return DECODER.decode(this.#bytes.subarray(this.#start, this.#end));
   }
 }
 
@@ -64,14 +76,21 @@ export class CanonicalRows {
     if (this.#fields === undefined || content.length > JSON_PIECE_BYTES) return undefined;
     const start = nameEnd(content, name);
     if (start === 0) return undefined;
+    const end = this.rowEnd(content, start);
+    if (end === 0 || content[end] !== CLOSE_BRACE || end + 1 !== content.length) return undefined;
+    return isUtf8(content) ? new SentRow(name, content, start, end, true) : undefined;
+  }
+
+  /** Where the row ends that starts here in just the form in which it is stored, if it is UTF-8; 0 if it has another. */
+  rowEnd(content: Uint8Array, start: number): number {
+    if (this.#fields === undefined) return 0;
     let at = start;
     for (const { before, type } of this.#fields) {
-      for (let i = 0; i < before.length; i++) if (content[at++] !== before[i]) return undefined;
+      for (let i = 0; i < before.length; i++) if (content[at++] !== before[i]) return 0;
       at = valueEnd(content, at, type);
-      if (at === 0) return undefined;
+      if (at === 0) return 0;
     }
-    if (content[at] !== CLOSE_BRACE || content[at + 1] !== CLOSE_BRACE || at + 2 !== content.length) return undefined;
-    return isUtf8(content) ? new SentRow(name, content, start) : undefined;
+    return content[at] === CLOSE_BRACE ? at + 1 : 0;
   }
 }
 

@@ -10,14 +10,11 @@ const PARTS = 256;
 export class NameSet {
   readonly #parts = Array.from({ length: PARTS }, () => new Set<string>());
 
-  /** Whether the name is in the set. */
-  has(name: string): boolean {
-    return this.#part(name).has(name);
-  }
-
-  /** Adds the name. */
-  add(name: string): void {
-    this.#part(name).add(name);
+  /** Adds the name. Returns whether it was not in the set before. */
+  add(name: string): boolean {
+    const part = this.#part(name);
+    const { size } = part;
+    return part.add(name).size > size;
   }
 
   /** The part for a name, by a hash of its last characters, in which names that are counted differ. */

@@ -32,6 +32,22 @@ Deno.test("rows are cut out of their content as they are", async () => {
   assert.deepEqual(await read(" {} "), []);
 });
 
+Deno.test("rows that are as they are stored are a part of the content until they are needed", async () => {
+  const schema = RowSchema.parse("type,age");
+  const rows = [
+    '{"type":"달팽이","age":1}',
+    '{"type": "달팽이","age":1}',
+    '{"age":1,"type":"달팽이"}',
+    '{"type":"🐌","age":1.0}',
+  ];
+  assert.deepEqual(await read(`{${rows.map((row, i) => `"${i}핑":${row}`).join()}}`, schema), [
+    { name: "0핑", json: '{"type":"달팽이","age":1}' },
+    { name: "1핑", json: '{"type":"달팽이","age":1}' },
+    { name: "2핑", json: '{"age":1,"type":"달팽이"}' },
+    { name: "3핑", json: '{"type":"🐌","age":1}' },
+  ]);
+});
+
 Deno.test("many pieces are one list, in ASCII and beyond", async () => {
   for (const text of ["snail", "달팽이🐌"]) {
     const rows = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`${text}${i}`, { text, i, more: [text] }]));
