@@ -74,7 +74,7 @@ export interface ServeOptions {
 /** Which parts of an exchange are shown: `H` and `B` of the request, `h` and `b` of the response. */
 export type Parts = string;
 
-/** When text is coloured: `auto` means at the prompt. */
+/** When text is coloured: `auto` means at a terminal. */
 export type ColorChoice = "auto" | "always" | "never";
 
 /** What `connect` is asked to do. */
@@ -87,6 +87,10 @@ export interface ConnectOptions {
   readonly fields: string;
   /** What is shown; `undefined` for what fits the output. */
   readonly print: Parts | undefined;
+  /** Whether JSON is indented and coloured; `auto` means at a terminal, where it is long. */
+  readonly pretty: "auto" | "all" | "none";
+  /** Whether credentials are shown. */
+  readonly showCredentials: boolean;
   /** How long to wait for a server, in milliseconds. */
   readonly timeoutMs: number;
   /** A file with certificates to trust beside the usual ones. */
@@ -201,11 +205,14 @@ function connectOptions(values: Values, positionals: string[]): ConnectOptions {
   if (print !== undefined && !/^[HBhb]*$/.test(print)) {
     throw new UsageError(`--print takes letters of HBhb, saw ${quote(print)}`);
   }
+  if (print !== undefined && values.verbose) throw new UsageError("--print and --verbose cannot be used together");
   return {
     endpoint: parseAddress(hasAddress ? positionals[0] : `${DEFAULT_HOST}:${DEFAULT_PORT}`),
     command: hasAddress ? positionals.slice(1) : positionals,
     fields: text(values, "fields") ?? DEFAULT_FIELDS,
-    print,
+    print: print ?? (values.verbose ? "HBhb" : undefined),
+    pretty: oneOf(values, "pretty", ["all", "none"]) ?? "auto",
+    showCredentials: values["show-credentials"] === true,
     timeoutMs: milliseconds(values, "timeout") ?? CLIENT_TIMEOUT_MS,
     caFile: text(values, "cacert"),
     tokenFile: text(values, "token-file"),

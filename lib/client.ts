@@ -42,6 +42,10 @@ export interface ClientOptions {
   readonly timeoutMs: number;
   /** Certificates to trust beside the usual ones, in PEM. */
   readonly caCerts?: readonly string[];
+  /** Receives the addresses of each connection that is made. */
+  readonly connected?: (local: Deno.NetAddr, remote: Deno.NetAddr) => void;
+  /** Receives how the server ended a connection while there was no request. */
+  readonly closed?: (how: string) => void;
 }
 
 /** No valid answer came. Its message is one line for the user. */
@@ -60,6 +64,12 @@ export class TimeoutError extends ClientError {
 export class InputError extends Error {
   /** Tells this error from others by name. */
   override name = "InputError";
+}
+
+/** The user did not want to wait any longer. */
+export class Cancelled extends ClientError {
+  /** Tells this error from others by name. */
+  override name = "Cancelled";
 }
 
 /** What came is not HTTP. */
@@ -108,6 +118,8 @@ export class Session {
   readonly #endpoint: Endpoint;
   readonly #options: ClientOptions;
   #connection: ClientConnection | undefined;
+  /** Ends the exchange that is under way. */
+  #cancel: AbortController | undefined;
 
   /** A session with the server there; nothing is sent yet. */
   constructor(endpoint: Endpoint, options: ClientOptions) {
@@ -121,7 +133,14 @@ export class Session {
    * @throws {ClientError} If no server answers there.
    */
   async connect(): Promise<void> {
-    this.#connection ??= await ClientConnection.open(this.#endpoint, this.#options);
+    this.#connection ??= await ClientConnection.open(this.#endpoint, this.#options, this.#cancel?.signal);
+  }
+
+  /** Ends the exchange that is under way, and with it the connection. Returns whether there was one. */
+  cancel(): boolean {
+    this.#cancel?.abort();
+    if (this.#cancel !== undefined) this.close();
+    return this.#cancel !== undefined;
   }
 
   /**
@@ -133,6 +152,18 @@ export class Session {
    * @throws {ClientError} If no valid answer comes.
    */
   async *exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
+    const cancel = this.#cancel = new AbortController();
+    try {
+      yield* this.#exchange(request);
+    } catch (error) {
+      if (!cancel.signal.aborted) throw error;
+      throw new Cancelled("Cancelled; the connection is closed, and what the server did with the request is not known");
+    } finally {
+      this.#cancel = undefined;
+    }
+  }
+
+  async *#exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
     for (let isNew = this.#connection === undefined;; isNew = true) {
       await this.connect();
       await this.#connection!.news();
@@ -153,7 +184,7 @@ export class Session {
         complete = true;
         return;
       } catch (error) {
-        if (!(error instanceof NoResponse) || !resend) throw error;
+        if (!(error instanceof NoResponse) || !resend || this.#cancel?.signal.aborted) throw error;
         resend = false;
       } finally {
         // A connection on which an answer was not read to its end is of no more use.
@@ -177,6 +208,9 @@ class NoResponse extends ClientError {}
 class ClientConnection {
   readonly #conn: Deno.Conn;
   readonly #timeoutMs: number;
+  readonly #closed: ClientOptions["closed"];
+  /** Since when no request is under way, in milliseconds. */
+  #idleSince = performance.now();
   readonly #decoder = new Decoder("response", RESPONSE_LIMITS);
   readonly #buffer = new Uint8Array(READ_BYTES);
   /** The read that is under way while no request is, so that the connection's end is noticed when it comes. */
@@ -188,22 +222,26 @@ class ClientConnection {
   /** When it was last known to be in order, in milliseconds. */
   #lastUsed = -Infinity;
 
-  private constructor(conn: Deno.Conn, timeoutMs: number) {
+  private constructor(conn: Deno.Conn, { timeoutMs, connected, closed }: ClientOptions) {
     this.#conn = conn;
     this.#timeoutMs = timeoutMs;
+    this.#closed = closed;
+    connected?.(conn.localAddr as Deno.NetAddr, conn.remoteAddr as Deno.NetAddr);
     this.#reading = this.#read();
   }
 
-  static async open(endpoint: Endpoint, { timeoutMs, caCerts = [] }: ClientOptions): Promise<ClientConnection> {
+  static async open(endpoint: Endpoint, options: ClientOptions, cancel?: AbortSignal): Promise<ClientConnection> {
     const { secure, host, port } = endpoint;
+    const { timeoutMs, caCerts = [] } = options;
     const abort = new AbortController();
+    const signal = cancel === undefined ? abort.signal : AbortSignal.any([abort.signal, cancel]);
     try {
-      const connecting = Deno.connect({ hostname: host, port, signal: abort.signal });
+      const connecting = Deno.connect({ hostname: host, port, signal });
       const tcp = await withTimeout(connecting, timeoutMs, () => abort.abort());
-      if (!secure) return new ClientConnection(tcp, timeoutMs);
+      if (!secure) return new ClientConnection(tcp, options);
       const tls = await Deno.startTls(tcp, { hostname: host, caCerts: [...caCerts], alpnProtocols: ["http/1.1"] });
       await withTimeout(tls.handshake(), timeoutMs, () => tls.close());
-      return new ClientConnection(tls, timeoutMs);
+      return new ClientConnection(tls, options);
     } catch (error) {
       throw connectError(error, authorityOf(endpoint));
     }
@@ -255,7 +293,7 @@ class ClientConnection {
     }
     this.#busy = false;
     this.used = true;
-    this.#lastUsed = performance.now();
+    this.#idleSince = this.#lastUsed = performance.now();
     // Else the server would read the next request as the rest of this one's content (RFC 9112 §9.3).
     if (!sent) this.#ended ??= "The server had answered before it took the whole request";
     // A response to no request at all must not be taken for the next one's (RFC 9112 §9.2).
@@ -278,10 +316,19 @@ class ClientConnection {
    */
   #read(): Promise<number | null> {
     const reading = this.#conn.read(this.#buffer);
-    reading.catch(() => null).then((count) => {
-      if (!this.#busy) this.#ended ??= count === null ? CLOSED : UNASKED;
-    });
+    reading.then(
+      (count) => this.#noteNews(count === null ? CLOSED : UNASKED, count === null ? "FIN" : undefined),
+      () => this.#noteNews(CLOSED, "the connection was reset (RST)"),
+    );
     return reading;
+  }
+
+  /** Notes what the server did while no request was under way. */
+  #noteNews(ended: string, how: string | undefined): void {
+    if (this.#busy || this.#ended !== undefined) return;
+    this.#ended = ended;
+    const seconds = Math.round((performance.now() - this.#idleSince) / 1000);
+    if (how !== undefined) this.#closed?.(`the server closed: ${how} after ${seconds} s idle`);
   }
 
   async #receive(deadline: number): Promise<void> {

@@ -11,9 +11,11 @@ import { readCertificates, readToken } from "./cli/files.ts";
 import { EXIT_FAILURE, EXIT_INTERRUPTED, flagValue } from "./cli/values.ts";
 import { authorityOf, Session } from "./client.ts";
 import { LOCAL_COMMANDS, METHODS, shellWord } from "./client/command.ts";
-import { pipedInput, processTerminal, terminalInput } from "./client/line_input.ts";
+import type { Screen } from "./client/display.ts";
+import { pipedInput } from "./client/line_input.ts";
 import { Output } from "./client/output.ts";
-import { runCommand, runCommands, type Screen } from "./client/repl.ts";
+import { runCommand, runCommands } from "./client/repl.ts";
+import { processTerminal, terminalInput } from "./client/terminal_input.ts";
 import type { FieldLine } from "./http_message.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
@@ -31,25 +33,40 @@ export async function connect(options: ConnectOptions): Promise<number> {
   ];
   if (options.tokenFile !== undefined) defaults.push(["Authorization", `Bearer ${await readToken(options.tokenFile)}`]);
 
-  const session = new Session(endpoint, { timeoutMs: options.timeoutMs, caCerts });
-  const interrupted = () => {
-    session.close();
-    Deno.exit(EXIT_INTERRUPTED);
-  };
-  Deno.addSignalListener("SIGINT", interrupted);
-  const interactive = command.length === 0 && Deno.stdin.isTerminal();
   const terminal = Deno.stdout.isTerminal();
-  const colored = options.color === "auto" ? interactive && terminal && !Deno.noColor : options.color === "always";
-  const input = interactive
-    ? await terminalInput(await processTerminal(), [...METHODS, ...LOCAL_COMMANDS], interrupted)
-    : pipedInput(Deno.stdin.readable);
   const output = new Output(Deno.stdout);
+  const asksAtTerminal = command.length === 0 && Deno.stdin.isTerminal();
+  const streams = asksAtTerminal ? await processTerminal() : undefined;
+  const interactive = streams !== undefined;
+  const screen = screenFor(output, interactive, terminal);
+  if (asksAtTerminal && !interactive) await screen.tell(NO_RAW_MODE);
+  const session = new Session(endpoint, {
+    timeoutMs: options.timeoutMs,
+    caCerts,
+    connected: (local, remote) => {
+      if (interactive) input.notify(`(connected ${nameOf(local)} -> ${nameOf(remote)} (tcp.port == ${local.port}))`);
+    },
+    closed: (how) => input.notify(`(${how}; the next request opens a new connection)`),
+  });
+  const input = streams === undefined
+    ? pipedInput(Deno.stdin.readable)
+    : await terminalInput(streams, { complete: completions, interrupted: () => void session.cancel() });
+  // In raw mode Ctrl-C is a key. Anything else that interrupts the program ends it.
+  Deno.addSignalListener("SIGINT", () => {
+    session.close();
+    input.close();
+    Deno.exit(EXIT_INTERRUPTED);
+  });
+  const colored = options.color === "always" || options.pretty === "all" ||
+    options.color === "auto" && options.pretty !== "none" && terminal && !Deno.noColor;
   const replOptions = {
     session,
-    screen: screenFor(output, interactive, terminal, colored),
-    print: options.print ?? (terminal ? "hb" : "b"),
+    screen,
+    print: options.print,
+    pretty: options.pretty,
+    showCredentials: options.showCredentials,
     interactive,
-    painter: painterFor(colored),
+    painter: painterFor(colored && options.color !== "never"),
     table: { fields, filterOperators: FILTER_OPERATORS },
     defaults,
   };
@@ -71,14 +88,35 @@ export async function connect(options: ConnectOptions): Promise<number> {
   }
 }
 
-function screenFor(output: Output, interactive: boolean, terminal: boolean, colored: boolean): Screen {
+const NO_RAW_MODE =
+  "This terminal gives no single keys, so there is no prompt: type commands, or use Windows Terminal or winpty";
+
+function screenFor(output: Output, interactive: boolean, terminal: boolean): Screen {
   return {
-    // Colours are for a terminal, even if it is behind a pager.
-    terminal: terminal || colored,
+    terminal,
+    columns: () => columnsOf(),
     write: (bytes) => output.write(bytes),
     async tell(line) {
       await output.flush();
       await writeLine(interactive && terminal ? Deno.stdout : Deno.stderr, line);
     },
   };
+}
+
+/** Characters in a line of the terminal; 80 where that is not known. */
+function columnsOf(): number {
+  try {
+    return Deno.consoleSize().columns || 80;
+  } catch {
+    return 80;
+  }
+}
+
+function nameOf({ hostname, port }: Deno.NetAddr): string {
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}
+
+/** The commands that begin with what is typed. */
+function completions(line: string): string[] {
+  return line.includes(" ") ? [] : [...METHODS, ...LOCAL_COMMANDS].filter((word) => word.startsWith(line));
 }

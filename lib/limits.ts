@@ -192,6 +192,16 @@ export const PRINT_RETRY_MS: number = 1000;
 export const MAX_LINE_CHARACTERS: number = 1024 * 1024;
 /** Bytes of output that `connect` gathers before it waits for them to be written. */
 export const GATHERED_OUTPUT_BYTES: number = 64 * 1024;
+/** Bytes of JSON that `connect` holds to show it indented; more is shown as it comes. */
+export const MAX_HELD_CONTENT_BYTES: number = 1024 * 1024;
+/** How long it holds them. */
+export const MAX_HELD_CONTENT_MS: number = 1000;
+/** Bytes of content by which it is told whether that is text. */
+export const SNIFFED_CONTENT_BYTES: number = 1024;
+/** Bytes of content with a coding that are held and decoded to be shown, before and after decoding. */
+export const MAX_DECODED_SHOWN_BYTES: number = 10 * 1024 * 1024;
+/** Characters that may be typed, or pasted, before they are asked for. */
+export const MAX_TYPED_AHEAD_CHARACTERS: number = 4 * 1024 * 1024;
 /** Lines that the prompt remembers. */
 export const MAX_HISTORY_LINES: number = 1000;
 /** Bytes that `connect` shows of what is no response. */

@@ -40,6 +40,20 @@ export function escapeJson(json: string): string {
   );
 }
 
+/** A field line whose value is a credential: its name, an authentication scheme if there is one, and the secret. */
+const CREDENTIAL_LINE = /^((?:proxy-)?authorization|cookie|set-cookie)(:[ \t]*)([^\r\n]*)/gim;
+
+/**
+ * Text, or octets one character each, with credentials in field lines replaced by their length:
+ * `Authorization: Bearer (31 octets)`.
+ */
+export function maskCredentials(text: string): string {
+  return text.replace(CREDENTIAL_LINE, (_line, name: string, colon: string, value: string) => {
+    const [, scheme = ""] = /^([\w!#$%&'*+.^`|~-]+[ \t]+)\S/.exec(/cookie$/i.test(name) ? "" : value) ?? [];
+    return `${name}${colon}${scheme}(${value.length - scheme.length} octets)`;
+  });
+}
+
 /** Octets, one character each, as the UTF-8 text that they most likely are. What is not UTF-8 becomes U+FFFD. */
 export function octetsToText(octets: string): string {
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.from(octets, "latin1"));

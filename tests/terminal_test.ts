@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { ContentText, escapeJson, escapeText, octetsToText, painterFor, showHead } from "../lib/terminal.ts";
+import {
+  ContentText,
+  escapeJson,
+  escapeText,
+  maskCredentials,
+  octetsToText,
+  painterFor,
+  showHead,
+} from "../lib/terminal.ts";
 
 const plain = painterFor(false);
 
@@ -81,3 +89,18 @@ Deno.test("escaped JSON means what it meant, characters beyond 16 bits too", () 
   assert.match(shown, /^[\x20-\x7e]+$/);
   assert.equal(JSON.parse(shown), value);
 });
+
+const credentials: [text: string, shown: string][] = [
+  ["Authorization: Bearer abc", "Authorization: Bearer (3 octets)"],
+  ["authorization:Basic  YTpi\r\nX: y", "authorization:Basic  (4 octets)\r\nX: y"],
+  ["Authorization: abc", "Authorization: (3 octets)"],
+  ["Authorization: ", "Authorization: (0 octets)"],
+  ["GET / HTTP/1.1\r\nCookie: a=b; c=d\r\n\r\n", "GET / HTTP/1.1\r\nCookie: (8 octets)\r\n\r\n"],
+  ["SET-COOKIE: a b\nX-Cookie: c", "SET-COOKIE: (3 octets)\nX-Cookie: c"],
+  ["Proxy-Authorization: Digest a, b", "Proxy-Authorization: Digest (4 octets)"],
+];
+
+for (const [text, shown] of credentials) {
+  Deno.test(`${JSON.stringify(text)} is printed without its credentials`, () =>
+    assert.equal(maskCredentials(text), shown));
+}

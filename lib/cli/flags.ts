@@ -86,10 +86,23 @@ export const CONNECT_FLAGS: readonly Flag[] = [
     value: "PARTS",
     help: "H B request head and body, h b response's (hb at a terminal, else b)",
   },
+  { name: "verbose", short: "v", help: "show the request too: --print HBhb" },
+  {
+    name: "pretty",
+    value: "WHAT",
+    choices: ["all", "none"],
+    help: "all: indent and colour JSON, piped too; none: neither",
+  },
+  { name: "show-credentials", help: "show the values of Authorization, Cookie and their like" },
   { name: "timeout", value: "SEC", help: `how long to wait for the server (${CLIENT_TIMEOUT_MS / 1000})` },
   { name: "cacert", value: "FILE", file: "read", help: "trust the certificates in this file too (PEM)" },
   { name: "token-file", value: "FILE", file: "read", help: "send the bearer token in this file" },
-  { name: "color", value: "WHEN", choices: ["auto", "always", "never"], help: "auto, always or never (auto)" },
+  {
+    name: "color",
+    value: "WHEN",
+    choices: ["auto", "always", "never"],
+    help: "auto (at a terminal), always or never (auto)",
+  },
   HELP,
 ];
 

@@ -52,6 +52,8 @@ export type Command =
   | { readonly kind: "nothing" }
   | { readonly kind: "help" }
   | { readonly kind: "quit" }
+  /** Which parts of exchanges to show from now on; without them, which are shown is told. */
+  | { readonly kind: "print"; readonly parts: string | undefined }
   | { readonly kind: "request"; readonly request: HttpRequest }
   /** Values are missing: they are asked for, and then {@linkcode completeCommand} makes the request. */
   | { readonly kind: "ask"; readonly words: readonly Word[] };
@@ -59,7 +61,7 @@ export type Command =
 /** The methods that commands know, as they are typed. */
 export const METHODS: readonly string[] = ["get", "head", "post", "put", "patch", "delete", "options"];
 /** The other commands. */
-export const LOCAL_COMMANDS: readonly string[] = ["help", "q"];
+export const LOCAL_COMMANDS: readonly string[] = ["print", "help", "q"];
 
 const ENCODER = new TextEncoder();
 
@@ -123,6 +125,7 @@ export function parseCommand(words: readonly Word[], table: TableWords): Command
   const method = verb.toLowerCase();
   if (method === "help" || method === "?") return { kind: "help" };
   if (method === "q" || method === "quit" || method === "exit") return { kind: "quit" };
+  if (method === "print") return { kind: "print", parts: partsOf(words.slice(1)) };
   if (!METHODS.includes(method)) {
     throw new WrongInput(
       `${JSON.stringify(verb)} is not a command: use ${[...METHODS, ...LOCAL_COMMANDS].join(", ")}`,
@@ -136,6 +139,14 @@ export function parseCommand(words: readonly Word[], table: TableWords): Command
     return { kind: "ask", words };
   }
   return { kind: "request", request: makeRequest(method, object.text, words.slice(2), table) };
+}
+
+/** Letters of HBhb, as `--print` takes them. */
+function partsOf(words: readonly Word[]): string | undefined {
+  if (words.length === 0) return undefined;
+  const [{ text }] = words;
+  if (words.length === 1 && /^[HBhb]+$/.test(text)) return text;
+  throw new WrongInput(`print takes letters of HBhb, saw ${JSON.stringify(words.map(({ text }) => text).join(" "))}`);
 }
 
 /**

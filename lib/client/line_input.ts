@@ -1,80 +1,27 @@
 /**
- * Lines from a user: edited at a terminal, or piped in.
+ * Lines of commands, from whatever they come.
  *
  * @module
  */
 
 import { InputError } from "../client.ts";
-import { MAX_HISTORY_LINES, MAX_LINE_CHARACTERS } from "../limits.ts";
+import { MAX_LINE_CHARACTERS } from "../limits.ts";
+
+/** What comes of asking for a line: the line without its end, the end of the input, or that its user does not want it. */
+export type Line =
+  | { readonly kind: "line"; readonly text: string }
+  | { readonly kind: "end" }
+  /** Ctrl-C; `wasEmpty` says that nothing was typed. */
+  | { readonly kind: "cancelled"; readonly wasEmpty: boolean };
 
 /** Lines, one at a time. */
 export interface LineInput {
-  /** The next line without its line end; `undefined` at the input's end. */
-  next(): Promise<string | undefined>;
+  /** The next line. */
+  next(): Promise<Line>;
+  /** Shows a line above what is being typed. */
+  notify(line: string): void;
   /** Gives the terminal back as it was. */
   close(): void;
-}
-
-/** Where a user types, and where the echo goes. */
-export interface TerminalStreams {
-  /** The keys. */
-  readonly input: NodeJS.ReadableStream;
-  /** The echo. */
-  readonly output: NodeJS.WritableStream;
-}
-
-/** The terminal that the program runs in. */
-export async function processTerminal(): Promise<TerminalStreams> {
-  const { stdin, stdout, stderr } = (await import("node:process")).default;
-  // The echo belongs on a terminal, and the output may be none.
-  return { input: stdin, output: stdout.isTTY ? stdout : stderr };
-}
-
-/**
- * Lines typed at the terminal, with editing, the arrow keys' history, and Tab completing a first word.
- *
- * @param words What Tab completes.
- * @param interrupted Called on Ctrl-C.
- */
-export async function terminalInput(
-  { input, output }: TerminalStreams,
-  words: readonly string[],
-  interrupted: () => void,
-): Promise<LineInput> {
-  // Loaded only when it is needed, since that takes a part of the start's time.
-  const { createInterface } = await import("node:readline");
-  const editor = createInterface({
-    input,
-    output,
-    terminal: true,
-    historySize: MAX_HISTORY_LINES,
-    prompt: "",
-    completer: (line: string) => [line.includes(" ") ? [] : words.filter((word) => word.startsWith(line)), line],
-  });
-  // Lines may come before they are asked for: typed ahead, or many in one paste.
-  const lines: string[] = [];
-  let ended = false;
-  let wake = () => {};
-  editor.on("line", (line) => {
-    lines.push(line);
-    wake();
-  });
-  editor.on("close", () => {
-    ended = true;
-    wake();
-  });
-  editor.on("SIGINT", interrupted);
-  // Ctrl-Z does nothing: after being stopped and going on, the terminal would not be the editor's any more.
-  editor.on("SIGTSTP", () => {});
-  return {
-    async next() {
-      // What was typed while something else was shown is shown where it belongs.
-      if (lines.length === 0 && editor.line !== "") editor.prompt(true);
-      while (lines.length === 0 && !ended) await new Promise<void>((resolve) => wake = resolve);
-      return lines.shift();
-    },
-    close: () => editor.close(),
-  };
 }
 
 /**
@@ -87,13 +34,16 @@ export function pipedInput(stream: ReadableStream<Uint8Array>): LineInput {
   return {
     async next() {
       const { done, value } = await lines.next();
-      return done ? undefined : value;
+      return done ? { kind: "end" } : { kind: "line", text: value };
     },
+    // A script asks for nothing that it has not asked for.
+    notify: () => {},
     close: () => void lines.return(undefined),
   };
 }
 
 async function* splitLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, undefined> {
+  // A mark at the start of a file is no part of its first command.
   const decoder = new TextDecoder();
   let rest = "";
   for await (const bytes of stream) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Session } from "../../lib/client.ts";
 import { shellWord } from "../../lib/client/command.ts";
-import { pipedInput } from "../../lib/client/line_input.ts";
+import { type Line, pipedInput } from "../../lib/client/line_input.ts";
 import { type ReplOptions, runCommand, runCommands } from "../../lib/client/repl.ts";
 import { FILTER_OPERATORS } from "../../lib/table/query.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
@@ -38,6 +38,7 @@ async function run(
     session,
     screen: {
       terminal: options.interactive === true,
+      columns: () => 80,
       write(bytes) {
         outcome.shown += octetString(bytes);
         return Promise.resolve();
@@ -48,7 +49,9 @@ async function run(
         return Promise.resolve();
       },
     },
-    print: options.interactive ? "hb" : "b",
+    print: undefined,
+    pretty: "auto",
+    showCredentials: false,
     interactive: false,
     painter: painterFor(false),
     table: { fields: SCHEMA.fields, filterOperators: FILTER_OPERATORS },
@@ -123,7 +126,7 @@ ${date}
 ETag: "1"
 
 Enter: [method] [objectName]
-Wrong Input: try again ("grab" is not a command: use get, head, post, put, patch, delete, options, help, q)
+Wrong Input: try again ("grab" is not a command: use get, head, post, put, patch, delete, options, print, help, q)
 Enter: [method] [objectName]
 -----RESPONSE-----
 HTTP/1.1 200 OK
@@ -206,7 +209,7 @@ Deno.test("content is written exactly where it is piped, and escaped at a termin
   assert.equal(safe.shown, "-----RESPONSE-----\n\\x1b[2J\xc3\xbf\n");
 });
 
-Deno.test("trailers are shown with the heads", async () => {
+Deno.test("trailers are set apart from the content, and named", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const serving = (async () => {
     const conn = await listener.accept();
@@ -216,7 +219,7 @@ Deno.test("trailers are shown with the heads", async () => {
     conn.close();
   })();
   const { shown } = await run((listener.addr as Deno.NetAddr).port, "", { words: ["get", "/"], print: "hb" });
-  assert.equal(shown, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\nX-Sum: 1\r\n");
+  assert.equal(shown, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\n-----TRAILERS-----\nX-Sum: 1\r\n");
   await serving;
   listener.close();
 });
@@ -236,7 +239,121 @@ Deno.test("at a prompt a failure is told and the session goes on; from a pipe it
 Deno.test("help names every command", async () => {
   await using server = tableServer();
   const { shown } = await run(server.port, "help\n", { interactive: true });
-  for (const command of ["get", "head", "post", "put", "patch", "delete", "options", "help", "q"]) {
+  for (const command of ["get", "head", "post", "put", "patch", "delete", "options", "print", "help", "q"]) {
     assert.match(shown, new RegExp(`\\b${command}\\b`));
   }
+});
+
+Deno.test("what is shown can be changed at the prompt", async () => {
+  await using server = tableServer();
+  const input = "put a x 1 0\nprint HBhb\nget a Authorization:'Bearer s3cret'\nprint b\nget a\nprint\n";
+  const { shown } = await run(server.port, input, { interactive: true });
+  const row = '{"a":{"type":"x","age":"1","leg":"0"}}';
+  assert.match(
+    shown,
+    /-----REQUEST-----\nGET \/a HTTP\/1\.1\nHost: h\nAuthorization: Bearer \(6 octets\)\n\n-----RESPONSE-----\n/,
+  );
+  assert(
+    shown.endsWith(
+      `-----RESPONSE-----\n${row}\nEnter: [method] [objectName]\n(shown are b)\nEnter: [method] [objectName]\n`,
+    ),
+    shown,
+  );
+});
+
+Deno.test("a response that is its head is shown as that, piped too", async () => {
+  await using server = tableServer();
+  const { shown } = await run(server.port, "head all\noptions all\nget all");
+  assert.match(
+    shown,
+    /^HTTP\/1\.1 200 OK\r\n[^]+?\r\n\r\nHTTP\/1\.1 204 No Content\r\n[^]+?Allow: [^]+?\r\n\r\n\{\}\n$/,
+  );
+  assert.equal((await run(server.port, "", { words: ["head", "all"], print: "b" })).shown, "");
+});
+
+Deno.test("credentials are shown as their length, unless they are asked for", async () => {
+  const fields = [["Set-Cookie", "id=s3cret; Path=/"], ["X-A", "b"]] as [string, string][];
+  await using server = startServer(() => ({ status: 200, fields }));
+  const words = ["get", "/", "Cookie:id=1234", "Proxy-Authorization:Basic YTpi"];
+  const { shown } = await run(server.port, "", { words, print: "Hh" });
+  assert.match(shown, /^Cookie: \(7 octets\)\r$/m);
+  assert.match(shown, /^Proxy-Authorization: Basic \(4 octets\)\r$/m);
+  assert.match(shown, /^Set-Cookie: \(17 octets\)\r$/m);
+  assert.match(shown, /^X-A: b\r$/m);
+  const open = await run(server.port, "", { words, print: "Hh", showCredentials: true });
+  assert.match(open.shown, /^Set-Cookie: id=s3cret; Path=\/\r$/m);
+});
+
+/** Runs a prompt whose lines, or Ctrl-C in their place, come one after the other. */
+async function runLines(port: number, lines: Line[], options: Partial<ReplOptions> = {}): Promise<Outcome> {
+  const outcome = { shown: "", told: "", code: 0 };
+  const session = new Session({ secure: false, host: "127.0.0.1", port }, { timeoutMs: 10_000 });
+  const input = {
+    next: () => Promise.resolve(lines.shift() ?? { kind: "end" as const }),
+    notify: () => {},
+    close: () => {},
+  };
+  outcome.code = await runCommands(input, {
+    session,
+    screen: {
+      terminal: true,
+      columns: () => 80,
+      write: (bytes) => Promise.resolve(void (outcome.shown += octetString(bytes))),
+      tell: (line) => Promise.resolve(void (outcome.told += `${line}\n`)),
+    },
+    print: undefined,
+    pretty: "auto",
+    showCredentials: false,
+    interactive: true,
+    painter: painterFor(false),
+    table: { fields: SCHEMA.fields, filterOperators: FILTER_OPERATORS },
+    defaults: [["Host", "h"]],
+    ...options,
+  });
+  session.close();
+  return outcome;
+}
+
+const typed = (text: string): Line => ({ kind: "line", text });
+const HALF: Line = { kind: "cancelled", wasEmpty: false };
+const EMPTY: Line = { kind: "cancelled", wasEmpty: true };
+const ASKED = "Enter: [method] [objectName]\n";
+const HINT = "(q, Ctrl-D, or Ctrl-C once more quits)\n";
+
+Deno.test("Ctrl-C at an empty prompt says how to quit, and a second one in a row quits", async () => {
+  await using server = tableServer();
+  assert.deepEqual(await runLines(server.port, [EMPTY, EMPTY]), { shown: "", told: ASKED + HINT + ASKED, code: 130 });
+  const mixed = await runLines(server.port, [EMPTY, HALF, EMPTY, typed(""), EMPTY]);
+  assert.deepEqual(mixed, {
+    shown: "",
+    told: [ASKED, HINT, ASKED, ASKED, HINT, ASKED, ASKED, HINT, ASKED].join(""),
+    code: 0,
+  });
+});
+
+Deno.test("Ctrl-C takes back a question", async () => {
+  await using server = tableServer();
+  const { shown, told, code } = await runLines(server.port, [typed("post a"), HALF, typed("post a"), EMPTY]);
+  const question = "Enter information: [type] [age] [leg]\n";
+  assert.deepEqual([shown, told, code], ["", ASKED + question + ASKED + question + ASKED, 0]);
+});
+
+Deno.test("Ctrl-C cancels a transfer, and says that its connection is gone", async () => {
+  await using server = startServer(({ target }) => {
+    if (target === "/ok") return { status: 200, content: "ok" };
+    assert(session.cancel());
+    return new Promise(() => {});
+  }, { limits: { shutdownMs: 1 } });
+  const session = new Session({ secure: false, host: "127.0.0.1", port: server.port }, { timeoutMs: 10_000 });
+  assert.equal(session.cancel(), false);
+  const { shown, told, code } = await runLines(server.port, [typed("get /slow"), typed("get /ok")], {
+    session,
+    print: "b",
+  });
+  assert.equal(
+    told,
+    `${ASKED}Cancelled; the connection is closed, and what the server did with the request is not known\n${ASKED}${ASKED}`,
+  );
+  assert.equal(shown, "-----RESPONSE-----\nok\n");
+  assert.equal(code, 0);
 });

@@ -1,0 +1,177 @@
+/**
+ * Messages for a user: heads and content of requests and responses, as much of them as is asked for.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import type { ExchangeEvent, SentRequest } from "../client.ts";
+import { type Fields, LF } from "../http_message.ts";
+import { MAX_SHOWN_INVALID_BYTES } from "../limits.ts";
+import { escapeText, maskCredentials, octetsToText, type Painter, showHead } from "../terminal.ts";
+import { ContentView } from "./content_view.ts";
+
+/** Where text and bytes are shown. */
+export interface Screen {
+  /** Whether it is a terminal: then what the server sent is escaped, else it is written exactly. */
+  readonly terminal: boolean;
+  /** Characters in one of its lines. */
+  readonly columns: () => number;
+  /** Writes all of the bytes. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Writes a line for the user that is no part of a message, beside the output if that is not a terminal. */
+  tell(line: string): Promise<void>;
+}
+
+/** How messages are shown. */
+export interface DisplayOptions {
+  /** Where they are shown. */
+  readonly screen: Screen;
+  /**
+   * Which parts of them: `H` and `B` of the request, `h` and `b` of the response; `undefined` for what fits the output:
+   * the response, and where it is piped its content, or its head where that is all there is.
+   */
+  readonly print: string | undefined;
+  /** Whether a person types at a prompt: then there are banners. */
+  readonly interactive: boolean;
+  /** Whether JSON is indented, and what is no text left out; else content is shown as it was sent. */
+  readonly pretty: "all" | "none" | "auto";
+  /** Whether the values of Authorization, Cookie and their like are shown. */
+  readonly showCredentials: boolean;
+  /** Colours heads and JSON. */
+  readonly painter: Painter;
+}
+
+const ENCODER = new TextEncoder();
+/** Methods whose response is its head. */
+const HEAD_METHODS = ["HEAD", "OPTIONS"];
+
+/** Shows messages. */
+export class Display {
+  /** As {@linkcode DisplayOptions.print}; it may be changed between exchanges. */
+  print: string | undefined;
+  readonly #options: DisplayOptions;
+  #method = "";
+  #view: ContentView | undefined;
+  /**
+   * Whether piped content was shown that ends no line. A line end stands between it and what follows, so that a script
+   * can tell two responses apart, and the input's end ends the last one. After a command alone nothing is added.
+   */
+  #midLine = false;
+
+  /** Shows messages as the options say. */
+  constructor(options: DisplayOptions) {
+    this.#options = options;
+    this.print = options.print;
+  }
+
+  /** Shows what comes of an exchange. */
+  async show(event: ExchangeEvent): Promise<void> {
+    switch (event.kind) {
+      case "notice":
+        if (this.#options.interactive) await this.#options.screen.tell(`(${event.text})`);
+        return;
+      case "sent":
+        return await this.#showRequest(event);
+      case "response":
+        if (this.#shows("hb")) await this.banner("-----RESPONSE-----");
+        this.#view = this.#viewOf(event.fields);
+        return this.#shows("h") ? await this.#showHead(event.text) : undefined;
+      case "content":
+        return this.#shows("b") ? await this.#showContent(event.bytes) : undefined;
+      case "end":
+        if (this.#shows("b")) await this.#view?.end();
+        if (event.trailers.size > 0 && this.#shows("h")) await this.#showTrailers(event.trailers);
+    }
+  }
+
+  /** Shows what is no response, as far as it is of interest. */
+  async showInvalid(octets: Uint8Array): Promise<void> {
+    if (!this.#shows("h") || octets.length === 0) return;
+    await this.banner("-----RESPONSE-----");
+    const shown = octets.subarray(0, MAX_SHOWN_INVALID_BYTES);
+    const text = maskedUnless(this.#options.showCredentials, octetsToText(Buffer.from(shown).toString("latin1")));
+    await this.write(this.#options.screen.terminal ? escapeText(text) : text);
+    this.#midLine = !text.endsWith("\n");
+    await this.endLine();
+  }
+
+  /** Shows text on a line of its own. */
+  async write(text: string): Promise<void> {
+    await this.endLine();
+    await this.#options.screen.write(ENCODER.encode(text));
+  }
+
+  /** Ends the line that content has begun. */
+  async endLine(): Promise<void> {
+    if (this.#midLine) await this.#options.screen.write(ENCODER.encode("\n"));
+    this.#midLine = false;
+  }
+
+  /** Shows what follows, at a prompt. */
+  async banner(text: string): Promise<void> {
+    if (this.#options.interactive) await this.write(`${this.#options.painter("dim", text)}\n`);
+  }
+
+  #shows(parts: string): boolean {
+    const { screen } = this.#options;
+    const print = this.print ?? (screen.terminal ? "hb" : HEAD_METHODS.includes(this.#method) ? "h" : "b");
+    return [...parts].some((part) => print.includes(part));
+  }
+
+  async #showRequest({ head, content }: SentRequest): Promise<void> {
+    const text = Buffer.from(head).toString("latin1");
+    this.#method = text.slice(0, text.indexOf(" "));
+    await this.endLine();
+    if (this.#shows("HB")) await this.banner("-----REQUEST-----");
+    if (this.#shows("H")) await this.#showHead(text);
+    if (content.length === 0 || !this.#shows("B")) return;
+    const type = /^content-type:[ \t]*(.*?)[ \t]*\r$/im.exec(text)?.[1];
+    this.#view = this.#view = this.#newView(type, undefined);
+    await this.#showContent(content);
+    await this.#view?.end();
+  }
+
+  async #showHead(head: string): Promise<void> {
+    const { screen, painter, showCredentials } = this.#options;
+    await this.endLine();
+    const masked = maskedUnless(showCredentials, head);
+    await screen.write(screen.terminal ? ENCODER.encode(showHead(masked, painter)) : Buffer.from(masked, "latin1"));
+  }
+
+  async #showTrailers(trailers: Fields): Promise<void> {
+    const lines = [...trailers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
+    await this.write(`${this.#options.painter("dim", "-----TRAILERS-----")}\n`);
+    await this.#showHead(lines);
+  }
+
+  async #showContent(bytes: Uint8Array): Promise<void> {
+    if (this.#view !== undefined) return await this.#view.add(bytes);
+    // It may be much, and nobody needs it as text.
+    await this.#options.screen.write(bytes);
+    this.#midLine = bytes.at(-1) !== LF;
+  }
+
+  #viewOf(fields: Fields): ContentView | undefined {
+    return this.#newView(fields.get("content-type"), fields.get("content-encoding"));
+  }
+
+  /** How content is shown for reading; `undefined` where it is written as it comes. */
+  #newView(type: string | undefined, coding: string | undefined): ContentView | undefined {
+    const { screen, pretty, painter } = this.#options;
+    if (!screen.terminal && pretty !== "all") return undefined;
+    const indent = pretty === "all" ? "always" : pretty === "none" ? "never" : "long";
+    return new ContentView({
+      type,
+      coding,
+      indent,
+      columns: screen.columns(),
+      painter,
+      write: (text) => screen.write(ENCODER.encode(text)),
+    });
+  }
+}
+
+function maskedUnless(shown: boolean, text: string): string {
+  return shown ? text : maskCredentials(text);
+}

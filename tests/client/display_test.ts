@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { Display, type DisplayOptions } from "../../lib/client/display.ts";
+import { Decoder } from "../../lib/http/decoder.ts";
+import { RESPONSE_LIMITS } from "../../lib/limits.ts";
+import { painterFor } from "../../lib/terminal.ts";
+import { octetString, wireOctets } from "../wire_cases.ts";
+
+/** What is shown of a response. */
+async function shown(octets: string, options: Partial<DisplayOptions> = {}, terminal = true): Promise<string> {
+  let text = "";
+  const display = new Display({
+    screen: {
+      terminal,
+      columns: () => 20,
+      write: (bytes) => Promise.resolve(void (text += octetString(bytes))),
+      tell: () => Promise.resolve(),
+    },
+    print: undefined,
+    pretty: "auto",
+    showCredentials: false,
+    interactive: false,
+    painter: painterFor(false),
+    ...options,
+  });
+  await display.show({ kind: "sent", head: wireOctets("GET / HTTP/1.1\r\n\r\n"), content: new Uint8Array(0) });
+  const decoder = new Decoder("response", RESPONSE_LIMITS);
+  decoder.receive(wireOctets(octets));
+  for (let event = decoder.next(); event !== undefined; event = decoder.next()) {
+    if (event.kind !== "request" && event.kind !== "closed") await display.show(event);
+  }
+  await display.endLine();
+  return text;
+}
+
+const HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 31\r\n\r\n";
+const JSON_TEXT = '{"Momo":{"type":"cat","age":3}}';
+const INDENTED = '{\n  "Momo": {\n    "type": "cat",\n    "age": 3\n  }\n}\n(shown indented; 31 octets on the wire)\n';
+
+Deno.test("JSON that does not fit the terminal is indented there, and never where it is piped", async () => {
+  assert.equal(await shown(HEAD + JSON_TEXT), HEAD.replaceAll("\r", "") + INDENTED);
+  assert.equal(await shown(HEAD + JSON_TEXT, {}, false), `${JSON_TEXT}\n`);
+  assert.equal(await shown(HEAD + JSON_TEXT, { pretty: "none", print: "b" }), `${JSON_TEXT}\n`);
+  assert.equal(await shown(HEAD + JSON_TEXT, { pretty: "all" }, false), INDENTED);
+});
+
+Deno.test("what is no response is shown with its credentials masked", async () => {
+  let text = "";
+  const write = (bytes: Uint8Array) => Promise.resolve(void (text += octetString(bytes)));
+  const screen = { terminal: true, columns: () => 80, write, tell: () => Promise.resolve() };
+  const options = { screen, print: undefined, pretty: "auto", showCredentials: false, interactive: false } as const;
+  const display = new Display({ ...options, painter: painterFor(false) });
+  await display.showInvalid(wireOctets("HTTP/9 \x1b\r\nSet-Cookie: s3cret\r\n\r\nx"));
+  assert.equal(text, "HTTP/9 \\x1b\nSet-Cookie: (6 octets)\n\nx\n");
+});
+
+Deno.test("trailers have a line of their own before them", async () => {
+  const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n";
+  assert.match(await shown(chunked), /\n\na\n-----TRAILERS-----\nX-Sum: 1\n$/);
+  assert.equal(await shown(chunked, { print: "b" }), "a\n");
+});

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { indentJson } from "../../lib/client/json_view.ts";
+import { painterFor } from "../../lib/terminal.ts";
+
+const plain = painterFor(false);
+
+const shown: [text: string, lines: string[] | undefined][] = [
+  ["{}", ["{}"]],
+  ["[ ]", ["[]"]],
+  ["1", ["1"]],
+  ['{"a":1}', ["{", '  "a": 1', "}"]],
+  ['{"a":{"b":[1,2,{}]},"c":[]}', [
+    "{",
+    '  "a": {',
+    '    "b": [',
+    "      1,",
+    "      2,",
+    "      {}",
+    "    ]",
+    "  },",
+    '  "c": []',
+    "}",
+  ]],
+  // Nothing but blanks may change: order, digits, repeated names, escapes.
+  ['{"b":12345678901234567890,"a":1e400,"b":-0.10}', [
+    "{",
+    '  "b": 12345678901234567890,',
+    '  "a": 1e400,',
+    '  "b": -0.10',
+    "}",
+  ]],
+  ['{"2":1,"1":2}', ["{", '  "2": 1,', '  "1": 2', "}"]],
+  ['["a\\"b:c,{","\\u0041",true,null]', ["[", '  "a\\"b:c,{",', '  "\\u0041",', "  true,", "  null", "]"]],
+  ["", undefined],
+  ["{", undefined],
+  ["nonsense", undefined],
+];
+
+for (const [text, lines] of shown) {
+  Deno.test(`JSON for reading: ${text || "nothing"}`, () => assert.equal(indentJson(text, plain), lines?.join("\n")));
+}
+
+Deno.test("without its blanks, JSON for reading is what was sent", () => {
+  const value = { a: ["x y", { "b ": -1.5e-7 }, [], {}], "\u202e": "\x9b", c: [[[]]], d: "핑 🐌" };
+  const text = JSON.stringify(value);
+  const indented = indentJson(text.replaceAll("\u202e", "x").replaceAll("\x9b", "y"), plain)!;
+  assert.deepEqual(JSON.parse(indented), JSON.parse(text.replaceAll("\u202e", "x").replaceAll("\x9b", "y")));
+  assert.equal(
+    indented.replace(/\n */g, "").replaceAll('": ', '":'),
+    text.replaceAll("\u202e", "x").replaceAll("\x9b", "y"),
+  );
+});
+
+Deno.test("what a terminal would obey is escaped, and parts are told apart by colour", () => {
+  assert.match(indentJson('["\u202e\x9b"]', plain)!, /"\\u202e\\x9b"/);
+  const painter = (style: string, text: string) => `<${style} ${text}>`;
+  assert.equal(
+    indentJson('{"a":["b",1,true]}', painter),
+    '{\n  <blue "a">: [\n    <green "b">,\n    <cyan 1>,\n    <yellow true>\n  ]\n}',
+  );
+});

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { PassThrough } from "node:stream";
+import type { Line, LineInput } from "../../lib/client/line_input.ts";
+import { terminalInput } from "../../lib/client/terminal_input.ts";
+
+/** A terminal whose keys the test presses. */
+interface Typing {
+  readonly input: LineInput;
+  press(keys: string): void;
+  shown(): string;
+  /** How often Ctrl-C was told while no line was asked for. */
+  interruptions(): number;
+}
+
+async function typing(body: (terminal: Typing) => Promise<void>, history: string[] = []): Promise<void> {
+  const echo = new PassThrough({ encoding: "utf8" });
+  let shown = "";
+  let interruptions = 0;
+  let restored = 0;
+  echo.on("data", (text) => shown += text);
+  const keys = new TransformStream<string, string>();
+  const writer = keys.writable.getWriter();
+  const words = ["get", "head", "help"];
+  const input = await terminalInput({ keys: keys.readable, output: echo, restore: () => restored++ }, {
+    complete: (line) => line.includes(" ") ? [] : words.filter((word) => word.startsWith(line)),
+    interrupted: () => interruptions++,
+    history,
+  });
+  try {
+    await body({
+      input,
+      press: (text) => void writer.write(text),
+      shown: () => shown,
+      interruptions: () => interruptions,
+    });
+  } finally {
+    input.close();
+    await writer.close();
+  }
+  assert.equal(restored, 1);
+}
+
+const line = (text: string): Line => ({ kind: "line", text });
+const UP = "\x1b[A";
+const LEFT = "\x1b[D";
+const HOME = "\x1b[H";
+const BACKSPACE = "\x7f";
+const CTRL_C = "\x03";
+const CTRL_D = "\x04";
+
+const typed: [what: string, keys: string, lines: string[]][] = [
+  ["lines, and more than one at a time", "get all\rhead all\r", ["get all", "head all"]],
+  ["lines that are pasted from a file", "get a\nget b\r\nget c\r", ["get a", "get b", "get c"]],
+  ["a line that is edited", `gat${LEFT}${BACKSPACE}e\r`, ["get"]],
+  ["text before the start", `et${HOME}g\r`, ["get"]],
+  ["a word that Tab completes", "g\t\r", ["get"]],
+  ["only the first word is completed", "get h\t\r", ["get h"]],
+  ["a line from the history", `get a\rhead b\r${UP}${UP}\r`, ["get a", "head b", "get a"]],
+  ["a line from an earlier session", `${UP}\r`, ["late"]],
+  ["other scripts", "post 핑핑 🐌\r", ["post 핑핑 🐌"]],
+  ["Ctrl-Z does nothing", "a\x1ab\r", ["ab"]],
+];
+
+for (const [what, keys, lines] of typed) {
+  Deno.test(`typed at the terminal: ${what}`, () =>
+    typing(async ({ input, press, shown }) => {
+      press(keys);
+      for (const text of lines) assert.deepEqual(await input.next(), line(text));
+      const end = input.next();
+      press(CTRL_D);
+      assert.deepEqual(await end, { kind: "end" });
+      assert.deepEqual(await input.next(), { kind: "end" });
+      assert.match(shown(), /\r\n/, "what is typed is echoed");
+    }, ["early", "late"]));
+}
+
+Deno.test("a line may be asked for before it is typed", () =>
+  typing(async ({ input, press }) => {
+    const asked = input.next();
+    press("get ");
+    press("all\r");
+    assert.deepEqual(await asked, line("get all"));
+  }));
+
+Deno.test("what is typed ahead is shown only when it is asked for", () =>
+  typing(async ({ input, press, shown }) => {
+    const asked = input.next();
+    press("first\rsecond\rthird");
+    assert.deepEqual(await asked, line("first"));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.doesNotMatch(shown(), /second/);
+    assert.deepEqual(await input.next(), line("second"));
+    assert.doesNotMatch(shown(), /third/);
+  }));
+
+Deno.test("a long line that is pasted is drawn once", () =>
+  typing(async ({ input, press, shown }) => {
+    const text = "x".repeat(4000);
+    press(`post ${text}\r`);
+    assert.deepEqual(await input.next(), line(`post ${text}`));
+    assert(shown().length < 3 * text.length, `${shown().length} characters were drawn`);
+  }));
+
+Deno.test("Ctrl-C takes back the line, and tells whether there was one", () =>
+  typing(async ({ input, press, shown, interruptions }) => {
+    const first = input.next();
+    press("half a li");
+    press(CTRL_C);
+    assert.deepEqual(await first, { kind: "cancelled", wasEmpty: false });
+    assert.match(shown(), /\^C\r\n$/);
+    const second = input.next();
+    press(CTRL_C);
+    assert.deepEqual(await second, { kind: "cancelled", wasEmpty: true });
+    press("typed ahead\r");
+    press(`${CTRL_C}get\r`);
+    while (interruptions() === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+    assert.deepEqual(await input.next(), line("get"));
+    assert.equal(interruptions(), 1);
+  }));
+
+Deno.test("a notice stands above what is being typed", () =>
+  typing(async ({ input, press, shown }) => {
+    const asked = input.next();
+    press("ge");
+    while (!shown().endsWith("ge")) await new Promise((resolve) => setTimeout(resolve, 0));
+    input.notify("(news)");
+    press("t\r");
+    assert.deepEqual(await asked, line("get"));
+    assert.match(shown(), /ge\r\x1b\[K\(news\)\n.*ge.*t\r\n/s);
+  }));
+
+Deno.test("a terminal that goes away ends the input", async () => {
+  const echo = new PassThrough({ encoding: "utf8" });
+  const gone = (async function* () {
+    yield "get\r";
+    await Promise.resolve();
+    throw new Error("gone");
+  })();
+  const input = await terminalInput({ keys: gone, output: echo, restore: () => {} }, {
+    complete: () => [],
+    interrupted: () => {},
+  });
+  const first = await input.next();
+  if (first.kind === "line") assert.deepEqual(await input.next(), { kind: "end" });
+  else assert.deepEqual(first, { kind: "end" });
+  input.close();
+});
