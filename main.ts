@@ -1,7 +1,7 @@
 /**
  * wiretable: both ends of an HTTP/1.1 connection, with every byte in view.
  *
- * The command line becomes options (`lib/cli.ts`), and those a running command: `lib/serve.ts` or `lib/connect.ts`.
+ * The command line becomes options (`lib/cli.ts`), and those a running command: `lib/serve.ts`, `lib/connect.ts` or `lib/explain.ts`.
  *
  * @module
  */
@@ -13,6 +13,7 @@ import { commandLine, surplusPermissions } from "./lib/cli/program.ts";
 import { EXIT_FAILURE, EXIT_TIMEOUT, Failure, MissingPermission } from "./lib/cli/values.ts";
 import { ClientError, InputError, TimeoutError } from "./lib/client.ts";
 import { connect } from "./lib/connect.ts";
+import { explain } from "./lib/explain.ts";
 import { serve } from "./lib/serve.ts";
 import { StoreError } from "./lib/store.ts";
 import { escapeText } from "./lib/terminal.ts";
@@ -42,9 +43,11 @@ async function main(args: readonly string[]): Promise<number> {
         return await serve(invocation.options);
       case "connect":
         return await connect(invocation.options);
+      case "explain":
+        return await explain(invocation.options);
     }
   } catch (error) {
-    console.error(`wiretable: ${escapeText(explain(error, () => commandLine(args, files)))}`);
+    console.error(`wiretable: ${escapeText(describe(error, () => commandLine(args, files)))}`);
     return error instanceof TimeoutError ? EXIT_TIMEOUT : EXIT_FAILURE;
   }
 }
@@ -54,7 +57,7 @@ async function main(args: readonly string[]): Promise<number> {
  *
  * @param command The command to type where a permission is missing.
  */
-function explain(error: unknown, command: () => string): string {
+function describe(error: unknown, command: () => string): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof MissingPermission) return `${error.message}: ${command()}`;
   if (error instanceof Deno.errors.NotCapable) return `${error.message.split(",", 1)[0]}: ${command()}`;

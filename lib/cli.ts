@@ -15,7 +15,15 @@ import {
   parseAddress,
 } from "./cli/addresses.ts";
 import { completionScript } from "./cli/completions.ts";
-import { COMPLETIONS_FLAGS, CONNECT_FLAGS, DEFAULT_FIELDS, filesOf, parseFlags, SERVE_FLAGS } from "./cli/flags.ts";
+import {
+  COMPLETIONS_FLAGS,
+  CONNECT_FLAGS,
+  DEFAULT_FIELDS,
+  EXPLAIN_FLAGS,
+  filesOf,
+  parseFlags,
+  SERVE_FLAGS,
+} from "./cli/flags.ts";
 import { helpOf, mainHelp } from "./cli/help.ts";
 import type { FileNeeds } from "./cli/program.ts";
 import { byteCount, milliseconds, oneOf, quote, text, UsageError, type Values, wholeNumber } from "./cli/values.ts";
@@ -51,8 +59,6 @@ export interface ServeOptions {
   readonly quiet: boolean;
   /** Whether answers, and the connections' beginnings and ends, are printed too. */
   readonly verbose: boolean;
-  /** Whether credentials are printed. */
-  readonly showCredentials: boolean;
   /** How it is printed. */
   readonly logFormat: "text" | "json";
   /** Whether writes are refused. */
@@ -103,12 +109,25 @@ export interface ConnectOptions {
   readonly color: ColorChoice;
 }
 
+/** What `explain` is asked to do. */
+export interface ExplainOptions {
+  /** The file with the messages; `-` for the input. */
+  readonly file: string;
+  /** The methods that the responses answer, in order; the rest answer GET. */
+  readonly answers: readonly string[];
+  /** Whether all content is shown. */
+  readonly all: boolean;
+  /** When to colour. */
+  readonly color: ColorChoice;
+}
+
 /** What the command line asks for. */
 export type Invocation =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "version" }
   | { readonly kind: "serve"; readonly options: ServeOptions; readonly files: FileNeeds }
-  | { readonly kind: "connect"; readonly options: ConnectOptions; readonly files: FileNeeds };
+  | { readonly kind: "connect"; readonly options: ConnectOptions; readonly files: FileNeeds }
+  | { readonly kind: "explain"; readonly options: ExplainOptions; readonly files: FileNeeds };
 
 /**
  * Reads the program's arguments.
@@ -134,6 +153,12 @@ export function parseCommandLine(args: readonly string[]): Invocation {
       if (values.help) return { kind: "text", text: helpOf("connect") };
       return { kind: "connect", options: connectOptions(values, positionals), files: filesOf(values, CONNECT_FLAGS) };
     }
+    case "explain": {
+      const { values, positionals } = parseFlags(rest, EXPLAIN_FLAGS);
+      if (values.help) return { kind: "text", text: helpOf("explain") };
+      const options = explainOptions(values, positionals);
+      return { kind: "explain", options, files: { read: options.file === "-" ? [] : [options.file], write: [] } };
+    }
     case "completions": {
       const { values, positionals } = parseFlags(rest, COMPLETIONS_FLAGS);
       if (values.help) return { kind: "text", text: helpOf("completions") };
@@ -147,9 +172,9 @@ export function parseCommandLine(args: readonly string[]): Invocation {
     case "-V":
       return { kind: "version" };
     case undefined:
-      throw new UsageError("Expected serve or connect: see --help");
+      throw new UsageError("Expected serve, connect or explain: see --help");
     default:
-      throw new UsageError(`${quote(command)} is no command: serve and connect are, see --help`);
+      throw new UsageError(`${quote(command)} is no command: serve, connect and explain are, see --help`);
   }
 }
 
@@ -164,7 +189,6 @@ function serveOptions(values: Values): ServeOptions {
     fields: text(values, "fields") ?? DEFAULT_FIELDS,
     quiet: values.quiet === true,
     verbose: values.verbose === true,
-    showCredentials: values["show-credentials"] === true,
     logFormat: oneOf(values, "log-format", ["text", "json"]) ?? "text",
     readOnly: values["read-only"] === true,
     delayMs: wholeNumber(values, "delay", 0, 600_000) ?? 0,
@@ -219,6 +243,21 @@ function connectOptions(values: Values, positionals: string[]): ConnectOptions {
     timeoutMs: milliseconds(values, "timeout") ?? CLIENT_TIMEOUT_MS,
     caFile: text(values, "cacert"),
     tokenFile: text(values, "token-file"),
+    color: oneOf(values, "color", ["auto", "always", "never"]) ?? "auto",
+  };
+}
+
+function explainOptions(values: Values, positionals: string[]): ExplainOptions {
+  if (positionals.length !== 1) {
+    throw new UsageError(`explain takes one file, or - for the input, saw ${quote(positionals.join(" "))}`);
+  }
+  const answers = text(values, "answers")?.split(",") ?? [];
+  const wrong = answers.find((method) => !/^[A-Z]+$/.test(method));
+  if (wrong !== undefined) throw new UsageError(`--answers takes methods such as HEAD,GET, saw ${quote(wrong)}`);
+  return {
+    file: positionals[0],
+    answers,
+    all: values.all === true,
     color: oneOf(values, "color", ["auto", "always", "never"]) ?? "auto",
   };
 }

@@ -157,7 +157,7 @@ export interface ServerLimits {
 export const SERVER_LIMITS: ServerLimits = {
   maxConnections: 16_384,
   maxRefusedConnections: 128,
-  idleTimeoutMs: 600_000,
+  idleTimeoutMs: 60_000,
   headTimeoutMs: 10_000,
   contentTimeoutMs: 30_000,
   minContentBytesPerSecond: 1024,
@@ -216,6 +216,21 @@ export const CLIENT_TIMEOUT_MS: number = 30_000;
 export const REPORT_AGAIN_MS: number = 10_000;
 /** Bytes in a file that a flag names: certificates, keys, tokens. */
 export const MAX_FLAG_FILE_BYTES: number = 1024 * 1024;
+
+/** Octets that `explain` reads from a file at a time. */
+export const EXPLAIN_READ_BYTES: number = 64 * 1024;
+/** Columns of text that does not go to a terminal. */
+export const FALLBACK_COLUMNS: number = 80;
+/** Octets of one message's content that `explain` keeps to show, unless `--all` is given. */
+export const SHOWN_CONTENT_BYTES: number = 4096;
+/** Chunks of one message that have rows of their own in `explain`, unless `--all` is given. */
+export const SHOWN_CHUNKS: number = 200;
+/** Lines of one row's content in `explain`, unless `--all` is given. */
+export const SHOWN_CONTENT_LINES: number = 16;
+/** Octets shown on each side of a fault in a long line. */
+export const SHOWN_FAULT_OCTETS: number = 30;
+/** Octets behind a fault that are kept to find out what lenient receivers would take them for. */
+export const UNREAD_KEPT_BYTES: number = 64 * 1024;
 
 /** Writes that one transaction of the SQLite store holds; more wait for the next. */
 export const MAX_BATCH_WRITES: number = 10_000;

@@ -24,7 +24,6 @@ Deno.test("serve needs no flag", () => {
     quiet: false,
     verbose: false,
     logFormat: "text",
-    showCredentials: false,
     readOnly: false,
     delayMs: 0,
     cors: undefined,
@@ -119,8 +118,8 @@ for (const [address, secure, host, port] of addresses) {
 }
 
 const wrong: [args: string[], message: string | RegExp][] = [
-  [[], "Expected serve or connect: see --help"],
-  [["start"], '"start" is no command: serve and connect are, see --help'],
+  [[], "Expected serve, connect or explain: see --help"],
+  [["start"], '"start" is no command: serve, connect and explain are, see --help'],
   [["completions"], 'completions takes one shell, bash, zsh or fish, saw ""'],
   [["completions", "tcsh"], 'completions takes one shell, bash, zsh or fish, saw "tcsh"'],
   [["completions", "zsh", "fish"], 'completions takes one shell, bash, zsh or fish, saw "zsh fish"'],

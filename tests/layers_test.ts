@@ -3,9 +3,10 @@ import { dirname, join } from "node:path/posix";
 
 /** What each part of the program may import, beside its own files and what is {@linkcode SHARED}. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  main: ["cli", "serve", "connect", "client", "store", "data"],
+  main: ["cli", "serve", "connect", "explain", "client", "store", "data"],
   serve: ["cli", "client", "server", "table", "store", "traffic", "codec", "data"],
   connect: ["cli", "client", "table", "traffic", "codec", "data"],
+  explain: ["cli", "traffic", "codec"],
   cli: [],
   server: ["codec"],
   client: ["codec"],
@@ -18,7 +19,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 /** Files that every part may import; those on the left only files to their right. */
 const SHARED = ["batch_writer", "turns", "terminal", "bytes", "limits"];
 /** Parts that put others together: they may reach inside a folder, the codec's excepted. */
-const COMPOSITION = ["serve", "connect"];
+const COMPOSITION = ["serve", "connect", "explain"];
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -58,7 +59,7 @@ function violation(path: string, specifier: string): string | undefined {
 }
 
 function importsOf(text: string): string[] {
-  return [...text.matchAll(/(?:from|import\(|import)\s*"([^"]+)"/g)].map(([, specifier]) => specifier);
+  return [...text.matchAll(/(?:from |import\(|import )"([^"]+)"/g)].map(([, specifier]) => specifier);
 }
 
 function files(folder: string): string[] {
@@ -117,6 +118,7 @@ Deno.test("every file of lib has tests", () => {
     "lib/http/message",
     "lib/server/context",
     "lib/traffic",
+    "lib/traffic/explanation",
     "lib/store/sqlite_writer",
   ];
   const composed = [

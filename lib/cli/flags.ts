@@ -40,7 +40,6 @@ export const SERVE_FLAGS: readonly Flag[] = [
   { name: "fields", value: "LIST", help: `a row's fields, as type,age:integer; '*' for any (${DEFAULT_FIELDS})` },
   { name: "quiet", short: "q", help: "print no requests" },
   { name: "verbose", short: "v", help: "print responses and connections too" },
-  { name: "show-credentials", help: "print the values of Authorization, Cookie and their like" },
   { name: "log-format", value: "FORMAT", choices: ["text", "json"], help: "text or json (text)" },
   { name: "read-only", help: "refuse writes" },
   { name: "delay", value: "MS", help: "delay every response by MS milliseconds (0)" },
@@ -104,6 +103,14 @@ export const CONNECT_FLAGS: readonly Flag[] = [
     choices: ["auto", "always", "never"],
     help: "auto (at a terminal), always or never (auto)",
   },
+  HELP,
+];
+
+/** The flags of `explain`. */
+export const EXPLAIN_FLAGS: readonly Flag[] = [
+  { name: "answers", value: "METHODS", help: "what the responses answer, in order: HEAD,GET (GET)" },
+  { name: "all", help: "show all content and all chunks, not only a screenful" },
+  { name: "color", value: "WHEN", choices: ["auto", "always", "never"], help: "auto, always or never (auto)" },
   HELP,
 ];
 

@@ -5,7 +5,7 @@
  */
 
 import { DEFAULT_HOST, DEFAULT_PORT } from "./addresses.ts";
-import { COMPLETIONS_FLAGS, CONNECT_FLAGS, type Flag, SERVE_FLAGS } from "./flags.ts";
+import { COMPLETIONS_FLAGS, CONNECT_FLAGS, EXPLAIN_FLAGS, type Flag, SERVE_FLAGS } from "./flags.ts";
 
 /** A command of the program. */
 export interface CommandHelp {
@@ -47,6 +47,17 @@ COMMAND is as at the prompt: get all, post Pingping snail 1 0. Type help at the 
     notes: `\
 Exit code: 0 for a status below 400, 4 and 5 for those classes, 1 for wrong usage
 or if no valid response came, 2 for a timeout, 130 for Ctrl-C.`,
+  },
+  {
+    name: "explain",
+    usage: "FILE|- [flags]",
+    summary: "what each octet of HTTP messages means",
+    about: "say what each octet of the messages in a file means",
+    details: `\
+FILE holds requests or responses as they were sent, one after the other; - is the input.
+What begins with HTTP/ is responses.`,
+    flags: EXPLAIN_FLAGS,
+    notes: "Exit code: 0 if every message is whole and legal, 1 otherwise.",
   },
   {
     name: "completions",

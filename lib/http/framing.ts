@@ -57,7 +57,7 @@ export function readFraming(fields: Fields, minor: 0 | 1, offset: number): Frami
   }
   const at = offset + fields.valueOffset("transfer-encoding");
   if (length !== undefined) {
-    throw new HttpError(400, "A message may have Content-Length or Transfer-Encoding, saw both", {
+    throw new HttpError(400, "Content-Length or Transfer-Encoding, saw both", {
       fault: "two-framings",
       rule: "RFC 9112 §6.1",
       offset: at,

@@ -1,0 +1,93 @@
+/**
+ * `explain`, put together: messages from a file or the input, and what each of their octets means.
+ *
+ * @module
+ */
+
+import { writeAll } from "./bytes.ts";
+import type { ExplainOptions } from "./cli.ts";
+import { EXIT_FAILURE, Failure, MissingPermission } from "./cli/values.ts";
+import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS } from "./limits.ts";
+import { painterFor } from "./terminal.ts";
+import { Explainer, messageKindOf } from "./traffic/explain.ts";
+import { explanationText } from "./traffic/explain_text.ts";
+
+/** Prints what the messages of a file mean. The exit code says whether all of them are whole and legal. */
+export async function explain(options: ExplainOptions): Promise<number> {
+  using input = await open(options.file);
+  const terminal = Deno.stdout.isTerminal();
+  const colored = options.color === "auto" ? terminal && !Deno.noColor : options.color === "always";
+  const layout = {
+    width: terminal ? Deno.consoleSize().columns : FALLBACK_COLUMNS,
+    all: options.all,
+    painter: painterFor(colored),
+  };
+  const encoder = new TextEncoder();
+  let legal = true;
+  let messages = 0;
+  const print = async (explainer: Explainer) => {
+    for (const explanation of explainer.take()) {
+      const { kind, start, state } = explanation;
+      legal &&= state === "whole" && kind !== "unread";
+      const what = kind === "unread" ? "not explained" : `${kind} ${messages + 1}`;
+      const title = messages++ === 0 ? "" : `\n${what}, from octet ${start} on\n`;
+      await writeAll(Deno.stdout, encoder.encode(title + explanationText(explanation, layout)));
+    }
+  };
+  try {
+    const explainer = await explainAll(input, options, print);
+    if (explainer === undefined) throw new Failure(`${nameOf(options.file)} holds no octets, so there is no message`);
+    await print(explainer);
+  } catch (error) {
+    // Whoever reads has seen enough.
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+  return legal ? 0 : EXIT_FAILURE;
+}
+
+/** Feeds a file piece by piece, so that it may be of any size. */
+async function explainAll(
+  input: { read(bytes: Uint8Array): Promise<number | null> },
+  { file, answers, all }: ExplainOptions,
+  print: (explainer: Explainer) => Promise<void>,
+): Promise<Explainer | undefined> {
+  const bytes = new Uint8Array(EXPLAIN_READ_BYTES);
+  const methods = [...answers];
+  let explainer: Explainer | undefined;
+  let length = 0;
+  for (;;) {
+    const count = await input.read(bytes.subarray(length)).catch((error: Error) => {
+      throw new Failure(`Cannot read ${nameOf(file)}: ${error.message}`);
+    });
+    length += count ?? 0;
+    // Five octets tell what it is.
+    if (explainer === undefined && (count === null ? length > 0 : length >= 5)) {
+      explainer = new Explainer({
+        kind: messageKindOf(bytes.subarray(0, length)),
+        answers: () => methods.shift(),
+        all,
+      });
+    }
+    if (explainer !== undefined) {
+      explainer.receive(bytes.subarray(0, length));
+      length = 0;
+      if (count === null) explainer.end();
+      else await print(explainer);
+    }
+    if (count === null) return explainer;
+  }
+}
+
+function nameOf(file: string): string {
+  return file === "-" ? "The input" : file;
+}
+
+async function open(file: string): Promise<{ read(bytes: Uint8Array): Promise<number | null> } & Disposable> {
+  if (file === "-") return { read: (bytes) => Deno.stdin.read(bytes), [Symbol.dispose]() {} };
+  try {
+    return await Deno.open(file);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`Reading ${file} needs a permission`);
+    throw new Failure(`Cannot read ${file}: ${(error as Error).message}`);
+  }
+}

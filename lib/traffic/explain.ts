@@ -1,0 +1,419 @@
+/**
+ * From octets to rows that say what each of them means.
+ *
+ * The decoder is the only judge: rows cut up what it has accepted, and a fault is the error that it has thrown.
+ *
+ * @module
+ */
+
+import { NO_BYTES, octetString } from "../bytes.ts";
+import {
+  type ContentPiece,
+  Decoder,
+  type FaultCode,
+  HttpError,
+  isInterim,
+  type MessageKind,
+  type RequestHead,
+  type ResponseHead,
+} from "../http_message.ts";
+import { REQUEST_LIMITS, RESPONSE_LIMITS, SHOWN_CHUNKS, SHOWN_CONTENT_BYTES, UNREAD_KEPT_BYTES } from "../limits.ts";
+import type { ExplainOptions, Explanation, Fault, Finding, Row, RowKind } from "./explanation.ts";
+import { contentFindings, type MessageFacts, persistenceFindings } from "./findings.ts";
+import { fixFor } from "./fixes.ts";
+import { twoReadings } from "./readings.ts";
+import { chunkWords, HEAD_END, NO_TRAILERS, sectionRows, startLineRows, TRAILERS_END } from "./rows.ts";
+
+export type { ExplainOptions, Explanation, Fault, Finding, Part, Reading, Row, RowKind } from "./explanation.ts";
+
+/** Faults that concern a whole head or trailer section, so that all its lines can still be labelled. */
+const SECTION_FAULTS: ReadonlySet<FaultCode | undefined> = new Set<FaultCode>([
+  "target-form",
+  "target-authority",
+  "asterisk-target",
+  "connect-target",
+  "no-host",
+  "two-hosts",
+  "host-value",
+  "two-framings",
+  "coding-in-http10",
+  "length-value",
+  "two-lengths",
+  "length-too-large",
+  "chunked-not-last",
+  "unknown-coding",
+  "forbidden-trailer",
+]);
+
+/** Which octets come next, as the decoder sees it. */
+type Phase = "head" | "content" | "chunks" | "closed" | "tunnel";
+
+/**
+ * Explains one direction of a connection, message after message.
+ *
+ * Memory is bounded: of long content only the first octets are kept, unless all are asked for.
+ */
+export class Explainer {
+  readonly #kind: MessageKind;
+  readonly #decoder: Decoder;
+  readonly #options: ExplainOptions;
+  #finished: Explanation[] = [];
+
+  /** The bytes received last, and how many were received before them. */
+  #piece = NO_BYTES as Uint8Array;
+  #pieceStart = 0;
+  #received = 0;
+  /** Octets before the piece that have no row yet. */
+  #carry = "";
+  /** How many octets have rows. */
+  #labelled = 0;
+  #messageStart = 0;
+  #answersKnown = false;
+
+  #phase: Phase = "head";
+  #rows: Row[] = [];
+  #facts: MessageFacts | undefined;
+  #inChunk = 0;
+  #keptContent = 0;
+  #failure: HttpError | undefined;
+
+  /** Creates an explainer of requests or of responses. */
+  constructor(options: ExplainOptions) {
+    this.#kind = options.kind;
+    this.#options = options;
+    const limits = options.kind === "request" ? REQUEST_LIMITS : RESPONSE_LIMITS;
+    this.#decoder = new Decoder(options.kind, {
+      ...limits,
+      maxContentBytes: Number.MAX_SAFE_INTEGER,
+      ...options.limits,
+    });
+  }
+
+  /** Receives bytes, which may change afterwards. */
+  receive(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#piece = bytes;
+    this.#pieceStart = this.#received;
+    this.#received += bytes.length;
+    if (this.#reads) {
+      this.#decoder.receive(bytes);
+      this.#decode();
+    }
+    this.#keepRest();
+  }
+
+  /**
+   * Ends the input: what is there of a message is explained too.
+   *
+   * @param closed Whether the connection ended, as a file's end does not say.
+   */
+  end(closed: boolean = false): void {
+    this.#piece = NO_BYTES;
+    this.#pieceStart = this.#received;
+    if (closed && this.#reads) {
+      this.#decoder.close();
+      this.#decode();
+      this.#keepRest();
+    }
+    if (this.#failure !== undefined) this.#finishBroken(this.#failure);
+    else if (this.#phase === "closed" || this.#phase === "tunnel") this.#finishUnread();
+    else if (this.#received > this.#messageStart) this.#finishIncomplete();
+  }
+
+  /** Takes the explanations that are finished. */
+  take(): Explanation[] {
+    const finished = this.#finished;
+    this.#finished = [];
+    return finished;
+  }
+
+  /** Says that what follows the messages so far is not HTTP, as after 101 (Switching Protocols). */
+  leaveHttp(): void {
+    this.#phase = "tunnel";
+  }
+
+  get #reads(): boolean {
+    return this.#failure === undefined && this.#phase !== "closed" && this.#phase !== "tunnel";
+  }
+
+  #decode(): void {
+    try {
+      while (this.#reads) {
+        this.#pair();
+        const event = this.#decoder.next();
+        if (event === undefined) return;
+        const at = this.#received - this.#decoder.unread.length;
+        switch (event.kind) {
+          case "request":
+          case "response":
+            this.#head(event, at);
+            break;
+          case "content":
+            this.#content(event, at);
+            break;
+          case "end":
+            if (this.#phase === "chunks") this.#framing(this.#octets(at), true);
+            this.#finish("whole");
+            this.#phase = "head";
+            break;
+          case "closed":
+            this.#phase = "closed";
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      this.#failure = error;
+    }
+  }
+
+  /** Tells the decoder what the response that starts here answers. */
+  #pair(): void {
+    if (this.#kind === "request" || this.#answersKnown || this.#received === this.#messageStart) return;
+    this.#answersKnown = true;
+    this.#decoder.expectResponseTo(this.#answered = this.#options.answers?.() ?? "GET");
+  }
+  #answered = "GET";
+
+  /** The octets without a row, up to an offset; they have one from now on. */
+  #octets(end: number): string {
+    const from = Math.max(this.#labelled, this.#pieceStart) - this.#pieceStart;
+    const octets = this.#carry + octetString(this.#piece, from, end - this.#pieceStart);
+    this.#carry = "";
+    this.#labelled = end;
+    return octets;
+  }
+
+  /** Copies what has no row yet, since the piece may change: all of a message, some of what is not read. */
+  #keepRest(): void {
+    const room = this.#reads ? Infinity : UNREAD_KEPT_BYTES - this.#carry.length;
+    const from = Math.max(this.#labelled, this.#pieceStart) - this.#pieceStart;
+    const end = Math.min(this.#piece.length, from + room);
+    if (end > from) this.#carry += octetString(this.#piece, from, end);
+    this.#piece = NO_BYTES;
+    this.#pieceStart = this.#received;
+  }
+
+  #head(head: RequestHead | ResponseHead, at: number): void {
+    const start = this.#labelled - this.#messageStart;
+    const octets = this.#octets(at);
+    this.#cutHead(octets, start);
+    const framing = head.contentLength === undefined && head.fields.get("transfer-encoding") !== undefined;
+    this.#facts = { head, answers: this.#answered, chunked: framing, chunks: 0, contentBytes: 0 };
+    this.#phase = framing ? "chunks" : "content";
+    const tunnel = head.kind === "response" &&
+      (head.status === 101 || this.#answered === "CONNECT" && head.status >= 200 && head.status < 300);
+    if (!tunnel) return;
+    this.#finish("whole");
+    this.#phase = "tunnel";
+  }
+
+  /** Cuts a head's whole lines, with an empty line before it. Returns how many octets they are. */
+  #cutHead(octets: string, start: number): number {
+    let at = 0;
+    if (octets.startsWith("\r\n")) {
+      this.#add("end", start, "\r\n", "an empty line before a request is ignored", "RFC 9112 §2.2");
+      at = 2;
+    }
+    const lineEnd = octets.indexOf("\n", at) + 1;
+    if (lineEnd === 0) return at;
+    startLineRows(this.#rows, octets.substring(at, lineEnd), start + at, this.#kind === "request");
+    return sectionRows(this.#rows, octets, lineEnd, start + lineEnd, HEAD_END);
+  }
+
+  #content({ bytes }: ContentPiece, at: number): void {
+    const facts = this.#facts!;
+    const start = at - bytes.length;
+    if (start > this.#labelled) this.#framing(this.#octets(start), false);
+    facts.contentBytes += bytes.length;
+    this.#inChunk -= bytes.length;
+    const last = this.#rows.at(-1)!;
+    const room = this.#options.all ? Infinity : SHOWN_CONTENT_BYTES - this.#keptContent;
+    const kept = room <= 0 ? "" : octetString(bytes, 0, Math.min(bytes.length, room));
+    this.#keptContent += kept.length;
+    const offset = this.#labelled - this.#messageStart;
+    this.#carry = "";
+    this.#labelled = at;
+    const end = at - this.#messageStart;
+    if (last.kind === "content" || this.#summarises) {
+      this.#rows[this.#rows.length - 1] = { ...last, end, octets: last.octets + (this.#summarises ? "" : kept) };
+      return;
+    }
+    const label = facts.chunked ? `content, from chunk ${facts.chunks}` : "content";
+    this.#rows.push({ start: offset, end, kind: "content", octets: kept, label });
+  }
+
+  /** Whether the message has so many chunks that the rest of them have one row together. */
+  get #summarises(): boolean {
+    return this.#facts !== undefined && !this.#options.all && this.#facts.chunks > SHOWN_CHUNKS;
+  }
+
+  /** Cuts what frames chunks: the line end behind one, the line of the next, trailers. Returns how much it has cut. */
+  #framing(octets: string, ended: boolean): number {
+    const facts = this.#facts!;
+    const start = this.#labelled - octets.length - this.#messageStart;
+    let at = 0;
+    if (facts.chunks > 0 && this.#inChunk === 0 && octets.startsWith("\r\n")) {
+      this.#addChunkRow(start, "\r\n", "the chunk's end");
+      this.#inChunk = -1;
+      at = 2;
+    }
+    const lineEnd = octets.indexOf("\n", at) + 1;
+    if (lineEnd === 0) return at;
+    const line = octets.substring(at, lineEnd);
+    const { size, label } = chunkWords(line, facts.chunks + 1);
+    if (size > 0) {
+      facts.chunks++;
+      this.#inChunk = size;
+      this.#addChunkRow(start + at, line, label);
+      return lineEnd;
+    }
+    this.#inChunk = -1;
+    this.#add("framing", start + at, line, label, "RFC 9112 §7.1");
+    const endLabel = octets.startsWith("\r\n", lineEnd) ? NO_TRAILERS : TRAILERS_END;
+    return ended || octets.length > lineEnd
+      ? sectionRows(this.#rows, octets, lineEnd, start + lineEnd, endLabel)
+      : lineEnd;
+  }
+
+  #addChunkRow(start: number, octets: string, label: string): void {
+    if (!this.#summarises) return this.#add("framing", start, octets, label);
+    const last = this.#rows.at(-1)!;
+    const more = this.#facts!.chunks - SHOWN_CHUNKS;
+    const row = { kind: "framing", label: `${more} more chunk${more === 1 ? "" : "s"}, with their content` } as const;
+    if (more > 0 && last.label.endsWith("with their content")) {
+      this.#rows[this.#rows.length - 1] = { ...last, ...row, end: start + octets.length };
+    } else this.#rows.push({ ...row, start, end: start + octets.length, octets });
+  }
+
+  #add(kind: RowKind, start: number, octets: string, label: string, rule?: string): void {
+    if (octets !== "") this.#rows.push({ start, end: start + octets.length, kind, octets, label, rule });
+  }
+
+  /** Finishes a message whose rows are complete. */
+  #finish(state: "whole" | "incomplete", findings: readonly Finding[] = [], fault?: Fault): void {
+    const facts = this.#facts;
+    const { head } = facts ?? {};
+    const known = facts === undefined ? [] : [...contentFindings(facts, state), ...persistenceFindings(facts)];
+    this.#push({
+      kind: this.#kind,
+      findings: fault === undefined ? [...findings, ...known] : findings,
+      ...fault && { fault },
+      state: fault === undefined ? state : "broken",
+      ...head?.kind === "request" && { method: head.method },
+      ...head?.kind === "response" && { status: head.status },
+    });
+    // An interim response leaves the question open.
+    if (!(head?.kind === "response" && isInterim(head.status))) this.#answersKnown = false;
+    this.#facts = undefined;
+    this.#inChunk = 0;
+    this.#keptContent = 0;
+  }
+
+  #push(explanation: Pick<Explanation, "kind" | "findings" | "fault" | "state" | "method" | "status">): void {
+    const start = this.#messageStart;
+    this.#finished.push({ start, length: this.#labelled - start, rows: this.#rows, ...explanation });
+    this.#messageStart = this.#labelled;
+    this.#rows = [];
+  }
+
+  /** Finishes a message of which something is missing: whole lines have rows, and so has the rest. */
+  #finishIncomplete(): void {
+    const { rest, start } = this.#cutPending(this.#carry);
+    const inHead = this.#phase === "head";
+    const what = inHead ? "head" : "chunked content";
+    this.#add(inHead ? "start" : "framing", start, rest, `the start of a line: more is to come`);
+    this.#labelled = this.#received;
+    this.#carry = "";
+    const facts = this.#facts;
+    const missing: Finding[] = [];
+    if (inHead) missing.push({ text: "needs more: the head has not ended", rule: "RFC 9112 §2.1" });
+    else if (this.#phase === "chunks") {
+      const octets = this.#inChunk > 0 ? `${this.#inChunk} more octets of this chunk, and` : "more of the";
+      const text = this.#inChunk > 0 ? `needs ${octets} the last chunk` : `needs ${octets} ${what}: the last chunk`;
+      missing.push({ text, rule: "RFC 9112 §7.1" });
+    } else if (facts!.head.contentLength !== undefined) {
+      const count = facts!.head.contentLength - facts!.contentBytes;
+      missing.push({ text: `needs ${count} more octet${count === 1 ? "" : "s"} of content` });
+    }
+    // Content until the connection ends is whole wherever the octets end.
+    this.#finish(missing.length === 0 ? "whole" : "incomplete", missing);
+  }
+
+  /** Cuts the whole lines of octets that the decoder holds back until a section is complete. */
+  #cutPending(octets: string): { rest: string; start: number } {
+    const start = this.#labelled - this.#messageStart;
+    let cut = 0;
+    if (this.#phase === "head") cut = this.#cutHead(octets, start);
+    else if (this.#phase === "chunks") {
+      this.#labelled += octets.length;
+      cut = this.#framing(octets, true);
+      this.#labelled -= octets.length;
+    }
+    return { rest: octets.substring(cut), start: start + cut };
+  }
+
+  /** Finishes a broken message: what was accepted, the line with the fault, and all that is not read behind it. */
+  #finishBroken(failure: HttpError): void {
+    const held = this.#carry;
+    const start = this.#labelled - this.#messageStart;
+    const caret = failure.offset! - start;
+    let read: number;
+    if (SECTION_FAULTS.has(failure.fault)) {
+      read = this.#cutPending(held).start - start;
+    } else {
+      const lineStart = held.lastIndexOf("\n", caret - 1) + 1;
+      const line = caret <= 0 ? 0 : lineStart;
+      const before = this.#cutPending(held.substring(0, line));
+      const end = held.indexOf("\n", Math.max(caret, 0)) + 1;
+      read = end > 0 ? end : held.length;
+      this.#add("broken", before.start, held.substring(before.start - start, read), "");
+    }
+    const total = this.#received - this.#labelled;
+    this.#labelled = this.#received;
+    this.#carry = "";
+    if (total > read) {
+      const from = start + read;
+      const octets = held.substring(read);
+      this.#rows.push({ start: from, end: start + total, kind: "unread", octets, label: "not read" });
+    }
+    const fault: Fault = {
+      code: failure.fault,
+      status: failure.status,
+      detail: failure.message,
+      rule: failure.rule,
+      offset: failure.offset!,
+      fix: fixFor(failure),
+      readings: this.#phase === "head" ? twoReadings(failure.fault, held, start, total) : [],
+    };
+    this.#finish("incomplete", [], fault);
+    this.#phase = "closed";
+    this.#failure = undefined;
+  }
+
+  #finishUnread(): void {
+    if (this.#received === this.#messageStart) return;
+    const length = this.#received - this.#messageStart;
+    const [label, rule] = this.#phase === "tunnel"
+      ? ["no longer HTTP: the connection speaks another protocol", "RFC 9110 §7.8"]
+      : ["not read: the connection ends", "RFC 9112 §9.6"];
+    this.#rows.push({ start: 0, end: length, kind: "unread", octets: this.#carry, label, rule });
+    this.#labelled = this.#received;
+    this.#carry = "";
+    this.#push({ kind: "unread", findings: [], state: "whole" });
+  }
+}
+
+/** Explains messages that are all here, one after the other. */
+export function explainOctets(octets: Uint8Array, options: ExplainOptions & { closed?: boolean }): Explanation[] {
+  const explainer = new Explainer(options);
+  explainer.receive(octets);
+  explainer.end(options.closed);
+  return explainer.take();
+}
+
+/** What the octets are: responses if they begin with `HTTP/`. Fewer octets that may begin so are taken for responses. */
+export function messageKindOf(octets: Uint8Array): MessageKind {
+  return octets.length > 0 && "HTTP/".startsWith(octetString(octets, 0, Math.min(5, octets.length)))
+    ? "response"
+    : "request";
+}

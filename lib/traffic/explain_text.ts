@@ -1,0 +1,284 @@
+/**
+ * Explanations as text: octets on the left, what they mean on the right, a caret under a fault.
+ *
+ * Everything from a peer is escaped, so that an octet is never an order to the terminal.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { reasonPhrase } from "../http_message.ts";
+import { SHOWN_CONTENT_LINES, SHOWN_FAULT_OCTETS } from "../limits.ts";
+import { escapeText, type Painter, type Style } from "../terminal.ts";
+import type { Explanation, Fault, Reading, Row, RowKind } from "./explanation.ts";
+
+/** How text is laid out. */
+export interface ExplainTextOptions {
+  /** Columns of the terminal. */
+  readonly width: number;
+  /** Whether all content is shown, not only a screenful. */
+  readonly all: boolean;
+  /** Colours by kind of octets. */
+  readonly painter: Painter;
+}
+
+/** Columns before the octets: the offset and a space. */
+const OFFSET_WIDTH = 6;
+const INDENT = " ".repeat(OFFSET_WIDTH);
+/** At 80 columns the labels start here; wider terminals give the labels the rest. */
+const LABEL_COLUMN = 42;
+const USUAL_WIDTH = 80;
+const LEAST_WIDTH = 40;
+/** Octets in a line of hexadecimal digits. */
+const HEX_OCTETS = 8;
+const STYLES: Readonly<Record<RowKind, Style>> = {
+  start: "bold",
+  field: "blue",
+  end: "dim",
+  framing: "cyan",
+  content: "green",
+  broken: "red",
+  unread: "dim",
+};
+
+/** The text of one explanation, lines with their ends. */
+export function explanationText(explanation: Explanation, options: ExplainTextOptions): string {
+  const { rows, findings, fault } = explanation;
+  const { painter } = options;
+  const lines: string[] = [];
+  const faulty = fault === undefined ? -1 : faultyRow(rows, fault.offset);
+  rows.forEach((row, index) => {
+    if (index === faulty) lines.push(...faultLines(explanation, row, options));
+    else lines.push(...rowLines(row, options));
+  });
+  if (fault !== undefined && rows.length === 0) lines.push(...faultWords(explanation, fault, painter));
+  for (const { text, rule } of findings) lines.push(`${INDENT}=> ${escapeText(text)}${section(rule)}`);
+  return lines.map((line) => `${line.trimEnd()}\n`).join("");
+}
+
+/** The row that the caret stands under: the one with the octet, or the last before it. */
+function faultyRow(rows: readonly Row[], offset: number): number {
+  const index = rows.findIndex(({ end }) => offset < end);
+  return index < 0 ? rows.length - 1 : index;
+}
+
+/** The line with a fault, a caret under the octet, and what to do. Of a long line only the octets around it are shown. */
+function faultLines(explanation: Explanation, row: Row, options: ExplainTextOptions): string[] {
+  const { painter } = options;
+  const fault = explanation.fault!;
+  const { shown, caret } = aroundCaret(row.octets, fault.offset - row.start, options.width - OFFSET_WIDTH);
+  return [
+    `${String(row.start).padStart(OFFSET_WIDTH - 1)} ${painter(STYLES[row.kind], shown)}`,
+    `${INDENT}${" ".repeat(caret)}${painter("red", "^")} octet ${fault.offset}`,
+    ...faultWords(explanation, fault, painter),
+  ];
+}
+
+/** A line of octets, escaped, and the column of one of them. */
+export function aroundCaret(octets: string, at: number, width: number): { shown: string; caret: number } {
+  const whole = units(octets).join("");
+  if (whole.length <= width) return { shown: whole, caret: units(octets.substring(0, at)).join("").length };
+  const from = Math.max(0, at - SHOWN_FAULT_OCTETS);
+  const to = Math.min(octets.length, at + SHOWN_FAULT_OCTETS + 1);
+  const before = (from > 0 ? "…" : "") + units(octets.substring(from, at)).join("");
+  const after = units(octets.substring(at, to)).join("") + (to < octets.length ? "…" : "");
+  return { shown: before + after, caret: before.length };
+}
+
+function faultWords({ kind }: Explanation, fault: Fault, painter: Painter): string[] {
+  const { status, detail, rule, fix, readings } = fault;
+  const answer = kind === "response"
+    ? "a strict client takes no more from this connection"
+    : `a strict server answers ${status} ${reasonPhrase(status)}`.trimEnd() + " and closes the connection";
+  return [
+    `${INDENT}${painter("red", "!!")} ${escapeText(detail)}${section(rule)}`,
+    ...fix === undefined ? [] : [`${INDENT}${painter("yellow", "fix:")} ${fix}`],
+    ...readingLines(readings, kind === "response" ? "response" : "request"),
+    `${INDENT}${answer}`,
+  ];
+}
+
+function readingLines(readings: readonly Reading[], what: string): string[] {
+  if (readings.length === 0) return [];
+  const width = Math.max(...readings.map(({ by }) => by.length)) + 1;
+  return [
+    `${INDENT}two readings, which is how a ${what} is smuggled (RFC 9112 §11.2):`,
+    ...readings.map((reading) => `${INDENT}  by ${`${reading.by}:`.padEnd(width)} ${describeReading(reading)}`),
+  ];
+}
+
+function describeReading({ start, end, next, missing }: Reading): string {
+  const content = start === end ? "no content" : `content ${start}-${end - 1}`;
+  if (missing === Infinity) return `${content}, and it waits for more chunks`;
+  if (missing > 0) return `${content}, and it waits for ${missing} more octet${missing === 1 ? "" : "s"}`;
+  if (next === "") return `${content}, then nothing`;
+  const line = next.split(/\r?\n/, 1)[0];
+  return `${content}, then "${units(line).join("")}${line.length < next.length ? "…" : ""}"`;
+}
+
+function section(rule: string | undefined): string {
+  return rule === undefined ? "" : ` (${rule})`;
+}
+
+/** A row: its octets wrapped on the left, its label on the right; below it its parts. */
+function rowLines(row: Row, options: ExplainTextOptions): string[] {
+  const { start, end, kind, octets, label, rule, parts } = row;
+  const left = row.kind === "content" || row.kind === "unread"
+    ? contentLines(row, options)
+    : wrapUnits(units(octets), leftWidth(options));
+  const lines = twoColumns(start, left, label, rule, kind, options);
+  const hidden = end - start - left.octets;
+  if (hidden > 0) {
+    lines.push(`${INDENT}… ${hidden} more octet${hidden === 1 ? "" : "s"}${options.all ? "" : moreHint(kind)}`);
+  }
+  for (const part of parts ?? []) {
+    if (part.label === "") continue;
+    const text = octets.substring(part.start - start, part.end - start).trimEnd();
+    const indented = wrapUnits(units(text), leftWidth(options) - 2);
+    indented.lines = indented.lines.map((line) => `  ${line}`);
+    lines.push(...twoColumns(part.start, indented, part.label, undefined, kind, options));
+  }
+  return lines;
+}
+
+function moreHint(kind: RowKind): string {
+  return kind === "content" ? " (--all shows them)" : "";
+}
+
+interface Wrapped {
+  lines: string[];
+  /** How many octets the lines hold. */
+  octets: number;
+}
+
+function leftWidth({ width }: ExplainTextOptions): number {
+  return labelColumn(width) - OFFSET_WIDTH - 1;
+}
+
+function labelColumn(width: number): number {
+  return Math.min(LABEL_COLUMN, Math.floor(Math.max(width, LEAST_WIDTH) * LABEL_COLUMN / USUAL_WIDTH));
+}
+
+function twoColumns(
+  offset: number,
+  { lines: left }: Wrapped,
+  label: string,
+  rule: string | undefined,
+  kind: RowKind,
+  { width, painter }: ExplainTextOptions,
+): string[] {
+  const column = labelColumn(width);
+  const words = [...escapeText(label).split(" "), ...rule === undefined ? [] : [`(${rule})`]];
+  const right = label === "" && rule === undefined ? [] : wrapWords(words, Math.max(width, LEAST_WIDTH) - column);
+  return Array.from({ length: Math.max(left.length, right.length) }, (_, i) => {
+    const octets = (left[i] ?? "").trimEnd();
+    const padding = " ".repeat(Math.max(0, column - OFFSET_WIDTH - octets.length));
+    const number = i === 0 ? String(offset) : "";
+    return `${number.padStart(OFFSET_WIDTH - 1)} ${painter(STYLES[kind], octets)}${padding}${right[i] ?? ""}`;
+  });
+}
+
+/** Content, or what is not read: text where it is text, else hexadecimal digits; a screenful of it. */
+function contentLines({ octets, kind }: Row, options: ExplainTextOptions): Wrapped {
+  const width = leftWidth(options);
+  const most = options.all ? Infinity : SHOWN_CONTENT_LINES;
+  if (kind === "unread" && !options.all) return firstLine(octets, width);
+  if (kind === "content" && isBinary(octets)) {
+    return hexLines(octets, Math.min(HEX_OCTETS, Math.floor(width / 4)), most);
+  }
+  return wrapUnits(units(octets), width, most);
+}
+
+function firstLine(octets: string, width: number): Wrapped {
+  const all = units(octets.substring(0, width));
+  let line = "";
+  let count = 0;
+  for (const unit of all) {
+    if (line.length + unit.length > width) break;
+    line += unit;
+    count += octetsOf(unit);
+  }
+  return { lines: [line], octets: count };
+}
+
+/** Whether octets are no text: not UTF-8, or with control characters that text does not have. */
+function isBinary(octets: string): boolean {
+  // deno-lint-ignore no-control-regex -- these are what text does not have
+  if (/[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]/.test(octets)) return true;
+  return decodeUtf8(octets) === undefined;
+}
+
+function hexLines(octets: string, perLine: number, most: number): Wrapped {
+  const lines: string[] = [];
+  let at = 0;
+  for (; at < octets.length && lines.length < most; at += perLine) {
+    const line = octets.substring(at, at + perLine);
+    const digits = Array.from(line, (octet) => octet.charCodeAt(0).toString(16).padStart(2, "0")).join(" ");
+    lines.push(`${digits.padEnd(3 * perLine)} ${line.replace(/[^ -~]/g, ".")}`);
+  }
+  return { lines, octets: Math.min(at, octets.length) };
+}
+
+/** Octets as text that a person reads: each escaped where it is no visible character. */
+function units(octets: string): string[] {
+  const text = decodeUtf8(octets);
+  return Array.from(text ?? octets, (character) => escapeUnit(character, text !== undefined));
+}
+
+const NAMED: Readonly<Record<string, string>> = { "\r": "\\r", "\n": "\\n", "\t": "\\t", "\0": "\\0", "\\": "\\\\" };
+
+function escapeUnit(character: string, decoded: boolean): string {
+  const named = NAMED[character];
+  if (named !== undefined) return named;
+  if (character >= " " && character <= "~") return character;
+  return decoded ? escapeText(character) : `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+}
+
+/** UTF-8 as text; `undefined` if it is not. A character that is cut off at the end is left to its octets. */
+function decodeUtf8(octets: string): string | undefined {
+  // deno-lint-ignore no-control-regex -- ASCII needs no decoding
+  if (/^[\x00-\x7f]*$/.test(octets)) return octets;
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.from(octets, "latin1"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Fills lines with units; a line of the text ends a line, too. */
+function wrapUnits(all: readonly string[], width: number, most = Infinity): Wrapped {
+  const lines: string[] = [];
+  let line = "";
+  let octets = 0;
+  for (let i = 0; i < all.length; i++) {
+    const unit = all[i];
+    const breaks = line !== "" && (line.length + unit.length > width || all[i - 1] === "\\n");
+    if (breaks) {
+      lines.push(line);
+      line = "";
+      if (lines.length >= most) return { lines, octets };
+    }
+    line += unit;
+    octets += octetsOf(unit);
+  }
+  lines.push(line);
+  return { lines, octets };
+}
+
+/** How many octets a unit stands for. */
+function octetsOf(unit: string): number {
+  if (unit.startsWith("\\u")) return Buffer.byteLength(String.fromCharCode(parseInt(unit.slice(2), 16)));
+  return unit.startsWith("\\") ? 1 : Buffer.byteLength(unit);
+}
+
+function wrapWords(words: readonly string[], width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of words) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}

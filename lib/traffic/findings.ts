@@ -1,0 +1,90 @@
+/**
+ * What follows from a message: how long its content is and why, and whether the connection stays.
+ *
+ * @module
+ */
+
+import { isContentless, isInterim, listMembers, type RequestHead, type ResponseHead } from "../http_message.ts";
+import { REQUEST_LIMITS } from "../limits.ts";
+import type { Finding } from "./explanation.ts";
+
+/** What is known of a message. */
+export interface MessageFacts {
+  /** Its head. */
+  readonly head: RequestHead | ResponseHead;
+  /** The method that a response answers. */
+  readonly answers: string;
+  /** Whether the content comes in chunks. */
+  readonly chunked: boolean;
+  /** Chunks so far, without the last one, which is empty. */
+  chunks: number;
+  /** Octets of content so far. */
+  contentBytes: number;
+}
+
+const RULE = "RFC 9112 §6.3";
+
+/** Why the content has this length. */
+export function contentFindings(facts: MessageFacts, state: "whole" | "incomplete"): Finding[] {
+  const { head, answers, chunked, chunks, contentBytes } = facts;
+  const findings: Finding[] = [];
+  if (chunked && state === "whole") {
+    findings.push({ text: `${octetsOf(contentBytes)} of content in ${chunks} chunk${chunks === 1 ? "" : "s"}` });
+  } else if (!chunked) findings.push(...lengthFinding(head, answers, contentBytes));
+  const announced = Math.max(contentBytes, head.contentLength ?? 0);
+  if (head.kind === "request" && announced > REQUEST_LIMITS.maxContentBytes) {
+    const text =
+      `serve would answer 413: it takes ${REQUEST_LIMITS.maxContentBytes} octets unless --max-body says more`;
+    findings.push({ text, rule: "RFC 9110 §15.5.14" });
+  }
+  if (head.kind === "response" && isInterim(head.status)) {
+    findings.push(
+      head.status === 101
+        ? { text: "no longer HTTP: what follows is the other protocol", rule: "RFC 9110 §7.8" }
+        : { text: "interim: the final response is still to come", rule: "RFC 9110 §15.2" },
+    );
+  }
+  return findings;
+}
+
+function lengthFinding(head: RequestHead | ResponseHead, answers: string, contentBytes: number): Finding[] {
+  const length = head.fields.get("content-length");
+  if (head.kind === "response") {
+    if (isInterim(head.status)) return [];
+    if (answers === "HEAD") return [{ text: "no content: it answers HEAD", rule: RULE }];
+    if (answers === "CONNECT" && head.status >= 200 && head.status < 300) {
+      return [{ text: "no content: it opens the tunnel that CONNECT asked for", rule: RULE }];
+    }
+    if (isContentless(head.status)) return [{ text: `no content: ${head.status} never has any`, rule: RULE }];
+    if (head.contentLength === undefined) {
+      return [{ text: `content until the connection ends: ${octetsOf(contentBytes)} here`, rule: RULE }];
+    }
+  }
+  if (length === undefined) {
+    return [{ text: "no content: neither Content-Length nor Transfer-Encoding", rule: RULE }];
+  }
+  if (head.contentLength === 0) return [{ text: "no content: Content-Length is 0", rule: RULE }];
+  return [{ text: `${octetsOf(head.contentLength!)} of content: Content-Length`, rule: RULE }];
+}
+
+function octetsOf(count: number): string {
+  return `${count} octet${count === 1 ? "" : "s"}`;
+}
+
+/** Why the connection stays or ends. */
+export function persistenceFindings({ head, answers, chunked }: MessageFacts): Finding[] {
+  const { kind, minor, persistent, contentLength } = head;
+  // An interim response says nothing about it, and a tunnel is no connection of HTTP any more.
+  if (kind === "response" && (isInterim(head.status) || answers === "CONNECT" && head.status < 300)) return [];
+  const rule = "RFC 9112 §9.3";
+  const options = listMembers((head.fields.get("connection") ?? "").toLowerCase());
+  if (persistent) {
+    const text = minor === 1 ? "HTTP/1.1 and no Connection: close" : "HTTP/1.0 and Connection: keep-alive";
+    return [{ text: `stays open: ${text}`, rule }];
+  }
+  if (options.includes("close")) return [{ text: "ends: Connection: close", rule }];
+  if (kind === "response" && contentLength === undefined && !chunked) {
+    return [{ text: "ends: only the connection's end tells where the content ends", rule: RULE }];
+  }
+  return [{ text: "ends: HTTP/1.0 and no Connection: keep-alive", rule }];
+}

@@ -1,0 +1,116 @@
+/**
+ * Two readings of one message: what receivers that are not strict take for its content, and for what follows it.
+ *
+ * That they differ is how requests are smuggled (RFC 9112 §11.2). It is looked at only once the decoder has refused.
+ *
+ * @module
+ */
+
+import type { FaultCode } from "../http_message.ts";
+import type { Reading } from "./explanation.ts";
+
+/** A head as a lenient receiver reads it. */
+interface LenientHead {
+  /** Where the content starts. */
+  readonly end: number;
+  readonly lengths: readonly string[];
+  readonly chunked: boolean;
+}
+
+/** Characters shown of what follows. */
+const NEXT_CHARACTERS = 40;
+
+/**
+ * The readings of a message that was refused; none where there is only one.
+ *
+ * @param text The message from `start` on: its head, and as much behind it as was kept.
+ * @param start Offset of the text, from the message's start.
+ * @param total Octets that there are from `start` on.
+ */
+export function twoReadings(fault: FaultCode | undefined, text: string, start: number, total: number): Reading[] {
+  const head = readHead(text, /\r\n/);
+  const byLength = (by: string, { end, lengths }: LenientHead, which: number): Reading => {
+    const length = /^\d+$/.test(lengths.at(which) ?? "") ? Number(lengths.at(which)) : 0;
+    return reading(by, text, start, total, end, end + length);
+  };
+  const byCoding = (by: string, { end }: LenientHead): Reading =>
+    reading(by, text, start, total, end, chunkedEnd(text, end) ?? Infinity);
+  switch (fault) {
+    case "two-framings":
+    case "coding-in-http10":
+      if (head === undefined) return [];
+      return differing([
+        byLength(head.lengths.length > 0 ? "Content-Length" : "no length", head, 0),
+        byCoding("Transfer-Encoding", head),
+      ]);
+    case "two-lengths":
+      if (head === undefined) return [];
+      return differing([
+        byLength("the first Content-Length", head, 0),
+        byLength("the last Content-Length", head, -1),
+      ]);
+    case "bare-lf": {
+      const lenient = readHead(text, /\r?\n/);
+      if (lenient === undefined) return [];
+      const read = (by: string, head: LenientHead) => head.chunked ? byCoding(by, head) : byLength(by, head, 0);
+      const strict = head ?? { end: total, lengths: [], chunked: false };
+      return differing([read("CR LF alone", strict), read("LF as a line end", lenient)]);
+    }
+    default:
+      return [];
+  }
+}
+
+function differing(readings: Reading[]): Reading[] {
+  const [first, second] = readings;
+  return first.start === second.start && first.end + first.missing === second.end + second.missing ? [] : readings;
+}
+
+/** Reads what frames the content, as a receiver does that takes this for a line end. */
+function readHead(text: string, lineEnd: RegExp): LenientHead | undefined {
+  const separator = new RegExp(`(?:${lineEnd.source}){2}`);
+  const empty = /^(?:\r\n)*/.exec(text)![0].length;
+  const match = separator.exec(text.substring(empty));
+  if (match === null) return undefined;
+  const end = empty + match.index + match[0].length;
+  const lengths: string[] = [];
+  let chunked = false;
+  for (const line of text.substring(empty, empty + match.index).split(lineEnd).slice(1)) {
+    const colon = line.indexOf(":");
+    const name = line.substring(0, colon).trim().toLowerCase();
+    const value = line.substring(colon + 1).trim();
+    if (name === "content-length") lengths.push(...value.split(",").map((member) => member.trim()));
+    if (name === "transfer-encoding") chunked = /(?:^|,)\s*chunked\s*$/i.test(value);
+  }
+  return { end, lengths, chunked };
+}
+
+/** Where chunked content ends; `undefined` if that is not here. */
+function chunkedEnd(text: string, start: number): number | undefined {
+  let at = start;
+  for (;;) {
+    const lineEnd = text.indexOf("\n", at) + 1;
+    const size = parseInt(text.substring(at, lineEnd), 16);
+    if (lineEnd === 0 || !(size >= 0)) return undefined;
+    at = lineEnd + size;
+    if (size > 0) {
+      const chunkEnd = text.indexOf("\n", at) + 1;
+      if (chunkEnd === 0) return undefined;
+      at = chunkEnd;
+      continue;
+    }
+    for (;;) {
+      const trailerEnd = text.indexOf("\n", at) + 1;
+      if (trailerEnd === 0) return undefined;
+      const empty = text.substring(at, trailerEnd).trim() === "";
+      at = trailerEnd;
+      if (empty) return at;
+    }
+  }
+}
+
+function reading(by: string, text: string, start: number, total: number, from: number, to: number): Reading {
+  const known = Math.min(to, total);
+  const rest = text.substring(known, known + NEXT_CHARACTERS);
+  return { by, start: start + from, end: start + known, next: rest, missing: to - known };
+}

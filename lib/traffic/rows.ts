@@ -1,0 +1,147 @@
+/**
+ * Octets with a label: the rows that a message is cut into, and the cutting of its head.
+ *
+ * The decoder has accepted what is cut here, so nothing is checked a second time.
+ *
+ * @module
+ */
+
+import type { Part, Row } from "./explanation.ts";
+import { MEMBER, valueParts } from "./values.ts";
+import { FIELD_MEANINGS, type Meaning, METHOD_MEANINGS, STATUS_CLASSES, STATUS_MEANINGS } from "./words.ts";
+
+const EXTENSION_METHOD: Meaning = ["an extension", "RFC 9110 §9.1"];
+const EXTENSION_FIELD: Meaning = ["an extension field", "RFC 9110 §16.3"];
+const LINE_END = "\r\n";
+
+/** Cuts a whole start line. */
+export function startLineRows(rows: Row[], line: string, start: number, isRequest: boolean): void {
+  const first = line.indexOf(" ") + 1;
+  const space = line.indexOf(" ", first);
+  // The reason phrase may be missing, but not the space before it.
+  const second = space < 0 ? line.length : space + 1;
+  const add = (from: number, to: number, label: string, rule: string, parts?: readonly Part[]) => {
+    if (from === to) return;
+    const octets = line.substring(from, to);
+    rows.push({ start: start + from, end: start + to, kind: "start", octets, label, rule, parts });
+  };
+  if (isRequest) {
+    const method = line.substring(0, first - 1);
+    const [meaning, rule] = METHOD_MEANINGS[method] ?? EXTENSION_METHOD;
+    add(0, first, `method: ${meaning}`, rule);
+    const target = line.substring(first, second - 1);
+    const parts = targetParts(target, start + first, second - first);
+    add(first, second, `target, ${targetForm(method, target)} form`, "RFC 9112 §3.2", parts);
+    add(second, line.length, "version, line end", "RFC 9112 §2.3");
+  } else {
+    const status = Number(line.substring(first, second - 1));
+    const [meaning, rule] = STATUS_MEANINGS[status] ?? STATUS_CLASSES[Math.trunc(status / 100)] ?? STATUS_CLASSES[0];
+    add(0, first, "version", "RFC 9112 §2.3");
+    add(first, second, `status: ${meaning}`, rule);
+    const reason = line.length - second > LINE_END.length;
+    add(second, line.length, reason ? "reason phrase, line end" : "no reason phrase, line end", "RFC 9112 §4");
+  }
+}
+
+function targetForm(method: string, target: string): string {
+  if (method === "CONNECT") return "authority";
+  return target.startsWith("/") ? "origin" : target === "*" ? "asterisk" : "absolute";
+}
+
+/** Path and parameters of a target that has a query. */
+function targetParts(target: string, start: number, length: number): Part[] | undefined {
+  const mark = target.indexOf("?");
+  if (mark < 0) return undefined;
+  const scheme = target.startsWith("/") ? 0 : target.indexOf("//") + 2;
+  const path = scheme === 0 ? 0 : target.indexOf("/", scheme);
+  const parts: Part[] = [];
+  const hasPath = path >= 0 && path < mark;
+  if (scheme > 0) parts.push({ start, end: start + (hasPath ? path : mark), label: "scheme and authority" });
+  if (hasPath) parts.push({ start: start + path, end: start + mark, label: "path" });
+  for (let at = mark; at < target.length;) {
+    const next = target.indexOf("&", at + 1);
+    const end = next < 0 ? target.length : next;
+    const name = target.substring(at + 1, end).split("=", 1)[0];
+    parts.push({ start: start + at, end: start + end, label: name === "" ? "empty query" : `query parameter ${name}` });
+    at = end;
+  }
+  // The space behind the target belongs to its last part.
+  parts.push({ ...parts.pop()!, end: start + length });
+  return parts;
+}
+
+/** A field line: what its name says, and its value's parts. */
+export function fieldRow(line: string, start: number): Row {
+  const colon = line.indexOf(":");
+  const meaning = FIELD_MEANINGS.get(line.substring(0, colon).toLowerCase());
+  const end = start + line.length;
+  if (meaning === undefined) {
+    const [label, rule] = EXTENSION_FIELD;
+    return { start, end, kind: "field", octets: line, label, rule };
+  }
+  const [label, rule, kind] = meaning;
+  if (kind === undefined) return { start, end, kind: "field", octets: line, label, rule };
+  const valueStart = colon + 1 + /^[ \t]*/.exec(line.substring(colon + 1))![0].length;
+  const values = valueParts(kind, line.substring(valueStart, line.length - LINE_END.length), start + valueStart);
+  if (values.length < 2) {
+    const more = values.length === 1 && values[0].label !== "" && values[0].label !== MEMBER
+      ? `; ${values[0].label}`
+      : "";
+    return { start, end, kind: "field", octets: line, label: label + more, rule };
+  }
+  const parts = [
+    { start, end: start + valueStart, label: "" },
+    ...values,
+    { start: end - LINE_END.length, end, label: "" },
+  ];
+  return { start, end, kind: "field", octets: line, label, rule, parts };
+}
+
+/** Cuts the whole lines of a header or trailer section that starts at `from` in the text. Returns where it stopped. */
+export function sectionRows(rows: Row[], text: string, from: number, start: number, endLabel: string): number {
+  let at = from;
+  for (;;) {
+    const end = text.indexOf("\n", at) + 1;
+    if (end === 0) return at;
+    const line = text.substring(at, end);
+    if (line !== LINE_END) rows.push(fieldRow(line, start + at - from));
+    else {
+      const first = start + at - from;
+      rows.push({ start: first, end: first + 2, kind: "end", octets: line, label: endLabel, rule: endRule(endLabel) });
+      return end;
+    }
+    at = end;
+  }
+}
+
+function endRule(label: string): string | undefined {
+  return label === NO_TRAILERS ? undefined : label === TRAILERS_END ? "RFC 9112 §7.1.2" : "RFC 9112 §2.1";
+}
+
+/** The label of the empty line behind a head. */
+export const HEAD_END = "the head ends";
+/** The label of the empty line behind the last chunk. */
+export const NO_TRAILERS = "no trailers";
+/** The label of the empty line behind trailers. */
+export const TRAILERS_END = "the trailer section ends";
+
+/** What a chunk line says. */
+export interface ChunkWords {
+  /** Octets of the chunk. */
+  readonly size: number;
+  /** The label of its row. */
+  readonly label: string;
+}
+
+/** Reads a chunk line that the decoder has accepted. */
+export function chunkWords(line: string, number: number): ChunkWords {
+  const [, digits, rest] = /^([\dA-Fa-f]+)([^]*)\r\n$/.exec(line)!;
+  const size = parseInt(digits, 16);
+  const extensions = rest.replace(/^[ \t]*;[ \t]*/, "");
+  const plural = /;/.test(extensions) ? "extensions" : "extension";
+  const more = extensions === "" ? "" : `; ${plural} ${extensions}`;
+  if (size === 0) return { size, label: `the last chunk${more}` };
+  const octets = size === 1 ? "octet" : "octets";
+  const words = digits === String(size) ? `${size} ${octets}` : `0x${digits} is ${size} ${octets}`;
+  return { size, label: `chunk ${number}: ${words}${more}` };
+}

@@ -1,0 +1,103 @@
+/**
+ * The inside of field values: members of lists, parameters, directives, dates, entity tags, ranges.
+ *
+ * @module
+ */
+
+import type { Part } from "./explanation.ts";
+import { CACHE_DIRECTIVES, CONNECTION_OPTIONS, type ValueKind } from "./words.ts";
+
+/** The label of a member that says nothing more of itself. */
+export const MEMBER = "member";
+/** A date as HTTP/1.1 sends it (RFC 9110 §5.6.7). */
+const IMF_FIXDATE =
+  /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT$/;
+/** The two forms that were sent before. */
+const OLD_DATE = /^(?:\w+day, \d\d-\w{3}-\d\d \d\d:\d\d:\d\d GMT|\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
+
+/** Cuts a value into parts that cover it exactly. */
+export function valueParts(kind: ValueKind, value: string, start: number): Part[] {
+  switch (kind) {
+    case "text":
+      return [];
+    case "date":
+      return [{ start, end: start + value.length, label: dateLabel(value.trim()) }];
+    case "parameters":
+      return cut(value, start, ";", (text, first) => first ? "the type itself" : `parameter ${nameOf(text)}`);
+    case "cookies":
+      return cut(value, start, ";", (text) => text.includes("=") ? `${nameOf(text)} is set` : `${text} is on`);
+    case "cache":
+      return cut(value, start, ",", (text) => CACHE_DIRECTIVES[nameOf(text).toLowerCase()] ?? "an extension");
+    case "options":
+      return cut(
+        value,
+        start,
+        ",",
+        (text) => CONNECTION_OPTIONS[text.toLowerCase()] ?? "a field for the next hop only",
+      );
+    case "tags":
+      return cut(value, start, ",", tagLabel);
+    case "range":
+      return rangeParts(value, start);
+    case "list":
+      return cut(value, start, ",", memberLabel);
+  }
+}
+
+/** Cuts at a separator outside of quoted strings. A part holds the separator behind it. */
+function cut(value: string, start: number, separator: string, label: (text: string, first: boolean) => string): Part[] {
+  const parts: Part[] = [];
+  let from = 0;
+  let quoted = false;
+  for (let at = 0; at <= value.length; at++) {
+    const character = value[at];
+    if (at < value.length) {
+      if (quoted && character === "\\") at++;
+      else if (character === '"') quoted = !quoted;
+      if (quoted || character !== separator) continue;
+    }
+    let end = Math.min(at + 1, value.length);
+    while (end < value.length && (value[end] === " " || value[end] === "\t")) end++;
+    if (end === from) break;
+    const text = value.substring(from, Math.min(at, value.length)).trim();
+    parts.push({ start: start + from, end: start + end, label: text === "" ? "" : label(text, parts.length === 0) });
+    from = end;
+    at = end - 1;
+  }
+  // A quoted string that does not end takes the rest with it.
+  if (from < value.length) parts.push({ start: start + from, end: start + value.length, label: "" });
+  return parts;
+}
+
+function nameOf(text: string): string {
+  return text.split("=", 1)[0].trim();
+}
+
+function memberLabel(text: string): string {
+  const weight = /;\s*q=([\d.]+)/i.exec(text)?.[1];
+  return weight === undefined ? MEMBER : Number(weight) === 0 ? "not acceptable" : `weight ${weight}`;
+}
+
+function tagLabel(text: string): string {
+  if (text === "*") return "any version";
+  return text.startsWith("W/") ? "a weak tag: the same meaning" : text.startsWith('"') ? "a strong tag" : "not a tag";
+}
+
+function dateLabel(text: string): string {
+  if (IMF_FIXDATE.test(text)) return "";
+  return OLD_DATE.test(text) ? "an obsolete form of a date" : "not a date";
+}
+
+function rangeParts(value: string, start: number): Part[] {
+  const equals = value.indexOf("=") + 1;
+  if (equals === 0) return [];
+  const unit = { start, end: start + equals, label: `unit ${value.substring(0, equals - 1)}` };
+  return [unit, ...cut(value.substring(equals), start + equals, ",", rangeLabel)];
+}
+
+function rangeLabel(text: string): string {
+  const [, first, last] = /^(\d*)-(\d*)$/.exec(text) ?? [];
+  if (first === undefined || first + last === "") return "not a range";
+  if (first === "") return `the last ${last} octets`;
+  return last === "" ? `from octet ${first} on` : `octets ${first} to ${last}`;
+}

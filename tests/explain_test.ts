@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { wiretable } from "./serve_process.ts";
+import { TempFolder } from "./support.ts";
+
+async function run(args: string[], input: string | Uint8Array = "", permissions?: string[]) {
+  const child = wiretable(["explain", ...args], permissions);
+  const writer = child.stdin.getWriter();
+  await writer.write(typeof input === "string" ? new TextEncoder().encode(input) : input);
+  await writer.close();
+  const { code, stdout, stderr } = await child.output();
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+}
+
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+Deno.test("messages on the input are explained, one after the other", async () => {
+  const { code, stdout, stderr } = await run(["-"], GET + GET);
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.match(stdout, /^ {4}0 GET {33}method: give me a representation;\n/);
+  assert.match(stdout, /\n\nrequest 2, from octet 27 on\n {4}0 GET /);
+});
+
+Deno.test("a file of responses is read by what they answer", async () => {
+  using folder = new TempFolder();
+  const file = folder.file("responses");
+  await Deno.writeTextFile(file, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + "HTTP/1.1 204 No Content\r\n\r\n");
+  const { code, stdout } = await run([file, "--answers", "HEAD,GET"], "", [`--allow-read=${file}`]);
+  assert.equal(code, 0);
+  assert.match(stdout, /=> no content: it answers HEAD/);
+  const denied = await run([file], "", []);
+  assert.equal(denied.code, 1);
+  assert.match(
+    denied.stderr,
+    /^wiretable: Reading \S+ needs a permission: deno run --allow-net --allow-read=\S+ \S*main\.ts explain \S+\n$/,
+  );
+});
+
+const failures: [name: string, args: string[], input: string, message: RegExp][] = [
+  ["a message that breaks a rule", ["-"], "GET / HTTP/1.1\nHost: a\r\n\r\n", /^$/],
+  ["a message that is not whole", ["-"], "GET / HTTP/1.1\r\n", /^$/],
+  ["no octets", ["-"], "", /^wiretable: The input holds no octets, so there is no message\n$/],
+  ["no file", [], "", /^wiretable: explain takes one file, or - for the input, saw ""\n$/],
+  [
+    "what is no method",
+    ["-", "--answers", "get"],
+    "",
+    /^wiretable: --answers takes methods such as HEAD,GET, saw "get"\n$/,
+  ],
+];
+
+for (const [name, args, input, message] of failures) {
+  Deno.test(`the exit code is 1 for ${name}`, async () => {
+    const { code, stderr } = await run(args, input, []);
+    assert.equal(code, 1);
+    assert.match(stderr, message);
+  });
+}
+
+Deno.test("colours and all content are shown if asked for", async () => {
+  const message = `PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n${"x".repeat(100_000)}`;
+  const shown = await run(["-", "--all", "--color", "always"], message);
+  assert.equal(shown.stdout.match(/x/g)?.length, 100_000);
+  assert(shown.stdout.includes("\x1b[1mPUT"));
+  assert.match((await run(["-"], message)).stdout, /… \d+ more octets \(--all shows them\)\n/);
+});

@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import type { MessageKind } from "../../lib/http/message.ts";
+import { painterFor } from "../../lib/terminal.ts";
+import { explainOctets } from "../../lib/traffic/explain.ts";
+import { aroundCaret, type ExplainTextOptions, explanationText } from "../../lib/traffic/explain_text.ts";
+import { wireOctets } from "../wire_cases.ts";
+
+const PLAIN: ExplainTextOptions = { width: 80, all: false, painter: painterFor(false) };
+
+function textOf(octets: string, options: Partial<ExplainTextOptions> & { kind?: MessageKind } = {}): string {
+  const { kind = "request", ...layout } = options;
+  const explanations = explainOctets(wireOctets(octets), { kind, all: layout.all });
+  return explanations.map((explanation) => explanationText(explanation, { ...PLAIN, ...layout })).join("\n");
+}
+
+Deno.test("a request, explained", () => {
+  assert.equal(
+    textOf("GET /Pingping HTTP/1.1\r\nHost: localhost:9999\r\n\r\n"),
+    String.raw`
+    0 GET                                 method: give me a representation;
+                                          safe, idempotent (RFC 9110 §9.3.1)
+    4 /Pingping                           target, origin form (RFC 9112 §3.2)
+   14 HTTP/1.1\r\n                        version, line end (RFC 9112 §2.3)
+   24 Host: localhost:9999\r\n            which site this is for (RFC 9110 §7.2)
+   46 \r\n                                the head ends (RFC 9112 §2.1)
+      => no content: neither Content-Length nor Transfer-Encoding (RFC 9112 §6.3)
+      => stays open: HTTP/1.1 and no Connection: close (RFC 9112 §9.3)
+`.slice(1),
+  );
+});
+
+Deno.test("a bare LF, with a caret and a fix", () => {
+  const text = textOf("GET / HTTP/1.1\nHost: a\r\n\r\n");
+  assert(text.startsWith(
+    String.raw`
+    0 GET / HTTP/1.1\n
+                    ^ octet 14
+      !! A bare LF follows the HTTP version: lines end with CR LF (RFC 9112 §2.2)
+      fix: end every line with \r\n; shells and editors write \n alone
+`.slice(1),
+  ));
+});
+
+Deno.test("two framings, and how a request is smuggled", () => {
+  const head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 39\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const hidden = "0\r\n\r\nDELETE /Momo HTTP/1.1\r\nHost: a\r\n\r\n";
+  const text = textOf(`${head}${hidden}`);
+  assert(
+    text.includes(
+      String.raw`
+   26 Content-Length: 39\r\n              octets of content (RFC 9110 §8.6)
+   46 Transfer-Encoding: chunked\r\n
+                         ^ octet 65
+      !! Content-Length or Transfer-Encoding, saw both (RFC 9112 §6.1)
+      fix: send one of the two, never both
+      two readings, which is how a request is smuggled (RFC 9112 §11.2):
+        by Content-Length:    content 76-114, then nothing
+        by Transfer-Encoding: content 76-80, then "DELETE /Momo HTTP/1.1…"
+      a strict server answers 400 Bad Request and closes the connection
+`.slice(1),
+    ),
+    text,
+  );
+});
+
+Deno.test("chunks, one by one", () => {
+  const head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".replace("Host: a", "Host:a");
+  const text = textOf(
+    `${head.replace("POST / ", "PUT / ")}1a\r\n{"Momo":{"type":"cat"},"Re\r\n5;a=b\r\nx":1}\r\n0\r\n\r\n`,
+  );
+  const lines = String.raw`
+1a\r\n                              chunk 1: 0x1a is 26 octets
+{"Momo":{"type":"cat"},"Re          content, from chunk 1
+\r\n                                the chunk's end
+5;a=b\r\n                           chunk 2: 5 octets; extension a=b
+x":1}                               content, from chunk 2
+\r\n                                the chunk's end
+0\r\n                               the last chunk (RFC 9112 §7.1)
+\r\n                                no trailers
+=> 31 octets of content in 2 chunks
+`.slice(1, -1);
+  const shown = text.split("\n").slice(8, 17).map((line) => line.slice(6)).join("\n");
+  assert.equal(shown, lines);
+});
+
+Deno.test("nothing of a peer reaches the terminal as an order", () => {
+  const text = textOf("GET /?\u001b HTTP/1.1\r\n") +
+    textOf("GET / HTTP/1.1\r\nHost: a\r\nA: \x9b\u00e2\x80\xae\\\r\n\r\n") +
+    textOf("HTTP/1.1 200 \x9b31m\r\nContent-Length: 4\r\n\r\n\x1b[2J", { kind: "response", all: true });
+  // deno-lint-ignore no-control-regex -- these are what must not be there
+  assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+  assert(text.includes("A: \\x9b\\xe2\\x80\\xae\\\\\\r\\n"));
+});
+
+Deno.test("of a long line the octets on both sides of the fault are shown", () => {
+  const text = textOf(`GET / HTTP/1.1\r\nHost: a\r\nA: ${"x".repeat(200)}\x01${"y".repeat(200)}\r\n\r\n`);
+  const [line, caret] = text.split("\n").slice(5);
+  assert.equal(line, `   25 …${"x".repeat(30)}\\x01${"y".repeat(30)}…`);
+  assert.equal(caret, `${" ".repeat(6 + 31)}^ octet 228`);
+});
+
+Deno.test("the caret stands under the octet, whatever is escaped before it", () => {
+  assert.deepEqual(aroundCaret("a\tb\x01\r\n", 3, 80), { shown: "a\\tb\\x01\\r\\n", caret: 4 });
+});
+
+Deno.test("a screenful of content is shown, and all of it if asked for", () => {
+  const message = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n${"x".repeat(2000)}`;
+  const shown = textOf(message).split("\n").filter((line) => /^ +(?:\d+ )?x+/.test(line));
+  assert.equal(shown.length, 16);
+  assert.match(textOf(message), /\n {6}… 1440 more octets \(--all shows them\)\n/);
+  assert.equal(textOf(message, { all: true }).match(/x/g)?.length, 2000);
+});
+
+Deno.test("lines of content are lines", () => {
+  const text = textOf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\none\ntwo\n\xed\x95\x91!");
+  assert.match(text, /one\\n +content\n +two\\n\n +핑!\n/);
+});
+
+Deno.test("binary content is shown in hexadecimal digits", () => {
+  const text = textOf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n\x89PNG\0\r\n\x1a\n");
+  assert.match(text, / {3}47 89 50 4e 47 00 0d 0a 1a {2}\.PNG\.{4} +content\n {6}0a +\.\n/);
+});
+
+for (const width of [40, 60, 80, 120]) {
+  Deno.test(`rows fit ${width} columns`, () => {
+    const text = textOf("GET /a?b=c HTTP/1.1\r\nHost: a\r\nAccept: text/html, application/json;q=0.5\r\nX: y\r\n\r\n", {
+      width,
+    });
+    for (const line of text.split("\n")) if (!line.startsWith("      =>")) assert(line.length <= width, line);
+  });
+}
+
+Deno.test("parts of a value stand below their line", () => {
+  const text = textOf("GET /a?b=c&d HTTP/1.1\r\nHost: a\r\nCache-Control: no-store, max-age=0\r\n\r\n");
+  assert(text.includes(`
+    4   /a                                path
+    6   ?b=c                              query parameter b
+   10   &d                                query parameter d
+`));
+  assert(
+    text.includes(`
+   47   no-store,                         keep no copy
+   57   max-age=0                         fresh for so many seconds
+`),
+    text,
+  );
+});
+
+Deno.test("colours tell kinds of octets apart", () => {
+  const colored = textOf("GET / HTTP/1.1\r\nHost: a\r\n\r\n", { painter: painterFor(true) });
+  assert(colored.includes("\x1b[1mGET\x1b[22m") && colored.includes("\x1b[34mHost: a\\r\\n\x1b[39m"));
+});
