@@ -7,6 +7,9 @@ Deno.test("a row's content is made of its name and value, and gives the value ba
   assert.deepEqual(rowValue(content), { c: [1, { d: null }] });
   assert.deepEqual(rowValue(new TextEncoder().encode(content)), { c: [1, { d: null }] });
   assert.deepEqual(rowValue(rowContent("__proto__", '{"a":1}')), { a: 1 });
+  for (const name of ["", '"', "\\", '\\"', '":{', "\\\\", '"}":']) {
+    assert.deepEqual(rowValue(rowContent(name, '{"a":{"b":1}}')), { a: { b: 1 } }, name);
+  }
   assert.throws(() => rowValue("{}"), TypeError);
 });
 
