@@ -59,6 +59,8 @@ export interface ServeOptions {
   readonly quiet: boolean;
   /** Whether answers, and the connections' beginnings and ends, are printed too. */
   readonly verbose: boolean;
+  /** Whether credentials are printed. */
+  readonly showCredentials: boolean;
   /** How it is printed. */
   readonly logFormat: "text" | "json";
   /** Whether writes are refused. */
@@ -189,6 +191,7 @@ function serveOptions(values: Values): ServeOptions {
     fields: text(values, "fields") ?? DEFAULT_FIELDS,
     quiet: values.quiet === true,
     verbose: values.verbose === true,
+    showCredentials: values["show-credentials"] === true,
     logFormat: oneOf(values, "log-format", ["text", "json"]) ?? "text",
     readOnly: values["read-only"] === true,
     delayMs: wholeNumber(values, "delay", 0, 600_000) ?? 0,

@@ -157,7 +157,7 @@ export interface ServerLimits {
 export const SERVER_LIMITS: ServerLimits = {
   maxConnections: 16_384,
   maxRefusedConnections: 128,
-  idleTimeoutMs: 60_000,
+  idleTimeoutMs: 600_000,
   headTimeoutMs: 10_000,
   contentTimeoutMs: 30_000,
   minContentBytesPerSecond: 1024,

@@ -7,6 +7,7 @@
 import { BatchWriter } from "./batch_writer.ts";
 import { writeLine } from "./bytes.ts";
 import type { ServeOptions } from "./cli.ts";
+import { checkIdentity } from "./cli/certificate.ts";
 import { readFlagFile, readToken } from "./cli/files.ts";
 import { EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { authorityOf } from "./client.ts";
@@ -22,6 +23,8 @@ import { Table } from "./table.ts";
 import { RowSchema } from "./table/row_schema.ts";
 import { escapeText } from "./terminal.ts";
 
+/** Addresses that stand for every one of this machine. */
+const WILDCARDS = ["0.0.0.0", "::"];
 /** Within this time two signals are one. */
 const SAME_SIGNAL_MS = 300;
 
@@ -29,10 +32,10 @@ const SAME_SIGNAL_MS = 300;
 export async function serve(options: ServeOptions): Promise<number> {
   const schema = flagValue("--fields", () => RowSchema.parse(options.fields));
   const token = options.tokenFile === undefined ? undefined : await readToken(options.tokenFile);
-  const listener = await listen(options);
   // From here on nothing is written but by these two: a write that waits for its reader must not stop the server.
   const errors = new BatchWriter(Deno.stderr);
   const report = reporter(errors);
+  const listener = await listen(options, report);
   // Last, since opening a store may leave a file behind.
   const store = await openStore(options, report);
   const { hostname, port } = listener.addr as Deno.NetAddr;
@@ -50,6 +53,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     verbose: options.verbose,
     format: options.logFormat,
     terminal: Deno.stdout.isTerminal(),
+    showCredentials: options.showCredentials,
   });
   const server = new Server(listener, access, {
     messageLimits: options.messageLimits,
@@ -64,7 +68,11 @@ export async function serve(options: ServeOptions): Promise<number> {
   // Signals are heard before the address is printed: whoever reads it may stop the server at once.
   const stopped = stopSignal();
   const secure = options.tls !== undefined;
-  const url = `${secure ? "https" : "http"}://${authorityOf({ secure, host: hostname, port })}/`;
+  // Not every system can open a wildcard's address.
+  const host = WILDCARDS.includes(hostname) ? "localhost" : hostname;
+  const url = `${secure ? "https" : "http"}://${authorityOf({ secure, host, port })}/`;
+  const exposure = exposureOf(options, listener.addr as Deno.NetAddr);
+  if (exposure !== undefined) report(exposure);
   await writeLine(
     Deno.stdout,
     options.logFormat === "json"
@@ -91,11 +99,15 @@ async function openStore({ store }: ServeOptions, report: (line: string) => void
   return await SqliteStore.open(store.file, report);
 }
 
-async function listen({ host: hostname, port, tls }: ServeOptions): Promise<Deno.Listener> {
+async function listen(
+  { host: hostname, port, tls }: ServeOptions,
+  report: (line: string) => void,
+): Promise<Deno.Listener> {
   try {
     if (tls === undefined) return Deno.listen({ hostname, port });
     const cert = await readFlagFile("--cert", tls.certFile);
     const key = await readFlagFile("--key", tls.keyFile);
+    for (const problem of checkIdentity({ cert, key }, tls)) report(problem);
     return new TlsRelay(Deno.listen({ hostname, port }), { cert, key });
   } catch (error) {
     if (error instanceof Deno.errors.AddrInUse) {
@@ -116,6 +128,22 @@ function freePort(hostname: string): string {
     // Perhaps there is permission for the one port alone.
     return ": choose another with --port";
   }
+}
+
+/** What is open to whom, where the table is not for this machine alone; `undefined` if a token and TLS protect it. */
+function exposureOf(
+  { tokenFile, tls, readOnly }: ServeOptions,
+  { hostname, port }: Deno.NetAddr,
+): string | undefined {
+  if (isLoopback(hostname) || tokenFile !== undefined && tls !== undefined) return undefined;
+  const reach = `who reaches port ${port} of ${WILDCARDS.includes(hostname) ? "this machine" : hostname}`;
+  if (tokenFile !== undefined) {
+    return `All that is sent, the token too, can be read on the way: --cert and --key encrypt it`;
+  }
+  const may = `Anyone ${reach} may read${readOnly ? "" : " and write"} the table`;
+  return tls === undefined
+    ? `${may}, and what is sent can be read on the way: --token-file asks for a token, --cert and --key encrypt`
+    : `${may}: --token-file asks for a token`;
 }
 
 function isLoopback(address: string): boolean {

@@ -24,6 +24,7 @@ Deno.test("serve needs no flag", () => {
     quiet: false,
     verbose: false,
     logFormat: "text",
+    showCredentials: false,
     readOnly: false,
     delayMs: 0,
     cors: undefined,

@@ -67,7 +67,7 @@ Deno.test("serve stops in good order, answering what it has read", async () => {
   peer.close();
   assert.deepEqual(await stopped, { code: 0, stderr: "" });
   assert.match(server.output, /connection 1 opened by 127\.0\.0\.1:\d+\n/);
-  assert.match(server.output, /-----RESPONSE-----\nHTTP\/1\.1 200 OK\r\n/);
+  assert.match(server.output, /-----RESPONSE----- 1, 127\.0\.0\.1:\d+, [\d:.]+\nHTTP\/1\.1 200 OK\r\n/);
   assert.match(server.output, /connection 1 closed by the server \(shutting down\) after 2 requests\n$/);
 });
 
@@ -106,6 +106,16 @@ Deno.test("flags reach the server", async () => {
   assert.equal(refused.head.status, 413);
   assert.equal(refused.head.fields.get("access-control-allow-origin"), "*");
   peer.close();
+});
+
+Deno.test("a table that is open to others says so, and names an address that can be opened", async () => {
+  await using server = await ServeProcess.start(["--host", "0.0.0.0"]);
+  assert.match(server.output, /^Listening on http:\/\/localhost:\d+\/ /);
+  const { stderr } = await server.stop();
+  assert.match(
+    stderr,
+    /^wiretable: Anyone who reaches port \d+ of this machine may read and write the table, and what is sent can be read on the way: .*\n$/,
+  );
 });
 
 Deno.test("a page's domain that points here is not answered, unless it is allowed", async () => {

@@ -40,6 +40,7 @@ export const SERVE_FLAGS: readonly Flag[] = [
   { name: "fields", value: "LIST", help: `a row's fields, as type,age:integer; '*' for any (${DEFAULT_FIELDS})` },
   { name: "quiet", short: "q", help: "print no requests" },
   { name: "verbose", short: "v", help: "print responses and connections too" },
+  { name: "show-credentials", help: "print the values of Authorization, Cookie and their like" },
   { name: "log-format", value: "FORMAT", choices: ["text", "json"], help: "text or json (text)" },
   { name: "read-only", help: "refuse writes" },
   { name: "delay", value: "MS", help: "delay every response by MS milliseconds (0)" },

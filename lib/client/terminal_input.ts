@@ -145,16 +145,16 @@ class TerminalInput implements LineInput {
     const interrupt = keys.lastIndexOf(CTRL_C);
     if (interrupt >= 0) {
       // What was typed before is not wanted any more.
+      const typed = this.#editor.line + this.#ahead + keys.slice(0, keys.indexOf(CTRL_C));
       this.#ahead = "";
-      this.#interrupt();
+      this.#interrupt(typed === "");
     }
     this.#ahead = (this.#ahead + keys.slice(interrupt + 1)).slice(0, MAX_TYPED_AHEAD_CHARACTERS);
     this.#feed();
   }
 
-  #interrupt(): void {
+  #interrupt(wasEmpty: boolean): void {
     if (this.#asked === undefined) return this.#interrupted();
-    const wasEmpty = this.#editor.line === "";
     this.#editor.write(null, { ctrl: true, name: "e" });
     this.#editor.write(null, { ctrl: true, name: "u" });
     this.#streams.output.write("^C\r\n");

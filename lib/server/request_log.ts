@@ -1,14 +1,14 @@
 /**
- * What `serve` prints: each request message, and with more words each answer and each connection's life.
+ * What `serve` prints: each request message; with `--verbose` each response and each connection's life too.
  *
  * @module
  */
 
 import { Buffer } from "node:buffer";
 import type { BatchWriter } from "../batch_writer.ts";
-import { type Fields, type HttpError, LF } from "../http_message.ts";
+import { type Fields, type HttpError, LF, type RequestHead } from "../http_message.ts";
 import type { Observer } from "./context.ts";
-import { ContentText, escapeJson, escapeText, octetsToText } from "../terminal.ts";
+import { ContentText, escapeJson, escapeText, maskCredentials, octetsToText } from "../terminal.ts";
 
 /** How the log is written. */
 export interface RequestLogOptions {
@@ -18,39 +18,95 @@ export interface RequestLogOptions {
   readonly format: "text" | "json";
   /** Whether it goes to a terminal: then what clients sent is escaped, else it is written exactly. */
   readonly terminal: boolean;
+  /** Whether the values of Authorization, Cookie and their like are printed; else their length is. */
+  readonly showCredentials: boolean;
   /** The clock, in milliseconds. */
   readonly now?: () => number;
 }
 
-const REQUEST_BANNER = "-----REQUEST-----\n";
-const RESPONSE_BANNER = "-----RESPONSE-----\n";
 const NO_BYTES = new Uint8Array(0);
 
 /** Makes the observer that prints what a server tells. */
 export function requestLog(writer: BatchWriter, options: RequestLogOptions): Observer {
-  const log = options.format === "json" ? jsonLog(writer, options.now ?? Date.now) : textLog(writer, options.terminal);
+  const log = options.format === "json" ? jsonLog(writer, options) : textLog(writer, options);
   if (options.verbose) return log;
-  const { request, refused } = log;
-  return { request, refused };
+  const { opened, request, refused, closed } = log;
+  // A browser asks for its icon unasked; that is no news.
+  const isIcon = ({ method, path }: RequestHead) => method === "GET" && path === "/favicon.ico";
+  return {
+    ...options.format === "text" && { opened, closed },
+    request: (id, head, content, trailers) => isIcon(head) ? undefined : request!(id, head, content, trailers),
+    refused,
+  };
 }
 
-function textLog(writer: BatchWriter, terminal: boolean): Observer {
+function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
+  const { verbose, terminal, now = Date.now } = options;
   const message = terminal ? printSafely : printExactly;
+  const mask = options.showCredentials ? (text: string) => text : maskCredentials;
+  const banners = new Banners(verbose, now);
   return {
-    opened: (id, peer) => writer.print(`connection ${id} opened by ${peer}\n`),
-    request: (_id, request, content, trailers) => {
-      message(writer, REQUEST_BANNER, request.text, content);
-      if (trailers.size > 0) message(writer, "", trailerText(trailers), NO_BYTES);
+    opened: (id, peer) => {
+      banners.opened(id, peer);
+      if (verbose) writer.print(`connection ${id} opened by ${peer}\n`);
     },
-    refused: (_id, error, head, rest) => {
-      message(writer, REQUEST_BANNER, head, rest);
+    request: (id, request, content, trailers) => {
+      message(writer, banners.banner("REQUEST", id), mask(request.text), content);
+      if (trailers.size > 0) message(writer, "", mask(trailerText(trailers)), NO_BYTES);
+    },
+    refused: (id, error, head, rest) => {
+      message(writer, banners.banner("REQUEST", id), mask(head), maskBytes(rest, mask));
       writer.print(`refused: ${describe(error, terminal)}\n`);
     },
-    response: (_id, bytes, status) => message(writer, status === undefined ? "" : RESPONSE_BANNER, "", bytes),
+    response: (id, bytes, status) => {
+      message(writer, status === undefined ? "" : banners.banner("RESPONSE", id), "", bytes);
+    },
     closed: (id, reason, requests) => {
+      banners.closed(id);
+      if (!verbose) return;
       writer.print(`connection ${id} closed ${reason} after ${requests} request${requests === 1 ? "" : "s"}\n`);
     },
   };
+}
+
+/** The lines above messages: plain while one client is there, with connection and time once there have been two. */
+class Banners {
+  readonly #peers = new Map<number, string>();
+  readonly #now: () => number;
+  #named: boolean;
+
+  constructor(named: boolean, now: () => number) {
+    this.#named = named;
+    this.#now = now;
+  }
+
+  opened(id: number, peer: string): void {
+    this.#peers.set(id, peer);
+    if (this.#peers.size > 1) this.#named = true;
+  }
+
+  closed(id: number): void {
+    this.#peers.delete(id);
+  }
+
+  banner(what: "REQUEST" | "RESPONSE", id: number): string {
+    if (!this.#named) return `-----${what}-----\n`;
+    return `-----${what}----- ${id}, ${this.#peers.get(id) ?? "unknown"}, ${timeOfDay(this.#now())}\n`;
+  }
+}
+
+/** The local time, as 12:01:02.123. */
+function timeOfDay(milliseconds: number): string {
+  const date = new Date(milliseconds);
+  const two = (number: number) => String(number).padStart(2, "0");
+  const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":");
+  return `${time}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}
+
+function maskBytes(bytes: Uint8Array, mask: (text: string) => string): Uint8Array {
+  const text = Buffer.from(bytes).toString("latin1");
+  const masked = mask(text);
+  return masked === text ? bytes : Buffer.from(masked, "latin1");
 }
 
 function describe({ status, message, rule, offset }: HttpError, terminal: boolean): string {
@@ -79,7 +135,8 @@ function trailerText(trailers: Fields): string {
   return [...trailers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
 }
 
-function jsonLog(writer: BatchWriter, now: () => number): Observer {
+function jsonLog(writer: BatchWriter, { now = Date.now, showCredentials }: RequestLogOptions): Observer {
+  const mask = showCredentials ? (text: string) => text : maskCredentials;
   const print = (event: string, connection: number, members: Record<string, unknown>) => {
     const json = JSON.stringify({ time: new Date(now()).toISOString(), event, connection, ...members });
     writer.print(`${escapeJson(json)}\n`);
@@ -90,20 +147,24 @@ function jsonLog(writer: BatchWriter, now: () => number): Observer {
       print("request", id, {
         method,
         target,
-        head: octetsToText(text),
+        head: octetsToText(mask(text)),
         ...content.length > 0 && contentMember(content),
-        ...trailers.size > 0 && { trailers: [...trailers] },
+        ...trailers.size > 0 && { trailers: maskTrailers(trailers, mask) },
       });
     },
     refused: (id, { status, message, rule, offset }, head, rest) => {
-      const unread = contentMember(rest, "unread");
-      print("refused", id, { status, detail: message, rule, offset, head: octetsToText(head), ...unread });
+      const unread = contentMember(maskBytes(rest, mask), "unread");
+      print("refused", id, { status, detail: message, rule, offset, head: octetsToText(mask(head)), ...unread });
     },
     response: (id, bytes, status) => {
       print("response", id, { ...status === undefined ? { continues: true } : { status }, ...contentMember(bytes) });
     },
     closed: (id, reason, requests) => print("closed", id, { reason, requests }),
   };
+}
+
+function maskTrailers(trailers: Fields, mask: (text: string) => string): [name: string, value: string][] {
+  return [...trailers].map(([name, value]) => [name, mask(`${name}: ${value}`).slice(name.length + 2)]);
 }
 
 /** Bytes as text if they are UTF-8, else in base 64. */

@@ -8,6 +8,7 @@ import { requestOf } from "../support.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
 const NO_BYTES = new Uint8Array(0);
+const MIDNIGHT = new Date(2026, 0, 1).getTime();
 
 /** What is printed, one character an octet. */
 async function printed(options: Partial<RequestLogOptions>, events: (log: Observer) => void): Promise<string> {
@@ -18,7 +19,16 @@ async function printed(options: Partial<RequestLogOptions>, events: (log: Observ
       return Promise.resolve(bytes.length);
     },
   });
-  events(requestLog(writer, { verbose: false, format: "text", terminal: false, now: () => 0, ...options }));
+  events(
+    requestLog(writer, {
+      verbose: false,
+      format: "text",
+      terminal: false,
+      showCredentials: false,
+      now: () => MIDNIGHT,
+      ...options,
+    }),
+  );
   await writer.flush();
   return text;
 }
@@ -70,7 +80,7 @@ Deno.test("only a verbose log tells of answers and connections", async () => {
   assert.equal(await printed({}, events), "");
   assert.equal(
     await printed({ verbose: true }, events),
-    "connection 7 opened by 127.0.0.1:5\n-----RESPONSE-----\nHTTP/1.1 200 OK\r\n\r\n5\r\nhello\n" +
+    "connection 7 opened by 127.0.0.1:5\n-----RESPONSE----- 7, 127.0.0.1:5, 00:00:00.000\nHTTP/1.1 200 OK\r\n\r\n5\r\nhello\n" +
       "connection 7 closed by the client after 1 request\n" +
       "connection 8 closed by the server (idle too long) after 2 requests\n",
   );
@@ -90,7 +100,7 @@ Deno.test("as JSON each event is one line", async () => {
     log.response!(1, wireOctets("HTTP/1.1 200 OK\r\n\r\n"), 200);
     log.closed!(1, "by the client", 2);
   });
-  const time = "1970-01-01T00:00:00.000Z";
+  const time = new Date(MIDNIGHT).toISOString();
   const lines = new TextDecoder().decode(wireOctets(text)).trimEnd().split("\n").map((line) => JSON.parse(line));
   assert.deepEqual(lines, [
     { time, event: "opened", connection: 1, peer: "p" },
@@ -126,4 +136,63 @@ Deno.test("as JSON each event is one line", async () => {
     { time, event: "response", connection: 1, status: 200, content: "HTTP/1.1 200 OK\r\n\r\n" },
     { time, event: "closed", connection: 1, reason: "by the client", requests: 2 },
   ]);
+});
+
+Deno.test("with a second client connected, a request's connection and time are named, and from then on", async () => {
+  const text = await printed({ now: () => MIDNIGHT + 43_262_123 }, (log) => {
+    const request = (id: number) =>
+      log.request!(id, requestOf("GET /a HTTP/1.1\r\nHost: b\r\n\r\n"), NO_BYTES, Fields.EMPTY);
+    log.opened!(1, "127.0.0.1:5");
+    request(1);
+    log.closed!(1, "by the client", 1);
+    log.opened!(2, "127.0.0.1:6");
+    request(2);
+    log.opened!(3, "127.0.0.1:7");
+    request(3);
+    log.closed!(3, "by the client", 1);
+    request(2);
+  });
+  assert.deepEqual(text.split("\n").filter((line) => line.startsWith("-----")), [
+    "-----REQUEST-----",
+    "-----REQUEST-----",
+    "-----REQUEST----- 3, 127.0.0.1:7, 12:01:02.123",
+    "-----REQUEST----- 2, 127.0.0.1:6, 12:01:02.123",
+  ]);
+});
+
+Deno.test("credentials are printed as their length, in text and JSON, whole and refused", async () => {
+  const head = "GET /a HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer s3cret\r\nCookie: id=s3cret\r\n\r\n";
+  const events = (log: Observer) => {
+    log.request!(
+      1,
+      requestOf(head),
+      wireOctets("Cookie: content"),
+      new Fields("Cookie: s3cret\r\n\r\n", [0, 6, 8, 14]),
+    );
+    log.refused!(1, new HttpError(400, "No"), "", wireOctets(head));
+    log.refused!(1, new HttpError(400, "No"), head, NO_BYTES);
+  };
+  for (const options of [{}, { terminal: true }, { format: "json" }, { format: "json", verbose: true }] as const) {
+    const text = await printed(options, events);
+    assert.doesNotMatch(text, /s3cret/, JSON.stringify(options));
+    assert.match(text, /Authorization: Bearer \(6 octets\)/);
+    assert.match(text, /Cookie: \(9 octets\)/);
+    assert.match(text, /Cookie: content/, "content is no field");
+    assert.match(await printed({ ...options, showCredentials: true }, events), /Authorization: Bearer s3cret/);
+  }
+});
+
+Deno.test("a browser's wish for an icon is printed only by a verbose log", async () => {
+  const events = (log: Observer) => {
+    for (const line of ["GET /favicon.ico", "GET /favicon.ico?x", "PUT /favicon.ico", "GET /favicon.icon"]) {
+      log.request!(1, requestOf(`${line} HTTP/1.1\r\nHost: b\r\n\r\n`), NO_BYTES, Fields.EMPTY);
+    }
+  };
+  for (const format of ["text", "json"] as const) {
+    assert.equal((await printed({ format }, events)).split("favicon.ic").length - 1, format === "text" ? 2 : 4);
+    assert.equal(
+      (await printed({ format, verbose: true }, events)).split("favicon.ic").length - 1,
+      format === "text" ? 4 : 8,
+    );
+  }
 });

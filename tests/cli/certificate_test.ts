@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { checkIdentity } from "../../lib/cli/certificate.ts";
+
+const file = (name: string) => Deno.readTextFileSync(new URL(`../testdata/tls/${name}.pem`, import.meta.url));
+const FILES = { certFile: "c.pem", keyFile: "k.pem" };
+const NOW = Date.parse("2027-01-01T00:00:00Z");
+const AUTHORITY = "it is that of an authority, which may not be a server's own (basicConstraints)";
+
+const doubtful: [name: string, problems: string[]][] = [
+  ["cert", []],
+  ["authority", [AUTHORITY]],
+  ["nameless", ["it names no host (subjectAltName)"]],
+  ["expired", ["it has expired on Jan  1 00:00:00 2021 GMT"]],
+  ["not_yet", ["it is not valid before Jan  1 00:00:00 2099 GMT"]],
+];
+
+for (const [name, problems] of doubtful) {
+  Deno.test(`the certificate ${name}.pem, as clients will see it`, () => {
+    assert.deepEqual(
+      checkIdentity({ cert: file(name), key: file("key") }, FILES, NOW),
+      problems.map((problem) => `--cert c.pem: clients will refuse it: ${problem}`),
+    );
+  });
+}
+
+const unusable: [name: string, cert: string, key: string, message: RegExp][] = [
+  ["no certificate", "garbage", file("key"), /^--cert c\.pem: expected a certificate in PEM, saw none$/],
+  ["no key", file("cert"), "", /^--key k\.pem: expected a key in PEM, saw none$/],
+  ["swapped files", file("key"), file("cert"), /^--cert c\.pem: .*saw a key: are --cert and --key swapped\?$/],
+  [
+    "a certificate for a key",
+    file("cert"),
+    file("cert"),
+    /^--key k\.pem: .*saw a certificate: are --cert and --key swapped\?$/,
+  ],
+  ["another's key", file("ca"), file("key"), /^--key k\.pem: the key does not belong to the certificate in c\.pem$/],
+  [
+    "a broken certificate",
+    file("cert").replace(/\n[A-Za-z0-9+/]{30}/, `\n${"A".repeat(30)}`),
+    file("key"),
+    /^--cert c\.pem: it cannot be read: /,
+  ],
+  [
+    "a broken key",
+    file("cert"),
+    file("key").replace(/\n[A-Za-z0-9+/]{30}/, `\n${"A".repeat(30)}`),
+    /^--key k\.pem: it cannot be read: /,
+  ],
+];
+
+for (const [name, cert, key, message] of unusable) {
+  Deno.test(`${name} cannot be served with, and one line says why`, () => {
+    assert.throws(() => checkIdentity({ cert, key }, FILES, NOW), (error: Error) => {
+      assert.match(error.message, message);
+      assert(!error.message.includes("\n"));
+      return true;
+    });
+  });
+}
