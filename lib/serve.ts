@@ -22,6 +22,7 @@ import { SqliteStore } from "./store/sqlite.ts";
 import { Table } from "./table.ts";
 import { RowSchema } from "./table/row_schema.ts";
 import { escapeText } from "./terminal.ts";
+import { refusalText } from "./traffic/explain_text.ts";
 
 /** Addresses that stand for every one of this machine. */
 const WILDCARDS = ["0.0.0.0", "::"];
@@ -54,6 +55,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     format: options.logFormat,
     terminal: Deno.stdout.isTerminal(),
     showCredentials: options.showCredentials,
+    explain: (error, rest, position) => refusalText(error, rest, position, options.showCredentials),
   });
   const server = new Server(listener, access, {
     messageLimits: options.messageLimits,

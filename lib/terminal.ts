@@ -41,7 +41,7 @@ export function escapeJson(json: string): string {
 }
 
 /** A field line whose value is a credential: its name, an authentication scheme if there is one, and the secret. */
-const CREDENTIAL_LINE = /^((?:proxy-)?authorization|cookie|set-cookie)(:[ \t]*)([^\r\n]*)/gim;
+const CREDENTIAL_LINE = /^((?:proxy-)?authorization|cookie|set-cookie)([ \t]*:[ \t]*)([^\r\n]*)/gim;
 
 /**
  * Text, or octets one character each, with credentials in field lines replaced by their length:

@@ -9,7 +9,7 @@
 
 import { ByteBuffer, byteLength, NO_BYTES } from "../bytes.ts";
 import { isContentless, reasonPhrase } from "./error.ts";
-import { type FieldLine, isFieldValue, isFramingField, isToken, METHODS_WITH_CONTENT } from "./grammar.ts";
+import { CR, type FieldLine, isFieldValue, isFramingField, isToken, LF, METHODS_WITH_CONTENT } from "./grammar.ts";
 import type { ContentStream, HttpRequest, HttpResponse, ResponseContext } from "./message.ts";
 
 const UTF8 = new TextEncoder();
@@ -32,7 +32,6 @@ const CONTENT_LENGTH = UTF8.encode("Content-Length: ");
 const CHUNKED = UTF8.encode("Transfer-Encoding: chunked\r\n");
 const CLOSE = UTF8.encode("Connection: close\r\n");
 const KEEP_ALIVE = UTF8.encode("Connection: keep-alive\r\n");
-const LINE_END = UTF8.encode("\r\n");
 const LAST_CHUNK = UTF8.encode("0\r\n\r\n");
 const CONTINUE = UTF8.encode("HTTP/1.1 100 Continue\r\n\r\n");
 
@@ -235,7 +234,10 @@ export class Encoder {
   }
 
   #lineEnd(): void {
-    this.#buffer.append(LINE_END);
+    const buffer = this.#buffer;
+    buffer.reserve(2);
+    buffer.bytes[buffer.length++] = CR;
+    buffer.bytes[buffer.length++] = LF;
   }
 
   /** Each character of the text is one octet. A head's parts are short: a loop is faster for those than a call. */

@@ -314,9 +314,9 @@ export class ServerConnection implements Requester {
 
   /** Encodes the one response to a message that broke a rule, after which nothing is read as a request any more. */
   #encodeRefusal(error: HttpError): void {
-    const { request, method, unread } = this.#incoming;
+    const { request, method, unread, consumed } = this.#incoming;
     const { observer, service, date } = this.#context;
-    observer.refused?.(this.#id, error, request?.text ?? "", unread);
+    observer.refused?.(this.#id, error, request?.text ?? "", unread, consumed);
     const context = { method, minor: request?.minor ?? 1, close: true, date };
     this.#encodeResponse(service.errorResponse(error), context);
     this.#end(`by the server (error ${error.status})`);

@@ -13,8 +13,11 @@ export interface Observer {
   opened?(connection: number, peer: string): void;
   /** A request is complete and is going to be answered. */
   request?(connection: number, request: RequestHead, content: Uint8Array, trailers: Fields): void;
-  /** A request broke a rule. There is its head, if that was whole, and the bytes that were not understood. */
-  refused?(connection: number, error: HttpError, head: string, rest: Uint8Array): void;
+  /**
+   * A request broke a rule. There is its head, if that was whole, the bytes that were not decoded, and the offset at
+   * which these start, from the message's first octet.
+   */
+  refused?(connection: number, error: HttpError, head: string, rest: Uint8Array, position: number): void;
   /** Bytes of a response are going to be sent; `status` is `undefined` where they go on with its content. */
   response?(connection: number, bytes: Uint8Array, status: number | undefined): void;
   /** A connection has ended. */

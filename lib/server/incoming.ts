@@ -45,6 +45,11 @@ export class Incoming {
     return this.#decoder?.unread ?? NO_BYTES;
   }
 
+  /** How many octets of the message were decoded before those. */
+  get consumed(): number {
+    return this.#decoder?.consumed ?? 0;
+  }
+
   /** Takes octets, which must stay unchanged until {@linkcode next} wants more; `null` says that no more will come. */
   receive(bytes: Uint8Array, count: number | null): void {
     this.#decoder ??= this.#context.codecs.decoder();

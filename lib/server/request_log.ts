@@ -20,6 +20,8 @@ export interface RequestLogOptions {
   readonly terminal: boolean;
   /** Whether the values of Authorization, Cookie and their like are printed; else their length is. */
   readonly showCredentials: boolean;
+  /** Shows where a refused message is broken and how to put it right, as whole lines of safe text. */
+  readonly explain?: (error: HttpError, rest: Uint8Array, position: number) => string;
   /** The clock, in milliseconds. */
   readonly now?: () => number;
 }
@@ -54,9 +56,10 @@ function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
       message(writer, banners.banner("REQUEST", id), mask(request.text), content);
       if (trailers.size > 0) message(writer, "", mask(trailerText(trailers)), NO_BYTES);
     },
-    refused: (id, error, head, rest) => {
+    refused: (id, error, head, rest, position) => {
       message(writer, banners.banner("REQUEST", id), mask(head), maskBytes(rest, mask));
-      writer.print(`refused: ${describe(error, terminal)}\n`);
+      const explained = options.explain?.(error, rest, position) ?? "";
+      writer.print(`refused: ${describe(error, terminal)}\n${explained}`);
     },
     response: (id, bytes, status) => {
       message(writer, status === undefined ? "" : banners.banner("RESPONSE", id), "", bytes);

@@ -7,10 +7,12 @@
  */
 
 import { Buffer } from "node:buffer";
-import { reasonPhrase } from "../http_message.ts";
+import { octetString } from "../bytes.ts";
+import { type HttpError, LF, reasonPhrase } from "../http_message.ts";
 import { SHOWN_CONTENT_LINES, SHOWN_FAULT_OCTETS } from "../limits.ts";
-import { escapeText, type Painter, type Style } from "../terminal.ts";
+import { escapeText, maskCredentials, type Painter, type Style } from "../terminal.ts";
 import type { Explanation, Fault, Reading, Row, RowKind } from "./explanation.ts";
+import { fixFor } from "./fixes.ts";
 
 /** How text is laid out. */
 export interface ExplainTextOptions {
@@ -83,6 +85,30 @@ export function aroundCaret(octets: string, at: number, width: number): { shown:
   const before = (from > 0 ? "…" : "") + units(octets.substring(from, at)).join("");
   const after = units(octets.substring(at, to)).join("") + (to < octets.length ? "…" : "");
   return { shown: before + after, caret: before.length };
+}
+
+/**
+ * Where a refused message is broken, and the fix: the line with a caret under the octet.
+ *
+ * @param rest The octets that were not decoded.
+ * @param position The offset of the first of them, from the message's start.
+ * @param showCredentials Whether the line is shown even if it holds a credential.
+ */
+export function refusalText(error: HttpError, rest: Uint8Array, position: number, showCredentials: boolean): string {
+  const fix = fixFor(error);
+  const lines = fix === undefined ? [] : [`${INDENT}fix: ${fix}`];
+  const at = error.fault === undefined ? -1 : error.offset! - position;
+  if (at >= 0 && at < rest.length) {
+    const start = rest.lastIndexOf(LF, at - 1) + 1;
+    const end = rest.indexOf(LF, at) + 1;
+    const line = octetString(rest, at === 0 ? 0 : start, end > 0 ? end : rest.length);
+    const masked = showCredentials ? line : maskCredentials(line);
+    const column = at - (at === 0 ? 0 : start);
+    const { shown, caret } = aroundCaret(masked, masked === line ? column : 0, USUAL_WIDTH - OFFSET_WIDTH);
+    const number = String(position + at - column).padStart(OFFSET_WIDTH - 1);
+    lines.unshift(`${number} ${shown}`, `${INDENT}${" ".repeat(caret)}^ octet ${error.offset}`);
+  }
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 function faultWords({ kind }: Explanation, fault: Fault, painter: Painter): string[] {

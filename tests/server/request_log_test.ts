@@ -63,10 +63,22 @@ Deno.test("a trailer section follows the content", async () => {
 
 Deno.test("a broken request is printed as far as it goes, with what is wrong", async () => {
   const error = new HttpError(400, "Saw \x1b", { rule: "RFC 9112 §2.2", offset: 3 });
-  const exact = await printed({}, (log) => log.refused!(1, error, "", wireOctets("GET\x1b")));
+  const exact = await printed({}, (log) => log.refused!(1, error, "", wireOctets("GET\x1b"), 0));
   assert.equal(exact, "-----REQUEST-----\nGET\x1b\nrefused: 400 at byte 3 (RFC 9112 \xc2\xa72.2): Saw \x1b\n");
-  const safe = await printed({ terminal: true }, (log) => log.refused!(1, error, "", wireOctets("GET\x1b")));
+  const safe = await printed({ terminal: true }, (log) => log.refused!(1, error, "", wireOctets("GET\x1b"), 0));
   assert.equal(safe, "-----REQUEST-----\nGET\\x1b\nrefused: 400 at byte 3 (RFC 9112 \xc2\xa72.2): Saw \\x1b\n");
+});
+
+Deno.test("what a refused message is explained by follows it", async () => {
+  const error = new HttpError(400, "No", { rule: "R", offset: 3 });
+  const seen: unknown[] = [];
+  const explain = (...args: unknown[]) => {
+    seen.push(args);
+    return "   here\n";
+  };
+  const text = await printed({ explain }, (log) => log.refused!(1, error, "", wireOctets("GET"), 5));
+  assert.equal(text, "-----REQUEST-----\nGET\nrefused: 400 at byte 3 (R): No\n   here\n");
+  assert.deepEqual(seen, [[error, wireOctets("GET"), 5]]);
 });
 
 Deno.test("only a verbose log tells of answers and connections", async () => {
@@ -96,7 +108,7 @@ Deno.test("as JSON each event is one line", async () => {
       NO_BYTES,
       new Fields("A: b\r\n\r\n", [0, 1, 3, 4]),
     );
-    log.refused!(1, new HttpError(400, "No", { rule: "R", offset: 0 }), "", wireOctets("\xff"));
+    log.refused!(1, new HttpError(400, "No", { rule: "R", offset: 0 }), "", wireOctets("\xff"), 0);
     log.response!(1, wireOctets("HTTP/1.1 200 OK\r\n\r\n"), 200);
     log.closed!(1, "by the client", 2);
   });
@@ -169,8 +181,8 @@ Deno.test("credentials are printed as their length, in text and JSON, whole and 
       wireOctets("Cookie: content"),
       new Fields("Cookie: s3cret\r\n\r\n", [0, 6, 8, 14]),
     );
-    log.refused!(1, new HttpError(400, "No"), "", wireOctets(head));
-    log.refused!(1, new HttpError(400, "No"), head, NO_BYTES);
+    log.refused!(1, new HttpError(400, "No"), "", wireOctets(head), 0);
+    log.refused!(1, new HttpError(400, "No"), head, NO_BYTES, 0);
   };
   for (const options of [{}, { terminal: true }, { format: "json" }, { format: "json", verbose: true }] as const) {
     const text = await printed(options, events);

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { Decoder } from "../../lib/http/decoder.ts";
+import { HttpError } from "../../lib/http/error.ts";
 import type { MessageKind } from "../../lib/http/message.ts";
+import { REQUEST_LIMITS } from "../../lib/limits.ts";
 import { painterFor } from "../../lib/terminal.ts";
 import { explainOctets } from "../../lib/traffic/explain.ts";
-import { aroundCaret, type ExplainTextOptions, explanationText } from "../../lib/traffic/explain_text.ts";
+import { aroundCaret, type ExplainTextOptions, explanationText, refusalText } from "../../lib/traffic/explain_text.ts";
+import { FIXES } from "../../lib/traffic/fixes.ts";
 import { wireOctets } from "../wire_cases.ts";
 
 const PLAIN: ExplainTextOptions = { width: 80, all: false, painter: painterFor(false) };
@@ -149,4 +153,53 @@ Deno.test("parts of a value stand below their line", () => {
 Deno.test("colours tell kinds of octets apart", () => {
   const colored = textOf("GET / HTTP/1.1\r\nHost: a\r\n\r\n", { painter: painterFor(true) });
   assert(colored.includes("\x1b[1mGET\x1b[22m") && colored.includes("\x1b[34mHost: a\\r\\n\x1b[39m"));
+});
+
+const refusals: [name: string, octets: string, text: string, showCredentials?: boolean][] = [
+  ["a line", "GET / HTTP/1.1\nHost: a", "    0 GET / HTTP/1.1\\n\n                    ^ octet 14\n"],
+  ["a later line", "GET / HTTP/1.1\r\nA : b\r\n", "   16 A : b\\r\\n\n       ^ octet 17\n"],
+  ["the first octet", "\n", "    0 \\n\n      ^ octet 0\n"],
+  ["an empty line before", "\r\nGET  / HTTP/1.1\r\n", "    2 GET  / HTTP/1.1\\r\\n\n          ^ octet 6\n"],
+  [
+    "a chunk",
+    "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nax\r\n",
+    "   59 x\\r\\n\n      ^ octet 59\n",
+  ],
+  [
+    "a credential",
+    "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer 12\x01345\r\n\r\n",
+    "   25 Authorization: Bearer (6 octets)\\r\\n\n      ^ octet 49\n",
+  ],
+  [
+    "a credential behind a blank",
+    "GET / HTTP/1.1\r\nHost: a\r\nCookie : a=b\r\n\r\n",
+    "   25 Cookie : (3 octets)\\r\\n\n      ^ octet 31\n",
+  ],
+  [
+    "a credential that may be shown",
+    "GET / HTTP/1.1\r\nHost: a\r\nCookie : a=b\r\n\r\n",
+    "   25 Cookie : a=b\\r\\n\n            ^ octet 31\n",
+    true,
+  ],
+];
+
+for (const [name, octets, text, showCredentials = false] of refusals) {
+  Deno.test(`what serve prints where it refuses ${name}`, () => {
+    const decoder = new Decoder("request", REQUEST_LIMITS);
+    decoder.receive(wireOctets(octets));
+    try {
+      while (decoder.next() !== undefined);
+      assert.fail("nothing was refused");
+    } catch (error) {
+      assert(error instanceof HttpError);
+      const shown = refusalText(error, decoder.unread, decoder.consumed, showCredentials);
+      assert.equal(shown, `${text}      fix: ${FIXES[error.fault!]}\n`);
+    }
+  });
+}
+
+Deno.test("an error without an octet has its fix alone, and others nothing", () => {
+  const late = new HttpError(408, "Late", { rule: "RFC 9110 §15.5.9" });
+  assert.equal(refusalText(late, wireOctets("GET"), 0, false), "      fix: send the request without long pauses\n");
+  assert.equal(refusalText(new HttpError(404, "No"), wireOctets(""), 0, false), "");
 });
