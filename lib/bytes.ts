@@ -25,6 +25,29 @@ export async function writeLine(sink: Sink, line: string): Promise<void> {
   await writeAll(sink, new TextEncoder().encode(`${line}\n`));
 }
 
+/** Where bytes come from, as a file or `Deno.stdin`. */
+export interface Source {
+  /** Reads some bytes into a buffer, and tells how many; `null` at the end. */
+  read(buffer: Uint8Array): Promise<number | null>;
+}
+
+/**
+ * Reads all bytes of a source. Its size is not asked for: that of a device or a pipe says nothing.
+ *
+ * @throws {RangeError} If there are more than `most`.
+ */
+export async function readAtMost(source: Source, most: number): Promise<Uint8Array> {
+  let bytes = new Uint8Array(Math.min(64 * 1024, most + 1));
+  let length = 0;
+  for (;;) {
+    const count = await source.read(bytes.subarray(length));
+    if (count === null) return bytes.subarray(0, length);
+    length += count;
+    if (length > most) throw new RangeError(`More than ${most} bytes`);
+    if (length === bytes.length) bytes = resized(bytes, length, Math.min(2 * length, most + 1));
+  }
+}
+
 /** A copy of the first `used` bytes with room for `size`. */
 export function resized(bytes: Uint8Array, used: number, size: number): Uint8Array<ArrayBuffer> {
   const copy = new Uint8Array(size);

@@ -36,9 +36,15 @@ import {
   type ServerLimits,
 } from "./limits.ts";
 
-export { type Endpoint, parseAddress } from "./cli/addresses.ts";
+export { type Address, type Endpoint, parseAddress } from "./cli/addresses.ts";
 export type { FileNeeds } from "./cli/program.ts";
 export { UsageError } from "./cli/values.ts";
+
+/** What the prompt knows, beside methods in capitals. */
+const CLIENT_COMMANDS = [
+  ...["get", "head", "post", "put", "patch", "delete", "options", "help", "q", "quit", "exit", "?"],
+  ...["print", "header", "auth", "follow", "curl", "raw", "explain"],
+];
 
 const ANY_FILE: FileNeeds = { read: true, write: true };
 
@@ -91,6 +97,8 @@ export type ColorChoice = "auto" | "always" | "never";
 export interface ConnectOptions {
   /** The server. */
   readonly endpoint: Endpoint;
+  /** A user and a password to send, with a colon between them. */
+  readonly userPass: string | undefined;
   /** The words of one command; empty to read commands from the input. */
   readonly command: readonly string[];
   /** Which fields a row has, as `--fields` gives them. */
@@ -153,7 +161,10 @@ export function parseCommandLine(args: readonly string[]): Invocation {
     case "connect": {
       const { values, positionals } = parseFlags(rest, CONNECT_FLAGS);
       if (values.help) return { kind: "text", text: helpOf("connect") };
-      return { kind: "connect", options: connectOptions(values, positionals), files: filesOf(values, CONNECT_FLAGS) };
+      const options = connectOptions(values, positionals);
+      const files = filesOf(values, CONNECT_FLAGS);
+      files.read.push(...options.command.slice(2).filter((word) => /^@./.test(word)).map((word) => word.slice(1)));
+      return { kind: "connect", options, files };
     }
     case "explain": {
       const { values, positionals } = parseFlags(rest, EXPLAIN_FLAGS);
@@ -230,15 +241,17 @@ function headLimits(
 }
 
 function connectOptions(values: Values, positionals: string[]): ConnectOptions {
-  const hasAddress = positionals.length > 0 && looksLikeAddress(positionals[0]);
+  const { address, command } = addressAndCommand(positionals);
   const print = text(values, "print");
   if (print !== undefined && !/^[HBhb]*$/.test(print)) {
     throw new UsageError(`--print takes letters of HBhb, saw ${quote(print)}`);
   }
+  const { userPass, secure, host, port } = parseAddress(address, wholeNumber(values, "port", 1, 65535));
   if (print !== undefined && values.verbose) throw new UsageError("--print and --verbose cannot be used together");
   return {
-    endpoint: parseAddress(hasAddress ? positionals[0] : `${DEFAULT_HOST}:${DEFAULT_PORT}`),
-    command: hasAddress ? positionals.slice(1) : positionals,
+    endpoint: { secure, host, port },
+    userPass,
+    command,
     fields: text(values, "fields") ?? DEFAULT_FIELDS,
     print: print ?? (values.verbose ? "HBhb" : undefined),
     pretty: oneOf(values, "pretty", ["all", "none"]) ?? "auto",
@@ -263,6 +276,28 @@ function explainOptions(values: Values, positionals: string[]): ExplainOptions {
     all: values.all === true,
     color: oneOf(values, "color", ["auto", "always", "never"]) ?? "auto",
   };
+}
+
+/** The words behind `connect`: an address, if there is one, and a command, if there is one. */
+function addressAndCommand(words: string[]): { address: string; command: string[] } {
+  const [first, second] = words;
+  if (first === undefined || isCommand(first)) return { address: DEFAULT_HOST, command: words };
+  if (!looksLikeAddress(first)) {
+    // A lone word may be a host's name; with more behind it, it may as well be a command that is misspelled.
+    if (second === undefined) return { address: first, command: [] };
+    throw new UsageError(
+      `${quote(first)} is no command and no address: an address has its port, as ${first}:${DEFAULT_PORT}`,
+    );
+  }
+  if (second !== undefined && /^\d+$/.test(second)) {
+    throw new UsageError(`The port stands behind a colon: ${first}:${second}`);
+  }
+  return { address: first, command: words.slice(1) };
+}
+
+/** Whether a word begins a command of the prompt: a known one, or a method in capitals. */
+function isCommand(word: string): boolean {
+  return CLIENT_COMMANDS.includes(word.toLowerCase()) || /^[A-Z][A-Z0-9-]*$/.test(word);
 }
 
 function storeChoice(store: string): StoreChoice {

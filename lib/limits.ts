@@ -200,6 +200,10 @@ export const MAX_HELD_CONTENT_MS: number = 1000;
 export const SNIFFED_CONTENT_BYTES: number = 1024;
 /** Bytes of content with a coding that are held and decoded to be shown, before and after decoding. */
 export const MAX_DECODED_SHOWN_BYTES: number = 10 * 1024 * 1024;
+/** Names of rows that Tab completes. */
+export const MAX_SEEN_NAMES: number = 1000;
+/** Bytes of a file, or of the standard input, that a command may send. */
+export const MAX_SENT_FILE_BYTES: number = 511 * 1024 * 1024;
 /** Characters that may be typed, or pasted, before they are asked for. */
 export const MAX_TYPED_AHEAD_CHARACTERS: number = 4 * 1024 * 1024;
 /** Lines that the prompt remembers. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ByteBuffer, byteLength, octetString, resized, writeAll } from "../lib/bytes.ts";
+import { ByteBuffer, byteLength, octetString, readAtMost, resized, writeAll } from "../lib/bytes.ts";
 
 Deno.test("all bytes are written, however few go at a time", async () => {
   const written: number[] = [];
@@ -41,4 +41,24 @@ Deno.test("octets are characters, one by one", () => {
   const bytes = Uint8Array.from({ length: 256 }, (_, octet) => octet);
   assert.equal(octetString(bytes), Array.from(bytes, (octet) => String.fromCharCode(octet)).join(""));
   assert.equal(octetString(bytes, 65, 67), "AB");
+});
+
+Deno.test("a source is read to its end, up to the last byte that is allowed", async () => {
+  const sourceOf = (bytes: number, most = 1000) => {
+    let left = bytes;
+    return {
+      read(buffer: Uint8Array): Promise<number | null> {
+        const count = Math.min(left, buffer.length, most);
+        buffer.fill(7, 0, count);
+        left -= count;
+        return Promise.resolve(count === 0 ? null : count);
+      },
+    };
+  };
+  for (const bytes of [0, 1, 100_000, 300_000]) {
+    assert.equal((await readAtMost(sourceOf(bytes), 300_000)).length, bytes);
+  }
+  await assert.rejects(readAtMost(sourceOf(300_001), 300_000), RangeError);
+  assert.equal((await readAtMost(sourceOf(10), 10)).length, 10);
+  await assert.rejects(readAtMost(sourceOf(11), 10), RangeError);
 });

@@ -79,6 +79,7 @@ Deno.test("connect takes an address, a command and flags, in any order", () => {
   assert.deepEqual(options, {
     endpoint: { secure: false, host: "localhost", port: 8080 },
     command: ["get", "all"],
+    userPass: undefined,
     print: "Hh",
     pretty: "auto",
     showCredentials: false,
@@ -90,11 +91,28 @@ Deno.test("connect takes an address, a command and flags, in any order", () => {
 });
 
 Deno.test("connect without an address means the default one", () => {
-  for (const words of [[], ["get", "Pingping"], ["brew", "tea"]]) {
+  for (const words of [[], ["get", "Pingping"], ["PURGE", "/x"], ["help"]]) {
     const { endpoint, command } = connect(...words);
     assert.deepEqual(endpoint, { secure: false, host: "127.0.0.1", port: 9999 });
     assert.deepEqual(command, words);
   }
+});
+
+Deno.test("connect's port is the address's own, or that of the flag", () => {
+  const portOf = (...args: string[]) => connect(...args).endpoint.port;
+  assert.equal(portOf("--port", "21000"), 21000);
+  assert.equal(portOf("-p", "21000", "a.example", "get", "all"), 21000);
+  assert.equal(portOf("-p", "21000", "https://a.example"), 21000);
+  assert.equal(portOf("-p", "21000", "a.example:80"), 80);
+  assert.equal(portOf("-p", "21000", "a.example:1234"), 1234);
+});
+
+Deno.test("a lone word is a host, and an address may have a user and a password", () => {
+  const { endpoint, command } = connect("foo");
+  assert.deepEqual([endpoint, command], [{ secure: false, host: "foo", port: 9999 }, []]);
+  const options = connect("http://us%40er:pa:ss@a.example", "get", "/");
+  assert.equal(options.userPass, "us@er:pa:ss");
+  assert.deepEqual(options.endpoint, { secure: false, host: "a.example", port: 80 });
 });
 
 Deno.test("negative numbers are values", () => {
@@ -115,7 +133,8 @@ const addresses: [address: string, secure: boolean, host: string, port: number][
 ];
 
 for (const [address, secure, host, port] of addresses) {
-  Deno.test(`the address ${address}`, () => assert.deepEqual(parseAddress(address), { secure, host, port }));
+  Deno.test(`the address ${address}`, () =>
+    assert.deepEqual(parseAddress(address), { secure, host, port, userPass: undefined }));
 }
 
 const wrong: [args: string[], message: string | RegExp][] = [
@@ -136,7 +155,11 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["connect", "-v", "--print", "h"], "--print and --verbose cannot be used together"],
   [["connect", "--pretty", "some"], '--pretty is all or none, saw "some"'],
   [["serve", "x"], 'serve takes flags only, saw "x": see serve --help'],
-  [["serve", "--prot", "1"], /^Unknown option '--prot': see --help$/],
+  [["serve", "--prot", "1"], "Unknown option '--prot': did you mean --port? see --help"],
+  [["serve", "--nonsense"], "Unknown option '--nonsense': see --help"],
+  [["connect", "foo", "get", "all"], '"foo" is no command and no address: an address has its port, as foo:9999'],
+  [["connect", "127.0.0.1", "21000"], "The port stands behind a colon: 127.0.0.1:21000"],
+  [["connect", "ftp://x"], '"ftp://x" is no address: expected HOST:PORT, http://HOST:PORT or https://HOST:PORT'],
   [["serve", "--port"], /^Option '-p, --port <value>' argument missing: see --help$/],
   [["serve", "--quiet=1"], /^Option '-q, --quiet' does not take an argument: see --help$/],
   [["serve", "--port", "65536"], '--port takes a whole number from 0 to 65535, saw "65536"'],
@@ -157,7 +180,6 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["connect", "--color", "red"], '--color is auto or always or never, saw "red"'],
   [["connect", "http://"], /^"http:\/\/" is no address/],
   [["connect", "a.b:99999"], /^"a.b:99999" is no address/],
-  [["connect", "http://u:p@a/"], /is no address/],
   [["connect", "http://a.b/c?d"], "The address is a.b; give the path to the command: get /c?d"],
 ];
 

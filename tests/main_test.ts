@@ -191,7 +191,13 @@ const failures: [name: string, args: string[], permissions: string[], code: numb
   ["no command", [], [], 1, /^wiretable: Expected serve, connect or explain: see --help\n$/],
   ["a field twice", ["serve", "--fields", "a,a"], [], 1, /^wiretable: --fields: The field "a" is named twice\n$/],
   ["a field twice", ["connect", "--fields", "a,a"], [], 1, /^wiretable: --fields: The field "a" is named twice\n$/],
-  ["an unknown flag", ["serve", "--prot"], [], 1, /^wiretable: Unknown option '--prot': see --help\n$/],
+  [
+    "an unknown flag",
+    ["serve", "--prot"],
+    [],
+    1,
+    /^wiretable: Unknown option '--prot': did you mean --port\? see --help\n$/,
+  ],
   [
     "no permission for the network",
     ["serve", "--port", "0"],

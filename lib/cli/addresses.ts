@@ -21,20 +21,29 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** A server, and who asks it. */
+export interface Address extends Endpoint {
+  /** A user and a password, with a colon between them; `undefined` if there are none. */
+  readonly userPass: string | undefined;
+}
+
 /** Commands are words; an address has a colon or a dot, or is localhost. */
 export function looksLikeAddress(word: string): boolean {
   return word === "localhost" || /[.:]/.test(word);
 }
 
 /**
- * Reads HOST, HOST:PORT, http://HOST:PORT or https://HOST:PORT.
+ * Reads HOST, HOST:PORT, http://HOST:PORT or https://HOST:PORT, each perhaps with USER:PASS@ before the host.
  *
+ * @param port The port where the address names none; left out, the scheme's or the default one.
  * @throws {UsageError} If it is none of these.
  */
-export function parseAddress(address: string): Endpoint {
+export function parseAddress(address: string, port?: number): Address {
   const hasScheme = /^https?:\/\//i.test(address);
-  const url = URL.parse(hasScheme ? address : `http://${address}`);
-  if (url === null || url.username !== "" || url.password !== "" || url.hostname === "") {
+  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(address) && !hasScheme
+    ? null
+    : URL.parse(hasScheme ? address : `http://${address}`);
+  if (url === null || url.hostname === "") {
     throw new UsageError(`${quote(address)} is no address: expected HOST:PORT, http://HOST:PORT or https://HOST:PORT`);
   }
   if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
@@ -42,9 +51,19 @@ export function parseAddress(address: string): Endpoint {
   }
   const secure = url.protocol === "https:";
   // A URL drops the port that its scheme implies; without a scheme none is implied.
-  const impliedPort = secure ? 443 : hasScheme || /:0*80$/.test(address) ? 80 : DEFAULT_PORT;
+  const named = /:0*(80|443)$/.exec(address)?.[1];
+  const impliedPort = Number(named ?? port ?? (secure ? 443 : hasScheme ? 80 : DEFAULT_PORT));
   const host = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
-  return { secure, host, port: url.port === "" ? impliedPort : Number(url.port) };
+  const userPass = url.username === "" ? undefined : `${decoded(url.username)}:${decoded(url.password)}`;
+  return { secure, host, port: url.port === "" ? impliedPort : Number(url.port), userPass };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /**

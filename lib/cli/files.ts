@@ -4,6 +4,7 @@
  * @module
  */
 
+import { readAtMost } from "../bytes.ts";
 import { MAX_FLAG_FILE_BYTES } from "../limits.ts";
 import { Failure, MissingPermission } from "./values.ts";
 
@@ -38,22 +39,13 @@ export async function readCertificates(flag: string, file: string): Promise<stri
 /** Reads a small file that a flag names. */
 export async function readFlagFile(flag: string, file: string): Promise<string> {
   try {
-    return new TextDecoder().decode(await readAtMost(flag, file));
+    using opened = await Deno.open(file);
+    return new TextDecoder().decode(await readAtMost(opened, MAX_FLAG_FILE_BYTES));
   } catch (error) {
-    if (error instanceof Failure) throw error;
+    if (error instanceof RangeError) {
+      throw new Failure(`${flag} ${file}: the file has more than the ${MAX_FLAG_FILE_BYTES} bytes that are read`);
+    }
     if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`${flag} ${file} needs a permission`);
     throw new Failure(`${flag} ${file}: ${(error as Error).message}`);
   }
-}
-
-/** The bytes of a file. Its size is not asked for: that of a device or a pipe says nothing. */
-async function readAtMost(flag: string, file: string): Promise<Uint8Array> {
-  using opened = await Deno.open(file);
-  const bytes = new Uint8Array(MAX_FLAG_FILE_BYTES + 1);
-  let length = 0;
-  for (let count: number | null = 0; count !== null && length < bytes.length; length += count ?? 0) {
-    count = await opened.read(bytes.subarray(length));
-  }
-  if (length <= MAX_FLAG_FILE_BYTES) return bytes.subarray(0, length);
-  throw new Failure(`${flag} ${file}: the file has more than the ${MAX_FLAG_FILE_BYTES} bytes that are read`);
 }

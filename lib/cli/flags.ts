@@ -81,6 +81,7 @@ export const SERVE_FLAGS: readonly Flag[] = [
 
 /** The flags of `connect`. */
 export const CONNECT_FLAGS: readonly Flag[] = [
+  { name: "port", short: "p", value: "PORT", help: `the port, where ADDRESS names none (${DEFAULT_PORT})` },
   { name: "fields", value: "LIST", help: `the fields that unnamed values fill, in order (${DEFAULT_FIELDS})` },
   {
     name: "print",
@@ -157,6 +158,30 @@ export function parseFlags(args: string[], flags: readonly Flag[]): { values: Va
     return { values: Object.fromEntries(unshielded), positionals: positionals.map(unshield) };
   } catch (error) {
     // The first sentence says what is wrong; the others explain parseArgs.
-    throw new UsageError(`${(error as Error).message.split(/\. |\n/)[0].replace(/\.$/, "")}: see --help`);
+    const message = (error as Error).message.split(/\. |\n/)[0].replace(/\.$/, "");
+    const unknown = /^Unknown option '--([^']+)'/.exec(message)?.[1];
+    const near = unknown && nearest(unknown, flags.map(({ name }) => name));
+    throw new UsageError(`${message}: ${near ? `did you mean --${near}? ` : ""}see --help`);
   }
+}
+
+/** The name that is at most two letters away from the one that was given, if there is one. */
+function nearest(given: string, names: readonly string[]): string | undefined {
+  const [first] = names.map((name) => ({ name, distance: distance(given, name) }))
+    .filter(({ distance }) => distance <= 2).sort((a, b) => a.distance - b.distance);
+  return first?.name;
+}
+
+/** How many letters have to be added, removed or changed to make one word of the other (Levenshtein). */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const changed = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(changed, row[j] + 1, next[j - 1] + 1));
+    }
+    row = next;
+  }
+  return row[b.length];
 }

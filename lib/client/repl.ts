@@ -4,31 +4,46 @@
  * @module
  */
 
-import { Cancelled, ClientError, InvalidResponse, type Session, TimeoutError } from "../client.ts";
-import type { FieldLine, HttpRequest } from "../http_message.ts";
-import { escapeText } from "../terminal.ts";
 import {
-  type Command,
-  completeCommand,
-  describeFields,
-  parseCommand,
-  splitLine,
-  type TableWords,
-  withDefaults,
-  type Word,
-  WrongInput,
-} from "./command.ts";
+  authorityOf,
+  Cancelled,
+  ClientError,
+  type Endpoint,
+  InvalidResponse,
+  type Session,
+  TimeoutError,
+} from "../client.ts";
+import type { FieldLine, HttpRequest } from "../http_message.ts";
+import { MAX_SEEN_NAMES } from "../limits.ts";
+import { escapeText, maskCredentials } from "../terminal.ts";
+import { type Command, completeCommand, parseCommand } from "./command.ts";
+import { curlCommand } from "./curl.ts";
 import { Display, type DisplayOptions } from "./display.ts";
+import { type Done, followUp } from "./follow.ts";
+import { describeFields, type Order, type TableWords, withDefaults } from "./items.ts";
 import type { LineInput } from "./line_input.ts";
+import { splitLine, type Word, WrongInput } from "./words.ts";
 
 /** What the client works with. */
 export interface ReplOptions extends DisplayOptions {
-  /** The session with the server. */
+  /** The server. */
+  readonly endpoint: Endpoint;
+  /** The session with it. */
   readonly session: Session;
+  /** Makes a session with another server. */
+  readonly sessionWith: (endpoint: Endpoint) => Session;
   /** What commands may name of the table. */
   readonly table: TableWords;
   /** Fields that every request has, unless its command says otherwise. */
   readonly defaults: readonly FieldLine[];
+  /**
+   * Reads the content that a command names: a file, or `-` for the standard input.
+   *
+   * @throws {WrongInput} If it cannot be read.
+   */
+  readonly readContent: (name: string) => Promise<Uint8Array>;
+  /** Collects the names of rows that commands have used, for Tab. */
+  readonly seenNames?: Set<string>;
 }
 
 /** The exit code of a usage error, and where no valid answer came. */
@@ -42,10 +57,15 @@ const HELP = `\
 get NAME            one row             get all      every row; get all age:gte=2 leg==4 some
 head NAME           only the head       get /a?b=c   any target, sent as it is
 post NAME [values]  a new row           put NAME [values]    a new row, or over the old one
-patch NAME items    some fields         delete NAME  options NAME
+patch NAME items    some fields         delete NAME  options NAME   PURGE /x  any method
 values: one for each field in order, or items: type=snail text, age:=1 JSON,
-        page==2 query, If-Match:'"1"' header; quote values with spaces or colons
+        page==2 query, If-Match:'"1"' header; quote values with spaces or colons;
+        or the whole content: {"type":"snail"}, @FILE
 print HBhb          what is shown: H B request head and body, h b response's
+header Name: value  send a field from now on; header lists them, header -Name drops one
+auth USER:PASS      send these (Basic); auth - drops them
+follow              ask for the last response's Location
+curl                the last request as a command line
 help, q (or Ctrl-D) to quit; Ctrl-C cancels the line, the question or the transfer
 `;
 
@@ -86,6 +106,9 @@ class Repl {
   readonly #options: ReplOptions;
   readonly #input: LineInput;
   readonly #display: Display;
+  /** Fields that the user wants to be sent from now on, by their names in lower case. */
+  readonly #headers = new Map<string, FieldLine>();
+  #last: Done | undefined;
   /** Whether the last command got no valid answer. */
   failed = false;
 
@@ -109,7 +132,10 @@ class Repl {
   async run(words: () => readonly Word[]): Promise<number | undefined> {
     this.failed = false;
     try {
-      return await this.#execute(parseCommand(words(), this.#options.table));
+      const typed = words();
+      const command = parseCommand(typed, this.#options.table);
+      if (command.kind === "request" || command.kind === "ask") this.#noteName(typed[1].text);
+      return await this.#execute(command);
     } catch (error) {
       return await this.#explain(error);
     }
@@ -128,27 +154,98 @@ class Repl {
         this.#display.print = command.parts ?? this.#display.print;
         await this.prompt(`(shown are ${this.#display.print ?? "hb"})`);
         return 0;
+      case "header":
+        return await this.#changeHeaders(command);
+      case "follow": {
+        const { endpoint, request } = followUp(this.#lastDone());
+        return await this.#followTo(endpoint, request);
+      }
+      case "curl":
+        return await this.#showCurl(this.#lastDone());
       case "request":
-        return await this.#exchange(command.request);
+        return await this.#order(command.order);
       case "ask":
         return await this.#askAndExchange(command.words);
     }
+  }
+
+  #noteName(name: string): void {
+    const { seenNames } = this.#options;
+    if (seenNames !== undefined && seenNames.size < MAX_SEEN_NAMES && !/^(?:all$|[/*])/.test(name)) seenNames.add(name);
+  }
+
+  #lastDone(): Done {
+    if (this.#last !== undefined) return this.#last;
+    throw new WrongInput("there was no request yet");
+  }
+
+  async #changeHeaders({ field, dropped }: Command & { kind: "header" }): Promise<number> {
+    if (field !== undefined) this.#headers.set(field[0].toLowerCase(), field);
+    else if (dropped !== undefined && !this.#headers.delete(dropped.toLowerCase())) {
+      throw new WrongInput(`no field ${JSON.stringify(dropped)} is kept`);
+    }
+    if (field !== undefined || dropped !== undefined) return 0;
+    const lines = [...this.#headers.values()].map(([name, value]) => `${name}: ${value}\n`).join("");
+    await this.#display.write(this.#masked(lines === "" ? "(none)\n" : escapeText(lines)));
+    return 0;
+  }
+
+  async #showCurl({ request, endpoint }: Done): Promise<number> {
+    // In a command line, too, a field is its name, a colon and its value.
+    const command = curlCommand(request, endpoint);
+    const shown = this.#options.showCredentials ? command : command.replace(/'((?:[^']|'\\'')*)'/g, (word, text) => {
+      const masked = maskCredentials(text);
+      return masked === text ? word : `'${masked}'`;
+    });
+    await this.#display.write(`${this.#options.screen.terminal ? escapeText(shown) : shown}\n`);
+    if (shown !== command) await this.prompt("(credentials are left out; --show-credentials shows them)");
+    return 0;
+  }
+
+  #masked(text: string): string {
+    return this.#options.showCredentials ? text : maskCredentials(text);
   }
 
   async #askAndExchange(words: readonly Word[]): Promise<number> {
     await this.prompt(`Enter information: ${describeFields(this.#options.table)}`);
     const line = await this.#input.next();
     if (line.kind === "cancelled") return 0;
-    const values = splitLine(line.kind === "line" ? line.text : "");
-    return await this.#exchange(completeCommand(words, values, this.#options.table));
+    // The words of the command stand before the values.
+    const values = splitLine(`- - ${line.kind === "line" ? line.text : ""}`).slice(2);
+    return await this.#order(completeCommand(words, values, this.#options.table));
   }
 
-  async #exchange(bare: HttpRequest): Promise<number> {
-    const { session, defaults } = this.#options;
+  async #order({ request, contentFrom }: Order): Promise<number> {
+    const content = contentFrom === undefined ? undefined : await this.#options.readContent(contentFrom);
+    const defaults = this.#options.defaults.filter(([name]) => !this.#headers.has(name.toLowerCase()));
+    const whole = content === undefined ? request : { ...request, content };
+    const { session, endpoint } = this.#options;
+    return await this.#exchange(session, endpoint, withDefaults(whole, [...defaults, ...this.#headers.values()]));
+  }
+
+  /** Sends the request that a Location asks for, to whatever server. */
+  async #followTo(endpoint: Endpoint, request: HttpRequest): Promise<number> {
+    const own = this.#options.endpoint;
+    const isSame = endpoint.secure === own.secure && endpoint.host === own.host && endpoint.port === own.port;
+    const session = isSame ? this.#options.session : this.#options.sessionWith(endpoint);
+    try {
+      const fields: FieldLine[] = [["Host", authorityOf(endpoint)], ...request.fields];
+      return await this.#exchange(session, endpoint, { ...request, fields });
+    } finally {
+      if (!isSame) session.close();
+    }
+  }
+
+  async #exchange(session: Session, endpoint: Endpoint, request: HttpRequest): Promise<number> {
     let status = 0;
-    for await (const event of session.exchange(withDefaults(bare, defaults))) {
-      if (event.kind === "response") status = event.status;
+    let location: string | undefined;
+    for await (const event of session.exchange(request)) {
+      if (event.kind === "response") {
+        status = event.status;
+        location = event.fields.get("location");
+      }
       await this.#display.show(event);
+      if (event.kind === "end") this.#last = { endpoint, request, status, location };
     }
     // A status that no class has counts as one of the server's errors (RFC 9110 §15).
     return status >= 100 && status < 400 ? 0 : status >= 400 && status < 500 ? 4 : 5;

@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
-import {
-  type Command,
-  completeCommand,
-  describeFields,
-  parseCommand,
-  shellWord,
-  splitLine,
-  type TableWords,
-  withDefaults,
-  WrongInput,
-} from "../../lib/client/command.ts";
+import { basicAuthorization, type Command, completeCommand, parseCommand } from "../../lib/client/command.ts";
+import { describeFields, type TableWords, withDefaults } from "../../lib/client/items.ts";
+import { shellWord, splitLine, WrongInput } from "../../lib/client/words.ts";
 import type { HttpRequest } from "../../lib/http/message.ts";
 import { FILTER_OPERATORS } from "../../lib/table/query.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
@@ -30,7 +22,10 @@ function show({ method, target, fields, content }: HttpRequest): string {
 }
 
 function showCommand(command: Command): string {
-  return command.kind === "request" ? show(command.request) : command.kind;
+  if (command.kind === "header") return `header ${JSON.stringify([command.field, command.dropped])}`;
+  if (command.kind !== "request") return command.kind;
+  const { request, contentFrom } = command.order;
+  return show(request) + (contentFrom === undefined ? "" : ` < ${contentFrom}`);
 }
 
 const commands: [line: string, shown: string, table?: TableWords][] = [
@@ -42,6 +37,43 @@ const commands: [line: string, shown: string, table?: TableWords][] = [
   ["print Hb", "print"],
   ["print x", 'wrong: print takes letters of HBhb, saw "x"'],
   ["print H b", 'wrong: print takes letters of HBhb, saw "H b"'],
+  // The whole content: JSON takes the rest of the line, a file or the standard input stands alone.
+  ['post /Q {"type": "a b",  "x":"it\'s"} ', 'POST /Q {"type": "a b",  "x":"it\'s"}'],
+  ["put all [1, 2]", "PUT / [1, 2]"],
+  ["post a X-A:b {}", "POST /a (X-A: b) {}"],
+  ["post a 1 {}", "wrong: JSON for the content stands alone, without other values"],
+  ["get a {}", "wrong: get takes no values, saw {}; a filter is leg==4"],
+  ["get {a}", "GET /%7Ba%7D"],
+  ["post all @backup.json", "POST / < backup.json"],
+  ["post all X-A:b @backup.json", "POST / (X-A: b) < backup.json"],
+  ["post all -", "POST / < -"],
+  ["post a '@b'", "wrong: expected 3 values, [type] [age] [leg], saw 1"],
+  ["post a @b - c", 'POST /a {"a":{"type":"@b","age":"-","leg":"c"}}'],
+  ["post a @", "wrong: expected 3 values, [type] [age] [leg], saw 1"],
+  [
+    "post /a Content-Type:application/x-www-form-urlencoded a='b c&' d:=1",
+    "POST /a (Content-Type: application/x-www-form-urlencoded) a=b+c%26&d=1",
+  ],
+  // Any method, in capitals and with a path.
+  ["PURGE /x", "PURGE /x"],
+  ["TRACE /", "TRACE /"],
+  ["M-SEARCH * a=b", 'M-SEARCH * {"a":"b"}'],
+  ["REPORT /a {}", "REPORT /a {}"],
+  ["PURGE x", "wrong: PURGE needs a /path: PURGE /x"],
+  ["PURGE", "wrong: PURGE needs a /path: PURGE /"],
+  ["TRACE / a=b", "wrong: trace takes no values, saw a"],
+  ["CONNECT a:1", "wrong: CONNECT would make a tunnel of the connection, which is not done here"],
+  ["GET / HTTP/1.1", "wrong: the version and the line end are sent by this program: get /"],
+  ["follow", "follow"],
+  ["CURL", "curl"],
+  ["header", "header [null,null]"],
+  ["header X-A: b  c", 'header [["X-A","b c"],null]'],
+  ["header -X-A", 'header [null,"X-A"]'],
+  ["header X-A", 'wrong: header takes Name: value, or -Name to drop it, saw "X-A"'],
+  ["header Content-Length: 1", "wrong: Content-Length is set by this program, for it frames the message"],
+  ["auth a:b", 'header [["Authorization","Basic YTpi"],null]'],
+  ["auth -", 'header [null,"Authorization"]'],
+  ["auth a", "wrong: auth takes USER:PASS, or - to drop them"],
   ["QUIT", "quit"],
   ["get Pingping", "GET /Pingping"],
   ["GET Pingping", "GET /Pingping"],
@@ -80,7 +112,10 @@ const commands: [line: string, shown: string, table?: TableWords][] = [
   ["put /Pingping type=x", 'PUT /Pingping {"type":"x"}'],
   ["post /submit", "POST /submit"],
   ["post a __proto__=x", 'POST /a {"a":{"__proto__":"x"}}'],
-  ["brew a", 'wrong: "brew" is not a command: use get, head, post, put, patch, delete, options, print, help, q'],
+  [
+    "brew a",
+    'wrong: "brew" is not a command: use get, head, post, put, patch, delete, options, print, header, auth, follow, curl, help, q',
+  ],
   ["get", "wrong: get needs an object's name, all, or a /path: get Pingping"],
   ["get ''", "wrong: get needs an object's name, all, or a /path: get Pingping"],
   ["get a b", "wrong: get takes no values, saw b"],
@@ -131,7 +166,7 @@ Deno.test("values that were asked for complete a command", () => {
   assert(command.kind === "ask");
   assert.equal(describeFields(PLAIN), "[type] [age] [leg]");
   assert.equal(
-    show(completeCommand(command.words, splitLine("snail 1 0"), PLAIN)),
+    show(completeCommand(command.words, splitLine("snail 1 0"), PLAIN).request),
     'POST /Pingping (If-None-Match: *) {"Pingping":{"type":"snail","age":"1","leg":"0"}}',
   );
   assert.throws(() => completeCommand(command.words, [], PLAIN), {
@@ -143,7 +178,7 @@ Deno.test("words of a shell keep their quotes and most backslashes", () => {
   const words = ["post", "a", String.raw`type:="a\"b\\c"`, String.raw`at=1\:2`, String.raw`x\=y=z`].map(shellWord);
   const command = parseCommand(words, FREE);
   assert(command.kind === "request");
-  const content = JSON.parse(new TextDecoder().decode(command.request.content));
+  const content = JSON.parse(new TextDecoder().decode(command.order.request.content));
   assert.deepEqual(content, { a: { type: 'a"b\\c', at: "1:2", "x=y": "z" } });
 });
 
@@ -152,7 +187,7 @@ Deno.test("defaults stand back for the user's own fields, and empty ones are not
   const request = (line: string) => {
     const command = parseCommand(splitLine(line), PLAIN);
     assert(command.kind === "request");
-    return show(withDefaults(command.request, defaults)).replace(/ \{.*/, "");
+    return show(withDefaults(command.order.request, defaults)).replace(/ \{.*/, "");
   };
   assert.equal(request("get a"), "GET /a (Host: h) (Accept: */*) (User-Agent: u)");
   assert.equal(request("get a host:x accept:"), "GET /a (User-Agent: u) (host: x)");
@@ -164,4 +199,9 @@ Deno.test("defaults stand back for the user's own fields, and empty ones are not
     request("patch a b=c Content-Type:text/plain"),
     "PATCH /a (Host: h) (Accept: */*) (User-Agent: u) (Content-Type: text/plain)",
   );
+});
+
+Deno.test("a user and a password are sent as UTF-8", () => {
+  assert.deepEqual(basicAuthorization("Aladdin:open sesame"), ["Authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="]);
+  assert.deepEqual(basicAuthorization("test:123£"), ["Authorization", "Basic dGVzdDoxMjPCow=="]);
 });

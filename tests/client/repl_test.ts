@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Session } from "../../lib/client.ts";
-import { shellWord } from "../../lib/client/command.ts";
+import { shellWord, WrongInput } from "../../lib/client/words.ts";
 import { type Line, pipedInput } from "../../lib/client/line_input.ts";
 import { type ReplOptions, runCommand, runCommands } from "../../lib/client/repl.ts";
 import { FILTER_OPERATORS } from "../../lib/table/query.ts";
@@ -8,7 +8,7 @@ import { RowSchema } from "../../lib/table/row_schema.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
 import { Table } from "../../lib/table.ts";
 import { painterFor } from "../../lib/terminal.ts";
-import { startServer, type TestServer } from "../support.ts";
+import { type Handler, startServer, type TestServer } from "../support.ts";
 import { octetString } from "../wire_cases.ts";
 
 const SCHEMA = RowSchema.parse("type,age,leg");
@@ -34,8 +34,12 @@ async function run(
 ): Promise<Outcome> {
   const session = new Session({ secure: false, host: "127.0.0.1", port }, { timeoutMs: 10_000 });
   const outcome = { shown: "", told: "", code: 0 };
+  const endpoint = { secure: false, host: "127.0.0.1", port };
   const repl: ReplOptions = {
+    endpoint,
     session,
+    sessionWith: (other) => new Session(other, { timeoutMs: 10_000 }),
+    readContent: (name) => Promise.resolve(new TextEncoder().encode(name)),
     screen: {
       terminal: options.interactive === true,
       columns: () => 80,
@@ -126,7 +130,7 @@ ${date}
 ETag: "1"
 
 Enter: [method] [objectName]
-Wrong Input: try again ("grab" is not a command: use get, head, post, put, patch, delete, options, print, help, q)
+Wrong Input: try again ("grab" is not a command: use get, head, post, put, patch, delete, options, print, header, auth, follow, curl, help, q)
 Enter: [method] [objectName]
 -----RESPONSE-----
 HTTP/1.1 200 OK
@@ -239,7 +243,24 @@ Deno.test("at a prompt a failure is told and the session goes on; from a pipe it
 Deno.test("help names every command", async () => {
   await using server = tableServer();
   const { shown } = await run(server.port, "help\n", { interactive: true });
-  for (const command of ["get", "head", "post", "put", "patch", "delete", "options", "print", "help", "q"]) {
+  for (
+    const command of [
+      "get",
+      "head",
+      "post",
+      "put",
+      "patch",
+      "delete",
+      "options",
+      "print",
+      "header",
+      "auth",
+      "follow",
+      "curl",
+      "help",
+      "q",
+    ]
+  ) {
     assert.match(shown, new RegExp(`\\b${command}\\b`));
   }
 });
@@ -293,8 +314,12 @@ async function runLines(port: number, lines: Line[], options: Partial<ReplOption
     notify: () => {},
     close: () => {},
   };
+  const endpoint = { secure: false, host: "127.0.0.1", port };
   outcome.code = await runCommands(input, {
+    endpoint,
     session,
+    sessionWith: (other) => new Session(other, { timeoutMs: 10_000 }),
+    readContent: () => Promise.reject(new WrongInput("no files here")),
     screen: {
       terminal: true,
       columns: () => 80,
@@ -356,4 +381,69 @@ Deno.test("Ctrl-C cancels a transfer, and says that its connection is gone", asy
   );
   assert.equal(shown, "-----RESPONSE-----\nok\n");
   assert.equal(code, 0);
+});
+
+Deno.test("a field is kept for the session, listed, and dropped", async () => {
+  await using server = startServer(({ fields }) => ({
+    status: 200,
+    content: `${fields.get("x-a")} ${fields.get("authorization")}`,
+  }));
+  const input =
+    "header X-A: 1\nget /\nauth a:b\nget / X-A:2\nheader\nheader -x-a\nauth -\nheader\nget /\nheader -X-A\n";
+  const { shown, told } = await run(server.port, input);
+  assert.equal(
+    shown,
+    "1 undefined\n2 Basic YTpi\nX-A: 1\nAuthorization: Basic (4 octets)\n(none)\nundefined undefined\n",
+  );
+  assert.equal(told, 'Wrong Input: try again (no field "X-A" is kept)\n');
+});
+
+Deno.test("a Location is followed: on the same server, and without credentials to another", async () => {
+  const echo: Handler = ({ method, target, fields }) => ({
+    status: 200,
+    content: `${method} ${target} ${fields.get("host")} ${fields.get("authorization")} ${fields.get("x-a")}`,
+  });
+  await using other = startServer(echo);
+  await using server = startServer((request, content, requester) => {
+    if (request.path === "/there") return echo(request, content, requester);
+    const place = request.path === "/same" ? "there?x" : `http://127.0.0.1:${other.port}/b`;
+    return { status: request.method === "PUT" ? 307 : 303, fields: [["Location", place]] };
+  });
+  const input = `follow\nauth a:b\nheader X-A: 1\npost /same a=b\nfollow\nfollow\nput /else a=b\nfollow\nget /same\n`;
+  const { shown, told } = await run(server.port, input, { print: "b" });
+  assert.equal(
+    shown,
+    `GET /there?x 127.0.0.1:${server.port} Basic YTpi 1\nPUT /b 127.0.0.1:${other.port} undefined 1\n`,
+  );
+  assert.deepEqual(told.split("\n"), [
+    "Wrong Input: try again (there was no request yet)",
+    "Wrong Input: try again (the last response (200) has no Location to follow)",
+    "",
+  ]);
+});
+
+Deno.test("the last request is shown for curl, without its credentials", async () => {
+  await using server = tableServer();
+  const input = "post a snail 1 0 Authorization:abcdef\ncurl\n";
+  const { shown } = await run(server.port, input, { print: "" });
+  assert.equal(
+    shown,
+    `curl --http1.1 --path-as-is --globoff --request POST --header 'Host: h' --header 'Authorization: (6 octets)' --header 'Content-Type: application/json' --header User-Agent: --header Accept: --data-binary '{"a":{"type":"snail","age":"1","leg":"0"}}' http://127.0.0.1:${server.port}/a\n`,
+  );
+  assert.match((await run(server.port, input, { print: "", showCredentials: true })).shown, /'Authorization: abcdef'/);
+});
+
+Deno.test("content comes from where the command says", async () => {
+  await using server = startServer((_request, content) => ({ status: 200, content: content.slice() }));
+  assert.equal((await run(server.port, "post / @some/file\n")).shown, "some/file\n");
+  assert.equal((await run(server.port, "", { words: ["post", "/", "-"] })).shown, "-");
+  const failed = await runLines(server.port, [typed("post / @x")]);
+  assert.match(failed.told, /^Wrong Input: try again \(no files here\)$/m);
+});
+
+Deno.test("names that were used are kept for Tab", async () => {
+  await using server = tableServer();
+  const seenNames = new Set<string>();
+  await run(server.port, "get Momo\npost Rex cat 3 4\nget all\nget /x\noptions *\n", { seenNames });
+  assert.deepEqual([...seenNames], ["Momo", "Rex"]);
 });

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { type Done, followUp } from "../../lib/client/follow.ts";
+
+const ENDPOINT = { secure: false, host: "127.0.0.1", port: 9999 };
+const FIELDS = [["Host", "h"], ["Authorization", "s"], ["Cookie", "c"], ["Content-Type", "t"], ["X-A", "1"]] as const;
+
+function followed(
+  method: string,
+  status: number,
+  location: string | undefined,
+  target = "/a/b?c",
+  endpoint = ENDPOINT,
+) {
+  const request = { method, target, fields: [...FIELDS] as [string, string][], content: new Uint8Array(1) };
+  const done: Done = { endpoint, request, status, location };
+  const next = followUp(done);
+  const { secure, host, port } = next.endpoint;
+  const names = next.request.fields.map(([name]) => name).join(" ");
+  return `${next.request.method} ${secure ? "s " : ""}${host} ${port} ${next.request.target} ${names}${
+    next.request.content ? " +" : ""
+  }`;
+}
+
+const SAME = "Authorization Cookie X-A";
+const cases: [what: string, shown: string, expected: string][] = [
+  ["a new row", followed("POST", 201, "/x"), `GET 127.0.0.1 9999 /x ${SAME}`],
+  ["303 (See Other)", followed("PUT", 303, "/x?y"), `GET 127.0.0.1 9999 /x?y ${SAME}`],
+  ["303 of HEAD", followed("HEAD", 303, "/x"), `HEAD 127.0.0.1 9999 /x Authorization Cookie Content-Type X-A +`],
+  ["301 of POST", followed("POST", 301, "/x"), `GET 127.0.0.1 9999 /x ${SAME}`],
+  ["302 of PUT", followed("PUT", 302, "/x"), `PUT 127.0.0.1 9999 /x Authorization Cookie Content-Type X-A +`],
+  ["307 of POST", followed("POST", 307, "/x"), `POST 127.0.0.1 9999 /x Authorization Cookie Content-Type X-A +`],
+  ["308", followed("POST", 308, "/x"), `POST 127.0.0.1 9999 /x Authorization Cookie Content-Type X-A +`],
+  ["a relative place", followed("GET", 302, "d"), `GET 127.0.0.1 9999 /a/d Authorization Cookie Content-Type X-A +`],
+  ["a place without a path", followed("POST", 303, "?d"), `GET 127.0.0.1 9999 /a/b?d ${SAME}`],
+  ["another host", followed("POST", 303, "http://x.example/y"), "GET x.example 80 /y X-A"],
+  ["another port", followed("POST", 303, "http://127.0.0.1:1/y"), "GET 127.0.0.1 1 /y X-A"],
+  ["another scheme", followed("POST", 303, "https://127.0.0.1:9999/y"), "GET s 127.0.0.1 9999 /y X-A"],
+  ["IPv6", followed("POST", 303, "http://[::1]:8/y"), "GET ::1 8 /y X-A"],
+  ["the asterisk", followed("OPTIONS", 303, "/x", "*"), `GET 127.0.0.1 9999 /x ${SAME}`],
+];
+
+for (const [what, shown, expected] of cases) {
+  Deno.test(`a Location is followed: ${what}`, () => assert.equal(shown, expected));
+}
+
+Deno.test("no Location, or one of something else, is not followed", () => {
+  for (const location of [undefined, "ftp://a/b", "http://", "mailto:a@b"]) {
+    assert.throws(() => followed("GET", 302, location), { name: "WrongInput" });
+  }
+});
