@@ -11,6 +11,7 @@ import { Pacer } from "./pacer.ts";
 import { type ListingQuery, type PageRequest, parseQuery, type RowTest, RowValues } from "./query.ts";
 import type { RowSchema } from "./row_schema.ts";
 import { Sorter, SortQueue } from "./sorting.ts";
+import { FAIR_TURNS } from "../turns.ts";
 import { type Page, rowValue, type Snapshot, START, type Store } from "../store.ts";
 
 /** All sorted listings of the process share one memory. */
@@ -29,8 +30,12 @@ export async function listTable(
   requester?: Requester,
 ): Promise<HttpResponse> {
   const query = request.query ? parseQuery(request.query, schema) : undefined;
-  const list = () => listingResponse(store, request, query, new Pacer(requester));
-  return query === undefined || query.sort.length === 0 ? await list() : await SORTS.run(requester, list);
+  if (query === undefined || query.sort.length === 0) {
+    return await listingResponse(store, request, query, new Pacer(requester));
+  }
+  return await SORTS.run(requester, (giveWay) => {
+    return listingResponse(store, request, query, new Pacer(requester, FAIR_TURNS, giveWay));
+  });
 }
 
 async function listingResponse(

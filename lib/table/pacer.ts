@@ -12,14 +12,17 @@ import { FAIR_TURNS, type FairTurns } from "../turns.ts";
 export class Pacer {
   readonly #requester: Requester | undefined;
   readonly #turns: FairTurns;
+  readonly #check: (() => void) | undefined;
   #work = 0;
 
   /**
    * Starts with no work done.
    *
    * @param requester Whom the work is for; without one it is never given up.
+   * @param check Throws if the work has to be given up for another reason.
    */
-  constructor(requester?: Requester, turns: FairTurns = FAIR_TURNS) {
+  constructor(requester?: Requester, turns: FairTurns = FAIR_TURNS, check?: () => void) {
+    this.#check = check;
     this.#requester = requester;
     this.#turns = turns;
   }
@@ -34,16 +37,8 @@ export class Pacer {
     this.#work += work;
     if (this.#work < MAX_WORK_BETWEEN_TURNS) return undefined;
     this.#work = 0;
-    this.check();
-    return this.#turns.yieldIfBusy(this.#requester);
-  }
-
-  /**
-   * Gives up if the client has left.
-   *
-   * @throws {DOMException} `AbortError`
-   */
-  check(): void {
     this.#requester?.signal.throwIfAborted();
+    this.#check?.();
+    return this.#turns.yieldIfBusy(this.#requester);
   }
 }

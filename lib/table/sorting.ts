@@ -135,10 +135,14 @@ async function merge<T>(
   return merged;
 }
 
-/** Bounds what all sorted listings hold together: few are made at a time, and what is being sent has a limit. */
+/**
+ * Bounds what all sorted listings hold together: few are made at a time, and what is being sent has a limit.
+ *
+ * Clients that have ended their side may have left: they go behind all others, and give way to them.
+ */
 export class SortQueue {
   #running = 0;
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Map<() => void, Requester | undefined>();
   #sentCharacters = 0;
 
   /** Sorted listings that wait to be made. */
@@ -149,21 +153,33 @@ export class SortQueue {
   /**
    * Makes a sorted listing when it is its turn. One whose client leaves stops waiting at once.
    *
+   * @param make Calls `giveWay` now and then, which throws if the listing has to make room for another client's.
    * @throws {DOMException} `AbortError` if the client has left.
+   * @throws {HttpError} 503 if the listing gave way.
    */
-  async run<T>(requester: Requester | undefined, make: () => Promise<T>): Promise<T> {
+  async run<T>(requester: Requester | undefined, make: (giveWay: () => void) => Promise<T>): Promise<T> {
     if (this.#running < MAX_SORTS) this.#running++;
-    else await this.#turn(requester?.signal);
+    else await this.#turn(requester);
     try {
-      return await make();
+      return await make(() => {
+        if (!requester?.halfClosed || this.#firstInNeed() === undefined) return;
+        throw new HttpError(503, "Sorted listings for clients that have not ended their side come first: try again", {
+          fields: [["Retry-After", "1"]],
+        });
+      });
     } finally {
-      const [next] = this.#waiting;
+      const next = this.#firstInNeed() ?? this.#waiting.keys().next().value;
       if (next === undefined) this.#running--;
       else {
         this.#waiting.delete(next);
         next();
       }
     }
+  }
+
+  /** The first one that waits and has not ended its side. */
+  #firstInNeed(): (() => void) | undefined {
+    for (const [start, requester] of this.#waiting) if (!requester?.halfClosed) return start;
   }
 
   /**
@@ -185,7 +201,8 @@ export class SortQueue {
     };
   }
 
-  #turn(signal: AbortSignal | undefined): Promise<void> {
+  #turn(requester: Requester | undefined): Promise<void> {
+    const signal = requester?.signal;
     signal?.throwIfAborted();
     return new Promise((resolve, reject) => {
       const leave = () => {
@@ -196,7 +213,7 @@ export class SortQueue {
         signal?.removeEventListener("abort", leave);
         resolve();
       };
-      this.#waiting.add(start);
+      this.#waiting.set(start, requester);
       signal?.addEventListener("abort", leave);
     });
   }

@@ -84,6 +84,38 @@ Deno.test("few sorts run at a time, and one whose client leaves stops waiting at
   assert.equal(await queue.run(undefined, () => Promise.resolve("next")), "next");
 });
 
+Deno.test("sorts for clients that have ended their side give way to others, and wait behind them", async () => {
+  const queue = new SortQueue();
+  const { signal } = new AbortController();
+  const halfClosed = { signal, halfClosed: true };
+  const giveWays: (() => void)[] = [];
+  const ends: (() => void)[] = [];
+  const order: string[] = [];
+  const sort = (name: string, requester?: typeof halfClosed) =>
+    queue.run(requester, async (giveWay) => {
+      order.push(name);
+      giveWays.push(giveWay);
+      await new Promise<void>((end) => ends.push(end));
+    });
+  const sorts = Array.from({ length: MAX_SORTS + 1 }, (_, i) => sort(`gone${i}`, halfClosed));
+  // Among themselves none gives way.
+  for (const giveWay of giveWays) giveWay();
+  sorts.push(sort("here"));
+  assert.equal(queue.waiting, 2);
+  assert.throws(() => giveWays[0](), { name: "HttpError", status: 503 });
+  ends.shift()!();
+  await settled();
+  assert.equal(order.at(-1), "here");
+  giveWays[1]();
+  giveWays.at(-1)!();
+  while (ends.length > 0) {
+    ends.shift()!();
+    await settled();
+  }
+  await Promise.all(sorts);
+  assert.equal(order.at(-1), `gone${MAX_SORTS}`);
+});
+
 Deno.test("what is held while it is sent has a limit for all together", () => {
   const queue = new SortQueue();
   const giveBack = queue.hold(MAX_SENT_SORTED_CHARACTERS - 1);
