@@ -109,6 +109,8 @@ export interface ConnectOptions {
   readonly pretty: "auto" | "all" | "none";
   /** Whether credentials are shown. */
   readonly showCredentials: boolean;
+  /** Whether each exchange is explained, octet by octet. */
+  readonly explain: boolean;
   /** How long to wait for a server, in milliseconds. */
   readonly timeoutMs: number;
   /** A file with certificates to trust beside the usual ones. */
@@ -256,6 +258,7 @@ function connectOptions(values: Values, positionals: string[]): ConnectOptions {
     print: print ?? (values.verbose ? "HBhb" : undefined),
     pretty: oneOf(values, "pretty", ["all", "none"]) ?? "auto",
     showCredentials: values["show-credentials"] === true,
+    explain: values.explain === true,
     timeoutMs: milliseconds(values, "timeout") ?? CLIENT_TIMEOUT_MS,
     caFile: text(values, "cacert"),
     tokenFile: text(values, "token-file"),

@@ -44,6 +44,8 @@ export interface ClientOptions {
   readonly caCerts?: readonly string[];
   /** Receives the addresses of each connection that is made. */
   readonly connected?: (local: Deno.NetAddr, remote: Deno.NetAddr) => void;
+  /** Wraps each connection, with TLS before its handshake: a tap. */
+  readonly tap?: (conn: Deno.Conn) => Deno.Conn;
   /** Receives how the server ended a connection while there was no request. */
   readonly closed?: (how: string) => void;
 }
@@ -232,14 +234,17 @@ class ClientConnection {
 
   static async open(endpoint: Endpoint, options: ClientOptions, cancel?: AbortSignal): Promise<ClientConnection> {
     const { secure, host, port } = endpoint;
-    const { timeoutMs, caCerts = [] } = options;
+    const { timeoutMs, caCerts = [], tap = (conn: Deno.Conn) => conn } = options;
     const abort = new AbortController();
     const signal = cancel === undefined ? abort.signal : AbortSignal.any([abort.signal, cancel]);
     try {
       const connecting = Deno.connect({ hostname: host, port, signal });
       const tcp = await withTimeout(connecting, timeoutMs, () => abort.abort());
-      if (!secure) return new ClientConnection(tcp, options);
-      const tls = await Deno.startTls(tcp, { hostname: host, caCerts: [...caCerts], alpnProtocols: ["http/1.1"] });
+      if (!secure) return new ClientConnection(tap(tcp), options);
+      const alpnProtocols = ["http/1.1"];
+      const tls = tap(
+        await Deno.startTls(tcp, { hostname: host, caCerts: [...caCerts], alpnProtocols }),
+      ) as Deno.TlsConn;
       await withTimeout(tls.handshake(), timeoutMs, () => tls.close());
       return new ClientConnection(tls, options);
     } catch (error) {

@@ -20,10 +20,12 @@ import { runCommand, runCommands } from "./client/repl.ts";
 import { processTerminal, terminalInput } from "./client/terminal_input.ts";
 import { shellWord, type Word, WrongInput } from "./client/words.ts";
 import type { FieldLine } from "./http_message.ts";
-import { MAX_SENT_FILE_BYTES } from "./limits.ts";
+import { FALLBACK_COLUMNS, MAX_SENT_FILE_BYTES } from "./limits.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
 import { painterFor } from "./terminal.ts";
+import { LastExchange } from "./traffic/exchange.ts";
+import { tapped } from "./traffic/tap.ts";
 
 /** Talks to a server: one command's worth, or until the input ends. */
 export async function connect(options: ConnectOptions): Promise<number> {
@@ -46,9 +48,16 @@ export async function connect(options: ConnectOptions): Promise<number> {
   const interactive = streams !== undefined;
   const screen = screenFor(output, interactive, terminal);
   if (asksAtTerminal && !interactive) await screen.tell(NO_RAW_MODE);
+  const exchange = new LastExchange();
+  let connections = 0;
+  // A command alone has nobody who could ask afterwards.
+  const tap = command.length > 0 && !options.explain
+    ? undefined
+    : (conn: Deno.Conn) => tapped(conn, "client", ++connections, (event) => exchange.tell(event));
   const session = new Session(endpoint, {
     timeoutMs: options.timeoutMs,
     caCerts,
+    tap,
     connected: (local, remote) => {
       if (interactive) input.notify(`(connected ${nameOf(local)} -> ${nameOf(remote)} (tcp.port == ${local.port}))`);
     },
@@ -67,10 +76,11 @@ export async function connect(options: ConnectOptions): Promise<number> {
   const colored = options.color === "always" || options.pretty === "all" ||
     options.color === "auto" && options.pretty !== "none" && terminal && !Deno.noColor;
   const seenNames = new Set<string>();
+  const painter = painterFor(colored && options.color !== "never");
   const replOptions = {
     endpoint,
     session,
-    sessionWith: (other: Endpoint) => new Session(other, { timeoutMs: options.timeoutMs, caCerts }),
+    sessionWith: (other: Endpoint) => new Session(other, { timeoutMs: options.timeoutMs, caCerts, tap }),
     readContent: (name: string) => readContent(name, command.length > 0),
     seenNames,
     screen,
@@ -78,7 +88,18 @@ export async function connect(options: ConnectOptions): Promise<number> {
     pretty: options.pretty,
     showCredentials: options.showCredentials,
     interactive,
-    painter: painterFor(colored && options.color !== "never"),
+    painter,
+    explain: {
+      each: options.explain,
+      begin: (method: string) => exchange.begin(method),
+      text: () =>
+        exchange.text({
+          width: terminal ? columnsOf() : FALLBACK_COLUMNS,
+          all: false,
+          painter,
+          masked: !options.showCredentials,
+        }),
+    },
     table: { fields, filterOperators: FILTER_OPERATORS },
     defaults,
   };

@@ -82,6 +82,7 @@ Deno.test("connect takes an address, a command and flags, in any order", () => {
     userPass: undefined,
     print: "Hh",
     pretty: "auto",
+    explain: false,
     showCredentials: false,
     timeoutMs: 3000,
     caFile: undefined,

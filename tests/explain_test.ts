@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
-import { wiretable } from "./serve_process.ts";
+import { ServeProcess, wiretable } from "./serve_process.ts";
 import { TempFolder } from "./support.ts";
 
-async function run(args: string[], input: string | Uint8Array = "", permissions?: string[]) {
-  const child = wiretable(["explain", ...args], permissions);
+function run(args: string[], input: string | Uint8Array = "", permissions?: string[]) {
+  return runAny(["explain", ...args], input, permissions);
+}
+
+async function runAny(args: string[], input: string | Uint8Array, permissions?: string[]) {
+  const child = wiretable(args, permissions);
   const writer = child.stdin.getWriter();
   await writer.write(typeof input === "string" ? new TextEncoder().encode(input) : input);
   await writer.close();
@@ -63,4 +67,43 @@ Deno.test("colours and all content are shown if asked for", async () => {
   assert.equal(shown.stdout.match(/x/g)?.length, 100_000);
   assert(shown.stdout.includes("\x1b[1mPUT"));
   assert.match((await run(["-"], message)).stdout, /… \d+ more octets \(--all shows them\)\n/);
+});
+
+Deno.test("connect explains the last exchange if asked, or each with --explain", async () => {
+  await using server = await ServeProcess.start();
+  const address = `127.0.0.1:${server.port}`;
+  const session = await runAny(
+    ["connect", address],
+    "explain\npost Pingping snail 1 0\nget Pingping\nexplain\nexplain\n",
+  );
+  assert.match(session.stderr, /^Wrong Input: try again \(there was no request yet\)\n$/);
+  const [, ...explained] = session.stdout.split(/^ {4}0 GET {6}/m);
+  assert.equal(explained.length, 2, "it can be asked for again");
+  assert.match(
+    explained[0],
+    /\n {4}4 \/Pingping {2}[^]*\n {4}0 HTTP\/1\.1 {2}[^]*=> 49 octets of content: Content-Length/,
+  );
+  const each = await runAny(["connect", address, "get", "Nobody", "X-Y:z", "--explain", "--print", ""], "");
+  assert.equal(each.code, 4);
+  assert.match(
+    each.stdout,
+    /^ {4}0 GET [^]* X-Y: z\\r\\n +an extension field[^]* 404 +status: there is nothing at the target/,
+  );
+});
+
+Deno.test("an exchange that is not HTTP is explained where it breaks", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serving = (async () => {
+    using conn = await listener.accept();
+    await conn.read(new Uint8Array(1000));
+    await conn.write(new TextEncoder().encode("HTTP/1.1 200 OK\nContent-Length: 0\n\n"));
+  })();
+  const { code, stdout, stderr } = await runAny(
+    ["connect", `127.0.0.1:${(listener.addr as Deno.NetAddr).port}`, "get", "a", "--explain"],
+    "",
+  );
+  await serving;
+  assert.equal(code, 1);
+  assert.match(stdout, / {4}0 HTTP\/1\.1 200 OK\\n\n {21}\^ octet 15\n {6}!! A bare LF follows the reason phrase/);
+  assert.match(stderr, /^The response is not valid HTTP/);
 });

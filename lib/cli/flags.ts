@@ -96,6 +96,7 @@ export const CONNECT_FLAGS: readonly Flag[] = [
     help: "all: indent and colour JSON, piped too; none: neither",
   },
   { name: "show-credentials", help: "show the values of Authorization, Cookie and their like" },
+  { name: "explain", help: "say what each octet of each exchange means" },
   { name: "timeout", value: "SEC", help: `how long to wait for the server (${CLIENT_TIMEOUT_MS / 1000})` },
   { name: "cacert", value: "FILE", file: "read", help: "trust the certificates in this file too (PEM)" },
   { name: "token-file", value: "FILE", file: "read", help: "send the bearer token in this file" },

@@ -10,7 +10,7 @@ import { type Word, WrongInput } from "./words.ts";
 
 /** What a command asks for. */
 export type Command =
-  | { readonly kind: "nothing" | "help" | "quit" | "follow" | "curl" }
+  | { readonly kind: "nothing" | "help" | "quit" | "follow" | "curl" | "explain" }
   /** Which parts of exchanges to show from now on; without them, which are shown is told. */
   | { readonly kind: "print"; readonly parts: string | undefined }
   /** A header field to be sent from now on, or the name of one that is not; without either, they are listed. */
@@ -22,7 +22,7 @@ export type Command =
 /** The methods that commands know, as they are typed. */
 export const METHODS: readonly string[] = ["get", "head", "post", "put", "patch", "delete", "options"];
 /** The other commands. */
-export const LOCAL_COMMANDS: readonly string[] = ["print", "header", "auth", "follow", "curl", "help", "q"];
+export const LOCAL_COMMANDS: readonly string[] = ["print", "header", "auth", "follow", "curl", "explain", "help", "q"];
 
 /**
  * Reads a command.
@@ -42,7 +42,8 @@ export function parseCommand(words: readonly Word[], table: TableWords): Command
       return { kind: "quit" };
     case "follow":
     case "curl":
-      return { kind: verb.toLowerCase() as "follow" | "curl" };
+    case "explain":
+      return { kind: verb.toLowerCase() as "follow" | "curl" | "explain" };
     case "print":
       return { kind: "print", parts: partsOf(words.slice(1)) };
     case "header":

@@ -24,6 +24,16 @@ import { describeFields, type Order, type TableWords, withDefaults } from "./ite
 import type { LineInput } from "./line_input.ts";
 import { splitLine, type Word, WrongInput } from "./words.ts";
 
+/** Explains the last exchange, octet by octet. */
+export interface ExchangeView {
+  /** Whether each exchange is explained unasked. */
+  readonly each: boolean;
+  /** Begins an exchange with a request of this method. */
+  begin(method: string): void;
+  /** The last exchange, explained in safe text; `undefined` if there was none. */
+  text(): string | undefined;
+}
+
 /** What the client works with. */
 export interface ReplOptions extends DisplayOptions {
   /** The server. */
@@ -42,6 +52,8 @@ export interface ReplOptions extends DisplayOptions {
    * @throws {WrongInput} If it cannot be read.
    */
   readonly readContent: (name: string) => Promise<Uint8Array>;
+  /** Explains exchanges. */
+  readonly explain?: ExchangeView;
   /** Collects the names of rows that commands have used, for Tab. */
   readonly seenNames?: Set<string>;
 }
@@ -66,6 +78,7 @@ header Name: value  send a field from now on; header lists them, header -Name dr
 auth USER:PASS      send these (Basic); auth - drops them
 follow              ask for the last response's Location
 curl                the last request as a command line
+explain             the last exchange: what each of its octets means
 help, q (or Ctrl-D) to quit; Ctrl-C cancels the line, the question or the transfer
 `;
 
@@ -160,6 +173,8 @@ class Repl {
         const { endpoint, request } = followUp(this.#lastDone());
         return await this.#followTo(endpoint, request);
       }
+      case "explain":
+        return await this.#showExplanation();
       case "curl":
         return await this.#showCurl(this.#lastDone());
       case "request":
@@ -202,6 +217,13 @@ class Repl {
     return 0;
   }
 
+  async #showExplanation(): Promise<number> {
+    const text = this.#options.explain?.text();
+    if (text === undefined) throw new WrongInput("there was no request yet");
+    await this.#display.write(text);
+    return 0;
+  }
+
   #masked(text: string): string {
     return this.#options.showCredentials ? text : maskCredentials(text);
   }
@@ -237,15 +259,22 @@ class Repl {
   }
 
   async #exchange(session: Session, endpoint: Endpoint, request: HttpRequest): Promise<number> {
+    const { explain } = this.#options;
     let status = 0;
     let location: string | undefined;
-    for await (const event of session.exchange(request)) {
-      if (event.kind === "response") {
-        status = event.status;
-        location = event.fields.get("location");
+    explain?.begin(request.method);
+    try {
+      for await (const event of session.exchange(request)) {
+        if (event.kind === "response") {
+          status = event.status;
+          location = event.fields.get("location");
+        }
+        await this.#display.show(event);
+        if (event.kind === "end") this.#last = { endpoint, request, status, location };
       }
-      await this.#display.show(event);
-      if (event.kind === "end") this.#last = { endpoint, request, status, location };
+    } finally {
+      // A response that is not valid is worth explaining above all.
+      if (explain?.each) await this.#showExplanation();
     }
     // A status that no class has counts as one of the server's errors (RFC 9110 §15).
     return status >= 100 && status < 400 ? 0 : status >= 400 && status < 500 ? 4 : 5;

@@ -22,6 +22,8 @@ export interface ExplainTextOptions {
   readonly all: boolean;
   /** Colours by kind of octets. */
   readonly painter: Painter;
+  /** Whether credentials are replaced by their length. */
+  readonly masked?: boolean;
 }
 
 /** Columns before the octets: the offset and a space. */
@@ -68,7 +70,9 @@ function faultyRow(rows: readonly Row[], offset: number): number {
 function faultLines(explanation: Explanation, row: Row, options: ExplainTextOptions): string[] {
   const { painter } = options;
   const fault = explanation.fault!;
-  const { shown, caret } = aroundCaret(row.octets, fault.offset - row.start, options.width - OFFSET_WIDTH);
+  const line = options.masked ? maskCredentials(row.octets) : row.octets;
+  const at = line === row.octets ? fault.offset - row.start : 0;
+  const { shown, caret } = aroundCaret(line, at, options.width - OFFSET_WIDTH);
   return [
     `${String(row.start).padStart(OFFSET_WIDTH - 1)} ${painter(STYLES[row.kind], shown)}`,
     `${INDENT}${" ".repeat(caret)}${painter("red", "^")} octet ${fault.offset}`,
@@ -148,6 +152,11 @@ function section(rule: string | undefined): string {
 
 /** A row: its octets wrapped on the left, its label on the right; below it its parts. */
 function rowLines(row: Row, options: ExplainTextOptions): string[] {
+  const masked = options.masked && row.kind === "field" ? maskCredentials(row.octets) : row.octets;
+  if (masked !== row.octets) {
+    const left = wrapUnits(units(masked), leftWidth(options));
+    return twoColumns(row.start, left, row.label, row.rule, row.kind, options);
+  }
   const { start, end, kind, octets, label, rule, parts } = row;
   const left = row.kind === "content" || row.kind === "unread"
     ? contentLines(row, options)
@@ -248,7 +257,13 @@ function hexLines(octets: string, perLine: number, most: number): Wrapped {
 /** Octets as text that a person reads: each escaped where it is no visible character. */
 function units(octets: string): string[] {
   const text = decodeUtf8(octets);
-  return Array.from(text ?? octets, (character) => escapeUnit(character, text !== undefined));
+  const all: string[] = [];
+  for (const character of text ?? octets) {
+    // A line end stays in one piece.
+    if (character === "\n" && all.at(-1) === "\\r") all[all.length - 1] = "\\r\\n";
+    else all.push(escapeUnit(character, text !== undefined));
+  }
+  return all;
 }
 
 const NAMED: Readonly<Record<string, string>> = { "\r": "\\r", "\n": "\\n", "\t": "\\t", "\0": "\\0", "\\": "\\\\" };
@@ -278,7 +293,7 @@ function wrapUnits(all: readonly string[], width: number, most = Infinity): Wrap
   let octets = 0;
   for (let i = 0; i < all.length; i++) {
     const unit = all[i];
-    const breaks = line !== "" && (line.length + unit.length > width || all[i - 1] === "\\n");
+    const breaks = line !== "" && (line.length + unit.length > width || all[i - 1].endsWith("\\n"));
     if (breaks) {
       lines.push(line);
       line = "";
@@ -293,6 +308,7 @@ function wrapUnits(all: readonly string[], width: number, most = Infinity): Wrap
 
 /** How many octets a unit stands for. */
 function octetsOf(unit: string): number {
+  if (unit === "\\r\\n") return 2;
   if (unit.startsWith("\\u")) return Buffer.byteLength(String.fromCharCode(parseInt(unit.slice(2), 16)));
   return unit.startsWith("\\") ? 1 : Buffer.byteLength(unit);
 }

@@ -8,7 +8,7 @@ import type { Part } from "./explanation.ts";
 import { CACHE_DIRECTIVES, CONNECTION_OPTIONS, type ValueKind } from "./words.ts";
 
 /** The label of a member that says nothing more of itself. */
-export const MEMBER = "member";
+export const MEMBER: string = "member";
 /** A date as HTTP/1.1 sends it (RFC 9110 §5.6.7). */
 const IMF_FIXDATE =
   /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT$/;
@@ -23,7 +23,7 @@ export function valueParts(kind: ValueKind, value: string, start: number): Part[
     case "date":
       return [{ start, end: start + value.length, label: dateLabel(value.trim()) }];
     case "parameters":
-      return cut(value, start, ";", (text, first) => first ? "the type itself" : `parameter ${nameOf(text)}`);
+      return cut(value, start, ";", (text, first) => first ? MEMBER : `parameter ${nameOf(text)}`);
     case "cookies":
       return cut(value, start, ";", (text) => text.includes("=") ? `${nameOf(text)} is set` : `${text} is on`);
     case "cache":

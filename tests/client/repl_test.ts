@@ -130,7 +130,7 @@ ${date}
 ETag: "1"
 
 Enter: [method] [objectName]
-Wrong Input: try again ("grab" is not a command: use get, head, post, put, patch, delete, options, print, header, auth, follow, curl, help, q)
+Wrong Input: try again ("grab" is not a command: use get, head, post, put, patch, delete, options, print, header, auth, follow, curl, explain, help, q)
 Enter: [method] [objectName]
 -----RESPONSE-----
 HTTP/1.1 200 OK

@@ -9,7 +9,7 @@ const cases: [kind: ValueKind, value: string, parts: string[]][] = [
   ["list", 'a, "b, c', ["a, |member", '"b, c|member']],
   ["list", 'a, "b\\', ["a, |member", '"b\\|']],
   ["list", ",a", [",|", "a|member"]],
-  ["parameters", "text/html; charset=utf-8", ["text/html; |the type itself", "charset=utf-8|parameter charset"]],
+  ["parameters", "text/html; charset=utf-8", ["text/html; |member", "charset=utf-8|parameter charset"]],
   ["cookies", "a=b; Secure", ["a=b; |a is set", "Secure|Secure is on"]],
   ["cache", "max-age=1, x", ["max-age=1, |fresh for so many seconds", "x|an extension"]],
   ["options", "close, X-A", ["close, |the connection ends after this message", "X-A|a field for the next hop only"]],
