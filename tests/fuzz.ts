@@ -6,6 +6,9 @@
 
 import { parseArgs } from "node:util";
 import { attackServer } from "./fuzz_server.ts";
+import { MemoryStore } from "../lib/store/memory.ts";
+import { SqliteStore } from "../lib/store/sqlite.ts";
+import { harass, SQLITE_KEPT } from "./hostile.ts";
 import { brokenMessages, checkRoundTrip, checkSplits, Random } from "./fuzzing.ts";
 
 const { values } = parseArgs({
@@ -17,7 +20,7 @@ const { values } = parseArgs({
 const seed = Number(values.seed);
 const end = Date.now() + Number(values.seconds) * 1000;
 const random = new Random(seed);
-const counts = { splits: 0, roundTrips: 0, attacks: 0 };
+const counts = { splits: 0, roundTrips: 0, attacks: 0, visits: 0 };
 
 console.log(`Seed ${seed}, for ${values.seconds} seconds`);
 try {
@@ -36,9 +39,15 @@ try {
     }
     const attackEnd = Math.min(end, Date.now() + 2000);
     counts.attacks += await attackServer(random, () => Date.now() < attackEnd);
+    const visitEnd = Math.min(end, Date.now() + 2000);
+    const folder = await Deno.makeTempDir();
+    const store = random.below(2) === 0 ? new MemoryStore() : await SqliteStore.open(`${folder}/table.db`);
+    counts.visits += await harass(random, store, () => Date.now() < visitEnd, SQLITE_KEPT);
+    await Deno.remove(folder, { recursive: true });
   }
 } catch (error) {
   console.error(`Found with seed ${seed}, after ${JSON.stringify(counts)}:`);
   throw error;
 }
-console.log(`Nothing found in ${JSON.stringify(counts)}`);
+const { rss } = Deno.memoryUsage();
+console.log(`Nothing found in ${JSON.stringify(counts)}; ${Math.round(rss / 1e6)} MB are resident`);

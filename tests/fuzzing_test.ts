@@ -1,5 +1,9 @@
 import { brokenMessages, checkRoundTrip, checkSplits, Random } from "./fuzzing.ts";
+import { MemoryStore } from "../lib/store/memory.ts";
+import { SqliteStore } from "../lib/store/sqlite.ts";
 import { attackServer } from "./fuzz_server.ts";
+import { harass, SQLITE_KEPT } from "./hostile.ts";
+import { TempFolder } from "./support.ts";
 
 Deno.test("random bytes give the same events however they come, or an HttpError", () => {
   const random = new Random(1);
@@ -23,4 +27,13 @@ Deno.test("what is encoded decodes to itself, whatever it is", () => {
 
 Deno.test("a live server takes whatever comes", async () => {
   await attackServer(new Random(4), (attacks) => attacks < 300);
+});
+
+Deno.test("whatever clients that leave have held in memory is back", async () => {
+  await harass(new Random(5), new MemoryStore(), (visits) => visits < 400);
+});
+
+Deno.test("whatever clients that leave have held in a file is back", async () => {
+  using folder = new TempFolder();
+  await harass(new Random(6), await SqliteStore.open(folder.file()), (visits) => visits < 400, SQLITE_KEPT);
 });
