@@ -13,6 +13,7 @@ const KEPT = [
   "0.1",
   "0.10000000000000001",
   "12345678901234567e-17",
+  "0.99999999999999999",
   "1e21",
   "1e308",
   "5e-324",
@@ -37,6 +38,7 @@ const CHANGED: [text: string, problem: RegExp][] = [
   ["1e-400", /^is a number too close to 0 to be kept/],
   [`0.${"0".repeat(400)}1`, /^is a number too close to 0 to be kept/],
   ["0.100000000000000001", /^is a number of 18 digits, of which at most 17 can be kept/],
+  ["0.999999999999999999", /^is a number of 18 digits/],
   ["1.00000000000000000001e5", /^is a number of 21 digits/],
 ];
 

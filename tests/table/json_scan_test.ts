@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { JsonScanner } from "../../lib/table/json_scan.ts";
+import { canonicalIntegerEnd, JsonScanner, plainStringEnd } from "../../lib/table/json_scan.ts";
 import { Random } from "../fuzzing.ts";
 
 const ENCODER = new TextEncoder();
@@ -92,6 +92,7 @@ const wrong: [text: string, at: number][] = [
   ["-", 1],
   ["1e", 2],
   ["tru", 3],
+  [" nulx", 4],
   ['"a\tb"', 2],
   ['"\\x"', 1],
   ['"\\u12g4"', 1],
@@ -107,6 +108,21 @@ for (const [text, at] of wrong) {
     }
   });
 }
+
+Deno.test("every hexadecimal digit, and none beyond, stands in an escape", () => {
+  for (const digit of "0123456789abcdefABCDEF") assert.equal(scan(`"\\u${digit.repeat(4)}"`).end, "end", digit);
+  for (const digit of "/:@G`g") assert.equal(scan(`"\\u000${digit}"`).end, "error", digit);
+});
+
+Deno.test("plain strings and whole numbers end where they end", () => {
+  const at = (text: string, find: (bytes: Uint8Array, start: number) => number) => find(ENCODER.encode(` ${text}`), 1);
+  assert.deepEqual(['""', '"a",', '"a', '"\\n"', '"\n"'].map((text) => at(text, plainStringEnd)), [3, 4, 0, 0, 0]);
+  assert.deepEqual(
+    ["0", "01", "-0", "-1,", "12}", "-", "", "123456789012345", "1234567890123456", "-123456789012345"]
+      .map((text) => at(text, canonicalIntegerEnd)),
+    [2, 2, 0, 3, 3, 0, 0, 16, 0, 0],
+  );
+});
 
 /** A random JSON text, in which something is wrong now and then. */
 function randomText(random: Random, depth = 0): string {
