@@ -31,6 +31,7 @@ import {
   CLIENT_TIMEOUT_MS,
   MAX_BODY_FLAG_BYTES,
   type MessageLimits,
+  PAGE_HISTORY_EVENTS,
   REQUEST_LIMITS,
   SERVER_LIMITS,
   type ServerLimits,
@@ -51,6 +52,14 @@ const ANY_FILE: FileNeeds = { read: true, write: true };
 /** Where `serve` keeps its rows. */
 export type StoreChoice = { readonly kind: "memory" } | { readonly kind: "sqlite"; readonly file: string };
 
+/** How the page is opened. */
+export interface PageChoice {
+  /** Its port; `undefined` for the usual one, or any if that is taken. */
+  readonly port: number | undefined;
+  /** Events that it keeps. */
+  readonly history: number;
+}
+
 /** What `serve` is asked to do. */
 export interface ServeOptions {
   /** The address to listen on. */
@@ -69,6 +78,8 @@ export interface ServeOptions {
   readonly showCredentials: boolean;
   /** How it is printed. */
   readonly logFormat: "text" | "json";
+  /** The page that shows the traffic, if it is asked for. */
+  readonly page: PageChoice | undefined;
   /** Whether writes are refused. */
   readonly readOnly: boolean;
   /** Milliseconds that every answer is held back. */
@@ -150,7 +161,7 @@ export function parseCommandLine(args: readonly string[]): Invocation {
   const [command, ...rest] = args;
   switch (command) {
     case "serve": {
-      const { values, positionals } = parseFlags(rest, SERVE_FLAGS);
+      const { values, positionals } = parseFlags(withPagePort(rest), SERVE_FLAGS);
       if (values.help) return { kind: "text", text: helpOf("serve") };
       if (positionals.length > 0) {
         throw new UsageError(`serve takes flags only, saw ${quote(positionals[0])}: see serve --help`);
@@ -206,6 +217,7 @@ function serveOptions(values: Values): ServeOptions {
     verbose: values.verbose === true,
     showCredentials: values["show-credentials"] === true,
     logFormat: oneOf(values, "log-format", ["text", "json"]) ?? "text",
+    page: pageChoice(values),
     readOnly: values["read-only"] === true,
     delayMs: wholeNumber(values, "delay", 0, 600_000) ?? 0,
     cors: corsOrigin(text(values, "cors")),
@@ -225,6 +237,26 @@ function serveOptions(values: Values): ServeOptions {
       headTimeoutMs: milliseconds(values, "head-timeout") ?? SERVER_LIMITS.headTimeoutMs,
     },
   };
+}
+
+/** `--page` may be followed by its port or not: a flag has a value or none, so here it always gets one. */
+function withPagePort(args: readonly string[]): string[] {
+  const given: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const isBare = args[i] === "--page";
+    given.push(isBare ? `--page=${/^\d+$/.test(args[i + 1] ?? "") ? args[++i] : ""}` : args[i]);
+  }
+  return given;
+}
+
+function pageChoice(values: Values): PageChoice | undefined {
+  const history = wholeNumber(values, "page-history", 1, 1_000_000) ?? PAGE_HISTORY_EVENTS;
+  const port = text(values, "page");
+  if (port === undefined) {
+    if (values["page-history"] !== undefined) throw new UsageError("--page-history needs --page");
+    return undefined;
+  }
+  return { port: port === "" ? undefined : wholeNumber(values, "page", 0, 65535), history };
 }
 
 /** Content that is allowed must fit what may be held. */

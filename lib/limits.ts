@@ -265,3 +265,32 @@ export const FILE_LOCK_WAIT_MS: number = 5000;
 
 /** A read buffer's size where the connection is tapped: what a client sends at once is one read. */
 export const TAPPED_READ_BYTES: number = 16 * 1024;
+
+/** Events of traffic that the page keeps, unless a flag (`--page-history`) says otherwise. */
+export const PAGE_HISTORY_EVENTS: number = 10_000;
+/** Octets that the page keeps with them. */
+export const PAGE_HISTORY_BYTES: number = 16 * 1024 * 1024;
+/** Events that the page takes in a second; of more it counts those of whole connections that it leaves out. */
+export const PAGE_EVENTS_PER_SECOND: number = 2000;
+/** Octets that the page takes in a second, likewise. */
+export const PAGE_BYTES_PER_SECOND: number = 1024 * 1024;
+/** Bytes of content up to which the page follows what it does to the table. */
+export const PAGE_CONTENT_BYTES: number = 1024 * 1024;
+/** Rows of a table that the page shows; of a larger one it shows those that were touched last. */
+export const PAGE_ROWS: number = 500;
+/** Characters of a value, and members of a row, that the page shows. */
+export const PAGE_VALUE_CHARACTERS: number = 1024;
+/** Members of a row that the page shows. */
+export const PAGE_ROW_MEMBERS: number = 50;
+/** Octets of one message that the page labels and shows. */
+export const PAGE_MESSAGE_BYTES: number = 256 * 1024;
+/** Pages that may be open at a time: with six streams a browser could send no command. */
+export const PAGE_VIEWERS: number = 4;
+/** Bytes of events that are sent to a page at a time, give or take one event. */
+export const PAGE_PIECE_BYTES: number = 64 * 1024;
+/** How long events gather before they are sent to the pages. */
+export const PAGE_GATHER_MS: number = 16;
+/** How often a quiet stream of events says that it is there. */
+export const PAGE_HEARTBEAT_MS: number = 15_000;
+/** Octets of a command from the page. */
+export const PAGE_COMMAND_BYTES: number = 16 * 1024 * 1024;

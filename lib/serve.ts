@@ -11,7 +11,8 @@ import { checkIdentity } from "./cli/certificate.ts";
 import { readFlagFile, readToken } from "./cli/files.ts";
 import { EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { authorityOf } from "./client.ts";
-import { REPORT_AGAIN_MS } from "./limits.ts";
+import { REPORT_AGAIN_MS, TAPPED_READ_BYTES } from "./limits.ts";
+import { Page } from "./page.ts";
 import { Server } from "./server.ts";
 import { Access, type Resource } from "./server/access.ts";
 import { requestLog } from "./server/request_log.ts";
@@ -20,6 +21,7 @@ import type { Store } from "./store.ts";
 import { MemoryStore } from "./store/memory.ts";
 import { SqliteStore } from "./store/sqlite.ts";
 import { Table } from "./table.ts";
+import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
 import { escapeText } from "./terminal.ts";
 import { refusalText } from "./traffic/explain_text.ts";
@@ -57,13 +59,24 @@ export async function serve(options: ServeOptions): Promise<number> {
     showCredentials: options.showCredentials,
     explain: (error, rest, position) => refusalText(error, rest, position, options.showCredentials),
   });
-  const server = new Server(listener, access, {
+  const failed = (error: unknown) => report(error instanceof Error ? error.stack ?? error.message : String(error));
+  const page = options.page && new Page({
+    ...options.page,
+    showCredentials: options.showCredentials,
     messageLimits: options.messageLimits,
-    limits: options.limits,
+    endpoint: { secure: options.tls !== undefined, host: reachable(hostname), port },
+    caCerts: options.tls === undefined ? [] : [await readFlagFile("--cert", options.tls.certFile)],
+    words: { fields: schema.fields, filterOperators: FILTER_OPERATORS },
+    table,
+    failed,
+  });
+  const server = new Server(page?.tap(listener) ?? listener, access, {
+    messageLimits: options.messageLimits,
+    limits: page === undefined ? options.limits : { ...options.limits, minReadBytes: TAPPED_READ_BYTES },
     observer: {
       ...options.quiet ? {} : log,
       cannotAccept: (reason) => report(`Cannot accept a connection now: ${reason}`),
-      failed: (error) => report(error instanceof Error ? error.stack ?? error.message : String(error)),
+      failed,
     },
   });
 
@@ -81,8 +94,17 @@ export async function serve(options: ServeOptions): Promise<number> {
       ? JSON.stringify({ time: new Date().toISOString(), event: "listening", url })
       : `Listening on ${url} with rows of ${schema} in ${placeOf(options)}; Ctrl-C stops`,
   );
+  if (page !== undefined) {
+    await writeLine(
+      Deno.stdout,
+      options.logFormat === "json"
+        ? JSON.stringify({ time: new Date().toISOString(), event: "page", url: page.url })
+        : `The traffic is shown at ${page.url}`,
+    );
+  }
   await stopped;
   await server.shutdown();
+  await page?.close();
   await store.close();
   await Promise.all([writer, errors].map((output) => output.flush(options.limits.shutdownMs)));
   return 0;
@@ -146,6 +168,11 @@ function exposureOf(
   return tls === undefined
     ? `${may}, and what is sent can be read on the way: --token-file asks for a token, --cert and --key encrypt`
     : `${may}: --token-file asks for a token`;
+}
+
+/** The address by which this program reaches itself: where it listens everywhere, loopback. */
+function reachable(hostname: string): string {
+  return hostname === "0.0.0.0" ? "127.0.0.1" : hostname === "::" ? "::1" : hostname;
 }
 
 function isLoopback(address: string): boolean {

@@ -25,6 +25,7 @@ Deno.test("serve needs no flag", () => {
     verbose: false,
     logFormat: "text",
     showCredentials: false,
+    page: undefined,
     readOnly: false,
     delayMs: 0,
     cors: undefined,
@@ -209,3 +210,34 @@ Deno.test("help names every flag, and fits a terminal", () => {
   }
   assert.deepEqual(parseCommandLine(["--version"]), { kind: "version" });
 });
+
+const pages: [args: string[], page: unknown][] = [
+  [[], undefined],
+  [["--page"], { port: undefined, history: 10_000 }],
+  [["--page", "0"], { port: 0, history: 10_000 }],
+  [["--page=8080"], { port: 8080, history: 10_000 }],
+  [["--page", "--quiet"], { port: undefined, history: 10_000 }],
+  [["--page", "8080", "--page-history", "50"], { port: 8080, history: 50 }],
+];
+
+for (const [args, page] of pages) {
+  Deno.test(`serve ${args.join(" ")} has its page`, () => {
+    const invocation = parseCommandLine(["serve", ...args]);
+    assert(invocation.kind === "serve");
+    assert.deepEqual(invocation.options.page, page);
+  });
+}
+
+const wrongPages: [args: string[], message: RegExp][] = [
+  [["--page", "65536"], /--page takes a whole number from 0 to 65535/],
+  [["--page=here"], /--page takes a whole number/],
+  [["--page", "here"], /serve takes flags only, saw "here"/],
+  [["--page-history", "5"], /--page-history needs --page/],
+  [["--page", "--page-history", "0"], /--page-history takes a whole number from 1/],
+];
+
+for (const [args, message] of wrongPages) {
+  Deno.test(`serve ${args.join(" ")} is refused`, () => {
+    assert.throws(() => parseCommandLine(["serve", ...args]), message);
+  });
+}

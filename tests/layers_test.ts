@@ -4,14 +4,15 @@ import { dirname, join } from "node:path/posix";
 /** What each part of the program may import, beside its own files and what is {@linkcode SHARED}. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   main: ["cli", "serve", "connect", "explain", "client", "store", "data"],
-  serve: ["cli", "client", "server", "table", "store", "traffic", "codec", "data"],
+  serve: ["page", "cli", "client", "server", "table", "store", "traffic", "codec", "data"],
   connect: ["cli", "client", "table", "traffic", "codec", "data"],
   explain: ["cli", "traffic", "codec"],
+  page: ["cli", "client", "server", "table", "traffic", "codec", "data"],
   cli: [],
   server: ["codec"],
   client: ["codec"],
   table: ["codec", "store"],
-  traffic: ["codec"],
+  traffic: ["codec", "data"],
   codec: ["http"],
   http: [],
   store: [],
@@ -19,7 +20,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 /** Files that every part may import; those on the left only files to their right. */
 const SHARED = ["batch_writer", "turns", "terminal", "bytes", "limits"];
 /** Parts that put others together: they may reach inside a folder, the codec's excepted. */
-const COMPOSITION = ["serve", "connect", "explain"];
+const COMPOSITION = ["serve", "connect", "explain", "page"];
 
 const ROOT = new URL("../", import.meta.url);
 

@@ -10,6 +10,8 @@ import { quote, UsageError } from "./values.ts";
 export const DEFAULT_HOST: string = "127.0.0.1";
 /** The port that both ends use unless told otherwise. */
 export const DEFAULT_PORT: number = 9999;
+/** The port of the page, unless told otherwise. */
+export const PAGE_PORT: number = 9998;
 
 /** A server to connect to. */
 export interface Endpoint {

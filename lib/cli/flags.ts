@@ -5,8 +5,8 @@
  */
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
-import { CLIENT_TIMEOUT_MS, REQUEST_LIMITS, SERVER_LIMITS } from "../limits.ts";
-import { DEFAULT_HOST, DEFAULT_PORT } from "./addresses.ts";
+import { CLIENT_TIMEOUT_MS, PAGE_HISTORY_EVENTS, REQUEST_LIMITS, SERVER_LIMITS } from "../limits.ts";
+import { DEFAULT_HOST, DEFAULT_PORT, PAGE_PORT } from "./addresses.ts";
 import { UsageError, type Values } from "./values.ts";
 
 /** The fields of the classroom's animals. */
@@ -42,6 +42,12 @@ export const SERVE_FLAGS: readonly Flag[] = [
   { name: "verbose", short: "v", help: "print responses and connections too" },
   { name: "show-credentials", help: "print the values of Authorization, Cookie and their like" },
   { name: "log-format", value: "FORMAT", choices: ["text", "json"], help: "text or json (text)" },
+  {
+    name: "page",
+    value: "[PORT]",
+    help: `show the traffic on a page of its own, on loopback (${PAGE_PORT}, or any free port)`,
+  },
+  { name: "page-history", value: "N", help: `events that the page keeps (${PAGE_HISTORY_EVENTS})` },
   { name: "read-only", help: "refuse writes" },
   { name: "delay", value: "MS", help: "delay every response by MS milliseconds (0)" },
   { name: "cors", value: "ORIGIN", help: "let pages of this origin, or '*', read responses" },

@@ -1,0 +1,247 @@
+/**
+ * The page of `serve --page`, put together: a tap on the table's listener, a journal, and a server of its own on
+ * loopback, which also sends commands to the table as any client would.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import config from "../deno.json" with { type: "json" };
+import { PAGE_PORT } from "./cli/addresses.ts";
+import { Failure } from "./cli/values.ts";
+import { authorityOf, ClientError, type Endpoint, Session } from "./client.ts";
+import { parseCommand } from "./client/command.ts";
+import { type TableWords, withDefaults } from "./client/items.ts";
+import { splitLine, WrongInput } from "./client/words.ts";
+import { Decoder, type FieldLine, HttpError, type HttpRequest, isInterim } from "./http_message.ts";
+import {
+  CLIENT_TIMEOUT_MS,
+  PAGE_COMMAND_BYTES,
+  PAGE_MESSAGE_BYTES,
+  PAGE_ROWS,
+  REQUEST_LIMITS,
+  SERVER_LIMITS,
+  type ServerLimits,
+} from "./limits.ts";
+import { Server } from "./server.ts";
+import type { Resource } from "./server/access.ts";
+import { Feed } from "./traffic/feed.ts";
+import { Journal } from "./traffic/journal.ts";
+import { explainOctets } from "./traffic/explain.ts";
+import { masked } from "./traffic/masking.ts";
+import { PageAccess } from "./traffic/page_access.ts";
+import { type MessageRange, PageService } from "./traffic/page_service.ts";
+import { rowsOf, type WholeTable } from "./traffic/table_state.ts";
+import { tapped, TappedListener } from "./traffic/tap.ts";
+import type { MessageLimits } from "./limits.ts";
+
+/** What the page needs to know. */
+export interface PageOptions {
+  /** Its port; `undefined` for the usual one, or any if that is taken. */
+  readonly port: number | undefined;
+  /** Events that it keeps. */
+  readonly history: number;
+  /** Whether credentials are shown. */
+  readonly showCredentials: boolean;
+  /** The caps that the table's server has on requests. */
+  readonly messageLimits: MessageLimits;
+  /** Where the table is reached. */
+  readonly endpoint: Endpoint;
+  /** Certificates to trust when it is reached over TLS. */
+  readonly caCerts: readonly string[];
+  /** What commands may name. */
+  readonly words: TableWords;
+  /** The table itself, without the rules of who may ask. */
+  readonly table: Resource;
+  /** Receives what goes wrong. */
+  readonly failed: (error: unknown) => void;
+  /** The key; left out, a random one. */
+  readonly key?: string;
+}
+
+/** The page's own server has few clients; one that has left does not keep its place. */
+const PAGE_LIMITS: ServerLimits = { ...SERVER_LIMITS, maxConnections: 64, halfClosedMs: 0, shutdownIdleMs: 0 };
+const LISTING = `GET /?_page=1&_per_page=${PAGE_ROWS} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+
+/** A page that is open. */
+export class Page {
+  /** The address to open, with the key. */
+  readonly url: string;
+  readonly #journal: Journal;
+  readonly #feed: Feed;
+  readonly #server: Server;
+  readonly #sender: CommandSender;
+  readonly #options: PageOptions;
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  /**
+   * Opens the page on loopback.
+   *
+   * @throws {Failure} If its port is taken.
+   */
+  constructor(options: PageOptions) {
+    this.#options = options;
+    const listener = listen(options.port);
+    const { port } = listener.addr as Deno.NetAddr;
+    const key = options.key ?? randomText(18);
+    this.url = `http://127.0.0.1:${port}/?key=${key}`;
+    const { messageLimits, failed } = options;
+    this.#journal = new Journal({
+      maxEvents: options.history,
+      messageLimits,
+      askTable: () => wholeTable(options.table),
+      failed,
+    });
+    const { secure } = options.endpoint;
+    const table = `${secure ? "https" : "http"}://${authorityOf(options.endpoint)}`;
+    this.#feed = new Feed(this.#journal, { about: { table }, process: randomText(6) });
+    this.#sender = new CommandSender(options, this.#journal);
+    const service = new PageService(new PageAccess(port, key), this.#feed, {
+      message: (range) => this.#message(range),
+      command: (line) => this.#sender.send(line),
+    });
+    this.#server = new Server(listener, service, {
+      limits: PAGE_LIMITS,
+      messageLimits: { ...REQUEST_LIMITS, maxContentBytes: PAGE_COMMAND_BYTES },
+      observer: { failed },
+    });
+    this.#timer = setInterval(() => this.#journal.tick(Math.round(performance.now() * 1000)), 1000);
+    this.#journal.askTable();
+  }
+
+  /** The table's listener, as the page watches it. */
+  tap(listener: Deno.Listener): Deno.Listener {
+    return new TappedListener(listener, this.#journal.take);
+  }
+
+  /** Ends the streams of events, then the page's server. To be called once the table's server has stopped. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#sender.close();
+    this.#feed.stop();
+    await this.#server.shutdown();
+  }
+
+  #message({ connection, direction, from, to, method, whole }: MessageRange): unknown {
+    const end = Math.min(to, from + PAGE_MESSAGE_BYTES);
+    const octets = this.#journal.history.octets(connection, direction, from, end);
+    if (octets === undefined) return undefined;
+    const shown = this.#options.showCredentials ? octets : masked(octets);
+    const [explained] = explainOctets(shown, {
+      kind: direction,
+      answers: () => method,
+      limits: this.#options.messageLimits,
+      closed: whole && end === to,
+    });
+    const { rows = [], findings = [], fault } = explained ?? {};
+    return {
+      octets: Buffer.from(shown).toString("base64"),
+      leftOut: to - end,
+      rows: rows.map(({ start, end, label, rule, parts }) => ({ start, end, label, rule, parts })),
+      findings,
+      fault,
+    };
+  }
+}
+
+/** Sends commands to the table over a connection that is tapped at the client's end. */
+class CommandSender {
+  readonly #session: Session;
+  readonly #words: TableWords;
+  readonly #defaults: readonly FieldLine[];
+  #connections = 0;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor({ endpoint, words, caCerts }: PageOptions, journal: Journal) {
+    this.#words = words;
+    this.#defaults = [
+      ["Host", authorityOf(endpoint)],
+      ["User-Agent", `wiretable/${config.version}`],
+      ["Accept", "*/*"],
+    ];
+    this.#session = new Session(endpoint, {
+      timeoutMs: CLIENT_TIMEOUT_MS,
+      caCerts,
+      tap: (conn) => tapped(conn, "client", ++this.#connections, journal.take),
+    });
+  }
+
+  /** Sends one command after the other. */
+  send(line: string): Promise<string> {
+    const request = this.#parse(line);
+    const sent = this.#last.then(() => this.#exchange(request));
+    this.#last = sent.catch(() => {});
+    return sent;
+  }
+
+  close(): void {
+    this.#session.close();
+  }
+
+  #parse(line: string): HttpRequest {
+    try {
+      const command = parseCommand(splitLine(line), this.#words);
+      if (command.kind === "request") {
+        const { request, contentFrom } = command.order;
+        if (contentFrom !== undefined) throw new WrongInput("no file is read for a page: type the content itself");
+        return withDefaults(request, this.#defaults);
+      }
+      if (command.kind === "ask") throw new WrongInput("the values are missing: post Pingping snail 1 0");
+      throw new WrongInput("only commands that send a request work here: get all");
+    } catch (error) {
+      if (error instanceof WrongInput) throw new HttpError(422, `Wrong Input: ${error.message}`);
+      throw error;
+    }
+  }
+
+  async #exchange(request: HttpRequest): Promise<string> {
+    let text = "no answer";
+    try {
+      for await (const event of this.#session.exchange(request)) {
+        if (event.kind === "response" && !isInterim(event.status)) text = `${event.status} ${event.reason}`.trim();
+      }
+      return text;
+    } catch (error) {
+      if (error instanceof ClientError) throw new HttpError(502, error.message);
+      throw error;
+    }
+  }
+}
+
+function listen(port: number | undefined): Deno.Listener {
+  const hostname = "127.0.0.1";
+  try {
+    return Deno.listen({ hostname, port: port ?? PAGE_PORT });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    if (port === undefined) return Deno.listen({ hostname, port: 0 });
+    throw new Failure(`Port ${port} on ${hostname} is taken: choose another with --page PORT`);
+  }
+}
+
+/** Asks the table's handler for the rows that fit the page. */
+async function wholeTable(table: Resource): Promise<WholeTable> {
+  const decoder = new Decoder("request", REQUEST_LIMITS);
+  decoder.receive(Buffer.from(LISTING));
+  const request = decoder.next();
+  if (request?.kind !== "request") throw new Error("The listing's request is not whole");
+  const signal = new AbortController().signal;
+  const { content, fields = [] } = await table.answer(request, new Uint8Array(0), { signal, halfClosed: false });
+  let text = "";
+  if (typeof content === "string") text = content;
+  else if (content instanceof Uint8Array) text = new TextDecoder().decode(content);
+  else {
+    const decoder = new TextDecoder();
+    for await (const piece of content ?? []) {
+      text += typeof piece === "string" ? piece : decoder.decode(piece, { stream: true });
+    }
+  }
+  const rows = rowsOf(text) ?? [];
+  const total = fields.find(([name]) => name === "X-Total-Count")?.[1];
+  return { rows, total: Number(total ?? rows.length) };
+}
+
+/** Text that nobody can guess: so many random bytes in hexadecimal digits. */
+function randomText(bytes: number): string {
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString("hex");
+}

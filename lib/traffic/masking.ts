@@ -1,0 +1,50 @@
+/**
+ * Credentials in messages: their octets are replaced by asterisks, so that lengths and offsets stay.
+ *
+ * @module
+ */
+
+const NAMES = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+const ASTERISK = 0x2a;
+const CR = 0x0d;
+const LF = 0x0a;
+const COLON = 0x3a;
+
+/** A copy of a message's octets, in which the values of fields that carry credentials are asterisks. */
+export function masked(message: Uint8Array): Uint8Array<ArrayBuffer> {
+  const copy = Uint8Array.from(message);
+  let masking = false;
+  for (let start = 0; start < copy.length;) {
+    const lineFeed = copy.indexOf(LF, start);
+    const next = lineFeed < 0 ? copy.length : lineFeed + 1;
+    let end = lineFeed < 0 ? next : lineFeed;
+    if (end > start && copy[end - 1] === CR) end--;
+    if (end === start && start > 0) break;
+    // A line that starts with a blank goes on with the one before it (RFC 9112 §5.2).
+    const value = isBlank(copy[start]) ? start : valueStart(copy, start, end);
+    if (value !== start) masking = value > start && NAMES.includes(nameBefore(copy, start, end));
+    if (masking) hide(copy, value, end);
+    start = next;
+  }
+  return copy;
+}
+
+/** Where a field line's value starts; -1 if it is no field line. */
+function valueStart(bytes: Uint8Array, start: number, end: number): number {
+  const colon = bytes.subarray(start, end).indexOf(COLON);
+  return colon < 0 ? -1 : start + colon + 1;
+}
+
+function nameBefore(bytes: Uint8Array, start: number, end: number): string {
+  const name = bytes.subarray(start, start + bytes.subarray(start, end).indexOf(COLON));
+  return name.length > 64 ? "" : String.fromCharCode(...name).trim().toLowerCase();
+}
+
+function hide(bytes: Uint8Array, start: number, end: number): void {
+  while (start < end && isBlank(bytes[start])) start++;
+  bytes.fill(ASTERISK, start, end);
+}
+
+function isBlank(octet: number): boolean {
+  return octet === 0x20 || octet === 0x09;
+}

@@ -1,0 +1,237 @@
+/**
+ * The page in a real browser, on a real server: one browser for all tests, a server for each.
+ */
+
+import assert from "node:assert/strict";
+import { Chromium, findChromium, type Tab } from "./chromium.ts";
+import { ServeProcess } from "./serve_process.ts";
+import type { Peer } from "./support.ts";
+
+const program = findChromium();
+let browser: Promise<Chromium> | undefined;
+let left = 0;
+
+interface Watched {
+  serve: ServeProcess;
+  url: string;
+  tab: Tab;
+  peer: Peer;
+}
+
+async function pageOf(serve: ServeProcess): Promise<string> {
+  await serve.printed("The traffic is shown at ");
+  return /shown at (http:\S+)/.exec(serve.output)![1];
+}
+
+/** Registers a test with a server, its page in a tab, and a client of the table. */
+function test(name: string, run: (watched: Watched) => Promise<void>, args: string[] = []): void {
+  left++;
+  Deno.test({
+    name: program === undefined ? `${name} (skipped: there is no Chromium here)` : name,
+    ignore: program === undefined,
+    // The browser stays for the next test.
+    sanitizeOps: false,
+    sanitizeResources: false,
+    async fn() {
+      browser ??= Chromium.start(program!);
+      const chromium = await browser;
+      try {
+        await using serve = await ServeProcess.start(["--page", "0", ...args]);
+        const url = await pageOf(serve);
+        const tab = await chromium.open(url);
+        await tab.until(`document.querySelector("#address").textContent !== ""`);
+        const peer = await serve.connect();
+        try {
+          await run({ serve, url, tab, peer });
+          assert.deepEqual(tab.complaints, []);
+        } finally {
+          peer.close();
+          await tab.close();
+        }
+      } finally {
+        if (--left === 0) await chromium[Symbol.asyncDispose]();
+      }
+    },
+  });
+}
+
+function post(name: string, row: object): string {
+  const content = JSON.stringify({ [name]: row });
+  const length = new TextEncoder().encode(content).length;
+  const octets = [...new TextEncoder().encode(content)].map((octet) => String.fromCharCode(octet)).join("");
+  return `POST /${encodeURIComponent(name)} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n` +
+    `Content-Length: ${length}\r\n\r\n${octets}`;
+}
+
+const MOMO = { type: "cat", age: "3", leg: "4" };
+const headings = `[...document.querySelectorAll(".heading")].map((one) => one.innerText)`;
+
+test("a session appears in order, and the address loses its key", async ({ tab, peer, url }) => {
+  assert.equal(await tab.evaluate("location.href"), new URL("/", url).href);
+  await peer.exchange(post("Momo", MOMO));
+  await peer.exchange("GET /Momo HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  await peer.send("GET /Momo HTTP/1.1\nHost: localhost\r\n\r\n");
+  await peer.receive();
+  peer.close();
+  await tab.until(`document.querySelector("#lanes").innerText.includes("closed by")`);
+  const titles = await tab.texts(".heading button");
+  assert.deepEqual(titles, [
+    "1 · POST /Momo",
+    "201 Created",
+    "1 · GET /Momo",
+    "200 OK",
+    "1 · GET /Momo",
+    "400 Bad Request",
+  ]);
+  assert.match((await tab.texts(".heading .about")).at(-1)!, /A bare LF .* octet 18/);
+  assert.match((await tab.texts(".event button")).at(0)!, /opened/);
+  assert.match(await tab.text("#fault"), /A bare LF.*RFC.9112.§2\.2[^]*\^ octet 18[^]*fix: end every line with/);
+});
+
+test("a request sent in two pieces shows two reads, and where the second one starts", async ({ tab, peer }) => {
+  const request = post("Momo", MOMO);
+  await peer.send(request.slice(0, 30));
+  await tab.until(`${headings}.length === 1`);
+  assert.match((await tab.texts(".heading .about"))[0], /30 octets in 1 read · not whole yet/);
+  await peer.send(request.slice(30));
+  await peer.receive();
+  await tab.until(`${headings}.some((text) => text.includes("201"))`);
+  assert.match(
+    (await tab.texts(".heading .about"))[0],
+    new RegExp(`${request.length} octets in 2 reads · answered in`),
+  );
+  const events = await tab.texts(".group .event");
+  assert.match(events[0], /^30 octets read [\d.]+$/);
+  assert.match(events[1], new RegExp(`^${request.length - 30} octets read [\\d.]+$`));
+  assert.match(events[2], /^\d+ octets write [\d.]+$/);
+  await tab.until(`document.querySelector("#octets .cut") !== null`);
+  assert.match(await tab.text("#findings"), /it came in 2 reads: another one starts at octet 30/);
+});
+
+test("the pointer marks the octets of a row and the row of an octet, in text and in hex", async ({ tab, peer }) => {
+  await peer.exchange(post("Momo", MOMO));
+  await tab.until(`document.querySelectorAll("#rows .row").length > 6`);
+  const rows = await tab.texts("#rows .row .octets");
+  const host = rows.findIndex((text) => text.startsWith("Host:"));
+  await tab.point(`#rows .row:nth-child(${host + 1})`);
+  await tab.until(`document.querySelectorAll("#octets .marked").length === 1`);
+  assert.match(await tab.text("#octets .marked"), /^Host: localhostCR LF\s*$/);
+  const type = rows.findIndex((text) => text.startsWith("Content-Type:"));
+  await tab.point(`#octets [data-row="${type}"]`);
+  await tab.until(`document.querySelector("#rows .marked")?.dataset.row === "${type}"`);
+  assert.match(await tab.text("#rows .marked .octets"), /^Content-Type: application\/json/);
+  await tab.point("#as-hex", true);
+  await tab.until(`document.querySelector("#octets .hex") !== null`);
+  await tab.point(`#rows .row:nth-child(${host + 1})`);
+  await tab.until(`document.querySelectorAll("#octets .marked").length > 0`);
+  const marked = await tab.texts("#octets .marked");
+  assert.deepEqual(marked.filter((text) => /^[0-9a-f]{2}$/.test(text)).slice(0, 5), ["48", "6f", "73", "74", "3a"]);
+  assert.equal(marked.length, 2 * "Host: localhost\r\n".length);
+});
+
+test("the table follows, its changes are marked, and stepping shows it as it was", async ({ tab, peer }) => {
+  await peer.exchange(post("Momo", MOMO));
+  await peer.exchange(post("Momo", MOMO).replace("POST", "PUT").replace('"3"', '"5"'));
+  await peer.exchange("DELETE /Momo HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  await tab.until(`document.querySelector("#table-rows tr.removed") !== null`);
+  assert.equal(await tab.text("#table-size"), "0 rows");
+  const states: string[] = [];
+  for (let steps = 0; steps < 5; steps++) {
+    await tab.press("ArrowLeft");
+    const row = await tab.evaluate(`document.querySelector("#table-rows tr")?.className ?? "none"`);
+    const age = await tab.evaluate(`document.querySelector("#table-rows td:nth-child(3)")?.innerText ?? ""`);
+    states.push(`${row} ${age}`.trim());
+  }
+  // Back from the deletion: its request, then the replacement's response and request, then the creation's.
+  assert.deepEqual(states, ["5", "changed 5", "3", "added 3", "none"]);
+  assert.equal(await tab.text("#live"), "live");
+  assert.equal(await tab.evaluate(`document.querySelector("#live").getAttribute("aria-pressed")`), "false");
+  await tab.press("Home");
+  await tab.until(`document.querySelector("#position").textContent.startsWith("1 of ")`);
+  assert.equal(await tab.text("#table-title"), "table after event 1");
+  await tab.press("End");
+  await tab.until(`document.querySelector("#live").getAttribute("aria-pressed") === "true"`);
+  assert.equal(await tab.text("#table-title"), "table now");
+});
+
+test("a command is sent over TCP, and both ends are seen", async ({ tab }) => {
+  await tab.evaluate(`document.querySelector("#command").focus()`);
+  await tab.type("post Pingping snail 1 0");
+  await tab.press("Enter");
+  await tab.until(`document.querySelector("#answer").textContent === "201 Created"`);
+  await tab.until(`document.querySelectorAll(".group .event").length === 2 && ${headings}[0].includes("201 Created")`);
+  const events = await tab.texts(".group .event");
+  assert.match(events[0], /^[\d.]+ write \d+ octets read [\d.]+$/);
+  assert.match(events[1], /^[\d.]+ read \d+ octets write [\d.]+$/);
+  assert.deepEqual(await tab.texts("#table-rows tr.added th, #table-rows tr.added td"), [
+    "Pingping (added)",
+    "snail",
+    "1",
+    "0",
+  ]);
+  const refused = [
+    ["q", "only commands that send"],
+    ["post X", "values are missing"],
+    ["put X @deno.json", "no file is read"],
+    ["get http://127.0.0.1:1/", "give the server first"],
+  ];
+  for (const [line, answer] of refused) {
+    await tab.type(line);
+    await tab.press("Enter");
+    await tab.until(`document.querySelector("#answer").textContent.includes(${JSON.stringify(answer)})`);
+  }
+  // The browser tells of each refusal; there is nothing else to complain about.
+  assert.deepEqual(tab.complaints.splice(0).filter((line) => !line.includes("status of 422")), []);
+});
+
+test("what peers send is shown as text, whatever it is", async ({ tab, peer }) => {
+  const name = `<img src=x onerror=alert(1)>\u202e`;
+  const value = `</script><script>alert(2)</script>\u001b[31m\u2066`;
+  await peer.exchange(post(name, { type: value, age: "1", leg: "2" }));
+  await peer.exchange(`GET /<script>alert(3)</script> HTTP/1.1\r\nHost: localhost\r\nX: \u00e2\u0080\u00ae<b>\r\n\r\n`);
+  await tab.until(`document.querySelectorAll("#table-rows tr").length === 1 && ${headings}.length === 2`);
+  const [title, shown] = await tab.texts("#table-rows th, #table-rows td");
+  assert.equal(title, `<img src=x onerror=alert(1)>\\u202e (added)`);
+  assert.equal(shown, `</script><script>alert(2)</script>\\x1b[31m\\u2066`);
+  await tab.until(`document.querySelector("#octets").innerText.includes("<script>alert(3)")`);
+  assert.equal(await tab.evaluate(`document.querySelectorAll("main img, main script, main b").length`), 0);
+  const unsafe = await tab.evaluate(`/[\\u001b\\u202e\\u2066]/.test(document.body.innerText)`);
+  assert.equal(unsafe, false);
+});
+
+test("credentials stay on the server", async ({ tab, peer }) => {
+  await peer.exchange("GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer s3cret\r\n\r\n");
+  await tab.until(`document.querySelector("#octets").innerText.includes("Authorization: *************")`);
+  assert.doesNotMatch(await tab.evaluate("document.documentElement.outerHTML"), /s3cret/);
+});
+
+test("credentials are shown when asked to", async ({ tab, peer }) => {
+  await peer.exchange("GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer s3cret\r\n\r\n");
+  await tab.until(`document.querySelector("#octets").innerText.includes("Authorization: Bearer s3cret")`);
+}, ["--show-credentials"]);
+
+test("requests of one read have a heading each", async ({ tab, peer }) => {
+  const get = (name: string) => `GET /${name} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+  await peer.send(get("A") + get("B") + get("C"));
+  for (let i = 0; i < 3; i++) await peer.receive();
+  await tab.until(`${headings}.filter((text) => text.includes("404")).length === 3`);
+  assert.match((await tab.texts(".heading .about"))[1], /in the read before/);
+});
+
+test("10,000 events stay fluid, and one more is there at once", async ({ tab, peer }) => {
+  const request = "GET /Momo HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  // Fewer in a second than the page takes: each exchange is two events. Each second starts with the first of them.
+  await new Promise((resolve) => setTimeout(resolve, 1050));
+  for (let i = 0; i < 5; i++) {
+    const started = performance.now();
+    for (let sent = 0; sent < 900; sent++) await peer.exchange(request);
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, started + 1050 - performance.now())));
+  }
+  await tab.until(`Number(document.querySelector("#position").textContent.split(" of ")[1]) > 9000`);
+  const nodes = await tab.evaluate<number>(`document.querySelectorAll("*").length`);
+  assert(nodes < 3000, `${nodes} elements`);
+  await peer.exchange(post("Momo", MOMO));
+  await tab.until(`document.querySelector("#table-rows tr.added") !== null`);
+  await tab.press("Home");
+  await tab.until(`document.querySelector("#position").textContent.startsWith("1 of ")`);
+});

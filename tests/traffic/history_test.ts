@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { History, type Told } from "../../lib/traffic/history.ts";
+import { octetString, wireOctets } from "../wire_cases.ts";
+
+function read(from: number, octets: string, connection = 1): [Told, Uint8Array] {
+  const told = { kind: "read", time: 0, connection, end: "server", direction: "request" } as const;
+  return [{ ...told, from, to: from + octets.length }, wireOctets(octets)];
+}
+
+Deno.test("the history keeps as many events as it may, and tells what it forgets", () => {
+  const forgotten: number[] = [];
+  const history = new History(3, 1000, ({ number }) => forgotten.push(number));
+  assert.deepEqual([history.first, history.last], [1, 0]);
+  for (let i = 0; i < 3; i++) history.add(...read(i, "a"));
+  assert.deepEqual([history.first, history.last, forgotten], [1, 3, []]);
+  for (let i = 3; i < 10; i++) history.add(...read(i, "a"));
+  assert.deepEqual([history.first, history.last], [8, 10]);
+  assert.deepEqual(forgotten, [1, 2, 3, 4, 5, 6, 7]);
+  assert.equal(history.at(7), undefined);
+  assert.deepEqual([8, 9, 10].map((number) => history.at(number)!.told.from), [7, 8, 9]);
+  assert.equal(history.at(11), undefined);
+});
+
+Deno.test("the history keeps as many octets as it may", () => {
+  const history = new History(100, 10);
+  history.add(...read(0, "abcde"));
+  history.add(...read(5, "fghij"));
+  assert.equal(history.first, 1);
+  history.add(...read(10, "k"));
+  assert.equal(history.first, 2);
+});
+
+Deno.test("octets are found across reads, as long as they are kept", () => {
+  const history = new History(3, 1000);
+  history.add(...read(0, "abc"));
+  history.add(...read(0, "XYZ", 2));
+  history.add(...read(3, "def"));
+  assert.equal(octetString(history.octets(1, "request", 2, 5)!), "cde");
+  assert.equal(history.octets(1, "request", 2, 7), undefined, "not there yet");
+  assert.equal(history.octets(1, "response", 2, 5), undefined);
+  history.add(...read(6, "ghi"));
+  assert.equal(history.octets(1, "request", 2, 5), undefined, "no longer there");
+  assert.equal(octetString(history.octets(1, "request", 4, 8)!), "efgh");
+});
