@@ -22,7 +22,7 @@ import type { ExplainOptions, Explanation, Fault, Finding, Row, RowKind } from "
 import { contentFindings, type MessageFacts, persistenceFindings } from "./findings.ts";
 import { fixFor } from "./fixes.ts";
 import { twoReadings } from "./readings.ts";
-import { chunkWords, HEAD_END, NO_TRAILERS, sectionRows, startLineRows, TRAILERS_END } from "./rows.ts";
+import { chunkLabel, HEAD_END, NO_TRAILERS, sectionRows, startLineRows, TRAILERS_END } from "./rows.ts";
 
 export type { ExplainOptions, Explanation, Fault, Finding, Part, Reading, Row, RowKind } from "./explanation.ts";
 
@@ -75,6 +75,8 @@ export class Explainer {
   #facts: MessageFacts | undefined;
   #inChunk = 0;
   #keptContent = 0;
+  /** The row of the chunks beyond those that have rows of their own. */
+  #summary: { start: number; end: number; octets: string } | undefined;
   #failure: HttpError | undefined;
 
   /** Creates an explainer of requests or of responses. */
@@ -226,16 +228,20 @@ export class Explainer {
     if (start > this.#labelled) this.#framing(this.#octets(start), false);
     facts.contentBytes += bytes.length;
     this.#inChunk -= bytes.length;
+    const offset = this.#labelled - this.#messageStart;
+    const end = at - this.#messageStart;
+    this.#carry = "";
+    this.#labelled = at;
+    if (this.#summary !== undefined) {
+      this.#summary.end = end;
+      return;
+    }
     const last = this.#rows.at(-1)!;
     const room = this.#options.all ? Infinity : SHOWN_CONTENT_BYTES - this.#keptContent;
     const kept = room <= 0 ? "" : octetString(bytes, 0, Math.min(bytes.length, room));
     this.#keptContent += kept.length;
-    const offset = this.#labelled - this.#messageStart;
-    this.#carry = "";
-    this.#labelled = at;
-    const end = at - this.#messageStart;
-    if (last.kind === "content" || this.#summarises) {
-      this.#rows[this.#rows.length - 1] = { ...last, end, octets: last.octets + (this.#summarises ? "" : kept) };
+    if (last.kind === "content") {
+      this.#rows[this.#rows.length - 1] = { ...last, end, octets: last.octets + kept };
       return;
     }
     const label = facts.chunked ? `content, from chunk ${facts.chunks}` : "content";
@@ -253,44 +259,55 @@ export class Explainer {
     const start = this.#labelled - octets.length - this.#messageStart;
     let at = 0;
     if (facts.chunks > 0 && this.#inChunk === 0 && octets.startsWith("\r\n")) {
-      this.#addChunkRow(start, "\r\n", "the chunk's end");
+      this.#addChunkRow(start, "\r\n");
       this.#inChunk = -1;
       at = 2;
     }
     const lineEnd = octets.indexOf("\n", at) + 1;
     if (lineEnd === 0) return at;
     const line = octets.substring(at, lineEnd);
-    const { size, label } = chunkWords(line, facts.chunks + 1);
+    const size = parseInt(line, 16);
     if (size > 0) {
       facts.chunks++;
       this.#inChunk = size;
-      this.#addChunkRow(start + at, line, label);
+      this.#addChunkRow(start + at, line);
       return lineEnd;
     }
     this.#inChunk = -1;
-    this.#add("framing", start + at, line, label, "RFC 9112 §7.1");
+    this.#add("framing", start + at, line, chunkLabel(line, 0), "RFC 9112 §7.1");
     const endLabel = octets.startsWith("\r\n", lineEnd) ? NO_TRAILERS : TRAILERS_END;
     return ended || octets.length > lineEnd
       ? sectionRows(this.#rows, octets, lineEnd, start + lineEnd, endLabel)
       : lineEnd;
   }
 
-  #addChunkRow(start: number, octets: string, label: string): void {
-    if (!this.#summarises) return this.#add("framing", start, octets, label);
-    const last = this.#rows.at(-1)!;
+  /** Adds a chunk's line or its end; to the row of the rest where there are many. */
+  #addChunkRow(start: number, octets: string): void {
+    const end = start + octets.length;
+    if (this.#summary !== undefined) this.#summary.end = end;
+    else if (this.#summarises) this.#summary = { start, end, octets };
+    else {
+      const label = octets === "\r\n" ? "the chunk's end" : chunkLabel(octets, this.#facts!.chunks);
+      this.#add("framing", start, octets, label);
+    }
+  }
+
+  #endSummary(): void {
+    if (this.#summary === undefined) return;
     const more = this.#facts!.chunks - SHOWN_CHUNKS;
-    const row = { kind: "framing", label: `${more} more chunk${more === 1 ? "" : "s"}, with their content` } as const;
-    if (more > 0 && last.label.endsWith("with their content")) {
-      this.#rows[this.#rows.length - 1] = { ...last, ...row, end: start + octets.length };
-    } else this.#rows.push({ ...row, start, end: start + octets.length, octets });
+    const label = `${more} more chunk${more === 1 ? "" : "s"}, with their content`;
+    this.#rows.push({ ...this.#summary, kind: "framing", label });
+    this.#summary = undefined;
   }
 
   #add(kind: RowKind, start: number, octets: string, label: string, rule?: string): void {
+    this.#endSummary();
     if (octets !== "") this.#rows.push({ start, end: start + octets.length, kind, octets, label, rule });
   }
 
   /** Finishes a message whose rows are complete. */
   #finish(state: "whole" | "incomplete", findings: readonly Finding[] = [], fault?: Fault): void {
+    this.#endSummary();
     const facts = this.#facts;
     const { head } = facts ?? {};
     const known = facts === undefined ? [] : [...contentFindings(facts, state), ...persistenceFindings(facts)];

@@ -125,23 +125,14 @@ export const NO_TRAILERS = "no trailers";
 /** The label of the empty line behind trailers. */
 export const TRAILERS_END = "the trailer section ends";
 
-/** What a chunk line says. */
-export interface ChunkWords {
-  /** Octets of the chunk. */
-  readonly size: number;
-  /** The label of its row. */
-  readonly label: string;
-}
-
-/** Reads a chunk line that the decoder has accepted. */
-export function chunkWords(line: string, number: number): ChunkWords {
+/** The label of a chunk line that the decoder has accepted. */
+export function chunkLabel(line: string, number: number): string {
   const [, digits, rest] = /^([\dA-Fa-f]+)([^]*)\r\n$/.exec(line)!;
   const size = parseInt(digits, 16);
   const extensions = rest.replace(/^[ \t]*;[ \t]*/, "");
-  const plural = /;/.test(extensions) ? "extensions" : "extension";
-  const more = extensions === "" ? "" : `; ${plural} ${extensions}`;
-  if (size === 0) return { size, label: `the last chunk${more}` };
+  const more = extensions === "" ? "" : `; extension${extensions.includes(";") ? "s" : ""} ${extensions}`;
+  if (size === 0) return `the last chunk${more}`;
   const octets = size === 1 ? "octet" : "octets";
   const words = digits === String(size) ? `${size} ${octets}` : `0x${digits} is ${size} ${octets}`;
-  return { size, label: `chunk ${number}: ${words}${more}` };
+  return `chunk ${number}: ${words}${more}`;
 }

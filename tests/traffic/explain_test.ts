@@ -209,6 +209,27 @@ Deno.test("of long content the first octets are kept, of many chunks the first h
   assert.deepEqual(findings(chunked)[0], "1000 octets of content in 1000 chunks");
 });
 
+Deno.test("many chunks are covered wherever they end", () => {
+  const head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const chunks of [199, 200, 201, 202, 300]) {
+    for (
+      const end of [
+        "",
+        "1\r\n",
+        "1\r\nx",
+        "1\r\nx\r",
+        "0x1\r\n",
+        "0\r\nHost: b\r\n\r\nmore",
+        "1\r\nxy",
+        "0\r\nA: b\r\n\r\n",
+      ]
+    ) {
+      const octets = `${head}${"1\r\nx\r\n".repeat(chunks)}${end}`;
+      checkCover(explained(octets), octets);
+    }
+  }
+});
+
 Deno.test("a request larger than serve takes is whole, and that is said", () => {
   const [post] = explained(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n${"x".repeat(1_048_577)}`);
   assert.equal(post.state, "whole");

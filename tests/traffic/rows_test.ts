@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Row } from "../../lib/traffic/explanation.ts";
-import { chunkWords, fieldRow, HEAD_END, sectionRows, startLineRows } from "../../lib/traffic/rows.ts";
+import { chunkLabel, fieldRow, HEAD_END, sectionRows, startLineRows } from "../../lib/traffic/rows.ts";
 
 function startLine(line: string, isRequest: boolean): string[] {
   const rows: Row[] = [];
@@ -67,5 +67,5 @@ const chunkLines: [line: string, label: string][] = [
 ];
 
 for (const [line, label] of chunkLines) {
-  Deno.test(`the chunk line ${JSON.stringify(line)}`, () => assert.equal(chunkWords(line, 3).label, label));
+  Deno.test(`the chunk line ${JSON.stringify(line)}`, () => assert.equal(chunkLabel(line, 3), label));
 }
