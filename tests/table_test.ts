@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { HttpError } from "../lib/http/error.ts";
 import type { HttpResponse } from "../lib/http/message.ts";
+import { MAX_WRITE_ATTEMPTS } from "../lib/limits.ts";
 import { problemResponse } from "../lib/server/problem.ts";
 import { RowSchema } from "../lib/table/row_schema.ts";
 import { type NewRow, type Store, StoreError } from "../lib/store.ts";
@@ -178,6 +179,10 @@ Deno.test("a row does not grow beyond its members by patches", async () => {
   assert.equal(beyond.status, 422);
   assert.match(detailOf(beyond), /has at most 100000 members and elements, saw 100001/);
   assert.equal((await table.send("PATCH /a", members("b", 40_000))).status, 200);
+  // Members of members count, too.
+  assert.equal((await table.send("PUT /b", `{"x":${members("a", 60_000)}}`)).status, 201);
+  assert.equal((await table.send("PATCH /b", `{"y":${members("b", 39_998)}}`)).status, 200);
+  assert.match(detailOf(await table.send("PATCH /b", '{"z":1}')), /saw 100001$/);
 });
 
 /** A store that answers later, as one that syncs a disk does. */
@@ -372,9 +377,11 @@ Deno.test("a row that changes between reading and writing is read again", async 
   const store = new MemoryStore(0);
   store.put({ name: "a", json: SNAIL });
   let interruptions = 1;
+  let puts = 0;
   const interrupted: Store = {
     get: (name) => store.get(name),
     put(row: NewRow, expected?: number) {
+      puts++;
       if (interruptions-- > 0) store.put({ name: "a", json: SNAIL.replace("snail", "slug") });
       return store.put(row, expected);
     },
@@ -391,8 +398,10 @@ Deno.test("a row that changes between reading and writing is read again", async 
   interruptions = 1;
   assert.equal((await table.send("PUT /a", SNAIL, "If-Match: *")).status, 200);
   interruptions = Infinity;
+  puts = 0;
   const given = await table.send("PATCH /a", '{"age":"9"}');
   assert.deepEqual([given.status, given.fields["Retry-After"]], [503, "1"]);
+  assert.equal(puts, MAX_WRITE_ATTEMPTS);
 });
 
 Deno.test("content that is coded, or a part, is refused", async () => {

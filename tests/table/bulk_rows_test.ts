@@ -10,7 +10,10 @@ const ANY = RowSchema.parse("*");
 const ENCODER = new TextEncoder();
 
 async function read(content: string, schema = ANY, pacer = new Pacer()): Promise<{ name: string; json: string }[]> {
-  return (await readRows(ENCODER.encode(content), schema, pacer)).map(({ name, json }) => ({ name, json: json! }));
+  return (await readRows(ENCODER.encode(content), schema, pacer)).map(({ name, json, content }) => {
+    assert.equal(content, undefined, "only a row that is sent alone is its content");
+    return { name, json };
+  });
 }
 
 async function refusal(content: string, schema = ANY): Promise<HttpError> {
@@ -84,6 +87,12 @@ Deno.test("a syntax error outranks a row's problems, wherever it is", async () =
     assert.equal(status, 400);
     assert.match(message, /^The content is not JSON: /);
   }
+});
+
+Deno.test("content up to the limit of one piece is refused in the parser's own words", async () => {
+  const broken = (length: number) => `{"b":{"b":"${"x".repeat(length - 14)}"},`;
+  assert.match((await refusal(broken(JSON_PIECE_BYTES))).message, /^The content is not JSON: Expected/);
+  assert.match((await refusal(broken(JSON_PIECE_BYTES + 1))).message, /unexpected octet or end at 65537$/);
 });
 
 Deno.test("what is no object is refused", async () => {

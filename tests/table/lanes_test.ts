@@ -50,6 +50,21 @@ Deno.test("writes that depend on nothing overlap, the others wait for their turn
   assert.equal(lanes.size, 0);
 });
 
+Deno.test("a lane is kept while any of its writes is under way", async () => {
+  const lanes = new Lanes();
+  const notes: string[] = [];
+  const { write, end } = writer(notes);
+  const all = [lanes.share("a", undefined, write("put1")), lanes.share("a", undefined, write("put2"))];
+  await end("put1");
+  all.push(lanes.alone("a", undefined, write("patch")));
+  await settled();
+  assert.equal(notes.join(" "), "+put1 +put2 -put1");
+  await end("put2");
+  await end("patch");
+  await Promise.all(all);
+  assert.equal(lanes.size, 0);
+});
+
 Deno.test("a write that is done at once needs no lane, and returns at once", () => {
   const lanes = new Lanes();
   assert.equal(lanes.share("a", undefined, () => 1), 1);

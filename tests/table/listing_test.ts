@@ -4,6 +4,7 @@ import type { HttpResponse, Requester } from "../../lib/http/message.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import type { Snapshot, Store } from "../../lib/store.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
+import { MAX_HELD_LISTING_CHARACTERS } from "../../lib/limits.ts";
 import { listTable } from "../../lib/table/listing.ts";
 import { requestOf, textOf } from "../support.ts";
 
@@ -171,6 +172,19 @@ for (const [query, link] of links) {
     assert.equal(fieldOf(await list(storeOf(10), query), "Link"), link);
   });
 }
+
+Deno.test("a selection is held up to its limit, and streamed beyond", async () => {
+  for (const excess of [0, 1]) {
+    const store = new CountingStore(0);
+    store.put({ name: "a", json: '{"type":"cat"}' });
+    const rest = MAX_HELD_LISTING_CHARACTERS - '{"a":{"type":"cat"}}{"b":{"type":""}}'.length;
+    store.put({ name: "b", json: JSON.stringify({ type: "x".repeat(rest + excess) }) });
+    const { content } = await list(store, "_page=1");
+    assert.equal(typeof content, excess === 0 ? "string" : "object");
+    assert.equal(JSON.parse(await textOf(content)).a.type, "cat");
+    assert.equal(store.open, 0);
+  }
+});
 
 Deno.test("without pages there are no links", async () => {
   assert.equal(fieldOf(await list(storeOf(10), "type=cat"), "Link"), undefined);

@@ -69,6 +69,7 @@ const refused: [query: string, message: RegExp][] = [
   ["age:toString=1", /unknown operator "toString"/],
   ["age:=1", /unknown operator ""/],
   ["=1", /names the unknown field ""/],
+  [":eq=1", /names the unknown field ""/],
   ["_limit=1", /^The parameter _limit is unknown/],
   ["_sort=color", /^The parameter _sort names the unknown field "color"/],
   ["_sort=", /^The parameter _sort names the unknown field ""/],

@@ -33,6 +33,7 @@ Deno.test("a name is percent-decoded from a path, and encoded into one", () => {
 
 const paths: [path: string, refusal: string][] = [
   ["/a/b", "404 Nothing is at /a/b: a row is at /NAME, and a name has no /"],
+  ["//b", "404 Nothing is at //b: a row is at /NAME, and a name has no /"],
   ["/a%2Fb", "400 The row's name may not hold a /"],
   ["/.", "400 The row's name must not be ., which stands for another place in a path"],
   ["/%2E.", "400 The row's name must not be .., which stands for another place in a path"],
@@ -53,6 +54,10 @@ Deno.test("a name has 1 to 256 bytes and is well-formed", () => {
   assert.equal(nameProblem("a".repeat(256)), undefined);
   assert.equal(nameProblem("핑".repeat(85)), undefined);
   assert.equal(nameProblem(""), "must not be empty");
+  for (const control of ["\x00", "\x1f", "\x7f", "\x9f"]) {
+    assert.match(nameProblem(`a${control}`)!, /control characters/);
+  }
+  for (const visible of [" ", "~", "\xa0"]) assert.equal(nameProblem(`a${visible}`), undefined);
   assert.match(nameProblem("\ud800")!, /half of a surrogate pair/);
 });
 

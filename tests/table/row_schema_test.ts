@@ -11,9 +11,15 @@ Deno.test("a list of fields is read, and written as it was", () => {
   assert.equal(RowSchema.parse(" type , age ").toString(), "type,age");
 });
 
+Deno.test("as many fields, with names as long, as are allowed", () => {
+  assert.equal(RowSchema.parse(Array.from({ length: 64 }, (_, i) => `f${i}`).join()).fields!.length, 64);
+  assert(RowSchema.parse("x".repeat(64)).has("x".repeat(64)));
+});
+
 const refused: [text: string, message: RegExp][] = [
   ["", /has no name/],
   ["a,,b", /has no name/],
+  [":integer", /has no name/],
   ["a,a", /"a" is named twice/],
   ["a:date", /type is string, number, integer, boolean, or left out, saw "date"/],
   ["_sort", /may not be \* or start with _, saw "_sort"/],

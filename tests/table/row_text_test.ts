@@ -83,6 +83,13 @@ for (const blanks of ["", LONG]) {
   });
 }
 
+Deno.test("content is read in one go up to its limit", async () => {
+  const broken = (length: number) => `{"b":"${"x".repeat(length - 8)}",`;
+  // Only content that is read in one go is told in the parser's own words.
+  assert.match(String(await read(broken(JSON_PIECE_BYTES))), /^400 The content is not JSON: Expected/);
+  assert.match(String(await read(broken(JSON_PIECE_BYTES + 1))), /^400 .* unexpected octet or end at 65537$/);
+});
+
 Deno.test("a row has at most 100,000 members and elements", async () => {
   const most = Array(MAX_ROW_MEMBERS - 1).fill("1").join();
   for (const wrap of [(row: string) => row, (row: string) => `{"a":${row}}`]) {

@@ -35,6 +35,18 @@ Deno.test("no more rows are held than the page needs, give or take", async () =>
   ]);
 });
 
+Deno.test("no more characters are held than twice the limit, and a row", async () => {
+  const content = "x".repeat(1_000_000);
+  const sorter = new Sorter(KEYS, 2, new Pacer());
+  let most = 0;
+  for (let age = 100; age > 0; age--) {
+    await sorter.add({ age }, content);
+    most = Math.max(most, sorter.characters);
+  }
+  assert(most <= 2 * MAX_SORTED_CHARACTERS + content.length + 2 * 64, `${most} characters were held`);
+  assert.equal((await sorter.contents()).length, 2);
+});
+
 Deno.test("what a sort holds counts with its keys, to the limit and one beyond", async () => {
   // A row counts for its content, its place and its key's place.
   const rest = 2 * 64;
