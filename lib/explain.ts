@@ -18,7 +18,7 @@ export async function explain(options: ExplainOptions): Promise<number> {
   const terminal = Deno.stdout.isTerminal();
   const colored = options.color === "auto" ? terminal && !Deno.noColor : options.color === "always";
   const layout = {
-    width: terminal ? Deno.consoleSize().columns : FALLBACK_COLUMNS,
+    width: terminal ? columnsOfTerminal() : FALLBACK_COLUMNS,
     all: options.all,
     painter: painterFor(colored),
   };
@@ -26,13 +26,15 @@ export async function explain(options: ExplainOptions): Promise<number> {
   let legal = true;
   let messages = 0;
   const print = async (explainer: Explainer) => {
+    let text = "";
     for (const explanation of explainer.take()) {
       const { kind, start, state } = explanation;
       legal &&= state === "whole" && kind !== "unread";
       const what = kind === "unread" ? "not explained" : `${kind} ${messages + 1}`;
       const title = messages++ === 0 ? "" : `\n${what}, from octet ${start} on\n`;
-      await writeAll(Deno.stdout, encoder.encode(title + explanationText(explanation, layout)));
+      text += title + explanationText(explanation, layout);
     }
+    await writeAll(Deno.stdout, encoder.encode(text));
   };
   try {
     const explainer = await explainAll(input, options, print);
@@ -43,6 +45,15 @@ export async function explain(options: ExplainOptions): Promise<number> {
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
   }
   return legal ? 0 : EXIT_FAILURE;
+}
+
+function columnsOfTerminal(): number {
+  try {
+    return Deno.consoleSize().columns || FALLBACK_COLUMNS;
+  } catch {
+    // Not every terminal tells.
+    return FALLBACK_COLUMNS;
+  }
 }
 
 /** Feeds a file piece by piece, so that it may be of any size. */

@@ -35,6 +35,8 @@ const USUAL_WIDTH = 80;
 const LEAST_WIDTH = 40;
 /** Octets in a line of hexadecimal digits. */
 const HEX_OCTETS = 8;
+/** Octets of content that are made into lines at a time. */
+const SLICE_OCTETS = 8192;
 const STYLES: Readonly<Record<RowKind, Style>> = {
   start: "bold",
   field: "blue",
@@ -52,8 +54,9 @@ export function explanationText(explanation: Explanation, options: ExplainTextOp
   const lines: string[] = [];
   const faulty = fault === undefined ? -1 : faultyRow(rows, fault.offset);
   rows.forEach((row, index) => {
-    if (index === faulty) lines.push(...faultLines(explanation, row, options));
-    else lines.push(...rowLines(row, options));
+    const shown = index === faulty ? faultLines(explanation, row, options) : rowLines(row, options);
+    // Large content has more lines than a call may have arguments.
+    for (const line of shown) lines.push(line);
   });
   if (fault !== undefined && rows.length === 0) lines.push(...faultWords(explanation, fault, painter));
   for (const { text, rule } of findings) lines.push(`${INDENT}=> ${escapeText(text)}${section(rule)}`);
@@ -221,7 +224,23 @@ function contentLines({ octets, kind }: Row, options: ExplainTextOptions): Wrapp
   if (kind === "content" && isBinary(octets)) {
     return hexLines(octets, Math.min(HEX_OCTETS, Math.floor(width / 4)), most);
   }
-  return wrapUnits(units(octets), width, most);
+  const lines: string[] = [];
+  let count = 0;
+  for (let at = 0; at < octets.length && lines.length < most;) {
+    const end = sliceEnd(octets, at);
+    const wrapped = wrapUnits(units(octets.substring(at, end)), width, most - lines.length);
+    lines.push(...wrapped.lines);
+    count += wrapped.octets;
+    at = end;
+  }
+  return { lines, octets: count };
+}
+
+/** Where a piece of content ends that is made into lines at a time: not inside a character of UTF-8. */
+function sliceEnd(octets: string, at: number): number {
+  let end = Math.min(octets.length, at + SLICE_OCTETS);
+  for (let i = 0; i < 3 && end < octets.length && (octets.charCodeAt(end) & 0xc0) === 0x80; i++) end--;
+  return end;
 }
 
 function firstLine(octets: string, width: number): Wrapped {

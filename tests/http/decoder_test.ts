@@ -132,3 +132,39 @@ Deno.test("a head keeps its text, octet for octet", () => {
   assert.equal(event.text, head);
   assert.equal(event.fields.get("x-name"), "\xe9\x80");
 });
+
+Deno.test("only the octets that are said to be there are received, behind others too", () => {
+  const decoder = decoderFor({});
+  const buffer = new Uint8Array(64).fill(0xee);
+  let request: unknown;
+  for (const piece of ["GET / HTTP/1.1\r\nHo", "st: a\r\n", "\r\n"]) {
+    buffer.set(wireOctets(piece));
+    decoder.receive(buffer, piece.length);
+    request = decoder.next();
+    buffer.fill(0xee);
+  }
+  assert.equal((request as { text: string }).text, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+});
+
+const cutOff: [octets: string, message: string][] = [
+  ["GET / HT", "The connection ended in the middle of the head"],
+  ["GET / HTTP/1.1\r\nHost: a\r\n", "The connection ended in the middle of the head"],
+  [
+    "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na",
+    "The connection ended in the middle of the content: 2 more bytes were announced",
+  ],
+  [
+    "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na",
+    "The connection ended in the middle of the content",
+  ],
+];
+
+for (const [octets, message] of cutOff) {
+  Deno.test(`cut off behind ${JSON.stringify(octets.slice(-12))}, a message says where`, () => {
+    const decoder = decoderFor({});
+    decoder.receive(wireOctets(octets));
+    while (decoder.next() !== undefined);
+    decoder.close();
+    assert.throws(() => decoder.next(), { message, fault: "cut-off", offset: octets.length });
+  });
+}

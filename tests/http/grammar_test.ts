@@ -74,6 +74,8 @@ const authorities: [text: string, legal: boolean][] = [
   ["a b", false],
   ["a%2", false],
   ["a%zz", false],
+  ["a%2z", false],
+  ["a%z2", false],
   ["[", false],
   ["[]", false],
   ["[::1", false],

@@ -115,6 +115,15 @@ Deno.test("a screenful of content is shown, and all of it if asked for", () => {
   assert.equal(textOf(message, { all: true }).match(/x/g)?.length, 2000);
 });
 
+Deno.test("all of large content is shown, no character of it cut", () => {
+  const content = `x${"\xed\x95\x91".repeat(400_000)}`;
+  const text = textOf(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${content.length}\r\n\r\n${content}`, {
+    all: true,
+  });
+  assert.equal(text.match(/핑/g)?.length, 400_000);
+  assert.doesNotMatch(text, /more octets/);
+});
+
 Deno.test("lines of content are lines", () => {
   const text = textOf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\none\ntwo\n\xed\x95\x91!");
   assert.match(text, /one\\n +content\n +two\\n\n +핑!\n/);
