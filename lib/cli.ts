@@ -122,6 +122,10 @@ export interface ConnectOptions {
   readonly showCredentials: boolean;
   /** Whether each exchange is explained, octet by octet. */
   readonly explain: boolean;
+  /** Whether the life of each connection is told. */
+  readonly verbose: boolean;
+  /** A file whose octets are sent as they are; `-` for the input. */
+  readonly rawFile: string | undefined;
   /** How long to wait for a server, in milliseconds. */
   readonly timeoutMs: number;
   /** A file with certificates to trust beside the usual ones. */
@@ -282,6 +286,10 @@ function connectOptions(values: Values, positionals: string[]): ConnectOptions {
   }
   const { userPass, secure, host, port } = parseAddress(address, wholeNumber(values, "port", 1, 65535));
   if (print !== undefined && values.verbose) throw new UsageError("--print and --verbose cannot be used together");
+  const rawFile = text(values, "raw");
+  if (rawFile !== undefined && command.length > 0) {
+    throw new UsageError(`--raw and a command cannot be used together, saw ${quote(command[0])}`);
+  }
   return {
     endpoint: { secure, host, port },
     userPass,
@@ -291,6 +299,8 @@ function connectOptions(values: Values, positionals: string[]): ConnectOptions {
     pretty: oneOf(values, "pretty", ["all", "none"]) ?? "auto",
     showCredentials: values["show-credentials"] === true,
     explain: values.explain === true,
+    verbose: values.verbose === true,
+    rawFile,
     timeoutMs: milliseconds(values, "timeout") ?? CLIENT_TIMEOUT_MS,
     caFile: text(values, "cacert"),
     tokenFile: text(values, "token-file"),

@@ -5,64 +5,62 @@
  */
 
 import config from "../deno.json" with { type: "json" };
-import { readAtMost, writeLine } from "./bytes.ts";
+import { writeLine } from "./bytes.ts";
 import type { ConnectOptions } from "./cli.ts";
-import { readCertificates, readToken } from "./cli/files.ts";
+import { readCertificates, readFile, readToken } from "./cli/files.ts";
 import { commandLine } from "./cli/program.ts";
-import { EXIT_FAILURE, EXIT_INTERRUPTED, flagValue } from "./cli/values.ts";
-import { authorityOf, type Endpoint, Session } from "./client.ts";
-import { basicAuthorization, LOCAL_COMMANDS, METHODS, parseCommand } from "./client/command.ts";
+import { EXIT_FAILURE, EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
+import { authorityOf, Session } from "./client.ts";
+import { basicAuthorization, type Command, LOCAL_COMMANDS, METHODS, parseArguments } from "./client/command.ts";
 import type { Screen } from "./client/display.ts";
 import type { TableWords } from "./client/items.ts";
 import { pipedInput } from "./client/line_input.ts";
 import { Output } from "./client/output.ts";
-import { runCommand, runCommands } from "./client/repl.ts";
+import { type ExchangeView, type ReplOptions, runCommand, runCommands } from "./client/repl.ts";
 import { processTerminal, terminalInput } from "./client/terminal_input.ts";
-import { shellWord, type Word, WrongInput } from "./client/words.ts";
+import { WrongInput } from "./client/words.ts";
 import type { FieldLine } from "./http_message.ts";
-import { FALLBACK_COLUMNS, MAX_SENT_FILE_BYTES } from "./limits.ts";
+import { FALLBACK_COLUMNS, MAX_RAW_BYTES, MAX_SENT_FILE_BYTES } from "./limits.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
-import { painterFor } from "./terminal.ts";
+import { type Painter, painterFor } from "./terminal.ts";
+import type { TrafficListener } from "./traffic.ts";
 import { LastExchange } from "./traffic/exchange.ts";
-import { tapped } from "./traffic/tap.ts";
+import { lifeLine } from "./traffic/life.ts";
+import { allOf, tapped } from "./traffic/tap.ts";
+import { Transcript } from "./traffic/transcript.ts";
 
 /** Talks to a server: one command's worth, or until the input ends. */
 export async function connect(options: ConnectOptions): Promise<number> {
-  const { endpoint, command, userPass } = options;
-  const { fields } = flagValue("--fields", () => RowSchema.parse(options.fields));
+  const { endpoint, timeoutMs } = options;
+  const table: TableWords = {
+    fields: flagValue("--fields", () => RowSchema.parse(options.fields)).fields,
+    filterOperators: FILTER_OPERATORS,
+  };
   const caCerts = options.caFile === undefined ? [] : [await readCertificates("--cacert", options.caFile)];
-  const defaults: FieldLine[] = [
-    ["Host", authorityOf(endpoint)],
-    ["User-Agent", `wiretable/${config.version}`],
-    ["Accept", "*/*"],
-  ];
-  if (options.tokenFile !== undefined) defaults.push(["Authorization", `Bearer ${await readToken(options.tokenFile)}`]);
+  const defaults = await defaultFields(options);
+  const alone = await commandAlone(options, table);
+  const kind = alone && kindOf(alone);
 
-  if (userPass !== undefined) defaults.push(basicAuthorization(userPass));
-
-  const terminal = Deno.stdout.isTerminal();
-  const output = new Output(Deno.stdout);
-  const asksAtTerminal = command.length === 0 && Deno.stdin.isTerminal();
-  const streams = asksAtTerminal ? await processTerminal() : undefined;
+  const streams = alone === undefined && Deno.stdin.isTerminal() ? await processTerminal() : undefined;
   const interactive = streams !== undefined;
+  const output = new Output(Deno.stdout);
+  const terminal = Deno.stdout.isTerminal();
   const screen = screenFor(output, interactive, terminal);
-  if (asksAtTerminal && !interactive) await screen.tell(NO_RAW_MODE);
-  const exchange = new LastExchange();
-  let connections = 0;
-  // A command alone has nobody who could ask afterwards.
-  const tap = command.length > 0 && !options.explain
-    ? undefined
-    : (conn: Deno.Conn) => tapped(conn, "client", ++connections, (event) => exchange.tell(event));
+  if (alone === undefined && Deno.stdin.isTerminal() && !interactive) await screen.tell(NO_RAW_MODE);
+  const painter = painterFor(isColored(options, terminal));
+  const views = new Views(options, { output, terminal, painter, kind });
+
   const session = new Session(endpoint, {
-    timeoutMs: options.timeoutMs,
+    timeoutMs,
     caCerts,
-    tap,
+    tap: views.tap,
     connected: (local, remote) => {
       if (interactive) input.notify(`(connected ${nameOf(local)} -> ${nameOf(remote)} (tcp.port == ${local.port}))`);
     },
     closed: (how) => input.notify(`(${how}; the next request opens a new connection)`),
   });
+  const seenNames = new Set<string>();
   const input = streams === undefined ? pipedInput(Deno.stdin.readable) : await terminalInput(streams, {
     complete: (line) => completions(line, seenNames),
     interrupted: () => void session.cancel(),
@@ -73,15 +71,11 @@ export async function connect(options: ConnectOptions): Promise<number> {
     input.close();
     Deno.exit(EXIT_INTERRUPTED);
   });
-  const colored = options.color === "always" || options.pretty === "all" ||
-    options.color === "auto" && options.pretty !== "none" && terminal && !Deno.noColor;
-  const seenNames = new Set<string>();
-  const painter = painterFor(colored && options.color !== "never");
-  const replOptions = {
+  const replOptions: ReplOptions = {
     endpoint,
     session,
-    sessionWith: (other: Endpoint) => new Session(other, { timeoutMs: options.timeoutMs, caCerts, tap }),
-    readContent: (name: string) => readContent(name, command.length > 0),
+    sessionWith: (other) => new Session(other, { timeoutMs, caCerts, tap: views.tap }),
+    readContent: (name) => readContent(name, alone !== undefined),
     seenNames,
     screen,
     print: options.print,
@@ -89,27 +83,18 @@ export async function connect(options: ConnectOptions): Promise<number> {
     showCredentials: options.showCredentials,
     interactive,
     painter,
-    explain: {
-      each: options.explain,
-      begin: (method: string) => exchange.begin(method),
-      text: () =>
-        exchange.text({
-          width: terminal ? columnsOf() : FALLBACK_COLUMNS,
-          all: false,
-          painter,
-          masked: !options.showCredentials,
-        }),
-    },
-    table: { fields, filterOperators: FILTER_OPERATORS },
+    explain: views.explain,
+    raw: views.transcript,
+    table,
     defaults,
   };
   try {
-    const words = command.map(shellWord);
     // A command that makes no sense is refused before anything is connected.
-    if (command.length === 0 || needsServer(words, replOptions.table)) await session.connect();
-    const code = command.length > 0
-      ? await runCommand(words, input, replOptions)
-      : await runCommands(input, replOptions);
+    const kinds: readonly unknown[] = ["request", "ask", "raw"];
+    if (alone === undefined || kinds.includes(kind)) await session.connect();
+    const code = alone === undefined
+      ? await runCommands(input, replOptions)
+      : await runCommand(alone, input, replOptions);
     await output.flush();
     return code;
   } catch (error) {
@@ -119,18 +104,97 @@ export async function connect(options: ConnectOptions): Promise<number> {
     // What was shown before something failed is of use.
     await output.flush().catch(() => {});
     session.close();
+    await views.flush().catch(() => {});
     input.close();
   }
 }
 
-/** Whether the words are a command that sends a request. */
-function needsServer(words: readonly Word[], table: TableWords): boolean {
+/** The fields that every request has, unless its command says otherwise. */
+async function defaultFields({ endpoint, tokenFile, userPass }: ConnectOptions): Promise<FieldLine[]> {
+  const fields: FieldLine[] = [
+    ["Host", authorityOf(endpoint)],
+    ["User-Agent", `wiretable/${config.version}`],
+    ["Accept", "*/*"],
+  ];
+  if (tokenFile !== undefined) fields.push(["Authorization", `Bearer ${await readToken(tokenFile)}`]);
+  if (userPass !== undefined) fields.push(basicAuthorization(userPass));
+  return fields;
+}
+
+/** Makes the one command of the command line, if there is one. */
+async function commandAlone(
+  { command, rawFile }: ConnectOptions,
+  table: TableWords,
+): Promise<(() => Command) | undefined> {
+  if (rawFile === undefined) return command.length === 0 ? undefined : () => parseArguments(command, table);
+  const bytes = await readFile(`--raw ${rawFile}`, rawFile, MAX_RAW_BYTES);
+  if (bytes.length === 0) throw new Failure(`${rawFile === "-" ? "The input" : rawFile} holds no octets to send`);
+  return () => ({ kind: "raw", steps: [{ kind: "send", bytes }] });
+}
+
+/** What kind of command it is; `undefined` if it makes no sense, which running it will tell. */
+function kindOf(parse: () => Command): Command["kind"] | undefined {
   try {
-    return ["request", "ask"].includes(parseCommand(words, table).kind);
+    return parse().kind;
   } catch (error) {
-    if (error instanceof WrongInput) return false;
+    if (error instanceof WrongInput) return undefined;
     throw error;
   }
+}
+
+/** What views are made with. */
+interface ViewOptions {
+  readonly output: Output;
+  readonly terminal: boolean;
+  readonly painter: Painter;
+  /** The kind of the one command; `undefined` where commands are read from the input. */
+  readonly kind: Command["kind"] | undefined;
+}
+
+/** Views of the traffic. Each listens to the tap, which is there only if one of them has something to tell. */
+class Views {
+  /** The tap of each connection. */
+  readonly tap: ((conn: Deno.Conn) => Deno.Conn) | undefined;
+  /** Explains exchanges. */
+  readonly explain: ExchangeView;
+  /** Tells of raw exchanges. */
+  readonly transcript: Transcript;
+  readonly #life: Output;
+  #connections = 0;
+
+  constructor(options: ConnectOptions, { output, terminal, painter, kind }: ViewOptions) {
+    const exchange = new LastExchange();
+    const width = () => terminal ? columnsOf() : FALLBACK_COLUMNS;
+    this.explain = {
+      each: options.explain,
+      begin: (method) => exchange.begin(method),
+      end: () => exchange.end(),
+      text: () => exchange.text({ width: width(), all: false, painter, masked: !options.showCredentials }),
+    };
+    const encoder = new TextEncoder();
+    // What cannot be written is told when the output is flushed.
+    const writeTo = (target: Output) => (text: string) => void target.write(encoder.encode(text)).catch(() => {});
+    this.transcript = new Transcript({ write: writeTo(output), painter, timeoutMs: options.timeoutMs });
+    this.#life = terminal ? output : new Output(Deno.stderr);
+    const writeLife = writeTo(this.#life);
+
+    const listeners: TrafficListener[] = [];
+    if (kind === undefined || options.explain) listeners.push((event) => exchange.tell(event));
+    if (kind === undefined || kind === "raw") listeners.push((event) => this.transcript.tell(event));
+    if (options.verbose) listeners.push((event) => writeLife(`${painter("dim", lifeLine(event))}\n`));
+    const told = allOf(listeners);
+    this.tap = told && ((conn) => tapped(conn, "client", ++this.#connections, told));
+  }
+
+  /** Writes what is not written yet. */
+  async flush(): Promise<void> {
+    await this.#life.flush();
+  }
+}
+
+function isColored({ color, pretty }: ConnectOptions, terminal: boolean): boolean {
+  if (color !== "auto") return color === "always";
+  return pretty === "all" || pretty !== "none" && terminal && !Deno.noColor;
 }
 
 const NO_RAW_MODE =
@@ -176,14 +240,11 @@ async function readContent(name: string, isAlone: boolean): Promise<Uint8Array> 
     throw new WrongInput("- takes the standard input, which the commands come from: name a file as @FILE");
   }
   try {
-    using file = name === "-" ? undefined : await Deno.open(name);
-    return await readAtMost(file ?? Deno.stdin, MAX_SENT_FILE_BYTES);
+    return await readFile(`@${name}`, name, MAX_SENT_FILE_BYTES);
   } catch (error) {
-    if (error instanceof RangeError) {
-      throw new WrongInput(`${name} has more than the ${MAX_SENT_FILE_BYTES} bytes that can be sent`);
-    }
-    if (!(error instanceof Deno.errors.NotCapable)) throw new WrongInput(`${name}: ${(error as Error).message}`);
-    const needs = { read: [name], write: [] };
-    throw new WrongInput(`@${name} needs a permission: ${commandLine(Deno.args, needs)}`);
+    if (!(error instanceof Failure)) throw error;
+    // At a prompt the program goes on, so the command line that works is told here.
+    const fix = error instanceof MissingPermission ? `: ${commandLine(Deno.args, { read: [name], write: [] })}` : "";
+    throw new WrongInput(`${error.message}${fix}`);
   }
 }

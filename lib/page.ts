@@ -32,7 +32,8 @@ import { masked } from "./traffic/masking.ts";
 import { PageAccess } from "./traffic/page_access.ts";
 import { type MessageRange, PageService } from "./traffic/page_service.ts";
 import { rowsOf, type WholeTable } from "./traffic/table_state.ts";
-import { tapped, TappedListener } from "./traffic/tap.ts";
+import type { TrafficListener } from "./traffic.ts";
+import { tapped } from "./traffic/tap.ts";
 import type { MessageLimits } from "./limits.ts";
 
 /** What the page needs to know. */
@@ -109,9 +110,9 @@ export class Page {
     this.#journal.askTable();
   }
 
-  /** The table's listener, as the page watches it. */
-  tap(listener: Deno.Listener): Deno.Listener {
-    return new TappedListener(listener, this.#journal.take);
+  /** Receives what happens on the table's connections. */
+  get take(): TrafficListener {
+    return this.#journal.take;
   }
 
   /** Ends the streams of events, then the page's server. To be called once the table's server has stopped. */

@@ -24,7 +24,10 @@ import { Table } from "./table.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
 import { escapeText } from "./terminal.ts";
+import type { TrafficListener } from "./traffic.ts";
 import { refusalText } from "./traffic/explain_text.ts";
+import { lifeLine } from "./traffic/life.ts";
+import { allOf, TappedListener } from "./traffic/tap.ts";
 
 /** Addresses that stand for every one of this machine. */
 const WILDCARDS = ["0.0.0.0", "::"];
@@ -70,9 +73,13 @@ export async function serve(options: ServeOptions): Promise<number> {
     table,
     failed,
   });
-  const server = new Server(page?.tap(listener) ?? listener, access, {
+  const views: TrafficListener[] = [];
+  if (page !== undefined) views.push(page.take);
+  if (options.verbose && options.logFormat === "text") views.push(lifeView(writer));
+  const told = allOf(views);
+  const server = new Server(told === undefined ? listener : new TappedListener(listener, told), access, {
     messageLimits: options.messageLimits,
-    limits: page === undefined ? options.limits : { ...options.limits, minReadBytes: TAPPED_READ_BYTES },
+    limits: told === undefined ? options.limits : { ...options.limits, minReadBytes: TAPPED_READ_BYTES },
     observer: {
       ...options.quiet ? {} : log,
       cannotAccept: (reason) => report(`Cannot accept a connection now: ${reason}`),
@@ -108,6 +115,13 @@ export async function serve(options: ServeOptions): Promise<number> {
   await store.close();
   await Promise.all([writer, errors].map((output) => output.flush(options.limits.shutdownMs)));
   return 0;
+}
+
+/** Prints the life of each connection but for its end, of which the request log knows more. */
+function lifeView(writer: BatchWriter): TrafficListener {
+  return (event) => {
+    if (event.kind !== "closed") writer.print(`${lifeLine(event)}\n`);
+  };
 }
 
 function placeOf({ store }: ServeOptions): string {

@@ -84,6 +84,8 @@ Deno.test("connect takes an address, a command and flags, in any order", () => {
     print: "Hh",
     pretty: "auto",
     explain: false,
+    verbose: false,
+    rawFile: undefined,
     showCredentials: false,
     timeoutMs: 3000,
     caFile: undefined,

@@ -1,19 +1,9 @@
 import assert from "node:assert/strict";
-import { ServeProcess, wiretable } from "./serve_process.ts";
+import { runProgram, ServeProcess } from "./serve_process.ts";
 import { TempFolder } from "./support.ts";
 
 function run(args: string[], input: string | Uint8Array = "", permissions?: string[]) {
-  return runAny(["explain", ...args], input, permissions);
-}
-
-async function runAny(args: string[], input: string | Uint8Array, permissions?: string[]) {
-  const child = wiretable(args, permissions);
-  const writer = child.stdin.getWriter();
-  await writer.write(typeof input === "string" ? new TextEncoder().encode(input) : input);
-  await writer.close();
-  const { code, stdout, stderr } = await child.output();
-  const text = new TextDecoder();
-  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+  return runProgram(["explain", ...args], input, permissions);
 }
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -72,7 +62,7 @@ Deno.test("colours and all content are shown if asked for", async () => {
 Deno.test("connect explains the last exchange if asked, or each with --explain", async () => {
   await using server = await ServeProcess.start();
   const address = `127.0.0.1:${server.port}`;
-  const session = await runAny(
+  const session = await runProgram(
     ["connect", address],
     "explain\npost Pingping snail 1 0\nget Pingping\nexplain\nexplain\n",
   );
@@ -83,7 +73,7 @@ Deno.test("connect explains the last exchange if asked, or each with --explain",
     explained[0],
     /\n {4}4 \/Pingping {2}[^]*\n {4}0 HTTP\/1\.1 {2}[^]*=> 49 octets of content: Content-Length/,
   );
-  const each = await runAny(["connect", address, "get", "Nobody", "X-Y:z", "--explain", "--print", ""], "");
+  const each = await runProgram(["connect", address, "get", "Nobody", "X-Y:z", "--explain", "--print", ""], "");
   assert.equal(each.code, 4);
   assert.match(
     each.stdout,
@@ -98,7 +88,7 @@ Deno.test("an exchange that is not HTTP is explained where it breaks", async () 
     await conn.read(new Uint8Array(1000));
     await conn.write(new TextEncoder().encode("HTTP/1.1 200 OK\nContent-Length: 0\n\n"));
   })();
-  const { code, stdout, stderr } = await runAny(
+  const { code, stdout, stderr } = await runProgram(
     ["connect", `127.0.0.1:${(listener.addr as Deno.NetAddr).port}`, "get", "a", "--explain"],
     "",
   );

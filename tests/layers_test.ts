@@ -120,6 +120,8 @@ Deno.test("every file of lib has tests", () => {
     "lib/server/context",
     "lib/traffic",
     "lib/traffic/explanation",
+    "lib/client/errors",
+    "lib/client/help",
     "lib/store/sqlite_writer",
   ];
   const composed = [

@@ -66,7 +66,12 @@ Deno.test("serve stops in good order, answering what it has read", async () => {
   assert.equal(await peer.receiveAll(), "");
   peer.close();
   assert.deepEqual(await stopped, { code: 0, stderr: "" });
-  assert.match(server.output, /connection 1 opened by 127\.0\.0\.1:\d+\n/);
+  assert.match(
+    server.output,
+    /^connection 1 opened by 127\.0\.0\.1:\d+ to 127\.0\.0\.1:\d+\nconnection 1 read of \d+ octets$/m,
+  );
+  assert.match(server.output, /^connection 1 write of \d+ octets$/m);
+  assert.match(server.output, /^connection 1 FIN by the server$/m);
   assert.match(server.output, /-----RESPONSE----- 1, 127\.0\.0\.1:\d+, [\d:.]+\nHTTP\/1\.1 200 OK\r\n/);
   assert.match(server.output, /connection 1 closed by the server \(shutting down\) after 2 requests\n$/);
 });

@@ -19,6 +19,21 @@ export function wiretable(args: string[], permissions: string[] = ["--allow-net"
   }).spawn();
 }
 
+/** Runs the program with this input, to its end. */
+export async function runProgram(
+  args: string[],
+  input: string | Uint8Array = "",
+  permissions?: string[],
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const child = wiretable(args, permissions);
+  const writer = child.stdin.getWriter();
+  await writer.write(typeof input === "string" ? new TextEncoder().encode(input) : input);
+  await writer.close();
+  const { code, stdout, stderr } = await child.output();
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+}
+
 /** A `serve` process on a free port. */
 export class ServeProcess implements AsyncDisposable {
   /** What it has printed so far. */

@@ -36,16 +36,27 @@ export async function readCertificates(flag: string, file: string): Promise<stri
   return text;
 }
 
-/** Reads a small file that a flag names. */
+/** Reads a small file of text that a flag names. */
 export async function readFlagFile(flag: string, file: string): Promise<string> {
+  return new TextDecoder().decode(await readFile(`${flag} ${file}`, file, MAX_FLAG_FILE_BYTES));
+}
+
+/**
+ * Reads a file, or the standard input for `-`, whole.
+ *
+ * @param what How it was named, for the error.
+ * @param most How many bytes it may have.
+ * @throws {Failure} If it cannot be read, or has more.
+ */
+export async function readFile(what: string, file: string, most: number): Promise<Uint8Array> {
   try {
-    using opened = await Deno.open(file);
-    return new TextDecoder().decode(await readAtMost(opened, MAX_FLAG_FILE_BYTES));
+    using opened = file === "-" ? undefined : await Deno.open(file);
+    return await readAtMost(opened ?? Deno.stdin, most);
   } catch (error) {
     if (error instanceof RangeError) {
-      throw new Failure(`${flag} ${file}: the file has more than the ${MAX_FLAG_FILE_BYTES} bytes that are read`);
+      throw new Failure(`${what}: the file has more than the ${most} bytes that are read`);
     }
-    if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`${flag} ${file} needs a permission`);
-    throw new Failure(`${flag} ${file}: ${(error as Error).message}`);
+    if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`${what} needs a permission`);
+    throw new Failure(`${what}: ${(error as Error).message}`);
   }
 }

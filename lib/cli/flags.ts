@@ -94,7 +94,7 @@ export const CONNECT_FLAGS: readonly Flag[] = [
     value: "PARTS",
     help: "H B request head and body, h b response's (hb at a terminal, else b)",
   },
-  { name: "verbose", short: "v", help: "show the request too: --print HBhb" },
+  { name: "verbose", short: "v", help: "show the request too (--print HBhb), and each read and write" },
   {
     name: "pretty",
     value: "WHAT",
@@ -103,6 +103,7 @@ export const CONNECT_FLAGS: readonly Flag[] = [
   },
   { name: "show-credentials", help: "show the values of Authorization, Cookie and their like" },
   { name: "explain", help: "say what each octet of each exchange means" },
+  { name: "raw", value: "FILE|-", file: "read", help: "send the octets of this file as they are" },
   { name: "timeout", value: "SEC", help: `how long to wait for the server (${CLIENT_TIMEOUT_MS / 1000})` },
   { name: "cacert", value: "FILE", file: "read", help: "trust the certificates in this file too (PEM)" },
   { name: "token-file", value: "FILE", file: "read", help: "send the bearer token in this file" },
@@ -131,7 +132,7 @@ export function filesOf(values: Values, flags: readonly Flag[]): { read: string[
   const files = { read: [] as string[], write: [] as string[] };
   for (const { name, file } of flags) {
     const value = values[name];
-    if (file === undefined || typeof value !== "string") continue;
+    if (file === undefined || typeof value !== "string" || value === "-") continue;
     if (file !== "write") files.read.push(value);
     if (file !== "read") files.write.push(value);
   }

@@ -6,23 +6,51 @@
 
 import type { FieldLine } from "../http_message.ts";
 import { fieldLine, hasValues, makeRequest, type Order, type TableWords } from "./items.ts";
-import { type Word, WrongInput } from "./words.ts";
+import { parseRawSteps, type RawStep } from "./raw_steps.ts";
+import { shellWord, splitLine, type Word, WrongInput } from "./words.ts";
 
 /** What a command asks for. */
 export type Command =
-  | { readonly kind: "nothing" | "help" | "quit" | "follow" | "curl" | "explain" }
+  | { readonly kind: "nothing" | "quit" | "follow" | "curl" | "explain" }
+  | { readonly kind: "help"; readonly topic?: "raw" }
+  /** Octets to send as they are. */
+  | { readonly kind: "raw"; readonly steps: readonly RawStep[] }
   /** Which parts of exchanges to show from now on; without them, which are shown is told. */
   | { readonly kind: "print"; readonly parts: string | undefined }
   /** A header field to be sent from now on, or the name of one that is not; without either, they are listed. */
   | { readonly kind: "header"; readonly field?: FieldLine; readonly dropped?: string }
-  | { readonly kind: "request"; readonly order: Order }
+  /** A request, and the row or target that it is for, as typed. */
+  | { readonly kind: "request"; readonly order: Order; readonly object: string }
   /** Values are missing: they are asked for, and then {@linkcode completeCommand} makes the request. */
   | { readonly kind: "ask"; readonly words: readonly Word[] };
 
 /** The methods that commands know, as they are typed. */
 export const METHODS: readonly string[] = ["get", "head", "post", "put", "patch", "delete", "options"];
 /** The other commands. */
-export const LOCAL_COMMANDS: readonly string[] = ["print", "header", "auth", "follow", "curl", "explain", "help", "q"];
+export const LOCAL_COMMANDS: readonly string[] = [
+  ...["print", "header", "auth", "follow", "curl", "explain", "raw", "help", "q"],
+];
+
+/**
+ * Reads a command that was typed as a line.
+ *
+ * @throws {WrongInput} If it is none.
+ */
+export function parseLine(line: string, table: TableWords): Command {
+  // The strings of raw have quotes and escapes of their own.
+  const steps = /^\s*raw(?:\s+(.*))?$/is.exec(line);
+  return steps === null ? parseCommand(splitLine(line), table) : { kind: "raw", steps: parseRawSteps(steps[1] ?? "") };
+}
+
+/**
+ * Reads a command that a shell has parted into words.
+ *
+ * @throws {WrongInput} If it is none.
+ */
+export function parseArguments(words: readonly string[], table: TableWords): Command {
+  if (words[0].toLowerCase() !== "raw") return parseCommand(words.map(shellWord), table);
+  return { kind: "raw", steps: parseRawSteps(words.slice(1).join(" ")) };
+}
 
 /**
  * Reads a command.
@@ -35,7 +63,7 @@ export function parseCommand(words: readonly Word[], table: TableWords): Command
   switch (verb.toLowerCase()) {
     case "help":
     case "?":
-      return { kind: "help" };
+      return words[1]?.text.toLowerCase() === "raw" ? { kind: "help", topic: "raw" } : { kind: "help" };
     case "q":
     case "quit":
     case "exit":
@@ -100,7 +128,7 @@ function requestCommand(method: string, words: readonly Word[], table: TableWord
   const wantsValues = isRow && (method === "POST" || method === "PUT") && !hasValues(words.slice(2), table);
   return wantsValues
     ? { kind: "ask", words }
-    : { kind: "request", order: makeRequest(method, object.text, words.slice(2), table) };
+    : { kind: "request", order: makeRequest(method, object.text, words.slice(2), table), object: object.text };
 }
 
 /** Letters of HBhb, as `--print` takes them. */

@@ -16,20 +16,25 @@ import {
 import type { FieldLine, HttpRequest } from "../http_message.ts";
 import { MAX_SEEN_NAMES } from "../limits.ts";
 import { escapeText, maskCredentials } from "../terminal.ts";
-import { type Command, completeCommand, parseCommand } from "./command.ts";
+import { type Command, completeCommand, parseLine } from "./command.ts";
 import { curlCommand } from "./curl.ts";
 import { Display, type DisplayOptions } from "./display.ts";
 import { type Done, followUp } from "./follow.ts";
 import { describeFields, type Order, type TableWords, withDefaults } from "./items.ts";
+import { HELP, RAW_HELP } from "./help.ts";
 import type { LineInput } from "./line_input.ts";
+import type { RawView } from "./raw.ts";
+import type { RawStep } from "./raw_steps.ts";
 import { splitLine, type Word, WrongInput } from "./words.ts";
 
 /** Explains the last exchange, octet by octet. */
 export interface ExchangeView {
   /** Whether each exchange is explained unasked. */
   readonly each: boolean;
-  /** Begins an exchange with a request of this method. */
-  begin(method: string): void;
+  /** Begins an exchange with a request of this method; with any requests, if none is named. */
+  begin(method?: string): void;
+  /** Ends the exchange: what follows on a new connection is no part of it. */
+  end(): void;
   /** The last exchange, explained in safe text; `undefined` if there was none. */
   text(): string | undefined;
 }
@@ -52,6 +57,8 @@ export interface ReplOptions extends DisplayOptions {
    * @throws {WrongInput} If it cannot be read.
    */
   readonly readContent: (name: string) => Promise<Uint8Array>;
+  /** Tells of raw exchanges, and what the rules say of them. */
+  readonly raw: RawView;
   /** Explains exchanges. */
   readonly explain?: ExchangeView;
   /** Collects the names of rows that commands have used, for Tab. */
@@ -64,23 +71,6 @@ const EXIT_FAILURE = 1;
 const EXIT_TIMEOUT = 2;
 /** The exit code after Ctrl-C. */
 const EXIT_INTERRUPTED = 130;
-
-const HELP = `\
-get NAME            one row             get all      every row; get all age:gte=2 leg==4 some
-head NAME           only the head       get /a?b=c   any target, sent as it is
-post NAME [values]  a new row           put NAME [values]    a new row, or over the old one
-patch NAME items    some fields         delete NAME  options NAME   PURGE /x  any method
-values: one for each field in order, or items: type=snail text, age:=1 JSON,
-        page==2 query, If-Match:'"1"' header; quote values with spaces or colons;
-        or the whole content: {"type":"snail"}, @FILE
-print HBhb          what is shown: H B request head and body, h b response's
-header Name: value  send a field from now on; header lists them, header -Name drops one
-auth USER:PASS      send these (Basic); auth - drops them
-follow              ask for the last response's Location
-curl                the last request as a command line
-explain             the last exchange: what each of its octets means
-help, q (or Ctrl-D) to quit; Ctrl-C cancels the line, the question or the transfer
-`;
 
 /**
  * Runs commands from the input until it ends. Returns the exit code: the worst of all; at a prompt 0, or 130 after
@@ -100,7 +90,7 @@ export async function runCommands(input: LineInput, options: ReplOptions): Promi
       continue;
     }
     interruptions = 0;
-    const code = await repl.run(() => splitLine(line.text));
+    const code = await repl.run(() => parseLine(line.text, options.table));
     if (code === undefined) break;
     // A usage error outranks 5xx, and that 4xx.
     worst = code === EXIT_FAILURE || worst === EXIT_FAILURE ? EXIT_FAILURE : Math.max(worst, code);
@@ -110,9 +100,13 @@ export async function runCommands(input: LineInput, options: ReplOptions): Promi
   return options.interactive ? 0 : worst;
 }
 
-/** Runs one command whose words are there; values that it lacks are taken from the input. Returns the exit code. */
-export async function runCommand(words: readonly Word[], input: LineInput, options: ReplOptions): Promise<number> {
-  return await new Repl(options, input).run(() => words) ?? 0;
+/** Runs one command; values that it lacks are taken from the input. Returns the exit code. */
+export async function runCommand(
+  command: () => Command,
+  input: LineInput,
+  options: ReplOptions,
+): Promise<number> {
+  return await new Repl(options, input).run(command) ?? 0;
 }
 
 class Repl {
@@ -141,13 +135,13 @@ class Repl {
     await this.#display.endLine();
   }
 
-  /** Runs one command. Returns its exit code; `undefined` to quit. */
-  async run(words: () => readonly Word[]): Promise<number | undefined> {
+  /** Runs one command, once it is made of what was typed. Returns its exit code; `undefined` to quit. */
+  async run(parse: () => Command): Promise<number | undefined> {
     this.failed = false;
     try {
-      const typed = words();
-      const command = parseCommand(typed, this.#options.table);
-      if (command.kind === "request" || command.kind === "ask") this.#noteName(typed[1].text);
+      const command = parse();
+      if (command.kind === "request") this.#noteName(command.object);
+      if (command.kind === "ask") this.#noteName(command.words[1].text);
       return await this.#execute(command);
     } catch (error) {
       return await this.#explain(error);
@@ -161,8 +155,10 @@ class Repl {
       case "quit":
         return undefined;
       case "help":
-        await this.#display.write(HELP);
+        await this.#display.write(command.topic === "raw" ? RAW_HELP : HELP);
         return 0;
+      case "raw":
+        return await this.#raw(command.steps);
       case "print":
         this.#display.print = command.parts ?? this.#display.print;
         await this.prompt(`(shown are ${this.#display.print ?? "hb"})`);
@@ -258,6 +254,24 @@ class Repl {
     }
   }
 
+  /** Sends octets as they are; afterwards the session has a fresh connection. */
+  async #raw(steps: readonly RawStep[]): Promise<number> {
+    const { session, explain, raw, interactive } = this.#options;
+    await this.endLine();
+    explain?.begin();
+    try {
+      const { outcome, status, valid } = await session.raw(steps, raw);
+      if (outcome === "timeout") return EXIT_TIMEOUT;
+      if (!valid || outcome === "ended") return EXIT_FAILURE;
+      return status === undefined ? 0 : exitCodeOf(status);
+    } finally {
+      explain?.end();
+      if (explain?.each) await this.#showExplanation();
+      // A prompt tells at once which connection is the next one's.
+      if (interactive) await session.connect();
+    }
+  }
+
   async #exchange(session: Session, endpoint: Endpoint, request: HttpRequest): Promise<number> {
     const { explain } = this.#options;
     let status = 0;
@@ -276,8 +290,7 @@ class Repl {
       // A response that is not valid is worth explaining above all.
       if (explain?.each) await this.#showExplanation();
     }
-    // A status that no class has counts as one of the server's errors (RFC 9110 §15).
-    return status >= 100 && status < 400 ? 0 : status >= 400 && status < 500 ? 4 : 5;
+    return exitCodeOf(status);
   }
 
   /** Tells an error to the user. Returns the exit code that stands for it. */
@@ -295,4 +308,9 @@ class Repl {
     if (error instanceof Cancelled) return EXIT_INTERRUPTED;
     return error instanceof TimeoutError ? EXIT_TIMEOUT : EXIT_FAILURE;
   }
+}
+
+/** The exit code of a status. One that no class has counts as one of the server's errors (RFC 9110 §15). */
+function exitCodeOf(status: number): number {
+  return status >= 100 && status < 400 ? 0 : status >= 400 && status < 500 ? 4 : 5;
 }

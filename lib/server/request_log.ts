@@ -1,5 +1,5 @@
 /**
- * What `serve` prints: each request message; with `--verbose` each response and each connection's life too.
+ * What `serve` prints: each request message; with `--verbose` each response and each connection's end too.
  *
  * @module
  */
@@ -48,10 +48,7 @@ function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
   const mask = options.showCredentials ? (text: string) => text : maskCredentials;
   const banners = new Banners(verbose, now);
   return {
-    opened: (id, peer) => {
-      banners.opened(id, peer);
-      if (verbose) writer.print(`connection ${id} opened by ${peer}\n`);
-    },
+    opened: (id, peer) => banners.opened(id, peer),
     request: (id, request, content, trailers) => {
       message(writer, banners.banner("REQUEST", id), mask(request.text), content);
       if (trailers.size > 0) message(writer, "", mask(trailerText(trailers)), NO_BYTES);

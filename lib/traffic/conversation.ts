@@ -107,8 +107,10 @@ class Way {
   received = 0;
   message: Message | undefined;
   running: Running | undefined;
-  head: ResponseHead | undefined;
+  head: RequestHead | ResponseHead | undefined;
   content = new Content();
+  /** Whether its end has come. */
+  ended = false;
 
   constructor(kind: Direction, limits: MessageLimits) {
     this.decoder = new Decoder(kind, limits);
@@ -128,6 +130,8 @@ export class Conversation {
   readonly #changed = new Set<Exchange>();
   #complete: Complete[] = [];
   #exchanges = 0;
+  /** Whether the connection speaks another protocol now. */
+  #leftHttp = false;
 
   /** A connection to a server that takes requests within these limits. */
   constructor(limits: MessageLimits = REQUEST_LIMITS) {
@@ -137,6 +141,13 @@ export class Conversation {
   /** Whether a request has not had its whole response. */
   get unanswered(): boolean {
     return this.#unanswered.length > 0;
+  }
+
+  /** Whether the server ends the connection now, by the rules (RFC 9112 §9.3): after a broken message, for instance. */
+  get closes(): boolean {
+    return Object.values(this.#ways).some(({ ended, message, head }) =>
+      ended || message?.fault !== undefined || head?.persistent === false
+    );
   }
 
   /** How many octets have gone one way. */
@@ -154,7 +165,9 @@ export class Conversation {
 
   /** Takes the end of one way. */
   fin(direction: Direction): Progress {
-    this.#ways[direction].decoder.close();
+    const way = this.#ways[direction];
+    way.ended = true;
+    way.decoder.close();
     return this.#advance(direction);
   }
 
@@ -167,7 +180,7 @@ export class Conversation {
   }
 
   #decode(direction: Direction, way: Way): void {
-    for (;;) {
+    while (!this.#leftHttp) {
       if (way.message === undefined) {
         if (way.at >= way.received) return;
         this.#begin(direction, way);
@@ -217,7 +230,7 @@ export class Conversation {
     switch (event.kind) {
       case "request":
         message.title = `${event.method} ${event.target}`;
-        way.running!.request = event;
+        way.running!.request = way.head = event;
         break;
       case "response":
         message.title = `${event.status} ${event.reason}`.trim();
@@ -231,18 +244,20 @@ export class Conversation {
         message.to = way.at;
         message.whole = true;
         this.#changed.add(way.running!.exchange);
-        if (direction === "response" && !isInterim(message.status)) this.#answered(way);
+        if (direction === "response") this.#responded(way, message.status);
         way.message = undefined;
     }
     return true;
   }
 
-  #answered({ running, head, content }: Way): void {
-    if (running !== this.#unanswered[0]) return;
+  #responded({ running, head, content }: Way, status: number): void {
+    const isTunnel = running!.request?.method === "CONNECT" && status >= 200 && status < 300;
+    if (status === 101 || isTunnel) this.#leftHttp = true;
+    if (isInterim(status) && status !== 101 || running !== this.#unanswered[0]) return;
     this.#unanswered.shift();
     const { request, sent, exchange } = running!;
     if (request === undefined || !exchange.request!.whole) return;
-    const { status, fields } = head!;
+    const { fields } = head!;
     this.#complete.push({ request, sent: sent.bytes(), status, fields, received: content.bytes() });
   }
 

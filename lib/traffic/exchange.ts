@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { TrafficEvent } from "../traffic.ts";
+import type { End, TrafficEvent } from "../traffic.ts";
 import { Explainer, type Explanation } from "./explain.ts";
 import { type ExplainTextOptions, explanationText } from "./explain_text.ts";
 
@@ -12,15 +12,22 @@ import { type ExplainTextOptions, explanationText } from "./explain_text.ts";
 export class LastExchange {
   #request = new Explainer({ kind: "request" });
   #response = new Explainer({ kind: "response" });
-  #method = "GET";
+  #method: string | undefined;
+  /** What the requests so far mean, and the methods of those that have had no response. */
+  #requests: Explanation[] = [];
+  #methods: (string | undefined)[] = [];
   #begun = false;
   #finished = false;
-  /** Whether the server has ended its side. */
-  #closed = false;
+  /** Who has ended their side. */
+  readonly #fins = new Set<End>();
   #explanations: Explanation[] = [];
 
-  /** Begins an exchange: what was told before is forgotten. */
-  begin(method: string): void {
+  /**
+   * Begins an exchange: what was told before is forgotten.
+   *
+   * @param method The request's method; left out, the requests that are sent tell.
+   */
+  begin(method?: string): void {
     this.#method = method;
     this.#begun = true;
     this.#restart();
@@ -34,12 +41,18 @@ export class LastExchange {
         // On a new connection the request is sent from its start.
         return this.#restart();
       case "write":
-        return this.#request.receive(event.bytes);
+        this.#request.receive(event.bytes);
+        return this.#takeRequests();
       case "read":
         return this.#response.receive(event.bytes);
       case "fin":
-        this.#closed ||= event.by === "server";
+        this.#fins.add(event.by);
     }
+  }
+
+  /** Ends the exchange: what follows on a new connection is no part of it. */
+  end(): void {
+    this.#finish();
   }
 
   /** The exchange as text: the request, then each response. `undefined` if there was no exchange. */
@@ -49,19 +62,28 @@ export class LastExchange {
     return this.#explanations.map((explanation) => explanationText(explanation, options)).join("\n");
   }
 
+  #takeRequests(): void {
+    const requests = this.#request.take();
+    this.#requests.push(...requests);
+    this.#methods.push(...requests.map(({ method }) => method));
+  }
+
   #restart(): void {
     this.#request = new Explainer({ kind: "request" });
-    this.#response = new Explainer({ kind: "response", answers: () => this.#method });
+    this.#response = new Explainer({ kind: "response", answers: () => this.#method ?? this.#methods.shift() });
+    this.#requests = [];
+    this.#methods = [];
     this.#finished = false;
-    this.#closed = false;
+    this.#fins.clear();
     this.#explanations = [];
   }
 
   #finish(): void {
     if (this.#finished) return;
     this.#finished = true;
-    this.#request.end();
-    this.#response.end(this.#closed);
-    this.#explanations = [...this.#request.take(), ...this.#response.take()];
+    this.#request.end(this.#fins.has("client"));
+    this.#takeRequests();
+    this.#response.end(this.#fins.has("server"));
+    this.#explanations = [...this.#requests, ...this.#response.take()];
   }
 }

@@ -83,6 +83,14 @@ export function tapped(
   return new make(conn, end, connection, told, now);
 }
 
+/** One listener that passes events on to several; `undefined` if there are none. */
+export function allOf(listeners: readonly TrafficListener[]): TrafficListener | undefined {
+  if (listeners.length < 2) return listeners[0];
+  return (event) => {
+    for (const listener of listeners) listener(event);
+  };
+}
+
 class TappedConn implements Deno.Conn {
   protected readonly conn: Deno.Conn;
   readonly #end: End;

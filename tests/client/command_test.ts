@@ -114,7 +114,7 @@ const commands: [line: string, shown: string, table?: TableWords][] = [
   ["post a __proto__=x", 'POST /a {"a":{"__proto__":"x"}}'],
   [
     "brew a",
-    'wrong: "brew" is not a command: use get, head, post, put, patch, delete, options, print, header, auth, follow, curl, explain, help, q',
+    'wrong: "brew" is not a command: use get, head, post, put, patch, delete, options, print, header, auth, follow, curl, explain, raw, help, q',
   ],
   ["get", "wrong: get needs an object's name, all, or a /path: get Pingping"],
   ["get ''", "wrong: get needs an object's name, all, or a /path: get Pingping"],

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { Session } from "../../lib/client.ts";
-import { shellWord, WrongInput } from "../../lib/client/words.ts";
+import { parseArguments, parseLine } from "../../lib/client/command.ts";
+import type { RawView } from "../../lib/client/raw.ts";
+import { WrongInput } from "../../lib/client/words.ts";
 import { type Line, pipedInput } from "../../lib/client/line_input.ts";
 import { type ReplOptions, runCommand, runCommands } from "../../lib/client/repl.ts";
 import { FILTER_OPERATORS } from "../../lib/table/query.ts";
@@ -17,6 +19,14 @@ function tableServer(): TestServer {
   const table = new Table(new MemoryStore(0), { schema: SCHEMA });
   return startServer((request, content) => table.answer(request, content), { now: () => 784111777_000 });
 }
+
+/** A view of raw exchanges that waits for nothing. */
+const NO_VIEW: RawView = {
+  begin: () => {},
+  sent: () => {},
+  expects: "nothing",
+  end: () => ({ status: undefined, valid: true }),
+};
 
 interface Outcome {
   /** What was shown, one character an octet. */
@@ -58,14 +68,16 @@ async function run(
     showCredentials: false,
     interactive: false,
     painter: painterFor(false),
+    raw: NO_VIEW,
     table: { fields: SCHEMA.fields, filterOperators: FILTER_OPERATORS },
     defaults: [["Host", "h"]],
     ...options,
   };
   const lines = pipedInput(ReadableStream.from([new TextEncoder().encode(input)]));
-  outcome.code = options.words === undefined
+  const { words } = options;
+  outcome.code = words === undefined
     ? await runCommands(lines, repl)
-    : await runCommand(options.words.map(shellWord), lines, repl);
+    : await runCommand(() => parseArguments(words, repl.table), lines, repl);
   lines.close();
   session.close();
   return outcome;
@@ -130,7 +142,7 @@ ${date}
 ETag: "1"
 
 Enter: [method] [objectName]
-Wrong Input: try again ("grab" is not a command: use get, head, post, put, patch, delete, options, print, header, auth, follow, curl, explain, help, q)
+Wrong Input: try again ("grab" is not a command: use get, head, post, put, patch, delete, options, print, header, auth, follow, curl, explain, raw, help, q)
 Enter: [method] [objectName]
 -----RESPONSE-----
 HTTP/1.1 200 OK
@@ -331,6 +343,7 @@ async function runLines(port: number, lines: Line[], options: Partial<ReplOption
     showCredentials: false,
     interactive: true,
     painter: painterFor(false),
+    raw: NO_VIEW,
     table: { fields: SCHEMA.fields, filterOperators: FILTER_OPERATORS },
     defaults: [["Host", "h"]],
     ...options,
@@ -446,4 +459,73 @@ Deno.test("names that were used are kept for Tab", async () => {
   const seenNames = new Set<string>();
   await run(server.port, "get Momo\npost Rex cat 3 4\nget all\nget /x\noptions *\n", { seenNames });
   assert.deepEqual([...seenNames], ["Momo", "Rex"]);
+});
+
+Deno.test("raw sends its octets on the session's connection, and the next request on a fresh one", async () => {
+  await using server = tableServer();
+  const asked: string[] = [];
+  const raw: RawView = {
+    ...NO_VIEW,
+    begin: () => void asked.push("begin"),
+    sent: (unsent) => void asked.push(`sent, but ${unsent}`),
+    get expects() {
+      asked.push("expects");
+      return asked.filter((what) => what === "expects").length < 2 ? "response" : "nothing";
+    },
+    end: (outcome) => {
+      asked.push(outcome);
+      return { status: 404, valid: true };
+    },
+  };
+  const ports: number[] = [];
+  const session = new Session({ secure: false, host: "127.0.0.1", port: server.port }, {
+    timeoutMs: 10_000,
+    connected: ({ port }) => void ports.push(port),
+  });
+  const explained: string[] = [];
+  const explain: ReplOptions["explain"] = {
+    each: true,
+    begin: (method) => void explained.push(`begin ${method}`),
+    end: () => void explained.push("end"),
+    text: () => "explained\n",
+  };
+  const input = String.raw`raw "GET /Nobody HTTP/1.1\r\nHost: localhost\r\n\r\n"` + "\nhead all\n";
+  const { shown, code } = await run(server.port, input, { raw, explain, session });
+  assert.deepEqual(asked, ["begin", "sent, but 0", "expects", "expects", "complete"]);
+  assert.deepEqual(explained, ["begin undefined", "end", "begin HEAD"]);
+  assert.match(shown, /^explained\nHTTP\/1\.1 200 OK\r\n/);
+  assert.equal(code, 4, "the raw exchange's status");
+  assert.equal(new Set(ports).size, 2);
+});
+
+for (
+  const [result, code] of [
+    [{ outcome: "timeout", status: 200, valid: true }, 2],
+    [{ outcome: "ended", status: 200, valid: true }, 1],
+    [{ outcome: "complete", status: 200, valid: false }, 1],
+    [{ outcome: "complete", status: undefined, valid: true }, 0],
+    [{ outcome: "complete", status: 500, valid: true }, 5],
+  ] as const
+) {
+  Deno.test(`raw that is ${JSON.stringify(result)} exits with ${code}`, async () => {
+    await using server = tableServer();
+    const raw: RawView = {
+      ...NO_VIEW,
+      get expects() {
+        return "response" as const;
+      },
+      end: () => result,
+    };
+    const session = new Session({ secure: false, host: "127.0.0.1", port: server.port }, { timeoutMs: 10_000 });
+    session.raw = () => Promise.resolve(result);
+    assert.equal((await run(server.port, "raw fin", { raw, session })).code, code);
+  });
+}
+
+Deno.test("help raw has five examples, and each of them is a command", async () => {
+  await using server = tableServer();
+  const { shown } = await run(server.port, "help raw", { interactive: true });
+  const examples = [...shown.matchAll(/^ {2}(raw .*)$/gm)].map(([, line]) => line);
+  assert.equal(examples.length, 5);
+  for (const line of examples) assert.equal(parseLine(line, { fields: undefined, filterOperators: [] }).kind, "raw");
 });

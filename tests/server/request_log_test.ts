@@ -81,7 +81,7 @@ Deno.test("what a refused message is explained by follows it", async () => {
   assert.deepEqual(seen, [[error, wireOctets("GET"), 5]]);
 });
 
-Deno.test("only a verbose log tells of answers and connections", async () => {
+Deno.test("only a verbose log tells of answers and of connections' ends", async () => {
   const events = (log: Observer) => {
     log.opened?.(7, "127.0.0.1:5");
     log.response?.(7, wireOctets("HTTP/1.1 200 OK\r\n\r\n5\r\n"), 200);
@@ -92,7 +92,7 @@ Deno.test("only a verbose log tells of answers and connections", async () => {
   assert.equal(await printed({}, events), "");
   assert.equal(
     await printed({ verbose: true }, events),
-    "connection 7 opened by 127.0.0.1:5\n-----RESPONSE----- 7, 127.0.0.1:5, 00:00:00.000\nHTTP/1.1 200 OK\r\n\r\n5\r\nhello\n" +
+    "-----RESPONSE----- 7, 127.0.0.1:5, 00:00:00.000\nHTTP/1.1 200 OK\r\n\r\n5\r\nhello\n" +
       "connection 7 closed by the client after 1 request\n" +
       "connection 8 closed by the server (idle too long) after 2 requests\n",
   );

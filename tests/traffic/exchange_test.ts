@@ -83,3 +83,20 @@ Deno.test("credentials are shown as their length", () => {
   assert.doesNotMatch(exchange.text(LAYOUT)!, /12345/);
   assert.match(exchange.text({ ...LAYOUT, masked: false })!, /Bearer 12345/);
 });
+
+Deno.test("the requests of a raw exchange tell what their responses answer, and it ends with its connection", () => {
+  const exchange = new LastExchange();
+  exchange.begin();
+  exchange.tell(octets("write", "HEAD /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n"));
+  exchange.tell({ ...SEEN, kind: "fin", by: "client" });
+  exchange.tell(
+    octets("read", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1"),
+  );
+  exchange.end();
+  exchange.tell(OPENED);
+  const lines = shown(exchange);
+  assert.deepEqual(lines.filter((line) => line.startsWith("=> ") && !line.includes("stays")).slice(2), [
+    "=> no content: it answers HEAD (RFC",
+    "=> 1 octet of content: Content-Lengt",
+  ]);
+});

@@ -1,0 +1,36 @@
+/**
+ * The life of a connection in lines: opened, read, written to, ended, as the tap tells it.
+ *
+ * @module
+ */
+
+import type { SocketAddress, TrafficEvent } from "../traffic.ts";
+
+/** One line about an event, without its end. */
+export function lifeLine(event: TrafficEvent): string {
+  const { connection } = event;
+  switch (event.kind) {
+    case "opened": {
+      const [client, server] = inOrder(event);
+      return `connection ${connection} opened by ${client} to ${server}`;
+    }
+    case "read":
+    case "write":
+      return `connection ${connection} ${event.kind} of ${event.bytes.length} octet${
+        event.bytes.length === 1 ? "" : "s"
+      }`;
+    case "fin":
+      return `connection ${connection} FIN by the ${event.by}`;
+    case "closed":
+      return `connection ${connection} closed ${event.reason}`;
+  }
+}
+
+/** The client's address and the server's. */
+function inOrder({ end, local, remote }: TrafficEvent & { kind: "opened" }): [client: string, server: string] {
+  return end === "client" ? [nameOf(local), nameOf(remote)] : [nameOf(remote), nameOf(local)];
+}
+
+function nameOf({ hostname, port }: SocketAddress): string {
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}

@@ -1,0 +1,75 @@
+/**
+ * Octets as text that a person reads, in which each octet can be told: `\r\n`, `\xff`.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { escapeText } from "../terminal.ts";
+
+/** Lines of octets as text. */
+export interface Wrapped {
+  /** The lines. */
+  lines: string[];
+  /** How many octets the lines hold. */
+  octets: number;
+}
+
+/** Octets as text that a person reads: each escaped where it is no visible character. */
+export function units(octets: string): string[] {
+  const text = decodeUtf8(octets);
+  const all: string[] = [];
+  for (const character of text ?? octets) {
+    // A line end stays in one piece.
+    if (character === "\n" && all.at(-1) === "\\r") all[all.length - 1] = "\\r\\n";
+    else all.push(escapeUnit(character, text !== undefined));
+  }
+  return all;
+}
+
+const NAMED: Readonly<Record<string, string>> = { "\r": "\\r", "\n": "\\n", "\t": "\\t", "\0": "\\0", "\\": "\\\\" };
+
+function escapeUnit(character: string, decoded: boolean): string {
+  const named = NAMED[character];
+  if (named !== undefined) return named;
+  if (character >= " " && character <= "~") return character;
+  return decoded ? escapeText(character) : `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+}
+
+/** UTF-8 as text; `undefined` if it is not. A character that is cut off at the end is left to its octets. */
+export function decodeUtf8(octets: string): string | undefined {
+  // deno-lint-ignore no-control-regex -- ASCII needs no decoding
+  if (/^[\x00-\x7f]*$/.test(octets)) return octets;
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.from(octets, "latin1"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Fills lines with units; a line of the text ends a line, too. */
+export function wrapUnits(all: readonly string[], width: number, most = Infinity): Wrapped {
+  const lines: string[] = [];
+  let line = "";
+  let octets = 0;
+  for (let i = 0; i < all.length; i++) {
+    const unit = all[i];
+    const breaks = line !== "" && (line.length + unit.length > width || all[i - 1].endsWith("\\n"));
+    if (breaks) {
+      lines.push(line);
+      line = "";
+      if (lines.length >= most) return { lines, octets };
+    }
+    line += unit;
+    octets += octetsOf(unit);
+  }
+  lines.push(line);
+  return { lines, octets };
+}
+
+/** How many octets a unit stands for. */
+export function octetsOf(unit: string): number {
+  if (unit === "\\r\\n") return 2;
+  if (unit.startsWith("\\u")) return Buffer.byteLength(String.fromCharCode(parseInt(unit.slice(2), 16)));
+  return unit.startsWith("\\") ? 1 : Buffer.byteLength(unit);
+}

@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import { authorityOf, ClientError, InvalidResponse, Session, TimeoutError } from "../../lib/client.ts";
+import { OK, request, ScriptedServer, sessionWith, show, TOGETHER } from "./scripted_server.ts";
+import { octetString, wireOctets } from "../wire_cases.ts";
+
+const answers: [name: string, method: string, answer: string, shown: string][] = [
+  [
+    "chunked content",
+    "GET",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n",
+    "200ab | end",
+  ],
+  ["interim responses", "GET", `HTTP/1.1 103 Early Hints\r\n\r\n${OK}`, "103 | end | 200ok | end"],
+  ["HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "200 | end"],
+  ["101", "GET", "HTTP/1.1 101 Switching Protocols\r\n\r\n", "101 | end"],
+];
+
+for (const [name, method, answer, shown] of answers) {
+  Deno.test(`an answer with ${name}`, async () => {
+    await using server = new ScriptedServer([answer]);
+    using session = sessionWith(server.port);
+    assert.equal(await show(session.exchange(request(method))), shown);
+  });
+}
+
+Deno.test("content may end with the connection", async () => {
+  await using server = new ScriptedServer(["HTTP/1.1 200 OK\r\n\r\nab", "close now"], [OK]);
+  using session = sessionWith(server.port);
+  assert.equal(await show(session.exchange(request())), "200ab | end");
+  assert.match(await show(session.exchange(request())), /200ok \| end$/);
+});
+
+Deno.test("what is no response is kept to be shown", async () => {
+  await using server = new ScriptedServer([`${TOGETHER}220 mail.example ESMTP\r\n`]);
+  using session = sessionWith(server.port);
+  await assert.rejects(show(session.exchange(request())), (error) => {
+    assert(error instanceof InvalidResponse);
+    assert.match(error.message, /^The response is not valid HTTP: Expected the version HTTP/);
+    assert.equal(octetString(error.octets), "220 mail.example ESMTP\r\n");
+    return true;
+  });
+});
+
+Deno.test("TLS that speaks to a client without it is recognised", async () => {
+  await using server = new ScriptedServer([`${TOGETHER}\x15\x03\x03\x00\x02\x02F`]);
+  using session = sessionWith(server.port);
+  await assert.rejects(show(session.exchange(request())), /this looks like TLS, for which .* https:/);
+});
+
+Deno.test("interim responses without end are refused", async () => {
+  await using server = new ScriptedServer([TOGETHER + "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(200)]);
+  using session = sessionWith(server.port);
+  await assert.rejects(show(session.exchange(request())), {
+    name: "ClientError",
+    message: "The server sent more than 100 interim responses",
+  });
+});
+
+Deno.test("a head that drips in does not gain time", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using session = sessionWith((listener.addr as Deno.NetAddr).port, { timeoutMs: 50 });
+  const serving = (async () => {
+    using conn = await listener.accept();
+    await conn.read(new Uint8Array(1000));
+    await conn.write(wireOctets("HTTP/1.1 200 OK\r\nX: "));
+    // As long as the client is there.
+    while (await conn.write(wireOctets("x")).catch(() => 0)) await new Promise((resolve) => setTimeout(resolve, 5));
+  })();
+  await assert.rejects(show(session.exchange(request())), { name: "TimeoutError" });
+  listener.close();
+  await serving;
+});
+
+const broken: [name: string, answer: string, message: RegExp][] = [
+  [
+    "no HTTP",
+    "SSH-2.0-OpenSSH_9.2\r\n",
+    /^The response is not valid HTTP: Expected the version .* \(RFC 9112 §2\.3, at byte 0\)$/,
+  ],
+  [
+    "two framings",
+    "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    /saw both \(RFC 9112 §6\.1/,
+  ],
+];
+
+for (const [name, answer, message] of broken) {
+  Deno.test(`an answer with ${name} is refused`, async () => {
+    await using server = new ScriptedServer([answer]);
+    using session = sessionWith(server.port);
+    await assert.rejects(show(session.exchange(request())), (error) => {
+      assert(error instanceof ClientError);
+      assert.match(error.message, message);
+      return true;
+    });
+  });
+}
+
+Deno.test("an answer that is cut off is told so", async () => {
+  await using server = new ScriptedServer(["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", "close now"]);
+  using session = sessionWith(server.port);
+  await assert.rejects(show(session.exchange(request())), {
+    message:
+      /^The response is not valid HTTP: The connection ended in the middle of the content: \d more bytes were announced/,
+  });
+});
+
+Deno.test("a server that answers nothing is not waited for too long", async () => {
+  await using server = new ScriptedServer(["silence", "silence"]);
+  using session = sessionWith(server.port, { timeoutMs: 20 });
+  await assert.rejects(show(session.exchange(request())), (error) => {
+    assert(error instanceof TimeoutError);
+    assert.equal(error.message, "No response came within 0.02 seconds");
+    return true;
+  });
+});
+
+Deno.test("where no server is, one line says so", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  listener.close();
+  using session = sessionWith(port);
+  await assert.rejects(session.connect(), {
+    name: "ClientError",
+    message: `Cannot connect to 127.0.0.1:${port}: connection refused (is a server running there?)`,
+  });
+});
+
+Deno.test("TLS is spoken where it is asked for, to servers that can be trusted", async () => {
+  const file = (name: string) => Deno.readTextFileSync(new URL(`../testdata/tls/${name}.pem`, import.meta.url));
+  const listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert: file("cert"), key: file("key") });
+  const { port } = listener.addr as Deno.NetAddr;
+  const serving = (async () => {
+    const conn = await listener.accept();
+    await conn.read(new Uint8Array(1000));
+    await conn.write(wireOctets(OK));
+    conn.close();
+    const untrusted = await listener.accept();
+    await untrusted.read(new Uint8Array(1000)).catch(() => {});
+    untrusted.close();
+  })();
+  const endpoint = { secure: true, host: "127.0.0.1", port };
+  const trusting = new Session(endpoint, { timeoutMs: 10_000, caCerts: [file("ca")] });
+  assert.equal(await show(trusting.exchange(request())), "200ok | end");
+  trusting.close();
+  const doubting = new Session(endpoint, { timeoutMs: 10_000 });
+  await assert.rejects(doubting.connect(), /^ClientError: Cannot connect to 127\.0\.0\.1:\d+: .*certificate/);
+  await serving;
+  listener.close();
+});
+
+const doubtful: [file: string, reason: string][] = [
+  ["cert", "nobody whom this program trusts has signed its certificate; --cacert FILE trusts another"],
+  ["authority", "its certificate is that of an authority, which may not be a server's own (basicConstraints)"],
+  ["nameless", "its certificate names no host (subjectAltName)"],
+  ["other_name", "its certificate is for another name"],
+  ["expired", "its certificate has expired"],
+  ["not_yet", "its certificate is not valid yet"],
+];
+
+for (const [name, reason] of doubtful) {
+  Deno.test(`a certificate that is not taken: ${reason}`, async () => {
+    const file = (name: string) => Deno.readTextFileSync(new URL(`../testdata/tls/${name}.pem`, import.meta.url));
+    const listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert: file(name), key: file("key") });
+    const { port } = listener.addr as Deno.NetAddr;
+    const serving = listener.accept().then((conn) => conn.handshake().catch(() => {}).finally(() => conn.close()));
+    const session = new Session({ secure: true, host: "127.0.0.1", port }, {
+      timeoutMs: 10_000,
+      caCerts: name === "cert" ? [] : [file(name)],
+    });
+    await assert.rejects(session.connect(), { message: `Cannot connect to 127.0.0.1:${port}: ${reason}` });
+    await serving;
+    listener.close();
+  });
+}
+
+Deno.test("an endpoint is named without the port that its scheme implies", () => {
+  assert.equal(authorityOf({ secure: false, host: "a", port: 80 }), "a");
+  assert.equal(authorityOf({ secure: true, host: "a", port: 443 }), "a");
+  assert.equal(authorityOf({ secure: true, host: "a", port: 80 }), "a:80");
+  assert.equal(authorityOf({ secure: false, host: "::1", port: 9999 }), "[::1]:9999");
+});

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { runProgram, ServeProcess } from "./serve_process.ts";
+import { TempFolder } from "./support.ts";
+
+const GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+/** The exchange of one whole GET, as raw prints it. */
+const GET_SHOWN = String.raw`^ {2}\d\.\d{3} > {3}35  GET / HTTP/1\.1\\r\\nHost: localhost\\r\\n\\r\\n
+by the rules: GET /, whole
+ {2}\d\.\d{3} < +\d+ {2}HTTP/1\.1 200 OK\\r\\n
+( {16}.*
+)+`;
+
+Deno.test("raw is shown the same way piped, alone, and from a file, whatever --print says", async () => {
+  await using server = await ServeProcess.start(["--quiet"]);
+  using folder = new TempFolder();
+  const file = folder.file("request");
+  await Deno.writeTextFile(file, GET);
+  const address = `127.0.0.1:${server.port}`;
+  const command = String.raw`raw "GET / HTTP/1.1\r\n" "Host: localhost\r\n\r\n"`;
+  const runs = [
+    await runProgram(["connect", address, "--raw", "-", "--print", ""], GET),
+    await runProgram(["connect", address, "--raw", file], "", ["--allow-net", `--allow-read=${file}`]),
+    await runProgram(["connect", address, "raw", String.raw`"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"`]),
+  ];
+  for (const { code, stdout, stderr } of runs) {
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.match(stdout, new RegExp(`${GET_SHOWN}$`));
+  }
+  const piped = await runProgram(["connect", address], `${command}\nget all\n`);
+  assert.match(piped.stdout, / > {3}16 {2}[^]* > {3}19 {2}[^]*by the rules: GET \/, whole\n[^]*\{\}\n\{\}\n$/);
+});
+
+Deno.test("raw's exit code is that of the last response, 1 for wrong steps, 2 for no answer in time", async () => {
+  await using server = await ServeProcess.start(["--quiet"]);
+  const raw = (...steps: string[]) =>
+    runProgram(["connect", `127.0.0.1:${server.port}`, "--timeout", "0.2", "raw", ...steps]);
+  assert.equal((await raw(String.raw`"GET / HTTP/1.1\n\n"`)).code, 4);
+  assert.equal((await raw(`"GET /"`)).code, 2);
+  const wrong = await raw("GET");
+  assert.deepEqual([wrong.code, wrong.stdout], [1, ""]);
+  assert.match(wrong.stderr, /^Wrong Input: try again \(steps are /);
+});
+
+const failures: [args: string[], input: string, message: RegExp][] = [
+  [["--raw", "-"], "", /^wiretable: The input holds no octets to send\n$/],
+  [["--raw", "-", "get", "all"], "", /^wiretable: --raw and a command cannot be used together, saw "get"\n$/],
+  [
+    ["--raw", "some file"],
+    "",
+    /^wiretable: --raw some file needs a permission: deno run --allow-net '--allow-read=some file' \S*main\.ts connect --raw 'some file'\n$/,
+  ],
+];
+
+for (const [args, input, message] of failures) {
+  Deno.test(`connect ${args.join(" ")} is refused in one line`, async () => {
+    const { code, stderr } = await runProgram(["connect", ...args], input);
+    assert.equal(code, 1);
+    assert.match(stderr, message);
+  });
+}
+
+Deno.test("connect -v shows the request, and tells the life of the connection beside what is piped", async () => {
+  await using server = await ServeProcess.start(["--quiet"]);
+  const { stdout, stderr } = await runProgram(["connect", "-v", `127.0.0.1:${server.port}`, "get", "all"]);
+  assert.match(stdout, /^GET \/ HTTP\/1\.1\r\n[^]*\r\n\r\nHTTP\/1\.1 200 OK\r\n[^]*\{\}$/);
+  assert.match(
+    stderr,
+    new RegExp(
+      `^connection 1 opened by 127\\.0\\.0\\.1:\\d+ to 127\\.0\\.0\\.1:${server.port}\n` +
+        "connection 1 write of \\d+ octets\nconnection 1 read of \\d+ octets\n" +
+        "connection 1 FIN by the client\nconnection 1 closed by the client\n$",
+    ),
+  );
+});
