@@ -124,6 +124,8 @@ export interface ConnectOptions {
   readonly explain: boolean;
   /** Whether the life of each connection is told. */
   readonly verbose: boolean;
+  /** A file that keeps the lines typed at the prompt. */
+  readonly historyFile: string | undefined;
   /** A file whose octets are sent as they are; `-` for the input. */
   readonly rawFile: string | undefined;
   /** How long to wait for a server, in milliseconds. */
@@ -181,7 +183,8 @@ export function parseCommandLine(args: readonly string[]): Invocation {
       const options = connectOptions(values, positionals);
       const files = filesOf(values, CONNECT_FLAGS);
       files.read.push(...options.command.slice(2).filter((word) => /^@./.test(word)).map((word) => word.slice(1)));
-      return { kind: "connect", options, files };
+      const readsLater = options.command.length === 0 && options.rawFile === undefined;
+      return { kind: "connect", options, files: { ...files, readsLater } };
     }
     case "explain": {
       const { values, positionals } = parseFlags(rest, EXPLAIN_FLAGS);
@@ -300,6 +303,7 @@ function connectOptions(values: Values, positionals: string[]): ConnectOptions {
     showCredentials: values["show-credentials"] === true,
     explain: values.explain === true,
     verbose: values.verbose === true,
+    historyFile: text(values, "history"),
     rawFile,
     timeoutMs: milliseconds(values, "timeout") ?? CLIENT_TIMEOUT_MS,
     caFile: text(values, "cacert"),

@@ -8,6 +8,7 @@ import config from "../deno.json" with { type: "json" };
 import { writeLine } from "./bytes.ts";
 import type { ConnectOptions } from "./cli.ts";
 import { readCertificates, readFile, readToken } from "./cli/files.ts";
+import { HistoryFile } from "./cli/history_file.ts";
 import { commandLine } from "./cli/program.ts";
 import { EXIT_FAILURE, EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { authorityOf, Session } from "./client.ts";
@@ -61,9 +62,14 @@ export async function connect(options: ConnectOptions): Promise<number> {
     closed: (how) => input.notify(`(${how}; the next request opens a new connection)`),
   });
   const seenNames = new Set<string>();
+  using history = options.historyFile === undefined || !interactive
+    ? undefined
+    : await HistoryFile.open(options.historyFile, (line) => input.notify(`(${line})`));
   const input = streams === undefined ? pipedInput(Deno.stdin.readable) : await terminalInput(streams, {
     complete: (line) => completions(line, seenNames),
     interrupted: () => void session.cancel(),
+    history: history?.lines,
+    typed: (line) => history?.add(line),
   });
   // In raw mode Ctrl-C is a key. Anything else that interrupts the program ends it.
   Deno.addSignalListener("SIGINT", () => {

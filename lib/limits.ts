@@ -295,6 +295,9 @@ export const PAGE_HEARTBEAT_MS: number = 15_000;
 /** Octets of a command from the page. */
 export const PAGE_COMMAND_BYTES: number = 16 * 1024 * 1024;
 
+/** Bytes of a file with typed lines (`connect --history`). */
+export const MAX_HISTORY_BYTES: number = 1024 * 1024;
+
 /** Octets that the steps of one `raw` send. */
 export const MAX_RAW_BYTES: number = 16 * 1024 * 1024;
 /** Steps of one `raw`. */

@@ -85,6 +85,7 @@ Deno.test("connect takes an address, a command and flags, in any order", () => {
     pretty: "auto",
     explain: false,
     verbose: false,
+    historyFile: undefined,
     rawFile: undefined,
     showCredentials: false,
     timeoutMs: 3000,

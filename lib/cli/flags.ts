@@ -102,6 +102,7 @@ export const CONNECT_FLAGS: readonly Flag[] = [
     help: "all: indent and colour JSON, piped too; none: neither",
   },
   { name: "show-credentials", help: "show the values of Authorization, Cookie and their like" },
+  { name: "history", value: "FILE", file: "both", help: "keep the lines typed at the prompt in this file" },
   { name: "explain", help: "say what each octet of each exchange means" },
   { name: "raw", value: "FILE|-", file: "read", help: "send the octets of this file as they are" },
   { name: "timeout", value: "SEC", help: `how long to wait for the server (${CLIENT_TIMEOUT_MS / 1000})` },

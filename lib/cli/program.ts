@@ -14,6 +14,8 @@ export interface FileNeeds {
   readonly read: true | readonly string[];
   /** Files to write. */
   readonly write: true | readonly string[];
+  /** Whether files to read may be named later, as `@FILE` at a prompt. */
+  readonly readsLater?: boolean;
 }
 
 /** How the program was started. */
@@ -72,5 +74,8 @@ function quoteForShell(word: string, windows: boolean): string {
  */
 export function surplusPermissions(needs: FileNeeds, start: Start = thisStart()): ("read" | "write")[] {
   if (!start.standalone) return [];
-  return (["read", "write"] as const).filter((name) => needs[name] !== true && needs[name].length === 0);
+  return (["read", "write"] as const).filter((name) => {
+    if (name === "read" && needs.readsLater) return false;
+    return needs[name] !== true && needs[name].length === 0;
+  });
 }

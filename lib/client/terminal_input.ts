@@ -30,6 +30,8 @@ export interface TerminalOptions {
   readonly interrupted: () => void;
   /** Lines of earlier sessions, the oldest first. */
   readonly history?: readonly string[];
+  /** Receives each line that was typed. */
+  readonly typed?: (line: string) => void;
 }
 
 /**
@@ -71,6 +73,7 @@ export async function terminalInput(streams: TerminalStreams, options: TerminalO
     prompt: "",
     completer: (line: string) => [options.complete(line), line],
   });
+  if (options.typed !== undefined) editor.on("line", options.typed);
   return new TerminalInput(streams, editor, control, options.interrupted);
 }
 

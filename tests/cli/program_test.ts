@@ -50,6 +50,7 @@ Deno.test("an executable gives up the permissions that its command does not need
   assert.deepEqual(surplusPermissions(NOTHING, EXECUTABLE), ["read", "write"]);
   assert.deepEqual(surplusPermissions({ read: ["a"], write: [] }, EXECUTABLE), ["write"]);
   assert.deepEqual(surplusPermissions({ read: true, write: true }, EXECUTABLE), []);
+  assert.deepEqual(surplusPermissions({ ...NOTHING, readsLater: true }, EXECUTABLE), ["write"]);
   assert.deepEqual(surplusPermissions(NOTHING, SCRIPT), []);
 });
 

@@ -10,6 +10,8 @@ interface Typing {
   shown(): string;
   /** How often Ctrl-C was told while no line was asked for. */
   interruptions(): number;
+  /** The lines that are kept for the next session. */
+  readonly kept: readonly string[];
 }
 
 async function typing(body: (terminal: Typing) => Promise<void>, history: string[] = []): Promise<void> {
@@ -17,6 +19,7 @@ async function typing(body: (terminal: Typing) => Promise<void>, history: string
   let shown = "";
   let interruptions = 0;
   let restored = 0;
+  const kept: string[] = [];
   echo.on("data", (text) => shown += text);
   const keys = new TransformStream<string, string>();
   const writer = keys.writable.getWriter();
@@ -25,6 +28,7 @@ async function typing(body: (terminal: Typing) => Promise<void>, history: string
     complete: (line) => line.includes(" ") ? [] : words.filter((word) => word.startsWith(line)),
     interrupted: () => interruptions++,
     history,
+    typed: (line) => kept.push(line),
   });
   try {
     await body({
@@ -32,6 +36,7 @@ async function typing(body: (terminal: Typing) => Promise<void>, history: string
       press: (text) => void writer.write(text),
       shown: () => shown,
       interruptions: () => interruptions,
+      kept,
     });
   } finally {
     input.close();
@@ -63,9 +68,10 @@ const typed: [what: string, keys: string, lines: string[]][] = [
 
 for (const [what, keys, lines] of typed) {
   Deno.test(`typed at the terminal: ${what}`, () =>
-    typing(async ({ input, press, shown }) => {
+    typing(async ({ input, press, shown, kept }) => {
       press(keys);
       for (const text of lines) assert.deepEqual(await input.next(), line(text));
+      assert.deepEqual(kept, lines);
       const end = input.next();
       press(CTRL_D);
       assert.deepEqual(await end, { kind: "end" });

@@ -1,0 +1,69 @@
+/**
+ * The file that keeps what was typed at the prompt, for the next session.
+ *
+ * @module
+ */
+
+import { MAX_HISTORY_BYTES, MAX_HISTORY_LINES } from "../limits.ts";
+import { readFile } from "./files.ts";
+import { Failure, MissingPermission } from "./values.ts";
+
+/** Lines of earlier sessions, to which those of this one are added at once. */
+export class HistoryFile implements Disposable {
+  /** The lines that the file had, the oldest first. */
+  readonly lines: readonly string[];
+  readonly #file: Deno.FsFile;
+  readonly #report: (line: string) => void;
+  #failed = false;
+
+  private constructor(lines: readonly string[], file: Deno.FsFile, report: (line: string) => void) {
+    this.lines = lines;
+    this.#file = file;
+    this.#report = report;
+  }
+
+  /**
+   * Opens the file, which is made if it is not there. Of too many lines the oldest are removed from it.
+   *
+   * @param report Receives one line if the file cannot be written to later.
+   * @throws {Failure} If it cannot be read or written to.
+   */
+  static async open(name: string, report: (line: string) => void): Promise<HistoryFile> {
+    const what = `--history ${name}`;
+    let file: Deno.FsFile | undefined;
+    try {
+      file = await Deno.open(name, { read: true, append: true, create: true, mode: 0o600 });
+      const text = new TextDecoder().decode(await readFile(what, name, MAX_HISTORY_BYTES));
+      const lines = text.split(/\r?\n/).filter((line) => line !== "");
+      const kept = lines.slice(-MAX_HISTORY_LINES);
+      if (kept.length < lines.length) await Deno.writeTextFile(name, kept.map((line) => `${line}\n`).join(""));
+      return new HistoryFile(kept, file, report);
+    } catch (error) {
+      file?.close();
+      if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`${what} needs a permission`);
+      if (error instanceof Failure) throw error;
+      throw new Failure(`${what}: ${(error as Error).message}`);
+    }
+  }
+
+  /** Adds a line, unless it is empty, begins with a space, or holds credentials. */
+  add(line: string): void {
+    if (this.#failed || line.trim() === "" || line.startsWith(" ") || holdsCredentials(line)) return;
+    try {
+      this.#file.writeSync(new TextEncoder().encode(`${line}\n`));
+    } catch (error) {
+      this.#failed = true;
+      this.#report(`What is typed is not kept any more: ${(error as Error).message}`);
+    }
+  }
+
+  /** Closes the file. */
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+}
+
+/** Whether a line gives a password or a token: `auth`, or a field that does, wherever it stands. */
+function holdsCredentials(line: string): boolean {
+  return /^\s*auth\s|\b(?:authorization|cookie)\s*:/i.test(line);
+}

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { HistoryFile } from "../../lib/cli/history_file.ts";
+import { Failure } from "../../lib/cli/values.ts";
+import { MAX_HISTORY_BYTES, MAX_HISTORY_LINES } from "../../lib/limits.ts";
+import { TempFolder } from "../support.ts";
+
+const NEVER = (line: string) => assert.fail(line);
+
+Deno.test("lines are kept for the next session, but for those that hold credentials", async () => {
+  using folder = new TempFolder();
+  const name = folder.file("history");
+  {
+    using history = await HistoryFile.open(name, NEVER);
+    assert.deepEqual(history.lines, []);
+    const left = ["", "  ", " get secret", "auth joe:pass", "header Authorization: Bearer x", "get a Cookie:id=1"];
+    for (const line of ["get all", ...left, "post 핑 {}", "get authors"]) history.add(line);
+  }
+  using history = await HistoryFile.open(name, NEVER);
+  assert.deepEqual(history.lines, ["get all", "post 핑 {}", "get authors"]);
+  if (Deno.build.os !== "windows") assert.equal((await Deno.stat(name)).mode! & 0o777, 0o600);
+});
+
+Deno.test("of too many lines the newest are kept, in the file too", async () => {
+  using folder = new TempFolder();
+  const name = folder.file("history");
+  const lines = Array.from({ length: MAX_HISTORY_LINES + 1 }, (_, i) => `get ${i}`);
+  await Deno.writeTextFile(name, lines.map((line) => `${line}\r\n`).join(""));
+  {
+    using history = await HistoryFile.open(name, NEVER);
+    assert.deepEqual(history.lines, lines.slice(1));
+    history.add("get last");
+  }
+  const kept = (await Deno.readTextFile(name)).split("\n");
+  assert.deepEqual([kept.length, kept[0], kept.at(-2)], [MAX_HISTORY_LINES + 2, "get 1", "get last"]);
+});
+
+Deno.test("a file that is too long, or none, is refused by name", async () => {
+  using folder = new TempFolder();
+  const name = folder.file("history");
+  await Deno.writeTextFile(name, "x".repeat(MAX_HISTORY_BYTES));
+  (await HistoryFile.open(name, NEVER))[Symbol.dispose]();
+  await Deno.writeTextFile(name, "x", { append: true });
+  await assert.rejects(HistoryFile.open(name, NEVER), (error) => {
+    return error instanceof Failure && /^--history \S+: the file has more than the 1048576 bytes/.test(error.message);
+  });
+  await assert.rejects(HistoryFile.open(folder.path, NEVER), /^Error: --history \S+: /);
+});
+
+Deno.test("a line that cannot be written is told once, and the prompt goes on", async () => {
+  using folder = new TempFolder();
+  const told: string[] = [];
+  const history = await HistoryFile.open(folder.file("history"), (line) => told.push(line));
+  history[Symbol.dispose]();
+  history.add("get a");
+  history.add("get b");
+  assert.equal(told.length, 1);
+  assert.match(told[0], /^What is typed is not kept any more: /);
+});
