@@ -170,17 +170,25 @@ class Views {
 
   constructor(options: ConnectOptions, { output, terminal, painter, kind }: ViewOptions) {
     const exchange = new LastExchange();
-    const width = () => terminal ? columnsOf() : FALLBACK_COLUMNS;
+    const sentenceWidth = () => terminal ? columnsOf() : Infinity;
     this.explain = {
       each: options.explain,
       begin: (method) => exchange.begin(method),
       end: () => exchange.end(),
-      text: () => exchange.text({ width: width(), all: false, painter, masked: !options.showCredentials }),
+      text: () =>
+        exchange.text({
+          width: terminal ? columnsOf() : FALLBACK_COLUMNS,
+          sentenceWidth: sentenceWidth(),
+          all: false,
+          painter,
+          masked: !options.showCredentials,
+        }),
     };
     const encoder = new TextEncoder();
     // What cannot be written is told when the output is flushed.
     const writeTo = (target: Output) => (text: string) => void target.write(encoder.encode(text)).catch(() => {});
-    this.transcript = new Transcript({ write: writeTo(output), painter, timeoutMs: options.timeoutMs });
+    const { timeoutMs } = options;
+    this.transcript = new Transcript({ write: writeTo(output), painter, timeoutMs, width: sentenceWidth });
     this.#life = terminal ? output : new Output(Deno.stderr);
     const writeLife = writeTo(this.#life);
 
@@ -211,6 +219,7 @@ function screenFor(output: Output, interactive: boolean, terminal: boolean): Scr
     terminal,
     columns: () => columnsOf(),
     write: (bytes) => output.write(bytes),
+    flush: () => output.flush(),
     async tell(line) {
       await output.flush();
       await writeLine(interactive && terminal ? Deno.stdout : Deno.stderr, line);

@@ -19,6 +19,7 @@ export async function explain(options: ExplainOptions): Promise<number> {
   const colored = options.color === "auto" ? terminal && !Deno.noColor : options.color === "always";
   const layout = {
     width: terminal ? columnsOfTerminal() : FALLBACK_COLUMNS,
+    ...terminal && { sentenceWidth: columnsOfTerminal() },
     all: options.all,
     painter: painterFor(colored),
   };

@@ -19,6 +19,8 @@ export interface Screen {
   readonly columns: () => number;
   /** Writes all of the bytes. */
   write(bytes: Uint8Array): Promise<void>;
+  /** Resolves once all of them are written. */
+  flush(): Promise<void>;
   /** Writes a line for the user that is no part of a message, beside the output if that is not a terminal. */
   tell(line: string): Promise<void>;
 }

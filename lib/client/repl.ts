@@ -256,7 +256,7 @@ class Repl {
 
   /** Sends octets as they are; afterwards the session has a fresh connection. */
   async #raw(steps: readonly RawStep[]): Promise<number> {
-    const { session, explain, raw, interactive } = this.#options;
+    const { session, screen, explain, raw, interactive } = this.#options;
     await this.endLine();
     explain?.begin();
     try {
@@ -267,6 +267,7 @@ class Repl {
     } finally {
       explain?.end();
       if (explain?.each) await this.#showExplanation();
+      await screen.flush();
       // A prompt tells at once which connection is the next one's.
       if (interactive) await session.connect();
     }

@@ -12,12 +12,14 @@ import { SHOWN_CONTENT_LINES, SHOWN_FAULT_OCTETS } from "../limits.ts";
 import { escapeText, maskCredentials, type Painter, type Style } from "../terminal.ts";
 import type { Explanation, Fault, Reading, Row, RowKind } from "./explanation.ts";
 import { fixFor } from "./fixes.ts";
-import { decodeUtf8, octetsOf, units, type Wrapped, wrapUnits } from "./octet_text.ts";
+import { decodeUtf8, octetsOf, units, type Wrapped, wrapUnits, wrapWords } from "./octet_text.ts";
 
 /** How text is laid out. */
 export interface ExplainTextOptions {
   /** Columns of the terminal. */
   readonly width: number;
+  /** Columns of findings and of what is said of a fault; left out, each is one line. */
+  readonly sentenceWidth?: number;
   /** Whether all content is shown, not only a screenful. */
   readonly all: boolean;
   /** Colours by kind of octets. */
@@ -50,7 +52,6 @@ const STYLES: Readonly<Record<RowKind, Style>> = {
 /** The text of one explanation, lines with their ends. */
 export function explanationText(explanation: Explanation, options: ExplainTextOptions): string {
   const { rows, findings, fault } = explanation;
-  const { painter } = options;
   const lines: string[] = [];
   const faulty = fault === undefined ? -1 : faultyRow(rows, fault.offset);
   rows.forEach((row, index) => {
@@ -58,8 +59,10 @@ export function explanationText(explanation: Explanation, options: ExplainTextOp
     // Large content has more lines than a call may have arguments.
     for (const line of shown) lines.push(line);
   });
-  if (fault !== undefined && rows.length === 0) lines.push(...faultWords(explanation, fault, painter));
-  for (const { text, rule } of findings) lines.push(`${INDENT}=> ${escapeText(text)}${section(rule)}`);
+  if (fault !== undefined && rows.length === 0) lines.push(...faultWords(explanation, fault, options));
+  for (const { text, rule } of findings) {
+    lines.push(...sentence("=>", `${escapeText(text)}${section(rule)}`, options.sentenceWidth));
+  }
   return lines.map((line) => `${line.trimEnd()}\n`).join("");
 }
 
@@ -79,7 +82,7 @@ function faultLines(explanation: Explanation, row: Row, options: ExplainTextOpti
   return [
     `${String(row.start).padStart(OFFSET_WIDTH - 1)} ${painter(STYLES[row.kind], shown)}`,
     `${INDENT}${" ".repeat(caret)}${painter("red", "^")} octet ${fault.offset}`,
-    ...faultWords(explanation, fault, painter),
+    ...faultWords(explanation, fault, options),
   ];
 }
 
@@ -118,17 +121,29 @@ export function refusalText(error: HttpError, rest: Uint8Array, position: number
   return lines.map((line) => `${line}\n`).join("");
 }
 
-function faultWords({ kind }: Explanation, fault: Fault, painter: Painter): string[] {
+function faultWords({ kind }: Explanation, fault: Fault, { painter, sentenceWidth }: ExplainTextOptions): string[] {
   const { status, detail, rule, fix, readings } = fault;
   const answer = kind === "response"
     ? "a strict client takes no more from this connection"
     : `a strict server answers ${status} ${reasonPhrase(status)}`.trimEnd() + " and closes the connection";
   return [
-    `${INDENT}${painter("red", "!!")} ${escapeText(detail)}${section(rule)}`,
-    ...fix === undefined ? [] : [`${INDENT}${painter("yellow", "fix:")} ${fix}`],
+    ...sentence("!!", `${escapeText(detail)}${section(rule)}`, sentenceWidth, (mark) => painter("red", mark)),
+    ...fix === undefined ? [] : sentence("fix:", fix, sentenceWidth, (mark) => painter("yellow", mark)),
     ...readingLines(readings, kind === "response" ? "response" : "request"),
-    `${INDENT}${answer}`,
+    ...sentence("", answer, sentenceWidth),
   ];
+}
+
+/** A sentence with a mark before it, in lines of at most so many columns. */
+export function sentence(
+  mark: string,
+  text: string,
+  width = Infinity,
+  paint: (mark: string) => string = (mark) => mark,
+): string[] {
+  const indent = mark === "" ? INDENT : `${INDENT}${" ".repeat(mark.length + 1)}`;
+  const lines = wrapWords(text.split(" "), Math.max(width, LEAST_WIDTH) - indent.length);
+  return lines.map((line, i) => i === 0 && mark !== "" ? `${INDENT}${paint(mark)} ${line}` : `${indent}${line}`);
 }
 
 /** What two kinds of receivers make of a message, a line each; none where both read the same. */
@@ -266,16 +281,4 @@ function hexLines(octets: string, perLine: number, most: number): Wrapped {
     lines.push(`${digits.padEnd(3 * perLine)} ${line.replace(/[^ -~]/g, ".")}`);
   }
   return { lines, octets: Math.min(at, octets.length) };
-}
-
-function wrapWords(words: readonly string[], width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of words) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
 }

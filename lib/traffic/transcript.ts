@@ -10,9 +10,9 @@ import { escapeText, type Painter } from "../terminal.ts";
 import type { Octets, TrafficEvent } from "../traffic.ts";
 import { Conversation } from "./conversation.ts";
 import { Explainer } from "./explain.ts";
-import { readingLines } from "./explain_text.ts";
+import { readingLines, sentence } from "./explain_text.ts";
 import type { Explanation } from "./explanation.ts";
-import { units } from "./octet_text.ts";
+import { units, wrapUnits, wrapWords } from "./octet_text.ts";
 import { type Microseconds, SINCE_START } from "./tap.ts";
 
 /** What a transcript is made with. */
@@ -23,6 +23,8 @@ export interface TranscriptOptions {
   readonly painter: Painter;
   /** How long the exchange waits for the next octets, in milliseconds. */
   readonly timeoutMs: number;
+  /** Columns of a line; left out, there is no limit. */
+  readonly width?: () => number;
   /** The clock that the tap uses. */
   readonly now?: Microseconds;
 }
@@ -37,6 +39,7 @@ export interface RawResult {
 
 /** Columns before the octets: time, direction, count. */
 const INDENT = " ".repeat(16);
+const LEAST_COLUMNS = 24;
 const ANY_LENGTH = { ...REQUEST_LIMITS, maxContentBytes: Number.MAX_SAFE_INTEGER };
 
 /** Listens to a tap at the client's end, and tells of the exchange that was begun last. */
@@ -81,7 +84,7 @@ export class Transcript {
     switch (event.kind) {
       case "write":
         this.#requests.receive(event.bytes);
-        this.#line(event, ">", [octetString(event.bytes, 0, Math.min(event.bytes.length, SHOWN_RAW_OCTETS))]);
+        this.#line(event, ">");
         this.#conversation.octets("request", event.bytes.slice());
         return;
       case "read":
@@ -101,8 +104,8 @@ export class Transcript {
     }
     this.#requests.end(this.#finSent);
     for (const explanation of this.#requests.take()) {
-      const [first, ...more] = predictionLines(explanation);
-      this.#write(`by the rules: ${this.#options.painter("bold", first)}`);
+      const [first, ...more] = predictionLines(explanation, this.#width);
+      this.#sentence(first);
       for (const line of more) this.#write(line);
     }
   }
@@ -127,14 +130,14 @@ export class Transcript {
     const cuts = [0, ...new Set(starts.sort((a, b) => a - b)), bytes.length];
     for (let i = 1; i < cuts.length; i++) {
       const piece = bytes.subarray(cuts[i - 1], cuts[i]);
-      this.#line({ ...event, bytes: piece }, "<", linesOf(piece));
+      this.#line({ ...event, bytes: piece }, "<");
     }
     for (const { status, whole, fault } of responses) {
       if (whole && (status >= 200 || status === 101)) this.#result = { ...this.#result, status };
       if (fault === undefined || !this.#result.valid) continue;
       this.#result = { ...this.#result, valid: false };
       const where = fault.offset < 0 ? "" : ` at octet ${fault.offset} of the response`;
-      this.#write(`by the rules: no valid response${where}, ${described(fault.detail, fault.rule)}`);
+      this.#sentence(`no valid response${where}, ${described(fault.detail, fault.rule)}`);
     }
   }
 
@@ -147,12 +150,16 @@ export class Transcript {
     }
   }
 
-  #line({ time, bytes }: Octets, direction: "<" | ">", lines: readonly string[]): void {
+  #line({ time, bytes }: Octets, direction: "<" | ">"): void {
     if (++this.#shownEvents > SHOWN_RAW_EVENTS) {
       this.#hidden = { events: this.#hidden.events + 1, octets: this.#hidden.octets + bytes.length };
       return;
     }
-    const shown = lines.map((line) => units(line).join(""));
+    const octets = units(octetString(bytes, 0, Math.min(bytes.length, SHOWN_RAW_OCTETS)));
+    // What was typed is shown as it was typed; what came is easier to read line by line.
+    const shown = direction === ">"
+      ? [octets.join("")]
+      : wrapUnits(octets, Math.max(this.#width - INDENT.length, LEAST_COLUMNS)).lines;
     if (bytes.length > SHOWN_RAW_OCTETS) shown.push(`… ${bytes.length - SHOWN_RAW_OCTETS} more octets`);
     const [first, ...more] = shown;
     this.#print(time, direction, `${String(bytes.length).padStart(4)}  ${first}`);
@@ -165,23 +172,28 @@ export class Transcript {
     this.#write(`${seconds.padStart(7)} ${arrow} ${text}`);
   }
 
+  #sentence(text: string): void {
+    const [first, ...more] = wrapWords(`by the rules: ${text}`.split(" "), this.#width);
+    this.#write(`by the rules: ${this.#options.painter("bold", first.slice("by the rules: ".length))}`);
+    for (const line of more) this.#write(`      ${this.#options.painter("bold", line)}`);
+  }
+
+  get #width(): number {
+    return this.#options.width?.() ?? Infinity;
+  }
+
   #write(line: string): void {
     this.#options.write(`${line}\n`);
   }
 }
 
-/** Octets in their lines, as many as are shown. */
-function linesOf(bytes: Uint8Array): string[] {
-  return octetString(bytes, 0, Math.min(bytes.length, SHOWN_RAW_OCTETS)).split(/(?<=\n)/);
-}
-
 /** What the rules say of one message: the first line, and what there is below it. */
-function predictionLines({ kind, rows, state, fault, findings, length }: Explanation): string[] {
+function predictionLines({ kind, rows, state, fault, findings, length }: Explanation, width: number): string[] {
   if (kind === "unread") return [`${length} octets behind it are not read, for the connection ends`];
   if (fault !== undefined) {
     return [
       `${fault.status} at octet ${fault.offset}, ${described(fault.detail, fault.rule)}`,
-      ...fault.fix === undefined ? [] : [`      fix: ${fault.fix}`],
+      ...fault.fix === undefined ? [] : sentence("fix:", fault.fix, width),
       ...readingLines(fault.readings, "request"),
     ];
   }

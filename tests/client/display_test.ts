@@ -13,6 +13,7 @@ async function shown(octets: string, options: Partial<DisplayOptions> = {}, term
       terminal,
       columns: () => 20,
       write: (bytes) => Promise.resolve(void (text += octetString(bytes))),
+      flush: () => Promise.resolve(),
       tell: () => Promise.resolve(),
     },
     print: undefined,
@@ -46,7 +47,13 @@ Deno.test("JSON that does not fit the terminal is indented there, and never wher
 Deno.test("what is no response is shown with its credentials masked", async () => {
   let text = "";
   const write = (bytes: Uint8Array) => Promise.resolve(void (text += octetString(bytes)));
-  const screen = { terminal: true, columns: () => 80, write, tell: () => Promise.resolve() };
+  const screen = {
+    terminal: true,
+    columns: () => 80,
+    write,
+    flush: () => Promise.resolve(),
+    tell: () => Promise.resolve(),
+  };
   const options = { screen, print: undefined, pretty: "auto", showCredentials: false, interactive: false } as const;
   const display = new Display({ ...options, painter: painterFor(false) });
   await display.showInvalid(wireOctets("HTTP/9 \x1b\r\nSet-Cookie: s3cret\r\n\r\nx"));

@@ -57,6 +57,7 @@ async function run(
         outcome.shown += octetString(bytes);
         return Promise.resolve();
       },
+      flush: () => Promise.resolve(),
       tell(line) {
         if (options.interactive) outcome.shown += `${line}\n`;
         else outcome.told += `${line}\n`;
@@ -336,6 +337,7 @@ async function runLines(port: number, lines: Line[], options: Partial<ReplOption
       terminal: true,
       columns: () => 80,
       write: (bytes) => Promise.resolve(void (outcome.shown += octetString(bytes))),
+      flush: () => Promise.resolve(),
       tell: (line) => Promise.resolve(void (outcome.told += `${line}\n`)),
     },
     print: undefined,

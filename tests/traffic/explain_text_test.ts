@@ -212,3 +212,10 @@ Deno.test("an error without an octet has its fix alone, and others nothing", () 
   assert.equal(refusalText(late, wireOctets("GET"), 0, false), "      fix: send the request without long pauses\n");
   assert.equal(refusalText(new HttpError(404, "No"), wireOctets(""), 0, false), "");
 });
+
+Deno.test("findings and what is said of a fault are wrapped where a width is given", () => {
+  const [explanation] = explainOctets(wireOctets("GET / HTTP/1.1\nHost: a\r\n\r\n"), { kind: "request" });
+  const text = explanationText(explanation, { width: 50, sentenceWidth: 50, all: false, painter: painterFor(false) });
+  assert.equal(text.split("\n").every((line) => line.length <= 50), true, text);
+  assert.match(text, /^ {6}!! A bare LF follows the HTTP version: lines\n {9}end with CR LF \(RFC 9112 §2\.2\)$/m);
+});

@@ -169,3 +169,19 @@ Deno.test("nothing is told before an exchange begins, nor after its end", () => 
   exchange.happen(`> ${GET}`);
   assert.equal(exchange.text, "");
 });
+
+Deno.test("on a terminal, sentences and what came are wrapped at its width", () => {
+  let text = "";
+  const transcript = new Transcript({
+    write: (line) => void (text += line),
+    painter: painterFor(false),
+    timeoutMs: 1,
+    width: () => 60,
+  });
+  transcript.begin();
+  transcript.tell({ ...SEEN, time: 0, kind: "write", bytes: wireOctets("GET / HTTP/1.1\nHost: a\n\n") });
+  transcript.sent(0);
+  transcript.tell({ ...SEEN, time: 0, kind: "read", bytes: wireOctets(`${OK.slice(0, 17)}A: ${"b".repeat(60)}`) });
+  assert.equal(text.split("\n").every((line) => line.length <= 60), true, text);
+  assert.match(text, /^by the rules: 400 at octet 14, a bare LF follows the HTTP\n {6}version: /m);
+});
