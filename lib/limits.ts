@@ -225,6 +225,8 @@ export const MAX_FLAG_FILE_BYTES: number = 1024 * 1024;
 export const EXPLAIN_READ_BYTES: number = 64 * 1024;
 /** Columns of text that does not go to a terminal. */
 export const FALLBACK_COLUMNS: number = 80;
+/** Octets of the last exchange that are kept as they are until somebody asks what they mean. */
+export const KEPT_EXCHANGE_BYTES: number = 64 * 1024;
 /** Octets of one message's content that `explain` keeps to show, unless `--all` is given. */
 export const SHOWN_CONTENT_BYTES: number = 4096;
 /** Chunks of one message that have rows of their own in `explain`, unless `--all` is given. */

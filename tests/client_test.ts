@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { ClientError } from "../lib/client.ts";
 import { OK, request, ScriptedServer, sessionWith, show, TOGETHER } from "./client/scripted_server.ts";
+import { tapped } from "../lib/traffic/tap.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
 Deno.test("exchanges use one connection, one after the other", async () => {
@@ -56,7 +57,10 @@ for (const [what, method, answer, expected] of unasked) {
 
 Deno.test("a server that speaks first is not answered", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  using session = sessionWith((listener.addr as Deno.NetAddr).port);
+  const arrived = Promise.withResolvers<void>();
+  using session = sessionWith((listener.addr as Deno.NetAddr).port, {
+    tap: (conn) => tapped(conn, "client", 1, ({ kind }) => kind === "read" ? arrived.resolve() : undefined),
+  });
   const greeting = (async () => {
     const conn = await listener.accept();
     await conn.write(wireOctets(OK));
@@ -64,6 +68,7 @@ Deno.test("a server that speaks first is not answered", async () => {
   })();
   await session.connect();
   using _conn = await greeting;
+  await arrived.promise;
   listener.close();
   await assert.rejects(show(session.exchange(request())), {
     name: "ClientError",

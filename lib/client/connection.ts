@@ -88,7 +88,12 @@ export class ClientConnection {
   /** Since when no request is under way, in milliseconds. */
   #idleSince = performance.now();
   readonly #decoder = new Decoder("response", RESPONSE_LIMITS);
+  readonly #encoder = new Encoder();
   readonly #buffer = new Uint8Array(READ_BYTES);
+  /** Until when a read may take, in milliseconds, and what tells that it took longer. */
+  #deadline = Infinity;
+  #expire: (error: TimeoutError) => void = () => {};
+  #timer: ReturnType<typeof setTimeout> | undefined;
   /** The read that is under way while no request is, so that the connection's end is noticed when it comes. */
   #reading: Promise<number | null> | undefined;
   #busy = false;
@@ -152,7 +157,9 @@ export class ClientConnection {
    * @throws {ClientError} If no valid answer comes.
    */
   async *exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
-    const encoder = new Encoder();
+    const encoder = this.#encoder;
+    // All of the last request was sent, or there would be no further one here.
+    encoder.clear();
     encoder.request(request);
     this.#decoder.expectResponseTo(request.method);
     this.#busy = true;
@@ -210,6 +217,7 @@ export class ClientConnection {
   /** Ends the connection. */
   close(): void {
     this.#ended ??= CLOSED;
+    clearTimeout(this.#timer);
     try {
       this.#conn.close();
     } catch {
@@ -243,7 +251,7 @@ export class ClientConnection {
     this.#reading = undefined;
     let count: number | null;
     try {
-      count = await withTimeout(reading, this.#timeoutMs, () => this.close(), deadline);
+      count = await this.#inTime(reading, deadline);
     } catch (error) {
       if (error instanceof TimeoutError || !(error instanceof Error)) throw error;
       if (this.#decoder.idle) throw new NoResponse(NO_RESPONSE);
@@ -251,6 +259,28 @@ export class ClientConnection {
     }
     if (count === null) this.#decoder.close();
     else this.#decoder.receive(this.#buffer.subarray(0, count));
+  }
+
+  /** Waits for a read, but not for ever. One timer serves all reads: most of them are over long before it. */
+  #inTime(reading: Promise<number | null>, deadline: number): Promise<number | null> {
+    this.#deadline = deadline;
+    this.#timer ??= setTimeout(() => this.#checkTime(), Math.max(0, deadline - performance.now()));
+    return new Promise<number | null>((resolve, reject) => {
+      this.#expire = reject;
+      reading.then(resolve, reject);
+    }).finally(() => this.#deadline = Infinity);
+  }
+
+  #checkTime(): void {
+    this.#timer = undefined;
+    if (this.#deadline === Infinity) return;
+    const left = this.#deadline - performance.now();
+    if (left > 0) {
+      this.#timer = setTimeout(() => this.#checkTime(), left);
+      return;
+    }
+    this.#expire(timeoutError(this.#timeoutMs));
+    this.close();
   }
 
   #nextEvent(): HttpEvent | undefined {
@@ -289,19 +319,14 @@ function asksToClose({ fields }: HttpRequest): boolean {
   return listMembers(values.join().toLowerCase()).includes("close");
 }
 
-/** Waits for a promise, but not for ever: until the deadline, or else for so long. */
-async function withTimeout<T>(
-  promise: Promise<T>,
-  timeoutMs: number,
-  giveUp: () => void,
-  deadline: number = performance.now() + timeoutMs,
-): Promise<T> {
+/** Waits for a promise, but no longer than that. */
+async function withTimeout<T>(promise: Promise<T>, timeoutMs: number, giveUp: () => void): Promise<T> {
   let timer;
   const timeout = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      reject(new TimeoutError(`No response came within ${timeoutMs / 1000} seconds`));
+      reject(timeoutError(timeoutMs));
       giveUp();
-    }, Math.max(0, deadline - performance.now()));
+    }, timeoutMs);
   });
   // What becomes of the promise after a timeout is of no interest.
   promise.catch(() => {});
@@ -310,6 +335,10 @@ async function withTimeout<T>(
   } finally {
     clearTimeout(timer);
   }
+}
+
+function timeoutError(timeoutMs: number): TimeoutError {
+  return new TimeoutError(`No response came within ${timeoutMs / 1000} seconds`);
 }
 
 function connectError(error: unknown, where: string): unknown {

@@ -4,20 +4,24 @@
  * @module
  */
 
+import { KEPT_EXCHANGE_BYTES } from "../limits.ts";
 import type { End, TrafficEvent } from "../traffic.ts";
 import { Explainer, type Explanation } from "./explain.ts";
 import { type ExplainTextOptions, explanationText } from "./explain_text.ts";
 
 /** Listens to a tap at the client's end, and explains the exchange that was begun last. */
 export class LastExchange {
-  #request = new Explainer({ kind: "request" });
-  #response = new Explainer({ kind: "response" });
+  /** Made once there is something to explain. */
+  #explainers: { readonly request: Explainer; readonly response: Explainer } | undefined;
   #method: string | undefined;
   /** What the requests so far mean, and the methods of those that have had no response. */
   #requests: Explanation[] = [];
   #methods: (string | undefined)[] = [];
   #begun = false;
   #finished = false;
+  /** Octets that are explained only if somebody asks, or when they are many. */
+  readonly #kept: { readonly kind: "read" | "write"; readonly bytes: Uint8Array }[] = [];
+  #keptBytes = 0;
   /** Who has ended their side. */
   readonly #fins = new Set<End>();
   #explanations: Explanation[] = [];
@@ -41,10 +45,11 @@ export class LastExchange {
         // On a new connection the request is sent from its start.
         return this.#restart();
       case "write":
-        this.#request.receive(event.bytes);
-        return this.#takeRequests();
       case "read":
-        return this.#response.receive(event.bytes);
+        this.#kept.push({ kind: event.kind, bytes: event.bytes.slice() });
+        this.#keptBytes += event.bytes.length;
+        if (this.#keptBytes > KEPT_EXCHANGE_BYTES) this.#explainKept();
+        return;
       case "fin":
         this.#fins.add(event.by);
     }
@@ -62,17 +67,31 @@ export class LastExchange {
     return this.#explanations.map((explanation) => explanationText(explanation, options)).join("\n");
   }
 
-  #takeRequests(): void {
-    const requests = this.#request.take();
+  #explainKept(): { readonly request: Explainer; readonly response: Explainer } {
+    const { request, response } = this.#explainers ??= {
+      request: new Explainer({ kind: "request" }),
+      response: new Explainer({ kind: "response", answers: () => this.#method ?? this.#methods.shift() }),
+    };
+    for (const { kind, bytes } of this.#kept.splice(0)) {
+      (kind === "read" ? response : request).receive(bytes);
+      if (kind === "write") this.#takeRequests(request);
+    }
+    this.#keptBytes = 0;
+    return { request, response };
+  }
+
+  #takeRequests(request: Explainer): void {
+    const requests = request.take();
     this.#requests.push(...requests);
     this.#methods.push(...requests.map(({ method }) => method));
   }
 
   #restart(): void {
-    this.#request = new Explainer({ kind: "request" });
-    this.#response = new Explainer({ kind: "response", answers: () => this.#method ?? this.#methods.shift() });
+    this.#explainers = undefined;
     this.#requests = [];
     this.#methods = [];
+    this.#kept.length = 0;
+    this.#keptBytes = 0;
     this.#finished = false;
     this.#fins.clear();
     this.#explanations = [];
@@ -81,9 +100,10 @@ export class LastExchange {
   #finish(): void {
     if (this.#finished) return;
     this.#finished = true;
-    this.#request.end(this.#fins.has("client"));
-    this.#takeRequests();
-    this.#response.end(this.#fins.has("server"));
-    this.#explanations = [...this.#requests, ...this.#response.take()];
+    const { request, response } = this.#explainKept();
+    request.end(this.#fins.has("client"));
+    this.#takeRequests(request);
+    response.end(this.#fins.has("server"));
+    this.#explanations = [...this.#requests, ...response.take()];
   }
 }
