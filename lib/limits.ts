@@ -265,6 +265,43 @@ export const MAX_KEPT_READERS: number = 4;
 /** How long the SQLite store waits for another program's lock on its file. */
 export const FILE_LOCK_WAIT_MS: number = 5000;
 
+/** How long one node of an etcd cluster may take for one request, before the next node is asked. */
+export const CLUSTER_TRY_MS: number = 2_000;
+/** How long it may take for a page of a listing. */
+export const CLUSTER_PAGE_TRY_MS: number = 10_000;
+/** How long a request to an etcd cluster is tried before it is answered with 503. */
+export const CLUSTER_WAIT_MS: number = 10_000;
+/** How long to wait after every node has failed once. */
+export const CLUSTER_ROUND_MS: number = 100;
+/** How often a cluster that does not answer is asked whether it is there again. */
+export const CLUSTER_PROBE_MS: number = 500;
+/** How often, where it has refused the user: each time costs it a slow hash. */
+export const CLUSTER_DENIED_PROBE_MS: number = 5_000;
+/** Bytes of a request to a cluster that buy each of the times above another millisecond. */
+export const CLUSTER_BYTES_PER_MS: number = 1000;
+/** Operations in one etcd transaction, unless the nodes have another `--max-txn-ops`. */
+export const CLUSTER_TXN_OPERATIONS: number = 128;
+/** Bytes of rows that share one transaction; a single row may have more. The nodes take 1.5 MiB unless told otherwise. */
+export const CLUSTER_BATCH_BYTES: number = 1024 * 1024;
+/** Transactions that write, and those that read, which are under way at a time. */
+export const CLUSTER_LANES: number = 2;
+/** Writes that are looked at for one transaction: those to a row that is being written have to wait. */
+export const CLUSTER_LOOKED_AT_WRITES: number = 4_000;
+/** Bytes of rows that one transaction reads, as far as they can be told from those read before. */
+export const CLUSTER_READ_BYTES: number = 8 * 1024 * 1024;
+/** Rows on the first page of a listing from a cluster. */
+export const CLUSTER_FIRST_PAGE_ROWS: number = 256;
+/** How many times as many rows a page may have as the page before it. */
+export const CLUSTER_PAGE_GROWTH: number = 4;
+/** Rows on a page: each page costs the nodes as much as all rows behind it. */
+export const CLUSTER_PAGE_ROWS: number = 10_000;
+/** Bytes of rows on a page, give or take one row. */
+export const CLUSTER_PAGE_BYTES: number = 1024 * 1024;
+/** Bytes that are read of a node's answer with a page; the rest is asked for again. */
+export const CLUSTER_PAGE_ANSWER_BYTES: number = 4 * 1024 * 1024;
+/** How long a marker of a lane that nobody uses stays in the cluster. */
+export const CLUSTER_MARKER_MS: number = 7 * 24 * 60 * 60 * 1000;
+
 /** A read buffer's size where the connection is tapped: what a client sends at once is one read. */
 export const TAPPED_READ_BYTES: number = 16 * 1024;
 

@@ -1,12 +1,13 @@
 /**
  * The table behind the server: what every store does, and promises.
  *
- * A table is a list of rows in the order of their insertion, each under a name of its own. Every write gets the
- * table's next *revision*, a number that is never used twice in one table, not even after a restart;
- * a row's *version* is the revision of its last write. So an equal version means an equal row.
+ * A table is a list of rows, each under a name of its own, in the order of their insertion, or of their names in a
+ * cluster. Every write gets the table's next *revision*, a number that is never used twice in one table, not even after
+ * a restart; in a cluster, writes to different rows may share one. A row's *version* is the revision of its last write.
+ * So a row with an equal version is an equal row.
  *
  * A write is told to be done only when it is durable for that store: in memory until the process ends,
- * in SQLite through a crash of the process or the machine.
+ * in SQLite through a crash of the process or the machine, in a cluster through the loss of a minority of its nodes.
  *
  * If a method returns a value or a promise of one, a store answers at once if it can:
  * the table's HTTP need not wait for a turn of the event loop then.
@@ -117,8 +118,8 @@ export interface Page<T> {
   readonly next: number | undefined;
 }
 
-/** Why a store cannot do what it was asked: there is no room, or it cannot be reached now. */
-export type StoreFault = "full" | "unavailable";
+/** Why a store cannot do what it was asked: there is no room, it cannot be reached now, or it is too much at once. */
+export type StoreFault = "full" | "unavailable" | "too-large";
 
 /** A store that cannot do what it was asked, for a reason that may pass. Its message is for people. */
 export class StoreError extends Error {

@@ -284,9 +284,10 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 }
 
-/** A store that cannot do something is no fault of the client (RFC 9110 §15.6.4, RFC 4918 §11.5). */
+/** What a store cannot do (RFC 9110 §15.5.14 and §15.6.4, RFC 4918 §11.5). */
 function refuseStoreError(error: unknown): never {
   if (!(error instanceof StoreError)) throw error;
+  if (error.fault === "too-large") throw new HttpError(413, error.message);
   const full = error.fault === "full";
   throw new HttpError(full ? 507 : 503, error.message, { fields: full ? [] : [["Retry-After", "1"]] });
 }

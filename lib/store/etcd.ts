@@ -1,0 +1,143 @@
+/**
+ * The table in an etcd cluster: many servers share it, and it outlives each of them and a minority of the nodes.
+ *
+ * Every read sees all that was answered before it, through whatever server; nothing is cached. Writes that wait at a
+ * moment share one transaction, and with it one agreement among the nodes, and so do reads. A write is done exactly
+ * once, or its error says that its outcome is unknown.
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers";
+import { CLUSTER_LANES } from "../limits.ts";
+import { type NewRow, type Row, rowContent, type Snapshot, type Store, StoreError, type Written } from "../store.ts";
+import type { Outcome, RowWrite } from "./etcd_batch.ts";
+import { EtcdCluster } from "./etcd_cluster.ts";
+import { EtcdError, EtcdGateway, type GatewayOptions } from "./etcd_gateway.ts";
+import { Lane } from "./etcd_lane.ts";
+import { removeOldMarkers } from "./etcd_markers.ts";
+import { encode, TableKeys } from "./etcd_messages.ts";
+import { BatchedReads } from "./etcd_reads.ts";
+import { SharedSnapshots } from "./etcd_snapshots.ts";
+import { WriteQueue } from "./etcd_write_queue.ts";
+
+/** Which cluster, and which of its tables. */
+export interface EtcdStoreOptions extends GatewayOptions {
+  /** What the table's keys begin with, up to a `/` that is added; left out, they begin with nothing. */
+  readonly prefix?: string;
+  /** Receives a line for the operator when the cluster goes away and when it is back. */
+  readonly report?: (line: string) => void;
+}
+
+/** The table in an etcd cluster. */
+export class EtcdStore implements Store {
+  readonly #cluster: EtcdCluster;
+  readonly #reads: BatchedReads;
+  readonly #snapshots: SharedSnapshots;
+  readonly #queue = new WriteQueue();
+  readonly #lanes: Lane[];
+  #gathering = false;
+  /** Writes that were asked for, and neither done nor failed. */
+  #writes = 0;
+  #allWritten: (() => void) | undefined;
+  #closed = false;
+
+  /** Makes the store at once; the cluster may come later. */
+  constructor(options: EtcdStoreOptions) {
+    const keys = new TableKeys(options.prefix === undefined ? "" : `${options.prefix}/`);
+    this.#cluster = new EtcdCluster({ ...options, gateway: new EtcdGateway(options), keys, now: undefined });
+    const parts = { cluster: this.#cluster, queue: this.#queue };
+    this.#reads = new BatchedReads(this.#cluster);
+    this.#snapshots = new SharedSnapshots(this.#cluster);
+    this.#lanes = Array.from({ length: CLUSTER_LANES }, () => new Lane(parts));
+    this.#cluster.answers.then(() => this.#tidy());
+  }
+
+  /** As {@linkcode Store.get}. */
+  get(name: string): Promise<Row | undefined> {
+    return this.#reads.get(name);
+  }
+
+  /** As {@linkcode Store.put}. */
+  async put({ name, json }: NewRow, expected?: number): Promise<Written | undefined> {
+    const write: RowWrite = { kind: "put", key: this.#cluster.keys.row(name), value: encode(json), expected };
+    const { outcome, version } = await this.#writeRow(write);
+    if (!outcome.done) return undefined;
+    return { row: { name, content: rowContent(name, json), version }, created: !outcome.existed };
+  }
+
+  /** As {@linkcode Store.insert}. */
+  async insert(rows: readonly NewRow[], expected?: number): Promise<readonly string[] | undefined> {
+    const { keys } = this.#cluster;
+    const write = {
+      kind: "insert",
+      keys: rows.map(({ name }) => keys.row(name)),
+      values: rows.map(({ json }) => encode(json)),
+      expected,
+    } as const;
+    const names = rows.map(({ name }) => name);
+    const taken = await this.#write<readonly number[] | undefined>((done, failed) => {
+      this.#queue.add({ write, done, failed });
+    });
+    return taken?.map((i) => names[i]);
+  }
+
+  /** As {@linkcode Store.remove}. */
+  async remove(name: string, expected?: number): Promise<boolean> {
+    const { outcome } = await this.#writeRow({ kind: "remove", key: this.#cluster.keys.row(name), expected });
+    return outcome.done;
+  }
+
+  /** As {@linkcode Store.snapshot}. */
+  snapshot(): Promise<Snapshot> {
+    return this.#snapshots.take();
+  }
+
+  /** As {@linkcode Store.close}. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#writes > 0) await new Promise<void>((done) => this.#allWritten = done);
+    this.#cluster.close();
+  }
+
+  #writeRow(write: RowWrite): Promise<{ outcome: Outcome; version: number }> {
+    return this.#write((done, failed) => {
+      this.#queue.add({ write, done: (outcome, version) => done({ outcome, version }), failed });
+    });
+  }
+
+  /** Has a write done, which `add` puts in the queue. */
+  async #write<T>(add: (done: (result: T) => void, failed: (error: Error) => void) => void): Promise<T> {
+    if (this.#closed) throw new StoreError("unavailable", "The store is closed");
+    if (this.#cluster.starting !== undefined) await this.#cluster.starting;
+    if (this.#cluster.down !== undefined) throw this.#cluster.down;
+    this.#writes++;
+    try {
+      return await new Promise<T>((done, failed) => {
+        add(done, failed);
+        this.#start();
+      });
+    } finally {
+      if (--this.#writes === 0) this.#allWritten?.();
+    }
+  }
+
+  /** Starts lanes that have nothing to do; all that this turn of the event loop brings goes together. */
+  #start(): void {
+    if (this.#gathering || this.#lanes.every(({ isBusy }) => isBusy)) return;
+    this.#gathering = true;
+    setImmediate(() => {
+      this.#gathering = false;
+      for (const lane of this.#lanes) lane.run();
+    });
+  }
+
+  async #tidy(): Promise<void> {
+    try {
+      await removeOldMarkers(this.#cluster, Date.now());
+    } catch (error) {
+      // They are removed at the next start.
+      if (!(error instanceof EtcdError || error instanceof StoreError)) throw error;
+    }
+  }
+}

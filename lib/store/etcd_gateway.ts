@@ -1,0 +1,255 @@
+/**
+ * Requests to an etcd cluster through its HTTP/JSON gateway: one node after the other until one answers.
+ *
+ * A request that got no answer may have been done all the same, now or later. Whoever writes has to know that, so every
+ * error tells it.
+ *
+ * @module
+ */
+
+import { CLUSTER_BYTES_PER_MS, CLUSTER_ROUND_MS, CLUSTER_TRY_MS, CLUSTER_WAIT_MS } from "../limits.ts";
+
+/**
+ * Why a request was not done: no node answers; the user is refused, or may not do this; the cluster has no room; the
+ * request is too large; the revision that it asks for was compacted; or the gateway was closed.
+ */
+export type EtcdFault = "unavailable" | "denied" | "forbidden" | "full" | "too-large" | "compacted" | "closed";
+
+/** A request to a cluster that failed. Its message is for the operator. */
+export class EtcdError extends Error {
+  /** Tells this error from others by name. */
+  override name = "EtcdError";
+  /** Why. */
+  readonly fault: EtcdFault;
+  /** Whether the request may have been done, or may yet be done, all the same. */
+  readonly maybeDone: boolean;
+
+  /** Makes the error. */
+  constructor(fault: EtcdFault, message: string, maybeDone: boolean) {
+    super(message);
+    this.fault = fault;
+    this.maybeDone = maybeDone;
+  }
+}
+
+/** Sends one request; as `fetch`. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+/** Where a cluster is, and how it is talked to. */
+export interface GatewayOptions {
+  /** The nodes, each as `http://HOST:PORT`. */
+  readonly nodes: readonly string[];
+  /** Who asks; left out, nobody. */
+  readonly user?: { readonly name: string; readonly password: string };
+  /** Certificates of authorities that the nodes' certificates come from, in PEM. */
+  readonly caCerts?: readonly string[];
+  /** This client's certificate and its key, in PEM. */
+  readonly identity?: { readonly cert: string; readonly key: string };
+  /** Sends requests; left out, `fetch` does. */
+  readonly fetch?: Fetch;
+  /** A clock in milliseconds. */
+  readonly now?: () => number;
+  /** Resolves after so many milliseconds, or when the signal is aborted. */
+  readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+/** How long a request may take, and how its answer is read. */
+export interface AskOptions<T> {
+  /** Milliseconds for all tries together. */
+  readonly waitMs?: number;
+  /** Milliseconds for one try. */
+  readonly tryMs?: number;
+  /** Reads the content of an answer with status 200; left out, it is JSON. */
+  readonly read?: (response: Response) => Promise<T>;
+  /** Called when a try got no answer, and may have been done, or may yet be done, all the same. */
+  readonly unanswered?: () => void;
+}
+
+/** What came of one try: an answer, a refusal that another node would repeat, or nothing that can be used. */
+type Tried<T> =
+  | { readonly kind: "answer"; readonly answer: T }
+  | { readonly kind: "refused"; readonly fault: EtcdFault; readonly reason: string }
+  | { readonly kind: "failed"; readonly reason: string; readonly maybeDone: boolean }
+  | { readonly kind: "unknown-user" };
+
+/** Tries of one request that end because of the token. */
+const MAX_AUTHENTICATIONS = 3;
+
+/** The gateway of a cluster's nodes. */
+export class EtcdGateway {
+  readonly #options: GatewayOptions;
+  readonly #fetch: Fetch;
+  readonly #now: () => number;
+  readonly #wait: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly #client: Deno.HttpClient;
+  readonly #closed = new AbortController();
+  /** The node that answered last. */
+  #node = 0;
+  /** What requests carry once the user is known: `undefined` before that, empty where nobody is asked for. */
+  #token: string | undefined;
+  #authentication: Promise<void> | undefined;
+
+  /** Nothing is sent before something is asked. */
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+    const { caCerts = [], identity, now = () => performance.now(), wait = waitFor } = options;
+    this.#client = Deno.createHttpClient({ caCerts: [...caCerts], ...identity });
+    const client = this.#client;
+    this.#fetch = options.fetch ?? ((url, init) => fetch(url, { ...init, client } as RequestInit));
+    this.#now = now;
+    this.#wait = wait;
+  }
+
+  /**
+   * Asks the nodes, each in its turn, until one answers.
+   *
+   * @param path As `/v3/kv/txn`.
+   * @param body JSON.
+   * @throws {EtcdError}
+   */
+  async ask<T>(path: string, body: string, options: AskOptions<T> = {}): Promise<T> {
+    // A large request takes its time.
+    const more = Math.floor(body.length / CLUSTER_BYTES_PER_MS);
+    const end = this.#now() + (options.waitMs ?? CLUSTER_WAIT_MS) + more;
+    const tryMs = (options.tryMs ?? CLUSTER_TRY_MS) + more;
+    let maybeDone = false;
+    let authentications = 0;
+    for (let failures = 0;;) {
+      if (this.#closed.signal.aborted) throw new EtcdError("closed", "The store is closed", maybeDone);
+      const node = this.#node;
+      const left = end - this.#now();
+      const tried = await this.#try(this.#options.nodes[node], path, body, Math.min(tryMs, Math.max(left, 1)), options);
+      if (tried.kind === "answer") return tried.answer;
+      if (tried.kind === "refused") throw new EtcdError(tried.fault, tried.reason, maybeDone);
+      if (tried.kind === "unknown-user") {
+        this.#token = undefined;
+        if (++authentications > MAX_AUTHENTICATIONS) throw new EtcdError("denied", "The token is refused", maybeDone);
+        continue;
+      }
+      if (tried.maybeDone) options.unanswered?.();
+      maybeDone ||= tried.maybeDone;
+      failures++;
+      // Somebody else may have found a node that answers.
+      if (this.#node === node) this.#node = (node + 1) % this.#options.nodes.length;
+      if (this.#now() >= end) throw new EtcdError("unavailable", tried.reason, maybeDone);
+      if (failures % this.#options.nodes.length === 0) await this.#wait(CLUSTER_ROUND_MS, this.#closed.signal);
+    }
+  }
+
+  /** Gives up what is under way. */
+  close(): void {
+    this.#closed.abort();
+    this.#client.close();
+  }
+
+  async #try<T>(
+    node: string,
+    path: string,
+    body: string,
+    tryMs: number,
+    { read = (response) => response.json() }: AskOptions<T>,
+  ): Promise<Tried<T>> {
+    let sending = false;
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(), tryMs);
+    const signal = AbortSignal.any([timeout.signal, this.#closed.signal]);
+    try {
+      if (this.#token === undefined && this.#options.user !== undefined) await this.#authenticate(node, signal);
+      sending = true;
+      const response = await this.#send(node, path, body, signal);
+      if (response.status === 200) return { kind: "answer", answer: await read(response) };
+      return this.#failure(node, response.status, await response.text());
+    } catch (error) {
+      if (error instanceof EtcdError) return { kind: "refused", fault: error.fault, reason: error.message };
+      if (timeout.signal.aborted) {
+        return { kind: "failed", reason: `${node}: no answer within ${tryMs} ms`, maybeDone: sending };
+      }
+      const reason = reasonOf(error);
+      // What never had a connection was never sent.
+      const maybeDone = sending && !/client error \(Connect\)/.test(reason);
+      return { kind: "failed", reason: `${node}: ${reason.replace(/^.*client error \(\w+\): /, "")}`, maybeDone };
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #send(node: string, path: string, body: string, signal: AbortSignal): Promise<Response> {
+    const headers: Record<string, string> = { "Content-Type": "application/json" };
+    if (this.#token) headers.Authorization = this.#token;
+    return this.#fetch(`${node}${path}`, { method: "POST", headers, body, signal, redirect: "manual" });
+  }
+
+  /** What an answer with another status than 200 means. */
+  #failure<T>(node: string, status: number, text: string): Tried<T> {
+    const { code, message } = errorIn(text);
+    if (status === 401 || /user name is empty|auth.*old revision|revision in header is old/.test(message)) {
+      if (this.#options.user !== undefined) return { kind: "unknown-user" };
+      return { kind: "refused", fault: "denied", reason: `${node}: it asks for a user, whom --etcd-user-file names` };
+    }
+    const fault = faultOf(status, message);
+    const reason = `${node}: ${status} ${message}`;
+    if (fault !== undefined) return { kind: "refused", fault, reason };
+    // A gateway always has a code; a status without one is from something else, as a proxy, or another server.
+    return { kind: "failed", reason, maybeDone: code !== undefined || status >= 500 };
+  }
+
+  /** Gets a token, which is good on every node; all who need one wait for the same. */
+  #authenticate(node: string, signal: AbortSignal): Promise<void> {
+    this.#authentication ??= this.#getToken(node, signal).finally(() => this.#authentication = undefined);
+    return this.#authentication;
+  }
+
+  async #getToken(node: string, signal: AbortSignal): Promise<void> {
+    const response = await this.#send(node, AUTHENTICATE, JSON.stringify(this.#options.user), signal);
+    const text = await response.text();
+    if (response.status === 200) {
+      this.#token = JSON.parse(text).token;
+      return;
+    }
+    const { message } = errorIn(text);
+    if (/invalid user ID or password/.test(message)) {
+      throw new EtcdError("denied", `${node}: it refuses the user or the password`, false);
+    }
+    if (!/authentication is not enabled/.test(message)) throw new Error(`${response.status} ${message}`);
+    this.#token = "";
+  }
+}
+
+const AUTHENTICATE = "/v3/auth/authenticate";
+
+/** What a refusal says, whichever node it comes from; `undefined` if another node may do better. */
+function faultOf(status: number, message: string): EtcdFault | undefined {
+  if (/too many operations|request is too large|received message larger/.test(message)) return "too-large";
+  if (/database space exceeded/.test(message)) return "full";
+  if (/has been compacted/.test(message)) return "compacted";
+  if (status === 403) return "forbidden";
+}
+
+function errorIn(text: string): { code?: number; message: string } {
+  try {
+    const { code, message, error } = JSON.parse(text);
+    return { code, message: String(message ?? error) };
+  } catch {
+    return { message: text.slice(0, 200).replace(/\s+/g, " ") };
+  }
+}
+
+/** Why a request failed, as far as it is known. */
+function reasonOf(error: unknown): string {
+  const { message, cause } = error as Error;
+  return cause instanceof Error ? cause.message : message;
+}
+
+/** Resolves after so many milliseconds, or when the signal is aborted. */
+export function waitFor(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    if (signal.aborted) done();
+    else signal.addEventListener("abort", done);
+  });
+}
