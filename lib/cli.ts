@@ -26,6 +26,7 @@ import {
 } from "./cli/flags.ts";
 import { helpOf, mainHelp } from "./cli/help.ts";
 import type { FileNeeds } from "./cli/program.ts";
+import { type StoreChoice, storeChoice } from "./cli/store_choice.ts";
 import { byteCount, milliseconds, oneOf, quote, text, UsageError, type Values, wholeNumber } from "./cli/values.ts";
 import {
   CLIENT_TIMEOUT_MS,
@@ -39,6 +40,7 @@ import {
 
 export { type Address, type Endpoint, parseAddress } from "./cli/addresses.ts";
 export type { FileNeeds } from "./cli/program.ts";
+export type { EtcdChoice, StoreChoice } from "./cli/store_choice.ts";
 export { UsageError } from "./cli/values.ts";
 
 /** What the prompt knows, beside methods in capitals. */
@@ -48,9 +50,6 @@ const CLIENT_COMMANDS = [
 ];
 
 const ANY_FILE: FileNeeds = { read: true, write: true };
-
-/** Where `serve` keeps its rows. */
-export type StoreChoice = { readonly kind: "memory" } | { readonly kind: "sqlite"; readonly file: string };
 
 /** How the page is opened. */
 export interface PageChoice {
@@ -218,7 +217,7 @@ function serveOptions(values: Values): ServeOptions {
   return {
     host: listenHost(text(values, "host") ?? DEFAULT_HOST),
     port: wholeNumber(values, "port", 0, 65535) ?? DEFAULT_PORT,
-    store: storeChoice(text(values, "store") ?? "memory"),
+    store: storeChoice(values),
     fields: text(values, "fields") ?? DEFAULT_FIELDS,
     quiet: values.quiet === true,
     verbose: values.verbose === true,
@@ -347,11 +346,4 @@ function addressAndCommand(words: string[]): { address: string; command: string[
 /** Whether a word begins a command of the prompt: a known one, or a method in capitals. */
 function isCommand(word: string): boolean {
   return CLIENT_COMMANDS.includes(word.toLowerCase()) || /^[A-Z][A-Z0-9-]*$/.test(word);
-}
-
-function storeChoice(store: string): StoreChoice {
-  if (store === "memory") return { kind: "memory" };
-  const file = store.startsWith("sqlite:") ? store.slice("sqlite:".length) : "";
-  if (file !== "") return { kind: "sqlite", file };
-  throw new UsageError(`--store is memory or sqlite:FILE, saw ${quote(store)}`);
 }

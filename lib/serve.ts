@@ -6,9 +6,9 @@
 
 import { BatchWriter } from "./batch_writer.ts";
 import { writeLine } from "./bytes.ts";
-import type { ServeOptions } from "./cli.ts";
-import { checkIdentity } from "./cli/certificate.ts";
-import { readFlagFile, readToken } from "./cli/files.ts";
+import type { EtcdChoice, ServeOptions } from "./cli.ts";
+import { checkIdentity, type Identity } from "./cli/certificate.ts";
+import { readCertificates, readFlagFile, readToken, readUser } from "./cli/files.ts";
 import { EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { authorityOf } from "./client.ts";
 import { REPORT_AGAIN_MS, TAPPED_READ_BYTES } from "./limits.ts";
@@ -18,6 +18,7 @@ import { Access, type Resource } from "./server/access.ts";
 import { requestLog } from "./server/request_log.ts";
 import { TlsRelay } from "./server/tls_relay.ts";
 import type { Store } from "./store.ts";
+import { EtcdStore } from "./store/etcd.ts";
 import { MemoryStore } from "./store/memory.ts";
 import { SqliteStore } from "./store/sqlite.ts";
 import { Table } from "./table.ts";
@@ -125,16 +126,52 @@ function lifeView(writer: BatchWriter): TrafficListener {
 }
 
 function placeOf({ store }: ServeOptions): string {
+  if (store.kind === "etcd") return `etcd at ${store.nodes.join()}${store.prefix ? `/${store.prefix}` : ""}`;
   return store.kind === "memory" ? "memory" : store.file;
 }
 
 async function openStore({ store }: ServeOptions, report: (line: string) => void): Promise<Store> {
   if (store.kind === "memory") return new MemoryStore();
+  if (store.kind === "etcd") return await openCluster(store, report);
   for (const name of ["read", "write"] as const) {
     if ((await Deno.permissions.request({ name })).state === "granted") continue;
     throw new MissingPermission("--store needs more permissions");
   }
   return await SqliteStore.open(store.file, report);
+}
+
+async function openCluster(choice: EtcdChoice, report: (line: string) => void): Promise<Store> {
+  const { nodes, prefix, caFile, identity, userFile } = choice;
+  for (const node of nodes) {
+    const { host } = new URL(node);
+    if ((await Deno.permissions.request({ name: "net", host })).state === "granted") continue;
+    throw new MissingPermission(`--store ${host} needs a permission`);
+  }
+  const user = userFile === undefined ? undefined : await readUser(userFile);
+  if (user !== undefined && nodes.some((node) => !isPrivate(node))) {
+    report("The password for etcd can be read on the way: https URLs in --store encrypt it");
+  }
+  return new EtcdStore({
+    nodes,
+    prefix,
+    user,
+    caCerts: caFile === undefined ? [] : [await readCertificates("--etcd-cacert", caFile)],
+    identity: identity && await readIdentity(identity),
+    report,
+  });
+}
+
+async function readIdentity(files: { readonly certFile: string; readonly keyFile: string }): Promise<Identity> {
+  const cert = await readFlagFile("--etcd-cert", files.certFile);
+  const key = await readFlagFile("--etcd-key", files.keyFile);
+  checkIdentity({ cert, key }, { ...files, prefix: "etcd-" });
+  return { cert, key };
+}
+
+/** Whether what is sent to this URL cannot be read on the way. */
+function isPrivate(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === "https:" || hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
 }
 
 async function listen(

@@ -21,6 +21,8 @@ export interface IdentityFiles {
   readonly certFile: string;
   /** What `--key` names. */
   readonly keyFile: string;
+  /** What the two flags' names start with: `etcd-`, or nothing. */
+  readonly prefix?: string;
 }
 
 const KEY_START = /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/;
@@ -34,21 +36,24 @@ const CERTIFICATE_START = /-----BEGIN CERTIFICATE-----/;
  * @throws {Failure} If they cannot be used: a file holds something else, or they do not belong together.
  */
 export function checkIdentity({ cert, key }: Identity, files: IdentityFiles, now: number = Date.now()): string[] {
-  const { certFile, keyFile } = files;
+  const { certFile, keyFile, prefix = "" } = files;
+  const certFlag = `--${prefix}cert`;
+  const keyFlag = `--${prefix}key`;
+  const swapped = `are ${certFlag} and ${keyFlag} swapped?`;
   if (!CERTIFICATE_START.test(cert)) {
-    const swapped = KEY_START.test(cert) ? "a key: are --cert and --key swapped?" : "none";
-    throw new Failure(`--cert ${certFile}: expected a certificate in PEM, saw ${swapped}`);
+    const seen = KEY_START.test(cert) ? `a key: ${swapped}` : "none";
+    throw new Failure(`${certFlag} ${certFile}: expected a certificate in PEM, saw ${seen}`);
   }
   if (!KEY_START.test(key)) {
-    const swapped = CERTIFICATE_START.test(key) ? "a certificate: are --cert and --key swapped?" : "none";
-    throw new Failure(`--key ${keyFile}: expected a key in PEM, saw ${swapped}`);
+    const seen = CERTIFICATE_START.test(key) ? `a certificate: ${swapped}` : "none";
+    throw new Failure(`${keyFlag} ${keyFile}: expected a key in PEM, saw ${seen}`);
   }
-  const certificate = read(`--cert ${certFile}`, () => new X509Certificate(cert));
-  const privateKey = read(`--key ${keyFile}`, () => createPrivateKey(key));
+  const certificate = read(`${certFlag} ${certFile}`, () => new X509Certificate(cert));
+  const privateKey = read(`${keyFlag} ${keyFile}`, () => createPrivateKey(key));
   if (!certificate.checkPrivateKey(privateKey)) {
-    throw new Failure(`--key ${keyFile}: the key does not belong to the certificate in ${certFile}`);
+    throw new Failure(`${keyFlag} ${keyFile}: the key does not belong to the certificate in ${certFile}`);
   }
-  return problems(certificate, now).map((problem) => `--cert ${certFile}: clients will refuse it: ${problem}`);
+  return problems(certificate, now).map((problem) => `${certFlag} ${certFile}: clients will refuse it: ${problem}`);
 }
 
 function read<T>(what: string, parse: () => T): T {

@@ -15,6 +15,14 @@ export async function readToken(file: string): Promise<string> {
   throw new Failure(`--token-file ${file}: expected one token of letters, digits and -._~+/ (RFC 6750 §2.1)`);
 }
 
+/** Reads the user and the password in a file that `--etcd-user-file` names. */
+export async function readUser(file: string): Promise<{ name: string; password: string }> {
+  const line = (await readFlagFile("--etcd-user-file", file)).replace(/\r?\n$/, "");
+  const colon = line.indexOf(":");
+  if (colon > 0 && !/[\r\n]/.test(line)) return { name: line.slice(0, colon), password: line.slice(colon + 1) };
+  throw new Failure(`--etcd-user-file ${file}: expected one line, USER:PASSWORD`);
+}
+
 /**
  * Reads certificates that are to be trusted, in PEM.
  *

@@ -36,7 +36,11 @@ const HELP: Flag = { name: "help", short: "h", help: "show this text" };
 export const SERVE_FLAGS: readonly Flag[] = [
   { name: "host", value: "ADDRESS", help: `the address to listen on (${DEFAULT_HOST})` },
   { name: "port", short: "p", value: "PORT", help: `the port, 0 for any free one (${DEFAULT_PORT})` },
-  { name: "store", value: "STORE", help: "memory, or sqlite:FILE to keep the rows (memory)" },
+  { name: "store", value: "STORE", help: "memory, or to keep rows sqlite:FILE or etcd:URL,URL/PREFIX (memory)" },
+  { name: "etcd-cacert", value: "FILE", file: "read", help: "trust these authorities of etcd's certificates (PEM)" },
+  { name: "etcd-cert", value: "FILE", file: "read", help: "show etcd this certificate (PEM), needs --etcd-key" },
+  { name: "etcd-key", value: "FILE", file: "read", help: "its key (PEM)" },
+  { name: "etcd-user-file", value: "FILE", file: "read", help: "log in to etcd with the USER:PASSWORD in this file" },
   { name: "fields", value: "LIST", help: `a row's fields, as type,age:integer; '*' for any (${DEFAULT_FIELDS})` },
   { name: "quiet", short: "q", help: "print no requests" },
   { name: "verbose", short: "v", help: "print responses and connections too" },

@@ -46,7 +46,7 @@ export class EtcdStore implements Store {
   constructor(options: EtcdStoreOptions) {
     const keys = new TableKeys(options.prefix === undefined ? "" : `${options.prefix}/`);
     this.#cluster = new EtcdCluster({ ...options, gateway: new EtcdGateway(options), keys, now: undefined });
-    const parts = { cluster: this.#cluster, queue: this.#queue };
+    const parts = { cluster: this.#cluster, queue: this.#queue, wait: options.wait };
     this.#reads = new BatchedReads(this.#cluster);
     this.#snapshots = new SharedSnapshots(this.#cluster);
     this.#lanes = Array.from({ length: CLUSTER_LANES }, () => new Lane(parts));
@@ -109,10 +109,10 @@ export class EtcdStore implements Store {
   /** Has a write done, which `add` puts in the queue. */
   async #write<T>(add: (done: (result: T) => void, failed: (error: Error) => void) => void): Promise<T> {
     if (this.#closed) throw new StoreError("unavailable", "The store is closed");
-    if (this.#cluster.starting !== undefined) await this.#cluster.starting;
-    if (this.#cluster.down !== undefined) throw this.#cluster.down;
     this.#writes++;
     try {
+      if (this.#cluster.starting !== undefined) await this.#cluster.starting;
+      if (this.#cluster.down !== undefined) throw this.#cluster.down;
       return await new Promise<T>((done, failed) => {
         add(done, failed);
         this.#start();

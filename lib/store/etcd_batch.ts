@@ -23,20 +23,22 @@ import {
   writtenAt,
 } from "./etcd_messages.ts";
 
-/** One row's write. */
+/** What the write of one row is about. */
+export interface RowTarget {
+  /** The row's key. */
+  readonly key: string;
+  /** The version that it must have, 0 for no row; left out, any will do. */
+  readonly expected?: number;
+}
+
+/** One row's write; `value` is the row's value, in base64. */
 export type RowWrite =
-  | {
-    readonly kind: "put";
-    readonly key: string;
-    /** The row's value, in base64. */
-    readonly value: string;
-    /** The version that it must have, {@linkcode ABSENT} for none; left out, any will do. */
-    readonly expected?: number;
-  }
-  | { readonly kind: "remove"; readonly key: string; readonly expected?: number };
+  & RowTarget
+  & ({ readonly kind: "put"; readonly value: string } | { readonly kind: "remove" });
 
 /** New rows, all of them or none. */
 export interface Insertion {
+  /** Tells it from other writes. */
   readonly kind: "insert";
   /** Their keys. */
   readonly keys: readonly string[];

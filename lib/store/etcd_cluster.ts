@@ -8,7 +8,7 @@
  * @module
  */
 
-import { CLUSTER_DENIED_PROBE_MS, CLUSTER_PROBE_MS, CLUSTER_TRY_MS } from "../limits.ts";
+import { CLUSTER_DENIED_PROBE_MS, CLUSTER_PROBE_MS } from "../limits.ts";
 import { StoreError } from "../store.ts";
 import { type AskOptions, EtcdError, type EtcdGateway, waitFor } from "./etcd_gateway.ts";
 import {
@@ -169,7 +169,7 @@ export class EtcdCluster {
    */
   async #open(): Promise<string> {
     const { meta } = this.keys;
-    const options = { waitMs: CLUSTER_TRY_MS };
+    const options = { once: true };
     const { kvs } = await this.#gateway.ask<RangeAnswer>("/v3/kv/range", rangeRequest(meta, {}), options);
     if (kvs !== undefined) return baseOf(kvs[0]);
     const base = encode(String(this.#now() * 1000));
@@ -212,24 +212,31 @@ export function clusterError(error: EtcdError, unknown?: boolean): StoreError;
 export function clusterError(error: unknown, unknown?: boolean): Error;
 export function clusterError(error: unknown, unknown = false): Error {
   if (!(error instanceof EtcdError)) return error as Error;
-  const outcome = unknown ? ": the outcome of this write is unknown, it may have been done or not" : "";
-  switch (error.fault) {
+  const { fault } = error;
+  if (unknown) {
+    const outcome = "the outcome of this write is unknown, it may have been done or not";
+    return new StoreError("unavailable", `${reasonOf(error)}: ${outcome}`);
+  }
+  return new StoreError(fault === "full" || fault === "too-large" ? fault : "unavailable", reasonOf(error));
+}
+
+function reasonOf({ fault, message }: EtcdError): string {
+  switch (fault) {
     case "full":
-      return new StoreError("full", `The table's cluster has no room (etcd's --quota-backend-bytes)${outcome}`);
-    case "too-large": {
-      const flag = /operations/.test(error.message) ? "--max-txn-ops" : "--max-request-bytes";
-      const what = flag === "--max-txn-ops" ? "rows" : "bytes";
-      return new StoreError("too-large", `The table's cluster takes fewer ${what} at once (etcd's ${flag})${outcome}`);
-    }
+      return "The table's cluster has no room (etcd's --quota-backend-bytes)";
+    case "too-large":
+      return /operations/.test(message)
+        ? "The table's cluster takes fewer rows at once (etcd's --max-txn-ops)"
+        : "The table's cluster takes fewer bytes at once (etcd's --max-request-bytes)";
     case "compacted":
-      return new StoreError("unavailable", `The table's cluster has compacted the revision that was read${outcome}`);
+      return "The table's cluster has compacted the revision that was read";
     case "forbidden":
-      return new StoreError("unavailable", `The table's cluster does not allow this server to do that${outcome}`);
+      return "The table's cluster does not allow this server to do that";
     case "denied":
-      return new StoreError("unavailable", `The table's cluster refuses this server${outcome}`);
+      return "The table's cluster refuses this server";
     case "closed":
-      return new StoreError("unavailable", `The store is closed${outcome}`);
+      return "The store is closed";
     case "unavailable":
-      return new StoreError("unavailable", `The table's cluster does not answer${outcome}`);
+      return "The table's cluster does not answer";
   }
 }

@@ -57,6 +57,8 @@ export interface GatewayOptions {
 export interface AskOptions<T> {
   /** Milliseconds for all tries together. */
   readonly waitMs?: number;
+  /** Whether each node is tried once, instead of until the time is over. */
+  readonly once?: boolean;
   /** Milliseconds for one try. */
   readonly tryMs?: number;
   /** Reads the content of an answer with status 200; left out, it is JSON. */
@@ -112,13 +114,19 @@ export class EtcdGateway {
     const more = Math.floor(body.length / CLUSTER_BYTES_PER_MS);
     const end = this.#now() + (options.waitMs ?? CLUSTER_WAIT_MS) + more;
     const tryMs = (options.tryMs ?? CLUSTER_TRY_MS) + more;
+    const { length: count } = this.#options.nodes;
     let maybeDone = false;
+    let reason = "";
     let authentications = 0;
     for (let failures = 0;;) {
       if (this.#closed.signal.aborted) throw new EtcdError("closed", "The store is closed", maybeDone);
-      const node = this.#node;
       const left = end - this.#now();
-      const tried = await this.#try(this.#options.nodes[node], path, body, Math.min(tryMs, Math.max(left, 1)), options);
+      if (failures > 0 && (options.once ? failures === count : left <= 0)) {
+        throw new EtcdError("unavailable", reason, maybeDone);
+      }
+      const node = this.#node;
+      const ms = options.once ? tryMs : Math.min(tryMs, left);
+      const tried = await this.#try(this.#options.nodes[node], path, body, ms, options);
       if (tried.kind === "answer") return tried.answer;
       if (tried.kind === "refused") throw new EtcdError(tried.fault, tried.reason, maybeDone);
       if (tried.kind === "unknown-user") {
@@ -128,11 +136,11 @@ export class EtcdGateway {
       }
       if (tried.maybeDone) options.unanswered?.();
       maybeDone ||= tried.maybeDone;
-      failures++;
+      // A try that was cut short by the end tells nothing.
+      if (reason === "" || ms === tryMs) reason = tried.reason;
       // Somebody else may have found a node that answers.
-      if (this.#node === node) this.#node = (node + 1) % this.#options.nodes.length;
-      if (this.#now() >= end) throw new EtcdError("unavailable", tried.reason, maybeDone);
-      if (failures % this.#options.nodes.length === 0) await this.#wait(CLUSTER_ROUND_MS, this.#closed.signal);
+      if (this.#node === node) this.#node = (node + 1) % count;
+      if (++failures % count === 0 && !options.once) await this.#wait(CLUSTER_ROUND_MS, this.#closed.signal);
     }
   }
 

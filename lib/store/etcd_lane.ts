@@ -38,7 +38,9 @@ import type { Batch, BatchLimits, WaitingInsertion, WriteQueue } from "./etcd_wr
 
 /** What a lane works with. */
 export interface LaneOptions {
+  /** Where it writes. */
   readonly cluster: EtcdCluster;
+  /** What it writes. */
   readonly queue: WriteQueue;
   /** A clock in milliseconds since 1970. */
   readonly now?: () => number;

@@ -19,6 +19,7 @@ export interface KeyValue {
 
 /** The keys in a range. */
 export interface RangeAnswer {
+  /** The keys, in their order. */
   readonly kvs?: readonly KeyValue[];
   /** How many there are, also where fewer were asked for. */
   readonly count?: string;
@@ -26,9 +27,13 @@ export interface RangeAnswer {
 
 /** What came of one operation of a transaction. */
 export interface OperationAnswer {
+  /** The keys that were read. */
   readonly response_range?: RangeAnswer;
+  /** A key was written; what it had before, if that was asked for. */
   readonly response_put?: { readonly prev_kv?: KeyValue };
+  /** How many keys were removed. */
   readonly response_delete_range?: { readonly deleted?: string };
+  /** What came of a transaction in it. */
   readonly response_txn?: TxnAnswer;
 }
 
@@ -38,6 +43,7 @@ export interface TxnAnswer {
   readonly header: { readonly revision: string };
   /** Whether all of its compares held, so that its first list of operations was done, and not its second. */
   readonly succeeded?: boolean;
+  /** What came of each of its operations. */
   readonly responses?: readonly OperationAnswer[];
 }
 
@@ -141,8 +147,9 @@ export interface RangeOptions {
   readonly keys_only?: boolean;
   /** Whether only their number is given. */
   readonly count_only?: boolean;
-  /** With `sort_order`, what they are sorted by; left out, by key. */
+  /** What they are sorted by; left out, by key. */
   readonly sort_target?: "MOD";
+  /** In which order. */
   readonly sort_order?: "DESCEND";
 }
 

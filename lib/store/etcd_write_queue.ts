@@ -13,17 +13,21 @@ import { type Insertion, isSure, MOST_UNSURE_WRITES, type Outcome, type RowWrite
 
 /** A row's write that waits. */
 export interface WaitingRow {
+  /** What is to be done. */
   readonly write: RowWrite;
   /** Receives what came of it, and the version that it gave. */
   readonly done: (outcome: Outcome, version: number) => void;
+  /** Receives why it was not done, or why its outcome is unknown. */
   readonly failed: (error: Error) => void;
 }
 
 /** An insertion that waits. */
 export interface WaitingInsertion {
+  /** What is to be done. */
   readonly write: Insertion;
   /** Receives the places of the rows whose names are taken; `undefined` if the table has changed. */
   readonly done: (taken: readonly number[] | undefined) => void;
+  /** Receives why it was not done, or why its outcome is unknown. */
   readonly failed: (error: Error) => void;
 }
 
@@ -32,11 +36,14 @@ export type Batch =
   | { readonly kind: "rows"; readonly writes: readonly WaitingRow[] }
   | { readonly kind: "insertion"; readonly insertion: WaitingInsertion };
 
-type Waiting = WaitingRow | WaitingInsertion;
+/** A write that waits. */
+export type Waiting = WaitingRow | WaitingInsertion;
 
 /** How much one transaction may hold. */
 export interface BatchLimits {
+  /** Writes of single rows. */
   readonly writes: number;
+  /** Bytes of their keys and values in base64; a single write may have more. */
   readonly bytes: number;
 }
 

@@ -57,3 +57,13 @@ for (const [name, cert, key, message] of unusable) {
     });
   });
 }
+
+Deno.test("a certificate for etcd is named by its own flags", () => {
+  const files = { certFile: "c.pem", keyFile: "k.pem", prefix: "etcd-" };
+  assert.throws(() => checkIdentity({ cert: file("key"), key: file("cert") }, files), {
+    message: "--etcd-cert c.pem: expected a certificate in PEM, saw a key: are --etcd-cert and --etcd-key swapped?",
+  });
+  assert.throws(() => checkIdentity({ cert: file("cert"), key: "" }, files), {
+    message: "--etcd-key k.pem: expected a key in PEM, saw none",
+  });
+});

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readCertificates, readFlagFile, readToken } from "../../lib/cli/files.ts";
+import { readCertificates, readFlagFile, readToken, readUser } from "../../lib/cli/files.ts";
 import { MAX_FLAG_FILE_BYTES } from "../../lib/limits.ts";
 import { TempFolder } from "../support.ts";
 
@@ -36,6 +36,14 @@ Deno.test({
 Deno.test("a token is one word", async () => {
   assert.equal(await withFile("  s3cret-._~+/==\r\n", readToken), "s3cret-._~+/==");
   for (const text of ["", "two words", "핑"]) await assert.rejects(withFile(text, readToken), /expected one token/);
+});
+
+Deno.test("a user and a password stand in one line, with the first colon between them", async () => {
+  assert.deepEqual(await withFile("root:a: b\r\n", readUser), { name: "root", password: "a: b" });
+  assert.deepEqual(await withFile("root:", readUser), { name: "root", password: "" });
+  for (const text of ["", "root", ":secret", "root:a\nb", "\nroot:a"]) {
+    await assert.rejects(withFile(text, readUser), /expected one line, USER:PASSWORD$/);
+  }
 });
 
 Deno.test("certificates are taken if each of them can be read", async () => {

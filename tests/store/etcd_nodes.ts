@@ -21,8 +21,8 @@ export interface NodesOptions {
   readonly count?: number;
   /** Flags of etcd, beside what makes the cluster. */
   readonly args?: readonly string[];
-  /** The nodes' own certificate and key, and the authority that clients' certificates must come from. */
-  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string };
+  /** Whether the nodes speak TLS, and ask for a certificate, with those of the tests' own. */
+  readonly tls?: boolean;
 }
 
 /** Enough for the tests' insertions. */
@@ -41,12 +41,16 @@ export class EtcdNodes implements AsyncDisposable {
   readonly #options: NodesOptions;
   readonly #processes: (Deno.ChildProcess | undefined)[] = [];
 
+  readonly #client: Deno.HttpClient;
+
   private constructor(options: NodesOptions) {
     this.#options = options;
     const { count = 3, tls } = options;
+    const [ca, cert, key] = ["ca", "cert", "key"].map((name) => Deno.readTextFileSync(certificate(name)));
+    this.#client = Deno.createHttpClient(tls ? { caCerts: [ca], cert, key } : {});
     const ports = freePorts(2 * count);
     for (let i = 0; i < count; i++) {
-      this.urls.push(`${tls === undefined ? "http" : "https"}://127.0.0.1:${ports[2 * i]}`);
+      this.urls.push(`${tls ? "https" : "http"}://127.0.0.1:${ports[2 * i]}`);
       this.#peers.push(`http://127.0.0.1:${ports[2 * i + 1]}`);
     }
   }
@@ -72,9 +76,9 @@ export class EtcdNodes implements AsyncDisposable {
   /** Starts a node that does not run, with the data that it had. */
   launch(i: number): void {
     const { args = LARGE_TRANSACTIONS, tls } = this.#options;
-    const secure = tls === undefined ? [] : [
-      ...["--cert-file", tls.cert, "--key-file", tls.key],
-      ...tls.clientCa === undefined ? [] : ["--client-cert-auth", "--trusted-ca-file", tls.clientCa],
+    const secure = !tls ? [] : [
+      ...["--cert-file", certificate("cert"), "--key-file", certificate("key")],
+      ...["--client-cert-auth", "--trusted-ca-file", certificate("ca")],
     ];
     this.#processes[i] = new Deno.Command("etcd", {
       args: [
@@ -100,10 +104,8 @@ export class EtcdNodes implements AsyncDisposable {
   }
 
   async #isHealthy(i: number): Promise<boolean> {
-    // etcdctl knows how to show a certificate; a plain connection needs nothing.
-    if (this.#options.tls !== undefined) return await accepts(this.urls[i]);
     try {
-      const response = await fetch(`${this.urls[i]}/health`);
+      const response = await fetch(`${this.urls[i]}/health`, { client: this.#client });
       return (await response.json()).health === "true";
     } catch {
       return false;
@@ -134,7 +136,8 @@ export class EtcdNodes implements AsyncDisposable {
   /** Asks a node. */
   // deno-lint-ignore no-explicit-any -- etcd's answers are described elsewhere
   async ask(i: number, path: string, body: unknown, headers: HeadersInit = {}): Promise<any> {
-    const response = await fetch(`${this.urls[i]}${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    const init = { method: "POST", headers, body: JSON.stringify(body), client: this.#client };
+    const response = await fetch(`${this.urls[i]}${path}`, init);
     const answer = await response.json();
     if (response.ok) return answer;
     throw new Error(`${path}: ${response.status} ${answer.message ?? answer.error}`);
@@ -147,6 +150,7 @@ export class EtcdNodes implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (let i = 0; i < this.count; i++) await this.signal(i, "SIGKILL");
+    this.#client.close();
     this.#folder[Symbol.dispose]();
   }
 }
@@ -168,15 +172,6 @@ function freePorts(count: number): number[] {
   }
   for (const listener of listeners) listener.close();
   return listeners.map(({ addr }) => (addr as Deno.NetAddr).port);
-}
-
-async function accepts(url: string): Promise<boolean> {
-  try {
-    using conn = await Deno.connect({ hostname: "127.0.0.1", port: Number(new URL(url).port) });
-    return conn !== undefined;
-  } catch {
-    return false;
-  }
 }
 
 function moment(): Promise<void> {

@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { certificate, ETCD_MISSING, EtcdNodes } from "./store/etcd_nodes.ts";
+import { ROOT, ServeProcess, wiretable } from "./serve_process.ts";
+import { type Peer, TempFolder, type WholeResponse } from "./support.ts";
+
+function test(name: string, fn: () => Promise<void>): void {
+  const missing = ETCD_MISSING !== undefined;
+  Deno.test({ name: missing ? `skipped, for ${ETCD_MISSING}: ${name}` : name, ignore: missing, fn });
+}
+
+const GET = "GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+function put(name: string, row: string, fields = ""): string {
+  return `PUT /${name} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n` +
+    `${fields}Content-Length: ${row.length}\r\n\r\n${row}`;
+}
+
+/** The first response that is no 503. */
+async function afterRecovery(peer: Peer, request: string): Promise<WholeResponse> {
+  for (;;) {
+    const response = await peer.exchange(request);
+    if (response.head.status !== 503) return response;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+test("serve starts without its cluster, says 503 until it is there, and recovers by itself", async () => {
+  await using nodes = await EtcdNodes.start();
+  const { store } = nodes;
+  for (let i = 0; i < nodes.count; i++) await nodes.signal(i, "SIGKILL");
+
+  // The network is all that it needs.
+  await using server = await ServeProcess.start(["--quiet", "--fields", "*", "--store", store], ["--allow-net"]);
+  assert.match(server.output, new RegExp(`rows of \\* in etcd at ${nodes.urls.join()}; Ctrl-C stops\n$`));
+  const peer = await server.connect();
+  for (const request of [GET, put("a", "{}"), "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"]) {
+    const { head, content } = await peer.exchange(request);
+    assert.equal(head.status, 503);
+    assert.equal(head.fields.get("retry-after"), "1");
+    assert.equal(JSON.parse(content).detail, "The table's cluster does not answer");
+  }
+  for (let i = 0; i < nodes.count; i++) nodes.launch(i);
+  await nodes.healthy();
+  assert.equal((await afterRecovery(peer, put("a", '{"b":1}'))).head.status, 201);
+  assert.equal((await peer.exchange(GET)).content, '{"a":{"b":1}}');
+  peer.close();
+  const { code, stderr } = await server.stop();
+  assert.equal(code, 0);
+  assert.match(
+    stderr,
+    /^wiretable: The table's cluster does not answer: http:\/\/127\.0\.0\.1:\d+: .*refused.*; asked again until it does\n(.*\n)*wiretable: The table's cluster answers\n$/,
+  );
+});
+
+test("two servers share a table: 32 clients that patch one counter under preconditions end at the exact count", async () => {
+  await using nodes = await EtcdNodes.start();
+  const args = ["--quiet", "--fields", "count:integer", "--store", `${nodes.store}/counters`];
+  await using one = await ServeProcess.start(args);
+  await using other = await ServeProcess.start(args);
+  const first = await one.connect();
+  assert.equal((await first.exchange(put("a", '{"count":0}'))).head.status, 201);
+  const each = 3;
+  await Promise.all(Array.from({ length: 32 }, async (_, i) => {
+    const peer = await (i % 2 === 0 ? one : other).connect();
+    for (let done = 0; done < each;) {
+      const { head, content } = await peer.exchange(GET);
+      const row = JSON.stringify({ count: JSON.parse(content).a.count + 1 });
+      const { head: { status } } = await peer.exchange(put("a", row, `If-Match: ${head.fields.get("etag")}\r\n`));
+      assert([200, 412].includes(status), String(status));
+      if (status === 200) done++;
+    }
+    peer.close();
+  }));
+  assert.equal((await first.exchange(GET)).content, `{"a":{"count":${32 * each}}}`);
+  first.close();
+  const { kvs } = await nodes.ask(0, "/v3/kv/range", { key: btoa("counters/r/a") });
+  assert.equal(Number(kvs[0].version), 1 + 32 * each);
+});
+
+test("a bulk POST beyond what etcd takes is refused with the flag that allows it", async () => {
+  await using nodes = await EtcdNodes.start({ count: 1, args: [] });
+  await using server = await ServeProcess.start(["--quiet", "--fields", "*", "--store", nodes.store]);
+  const peer = await server.connect();
+  const rows = (count: number) =>
+    JSON.stringify(Object.fromEntries(Array.from({ length: count }, (_, i) => [`n${i}`, {}])));
+  const { head, content } = await peer.exchange(put("", rows(128)).replace("PUT", "POST"));
+  assert.equal(head.status, 413);
+  assert.equal(JSON.parse(content).detail, "The table's cluster takes fewer rows at once (etcd's --max-txn-ops)");
+  assert.equal((await peer.exchange(put("", rows(127)).replace("PUT", "POST"))).content, '{"created":127}');
+  peer.close();
+});
+
+test("serve speaks TLS with its cluster, and names a file that it cannot use", async () => {
+  await using nodes = await EtcdNodes.start({ count: 1, args: [], tls: true });
+  const [ca, cert, key] = ["ca", "cert", "key"].map(certificate);
+  const args = ["--quiet", "--fields", "*", "--store", nodes.store, "--etcd-cacert", ca];
+  const identity = ["--etcd-cert", cert, "--etcd-key", key];
+  await using server = await ServeProcess.start([...args, ...identity], ["--allow-net", "--allow-read"]);
+  const peer = await server.connect();
+  assert.equal((await peer.exchange(put("a", "{}"))).head.status, 201);
+  peer.close();
+
+  const [code, stderr] = await ending([...args, "--etcd-cert", key, "--etcd-key", cert], [
+    "--allow-net",
+    "--allow-read",
+  ]);
+  assert.equal(code, 1);
+  assert.match(stderr, /^wiretable: --etcd-cert .*key\.pem: expected a certificate in PEM, saw a key/);
+});
+
+/** Runs a `serve` that must fail. Its exit code, and what it says. */
+async function ending(args: string[], permissions?: string[]): Promise<[code: number, stderr: string]> {
+  const child = wiretable(["serve", "--port", "0", ...args], permissions);
+  await child.stdin.close();
+  const { code, stderr } = await child.output();
+  return [code, new TextDecoder().decode(stderr)];
+}
+
+Deno.test("a store in a cluster needs the network, and its files, by name", async () => {
+  using folder = new TempFolder();
+  const store = ["--store", "etcd:http://127.0.0.1:2379"];
+  const [, net] = await ending(store, ["--allow-net=127.0.0.1:0"]);
+  assert.equal(
+    net,
+    "wiretable: --store 127.0.0.1:2379 needs a permission: " +
+      `deno run --allow-net ${main()} serve --port 0 --store etcd:http://127.0.0.1:2379\n`,
+  );
+  const file = folder.file("user");
+  Deno.writeTextFileSync(file, "nobody\n");
+  const [, read] = await ending([...store, "--etcd-user-file", file]);
+  assert.match(read, /^wiretable: --etcd-user-file .* needs a permission: deno run --allow-net --allow-read=/);
+  const [, wrong] = await ending([...store, "--etcd-user-file", file], ["--allow-net", "--allow-read"]);
+  assert.equal(wrong, `wiretable: --etcd-user-file ${file}: expected one line, USER:PASSWORD\n`);
+});
+
+/** The program as it names itself in a command to type. */
+function main(): string {
+  return `${ROOT}main.ts`.slice(Deno.cwd().length + 1);
+}

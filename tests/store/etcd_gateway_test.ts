@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { EtcdError, EtcdGateway, type GatewayOptions } from "../../lib/store/etcd_gateway.ts";
+
+/** Answers requests, in turn; the last answer stays. An error is what `fetch` would throw. */
+type Answer = Response | Error | "none";
+
+/** A gateway whose nodes give these answers, and whose clock is moved on by waiting and by tries without an answer. */
+function gateway(answers: Answer[], options: Partial<GatewayOptions> = {}) {
+  const seen: string[] = [];
+  const sent: { url: string; headers: Record<string, string> }[] = [];
+  let now = 0;
+  const etcd = new EtcdGateway({
+    nodes: ["http://a:1", "http://b:1", "http://c:1"],
+    fetch: (url, { headers }) => {
+      seen.push(new URL(url).hostname);
+      sent.push({ url, headers: headers as Record<string, string> });
+      const answer = answers.length > 1 ? answers.shift()! : answers[0];
+      if (answer instanceof Response) return Promise.resolve(answer.clone());
+      now += answer === "none" ? 2000 : 0;
+      return Promise.reject(answer === "none" ? new DOMException("aborted", "AbortError") : answer);
+    },
+    now: () => now,
+    wait: (ms) => {
+      now += ms;
+      seen.push(`${ms} ms`);
+      return Promise.resolve();
+    },
+    ...options,
+  });
+  return { etcd, seen, sent, now: () => now };
+}
+
+const DONE = Response.json({ header: { revision: "7" } });
+const REFUSED = new TypeError("fetch failed", {
+  cause: new Error("error sending request for url (http://a:1/): client error (Connect): Connection refused"),
+});
+const RESET = new TypeError("fetch failed", {
+  cause: new Error("error sending request for url (http://a:1/): client error (SendRequest): connection reset"),
+});
+
+function says(status: number, message: string, code = 3): Response {
+  return Response.json({ error: message, message, code }, { status });
+}
+
+Deno.test("one node after the other is asked, and the one that answers stays", async () => {
+  const { etcd, seen } = gateway([REFUSED, says(503, "etcdserver: leader changed", 14), DONE]);
+  assert.deepEqual(await etcd.ask("/v3/kv/txn", "{}"), { header: { revision: "7" } });
+  await etcd.ask("/v3/kv/txn", "{}");
+  assert.deepEqual(seen, ["a", "b", "c", "c"]);
+  etcd.close();
+});
+
+Deno.test("after every node has failed there is a pause, and in the end an error", async () => {
+  const { etcd, seen, now } = gateway([REFUSED]);
+  await assert.rejects(
+    etcd.ask("/v3/kv/txn", "{}"),
+    new EtcdError("unavailable", "http://c:1: Connection refused", false),
+  );
+  assert.deepEqual(seen.slice(0, 5), ["a", "b", "c", "100 ms", "a"]);
+  assert.equal(now(), 10_000);
+  etcd.close();
+});
+
+Deno.test("each node is asked once where that is asked for", async () => {
+  const { etcd, seen } = gateway([REFUSED]);
+  await assert.rejects(etcd.ask("/v3/kv/txn", "{}", { once: true }), { fault: "unavailable", maybeDone: false });
+  assert.deepEqual(seen, ["a", "b", "c"]);
+  etcd.close();
+});
+
+const tries: [name: string, answer: Answer, maybeDone: boolean][] = [
+  ["no connection", REFUSED, false],
+  ["a connection that breaks", RESET, true],
+  ["no answer in time", "none", true],
+  ["no leader", says(503, "etcdserver: no leader", 14), true],
+  ["no quorum", says(500, "context deadline exceeded", 2), true],
+  ["a server that is not etcd", new Response("not found", { status: 404 }), false],
+  ["a proxy without its server", new Response("<h1>Bad Gateway</h1>", { status: 502 }), true],
+  ["an answer that is not JSON", new Response("welcome"), true],
+];
+
+for (const [name, answer, maybeDone] of tries) {
+  Deno.test(`${name}: the request ${maybeDone ? "may have been" : "was not"} done`, async () => {
+    const { etcd } = gateway([answer]);
+    let unanswered = 0;
+    const asked = etcd.ask("/v3/kv/txn", "{}", { unanswered: () => unanswered++ });
+    await assert.rejects(asked, { name: "EtcdError", fault: "unavailable", maybeDone });
+    assert.equal(unanswered > 0, maybeDone);
+    etcd.close();
+  });
+}
+
+const refusals: [status: number, message: string, fault: string][] = [
+  [400, "etcdserver: too many operations in txn request", "too-large"],
+  [400, "etcdserver: request is too large", "too-large"],
+  [429, "grpc: received message larger than max (2 vs. 1)", "too-large"],
+  [429, "etcdserver: mvcc: database space exceeded", "full"],
+  [400, "etcdserver: mvcc: required revision has been compacted", "compacted"],
+  [403, "etcdserver: permission denied", "forbidden"],
+  [401, "etcdserver: invalid auth token", "denied"],
+  [400, "etcdserver: user name is empty", "denied"],
+];
+
+for (const [status, message, fault] of refusals) {
+  Deno.test(`${status} ${message}: no other node is asked`, async () => {
+    const { etcd, seen } = gateway([says(status, message)]);
+    await assert.rejects(etcd.ask("/v3/kv/txn", "{}"), { fault, maybeDone: false });
+    assert.equal(seen.length, 1);
+    const after = gateway([RESET, says(status, message)]);
+    await assert.rejects(after.etcd.ask("/v3/kv/txn", "{}"), { fault, maybeDone: true });
+    etcd.close();
+    after.etcd.close();
+  });
+}
+
+Deno.test("a try has 2 s, and more for a large request", async () => {
+  let asked: string[] = [];
+  const { etcd } = gateway([DONE], {
+    fetch: (_, { signal }) =>
+      new Promise((_, failed) => {
+        signal!.addEventListener("abort", () => failed(signal!.reason));
+        asked.push("waits");
+      }),
+    now: () => asked.length < 2 ? 0 : 20_000,
+  });
+  await assert.rejects(etcd.ask("/v3/kv/txn", "{}", { tryMs: 1 }), { message: /no answer within 1 ms$/ });
+  asked = [];
+  await assert.rejects(etcd.ask("/v3/kv/txn", "x".repeat(2999), { tryMs: 1 }), { message: /no answer within 3 ms$/ });
+  etcd.close();
+});
+
+Deno.test("closing gives up what is under way", async () => {
+  const { etcd } = gateway([], {
+    fetch: (_, { signal }) =>
+      new Promise((_, failed) => signal!.addEventListener("abort", () => failed(signal!.reason))),
+  });
+  const asked = etcd.ask("/v3/kv/txn", "{}");
+  etcd.close();
+  await assert.rejects(asked, { fault: "closed", maybeDone: true });
+  await assert.rejects(etcd.ask("/v3/kv/txn", "{}"), { fault: "closed", maybeDone: false });
+});
+
+Deno.test("all who need a token wait for the same one, and get another when it is refused", async () => {
+  const { etcd, sent } = gateway([Response.json({ token: "t1" }), DONE], { user: { name: "u", password: "p" } });
+  await Promise.all([etcd.ask("/v3/kv/txn", "{}"), etcd.ask("/v3/kv/range", "{}")]);
+  assert.deepEqual(sent.map(({ url, headers }) => [new URL(url).pathname, headers.Authorization]), [
+    ["/v3/auth/authenticate", undefined],
+    ["/v3/kv/txn", "t1"],
+    ["/v3/kv/range", "t1"],
+  ]);
+  etcd.close();
+
+  const again = gateway([
+    Response.json({ token: "t1" }),
+    says(401, "etcdserver: invalid auth token", 16),
+    Response.json({ token: "t2" }),
+    DONE,
+  ], { user: { name: "u", password: "p" } });
+  await again.etcd.ask("/v3/kv/txn", "{}");
+  assert.equal(again.sent.at(-1)!.headers.Authorization, "t2");
+  again.etcd.close();
+});
+
+Deno.test("a token that is refused again and again is no reason to go on for ever", async () => {
+  const answers = Array.from({ length: 20 }, (_, i) => {
+    return i % 2 === 0 ? Response.json({ token: "t" }) : says(401, "etcdserver: invalid auth token", 16);
+  });
+  const { etcd, sent } = gateway(answers, { user: { name: "u", password: "p" } });
+  await assert.rejects(etcd.ask("/v3/kv/txn", "{}"), { fault: "denied" });
+  assert.equal(sent.length, 8);
+  etcd.close();
+});

@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import type { Row } from "../../lib/store.ts";
+import { answered, answerLost, type FakeEtcd, Faulty, late, refused, refuses, requestLost } from "./fake_etcd.ts";
+
+Deno.test("a write whose answer is lost is done once, and its outcome is told", async () => {
+  await using faulty = await new Faulty().ready();
+  const { put, store, etcd } = { put: faulty.put.bind(faulty), store: faulty.store, etcd: faulty.etcd };
+  etcd.faults.push(answerLost);
+  const created = await put("a");
+  assert.equal(created!.created, true);
+  etcd.faults.push(answerLost, answerLost);
+  const replaced = await put("a", '{"b":1}');
+  assert.equal(replaced!.created, false);
+  assert.deepEqual(await store.get("a"), replaced!.row);
+  etcd.faults.push(answerLost);
+  assert.equal((await put("a", '{"b":2}', replaced!.row.version))!.created, false);
+  etcd.faults.push(answerLost);
+  assert.equal(await put("a", '{"b":3}', replaced!.row.version), undefined, "it expects an older version");
+  etcd.faults.push(answerLost);
+  assert.equal((await put("b", "{}", 0))!.created, true);
+  assert.equal(faulty.writes("a"), 3);
+  assert.equal(faulty.writes("b"), 1);
+  etcd.faults.push(answerLost);
+  assert.equal(await store.remove("a"), true);
+  etcd.faults.push(answerLost);
+  assert.equal(await store.remove("a"), false);
+});
+
+Deno.test("a write that was lost on the way is sent again", async () => {
+  await using faulty = await new Faulty().ready();
+  faulty.etcd.faults.push(requestLost, refused, requestLost);
+  assert.equal((await faulty.put("a"))!.created, true);
+  assert.equal(faulty.writes("a"), 1);
+});
+
+Deno.test("a write that comes late does nothing, since it was sent again", async () => {
+  await using faulty = await new Faulty().ready();
+  const { fault, done } = late();
+  faulty.etcd.faults.push(fault);
+  await faulty.put("a", '{"b":1}');
+  await faulty.put("a", '{"b":2}');
+  done();
+  assert.equal((await faulty.store.get("a") as Row).content, '{"a":{"b":2}}');
+  assert.equal(faulty.writes("a"), 2);
+});
+
+Deno.test("a write that was refused by what is there cannot come true later", async () => {
+  await using faulty = await new Faulty().ready();
+  await faulty.put("a");
+  const { fault, done } = late();
+  faulty.etcd.faults.push(fault);
+  assert.equal(await faulty.put("a", '{"b":1}', 0), undefined);
+  await faulty.store.remove("a");
+  done();
+  assert.equal(await faulty.store.get("a"), undefined);
+});
+
+Deno.test("a write that came true while it was made sure that it cannot is told to be done", async () => {
+  await using faulty = await new Faulty().ready();
+  await faulty.put("a");
+  const { fault, done } = late();
+  const other = new Faulty(faulty.etcd);
+  await other.ready();
+  // The first try is late; the second is refused, for the row is there; then another server removes the row.
+  faulty.etcd.faults.push(fault, (etcd, path, body) => {
+    const response = etcd.answer(path, body);
+    return other.store.remove("a").then(() => {
+      done();
+      return response;
+    });
+  });
+  const written = await faulty.put("a", '{"b":1}', 0);
+  assert.equal(written!.created, true);
+  assert.deepEqual(await faulty.store.get("a"), written!.row);
+  await other.store.close();
+});
+
+Deno.test("a write without any answer has an unknown outcome, and cannot undo a later one", async () => {
+  await using faulty = await new Faulty().ready();
+  await faulty.put("a", '{"b":1}');
+  const { fault, done } = late();
+  faulty.etcd.faults.push(fault);
+  faulty.etcd.otherwise = requestLost;
+  await assert.rejects(faulty.put("a", '{"b":2}'), {
+    fault: "unavailable",
+    message: "The table's cluster does not answer: the outcome of this write is unknown, it may have been done or not",
+  });
+  faulty.etcd.otherwise = answered;
+  await faulty.recovered();
+  await faulty.put("a", '{"b":3}');
+  done();
+  assert.equal((await faulty.store.get("a") as Row).content, '{"a":{"b":3}}');
+});
+
+Deno.test("a write that certainly was not done does not say that its outcome is unknown", async () => {
+  await using faulty = await new Faulty().ready();
+  faulty.etcd.otherwise = refused;
+  await assert.rejects(faulty.put("a"), { fault: "unavailable", message: "The table's cluster does not answer" });
+});
+
+Deno.test("an outcome that was compacted is unknown", async () => {
+  await using faulty = await new Faulty().ready();
+  await faulty.put("a");
+  faulty.etcd.faults.push((etcd, path, body) => {
+    etcd.answer(path, body);
+    etcd.compacted = etcd.revision;
+    return answerLost(etcd, path, body);
+  });
+  await assert.rejects(faulty.put("a", '{"b":1}'), /compacted the revision that was read: the outcome .* is unknown/);
+  assert.equal(faulty.writes("a"), 2);
+  assert.equal((await faulty.put("a", '{"b":2}'))!.created, false);
+});
+
+Deno.test("a full cluster refuses a write; one that may have been done before that is unknown", async () => {
+  await using faulty = await new Faulty().ready();
+  const full = refuses(429, "etcdserver: mvcc: database space exceeded", 8);
+  faulty.etcd.faults.push(full);
+  await assert.rejects(faulty.put("a"), {
+    fault: "full",
+    message: "The table's cluster has no room (etcd's --quota-backend-bytes)",
+  });
+  faulty.etcd.faults.push(answerLost, full, full);
+  await assert.rejects(faulty.put("a"), { fault: "unavailable", message: /the outcome of this write is unknown/ });
+  assert.equal(faulty.writes("a"), 1);
+  await assert.rejects(faulty.put("a"), { fault: "full" }, "until it is sure that the first one cannot come again");
+  assert.equal((await faulty.put("a"))!.created, false);
+});
+
+Deno.test("writes that are too many, or too large, together are tried apart", async () => {
+  await using faulty = await new Faulty().ready();
+  const { etcd } = faulty;
+  const most = 5;
+  const bounded = (fake: FakeEtcd, path: string, body: { success?: unknown[] }): Response => {
+    if ((body.success?.length ?? 0) > most) {
+      return refuses(400, "etcdserver: too many operations")(fake, path, body) as Response;
+    }
+    return fake.answer(path, body);
+  };
+  etcd.otherwise = bounded;
+  const written = await Promise.all(Array.from({ length: 40 }, (_, i) => faulty.put(`n${i}`)));
+  assert(written.every((one) => one!.created));
+  const rows = Array.from({ length: most - 1 }, (_, i) => ({ name: `m${i}`, json: "{}" }));
+  assert.deepEqual(await faulty.store.insert(rows), []);
+  await assert.rejects(faulty.store.insert([...rows, { name: "m", json: "{}" }]), {
+    fault: "too-large",
+    message: "The table's cluster takes fewer rows at once (etcd's --max-txn-ops)",
+  });
+  etcd.otherwise = answered;
+  etcd.faults.push(refuses(400, "etcdserver: request is too large"));
+  await assert.rejects(faulty.put("a"), {
+    fault: "too-large",
+    message: "The table's cluster takes fewer bytes at once (etcd's --max-request-bytes)",
+  });
+});
+
+Deno.test("an insertion whose answer is lost is done once, or refused for what was there before", async () => {
+  await using faulty = await new Faulty().ready();
+  const rows = ["a", "b"].map((name) => ({ name, json: "{}" }));
+  faulty.etcd.faults.push(answered, answerLost);
+  assert.deepEqual(await faulty.store.insert(rows), []);
+  assert.equal(faulty.writes("a"), 1);
+  faulty.etcd.faults.push(answerLost);
+  assert.deepEqual(await faulty.store.insert([...rows, { name: "c", json: "{}" }]), ["a", "b"]);
+  assert.equal(faulty.writes("c"), 0);
+});
+
+Deno.test("an insertion that expects a revision sees the writes of other servers, and its own lane", async () => {
+  await using faulty = await new Faulty().ready();
+  await using other = await new Faulty(faulty.etcd).ready();
+  const revision = async () => (await faulty.store.snapshot()).revision;
+  const insert = (name: string, expected: number) => faulty.store.insert([{ name, json: "{}" }], expected);
+  const empty = await revision();
+  assert.deepEqual(await insert("a", empty), []);
+  assert.equal(await insert("b", empty), undefined);
+  const seen = await revision();
+  await other.put("c");
+  assert.equal(await insert("b", seen), undefined);
+  assert.deepEqual(await insert("b", await revision()), []);
+});
+
+Deno.test("data that was lost and made anew has new versions, and old ones are met no more", async () => {
+  await using faulty = await new Faulty().ready();
+  const { row } = (await faulty.put("a"))!;
+  faulty.etcd.wipe();
+  assert.equal(await faulty.store.get("a"), undefined);
+  const again = (await faulty.put("a"))!;
+  assert.equal(again.created, true);
+  assert(again.row.version > row.version);
+  assert.equal(await faulty.put("a", "{}", row.version), undefined);
+  assert.equal((await faulty.store.snapshot()).total, 1);
+});
+
+Deno.test("a marker that was removed is made anew", async () => {
+  await using faulty = await new Faulty().ready();
+  await faulty.put("a");
+  const markers = faulty.etcd.keys.filter((key) => key.startsWith("m/"));
+  assert.equal(markers.length, 1);
+  faulty.etcd.answer("/v3/kv/txn", { success: [{ request_delete_range: { key: btoa(markers[0]) } }] });
+  assert.equal((await faulty.put("a", '{"b":1}'))!.created, false);
+  assert.equal(faulty.writes("a"), 2);
+});
