@@ -79,6 +79,8 @@ export interface ServeOptions {
   readonly logFormat: "text" | "json";
   /** The page that shows the traffic, if it is asked for. */
   readonly page: PageChoice | undefined;
+  /** A new file to record the traffic in. */
+  readonly recordFile: string | undefined;
   /** Whether writes are refused. */
   readonly readOnly: boolean;
   /** Milliseconds that every answer is held back. */
@@ -123,6 +125,8 @@ export interface ConnectOptions {
   readonly explain: boolean;
   /** Whether the life of each connection is told. */
   readonly verbose: boolean;
+  /** A new file to record the traffic in. */
+  readonly recordFile: string | undefined;
   /** A file that keeps the lines typed at the prompt. */
   readonly historyFile: string | undefined;
   /** A file whose octets are sent as they are; `-` for the input. */
@@ -224,6 +228,7 @@ function serveOptions(values: Values): ServeOptions {
     showCredentials: values["show-credentials"] === true,
     logFormat: oneOf(values, "log-format", ["text", "json"]) ?? "text",
     page: pageChoice(values),
+    recordFile: text(values, "record"),
     readOnly: values["read-only"] === true,
     delayMs: wholeNumber(values, "delay", 0, 600_000) ?? 0,
     cors: corsOrigin(text(values, "cors")),
@@ -302,6 +307,7 @@ function connectOptions(values: Values, positionals: string[]): ConnectOptions {
     showCredentials: values["show-credentials"] === true,
     explain: values.explain === true,
     verbose: values.verbose === true,
+    recordFile: text(values, "record"),
     historyFile: text(values, "history"),
     rawFile,
     timeoutMs: milliseconds(values, "timeout") ?? CLIENT_TIMEOUT_MS,

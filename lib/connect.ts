@@ -7,7 +7,7 @@
 import config from "../deno.json" with { type: "json" };
 import { writeLine } from "./bytes.ts";
 import type { ConnectOptions } from "./cli.ts";
-import { readCertificates, readFile, readToken } from "./cli/files.ts";
+import { makeFile, readCertificates, readFile, readToken } from "./cli/files.ts";
 import { HistoryFile } from "./cli/history_file.ts";
 import { commandLine } from "./cli/program.ts";
 import { EXIT_FAILURE, EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
@@ -28,6 +28,7 @@ import { type Painter, painterFor } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
 import { LastExchange } from "./traffic/exchange.ts";
 import { lifeLine } from "./traffic/life.ts";
+import { Recorder, RECORDING_NOTICE } from "./traffic/recorder.ts";
 import { allOf, tapped } from "./traffic/tap.ts";
 import { Transcript } from "./traffic/transcript.ts";
 
@@ -50,7 +51,8 @@ export async function connect(options: ConnectOptions): Promise<number> {
   const screen = screenFor(output, interactive, terminal);
   if (alone === undefined && Deno.stdin.isTerminal() && !interactive) await screen.tell(NO_RAW_MODE);
   const painter = painterFor(isColored(options, terminal));
-  const views = new Views(options, { output, terminal, painter, kind });
+  const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile);
+  const views = new Views(options, { output, terminal, painter, kind, recorder });
 
   const session = new Session(endpoint, {
     timeoutMs,
@@ -72,9 +74,10 @@ export async function connect(options: ConnectOptions): Promise<number> {
     typed: (line) => history?.add(line),
   });
   // In raw mode Ctrl-C is a key. Anything else that interrupts the program ends it.
-  Deno.addSignalListener("SIGINT", () => {
+  Deno.addSignalListener("SIGINT", async () => {
     session.close();
     input.close();
+    await recorder?.close();
     Deno.exit(EXIT_INTERRUPTED);
   });
   const replOptions: ReplOptions = {
@@ -110,6 +113,7 @@ export async function connect(options: ConnectOptions): Promise<number> {
     // What was shown before something failed is of use.
     await output.flush().catch(() => {});
     session.close();
+    await recorder?.close();
     await views.flush().catch(() => {});
     input.close();
   }
@@ -138,6 +142,14 @@ async function commandAlone(
   return () => ({ kind: "raw", steps: [{ kind: "send", bytes }] });
 }
 
+/** Starts a recording in a new file. */
+async function record(name: string): Promise<Recorder> {
+  const report = (line: string) => console.error(`wiretable: ${line}`);
+  const file = await makeFile("--record", name);
+  report(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
+  return new Recorder(file, { program: `wiretable ${config.version}`, name, report });
+}
+
 /** What kind of command it is; `undefined` if it makes no sense, which running it will tell. */
 function kindOf(parse: () => Command): Command["kind"] | undefined {
   try {
@@ -155,6 +167,7 @@ interface ViewOptions {
   readonly painter: Painter;
   /** The kind of the one command; `undefined` where commands are read from the input. */
   readonly kind: Command["kind"] | undefined;
+  readonly recorder: Recorder | undefined;
 }
 
 /** Views of the traffic. Each listens to the tap, which is there only if one of them has something to tell. */
@@ -168,7 +181,7 @@ class Views {
   readonly #life: Output;
   #connections = 0;
 
-  constructor(options: ConnectOptions, { output, terminal, painter, kind }: ViewOptions) {
+  constructor(options: ConnectOptions, { output, terminal, painter, kind, recorder }: ViewOptions) {
     const exchange = new LastExchange();
     const sentenceWidth = () => terminal ? columnsOf() : Infinity;
     this.explain = {
@@ -195,6 +208,7 @@ class Views {
     const listeners: TrafficListener[] = [];
     if (kind === undefined || options.explain) listeners.push((event) => exchange.tell(event));
     if (kind === undefined || kind === "raw") listeners.push((event) => this.transcript.tell(event));
+    if (recorder !== undefined) listeners.push(recorder.take);
     if (options.verbose) listeners.push((event) => writeLife(`${painter("dim", lifeLine(event))}\n`));
     const told = allOf(listeners);
     this.tap = told && ((conn) => tapped(conn, "client", ++this.#connections, told));

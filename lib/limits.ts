@@ -349,3 +349,8 @@ export const RAW_END_MS: number = 1_000;
 export const SHOWN_RAW_EVENTS: number = 1000;
 /** Octets of one of them that are shown. */
 export const SHOWN_RAW_OCTETS: number = 1024;
+
+/** Bytes of a recording that may wait for the disk; packets beyond that are left out. */
+export const RECORD_WAITING_BYTES: number = 16 * 1024 * 1024;
+/** How long packets of a recording gather before they are written. */
+export const RECORD_GATHER_MS: number = 200;

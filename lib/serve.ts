@@ -4,11 +4,12 @@
  * @module
  */
 
+import config from "../deno.json" with { type: "json" };
 import { BatchWriter } from "./batch_writer.ts";
 import { writeLine } from "./bytes.ts";
 import type { EtcdChoice, ServeOptions } from "./cli.ts";
 import { checkIdentity, type Identity } from "./cli/certificate.ts";
-import { readCertificates, readFlagFile, readToken, readUser } from "./cli/files.ts";
+import { makeFile, readCertificates, readFlagFile, readToken, readUser } from "./cli/files.ts";
 import { EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { authorityOf } from "./client.ts";
 import { REPORT_AGAIN_MS, TAPPED_READ_BYTES } from "./limits.ts";
@@ -28,6 +29,7 @@ import { escapeText } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
 import { refusalText } from "./traffic/explain_text.ts";
 import { lifeLine } from "./traffic/life.ts";
+import { Recorder, RECORDING_NOTICE } from "./traffic/recorder.ts";
 import { allOf, TappedListener } from "./traffic/tap.ts";
 
 /** Addresses that stand for every one of this machine. */
@@ -63,6 +65,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     showCredentials: options.showCredentials,
     explain: (error, rest, position) => refusalText(error, rest, position, options.showCredentials),
   });
+  const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile, report);
   const failed = (error: unknown) => report(error instanceof Error ? error.stack ?? error.message : String(error));
   const page = options.page && new Page({
     ...options.page,
@@ -76,6 +79,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   });
   const views: TrafficListener[] = [];
   if (page !== undefined) views.push(page.take);
+  if (recorder !== undefined) views.push(recorder.take);
   if (options.verbose && options.logFormat === "text") views.push(lifeView(writer));
   const told = allOf(views);
   const server = new Server(told === undefined ? listener : new TappedListener(listener, told), access, {
@@ -113,6 +117,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   await stopped;
   await server.shutdown();
   await page?.close();
+  await recorder?.close();
   await store.close();
   await Promise.all([writer, errors].map((output) => output.flush(options.limits.shutdownMs)));
   return 0;
@@ -123,6 +128,13 @@ function lifeView(writer: BatchWriter): TrafficListener {
   return (event) => {
     if (event.kind !== "closed") writer.print(`${lifeLine(event)}\n`);
   };
+}
+
+/** Starts a recording in a new file. */
+async function record(name: string, report: (line: string) => void): Promise<Recorder> {
+  const file = await makeFile("--record", name);
+  report(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
+  return new Recorder(file, { program: `wiretable ${config.version}`, name, report });
 }
 
 function placeOf({ store }: ServeOptions): string {

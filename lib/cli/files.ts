@@ -68,3 +68,18 @@ export async function readFile(what: string, file: string, most: number): Promis
     throw new Failure(`${what}: ${(error as Error).message}`);
   }
 }
+
+/**
+ * Makes a file that is not there yet, for its owner alone.
+ *
+ * @throws {Failure} If there is one, or it cannot be made.
+ */
+export async function makeFile(flag: string, file: string): Promise<Deno.FsFile> {
+  try {
+    return await Deno.open(file, { write: true, createNew: true, mode: 0o600 });
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) throw new Failure(`${flag} ${file}: the file is there already`);
+    if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`${flag} ${file} needs a permission`);
+    throw new Failure(`${flag} ${file}: ${(error as Error).message}`);
+  }
+}
