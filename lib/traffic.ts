@@ -66,5 +66,16 @@ export interface Closed extends Seen {
 /** What happened on a connection. */
 export type TrafficEvent = Opened | Octets | Fin | Closed;
 
-/** Receives events, in their order at each end. */
-export type TrafficListener = (event: TrafficEvent) => void;
+/** Counts what is not told. */
+export interface Untold {
+  /** Reads and writes. */
+  events: number;
+}
+
+/**
+ * Receives events, in their order at each end.
+ *
+ * Where it returns a counter, the connection's further octets are of no interest: its reads and writes are counted
+ * there, and only its end is told.
+ */
+export type TrafficListener = (event: TrafficEvent) => Untold | void;

@@ -5,7 +5,7 @@
  */
 
 import { type MessageLimits, PAGE_HISTORY_EVENTS } from "../limits.ts";
-import type { Closed, Fin, Octets, Opened, SocketAddress, TrafficEvent } from "../traffic.ts";
+import type { Closed, Fin, Octets, Opened, SocketAddress, TrafficEvent, Untold } from "../traffic.ts";
 import { Conversation, type Direction, type Exchange, type Progress } from "./conversation.ts";
 import { History, type Told } from "./history.ts";
 import { Sampler } from "./sampler.ts";
@@ -77,17 +77,20 @@ export class Journal {
   }
 
   /** Takes an event of a tap. */
-  readonly take = (event: TrafficEvent): void => {
-    if (event.end === "client") return this.#takeClient(event);
+  readonly take = (event: TrafficEvent): Untold | undefined => {
+    if (event.end === "client") {
+      this.#takeClient(event);
+      return undefined;
+    }
     const { connection } = event;
     if (!this.#sampler.takes(connection, "bytes" in event ? event.bytes.length : 0, event.time)) {
       this.#leaveOut(connection);
       if (event.kind === "closed") this.#sampler.ended(connection);
-      return;
+      return this.#sampler.untold;
     }
     if (event.kind === "opened") this.#open(event);
     const live = this.#connections.get(connection);
-    if (live === undefined) return;
+    if (live === undefined) return undefined;
     if (event.kind === "closed") {
       this.#sampler.ended(connection);
       this.#forget(live);
@@ -95,6 +98,7 @@ export class Journal {
       if (live.conversation.unanswered) this.askTable();
     }
     if (event.kind !== "opened") this.#tell(event, live);
+    return undefined;
   };
 
   /** Asks for the whole table. */

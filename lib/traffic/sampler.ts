@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Untold } from "../traffic.ts";
 import { PAGE_BYTES_PER_SECOND, PAGE_EVENTS_PER_SECOND } from "../limits.ts";
 
 const SECOND = 1_000_000;
@@ -25,7 +26,8 @@ export class Sampler {
   #events = 0;
   #bytes = 0;
   #leftOutConnections = 0;
-  #leftOutEvents = 0;
+  /** Counts what connections that are left out bring. */
+  readonly untold: Untold = { events: 0 };
 
   /** Takes so many events and octets a second. */
   constructor(maxEvents: number = PAGE_EVENTS_PER_SECOND, maxBytes: number = PAGE_BYTES_PER_SECOND) {
@@ -35,7 +37,7 @@ export class Sampler {
 
   /** What was left out so far. */
   get leftOut(): LeftOut {
-    return { connections: this.#leftOutConnections, events: this.#leftOutEvents };
+    return { connections: this.#leftOutConnections, events: this.untold.events };
   }
 
   /**
@@ -46,7 +48,7 @@ export class Sampler {
    */
   takes(connection: number, bytes: number, time: number): boolean {
     if (this.#out.has(connection)) {
-      this.#leftOutEvents++;
+      this.untold.events++;
       return false;
     }
     if (time >= this.#second + SECOND) {
@@ -56,7 +58,7 @@ export class Sampler {
     if (this.#events + 1 > this.#maxEvents || this.#bytes + bytes > this.#maxBytes) {
       this.#out.add(connection);
       this.#leftOutConnections++;
-      this.#leftOutEvents++;
+      this.untold.events++;
       return false;
     }
     this.#events++;

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { End, SocketAddress, TrafficListener } from "../traffic.ts";
+import type { End, SocketAddress, TrafficListener, Untold } from "../traffic.ts";
 
 /** Time in microseconds since the program's start, by the monotonic clock. */
 export type Microseconds = () => number;
@@ -83,13 +83,15 @@ export function tapped(
   return new make(conn, end, connection, told, now);
 }
 
-/** One listener that passes events on to several; `undefined` if there are none. */
+/** One listener that passes all events on to several, whatever they return; `undefined` if there are none. */
 export function allOf(listeners: readonly TrafficListener[]): TrafficListener | undefined {
   if (listeners.length < 2) return listeners[0];
   return (event) => {
     for (const listener of listeners) listener(event);
   };
 }
+
+const NO_BYTES = new Uint8Array(0);
 
 class TappedConn implements Deno.Conn {
   protected readonly conn: Deno.Conn;
@@ -103,6 +105,26 @@ class TappedConn implements Deno.Conn {
   readonly #fins: End[] = [];
   /** Why the connection is broken, if it is. */
   #broken: string | undefined;
+  #readInto: Uint8Array = NO_BYTES;
+  #writeFrom: Uint8Array = NO_BYTES;
+  /** Counts reads and writes once nobody wants to be told of them. */
+  #untold: Untold | undefined;
+
+  // These are made once for a connection: reads and writes are many.
+  readonly #hasRead = (count: number | null): number | null => {
+    if (count === null) this.#fin(this.#end === "server" ? "client" : "server");
+    else this.#octets("read", this.#readInto, count);
+    return count;
+  };
+  readonly #hasWritten = (count: number): number => {
+    this.#octets("write", this.#writeFrom, count);
+    return count;
+  };
+  readonly #failed = (error: unknown): never => {
+    // A read that is cut off by close() says nothing of the peer.
+    if (!this.#closed) this.break(error instanceof Deno.errors.ConnectionReset ? "reset" : "broken");
+    throw error;
+  };
 
   constructor(conn: Deno.Conn, end: End, connection: number, told: TrafficListener, now: Microseconds) {
     this.conn = conn;
@@ -130,19 +152,24 @@ class TappedConn implements Deno.Conn {
     return this.conn.writable;
   }
 
+  /** As {@linkcode Deno.Conn.read}; one read at a time. */
   read(buffer: Uint8Array): Promise<number | null> {
-    return this.conn.read(buffer).then((count) => {
-      if (count === null) this.#fin(this.#end === "server" ? "client" : "server");
-      else if (count > 0) this.#octets("read", buffer.subarray(0, count));
-      return count;
-    }, (error) => this.#fail(error));
+    if (this.#untold !== undefined) {
+      this.#untold.events++;
+      return this.conn.read(buffer);
+    }
+    this.#readInto = buffer;
+    return this.conn.read(buffer).then(this.#hasRead, this.#failed);
   }
 
+  /** As {@linkcode Deno.Conn.write}; one write at a time. */
   write(bytes: Uint8Array): Promise<number> {
-    return this.conn.write(bytes).then((count) => {
-      if (count > 0) this.#octets("write", bytes.subarray(0, count));
-      return count;
-    }, (error) => this.#fail(error));
+    if (this.#untold !== undefined) {
+      this.#untold.events++;
+      return this.conn.write(bytes);
+    }
+    this.#writeFrom = bytes;
+    return this.conn.write(bytes).then(this.#hasWritten, this.#failed);
   }
 
   closeWrite(): Promise<void> {
@@ -187,20 +214,17 @@ class TappedConn implements Deno.Conn {
     this.#broken ??= reason;
   }
 
-  #fail(error: unknown): never {
-    // A read that is cut off by close() says nothing of the peer.
-    if (!this.#closed) this.break(error instanceof Deno.errors.ConnectionReset ? "reset" : "broken");
-    throw error;
-  }
-
   #fin(by: End): void {
     if (this.#closed || this.#fins.includes(by)) return;
     this.#fins.push(by);
     this.#told({ kind: "fin", ...this.#seen(), by });
   }
 
-  #octets(kind: "read" | "write", bytes: Uint8Array): void {
-    if (!this.#closed) this.#told({ kind, ...this.#seen(), bytes });
+  #octets(kind: "read" | "write", buffer: Uint8Array, count: number): void {
+    if (this.#closed || count === 0) return;
+    const bytes = count === buffer.length ? buffer : buffer.subarray(0, count);
+    const event = { kind, end: this.#end, connection: this.#connection, time: this.#now(), bytes };
+    this.#untold = this.#told(event) ?? undefined;
   }
 
   #seen(): { end: End; connection: number; time: number } {

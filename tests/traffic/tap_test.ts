@@ -101,3 +101,25 @@ Deno.test("with TLS a connection is told once its handshake is done, or has fail
     );
   }
 });
+
+Deno.test("a listener that has enough is told of no more octets, but of the end", async () => {
+  const events: string[] = [];
+  const untold = { events: 0 };
+  const listener = new TappedListener(Deno.listen({ hostname: "127.0.0.1", port: 0 }), (event) => {
+    events.push(event.kind);
+    if (event.kind === "read") return untold;
+  });
+  const { port } = listener.addr as Deno.NetAddr;
+  const [client, server] = await Promise.all([Deno.connect({ hostname: "127.0.0.1", port }), listener.accept()]);
+  listener.close();
+  const buffer = new Uint8Array(16);
+  for (let i = 0; i < 3; i++) {
+    await client.write(wireOctets("GET"));
+    assert.equal(await server.read(buffer), 3);
+    assert.equal(await server.write(wireOctets("HTTP")), 4);
+  }
+  server.close();
+  client.close();
+  assert.deepEqual(events, ["opened", "read", "fin", "closed"]);
+  assert.equal(untold.events, 5);
+});
