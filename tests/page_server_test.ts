@@ -1,0 +1,183 @@
+/**
+ * The page's server, over TCP: who may ask, pages that stall, the end.
+ */
+
+import assert from "node:assert/strict";
+import { Failure } from "../lib/cli/values.ts";
+import { REQUEST_LIMITS } from "../lib/limits.ts";
+import { Page, type PageOptions } from "../lib/page.ts";
+import { MemoryStore } from "../lib/store/memory.ts";
+import { Table } from "../lib/table.ts";
+import { RowSchema } from "../lib/table/row_schema.ts";
+import { Feed } from "../lib/traffic/feed.ts";
+import { Journal } from "../lib/traffic/journal.ts";
+import { PageAccess } from "../lib/traffic/page_access.ts";
+import { PageService } from "../lib/traffic/page_service.ts";
+import { ServeProcess } from "./serve_process.ts";
+import { Peer, startServer } from "./support.ts";
+import { octetString, wireOctets } from "./wire_cases.ts";
+
+/** A page for a table that nobody else serves. */
+function pageOf(options: Partial<PageOptions> = {}): Page {
+  const schema = RowSchema.parse("type,age,leg");
+  return new Page({
+    port: 0,
+    history: 100,
+    showCredentials: false,
+    messageLimits: REQUEST_LIMITS,
+    endpoint: { secure: false, host: "127.0.0.1", port: 1 },
+    caCerts: [],
+    words: { fields: schema.fields, filterOperators: [] },
+    table: new Table(new MemoryStore(), { schema }),
+    failed: (error) => {
+      throw error;
+    },
+    ...options,
+  });
+}
+
+/** The status of a request on a connection of its own. */
+async function statusOf(port: number, head: string): Promise<number> {
+  const peer = new Peer(await Deno.connect({ hostname: "127.0.0.1", port }));
+  try {
+    await peer.send(`${head}\r\n\r\n`);
+    return (await peer.receive(head.split(" ")[0])).head.status;
+  } finally {
+    peer.close();
+  }
+}
+
+Deno.test("a foreign host or origin, or a wrong key, is refused on every path", async () => {
+  const page = pageOf();
+  const { port, searchParams } = new URL(page.url);
+  const key = searchParams.get("key")!;
+  const ask = (line: string, ...fields: string[]) => statusOf(Number(port), [line, ...fields].join("\r\n"));
+  const own = `Host: 127.0.0.1:${port}`;
+  const cookie = `Cookie: wiretable-${port}=${key}`;
+  const message = "/live/message?connection=1&direction=request&from=0&to=1";
+  try {
+    assert.equal(await ask("GET / HTTP/1.1", own), 200);
+    assert.equal(await ask(`GET ${message} HTTP/1.1`, own, cookie), 404);
+    for (const path of ["/", "/page.css", "/page.js", "/live/events", message, "/other"]) {
+      const and = path.includes("?") ? "&" : "?";
+      assert.equal(await ask(`GET ${path} HTTP/1.1`, "Host: evil.example", cookie), 421, path);
+      assert.equal(await ask(`GET ${path} HTTP/1.1`, `Host: evil.example:${port}`, cookie), 421, path);
+      assert.equal(await ask(`GET ${path}${and}key=${key}x HTTP/1.1`, own), 403, path);
+      assert.equal(await ask(`GET ${path}${and}key= HTTP/1.1`, own, cookie), 403, path);
+      assert.equal(await ask(`GET ${path} HTTP/1.1`, own, `Cookie: wiretable-${port}=x`), 403, path);
+    }
+    for (const path of ["/live/events", message, "/live/command"]) {
+      assert.equal(await ask(`GET ${path} HTTP/1.1`, own), 403, `${path} without the key`);
+      assert.equal(await ask(`GET ${path} HTTP/1.1`, own, cookie, "Origin: http://127.0.0.1:1"), 403, path);
+    }
+    const post = ["POST /live/command HTTP/1.1", own, cookie, "Content-Type: application/json", "Content-Length: 0"];
+    assert.equal(await ask(post[0], ...post.slice(1)), 403, "a command without an origin");
+    assert.equal(await ask(post[0], ...post.slice(1), "Origin: http://evil.example"), 403);
+    assert.equal(await ask(post[0], ...post.slice(1), `Origin: http://127.0.0.1:${port}`), 400);
+  } finally {
+    await page.close();
+  }
+});
+
+Deno.test("nothing of the page is on the table's own port", async () => {
+  await using serve = await ServeProcess.start(["--page", "0"]);
+  await serve.printed("The traffic is shown at ");
+  const key = /key=(\w+)/.exec(serve.output)![1];
+  for (const path of [`/page.css?key=${key}`, `/page.js?key=${key}`, `/live/events?key=${key}`, "/live/command"]) {
+    const status = await statusOf(serve.port, `GET ${path} HTTP/1.1\r\nHost: localhost`);
+    assert(status === 404 || status === 400, `${path}: ${status}`);
+  }
+});
+
+Deno.test("the server stops though a page follows, whose stream ends", async () => {
+  await using serve = await ServeProcess.start(["--page", "0"]);
+  await serve.printed("The traffic is shown at ");
+  const url = new URL(/shown at (\S+)/.exec(serve.output)![1]);
+  const peer = new Peer(await Deno.connect({ hostname: "127.0.0.1", port: Number(url.port) }));
+  await peer.send(`GET /live/events${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n\r\n`);
+  // Both at once: the server waits for nobody who does not read.
+  const [text, { code, stderr }] = await Promise.all([peer.receiveAll(), serve.stop()]);
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.match(text, /event: start/);
+  assert.match(text, /\r\n0\r\n\r\n$/, "the stream ends, and is not cut off");
+  peer.close();
+});
+
+Deno.test("a page that stalls keeps nobody waiting, and is told what it missed", async () => {
+  const journal = new Journal({ askTable: () => Promise.resolve({ rows: [], total: 0 }), maxEvents: 50 });
+  const feed = new Feed(journal, { about: {}, process: "abc", gatherMs: 0 });
+  const source = { message: () => undefined, command: () => Promise.resolve("") };
+  let service = undefined as PageService | undefined;
+  await using server = startServer({
+    precheck: (request) => service!.precheck(request),
+    answer: (...request) => service!.answer(...request),
+    errorResponse: (error) => service!.errorResponse(error),
+  });
+  service = new PageService(new PageAccess(server.port, "k"), feed, source);
+  const host = `Host: 127.0.0.1:${server.port}`;
+  const stalled = await server.connect();
+  await stalled.send(`GET /live/events?key=k HTTP/1.1\r\n${host}\r\n\r\n`);
+  const reason = "x".repeat(20_000);
+  let time = 0;
+  const happen = () => {
+    journal.take({ kind: "opened", end: "server", connection: ++time, time, secure: false, ...ADDRESSES });
+    journal.take({ kind: "closed", end: "server", connection: time, time, reason });
+  };
+  // More than the system takes for a client that does not read.
+  for (let i = 0; i < 600; i++) {
+    happen();
+    if (i % 10 === 0) {
+      const other = await server.connect();
+      assert.equal((await other.exchange(`GET /page.css HTTP/1.1\r\n${host}\r\n\r\n`)).head.status, 200);
+      other.close();
+    }
+  }
+  let text = "";
+  const buffer = new Uint8Array(1 << 20);
+  for (let seen = false; !seen; seen = /"missed":[1-9]/.test(text)) {
+    const count = await stalled.conn.read(buffer);
+    assert(count !== null);
+    text = text.slice(-200) + octetString(buffer.subarray(0, count));
+  }
+  feed.stop();
+});
+
+const ADDRESSES = { local: { hostname: "127.0.0.1", port: 1 }, remote: { hostname: "127.0.0.1", port: 2 } };
+
+Deno.test("the page's usual port may be taken; one that was asked for may not", async () => {
+  let held: Deno.Listener | undefined;
+  try {
+    held = Deno.listen({ hostname: "127.0.0.1", port: 9998 });
+  } catch (error) {
+    // Another test or program holds it, which is as good.
+    assert(error instanceof Deno.errors.AddrInUse);
+  }
+  const page = pageOf({ port: undefined });
+  const { port } = new URL(page.url);
+  assert.notEqual(port, "9998");
+  assert.throws(() => pageOf({ port: Number(port) }), (error) => {
+    assert(error instanceof Failure);
+    assert.equal(error.message, `Port ${port} on 127.0.0.1 is taken: choose another with --page PORT`);
+    return true;
+  });
+  await page.close();
+  held?.close();
+});
+
+Deno.test("credentials leave the process as asterisks only", async () => {
+  await using serve = await ServeProcess.start(["--page", "0", "--quiet"]);
+  await serve.printed("The traffic is shown at ");
+  const url = new URL(/shown at (\S+)/.exec(serve.output)![1]);
+  const peer = await serve.connect();
+  const request = "GET /A HTTP/1.1\r\nHost: localhost\r\nCookie: s3cret\r\n\r\n";
+  await peer.exchange(request);
+  const page = new Peer(await Deno.connect({ hostname: "127.0.0.1", port: Number(url.port) }));
+  const query = `${url.search}&connection=1&direction=request&from=0&to=${request.length}`;
+  const { content } = await page.exchange(`GET /live/message${query} HTTP/1.1\r\nHost: ${url.host}\r\n\r\n`);
+  const octets = atob(JSON.parse(content).octets);
+  assert.equal(octets, request.replace("s3cret", "******"));
+  assert.equal(wireOctets(octets).length, request.length);
+  assert.doesNotMatch(content, /s3cret/);
+  peer.close();
+  page.close();
+});
