@@ -10,9 +10,10 @@ import config from "../deno.json" with { type: "json" };
 import { PAGE_PORT } from "./cli/addresses.ts";
 import { Failure } from "./cli/values.ts";
 import { authorityOf, ClientError, type Endpoint, Session } from "./client.ts";
-import { parseCommand } from "./client/command.ts";
+import { parseLine } from "./client/command.ts";
 import { type TableWords, withDefaults } from "./client/items.ts";
-import { splitLine, WrongInput } from "./client/words.ts";
+import type { RawStep } from "./client/raw_steps.ts";
+import { WrongInput } from "./client/words.ts";
 import { Decoder, type FieldLine, HttpError, type HttpRequest, isInterim } from "./http_message.ts";
 import {
   CLIENT_TIMEOUT_MS,
@@ -33,8 +34,10 @@ import { PageAccess } from "./traffic/page_access.ts";
 import { type MessageRange, PageService } from "./traffic/page_service.ts";
 import { rowsOf, type WholeTable } from "./traffic/table_state.ts";
 import type { TrafficListener } from "./traffic.ts";
-import { tapped } from "./traffic/tap.ts";
+import { allOf, tapped } from "./traffic/tap.ts";
+import { Transcript } from "./traffic/transcript.ts";
 import type { MessageLimits } from "./limits.ts";
+import { painterFor } from "./terminal.ts";
 
 /** What the page needs to know. */
 export interface PageOptions {
@@ -145,13 +148,17 @@ export class Page {
   }
 }
 
-/** Sends commands to the table over a connection that is tapped at the client's end. */
+/** Sends commands to the table, one after the other, over a connection that is tapped at the client's end. */
 class CommandSender {
   readonly #session: Session;
   readonly #words: TableWords;
   readonly #defaults: readonly FieldLine[];
+  readonly #transcript: Transcript;
+  /** What the transcript of a raw exchange says so far. */
+  #lines = "";
   #connections = 0;
   #last: Promise<unknown> = Promise.resolve();
+  #closed = false;
 
   constructor({ endpoint, words, caCerts }: PageOptions, journal: Journal) {
     this.#words = words;
@@ -160,52 +167,73 @@ class CommandSender {
       ["User-Agent", `wiretable/${config.version}`],
       ["Accept", "*/*"],
     ];
+    const timeoutMs = CLIENT_TIMEOUT_MS;
+    this.#transcript = new Transcript({
+      write: (text) => void (this.#lines += text),
+      painter: painterFor(false),
+      timeoutMs,
+    });
+    const told = allOf([journal.take, (event) => this.#transcript.tell(event)])!;
     this.#session = new Session(endpoint, {
-      timeoutMs: CLIENT_TIMEOUT_MS,
+      timeoutMs,
       caCerts,
-      tap: (conn) => tapped(conn, "client", ++this.#connections, journal.take),
+      tap: (conn) => tapped(conn, "client", ++this.#connections, told),
     });
   }
 
-  /** Sends one command after the other. */
+  /** Sends a command. Resolves with what to show: a status, or the transcript of a raw exchange. */
   send(line: string): Promise<string> {
-    const request = this.#parse(line);
-    const sent = this.#last.then(() => this.#exchange(request));
+    const order = this.#parse(line);
+    const sent = this.#last.then(() => this.#execute(order));
     this.#last = sent.catch(() => {});
     return sent;
   }
 
+  /** Ends the command that is under way, and sends no more. */
   close(): void {
-    this.#session.close();
+    this.#closed = true;
+    if (!this.#session.cancel()) this.#session.close();
   }
 
-  #parse(line: string): HttpRequest {
+  #parse(line: string): HttpRequest | readonly RawStep[] {
     try {
-      const command = parseCommand(splitLine(line), this.#words);
+      const command = parseLine(line, this.#words);
+      if (command.kind === "raw") return command.steps;
       if (command.kind === "request") {
         const { request, contentFrom } = command.order;
         if (contentFrom !== undefined) throw new WrongInput("no file is read for a page: type the content itself");
         return withDefaults(request, this.#defaults);
       }
       if (command.kind === "ask") throw new WrongInput("the values are missing: post Pingping snail 1 0");
-      throw new WrongInput("only commands that send a request work here: get all");
+      throw new WrongInput("only commands that send something work here, as get all, or raw with its steps");
     } catch (error) {
       if (error instanceof WrongInput) throw new HttpError(422, `Wrong Input: ${error.message}`);
       throw error;
     }
   }
 
-  async #exchange(request: HttpRequest): Promise<string> {
-    let text = "no answer";
+  async #execute(order: HttpRequest | readonly RawStep[]): Promise<string> {
+    if (this.#closed) throw new HttpError(503, "The server is stopping");
     try {
-      for await (const event of this.#session.exchange(request)) {
-        if (event.kind === "response" && !isInterim(event.status)) text = `${event.status} ${event.reason}`.trim();
-      }
-      return text;
+      return await ("method" in order ? this.#exchange(order) : this.#raw(order));
     } catch (error) {
       if (error instanceof ClientError) throw new HttpError(502, error.message);
       throw error;
     }
+  }
+
+  async #exchange(request: HttpRequest): Promise<string> {
+    let text = "no answer";
+    for await (const event of this.#session.exchange(request)) {
+      if (event.kind === "response" && !isInterim(event.status)) text = `${event.status} ${event.reason}`.trim();
+    }
+    return text;
+  }
+
+  async #raw(steps: readonly RawStep[]): Promise<string> {
+    this.#lines = "";
+    await this.#session.raw(steps, this.#transcript);
+    return this.#lines.trimEnd();
   }
 }
 

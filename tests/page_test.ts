@@ -189,6 +189,31 @@ test("a command is sent over TCP, and both ends are seen", async ({ tab }) => {
   assert.deepEqual(tab.complaints.splice(0).filter((line) => !line.includes("status of 422")), []);
 });
 
+test("raw octets are sent as they are, and the rules stand beside what comes back", async ({ tab }) => {
+  await tab.evaluate(`document.querySelector("#command").focus()`);
+  await tab.type(String.raw`raw "GET /Mo" 20ms "mo HTTP/1.1\n" fin`);
+  await tab.press("Enter");
+  await tab.until(`document.querySelector("#answer").textContent.includes("HTTP/1.1 400")`);
+  const lines = (await tab.text("#answer")).split("\n");
+  assert.match(lines[0], /^ +0\.\d{3} > +7 {2}GET \/Mo$/);
+  assert.match(lines[1], /^ +0\.\d{3} > +12 {2}mo HTTP\/1\.1\\n$/);
+  assert(lines.some((line) => line.startsWith("by the rules: 400 at octet 18, a bare LF")), lines.join("\n"));
+  await tab.until(`${headings}.some((text) => text.includes("400 Bad Request") && text.includes("octet 18"))`);
+  const reads = (await tab.texts(".group .event")).filter((text) =>
+    text.includes("write 7") || text.includes("write 12")
+  );
+  assert.equal(reads.length, 2);
+  // The exchange has ended the connection: a command afterwards has one of its own.
+  await tab.type("get Momo");
+  await tab.press("Enter");
+  await tab.until(`document.querySelector("#answer").textContent === "404 Not Found"`);
+  await tab.until(`${headings}.some((text) => text.startsWith("3 · GET /Momo"))`);
+  await tab.type("raw");
+  await tab.press("Enter");
+  await tab.until(`document.querySelector("#answer").textContent.startsWith("Wrong Input: steps are")`);
+  assert.deepEqual(tab.complaints.splice(0).filter((line) => !line.includes("status of 422")), []);
+});
+
 test("what peers send is shown as text, whatever it is", async ({ tab, peer }) => {
   const name = `<img src=x onerror=alert(1)>\u202e`;
   const value = `</script><script>alert(2)</script>\u001b[31m\u2066`;
