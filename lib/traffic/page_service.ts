@@ -1,5 +1,5 @@
 /**
- * The page as resources: its three files, the events, a message's octets, and commands.
+ * The page as resources: its files, the events, a message's octets, and commands.
  *
  * @module
  */
@@ -15,15 +15,35 @@ import {
 import type { Feed } from "./feed.ts";
 import { LIVE_PATH, type PageAccess, SECURITY_FIELDS } from "./page_access.ts";
 import type { Direction } from "./conversation.ts";
-import css from "./page/page.css" with { type: "text" };
+import details from "./page/details.css" with { type: "text" };
+import lanesStyle from "./page/lanes.css" with { type: "text" };
+import style from "./page/page.css" with { type: "text" };
 import html from "./page/page.html" with { type: "text" };
+import groups from "./page/groups.js" with { type: "text" };
+import lanes from "./page/lanes.js" with { type: "text" };
+import message from "./page/message.js" with { type: "text" };
 import script from "./page/page.js" with { type: "text" };
+import state from "./page/state.js" with { type: "text" };
+import table from "./page/table.js" with { type: "text" };
+import text from "./page/text.js" with { type: "text" };
 
-/** The page's files, by their paths. */
-const FILES: Record<string, Pick<HttpResponse, "contentType" | "content">> = {
+type PageFile = Pick<HttpResponse, "contentType" | "content">;
+
+const CSS = "text/css; charset=utf-8";
+const SCRIPT = "text/javascript; charset=utf-8";
+/** The page's files, by their paths: a script of modules, and its styles. */
+const FILES: Record<string, PageFile> = {
   "/": { contentType: "text/html; charset=utf-8", content: html },
-  "/page.css": { contentType: "text/css; charset=utf-8", content: css },
-  "/page.js": { contentType: "text/javascript; charset=utf-8", content: script },
+  "/page.css": { contentType: CSS, content: style },
+  "/lanes.css": { contentType: CSS, content: lanesStyle },
+  "/details.css": { contentType: CSS, content: details },
+  "/page.js": { contentType: SCRIPT, content: script },
+  "/groups.js": { contentType: SCRIPT, content: groups },
+  "/lanes.js": { contentType: SCRIPT, content: lanes },
+  "/message.js": { contentType: SCRIPT, content: message },
+  "/state.js": { contentType: SCRIPT, content: state },
+  "/table.js": { contentType: SCRIPT, content: table },
+  "/text.js": { contentType: SCRIPT, content: text },
 };
 
 const EVENTS_PATH = `${LIVE_PATH}events`;

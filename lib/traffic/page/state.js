@@ -1,0 +1,268 @@
+/**
+ * What the page knows: the events that it keeps, what they make of connections and table, and what is looked at.
+ *
+ * @typedef {{ detail: string, rule: string, offset: number }} Fault
+ * @typedef {{ from: number, to: number, whole: boolean, title: string, status: number, fault?: Fault }} Message
+ * @typedef {{ number: number, request?: Message, responses: Message[] }} Exchange
+ * @typedef {"request" | "response"} Direction
+ * @typedef {"client" | "server"} End
+ * @typedef {[name: string, value: string][]} Cells
+ * @typedef {{ hostname: string, port: number }} Address
+ * @typedef {{
+ *   number: number, kind: string, time: number, connection: number, end: End, client?: Address, server?: Address,
+ *   secure?: boolean, direction?: Direction, from?: number, to?: number, by?: End, reason?: string,
+ *   exchanges?: Exchange[], rows?: [string, Cells | null][], total?: number, large?: boolean,
+ *   leftOut?: { connections: number, events: number }
+ * }} Told
+ * @typedef {{ number: number, client: string, server: string, open: boolean, start: number, tapped: boolean,
+ *   exchanges: Map<number, Exchange> }} Connection
+ * @typedef {{ rows: Map<string, Cells | null>, total: number, large: boolean }} Table
+ * @typedef {{ connection: number, exchange: number, direction: Direction, index: number }} Choice
+ */
+
+import { address, notice, part } from "./text.js";
+
+/** Events that the page keeps, and exchanges of one connection. */
+const MAX_EVENTS = 10_000;
+/** Connections that the page lists. */
+export const MAX_CHIPS = 12;
+/** Rows of a table that is too large to be shown whole, as the server tells them. */
+const MAX_ROWS = 500;
+
+/** What the page knows. */
+export const state = {
+  /** @type {Told[]} */
+  events: [],
+  /** @type {Map<number, Connection>} */
+  connections: new Map(),
+  /** The table before the first event. */
+  base: emptyTable(),
+  /** The table after the last event. */
+  latest: emptyTable(),
+  /** Whether the table follows from all that happened. */
+  followed: false,
+  /** When the first event was, in microseconds. */
+  start: 0,
+  /** The connection that is shown; 0 for all. */
+  shown: 0,
+  /** The number of the event that is looked at; 0 while live. */
+  current: 0,
+  /** @type {Choice | undefined} */
+  chosen: undefined,
+};
+
+/** @type {() => void} */
+let listener = () => {};
+let scheduled = false;
+
+/**
+ * Calls back whenever something is to be drawn.
+ *
+ * @param {() => void} callback
+ */
+export function whenChanged(callback) {
+  listener = callback;
+}
+
+/** Draws now. */
+export function changed() {
+  listener();
+}
+
+/** Draws with the next frame, however much happens until then. */
+function changedSoon() {
+  if (scheduled) return;
+  scheduled = true;
+  requestAnimationFrame(() => {
+    scheduled = false;
+    changed();
+  });
+}
+
+/** @returns {Table} */
+export function emptyTable() {
+  return { rows: new Map(), total: 0, large: false };
+}
+
+/** @param {Table} table @returns {Table} */
+export function copyOf(table) {
+  return { ...table, rows: new Map(table.rows) };
+}
+
+/**
+ * Changes a table as an event tells.
+ *
+ * @param {Table} table
+ * @param {Told} told
+ */
+export function applyRows(table, told) {
+  if (told.rows === undefined) return;
+  const large = told.large === true;
+  if (told.kind === "table" || large && !table.large) table.rows.clear();
+  table.total = told.total ?? 0;
+  table.large = large;
+  for (const [name, cells] of told.rows) {
+    if (large) table.rows.delete(name);
+    if (cells === null && !large) table.rows.delete(name);
+    else table.rows.set(name, cells);
+    if (table.rows.size > MAX_ROWS) table.rows.delete(/** @type {string} */ (table.rows.keys().next().value));
+  }
+}
+
+/**
+ * Forgets everything: the stream of events starts anew.
+ *
+ * @param {any} start
+ */
+export function startOver(start) {
+  state.events = [];
+  state.connections = new Map();
+  state.base = { rows: new Map(start.rows), total: start.total, large: start.large };
+  state.latest = copyOf(state.base);
+  state.followed = false;
+  state.shown = state.current = 0;
+  state.chosen = undefined;
+  part("address").textContent = start.table.replace(/^http:\/\//, "");
+  notice(start.missed > 0 ? `This page was too slow and missed ${start.missed} events.` : "");
+  changed();
+}
+
+/**
+ * Takes what is told of an event.
+ *
+ * @param {Told} told
+ */
+export function take(told) {
+  const { events } = state;
+  if (events.length === 0) state.start = told.time;
+  events.push(told);
+  if (events.length > MAX_EVENTS) applyRows(state.base, /** @type {Told} */ (events.shift()));
+  applyRows(state.latest, told);
+  if (told.kind === "table") state.followed = true;
+  if (told.kind === "left out") {
+    state.followed = false;
+    const { connections, events } = /** @type {{ connections: number, events: number }} */ (told.leftOut);
+    notice(`Too much at once: ${connections} connections are left out, with ${events} events.`);
+  }
+  if (told.connection > 0) takeConnection(told);
+  changedSoon();
+}
+
+/** @param {Told} told */
+function takeConnection(told) {
+  const { connections } = state;
+  let connection = connections.get(told.connection);
+  if (connection === undefined) {
+    connection = {
+      number: told.connection,
+      client: "",
+      server: "",
+      open: true,
+      start: told.time,
+      tapped: false,
+      exchanges: new Map(),
+    };
+    connections.set(told.connection, connection);
+    // Connections without events any more are forgotten with them.
+    if (connections.size > 2 * MAX_CHIPS && connections.size % 64 === 0) forgetOld();
+  }
+  if (told.client && told.server) {
+    connection.client = address(told.client);
+    connection.server = address(told.server) + (told.secure ? " TLS" : "");
+  }
+  if (told.end === "client") connection.tapped = true;
+  if (told.kind === "closed" && told.end === "server") connection.open = false;
+  const { exchanges } = connection;
+  for (const exchange of told.exchanges ?? []) {
+    exchanges.set(exchange.number, exchange);
+    if (exchanges.size > MAX_EVENTS) exchanges.delete(/** @type {number} */ (exchanges.keys().next().value));
+    if (state.current === 0) chooseNewest(connection, exchange);
+  }
+}
+
+function forgetOld() {
+  const kept = new Set(state.events.map(({ connection }) => connection));
+  for (const number of state.connections.keys()) if (!kept.has(number)) state.connections.delete(number);
+}
+
+/**
+ * Live, the newest message is the opened one: the request, until its response breaks a rule.
+ *
+ * @param {Connection} connection
+ * @param {Exchange} exchange
+ */
+export function chooseNewest({ number }, exchange) {
+  if (state.shown !== 0 && state.shown !== number) return;
+  const broken = exchange.responses.findIndex(({ fault }) => fault);
+  const response = exchange.request === undefined || broken >= 0;
+  state.chosen = {
+    connection: number,
+    exchange: exchange.number,
+    direction: response ? "response" : "request",
+    index: Math.max(0, broken),
+  };
+}
+
+/**
+ * Opens the message that an event's octets belong to.
+ *
+ * @param {Connection} connection
+ * @param {Exchange} exchange
+ * @param {Told} event
+ */
+export function chooseAt(connection, exchange, { direction, from = 0 }) {
+  const index = exchange.responses.findIndex((message) => message.from <= from && from < message.to);
+  state.chosen = {
+    connection: connection.number,
+    exchange: exchange.number,
+    direction: direction ?? "request",
+    index: Math.max(0, index),
+  };
+}
+
+/** The events that are shown, in the order in which they were told. */
+export function shownEvents() {
+  const { events, shown } = state;
+  return shown === 0 ? events : events.filter(({ connection }) => connection === shown);
+}
+
+/**
+ * Where the current event is among those that are shown: the last one while live.
+ *
+ * @param {Told[]} list
+ */
+export function currentIndex(list) {
+  const found = state.current === 0 ? -1 : list.findIndex(({ number }) => number >= state.current);
+  return found < 0 ? list.length - 1 : found;
+}
+
+/**
+ * The number of the exchange that an event's octets belong to, once it is known. It stays so.
+ *
+ * @type {WeakMap<Told, number>}
+ */
+const exchangeNumbers = new WeakMap();
+
+/**
+ * The first exchange that an event's octets belong to.
+ *
+ * @param {Connection} connection
+ * @param {Told} event
+ * @returns {Exchange | undefined}
+ */
+export function exchangeOf({ exchanges }, event) {
+  const { direction, from = 0, to = 0 } = event;
+  if (direction === undefined) return undefined;
+  const known = exchangeNumbers.get(event);
+  if (known !== undefined) return exchanges.get(known);
+  /** @param {Exchange} exchange */
+  const messages = ({ request, responses }) =>
+    (direction === "request" ? [request] : responses).filter((message) => message !== undefined);
+  // The newest first: that is where events come in.
+  const newest = [...exchanges.values()].reverse();
+  const found =
+    newest.find((exchange) => messages(exchange).some((message) => message.from <= from && from < message.to)) ??
+      newest.findLast((exchange) => messages(exchange).some((message) => from < message.from && message.from < to));
+  if (found !== undefined) exchangeNumbers.set(event, found.number);
+  return found;
+}

@@ -1,0 +1,93 @@
+/**
+ * The table as it was at the current event, with what that event changed.
+ *
+ * @import { Cells, Table, Told } from "./state.js"
+ */
+
+import { applyRows, copyOf, emptyTable, state } from "./state.js";
+import { element, part, visible } from "./text.js";
+
+let drawn = "";
+
+/** @param {Told | undefined} event The current one. */
+export function drawTable(event) {
+  const { base, current, events, followed, latest } = state;
+  const at = current === 0 ? events.at(-1)?.number ?? 0 : event?.number ?? 0;
+  // Live, the last change stays marked until the next one.
+  const marking = current === 0
+    ? events.findLast((one) => one.rows !== undefined && one.kind !== "table")
+    : events.find((one) => one.number === at && one.kind !== "table");
+  const newest = events.findLast((one) => one.rows !== undefined)?.number;
+  const from = `${current === 0 ? "live" : at} ${marking?.number} ${followed} ${latest.total} ${newest}`;
+  if (from === drawn) return;
+  drawn = from;
+  const table = current === 0 ? latest : tableBefore(at + 1);
+  const before = marking?.rows === undefined ? emptyTable() : tableBefore(marking.number);
+  part("table-title").textContent = current === 0 ? "table now" : `table after event ${at}`;
+  part("table-size").textContent = table.total === 1 ? "1 row" : `${table.total} rows`;
+  part("table-note").textContent = !followed
+    ? "not followed: too much at once, or not asked for yet"
+    : table.large
+    ? "as this server answered: the rows touched last"
+    : "as this server answered";
+  drawRows(table, before, new Map(marking?.rows ?? []));
+
+  /** @param {number} number */
+  function tableBefore(number) {
+    const table = copyOf(base);
+    for (const one of events) {
+      if (one.number >= number) break;
+      applyRows(table, one);
+    }
+    return table;
+  }
+}
+
+/**
+ * @param {Table} table
+ * @param {Table} before
+ * @param {Map<string, Cells | null>} changes
+ */
+function drawRows(table, before, changes) {
+  // A row that is gone is still shown where it was.
+  const shown = table.large ? table.rows : new Map([...before.rows, ...table.rows]);
+  const rows = [...shown].filter(([name]) => table.rows.has(name) || changes.get(name) === null);
+  const names = [...new Set(rows.flatMap(([, cells]) => (cells ?? []).map(([name]) => name)))].slice(0, 50);
+  const head = element(
+    "tr",
+    "",
+    ...["name", ...names].map((name) => {
+      const cell = element("th", "", ...visible(name));
+      cell.setAttribute("scope", "col");
+      return cell;
+    }),
+  );
+  part("table-head").replaceChildren(...rows.length === 0 ? [] : [head]);
+  part("table-rows").replaceChildren(...rows.map(([name, cells]) => {
+    const known = before.rows.get(name) ?? undefined;
+    const isChange = changes.has(name);
+    const mark = cells === null || isChange && changes.get(name) === null
+      ? "removed"
+      : !isChange
+      ? ""
+      : known === undefined
+      ? "added"
+      : "changed";
+    const row = element("tr", mark);
+    const title = element("th", "", ...visible(name));
+    title.setAttribute("scope", "row");
+    if (mark !== "") title.append(element("span", "hidden", ` (${mark})`));
+    const old = new Map(known ?? []);
+    const values = new Map(cells ?? []);
+    row.append(
+      title,
+      ...names.map((member) => {
+        const value = values.get(member) ?? "";
+        const isChanged = mark === "changed" && (old.get(member) ?? "") !== value;
+        return element("td", isChanged ? "changed" : "", ...visible(value));
+      }),
+    );
+    return row;
+  }));
+  if (changes.size > 0) part("table-rows").querySelector("[class]")?.scrollIntoView({ block: "nearest" });
+}

@@ -1,0 +1,144 @@
+/**
+ * Elements and text. What came from a peer becomes text through `textContent`, never markup.
+ *
+ * @import { Address } from "./state.js"
+ */
+
+// deno-lint-ignore no-control-regex -- these are the ones to be escaped
+const UNSAFE = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;
+
+/**
+ * @template {HTMLElement} [T=HTMLElement]
+ * @param {string} id
+ * @returns {T}
+ */
+export function part(id) {
+  return /** @type {T} */ (document.getElementById(id));
+}
+
+/**
+ * @param {string} name
+ * @param {string} className
+ * @param {(Node | string)[]} children
+ */
+export function element(name, className, ...children) {
+  const made = document.createElement(name);
+  if (className !== "") made.className = className;
+  made.append(...children);
+  return made;
+}
+
+/**
+ * Text of a peer with what could steer the reader's eye escaped.
+ *
+ * @param {string} text
+ * @returns {(Node | string)[]}
+ */
+export function visible(text) {
+  return text.split(new RegExp(`(${UNSAFE.source})`)).filter((piece) => piece !== "").map((piece) => {
+    if (!UNSAFE.test(piece) || piece.length > 1) return piece;
+    const code = piece.charCodeAt(0);
+    const escape = code <= 0xff ? `\\x${hexOf(code)}` : `\\u${code.toString(16).padStart(4, "0")}`;
+    return element("span", "escaped", escape);
+  });
+}
+
+/**
+ * Text in which the number of an RFC and its section stay on one line.
+ *
+ * @param {string} text
+ */
+export function unbroken(text) {
+  return text.replace(/RFC (\d+) §/g, "RFC\u00a0$1\u00a0§");
+}
+
+/**
+ * @param {string} text
+ * @param {string | undefined} rule
+ */
+export function withRule(text, rule) {
+  return visible(unbroken(rule ? `${text} (${rule})` : text));
+}
+
+/** @param {number} octet */
+export function hexOf(octet) {
+  return octet.toString(16).padStart(2, "0");
+}
+
+/**
+ * Text of a head, one character an octet, as UTF-8.
+ *
+ * @param {string} octets
+ */
+export function readable(octets) {
+  return new TextDecoder().decode(Uint8Array.from(octets, (character) => character.charCodeAt(0)));
+}
+
+/**
+ * Octets as text, line ends visible; those that are no UTF-8 as `\xHH`.
+ *
+ * @param {Uint8Array} octets
+ * @returns {(Node | string)[]}
+ */
+export function octetText(octets) {
+  return decoded(octets).flatMap((text) =>
+    typeof text !== "string" ? [text] : text.split(/(\r\n|\r|\n)/).filter((piece) => piece !== "").flatMap((piece) => {
+      if (!/[\r\n]/.test(piece)) return visible(piece);
+      const name = piece === "\r\n" ? "CR LF" : piece === "\r" ? "CR" : "LF";
+      return [element("span", "end", name), piece.endsWith("\n") ? "\n" : ""];
+    })
+  );
+}
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * @param {Uint8Array} octets
+ * @returns {(Node | string)[]}
+ */
+function decoded(octets) {
+  try {
+    return [UTF8.decode(octets)];
+  } catch {
+    /** @type {(Node | string)[]} */
+    const pieces = [];
+    for (let at = 0; at < octets.length;) {
+      const first = octets[at];
+      const length = first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+      try {
+        const last = pieces.at(-1);
+        const text = UTF8.decode(octets.subarray(at, at + length));
+        if (typeof last === "string") pieces[pieces.length - 1] = last + text;
+        else pieces.push(text);
+        at += length;
+      } catch {
+        pieces.push(element("span", "escaped", `\\x${hexOf(first)}`));
+        at++;
+      }
+    }
+    return pieces;
+  }
+}
+
+/** @param {{ from?: number, to?: number }} range */
+export function octetsIn({ from = 0, to = 0 }) {
+  return to - from === 1 ? "1 octet" : `${to - from} octets`;
+}
+
+/** @param {number} micros */
+export function duration(micros) {
+  if (micros < 10_000) return `${(micros / 1000).toFixed(1)} ms`;
+  return micros < 1_000_000 ? `${Math.round(micros / 1000)} ms` : `${(micros / 1e6).toFixed(1)} s`;
+}
+
+/** @param {Address} address */
+export function address({ hostname, port }) {
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}
+
+/** @param {string} text */
+export function notice(text) {
+  const line = part("notice");
+  line.textContent = text;
+  line.hidden = text === "";
+}
