@@ -1,5 +1,5 @@
 /**
- * Printing that never holds up the work it reports: what is printed gathers, and is written in batches.
+ * Non-blocking output: messages are buffered and written in batches, so that printing never delays the server.
  *
  * @module
  */
@@ -8,20 +8,20 @@ import { ByteBuffer, type Sink, writeAll } from "./bytes.ts";
 import { MAX_UNPRINTED_BYTES, PRINT_DELAY_MS, PRINT_RETRY_MS } from "./limits.ts";
 
 const INITIAL_BYTES = 16 * 1024;
-/** A buffer that grew beyond this many bytes is given up once it is written. */
+/** A buffer larger than this many bytes is released once it has been written. */
 const KEPT_BYTES = 1024 * 1024;
 
-/** How a writer behaves. */
+/** Options of a {@linkcode BatchWriter}. */
 export interface BatchWriterOptions {
-  /** Bytes that may wait for the sink; beyond it messages are left out, and counted. */
+  /** The maximum of buffered bytes. Beyond it messages are omitted and counted. */
   readonly maxBytes?: number;
-  /** Receives the error of a write that failed and is tried again: once, until a write succeeds. */
+  /** Receives the error of a failed write that will be retried: once, until a write succeeds. */
   readonly failed?: (error: Error) => void;
-  /** How long to wait before the next write after one that failed, in milliseconds. */
+  /** The delay before a failed write is retried, in milliseconds. */
   readonly retryMs?: number;
 }
 
-/** Gathers what is printed and writes it to a sink, one batch after the other. */
+/** Buffers messages and writes them to a sink in batches. */
 export class BatchWriter {
   readonly #sink: Sink;
   readonly #options: Required<BatchWriterOptions>;
@@ -29,20 +29,20 @@ export class BatchWriter {
   #messages = 0;
   #spare = new ByteBuffer(INITIAL_BYTES);
   #leftOut = 0;
-  /** Why messages were left out last. */
+  /** Why messages were omitted last. */
   #reason = "";
   #writing: Promise<void> | undefined;
-  /** Whether the sink takes nothing any more, for good. */
+  /** Whether the sink is closed for good. */
   #broken = false;
   #failing = false;
 
-  /** Writes to the sink. */
+  /** Creates a writer for a sink. */
   constructor(sink: Sink, options: BatchWriterOptions = {}) {
     this.#sink = sink;
     this.#options = { maxBytes: MAX_UNPRINTED_BYTES, failed: () => {}, retryMs: PRINT_RETRY_MS, ...options };
   }
 
-  /** Prints a message: text in UTF-8, then bytes as they are, then text again. Left out if too much waits already. */
+  /** Prints a message: text in UTF-8, then bytes as they are, then text. It is omitted if the buffer is full. */
   print(before: string, bytes?: Uint8Array, after = ""): void {
     const most = 3 * (before.length + after.length) + (bytes?.length ?? 0);
     if (this.#broken) return;
@@ -57,7 +57,7 @@ export class BatchWriter {
     this.#writing ??= this.#writeAll();
   }
 
-  /** Resolves once all that was printed is written, or cannot be; after `withinMs` in any case. */
+  /** Resolves once all messages are written or cannot be; after `withinMs` at the latest. */
   async flush(withinMs: number = Infinity): Promise<void> {
     if (this.#writing === undefined) return;
     if (withinMs === Infinity) return await this.#writing;
@@ -77,10 +77,10 @@ export class BatchWriter {
         await this.#writeBatch();
         this.#failing = false;
       } catch (error) {
-        // Nobody reads any more, as with `serve | head`: the work goes on, unreported.
+        // The reader has closed the pipe, as in `serve | head`: the server goes on without output.
         if (error instanceof Deno.errors.BrokenPipe) this.#broken = true;
         else {
-          // A full disk may have room again: what comes later is tried again.
+          // A full disk may have room again: later messages are retried.
           if (!this.#failing) this.#options.failed(error as Error);
           this.#failing = true;
           this.#leaveOut(messages, "it could not be written");

@@ -6,12 +6,12 @@
 
 import { Buffer } from "node:buffer";
 
-/** No bytes at all. */
+/** An empty byte array. */
 export const NO_BYTES: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
-/** Where bytes go, as `Deno.stdout` or a connection. */
+/** A destination of bytes, such as `Deno.stdout` or a connection. */
 export interface Sink {
-  /** Writes some of the bytes, and tells how many. */
+  /** Writes some of the bytes and returns how many. */
   write(bytes: Uint8Array): Promise<number>;
 }
 
@@ -20,21 +20,21 @@ export async function writeAll(sink: Sink, bytes: Uint8Array): Promise<void> {
   for (let sent = 0; sent < bytes.length;) sent += await sink.write(bytes.subarray(sent));
 }
 
-/** Writes a line of text and its end. */
+/** Writes text and a line end. */
 export async function writeLine(sink: Sink, line: string): Promise<void> {
   await writeAll(sink, new TextEncoder().encode(`${line}\n`));
 }
 
-/** Where bytes come from, as a file or `Deno.stdin`. */
+/** A source of bytes, such as a file or `Deno.stdin`. */
 export interface Source {
-  /** Reads some bytes into a buffer, and tells how many; `null` at the end. */
+  /** Reads some bytes into a buffer and returns how many; `null` at the end. */
   read(buffer: Uint8Array): Promise<number | null>;
 }
 
 /**
- * Reads all bytes of a source. Its size is not asked for: that of a device or a pipe says nothing.
+ * Reads all bytes of a source, without asking for its size: devices and pipes have none.
  *
- * @throws {RangeError} If there are more than `most`.
+ * @throws {RangeError} If there are more than `most` bytes.
  */
 export async function readAtMost(source: Source, most: number): Promise<Uint8Array> {
   let bytes = new Uint8Array(Math.min(64 * 1024, most + 1));
@@ -48,7 +48,7 @@ export async function readAtMost(source: Source, most: number): Promise<Uint8Arr
   }
 }
 
-/** A copy of the first `used` bytes with room for `size`. */
+/** Copies the first `used` bytes into an array of `size`. */
 export function resized(bytes: Uint8Array, used: number, size: number): Uint8Array<ArrayBuffer> {
   const copy = new Uint8Array(size);
   copy.set(bytes.subarray(0, used));
@@ -57,26 +57,26 @@ export function resized(bytes: Uint8Array, used: number, size: number): Uint8Arr
 
 const ENCODER = new TextEncoder();
 
-/** A buffer that grows by doubling as bytes and text are appended. */
+/** A buffer that doubles its size as bytes and text are appended. */
 export class ByteBuffer {
-  /** The memory: its first {@linkcode length} bytes are in use. */
+  /** The memory; its first {@linkcode length} bytes are in use. */
   bytes: Uint8Array<ArrayBuffer>;
   /** How many bytes are in use. */
   length = 0;
   readonly #initialBytes: number;
 
-  /** Allocates this many bytes at first. */
+  /** Creates a buffer with this initial size in bytes. */
   constructor(initialBytes: number) {
     this.#initialBytes = initialBytes;
     this.bytes = new Uint8Array(initialBytes);
   }
 
-  /** The bytes in use, from an index on; valid until more are appended. */
+  /** Returns the bytes in use from an index on; valid until more are appended. */
   view(from = 0): Uint8Array<ArrayBuffer> {
     return this.bytes.subarray(from, this.length);
   }
 
-  /** Grows the memory, if need be, so that `count` more bytes fit. */
+  /** Makes room for `count` more bytes. */
   reserve(count: number): void {
     const needed = this.length + count;
     if (needed > this.bytes.length) {
@@ -91,26 +91,26 @@ export class ByteBuffer {
     this.length += bytes.length;
   }
 
-  /** Appends text in UTF-8, which takes at most `most` bytes. */
+  /** Appends text in UTF-8, of at most `most` bytes. */
   appendText(text: string, most: number = 3 * text.length): void {
     this.reserve(most);
     this.length += ENCODER.encodeInto(text, this.bytes.subarray(this.length)).written;
   }
 
-  /** Empties the buffer. Memory beyond `keptBytes` is given up. */
+  /** Empties the buffer, and releases memory beyond `keptBytes`. */
   clear(keptBytes: number): void {
     this.length = 0;
     if (this.bytes.length > keptBytes) this.bytes = new Uint8Array(this.#initialBytes);
   }
 }
 
-/** Octets as text, one character each (U+0000 to U+00FF). */
+/** Returns octets as text, one character per octet (U+0000 to U+00FF). */
 export function octetString(bytes: Uint8Array, start = 0, end: number = bytes.length): string {
-  // Called on the bytes themselves: a Buffer around them would cost as much as the conversion.
+  // Called on the bytes directly: wrapping them in a Buffer costs as much as the conversion.
   return Buffer.prototype.toString.call(bytes, "latin1", start, end);
 }
 
-/** How many bytes the content has, a text in UTF-8. */
+/** Returns the length of content in bytes, of text in UTF-8. */
 export function byteLength(content: string | Uint8Array): number {
   return typeof content === "string" ? Buffer.byteLength(content) : content.length;
 }

@@ -1,8 +1,8 @@
 /**
- * What a peer sent, as text for a terminal.
+ * Text from a peer, made safe for a terminal.
  *
- * A terminal takes some characters for orders: they move the cursor, change the title, or turn text around so that
- * it reads as something else. None of those gets through from a peer; they are shown escaped instead.
+ * Control characters can move the cursor, change the title, or reorder text so that it reads differently. They are
+ * shown escaped.
  *
  * @module
  */
@@ -11,18 +11,15 @@ import { Buffer } from "node:buffer";
 import { styleText } from "node:util";
 
 /**
- * C0 but tab and line feed, DEL, C1; line and paragraph separators; and all characters that show nothing themselves but
- * change how others are shown or hide between them (Unicode's Cf and other default-ignorable ones), but for the joiners
- * and the variation selectors that letters and emoji need.
+ * Control characters: C0 except tab and line feed, DEL, C1; line and paragraph separators; and invisible characters
+ * that change how others are displayed (Unicode's Cf and other default-ignorable ones), except the joiners and
+ * variation selectors that letters and emoji need.
  */
 const UNSAFE =
-  // deno-lint-ignore no-control-regex -- these are the ones to be escaped
+  // deno-lint-ignore no-control-regex -- the pattern matches what must be escaped
   /[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
 
-/**
- * Text that a terminal shows and does not obey: other control characters stand as `\x1b` or `\u202e`, CR LF as a line
- * end.
- */
+/** Escapes text for a terminal: control characters become `\x1b` or `\u202e`, CR LF becomes a line end. */
 export function escapeText(text: string): string {
   return text.replaceAll("\r\n", "\n").replace(UNSAFE, (character) => {
     const code = character.codePointAt(0)!;
@@ -32,7 +29,7 @@ export function escapeText(text: string): string {
   });
 }
 
-/** JSON text that a terminal shows and does not obey. It means what it meant: in JSON, any character may be escaped. */
+/** Escapes JSON text for a terminal. The JSON value is unchanged: in JSON, any character may be escaped. */
 export function escapeJson(json: string): string {
   return json.replace(
     UNSAFE,
@@ -40,13 +37,10 @@ export function escapeJson(json: string): string {
   );
 }
 
-/** A field line whose value is a credential: its name, an authentication scheme if there is one, and the secret. */
+/** A field line with a credential: name, authentication scheme if any, and secret. */
 const CREDENTIAL_LINE = /^((?:proxy-)?authorization|cookie|set-cookie)([ \t]*:[ \t]*)([^\r\n]*)/gim;
 
-/**
- * Text, or octets one character each, with credentials in field lines replaced by their length:
- * `Authorization: Bearer (31 octets)`.
- */
+/** Replaces credentials in field lines by their length: `Authorization: Bearer (31 octets)`. */
 export function maskCredentials(text: string): string {
   return text.replace(CREDENTIAL_LINE, (_line, name: string, colon: string, value: string) => {
     const [, scheme = ""] = /^([\w!#$%&'*+.^`|~-]+[ \t]+)\S/.exec(/cookie$/i.test(name) ? "" : value) ?? [];
@@ -54,24 +48,24 @@ export function maskCredentials(text: string): string {
   });
 }
 
-/** Octets, one character each, as the UTF-8 text that they most likely are. What is not UTF-8 becomes U+FFFD. */
+/** Decodes octets, one character each, as UTF-8. Invalid sequences become U+FFFD. */
 export function octetsToText(octets: string): string {
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.from(octets, "latin1"));
 }
 
-/** Content that comes in pieces, as safe text: a character or a line end may be cut in two between them. */
+/** Escapes content that arrives in pieces. A character or a line end may be split between two of them. */
 export class ContentText {
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   #heldBack = "";
-  /** Whether what was given so far ends a line; so it does if there was nothing. */
+  /** Whether the text so far ends with a line end; true at the beginning. */
   endsLine = true;
 
-  /** The piece's text, as far as it is certain. */
+  /** Returns the piece's text, except for an incomplete character or line end. */
   add(bytes: Uint8Array): string {
     return this.#show(this.#decoder.decode(bytes, { stream: true }), false);
   }
 
-  /** What was held back. */
+  /** Returns the rest that {@linkcode next} has kept back. */
   end(): string {
     return this.#show(this.#decoder.decode(), true);
   }
@@ -88,20 +82,20 @@ export class ContentText {
   }
 }
 
-/** What text may look like. */
+/** A colour or weight of text. */
 export type Style = "bold" | "dim" | "blue" | "green" | "cyan" | "yellow" | "red";
 
-/** Colours text for a terminal, or leaves it as it is. */
+/** Colours text for a terminal, or returns it unchanged. */
 export type Painter = (style: Style, text: string) => string;
 
-/** A painter that colours, or one that does not. */
+/** Returns a painter that colours, or one that does not. */
 export function painterFor(colored: boolean): Painter {
   return colored ? (style, text) => styleText(style, text, { validateStream: false }) : (_style, text) => text;
 }
 
 const STATUS_STYLES: readonly Style[] = ["dim", "dim", "green", "cyan", "yellow", "red"];
 
-/** A head as safe text, its start line in the colour of its meaning, its field names set apart. */
+/** Formats a head as safe text: the start line coloured by status, the field names highlighted. */
 export function showHead(head: string, painter: Painter): string {
   const [startLine, ...fieldLines] = escapeText(octetsToText(head)).split("\n");
   const status = /^HTTP\/\d\.\d (\d)/.exec(startLine)?.[1];

@@ -1,41 +1,41 @@
 /**
- * A fair share of the event loop for every client.
+ * Shares the event loop fairly among clients.
  *
- * A read or a write that can be done at once resolves without a turn of the event loop. So a client that sends as fast
- * as it is read, or takes as fast as it is written to, would have the server to itself: nobody else would be read from,
- * no timer would run, no signal would be heard. The same goes for a handler that computes for long.
+ * A read or write that completes at once resolves without a turn of the event loop. A client that sends as fast as it
+ * is read could therefore keep the server busy: no other connection would be read, no timer would fire, no signal would
+ * be handled. A handler that computes for long has the same effect.
  *
- * Whoever may go on for long asks {@linkcode FairTurns.yieldIfBusy} now and then. All who wait share one budget of each
- * turn, however many they are: they go on one after the other until it is spent, and then I/O and timers come first.
+ * Code that may run for long calls {@linkcode FairTurns.yieldIfBusy} at intervals. All callers share one budget per
+ * turn: they continue one after the other until it is spent; then I/O and timers run first.
  *
  * @module
  */
 
 import { MAX_TURN_MS } from "./limits.ts";
 
-/** For whom something is done: a client that may have left goes on behind all others. */
+/** The client that work is done for. Work for a client that may have disconnected is done last. */
 export interface Precedence {
-  /** Whether the client has ended its side. */
+  /** Whether the client has closed its side. */
   readonly halfClosed: boolean;
 }
 
-/** Shares out the turns of the event loop. */
+/** Distributes turns of the event loop. */
 export class FairTurns {
-  /** When the event loop last had its turn, in milliseconds; `undefined` if nobody has done much since. */
+  /** When the current turn began, in milliseconds; `undefined` if the event loop is not busy. */
   #since: number | undefined;
-  /** Those who wait, in the order in which they go on; behind them those whose clients may have left. */
+  /** Callers that wait, in order. Those whose clients may have disconnected come last. */
   readonly #waiting: (() => void)[] = [];
   readonly #behind: (() => void)[] = [];
-  /** Whether the next one is going to be let go on. */
+  /** Whether the next caller is already scheduled. */
   #scheduled = false;
   readonly #now: () => number;
 
-  /** Measures by this clock, in milliseconds. */
+  /** Creates the queue with a clock in milliseconds. */
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 
-  /** Whether whoever asks has to wait before more is done: the time is over, or others wait. */
+  /** Whether the caller must wait: the budget is spent, or others are waiting. */
   isBusy(): boolean {
     if (this.#scheduled) return true;
     if (this.#since !== undefined) return this.#now() >= this.#since + MAX_TURN_MS;
@@ -46,7 +46,7 @@ export class FairTurns {
     return false;
   }
 
-  /** The promise to await before more is done; `undefined` while there is time left and nobody waits. */
+  /** Returns a promise to await before more work is done; `undefined` while budget is left and nobody waits. */
   yieldIfBusy(client?: Precedence): Promise<void> | undefined {
     if (!this.isBusy()) return undefined;
     if (!this.#scheduled) {
@@ -56,7 +56,10 @@ export class FairTurns {
     return new Promise((resolve) => (client?.halfClosed ? this.#behind : this.#waiting).push(resolve));
   }
 
-  /** Lets the first one go on after a turn. Only a timer makes the runtime look for I/O first; setImmediate does not. */
+  /**
+   * Schedules the first caller after a turn of the event loop. Only a timer lets the runtime poll I/O first;
+   * setImmediate does not.
+   */
   #afterTurn(): void {
     setTimeout(() => {
       this.#since = this.#now();
@@ -72,7 +75,7 @@ export class FairTurns {
       return;
     }
     resume();
-    // It goes on as soon as this returns, and the next one when it waits again, or has done its work.
+    // The caller continues after this returns. The next one follows when it waits again or has finished.
     setImmediate(() => {
       if (this.#now() < this.#since! + MAX_TURN_MS) this.#next();
       else this.#afterTurn();
@@ -80,5 +83,5 @@ export class FairTurns {
   }
 }
 
-/** The event loop is one, and so is what shares it out: among connections and among handlers that take their time. */
+/** The queue of this process: connections and handlers share one event loop. */
 export const FAIR_TURNS: FairTurns = new FairTurns();

@@ -41,9 +41,11 @@ export class ChunkLine {
   }
 
   /**
-   * `chunk-size [ chunk-ext ] CRLF`, with `chunk-size = 1*HEXDIG` (RFC 9112 §7.1). Extensions are checked and ignored.
+   * Scans `chunk-size [ chunk-ext ] CRLF`, with `chunk-size = 1*HEXDIG` (RFC 9112 §7.1). Extensions are checked, then
+   * ignored.
    *
-   * @throws {HttpError} 400 if it is malformed, too long or beyond 2^53 - 1 octets; 413 if the extensions are too long.
+   * @throws {HttpError} 400 if the line is malformed, too long or beyond 2^53 - 1 octets; 413 if the extensions are too
+   * long.
    */
   scan(buffer: Uint8Array, start: number, end: number): number {
     const stop = Math.min(end, start + this.#limits.maxChunkLineBytes);

@@ -2,9 +2,9 @@
  * Bytes in, events out: the incremental decoder of HTTP/1.1 messages (RFC 9112), for both ends of a connection.
  *
  * It does no I/O. {@linkcode Decoder.receive} takes bytes in pieces of any size, {@linkcode Decoder.next} returns one
- * event at a time. An event, "more bytes are needed" and an error are three different things: an object, `undefined`,
- * and a thrown {@linkcode HttpError}. After an error the decoder stays failed, because nothing tells where a broken
- * message ends.
+ * event at a time. An event, "more bytes are needed" and an error are three distinct results: an object, `undefined`,
+ * and a thrown {@linkcode HttpError}. After an error the decoder stays failed, because the end of a broken message is
+ * unknown.
  *
  * @module
  */
@@ -45,12 +45,12 @@ type Phase =
   | "end"
   | "closed";
 
-/** Bytes of the buffer converted to text at a time; more if a head is larger. */
+/** Bytes of the buffer converted to text in one call; more if a head is larger. */
 const TEXT_BYTES = 2048;
 const END: MessageEnd = { kind: "end", trailers: Fields.EMPTY };
 const CLOSED: ConnectionEnd = { kind: "closed" };
 
-/** Decodes the messages of one connection, one after the other. */
+/** Decodes the messages of one connection in order. */
 export class Decoder {
   readonly #kind: MessageKind;
   readonly #maxContentBytes: number;
@@ -64,16 +64,16 @@ export class Decoder {
   #failure: HttpError | undefined;
   #peerDone = false;
 
-  /** The bytes received last, or a copy of them behind those left over. */
+  /** The bytes received last, or a copy of them appended to the unread ones. */
   #buffer: Uint8Array = NO_BYTES;
   /** Index of the first octet not consumed. */
   #at = 0;
   #end = 0;
   #bufferIsOwn = false;
-  /** Part of the buffer as text, one character an octet: pipelined heads are converted together. */
+  /** A part of the buffer as text, one character per octet. Pipelined heads are converted in one call. */
   #text = "";
   #textStart = 0;
-  /** Index of the message's start; negative once its start has left the buffer. */
+  /** Index of the message's first octet; negative once it has left the buffer. */
   #messageStart = 0;
 
   #skippedEmptyLine = false;
@@ -94,12 +94,12 @@ export class Decoder {
     this.#chunkLine = new ChunkLine(limits);
   }
 
-  /** Whether no octet of another message has come, other than the empty line that may precede one. */
+  /** Whether no octet of another message has been received. An empty line before the message does not count. */
   get idle(): boolean {
     return this.#phase === "start" && this.#at === this.#end;
   }
 
-  /** Whether another connection can reuse it. */
+  /** Whether another connection can use this decoder. */
   get reusable(): boolean {
     return this.idle && !this.#skippedEmptyLine;
   }
@@ -112,28 +112,30 @@ export class Decoder {
     this.#messageStart = this.#at = this.#end = 0;
   }
 
-  /** The method of the request being decoded; empty until it is complete. */
+  /** The method of the request whose head is being decoded; empty until the method is complete. */
   get method(): string {
     const inHead = this.#phase === "start" || this.#phase === "head";
     return inHead && this.#kind === "request" ? this.#octets(this.#at, this.#at + this.#startLine.firstEnd) : "";
   }
 
-  /** The octets received and not yet decoded; after an error, those from where decoding stopped. */
+  /** The octets received but not decoded; after an error, from where decoding stopped. */
   get unread(): Uint8Array {
     return this.#buffer.subarray(this.#at, this.#end);
   }
 
-  /** How many octets of the current message are consumed: where {@linkcode unread} starts, as errors count offsets. */
+  /** How many octets of the current message were decoded: the offset at which {@linkcode unread} starts. */
   get consumed(): number {
     return this.#at - this.#messageStart;
   }
 
-  /** Sets the method that the next response answers: one to HEAD has no content (RFC 9112 §6.3). */
+  /**
+   * Sets the method of the request that the next response answers: a response to HEAD has no content (RFC 9112 §6.3).
+   */
   expectResponseTo(method: string): void {
     this.#answeredMethod = method;
   }
 
-  /** Receives the first `length` of these bytes. They must not change until {@linkcode next} has returned `undefined`. */
+  /** Receives the first `length` of the bytes. They must stay unchanged until {@linkcode next} returns `undefined`. */
   receive(bytes: Uint8Array, length: number = bytes.length): void {
     const left = this.#end - this.#at;
     if (left === 0) {
@@ -150,16 +152,16 @@ export class Decoder {
     this.#end += length;
   }
 
-  /** Ends the input: the peer sends nothing more. */
+  /** Marks the end of input: the peer has closed its side. */
   close(): void {
     this.#peerDone = true;
   }
 
   /**
-   * The next event, or `undefined` while more bytes are needed.
+   * Returns the next event, or `undefined` if more bytes are needed.
    *
-   * @throws {HttpError} When the bytes break a rule or a limit: the status to answer with (502 for a response),
-   * the rule, and the offset in octets from the message's first. The same error is thrown ever after.
+   * @throws {HttpError} If the bytes break a rule or a limit: with the status to answer (502 for a response), the rule,
+   * and the offset in octets from the message's first. Every later call throws the same error.
    */
   next(): HttpEvent | undefined {
     if (this.#failure) throw this.#failure;
@@ -169,7 +171,7 @@ export class Decoder {
       return event;
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
-      // A response that breaks the rules is a client's 502 (RFC 9110 §15.6.3), whatever status a request would get.
+      // For a client, an invalid response is a 502 (RFC 9110 §15.6.3), whatever the status for a request would be.
       const status = this.#kind === "request" ? error.status : 502;
       const offset = (error.offset ?? this.#at) - this.#messageStart;
       this.#failure = new HttpError(status, error.message, { fault: error.fault, rule: error.rule, offset });
@@ -200,12 +202,12 @@ export class Decoder {
     }
   }
 
-  /** Copies what is left over, since the caller may change its buffer from now on. */
+  /** Copies the unread bytes, because the caller may change its buffer after this call. */
   #keepLeftover(): undefined {
     if (this.#at < this.#end && !this.#bufferIsOwn) this.#moveLeftover(this.#end - this.#at);
   }
 
-  /** Moves what is left over into a buffer with room for twice `size` octets. */
+  /** Moves the unread bytes into a buffer of twice `size` octets. */
   #moveLeftover(size: number): void {
     const leftover = this.#buffer.subarray(this.#at, this.#end);
     this.#buffer = new Uint8Array(Math.max(512, 2 * size));
@@ -274,7 +276,7 @@ export class Decoder {
     const target = text.substring(firstEnd + 1, secondEnd);
     const { form, authority, path, query } = parseTarget(method, target, this.#at + firstEnd + 1);
     const host = readHost(fields, minor, this.#at);
-    // Without either framing field a request has no content (RFC 9112 §6.3).
+    // A request without Content-Length and Transfer-Encoding has no content (RFC 9112 §6.3).
     const framing = readFraming(fields, minor, this.#at) ?? 0;
     const persistent = this.#persistent = readPersistence(fields, minor);
     const contentLength = this.#expectContent(framing, fields);
@@ -307,7 +309,7 @@ export class Decoder {
     return { kind: "response", text, status, reason, minor, fields, persistent: this.#persistent, contentLength };
   }
 
-  /** Enters the phase that reads the content; `undefined` means content until the connection ends. */
+  /** Enters the phase that reads the content; `undefined` means that it ends with the connection. */
   #expectContent(framing: Framing | undefined, fields: Fields): number | undefined {
     if (framing === undefined) this.#phase = "until-closed";
     else if (framing === "chunked") {
@@ -369,7 +371,7 @@ export class Decoder {
     return this.#finish({ kind: "end", trailers });
   }
 
-  /** Octets of the buffer as text. */
+  /** Returns octets of the buffer as text. */
   #octets(start: number, end: number): string {
     if (start < this.#textStart || end > this.#textStart + this.#text.length) {
       const textEnd = Math.max(end, Math.min(this.#end, start + TEXT_BYTES));

@@ -1,8 +1,8 @@
 /**
  * Messages in, bytes out: the encoder of HTTP/1.1 messages (RFC 9112), for both ends of a connection.
  *
- * Only the encoder writes the fields that frame a message, so a message cannot have two framings, or a wrong length.
- * Encoded messages gather in one buffer until the caller has sent them.
+ * Only the encoder writes the fields that frame a message, so a message never has two framings or a wrong length.
+ * Encoded messages are collected in one buffer until the caller has sent them.
  *
  * @module
  */
@@ -13,16 +13,16 @@ import { CR, type FieldLine, isFieldValue, isFramingField, isToken, LF, METHODS_
 import type { ContentStream, HttpRequest, HttpResponse, ResponseContext } from "./message.ts";
 
 const UTF8 = new TextEncoder();
-/** Bytes of the buffer at first: a few responses. */
+/** Initial size of the buffer in bytes: a few responses. */
 const INITIAL_BYTES = 2048;
-/** A buffer that has grown beyond this many bytes is given up once it is sent. */
+/** A buffer larger than this many bytes is released once it has been sent. */
 const KEPT_BYTES = 64 * 1024;
-/** Media types whose lines are kept: services take them from a few constants. */
+/** How many media types have their Content-Type line cached. Services use a few constants. */
 const MAX_KEPT_TYPES = 32;
-/** Statuses are below this number (RFC 9110 §15). */
+/** Status codes are below this number (RFC 9110 §15). */
 const STATUS_END = 600;
 
-/** Digits of 2^53 - 1, the largest whole number that is written. */
+/** Digits of 2^53 - 1, the largest integer that is written. */
 const MAX_DECIMAL_DIGITS = 16;
 const MAX_UINT32 = 0xffff_ffff;
 const DIGIT_ZERO = 0x30;
@@ -35,14 +35,14 @@ const KEEP_ALIVE = UTF8.encode("Connection: keep-alive\r\n");
 const LAST_CHUNK = UTF8.encode("0\r\n\r\n");
 const CONTINUE = UTF8.encode("HTTP/1.1 100 Continue\r\n\r\n");
 
-/** Status lines by status, once they were sent. */
+/** Encoded status lines by status code. */
 const statusLines: (Uint8Array | undefined)[] = new Array(STATUS_END).fill(undefined);
-/** Content-Type lines by media type. */
+/** Encoded Content-Type lines by media type. */
 const typeLines = new Map<string, Uint8Array>();
 
 /**
- * `status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF` (RFC 9112 §4), always with this program's own
- * version (RFC 9110 §2.5).
+ * Encodes `status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF` (RFC 9112 §4). The version is this
+ * program's own (RFC 9110 §2.5).
  */
 function statusLine(status: number): Uint8Array {
   const known = statusLines[status];
@@ -61,28 +61,28 @@ function typeLine(contentType: string): Uint8Array {
   return line;
 }
 
-/** Whether the content is made while it is sent. */
+/** Whether the content is a stream. */
 export function isStream(content: HttpResponse["content"]): content is ContentStream {
   return typeof content === "object" && !(content instanceof Uint8Array);
 }
 
-/** Gathers encoded messages. */
+/** Encodes messages into one buffer. */
 export class Encoder {
   readonly #buffer = new ByteBuffer(INITIAL_BYTES);
   #dateValue = "";
   #dateLine: Uint8Array = NO_BYTES;
 
-  /** How many bytes wait to be sent. */
+  /** How many bytes have not been sent. */
   get length(): number {
     return this.#buffer.length;
   }
 
-  /** The bytes that wait to be sent; valid until something more is encoded. */
+  /** The bytes that have not been sent; valid until the next message is encoded. */
   bytes(from = 0): Uint8Array<ArrayBuffer> {
     return this.#buffer.view(from);
   }
 
-  /** Forgets the bytes: they were sent, and their buffer is used again. */
+  /** Clears the buffer after its bytes were sent. */
   clear(): void {
     this.#buffer.clear(KEPT_BYTES);
   }
@@ -90,7 +90,7 @@ export class Encoder {
   /**
    * Encodes a request with its content, framed by Content-Length.
    *
-   * @throws {TypeError} If method, target or a field line would not be legal on the wire.
+   * @throws {TypeError} If method, target or a field line is invalid.
    */
   request(request: HttpRequest): void {
     const { method, target, fields, content } = request;
@@ -98,30 +98,30 @@ export class Encoder {
     if (!/^[!-~]+$/.test(target)) throw new TypeError(`Not a request target: ${JSON.stringify(target)}`);
     this.#octets(`${method} ${target} HTTP/1.1\r\n`);
     this.#fieldLines(fields);
-    // Without it, a method that is all about content leaves open whether there is any (RFC 9110 §8.6).
+    // Without Content-Length, a request with a method that expects content is ambiguous (RFC 9110 §8.6).
     if (content !== undefined || METHODS_WITH_CONTENT.includes(method)) this.#contentLength(content?.length ?? 0);
     this.#lineEnd();
     if (content !== undefined) this.content(content);
   }
 
-  /** Encodes the interim response that asks a client for the content it announced (RFC 9110 §15.2.1). */
+  /** Encodes 100 (Continue), which asks the client for the content it announced (RFC 9110 §15.2.1). */
   continue(): void {
     this.#buffer.append(CONTINUE);
   }
 
   /**
-   * Encodes a response's head, and its content unless that is a stream or is left out.
+   * Encodes a response's head, and its content unless that is a stream or the response has none.
    *
-   * @returns Whether a stream remains to be sent, with {@linkcode chunk} and {@linkcode lastChunk} to HTTP/1.1,
-   * with {@linkcode content} to HTTP/1.0.
-   * @throws {TypeError} If status or a field line would not be legal on the wire.
+   * @returns Whether a stream must still be sent: with {@linkcode chunk} and {@linkcode lastChunk} to HTTP/1.1, with
+   * {@linkcode content} to HTTP/1.0.
+   * @throws {TypeError} If status or a field line is invalid.
    */
   response(response: HttpResponse, context: ResponseContext): boolean {
     const start = this.#buffer.length;
     try {
       return this.#response(response, context);
     } catch (error) {
-      // Half a head must not be sent after whole messages.
+      // Removes the incomplete head: the messages before it are sent.
       this.#buffer.length = start;
       throw error;
     }
@@ -154,7 +154,7 @@ export class Encoder {
     else this.#buffer.append(piece);
   }
 
-  /** Encodes one chunk (RFC 9112 §7.1); nothing for no content, since an empty chunk would be the last. */
+  /** Encodes one chunk (RFC 9112 §7.1). Empty content is skipped, because an empty chunk ends the message. */
   chunk(piece: string | Uint8Array): void {
     const length = byteLength(piece);
     if (length === 0) return;
@@ -175,7 +175,7 @@ export class Encoder {
     this.#lineEnd();
   }
 
-  /** `ETag = entity-tag`, a strong one (RFC 9110 §8.8.3). */
+  /** Encodes `ETag = entity-tag`, a strong one (RFC 9110 §8.8.3). */
   #etag(version: number): void {
     if (!Number.isSafeInteger(version) || version < 0) throw new TypeError(`Not a version for an ETag: ${version}`);
     this.#buffer.append(ETAG);
@@ -183,7 +183,7 @@ export class Encoder {
     this.#octets('"\r\n');
   }
 
-  /** Writes a whole number in decimal digits. */
+  /** Encodes an integer in decimal digits. */
   #decimal(value: number): void {
     const buffer = this.#buffer;
     buffer.reserve(MAX_DECIMAL_DIGITS);
@@ -191,7 +191,7 @@ export class Encoder {
     for (let power = 10; value >= power; power *= 10) digits++;
     let at = buffer.length += digits;
     let rest = value;
-    // Beyond 32 bits a division is one of floating point, and slow: take nine digits at once there.
+    // Above 32 bits the engine divides in floating point, which is slow: split off nine digits at a time.
     while (rest > MAX_UINT32) {
       const above = Math.floor(rest / 1e9);
       let nine = rest - above * 1e9;
@@ -209,7 +209,7 @@ export class Encoder {
     } while (rest > 0);
   }
 
-  /** All responses of one moment have the same Date line. */
+  /** Encodes the Date line, which is cached until the date changes. */
   #date(date: string): void {
     if (date !== this.#dateValue) {
       this.#dateLine = UTF8.encode(`Date: ${checkedValue(date)}\r\n`);
@@ -219,7 +219,8 @@ export class Encoder {
   }
 
   /**
-   * `*( field-line CRLF )`; a CR or LF in a value would end the line and let its writer forge another (RFC 9112 §11.1).
+   * Encodes `*( field-line CRLF )`. Values with CR or LF are refused: they could inject other field lines (RFC 9112
+   * §11.1).
    */
   #fieldLines(fields: readonly FieldLine[]): void {
     for (const [name, value] of fields) {
@@ -240,7 +241,7 @@ export class Encoder {
     buffer.bytes[buffer.length++] = LF;
   }
 
-  /** Each character of the text is one octet. A head's parts are short: a loop is faster for those than a call. */
+  /** Appends text with one character per octet. For the short parts of a head a loop is faster than a native call. */
   #octets(text: string): void {
     const buffer = this.#buffer;
     buffer.reserve(text.length);

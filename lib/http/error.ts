@@ -1,5 +1,5 @@
 /**
- * The one error of this program's HTTP, and the reason phrases of the statuses it sends.
+ * The error type of HTTP messages, and the reason phrases of the statuses that this program sends.
  *
  * @module
  */
@@ -35,26 +35,27 @@ const REASONS: Record<number, string> = {
 };
 
 /**
- * The reason phrase that RFC 9110 §15 (or its registry) gives a status code; empty for one this program never sends.
+ * Returns the reason phrase of a status code (RFC 9110 §15 or its registry); empty for a code that this program never
+ * sends.
  */
 export function reasonPhrase(status: number): string {
   return REASONS[status] ?? "";
 }
 
-/** Whether a response with this status is followed by another one to the same request (RFC 9110 §15.2). */
+/** Whether the status is interim: another response to the same request follows (RFC 9110 §15.2). */
 export function isInterim(status: number): boolean {
   return status >= 100 && status < 200;
 }
 
-/** Whether responses with this status never have content (RFC 9110 §6.4.1). */
+/** Whether a response with this status never has content (RFC 9110 §6.4.1). */
 export function isContentless(status: number): boolean {
   return isInterim(status) || status === 204 || status === 304;
 }
 
 /**
- * Why a message is broken: the cause of a wire error, where one rule has many. A fix belongs to each.
+ * The cause of a wire error. One rule may be broken in several ways; each cause has a fix of its own.
  *
- * The first group breaks the start line, then field lines, what fields mean, chunks, and the end of input.
+ * In order: causes in the start line, in field lines, in the meaning of fields, in chunks, and at the end of input.
  */
 export type FaultCode =
   | "bare-lf"
@@ -108,50 +109,50 @@ export type FaultCode =
   | "content-too-long"
   | "cut-off";
 
-/** What is wrong with one member of the content. */
+/** A problem with one member of the content. */
 export interface FieldProblem {
-  /** The member's name, as the client sent it or as the table asks for it. */
+  /** The member's name, as sent by the client or as the table expects it. */
   readonly field: string;
   /** What was seen and what is allowed. */
   readonly detail: string;
 }
 
-/** What an {@linkcode HttpError} may have besides a status and a detail. */
+/** Optional properties of an {@linkcode HttpError}. */
 export interface HttpErrorOptions {
-  /** The cause. Only wire errors have one. */
+  /** The cause; only for wire errors. */
   readonly fault?: FaultCode;
-  /** The section of the specification that was broken, as `RFC 9112 §5.1`. */
+  /** The section of the specification that the message breaks, such as `RFC 9112 §5.1`. */
   readonly rule?: string;
-  /** The octet where the message breaks the rule, counted from its first. Only wire errors have one. */
+  /** The offset of the octet where the message breaks the rule, from the message's first; only for wire errors. */
   readonly offset?: number;
-  /** The wrong members of the content. */
+  /** The invalid members of the content. */
   readonly errors?: readonly FieldProblem[];
-  /** Field lines that the answer must carry, as Allow with a 405. */
+  /** Field lines for the response, such as Allow with a 405. */
   readonly fields?: readonly FieldLine[];
 }
 
 /**
- * The one error of this program's HTTP: a message that breaks a rule, or a request that cannot be met.
+ * An HTTP error: the message breaks a rule, or the request cannot be fulfilled.
  *
- * Its message is a sentence that says what was seen and what is allowed.
+ * The error's message says what was seen and what is allowed.
  */
 export class HttpError extends Error {
-  /** Tells this error from others by name. */
+  /** The name of this error class. */
   override name = "HttpError";
-  /** The status a server answers with (RFC 9110 §15). */
+  /** The status of the response (RFC 9110 §15). */
   readonly status: number;
-  /** See {@linkcode HttpErrorOptions.fault}. */
+  /** The cause; only for wire errors. */
   readonly fault?: FaultCode;
-  /** See {@linkcode HttpErrorOptions.rule}. */
+  /** The section of the specification that the message breaks. */
   readonly rule?: string;
-  /** See {@linkcode HttpErrorOptions.offset}. */
+  /** The offset of the octet where the message breaks the rule; only for wire errors. */
   readonly offset?: number;
-  /** See {@linkcode HttpErrorOptions.errors}. */
+  /** The invalid members of the content. */
   readonly errors?: readonly FieldProblem[];
-  /** See {@linkcode HttpErrorOptions.fields}. */
+  /** Field lines for the response. */
   readonly fields: readonly FieldLine[];
 
-  /** Creates an error that a server answers with `status`, explained by `detail`. */
+  /** Creates an error that a server answers with `status` and explains with `detail`. */
   constructor(status: number, detail: string, options: HttpErrorOptions = {}) {
     super(detail);
     this.status = status;

@@ -1,5 +1,5 @@
 /**
- * Header and trailer sections: reading field lines from bytes, and asking for a field by its name.
+ * Header and trailer sections: reads field lines from bytes, and looks up fields by name.
  *
  * @module
  */
@@ -11,22 +11,23 @@ import { MORE, nameByte, scanLineEnd } from "./scan.ts";
 /**
  * A header or trailer section as received.
  *
- * It holds the section's text and the positions of names and values; a string for one is made only when asked for.
+ * It holds the section's text and the positions of names and values. Strings are created only on access.
  */
 export class Fields {
   /** A section with no lines. */
   static readonly EMPTY: Fields = new Fields("", [], 0);
 
   readonly #text: string;
-  /** Four numbers a line: where the name starts and ends, where the value starts and ends. */
+  /** Four numbers per line: start and end of the name, start and end of the value. */
   readonly #spans: readonly number[];
   readonly #nameLengths: number;
 
   /**
-   * Wraps a section's text.
+   * Creates a section from its text.
    *
-   * @param spans Four numbers a line: where the name starts and ends, where the value starts and ends.
-   * @param nameLengths A bit for each length of a name, modulo 32; all unless given. No name has another length.
+   * @param spans Four numbers per line: start and end of the name, start and end of the value.
+   * @param nameLengths A bit mask of the lengths of names, modulo 32; by default all bits. A name of another length is
+   * absent.
    */
   constructor(text: string, spans: readonly number[], nameLengths = -1) {
     this.#text = text;
@@ -34,18 +35,19 @@ export class Fields {
     this.#nameLengths = nameLengths;
   }
 
-  /** How many field lines there are. */
+  /** How many field lines the section has. */
   get size(): number {
     return this.#spans.length / 4;
   }
 
   /**
-   * The value of the field, its lines joined by `, ` in their order (RFC 9110 §5.3); `undefined` if there is none.
+   * Returns the value of a field, its lines joined by `, ` in order (RFC 9110 §5.3); `undefined` if the field is
+   * absent.
    *
    * @param name The field's name: lower-case letters, digits and hyphens.
    */
   get(name: string): string | undefined {
-    // Most names asked for are absent, and most of those are as long as none that is present.
+    // Most fields that are looked up are absent, and most of their names have a length that no field's name has.
     if ((this.#nameLengths & 1 << name.length) === 0) return undefined;
     let value: string | undefined;
     const spans = this.#spans;
@@ -58,7 +60,7 @@ export class Fields {
   }
 
   /**
-   * How many lines the field has.
+   * Returns how many lines the field has.
    *
    * @param name The field's name: lower-case letters, digits and hyphens.
    */
@@ -69,7 +71,7 @@ export class Fields {
   }
 
   /**
-   * The offset of the value in the field's last line, from the section's start; -1 without such a field.
+   * Returns the offset of the value in the field's last line, from the section's start; -1 if the field is absent.
    *
    * @param name The field's name: lower-case letters, digits and hyphens.
    */
@@ -78,7 +80,7 @@ export class Fields {
     return -1;
   }
 
-  /** Each line's name and value as received, in order. */
+  /** Iterates over the lines: each one's name and value as received, in order. */
   *[Symbol.iterator](): Generator<FieldLine> {
     const text = this.#text;
     const spans = this.#spans;
@@ -87,45 +89,47 @@ export class Fields {
     }
   }
 
-  /** Field names are case-insensitive (RFC 9110 §5.1). */
+  /** Compares without case: field names are case-insensitive (RFC 9110 §5.1). */
   #named(span: number, name: string): boolean {
     const start = this.#spans[span];
     if (this.#spans[span + 1] - start !== name.length) return false;
     for (let i = 0; i < name.length; i++) {
-      // Setting bit 5 lowers a letter and leaves `-` and the digits as they are.
+      // Setting bit 5 lower-cases a letter and leaves `-` and digits unchanged.
       if ((this.#text.charCodeAt(start + i) | 0x20) !== name.charCodeAt(i)) return false;
     }
     return true;
   }
 }
 
-/** Caps of one header or trailer section, and what to call it in an error. */
+/** The limits of a header or trailer section, and its name in errors. */
 export interface SectionLimits {
-  /** Octets from the section's start to the end of its empty line. */
+  /** The maximum of octets from the section's start to the end of its empty line. */
   readonly maxBytes: number;
-  /** Field lines. */
+  /** The maximum of field lines. */
   readonly maxLines: number;
-  /** `header section` or `trailer section`. */
+  /** The section's name: `header section` or `trailer section`. */
   readonly name: string;
 }
 
 /**
- * Reads `*( field-line CRLF ) CRLF` (RFC 9112 §2.1, §5), and goes on where it stopped when more bytes have come.
+ * Reads `*( field-line CRLF ) CRLF` (RFC 9112 §2.1, §5), incrementally.
  *
- * Only the line that was cut off is read again, so a section that drips in costs no more than its longest line squared.
+ * Only an incomplete line is read again, so a section that arrives octet by octet costs at most the square of its
+ * longest line.
  */
 export class FieldSection {
-  /** Four numbers a line, counted from the section's start; see {@linkcode Fields}. */
+  /** Four numbers per line, counted from the section's start, as in {@linkcode Fields}. */
   spans: number[] = [];
-  /** A bit for each length of a name, modulo 32. */
+  /** A bit mask of the lengths of names, modulo 32. */
   nameLengths = 0;
-  /** Where the current line starts, counted from the section's start. */
+  /** The start of the current line, counted from the section's start. */
   #line = 0;
 
   /**
    * Starts a new section.
    *
-   * @param line The offset of its first field line from the section's start: a header section starts with the start line.
+   * @param line The offset of the first field line from the section's start: a header section begins with the start
+   * line.
    */
   reset(line: number): void {
     this.spans = [];
@@ -134,11 +138,11 @@ export class FieldSection {
   }
 
   /**
-   * Reads as many lines as there are.
+   * Reads all complete lines.
    *
-   * @param start Where the section starts in the buffer.
-   * @param end Where the buffer's bytes end.
-   * @returns Where the section ends, its empty line included, or {@linkcode MORE}.
+   * @param start The section's start in the buffer.
+   * @param end The end of the buffer's bytes.
+   * @returns The section's end, its empty line included, or {@linkcode MORE}.
    * @throws {HttpError} 400 or 431 with the offset in the buffer.
    */
   scan(buffer: Uint8Array, start: number, end: number, limits: SectionLimits): number {

@@ -1,8 +1,8 @@
 /**
- * What a head's fields say about the message and its connection: Host, framing, persistence.
+ * What the fields of a head mean for the message and its connection: Host, framing, persistence.
  *
- * Each rule here decides where a message ends or whom it is for, so each is as strict as RFC 9112 allows:
- * two readings of one message are how request smuggling starts (RFC 9112 §11.2).
+ * These rules decide where a message ends and which host it is for, so each is as strict as RFC 9112 allows: request
+ * smuggling needs two readings of one message (RFC 9112 §11.2).
  *
  * @module
  */
@@ -11,11 +11,11 @@ import { HttpError } from "./error.ts";
 import type { Fields } from "./fields.ts";
 import { isAuthority, isDigit, listMembers, trimBlanks } from "./grammar.ts";
 
-/** How the content's end is found: after so many octets, or by the chunked coding. */
+/** How the end of the content is found: by its length in octets, or by the chunked coding. */
 export type Framing = number | "chunked";
 
 /**
- * The Host field's value: exactly one, and a legal one, in HTTP/1.1 (RFC 9112 §3.2); empty if HTTP/1.0 leaves it out.
+ * Returns the Host field's value. HTTP/1.1 requires exactly one valid Host (RFC 9112 §3.2); empty if HTTP/1.0 omits it.
  *
  * @param offset The head's offset, for errors.
  * @throws {HttpError} 400
@@ -30,7 +30,7 @@ export function readHost(fields: Fields, minor: 0 | 1, offset: number): string {
       offset,
     });
   }
-  // Two lines come joined by a comma and a space, which no authority may hold.
+  // Two lines are joined by a comma and a space, which are invalid in an authority.
   if (isAuthority(host)) return host;
   const lines = fields.count("host");
   const detail = lines > 1
@@ -44,7 +44,7 @@ export function readHost(fields: Fields, minor: 0 | 1, offset: number): string {
 }
 
 /**
- * How the head frames the content (RFC 9112 §6): `undefined` if it has neither Content-Length nor Transfer-Encoding.
+ * Returns the framing of the content (RFC 9112 §6); `undefined` without Content-Length and Transfer-Encoding.
  *
  * @param offset The head's offset, for errors.
  * @throws {HttpError} 400; 501 for a transfer coding other than chunked.
@@ -73,7 +73,9 @@ export function readFraming(fields: Fields, minor: 0 | 1, offset: number): Frami
   return transferCoding(coding, at);
 }
 
-/** `Content-Length = 1*DIGIT`; a list is refused even if its members are equal (RFC 9110 §8.6 allows that). */
+/**
+ * Parses `Content-Length = 1*DIGIT`. A list is refused even if its members are equal, which RFC 9110 §8.6 would allow.
+ */
 function contentLength(value: string, fields: Fields, offset: number): number {
   let length = value.length === 0 ? NaN : 0;
   for (let i = 0; i < value.length; i++) {
@@ -92,7 +94,8 @@ function contentLength(value: string, fields: Fields, offset: number): number {
 }
 
 /**
- * Only `chunked`, once and last, is known; without it at the end a message's length is unknown (RFC 9112 §6.1, §6.3).
+ * Parses Transfer-Encoding. Only `chunked` is supported, once and last; without it the length is unknown (RFC 9112
+ * §6.1, §6.3).
  */
 function transferCoding(value: string, offset: number): "chunked" {
   const codings = value.toLowerCase().split(",").map(trimBlanks);
@@ -113,8 +116,8 @@ function transferCoding(value: string, offset: number): "chunked" {
 }
 
 /**
- * Whether the connection may carry another message: HTTP/1.1 unless it says close, HTTP/1.0 if it says keep-alive (RFC
- * 9112 §9.3).
+ * Whether the connection persists after the message (RFC 9112 §9.3): in HTTP/1.1 unless it has `close`, in HTTP/1.0
+ * only with `keep-alive`.
  */
 export function readPersistence(fields: Fields, minor: 0 | 1): boolean {
   const connection = fields.get("connection");
@@ -124,7 +127,7 @@ export function readPersistence(fields: Fields, minor: 0 | 1): boolean {
 }
 
 /**
- * The trailer section may not hold what frames or routes the message (RFC 9110 §6.5.1).
+ * Refuses trailer fields that frame or route the message (RFC 9110 §6.5.1).
  *
  * @param offset The section's offset, for errors.
  * @throws {HttpError} 400

@@ -1,13 +1,15 @@
 /**
- * HTTP's alphabet: which byte may stand where, each predicate under its ABNF rule and its source.
+ * HTTP's character classes: one predicate for each ABNF rule, with its source.
  *
- * One table of 256 entries holds a bit for every class, so that a test is a load and a mask.
- * There are no exceptions here: even if a specification lets a recipient be lenient, this file is not.
+ * A table of 256 entries holds one bit per class, so a test is a load and a mask. Where a specification lets a
+ * recipient be lenient, these predicates are strict.
  *
  * @module
  */
 
-/** `field-line = field-name ":" OWS field-value OWS` (RFC 9112 §5): its name and its value, both octet strings. */
+/**
+ * A field line: name and value of `field-line = field-name ":" OWS field-value OWS` (RFC 9112 §5), as octet strings.
+ */
 export type FieldLine = readonly [name: string, value: string];
 
 /** Carriage return, the first byte of a line end. */
@@ -30,7 +32,7 @@ export const EQUALS = 0x3d;
 export const DQUOTE = 0x22;
 /** `\`, which starts a quoted pair. */
 export const BACKSLASH = 0x5c;
-/** `,`, which parts the members of a list. */
+/** `,`, which separates the members of a list. */
 const COMMA = 0x2c;
 
 const TOKEN = 1;
@@ -86,8 +88,8 @@ export function isFieldContentByte(byte: number): boolean {
 }
 
 /**
- * A byte that RFC 3986 lets stand unencoded somewhere in a request target; `%` is not among them,
- * because it is only legal before two `HEXDIG`.
+ * A byte that may stand unencoded in a request target (RFC 3986). `%` is not included, because it is valid only before
+ * two `HEXDIG`.
  */
 export function isTargetByte(byte: number): boolean {
   return (CLASSES[byte] & TARGET) !== 0;
@@ -103,7 +105,7 @@ export function isHexDigit(byte: number): boolean {
   return (CLASSES[byte] & HEX) !== 0;
 }
 
-/** The value of a `HEXDIG`: 0 to 15. The byte must be one. */
+/** Returns the value of a `HEXDIG`, 0 to 15. The byte must be one. */
 export function hexValue(byte: number): number {
   return byte <= 0x39 ? byte - 0x30 : (byte | 0x20) - 0x57;
 }
@@ -124,8 +126,8 @@ export function isToken(text: string): boolean {
 }
 
 /**
- * Whether the text is a `field-value`, one character an octet: nothing but field content,
- * and no blank at either end (RFC 9110 §5.5).
+ * Whether the text is a `field-value`, one character per octet: only field content, without a blank at either end (RFC
+ * 9110 §5.5).
  */
 export function isFieldValue(text: string): boolean {
   const length = text.length;
@@ -142,8 +144,8 @@ export function isBlank(byte: number): boolean {
 }
 
 /**
- * The text without the blanks at its ends. `String.prototype.trim` takes too much: among obs-text it would
- * remove 0x85 and 0xa0 too, and read `chunked` where another recipient reads something else.
+ * Removes blanks at both ends. `String.prototype.trim` also removes 0x85 and 0xa0, which are obs-text: `chunked` could
+ * then be read where another recipient reads another value.
  */
 export function trimBlanks(text: string): string {
   let start = 0;
@@ -175,7 +177,7 @@ export function isAuthority(text: string): boolean {
   return true;
 }
 
-/** Where the `reg-name` (or IPv4 address) at the text's start ends (RFC 3986 §3.2.2). */
+/** Returns the end of the `reg-name` (or IPv4 address) at the text's start (RFC 3986 §3.2.2). */
 function regNameEnd(text: string): number {
   let at = 0;
   for (; at < text.length; at++) {
@@ -189,7 +191,7 @@ function regNameEnd(text: string): number {
 }
 
 /**
- * The members of a `#element` list: parted by commas outside of quoted strings, trimmed, empty ones left out
+ * Returns the members of a `#element` list: separated by commas outside of quoted strings, trimmed, without empty ones
  * (RFC 9110 §5.6.1).
  */
 export function listMembers(value: string): string[] {
@@ -211,12 +213,12 @@ export function listMembers(value: string): string[] {
   return members;
 }
 
-/** Whether the field of this name frames the message (RFC 9112 §6): such a field is set by the encoder alone. */
+/** Whether the field frames the message (RFC 9112 §6). Only the encoder sets such fields. */
 export function isFramingField(name: string): boolean {
   return (name.length === 14 || name.length === 17) && /^(?:content-length|transfer-encoding)$/i.test(name);
 }
 
-/** Percent-encoded text, decoded (RFC 3986 §2.1); `undefined` if that is not UTF-8. */
+/** Decodes percent-encoded text (RFC 3986 §2.1); `undefined` if the result is not UTF-8. */
 export function percentDecoded(text: string): string | undefined {
   try {
     return decodeURIComponent(text);
@@ -225,5 +227,5 @@ export function percentDecoded(text: string): string | undefined {
   }
 }
 
-/** Methods that are all about their request's content (RFC 9110 §9.3, RFC 5789 §2). */
+/** Methods that expect content in the request (RFC 9110 §9.3, RFC 5789 §2). */
 export const METHODS_WITH_CONTENT: readonly string[] = ["POST", "PUT", "PATCH"];

@@ -1,8 +1,8 @@
 /**
- * What an HTTP/1.1 message is once its bytes are understood: heads, content, ends.
+ * The parts of an HTTP/1.1 message: heads, content, ends.
  *
- * Strings taken from the wire are *octet strings*: one character (U+0000 to U+00FF) for each octet,
- * so that lengths and offsets count octets and nothing is lost in a character decoding.
+ * Strings from the wire are *octet strings*: one character (U+0000 to U+00FF) per octet. Lengths and offsets count
+ * octets, and no character decoding loses information.
  *
  * @module
  */
@@ -11,48 +11,45 @@ import type { Fields } from "./fields.ts";
 import type { HttpError } from "./error.ts";
 import type { FieldLine } from "./grammar.ts";
 
-/** Which kind of message a peer sends: a server decodes requests, a client responses. */
+/** The kind of message that a peer sends: a server decodes requests, a client responses. */
 export type MessageKind = "request" | "response";
 
 /** The four forms of a request target (RFC 9112 §3.2). */
 export type TargetForm = "origin" | "absolute" | "authority" | "asterisk";
 
-/** A request line and its header section (RFC 9112 §3, §5), with what they say about the rest of the message. */
+/** A request line and its header section (RFC 9112 §3, §5), and what they imply for the rest of the message. */
 export interface RequestHead {
-  /** Tells the events apart. */
+  /** Distinguishes the events. */
   readonly kind: "request";
-  /** The head exactly as received, one character an octet, including the empty line. */
+  /** The head as received, one character per octet, including the empty line. */
   readonly text: string;
   /** The method as sent; methods are case-sensitive (RFC 9110 §9.1). */
   readonly method: string;
   /** The request target as sent. */
   readonly target: string;
-  /** Which of its four forms the target has (RFC 9112 §3.2). */
+  /** The target's form (RFC 9112 §3.2). */
   readonly form: TargetForm;
-  /**
-   * Host and port that the request is for: the target's own, else the Host field's (RFC 9112 §3.3); may be empty in
-   * HTTP/1.0.
-   */
+  /** The host and port of the target, else of the Host field (RFC 9112 §3.3); may be empty in HTTP/1.0. */
   readonly authority: string;
   /** The target's path, still percent-encoded; empty in authority and asterisk form. */
   readonly path: string;
-  /** What follows the target's `?`, still percent-encoded; `undefined` without one. */
+  /** The target's part after `?`, still percent-encoded; `undefined` without a `?`. */
   readonly query: string | undefined;
   /** The minor version: 0 or 1; a later HTTP/1.x counts as 1 (RFC 9110 §2.5). */
   readonly minor: 0 | 1;
   /** The header section. */
   readonly fields: Fields;
-  /** Whether the connection may carry another message after this one and its answer (RFC 9112 §9.3). */
+  /** Whether the connection persists after this message and its response (RFC 9112 §9.3). */
   readonly persistent: boolean;
-  /** Octets of content to come; `undefined` when the chunked coding will tell. */
+  /** Octets of content that follow; `undefined` with the chunked coding. */
   readonly contentLength: number | undefined;
 }
 
-/** A status line and its header section (RFC 9112 §4, §5), with what they say about the rest of the message. */
+/** A status line and its header section (RFC 9112 §4, §5), and what they imply for the rest of the message. */
 export interface ResponseHead {
-  /** Tells the events apart. */
+  /** Distinguishes the events. */
   readonly kind: "response";
-  /** The head exactly as received, one character an octet, including the empty line. */
+  /** The head as received, one character per octet, including the empty line. */
   readonly text: string;
   /** The three-digit status code. */
   readonly status: number;
@@ -62,42 +59,45 @@ export interface ResponseHead {
   readonly minor: 0 | 1;
   /** The header section. */
   readonly fields: Fields;
-  /** Whether the connection may carry another message after this one (RFC 9112 §9.3). */
+  /** Whether the connection persists after this message (RFC 9112 §9.3). */
   readonly persistent: boolean;
-  /** Octets of content to come; `undefined` when the chunked coding or the connection's end will tell. */
+  /** Octets of content that follow; `undefined` with the chunked coding, or if the content ends with the connection. */
   readonly contentLength: number | undefined;
 }
 
-/** A piece of content, in order, the transfer coding removed. */
+/** A piece of content, in order, without the transfer coding. */
 export interface ContentPiece {
-  /** Tells the events apart. */
+  /** Distinguishes the events. */
   readonly kind: "content";
-  /** The piece; a view of the decoder's input, valid until it is given more. */
+  /** The piece: a view of the decoder's input, valid until the decoder receives more. */
   readonly bytes: Uint8Array;
 }
 
-/** The message is complete. */
+/** The end of a message. */
 export interface MessageEnd {
-  /** Tells the events apart. */
+  /** Distinguishes the events. */
   readonly kind: "end";
-  /** The trailer section; empty without the chunked coding. Never merged into the header section (RFC 9110 §6.5.1). */
+  /**
+   * The trailer section; empty without the chunked coding. It is never merged into the header section (RFC 9110
+   * §6.5.1).
+   */
   readonly trailers: Fields;
 }
 
-/** The peer ended the connection between two messages. */
+/** The peer closed the connection between two messages. */
 export interface ConnectionEnd {
-  /** Tells the events apart. */
+  /** Distinguishes the events. */
   readonly kind: "closed";
 }
 
-/** What a decoder finds in the bytes: for each message a head, any pieces of content, and its end. */
+/** An event of a decoder: for each message a head, any pieces of content, and the end. */
 export type HttpEvent = RequestHead | ResponseHead | ContentPiece | MessageEnd | ConnectionEnd;
 
-/** A request as a client makes it; the encoder adds what frames the content. */
+/** A request to encode. The encoder adds the fields that frame the content. */
 export interface HttpRequest {
   /** The method, a token. */
   readonly method: string;
-  /** The request target, percent-encoded already. */
+  /** The request target, already percent-encoded. */
   readonly target: string;
   /** The header section, without Content-Length and Transfer-Encoding. */
   readonly fields: readonly FieldLine[];
@@ -105,31 +105,32 @@ export interface HttpRequest {
   readonly content?: Uint8Array;
 }
 
-/** Content that is made while it is sent: each piece, text or bytes, is asked for when the one before has left. */
+/** Content produced while it is sent, as text or bytes. The next piece is requested once the previous one was sent. */
 export type ContentStream = AsyncIterable<string | Uint8Array>;
 
-/** A response as a handler makes it; the encoder adds what frames the content, and Connection and Date. */
+/** A response to encode. The encoder adds Connection, Date, and the fields that frame the content. */
 export interface HttpResponse {
   /** The three-digit status code (RFC 9110 §15). */
   readonly status: number;
-  /** The content's media type; left out, there is no Content-Type. */
+  /** The content's media type; without one, there is no Content-Type. */
   readonly contentType?: string;
   /** The version of the representation: sent as the strong entity tag `"N"` (RFC 9110 §8.8.3). At most 2^53 - 1. */
   readonly etag?: number;
-  /** The header section, without what the members above and the encoder write. */
+  /** Other fields of the header section. */
   readonly fields?: readonly FieldLine[];
   /**
    * The content: text is sent as UTF-8; a stream is sent chunked, or to an HTTP/1.0 client until the connection's end.
-   * Whoever is given a response ends its stream's iterator, read or not.
+   *
+   * The receiver must call the `return()` of a stream's iterator, whether it was read or not.
    */
   readonly content?: string | Uint8Array | ContentStream;
 }
 
-/** What a response's bytes depend on besides the response itself. */
+/** The properties of a request and its connection that a response depends on. */
 export interface ResponseContext {
-  /** The request's method: the response to HEAD has GET's header section and no content (RFC 9110 §9.3.2). */
+  /** The request's method: the response to HEAD has the header section of GET and no content (RFC 9110 §9.3.2). */
   readonly method: string;
-  /** The request's minor version: an HTTP/1.0 client is never sent the chunked coding (RFC 9112 §6.1). */
+  /** The request's minor version: the chunked coding is never sent to an HTTP/1.0 client (RFC 9112 §6.1). */
   readonly minor: 0 | 1;
   /** Whether the connection ends after this response. */
   readonly close: boolean;
@@ -137,18 +138,18 @@ export interface ResponseContext {
   readonly date: string;
 }
 
-/** The client that a request comes from, as a service sees it. */
+/** The client that sent a request, as seen by a service. */
 export interface Requester {
-  /** Aborted once the client has left: what is being made for it is of no use any more. */
+  /** Aborted once the client has disconnected: its response is no longer needed. */
   readonly signal: AbortSignal;
-  /** Whether the client has ended its side (FIN). It may have left, so its request goes on behind all others. */
+  /** Whether the client has closed its side (FIN). It may have disconnected, so its request runs after all others. */
   readonly halfClosed: boolean;
 }
 
-/** What a server serves: answers to requests, and the words for errors. */
+/** Answers the requests of a server, and formats its errors. */
 export interface Service {
   /**
-   * Refuses a request that is refused whatever its content. It is asked before 100 (Continue) is sent.
+   * Refuses a request that is invalid whatever its content is. Called before 100 (Continue) is sent.
    *
    * @throws {HttpError}
    */
@@ -156,12 +157,12 @@ export interface Service {
   /**
    * Answers a request.
    *
-   * The content's bytes may be used until the response is there.
+   * The content's bytes are valid until the response is returned or resolved.
    *
-   * @throws {HttpError} Thrown or rejected with, it is answered by {@linkcode Service.errorResponse}; anything else
-   * becomes a 500.
+   * @throws {HttpError} Thrown or rejected, it becomes {@linkcode Service.errorResponse}; any other error becomes a
+   * 500.
    */
   answer(request: RequestHead, content: Uint8Array, requester: Requester): HttpResponse | Promise<HttpResponse>;
-  /** The response to a message that broke a rule, or to a request that could not be answered. */
+  /** Returns the response for an error: an invalid message, or a request that failed. */
   errorResponse(error: HttpError): HttpResponse;
 }
