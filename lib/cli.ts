@@ -99,9 +99,6 @@ export interface ServeOptions {
   readonly limits: ServerLimits;
 }
 
-/** Which parts of an exchange are shown: `H` and `B` of the request, `h` and `b` of the response. */
-export type Parts = string;
-
 /** When text is coloured: `auto` means at a terminal. */
 export type ColorChoice = "auto" | "always" | "never";
 
@@ -115,8 +112,8 @@ export interface ConnectOptions {
   readonly command: readonly string[];
   /** Which fields a row has, as `--fields` gives them. */
   readonly fields: string;
-  /** What is shown; `undefined` for what fits the output. */
-  readonly print: Parts | undefined;
+  /** The parts shown, `H` and `B` of the request, `h` and `b` of the response; by default what fits the output. */
+  readonly print: string | undefined;
   /** Whether JSON is indented and coloured; `auto` means at a terminal, where it is long. */
   readonly pretty: "auto" | "all" | "none";
   /** Whether credentials are shown. */

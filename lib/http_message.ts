@@ -41,5 +41,4 @@ export type {
   ResponseContext,
   ResponseHead,
   Service,
-  TargetForm,
 } from "./http/message.ts";

@@ -56,7 +56,7 @@ export function octetsToText(octets: string): string {
 /** Escapes content that arrives in pieces. A character or a line end may be split between two of them. */
 export class ContentText {
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  #heldBack = "";
+  #delayed = "";
   /** Whether the text so far ends with a line end; true at the beginning. */
   endsLine = true;
 
@@ -71,10 +71,10 @@ export class ContentText {
   }
 
   #show(decoded: string, last: boolean): string {
-    let text = this.#heldBack + decoded;
-    this.#heldBack = "";
+    let text = this.#delayed + decoded;
+    this.#delayed = "";
     if (!last && text.endsWith("\r")) {
-      this.#heldBack = "\r";
+      this.#delayed = "\r";
       text = text.slice(0, -1);
     }
     if (text !== "") this.endsLine = text.endsWith("\n");

@@ -186,7 +186,7 @@ export class ClientConnection {
         status = event.status;
         if (isInterim(status) && ++interim > MAX_INTERIM_RESPONSES) throw new ClientError(TOO_MANY_INTERIM);
         // What follows 101 (Switching Protocols) is no HTTP any more.
-        if (!event.persistent || status === 101 || asksToClose(request)) this.#ended = CLOSED;
+        if (!event.persistent || status === 101 || asksToClose(request)) this.#ended = SERVER_CLOSED;
       } else if (event.kind === "end" && (!isInterim(status) || status === 101)) break;
     }
     this.#busy = false;
@@ -216,7 +216,7 @@ export class ClientConnection {
 
   /** Ends the connection. */
   close(): void {
-    this.#ended ??= CLOSED;
+    this.#ended ??= SERVER_CLOSED;
     clearTimeout(this.#timer);
     try {
       this.#conn.close();
@@ -232,8 +232,8 @@ export class ClientConnection {
   #read(): Promise<number | null> {
     const reading = this.#conn.read(this.#buffer);
     reading.then(
-      (count) => this.#noteNews(count === null ? CLOSED : UNASKED, count === null ? "FIN" : undefined),
-      () => this.#noteNews(CLOSED, "the connection was reset (RST)"),
+      (count) => this.#noteNews(count === null ? SERVER_CLOSED : UNASKED, count === null ? "FIN" : undefined),
+      () => this.#noteNews(SERVER_CLOSED, "the connection was reset (RST)"),
     );
     return reading;
   }
@@ -308,7 +308,7 @@ const CONNECT_REASONS: readonly [pattern: RegExp, reason: string][] = [
 ];
 /** The first octet of a server that speaks TLS to one that does not (RFC 8446 §5.1). */
 const TLS_ALERT = 0x15;
-const CLOSED = "The server had closed the connection";
+const SERVER_CLOSED = "The server had closed the connection";
 const UNASKED = "The server had sent what nobody asked for";
 const TOO_MANY_INTERIM = `The server sent more than ${MAX_INTERIM_RESPONSES} interim responses`;
 const NO_RESPONSE = "The server closed the connection without a response, so what it did with the request is not known";

@@ -274,7 +274,7 @@ export class Decoder {
     const { firstEnd, secondEnd, minor } = this.#startLine;
     const method = text.substring(0, firstEnd);
     const target = text.substring(firstEnd + 1, secondEnd);
-    const { form, authority, path, query } = parseTarget(method, target, this.#at + firstEnd + 1);
+    const { authority, path, query } = parseTarget(method, target, this.#at + firstEnd + 1);
     const host = readHost(fields, minor, this.#at);
     // A request without Content-Length and Transfer-Encoding has no content (RFC 9112 §6.3).
     const framing = readFraming(fields, minor, this.#at) ?? 0;
@@ -285,7 +285,6 @@ export class Decoder {
       text,
       method,
       target,
-      form,
       authority: authority ?? host,
       path,
       query,

@@ -14,9 +14,6 @@ import type { FieldLine } from "./grammar.ts";
 /** The kind of message that a peer sends: a server decodes requests, a client responses. */
 export type MessageKind = "request" | "response";
 
-/** The four forms of a request target (RFC 9112 §3.2). */
-export type TargetForm = "origin" | "absolute" | "authority" | "asterisk";
-
 /** A request line and its header section (RFC 9112 §3, §5), and what they imply for the rest of the message. */
 export interface RequestHead {
   /** Distinguishes the events. */
@@ -27,8 +24,6 @@ export interface RequestHead {
   readonly method: string;
   /** The request target as sent. */
   readonly target: string;
-  /** The target's form (RFC 9112 §3.2). */
-  readonly form: TargetForm;
   /** The host and port of the target, else of the Host field (RFC 9112 §3.3); may be empty in HTTP/1.0. */
   readonly authority: string;
   /** The target's path, still percent-encoded; empty in authority and asterisk form. */

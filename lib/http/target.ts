@@ -6,7 +6,9 @@
 
 import { HttpError } from "./error.ts";
 import { isAuthority, isDigit } from "./grammar.ts";
-import type { TargetForm } from "./message.ts";
+
+/** The four forms of a request target (RFC 9112 §3.2). */
+export type TargetForm = "origin" | "absolute" | "authority" | "asterisk";
 
 /** A request target in its parts. */
 export interface Target {

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { byteLength } from "../bytes.ts";
+import { byteLength, NO_BYTES } from "../bytes.ts";
 import {
   type ContentStream,
   HttpError,
@@ -24,8 +24,6 @@ import { Incoming } from "./incoming.ts";
 import { Reader } from "./reader.ts";
 import { overloaded } from "./request_content.ts";
 import { Sender } from "./sender.ts";
-
-const NO_BYTES = new Uint8Array(0);
 
 /** One connection, from its acceptance to its end. */
 export class ServerConnection implements Requester {

@@ -4,11 +4,10 @@
  * @module
  */
 
+import { NO_BYTES } from "../bytes.ts";
 import { type Decoder, Fields, HttpError, listMembers, type RequestHead } from "../http_message.ts";
 import type { ServerContext } from "./context.ts";
 import { RequestContent } from "./request_content.ts";
-
-const NO_BYTES = new Uint8Array(0);
 
 /** What came of decoding: a whole request, a client that waits for 100 (Continue), too little, or the end. */
 export type Progress = "request" | "continue" | "more" | "closed";

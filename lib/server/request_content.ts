@@ -4,11 +4,10 @@
  * @module
  */
 
-import { resized } from "../bytes.ts";
+import { NO_BYTES, resized } from "../bytes.ts";
 import { HttpError } from "../http_message.ts";
 import type { Budget } from "./context.ts";
 
-const NO_BYTES = new Uint8Array(0);
 /** Room for content that comes in more than one piece, unless less is announced. */
 const MIN_ROOM_BYTES = 4096;
 

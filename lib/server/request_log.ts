@@ -4,6 +4,7 @@
  * @module
  */
 
+import { NO_BYTES } from "../bytes.ts";
 import { Buffer } from "node:buffer";
 import type { BatchWriter } from "../batch_writer.ts";
 import { type Fields, type HttpError, LF, type RequestHead } from "../http_message.ts";
@@ -25,8 +26,6 @@ export interface RequestLogOptions {
   /** The clock, in milliseconds. */
   readonly now?: () => number;
 }
-
-const NO_BYTES = new Uint8Array(0);
 
 /** Makes the observer that prints what a server tells. */
 export function requestLog(writer: BatchWriter, options: RequestLogOptions): Observer {
