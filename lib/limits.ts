@@ -1,33 +1,33 @@
 /**
- * Every cap and every timeout, in one place, each with its unit in its name.
+ * All limits and timeouts, each with its unit in its name.
  *
- * A peer, a file or a flag never makes this program hold more than what stands here.
- * The caps that a user may want to move have a flag of `serve` (named beside them).
+ * A peer, a file or a flag cannot make this program hold more than these limits allow. A limit that a user may change
+ * names its flag of `serve`.
  *
  * @module
  */
 
-/** Caps on one HTTP message, applied by the decoder while the bytes come in. */
+/** Limits on one HTTP message, applied by the decoder while it receives bytes. */
 export interface MessageLimits {
-  /** Start line and field lines together, line ends included (`--max-head`). Beyond it: 431. */
+  /** The start line and field lines together, line ends included (`--max-head`). Beyond it: 431. */
   readonly maxHeadBytes: number;
-  /** The request target alone; RFC 9112 §3 asks for 8000 at least. Beyond it: 414. */
+  /** The request target; RFC 9112 §3 recommends at least 8000. Beyond it: 414. */
   readonly maxTargetBytes: number;
-  /** A method's name. Beyond it: 501, since no known method is as long (RFC 9112 §3). */
+  /** The method's name. Beyond it: 501, since no known method is that long (RFC 9112 §3). */
   readonly maxMethodBytes: number;
   /** Field lines in a header or trailer section. Beyond it: 431. */
   readonly maxFieldLines: number;
   /** Content after the chunked coding is removed (`--max-body`). Beyond it: 413. */
   readonly maxContentBytes: number;
-  /** One chunk-size line with its extensions and its line end. */
+  /** One chunk-size line, its extensions and line end included. */
   readonly maxChunkLineBytes: number;
-  /** All chunk extensions of one message together; RFC 9112 §7.1.1 asks for a total limit. */
+  /** All chunk extensions of one message together; RFC 9112 §7.1.1 requires a total limit. */
   readonly maxChunkExtensionsBytes: number;
   /** The trailer section, line ends included. Beyond it: 431. */
   readonly maxTrailerBytes: number;
 }
 
-/** What `serve` takes from a client unless flags say otherwise. */
+/** The limits of `serve` on requests, unless flags change them. */
 export const REQUEST_LIMITS: MessageLimits = {
   maxHeadBytes: 16 * 1024,
   maxTargetBytes: 8 * 1024,
@@ -39,7 +39,7 @@ export const REQUEST_LIMITS: MessageLimits = {
   maxTrailerBytes: 8 * 1024,
 };
 
-/** What `connect` takes from a server. Content is passed on as it comes, so it has no cap of its own. */
+/** The limits of `connect` on responses. Content is passed on as it arrives, so its length is not limited. */
 export const RESPONSE_LIMITS: MessageLimits = {
   ...REQUEST_LIMITS,
   maxHeadBytes: 64 * 1024,
@@ -50,19 +50,22 @@ export const RESPONSE_LIMITS: MessageLimits = {
 
 /** A row's name, in bytes of UTF-8. */
 export const MAX_NAME_BYTES: number = 256;
-/** Fields that `--fields` may name. */
+/** Fields in `--fields`. */
 export const MAX_ROW_FIELDS: number = 64;
 /** The length of a field's name in `--fields`, in characters. */
 export const MAX_ROW_FIELD_CHARACTERS: number = 64;
-/** Objects and arrays inside one another in a row, itself included. */
+/** Nesting of objects and arrays in a row, the row itself included. */
 export const MAX_JSON_DEPTH: number = 64;
-/** Members and elements in a row, those of objects and arrays inside it included. */
+/** Members and elements in a row, those of nested objects and arrays included. */
 export const MAX_ROW_MEMBERS: number = 100_000;
-/** Content up to this size is read in one go; of more, this much at a time, so that other clients have their turns. */
+/**
+ * Content up to this size is parsed in one call. Larger content is processed in pieces of this size, so that other
+ * clients are served in between.
+ */
 export const JSON_PIECE_BYTES: number = 64 * 1024;
 /** Entries of `errors` in one problem document. */
 export const MAX_PROBLEM_ERRORS: number = 100;
-/** How often a conditional write is tried again when other clients write the same row in between. */
+/** How often a conditional write is retried when other clients write the same row meanwhile. */
 export const MAX_WRITE_ATTEMPTS: number = 1000;
 /** Members of an If-Match or If-None-Match list. */
 export const MAX_ENTITY_TAGS: number = 100;
@@ -70,90 +73,93 @@ export const MAX_ENTITY_TAGS: number = 100;
 export const MAX_QUERY_PARAMETERS: number = 64;
 /** Rows on one page of a listing (`_per_page`). */
 export const MAX_ROWS_PER_PAGE: number = 10_000;
-/** Characters of a text up to which a query takes it for a number; a longer one compares as a text. */
+/** A query reads texts up to this many characters as numbers; a longer text compares as text. */
 export const MAX_COMPARED_DIGITS: number = 400;
-/** Characters of a text up to which the engine's own search looks for it; for a longer one that can take too long. */
+/**
+ * A query finds parts up to this many characters with the engine's own search, which can be too slow for longer ones.
+ */
 export const MAX_NATIVE_NEEDLE_CHARACTERS: number = 256;
 /** Fields that one listing may be sorted by. */
 export const MAX_SORT_KEYS: number = 8;
 /**
- * Characters of rows that a sorted listing may keep: of all that match, or of all up to the end of the page asked for.
+ * Characters of rows that a sorted listing may keep: of all matching rows, or of those up to the end of the requested
+ * page.
  */
 export const MAX_SORTED_CHARACTERS: number = 16 * 1024 * 1024;
-/** Sorted listings that are made at a time, each within twice the limit above; more wait. */
+/** Sorted listings produced at a time, each within twice the limit above; more must wait. */
 export const MAX_SORTS: number = 4;
-/** Characters of sorted listings that are held while they are sent, of all together. Beyond it: 503. */
+/** Characters held by all sorted listings together while they are sent. Beyond it: 503. */
 export const MAX_SENT_SORTED_CHARACTERS: number = 128 * 1024 * 1024;
-/** What a row counts for toward that beside its own characters: its place in memory, and in each key. */
+/** What a row adds to that besides its characters: its overhead in memory, and that of each key. */
 export const SORTED_ROW_CHARACTERS: number = 64;
-/** Rows that a sorted listing may gather beyond twice those it keeps, before it sorts and lets go of the rest. */
+/** Rows that a sorted listing may collect beyond twice those it keeps, before it sorts and drops the rest. */
 export const MAX_SORT_SLACK_ROWS: number = 1000;
 /**
- * Characters of rows up to which a filtered or sorted listing is held and sent whole; a longer one is streamed in such
- * pieces.
+ * Characters of rows up to which a filtered or sorted listing is held and sent whole; a longer one is streamed in
+ * pieces of this size.
  */
 export const MAX_HELD_LISTING_CHARACTERS: number = 64 * 1024;
-/** Bytes of rows that are read at a time from the store in memory, give or take one row. */
+/** Bytes of rows read at a time from the memory store, plus at most one row. */
 export const MEMORY_PAGE_BYTES: number = 64 * 1024;
 
-/** Work for one request between two looks at the clock, in characters read or what takes as long. */
+/** Work for one request between two checks of the clock, in characters read or equivalent work. */
 export const MAX_WORK_BETWEEN_TURNS: number = 16 * 1024;
 
-/** Caps on a server's connections and on the time each part of an exchange may take. */
+/** Limits on a server's connections and on the duration of each part of an exchange. */
 export interface ServerLimits {
   /** Connections at a time (`--max-connections`). One more is answered with 503 and closed. */
   readonly maxConnections: number;
-  /** Connections at a time that are being refused, beyond those above; one more is closed without an answer. */
+  /** Connections being refused at a time, in addition to those above; one more is closed without a response. */
   readonly maxRefusedConnections: number;
-  /** A connection without a request is closed after this long (`--idle-timeout`). */
+  /** How long a connection without a request stays open (`--idle-timeout`). */
   readonly idleTimeoutMs: number;
-  /** A head must be complete this long after its first byte (`--head-timeout`). Beyond it: 408. */
+  /** The time from the first byte of a head to its end (`--head-timeout`). Beyond it: 408. */
   readonly headTimeoutMs: number;
   /**
-   * Content must be complete this long after its head, with the time that {@linkcode minContentBytesPerSecond} adds.
-   * Beyond it: 408.
+   * The time from the end of a head to the end of its content, extended by {@linkcode minContentBytesPerSecond}. Beyond
+   * it: 408.
    */
   readonly contentTimeoutMs: number;
-  /** Bytes of content that buy another second, so that slow clients finish and dripping ones do not. */
+  /** Bytes of content that extend the time by one second, so that slow clients can finish but dripping ones cannot. */
   readonly minContentBytesPerSecond: number;
-  /** How long a client may take to read a response, with the time that {@linkcode minSendBytesPerSecond} adds. */
+  /** The time a client has to read a response, extended by {@linkcode minSendBytesPerSecond}. */
   readonly sendTimeoutMs: number;
-  /** Bytes of a response that buy the client that takes them another second. */
+  /** Bytes of a response that extend the time by one second as the client reads them. */
   readonly minSendBytesPerSecond: number;
-  /** Bytes that are handed to the system in one write, and so count as one step. */
+  /** The most bytes passed to the system in one write, which counts as one step. */
   readonly maxWriteBytes: number;
   /**
-   * Bytes of content being received and of responses not yet taken, on all connections together (`--max-buffered`).
+   * Bytes of content being received and of responses not yet read, on all connections together (`--max-buffered`).
    * Beyond it: 503.
    */
   readonly maxBufferedBytes: number;
-  /** How long a request of a client that has ended its side may go on before the first byte of its response. */
+  /** How long the request of a client that has closed its side may take until the first byte of the response. */
   readonly halfClosedMs: number;
   /**
-   * After the last answer, how long the client's remaining bytes are read and ignored, so that no reset destroys it.
+   * How long the client's remaining bytes are read and ignored after the last response, so that no reset destroys it.
    */
   readonly lingerMs: number;
-  /** When shutting down, how long a connection without a request may still bring one. */
+  /** During shutdown, how long a connection without a request may still send one. */
   readonly shutdownIdleMs: number;
-  /** When shutting down, how long requests in flight may take. */
+  /** During shutdown, how long requests in flight may take. */
   readonly shutdownMs: number;
-  /** How often the timeouts above are looked at, all in one sweep. */
+  /** The interval between checks of the timeouts above. */
   readonly sweepMs: number;
-  /** After accepting failed (no file descriptor is free), how long until it is tried again. */
+  /** The delay after accepting has failed, for example because no file descriptor is free. */
   readonly acceptRetryMs: number;
-  /** A read buffer's size while a connection is quiet. */
+  /** The size of a read buffer while a connection is quiet. */
   readonly minReadBytes: number;
-  /** Others may have their turn after a read that brought so much. */
+  /** A read of this many bytes makes the connection yield to others. */
   readonly minTurnBytes: number;
-  /** A read buffer's size once a client fills it. */
+  /** The size of a read buffer once a client fills it. */
   readonly maxReadBytes: number;
-  /** Answers to pipelined requests are sent once they are this large, else all together. */
+  /** Responses to pipelined requests are sent when they reach this size, else all together. */
   readonly maxGatheredBytes: number;
-  /** Encoders, and decoders, that are kept for connections to come. */
+  /** Encoders, and decoders, kept for later connections. */
   readonly maxSpareCodecs: number;
 }
 
-/** What `serve` does unless flags say otherwise. */
+/** The limits of `serve`, unless flags change them. */
 export const SERVER_LIMITS: ServerLimits = {
   maxConnections: 16_384,
   maxRefusedConnections: 128,
@@ -178,89 +184,89 @@ export const SERVER_LIMITS: ServerLimits = {
   maxSpareCodecs: 256,
 };
 
-/** How long clients that always have more to send or to take are served before all others have their turn. */
+/** How long clients that always have more to send or to read are served before all others are. */
 export const MAX_TURN_MS: number = 10;
 
-/** Bytes of printed messages that may wait for a slow output; beyond it messages are left out, and counted. */
+/** Printed messages that may wait for a slow output, in bytes; beyond it messages are omitted and counted. */
 export const MAX_UNPRINTED_BYTES: number = 8 * 1024 * 1024;
-/** How long printed messages are gathered before they are written, all at once. */
+/** How long printed messages are buffered before they are written together. */
 export const PRINT_DELAY_MS: number = 10;
-/** How long to wait before printing is tried again after it has failed, as on a full disk. */
+/** The delay before printing is retried after a failure, such as a full disk. */
 export const PRINT_RETRY_MS: number = 1000;
 
 /** Characters in one line of piped input to `connect`. */
 export const MAX_LINE_CHARACTERS: number = 1024 * 1024;
-/** Bytes of output that `connect` gathers before it waits for them to be written. */
+/** Output that `connect` buffers before it waits for the writes, in bytes. */
 export const GATHERED_OUTPUT_BYTES: number = 64 * 1024;
-/** Bytes of JSON that `connect` holds to show it indented; more is shown as it comes. */
+/** JSON that `connect` holds to indent it, in bytes; the rest is shown as received. */
 export const MAX_HELD_CONTENT_BYTES: number = 1024 * 1024;
-/** How long it holds them. */
+/** How long `connect` holds JSON to indent it. */
 export const MAX_HELD_CONTENT_MS: number = 1000;
-/** Bytes of content by which it is told whether that is text. */
+/** Bytes of content that decide whether it is text. */
 export const SNIFFED_CONTENT_BYTES: number = 1024;
-/** Bytes of content with a coding that are held and decoded to be shown, before and after decoding. */
+/** Coded content that is held and decoded for display, in bytes, before and after decoding. */
 export const MAX_DECODED_SHOWN_BYTES: number = 10 * 1024 * 1024;
-/** Names of rows that Tab completes. */
+/** Names of rows offered by Tab. */
 export const MAX_SEEN_NAMES: number = 1000;
-/** Bytes of a file, or of the standard input, that a command may send. */
+/** Content that a command may send from a file or the standard input, in bytes. */
 export const MAX_SENT_FILE_BYTES: number = 511 * 1024 * 1024;
-/** Characters that may be typed, or pasted, before they are asked for. */
+/** Characters that may be typed or pasted ahead of the prompt. */
 export const MAX_TYPED_AHEAD_CHARACTERS: number = 4 * 1024 * 1024;
-/** Lines that the prompt remembers. */
+/** Lines in the prompt's history. */
 export const MAX_HISTORY_LINES: number = 1000;
-/** Bytes that `connect` shows of what is no response. */
+/** Bytes of a response that is not HTTP which `connect` shows. */
 export const MAX_SHOWN_INVALID_BYTES: number = 1000;
-/** Interim responses (1xx) to one request that `connect` takes. */
+/** Interim responses (1xx) to one request that `connect` accepts. */
 export const MAX_INTERIM_RESPONSES: number = 100;
-/** The most that `--max-body` allows: content is read as one string, and those have fewer than 2^29 characters. */
+/** The largest value of `--max-body`: content is read into one string, which is limited to 2^29 characters. */
 export const MAX_BODY_FLAG_BYTES: number = 511 * 1024 * 1024;
-/** How long `connect` waits for a server, unless a flag (`--timeout`) says otherwise. */
+/** How long `connect` waits for a server (`--timeout`). */
 export const CLIENT_TIMEOUT_MS: number = 30_000;
-/** How long `serve` does not report a problem again that lasts. */
+/** The minimum interval between identical reports of `serve`. */
 export const REPORT_AGAIN_MS: number = 10_000;
-/** Bytes in a file that a flag names: certificates, keys, tokens. */
+/** A file named by a flag, in bytes: certificates, keys, tokens. */
 export const MAX_FLAG_FILE_BYTES: number = 1024 * 1024;
 
-/** Octets that `explain` reads from a file at a time. */
+/** Octets that `explain` reads from a file per read. */
 export const EXPLAIN_READ_BYTES: number = 64 * 1024;
-/** Columns of text that does not go to a terminal. */
+/** Columns of text that is not written to a terminal. */
 export const FALLBACK_COLUMNS: number = 80;
-/** Octets of the last exchange that are kept as they are until somebody asks what they mean. */
+/** Octets of the last exchange that are kept until the user asks to explain them. */
 export const KEPT_EXCHANGE_BYTES: number = 64 * 1024;
-/** Octets of one message's content that `explain` keeps to show, unless `--all` is given. */
+/** Octets of one message's content that `explain` shows, unless `--all` is given. */
 export const SHOWN_CONTENT_BYTES: number = 4096;
-/** Chunks of one message that have rows of their own in `explain`, unless `--all` is given. */
+/** Chunks of one message that `explain` shows in rows of their own, unless `--all` is given. */
 export const SHOWN_CHUNKS: number = 200;
 /** Lines of one row's content in `explain`, unless `--all` is given. */
 export const SHOWN_CONTENT_LINES: number = 16;
-/** Octets shown on each side of a fault in a long line. */
+/** Octets shown on each side of an error in a long line. */
 export const SHOWN_FAULT_OCTETS: number = 30;
-/** Octets behind a fault that are kept to find out what lenient receivers would take them for. */
+/** Octets kept after an error, to find how lenient receivers would read them. */
 export const UNREAD_KEPT_BYTES: number = 64 * 1024;
 
-/** Writes that one transaction of the SQLite store holds; more wait for the next. */
+/** Writes in one transaction of the SQLite store; more wait for the next. */
 export const MAX_BATCH_WRITES: number = 10_000;
-/** Characters of rows that one transaction of the SQLite store holds, give or take one write. */
+/** Characters of rows in one transaction of the SQLite store, plus at most one write. */
 export const MAX_BATCH_CHARACTERS: number = 16 * 1024 * 1024;
-/** Writes that may wait for the SQLite store; one more is refused with 503. */
+/** Writes that may wait for the SQLite store. Beyond it: 503. */
 export const MAX_WAITING_WRITES: number = 100_000;
-/** Rows that are read at a time from the SQLite store, at most. */
+/** The most rows read at a time from the SQLite store. */
 export const SQLITE_PAGE_ROWS: number = 1000;
-/** Bytes of rows that are read at a time from the SQLite store, give or take one row. */
+/** Bytes of rows read at a time from the SQLite store, plus at most one row. */
 export const SQLITE_PAGE_BYTES: number = 1024 * 1024;
-/** Snapshots of different revisions that may be read at a time from SQLite; one more is refused with 503. */
+/** Snapshots of different revisions that may be read from SQLite at a time. Beyond it: 503. */
 export const MAX_SNAPSHOTS: number = 256;
-/** Bytes of the SQLite store's log (WAL) that stay when it has been longer. */
+/** The size to which the SQLite store's log (WAL) is truncated, in bytes. */
 export const MAX_KEPT_LOG_BYTES: number = 16 * 1024 * 1024;
-/** Bytes of that log beyond which no snapshot starts until it is short again. */
+/** The size of that log beyond which no snapshot starts until it is truncated, in bytes. */
 export const MAX_LOG_BYTES: number = 64 * 1024 * 1024;
-/** How long snapshots that keep the log from getting short may still be read then. */
+/** How long snapshots may still be read that prevent the log from being truncated. */
 export const SNAPSHOT_GRACE_MS: number = 5_000;
-/** How often it is looked whether the SQLite file is still the one that is open, while nothing is written. */
+/** The interval between checks that the SQLite file is still the open one, while nothing is written. */
 export const FILE_CHECK_MS: number = 1_000;
-/** Rows that are handed to the thread that writes at a time; others have their turn in between. */
+/** Rows passed to the writing thread at a time; other clients are served in between. */
 export const SQLITE_PIECE_ROWS: number = 500;
-/** Connections to the SQLite file that are kept for the next snapshots. */
+/** Connections to the SQLite file kept for later snapshots. */
 export const MAX_KEPT_READERS: number = 4;
 /** How long the SQLite store waits for another program's lock on its file. */
 export const FILE_LOCK_WAIT_MS: number = 5000;
@@ -302,7 +308,7 @@ export const CLUSTER_PAGE_ANSWER_BYTES: number = 4 * 1024 * 1024;
 /** How long a marker of a lane that nobody uses stays in the cluster. */
 export const CLUSTER_MARKER_MS: number = 7 * 24 * 60 * 60 * 1000;
 
-/** A read buffer's size where the connection is tapped: what a client sends at once is one read. */
+/** The size of a read buffer of a tapped connection, so that one send of a client is one read. */
 export const TAPPED_READ_BYTES: number = 16 * 1024;
 
 /** Events of traffic that the page keeps, unless a flag (`--page-history`) says otherwise. */

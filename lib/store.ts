@@ -1,156 +1,158 @@
 /**
- * The table behind the server: what every store does, and promises.
+ * The table's storage: the interface of all stores, and their guarantees.
  *
- * A table is a list of rows, each under a name of its own, in the order of their insertion, or of their names in a
- * cluster. Every write gets the table's next *revision*, a number that is never used twice in one table, not even after
- * a restart; in a cluster, writes to different rows may share one. A row's *version* is the revision of its last write.
- * So a row with an equal version is an equal row.
+ * A table is a list of rows with unique names, in order of insertion, or in a cluster in order of names. Every write
+ * gets the table's next *revision*, a number that is never reused within a table, even after a restart; in a cluster,
+ * writes to different rows may share one. A row's *version* is the revision of its last write, so rows with equal
+ * versions are equal.
  *
- * A write is told to be done only when it is durable for that store: in memory until the process ends,
- * in SQLite through a crash of the process or the machine, in a cluster through the loss of a minority of its nodes.
+ * A write resolves once it is durable for the store: in memory until the process ends, in SQLite despite a crash of the
+ * process or the machine, in a cluster despite the loss of a minority of its nodes.
  *
- * If a method returns a value or a promise of one, a store answers at once if it can:
- * the table's HTTP need not wait for a turn of the event loop then.
+ * A method that returns an {@linkcode Awaitable} returns a plain value where it can, so that the table's response does
+ * not wait for a turn of the event loop.
  *
  * @module
  */
 
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** One row, as it was at some version. */
+/** A row at some version. */
 export interface Row {
   /** The row's name: 1 to 256 bytes of UTF-8, without `/` and control characters. */
   readonly name: string;
-  /** The row under its name, serialised, as text or in UTF-8: `{"Pingping":{"type":"snail","age":"1","leg":"0"}}`. */
+  /** The row under its name, serialized as text or in UTF-8: `{"Pingping":{"type":"snail","age":"1","leg":"0"}}`. */
   readonly content: string | Uint8Array;
-  /** The revision of the row's last write; 1 or more. */
+  /** The revision of the row's last write, at least 1. */
   readonly version: number;
 }
 
-/** A row to be written. */
+/** A row to write. */
 export interface NewRow {
-  /** As {@linkcode Row.name}. */
+  /** The row's name, as {@linkcode Row.name}. */
   readonly name: string;
-  /** The row's value, serialised: `{"type":"snail","age":"1","leg":"0"}`. */
+  /** The row's value, serialized: `{"type":"snail","age":"1","leg":"0"}`. */
   readonly json: string;
-  /** The row as {@linkcode Row.content} would be, in UTF-8, if it is at hand; it is lent until the write is done. */
+  /**
+   * The row in the form of {@linkcode Row.content}, in UTF-8, if available. The bytes must stay unchanged until the
+   * write is done.
+   */
   readonly content?: Uint8Array;
 }
 
-/** What came of an unconditional or met write. */
+/** The result of a write whose expectation was met. */
 export interface Written {
-  /** The row as it is now. */
+  /** The row after the write. */
   readonly row: Row;
-  /** Whether there was no row of this name before. */
+  /** Whether the row is new. */
   readonly created: boolean;
 }
 
-/** A value now, or a promise of it. */
+/** A value, or a promise of it. */
 export type Awaitable<T> = T | Promise<T>;
 
-/** The version that stands for "no row of this name" in the expectation of a write. */
+/** As an expected version: no row of this name exists. */
 export const ABSENT: number = 0;
 
 /** A table of rows. Every method may throw, or reject with, a {@linkcode StoreError}. */
 export interface Store {
-  /** The row of this name, or `undefined`. */
+  /** Returns the row of this name, or `undefined`. */
   get(name: string): Awaitable<Row | undefined>;
 
   /**
-   * Writes a row, new or over the one of that name, which keeps its place in the order.
+   * Writes a row. An existing row keeps its place in the order.
    *
-   * @param expected The version the row must have now, {@linkcode ABSENT} for no row; left out, any will do.
-   * @returns `undefined` if the expectation was not met; then nothing was written.
+   * @param expected The version the row must have, or {@linkcode ABSENT}; by default any.
+   * @returns `undefined` if the row has another version; then nothing was written.
    */
   put(row: NewRow, expected?: number): Awaitable<Written | undefined>;
 
   /**
-   * Writes all of the rows, in this order, if none of their names has a row yet; else none of them. The names must
-   * differ.
+   * Writes all rows, in this order, if all their names are free; otherwise none. The names must differ.
    *
-   * @param expected The revision the table must have now; left out, any will do.
-   * @returns The names that have a row already; `undefined` if the expectation was not met.
+   * @param expected The revision the table must have; by default any.
+   * @returns The names that are taken; `undefined` if the table has another revision.
    */
   insert(rows: readonly NewRow[], expected?: number): Awaitable<readonly string[] | undefined>;
 
   /**
    * Removes the row of this name.
    *
-   * @param expected The version the row must have now; left out, any will do.
-   * @returns Whether there was such a row.
+   * @param expected The version the row must have; by default any.
+   * @returns Whether a row was removed.
    */
   remove(name: string, expected?: number): Awaitable<boolean>;
 
-  /** The table as it is now, unaffected by later writes. It must be closed. */
+  /** Returns the table as of now, unaffected by later writes. The caller must close it. */
   snapshot(): Awaitable<Snapshot>;
 
-  /** Ends the store; writes that are under way are done first. */
+  /** Closes the store after writes in progress have ended. */
   close(): Awaitable<void>;
 }
 
 /**
- * The table as it was at one revision: later writes do not show.
+ * The table at one revision.
  *
- * It is read in pages, each from the cursor that the page before gave, the first from {@linkcode START}.
- * A page's size is limited, so reading needs no memory that grows with the table.
+ * It is read in pages of limited size: the first from {@linkcode START}, each further one from the cursor of the page
+ * before.
  */
 export interface Snapshot {
-  /** The table's revision: it changes with every write. */
+  /** The table's revision, which changes with every write. */
   readonly revision: number;
-  /** How many rows there are. */
+  /** The number of rows. */
   readonly total: number;
-  /** The next part of one JSON object that has every row as a member. The pages joined are that object. */
+  /** Returns the next part of one JSON object that has every row as a member. The joined parts are that object. */
   json(cursor: number): Awaitable<Page<string | Uint8Array>>;
-  /** The next rows, each as {@linkcode Row.content}. */
+  /** Returns the next rows, each in the form of {@linkcode Row.content}. */
   rows(cursor: number): Awaitable<Page<readonly string[]>>;
-  /** Gives up what the snapshot holds. It may be called more than once. */
+  /** Releases the snapshot. Further calls have no effect. */
   close(): void;
 }
 
-/** Where a snapshot's first page starts. */
+/** The cursor of a snapshot's first page. */
 export const START: number = 0;
 
-/** Some of a snapshot's rows. */
+/** A page of a snapshot. */
 export interface Page<T> {
-  /** What was read. */
+  /** The page's content. */
   readonly content: T;
-  /** Where the next page starts; `undefined` after the last row. */
+  /** The cursor of the next page; `undefined` after the last row. */
   readonly next: number | undefined;
 }
 
-/** Why a store cannot do what it was asked: there is no room, it cannot be reached now, or it is too much at once. */
+/** Why a store fails: it is full, cannot be reached, or the operation is too large. */
 export type StoreFault = "full" | "unavailable" | "too-large";
 
-/** A store that cannot do what it was asked, for a reason that may pass. Its message is for people. */
+/** A failure of the store that may be temporary. The message is for people. */
 export class StoreError extends Error {
-  /** Tells this error from others by name. */
+  /** The name of this error class. */
   override name = "StoreError";
-  /** Which kind of reason it is. */
+  /** Why the store failed. */
   readonly fault: StoreFault;
 
-  /** Makes the error. */
+  /** Creates an error. */
   constructor(fault: StoreFault, message: string, options?: ErrorOptions) {
     super(message, options);
     this.fault = fault;
   }
 }
 
-/** A row's content from its name and its value serialised. */
+/** Returns a row's content from its name and serialized value. */
 export function rowContent(name: string, json: string): string {
   return `{${JSON.stringify(name)}:${json}}`;
 }
 
-/** A row's value from its content. */
+/** Returns a row's value from its content. */
 export function rowValue(content: string | Uint8Array): { [field: string]: unknown } {
   const text = typeof content === "string" ? content : UTF8.decode(content);
-  // Parsed without its name: an object of another shape for each row costs the engine as much again.
+  // Parsed without its name: an object with a different shape for each row takes the engine twice the time.
   let end = text.indexOf('"', 2);
   while (end > 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1);
   if (end < 0) throw new TypeError("The content of a row must be an object with the row as its member");
   return JSON.parse(text.slice(end + 2, -1));
 }
 
-/** Whether an odd number of backslashes stands before this place. */
+/** Whether an odd number of backslashes stands before this index. */
 function isEscaped(text: string, at: number): boolean {
   let before = at;
   while (text[before - 1] === "\\") before--;

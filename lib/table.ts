@@ -1,5 +1,5 @@
 /**
- * The table over HTTP: which method on which target does what to the store, and how it is answered.
+ * The table over HTTP: maps methods and targets to operations on the store, and their results to responses.
  *
  * @module
  */
@@ -42,11 +42,11 @@ import {
 } from "./store.ts";
 import { listTable } from "./table/listing.ts";
 
-/** How a table behaves. */
+/** Options of a {@linkcode Table}. */
 export interface TableOptions {
-  /** Which fields its rows have. */
+  /** The fields of its rows. */
   readonly schema: RowSchema;
-  /** Whether every write is refused with 405. */
+  /** Whether all writes are refused with 405. */
   readonly readOnly?: boolean;
 }
 
@@ -60,7 +60,7 @@ const JSON_TYPE = "application/json";
 const WRITE_TYPES = [JSON_TYPE];
 const PATCH_TYPES = [JSON_TYPE, "application/merge-patch+json"];
 
-/** The store's rows as resources: one at `/NAME`, all of them at `/`. */
+/** Serves a store's rows as resources: one at `/NAME`, all of them at `/`. */
 export class Table implements Pick<Service, "precheck" | "answer"> {
   readonly #store: Store;
   readonly #schema: RowSchema;
@@ -79,7 +79,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 
   /**
-   * Refuses what is refused whatever the content: a target or method that does not exist here, a wrong media type.
+   * Refuses requests that are invalid whatever their content: an unknown target or method, a wrong media type.
    *
    * @throws {HttpError} 400, 404, 405, 415 or 501
    */
@@ -90,8 +90,8 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   /**
    * Answers a request.
    *
-   * @param requester The client: once it has left, long work for it is given up. Left out, nothing is.
-   * @throws {HttpError} 400 to 422, 501, or 503 and 507 if the store cannot do what is asked.
+   * @param requester The client: long work is aborted once it has disconnected. Without one, work is never aborted.
+   * @throws {HttpError} 400 to 422, 501, or 503 and 507 if the store cannot do the operation.
    */
   answer(request: RequestHead, content: Uint8Array, requester?: Requester): Awaitable<HttpResponse> {
     try {
@@ -105,11 +105,11 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     }
   }
 
-  /** The name of the row that the request is for; `undefined` for the table. */
+  /** Returns the name of the requested row; `undefined` for the table. */
   #route(request: RequestHead): string | undefined {
     const { method, path } = request;
     const name = path.length > 1 ? rowName(path) : undefined;
-    // `OPTIONS *` asks what the server can do anywhere, and a row can do most.
+    // `OPTIONS *` asks what the server supports on any resource, and a row supports most.
     const methods = path === "/" ? this.#tableMethods : this.#rowMethods;
     if (!methods.includes(method)) refuseMethod(method, request.target, methods);
     if (method === "POST" || method === "PUT") requireMediaType(request.fields, WRITE_TYPES);
@@ -162,7 +162,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     const preconditions = readPreconditions(request.fields);
     if (preconditions === undefined) return this.#insertRow(name, content, requester);
     return this.#lanes.alone(name, requester, async () => {
-      // What cannot be created anyhow is refused with 409, whatever the preconditions are (RFC 9110 §13.2.1).
+      // A row that exists is a 409 whatever the preconditions are (RFC 9110 §13.2.1).
       const current = await this.#store.get(name);
       if (current === undefined) preconditionsHold(preconditions, request.method, undefined);
       const row = await this.#readRow(name, content, requester);
@@ -199,7 +199,9 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
       : writtenResponse(written!, content);
   }
 
-  /** Writes a row over any other, or over the one of the expected version, whatever other writes are under way. */
+  /**
+   * Writes a row unconditionally, or over the expected version, possibly at the same time as other writes of this kind.
+   */
   #write(row: NewRow, expected: number | undefined, requester?: Requester): Awaitable<Written | undefined> {
     return this.#lanes.share(row.name, requester, () => this.#store.put(row, expected));
   }
@@ -233,8 +235,8 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 
   /**
-   * Reads the row, evaluates the preconditions, and writes if the row has not changed since: no client overwrites
-   * unseen what another one wrote (RFC 9110 §13.1.1).
+   * Reads the row, evaluates the preconditions, and writes if the row has not changed since. No client overwrites
+   * another one's change unseen (RFC 9110 §13.1.1).
    *
    * @param write Returns `undefined` if the row has changed.
    */
@@ -247,7 +249,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   ): Promise<HttpResponse> {
     const attempt = async () => {
       const current = await this.#store.get(name);
-      // If the response would be 404 anyhow, preconditions do not count (RFC 9110 §13.2.1).
+      // Preconditions are ignored where the response would be 404 without them (RFC 9110 §13.2.1).
       if (preconditions !== undefined && (current !== undefined || request.method === "PUT")) {
         preconditionsHold(preconditions, request.method, current?.version);
       }
@@ -256,7 +258,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     return this.#lanes.alone(name, requester, () => retried(`The row ${JSON.stringify(name)}`, attempt));
   }
 
-  /** Creates all of the rows in the content, or none. */
+  /** Creates all rows in the content, or none. */
   async #createRows(request: RequestHead, content: Uint8Array, requester?: Requester): Promise<HttpResponse> {
     const rows = await readRows(content, this.#schema, new Pacer(requester));
     const preconditions = readPreconditions(request.fields);
@@ -284,7 +286,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 }
 
-/** What a store cannot do (RFC 9110 §15.5.14 and §15.6.4, RFC 4918 §11.5). */
+/** Throws the response to an error of the store (RFC 9110 §15.5.14 and §15.6.4, RFC 4918 §11.5). */
 function refuseStoreError(error: unknown): never {
   if (!(error instanceof StoreError)) throw error;
   if (error.fault === "too-large") throw new HttpError(413, error.message);
@@ -293,10 +295,10 @@ function refuseStoreError(error: unknown): never {
 }
 
 /**
- * Tries a conditional write until nobody has written in between. Writers of this server wait for one another; those of
- * other servers on the same store do not.
+ * Retries a conditional write until the row has not changed meanwhile. Writes of this server are queued, but those of
+ * other servers on the same store are not.
  *
- * @param attempt Returns `undefined` if somebody has.
+ * @param attempt Returns `undefined` if the row has changed.
  * @throws {HttpError} 503 after {@linkcode MAX_WRITE_ATTEMPTS}.
  */
 async function retried(what: string, attempt: () => Promise<HttpResponse | undefined>): Promise<HttpResponse> {
@@ -308,7 +310,7 @@ async function retried(what: string, attempt: () => Promise<HttpResponse | undef
   throw new HttpError(503, detail, { fields: [["Retry-After", "1"]] });
 }
 
-/** All responses have one shape, which keeps what encodes them fast. */
+/** Creates a response. All have the same object shape, so that the engine encodes them fast. */
 function response(
   status: number,
   etag?: number,
@@ -328,10 +330,10 @@ function rowResponse(request: RequestHead, name: string, row: Row | undefined): 
 }
 
 /**
- * The response to a write: the row as it is now.
+ * Returns the response to a write, with the row as it is now.
  *
- * @param put The content of a PUT: the response has a validator only if that was stored octet for octet; else the
- * client would take what it has for the row (RFC 9110 §9.3.4).
+ * @param put The content of a PUT: the response has a validator only if the content was stored unchanged; otherwise the
+ * client would take what it sent for the row (RFC 9110 §9.3.4).
  */
 function writtenResponse({ row, created }: Written, put?: Uint8Array): HttpResponse {
   const etag = put === undefined || isSame(put, row.content) ? row.version : undefined;

@@ -1,8 +1,8 @@
 /**
- * The table in memory: it lasts as long as the process.
+ * The table in memory, which lasts as long as the process.
  *
- * No write stands still for long, however many rows there are: what takes time is done in steps, or costs no more than
- * the writes that led to it.
+ * No write blocks for long, however many rows there are: long operations run in steps, or their cost is amortized over
+ * the writes that led to them.
  *
  * @module
  */
@@ -23,9 +23,9 @@ import { FAIR_TURNS } from "../turns.ts";
 import { Segment, SEGMENT_ROWS } from "./memory_segment.ts";
 import { NameIndex } from "./name_index.ts";
 
-/** Rows that are inserted at once; more are inserted in steps of so many, and others have their turn in between. */
+/** Rows inserted at once; more are inserted in steps of this size, and yield to others in between. */
 const STEP_ROWS = 256;
-/** A segment with fewer rows is put together with a neighbour, if both have at most {@linkcode MERGED_ROWS}. */
+/** A segment with fewer rows is merged with a neighbour, if the two have at most {@linkcode MERGED_ROWS}. */
 const SPARSE_ROWS = SEGMENT_ROWS / 4;
 const MERGED_ROWS = SEGMENT_ROWS / 2;
 
@@ -38,26 +38,26 @@ const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
 const NAME_BYTES = new Uint8Array(MAX_NAME_BYTES);
 
-/** Rows that are being inserted in steps, and that nobody sees yet. */
+/** Rows being inserted in steps, not yet visible. */
 interface Bulk {
-  /** Where each stands. A write to one of these names waits. */
+  /** The position of each row. Writes to these names wait. */
   readonly names: NameIndex;
   readonly segments: Segment[];
-  /** Resolves once the rows are there, or will not be. */
+  /** Resolves once the insertion has succeeded or failed. */
   readonly done: PromiseWithResolvers<void>;
 }
 
 /** The table in memory. */
 export class MemoryStore implements Store {
-  /** Where each row stands: its segment's id times {@linkcode SEGMENT_ROWS}, plus its place there. */
+  /** The position of each row: its segment's id times {@linkcode SEGMENT_ROWS}, plus its place in the segment. */
   readonly #index = new NameIndex();
-  /** The same for rows that were inserted in steps and are moving into the index. */
+  /** Positions of rows that were inserted in steps and are being moved into the index. */
   #recent: NameIndex | undefined;
   #bulk: Bulk | undefined;
   /** Resolves once the next insertion in steps may start. */
   #bulksDone: Promise<void> = Promise.resolve();
 
-  /** The segments in the rows' order. */
+  /** The segments, in the order of their rows. */
   #order: Segment[] = [];
   readonly #byId: Segment[] = [];
   readonly #freeIds: number[] = [];
@@ -66,16 +66,16 @@ export class MemoryStore implements Store {
   #epoch = 0;
 
   /**
-   * Makes an empty table.
+   * Creates an empty table.
    *
-   * @param revision The revision before the first write. Unless told otherwise it is the clock's, in microseconds,
-   * so that no version of an earlier process is ever met again.
+   * @param revision The revision before the first write. The default is the clock in microseconds, so that versions of
+   * an earlier process are never reused.
    */
   constructor(revision: number = Date.now() * 1000) {
     this.#revision = revision;
   }
 
-  /** As {@linkcode Store.get}. */
+  /** Implements {@linkcode Store.get}. */
   get(name: string): Row | undefined {
     const position = this.#find(name);
     if (position === undefined) return undefined;
@@ -84,7 +84,7 @@ export class MemoryStore implements Store {
     return { name, content: segment.content(place), version: segment.version(place) };
   }
 
-  /** As {@linkcode Store.put}. */
+  /** Implements {@linkcode Store.put}. */
   put(row: NewRow, expected?: number): Awaitable<Written | undefined> {
     const { name } = row;
     if (this.#bulk?.names.get(name) !== undefined) return this.#bulk.done.promise.then(() => this.put(row, expected));
@@ -96,7 +96,7 @@ export class MemoryStore implements Store {
     return { row: { name, content, version }, created: false };
   }
 
-  /** As {@linkcode Store.insert}. */
+  /** Implements {@linkcode Store.insert}. */
   insert(rows: readonly NewRow[], expected?: number): Awaitable<readonly string[] | undefined> {
     const bulk = this.#bulk;
     if (rows.length > STEP_ROWS) return this.#insertInSteps(rows, expected);
@@ -109,7 +109,7 @@ export class MemoryStore implements Store {
     return taken;
   }
 
-  /** As {@linkcode Store.remove}. */
+  /** Implements {@linkcode Store.remove}. */
   remove(name: string, expected?: number): Awaitable<boolean> {
     if (this.#bulk?.names.get(name) !== undefined) {
       return this.#bulk.done.promise.then(() => this.remove(name, expected));
@@ -125,13 +125,13 @@ export class MemoryStore implements Store {
     return true;
   }
 
-  /** As {@linkcode Store.snapshot}. */
+  /** Implements {@linkcode Store.snapshot}. */
   snapshot(): Snapshot {
     this.#epoch++;
     return new MemorySnapshot(this.#order.slice(), this.#size, this.#revision);
   }
 
-  /** As {@linkcode Store.close}. */
+  /** Implements {@linkcode Store.close}. */
   async close(): Promise<void> {
     await this.#bulksDone;
   }
@@ -145,7 +145,7 @@ export class MemoryStore implements Store {
     return position === undefined ? ABSENT : this.#byId[idOf(position)].version(placeOf(position));
   }
 
-  /** Writes a new row behind the others. Returns its content. */
+  /** Appends a new row. Returns its content. */
   #append(row: NewRow, version: number): Uint8Array | string {
     const segment = this.#lastWith(room(row), this.#order);
     const place = segment.rows;
@@ -155,7 +155,7 @@ export class MemoryStore implements Store {
     return content;
   }
 
-  /** The last of these segments if it has room for a row, else a new one behind it. */
+  /** Returns the last segment if it has room for a row, else a new one after it. */
   #lastWith(length: number, segments: Segment[]): Segment {
     const last = segments.at(-1);
     if (last?.hasRoom(length)) return segments === this.#order ? this.#writable(last) : last;
@@ -165,7 +165,7 @@ export class MemoryStore implements Store {
     return segment;
   }
 
-  /** The segment, copied first if a snapshot may hold it. */
+  /** Returns the segment, or a copy if a snapshot may use it. */
   #writable(segment: Segment): Segment {
     if (segment.epoch === this.#epoch) return segment;
     const copy = segment.copy(this.#epoch);
@@ -173,7 +173,7 @@ export class MemoryStore implements Store {
     return copy;
   }
 
-  /** Inserts many rows: in steps, unseen, and then all at once. */
+  /** Inserts many rows: in steps that nobody sees, then published at once. */
   async #insertInSteps(rows: readonly NewRow[], expected?: number): Promise<readonly string[] | undefined> {
     const before = this.#bulksDone;
     const bulk: Bulk = { names: new NameIndex(), segments: [], done: Promise.withResolvers() };
@@ -183,7 +183,7 @@ export class MemoryStore implements Store {
     try {
       if (expected !== undefined && expected !== this.#revision) return undefined;
       this.#bulk = bulk;
-      // Their versions are set aside; other writes meanwhile get later ones.
+      // Their versions are reserved; other writes meanwhile get later ones.
       const base = this.#revision;
       this.#revision += rows.length;
       const taken = await this.#stage(rows, base, bulk);
@@ -202,7 +202,7 @@ export class MemoryStore implements Store {
     }
   }
 
-  /** Writes rows into segments of their own. Returns the names that are taken; then the rest is not written. */
+  /** Writes rows into new segments. Returns the names that are taken; from the first one on, no row is written. */
   async #stage(rows: readonly NewRow[], base: number, bulk: Bulk): Promise<string[]> {
     const taken: string[] = [];
     for (let i = 0; i < rows.length; i++) {
@@ -219,7 +219,7 @@ export class MemoryStore implements Store {
     return taken;
   }
 
-  /** Lets everybody see the rows. */
+  /** Publishes the rows. */
   #publish({ names, segments }: Bulk): void {
     for (const segment of segments) segment.index = this.#order.push(segment) - 1;
     this.#recent = names;
@@ -239,7 +239,7 @@ export class MemoryStore implements Store {
     this.#recent = undefined;
   }
 
-  /** Puts a segment with few rows together with a neighbour. The removals that came before have paid for it. */
+  /** Merges a segment that has few rows with a neighbour. Its cost is amortized over the removals before it. */
   #mergeSparse(segment: Segment): void {
     const { index } = segment;
     if (segment.live === 0) return this.#replace(index, 1, []);
@@ -259,7 +259,7 @@ export class MemoryStore implements Store {
     }
   }
 
-  /** Puts others in the place of some segments. */
+  /** Replaces some segments by others. */
   #replace(index: number, count: number, segments: Segment[]): void {
     const removed = this.#order.splice(index, count, ...segments);
     const kept = segments.map(({ id }) => id);
@@ -277,12 +277,12 @@ function placeOf(position: number): number {
   return position % SEGMENT_ROWS;
 }
 
-/** At least the bytes of a row's content, without counting a text's. */
+/** Returns a lower bound of a row's length in bytes, without encoding text. */
 function room({ name, json, content }: NewRow): number {
   return content?.length ?? name.length + json.length;
 }
 
-/** The name as a string of its own: as a slice it would keep a whole request's text alive. */
+/** Copies the name: as a slice it would keep the text of a whole request in memory. */
 function ownName(name: string): string {
   return DECODER.decode(NAME_BYTES.subarray(0, ENCODER.encodeInto(name, NAME_BYTES).written));
 }
@@ -293,14 +293,14 @@ function livePlaces(segment: Segment): number[] {
   return places;
 }
 
-/** The name in a row's content, which starts with `{"name":`. */
+/** Returns the name in a row's content, which starts with `{"name":`. */
 function nameIn(content: Uint8Array): string {
   let end = 2;
   while (content[end] !== QUOTE) end += content[end] === BACKSLASH ? 2 : 1;
   return JSON.parse(DECODER.decode(content.subarray(1, end + 1)));
 }
 
-/** Reads segments that nobody changes any more. Its cursor is a position in its own list of segments. */
+/** Reads segments that no longer change. Its cursor is an index in its own list of segments. */
 class MemorySnapshot implements Snapshot {
   #segments: readonly Segment[];
 
@@ -316,13 +316,13 @@ class MemorySnapshot implements Snapshot {
     const bytes = new Uint8Array(length);
     let at = 0;
     for (const content of contents) {
-      // A row's opening brace gives way to the comma before it, its closing brace to what follows.
+      // A row's opening brace is replaced by the comma before it, its closing brace by what follows.
       bytes.set(content, at);
       bytes[at] = COMMA;
       at += content.length - 1;
     }
     if (cursor === START) bytes[0] = OPEN_BRACE;
-    // The last row's closing brace ends the whole object.
+    // The last row's closing brace ends the object.
     return { content: next === undefined ? bytes : bytes.subarray(0, at), next };
   }
 

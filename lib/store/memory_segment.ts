@@ -1,9 +1,9 @@
 /**
- * Some rows of the table in memory that follow one another.
+ * A run of consecutive rows of the table in memory.
  *
- * The rows' contents lie in UTF-8 in one buffer rather than in many small strings: that halves the memory, spares the
- * garbage collector, and a response is one copy of bytes. Bytes once written never change in their buffer, so a reader
- * may hold on to them.
+ * The rows' contents are stored in UTF-8 in one buffer instead of many small strings: this halves the memory, relieves
+ * the garbage collector, and makes a response one copy of bytes. Bytes in the buffer never change once written, so
+ * readers may keep references to them.
  *
  * @module
  */
@@ -11,26 +11,30 @@
 import { Buffer } from "node:buffer";
 import { type NewRow, rowContent } from "../store.ts";
 
-/** Rows in one segment at most. A snapshot costs a reference to each; the first write after it copies one's index. */
+/**
+ * The most rows in a segment. A snapshot references each segment; the first write after it copies one segment's index.
+ */
 export const SEGMENT_ROWS = 1024;
-/** Bytes in one segment's buffer at first. */
+/** The initial size of a segment's buffer in bytes. */
 const SEGMENT_BYTES = 64 * 1024;
-/** A row with more bytes has a buffer of its own, which goes when the row goes. So a segment's offsets stay small. */
+/**
+ * A row with more bytes has a buffer of its own, which is released with the row. This keeps a segment's offsets small.
+ */
 const LARGE_ROW_BYTES = 16 * 1024;
-/** Bytes of rows that were replaced or removed which a segment may hold beside those of its rows. */
+/** Bytes of replaced or removed rows that a segment may hold besides those of its rows. */
 const DEAD_BYTES = 32 * 1024;
 
 const ENCODER = new TextEncoder();
 
-/** Some rows that follow one another. A version of 0 marks a hole: the row was removed. */
+/** Some consecutive rows. A row of version 0 is a hole: it was removed. */
 export class Segment {
-  /** Where it stands among the others. */
+  /** The segment's index among all segments. */
   index = 0;
-  /** Rows and holes. */
+  /** The number of rows and holes. */
   rows = 0;
-  /** Rows. */
+  /** The number of rows. */
   live = 0;
-  /** Small rows' contents; filled from its start. */
+  /** The contents of small rows, filled from the start. */
   #bytes = new Uint8Array(0);
   #used = 0;
   #dead = 0;
@@ -40,14 +44,14 @@ export class Segment {
   #versions = new Float64Array(0);
 
   /**
-   * Makes a segment without room for rows.
+   * Creates a segment without room for rows.
    *
-   * @param id Its number, which stays with every copy of it.
-   * @param epoch How many snapshots had been taken when it was made: one of an older epoch may belong to a snapshot.
+   * @param id The segment's number, which its copies keep.
+   * @param epoch The number of snapshots taken so far: a snapshot may use a segment with an older epoch.
    */
   private constructor(readonly id: number, readonly epoch: number) {}
 
-  /** Makes an empty segment. */
+  /** Creates an empty segment. */
   static empty(id: number, epoch: number): Segment {
     const segment = new Segment(id, epoch);
     segment.#bytes = new Uint8Array(SEGMENT_BYTES);
@@ -57,7 +61,7 @@ export class Segment {
     return segment;
   }
 
-  /** Makes a copy that may be changed; both share the bytes that are there. */
+  /** Creates a copy that may be changed; both share the bytes written so far. */
   copy(epoch: number): Segment {
     const copy = new Segment(this.id, epoch);
     copy.index = this.index;
@@ -73,22 +77,22 @@ export class Segment {
     return copy;
   }
 
-  /** Whether another row may be written behind the others. */
+  /** Whether another row can be appended. */
   hasRoom(length: number): boolean {
     return this.rows < SEGMENT_ROWS && (length > LARGE_ROW_BYTES || this.#used + length <= this.#bytes.length);
   }
 
-  /** The version of the row at a place; 0 for a hole. */
+  /** Returns the version of the row at a place; 0 for a hole. */
   version(place: number): number {
     return this.#versions[place];
   }
 
-  /** The bytes of the content at a place. */
+  /** Returns the content at a place in bytes. */
   length(place: number): number {
     return this.#lengths[place];
   }
 
-  /** The content at a place. */
+  /** Returns the content at a place. */
   content(place: number): Uint8Array {
     const length = this.#lengths[place];
     if (length > LARGE_ROW_BYTES) return this.#large!.get(place)!;
@@ -96,7 +100,7 @@ export class Segment {
     return this.#bytes.subarray(offset, offset + length);
   }
 
-  /** Writes a row at a place, which is a row's or the first free one. Returns its content, as it is or as it was given. */
+  /** Writes a row at a place, an existing row's or the first free one. Returns its content as stored or as passed. */
   write(place: number, row: NewRow, version: number): Uint8Array | string {
     const content = row.content ?? rowContent(row.name, row.json);
     const length = typeof content === "string" ? Buffer.byteLength(content) : content.length;
@@ -104,7 +108,7 @@ export class Segment {
     return content;
   }
 
-  /** Puts content of this many bytes at a place, which is a row's or the first free one. */
+  /** Reserves this many bytes for the content at a place, an existing row's or the first free one. */
   put(place: number, content: Uint8Array | string, length: number, version: number): void {
     if (place === this.rows) {
       this.rows++;
@@ -130,7 +134,7 @@ export class Segment {
     this.#forget(place);
     this.#versions[place] = 0;
     this.live--;
-    // The bytes may be much; a snapshot has its own hold on them.
+    // Releases a large row's bytes; a snapshot has its own reference.
     if (this.#dead > DEAD_BYTES && this.#dead > this.#used / 2) this.#pack(0);
   }
 
@@ -140,7 +144,7 @@ export class Segment {
     this.#lengths[place] = 0;
   }
 
-  /** Moves the small contents into a new buffer, with room for so many bytes and some more. */
+  /** Moves the small contents into a new buffer, with room for this many bytes and some more. */
   #pack(length: number): void {
     const needed = this.#used - this.#dead + length;
     const bytes = new Uint8Array(Math.max(length > 0 ? SEGMENT_BYTES : 0, Math.ceil(1.25 * needed)));

@@ -1,9 +1,9 @@
 /**
- * The table in an SQLite file: it outlives the process, and grows beyond the memory.
+ * The table in an SQLite file: it survives the process, and may be larger than memory.
  *
- * Rows are read from the file, on this thread: a read takes microseconds. Writes go to a thread of their own, where
- * all that wait at a moment share one transaction, and with it one wait for the disk; each is answered once that has
- * synced them. So a write that was answered is there after a crash of the process or of the machine.
+ * Rows are read from the file on this thread, which takes microseconds. Writes run on a thread of their own: all writes
+ * waiting at a moment share one transaction and one sync to disk, and resolve after it. A resolved write therefore
+ * survives a crash of the process or the machine.
  *
  * @module
  */
@@ -35,9 +35,9 @@ import {
 import { LogGuard } from "./sqlite_log_guard.ts";
 import type { WriterReply, WriterRequest } from "./sqlite_writer.ts";
 
-/** How long to wait before the log is tried to be cleared again. */
+/** The delay before the log is truncated again after a failure. */
 const LOG_MOMENT_MS = 50;
-/** Symbolic links that may lead from one to the next. */
+/** The maximum of symbolic links to follow. */
 const MAX_LINKS = 40;
 
 /** A write that waits for its transaction. */
@@ -62,21 +62,22 @@ export class SqliteStore implements Store {
   readonly #snapshots: SnapshotPool;
   readonly #writer: Worker;
   /**
-   * Reads since the event loop's last turn. From the second on they share a transaction, which is four times as fast.
+   * The number of reads since the event loop's last turn. From the second on they share a transaction, which is four
+   * times as fast.
    */
   #readsThisTurn = 0;
-  /** Writes that the next transaction takes up. */
+  /** Writes for the next transaction. */
   #waiting: Waiting[] = [];
-  /** Writes whose transaction is under way. */
+  /** Writes of the current transaction. */
   #underWay: Waiting[] = [];
   #sending = false;
-  /** Why no more writes are taken. */
+  /** Why no more writes are accepted. */
   #ended: StoreError | undefined;
   #allWritten: (() => void) | undefined;
   readonly #log: LogGuard;
-  /** Resolves once the writer has told whether the log could be cleared. */
+  /** Resolves once the writer has reported whether the log could be truncated. */
   #logCleared: ((isClear: boolean) => void) | undefined;
-  /** Insertions that were handed over in pieces. */
+  /** The number of insertions passed to the writer in pieces. */
   #inPieces = 0;
   readonly #report: (line: string) => void;
 
@@ -105,13 +106,13 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * Opens the file, which is made if there is none. No other process may have it open as a store.
+   * Opens the file, and creates it if it does not exist. No other process may use it as a store at the same time.
    *
-   * @param report Receives a line for the operator when the file is lost while it is open.
-   * @throws {StoreError} If that is not possible.
+   * @param report Receives a line for the operator when the open file is removed or replaced.
+   * @throws {StoreError} If the file cannot be opened.
    */
   static async open(file: string, report: (line: string) => void = () => {}): Promise<SqliteStore> {
-    // Two names of one file, as by a symbolic link, have one lock.
+    // Two names of one file, for example through a symbolic link, must have the same lock.
     const path = await realPath(file);
     const lock = await lockFile(path);
     try {
@@ -123,13 +124,13 @@ export class SqliteStore implements Store {
     }
   }
 
-  /** As {@linkcode Store.get}. */
+  /** Implements {@linkcode Store.get}. */
   get(name: string): Row | undefined {
     const found = this.#read(() => this.#readRow.get(name)) as FoundRow | undefined;
     return found && { name, content: rowContent(name, found.json), version: found.version };
   }
 
-  /** As {@linkcode Store.put}. */
+  /** Implements {@linkcode Store.put}. */
   put({ name, json }: NewRow, expected?: number): Promise<Written | undefined> {
     return this.#write({ kind: "put", name, json, expected: expected ?? null }, (result) => {
       const put = result as PutResult;
@@ -138,7 +139,7 @@ export class SqliteStore implements Store {
     });
   }
 
-  /** As {@linkcode Store.insert}. */
+  /** Implements {@linkcode Store.insert}. */
   async insert(rows: readonly NewRow[], expected?: number): Promise<readonly string[] | undefined> {
     const handed = rows.length > SQLITE_PIECE_ROWS ? await this.#handOver(rows) : rows.map(bareRow);
     return await this.#write({ kind: "insert", rows: handed, expected: expected ?? null }, (result) => {
@@ -146,21 +147,21 @@ export class SqliteStore implements Store {
     });
   }
 
-  /** As {@linkcode Store.remove}. */
+  /** Implements {@linkcode Store.remove}. */
   remove(name: string, expected?: number): Promise<boolean> {
     return this.#write({ kind: "remove", name, expected: expected ?? null }, (result) => result as boolean);
   }
 
-  /** As {@linkcode Store.snapshot}. */
+  /** Implements {@linkcode Store.snapshot}. */
   snapshot(): Awaitable<Snapshot> {
     const state = this.#read(() => this.#readState.get()) as unknown as TableState;
-    // What fits a page is read at once; only a longer reading needs a transaction of its own.
+    // A table that fits one page is read at once; only a larger one needs a transaction of its own.
     if (fitsOnePage(state.longest, state.total + 1)) return this.#smallSnapshot();
     if (this.#log.clearing !== undefined) return this.#log.clearing.then(() => this.snapshot());
     return this.#snapshots.take(state.revision);
   }
 
-  /** As {@linkcode Store.close}. */
+  /** Implements {@linkcode Store.close}. */
   async close(): Promise<void> {
     if (this.#waiting.length + this.#underWay.length > 0) await new Promise<void>((done) => this.#allWritten = done);
     const broken = this.#ended !== undefined;
@@ -190,8 +191,8 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * Lets go of what reads share, so that they see what was written meanwhile, and the log of writes can be cleared.
-   * Nothing was written; and COMMIT would fail where a read has failed.
+   * Ends the transaction that reads share, so that they see later writes and the log can be truncated. It is rolled
+   * back: nothing was written, and COMMIT would fail after a failed read.
    */
   #endReads(): void {
     if (this.#readsThisTurn > 1 && this.#reader.isOpen && this.#reader.isTransaction) this.#reader.exec("ROLLBACK");
@@ -199,7 +200,7 @@ export class SqliteStore implements Store {
   }
 
   #smallSnapshot(): Snapshot {
-    // It is not this turn's first read, so it is in a transaction: the state and the rows are of one revision.
+    // This is not the turn's first read, so it runs in a transaction: state and rows have the same revision.
     const [state, rows] = this.#read(() => [this.#readState.get(), this.#readAll.all()]) as unknown as [
       TableState,
       NewRow[],
@@ -214,7 +215,7 @@ export class SqliteStore implements Store {
     };
   }
 
-  /** Has a write done. What comes of it is read by `use`. */
+  /** Queues a write; `use` converts its result. */
   #write<T>(write: Write, use: (result: WriteResult) => T): Promise<T> {
     if (this.#ended) return Promise.reject(this.#ended);
     if (this.#waiting.length >= MAX_WAITING_WRITES) {
@@ -224,13 +225,13 @@ export class SqliteStore implements Store {
     return new Promise((resolve, failed) => {
       this.#waiting.push({ write, done: (result) => resolve(use(result)), failed });
       if (this.#underWay.length > 0 || this.#sending) return;
-      // All that this turn of the event loop brings goes together.
+      // All writes of one turn of the event loop share a batch.
       this.#sending = true;
       setImmediate(() => this.#send());
     });
   }
 
-  /** Hands the writes that wait to the writer, as many as one transaction may have. */
+  /** Sends waiting writes to the writer, as many as one transaction may have. */
   #send(): void {
     this.#sending = false;
     if (this.#ended || this.#waiting.length === 0) return;
@@ -259,13 +260,13 @@ export class SqliteStore implements Store {
       case "lost": {
         if (this.#ended) return;
         this.#report(`${reply.reason} while it was open: no more is written; put it back, or restart the server`);
-        // A write that was under way is in no file that will be opened again.
+        // A write in progress may be in a file that is never opened again.
         return this.#end(new StoreError("unavailable", "The table's file was removed or replaced while it was open"));
       }
     }
   }
 
-  /** Hands rows to the writer, some at a time. Returns the number by which their insertion names them. */
+  /** Sends rows to the writer in pieces. Returns the number that identifies their insertion. */
   async #handOver(rows: readonly NewRow[]): Promise<number> {
     const number = ++this.#inPieces;
     for (let i = 0; i < rows.length && !this.#ended; i += SQLITE_PIECE_ROWS) {
@@ -294,7 +295,7 @@ export class SqliteStore implements Store {
     if (this.#underWay.length + this.#waiting.length === 0) this.#allWritten?.();
   }
 
-  /** Takes no more writes, and fails those that are not done. */
+  /** Stops accepting writes, and fails those in progress. */
   #end(error: StoreError): void {
     this.#ended ??= error;
     for (const { failed } of [...this.#underWay.splice(0), ...this.#waiting.splice(0)]) failed(error);
@@ -302,14 +303,14 @@ export class SqliteStore implements Store {
   }
 }
 
-/** A row without its content, which is not needed, and would be copied to the other thread. */
+/** Returns the row without its UTF-8 content, which is not needed and would be copied to the other thread. */
 function bareRow({ name, json }: NewRow): NewRow {
   return { name, json };
 }
 
 function charactersOf(write: Write): number {
   if (write.kind === "insert") {
-    // What was handed over in pieces is in the other thread already.
+    // Rows sent in pieces are already on the other thread.
     return typeof write.rows === "number"
       ? MAX_BATCH_CHARACTERS
       : write.rows.reduce((sum, { name, json }) => sum + name.length + json.length, 0);
@@ -317,7 +318,7 @@ function charactersOf(write: Write): number {
   return write.kind === "put" ? write.name.length + write.json.length : write.name.length;
 }
 
-/** The one name of a file, whether it is there already or not, and whatever symbolic links lead to it. */
+/** Returns the canonical path of a file, which need not exist, with symbolic links resolved. */
 async function realPath(file: string, links = 0): Promise<string> {
   try {
     const { isFile, nlink } = await Deno.stat(file);
@@ -329,13 +330,15 @@ async function realPath(file: string, links = 0): Promise<string> {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     const folder = await Deno.realPath(dirname(file)).catch(() => dirname(file));
     const path = join(folder, basename(file));
-    // A link may lead to a file that is not there yet.
+    // A link may point to a file that does not exist yet.
     const target = links < MAX_LINKS ? await Deno.readLink(path).catch(() => undefined) : undefined;
     return target === undefined ? path : await realPath(resolve(folder, target), links + 1);
   }
 }
 
-/** A file beside the store's, locked for as long as the store is open: the system lets go of it even after a crash. */
+/**
+ * Locks a file beside the store's for as long as the store is open. The system releases the lock even after a crash.
+ */
 async function lockFile(file: string): Promise<Deno.FsFile> {
   let lock: Deno.FsFile;
   try {
@@ -352,7 +355,7 @@ async function lockFile(file: string): Promise<Deno.FsFile> {
   throw new StoreError("unavailable", `${file} is in use by another server`);
 }
 
-/** Starts the thread, which reads its part of the program's files itself: that takes the permission to. */
+/** Starts the writing thread. It loads its modules itself, which needs read permission. */
 async function startWriter(file: string): Promise<Worker> {
   const writer = new Worker(new URL("./sqlite_writer.ts", import.meta.url), { type: "module" });
   return await new Promise((started, failed) => {

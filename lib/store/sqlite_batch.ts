@@ -1,7 +1,7 @@
 /**
- * Writes to the SQLite store, many in one transaction: what is asked for, how it is done, what is answered.
+ * Writes of the SQLite store, many in one transaction: the operations, their execution and their results.
  *
- * The messages between the store and its writer are made of plain values, since they cross from one thread to another.
+ * Messages between the store and its writer consist of plain values, because they cross threads.
  *
  * @module
  */
@@ -10,40 +10,43 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { inTransaction, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
 import type { NewRow, StoreFault } from "../store.ts";
 
-/** A write to be done: a row to put (`null` expects nothing), rows to insert, or a name to remove. */
+/** An operation: a row to put (an `expected` of `null` accepts any version), rows to insert, or a name to remove. */
 export type Write =
   | { readonly kind: "put"; readonly name: string; readonly json: string; readonly expected: number | null }
   | {
     readonly kind: "insert";
-    /** The rows, or the number under which they were handed over in pieces. */
+    /** The rows, or the number under which they were sent in pieces. */
     readonly rows: readonly NewRow[] | number;
     readonly expected: number | null;
   }
   | { readonly kind: "remove"; readonly name: string; readonly expected: number | null };
 
-/** What came of a put: the row's new version, and whether there was no row before. `null` if it was not done. */
+/** The result of a put: the row's new version, and whether it is new. `null` if the expectation was not met. */
 export type PutResult = { readonly version: number; readonly created: boolean } | null;
-/** The names that are taken: if there is one, nothing was inserted. `null` if the revision was not the expected one. */
+/**
+ * The result of an insertion: the names that are taken; with any, nothing was inserted. `null` if the table has another
+ * revision.
+ */
 export type InsertResult = readonly string[] | null;
-/** Whether there was a row to remove. */
+/** The result of a removal: whether there was a row. */
 export type RemoveResult = boolean;
-/** A write that was not possible. */
+/** A write that failed. */
 export interface WriteFailure {
-  /** What kind of reason. */
+  /** Why it failed. */
   readonly fault: StoreFault;
   /** The reason, for people. */
   readonly message: string;
 }
 
-/** What came of a write, in the order of the writes. */
+/** The result of an operation. Results have the order of the operations. */
 export type WriteResult = PutResult | InsertResult | RemoveResult | WriteFailure;
 
-/** Whether a write was not possible. */
+/** Whether a write failed. */
 export function isFailure(result: WriteResult): result is WriteFailure {
   return typeof result === "object" && result !== null && "fault" in result;
 }
 
-/** Does writes in the file. */
+/** Performs writes in the file. */
 export class BatchRunner {
   readonly #database: DatabaseSync;
   readonly #readState: StatementSync;
@@ -54,11 +57,11 @@ export class BatchRunner {
   readonly #insert: StatementSync;
   readonly #delete: StatementSync;
   readonly #deleteVersion: StatementSync;
-  /** Rows that were handed over in pieces, until their write is done. */
+  /** Rows received in pieces, until they are inserted. */
   readonly #pieces = new Map<number, NewRow[]>();
   #state: TableState = { revision: 0, total: 0, longest: 0 };
 
-  /** Works on an open database. */
+  /** Prepares the statements on an open database. */
   constructor(database: DatabaseSync) {
     this.#database = database;
     const prepare = (sql: string) => database.prepare(sql);
@@ -73,8 +76,8 @@ export class BatchRunner {
   }
 
   /**
-   * Does the writes in one transaction, and answers once that is on the disk. If there is no room for all,
-   * each write has a transaction of its own, so that only those fail that must.
+   * Performs writes in one transaction, and returns once it is synced to disk. If the disk has no room for all, each
+   * write gets a transaction of its own, so that as few as possible fail.
    */
   run(writes: readonly Write[]): WriteResult[] {
     try {
@@ -86,7 +89,7 @@ export class BatchRunner {
     }
   }
 
-  /** Takes some of the rows that an insertion will name by this number. */
+  /** Receives a piece of the rows that an insertion names by this number. */
   takeRows(number: number, rows: readonly NewRow[]): void {
     const pieces = this.#pieces.get(number);
     if (pieces === undefined) this.#pieces.set(number, [...rows]);
@@ -98,7 +101,7 @@ export class BatchRunner {
       return this.#inOne(writes);
     } catch (error) {
       const failure = this.#failure(error);
-      // Another program's lock, or a broken disk, is no single write's fault, and to wait for it once is enough.
+      // Another program's lock or a broken disk affects all writes: waiting for it once is enough.
       if (writes.length === 1 || failure.fault !== "full") return writes.map(() => failure);
     }
     return writes.map((write) => {
@@ -135,7 +138,7 @@ export class BatchRunner {
     }
   }
 
-  /** Rows that were handed over in pieces, or those that the write has. */
+  /** Returns the rows of an insertion, whether they were received in pieces or with the operation. */
   #rowsOf(rows: readonly NewRow[] | number): readonly NewRow[] {
     return typeof rows === "number" ? this.#pieces.get(rows) ?? [] : rows;
   }
@@ -178,7 +181,7 @@ export class BatchRunner {
     return true;
   }
 
-  /** A row was written. */
+  /** Records that a row was written. */
   #note(name: string, json: string): void {
     this.#state.revision++;
     this.#state.longest = Math.max(this.#state.longest, name.length + json.length);

@@ -1,11 +1,11 @@
 /**
- * The file of the SQLite store: its format, opening it, and what its errors mean.
+ * The file of the SQLite store: its format, how it is opened, and its errors.
  *
- * Format 1, as `PRAGMA user_version` tells it: the table `rows` has the rows, in the order of `position`;
- * the one row of `state` has what concerns them all. Other programs may read the file at any time.
+ * The format is in `PRAGMA user_version`. In format 1, the table `rows` has the rows in the order of `position`, and
+ * the one row of `state` has the properties of the whole table. Other programs may read the file at any time.
  *
- * A new format is a new entry of {@linkcode MIGRATIONS}: opening a file applies those that it has not seen yet,
- * each in one transaction, in which its `user_version` moves on. A file of a newer format is refused.
+ * A new format is a new entry of {@linkcode MIGRATIONS}. Opening a file applies the entries it lacks, each in a
+ * transaction that also sets `user_version`. A file of a newer format is refused.
  *
  * @module
  */
@@ -14,10 +14,10 @@ import { DatabaseSync } from "node:sqlite";
 import { FILE_LOCK_WAIT_MS, MAX_KEPT_LOG_BYTES } from "../limits.ts";
 import { StoreError } from "../store.ts";
 
-/** What tells this program's files from other SQLite files (`PRAGMA application_id`): "wire" in ASCII. */
+/** Identifies this program's SQLite files (`PRAGMA application_id`): "wire" in ASCII. */
 const APPLICATION_ID = 0x77697265;
 
-/** Each entry brings a file from the format of its index to the next one. */
+/** Each entry migrates a file from the format of its index to the next. */
 const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
   (database) => {
     database.exec(`
@@ -34,29 +34,28 @@ const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
         longest INTEGER NOT NULL
       ) STRICT;
     `);
-    // The revision starts from the clock, in microseconds, so that the versions of a file that was deleted are not met
-    // again.
+    // The revision starts from the clock in microseconds, so that the versions of a deleted file are never reused.
     database.prepare("INSERT INTO state VALUES (1, ?, 0, 0)").run(Date.now() * 1000);
   },
 ];
 
-/** What concerns all rows together. */
+/** The properties of the whole table. */
 export interface TableState {
   /** The revision of the last write. */
   revision: number;
-  /** How many rows there are. */
+  /** The number of rows. */
   total: number;
-  /** The most characters that a row's name and value ever had together. */
+  /** The largest number of characters that a row's name and value have ever had together. */
   longest: number;
 }
 
-/** The query that gives the {@linkcode TableState}. */
+/** The query for the {@linkcode TableState}. */
 export const READ_STATE = "SELECT revision, total, longest FROM state";
 
 /**
- * Opens the file for one of its uses. Commits are synced to the disk, and readers do not wait for the writer (WAL).
+ * Opens the file for reading or writing. Commits are synced to disk, and readers do not wait for the writer (WAL).
  *
- * @throws {StoreError} If it cannot be opened, or is no database.
+ * @throws {StoreError} If the file cannot be opened or is not a database.
  */
 export function openFile(file: string): DatabaseSync {
   let database: DatabaseSync | undefined;
@@ -71,21 +70,21 @@ export function openFile(file: string): DatabaseSync {
 }
 
 function configure(database: DatabaseSync): void {
-  // A reader that takes its time lets the log grow; when it has gone, the log is cut to the limit.
+  // A long read lets the log grow; afterwards the log is truncated to this limit.
   database.exec(`
     PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;
     PRAGMA journal_size_limit = ${MAX_KEPT_LOG_BYTES}`);
 }
 
 /**
- * Makes the file ready: creates it, or brings an older one to this format.
+ * Prepares the file: creates it, or migrates it to the current format.
  *
- * @throws {StoreError} If that is not possible, or the file is another program's, or of a newer format.
+ * @throws {StoreError} If that fails, if the file belongs to another program, or if its format is newer.
  */
 export function prepareFile(file: string): void {
   let database: DatabaseSync | undefined;
   try {
-    // Nothing is changed in a file before it is known to be this program's.
+    // Nothing is changed in a file before it is identified as this program's.
     database = new DatabaseSync(file, { timeout: FILE_LOCK_WAIT_MS });
     const { application_id: application } = database.prepare("PRAGMA application_id").get()!;
     const { user_version: format } = database.prepare("PRAGMA user_version").get() as { user_version: number };
@@ -107,7 +106,7 @@ export function prepareFile(file: string): void {
         database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${next + 1}`);
       });
     }
-    // Whether it can be written shows now, and not with the first write.
+    // Fails now, instead of at the first write, if the file is read-only.
     const { changes } = inTransaction(database, (database) => database.prepare("UPDATE state SET id = id").run());
     if (changes !== 1) throw new StoreError("unavailable", `${file} is damaged: its table state has ${changes} rows`);
   } catch (error) {
@@ -117,19 +116,19 @@ export function prepareFile(file: string): void {
   }
 }
 
-/** Tells whether the file that is open is still the one at its path, and so its log. */
+/** Checks whether the open file and its log are still those at its path. */
 export class FileWatch {
   readonly #file: string;
   readonly #identity: string;
   #logIdentity: string | undefined;
 
-  /** Watches a file that is open. */
+  /** Watches an open file. */
   constructor(file: string) {
     this.#file = file;
     this.#identity = identityOf(file) ?? "";
   }
 
-  /** What has become of the file, for people; `undefined` if it is as it was. To be asked after a transaction. */
+  /** Returns what happened to the file, for people; `undefined` if nothing did. Must be called after a transaction. */
   change(): string | undefined {
     const identity = identityOf(this.#file);
     if (identity !== this.#identity) return `${this.#file} was ${identity === undefined ? "removed" : "replaced"}`;
@@ -138,7 +137,7 @@ export class FileWatch {
     if (log !== this.#logIdentity) return `${this.#file}-wal was ${log === undefined ? "removed" : "replaced"}`;
   }
 
-  /** Bytes of the log. */
+  /** The size of the log in bytes. */
   logBytes(): number {
     try {
       return Deno.statSync(`${this.#file}-wal`).size;
@@ -148,7 +147,9 @@ export class FileWatch {
   }
 }
 
-/** What tells a file from others; `undefined` if there is none. Some systems know no more than that there is one. */
+/**
+ * Returns a value that identifies a file; `undefined` if it does not exist. Some systems only report that it exists.
+ */
 function identityOf(file: string): string | undefined {
   try {
     const { dev, ino } = Deno.statSync(file);
@@ -159,7 +160,7 @@ function identityOf(file: string): string | undefined {
   }
 }
 
-/** Clears the log, if nobody reads from it. Returns whether that was possible. */
+/** Truncates the log, unless it is being read. Returns whether that was possible. */
 export function clearLog(database: DatabaseSync): boolean {
   database.exec("PRAGMA busy_timeout = 0");
   try {
@@ -171,7 +172,7 @@ export function clearLog(database: DatabaseSync): boolean {
   }
 }
 
-/** Does the work in one transaction that writes; if it throws, nothing was written. */
+/** Runs a function in one write transaction, which is rolled back if it throws. */
 export function inTransaction<T>(database: DatabaseSync, work: (database: DatabaseSync) => T): T {
   database.exec("BEGIN IMMEDIATE");
   try {
@@ -179,16 +180,13 @@ export function inTransaction<T>(database: DatabaseSync, work: (database: Databa
     database.exec("COMMIT");
     return result;
   } catch (error) {
-    // Some errors, as that of a full disk, have ended the transaction already.
+    // Some errors, such as a full disk, have already ended the transaction.
     if (database.isTransaction) database.exec("ROLLBACK");
     throw error;
   }
 }
 
-/**
- * What an error of SQLite means for whoever wanted something from the table: a client, who is not told where the file
- * is.
- */
+/** Converts an error of SQLite for a client, without the file's path. */
 export function storeError(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const { message } = error as Error;
@@ -198,7 +196,7 @@ export function storeError(error: unknown): StoreError {
   });
 }
 
-/** What an error of SQLite means for who starts the program. */
+/** Explains an error of SQLite to the operator. */
 export function openingError(error: unknown, file: string): Error {
   if (error instanceof StoreError || error instanceof Deno.errors.NotCapable) return error;
   const { message } = error as Error;

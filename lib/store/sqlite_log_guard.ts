@@ -1,56 +1,56 @@
 /**
- * Keeps the SQLite store's log short: a snapshot that is read for long keeps all that was written since in the log.
+ * Limits the size of the SQLite store's log: while a snapshot is read, the log keeps all later writes.
  *
- * Past a bound no new snapshot starts, since ending the slowest alone would not help where readings overlap. Those that
- * are open have a while, then they end, the slowest first, until the log could be cleared.
+ * Beyond a limit no new snapshot starts, because ending only the slowest does not help while others overlap. Open
+ * snapshots have some time to finish; then they are ended, the slowest first, until the log can be truncated.
  *
  * @module
  */
 
-/** The snapshots that keep the log. */
+/** The snapshots that keep the log from being truncated. */
 export interface LogReaders {
-  /** How many revisions are being read. */
+  /** The number of revisions being read. */
   readonly open: number;
-  /** Ends the reading of the oldest revision. */
+  /** Ends the snapshots of the oldest revision. */
   endSlowest(): void;
 }
 
-/** What a guard needs beside the readers. */
+/** The dependencies of a guard. */
 export interface LogGuardOptions {
-  /** Clears the log; resolves to whether that was possible. */
+  /** Truncates the log; resolves to whether that was possible. */
   readonly clear: () => Promise<boolean>;
-  /** How long snapshots may still be read, in milliseconds. */
+  /** How long open snapshots may still be read, in milliseconds. */
   readonly graceMs: number;
-  /** Resolves after a moment. */
+  /** Resolves after a short delay. */
   readonly moment: () => Promise<void>;
   /** A clock in milliseconds. */
   readonly now: () => number;
 }
 
-/** Ends what keeps the log long. */
+/** Ends snapshots that keep the log too long. */
 export class LogGuard {
   readonly #readers: LogReaders;
   readonly #options: LogGuardOptions;
   #clearing: Promise<void> | undefined;
   #stopped = false;
 
-  /** Guards the log against these readers. */
+  /** Creates a guard for these snapshots. */
   constructor(readers: LogReaders, options: LogGuardOptions) {
     this.#readers = readers;
     this.#options = options;
   }
 
-  /** Resolves once a snapshot may start; `undefined` if it may now. */
+  /** Resolves once a snapshot may start; `undefined` if it may start now. */
   get clearing(): Promise<void> | undefined {
     return this.#clearing;
   }
 
-  /** Clears the log, which is too long. */
+  /** Truncates a log that is too long. */
   start(): void {
     if (!this.#stopped) this.#clearing ??= this.#clear();
   }
 
-  /** Gives up: the store is closed. */
+  /** Stops: the store is closed. */
   stop(): void {
     this.#stopped = true;
   }

@@ -1,7 +1,7 @@
 /**
- * The SQLite table as it was at some revision, read page by page in a read transaction of its own.
+ * Snapshots of the SQLite table, read page by page in a read transaction.
  *
- * Readers of the same revision share a connection to the file; each connection that was opened is used again.
+ * Snapshots of the same revision share a connection to the file. Connections are reused.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { MAX_KEPT_READERS, MAX_SNAPSHOTS, SQLITE_PAGE_BYTES, SQLITE_PAGE_ROWS } 
 import { openFile, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
 import { type Page, rowContent, type Snapshot, START, StoreError } from "../store.ts";
 
-/** Whether so many rows are one page, were all of them as long as the longest that the table ever had. */
+/** Whether this many rows fit one page, even if all are as long as the longest ever. */
 export function fitsOnePage(longest: number, rows: number): boolean {
   return rows <= SQLITE_PAGE_ROWS && rows * longest <= SQLITE_PAGE_BYTES;
 }
@@ -28,7 +28,7 @@ interface PageRow {
   readonly json: string;
 }
 
-/** A connection, in a read transaction while it has readers. */
+/** A connection, with a read transaction while it has readers. */
 class ReadTransaction {
   state: TableState = { revision: 0, total: 0, longest: 0 };
   readers = 0;
@@ -42,8 +42,7 @@ class ReadTransaction {
     this.#database = openFile(file);
     this.#readState = this.#database.prepare(READ_STATE);
     const page = "SELECT position, name, json FROM rows WHERE position > ? ORDER BY position LIMIT ?";
-    // The rows come from the inner query in its order, and are joined as they come: sorting them again takes twice the
-    // time.
+    // The rows keep the order of the inner query and are joined in it: sorting them again would double the time.
     this.#readJson = this.#database.prepare(`
       SELECT group_concat(json_quote(name) || ':' || json) AS members, max(position) AS last, count(*) AS count
       FROM (${page})`);
@@ -52,13 +51,13 @@ class ReadTransaction {
       SELECT octet_length(name) + octet_length(json) AS bytes FROM rows WHERE position > ? ORDER BY position LIMIT ?`);
   }
 
-  /** Starts a read transaction: from here on later writes do not show. */
+  /** Starts a read transaction, which does not see later writes. */
   begin(): void {
     this.#database.exec("BEGIN");
     this.state = this.#readState.get() as unknown as TableState;
   }
 
-  /** Nothing was written; and COMMIT would fail where a read has failed. */
+  /** Rolls back: nothing was written, and COMMIT would fail after a failed read. */
   end(): void {
     if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
   }
@@ -67,7 +66,7 @@ class ReadTransaction {
     this.#database.close();
   }
 
-  /** How many rows the page from the cursor on has: fewer than the usual ones if there are long ones among them. */
+  /** Returns how many rows the page at the cursor has: fewer than usual if some of them are long. */
   #pageRows(cursor: number): number {
     if (fitsOnePage(this.state.longest, SQLITE_PAGE_ROWS)) return SQLITE_PAGE_ROWS;
     let rows = 0;
@@ -103,16 +102,16 @@ export class SnapshotPool {
   readonly #idle: ReadTransaction[] = [];
   #closed = false;
 
-  /** Reads this file. */
+  /** Creates snapshots of this file. */
   constructor(file: string) {
     this.#file = file;
   }
 
   /**
-   * The table as it is now.
+   * Returns the table as of now.
    *
-   * @param revision The revision that the caller has just seen: if somebody reads it already, nothing is opened.
-   * @throws {StoreError} If too many revisions are being read, or the file cannot be.
+   * @param revision The revision that the caller has just read: a transaction that reads it is shared.
+   * @throws {StoreError} If too many revisions are being read, or the file cannot be opened.
    */
   take(revision: number): Snapshot {
     const transaction = this.#open.get(revision) ?? this.#begin();
@@ -120,12 +119,12 @@ export class SnapshotPool {
     return this.#snapshotOf(transaction);
   }
 
-  /** How many revisions are being read. */
+  /** The number of revisions being read. */
   get open(): number {
     return this.#open.size;
   }
 
-  /** Ends the reading of the oldest revision, whose readers get an error from then on. */
+  /** Ends the snapshots of the oldest revision; their readers get an error. */
   endSlowest(): void {
     for (const [revision, transaction] of this.#open) {
       this.#open.delete(revision);
@@ -133,7 +132,7 @@ export class SnapshotPool {
     }
   }
 
-  /** Ends all that is being read, and closes the file. */
+  /** Ends all snapshots, and closes the file. */
   close(): void {
     this.#closed = true;
     for (const transaction of [...this.#open.values(), ...this.#idle]) transaction.close();

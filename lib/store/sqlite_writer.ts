@@ -1,6 +1,5 @@
 /**
- * The thread that writes to the SQLite store: syncing a commit to the disk takes its time,
- * and must not keep the server from answering others.
+ * The thread that writes to the SQLite store. Syncing a commit to disk takes time, which must not delay other requests.
  *
  * @module
  */
@@ -10,23 +9,23 @@ import type { NewRow } from "../store.ts";
 import { BatchRunner, type Write, type WriteResult } from "./sqlite_batch.ts";
 import { clearLog, FileWatch, openFile, openingError } from "./sqlite_file.ts";
 
-/** What the thread is told; `open` comes first, `close` last. */
+/** Messages to the thread; `open` is the first, `close` the last. */
 export type WriterRequest =
   | { readonly kind: "open"; readonly file: string }
-  /** Some of the rows that an insertion will name by this number. */
+  /** Some rows of the insertion with this number. */
   | { readonly kind: "rows"; readonly number: number; readonly rows: readonly NewRow[] }
   | { readonly kind: "batch"; readonly writes: readonly Write[] }
   | { readonly kind: "clear-log" }
   | { readonly kind: "close" };
 
-/** What the thread tells. */
+/** Messages from the thread. */
 export type WriterReply =
   | { readonly kind: "ready" }
   | { readonly kind: "failed"; readonly message: string }
-  /** What came of a batch, in its order, and whether the log is too long and cannot be cleared now. */
+  /** The results of a batch in order, and whether the log is too long and cannot be truncated now. */
   | { readonly kind: "results"; readonly results: readonly WriteResult[]; readonly logIsFull: boolean }
   | { readonly kind: "log"; readonly isClear: boolean }
-  /** The file is not the one that is open any more: what was written since is lost. */
+  /** The file is no longer the one at its path: later writes are lost. */
   | { readonly kind: "lost"; readonly reason: string }
   | { readonly kind: "closed" };
 
@@ -61,7 +60,7 @@ function serve(file: string): void {
         return runner.takeRows(request.number, request.rows);
       case "batch": {
         const results = runner.run(request.writes);
-        // What was written into a file that nobody will open again is not done.
+        // A write into a file that is never opened again has failed.
         if (check() !== undefined) return;
         const logIsFull = watch.logBytes() > MAX_LOG_BYTES && !clearLog(database);
         return scope.postMessage({ kind: "results", results, logIsFull });
@@ -69,7 +68,7 @@ function serve(file: string): void {
       case "clear-log":
         return scope.postMessage({ kind: "log", isClear: clearLog(database) });
       case "close":
-        // Closing moves what is in the log into the file.
+        // Closing moves the log's content into the file.
         clearInterval(timer);
         database.close();
         return scope.postMessage({ kind: "closed" });

@@ -1,5 +1,5 @@
 /**
- * The content of a bulk POST: one JSON object with many rows as its members, read row by row.
+ * The content of a bulk POST: one JSON object with rows as members, read row by row.
  *
  * @module
  */
@@ -18,12 +18,12 @@ import { decode, notJson, parseObject, requireUtf8, tooDeep, tooMany } from "./r
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * Reads the rows in the content, in turns with other clients.
+ * Reads the rows in the content, and yields to other clients in between.
  *
- * Rows are decoded by the piece, a piece ending with a row, and parsed one by one.
+ * Content is decoded in pieces that end with a row, and each row is parsed by itself.
  *
- * @throws {HttpError} 400 if the content is not JSON in UTF-8; else 422 if it is not an object, or if rows are not fit
- * for the table, with the first ones' problems.
+ * @throws {HttpError} 400 if the content is not JSON in UTF-8; 422 if it is not an object or if rows do not fit the
+ * table, with the first problems.
  */
 export async function readRows(content: Uint8Array, schema: RowSchema, pacer: Pacer): Promise<NewRow[]> {
   requireUtf8(content);
@@ -47,16 +47,19 @@ export async function readRows(content: Uint8Array, schema: RowSchema, pacer: Pa
   return reader.rows();
 }
 
-/** The parser's own words for short content; for long content they take a second parse that nobody may wait for. */
+/** Returns the parser's own message for short content. For long content, parsing again would block other clients. */
 function syntaxError(content: Uint8Array, octet: number): HttpError {
   if (content.length <= JSON_PIECE_BYTES) parseObject(decode(content));
   return notJson(octet);
 }
 
-/** Numbers for each row in {@linkcode RowsReader}'s list: where its name and its value start and end, in octets. */
+/**
+ * Numbers per row in the list of {@linkcode RowsReader}: start and end of its name, start and end of its value, in
+ * octets.
+ */
 const SPAN = 4;
 
-/** Makes rows of their places in the content. */
+/** Creates rows from their positions in the content. */
 class RowsReader {
   readonly #content: Uint8Array;
   readonly #schema: RowSchema;
@@ -65,9 +68,9 @@ class RowsReader {
   readonly #names = new NameSet();
   readonly #errors: FieldProblem[] = [];
   #refused = 0;
-  /** The rows of the current piece, {@linkcode SPAN} numbers each. */
+  /** The rows of the current piece, {@linkcode SPAN} numbers for each. */
   #spans: number[] = [];
-  /** Why rows of the current piece cannot be kept, as far as their text tells, by their place among its rows. */
+  /** Problems in the text of rows in the current piece, by their index in `#spans`. */
   #problems = new Map<number, string>();
 
   constructor(content: Uint8Array, schema: RowSchema) {
@@ -76,19 +79,19 @@ class RowsReader {
     this.#canonical = new CanonicalRows(schema);
   }
 
-  /** Octets from the current piece's first row to its last one's end. */
+  /** Octets from the start of the current piece's first row to the end of its last. */
   get waiting(): number {
     return this.#spans.length === 0 ? 0 : this.#spans[this.#spans.length - 1] - this.#spans[0];
   }
 
-  /** Adds the member that was scanned last. */
+  /** Adds the member that the scanner found last. */
   add(scanner: JsonScanner): void {
     const problem = textProblem(scanner);
     if (problem !== undefined) this.#problems.set(this.#spans.length, problem);
     this.#spans.push(scanner.nameStart, scanner.nameEnd, scanner.valueStart, scanner.valueEnd);
   }
 
-  /** Reads the rows of the current piece, and begins another. */
+  /** Reads the rows of the current piece, and starts the next piece. */
   flush(): void {
     const spans = this.#spans;
     if (spans.length === 0) return;
@@ -114,7 +117,7 @@ class RowsReader {
     this.#problems.clear();
   }
 
-  /** All rows. */
+  /** Returns all rows. */
   rows(): NewRow[] {
     if (this.#refused === 0) return this.#rows;
     const [{ field, detail }] = this.#errors;
@@ -142,24 +145,24 @@ class RowsReader {
   }
 }
 
-/** Why the row that was scanned last cannot be kept. */
+/** Returns the problem of the row that was scanned last. */
 function textProblem({ members, depth, badNumber }: JsonScanner): string | undefined {
   if (members > MAX_ROW_MEMBERS) return tooMany(members);
-  // The outermost object is no row.
+  // The outermost object is not part of the row.
   if (depth - 1 > MAX_JSON_DEPTH) return tooDeep();
-  // A number that is no field stands for a row, which is refused for that.
+  // A number at the outer level is not a row: that problem is reported when the row is read.
   const field = badNumber?.path[1];
   return field && `has a wrong field: ${JSON.parse(field)} ${badNumber!.problem}`;
 }
 
-/** For octets in ascending order, where they are in the text, in UTF-16 code units. */
+/** Maps octets, in ascending order, to positions in the text in UTF-16 code units. */
 function placesIn(octets: Uint8Array, start: number): (octet: number) => number {
   let at = 0;
   let place = 0;
   return (octet) => {
     for (; at < octet - start; at++) {
       const byte = octets[at];
-      // Octets that continue a character add nothing; a character of four octets is two code units.
+      // Continuation octets add nothing; a character of four octets has two code units.
       if ((byte & 0xc0) !== 0x80) place += byte >= 0xf0 ? 2 : 1;
     }
     return place;

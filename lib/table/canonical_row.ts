@@ -1,8 +1,8 @@
 /**
- * Content that already is, octet for octet, what would be stored: it is recognised in one pass, and needs no parsing.
+ * Recognises content that equals, octet for octet, what would be stored. Such content needs no parsing.
  *
- * It is what JSON.stringify writes of a wrapped row with its fields in the table's order: no blanks, no escapes, whole
- * numbers. Whatever else is the same row is read by `row_text.ts`.
+ * It has the form that JSON.stringify gives a wrapped row with its fields in the table's order: no blanks, no escapes,
+ * only integers. Other forms of a row are read by `row_text.ts`.
  *
  * @module
  */
@@ -21,26 +21,26 @@ const CLOSE_BRACE = 0x7d;
 const COLON = 0x3a;
 const QUOTE = 0x22;
 
-/** A field with what stands before its value: the comma, the name and the colon. */
+/** A field and the octets before its value: comma, name and colon. */
 interface CanonicalField {
   readonly before: Uint8Array;
   readonly type: RowFieldType;
 }
 
-/** A row as it was sent, which is as it is stored. Its JSON is a part of the content, made a text when it is needed. */
+/** A row as it was sent, which is also the form in which it is stored. Its JSON text is created on demand. */
 export class SentRow implements NewRow {
   /** The row's name. */
   readonly name: string;
-  /** All of what was sent, if that is the wrapped row alone. */
+  /** The whole content, if it is exactly the wrapped row. */
   readonly content?: Uint8Array;
   readonly #bytes: Uint8Array;
   readonly #start: number;
   readonly #end: number;
 
   /**
-   * Wraps the octets from `start` to before `end`, which are the row's value.
+   * Creates a row whose value is the octets from `start` to `end`.
    *
-   * @param isWhole Whether the bytes are the row wrapped under its name, and nothing else.
+   * @param isWhole Whether the content is exactly the row wrapped under its name.
    */
   constructor(name: string, bytes: Uint8Array, start: number, end: number, isWhole: boolean) {
     this.name = name;
@@ -56,14 +56,14 @@ export class SentRow implements NewRow {
   }
 }
 
-/** Recognises rows of one schema. */
+/** Recognises canonical rows of one schema. */
 export class CanonicalRows {
-  /** `undefined` if the order of a row's members cannot be told from the schema. */
+  /** The fields in order; `undefined` if the schema does not determine the order of a row's members. */
   readonly #fields: readonly CanonicalField[] | undefined;
 
-  /** Learns the fields' order. */
+  /** Prepares the fields of a schema. */
   constructor({ fields }: RowSchema) {
-    // JSON.parse puts names that read as array indices first.
+    // JSON.parse moves names that look like array indices to the front.
     if (fields === undefined || fields.some(({ name }) => /^\d+$/.test(name))) return;
     this.#fields = fields.map(({ name, type }, i) => ({
       before: ENCODER.encode(`${i === 0 ? "{" : ","}${JSON.stringify(name)}:`),
@@ -71,7 +71,7 @@ export class CanonicalRows {
     }));
   }
 
-  /** The row in the content, if that is the row of this name in just the form in which it is stored. */
+  /** Returns the row in the content, if that is the row of this name in canonical form. */
   read(content: Uint8Array, name: string): NewRow | undefined {
     if (this.#fields === undefined || content.length > JSON_PIECE_BYTES) return undefined;
     const start = nameEnd(content, name);
@@ -81,7 +81,7 @@ export class CanonicalRows {
     return isUtf8(content) ? new SentRow(name, content, start, end, true) : undefined;
   }
 
-  /** Where the row ends that starts here in just the form in which it is stored, if it is UTF-8; 0 if it has another. */
+  /** Returns the end of the canonical, valid UTF-8 row that starts here; 0 if it has another form. */
   rowEnd(content: Uint8Array, start: number): number {
     if (this.#fields === undefined) return 0;
     let at = start;
@@ -94,19 +94,19 @@ export class CanonicalRows {
   }
 }
 
-/** Where the row starts, if the content starts with its name; else 0. */
+/** Returns the start of the row's value, if the content starts with the row's name; else 0. */
 function nameEnd(content: Uint8Array, name: string): number {
   if (content[0] !== OPEN_BRACE || content[1] !== QUOTE) return 0;
   let at = 2;
   for (let i = 0; i < name.length; i++) {
     const code = name.charCodeAt(i);
-    // Beyond ASCII a character is more than one octet, and some are escaped.
+    // Other names than printable ASCII have characters of several octets, or escapes.
     if (code >= 0x80 || code === QUOTE || code === 0x5c || content[at++] !== code) return 0;
   }
   return content[at] === QUOTE && content[at + 1] === COLON ? at + 2 : 0;
 }
 
-/** Where a field's value ends, if it has the type and its canonical form; else 0. */
+/** Returns the end of a field's value, if it has the type and the canonical form; else 0. */
 function valueEnd(content: Uint8Array, at: number, type: RowFieldType): number {
   switch (content[at]) {
     case QUOTE:

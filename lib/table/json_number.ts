@@ -1,19 +1,19 @@
 /**
- * Numbers as they are sent: which ones JSON's parser would change (RFC 8259 §6).
+ * Numbers in JSON text: which ones JSON.parse would change (RFC 8259 §6).
  *
  * @module
  */
 
-/** Significant decimal digits that tell any two doubles apart: `%.17g` prints no more. */
+/** Significant decimal digits that distinguish any two doubles: `%.17g` prints as many. */
 const MAX_DIGITS = 17;
-/** From here on JavaScript writes a number with an exponent, so nobody takes it for a whole number. */
+/** JavaScript writes larger numbers with an exponent, so they do not look like integers. */
 const MIN_EXPONENTIAL = 1e21;
 
 /**
- * Why a number cannot be kept as it was sent; `undefined` if it can.
+ * Returns why a number cannot be stored as it was sent; `undefined` if it can.
  *
- * Whole numbers are kept up to 2^53 - 1. A number with a fraction or an exponent is taken for a measured one: it is
- * kept as the nearest double as long as it has no more digits than a double needs.
+ * Integers are exact up to 2^53 - 1. A number with a fraction or an exponent is stored as the nearest double, if it has
+ * no more digits than a double needs.
  *
  * @param text A number in JSON's notation.
  */
@@ -29,12 +29,12 @@ export function numberProblem(text: string): string | undefined {
   }
 }
 
-/** What is said of an integer that a double does not hold exactly (RFC 7493 §2.2). */
+/** Returns the problem of an integer that a double does not represent exactly (RFC 7493 §2.2). */
 export function beyondInteger(): string {
   return "is an integer beyond 2^53 - 1, which cannot be kept exactly: send it as a string";
 }
 
-/** How many digits there are from the first to the last that is not 0. */
+/** Counts the digits from the first to the last that is not 0. */
 function significantDigits(text: string): number {
   let first = -1;
   let last = 0;

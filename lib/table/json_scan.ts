@@ -1,35 +1,35 @@
 /**
- * Reads JSON text (RFC 8259) octet by octet, without making anything of it: where the outermost members are, how many
- * members and elements there are, how deep they go, which numbers cannot be kept.
+ * Scans JSON text (RFC 8259) octet by octet without creating values: finds the outermost members, counts members and
+ * elements, measures nesting, and finds numbers that cannot be stored exactly.
  *
- * What JSON.parse is given has been counted here before: some 9,000,000 members in one object end the process. It can
- * stop anywhere but in a number, and go on later, so that other clients have their turns.
+ * Everything passed to JSON.parse is counted here first, because an object of some 9,000,000 members ends the process.
+ * A scan can stop anywhere except inside a number and continue later, so that other clients are served in between.
  *
  * @module
  */
 
 import { numberProblem } from "./json_number.ts";
 
-/** What a scan came to. */
+/** The result of a scan. */
 export type Scanned =
-  /** The limit: there is more to scan. */
+  /** The limit was reached: there is more to scan. */
   | "more"
-  /** The end of a member of the outermost object. */
+  /** A member of the outermost object has ended. */
   | "member"
-  /** The end of the text, which is JSON. */
+  /** The text has ended, and is JSON. */
   | "end"
-  /** An octet, or the end, where JSON has none. */
+  /** The text is not JSON: an octet, or its end, is unexpected. */
   | "error";
 
-/** A number that cannot be kept, and the members it is in. */
+/** A number that cannot be stored exactly, and the members it is in. */
 export interface BadNumber {
-  /** The path of names, each a JSON string with its quotes: at most the two outermost. */
+  /** The path of member names, each a JSON string with its quotes: at most the two outermost. */
   readonly path: readonly string[];
-  /** Why it cannot be kept. */
+  /** Why it cannot be stored. */
   readonly problem: string;
 }
 
-/** What may come next. */
+/** The tokens that may come next. */
 const VALUE = 0;
 const FIRST_ELEMENT = 1;
 const NAME = 2;
@@ -44,30 +44,30 @@ const MINUS = 0x2d;
 const DOT = 0x2e;
 const ZERO = 0x30;
 const NINE = 0x39;
-/** Numbers without an exponent that have this many octets or fewer are kept. */
+/** Numbers without an exponent and with at most this many octets are exact. */
 const MAX_PLAIN_OCTETS = 15;
 
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** Scans one JSON text in UTF-8, which is not checked for being UTF-8. */
+/** Scans one JSON text. Whether it is valid UTF-8 is not checked. */
 export class JsonScanner {
-  /** How much is scanned, in octets. */
+  /** How many octets have been scanned. */
   at = 0;
   /** Whether the outermost value is an object. */
   isObject = false;
-  /** Members and elements inside the outermost object's member that came last. */
+  /** Members and elements inside the last member of the outermost object. */
   members = 0;
-  /** Objects and arrays inside one another up to there, the outermost object included. */
+  /** The nesting of that member, the outermost object included. */
   depth = 1;
-  /** The first number in that member that cannot be kept. */
+  /** The first number in that member that cannot be stored exactly. */
   badNumber: BadNumber | undefined;
-  /** Where that member's name starts, at its quote. */
+  /** The start of that member's name, at its quote. */
   nameStart = 0;
-  /** Where that member's name ends, behind its quote. */
+  /** The end of that member's name, after its quote. */
   nameEnd = 0;
-  /** Where that member's value starts. */
+  /** The start of that member's value. */
   valueStart = 0;
-  /** Where that member's value ends. */
+  /** The end of that member's value. */
   valueEnd = 0;
 
   readonly #bytes: Uint8Array;
@@ -76,10 +76,10 @@ export class JsonScanner {
   #open: Uint8Array<ArrayBuffer> = new Uint8Array(64);
   #depth = 0;
   #inString = false;
-  /** Where the current string starts, and what comes after it. */
+  /** The start of the current string, and the state after it. */
   #stringStart = 0;
   #afterString = COMMA;
-  /** Where the name of the member at depth 2 is, if there is one. */
+  /** The position of the name of the member at depth 2, if any. */
   #innerStart = 0;
   #innerEnd = 0;
 
@@ -88,7 +88,7 @@ export class JsonScanner {
     this.#bytes = bytes;
   }
 
-  /** Scans on: to the end of the next outermost member, the text's end, the first error, or the limit. */
+  /** Continues to the end of the next outermost member, the end of the text, the first error, or the limit. */
   next(limit: number = Infinity): Scanned {
     const bytes = this.#bytes;
     const end = Math.min(limit, bytes.length);
@@ -149,7 +149,7 @@ export class JsonScanner {
     return this.#next === NOTHING ? "end" : "error";
   }
 
-  /** Counts the value that begins, a member or an element. */
+  /** Counts a value that begins: a member or an element. */
   #count(): void {
     if (this.#depth === 1) {
       this.valueStart = this.at;
@@ -157,7 +157,7 @@ export class JsonScanner {
     } else this.members++;
   }
 
-  /** Reads a number or a literal to its end. */
+  /** Reads a whole number or literal. */
   #scanAtom(byte: number): boolean {
     if (byte === MINUS || isDigit(byte)) return this.#scanNumber();
     if (byte === 0x74) return this.#scanLiteral("true");
@@ -178,14 +178,14 @@ export class JsonScanner {
     this.at++;
   }
 
-  /** Ends an object or array. Returns whether that ends an outermost member. */
+  /** Ends an object or array. Returns whether an outermost member ends with it. */
   #close(): boolean {
     this.#depth--;
     this.at++;
     return this.#valueEnded();
   }
 
-  /** Notes that a value is complete. Returns whether that ends an outermost member. */
+  /** Ends a value. Returns whether an outermost member ends with it. */
   #valueEnded(): boolean {
     this.#next = this.#depth === 0 ? NOTHING : COMMA;
     if (this.#depth !== 1 || this.#open[1] !== 1) return false;
@@ -199,7 +199,7 @@ export class JsonScanner {
     this.#afterString = after;
   }
 
-  /** Reads a string on to its end, or to the limit between two of its characters. */
+  /** Continues a string to its end, or to the limit between two characters. */
   #scanString(limit: number): boolean {
     const bytes = this.#bytes;
     let at = this.at;
@@ -238,7 +238,7 @@ export class JsonScanner {
     }
   }
 
-  /** `[ minus ] int [ frac ] [ exp ]` (RFC 8259 §6). */
+  /** Reads `[ minus ] int [ frac ] [ exp ]` (RFC 8259 §6). */
   #scanNumber(): boolean {
     const bytes = this.#bytes;
     const start = this.at;
@@ -294,13 +294,15 @@ export class JsonScanner {
   }
 }
 
-/** Where the literal ends that starts here; 0 if none does. */
+/** Returns the end of the literal that starts here; 0 if there is none. */
 export function literalEnd(bytes: Uint8Array, start: number, literal: string): number {
   for (let i = 0; i < literal.length; i++) if (bytes[start + i] !== literal.charCodeAt(i)) return 0;
   return start + literal.length;
 }
 
-/** Where the string ends that starts with this quote, its own included; 0 if it has an escape, or no end. */
+/**
+ * Returns the end of the string that starts at this quote, its closing quote included; 0 if it has an escape or no end.
+ */
 export function plainStringEnd(bytes: Uint8Array, quote: number): number {
   for (let at = quote + 1; at < bytes.length; at++) {
     const byte = bytes[at];
@@ -310,10 +312,10 @@ export function plainStringEnd(bytes: Uint8Array, quote: number): number {
   return 0;
 }
 
-/** Where the whole number ends that starts here; 0 if it is none that is kept, or is not written so. */
+/** Returns the end of the integer that starts here; 0 if it is not exact or not in canonical form. */
 export function canonicalIntegerEnd(bytes: Uint8Array, start: number): number {
   const first = bytes[start] === MINUS ? start + 1 : start;
-  // A lone 0 is canonical, -0 and 01 are not.
+  // A single 0 is canonical; -0 and 01 are not.
   if (bytes[first] === ZERO) return first === start ? first + 1 : 0;
   const end = digitsEnd(bytes, first);
   return end === first || end - start > MAX_PLAIN_OCTETS ? 0 : end;
@@ -328,7 +330,7 @@ function digitsEnd(bytes: Uint8Array, at: number): number {
   return at;
 }
 
-/** Where the escape that starts at the backslash ends; 0 if it is none (RFC 8259 §7). */
+/** Returns the end of the escape that starts at the backslash; 0 if it is invalid (RFC 8259 §7). */
 function escapeEnd(bytes: Uint8Array, backslash: number): number {
   switch (bytes[backslash + 1]) {
     case QUOTE:

@@ -1,6 +1,6 @@
 /**
- * The order of writes to one name: a write that depends on what it has read has the name to itself, so that none has to
- * start over because of another. Who comes first goes first.
+ * Orders the writes to one name, first come, first served. A write that depends on a read runs alone, so it never has
+ * to be retried because of another write of this process.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import type { Requester } from "../http_message.ts";
 import type { Awaitable } from "../store.ts";
 
-/** A write that waits for its turn. */
+/** A write that waits. */
 interface Waiting {
   readonly alone: boolean;
   readonly requester: Requester | undefined;
@@ -18,27 +18,27 @@ interface Waiting {
 
 /** The writes of one name. */
 interface Lane {
-  /** Writes under way that may overlap. */
+  /** Writes in progress that may run at the same time. */
   shared: number;
-  /** Whether a write is under way that must not overlap with any. */
+  /** Whether a write is in progress that must run alone. */
   alone: boolean;
   readonly waiting: Waiting[];
 }
 
-/** A lane for each name that is being written to. */
+/** Queues writes by name: a lane for each name with writes in progress. */
 export class Lanes {
   readonly #lanes = new Map<string, Lane>();
 
-  /** How many names are being written to. */
+  /** How many names have writes in progress. */
   get size(): number {
     return this.#lanes.size;
   }
 
   /**
-   * Runs a write that depends on nothing that was read: it may overlap with others of its kind.
+   * Runs a write that does not depend on a read: it may run at the same time as others of its kind.
    *
-   * @param requester The client that the write is for: if it leaves while the write waits, the write is given up.
-   * @throws {DOMException} `AbortError` if it was given up.
+   * @param requester The client: if it disconnects while the write waits, the write is aborted.
+   * @throws {DOMException} `AbortError` if the write was aborted.
    */
   share<T>(name: string, requester: Requester | undefined, write: () => Awaitable<T>): Awaitable<T> {
     const lane = this.#lanes.size === 0 ? undefined : this.#lanes.get(name);
@@ -46,14 +46,14 @@ export class Lanes {
       return this.#wait(lane, false, requester).then(() => this.#finish(name, lane, write));
     }
     const written = write();
-    // A store that writes at once needs no lane.
+    // A store that writes synchronously needs no lane.
     if (!(written instanceof Promise)) return written;
     const used = lane ?? this.#open(name);
     used.shared++;
     return written.finally(() => this.#leave(name, used));
   }
 
-  /** As {@linkcode share}, for a write that depends on what it reads: it overlaps with no other. */
+  /** Runs a write that depends on a read: alone. Otherwise as {@linkcode share}. */
   async alone<T>(name: string, requester: Requester | undefined, write: () => Awaitable<T>): Promise<T> {
     let lane = this.#lanes.get(name);
     if (lane !== undefined) await this.#wait(lane, true, requester);
@@ -82,7 +82,7 @@ export class Lanes {
     }
   }
 
-  /** Notes that a write is done, and lets those start that may. */
+  /** Ends a write, and starts those that may run now. */
   #leave(name: string, lane: Lane): void {
     if (lane.alone) lane.alone = false;
     else lane.shared--;

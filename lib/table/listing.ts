@@ -1,5 +1,5 @@
 /**
- * `GET /`: the whole table, or the rows that a query asks for, streamed as one JSON object.
+ * `GET /`: the whole table, or the rows that match a query, streamed as one JSON object.
  *
  * @module
  */
@@ -14,14 +14,14 @@ import { Sorter, SortQueue } from "./sorting.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { type Page, rowValue, type Snapshot, START, type Store } from "../store.ts";
 
-/** All sorted listings of the process share one memory. */
+/** Shared by all listings of the process: it bounds the memory of sorted ones. */
 const SORTS = new SortQueue();
 
 /**
  * Answers GET and HEAD of the table.
  *
- * @param requester The client: once it has left, the listing is given up.
- * @throws {HttpError} 400 if the query is wrong or asks for too much; 412; 503 if too many sorted listings are held.
+ * @param requester The client: the listing is aborted once it has disconnected.
+ * @throws {HttpError} 400 if the query is invalid or too expensive; 412; 503 if too many sorted listings are held.
  */
 export async function listTable(
   store: Store,
@@ -63,12 +63,12 @@ async function listingResponse(
 }
 
 interface Listing {
-  /** Rows that match the query, on whatever page. */
+  /** The number of rows that match the query, on all pages. */
   readonly total: number;
   readonly content: string | Uint8Array | ContentStream;
 }
 
-/** What fits one page of the store is sent whole, with its length; more is streamed. */
+/** Returns a table that fits one page of the store whole, with its length; streams a larger one. */
 async function wholeTable(snapshot: Snapshot): Promise<Listing> {
   const first = await snapshot.json(START);
   if (first.next !== undefined) {
@@ -85,7 +85,7 @@ async function* wholePieces(snapshot: Snapshot, first: Page<string | Uint8Array>
   }
 }
 
-/** The pieces as a stream that gives up what it holds when it fails, ends or is ended, begun or not. */
+/** Wraps pieces in a stream that calls `release` once it fails, ends or is returned, even if it was never started. */
 function streamOf(pieces: AsyncGenerator<string | Uint8Array>, giveUp: () => void): ContentStream {
   const iterator: AsyncIterator<string | Uint8Array> = {
     async next() {
@@ -106,7 +106,7 @@ function streamOf(pieces: AsyncGenerator<string | Uint8Array>, giveUp: () => voi
   return { [Symbol.asyncIterator]: () => iterator };
 }
 
-/** The rows that match, of the page asked for, in the order asked for. */
+/** Returns the matching rows of the requested page, in the requested order. */
 async function selectedRows(snapshot: Snapshot, query: ListingQuery, pacer: Pacer): Promise<Listing> {
   const first = query.page === undefined ? 0 : (query.page.number - 1) * query.page.size;
   const end = query.page === undefined ? Infinity : first + query.page.size;
@@ -120,12 +120,12 @@ async function selectedRows(snapshot: Snapshot, query: ListingQuery, pacer: Pace
       if (members !== undefined && total >= first && total < end) {
         members.push(memberOf(content));
         characters += content.length;
-        // What is too large to be held is read a second time, to be sent.
+        // A listing too large to be held is read a second time to be sent.
         if (characters > MAX_HELD_LISTING_CHARACTERS) members = undefined;
       }
       total++;
     }
-    // Without a filter the total is known, and nothing behind the page is of interest.
+    // Without a filter the total is known, and rows after the page need not be read.
     if (query.filters.length === 0 && total >= end) break;
   }
   if (query.filters.length === 0) total = snapshot.total;
@@ -137,7 +137,7 @@ async function selectedRows(snapshot: Snapshot, query: ListingQuery, pacer: Pace
   return { total, content: `{${members.join(",")}}` };
 }
 
-/** Page by page of the store, the rows that pass the filters. Other clients have their turns in between. */
+/** Yields the matching rows of each page of the store, and to other clients in between. */
 async function* matchingPages(
   snapshot: Snapshot,
   filters: readonly RowTest[],
@@ -164,7 +164,7 @@ async function* matchingPages(
   }
 }
 
-/** The matching rows from `first` to before `end`, as pieces of one JSON object. */
+/** Yields the matching rows from `first` to before `end`, as pieces of one JSON object. */
 async function* selectionPieces(
   snapshot: Snapshot,
   query: ListingQuery,
@@ -189,12 +189,12 @@ async function* selectionPieces(
   yield before === "{" ? "{}" : "}";
 }
 
-/** A row's member of the listing: its content without the braces around it. */
+/** Returns a row as a member of the listing: its content without the braces. */
 function memberOf(content: string): string {
   return content.slice(1, -1);
 }
 
-/** Sorts the matching rows, holding no more of them than the end of the page asks for. */
+/** Sorts the matching rows, and holds only those up to the end of the requested page. */
 async function sortedRows(
   snapshot: Snapshot,
   query: ListingQuery,
@@ -232,7 +232,7 @@ async function* sortedPieces(contents: readonly string[]): AsyncGenerator<string
   yield `${piece}}`;
 }
 
-/** The pages around this one, as relative references with the query's other parameters (RFC 8288 §3). */
+/** Returns links to the neighbouring pages, as relative references with the query's other parameters (RFC 8288 §3). */
 function pageLinks(query: string, page: PageRequest, total: number): string {
   const others = query.split("&").filter((parameter) =>
     parameter !== "" && !new URLSearchParams(parameter).has("_page")

@@ -1,23 +1,23 @@
 /**
- * A set of names that grows without a stall: one Set of a million names stops everybody for 0.2 s when it grows.
+ * A set of names that grows without a pause: when a single Set grows to a million names, it blocks for 0.2 s.
  *
  * @module
  */
 
 const PARTS = 256;
 
-/** A set of names in many parts. */
+/** A set of names, in many parts. */
 export class NameSet {
   readonly #parts = Array.from({ length: PARTS }, () => new Set<string>());
 
-  /** Adds the name. Returns whether it was not in the set before. */
+  /** Adds a name. Returns whether it was new. */
   add(name: string): boolean {
     const part = this.#part(name);
     const { size } = part;
     return part.add(name).size > size;
   }
 
-  /** The part for a name, by a hash of its last characters, in which names that are counted differ. */
+  /** Returns the part for a name, by a hash of its last characters, in which numbered names differ. */
   #part(name: string): Set<string> {
     let hash = name.length;
     for (let at = Math.max(0, name.length - 8); at < name.length; at++) {

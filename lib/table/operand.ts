@@ -1,28 +1,26 @@
 /**
- * Values that queries compare: each is read once as a text, as a number, and without letters' case.
+ * Values compared by queries, each converted only once: to text, to a number, and to lower case.
  *
  * @module
  */
 
 import { MAX_COMPARED_DIGITS, MAX_NATIVE_NEEDLE_CHARACTERS } from "../limits.ts";
 
-/** A JSON value that is no object and no array. */
+/** A JSON value other than an object or array. */
 export type Scalar = string | number | boolean | null;
 
 const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
 const WHOLE_NUMBER = /^[+-]?\d+$/;
 
-/** A value of a row, or one that a query asks for. */
+/** A value of a row or of a query. */
 export class Operand {
   /** The value as text. */
   readonly text: string;
-  /**
-   * The value as a number, if it reads as one: a number, or a text in JSON's or a like notation that is not too long.
-   */
+  /** The value as a number, if it is one, or a text of limited length in a number's notation. */
   readonly number: number | undefined;
   #lower: string | undefined;
 
-  /** Reads the value. */
+  /** Converts a value. */
   constructor(value: Scalar) {
     this.text = String(value);
     this.number = typeof value === "number"
@@ -38,12 +36,15 @@ export class Operand {
   }
 }
 
-/** Negative if `a` is less than `b`, 0 if they are equal: as numbers if both read as numbers, else as texts. */
+/**
+ * Compares two values: negative if `a` is less than `b`, 0 if they are equal. Two numbers compare as numbers, others as
+ * text.
+ */
 export function compare(a: Operand, b: Operand): number {
   if (a.text === b.text) return 0;
   if (a.number === undefined || b.number === undefined) return a.text < b.text ? -1 : 1;
   if (a.number !== b.number) return a.number < b.number ? -1 : 1;
-  // Long whole numbers that differ may be the same when they are rounded.
+  // Long integers that differ may be equal after rounding.
   return WHOLE_NUMBER.test(a.text) && WHOLE_NUMBER.test(b.text) ? compareDigits(a.text, b.text) : 0;
 }
 
@@ -56,14 +57,14 @@ function compareDigits(a: string, b: string): number {
   return isLess ? -signA : signA;
 }
 
-/** A whole number's sign, 0 for zero, and its digits without zeros in front. */
+/** Returns an integer's sign (0 for zero) and its digits without leading zeros. */
 function digitsOf(text: string): [sign: number, digits: string] {
   let at = text[0] === "-" || text[0] === "+" ? 1 : 0;
   while (text[at] === "0") at++;
   return [at === text.length ? 0 : text[0] === "-" ? -1 : 1, text.slice(at)];
 }
 
-/** Makes a test for any of the values, which takes no longer for many of them. */
+/** Returns a test for equality with any of the values, in time independent of their number. */
 export function anyOf(values: readonly string[]): (value: Operand) => boolean {
   const texts = new Set(values);
   const numbers = new Map<number, Operand[]>();
@@ -79,7 +80,7 @@ export function anyOf(values: readonly string[]): (value: Operand) => boolean {
     value.number !== undefined && (numbers.get(value.number)?.some((same) => compare(value, same) === 0) ?? false);
 }
 
-/** Makes a test for texts that contain a part, in a time that grows with the text's length alone. */
+/** Returns a test for texts that contain a part, in time linear in the text's length. */
 export function containing(part: string): (text: string) => boolean {
   // The engine's own search is fast, but its worst case is the product of both lengths.
   if (part.length <= MAX_NATIVE_NEEDLE_CHARACTERS) return (text) => text.includes(part);
@@ -95,7 +96,9 @@ export function containing(part: string): (text: string) => boolean {
   };
 }
 
-/** For each prefix, how long the longest shorter one is that it also ends with (Knuth, Morris and Pratt). */
+/**
+ * Returns, for each prefix, the length of its longest proper suffix that is also a prefix (Knuth, Morris and Pratt).
+ */
 function bordersOf(part: string): Uint32Array {
   const borders = new Uint32Array(part.length);
   let length = 0;

@@ -1,5 +1,5 @@
 /**
- * Long work for one request: in turns with other clients, and given up once its own client has left.
+ * Long work for one request: yields to other clients, and is aborted once its own client has disconnected.
  *
  * @module
  */
@@ -16,10 +16,10 @@ export class Pacer {
   #work = 0;
 
   /**
-   * Starts with no work done.
+   * Creates a pacer.
    *
-   * @param requester Whom the work is for; without one it is never given up.
-   * @param check Throws if the work has to be given up for another reason.
+   * @param requester The client; without one the work is never aborted.
+   * @param check Throws if the work must be aborted for another reason.
    */
   constructor(requester?: Requester, turns: FairTurns = FAIR_TURNS, check?: () => void) {
     this.#check = check;
@@ -28,10 +28,10 @@ export class Pacer {
   }
 
   /**
-   * Counts work that was done, in characters read or whatever takes as long.
+   * Counts work done, in characters read or equivalent work.
    *
-   * @returns A promise to wait for before more is done; `undefined` if there is time left.
-   * @throws {DOMException} `AbortError` if the client has left.
+   * @returns A promise to await before more work; `undefined` while there is time left.
+   * @throws {DOMException} `AbortError` if the client has disconnected.
    */
   after(work: number): Promise<void> | undefined {
     this.#work += work;

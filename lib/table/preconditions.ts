@@ -1,8 +1,8 @@
 /**
  * Preconditions: If-Match and If-None-Match over entity tags (RFC 9110 §13).
  *
- * There are no modification dates here, so If-Modified-Since and If-Unmodified-Since are ignored,
- * as §13.1.3 and §13.1.4 ask for then; so is If-Range, since there are no ranges (§13.1.5).
+ * Rows have no modification dates, so If-Modified-Since and If-Unmodified-Since are ignored, as §13.1.3 and §13.1.4
+ * require; If-Range is ignored because ranges are not supported (§13.1.5).
  *
  * @module
  */
@@ -10,20 +10,20 @@
 import { type Fields, HttpError } from "../http_message.ts";
 import { MAX_ENTITY_TAGS } from "../limits.ts";
 
-/** The strong entity tag of a version (RFC 9110 §8.8.3). */
+/** Returns the strong entity tag of a version (RFC 9110 §8.8.3). */
 export function entityTag(version: number): string {
   return `"${version}"`;
 }
 
-/** The preconditions of a request: the fields' values. */
+/** The preconditions of a request: the values of its fields. */
 export interface Preconditions {
-  /** If-Match, if there is one (RFC 9110 §13.1.1). */
+  /** The value of If-Match (RFC 9110 §13.1.1). */
   readonly ifMatch: string | undefined;
-  /** If-None-Match, if there is one (RFC 9110 §13.1.2). */
+  /** The value of If-None-Match (RFC 9110 §13.1.2). */
   readonly ifNoneMatch: string | undefined;
 }
 
-/** The request's preconditions; `undefined` if it has none. */
+/** Returns the request's preconditions; `undefined` if it has none. */
 export function readPreconditions(fields: Fields): Preconditions | undefined {
   const ifMatch = fields.get("if-match");
   const ifNoneMatch = fields.get("if-none-match");
@@ -33,9 +33,9 @@ export function readPreconditions(fields: Fields): Preconditions | undefined {
 /**
  * Evaluates preconditions in the order of RFC 9110 §13.2.2.
  *
- * @param method The request's method: GET and HEAD are answered with 304 if others would be refused.
+ * @param method The request's method: for GET and HEAD a false If-None-Match is a 304.
  * @param version The version of the selected representation; `undefined` if there is none.
- * @returns `true` if the request goes on; `false` if the response is 304.
+ * @returns `true` if the request should be performed; `false` if the response is 304.
  * @throws {HttpError} 412 if a precondition is false; 400 if a field's value is malformed.
  */
 export function preconditionsHold(preconditions: Preconditions, method: string, version: number | undefined): boolean {
@@ -52,8 +52,8 @@ export function preconditionsHold(preconditions: Preconditions, method: string, 
 }
 
 /**
- * Whether a list of entity tags, or `*`, matches the version's: by the strong comparison,
- * in which weak tags never match, or by the weak one, in which they are like strong ones (RFC 9110 §8.8.3.2).
+ * Whether a list of entity tags, or `*`, matches the version: with the strong comparison, in which weak tags never
+ * match, or with the weak one, in which they are equal to strong ones (RFC 9110 §8.8.3.2).
  */
 function matches(value: string, name: string, version: number | undefined, strong: boolean): boolean {
   if (value === "*") return version !== undefined;
@@ -61,7 +61,10 @@ function matches(value: string, name: string, version: number | undefined, stron
   return parseTags(value, name).some(({ weak, tag }) => tag === current && !(strong && weak));
 }
 
-/** `#entity-tag`, with `entity-tag = [ %s"W/" ] DQUOTE *etagc DQUOTE` (RFC 9110 §8.8.3). A tag may hold commas. */
+/**
+ * Parses `#entity-tag`, with `entity-tag = [ %s"W/" ] DQUOTE *etagc DQUOTE` (RFC 9110 §8.8.3). A tag may contain
+ * commas.
+ */
 function parseTags(value: string, name: string): { weak: boolean; tag: string }[] {
   const tags: { weak: boolean; tag: string }[] = [];
   const member = /[ \t]*(?:(W\/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*)?(?:,|$)/y;

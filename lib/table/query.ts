@@ -1,8 +1,8 @@
 /**
- * The query of a listing: filters, sorting and pages, by json-server's conventions.
+ * The query of a listing: filters, sorting and pages, with json-server's conventions.
  *
- * `age:gte=2` filters (without an operator: equal), `_sort=-age,type` sorts, `_page=2&_per_page=10` takes a page.
- * Two values that both read as numbers compare as numbers, else as texts.
+ * `age:gte=2` filters (without an operator: equal), `_sort=-age,type` sorts, `_page=2&_per_page=10` selects a page. Two
+ * numbers, or texts in a number's notation, compare as numbers; other values compare as text.
  *
  * @module
  */
@@ -12,39 +12,39 @@ import { MAX_QUERY_PARAMETERS, MAX_ROWS_PER_PAGE, MAX_SORT_KEYS } from "../limit
 import { anyOf, compare, containing, Operand, type Scalar } from "./operand.ts";
 import { isObject, type JsonObject, type RowSchema } from "./row_schema.ts";
 
-/** Rows on a page that does not say how many. */
+/** Rows per page, unless the query says otherwise. */
 const DEFAULT_PER_PAGE = 10;
 
-/** One field to sort by. */
+/** A field to sort by. */
 export interface SortKey {
-  /** Where the value stands in a row. */
+  /** The path of the value in a row. */
   readonly path: readonly string[];
-  /** Largest first. */
+  /** Whether the largest comes first. */
   readonly descending: boolean;
 }
 
 /** One page of a listing. */
 export interface PageRequest {
-  /** The page's number, from 1. */
+  /** The page's number, starting from 1. */
   readonly number: number;
-  /** Rows on each page. */
+  /** Rows per page. */
   readonly size: number;
 }
 
-/** What a listing's query asks for. */
+/** A parsed query. */
 export interface ListingQuery {
-  /** What each row of the listing passes; empty if every row is part of it. */
+  /** The filters: a row must pass all of them. */
   readonly filters: readonly RowTest[];
-  /** What to sort by; empty for the order of insertion. */
+  /** The fields to sort by; empty for the store's order. */
   readonly sort: readonly SortKey[];
-  /** Which page to show; `undefined` for all rows. */
+  /** The requested page; `undefined` for all rows. */
   readonly page: PageRequest | undefined;
 }
 
-/** Whether a value passes. */
+/** Tests a value. */
 type Test = (value: Operand) => boolean;
 
-/** Each operator makes, of the value it is given in the query, a test of a row's value. */
+/** Creates, for each operator, a test of a row's value from the value in the query. */
 const OPERATORS: Record<string, (operand: string) => Test> = {
   eq: comparison((order) => order === 0),
   ne: comparison((order) => order !== 0),
@@ -53,7 +53,7 @@ const OPERATORS: Record<string, (operand: string) => Test> = {
   gt: comparison((order) => order > 0),
   gte: comparison((order) => order >= 0),
   in: (operand) => anyOf(operand.split(",")),
-  // As in json-server, letters' case does not count inside texts.
+  // As in json-server, operators on parts of text ignore case.
   contains: (operand) => {
     const test = containing(operand.toLowerCase());
     return ({ lower }) => test(lower);
@@ -75,21 +75,21 @@ function comparison(holds: (order: number) => boolean): (operand: string) => Tes
   };
 }
 
-/** The operators that filters know. */
+/** The operators of filters. */
 export const FILTER_OPERATORS: readonly string[] = Object.keys(OPERATORS);
 
-/** The values of one row that tests ask for, each read once. */
+/** The values of one row that filters use, each converted once. */
 export class RowValues {
   readonly #row: JsonObject;
-  /** By field, in the order in which the query names them; `null` where the row has no such scalar. */
+  /** Values by field, in the order of the query's fields; `null` where the row has no scalar. */
   readonly #operands: (Operand | null | undefined)[] = [];
 
-  /** Reads this row. */
+  /** Sets the row. */
   constructor(row: JsonObject) {
     this.#row = row;
   }
 
-  /** The value of a field, or `null`. */
+  /** Returns the value of a field, or `null`. */
   get(field: number, path: readonly string[]): Operand | null {
     const known = this.#operands[field];
     if (known !== undefined) return known;
@@ -98,14 +98,14 @@ export class RowValues {
   }
 }
 
-/** Whether a row passes one filter. */
+/** Tests a row against one filter. */
 export type RowTest = (row: RowValues) => boolean;
 
 /**
- * Reads a query.
+ * Parses a query.
  *
- * @param query What follows the target's `?`, percent-encoded.
- * @throws {HttpError} 400 if a parameter is unknown, malformed or there twice; the detail names it.
+ * @param query The part of the target after `?`, percent-encoded.
+ * @throws {HttpError} 400 if a parameter is unknown, malformed or repeated; the detail names it.
  */
 export function parseQuery(query: string, schema: RowSchema): ListingQuery {
   if (percentDecoded(query) === undefined) {
@@ -136,9 +136,9 @@ export function parseQuery(query: string, schema: RowSchema): ListingQuery {
 }
 
 /**
- * `field=value` or `field:operator=value`.
+ * Parses `field=value` or `field:operator=value`.
  *
- * @param fields The fields that the query has named so far: a new one is added.
+ * @param fields The fields used so far; a new one is added.
  */
 function parseFilter(name: string, operand: string, schema: RowSchema, fields: string[]): RowTest {
   const colon = name.lastIndexOf(":");
@@ -172,7 +172,7 @@ function parseSort(text: string | undefined, schema: RowSchema): SortKey[] {
   });
 }
 
-/** A field's name; in rows of free form also `author.name`, for a field inside another. */
+/** Returns the path of a field. In rows of any form, `author.name` is a member of a nested object. */
 function parsePath(field: string, parameter: string, schema: RowSchema): string[] {
   if (field === "" || !schema.has(field)) {
     const known = schema.fields === undefined
@@ -200,7 +200,7 @@ function parseCount(parameter: string, text: string, most: number): number {
   );
 }
 
-/** The scalar at the path; `undefined` if there is none. */
+/** Returns the scalar at the path; `undefined` if there is none. */
 function valueAt(row: JsonObject, path: readonly string[]): Scalar | undefined {
   let value: unknown = row;
   for (const name of path) {
@@ -210,10 +210,10 @@ function valueAt(row: JsonObject, path: readonly string[]): Scalar | undefined {
   return typeof value === "object" && value !== null ? undefined : value as Scalar;
 }
 
-/** What a row is sorted by: a number, a text, or `undefined` if the field is missing, for each key. */
+/** The sort keys of a row: for each a number, a text, or `undefined` if the field is missing. */
 export type SortValues = readonly (number | string | undefined)[];
 
-/** The values to sort a row by. */
+/** Returns the sort keys of a row. */
 export function sortValues(row: JsonObject, keys: readonly SortKey[]): SortValues {
   return keys.map(({ path }) => {
     const value = valueAt(row, path);
@@ -224,10 +224,10 @@ export function sortValues(row: JsonObject, keys: readonly SortKey[]): SortValue
 }
 
 /**
- * Which of two rows comes first: negative for the first one, 0 if the keys do not tell.
+ * Compares two rows: negative if `a` comes first, 0 if their keys are equal.
  *
- * Numbers come before texts, so that the order is one: comparing a number with a text as texts, as filters do,
- * would put 9 before 10, 10 before 1a, and 1a before 9. Rows without the field come last in either direction.
+ * Numbers sort before texts, which makes the order total. Comparing a number with a text as texts, as filters do, would
+ * put 9 before 10, 10 before 1a, and 1a before 9. Rows without the field sort last in either direction.
  */
 export function compareSortValues(a: SortValues, b: SortValues, keys: readonly SortKey[]): number {
   for (let i = 0; i < keys.length; i++) {

@@ -1,5 +1,5 @@
 /**
- * From a request's target and content to the name and the value of a row.
+ * Reads a row's name from a request's target, and its value from the content.
  *
  * @module
  */
@@ -12,15 +12,15 @@ const ENCODER = new TextEncoder();
 const SLASH = 0x2f;
 
 /**
- * The name that a row's path gives: percent-decoded UTF-8 behind the first slash.
+ * Returns the row's name in a path: percent-decoded UTF-8 after the first slash.
  *
- * @throws {HttpError} 400 if it is no name that a row can have; 404 if the path has more than one segment.
+ * @throws {HttpError} 400 if a row cannot have the name; 404 if the path has more than one segment.
  */
 export function rowName(path: string): string {
   if (path.indexOf("/", 1) > 0) {
     throw new HttpError(404, `Nothing is at ${path}: a row is at /NAME, and a name has no /`);
   }
-  // Without a percent sign, a legal path is visible ASCII: nothing needs decoding, and only its length can be wrong.
+  // Without a percent sign, a valid path is visible ASCII: it needs no decoding, and only its length can be wrong.
   const encoded = path.indexOf("%") >= 0;
   const name = encoded ? decodeName(path.slice(1)) : path.slice(1);
   if (!encoded && name.length <= MAX_NAME_BYTES && name[0] !== ".") return name;
@@ -37,11 +37,11 @@ function decodeName(encoded: string): string {
   });
 }
 
-/** Why a row cannot have this name; `undefined` if it can. */
+/** Returns why a row cannot have this name; `undefined` if it can. */
 export function nameProblem(name: string): string | undefined {
   if (name === "") return "must not be empty";
   if (name === "." || name === "..") return `must not be ${name}, which stands for another place in a path`;
-  // Three bytes is the most that UTF-8 takes for one UTF-16 code unit, so most names need no counting.
+  // A UTF-16 code unit has at most three bytes in UTF-8, so most names need not be counted.
   if (name.length * 3 > MAX_NAME_BYTES) {
     const bytes = ENCODER.encode(name).length;
     if (bytes > MAX_NAME_BYTES) return `has at most ${MAX_NAME_BYTES} bytes of UTF-8, saw ${bytes}`;
@@ -54,14 +54,14 @@ export function nameProblem(name: string): string | undefined {
   if (!name.isWellFormed()) return "must be well-formed Unicode, saw half of a surrogate pair";
 }
 
-/** Where a row is: the path that {@linkcode rowName} reads. */
+/** Returns the path of a row: the inverse of {@linkcode rowName}. */
 export function rowPath(name: string): string {
   return `/${encodeURIComponent(name)}`;
 }
 
 /**
- * Checks the content's media type. Asking for JSON also shuts out forms on other sites' pages,
- * which cannot send it without being asked (a CORS preflight) first.
+ * Checks the content's media type. A form on another site cannot send JSON without a CORS preflight, so this also
+ * protects against cross-site requests.
  *
  * @throws {HttpError} 415
  */
@@ -78,7 +78,7 @@ export function requireMediaType(fields: Fields, allowed: readonly string[]): vo
 }
 
 /**
- * Refuses content that is not the representation itself: coded (RFC 9110 §8.4), or only a part of it (§14.5).
+ * Refuses content that is not the complete, uncoded representation (RFC 9110 §8.4, §14.5).
  *
  * @throws {HttpError} 415 or 400
  */
@@ -97,7 +97,7 @@ export function requirePlainContent(fields: Fields): void {
   }
 }
 
-/** The row in the content: bare, or wrapped under its name as the table sends it. */
+/** Returns the row in the content: bare, or wrapped under its name. */
 export function unwrapRow(object: JsonObject, name: string, schema: RowSchema): JsonObject {
   const names = Object.keys(object);
   if (names.length !== 1) return object;
@@ -112,25 +112,25 @@ export function unwrapRow(object: JsonObject, name: string, schema: RowSchema): 
 }
 
 /**
- * Checks the row against the schema.
+ * Checks a row against the schema.
  *
- * @throws {HttpError} 422 with an entry of `errors` for each wrong field.
+ * @throws {HttpError} 422 with an entry of `errors` for each invalid field.
  */
 export function requireSchema(row: JsonObject, schema: RowSchema): void {
   const errors = schema.check(row);
   if (errors.length > 0) throw unfit(errors);
 }
 
-/** The error for a row that the table does not take: 422 with the problems that it has. */
+/** Creates the error for an invalid row: 422 with its problems. */
 export function unfit(errors: readonly FieldProblem[], rule?: string): HttpError {
   const [{ field, detail }] = errors;
   const more = errors.length > 1 ? `, and ${errors.length - 1} more (see errors)` : "";
   return new HttpError(422, `The row does not fit the table: ${field} ${detail}${more}`, { errors, rule });
 }
 
-/** Applies a merge patch: null removes, an object is merged, anything else replaces (RFC 7396 §2). */
+/** Applies a merge patch: null removes a member, an object is merged, another value replaces (RFC 7396 §2). */
 export function mergePatch(target: unknown, patch: JsonObject): JsonObject {
-  // Entries, not assignments: a member named __proto__ is a member like any other.
+  // Built from entries, because assigning to `__proto__` would set the prototype.
   const merged = new Map(isObject(target) ? Object.entries(target) : []);
   for (const [name, value] of Object.entries(patch)) {
     if (value === null) merged.delete(name);

@@ -1,5 +1,5 @@
 /**
- * Which fields a row has, and of which type: what `--fields` says.
+ * The fields of a row and their types, as given by `--fields`.
  *
  * @module
  */
@@ -8,18 +8,18 @@ import type { FieldProblem } from "../http_message.ts";
 import { beyondInteger } from "./json_number.ts";
 import { MAX_ROW_FIELD_CHARACTERS, MAX_ROW_FIELDS } from "../limits.ts";
 
-/** The types that `--fields` knows; a field without one is a `scalar`: any JSON value but an object or an array. */
+/** The types in `--fields`. A field without one is a `scalar`: any JSON value except an object or array. */
 export type RowFieldType = "scalar" | "string" | "number" | "integer" | "boolean";
 
-/** One field of every row. */
+/** A field of every row. */
 export interface RowField {
   /** The JSON member's name. */
   readonly name: string;
-  /** What its value must be. */
+  /** The type of its value. */
   readonly type: RowFieldType;
 }
 
-/** A JSON object, as JSON.parse makes it. */
+/** A JSON object as parsed by JSON.parse. */
 export type JsonObject = { [name: string]: unknown };
 
 /** Whether a JSON value is an object. */
@@ -29,22 +29,22 @@ export function isObject(value: unknown): value is JsonObject {
 
 const TYPES: readonly string[] = ["string", "number", "integer", "boolean"];
 
-/** The schema that every row of a table has. */
+/** The schema of a table's rows. */
 export class RowSchema {
-  /** The fields in their order; `undefined` if a row may be any JSON object. */
+  /** The fields in order; `undefined` if a row may be any JSON object. */
   readonly fields: readonly RowField[] | undefined;
   readonly #byName: ReadonlyMap<string, RowField>;
 
-  /** Makes the schema with these fields, or with any. */
+  /** Creates a schema with these fields, or for any object. */
   constructor(fields: readonly RowField[] | undefined) {
     this.fields = fields;
     this.#byName = new Map(fields?.map((field) => [field.name, field]));
   }
 
   /**
-   * Reads `type,age:integer,leg`, or `*` for any JSON object.
+   * Parses `type,age:integer,leg`, or `*` for any JSON object.
    *
-   * @throws {RangeError} If the text names no field, one twice, too many, or a type that is not known.
+   * @throws {RangeError} If a field has no name, is repeated or has an unknown type, or if there are too many.
    */
   static parse(text: string): RowSchema {
     if (text.trim() === "*") return new RowSchema(undefined);
@@ -60,18 +60,18 @@ export class RowSchema {
     return new RowSchema(fields);
   }
 
-  /** Whether a row may have a field of this name. */
+  /** Whether rows may have a field of this name. */
   has(name: string): boolean {
     return this.fields === undefined || this.#byName.has(name);
   }
 
-  /** As `--fields` takes it. */
+  /** Returns the schema in the format of `--fields`. */
   toString(): string {
     if (this.fields === undefined) return "*";
     return this.fields.map(({ name, type }) => type === "scalar" ? name : `${name}:${type}`).join(",");
   }
 
-  /** What is wrong with the row, a problem a field; nothing if it has this schema. */
+  /** Returns the problems of a row, at most one per field; none if it fits the schema. */
   check(row: JsonObject): FieldProblem[] {
     if (this.fields === undefined) return [];
     const problems: FieldProblem[] = [];
@@ -117,7 +117,7 @@ function article(type: RowFieldType): string {
     : `a ${type}`;
 }
 
-/** What is wrong with a field's value. */
+/** Returns the problem of a field's value, if any. */
 function valueProblem(value: unknown, type: RowFieldType): string | undefined {
   const wrong = type === "integer"
     ? !Number.isInteger(value)
@@ -125,7 +125,7 @@ function valueProblem(value: unknown, type: RowFieldType): string | undefined {
     ? typeof value === "object" && value !== null
     : type !== (typeof value as string);
   if (wrong) return `must be ${article(type)}, saw ${seen(value)}`;
-  // With an exponent even a number beyond 2^53 - 1 can be kept, but not as an integer.
+  // A number with an exponent may be stored beyond 2^53 - 1, but not as an integer.
   if (type === "integer" && !Number.isSafeInteger(value)) return beyondInteger();
 }
 

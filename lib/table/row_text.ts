@@ -1,5 +1,5 @@
 /**
- * One row's content: from JSON text to the row, within the limits of what can be read and kept.
+ * Parses one row from JSON text, within the limits on what can be read and stored.
  *
  * @module
  */
@@ -13,16 +13,16 @@ import type { Pacer } from "./pacer.ts";
 import { unfit, unwrapRow } from "./row_content.ts";
 import { isObject, type JsonObject, type RowSchema } from "./row_schema.ts";
 
-/** JSON texts exchanged between systems are UTF-8 without a byte order mark (RFC 8259 §8.1): one is no blank here. */
+/** A byte order mark is not allowed in JSON texts (RFC 8259 §8.1), so it is not ignored. */
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const STRICT_UTF8 = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 
 /**
- * Reads the row in the content, bare or wrapped under its name. Content of more than {@linkcode JSON_PIECE_BYTES} is
- * scanned in turns.
+ * Reads the row in the content, bare or wrapped under its name. Content larger than {@linkcode JSON_PIECE_BYTES} is
+ * scanned in pieces.
  *
- * @throws {HttpError} 400 if the content is not JSON in UTF-8; 422 if it is not an object, or if it has more members,
- * deeper ones, or other numbers than can be kept.
+ * @throws {HttpError} 400 if the content is not JSON in UTF-8; 422 if it is not an object, or exceeds the limits on
+ * members, nesting or numbers.
  */
 export function readRow(content: Uint8Array, name: string, schema: RowSchema, pacer: Pacer): Awaitable<JsonObject> {
   if (content.length > JSON_PIECE_BYTES) return readLongRow(content, name, schema, pacer);
@@ -42,16 +42,16 @@ async function readLongRow(
   const scanner = new JsonScanner(content);
   const survey = new Survey(scanner);
   while (survey.scan(scanner.at + JSON_PIECE_BYTES)) await pacer.after(JSON_PIECE_BYTES);
-  // An object of millions of members must not reach JSON.parse, whatever it turns out to be.
+  // An object with millions of members must not reach JSON.parse.
   if (survey.membersAtLeast > MAX_ROW_MEMBERS) throw tooManyMembers(survey.membersAtLeast);
   await pacer.after(content.length);
   return keepable(parseObject(UTF8.decode(content)), survey, name, schema);
 }
 
-/** What a scan of one row's content finds. */
+/** Scans one row's content. */
 class Survey {
   readonly #scanner: JsonScanner;
-  /** Members of the outermost object, and what is inside them. */
+  /** The members of the outermost object, and those nested in them. */
   #outer = 0;
   #inner = 0;
   #depth = 1;
@@ -61,13 +61,13 @@ class Survey {
     this.#scanner = scanner;
   }
 
-  /** How many members and elements the row has at least, wrapped or not. */
+  /** How many members and elements the row has at least, wrapped or bare. */
   get membersAtLeast(): number {
     return this.#outer > 1 ? this.#outer + this.#inner : this.#inner;
   }
 
   /**
-   * Scans on, up to the limit. Returns false at the end.
+   * Continues the scan up to the limit. Returns false at the end.
    *
    * @throws {HttpError} 400 if the text is not JSON.
    */
@@ -83,7 +83,7 @@ class Survey {
     }
   }
 
-  /** Refuses a row that cannot be kept as it was sent. */
+  /** Refuses a row that cannot be stored as it was sent. */
   check(wrapped: boolean): void {
     const members = wrapped ? this.#inner : this.#outer + this.#inner;
     if (members > MAX_ROW_MEMBERS) throw tooManyMembers(members);
@@ -101,13 +101,13 @@ function keepable(object: JsonObject, survey: Survey, name: string, schema: RowS
 }
 
 /**
- * Refuses a row that has grown beyond what may be kept.
+ * Refuses a row that exceeds the limits after a patch.
  *
- * @param json The row, serialised.
+ * @param json The row, serialized.
  * @throws {HttpError} 422
  */
 export function requireFewMembers(row: JsonObject, json: string): void {
-  // A member or an element takes two characters at least.
+  // A member or an element has at least two characters.
   if (json.length <= 2 * MAX_ROW_MEMBERS) return;
   const members = countMembers(row);
   if (members > MAX_ROW_MEMBERS) throw tooManyMembers(members);
@@ -125,17 +125,17 @@ function tooManyMembers(members: number): HttpError {
   return unfit([{ field: "*", detail: tooMany(members) }]);
 }
 
-/** What is said of a row with too many members and elements. */
+/** Returns the problem of a row with too many members and elements. */
 export function tooMany(members: number): string {
   return `has at most ${MAX_ROW_MEMBERS} members and elements, saw ${members}`;
 }
 
-/** What is said of a row with too many objects and arrays inside one another. */
+/** Returns the problem of a row nested too deeply. */
 export function tooDeep(): string {
   return `has objects or arrays more than ${MAX_JSON_DEPTH} deep`;
 }
 
-/** The error for content that is not JSON, from the octet on. */
+/** Creates the error for content that is not JSON from this octet on. */
 export function notJson(octet: number): HttpError {
   return new HttpError(400, `The content is not JSON: unexpected octet or end at ${octet}`, { rule: "RFC 8259 §2" });
 }
@@ -154,7 +154,7 @@ function notUtf8(): HttpError {
 }
 
 /**
- * The content as text.
+ * Decodes the content.
  *
  * @throws {HttpError} 400 if it is not UTF-8.
  */
@@ -167,7 +167,7 @@ export function decode(content: Uint8Array): string {
 }
 
 /**
- * The text's JSON object.
+ * Parses the text as a JSON object.
  *
  * @throws {HttpError} 400 if it is not JSON; 422 if it is not an object.
  */

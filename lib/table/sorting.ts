@@ -1,5 +1,5 @@
 /**
- * Sorting the rows of a listing: in turns with other clients, in bounded memory.
+ * Sorts the rows of a listing in bounded memory, and yields to other clients in between.
  *
  * @module
  */
@@ -16,17 +16,17 @@ import type { Pacer } from "./pacer.ts";
 import { compareSortValues, type SortKey, type SortValues, sortValues } from "./query.ts";
 import type { JsonObject } from "./row_schema.ts";
 
-/** Rows that are sorted in one go. */
+/** Rows sorted in one step. */
 const RUN_ROWS = 512;
 
 interface SortedRow {
   readonly values: SortValues;
   readonly content: string;
-  /** What holding the row costs. */
+  /** The memory that holding the row takes, in characters. */
   readonly characters: number;
 }
 
-/** Gathers rows, and keeps those that come first. */
+/** Collects rows, and keeps the first ones in order. */
 export class Sorter {
   readonly #keys: readonly SortKey[];
   readonly #end: number;
@@ -35,9 +35,9 @@ export class Sorter {
   #characters = 0;
 
   /**
-   * Starts with no rows.
+   * Creates a sorter.
    *
-   * @param end How many rows to keep: those up to the end of the page asked for.
+   * @param end How many rows to keep: those up to the end of the requested page.
    */
   constructor(keys: readonly SortKey[], end: number, pacer: Pacer) {
     this.#keys = keys;
@@ -45,7 +45,7 @@ export class Sorter {
     this.#pacer = pacer;
   }
 
-  /** What the rows that are held cost, in characters. */
+  /** The memory that all held rows take, in characters. */
   get characters(): number {
     return this.#characters;
   }
@@ -53,7 +53,7 @@ export class Sorter {
   /**
    * Adds a row.
    *
-   * @returns A promise to wait for before more is added, now and then.
+   * @returns Sometimes a promise to await before more rows are added.
    */
   add(row: JsonObject, content: string): Promise<void> | undefined {
     const values = sortValues(row, this.#keys);
@@ -61,16 +61,16 @@ export class Sorter {
     for (const value of values) if (typeof value === "string") characters += value.length;
     this.#rows.push({ values, content, characters });
     this.#characters += characters;
-    // Twice what is kept may gather, so that sorting does not start over with every row.
+    // Up to twice the kept rows are collected, so that not every row causes a sort.
     const isFull = this.#rows.length > 2 * this.#end + MAX_SORT_SLACK_ROWS ||
       this.#characters > 2 * MAX_SORTED_CHARACTERS;
     return isFull ? this.#keepFirst() : undefined;
   }
 
   /**
-   * The contents of the first rows, in order.
+   * Returns the contents of the first rows, in order.
    *
-   * @throws {HttpError} 400 if they are more than may be held.
+   * @throws {HttpError} 400 if they exceed the limit.
    */
   async contents(): Promise<string[]> {
     await this.#keepFirst();
@@ -94,7 +94,7 @@ export class Sorter {
   }
 }
 
-/** Sorts: the first `end` of the items, those that are equal in their old order. */
+/** Sorts the first `end` items. The sort is stable. */
 export async function sortInTurns<T>(
   items: readonly T[],
   order: (a: T, b: T) => number,
@@ -136,26 +136,26 @@ async function merge<T>(
 }
 
 /**
- * Bounds what all sorted listings hold together: few are made at a time, and what is being sent has a limit.
+ * Bounds the memory of all sorted listings: how many are produced at a time, and how much is held while they are sent.
  *
- * Clients that have ended their side may have left: they go behind all others, and give way to them.
+ * A client that has closed its side may have disconnected, so its listing waits for all others and makes room for them.
  */
 export class SortQueue {
   #running = 0;
   readonly #waiting = new Map<() => void, Requester | undefined>();
   #sentCharacters = 0;
 
-  /** Sorted listings that wait to be made. */
+  /** Sorted listings that wait. */
   get waiting(): number {
     return this.#waiting.size;
   }
 
   /**
-   * Makes a sorted listing when it is its turn. One whose client leaves stops waiting at once.
+   * Produces a sorted listing when it is its turn. A listing whose client disconnects stops waiting at once.
    *
-   * @param make Calls `giveWay` now and then, which throws if the listing has to make room for another client's.
-   * @throws {DOMException} `AbortError` if the client has left.
-   * @throws {HttpError} 503 if the listing gave way.
+   * @param make Calls `giveWay` at intervals, which throws if the listing must make room for another client's.
+   * @throws {DOMException} `AbortError` if the client has disconnected.
+   * @throws {HttpError} 503 if the listing made room.
    */
   async run<T>(requester: Requester | undefined, make: (giveWay: () => void) => Promise<T>): Promise<T> {
     if (this.#running < MAX_SORTS) this.#running++;
@@ -177,16 +177,16 @@ export class SortQueue {
     }
   }
 
-  /** The first one that waits and has not ended its side. */
+  /** Returns the first waiting listing whose client has not closed its side. */
   #firstInNeed(): (() => void) | undefined {
     for (const [start, requester] of this.#waiting) if (!requester?.halfClosed) return start;
   }
 
   /**
-   * Makes room for a sorted listing that is held while it is sent.
+   * Reserves memory for a sorted listing while it is sent.
    *
-   * @returns Gives the room back.
-   * @throws {HttpError} 503 if clients that read slowly hold too much already.
+   * @returns A function that releases the memory.
+   * @throws {HttpError} 503 if slow clients hold too much already.
    */
   hold(characters: number): () => void {
     if (this.#sentCharacters + characters > MAX_SENT_SORTED_CHARACTERS) {
