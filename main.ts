@@ -23,7 +23,7 @@ const EXPLAINED = [Failure, ClientError, StoreError, InputError, ...Object.value
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
-/** Runs the program. Every error ends here, as one line and an exit code. */
+/** Runs the program. Every error is reported here, as one line and an exit code. */
 async function main(args: readonly string[]): Promise<number> {
   let files: FileNeeds = { read: [], write: [] };
   try {
@@ -53,9 +53,9 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 /**
- * An error as one line; a defect of the program with what helps to find it.
+ * Formats an error as one line, a defect of the program with its stack.
  *
- * @param command The command to type where a permission is missing.
+ * @param command Returns the command to type if a permission is missing.
  */
 function describe(error: unknown, command: () => string): string {
   if (!(error instanceof Error)) return String(error);

@@ -1,5 +1,5 @@
 /**
- * The command line: arguments in, options or a usage error out.
+ * The command line: converts arguments into options, or a usage error.
  *
  * @module
  */
@@ -43,7 +43,7 @@ export type { FileNeeds } from "./cli/program.ts";
 export type { EtcdChoice, StoreChoice } from "./cli/store_choice.ts";
 export { UsageError } from "./cli/values.ts";
 
-/** What the prompt knows, beside methods in capitals. */
+/** Words of commands at the prompt, besides methods in capitals. */
 const CLIENT_COMMANDS = [
   ...["get", "head", "post", "put", "patch", "delete", "options", "help", "q", "quit", "exit", "?"],
   ...["print", "header", "auth", "follow", "curl", "raw", "explain"],
@@ -51,106 +51,106 @@ const CLIENT_COMMANDS = [
 
 const ANY_FILE: FileNeeds = { read: true, write: true };
 
-/** How the page is opened. */
+/** Options of the page. */
 export interface PageChoice {
-  /** Its port; `undefined` for the usual one, or any if that is taken. */
+  /** The page's port; `undefined` for the default, or any free port if that is taken. */
   readonly port: number | undefined;
-  /** Events that it keeps. */
+  /** The number of events that the page keeps. */
   readonly history: number;
 }
 
-/** What `serve` is asked to do. */
+/** Options of `serve`. */
 export interface ServeOptions {
   /** The address to listen on. */
   readonly host: string;
   /** The port to listen on; 0 for any free one. */
   readonly port: number;
-  /** Where the rows are kept. */
+  /** The store of the rows. */
   readonly store: StoreChoice;
-  /** Which fields a row has, as `--fields` gives them. */
+  /** The fields of a row, in the format of `--fields`. */
   readonly fields: string;
-  /** Whether nothing is printed for requests. */
+  /** Whether requests are not printed. */
   readonly quiet: boolean;
-  /** Whether answers, and the connections' beginnings and ends, are printed too. */
+  /** Whether responses and the life of connections are printed too. */
   readonly verbose: boolean;
   /** Whether credentials are printed. */
   readonly showCredentials: boolean;
-  /** How it is printed. */
+  /** The format of the log. */
   readonly logFormat: "text" | "json";
-  /** The page that shows the traffic, if it is asked for. */
+  /** The page that shows the traffic, if requested. */
   readonly page: PageChoice | undefined;
-  /** A new file to record the traffic in. */
+  /** A new file for a recording of the traffic. */
   readonly recordFile: string | undefined;
   /** Whether writes are refused. */
   readonly readOnly: boolean;
-  /** Milliseconds that every answer is held back. */
+  /** The delay of every response in milliseconds. */
   readonly delayMs: number;
-  /** The origin whose pages may read answers, or `*`. */
+  /** The origin whose pages may read responses, or `*`. */
   readonly cors: string | undefined;
-  /** Further host names that requests may be for; `*` among them for any. */
+  /** Additional accepted host names; `*` accepts any. */
   readonly allowHosts: readonly string[];
-  /** Files with a certificate and its key: then the port speaks TLS. */
+  /** Files with a certificate and its key, for TLS. */
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
-  /** A file with the token that requests must carry. */
+  /** A file with the token that requests must have. */
   readonly tokenFile: string | undefined;
-  /** Caps on each request. */
+  /** Limits on each request. */
   readonly messageLimits: MessageLimits;
-  /** Caps on connections and times. */
+  /** Limits on connections and durations. */
   readonly limits: ServerLimits;
 }
 
-/** When text is coloured: `auto` means at a terminal. */
+/** When text is coloured: `auto` means on a terminal. */
 export type ColorChoice = "auto" | "always" | "never";
 
-/** What `connect` is asked to do. */
+/** Options of `connect`. */
 export interface ConnectOptions {
   /** The server. */
   readonly endpoint: Endpoint;
-  /** A user and a password to send, with a colon between them. */
+  /** A user and password to send, separated by a colon. */
   readonly userPass: string | undefined;
-  /** The words of one command; empty to read commands from the input. */
+  /** The words of a command; empty to read commands from the input. */
   readonly command: readonly string[];
-  /** Which fields a row has, as `--fields` gives them. */
+  /** The fields of a row, in the format of `--fields`. */
   readonly fields: string;
-  /** The parts shown, `H` and `B` of the request, `h` and `b` of the response; by default what fits the output. */
+  /** The parts shown: `H` and `B` of the request, `h` and `b` of the response; by default depending on the output. */
   readonly print: string | undefined;
-  /** Whether JSON is indented and coloured; `auto` means at a terminal, where it is long. */
+  /** Whether JSON is indented and coloured; `auto` means on a terminal, if it is long. */
   readonly pretty: "auto" | "all" | "none";
   /** Whether credentials are shown. */
   readonly showCredentials: boolean;
-  /** Whether each exchange is explained, octet by octet. */
+  /** Whether each exchange is explained octet by octet. */
   readonly explain: boolean;
-  /** Whether the life of each connection is told. */
+  /** Whether the life of each connection is shown. */
   readonly verbose: boolean;
-  /** A new file to record the traffic in. */
+  /** A new file for a recording of the traffic. */
   readonly recordFile: string | undefined;
-  /** A file that keeps the lines typed at the prompt. */
+  /** A file for the history of the prompt. */
   readonly historyFile: string | undefined;
-  /** A file whose octets are sent as they are; `-` for the input. */
+  /** A file whose octets are sent unchanged; `-` for the standard input. */
   readonly rawFile: string | undefined;
-  /** How long to wait for a server, in milliseconds. */
+  /** The timeout in milliseconds. */
   readonly timeoutMs: number;
-  /** A file with certificates to trust beside the usual ones. */
+  /** A file with additional trusted certificates. */
   readonly caFile: string | undefined;
   /** A file with the token to send. */
   readonly tokenFile: string | undefined;
-  /** When to colour. */
+  /** When text is coloured. */
   readonly color: ColorChoice;
 }
 
-/** What `explain` is asked to do. */
+/** Options of `explain`. */
 export interface ExplainOptions {
-  /** The file with the messages; `-` for the input. */
+  /** The file with the messages; `-` for the standard input. */
   readonly file: string;
-  /** The methods that the responses answer, in order; the rest answer GET. */
+  /** The methods that the responses answer, in order; further responses answer GET. */
   readonly answers: readonly string[];
   /** Whether all content is shown. */
   readonly all: boolean;
-  /** When to colour. */
+  /** When text is coloured. */
   readonly color: ColorChoice;
 }
 
-/** What the command line asks for. */
+/** A parsed command line. */
 export type Invocation =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "version" }
@@ -159,9 +159,9 @@ export type Invocation =
   | { readonly kind: "explain"; readonly options: ExplainOptions; readonly files: FileNeeds };
 
 /**
- * Reads the program's arguments.
+ * Parses the program's arguments.
  *
- * @throws {UsageError} If they make no sense.
+ * @throws {UsageError} If they are invalid.
  */
 export function parseCommandLine(args: readonly string[]): Invocation {
   const [command, ...rest] = args;
@@ -173,7 +173,7 @@ export function parseCommandLine(args: readonly string[]): Invocation {
         throw new UsageError(`serve takes flags only, saw ${quote(positionals[0])}: see serve --help`);
       }
       const options = serveOptions(values);
-      // The thread that writes loads its own module, from wherever the program is.
+      // The writing thread loads its own module, from the program's location.
       const files = options.store.kind === "sqlite" ? ANY_FILE : filesOf(values, SERVE_FLAGS);
       return { kind: "serve", options, files };
     }
@@ -247,7 +247,7 @@ function serveOptions(values: Values): ServeOptions {
   };
 }
 
-/** `--page` may be followed by its port or not: a flag has a value or none, so here it always gets one. */
+/** Gives `--page` a value in every case, because parseArgs has no flags with an optional value. */
 function withPagePort(args: readonly string[]): string[] {
   const given: string[] = [];
   for (let i = 0; i < args.length; i++) {
@@ -267,7 +267,7 @@ function pageChoice(values: Values): PageChoice | undefined {
   return { port: port === "" ? undefined : wholeNumber(values, "page", 0, 65535), history };
 }
 
-/** Content that is allowed must fit what may be held. */
+/** Checks that content of the allowed size fits the memory allowed for it. */
 function bufferedBytes(values: Values): number {
   const most = byteCount(values, "max-buffered", 64 * 1024, 2 ** 40) ?? SERVER_LIMITS.maxBufferedBytes;
   const content = byteCount(values, "max-body", 0, MAX_BODY_FLAG_BYTES) ?? REQUEST_LIMITS.maxContentBytes;
@@ -275,7 +275,9 @@ function bufferedBytes(values: Values): number {
   throw new UsageError(`--max-body ${content} is more than --max-buffered ${most} allows: raise --max-buffered`);
 }
 
-/** A target can be no longer than the head that holds it, and may be long if the head may be large. */
+/**
+ * Returns the limits on head and target. A target is shorter than its head, so a larger head allows a larger target.
+ */
 function headLimits(
   maxHeadBytes = REQUEST_LIMITS.maxHeadBytes,
 ): Pick<MessageLimits, "maxHeadBytes" | "maxTargetBytes"> {
@@ -329,12 +331,12 @@ function explainOptions(values: Values, positionals: string[]): ExplainOptions {
   };
 }
 
-/** The words behind `connect`: an address, if there is one, and a command, if there is one. */
+/** Splits the words after `connect` into an optional address and an optional command. */
 function addressAndCommand(words: string[]): { address: string; command: string[] } {
   const [first, second] = words;
   if (first === undefined || isCommand(first)) return { address: DEFAULT_HOST, command: words };
   if (!looksLikeAddress(first)) {
-    // A lone word may be a host's name; with more behind it, it may as well be a command that is misspelled.
+    // A single word may be a host name; with more words after it, it may be a misspelled command.
     if (second === undefined) return { address: first, command: [] };
     throw new UsageError(
       `${quote(first)} is no command and no address: an address has its port, as ${first}:${DEFAULT_PORT}`,
@@ -346,7 +348,7 @@ function addressAndCommand(words: string[]): { address: string; command: string[
   return { address: first, command: words.slice(1) };
 }
 
-/** Whether a word begins a command of the prompt: a known one, or a method in capitals. */
+/** Whether a word starts a command of the prompt: a known one, or a method in capitals. */
 function isCommand(word: string): boolean {
   return CLIENT_COMMANDS.includes(word.toLowerCase()) || /^[A-Z][A-Z0-9-]*$/.test(word);
 }

@@ -1,5 +1,5 @@
 /**
- * The client's end: a session with one server, over one connection that is kept.
+ * The client: a session with one server over one persistent connection.
  *
  * @module
  */
@@ -26,33 +26,33 @@ export {
 } from "./client/connection.ts";
 export { Cancelled, ClientError, InputError, InvalidResponse, TimeoutError } from "./client/errors.ts";
 
-/** Methods that may be sent a second time without a second effect (RFC 9110 §9.2.2). */
+/** Methods whose requests may be sent again without a second effect (RFC 9110 §9.2.2). */
 const IDEMPOTENT = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"];
 
-/** A user's session with one server: one connection that is kept, and opened again when the server has closed it. */
+/** A session with one server. Its connection persists, and is opened again after the server has closed it. */
 export class Session {
   readonly #endpoint: Endpoint;
   readonly #options: ClientOptions;
   #connection: ClientConnection | undefined;
-  /** Ends the exchange that is under way. */
+  /** Aborts the exchange in progress. */
   #cancel: AbortController | undefined;
 
-  /** A session with the server there; nothing is sent yet. */
+  /** Creates a session with a server; nothing is sent yet. */
   constructor(endpoint: Endpoint, options: ClientOptions) {
     this.#endpoint = endpoint;
     this.#options = options;
   }
 
   /**
-   * Connects, unless there is a connection.
+   * Connects, unless a connection is open.
    *
-   * @throws {ClientError} If no server answers there.
+   * @throws {ClientError} If no server answers.
    */
   async connect(): Promise<void> {
     this.#connection ??= await ClientConnection.open(this.#endpoint, this.#options, this.#cancel?.signal);
   }
 
-  /** Ends the exchange that is under way, and with it the connection. Returns whether there was one. */
+  /** Aborts the exchange in progress and closes the connection. Returns whether there was an exchange. */
   cancel(): boolean {
     this.#cancel?.abort();
     if (this.#cancel !== undefined) this.close();
@@ -60,12 +60,12 @@ export class Session {
   }
 
   /**
-   * Sends a request and yields what comes of it.
+   * Sends a request and yields the events of the exchange.
    *
-   * If the server closed a kept connection before it answered, the request is sent once more on a new one,
-   * if its method is idempotent (RFC 9112 §9.3.1).
+   * If the server closed a reused connection without a response, an idempotent request is sent again on a new
+   * connection (RFC 9112 §9.3.1).
    *
-   * @throws {ClientError} If no valid answer comes.
+   * @throws {ClientError} If no valid response arrives.
    */
   async *exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
     const cancel = this.#cancel = new AbortController();
@@ -80,10 +80,10 @@ export class Session {
   }
 
   /**
-   * Sends octets as they are, in steps, on the connection if it is idle, and receives what comes back. The connection
-   * ends with it.
+   * Sends octets unchanged, in steps, and receives the answer. Uses the open connection if it is idle, and closes it
+   * afterwards.
    *
-   * @throws {ClientError} If no server answers there, or the user cancels it.
+   * @throws {ClientError} If no server answers, or the user cancels.
    */
   async raw(steps: readonly RawStep[], view: RawView): Promise<RawResult & { readonly outcome: RawOutcome }> {
     const cancel = this.#cancel = new AbortController();
@@ -106,7 +106,7 @@ export class Session {
   async *#exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
     const text = await this.#ready();
     if (text !== undefined) yield { kind: "notice", text };
-    // On a connection that was kept, and only there, the server may have closed just when the request was sent.
+    // Only on a reused connection may the server have closed at the moment the request was sent.
     let resend = this.#connection?.used === true && IDEMPOTENT.includes(request.method);
     for (;;) {
       const connection = this.#connection!;
@@ -119,7 +119,7 @@ export class Session {
         if (!(error instanceof NoResponse) || !resend || this.#cancel?.signal.aborted) throw error;
         resend = false;
       } finally {
-        // A connection on which an answer was not read to its end is of no more use.
+        // A connection whose response was not read to its end cannot be used again.
         if (!complete) this.close();
       }
       await this.connect();
@@ -127,7 +127,7 @@ export class Session {
     }
   }
 
-  /** Makes sure of a connection that can be used. Returns what became of the one before, if it could not. */
+  /** Ensures a usable connection. Returns what happened to the previous one, if it was not usable. */
   async #ready(): Promise<string | undefined> {
     let notice: string | undefined;
     for (let isNew = this.#connection === undefined;; isNew = true) {
@@ -141,7 +141,7 @@ export class Session {
     }
   }
 
-  /** Ends the connection; the next request opens a new one. */
+  /** Closes the connection; the next request opens a new one. */
   close(): void {
     this.#connection?.close();
     this.#connection = undefined;

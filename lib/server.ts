@@ -10,42 +10,45 @@ import { ServerConnection } from "./server/connection.ts";
 import { Budget, CLOSE_REASONS, CodecPool, type Observer, type ServerContext } from "./server/context.ts";
 import { FAIR_TURNS } from "./turns.ts";
 
-/** How a server behaves. */
+/** Options of a {@linkcode Server}. */
 export interface ServerOptions {
-  /** Caps on each request. */
+  /** Limits on each request. */
   readonly messageLimits?: MessageLimits;
-  /** Caps on connections and times. */
+  /** Limits on connections and durations. */
   readonly limits?: ServerLimits;
-  /** Receives what happens. */
+  /** Receives events of connections. */
   readonly observer?: Observer;
-  /** The time of day in milliseconds, for the Date field. */
+  /** The wall clock in milliseconds, for the Date field. */
   readonly now?: () => number;
-  /** A clock in milliseconds that nobody sets, for timeouts. */
+  /** A monotonic clock in milliseconds, for timeouts. */
   readonly monotonicNow?: () => number;
 }
 
-/** The system's codes for a want of descriptors or of memory, and their numbers where an error has only a message. */
+/**
+ * Error codes of the system for a lack of file descriptors or memory, and their numbers for errors that only have a
+ * message.
+ */
 const SCARCE_CODES = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"];
 const SCARCE_NUMBERS = /\(os error (?:12|23|24|105)\)/;
 const DESCRIPTOR_CODES = ["EMFILE", "ENFILE"];
 
 /** Serves HTTP/1.1 on a listener, from construction until {@linkcode Server.shutdown}. */
 export class Server implements ServerContext {
-  /** As {@linkcode ServerContext.service}. */
+  /** Answers the requests. */
   readonly service: Service;
-  /** As {@linkcode ServerOptions.messageLimits}. */
+  /** Limits on each request. */
   readonly messageLimits: MessageLimits;
-  /** As {@linkcode ServerOptions.limits}. */
+  /** Limits on connections and durations. */
   readonly limits: ServerLimits;
-  /** As {@linkcode ServerOptions.observer}. */
+  /** Receives events of connections. */
   readonly observer: Observer;
-  /** As {@linkcode ServerContext.codecs}. */
+  /** Encoders and decoders that no connection uses at the moment. */
   readonly codecs: CodecPool;
-  /** As {@linkcode ServerContext.budget}. */
+  /** Bytes that all connections hold together. */
   readonly budget: Budget;
-  /** As {@linkcode ServerContext.clock}. */
+  /** The monotonic time in milliseconds, as of the last sweep. */
   clock = 0;
-  /** The Date field's value (RFC 9110 §5.6.7) as of the last sweep. */
+  /** The value of the Date field (RFC 9110 §5.6.7), as of the last sweep. */
   date = "";
   /** Whether {@linkcode shutdown} was called. */
   stopping = false;
@@ -61,7 +64,7 @@ export class Server implements ServerContext {
   #allClosed: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
 
-  /** Starts to accept connections. */
+  /** Starts accepting connections. */
   constructor(listener: Deno.Listener, service: Service, options: ServerOptions = {}) {
     this.service = service;
     this.messageLimits = options.messageLimits ?? REQUEST_LIMITS;
@@ -77,12 +80,12 @@ export class Server implements ServerContext {
     this.#accepting = this.#accept();
   }
 
-  /** How many connections there are. */
+  /** The number of connections. */
   get connections(): number {
     return this.#connections.size;
   }
 
-  /** Moves the clocks on and ends every wait that is over. It runs by itself, every `sweepMs`. */
+  /** Updates the clocks and ends every wait whose deadline has passed. Called every `sweepMs`. */
   sweep(): void {
     this.clock = this.#monotonicNow();
     this.date = new Date(this.#now()).toUTCString();
@@ -91,8 +94,8 @@ export class Server implements ServerContext {
   }
 
   /**
-   * Accepts no more, answers every request that was read, and closes all connections: idle ones after a moment,
-   * in which a request that is on its way still gets its answer; and all of them, answered or not, after `shutdownMs`.
+   * Stops accepting, answers every request received so far, and closes all connections: idle ones after a short delay,
+   * in which a request in transit is still answered, and all others after `shutdownMs` at the latest.
    */
   shutdown(): Promise<void> {
     return this.#stopped ??= this.#stop();
@@ -116,7 +119,7 @@ export class Server implements ServerContext {
 
   #abort(): void {
     for (const connection of [...this.#connections, ...this.#refused]) connection.cutOff(CLOSE_REASONS.stopping);
-    // A service that takes its time is not waited for.
+    // Does not wait for running handlers.
     this.#allClosed?.();
   }
 
@@ -127,7 +130,7 @@ export class Server implements ServerContext {
         conn = await this.#listener.accept();
       } catch (error) {
         if (this.stopping) return;
-        // A client that went away before it was accepted is no news. A want of descriptors or memory passes when
+        // A client that disconnected before it was accepted is ignored. A lack of descriptors or memory ends when
         // connections close.
         if (isScarcity(error)) await this.#makeRoom(error as Error);
         else await FAIR_TURNS.yieldIfBusy();
@@ -137,7 +140,7 @@ export class Server implements ServerContext {
     }
   }
 
-  /** Closes the connection that is idle for longest where there are no more descriptors, and waits a moment. */
+  /** Without free descriptors, closes the connection that is idle for longest; then waits a moment. */
   async #makeRoom(error: Error & { code?: string }): Promise<void> {
     this.observer.cannotAccept?.(error.message);
     if (DESCRIPTOR_CODES.includes(error.code ?? "")) {
@@ -151,7 +154,7 @@ export class Server implements ServerContext {
   }
 
   #admit(conn: Deno.Conn): void {
-    // Every connection that is accepted counts, so that a tap's numbers are those of the log.
+    // Every accepted connection is counted, so that the numbers equal those of a tap.
     const id = ++this.#lastId;
     if (this.#connections.size < this.limits.maxConnections) {
       const connection = new ServerConnection(id, conn, this);
@@ -166,7 +169,7 @@ export class Server implements ServerContext {
     } else conn.close();
   }
 
-  /** Is called by each connection when it has ended. */
+  /** Called by each connection when it has ended. */
   ended(connection: ServerConnection): void {
     this.#connections.delete(connection);
     this.#refused.delete(connection);
@@ -174,7 +177,7 @@ export class Server implements ServerContext {
   }
 }
 
-/** Whether accepting failed for want of descriptors or memory, and not because the client has left. */
+/** Whether accepting failed for lack of descriptors or memory, not because the client has disconnected. */
 function isScarcity(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code, message } = error as Error & { code?: string };

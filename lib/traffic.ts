@@ -1,15 +1,15 @@
 /**
- * What happens on connections, as both ends see it: one vocabulary of events, for every view of the traffic.
+ * Events of connections, as seen by both ends: the common vocabulary of all views of the traffic.
  *
  * The program sees reads and writes, never segments or packets.
  *
  * @module
  */
 
-/** Which end of a connection saw something. */
+/** The end of a connection that saw an event. */
 export type End = "client" | "server";
 
-/** One end's address. */
+/** The address of one end. */
 export interface SocketAddress {
   /** An IP address, without brackets. */
   readonly hostname: string;
@@ -17,65 +17,65 @@ export interface SocketAddress {
   readonly port: number;
 }
 
-/** What every event tells. */
+/** Properties of all events. */
 export interface Seen {
   /** The end that saw it. */
   readonly end: End;
-  /** The connection's number, from 1; each end counts its own. */
+  /** The connection's number, starting from 1 at each end. */
   readonly connection: number;
-  /** When, by the monotonic clock, in microseconds since the program's start. */
+  /** The monotonic time in microseconds since the program's start. */
   readonly time: number;
 }
 
-/** A connection is there; with TLS, after its handshake. */
+/** A connection was opened; with TLS, after its handshake. */
 export interface Opened extends Seen {
-  /** Tells the events apart. */
+  /** Distinguishes the events. */
   readonly kind: "opened";
   /** The address of the end that saw it. */
   readonly local: SocketAddress;
   /** The address of the other end. */
   readonly remote: SocketAddress;
-  /** Whether TLS is spoken: the octets told are those inside. */
+  /** Whether the connection uses TLS: the octets are then the decrypted ones. */
   readonly secure: boolean;
 }
 
-/** Octets were read or written at once. They are lent: copy them to keep them. */
+/** Octets of one read or write. They are valid only during the call: copy them to keep them. */
 export interface Octets extends Seen {
-  /** Tells the events apart. */
+  /** Distinguishes the events. */
   readonly kind: "read" | "write";
   /** The octets, valid until the listener returns. */
   readonly bytes: Uint8Array;
 }
 
-/** One end will send no more. */
+/** One end has closed its side. */
 export interface Fin extends Seen {
-  /** Tells the events apart. */
+  /** Distinguishes the events. */
   readonly kind: "fin";
-  /** Who sent it. */
+  /** The end that sent FIN. */
   readonly by: End;
 }
 
-/** The connection has ended. */
+/** The connection was closed. */
 export interface Closed extends Seen {
-  /** Tells the events apart. */
+  /** Distinguishes the events. */
   readonly kind: "closed";
-  /** What the socket showed: whose FIN came first, a reset, a failed handshake. */
+  /** The reason as seen by the socket: whose FIN came first, a reset, a failed handshake. */
   readonly reason: string;
 }
 
-/** What happened on a connection. */
+/** An event of a connection. */
 export type TrafficEvent = Opened | Octets | Fin | Closed;
 
-/** Counts what is not told. */
+/** Counts reads and writes instead of reporting them. */
 export interface Untold {
-  /** Reads and writes. */
+  /** The number of reads and writes. */
   events: number;
 }
 
 /**
- * Receives events, in their order at each end.
+ * Receives events in the order of their end.
  *
- * Where it returns a counter, the connection's further octets are of no interest: its reads and writes are counted
- * there, and only its end is told.
+ * If it returns a counter, further reads and writes of the connection are only counted there, and only its end is
+ * reported.
  */
 export type TrafficListener = (event: TrafficEvent) => Untold | void;

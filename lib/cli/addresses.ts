@@ -1,44 +1,44 @@
 /**
- * Addresses, host names and origins that a user gives.
+ * Parses addresses, host names and origins.
  *
  * @module
  */
 
 import { quote, UsageError } from "./values.ts";
 
-/** The address that both ends use unless told otherwise. */
+/** The default address of both ends. */
 export const DEFAULT_HOST: string = "127.0.0.1";
-/** The port that both ends use unless told otherwise. */
+/** The default port of both ends. */
 export const DEFAULT_PORT: number = 9999;
-/** The port of the page, unless told otherwise. */
+/** The default port of the page. */
 export const PAGE_PORT: number = 9998;
 
 /** A server to connect to. */
 export interface Endpoint {
-  /** Whether to speak TLS. */
+  /** Whether the connection uses TLS. */
   readonly secure: boolean;
   /** Its host name or IP address, the latter without brackets. */
   readonly host: string;
-  /** Its port. */
+  /** The port. */
   readonly port: number;
 }
 
-/** A server, and who asks it. */
+/** A server, and optional credentials. */
 export interface Address extends Endpoint {
-  /** A user and a password, with a colon between them; `undefined` if there are none. */
+  /** The user and password, separated by a colon; `undefined` without them. */
   readonly userPass: string | undefined;
 }
 
-/** Commands are words; an address has a colon or a dot, or is localhost. */
+/** Matches addresses, which have a colon or a dot or are localhost, but no words. */
 export function looksLikeAddress(word: string): boolean {
   return word === "localhost" || /[.:]/.test(word);
 }
 
 /**
- * Reads HOST, HOST:PORT, http://HOST:PORT or https://HOST:PORT, each perhaps with USER:PASS@ before the host.
+ * Parses HOST, HOST:PORT, http://HOST:PORT or https://HOST:PORT, each with optional USER:PASS@ before the host.
  *
- * @param port The port where the address names none; left out, the scheme's or the default one.
- * @throws {UsageError} If it is none of these.
+ * @param port The port if the address has none; by default the scheme's, or this program's default.
+ * @throws {UsageError} If the address is invalid.
  */
 export function parseAddress(address: string, port?: number): Address {
   const hasScheme = /^https?:\/\//i.test(address);
@@ -52,7 +52,7 @@ export function parseAddress(address: string, port?: number): Address {
     throw new UsageError(`The address is ${url.host}; give the path to the command: get ${url.pathname}${url.search}`);
   }
   const secure = url.protocol === "https:";
-  // A URL drops the port that its scheme implies; without a scheme none is implied.
+  // URL removes the default port of its scheme, but an address without a scheme has no default port.
   const named = /:0*(80|443)$/.exec(address)?.[1];
   const impliedPort = Number(named ?? port ?? (secure ? 443 : hasScheme ? 80 : DEFAULT_PORT));
   const host = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
@@ -69,7 +69,7 @@ function decoded(text: string): string {
 }
 
 /**
- * The address to listen on.
+ * Checks the address to listen on.
  *
  * @throws {UsageError} If it has a port.
  */
@@ -79,9 +79,9 @@ export function listenHost(host: string): string {
 }
 
 /**
- * An origin, as `http://localhost:3000`, or `*`.
+ * Checks an origin, such as `http://localhost:3000`, or `*`.
  *
- * @throws {UsageError} If it is none.
+ * @throws {UsageError} If it is invalid.
  */
 export function corsOrigin(origin: string | undefined): string | undefined {
   if (origin === undefined || origin === "*") return origin;
@@ -90,9 +90,9 @@ export function corsOrigin(origin: string | undefined): string | undefined {
 }
 
 /**
- * A host name without a port, or `*`.
+ * Checks a host name without a port, or `*`.
  *
- * @throws {UsageError} If it is none.
+ * @throws {UsageError} If it is invalid.
  */
 export function hostName(host: string): string {
   if (host === "*" || /^[\w-]+(?:\.[\w-]+)*$/.test(host)) return host;

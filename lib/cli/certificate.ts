@@ -1,5 +1,5 @@
 /**
- * A server's certificate and its key: whether they fit together, and whether clients will take them.
+ * Checks a server's certificate and key: whether they match, and whether clients will accept them.
  *
  * @module
  */
@@ -9,19 +9,19 @@ import { Failure } from "./values.ts";
 
 /** A certificate and its key, in PEM. */
 export interface Identity {
-  /** The certificate, and those that lead to a trusted one. */
+  /** The certificate, followed by its chain. */
   readonly cert: string;
   /** The key. */
   readonly key: string;
 }
 
-/** The files that they came from. */
+/** The files of the certificate and key. */
 export interface IdentityFiles {
-  /** What `--cert` names. */
+  /** The value of `--cert`. */
   readonly certFile: string;
-  /** What `--key` names. */
+  /** The value of `--key`. */
   readonly keyFile: string;
-  /** What the two flags' names start with: `etcd-`, or nothing. */
+  /** The prefix of the two flags: `etcd-`, or empty. */
   readonly prefix?: string;
 }
 
@@ -31,9 +31,9 @@ const CERTIFICATE_START = /-----BEGIN CERTIFICATE-----/;
 /**
  * Checks a certificate and its key.
  *
- * @param now The time in milliseconds.
- * @returns Why clients will refuse the certificate, a line each; nothing if they will not.
- * @throws {Failure} If they cannot be used: a file holds something else, or they do not belong together.
+ * @param now The current time in milliseconds.
+ * @returns Why clients will refuse the certificate, one line for each reason.
+ * @throws {Failure} If a file has other content, or if certificate and key do not match.
  */
 export function checkIdentity({ cert, key }: Identity, files: IdentityFiles, now: number = Date.now()): string[] {
   const { certFile, keyFile, prefix = "" } = files;

@@ -1,5 +1,5 @@
 /**
- * Completion scripts for shells, made from the table of commands that the help is made of.
+ * Generates shell completions from the table of commands.
  *
  * @module
  */
@@ -12,10 +12,10 @@ const SHELLS = "bash zsh fish";
 const SCRIPTS: Record<string, () => string> = { bash, zsh, fish };
 
 /**
- * The script that makes a shell complete commands and flags.
+ * Returns the completion script for a shell.
  *
  * @param args The shell's name.
- * @throws {UsageError} If there is none, more than one, or one that is not known.
+ * @throws {UsageError} Unless there is exactly one known shell.
  */
 export function completionScript(args: readonly string[]): string {
   const [shell] = args;

@@ -1,5 +1,5 @@
 /**
- * The files that flags name.
+ * Reads the files named by flags.
  *
  * @module
  */
@@ -8,14 +8,14 @@ import { readAtMost } from "../bytes.ts";
 import { MAX_FLAG_FILE_BYTES } from "../limits.ts";
 import { Failure, MissingPermission } from "./values.ts";
 
-/** Reads the token in a file that `--token-file` names. */
+/** Reads the token in the file of `--token-file`. */
 export async function readToken(file: string): Promise<string> {
   const token = (await readFlagFile("--token-file", file)).trim();
   if (/^[\w\-.~+/]+=*$/.test(token)) return token;
   throw new Failure(`--token-file ${file}: expected one token of letters, digits and -._~+/ (RFC 6750 §2.1)`);
 }
 
-/** Reads the user and the password in a file that `--etcd-user-file` names. */
+/** Reads the user and password in the file of `--etcd-user-file`. */
 export async function readUser(file: string): Promise<{ name: string; password: string }> {
   const line = (await readFlagFile("--etcd-user-file", file)).replace(/\r?\n$/, "");
   const colon = line.indexOf(":");
@@ -24,9 +24,9 @@ export async function readUser(file: string): Promise<{ name: string; password: 
 }
 
 /**
- * Reads certificates that are to be trusted, in PEM.
+ * Reads trusted certificates in PEM.
  *
- * @throws {Failure} If there is none in the file, or one that cannot be read.
+ * @throws {Failure} If the file has none, or an invalid one.
  */
 export async function readCertificates(flag: string, file: string): Promise<string> {
   const text = await readFlagFile(flag, file);
@@ -44,17 +44,17 @@ export async function readCertificates(flag: string, file: string): Promise<stri
   return text;
 }
 
-/** Reads a small file of text that a flag names. */
+/** Reads a small text file named by a flag. */
 export async function readFlagFile(flag: string, file: string): Promise<string> {
   return new TextDecoder().decode(await readFile(`${flag} ${file}`, file, MAX_FLAG_FILE_BYTES));
 }
 
 /**
- * Reads a file, or the standard input for `-`, whole.
+ * Reads a whole file, or the standard input for `-`.
  *
- * @param what How it was named, for the error.
- * @param most How many bytes it may have.
- * @throws {Failure} If it cannot be read, or has more.
+ * @param what The flag and file, for errors.
+ * @param most The maximum size in bytes.
+ * @throws {Failure} If the file cannot be read or is larger.
  */
 export async function readFile(what: string, file: string, most: number): Promise<Uint8Array> {
   try {
@@ -70,9 +70,9 @@ export async function readFile(what: string, file: string, most: number): Promis
 }
 
 /**
- * Makes a file that is not there yet, for its owner alone.
+ * Creates a new file that only its owner may access.
  *
- * @throws {Failure} If there is one, or it cannot be made.
+ * @throws {Failure} If the file exists or cannot be created.
  */
 export async function makeFile(flag: string, file: string): Promise<Deno.FsFile> {
   try {

@@ -1,5 +1,5 @@
 /**
- * Every flag of every command: its name, its value, its help; and reading them.
+ * The flags of all commands with their values and help, and the parser for them.
  *
  * @module
  */
@@ -9,24 +9,24 @@ import { CLIENT_TIMEOUT_MS, PAGE_HISTORY_EVENTS, REQUEST_LIMITS, SERVER_LIMITS }
 import { DEFAULT_HOST, DEFAULT_PORT, PAGE_PORT } from "./addresses.ts";
 import { UsageError, type Values } from "./values.ts";
 
-/** The fields of the classroom's animals. */
+/** The default fields: those of the classroom's animals. */
 export const DEFAULT_FIELDS: string = "type,age,leg";
 
-/** One flag of a command. */
+/** A flag of a command. */
 export interface Flag {
-  /** Its name, without the hyphens. */
+  /** The name, without hyphens. */
   readonly name: string;
-  /** Its one letter, if it has one. */
+  /** The one-letter form, if any. */
   readonly short?: string;
-  /** What stands for its value in the help; a flag without one is a switch. */
+  /** The placeholder of the value in the help; a flag without one is a switch. */
   readonly value?: string;
-  /** Whether it may be given more than once. */
+  /** Whether the flag may be repeated. */
   readonly multiple?: boolean;
-  /** The values it takes, if they are few. */
+  /** The accepted values, if they are few. */
   readonly choices?: readonly string[];
-  /** What is done with the file that it names. */
+  /** How the named file is accessed. */
   readonly file?: "read" | "write" | "both";
-  /** What it does, in one line. */
+  /** The help, one line. */
   readonly help: string;
 }
 
@@ -134,7 +134,7 @@ export const EXPLAIN_FLAGS: readonly Flag[] = [
 /** The flags of `completions`. */
 export const COMPLETIONS_FLAGS: readonly Flag[] = [HELP];
 
-/** The files that flags name, to read or to write. */
+/** Returns the files that flags name, to read or to write. */
 export function filesOf(values: Values, flags: readonly Flag[]): { read: string[]; write: string[] } {
   const files = { read: [] as string[], write: [] as string[] };
   for (const { name, file } of flags) {
@@ -147,9 +147,9 @@ export function filesOf(values: Values, flags: readonly Flag[]): { read: string[
 }
 
 /**
- * Reads flags and what stands between them.
+ * Parses flags and positional arguments.
  *
- * @throws {UsageError} If a flag is unknown, or has no value.
+ * @throws {UsageError} If a flag is unknown or lacks its value.
  */
 export function parseFlags(args: string[], flags: readonly Flag[]): { values: Values; positionals: string[] } {
   const options: NonNullable<ParseArgsConfig["options"]> = {};
@@ -160,8 +160,7 @@ export function parseFlags(args: string[], flags: readonly Flag[]): { values: Va
       ...multiple && { multiple },
     };
   }
-  // A negative number is a value, not a flag. A NUL, which no argument can have, keeps parseArgs from taking
-  // it for one.
+  // A negative number is a value, not a flag. The prefix NUL, which no argument can contain, hides it from parseArgs.
   const shielded = args.map((arg) => /^-\.?\d/.test(arg) ? `\0${arg}` : arg);
   const unshield = (text: string) => text.replace(/^\0/, "");
   try {
@@ -172,7 +171,7 @@ export function parseFlags(args: string[], flags: readonly Flag[]): { values: Va
     ]);
     return { values: Object.fromEntries(unshielded), positionals: positionals.map(unshield) };
   } catch (error) {
-    // The first sentence says what is wrong; the others explain parseArgs.
+    // The first sentence has the reason; the others explain parseArgs.
     const message = (error as Error).message.split(/\. |\n/)[0].replace(/\.$/, "");
     const unknown = /^Unknown option '--([^']+)'/.exec(message)?.[1];
     const near = unknown && nearest(unknown, flags.map(({ name }) => name));
@@ -180,14 +179,14 @@ export function parseFlags(args: string[], flags: readonly Flag[]): { values: Va
   }
 }
 
-/** The name that is at most two letters away from the one that was given, if there is one. */
+/** Returns the flag with a distance of at most two from an unknown name, if any. */
 function nearest(given: string, names: readonly string[]): string | undefined {
   const [first] = names.map((name) => ({ name, distance: distance(given, name) }))
     .filter(({ distance }) => distance <= 2).sort((a, b) => a.distance - b.distance);
   return first?.name;
 }
 
-/** How many letters have to be added, removed or changed to make one word of the other (Levenshtein). */
+/** Returns the edit distance of two words (Levenshtein). */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {

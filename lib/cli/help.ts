@@ -1,5 +1,5 @@
 /**
- * The commands of the program, and the help texts that are made of their flags.
+ * The commands of the program, and help texts generated from their flags.
  *
  * @module
  */
@@ -9,23 +9,23 @@ import { COMPLETIONS_FLAGS, CONNECT_FLAGS, EXPLAIN_FLAGS, type Flag, SERVE_FLAGS
 
 /** A command of the program. */
 export interface CommandHelp {
-  /** Its name, as it is typed. */
+  /** The name, as typed. */
   readonly name: string;
-  /** What stands behind its name. */
+  /** The arguments after the name. */
   readonly usage: string;
-  /** What it does, for the list of commands. */
+  /** A summary for the list of commands. */
   readonly summary: string;
-  /** What it does, for its own help. */
+  /** A description for the command's help. */
   readonly about: string;
-  /** What its arguments are, for its own help. */
+  /** A description of the arguments. */
   readonly details?: string;
-  /** Its flags. */
+  /** The flags. */
   readonly flags: readonly Flag[];
-  /** What is good to know, below the flags. */
+  /** Notes below the flags. */
   readonly notes?: string;
 }
 
-/** Every command, in the order of the help. */
+/** All commands, in the order of the help. */
 export const COMMANDS: readonly CommandHelp[] = [
   {
     name: "serve",
@@ -73,7 +73,7 @@ SHELL is bash, zsh or fish. For the shell that runs:
   },
 ];
 
-/** What `--help` prints. */
+/** Returns the output of `--help`. */
 export function mainHelp(): string {
   const width = Math.max(...COMMANDS.map(({ name, usage }) => `${name} ${usage}`.length));
   const lines = COMMANDS.map(({ name, usage, summary }) =>
@@ -87,7 +87,7 @@ ${lines.join("")}  wiretable ${COMMANDS.map(({ name }) => name).join("|")} --hel
 `;
 }
 
-/** What `--help` behind a command prints. */
+/** Returns the output of `--help` after a command. */
 export function helpOf(command: string): string {
   const { name, usage, about, details, flags, notes } = COMMANDS.find(({ name }) => name === command)!;
   const parts = [`wiretable ${name} ${usage}: ${about}`, details, describeFlags(flags), notes];

@@ -1,5 +1,5 @@
 /**
- * The file that keeps what was typed at the prompt, for the next session.
+ * A file with the history of the prompt.
  *
  * @module
  */
@@ -8,9 +8,9 @@ import { MAX_HISTORY_BYTES, MAX_HISTORY_LINES } from "../limits.ts";
 import { readFile } from "./files.ts";
 import { Failure, MissingPermission } from "./values.ts";
 
-/** Lines of earlier sessions, to which those of this one are added at once. */
+/** The history of earlier sessions, to which lines of this one are appended immediately. */
 export class HistoryFile implements Disposable {
-  /** The lines that the file had, the oldest first. */
+  /** The lines of the file, oldest first. */
   readonly lines: readonly string[];
   readonly #file: Deno.FsFile;
   readonly #report: (line: string) => void;
@@ -23,10 +23,10 @@ export class HistoryFile implements Disposable {
   }
 
   /**
-   * Opens the file, which is made if it is not there. Of too many lines the oldest are removed from it.
+   * Opens or creates the file. If it has too many lines, the oldest are removed.
    *
-   * @param report Receives one line if the file cannot be written to later.
-   * @throws {Failure} If it cannot be read or written to.
+   * @param report Receives one line if a later write fails.
+   * @throws {Failure} If the file cannot be read or written.
    */
   static async open(name: string, report: (line: string) => void): Promise<HistoryFile> {
     const what = `--history ${name}`;
@@ -46,7 +46,7 @@ export class HistoryFile implements Disposable {
     }
   }
 
-  /** Adds a line, unless it is empty, begins with a space, or holds credentials. */
+  /** Adds a line, unless it is empty, begins with a space, or has credentials. */
   add(line: string): void {
     if (this.#failed || line.trim() === "" || line.startsWith(" ") || holdsCredentials(line)) return;
     try {
@@ -63,7 +63,7 @@ export class HistoryFile implements Disposable {
   }
 }
 
-/** Whether a line gives a password or a token: `auth`, or a field that does, wherever it stands. */
+/** Whether a line has a password or token: in `auth`, or in a field at any position. */
 function holdsCredentials(line: string): boolean {
   return /^\s*auth\s|\b(?:authorization|cookie)\s*:/i.test(line);
 }

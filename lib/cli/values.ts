@@ -4,26 +4,26 @@
  * @module
  */
 
-/** The exit code of a usage error, and where no valid answer came. */
+/** The exit code of a usage error, or without a valid response. */
 export const EXIT_FAILURE: number = 1;
-/** The exit code where no answer came in time. */
+/** The exit code if no response arrived in time. */
 export const EXIT_TIMEOUT: number = 2;
 /** The exit code after Ctrl-C. */
 export const EXIT_INTERRUPTED: number = 130;
 
-/** What a person is told in one line, before the program ends. */
+/** An error that is reported to the user in one line before the program ends. */
 export class Failure extends Error {}
 
-/** Arguments that make no sense. Its message is one line for the user. */
+/** Invalid arguments. The message is one line for the user. */
 export class UsageError extends Failure {
-  /** Tells this error from others by name. */
+  /** The name of this error class. */
   override name = "UsageError";
 }
 
-/** A file that may not be read or written. Its message names it; the command to type follows it. */
+/** A file that may not be accessed. The message names it; the command to type is appended. */
 export class MissingPermission extends Failure {}
 
-/** What `read` makes of a flag's value; the RangeError that it throws becomes a usage error that names the flag. */
+/** Returns the result of `read` for a flag's value. A RangeError becomes a usage error that names the flag. */
 export function flagValue<T>(flag: string, read: () => T): T {
   try {
     return read();

@@ -1,5 +1,5 @@
 /**
- * What a user types, as a request or as an order to the program: pure, no I/O.
+ * Parses what a user types, into a request or a command of the program. Pure: no I/O.
  *
  * @module
  */
@@ -9,32 +9,32 @@ import { fieldLine, hasValues, makeRequest, type Order, type TableWords } from "
 import { parseRawSteps, type RawStep } from "./raw_steps.ts";
 import { shellWord, splitLine, type Word, WrongInput } from "./words.ts";
 
-/** What a command asks for. */
+/** A parsed command. */
 export type Command =
   | { readonly kind: "nothing" | "quit" | "follow" | "curl" | "explain" }
   | { readonly kind: "help"; readonly topic?: "raw" }
-  /** Octets to send as they are. */
+  /** Octets to send unchanged. */
   | { readonly kind: "raw"; readonly steps: readonly RawStep[] }
-  /** Which parts of exchanges to show from now on; without them, which are shown is told. */
+  /** The parts of later exchanges to show; without parts, the current ones are printed. */
   | { readonly kind: "print"; readonly parts: string | undefined }
-  /** A header field to be sent from now on, or the name of one that is not; without either, they are listed. */
+  /** A header field for later requests, or the name of one to drop; without either, they are listed. */
   | { readonly kind: "header"; readonly field?: FieldLine; readonly dropped?: string }
-  /** A request, and the row or target that it is for, as typed. */
+  /** A request, and its row or target as typed. */
   | { readonly kind: "request"; readonly order: Order; readonly object: string }
-  /** Values are missing: they are asked for, and then {@linkcode completeCommand} makes the request. */
+  /** Values are missing: the program asks for them, and {@linkcode completeCommand} creates the request. */
   | { readonly kind: "ask"; readonly words: readonly Word[] };
 
-/** The methods that commands know, as they are typed. */
+/** Known methods, as they are typed. */
 export const METHODS: readonly string[] = ["get", "head", "post", "put", "patch", "delete", "options"];
-/** The other commands. */
+/** Other commands. */
 export const LOCAL_COMMANDS: readonly string[] = [
   ...["print", "header", "auth", "follow", "curl", "explain", "raw", "help", "q"],
 ];
 
 /**
- * Reads a command that was typed as a line.
+ * Parses a typed line.
  *
- * @throws {WrongInput} If it is none.
+ * @throws {WrongInput} If it is not a command.
  */
 export function parseLine(line: string, table: TableWords): Command {
   // The strings of raw have quotes and escapes of their own.
@@ -43,9 +43,9 @@ export function parseLine(line: string, table: TableWords): Command {
 }
 
 /**
- * Reads a command that a shell has parted into words.
+ * Parses words that a shell has split.
  *
- * @throws {WrongInput} If it is none.
+ * @throws {WrongInput} If they are not a command.
  */
 export function parseArguments(words: readonly string[], table: TableWords): Command {
   if (words[0].toLowerCase() !== "raw") return parseCommand(words.map(shellWord), table);
@@ -53,9 +53,9 @@ export function parseArguments(words: readonly string[], table: TableWords): Com
 }
 
 /**
- * Reads a command.
+ * Parses words.
  *
- * @throws {WrongInput} If it is none.
+ * @throws {WrongInput} If they are not a command.
  */
 export function parseCommand(words: readonly Word[], table: TableWords): Command {
   if (words.length === 0) return { kind: "nothing" };
@@ -84,9 +84,9 @@ export function parseCommand(words: readonly Word[], table: TableWords): Command
 }
 
 /**
- * Makes the request of a command whose values were asked for.
+ * Creates the request once the values were entered.
  *
- * @throws {WrongInput} If the values make no sense, or there are none.
+ * @throws {WrongInput} If the values are invalid or missing.
  */
 export function completeCommand(words: readonly Word[], values: readonly Word[], table: TableWords): Order {
   if (!hasValues(values, table)) {
@@ -98,7 +98,7 @@ export function completeCommand(words: readonly Word[], values: readonly Word[],
   return makeRequest(methodOf(words[0].text), words[1].text, [...words.slice(2), ...values], table);
 }
 
-/** A known method in any case, or another one in capitals as it is. */
+/** Returns the method of a verb: a known method in any case, or another one in capitals. */
 function methodOf(verb: string): string {
   if (METHODS.includes(verb.toLowerCase())) return verb.toUpperCase();
   if (verb === "CONNECT") throw new WrongInput("CONNECT would make a tunnel of the connection, which is not done here");
@@ -131,7 +131,7 @@ function requestCommand(method: string, words: readonly Word[], table: TableWord
     : { kind: "request", order: makeRequest(method, object.text, words.slice(2), table), object: object.text };
 }
 
-/** Letters of HBhb, as `--print` takes them. */
+/** Parses letters of HBhb, as in `--print`. */
 function partsOf(words: readonly Word[]): string | undefined {
   if (words.length === 0) return undefined;
   const text = words.map(({ text }) => text).join(" ");
@@ -139,7 +139,10 @@ function partsOf(words: readonly Word[]): string | undefined {
   throw new WrongInput(`print takes letters of HBhb, saw ${JSON.stringify(text)}`);
 }
 
-/** `header Name: value` keeps a field, `header -Name` drops it, `header` lists them. */
+/**
+ * Parses `header Name: value`, which adds a field to later requests, `header -Name`, which drops it, and `header`,
+ * which lists them.
+ */
 function headerCommand(text: string): Command {
   if (text === "") return { kind: "header" };
   if (text.startsWith("-")) return { kind: "header", dropped: text.slice(1) };
@@ -148,14 +151,14 @@ function headerCommand(text: string): Command {
   return { kind: "header", field: fieldLine(text.slice(0, colon), text.slice(colon + 1)) };
 }
 
-/** `auth USER:PASS` keeps the field that gives them (RFC 7617), `auth -` drops it. */
+/** Parses `auth USER:PASS`, which adds the credentials to later requests (RFC 7617), and `auth -`, which drops them. */
 function authCommand(text: string): Command {
   if (text === "-") return { kind: "header", dropped: "Authorization" };
   if (!text.includes(":")) throw new WrongInput("auth takes USER:PASS, or - to drop them");
   return { kind: "header", field: basicAuthorization(text) };
 }
 
-/** The field that gives a user and a password: `Authorization: Basic …` (RFC 7617 §2). */
+/** Returns the field with a user's credentials: `Authorization: Basic …` (RFC 7617 §2). */
 export function basicAuthorization(userPass: string): FieldLine {
   return ["Authorization", `Basic ${new TextEncoder().encode(userPass).toBase64()}`];
 }

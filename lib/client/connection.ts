@@ -1,5 +1,5 @@
 /**
- * One connection of a client: a request out, its responses in, one exchange after the other.
+ * A client's connection: sends requests and receives responses, one exchange after the other.
  *
  * @module
  */
@@ -24,60 +24,60 @@ import type { RawConnection } from "./raw.ts";
 
 /** A server to connect to. */
 export interface Endpoint {
-  /** Whether to speak TLS. */
+  /** Whether the connection uses TLS. */
   readonly secure: boolean;
-  /** Its host name or IP address, the latter without brackets. */
+  /** The host name, or the IP address without brackets. */
   readonly host: string;
-  /** Its port. */
+  /** The port. */
   readonly port: number;
 }
 
-/** The endpoint as a Host field names it: a port that the scheme implies is left out (RFC 9110 §7.2). */
+/** Returns the value of a Host field for the endpoint: the scheme's default port is omitted (RFC 9110 §7.2). */
 export function authorityOf({ secure, host, port }: Endpoint): string {
   const name = host.includes(":") ? `[${host}]` : host;
   return port === (secure ? 443 : 80) ? name : `${name}:${port}`;
 }
 
-/** How to reach it. */
+/** Options of a client. */
 export interface ClientOptions {
-  /** How long to wait for a connection, and for each part of a response, in milliseconds. */
+  /** The timeout for connecting and for each part of a response, in milliseconds. */
   readonly timeoutMs: number;
-  /** Certificates to trust beside the usual ones, in PEM. */
+  /** Additional trusted certificates, in PEM. */
   readonly caCerts?: readonly string[];
-  /** Receives the addresses of each connection that is made. */
+  /** Receives the addresses of each new connection. */
   readonly connected?: (local: Deno.NetAddr, remote: Deno.NetAddr) => void;
-  /** Wraps each connection, with TLS before its handshake: a tap. */
+  /** Wraps each connection, for example in a tap; with TLS, before the handshake. */
   readonly tap?: (conn: Deno.Conn) => Deno.Conn;
-  /** Receives how the server ended a connection while there was no request. */
+  /** Receives how the server closed the connection while no exchange was in progress. */
   readonly closed?: (how: string) => void;
 }
 
-/** Something that happened to the connection, for the user to know. */
+/** An event of the connection that the user should know of. */
 export interface Notice {
-  /** Tells it from parts of a response. */
+  /** Distinguishes it from parts of a response. */
   readonly kind: "notice";
-  /** One line. */
+  /** The message, one line. */
   readonly text: string;
 }
 
-/** A request, as it is sent: for a second time after a notice that says so. */
+/** A request as sent. It occurs again, after a notice, if the request is sent again. */
 export interface SentRequest {
-  /** Tells it from parts of a response. */
+  /** Distinguishes it from parts of a response. */
   readonly kind: "sent";
   /** The octets up to the content, including the empty line. */
   readonly head: Uint8Array;
-  /** The content's octets. */
+  /** The octets of the content. */
   readonly content: Uint8Array;
 }
 
-/** What an exchange brings, in order: perhaps a notice, the request, perhaps interim responses, then the response. */
+/** An event of an exchange, in order: notices, the request, interim responses, the response. */
 export type ExchangeEvent = Notice | SentRequest | ResponseHead | ContentPiece | MessageEnd;
 
 const READ_BYTES = 64 * 1024;
-/** A connection that was used so many milliseconds ago is likely to be in order. */
+/** A connection used within this many milliseconds is likely still open. */
 const FRESH_MS = 50;
 
-/** The connection ended before the first octet of an answer. */
+/** The connection ended before the first octet of a response. */
 export class NoResponse extends ClientError {}
 
 /** A connection to a server. */
@@ -85,22 +85,22 @@ export class ClientConnection {
   readonly #conn: Deno.Conn;
   readonly #timeoutMs: number;
   readonly #closed: ClientOptions["closed"];
-  /** Since when no request is under way, in milliseconds. */
+  /** When the last exchange ended, in milliseconds. */
   #idleSince = performance.now();
   readonly #decoder = new Decoder("response", RESPONSE_LIMITS);
   readonly #encoder = new Encoder();
   readonly #buffer = new Uint8Array(READ_BYTES);
-  /** Until when a read may take, in milliseconds, and what tells that it took longer. */
+  /** When the current read times out, in milliseconds, and the function that rejects it. */
   #deadline = Infinity;
   #expire: (error: TimeoutError) => void = () => {};
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** The read that is under way while no request is, so that the connection's end is noticed when it comes. */
+  /** A read while no exchange is in progress, so that a close by the server is noticed immediately. */
   #reading: Promise<number | null> | undefined;
   #busy = false;
   #ended: string | undefined;
-  /** Whether an exchange was done on it. */
+  /** Whether an exchange has completed on this connection. */
   used = false;
-  /** When it was last known to be in order, in milliseconds. */
+  /** When the connection was last known to be open, in milliseconds. */
   #lastUsed = -Infinity;
 
   private constructor(conn: Deno.Conn, { timeoutMs, connected, closed }: ClientOptions) {
@@ -114,7 +114,7 @@ export class ClientConnection {
   /**
    * Opens a connection.
    *
-   * @throws {ClientError} If no server answers there.
+   * @throws {ClientError} If no server answers.
    */
   static async open(endpoint: Endpoint, options: ClientOptions, cancel?: AbortSignal): Promise<ClientConnection> {
     const { secure, host, port } = endpoint;
@@ -124,7 +124,7 @@ export class ClientConnection {
     try {
       const connecting = Deno.connect({ hostname: host, port, signal });
       const tcp = await withTimeout(connecting, timeoutMs, () => abort.abort());
-      // What is written at once is sent at once; TLS has no say in it later.
+      // Sends small writes immediately. This must be set before TLS, which has no such option.
       tcp.setNoDelay(true);
       if (!secure) return new ClientConnection(tap(tcp), options);
       const alpnProtocols = ["http/1.1"];
@@ -143,28 +143,28 @@ export class ClientConnection {
     return this.#ended;
   }
 
-  /** Resolves once it is known what the server has sent unasked, or that it has closed: after a turn of the event loop. */
+  /** Resolves after a turn of the event loop, when unsolicited data or a close by the server is known. */
   news(): Promise<void> {
-    // A timer makes the runtime look for I/O; setImmediate is ten times as fast, and enough between two requests that
-    // follow one another at once.
+    // Only a timer lets the runtime poll I/O; setImmediate is ten times as fast, and enough between two immediate
+    // requests.
     const wait = performance.now() - this.#lastUsed > FRESH_MS ? setTimeout : setImmediate;
     return new Promise((resolve) => void wait(resolve, 0));
   }
 
   /**
-   * Sends a request and yields what comes of it.
+   * Sends a request and yields the events of the exchange.
    *
-   * @throws {ClientError} If no valid answer comes.
+   * @throws {ClientError} If no valid response arrives.
    */
   async *exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
     const encoder = this.#encoder;
-    // All of the last request was sent, or there would be no further one here.
+    // The previous request was sent completely; otherwise the connection would not be reused.
     encoder.clear();
     encoder.request(request);
     this.#decoder.expectResponseTo(request.method);
     this.#busy = true;
-    // A server may answer, and close, before it has read everything, so the answer is read meanwhile;
-    // if writing fails, reading tells what became of the connection.
+    // A server may respond and close before it has read the whole request, so the response is read at the same time. If
+    // writing fails, reading reports the reason.
     const octets = encoder.bytes();
     let sent = false;
     writeAll(this.#conn, octets).then(() => sent = true, () => {});
@@ -176,7 +176,7 @@ export class ClientConnection {
     for (;;) {
       const event = this.#nextEvent();
       if (event === undefined) {
-        // The head must be there in time; content may take as long as it likes, if it comes.
+        // The head must arrive in time; content may take longer as long as octets arrive.
         await this.#receive(isInterim(status) ? headDeadline : performance.now() + this.#timeoutMs);
         continue;
       }
@@ -185,21 +185,21 @@ export class ClientConnection {
       if (event.kind === "response") {
         status = event.status;
         if (isInterim(status) && ++interim > MAX_INTERIM_RESPONSES) throw new ClientError(TOO_MANY_INTERIM);
-        // What follows 101 (Switching Protocols) is no HTTP any more.
+        // After 101 (Switching Protocols) the connection no longer carries HTTP.
         if (!event.persistent || status === 101 || asksToClose(request)) this.#ended = SERVER_CLOSED;
       } else if (event.kind === "end" && (!isInterim(status) || status === 101)) break;
     }
     this.#busy = false;
     this.used = true;
     this.#idleSince = this.#lastUsed = performance.now();
-    // Else the server would read the next request as the rest of this one's content (RFC 9112 §9.3).
+    // Otherwise the server would read the next request as content of this one (RFC 9112 §9.3).
     if (!sent) this.#ended ??= "The server had answered before it took the whole request";
-    // A response to no request at all must not be taken for the next one's (RFC 9112 §9.2).
+    // Unsolicited data must not be taken for the next response (RFC 9112 §9.2).
     if (!this.#decoder.idle) this.#ended ??= UNASKED;
     if (this.#ended === undefined) this.#reading = this.#read();
   }
 
-  /** Lends the connection for octets as they are. It is of no use for requests any more. */
+  /** Lends the connection for unchanged octets. It cannot be used for requests afterwards. */
   lend(): RawConnection {
     this.#busy = true;
     return {
@@ -214,20 +214,20 @@ export class ClientConnection {
     };
   }
 
-  /** Ends the connection. */
+  /** Closes the connection. */
   close(): void {
     this.#ended ??= SERVER_CLOSED;
     clearTimeout(this.#timer);
     try {
       this.#conn.close();
     } catch {
-      // It is closed already.
+      // Already closed.
     }
   }
 
   /**
-   * Starts to read. What comes while no request is waiting is either the end or unasked for: both end the connection's
-   * use.
+   * Starts reading. While no exchange is in progress, the result is either the end or unsolicited data: both make the
+   * connection unusable.
    */
   #read(): Promise<number | null> {
     const reading = this.#conn.read(this.#buffer);
@@ -238,7 +238,7 @@ export class ClientConnection {
     return reading;
   }
 
-  /** Notes what the server did while no request was under way. */
+  /** Records what the server did while no exchange was in progress. */
   #noteNews(ended: string, how: string | undefined): void {
     if (this.#busy || this.#ended !== undefined) return;
     this.#ended = ended;
@@ -261,7 +261,7 @@ export class ClientConnection {
     else this.#decoder.receive(this.#buffer.subarray(0, count));
   }
 
-  /** Waits for a read, but not for ever. One timer serves all reads: most of them are over long before it. */
+  /** Waits for a read, within a deadline. One timer serves all reads, because most finish long before it fires. */
   #inTime(reading: Promise<number | null>, deadline: number): Promise<number | null> {
     this.#deadline = deadline;
     this.#timer ??= setTimeout(() => this.#checkTime(), Math.max(0, deadline - performance.now()));
@@ -296,7 +296,7 @@ export class ClientConnection {
   }
 }
 
-/** What some errors of TLS mean for the user. */
+/** Explanations of TLS errors for the user. */
 const CONNECT_REASONS: readonly [pattern: RegExp, reason: string][] = [
   [/UnknownIssuer/, "nobody whom this program trusts has signed its certificate; --cacert FILE trusts another"],
   [/CaUsedAsEndEntity/, "its certificate is that of an authority, which may not be a server's own (basicConstraints)"],
@@ -306,20 +306,20 @@ const CONNECT_REASONS: readonly [pattern: RegExp, reason: string][] = [
   [/certificate expired|Expired/, "its certificate has expired"],
   [/InvalidContentType/, "it does not speak TLS; try http://"],
 ];
-/** The first octet of a server that speaks TLS to one that does not (RFC 8446 §5.1). */
+/** The first octet from a TLS server to a client that does not speak TLS (RFC 8446 §5.1). */
 const TLS_ALERT = 0x15;
 const SERVER_CLOSED = "The server had closed the connection";
 const UNASKED = "The server had sent what nobody asked for";
 const TOO_MANY_INTERIM = `The server sent more than ${MAX_INTERIM_RESPONSES} interim responses`;
 const NO_RESPONSE = "The server closed the connection without a response, so what it did with the request is not known";
 
-/** Whether the request says that its connection ends with the response (RFC 9112 §9.6). */
+/** Whether the request asks to close the connection after the response (RFC 9112 §9.6). */
 function asksToClose({ fields }: HttpRequest): boolean {
   const values = fields.filter(([name]) => name.toLowerCase() === "connection").map(([, value]) => value);
   return listMembers(values.join().toLowerCase()).includes("close");
 }
 
-/** Waits for a promise, but no longer than that. */
+/** Rejects if the promise takes longer than the timeout. */
 async function withTimeout<T>(promise: Promise<T>, timeoutMs: number, giveUp: () => void): Promise<T> {
   let timer;
   const timeout = new Promise<never>((_resolve, reject) => {
@@ -328,7 +328,7 @@ async function withTimeout<T>(promise: Promise<T>, timeoutMs: number, giveUp: ()
       giveUp();
     }, timeoutMs);
   });
-  // What becomes of the promise after a timeout is of no interest.
+  // The promise's result after a timeout is ignored.
   promise.catch(() => {});
   try {
     return await Promise.race([promise, timeout]);

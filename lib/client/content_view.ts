@@ -1,6 +1,5 @@
 /**
- * Content for reading at a terminal: text as it comes, JSON indented where it is long, what is coded decoded, and one
- * line for what is no text.
+ * Content for a terminal: text as received, long JSON indented, coded content decoded, and one line for binary content.
  *
  * @module
  */
@@ -14,23 +13,23 @@ import {
 import { ContentText, escapeText, type Painter } from "../terminal.ts";
 import { indentJson } from "./json_view.ts";
 
-/** How content is shown. */
+/** Options for showing content. */
 export interface ContentViewOptions {
-  /** Its media type (Content-Type), if it has one. */
+  /** The media type (Content-Type), if any. */
   readonly type: string | undefined;
-  /** Its content coding (Content-Encoding), if it has one. */
+  /** The content coding (Content-Encoding), if any. */
   readonly coding: string | undefined;
-  /** Whether JSON is indented: always, never, or where it does not fit one line. */
+  /** Whether JSON is indented: always, never, or if it does not fit one line. */
   readonly indent: "always" | "never" | "long";
-  /** Characters in a line of the terminal. */
+  /** The width of the terminal in characters. */
   readonly columns: number;
   /** Colours JSON. */
   readonly painter: Painter;
-  /** Shows text. */
+  /** Writes text. */
   readonly write: (text: string) => Promise<void>;
 }
 
-/** Content codings (RFC 9110 §8.4.1, RFC 7932) by the names that DecompressionStream has for them. */
+/** Content codings (RFC 9110 §8.4.1, RFC 7932), and their names for DecompressionStream. */
 const CODINGS: Record<string, string> = { gzip: "gzip", "x-gzip": "gzip", deflate: "deflate", br: "brotli" };
 const TEXT_TYPE =
   /^text\/|[/+](?:json|xml|javascript|ecmascript|yaml|x-www-form-urlencoded|x-ndjson|toml|csv|graphql)$/;
@@ -38,13 +37,13 @@ const BINARY_TYPE = /^(?:image\/(?!svg)|audio\/|video\/|font\/|application\/(?:o
 
 /** Shows the content of one message. */
 export class ContentView {
-  /** Whether what was shown ends a line; so it does if there was nothing. */
+  /** Whether the output so far ends with a line end; true at the beginning. */
   endsLine = true;
   readonly #options: ContentViewOptions;
   readonly #type: string;
   readonly #coding: string;
   readonly #text = new ContentText();
-  /** What is not shown yet: it is held until it is known what it is. */
+  /** Bytes that are held until their kind is known. */
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   #holds = true;
@@ -52,7 +51,7 @@ export class ContentView {
   #since: number | undefined;
   #bytes = 0;
 
-  /** Begins to show content. */
+  /** Starts showing content. */
   constructor(options: ContentViewOptions) {
     this.#options = options;
     this.#type = options.type?.split(";", 1)[0].trim().toLowerCase() ?? "";
@@ -78,7 +77,7 @@ export class ContentView {
     else if (!this.#mayIndent() || this.#heldBytes > MAX_HELD_CONTENT_BYTES || this.#isLate()) await this.#release();
   }
 
-  /** Shows what was held, and what is to be said of the content. */
+  /** Shows what was held, and a note on the content if needed. */
   async end(): Promise<void> {
     if (this.#bytes === 0) return;
     if (this.#coding !== "") return await this.#showDecoded();
@@ -138,7 +137,7 @@ export class ContentView {
     await this.#write(`${this.#options.painter("dim", line)}\n`);
   }
 
-  /** Shows JSON indented, if it is JSON that should be. */
+  /** Shows held content indented, if it is JSON to be indented. */
   async #showJson(bytes: Uint8Array): Promise<boolean> {
     const { indent, columns, painter } = this.#options;
     if (!this.#mayIndent() || bytes.length > MAX_HELD_CONTENT_BYTES) return false;
@@ -160,7 +159,7 @@ export class ContentView {
       : await decode(this.#joined(), format);
     if (decoded === undefined || isBinary(decoded, this.#type)) return await this.#sayUnshown();
     const view = new ContentView({ ...this.#options, coding: undefined });
-    // What is said of the content is said here.
+    // The note on the content follows below.
     await view.add(decoded.subarray(0, MAX_DECODED_SHOWN_BYTES));
     await view.end();
     this.endsLine = true;
@@ -176,14 +175,14 @@ export class ContentView {
   }
 }
 
-/** Whether content is no text: by its type, and by what its first octets are. */
+/** Whether content is binary, by its type and its first octets. */
 function isBinary(bytes: Uint8Array, type: string): boolean {
   const start = bytes.subarray(0, SNIFFED_CONTENT_BYTES);
   if (start.includes(0)) return true;
   if (BINARY_TYPE.test(type)) return true;
   if (TEXT_TYPE.test(type)) return false;
   try {
-    // The end may have been cut in the middle of a character.
+    // The last character may be incomplete.
     new TextDecoder("utf-8", { fatal: true }).decode(start, { stream: true });
     return false;
   } catch {
@@ -191,7 +190,7 @@ function isBinary(bytes: Uint8Array, type: string): boolean {
   }
 }
 
-/** The decoded content, as far as it may be shown; `undefined` if it is not what its coding says. */
+/** Decodes content, up to the limit for display; `undefined` if it is invalid in its coding. */
 async function decode(bytes: Uint8Array, format: string): Promise<Uint8Array | undefined> {
   const pieces: Uint8Array[] = [];
   let length = 0;

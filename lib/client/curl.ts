@@ -1,5 +1,5 @@
 /**
- * A request as a command line of curl that sends the same.
+ * Formats a request as an equivalent command of curl.
  *
  * @module
  */
@@ -7,10 +7,10 @@
 import type { Endpoint } from "../client.ts";
 import type { HttpRequest } from "../http_message.ts";
 
-/** Fields that curl sends by itself: an empty one of the name keeps it from that. */
+/** Fields that curl adds by itself; an empty field of the same name prevents that. */
 const CURLS_OWN = ["User-Agent", "Accept"];
 
-/** The command line, for a POSIX shell. Content that is no text stands in base 64 before it. */
+/** Returns the command for a POSIX shell. Binary content is piped into it from base 64. */
 export function curlCommand(
   { method, target, fields, content }: HttpRequest,
   { secure, host, port }: Endpoint,
@@ -20,7 +20,7 @@ export function curlCommand(
   if (method === "HEAD") words.push("--head");
   else if (method !== "GET" || content !== undefined) words.push("--request", method);
   for (const [name, value] of fields) {
-    // A field without a value has a semicolon in the place of its colon there.
+    // curl marks a field with an empty value by a semicolon instead of the colon.
     words.push("--header", value === "" ? `${name};` : `${name}: ${utf8Of(value)}`);
   }
   const names = fields.map(([name]) => name.toLowerCase());
@@ -36,12 +36,15 @@ export function curlCommand(
   return content === undefined || text !== undefined ? line : `echo ${content.toBase64()} | base64 -d | ${line}`;
 }
 
-/** Field values are octets, one character each. */
+/** Decodes a field value of octets, one character each, as UTF-8. */
 function utf8Of(octets: string): string {
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(octets, (octet) => octet.charCodeAt(0)));
 }
 
-/** Content as text that an argument can hold; `undefined` if it is none. curl takes `@` at the start for a file. */
+/**
+ * Returns content as text for an argument; `undefined` if it is binary, or starts with `@`, which curl takes for a
+ * file.
+ */
 function textOf(content: Uint8Array): string | undefined {
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(content);

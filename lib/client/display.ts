@@ -1,5 +1,5 @@
 /**
- * Messages for a user: heads and content of requests and responses, as much of them as is asked for.
+ * Shows the selected parts of requests and responses to a user.
  *
  * @module
  */
@@ -11,63 +11,63 @@ import { MAX_SHOWN_INVALID_BYTES } from "../limits.ts";
 import { escapeText, maskCredentials, octetsToText, type Painter, showHead } from "../terminal.ts";
 import { ContentView } from "./content_view.ts";
 
-/** Where text and bytes are shown. */
+/** The output of messages. */
 export interface Screen {
-  /** Whether it is a terminal: then what the server sent is escaped, else it is written exactly. */
+  /** Whether it is a terminal. Data from the server is escaped on a terminal, and exact otherwise. */
   readonly terminal: boolean;
-  /** Characters in one of its lines. */
+  /** The width of a line in characters. */
   readonly columns: () => number;
   /** Writes all of the bytes. */
   write(bytes: Uint8Array): Promise<void>;
-  /** Resolves once all of them are written. */
+  /** Resolves once all bytes are written. */
   flush(): Promise<void>;
-  /** Writes a line for the user that is no part of a message, beside the output if that is not a terminal. */
+  /** Writes a line for the user that is not part of a message: beside the output if that is not a terminal. */
   tell(line: string): Promise<void>;
 }
 
-/** How messages are shown. */
+/** Options of a display. */
 export interface DisplayOptions {
-  /** Where they are shown. */
+  /** The output. */
   readonly screen: Screen;
   /**
-   * Which parts of them: `H` and `B` of the request, `h` and `b` of the response; `undefined` for what fits the output:
-   * the response, and where it is piped its content, or its head where that is all there is.
+   * The parts shown: `H` and `B` of the request, `h` and `b` of the response. The default is `hb` on a terminal; when
+   * piped, the content, or the head for methods whose response has only a head.
    */
   readonly print: string | undefined;
-  /** Whether a person types at a prompt: then there are banners. */
+  /** Whether a person types at a prompt, which has banners. */
   readonly interactive: boolean;
-  /** Whether JSON is indented, and what is no text left out; else content is shown as it was sent. */
+  /** Whether JSON is indented and binary content omitted; otherwise content is shown as received. */
   readonly pretty: "all" | "none" | "auto";
-  /** Whether the values of Authorization, Cookie and their like are shown. */
+  /** Whether credentials (Authorization, Cookie and the like) are shown. */
   readonly showCredentials: boolean;
   /** Colours heads and JSON. */
   readonly painter: Painter;
 }
 
 const ENCODER = new TextEncoder();
-/** Methods whose response is its head. */
+/** Methods whose response has only a head. */
 const HEAD_METHODS = ["HEAD", "OPTIONS"];
 
 /** Shows messages. */
 export class Display {
-  /** As {@linkcode DisplayOptions.print}; it may be changed between exchanges. */
+  /** The parts shown, as {@linkcode DisplayOptions.print}; may change between exchanges. */
   print: string | undefined;
   readonly #options: DisplayOptions;
   #method = "";
   #view: ContentView | undefined;
   /**
-   * Whether piped content was shown that ends no line. A line end stands between it and what follows, so that a script
-   * can tell two responses apart, and the input's end ends the last one. After a command alone nothing is added.
+   * Whether piped content did not end with a line end. One is added before the next output, so that a script can
+   * separate two responses, and at the end of the input; none is added after a single command.
    */
   #midLine = false;
 
-  /** Shows messages as the options say. */
+  /** Creates a display. */
   constructor(options: DisplayOptions) {
     this.#options = options;
     this.print = options.print;
   }
 
-  /** Shows what comes of an exchange. */
+  /** Shows the events of an exchange. */
   async show(event: ExchangeEvent): Promise<void> {
     switch (event.kind) {
       case "notice":
@@ -87,7 +87,7 @@ export class Display {
     }
   }
 
-  /** Shows what is no response, as far as it is of interest. */
+  /** Shows received octets that are not a valid response, up to a limit. */
   async showInvalid(octets: Uint8Array): Promise<void> {
     if (!this.#shows("h") || octets.length === 0) return;
     await this.banner("-----RESPONSE-----");
@@ -98,19 +98,19 @@ export class Display {
     await this.endLine();
   }
 
-  /** Shows text on a line of its own. */
+  /** Shows text on its own line. */
   async write(text: string): Promise<void> {
     await this.endLine();
     await this.#options.screen.write(ENCODER.encode(text));
   }
 
-  /** Ends the line that content has begun. */
+  /** Ends the line of the last content. */
   async endLine(): Promise<void> {
     if (this.#midLine) await this.#options.screen.write(ENCODER.encode("\n"));
     this.#midLine = false;
   }
 
-  /** Shows what follows, at a prompt. */
+  /** Shows a banner, at a prompt. */
   async banner(text: string): Promise<void> {
     if (this.#options.interactive) await this.write(`${this.#options.painter("dim", text)}\n`);
   }
@@ -149,7 +149,7 @@ export class Display {
 
   async #showContent(bytes: Uint8Array): Promise<void> {
     if (this.#view !== undefined) return await this.#view.add(bytes);
-    // It may be much, and nobody needs it as text.
+    // The content may be large: it is not converted to text.
     await this.#options.screen.write(bytes);
     this.#midLine = bytes.at(-1) !== LF;
   }
@@ -158,7 +158,7 @@ export class Display {
     return this.#newView(fields.get("content-type"), fields.get("content-encoding"));
   }
 
-  /** How content is shown for reading; `undefined` where it is written as it comes. */
+  /** Returns options for showing content; `undefined` if it is written as received. */
   #newView(type: string | undefined, coding: string | undefined): ContentView | undefined {
     const { screen, pretty, painter } = this.#options;
     if (!screen.terminal && pretty !== "all") return undefined;

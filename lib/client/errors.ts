@@ -1,41 +1,41 @@
 /**
- * What can go wrong for a client. Each message is one line for the user.
+ * Errors of the client. Each message is one line for the user.
  *
  * @module
  */
 
-/** No valid answer came. Its message is one line for the user. */
+/** No valid response arrived. The message is one line for the user. */
 export class ClientError extends Error {
-  /** Tells this error from others by name. */
+  /** The name of this error class. */
   override name = "ClientError";
 }
 
-/** No answer came in time. */
+/** No response arrived in time. */
 export class TimeoutError extends ClientError {
-  /** Tells this error from others by name. */
+  /** The name of this error class. */
   override name = "TimeoutError";
 }
 
-/** Input that is not taken. Its message is one line for the user. */
+/** Invalid input. The message is one line for the user. */
 export class InputError extends Error {
-  /** Tells this error from others by name. */
+  /** The name of this error class. */
   override name = "InputError";
 }
 
-/** The user did not want to wait any longer. */
+/** The user cancelled the exchange. */
 export class Cancelled extends ClientError {
-  /** Tells this error from others by name. */
+  /** The name of this error class. */
   override name = "Cancelled";
 }
 
-/** What came is not HTTP. */
+/** The response is not valid HTTP. */
 export class InvalidResponse extends ClientError {
-  /** Tells this error from others by name. */
+  /** The name of this error class. */
   override name = "InvalidResponse";
-  /** What was received and not understood. */
+  /** The octets that were received but not decoded. */
   readonly octets: Uint8Array;
 
-  /** Makes the error. */
+  /** Creates an error. */
   constructor(message: string, octets: Uint8Array) {
     super(message);
     this.octets = octets;

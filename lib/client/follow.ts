@@ -1,5 +1,5 @@
 /**
- * The request that a response's Location asks for (RFC 9110 §10.2.2, §15.4).
+ * Creates the request that follows a response's Location (RFC 9110 §10.2.2, §15.4).
  *
  * @module
  */
@@ -8,28 +8,28 @@ import type { Endpoint } from "../client.ts";
 import type { FieldLine, HttpRequest } from "../http_message.ts";
 import { WrongInput } from "./words.ts";
 
-/** An exchange that was done. */
+/** A completed exchange. */
 export interface Done {
   /** The server. */
   readonly endpoint: Endpoint;
-  /** The request as it was sent. */
+  /** The request as sent. */
   readonly request: HttpRequest;
-  /** The final response's status. */
+  /** The status of the final response. */
   readonly status: number;
-  /** Its Location, if it had one. */
+  /** The value of its Location, if any. */
   readonly location: string | undefined;
 }
 
-/** Fields that are for one server only: credentials, and the server's own name. */
+/** Fields for one server only: credentials and the server's name. */
 const SERVERS_OWN = ["authorization", "proxy-authorization", "cookie", "host"];
-/** Fields that say something of content which is not sent again. */
+/** Fields that describe content which is not sent again. */
 const ABOUT_CONTENT = ["content-type", "content-encoding", "content-language", "content-location"];
 
 /**
- * The request that follows an exchange, and the server that it is for. Its fields are those of the request but for Host;
- * credentials go to no other origin.
+ * Returns the request that follows an exchange, and its server. It has the fields of the first request except Host;
+ * credentials are not sent to another origin.
  *
- * @throws {WrongInput} If the response names no place, or one that cannot be asked.
+ * @throws {WrongInput} If the response has no Location, or one that is not an HTTP URL.
  */
 export function followUp({ endpoint, request, status, location }: Done): { endpoint: Endpoint; request: HttpRequest } {
   if (location === undefined) throw new WrongInput(`the last response (${status}) has no Location to follow`);

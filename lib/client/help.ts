@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What `help` prints. */
+/** The output of `help`. */
 export const HELP: string = `\
 get NAME            one row             get all      every row; get all age:gte=2 leg==4 some
 head NAME           only the head       get /a?b=c   any target, sent as it is
@@ -23,7 +23,7 @@ raw STEP…           octets as they are: raw "GET / HTTP/1.1\\r\\n…"; help ra
 help, q (or Ctrl-D) to quit; Ctrl-C cancels the line, the question or the transfer
 `;
 
-/** What `help raw` prints: examples worth typing first. */
+/** The output of `help raw`: examples to start with. */
 export const RAW_HELP: string = String.raw`raw STEP…   send octets as they are; show what comes back, with times
 "…"         one write, as it is typed; \r \n \t \0 \xHH \\ \" stand for one octet each
 "a"*9000    the same, repeated

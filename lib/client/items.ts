@@ -1,8 +1,9 @@
 /**
- * The values of a command, as HTTPie writes them, and the request that they make.
+ * Parses the values of a command in HTTPie's syntax, and creates a request from them.
  *
- * `post Pingping snail 1 0` gives values in the fields' order; items give them by name: `type=snail` text, `age:=1` JSON,
- * `page==2` in the query, `If-Match:"1"` a header field. The content may also be given whole: `{"type":"a"}`, `@FILE`.
+ * In `post Pingping snail 1 0`, values have the order of the fields. Items have names: `type=snail` is text, `age:=1`
+ * JSON, `page==2` a query parameter, `If-Match:"1"` a header field. The whole content may also be given:
+ * `{"type":"a"}`, `@FILE`.
  *
  * @module
  */
@@ -18,38 +19,38 @@ import {
 } from "../http_message.ts";
 import { type Word, WrongInput } from "./words.ts";
 
-/** One field of the table's rows. */
+/** A field of the table's rows. */
 export interface NamedField {
   /** The member's name. */
   readonly name: string;
-  /** What its value must be; `scalar` for any JSON value but an object or an array. */
+  /** The type of its value; `scalar` for any JSON value except an object or array. */
   readonly type: "scalar" | "string" | "number" | "integer" | "boolean";
 }
 
-/** What commands may name of the table at the other end. */
+/** What is known of the table at the other end. */
 export interface TableWords {
-  /** The fields that values without a name fill, in their order; `undefined` if a row may have any. */
+  /** The fields, in the order of values without names; `undefined` if a row may have any. */
   readonly fields: readonly NamedField[] | undefined;
-  /** The operators of a listing's filters, as `gte` in `age:gte=2`. */
+  /** The operators of filters, such as `gte` in `age:gte=2`. */
   readonly filterOperators: readonly string[];
 }
 
-/** A request, and where its content comes from if that is not there yet. */
+/** A request, and the source of its content if that was not read yet. */
 export interface Order {
   /** The request. */
   readonly request: HttpRequest;
-  /** A file whose octets are its content; `-` for the standard input. */
+  /** The file with its content; `-` for the standard input. */
   readonly contentFrom?: string;
 }
 
 const ENCODER = new TextEncoder();
 const FORM_TYPE = "application/x-www-form-urlencoded";
-/** Methods of a row; `*`, which is no row, is for any other (RFC 9110 §7.1). */
+/** Methods on rows; `*` is not a row for other methods (RFC 9110 §7.1). */
 const ROW_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 /** Methods whose content has no meaning (RFC 9110 §9.3). */
 const METHODS_WITHOUT_CONTENT = ["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"];
 
-/** The fields as the prompt names them: `[type] [age] [leg]`. */
+/** Returns the fields as shown at the prompt: `[type] [age] [leg]`. */
 export function describeFields(table: TableWords): string {
   return table.fields === undefined ? "name=value …" : table.fields.map(({ name }) => `[${name}]`).join(" ");
 }
@@ -61,8 +62,8 @@ type Item =
   | { readonly kind: "text" | "json" | "query" | "field"; readonly name: string; readonly value: string };
 
 /**
- * A word by the first separator in it: `:=`, `==`, `=` or `:`. One without, or with nothing before it, is a plain
- * value; `@FILE` and `-` are where content comes from.
+ * Parses a word by its first separator: `:=`, `==`, `=` or `:`. A word without one, or with nothing before it, is a
+ * plain value; `@FILE` and `-` are sources of content.
  */
 function readItem({ text, separable, isJson, isQuoted }: Word, { filterOperators }: TableWords): Item {
   if (isJson) return { kind: "content", text };
@@ -73,7 +74,7 @@ function readItem({ text, separable, isJson, isQuoted }: Word, { filterOperators
     if (!separable[i] || text[i] !== ":" && text[i] !== "=") continue;
     if (i === 0) break;
     const name = text.slice(0, i);
-    // A listing's filter, as `age:gte=2`, is no header field.
+    // A filter such as `age:gte=2` is not a header field.
     const filter = text[i] === ":" ? /^:(\w+)==?/.exec(text.slice(i)) : null;
     if (filter !== null && filterOperators.includes(filter[1])) {
       return { kind: "query", name: `${name}:${filter[1]}`, value: text.slice(i + filter[0].length) };
@@ -86,21 +87,21 @@ function readItem({ text, separable, isJson, isQuoted }: Word, { filterOperators
   return { kind: "value", text };
 }
 
-/** Whether there are values, or content, among the words. */
+/** Whether the words include values or content. */
 export function hasValues(words: readonly Word[], table: TableWords): boolean {
   return words.some((word) => !["query", "field"].includes(readItem(word, table).kind));
 }
 
 /**
- * Makes a request.
+ * Creates a request.
  *
- * @param method As it is sent.
- * @param object What it is for: a row's name, `all`, or a path.
- * @throws {WrongInput} If the words make no sense.
+ * @param method The method as sent.
+ * @param object A row's name, `all`, or a path.
+ * @throws {WrongInput} If the words are invalid.
  */
 export function makeRequest(method: string, object: string, words: readonly Word[], table: TableWords): Order {
   const items = words.map((word) => readItem(word, table));
-  // A lone file or hyphen is content; beside others it is a value like them.
+  // A single file or hyphen is the content; besides other values it is a value.
   const isContent = items.filter(({ kind }) => kind !== "query" && kind !== "field").length === 1;
   const parts = gather(items, isContent);
   const request = { method, target: withQuery(targetOf(method, object), parts.query), fields: parts.fields };
@@ -124,7 +125,7 @@ export function makeRequest(method: string, object: string, words: readonly Word
 
 interface Parts {
   readonly values: string[];
-  /** Each member's value as JSON text: what the user wrote is sent as it is. */
+  /** Members' values as JSON text, as typed by the user. */
   readonly members: Map<string, string>;
   readonly fields: FieldLine[];
   readonly query: string[];
@@ -179,7 +180,7 @@ function jsonOf(object: string, members: ReadonlyMap<string, string>): string {
   return /^[/*]/.test(object) || object === "all" ? row : `{${JSON.stringify(object)}:${row}}`;
 }
 
-/** A form, as browsers send it (URL Standard, "application/x-www-form-urlencoded serializing"). */
+/** Encodes a form as browsers do (URL Standard, "application/x-www-form-urlencoded serializing"). */
 function formOf(members: ReadonlyMap<string, string>): string {
   const text = (json: string) => {
     const value = JSON.parse(json);
@@ -188,7 +189,7 @@ function formOf(members: ReadonlyMap<string, string>): string {
   return new URLSearchParams([...members].map(([name, json]) => [name, text(json)])).toString();
 }
 
-/** The values without a name, which stand for the fields in their order: all of them or none. */
+/** Assigns values without names to the fields in order: all fields or none. */
 function positionalValues(method: string, values: readonly string[], table: TableWords): [string, string][] {
   if (values.length === 0) return [];
   if (!METHODS_WITH_CONTENT.includes(method)) {
@@ -201,7 +202,7 @@ function positionalValues(method: string, values: readonly string[], table: Tabl
   return table.fields.map((field, i) => [field.name, typedValue(field, values[i])]);
 }
 
-/** A typed field's value is JSON already; others are texts. */
+/** Returns a value as JSON. A value of a typed field must be JSON already; others are text. */
 function typedValue({ name, type }: NamedField, text: string): string {
   if (type === "scalar" || type === "string") return JSON.stringify(text);
   const value = parseJson(name, text);
@@ -220,7 +221,7 @@ function parseJson(name: string, text: string): unknown {
   }
 }
 
-/** `all` is the table, a path is sent as it is, anything else is a row's name. */
+/** Returns the target: `all` is the table, a path is sent as typed, anything else is a row's name. */
 function targetOf(method: string, object: string): string {
   if (object === "all") return "/";
   if (object === "*" && !ROW_METHODS.includes(method)) return "*";
@@ -234,14 +235,14 @@ function targetOf(method: string, object: string): string {
     if (!object.isWellFormed()) throw new WrongInput("the name is not well-formed Unicode");
     return `/${encodeURIComponent(object)}`;
   }
-  // What may not stand in a target at all is percent-encoded; the rest is the user's to decide.
+  // Characters that are invalid in a target are percent-encoded; others are sent as typed.
   return object.toWellFormed().replace(/[^\w\-.~!$&'()*+,;=:@/?[\]%]/gu, encodeURIComponent);
 }
 
 /**
- * Makes a header field, its value in UTF-8. An empty value means that a field sent by default is left out.
+ * Creates a header field with its value in UTF-8. An empty value removes a default field.
  *
- * @throws {WrongInput} If it is none that may be set.
+ * @throws {WrongInput} If the field is invalid or may not be set.
  */
 export function fieldLine(name: string, value: string): FieldLine {
   const octets = Buffer.from(value.trim()).toString("latin1");
@@ -256,9 +257,8 @@ export function fieldLine(name: string, value: string): FieldLine {
 }
 
 /**
- * The header section that is sent: the defaults, unless the request has a field of the name, and then the request's
- * own.
- * Fields with an empty value only keep a default from being sent.
+ * Returns the header section: the request's fields, and the defaults whose names it does not have. Fields with an empty
+ * value only remove a default.
  */
 export function withDefaults(request: HttpRequest, defaults: readonly FieldLine[]): HttpRequest {
   const own = new Set(request.fields.map(([name]) => name.toLowerCase()));

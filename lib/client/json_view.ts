@@ -1,6 +1,6 @@
 /**
- * JSON for reading: indented and coloured by its tokens. Nothing but the blanks between them is changed, so what is shown
- * is what was sent: members in their order, numbers digit by digit, names as often as they came.
+ * JSON for reading, indented and coloured by tokens. Only the blanks between tokens change: the order of members, the
+ * digits of numbers and repeated names stay as received.
  *
  * @module
  */
@@ -8,12 +8,10 @@
 import { escapeText, type Painter, type Style } from "../terminal.ts";
 
 const INDENT = "  ";
-/** A string, a number or a literal, or one character of the structure; blanks before it. */
+/** A string, number, literal or structural character, with blanks before it. */
 const TOKEN = /[ \t\r\n]*("(?:[^"\\]|\\.)*"|[{}[\],:]|[^ \t\r\n{}[\],:"]+)/y;
 
-/**
- * The text of a JSON value as lines for a terminal, without a line end behind the last; `undefined` if it is no JSON.
- */
+/** Returns JSON text as lines for a terminal, without a final line end; `undefined` if it is not JSON. */
 export function indentJson(text: string, painter: Painter): string | undefined {
   try {
     JSON.parse(text);
@@ -28,7 +26,7 @@ export function indentJson(text: string, painter: Painter): string | undefined {
     const closes = token === "}" || token === "]";
     const wasOpened = before === "{" || before === "[";
     if (closes) depth--;
-    // An empty object or array stays together.
+    // An empty object or array stays on one line.
     if (closes ? !wasOpened : wasOpened || before === ",") shown += `\n${INDENT.repeat(depth)}`;
     shown += token === ":" ? ": " : paint(token, isName, painter);
     if (opens) depth++;
@@ -37,11 +35,11 @@ export function indentJson(text: string, painter: Painter): string | undefined {
   return shown;
 }
 
-/** Each token, and whether it is a member's name. */
+/** Yields the tokens, and whether each is a member's name. */
 function* tokensOf(text: string): Generator<[token: string, isName: boolean]> {
   TOKEN.lastIndex = 0;
   let last: string | undefined;
-  // A name is known by the colon behind it.
+  // A name is recognised by the colon after it.
   for (let match = TOKEN.exec(text); match !== null; match = TOKEN.exec(text)) {
     const at = TOKEN.lastIndex;
     if (last !== undefined) yield [last, match[1] === ":"];

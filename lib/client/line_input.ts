@@ -1,5 +1,5 @@
 /**
- * Lines of commands, from whatever they come.
+ * Sources of command lines.
  *
  * @module
  */
@@ -7,25 +7,25 @@
 import { InputError } from "../client.ts";
 import { MAX_LINE_CHARACTERS } from "../limits.ts";
 
-/** What comes of asking for a line: the line without its end, the end of the input, or that its user does not want it. */
+/** The result of asking for a line: a line without its end, the end of the input, or a cancelled line. */
 export type Line =
   | { readonly kind: "line"; readonly text: string }
   | { readonly kind: "end" }
-  /** Ctrl-C; `wasEmpty` says that nothing was typed. */
+  /** Ctrl-C; `wasEmpty` is whether nothing was typed. */
   | { readonly kind: "cancelled"; readonly wasEmpty: boolean };
 
-/** Lines, one at a time. */
+/** A source of lines. */
 export interface LineInput {
-  /** The next line. */
+  /** Returns the next line. */
   next(): Promise<Line>;
-  /** Shows a line above what is being typed. */
+  /** Shows a line above the text being typed. */
   notify(line: string): void;
-  /** Gives the terminal back as it was. */
+  /** Restores the terminal. */
   close(): void;
 }
 
 /**
- * Lines from a stream of bytes in UTF-8.
+ * Reads lines from a stream of bytes in UTF-8.
  *
  * @throws {InputError} From `next`, if a line is too long.
  */
@@ -43,7 +43,7 @@ export function pipedInput(stream: ReadableStream<Uint8Array>): LineInput {
 }
 
 async function* splitLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, undefined> {
-  // A mark at the start of a file is no part of its first command.
+  // A byte order mark at the start of a file is not part of the first command.
   const decoder = new TextDecoder();
   let rest = "";
   for await (const bytes of stream) {

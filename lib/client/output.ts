@@ -1,5 +1,5 @@
 /**
- * What is shown, gathered for a moment: many small pieces are one write.
+ * Buffered output: many small pieces are written together.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { setImmediate } from "node:timers";
 import { type Sink, writeAll } from "../bytes.ts";
 import { GATHERED_OUTPUT_BYTES } from "../limits.ts";
 
-/** Gathers bytes and writes them to a sink: by the end of the event loop's turn, or at once if there are many. */
+/** Buffers bytes and writes them to a sink at the end of the event loop's turn, or earlier if there are many. */
 export class Output {
   readonly #sink: Sink;
   #gathered = new Uint8Array(GATHERED_OUTPUT_BYTES);
@@ -18,15 +18,15 @@ export class Output {
   #scheduled = false;
   #failure: { readonly error: unknown } | undefined;
 
-  /** Writes to the sink. */
+  /** Creates an output to a sink. */
   constructor(sink: Sink) {
     this.#sink = sink;
   }
 
   /**
-   * Gathers bytes; where there are too many it waits until they are written.
+   * Buffers bytes. If there are too many, waits until they are written.
    *
-   * @throws {Error} If something could not be written, now or before.
+   * @throws {Error} If this or an earlier write failed.
    */
   async write(bytes: Uint8Array): Promise<void> {
     if (this.#length + bytes.length > this.#gathered.length) await this.flush();
@@ -45,7 +45,7 @@ export class Output {
   /**
    * Resolves once everything is written.
    *
-   * @throws {Error} If something could not be written.
+   * @throws {Error} If a write failed.
    */
   async flush(): Promise<void> {
     while (this.#length > 0 || this.#writing !== undefined) await this.#write();

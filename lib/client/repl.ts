@@ -1,5 +1,6 @@
 /**
- * The client as a program: commands in, exchanges shown, an exit code out; at a prompt, from a pipe, or one alone.
+ * Runs the client's commands: reads them from a prompt, a pipe or the command line, shows the exchanges, and returns an
+ * exit code.
  *
  * @module
  */
@@ -27,54 +28,54 @@ import type { RawView } from "./raw.ts";
 import type { RawStep } from "./raw_steps.ts";
 import { splitLine, type Word, WrongInput } from "./words.ts";
 
-/** Explains the last exchange, octet by octet. */
+/** Explains exchanges, octet by octet. */
 export interface ExchangeView {
-  /** Whether each exchange is explained unasked. */
+  /** Whether each exchange is explained automatically. */
   readonly each: boolean;
-  /** Begins an exchange with a request of this method; with any requests, if none is named. */
+  /** Starts an exchange with a request of this method; without a method, with any requests. */
   begin(method?: string): void;
-  /** Ends the exchange: what follows on a new connection is no part of it. */
+  /** Ends the exchange: what follows on a new connection is not part of it. */
   end(): void;
-  /** The last exchange, explained in safe text; `undefined` if there was none. */
+  /** Returns the last exchange, explained in safe text; `undefined` if there was none. */
   text(): string | undefined;
 }
 
-/** What the client works with. */
+/** Options and dependencies of the client. */
 export interface ReplOptions extends DisplayOptions {
   /** The server. */
   readonly endpoint: Endpoint;
-  /** The session with it. */
+  /** The session with the server. */
   readonly session: Session;
-  /** Makes a session with another server. */
+  /** Creates a session with another server. */
   readonly sessionWith: (endpoint: Endpoint) => Session;
-  /** What commands may name of the table. */
+  /** What is known of the table. */
   readonly table: TableWords;
-  /** Fields that every request has, unless its command says otherwise. */
+  /** Fields of every request, unless its command has others. */
   readonly defaults: readonly FieldLine[];
   /**
-   * Reads the content that a command names: a file, or `-` for the standard input.
+   * Reads the content named by a command: a file, or `-` for the standard input.
    *
    * @throws {WrongInput} If it cannot be read.
    */
   readonly readContent: (name: string) => Promise<Uint8Array>;
-  /** Tells of raw exchanges, and what the rules say of them. */
+  /** Shows raw exchanges, and the result expected by the rules. */
   readonly raw: RawView;
   /** Explains exchanges. */
   readonly explain?: ExchangeView;
-  /** Collects the names of rows that commands have used, for Tab. */
+  /** Collects the names of rows used by commands, for Tab. */
   readonly seenNames?: Set<string>;
 }
 
-/** The exit code of a usage error, and where no valid answer came. */
+/** The exit code of a usage error, or without a valid response. */
 const EXIT_FAILURE = 1;
-/** The exit code where no answer came in time. */
+/** The exit code if no response arrived in time. */
 const EXIT_TIMEOUT = 2;
 /** The exit code after Ctrl-C. */
 const EXIT_INTERRUPTED = 130;
 
 /**
- * Runs commands from the input until it ends. Returns the exit code: the worst of all; at a prompt 0, or 130 after
- * Ctrl-C twice.
+ * Runs commands until the input ends. Returns the exit code: the worst of all; at a prompt 0, or 130 after Ctrl-C
+ * twice.
  */
 export async function runCommands(input: LineInput, options: ReplOptions): Promise<number> {
   const repl = new Repl(options, input);
@@ -92,7 +93,7 @@ export async function runCommands(input: LineInput, options: ReplOptions): Promi
     interruptions = 0;
     const code = await repl.run(() => parseLine(line.text, options.table));
     if (code === undefined) break;
-    // A usage error outranks 5xx, and that 4xx.
+    // A usage error outranks 5xx, which outranks 4xx.
     worst = code === EXIT_FAILURE || worst === EXIT_FAILURE ? EXIT_FAILURE : Math.max(worst, code);
     if (repl.failed && !options.interactive) return code;
   }
@@ -100,7 +101,7 @@ export async function runCommands(input: LineInput, options: ReplOptions): Promi
   return options.interactive ? 0 : worst;
 }
 
-/** Runs one command; values that it lacks are taken from the input. Returns the exit code. */
+/** Runs one command; missing values are read from the input. Returns the exit code. */
 export async function runCommand(
   command: () => Command,
   input: LineInput,
@@ -113,10 +114,10 @@ class Repl {
   readonly #options: ReplOptions;
   readonly #input: LineInput;
   readonly #display: Display;
-  /** Fields that the user wants to be sent from now on, by their names in lower case. */
+  /** Fields the user has added to later requests, by name in lower case. */
   readonly #headers = new Map<string, FieldLine>();
   #last: Done | undefined;
-  /** Whether the last command got no valid answer. */
+  /** Whether the last command got no valid response. */
   failed = false;
 
   constructor(options: ReplOptions, input: LineInput) {
@@ -125,17 +126,17 @@ class Repl {
     this.#display = new Display(options);
   }
 
-  /** Tells a line to a person; a script is spared. */
+  /** Prints a line at a prompt; nothing in a script. */
   async prompt(line: string): Promise<void> {
     if (this.#options.interactive) await this.#options.screen.tell(line);
   }
 
-  /** Ends the line that content has begun. */
+  /** Ends the line of the last content. */
   async endLine(): Promise<void> {
     await this.#display.endLine();
   }
 
-  /** Runs one command, once it is made of what was typed. Returns its exit code; `undefined` to quit. */
+  /** Parses and runs one command. Returns its exit code; `undefined` to quit. */
   async run(parse: () => Command): Promise<number | undefined> {
     this.failed = false;
     try {
@@ -202,7 +203,7 @@ class Repl {
   }
 
   async #showCurl({ request, endpoint }: Done): Promise<number> {
-    // In a command line, too, a field is its name, a colon and its value.
+    // In an argument too, a field is a name, a colon and a value.
     const command = curlCommand(request, endpoint);
     const shown = this.#options.showCredentials ? command : command.replace(/'((?:[^']|'\\'')*)'/g, (word, text) => {
       const masked = maskCredentials(text);
@@ -228,7 +229,7 @@ class Repl {
     await this.prompt(`Enter information: ${describeFields(this.#options.table)}`);
     const line = await this.#input.next();
     if (line.kind === "cancelled") return 0;
-    // The words of the command stand before the values.
+    // Two placeholders stand for the words of the command before the values.
     const values = splitLine(`- - ${line.kind === "line" ? line.text : ""}`).slice(2);
     return await this.#order(completeCommand(words, values, this.#options.table));
   }
@@ -241,7 +242,7 @@ class Repl {
     return await this.#exchange(session, endpoint, withDefaults(whole, [...defaults, ...this.#headers.values()]));
   }
 
-  /** Sends the request that a Location asks for, to whatever server. */
+  /** Sends the request that follows a Location, possibly to another server. */
   async #followTo(endpoint: Endpoint, request: HttpRequest): Promise<number> {
     const own = this.#options.endpoint;
     const isSame = endpoint.secure === own.secure && endpoint.host === own.host && endpoint.port === own.port;
@@ -254,7 +255,7 @@ class Repl {
     }
   }
 
-  /** Sends octets as they are; afterwards the session has a fresh connection. */
+  /** Sends octets unchanged; afterwards the session opens a new connection. */
   async #raw(steps: readonly RawStep[]): Promise<number> {
     const { session, screen, explain, raw, interactive } = this.#options;
     await this.endLine();
@@ -268,7 +269,7 @@ class Repl {
       explain?.end();
       if (explain?.each) await this.#showExplanation();
       await screen.flush();
-      // A prompt tells at once which connection is the next one's.
+      // At a prompt, announces the new connection immediately.
       if (interactive) await session.connect();
     }
   }
@@ -288,13 +289,13 @@ class Repl {
         if (event.kind === "end") this.#last = { endpoint, request, status, location };
       }
     } finally {
-      // A response that is not valid is worth explaining above all.
+      // An invalid response is explained too.
       if (explain?.each) await this.#showExplanation();
     }
     return exitCodeOf(status);
   }
 
-  /** Tells an error to the user. Returns the exit code that stands for it. */
+  /** Prints an error. Returns its exit code. */
   async #explain(error: unknown): Promise<number> {
     const { screen } = this.#options;
     if (error instanceof WrongInput) {
@@ -311,7 +312,7 @@ class Repl {
   }
 }
 
-/** The exit code of a status. One that no class has counts as one of the server's errors (RFC 9110 §15). */
+/** Returns the exit code of a status. A status of no class counts as a server error (RFC 9110 §15). */
 function exitCodeOf(status: number): number {
   return status >= 100 && status < 400 ? 0 : status >= 400 && status < 500 ? 4 : 5;
 }

@@ -1,8 +1,8 @@
 /**
- * Lines typed at a terminal, with editing, the arrow keys' history, and Tab.
+ * Reads lines from a terminal, with editing, a history and completion.
  *
- * The keys pass through here before the editor sees them: a run of text goes to it as a whole, since it draws its line
- * anew after each key; what is typed ahead waits until it is asked for; and Ctrl-C is noticed at once.
+ * Keys are preprocessed before they reach the editor. A run of text is passed as a whole, because the editor redraws
+ * its line after each key; text typed ahead waits until it is needed; and Ctrl-C is handled immediately.
  *
  * @module
  */
@@ -12,32 +12,29 @@ import { setImmediate } from "node:timers";
 import { MAX_HISTORY_LINES, MAX_TYPED_AHEAD_CHARACTERS } from "../limits.ts";
 import type { Line, LineInput } from "./line_input.ts";
 
-/** Where a user types, and where the echo goes. */
+/** The terminal's input and output. */
 export interface TerminalStreams {
-  /** The keys, as text; the terminal is in raw mode. */
+  /** The keys as text. The terminal is in raw mode. */
   readonly keys: AsyncIterable<string>;
-  /** The echo. */
+  /** Where typed text is shown. */
   readonly output: NodeJS.WritableStream;
-  /** Gives the terminal back as it was. */
+  /** Restores the terminal. */
   restore(): void;
 }
 
-/** What a terminal's user can do beside typing lines. */
+/** Options of the input besides the lines. */
 export interface TerminalOptions {
-  /** The words that may complete a line, as far as it is typed. */
+  /** Returns words that complete a partly typed line. */
   readonly complete: (line: string) => readonly string[];
-  /** Called on Ctrl-C while no line is asked for. */
+  /** Called on Ctrl-C while no line is being read. */
   readonly interrupted: () => void;
-  /** Lines of earlier sessions, the oldest first. */
+  /** Lines of earlier sessions, oldest first. */
   readonly history?: readonly string[];
-  /** Receives each line that was typed. */
+  /** Receives each typed line. */
   readonly typed?: (line: string) => void;
 }
 
-/**
- * The terminal that the program runs in; `undefined` if it is none that can be put into raw mode, as Git Bash's on
- * Windows.
- */
+/** Opens the terminal of the process; `undefined` if it has no raw mode, as in Git Bash on Windows. */
 export async function processTerminal(): Promise<TerminalStreams | undefined> {
   try {
     Deno.stdin.setRaw(true);
@@ -47,20 +44,20 @@ export async function processTerminal(): Promise<TerminalStreams | undefined> {
   const { stdout, stderr } = (await import("node:process")).default;
   return {
     keys: Deno.stdin.readable.pipeThrough(new TextDecoderStream()),
-    // The echo belongs on a terminal, and the output may be none.
+    // Text is shown on the terminal even if the output is redirected.
     output: stdout.isTTY ? stdout : stderr,
     restore: () => Deno.stdin.setRaw(false),
   };
 }
 
 const CTRL_C = "\x03";
-/** A run of text, a line's end, or the keys that the editor has to tell apart: up to the next of the others. */
+/** A run of text, a line end, or keys for the editor up to the next text or line end. */
 // deno-lint-ignore no-control-regex -- the keys are control characters
 const KEYS = /[^\x00-\x1f\x7f]+|\r\n|[\r\n]|\x1b(?:\[[0-9;]*[ -/]*[@-~]|O.|[^\x00-\x1f\x7f])|[^]/uy;
 
 /** Reads lines from a terminal. */
 export async function terminalInput(streams: TerminalStreams, options: TerminalOptions): Promise<LineInput> {
-  // Loaded only when they are needed, since that takes a part of the start's time.
+  // Loaded on demand, because loading takes a noticeable part of the start.
   const { createInterface } = await import("node:readline");
   const { PassThrough } = await import("node:stream");
   const control = new PassThrough();
@@ -82,11 +79,11 @@ class TerminalInput implements LineInput {
   readonly #editor: Interface;
   readonly #control: { write(text: string): unknown };
   readonly #interrupted: () => void;
-  /** What was typed and not given to the editor yet. */
+  /** Typed text that the editor has not received yet. */
   #ahead = "";
   #feeding = false;
   #ended = false;
-  /** Whoever waits for the next line. */
+  /** Resolves the next line. */
   #asked: ((line: Line) => void) | undefined;
 
   constructor(
@@ -101,7 +98,7 @@ class TerminalInput implements LineInput {
     this.#interrupted = interrupted;
     editor.on("line", (text) => this.#answer({ kind: "line", text }));
     editor.on("close", () => this.#end());
-    // Ctrl-Z does nothing: after being stopped and going on, the terminal would not be the editor's any more.
+    // Ctrl-Z is ignored: after a stop, the terminal would no longer be in the editor's mode.
     editor.on("SIGTSTP", () => {});
     this.#read();
   }
@@ -139,7 +136,7 @@ class TerminalInput implements LineInput {
     try {
       for await (const keys of this.#streams.keys) this.#take(keys);
     } catch {
-      // The terminal is gone.
+      // The terminal is closed.
     }
     this.#end();
   }
@@ -147,7 +144,7 @@ class TerminalInput implements LineInput {
   #take(keys: string): void {
     const interrupt = keys.lastIndexOf(CTRL_C);
     if (interrupt >= 0) {
-      // What was typed before is not wanted any more.
+      // Drops text that was typed ahead.
       const typed = this.#editor.line + this.#ahead + keys.slice(0, keys.indexOf(CTRL_C));
       this.#ahead = "";
       this.#interrupt(typed === "");
@@ -164,7 +161,7 @@ class TerminalInput implements LineInput {
     this.#answer({ kind: "cancelled", wasEmpty });
   }
 
-  /** Gives the editor what was typed, up to the end of the line that is asked for. */
+  /** Passes typed text to the editor, up to the end of the requested line. */
   async #feed(): Promise<void> {
     if (this.#feeding) return;
     this.#feeding = true;
@@ -174,9 +171,9 @@ class TerminalInput implements LineInput {
       this.#ahead = this.#ahead.slice(key.length);
       if (key >= " " && key !== "\x7f") this.#editor.write(key);
       else {
-        // A line's end is one key, however it came.
+        // A line end is one key in every form.
         this.#control.write(/[\r\n]/.test(key) ? "\r" : key);
-        // The editor takes it from a stream, and it must be done before what was typed behind it.
+        // The editor reads other keys from a stream, and must handle them before the text after them.
         await new Promise((resolve) => setImmediate(resolve));
       }
     }

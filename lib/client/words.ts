@@ -1,33 +1,33 @@
 /**
- * Words of commands: a line parted at blanks, as a shell would.
+ * Splits a line into words, as a shell does.
  *
  * @module
  */
 
-/** Input that makes no sense. Its message says why, in one line. */
+/** Invalid input. The message is one line with the reason. */
 export class WrongInput extends Error {
-  /** Tells this error from others by name. */
+  /** The name of this error class. */
   override name = "WrongInput";
 }
 
-/** A word of a command. What was quoted or stands behind a backslash does not part an item's name from its value. */
+/** A word of a command. Quoted or escaped characters never separate an item's name from its value. */
 export interface Word {
-  /** The word, without quotes and backslashes. */
+  /** The word without quotes and backslashes. */
   readonly text: string;
-  /** Whether each character may part a name from a value; none may in JSON. */
+  /** Whether each character may be a separator; none may in JSON. */
   readonly separable: readonly boolean[];
-  /** Whether it is JSON: it starts with an unquoted brace or bracket. */
+  /** Whether the word is JSON: it starts with an unquoted brace or bracket. */
   readonly isJson?: boolean;
-  /** Whether any of it was quoted, or stood behind a backslash. */
+  /** Whether a character was quoted or escaped. */
   readonly isQuoted?: boolean;
 }
 
-/** Words before those that may be JSON: a method and what it is for. */
+/** The number of words before JSON is recognised: a method and its object. */
 const WORDS_BEFORE_JSON = 2;
 
 /**
- * Parts a line into words at blanks. Quotes, single or double, hold a word together; a backslash takes the next
- * character as it is. From the third word on, one that starts with `{` or `[` takes the rest of the line as it is.
+ * Splits a line at blanks. Single or double quotes hold a word together; a backslash escapes the next character. From
+ * the third word on, a word that starts with `{` or `[` includes the rest of the line unchanged.
  *
  * @throws {WrongInput} If a quote is not closed.
  */
@@ -65,7 +65,7 @@ export function splitLine(line: string): Word[] {
   return words;
 }
 
-/** A word that a shell has parted from others already: only a backslash before `:` or `=` has a meaning left. */
+/** Converts a word that a shell has split: only a backslash before `:` or `=` still escapes. */
 export function shellWord(argument: string, position: number): Word {
   if (position >= WORDS_BEFORE_JSON && /^[{[]/.test(argument)) return { text: argument, separable: [], isJson: true };
   let text = "";

@@ -1,5 +1,5 @@
 /**
- * Who may ask: the Host that a request names, other sites' pages (CORS), and the token.
+ * Access control: the Host of a request, pages of other sites (CORS), and the token.
  *
  * @module
  */
@@ -15,20 +15,20 @@ import {
 } from "../http_message.ts";
 import { problemResponse } from "./problem.ts";
 
-/** Who may ask. */
+/** Access rules. */
 export interface AccessOptions {
   /**
-   * Host names that requests may be for, beside IP addresses, `localhost` and names under it; `undefined` for any.
-   * A web page can point its own domain at 127.0.0.1 (DNS rebinding), but not change the Host its browser sends.
+   * Accepted host names besides IP addresses, `localhost` and names under it; `undefined` for any. A web page can point
+   * its own domain at 127.0.0.1 (DNS rebinding), but it cannot change the Host that the browser sends.
    */
   readonly hosts?: readonly string[];
-  /** The origin whose pages may read answers, or `*` for every one; left out, none may. */
+  /** The origin whose pages may read responses, or `*` for every origin; by default none. */
   readonly cors?: string;
-  /** What every request must carry as its bearer token; left out, none is asked for. */
+  /** The bearer token that every request must have; by default none. */
   readonly token?: string;
 }
 
-/** Fields that a page may see beside those that it always may (Fetch, "CORS-safelisted response-header name"). */
+/** Fields that a page may read besides the CORS-safelisted ones (Fetch, "CORS-safelisted response-header name"). */
 const EXPOSED = "ETag, Link, Location, X-Total-Count";
 const PREFLIGHT: readonly FieldLine[] = [
   ["Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"],
@@ -36,17 +36,17 @@ const PREFLIGHT: readonly FieldLine[] = [
   ["Access-Control-Max-Age", "600"],
 ];
 
-/** What is protected: a service whose errors are sent as problem documents. */
+/** The protected service. Its errors are sent as problem documents. */
 export type Resource = Omit<Service, "errorResponse">;
 
-/** A service that lets pass to a resource what may pass. */
+/** A service that checks Host, token and CORS, and passes permitted requests to a resource. */
 export class Access implements Service {
   readonly #resource: Resource;
   readonly #hosts: readonly string[] | undefined;
   readonly #cors: string | undefined;
   readonly #corsFields: readonly FieldLine[];
   readonly #tokenDigest: Uint8Array | undefined;
-  /** The authority that was let in last: nearly always the next request is for the same. */
+  /** The last accepted authority: nearly always the next request has the same one. */
   #lastAuthority: string | undefined;
 
   /** Protects a resource. */
@@ -59,16 +59,16 @@ export class Access implements Service {
   }
 
   /**
-   * As {@linkcode Service.precheck}; refuses a request for another host, or without the token.
+   * Refuses a request for another host or without the token; then as the resource's `precheck`.
    *
-   * @throws {HttpError} 421 or 401, or what the resource throws.
+   * @throws {HttpError} 421 or 401, or an error of the resource.
    */
   precheck(request: RequestHead): void {
     this.#check(request);
     if (!this.#isPreflight(request)) this.#resource.precheck(request);
   }
 
-  /** As {@linkcode Service.answer}. */
+  /** Answers preflight requests; passes others to the resource. */
   answer(request: RequestHead, content: Uint8Array, requester: Requester): HttpResponse | Promise<HttpResponse> {
     this.#check(request);
     if (this.#cors === undefined) return this.#resource.answer(request, content, requester);
@@ -77,12 +77,12 @@ export class Access implements Service {
     return response instanceof Promise ? response.then((made) => this.#withCors(made)) : this.#withCors(response);
   }
 
-  /** As {@linkcode Service.errorResponse}: a page must be able to read errors, too. */
+  /** Returns the problem document of an error, which pages of the allowed origin may read too. */
   errorResponse(error: HttpError): HttpResponse {
     return this.#withCors(problemResponse(error));
   }
 
-  /** The response, with the fields that let a page of the allowed origin read it. */
+  /** Adds the fields that let pages of the allowed origin read the response. */
   #withCors(response: HttpResponse): HttpResponse {
     return this.#corsFields.length === 0
       ? response
@@ -111,7 +111,7 @@ export class Access implements Service {
     if (this.#tokenDigest === undefined) return;
     const authorization = fields.get("authorization");
     const token = /^bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
-    // Digests have one length, and comparing them takes the same time wherever they differ.
+    // Digests have equal lengths, and are compared in constant time.
     if (token !== undefined && timingSafeEqual(digest(token), this.#tokenDigest)) return;
     const detail = authorization === undefined
       ? "The request has no token"
@@ -122,7 +122,10 @@ export class Access implements Service {
     });
   }
 
-  /** A browser's question whether a page may send a request (Fetch, "CORS-preflight request"). It carries no token. */
+  /**
+   * Whether the request is a preflight: a browser asks whether a page may send a request (Fetch, "CORS-preflight
+   * request"). It has no token.
+   */
   #isPreflight({ method, fields }: RequestHead): boolean {
     return this.#cors !== undefined && method === "OPTIONS" && fields.count("origin") > 0 &&
       fields.count("access-control-request-method") > 0;
@@ -138,9 +141,9 @@ function corsFields(origin: string): FieldLine[] {
   return fields;
 }
 
-/** Whether a host is an IP address: those cannot be pointed anywhere else. */
+/** Whether a host is an IP address, which cannot be pointed elsewhere. */
 function isAddress(host: string): boolean {
-  // A URL's host that looks like an IPv4 address is one, and is written in one way only.
+  // In a URL, any host that looks like an IPv4 address is one, in canonical form.
   return host.startsWith("[") || /^[\d.]+$/.test(host) && URL.parse(`http://${host}`)?.hostname === host;
 }
 

@@ -1,8 +1,8 @@
 /**
- * One client's connection: read, decode, have each request answered in order, write.
+ * One client's connection: reads, decodes, answers requests in order, writes.
  *
- * All requests that one read brought are answered by one write. While a response is being made or sent at most one read
- * goes ahead, so a client that does not read its responses is not read from either, and memory does not grow.
+ * All requests of one read are answered with one write. While a response is produced or sent, at most one read is made
+ * ahead. A client that does not read its responses is therefore not read from either, which bounds memory.
  *
  * @module
  */
@@ -25,9 +25,9 @@ import { Reader } from "./reader.ts";
 import { overloaded } from "./request_content.ts";
 import { Sender } from "./sender.ts";
 
-/** One connection, from its acceptance to its end. */
+/** A connection, from accept to close. */
 export class ServerConnection implements Requester {
-  /** Whether the client has ended its side while a response was made. */
+  /** Whether the client closed its side while a response was produced. */
   halfClosed = false;
 
   readonly #id: number;
@@ -37,11 +37,11 @@ export class ServerConnection implements Requester {
   readonly #reader: Reader;
   readonly #incoming: Incoming;
   readonly #sender: Sender;
-  /** A response that is not there yet, or that is a stream. Whoever takes it from here ends its stream. */
+  /** A response that is pending or a stream. Whoever takes it must end its stream. */
   #slow: HttpResponse | Promise<HttpResponse> | undefined;
   #gone: AbortController | undefined;
 
-  /** Whether the last response is encoded, or there will be none. */
+  /** Whether the last response was encoded, or no response follows. */
   #ended = false;
   #closed = false;
   #peerDone = false;
@@ -60,28 +60,30 @@ export class ServerConnection implements Requester {
     this.#deadline.set("a request", context.clock + context.limits.idleTimeoutMs);
   }
 
-  /** Aborted once the client has left: its connection broke, or was closed. */
+  /** Aborted once the client has disconnected. */
   get signal(): AbortSignal {
     this.#gone ??= new AbortController();
     if (this.#closed) this.#gone.abort();
     return this.#gone.signal;
   }
 
-  /** Since when, or rather until when, it is idle; `Infinity` if it is not. The one idle for longest has the least. */
+  /**
+   * When the connection is closed as idle; `Infinity` if it is not idle. The lowest value has been idle for longest.
+   */
   get idleUntil(): number {
     return this.#deadline.waiting === "a request" ? this.#deadline.at : Infinity;
   }
 
-  /** Serves the connection until it ends: reads, answers all that was read, and writes. Never rejects. */
+  /** Serves the connection until it ends. Never rejects. */
   async serve(): Promise<void> {
     this.#context.observer.opened?.(this.#id, peerOf(this.#conn));
     try {
       if ("handshake" in this.#conn) await this.#handshake();
-      // Every idle connection keeps this function's local values alive, so there are few.
+      // The local variables of this function stay in memory for every idle connection, so there are few.
       while (!this.#ended) {
         this.#awaitBytes();
         const count = await this.#reader.read();
-        // A timeout may have refused the request meanwhile.
+        // A timeout may have refused the request during the read.
         if (this.#ended) break;
         this.#receive(count);
         if (this.#answerAtOnce()) await this.#answerSlowly();
@@ -100,7 +102,7 @@ export class ServerConnection implements Requester {
     this.#context.ended(this);
   }
 
-  /** Answers with an error, whatever the client wants, and ends the connection. Never rejects. */
+  /** Sends an error response, whatever the request is, and ends the connection. Never rejects. */
   async refuse(error: HttpError): Promise<void> {
     try {
       if ("handshake" in this.#conn) await this.#handshake();
@@ -115,7 +117,7 @@ export class ServerConnection implements Requester {
     this.#context.ended(this);
   }
 
-  /** Ends a wait whose deadline has passed. */
+  /** Ends the current wait if its deadline has passed. */
   sweep(): void {
     if (this.#context.clock < this.#deadline.at) return;
     this.#deadline.at = Infinity;
@@ -136,7 +138,7 @@ export class ServerConnection implements Requester {
     }
   }
 
-  /** Lets the connection end soon if it has no request; one that has ends with its response. */
+  /** Ends the connection soon if it is idle; otherwise it ends with its response. */
   stop(): void {
     const { clock, limits } = this.#context;
     if (this.#deadline.waiting === "a request") {
@@ -144,7 +146,7 @@ export class ServerConnection implements Requester {
     }
   }
 
-  /** Ends the connection now, whatever it is doing. */
+  /** Closes the connection immediately. */
   cutOff(reason: string): void {
     this.#closeReason ??= reason;
     this.#ended = true;
@@ -159,14 +161,14 @@ export class ServerConnection implements Requester {
     }
   }
 
-  /** Agrees on TLS, which must be done as soon as a head. */
+  /** Performs the TLS handshake, with the deadline of a head. */
   async #handshake(): Promise<void> {
     const { clock, limits } = this.#context;
     this.#deadline.set("the handshake", clock + limits.headTimeoutMs);
     await (this.#conn as Deno.TlsConn).handshake();
   }
 
-  /** Sets the deadline for the next bytes. That of a head or of content runs from where they began. */
+  /** Sets the deadline for the next bytes. For a head or content, it counts from the beginning of that part. */
   #awaitBytes(): void {
     const { clock, limits, stopping } = this.#context;
     const { waiting } = this.#deadline;
@@ -187,7 +189,7 @@ export class ServerConnection implements Requester {
     }
   }
 
-  /** Decodes on until a request is complete. Returns false if more bytes are needed, or there will be no more. */
+  /** Decodes until a request is complete. Returns false if more bytes are needed or none follow. */
   #nextRequest(): boolean {
     if (this.#ended) return false;
     try {
@@ -203,8 +205,8 @@ export class ServerConnection implements Requester {
   }
 
   /**
-   * Answers what was read, as far as the responses are there at once. Returns whether {@linkcode #answerSlowly} has to
-   * go on: a response takes its time, or others have their turn first.
+   * Answers the received requests as long as responses are available synchronously. Returns whether {@linkcode
+   * #answerSlowly} must continue, because a response is pending or other clients are due.
    */
   #answerAtOnce(): boolean {
     while (this.#nextRequest()) {
@@ -222,7 +224,7 @@ export class ServerConnection implements Requester {
 
   async #answerSlowly(): Promise<void> {
     do {
-      // What is ready does not wait for what is not.
+      // Sends finished responses before it waits for the pending one.
       this.#sender.restart();
       if (this.#slow === undefined) await this.#sender.flush();
       else await this.#answerOne();
@@ -230,12 +232,12 @@ export class ServerConnection implements Requester {
     } while (!this.#ended && this.#answerAtOnce());
   }
 
-  /** Sends the response that takes its time. Whichever way this goes, it ends the response's stream. */
+  /** Sends a response that is pending or a stream. The stream is ended in every case. */
   async #answerOne(): Promise<void> {
     const request = this.#incoming.request!;
     const slow = this.#slow!;
     this.#slow = undefined;
-    // What it rejects with is heard from now on, even if it is not waited for.
+    // Handles a rejection now, even if the response is never awaited.
     const made = slow instanceof Promise ? slow.catch((error) => this.#failure(error)) : Promise.resolve(slow);
     let pieces: AsyncIterator<string | Uint8Array> | undefined;
     try {
@@ -253,7 +255,7 @@ export class ServerConnection implements Requester {
     }
   }
 
-  /** Reads ahead while a response is made, to notice a client that leaves (RFC 9112 §9.5). */
+  /** Reads ahead while a response is produced, to detect a disconnect (RFC 9112 §9.5). */
   #watchClient(): void {
     this.#reader.readAhead((count) => {
       if (count !== null || this.halfClosed) return;
@@ -262,7 +264,7 @@ export class ServerConnection implements Requester {
     }, () => this.cutOff(CLOSE_REASONS.lost));
   }
 
-  /** A client that has ended its side may have left: it does not keep the service at work for long. */
+  /** Limits the time of a response if the client has closed its side: it may have disconnected. */
   #awaitService(): void {
     const { clock, limits } = this.#context;
     this.#deadline.set("the service", this.halfClosed ? clock + limits.halfClosedMs : Infinity);
@@ -282,19 +284,19 @@ export class ServerConnection implements Requester {
   #failure(error: unknown): HttpResponse {
     const { service, observer } = this.#context;
     if (error instanceof HttpError) return service.errorResponse(error);
-    // What fails for a client that has left is given up, as it should be.
+    // A failure after the client has disconnected is expected: the work was aborted.
     if (!this.#closed) observer.failed?.(error);
     return service.errorResponse(new HttpError(500, "The server failed to answer this request: internal error"));
   }
 
-  /** Encodes the response to the request, which is done then. Returns whether a stream remains to be sent. */
+  /** Encodes the response and ends the request. Returns whether a stream must still be sent. */
   #encode(request: RequestHead, response: HttpResponse): boolean {
     this.#incoming.finish();
     const { method, minor } = request;
-    // When the server stops, the last request that was read is the last to be answered.
+    // During shutdown, the last received request gets the last response.
     const stops = this.#context.stopping && this.#incoming.idle;
     const close = !request.persistent || stops || minor === 0 && isStream(response.content);
-    // What was written is told in any case; what was asked for can be asked for again.
+    // Only a GET is refused for lack of memory: it can be repeated, but the result of a write must be reported.
     const { budget, service } = this.#context;
     const sent = method !== "GET" || fits(response.content, budget) ? response : service.errorResponse(overloaded());
     const remains = this.#encodeResponse(sent, { method, minor, close, date: this.#context.date });
@@ -310,7 +312,7 @@ export class ServerConnection implements Requester {
     return remains;
   }
 
-  /** Encodes the one response to a message that broke a rule, after which nothing is read as a request any more. */
+  /** Encodes the response to an invalid message. No further requests are read. */
   #encodeRefusal(error: HttpError): void {
     const { request, method, unread, consumed } = this.#incoming;
     const { observer, service, date } = this.#context;
@@ -327,7 +329,7 @@ export class ServerConnection implements Requester {
     this.#context.observer.response?.(this.#id, encoder.bytes(from), 100);
   }
 
-  /** Sends content piece by piece, asking for the next one when the client has taken the one before. */
+  /** Sends content in pieces, and requests the next one once the client has read the previous one. */
   async #sendStream(request: RequestHead, pieces: AsyncIterator<string | Uint8Array>): Promise<void> {
     for (;;) {
       this.#awaitService();
@@ -350,7 +352,7 @@ export class ServerConnection implements Requester {
     this.#closeReason ??= reason;
   }
 
-  /** Refuses a request that takes too long. The read that waits for it goes on, and what it brings is ignored. */
+  /** Refuses a request that is too slow. The pending read continues, but its result is ignored. */
   #timeOut(what: "a head" | "content"): void {
     const { headTimeoutMs, contentTimeoutMs } = this.#context.limits;
     const seconds = (what === "a head" ? headTimeoutMs : contentTimeoutMs) / 1000;
@@ -361,8 +363,8 @@ export class ServerConnection implements Requester {
   }
 
   /**
-   * Sends FIN and reads on for a while: closing with bytes unread would reset the connection,
-   * and that can destroy the last response before the client has read it (RFC 9112 §9.6).
+   * Sends FIN and keeps reading for a while. Closing with unread bytes would reset the connection, which can destroy
+   * the last response before the client has read it (RFC 9112 §9.6).
    */
   async #linger(): Promise<void> {
     if (this.#peerDone) return;
@@ -377,7 +379,7 @@ export class ServerConnection implements Requester {
     await this.#conn.closeWrite();
   }
 
-  /** Gives everything back. It may be called more than once. */
+  /** Releases all resources. Further calls have no effect. */
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -388,7 +390,7 @@ export class ServerConnection implements Requester {
     try {
       this.#conn.close();
     } catch {
-      // It is closed already.
+      // Already closed.
     }
   }
 }
@@ -398,9 +400,9 @@ function piecesOf(response: HttpResponse | undefined): AsyncIterator<string | Ui
   return isStream(content) ? (content as ContentStream)[Symbol.asyncIterator]() : undefined;
 }
 
-/** Whether the budget has room for content; of a stream, only a piece at a time is there. */
+/** Whether the budget has room for content. A stream needs room only for one piece at a time. */
 function fits(content: HttpResponse["content"], budget: Budget): boolean {
   if (content instanceof Uint8Array) return budget.has(content.length);
-  // Counting a text's bytes takes time, and nearly always there is room for the most that they can be.
+  // Measuring a text takes time, and usually there is room for its largest possible size.
   return typeof content !== "string" || budget.has(3 * content.length) || budget.has(byteLength(content));
 }

@@ -1,5 +1,5 @@
 /**
- * What a server and its connections share, and what they tell an observer.
+ * The state shared by a server and its connections, and the events they report.
  *
  * @module
  */
@@ -7,108 +7,108 @@
 import { Decoder, Encoder, type Fields, type HttpError, type RequestHead, type Service } from "../http_message.ts";
 import type { MessageLimits, ServerLimits } from "../limits.ts";
 
-/** Receives what happens on a server's connections. Bytes are lent: copy them to keep them. */
+/** Receives events of a server's connections. Bytes are valid only during the call. */
 export interface Observer {
   /** A client has connected. */
   opened?(connection: number, peer: string): void;
-  /** A request is complete and is going to be answered. */
+  /** A request is complete and will be answered. */
   request?(connection: number, request: RequestHead, content: Uint8Array, trailers: Fields): void;
   /**
-   * A request broke a rule. There is its head, if that was whole, the bytes that were not decoded, and the offset at
-   * which these start, from the message's first octet.
+   * A request is invalid. Reports its head if that was complete, the bytes that were not decoded, and their offset from
+   * the message's first octet.
    */
   refused?(connection: number, error: HttpError, head: string, rest: Uint8Array, position: number): void;
-  /** Bytes of a response are going to be sent; `status` is `undefined` where they go on with its content. */
+  /** Bytes of a response will be sent; `status` is `undefined` if they continue its content. */
   response?(connection: number, bytes: Uint8Array, status: number | undefined): void;
   /** A connection has ended. */
   closed?(connection: number, reason: string, requests: number): void;
-  /** No connection can be accepted now; it is tried again soon. */
+  /** Accepting fails at the moment, and will be retried. */
   cannotAccept?(reason: string): void;
-  /** A service has failed with something else than an {@linkcode HttpError}: a defect of this program. */
+  /** A service has failed with an error other than {@linkcode HttpError}, which is a defect of this program. */
   failed?(error: unknown): void;
 }
 
-/** What all connections of a server share. */
+/** The state shared by all connections of a server. */
 export interface ServerContext {
   /** Answers the requests. */
   readonly service: Service;
-  /** Caps on each request. */
+  /** Limits on each request. */
   readonly messageLimits: MessageLimits;
-  /** Caps on connections and times. */
+  /** Limits on connections and durations. */
   readonly limits: ServerLimits;
-  /** Receives what happens. */
+  /** Receives events. */
   readonly observer: Observer;
-  /** Encoders and decoders that no connection needs right now. */
+  /** Encoders and decoders that no connection uses at the moment. */
   readonly codecs: CodecPool;
   /** Bytes that all connections hold together. */
   readonly budget: Budget;
   /** The monotonic time in milliseconds, as of the last sweep. */
   readonly clock: number;
-  /** The Date field's value, as of the last sweep. */
+  /** The value of the Date field, as of the last sweep. */
   readonly date: string;
   /** Whether every response is the last one on its connection. */
   readonly stopping: boolean;
-  /** Is called by each connection when it has ended. */
+  /** Called by each connection when it has ended. */
   ended(connection: unknown): void;
 }
 
-/** Keeps some encoders and decoders for connections to come: an idle connection needs none. */
+/** A pool of encoders and decoders: an idle connection needs none. */
 export class CodecPool {
   readonly #encoders: Encoder[] = [];
   readonly #decoders: Decoder[] = [];
   readonly #limits: MessageLimits;
   readonly #spare: number;
 
-  /** Makes decoders of requests within these limits, and keeps as many codecs of each kind as `spare` says. */
+  /** Creates a pool of request decoders with these limits, which keeps at most `spare` codecs of each kind. */
   constructor(limits: MessageLimits, spare: number) {
     this.#limits = limits;
     this.#spare = spare;
   }
 
-  /** An encoder that holds nothing. */
+  /** Returns an empty encoder. */
   encoder(): Encoder {
     return this.#encoders.pop() ?? new Encoder();
   }
 
-  /** A decoder that stands before a request. */
+  /** Returns a decoder at the start of a request. */
   decoder(): Decoder {
     return this.#decoders.pop() ?? new Decoder("request", this.#limits);
   }
 
-  /** Takes back an encoder; what it holds is forgotten. */
+  /** Returns an encoder to the pool and clears it. */
   releaseEncoder(encoder: Encoder): void {
     encoder.clear();
     if (this.#encoders.length < this.#spare) this.#encoders.push(encoder);
   }
 
-  /** Takes back a decoder that is reusable. */
+  /** Returns a reusable decoder to the pool. */
   releaseDecoder(decoder: Decoder): void {
     decoder.release();
     if (this.#decoders.length < this.#spare) this.#decoders.push(decoder);
   }
 }
 
-/** A number of bytes that is shared: by content that is being received and by responses that clients have not taken. */
+/** A number of bytes shared by the content being received and the responses that clients have not read. */
 export class Budget {
   readonly #most: number;
   #used = 0;
 
-  /** Shares out this many bytes. */
+  /** Creates a budget of this many bytes. */
   constructor(most: number) {
     this.#most = most;
   }
 
-  /** How many bytes are used. */
+  /** The number of bytes in use. */
   get used(): number {
     return this.#used;
   }
 
-  /** Whether so many bytes more are to be had. */
+  /** Whether this many more bytes are available. */
   has(bytes: number): boolean {
     return this.#used + bytes <= this.#most;
   }
 
-  /** Takes bytes, even beyond the limit; gives some back if there are fewer than none. */
+  /** Takes bytes, even beyond the limit; a negative number returns them. */
   take(bytes: number): void {
     this.#used += bytes;
   }
@@ -124,43 +124,43 @@ export type Waiting =
   | "the client to read"
   | "the client to close";
 
-/** A wait that ends at some time. */
+/** The end of a wait. */
 export class Deadline {
-  /** What is being waited for. */
+  /** What the connection waits for. */
   waiting: Waiting = "a request";
-  /** When the wait is over, by the monotonic clock in milliseconds. */
+  /** When the wait ends, by the monotonic clock in milliseconds. */
   at: number = Infinity;
 
-  /** Waits for something else, until `at`. */
+  /** Starts another wait, until `at`. */
   set(waiting: Waiting, at: number): void {
     this.waiting = waiting;
     this.at = at;
   }
 }
 
-/** Who closed a connection, and why: what {@linkcode Observer.closed} is told. */
+/** Reasons for closing a connection, as passed to {@linkcode Observer.closed}. */
 export const CLOSE_REASONS = {
-  /** The client ended its side. */
+  /** The client closed its side. */
   byClient: "by the client",
-  /** The connection broke. */
+  /** The connection was lost. */
   lost: "by the client (connection lost)",
-  /** A response was the last one, as its request or the version of HTTP wants it. */
+  /** The response was the last one, as requested or as required by the HTTP version. */
   finished: "by the server (last response sent)",
-  /** The server shuts down. */
+  /** The server is shutting down. */
   stopping: "by the server (shutting down)",
-  /** No request came in time. */
+  /** No request arrived in time. */
   idle: "by the server (idle too long)",
-  /** TLS was not agreed on in time. */
+  /** The TLS handshake took too long. */
   handshake: "by the server (no TLS handshake in time)",
-  /** It was idle for longest when the system had no more descriptors. */
+  /** It was idle for longest when the system ran out of descriptors. */
   descriptors: "by the server (out of descriptors)",
-  /** The client took nothing, or too little, in time. */
+  /** The client read nothing, or too slowly. */
   unread: "by the server (the client stopped reading)",
   /** The server failed. */
   defect: "by the server (internal error)",
 } as const;
 
-/** The client's address. */
+/** Returns the client's address. */
 export function peerOf(conn: Deno.Conn): string {
   const { remoteAddr } = conn;
   return "hostname" in remoteAddr ? `${remoteAddr.hostname}:${remoteAddr.port}` : "a local socket";

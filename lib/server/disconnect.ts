@@ -1,5 +1,5 @@
 /**
- * Which errors only mean that a connection is gone, and are no defect.
+ * Distinguishes errors that only mean a closed connection from defects.
  *
  * @module
  */
@@ -13,16 +13,16 @@ const DISCONNECTS = [
   errors.NotConnected,
   errors.TimedOut,
   errors.UnexpectedEof,
-  // Reading and writing fail with these once the connection is closed at this end.
+  // Reads and writes fail with these once the connection is closed at this end.
   errors.BadResource,
   errors.Interrupted,
-  // What came is no TLS, where TLS was expected.
+  // The client did not speak TLS where TLS is expected.
   errors.InvalidData,
 ];
 
-/** Whether the error means that the connection is gone. */
+/** Whether the error means that the connection is closed. */
 export function isDisconnect(error: unknown): boolean {
   if (DISCONNECTS.some((kind) => error instanceof kind)) return true;
-  // Other errors of the operating system have its code, as EHOSTUNREACH; those that start with ERR_ are Node.js's own.
+  // Other errors of the system have its codes, such as EHOSTUNREACH; codes that start with ERR_ are from Node.js.
   return error instanceof Error && "code" in error && /^E(?!RR_)[A-Z0-9]+$/.test(String(error.code));
 }

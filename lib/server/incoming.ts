@@ -1,5 +1,5 @@
 /**
- * The requests that come in on a connection, one after the other: decoded, their content gathered.
+ * Decodes the requests of a connection in order, and collects their content.
  *
  * @module
  */
@@ -9,47 +9,49 @@ import { type Decoder, Fields, HttpError, listMembers, type RequestHead } from "
 import type { ServerContext } from "./context.ts";
 import { RequestContent } from "./request_content.ts";
 
-/** What came of decoding: a whole request, a client that waits for 100 (Continue), too little, or the end. */
+/**
+ * The state after decoding: a complete request, a client that waits for 100 (Continue), more bytes needed, or the end.
+ */
 export type Progress = "request" | "continue" | "more" | "closed";
 
-/** Decodes requests. Between two requests it holds no decoder, so an idle connection costs little. */
+/** Decodes requests. Between requests it holds no decoder, so that an idle connection costs little memory. */
 export class Incoming {
-  /** The request whose content is being read, or whose response is being made; `undefined` between requests. */
+  /** The request whose content is being read or whose response is being produced; `undefined` between requests. */
   request: RequestHead | undefined;
-  /** The trailer section of the request that is complete. */
+  /** The trailer section of the complete request. */
   trailers: Fields = Fields.EMPTY;
   readonly #context: ServerContext;
   readonly #content: RequestContent;
   #decoder: Decoder | undefined;
   #awaitsContinue = false;
 
-  /** Decodes within the limits of a server. */
+  /** Creates a decoder within the limits of a server. */
   constructor(context: ServerContext) {
     this.#context = context;
     this.#content = new RequestContent(context.budget);
   }
 
-  /** Whether nothing of a further request is there. */
+  /** Whether nothing of another request was received. */
   get idle(): boolean {
     return this.#decoder === undefined || this.#decoder.idle;
   }
 
-  /** The method of the request that could not be decoded, as far as it is there. */
+  /** The method of an invalid request, if it was complete. */
   get method(): string {
     return this.request?.method ?? this.#decoder?.method ?? "";
   }
 
-  /** The octets that were received and not understood. */
+  /** The octets that were received but not decoded. */
   get unread(): Uint8Array {
     return this.#decoder?.unread ?? NO_BYTES;
   }
 
-  /** How many octets of the message were decoded before those. */
+  /** The offset of those octets in the message. */
   get consumed(): number {
     return this.#decoder?.consumed ?? 0;
   }
 
-  /** Takes octets, which must stay unchanged until {@linkcode next} wants more; `null` says that no more will come. */
+  /** Receives octets, which must stay unchanged until {@linkcode next} returns "more"; `null` is the end of input. */
   receive(bytes: Uint8Array, count: number | null): void {
     this.#decoder ??= this.#context.codecs.decoder();
     if (count === null) this.#decoder.close();
@@ -57,9 +59,9 @@ export class Incoming {
   }
 
   /**
-   * Decodes on until a request is complete.
+   * Decodes until a request is complete.
    *
-   * @throws {HttpError} If it breaks a rule or a limit, or is refused whatever its content.
+   * @throws {HttpError} If the request breaks a rule or a limit, or is refused whatever its content is.
    */
   next(): Progress {
     const decoder = this.#decoder;
@@ -72,7 +74,7 @@ export class Incoming {
           this.#begin(event);
           break;
         case "content":
-          // The client did not wait to be asked for it (RFC 9110 §10.1.1).
+          // The client did not wait for 100 (Continue) (RFC 9110 §10.1.1).
           this.#awaitsContinue = false;
           this.#content.add(event.bytes, this.request!.contentLength);
           break;
@@ -86,12 +88,12 @@ export class Incoming {
     }
   }
 
-  /** The content of the request that is complete. */
+  /** Takes the content of the complete request. */
   takeContent(): Uint8Array {
     return this.#content.take();
   }
 
-  /** Ends the request: its response is encoded, or there will be none. */
+  /** Ends the request: its response was encoded, or there will be none. */
   finish(): void {
     this.request = undefined;
     this.#content.release();
@@ -111,7 +113,7 @@ export class Incoming {
   #begin(request: RequestHead): void {
     this.request = request;
     const expectation = request.fields.get("expect");
-    // An HTTP/1.0 client knows no 100, so its expectation is ignored (RFC 9110 §10.1.1).
+    // HTTP/1.0 has no 100, so the expectation is ignored (RFC 9110 §10.1.1).
     if (expectation === undefined || request.minor === 0) return;
     const expectations = listMembers(expectation.toLowerCase());
     const unknown = expectations.find((member) => member !== "100-continue");

@@ -1,5 +1,5 @@
 /**
- * Errors as answers: problem documents (RFC 9457).
+ * Error responses as problem documents (RFC 9457).
  *
  * @module
  */
@@ -8,13 +8,13 @@ import { type HttpError, type HttpResponse, reasonPhrase } from "../http_message
 import { MAX_PROBLEM_ERRORS } from "../limits.ts";
 
 /**
- * The answer that tells a client what was wrong: `application/problem+json` with the members `type`, `title`, `status`
- * and `detail`, and this program's own: `rule` (the section that was broken), `offset` (the octet of the message
- * where it broke) and `errors` (one for each wrong field).
+ * Returns the response to an error: `application/problem+json` with `type`, `title`, `status` and `detail`, and the
+ * extension members `rule` (the section that was broken), `offset` (the octet in the message) and `errors` (one for
+ * each invalid field).
  */
 export function problemResponse(error: HttpError): HttpResponse {
   const { status, message: detail, rule, offset, errors, fields } = error;
-  // JSON leaves out what is undefined.
+  // JSON.stringify omits undefined members.
   const problem = {
     type: "about:blank",
     title: reasonPhrase(status),

@@ -1,37 +1,37 @@
 /**
- * The way into a connection: reads into a buffer that grows with what the client sends, and perhaps one read ahead.
+ * Reads from a connection into a buffer whose size adapts to the client, with at most one read ahead.
  *
  * @module
  */
 
 import type { ServerContext } from "./context.ts";
 
-/** Reads what a client sends. */
+/** Reads from a client. */
 export class Reader {
   readonly #conn: Deno.Conn;
   readonly #context: ServerContext;
-  /** What the last read filled: it stays the decoder's until all in it is answered. */
+  /** The buffer of the last read, which the decoder uses until all its requests are answered. */
   #buffer: Uint8Array<ArrayBuffer>;
-  /** What a read ahead fills. */
+  /** The buffer of a read ahead. */
   #other: Uint8Array<ArrayBuffer> | undefined;
   #ahead: Promise<number | null> | undefined;
   #bytes: Uint8Array;
-  /** Bytes taken from the budget, beyond the smallest buffer. */
+  /** Bytes taken from the budget beyond the smallest buffer. */
   #held = 0;
 
-  /** Reads from a connection. */
+  /** Creates a reader of a connection. */
   constructor(conn: Deno.Conn, context: ServerContext) {
     this.#conn = conn;
     this.#context = context;
     this.#bytes = this.#buffer = new Uint8Array(context.limits.minReadBytes);
   }
 
-  /** What the last read filled. */
+  /** The bytes of the last read. */
   get bytes(): Uint8Array {
     return this.#bytes;
   }
 
-  /** Reads once: how many octets came, or `null` at the end. */
+  /** Reads once. Returns the number of bytes, or `null` at the end. */
   read(): Promise<number | null> {
     const ahead = this.#ahead;
     if (ahead !== undefined) {
@@ -42,7 +42,7 @@ export class Reader {
     return ahead ?? this.#conn.read(this.#buffer);
   }
 
-  /** Reads once before it is asked to, into a buffer of its own, unless it has done so already. */
+  /** Reads once in advance, into a second buffer, unless such a read was already made. */
   readAhead(came: (count: number | null) => void, failed: () => void): void {
     if (this.#ahead !== undefined) return;
     this.#other ??= new Uint8Array(this.#context.limits.minReadBytes);
@@ -50,7 +50,7 @@ export class Reader {
     this.#ahead.then(came, failed);
   }
 
-  /** Makes the next read larger after one that filled its buffer, and small again after one that brought little. */
+  /** Enlarges the next buffer after a read that filled the last one, and shrinks it after a small read. */
   resize(count: number): void {
     const { limits, budget } = this.#context;
     const size = this.#buffer.length;
@@ -66,7 +66,7 @@ export class Reader {
     this.#buffer = new Uint8Array(fitting);
   }
 
-  /** Gives the buffers back. */
+  /** Releases the buffers. */
   end(): void {
     this.#context.budget.take(-this.#held);
     this.#held = 0;

@@ -1,5 +1,5 @@
 /**
- * What `serve` prints: each request message; with `--verbose` each response and each connection's end too.
+ * The output of `serve`: each request, and with `--verbose` each response and the end of each connection.
  *
  * @module
  */
@@ -11,28 +11,28 @@ import { type Fields, type HttpError, LF, type RequestHead } from "../http_messa
 import type { Observer } from "./context.ts";
 import { ContentText, escapeJson, escapeText, maskCredentials, octetsToText } from "../terminal.ts";
 
-/** How the log is written. */
+/** Options of the log. */
 export interface RequestLogOptions {
-  /** Answers and connections too. */
+  /** Whether responses and connections are printed too. */
   readonly verbose: boolean;
-  /** Text for people, or one JSON object a line for programs. */
+  /** Text for people, or one JSON object per line for programs. */
   readonly format: "text" | "json";
-  /** Whether it goes to a terminal: then what clients sent is escaped, else it is written exactly. */
+  /** Whether the output is a terminal. Data from clients is escaped on a terminal, and exact otherwise. */
   readonly terminal: boolean;
-  /** Whether the values of Authorization, Cookie and their like are printed; else their length is. */
+  /** Whether credentials (Authorization, Cookie and the like) are printed; by default only their length is. */
   readonly showCredentials: boolean;
-  /** Shows where a refused message is broken and how to put it right, as whole lines of safe text. */
+  /** Shows where an invalid message is broken and how to fix it, as whole lines of safe text. */
   readonly explain?: (error: HttpError, rest: Uint8Array, position: number) => string;
-  /** The clock, in milliseconds. */
+  /** The wall clock in milliseconds. */
   readonly now?: () => number;
 }
 
-/** Makes the observer that prints what a server tells. */
+/** Creates an observer that prints what a server reports. */
 export function requestLog(writer: BatchWriter, options: RequestLogOptions): Observer {
   const log = options.format === "json" ? jsonLog(writer, options) : textLog(writer, options);
   if (options.verbose) return log;
   const { opened, request, refused, closed } = log;
-  // A browser asks for its icon unasked; that is no news.
+  // Browsers request the icon by themselves: the log omits it.
   const isIcon = ({ method, path }: RequestHead) => method === "GET" && path === "/favicon.ico";
   return {
     ...options.format === "text" && { opened, closed },
@@ -68,7 +68,7 @@ function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
   };
 }
 
-/** The lines above messages: plain while one client is there, with connection and time once there have been two. */
+/** Formats the lines above messages: plain for a single client, with connection and time once two are connected. */
 class Banners {
   readonly #peers = new Map<number, string>();
   readonly #now: () => number;
@@ -94,7 +94,7 @@ class Banners {
   }
 }
 
-/** The local time, as 12:01:02.123. */
+/** Formats the local time as 12:01:02.123. */
 function timeOfDay(milliseconds: number): string {
   const date = new Date(milliseconds);
   const two = (number: number) => String(number).padStart(2, "0");
@@ -113,10 +113,10 @@ function describe({ status, message, rule, offset }: HttpError, terminal: boolea
   return `${status}${where}: ${terminal ? escapeText(message) : message}`;
 }
 
-/** Byte for byte, with a line end behind what has none. */
+/** Formats a message octet by octet, with a line end if it has none. */
 function printExactly(writer: BatchWriter, banner: string, head: string, content: Uint8Array): void {
   const end = content.length > 0 && content[content.length - 1] !== LF ? "\n" : "";
-  // A head is ASCII but for obs-text, which must not be encoded a second time.
+  // A head is ASCII except for obs-text, which must not be encoded a second time.
   if (Buffer.byteLength(head) === head.length) writer.print(banner + head, content, end);
   else {
     writer.print(banner, Buffer.from(head, "latin1"));
@@ -166,7 +166,7 @@ function maskTrailers(trailers: Fields, mask: (text: string) => string): [name: 
   return [...trailers].map(([name, value]) => [name, mask(`${name}: ${value}`).slice(name.length + 2)]);
 }
 
-/** Bytes as text if they are UTF-8, else in base 64. */
+/** Returns bytes as text if they are UTF-8, else in base 64. */
 function contentMember(bytes: Uint8Array, name = "content"): Record<string, string> {
   try {
     return { [name]: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };

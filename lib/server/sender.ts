@@ -1,5 +1,5 @@
 /**
- * The way out of a connection: what is encoded gathers, and is written within the time that the client's reading earns.
+ * Writes a connection's responses in batches, and limits the time by how fast the client reads.
  *
  * @module
  */
@@ -7,43 +7,43 @@
 import type { Encoder } from "../http_message.ts";
 import type { Deadline, ServerContext } from "./context.ts";
 
-/** Gathers responses and writes them. */
+/** Collects responses and writes them. */
 export class Sender {
   readonly #conn: Deno.Conn;
   readonly #context: ServerContext;
   readonly #deadline: Deadline;
-  /** Holds what is not written yet; `undefined` while there is nothing. */
+  /** Responses that are not written yet; `undefined` if there are none. */
   #encoder: Encoder | undefined;
-  /** How long the client may still take, in milliseconds: it is used up while octets wait, and earned by taking them. */
+  /** The time the client has left, in milliseconds: it runs while octets wait, and grows as they are read. */
   #patienceMs = 0;
-  /** Octets that are being written. */
+  /** The number of octets being written. */
   #held = 0;
 
-  /** Writes to a connection, whose deadline it sets while it waits. */
+  /** Creates a sender for a connection, which sets the deadline while it waits. */
   constructor(conn: Deno.Conn, context: ServerContext, deadline: Deadline) {
     this.#conn = conn;
     this.#context = context;
     this.#deadline = deadline;
   }
 
-  /** How many octets wait to be written. */
+  /** The number of octets that are not written. */
   get length(): number {
     return this.#encoder === undefined ? 0 : this.#encoder.length;
   }
 
-  /** Where responses are encoded. */
+  /** The encoder of responses. */
   get encoder(): Encoder {
     return this.#encoder ??= this.#context.codecs.encoder();
   }
 
-  /** Gives the client its full time for what comes. */
+  /** Gives the client the full time for the next responses. */
   restart(): void {
     this.#patienceMs = this.#context.limits.sendTimeoutMs;
   }
 
   /**
-   * Writes all that is encoded. The client has so long for it as {@linkcode restart} says, and each octet that it takes
-   * buys it more; so it has in all that time and the time of all octets at the slowest rate allowed.
+   * Writes everything encoded. The client has the time set by {@linkcode restart}, extended by each octet it reads. In
+   * total this is that time plus the time for all octets at the minimum rate.
    */
   async flush(): Promise<void> {
     if (this.#encoder === undefined) return;
@@ -65,9 +65,9 @@ export class Sender {
     this.#release();
   }
 
-  /** Forgets what is not written; the connection is closed. */
+  /** Drops what is not written: the connection is closed. */
   end(): void {
-    // A write that is under way reads from the encoder's memory until it fails, so nobody else may have that.
+    // A pending write uses the encoder's memory until it fails, so the encoder must not be reused.
     if (this.#held > 0) this.#encoder = undefined;
     else this.#release();
     this.#context.budget.take(-this.#held);

@@ -1,42 +1,42 @@
 /**
- * TLS with every socket in hand.
+ * TLS on sockets that can always be closed.
  *
- * Closing a TLS connection of Deno's frees nothing while its handshake is unfinished or a write is stuck: the client
- * decides how long a socket lives. So the public socket is a plain one. Its octets are passed to a TLS listener on
- * loopback and back, and closing the plain sockets ends both sides whatever the client does.
+ * Closing a TLS connection in Deno releases nothing while its handshake is unfinished or a write is blocked, so a
+ * client could keep sockets open. Therefore the public listener is a plain one, and its octets are relayed to a TLS
+ * listener on loopback. Closing the plain sockets ends both sides whatever the client does.
  *
  * @module
  */
 
 import { writeAll } from "../bytes.ts";
 
-/** Octets that are passed on at a time: the most that a TLS record holds (RFC 8446 §5.1), so that memory stays small. */
+/** Octets relayed at a time: the size of the largest TLS record (RFC 8446 §5.1), so that memory stays small. */
 const PASSED_BYTES = 16 * 1024;
 
 /** A certificate and its key, in PEM. */
 export interface TlsIdentity {
-  /** The certificate, and those that lead to a trusted one. */
+  /** The certificate, followed by its chain. */
   readonly cert: string;
   /** The key. */
   readonly key: string;
 }
 
-/** Accepts clients of a plain listener and speaks TLS with them. */
+/** Accepts clients on a plain listener, and speaks TLS with them. */
 export class TlsRelay implements Deno.Listener {
   readonly #public: Deno.Listener;
   readonly #inner: Deno.TlsListener;
   readonly #innerPort: number;
-  /** Whether a connection to the inner listener is being made; it may be accepted before it is made. */
+  /** Whether a connection to the inner listener is being made. It may be accepted before connecting resolves. */
   #linking = false;
-  /** Inner connections that were accepted meanwhile: the one that is being made, or another program's. */
+  /** Inner connections accepted meanwhile: the expected one, or another program's. */
   #early: Deno.TlsConn[] = [];
-  /** The port that the next inner connection must come from, and who waits for it. */
+  /** The port of the expected inner connection, and the promise that waits for it. */
   #awaited: { readonly port: number; readonly accepted: PromiseWithResolvers<Deno.TlsConn> } | undefined;
 
   /**
    * Takes over a listener.
    *
-   * @throws {Error} If certificate and key do not fit together.
+   * @throws {Error} If certificate and key do not match.
    */
   constructor(listener: Deno.Listener, identity: TlsIdentity) {
     this.#public = listener;
@@ -50,7 +50,7 @@ export class TlsRelay implements Deno.Listener {
     return this.#public.addr;
   }
 
-  /** The next client's connection. Its handshake is still to be done. */
+  /** Returns the next client's connection, before its handshake. */
   async accept(): Promise<RelayedConn> {
     const outer = await this.#public.accept() as Deno.TcpConn;
     let link: Deno.TcpConn | undefined;
@@ -79,12 +79,12 @@ export class TlsRelay implements Deno.Listener {
     this.#awaited?.accepted.reject(new Deno.errors.Interrupted("The listener is closed"));
   }
 
-  /** As {@linkcode Deno.Listener.ref}. */
+  /** Implements {@linkcode Deno.Listener.ref}. */
   ref(): void {
     this.#public.ref();
   }
 
-  /** As {@linkcode Deno.Listener.unref}. */
+  /** Implements {@linkcode Deno.Listener.unref}. */
   unref(): void {
     this.#public.unref();
   }
@@ -94,7 +94,7 @@ export class TlsRelay implements Deno.Listener {
     this.close();
   }
 
-  /** Every connection that comes. */
+  /** Iterates over the connections. */
   async *[Symbol.asyncIterator](): AsyncIterableIterator<RelayedConn> {
     for (;;) yield await this.accept();
   }
@@ -112,7 +112,7 @@ export class TlsRelay implements Deno.Listener {
     }
   }
 
-  /** Takes the inner connection that is waited for. One from another port is another program's, and is closed. */
+  /** Passes on the expected inner connection. One from another port belongs to another program, and is closed. */
   #admit(conn: Deno.TlsConn): void {
     const { port } = conn.remoteAddr as Deno.NetAddr;
     if (port === this.#awaited?.port) {
@@ -129,7 +129,7 @@ export class RelayedConn implements Deno.Conn {
   readonly #link: Deno.TcpConn;
   readonly #tls: Deno.TlsConn;
 
-  /** Passes octets between the public connection and the inner one. */
+  /** Relays octets between the public connection and the inner one. */
   constructor(outer: Deno.TcpConn, link: Deno.TcpConn, tls: Deno.TlsConn) {
     this.#outer = outer;
     this.#link = link;
@@ -150,53 +150,53 @@ export class RelayedConn implements Deno.Conn {
     return this.#outer.localAddr;
   }
 
-  /** As {@linkcode Deno.Conn.readable}. */
+  /** Implements {@linkcode Deno.Conn.readable}. */
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.#tls.readable;
   }
 
-  /** As {@linkcode Deno.Conn.writable}. */
+  /** Implements {@linkcode Deno.Conn.writable}. */
   get writable(): WritableStream<Uint8Array<ArrayBufferLike>> {
     return this.#tls.writable;
   }
 
-  /** Agrees on TLS with the client. */
+  /** Performs the TLS handshake. */
   handshake(): Promise<Deno.TlsHandshakeInfo> {
     return this.#tls.handshake();
   }
 
-  /** Reads content that TLS carried. */
+  /** Reads decrypted content. */
   read(bytes: Uint8Array): Promise<number | null> {
     return this.#tls.read(bytes);
   }
 
-  /** Writes content for TLS to carry. */
+  /** Writes content to be encrypted. */
   write(bytes: Uint8Array): Promise<number> {
     return this.#tls.write(bytes);
   }
 
-  /** Ends this side. */
+  /** Closes this side. */
   closeWrite(): Promise<void> {
     return this.#tls.closeWrite();
   }
 
-  /** Closes every socket of the connection. */
+  /** Closes all sockets of the connection. */
   close(): void {
     for (const conn of [this.#outer, this.#link, this.#tls]) {
       try {
         conn.close();
       } catch {
-        // It is closed already.
+        // Already closed.
       }
     }
   }
 
-  /** As {@linkcode Deno.Conn.ref}. */
+  /** Implements {@linkcode Deno.Conn.ref}. */
   ref(): void {
     this.#outer.ref();
   }
 
-  /** As {@linkcode Deno.Conn.unref}. */
+  /** Implements {@linkcode Deno.Conn.unref}. */
   unref(): void {
     this.#outer.unref();
   }
@@ -207,7 +207,7 @@ export class RelayedConn implements Deno.Conn {
   }
 }
 
-/** Passes on what comes on one connection to another, its end too. A connection that breaks ends the other one. */
+/** Relays one direction, including its end. If a connection breaks, both are closed. */
 async function passOn(from: Deno.TcpConn, to: Deno.TcpConn): Promise<void> {
   const buffer = new Uint8Array(PASSED_BYTES);
   try {
@@ -220,7 +220,7 @@ async function passOn(from: Deno.TcpConn, to: Deno.TcpConn): Promise<void> {
       try {
         conn.close();
       } catch {
-        // It is closed already.
+        // Already closed.
       }
     }
   }

@@ -1,7 +1,7 @@
 /**
- * A connection's octets as exchanges: requests and what answers them, told while they come.
+ * Groups a connection's octets into exchanges of requests and responses, incrementally.
  *
- * The decoder that serves is the only judge of where a message starts, ends or breaks a rule.
+ * Message boundaries and errors are those of the decoder that also serves.
  *
  * @module
  */
@@ -9,75 +9,75 @@
 import { Decoder, type Fields, HttpError, isInterim, type RequestHead, type ResponseHead } from "../http_message.ts";
 import { type MessageLimits, PAGE_CONTENT_BYTES, REQUEST_LIMITS, RESPONSE_LIMITS } from "../limits.ts";
 
-/** Which way octets go: to the server, or back. */
+/** The direction of octets: to the server, or back. */
 export type Direction = "request" | "response";
 
-/** Why a message is no valid one. */
+/** Why a message is invalid. */
 export interface Fault {
-  /** What was seen, and what is allowed. */
+  /** What was seen and what is allowed. */
   readonly detail: string;
-  /** The section that was broken; empty where none is. */
+  /** The section that the message breaks, or empty. */
   readonly rule: string;
-  /** The octet, counted from the message's first; -1 where there is none. */
+  /** The offset of the octet from the message's first; -1 without one. */
   readonly offset: number;
 }
 
-/** One message of an exchange, as far as it has come. Offsets count the octets of its direction. */
+/** A message of an exchange, possibly incomplete. Offsets count the octets of its direction. */
 export interface Message {
-  /** Its first octet. */
+  /** The offset of its first octet. */
   readonly from: number;
-  /** Behind its last octet so far. */
+  /** The offset after its last octet so far. */
   to: number;
-  /** Whether all of it is there. */
+  /** Whether the message is complete. */
   whole: boolean;
-  /** The request's method and target, or the response's status and reason, once they are known. */
+  /** The request's method and target, or the response's status and reason, once known. */
   title: string;
-  /** The response's status; 0 for a request, or before it is known. */
+  /** The response's status; 0 for a request or while it is unknown. */
   status: number;
-  /** What is wrong with it, if anything is. */
+  /** The error, if any. */
   fault?: Fault;
 }
 
-/** A request and its responses, interim ones first. A response that nobody asked for stands alone. */
+/** A request and its responses, interim ones first. An unsolicited response has no request. */
 export interface Exchange {
-  /** Its number among the exchanges of the connection, from 1. */
+  /** The exchange's number on its connection, starting from 1. */
   readonly number: number;
-  /** The request, if there is one. */
+  /** The request, if any. */
   request?: Message;
   /** The responses. */
   responses: Message[];
 }
 
-/** An exchange that is complete, for those who follow what it does to the table. */
+/** A complete exchange, with what is needed to follow changes of the table. */
 export interface Complete {
   /** The request's head. */
   readonly request: RequestHead;
-  /** The request's content; `undefined` if it is too long to be kept. */
+  /** The request's content; `undefined` if it is too long to keep. */
   readonly sent: Uint8Array | undefined;
   /** The final response's status. */
   readonly status: number;
   /** The final response's header section. */
   readonly fields: Fields;
-  /** The final response's content; `undefined` if it is too long to be kept. */
+  /** The final response's content; `undefined` if it is too long to keep. */
   readonly received: Uint8Array | undefined;
 }
 
-/** What some octets, or their end, brought. */
+/** The result of receiving octets or their end. */
 export interface Progress {
   /** The exchanges that changed. */
   readonly changed: readonly Exchange[];
-  /** The exchanges that are complete now. */
+  /** The exchanges that were completed. */
   readonly complete: readonly Complete[];
 }
 
-/** An exchange that goes on, with what is kept of it until it is complete. */
+/** An exchange in progress. */
 interface Running {
   readonly exchange: Exchange;
   request?: RequestHead;
   sent: Content;
 }
 
-/** Gathers the content of a message, up to a limit. */
+/** Collects the content of a message, up to a limit. */
 class Content {
   #pieces: Uint8Array[] | undefined = [];
   #length = 0;
@@ -85,7 +85,7 @@ class Content {
   add(piece: Uint8Array): void {
     this.#length += piece.length;
     if (this.#length > PAGE_CONTENT_BYTES) this.#pieces = undefined;
-    // The piece is the decoder's, and short-lived.
+    // The piece belongs to the decoder, and is valid only for now.
     this.#pieces?.push(piece.slice());
   }
 
@@ -101,7 +101,7 @@ class Content {
   }
 }
 
-/** One way of a connection. */
+/** One direction of a connection. */
 class Way {
   readonly decoder: Decoder;
   received = 0;
@@ -109,53 +109,55 @@ class Way {
   running: Running | undefined;
   head: RequestHead | ResponseHead | undefined;
   content = new Content();
-  /** Whether its end has come. */
+  /** Whether the direction has ended. */
   ended = false;
 
   constructor(kind: Direction, limits: MessageLimits) {
     this.decoder = new Decoder(kind, limits);
   }
 
-  /** The first octet that is not understood yet. */
+  /** The offset of the first octet that was not decoded. */
   get at(): number {
     return this.received - this.decoder.unread.length;
   }
 }
 
-/** Cuts both ways of a connection into messages and pairs them. */
+/** Decodes both directions of a connection and pairs the messages. */
 export class Conversation {
   readonly #ways: Record<Direction, Way>;
-  /** Exchanges whose final response is not complete, in the order of their requests. */
+  /** Exchanges whose final response is incomplete, in the order of their requests. */
   readonly #unanswered: Running[] = [];
   readonly #changed = new Set<Exchange>();
   #complete: Complete[] = [];
   #exchanges = 0;
-  /** Whether the connection speaks another protocol now. */
+  /** Whether the connection has switched to another protocol. */
   #leftHttp = false;
 
-  /** A connection to a server that takes requests within these limits. */
+  /** Creates a conversation with a server that has these limits on requests. */
   constructor(limits: MessageLimits = REQUEST_LIMITS) {
     this.#ways = { request: new Way("request", limits), response: new Way("response", RESPONSE_LIMITS) };
   }
 
-  /** Whether a request has not had its whole response. */
+  /** Whether a request waits for its complete response. */
   get unanswered(): boolean {
     return this.#unanswered.length > 0;
   }
 
-  /** Whether the server ends the connection now, by the rules (RFC 9112 §9.3): after a broken message, for instance. */
+  /**
+   * Whether the server must close the connection by the rules (RFC 9112 §9.3), for example after an invalid message.
+   */
   get closes(): boolean {
     return Object.values(this.#ways).some(({ ended, message, head }) =>
       ended || message?.fault !== undefined || head?.persistent === false
     );
   }
 
-  /** How many octets have gone one way. */
+  /** Returns the number of octets in one direction. */
   received(direction: Direction): number {
     return this.#ways[direction].received;
   }
 
-  /** Takes octets that go one way. They must stay unchanged. */
+  /** Receives octets of one direction. They must stay unchanged. */
   octets(direction: Direction, bytes: Uint8Array): Progress {
     const way = this.#ways[direction];
     way.received += bytes.length;
@@ -163,7 +165,7 @@ export class Conversation {
     return this.#advance(direction);
   }
 
-  /** Takes the end of one way. */
+  /** Receives the end of one direction. */
   fin(direction: Direction): Progress {
     const way = this.#ways[direction];
     way.ended = true;
@@ -222,7 +224,7 @@ export class Conversation {
     return { exchange: { number: ++this.#exchanges, responses: [] }, sent: new Content() };
   }
 
-  /** Takes one event of the decoder. Returns whether there may be more. */
+  /** Handles one event of the decoder. Returns whether there may be more. */
   #step(direction: Direction, way: Way): boolean {
     const event = way.decoder.next();
     if (event === undefined || event.kind === "closed") return false;
@@ -261,7 +263,7 @@ export class Conversation {
     this.#complete.push({ request, sent: sent.bytes(), status, fields, received: content.bytes() });
   }
 
-  /** The first line of a message that is no valid one is its name. */
+  /** The title of an invalid message is its first line. */
   #nameBroken(direction: Direction, way: Way): void {
     const { message, decoder, running } = way;
     if (message!.title !== "" || direction === "response") return;

@@ -1,5 +1,5 @@
 /**
- * The last exchange of a client's connection, explained: what the tap tells of it, in both directions.
+ * Explains the last exchange of a client's connection from the events of its tap.
  *
  * @module
  */
@@ -9,27 +9,27 @@ import type { End, TrafficEvent } from "../traffic.ts";
 import { Explainer, type Explanation } from "./explain.ts";
 import { type ExplainTextOptions, explanationText } from "./explain_text.ts";
 
-/** Listens to a tap at the client's end, and explains the exchange that was begun last. */
+/** Listens to a tap at the client's end, and explains the latest exchange. */
 export class LastExchange {
-  /** Made once there is something to explain. */
+  /** Created once there is something to explain. */
   #explainers: { readonly request: Explainer; readonly response: Explainer } | undefined;
   #method: string | undefined;
-  /** What the requests so far mean, and the methods of those that have had no response. */
+  /** The requests explained so far, and the methods of those without a response. */
   #requests: Explanation[] = [];
   #methods: (string | undefined)[] = [];
   #begun = false;
   #finished = false;
-  /** Octets that are explained only if somebody asks, or when they are many. */
+  /** Octets that are explained on demand, or when they are many. */
   readonly #kept: { readonly kind: "read" | "write"; readonly bytes: Uint8Array }[] = [];
   #keptBytes = 0;
-  /** Who has ended their side. */
+  /** The ends that have closed their side. */
   readonly #fins = new Set<End>();
   #explanations: Explanation[] = [];
 
   /**
-   * Begins an exchange: what was told before is forgotten.
+   * Starts an exchange and forgets the last one.
    *
-   * @param method The request's method; left out, the requests that are sent tell.
+   * @param method The request's method; by default it is taken from the requests sent.
    */
   begin(method?: string): void {
     this.#method = method;
@@ -37,12 +37,12 @@ export class LastExchange {
     this.#restart();
   }
 
-  /** Receives what happens on the connection. */
+  /** Receives an event of the connection. */
   tell(event: TrafficEvent): void {
     if (!this.#begun || this.#finished) return;
     switch (event.kind) {
       case "opened":
-        // On a new connection the request is sent from its start.
+        // On a new connection the request is sent again from its start.
         return this.#restart();
       case "write":
       case "read":
@@ -55,12 +55,12 @@ export class LastExchange {
     }
   }
 
-  /** Ends the exchange: what follows on a new connection is no part of it. */
+  /** Ends the exchange: what follows on a new connection is not part of it. */
   end(): void {
     this.#finish();
   }
 
-  /** The exchange as text: the request, then each response. `undefined` if there was no exchange. */
+  /** Returns the exchange as text: the request, then each response; `undefined` if there was no exchange. */
   text(options: ExplainTextOptions): string | undefined {
     if (!this.#begun) return undefined;
     this.#finish();

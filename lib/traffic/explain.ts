@@ -1,7 +1,7 @@
 /**
- * From octets to rows that say what each of them means.
+ * Explains octets in rows with labels.
  *
- * The decoder is the only judge: rows cut up what it has accepted, and a fault is the error that it has thrown.
+ * The decoder alone judges messages: rows divide what it has accepted, and a fault is the error it has thrown.
  *
  * @module
  */
@@ -26,7 +26,7 @@ import { chunkLabel, HEAD_END, NO_TRAILERS, sectionRows, startLineRows, TRAILERS
 
 export type { ExplainOptions, Explanation, Fault, Finding, Part, Reading, Row, RowKind } from "./explanation.ts";
 
-/** Faults that concern a whole head or trailer section, so that all its lines can still be labelled. */
+/** Faults that concern a whole head or trailer section. All its lines can still be labelled. */
 const SECTION_FAULTS: ReadonlySet<FaultCode | undefined> = new Set<FaultCode>([
   "target-form",
   "target-authority",
@@ -45,13 +45,13 @@ const SECTION_FAULTS: ReadonlySet<FaultCode | undefined> = new Set<FaultCode>([
   "forbidden-trailer",
 ]);
 
-/** Which octets come next, as the decoder sees it. */
+/** The kind of the next octets, as seen by the decoder. */
 type Phase = "head" | "content" | "chunks" | "closed" | "tunnel";
 
 /**
- * Explains one direction of a connection, message after message.
+ * Explains one direction of a connection, message by message.
  *
- * Memory is bounded: of long content only the first octets are kept, unless all are asked for.
+ * Memory is bounded: of long content only the first octets are kept, unless all are requested.
  */
 export class Explainer {
   readonly #kind: MessageKind;
@@ -59,13 +59,13 @@ export class Explainer {
   readonly #options: ExplainOptions;
   #finished: Explanation[] = [];
 
-  /** The bytes received last, and how many were received before them. */
+  /** The bytes received last, and the number of bytes received before them. */
   #piece = NO_BYTES as Uint8Array;
   #pieceStart = 0;
   #received = 0;
-  /** Octets before the piece that have no row yet. */
+  /** Octets before those that have no row yet. */
   #carry = "";
-  /** How many octets have rows. */
+  /** The number of octets that have rows. */
   #labelled = 0;
   #messageStart = 0;
   #answersKnown = false;
@@ -75,11 +75,11 @@ export class Explainer {
   #facts: MessageFacts | undefined;
   #inChunk = 0;
   #keptContent = 0;
-  /** The row of the chunks beyond those that have rows of their own. */
+  /** The row of chunks beyond those with rows of their own. */
   #summary: { start: number; end: number; octets: string } | undefined;
   #failure: HttpError | undefined;
 
-  /** Creates an explainer of requests or of responses. */
+  /** Creates an explainer of requests or responses. */
   constructor(options: ExplainOptions) {
     this.#kind = options.kind;
     this.#options = options;
@@ -91,7 +91,7 @@ export class Explainer {
     });
   }
 
-  /** Receives bytes, which may change afterwards. */
+  /** Receives bytes, which may change after the call. */
   receive(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.#piece = bytes;
@@ -105,9 +105,9 @@ export class Explainer {
   }
 
   /**
-   * Ends the input: what is there of a message is explained too.
+   * Ends the input. An incomplete message is explained too.
    *
-   * @param closed Whether the connection ended, as a file's end does not say.
+   * @param closed Whether the connection ended, which the end of a file does not imply.
    */
   end(closed: boolean = false): void {
     this.#piece = NO_BYTES;
@@ -122,14 +122,14 @@ export class Explainer {
     else if (this.#received > this.#messageStart) this.#finishIncomplete();
   }
 
-  /** Takes the explanations that are finished. */
+  /** Takes the explanations finished so far. */
   take(): Explanation[] {
     const finished = this.#finished;
     this.#finished = [];
     return finished;
   }
 
-  /** Says that what follows the messages so far is not HTTP, as after 101 (Switching Protocols). */
+  /** Marks the following octets as not HTTP, as after 101 (Switching Protocols). */
   leaveHttp(): void {
     this.#phase = "tunnel";
   }
@@ -168,7 +168,7 @@ export class Explainer {
     }
   }
 
-  /** Tells the decoder what the response that starts here answers. */
+  /** Tells the decoder which method the next response answers. */
   #pair(): void {
     if (this.#kind === "request" || this.#answersKnown || this.#received === this.#messageStart) return;
     this.#answersKnown = true;
@@ -176,7 +176,7 @@ export class Explainer {
   }
   #answered = "GET";
 
-  /** The octets without a row, up to an offset; they have one from now on. */
+  /** Takes the octets without a row up to an offset; they get a row. */
   #octets(end: number): string {
     const from = Math.max(this.#labelled, this.#pieceStart) - this.#pieceStart;
     const octets = this.#carry + octetString(this.#piece, from, end - this.#pieceStart);
@@ -185,7 +185,10 @@ export class Explainer {
     return octets;
   }
 
-  /** Copies what has no row yet, since the piece may change: all of a message, some of what is not read. */
+  /**
+   * Copies octets without a row, because the piece may change: all octets of a message, but only some that are not
+   * read.
+   */
   #keepRest(): void {
     const room = this.#reads ? Infinity : UNREAD_KEPT_BYTES - this.#carry.length;
     const from = Math.max(this.#labelled, this.#pieceStart) - this.#pieceStart;
@@ -209,7 +212,7 @@ export class Explainer {
     this.#phase = "tunnel";
   }
 
-  /** Cuts a head's whole lines, with an empty line before it. Returns how many octets they are. */
+  /** Divides the complete lines of a head, and an empty line before it. Returns the number of octets. */
   #cutHead(octets: string, start: number): number {
     let at = 0;
     if (octets.startsWith("\r\n")) {
@@ -248,12 +251,15 @@ export class Explainer {
     this.#rows.push({ start: offset, end, kind: "content", octets: kept, label });
   }
 
-  /** Whether the message has so many chunks that the rest of them have one row together. */
+  /** Whether the message has so many chunks that the rest share one row. */
   get #summarises(): boolean {
     return this.#facts !== undefined && !this.#options.all && this.#facts.chunks > SHOWN_CHUNKS;
   }
 
-  /** Cuts what frames chunks: the line end behind one, the line of the next, trailers. Returns how much it has cut. */
+  /**
+   * Divides the framing of chunks: the line end after a chunk, the next chunk line, trailers. Returns the number of
+   * octets.
+   */
   #framing(octets: string, ended: boolean): number {
     const facts = this.#facts!;
     const start = this.#labelled - octets.length - this.#messageStart;
@@ -281,7 +287,7 @@ export class Explainer {
       : lineEnd;
   }
 
-  /** Adds a chunk's line or its end; to the row of the rest where there are many. */
+  /** Adds a chunk line or chunk end, or extends the row of the rest. */
   #addChunkRow(start: number, octets: string): void {
     const end = start + octets.length;
     if (this.#summary !== undefined) this.#summary.end = end;
@@ -319,7 +325,7 @@ export class Explainer {
       ...head?.kind === "request" && { method: head.method },
       ...head?.kind === "response" && { status: head.status },
     });
-    // An interim response leaves the question open.
+    // An interim response does not answer the request yet.
     if (!(head?.kind === "response" && isInterim(head.status))) this.#answersKnown = false;
     this.#facts = undefined;
     this.#inChunk = 0;
@@ -333,7 +339,7 @@ export class Explainer {
     this.#rows = [];
   }
 
-  /** Finishes a message of which something is missing: whole lines have rows, and so has the rest. */
+  /** Finishes an incomplete message: its complete lines have rows, and the rest has one row. */
   #finishIncomplete(): void {
     const { rest, start } = this.#cutPending(this.#carry);
     const inHead = this.#phase === "head";
@@ -352,11 +358,11 @@ export class Explainer {
       const count = facts!.head.contentLength - facts!.contentBytes;
       missing.push({ text: `needs ${count} more octet${count === 1 ? "" : "s"} of content` });
     }
-    // Content until the connection ends is whole wherever the octets end.
+    // Content that ends with the connection is complete at any octet.
     this.#finish(missing.length === 0 ? "whole" : "incomplete", missing);
   }
 
-  /** Cuts the whole lines of octets that the decoder holds back until a section is complete. */
+  /** Divides the complete lines of octets that the decoder holds until a section is complete. */
   #cutPending(octets: string): { rest: string; start: number } {
     const start = this.#labelled - this.#messageStart;
     let cut = 0;
@@ -369,7 +375,7 @@ export class Explainer {
     return { rest: octets.substring(cut), start: start + cut };
   }
 
-  /** Finishes a broken message: what was accepted, the line with the fault, and all that is not read behind it. */
+  /** Finishes an invalid message: the accepted part, the line with the fault, and the unread octets after it. */
   #finishBroken(failure: HttpError): void {
     const held = this.#carry;
     const start = this.#labelled - this.#messageStart;
@@ -420,7 +426,7 @@ export class Explainer {
   }
 }
 
-/** Explains messages that are all here, one after the other. */
+/** Explains complete octets, message by message. */
 export function explainOctets(octets: Uint8Array, options: ExplainOptions & { closed?: boolean }): Explanation[] {
   const explainer = new Explainer(options);
   explainer.receive(octets);
@@ -428,7 +434,7 @@ export function explainOctets(octets: Uint8Array, options: ExplainOptions & { cl
   return explainer.take();
 }
 
-/** What the octets are: responses if they begin with `HTTP/`. Fewer octets that may begin so are taken for responses. */
+/** Returns the kind of the octets: responses if they start with `HTTP/` or the beginning of it, else requests. */
 export function messageKindOf(octets: Uint8Array): MessageKind {
   return octets.length > 0 && "HTTP/".startsWith(octetString(octets, 0, Math.min(5, octets.length)))
     ? "response"

@@ -1,7 +1,7 @@
 /**
- * Explanations as text: octets on the left, what they mean on the right, a caret under a fault.
+ * Formats explanations as text: octets on the left, labels on the right, a caret under a fault.
  *
- * Everything from a peer is escaped, so that an octet is never an order to the terminal.
+ * Everything from a peer is escaped, so that no octet controls the terminal.
  *
  * @module
  */
@@ -14,15 +14,15 @@ import type { Explanation, Fault, Reading, Row, RowKind } from "./explanation.ts
 import { fixFor } from "./fixes.ts";
 import { decodeUtf8, octetsOf, units, type Wrapped, wrapUnits, wrapWords } from "./octet_text.ts";
 
-/** How text is laid out. */
+/** Options of the layout. */
 export interface ExplainTextOptions {
-  /** Columns of the terminal. */
+  /** The width of the terminal in columns. */
   readonly width: number;
-  /** Columns of findings and of what is said of a fault; left out, each is one line. */
+  /** The width of findings and sentences on a fault; by default each is one line. */
   readonly sentenceWidth?: number;
-  /** Whether all content is shown, not only a screenful. */
+  /** Whether all content is shown; by default one screenful. */
   readonly all: boolean;
-  /** Colours by kind of octets. */
+  /** Colours octets by their kind. */
   readonly painter: Painter;
   /** Whether credentials are replaced by their length. */
   readonly masked?: boolean;
@@ -31,13 +31,13 @@ export interface ExplainTextOptions {
 /** Columns before the octets: the offset and a space. */
 const OFFSET_WIDTH = 6;
 const INDENT = " ".repeat(OFFSET_WIDTH);
-/** At 80 columns the labels start here; wider terminals give the labels the rest. */
+/** The column of labels at 80 columns. Wider terminals give the additional columns to the labels. */
 const LABEL_COLUMN = 42;
 const USUAL_WIDTH = 80;
 const LEAST_WIDTH = 40;
-/** Octets in a line of hexadecimal digits. */
+/** Octets per line of hexadecimal digits. */
 const HEX_OCTETS = 8;
-/** Octets of content that are made into lines at a time. */
+/** Octets of content that are formatted at a time. */
 const SLICE_OCTETS = 8192;
 const STYLES: Readonly<Record<RowKind, Style>> = {
   start: "bold",
@@ -49,14 +49,14 @@ const STYLES: Readonly<Record<RowKind, Style>> = {
   unread: "dim",
 };
 
-/** The text of one explanation, lines with their ends. */
+/** Formats one explanation as lines with line ends. */
 export function explanationText(explanation: Explanation, options: ExplainTextOptions): string {
   const { rows, findings, fault } = explanation;
   const lines: string[] = [];
   const faulty = fault === undefined ? -1 : faultyRow(rows, fault.offset);
   rows.forEach((row, index) => {
     const shown = index === faulty ? faultLines(explanation, row, options) : rowLines(row, options);
-    // Large content has more lines than a call may have arguments.
+    // Large content has more lines than a call can have arguments.
     for (const line of shown) lines.push(line);
   });
   if (fault !== undefined && rows.length === 0) lines.push(...faultWords(explanation, fault, options));
@@ -66,13 +66,16 @@ export function explanationText(explanation: Explanation, options: ExplainTextOp
   return lines.map((line) => `${line.trimEnd()}\n`).join("");
 }
 
-/** The row that the caret stands under: the one with the octet, or the last before it. */
+/** Returns the row for the caret: the one with the octet, or the last before it. */
 function faultyRow(rows: readonly Row[], offset: number): number {
   const index = rows.findIndex(({ end }) => offset < end);
   return index < 0 ? rows.length - 1 : index;
 }
 
-/** The line with a fault, a caret under the octet, and what to do. Of a long line only the octets around it are shown. */
+/**
+ * Formats the line with a fault, a caret under the octet, and the fix. Of a long line only the octets around the fault
+ * are shown.
+ */
 function faultLines(explanation: Explanation, row: Row, options: ExplainTextOptions): string[] {
   const { painter } = options;
   const fault = explanation.fault!;
@@ -86,7 +89,7 @@ function faultLines(explanation: Explanation, row: Row, options: ExplainTextOpti
   ];
 }
 
-/** A line of octets, escaped, and the column of one of them. */
+/** Returns a line of escaped octets, and the column of one of them. */
 export function aroundCaret(octets: string, at: number, width: number): { shown: string; caret: number } {
   const whole = units(octets).join("");
   if (whole.length <= width) return { shown: whole, caret: units(octets.substring(0, at)).join("").length };
@@ -98,11 +101,11 @@ export function aroundCaret(octets: string, at: number, width: number): { shown:
 }
 
 /**
- * Where a refused message is broken, and the fix: the line with a caret under the octet.
+ * Formats the fault of a refused message: the line with a caret under the octet, and the fix.
  *
  * @param rest The octets that were not decoded.
  * @param position The offset of the first of them, from the message's start.
- * @param showCredentials Whether the line is shown even if it holds a credential.
+ * @param showCredentials Whether the line is shown even if it has a credential.
  */
 export function refusalText(error: HttpError, rest: Uint8Array, position: number, showCredentials: boolean): string {
   const fix = fixFor(error);
@@ -134,7 +137,7 @@ function faultWords({ kind }: Explanation, fault: Fault, { painter, sentenceWidt
   ];
 }
 
-/** A sentence with a mark before it, in lines of at most so many columns. */
+/** Wraps a sentence after a mark to a number of columns. */
 export function sentence(
   mark: string,
   text: string,
@@ -146,7 +149,7 @@ export function sentence(
   return lines.map((line, i) => i === 0 && mark !== "" ? `${INDENT}${paint(mark)} ${line}` : `${indent}${line}`);
 }
 
-/** What two kinds of receivers make of a message, a line each; none where both read the same. */
+/** Formats how two kinds of receivers read a message, one line each; nothing if they read the same. */
 export function readingLines(readings: readonly Reading[], what: string): string[] {
   if (readings.length === 0) return [];
   const width = Math.max(...readings.map(({ by }) => by.length)) + 1;
@@ -169,7 +172,7 @@ function section(rule: string | undefined): string {
   return rule === undefined ? "" : ` (${rule})`;
 }
 
-/** A row: its octets wrapped on the left, its label on the right; below it its parts. */
+/** Formats a row: wrapped octets on the left, the label on the right, and its parts below. */
 function rowLines(row: Row, options: ExplainTextOptions): string[] {
   const masked = options.masked && row.kind === "field" ? maskCredentials(row.octets) : row.octets;
   if (masked !== row.octets) {
@@ -226,7 +229,7 @@ function twoColumns(
   });
 }
 
-/** Content, or what is not read: text where it is text, else hexadecimal digits; a screenful of it. */
+/** Formats content or unread octets: as text if they are text, else in hexadecimal digits; one screenful. */
 function contentLines({ octets, kind }: Row, options: ExplainTextOptions): Wrapped {
   const width = leftWidth(options);
   const most = options.all ? Infinity : SHOWN_CONTENT_LINES;
@@ -246,7 +249,7 @@ function contentLines({ octets, kind }: Row, options: ExplainTextOptions): Wrapp
   return { lines, octets: count };
 }
 
-/** Where a piece of content ends that is made into lines at a time: not inside a character of UTF-8. */
+/** Returns the end of a piece of content that is formatted at a time, not inside a UTF-8 character. */
 function sliceEnd(octets: string, at: number): number {
   let end = Math.min(octets.length, at + SLICE_OCTETS);
   for (let i = 0; i < 3 && end < octets.length && (octets.charCodeAt(end) & 0xc0) === 0x80; i++) end--;
@@ -265,7 +268,7 @@ function firstLine(octets: string, width: number): Wrapped {
   return { lines: [line], octets: count };
 }
 
-/** Whether octets are no text: not UTF-8, or with control characters that text does not have. */
+/** Whether octets are binary: not UTF-8, or with control characters that text does not have. */
 function isBinary(octets: string): boolean {
   // deno-lint-ignore no-control-regex -- these are what text does not have
   if (/[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]/.test(octets)) return true;

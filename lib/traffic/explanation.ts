@@ -1,5 +1,5 @@
 /**
- * What an explanation holds: rows with labels, findings, faults. Views of every kind are made from these.
+ * The parts of an explanation: rows with labels, findings, faults. All views are based on these.
  *
  * @module
  */
@@ -7,38 +7,38 @@
 import type { FaultCode, MessageKind } from "../http_message.ts";
 import type { MessageLimits } from "../limits.ts";
 
-/** What kind of octets a row has: a view may colour by it. */
+/** The kind of a row's octets. A view may colour by it. */
 export type RowKind = "start" | "field" | "end" | "framing" | "content" | "broken" | "unread";
 
 /** Some octets of a row. The parts of a row cover it exactly. */
 export interface Part {
   /** Offset of the first octet, from the message's start. */
   readonly start: number;
-  /** Offset behind the last octet. */
+  /** Offset after the last octet. */
   readonly end: number;
-  /** What the octets say; empty for what only separates. */
+  /** The meaning of the octets; empty for separators. */
   readonly label: string;
 }
 
-/** Octets with what they mean. The rows of a message cover it exactly, in order. */
+/** Octets with their meaning. The rows of a message cover it exactly, in order. */
 export interface Row {
   /** Offset of the first octet, from the message's start. */
   readonly start: number;
-  /** Offset behind the last octet. */
+  /** Offset after the last octet. */
   readonly end: number;
-  /** What kind of octets these are. */
+  /** The kind of the octets. */
   readonly kind: RowKind;
-  /** The octets, one character each; of long content only the first. */
+  /** The octets, one character each; for long content only the first. */
   readonly octets: string;
-  /** What they say. */
+  /** The meaning of the octets. */
   readonly label: string;
-  /** The section that says so. */
+  /** The section of the specification. */
   readonly rule?: string;
-  /** What the row is made of, where there is more to it. */
+  /** The parts of the row, if it has several. */
   readonly parts?: readonly Part[];
 }
 
-/** A conclusion and the section that draws it. */
+/** A conclusion, and the section it is based on. */
 export interface Finding {
   /** The conclusion. */
   readonly text: string;
@@ -48,66 +48,66 @@ export interface Finding {
 
 /** How one kind of receiver reads a message. */
 export interface Reading {
-  /** What it goes by. */
+  /** What the receiver relies on. */
   readonly by: string;
   /** Offset of the content, from the message's start. */
   readonly start: number;
-  /** Offset behind the content; what it still waits for may be beyond the octets that are here. */
+  /** Offset after the content; it may be beyond the available octets. */
   readonly end: number;
-  /** What it takes for the next message, as far as that is here. */
+  /** The octets it takes for the next message, as far as available. */
   readonly next: string;
-  /** Octets of content that it still waits for. */
+  /** The number of octets of content it waits for. */
   readonly missing: number;
 }
 
-/** Why a message is broken. */
+/** Why a message is invalid. */
 export interface Fault {
   /** The cause. */
   readonly code: FaultCode | undefined;
-  /** The status that a strict receiver answers with; 502 for a response. */
+  /** The status with which a strict receiver responds; 502 for a response. */
   readonly status: number;
   /** What was seen and what is allowed. */
   readonly detail: string;
-  /** The section that was broken. */
+  /** The section that the message breaks. */
   readonly rule: string | undefined;
-  /** The octet where it broke, from the message's start: under it stands the caret. */
+  /** The offset of the octet that breaks it, from the message's start. The caret is under it. */
   readonly offset: number;
-  /** How to put it right. */
+  /** How to fix it. */
   readonly fix: string | undefined;
-  /** What two kinds of receivers would take for content and for what follows; empty where framing is not ambiguous. */
+  /** How two kinds of receivers read content and following octets; empty if framing is not ambiguous. */
   readonly readings: readonly Reading[];
 }
 
-/** One message, explained; or octets that are no message, as those behind the last one. */
+/** An explained message, or octets that are not a message, such as those after the last one. */
 export interface Explanation {
-  /** What it is. */
+  /** The kind of message. */
   readonly kind: MessageKind | "unread";
-  /** Offset of its first octet in all that was received. */
+  /** The offset of its first octet in all received octets. */
   readonly start: number;
-  /** How many octets it has. */
+  /** The number of its octets. */
   readonly length: number;
-  /** What each octet means; they cover the message exactly, in order. */
+  /** The meaning of each octet. The rows cover the message exactly, in order. */
   readonly rows: readonly Row[];
-  /** What follows from the message. */
+  /** Conclusions from the message. */
   readonly findings: readonly Finding[];
-  /** Why it is broken. */
+  /** Why the message is invalid. */
   readonly fault?: Fault;
-  /** Whether it is whole and legal, not here to its end, or broken. */
+  /** Whether the message is complete and valid, incomplete, or invalid. */
   readonly state: "whole" | "incomplete" | "broken";
-  /** A request's method. */
+  /** The method of a request. */
   readonly method?: string;
-  /** A response's status. */
+  /** The status of a response. */
   readonly status?: number;
 }
 
-/** How octets are explained. */
+/** Options of an explanation. */
 export interface ExplainOptions {
-  /** What the octets are. */
+  /** The kind of the messages. */
   readonly kind: MessageKind;
-  /** The method that the next response answers; asked for once for each final response. GET if it has none. */
+  /** Returns the method that the next response answers; called once for each final response. By default GET. */
   readonly answers?: () => string | undefined;
   /** Whether all content and all chunks are kept, whatever their size. */
   readonly all?: boolean;
-  /** Caps other than those of `serve` and `connect`. */
+  /** Limits other than those of `serve` and `connect`. */
   readonly limits?: Partial<MessageLimits>;
 }

@@ -1,5 +1,5 @@
 /**
- * What follows from a message: how long its content is and why, and whether the connection stays.
+ * Conclusions from a message: the length of its content and the reason, and whether the connection persists.
  *
  * @module
  */
@@ -8,15 +8,15 @@ import { isContentless, isInterim, listMembers, type RequestHead, type ResponseH
 import { REQUEST_LIMITS } from "../limits.ts";
 import type { Finding } from "./explanation.ts";
 
-/** What is known of a message. */
+/** The properties of a message. */
 export interface MessageFacts {
   /** Its head. */
   readonly head: RequestHead | ResponseHead;
-  /** The method that a response answers. */
+  /** The method that the response answers. */
   readonly answers: string;
-  /** Whether the content comes in chunks. */
+  /** Whether the content is chunked. */
   readonly chunked: boolean;
-  /** Chunks so far, without the last one, which is empty. */
+  /** The number of chunks so far, without the empty last one. */
   chunks: number;
   /** Octets of content so far. */
   contentBytes: number;
@@ -24,7 +24,7 @@ export interface MessageFacts {
 
 const RULE = "RFC 9112 §6.3";
 
-/** Why the content has this length. */
+/** Returns why the content has its length. */
 export function contentFindings(facts: MessageFacts, state: "whole" | "incomplete"): Finding[] {
   const { head, answers, chunked, chunks, contentBytes } = facts;
   const findings: Finding[] = [];
@@ -71,10 +71,10 @@ function octetsOf(count: number): string {
   return `${count} octet${count === 1 ? "" : "s"}`;
 }
 
-/** Why the connection stays or ends. */
+/** Returns why the connection persists or ends. */
 export function persistenceFindings({ head, answers, chunked }: MessageFacts): Finding[] {
   const { kind, minor, persistent, contentLength } = head;
-  // An interim response says nothing about it, and a tunnel is no connection of HTTP any more.
+  // An interim response does not decide it, and a tunnel is no longer an HTTP connection.
   if (kind === "response" && (isInterim(head.status) || answers === "CONNECT" && head.status < 300)) return [];
   const rule = "RFC 9112 §9.3";
   const options = listMembers((head.fields.get("connection") ?? "").toLowerCase());

@@ -1,5 +1,5 @@
 /**
- * Credentials in messages: their octets are replaced by asterisks, so that lengths and offsets stay.
+ * Masks credentials in messages: their octets become asterisks, so that lengths and offsets stay the same.
  *
  * @module
  */
@@ -10,7 +10,7 @@ const CR = 0x0d;
 const LF = 0x0a;
 const COLON = 0x3a;
 
-/** A copy of a message's octets, in which the values of fields that carry credentials are asterisks. */
+/** Copies a message's octets, with asterisks in the values of fields that have credentials. */
 export function masked(message: Uint8Array): Uint8Array<ArrayBuffer> {
   const copy = Uint8Array.from(message);
   let masking = false;
@@ -20,7 +20,7 @@ export function masked(message: Uint8Array): Uint8Array<ArrayBuffer> {
     let end = lineFeed < 0 ? next : lineFeed;
     if (end > start && copy[end - 1] === CR) end--;
     if (end === start && start > 0) break;
-    // A line that starts with a blank goes on with the one before it (RFC 9112 §5.2).
+    // A line that starts with a blank continues the line before it (RFC 9112 §5.2).
     const value = isBlank(copy[start]) ? start : valueStart(copy, start, end);
     if (value !== start) masking = value > start && NAMES.includes(nameBefore(copy, start, end));
     if (masking) hide(copy, value, end);
@@ -29,7 +29,7 @@ export function masked(message: Uint8Array): Uint8Array<ArrayBuffer> {
   return copy;
 }
 
-/** Where a field line's value starts; -1 if it is no field line. */
+/** Returns the start of a field line's value; -1 if the line is not a field line. */
 function valueStart(bytes: Uint8Array, start: number, end: number): number {
   const colon = bytes.subarray(start, end).indexOf(COLON);
   return colon < 0 ? -1 : start + colon + 1;

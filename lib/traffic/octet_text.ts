@@ -1,5 +1,6 @@
 /**
- * Octets as text that a person reads, in which each octet can be told: `\r\n`, `\xff`.
+ * Formats octets as readable text in which every octet is distinguishable: `\r
+ * `, `\xff`.
  *
  * @module
  */
@@ -11,16 +12,16 @@ import { escapeText } from "../terminal.ts";
 export interface Wrapped {
   /** The lines. */
   lines: string[];
-  /** How many octets the lines hold. */
+  /** The number of octets in the lines. */
   octets: number;
 }
 
-/** Octets as text that a person reads: each escaped where it is no visible character. */
+/** Splits octets into units of readable text: each octet that is not a visible character is escaped. */
 export function units(octets: string): string[] {
   const text = decodeUtf8(octets);
   const all: string[] = [];
   for (const character of text ?? octets) {
-    // A line end stays in one piece.
+    // A line end is one unit.
     if (character === "\n" && all.at(-1) === "\\r") all[all.length - 1] = "\\r\\n";
     else all.push(escapeUnit(character, text !== undefined));
   }
@@ -36,7 +37,7 @@ function escapeUnit(character: string, decoded: boolean): string {
   return decoded ? escapeText(character) : `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
 }
 
-/** UTF-8 as text; `undefined` if it is not. A character that is cut off at the end is left to its octets. */
+/** Decodes UTF-8; `undefined` if it is invalid. An incomplete character at the end is shown as octets. */
 export function decodeUtf8(octets: string): string | undefined {
   // deno-lint-ignore no-control-regex -- ASCII needs no decoding
   if (/^[\x00-\x7f]*$/.test(octets)) return octets;
@@ -47,7 +48,7 @@ export function decodeUtf8(octets: string): string | undefined {
   }
 }
 
-/** Fills lines with units; a line of the text ends a line, too. */
+/** Fills lines with units. A line end in the text also ends a line. */
 export function wrapUnits(all: readonly string[], width: number, most = Infinity): Wrapped {
   const lines: string[] = [];
   let line = "";
@@ -67,7 +68,7 @@ export function wrapUnits(all: readonly string[], width: number, most = Infinity
   return { lines, octets };
 }
 
-/** How many octets a unit stands for. */
+/** Returns the number of octets in a unit. */
 export function octetsOf(unit: string): number {
   if (unit === "\\r\\n") return 2;
   if (unit.startsWith("\\u")) return Buffer.byteLength(String.fromCharCode(parseInt(unit.slice(2), 16)));

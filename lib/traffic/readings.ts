@@ -1,7 +1,8 @@
 /**
- * Two readings of one message: what receivers that are not strict take for its content, and for what follows it.
+ * Two readings of one message: what lenient receivers take for its content and for the next message.
  *
- * That they differ is how requests are smuggled (RFC 9112 §11.2). It is looked at only once the decoder has refused.
+ * Different readings make request smuggling possible (RFC 9112 §11.2). They are computed only after the decoder has
+ * refused the message.
  *
  * @module
  */
@@ -9,23 +10,23 @@
 import type { FaultCode } from "../http_message.ts";
 import type { Reading } from "./explanation.ts";
 
-/** A head as a lenient receiver reads it. */
+/** A head as read by a lenient receiver. */
 interface LenientHead {
-  /** Where the content starts. */
+  /** The start of the content. */
   readonly end: number;
   readonly lengths: readonly string[];
   readonly chunked: boolean;
 }
 
-/** Characters shown of what follows. */
+/** Characters shown of the next message. */
 const NEXT_CHARACTERS = 40;
 
 /**
- * The readings of a message that was refused; none where there is only one.
+ * Returns the readings of a refused message; none if there is only one.
  *
- * @param text The message from `start` on: its head, and as much behind it as was kept.
- * @param start Offset of the text, from the message's start.
- * @param total Octets that there are from `start` on.
+ * @param text The message from `start` on: its head, and the octets kept after it.
+ * @param start The offset of the text from the message's start.
+ * @param total The number of octets from `start` on.
  */
 export function twoReadings(fault: FaultCode | undefined, text: string, start: number, total: number): Reading[] {
   const head = readHead(text, /\r\n/);
@@ -66,7 +67,7 @@ function differing(readings: Reading[]): Reading[] {
   return first.start === second.start && first.end + first.missing === second.end + second.missing ? [] : readings;
 }
 
-/** Reads what frames the content, as a receiver does that takes this for a line end. */
+/** Reads the framing fields as a receiver that accepts this line end. */
 function readHead(text: string, lineEnd: RegExp): LenientHead | undefined {
   const separator = new RegExp(`(?:${lineEnd.source}){2}`);
   const empty = /^(?:\r\n)*/.exec(text)![0].length;
@@ -85,7 +86,7 @@ function readHead(text: string, lineEnd: RegExp): LenientHead | undefined {
   return { end, lengths, chunked };
 }
 
-/** Where chunked content ends; `undefined` if that is not here. */
+/** Returns the end of chunked content; `undefined` if it is not available. */
 function chunkedEnd(text: string, start: number): number | undefined {
   let at = start;
   for (;;) {

@@ -1,7 +1,7 @@
 /**
- * Octets with a label: the rows that a message is cut into, and the cutting of its head.
+ * Divides a message's head into labelled rows.
  *
- * The decoder has accepted what is cut here, so nothing is checked a second time.
+ * The decoder has accepted these octets, so nothing is checked again.
  *
  * @module
  */
@@ -14,7 +14,7 @@ const EXTENSION_METHOD: Meaning = ["an extension", "RFC 9110 §9.1"];
 const EXTENSION_FIELD: Meaning = ["an extension field", "RFC 9110 §16.3"];
 const LINE_END = "\r\n";
 
-/** Cuts a whole start line. */
+/** Divides a complete start line. */
 export function startLineRows(rows: Row[], line: string, start: number, isRequest: boolean): void {
   const first = line.indexOf(" ") + 1;
   const space = line.indexOf(" ", first);
@@ -48,7 +48,7 @@ function targetForm(method: string, target: string): string {
   return target.startsWith("/") ? "origin" : target === "*" ? "asterisk" : "absolute";
 }
 
-/** Path and parameters of a target that has a query. */
+/** Returns path and parameters of a target with a query. */
 function targetParts(target: string, start: number, length: number): Part[] | undefined {
   const mark = target.indexOf("?");
   if (mark < 0) return undefined;
@@ -65,12 +65,12 @@ function targetParts(target: string, start: number, length: number): Part[] | un
     parts.push({ start: start + at, end: start + end, label: name === "" ? "empty query" : `query parameter ${name}` });
     at = end;
   }
-  // The space behind the target belongs to its last part.
+  // The space after the target belongs to its last part.
   parts.push({ ...parts.pop()!, end: start + length });
   return parts;
 }
 
-/** A field line: what its name says, and its value's parts. */
+/** Returns the row of a field line: the meaning of its name, and the parts of its value. */
 export function fieldRow(line: string, start: number): Row {
   const colon = line.indexOf(":");
   const meaning = FIELD_MEANINGS.get(line.substring(0, colon).toLowerCase());
@@ -97,7 +97,7 @@ export function fieldRow(line: string, start: number): Row {
   return { start, end, kind: "field", octets: line, label, rule, parts };
 }
 
-/** Cuts the whole lines of a header or trailer section that starts at `from` in the text. Returns where it stopped. */
+/** Divides the complete lines of a header or trailer section that starts at `from`. Returns where it stopped. */
 export function sectionRows(rows: Row[], text: string, from: number, start: number, endLabel: string): number {
   let at = from;
   for (;;) {
@@ -118,14 +118,14 @@ function endRule(label: string): string | undefined {
   return label === NO_TRAILERS ? undefined : label === TRAILERS_END ? "RFC 9112 §7.1.2" : "RFC 9112 §2.1";
 }
 
-/** The label of the empty line behind a head. */
+/** The label of the empty line after a head. */
 export const HEAD_END = "the head ends";
-/** The label of the empty line behind the last chunk. */
+/** The label of the empty line after the last chunk. */
 export const NO_TRAILERS = "no trailers";
-/** The label of the empty line behind trailers. */
+/** The label of the empty line after trailers. */
 export const TRAILERS_END = "the trailer section ends";
 
-/** The label of a chunk line that the decoder has accepted. */
+/** Returns the label of a chunk line. */
 export function chunkLabel(line: string, number: number): string {
   const [, digits, rest] = /^([\dA-Fa-f]+)([^]*)\r\n$/.exec(line)!;
   const size = parseInt(digits, 16);

@@ -1,21 +1,22 @@
 /**
- * The tap: wraps listeners and connections, and tells a listener what happens on them, in user space.
+ * Wraps listeners and connections, and reports their events in user space.
  *
- * Octets are told as they were read and written, inside TLS where TLS is spoken. Nothing is changed, and nothing but the
- * telling is added to a read or a write.
+ * Reads and writes are reported unchanged; with TLS, their octets are the decrypted ones.
  *
  * @module
  */
 
 import type { End, SocketAddress, TrafficListener, Untold } from "../traffic.ts";
 
-/** Time in microseconds since the program's start, by the monotonic clock. */
+/** Returns the monotonic time in microseconds since the program's start. */
 export type Microseconds = () => number;
 
 /** The monotonic clock. */
 export const SINCE_START: Microseconds = (): number => Math.round(performance.now() * 1000);
 
-/** A listener whose connections are tapped, at the server's end. They count from 1, as they are accepted. */
+/**
+ * A listener whose connections are tapped, at the server's end. They are numbered from 1 in the order of acceptance.
+ */
 export class TappedListener implements Deno.Listener {
   readonly #inner: Deno.Listener;
   readonly #told: TrafficListener;
@@ -29,7 +30,7 @@ export class TappedListener implements Deno.Listener {
     this.#now = now;
   }
 
-  /** As {@linkcode Deno.Listener.addr}. */
+  /** Implements {@linkcode Deno.Listener.addr}. */
   get addr(): Deno.Addr {
     return this.#inner.addr;
   }
@@ -45,12 +46,12 @@ export class TappedListener implements Deno.Listener {
     this.#inner.close();
   }
 
-  /** As {@linkcode Deno.Listener.ref}. */
+  /** Implements {@linkcode Deno.Listener.ref}. */
   ref(): void {
     this.#inner.ref();
   }
 
-  /** As {@linkcode Deno.Listener.unref}. */
+  /** Implements {@linkcode Deno.Listener.unref}. */
   unref(): void {
     this.#inner.unref();
   }
@@ -60,16 +61,16 @@ export class TappedListener implements Deno.Listener {
     this.close();
   }
 
-  /** Every connection that comes. */
+  /** Iterates over the connections. */
   async *[Symbol.asyncIterator](): AsyncIterableIterator<Deno.Conn> {
     for (;;) yield await this.accept();
   }
 }
 
 /**
- * A connection that tells what happens on it.
+ * Wraps a connection to report its events.
  *
- * @param end Which end of it this program holds.
+ * @param end The end of it that this program holds.
  * @param connection Its number.
  */
 export function tapped(
@@ -83,7 +84,7 @@ export function tapped(
   return new make(conn, end, connection, told, now);
 }
 
-/** One listener that passes all events on to several, whatever they return; `undefined` if there are none. */
+/** Combines listeners into one, ignoring what they return; `undefined` if there are none. */
 export function allOf(listeners: readonly TrafficListener[]): TrafficListener | undefined {
   if (listeners.length < 2) return listeners[0];
   return (event) => {
@@ -101,16 +102,16 @@ class TappedConn implements Deno.Conn {
   readonly #now: Microseconds;
   #opened = false;
   #closed = false;
-  /** Who ended its side, in this order. */
+  /** The ends that have closed their side, in order. */
   readonly #fins: End[] = [];
   /** Why the connection is broken, if it is. */
   #broken: string | undefined;
   #readInto: Uint8Array = NO_BYTES;
   #writeFrom: Uint8Array = NO_BYTES;
-  /** Counts reads and writes once nobody wants to be told of them. */
+  /** Counts reads and writes once they are no longer reported. */
   #untold: Untold | undefined;
 
-  // These are made once for a connection: reads and writes are many.
+  // Created once per connection, because reads and writes are frequent.
   readonly #hasRead = (count: number | null): number | null => {
     if (count === null) this.#fin(this.#end === "server" ? "client" : "server");
     else this.#octets("read", this.#readInto, count);
@@ -121,7 +122,7 @@ class TappedConn implements Deno.Conn {
     return count;
   };
   readonly #failed = (error: unknown): never => {
-    // A read that is cut off by close() says nothing of the peer.
+    // A read ended by close() says nothing about the peer.
     if (!this.#closed) this.break(error instanceof Deno.errors.ConnectionReset ? "reset" : "broken");
     throw error;
   };
@@ -143,7 +144,7 @@ class TappedConn implements Deno.Conn {
     return this.conn.remoteAddr;
   }
 
-  /** Streams would pass the tap by: nobody in this program uses them. */
+  /** Bypasses the tap. This program does not use streams of connections. */
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.conn.readable;
   }
@@ -152,7 +153,7 @@ class TappedConn implements Deno.Conn {
     return this.conn.writable;
   }
 
-  /** As {@linkcode Deno.Conn.read}; one read at a time. */
+  /** Reads as {@linkcode Deno.Conn.read}; one read at a time. */
   read(buffer: Uint8Array): Promise<number | null> {
     if (this.#untold !== undefined) {
       this.#untold.events++;
@@ -162,7 +163,7 @@ class TappedConn implements Deno.Conn {
     return this.conn.read(buffer).then(this.#hasRead, this.#failed);
   }
 
-  /** As {@linkcode Deno.Conn.write}; one write at a time. */
+  /** Writes as {@linkcode Deno.Conn.write}; one write at a time. */
   write(bytes: Uint8Array): Promise<number> {
     if (this.#untold !== undefined) {
       this.#untold.events++;
@@ -200,7 +201,7 @@ class TappedConn implements Deno.Conn {
     this.close();
   }
 
-  /** Tells that the connection is there, once. */
+  /** Reports that the connection is open, once. */
   protected open(): void {
     if (this.#opened) return;
     this.#opened = true;
@@ -209,7 +210,7 @@ class TappedConn implements Deno.Conn {
     this.#told({ kind: "opened", ...this.#seen(), local, remote, secure: "handshake" in this.conn });
   }
 
-  /** Notes why the connection is of no more use. */
+  /** Records why the connection is unusable. */
   protected break(reason: string): void {
     this.#broken ??= reason;
   }

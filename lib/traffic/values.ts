@@ -1,5 +1,5 @@
 /**
- * The inside of field values: members of lists, parameters, directives, dates, entity tags, ranges.
+ * Divides field values: members of lists, parameters, directives, dates, entity tags, ranges.
  *
  * @module
  */
@@ -7,15 +7,15 @@
 import type { Part } from "./explanation.ts";
 import { CACHE_DIRECTIVES, CONNECTION_OPTIONS, type ValueKind } from "./words.ts";
 
-/** The label of a member that says nothing more of itself. */
+/** The label of a member without a meaning of its own. */
 export const MEMBER: string = "member";
-/** A date as HTTP/1.1 sends it (RFC 9110 §5.6.7). */
+/** The date format of HTTP/1.1 (RFC 9110 §5.6.7). */
 const IMF_FIXDATE =
   /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT$/;
-/** The two forms that were sent before. */
+/** The two obsolete date formats. */
 const OLD_DATE = /^(?:\w+day, \d\d-\w{3}-\d\d \d\d:\d\d:\d\d GMT|\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
 
-/** Cuts a value into parts that cover it exactly. */
+/** Divides a value into parts that cover it exactly. */
 export function valueParts(kind: ValueKind, value: string, start: number): Part[] {
   switch (kind) {
     case "text":
@@ -44,7 +44,7 @@ export function valueParts(kind: ValueKind, value: string, start: number): Part[
   }
 }
 
-/** Cuts at a separator outside of quoted strings. A part holds the separator behind it. */
+/** Splits at a separator outside of quoted strings. A part includes the separator after it. */
 function cut(value: string, start: number, separator: string, label: (text: string, first: boolean) => string): Part[] {
   const parts: Part[] = [];
   let from = 0;
@@ -64,7 +64,7 @@ function cut(value: string, start: number, separator: string, label: (text: stri
     from = end;
     at = end - 1;
   }
-  // A quoted string that does not end takes the rest with it.
+  // An unclosed quoted string includes the rest of the value.
   if (from < value.length) parts.push({ start: start + from, end: start + value.length, label: "" });
   return parts;
 }
