@@ -14,7 +14,7 @@ import { Journal } from "../lib/traffic/journal.ts";
 import { PageAccess } from "../lib/traffic/page_access.ts";
 import { PageService } from "../lib/traffic/page_service.ts";
 import { ServeProcess } from "./serve_process.ts";
-import { Peer, startServer } from "./support.ts";
+import { Peer, startServer, type WholeResponse } from "./support.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
 /** A page for a table that nobody else serves. */
@@ -36,15 +36,18 @@ function pageOf(options: Partial<PageOptions> = {}): Page {
   });
 }
 
-/** The status of a request on a connection of its own. */
-async function statusOf(port: number, head: string): Promise<number> {
+/** The response to a request on a connection of its own. */
+async function exchange(port: number, head: string): Promise<WholeResponse> {
   const peer = new Peer(await Deno.connect({ hostname: "127.0.0.1", port }));
   try {
-    await peer.send(`${head}\r\n\r\n`);
-    return (await peer.receive(head.split(" ")[0])).head.status;
+    return await peer.exchange(`${head}\r\n\r\n`);
   } finally {
     peer.close();
   }
+}
+
+async function statusOf(port: number, head: string): Promise<number> {
+  return (await exchange(port, head)).head.status;
 }
 
 Deno.test("a foreign host or origin, or a wrong key, is refused on every path", async () => {
@@ -58,7 +61,10 @@ Deno.test("a foreign host or origin, or a wrong key, is refused on every path", 
   try {
     assert.equal(await ask("GET / HTTP/1.1", own), 200);
     assert.equal(await ask(`GET ${message} HTTP/1.1`, own, cookie), 404);
-    for (const path of ["/", "/page.css", "/page.js", "/live/events", message, "/other"]) {
+    const { content } = await exchange(Number(port), `GET / HTTP/1.1\r\n${own}`);
+    const files = [...content.matchAll(/(?:href|src)="([^"]+)"/g)].map(([, path]) => path);
+    assert(files.includes("/page.css") && files.includes("/page.js"), files.join());
+    for (const path of ["/", ...files, "/live/events", message, "/other"]) {
       const and = path.includes("?") ? "&" : "?";
       assert.equal(await ask(`GET ${path} HTTP/1.1`, "Host: evil.example", cookie), 421, path);
       assert.equal(await ask(`GET ${path} HTTP/1.1`, `Host: evil.example:${port}`, cookie), 421, path);
@@ -77,6 +83,52 @@ Deno.test("a foreign host or origin, or a wrong key, is refused on every path", 
   } finally {
     await page.close();
   }
+});
+
+Deno.test("every response, errors too, says what a browser may do with it", async () => {
+  const page = pageOf();
+  const { port, searchParams } = new URL(page.url);
+  const own = `Host: 127.0.0.1:${port}`;
+  const key = `key=${searchParams.get("key")}`;
+  const asked: [status: number, line: string, ...fields: string[]][] = [
+    [200, `GET /?${key} HTTP/1.1`, own],
+    [200, "GET /page.js HTTP/1.1", own],
+    [200, `HEAD /live/events?${key} HTTP/1.1`, own],
+    [404, "GET /other HTTP/1.1", own],
+    [404, `GET /live/message?${key}&connection=1&direction=request&from=0&to=1 HTTP/1.1`, own],
+    [405, "POST / HTTP/1.1", own, "Content-Length: 0"],
+    [403, "GET /live/events HTTP/1.1", own],
+    [403, `POST /live/command?${key} HTTP/1.1`, own, "Content-Length: 0"],
+    [421, "GET / HTTP/1.1", "Host: evil.example"],
+    [400, "GET / HTTP/1.1", own, "Content-Length: x"],
+    [400, "GET / HTTP/1.1"],
+  ];
+  for (const [status, line, ...fields] of asked) {
+    const { head } = await exchange(Number(port), [line, ...fields].join("\r\n"));
+    assert.equal(head.status, status, line);
+    const policy = head.fields.get("content-security-policy") ?? "";
+    for (
+      const directive of [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+      ]
+    ) assert(policy.split("; ").includes(directive), `${line}: ${directive} is not in ${policy}`);
+    assert.equal(head.fields.get("x-content-type-options"), "nosniff", line);
+    assert.equal(head.fields.get("referrer-policy"), "no-referrer", line);
+    assert.equal(head.fields.get("cache-control"), "no-store", line);
+    const isPage = line.startsWith("GET /?");
+    assert.equal(
+      head.fields.get("set-cookie")?.includes("HttpOnly; SameSite=Strict; Path=/live/") ?? false,
+      isPage,
+      line,
+    );
+  }
+  await page.close();
 });
 
 Deno.test("nothing of the page is on the table's own port", async () => {

@@ -265,3 +265,83 @@ test("10,000 events stay fluid, and one more is there at once", async ({ tab, pe
   await tab.press("Home");
   await tab.until(`document.querySelector("#position").textContent.startsWith("1 of ")`);
 });
+
+/** Texts whose contrast with what is behind them is too low (WCAG 2.2, 1.4.3), as computed in the page. */
+const LOW_CONTRAST = `(() => {
+  const channels = (color) => (color.match(/[\\d.]+/g) ?? []).map(Number);
+  const luminance = (color) => {
+    const [r, g, b] = channels(color).map((value) => {
+      const part = value / 255;
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const groundOf = (element) => {
+    for (let one = element; one; one = one.parentElement) {
+      const color = getComputedStyle(one).backgroundColor;
+      if (channels(color)[3] !== 0) return color;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const ratio = (a, b) => {
+    const [dark, light] = [luminance(a), luminance(b)].sort((x, y) => x - y);
+    return (light + 0.05) / (dark + 0.05);
+  };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const low = [];
+  let seen = 0;
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (walker.currentNode.data.trim() === "" || !element.checkVisibility()) continue;
+    const { color, fontSize, fontWeight } = getComputedStyle(element);
+    const size = parseFloat(fontSize);
+    const isLarge = size >= 24 || size >= 18.66 && fontWeight >= 700;
+    const contrast = ratio(color, groundOf(element));
+    seen++;
+    if (contrast < (isLarge ? 3 : 4.5)) low.push(walker.currentNode.data.trim() + " " + contrast.toFixed(2));
+  }
+  const command = document.querySelector("#command");
+  const edges = [[getComputedStyle(command, "::placeholder").color, 4.5], [getComputedStyle(command).borderColor, 3]];
+  for (const [color, least] of edges) if (ratio(color, groundOf(command)) < least) low.push(color);
+  return { seen, low };
+})()`;
+
+test("every text can be told from its ground, in the light and in the dark", async ({ tab, peer }) => {
+  await peer.exchange(post("Momo", MOMO));
+  await peer.exchange(post("Rex", MOMO));
+  await peer.exchange(post("Momo", MOMO).replace("POST", "PUT").replace('"3"', '"5"'));
+  await peer.send(`GET /\u00ff HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  await tab.until(`document.querySelector("#fault").innerText !== "" && ${headings}.length === 4`);
+  for (const scheme of ["light", "dark"] as const) {
+    await tab.colors(scheme);
+    for (const keys of [["End"], Array(4).fill("ArrowLeft"), ["End"]] as string[][]) {
+      for (const key of keys) await tab.press(key);
+      // Colours change over a quarter of a second.
+      await tab.evaluate(`Promise.all(document.getAnimations().map(({ finished }) => finished))`);
+      const { seen, low } = await tab.evaluate<{ seen: number; low: string[] }>(LOW_CONTRAST);
+      assert(seen > 50, `${seen} texts`);
+      assert.deepEqual(low, [], `${scheme}, after ${keys}`);
+    }
+  }
+});
+
+test("nothing is wider than the window, from 320 pixels to a projector, with large type too", async ({ tab, peer }) => {
+  await peer.exchange(post("Momo".padEnd(200, "o"), { ...MOMO, type: "cat".repeat(300) }));
+  await peer.exchange(`GET /${"a".repeat(500)} HTTP/1.1\r\nHost: localhost\r\nX: ${"b".repeat(500)}\r\n\r\n`);
+  await tab.until(`${headings}.length === 2 && document.querySelectorAll("#rows .row").length > 4`);
+  for (const width of [320, 600, 1024, 1920]) {
+    await tab.resize(width, 700);
+    for (const large of [false, true]) {
+      await tab.evaluate(`document.documentElement.classList.toggle("large", ${large})`);
+      const wide =
+        `[document.documentElement, ...document.querySelectorAll("#traffic, aside, aside > section, header")]`;
+      const over = await tab.evaluate<string[]>(
+        `${wide}.filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.id || one.tagName)`,
+      );
+      assert.deepEqual(over, [], `${width} pixels, large: ${large}`);
+      // The command line stays on the screen.
+      const { bottom, top } = await tab.evaluate(`document.querySelector("#command").getBoundingClientRect().toJSON()`);
+      assert(top >= 0 && bottom <= 700, `the command line is at ${top} to ${bottom}`);
+    }
+  }
+});

@@ -118,8 +118,12 @@ function show(nodes) {
   const stop = find(focused === undefined ? ".none" : `[data-id="${focused}"]`) ?? find(".event.current button") ??
     find(".chosen button") ?? find("button");
   if (stop !== null) makeOnlyStop(stop);
-  if (state.current !== 0) find(".event.current")?.scrollIntoView({ block: "nearest" });
-  else if (following) traffic.scrollTop = traffic.scrollHeight;
+  if (state.current !== 0) {
+    // Its heading is seen with it, if there is room for both.
+    const event = find(".event.current");
+    event?.closest(".group")?.scrollIntoView({ block: "nearest" });
+    event?.scrollIntoView({ block: "nearest" });
+  } else if (following) traffic.scrollTop = traffic.scrollHeight;
 }
 
 /** @param {HTMLElement} stop */
