@@ -63,8 +63,14 @@ export interface PageOptions {
   readonly key?: string;
 }
 
-/** The page's own server has few clients; one that has left does not keep its place. */
-const PAGE_LIMITS: ServerLimits = { ...SERVER_LIMITS, maxConnections: 64, halfClosedMs: 0, shutdownIdleMs: 0 };
+/** The page's own server has few clients, all on this machine; one that has left does not keep its place. */
+const PAGE_LIMITS: ServerLimits = {
+  ...SERVER_LIMITS,
+  maxConnections: 64,
+  halfClosedMs: 0,
+  lingerMs: 250,
+  shutdownIdleMs: 0,
+};
 const LISTING = `GET /?_page=1&_per_page=${PAGE_ROWS} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
 
 /** A page that is open. */

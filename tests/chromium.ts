@@ -209,7 +209,9 @@ export class Tab {
   /** Presses a key, as ArrowLeft. */
   async press(key: string): Promise<void> {
     const text = key === "Enter" ? "\r" : key.length === 1 ? key : undefined;
-    const code = { Enter: 13, Tab: 9, End: 35, Home: 36, ArrowLeft: 37, ArrowUp: 38, ArrowRight: 39 }[key];
+    const code = { Enter: 13, Tab: 9, End: 35, Home: 36, ArrowLeft: 37, ArrowUp: 38, ArrowRight: 39, ArrowDown: 40 }[
+      key
+    ];
     for (const type of ["keyDown", "keyUp"]) {
       await this.send("Input.dispatchKeyEvent", { type, key, text, windowsVirtualKeyCode: code });
     }

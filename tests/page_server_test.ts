@@ -4,37 +4,14 @@
 
 import assert from "node:assert/strict";
 import { Failure } from "../lib/cli/values.ts";
-import { REQUEST_LIMITS } from "../lib/limits.ts";
-import { Page, type PageOptions } from "../lib/page.ts";
-import { MemoryStore } from "../lib/store/memory.ts";
-import { Table } from "../lib/table.ts";
-import { RowSchema } from "../lib/table/row_schema.ts";
 import { Feed } from "../lib/traffic/feed.ts";
 import { Journal } from "../lib/traffic/journal.ts";
 import { PageAccess } from "../lib/traffic/page_access.ts";
 import { PageService } from "../lib/traffic/page_service.ts";
+import { pageOf } from "./page_support.ts";
 import { ServeProcess } from "./serve_process.ts";
 import { Peer, startServer, type WholeResponse } from "./support.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
-
-/** A page for a table that nobody else serves. */
-function pageOf(options: Partial<PageOptions> = {}): Page {
-  const schema = RowSchema.parse("type,age,leg");
-  return new Page({
-    port: 0,
-    history: 100,
-    showCredentials: false,
-    messageLimits: REQUEST_LIMITS,
-    endpoint: { secure: false, host: "127.0.0.1", port: 1 },
-    caCerts: [],
-    words: { fields: schema.fields, filterOperators: [] },
-    table: new Table(new MemoryStore(), { schema }),
-    failed: (error) => {
-      throw error;
-    },
-    ...options,
-  });
-}
 
 /** The response to a request on a connection of its own. */
 async function exchange(port: number, head: string): Promise<WholeResponse> {

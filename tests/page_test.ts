@@ -3,68 +3,8 @@
  */
 
 import assert from "node:assert/strict";
-import { Chromium, findChromium, type Tab } from "./chromium.ts";
+import { browserTest, headings, MOMO, pageOf, post, test, urlOf } from "./page_support.ts";
 import { ServeProcess } from "./serve_process.ts";
-import type { Peer } from "./support.ts";
-
-const program = findChromium();
-let browser: Promise<Chromium> | undefined;
-let left = 0;
-
-interface Watched {
-  serve: ServeProcess;
-  url: string;
-  tab: Tab;
-  peer: Peer;
-}
-
-async function pageOf(serve: ServeProcess): Promise<string> {
-  await serve.printed("The traffic is shown at ");
-  return /shown at (http:\S+)/.exec(serve.output)![1];
-}
-
-/** Registers a test with a server, its page in a tab, and a client of the table. */
-function test(name: string, run: (watched: Watched) => Promise<void>, args: string[] = []): void {
-  left++;
-  Deno.test({
-    name: program === undefined ? `${name} (skipped: there is no Chromium here)` : name,
-    ignore: program === undefined,
-    // The browser stays for the next test.
-    sanitizeOps: false,
-    sanitizeResources: false,
-    async fn() {
-      browser ??= Chromium.start(program!);
-      const chromium = await browser;
-      try {
-        await using serve = await ServeProcess.start(["--page", "0", ...args]);
-        const url = await pageOf(serve);
-        const tab = await chromium.open(url);
-        await tab.until(`document.querySelector("#address").textContent !== ""`);
-        const peer = await serve.connect();
-        try {
-          await run({ serve, url, tab, peer });
-          assert.deepEqual(tab.complaints, []);
-        } finally {
-          peer.close();
-          await tab.close();
-        }
-      } finally {
-        if (--left === 0) await chromium[Symbol.asyncDispose]();
-      }
-    },
-  });
-}
-
-function post(name: string, row: object): string {
-  const content = JSON.stringify({ [name]: row });
-  const length = new TextEncoder().encode(content).length;
-  const octets = [...new TextEncoder().encode(content)].map((octet) => String.fromCharCode(octet)).join("");
-  return `POST /${encodeURIComponent(name)} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n` +
-    `Content-Length: ${length}\r\n\r\n${octets}`;
-}
-
-const MOMO = { type: "cat", age: "3", leg: "4" };
-const headings = `[...document.querySelectorAll(".heading")].map((one) => one.innerText)`;
 
 test("a session appears in order, and the address loses its key", async ({ tab, peer, url }) => {
   assert.equal(await tab.evaluate("location.href"), new URL("/", url).href);
@@ -248,6 +188,70 @@ test("requests of one read have a heading each", async ({ tab, peer }) => {
   assert.match((await tab.texts(".heading .about"))[1], /in the read before/);
 });
 
+browserTest("after the server's restart the page follows again, or says what to open", async (chromium) => {
+  const first = await ServeProcess.start(["--page", "0"]);
+  const url = new URL(await urlOf(first));
+  const tab = await chromium.open(url.href);
+  const notice = `document.querySelector("#notice").textContent`;
+  try {
+    await tab.until(`document.querySelector("#address").textContent !== ""`);
+    await first.stop();
+    await tab.until(`${notice}.includes("does not answer; trying again")`);
+    // A process has a key of its own: the browser's cookie is another's.
+    await using second = await ServeProcess.start(["--page", url.port]);
+    await tab.until(`${notice} === "The server was started again: open the address that it printed."`);
+    await tab.go(await urlOf(second));
+    await tab.until(`document.querySelector("#address").textContent.endsWith(":${second.port}")`);
+    assert.equal(await tab.evaluate(notice), "");
+  } finally {
+    await tab.close();
+  }
+});
+
+browserTest("a stream that was cut off goes on by itself", async (chromium) => {
+  const options = { key: "the-same-key" };
+  const first = pageOf(options);
+  const port = Number(new URL(first.url).port);
+  const tab = await chromium.open(first.url);
+  try {
+    const address = `document.querySelector("#address").textContent`;
+    await tab.until(`${address} === "127.0.0.1:1"`);
+    await first.close();
+    await tab.until(`!document.querySelector("#notice").hidden`);
+    const second = pageOf({ ...options, port, endpoint: { secure: false, host: "127.0.0.1", port: 2 } });
+    // Another process: the page starts over, and nothing is left of the notice.
+    await tab.until(`${address} === "127.0.0.1:2" && document.querySelector("#notice").hidden`);
+    await second.close();
+  } finally {
+    await tab.close();
+  }
+});
+
+test("a connection can be picked, however many there are", async ({ tab, serve, peer }) => {
+  await peer.exchange(post("Momo", MOMO));
+  for (let i = 0; i < 20; i++) {
+    const other = await serve.connect();
+    await other.exchange(`GET /${i} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    other.close();
+  }
+  await tab.until(`document.querySelector("#connections").innerText.includes("21")`);
+  assert.deepEqual(await tab.texts("#connections button"), [
+    "all",
+    ...Array.from({ length: 12 }, (_, i) => String(i + 10)),
+  ]);
+  await tab.evaluate(`[...document.querySelectorAll("#connections button")].at(-1).click()`);
+  assert.deepEqual(await tab.texts(".heading button"), ["GET /19", "404 Not Found"]);
+  assert.match(await tab.text("#client"), /^127\.0\.0\.1:\d+$/);
+  await tab.evaluate(`(() => {
+    const older = document.querySelector("#older");
+    older.focus();
+    older.value = "1";
+    older.dispatchEvent(new Event("change"));
+  })()`);
+  assert.deepEqual(await tab.texts(".heading button"), ["POST /Momo", "201 Created"]);
+  assert.match(await tab.text("#position"), /^3 of 3$/);
+});
+
 test("10,000 events stay fluid, and one more is there at once", async ({ tab, peer }) => {
   const request = "GET /Momo HTTP/1.1\r\nHost: localhost\r\n\r\n";
   // Fewer in a second than the page takes: each exchange is two events. Each second starts with the first of them.
@@ -264,84 +268,4 @@ test("10,000 events stay fluid, and one more is there at once", async ({ tab, pe
   await tab.until(`document.querySelector("#table-rows tr.added") !== null`);
   await tab.press("Home");
   await tab.until(`document.querySelector("#position").textContent.startsWith("1 of ")`);
-});
-
-/** Texts whose contrast with what is behind them is too low (WCAG 2.2, 1.4.3), as computed in the page. */
-const LOW_CONTRAST = `(() => {
-  const channels = (color) => (color.match(/[\\d.]+/g) ?? []).map(Number);
-  const luminance = (color) => {
-    const [r, g, b] = channels(color).map((value) => {
-      const part = value / 255;
-      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const groundOf = (element) => {
-    for (let one = element; one; one = one.parentElement) {
-      const color = getComputedStyle(one).backgroundColor;
-      if (channels(color)[3] !== 0) return color;
-    }
-    return "rgb(255, 255, 255)";
-  };
-  const ratio = (a, b) => {
-    const [dark, light] = [luminance(a), luminance(b)].sort((x, y) => x - y);
-    return (light + 0.05) / (dark + 0.05);
-  };
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const low = [];
-  let seen = 0;
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    if (walker.currentNode.data.trim() === "" || !element.checkVisibility()) continue;
-    const { color, fontSize, fontWeight } = getComputedStyle(element);
-    const size = parseFloat(fontSize);
-    const isLarge = size >= 24 || size >= 18.66 && fontWeight >= 700;
-    const contrast = ratio(color, groundOf(element));
-    seen++;
-    if (contrast < (isLarge ? 3 : 4.5)) low.push(walker.currentNode.data.trim() + " " + contrast.toFixed(2));
-  }
-  const command = document.querySelector("#command");
-  const edges = [[getComputedStyle(command, "::placeholder").color, 4.5], [getComputedStyle(command).borderColor, 3]];
-  for (const [color, least] of edges) if (ratio(color, groundOf(command)) < least) low.push(color);
-  return { seen, low };
-})()`;
-
-test("every text can be told from its ground, in the light and in the dark", async ({ tab, peer }) => {
-  await peer.exchange(post("Momo", MOMO));
-  await peer.exchange(post("Rex", MOMO));
-  await peer.exchange(post("Momo", MOMO).replace("POST", "PUT").replace('"3"', '"5"'));
-  await peer.send(`GET /\u00ff HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-  await tab.until(`document.querySelector("#fault").innerText !== "" && ${headings}.length === 4`);
-  for (const scheme of ["light", "dark"] as const) {
-    await tab.colors(scheme);
-    for (const keys of [["End"], Array(4).fill("ArrowLeft"), ["End"]] as string[][]) {
-      for (const key of keys) await tab.press(key);
-      // Colours change over a quarter of a second.
-      await tab.evaluate(`Promise.all(document.getAnimations().map(({ finished }) => finished))`);
-      const { seen, low } = await tab.evaluate<{ seen: number; low: string[] }>(LOW_CONTRAST);
-      assert(seen > 50, `${seen} texts`);
-      assert.deepEqual(low, [], `${scheme}, after ${keys}`);
-    }
-  }
-});
-
-test("nothing is wider than the window, from 320 pixels to a projector, with large type too", async ({ tab, peer }) => {
-  await peer.exchange(post("Momo".padEnd(200, "o"), { ...MOMO, type: "cat".repeat(300) }));
-  await peer.exchange(`GET /${"a".repeat(500)} HTTP/1.1\r\nHost: localhost\r\nX: ${"b".repeat(500)}\r\n\r\n`);
-  await tab.until(`${headings}.length === 2 && document.querySelectorAll("#rows .row").length > 4`);
-  for (const width of [320, 600, 1024, 1920]) {
-    await tab.resize(width, 700);
-    for (const large of [false, true]) {
-      await tab.evaluate(`document.documentElement.classList.toggle("large", ${large})`);
-      const wide =
-        `[document.documentElement, ...document.querySelectorAll("#traffic, aside, aside > section, header")]`;
-      const over = await tab.evaluate<string[]>(
-        `${wide}.filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.id || one.tagName)`,
-      );
-      assert.deepEqual(over, [], `${width} pixels, large: ${large}`);
-      // The command line stays on the screen.
-      const { bottom, top } = await tab.evaluate(`document.querySelector("#command").getBoundingClientRect().toJSON()`);
-      assert(top >= 0 && bottom <= 700, `the command line is at ${top} to ${bottom}`);
-    }
-  }
 });

@@ -62,7 +62,7 @@ export function drawLanes(list, at) {
   part("client").textContent = one?.client ?? (connections.size > 0 ? "all connections" : "");
   part("server").textContent = one?.server ?? [...connections.values()].at(-1)?.server ?? "";
   part("clock").textContent = shown === 0 ? "seconds since the first event" : "seconds since it was opened";
-  const hasEvents = list.some(({ connection }) => connection > 0);
+  const hasEvents = list.length > 0;
   part("empty").hidden = hasEvents;
   part("clock").hidden = !hasEvents;
   // Around the current event, as many events as can make the groups that are drawn.
@@ -100,7 +100,7 @@ export function drawLanes(list, at) {
  * @param {number} first
  */
 function drawEarlier(list, first) {
-  const earlier = list.filter(({ number, connection }) => connection > 0 && number < first).length;
+  const earlier = list.filter(({ number }) => number < first).length;
   part("earlier").hidden = earlier === 0;
   part("earlier").textContent = `${earlier} earlier ${
     earlier === 1 ? "event" : "events"

@@ -33,7 +33,7 @@ whenChanged(() => {
   drawChips();
   drawTime(list, at);
   drawLanes(list, at);
-  drawTable(list[at]);
+  drawTable(list[at], at + 1);
   drawMessage();
 });
 
@@ -171,7 +171,11 @@ function answer(text, bad) {
   const output = part("answer");
   output.textContent = text;
   output.className = bad ? "mono bad" : "mono";
-  output.classList.toggle("long", text.includes("\n"));
+  const isLong = text.includes("\n");
+  output.classList.toggle("long", isLong);
+  // It is scrolled with the keys.
+  if (isLong) output.tabIndex = 0;
+  else output.removeAttribute("tabindex");
 }
 
 part("send").addEventListener("submit", async (event) => {

@@ -41,7 +41,7 @@ export const state = {
   latest: emptyTable(),
   /** Whether the table follows from all that happened. */
   followed: false,
-  /** When the first event was, in microseconds. */
+  /** When the first event of a connection was, in microseconds; 0 before. */
   start: 0,
   /** The connection that is shown; 0 for all. */
   shown: 0,
@@ -120,7 +120,7 @@ export function startOver(start) {
   state.base = { rows: new Map(start.rows), total: start.total, large: start.large };
   state.latest = copyOf(state.base);
   state.followed = false;
-  state.shown = state.current = 0;
+  state.start = state.shown = state.current = 0;
   state.chosen = undefined;
   part("address").textContent = start.table.replace(/^http:\/\//, "");
   notice(start.missed > 0 ? `This page was too slow and missed ${start.missed} events.` : "");
@@ -134,7 +134,7 @@ export function startOver(start) {
  */
 export function take(told) {
   const { events } = state;
-  if (events.length === 0) state.start = told.time;
+  if (state.start === 0 && told.connection > 0) state.start = told.time;
   events.push(told);
   if (events.length > MAX_EVENTS) applyRows(state.base, /** @type {Told} */ (events.shift()));
   applyRows(state.latest, told);
@@ -220,10 +220,10 @@ export function chooseAt(connection, exchange, { direction, from = 0 }) {
   };
 }
 
-/** The events that are shown, in the order in which they were told. */
+/** The events that are shown, in the order in which they were told: those of a connection. */
 export function shownEvents() {
   const { events, shown } = state;
-  return shown === 0 ? events : events.filter(({ connection }) => connection === shown);
+  return events.filter(({ connection }) => shown === 0 ? connection > 0 : connection === shown);
 }
 
 /**

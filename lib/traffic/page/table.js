@@ -9,8 +9,11 @@ import { element, part, visible } from "./text.js";
 
 let drawn = "";
 
-/** @param {Told | undefined} event The current one. */
-export function drawTable(event) {
+/**
+ * @param {Told | undefined} event The current one.
+ * @param {number} place Its place among those that are shown, from 1.
+ */
+export function drawTable(event, place) {
   const { base, current, events, followed, latest } = state;
   const at = current === 0 ? events.at(-1)?.number ?? 0 : event?.number ?? 0;
   // Live, the last change stays marked until the next one.
@@ -18,12 +21,12 @@ export function drawTable(event) {
     ? events.findLast((one) => one.rows !== undefined && one.kind !== "table")
     : events.find((one) => one.number === at && one.kind !== "table");
   const newest = events.findLast((one) => one.rows !== undefined)?.number;
-  const from = `${current === 0 ? "live" : at} ${marking?.number} ${followed} ${latest.total} ${newest}`;
+  const from = `${current === 0 ? "live" : `${at} ${place}`} ${marking?.number} ${followed} ${latest.total} ${newest}`;
   if (from === drawn) return;
   drawn = from;
   const table = current === 0 ? latest : tableBefore(at + 1);
   const before = marking?.rows === undefined ? emptyTable() : tableBefore(marking.number);
-  part("table-title").textContent = current === 0 ? "table now" : `table after event ${at}`;
+  part("table-title").textContent = current === 0 ? "table now" : `table after event ${place}`;
   part("table-size").textContent = table.total === 1 ? "1 row" : `${table.total} rows`;
   part("table-note").textContent = !followed
     ? "not followed: too much at once, or not asked for yet"
