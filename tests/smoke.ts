@@ -46,12 +46,13 @@ export class Program {
     return stdout;
   }
 
-  /** Starts `serve` on a free port and waits until it listens. */
+  /** Starts `serve` on a free port and waits until it listens, and until its page is open if it has one. */
   async serve(...args: string[]): Promise<Served> {
     const child = this.command(["serve", "--port", "0", "--quiet", ...args]).spawn();
     const output = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    const lines = args.includes("--page") ? 2 : 1;
     let printed = "";
-    while (!printed.endsWith("\n")) {
+    while (printed.split("\n").length <= lines) {
       const { done, value } = await output.read();
       if (done) throw new Error(`serve ended: ${await child.stderr.text()}`);
       printed += value;
@@ -80,6 +81,29 @@ async function stop({ child, output }: Served, signal: Deno.Signal): Promise<[co
 /** Windows ends a process at once whatever the signal, so how it stops in good order cannot be asked there. */
 const STOPS = Deno.build.os !== "windows";
 
+/** The files of the page, which an executable brings with it. */
+const PAGE_FOLDER = new URL("../lib/traffic/page/", import.meta.url);
+
+/** Asks for a file of the page. Returns its text and the cookie that came with it. */
+async function pageFile(url: URL, init?: RequestInit): Promise<[text: string, cookie: string]> {
+  const response = await fetch(url, init);
+  const text = await response.text();
+  assert.equal(response.status, 200, `${url.pathname}: ${text}`);
+  return [text, (response.headers.get("set-cookie") ?? "").split(";")[0]];
+}
+
+/** Reads the page's events until one of them has this text. */
+async function eventWith(text: string, url: URL, cookie: string): Promise<void> {
+  const response = await fetch(new URL("/live/events", url), { headers: { cookie } });
+  assert.equal(response.status, 200);
+  let seen = "";
+  for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) {
+    seen += piece;
+    if (seen.includes(text)) return;
+  }
+  throw new Error(`the page's events ended without ${JSON.stringify(text)}: ${seen}`);
+}
+
 /** The steps, each with what it shows. */
 const STEPS: readonly [name: string, step: (program: Program, folder: string) => Promise<void>][] = [
   ["the version is that of deno.json", async (program) => {
@@ -107,6 +131,45 @@ const STEPS: readonly [name: string, step: (program: Program, folder: string) =>
     assert.equal(rows.trimEnd(), '{"Momo":{"type":"cat","age":"3","leg":"4"}}');
     const ended = await stop(server, "SIGTERM");
     if (STOPS) assert.deepEqual(ended, [0, ""]);
+  }],
+  ["explain labels the octets of a file, and shows which one breaks a rule", async (program, folder) => {
+    const file = `${folder}/request.http`;
+    await Deno.writeTextFile(file, "GET /Momo HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert.match(await program.succeed("explain", file), /^ +20 Host: localhost\\r\\n +which site/m);
+    await Deno.writeTextFile(file, "GET /Momo HTTP/1.1\r\nHost : localhost\r\n\r\n");
+    const { code, stdout } = await program.run("explain", file);
+    assert.equal(code, 1);
+    assert.match(stdout, /\^ octet 24\r?\n/);
+  }],
+  ["the page is served whole, and shows the traffic as it happens", async (program) => {
+    const server = await program.serve("--page", "0");
+    const url = new URL(/ (http:\/\/127\.0\.0\.1:\d+\/\?key=\w+)\r?\n/.exec(server.printed)![1]);
+    const [html, cookie] = await pageFile(url);
+    assert.equal(html, await Deno.readTextFile(new URL("page.html", PAGE_FOLDER)));
+    for await (const { name } of Deno.readDir(PAGE_FOLDER)) {
+      if (!/\.(?:js|css)$/.test(name)) continue;
+      const [text] = await pageFile(new URL(`/${name}`, url));
+      assert.equal(text, await Deno.readTextFile(new URL(name, PAGE_FOLDER)), name);
+    }
+    await program.succeed("connect", server.address, "post", "Momo", "cat", "3", "4");
+    await eventWith("POST /Momo", url, cookie);
+    const ended = await stop(server, "SIGINT");
+    if (STOPS) assert.deepEqual(ended, [0, ""]);
+  }],
+  ["a recording goes into a new file, which its owner alone may read", async (program, folder) => {
+    const file = `${folder}/traffic.pcapng`;
+    const server = await program.serve("--record", file);
+    await program.succeed("connect", server.address, "get", "all");
+    const [, stderr] = await stop(server, "SIGINT");
+    if (!STOPS) return;
+    assert.match(stderr, /^wiretable: The traffic is recorded in .*\n$/);
+    const text = new TextDecoder("latin1").decode(await Deno.readFile(file));
+    assert(text.startsWith("\n\r\r\n"));
+    assert(text.includes("GET / HTTP/1.1\r\n") && text.includes("HTTP/1.1 200 OK\r\n"));
+    assert.equal((await Deno.stat(file)).mode! & 0o777, 0o600);
+    const { code, stderr: refused } = await program.run("serve", "--port", "0", "--record", file);
+    assert.equal(code, 1);
+    assert.match(refused, /: the file is there already\n$/);
   }],
   ["completions are printed", async (program) => {
     assert.match(await program.succeed("completions", "bash"), /complete .* wiretable\n$/);
