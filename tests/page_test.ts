@@ -252,6 +252,40 @@ test("a connection can be picked, however many there are", async ({ tab, serve, 
   assert.match(await tab.text("#position"), /^3 of 3$/);
 });
 
+test("of a table that is too large the rows touched last are shown", async ({ tab, peer }) => {
+  const bulk = (from: number, to: number) => {
+    const rows = Array.from({ length: to - from }, (_, i) => [`R${from + i}`, MOMO]);
+    const content = JSON.stringify(Object.fromEntries(rows));
+    const head = `POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`;
+    return `${head}Content-Length: ${content.length}\r\n\r\n${content}`;
+  };
+  await peer.exchange(bulk(0, 500));
+  await tab.until(`document.querySelector("#table-size").textContent === "500 rows"`);
+  assert.equal((await tab.texts("#table-rows tr")).length, 500);
+  await peer.exchange(bulk(500, 501));
+  await tab.until(`document.querySelector("#table-size").textContent === "501 rows"`);
+  assert.match(await tab.text("#table-note"), /the rows touched last/);
+  await peer.exchange("DELETE /R7 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  await peer.exchange(post("R9", MOMO).replace("POST", "PUT").replace('"3"', '"5"'));
+  await tab.until(`document.querySelector("#table-rows").innerText.includes("R9")`);
+  assert.equal(await tab.text("#table-size"), "500 rows");
+  assert.deepEqual(await tab.texts("#table-rows th"), ["R500", "R7 (removed)", "R9 (changed)"]);
+});
+
+test("too much at once is left out, said so, and the table follows again", async ({ tab, peer, serve }) => {
+  await peer.exchange(post("Momo", MOMO));
+  const large = (name: string) => post(name, { ...MOMO, type: "x".repeat(600_000) });
+  const peers = await Promise.all(Array.from({ length: 4 }, () => serve.connect()));
+  await Promise.all(peers.map((one, i) => one.exchange(large(`Large${i}`))));
+  await tab.until(`/^Too much at once: [1-4] connections? (?:is|are) left out, with \\d+ events/.test(
+    document.querySelector("#notice").textContent)`);
+  await tab.until(`document.querySelector("#table-note").textContent === "as this server answered"`);
+  assert.equal(await tab.text("#table-size"), "5 rows");
+  await peer.exchange(post("Rex", MOMO));
+  await tab.until(`document.querySelector("#table-size").textContent === "6 rows"`);
+  for (const one of peers) one.close();
+});
+
 test("10,000 events stay fluid, and one more is there at once", async ({ tab, peer }) => {
   const request = "GET /Momo HTTP/1.1\r\nHost: localhost\r\n\r\n";
   // Fewer in a second than the page takes: each exchange is two events. Each second starts with the first of them.

@@ -17,9 +17,9 @@ const PAUSE = 100_000;
 const NEAR_END = 40;
 
 /**
- * Groups that are drawn, and what they were drawn from.
+ * Groups that are drawn, and what they and the pauses before them were drawn from.
  *
- * @type {Map<string, { from: string, node: HTMLElement }>}
+ * @type {Map<string, { from: string, node: HTMLElement, pause: number, before?: HTMLElement }>}
  */
 let drawn = new Map();
 /** Whether the view follows what comes: the reader may have scrolled back. */
@@ -81,13 +81,13 @@ export function drawLanes(list, at) {
   const nodes = groups.flatMap((group) => {
     const from = sourceOf(group, number);
     const known = drawn.get(group.key);
-    const entry = known?.from === from ? known : { from, node: drawGroup(group, number) };
-    next.set(group.key, entry);
-    if (group.lines.length === 0) return [entry.node];
-    const { time } = group.lines[0].event;
-    const pause = last > 0 && time - last > PAUSE ? [drawPause(time - last)] : [];
-    last = Math.max(...group.lines.map(({ event }) => event.time));
-    return [...pause, entry.node];
+    const time = group.lines[0]?.event.time ?? last;
+    const pause = last > 0 && time - last > PAUSE ? time - last : 0;
+    last = Math.max(last, ...group.lines.map(({ event }) => event.time));
+    const node = known?.from === from ? known.node : drawGroup(group, number);
+    const before = known?.pause === pause ? known.before : pause > 0 ? drawPause(pause) : undefined;
+    next.set(group.key, { from, node, pause, before });
+    return before === undefined ? [node] : [before, node];
   });
   drawn = next;
   show(nodes);
@@ -111,7 +111,7 @@ function drawEarlier(list, first) {
 function show(nodes) {
   const active = document.activeElement;
   const focused = active instanceof HTMLElement && lanes.contains(active) ? active.dataset.id : undefined;
-  lanes.replaceChildren(...nodes);
+  replaceSome(lanes, nodes);
   /** @param {string} selector */
   const find = (selector) => /** @type {HTMLElement | null} */ (lanes.querySelector(selector));
   if (focused !== undefined) find(`[data-id="${focused}"]`)?.focus({ preventScroll: true });
@@ -124,6 +124,22 @@ function show(nodes) {
     event?.closest(".group")?.scrollIntoView({ block: "nearest" });
     event?.scrollIntoView({ block: "nearest" });
   } else if (following) traffic.scrollTop = traffic.scrollHeight;
+}
+
+/**
+ * Makes these the children of an element. Those that are there stay, so that they need not be laid out again.
+ *
+ * @param {HTMLElement} parent
+ * @param {HTMLElement[]} nodes
+ */
+function replaceSome(parent, nodes) {
+  const wanted = new Set(/** @type {Element[]} */ (nodes));
+  for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+  let at = parent.firstElementChild;
+  for (const node of nodes) {
+    if (node === at) at = at.nextElementSibling;
+    else parent.insertBefore(node, at);
+  }
 }
 
 /** @param {HTMLElement} stop */

@@ -24,6 +24,8 @@ import { address, notice, part } from "./text.js";
 
 /** Events that the page keeps, and exchanges of one connection. */
 const MAX_EVENTS = 10_000;
+/** How many times as long as a drawing takes the next one waits from its start. */
+const REST = 4;
 /** Connections that the page lists. */
 export const MAX_CHIPS = 12;
 /** Rows of a table that is too large to be shown whole, as the server tells them. */
@@ -54,6 +56,8 @@ export const state = {
 /** @type {() => void} */
 let listener = () => {};
 let scheduled = false;
+/** When drawing may begin again, in milliseconds. */
+let restUntil = 0;
 
 /**
  * Calls back whenever something is to be drawn.
@@ -69,13 +73,21 @@ export function changed() {
   listener();
 }
 
-/** Draws with the next frame, however much happens until then. */
+/** Draws with the next frame, however much happens until then, and rests afterwards: others need the processor too. */
 function changedSoon() {
   if (scheduled) return;
   scheduled = true;
+  const wait = restUntil - performance.now();
+  if (wait > 0) setTimeout(drawWithFrame, wait);
+  else drawWithFrame();
+}
+
+function drawWithFrame() {
   requestAnimationFrame(() => {
+    const start = performance.now();
     scheduled = false;
     changed();
+    restUntil = start + REST * (performance.now() - start);
   });
 }
 
@@ -142,7 +154,8 @@ export function take(told) {
   if (told.kind === "left out") {
     state.followed = false;
     const { connections, events } = /** @type {{ connections: number, events: number }} */ (told.leftOut);
-    notice(`Too much at once: ${connections} connections are left out, with ${events} events.`);
+    const who = connections === 1 ? "1 connection is" : `${connections} connections are`;
+    notice(`Too much at once: ${who} left out, with ${events} ${events === 1 ? "event" : "events"}.`);
   }
   if (told.connection > 0) takeConnection(told);
   changedSoon();

@@ -52,6 +52,8 @@ export function drawTable(event, place) {
  * @param {Map<string, Cells | null>} changes
  */
 function drawRows(table, before, changes) {
+  // Of a large table only the number tells whether a row that was not shown is new.
+  const isMore = !table.large || table.total > before.total;
   // A row that is gone is still shown where it was.
   const shown = table.large ? table.rows : new Map([...before.rows, ...table.rows]);
   const rows = [...shown].filter(([name]) => table.rows.has(name) || changes.get(name) === null);
@@ -73,7 +75,7 @@ function drawRows(table, before, changes) {
       ? "removed"
       : !isChange
       ? ""
-      : known === undefined
+      : known === undefined && isMore
       ? "added"
       : "changed";
     const row = element("tr", mark);
