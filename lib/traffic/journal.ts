@@ -116,6 +116,8 @@ export class Journal {
     const { leftOut } = this.#sampler;
     if (leftOut.events > this.#toldLeftOut) {
       this.#toldLeftOut = leftOut.events;
+      // A connection that stays left out may write to the table, again and again.
+      this.#followed = false;
       this.#add({ kind: "left out", time, connection: 0, end: "server", leftOut });
     } else if (!this.#followed && this.#asking === undefined) this.askTable();
   }
@@ -219,20 +221,24 @@ export class Journal {
   }
 
   async #ask(): Promise<void> {
+    let leftOut: number;
     try {
       do {
         this.#askAgain = false;
+        leftOut = this.#sampler.leftOut.events;
         const table = await this.#options.askTable();
         this.#table.reset(table);
         for (const apply of this.#meanwhile.splice(0)) apply();
       } while (this.#askAgain);
-      this.#followed = true;
     } catch (error) {
       this.#options.failed?.(error);
       return;
     } finally {
       this.#asking = undefined;
     }
+    // What was left out meanwhile may have written to the table: it is asked for again once nothing is any more.
+    this.#followed = leftOut === this.#sampler.leftOut.events;
+    if (!this.#followed) return;
     const { rows, total, large } = this.#table;
     this.#add({
       kind: "table",

@@ -139,6 +139,41 @@ Deno.test("when there is too much, whole connections are left out and counted, u
   assert.equal(asked(), 2, "it follows the table again");
 });
 
+Deno.test("a connection that stays left out may go on to write: the table is asked for after each time", async () => {
+  const sampler = new Sampler(1, 1000);
+  const { journal, open, octets, told, asked } = journalOf({ sampler });
+  await journal.askTable();
+  open();
+  assert.equal(octets("read", "G"), sampler.untold);
+  journal.tick(5);
+  journal.tick(6);
+  await journal.askTable();
+  assert.equal(told().at(-1)!.kind, "table");
+  const before = asked();
+  // The tap tells no more of it, but counts.
+  sampler.untold.events++;
+  journal.tick(7);
+  assert.equal(told().at(-1)!.kind, "left out");
+  assert.equal(asked(), before);
+  journal.tick(8);
+  assert.equal(asked(), before + 1);
+});
+
+Deno.test("a table that was asked for while something was left out is not shown", async () => {
+  const answer = Promise.withResolvers<WholeTable>();
+  const { journal, open, octets, told } = journalOf({ sampler: new Sampler(1, 1000), tables: [answer.promise] });
+  const asked = journal.askTable();
+  open();
+  octets("read", "G");
+  answer.resolve({ rows: [], total: 0 });
+  await asked;
+  assert.deepEqual(told().map(({ kind }) => kind), ["opened"]);
+  journal.tick(5);
+  journal.tick(6);
+  await journal.askTable();
+  assert.deepEqual(told().map(({ kind }) => kind), ["opened", "left out", "table"]);
+});
+
 Deno.test("what the history forgets goes into the table before it", () => {
   const { journal, open, octets, take } = journalOf({ maxEvents: 3 });
   open();
