@@ -246,3 +246,11 @@ for (const [args, message] of wrongPages) {
     assert.throws(() => parseCommandLine(["serve", ...args]), message);
   });
 }
+
+Deno.test("--max-buffered takes 64k to 1024g", () => {
+  assert.equal(serve("--max-buffered", "64k", "--max-body", "1k").limits.maxBufferedBytes, 64 * 1024);
+  assert.equal(serve("--max-buffered", "1024g").limits.maxBufferedBytes, 2 ** 40);
+  for (const value of [64 * 1024 - 1, 2 ** 40 + 1]) {
+    assert.throws(() => serve("--max-buffered", `${value}`, "--max-body", "1k"), UsageError);
+  }
+});

@@ -123,6 +123,26 @@ Deno.test("a table that is open to others says so, and names an address that can
   );
 });
 
+const exposures: [flags: string[], line: RegExp][] = [
+  [["--token-file", "token"], /^wiretable: All that is sent, the token too, can be read on the way: [^\n]*\n$/],
+  [
+    ["--cert", "cert", "--key", "key", "--read-only"],
+    /^wiretable: Anyone who reaches port \d+ of this machine may read the table: --token-file asks for a token\n$/,
+  ],
+  [["--cert", "cert", "--key", "key", "--token-file", "token"], /^$/],
+];
+
+for (const [flags, line] of exposures) {
+  Deno.test(`what is open to whom with ${flags.filter((flag) => flag.startsWith("--")).join(" ") || "no flags"}`, async () => {
+    using folder = new TempFolder();
+    await Deno.writeTextFile(folder.file("token"), "secret");
+    const tls = (name: string) => `${ROOT}tests/testdata/tls/${name}.pem`;
+    const args = flags.map((flag) => flag.startsWith("--") ? flag : flag === "token" ? folder.file(flag) : tls(flag));
+    await using server = await ServeProcess.start(["--host", "0.0.0.0", ...args], ["--allow-net", "--allow-read"]);
+    assert.match((await server.stop()).stderr, line);
+  });
+}
+
 Deno.test("a page's domain that points here is not answered, unless it is allowed", async () => {
   const rebound = GET.replace("localhost", "evil.example");
   {

@@ -73,7 +73,7 @@ export function connectionContext(handler: Handler, observer: Observer = {}) {
     observer,
     clock: 0,
     date: "now",
-    stopping: false,
+    stopping: false as boolean,
     codecs: new CodecPool(REQUEST_LIMITS, 1),
     budget: new Budget(SERVER_LIMITS.maxBufferedBytes),
     ended: () => {},

@@ -117,7 +117,7 @@ class Repl {
   /** Fields the user has added to later requests, by name in lower case. */
   readonly #headers = new Map<string, FieldLine>();
   #last: Done | undefined;
-  /** Whether the last command got no valid response. */
+  /** Whether a command got no valid response. */
   failed = false;
 
   constructor(options: ReplOptions, input: LineInput) {
@@ -138,7 +138,6 @@ class Repl {
 
   /** Parses and runs one command. Returns its exit code; `undefined` to quit. */
   async run(parse: () => Command): Promise<number | undefined> {
-    this.failed = false;
     try {
       const command = parse();
       if (command.kind === "request") this.#noteName(command.object);

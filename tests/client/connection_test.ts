@@ -180,3 +180,16 @@ Deno.test("an endpoint is named without the port that its scheme implies", () =>
   assert.equal(authorityOf({ secure: true, host: "a", port: 80 }), "a:80");
   assert.equal(authorityOf({ secure: false, host: "::1", port: 9999 }), "[::1]:9999");
 });
+
+Deno.test("a TLS handshake that takes too long is a timeout, not a failure to connect", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const accepted = listener.accept();
+  const { port } = listener.addr as Deno.NetAddr;
+  const session = new Session({ secure: true, host: "127.0.0.1", port }, { timeoutMs: 20 });
+  await assert.rejects(session.connect(), {
+    name: "TimeoutError",
+    message: "No response came within 0.02 seconds",
+  });
+  (await accepted).close();
+  listener.close();
+});

@@ -6,6 +6,7 @@ const texts = (line: string) => splitLine(line).map(({ text }) => text);
 Deno.test("a line is parted at blanks, but not in quotes or behind a backslash", () => {
   assert.deepEqual(texts("  a  b\tc "), ["a", "b", "c"]);
   assert.deepEqual(texts(`a 'b c' "d \\"e\\" \\f" g\\ h`), ["a", "b c", 'd "e" \\f', "g h"]);
+  assert.deepEqual(texts(`'a\\\\b' "a\\\\b"`), ["a\\\\b", "a\\b"]);
   assert.deepEqual(texts(`a '' ""`), ["a", "", ""]);
   assert.deepEqual(texts("핑핑 🐌"), ["핑핑", "🐌"]);
 });

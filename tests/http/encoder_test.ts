@@ -208,3 +208,10 @@ Deno.test("what is encoded decodes to itself", async (t) => {
     ]);
   });
 });
+
+Deno.test("a status has three digits, and its first one is 1 to 5", () => {
+  for (const status of [100, 599]) assert.match(encodedResponse({ status }), new RegExp(`^HTTP/1.1 ${status} `));
+  for (const status of [99, 600, 200.5, NaN]) {
+    assert.throws(() => encodedResponse({ status }), { message: `Not a status code: ${status}` });
+  }
+});

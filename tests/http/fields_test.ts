@@ -70,3 +70,13 @@ Deno.test("a limit's error names the section, the limit and the place", () => {
     return true;
   });
 });
+
+Deno.test("a field is found whatever the length of its name, with or without the lengths of all names", () => {
+  for (const length of [1, 31, 32, 33, 64]) {
+    const name = "n".repeat(length);
+    const text = `${name}: a\r\n\r\n`;
+    assert.equal(read(text).get(name), "a");
+    assert.equal(new Fields(text, [0, length, length + 2, length + 3]).get(name), "a");
+    assert.equal(read(text).get(`${name}n`), undefined);
+  }
+});

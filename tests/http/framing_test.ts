@@ -44,6 +44,11 @@ Deno.test("an error's offset is the value's, from where the section stands", () 
   });
 });
 
+Deno.test("the cause of a wrong Host is that there are two, or its value", () => {
+  assert.throws(() => readHost(fieldsOf("Host: a", "Host: a"), 1, 0), { fault: "two-hosts" });
+  assert.throws(() => readHost(fieldsOf("Host: a b"), 1, 0), { fault: "host-value" });
+});
+
 Deno.test("Host: one in HTTP/1.1, and a legal one", () => {
   assert.equal(readHost(fieldsOf("Host: a:1"), 1, 0), "a:1");
   assert.equal(readHost(fieldsOf("A: b"), 0, 0), "");

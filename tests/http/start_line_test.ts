@@ -33,6 +33,18 @@ Deno.test("a line that is cut off anywhere needs more", () => {
   for (let end = 0; end < status.length; end++) assert.equal(line.scanStatus(status, 0, end), MORE);
 });
 
+for (const [text, byte, offset] of [["%x1", "x", 5], ["%1x", "x", 6], ["%41%4", " ", 9]] as const) {
+  Deno.test(`the target ${text} is refused at its first octet that is no hexadecimal digit`, () => {
+    const bytes = wireOctets(`GET ${text} HTTP/1.1\r\n`);
+    const seen = byte === " " ? "SP" : JSON.stringify(byte);
+    assert.throws(() => new StartLine(REQUEST_LIMITS).scanRequest(bytes, 0, bytes.length), {
+      status: 400,
+      message: `Expected a hexadecimal digit after % in the target, saw ${seen}`,
+      offset,
+    });
+  });
+}
+
 // A target of six octets is the longest here; wherever a percent-encoded octet crosses the bound, the line is refused.
 const targets: [target: string, outcome: number | "MORE" | "fits"][] = [
   ["/aaaaa ", "fits"],

@@ -90,6 +90,19 @@ Deno.test("many answers are sent before they are too many", async () => {
   assert(writes.every((write) => write.length < SERVER_LIMITS.maxGatheredBytes + large.length + 1000));
 });
 
+Deno.test("a client that waits for its answers gets all of them, however many have to be sent in between", async () => {
+  const large = "x".repeat(100_000);
+  const conn = new FakeConn(get("/").repeat(10));
+  const ended = Promise.withResolvers<null>();
+  const read = conn.read.bind(conn);
+  // The client ends its side only once it has everything.
+  conn.read = async (buffer) => await read(buffer) ?? await ended.promise;
+  const serving = converse(conn, () => ({ status: 200, content: large }));
+  await until(() => conn.writes.join("").split(large).length === 11);
+  ended.resolve(null);
+  await serving;
+});
+
 Deno.test("content may come in any pieces, with a length or chunked", async () => {
   const put = `PUT /a HTTP/1.1\r\n${HOST}`;
   const whole = `${put}Content-Length: 11\r\n\r\nhello world`;

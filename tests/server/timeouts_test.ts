@@ -8,7 +8,7 @@ import { ServerConnection } from "../../lib/server/connection.ts";
 import { connectionContext, type Handler } from "../support.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
-const { headTimeoutMs, contentTimeoutMs, idleTimeoutMs, sendTimeoutMs, lingerMs } = SERVER_LIMITS;
+const { headTimeoutMs, contentTimeoutMs, idleTimeoutMs, sendTimeoutMs, lingerMs, shutdownIdleMs } = SERVER_LIMITS;
 const HOST = "Host: a\r\n";
 const GET = `GET / HTTP/1.1\r\n${HOST}\r\n`;
 
@@ -89,6 +89,11 @@ function serve(answer: Handler = () => ({ status: 200, content: "ok" }), conn: H
     conn,
     ended: connection.serve(),
     reason: () => reason,
+    /** Has the server stop, as its shutdown does. */
+    stop(): void {
+      context.stopping = true;
+      connection.stop();
+    },
     /** Moves the clock, has the server look at it, and lets it do what it wants to do then. */
     async at(milliseconds: number): Promise<void> {
       context.clock = milliseconds;
@@ -282,4 +287,32 @@ Deno.test("a client that does not end its side is closed after the lingering tim
   await at(lingerMs);
   await ended;
   assert.equal(reason(), "by the server (error 400)");
+});
+
+Deno.test("when the server stops, an idle connection has a moment, and no more than it had left", async () => {
+  for (const stopsAt of [1000, idleTimeoutMs - shutdownIdleMs / 2]) {
+    const { conn, ended, at, stop, reason } = serve();
+    await at(stopsAt);
+    stop();
+    const end = Math.min(stopsAt + shutdownIdleMs, idleTimeoutMs);
+    await at(end - 1);
+    assert.equal(conn.isClosed, false);
+    await at(end);
+    assert.equal(conn.isClosed, true);
+    assert.equal(reason(), "by the server (shutting down)");
+    await ended;
+  }
+});
+
+Deno.test("when the server stops, a head that has begun keeps its time", async () => {
+  const { conn, ended, at, stop } = serve();
+  await at(1000);
+  await conn.bring("GET / HTTP/1.1\r\n");
+  stop();
+  await at(1000 + headTimeoutMs - 1);
+  assert.equal(conn.written, "");
+  await at(1000 + headTimeoutMs);
+  assertRefused(conn.written, "head", headTimeoutMs);
+  conn.end();
+  await ended;
 });

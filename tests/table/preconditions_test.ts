@@ -80,3 +80,15 @@ Deno.test("a version's tag is strong", () => {
   assert.equal(entityTag(17), '"17"');
   assert.equal(readPreconditions(fieldsOf({ "If-Range": '"1"' })), undefined);
 });
+
+Deno.test("the error names the tag that there is, or that there is nothing", () => {
+  const ifMatch = { ifMatch: '"1"', ifNoneMatch: undefined };
+  assert.throws(() => preconditionsHold(ifMatch, "PUT", undefined), {
+    message: 'If-Match asks for "1", but nothing exists',
+  });
+  assert.throws(() => preconditionsHold(ifMatch, "PUT", 2), { message: 'If-Match asks for "1", but the tag is "2"' });
+  const ifNoneMatch = { ifMatch: undefined, ifNoneMatch: "*" };
+  assert.throws(() => preconditionsHold(ifNoneMatch, "PUT", 2), {
+    message: 'If-None-Match asks that nothing exists, but the tag is "2"',
+  });
+});

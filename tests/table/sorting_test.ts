@@ -138,3 +138,11 @@ Deno.test("what is held while it is sent has a limit for all together", () => {
   queue.hold(MAX_SENT_SORTED_CHARACTERS - 1);
   assert.throws(() => queue.hold(1), { name: "HttpError", status: 503 });
 });
+
+Deno.test("what a row costs is counted as it is added, its texts among the keys included", async () => {
+  const sorter = new Sorter(KEYS, 2, new Pacer());
+  await sorter.add({ age: 1 }, "x".repeat(10));
+  assert.equal(sorter.characters, 10 + 2 * 64);
+  await sorter.add({ age: "four" }, "x".repeat(20));
+  assert.equal(sorter.characters, 30 + 4 * 64 + 4);
+});
