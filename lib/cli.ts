@@ -207,7 +207,7 @@ export function parseCommandLine(args: readonly string[]): Invocation {
     case undefined:
       throw new UsageError("Expected serve, connect or explain: see --help");
     default:
-      throw new UsageError(`${quote(command)} is no command: serve, connect and explain are, see --help`);
+      throw new UsageError(`Unknown command ${quote(command)}: expected serve, connect or explain, see --help`);
   }
 }
 
@@ -343,7 +343,7 @@ function addressAndCommand(words: string[]): { address: string; command: string[
     );
   }
   if (second !== undefined && /^\d+$/.test(second)) {
-    throw new UsageError(`The port stands behind a colon: ${first}:${second}`);
+    throw new UsageError(`The port follows a colon: ${first}:${second}`);
   }
   return { address: first, command: words.slice(1) };
 }

@@ -266,7 +266,7 @@ function completions(line: string, names: ReadonlySet<string>): string[] {
 /** Reads the content that a command names. */
 async function readContent(name: string, isAlone: boolean): Promise<Uint8Array> {
   if (name === "-" && !isAlone) {
-    throw new WrongInput("- takes the standard input, which the commands come from: name a file as @FILE");
+    throw new WrongInput("- is the standard input, which the commands are read from: name a file as @FILE");
   }
   try {
     return await readFile(`@${name}`, name, MAX_SENT_FILE_BYTES);

@@ -56,7 +56,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     token,
   });
   const writer = new BatchWriter(Deno.stdout, {
-    failed: ({ message }) => report(`Cannot print: ${message}; tried again until it works`),
+    failed: ({ message }) => report(`Cannot print: ${message}; retried until it works`),
   });
   const log = requestLog(writer, {
     verbose: options.verbose,
@@ -225,12 +225,12 @@ function exposureOf(
   if (isLoopback(hostname) || tokenFile !== undefined && tls !== undefined) return undefined;
   const reach = `who reaches port ${port} of ${WILDCARDS.includes(hostname) ? "this machine" : hostname}`;
   if (tokenFile !== undefined) {
-    return `All that is sent, the token too, can be read on the way: --cert and --key encrypt it`;
+    return `All traffic, the token included, is unencrypted: --cert and --key encrypt it`;
   }
   const may = `Anyone ${reach} may read${readOnly ? "" : " and write"} the table`;
   return tls === undefined
-    ? `${may}, and what is sent can be read on the way: --token-file asks for a token, --cert and --key encrypt`
-    : `${may}: --token-file asks for a token`;
+    ? `${may}, and all traffic is unencrypted: --token-file requires a token, --cert and --key encrypt`
+    : `${may}: --token-file requires a token`;
 }
 
 /** The address by which this program reaches itself: where it listens everywhere, loopback. */

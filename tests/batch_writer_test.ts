@@ -32,7 +32,7 @@ Deno.test("messages are written in order, together", async () => {
   assert(sink.text.endsWith("later\n"));
 });
 
-Deno.test("a sink may take a batch in parts", async () => {
+Deno.test("a sink may write a batch in parts", async () => {
   const sink = new Collector(7);
   const writer = new BatchWriter(sink);
   writer.print("0123456789".repeat(10));
@@ -40,7 +40,7 @@ Deno.test("a sink may take a batch in parts", async () => {
   assert.equal(sink.text, "0123456789".repeat(10));
 });
 
-Deno.test("messages that come during a write are written after it", async () => {
+Deno.test("messages printed during a write are written after it", async () => {
   const sink = new Collector();
   const writer = new BatchWriter({
     write(bytes) {
@@ -53,7 +53,7 @@ Deno.test("messages that come during a write are written after it", async () => 
   assert.equal(sink.text, "first\nsecond\n");
 });
 
-Deno.test("what waits for a slow output is limited, and what is left out is counted", async () => {
+Deno.test("messages for a slow output are limited, and omitted ones are counted", async () => {
   const sink = new Collector();
   const writer = new BatchWriter(sink, { maxBytes: 1000 });
   for (let i = 0; i < 30; i++) writer.print("x".repeat(99));
@@ -65,7 +65,7 @@ Deno.test("what waits for a slow output is limited, and what is left out is coun
   assert(sink.text.endsWith("slow\nnext\n"));
 });
 
-Deno.test("an output that broke is written to no more", async () => {
+Deno.test("a broken output is not written to again", async () => {
   let writes = 0;
   const writer = new BatchWriter({
     write() {
@@ -80,7 +80,7 @@ Deno.test("an output that broke is written to no more", async () => {
   assert.equal(writes, 1);
 });
 
-Deno.test("an output that fails is told of once and tried again, and what was lost is counted", async () => {
+Deno.test("a failing output is reported once and retried, and omitted messages are counted", async () => {
   const sink = new Collector();
   let full = true;
   let attempts = 0;
@@ -107,7 +107,7 @@ Deno.test("an output that fails is told of once and tried again, and what was lo
   assert.equal(errors.length, 2, "it is told again when it has worked in between");
 });
 
-Deno.test("a flush may end before the output has taken all", async () => {
+Deno.test("a flush ends at its timeout, even if the output is blocked", async () => {
   const stuck = Promise.withResolvers<number>();
   const writer = new BatchWriter({ write: () => stuck.promise });
   writer.print("abc");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ByteBuffer, byteLength, octetString, readAtMost, resized, writeAll } from "../lib/bytes.ts";
 
-Deno.test("all bytes are written, however few go at a time", async () => {
+Deno.test("all bytes are written, even in small parts", async () => {
   const written: number[] = [];
   const sink = {
     write(bytes: Uint8Array) {
@@ -15,7 +15,7 @@ Deno.test("all bytes are written, however few go at a time", async () => {
   assert.deepEqual(written, [1, 2, 3, 4, 5]);
 });
 
-Deno.test("what is used is copied, the rest is room", () => {
+Deno.test("resizing copies used bytes and adds room", () => {
   assert.deepEqual([...resized(Uint8Array.of(1, 2, 3), 2, 4)], [1, 2, 0, 0]);
 });
 
@@ -24,7 +24,7 @@ Deno.test("lengths count bytes", () => {
   assert.equal(byteLength(new Uint8Array(2)), 2);
 });
 
-Deno.test("a buffer grows with what is appended, and gives up what it need not keep", () => {
+Deno.test("a buffer grows as bytes are appended, and releases memory when cleared", () => {
   const buffer = new ByteBuffer(4);
   buffer.append(Uint8Array.of(97, 98, 99, 100));
   assert.equal(buffer.bytes.length, 4, "what just fits needs no growth");
@@ -37,13 +37,13 @@ Deno.test("a buffer grows with what is appended, and gives up what it need not k
   assert.equal(buffer.bytes.length, 4);
 });
 
-Deno.test("octets are characters, one by one", () => {
+Deno.test("each octet is one character", () => {
   const bytes = Uint8Array.from({ length: 256 }, (_, octet) => octet);
   assert.equal(octetString(bytes), Array.from(bytes, (octet) => String.fromCharCode(octet)).join(""));
   assert.equal(octetString(bytes, 65, 67), "AB");
 });
 
-Deno.test("a source is read to its end, up to the last byte that is allowed", async () => {
+Deno.test("a source is read to its end, up to the limit", async () => {
   const sourceOf = (bytes: number, most = 1000) => {
     let left = bytes;
     return {

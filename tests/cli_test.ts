@@ -97,7 +97,7 @@ Deno.test("connect takes an address, a command and flags, in any order", () => {
   });
 });
 
-Deno.test("connect without an address means the default one", () => {
+Deno.test("connect uses the default address", () => {
   for (const words of [[], ["get", "Pingping"], ["PURGE", "/x"], ["help"]]) {
     const { endpoint, command } = connect(...words);
     assert.deepEqual(endpoint, { secure: false, host: "127.0.0.1", port: 9999 });
@@ -114,7 +114,7 @@ Deno.test("connect's port is the address's own, or that of the flag", () => {
   assert.equal(portOf("-p", "21000", "a.example:1234"), 1234);
 });
 
-Deno.test("a lone word is a host, and an address may have a user and a password", () => {
+Deno.test("a single word is a host, and an address may have a user and a password", () => {
   const { endpoint, command } = connect("foo");
   assert.deepEqual([endpoint, command], [{ secure: false, host: "foo", port: 9999 }, []]);
   const options = connect("http://us%40er:pa:ss@a.example", "get", "/");
@@ -146,7 +146,7 @@ for (const [address, secure, host, port] of addresses) {
 
 const wrong: [args: string[], message: string | RegExp][] = [
   [[], "Expected serve, connect or explain: see --help"],
-  [["start"], '"start" is no command: serve, connect and explain are, see --help'],
+  [["start"], 'Unknown command "start": expected serve, connect or explain, see --help'],
   [["completions"], 'completions takes one shell, bash, zsh or fish, saw ""'],
   [["completions", "tcsh"], 'completions takes one shell, bash, zsh or fish, saw "tcsh"'],
   [["completions", "zsh", "fish"], 'completions takes one shell, bash, zsh or fish, saw "zsh fish"'],
@@ -165,7 +165,7 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["serve", "--prot", "1"], "Unknown option '--prot': did you mean --port? see --help"],
   [["serve", "--nonsense"], "Unknown option '--nonsense': see --help"],
   [["connect", "foo", "get", "all"], '"foo" is no command and no address: an address has its port, as foo:9999'],
-  [["connect", "127.0.0.1", "21000"], "The port stands behind a colon: 127.0.0.1:21000"],
+  [["connect", "127.0.0.1", "21000"], "The port follows a colon: 127.0.0.1:21000"],
   [["connect", "ftp://x"], '"ftp://x" is no address: expected HOST:PORT, http://HOST:PORT or https://HOST:PORT'],
   [["serve", "--port"], /^Option '-p, --port <value>' argument missing: see --help$/],
   [["serve", "--quiet=1"], /^Option '-q, --quiet' does not take an argument: see --help$/],

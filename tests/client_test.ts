@@ -4,7 +4,7 @@ import { OK, request, ScriptedServer, sessionWith, show, TOGETHER } from "./clie
 import { tapped } from "../lib/traffic/tap.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
-Deno.test("exchanges use one connection, one after the other", async () => {
+Deno.test("consecutive exchanges use one connection", async () => {
   await using server = new ScriptedServer([OK, "HTTP/1.1 204 No Content\r\n\r\n"]);
   using session = sessionWith(server.port);
   assert.equal(await show(session.exchange(request("PUT", "abc"))), "200ok | end");
@@ -15,7 +15,7 @@ Deno.test("exchanges use one connection, one after the other", async () => {
   ]);
 });
 
-Deno.test("a request is told as it is sent", async () => {
+Deno.test("a request is reported as it is sent", async () => {
   await using server = new ScriptedServer([OK]);
   using session = sessionWith(server.port);
   for await (const event of session.exchange(request("PUT", "abc"))) {
@@ -27,7 +27,7 @@ Deno.test("a request is told as it is sent", async () => {
   assert.fail("no request was told");
 });
 
-Deno.test("a connection that the server closed between two requests is opened anew, with a notice", async () => {
+Deno.test("a connection closed by the server between two requests is opened again, with a notice", async () => {
   await using server = new ScriptedServer([OK, "close now"], [OK]);
   using session = sessionWith(server.port);
   await show(session.exchange(request()));
@@ -50,12 +50,12 @@ for (const [what, method, answer, expected] of unasked) {
     assert.equal(await show(session.exchange(request(method))), expected);
     assert.equal(
       await show(session.exchange(request())),
-      "(The server had sent what nobody asked for; this is a new connection) | 200ok | end",
+      "(The server had sent unsolicited data; this is a new connection) | 200ok | end",
     );
   });
 }
 
-Deno.test("a server that speaks first is not answered", async () => {
+Deno.test("a server that sends first gets no request", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const arrived = Promise.withResolvers<void>();
   using session = sessionWith((listener.addr as Deno.NetAddr).port, {
@@ -72,11 +72,11 @@ Deno.test("a server that speaks first is not answered", async () => {
   listener.close();
   await assert.rejects(show(session.exchange(request())), {
     name: "ClientError",
-    message: /^The server had sent what nobody asked for|Cannot connect/,
+    message: /^The server had sent unsolicited data|Cannot connect/,
   });
 });
 
-Deno.test("a connection whose request is not sent whole is not used again", async () => {
+Deno.test("a connection is not reused if its request was not sent completely", async () => {
   const large = request("PUT", "x".repeat(20_000_000));
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   using session = sessionWith((listener.addr as Deno.NetAddr).port);
@@ -94,12 +94,12 @@ Deno.test("a connection whose request is not sent whole is not used again", asyn
   assert.equal(await show(session.exchange(large)), "200ok | end");
   assert.equal(
     await show(session.exchange(request())),
-    "(The server had answered before it took the whole request; this is a new connection) | 200ok | end",
+    "(The server had responded before it received the whole request; this is a new connection) | 200ok | end",
   );
   assert.match(await serving, /^GET /);
 });
 
-Deno.test("a connection that the request closes is not used again", async () => {
+Deno.test("a connection is not reused after a request with Connection: close", async () => {
   await using server = new ScriptedServer([OK, OK], [OK]);
   using session = sessionWith(server.port);
   const closing = { ...request(), fields: [...request().fields, ["Connection", "x, Close"]] as [string, string][] };
@@ -107,7 +107,7 @@ Deno.test("a connection that the request closes is not used again", async () => 
   assert.match(await show(session.exchange(request())), /a new connection\) \| 200ok/);
 });
 
-Deno.test("a new connection is told of only when there is one", async () => {
+Deno.test("a new connection is announced only once it is open", async () => {
   const server = new ScriptedServer([OK, "close now"]);
   using session = sessionWith(server.port);
   await show(session.exchange(request()));
@@ -119,7 +119,7 @@ Deno.test("a new connection is told of only when there is one", async () => {
   assert.deepEqual(told, []);
 });
 
-Deno.test("Connection: close is heeded", async () => {
+Deno.test("Connection: close ends the connection", async () => {
   const closing = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
   await using server = new ScriptedServer([closing], [OK]);
   using session = sessionWith(server.port);
@@ -130,7 +130,7 @@ Deno.test("Connection: close is heeded", async () => {
   );
 });
 
-Deno.test("a request that a kept connection swallowed is sent once more, if that does no harm", async () => {
+Deno.test("an idempotent request without a response on a reused connection is sent again", async () => {
   await using server = new ScriptedServer([OK, "close"], [OK]);
   using session = sessionWith(server.port);
   await show(session.exchange(request()));
@@ -141,7 +141,7 @@ Deno.test("a request that a kept connection swallowed is sent once more, if that
   assert.equal(server.requests.length, 3);
 });
 
-Deno.test("a POST that a kept connection swallowed is not sent once more", async () => {
+Deno.test("a POST without a response is not sent again", async () => {
   await using server = new ScriptedServer([OK, "close"], [OK]);
   using session = sessionWith(server.port);
   await show(session.exchange(request()));
@@ -152,7 +152,7 @@ Deno.test("a POST that a kept connection swallowed is not sent once more", async
   assert.equal(await show(session.exchange(request())), "200ok | end");
 });
 
-Deno.test("a first connection that swallows a request is no reason to try again", async () => {
+Deno.test("a request on a new connection is not sent again", async () => {
   await using server = new ScriptedServer(["close"], [OK]);
   using session = sessionWith(server.port);
   await assert.rejects(show(session.exchange(request())), ClientError);

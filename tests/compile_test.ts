@@ -68,7 +68,7 @@ Deno.test("an executable holds every module that runs, the thread's and the page
   assert.deepEqual(embeddedFiles(printed).sort(), [...expected].sort());
 });
 
-Deno.test("an executable asks for nothing, and holds no permission but for the network and for files", () => {
+Deno.test("an executable never prompts, and has permissions only for the network and files", () => {
   const { tasks } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
   const flags = tasks.compile.command.split(" ").filter((word: string) => /^--(?:allow|no-prompt)/.test(word));
   assert.deepEqual(flags, ["--no-prompt", "--allow-net", "--allow-read", "--allow-write"]);

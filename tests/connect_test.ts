@@ -59,7 +59,7 @@ for (const [args, input, message] of failures) {
   });
 }
 
-Deno.test("connect -v shows the request, and tells the life of the connection beside what is piped", async () => {
+Deno.test("connect -v shows the request, and the life of the connection on standard error when piped", async () => {
   await using server = await ServeProcess.start(["--quiet"]);
   const { stdout, stderr } = await runProgram(["connect", "-v", `127.0.0.1:${server.port}`, "get", "all"]);
   assert.match(stdout, /^GET \/ HTTP\/1\.1\r\n[^]*\r\n\r\nHTTP\/1\.1 200 OK\r\n[^]*\{\}$/);

@@ -15,7 +15,7 @@ Deno.test("messages on the input are explained, one after the other", async () =
   assert.match(stdout, /\n\nrequest 2, from octet 27 on\n {4}0 GET /);
 });
 
-Deno.test("a file of responses is read by what they answer", async () => {
+Deno.test("responses in a file are read by the methods they answer", async () => {
   using folder = new TempFolder();
   const file = folder.file("responses");
   await Deno.writeTextFile(file, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + "HTTP/1.1 204 No Content\r\n\r\n");
@@ -51,7 +51,7 @@ for (const [name, args, input, message] of failures) {
   });
 }
 
-Deno.test("colours and all content are shown if asked for", async () => {
+Deno.test("colours and all content are shown on request", async () => {
   const message = `PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n${"x".repeat(100_000)}`;
   const shown = await run(["-", "--all", "--color", "always"], message);
   assert.equal(shown.stdout.match(/x/g)?.length, 100_000);
@@ -59,7 +59,7 @@ Deno.test("colours and all content are shown if asked for", async () => {
   assert.match((await run(["-"], message)).stdout, /… \d+ more octets \(--all shows them\)\n/);
 });
 
-Deno.test("connect explains the last exchange if asked, or each with --explain", async () => {
+Deno.test("connect explains the last exchange on request, or each with --explain", async () => {
   await using server = await ServeProcess.start();
   const address = `127.0.0.1:${server.port}`;
   const session = await runProgram(

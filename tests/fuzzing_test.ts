@@ -5,14 +5,14 @@ import { attackServer } from "./fuzz_server.ts";
 import { harass, SQLITE_KEPT } from "./hostile.ts";
 import { TempFolder } from "./support.ts";
 
-Deno.test("random bytes give the same events however they come, or an HttpError", () => {
+Deno.test("random bytes give the same events in any pieces, or an HttpError", () => {
   const random = new Random(1);
   for (let i = 0; i < 2000; i++) {
     checkSplits(random, random.pick(["request", "response"]), random.octets(random.below(200)));
   }
 });
 
-Deno.test("broken messages give the same events however they come, or an HttpError", () => {
+Deno.test("invalid messages give the same events in any pieces, or an HttpError", () => {
   const random = new Random(2);
   for (let i = 0; i < 8000; i++) {
     const kind = random.pick(["request", "response"] as const);
@@ -20,20 +20,20 @@ Deno.test("broken messages give the same events however they come, or an HttpErr
   }
 });
 
-Deno.test("what is encoded decodes to itself, whatever it is", () => {
+Deno.test("encoding and decoding are inverse for random messages", () => {
   const random = new Random(3);
   for (let i = 0; i < 4000; i++) checkRoundTrip(random);
 });
 
-Deno.test("a live server takes whatever comes", async () => {
+Deno.test("a live server survives any input", async () => {
   await attackServer(new Random(4), (attacks) => attacks < 300);
 });
 
-Deno.test("whatever clients that leave have held in memory is back", async () => {
+Deno.test("disconnecting clients release everything held in a memory store", async () => {
   await harass(new Random(5), new MemoryStore(), (visits) => visits < 400);
 });
 
-Deno.test("whatever clients that leave have held in a file is back", async () => {
+Deno.test("disconnecting clients release everything held in a file store", async () => {
   using folder = new TempFolder();
   await harass(new Random(6), await SqliteStore.open(folder.file()), (visits) => visits < 400, SQLITE_KEPT);
 });

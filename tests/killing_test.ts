@@ -3,7 +3,7 @@ import { Random } from "./fuzzing.ts";
 import { killAgainAndAgain } from "./killing.ts";
 import { TempFolder } from "./support.ts";
 
-Deno.test("a server that is killed while it writes has every write that it answered", async () => {
+Deno.test("every acknowledged write survives a kill of the server", async () => {
   using folder = new TempFolder();
   const seen = await killAgainAndAgain(new Random(1), folder.file(), 4);
   assert(seen.answered > 0);

@@ -6,7 +6,7 @@ Deno.test("RFC 9112 §3: request lines of 8000 octets are supported", () => {
   assert(REQUEST_LIMITS.maxHeadBytes > REQUEST_LIMITS.maxTargetBytes);
 });
 
-Deno.test("each limit fits those around it", () => {
+Deno.test("the limits are consistent", () => {
   assert(RESPONSE_LIMITS.maxHeadBytes >= REQUEST_LIMITS.maxHeadBytes);
   assert(SERVER_LIMITS.minReadBytes <= SERVER_LIMITS.maxReadBytes);
   assert(SERVER_LIMITS.shutdownIdleMs < SERVER_LIMITS.shutdownMs);

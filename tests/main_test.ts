@@ -54,7 +54,7 @@ Deno.test("both ends together: the classroom's program", async () => {
   assert.deepEqual(await server.stop("SIGINT"), { code: 0, stderr: "" });
 });
 
-Deno.test("serve stops in good order, answering what it has read", async () => {
+Deno.test("serve stops gracefully and answers received requests", async () => {
   await using server = await ServeProcess.start(["--delay", "200", "--verbose"]);
   const peer = await server.connect();
   await peer.send(GET + GET);
@@ -113,21 +113,21 @@ Deno.test("flags reach the server", async () => {
   peer.close();
 });
 
-Deno.test("a table that is open to others says so, and names an address that can be opened", async () => {
+Deno.test("serve warns if others can reach the table, and prints a reachable address", async () => {
   await using server = await ServeProcess.start(["--host", "0.0.0.0"]);
   assert.match(server.output, /^Listening on http:\/\/localhost:\d+\/ /);
   const { stderr } = await server.stop();
   assert.match(
     stderr,
-    /^wiretable: Anyone who reaches port \d+ of this machine may read and write the table, and what is sent can be read on the way: .*\n$/,
+    /^wiretable: Anyone who reaches port \d+ of this machine may read and write the table, and all traffic is unencrypted: .*\n$/,
   );
 });
 
 const exposures: [flags: string[], line: RegExp][] = [
-  [["--token-file", "token"], /^wiretable: All that is sent, the token too, can be read on the way: [^\n]*\n$/],
+  [["--token-file", "token"], /^wiretable: All traffic, the token included, is unencrypted: [^\n]*\n$/],
   [
     ["--cert", "cert", "--key", "key", "--read-only"],
-    /^wiretable: Anyone who reaches port \d+ of this machine may read the table: --token-file asks for a token\n$/,
+    /^wiretable: Anyone who reaches port \d+ of this machine may read the table: --token-file requires a token\n$/,
   ],
   [["--cert", "cert", "--key", "key", "--token-file", "token"], /^$/],
 ];
@@ -143,7 +143,7 @@ for (const [flags, line] of exposures) {
   });
 }
 
-Deno.test("a page's domain that points here is not answered, unless it is allowed", async () => {
+Deno.test("a request for a foreign Host is refused, unless it is allowed", async () => {
   const rebound = GET.replace("localhost", "evil.example");
   {
     await using server = await ServeProcess.start();
@@ -175,7 +175,7 @@ Deno.test("a token and TLS, from files", async () => {
   );
 });
 
-Deno.test("rows in a file are there after a restart, and after a crash", async () => {
+Deno.test("rows in a file survive a restart and a crash", async () => {
   using folder = new TempFolder();
   const permissions = ["--allow-net", "--allow-read", "--allow-write"];
   const args = ["--quiet", "--store", `sqlite:${folder.path}/table.db`];
@@ -340,7 +340,7 @@ Deno.test({
   },
 });
 
-Deno.test("a port that is taken: one line, with one that is free", async () => {
+Deno.test("a port in use: one line, with a free port", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
   const { code, stderr } = await run(["serve", "--port", String(port)]);

@@ -108,7 +108,7 @@ Deno.test("every response, errors too, says what a browser may do with it", asyn
   await page.close();
 });
 
-Deno.test("nothing of the page is on the table's own port", async () => {
+Deno.test("the table's port does not serve the page", async () => {
   await using serve = await ServeProcess.start(["--page", "0"]);
   await serve.printed("The traffic is shown at ");
   const key = /key=(\w+)/.exec(serve.output)![1];
@@ -118,7 +118,7 @@ Deno.test("nothing of the page is on the table's own port", async () => {
   }
 });
 
-Deno.test("the server stops though a page follows, whose stream ends", async () => {
+Deno.test("the server stops while a page is open, and ends its stream", async () => {
   await using serve = await ServeProcess.start(["--page", "0"]);
   await serve.printed("The traffic is shown at ");
   const url = new URL(/shown at (\S+)/.exec(serve.output)![1]);
@@ -132,7 +132,7 @@ Deno.test("the server stops though a page follows, whose stream ends", async () 
   peer.close();
 });
 
-Deno.test("a page that stalls keeps nobody waiting, and is told what it missed", async () => {
+Deno.test("a page that stalls delays nobody, and learns what it missed", async () => {
   const journal = new Journal({ askTable: () => Promise.resolve({ rows: [], total: 0 }), maxEvents: 50 });
   const feed = new Feed(journal, { about: {}, process: "abc", gatherMs: 0 });
   const source = { message: () => undefined, command: () => Promise.resolve("") };
@@ -173,7 +173,7 @@ Deno.test("a page that stalls keeps nobody waiting, and is told what it missed",
 
 const ADDRESSES = { local: { hostname: "127.0.0.1", port: 1 }, remote: { hostname: "127.0.0.1", port: 2 } };
 
-Deno.test("the page's usual port may be taken; one that was asked for may not", async () => {
+Deno.test("the page's default port may be in use; a requested port may not", async () => {
   let held: Deno.Listener | undefined;
   try {
     held = Deno.listen({ hostname: "127.0.0.1", port: 9998 });
@@ -193,7 +193,7 @@ Deno.test("the page's usual port may be taken; one that was asked for may not", 
   held?.close();
 });
 
-Deno.test("credentials leave the process as asterisks only", async () => {
+Deno.test("the page receives credentials only as asterisks", async () => {
   await using serve = await ServeProcess.start(["--page", "0", "--quiet"]);
   await serve.printed("The traffic is shown at ");
   const url = new URL(/shown at (\S+)/.exec(serve.output)![1]);

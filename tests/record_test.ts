@@ -46,12 +46,12 @@ Deno.test("a recording needs a new file, and the permission to write it", async 
   for (const command of [["serve", "--port", "0"], ["connect"]]) {
     const taken = await runProgram([...command, "--record", file], "", ["--allow-net", `--allow-write=${file}`]);
     assert.deepEqual([taken.code, taken.stdout], [1, ""]);
-    assert.match(taken.stderr, /^wiretable: --record \S+: the file is there already\n$/);
+    assert.match(taken.stderr, /^wiretable: --record \S+: the file already exists\n$/);
   }
   assert.equal(await Deno.readTextFile(file), "mine");
 });
 
-Deno.test("what is recorded outlives a kill", async () => {
+Deno.test("a recording survives a kill", async () => {
   using folder = new TempFolder();
   const file = folder.file("r.pcapng");
   const server = await ServeProcess.start(["--quiet", "--record", file], ["--allow-net", `--allow-write=${file}`]);

@@ -32,7 +32,7 @@ Deno.test("every answer has the date", async () => {
   assert.equal(head.fields.get("date"), "Sun, 06 Nov 1994 08:49:37 GMT");
 });
 
-Deno.test("one connection too many gets 503, and the others never notice", async () => {
+Deno.test("one connection too many gets 503, and others are not affected", async () => {
   await using server = startServer(OK, { limits: { maxConnections: 2, maxRefusedConnections: 1 } });
   const [first, second] = [await server.connect(), await server.connect()];
   await first.exchange(GET);
@@ -111,7 +111,7 @@ for (const code of ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]) {
   });
 }
 
-Deno.test("without descriptors the connection that is idle for longest gives way", async () => {
+Deno.test("without free descriptors the connection that is idle for longest is closed", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
   const clients: Deno.Conn[] = [];
@@ -129,7 +129,7 @@ Deno.test("without descriptors the connection that is idle for longest gives way
   await server.shutdown();
 });
 
-Deno.test("a wall clock that is set does not move a timeout, and a timeout's clock does not move the date", async () => {
+Deno.test("setting the wall clock does not affect timeouts, and the monotonic clock does not affect the date", async () => {
   let wall = 784111777_000;
   let monotonic = 0;
   await using server = startServer(OK, { now: () => wall, monotonicNow: () => monotonic });
@@ -145,7 +145,7 @@ Deno.test("a wall clock that is set does not move a timeout, and a timeout's clo
   assert.equal(await peer.receiveAll(), "");
 });
 
-Deno.test("stopping lets requests in flight be answered", async () => {
+Deno.test("shutdown answers requests in flight", async () => {
   const { handler, waiting, release } = heldHandler();
   const server = startServer(handler);
   const peers = await Promise.all(Array.from({ length: 10 }, () => server.connect()));
@@ -166,7 +166,7 @@ Deno.test("stopping lets requests in flight be answered", async () => {
   assert.equal(server.server.connections, 0);
 });
 
-Deno.test("stopping closes idle connections after a moment, in which they may still ask", async () => {
+Deno.test("shutdown closes idle connections after a short time, in which they may still send a request", async () => {
   const reasons: string[] = [];
   const server = startServer(OK, {
     limits: { shutdownIdleMs: 100 },
@@ -184,7 +184,7 @@ Deno.test("stopping closes idle connections after a moment, in which they may st
   assert.deepEqual(reasons, Array(2).fill("by the server (shutting down)"));
 });
 
-Deno.test("stopping does not wait for ever", async () => {
+Deno.test("shutdown ends at its timeout", async () => {
   const { handler, waiting, release } = heldHandler();
   const server = startServer(handler, { limits: { shutdownMs: 20 } });
   const peer = await server.connect();
@@ -198,7 +198,7 @@ Deno.test("stopping does not wait for ever", async () => {
   release();
 });
 
-Deno.test("a server without connections stops at once, and only once", async () => {
+Deno.test("a server without connections stops immediately, and only once", async () => {
   const server = startServer(OK);
   await server.server.shutdown();
   await server.server.shutdown();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { rowContent, rowValue, StoreError } from "../lib/store.ts";
 
-Deno.test("a row's content is made of its name and value, and gives the value back", () => {
+Deno.test("a row's content is built from its name and value, and the value is extracted from it", () => {
   const content = rowContent('a"b\\핑', '{"c":[1,{"d":null}]}');
   assert.equal(content, '{"a\\"b\\\\핑":{"c":[1,{"d":null}]}}');
   assert.deepEqual(rowValue(content), { c: [1, { d: null }] });
@@ -13,7 +13,7 @@ Deno.test("a row's content is made of its name and value, and gives the value ba
   assert.throws(() => rowValue("{}"), TypeError);
 });
 
-Deno.test("a store's error says what kind of fault it is, and for people why", () => {
+Deno.test("a store's error has a kind and a reason", () => {
   const error = new StoreError("full", "The disk is full");
   assert.deepEqual([error.name, error.fault, error.message], ["StoreError", "full", "The disk is full"]);
 });

@@ -79,14 +79,14 @@ Deno.test("GET of a row", async () => {
   assert.equal(detailOf(missing), 'No row is named "Nobody"');
 });
 
-Deno.test("HEAD is answered as GET is, for the encoder to leave the content out", async () => {
+Deno.test("HEAD gets the response of GET; the encoder omits the content", async () => {
   const table = await TestTable.withPingping();
   for (const target of ["/Pingping", "/", "/Nobody", "/?type=snail", "/?_sort=x"]) {
     assert.deepEqual(await table.send(`HEAD ${target}`), await table.send(`GET ${target}`));
   }
 });
 
-Deno.test("POST creates, once", async () => {
+Deno.test("POST creates a row; a second POST is a 409", async () => {
   const table = new TestTable();
   assert.deepEqual(await table.send("POST /Pingping", PINGPING), {
     status: 201,
@@ -135,7 +135,7 @@ Deno.test("PATCH of a row that is not there is refused, whatever its content", a
   assert.equal((await new TestTable().send("PATCH /Nobody", "{")).status, 404);
 });
 
-Deno.test("PATCH that is refused changes nothing", async () => {
+Deno.test("a refused PATCH changes nothing", async () => {
   const table = await TestTable.withPingping();
   for (const patch of ["{", "[]", '{"leg":null}', '{"age":1e400}']) await table.send("PATCH /Pingping", patch);
   const { content, fields } = await table.send("GET /Pingping");
@@ -169,7 +169,7 @@ for (const fields of ["type,age,leg", "type,age:integer,leg", "type,age:number,l
   });
 }
 
-Deno.test("a row does not grow beyond its members by patches", async () => {
+Deno.test("patches cannot exceed the limit on members", async () => {
   const table = new TestTable({ schema: RowSchema.parse("*") });
   const members = (prefix: string, count: number) =>
     `{${Array.from({ length: count }, (_, i) => `"${prefix}${i}":[]`).join()}}`;
@@ -209,7 +209,7 @@ function laterStore(): { store: Store; puts: number[] } {
   return { store, puts };
 }
 
-Deno.test("clients that change one row wait for one another, and none starts over", async () => {
+Deno.test("changes of one row are queued, and none is retried", async () => {
   const { store, puts } = laterStore();
   const table = new TestTable({ schema: RowSchema.parse("*") }, store);
   await table.send("PUT /hot", "{}");
@@ -224,7 +224,7 @@ Deno.test("clients that change one row wait for one another, and none starts ove
   assert.equal((await table.send("GET /hot")).content, '{"hot":{"if":97,"n98":98,"n99":99}}');
 });
 
-Deno.test("DELETE removes, once", async () => {
+Deno.test("DELETE removes a row; a second DELETE is a 404", async () => {
   const table = await TestTable.withPingping();
   assert.deepEqual(await table.send("DELETE /Pingping"), {
     status: 204,
@@ -236,7 +236,7 @@ Deno.test("DELETE removes, once", async () => {
   assert.equal((await table.send("GET /")).content, "{}");
 });
 
-Deno.test("a name in any script makes the way there and back", async () => {
+Deno.test("names in any script are encoded and decoded", async () => {
   const table = new TestTable();
   const content = '{"핑핑":{"type":"달팽이","age":"1","leg":"0"}}';
   const created = await table.send("POST /%ED%95%91%ED%95%91", content);
@@ -267,7 +267,7 @@ for (const [line, status, allow] of methods) {
   });
 }
 
-Deno.test("a table that is read only refuses every write with 405", async () => {
+Deno.test("a read-only table refuses every write with 405", async () => {
   const table = await TestTable.withPingping({ readOnly: true });
   for (const line of ["POST /a", "PUT /Pingping", "PATCH /Pingping", "DELETE /Pingping", "POST /"]) {
     const answer = await table.send(line, SNAIL);
@@ -299,7 +299,7 @@ for (const [line, content, fields, status, detail] of refused) {
   });
 }
 
-Deno.test("a write without a Content-Type is refused, for a form on another site can send that", () => {
+Deno.test("a write without a Content-Type is refused, because a form on another site can send it", () => {
   const request = requestOf("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n");
   const { table } = new TestTable();
   assert.throws(() => table.precheck(request), { name: "HttpError", status: 415 });
@@ -315,13 +315,13 @@ Deno.test("a 422 names each field", async () => {
   ]);
 });
 
-Deno.test("a table of free form takes any object", async () => {
+Deno.test("a table of any form accepts any object", async () => {
   const table = new TestTable({ schema: RowSchema.parse("*") });
   assert.equal((await table.send("PUT /a", '{"b":{"c":[1,null]}}')).content, '{"a":{"b":{"c":[1,null]}}}');
   assert.equal((await table.send("PATCH /a", '{"b":{"c":null,"d":1}}')).content, '{"a":{"b":{"d":1}}}');
 });
 
-Deno.test("screening refuses what needs no content to be refused", () => {
+Deno.test("precheck refuses requests that are invalid whatever their content", () => {
   const { table } = new TestTable();
   const screen = (line: string, type: string) => () =>
     table.precheck(requestOf(`${line} HTTP/1.1\r\nHost: a\r\nContent-Type: ${type}\r\n\r\n`));
@@ -373,7 +373,7 @@ Deno.test("a precondition is evaluated before the content, but after the media t
   assert.equal((await table.send("PUT /Pingping", "{", 'If-Match: "2"', "Content-Type: a/b")).status, 415);
 });
 
-Deno.test("a row that changes between reading and writing is read again", async () => {
+Deno.test("a row that changes between read and write is read again", async () => {
   const store = new MemoryStore(0);
   store.put({ name: "a", json: SNAIL });
   let interruptions = 1;
@@ -404,7 +404,7 @@ Deno.test("a row that changes between reading and writing is read again", async 
   assert.equal(puts, MAX_WRITE_ATTEMPTS);
 });
 
-Deno.test("content that is coded, or a part, is refused", async () => {
+Deno.test("coded or partial content is refused", async () => {
   const table = new TestTable();
   const gzip = await table.send("PUT /a", SNAIL, "Content-Encoding: gzip");
   assert.deepEqual([gzip.status, gzip.fields["Accept-Encoding"]], [415, "identity"]);
@@ -427,7 +427,7 @@ Deno.test("POST takes preconditions too", async () => {
   assert.equal(await post("/", 'If-Match: "2"'), 201);
 });
 
-Deno.test("a PUT is answered with a tag only if the row is what was sent", async () => {
+Deno.test("the response to a PUT has an ETag only if the row was stored as sent", async () => {
   const table = new TestTable();
   const asSent = await table.send("PUT /a", `{"a":${SNAIL}}`);
   assert.equal(asSent.fields.ETag, '"1"');
@@ -436,7 +436,7 @@ Deno.test("a PUT is answered with a tag only if the row is what was sent", async
   assert.equal((await table.send("GET /a")).fields.ETag, '"3"');
 });
 
-Deno.test("many rows are created together, in the order of the text", async () => {
+Deno.test("many rows are created together, in the order of the content", async () => {
   const table = new TestTable();
   const created = await table.send("POST /", `{"10":${SNAIL},"b":${SNAIL},"9":${SNAIL}}`);
   assert.deepEqual([created.status, created.content], [201, '{"created":3}']);
@@ -465,7 +465,7 @@ for (const [content, status, errors] of bulk) {
   });
 }
 
-Deno.test("a store that cannot do something now is no fault of the client", async () => {
+Deno.test("a failing store is a server error", async () => {
   const failing = (fault: "full" | "unavailable"): Store => ({
     get: () => Promise.reject(new StoreError(fault, "The disk is away")),
     put: () => {

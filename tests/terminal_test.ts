@@ -30,13 +30,13 @@ for (const [text, shown] of texts) {
   Deno.test(`${JSON.stringify(text)} cannot order a terminal about`, () => assert.equal(escapeText(text), shown));
 }
 
-Deno.test("octets are shown as the UTF-8 that they are", () => {
+Deno.test("octets are shown as UTF-8", () => {
   assert.equal(octetsToText("\xed\x95\x91"), "핑");
   assert.equal(octetsToText("a\xff"), "a\ufffd");
   assert.equal(octetsToText("\xef\xbb\xbfa"), "\ufeffa");
 });
 
-Deno.test("content may be cut anywhere", () => {
+Deno.test("content may be split anywhere", () => {
   const bytes = new TextEncoder().encode("핑\r\n🐌\rx\r\n");
   const whole = "핑\n🐌\\rx\n";
   for (let at = 0; at <= bytes.length; at++) {
@@ -47,7 +47,7 @@ Deno.test("content may be cut anywhere", () => {
   }
 });
 
-Deno.test("content tells whether it ends a line", () => {
+Deno.test("the end of a line in content is recognised", () => {
   const text = new ContentText();
   assert.equal(text.endsLine, true);
   text.add(new TextEncoder().encode("a"));
@@ -61,7 +61,7 @@ Deno.test("a head is shown with its line ends, escaped, and not coloured unless 
   assert.equal(showHead(head, plain), "HTTP/1.1 404 Not\\x1b Found\nA: b핑\n\n");
 });
 
-Deno.test("colours tell a status' class and the fields' names", () => {
+Deno.test("colours show the class of the status and the names of fields", () => {
   const paint = painterFor(true);
   assert.equal(
     showHead("HTTP/1.1 200 OK\r\nA: b\r\n\r\n", paint),
@@ -71,7 +71,7 @@ Deno.test("colours tell a status' class and the fields' names", () => {
   assert(showHead("GET / HTTP/1.1\r\n\r\n", paint).startsWith("\x1b[1mGET"));
 });
 
-Deno.test("JSON is escaped, and means what it meant", () => {
+Deno.test("escaping JSON does not change its value", () => {
   const value = { a: "\x1b[31m\x9b31m\u202e핑\n" };
   const json = escapeJson(JSON.stringify(value));
   assert.equal(json, '{"a":"\\u001b[31m\\u009b31m\\u202e핑\\n"}');
@@ -83,7 +83,7 @@ Deno.test("a byte order mark at the start of content is shown", () => {
   assert.equal(text.add(new TextEncoder().encode("\ufeffa")) + text.end(), "\\ufeffa");
 });
 
-Deno.test("escaped JSON means what it meant, characters beyond 16 bits too", () => {
+Deno.test("escaping JSON does not change its value, even for characters beyond 16 bits", () => {
   const value = "a\u200b\u{e0041}\x9b";
   const shown = escapeJson(JSON.stringify(value));
   assert.match(shown, /^[\x20-\x7e]+$/);

@@ -7,7 +7,7 @@ async function anyTurn(): Promise<void> {
   for (let i = 0; i < 2; i++) await new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-Deno.test("a turn is due when the time is over, and not before", async () => {
+Deno.test("a turn is due once the budget is spent", async () => {
   let now = 1000;
   const turns = new FairTurns(() => now);
   assert.equal(turns.yieldIfBusy(), undefined, "the first call starts the time");
@@ -22,7 +22,7 @@ Deno.test("a turn is due when the time is over, and not before", async () => {
   await anyTurn();
 });
 
-Deno.test("a turn that the event loop has anyhow ends the time", async () => {
+Deno.test("a turn of the event loop renews the budget", async () => {
   let now = 1000;
   const turns = new FairTurns(() => now);
   turns.yieldIfBusy();
@@ -58,7 +58,7 @@ async function work(
   return notes;
 }
 
-Deno.test("all who wait share the time of one turn, however many they are", async () => {
+Deno.test("all waiting callers share the budget of one turn", async () => {
   let now = 0;
   const turns = new FairTurns(() => now);
   turns.yieldIfBusy();
@@ -74,7 +74,7 @@ Deno.test("all who wait share the time of one turn, however many they are", asyn
   await anyTurn();
 });
 
-Deno.test("clients that may have left go on behind all others", async () => {
+Deno.test("half-closed clients continue after all others", async () => {
   let now = 0;
   const turns = new FairTurns(() => now);
   turns.yieldIfBusy();

@@ -66,7 +66,7 @@ function read<T>(what: string, parse: () => T): T {
 
 function problems(certificate: X509Certificate, now: number): string[] {
   const found: string[] = [];
-  if (certificate.ca) found.push("it is that of an authority, which may not be a server's own (basicConstraints)");
+  if (certificate.ca) found.push("it is a CA certificate, which a server may not use (basicConstraints)");
   if (certificate.subjectAltName === undefined) found.push("it names no host (subjectAltName)");
   if (now < Date.parse(certificate.validFrom)) found.push(`it is not valid before ${certificate.validFrom}`);
   if (now > Date.parse(certificate.validTo)) found.push(`it has expired on ${certificate.validTo}`);

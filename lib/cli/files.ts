@@ -78,7 +78,7 @@ export async function makeFile(flag: string, file: string): Promise<Deno.FsFile>
   try {
     return await Deno.open(file, { write: true, createNew: true, mode: 0o600 });
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) throw new Failure(`${flag} ${file}: the file is there already`);
+    if (error instanceof Deno.errors.AlreadyExists) throw new Failure(`${flag} ${file}: the file already exists`);
     if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`${flag} ${file} needs a permission`);
     throw new Failure(`${flag} ${file}: ${(error as Error).message}`);
   }

@@ -53,7 +53,7 @@ export class HistoryFile implements Disposable {
       this.#file.writeSync(new TextEncoder().encode(`${line}\n`));
     } catch (error) {
       this.#failed = true;
-      this.#report(`What is typed is not kept any more: ${(error as Error).message}`);
+      this.#report(`The history is no longer saved: ${(error as Error).message}`);
     }
   }
 

@@ -101,7 +101,9 @@ export function completeCommand(words: readonly Word[], values: readonly Word[],
 /** Returns the method of a verb: a known method in any case, or another one in capitals. */
 function methodOf(verb: string): string {
   if (METHODS.includes(verb.toLowerCase())) return verb.toUpperCase();
-  if (verb === "CONNECT") throw new WrongInput("CONNECT would make a tunnel of the connection, which is not done here");
+  if (verb === "CONNECT") {
+    throw new WrongInput("CONNECT would turn the connection into a tunnel, which is not supported");
+  }
   if (/^[A-Z][A-Z0-9-]*$/.test(verb)) return verb;
   const known = [...METHODS, ...LOCAL_COMMANDS].join(", ");
   throw new WrongInput(`${JSON.stringify(verb)} is not a command: use ${known}`);
@@ -119,7 +121,7 @@ function requestCommand(method: string, words: readonly Word[], table: TableWord
     );
   }
   if (third !== undefined && /^HTTP\/\d/.test(third.text)) {
-    throw new WrongInput(`the version and the line end are sent by this program: ${verb.toLowerCase()} ${object.text}`);
+    throw new WrongInput(`this program adds the version and the line end: ${verb.toLowerCase()} ${object.text}`);
   }
   if (!known && !/^[/*]/.test(object.text)) {
     throw new WrongInput(`${method} needs a /path: ${method} /${object.text}`);

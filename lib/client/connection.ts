@@ -193,7 +193,7 @@ export class ClientConnection {
     this.used = true;
     this.#idleSince = this.#lastUsed = performance.now();
     // Otherwise the server would read the next request as content of this one (RFC 9112 §9.3).
-    if (!sent) this.#ended ??= "The server had answered before it took the whole request";
+    if (!sent) this.#ended ??= "The server had responded before it received the whole request";
     // Unsolicited data must not be taken for the next response (RFC 9112 §9.2).
     if (!this.#decoder.idle) this.#ended ??= UNASKED;
     if (this.#ended === undefined) this.#reading = this.#read();
@@ -298,8 +298,8 @@ export class ClientConnection {
 
 /** Explanations of TLS errors for the user. */
 const CONNECT_REASONS: readonly [pattern: RegExp, reason: string][] = [
-  [/UnknownIssuer/, "nobody whom this program trusts has signed its certificate; --cacert FILE trusts another"],
-  [/CaUsedAsEndEntity/, "its certificate is that of an authority, which may not be a server's own (basicConstraints)"],
+  [/UnknownIssuer/, "its certificate is not signed by a trusted authority; --cacert FILE adds one"],
+  [/CaUsedAsEndEntity/, "its certificate is a CA certificate, which a server may not use (basicConstraints)"],
   [/not valid for any names/, "its certificate names no host (subjectAltName)"],
   [/not valid for name|NotValidForName/, "its certificate is for another name"],
   [/not valid yet|NotValidYet/, "its certificate is not valid yet"],
@@ -309,7 +309,7 @@ const CONNECT_REASONS: readonly [pattern: RegExp, reason: string][] = [
 /** The first octet from a TLS server to a client that does not speak TLS (RFC 8446 §5.1). */
 const TLS_ALERT = 0x15;
 const SERVER_CLOSED = "The server had closed the connection";
-const UNASKED = "The server had sent what nobody asked for";
+const UNASKED = "The server had sent unsolicited data";
 const TOO_MANY_INTERIM = `The server sent more than ${MAX_INTERIM_RESPONSES} interim responses`;
 const NO_RESPONSE = "The server closed the connection without a response, so what it did with the request is not known";
 

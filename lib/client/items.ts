@@ -249,9 +249,9 @@ export function fieldLine(name: string, value: string): FieldLine {
   if (!isToken(name)) {
     throw new WrongInput(`${JSON.stringify(name)} is not a field name (quote a value that has a colon)`);
   }
-  if (!isFieldValue(octets)) throw new WrongInput(`the value of ${name} may not hold control characters`);
+  if (!isFieldValue(octets)) throw new WrongInput(`the value of ${name} must not contain control characters`);
   if (isFramingField(name)) {
-    throw new WrongInput(`${name} is set by this program, for it frames the message`);
+    throw new WrongInput(`${name} is set by this program, because it frames the message`);
   }
   return [name, octets];
 }

@@ -144,7 +144,7 @@ export class SnapshotPool {
     if (this.#open.size >= MAX_SNAPSHOTS) {
       throw new StoreError(
         "unavailable",
-        `The table is being read as it was at ${MAX_SNAPSHOTS} moments: try again soon`,
+        `The table is being read at ${MAX_SNAPSHOTS} revisions already: try again soon`,
       );
     }
     let transaction: ReadTransaction | undefined;

@@ -121,7 +121,7 @@ class RowsReader {
   rows(): NewRow[] {
     if (this.#refused === 0) return this.#rows;
     const [{ field, detail }] = this.#errors;
-    const first = `${this.#refused} of them cannot be, the first one ${JSON.stringify(field)}`;
+    const first = `${this.#refused} are invalid, the first one ${JSON.stringify(field)}`;
     throw new HttpError(422, `No row was created: ${first}: it ${detail}`, { errors: this.#errors });
   }
 

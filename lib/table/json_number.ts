@@ -19,19 +19,19 @@ const MIN_EXPONENTIAL = 1e21;
  */
 export function numberProblem(text: string): string | undefined {
   const value = Number(text);
-  if (!Number.isFinite(value)) return "is a number beyond what can be kept: send it as a string";
+  if (!Number.isFinite(value)) return "is a number beyond the range that can be stored: send it as a string";
   const isWhole = !/[.eE]/.test(text) || Number.isInteger(value) && Math.abs(value) < MIN_EXPONENTIAL;
   if (isWhole && !Number.isSafeInteger(value)) return beyondInteger();
   const digits = significantDigits(text);
-  if (value === 0 && digits > 0) return "is a number too close to 0 to be kept: send it as a string";
+  if (value === 0 && digits > 0) return "is a number too close to 0 to be stored: send it as a string";
   if (digits > MAX_DIGITS) {
-    return `is a number of ${digits} digits, of which at most ${MAX_DIGITS} can be kept: send it as a string`;
+    return `is a number of ${digits} digits, of which at most ${MAX_DIGITS} can be stored: send it as a string`;
   }
 }
 
 /** Returns the problem of an integer that a double does not represent exactly (RFC 7493 §2.2). */
 export function beyondInteger(): string {
-  return "is an integer beyond 2^53 - 1, which cannot be kept exactly: send it as a string";
+  return "is an integer beyond 2^53 - 1, which cannot be stored exactly: send it as a string";
 }
 
 /** Counts the digits from the first to the last that is not 0. */

@@ -163,7 +163,7 @@ export class SortQueue {
     try {
       return await make(() => {
         if (!requester?.halfClosed || this.#firstInNeed() === undefined) return;
-        throw new HttpError(503, "Sorted listings for clients that have not ended their side come first: try again", {
+        throw new HttpError(503, "Sorted listings for clients that have not closed their side come first: try again", {
           fields: [["Retry-After", "1"]],
         });
       });

@@ -4,7 +4,7 @@ import { checkIdentity } from "../../lib/cli/certificate.ts";
 const file = (name: string) => Deno.readTextFileSync(new URL(`../testdata/tls/${name}.pem`, import.meta.url));
 const FILES = { certFile: "c.pem", keyFile: "k.pem" };
 const NOW = Date.parse("2027-01-01T00:00:00Z");
-const AUTHORITY = "it is that of an authority, which may not be a server's own (basicConstraints)";
+const AUTHORITY = "it is a CA certificate, which a server may not use (basicConstraints)";
 
 const doubtful: [name: string, problems: string[]][] = [
   ["cert", []],

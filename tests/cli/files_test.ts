@@ -12,7 +12,7 @@ async function withFile<T>(text: string, read: (file: string) => Promise<T>): Pr
   return await read(folder.file("f"));
 }
 
-Deno.test("a file is read up to its last allowed byte, and not beyond", async () => {
+Deno.test("a file is read up to the size limit, and refused beyond it", async () => {
   const most = "x".repeat(MAX_FLAG_FILE_BYTES);
   assert.equal(await withFile(most, (file) => readFlagFile("--key", file)), most);
   await assert.rejects(
@@ -38,7 +38,7 @@ Deno.test("a token is one word", async () => {
   for (const text of ["", "two words", "핑"]) await assert.rejects(withFile(text, readToken), /expected one token/);
 });
 
-Deno.test("a user and a password stand in one line, with the first colon between them", async () => {
+Deno.test("user and password are one line, separated by the first colon", async () => {
   assert.deepEqual(await withFile("root:a: b\r\n", readUser), { name: "root", password: "a: b" });
   assert.deepEqual(await withFile("root:", readUser), { name: "root", password: "" });
   for (const text of ["", "root", ":secret", "root:a\nb", "\nroot:a"]) {
@@ -46,7 +46,7 @@ Deno.test("a user and a password stand in one line, with the first colon between
   }
 });
 
-Deno.test("certificates are taken if each of them can be read", async () => {
+Deno.test("certificates are accepted if all of them are valid", async () => {
   const read = (text: string) => withFile(text, (file) => readCertificates("--cacert", file));
   assert.equal(await read(PEM), PEM);
   assert.equal(await read(`text\n${PEM}${PEM}`), `text\n${PEM}${PEM}`);

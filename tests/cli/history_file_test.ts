@@ -6,7 +6,7 @@ import { TempFolder } from "../support.ts";
 
 const NEVER = (line: string) => assert.fail(line);
 
-Deno.test("lines are kept for the next session, but for those that hold credentials", async () => {
+Deno.test("lines are saved for the next session, except those with credentials", async () => {
   using folder = new TempFolder();
   const name = folder.file("history");
   {
@@ -20,7 +20,7 @@ Deno.test("lines are kept for the next session, but for those that hold credenti
   if (Deno.build.os !== "windows") assert.equal((await Deno.stat(name)).mode! & 0o777, 0o600);
 });
 
-Deno.test("of too many lines the newest are kept, in the file too", async () => {
+Deno.test("if there are too many lines, the newest are kept, also in the file", async () => {
   using folder = new TempFolder();
   const name = folder.file("history");
   const lines = Array.from({ length: MAX_HISTORY_LINES + 1 }, (_, i) => `get ${i}`);
@@ -34,7 +34,7 @@ Deno.test("of too many lines the newest are kept, in the file too", async () => 
   assert.deepEqual([kept.length, kept[0], kept.at(-2)], [MAX_HISTORY_LINES + 2, "get 1", "get last"]);
 });
 
-Deno.test("a file that is too long, or none, is refused by name", async () => {
+Deno.test("a file that is too large or missing is refused with its name", async () => {
   using folder = new TempFolder();
   const name = folder.file("history");
   await Deno.writeTextFile(name, "x".repeat(MAX_HISTORY_BYTES));
@@ -46,7 +46,7 @@ Deno.test("a file that is too long, or none, is refused by name", async () => {
   await assert.rejects(HistoryFile.open(folder.path, NEVER), /^Error: --history \S+: /);
 });
 
-Deno.test("a line that cannot be written is told once, and the prompt goes on", async () => {
+Deno.test("a failure to save the history is reported once, and the prompt goes on", async () => {
   using folder = new TempFolder();
   const told: string[] = [];
   const history = await HistoryFile.open(folder.file("history"), (line) => told.push(line));
@@ -54,5 +54,5 @@ Deno.test("a line that cannot be written is told once, and the prompt goes on", 
   history.add("get a");
   history.add("get b");
   assert.equal(told.length, 1);
-  assert.match(told[0], /^What is typed is not kept any more: /);
+  assert.match(told[0], /^The history is no longer saved: /);
 });

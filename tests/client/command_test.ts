@@ -62,15 +62,15 @@ const commands: [line: string, shown: string, table?: TableWords][] = [
   ["PURGE x", "wrong: PURGE needs a /path: PURGE /x"],
   ["PURGE", "wrong: PURGE needs a /path: PURGE /"],
   ["TRACE / a=b", "wrong: trace takes no values, saw a"],
-  ["CONNECT a:1", "wrong: CONNECT would make a tunnel of the connection, which is not done here"],
-  ["GET / HTTP/1.1", "wrong: the version and the line end are sent by this program: get /"],
+  ["CONNECT a:1", "wrong: CONNECT would turn the connection into a tunnel, which is not supported"],
+  ["GET / HTTP/1.1", "wrong: this program adds the version and the line end: get /"],
   ["follow", "follow"],
   ["CURL", "curl"],
   ["header", "header [null,null]"],
   ["header X-A: b  c", 'header [["X-A","b c"],null]'],
   ["header -X-A", 'header [null,"X-A"]'],
   ["header X-A", 'wrong: header takes Name: value, or -Name to drop it, saw "X-A"'],
-  ["header Content-Length: 1", "wrong: Content-Length is set by this program, for it frames the message"],
+  ["header Content-Length: 1", "wrong: Content-Length is set by this program, because it frames the message"],
   ["auth a:b", 'header [["Authorization","Basic YTpi"],null]'],
   ["auth -", 'header [null,"Authorization"]'],
   ["auth a", "wrong: auth takes USER:PASS, or - to drop them"],
@@ -141,10 +141,10 @@ const commands: [line: string, shown: string, table?: TableWords][] = [
   ["patch a", "wrong: patch needs the fields to change: patch Pingping age=2"],
   ["get a 'b", "wrong: a ' is not closed"],
   ["get a b@c:d", 'wrong: "b@c" is not a field name (quote a value that has a colon)'],
-  ["get a b:'c\x01d'", "wrong: the value of b may not hold control characters"],
+  ["get a b:'c\x01d'", "wrong: the value of b must not contain control characters"],
   ["post a Content-Length:5", "ask"],
-  ["get a Content-Length:5", "wrong: Content-Length is set by this program, for it frames the message"],
-  ["get a transfer-encoding:chunked", "wrong: transfer-encoding is set by this program, for it frames the message"],
+  ["get a Content-Length:5", "wrong: Content-Length is set by this program, because it frames the message"],
+  ["get a transfer-encoding:chunked", "wrong: transfer-encoding is set by this program, because it frames the message"],
   ["get \ud800", "wrong: the name is not well-formed Unicode"],
 ];
 
@@ -161,7 +161,7 @@ for (const [line, shown, table = PLAIN] of commands) {
   });
 }
 
-Deno.test("values that were asked for complete a command", () => {
+Deno.test("entered values complete a command", () => {
   const command = parseCommand(splitLine("post Pingping If-None-Match:*"), PLAIN);
   assert(command.kind === "ask");
   assert.equal(describeFields(PLAIN), "[type] [age] [leg]");
@@ -182,7 +182,7 @@ Deno.test("words of a shell keep their quotes and most backslashes", () => {
   assert.deepEqual(content, { a: { type: 'a"b\\c', at: "1:2", "x=y": "z" } });
 });
 
-Deno.test("defaults stand back for the user's own fields, and empty ones are not sent", () => {
+Deno.test("the user's fields replace defaults, and empty ones are not sent", () => {
   const defaults = [["Host", "h"], ["Accept", "*/*"], ["User-Agent", "u"]] as const;
   const request = (line: string) => {
     const command = parseCommand(splitLine(line), PLAIN);

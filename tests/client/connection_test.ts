@@ -30,7 +30,7 @@ Deno.test("content may end with the connection", async () => {
   assert.match(await show(session.exchange(request())), /200ok \| end$/);
 });
 
-Deno.test("what is no response is kept to be shown", async () => {
+Deno.test("an invalid response keeps its octets", async () => {
   await using server = new ScriptedServer([`${TOGETHER}220 mail.example ESMTP\r\n`]);
   using session = sessionWith(server.port);
   await assert.rejects(show(session.exchange(request())), (error) => {
@@ -41,13 +41,13 @@ Deno.test("what is no response is kept to be shown", async () => {
   });
 });
 
-Deno.test("TLS that speaks to a client without it is recognised", async () => {
+Deno.test("a client without TLS recognises a TLS server", async () => {
   await using server = new ScriptedServer([`${TOGETHER}\x15\x03\x03\x00\x02\x02F`]);
   using session = sessionWith(server.port);
   await assert.rejects(show(session.exchange(request())), /this looks like TLS, for which .* https:/);
 });
 
-Deno.test("interim responses without end are refused", async () => {
+Deno.test("too many interim responses are refused", async () => {
   await using server = new ScriptedServer([TOGETHER + "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(200)]);
   using session = sessionWith(server.port);
   await assert.rejects(show(session.exchange(request())), {
@@ -56,7 +56,7 @@ Deno.test("interim responses without end are refused", async () => {
   });
 });
 
-Deno.test("a head that drips in does not gain time", async () => {
+Deno.test("a head that arrives slowly does not extend its timeout", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   using session = sessionWith((listener.addr as Deno.NetAddr).port, { timeoutMs: 50 });
   const serving = (async () => {
@@ -96,7 +96,7 @@ for (const [name, answer, message] of broken) {
   });
 }
 
-Deno.test("an answer that is cut off is told so", async () => {
+Deno.test("an incomplete response is reported", async () => {
   await using server = new ScriptedServer(["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", "close now"]);
   using session = sessionWith(server.port);
   await assert.rejects(show(session.exchange(request())), {
@@ -105,7 +105,7 @@ Deno.test("an answer that is cut off is told so", async () => {
   });
 });
 
-Deno.test("a server that answers nothing is not waited for too long", async () => {
+Deno.test("a server that does not respond causes a timeout", async () => {
   await using server = new ScriptedServer(["silence", "silence"]);
   using session = sessionWith(server.port, { timeoutMs: 20 });
   await assert.rejects(show(session.exchange(request())), (error) => {
@@ -115,7 +115,7 @@ Deno.test("a server that answers nothing is not waited for too long", async () =
   });
 });
 
-Deno.test("where no server is, one line says so", async () => {
+Deno.test("without a server, one line says so", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
   listener.close();
@@ -126,7 +126,7 @@ Deno.test("where no server is, one line says so", async () => {
   });
 });
 
-Deno.test("TLS is spoken where it is asked for, to servers that can be trusted", async () => {
+Deno.test("https addresses use TLS, and untrusted servers are refused", async () => {
   const file = (name: string) => Deno.readTextFileSync(new URL(`../testdata/tls/${name}.pem`, import.meta.url));
   const listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert: file("cert"), key: file("key") });
   const { port } = listener.addr as Deno.NetAddr;
@@ -150,8 +150,8 @@ Deno.test("TLS is spoken where it is asked for, to servers that can be trusted",
 });
 
 const doubtful: [file: string, reason: string][] = [
-  ["cert", "nobody whom this program trusts has signed its certificate; --cacert FILE trusts another"],
-  ["authority", "its certificate is that of an authority, which may not be a server's own (basicConstraints)"],
+  ["cert", "its certificate is not signed by a trusted authority; --cacert FILE adds one"],
+  ["authority", "its certificate is a CA certificate, which a server may not use (basicConstraints)"],
   ["nameless", "its certificate names no host (subjectAltName)"],
   ["other_name", "its certificate is for another name"],
   ["expired", "its certificate has expired"],
@@ -174,7 +174,7 @@ for (const [name, reason] of doubtful) {
   });
 }
 
-Deno.test("an endpoint is named without the port that its scheme implies", () => {
+Deno.test("the default port of a scheme is omitted in Host", () => {
   assert.equal(authorityOf({ secure: false, host: "a", port: 80 }), "a");
   assert.equal(authorityOf({ secure: true, host: "a", port: 443 }), "a");
   assert.equal(authorityOf({ secure: true, host: "a", port: 80 }), "a:80");

@@ -26,7 +26,7 @@ async function shown(pieces: (string | Uint8Array)[], options: Partial<ContentVi
   return text;
 }
 
-Deno.test("JSON that fits a line is shown as sent, longer JSON indented with a line that says so", async () => {
+Deno.test("JSON that fits a line is shown as sent; longer JSON is indented, with a note", async () => {
   const fits = `["${"x".repeat(16)}"]`;
   assert.equal(await shown([fits]), `${fits}\n`);
   const long = `["${"x".repeat(17)}"]`;
@@ -41,18 +41,18 @@ Deno.test("JSON that fits a line is shown as sent, longer JSON indented with a l
   assert.equal(await shown([`${long} no JSON`]), `${long} no JSON\n`);
 });
 
-Deno.test("JSON beyond what is held is shown as it comes", async () => {
+Deno.test("JSON beyond the limit is shown as received", async () => {
   const value = `["${"x".repeat(MAX_HELD_CONTENT_BYTES)}"]`;
   assert.equal(await shown([value.slice(0, 2000), value.slice(2000)]), `${value}\n`);
 });
 
-Deno.test("text is shown as it comes, what a terminal would obey escaped", async () => {
+Deno.test("text is shown as received, with control characters escaped", async () => {
   assert.equal(await shown(["a\x1b[2J", "b\n"], { type: "text/html" }), "a\\x1b[2Jb\n");
   assert.equal(await shown([]), "");
   assert.equal(await shown(["no type at all"], { type: undefined }), "no type at all\n");
 });
 
-Deno.test("what is no text, by its type or its octets, is one line", async () => {
+Deno.test("binary content, by type or octets, is one line", async () => {
   const png = new Uint8Array(1_500_000).fill(0x80);
   assert.equal(
     await shown([png, png], { type: "image/png" }),
@@ -79,7 +79,7 @@ async function coded(text: string | Uint8Array, format: CompressionFormat): Prom
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-Deno.test("coded content is decoded for display, and says what it is", async () => {
+Deno.test("coded content is decoded for display, with a note", async () => {
   const gzip = await coded('{"a":1}', "gzip");
   assert.equal(
     await shown([gzip.subarray(0, 5), gzip.subarray(5)], { coding: "gzip" }),

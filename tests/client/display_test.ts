@@ -37,14 +37,14 @@ const HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Lengt
 const JSON_TEXT = '{"Momo":{"type":"cat","age":3}}';
 const INDENTED = '{\n  "Momo": {\n    "type": "cat",\n    "age": 3\n  }\n}\n(shown indented; 31 octets on the wire)\n';
 
-Deno.test("JSON that does not fit the terminal is indented there, and never where it is piped", async () => {
+Deno.test("JSON that does not fit the terminal is indented, but never when piped", async () => {
   assert.equal(await shown(HEAD + JSON_TEXT), HEAD.replaceAll("\r", "") + INDENTED);
   assert.equal(await shown(HEAD + JSON_TEXT, {}, false), `${JSON_TEXT}\n`);
   assert.equal(await shown(HEAD + JSON_TEXT, { pretty: "none", print: "b" }), `${JSON_TEXT}\n`);
   assert.equal(await shown(HEAD + JSON_TEXT, { pretty: "all" }, false), INDENTED);
 });
 
-Deno.test("what is no response is shown with its credentials masked", async () => {
+Deno.test("an invalid response is shown with masked credentials", async () => {
   let text = "";
   const write = (bytes: Uint8Array) => Promise.resolve(void (text += octetString(bytes)));
   const screen = {
@@ -60,7 +60,7 @@ Deno.test("what is no response is shown with its credentials masked", async () =
   assert.equal(text, "HTTP/9 \\x1b\nSet-Cookie: (6 octets)\n\nx\n");
 });
 
-Deno.test("trailers have a line of their own before them", async () => {
+Deno.test("trailers are separated by a line", async () => {
   const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n";
   assert.match(await shown(chunked), /\n\na\n-----TRAILERS-----\nX-Sum: 1\n$/);
   assert.equal(await shown(chunked, { print: "b" }), "a\n");

@@ -43,7 +43,7 @@ for (const [what, shown, expected] of cases) {
   Deno.test(`a Location is followed: ${what}`, () => assert.equal(shown, expected));
 }
 
-Deno.test("no Location, or one of something else, is not followed", () => {
+Deno.test("a missing or foreign Location is not followed", () => {
   for (const location of [undefined, "ftp://a/b", "http://", "mailto:a@b"]) {
     assert.throws(() => followed("GET", 302, location), { name: "WrongInput" });
   }

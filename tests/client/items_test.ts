@@ -11,7 +11,7 @@ Deno.test("a form takes texts as they are, and JSON as it is written", () => {
   assert.equal(new TextDecoder().decode(request.content), "a=%ED%95%91&b=%5B1%2C+2%5D&c=d");
 });
 
-Deno.test("a method that is not known may have content, and those without it may not", () => {
+Deno.test("an unknown method may have content; GET, HEAD and the like may not", () => {
   const words = splitLine("- - a=b").slice(2);
   assert.equal(new TextDecoder().decode(makeRequest("SEARCH", "/x", words, ANY).request.content), '{"a":"b"}');
   for (const method of ["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"]) {

@@ -40,7 +40,7 @@ for (const [text, lines] of shown) {
   Deno.test(`JSON for reading: ${text || "nothing"}`, () => assert.equal(indentJson(text, plain), lines?.join("\n")));
 }
 
-Deno.test("without its blanks, JSON for reading is what was sent", () => {
+Deno.test("without blanks, indented JSON equals the received JSON", () => {
   const value = { a: ["x y", { "b ": -1.5e-7 }, [], {}], "\u202e": "\x9b", c: [[[]]], d: "핑 🐌" };
   const text = JSON.stringify(value);
   const indented = indentJson(text.replaceAll("\u202e", "x").replaceAll("\x9b", "y"), plain)!;
@@ -51,7 +51,7 @@ Deno.test("without its blanks, JSON for reading is what was sent", () => {
   );
 });
 
-Deno.test("what a terminal would obey is escaped, and parts are told apart by colour", () => {
+Deno.test("control characters are escaped, and parts have different colours", () => {
   assert.match(indentJson('["\u202e\x9b"]', plain)!, /"\\u202e\\x9b"/);
   const painter = (style: string, text: string) => `<${style} ${text}>`;
   assert.equal(

@@ -18,12 +18,12 @@ Deno.test("lines end with LF or CR LF, the last one with the input", async () =>
   assert.deepEqual(await linesOf(), []);
 });
 
-Deno.test("lines and characters may come in pieces", async () => {
+Deno.test("lines and characters may be split", async () => {
   assert.deepEqual(await linesOf("ge", "t a", "ll\r", "\nq"), ["get all", "q"]);
   assert.deepEqual(await linesOf([0xed, 0x95], [0x91, 0x0a]), ["핑"]);
 });
 
-Deno.test("a line has a greatest length", async () => {
+Deno.test("the length of a line is limited", async () => {
   await assert.rejects(linesOf("x".repeat(1024 * 1024 + 1), "\n"), {
     name: "InputError",
     message: "A line of the input is longer than 1048576 characters",

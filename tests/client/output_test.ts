@@ -16,7 +16,7 @@ function collector(most = Infinity) {
   };
 }
 
-Deno.test("pieces that come together are one write, made without being asked for", async () => {
+Deno.test("pieces of one turn are written together, without a flush", async () => {
   const sink = collector();
   const output = new Output(sink);
   const piece = bytes("a");
@@ -29,7 +29,7 @@ Deno.test("pieces that come together are one write, made without being asked for
   assert.deepEqual(sink.writes, ["aaa", "b"]);
 });
 
-Deno.test("everything is written in order, however much, and in whatever parts the sink takes it", async () => {
+Deno.test("everything is written in order, in any amount and any parts", async () => {
   const sink = collector(10_000);
   const output = new Output(sink);
   let all = "";
@@ -45,7 +45,7 @@ Deno.test("everything is written in order, however much, and in whatever parts t
   assert.equal(sink.writes.join(""), `${all}${large}end`);
 });
 
-Deno.test("a write that fails is told to whoever writes next, and by a flush", async () => {
+Deno.test("a failed write is reported by the next write, and by a flush", async () => {
   const output = new Output({ write: () => Promise.reject(new Deno.errors.BrokenPipe()) });
   await output.write(bytes("a"));
   await assert.rejects(output.flush(), Deno.errors.BrokenPipe);

@@ -51,7 +51,7 @@ function viewOf(expects: RawView["expects"]): RawView & { expects: RawView["expe
   };
 }
 
-Deno.test("each string is one write, as long as the connection takes it at once", async () => {
+Deno.test("each string is one write, if the connection accepts it at once", async () => {
   const conn = new FakeConnection();
   const view = viewOf("nothing");
   const outcome = await exchangeRaw(conn, parseRawSteps('"ab" 1ms "cd"*2 fin'), view, {
@@ -77,7 +77,7 @@ Deno.test("a response is waited for until the view expects no more", async () =>
   assert.equal(await exchange, "complete");
 });
 
-Deno.test("the connection's end ends the wait, as it was expected or not", async () => {
+Deno.test("the connection's end ends the wait, whether expected or not", async () => {
   for (const [expects, outcome] of [["response", "ended"], ["fin", "complete"]] as const) {
     const conn = new FakeConnection();
     const exchange = exchangeRaw(conn, parseRawSteps('"a"'), viewOf(expects), { timeoutMs: 10_000, signal: STAYS });
@@ -86,7 +86,7 @@ Deno.test("the connection's end ends the wait, as it was expected or not", async
   }
 });
 
-Deno.test("what does not come in time is waited for no longer", async () => {
+Deno.test("a response that does not arrive in time ends the wait", async () => {
   for (const [expects, outcome] of [["response", "timeout"], ["fin", "complete"]] as const) {
     const conn = new FakeConnection();
     const options = { timeoutMs: 1, signal: STAYS };
@@ -94,7 +94,7 @@ Deno.test("what does not come in time is waited for no longer", async () => {
   }
 });
 
-Deno.test("what the server does not take is counted", async () => {
+Deno.test("octets not read by the server are counted", async () => {
   for (const takes of ["hang", "fail"] as const) {
     const conn = new FakeConnection();
     conn.takes = takes;

@@ -158,7 +158,7 @@ Enter: [method] [objectName]
   );
 });
 
-Deno.test("piped commands show their answers' content and nothing else, a line for each", async () => {
+Deno.test("piped commands show only the content of responses, one line for each", async () => {
   await using server = tableServer();
   const { shown, told, code } = await run(server.port, "post a\nx 1 0\n\nget a\r\ndelete a\nget all\n");
   const row = '{"a":{"type":"x","age":"1","leg":"0"}}';
@@ -192,7 +192,7 @@ Deno.test("a server error is worse than a client's", async () => {
   assert.equal((await run(server.port, "", { words: ["get", "b"] })).code, 4);
 });
 
-Deno.test("one command may take its values from the input", async () => {
+Deno.test("a single command may read its values from the input", async () => {
   await using server = tableServer();
   const { shown, code } = await run(server.port, "snail 1 0\nget all\n", { words: ["post", "Pingping"] });
   assert.deepEqual([shown, code], ['{"Pingping":{"type":"snail","age":"1","leg":"0"}}', 0]);
@@ -204,7 +204,7 @@ Deno.test("one command may take its values from the input", async () => {
   ]);
 });
 
-Deno.test("what is shown can be chosen", async () => {
+Deno.test("the shown parts can be chosen", async () => {
   await using server = tableServer();
   const show = async (print: string) =>
     (await run(server.port, "", { words: ["put", "a", "x", "1", "0"], print })).shown;
@@ -218,7 +218,7 @@ Deno.test("what is shown can be chosen", async () => {
   assert.equal(await show(""), "");
 });
 
-Deno.test("content is written exactly where it is piped, and escaped at a terminal", async () => {
+Deno.test("content is exact when piped, and escaped on a terminal", async () => {
   await using server = startServer(() => ({ status: 200, content: "\x1b[2J\xff\r\n" }));
   const words = ["get", "/"];
   assert.equal((await run(server.port, "", { words })).shown, "\x1b[2J\xc3\xbf\r\n");
@@ -226,7 +226,7 @@ Deno.test("content is written exactly where it is piped, and escaped at a termin
   assert.equal(safe.shown, "-----RESPONSE-----\n\\x1b[2J\xc3\xbf\n");
 });
 
-Deno.test("trailers are set apart from the content, and named", async () => {
+Deno.test("trailers are separated from the content, and labelled", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const serving = (async () => {
     const conn = await listener.accept();
@@ -241,7 +241,7 @@ Deno.test("trailers are set apart from the content, and named", async () => {
   listener.close();
 });
 
-Deno.test("at a prompt a failure is told and the session goes on; from a pipe it ends", async () => {
+Deno.test("after a failure a prompt goes on, and piped commands end", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
   listener.close();
@@ -278,7 +278,7 @@ Deno.test("help names every command", async () => {
   }
 });
 
-Deno.test("what is shown can be changed at the prompt", async () => {
+Deno.test("the shown parts can be changed at the prompt", async () => {
   await using server = tableServer();
   const input = "put a x 1 0\nprint HBhb\nget a Authorization:'Bearer s3cret'\nprint b\nget a\nprint\n";
   const { shown } = await run(server.port, input, { interactive: true });
@@ -295,7 +295,7 @@ Deno.test("what is shown can be changed at the prompt", async () => {
   );
 });
 
-Deno.test("a response that is its head is shown as that, piped too", async () => {
+Deno.test("a response that has only a head is shown as a head, even when piped", async () => {
   await using server = tableServer();
   const { shown } = await run(server.port, "head all\noptions all\nget all");
   assert.match(
@@ -305,7 +305,7 @@ Deno.test("a response that is its head is shown as that, piped too", async () =>
   assert.equal((await run(server.port, "", { words: ["head", "all"], print: "b" })).shown, "");
 });
 
-Deno.test("credentials are shown as their length, unless they are asked for", async () => {
+Deno.test("credentials are shown as their length, unless requested", async () => {
   const fields = [["Set-Cookie", "id=s3cret; Path=/"], ["X-A", "b"]] as [string, string][];
   await using server = startServer(() => ({ status: 200, fields }));
   const words = ["get", "/", "Cookie:id=1234", "Proxy-Authorization:Basic YTpi"];
@@ -371,14 +371,14 @@ Deno.test("Ctrl-C at an empty prompt says how to quit, and a second one in a row
   });
 });
 
-Deno.test("Ctrl-C takes back a question", async () => {
+Deno.test("Ctrl-C cancels a question for values", async () => {
   await using server = tableServer();
   const { shown, told, code } = await runLines(server.port, [typed("post a"), HALF, typed("post a"), EMPTY]);
   const question = "Enter information: [type] [age] [leg]\n";
   assert.deepEqual([shown, told, code], ["", ASKED + question + ASKED + question + ASKED, 0]);
 });
 
-Deno.test("Ctrl-C cancels a transfer, and says that its connection is gone", async () => {
+Deno.test("Ctrl-C cancels a transfer and reports that its connection is closed", async () => {
   await using server = startServer(({ target }) => {
     if (target === "/ok") return { status: 200, content: "ok" };
     assert(session.cancel());
@@ -448,7 +448,7 @@ Deno.test("the last request is shown for curl, without its credentials", async (
   assert.match((await run(server.port, input, { print: "", showCredentials: true })).shown, /'Authorization: abcdef'/);
 });
 
-Deno.test("content comes from where the command says", async () => {
+Deno.test("content is read from the source in the command", async () => {
   await using server = startServer((_request, content) => ({ status: 200, content: content.slice() }));
   assert.equal((await run(server.port, "post / @some/file\n")).shown, "some/file\n");
   assert.equal((await run(server.port, "", { words: ["post", "/", "-"] })).shown, "-");
@@ -456,7 +456,7 @@ Deno.test("content comes from where the command says", async () => {
   assert.match(failed.told, /^Wrong Input: try again \(no files here\)$/m);
 });
 
-Deno.test("names that were used are kept for Tab", async () => {
+Deno.test("names used by commands are completed by Tab", async () => {
   await using server = tableServer();
   const seenNames = new Set<string>();
   await run(server.port, "get Momo\npost Rex cat 3 4\nget all\nget /x\noptions *\n", { seenNames });

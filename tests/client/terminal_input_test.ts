@@ -80,7 +80,7 @@ for (const [what, keys, lines] of typed) {
     }, ["early", "late"]));
 }
 
-Deno.test("a line may be asked for before it is typed", () =>
+Deno.test("a line may be requested before it is typed", () =>
   typing(async ({ input, press }) => {
     const asked = input.next();
     press("get ");
@@ -88,7 +88,7 @@ Deno.test("a line may be asked for before it is typed", () =>
     assert.deepEqual(await asked, line("get all"));
   }));
 
-Deno.test("what is typed ahead is shown only when it is asked for", () =>
+Deno.test("text typed ahead is shown only when it is requested", () =>
   typing(async ({ input, press, shown }) => {
     const asked = input.next();
     press("first\rsecond\rthird");
@@ -99,7 +99,7 @@ Deno.test("what is typed ahead is shown only when it is asked for", () =>
     assert.doesNotMatch(shown(), /third/);
   }));
 
-Deno.test("a long line that is pasted is drawn once", () =>
+Deno.test("a long pasted line is drawn once", () =>
   typing(async ({ input, press, shown }) => {
     const text = "x".repeat(4000);
     press(`post ${text}\r`);
@@ -107,7 +107,7 @@ Deno.test("a long line that is pasted is drawn once", () =>
     assert(shown().length < 3 * text.length, `${shown().length} characters were drawn`);
   }));
 
-Deno.test("Ctrl-C takes back the line, and tells whether there was one", () =>
+Deno.test("Ctrl-C cancels the line, and reports whether it was empty", () =>
   typing(async ({ input, press, shown, interruptions }) => {
     const first = input.next();
     press("half a li");
@@ -124,7 +124,7 @@ Deno.test("Ctrl-C takes back the line, and tells whether there was one", () =>
     assert.equal(interruptions(), 1);
   }));
 
-Deno.test("a notice stands above what is being typed", () =>
+Deno.test("a notice is shown above the line being typed", () =>
   typing(async ({ input, press, shown }) => {
     const asked = input.next();
     press("ge");
@@ -136,7 +136,7 @@ Deno.test("a notice stands above what is being typed", () =>
     assert.match(shown(), /\(news\)\n.*ge.*t\r\n/s);
   }));
 
-Deno.test("a terminal that goes away ends the input", async () => {
+Deno.test("a closed terminal ends the input", async () => {
   const echo = new PassThrough({ encoding: "utf8" });
   const gone = (async function* () {
     yield "get\r";

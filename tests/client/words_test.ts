@@ -3,7 +3,7 @@ import { shellWord, splitLine } from "../../lib/client/words.ts";
 
 const texts = (line: string) => splitLine(line).map(({ text }) => text);
 
-Deno.test("a line is parted at blanks, but not in quotes or behind a backslash", () => {
+Deno.test("a line is split at blanks, except in quotes or after a backslash", () => {
   assert.deepEqual(texts("  a  b\tc "), ["a", "b", "c"]);
   assert.deepEqual(texts(`a 'b c' "d \\"e\\" \\f" g\\ h`), ["a", "b c", 'd "e" \\f', "g h"]);
   assert.deepEqual(texts(`'a\\\\b' "a\\\\b"`), ["a\\\\b", "a\\b"]);
@@ -11,14 +11,14 @@ Deno.test("a line is parted at blanks, but not in quotes or behind a backslash",
   assert.deepEqual(texts("핑핑 🐌"), ["핑핑", "🐌"]);
 });
 
-Deno.test("from the third word on, a brace or a bracket takes the rest of the line", () => {
+Deno.test("from the third word on, a brace or bracket includes the rest of the line", () => {
   assert.deepEqual(splitLine(`post a { "b" : [1] }  `).at(-1), { text: `{ "b" : [1] }`, separable: [], isJson: true });
   assert.deepEqual(texts("a {b c"), ["a", "{b", "c"]);
   assert.deepEqual(texts("a b '{c d'"), ["a", "b", "{c d"]);
   assert.deepEqual(texts("a b c{d e"), ["a", "b", "c{d", "e"]);
 });
 
-Deno.test("quoted characters do not separate, and each half of a surrogate pair has its say", () => {
+Deno.test("quoted characters do not separate, and each half of a surrogate pair has an entry", () => {
   assert.deepEqual(splitLine(`a'=b'=🐌`)[0].separable, [true, false, false, true, true, true]);
 });
 

@@ -20,7 +20,7 @@ Deno.test("a chunk line gives its size, whatever its extensions", () => {
   }
 });
 
-Deno.test("extensions are counted for a message, and anew for the next", () => {
+Deno.test("extensions are counted per message", () => {
   const line = new ChunkLine({ ...REQUEST_LIMITS, maxChunkExtensionsBytes: 5 });
   const bytes = wireOctets("1;ab\r\n");
   line.scan(bytes, 0, bytes.length);

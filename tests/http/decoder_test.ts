@@ -77,7 +77,7 @@ Deno.test("a decoder is idle only between two messages", () => {
   assert.equal(decoder.reusable, false, "but only one");
 });
 
-Deno.test("a decoder that released its memory goes on", () => {
+Deno.test("a decoder works after its memory was released", () => {
   const decoder = decoderFor({});
   const octets = wireOctets("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   for (let i = 0; i < 3; i++) {
@@ -92,7 +92,7 @@ Deno.test("a decoder that released its memory goes on", () => {
   assert.throws(() => decoder.next(), { offset: 19 });
 });
 
-Deno.test("the octets of the message that are consumed are counted from its start", () => {
+Deno.test("consumed octets are counted from the message's start", () => {
   const decoder = decoderFor({});
   const content = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n";
   decoder.receive(wireOctets(`GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n${content}ab`));
@@ -114,7 +114,7 @@ Deno.test("the octets of the message that are consumed are counted from its star
   assert.deepEqual([decoder.consumed, decoder.unread.length], [0, 6]);
 });
 
-Deno.test("a request's method is known once its octets are there", () => {
+Deno.test("a request's method is known once it is complete", () => {
   const decoder = decoderFor({});
   for (const [octets, method] of [["HE", ""], ["AD ", "HEAD"], ["/ HTTP/1.1\r\nHo", "HEAD"], ["st: a\r\n\r\n", ""]]) {
     decoder.receive(wireOctets(octets));
@@ -133,7 +133,7 @@ Deno.test("a head keeps its text, octet for octet", () => {
   assert.equal(event.fields.get("x-name"), "\xe9\x80");
 });
 
-Deno.test("only the octets that are said to be there are received, behind others too", () => {
+Deno.test("only the given number of octets is received, also after others", () => {
   const decoder = decoderFor({});
   const buffer = new Uint8Array(64).fill(0xee);
   let request: unknown;

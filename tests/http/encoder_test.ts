@@ -121,14 +121,14 @@ for (const [name, response, context, expected] of responses) {
   Deno.test(`a response: ${name}`, () => assert.equal(encodedResponse(response, context), expected));
 }
 
-Deno.test("a version of any length has its decimal digits", () => {
+Deno.test("versions of any length are written in decimal digits", () => {
   const versions = [0, 9, 10, 99, 100, 4294967295, 4294967296, 999999999, 1e9, 1e15 - 1, 1e15, 1e15 + 1, 2 ** 53 - 1];
   for (const etag of versions) {
     assert.match(encodedResponse({ status: 204, etag }), new RegExp(`\r\nETag: "${etag}"\r\n\r\n$`));
   }
 });
 
-Deno.test("digits fit however full the buffer is", () => {
+Deno.test("digits fit at any position of the buffer", () => {
   for (let length = 1900; length < 2060; length++) {
     const encoder = new Encoder();
     encoder.content("x".repeat(length));
@@ -137,7 +137,7 @@ Deno.test("digits fit however full the buffer is", () => {
   }
 });
 
-Deno.test("a stream's pieces are chunks, and empty ones nothing", () => {
+Deno.test("each non-empty piece of a stream is a chunk", () => {
   const encoder = new Encoder();
   assert.equal(encoder.response({ status: 200, content: nothing() }, CONTEXT), true);
   encoder.clear();
@@ -147,7 +147,7 @@ Deno.test("a stream's pieces are chunks, and empty ones nothing", () => {
   assert.equal(octetsOf(encoder), `10\r\n${"a".repeat(16)}\r\n0\r\n\r\n`);
 });
 
-Deno.test("messages gather until they are cleared", () => {
+Deno.test("encoded messages are collected until they are cleared", () => {
   const encoder = new Encoder();
   for (let i = 0; i < 100; i++) encoder.response({ status: 200, content: "x".repeat(1000) }, CONTEXT);
   assert.equal(octetsOf(encoder), encodedResponse({ status: 200, content: "x".repeat(1000) }).repeat(100));
@@ -184,7 +184,7 @@ for (const [name, encode] of refused) {
   });
 }
 
-Deno.test("what is encoded decodes to itself", async (t) => {
+Deno.test("encoding and decoding are inverse", async (t) => {
   await t.step("a request", () => {
     const encoder = new Encoder();
     const fields = [["Host", "b"], ["X-A", "\xe9 1"]] as const;
@@ -209,7 +209,7 @@ Deno.test("what is encoded decodes to itself", async (t) => {
   });
 });
 
-Deno.test("a status has three digits, and its first one is 1 to 5", () => {
+Deno.test("a status is from 100 to 599", () => {
   for (const status of [100, 599]) assert.match(encodedResponse({ status }), new RegExp(`^HTTP/1.1 ${status} `));
   for (const status of [99, 600, 200.5, NaN]) {
     assert.throws(() => encodedResponse({ status }), { message: `Not a status code: ${status}` });

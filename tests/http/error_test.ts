@@ -12,7 +12,7 @@ Deno.test("statuses have the reason phrases of their registry", () => {
   assert.equal(reasonPhrase(299), "");
 });
 
-Deno.test("an error knows its status and its sentence, and more only where it was told", () => {
+Deno.test("an error has a status and a message, and optional properties", () => {
   const error = new HttpError(404, "Not there");
   assert.equal(error.name, "HttpError");
   assert.equal(`${error}`, "HttpError: Not there");

@@ -14,7 +14,7 @@ function read(text: string): Fields {
   return new Fields(text, section.spans, section.nameLengths);
 }
 
-Deno.test("a field is found whatever its case, and its lines are joined", () => {
+Deno.test("a field is found in any case, and its lines are joined", () => {
   const fields = read("Accept: a\r\nhost: b\r\nACCEPT:c\r\n\r\n");
   assert.equal(fields.get("accept"), "a, c");
   assert.equal(fields.get("host"), "b");
@@ -24,12 +24,12 @@ Deno.test("a field is found whatever its case, and its lines are joined", () => 
   assert.equal(fields.size, 3);
 });
 
-Deno.test("a name with other bytes than letters is not taken for one with letters", () => {
+Deno.test("a name with other bytes than letters does not match one with letters", () => {
   assert.equal(read("X_Y: a\r\n\r\n").get("x-y"), undefined);
   assert.equal(read("A-B: a\r\n\r\n").get("a-b"), "a");
 });
 
-Deno.test("a name is found whatever its length, also beyond 32 octets", () => {
+Deno.test("a name of any length is found, also beyond 32 octets", () => {
   for (const length of [1, 31, 32, 33, 64]) {
     const fields = read(`${"a".repeat(length)}: v\r\n\r\n`);
     for (const asked of [1, 31, 32, 33, 64, 65]) {
@@ -38,18 +38,18 @@ Deno.test("a name is found whatever its length, also beyond 32 octets", () => {
   }
 });
 
-Deno.test("lines are listed as they came", () => {
+Deno.test("lines are iterated as received", () => {
   assert.deepEqual([...read("B: 2\r\na:1\r\nb: \r\n\r\n")], [["B", "2"], ["a", "1"], ["b", ""]]);
   assert.deepEqual([...Fields.EMPTY], []);
 });
 
-Deno.test("a value's offset is its last line's", () => {
+Deno.test("a value's offset is that of its last line", () => {
   const fields = read("A: 1\r\nA: 2\r\n\r\n");
   assert.equal(fields.valueOffset("a"), 9);
   assert.equal(fields.valueOffset("b"), -1);
 });
 
-Deno.test("a section that comes in pieces is read on where it stopped", () => {
+Deno.test("a section in pieces is read incrementally", () => {
   const bytes = wireOctets("xxA: 1\r\nB: 2\r\n\r\nyy");
   const section = new FieldSection();
   section.reset(0);
@@ -58,7 +58,7 @@ Deno.test("a section that comes in pieces is read on where it stopped", () => {
   assert.deepEqual(section.spans, [0, 1, 3, 4, 6, 7, 9, 10]);
 });
 
-Deno.test("a limit's error names the section, the limit and the place", () => {
+Deno.test("the error of a limit names the section, the limit and the offset", () => {
   const bytes = wireOctets(`A: ${"b".repeat(200)}`);
   const section = new FieldSection();
   section.reset(0);
@@ -71,7 +71,7 @@ Deno.test("a limit's error names the section, the limit and the place", () => {
   });
 });
 
-Deno.test("a field is found whatever the length of its name, with or without the lengths of all names", () => {
+Deno.test("fields with names of any length are found, with or without the mask of lengths", () => {
   for (const length of [1, 31, 32, 33, 64]) {
     const name = "n".repeat(length);
     const text = `${name}: a\r\n\r\n`;

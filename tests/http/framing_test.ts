@@ -36,7 +36,7 @@ Deno.test("framing: anything else is an error", () => {
   assert.equal(statusOf(() => readFraming(fieldsOf("Content-Length: 1, 1"), 1, 0)), 400);
 });
 
-Deno.test("an error's offset is the value's, from where the section stands", () => {
+Deno.test("an error's offset is the value's, from the section's start", () => {
   assert.throws(() => readFraming(fieldsOf("A: b", "Content-Length: x"), 1, 100), (error) => {
     assert(error instanceof HttpError);
     assert.equal(error.offset, 100 + "A: b\r\nContent-Length: ".length);
@@ -44,12 +44,12 @@ Deno.test("an error's offset is the value's, from where the section stands", () 
   });
 });
 
-Deno.test("the cause of a wrong Host is that there are two, or its value", () => {
+Deno.test("an invalid Host has the cause two-hosts or host-value", () => {
   assert.throws(() => readHost(fieldsOf("Host: a", "Host: a"), 1, 0), { fault: "two-hosts" });
   assert.throws(() => readHost(fieldsOf("Host: a b"), 1, 0), { fault: "host-value" });
 });
 
-Deno.test("Host: one in HTTP/1.1, and a legal one", () => {
+Deno.test("HTTP/1.1 requires exactly one valid Host", () => {
   assert.equal(readHost(fieldsOf("Host: a:1"), 1, 0), "a:1");
   assert.equal(readHost(fieldsOf("A: b"), 0, 0), "");
   assert.equal(statusOf(() => readHost(fieldsOf("A: b"), 1, 0)), 400);

@@ -23,11 +23,11 @@ const UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const LOWER = UPPER.toLowerCase();
 const DIGITS = "0123456789";
 
-Deno.test("RFC 9110 §5.6.2: tchar is these 77 bytes and no other", () => {
+Deno.test("RFC 9110 §5.6.2: exactly these 77 bytes are tchar", () => {
   assert.equal(bytesWhere(isTokenByte), `!#$%&'*+-.${DIGITS}${UPPER}^_\`${LOWER}|~`);
 });
 
-Deno.test("RFC 3986: the bytes of a target are these and no other", () => {
+Deno.test("RFC 3986: exactly these bytes are valid in a target", () => {
   assert.equal(bytesWhere(isTargetByte), `!$&'()*+,-./${DIGITS}:;=?@${UPPER}[]_${LOWER}~`);
 });
 
@@ -35,7 +35,7 @@ Deno.test("RFC 9110 §5.5: field content is everything but control characters", 
   assert.equal(bytesWhere((byte) => !isFieldContentByte(byte)), bytesWhere((b) => b < 0x20 && b !== 9 || b === 0x7f));
 });
 
-Deno.test("RFC 9110 §5.6.4: qdtext is field content but the quote and the backslash", () => {
+Deno.test("RFC 9110 §5.6.4: qdtext is field content except the quote and the backslash", () => {
   assert.equal(bytesWhere((byte) => isFieldContentByte(byte) && !isQuotedTextByte(byte)), '"\\');
   assert.equal(bytesWhere((byte) => isQuotedTextByte(byte) && !isFieldContentByte(byte)), "");
 });
@@ -47,7 +47,7 @@ Deno.test("hexadecimal digits have their values in either case", () => {
   assert.equal(bytesWhere(isHexDigit), `${DIGITS}ABCDEFabcdef`);
 });
 
-Deno.test("tokens and field values as text", () => {
+Deno.test("isToken and isFieldValue", () => {
   assert.equal(isToken("X-A"), true);
   for (const text of ["", "a b", "a:", "é", "\u0141"]) assert.equal(isToken(text), false, JSON.stringify(text));
   for (const text of ["", "a", "a b\tc", "\xe9"]) assert.equal(isFieldValue(text), true, JSON.stringify(text));

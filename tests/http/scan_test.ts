@@ -3,12 +3,12 @@ import { type FaultCode, HttpError } from "../../lib/http/error.ts";
 import { MORE, nameByte, scanLineEnd } from "../../lib/http/scan.ts";
 import { wireOctets } from "../wire_cases.ts";
 
-Deno.test("bytes are named so that people see them", () => {
+Deno.test("bytes have readable names", () => {
   const names = [0x41, 0x22, 0x00, 0x09, 0x0a, 0x0d, 0x20, 0x1b, 0x7f, 0xe9].map(nameByte);
   assert.deepEqual(names, ['"A"', '"\\""', "NUL", "TAB", "LF", "CR", "SP", "0x1b", "0x7f", "0xe9"]);
 });
 
-Deno.test("a line end is CR LF, whole or still to come", () => {
+Deno.test("a line end is CR LF, or incomplete", () => {
   const bytes = wireOctets("a\r\nb");
   assert.equal(scanLineEnd(bytes, 1, 4, "it", "no-line-end"), 3);
   assert.equal(scanLineEnd(bytes, 1, 2, "it", "no-line-end"), MORE);

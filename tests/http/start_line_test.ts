@@ -4,7 +4,7 @@ import { StartLine } from "../../lib/http/start_line.ts";
 import { REQUEST_LIMITS } from "../../lib/limits.ts";
 import { wireOctets } from "../wire_cases.ts";
 
-Deno.test("a request line's parts are told by where they end", () => {
+Deno.test("the ends of a request line's parts are found", () => {
   const text = "..GET /a?b HTTP/1.0\r\nHost";
   const bytes = wireOctets(text);
   const line = new StartLine(REQUEST_LIMITS);
@@ -14,7 +14,7 @@ Deno.test("a request line's parts are told by where they end", () => {
   assert.equal(line.minor, 0);
 });
 
-Deno.test("a status line's parts are told by where they end", () => {
+Deno.test("the ends of a status line's parts are found", () => {
   const text = "HTTP/1.1 404 Not Found\r\n";
   const bytes = wireOctets(text);
   const line = new StartLine(REQUEST_LIMITS);
@@ -25,7 +25,7 @@ Deno.test("a status line's parts are told by where they end", () => {
   assert.equal(line.minor, 1);
 });
 
-Deno.test("a line that is cut off anywhere needs more", () => {
+Deno.test("an incomplete line needs more bytes", () => {
   const request = wireOctets("GET /%41 HTTP/1.1\r\n");
   const status = wireOctets("HTTP/1.1 200 OK\r\n");
   const line = new StartLine(REQUEST_LIMITS);

@@ -53,12 +53,12 @@ for (const [host, status] of hosts) {
   });
 }
 
-Deno.test("the target's own host counts, not the Host field beside it", async () => {
+Deno.test("the target's host takes precedence over the Host field", async () => {
   const request = requestOf("GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
   assert.equal(await statusOf({ hosts: [] }, request), 421);
 });
 
-Deno.test("any host will do where none is named", async () => {
+Deno.test("without a list of hosts any Host is accepted", async () => {
   assert.equal(await statusOf({}, requestOf("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n")), 200);
 });
 
@@ -96,12 +96,12 @@ Deno.test("a 401 tells how to authenticate", () => {
   ]);
 });
 
-Deno.test("without CORS no answer has its fields", async () => {
+Deno.test("without CORS no response has its fields", async () => {
   const request = requestOf("GET / HTTP/1.1\r\nHost: a\r\nOrigin: http://b\r\n\r\n");
   assert.deepEqual(await answerTo({ hosts: ["a"] }, request), OK(request, new Uint8Array(0), REQUESTER));
 });
 
-Deno.test("with CORS every answer has its fields, errors too", async () => {
+Deno.test("with CORS every response has its fields, errors too", async () => {
   const request = requestOf("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   const exposed = ["Access-Control-Expose-Headers", "ETag, Link, Location, X-Total-Count"];
   const any = await answerTo({ cors: "*" }, request);

@@ -53,14 +53,14 @@ async function converse(conn: FakeConn, handler: Handler = ECHO, observer: Obser
   return conn.writes;
 }
 
-Deno.test("all requests that one read brought are answered by one write, in order", async () => {
+Deno.test("all requests of one read are answered by one write, in order", async () => {
   const writes = await converse(new FakeConn(get("/1") + get("/2") + get("/3"), get("/4")));
   assert.equal(writes.length, 2);
   assert.match(writes[0], /GET \/1 HTTP\/1\.1 200.*GET \/2 HTTP\/1\.1 200.*GET \/3 $/s);
   assert.match(writes[1], /GET \/4 $/);
 });
 
-Deno.test("answers keep their order when handlers take their time", async () => {
+Deno.test("responses keep their order with slow handlers", async () => {
   const first = Promise.withResolvers<void>();
   const writes = converse(new FakeConn(get("/1") + get("/2")), async ({ target }) => {
     if (target === "/1") await first.promise;
@@ -70,7 +70,7 @@ Deno.test("answers keep their order when handlers take their time", async () => 
   assert.match((await writes).join(""), /\r\n\r\n\/1HTTP\/1\.1 200 OK.*\r\n\r\n\/2$/s);
 });
 
-Deno.test("an answer that is ready does not wait for the next", async () => {
+Deno.test("a finished response does not wait for the next one", async () => {
   const conn = new FakeConn(get("/1") + get("/2"));
   const second = Promise.withResolvers<void>();
   const serving = converse(conn, async ({ target }) => {
@@ -83,14 +83,14 @@ Deno.test("an answer that is ready does not wait for the next", async () => {
   assert.match((await serving).join(""), /\r\n\r\n\/2$/);
 });
 
-Deno.test("many answers are sent before they are too many", async () => {
+Deno.test("large responses are sent before the next ones are encoded", async () => {
   const large = "x".repeat(100_000);
   const writes = await converse(new FakeConn(get("/").repeat(10)), () => ({ status: 200, content: large }));
   assert.equal(writes.join("").split(large).length, 11);
   assert(writes.every((write) => write.length < SERVER_LIMITS.maxGatheredBytes + large.length + 1000));
 });
 
-Deno.test("a client that waits for its answers gets all of them, however many have to be sent in between", async () => {
+Deno.test("pipelined responses are all sent to a client that sends nothing more", async () => {
   const large = "x".repeat(100_000);
   const conn = new FakeConn(get("/").repeat(10));
   const ended = Promise.withResolvers<null>();
@@ -103,7 +103,7 @@ Deno.test("a client that waits for its answers gets all of them, however many ha
   await serving;
 });
 
-Deno.test("content may come in any pieces, with a length or chunked", async () => {
+Deno.test("content may arrive in any pieces, with a length or chunked", async () => {
   const put = `PUT /a HTTP/1.1\r\n${HOST}`;
   const whole = `${put}Content-Length: 11\r\n\r\nhello world`;
   const chunked = `${put}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n`;
@@ -116,13 +116,13 @@ Deno.test("content may come in any pieces, with a length or chunked", async () =
   }
 });
 
-Deno.test("large content is gathered whole", async () => {
+Deno.test("large content is collected completely", async () => {
   const content = Array.from({ length: 100_000 }, (_, i) => String.fromCharCode(97 + i % 26)).join("");
   const conn = new FakeConn(`PUT / HTTP/1.1\r\n${HOST}Content-Length: ${content.length}\r\n\r\n`, content);
   assert((await converse(conn)).join("").endsWith(content));
 });
 
-Deno.test("a broken request is answered once, and nothing behind it is read as a request", async () => {
+Deno.test("an invalid request gets one response, and nothing after it is read as a request", async () => {
   const targets: string[] = [];
   const conn = new FakeConn(`${get("/1")}GET /2 HTTP/1.1\nHost: a\n\n${get("/smuggled")}`, get("/3"));
   const writes = await converse(conn, (request) => {
@@ -182,7 +182,7 @@ for (const [name, request, answer] of single) {
   });
 }
 
-Deno.test("100 (Continue) is sent where content is awaited, and only there", async () => {
+Deno.test("100 (Continue) is sent only when the server waits for content", async () => {
   const head = `PUT / HTTP/1.1\r\n${HOST}Expect: 100-Continue\r\nContent-Length: 3\r\n\r\n`;
   assert.deepEqual((await converse(new FakeConn(head, "abc"))).map((write) => write.split("\r\n")[0]), [
     "HTTP/1.1 100 Continue",
@@ -198,7 +198,7 @@ Deno.test("100 (Continue) is sent where content is awaited, and only there", asy
   assert.match((await converse(new FakeConn(tooLarge))).join(""), /^HTTP\/1\.1 413 Content Too Large/);
 });
 
-Deno.test("a screened request is refused instead of being asked for its content", async () => {
+Deno.test("a request refused by precheck is not asked for its content", async () => {
   await using server = startServer(serviceOf(ECHO, () => {
     throw new HttpError(401, "No token");
   }));
@@ -209,7 +209,7 @@ Deno.test("a screened request is refused instead of being asked for its content"
   assert.equal(await peer.receiveAll(), "");
 });
 
-Deno.test("a handler's HttpError is a problem document, and the connection stays", async () => {
+Deno.test("a handler's HttpError becomes a problem document, and the connection persists", async () => {
   const handler: Handler = ({ target }) => {
     if (target === "/async") return Promise.reject(new HttpError(409, "Taken"));
     throw new HttpError(404, "Not there", { fields: [["X-A", "1"]] });
@@ -220,7 +220,7 @@ Deno.test("a handler's HttpError is a problem document, and the connection stays
   assert.doesNotMatch(all, /Connection: close/);
 });
 
-Deno.test("a handler's defect is a 500 that tells nothing, and is reported", async () => {
+Deno.test("a handler's defect becomes a 500 without details, and is reported", async () => {
   const failures: unknown[] = [];
   const handler: Handler = ({ target }) => {
     if (target === "/async") return Promise.reject(new TypeError("secret"));
@@ -278,7 +278,7 @@ for (const [what, first] of [["", ""], [", after an error too", "nonsense\r\n\r\
   });
 }
 
-Deno.test("a client that always takes more leaves the event loop its turn", async () => {
+Deno.test("a client that always reads more does not block the event loop", async () => {
   const watch = turnWatch();
   const endless: ContentStream = {
     [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: watch.turned(), value: "piece" }) }),
@@ -307,13 +307,13 @@ for (const status of [204, 304]) {
   });
 }
 
-Deno.test("a stream for HTTP/1.0 is sent as it is, and ends with the connection", async () => {
+Deno.test("a stream for HTTP/1.0 is sent without chunks, and ends with the connection", async () => {
   const conn = new FakeConn("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
   const writes = (await converse(conn, () => ({ status: 200, content: streamOf(["ab", "c"]) }))).join("");
   assert.match(writes, /^HTTP\/1\.1 200 OK\r\nConnection: close\r\nDate: now\r\n\r\nabc$/);
 });
 
-Deno.test("a stream's head is all that HEAD gets, and the stream is ended", async () => {
+Deno.test("HEAD gets only the head of a stream, and the stream is ended", async () => {
   const notes: string[] = [];
   const conn = new FakeConn(`HEAD / HTTP/1.1\r\n${HOST}\r\n`);
   const writes = (await converse(conn, () => ({ status: 200, content: streamOf(["ab"], notes) }))).join("");
@@ -321,7 +321,7 @@ Deno.test("a stream's head is all that HEAD gets, and the stream is ended", asyn
   assert.deepEqual(notes, ["ended"]);
 });
 
-Deno.test("a stream that fails is cut off, so that nobody takes it for whole", async () => {
+Deno.test("a failed stream is cut off, so that it does not look complete", async () => {
   const notes: string[] = [];
   const failures: unknown[] = [];
   const handler: Handler = () => ({ status: 200, content: streamOf(["ab", new Error("disk on fire")], notes) });
@@ -335,7 +335,7 @@ Deno.test("a stream that fails is cut off, so that nobody takes it for whole", a
   assert.equal(failures.length, 1);
 });
 
-Deno.test("an observer is told of a connection's life", async () => {
+Deno.test("an observer receives the events of a connection", async () => {
   const notes: string[] = [];
   const observer: Observer = {
     opened: (id, peer) => notes.push(`${id} opened by ${peer}`),
@@ -363,7 +363,7 @@ Deno.test("a half-closed client gets all its answers", async () => {
   assert.match(await peer.receiveAll(), /GET \/1 HTTP\/1\.1 200 OK.*GET \/2 $/s);
 });
 
-Deno.test("the last answer reaches a client that is still sending", async () => {
+Deno.test("the last response reaches a client that is still sending", async () => {
   await using server = startServer(ECHO, { messageLimits: { ...REQUEST_LIMITS, maxContentBytes: 1000 } });
   const peer = await server.connect();
   await peer.send(`PUT / HTTP/1.1\r\n${HOST}Content-Length: 5000000\r\n\r\n`);
@@ -373,7 +373,7 @@ Deno.test("the last answer reaches a client that is still sending", async () => 
   assert.equal(await peer.receiveAll(), "");
 });
 
-Deno.test("a client that vanishes takes nothing down", async () => {
+Deno.test("a client that disappears does not affect the server", async () => {
   await using server = startServer(async () => {
     await new Promise((resolve) => setTimeout(resolve, 5));
     return { status: 200, content: streamOf(Array(1000).fill("x".repeat(10_000))) };
@@ -388,7 +388,7 @@ Deno.test("a client that vanishes takes nothing down", async () => {
   assert.equal((await (await server.connect()).exchange(get("/"))).head.status, 200);
 });
 
-Deno.test("a response whose turn never comes is given up with its stream", async () => {
+Deno.test("a response that is never sent is dropped, and its stream is ended", async () => {
   // What fails, and how: the earlier response cannot be written, the response's head cannot be encoded, the
   // connection is cut off while the service is at work.
   const ways: [name: string, prepare: (conn: FakeConn) => void, response: Partial<HttpResponse>][] = [
@@ -421,7 +421,7 @@ Deno.test("a response whose turn never comes is given up with its stream", async
   }
 });
 
-Deno.test("a client whose connection breaks while it waits is noticed, and its request given up", async () => {
+Deno.test("a request is aborted when its connection breaks", async () => {
   const conn = new FakeConn(get("/"));
   const broken = Promise.withResolvers<number>();
   const read = conn.read.bind(conn);
@@ -438,7 +438,7 @@ Deno.test("a client whose connection breaks while it waits is noticed, and its r
   assert.deepEqual(notes, ["by the client (connection lost)"]);
 });
 
-Deno.test("requests that came while a response was made are answered next", async () => {
+Deno.test("requests received while a response was produced are answered next", async () => {
   const conn = new FakeConn(get("/1"), get("/2"), get("/3"));
   const writes = await converse(conn, async ({ target }) => {
     await Promise.resolve();
@@ -447,7 +447,7 @@ Deno.test("requests that came while a response was made are answered next", asyn
   assert.match(writes.join(""), /\r\n\r\n\/1HTTP.*\r\n\r\n\/2HTTP.*\r\n\r\n\/3$/s);
 });
 
-Deno.test("a deep pipeline of slow responses holds none of them", async () => {
+Deno.test("a deep pipeline of slow responses keeps none of them in memory", async () => {
   const requests = 20_000;
   let making = 0;
   let most = 0;
@@ -461,7 +461,7 @@ Deno.test("a deep pipeline of slow responses holds none of them", async () => {
   assert.equal(most, 1);
 });
 
-Deno.test("what exceeds the budget gets 503: a response alone, content with its connection", async () => {
+Deno.test("exceeding the budget is a 503, which for content also closes the connection", async () => {
   const limits = { maxBufferedBytes: 300_000 };
   await using server = startServer(
     (_request, content) => ({ status: 200, content: content.length > 0 ? "taken" : "x".repeat(200_000) }),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { isDisconnect } from "../../lib/server/disconnect.ts";
 
-Deno.test("a connection that either end closed is a disconnect", async () => {
+Deno.test("a close by either end counts as a disconnect", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const [conn, other] = await Promise.all([
     Deno.connect({ hostname: "127.0.0.1", port: (listener.addr as Deno.NetAddr).port }),

@@ -8,7 +8,7 @@ function incoming() {
   return { context, requests: new Incoming(context) };
 }
 
-Deno.test("requests are told one after the other, and between them nothing is held", () => {
+Deno.test("requests are decoded in order, and between them nothing is held", () => {
   const { context, requests } = incoming();
   assert.equal(requests.next(), "more");
   assert(requests.idle);
@@ -33,7 +33,7 @@ Deno.test("requests are told one after the other, and between them nothing is he
   assert.equal(requests.next(), "closed");
 });
 
-Deno.test("a client that waits for 100 (Continue) is told of once", () => {
+Deno.test("a wait for 100 (Continue) is reported once", () => {
   const { requests } = incoming();
   const octets = wireOctets("PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
   requests.receive(octets, octets.length);
@@ -41,7 +41,7 @@ Deno.test("a client that waits for 100 (Continue) is told of once", () => {
   assert.equal(requests.next(), "more");
 });
 
-Deno.test("what was not understood is kept for the error", () => {
+Deno.test("undecoded octets are kept for the error", () => {
   const { requests } = incoming();
   const octets = wireOctets("GET / HTTP/1.1\nHost: a\n\n");
   requests.receive(octets, octets.length);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
 import { problemResponse } from "../../lib/server/problem.ts";
 
-Deno.test("an error becomes a problem document with what is known of it", () => {
+Deno.test("an error becomes a problem document with its properties", () => {
   const error = new HttpError(400, "Saw this", { rule: "RFC 9112 §5", offset: 3, fields: [["Allow", "GET"]] });
   const response = problemResponse(error);
   assert.equal(response.status, 400);

@@ -24,7 +24,7 @@ function readerOf(octets: number, budget = new Budget(1024 * 1024)) {
   return { budget, reader: new Reader(letters(octets), { ...connectionContext(() => ({ status: 200 })), budget }) };
 }
 
-Deno.test("a read grows with what comes, and shrinks again", async () => {
+Deno.test("the read buffer grows and shrinks with the reads", async () => {
   const { reader, budget } = readerOf(85 * minReadBytes + maxReadBytes + 10);
   const sizes: number[] = [];
   for (let count = await reader.read(); count !== null; count = await reader.read()) {
@@ -54,7 +54,7 @@ Deno.test("large reads are taken from the budget, and given back at the end", as
   assert.equal(budget.used, 0);
 });
 
-Deno.test("one read goes ahead, and what it brought is read next", async () => {
+Deno.test("one read is made ahead, and its bytes are read next", async () => {
   const { reader } = readerOf(2 * minReadBytes + 5);
   assert.equal(await reader.read(), minReadBytes);
   const first = octetString(reader.bytes);

@@ -5,7 +5,7 @@ import { RequestContent } from "../../lib/server/request_content.ts";
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
-Deno.test("content is gathered from its pieces", () => {
+Deno.test("content is collected from pieces", () => {
   for (const announced of [8, undefined]) {
     const content = new RequestContent(new Budget(1024 * 1024));
     for (const piece of ["ab", "cde", "fgh"]) content.add(bytes(piece), announced);
@@ -21,19 +21,19 @@ Deno.test("content in one piece is not copied", () => {
   assert.equal(content.take(), piece);
 });
 
-Deno.test("room is made for what has come, not for what is announced", () => {
+Deno.test("memory is allocated for received content, not for the announced length", () => {
   const content = new RequestContent(new Budget(1024 * 1024));
   content.add(bytes("a"), 1e9);
   assert(content.take().buffer.byteLength < 10_000);
 });
 
-Deno.test("large content of known length has no more room than it needs", () => {
+Deno.test("large content of known length has exactly the memory it needs", () => {
   const content = new RequestContent(new Budget(1024 * 1024));
   for (let i = 0; i < 10; i++) content.add(new Uint8Array(10_000), 100_000);
   assert.equal(content.take().buffer.byteLength, 100_000);
 });
 
-Deno.test("what is gathered is taken from the budget, up to the last byte of it", () => {
+Deno.test("collected content is taken from the budget, down to its last byte", () => {
   const budget = new Budget(10_000);
   const content = new RequestContent(budget);
   content.add(new Uint8Array(5_000), 10_000);

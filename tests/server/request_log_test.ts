@@ -54,14 +54,14 @@ Deno.test("a request is printed escaped where it goes to a terminal", async () =
   assert.equal(text, '-----REQUEST-----\nPUT /a HTTP/1.1\nHost: b\n\n{"a":"\\x1b[2J\\r"}\n');
 });
 
-Deno.test("a trailer section follows the content", async () => {
+Deno.test("trailers follow the content", async () => {
   const text = await printed({}, (log) => {
     log.request!(1, requestOf(HEAD), wireOctets("a"), new Fields("X-Sum: 1\r\n\r\n", [0, 5, 7, 8]));
   });
   assert.equal(text, `-----REQUEST-----\n${HEAD}a\nX-Sum: 1\r\n`);
 });
 
-Deno.test("a broken request is printed as far as it goes, with what is wrong", async () => {
+Deno.test("an invalid request is printed up to the error, with the error", async () => {
   const error = new HttpError(400, "Saw \x1b", { rule: "RFC 9112 §2.2", offset: 3 });
   const exact = await printed({}, (log) => log.refused!(1, error, "", wireOctets("GET\x1b"), 0));
   assert.equal(exact, "-----REQUEST-----\nGET\x1b\nrefused: 400 at byte 3 (RFC 9112 \xc2\xa72.2): Saw \x1b\n");
@@ -69,7 +69,7 @@ Deno.test("a broken request is printed as far as it goes, with what is wrong", a
   assert.equal(safe, "-----REQUEST-----\nGET\\x1b\nrefused: 400 at byte 3 (RFC 9112 \xc2\xa72.2): Saw \\x1b\n");
 });
 
-Deno.test("what a refused message is explained by follows it", async () => {
+Deno.test("the explanation of a refused message follows it", async () => {
   const error = new HttpError(400, "No", { rule: "R", offset: 3 });
   const seen: unknown[] = [];
   const explain = (...args: unknown[]) => {
@@ -81,7 +81,7 @@ Deno.test("what a refused message is explained by follows it", async () => {
   assert.deepEqual(seen, [[error, wireOctets("GET"), 5]]);
 });
 
-Deno.test("only a verbose log tells of answers and of connections' ends", async () => {
+Deno.test("responses and ends of connections are printed only with --verbose", async () => {
   const events = (log: Observer) => {
     log.opened?.(7, "127.0.0.1:5");
     log.response?.(7, wireOctets("HTTP/1.1 200 OK\r\n\r\n5\r\n"), 200);
@@ -150,7 +150,7 @@ Deno.test("as JSON each event is one line", async () => {
   ]);
 });
 
-Deno.test("with a second client connected, a request's connection and time are named, and from then on", async () => {
+Deno.test("once a second client has connected, requests are printed with connection and time", async () => {
   const text = await printed({ now: () => MIDNIGHT + 43_262_123 }, (log) => {
     const request = (id: number) =>
       log.request!(id, requestOf("GET /a HTTP/1.1\r\nHost: b\r\n\r\n"), NO_BYTES, Fields.EMPTY);
@@ -172,7 +172,7 @@ Deno.test("with a second client connected, a request's connection and time are n
   ]);
 });
 
-Deno.test("credentials are printed as their length, in text and JSON, whole and refused", async () => {
+Deno.test("credentials are printed as their length, in text and JSON, for valid and refused requests", async () => {
   const head = "GET /a HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer s3cret\r\nCookie: id=s3cret\r\n\r\n";
   const events = (log: Observer) => {
     log.request!(
@@ -194,7 +194,7 @@ Deno.test("credentials are printed as their length, in text and JSON, whole and 
   }
 });
 
-Deno.test("a browser's wish for an icon is printed only by a verbose log", async () => {
+Deno.test("a browser's request for the icon is printed only with --verbose", async () => {
   const events = (log: Observer) => {
     for (const line of ["GET /favicon.ico", "GET /favicon.ico?x", "PUT /favicon.ico", "GET /favicon.icon"]) {
       log.request!(1, requestOf(`${line} HTTP/1.1\r\nHost: b\r\n\r\n`), NO_BYTES, Fields.EMPTY);

@@ -11,7 +11,7 @@ function senderTo(write: (bytes: Uint8Array) => Promise<number>) {
   return { context, deadline, sender: new Sender({ write } as Deno.Conn, context, deadline) };
 }
 
-Deno.test("all that is encoded is written, in steps, and held in the budget meanwhile", async () => {
+Deno.test("everything encoded is written in steps, and counts in the budget meanwhile", async () => {
   const { maxWriteBytes } = SERVER_LIMITS;
   let written = "";
   const held: number[] = [];
@@ -30,7 +30,7 @@ Deno.test("all that is encoded is written, in steps, and held in the budget mean
   assert.equal(sender.length, 0);
 });
 
-Deno.test("what is not written is given back to the budget, and its memory to nobody while a write goes on", async () => {
+Deno.test("dropped responses return their budget, but not their memory while a write is pending", async () => {
   const stuck = Promise.withResolvers<number>();
   const { context, sender } = senderTo(() => stuck.promise);
   sender.encoder.content("secret");
@@ -44,7 +44,7 @@ Deno.test("what is not written is given back to the budget, and its memory to no
   await assert.rejects(flushing);
 });
 
-Deno.test("each step has the time left, and what its octets earn", async () => {
+Deno.test("each write has the remaining time, extended by its octets", async () => {
   const { sendTimeoutMs, minSendBytesPerSecond } = SERVER_LIMITS;
   const deadlines: number[] = [];
   const { context, deadline, sender } = senderTo(() => {

@@ -108,7 +108,7 @@ function assertRefused(written: string, part: string, milliseconds: number): voi
   assert(written.includes(`The request's ${part} was not complete after ${milliseconds / 1000} seconds`), written);
 }
 
-Deno.test("a head that drips in is refused when its time is over, whatever has come since", async () => {
+Deno.test("a head that arrives slowly is refused at its timeout", async () => {
   const { conn, ended, at } = serve();
   await at(1000);
   await conn.bring("GET / HTTP/1.1\r\n");
@@ -122,7 +122,7 @@ Deno.test("a head that drips in is refused when its time is over, whatever has c
   await ended;
 });
 
-Deno.test("content that does not come is refused when its time is over", async () => {
+Deno.test("missing content is refused at its timeout", async () => {
   const { conn, ended, at } = serve();
   await conn.bring(`PUT / HTTP/1.1\r\n${HOST}Content-Length: 500\r\n\r\n`);
   await at(contentTimeoutMs - 1);
@@ -133,7 +133,7 @@ Deno.test("content that does not come is refused when its time is over", async (
   await ended;
 });
 
-Deno.test("content that comes steadily has the time it needs, and not more", async () => {
+Deno.test("steady content extends its timeout, but not beyond its rate", async () => {
   const { conn, ended, at } = serve();
   const piece = "x".repeat(256);
   const pieceMs = piece.length * 1000 / SERVER_LIMITS.minContentBytesPerSecond;
@@ -151,7 +151,7 @@ Deno.test("content that comes steadily has the time it needs, and not more", asy
   await ended;
 });
 
-Deno.test("an idle connection is closed without a word", async () => {
+Deno.test("an idle connection is closed without a response", async () => {
   const { conn, ended, at, reason } = serve();
   await at(idleTimeoutMs - 1);
   await conn.bring(GET);
@@ -165,7 +165,7 @@ Deno.test("an idle connection is closed without a word", async () => {
   assert.equal(conn.written, written);
 });
 
-Deno.test("an empty line after a request is no request that takes too long", async () => {
+Deno.test("an empty line after a request does not start the timeout of a head", async () => {
   const { conn, ended, at, reason } = serve();
   await conn.bring(`${GET}\r\n`);
   await at(idleTimeoutMs - 1);
@@ -179,7 +179,7 @@ Deno.test("an empty line after a request is no request that takes too long", asy
 /** How much time octets earn a client that takes them. */
 const earnedMs = (octets: number) => octets * 1000 / SERVER_LIMITS.minSendBytesPerSecond;
 
-Deno.test("a client that reads nothing is not read from either, and is cut off in time", async () => {
+Deno.test("a client that reads nothing is not read from, and is cut off at the timeout", async () => {
   const { conn, ended, at, reason } = serve();
   conn.stalled = true;
   conn.deliver(GET.repeat(10));
@@ -220,7 +220,7 @@ Deno.test("a client that reads too slowly is cut off, however often it takes a f
   assert(Math.abs(now - timeMs) <= 1100, `cut off after ${now} ms, allowed were ${timeMs}`);
 });
 
-Deno.test("a client that reads as fast as it must has all the time it needs", async () => {
+Deno.test("a client that reads at the minimum rate is never cut off", async () => {
   const large = "x".repeat(2 * SERVER_LIMITS.maxWriteBytes);
   const { conn, ended, at, reason } = serve(() => ({ status: 200, content: large }));
   const write = conn.write.bind(conn);
@@ -243,7 +243,7 @@ Deno.test("a client that reads as fast as it must has all the time it needs", as
   await ended;
 });
 
-Deno.test("a client that has ended its side keeps the service at work for a while only", async () => {
+Deno.test("the request of a half-closed client is aborted after a limited time", async () => {
   let signal: AbortSignal | undefined;
   const { conn, ended, at, reason } = serve((_request, _content, requester) => {
     signal = requester.signal;
@@ -264,7 +264,7 @@ Deno.test("a client that has ended its side keeps the service at work for a whil
   assert.equal(conn.written, "");
 });
 
-Deno.test("TLS must be agreed on as soon as a head must be complete", async () => {
+Deno.test("a TLS handshake has the same timeout as a head", async () => {
   const conn = Object.assign(new HeldConn(), {
     handshake: () => conn.closed.promise.then(() => Promise.reject(new Deno.errors.BadResource())),
   });
@@ -276,7 +276,7 @@ Deno.test("TLS must be agreed on as soon as a head must be complete", async () =
   assert.equal(reason(), "by the server (no TLS handshake in time)");
 });
 
-Deno.test("a client that does not end its side is closed after the lingering time", async () => {
+Deno.test("a connection whose client does not close its side is closed after the linger time", async () => {
   const { conn, ended, at, reason } = serve();
   await conn.bring("broken\n");
   assert.match(conn.written, /^HTTP\/1\.1 400/);
@@ -289,7 +289,7 @@ Deno.test("a client that does not end its side is closed after the lingering tim
   assert.equal(reason(), "by the server (error 400)");
 });
 
-Deno.test("when the server stops, an idle connection has a moment, and no more than it had left", async () => {
+Deno.test("during shutdown, an idle connection has a short time, but no more than before", async () => {
   for (const stopsAt of [1000, idleTimeoutMs - shutdownIdleMs / 2]) {
     const { conn, ended, at, stop, reason } = serve();
     await at(stopsAt);
@@ -304,7 +304,7 @@ Deno.test("when the server stops, an idle connection has a moment, and no more t
   }
 });
 
-Deno.test("when the server stops, a head that has begun keeps its time", async () => {
+Deno.test("during shutdown, an incomplete head keeps its timeout", async () => {
   const { conn, ended, at, stop } = serve();
   await at(1000);
   await conn.bring("GET / HTTP/1.1\r\n");

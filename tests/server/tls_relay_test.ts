@@ -50,7 +50,7 @@ Deno.test("TLS is spoken over a plain socket, and the client's own address is kn
   await server.shutdown();
 });
 
-Deno.test("large content passes whole, both ways of ending included", async () => {
+Deno.test("large content is relayed completely, with either end closing", async () => {
   const content = "0123456789".repeat(300_000);
   const { server, secure } = tlsServer({}, content);
   const { peer } = await secure();
@@ -61,7 +61,7 @@ Deno.test("large content passes whole, both ways of ending included", async () =
   await server.shutdown();
 });
 
-Deno.test("half handshakes count as connections, and end in time", async () => {
+Deno.test("unfinished handshakes count as connections, and time out", async () => {
   const { server, plain, secure, advance, reasons } = tlsServer({ maxConnections: 3, maxRefusedConnections: 2 });
   const half: Deno.Conn[] = [];
   for (let i = 0; i < 20; i++) half.push(await plain());
@@ -99,7 +99,7 @@ Deno.test("a client that reads nothing is cut off over TLS too", async () => {
   await server.shutdown();
 });
 
-Deno.test("another program that finds the inner port gets nothing", async () => {
+Deno.test("another program on the inner port is disconnected", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const ports: number[] = [];
   const listenTls = Deno.listenTls;

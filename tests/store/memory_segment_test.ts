@@ -4,7 +4,7 @@ import { Segment, SEGMENT_ROWS } from "../../lib/store/memory_segment.ts";
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const row = (name: string, size: number) => ({ name, json: JSON.stringify("x".repeat(size)) });
 
-Deno.test("a segment takes so many rows and no more", () => {
+Deno.test("a segment has a maximum number of rows", () => {
   const segment = Segment.empty(0, 0);
   for (let i = 0; i < SEGMENT_ROWS; i++) {
     assert(segment.hasRoom(10));
@@ -14,7 +14,7 @@ Deno.test("a segment takes so many rows and no more", () => {
   assert.equal(segment.live, SEGMENT_ROWS);
 });
 
-Deno.test("a copy keeps what was there when the segment changes, rows of any size", () => {
+Deno.test("a copy does not change with its segment, for rows of any size", () => {
   const segment = Segment.empty(3, 0);
   segment.write(0, row("small", 10), 1);
   segment.write(1, row("large", 50_000), 2);

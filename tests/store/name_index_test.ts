@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { NameIndex } from "../../lib/store/name_index.ts";
 
-Deno.test("an index knows each name's position, and how many there are", () => {
+Deno.test("an index has each name's position, and their number", () => {
   const index = new NameIndex();
   const names = ["", "a", "b", "핑핑", "__proto__", ...Array.from({ length: 5000 }, (_, i) => `n${i}`)];
   names.forEach((name, i) => index.set(name, i));
@@ -17,7 +17,7 @@ Deno.test("an index knows each name's position, and how many there are", () => {
   assert.deepEqual([...index].map(([name]) => name).sort(), names.filter((name) => name !== "a").sort());
 });
 
-Deno.test("a name may be deleted while all are gone through", () => {
+Deno.test("names may be deleted during iteration", () => {
   const index = new NameIndex();
   for (let i = 0; i < 3000; i++) index.set(`n${i}`, i);
   let seen = 0;

@@ -80,7 +80,7 @@ Deno.test("a batch answers each write, and keeps the table's state", () => {
   });
 });
 
-Deno.test("on a full disk only the writes fail that need room, and none is lost or half done", () => {
+Deno.test("on a full disk only writes that need room fail, and none is lost or incomplete", () => {
   using opened = open();
   opened.runner.run([put("small", '{"a":1}')]);
   const { page_count: pages } = opened.database.prepare("PRAGMA page_count").get() as { page_count: number };
@@ -104,14 +104,14 @@ Deno.test("on a full disk only the writes fail that need room, and none is lost 
   assert.deepEqual(opened.runner.run([put("large", large)]), [{ version: 13, created: true }]);
 });
 
-Deno.test("a single write that fails is tried once", () => {
+Deno.test("a single failing write is tried once", () => {
   using opened = open();
   opened.database.exec("PRAGMA max_page_count = 1");
   const [result] = opened.runner.run([put("large", JSON.stringify("x".repeat(100_000)))]);
   assert(isFailure(result));
 });
 
-Deno.test("a table that is broken is unavailable", () => {
+Deno.test("a broken table is unavailable", () => {
   using opened = open();
   opened.database.exec("DELETE FROM state");
   opened.database.exec("DROP TABLE rows");
@@ -120,7 +120,7 @@ Deno.test("a table that is broken is unavailable", () => {
   assert.equal(result.fault, "unavailable");
 });
 
-Deno.test("rows that were handed over in pieces are inserted together, and forgotten", () => {
+Deno.test("rows received in pieces are inserted together, and released", () => {
   using opened = open();
   const rows = (from: number) => [0, 1].map((i) => ({ name: `n${from + i}`, json: "{}" }));
   opened.runner.takeRows(1, rows(0));

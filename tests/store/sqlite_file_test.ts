@@ -44,7 +44,7 @@ Deno.test("a new file's revisions start from the clock", () => {
   });
 });
 
-Deno.test("a transaction is done whole or not at all", () => {
+Deno.test("a transaction is committed or rolled back", () => {
   withFile((file) => {
     prepareFile(file);
     const database = openFile(file);
@@ -60,7 +60,7 @@ Deno.test("a transaction is done whole or not at all", () => {
   });
 });
 
-Deno.test("an error says what kind of fault it is; its file is told only to who starts the program", () => {
+Deno.test("an error has a kind; only the operator sees the file's path", () => {
   const full = storeError(new Error("database or disk is full"));
   assert.deepEqual([full.fault, full.message], ["full", "The table's file: database or disk is full"]);
   const locked = new Error("database is locked");
@@ -77,7 +77,7 @@ Deno.test("an error says what kind of fault it is; its file is told only to who 
   assert.equal(openingError(own, "a.db"), own);
 });
 
-Deno.test("a file that is removed or replaced is noticed, its log too", () => {
+Deno.test("a removed or replaced file or log is noticed", () => {
   withFile((file) => {
     prepareFile(file);
     const database = openFile(file);
@@ -100,7 +100,7 @@ Deno.test("a file that is removed or replaced is noticed, its log too", () => {
   });
 });
 
-Deno.test("the log is cleared when nobody reads from it, and that is not waited for", () => {
+Deno.test("the log is truncated if nobody reads it, without waiting", () => {
   withFile((file) => {
     prepareFile(file);
     const database = openFile(file);

@@ -24,7 +24,7 @@ function guarded(open: number) {
   return { guard, readers, notes };
 }
 
-Deno.test("snapshots that keep the log long end after a while, one after the other, and new ones wait", async () => {
+Deno.test("snapshots that keep the log long are ended one by one, and new ones wait", async () => {
   const { guard, notes } = guarded(3);
   assert.equal(guard.clearing, undefined);
   guard.start();
@@ -37,7 +37,7 @@ Deno.test("snapshots that keep the log long end after a while, one after the oth
   assert.equal(guard.clearing, undefined);
 });
 
-Deno.test("snapshots that end in time are left alone", async () => {
+Deno.test("snapshots that end in time are not ended by the guard", async () => {
   const { guard, readers, notes } = guarded(1);
   guard.start();
   readers.open = 0;
@@ -45,7 +45,7 @@ Deno.test("snapshots that end in time are left alone", async () => {
   assert.deepEqual(notes, []);
 });
 
-Deno.test("a guard that is stopped clears nothing any more", async () => {
+Deno.test("a stopped guard does not truncate the log", async () => {
   const { guard, notes } = guarded(1);
   guard.start();
   guard.stop();

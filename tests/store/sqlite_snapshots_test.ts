@@ -5,14 +5,14 @@ import { fitsOnePage, SnapshotPool } from "../../lib/store/sqlite_snapshots.ts";
 import { type Page, START } from "../../lib/store.ts";
 import { TempFolder } from "../support.ts";
 
-Deno.test("what surely fits one page is known without a look", () => {
+Deno.test("tables that fit one page are recognised without reading", () => {
   assert.equal(fitsOnePage(50, 1000), true);
   assert.equal(fitsOnePage(50, 1001), false);
   assert.equal(fitsOnePage(2000, 1000), false);
   assert.equal(fitsOnePage(2000, 500), true);
 });
 
-Deno.test("a long row makes its own page short, and no other", () => {
+Deno.test("a long row shortens only its own page", () => {
   using folder = new TempFolder();
   prepareFile(folder.file());
   using database = openFile(folder.file());
@@ -39,7 +39,7 @@ Deno.test("a long row makes its own page short, and no other", () => {
   pool.close();
 });
 
-Deno.test("a damaged file fails who reads it, and only while reading", () => {
+Deno.test("reads of a damaged file fail, other reads do not", () => {
   using folder = new TempFolder();
   prepareFile(folder.file());
   {
@@ -66,7 +66,7 @@ Deno.test("a damaged file fails who reads it, and only while reading", () => {
   pool.close();
 });
 
-Deno.test("snapshots of one revision are one view, which lasts until the last is closed", async () => {
+Deno.test("snapshots of one revision share a transaction until the last is closed", async () => {
   using folder = new TempFolder();
   const file = folder.file();
   prepareFile(file);
@@ -90,7 +90,7 @@ Deno.test("snapshots of one revision are one view, which lasts until the last is
   database.close();
 });
 
-Deno.test("a closed pool gives no more pages", () => {
+Deno.test("a closed pool reads no more pages", () => {
   using folder = new TempFolder();
   const file = folder.file();
   prepareFile(file);
@@ -101,7 +101,7 @@ Deno.test("a closed pool gives no more pages", () => {
   snapshot.close();
 });
 
-Deno.test("the oldest revision is ended first, and only its readers are told", () => {
+Deno.test("the oldest revision is ended first, and only its readers get an error", () => {
   using folder = new TempFolder();
   prepareFile(folder.file());
   using database = openFile(folder.file());

@@ -26,7 +26,7 @@ async function jsonOf(snapshot: Snapshot): Promise<string> {
   return text;
 }
 
-Deno.test("what was written is there when the file is opened again", async () => {
+Deno.test("writes are present when the file is opened again", async () => {
   const file = freshFile();
   const first = await SqliteStore.open(file);
   const { row } = (await first.put({ name: "a", json: '{"b":1}' }))!;
@@ -42,7 +42,7 @@ Deno.test("what was written is there when the file is opened again", async () =>
   await second.close();
 });
 
-Deno.test("writes that wait together are done in their order", async () => {
+Deno.test("waiting writes are performed in order", async () => {
   const store = await SqliteStore.open(freshFile());
   const results = await Promise.all([
     store.put({ name: "a", json: '{"n":1}' }),
@@ -63,7 +63,7 @@ Deno.test("writes that wait together are done in their order", async () => {
   await store.close();
 });
 
-Deno.test("closing waits for the writes that were asked for", async () => {
+Deno.test("closing waits for pending writes", async () => {
   const file = freshFile();
   const store = await SqliteStore.open(file);
   const writes = Promise.all(Array.from({ length: 100 }, (_, i) => store.put({ name: `n${i}`, json: "{}" })));
@@ -75,7 +75,7 @@ Deno.test("closing waits for the writes that were asked for", async () => {
   await again.close();
 });
 
-Deno.test("many readings of one revision share a connection, and see none of the later writes", async () => {
+Deno.test("snapshots of one revision share a connection, and do not see later writes", async () => {
   const store = await SqliteStore.open(freshFile());
   await store.insert(Array.from({ length: 3000 }, (_, i) => ({ name: `n${i}`, json: "{}" })));
   const readings = await Promise.all(Array.from({ length: 500 }, () => store.snapshot()));
@@ -89,7 +89,7 @@ Deno.test("many readings of one revision share a connection, and see none of the
   await store.close();
 });
 
-Deno.test("only so many revisions are read at a time", async () => {
+Deno.test("the number of revisions read at a time is limited", async () => {
   const store = await SqliteStore.open(freshFile());
   await store.insert(Array.from({ length: 2000 }, (_, i) => ({ name: `n${i}`, json: "{}" })));
   const readings: Snapshot[] = [];
@@ -97,7 +97,7 @@ Deno.test("only so many revisions are read at a time", async () => {
     readings.push(await store.snapshot());
     await store.put({ name: "a", json: `{"n":${i}}` });
   }
-  assert.throws(() => store.snapshot(), { name: "StoreError", fault: "unavailable", message: /at 256 moments/ });
+  assert.throws(() => store.snapshot(), { name: "StoreError", fault: "unavailable", message: /at 256 revisions/ });
   readings.pop()!.close();
   (await store.snapshot()).close();
   for (const reading of readings) reading.close();
@@ -125,14 +125,14 @@ Deno.test("a file with another name is the same file", async () => {
   await assert.rejects(SqliteStore.open(`${file}-hard`), { message: /has 2 names \(hard links\)/ });
 });
 
-Deno.test("a file that is refused is not changed", async () => {
+Deno.test("a refused file is not changed", async () => {
   const file = databaseWith("CREATE TABLE t (a)");
   const before = Deno.readFileSync(file);
   await assert.rejects(SqliteStore.open(file), StoreError);
   assert.deepEqual(Deno.readFileSync(file), before);
 });
 
-Deno.test("reads of a damaged file fail, and the store serves on", async () => {
+Deno.test("reads of a damaged file fail, and the store goes on", async () => {
   const file = freshFile();
   const first = await SqliteStore.open(file);
   const json = JSON.stringify({ text: "x".repeat(100) });
@@ -232,14 +232,14 @@ for (const [name, file, message] of unusable) {
   });
 }
 
-Deno.test("a file that could not be opened is not kept locked", async () => {
+Deno.test("a file that cannot be opened is not left locked", async () => {
   const file = databaseWith("CREATE TABLE t (a)");
   await assert.rejects(SqliteStore.open(file), StoreError);
   Deno.removeSync(file);
   await (await SqliteStore.open(file)).close();
 });
 
-Deno.test("another program's lock is waited for", async () => {
+Deno.test("the store waits for another program's lock", async () => {
   const file = freshFile();
   const store = await SqliteStore.open(file);
   const other = new DatabaseSync(file);
@@ -263,7 +263,7 @@ Deno.test("the file can be read by other programs", async () => {
   await store.close();
 });
 
-Deno.test("a link to a file that is not there yet is that file", async () => {
+Deno.test("a symbolic link to a file that does not exist yet names that file", async () => {
   const file = freshFile();
   Deno.symlinkSync("table.db", `${file}-link`);
   const store = await SqliteStore.open(`${file}-link`);
@@ -274,7 +274,7 @@ Deno.test("a link to a file that is not there yet is that file", async () => {
   await assert.rejects(SqliteStore.open(`${file}-circle`));
 });
 
-Deno.test("a file that goes while it is open is told of, and nothing more is written", async () => {
+Deno.test("removing the open file is reported, and writes are refused", async () => {
   for (
     const spoil of [
       (file: string) => Deno.removeSync(file),
@@ -303,7 +303,7 @@ Deno.test("a file that goes while it is open is told of, and nothing more is wri
   }
 });
 
-Deno.test("a file that goes while nothing is written is noticed all the same", async () => {
+Deno.test("removing the open file is noticed even without writes", async () => {
   const file = freshFile();
   const lines: string[] = [];
   const store = await SqliteStore.open(file, (line) => lines.push(line));
@@ -313,7 +313,7 @@ Deno.test("a file that goes while nothing is written is noticed all the same", a
   await store.close();
 });
 
-Deno.test("many rows are handed over in pieces, and written as one", async () => {
+Deno.test("many rows are sent in pieces, and written in one transaction", async () => {
   const store = await SqliteStore.open(freshFile());
   const rows = (name: string) => Array.from({ length: 20_000 }, (_, i) => ({ name: `${name}${i}`, json: "{}" }));
   let turns = 0;

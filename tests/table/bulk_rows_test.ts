@@ -26,7 +26,7 @@ async function refusal(content: string, schema = ANY): Promise<HttpError> {
   throw new Error("Expected an error");
 }
 
-Deno.test("rows are cut out of their content as they are", async () => {
+Deno.test("rows are taken from their content unchanged", async () => {
   assert.deepEqual(await read('{"b":{"x":1.50}, "a\\u0062":{ "핑":"🐌" } ,"핑":{"10":1,"9":2}}'), [
     { name: "b", json: '{"x":1.5}' },
     { name: "ab", json: '{"핑":"🐌"}' },
@@ -35,7 +35,7 @@ Deno.test("rows are cut out of their content as they are", async () => {
   assert.deepEqual(await read(" {} "), []);
 });
 
-Deno.test("rows that are as they are stored are a part of the content until they are needed", async () => {
+Deno.test("canonical rows stay parts of the content until they are used", async () => {
   const schema = RowSchema.parse("type,age");
   const rows = [
     '{"type":"달팽이","age":1}',
@@ -61,7 +61,7 @@ Deno.test("many pieces are one list, in ASCII and beyond", async () => {
   }
 });
 
-Deno.test("a long content is read in turns, by its octets", async () => {
+Deno.test("long content is read in turns, counted by its octets", async () => {
   const turns = new CountedTurns();
   await read(`{"a":{"b":"${"x".repeat(100 * JSON_PIECE_BYTES)}"}}`, ANY, new Pacer(undefined, turns));
   assert(turns.asked >= 100, `${turns.asked} turns for one long row`);
@@ -72,14 +72,14 @@ Deno.test("a long content is read in turns, by its octets", async () => {
   assert(turns.asked >= content.length / JSON_PIECE_BYTES - 1, `${turns.asked} turns for many rows`);
 });
 
-Deno.test("reading is given up once the client has left", async () => {
+Deno.test("reading is aborted once the client has disconnected", async () => {
   const left = new AbortController();
   const pacer = new Pacer({ signal: left.signal, halfClosed: false }, new CountedTurns(() => left.abort()));
   const content = ENCODER.encode(`{"a":{"b":"${"x".repeat(3 * JSON_PIECE_BYTES)}"}}`);
   await assert.rejects(readRows(content, ANY, pacer), { name: "AbortError" });
 });
 
-Deno.test("a syntax error outranks a row's problems, wherever it is", async () => {
+Deno.test("a syntax error anywhere outranks problems of rows", async () => {
   const filler = "x".repeat(JSON_PIECE_BYTES);
   for (const bad of ['"a":1', '"b/c":{}', '"a":{"b":1e400}', `"a":{"b":"${filler}"},"a":{}`]) {
     assert.equal((await refusal(`{${bad}}`)).status, 422);
@@ -89,13 +89,13 @@ Deno.test("a syntax error outranks a row's problems, wherever it is", async () =
   }
 });
 
-Deno.test("content up to the limit of one piece is refused in the parser's own words", async () => {
+Deno.test("up to one piece, a syntax error has the parser's own message", async () => {
   const broken = (length: number) => `{"b":{"b":"${"x".repeat(length - 14)}"},`;
   assert.match((await refusal(broken(JSON_PIECE_BYTES))).message, /^The content is not JSON: Expected/);
   assert.match((await refusal(broken(JSON_PIECE_BYTES + 1))).message, /unexpected octet or end at 65537$/);
 });
 
-Deno.test("what is no object is refused", async () => {
+Deno.test("content that is not an object is refused", async () => {
   assert.equal((await refusal("")).message, "The content is empty: expected a JSON object");
   assert.match((await refusal("[]")).message, /saw an array$/);
   assert.match((await refusal(" 1 ")).message, /saw 1$/);
@@ -123,7 +123,7 @@ Deno.test("only the first problems are kept, and all are counted", async () => {
     const { message, errors } = await refusal(content(count));
     assert.match(
       message,
-      new RegExp(`^No row was created: ${count} of them cannot be, the first one "n0": it must be`),
+      new RegExp(`^No row was created: ${count} are invalid, the first one "n0": it must be`),
     );
     assert.equal(errors!.length, MAX_PROBLEM_ERRORS);
   }

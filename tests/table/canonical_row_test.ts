@@ -66,13 +66,13 @@ for (const [content, fields, name] of no) {
   });
 }
 
-Deno.test("only content that may be read in one go is recognised", () => {
+Deno.test("only content of at most one piece is recognised", () => {
   const content = (length: number) => `{"a":{"b":"${"x".repeat(length - 14)}"}}`;
   assert.equal(recognised(content(JSON_PIECE_BYTES), "b"), true);
   assert.equal(recognised(content(JSON_PIECE_BYTES + 1), "b"), false);
 });
 
-Deno.test("what is not UTF-8 is not recognised", () => {
+Deno.test("invalid UTF-8 is not canonical", () => {
   const octets = ENCODER.encode('{"a":{"b":"xx"}}');
   for (const bad of [[0xff, 0x41], [0xed, 0xa0], [0xc3, 0x28]]) {
     octets.set(bad, 11);
@@ -111,7 +111,7 @@ const VALUES = [
 ]
   .concat(["9007199254740993", "true", "false", "null", "[]", "{}", '"\t"', "tru", "01", ""]);
 
-Deno.test("both ways over random rows find no difference", async () => {
+Deno.test("canonical and parsed rows are equal for random rows", async () => {
   const random = new Random(9);
   let recognisedRows = 0;
   for (let i = 0; i < 30_000; i++) {

@@ -32,16 +32,16 @@ const CHANGED: [text: string, problem: RegExp][] = [
   ["123456789012345678901234567890", /^is an integer beyond 2\^53 - 1/],
   ["9007199254740992.0", /^is an integer beyond 2\^53 - 1/],
   ["1e20", /^is an integer beyond 2\^53 - 1/],
-  ["1e400", /^is a number beyond what can be kept/],
-  ["-1e309", /^is a number beyond what can be kept/],
-  ["9".repeat(310), /^is a number beyond what can be kept/],
-  ["1e-400", /^is a number too close to 0 to be kept/],
-  [`0.${"0".repeat(400)}1`, /^is a number too close to 0 to be kept/],
-  ["0.100000000000000001", /^is a number of 18 digits, of which at most 17 can be kept/],
+  ["1e400", /^is a number beyond the range that can be stored/],
+  ["-1e309", /^is a number beyond the range that can be stored/],
+  ["9".repeat(310), /^is a number beyond the range that can be stored/],
+  ["1e-400", /^is a number too close to 0 to be stored/],
+  [`0.${"0".repeat(400)}1`, /^is a number too close to 0 to be stored/],
+  ["0.100000000000000001", /^is a number of 18 digits, of which at most 17 can be stored/],
   ["0.999999999999999999", /^is a number of 18 digits/],
   ["1.00000000000000000001e5", /^is a number of 21 digits/],
 ];
 
 for (const [text, problem] of CHANGED) {
-  Deno.test(`the number ${text.slice(0, 30)} cannot be kept`, () => assert.match(numberProblem(text)!, problem));
+  Deno.test(`the number ${text.slice(0, 30)} cannot be stored`, () => assert.match(numberProblem(text)!, problem));
 }

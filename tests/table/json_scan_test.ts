@@ -52,7 +52,7 @@ for (const [text, names] of objects) {
   });
 }
 
-Deno.test("members and elements are counted, and how deep they go", () => {
+Deno.test("members, elements and nesting are counted", () => {
   assert.deepEqual(scan('{"a":1,"b":{"x":[1,2,{}],"y":{"z":null}},"c":[]}').members, [
     { name: '"a"', value: "1", members: 0, depth: 1 },
     { name: '"b"', value: '{"x":[1,2,{}],"y":{"z":null}}', members: 6, depth: 4 },
@@ -60,7 +60,7 @@ Deno.test("members and elements are counted, and how deep they go", () => {
   ]);
 });
 
-Deno.test("a number that cannot be kept is told with the names it is under", () => {
+Deno.test("a number that cannot be stored is reported with its path", () => {
   const [a, b, c, d] =
     scan('{"a":{"x":1,"y":[1e400,1e-400]},"b":1e400,"c":{"z":9007199254740991},"d":[1e400]}').members;
   assert.match(a.bad!, /^"a"\."y" is a number beyond/);
@@ -109,12 +109,12 @@ for (const [text, at] of wrong) {
   });
 }
 
-Deno.test("every hexadecimal digit, and none beyond, stands in an escape", () => {
+Deno.test("an escape has exactly the hexadecimal digits", () => {
   for (const digit of "0123456789abcdefABCDEF") assert.equal(scan(`"\\u${digit.repeat(4)}"`).end, "end", digit);
   for (const digit of "/:@G`g") assert.equal(scan(`"\\u000${digit}"`).end, "error", digit);
 });
 
-Deno.test("plain strings and whole numbers end where they end", () => {
+Deno.test("the ends of plain strings and integers are found", () => {
   const at = (text: string, find: (bytes: Uint8Array, start: number) => number) => find(ENCODER.encode(` ${text}`), 1);
   assert.deepEqual(['""', '"a",', '"a', '"\\n"', '"\n"'].map((text) => at(text, plainStringEnd)), [3, 4, 0, 0, 0]);
   assert.deepEqual(
@@ -144,7 +144,7 @@ function randomText(random: Random, depth = 0): string {
   }
 }
 
-Deno.test("the scan takes what JSON.parse takes, and counts what it makes", () => {
+Deno.test("the scan accepts what JSON.parse accepts, and counts its members", () => {
   const random = new Random(8);
   let valid = 0;
   for (let i = 0; i < 20_000; i++) {

@@ -22,7 +22,7 @@ async function settled(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-Deno.test("writes that depend on nothing overlap, the others wait for their turn", async () => {
+Deno.test("unconditional writes overlap, others run alone", async () => {
   const lanes = new Lanes();
   const notes: string[] = [];
   const { write, end } = writer(notes);
@@ -50,7 +50,7 @@ Deno.test("writes that depend on nothing overlap, the others wait for their turn
   assert.equal(lanes.size, 0);
 });
 
-Deno.test("a lane is kept while any of its writes is under way", async () => {
+Deno.test("a lane exists while any of its writes is in progress", async () => {
   const lanes = new Lanes();
   const notes: string[] = [];
   const { write, end } = writer(notes);
@@ -65,13 +65,13 @@ Deno.test("a lane is kept while any of its writes is under way", async () => {
   assert.equal(lanes.size, 0);
 });
 
-Deno.test("a write that is done at once needs no lane, and returns at once", () => {
+Deno.test("a synchronous write needs no lane, and returns synchronously", () => {
   const lanes = new Lanes();
   assert.equal(lanes.share("a", undefined, () => 1), 1);
   assert.equal(lanes.size, 0);
 });
 
-Deno.test("a write that fails gives its lane back", async () => {
+Deno.test("a failed write leaves its lane", async () => {
   const lanes = new Lanes();
   const fail = () => Promise.reject(new Error("The disk is away"));
   const results = await Promise.allSettled([
@@ -86,7 +86,7 @@ Deno.test("a write that fails gives its lane back", async () => {
   assert.equal(lanes.size, 0);
 });
 
-Deno.test("a write whose client leaves while it waits is not done", async () => {
+Deno.test("a waiting write is aborted when its client disconnects", async () => {
   const lanes = new Lanes();
   const notes: string[] = [];
   const { write, end } = writer(notes);

@@ -13,6 +13,8 @@ const SHAPE = RowSchema.parse("type,age,leg");
 /** A store that counts the snapshots that are open. */
 class CountingStore extends MemoryStore {
   open = 0;
+  /** Pages of rows that were read. */
+  pages = 0;
 
   override snapshot(): Snapshot {
     this.open++;
@@ -22,7 +24,10 @@ class CountingStore extends MemoryStore {
       revision: snapshot.revision,
       total: snapshot.total,
       json: (cursor) => snapshot.json(cursor),
-      rows: (cursor) => snapshot.rows(cursor),
+      rows: (cursor) => {
+        this.pages++;
+        return snapshot.rows(cursor);
+      },
       close: () => {
         if (!closed) this.open--;
         closed = true;
@@ -80,7 +85,7 @@ Deno.test("a large table is streamed, as it was at the start", async () => {
   assert.equal(store.open, 0);
 });
 
-Deno.test("a stream that is not read is ended, and holds nothing then", async () => {
+Deno.test("a stream that is not read holds nothing once it is ended", async () => {
   const store = storeOf(10_000);
   for (const query of ["", "leg:gte=0", "_sort=age", "_per_page=9000"]) {
     const { content } = await list(store, query);
@@ -90,7 +95,7 @@ Deno.test("a stream that is not read is ended, and holds nothing then", async ()
   }
 });
 
-Deno.test("a stream that is read in part is ended, and holds nothing then", async () => {
+Deno.test("a partly read stream holds nothing once it is ended", async () => {
   const store = storeOf(10_000);
   const { content } = await list(store, "leg:gte=0");
   assert(typeof content === "object" && Symbol.asyncIterator in content);
@@ -173,7 +178,7 @@ for (const [query, link] of links) {
   });
 }
 
-Deno.test("a selection is held up to its limit, and streamed beyond", async () => {
+Deno.test("a selection is held up to the limit, and streamed beyond it", async () => {
   for (const excess of [0, 1]) {
     const store = new CountingStore(0);
     store.put({ name: "a", json: '{"type":"cat"}' });
@@ -222,7 +227,7 @@ for (const query of ["leg:gte=0", "type=dog", "_sort=age", "_sort=age&_per_page=
   });
 }
 
-Deno.test("a stream that fails holds nothing", async () => {
+Deno.test("a failed stream holds nothing", async () => {
   const store = storeOf(10_000);
   const request = requestOf("GET /?leg:gte=0 HTTP/1.1\r\nHost: a\r\n\r\n");
   const left = new AbortController();
@@ -233,7 +238,7 @@ Deno.test("a stream that fails holds nothing", async () => {
   assert.equal(store.open, 0);
 });
 
-Deno.test("sorting more than can be held is refused, but a page of it is not", async () => {
+Deno.test("sorting too many characters is refused, but a page of them is not", async () => {
   const store = new CountingStore(0);
   const leg = "x".repeat(1_000_000);
   for (let i = 0; i < 40; i++) {
@@ -247,4 +252,12 @@ Deno.test("sorting more than can be held is refused, but a page of it is not", a
   });
   assert.equal(await namesOf(await list(store, "_sort=age&_per_page=2")), "n39 n38");
   assert.equal(store.open, 0);
+});
+
+Deno.test("without a filter no rows behind the page are read, with one all are", async () => {
+  const store = storeOf(10_000);
+  assert.equal(fieldOf(await list(store, "_page=1&_per_page=10"), "X-Total-Count"), "10000");
+  assert.equal(store.pages, 1);
+  assert.equal(fieldOf(await list(store, "_page=1&_per_page=10&type=cat"), "X-Total-Count"), "3334");
+  assert(store.pages > 5);
 });

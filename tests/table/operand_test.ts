@@ -38,12 +38,12 @@ Deno.test("whole numbers compare as BigInts do", () => {
   }
 });
 
-Deno.test("digits count as a number up to their limit", () => {
+Deno.test("texts are numbers up to a limited length", () => {
   assert.equal(new Operand(`0.${"0".repeat(MAX_COMPARED_DIGITS - 2)}`).number, 0);
   assert.equal(new Operand(`0.${"0".repeat(MAX_COMPARED_DIGITS - 1)}`).number, undefined);
 });
 
-Deno.test("one of many values is equal, as a number or as a text", () => {
+Deno.test("a filter matches any of many values, as a number or text", () => {
   const test = anyOf(["1", "12345678901234567890", "12345678901234567891", "snail", "1e999"]);
   for (const value of ["1", 1, "1.0", "snail", "12345678901234567891", "+12345678901234567890", "2e999"]) {
     assert.equal(test(new Operand(value)), true, String(value));
@@ -53,14 +53,14 @@ Deno.test("one of many values is equal, as a number or as a text", () => {
   }
 });
 
-Deno.test("a value that is compared with many is read once", () => {
+Deno.test("a value compared with many is converted once", () => {
   // Each of these would take as long as the value is, and all together minutes.
   const test = anyOf(Array.from({ length: 100_000 }, (_, i) => String(i)));
   const value = new Operand("1".repeat(1_000_000));
   for (let i = 0; i < 100_000; i++) assert.equal(test(value), false);
 });
 
-Deno.test("long parts are found as short ones are", () => {
+Deno.test("long parts are found like short ones", () => {
   const random = new Random(4);
   for (let i = 0; i < 300; i++) {
     const part = random.text("ab", MAX_NATIVE_NEEDLE_CHARACTERS - 1, MAX_NATIVE_NEEDLE_CHARACTERS + 2);
@@ -83,7 +83,7 @@ class CountedText extends String {
   }
 }
 
-Deno.test("the worst part to look for costs no more than the text's length", () => {
+Deno.test("searching takes linear time in the worst case", () => {
   const text = new CountedText("a".repeat(100_000));
   assert.equal(containing(`${"a".repeat(100)}b${"a".repeat(7800)}`)(text as unknown as string), false);
   assert.equal(text.reads, 100_000);

@@ -3,7 +3,7 @@ import { MAX_WORK_BETWEEN_TURNS } from "../../lib/limits.ts";
 import { Pacer } from "../../lib/table/pacer.ts";
 import { CountedTurns } from "../support.ts";
 
-Deno.test("turns are asked for by the work done, however it comes", async () => {
+Deno.test("yields depend on the work done, in any steps", async () => {
   const turns = new CountedTurns();
   const pacer = new Pacer(undefined, turns);
   assert.equal(pacer.after(MAX_WORK_BETWEEN_TURNS - 1), undefined);
@@ -14,7 +14,7 @@ Deno.test("turns are asked for by the work done, however it comes", async () => 
   assert.equal(turns.asked, 11);
 });
 
-Deno.test("work for a client that has left is given up", () => {
+Deno.test("work for a disconnected client is aborted", () => {
   const left = new AbortController();
   const pacer = new Pacer({ signal: left.signal, halfClosed: false }, new CountedTurns());
   pacer.after(MAX_WORK_BETWEEN_TURNS);

@@ -76,12 +76,12 @@ Deno.test("a long malformed list is refused at once", () => {
   assert.equal(outcome("PUT", { "If-Match": `"1",${" ".repeat(9000)}x` }, 1), 400);
 });
 
-Deno.test("a version's tag is strong", () => {
+Deno.test("an entity tag is strong", () => {
   assert.equal(entityTag(17), '"17"');
   assert.equal(readPreconditions(fieldsOf({ "If-Range": '"1"' })), undefined);
 });
 
-Deno.test("the error names the tag that there is, or that there is nothing", () => {
+Deno.test("the error names the current tag, or that nothing exists", () => {
   const ifMatch = { ifMatch: '"1"', ifNoneMatch: undefined };
   assert.throws(() => preconditionsHold(ifMatch, "PUT", undefined), {
     message: 'If-Match asks for "1", but nothing exists',

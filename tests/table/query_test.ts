@@ -56,7 +56,7 @@ for (const [query, row, matches] of filters) {
   });
 }
 
-Deno.test("in rows of free form a path leads to a member's member", () => {
+Deno.test("in rows of any form a path selects a nested member", () => {
   assert.equal(passes("author.name=foo", { author: { name: "foo" } }, FREE), true);
   assert.equal(passes("author.name=foo", { author: "foo" }, FREE), false);
   assert.equal(passes("author.name=foo", { author: { name: ["foo"] } }, FREE), false);
@@ -99,7 +99,7 @@ for (const [query, message] of refused) {
   });
 }
 
-Deno.test("a page is taken only where it is asked for", () => {
+Deno.test("a page is used only if requested", () => {
   assert.equal(parseQuery("", SHAPE).page, undefined);
   assert.deepEqual(parseQuery("", SHAPE).filters, []);
   assert.deepEqual(parseQuery("_page=3", SHAPE).page, { number: 3, size: 10 });
@@ -123,7 +123,7 @@ Deno.test("numbers sort as numbers, before texts, and missing values come last",
   );
 });
 
-Deno.test("a second key decides between equals, and else the order stays", () => {
+Deno.test("a second key orders equal rows, and the sort is stable", () => {
   const rows = [{ a: 1, b: "x", n: 1 }, { a: 2, b: "x", n: 2 }, { a: 1, b: "y", n: 3 }, { a: 1, b: "y", n: 4 }];
   assert.deepEqual(sorted("a,-b", rows).map(({ n }) => n), [3, 4, 1, 2]);
 });
@@ -133,7 +133,7 @@ Deno.test("long digits cost no more than their length", () => {
   assert.equal(passes("age=1", { age: `${digits}x` }), false);
 });
 
-Deno.test("two filters of one field read its value once, and those of two fields do not mix", () => {
+Deno.test("filters of one field convert its value once, and filters of two fields are independent", () => {
   assert.equal(passes("age:gte=1&type=a&age:lte=3", { type: "a", age: "2" }), true);
   assert.equal(passes("age:gte=1&type=a&age:lte=3", { type: "2", age: "a" }), false);
   let reads = 0;

@@ -69,7 +69,7 @@ Deno.test("media types are compared without case and parameters", () => {
   assert.match(refusal(() => requireMediaType(Fields.EMPTY, ["text/plain"])), /^415 .* saw no Content-Type/);
 });
 
-Deno.test("a row may come bare or wrapped under its name", () => {
+Deno.test("a row may be sent bare or wrapped under its name", () => {
   const row = { type: "a", age: "1", leg: "2" };
   assert.equal(unwrapRow({ Pingping: row }, "Pingping", SHAPE), row);
   assert.equal(unwrapRow(row, "Pingping", SHAPE), row);
@@ -82,7 +82,7 @@ Deno.test("a row may come bare or wrapped under its name", () => {
   assert.equal(unwrapRow(free, "Woo", RowSchema.parse("*")), free.Woo);
 });
 
-Deno.test("what does not fit the schema is refused field by field", () => {
+Deno.test("invalid fields are refused one by one", () => {
   requireSchema({ type: "a", age: "1", leg: "2" }, SHAPE);
   assert.match(refusal(() => requireSchema({}, SHAPE)), /^422 .*: type is missing: .*, and 2 more \(see errors\)/);
 });
@@ -105,7 +105,7 @@ Deno.test("RFC 7396 appendix A: the test cases", () => {
   for (const [target, patch, result] of cases) assert.deepEqual(mergePatch(target, patch), result);
 });
 
-Deno.test("a patch cannot reach a prototype", () => {
+Deno.test("a patch cannot change a prototype", () => {
   const merged = mergePatch({}, JSON.parse('{"__proto__":{"polluted":true}}'));
   assert.equal(Object.hasOwn(merged, "__proto__"), true);
   assert.equal(({} as Record<string, unknown>).polluted, undefined);

@@ -4,7 +4,7 @@ import { RowSchema } from "../../lib/table/row_schema.ts";
 const ANIMAL = RowSchema.parse("type,age:integer,leg");
 const ANY = RowSchema.parse("*");
 
-Deno.test("a list of fields is read, and written as it was", () => {
+Deno.test("a list of fields is parsed and formatted", () => {
   for (const text of ["type,age,leg", "a:string,b:number,c:integer,d:boolean,e", "*", "핑핑"]) {
     assert.equal(RowSchema.parse(text).toString(), text);
   }
@@ -47,10 +47,10 @@ const rows: [row: Record<string, unknown>, problems: string[]][] = [
   ]],
   [{ type: "a", age: 1, leg: 0, color: "red" }, ["color is unknown: a row has the fields type, age, leg"]],
   [{ type: "a", age: 2 ** 53, leg: 0 }, [
-    "age is an integer beyond 2^53 - 1, which cannot be kept exactly: send it as a string",
+    "age is an integer beyond 2^53 - 1, which cannot be stored exactly: send it as a string",
   ]],
   [{ type: "a", age: 1e300, leg: 0 }, [
-    "age is an integer beyond 2^53 - 1, which cannot be kept exactly: send it as a string",
+    "age is an integer beyond 2^53 - 1, which cannot be stored exactly: send it as a string",
   ]],
   [{ type: "a", age: -(2 ** 53) + 1, leg: 0 }, []],
 ];
@@ -61,7 +61,7 @@ for (const [row, problems] of rows) {
   });
 }
 
-Deno.test("a type is a type", () => {
+Deno.test("the types of fields", () => {
   const schema = RowSchema.parse("s:string,n:number,b:boolean");
   assert.deepEqual(schema.check({ s: "", n: 0.5, b: false }), []);
   assert.deepEqual(schema.check({ s: 1, n: "1", b: 0 }).map(({ detail }) => detail), [
@@ -71,19 +71,19 @@ Deno.test("a type is a type", () => {
   ]);
 });
 
-Deno.test("fields of Object.prototype count as any others", () => {
+Deno.test("fields may have names of Object.prototype", () => {
   const schema = RowSchema.parse("toString");
   assert.equal(schema.check({})[0].field, "toString");
   assert.deepEqual(schema.check(JSON.parse('{"toString":"a"}')), []);
   assert.equal(ANIMAL.check(JSON.parse('{"type":"a","age":1,"leg":0,"__proto__":1}'))[0].field, "__proto__");
 });
 
-Deno.test("a row of free form may hold anything", () => {
+Deno.test("a row of any form may have any members", () => {
   assert.deepEqual(ANY.check({ a: [{ b: null }], c: "d" }), []);
   assert.equal(ANY.has("anything"), true);
 });
 
-Deno.test("a long wrong value is cut after 40 characters", () => {
+Deno.test("an invalid value is shown up to 40 characters", () => {
   const seen = (length: number) => ANIMAL.check({ type: "a", age: "x".repeat(length - 2), leg: 0 })[0].detail;
   assert.equal(seen(40), `must be an integer, saw "${"x".repeat(38)}"`);
   assert.equal(seen(41), `must be an integer, saw "${"x".repeat(39)}…`);

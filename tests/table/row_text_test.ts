@@ -83,7 +83,7 @@ for (const blanks of ["", LONG]) {
   });
 }
 
-Deno.test("content is read in one go up to its limit", async () => {
+Deno.test("content is read in one call up to the limit", async () => {
   const broken = (length: number) => `{"b":"${"x".repeat(length - 8)}",`;
   // Only content that is read in one go is told in the parser's own words.
   assert.match(String(await read(broken(JSON_PIECE_BYTES))), /^400 The content is not JSON: Expected/);
@@ -103,7 +103,7 @@ Deno.test("a row has at most 100,000 members and elements", async () => {
   assert.match(String(await read(`{"b":[${most},1,1]`)), /^400 /);
 });
 
-Deno.test("an object of 9,000,000 members, which would end the process, is refused", async () => {
+Deno.test("an object of 9,000,000 members, which would crash the process, is refused", async () => {
   const content = ENCODER.encode(`{"a":{${'"":0,'.repeat(9_000_000)}"":0}}`);
   assert.match(String(await read(content)), /^422 .* saw 9000001$/);
 });

@@ -21,7 +21,7 @@ Deno.test("sorting in turns is the same as sorting at once", async () => {
   }
 });
 
-Deno.test("no more rows are held than the page needs, give or take", async () => {
+Deno.test("few more rows are held than the page needs", async () => {
   const sorter = new Sorter(KEYS, 2, new Pacer());
   let most = 0;
   for (let i = 0; i < 5000; i++) {
@@ -35,7 +35,7 @@ Deno.test("no more rows are held than the page needs, give or take", async () =>
   ]);
 });
 
-Deno.test("no more characters are held than twice the limit, and a row", async () => {
+Deno.test("at most twice the limit of characters and one row are held", async () => {
   const content = "x".repeat(1_000_000);
   const sorter = new Sorter(KEYS, 2, new Pacer());
   let most = 0;
@@ -47,7 +47,7 @@ Deno.test("no more characters are held than twice the limit, and a row", async (
   assert.equal((await sorter.contents()).length, 2);
 });
 
-Deno.test("what a sort holds counts with its keys, to the limit and one beyond", async () => {
+Deno.test("the limit of a sort counts contents and keys, at the limit and one beyond", async () => {
   // A row counts for its content, its place and its key's place.
   const rest = 2 * 64;
   const sorted = async (contents: number[], key = 1) => {
@@ -66,7 +66,7 @@ async function settled(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-Deno.test("few sorts run at a time, and one whose client leaves stops waiting at once", async () => {
+Deno.test("few sorts run at a time, and one whose client disconnects stops waiting immediately", async () => {
   const queue = new SortQueue();
   const ends: (() => void)[] = [];
   const started: number[] = [];
@@ -96,7 +96,7 @@ Deno.test("few sorts run at a time, and one whose client leaves stops waiting at
   assert.equal(await queue.run(undefined, () => Promise.resolve("next")), "next");
 });
 
-Deno.test("sorts for clients that have ended their side give way to others, and wait behind them", async () => {
+Deno.test("sorts of half-closed clients make room for others, and wait for them", async () => {
   const queue = new SortQueue();
   const { signal } = new AbortController();
   const halfClosed = { signal, halfClosed: true };
@@ -128,7 +128,7 @@ Deno.test("sorts for clients that have ended their side give way to others, and 
   assert.equal(order.at(-1), `gone${MAX_SORTS}`);
 });
 
-Deno.test("what is held while it is sent has a limit for all together", () => {
+Deno.test("listings being sent share one limit", () => {
   const queue = new SortQueue();
   const giveBack = queue.hold(MAX_SENT_SORTED_CHARACTERS - 1);
   queue.hold(1);
@@ -139,7 +139,7 @@ Deno.test("what is held while it is sent has a limit for all together", () => {
   assert.throws(() => queue.hold(1), { name: "HttpError", status: 503 });
 });
 
-Deno.test("what a row costs is counted as it is added, its texts among the keys included", async () => {
+Deno.test("the memory of a row is counted when it is added, including text keys", async () => {
   const sorter = new Sorter(KEYS, 2, new Pacer());
   await sorter.add({ age: 1 }, "x".repeat(10));
   assert.equal(sorter.characters, 10 + 2 * 64);

@@ -37,20 +37,20 @@ Deno.test("octets become exchanges, whole or in pieces", () => {
   assert.deepEqual(pieces.complete, whole.complete);
 });
 
-Deno.test("requests of one read have exchanges of their own, answered in their order", () => {
+Deno.test("requests of one read are separate exchanges, answered in order", () => {
   const { exchanges, complete } = run([["request", GET + GET.replace("/A", "/B")], ["response", OK + OK]]);
   assert.deepEqual(exchanges, ["0-28 GET /A > 0-40 200 OK", "28-56 GET /B > 40-80 200 OK"]);
   assert.deepEqual(complete, ["GET 200", "GET 200"]);
 });
 
-Deno.test("a request that is not whole is told as far as it has come", () => {
+Deno.test("an incomplete request is reported as far as it has arrived", () => {
   assert.deepEqual(run([["request", "GET /A HT"]]).exchanges, ["0-9… "]);
   assert.deepEqual(run([["request", "PUT /A HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab"]]).exchanges, [
     "0-49… PUT /A",
   ]);
 });
 
-Deno.test("a broken request has its first line for a name, and the octet at fault", () => {
+Deno.test("an invalid request has its first line as title, and the offset of the error", () => {
   const { exchanges, complete } = run([
     ["request", "GET /A HTTP/1.1\nHost: a\r\n\r\n"],
     ["response", "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"],
@@ -73,11 +73,11 @@ Deno.test("a response to HEAD has no content", () => {
   assert.deepEqual(exchanges, ["0-29 HEAD /A > 0-38 200 OK", "29-57 GET /A > 38-78 200 OK"]);
 });
 
-Deno.test("a response that nobody asked for stands alone", () => {
+Deno.test("an unsolicited response has no request", () => {
   assert.deepEqual(run([["response", OK]]).exchanges, ["nothing > 0-40 200 OK"]);
 });
 
-Deno.test("content that lasts to the connection's end is whole with the FIN", () => {
+Deno.test("content that ends with the connection is complete at the FIN", () => {
   const response = "HTTP/1.1 200 OK\r\n\r\nabc";
   assert.deepEqual(run([["request", GET], ["response", response]]).exchanges, ["0-28 GET /A > 0-22… 200 OK"]);
   const { exchanges, complete } = run([["request", GET], ["response", response], ["response", null]]);
@@ -85,7 +85,7 @@ Deno.test("content that lasts to the connection's end is whole with the FIN", ()
   assert.deepEqual(complete, ["GET 200"]);
 });
 
-Deno.test("a FIN in the middle of a request is its fault", () => {
+Deno.test("a FIN in the middle of a request is a fault of the request", () => {
   const { exchanges, conversation } = run([["request", "GET /A"], ["request", null]]);
   assert.match(exchanges[0], /^0-6… GET \/A ! /);
   assert(conversation.unanswered);

@@ -19,13 +19,13 @@ function shown(exchange: LastExchange): string[] {
   return text.split("\n").filter((line) => /^ *\d+ |=>|!!/.test(line)).map((line) => line.slice(6, 42).trim());
 }
 
-Deno.test("nothing was exchanged before the first request", () => {
+Deno.test("before the first request there is no exchange", () => {
   const exchange = new LastExchange();
   exchange.tell(OPENED);
   assert.equal(exchange.text(LAYOUT), undefined);
 });
 
-Deno.test("the last exchange has its request and its responses, by the method that they answer", () => {
+Deno.test("the last exchange has its request and responses", () => {
   const exchange = new LastExchange();
   for (const target of ["/a", "/b"]) {
     exchange.begin("HEAD");
@@ -67,7 +67,7 @@ Deno.test("a request that is sent again on a new connection is explained once", 
   assert(lines.includes("abc"));
 });
 
-Deno.test("what the server cuts off is broken", () => {
+Deno.test("a response cut off by the server is broken", () => {
   const exchange = new LastExchange();
   exchange.begin("GET");
   exchange.tell(octets("read", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc"));

@@ -101,7 +101,7 @@ for (const { file, cases } of readCases()) {
   }
 }
 
-Deno.test("any octets have rows, and a fault exactly where the decoder has it", () => {
+Deno.test("any octets have rows, and a fault exactly where the decoder fails", () => {
   const random = new Random(11);
   for (let i = 0; i < 3000; i++) {
     const kind = random.pick(["request", "response"] as const);
@@ -123,7 +123,7 @@ function findings(explanation: Explanation): string[] {
   return explanation.findings.map(({ text }) => text);
 }
 
-Deno.test("a message that is not all here says how much is missing", () => {
+Deno.test("an incomplete message says how much is missing", () => {
   const [post] = explained("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 15\r\n\r\nabc");
   assert.equal(post.state, "incomplete");
   assert.equal(findings(post)[0], "needs 12 more octets of content");
@@ -142,7 +142,7 @@ Deno.test("a message that is not all here says how much is missing", () => {
   assert.equal(last.rows.at(-1)!.octets, "A: b\r\n");
 });
 
-Deno.test("only the end of a connection breaks off a message, that of a file does not", () => {
+Deno.test("a message is cut off by the end of a connection, but not of a file", () => {
   const octets = wireOctets("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc");
   const [file] = explainOctets(octets, { kind: "request" });
   assert.equal(file.state, "incomplete");
@@ -163,7 +163,7 @@ Deno.test("responses are read by the methods they answer, interim ones by the sa
   ]);
 });
 
-Deno.test("after 101, or 2xx to CONNECT, nothing is HTTP any more", () => {
+Deno.test("after 101, or 2xx to CONNECT, octets are no longer HTTP", () => {
   for (
     const [text, answers] of [
       ["HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n\x81\x02", "GET"],
@@ -177,12 +177,12 @@ Deno.test("after 101, or 2xx to CONNECT, nothing is HTTP any more", () => {
   }
 });
 
-Deno.test("what follows the last message is one row", () => {
+Deno.test("octets after the last message are one row", () => {
   const [, rest] = explained("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\n\r\n");
   assert.deepEqual(labels(rest.rows), ["0 not read: the connection ends"]);
 });
 
-Deno.test("a fault within a line leaves that line whole, one about the head leaves all lines labelled", () => {
+Deno.test("a fault within a line is shown in the whole line; with a fault of the head all lines are labelled", () => {
   const [lexical] = explained("GET / HTTP/1.1\r\nHost : a\r\nA: b\r\n\r\n");
   assert.deepEqual(labels(lexical.rows).slice(3), ["16 ", "26 not read"]);
   const [head] = explained("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\nA: b\r\n\r\nabc");
@@ -194,7 +194,7 @@ Deno.test("a fault within a line leaves that line whole, one about the head leav
   ]);
 });
 
-Deno.test("of long content the first octets are kept, of many chunks the first have rows", () => {
+Deno.test("for long content the first octets are kept, and the first chunks have rows", () => {
   const large = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n${"x".repeat(100_000)}`;
   const [post] = explained(large);
   const row = post.rows.at(-1)!;
@@ -209,7 +209,7 @@ Deno.test("of long content the first octets are kept, of many chunks the first h
   assert.deepEqual(findings(chunked)[0], "1000 octets of content in 1000 chunks");
 });
 
-Deno.test("many chunks are covered wherever they end", () => {
+Deno.test("many chunks are covered at any end", () => {
   const head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
   for (const chunks of [199, 200, 201, 202, 300]) {
     for (
@@ -230,7 +230,7 @@ Deno.test("many chunks are covered wherever they end", () => {
   }
 });
 
-Deno.test("a request larger than serve takes is whole, and that is said", () => {
+Deno.test("a request larger than serve accepts is complete, with a note", () => {
   const [post] = explained(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n${"x".repeat(1_048_577)}`);
   assert.equal(post.state, "whole");
   assert.match(findings(post)[1], /^serve would answer 413/);

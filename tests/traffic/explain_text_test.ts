@@ -87,7 +87,7 @@ x":1}                               content, from chunk 2
   assert.equal(shown, lines);
 });
 
-Deno.test("nothing of a peer reaches the terminal as an order", () => {
+Deno.test("nothing from a peer controls the terminal", () => {
   const text = textOf("GET /?\u001b HTTP/1.1\r\n") +
     textOf("GET / HTTP/1.1\r\nHost: a\r\nA: \x9b\u00e2\x80\xae\\\r\n\r\n") +
     textOf("HTTP/1.1 200 \x9b31m\r\nContent-Length: 4\r\n\r\n\x1b[2J", { kind: "response", all: true });
@@ -96,18 +96,18 @@ Deno.test("nothing of a peer reaches the terminal as an order", () => {
   assert(text.includes("A: \\x9b\\xe2\\x80\\xae\\\\\\r\\n"));
 });
 
-Deno.test("of a long line the octets on both sides of the fault are shown", () => {
+Deno.test("for a long line only octets around the fault are shown", () => {
   const text = textOf(`GET / HTTP/1.1\r\nHost: a\r\nA: ${"x".repeat(200)}\x01${"y".repeat(200)}\r\n\r\n`);
   const [line, caret] = text.split("\n").slice(5);
   assert.equal(line, `   25 …${"x".repeat(30)}\\x01${"y".repeat(30)}…`);
   assert.equal(caret, `${" ".repeat(6 + 31)}^ octet 228`);
 });
 
-Deno.test("the caret stands under the octet, whatever is escaped before it", () => {
+Deno.test("the caret is under the octet, even after escaped octets", () => {
   assert.deepEqual(aroundCaret("a\tb\x01\r\n", 3, 80), { shown: "a\\tb\\x01\\r\\n", caret: 4 });
 });
 
-Deno.test("a screenful of content is shown, and all of it if asked for", () => {
+Deno.test("a screenful of content is shown, or all of it on request", () => {
   const message = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n${"x".repeat(2000)}`;
   const shown = textOf(message).split("\n").filter((line) => /^ +(?:\d+ )?x+/.test(line));
   assert.equal(shown.length, 16);
@@ -143,7 +143,7 @@ for (const width of [40, 60, 80, 120]) {
   });
 }
 
-Deno.test("parts of a value stand below their line", () => {
+Deno.test("parts of a value are shown below their line", () => {
   const text = textOf("GET /a?b=c&d HTTP/1.1\r\nHost: a\r\nCache-Control: no-store, max-age=0\r\n\r\n");
   assert(text.includes(`
     4   /a                                path
@@ -159,7 +159,7 @@ Deno.test("parts of a value stand below their line", () => {
   );
 });
 
-Deno.test("colours tell kinds of octets apart", () => {
+Deno.test("colours distinguish kinds of octets", () => {
   const colored = textOf("GET / HTTP/1.1\r\nHost: a\r\n\r\n", { painter: painterFor(true) });
   assert(colored.includes("\x1b[1mGET\x1b[22m") && colored.includes("\x1b[34mHost: a\\r\\n\x1b[39m"));
 });
@@ -207,13 +207,13 @@ for (const [name, octets, text, showCredentials = false] of refusals) {
   });
 }
 
-Deno.test("an error without an octet has its fix alone, and others nothing", () => {
+Deno.test("an error without an offset shows only its fix, or nothing", () => {
   const late = new HttpError(408, "Late", { rule: "RFC 9110 §15.5.9" });
   assert.equal(refusalText(late, wireOctets("GET"), 0, false), "      fix: send the request without long pauses\n");
   assert.equal(refusalText(new HttpError(404, "No"), wireOctets(""), 0, false), "");
 });
 
-Deno.test("findings and what is said of a fault are wrapped where a width is given", () => {
+Deno.test("findings and sentences on faults are wrapped to the width", () => {
   const [explanation] = explainOctets(wireOctets("GET / HTTP/1.1\nHost: a\r\n\r\n"), { kind: "request" });
   const text = explanationText(explanation, { width: 50, sentenceWidth: 50, all: false, painter: painterFor(false) });
   assert.equal(text.split("\n").every((line) => line.length <= 50), true, text);

@@ -37,7 +37,7 @@ Deno.test("each cause that the codec names has a fix, and each fix a cause", () 
   }
 });
 
-Deno.test("the fix of a cause counts before that of its rule", () => {
+Deno.test("the fix of a cause takes precedence over that of its rule", () => {
   const rule = "RFC 9112 §2.2";
   assert.equal(fixFor(new HttpError(400, "", { fault: "chunk-size", rule })), FIXES["chunk-size"]);
   assert.equal(fixFor(new HttpError(400, "", { rule })), RULE_FIXES[rule]);

@@ -1,20 +1,20 @@
 import assert from "node:assert/strict";
 import { decodeUtf8, octetsOf, units, wrapUnits, wrapWords } from "../../lib/traffic/octet_text.ts";
 
-Deno.test("each octet that is no visible character is escaped, a line end as one", () => {
+Deno.test("each octet that is not a visible character is escaped, a line end as one unit", () => {
   assert.deepEqual(units("a\r\n\n\t\0\\\x1b~"), ["a", "\\r\\n", "\\n", "\\t", "\\0", "\\\\", "\\x1b", "~"]);
   assert.deepEqual(units("\xc3\xa9"), ["é"]);
   assert.deepEqual(units("\xff\xe9"), ["\\xff", "\\xe9"]);
   assert.deepEqual(units("\xe2\x80\xae"), ["\\u202e"]);
 });
 
-Deno.test("a unit knows how many octets it stands for", () => {
+Deno.test("the number of octets in a unit", () => {
   for (const octets of ["a", "\r\n", "\n", "\\", "\xc3\xa9", "\xe2\x80\xae", "\xff"]) {
     assert.deepEqual(units(octets).map(octetsOf), [octets.length]);
   }
 });
 
-Deno.test("UTF-8 is text, what is cut off or wrong is not", () => {
+Deno.test("UTF-8 is text; incomplete or invalid UTF-8 is not", () => {
   assert.equal(decodeUtf8("\xef\xbb\xbfa"), "\ufeffa");
   assert.equal(decodeUtf8("\xc3"), undefined);
 });

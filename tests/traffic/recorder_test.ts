@@ -64,7 +64,7 @@ Deno.test("a recording starts with its section and its interface, and has all pa
   assert.deepEqual([told, file.closed], [[], 1]);
 });
 
-Deno.test("a full disk ends the recording behind a whole block, with one line", async () => {
+Deno.test("a full disk ends the recording after a complete block, with one line", async () => {
   const file = new FakeFile();
   const { recorder, told } = recorderOf(file);
   recorder.take(OPENED);
@@ -76,7 +76,7 @@ Deno.test("a full disk ends the recording behind a whole block, with one line", 
   assert.equal(file.closed, 1);
 });
 
-Deno.test("what a slow disk cannot take is left out, counted and told; nobody waits", async () => {
+Deno.test("packets that a slow disk cannot take are omitted, counted and reported", async () => {
   const file = new FakeFile();
   const { recorder, told } = recorderOf(file);
   file.held = Promise.withResolvers<void>();

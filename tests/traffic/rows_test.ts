@@ -8,7 +8,7 @@ function startLine(line: string, isRequest: boolean): string[] {
   return rows.map(({ octets, label, rule }) => `${octets}|${label}|${rule}`);
 }
 
-Deno.test("start lines are cut into their parts", () => {
+Deno.test("start lines are divided into parts", () => {
   assert.deepEqual(startLine("BREW * HTTP/1.1\r\n", true), [
     "BREW |method: an extension|RFC 9110 §9.1",
     "* |target, asterisk form|RFC 9112 §3.2",
@@ -42,7 +42,7 @@ for (const [method, target, form, expected] of targets) {
   });
 }
 
-Deno.test("a field's only part is said in its own label", () => {
+Deno.test("a single part of a field is described in the field's label", () => {
   assert.equal(
     fieldRow("Connection: close\r\n", 0).label,
     "options for this connection alone; the connection ends after this message",
@@ -51,7 +51,7 @@ Deno.test("a field's only part is said in its own label", () => {
   assert.equal(fieldRow("X-Y: close\r\n", 0).label, "an extension field");
 });
 
-Deno.test("a section ends with its empty line, if that is there", () => {
+Deno.test("a section ends with its empty line", () => {
   const rows: Row[] = [];
   assert.equal(sectionRows(rows, "A: b\r\n\r\nmore", 0, 10, HEAD_END), 8);
   assert.deepEqual(rows.map(({ start, end }) => [start, end]), [[10, 16], [16, 18]]);

@@ -54,7 +54,7 @@ for (const [name, complete, kind, changes] of effects) {
   });
 }
 
-Deno.test("rows are added, changed and removed, and nothing else counts as a change", () => {
+Deno.test("rows are added, changed and removed; other responses change nothing", () => {
   const table = new TableState();
   table.reset({ rows: rowsOf(A)!, total: 1 });
   const [row] = rowsOf(A)!;
@@ -70,7 +70,7 @@ Deno.test("rows are added, changed and removed, and nothing else counts as a cha
   assert.equal(table.total, 1);
 });
 
-Deno.test("of a table beyond 500 rows the last ones touched are kept", () => {
+Deno.test("of a table with more than 500 rows the last changed ones are kept", () => {
   const rows = (count: number) => Array.from({ length: count }, (_, i) => ({ name: `${i}`, cells: [] }));
   const table = new TableState();
   table.reset({ rows: rows(500), total: 500 });
@@ -83,7 +83,7 @@ Deno.test("of a table beyond 500 rows the last ones touched are kept", () => {
   assert.deepEqual([table.large, table.rows], [true, []]);
 });
 
-Deno.test("a table that follows another one ends up like it", () => {
+Deno.test("a table that follows another one becomes equal to it", () => {
   const table = new TableState();
   table.follow([["A", []], ["B", []]], 2, false, true);
   table.follow([["A", null], ["C", []]], 2, false, false);
@@ -92,14 +92,14 @@ Deno.test("a table that follows another one ends up like it", () => {
   assert.deepEqual(table.rows.map(({ name }) => name), ["D"]);
 });
 
-Deno.test("a whole listing tells what is different", () => {
+Deno.test("a complete listing shows the differences", () => {
   const table = new TableState();
   table.reset({ rows: rowsOf('{"A":{},"B":{"x":1}}')!, total: 2 });
   const changes = table.replace({ rows: rowsOf('{"B":{"x":2},"C":{}}')!, total: 2 });
   assert.deepEqual(changes.map(({ name, cells }) => [name, cells]), [["A", null], ["B", [["x", "2"]]], ["C", []]]);
 });
 
-Deno.test("values are shown as text, cut where they are long", () => {
+Deno.test("values are shown as text, up to a limit", () => {
   assert.deepEqual(cellsOf({ a: "x", b: 1, c: null, d: { e: [1] } }), [["a", "x"], ["b", "1"], ["c", "null"], [
     "d",
     '{"e":[1]}',

@@ -29,7 +29,7 @@ async function connection() {
   return { events, client, server, told, now };
 }
 
-Deno.test("a tap tells what is read and written, and who ends the connection", async () => {
+Deno.test("a tap reports reads, writes, and who ends the connection", async () => {
   const { events, client, server } = await connection();
   await client.write(wireOctets("GET"));
   const buffer = new Uint8Array(16);
@@ -49,7 +49,7 @@ Deno.test("a tap tells what is read and written, and who ends the connection", a
   ]);
 });
 
-Deno.test("a tap tells a half-close once, and that it came first", async () => {
+Deno.test("a tap reports a half-close once, as the first", async () => {
   const { events, client, server } = await connection();
   await server.closeWrite();
   server.close();
@@ -57,7 +57,7 @@ Deno.test("a tap tells a half-close once, and that it came first", async () => {
   assert.deepEqual(events.slice(1), ["server 1 2 fin server", "server 1 3 closed by the server"]);
 });
 
-Deno.test("a tap tells nothing of what a cut-off read brings", async () => {
+Deno.test("a tap reports nothing for a read ended by close", async () => {
   const { events, client, server } = await connection();
   const reading = server.read(new Uint8Array(1)).catch((error) => error);
   server.close();
@@ -66,7 +66,7 @@ Deno.test("a tap tells nothing of what a cut-off read brings", async () => {
   assert.equal(events.at(-1), "server 1 3 closed by the server");
 });
 
-Deno.test("a connection that breaks is told without a FIN", async () => {
+Deno.test("a broken connection is reported without a FIN", async () => {
   const { events, told, now } = recorder();
   const conn = {
     localAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 },
@@ -80,7 +80,7 @@ Deno.test("a connection that breaks is told without a FIN", async () => {
   assert.deepEqual(events, ["client 7 1 opened TCP", "client 7 2 closed reset"]);
 });
 
-Deno.test("with TLS a connection is told once its handshake is done, or has failed", async () => {
+Deno.test("with TLS a connection is reported once its handshake has succeeded or failed", async () => {
   for (const fails of [false, true]) {
     const { events, told, now } = recorder();
     const conn = {
@@ -102,7 +102,7 @@ Deno.test("with TLS a connection is told once its handshake is done, or has fail
   }
 });
 
-Deno.test("a listener that has enough is told of no more octets, but of the end", async () => {
+Deno.test("a listener that returns a counter gets no more octets, only the end", async () => {
   const events: string[] = [];
   const untold = { events: 0 };
   const listener = new TappedListener(Deno.listen({ hostname: "127.0.0.1", port: 0 }), (event) => {
