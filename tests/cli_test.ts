@@ -250,7 +250,7 @@ for (const [args, message] of wrongPages) {
 Deno.test("--max-buffered takes 64k to 1024g", () => {
   assert.equal(serve("--max-buffered", "64k", "--max-body", "1k").limits.maxBufferedBytes, 64 * 1024);
   assert.equal(serve("--max-buffered", "1024g").limits.maxBufferedBytes, 2 ** 40);
-  for (const value of [64 * 1024 - 1, 2 ** 40 + 1]) {
-    assert.throws(() => serve("--max-buffered", `${value}`, "--max-body", "1k"), UsageError);
+  for (const value of ["65535", "1025g"]) {
+    assert.throws(() => serve("--max-buffered", value, "--max-body", "1k"), UsageError);
   }
 });

@@ -169,7 +169,7 @@ const STEPS: readonly [name: string, step: (program: Program, folder: string) =>
     assert.equal((await Deno.stat(file)).mode! & 0o777, 0o600);
     const { code, stderr: refused } = await program.run("serve", "--port", "0", "--record", file);
     assert.equal(code, 1);
-    assert.match(refused, /: the file is there already\n$/);
+    assert.match(refused, /: the file already exists\n$/);
   }],
   ["completions are printed", async (program) => {
     assert.match(await program.succeed("completions", "bash"), /complete .* wiretable\n$/);

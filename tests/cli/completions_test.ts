@@ -28,6 +28,15 @@ for (const shell of ["bash", "zsh", "fish"]) {
   });
 }
 
+Deno.test("fish completes files, known values, or neither", () => {
+  const lines = completionScript(["fish"]).split("\n");
+  const lineOf = (flag: string) => lines.find((line) => line.includes(`from serve' -l ${flag} `))!;
+  assert.match(lineOf("cert"), / -l cert -r -F -d /);
+  assert.match(lineOf("log-format"), / -l log-format -x -a 'text json' -d /);
+  assert.match(lineOf("host"), / -l host -x -a '' -d /);
+  assert.match(lineOf("quiet"), / -l quiet -s q -d /);
+});
+
 Deno.test({
   name: "bash completes what is typed",
   ignore: !isInstalled("bash"),

@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { basicAuthorization, type Command, completeCommand, parseCommand } from "../../lib/client/command.ts";
+import {
+  basicAuthorization,
+  type Command,
+  completeCommand,
+  parseArguments,
+  parseCommand,
+  parseLine,
+} from "../../lib/client/command.ts";
 import { describeFields, type TableWords, withDefaults } from "../../lib/client/items.ts";
 import { shellWord, splitLine, WrongInput } from "../../lib/client/words.ts";
 import type { HttpRequest } from "../../lib/http/message.ts";
@@ -204,4 +211,9 @@ Deno.test("the user's fields replace defaults, and empty ones are not sent", () 
 Deno.test("a user and a password are sent as UTF-8", () => {
   assert.deepEqual(basicAuthorization("Aladdin:open sesame"), ["Authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="]);
   assert.deepEqual(basicAuthorization("test:123£"), ["Authorization", "Basic dGVzdDoxMjPCow=="]);
+});
+
+Deno.test("words of a shell are raw's steps after raw alone", () => {
+  assert.deepEqual(parseArguments(["RAW", '"a"', "fin"], PLAIN), parseLine('raw "a" fin', PLAIN));
+  assert.equal(showCommand(parseArguments(["get", "raw"], PLAIN)), "GET /raw");
 });

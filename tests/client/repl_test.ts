@@ -531,3 +531,14 @@ Deno.test("help raw has five examples, and each of them is a command", async () 
   assert.equal(examples.length, 5);
   for (const line of examples) assert.equal(parseLine(line, { fields: undefined, filterOperators: [] }).kind, "raw");
 });
+
+Deno.test("a single command that is cancelled has the exit code 130", async () => {
+  await using server = startServer(() => {
+    assert(session.cancel());
+    return new Promise(() => {});
+  }, { limits: { shutdownMs: 1 } });
+  const session = new Session({ secure: false, host: "127.0.0.1", port: server.port }, { timeoutMs: 10_000 });
+  const { shown, told, code } = await run(server.port, "", { session, words: ["get", "/slow"] });
+  assert.deepEqual([shown, code], ["", 130]);
+  assert.match(told, /^Cancelled; /);
+});

@@ -163,3 +163,10 @@ Deno.test("as many parameters and sort fields as are allowed", () => {
   assert.equal(parseQuery(Array(64).fill("age=1").join("&"), SHAPE).filters.length, 64);
   assert.equal(parseQuery(`_sort=${Array(8).fill("age").join()}`, SHAPE).sort.length, 8);
 });
+
+Deno.test("rows with equal keys compare as equal, in either direction", () => {
+  for (const descending of [false, true]) {
+    const keys = [{ path: ["age"], descending }];
+    for (const age of [1, "a", undefined]) assert.equal(compareSortValues([age], [age], keys), 0);
+  }
+});
