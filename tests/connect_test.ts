@@ -72,3 +72,16 @@ Deno.test("connect -v shows the request, and the life of the connection on stand
     ),
   );
 });
+
+Deno.test("a file of content that cannot be read is wrong input, and names what to do", async () => {
+  await using server = await ServeProcess.start(["--quiet"]);
+  const post = (...permissions: string[]) =>
+    runProgram(["connect", `127.0.0.1:${server.port}`], "post a @no-such-file\n", ["--allow-net", ...permissions]);
+  const missing = await post("--allow-read");
+  assert.deepEqual([missing.code, missing.stdout], [1, ""]);
+  assert.match(missing.stderr, /^Wrong Input: try again \(@no-such-file: No such file [^\n]*\)\n$/);
+  assert.match(
+    (await post()).stderr,
+    /^Wrong Input: try again \(@no-such-file needs a permission: deno run --allow-net --allow-read=no-such-file [^\n]*\)\n$/,
+  );
+});

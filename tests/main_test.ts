@@ -385,3 +385,12 @@ Deno.test("help and version need no permission", async () => {
   const { version } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
   assert.match((await run(["--version"], "", [])).stdout, new RegExp(`^wiretable ${version} \\(Deno \\d`));
 });
+
+Deno.test("a certificate that cannot be used is refused in one line, with its file", async () => {
+  using folder = new TempFolder();
+  const file = folder.file("none");
+  await Deno.writeTextFile(file, "nothing");
+  const args = ["serve", "--port", "0", "--cert", file, "--key", file];
+  const { code, stderr } = await run(args, "", ["--allow-net", "--allow-read"]);
+  assert.deepEqual([code, stderr], [1, `wiretable: --cert ${file}: expected a certificate in PEM, saw none\n`]);
+});

@@ -203,3 +203,16 @@ Deno.test("a server without connections stops immediately, and only once", async
   await server.server.shutdown();
   await server.server.shutdown();
 });
+
+Deno.test("shutdown waits for connections that are being refused, too", async () => {
+  const server = startServer(OK, { limits: { maxConnections: 1, shutdownIdleMs: 50, lingerMs: 50 } });
+  const idle = await server.connect();
+  await idle.exchange(GET);
+  const refused = await server.connect();
+  assert.equal((await refused.receive()).head.status, 503);
+  await server.server.shutdown();
+  assert.equal(server.server.connections, 0);
+  assert.equal(await idle.receiveAll(), "");
+  idle.close();
+  refused.close();
+});

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { rowContent, rowValue, StoreError } from "../lib/store.ts";
+import { rowContent, rowValue } from "../lib/store.ts";
 
 Deno.test("a row's content is built from its name and value, and the value is extracted from it", () => {
   const content = rowContent('a"b\\핑', '{"c":[1,{"d":null}]}');
@@ -11,9 +11,4 @@ Deno.test("a row's content is built from its name and value, and the value is ex
     assert.deepEqual(rowValue(rowContent(name, '{"a":{"b":1}}')), { a: { b: 1 } }, name);
   }
   assert.throws(() => rowValue("{}"), TypeError);
-});
-
-Deno.test("a store's error has a kind and a reason", () => {
-  const error = new StoreError("full", "The disk is full");
-  assert.deepEqual([error.name, error.fault, error.message], ["StoreError", "full", "The disk is full"]);
 });

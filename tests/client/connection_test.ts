@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { authorityOf, ClientError, InvalidResponse, Session, TimeoutError } from "../../lib/client.ts";
+import type { RawView } from "../../lib/client/raw.ts";
+import { parseRawSteps } from "../../lib/client/raw_steps.ts";
 import { OK, request, ScriptedServer, sessionWith, show, TOGETHER } from "./scripted_server.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
@@ -192,4 +194,29 @@ Deno.test("a TLS handshake that takes too long is a timeout, not a failure to co
   });
   (await accepted).close();
   listener.close();
+});
+
+Deno.test("a close by the server is reported while no exchange is in progress, and not during a raw one", async () => {
+  await using server = new ScriptedServer([`${TOGETHER}HTTP/1.1 204 No Content\r\n\r\n`, "close"], [OK, "close now"]);
+  const closed: string[] = [];
+  const reported = Promise.withResolvers<void>();
+  using session = sessionWith(server.port, {
+    closed: (how) => {
+      closed.push(how);
+      reported.resolve();
+    },
+  });
+  assert.equal(await show(session.exchange(request())), "204 | end");
+  const view: RawView = {
+    begin: () => {},
+    sent: () => {},
+    expects: "response",
+    end: () => ({ status: undefined, valid: true }),
+  };
+  const steps = parseRawSteps('"GET / HTTP/1.1"');
+  assert.equal((await session.raw(steps, view)).outcome, "ended");
+  assert.deepEqual(closed, []);
+  assert.match(await show(session.exchange(request())), /200ok \| end$/);
+  await reported.promise;
+  assert.match(closed.join(), /^the server closed: FIN after \d+ s idle$/);
 });

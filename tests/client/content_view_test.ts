@@ -99,3 +99,9 @@ Deno.test("coded content is decoded for display, with a note", async () => {
   const text = await shown([bomb], { coding: "gzip", type: "text/plain" });
   assert(text.length < MAX_DECODED_SHOWN_BYTES + 1000);
 });
+
+Deno.test("nothing is shown of content without octets, whatever its type and coding", async () => {
+  assert.equal(await shown([]), "");
+  assert.equal(await shown([], { coding: "gzip" }), "");
+  assert.equal(await shown([], { type: "image/png", indent: "always" }), "");
+});
