@@ -9,7 +9,7 @@ import { Journal } from "../lib/traffic/journal.ts";
 import { PageAccess } from "../lib/traffic/page_access.ts";
 import { PageService } from "../lib/traffic/page_service.ts";
 import { pageOf } from "./page_support.ts";
-import { ServeProcess } from "./serve_process.ts";
+import { ROOT, ServeProcess } from "./serve_process.ts";
 import { Peer, startServer, type WholeResponse } from "./support.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
@@ -191,6 +191,27 @@ Deno.test("the page's default port may be in use; a requested port may not", asy
   });
   await page.close();
   held?.close();
+});
+
+Deno.test("commands are sent over TLS, whatever name the certificate is for", async () => {
+  const file = (name: string) => `${ROOT}tests/testdata/tls/${name}.pem`;
+  const args = ["--page", "0", "--cert", file("other_name"), "--key", file("key")];
+  await using serve = await ServeProcess.start(args, ["--allow-net", "--allow-read"]);
+  await serve.printed("The traffic is shown at ");
+  const url = new URL(/shown at (\S+)/.exec(serve.output)![1]);
+  const command = async (command: string) => {
+    const body = JSON.stringify({ command });
+    const fields = [`Host: ${url.host}`, `Origin: ${url.origin}`, "Content-Type: application/json"];
+    const line = `POST /live/command${url.search} HTTP/1.1`;
+    const peer = new Peer(await Deno.connect({ hostname: "127.0.0.1", port: Number(url.port) }));
+    const head = [line, ...fields, `Content-Length: ${body.length}`].join("\r\n");
+    const { content } = await peer.exchange(`${head}\r\n\r\n${body}`);
+    peer.close();
+    return JSON.parse(content);
+  };
+  assert.deepEqual(await command("post Momo cat 3 4"), { text: "201 Created" });
+  assert.deepEqual(await command("get Momo"), { text: "200 OK" });
+  assert.match((await command("get https://example.org/")).error, /^Wrong Input: /);
 });
 
 Deno.test("the page receives credentials only as asterisks", async () => {

@@ -44,6 +44,8 @@ export interface ClientOptions {
   readonly timeoutMs: number;
   /** Additional trusted certificates, in PEM. */
   readonly caCerts?: readonly string[];
+  /** Whether the certificate may be one for another name, as that of a server that this program holds itself. */
+  readonly anyName?: boolean;
   /** Receives the addresses of each new connection. */
   readonly connected?: (local: Deno.NetAddr, remote: Deno.NetAddr) => void;
   /** Wraps each connection, for example in a tap; with TLS, before the handshake. */
@@ -118,7 +120,7 @@ export class ClientConnection {
    */
   static async open(endpoint: Endpoint, options: ClientOptions, cancel?: AbortSignal): Promise<ClientConnection> {
     const { secure, host, port } = endpoint;
-    const { timeoutMs, caCerts = [], tap = (conn: Deno.Conn) => conn } = options;
+    const { timeoutMs, caCerts = [], anyName = false, tap = (conn: Deno.Conn) => conn } = options;
     const abort = new AbortController();
     const signal = cancel === undefined ? abort.signal : AbortSignal.any([abort.signal, cancel]);
     try {
@@ -127,9 +129,13 @@ export class ClientConnection {
       // Sends small writes immediately. This must be set before TLS, which has no such option.
       tcp.setNoDelay(true);
       if (!secure) return new ClientConnection(tap(tcp), options);
-      const alpnProtocols = ["http/1.1"];
       const tls = tap(
-        await Deno.startTls(tcp, { hostname: host, caCerts: [...caCerts], alpnProtocols }),
+        await Deno.startTls(tcp, {
+          hostname: host,
+          caCerts: [...caCerts],
+          alpnProtocols: ["http/1.1"],
+          unsafelyDisableHostnameVerification: anyName,
+        }),
       ) as Deno.TlsConn;
       await withTimeout(tls.handshake(), timeoutMs, () => tls.close());
       return new ClientConnection(tls, options);
