@@ -44,7 +44,7 @@ export const SERVE_FLAGS: readonly Flag[] = [
   { name: "fields", value: "LIST", help: `a row's fields, as type,age:integer; '*' for any (${DEFAULT_FIELDS})` },
   { name: "quiet", short: "q", help: "print no requests" },
   { name: "verbose", short: "v", help: "print responses and connections too" },
-  { name: "show-credentials", help: "print the values of Authorization, Cookie and their like" },
+  { name: "show-credentials", help: "print the values of Authorization, Cookie and the like" },
   { name: "log-format", value: "FORMAT", choices: ["text", "json"], help: "text or json (text)" },
   {
     name: "page",
@@ -64,7 +64,7 @@ export const SERVE_FLAGS: readonly Flag[] = [
   },
   { name: "cert", value: "FILE", file: "read", help: "speak TLS with this certificate (PEM), needs --key" },
   { name: "key", value: "FILE", file: "read", help: "the certificate's key (PEM)" },
-  { name: "token-file", value: "FILE", file: "read", help: "ask for the bearer token in this file" },
+  { name: "token-file", value: "FILE", file: "read", help: "require the bearer token in this file" },
   {
     name: "max-body",
     value: "BYTES",
@@ -74,7 +74,7 @@ export const SERVE_FLAGS: readonly Flag[] = [
   {
     name: "max-buffered",
     value: "BYTES",
-    help: `content and responses held at a time (${SERVER_LIMITS.maxBufferedBytes / 1024 ** 2}m)`,
+    help: `memory for content and responses (${SERVER_LIMITS.maxBufferedBytes / 1024 ** 2}m)`,
   },
   { name: "max-connections", value: "N", help: `connections at a time (${SERVER_LIMITS.maxConnections})` },
   {
@@ -106,11 +106,11 @@ export const CONNECT_FLAGS: readonly Flag[] = [
     choices: ["all", "none"],
     help: "all: indent and colour JSON, piped too; none: neither",
   },
-  { name: "show-credentials", help: "show the values of Authorization, Cookie and their like" },
+  { name: "show-credentials", help: "show the values of Authorization, Cookie and the like" },
   { name: "history", value: "FILE", file: "both", help: "keep the lines typed at the prompt in this file" },
-  { name: "explain", help: "say what each octet of each exchange means" },
+  { name: "explain", help: "explain each octet of each exchange" },
   { name: "record", value: "FILE", file: "write", help: "record the traffic in this new file, for Wireshark (pcapng)" },
-  { name: "raw", value: "FILE|-", file: "read", help: "send the octets of this file as they are" },
+  { name: "raw", value: "FILE|-", file: "read", help: "send the octets of this file unchanged" },
   { name: "timeout", value: "SEC", help: `how long to wait for the server (${CLIENT_TIMEOUT_MS / 1000})` },
   { name: "cacert", value: "FILE", file: "read", help: "trust the certificates in this file too (PEM)" },
   { name: "token-file", value: "FILE", file: "read", help: "send the bearer token in this file" },
@@ -125,7 +125,7 @@ export const CONNECT_FLAGS: readonly Flag[] = [
 
 /** The flags of `explain`. */
 export const EXPLAIN_FLAGS: readonly Flag[] = [
-  { name: "answers", value: "METHODS", help: "what the responses answer, in order: HEAD,GET (GET)" },
+  { name: "answers", value: "METHODS", help: "methods that the responses answer: HEAD,GET (GET)" },
   { name: "all", help: "show all content and all chunks, not only a screenful" },
   { name: "color", value: "WHEN", choices: ["auto", "always", "never"], help: "auto, always or never (auto)" },
   HELP,

@@ -46,18 +46,18 @@ COMMAND is as at the prompt: get all, post Pingping snail 1 0. Type help at the 
     flags: CONNECT_FLAGS,
     notes: `\
 Exit code: 0 for a status below 400, 4 and 5 for those classes, 1 for wrong usage
-or if no valid response came, 2 for a timeout, 130 for Ctrl-C.`,
+or without a valid response, 2 for a timeout, 130 for Ctrl-C.`,
   },
   {
     name: "explain",
     usage: "FILE|- [flags]",
     summary: "what each octet of HTTP messages means",
-    about: "say what each octet of the messages in a file means",
+    about: "explain each octet of the messages in a file",
     details: `\
-FILE holds requests or responses as they were sent, one after the other; - is the input.
-What begins with HTTP/ is responses.`,
+FILE has requests or responses as they were sent; - is the standard input.
+Messages that start with HTTP/ are responses.`,
     flags: EXPLAIN_FLAGS,
-    notes: "Exit code: 0 if every message is whole and legal, 1 otherwise.",
+    notes: "Exit code: 0 if every message is complete and valid, 1 otherwise.",
   },
   {
     name: "completions",
