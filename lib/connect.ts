@@ -1,5 +1,5 @@
 /**
- * `connect`, put together: a session with a server, at a prompt, with commands from a pipe, or with one alone.
+ * Composes `connect`: a session with a server, for a prompt, piped commands or a single command.
  *
  * @module
  */
@@ -32,7 +32,7 @@ import { Recorder, RECORDING_NOTICE } from "./traffic/recorder.ts";
 import { allOf, tapped } from "./traffic/tap.ts";
 import { Transcript } from "./traffic/transcript.ts";
 
-/** Talks to a server: one command's worth, or until the input ends. */
+/** Runs `connect`: a single command, or commands until the input ends. */
 export async function connect(options: ConnectOptions): Promise<number> {
   const { endpoint, timeoutMs } = options;
   const table: TableWords = {
@@ -73,7 +73,7 @@ export async function connect(options: ConnectOptions): Promise<number> {
     history: history?.lines,
     typed: (line) => history?.add(line),
   });
-  // In raw mode Ctrl-C is a key. Anything else that interrupts the program ends it.
+  // In raw mode Ctrl-C is a key; other interruptions end the program.
   Deno.addSignalListener("SIGINT", async () => {
     session.close();
     input.close();
@@ -98,7 +98,7 @@ export async function connect(options: ConnectOptions): Promise<number> {
     defaults,
   };
   try {
-    // A command that makes no sense is refused before anything is connected.
+    // An invalid command is refused before a connection is opened.
     const kinds: readonly unknown[] = ["request", "ask", "raw"];
     if (alone === undefined || kinds.includes(kind)) await session.connect();
     const code = alone === undefined
@@ -110,7 +110,7 @@ export async function connect(options: ConnectOptions): Promise<number> {
     if (error instanceof Deno.errors.BrokenPipe) return EXIT_FAILURE;
     throw error;
   } finally {
-    // What was shown before something failed is of use.
+    // Writes what was shown before an error.
     await output.flush().catch(() => {});
     session.close();
     await recorder?.close();
@@ -119,7 +119,7 @@ export async function connect(options: ConnectOptions): Promise<number> {
   }
 }
 
-/** The fields that every request has, unless its command says otherwise. */
+/** Returns the default fields of requests. */
 async function defaultFields({ endpoint, tokenFile, userPass }: ConnectOptions): Promise<FieldLine[]> {
   const fields: FieldLine[] = [
     ["Host", authorityOf(endpoint)],
@@ -131,7 +131,7 @@ async function defaultFields({ endpoint, tokenFile, userPass }: ConnectOptions):
   return fields;
 }
 
-/** Makes the one command of the command line, if there is one. */
+/** Parses the single command of the command line, if any. */
 async function commandAlone(
   { command, rawFile }: ConnectOptions,
   table: TableWords,
@@ -150,7 +150,7 @@ async function record(name: string): Promise<Recorder> {
   return new Recorder(file, { program: `wiretable ${config.version}`, name, report });
 }
 
-/** What kind of command it is; `undefined` if it makes no sense, which running it will tell. */
+/** Returns the kind of the command; `undefined` if it is invalid, which is reported when it runs. */
 function kindOf(parse: () => Command): Command["kind"] | undefined {
   try {
     return parse().kind;
@@ -160,23 +160,23 @@ function kindOf(parse: () => Command): Command["kind"] | undefined {
   }
 }
 
-/** What views are made with. */
+/** The dependencies of the views. */
 interface ViewOptions {
   readonly output: Output;
   readonly terminal: boolean;
   readonly painter: Painter;
-  /** The kind of the one command; `undefined` where commands are read from the input. */
+  /** The kind of the single command; `undefined` if commands are read from the input. */
   readonly kind: Command["kind"] | undefined;
   readonly recorder: Recorder | undefined;
 }
 
-/** Views of the traffic. Each listens to the tap, which is there only if one of them has something to tell. */
+/** The views of the traffic. Each listens to the tap, which exists only if there is a view. */
 class Views {
-  /** The tap of each connection. */
+  /** Taps each connection. */
   readonly tap: ((conn: Deno.Conn) => Deno.Conn) | undefined;
   /** Explains exchanges. */
   readonly explain: ExchangeView;
-  /** Tells of raw exchanges. */
+  /** Shows raw exchanges. */
   readonly transcript: Transcript;
   readonly #life: Output;
   #connections = 0;
@@ -198,7 +198,7 @@ class Views {
         }),
     };
     const encoder = new TextEncoder();
-    // What cannot be written is told when the output is flushed.
+    // Errors of writing are reported by flush.
     const writeTo = (target: Output) => (text: string) => void target.write(encoder.encode(text)).catch(() => {});
     const { timeoutMs } = options;
     this.transcript = new Transcript({ write: writeTo(output), painter, timeoutMs, width: sentenceWidth });
@@ -214,7 +214,7 @@ class Views {
     this.tap = told && ((conn) => tapped(conn, "client", ++this.#connections, told));
   }
 
-  /** Writes what is not written yet. */
+  /** Writes buffered output. */
   async flush(): Promise<void> {
     await this.#life.flush();
   }
@@ -241,7 +241,7 @@ function screenFor(output: Output, interactive: boolean, terminal: boolean): Scr
   };
 }
 
-/** Characters in a line of the terminal; 80 where that is not known. */
+/** Returns the width of the terminal in characters, or 80 if unknown. */
 function columnsOf(): number {
   try {
     return Deno.consoleSize().columns || 80;
@@ -254,7 +254,7 @@ function nameOf({ hostname, port }: Deno.NetAddr): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
 
-/** The commands that begin with what is typed, or the names of rows. */
+/** Returns the commands that start with the typed text, or names of rows. */
 function completions(line: string, names: ReadonlySet<string>): string[] {
   const [, command, name] = /^(\w+) +(\S*)$/.exec(line) ?? [];
   if (command === undefined) {
@@ -263,7 +263,7 @@ function completions(line: string, names: ReadonlySet<string>): string[] {
   return ["all", ...names].filter((word) => word.startsWith(name)).map((word) => `${command} ${word}`);
 }
 
-/** Reads the content that a command names. */
+/** Reads the content named by a command. */
 async function readContent(name: string, isAlone: boolean): Promise<Uint8Array> {
   if (name === "-" && !isAlone) {
     throw new WrongInput("- is the standard input, which the commands are read from: name a file as @FILE");
@@ -272,7 +272,7 @@ async function readContent(name: string, isAlone: boolean): Promise<Uint8Array> 
     return await readFile(`@${name}`, name, MAX_SENT_FILE_BYTES);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    // At a prompt the program goes on, so the command line that works is told here.
+    // The prompt goes on, so the command line with the needed permission is shown here.
     const fix = error instanceof MissingPermission ? `: ${commandLine(Deno.args, { read: [name], write: [] })}` : "";
     throw new WrongInput(`${error.message}${fix}`);
   }

@@ -1,5 +1,5 @@
 /**
- * `explain`, put together: messages from a file or the input, and what each of their octets means.
+ * Composes `explain`: reads messages from a file or the standard input, and prints what each octet means.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { painterFor } from "./terminal.ts";
 import { Explainer, messageKindOf } from "./traffic/explain.ts";
 import { explanationText } from "./traffic/explain_text.ts";
 
-/** Prints what the messages of a file mean. The exit code says whether all of them are whole and legal. */
+/** Explains the messages in a file. The exit code is 0 if all of them are complete and valid. */
 export async function explain(options: ExplainOptions): Promise<number> {
   using input = await open(options.file);
   const terminal = Deno.stdout.isTerminal();
@@ -42,7 +42,7 @@ export async function explain(options: ExplainOptions): Promise<number> {
     if (explainer === undefined) throw new Failure(`${nameOf(options.file)} holds no octets, so there is no message`);
     await print(explainer);
   } catch (error) {
-    // Whoever reads has seen enough.
+    // The reader has closed the pipe.
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
   }
   return legal ? 0 : EXIT_FAILURE;
@@ -52,12 +52,12 @@ function columnsOfTerminal(): number {
   try {
     return Deno.consoleSize().columns || FALLBACK_COLUMNS;
   } catch {
-    // Not every terminal tells.
+    // Not every terminal reports its size.
     return FALLBACK_COLUMNS;
   }
 }
 
-/** Feeds a file piece by piece, so that it may be of any size. */
+/** Reads a file in pieces, so that its size is not limited. */
 async function explainAll(
   input: { read(bytes: Uint8Array): Promise<number | null> },
   { file, answers, all }: ExplainOptions,
@@ -72,7 +72,7 @@ async function explainAll(
       throw new Failure(`Cannot read ${nameOf(file)}: ${error.message}`);
     });
     length += count ?? 0;
-    // Five octets tell what it is.
+    // The first five octets determine the kind of messages.
     if (explainer === undefined && (count === null ? length > 0 : length >= 5)) {
       explainer = new Explainer({
         kind: messageKindOf(bytes.subarray(0, length)),

@@ -1,5 +1,5 @@
 /**
- * `serve`, put together: a table over a store, behind the access rules, behind a listener, until a signal ends it.
+ * Composes `serve`: a table over a store, behind the access rules and a listener, until a signal ends it.
  *
  * @module
  */
@@ -32,20 +32,20 @@ import { lifeLine } from "./traffic/life.ts";
 import { Recorder, RECORDING_NOTICE } from "./traffic/recorder.ts";
 import { allOf, TappedListener } from "./traffic/tap.ts";
 
-/** Addresses that stand for every one of this machine. */
+/** Addresses for all interfaces of the machine. */
 const WILDCARDS = ["0.0.0.0", "::"];
-/** Within this time two signals are one. */
+/** Two signals within this time count as one. */
 const SAME_SIGNAL_MS = 300;
 
-/** Serves a table until a signal asks to stop. */
+/** Serves a table until a signal stops it. */
 export async function serve(options: ServeOptions): Promise<number> {
   const schema = flagValue("--fields", () => RowSchema.parse(options.fields));
   const token = options.tokenFile === undefined ? undefined : await readToken(options.tokenFile);
-  // From here on nothing is written but by these two: a write that waits for its reader must not stop the server.
+  // From here on all output uses these two writers: a write that waits for its reader must not block the server.
   const errors = new BatchWriter(Deno.stderr);
   const report = reporter(errors);
   const listener = await listen(options, report);
-  // Last, since opening a store may leave a file behind.
+  // Opened last, because opening a store may create a file.
   const store = await openStore(options, report);
   const { hostname, port } = listener.addr as Deno.NetAddr;
 
@@ -92,10 +92,10 @@ export async function serve(options: ServeOptions): Promise<number> {
     },
   });
 
-  // Signals are heard before the address is printed: whoever reads it may stop the server at once.
+  // Signals are handled before the address is printed, because a reader of the address may stop the server immediately.
   const stopped = stopSignal();
   const secure = options.tls !== undefined;
-  // Not every system can open a wildcard's address.
+  // Some systems cannot open a wildcard address.
   const host = WILDCARDS.includes(hostname) ? "localhost" : hostname;
   const url = `${secure ? "https" : "http"}://${authorityOf({ secure, host, port })}/`;
   const exposure = exposureOf(options, listener.addr as Deno.NetAddr);
@@ -123,7 +123,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   return 0;
 }
 
-/** Prints the life of each connection but for its end, of which the request log knows more. */
+/** Prints the life of each connection except its end, which the request log prints with more detail. */
 function lifeView(writer: BatchWriter): TrafficListener {
   return (event) => {
     if (event.kind !== "closed") writer.print(`${lifeLine(event)}\n`);
@@ -205,19 +205,19 @@ async function listen(
   }
 }
 
-/** A port that may be taken instead, if one can be found. */
+/** Returns a hint with a free port, if one is found. */
 function freePort(hostname: string): string {
   try {
     using listener = Deno.listen({ hostname, port: 0 });
     const { port } = listener.addr as Deno.NetAddr;
     return `; port ${port} is free: --port ${port}`;
   } catch {
-    // Perhaps there is permission for the one port alone.
+    // The permission may be limited to one port.
     return ": choose another with --port";
   }
 }
 
-/** What is open to whom, where the table is not for this machine alone; `undefined` if a token and TLS protect it. */
+/** Returns a warning if others can reach the table; `undefined` on loopback, or with a token and TLS. */
 function exposureOf(
   { tokenFile, tls, readOnly }: ServeOptions,
   { hostname, port }: Deno.NetAddr,
@@ -233,7 +233,7 @@ function exposureOf(
     : `${may}: --token-file requires a token`;
 }
 
-/** The address by which this program reaches itself: where it listens everywhere, loopback. */
+/** Returns the address at which this program reaches itself: loopback instead of a wildcard. */
 function reachable(hostname: string): string {
   return hostname === "0.0.0.0" ? "127.0.0.1" : hostname === "::" ? "::1" : hostname;
 }
@@ -242,7 +242,7 @@ function isLoopback(address: string): boolean {
   return address === "::1" || address.startsWith("127.");
 }
 
-/** A resource whose every response comes so much later. */
+/** Wraps a resource to delay every response. */
 function delayed(resource: Resource, delayMs: number): Resource {
   return {
     precheck: (request) => resource.precheck(request),
@@ -256,7 +256,7 @@ function delayed(resource: Resource, delayMs: number): Resource {
   };
 }
 
-/** Makes a function that reports what goes wrong; the same again only after a while. */
+/** Returns a function that reports problems, identical ones only at intervals. */
 function reporter(output: BatchWriter): (text: string) => void {
   let last = "";
   let lastTime = -Infinity;
@@ -268,17 +268,17 @@ function reporter(output: BatchWriter): (text: string) => void {
   };
 }
 
-/** Resolves on Ctrl-C, or when the system asks the program to end; a second time ends it at once. */
+/** Resolves on Ctrl-C or a termination signal. A second one ends the process. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     let asked: number | undefined;
     const stop = () => {
-      // Who passes signals on, as `deno task` does, has one Ctrl-C arrive twice.
+      // A parent that forwards signals, such as `deno task`, makes one Ctrl-C arrive twice.
       if (asked !== undefined && performance.now() > asked + SAME_SIGNAL_MS) Deno.exit(EXIT_INTERRUPTED);
       asked ??= performance.now();
       resolve();
     };
-    // Windows has no SIGTERM. SIGHUP is the end of the terminal, there and elsewhere.
+    // Windows has no SIGTERM. SIGHUP is sent when the terminal is closed.
     const signals = ["SIGINT", "SIGHUP", Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM"] as const;
     for (const signal of signals) Deno.addSignalListener(signal, stop);
   });

@@ -1,6 +1,6 @@
 /**
- * How this program was started, and how to start it again: as a script with Deno's permission flags, or as the
- * executable that `deno compile` makes. Whatever differs between the two is decided here.
+ * How this program was started, and the command that starts it again: as a script with Deno's permission flags, or as
+ * the executable of `deno compile`. All differences between the two are handled here.
  *
  * @module
  */
@@ -8,27 +8,27 @@
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Which files a command reads and writes: some, any (`true`), or none (an empty list). */
+/** The files that a command reads and writes: a list, any (`true`), or none (an empty list). */
 export interface FileNeeds {
   /** Files to read. */
   readonly read: true | readonly string[];
   /** Files to write. */
   readonly write: true | readonly string[];
-  /** Whether files to read may be named later, as `@FILE` at a prompt. */
+  /** Whether files may be named later, as `@FILE` at a prompt. */
   readonly readsLater?: boolean;
 }
 
 /** How the program was started. */
 export interface Start {
-  /** Whether it is an executable made by `deno compile`. */
+  /** Whether it is an executable of `deno compile`. */
   readonly standalone: boolean;
-  /** Its main module, as a path that works from the current folder. */
+  /** The path of its main module, relative to the current folder if possible. */
   readonly script: string;
-  /** Whether commands are typed into a Windows shell. */
+  /** Whether the shell is a Windows shell. */
   readonly windows: boolean;
 }
 
-/** How this process was started. */
+/** Returns how this process was started. */
 export function thisStart(): Start {
   const { standalone, os } = Deno.build;
   return { standalone, script: standalone ? "" : scriptPath(), windows: os === "windows" };
@@ -44,7 +44,7 @@ function scriptPath(): string {
   }
 }
 
-/** The command that starts the program with these arguments and all permissions it needs, to be typed as it is. */
+/** Returns the command that starts the program with these arguments and the needed permissions. */
 export function commandLine(args: readonly string[], needs: FileNeeds, start: Start = thisStart()): string {
   const words = start.standalone ? ["wiretable"] : [
     "deno",
@@ -62,15 +62,15 @@ function permissionFlag(flag: string, files: true | readonly string[]): string[]
   return files.length === 0 ? [] : [`${flag}=${files.map((file) => file.replaceAll(",", ",,")).join(",")}`];
 }
 
-/** A word as a shell takes it for one: POSIX shells, or cmd and PowerShell. */
+/** Quotes a word for the shell: POSIX shells, or cmd and PowerShell. */
 function quoteForShell(word: string, windows: boolean): string {
   if (/^[\w@%+=:,./\\-]+$/.test(word) && (windows || !word.includes("\\"))) return word;
   return windows ? `"${word.replaceAll('"', '\\"')}"` : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 /**
- * The permissions to give up at the start. An executable carries those of every flag in it, so it keeps only what this
- * command needs; a script has been given what its user wanted it to have.
+ * Returns the permissions to revoke at the start. An executable has those that any flag may need, and keeps only those
+ * of this command; a script has those its user gave.
  */
 export function surplusPermissions(needs: FileNeeds, start: Start = thisStart()): ("read" | "write")[] {
   if (!start.standalone) return [];

@@ -1,28 +1,28 @@
 /**
- * Where `serve` keeps its rows: `--store` and the flags that belong to it.
+ * The store of `serve`: parses `--store` and its related flags.
  *
  * @module
  */
 
 import { quote, text, UsageError, type Values } from "./values.ts";
 
-/** A cluster, and the files that are needed to talk to it. */
+/** A cluster, and the files needed to connect to it. */
 export interface EtcdChoice {
-  /** Tells it from other stores. */
+  /** Distinguishes it from other stores. */
   readonly kind: "etcd";
   /** Each node's URL, without a path. */
   readonly nodes: readonly string[];
-  /** What the table's keys begin with; `undefined` for nothing. */
+  /** The prefix of the table's keys; `undefined` for none. */
   readonly prefix: string | undefined;
-  /** A file with the authorities that the nodes' certificates come from. */
+  /** A file with the certificates of the nodes' authorities. */
   readonly caFile: string | undefined;
-  /** Files with the certificate that is shown to the nodes, and its key. */
+  /** Files with the client certificate and its key. */
   readonly identity: { readonly certFile: string; readonly keyFile: string } | undefined;
-  /** A file with the user and the password. */
+  /** A file with the user and password. */
   readonly userFile: string | undefined;
 }
 
-/** Where `serve` keeps its rows. */
+/** The store of the rows. */
 export type StoreChoice =
   | { readonly kind: "memory" }
   | { readonly kind: "sqlite"; readonly file: string }
@@ -31,9 +31,9 @@ export type StoreChoice =
 const EXPECTED = "memory, sqlite:FILE or etcd:URL,URL/PREFIX";
 
 /**
- * Reads `--store` and the flags that belong to it.
+ * Parses `--store` and its related flags.
  *
- * @throws {UsageError} If they make no sense.
+ * @throws {UsageError} If they are invalid.
  */
 export function storeChoice(values: Values): StoreChoice {
   const store = text(values, "store") ?? "memory";
@@ -81,7 +81,7 @@ function nodeUrl(text: string): URL {
     throw new UsageError(`--store etcd: takes URLs such as http://127.0.0.1:2379, saw ${quote(text)}`);
   }
   if (url.username !== "" || url.password !== "") {
-    // Arguments can be seen by every user of the machine, so it is not repeated here either.
+    // Other users of the machine can see arguments, so the error does not repeat credentials.
     throw new UsageError("--store etcd: takes no user in a URL: --etcd-user-file names a file with USER:PASSWORD");
   }
   return url;

@@ -1,5 +1,5 @@
 /**
- * Values of flags: text in, checked values or a usage error out.
+ * Parses values of flags, and reports invalid ones.
  *
  * @module
  */
@@ -33,18 +33,18 @@ export function flagValue<T>(flag: string, read: () => T): T {
   }
 }
 
-/** The flags' values, by name. */
+/** Values of flags, by name. */
 export type Values = { readonly [name: string]: string | boolean | string[] | undefined };
 
-/** The text of a flag; `undefined` if it was not given. */
+/** Returns the text of a flag; `undefined` if it is absent. */
 export function text(values: Values, name: string): string | undefined {
   return values[name] as string | undefined;
 }
 
 /**
- * One of the texts that a flag may have.
+ * Returns one of the allowed texts.
  *
- * @throws {UsageError} If it has another one.
+ * @throws {UsageError} If the flag has another one.
  */
 export function oneOf<T extends string>(values: Values, name: string, choices: readonly T[]): T | undefined {
   const value = text(values, name);
@@ -53,9 +53,9 @@ export function oneOf<T extends string>(values: Values, name: string, choices: r
 }
 
 /**
- * A whole number from `least` to `most`.
+ * Returns an integer from `least` to `most`.
  *
- * @throws {UsageError} If the flag has anything else.
+ * @throws {UsageError} If the flag has another value.
  */
 export function wholeNumber(values: Values, name: string, least: number, most: number): number | undefined {
   const value = text(values, name);
@@ -66,9 +66,9 @@ export function wholeNumber(values: Values, name: string, least: number, most: n
 }
 
 /**
- * Milliseconds, given as seconds, with a fraction if need be.
+ * Returns milliseconds from a value in seconds, with an optional fraction.
  *
- * @throws {UsageError} If the flag has anything else, 0, or more than a day.
+ * @throws {UsageError} If the value is invalid, 0, or more than a day.
  */
 export function milliseconds(values: Values, name: string): number | undefined {
   const value = text(values, name);
@@ -79,9 +79,9 @@ export function milliseconds(values: Values, name: string): number | undefined {
 }
 
 /**
- * Bytes, given as a number or with a unit: 64k, 1m, 2g.
+ * Returns a number of bytes, with an optional unit: 64k, 1m, 2g.
  *
- * @throws {UsageError} If the flag has anything else, less than `least` or more than `most`.
+ * @throws {UsageError} If the value is invalid, less than `least` or more than `most`.
  */
 export function byteCount(values: Values, name: string, least: number, most: number): number | undefined {
   const value = text(values, name);
@@ -92,7 +92,7 @@ export function byteCount(values: Values, name: string, least: number, most: num
   throw new UsageError(`--${name} takes bytes from ${least} to ${most}, such as 64k or 1m, saw ${quote(value)}`);
 }
 
-/** Text in double quotes, with what a terminal might obey escaped. */
+/** Returns text in double quotes, escaped for a terminal. */
 export function quote(text: string): string {
   return JSON.stringify(text);
 }
