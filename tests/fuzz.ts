@@ -1,7 +1,7 @@
 /**
- * Looks for bytes that the decoder or a live server cannot stand: `deno task fuzz [--seconds N] [--seed N]`.
+ * Searches for bytes that break the decoder or a live server: `deno task fuzz [--seconds N] [--seed N]`.
  *
- * It ends with an error at the first one, and says which seed finds it again.
+ * Ends at the first failure, and prints the seed that reproduces it.
  */
 
 import { parseArgs } from "node:util";

@@ -1,6 +1,4 @@
-/**
- * Attacks on a live server: broken requests in random pieces, from clients that go away when they like.
- */
+/** Attacks a live server with invalid requests in random pieces, from clients that disconnect at any time. */
 
 import assert from "node:assert/strict";
 import { isDisconnect } from "../lib/server/disconnect.ts";
@@ -14,8 +12,8 @@ import { startServer, type TestServer, until } from "./support.ts";
 import { wireOctets } from "./wire_cases.ts";
 
 /**
- * Attacks a server for as long as `goOn` says, several clients at a time. Every answer must be a legal HTTP message,
- * the server must report no defect of its own, and a well-behaved client must be served all the time.
+ * Attacks a server while `goOn` returns true, with several clients at a time. Every answer must be a valid HTTP
+ * message, the server must not report a defect, and a well-behaved client must be served throughout.
  */
 export async function attackServer(random: Random, goOn: (attacks: number) => boolean): Promise<number> {
   const table = new Table(new MemoryStore(), { schema: RowSchema.parse("*") });
@@ -32,7 +30,7 @@ export async function attackServer(random: Random, goOn: (attacks: number) => bo
       peer.close();
     }
     await until(() => {
-      // Clients that went away without a word are noticed at the latest when their time is over.
+      // The end of clients that disconnected silently is noticed at their timeout at the latest.
       if (server.server.connections > 0) server.advance(1000);
       return server.server.connections === 0;
     });
@@ -51,7 +49,7 @@ async function attack(random: Random, server: TestServer): Promise<void> {
       for (const piece of pieces) if (piece.length > 0) await conn.write(piece);
       if (random.below(2) === 0 || patient) await conn.closeWrite();
     } catch (error) {
-      // The server may have closed by now, with bytes of ours unread.
+      // The server may have closed the connection, with unread bytes of this client.
       if (!isDisconnect(error)) throw error;
     }
     await reading;
@@ -60,12 +58,12 @@ async function attack(random: Random, server: TestServer): Promise<void> {
   }
 }
 
-/** Everything that the server sends must be responses, whole ones, one after the other. */
+/** Checks that everything the server sends is a sequence of complete responses. */
 async function checkAnswers(conn: Deno.Conn, octets: string): Promise<void> {
   const decoder = new Decoder("response", RESPONSE_LIMITS);
   const buffer = new Uint8Array(4096);
   let answers = 0;
-  // Which answers are to HEAD cannot be known from outside, so bodies are looked at only where no HEAD was sent.
+  // The responses to HEAD are unknown from outside, so bodies are checked only if no HEAD was sent.
   const methodsKnown = !octets.includes("HEAD");
   for (;;) {
     const count = await conn.read(buffer).catch((error) => {

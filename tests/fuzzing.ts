@@ -1,7 +1,7 @@
 /**
- * Random messages and broken ones, and what must hold for every one of them.
+ * Random valid and invalid messages, and properties that must hold for all of them.
  *
- * All of it comes from a seed, so whatever is found can be found again.
+ * Everything is generated from a seed, so that every failure can be reproduced.
  */
 
 import assert from "node:assert/strict";
@@ -12,7 +12,7 @@ import type { MessageKind } from "../lib/http/message.ts";
 import { type MessageLimits, REQUEST_LIMITS } from "../lib/limits.ts";
 import { eventsOf, octetString, readCases, wireOctets } from "./wire_cases.ts";
 
-/** Small caps, so that random messages meet them. */
+/** Small limits, so that random messages reach them. */
 export const TIGHT_LIMITS: MessageLimits = {
   maxHeadBytes: 400,
   maxTargetBytes: 60,
@@ -32,7 +32,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** A whole number from 0 to before `end`. */
+  /** Returns an integer from 0 to before `end`. */
   below(end: number): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(this.#state ^ this.#state >>> 15, this.#state | 1);
@@ -53,7 +53,7 @@ export class Random {
   }
 }
 
-/** What attackers put into messages. */
+/** Typical parts of attacks. */
 const TOKENS = [
   "\r\n",
   "\n",
@@ -100,7 +100,7 @@ export const CORPUS: readonly { kind: MessageKind; octets: string }[] = readCase
   cases.map(({ kind = "request", wire }) => ({ kind, octets: octetString(wireOctets(wire)).slice(0, 2000) }))
 );
 
-/** Some messages of the corpus, changed here and there. */
+/** Returns messages of the corpus with random changes. */
 export function brokenMessages(random: Random, kind: MessageKind): string {
   const messages = CORPUS.filter((message) => message.kind === kind);
   let text = Array.from({ length: 1 + random.below(3) }, () => random.pick(messages).octets).join("");
@@ -120,7 +120,7 @@ export function brokenMessages(random: Random, kind: MessageKind): string {
   return text;
 }
 
-/** The bytes in random pieces; an occasional empty one among them. */
+/** Splits bytes into random pieces, some of them empty. */
 export function* inPieces(random: Random, bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length;) {
     const length = random.pick([0, 1, 1, 2, 3, 7, 50, 1000]);
@@ -129,7 +129,7 @@ export function* inPieces(random: Random, bytes: Uint8Array): Generator<Uint8Arr
   }
 }
 
-/** Whatever the bytes are and however they come, the events are the same; and nothing but an HttpError is ever thrown. */
+/** Checks that any bytes in any pieces give the same events, and that only HttpError is thrown. */
 export function checkSplits(random: Random, kind: MessageKind, octets: string): void {
   const bytes = wireOctets(octets);
   const limits = random.pick([TIGHT_LIMITS, REQUEST_LIMITS]);
@@ -153,7 +153,7 @@ function randomFields(random: Random, most: number): FieldLine[] {
   });
 }
 
-/** What is encoded decodes to itself. */
+/** Checks that encoding and decoding are inverse. */
 export function checkRoundTrip(random: Random): void {
   const encoder = new Encoder();
   const fields: FieldLine[] = [["Host", "a"], ...randomFields(random, 5)];

@@ -1,6 +1,6 @@
 /**
- * Many clients at a time that leave whenever they like: in the middle of a request, of a pipeline, of a response, or of
- * a long listing. Whatever they held must be back afterwards: connections, bytes, snapshots, descriptors.
+ * Many concurrent clients that disconnect at any time: in the middle of a request, a pipeline, a response, or a long
+ * listing. Everything they held must be released afterwards: connections, bytes, snapshots, descriptors.
  */
 
 import assert from "node:assert/strict";
@@ -12,7 +12,7 @@ import { RowSchema } from "../lib/table/row_schema.ts";
 import type { Random } from "./fuzzing.ts";
 import { serviceOf, startServer, type TestServer, until } from "./support.ts";
 
-/** A store that counts the snapshots that are open. */
+/** A store that counts open snapshots. */
 function counting(store: Store): { store: Store; open: () => number } {
   let open = 0;
   const counted = (snapshot: Snapshot): Snapshot => {
@@ -55,7 +55,7 @@ const request = (line: string, fields = "", content = "") => `${line} HTTP/1.1\r
 const withContent = (line: string, content: string) =>
   request(line, `${JSON_TYPE}Content-Length: ${content.length}\r\n`, content);
 
-/** What a client may send. */
+/** Requests that a client may send. */
 const REQUESTS: readonly string[] = [
   request("GET /row1"),
   request("GET /"),
@@ -72,7 +72,7 @@ const REQUESTS: readonly string[] = [
   "nonsense\r\n\r\n",
 ];
 
-/** One client: sends some requests, all or cut off anywhere, reads some of what comes, and leaves. */
+/** Runs one client: sends some requests, complete or cut off anywhere, reads some of the answer, and disconnects. */
 async function visit(random: Random, server: TestServer): Promise<void> {
   const conn = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
   try {
@@ -84,7 +84,7 @@ async function visit(random: Random, server: TestServer): Promise<void> {
     if (random.below(3) === 0) await conn.closeWrite();
     const buffer = new Uint8Array(1 + random.below(20_000));
     for (let reads = random.below(5); reads > 0; reads--) if (!await readOrTire(conn, buffer)) break;
-    // Leaving with octets unread resets the connection.
+    // Closing with unread octets resets the connection.
     if (random.below(2) === 0) await new Promise((resolve) => setTimeout(resolve, random.below(5)));
   } catch (error) {
     if (!isDisconnect(error)) throw error;
@@ -93,7 +93,7 @@ async function visit(random: Random, server: TestServer): Promise<void> {
   }
 }
 
-/** Reads, or gives up waiting after a moment. Returns whether something came. */
+/** Reads, or gives up after a short time. Returns whether octets arrived. */
 async function readOrTire(conn: Deno.Conn, buffer: Uint8Array): Promise<boolean> {
   const reading = conn.read(buffer).catch((error) => {
     if (isDisconnect(error)) return null;
@@ -106,7 +106,7 @@ async function readOrTire(conn: Deno.Conn, buffer: Uint8Array): Promise<boolean>
   return count !== null;
 }
 
-/** The descriptors that this process has open; 0 where the system does not tell. */
+/** Returns the number of descriptors that this process has open; 0 where the system does not report it. */
 function descriptors(): number {
   try {
     return [...Deno.readDirSync("/proc/self/fd")].length;
@@ -116,10 +116,10 @@ function descriptors(): number {
 }
 
 /**
- * Lets clients come and go for as long as `goOn` says, many at a time.
+ * Runs clients while `goOn` returns true, many at a time.
  *
- * @param kept Descriptors that the store may keep open for the next readers.
- * @returns How many there were.
+ * @param kept Descriptors that the store may keep open for later readers.
+ * @returns The number of clients.
  */
 export async function harass(
   random: Random,
@@ -157,5 +157,7 @@ export async function harass(
   return visits;
 }
 
-/** What an SQLite store keeps: connections for the next snapshots, each with the file, its log and its index. */
+/**
+ * The descriptors an SQLite store keeps: connections for later snapshots, each with the file, its log and its index.
+ */
 export const SQLITE_KEPT: number = 6 * MAX_KEPT_READERS;

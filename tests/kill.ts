@@ -1,5 +1,5 @@
 /**
- * Looks for a write that is answered and then lost when the server is killed: `deno task kill [--kills N] [--seed N]`.
+ * Searches for an acknowledged write that is lost when the server is killed: `deno task kill [--kills N] [--seed N]`.
  */
 
 import { parseArgs } from "node:util";

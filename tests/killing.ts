@@ -1,6 +1,6 @@
 /**
- * Kills a server with an SQLite table again and again while many clients write, and looks each time whether every write
- * that was answered is there, and every other one is there whole or not at all.
+ * Kills a server with an SQLite table repeatedly while many clients write, and checks each time that every acknowledged
+ * write is present, and every other write complete or absent.
  */
 
 import assert from "node:assert/strict";
@@ -13,27 +13,27 @@ const WRITERS = 16;
 const NAMES_OF_A_WRITER = 12;
 const MOST_WRITES_BEFORE_A_KILL = 1500;
 
-/** A row as its writer knows it; the tag is unknown where no answer gave it. */
+/** A row as known to its writer; the tag is unknown if no response had it. */
 interface Known {
   content: string;
   tag: string | undefined;
 }
 
-/** What one write does to rows: their contents then; `undefined` for none. */
+/** The effect of a write on rows: their contents afterwards; `undefined` for none. */
 type Change = Map<string, string | undefined>;
 
-/** What was seen in all rounds. */
+/** The counts of all rounds. */
 export interface Kills {
   kills: number;
-  /** Writes that were answered, and found again. */
+  /** Acknowledged writes that were found. */
   answered: number;
-  /** Writes that were not answered, and are there. */
+  /** Writes without a response that are present. */
   unansweredDone: number;
-  /** Writes that were not answered, and are not there. */
+  /** Writes without a response that are absent. */
   unansweredLost: number;
 }
 
-/** Runs this many rounds over a file that is new. */
+/** Runs this many rounds on a new file. */
 export async function killAgainAndAgain(random: Random, file: string, rounds: number): Promise<Kills> {
   const seen: Kills = { kills: 0, answered: 0, unansweredDone: 0, unansweredLost: 0 };
   const tags = new Set<string>();
@@ -74,14 +74,14 @@ async function check(server: ServeProcess, file: string, writers: Writer[], seen
   database.close();
 }
 
-/** A client that alone writes its rows, one request after the other, so it knows what must be there. */
+/** A client that is the only writer of its rows and sends one request at a time, so it knows what must be present. */
 class Writer {
   readonly #id: string;
   readonly #random: Random;
-  /** Every tag that anybody was ever given. */
+  /** All tags that any client was given. */
   readonly #tags: Set<string>;
   readonly #rows = new Map<string, Known>();
-  /** The write that has no answer. */
+  /** The write without a response. */
   #unanswered: Change | undefined;
   #writes = 0;
 
@@ -91,12 +91,12 @@ class Writer {
     this.#tags = tags;
   }
 
-  /** How many rows it has. */
+  /** The number of its rows. */
   get count(): number {
     return this.#rows.size;
   }
 
-  /** Writes until `answered`, which is told of each answer, says that it is enough, or the server is gone. */
+  /** Writes until `answered`, which is called for each response, returns that it is enough, or the server has ended. */
   async write(server: ServeProcess, answered: () => boolean): Promise<void> {
     const peer = await server.connect();
     try {
@@ -114,7 +114,7 @@ class Writer {
   }
 
   /**
-   * Whether a write without an answer was done; `undefined` where every one had an answer. Fails where anything else
+   * Returns whether the write without a response was done; `undefined` if there is none. Fails if any other row
    * differs.
    */
   async check(server: ServeProcess): Promise<boolean | undefined> {
@@ -147,7 +147,7 @@ class Writer {
     return unanswered && done[0];
   }
 
-  /** Some write that must succeed, and what it does. */
+  /** Returns a random write that must succeed, and its effect. */
   #nextWrite(): [request: string, change: Change] {
     const free = Array.from({ length: NAMES_OF_A_WRITER }, (_, i) => `${this.#id}-${i}`).filter((name) =>
       !this.#rows.has(name)
@@ -202,7 +202,7 @@ function requestOf(method: string, target: string, content?: string, ifMatch?: s
   return `${method} ${target} HTTP/1.1\r\nHost: localhost\r\n${condition}${fields}\r\n${content ?? ""}`;
 }
 
-/** The answer; `undefined` where the server is gone before it is there whole. */
+/** Returns the response; `undefined` if the server ended before it was complete. */
 async function exchange(peer: Peer, request: string): Promise<WholeResponse | undefined> {
   try {
     return await peer.exchange(request);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path/posix";
 
-/** What each part of the program may import, beside its own files and what is {@linkcode SHARED}. */
+/** The imports allowed to each part of the program, besides its own files and those of {@linkcode SHARED}. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   main: ["cli", "serve", "connect", "explain", "client", "store", "data"],
   serve: ["page", "cli", "client", "server", "table", "store", "traffic", "codec", "data"],
@@ -17,14 +17,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   http: [],
   store: [],
 };
-/** Files that every part may import; those on the left only files to their right. */
+/** Files that every part may import; each of them may import only those to its right. */
 const SHARED = ["batch_writer", "turns", "terminal", "bytes", "limits"];
-/** Parts that put others together: they may reach inside a folder, the codec's excepted. */
+/** Parts that compose others: they may import files inside a folder, except the codec's. */
 const COMPOSITION = ["serve", "connect", "explain", "page"];
 
 const ROOT = new URL("../", import.meta.url);
 
-/** The part of the program that a file belongs to: its folder's name, with the door beside the folder. */
+/** Returns the part of the program that a file belongs to: the name of its folder, which includes the folder's door. */
 function partOf(path: string): string {
   if (path === "main.ts") return "main";
   if (path === "lib/http_message.ts") return "codec";
@@ -36,7 +36,7 @@ function isDoor(path: string): boolean {
   return /^lib\/\w+\.ts$/.test(path);
 }
 
-/** Why a file may not import another one; `undefined` if it may. */
+/** Returns why a file may not import another one; `undefined` if it may. */
 function violation(path: string, specifier: string): string | undefined {
   if (specifier.startsWith("node:")) return undefined;
   if (!/^\.\.?\//.test(specifier)) return `${specifier} comes from outside`;
@@ -49,12 +49,12 @@ function violation(path: string, specifier: string): string | undefined {
   }
   if (SHARED.includes(to)) return undefined;
   if (from === to) {
-    // A door that only passes on what is behind it would make a circle with the files behind it.
+    // A door that only re-exports files would form a cycle with them.
     return from === "http" && isDoor(target) ? `${target} is the codec's door` : undefined;
   }
   if (!(from in MAY_IMPORT)) return `${path} is in no part of the program`;
   if (!MAY_IMPORT[from].includes(to)) return `${from} may not import ${target}`;
-  // The command line is a part without rows or messages: what it makes of a value is for all who read options.
+  // The command line is independent of rows and messages, so its parsed values may be used by all that read options.
   if (COMPOSITION.includes(from) || to === "data" || to === "cli" || to === "http") return undefined;
   return isDoor(target) ? undefined : `${target} is behind a door`;
 }
@@ -84,7 +84,7 @@ for (const path of SOURCES) {
 
   Deno.test(`${path} does its HTTP itself`, () => {
     assert.doesNotMatch(text, /Deno\.serve\b|node:https?"/);
-    // etcd's HTTP is not what this program shows.
+    // HTTP with etcd is not the HTTP that this program demonstrates.
     if (path !== "lib/store/etcd_gateway.ts") assert.doesNotMatch(text, /(?<!\.)\bfetch\(/);
   });
 }
@@ -114,7 +114,7 @@ for (const [path, specifier, why] of planted) {
 }
 
 Deno.test("every file of lib has tests", () => {
-  // These have no logic of their own, or run only as a part of the program, as main_test.ts and the store's tests do.
+  // These have no logic of their own, or run only within the program, tested by main_test.ts and the store's tests.
   const untested = [
     "main",
     "lib/http_message",

@@ -10,7 +10,7 @@ interface Outcome {
   stderr: string;
 }
 
-/** Runs the program to its end, with this on its input. */
+/** Runs the program with this input until it ends. */
 async function run(args: string[], input = "", permissions?: string[]): Promise<Outcome> {
   const child = wiretable(args, permissions);
   const writer = child.stdin.getWriter();
@@ -196,7 +196,7 @@ Deno.test("rows in a file survive a restart and a crash", async () => {
     assert.deepEqual(await server.stop(), { code: 0, stderr: "" });
   }
   assert.deepEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name).sort(), ["table.db", "table.db-lock"]);
-  // The thread that writes reads its own part of the program, for which leave to read the folder is not enough.
+  // The writing thread loads its own modules, which the permission to read the folder does not include.
   const narrow = ["--allow-net", `--allow-read=${folder.path}`, `--allow-write=${folder.path}`];
   assert.match(
     (await run(["serve", "--port", "0", ...args], "", narrow)).stderr,
@@ -331,7 +331,7 @@ Deno.test({
     const put =
       `PUT /a HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${content.length}\r\n\r\n`;
     const peer = new Peer(conn);
-    // More than a pipe holds, so that a write to it is stuck.
+    // More than a pipe holds, so that a write blocks.
     for (let i = 0; i < 3; i++) assert((await peer.exchange(put + content)).head.status < 300);
     child.kill("SIGTERM");
     assert.equal((await child.status).code, 0);

@@ -1,14 +1,12 @@
-/**
- * The program as its users run it: a process of its own.
- */
+/** Runs the program as a process, as its users do. */
 
 import { fileURLToPath } from "node:url";
 import { Peer } from "./support.ts";
 
-/** Where the project's files are. */
+/** The folder of the project. */
 export const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
-/** A `deno run` of main.ts with no permission but the network, unless told otherwise. */
+/** Starts `deno run` of main.ts, by default only with network permission. */
 export function wiretable(args: string[], permissions: string[] = ["--allow-net"]): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-prompt", ...permissions, `${ROOT}main.ts`, ...args],
@@ -19,7 +17,7 @@ export function wiretable(args: string[], permissions: string[] = ["--allow-net"
   }).spawn();
 }
 
-/** Runs the program with this input, to its end. */
+/** Runs the program with this input until it ends. */
 export async function runProgram(
   args: string[],
   input: string | Uint8Array = "",
@@ -36,7 +34,7 @@ export async function runProgram(
 
 /** A `serve` process on a free port. */
 export class ServeProcess implements AsyncDisposable {
-  /** What it has printed so far. */
+  /** The output so far. */
   output = "";
   readonly port: number;
   readonly #child: Deno.ChildProcess;
@@ -75,7 +73,7 @@ export class ServeProcess implements AsyncDisposable {
     this.#wake();
   }
 
-  /** Resolves once the output has this. */
+  /** Resolves once the output contains the text. */
   async printed(text: string): Promise<void> {
     while (!this.output.includes(text)) {
       if (this.#ended) throw new Error(`serve ended without printing ${JSON.stringify(text)}: ${this.output}`);
@@ -87,13 +85,13 @@ export class ServeProcess implements AsyncDisposable {
     return new Peer(await Deno.connect({ hostname: "127.0.0.1", port: this.port }));
   }
 
-  /** Ends it as a crash would: without a chance to do anything more. */
+  /** Kills the process, as a crash would. */
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");
     await Promise.all([this.#child.status, this.#reading, this.#child.stderr.cancel()]);
   }
 
-  /** Stops it with a signal. Answers its exit code and what it wrote beside its output. */
+  /** Stops the process with a signal. Returns its exit code and its standard error. */
   async stop(signal: Deno.Signal = "SIGTERM"): Promise<{ code: number; stderr: string }> {
     this.#child.kill(signal);
     const [{ code }, stderr] = await Promise.all([this.#child.status, this.#child.stderr.text(), this.#reading]);
@@ -104,7 +102,7 @@ export class ServeProcess implements AsyncDisposable {
     try {
       await this.kill();
     } catch {
-      // It has ended already.
+      // Already ended.
     }
   }
 }

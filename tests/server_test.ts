@@ -6,7 +6,7 @@ import { type Handler, serviceOf, startServer, until } from "./support.ts";
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: Handler = () => ({ status: 200, content: "ok" });
 
-/** A handler whose answers wait until they are let go. */
+/** A handler whose answers wait until they are released. */
 function heldHandler(): { handler: Handler; waiting: () => number; release: () => void } {
   const waiting: (() => void)[] = [];
   return {
@@ -43,7 +43,7 @@ Deno.test("one connection too many gets 503, and others are not affected", async
   assert.equal(head.fields.get("retry-after"), "1");
   assert.equal(head.fields.get("connection"), "close");
   assert.match(content, /at its limit of 2 connections/);
-  // One is refused at a time; another one is closed at once.
+  // One is refused at a time; another one is closed immediately.
   const fourth = await server.connect();
   assert.equal(await fourth.receiveAll().catch(() => ""), "");
   assert.equal((await first.exchange(GET)).head.status, 200);
@@ -53,7 +53,7 @@ Deno.test("one connection too many gets 503, and others are not affected", async
   assert.equal((await (await server.connect()).exchange(GET)).head.status, 200);
 });
 
-/** A listener whose first attempts to accept fail with these errors, and a server on it. */
+/** Starts a server whose first attempts to accept fail with these errors. */
 function failingServer(errors: Error[], idle: Deno.Conn[] = []) {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const reports: string[] = [];
@@ -194,7 +194,7 @@ Deno.test("shutdown ends at its timeout", async () => {
   assert.equal(await peer.receiveAll().catch(() => ""), "");
   peer.close();
   await stopped;
-  // The handler is not waited for.
+  // Shutdown does not wait for the handler.
   release();
 });
 

@@ -1,6 +1,4 @@
-/**
- * What several test files need: requests from their octets, servers on a free port, and exchanges over a raw connection.
- */
+/** Helpers of several test files: requests from octets, servers on a free port, and exchanges over a raw connection. */
 
 import assert from "node:assert/strict";
 import { Decoder } from "../lib/http/decoder.ts";
@@ -19,11 +17,11 @@ import { problemResponse } from "../lib/server/problem.ts";
 import { FairTurns } from "../lib/turns.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
-/** A folder for the time of a test. */
+/** A temporary folder for the duration of a test. */
 export class TempFolder implements Disposable {
   readonly path = Deno.makeTempDirSync();
 
-  /** The name of a file in it. */
+  /** Returns the path of a file in it. */
   file(name = "table.db"): string {
     return `${this.path}/${name}`;
   }
@@ -33,7 +31,7 @@ export class TempFolder implements Disposable {
   }
 }
 
-/** The head of a request that is there whole. */
+/** Decodes the head of a complete request. */
 export function requestOf(octets: string): RequestHead {
   const decoder = new Decoder("request", REQUEST_LIMITS);
   decoder.receive(wireOctets(octets));
@@ -42,7 +40,7 @@ export function requestOf(octets: string): RequestHead {
   return head;
 }
 
-/** A response's content as text, read to its end where it is a stream. */
+/** Reads a response's content as text, including streams. */
 export async function textOf(content: HttpResponse["content"]): Promise<string> {
   if (content === undefined || typeof content === "string") return content ?? "";
   if (content instanceof Uint8Array) return new TextDecoder().decode(content);
@@ -56,15 +54,15 @@ export async function textOf(content: HttpResponse["content"]): Promise<string> 
 /** Answers requests in a test. */
 export type Handler = Service["answer"];
 
-/** A service that does nothing but answer. */
+/** Creates a service that only answers. */
 export function serviceOf(answer: Handler, precheck: Service["precheck"] = () => {}): Service {
   return { precheck, answer, errorResponse: problemResponse };
 }
 
-/** A client that stays. */
+/** A client that never disconnects. */
 export const REQUESTER: Requester = { signal: new AbortController().signal, halfClosed: false };
 
-/** What a connection that is tested without a server shares with it. */
+/** Creates the shared state of a connection that is tested without a server. */
 export function connectionContext(handler: Handler, observer: Observer = {}) {
   return {
     service: serviceOf(handler),
@@ -80,11 +78,11 @@ export function connectionContext(handler: Handler, observer: Observer = {}) {
   } satisfies ServerContext;
 }
 
-/** A server for the time of a test. Its errors fail the test. */
+/** A server for the duration of a test. Its errors fail the test. */
 export interface TestServer extends AsyncDisposable {
   server: Server;
   port: number;
-  /** Moves the server's clock on, and has it look at its timeouts. */
+  /** Advances the server's clock, and checks its timeouts. */
   advance(milliseconds: number): void;
   connect(): Promise<Peer>;
 }
@@ -124,10 +122,10 @@ export function startServer(
   };
 }
 
-/** A response that was read whole. */
+/** A complete response. */
 export interface WholeResponse {
   head: ResponseHead;
-  /** One character an octet. */
+  /** One character per octet. */
   content: string;
   trailers: [string, string][];
 }
@@ -142,7 +140,7 @@ export class Peer {
     this.conn = conn;
   }
 
-  /** Sends octets, one for each character. */
+  /** Sends octets, one per character. */
   async send(octets: string | Uint8Array): Promise<void> {
     const bytes = typeof octets === "string" ? wireOctets(octets) : octets;
     for (let sent = 0; sent < bytes.length;) sent += await this.conn.write(bytes.subarray(sent));
@@ -170,7 +168,7 @@ export class Peer {
     return await this.receive(octets.slice(0, octets.indexOf(" ")));
   }
 
-  /** Reads until the server ends the connection. Gives all octets, also those of responses. */
+  /** Reads until the server closes the connection. Returns all octets, also those of responses read before. */
   async receiveAll(): Promise<string> {
     let text = "";
     const buffer = new Uint8Array(64 * 1024);
@@ -194,12 +192,12 @@ export class Peer {
   }
 }
 
-/** Resolves once the condition holds, looking again after every turn of the event loop. */
+/** Resolves once the condition holds, which is checked after every turn of the event loop. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-/** Turns that are counted, and never waited for. */
+/** Turns that are counted and never waited for. */
 export class CountedTurns extends FairTurns {
   asked = 0;
   readonly #onTurn: () => void;

@@ -20,7 +20,7 @@ interface Answer {
   content: string;
 }
 
-/** A table whose revisions start at 1, with Pingping in it. */
+/** Creates a table whose revisions start at 1, with Pingping in it. */
 class TestTable {
   readonly store: Store;
   readonly table: Table;
@@ -179,13 +179,13 @@ Deno.test("patches cannot exceed the limit on members", async () => {
   assert.equal(beyond.status, 422);
   assert.match(detailOf(beyond), /has at most 100000 members and elements, saw 100001/);
   assert.equal((await table.send("PATCH /a", members("b", 40_000))).status, 200);
-  // Members of members count, too.
+  // Nested members count too.
   assert.equal((await table.send("PUT /b", `{"x":${members("a", 60_000)}}`)).status, 201);
   assert.equal((await table.send("PATCH /b", `{"y":${members("b", 39_998)}}`)).status, 200);
   assert.match(detailOf(await table.send("PATCH /b", '{"z":1}')), /saw 100001$/);
 });
 
-/** A store that answers later, as one that syncs a disk does. */
+/** A store that answers asynchronously, like one that syncs a disk. */
 function laterStore(): { store: Store; puts: number[] } {
   const memory = new MemoryStore(0);
   const puts: number[] = [];
@@ -331,7 +331,7 @@ Deno.test("precheck refuses requests that are invalid whatever their content", (
   assert.throws(screen("PUT /a/b", "application/json"), { status: 404 });
 });
 
-/** Method, precondition, and what comes of it for a row that has the tag "1" and for one that is not there. */
+/** Method, precondition, and the results for a row with the tag "1" and for a missing row. */
 const preconditions: [method: string, field: string, there: number, missing: number][] = [
   ["GET", 'If-None-Match: "1"', 304, 404],
   ["GET", 'If-None-Match: "2"', 200, 404],

@@ -1,8 +1,8 @@
 /**
- * The wire cases under `testdata/`: what they look like, and how events are written down in them.
+ * The format of the wire cases under `testdata/`, and the shorthand for their events.
  *
- * A case holds octets (one character each; a `[text, count]` pair stands for repetition) and the events that the
- * decoder must find in them, in the shorthand of {@linkcode eventsOf}.
+ * A case has octets (one character each; a `[text, count]` pair is repeated) and the events that the decoder must
+ * return for them, in the shorthand of {@linkcode eventsOf}.
  */
 
 import { octetString } from "../lib/bytes.ts";
@@ -15,15 +15,15 @@ import { type MessageLimits, REQUEST_LIMITS } from "../lib/limits.ts";
 export { octetString };
 
 export interface WireCase {
-  /** What is shown. It is the test's name, behind the section. */
+  /** The claim. It is the test's name, after the section. */
   name: string;
   /** The section of the specification that decides. */
   section: string;
-  /** `request` unless it says otherwise. */
+  /** By default `request`. */
   kind?: MessageKind;
   /** The method that a response answers. */
   answers?: string;
-  /** Caps that differ from the usual ones. */
+  /** Limits other than the defaults. */
   limits?: Partial<MessageLimits>;
   /** Whether the connection ends after the octets. */
   closed?: boolean;
@@ -82,7 +82,7 @@ export function eventsOf(decoder: Decoder, pieces: Iterable<Uint8Array>, closed 
       const lent = piece.slice();
       decoder.receive(lent);
       take();
-      // What was lent is used for something else now; the decoder must not look at it again.
+      // Overwrites the lent bytes: the decoder must not read them again.
       lent.fill(0xee);
     }
     if (closed) {

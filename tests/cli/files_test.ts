@@ -5,7 +5,7 @@ import { TempFolder } from "../support.ts";
 
 const PEM = Deno.readTextFileSync(new URL("../testdata/tls/ca.pem", import.meta.url));
 
-/** What becomes of a file with this text. */
+/** Returns the result of reading a file with this text. */
 async function withFile<T>(text: string, read: (file: string) => Promise<T>): Promise<T> {
   using folder = new TempFolder();
   Deno.writeTextFileSync(folder.file("f"), text);

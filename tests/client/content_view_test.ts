@@ -5,7 +5,7 @@ import { painterFor } from "../../lib/terminal.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
-/** What is shown of content that comes in pieces. */
+/** Returns the output for content in these pieces. */
 async function shown(pieces: (string | Uint8Array)[], options: Partial<ContentViewOptions> = {}): Promise<string> {
   let text = "";
   const view = new ContentView({

@@ -5,7 +5,7 @@ import { RESPONSE_LIMITS } from "../../lib/limits.ts";
 import { painterFor } from "../../lib/terminal.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
-/** What is shown of a response. */
+/** Returns the output for a response. */
 async function shown(octets: string, options: Partial<DisplayOptions> = {}, terminal = true): Promise<string> {
   let text = "";
   const display = new Display({

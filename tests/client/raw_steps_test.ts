@@ -4,7 +4,7 @@ import { WrongInput } from "../../lib/client/words.ts";
 import { MAX_RAW_BYTES, MAX_RAW_STEPS, MAX_RAW_WAIT_MS } from "../../lib/limits.ts";
 import { octetString } from "../wire_cases.ts";
 
-/** Steps in short. */
+/** Formats steps in short. */
 function shown(text: string): string[] {
   return parseRawSteps(text).map((step) =>
     step.kind === "send" ? octetString(step.bytes) : step.kind === "wait" ? `${step.milliseconds} ms` : "FIN"

@@ -5,10 +5,10 @@ import { octetString } from "../wire_cases.ts";
 
 const STAYS = new AbortController().signal;
 
-/** A connection that notes what is done with it, and brings what it is given. */
+/** A connection that records what is done with it, and delivers given octets. */
 class FakeConnection implements RawConnection {
   readonly done: string[] = [];
-  /** How many octets a write takes; `hang` for none, ever. */
+  /** How many octets a write accepts; `hang` for none, ever. */
   takes: number | "hang" | "fail" = 1000;
   readonly #arriving: (Uint8Array | null)[] = [];
   #waiting: ((bytes: Uint8Array | null) => void) | undefined;

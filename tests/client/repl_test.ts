@@ -20,7 +20,7 @@ function tableServer(): TestServer {
   return startServer((request, content) => table.answer(request, content), { now: () => 784111777_000 });
 }
 
-/** A view of raw exchanges that waits for nothing. */
+/** A view of raw exchanges that expects nothing. */
 const NO_VIEW: RawView = {
   begin: () => {},
   sent: () => {},
@@ -29,9 +29,9 @@ const NO_VIEW: RawView = {
 };
 
 interface Outcome {
-  /** What was shown, one character an octet. */
+  /** The output, one character per octet. */
   shown: string;
-  /** What was told beside it. */
+  /** The lines printed beside the output. */
   told: string;
   code: number;
 }
@@ -318,7 +318,7 @@ Deno.test("credentials are shown as their length, unless requested", async () =>
   assert.match(open.shown, /^Set-Cookie: id=s3cret; Path=\/\r$/m);
 });
 
-/** Runs a prompt whose lines, or Ctrl-C in their place, come one after the other. */
+/** Runs a prompt with these lines; Ctrl-C may take the place of a line. */
 async function runLines(port: number, lines: Line[], options: Partial<ReplOptions> = {}): Promise<Outcome> {
   const outcome = { shown: "", told: "", code: 0 };
   const session = new Session({ secure: false, host: "127.0.0.1", port }, { timeoutMs: 10_000 });

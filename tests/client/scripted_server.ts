@@ -1,6 +1,4 @@
-/**
- * A server that follows a script, and a session with it.
- */
+/** A server that follows a script, and a session with it. */
 
 import { type ClientOptions, type ExchangeEvent, Session } from "../../lib/client.ts";
 import type { HttpRequest } from "../../lib/http/message.ts";
@@ -17,12 +15,12 @@ export function request(method = "GET", content?: string): HttpRequest {
   };
 }
 
-/** What stands before an answer that is one write; else each octet is one. */
+/** The prefix of an answer that is one write; others are written octet by octet. */
 export const TOGETHER: string = "together: ";
 
 /**
- * A server that answers each request of each connection with what the script has for it:
- * octets, `close` to end the connection, `silence` for no answer at all.
+ * A server that answers the requests of each connection from a script: octets to send, `close` to close the connection,
+ * or `silence` for no answer.
  */
 export class ScriptedServer implements AsyncDisposable {
   readonly requests: string[] = [];
@@ -71,7 +69,7 @@ export class ScriptedServer implements AsyncDisposable {
       try {
         conn.close();
       } catch {
-        // The script has closed it.
+        // Closed by the script.
       }
     }
     await this.#done;
@@ -83,7 +81,7 @@ export function sessionWith(port: number, options: Partial<ClientOptions> = {}):
   return Object.assign(session, { [Symbol.dispose]: () => session.close() });
 }
 
-/** Events in short: notices in parentheses, statuses with the content behind them. */
+/** Formats events in short: notices in parentheses, statuses followed by their content. */
 export async function show(events: AsyncIterable<ExchangeEvent>): Promise<string> {
   const shown: string[] = [];
   for await (const event of events) {

@@ -8,9 +8,9 @@ interface Typing {
   readonly input: LineInput;
   press(keys: string): void;
   shown(): string;
-  /** How often Ctrl-C was told while no line was asked for. */
+  /** How often Ctrl-C was reported while no line was requested. */
   interruptions(): number;
-  /** The lines that are kept for the next session. */
+  /** The lines saved for the next session. */
   readonly kept: readonly string[];
 }
 

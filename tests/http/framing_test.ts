@@ -4,7 +4,7 @@ import { Fields, FieldSection } from "../../lib/http/fields.ts";
 import { readFraming, readHost, readPersistence, refuseForbiddenTrailers } from "../../lib/http/framing.ts";
 import { wireOctets } from "../wire_cases.ts";
 
-/** The section of these lines; errors count from its start. */
+/** Returns the section with these lines; errors count from its start. */
 function fieldsOf(...lines: string[]): Fields {
   const text = `${lines.join("\r\n")}\r\n\r\n`;
   const section = new FieldSection();

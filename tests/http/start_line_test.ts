@@ -45,7 +45,7 @@ for (const [text, byte, offset] of [["%x1", "x", 5], ["%1x", "x", 6], ["%41%4", 
   });
 }
 
-// A target of six octets is the longest here; wherever a percent-encoded octet crosses the bound, the line is refused.
+// Targets have at most six octets here; a percent-encoded octet across the limit is refused.
 const targets: [target: string, outcome: number | "MORE" | "fits"][] = [
   ["/aaaaa ", "fits"],
   ["/aaaaa", "MORE"],

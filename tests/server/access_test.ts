@@ -9,7 +9,7 @@ const FAILING: Handler = () => {
   throw new HttpError(404, "Not there");
 };
 
-/** The response as a server would send it. */
+/** Returns the response as a server would send it. */
 async function answerTo(options: AccessOptions, request: RequestHead, handler = OK): Promise<HttpResponse> {
   const access = new Access(serviceOf(handler), options);
   try {

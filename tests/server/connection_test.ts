@@ -17,7 +17,7 @@ const ECHO: Handler = ({ method, target }, content) => ({
 const HOST = "Host: a\r\n";
 const get = (target: string, fields = "") => `GET ${target} HTTP/1.1\r\n${HOST}${fields}\r\n`;
 
-/** A connection in memory: what each read brings, and what each write was given. */
+/** A connection in memory: the octets of each read, and those passed to each write. */
 class FakeConn {
   readonly writes: string[] = [];
   readonly remoteAddr = { transport: "tcp", hostname: "fake", port: 1 } as const;
@@ -95,7 +95,7 @@ Deno.test("pipelined responses are all sent to a client that sends nothing more"
   const conn = new FakeConn(get("/").repeat(10));
   const ended = Promise.withResolvers<null>();
   const read = conn.read.bind(conn);
-  // The client ends its side only once it has everything.
+  // The client closes its side only after it has received everything.
   conn.read = async (buffer) => await read(buffer) ?? await ended.promise;
   const serving = converse(conn, () => ({ status: 200, content: large }));
   await until(() => conn.writes.join("").split(large).length === 11);
@@ -190,7 +190,7 @@ Deno.test("100 (Continue) is sent only when the server waits for content", async
   ]);
   assert.match((await converse(new FakeConn(`${head}abc`))).join(""), /^HTTP\/1\.1 200 OK/);
   assert.match((await converse(new FakeConn(`${head}a`, "bc"))).join(""), /^HTTP\/1\.1 200 OK/);
-  // An expectation is over with its request.
+  // An expectation applies to one request only.
   const put = `PUT / HTTP/1.1\r\n${HOST}Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`;
   const conn = new FakeConn(`${put}GET / HTTP/1.0\r\nX`, ": y\r\n\r\n");
   assert.doesNotMatch((await converse(conn)).join(""), /100 Continue/);
@@ -233,7 +233,7 @@ Deno.test("a handler's defect becomes a 500 without details, and is reported", a
   assert.equal(failures.length, 2);
 });
 
-/** A stream of pieces that notes what becomes of it. */
+/** A stream of pieces that records how it ends. */
 function streamOf(pieces: (string | Error)[], notes: string[] = []): ContentStream {
   const iterator: AsyncIterator<string> = {
     next() {
@@ -249,7 +249,7 @@ function streamOf(pieces: (string | Error)[], notes: string[] = []): ContentStre
   return { [Symbol.asyncIterator]: () => iterator };
 }
 
-/** Answers false until the event loop has had a turn, or has been asked for it too often. */
+/** Returns false until the event loop has had a turn, or until it was called too often. */
 function turnWatch(): { turned: () => boolean; questions: () => number } {
   let turned = false;
   let questions = 0;
@@ -389,8 +389,7 @@ Deno.test("a client that disappears does not affect the server", async () => {
 });
 
 Deno.test("a response that is never sent is dropped, and its stream is ended", async () => {
-  // What fails, and how: the earlier response cannot be written, the response's head cannot be encoded, the
-  // connection is cut off while the service is at work.
+  // The ways to fail: the previous response cannot be written, or the response's head cannot be encoded.
   const ways: [name: string, prepare: (conn: FakeConn) => void, response: Partial<HttpResponse>][] = [
     [
       "the response before cannot be sent",

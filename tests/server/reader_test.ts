@@ -7,7 +7,7 @@ import { octetString } from "../wire_cases.ts";
 
 const { minReadBytes, maxReadBytes } = SERVER_LIMITS;
 
-/** Fills whatever it is given with the next letters, up to so many octets in all. */
+/** Fills buffers with consecutive letters, up to a number of octets. */
 function letters(octets: number) {
   let sent = 0;
   return {

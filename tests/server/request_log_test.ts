@@ -10,7 +10,7 @@ import { octetString, wireOctets } from "../wire_cases.ts";
 const NO_BYTES = new Uint8Array(0);
 const MIDNIGHT = new Date(2026, 0, 1).getTime();
 
-/** What is printed, one character an octet. */
+/** Returns the output, one character per octet. */
 async function printed(options: Partial<RequestLogOptions>, events: (log: Observer) => void): Promise<string> {
   let text = "";
   const writer = new BatchWriter({

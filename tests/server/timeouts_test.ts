@@ -1,5 +1,5 @@
 /**
- * How long a connection waits for what: with a clock that the test moves, and a client whose every read and write it holds.
+ * The timeouts of a connection, with a clock controlled by the test, and a client whose reads and writes it controls.
  */
 
 import assert from "node:assert/strict";
@@ -12,14 +12,14 @@ const { headTimeoutMs, contentTimeoutMs, idleTimeoutMs, sendTimeoutMs, lingerMs,
 const HOST = "Host: a\r\n";
 const GET = `GET / HTTP/1.1\r\n${HOST}\r\n`;
 
-/** A client that sends when the test says so, and takes what it is sent unless it is stalled. */
+/** A client that sends when the test says so, and reads everything unless it is stalled. */
 class HeldConn {
   readonly remoteAddr = { transport: "tcp", hostname: "held", port: 1 } as const;
   written = "";
   stalled = false;
-  /** Octets that the last write had for the client. */
+  /** The octets passed to the last write. */
   offered = 0;
-  /** How many of them it takes at a time. */
+  /** How many of them it accepts at a time. */
   takes = Infinity;
   finished = false;
   isClosed = false;
@@ -39,13 +39,13 @@ class HeldConn {
     return this.#read.promise;
   }
 
-  /** Sends something, and resolves once the server wants more. */
+  /** Sends octets, and resolves once the server reads again. */
   async bring(text: string): Promise<void> {
     this.deliver(text);
     await this.#asked.promise;
   }
 
-  /** Sends something. */
+  /** Sends octets. */
   deliver(text: string): void {
     assert(this.#buffer !== undefined && text.length <= this.#buffer.length);
     this.#asked = Promise.withResolvers();
@@ -53,7 +53,7 @@ class HeldConn {
     this.#read.resolve(text.length);
   }
 
-  /** Ends its side. */
+  /** Closes its side. */
   end(): void {
     this.#ended = true;
     this.#read.resolve(null);
@@ -80,7 +80,7 @@ class HeldConn {
   }
 }
 
-/** A connection that is being served. */
+/** Serves a connection. */
 function serve(answer: Handler = () => ({ status: 200, content: "ok" }), conn: HeldConn = new HeldConn()) {
   let reason = "";
   const context = connectionContext(answer, { closed: (_id, why) => reason = why });
@@ -89,12 +89,12 @@ function serve(answer: Handler = () => ({ status: 200, content: "ok" }), conn: H
     conn,
     ended: connection.serve(),
     reason: () => reason,
-    /** Has the server stop, as its shutdown does. */
+    /** Stops the server's connections, as shutdown does. */
     stop(): void {
       context.stopping = true;
       connection.stop();
     },
-    /** Moves the clock, has the server look at it, and lets it do what it wants to do then. */
+    /** Advances the clock, checks the timeouts, and runs their effects. */
     async at(milliseconds: number): Promise<void> {
       context.clock = milliseconds;
       connection.sweep();
@@ -176,7 +176,7 @@ Deno.test("an empty line after a request does not start the timeout of a head", 
   assert.doesNotMatch(conn.written, /408/);
 });
 
-/** How much time octets earn a client that takes them. */
+/** Returns the time that octets give to a client that reads them. */
 const earnedMs = (octets: number) => octets * 1000 / SERVER_LIMITS.minSendBytesPerSecond;
 
 Deno.test("a client that reads nothing is not read from, and is cut off at the timeout", async () => {
@@ -207,7 +207,7 @@ Deno.test("a client that reads too slowly is cut off, however often it takes a f
   };
   conn.deliver(GET);
   await at(0);
-  // It takes 1000 octets each second, which is less than it must.
+  // The client reads 1000 octets per second, which is below the minimum rate.
   let now = 0;
   while (!conn.isClosed && now < 200_000) {
     allowed.resolve();

@@ -7,7 +7,7 @@ import { Peer, serviceOf, until } from "../support.ts";
 const file = (name: string) => Deno.readTextFileSync(new URL(`../testdata/tls/${name}.pem`, import.meta.url));
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/** A server over TLS, whose clock the test moves. */
+/** Starts a server over TLS whose clock the test controls. */
 function tlsServer(limits: Partial<typeof SERVER_LIMITS> = {}, content: string = "ok") {
   let offset = 0;
   const peers: string[] = [];
@@ -67,7 +67,7 @@ Deno.test("unfinished handshakes count as connections, and time out", async () =
   for (let i = 0; i < 20; i++) half.push(await plain());
   await until(() => server.connections === 3);
   const ended = half.map((conn) => conn.read(new Uint8Array(100)).catch(() => null));
-  // Those beyond the limit are closed at once, the others when their time is over.
+  // Connections beyond the limit are closed immediately, the others at their timeout.
   await Promise.all(ended.slice(5));
   advance(SERVER_LIMITS.headTimeoutMs);
   assert.deepEqual(await Promise.all(ended), Array(20).fill(null));
@@ -85,7 +85,7 @@ Deno.test("a client that reads nothing is cut off over TLS too", async () => {
   const { peer } = await secure();
   await peer.send(GET);
   await until(() => server.budget.used > 0);
-  // Once nothing moves any more, its time runs out.
+  // Once nothing moves, the time runs out.
   let used = 0;
   while (used !== server.budget.used) {
     used = server.budget.used;

@@ -1,6 +1,4 @@
-/**
- * What every store must do, as tests: each store's own test file runs them all.
- */
+/** The contract of all stores, as tests that each store's test file runs. */
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -29,7 +27,7 @@ function contentOf({ name, json }: NewRow): string {
   return rowContent(name, json);
 }
 
-/** The listing as one text, and the number of pages it took. */
+/** Returns the listing as one text, and its number of pages. */
 export async function readJson(snapshot: Snapshot): Promise<{ text: string; pages: number }> {
   let text = "";
   let pages = 0;
@@ -58,7 +56,7 @@ async function listing(store: Store): Promise<string> {
   return text;
 }
 
-/** Names in the listing's order; names that read as numbers would not keep it in a parsed object. */
+/** Returns the names in the order of the listing. A parsed object would reorder names that look like numbers. */
 async function names(store: Store): Promise<string[]> {
   const snapshot = await store.snapshot();
   const rows = await readRows(snapshot);
@@ -66,20 +64,20 @@ async function names(store: Store): Promise<string[]> {
   return rows.map((row) => Object.keys(JSON.parse(row))[0]);
 }
 
-/** The order of names in UTF-8, which is not that of their UTF-16 code units. */
+/** Compares names in UTF-8, whose order differs from that of UTF-16 code units. */
 function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-/** How stores may differ. */
+/** Differences between stores. */
 export interface StoreTraits {
-  /** Whether rows are in the order of their names, and not of their insertion. */
+  /** Whether rows have the order of their names instead of insertion. */
   readonly sorted?: boolean;
-  /** Why it cannot be tested here. */
+  /** Why the store cannot be tested here. */
   readonly missing?: string;
 }
 
-/** Runs the contract; `open` makes an empty store each time. */
+/** Runs the contract; `open` creates an empty store for each test. */
 export function testStore(
   kind: string,
   open: () => Store | Promise<Store>,

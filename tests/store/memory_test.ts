@@ -50,7 +50,7 @@ Deno.test("a closed snapshot holds nothing", () => {
   assert.deepEqual(snapshot.rows(START), { content: [], next: undefined });
 });
 
-/** How many turns of the event loop others have while something is done. */
+/** Counts the turns of the event loop while something is done. */
 async function turnsDuring(work: Promise<unknown>): Promise<number> {
   let turns = 0;
   let done = false;
@@ -195,7 +195,7 @@ Deno.test("rows keep their order and names when segments are merged", async () =
 Deno.test("rows whose names are still being moved are found after their segments were merged", async () => {
   const store = new MemoryStore();
   await store.insert(many(50_000));
-  // The names are moved in steps that begin now; removals merge the segments meanwhile.
+  // The names are moved in steps that start now; removals merge segments meanwhile.
   const kept = (i: number) => i % 50 === 0;
   for (let i = 0; i < 50_000; i++) if (!kept(i)) assert.equal(store.remove(`n${i}`), true);
   await store.close();

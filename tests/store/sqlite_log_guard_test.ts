@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { LogGuard } from "../../lib/store/sqlite_log_guard.ts";
 
-/** Readers and a log in memory: it can be cleared once nobody reads. */
+/** Snapshots and a log in memory, which can be truncated once nobody reads. */
 function guarded(open: number) {
   const notes: string[] = [];
   let now = 0;

@@ -153,7 +153,7 @@ Deno.test("reads of a damaged file fail, and the store goes on", async () => {
     }
   }
   assert(failed > 0 && found > 0, `${failed} failed, ${found} found`);
-  // What reads share is ended in another turn of the event loop.
+  // The transaction that reads share ends in another turn of the event loop.
   await new Promise((resolve) => setImmediate(resolve));
   assert(store.get("n0") !== undefined);
   await store.close();

@@ -80,7 +80,7 @@ Deno.test("invalid UTF-8 is not canonical", () => {
   }
 });
 
-/** What is stored of the content by the way that parses it; `undefined` if it is refused. */
+/** Returns what is stored of the content after parsing; `undefined` if it is refused. */
 async function parsed(content: Uint8Array, name: string, schema: RowSchema): Promise<string | undefined> {
   let row: JsonObject;
   try {
@@ -147,7 +147,7 @@ Deno.test("a PUT of either kind has the same response, and stores the same", asy
     assert.equal(response.status, 201);
     const tag = response.fields!.find(([field]) => field === "ETag")?.[1];
     assert.equal(tag, content === '{"a":{"b":"핑","c":1}}' ? '"1"' : undefined);
-    // The content is the client's to use again.
+    // The client may reuse the content's memory.
     octets.fill(0);
     assert.notEqual((store.get("a")!.content as Uint8Array)[0], 0);
   }

@@ -13,7 +13,7 @@ interface Member {
   bad?: string;
 }
 
-/** All outermost members, scanned `step` octets at a time, and how the scan ended. */
+/** Scans `step` octets at a time. Returns all outermost members, and the result of the scan. */
 function scan(text: string | Uint8Array, step = Infinity): { members: Member[]; end: string; at: number } {
   const bytes = typeof text === "string" ? ENCODER.encode(text) : text;
   const scanner = new JsonScanner(bytes);
@@ -67,7 +67,7 @@ Deno.test("a number that cannot be stored is reported with its path", () => {
   assert.match(b.bad!, /^"b" is a number beyond/);
   assert.equal(c.bad, undefined);
   assert.match(d.bad!, /^"d" is a number beyond/);
-  // The longest numbers that need no second look, and the shortest that do.
+  // The longest numbers that need no further check, and the shortest that do.
   for (const number of ["999999999999999", "-99999999999999", "0.9999999999999"]) {
     assert.equal(scan(`{"a":${number}}`).members[0].bad, undefined);
   }
@@ -111,7 +111,11 @@ for (const [text, at] of wrong) {
 
 Deno.test("an escape has exactly the hexadecimal digits", () => {
   for (const digit of "0123456789abcdefABCDEF") assert.equal(scan(`"\\u${digit.repeat(4)}"`).end, "end", digit);
-  for (const digit of "/:@G`g") assert.equal(scan(`"\\u000${digit}"`).end, "error", digit);
+  for (const digit of "/:@G`g") {
+    for (const at of [0, 1, 2, 3]) {
+      assert.equal(scan(`"\\u${"000".slice(0, at)}${digit}${"000".slice(at)}"`).end, "error");
+    }
+  }
 });
 
 Deno.test("the ends of plain strings and integers are found", () => {
@@ -124,7 +128,7 @@ Deno.test("the ends of plain strings and integers are found", () => {
   );
 });
 
-/** A random JSON text, in which something is wrong now and then. */
+/** Returns a random JSON text that is sometimes invalid. */
 function randomText(random: Random, depth = 0): string {
   const blank = () => random.pick(["", "", "", " ", "\n\t"]);
   const items = (make: () => string) => Array.from({ length: random.below(4) }, make).join(`${blank()},${blank()}`);
@@ -160,7 +164,7 @@ Deno.test("the scan accepts what JSON.parse accepts, and counts its members", ()
     assert.equal(end, parsed === undefined ? "error" : "end", text);
     if (parsed === undefined) continue;
     assert.deepEqual(JSON.parse(members[0].value), parsed.x);
-    // Names that are given twice are counted twice, but parsed once.
+    // Repeated names are counted twice, but parsed once.
     if (!/"a"|u0061|"b"/.test(text)) assert.equal(members[0].members, count(parsed.x), text);
   }
   assert(valid > 2000 && valid < 18_000, `${valid} texts of 20,000 were JSON`);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Lanes } from "../../lib/table/lanes.ts";
 
-/** A write that takes until it is told to end, and notes when it starts and ends. */
+/** A write that lasts until it is told to end, and records its start and end. */
 function writer(notes: string[]) {
   const ends = new Map<string, () => void>();
   return {

@@ -10,10 +10,10 @@ import { requestOf, textOf } from "../support.ts";
 
 const SHAPE = RowSchema.parse("type,age,leg");
 
-/** A store that counts the snapshots that are open. */
+/** A store that counts open snapshots and pages. */
 class CountingStore extends MemoryStore {
   open = 0;
-  /** Pages of rows that were read. */
+  /** The number of pages of rows that were read. */
   pages = 0;
 
   override snapshot(): Snapshot {
@@ -37,7 +37,7 @@ class CountingStore extends MemoryStore {
   }
 }
 
-/** Rows n0, n1, … of which each third is a cat, and whose ages count down. */
+/** Creates rows n0, n1, …: every third is a cat, and ages count down. */
 function storeOf(count: number): CountingStore {
   const store = new CountingStore(0);
   for (let i = 0; i < count; i++) {
@@ -206,7 +206,7 @@ Deno.test("a listing's tag is the table's revision", async () => {
   assert.equal(store.open, 0);
 });
 
-/** A client that has left once `looks` looks at it are over. */
+/** A client that has disconnected after this many checks. */
 function leaving(looks: number): Requester {
   const left = new AbortController();
   return {

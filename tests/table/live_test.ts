@@ -1,6 +1,4 @@
-/**
- * The table behind a live server, on each of the stores.
- */
+/** The table behind a live server, on each store. */
 
 import assert from "node:assert/strict";
 import { RowSchema } from "../../lib/table/row_schema.ts";
@@ -15,7 +13,7 @@ const STORES: Record<string, (folder: string) => Store | Promise<Store>> = {
   SQLite: (folder) => SqliteStore.open(`${folder}/table.db`),
 };
 
-/** A test for each store. */
+/** Registers a test for each store. */
 function testLive(name: string, body: (server: TestServer, store: CountedStore) => Promise<void>): void {
   for (const [kind, open] of Object.entries(STORES)) {
     Deno.test(`${name}: ${kind}`, async () => {
@@ -102,7 +100,7 @@ testLive("of many clients that create one row, one does", async (server) => {
 });
 
 testLive("a listing waits for its reader, and slows nobody else", async (server, store) => {
-  // More than what sockets hold.
+  // More than sockets hold.
   const text = "x".repeat(16 * 1024);
   await store.insert(Array.from({ length: 2000 }, (_, i) => ({ name: `row${i}`, json: JSON.stringify({ text }) })));
   const slow = await server.connect();

@@ -23,7 +23,7 @@ function outcome(method: string, lines: Record<string, string>, version: number 
   }
 }
 
-/** Method, fields, the current version, and what comes of it: 200 stands for going on. */
+/** Method, fields, current version, and result: 200 means that the request is performed. */
 const cases: [method: string, lines: Record<string, string>, version: number | undefined, outcome: number][] = [
   ["GET", {}, 1, 200],
   ["PUT", { "If-Match": '"1"' }, 1, 200],
@@ -47,13 +47,13 @@ const cases: [method: string, lines: Record<string, string>, version: number | u
   // If-Match is evaluated first, then If-None-Match (§13.2.2).
   ["GET", { "If-Match": '"1"', "If-None-Match": '"1"' }, 1, 304],
   ["GET", { "If-None-Match": '"1"', "If-Match": '"2"' }, 1, 412],
-  // There are no dates, so these are ignored (§13.1.3, §13.1.4).
+  // Rows have no dates, so these are ignored (§13.1.3, §13.1.4).
   ["GET", { "If-Modified-Since": "Sun, 06 Nov 1994 08:49:37 GMT" }, 1, 200],
   ["PUT", { "If-Unmodified-Since": "Sun, 06 Nov 1994 08:49:37 GMT" }, 1, 200],
-  // Tags may hold commas, and lists empty members (§5.6.1.2).
+  // Tags may contain commas, and lists empty members (§5.6.1.2).
   ["PUT", { "If-Match": '"a,b", "1"' }, 1, 200],
   ["PUT", { "If-Match": ', "1",, ' }, 1, 200],
-  // A tag without its quotes is malformed, which is better said than guessed at.
+  // A tag without quotes is malformed: an error is better than a guess.
   ["PUT", { "If-Match": "1" }, 1, 400],
   ["PUT", { "If-Match": "" }, 1, 400],
   ["PUT", { "If-Match": '"1' }, 1, 400],

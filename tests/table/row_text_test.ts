@@ -8,7 +8,7 @@ import { decode, parseObject, readRow } from "../../lib/table/row_text.ts";
 const ANY = RowSchema.parse("*");
 const ENCODER = new TextEncoder();
 
-/** What a row's content is read as, or how it is refused. */
+/** Returns the row read from content, or the error. */
 async function read(content: string | Uint8Array, schema = ANY): Promise<unknown> {
   const bytes = typeof content === "string" ? ENCODER.encode(content) : content;
   try {
@@ -47,7 +47,7 @@ for (const [content, expected] of contents) {
   });
 }
 
-/** Blanks that make content too long to be read in one go. */
+/** Blanks that make content too long for one call of the parser. */
 const LONG = " ".repeat(JSON_PIECE_BYTES);
 
 for (const blanks of ["", LONG]) {
@@ -85,7 +85,7 @@ for (const blanks of ["", LONG]) {
 
 Deno.test("content is read in one call up to the limit", async () => {
   const broken = (length: number) => `{"b":"${"x".repeat(length - 8)}",`;
-  // Only content that is read in one go is told in the parser's own words.
+  // Only content parsed in one call has the parser's own message.
   assert.match(String(await read(broken(JSON_PIECE_BYTES))), /^400 The content is not JSON: Expected/);
   assert.match(String(await read(broken(JSON_PIECE_BYTES + 1))), /^400 .* unexpected octet or end at 65537$/);
 });

@@ -48,7 +48,7 @@ Deno.test("at most twice the limit of characters and one row are held", async ()
 });
 
 Deno.test("the limit of a sort counts contents and keys, at the limit and one beyond", async () => {
-  // A row counts for its content, its place and its key's place.
+  // A row adds its content, its overhead and that of its key.
   const rest = 2 * 64;
   const sorted = async (contents: number[], key = 1) => {
     const sorter = new Sorter(KEYS, Infinity, new Pacer());
@@ -110,7 +110,7 @@ Deno.test("sorts of half-closed clients make room for others, and wait for them"
       await new Promise<void>((end) => ends.push(end));
     });
   const sorts = Array.from({ length: MAX_SORTS + 1 }, (_, i) => sort(`gone${i}`, halfClosed));
-  // Among themselves none gives way.
+  // Among themselves they do not make room.
   for (const giveWay of giveWays) giveWay();
   sorts.push(sort("here"));
   assert.equal(queue.waiting, 2);

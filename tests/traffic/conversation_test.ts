@@ -5,7 +5,7 @@ import { wireOctets } from "../wire_cases.ts";
 const GET = "GET /A HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/** What the steps bring: each exchange as `number request > responses`. */
+/** Returns the exchanges after the steps, each as `number request > responses`. */
 function run(steps: [Direction, string | null][]) {
   const conversation = new Conversation();
   const exchanges = new Map<number, string>();

@@ -13,7 +13,7 @@ function octets(kind: "read" | "write", text: string): TrafficEvent {
   return { ...SEEN, kind, bytes: wireOctets(text) };
 }
 
-/** The first column of each row, and what follows `=>`. */
+/** Returns the first column of each row, and what follows `=>`. */
 function shown(exchange: LastExchange): string[] {
   const text = exchange.text(LAYOUT)!;
   return text.split("\n").filter((line) => /^ *\d+ |=>|!!/.test(line)).map((line) => line.slice(6, 42).trim());

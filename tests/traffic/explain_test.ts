@@ -16,7 +16,7 @@ function isSuccess(status: number): boolean {
   return status >= 200 && status < 300;
 }
 
-/** What the decoder alone finds, up to where the connection stops to be HTTP. */
+/** Returns what the decoder alone finds, up to where the connection is no longer HTTP. */
 function decoded(
   octets: Uint8Array,
   kind: MessageKind,
@@ -46,7 +46,7 @@ function decoded(
   }
 }
 
-/** Rows cover the octets exactly once, in order, and parts their rows. */
+/** Checks that rows cover the octets exactly once, in order, and parts cover their rows. */
 function checkCover(explanations: readonly Explanation[], octets: string): void {
   let at = 0;
   for (const { start, length, rows } of explanations) {

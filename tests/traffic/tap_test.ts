@@ -3,7 +3,7 @@ import type { TrafficEvent } from "../../lib/traffic.ts";
 import { tapped, TappedListener } from "../../lib/traffic/tap.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
-/** Events as short texts, their octets copied. */
+/** Formats events as short texts with copies of their octets. */
 function recorder() {
   const events: string[] = [];
   let time = 0;
