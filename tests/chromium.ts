@@ -16,7 +16,7 @@ const FLAGS = [
 ];
 const NAMES = ["chromium", "chromium-browser", "google-chrome"];
 
-/** The browser's program; `undefined` where there is none. With CI set, that is a failure. */
+/** The browser's program; `undefined` where there is none. With CI=true, that is a failure. */
 export function findChromium(): string | undefined {
   for (const name of NAMES) {
     try {
@@ -27,7 +27,7 @@ export function findChromium(): string | undefined {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
-  if (Deno.env.get("CI") !== undefined) throw new Error(`There is no ${NAMES.join(", ")} to test the page with`);
+  if (Deno.env.get("CI") === "true") throw new Error(`There is no ${NAMES.join(", ")} to test the page with`);
   return undefined;
 }
 

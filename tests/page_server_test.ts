@@ -9,7 +9,7 @@ import { Journal } from "../lib/traffic/journal.ts";
 import { PageAccess } from "../lib/traffic/page_access.ts";
 import { PageService } from "../lib/traffic/page_service.ts";
 import { pageOf } from "./page_support.ts";
-import { ROOT, ServeProcess } from "./serve_process.ts";
+import { ROOT, ServeProcess, signalTest } from "./serve_process.ts";
 import { Peer, startServer, type WholeResponse } from "./support.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
@@ -118,7 +118,7 @@ Deno.test("the table's port does not serve the page", async () => {
   }
 });
 
-Deno.test("the server stops while a page is open, and ends its stream", async () => {
+signalTest("the server stops while a page is open, and ends its stream", async () => {
   await using serve = await ServeProcess.start(["--page", "0"]);
   await serve.printed("The traffic is shown at ");
   const url = new URL(/shown at (\S+)/.exec(serve.output)![1]);

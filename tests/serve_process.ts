@@ -32,6 +32,15 @@ export async function runProgram(
   return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
 }
 
+/** Whether a signal stops a process gracefully. On Windows it ends a process at once. */
+export const STOPS = Deno.build.os !== "windows";
+
+/** Tests how the program ends on a signal, where that is possible. */
+export function signalTest(name: string, fn: () => Promise<void>): void {
+  if (STOPS) Deno.test(name, fn);
+  else Deno.test.ignore(`skipped, for on Windows a signal ends a process at once: ${name}`, fn);
+}
+
 /** A `serve` process on a free port. */
 export class ServeProcess implements AsyncDisposable {
   /** The output so far. */

@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
+import { STOPS } from "./serve_process.ts";
 
 /** What came of a command that ended. */
 interface Outcome {
@@ -77,9 +78,6 @@ async function stop({ child, output }: Served, signal: Deno.Signal): Promise<[co
   await output.cancel();
   return [code, stderr];
 }
-
-/** Windows ends a process at once whatever the signal, so how it stops in good order cannot be asked there. */
-const STOPS = Deno.build.os !== "windows";
 
 /** The files of the page, which an executable brings with it. */
 const PAGE_FOLDER = new URL("../lib/traffic/page/", import.meta.url);

@@ -1,6 +1,7 @@
 /** Helpers of several test files: requests from octets, servers on a free port, and exchanges over a raw connection. */
 
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { Decoder } from "../lib/http/decoder.ts";
 import type {
   ContentStream,
@@ -19,11 +20,12 @@ import { octetString, wireOctets } from "./wire_cases.ts";
 
 /** A temporary folder for the duration of a test. */
 export class TempFolder implements Disposable {
-  readonly path = Deno.makeTempDirSync();
+  /** Its canonical path: macOS has a symbolic link in that of the system, Windows a short name. */
+  readonly path = Deno.realPathSync(Deno.makeTempDirSync());
 
   /** Returns the path of a file in it. */
   file(name = "table.db"): string {
-    return `${this.path}/${name}`;
+    return join(this.path, name);
   }
 
   [Symbol.dispose](): void {

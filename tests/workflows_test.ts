@@ -39,3 +39,17 @@ Deno.test("this program's workflows install what tests need, as .ci/run does", (
     assert.match(WORKFLOWS[0], new RegExp(`install .*\\b${name}\\b`));
   }
 });
+
+Deno.test("a missing program skips its tests where the workflow leaves CI empty, and fails them with CI=true", async () => {
+  for (const module of ["tshark.ts", "chromium.ts", "store/etcd_nodes.ts"]) {
+    const code = `const module = await import(${JSON.stringify(new URL(module, import.meta.url).href)});
+      module.findChromium?.();`;
+    for (const [CI, expected] of [["", 0], ["true", 1]] as const) {
+      const { code: exit, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["eval", "--no-check", code],
+        env: { CI, PATH: "" },
+      }).output();
+      assert.equal(exit, expected, `${module} with CI=${CI}: ${new TextDecoder().decode(stderr)}`);
+    }
+  }
+});
