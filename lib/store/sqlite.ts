@@ -195,7 +195,7 @@ export class SqliteStore implements Store {
    * back: nothing was written, and COMMIT would fail after a failed read.
    */
   #endReads(): void {
-    if (this.#readsThisTurn > 1 && this.#reader.isOpen && this.#reader.isTransaction) this.#reader.exec("ROLLBACK");
+    if (this.#reader.isOpen && this.#reader.isTransaction) this.#reader.exec("ROLLBACK");
     this.#readsThisTurn = 0;
   }
 

@@ -339,3 +339,13 @@ Deno.test("many rows are sent in pieces, and written in one transaction", async 
   snapshot.close();
   await store.close();
 });
+
+Deno.test("a store may be closed in the turn in which it was read", async () => {
+  const file = freshFile();
+  for (const reads of [1, 2, 3]) {
+    const store = await SqliteStore.open(file);
+    for (let i = 0; i < reads; i++) assert.equal(store.get("a"), undefined);
+    await store.close();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+});
