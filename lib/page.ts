@@ -7,7 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import config from "../deno.json" with { type: "json" };
-import { PAGE_PORT } from "./cli/addresses.ts";
+import { PAGE_PORT, portProblem } from "./cli/addresses.ts";
 import { Failure } from "./cli/values.ts";
 import { authorityOf, ClientError, type Endpoint, Session } from "./client.ts";
 import { parseLine } from "./client/command.ts";
@@ -250,9 +250,10 @@ function listen(port: number | undefined): Deno.Listener {
   try {
     return Deno.listen({ hostname, port: port ?? PAGE_PORT });
   } catch (error) {
-    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    const problem = portProblem(error, port ?? PAGE_PORT);
+    if (problem === undefined) throw error;
     if (port === undefined) return Deno.listen({ hostname, port: 0 });
-    throw new Failure(`Port ${port} on ${hostname} is taken: choose another with --page PORT`);
+    throw new Failure(`Port ${port} on ${hostname} is ${problem}: choose another with --page PORT`);
   }
 }
 

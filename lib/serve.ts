@@ -8,6 +8,7 @@ import config from "../deno.json" with { type: "json" };
 import { BatchWriter } from "./batch_writer.ts";
 import { writeLine } from "./bytes.ts";
 import type { EtcdChoice, ServeOptions } from "./cli.ts";
+import { portProblem } from "./cli/addresses.ts";
 import { checkIdentity, type Identity } from "./cli/certificate.ts";
 import { makeFile, readCertificates, readFlagFile, readToken, readUser } from "./cli/files.ts";
 import { EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
@@ -197,9 +198,8 @@ async function listen(
     for (const problem of checkIdentity({ cert, key }, tls)) report(problem);
     return new TlsRelay(Deno.listen({ hostname, port }), { cert, key });
   } catch (error) {
-    if (error instanceof Deno.errors.AddrInUse) {
-      throw new Failure(`Port ${port} on ${hostname} is taken${freePort(hostname)}`);
-    }
+    const problem = portProblem(error, port);
+    if (problem !== undefined) throw new Failure(`Port ${port} on ${hostname} is ${problem}${freePort(hostname)}`);
     if (error instanceof Failure || error instanceof Deno.errors.NotCapable || !(error instanceof Error)) throw error;
     throw new Failure(`Cannot listen on ${hostname} port ${port}: ${error.message}`);
   }
@@ -278,7 +278,7 @@ function stopSignal(): Promise<void> {
       asked ??= performance.now();
       resolve();
     };
-    // Windows has no SIGTERM. SIGHUP is sent when the terminal is closed.
+    // Windows sends no SIGTERM to programs in a console. SIGHUP is sent when the terminal is closed.
     const signals = ["SIGINT", "SIGHUP", Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM"] as const;
     for (const signal of signals) Deno.addSignalListener(signal, stop);
   });

@@ -26,10 +26,10 @@ export interface ServerOptions {
 
 /**
  * Error codes of the system for a lack of file descriptors or memory, and their numbers for errors that only have a
- * message.
+ * message: those of Linux and macOS, then those of Windows.
  */
 const SCARCE_CODES = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"];
-const SCARCE_NUMBERS = /\(os error (?:12|23|24|105)\)/;
+const SCARCE_NUMBERS = /\(os error (?:12|23|24|55|105|10024|10055)\)/;
 const DESCRIPTOR_CODES = ["EMFILE", "ENFILE"];
 
 /** Serves HTTP/1.1 on a listener, from construction until {@linkcode Server.shutdown}. */

@@ -99,6 +99,19 @@ for (
   });
 }
 
+for (const number of [12, 23, 24, 55, 105, 10024, 10055]) {
+  Deno.test(`accepting waits and goes on after an error that only has a message, with the number ${number}`, async () => {
+    const error = new Error(`Scarce (os error ${number})`);
+    const { server, reports, port } = failingServer([error]);
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    await conn.write(new TextEncoder().encode(GET));
+    assert((await conn.read(new Uint8Array(1000)))! > 0);
+    conn.close();
+    await server.shutdown();
+    assert.deepEqual(reports, [error.message]);
+  });
+}
+
 for (const code of ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]) {
   Deno.test(`accepting waits and goes on after ${code}`, async () => {
     const { server, reports, port } = failingServer([systemError(code), systemError(code)]);

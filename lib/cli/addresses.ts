@@ -98,3 +98,17 @@ export function hostName(host: string): string {
   if (host === "*" || /^[\w-]+(?:\.[\w-]+)*$/.test(host)) return host;
   throw new UsageError(`--allow-host takes a host name without a port, or '*', saw ${quote(host)}`);
 }
+
+/** The first port that needs no privilege. */
+const FIRST_OPEN_PORT = 1024;
+
+/**
+ * Returns why a port cannot be listened on while another one can; `undefined` if the error means something else.
+ * Windows denies the ports that it reserves for other uses, such as virtual machines.
+ */
+export function portProblem(error: unknown, port: number): string | undefined {
+  if (error instanceof Deno.errors.AddrInUse) return "taken";
+  return error instanceof Deno.errors.PermissionDenied && port >= FIRST_OPEN_PORT
+    ? "reserved by the system"
+    : undefined;
+}

@@ -70,7 +70,7 @@ export async function readFile(what: string, file: string, most: number): Promis
 }
 
 /**
- * Creates a new file that only its owner may access.
+ * Creates a new file that only its owner may access. On Windows it has the permissions of its folder.
  *
  * @throws {Failure} If the file exists or cannot be created.
  */
