@@ -24,8 +24,11 @@ import { address, notice, part } from "./text.js";
 
 /** Events that the page keeps, and exchanges of one connection. */
 const MAX_EVENTS = 10_000;
-/** How many times as long as a drawing takes the next one waits from its start. */
+/** How many times as long as a drawing takes the next one waits from its start; and where much happens at once. */
 const REST = 4;
+const LONG_REST = 16;
+/** Events since the last drawing that are much. */
+const MUCH = 50;
 /** Connections that the page lists. */
 export const MAX_CHIPS = 12;
 /** Rows of a table that is too large to be shown whole, as the server tells them. */
@@ -58,6 +61,8 @@ let listener = () => {};
 let scheduled = false;
 /** When drawing may begin again, in milliseconds. */
 let restUntil = 0;
+/** Events since the last drawing. */
+let undrawn = 0;
 
 /**
  * Calls back whenever something is to be drawn.
@@ -75,6 +80,7 @@ export function changed() {
 
 /** Draws with the next frame, however much happens until then, and rests afterwards: others need the processor too. */
 function changedSoon() {
+  undrawn++;
   if (scheduled) return;
   scheduled = true;
   const wait = restUntil - performance.now();
@@ -87,7 +93,8 @@ function drawWithFrame() {
     const start = performance.now();
     scheduled = false;
     changed();
-    restUntil = start + REST * (performance.now() - start);
+    restUntil = start + (undrawn > MUCH ? LONG_REST : REST) * (performance.now() - start);
+    undrawn = 0;
   });
 }
 
