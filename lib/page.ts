@@ -33,7 +33,7 @@ import { masked } from "./traffic/masking.ts";
 import { PageAccess } from "./traffic/page_access.ts";
 import { type MessageRange, PageService } from "./traffic/page_service.ts";
 import { rowsOf, type WholeTable } from "./traffic/table_state.ts";
-import type { TrafficListener } from "./traffic.ts";
+import type { Closed, TrafficListener } from "./traffic.ts";
 import { allOf, tapped } from "./traffic/tap.ts";
 import { Transcript } from "./traffic/transcript.ts";
 import type { MessageLimits } from "./limits.ts";
@@ -82,6 +82,8 @@ export class Page {
   readonly #server: Server;
   readonly #sender: CommandSender;
   readonly #options: PageOptions;
+  /** Connections whose end is not told yet, by their numbers. */
+  readonly #ending = new Map<number, { readonly event: Closed; readonly timer: ReturnType<typeof setTimeout> }>();
   readonly #timer: ReturnType<typeof setInterval>;
 
   /**
@@ -119,14 +121,34 @@ export class Page {
     this.#journal.askTable();
   }
 
-  /** Receives what happens on the table's connections. */
-  get take(): TrafficListener {
-    return this.#journal.take;
+  /** Receives the events of the table's connections. */
+  readonly take: TrafficListener = (event) => {
+    if (event.kind !== "closed") return this.#journal.take(event);
+    // The server says why, if it does, before the next turn of the event loop.
+    const timer = setTimeout(() => this.#ended(event), 0);
+    this.#ending.set(event.connection, { event, timer });
+  };
+
+  /** Receives why the server closed a connection. */
+  closed(connection: number, reason: string): void {
+    const ending = this.#ending.get(connection);
+    if (ending === undefined) return;
+    clearTimeout(ending.timer);
+    this.#ended({ ...ending.event, reason });
+  }
+
+  #ended(event: Closed): void {
+    this.#ending.delete(event.connection);
+    this.#journal.take(event);
   }
 
   /** Ends the streams of events, then the page's server. To be called once the table's server has stopped. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
+    for (const { event, timer } of this.#ending.values()) {
+      clearTimeout(timer);
+      this.#ended(event);
+    }
     this.#sender.close();
     this.#feed.stop();
     await this.#server.shutdown();

@@ -17,6 +17,7 @@ import { REPORT_AGAIN_MS, TAPPED_READ_BYTES } from "./limits.ts";
 import { Page } from "./page.ts";
 import { Server } from "./server.ts";
 import { Access, type Resource } from "./server/access.ts";
+import type { Observer } from "./server/context.ts";
 import { requestLog } from "./server/request_log.ts";
 import { TlsRelay } from "./server/tls_relay.ts";
 import type { Store } from "./store.ts";
@@ -83,11 +84,16 @@ export async function serve(options: ServeOptions): Promise<number> {
   if (recorder !== undefined) views.push(recorder.take);
   if (options.verbose && options.logFormat === "text") views.push(lifeView(writer));
   const told = allOf(views);
+  const observer: Observer = options.quiet ? {} : log;
   const server = new Server(told === undefined ? listener : new TappedListener(listener, told), access, {
     messageLimits: options.messageLimits,
     limits: told === undefined ? options.limits : { ...options.limits, minReadBytes: TAPPED_READ_BYTES },
     observer: {
-      ...options.quiet ? {} : log,
+      ...observer,
+      closed: (connection, reason, requests) => {
+        observer.closed?.(connection, reason, requests);
+        page?.closed(connection, reason);
+      },
       cannotAccept: (reason) => report(`Cannot accept a connection now: ${reason}`),
       failed,
     },

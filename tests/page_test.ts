@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { browserTest, headings, MOMO, pageOf, post, test, urlOf } from "./page_support.ts";
 import { ServeProcess } from "./serve_process.ts";
 
-test("a session appears in order, and the address loses its key", async ({ tab, peer, url }) => {
+test("a session appears in order, and the address loses its key", async ({ tab, peer, url, serve }) => {
   assert.equal(await tab.evaluate("location.href"), new URL("/", url).href);
   await peer.exchange(post("Momo", MOMO));
   await peer.exchange("GET /Momo HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -24,7 +24,9 @@ test("a session appears in order, and the address loses its key", async ({ tab, 
     "400 Bad Request",
   ]);
   assert.match((await tab.texts(".heading .about")).at(-1)!, /A bare LF .* octet 18/);
-  assert.match((await tab.texts(".event button")).at(0)!, /opened/);
+  const pills = await tab.texts(".event button");
+  assert.match(pills[0], new RegExp(`^1 · opened · \\d+ → ${serve.port}$`));
+  assert.equal(pills.at(-1), "1 · closed by the server (error 400)");
   await tab.until(`document.querySelector("#fault").innerText.includes("fix: ")`);
   assert.match(await tab.text("#fault"), /A bare LF.*RFC.9112.§2\.2[^]*\^ octet 18[^]*fix: end every line with/);
 });

@@ -69,8 +69,8 @@ function withQuietExchanges(groups) {
  *
  * @param {Told} event
  */
-function looseKey({ kind, number, by, reason, direction }) {
-  return direction !== undefined ? `event ${number}` : `${kind} ${by} ${reason}`;
+function looseKey({ kind, number, by, direction }) {
+  return direction !== undefined ? `event ${number}` : `${kind} ${by}`;
 }
 
 /**
@@ -90,5 +90,5 @@ function addLine(group, event) {
 /** @param {Told} a @param {Told} b */
 function isTwin(a, b) {
   if (a.direction !== undefined) return a.direction === b.direction && a.from === b.from && a.to === b.to;
-  return a.kind === b.kind && a.by === b.by && a.reason === b.reason;
+  return a.kind === b.kind && a.by === b.by;
 }

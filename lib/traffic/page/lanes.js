@@ -7,7 +7,7 @@
 
 import { groupsOf, MAX_GROUPS } from "./groups.js";
 import { changed, chooseAt, shownEvents, state } from "./state.js";
-import { duration, element, octetsIn, part, readable, visible } from "./text.js";
+import { address, duration, element, octetsIn, part, readable, visible } from "./text.js";
 
 /** Lines of one group that are drawn. */
 const MAX_LINES = 40;
@@ -273,7 +273,7 @@ function drawEvent({ event, twin }, connection, exchange, number) {
     classes.push(event.kind === "write" ? "half-start" : "half-end");
   }
   const tag = shown === 0 && exchange === undefined ? `${connection.number} · ` : "";
-  const pill = element("button", "", tag + pillText(event));
+  const pill = element("button", "", tag + pillText(ends.find(({ end }) => end === "server") ?? event));
   pill.dataset.id = `event-${event.number}`;
   pill.setAttribute("aria-label", ends.map(inWords).join("; "));
   if (isCurrent) pill.setAttribute("aria-current", "step");
@@ -300,7 +300,8 @@ function pillText(told) {
   if (told.direction !== undefined) return octetsIn(told);
   if (told.kind === "fin") return `FIN by ${told.by}`;
   if (told.kind === "closed") return `closed ${told.reason}`;
-  return told.kind;
+  const { client, server } = told;
+  return client && server ? `opened · ${client.port} → ${server.port}` : told.kind;
 }
 
 /**
@@ -318,6 +319,8 @@ export function inWords(told) {
       return `${where}FIN by ${told.by}`;
     case "closed":
       return `${where}closed ${told.reason}`;
+    case "opened":
+      return told.client ? `${where}opened by ${address(told.client)}` : `${where}opened`;
     default:
       return `${where}${told.kind}`;
   }
