@@ -39,6 +39,7 @@ Deno.test("a token is one word", async () => {
 });
 
 Deno.test("user and password are one line, separated by the first colon", async () => {
+  assert.deepEqual(await withFile("u:", readUser), { name: "u", password: "" });
   assert.deepEqual(await withFile("root:a: b\r\n", readUser), { name: "root", password: "a: b" });
   assert.deepEqual(await withFile("root:", readUser), { name: "root", password: "" });
   for (const text of ["", "root", ":secret", "root:a\nb", "\nroot:a"]) {
