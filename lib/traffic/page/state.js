@@ -25,7 +25,7 @@ import { address, notice, part } from "./text.js";
 /** Events that the page keeps, and exchanges of one connection. */
 const MAX_EVENTS = 10_000;
 /** How many times as long as a drawing takes the next one waits from its start; and where much happens at once. */
-const REST = 4;
+const REST = 2;
 const LONG_REST = 16;
 /** Events since the last drawing that are much. */
 const MUCH = 50;
