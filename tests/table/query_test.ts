@@ -170,3 +170,13 @@ Deno.test("rows with equal keys compare as equal, in either direction", () => {
     for (const age of [1, "a", undefined]) assert.equal(compareSortValues([age], [age], keys), 0);
   }
 });
+
+Deno.test("rows without the field sort last, in either direction", () => {
+  for (const descending of [false, true]) {
+    const keys = [{ path: ["age"], descending }];
+    for (const age of [1, "a"]) {
+      assert.equal(compareSortValues([undefined], [age], keys), 1);
+      assert.equal(compareSortValues([age], [undefined], keys), -1);
+    }
+  }
+});
