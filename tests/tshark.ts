@@ -2,6 +2,8 @@
  * What Wireshark's tshark makes of a capture.
  */
 
+import { octetString } from "./wire_cases.ts";
+
 /** Whether tshark is installed. With CI=true, that it is not is a failure. */
 export const TSHARK: boolean = isInstalled();
 
@@ -30,4 +32,46 @@ export async function tshark(file: string, ports: readonly number[], ...args: st
   const text = new TextDecoder();
   if (!success) throw new Error(text.decode(stderr));
   return text.decode(stdout);
+}
+
+/** The methods, then the statuses of the messages that it finds, by TCP stream. */
+export async function messagesOf(file: string, ports: readonly number[]): Promise<Map<number, string>> {
+  const fields = ["tcp.stream", "http.request.method", "http.response.code"].flatMap((field) => ["-e", field]);
+  const lines = await tshark(file, ports, "-Y", "http", "-T", "fields", ...fields);
+  const found = new Map<number, { methods: string[]; statuses: string[] }>();
+  for (const line of lines.trim().split("\n")) {
+    // What a packet has more than one of is separated by commas.
+    const [stream, methods, statuses] = line.split("\t");
+    const messages = found.get(Number(stream)) ?? { methods: [], statuses: [] };
+    found.set(Number(stream), messages);
+    messages.methods.push(...methods.split(",").filter(Boolean));
+    messages.statuses.push(...statuses.split(",").filter(Boolean));
+  }
+  const texts = [...found].map(([stream, { methods, statuses }]) =>
+    [stream, [...methods, ...statuses].join(" ")] as const
+  );
+  return new Map(texts.sort(([a], [b]) => a - b));
+}
+
+/** What each end sent in TCP streams, one character per octet, and the warnings and errors of all packets. */
+export async function octetsOf(
+  file: string,
+  ports: readonly number[],
+  streams: readonly number[],
+  filter = "",
+): Promise<{ followed: Map<number, { client: string; server: string }>; faults: string[] }> {
+  const follow = streams.flatMap((stream) => ["-z", `follow,tcp,raw,${stream}`]);
+  const report = await tshark(file, ports, "-q", "-z", ["expert", "warn", filter].filter(Boolean).join(), ...follow);
+  // A line of its table: how often, the group, the protocol, what is wrong.
+  const faults = report.match(/^ +\d+ .*$/gm) ?? [];
+  const texts = report.split("Follow: tcp,raw").slice(1);
+  const followed = new Map(texts.map((text) => {
+    const stream = Number(/tcp\.stream eq (\d+)/.exec(text)![1]);
+    const sides = { client: "", server: "" };
+    for (const [, tab, hex] of text.matchAll(/^(\t?)([0-9a-f]+)$/gm)) {
+      sides[tab === "" ? "client" : "server"] += octetString(Uint8Array.fromHex(hex));
+    }
+    return [stream, sides] as const;
+  }));
+  return { followed, faults };
 }

@@ -63,7 +63,8 @@ export class Capture {
 
   #open(key: string, { time, end, local, remote, secure }: TrafficEvent & { kind: "opened" }): void {
     const [client, server] = (end === "client" ? [local, remote] : [remote, local]).map(withoutMapping);
-    const connection = { client, server, next: { client: 0, server: 0 }, reads: 0, writes: 0 };
+    const first = initialSequence(time);
+    const connection = { client, server, next: { client: first, server: first }, reads: 0, writes: 0 };
     this.#connections.set(key, connection);
     const what = secure ? `${MADE_UP}; what follows was encrypted by TLS` : MADE_UP;
     this.#packet(time, connection, "client", SYN, what);
@@ -92,6 +93,14 @@ export class Capture {
     const length = packetLength(header, octets.length);
     this.#take(packetBlock(this.#origin + time, length, comment, (packet) => writePacket(packet, header, octets)));
   }
+}
+
+/**
+ * Returns the first sequence number of a connection, which a clock with a tick of 4 µs gives (RFC 9293 §3.4.1): a later
+ * connection between the same ports would else look like a repetition of this one.
+ */
+function initialSequence(time: number): number {
+  return Math.floor(time / 4) % 2 ** 32;
 }
 
 function otherEnd(end: End): End {

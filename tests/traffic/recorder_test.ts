@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { ByteBuffer } from "../../lib/bytes.ts";
 import { RECORD_WAITING_BYTES } from "../../lib/limits.ts";
 import type { TrafficEvent } from "../../lib/traffic.ts";
 import { Recorder, type RecordingFile } from "../../lib/traffic/recorder.ts";
+import { TempFolder, until } from "../support.ts";
+import { TSHARK, tshark, withTshark } from "../tshark.ts";
 
 const ADDRESS = { hostname: "127.0.0.1", port: 1 };
 const SEEN = { end: "server", connection: 1, time: 0 } as const;
@@ -9,7 +12,7 @@ const OPENED: TrafficEvent = { ...SEEN, kind: "opened", local: ADDRESS, remote: 
 
 /** A file in memory. */
 class FakeFile implements RecordingFile {
-  bytes: number[] = [];
+  readonly content = new ByteBuffer(1024);
   /** How many bytes fit. */
   room = Infinity;
   /** Whether writes wait. */
@@ -18,14 +21,14 @@ class FakeFile implements RecordingFile {
 
   async write(bytes: Uint8Array): Promise<number> {
     await this.held?.promise;
-    const fits = Math.min(bytes.length, this.room - this.bytes.length);
+    const fits = Math.min(bytes.length, this.room - this.content.length);
     if (fits <= 0) throw new Error("No space left on device");
-    for (const byte of bytes.subarray(0, fits)) this.bytes.push(byte);
+    this.content.append(bytes.subarray(0, fits));
     return fits;
   }
 
   truncate(length: number): Promise<void> {
-    this.bytes.length = length;
+    this.content.length = length;
     return Promise.resolve();
   }
 
@@ -35,7 +38,8 @@ class FakeFile implements RecordingFile {
 
   /** The types of its blocks; throws if the last one is cut off. */
   get blocks(): number[] {
-    const view = new DataView(Uint8Array.from(this.bytes).buffer);
+    const bytes = this.content.view();
+    const view = new DataView(bytes.buffer, 0, bytes.length);
     const types: number[] = [];
     for (let at = 0; at < view.byteLength;) {
       types.push(view.getUint32(at, true));
@@ -86,9 +90,42 @@ Deno.test("packets that a slow disk cannot take are omitted, counted and reporte
   for (let i = 0; i < events; i++) recorder.take({ ...SEEN, kind: "read", bytes });
   file.held.resolve();
   await recorder.close();
-  assert(file.bytes.length <= RECORD_WAITING_BYTES);
+  assert(file.content.length <= RECORD_WAITING_BYTES);
   const written = file.blocks.length;
   assert.deepEqual(told, [
     `The disk is too slow: ${2 + 3 + 2 * events - written} packets are missing from the recording r.pcapng`,
   ]);
+});
+
+Deno.test({
+  name: withTshark("what a slow disk could not take is a gap in Wireshark"),
+  ignore: !TSHARK,
+  async fn() {
+    const file = new FakeFile();
+    const { recorder, told } = recorderOf(file);
+    const bytes = new Uint8Array(65_000);
+    const read = () => recorder.take({ ...SEEN, kind: "read", bytes });
+    recorder.take({ ...OPENED, local: { ...ADDRESS, port: 9999 } });
+    file.held = Promise.withResolvers<void>();
+    // More than may wait at a time.
+    for (let octets = 0; octets < 1.5 * RECORD_WAITING_BYTES; octets += bytes.length) read();
+    file.held.resolve();
+    await until(() => told.length > 0);
+    read();
+    await recorder.close();
+    using folder = new TempFolder();
+    await Deno.writeFile(folder.file("r.pcapng"), file.content.view());
+    const gaps = await tshark(
+      folder.file("r.pcapng"),
+      [],
+      "-Y",
+      "tcp.analysis.lost_segment",
+      "-T",
+      "fields",
+      "-e",
+      "tcp.len",
+    );
+    assert.equal(gaps.trim(), String(bytes.length));
+    assert.match(told.join(), /^The disk is too slow: \d+ packets are missing from the recording r\.pcapng$/);
+  },
 });
