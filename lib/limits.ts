@@ -360,3 +360,22 @@ export const SHOWN_RAW_OCTETS: number = 1024;
 export const RECORD_WAITING_BYTES: number = 16 * 1024 * 1024;
 /** How long packets of a recording gather before they are written. */
 export const RECORD_GATHER_MS: number = 200;
+
+/** Octets of one packet of a capture, as in Wireshark. A larger packet is left out. */
+export const MAX_CAPTURED_PACKET_BYTES: number = 256 * 1024;
+/** Octets of a packet's comment that are read. */
+export const MAX_PACKET_COMMENT_BYTES: number = 256;
+/** Interfaces in one section of a capture. */
+export const MAX_CAPTURE_INTERFACES: number = 1000;
+/** Connections of a capture that carry octets at a time; the octets of those beyond it are left out. */
+export const MAX_CAPTURED_CONNECTIONS: number = 1000;
+/** Connections of a capture that are remembered, so that late packets are not taken for a new one. */
+export const MAX_KNOWN_CONNECTIONS: number = 65_536;
+/** Octets of a capture that may wait for earlier ones, all connections together. Beyond it they are given up. */
+export const MAX_REASSEMBLED_BYTES: number = 32 * 1024 * 1024;
+/** Octets of one direction of a connection that may wait, as in the largest window that a system usually has. */
+export const MAX_REASSEMBLED_DIRECTION_BYTES: number = 8 * 1024 * 1024;
+/** What a waiting segment adds to that besides its octets. */
+export const REASSEMBLED_SEGMENT_BYTES: number = 256;
+/** A start line that is looked for where the beginning was not captured, in octets. */
+export const MAX_SEARCHED_LINE_BYTES: number = 9 * 1024;

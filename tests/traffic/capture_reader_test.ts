@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { Capture } from "../../lib/traffic/capture.ts";
+import { tapEventOf } from "../../lib/traffic/capture_reader.ts";
+import { FIN } from "../../lib/traffic/packets.ts";
+import { recordingStart } from "../../lib/traffic/pcapng.ts";
+import type { End, TrafficEvent } from "../../lib/traffic.ts";
+import { wireOctets } from "../wire_cases.ts";
+import { Blocks, capture, CLIENT, handshake, inShort, ipPacket, joined, readCapture, SERVER } from "./captures.ts";
+
+const GET = "GET / HTTP/1.1\r\n\r\n";
+const MEGABYTE = new Uint8Array(1024 * 1024).fill(0x78);
+
+/** What two connections at a time tell at an end. */
+function traffic(end: End): TrafficEvent[] {
+  const seen = (connection: number, time: number) => ({ end, connection, time });
+  const [toServer, toClient] = end === "server" ? ["read", "write"] as const : ["write", "read"] as const;
+  const addresses = (port: number) => {
+    const [client, server] = [{ hostname: port % 2 === 0 ? "127.0.0.1" : "::1", port }, { ...SERVER }];
+    if (port % 2 !== 0) server.hostname = "::1";
+    const [local, remote] = end === "server" ? [server, client] : [client, server];
+    return { local, remote };
+  };
+  return [
+    { kind: "opened", ...seen(1, 0), ...addresses(50_000), secure: false },
+    { kind: "opened", ...seen(2, 10), ...addresses(50_001), secure: true },
+    { kind: toServer, ...seen(2, 20), bytes: wireOctets(GET.slice(0, 5)) },
+    { kind: toServer, ...seen(1, 30), bytes: wireOctets("x") },
+    { kind: toServer, ...seen(2, 40), bytes: wireOctets(GET.slice(5)) },
+    { kind: toClient, ...seen(2, 50), bytes: wireOctets("HTTP/1.1 200 OK\r\n\r\n") },
+    { kind: "fin", ...seen(1, 60), by: "server" },
+    { kind: "fin", ...seen(2, 70), by: "client" },
+    { kind: "fin", ...seen(1, 80), by: "client" },
+    { kind: "closed", ...seen(1, 80), reason: "by the server" },
+    { kind: "closed", ...seen(2, 90), reason: "reset" },
+  ];
+}
+
+function recorded(events: readonly TrafficEvent[]): Uint8Array {
+  const blocks = [recordingStart("wiretable test")];
+  const recording = new Capture((block) => blocks.push(block), 1_700_000_000_000_000);
+  for (const event of events) recording.tell(event);
+  return joined(blocks);
+}
+
+for (const end of ["server", "client"] as const) {
+  for (const pieces of [1, 100, 64 * 1024]) {
+    Deno.test(`what the ${end}'s end recorded is read back, in pieces of ${pieces}`, () => {
+      const { events, notes, connections } = readCapture(recorded(traffic(end)), { pieces });
+      const told = events.map((event) => {
+        if (event.kind === "missing") assert.fail("nothing is missing");
+        const { startCaptured, ...rest } = { startCaptured: true, ...tapEventOf(event) };
+        assert(startCaptured);
+        return rest;
+      });
+      // Captures are read as the server's end sees them.
+      assert.deepEqual(told, traffic("server"));
+      assert.deepEqual([notes, connections], [[], 2]);
+      const calls = events.map(({ origin }) => origin.call).filter((call) => call !== undefined);
+      const [toServer, toClient] = end === "server" ? ["read", "write"] : ["write", "read"];
+      assert.deepEqual(calls, [`${toServer} 1`, `${toServer} 1`, `${toServer} 2`, `${toClient} 1`]);
+    });
+  }
+}
+
+Deno.test("a read of many octets is several packets that continue one another", () => {
+  const events = [...traffic("server").slice(0, 1), { ...traffic("server")[3], bytes: MEGABYTE } as TrafficEvent];
+  const read = readCapture(recorded(events)).events.flatMap((event) => event.kind === "read" ? [event] : []);
+  assert.equal(read.length, 17);
+  assert.deepEqual(read.map(({ origin }) => origin.call), Array(17).fill("read 1"));
+  assert.deepEqual(read.map(({ origin }) => origin.continues), [false, ...Array(16).fill(true)]);
+  assert.deepEqual(joined(read.map(({ bytes }) => bytes)), MEGABYTE);
+});
+
+const AGAIN = [
+  ...handshake(0),
+  { sequence: 1, acknowledged: 501, octets: "a" },
+  ...handshake(77),
+  { sequence: 78, acknowledged: 501, octets: "b" },
+  { sequence: 79, acknowledged: 501, flags: FIN },
+  ...handshake(77),
+  { sequence: 78, acknowledged: 501, octets: "c" },
+];
+
+Deno.test("the same addresses and ports used again are another connection", () => {
+  const { events } = readCapture(capture(AGAIN));
+  assert.deepEqual(inShort(events), [
+    ...["1 opened by 40000 to 9999", "1 > a", "1 closed by a new one with the same ports"],
+    ...["2 opened by 40000 to 9999", "2 > b", "2 FIN client", "2 closed by a new one with the same ports"],
+    ...["3 opened by 40000 to 9999", "3 > c"],
+  ]);
+});
+
+Deno.test("one connection alone has the same number", () => {
+  for (const connection of [1, 2, 3, 4]) {
+    const { events, connections } = readCapture(capture(AGAIN), { connection });
+    assert.equal(connections, 3);
+    const octets = inShort(events).filter((line) => line.includes(">"));
+    assert.deepEqual(octets, [[], ["1 > a"], ["2 > b"], ["3 > c"], []][connection]);
+  }
+});
+
+Deno.test("connections beyond the most that may be open are left out, and counted", () => {
+  const segments = [1, 2, 3].flatMap((i) => {
+    const ends = { client: { ...CLIENT, port: 50_000 + i } };
+    return [...handshake(0, ends), { ...ends, sequence: 1, acknowledged: 501, octets: `${i}` }];
+  });
+  const { events, notes } = readCapture(capture(segments), { maxConnections: 2 });
+  assert.deepEqual(inShort(events).slice(4), [
+    "3 opened by 50003 to 9999",
+    "3 closed left out: too many are open at a time",
+  ]);
+  assert.deepEqual(notes, ["left out: 1 connection, for more than 2 were open at a time"]);
+  const alone = readCapture(capture(segments), { maxConnections: 2, connection: 3 });
+  assert.deepEqual([inShort(alone.events).at(-1), alone.notes], ["3 > 3", []]);
+});
+
+Deno.test("what is not read is said", () => {
+  const blocks = new Blocks();
+  const packet = ipPacket({ sequence: 1, octets: "a" });
+  const file = joined([
+    blocks.section(),
+    blocks.interface(101),
+    blocks.interface(105),
+    blocks.packet(packet.with(6, 0x20)),
+    blocks.packet(packet.with(6, 0x20)),
+    blocks.packet(packet.subarray(0, 30)),
+    blocks.packet(packet.with(9, 17)),
+    blocks.packet(packet, { from: 1 }),
+    blocks.packet(new Uint8Array(300_000)),
+    blocks.packet(packet).subarray(0, 30),
+  ]);
+  assert.deepEqual(readCapture(file).notes, [
+    "left out: 2 packets from packet 1 on, for fragments of IP packets are not put together",
+    "left out: packet 3, for not all of the headers were captured",
+    "left out: packet 5, for link type 105 is not known here",
+    "left out: 1 packet with more than 262144 octets",
+    "the file is cut off in the block after packet 6",
+  ]);
+});

@@ -1,0 +1,155 @@
+/** Builds captures as other programs write them: any byte order, link type, unit of time, and order of segments. */
+
+import { ACK, packetLength, SYN, writePacket } from "../../lib/traffic/packets.ts";
+import type { SocketAddress } from "../../lib/traffic.ts";
+import type { CaptureEvent } from "../../lib/traffic/capture_reader.ts";
+import { CaptureReader, type CaptureReaderOptions } from "../../lib/traffic/capture_reader.ts";
+import { octetString, wireOctets } from "../wire_cases.ts";
+
+export const CLIENT: SocketAddress = { hostname: "127.0.0.1", port: 40_000 };
+export const SERVER: SocketAddress = { hostname: "127.0.0.1", port: 9999 };
+
+/** An option of a block. */
+export type Option = readonly [code: number, value: readonly number[]];
+
+/** Builds blocks in one byte order. */
+export class Blocks {
+  readonly #little: boolean;
+
+  constructor(littleEndian = true) {
+    this.#little = littleEndian;
+  }
+
+  /** Returns a block with 32-bit words, then octets, then options. */
+  block(type: number, words: readonly number[], octets: Uint8Array = new Uint8Array(0), options: Option[] = []) {
+    const padded = Math.ceil(octets.length / 4) * 4;
+    const optionBytes = options.reduce((sum, [, value]) => sum + 4 + Math.ceil(value.length / 4) * 4, 0);
+    const length = 12 + 4 * words.length + padded + (options.length > 0 ? optionBytes + 4 : 0);
+    const view = new DataView(new ArrayBuffer(length));
+    view.setUint32(0, type, this.#little);
+    view.setUint32(4, length, this.#little);
+    words.forEach((word, i) => view.setUint32(8 + 4 * i, word >>> 0, this.#little));
+    let at = 8 + 4 * words.length;
+    const bytes = new Uint8Array(view.buffer);
+    bytes.set(octets, at);
+    at += padded;
+    for (const [code, value] of options) {
+      view.setUint16(at, code, this.#little);
+      view.setUint16(at + 2, value.length, this.#little);
+      bytes.set(value, at + 4);
+      at += 4 + Math.ceil(value.length / 4) * 4;
+    }
+    view.setUint32(length - 4, length, this.#little);
+    return bytes;
+  }
+
+  section(): Uint8Array {
+    const version = this.#little ? 1 : 0x10000;
+    return this.block(0x0a0d0d0a, [0x1a2b3c4d, version, -1, -1]);
+  }
+
+  interface(linkType: number, options: Option[] = [], snapLength = 0): Uint8Array {
+    return this.block(1, [this.#little ? linkType : linkType << 16, snapLength], undefined, options);
+  }
+
+  /** Returns an enhanced packet block. */
+  packet(octets: Uint8Array, { time = 0n, from = 0, options = [] as Option[], sent = octets.length } = {}): Uint8Array {
+    const words = [from, Number(time >> 32n), Number(time & 0xffffffffn), octets.length, sent];
+    return this.block(6, words, octets, options);
+  }
+}
+
+/** What a test says of a segment; the rest is usual. */
+export interface SegmentSpec {
+  /** Who sends it, the client by default. */
+  readonly by?: "client" | "server";
+  readonly sequence: number;
+  readonly acknowledged?: number;
+  readonly flags?: number;
+  readonly octets?: string;
+  readonly client?: SocketAddress;
+  readonly server?: SocketAddress;
+}
+
+/** Returns an IP packet with a segment. */
+export function ipPacket(spec: SegmentSpec): Uint8Array {
+  const { by = "client", sequence, acknowledged = 0, flags = ACK, octets = "" } = spec;
+  const { client = CLIENT, server = SERVER } = spec;
+  const [from, to] = by === "client" ? [client, server] : [server, client];
+  const header = { from, to, sequence, acknowledged, flags };
+  const packet = new Uint8Array(packetLength(header, octets.length));
+  writePacket(packet, header, wireOctets(octets));
+  return packet;
+}
+
+/** Segments of a handshake, after which the client's first octet is `1 + start`, and the server's 501. */
+export function handshake(start = 0, ends: Pick<SegmentSpec, "client" | "server"> = {}): SegmentSpec[] {
+  return [
+    { ...ends, sequence: start, flags: SYN },
+    { ...ends, by: "server", sequence: 500, acknowledged: start + 1, flags: SYN | ACK },
+    { ...ends, sequence: start + 1, acknowledged: 501 },
+  ];
+}
+
+/** Returns a capture of raw IP packets, a millisecond apart. */
+export function capture(segments: readonly SegmentSpec[]): Uint8Array {
+  const blocks = new Blocks();
+  return joined([
+    blocks.section(),
+    blocks.interface(101),
+    ...segments.map((segment, i) => blocks.packet(ipPacket(segment), { time: BigInt(i) * 1000n })),
+  ]);
+}
+
+/** Joins octets. */
+export function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}
+
+/** Reads a capture in pieces of a size. The events have their octets as copies. */
+export function readCapture(file: Uint8Array, options: CaptureReaderOptions & { pieces?: number } = {}) {
+  const events: CaptureEvent[] = [];
+  const reader = new CaptureReader((event) => {
+    events.push("bytes" in event ? { ...event, bytes: event.bytes.slice() } : event);
+  }, options);
+  const { pieces = 64 * 1024 } = options;
+  // One buffer for all pieces, as that of a file.
+  const buffer = new Uint8Array(pieces);
+  for (let at = 0; at < file.length; at += pieces) {
+    const piece = file.subarray(at, at + pieces);
+    buffer.set(piece);
+    reader.receive(buffer.subarray(0, piece.length));
+  }
+  const notes = reader.end();
+  return { events, notes, connections: reader.connections };
+}
+
+/** Returns events in short: `1 > GET` for a client's octets, `<` for the server's, and what else happens. */
+export function inShort(events: readonly CaptureEvent[]): string[] {
+  return events.map((event) => `${event.connection} ${shortened(event)}`);
+}
+
+function shortened(event: CaptureEvent): string {
+  switch (event.kind) {
+    case "opened":
+      return `opened by ${event.remote.port} to ${event.local.port}${
+        event.startCaptured ? "" : ", start not captured"
+      }`;
+    case "read":
+      return `> ${octetString(event.bytes)}`;
+    case "write":
+      return `< ${octetString(event.bytes)}`;
+    case "missing":
+      return `${event.octets} of the ${event.by} ${event.why}`;
+    case "fin":
+      return `FIN ${event.by}`;
+    case "closed":
+      return `closed ${event.reason}`;
+  }
+}
