@@ -47,7 +47,7 @@ export type CaptureEvent = (OpenedInCapture | Octets | Fin | Closed | Missing) &
 };
 
 /** What is kept of a packet. */
-type PacketOf = Pick<Packet, "number" | "time"> & Partial<Pick<Packet, "comment">>;
+export type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet, "comment">>;
 
 /** What a connection needs of its reader. */
 export interface ConnectionContext {
@@ -68,8 +68,8 @@ type Side = 0 | 1;
 
 /** A direction with its search for a start line, if it has to search. */
 interface Lane {
-  readonly flow: Flow<PacketOf>;
-  search: StartLineSearch<PacketOf> | undefined;
+  readonly flow: Flow<PacketFacts>;
+  search: StartLineSearch<PacketFacts> | undefined;
 }
 
 /** What a recording of this program says of a packet with octets. */
@@ -117,7 +117,7 @@ export class CapturedConnection {
   /** Receives a segment. */
   segment(segment: Segment, { number, time, comment }: Packet): void {
     const { from, flags, sequence, acknowledged, payload, length } = segment;
-    const packet: PacketOf = { number, time, comment };
+    const packet: PacketFacts = { number, time, comment };
     const side: Side = from === this.#sides[0] ? 0 : 1;
     const isSyn = (flags & SYN) !== 0;
     if (isSyn && (flags & ACK) === 0) this.#firstSequence ??= sequence;
@@ -136,7 +136,7 @@ export class CapturedConnection {
   }
 
   /** Closes the connection, of which nothing more is told. */
-  close(packet: PacketOf, reason: string): void {
+  close(packet: PacketFacts, reason: string): void {
     if (this.#ended) return;
     this.end(packet);
     this.#tell({ kind: "closed", ...this.#seen(packet), reason, origin: { packet: packet.number } });
@@ -144,7 +144,7 @@ export class CapturedConnection {
   }
 
   /** Tells what is left to be told at the end of the file. */
-  end(packet: PacketOf): void {
+  end(packet: PacketFacts): void {
     if (this.#ended || this.#lanes === undefined) return;
     for (const { flow } of this.#lanes) flow.end(packet);
     this.#open(packet);
@@ -157,7 +157,7 @@ export class CapturedConnection {
   }
 
   #lane(side: Side): Lane {
-    const flow = new Flow<PacketOf>({
+    const flow = new Flow<PacketFacts>({
       octets: (bytes, packet) => this.#octets(side, bytes, packet),
       missing: (count, packet) => this.#missing(side, count, packet),
       fin: (packet) => this.#fin(side, packet),
@@ -165,7 +165,7 @@ export class CapturedConnection {
     return { flow, search: new StartLineSearch() };
   }
 
-  #synchronize(side: Side, { flags, sequence }: Segment, packet: PacketOf): void {
+  #synchronize(side: Side, { flags, sequence }: Segment, packet: PacketFacts): void {
     this.#both()[side].flow.start(sequence + 1);
     if (this.#opened) return;
     this.#client = (flags & ACK) === 0 ? side : otherSide(side);
@@ -175,14 +175,14 @@ export class CapturedConnection {
     this.#open(packet);
   }
 
-  #admit(packet: PacketOf): boolean {
+  #admit(packet: PacketFacts): boolean {
     if (this.#admitted) return true;
     this.#admitted = this.#context.admit();
     if (!this.#admitted) this.close(packet, "left out: too many are open at a time");
     return this.#admitted;
   }
 
-  #octets(side: Side, bytes: Uint8Array, packet: PacketOf): void {
+  #octets(side: Side, bytes: Uint8Array, packet: PacketFacts): void {
     const lane = this.#both()[side];
     if (lane.search === undefined) return this.#tellOctets(side, bytes, packet);
     const found = lane.search.receive(bytes, packet, this.#directionOf(side));
@@ -200,7 +200,7 @@ export class CapturedConnection {
   }
 
   /** After a gap nothing tells where a message starts: a start line is looked for. */
-  #missing(side: Side, octets: number, packet: PacketOf): void {
+  #missing(side: Side, octets: number, packet: PacketFacts): void {
     const lane = this.#both()[side];
     if (lane.search === undefined) {
       this.#tellMissing(side, octets, "not captured", packet);
@@ -208,7 +208,7 @@ export class CapturedConnection {
     } else lane.search.end();
   }
 
-  #fin(side: Side, packet: PacketOf): void {
+  #fin(side: Side, packet: PacketFacts): void {
     this.#open(packet);
     const lane = this.#both()[side];
     this.#tellSkipped(side, lane.search?.end(), packet);
@@ -231,7 +231,7 @@ export class CapturedConnection {
   }
 
   /** Tells that the connection is there, once. Without a SYN or a start line, the lower port is the server's. */
-  #open(packet: PacketOf): void {
+  #open(packet: PacketFacts): void {
     if (this.#opened) return;
     this.#opened = true;
     const addresses = this.#sides.map(addressOf) as [SocketAddress, SocketAddress];
@@ -242,23 +242,23 @@ export class CapturedConnection {
     this.#tell({ kind: "opened", ...this.#seen(packet), ...opened, origin: { packet: number } });
   }
 
-  #tellOctets(side: Side, bytes: Uint8Array, packet: PacketOf): void {
+  #tellOctets(side: Side, bytes: Uint8Array, packet: PacketFacts): void {
     const kind = side === this.#client ? "read" : "write";
     const [, call, from = "0"] = CALL.exec(packet.comment ?? "") ?? [];
     const origin = { packet: packet.number, ...call && { call, continues: from !== "0" } };
     this.#tell({ kind, ...this.#seen(packet), bytes, origin });
   }
 
-  #tellSkipped(side: Side, octets: number | undefined, packet: PacketOf): void {
+  #tellSkipped(side: Side, octets: number | undefined, packet: PacketFacts): void {
     if (octets !== undefined && octets > 0) this.#tellMissing(side, octets, "skipped", packet);
   }
 
-  #tellMissing(side: Side, octets: number, why: Missing["why"], packet: PacketOf): void {
+  #tellMissing(side: Side, octets: number, why: Missing["why"], packet: PacketFacts): void {
     const by = this.#endOf(side);
     this.#tell({ kind: "missing", ...this.#seen(packet), by, octets, why, origin: { packet: packet.number } });
   }
 
-  #seen({ time }: PacketOf): Seen {
+  #seen({ time }: PacketFacts): Seen {
     return { end: "server", connection: this.#number, time };
   }
 
