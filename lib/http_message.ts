@@ -19,6 +19,7 @@ export {
 export { Fields } from "./http/fields.ts";
 export {
   type FieldLine,
+  isBlank,
   isFieldValue,
   isFramingField,
   isToken,

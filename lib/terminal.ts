@@ -37,15 +37,43 @@ export function escapeJson(json: string): string {
   );
 }
 
-/** A field line with a credential: name, authentication scheme if any, and secret. */
-const CREDENTIAL_LINE = /^((?:proxy-)?authorization|cookie|set-cookie)([ \t]*:[ \t]*)([^\r\n]*)/gim;
+/** Characters that take two columns: East Asian ones and emoji; a close approximation of Unicode's annex 11. */
+const WIDE =
+  /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/gu;
+/** Characters that take none: accents that combine with the letter before them, joiners, variation selectors. */
+const NARROW = /[\p{Mn}\p{Me}\u200c\u200d]/gu;
+
+/** Returns the number of terminal columns that text takes. */
+export function displayWidth(text: string): number {
+  // deno-lint-ignore no-control-regex -- ASCII needs no look at each character
+  if (/^[\x00-\x7f]*$/.test(text)) return text.length;
+  const count = (pattern: RegExp) => text.match(pattern)?.length ?? 0;
+  return [...text].length + count(WIDE) - count(NARROW);
+}
+
+/**
+ * A field with a credential: name, colon, and value up to the line's LF. A line that starts with a blank continues the
+ * value, and a CR within it does not end it: what is no valid message is masked too.
+ */
+const CREDENTIAL = /^((?:proxy-)?authorization|cookie|set-cookie)([ \t]*:[ \t]*)([^\n]*(?:\n[ \t][^\n]*)*)/gim;
 
 /** Replaces credentials in field lines by their length: `Authorization: Bearer (31 octets)`. */
 export function maskCredentials(text: string): string {
-  return text.replace(CREDENTIAL_LINE, (_line, name: string, colon: string, value: string) => {
+  return text.replace(CREDENTIAL, (_line, name: string, colon: string, value: string) => {
+    const end = value.endsWith("\r") ? "\r" : "";
     const [, scheme = ""] = /^([\w!#$%&'*+.^`|~-]+[ \t]+)\S/.exec(/cookie$/i.test(name) ? "" : value) ?? [];
-    return `${name}${colon}${scheme}(${value.length - scheme.length} octets)`;
+    return `${name}${colon}${scheme}(${value.length - scheme.length - end.length} octets)${end}`;
   });
+}
+
+/**
+ * Replaces credentials in one line by their length.
+ *
+ * @param before The lines that it continues, if it starts with a blank (RFC 9112 §5.2).
+ */
+export function maskLine(line: string, before: string): string {
+  if (!/^[ \t]/.test(line) || maskCredentials(before) === before) return maskCredentials(line);
+  return line.replace(/^([ \t]+)([^\n]*?)(?=\r?\n|\r?$)/, (_all, blank, value) => `${blank}(${value.length} octets)`);
 }
 
 /** Decodes octets, one character each, as UTF-8. Invalid sequences become U+FFFD. */

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import {
   ContentText,
+  displayWidth,
   escapeJson,
   escapeText,
   maskCredentials,
+  maskLine,
   octetsToText,
   painterFor,
   showHead,
@@ -98,9 +100,26 @@ const credentials: [text: string, shown: string][] = [
   ["GET / HTTP/1.1\r\nCookie: a=b; c=d\r\n\r\n", "GET / HTTP/1.1\r\nCookie: (8 octets)\r\n\r\n"],
   ["SET-COOKIE: a b\nX-Cookie: c", "SET-COOKIE: (3 octets)\nX-Cookie: c"],
   ["Proxy-Authorization: Digest a, b", "Proxy-Authorization: Digest (4 octets)"],
+  ["Cookie: a\r\n b\r\n\tc\r\nX: y\r\n", "Cookie: (9 octets)\r\nX: y\r\n"],
+  ["Authorization: Bearer a\rb\r\nX: y", "Authorization: Bearer (3 octets)\r\nX: y"],
 ];
 
 for (const [text, shown] of credentials) {
   Deno.test(`${JSON.stringify(text)} is printed without its credentials`, () =>
     assert.equal(maskCredentials(text), shown));
 }
+
+Deno.test("a line that continues a credential is printed without it", () => {
+  assert.equal(maskLine(" b c\r\n", "X: y\r\n"), " b c\r\n");
+  assert.equal(maskLine(" b c\r\n", "Cookie: a\r\n"), " (3 octets)\r\n");
+  assert.equal(maskLine("\tb", "Cookie: a\r\n c\r\n"), "\t(1 octets)");
+  assert.equal(maskLine("Cookie: b\r\n", "Cookie: a\r\n"), "Cookie: (1 octets)\r\n");
+});
+
+Deno.test("the width of text counts columns, not characters", () => {
+  assert.equal(displayWidth("snail"), 5);
+  assert.equal(displayWidth("日本 カナ 한글"), 14);
+  assert.equal(displayWidth("🐌"), 2);
+  assert.equal(displayWidth("e\u0301"), 1);
+  assert.equal(displayWidth("é–"), 2);
+});

@@ -7,9 +7,9 @@
  */
 
 import { octetString } from "../bytes.ts";
-import { type HttpError, LF, reasonPhrase } from "../http_message.ts";
+import { type HttpError, isBlank, LF, reasonPhrase } from "../http_message.ts";
 import { SHOWN_CONTENT_LINES, SHOWN_FAULT_OCTETS } from "../limits.ts";
-import { escapeText, maskCredentials, type Painter, type Style } from "../terminal.ts";
+import { escapeText, maskLine, type Painter, type Style } from "../terminal.ts";
 import type { Explanation, Fault, Reading, Row, RowKind } from "./explanation.ts";
 import { fixFor } from "./fixes.ts";
 import { decodeUtf8, octetsOf, units, type Wrapped, wrapUnits, wrapWords } from "./octet_text.ts";
@@ -55,7 +55,8 @@ export function explanationText(explanation: Explanation, options: ExplainTextOp
   const lines: string[] = [];
   const faulty = fault === undefined ? -1 : faultyRow(rows, fault.offset);
   rows.forEach((row, index) => {
-    const shown = index === faulty ? faultLines(explanation, row, options) : rowLines(row, options);
+    const masked = options.masked && row.kind !== "content" ? maskLine(row.octets, continued(rows, index)) : row.octets;
+    const shown = index === faulty ? faultLines(explanation, row, masked, options) : rowLines(row, masked, options);
     // Large content has more lines than a call can have arguments.
     for (const line of shown) lines.push(line);
   });
@@ -64,6 +65,13 @@ export function explanationText(explanation: Explanation, options: ExplainTextOp
     lines.push(...sentence("=>", `${escapeText(text)}${section(rule)}`, options.sentenceWidth));
   }
   return lines.map((line) => `${line.trimEnd()}\n`).join("");
+}
+
+/** Returns the octets that a row continues, if it starts with a blank. */
+function continued(rows: readonly Row[], index: number): string {
+  let start = index;
+  while (start > 0 && /^[ \t]/.test(rows[start].octets)) start--;
+  return rows.slice(start, index).map(({ octets }) => octets).join("");
 }
 
 /** Returns the row for the caret: the one with the octet, or the last before it. */
@@ -76,10 +84,9 @@ function faultyRow(rows: readonly Row[], offset: number): number {
  * Formats the line with a fault, a caret under the octet, and the fix. Of a long line only the octets around the fault
  * are shown.
  */
-function faultLines(explanation: Explanation, row: Row, options: ExplainTextOptions): string[] {
+function faultLines(explanation: Explanation, row: Row, line: string, options: ExplainTextOptions): string[] {
   const { painter } = options;
   const fault = explanation.fault!;
-  const line = options.masked ? maskCredentials(row.octets) : row.octets;
   const at = line === row.octets ? fault.offset - row.start : 0;
   const { shown, caret } = aroundCaret(line, at, options.width - OFFSET_WIDTH);
   return [
@@ -112,16 +119,23 @@ export function refusalText(error: HttpError, rest: Uint8Array, position: number
   const lines = fix === undefined ? [] : [`${INDENT}fix: ${fix}`];
   const at = error.fault === undefined ? -1 : error.offset! - position;
   if (at >= 0 && at < rest.length) {
-    const start = rest.lastIndexOf(LF, at - 1) + 1;
+    const start = lineStart(rest, at);
     const end = rest.indexOf(LF, at) + 1;
-    const line = octetString(rest, at === 0 ? 0 : start, end > 0 ? end : rest.length);
-    const masked = showCredentials ? line : maskCredentials(line);
-    const column = at - (at === 0 ? 0 : start);
+    const line = octetString(rest, start, end > 0 ? end : rest.length);
+    let continues = start;
+    while (continues > 0 && isBlank(rest[continues])) continues = lineStart(rest, continues - 1);
+    const masked = showCredentials ? line : maskLine(line, octetString(rest, continues, start));
+    const column = at - start;
     const { shown, caret } = aroundCaret(masked, masked === line ? column : 0, USUAL_WIDTH - OFFSET_WIDTH);
     const number = String(position + at - column).padStart(OFFSET_WIDTH - 1);
     lines.unshift(`${number} ${shown}`, `${INDENT}${" ".repeat(caret)}^ octet ${error.offset}`);
   }
   return lines.map((line) => `${line}\n`).join("");
+}
+
+/** Returns the start of the line with an octet. */
+function lineStart(bytes: Uint8Array, at: number): number {
+  return at === 0 ? 0 : bytes.lastIndexOf(LF, at - 1) + 1;
 }
 
 function faultWords({ kind }: Explanation, fault: Fault, { painter, sentenceWidth }: ExplainTextOptions): string[] {
@@ -172,12 +186,13 @@ function section(rule: string | undefined): string {
   return rule === undefined ? "" : ` (${rule})`;
 }
 
-/** Formats a row: wrapped octets on the left, the label on the right, and its parts below. */
-function rowLines(row: Row, options: ExplainTextOptions): string[] {
-  const masked = options.masked && row.kind === "field" ? maskCredentials(row.octets) : row.octets;
+/** Formats a row, possibly with its credentials masked: wrapped octets on the left, the label on the right, and its parts below. */
+function rowLines(row: Row, masked: string, options: ExplainTextOptions): string[] {
   if (masked !== row.octets) {
-    const left = wrapUnits(units(masked), leftWidth(options));
-    return twoColumns(row.start, left, row.label, row.rule, row.kind, options);
+    const width = leftWidth(options);
+    const left = row.kind === "unread" ? firstLine(masked, width) : wrapUnits(units(masked), width);
+    // What follows the meaning of the name tells of the value.
+    return twoColumns(row.start, left, row.label.split(";", 1)[0], row.rule, row.kind, options);
   }
   const { start, end, kind, octets, label, rule, parts } = row;
   const left = row.kind === "content" || row.kind === "unread"

@@ -4,10 +4,11 @@
  * @module
  */
 
+import { isBlank, LF } from "../http_message.ts";
+
 const NAMES = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
 const ASTERISK = 0x2a;
 const CR = 0x0d;
-const LF = 0x0a;
 const COLON = 0x3a;
 
 /** Copies a message's octets, with asterisks in the values of fields that have credentials. */
@@ -43,8 +44,4 @@ function nameBefore(bytes: Uint8Array, start: number, end: number): string {
 function hide(bytes: Uint8Array, start: number, end: number): void {
   while (start < end && isBlank(bytes[start])) start++;
   bytes.fill(ASTERISK, start, end);
-}
-
-function isBlank(octet: number): boolean {
-  return octet === 0x20 || octet === 0x09;
 }

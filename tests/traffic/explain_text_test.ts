@@ -185,6 +185,11 @@ const refusals: [name: string, octets: string, text: string, showCredentials?: b
     "   25 Cookie : (3 octets)\\r\\n\n      ^ octet 31\n",
   ],
   [
+    "a line that continues a credential",
+    "GET / HTTP/1.1\r\nHost: a\r\nCookie: a=b\r\n\tc=d\r\n\r\n",
+    "   38 \\t(3 octets)\\r\\n\n      ^ octet 38\n",
+  ],
+  [
     "a credential that may be shown",
     "GET / HTTP/1.1\r\nHost: a\r\nCookie : a=b\r\n\r\n",
     "   25 Cookie : a=b\\r\\n\n            ^ octet 31\n",
@@ -211,6 +216,20 @@ Deno.test("an error without an offset shows only its fix, or nothing", () => {
   const late = new HttpError(408, "Late", { rule: "RFC 9110 §15.5.9" });
   assert.equal(refusalText(late, wireOctets("GET"), 0, false), "      fix: send the request without long pauses\n");
   assert.equal(refusalText(new HttpError(404, "No"), wireOctets(""), 0, false), "");
+});
+
+Deno.test("no credential is shown, wherever the fault is", () => {
+  let shown = false;
+  for (const start of ["GET / HTTP/1.1", "GET /\x01 HTTP/1.1", "nonsense"]) {
+    for (const field of ["Cookie: s3cret", "Cookie:\r\n s3cret", "Cookie: a\r\n\ts3cret", "Cookie: \x01\r\n s3cret"]) {
+      for (const end of ["\r\n\r\n", "", "\r"]) {
+        const octets = `${start}\r\n${field}${end}`;
+        shown ||= textOf(octets).includes("s3cret");
+        assert.equal(textOf(octets, { masked: true }).includes("s3cret"), false, JSON.stringify(octets));
+      }
+    }
+  }
+  assert(shown, "without masking, some are");
 });
 
 Deno.test("findings and sentences on faults are wrapped to the width", () => {
