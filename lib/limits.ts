@@ -202,6 +202,8 @@ export const GATHERED_OUTPUT_BYTES: number = 64 * 1024;
 export const MAX_HELD_CONTENT_BYTES: number = 1024 * 1024;
 /** How long `connect` holds JSON to indent it. */
 export const MAX_HELD_CONTENT_MS: number = 1000;
+/** How long `connect` holds other content until it has enough of it to decide whether it is text. */
+export const MAX_SNIFF_MS: number = 50;
 /** Bytes of content that decide whether it is text. */
 export const SNIFFED_CONTENT_BYTES: number = 1024;
 /** Coded content that is held and decoded for display, in bytes, before and after decoding. */

@@ -4,13 +4,15 @@
  * @module
  */
 
+import { LF } from "../http_message.ts";
 import {
   MAX_DECODED_SHOWN_BYTES,
   MAX_HELD_CONTENT_BYTES,
   MAX_HELD_CONTENT_MS,
+  MAX_SNIFF_MS,
   SNIFFED_CONTENT_BYTES,
 } from "../limits.ts";
-import { ContentText, escapeText, type Painter } from "../terminal.ts";
+import { ContentText, displayWidth, escapeText, type Painter } from "../terminal.ts";
 import { indentJson } from "./json_view.ts";
 
 /** Options for showing content. */
@@ -27,6 +29,11 @@ export interface ContentViewOptions {
   readonly painter: Painter;
   /** Writes text. */
   readonly write: (text: string) => Promise<void>;
+  /**
+   * Writes content that is neither indented nor decoded: octet by octet, as into a file. Without it, as on a terminal,
+   * text is escaped, one line stands for binary content, and notes say what differs from the octets on the wire.
+   */
+  readonly writeExactly?: (bytes: Uint8Array) => Promise<void>;
 }
 
 /** Content codings (RFC 9110 §8.4.1, RFC 7932), and their names for DecompressionStream. */
@@ -47,8 +54,11 @@ export class ContentView {
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   #holds = true;
+  /** Ends the holding of a stream that pauses. */
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** The steps so far: the timer's must not run within another one. */
+  #steps = Promise.resolve();
   #isBinary: boolean | undefined;
-  #since: number | undefined;
   #bytes = 0;
 
   /** Starts showing content. */
@@ -60,40 +70,46 @@ export class ContentView {
   }
 
   /** Shows another piece, or holds it. */
-  async add(bytes: Uint8Array): Promise<void> {
-    this.#bytes += bytes.length;
-    if (this.#isBinary && this.#coding === "") return;
-    if (!this.#holds) return await this.#show(bytes);
-    this.#since ??= performance.now();
-    this.#held.push(bytes.slice());
-    this.#heldBytes += bytes.length;
-    if (this.#coding !== "") {
-      if (this.#heldBytes > MAX_DECODED_SHOWN_BYTES) this.#held = [];
-      return;
-    }
-    if (this.#heldBytes < SNIFFED_CONTENT_BYTES && !this.#isLate()) return;
-    this.#isBinary ??= isBinary(this.#joined(), this.#type);
-    if (this.#isBinary) this.#held = [];
-    else if (!this.#mayIndent() || this.#heldBytes > MAX_HELD_CONTENT_BYTES || this.#isLate()) await this.#release();
+  add(bytes: Uint8Array): Promise<void> {
+    return this.#step(() => this.#add(bytes));
   }
 
   /** Shows what was held, and a note on the content if needed. */
-  async end(): Promise<void> {
-    if (this.#bytes === 0) return;
-    if (this.#coding !== "") return await this.#showDecoded();
-    if (this.#holds) {
-      const bytes = this.#joined();
-      this.#isBinary ??= isBinary(bytes, this.#type);
-      if (this.#isBinary) return await this.#sayUnshown();
-      this.#holds = false;
-      if (await this.#showJson(bytes)) return;
-      await this.#show(bytes);
-    }
-    await this.#endText();
+  end(): Promise<void> {
+    clearTimeout(this.#timer);
+    return this.#step(() => this.#end());
   }
 
-  #isLate(): boolean {
-    return performance.now() - this.#since! > MAX_HELD_CONTENT_MS;
+  #step(run: () => Promise<void>): Promise<void> {
+    return this.#steps = this.#steps.then(run);
+  }
+
+  async #add(bytes: Uint8Array): Promise<void> {
+    this.#bytes += bytes.length;
+    if (!this.#holds) return this.#isBinary ? await this.#pass(bytes) : await this.#show(bytes);
+    this.#held.push(bytes.slice());
+    this.#heldBytes += bytes.length;
+    if (this.#coding !== "") {
+      if (this.#heldBytes > MAX_DECODED_SHOWN_BYTES) await this.#releaseBinary();
+      return;
+    }
+    this.#timer ??= setTimeout(
+      // An error of writing is thrown by the next step.
+      () => void this.#step(() => this.#release()).catch(() => {}),
+      this.#mayIndent() ? MAX_HELD_CONTENT_MS : MAX_SNIFF_MS,
+    );
+    if (this.#heldBytes < SNIFFED_CONTENT_BYTES) return;
+    this.#isBinary ??= isBinary(this.#joined(), this.#type);
+    if (this.#isBinary || !this.#mayIndent() || this.#heldBytes > MAX_HELD_CONTENT_BYTES) await this.#release();
+  }
+
+  async #end(): Promise<void> {
+    if (this.#bytes === 0) return;
+    if (this.#holds && this.#coding !== "") return await this.#showDecoded();
+    if (this.#holds && !this.#isBinary && await this.#showJson(this.#joined())) return;
+    await this.#release();
+    if (this.#isBinary) await this.#sayUnshown();
+    else await this.#endText();
   }
 
   #mayIndent(): boolean {
@@ -111,18 +127,39 @@ export class ContentView {
     return bytes;
   }
 
+  /** Shows what is held; what follows is shown as it comes. */
   async #release(): Promise<void> {
+    if (!this.#holds) return;
     const bytes = this.#joined();
-    this.#held = [];
+    this.#isBinary ??= isBinary(bytes, this.#type);
+    if (this.#isBinary) return await this.#releaseBinary();
     this.#holds = false;
+    this.#held = [];
     await this.#show(bytes);
   }
 
+  async #releaseBinary(): Promise<void> {
+    this.#isBinary = true;
+    this.#holds = false;
+    const held = this.#held;
+    this.#held = [];
+    for (const bytes of held) await this.#pass(bytes);
+  }
+
+  async #pass(bytes: Uint8Array): Promise<void> {
+    const { writeExactly } = this.#options;
+    if (writeExactly === undefined) return;
+    await writeExactly(bytes);
+    this.endsLine = bytes.at(-1) === LF;
+  }
+
   async #show(bytes: Uint8Array): Promise<void> {
+    if (this.#options.writeExactly !== undefined) return await this.#pass(bytes);
     await this.#write(this.#text.add(bytes));
   }
 
   async #endText(): Promise<void> {
+    if (this.#options.writeExactly !== undefined) return;
     await this.#write(this.#text.end());
     if (!this.endsLine) await this.#write("\n");
   }
@@ -133,45 +170,55 @@ export class ContentView {
     this.endsLine = text.endsWith("\n");
   }
 
+  /** Writes a line on the content, on a terminal. */
   async #say(line: string): Promise<void> {
-    await this.#write(`${this.#options.painter("dim", line)}\n`);
+    if (this.#options.writeExactly === undefined) await this.#write(`${this.#options.painter("dim", line)}\n`);
   }
 
-  /** Shows held content indented, if it is JSON to be indented. */
+  /** Shows content indented, if it is JSON to be indented. */
   async #showJson(bytes: Uint8Array): Promise<boolean> {
-    const { indent, columns, painter } = this.#options;
-    if (!this.#mayIndent() || bytes.length > MAX_HELD_CONTENT_BYTES) return false;
-    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
-    const fits = text.length <= columns && !text.trimEnd().includes("\n");
-    if (indent === "long" && fits) return false;
-    const shown = indentJson(text, painter);
+    const shown = this.#indented(bytes);
     if (shown === undefined) return false;
     await this.#write(`${shown}\n`);
     await this.#say(`(shown indented; ${this.#bytes} octets on the wire)`);
     return true;
   }
 
+  /** Returns JSON indented; `undefined` if the content is shown as received. */
+  #indented(bytes: Uint8Array): string | undefined {
+    const { indent, columns, painter } = this.#options;
+    if (!this.#mayIndent() || bytes.length > MAX_HELD_CONTENT_BYTES) return undefined;
+    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+    const fits = displayWidth(text) <= columns && !text.trimEnd().includes("\n");
+    return indent === "long" && fits ? undefined : indentJson(text, painter);
+  }
+
   /** Shows coded content decoded, if the coding is known and the content is text. */
   async #showDecoded(): Promise<void> {
     const format = Object.hasOwn(CODINGS, this.#coding) ? CODINGS[this.#coding] : undefined;
-    const decoded = format === undefined || this.#heldBytes > MAX_DECODED_SHOWN_BYTES
-      ? undefined
-      : await decode(this.#joined(), format);
-    if (decoded === undefined || isBinary(decoded, this.#type)) return await this.#sayUnshown();
-    const view = new ContentView({ ...this.#options, coding: undefined });
-    // The note on the content follows below.
-    await view.add(decoded.subarray(0, MAX_DECODED_SHOWN_BYTES));
-    await view.end();
-    this.endsLine = true;
+    const decoded = format === undefined ? undefined : await decode(this.#joined(), format);
+    if (decoded === undefined || isBinary(decoded, this.#type)) {
+      await this.#releaseBinary();
+      return await this.#sayUnshown(format !== undefined && decoded === undefined);
+    }
+    const shown = this.#indented(decoded);
+    if (shown !== undefined) await this.#write(`${shown}\n`);
+    else {
+      await this.#show(decoded.subarray(0, MAX_DECODED_SHOWN_BYTES));
+      await this.#endText();
+    }
+    const cut = decoded.length > MAX_DECODED_SHOWN_BYTES ? ` up to ${grouped(MAX_DECODED_SHOWN_BYTES)} octets` : "";
     await this.#say(
-      `(decoded for display; ${grouped(this.#bytes)} octets coded with ${escapeText(this.#coding)} on the wire)`,
+      `(decoded for display${cut}${shown === undefined ? "" : ", shown indented"}; ` +
+        `${grouped(this.#bytes)} octets coded with ${escapeText(this.#coding)} on the wire)`,
     );
   }
 
-  async #sayUnshown(): Promise<void> {
+  async #sayUnshown(isInvalid = false): Promise<void> {
     const coded = this.#coding === "" ? "" : ` coded with ${escapeText(this.#coding)}`;
     const type = this.#type === "" ? "binary content" : escapeText(this.#type);
-    await this.#say(`${grouped(this.#bytes)} octets of ${type}${coded}, not shown; save with > FILE`);
+    const invalid = isInvalid ? `: they are not valid ${escapeText(this.#coding)}` : "";
+    await this.#say(`${grouped(this.#bytes)} octets of ${type}${coded}, not shown${invalid}; save with > FILE`);
   }
 }
 

@@ -82,9 +82,18 @@ export class Display {
       case "content":
         return this.#shows("b") ? await this.#showContent(event.bytes) : undefined;
       case "end":
-        if (this.#shows("b")) await this.#view?.end();
+        if (this.#shows("b")) await this.endContent();
         if (event.trailers.size > 0 && this.#shows("h")) await this.#showTrailers(event.trailers);
     }
+  }
+
+  /** Shows the rest of the content, of which some may be held: at its end, or when no more of it comes. */
+  async endContent(): Promise<void> {
+    const view = this.#view;
+    this.#view = undefined;
+    if (view === undefined) return;
+    await view.end();
+    this.#midLine = !view.endsLine;
   }
 
   /** Shows received octets that are not a valid response, up to a limit. */
@@ -129,9 +138,9 @@ export class Display {
     if (this.#shows("H")) await this.#showHead(text);
     if (content.length === 0 || !this.#shows("B")) return;
     const type = /^content-type:[ \t]*(.*?)[ \t]*\r$/im.exec(text)?.[1];
-    this.#view = this.#view = this.#newView(type, undefined);
+    this.#view = this.#newView(type, undefined);
     await this.#showContent(content);
-    await this.#view?.end();
+    await this.endContent();
   }
 
   async #showHead(head: string): Promise<void> {
@@ -170,6 +179,7 @@ export class Display {
       columns: screen.columns(),
       painter,
       write: (text) => screen.write(ENCODER.encode(text)),
+      ...!screen.terminal && { writeExactly: (bytes) => screen.write(bytes) },
     });
   }
 }

@@ -288,7 +288,8 @@ class Repl {
         if (event.kind === "end") this.#last = { endpoint, request, status, location };
       }
     } finally {
-      // An invalid response is explained too.
+      // Of a broken response, what arrived is shown, and explained too.
+      await this.#display.endContent();
       if (explain?.each) await this.#showExplanation();
     }
     return exitCodeOf(status);

@@ -5,15 +5,19 @@ import { painterFor } from "../../lib/terminal.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
+const VIEW: Omit<ContentViewOptions, "write"> = {
+  type: "application/json",
+  coding: undefined,
+  indent: "long",
+  columns: 20,
+  painter: painterFor(false),
+};
+
 /** Returns the output for content in these pieces. */
 async function shown(pieces: (string | Uint8Array)[], options: Partial<ContentViewOptions> = {}): Promise<string> {
   let text = "";
   const view = new ContentView({
-    type: "application/json",
-    coding: undefined,
-    indent: "long",
-    columns: 20,
-    painter: painterFor(false),
+    ...VIEW,
     write: (part) => {
       text += part;
       return Promise.resolve();
@@ -85,6 +89,12 @@ Deno.test("coded content is decoded for display, with a note", async () => {
     await shown([gzip.subarray(0, 5), gzip.subarray(5)], { coding: "gzip" }),
     `{"a":1}\n(decoded for display; ${gzip.length} octets coded with gzip on the wire)\n`,
   );
+  const long = await coded('{"type":"cat","age":3}', "gzip");
+  assert.equal(
+    await shown([long], { coding: "gzip" }),
+    '{\n  "type": "cat",\n  "age": 3\n}\n' +
+      `(decoded for display, shown indented; ${long.length} octets coded with gzip on the wire)\n`,
+  );
   const deflate = await coded("hello", "deflate");
   assert.match(await shown([deflate], { coding: "Deflate", type: "text/plain" }), /^hello\n\(decoded/);
   assert.equal(
@@ -93,11 +103,51 @@ Deno.test("coded content is decoded for display, with a note", async () => {
   );
   assert.equal(
     await shown(["nonsense"], { coding: "gzip" }),
-    "8 octets of application/json coded with gzip, not shown; save with > FILE\n",
+    "8 octets of application/json coded with gzip, not shown: they are not valid gzip; save with > FILE\n",
   );
   const bomb = await coded(new Uint8Array(3 * MAX_DECODED_SHOWN_BYTES).fill(0x61), "gzip");
   const text = await shown([bomb], { coding: "gzip", type: "text/plain" });
   assert(text.length < MAX_DECODED_SHOWN_BYTES + 1000);
+  assert.match(text.slice(-200), /\(decoded for display up to 10,485,760 octets; [\d,]+ octets coded/);
+});
+
+Deno.test("what is neither indented nor decoded is written exactly into a file, without notes", async () => {
+  const write = async (pieces: (string | Uint8Array)[], options: Partial<ContentViewOptions>) => {
+    const written: Uint8Array[] = [];
+    const writeExactly = (bytes: Uint8Array) => Promise.resolve(void written.push(bytes.slice()));
+    const write = (text: string) => writeExactly(encode(text));
+    const view = new ContentView({ ...VIEW, write, writeExactly, ...options });
+    for (const piece of pieces) await view.add(typeof piece === "string" ? encode(piece) : piece);
+    await view.end();
+    return { written: new Uint8Array(await new Blob(written as Uint8Array<ArrayBuffer>[]).arrayBuffer()), view };
+  };
+  const png = new Uint8Array(3000).fill(0x80);
+  const { written, view } = await write([png, png], { type: "image/png" });
+  assert.deepEqual(written, new Uint8Array(6000).fill(0x80));
+  assert.equal(view.endsLine, false);
+  assert.deepEqual((await write([png], { coding: "zstd" })).written, png);
+  assert.deepEqual((await write([png], { coding: "gzip" })).written, png, "it is not gzip");
+  const large = new Uint8Array(MAX_DECODED_SHOWN_BYTES);
+  assert.equal((await write([large, large], { coding: "gzip" })).written.length, 2 * MAX_DECODED_SHOWN_BYTES);
+  assert.deepEqual((await write(["a\x1b\r\n"], { type: "text/plain" })).written, encode("a\x1b\r\n"));
+  assert.deepEqual((await write(["[1]"], { indent: "always" })).written, encode("[\n  1\n]\n"));
+  const gzip = await coded("[1]", "gzip");
+  assert.deepEqual((await write([gzip], { indent: "always", coding: "gzip" })).written, encode("[\n  1\n]\n"));
+});
+
+Deno.test("a stream that pauses is shown without its next piece", async () => {
+  for (const type of ["text/event-stream", "application/json"]) {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const view = new ContentView({ ...VIEW, type, write: (text) => Promise.resolve(resolve(text)) });
+    await view.add(encode("data: 1\n"));
+    assert.equal(await promise, "data: 1\n");
+    await view.end();
+  }
+});
+
+Deno.test("wide characters take two columns of the line", async () => {
+  assert.equal(await shown([`["${"日".repeat(8)}"]`]), `["${"日".repeat(8)}"]\n`);
+  assert.match(await shown([`["${"日".repeat(9)}"]`]), /^\[\n/);
 });
 
 Deno.test("nothing is shown of content without octets, whatever its type and coding", async () => {
