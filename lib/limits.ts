@@ -275,6 +275,8 @@ export const FILE_LOCK_WAIT_MS: number = 5000;
 
 /** How long one node of an etcd cluster may take for one request, before the next node is asked. */
 export const CLUSTER_TRY_MS: number = 2_000;
+/** How long the others are asked which of them answers at all, after one has not answered in that time. */
+export const CLUSTER_ALIVE_MS: number = 500;
 /** How long it may take for a page of a listing. */
 export const CLUSTER_PAGE_TRY_MS: number = 10_000;
 /** How long a request to an etcd cluster is tried before it is answered with 503. */

@@ -7,7 +7,13 @@
  * @module
  */
 
-import { CLUSTER_BYTES_PER_MS, CLUSTER_ROUND_MS, CLUSTER_TRY_MS, CLUSTER_WAIT_MS } from "../limits.ts";
+import {
+  CLUSTER_ALIVE_MS,
+  CLUSTER_BYTES_PER_MS,
+  CLUSTER_ROUND_MS,
+  CLUSTER_TRY_MS,
+  CLUSTER_WAIT_MS,
+} from "../limits.ts";
 
 /**
  * Why a request was not done: no node answers; the user is refused, or may not do this; the cluster has no room; the
@@ -71,7 +77,7 @@ export interface AskOptions<T> {
 type Tried<T> =
   | { readonly kind: "answer"; readonly answer: T }
   | { readonly kind: "refused"; readonly fault: EtcdFault; readonly reason: string }
-  | { readonly kind: "failed"; readonly reason: string; readonly maybeDone: boolean }
+  | { readonly kind: "failed"; readonly reason: string; readonly maybeDone: boolean; readonly silent?: boolean }
   | { readonly kind: "unknown-user" };
 
 /** Tries of one request that end because of the token. */
@@ -138,8 +144,10 @@ export class EtcdGateway {
       maybeDone ||= tried.maybeDone;
       // A try that was cut short by the end tells nothing.
       if (reason === "" || ms === tryMs) reason = tried.reason;
+      // Nodes after a silent one may be silent too, and each would take the time of a try.
+      const next = tried.silent && !options.once ? await this.#livingNode(node) : (node + 1) % count;
       // Somebody else may have found a node that answers.
-      if (this.#node === node) this.#node = (node + 1) % count;
+      if (this.#node === node) this.#node = next;
       if (++failures % count === 0 && !options.once) await this.#wait(CLUSTER_ROUND_MS, this.#closed.signal);
     }
   }
@@ -148,6 +156,29 @@ export class EtcdGateway {
   close(): void {
     this.#closed.abort();
     this.#client.close();
+  }
+
+  /** Returns the first of the other nodes to answer anything at all; the next one if none does. */
+  async #livingNode(silent: number): Promise<number> {
+    const { nodes } = this.#options;
+    const others = nodes.map((_, i) => (silent + 1 + i) % nodes.length).slice(0, -1);
+    if (others.length < 2) return others[0] ?? silent;
+    const found = new AbortController();
+    const timer = setTimeout(() => found.abort(), CLUSTER_ALIVE_MS);
+    const signal = AbortSignal.any([found.signal, this.#closed.signal]);
+    try {
+      return await Promise.any(others.map(async (node) => {
+        // A node tells its own state also where it has no leader, and refuses a wrong user at once.
+        const response = await this.#send(nodes[node], "/v3/maintenance/status", "{}", signal);
+        await response.body?.cancel();
+        return node;
+      }));
+    } catch {
+      return others[0];
+    } finally {
+      clearTimeout(timer);
+      found.abort();
+    }
   }
 
   async #try<T>(
@@ -170,7 +201,7 @@ export class EtcdGateway {
     } catch (error) {
       if (error instanceof EtcdError) return { kind: "refused", fault: error.fault, reason: error.message };
       if (timeout.signal.aborted) {
-        return { kind: "failed", reason: `${node}: no answer within ${tryMs} ms`, maybeDone: sending };
+        return { kind: "failed", reason: `${node}: no answer within ${tryMs} ms`, maybeDone: sending, silent: true };
       }
       const reason = reasonOf(error);
       // What never had a connection was never sent.
@@ -190,7 +221,7 @@ export class EtcdGateway {
   /** What an answer with another status than 200 means. */
   #failure<T>(node: string, status: number, text: string): Tried<T> {
     const { code, message } = errorIn(text);
-    if (status === 401 || /user name is empty|auth.*old revision|revision in header is old/.test(message)) {
+    if (status === 401 || /user name is empty|revision of auth store is old/.test(message)) {
       if (this.#options.user !== undefined) return { kind: "unknown-user" };
       return { kind: "refused", fault: "denied", reason: `${node}: it asks for a user, whom --etcd-user-file names` };
     }

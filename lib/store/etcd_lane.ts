@@ -213,13 +213,14 @@ export class Lane {
   /** Makes sure that nothing of what was sent is done after this, however long it takes. */
   async #settle(): Promise<void> {
     for (;;) {
+      // Nobody else may write the rows of this lane, so nobody waits for a cluster that may never come back.
+      if (this.#cluster.down !== undefined) this.#queue.fail(this.#cluster.down);
       await this.#cluster.answers;
       if (this.#cluster.closed.aborted) return;
       try {
         await this.#fence();
         return;
       } catch (error) {
-        // Nobody else may write these rows, so nobody waits for that.
         this.#queue.fail(clusterError(error));
         if (this.#cluster.down === undefined) await this.#wait(CLUSTER_PROBE_MS, this.#cluster.closed);
       }

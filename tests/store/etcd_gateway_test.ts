@@ -99,6 +99,7 @@ const refusals: [status: number, message: string, fault: string][] = [
   [403, "etcdserver: permission denied", "forbidden"],
   [401, "etcdserver: invalid auth token", "denied"],
   [400, "etcdserver: user name is empty", "denied"],
+  [400, "etcdserver: revision of auth store is old", "denied"],
 ];
 
 for (const [status, message, fault] of refusals) {
@@ -116,6 +117,7 @@ for (const [status, message, fault] of refusals) {
 Deno.test("a try has 2 s, and more for a large request", async () => {
   let asked: string[] = [];
   const { etcd } = gateway([DONE], {
+    nodes: ["http://a:1", "http://b:1"],
     fetch: (_, { signal }) =>
       new Promise((_, failed) => {
         signal!.addEventListener("abort", () => failed(signal!.reason));
@@ -126,6 +128,21 @@ Deno.test("a try has 2 s, and more for a large request", async () => {
   await assert.rejects(etcd.ask("/v3/kv/txn", "{}", { tryMs: 1 }), { message: /no answer within 1 ms$/ });
   asked = [];
   await assert.rejects(etcd.ask("/v3/kv/txn", "x".repeat(2999), { tryMs: 1 }), { message: /no answer within 3 ms$/ });
+  etcd.close();
+});
+
+Deno.test("after a silent node, one that answers at all is asked next", async () => {
+  const seen: string[] = [];
+  const { etcd } = gateway([DONE], {
+    fetch: (url, { signal }) => {
+      const { hostname, pathname } = new URL(url);
+      seen.push(`${hostname} ${pathname}`);
+      if (hostname === "c") return Promise.resolve(DONE.clone());
+      return new Promise((_, failed) => signal!.addEventListener("abort", () => failed(signal!.reason)));
+    },
+  });
+  await etcd.ask("/v3/kv/txn", "{}", { tryMs: 1 });
+  assert.deepEqual(seen, ["a /v3/kv/txn", "b /v3/maintenance/status", "c /v3/maintenance/status", "c /v3/kv/txn"]);
   etcd.close();
 });
 

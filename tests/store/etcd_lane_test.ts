@@ -92,6 +92,16 @@ Deno.test("a write without any answer has an unknown outcome, and cannot undo a 
   assert.equal((await faulty.store.get("a") as Row).content, '{"a":{"b":3}}');
 });
 
+Deno.test("no write waits for a cluster that is away, also behind one whose outcome is unknown", async () => {
+  await using faulty = await new Faulty().ready();
+  faulty.etcd.otherwise = requestLost;
+  // The lanes take one write of the row; the other waits for it.
+  const [first, second] = await Promise.allSettled([faulty.put("a"), faulty.put("a")]);
+  assert(first.status === "rejected" && second.status === "rejected");
+  assert.match(first.reason.message, /the outcome of this write is unknown/);
+  assert.equal(second.reason.message, "The table's cluster does not answer");
+});
+
 Deno.test("a write that certainly was not done does not say that its outcome is unknown", async () => {
   await using faulty = await new Faulty().ready();
   faulty.etcd.otherwise = refused;
