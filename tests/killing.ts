@@ -196,14 +196,15 @@ class Writer {
   }
 }
 
-function requestOf(method: string, target: string, content?: string, ifMatch?: string): string {
+/** Returns the octets of a request. */
+export function requestOf(method: string, target: string, content?: string, ifMatch?: string): string {
   const fields = content === undefined ? "" : `Content-Type: application/json\r\nContent-Length: ${content.length}\r\n`;
   const condition = ifMatch === undefined ? "" : `If-Match: ${ifMatch}\r\n`;
   return `${method} ${target} HTTP/1.1\r\nHost: localhost\r\n${condition}${fields}\r\n${content ?? ""}`;
 }
 
 /** Returns the response; `undefined` if the server ended before it was complete. */
-async function exchange(peer: Peer, request: string): Promise<WholeResponse | undefined> {
+export async function exchange(peer: Peer, request: string): Promise<WholeResponse | undefined> {
   try {
     return await peer.exchange(request);
   } catch {
