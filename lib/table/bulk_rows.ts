@@ -13,7 +13,7 @@ import { NameSet } from "./name_set.ts";
 import type { Pacer } from "./pacer.ts";
 import { nameProblem } from "./row_content.ts";
 import { isObject, type RowSchema } from "./row_schema.ts";
-import { decode, notJson, parseObject, requireUtf8, tooDeep, tooMany } from "./row_text.ts";
+import { decode, notJson, notObject, parseObject, requireUtf8, tooDeep, tooMany } from "./row_text.ts";
 
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -43,7 +43,7 @@ export async function readRows(content: Uint8Array, schema: RowSchema, pacer: Pa
       reader.flush();
     }
   }
-  if (!scanner.isObject) parseObject(decode(content));
+  if (!scanner.isObject) throw notObject(UTF8.decode(content.subarray(0, JSON_PIECE_BYTES)));
   return reader.rows();
 }
 

@@ -182,6 +182,11 @@ export function parseObject(text: string): JsonObject {
     throw new HttpError(400, detail, { rule: "RFC 8259 §2" });
   }
   if (isObject(value)) return value;
-  const seen = Array.isArray(value) ? "an array" : JSON.stringify(value).slice(0, 40);
-  throw new HttpError(422, `The content must be a JSON object, saw ${seen}`);
+  throw notObject(text);
+}
+
+/** Creates the error for JSON text that is not an object. Only its start is looked at. */
+export function notObject(text: string): HttpError {
+  const start = text.trimStart().slice(0, 40).trimEnd();
+  return new HttpError(422, `The content must be a JSON object, saw ${start.startsWith("[") ? "an array" : start}`);
 }

@@ -98,7 +98,9 @@ Deno.test("up to one piece, a syntax error has the parser's own message", async 
 Deno.test("content that is not an object is refused", async () => {
   assert.equal((await refusal("")).message, "The content is empty: expected a JSON object");
   assert.match((await refusal("[]")).message, /saw an array$/);
+  assert.match((await refusal('[{"a":{"b":1}}]')).message, /saw an array$/);
   assert.match((await refusal(" 1 ")).message, /saw 1$/);
+  assert.match((await refusal(`"${"x".repeat(2 * JSON_PIECE_BYTES)}"`)).message, /saw "x{39}$/);
   assert.match((await refusal("\ufeff{}")).message, /^The content is not JSON/);
 });
 

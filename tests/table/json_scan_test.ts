@@ -52,6 +52,14 @@ for (const [text, names] of objects) {
   });
 }
 
+Deno.test("the outermost value alone decides whether the text is an object", () => {
+  for (const [text, isObject] of [['{"a":[1]}', true], ["[{}]", false], ["1", false]] as const) {
+    const scanner = new JsonScanner(ENCODER.encode(text));
+    while (scanner.next(Infinity) === "member");
+    assert.equal(scanner.isObject, isObject);
+  }
+});
+
 Deno.test("members, elements and nesting are counted", () => {
   assert.deepEqual(scan('{"a":1,"b":{"x":[1,2,{}],"y":{"z":null}},"c":[]}').members, [
     { name: '"a"', value: "1", members: 0, depth: 1 },
