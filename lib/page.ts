@@ -11,7 +11,7 @@ import { PAGE_PORT, portProblem } from "./cli/addresses.ts";
 import { Failure } from "./cli/values.ts";
 import { authorityOf, ClientError, type Endpoint, Session } from "./client.ts";
 import { parseLine } from "./client/command.ts";
-import { type TableWords, withDefaults } from "./client/items.ts";
+import { describeFields, type TableWords, withDefaults } from "./client/items.ts";
 import type { RawStep } from "./client/raw_steps.ts";
 import { WrongInput } from "./client/words.ts";
 import { Decoder, type FieldLine, HttpError, type HttpRequest, isInterim } from "./http_message.ts";
@@ -106,7 +106,9 @@ export class Page {
     });
     const { secure } = options.endpoint;
     const table = `${secure ? "https" : "http"}://${authorityOf(options.endpoint)}`;
-    this.#feed = new Feed(this.#journal, { about: { table }, process: randomText(6) });
+    const example = `get all · post NAME ${describeFields(options.words)} · delete NAME · raw "…"`;
+    const about = { table, keeps: options.history, example };
+    this.#feed = new Feed(this.#journal, { about, process: randomText(6) });
     this.#sender = new CommandSender(options, this.#journal);
     const service = new PageService(new PageAccess(port, key), this.#feed, {
       message: (range) => this.#message(range),
@@ -234,7 +236,9 @@ class CommandSender {
         if (contentFrom !== undefined) throw new WrongInput("no file is read for a page: type the content itself");
         return withDefaults(request, this.#defaults);
       }
-      if (command.kind === "ask") throw new WrongInput("the values are missing: post Pingping snail 1 0");
+      if (command.kind === "ask") {
+        throw new WrongInput(`the values are missing: post NAME ${describeFields(this.#words)}`);
+      }
       throw new WrongInput("only commands that send something work here, as get all, or raw with its steps");
     } catch (error) {
       if (error instanceof WrongInput) throw new HttpError(422, `Wrong Input: ${error.message}`);

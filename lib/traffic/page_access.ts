@@ -70,7 +70,7 @@ export class PageAccess {
     if (given.length + cookies.length === 0) {
       throw new HttpError(403, "The key is missing: open the address that the server printed when it started");
     }
-    this.#checkOrigin(fields.get("origin"), fields.get("sec-fetch-site"));
+    this.#checkOrigin(`http://${authority.toLowerCase()}`, fields.get("origin"), fields.get("sec-fetch-site"));
     return given.length > 0;
   }
 
@@ -84,9 +84,8 @@ export class PageAccess {
   }
 
   /** Ports of one host are one site, so a cookie alone does not tell who asks. */
-  #checkOrigin(origin: string | undefined, site: string | undefined): void {
-    const own = this.#hosts.some((host) => origin === undefined || origin === `http://${host}`);
-    if (own && (site === undefined || site === "same-origin" || site === "none")) return;
+  #checkOrigin(own: string, origin: string | undefined, site: string | undefined): void {
+    if ((origin === undefined || origin === own) && (site === undefined || site === "same-origin" || site === "none")) return;
     throw new HttpError(403, `Only this page may ask, saw the origin ${JSON.stringify(origin ?? site)}`);
   }
 

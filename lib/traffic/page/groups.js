@@ -9,7 +9,7 @@
 import { exchangeOf, state } from "./state.js";
 
 /** Groups that are drawn at a time: those around the current event. */
-export const MAX_GROUPS = 40;
+export const MAX_GROUPS = 24;
 
 /**
  * Events as groups: one for each exchange, and one for what belongs to none.

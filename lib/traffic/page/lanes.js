@@ -7,7 +7,7 @@
 
 import { groupsOf, MAX_GROUPS } from "./groups.js";
 import { changed, chooseAt, shownEvents, state } from "./state.js";
-import { address, duration, element, octetsIn, part, readable, visible } from "./text.js";
+import { address, duration, element, octetsIn, part, readable, shortened, visible } from "./text.js";
 
 /** Lines of one group that are drawn. */
 const MAX_LINES = 40;
@@ -24,6 +24,8 @@ const NEAR_END = 40;
 let drawn = new Map();
 /** Whether the view follows what comes: the reader may have scrolled back. */
 let following = true;
+/** Which of the buttons had the focus last, unless it has left the lanes. @type {string | undefined} */
+let visited;
 
 const traffic = part("traffic");
 const lanes = part("lanes");
@@ -40,9 +42,15 @@ lanes.addEventListener("keydown", (event) => {
   const at = buttons.findIndex((button) => button === document.activeElement);
   buttons[at + (event.key === "ArrowUp" ? -1 : 1)]?.focus();
 });
-// One of the buttons is reached with the Tab key, the others from there.
-lanes.addEventListener("focusin", ({ target }) => {
-  if (target instanceof HTMLElement) makeOnlyStop(target);
+// One of the buttons is reached with the Tab key, the others from there. What has the focus is what is looked at.
+document.addEventListener("focusin", ({ target }) => {
+  const id = target instanceof HTMLElement && lanes.contains(target) ? target.dataset.id : undefined;
+  // It comes back to what had it when the window does, and when that is drawn anew.
+  if (id === visited) return;
+  visited = id;
+  if (id === undefined || !(target instanceof HTMLElement)) return;
+  makeOnlyStop(target);
+  if (!target.classList.contains("open") && !target.hasAttribute("aria-current")) target.click();
 });
 
 /** Follows what comes, wherever the reader has scrolled to. */
@@ -155,7 +163,8 @@ function makeOnlyStop(stop) {
  */
 function sourceOf({ lines, exchange, connection, first, last }, number) {
   const { chosen, current, shown } = state;
-  const isChosen = chosen?.connection === connection.number && chosen.exchange === exchange?.number;
+  const isChosen = chosen?.connection === connection.number && chosen.exchange === exchange?.number &&
+    `${chosen.direction} ${chosen.index}`;
   const place = current === 0 ? "live" : number >= first && number <= last ? number : number < first;
   const twins = lines.filter(({ twin }) => twin).length;
   const sides = exchange &&
@@ -204,7 +213,7 @@ function drawHeading({ connection, lines }, exchange) {
   const { request, responses } = exchange;
   const heading = element("div", "heading");
   if (request !== undefined) {
-    const title = element("button", "", ...visible(readable(request.title || "…")));
+    const title = element("button", openClass(connection, exchange, "request", 0), ...titleOf(request));
     if (state.shown === 0) title.prepend(element("span", "number", `${connection.number} · `));
     title.dataset.id = `${connection.number}-${exchange.number}-request`;
     title.addEventListener("click", () => choose(connection, exchange, "request", 0));
@@ -213,12 +222,33 @@ function drawHeading({ connection, lines }, exchange) {
   const { text, bad } = aboutRequest(exchange, lines);
   heading.append(element("span", bad ? "about bad" : "about", ...visible(text)));
   responses.forEach((response, index) => {
-    const status = element("button", statusClass(response), ...visible(readable(response.title || "…")));
+    const open = openClass(connection, exchange, "response", index);
+    const status = element("button", `${statusClass(response)} ${open}`, ...titleOf(response));
     status.dataset.id = `${connection.number}-${exchange.number}-response-${index}`;
     status.addEventListener("click", () => choose(connection, exchange, "response", index));
     heading.append(status);
   });
   return heading;
+}
+
+/** @param {Message} message */
+function titleOf({ title }) {
+  return visible(shortened(readable(title || "…")));
+}
+
+/**
+ * The class of the title of the message whose octets are shown.
+ *
+ * @param {Connection} connection
+ * @param {Exchange} exchange
+ * @param {Direction} direction
+ * @param {number} index
+ */
+function openClass({ number }, exchange, direction, index) {
+  const { chosen } = state;
+  const isOpen = chosen?.connection === number && chosen.exchange === exchange.number &&
+    chosen.direction === direction && chosen.index === index;
+  return isOpen ? "open" : "";
 }
 
 /** @param {Message} response */
@@ -244,6 +274,9 @@ function aboutRequest({ request, responses }, lines) {
   else parts[0] += " in the read before";
   if (!request.whole) parts.push("not whole yet");
   if (written && reads.length > 0) parts.push(`answered in ${duration(written.time - reads[reads.length - 1].time)}`);
+  const sent = events.findLast(({ kind, end }) => kind === "write" && end === "client");
+  const back = events.find(({ kind, end }) => kind === "read" && end === "client");
+  if (sent && back && back.time > sent.time) parts.push(`round trip ${duration(back.time - sent.time)}`);
   return { text: parts.join(" · "), bad: false };
 }
 
@@ -257,6 +290,7 @@ function drawEvent({ event, twin }, connection, exchange, number) {
   const { current, shown } = state;
   const isCurrent = current > 0 && (event.number === number || twin?.number === number);
   const node = element("div", isCurrent ? "event current" : "event");
+  if (twin === undefined && event.kind !== "opened" && event.kind !== "closed") node.classList.add("alone");
   if (current > 0 && event.number > number && !isCurrent) node.classList.add("later");
   const ends = [event, ...twin ? [twin] : []];
   /** @param {End} end */
@@ -290,8 +324,8 @@ function drawEvent({ event, twin }, connection, exchange, number) {
 function sideText({ kind, time, end, by }, connection) {
   const start = state.shown === 0 ? state.start : connection.start;
   const seconds = ((time - start) / 1e6).toFixed(3);
-  const what = kind === "opened" ? (end === "server" ? "accepted" : "connected") : kind;
-  if (kind === "fin") return `FIN ${by === end ? "sent" : "seen"} ${seconds}`;
+  const words = { opened: end === "server" ? "accepted" : "connected", fin: `FIN ${by === end ? "sent" : "seen"}` };
+  const what = Object.hasOwn(words, kind) ? words[/** @type {"opened" | "fin"} */ (kind)] : kind;
   return end === "client" ? `${seconds} ${what}` : `${what} ${seconds}`;
 }
 

@@ -9,10 +9,13 @@
  */
 
 import { changed, state } from "./state.js";
-import { element, hexOf, octetText, part, readable, unbroken, visible, withRule } from "./text.js";
+import { element, hexOf, octetText, part, readable, shortened, unbroken, visible, withRule } from "./text.js";
 
 /** Octets of one row, and of the dump, that are drawn. */
 const MAX_SHOWN_OCTETS = 4096;
+
+/** CR and LF as what they do: back to the start, and a line down. @type {Record<number, string>} */
+const LINE_ENDS = { 13: "←", 10: "↓" };
 
 let asHex = false;
 /** What is drawn, so that it is not asked for again. */
@@ -72,7 +75,9 @@ export async function drawMessage() {
   if (wanted === drawn || loading) return;
   drawn = wanted;
   const request = readable(exchange.request?.title ?? "");
-  part("message-title").replaceChildren(...visible(`${request} · ${direction}, every octet`.replace(/^ · /, "")));
+  part("message-title").replaceChildren(
+    ...visible(`${shortened(request)} · ${direction}, every octet`.replace(/^ · /, "")),
+  );
   const query = new URLSearchParams({
     connection: String(connection),
     direction,
@@ -101,7 +106,8 @@ export async function drawMessage() {
 /** @param {string} reason */
 function drawNone(reason) {
   if (reason === "") part("message-title").textContent = "every octet";
-  part("octets").textContent = reason;
+  const hint = reason || "A message is explained here, octet by octet, once there is one.";
+  part("octets").replaceChildren(element("span", "faint", hint));
   for (const id of ["rows", "findings"]) part(id).replaceChildren();
   part("fault").hidden = true;
 }
@@ -171,7 +177,7 @@ function drawDump(octets, { rows, fault }, cuts) {
   const length = Math.min(octets.length, MAX_SHOWN_OCTETS);
   // As many octets in a line as fit.
   const em = parseFloat(getComputedStyle(part("octets")).fontSize);
-  const width = part("octets").clientWidth > 50 * em ? 16 : part("octets").clientWidth > 26 * em ? 8 : 4;
+  const width = part("octets").clientWidth > 43 * em ? 16 : part("octets").clientWidth > 25 * em ? 8 : 4;
   let row = 0;
   for (let line = 0; line < length; line += width) {
     const hex = element("span", "");
@@ -179,7 +185,7 @@ function drawDump(octets, { rows, fault }, cuts) {
     for (let at = line; at < Math.min(line + width, length); at++) {
       while (row < rows.length - 1 && at >= rows[row].end) row++;
       const octet = octets[at];
-      const character = octet > 0x20 && octet < 0x7f ? String.fromCharCode(octet) : "·";
+      const character = octet > 0x20 && octet < 0x7f ? String.fromCharCode(octet) : LINE_ENDS[octet] ?? "·";
       const marks = `part${at === fault?.offset ? " wrong" : ""}${cuts.includes(at) ? " first" : ""}`;
       for (const [column, shown] of /** @type {const} */ ([[hex, hexOf(octet)], [text, character]])) {
         const cell = element("i", marks, shown);
@@ -277,7 +283,8 @@ function caret(octets, offset) {
     }).join("");
   const lineStart = offset === 0 ? 0 : octets.lastIndexOf(10, offset - 1) + 1;
   const before = escaped(octets.subarray(Math.max(lineStart, offset - 30), offset));
-  const after = escaped(octets.subarray(offset, Math.min(octets.length, offset + 30)));
+  const lineEnd = octets.indexOf(10, offset) + 1 || octets.length;
+  const after = escaped(octets.subarray(offset, Math.min(lineEnd, offset + 30)));
   return [`${before}${after}\n${" ".repeat(before.length)}^ octet ${offset}`];
 }
 

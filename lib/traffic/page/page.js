@@ -173,6 +173,7 @@ function answer(text, bad) {
   output.className = bad ? "mono bad" : "mono";
   const isLong = text.includes("\n");
   output.classList.toggle("long", isLong);
+  part("close").hidden = !isLong;
   // It is scrolled with the keys.
   if (isLong) output.tabIndex = 0;
   else output.removeAttribute("tabindex");
@@ -199,7 +200,12 @@ part("send").addEventListener("submit", async (event) => {
     answer("The server does not answer", true);
   }
 });
+part("close").addEventListener("click", () => {
+  answer("", false);
+  command.focus();
+});
 command.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") answer("", false);
   if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
   event.preventDefault();
   recalled = Math.max(0, Math.min(commands.length, recalled + (event.key === "ArrowUp" ? -1 : 1)));

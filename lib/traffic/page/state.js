@@ -22,8 +22,8 @@
 
 import { address, notice, part } from "./text.js";
 
-/** Events that the page keeps, and exchanges of one connection. */
-const MAX_EVENTS = 10_000;
+/** Events that the page keeps, and exchanges of one connection, however many the server does. */
+const MAX_EVENTS = 100_000;
 /** How many times as long as a drawing takes the next one waits from its start; and where much happens at once. */
 const REST = 2;
 const LONG_REST = 16;
@@ -50,6 +50,8 @@ export const state = {
   start: 0,
   /** The connection that is shown; 0 for all. */
   shown: 0,
+  /** How many events are kept: as many as the server keeps. */
+  keeps: MAX_EVENTS,
   /** The number of the event that is looked at; 0 while live. */
   current: 0,
   /** @type {Choice | undefined} */
@@ -141,7 +143,10 @@ export function startOver(start) {
   state.followed = false;
   state.start = state.shown = state.current = 0;
   state.chosen = undefined;
+  state.keeps = Math.min(start.keeps, MAX_EVENTS);
   part("address").textContent = start.table.replace(/^http:\/\//, "");
+  part("example").textContent = `curl ${start.table.startsWith("https") ? "--cacert FILE " : ""}${start.table}/`;
+  /** @type {HTMLInputElement} */ (part("command")).placeholder = start.example;
   notice(start.missed > 0 ? `This page was too slow and missed ${start.missed} events.` : "");
   changed();
 }
@@ -155,7 +160,7 @@ export function take(told) {
   const { events } = state;
   if (state.start === 0 && told.connection > 0) state.start = told.time;
   events.push(told);
-  if (events.length > MAX_EVENTS) applyRows(state.base, /** @type {Told} */ (events.shift()));
+  if (events.length > state.keeps) applyRows(state.base, /** @type {Told} */ (events.shift()));
   applyRows(state.latest, told);
   if (told.kind === "table") state.followed = true;
   if (told.kind === "left out") {
@@ -195,7 +200,7 @@ function takeConnection(told) {
   const { exchanges } = connection;
   for (const exchange of told.exchanges ?? []) {
     exchanges.set(exchange.number, exchange);
-    if (exchanges.size > MAX_EVENTS) exchanges.delete(/** @type {number} */ (exchanges.keys().next().value));
+    if (exchanges.size > state.keeps) exchanges.delete(/** @type {number} */ (exchanges.keys().next().value));
     if (state.current === 0) chooseNewest(connection, exchange);
   }
 }

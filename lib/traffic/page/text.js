@@ -7,6 +7,9 @@
 // deno-lint-ignore no-control-regex -- these are the ones to be escaped
 const UNSAFE = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;
 
+/** Characters of a message's title that are shown. */
+const MAX_TITLE = 200;
+
 /**
  * @template {HTMLElement} [T=HTMLElement]
  * @param {string} id
@@ -38,7 +41,8 @@ export function visible(text) {
   return text.split(new RegExp(`(${UNSAFE.source})`)).filter((piece) => piece !== "").map((piece) => {
     if (!UNSAFE.test(piece) || piece.length > 1) return piece;
     const code = piece.charCodeAt(0);
-    const escape = code <= 0xff ? `\\x${hexOf(code)}` : `\\u${code.toString(16).padStart(4, "0")}`;
+    const short = { 9: "\\t", 10: "\\n", 13: "\\r" }[code];
+    const escape = short ?? (code <= 0xff ? `\\x${hexOf(code)}` : `\\u${code.toString(16).padStart(4, "0")}`);
     return element("span", "escaped", escape);
   });
 }
@@ -72,6 +76,15 @@ export function hexOf(octet) {
  */
 export function readable(octets) {
   return new TextDecoder().decode(Uint8Array.from(octets, (character) => character.charCodeAt(0)));
+}
+
+/**
+ * The start of a text, if it is long: a target may have thousands of octets.
+ *
+ * @param {string} text
+ */
+export function shortened(text) {
+  return text.length <= MAX_TITLE ? text : `${text.slice(0, MAX_TITLE)}…`;
 }
 
 /**
