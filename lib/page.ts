@@ -59,6 +59,8 @@ export interface PageOptions {
   readonly table: Resource;
   /** Receives what goes wrong. */
   readonly failed: (error: unknown) => void;
+  /** Receives the system's reason when the page cannot accept a connection. */
+  readonly cannotAccept?: (reason: string) => void;
   /** The key; left out, a random one. */
   readonly key?: string;
 }
@@ -97,7 +99,7 @@ export class Page {
     const { port } = listener.addr as Deno.NetAddr;
     const key = options.key ?? randomText(18);
     this.url = `http://127.0.0.1:${port}/?key=${key}`;
-    const { messageLimits, failed } = options;
+    const { messageLimits, failed, cannotAccept } = options;
     this.#journal = new Journal({
       maxEvents: options.history,
       messageLimits,
@@ -117,7 +119,7 @@ export class Page {
     this.#server = new Server(listener, service, {
       limits: PAGE_LIMITS,
       messageLimits: { ...REQUEST_LIMITS, maxContentBytes: PAGE_COMMAND_BYTES },
-      observer: { failed },
+      observer: { failed, cannotAccept },
     });
     this.#timer = setInterval(() => this.#journal.tick(Math.round(performance.now() * 1000)), 1000);
     this.#journal.askTable();

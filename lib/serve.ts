@@ -69,6 +69,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   });
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile, report);
   const failed = (error: unknown) => report(error instanceof Error ? error.stack ?? error.message : String(error));
+  const cannotAccept = (reason: string) => report(`Cannot accept a connection now: ${reason}`);
   const page = options.page && new Page({
     ...options.page,
     showCredentials: options.showCredentials,
@@ -78,6 +79,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     words: { fields: schema.fields, filterOperators: FILTER_OPERATORS },
     table,
     failed,
+    cannotAccept,
   });
   const views: TrafficListener[] = [];
   if (page !== undefined) views.push(page.take);
@@ -94,7 +96,7 @@ export async function serve(options: ServeOptions): Promise<number> {
         observer.closed?.(connection, reason, requests);
         page?.closed(connection, reason);
       },
-      cannotAccept: (reason) => report(`Cannot accept a connection now: ${reason}`),
+      cannotAccept,
       failed,
     },
   });

@@ -8,6 +8,7 @@ import { HttpError, type Service } from "./http_message.ts";
 import { type MessageLimits, REQUEST_LIMITS, SERVER_LIMITS, type ServerLimits } from "./limits.ts";
 import { ServerConnection } from "./server/connection.ts";
 import { Budget, CLOSE_REASONS, CodecPool, type Observer, type ServerContext } from "./server/context.ts";
+import { scarcity } from "./server/disconnect.ts";
 import { FAIR_TURNS } from "./turns.ts";
 
 /** Options of a {@linkcode Server}. */
@@ -23,14 +24,6 @@ export interface ServerOptions {
   /** A monotonic clock in milliseconds, for timeouts. */
   readonly monotonicNow?: () => number;
 }
-
-/**
- * Error codes of the system for a lack of file descriptors or memory, and their numbers for errors that only have a
- * message: those of Linux and macOS, then those of Windows.
- */
-const SCARCE_CODES = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"];
-const SCARCE_NUMBERS = /\(os error (?:12|23|24|55|105|10024|10055)\)/;
-const DESCRIPTOR_CODES = ["EMFILE", "ENFILE"];
 
 /** Serves HTTP/1.1 on a listener, from construction until {@linkcode Server.shutdown}. */
 export class Server implements ServerContext {
@@ -52,6 +45,9 @@ export class Server implements ServerContext {
   date = "";
   /** Whether {@linkcode shutdown} was called. */
   stopping = false;
+
+  /** The servers of this process, which share its descriptors. */
+  static readonly #running = new Set<Server>();
 
   readonly #listener: Deno.Listener;
   readonly #now: () => number;
@@ -78,6 +74,7 @@ export class Server implements ServerContext {
     this.sweep();
     this.#timer = setInterval(() => this.sweep(), this.limits.sweepMs);
     this.#accepting = this.#accept();
+    Server.#running.add(this);
   }
 
   /** The number of connections. */
@@ -115,6 +112,7 @@ export class Server implements ServerContext {
     }
     clearTimeout(abort);
     clearInterval(this.#timer);
+    Server.#running.delete(this);
   }
 
   #abort(): void {
@@ -132,25 +130,29 @@ export class Server implements ServerContext {
         if (this.stopping) return;
         // A client that disconnected before it was accepted is ignored. A lack of descriptors or memory ends when
         // connections close.
-        if (isScarcity(error)) await this.#makeRoom(error as Error);
-        else await FAIR_TURNS.yieldIfBusy();
+        const lack = scarcity(error);
+        if (lack === undefined) await FAIR_TURNS.yieldIfBusy();
+        else {
+          this.observer.cannotAccept?.((error as Error).message);
+          const isFree = lack === "descriptors" && Server.#closeIdlest();
+          await new Promise((resolve) => setTimeout(resolve, isFree ? 0 : this.limits.acceptRetryMs));
+        }
         continue;
       }
       this.#admit(conn);
     }
   }
 
-  /** Without free descriptors, closes the connection that is idle for longest; then waits a moment. */
-  async #makeRoom(error: Error & { code?: string }): Promise<void> {
-    this.observer.cannotAccept?.(error.message);
-    if (DESCRIPTOR_CODES.includes(error.code ?? "")) {
-      let idlest: ServerConnection | undefined;
-      for (const connection of this.#connections) {
-        if (connection.idleUntil < (idlest?.idleUntil ?? Infinity)) idlest = connection;
+  /** Closes the connection that is idle for longest, whichever server it is of. Returns whether there was one. */
+  static #closeIdlest(): boolean {
+    let idlest: ServerConnection | undefined;
+    for (const server of Server.#running) {
+      for (const connection of server.#connections) {
+        if (connection.idleOrder < (idlest?.idleOrder ?? Infinity)) idlest = connection;
       }
-      idlest?.cutOff(CLOSE_REASONS.descriptors);
     }
-    await new Promise((resolve) => setTimeout(resolve, this.limits.acceptRetryMs));
+    idlest?.cutOff(CLOSE_REASONS.descriptors);
+    return idlest !== undefined;
   }
 
   #admit(conn: Deno.Conn): void {
@@ -175,11 +177,4 @@ export class Server implements ServerContext {
     this.#refused.delete(connection);
     if (this.#connections.size + this.#refused.size === 0) this.#allClosed?.();
   }
-}
-
-/** Whether accepting failed for lack of descriptors or memory, not because the client has disconnected. */
-function isScarcity(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const { code, message } = error as Error & { code?: string };
-  return code === undefined ? SCARCE_NUMBERS.test(message) : SCARCE_CODES.includes(code);
 }

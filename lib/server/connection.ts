@@ -25,6 +25,9 @@ import { Reader } from "./reader.ts";
 import { overloaded } from "./request_content.ts";
 import { Sender } from "./sender.ts";
 
+/** How often connections have become idle. The clock is too coarse for their order. */
+let timesIdle = 0;
+
 /** A connection, from accept to close. */
 export class ServerConnection implements Requester {
   /** Whether the client closed its side while a response was produced. */
@@ -40,6 +43,7 @@ export class ServerConnection implements Requester {
   /** A response that is pending or a stream. Whoever takes it must end its stream. */
   #slow: HttpResponse | Promise<HttpResponse> | undefined;
   #gone: AbortController | undefined;
+  #idleOrder = ++timesIdle;
 
   /** Whether the last response was encoded, or no response follows. */
   #ended = false;
@@ -67,11 +71,9 @@ export class ServerConnection implements Requester {
     return this.#gone.signal;
   }
 
-  /**
-   * When the connection is closed as idle; `Infinity` if it is not idle. The lowest value has been idle for longest.
-   */
-  get idleUntil(): number {
-    return this.#deadline.waiting === "a request" ? this.#deadline.at : Infinity;
+  /** The order of the idle connections of all servers, the longest idle first; `Infinity` if it is not idle. */
+  get idleOrder(): number {
+    return this.#deadline.waiting === "a request" ? this.#idleOrder : Infinity;
   }
 
   /** Serves the connection until it ends. Never rejects. */
@@ -176,7 +178,10 @@ export class ServerConnection implements Requester {
       if (waiting !== "content") this.#deadline.set("content", clock + limits.contentTimeoutMs);
     } else if (!this.#incoming.idle) {
       if (waiting !== "a head") this.#deadline.set("a head", clock + limits.headTimeoutMs);
-    } else this.#deadline.set("a request", clock + (stopping ? limits.shutdownIdleMs : limits.idleTimeoutMs));
+    } else {
+      this.#idleOrder = ++timesIdle;
+      this.#deadline.set("a request", clock + (stopping ? limits.shutdownIdleMs : limits.idleTimeoutMs));
+    }
   }
 
   #receive(count: number | null): void {

@@ -1,5 +1,5 @@
 /**
- * Distinguishes errors that only mean a closed connection from defects.
+ * Distinguishes errors of connections: one that is closed, a system that lacks resources, or a defect.
  *
  * @module
  */
@@ -25,4 +25,27 @@ export function isDisconnect(error: unknown): boolean {
   if (DISCONNECTS.some((kind) => error instanceof kind)) return true;
   // Other errors of the system have its codes, such as EHOSTUNREACH; codes that start with ERR_ are from Node.js.
   return error instanceof Error && "code" in error && /^E(?!RR_)[A-Z0-9]+$/.test(String(error.code));
+}
+
+/** What the system lacks when it refuses a connection. */
+export type Scarcity = "descriptors" | "memory";
+
+/** Error codes of the system for a lack of resources. */
+const SCARCE_CODES: Readonly<Record<string, Scarcity>> = {
+  EMFILE: "descriptors",
+  ENFILE: "descriptors",
+  ENOBUFS: "memory",
+  ENOMEM: "memory",
+};
+/** Their numbers, for errors that only have a message: those of Linux and macOS, then those of Windows. */
+const DESCRIPTOR_NUMBERS = /\(os error (?:23|24|10024)\)/;
+const MEMORY_NUMBERS = /\(os error (?:12|55|105|10055)\)/;
+
+/** Returns what the system lacks; `undefined` if the error means something else. */
+export function scarcity(error: unknown): Scarcity | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code, message } = error as Error & { code?: string };
+  if (code !== undefined) return Object.hasOwn(SCARCE_CODES, code) ? SCARCE_CODES[code] : undefined;
+  if (DESCRIPTOR_NUMBERS.test(message)) return "descriptors";
+  return MEMORY_NUMBERS.test(message) ? "memory" : undefined;
 }

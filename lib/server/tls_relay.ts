@@ -9,6 +9,7 @@
  */
 
 import { writeAll } from "../bytes.ts";
+import { scarcity } from "./disconnect.ts";
 
 /** Octets relayed at a time: the size of the largest TLS record (RFC 8446 §5.1), so that memory stays small. */
 const PASSED_BYTES = 16 * 1024;
@@ -26,10 +27,15 @@ export class TlsRelay implements Deno.Listener {
   readonly #public: Deno.Listener;
   readonly #inner: Deno.TlsListener;
   readonly #innerPort: number;
+  #closed = false;
   /** Whether a connection to the inner listener is being made. It may be accepted before connecting resolves. */
   #linking = false;
   /** Inner connections accepted meanwhile: the expected one, or another program's. */
   #early: Deno.TlsConn[] = [];
+  /** A client that was accepted while the system lacked descriptors for the inner connection. */
+  #kept: Deno.TcpConn | undefined;
+  /** Continues accepting inner connections after the system lacked resources for one. */
+  #resume: (() => void) | undefined;
   /** The port of the expected inner connection, and the promise that waits for it. */
   #awaited: { readonly port: number; readonly accepted: PromiseWithResolvers<Deno.TlsConn> } | undefined;
 
@@ -50,9 +56,13 @@ export class TlsRelay implements Deno.Listener {
     return this.#public.addr;
   }
 
-  /** Returns the next client's connection, before its handshake. */
+  /**
+   * Returns the next client's connection, before its handshake. If the system lacks descriptors for it, the call fails
+   * and the next one continues with the same client.
+   */
   async accept(): Promise<RelayedConn> {
-    const outer = await this.#public.accept() as Deno.TcpConn;
+    const outer = this.#kept ?? await this.#public.accept() as Deno.TcpConn;
+    this.#kept = undefined;
     let link: Deno.TcpConn | undefined;
     try {
       this.#linking = true;
@@ -61,20 +71,26 @@ export class TlsRelay implements Deno.Listener {
       this.#awaited = { port: (link.localAddr as Deno.NetAddr).port, accepted };
       this.#linking = false;
       for (const conn of this.#early.splice(0)) this.#admit(conn);
+      this.#resume?.();
       return new RelayedConn(outer, link, await accepted.promise);
     } catch (error) {
-      outer.close();
       link?.close();
+      if (!this.#closed && scarcity(error) === "descriptors") this.#kept = outer;
+      else outer.close();
       throw error;
     } finally {
       this.#linking = false;
+      this.#awaited = undefined;
     }
   }
 
   /** Stops accepting. */
   close(): void {
+    this.#closed = true;
     this.#public.close();
     this.#inner.close();
+    this.#resume?.();
+    this.#kept?.close();
     for (const conn of this.#early.splice(0)) conn.close();
     this.#awaited?.accepted.reject(new Deno.errors.Interrupted("The listener is closed"));
   }
@@ -105,7 +121,11 @@ export class TlsRelay implements Deno.Listener {
       try {
         conn = await this.#inner.accept();
       } catch (error) {
-        if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
+        if (this.#closed) return;
+        if (scarcity(error) !== undefined) {
+          this.#awaited?.accepted.reject(error);
+          await new Promise<void>((resolve) => this.#resume = resolve);
+        }
         continue;
       }
       this.#admit(conn);
