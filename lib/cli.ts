@@ -144,6 +144,8 @@ export interface ExplainOptions {
   readonly file: string;
   /** The methods that the responses answer, in order; further responses answer GET. */
   readonly answers: readonly string[];
+  /** The number of the only connection of a capture to explain. */
+  readonly connection: number | undefined;
   /** Whether all content is shown. */
   readonly all: boolean;
   /** When text is coloured. */
@@ -326,6 +328,7 @@ function explainOptions(values: Values, positionals: string[]): ExplainOptions {
   return {
     file: positionals[0],
     answers,
+    connection: wholeNumber(values, "connection", 1, 1_000_000_000),
     all: values.all === true,
     color: oneOf(values, "color", ["auto", "always", "never"]) ?? "auto",
   };

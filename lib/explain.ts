@@ -1,18 +1,32 @@
 /**
- * Composes `explain`: reads messages from a file or the standard input, and prints what each octet means.
+ * Composes `explain`: reads messages or a capture from a file or the standard input, and prints what each octet means.
  *
  * @module
  */
 
-import { writeAll } from "./bytes.ts";
-import type { ExplainOptions } from "./cli.ts";
+import { ByteBuffer, NO_BYTES, type Source, writeAll } from "./bytes.ts";
+import { type ExplainOptions, UsageError } from "./cli.ts";
+import { quoteForShell } from "./cli/program.ts";
 import { EXIT_FAILURE, Failure, MissingPermission } from "./cli/values.ts";
 import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS } from "./limits.ts";
 import { painterFor } from "./terminal.ts";
+import { CaptureExplainer, type Explained } from "./traffic/capture_explainer.ts";
+import { counted } from "./traffic/capture_words.ts";
 import { Explainer, messageKindOf } from "./traffic/explain.ts";
-import { explanationText } from "./traffic/explain_text.ts";
+import { type ExplainTextOptions, explanationText } from "./traffic/explain_text.ts";
+import { CaptureError, captureFormatOf } from "./traffic/pcapng_reader.ts";
 
-/** Explains the messages in a file. The exit code is 0 if all of them are complete and valid. */
+/** A file or the standard input. */
+interface Input extends Source, Disposable {
+  /** Goes back to the start; left out for pipes and the like. */
+  readonly rewind?: () => Promise<unknown>;
+}
+
+/** The first octets determine the format, or the kind of messages. */
+const START_BYTES = 5;
+const ENCODER = new TextEncoder();
+
+/** Explains what is in a file. The exit code is 0 if all messages are complete and valid. */
 export async function explain(options: ExplainOptions): Promise<number> {
   using input = await open(options.file);
   const terminal = Deno.stdout.isTerminal();
@@ -23,29 +37,22 @@ export async function explain(options: ExplainOptions): Promise<number> {
     all: options.all,
     painter: painterFor(colored),
   };
-  const encoder = new TextEncoder();
-  let legal = true;
-  let messages = 0;
-  const print = async (explainer: Explainer) => {
-    let text = "";
-    for (const explanation of explainer.take()) {
-      const { kind, start, state } = explanation;
-      legal &&= state === "whole" && kind !== "unread";
-      const what = kind === "unread" ? "not explained" : `${kind} ${messages + 1}`;
-      const title = messages++ === 0 ? "" : `\n${what}, from octet ${start} on\n`;
-      text += title + explanationText(explanation, layout);
-    }
-    await writeAll(Deno.stdout, encoder.encode(text));
-  };
+  const pieces = piecesOf(input, options.file);
+  const start = await startOf(pieces);
+  const format = captureFormatOf(start);
+  if (format === "pcap") throw new Failure(conversionNeeded(options.file));
+  if (format !== "pcapng" && options.connection !== undefined) {
+    throw new UsageError(`--connection needs a capture (pcapng): ${nameOf(options.file)} has messages`);
+  }
   try {
-    const explainer = await explainAll(input, options, print);
-    if (explainer === undefined) throw new Failure(`${nameOf(options.file)} holds no octets, so there is no message`);
-    await print(explainer);
+    return format === "pcapng"
+      ? await explainCapture(input, start, options, layout)
+      : await explainMessages(pieces, start, options, layout);
   } catch (error) {
     // The reader has closed the pipe.
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    if (error instanceof Deno.errors.BrokenPipe) return 0;
+    throw error;
   }
-  return legal ? 0 : EXIT_FAILURE;
 }
 
 function columnsOfTerminal(): number {
@@ -57,49 +64,133 @@ function columnsOfTerminal(): number {
   }
 }
 
-/** Reads a file in pieces, so that its size is not limited. */
-async function explainAll(
-  input: { read(bytes: Uint8Array): Promise<number | null> },
+/** Explains requests or responses in the order of the file. */
+async function explainMessages(
+  pieces: AsyncIterable<Uint8Array>,
+  start: Uint8Array,
   { file, answers, all }: ExplainOptions,
-  print: (explainer: Explainer) => Promise<void>,
-): Promise<Explainer | undefined> {
-  const bytes = new Uint8Array(EXPLAIN_READ_BYTES);
+  layout: ExplainTextOptions,
+): Promise<number> {
+  if (start.length === 0) throw new Failure(`${nameOf(file)} holds no octets, so there is no message`);
   const methods = [...answers];
-  let explainer: Explainer | undefined;
-  let length = 0;
+  const explainer = new Explainer({ kind: messageKindOf(start), answers: () => methods.shift(), all });
+  let legal = true;
+  let messages = 0;
+  const print = async () => {
+    let text = "";
+    for (const explanation of explainer.take()) {
+      const { kind, start, state } = explanation;
+      legal &&= state === "whole" && kind !== "unread";
+      const what = kind === "unread" ? "not explained" : `${kind} ${messages + 1}`;
+      const title = messages++ === 0 ? "" : `\n${what}, from octet ${start} on\n`;
+      text += title + explanationText(explanation, layout);
+    }
+    await writeAll(Deno.stdout, ENCODER.encode(text));
+  };
+  explainer.receive(start);
+  await print();
+  for await (const bytes of pieces) {
+    explainer.receive(bytes);
+    await print();
+  }
+  explainer.end();
+  await print();
+  return legal ? 0 : EXIT_FAILURE;
+}
+
+/** Explains a capture; if there is too much at a time in it, in several passes. */
+async function explainCapture(
+  input: Input,
+  start: Uint8Array,
+  { file, answers, connection }: ExplainOptions,
+  layout: ExplainTextOptions,
+): Promise<number> {
+  if (answers.length > 0) throw new UsageError("--answers is for responses alone: a capture has their requests");
+  const texts: string[] = [];
+  const print = (text: string) => texts.push(text);
+  const flush = () => writeAll(Deno.stdout, ENCODER.encode(texts.splice(0).join("")));
+  let valid = true;
+  let last: Explained;
+  let failure: CaptureError | undefined;
+  for (let from = 1, first: Uint8Array = start;; from = last.leftOut, first = NO_BYTES) {
+    const explainer = new CaptureExplainer({ ...layout, print, connection, from, again: input.rewind !== undefined });
+    try {
+      explainer.receive(first);
+      await flush();
+      for await (const bytes of piecesOf(input, file)) {
+        explainer.receive(bytes);
+        await flush();
+      }
+    } catch (error) {
+      if (!(error instanceof CaptureError)) throw error;
+      failure = error;
+    }
+    last = explainer.end();
+    await flush();
+    valid &&= last.valid;
+    if (last.leftOut === undefined) break;
+    await input.rewind!();
+  }
+  const { connections, notes } = last;
+  if (notes.length > 0) await writeAll(Deno.stdout, ENCODER.encode(`\n${notes.join("\n")}\n`));
+  if (failure !== undefined) throw new Failure(`Cannot read ${nameOf(file)}: ${failure.message}`);
+  if (connections === 0) throw new Failure(`${nameOf(file)} has no TCP connection`);
+  if (connection !== undefined && connection > connections) {
+    throw new Failure(
+      `${nameOf(file)} has ${counted(connections, "connection")}, so there is no connection ${connection}`,
+    );
+  }
+  return valid ? 0 : EXIT_FAILURE;
+}
+
+/** Names the command that converts an older capture. */
+function conversionNeeded(file: string): string {
+  const source = file === "-" ? "FILE.pcap" : quoteForShell(file);
+  const target = file === "-" ? "FILE.pcapng" : quoteForShell(`${file.replace(/\.(?:pcap|cap|dmp)$/i, "")}.pcapng`);
+  return `${nameOf(file)} is a classic pcap capture, expected pcapng: tshark -r ${source} -w ${target} converts it`;
+}
+
+/** Iterates over the bytes of an input; each piece is valid until the next one. */
+async function* piecesOf(input: Source, file: string): AsyncGenerator<Uint8Array> {
+  const buffer = new Uint8Array(EXPLAIN_READ_BYTES);
   for (;;) {
-    const count = await input.read(bytes.subarray(length)).catch((error: Error) => {
+    const count = await input.read(buffer).catch((error: Error) => {
       throw new Failure(`Cannot read ${nameOf(file)}: ${error.message}`);
     });
-    length += count ?? 0;
-    // The first five octets determine the kind of messages.
-    if (explainer === undefined && (count === null ? length > 0 : length >= 5)) {
-      explainer = new Explainer({
-        kind: messageKindOf(bytes.subarray(0, length)),
-        answers: () => methods.shift(),
-        all,
-      });
-    }
-    if (explainer !== undefined) {
-      explainer.receive(bytes.subarray(0, length));
-      length = 0;
-      if (count === null) explainer.end();
-      else await print(explainer);
-    }
-    if (count === null) return explainer;
+    if (count === null) return;
+    yield buffer.subarray(0, count);
   }
+}
+
+/** Returns at least the octets that tell what they start, if there are so many. */
+async function startOf(pieces: AsyncGenerator<Uint8Array>): Promise<Uint8Array> {
+  const start = new ByteBuffer(EXPLAIN_READ_BYTES);
+  while (start.length < START_BYTES) {
+    const { done, value } = await pieces.next();
+    if (done) break;
+    start.append(value);
+  }
+  return start.view();
 }
 
 function nameOf(file: string): string {
   return file === "-" ? "The input" : file;
 }
 
-async function open(file: string): Promise<{ read(bytes: Uint8Array): Promise<number | null> } & Disposable> {
+async function open(file: string): Promise<Input> {
   if (file === "-") return { read: (bytes) => Deno.stdin.read(bytes), [Symbol.dispose]() {} };
+  let opened;
   try {
-    return await Deno.open(file);
+    opened = await Deno.open(file);
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`Reading ${file} needs a permission`);
     throw new Failure(`Cannot read ${file}: ${(error as Error).message}`);
   }
+  const rewind = () => opened.seek(0, Deno.SeekMode.Start);
+  const canRewind = await rewind().then(() => true, () => false);
+  return {
+    read: (bytes) => opened.read(bytes),
+    ...canRewind && { rewind },
+    [Symbol.dispose]: () => opened.close(),
+  };
 }

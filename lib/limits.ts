@@ -383,3 +383,11 @@ export const MAX_REASSEMBLED_DIRECTION_BYTES: number = 8 * 1024 * 1024;
 export const REASSEMBLED_SEGMENT_BYTES: number = 256;
 /** A start line that is looked for where the beginning was not captured, in octets. */
 export const MAX_SEARCHED_LINE_BYTES: number = 9 * 1024;
+/** Octets and characters that `explain` holds of a capture, beside those above: unfinished messages, and text to come. */
+export const MAX_EXPLAINED_BYTES: number = 32 * 1024 * 1024;
+/** What one unfinished message of a capture counts there at most, unless all of its content is kept. */
+export const MAX_UNFINISHED_BYTES: number = 128 * 1024;
+/** Packets or reads of one message that `explain` lists, unless `--all` is given. */
+export const SHOWN_ORIGINS: number = 8;
+/** Those that it lists then. */
+export const KEPT_ORIGINS: number = 10_000;

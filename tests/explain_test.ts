@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { runProgram, ServeProcess } from "./serve_process.ts";
 import { TempFolder } from "./support.ts";
+import { capture, talk } from "./traffic/captures.ts";
+import { captured, CAPTURES, TSHARK, withTshark } from "./tshark.ts";
 
 function run(args: string[], input: string | Uint8Array = "", permissions?: string[]) {
   return runProgram(["explain", ...args], input, permissions);
@@ -50,6 +52,150 @@ for (const [name, args, input, message] of failures) {
     assert.match(stderr, message);
   });
 }
+
+const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const CAPTURE = capture([
+  ...talk([`> ${GET}`, `< ${OK}`, "> FIN", "< FIN"]),
+  ...talk(["> \x16\x03\x01", "< \x16\x03\x03"], 40_001),
+  ...talk([`> ${GET}`, "< HTTP/1.1 200 OK\n\n"], 40_002),
+]);
+
+Deno.test("a capture is explained connection by connection, from a file or the input", async () => {
+  using folder = new TempFolder();
+  // The name does not tell the format.
+  const file = folder.file("capture.txt");
+  await Deno.writeFile(file, CAPTURE);
+  const { code, stdout, stderr } = await run([file], "", [`--allow-read=${file}`]);
+  assert.deepEqual([code, stderr], [1, ""]);
+  assert.match(
+    stdout,
+    /^connection 1: 127\.0\.0\.1:40000 to 127\.0\.0\.1:9999, tcp\.stream == 0 in Wireshark\n\nrequest 1 at 0\.003000 s, from packet 4\n {4}0 GET [^]*\n\nresponse 1 at 0\.004000 s, 1\.000 ms after the request, from packet 5\n {4}0 HTTP\/1\.1 [^]*\nconnection 1: FIN by the client at /,
+  );
+  assert.match(
+    stdout,
+    /\nconnection 2: \S+ to \S+, tcp\.stream == 1 in Wireshark: not HTTP but TLS, 3 octets from the client, /,
+  );
+  assert.match(stdout, /\nconnection 3: [^]* A bare LF follows/);
+  assert.deepEqual(await run(["-"], CAPTURE, []), { code, stdout, stderr });
+});
+
+Deno.test("one connection of a capture is explained, and decides the exit code", async () => {
+  const codes = await Promise.all(["1", "2", "3"].map(async (number) => {
+    const { code, stdout } = await run(["-", "--connection", number], CAPTURE, []);
+    assert.match(stdout, new RegExp(`^connection ${number}: `));
+    assert.doesNotMatch(stdout, new RegExp(`^connection [^${number}]`, "m"));
+    return code;
+  }));
+  assert.deepEqual(codes, [0, 0, 1]);
+});
+
+const PCAP = ["d4c3b2a1", "a1b2c3d4", "4d3cb2a1", "a1b23c4d"].map((magic) => Uint8Array.fromHex(`${magic}02000400`));
+const noCaptures: [name: string, args: string[], input: string | Uint8Array, message: RegExp][] = [
+  ...PCAP.map((octets, i): [string, string[], Uint8Array, RegExp] => [
+    `classic pcap (${i + 1})`,
+    ["-"],
+    octets,
+    /^wiretable: The input is a classic pcap capture, expected pcapng: tshark -r FILE\.pcap -w FILE\.pcapng converts it\n$/,
+  ]),
+  [
+    "a connection that is not there",
+    ["-", "--connection", "4"],
+    CAPTURE,
+    /^wiretable: The input has 3 connections, so there is no connection 4\n$/,
+  ],
+  [
+    "a connection of messages",
+    ["-", "--connection", "1"],
+    GET,
+    /^wiretable: --connection needs a capture \(pcapng\): The input has messages\n$/,
+  ],
+  [
+    "what is no number of a connection",
+    ["-", "--connection", "0"],
+    CAPTURE,
+    /^wiretable: --connection takes a whole number from 1 to \d+, saw "0"\n$/,
+  ],
+  [
+    "a capture whose requests are given too",
+    ["-", "--answers", "HEAD"],
+    CAPTURE,
+    /^wiretable: --answers is for responses alone: a capture has their requests\n$/,
+  ],
+  ["a capture without packets", ["-"], capture([]), /^wiretable: The input has no TCP connection\n$/],
+];
+
+for (const [name, args, input, message] of noCaptures) {
+  Deno.test(`nothing is explained of ${name}`, async () => {
+    const { code, stdout, stderr } = await run(args, input, []);
+    assert.deepEqual([code, stdout], [1, ""]);
+    assert.match(stderr, message);
+  });
+}
+
+Deno.test("a capture is explained up to where it is cut off, or not valid", async () => {
+  const whole = await run(["-", "--connection", "1"], CAPTURE, []);
+  const cut = await run(["-", "--connection", "1"], CAPTURE.subarray(0, -10), []);
+  const packets = 5 + 2 + 5 + 5 - 1;
+  assert.deepEqual(cut, {
+    ...whole,
+    stdout: `${whole.stdout}\nthe file is cut off in the block after packet ${packets}\n`,
+  });
+  const broken = new Uint8Array(CAPTURE.length + 12);
+  broken.set(CAPTURE);
+  const { code, stdout, stderr } = await run(["-", "--connection", "1"], broken, []);
+  assert.deepEqual([code, stdout], [1, whole.stdout]);
+  assert.match(
+    stderr,
+    /^wiretable: Cannot read The input: no valid pcapng at octet \d+: a block's length is a multiple of 4, at least 12, saw 0\n$/,
+  );
+});
+
+Deno.test({
+  name: withTshark("a classic capture is converted by the command that is named"),
+  ignore: !TSHARK,
+  async fn() {
+    using folder = new TempFolder();
+    const [old, source] = [folder.file("old capture.pcap"), folder.file("source")];
+    await Deno.writeFile(source, CAPTURE);
+    await new Deno.Command("editcap", { args: ["-F", "pcap", source, old], stderr: "null" }).output();
+    const { code, stdout, stderr } = await run([old], "", [`--allow-read=${old}`]);
+    assert.deepEqual([code, stdout], [1, ""]);
+    const [, command] = /, expected pcapng: (.*) converts it\n$/.exec(stderr)!;
+    const shell = await new Deno.Command("sh", { args: ["-c", command], stdout: "null", stderr: "null" }).output();
+    assert.equal(shell.code, 0);
+    const file = folder.file("old capture.pcapng");
+    const explained = await run([file], "", [`--allow-read=${file}`]);
+    assert.deepEqual(explained, { ...await run([source], "", [`--allow-read=${source}`]) });
+  },
+});
+
+Deno.test({
+  name: CAPTURES
+    ? "what dumpcap captures on loopback is explained as the recording of the server is"
+    : "skipped, for dumpcap may not capture here: what it captures is explained as a recording is",
+  ignore: !CAPTURES,
+  async fn() {
+    using folder = new TempFolder();
+    const recording = folder.file("r.pcapng");
+    const server = await ServeProcess.start(["--quiet", "--record", recording], [
+      "--allow-net",
+      `--allow-write=${recording}`,
+    ]);
+    const capture = await captured(server.port, "DELETE /Momo", async () => {
+      const commands = "post Pingping snail 1 0\nhead all\nput Momo cat 3 4\ndelete Momo\n";
+      assert.equal((await runProgram(["connect", `127.0.0.1:${server.port}`], commands)).code, 0);
+    });
+    await server.stop();
+    const ofServer = await run([recording], "", [`--allow-read=${recording}`]);
+    const ofWireshark = await run(["-"], capture, []);
+    assert.equal(ofServer.code, 0);
+    // Without times, packets and reads, and what came after the last request.
+    const messages = ({ stdout }: { stdout: string }) =>
+      stdout.split(/^request 4 /m)[0].replace(/^((?:request|response) \d) .*$/gm, "$1");
+    assert.match(messages(ofServer), /\nrequest 3\n[^]*\nresponse 3\n/);
+    assert.equal(messages(ofWireshark), messages(ofServer));
+  },
+});
 
 Deno.test("colours and all content are shown on request", async () => {
   const message = `PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n${"x".repeat(100_000)}`;

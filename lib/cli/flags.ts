@@ -126,6 +126,7 @@ export const CONNECT_FLAGS: readonly Flag[] = [
 /** The flags of `explain`. */
 export const EXPLAIN_FLAGS: readonly Flag[] = [
   { name: "answers", value: "METHODS", help: "methods that the responses answer: HEAD,GET (GET)" },
+  { name: "connection", value: "N", help: "of a capture, explain only this connection, counted from 1" },
   { name: "all", help: "show all content and all chunks, not only a screenful" },
   { name: "color", value: "WHEN", choices: ["auto", "always", "never"], help: "auto, always or never (auto)" },
   HELP,

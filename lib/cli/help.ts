@@ -55,7 +55,9 @@ or without a valid response, 2 for a timeout, 130 for Ctrl-C.`,
     about: "explain each octet of the messages in a file",
     details: `\
 FILE has requests or responses as they were sent; - is the standard input.
-Messages that start with HTTP/ are responses.`,
+Messages that start with HTTP/ are responses. FILE may also be a capture (pcapng),
+of serve --record, of connect --record or of Wireshark: then each connection's
+requests stand beside their responses.`,
     flags: EXPLAIN_FLAGS,
     notes: "Exit code: 0 if every message is complete and valid, 1 otherwise.",
   },

@@ -63,7 +63,7 @@ function permissionFlag(flag: string, files: true | readonly string[]): string[]
 }
 
 /** Quotes a word for the shell: POSIX shells, or cmd and PowerShell. */
-function quoteForShell(word: string, windows: boolean): string {
+export function quoteForShell(word: string, windows: boolean = Deno.build.os === "windows"): string {
   if (/^[\w@%+=:,./\\-]+$/.test(word) && (windows || !word.includes("\\"))) return word;
   return windows ? `"${word.replaceAll('"', '\\"')}"` : `'${word.replaceAll("'", `'\\''`)}'`;
 }

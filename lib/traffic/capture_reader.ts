@@ -7,17 +7,21 @@
 import { MAX_CAPTURED_CONNECTIONS, MAX_CAPTURED_PACKET_BYTES, MAX_KNOWN_CONNECTIONS } from "../limits.ts";
 import type { TrafficEvent } from "../traffic.ts";
 import { CapturedConnection, type CaptureEvent } from "./captured_connection.ts";
+import { counted } from "./capture_words.ts";
 import { type NoSegment, segmentOf } from "./link_layers.ts";
 import { ACK, SYN } from "./packets.ts";
 import { type Packet, PcapngReader } from "./pcapng_reader.ts";
 import { ReassemblyBudget } from "./reassembly.ts";
 
+export { TOO_MANY_OPEN } from "./captured_connection.ts";
 export type { CaptureEvent, Missing, OpenedInCapture, PacketOrigin } from "./captured_connection.ts";
 
 /** What a reader of captures is made with. */
 export interface CaptureReaderOptions {
   /** The number of the only connection whose events are wanted; by default all are. */
   readonly connection?: number;
+  /** The number of the first connection whose events are wanted. */
+  readonly from?: number;
   /** Connections with octets that may be open at a time; those beyond it are left out. */
   readonly maxConnections?: number;
   /** Octets that may wait for earlier ones, all connections together. */
@@ -93,9 +97,9 @@ export class CaptureReader {
 
   #connection(from: string, to: string): CapturedConnection {
     const number = ++this.#connections;
-    const { connection: only, maxConnections = MAX_CAPTURED_CONNECTIONS } = this.#options;
+    const { connection: only = number, from: first = 1, maxConnections = MAX_CAPTURED_CONNECTIONS } = this.#options;
     return new CapturedConnection(number, [from, to], {
-      wanted: only === undefined || only === number,
+      wanted: only === number && number >= first,
       budget: this.#budget,
       take: this.#take,
       admit: () => {
@@ -135,11 +139,12 @@ export class CaptureReader {
       notes.push(`left out: ${packets}, for ${REASONS[why as NoSegment] ?? `${why} is not known here`}`);
     }
     const { tooLarge, cutOff, packets } = this.#blocks;
-    if (tooLarge > 0) notes.push(`left out: ${packetsOf(tooLarge)} with more than ${MAX_CAPTURED_PACKET_BYTES} octets`);
+    if (tooLarge > 0) {
+      notes.push(`left out: ${counted(tooLarge, "packet")} with more than ${MAX_CAPTURED_PACKET_BYTES} octets`);
+    }
     if (this.#leftOut > 0) {
       const most = this.#options.maxConnections ?? MAX_CAPTURED_CONNECTIONS;
-      const connections = `${this.#leftOut} connection${this.#leftOut === 1 ? "" : "s"}`;
-      notes.push(`left out: ${connections}, for more than ${most} were open at a time`);
+      notes.push(`left out: ${counted(this.#leftOut, "connection")}, for more than ${most} were open at a time`);
     }
     if (cutOff) notes.push(`the file is cut off in the block after packet ${packets}`);
     return notes;
@@ -150,10 +155,6 @@ const REASONS: Readonly<Partial<Record<NoSegment, string>>> = {
   "fragment": "fragments of IP packets are not put together",
   "cut off": "not all of the headers were captured",
 };
-
-function packetsOf(count: number): string {
-  return `${count} packet${count === 1 ? "" : "s"}`;
-}
 
 /** Returns an event without where it came from, as a tap tells it. */
 export function tapEventOf(event: Exclude<CaptureEvent, { kind: "missing" }>): TrafficEvent {

@@ -46,6 +46,9 @@ export type CaptureEvent = (OpenedInCapture | Octets | Fin | Closed | Missing) &
   readonly origin: PacketOrigin;
 };
 
+/** Why a connection is closed that is left out. */
+export const TOO_MANY_OPEN: string = "left out: too many are open at a time";
+
 /** What is kept of a packet. */
 export type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet, "comment">>;
 
@@ -178,7 +181,7 @@ export class CapturedConnection {
   #admit(packet: PacketFacts): boolean {
     if (this.#admitted) return true;
     this.#admitted = this.#context.admit();
-    if (!this.#admitted) this.close(packet, "left out: too many are open at a time");
+    if (!this.#admitted) this.close(packet, TOO_MANY_OPEN);
     return this.#admitted;
   }
 

@@ -10,7 +10,6 @@ import { NO_BYTES, octetString } from "../bytes.ts";
 import {
   type ContentPiece,
   Decoder,
-  type FaultCode,
   HttpError,
   isInterim,
   type MessageKind,
@@ -18,32 +17,13 @@ import {
   type ResponseHead,
 } from "../http_message.ts";
 import { REQUEST_LIMITS, RESPONSE_LIMITS, SHOWN_CHUNKS, SHOWN_CONTENT_BYTES, UNREAD_KEPT_BYTES } from "../limits.ts";
-import type { ExplainOptions, Explanation, Fault, Finding, Row, RowKind } from "./explanation.ts";
+import type { ExplainOptions, Explanation, Fault, Finding, Row, RowKind, Unfinished } from "./explanation.ts";
 import { contentFindings, type MessageFacts, persistenceFindings } from "./findings.ts";
-import { fixFor } from "./fixes.ts";
+import { fixFor, SECTION_FAULTS } from "./fixes.ts";
 import { twoReadings } from "./readings.ts";
 import { chunkLabel, HEAD_END, NO_TRAILERS, sectionRows, startLineRows, TRAILERS_END } from "./rows.ts";
 
 export type { ExplainOptions, Explanation, Fault, Finding, Part, Reading, Row, RowKind } from "./explanation.ts";
-
-/** Faults that concern a whole head or trailer section. All its lines can still be labelled. */
-const SECTION_FAULTS: ReadonlySet<FaultCode | undefined> = new Set<FaultCode>([
-  "target-form",
-  "target-authority",
-  "asterisk-target",
-  "connect-target",
-  "no-host",
-  "two-hosts",
-  "host-value",
-  "two-framings",
-  "coding-in-http10",
-  "length-value",
-  "two-lengths",
-  "length-too-large",
-  "chunked-not-last",
-  "unknown-coding",
-  "forbidden-trailer",
-]);
 
 /** The kind of the next octets, as seen by the decoder. */
 type Phase = "head" | "content" | "chunks" | "closed" | "tunnel";
@@ -132,6 +112,16 @@ export class Explainer {
   /** Marks the following octets as not HTTP, as after 101 (Switching Protocols). */
   leaveHttp(): void {
     this.#phase = "tunnel";
+  }
+
+  /** The octets that are not explained yet, and the method once known; `undefined` if there are none. */
+  get unfinished(): Unfinished | undefined {
+    const octets = this.#received - this.#messageStart;
+    if (octets === 0) return undefined;
+    const isMessage = this.#phase !== "closed" && this.#phase !== "tunnel";
+    const head = this.#facts?.head;
+    const method = head?.kind === "request" ? head.method : undefined;
+    return { octets, isMessage, isBroken: this.#failure !== undefined, method };
   }
 
   get #reads(): boolean {

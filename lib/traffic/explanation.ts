@@ -100,6 +100,18 @@ export interface Explanation {
   readonly status?: number;
 }
 
+/** Octets that have no explanation yet. */
+export interface Unfinished {
+  /** How many there are. */
+  readonly octets: number;
+  /** Whether they are of a message: not after the last one, and not of another protocol. */
+  readonly isMessage: boolean;
+  /** Whether the message is known to be invalid. */
+  readonly isBroken: boolean;
+  /** The request's method, once its head is complete. */
+  readonly method: string | undefined;
+}
+
 /** Options of an explanation. */
 export interface ExplainOptions {
   /** The kind of the messages. */

@@ -7,6 +7,25 @@
 
 import type { FaultCode, HttpError } from "../http_message.ts";
 
+/** Faults that concern a whole head or trailer section. All its lines can still be labelled. */
+export const SECTION_FAULTS: ReadonlySet<FaultCode | undefined> = new Set<FaultCode>([
+  "target-form",
+  "target-authority",
+  "asterisk-target",
+  "connect-target",
+  "no-host",
+  "two-hosts",
+  "host-value",
+  "two-framings",
+  "coding-in-http10",
+  "length-value",
+  "two-lengths",
+  "length-too-large",
+  "chunked-not-last",
+  "unknown-coding",
+  "forbidden-trailer",
+]);
+
 /** What to do about each cause. */
 export const FIXES: Readonly<Record<FaultCode, string>> = {
   "bare-lf": "end every line with \\r\\n; shells and editors write \\n alone",

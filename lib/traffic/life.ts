@@ -31,6 +31,7 @@ function inOrder({ end, local, remote }: TrafficEvent & { kind: "opened" }): [cl
   return end === "client" ? [nameOf(local), nameOf(remote)] : [nameOf(remote), nameOf(local)];
 }
 
-function nameOf({ hostname, port }: SocketAddress): string {
+/** Returns an address as text: an IPv6 one in brackets. */
+export function nameOf({ hostname, port }: SocketAddress): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }

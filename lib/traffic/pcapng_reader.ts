@@ -38,7 +38,7 @@ export interface Packet {
   readonly comment: string;
 }
 
-/** A file that is no valid capture, from some octet on. The message is one line for the user. */
+/** A file that is no valid capture, from some octet on. The message is the rest of a line for the user. */
 export class CaptureError extends Error {}
 
 /** What the first octets of a file say of its format. */
@@ -230,7 +230,7 @@ export class PcapngReader {
   }
 
   #fail(what: string): never {
-    throw new CaptureError(`No valid pcapng at octet ${this.#position}: ${what}`);
+    throw new CaptureError(`no valid pcapng at octet ${this.#position}: ${what}`);
   }
 }
 

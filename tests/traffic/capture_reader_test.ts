@@ -3,6 +3,7 @@ import { Capture } from "../../lib/traffic/capture.ts";
 import { tapEventOf } from "../../lib/traffic/capture_reader.ts";
 import { FIN } from "../../lib/traffic/packets.ts";
 import { recordingStart } from "../../lib/traffic/pcapng.ts";
+import { TappedListener } from "../../lib/traffic/tap.ts";
 import type { End, TrafficEvent } from "../../lib/traffic.ts";
 import { wireOctets } from "../wire_cases.ts";
 import { Blocks, capture, CLIENT, handshake, inShort, ipPacket, joined, readCapture, SERVER } from "./captures.ts";
@@ -35,6 +36,13 @@ function traffic(end: End): TrafficEvent[] {
   ];
 }
 
+/** Returns an event as a tap tells it, which sees the start of each connection. */
+function withoutStart(event: TrafficEvent & { startCaptured?: boolean }): TrafficEvent {
+  const { startCaptured = true, ...rest } = event;
+  assert(startCaptured);
+  return rest;
+}
+
 function recorded(events: readonly TrafficEvent[]): Uint8Array {
   const blocks = [recordingStart("wiretable test")];
   const recording = new Capture((block) => blocks.push(block), 1_700_000_000_000_000);
@@ -48,9 +56,7 @@ for (const end of ["server", "client"] as const) {
       const { events, notes, connections } = readCapture(recorded(traffic(end)), { pieces });
       const told = events.map((event) => {
         if (event.kind === "missing") assert.fail("nothing is missing");
-        const { startCaptured, ...rest } = { startCaptured: true, ...tapEventOf(event) };
-        assert(startCaptured);
-        return rest;
+        return withoutStart(tapEventOf(event));
       });
       // Captures are read as the server's end sees them.
       assert.deepEqual(told, traffic("server"));
@@ -61,6 +67,35 @@ for (const end of ["server", "client"] as const) {
     });
   }
 }
+
+Deno.test("what a tap told of real connections is read back, octet by octet", async () => {
+  const told: TrafficEvent[] = [];
+  const listener = new TappedListener(Deno.listen({ hostname: "127.0.0.1", port: 0 }), (event) => {
+    told.push("bytes" in event ? { ...event, bytes: event.bytes.slice() } : event);
+  });
+  const { port } = listener.addr as Deno.NetAddr;
+  for (const [request, response] of [["GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n"], ["a", "b"]]) {
+    const client = await Deno.connect({ port });
+    const server = await listener.accept();
+    await client.write(wireOctets(request));
+    await server.read(new Uint8Array(100));
+    await server.write(wireOctets(response));
+    client.close();
+    while (await server.read(new Uint8Array(100)) !== null);
+    server.close();
+  }
+  listener.close();
+  const origin = told[0].time;
+  // That a connection is closed has no packet of its own, but follows from the second FIN.
+  const comparable = (event: TrafficEvent, start: number) => ({
+    ...withoutStart(event),
+    time: event.kind === "closed" ? 0 : event.time - start,
+  });
+  assert.deepEqual(
+    readCapture(recorded(told)).events.map((event) => event.kind === "missing" || comparable(tapEventOf(event), 0)),
+    told.map((event) => comparable(event, origin)),
+  );
+});
 
 Deno.test("a read of many octets is several packets that continue one another", () => {
   const events = [...traffic("server").slice(0, 1), { ...traffic("server")[3], bytes: MEGABYTE } as TrafficEvent];

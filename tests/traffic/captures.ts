@@ -1,6 +1,6 @@
 /** Builds captures as other programs write them: any byte order, link type, unit of time, and order of segments. */
 
-import { ACK, packetLength, SYN, writePacket } from "../../lib/traffic/packets.ts";
+import { ACK, FIN, packetLength, RST, SYN, writePacket } from "../../lib/traffic/packets.ts";
 import type { SocketAddress } from "../../lib/traffic.ts";
 import type { CaptureEvent } from "../../lib/traffic/capture_reader.ts";
 import { CaptureReader, type CaptureReaderOptions } from "../../lib/traffic/capture_reader.ts";
@@ -152,4 +152,24 @@ function shortened(event: CaptureEvent): string {
     case "closed":
       return `closed ${event.reason}`;
   }
+}
+
+/** What one side sends: octets after `> ` (the client's) or `< ` (the server's), `FIN` or `RST`. `>x`: not captured. */
+export type Turn = `${"<" | ">"}${" " | "x "}${string}`;
+
+/** Returns the segments of a connection whose sides take turns, each acknowledging what it has seen. */
+export function talk(turns: readonly Turn[], clientPort = CLIENT.port): SegmentSpec[] {
+  const ends = { client: { ...CLIENT, port: clientPort } };
+  const next = { client: 1, server: 501 };
+  const segments = handshake(0, ends);
+  for (const turn of turns) {
+    const [, arrow, lost, what] = /^([<>])(x?) (.*)$/s.exec(turn)!;
+    const [by, other] = arrow === ">" ? ["client", "server"] as const : ["server", "client"] as const;
+    const flags = ACK | (what === "FIN" ? FIN : what === "RST" ? RST : 0);
+    const octets = flags === ACK ? what : "";
+    const segment = { ...ends, by, sequence: next[by], acknowledged: next[other], flags, octets };
+    if (lost === "") segments.push(segment);
+    next[by] += octets.length + (what === "FIN" ? 1 : 0);
+  }
+  return segments;
 }

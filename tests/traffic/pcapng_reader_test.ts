@@ -160,7 +160,7 @@ const broken: [name: string, file: Uint8Array, message: string][] = [
 
 for (const [name, file, message] of broken) {
   Deno.test(`a file that ${name} is refused at its octet`, () => {
-    assert.throws(() => packetsOf(file), new CaptureError(`No valid pcapng at ${message}`));
+    assert.throws(() => packetsOf(file), new CaptureError(`no valid pcapng at ${message}`));
   });
 }
 

@@ -1,0 +1,181 @@
+/**
+ * Explains one connection of a capture: who speaks to whom, its exchanges if it is HTTP, and how it ends.
+ *
+ * @module
+ */
+
+import { octetString } from "../bytes.ts";
+import { MAX_SEARCHED_LINE_BYTES } from "../limits.ts";
+import type { Octets } from "../traffic.ts";
+import type { CaptureEvent, OpenedInCapture } from "./capture_reader.ts";
+import { counted, timeText } from "./capture_words.ts";
+import { CapturedExchanges } from "./captured_exchanges.ts";
+import type { Direction } from "./conversation.ts";
+import type { ExplainTextOptions } from "./explain_text.ts";
+import { beginsAsHttp } from "./http_begin.ts";
+import { nameOf } from "./life.ts";
+
+/** The first octets of one direction. */
+interface Start {
+  text: string;
+  octets: number;
+  /** Whether they begin a message; `undefined` until that is known. */
+  isHttp: boolean | undefined;
+}
+
+/** What TLS starts with: a handshake record of version 3 (RFC 8446 §5.1). */
+const TLS_START = "\x16\x03";
+
+/** A connection that is explained. */
+export class ExplainedConnection {
+  readonly #opened: OpenedInCapture;
+  readonly #options: ExplainTextOptions;
+  readonly #starts: Record<Direction, Start> = {
+    request: { text: "", octets: 0, isHttp: undefined },
+    response: { text: "", octets: 0, isHttp: undefined },
+  };
+  /** Its exchanges, unless it is known not to be HTTP. */
+  #exchanges: CapturedExchanges | undefined;
+  #isHttp = false;
+  #skipped = 0;
+  #missing = 0;
+  readonly #ends: string[] = [];
+  #fins = 0;
+  #ended = false;
+  #valid = true;
+  #text = "";
+  #hasPrinted = false;
+
+  /** Begins with the event that tells of the connection. */
+  constructor(opened: OpenedInCapture, options: ExplainTextOptions) {
+    this.#opened = opened;
+    this.#options = options;
+    this.#exchanges = new CapturedExchanges(options);
+  }
+
+  /** Whether it has a request or status line. */
+  get isHttp(): boolean {
+    return this.#isHttp;
+  }
+
+  /** Whether nothing more is told of it. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Whether all of its messages so far are complete and valid. */
+  get valid(): boolean {
+    return this.#valid;
+  }
+
+  /** How many octets and characters it holds. */
+  get held(): number {
+    return this.#text.length + (this.#exchanges?.held ?? 0);
+  }
+
+  /** Receives an event of the connection. */
+  tell(event: Exclude<CaptureEvent, OpenedInCapture>): void {
+    if (this.#ended) return;
+    switch (event.kind) {
+      case "read":
+      case "write":
+        this.#sniff(event.kind === "read" ? "request" : "response", event);
+        break;
+      case "missing":
+        if (event.why === "skipped") this.#skipped += event.octets;
+        else this.#missing += event.octets;
+        break;
+      case "fin":
+        this.#fins++;
+        this.#ends.push(`FIN by the ${event.by} ${when(event)}`);
+        break;
+      case "closed":
+        // With two FINs there is nothing to add.
+        if (this.#fins < 2) this.#ends.push(`closed ${event.reason} ${when(event)}`);
+        return this.end();
+    }
+    this.#exchanges?.tell(event);
+    if (this.#isHttp) this.#text += this.#exchanges!.take();
+  }
+
+  /** Ends the connection, or what the capture has of it. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (!this.#isHttp) {
+      this.#exchanges = undefined;
+      this.#text = `${this.#title}: ${this.#otherwise()}\n`;
+      return;
+    }
+    this.#exchanges!.end();
+    this.#valid = this.#exchanges!.valid;
+    this.#text += this.#exchanges!.take();
+    this.#exchanges = undefined;
+    const end = this.#ends.length === 0 ? "open where the capture ends" : this.#ends.join(", ");
+    this.#text += `\nconnection ${this.#opened.connection}: ${end}\n`;
+  }
+
+  /** Ends the connection before its end. Text that was not taken is left out too, unless it follows other text. */
+  leaveOut(why: string): void {
+    if (this.#hasPrinted) {
+      this.#ends.push(`the rest is left out: ${why}`);
+      this.end();
+    } else {
+      this.#ended = true;
+      this.#exchanges = undefined;
+      this.#text = `${this.#title}: left out: ${why}\n`;
+    }
+    this.#valid = false;
+  }
+
+  /** Takes the text that is finished. */
+  take(): string {
+    const text = this.#text;
+    this.#hasPrinted ||= text !== "";
+    this.#text = "";
+    return text;
+  }
+
+  get #title(): string {
+    const { connection, local, remote, secure } = this.#opened;
+    const title = this.#options.painter("bold", `connection ${connection}`);
+    const encrypted = secure ? ", encrypted by TLS" : "";
+    return `${title}: ${nameOf(remote)} to ${nameOf(local)}, tcp.stream == ${connection - 1} in Wireshark${encrypted}`;
+  }
+
+  /** Looks at the first octets, until they tell whether this is HTTP. */
+  #sniff(direction: Direction, { bytes }: Octets): void {
+    const start = this.#starts[direction];
+    start.octets += bytes.length;
+    if (this.#isHttp || start.isHttp !== undefined) return;
+    start.text += octetString(bytes, 0, Math.min(bytes.length, MAX_SEARCHED_LINE_BYTES + 1));
+    start.isHttp = beginsAsHttp(start.text, direction);
+    if (start.isHttp) {
+      this.#isHttp = true;
+      const captured = this.#opened.startCaptured ? "" : ", start not captured";
+      this.#text += `${this.#title}${captured}\n`;
+    } else if (this.#starts.request.isHttp === false && this.#starts.response.isHttp === false) {
+      this.#exchanges = undefined;
+    }
+  }
+
+  /** What there is to say of a connection without HTTP. */
+  #otherwise(): string {
+    const { request, response } = this.#starts;
+    const gone = [
+      this.#skipped > 0 ? `, ${counted(this.#skipped, "octet")} without a start line` : "",
+      this.#missing > 0 ? `, ${counted(this.#missing, "octet")} not captured` : "",
+      this.#opened.startCaptured ? "" : ", start not captured",
+    ].join("");
+    if (request.octets + response.octets + this.#skipped + this.#missing === 0) {
+      return ["no octets", ...this.#ends].join(", ") + gone;
+    }
+    const isTls = request.text.startsWith(TLS_START);
+    const octets = `${counted(request.octets, "octet")} from the client, ${response.octets} from the server`;
+    return `not HTTP${isTls ? " but TLS" : ""}, ${octets}${gone}`;
+  }
+}
+
+function when({ time, origin }: CaptureEvent): string {
+  return `at ${timeText(time)} (packet ${origin.packet})`;
+}
