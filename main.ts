@@ -1,7 +1,8 @@
 /**
  * wiretable: both ends of an HTTP/1.1 connection, with every byte in view.
  *
- * The command line becomes options (`lib/cli.ts`), and those a running command: `lib/serve.ts`, `lib/connect.ts` or `lib/explain.ts`.
+ * The command line becomes options (`lib/cli.ts`), and those a running command: `lib/serve.ts`, `lib/connect.ts`,
+ * `lib/explain.ts` or `lib/replay.ts`.
  *
  * @module
  */
@@ -14,6 +15,7 @@ import { EXIT_FAILURE, EXIT_TIMEOUT, Failure, MissingPermission } from "./lib/cl
 import { ClientError, InputError, TimeoutError } from "./lib/client.ts";
 import { connect } from "./lib/connect.ts";
 import { explain } from "./lib/explain.ts";
+import { replay } from "./lib/replay.ts";
 import { serve } from "./lib/serve.ts";
 import { StoreError } from "./lib/store.ts";
 import { escapeText } from "./lib/terminal.ts";
@@ -45,6 +47,8 @@ async function main(args: readonly string[]): Promise<number> {
         return await connect(invocation.options);
       case "explain":
         return await explain(invocation.options);
+      case "replay":
+        return await replay(invocation.options);
     }
   } catch (error) {
     console.error(`wiretable: ${escapeText(describe(error, () => commandLine(args, files)))}`);

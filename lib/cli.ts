@@ -22,6 +22,7 @@ import {
   EXPLAIN_FLAGS,
   filesOf,
   parseFlags,
+  REPLAY_FLAGS,
   SERVE_FLAGS,
 } from "./cli/flags.ts";
 import { helpOf, mainHelp } from "./cli/help.ts";
@@ -152,13 +153,32 @@ export interface ExplainOptions {
   readonly color: ColorChoice;
 }
 
+/** Options of `replay`. */
+export interface ReplayOptions {
+  /** The file of the recording. */
+  readonly file: string;
+  /** The server to send to; by default the recorded one, if it is on this machine. */
+  readonly to: Endpoint | undefined;
+  /** Whether no pauses are made. */
+  readonly fast: boolean;
+  /** The number of the only connection to replay. */
+  readonly connection: number | undefined;
+  /** The timeout in milliseconds. */
+  readonly timeoutMs: number;
+  /** A file with additional trusted certificates. */
+  readonly caFile: string | undefined;
+  /** When text is coloured. */
+  readonly color: ColorChoice;
+}
+
 /** A parsed command line. */
 export type Invocation =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "version" }
   | { readonly kind: "serve"; readonly options: ServeOptions; readonly files: FileNeeds }
   | { readonly kind: "connect"; readonly options: ConnectOptions; readonly files: FileNeeds }
-  | { readonly kind: "explain"; readonly options: ExplainOptions; readonly files: FileNeeds };
+  | { readonly kind: "explain"; readonly options: ExplainOptions; readonly files: FileNeeds }
+  | { readonly kind: "replay"; readonly options: ReplayOptions; readonly files: FileNeeds };
 
 /**
  * Parses the program's arguments.
@@ -194,6 +214,13 @@ export function parseCommandLine(args: readonly string[]): Invocation {
       const options = explainOptions(values, positionals);
       return { kind: "explain", options, files: { read: options.file === "-" ? [] : [options.file], write: [] } };
     }
+    case "replay": {
+      const { values, positionals } = parseFlags(rest, REPLAY_FLAGS);
+      if (values.help) return { kind: "text", text: helpOf("replay") };
+      const options = replayOptions(values, positionals);
+      const files = filesOf(values, REPLAY_FLAGS);
+      return { kind: "replay", options, files: { ...files, read: [options.file, ...files.read] } };
+    }
     case "completions": {
       const { values, positionals } = parseFlags(rest, COMPLETIONS_FLAGS);
       if (values.help) return { kind: "text", text: helpOf("completions") };
@@ -207,9 +234,9 @@ export function parseCommandLine(args: readonly string[]): Invocation {
     case "-V":
       return { kind: "version" };
     case undefined:
-      throw new UsageError("Expected serve, connect or explain: see --help");
+      throw new UsageError("Expected serve, connect, explain or replay: see --help");
     default:
-      throw new UsageError(`Unknown command ${quote(command)}: expected serve, connect or explain, see --help`);
+      throw new UsageError(`Unknown command ${quote(command)}: expected serve, connect, explain or replay, see --help`);
   }
 }
 
@@ -330,6 +357,29 @@ function explainOptions(values: Values, positionals: string[]): ExplainOptions {
     answers,
     connection: wholeNumber(values, "connection", 1, 1_000_000_000),
     all: values.all === true,
+    color: oneOf(values, "color", ["auto", "always", "never"]) ?? "auto",
+  };
+}
+
+function replayOptions(values: Values, positionals: string[]): ReplayOptions {
+  if (positionals.length !== 1) {
+    throw new UsageError(`replay takes one file, saw ${quote(positionals.join(" "))}`);
+  }
+  const to = text(values, "to");
+  if (to !== undefined && /[^:/]\/+[^/]/.test(to)) {
+    throw new UsageError(`--to takes an address without a path, saw ${quote(to)}`);
+  }
+  const address = to === undefined ? undefined : parseAddress(to);
+  if (address?.userPass !== undefined) {
+    throw new UsageError("--to takes no user and password: requests are sent as they were recorded");
+  }
+  return {
+    file: positionals[0],
+    to: address && { secure: address.secure, host: address.host, port: address.port },
+    fast: values.fast === true,
+    connection: wholeNumber(values, "connection", 1, 1_000_000_000),
+    timeoutMs: milliseconds(values, "timeout") ?? CLIENT_TIMEOUT_MS,
+    caFile: text(values, "cacert"),
     color: oneOf(values, "color", ["auto", "always", "never"]) ?? "auto",
   };
 }

@@ -391,3 +391,13 @@ export const MAX_UNFINISHED_BYTES: number = 128 * 1024;
 export const SHOWN_ORIGINS: number = 8;
 /** Those that it lists then. */
 export const KEPT_ORIGINS: number = 10_000;
+/** Octets of each answer's content that a replay keeps, to show where it differs from the recorded one. */
+export const REPLAY_KEPT_CONTENT_BYTES: number = 16 * 1024;
+/** Entity tags that a replay knows with the recorded ones. */
+export const REPLAY_KEPT_TAGS: number = 1000;
+/** How long a replay waits for an interim response that was recorded, in milliseconds. */
+export const REPLAY_INTERIM_MS: number = 1_000;
+/** Connections of a recording that are replayed; a choice of one (`--connection`) is always possible. */
+export const MAX_REPLAYED_CONNECTIONS: number = 100_000;
+/** Characters of a field's value or of content that a replay shows of each side. */
+export const REPLAY_SHOWN_CHARACTERS: number = 240;

@@ -8,7 +8,7 @@ import config from "../deno.json" with { type: "json" };
 import { BatchWriter } from "./batch_writer.ts";
 import { writeLine } from "./bytes.ts";
 import type { EtcdChoice, ServeOptions } from "./cli.ts";
-import { portProblem } from "./cli/addresses.ts";
+import { isLoopback, portProblem } from "./cli/addresses.ts";
 import { checkIdentity, type Identity } from "./cli/certificate.ts";
 import { makeFile, readCertificates, readFlagFile, readToken, readUser } from "./cli/files.ts";
 import { EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
@@ -244,10 +244,6 @@ function exposureOf(
 /** Returns the address at which this program reaches itself: loopback instead of a wildcard. */
 function reachable(hostname: string): string {
   return hostname === "0.0.0.0" ? "127.0.0.1" : hostname === "::" ? "::1" : hostname;
-}
-
-function isLoopback(address: string): boolean {
-  return address === "::1" || address.startsWith("127.");
 }
 
 /** Wraps a resource to delay every response. */

@@ -145,8 +145,8 @@ for (const [address, secure, host, port] of addresses) {
 }
 
 const wrong: [args: string[], message: string | RegExp][] = [
-  [[], "Expected serve, connect or explain: see --help"],
-  [["start"], 'Unknown command "start": expected serve, connect or explain, see --help'],
+  [[], "Expected serve, connect, explain or replay: see --help"],
+  [["start"], 'Unknown command "start": expected serve, connect, explain or replay, see --help'],
   [["completions"], 'completions takes one shell, bash, zsh or fish, saw ""'],
   [["completions", "tcsh"], 'completions takes one shell, bash, zsh or fish, saw "tcsh"'],
   [["completions", "zsh", "fish"], 'completions takes one shell, bash, zsh or fish, saw "zsh fish"'],
@@ -187,6 +187,12 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["connect", "--color", "red"], '--color is auto or always or never, saw "red"'],
   [["connect", "http://"], /^"http:\/\/" is no address/],
   [["connect", "a.b:99999"], /^"a.b:99999" is no address/],
+  [["replay"], 'replay takes one file, saw ""'],
+  [["replay", "a", "b"], 'replay takes one file, saw "a b"'],
+  [["replay", "a", "--to", "u:p@h"], "--to takes no user and password: requests are sent as they were recorded"],
+  [["replay", "a", "--to", "http://h/x"], '--to takes an address without a path, saw "http://h/x"'],
+  [["replay", "a", "--to", "ftp://h"], /^"ftp:\/\/h" is no address: expected HOST:PORT, /],
+  [["replay", "a", "--connection", "0"], '--connection takes a whole number from 1 to 1000000000, saw "0"'],
   [["connect", "http://a.b/c?d"], "The address is a.b; give the path to the command: get /c?d"],
 ];
 
@@ -202,8 +208,29 @@ for (const [args, message] of wrong) {
   });
 }
 
+Deno.test("replay has its file, its server and its choices", () => {
+  const invocation = parseCommandLine(["replay", "r.pcapng", "--to", "https://[::1]", "--fast", "--connection", "3"]);
+  assert(invocation.kind === "replay");
+  assert.deepEqual(invocation.options, {
+    file: "r.pcapng",
+    to: { secure: true, host: "::1", port: 443 },
+    fast: true,
+    connection: 3,
+    timeoutMs: 30_000,
+    caFile: undefined,
+    color: "auto",
+  });
+  assert.deepEqual(invocation.files, { read: ["r.pcapng"], write: [] });
+  const secure = parseCommandLine(["replay", "r.pcapng", "--cacert", "ca.pem", "--timeout", "0.5"]);
+  assert(secure.kind === "replay");
+  assert.deepEqual(secure.files, { read: ["r.pcapng", "ca.pem"], write: [] });
+  assert.deepEqual([secure.options.to, secure.options.timeoutMs], [undefined, 500]);
+});
+
 Deno.test("help names every flag, and fits a terminal", () => {
-  for (const args of [["--help"], ["serve", "--help"], ["connect", "-h"], ["completions", "--help"]]) {
+  for (
+    const args of [["--help"], ["serve", "--help"], ["connect", "-h"], ["replay", "-h"], ["completions", "--help"]]
+  ) {
     const invocation = parseCommandLine(args);
     assert(invocation.kind === "text");
     for (const line of invocation.text.split("\n")) assert(line.length <= 110, line);

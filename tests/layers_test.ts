@@ -3,10 +3,11 @@ import { dirname, join } from "node:path/posix";
 
 /** The imports allowed to each part of the program, besides its own files and those of {@linkcode SHARED}. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  main: ["cli", "serve", "connect", "explain", "client", "store", "data"],
+  main: ["cli", "serve", "connect", "explain", "replay", "client", "store", "data"],
   serve: ["page", "cli", "client", "server", "table", "store", "traffic", "codec", "data"],
   connect: ["cli", "client", "table", "traffic", "codec", "data"],
   explain: ["cli", "traffic", "codec"],
+  replay: ["cli", "client", "traffic"],
   page: ["cli", "client", "server", "table", "traffic", "codec", "data"],
   cli: [],
   server: ["codec"],
@@ -20,7 +21,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 /** Files that every part may import; each of them may import only those to its right. */
 const SHARED = ["batch_writer", "turns", "terminal", "bytes", "limits"];
 /** Parts that compose others: they may import files inside a folder, except the codec's. */
-const COMPOSITION = ["serve", "connect", "explain", "page"];
+const COMPOSITION = ["serve", "connect", "explain", "replay", "page"];
 
 const ROOT = new URL("../", import.meta.url);
 

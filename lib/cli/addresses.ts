@@ -112,3 +112,8 @@ export function portProblem(error: unknown, port: number): string | undefined {
     ? "reserved by the system"
     : undefined;
 }
+
+/** Whether an IP address is this machine's own (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3). */
+export function isLoopback(address: string): boolean {
+  return address === "::1" || address.startsWith("127.");
+}

@@ -70,6 +70,20 @@ export async function readFile(what: string, file: string, most: number): Promis
 }
 
 /**
+ * Opens a file to read it in pieces.
+ *
+ * @throws {Failure} If it cannot be read.
+ */
+export async function openFile(file: string): Promise<Deno.FsFile> {
+  try {
+    return await Deno.open(file);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`Reading ${file} needs a permission`);
+    throw new Failure(`Cannot read ${file}: ${(error as Error).message}`);
+  }
+}
+
+/**
  * Creates a new file that only its owner may access. On Windows it has the permissions of its folder.
  *
  * @throws {Failure} If the file exists or cannot be created.

@@ -132,6 +132,21 @@ export const EXPLAIN_FLAGS: readonly Flag[] = [
   HELP,
 ];
 
+/** The flags of `replay`. */
+export const REPLAY_FLAGS: readonly Flag[] = [
+  {
+    name: "to",
+    value: "ADDRESS",
+    help: "send to this server, as connect's ADDRESS (the recorded one, on this machine)",
+  },
+  { name: "fast", help: "make no pauses" },
+  { name: "connection", value: "N", help: "replay only the recording's connection N" },
+  { name: "timeout", value: "SEC", help: `how long to wait for an answer (${CLIENT_TIMEOUT_MS / 1000})` },
+  { name: "cacert", value: "FILE", file: "read", help: "trust the certificates in this file too (PEM)" },
+  { name: "color", value: "WHEN", choices: ["auto", "always", "never"], help: "auto, always or never (auto)" },
+  HELP,
+];
+
 /** The flags of `completions`. */
 export const COMPLETIONS_FLAGS: readonly Flag[] = [HELP];
 

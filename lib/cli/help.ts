@@ -5,7 +5,7 @@
  */
 
 import { DEFAULT_HOST, DEFAULT_PORT } from "./addresses.ts";
-import { COMPLETIONS_FLAGS, CONNECT_FLAGS, EXPLAIN_FLAGS, type Flag, SERVE_FLAGS } from "./flags.ts";
+import { COMPLETIONS_FLAGS, CONNECT_FLAGS, EXPLAIN_FLAGS, type Flag, REPLAY_FLAGS, SERVE_FLAGS } from "./flags.ts";
 
 /** A command of the program. */
 export interface CommandHelp {
@@ -60,6 +60,21 @@ of serve --record, of connect --record or of Wireshark: then each connection's
 requests stand beside their responses.`,
     flags: EXPLAIN_FLAGS,
     notes: "Exit code: 0 if every message is complete and valid, 1 otherwise.",
+  },
+  {
+    name: "replay",
+    usage: "FILE [flags]",
+    summary: "what a recording sent, sent again, and answers compared",
+    about: "send what the clients of a recording sent, and compare the answers",
+    details: `\
+FILE is a recording of serve or connect (--record), or a capture of Wireshark (pcapng).
+Octets go out as they were split, after the answers that came before them, with the
+recorded pauses. Requests are never rewritten.`,
+    flags: REPLAY_FLAGS,
+    notes: `\
+Compared: status, fields, content, whether the connection stays; not the values of ETag,
+Last-Modified, Expires and Set-Cookie, nor Date, Age, Server, Via, Connection, Keep-Alive.
+Exit code: 0 if all answers are the same, 1 otherwise, 2 if one did not come in time.`,
   },
   {
     name: "completions",

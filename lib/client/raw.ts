@@ -136,11 +136,20 @@ class Incoming {
   }
 }
 
-/** Whether a promise resolves in time. */
-async function within(promise: Promise<unknown>, milliseconds: number, signal: AbortSignal): Promise<boolean> {
+/**
+ * Whether a promise resolves in time.
+ *
+ * @throws {DOMException} `AbortError`, if the signal ends the wait.
+ */
+export async function within(
+  promise: Promise<unknown>,
+  milliseconds: number,
+  signal?: AbortSignal,
+): Promise<boolean> {
   const timer = new AbortController();
   try {
-    const time = sleep(milliseconds, false, { signal: AbortSignal.any([signal, timer.signal]) });
+    const signals = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
+    const time = sleep(milliseconds, false, { signal: signals });
     return await Promise.race([promise.then(() => true), time]);
   } finally {
     timer.abort();

@@ -1,0 +1,106 @@
+/**
+ * The report of a replay as text: each exchange, the same or what differs, and the sum of them.
+ *
+ * @module
+ */
+
+import type { RequestHead } from "../http_message.ts";
+import { REPLAY_SHOWN_CHARACTERS } from "../limits.ts";
+import { maskCredentials, type Painter } from "../terminal.ts";
+import { units } from "./octet_text.ts";
+import { type Answer, type Difference, differences, type EntityTags, statusText } from "./replay_compare.ts";
+import type { ReplayedExchange } from "./replay_dialogue.ts";
+
+/** What came of an exchange. */
+export type Verdict = "same" | "different" | "not compared";
+
+/** A connection's name in the report, as Wireshark counts them plus one. */
+function nameOf(connection: number): string {
+  return `connection ${connection}`;
+}
+
+/**
+ * Compares an exchange. Returns the verdict, and its lines without the last line's end.
+ *
+ * @param tags The entity tags so far; those of this exchange are added.
+ */
+export function exchangeText(
+  connection: number,
+  { number, title, request, recorded, now }: ReplayedExchange,
+  tags: EntityTags,
+  painter: Painter,
+): { verdict: Verdict; text: string } {
+  const start = `${nameOf(connection)}, exchange ${number}: ${shown(title) || "no request"}: `;
+  if (recorded?.answer === undefined) {
+    const text = `${start}not compared, for the recording has no whole response: ${shown(recorded?.why ?? "")}`;
+    return { verdict: "not compared", text };
+  }
+  if (now?.answer === undefined) {
+    const was = `    recorded: ${shown(statusText(recorded.answer))}`;
+    const is = `    now:      no whole response: ${shown(now?.why ?? "")}`;
+    return { verdict: "different", text: [start + painter("red", "differs"), was, is].join("\n") };
+  }
+  tags.learn(recorded.answer, now.answer);
+  const found = differences(recorded.answer, now.answer, tags);
+  if (found.length === 0) {
+    return { verdict: "same", text: `${start}${painter("green", "same")}, ${shown(statusText(now.answer))}` };
+  }
+  const lines = found.flatMap(differenceLines);
+  const hint = hintFor(recorded.answer, now.answer, request);
+  if (hint !== undefined) lines.push(`    (${shown(hint)})`);
+  return { verdict: "different", text: [start + painter("red", "differs"), ...lines].join("\n") };
+}
+
+/** One difference, in two lines below what it is of. */
+function differenceLines({ what, recorded, now }: Difference): string[] {
+  const name = what.replace(/^(?:field|trailer) /, "");
+  // Values of fields that carry credentials are shown as their length.
+  const value = (text: string) =>
+    name === what || text === "none" ? text : valueOf(maskCredentials(`${name}: ${text}`));
+  return [
+    `  ${shown(what)}`,
+    `    recorded: ${shown(value(recorded))}`,
+    `    now:      ${shown(value(now))}`,
+  ];
+}
+
+function valueOf(line: string): string {
+  return line.slice(line.indexOf(": ") + 2);
+}
+
+/** Explains what is not the server's fault: requests are sent as recorded. */
+function hintFor(recorded: Answer, now: Answer, request: RequestHead | undefined): string | undefined {
+  if (recorded.status === now.status) return undefined;
+  if (now.status === 421) {
+    return `the request names the recorded host ${request?.authority}, as it is not rewritten: serve has --allow-host`;
+  }
+  const field = now.status === 412 ? "if-match" : recorded.status === 304 ? "if-none-match" : undefined;
+  const tags = field && request?.fields.get(field);
+  if (tags?.includes('"')) return `the request names the recorded entity tag ${tags}, which no other run gives`;
+}
+
+/** What could not be sent. */
+export function unsentText(connection: number, octets: number, why: string): string {
+  const count = octets === 1 ? "1 octet was" : `${octets} octets were`;
+  return `${nameOf(connection)}: ${count} not sent: ${shown(why)}`;
+}
+
+/** The last line: how many exchanges there were, and of which kind. */
+export function sumText(counts: Readonly<Record<Verdict, number>>): string {
+  const { same, different, "not compared": rest } = counts;
+  const all = same + different + rest;
+  const parts = [
+    ...different > 0 ? [`${different} different`] : [],
+    ...rest > 0 ? [`${rest} not compared`] : [],
+  ];
+  const sum = parts.length === 0
+    ? (all === 1 ? "the same" : "all the same")
+    : [`${same} the same`, ...parts].join(", ");
+  return `${all} exchange${all === 1 ? "" : "s"}: ${sum}`;
+}
+
+/** Escapes octets for a terminal, in one line of limited length. */
+function shown(octets: string): string {
+  const text = octets.length > REPLAY_SHOWN_CHARACTERS ? `${octets.slice(0, REPLAY_SHOWN_CHARACTERS)}…` : octets;
+  return text.split("…").map((part) => units(part).join("")).join("…");
+}

@@ -1,0 +1,350 @@
+import assert from "node:assert/strict";
+import { ClientError } from "../lib/client.ts";
+import { Replayer, type ReplayerOptions } from "../lib/replay.ts";
+import { painterFor } from "../lib/terminal.ts";
+import { Script } from "../lib/traffic/replay_script.ts";
+import type { SocketAddress } from "../lib/traffic.ts";
+import { Capture } from "../lib/traffic/capture.ts";
+import { recordingStart } from "../lib/traffic/pcapng.ts";
+import { ROOT, runProgram, ServeProcess } from "./serve_process.ts";
+import { TempFolder } from "./support.ts";
+import { eventOf, GET, type Happening, OK } from "./traffic/recorded_events.ts";
+import { octetString, wireOctets } from "./wire_cases.ts";
+
+/** A connection at a server, which reads and writes text of one character per octet. */
+class Served {
+  readonly #conn: Deno.Conn;
+  readonly #log: string[];
+
+  constructor(conn: Deno.Conn, log: string[]) {
+    this.#conn = conn;
+    this.#log = log;
+  }
+
+  /** Reads once, and logs what came. */
+  async read(): Promise<string> {
+    const buffer = new Uint8Array(64 * 1024);
+    const count = await this.#conn.read(buffer);
+    const text = count === null ? "FIN" : octetString(buffer.subarray(0, count));
+    this.#log.push(text);
+    return text;
+  }
+
+  async write(text: string): Promise<void> {
+    await this.#conn.write(wireOctets(text));
+  }
+}
+
+interface Replayed {
+  lines: string[];
+  replayer: Replayer;
+  /** What the server read, in order. */
+  log: string[];
+}
+
+/** Replays happenings to a server that does this on each connection, and closes it then. */
+async function replayed(
+  happenings: readonly Happening[],
+  serve: (conn: Served, number: number, log: readonly string[]) => Promise<unknown>,
+  options: Partial<ReplayerOptions> = {},
+): Promise<Replayed> {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const log: string[] = [];
+  const serving: Promise<unknown>[] = [];
+  const errors: unknown[] = [];
+  const accepting = (async () => {
+    let number = 0;
+    for await (const conn of listener) {
+      serving.push(
+        serve(new Served(conn, log), ++number, log).catch((e) => errors.push(e)).finally(() => conn.close()),
+      );
+    }
+  })();
+  const lines: string[] = [];
+  const replayer = new Replayer({
+    ...{ fast: false, timeoutMs: 20_000, caCerts: [], painter: painterFor(false) },
+    print: (line) => Promise.resolve(void lines.push(line)),
+    ...options,
+  });
+  try {
+    const script = new Script();
+    for (const happening of happenings) {
+      const step = script.tell(eventOf("server", happening, { hostname: "127.0.0.1", port }));
+      if (step !== undefined) await replayer.take(step);
+    }
+    for (const step of script.end()) await replayer.take(step);
+    await replayer.finish();
+  } finally {
+    replayer.close();
+    listener.close();
+    await accepting;
+    await Promise.all(serving);
+  }
+  assert.deepEqual(errors, []);
+  return { lines, replayer, log };
+}
+
+Deno.test("a replay sends the recorded octets in their pieces, and finds the answers the same", async () => {
+  const { lines, replayer, log } = await replayed([
+    [1, 0, "open"],
+    [1, 1000, `> ${GET.slice(0, 9)}`],
+    [1, 41_000, `> ${GET.slice(9)}`],
+    [1, 50_000, `< ${OK}`],
+    [1, 51_000, "FIN client"],
+  ], async (conn) => {
+    await conn.read();
+    await conn.read();
+    await conn.write(OK);
+    await conn.read();
+  });
+  assert.deepEqual(log, [GET.slice(0, 9), GET.slice(9), "FIN"]);
+  assert.deepEqual(lines, ["connection 1, exchange 1: GET /a: same, 200 OK", "1 exchange: the same"]);
+  assert.deepEqual([replayer.same, replayer.timedOut], [true, false]);
+});
+
+Deno.test("a fast replay makes no pauses", async () => {
+  const hour = 3_600_000_000;
+  const { replayer } = await replayed(
+    [[1, 0, "open"], [1, hour, `> ${GET.slice(0, 9)}`], [1, 2 * hour, `> ${GET.slice(9)}`], [1, 3 * hour, `< ${OK}`]],
+    async (conn) => {
+      let text = "";
+      while (!text.endsWith("\r\n\r\n")) text += await conn.read();
+      await conn.write(OK);
+    },
+    { fast: true },
+  );
+  assert(replayer.same);
+});
+
+Deno.test("a replay sends only when the answers are here that were here in the recording, on any connection", async () => {
+  const first = Promise.withResolvers<void>();
+  const all = await replayed([
+    [1, 0, "open"],
+    [2, 1, "open"],
+    [1, 2, `> ${GET}`],
+    [1, 3, `< ${OK}`],
+    [2, 4, `> ${GET.replace("/a", "/b")}`],
+    [2, 5, `< ${OK}`],
+  ], async (conn, number, log) => {
+    if (number === 1) {
+      await conn.read();
+      // Long enough for a request that does not wait.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      assert.equal(log.length, 1);
+      await conn.write(OK);
+      return await first.promise;
+    }
+    await conn.read();
+    first.resolve();
+    await conn.write(OK);
+  }, { fast: true });
+  assert.deepEqual(all.log.map((text) => text.slice(0, 6)), ["GET /a", "GET /b"]);
+  assert(all.replayer.same);
+});
+
+Deno.test("an answer that differs is shown, and a 100 that does not come is not waited for for long", async () => {
+  const head = "PUT /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+  const { lines, replayer } = await replayed([
+    [1, 0, "open"],
+    [1, 1, `> ${head}`],
+    [1, 2, "< HTTP/1.1 100 Continue\r\n\r\n"],
+    [1, 3, "> hi"],
+    [1, 4, `< ${OK}`],
+  ], async (conn) => {
+    await conn.read();
+    assert.equal(await conn.read(), "hi");
+    await conn.write(OK.replace("ok", "no"));
+  });
+  assert.deepEqual(lines, [
+    `connection 1, exchange 1: PUT /a: differs
+  100 (Continue)
+    recorded: sent before the content
+    now:      none
+  content
+    recorded: ok (2 octets)
+    now:      no (2 octets)`,
+    "1 exchange: 0 the same, 1 different",
+  ]);
+  assert.deepEqual([replayer.same, replayer.timedOut], [false, false]);
+});
+
+Deno.test("a server that closes early leaves the rest unsent", async () => {
+  const { lines, replayer } = await replayed([
+    [1, 0, "open"],
+    [1, 1, `> ${GET}`],
+    [1, 2, `< ${OK}`],
+    // By then, the server has closed.
+    [1, 50_000, `> ${GET}`],
+    [1, 50_001, `< ${OK}`],
+  ], async (conn) => {
+    await conn.read();
+    await conn.write(OK);
+  });
+  assert.deepEqual(lines, [
+    "connection 1, exchange 1: GET /a: same, 200 OK",
+    `connection 1, exchange 2: GET /a: differs
+    recorded: 200 OK
+    now:      no whole response: the server closed the connection`,
+    `connection 1: ${GET.length} octets were not sent: the server closed the connection`,
+    "2 exchanges: 1 the same, 1 different",
+  ]);
+  assert(!replayer.same);
+});
+
+Deno.test("an answer that does not come in time is said, and the replay goes on", async () => {
+  const { lines, replayer } = await replayed([
+    ...[[1, 0, "open"], [1, 1, `> ${GET}`], [1, 2, `< ${OK}`]] as Happening[],
+    ...[[2, 3, "open"], [2, 4, `> ${GET}`], [2, 5, `< ${OK}`]] as Happening[],
+  ], async (conn, number) => {
+    await conn.read();
+    if (number === 2) await conn.write(OK);
+    await conn.read();
+  }, { timeoutMs: 100 });
+  assert.deepEqual(lines.toSorted(), [
+    "2 exchanges: 1 the same, 1 different",
+    `connection 1, exchange 1: GET /a: differs
+    recorded: 200 OK
+    now:      no whole response: nothing more within 0.1 s`,
+    "connection 2, exchange 1: GET /a: same, 200 OK",
+  ]);
+  assert(replayer.timedOut);
+});
+
+Deno.test("a half-closed connection still gets its answer", async () => {
+  const { replayer, log } = await replayed(
+    [[1, 0, "open"], [1, 1, `> ${GET}`], [1, 2, "FIN client"], [1, 3, `< ${OK}`], [1, 4, "FIN server"], [
+      1,
+      5,
+      "closed",
+    ]],
+    async (conn) => {
+      await conn.read();
+      await conn.read();
+      await conn.write(OK);
+    },
+  );
+  assert.deepEqual(log, [GET, "FIN"]);
+  assert(replayer.same);
+});
+
+Deno.test("pipelined requests and content that ends with the connection are compared", async () => {
+  const untilClosed = "HTTP/1.1 200 OK\r\n\r\nall";
+  const { lines, replayer } = await replayed(
+    [[1, 0, "open"], [1, 1, `> ${GET}${GET}`], [1, 2, `< ${OK}${untilClosed}`], [1, 3, "FIN server"]],
+    async (conn) => {
+      await conn.read();
+      await conn.write(OK);
+      await conn.write(untilClosed);
+    },
+  );
+  assert.equal(lines.at(-1), "2 exchanges: all the same");
+  assert(replayer.same);
+});
+
+Deno.test("what comes behind octets that the recording lacks is not sent", async () => {
+  const { lines, log } = await replayed(
+    [[1, 0, "open"], [1, 1, `> ${GET}`], [1, 2, `< ${OK}`], [1, 3, "lost client"], [1, 4, `> ${GET}`]],
+    async (conn) => {
+      await conn.read();
+      await conn.write(OK);
+      await conn.read();
+    },
+  );
+  assert.deepEqual(log, [GET, "FIN"]);
+  assert.deepEqual(lines.slice(0, 1), ["connection 1, exchange 1: GET /a: same, 200 OK"]);
+  assert.match(
+    lines[1],
+    /^connection 1, exchange 2: GET \/a: not compared, .*: 5 octets of the client are missing in it$/,
+  );
+  assert.match(lines[2], /^connection 1: 28 octets were not sent: what comes before them is missing in the recording$/);
+});
+
+Deno.test("without a server there is no replay", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  listener.close();
+  const to = { secure: false, host: "127.0.0.1", port };
+  await assert.rejects(replayed([[1, 0, "open"]], () => Promise.resolve(), { to }), ClientError);
+});
+
+/** Runs `replay` with these arguments and permissions to read. */
+async function replay(args: string[], ...read: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const permissions = read.length === 0 ? [] : [`--allow-read=${read.join()}`];
+  return await runProgram(["replay", ...args], "", ["--allow-net", ...permissions]);
+}
+
+Deno.test("a recording of either end is replayed to a fresh server, with and without TLS", async () => {
+  using folder = new TempFolder();
+  const [ofServer, ofClient] = [folder.file("server.pcapng"), folder.file("client.pcapng")];
+  const first = await ServeProcess.start(["--quiet", "--record", ofServer], [
+    "--allow-net",
+    `--allow-write=${ofServer}`,
+  ]);
+  const commands = "post Momo cat 3 4\nget all\nput Momo cat 4 4 If-Match:'\"1\"'\nhead Momo\ndelete Momo\n";
+  await runProgram(["connect", `127.0.0.1:${first.port}`, "--record", ofClient], commands, [
+    "--allow-net",
+    `--allow-write=${ofClient}`,
+  ]);
+  await first.stop();
+  {
+    await using server = await ServeProcess.start(["--quiet"]);
+    for (const file of [ofServer, ofClient]) {
+      const { code, stdout, stderr } = await replay([file, "--to", `127.0.0.1:${server.port}`], file);
+      assert.deepEqual([code, stderr], [0, ""], stdout);
+      assert.match(
+        stdout,
+        /^connection 1, exchange 1: POST \/Momo: same, 201 Created\n[^]*\n5 exchanges: all the same\n$/,
+      );
+    }
+    await runProgram(["connect", `127.0.0.1:${server.port}`, "post", "Momo", "cat", "3", "4"]);
+    const { code, stdout } = await replay([ofServer, "--to", `127.0.0.1:${server.port}`, "--fast"], ofServer);
+    assert.equal(code, 1);
+    assert.match(stdout, /POST \/Momo: differs\n {2}status\n {4}recorded: 201 Created\n {4}now: {6}409 Conflict\n/);
+    assert.match(stdout, /\n5 exchanges: 4 the same, 1 different\n$/);
+  }
+  const tls = (name: string) => `${ROOT}tests/testdata/tls/${name}.pem`;
+  const flags = ["--quiet", "--cert", tls("cert"), "--key", tls("key")];
+  await using server = await ServeProcess.start(flags, ["--allow-net", "--allow-read"]);
+  const to = ["--to", `https://localhost:${server.port}`, "--cacert", tls("ca")];
+  const { code, stdout, stderr } = await replay([ofClient, ...to], ofClient, tls("ca"));
+  assert.deepEqual([code, stderr], [0, ""], stdout);
+});
+
+/** Writes a recording of these happenings at a server's address. */
+async function writeRecording(file: string, address: SocketAddress, happenings: readonly Happening[]): Promise<void> {
+  const blocks = [recordingStart("test")];
+  const capture = new Capture((block) => blocks.push(block), 0);
+  for (const happening of happenings) {
+    const event = eventOf("server", happening, address);
+    if (event.kind !== "missing") capture.tell(event);
+  }
+  await Deno.writeFile(file, new Blob(blocks as BlobPart[]).stream());
+}
+
+Deno.test("what cannot be replayed is one line, and nothing is sent", async () => {
+  using folder = new TempFolder();
+  const [http, mail, pcap] = ["http.pcapng", "mail.pcapng", "old.pcap"].map((name) => folder.file(name));
+  const exchange: Happening[] = [[1, 0, "open"], [1, 1, `> ${GET}`], [1, 2, `< ${OK}`]];
+  const far = { hostname: "192.0.2.1", port: 80 };
+  await writeRecording(http, far, exchange);
+  await writeRecording(mail, far, [[1, 0, "open"], [1, 1, "< 220 mail\r\n"], [1, 2, "> EHLO a\r\n"]]);
+  await Deno.writeFile(pcap, Uint8Array.fromHex("d4c3b2a102000400"));
+  const denied = await replay([http]);
+  assert.equal(denied.code, 1);
+  assert.match(
+    denied.stderr,
+    /^wiretable: Reading \S+ needs a permission: deno run --allow-net --allow-read=\S+ \S*main\.ts replay \S+\n$/,
+  );
+  const cases: [args: string[], message: string][] = [
+    [[http], "The recorded server 192.0.2.1:80 is not on this machine: --to 192.0.2.1:80 sends to it all the same"],
+    [[http, "--connection", "2"], `${http} has 1 connection, so there is no connection 2`],
+    [[mail], `${mail} holds no HTTP, so there is nothing to replay`],
+    [[mail, "--connection", "1"], `Connection 1 of ${mail} holds no HTTP, so there is nothing to replay`],
+    [[pcap], `${pcap} is a capture of the older format pcap: editcap -F pcapng ${pcap} NEW.pcapng converts it`],
+  ];
+  for (const [args, message] of cases) {
+    const { code, stdout, stderr } = await replay(args, args[0]);
+    assert.deepEqual([code, stdout, stderr], [1, "", `wiretable: ${message}\n`]);
+  }
+});

@@ -1,0 +1,32 @@
+/** Recorded events in short. */
+
+import type { End } from "../../lib/traffic.ts";
+import type { RecordedEvent } from "../../lib/traffic/replay_script.ts";
+import { wireOctets } from "../wire_cases.ts";
+
+const CLIENT = { hostname: "127.0.0.1", port: 50_000 };
+const SERVER = { hostname: "127.0.0.1", port: 9999 };
+export const GET = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+export const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/**
+ * A connection's number, a time in microseconds, and what happened: `open`, `> ` octets of the client, `< ` octets of the
+ * server, `FIN client`, `closed`, `lost client` or `skipped client` for octets that are not there.
+ */
+export type Happening = [connection: number, time: number, what: string];
+
+export function eventOf(end: End, [connection, time, happening]: Happening, server = SERVER): RecordedEvent {
+  const seen = { end, connection, time };
+  if (happening === "open") {
+    const [local, remote] = end === "server" ? [server, CLIENT] : [CLIENT, server];
+    return { ...seen, kind: "opened", local, remote, secure: false };
+  }
+  if (happening === "closed") return { ...seen, kind: "closed", reason: "by the client" };
+  if (happening.startsWith("FIN ")) return { ...seen, kind: "fin", by: happening.slice(4) as End };
+  const [, why, by] = /^(lost|skipped) (\w+)$/.exec(happening) ?? [];
+  if (why !== undefined) {
+    return { ...seen, kind: "missing", by: by as End, octets: 5, why: why === "lost" ? "not captured" : "skipped" };
+  }
+  const isRead = (happening[0] === ">") === (end === "server");
+  return { ...seen, kind: isRead ? "read" : "write", bytes: wireOctets(happening.slice(2)) };
+}
