@@ -131,6 +131,31 @@ test("a command is sent over TCP, and both ends are seen", async ({ tab }) => {
   assert.deepEqual(tab.complaints.splice(0).filter((line) => !line.includes("status of 422")), []);
 });
 
+test("both ends' times make a round trip; the example names this table's fields", async ({ tab, serve }) => {
+  assert.equal(
+    await tab.evaluate(`document.querySelector("#command").placeholder`),
+    `get all · post NAME [kind] [size] · delete NAME · raw "…"`,
+  );
+  assert.equal(await tab.text("#example"), `curl http://127.0.0.1:${serve.port}/`);
+  await tab.evaluate(`document.querySelector("#command").focus()`);
+  await tab.type("get Momo");
+  await tab.press("Enter");
+  await tab.until(`document.querySelector(".about")?.innerText.includes("round trip")`);
+  assert.match(await tab.text(".about"), / answered in [\d.]+ m?s · round trip [\d.]+ m?s$/);
+  await tab.type("post Momo");
+  await tab.press("Enter");
+  await tab.until(`document.querySelector("#answer").textContent.endsWith("missing: post NAME [kind] [size]")`);
+  assert.deepEqual(tab.complaints.splice(0).filter((line) => !line.includes("status of 422")), []);
+}, ["--fields", "kind,size"]);
+
+test("the page keeps as many events as the server", async ({ tab, peer }) => {
+  for (let i = 0; i < 6; i++) await peer.exchange(`GET /${i} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  await tab.until(`${headings}.some((text) => text.includes("GET /5") && text.includes("404"))`);
+  assert.equal(await tab.text("#position"), "8 of 8");
+  // What was opened first may have been forgotten before its octets were asked for, which the browser tells.
+  assert.deepEqual(tab.complaints.splice(0).filter((line) => !line.includes("/live/message?")), []);
+}, ["--page-history", "8"]);
+
 test("raw octets are sent as they are, and the rules stand beside what comes back", async ({ tab }) => {
   await tab.evaluate(`document.querySelector("#command").focus()`);
   await tab.type(String.raw`raw "GET /Mo" 20ms "mo HTTP/1.1\n" fin`);
@@ -145,6 +170,10 @@ test("raw octets are sent as they are, and the rules stand beside what comes bac
     text.includes("write 7") || text.includes("write 12")
   );
   assert.equal(reads.length, 2);
+  // What is long can be closed.
+  await tab.press("Escape");
+  assert.equal(await tab.text("#answer"), "");
+  assert.equal(await tab.evaluate(`document.querySelector("#close").hidden`), true);
   // The exchange has ended the connection: a command afterwards has one of its own.
   await tab.type("get Momo");
   await tab.press("Enter");

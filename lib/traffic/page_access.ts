@@ -85,7 +85,8 @@ export class PageAccess {
 
   /** Ports of one host are one site, so a cookie alone does not tell who asks. */
   #checkOrigin(own: string, origin: string | undefined, site: string | undefined): void {
-    if ((origin === undefined || origin === own) && (site === undefined || site === "same-origin" || site === "none")) return;
+    const isOwn = origin === undefined || origin === own;
+    if (isOwn && (site === undefined || site === "same-origin" || site === "none")) return;
     throw new HttpError(403, `Only this page may ask, saw the origin ${JSON.stringify(origin ?? site)}`);
   }
 

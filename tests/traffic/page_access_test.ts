@@ -32,6 +32,7 @@ const cases: [name: string, outcome: number | boolean, ...Parameters<typeof chec
   ["another port is another host", 421, "/", "", "127.0.0.1:9999"],
   ["localhost is this one", false, "/", "", "LOCALHOST:9998"],
   ["another origin is refused", 403, "/live/events", `${COOKIE}Origin: http://127.0.0.1:9999\r\n`],
+  ["its other name is another origin", 403, "/live/events", `${COOKIE}Origin: http://localhost:9998\r\n`],
   ["no origin at all is refused", 403, "/live/events", `${COOKIE}Origin: null\r\n`],
   ["its own origin is not", false, "/live/events", `${COOKIE}Origin: http://127.0.0.1:9998\r\n`],
   ["another port's page is refused", 403, "/live/events", `${COOKIE}Sec-Fetch-Site: same-site\r\n`],
