@@ -22,6 +22,7 @@ import { processTerminal, terminalInput } from "./client/terminal_input.ts";
 import { WrongInput } from "./client/words.ts";
 import type { FieldLine } from "./http_message.ts";
 import { FALLBACK_COLUMNS, MAX_RAW_BYTES, MAX_SENT_FILE_BYTES } from "./limits.ts";
+import { memberSpans } from "./table/json_scan.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
 import { type Painter, painterFor } from "./terminal.ts";
@@ -92,6 +93,7 @@ export async function connect(options: ConnectOptions): Promise<number> {
     showCredentials: options.showCredentials,
     interactive,
     painter,
+    memberSpans,
     explain: views.explain,
     raw: views.transcript,
     table,

@@ -198,6 +198,8 @@ export const PRINT_RETRY_MS: number = 1000;
 export const MAX_LINE_CHARACTERS: number = 1024 * 1024;
 /** Output that `connect` buffers before it waits for the writes, in bytes. */
 export const GATHERED_OUTPUT_BYTES: number = 64 * 1024;
+/** A problem document that `connect` holds until it knows whether rows are sent in pieces instead. */
+export const MAX_PROBLEM_BYTES: number = 64 * 1024;
 /** JSON that `connect` holds to indent it, in bytes; the rest is shown as received. */
 export const MAX_HELD_CONTENT_BYTES: number = 1024 * 1024;
 /** How long `connect` holds JSON to indent it. */

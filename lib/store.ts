@@ -129,11 +129,14 @@ export class StoreError extends Error {
   override name = "StoreError";
   /** Why the store failed. */
   readonly fault: StoreFault;
+  /** How many rows may be inserted at once instead; `undefined` if fewer rows are no help. */
+  readonly maxRows?: number;
 
   /** Creates an error. */
-  constructor(fault: StoreFault, message: string, options?: ErrorOptions) {
+  constructor(fault: StoreFault, message: string, options: ErrorOptions & { readonly maxRows?: number } = {}) {
     super(message, options);
     this.fault = fault;
+    this.maxRows = options.maxRows;
   }
 }
 

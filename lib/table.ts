@@ -289,7 +289,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
 /** Throws the response to an error of the store (RFC 9110 §15.5.14 and §15.6.4, RFC 4918 §11.5). */
 function refuseStoreError(error: unknown): never {
   if (!(error instanceof StoreError)) throw error;
-  if (error.fault === "too-large") throw new HttpError(413, error.message);
+  if (error.fault === "too-large") throw new HttpError(413, error.message, { maxRows: error.maxRows });
   const full = error.fault === "full";
   throw new HttpError(full ? 507 : 503, error.message, { fields: full ? [] : [["Retry-After", "1"]] });
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { octetString } from "../lib/bytes.ts";
 import { certificate, ETCD_MISSING, EtcdNodes } from "./store/etcd_nodes.ts";
-import { ROOT, ServeProcess, wiretable } from "./serve_process.ts";
+import { ROOT, runProgram, ServeProcess, wiretable } from "./serve_process.ts";
 import { type Peer, TempFolder, type WholeResponse } from "./support.ts";
 
 function test(name: string, fn: () => Promise<void>): void {
@@ -77,17 +78,49 @@ test("two servers share a table: 32 clients that patch one counter under precond
   assert.equal(Number(kvs[0].version), 1 + 32 * each);
 });
 
-test("a bulk POST beyond what etcd takes is refused with the flag that allows it", async () => {
-  await using nodes = await EtcdNodes.start({ count: 1, args: [] });
+test("a bulk POST beyond what etcd takes is refused with the flag that allows it, and connect sends it in pieces", async () => {
+  await using nodes = await EtcdNodes.start({ args: [] });
   await using server = await ServeProcess.start(["--quiet", "--fields", "*", "--store", nodes.store]);
   const peer = await server.connect();
   const rows = (count: number) =>
     JSON.stringify(Object.fromEntries(Array.from({ length: count }, (_, i) => [`n${i}`, {}])));
   const { head, content } = await peer.exchange(put("", rows(128)).replace("PUT", "POST"));
   assert.equal(head.status, 413);
-  assert.equal(JSON.parse(content).detail, "The table's cluster takes fewer rows at once (etcd's --max-txn-ops)");
+  const { detail, maxRows } = JSON.parse(content);
+  assert.equal(detail, "The table's cluster takes fewer rows at once (etcd's --max-txn-ops)");
+  assert.equal(maxRows, 127);
   assert.equal((await peer.exchange(put("", rows(127)).replace("PUT", "POST"))).content, '{"created":127}');
+
+  // From a table in memory: in the order of insertion, with numbers as they were sent.
+  await using memory = await ServeProcess.start(["--quiet", "--fields", "*"]);
+  const source = await memory.connect();
+  const members = Array.from(
+    { length: 300 },
+    (_, i) => `"n${999 - i}":${JSON.stringify({ b: i + 0.5, a: [1e-7, 'ä"}'] })}`,
+  );
+  const sent = octetString(new TextEncoder().encode(`{${members.join()}}`));
+  assert.equal((await source.exchange(put("", sent).replace("PUT", "POST"))).head.status, 201);
+  source.close();
+  using folder = new TempFolder();
+  const file = folder.file("backup.json");
+  const backup = await runProgram(["connect", `127.0.0.1:${memory.port}`, "get", "all"]);
+  await Deno.writeTextFile(file, backup.stdout);
+  const post = ["connect", `127.0.0.1:${server.port}`, "post", "all", `@${file}`];
+  const posted = await runProgram(post, "", ["--allow-net", "--allow-read"]);
+  assert.deepEqual(posted, {
+    code: 0,
+    stdout: '{"created":127}\n{"created":127}\n{"created":46}',
+    stderr: `${detail}: 300 rows are sent in 3 pieces of at most 127, each created whole or not at all\n`,
+  });
+  const listed = await peer.exchange("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const rowsIn = (text: string) => text.slice(1, -1).split(/,(?="n)/).sort();
+  assert.deepEqual(rowsIn(listed.content), [...rowsIn(rows(127)), ...rowsIn(sent)].sort());
   peer.close();
+
+  const again = await runProgram(post, "", ["--allow-net", "--allow-read"]);
+  assert.equal(again.code, 4);
+  assert.match(again.stdout, /^\{"type":"about:blank","title":"Conflict"/);
+  assert.match(again.stderr, /^The table's .*\nRows created: none\n$/);
 });
 
 test("serve speaks TLS with its cluster, and names a file that it cannot use", async () => {

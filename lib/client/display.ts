@@ -124,6 +124,11 @@ export class Display {
     if (this.#options.interactive) await this.write(`${this.#options.painter("dim", text)}\n`);
   }
 
+  /** Whether more than content is shown of exchanges. */
+  get showsHeads(): boolean {
+    return this.#shows("Hh");
+  }
+
   #shows(parts: string): boolean {
     const { screen } = this.#options;
     const print = this.print ?? (screen.terminal ? "hb" : HEAD_METHODS.includes(this.#method) ? "h" : "b");

@@ -10,6 +10,7 @@ import {
   Cancelled,
   ClientError,
   type Endpoint,
+  type ExchangeEvent,
   InvalidResponse,
   type Session,
   TimeoutError,
@@ -24,6 +25,7 @@ import { type Done, followUp } from "./follow.ts";
 import { describeFields, type Order, type TableWords, withDefaults } from "./items.ts";
 import { HELP, RAW_HELP } from "./help.ts";
 import type { LineInput } from "./line_input.ts";
+import { type PiecesOptions, sendInPieces } from "./pieces.ts";
 import type { RawView } from "./raw.ts";
 import type { RawStep } from "./raw_steps.ts";
 import { splitLine, type Word, WrongInput } from "./words.ts";
@@ -58,6 +60,8 @@ export interface ReplOptions extends DisplayOptions {
    * @throws {WrongInput} If it cannot be read.
    */
   readonly readContent: (name: string) => Promise<Uint8Array>;
+  /** Finds the rows in content, so that they can be sent in pieces. */
+  readonly memberSpans: PiecesOptions["memberSpans"];
   /** Shows raw exchanges, and the result expected by the rules. */
   readonly raw: RawView;
   /** Explains exchanges. */
@@ -237,8 +241,15 @@ class Repl {
     const content = contentFrom === undefined ? undefined : await this.#options.readContent(contentFrom);
     const defaults = this.#options.defaults.filter(([name]) => !this.#headers.has(name.toLowerCase()));
     const whole = content === undefined ? request : { ...request, content };
-    const { session, endpoint } = this.#options;
-    return await this.#exchange(session, endpoint, withDefaults(whole, [...defaults, ...this.#headers.values()]));
+    const { session, endpoint, screen, memberSpans } = this.#options;
+    const status = await sendInPieces(withDefaults(whole, [...defaults, ...this.#headers.values()]), {
+      send: (request, show) => this.#exchange(session, endpoint, request, show),
+      show: (event) => this.#display.show(event),
+      tell: (line) => screen.tell(line),
+      showsRefusals: () => this.#display.showsHeads,
+      memberSpans,
+    });
+    return exitCodeOf(status);
   }
 
   /** Sends the request that follows a Location, possibly to another server. */
@@ -248,7 +259,7 @@ class Repl {
     const session = isSame ? this.#options.session : this.#options.sessionWith(endpoint);
     try {
       const fields: FieldLine[] = [["Host", authorityOf(endpoint)], ...request.fields];
-      return await this.#exchange(session, endpoint, { ...request, fields });
+      return exitCodeOf(await this.#exchange(session, endpoint, { ...request, fields }));
     } finally {
       if (!isSame) session.close();
     }
@@ -273,7 +284,13 @@ class Repl {
     }
   }
 
-  async #exchange(session: Session, endpoint: Endpoint, request: HttpRequest): Promise<number> {
+  /** Sends a request, shows the exchange, and returns the status of the response. */
+  async #exchange(
+    session: Session,
+    endpoint: Endpoint,
+    request: HttpRequest,
+    show: (event: ExchangeEvent) => Promise<void> = (event) => this.#display.show(event),
+  ): Promise<number> {
     const { explain } = this.#options;
     let status = 0;
     let location: string | undefined;
@@ -284,7 +301,7 @@ class Repl {
           status = event.status;
           location = event.fields.get("location");
         }
-        await this.#display.show(event);
+        await show(event);
         if (event.kind === "end") this.#last = { endpoint, request, status, location };
       }
     } finally {
@@ -292,7 +309,7 @@ class Repl {
       await this.#display.endContent();
       if (explain?.each) await this.#showExplanation();
     }
-    return exitCodeOf(status);
+    return status;
   }
 
   /** Prints an error. Returns its exit code. */

@@ -127,6 +127,8 @@ export interface HttpErrorOptions {
   readonly offset?: number;
   /** The invalid members of the content. */
   readonly errors?: readonly FieldProblem[];
+  /** The rows that one request may create, if those of this request were too many; only with 413. */
+  readonly maxRows?: number;
   /** Field lines for the response, such as Allow with a 405. */
   readonly fields?: readonly FieldLine[];
 }
@@ -149,6 +151,8 @@ export class HttpError extends Error {
   readonly offset?: number;
   /** The invalid members of the content. */
   readonly errors?: readonly FieldProblem[];
+  /** The rows that one request may create; only with 413. */
+  readonly maxRows?: number;
   /** Field lines for the response. */
   readonly fields: readonly FieldLine[];
 
@@ -160,6 +164,7 @@ export class HttpError extends Error {
     this.rule = options.rule;
     this.offset = options.offset;
     this.errors = options.errors;
+    this.maxRows = options.maxRows;
     this.fields = options.fields ?? [];
   }
 }

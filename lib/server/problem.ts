@@ -9,11 +9,11 @@ import { MAX_PROBLEM_ERRORS } from "../limits.ts";
 
 /**
  * Returns the response to an error: `application/problem+json` with `type`, `title`, `status` and `detail`, and the
- * extension members `rule` (the section that was broken), `offset` (the octet in the message) and `errors` (one for
- * each invalid field).
+ * extension members `rule` (the section that was broken), `offset` (the octet in the message), `errors` (one for each
+ * invalid field) and `maxRows` (the rows that one request may create, so that a client can send fewer at once).
  */
 export function problemResponse(error: HttpError): HttpResponse {
-  const { status, message: detail, rule, offset, errors, fields } = error;
+  const { status, message: detail, rule, offset, errors, maxRows, fields } = error;
   // JSON.stringify omits undefined members.
   const problem = {
     type: "about:blank",
@@ -23,6 +23,7 @@ export function problemResponse(error: HttpError): HttpResponse {
     rule,
     offset,
     errors: errors?.slice(0, MAX_PROBLEM_ERRORS),
+    maxRows,
   };
   return { status, contentType: "application/problem+json", content: `${JSON.stringify(problem)}\n`, fields };
 }

@@ -69,6 +69,15 @@ export const MOST_WRITES: number = CLUSTER_TXN_OPERATIONS - 2;
 /** How many, if none of them is sure to be done: then the marker's compares count too. */
 export const MOST_UNSURE_WRITES: number = CLUSTER_TXN_OPERATIONS / 2 - 1;
 
+/** New rows that one transaction may have with etcd's own limit, beside a marker that is there. */
+const MOST_ROWS = CLUSTER_TXN_OPERATIONS - 1;
+
+/** Returns how many rows may be inserted at once where so many are too many; `undefined` if fewer are no help. */
+export function fewerRows(rows: number): number | undefined {
+  if (rows > MOST_ROWS) return MOST_ROWS;
+  return rows > 1 ? Math.floor(rows / 2) : undefined;
+}
+
 /** Whether a write is done whatever is there. */
 export function isSure(write: RowWrite): boolean {
   return write.kind === "put" && write.expected === undefined;

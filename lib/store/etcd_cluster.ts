@@ -10,6 +10,7 @@
 
 import { CLUSTER_DENIED_PROBE_MS, CLUSTER_PROBE_MS } from "../limits.ts";
 import { StoreError } from "../store.ts";
+import { fewerRows } from "./etcd_batch.ts";
 import { type AskOptions, EtcdError, type EtcdGateway, waitFor } from "./etcd_gateway.ts";
 import {
   decode,
@@ -206,18 +207,20 @@ export function numberOf(base: string): number {
  * What an error of etcd means for a client of the table, who is not told where the cluster is.
  *
  * @param unknown Whether it is a write that may have been done all the same.
+ * @param rows How many rows it was to insert.
  */
-export function clusterError(error: EtcdError, unknown?: boolean): StoreError;
+export function clusterError(error: EtcdError, unknown?: boolean, rows?: number): StoreError;
 /** As above; what is no error of etcd is returned as it is. */
-export function clusterError(error: unknown, unknown?: boolean): Error;
-export function clusterError(error: unknown, unknown = false): Error {
+export function clusterError(error: unknown, unknown?: boolean, rows?: number): Error;
+export function clusterError(error: unknown, unknown = false, rows = 1): Error {
   if (!(error instanceof EtcdError)) return error as Error;
   const { fault } = error;
   if (unknown) {
     const outcome = "the outcome of this write is unknown, it may have been done or not";
     return new StoreError("unavailable", `${reasonOf(error)}: ${outcome}`);
   }
-  return new StoreError(fault === "full" || fault === "too-large" ? fault : "unavailable", reasonOf(error));
+  if (fault === "too-large") return new StoreError(fault, reasonOf(error), { maxRows: fewerRows(rows) });
+  return new StoreError(fault === "full" ? fault : "unavailable", reasonOf(error));
 }
 
 function reasonOf({ fault, message }: EtcdError): string {

@@ -104,7 +104,7 @@ export class Lane {
     } catch (error) {
       if (error instanceof EtcdError && error.fault === "too-large" && !error.maybeDone && this.#halve(batch)) return;
       const unknown = error instanceof EtcdError && error.maybeDone;
-      const failure = clusterError(error, unknown);
+      const failure = clusterError(error, unknown, batch.kind === "insertion" ? batch.insertion.write.keys.length : 1);
       if (batch.kind === "insertion") batch.insertion.failed(failure);
       else for (const { failed } of batch.writes) failed(failure);
       if (unknown) await this.#settle();

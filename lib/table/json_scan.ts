@@ -294,6 +294,27 @@ export class JsonScanner {
   }
 }
 
+/** Positions in JSON text of a member of the outermost object: of its name with its quotes, and of its value's end. */
+export interface MemberSpan {
+  /** The name's first octet. */
+  readonly start: number;
+  /** The octet after the name. */
+  readonly nameEnd: number;
+  /** The octet after the value. */
+  readonly end: number;
+}
+
+/** Returns the positions of the outermost object's members; `undefined` if the text is not JSON, or not an object. */
+export function memberSpans(bytes: Uint8Array): MemberSpan[] | undefined {
+  const scanner = new JsonScanner(bytes);
+  const spans: MemberSpan[] = [];
+  for (;;) {
+    const scanned = scanner.next();
+    if (scanned !== "member") return scanned === "end" && scanner.isObject ? spans : undefined;
+    spans.push({ start: scanner.nameStart, nameEnd: scanner.nameEnd, end: scanner.valueEnd });
+  }
+}
+
 /** Returns the end of the literal that starts here; 0 if there is none. */
 export function literalEnd(bytes: Uint8Array, start: number, literal: string): number {
   for (let i = 0; i < literal.length; i++) if (bytes[start + i] !== literal.charCodeAt(i)) return 0;

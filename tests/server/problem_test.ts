@@ -18,6 +18,11 @@ Deno.test("an error becomes a problem document with its properties", () => {
   });
 });
 
+Deno.test("a problem tells how many rows one request may create", () => {
+  const problem = JSON.parse(problemResponse(new HttpError(413, "Fewer", { maxRows: 127 })).content as string);
+  assert.equal(problem.maxRows, 127);
+});
+
 Deno.test("a problem lists a limited number of errors", () => {
   const errors = Array.from({ length: 1000 }, (_, i) => ({ field: `f${i}`, detail: "is wrong" }));
   const problem = JSON.parse(problemResponse(new HttpError(422, "Many", { errors })).content as string);

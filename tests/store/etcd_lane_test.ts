@@ -154,12 +154,14 @@ Deno.test("writes that are too many, or too large, together are tried apart", as
   await assert.rejects(faulty.store.insert([...rows, { name: "m", json: "{}" }]), {
     fault: "too-large",
     message: "The table's cluster takes fewer rows at once (etcd's --max-txn-ops)",
+    maxRows: 2,
   });
   etcd.otherwise = answered;
   etcd.faults.push(refuses(400, "etcdserver: request is too large"));
   await assert.rejects(faulty.put("a"), {
     fault: "too-large",
     message: "The table's cluster takes fewer bytes at once (etcd's --max-request-bytes)",
+    maxRows: undefined,
   });
 });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { canonicalIntegerEnd, JsonScanner, plainStringEnd } from "../../lib/table/json_scan.ts";
+import { canonicalIntegerEnd, JsonScanner, memberSpans, plainStringEnd } from "../../lib/table/json_scan.ts";
 import { Random } from "../fuzzing.ts";
 
 const ENCODER = new TextEncoder();
@@ -182,3 +182,14 @@ function count(value: unknown): number {
   if (typeof value !== "object" || value === null) return 0;
   return Object.values(value).reduce((sum: number, member) => sum + 1 + count(member), 0);
 }
+
+Deno.test("the members of an object are found where they stand", () => {
+  const text = '{ "a" : [1, {"b":"}"}] ,"\\u0041":2}';
+  const parts = memberSpans(ENCODER.encode(text))!.map(({ start, nameEnd, end }) => [
+    text.slice(start, nameEnd),
+    text.slice(nameEnd, end),
+  ]);
+  assert.deepEqual(parts, [['"a"', ' : [1, {"b":"}"}]'], ['"\\u0041"', ":2"]]);
+  assert.deepEqual(memberSpans(ENCODER.encode("{}")), []);
+  for (const other of ["[1]", '{"a":1', '{"a":1}x', ""]) assert.equal(memberSpans(ENCODER.encode(other)), undefined);
+});

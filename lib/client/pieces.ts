@@ -1,0 +1,198 @@
+/**
+ * Many rows in several requests, for a server that takes fewer at once.
+ *
+ * Such a server answers 413 with a problem document (RFC 9457) whose extension member `maxRows` tells how many rows one
+ * request may create.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { ByteBuffer } from "../bytes.ts";
+import type { ExchangeEvent } from "../client.ts";
+import type { HttpRequest } from "../http_message.ts";
+import { MAX_PROBLEM_BYTES } from "../limits.ts";
+import { escapeText } from "../terminal.ts";
+
+/** Positions in JSON text of a member of the outermost object, in octets. */
+export interface MemberSpan {
+  /** The first octet of its name, a quote. */
+  readonly start: number;
+  /** The octet after its name. */
+  readonly nameEnd: number;
+  /** The octet after its value. */
+  readonly end: number;
+}
+
+/** How requests are sent, and what the user is shown. */
+export interface PiecesOptions {
+  /** Sends a request, passes on the events of the exchange, and returns the status of the response. */
+  readonly send: (request: HttpRequest, show: (event: ExchangeEvent) => Promise<void>) => Promise<number>;
+  /** Shows an event. */
+  readonly show: (event: ExchangeEvent) => Promise<void>;
+  /** Writes a line for the user. */
+  readonly tell: (line: string) => Promise<void>;
+  /** Whether a refusal is shown although its rows are sent in pieces. */
+  readonly showsRefusals: () => boolean;
+  /** Returns the positions of the outermost object's members; `undefined` if the content is not an object. */
+  readonly memberSpans: (content: Uint8Array) => readonly MemberSpan[] | undefined;
+}
+
+/** A refusal of too many rows: how many one request may create, and why, in the server's words. */
+interface Refusal {
+  readonly maxRows: number;
+  readonly detail: string;
+}
+
+/** Fields that make a request depend on the state of the table, which the first piece changes (RFC 9110 §13.1). */
+const CONDITIONS = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
+const UTF8 = new TextDecoder();
+const ENCODER = new TextEncoder();
+
+/**
+ * Sends a request, and its rows in pieces if the server takes fewer at once. Stops at the first piece that fails, and
+ * tells which rows are in the table then.
+ *
+ * @returns The status of the last response.
+ */
+export async function sendInPieces(request: HttpRequest, options: PiecesOptions): Promise<number> {
+  const { method, content, fields } = request;
+  const mayBeSplit = method === "POST" && content !== undefined &&
+    !fields.some(([name]) => CONDITIONS.includes(name.toLowerCase()));
+  if (!mayBeSplit) return await options.send(request, options.show);
+  const rows = new Rows(content, options.memberSpans);
+  const { status, refusal } = await sendOnce(request, () => rows.count, options);
+  return refusal === undefined ? status : await sendRows(request, rows, refusal, options);
+}
+
+async function sendRows(
+  request: HttpRequest,
+  rows: Rows,
+  { maxRows, detail }: Refusal,
+  options: PiecesOptions,
+): Promise<number> {
+  let size = maxRows;
+  let last = 0;
+  const tellPieces = async (why: string, left: number) => {
+    const count = Math.ceil(left / size);
+    const pieces = count === 1 ? "1 piece" : `${count} pieces`;
+    await options.tell(
+      `${escapeText(why)}: ${left} rows are sent in ${pieces} of at most ${size}, each created whole or not at all`,
+    );
+  };
+  await tellPieces(detail, rows.count);
+  for (let from = 0; from < rows.count;) {
+    const to = Math.min(from + size, rows.count);
+    const piece = { ...request, content: rows.text(from, to) };
+    let answer;
+    try {
+      answer = await sendOnce(piece, () => to - from, options);
+    } catch (error) {
+      await options.tell(whatIsIn(rows, from, to, true));
+      throw error;
+    }
+    if (answer.refusal !== undefined) {
+      size = answer.refusal.maxRows;
+      await tellPieces(answer.refusal.detail, rows.count - from);
+      continue;
+    }
+    last = answer.status;
+    if (last < 200 || last >= 300) {
+      // Only a server error leaves open what became of the rows.
+      await options.tell(whatIsIn(rows, from, to, last >= 500));
+      break;
+    }
+    from = to;
+  }
+  return last;
+}
+
+/** Tells which rows are in the table after a piece that failed. */
+function whatIsIn(rows: Rows, from: number, to: number, isOpen: boolean): string {
+  const created = from === 0 ? "none" : `the first ${from} of ${rows.count}, up to ${rows.name(from - 1)}`;
+  return `Rows created: ${created}${isOpen ? `; not known: the next ${to - from}, up to ${rows.name(to - 1)}` : ""}`;
+}
+
+/** Sends a request with some rows. Its refusal is returned if fewer rows can be sent instead. */
+async function sendOnce(
+  request: HttpRequest,
+  rows: () => number,
+  { send, show, showsRefusals }: PiecesOptions,
+): Promise<{ status: number; refusal?: Refusal }> {
+  const held: ExchangeEvent[] = [];
+  const document = new ByteBuffer(1024);
+  let holds = false;
+  let refusal: Refusal | undefined;
+  const release = async () => {
+    holds = false;
+    for (const event of held.splice(0)) await show(event);
+  };
+  try {
+    const status = await send(request, async (event) => {
+      if (event.kind === "response") {
+        const { status, fields } = event;
+        holds = status === 413 && fields.get("content-type")?.startsWith("application/problem+json") === true;
+      }
+      if (!holds) return await show(event);
+      if (event.kind === "content") {
+        document.append(event.bytes);
+        // The octets of an event are valid only until the next one.
+        held.push({ ...event, bytes: event.bytes.slice() });
+        if (document.length > MAX_PROBLEM_BYTES) await release();
+        return;
+      }
+      held.push(event);
+      if (event.kind !== "end") return;
+      const seen = refusalIn(document.view());
+      if (seen !== undefined && seen.maxRows < rows()) refusal = seen;
+      if (refusal === undefined || showsRefusals()) await release();
+    });
+    return { status, refusal };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+/** Returns the refusal in a problem document; `undefined` if it is not about the number of rows. */
+function refusalIn(document: Uint8Array): Refusal | undefined {
+  try {
+    const { maxRows, detail } = JSON.parse(UTF8.decode(document));
+    return Number.isSafeInteger(maxRows) && maxRows > 0 ? { maxRows, detail: String(detail) } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The rows in the content of a request, in their order. */
+class Rows {
+  readonly #content: Uint8Array;
+  readonly #spansOf: PiecesOptions["memberSpans"];
+  #known: readonly MemberSpan[] | undefined;
+
+  constructor(content: Uint8Array, spansOf: PiecesOptions["memberSpans"]) {
+    this.#content = content;
+    this.#spansOf = spansOf;
+  }
+
+  /** Looked for only when needed: most requests are answered otherwise. */
+  get #spans(): readonly MemberSpan[] {
+    return this.#known ??= this.#spansOf(this.#content) ?? [];
+  }
+
+  get count(): number {
+    return this.#spans.length;
+  }
+
+  /** Returns content with the rows from one index to before another; their text stays as it is. */
+  text(from: number, to: number): Uint8Array {
+    const rows = this.#content.subarray(this.#spans[from].start, this.#spans[to - 1].end);
+    return Buffer.concat([ENCODER.encode("{"), rows, ENCODER.encode("}")]);
+  }
+
+  /** Returns the name of a row, for a message. */
+  name(row: number): string {
+    const { start, nameEnd } = this.#spans[row];
+    return escapeText(JSON.stringify(JSON.parse(UTF8.decode(this.#content.subarray(start, nameEnd)))));
+  }
+}
