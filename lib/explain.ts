@@ -6,8 +6,8 @@
 
 import { ByteBuffer, NO_BYTES, type Source, writeAll } from "./bytes.ts";
 import { type ExplainOptions, UsageError } from "./cli.ts";
-import { quoteForShell } from "./cli/program.ts";
-import { EXIT_FAILURE, Failure, MissingPermission } from "./cli/values.ts";
+import { conversionNeeded, openFile } from "./cli/files.ts";
+import { EXIT_FAILURE, Failure } from "./cli/values.ts";
 import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS } from "./limits.ts";
 import { painterFor } from "./terminal.ts";
 import { CaptureExplainer, type Explained } from "./traffic/capture_explainer.ts";
@@ -40,7 +40,7 @@ export async function explain(options: ExplainOptions): Promise<number> {
   const pieces = piecesOf(input, options.file);
   const start = await startOf(pieces);
   const format = captureFormatOf(start);
-  if (format === "pcap") throw new Failure(conversionNeeded(options.file));
+  if (format === "pcap") throw new Failure(`${nameOf(options.file)} ${conversionNeeded(options.file)}`);
   if (format !== "pcapng" && options.connection !== undefined) {
     throw new UsageError(`--connection needs a capture (pcapng): ${nameOf(options.file)} has messages`);
   }
@@ -143,13 +143,6 @@ async function explainCapture(
   return valid ? 0 : EXIT_FAILURE;
 }
 
-/** Names the command that converts an older capture. */
-function conversionNeeded(file: string): string {
-  const source = file === "-" ? "FILE.pcap" : quoteForShell(file);
-  const target = file === "-" ? "FILE.pcapng" : quoteForShell(`${file.replace(/\.(?:pcap|cap|dmp)$/i, "")}.pcapng`);
-  return `${nameOf(file)} is a classic pcap capture, expected pcapng: tshark -r ${source} -w ${target} converts it`;
-}
-
 /** Iterates over the bytes of an input; each piece is valid until the next one. */
 async function* piecesOf(input: Source, file: string): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(EXPLAIN_READ_BYTES);
@@ -179,13 +172,7 @@ function nameOf(file: string): string {
 
 async function open(file: string): Promise<Input> {
   if (file === "-") return { read: (bytes) => Deno.stdin.read(bytes), [Symbol.dispose]() {} };
-  let opened;
-  try {
-    opened = await Deno.open(file);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`Reading ${file} needs a permission`);
-    throw new Failure(`Cannot read ${file}: ${(error as Error).message}`);
-  }
+  const opened = await openFile(file);
   const rewind = () => opened.seek(0, Deno.SeekMode.Start);
   const canRewind = await rewind().then(() => true, () => false);
   return {

@@ -8,15 +8,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { writeLine } from "./bytes.ts";
 import type { ReplayOptions } from "./cli.ts";
 import { isLoopback } from "./cli/addresses.ts";
-import { openFile, readCertificates } from "./cli/files.ts";
+import { conversionNeeded, openFile, readCertificates } from "./cli/files.ts";
 import { EXIT_FAILURE, EXIT_TIMEOUT, Failure } from "./cli/values.ts";
 import type { Endpoint } from "./client.ts";
 import { ClientConnection } from "./client/connection.ts";
 import { type RawConnection, within } from "./client/raw.ts";
-import { REPLAY_INTERIM_MS } from "./limits.ts";
+import { MAX_REPLAYED_CONNECTIONS, REPLAY_INTERIM_MS } from "./limits.ts";
 import { type Painter, painterFor } from "./terminal.ts";
 import { captureEvents } from "./traffic/capture_file.ts";
-import { CaptureError } from "./traffic/pcapng_reader.ts";
+import { CaptureError, captureFormatOf, FORMAT_BYTES } from "./traffic/pcapng_reader.ts";
 import { EntityTags } from "./traffic/replay_compare.ts";
 import { CLOSED_BY_SERVER, type Dialogue } from "./traffic/replay_dialogue.ts";
 import { Script, type Step } from "./traffic/replay_script.ts";
@@ -35,8 +35,8 @@ export async function replay(options: ReplayOptions): Promise<number> {
     try {
       for (const note of notes) await print(note);
       const script = new Script();
-      using input = await openFile(file);
-      for await (const event of captureEvents(input, file, options)) {
+      using input = await openCapture(file);
+      for await (const event of captureEvents(input, options)) {
         const step = servers.has(event.connection) ? script.tell(event) : undefined;
         if (step !== undefined) await replayer.take(step);
       }
@@ -59,10 +59,14 @@ async function survey(
   { file, to, connection }: ReplayOptions,
 ): Promise<{ servers: ReadonlyMap<number, RecordedServer>; notes: string[] }> {
   const found = new Survey();
-  using input = await openFile(file);
-  const events = captureEvents(input, file, { connection });
+  using input = await openCapture(file);
+  const events = captureEvents(input, { connection });
   let next = await events.next();
-  for (; !next.done; next = await events.next()) found.tell(next.value);
+  for (; !next.done; next = await events.next()) {
+    found.tell(next.value);
+    if (found.servers.size <= MAX_REPLAYED_CONNECTIONS) continue;
+    throw new Failure(`${file} has more than ${MAX_REPLAYED_CONNECTIONS} connections: --connection N picks one`);
+  }
   found.end();
   const { servers, others } = found;
   const { connections } = next.value;
@@ -82,6 +86,23 @@ async function survey(
     throw new Failure(`The recorded server ${server} is not on this machine: --to ${server} sends to it all the same`);
   }
   return { servers, notes };
+}
+
+async function openCapture(file: string): Promise<Deno.FsFile> {
+  const opened = await openFile(file);
+  try {
+    const start = new Uint8Array(FORMAT_BYTES);
+    const count = await opened.read(start);
+    const format = captureFormatOf(start.subarray(0, count ?? 0));
+    if (format === "pcap") throw new Failure(`${file} ${conversionNeeded(file)}`);
+    if (format !== "pcapng") throw new Failure(`${file} is no capture, expected pcapng`);
+    await opened.seek(0, Deno.SeekMode.Start);
+    return opened;
+  } catch (error) {
+    opened.close();
+    if (error instanceof Failure) throw error;
+    throw new Failure(`Cannot read ${file}: ${(error as Error).message}`);
+  }
 }
 
 /** Options of a {@linkcode Replayer}. */

@@ -324,12 +324,13 @@ async function writeRecording(file: string, address: SocketAddress, happenings: 
 
 Deno.test("what cannot be replayed is one line, and nothing is sent", async () => {
   using folder = new TempFolder();
-  const [http, mail, pcap] = ["http.pcapng", "mail.pcapng", "old.pcap"].map((name) => folder.file(name));
+  const [http, mail, pcap, none] = ["http.pcapng", "mail.pcapng", "old.pcap", "none"].map((name) => folder.file(name));
   const exchange: Happening[] = [[1, 0, "open"], [1, 1, `> ${GET}`], [1, 2, `< ${OK}`]];
   const far = { hostname: "192.0.2.1", port: 80 };
   await writeRecording(http, far, exchange);
   await writeRecording(mail, far, [[1, 0, "open"], [1, 1, "< 220 mail\r\n"], [1, 2, "> EHLO a\r\n"]]);
   await Deno.writeFile(pcap, Uint8Array.fromHex("d4c3b2a102000400"));
+  await Deno.writeTextFile(none, GET);
   const denied = await replay([http]);
   assert.equal(denied.code, 1);
   assert.match(
@@ -341,7 +342,8 @@ Deno.test("what cannot be replayed is one line, and nothing is sent", async () =
     [[http, "--connection", "2"], `${http} has 1 connection, so there is no connection 2`],
     [[mail], `${mail} holds no HTTP, so there is nothing to replay`],
     [[mail, "--connection", "1"], `Connection 1 of ${mail} holds no HTTP, so there is nothing to replay`],
-    [[pcap], `${pcap} is a capture of the older format pcap: editcap -F pcapng ${pcap} NEW.pcapng converts it`],
+    [[none], `${none} is no capture, expected pcapng`],
+    [[pcap], `${pcap} is a classic pcap capture, expected pcapng: tshark -r ${pcap} -w ${pcap}ng converts it`],
   ];
   for (const [args, message] of cases) {
     const { code, stdout, stderr } = await replay(args, args[0]);

@@ -6,6 +6,7 @@
 
 import { readAtMost } from "../bytes.ts";
 import { MAX_FLAG_FILE_BYTES } from "../limits.ts";
+import { quoteForShell } from "./program.ts";
 import { Failure, MissingPermission } from "./values.ts";
 
 /** Reads the token in the file of `--token-file`. */
@@ -81,6 +82,13 @@ export async function openFile(file: string): Promise<Deno.FsFile> {
     if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`Reading ${file} needs a permission`);
     throw new Failure(`Cannot read ${file}: ${(error as Error).message}`);
   }
+}
+
+/** Returns what to say of a capture in the older format: the command that converts it. */
+export function conversionNeeded(file: string): string {
+  const source = file === "-" ? "FILE.pcap" : quoteForShell(file);
+  const target = file === "-" ? "FILE.pcapng" : quoteForShell(`${file.replace(/\.(?:pcap|cap|dmp)$/i, "")}.pcapng`);
+  return `is a classic pcap capture, expected pcapng: tshark -r ${source} -w ${target} converts it`;
 }
 
 /**

@@ -53,7 +53,8 @@ const PACKET_BLOCKS: ReadonlySet<number> = new Set([ENHANCED_PACKET, OLD_PACKET,
 const MAX_BLOCK_BYTES = MAX_CAPTURED_PACKET_BYTES + 64 * 1024;
 /** The four magic numbers of classic pcap: microseconds and nanoseconds, in both byte orders. */
 const PCAP_MAGICS: readonly string[] = ["a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1"];
-const FORMAT_BYTES = 4;
+/** How many of a file's first octets tell its format. */
+export const FORMAT_BYTES = 4;
 
 /** Returns the format by a file's first four octets; `undefined` if it is no capture. */
 export function captureFormatOf(start: Uint8Array): CaptureFormat {
