@@ -5,11 +5,12 @@
  */
 
 import type { Flag } from "./flags.ts";
-import { COMMANDS } from "./help.ts";
+import { type CommandHelp, COMMANDS, SHELLS } from "./help.ts";
 import { quote, UsageError } from "./values.ts";
 
-const SHELLS = "bash zsh fish";
-const SCRIPTS: Record<string, () => string> = { bash, zsh, fish };
+const SCRIPTS: Record<(typeof SHELLS)[number], () => string> = { bash, zsh, fish };
+/** Flags that stand in the place of a command. */
+const INSTEAD = [["help", "show the commands"], ["version", "print the version"]] as const;
 
 /**
  * Returns the completion script for a shell.
@@ -18,38 +19,49 @@ const SCRIPTS: Record<string, () => string> = { bash, zsh, fish };
  * @throws {UsageError} Unless there is exactly one known shell.
  */
 export function completionScript(args: readonly string[]): string {
-  const [shell] = args;
-  if (args.length === 1 && Object.hasOwn(SCRIPTS, shell)) return SCRIPTS[shell]();
+  const shell = SHELLS.find((name) => name === args[0]);
+  if (args.length === 1 && shell !== undefined) return SCRIPTS[shell]();
   throw new UsageError(`completions takes one shell, bash, zsh or fish, saw ${quote(args.join(" "))}`);
 }
 
-function argumentsOf(command: string, flags: readonly Flag[]): string {
-  return [...flags.map(({ name }) => `--${name}`), ...command === "completions" ? [SHELLS] : []].join(" ");
+/** Whether a flag always has a value. One whose value may be left out is completed as a switch. */
+function takesValue({ value }: Flag): boolean {
+  return value !== undefined && !value.startsWith("[");
 }
 
+/** The oldest bash that this works in is 3.2, the one of macOS, which has no `compopt`. */
 function bash(): string {
-  const names = COMMANDS.map(({ name }) => name).join(" ");
+  const fromWords = (words: readonly string[]) => `COMPREPLY=($(compgen -W "${words.join(" ")}" -- "$word"))`;
+  const fromFiles = `local IFS=$'\\n'; compopt -o filenames 2> /dev/null; COMPREPLY=($(compgen -f -- "$word"))`;
   const values = new Map<string, string>();
-  for (const { name, choices, file } of COMMANDS.flatMap(({ flags }) => flags)) {
-    if (choices !== undefined) values.set(name, `COMPREPLY=($(compgen -W "${choices.join(" ")}" -- "$word"))`);
-    else if (file !== undefined) values.set(name, `COMPREPLY=($(compgen -f -- "$word"))`);
+  for (const flag of COMMANDS.flatMap(({ flags }) => flags)) {
+    if (!takesValue(flag)) continue;
+    const none = "compopt +o default 2> /dev/null";
+    const reply = flag.choices !== undefined ? fromWords(flag.choices) : flag.file !== undefined ? fromFiles : none;
+    const names = flag.short === undefined ? `--${flag.name}` : `--${flag.name}|-${flag.short}`;
+    values.set(names, reply);
   }
+  const argumentsOf = ({ flags, completes }: CommandHelp) => {
+    const names = fromWords(flags.map(({ name }) => `--${name}`));
+    if (completes === undefined) return names;
+    return `case $word in -*) ${names} ;; *) ${completes === "files" ? fromFiles : fromWords(completes)} ;; esac`;
+  };
   return `\
 _wiretable() {
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
   if [ "$COMP_CWORD" = 1 ]; then
-    COMPREPLY=($(compgen -W "${names} --help --version" -- "$word"))
+    ${fromWords([...COMMANDS.map(({ name }) => name), ...INSTEAD.map(([name]) => `--${name}`)])}
     return
   fi
+  # --flag=value is three words.
+  if [ "$word" = = ]; then word=
+  elif [ "$before" = = ]; then before=\${COMP_WORDS[COMP_CWORD-2]}
+  fi
   case $before in
-${[...values].map(([name, reply]) => `    --${name}) ${reply}; return ;;\n`).join("")}  esac
+${[...values].map(([names, reply]) => `    ${names}) ${reply}; return ;;\n`).join("")}  esac
   case \${COMP_WORDS[1]} in
-${
-    COMMANDS.map(({ name, flags }) =>
-      `    ${name}) COMPREPLY=($(compgen -W "${argumentsOf(name, flags)}" -- "$word")) ;;\n`
-    ).join("")
-  }  esac
+${COMMANDS.map((command) => `    ${command.name}) ${argumentsOf(command)} ;;\n`).join("")}  esac
 }
 complete -o default -F _wiretable wiretable
 `;
@@ -57,25 +69,34 @@ complete -o default -F _wiretable wiretable
 
 function zsh(): string {
   const text = (help: string) => help.replaceAll("'", "'\\''").replace(/[[\]:]/g, "\\$&");
-  const flag = ({ name, value, choices, file, help }: Flag) => {
+  const flagOf = (flag: Flag) => {
+    const { name, short, value, choices, file, help } = flag;
     const action = choices !== undefined ? `(${choices.join(" ")})` : file !== undefined ? "_files" : "";
-    return `'--${name}[${text(help)}]${value === undefined ? "" : `:${value}:${action}`}'`;
+    const takes = takesValue(flag) ? `:${value}:${action}` : "";
+    const long = `--${name}${takesValue(flag) ? "=" : ""}`;
+    return [long, ...short === undefined ? [] : [`-${short}`]].map((name) => `'${name}[${text(help)}]${takes}'`);
+  };
+  const argumentsOf = ({ usage, completes }: CommandHelp) => {
+    if (completes === undefined) return [];
+    return [`'1:${usage.split(" ")[0]}:${completes === "files" ? "_files" : `(${completes.join(" ")})`}'`];
   };
   return `\
 #compdef wiretable
 _wiretable() {
   if (( CURRENT == 2 )); then
     local -a commands=(
-${COMMANDS.map(({ name, summary }) => `      '${name}:${text(summary)}'\n`).join("")}    )
+${COMMANDS.map(({ name, summary }) => `      '${name}:${text(summary)}'\n`).join("")}\
+${INSTEAD.map(([name, help]) => `      '--${name}:${help}'\n`).join("")}    )
     _describe command commands
     return
   fi
-  case $words[2] in
+  # The command takes the place of the program's name.
+  shift words
+  (( CURRENT-- ))
+  case $words[1] in
 ${
-    COMMANDS.map(({ name, flags }) =>
-      `    ${name}) _arguments ${flags.map(flag).join(" ")} ${
-        name === "completions" ? `'1:shell:(${SHELLS})'` : "'*:: :_files'"
-      } ;;\n`
+    COMMANDS.map((command) =>
+      `    ${command.name}) _arguments ${[...command.flags.flatMap(flagOf), ...argumentsOf(command)].join(" ")} ;;\n`
     ).join("")
   }  esac
 }
@@ -86,15 +107,21 @@ compdef _wiretable wiretable
 function fish(): string {
   const text = (help: string) => `'${help.replace(/['\\]/g, "\\$&")}'`;
   const lines = ["complete -c wiretable -f"];
-  for (const { name, summary, flags } of COMMANDS) {
+  for (const [name, help] of INSTEAD) {
+    lines.push(`complete -c wiretable -n __fish_use_subcommand -l ${name} -d ${text(help)}`);
+  }
+  for (const { name, summary, flags, completes } of COMMANDS) {
     lines.push(`complete -c wiretable -n __fish_use_subcommand -a ${name} -d ${text(summary)}`);
     const when = `-n '__fish_seen_subcommand_from ${name}'`;
-    for (const { name: flag, short, value, choices, file, help } of flags) {
+    for (const flag of flags) {
+      const { name, short, choices, file, help } = flag;
       const letter = short === undefined ? "" : ` -s ${short}`;
-      const takes = value === undefined ? "" : file !== undefined ? " -r -F" : ` -x -a '${choices?.join(" ") ?? ""}'`;
-      lines.push(`complete -c wiretable ${when} -l ${flag}${letter}${takes} -d ${text(help)}`);
+      const value = file !== undefined ? " -r -F" : ` -x -a '${choices?.join(" ") ?? ""}'`;
+      const takes = takesValue(flag) ? value : "";
+      lines.push(`complete -c wiretable ${when} -l ${name}${letter}${takes} -d ${text(help)}`);
     }
-    if (name === "completions") lines.push(`complete -c wiretable ${when} -a '${SHELLS}'`);
+    if (completes === "files") lines.push(`complete -c wiretable ${when} -F`);
+    else if (completes !== undefined) lines.push(`complete -c wiretable ${when} -a '${completes.join(" ")}'`);
   }
   return `${lines.join("\n")}\n`;
 }

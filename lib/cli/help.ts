@@ -7,12 +7,17 @@
 import { DEFAULT_HOST, DEFAULT_PORT } from "./addresses.ts";
 import { COMPLETIONS_FLAGS, CONNECT_FLAGS, EXPLAIN_FLAGS, type Flag, REPLAY_FLAGS, SERVE_FLAGS } from "./flags.ts";
 
+/** The shells that completions are for. */
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+
 /** A command of the program. */
 export interface CommandHelp {
   /** The name, as typed. */
   readonly name: string;
   /** The arguments after the name. */
   readonly usage: string;
+  /** What the arguments are, for completion: files, or one of these words. */
+  readonly completes?: "files" | readonly string[];
   /** A summary for the list of commands. */
   readonly summary: string;
   /** A description for the command's help. */
@@ -51,6 +56,7 @@ or without a valid response, 2 for a timeout, 130 for Ctrl-C.`,
   {
     name: "explain",
     usage: "FILE|- [flags]",
+    completes: "files",
     summary: "what each octet of HTTP messages means",
     about: "explain each octet of the messages in a file",
     details: `\
@@ -64,6 +70,7 @@ requests stand beside their responses.`,
   {
     name: "replay",
     usage: "FILE [flags]",
+    completes: "files",
     summary: "what a recording sent, sent again, and answers compared",
     about: "send what the clients of a recording sent, and compare the answers",
     details: `\
@@ -79,6 +86,7 @@ Exit code: 0 if all answers are the same, 1 otherwise, 2 if one did not come in 
   {
     name: "completions",
     usage: "SHELL",
+    completes: SHELLS,
     summary: "completion of commands and flags for bash, zsh or fish",
     about: "print a script that completes commands and flags",
     details: `\
