@@ -12,70 +12,109 @@ import { type ListingQuery, type PageRequest, parseQuery, type RowTest, RowValue
 import type { RowSchema } from "./row_schema.ts";
 import { Sorter, SortQueue } from "./sorting.ts";
 import { FAIR_TURNS } from "../turns.ts";
-import { type Page, rowValue, type Snapshot, START, type Store } from "../store.ts";
+import { type Awaitable, type Page, rowValue, type Snapshot, START, type Store } from "../store.ts";
 
 /** Shared by all listings of the process: it bounds the memory of sorted ones. */
 const SORTS = new SortQueue();
 
 /**
- * Answers GET and HEAD of the table.
+ * Answers GET and HEAD of the table: at once if there is no query and the store reads at once.
  *
  * @param requester The client: the listing is aborted once it has disconnected.
  * @throws {HttpError} 400 if the query is invalid or too expensive; 412; 503 if too many sorted listings are held.
  */
-export async function listTable(
+export function listTable(
   store: Store,
   schema: RowSchema,
   request: RequestHead,
   requester?: Requester,
-): Promise<HttpResponse> {
-  const query = request.query ? parseQuery(request.query, schema) : undefined;
-  if (query === undefined || query.sort.length === 0) {
-    return await listingResponse(store, request, query, new Pacer(requester));
+): Awaitable<HttpResponse> {
+  if (!request.query) {
+    const snapshot = store.snapshot();
+    return snapshot instanceof Promise
+      ? snapshot.then((snapshot) => wholeTable(snapshot, request))
+      : wholeTable(snapshot, request);
   }
-  return await SORTS.run(requester, (giveWay) => {
-    return listingResponse(store, request, query, new Pacer(requester, FAIR_TURNS, giveWay));
+  const query = parseQuery(request.query, schema);
+  if (query.sort.length === 0) return selection(store, request, query, new Pacer(requester));
+  return SORTS.run(requester, (giveWay) => {
+    return selection(store, request, query, new Pacer(requester, FAIR_TURNS, giveWay));
   });
 }
 
-async function listingResponse(
+/** Answers with a table that fits one page of the store whole, with its length; streams a larger one. */
+function wholeTable(snapshot: Snapshot, request: RequestHead): Awaitable<HttpResponse> {
+  let first: Awaitable<Page<string | Uint8Array>>;
+  try {
+    if (isUnchanged(snapshot, request)) return unchanged(snapshot);
+    first = snapshot.json(START);
+  } catch (error) {
+    snapshot.close();
+    throw error;
+  }
+  if (!(first instanceof Promise)) return wholeResponse(snapshot, first);
+  return first.then((first) => wholeResponse(snapshot, first), (error) => {
+    snapshot.close();
+    throw error;
+  });
+}
+
+function wholeResponse(snapshot: Snapshot, first: Page<string | Uint8Array>): HttpResponse {
+  if (first.next !== undefined) {
+    return listingResponse(snapshot, snapshot.total, streamOf(wholePieces(snapshot, first), () => snapshot.close()));
+  }
+  snapshot.close();
+  return listingResponse(snapshot, snapshot.total, first.content);
+}
+
+/** Answers with the rows that match a query. */
+async function selection(
   store: Store,
   request: RequestHead,
-  query: ListingQuery | undefined,
+  query: ListingQuery,
   pacer: Pacer,
 ): Promise<HttpResponse> {
   const snapshot = await store.snapshot();
   try {
-    const etag = snapshot.revision;
-    const preconditions = readPreconditions(request.fields);
-    if (preconditions !== undefined && !preconditionsHold(preconditions, request.method, etag)) {
-      snapshot.close();
-      return { status: 304, etag };
-    }
-    const listing = query === undefined ? await wholeTable(snapshot) : await selectedRows(snapshot, query, pacer);
-    const fields: FieldLine[] = [["X-Total-Count", String(listing.total)]];
-    if (query?.page) fields.push(["Link", pageLinks(request.query!, query.page, listing.total)]);
-    return { status: 200, contentType: "application/json", etag, fields, content: listing.content };
+    if (isUnchanged(snapshot, request)) return unchanged(snapshot);
+    const { total, content } = await selectedRows(snapshot, query, pacer);
+    const links: FieldLine[] = query.page === undefined ? [] : [["Link", pageLinks(request.query!, query.page, total)]];
+    return listingResponse(snapshot, total, content, links);
   } catch (error) {
     snapshot.close();
     throw error;
   }
 }
 
+/**
+ * Whether the client has the table as it is (RFC 9110 §13.1.2).
+ *
+ * @throws {HttpError} 412
+ */
+function isUnchanged({ revision }: Snapshot, { fields, method }: RequestHead): boolean {
+  const preconditions = readPreconditions(fields);
+  return preconditions !== undefined && !preconditionsHold(preconditions, method, revision);
+}
+
+function unchanged(snapshot: Snapshot): HttpResponse {
+  snapshot.close();
+  return { status: 304, etag: snapshot.revision };
+}
+
+function listingResponse(
+  { revision }: Snapshot,
+  total: number,
+  content: HttpResponse["content"],
+  links: readonly FieldLine[] = [],
+): HttpResponse {
+  const fields: FieldLine[] = [["X-Total-Count", String(total)], ...links];
+  return { status: 200, contentType: "application/json", etag: revision, fields, content };
+}
+
 interface Listing {
   /** The number of rows that match the query, on all pages. */
   readonly total: number;
-  readonly content: string | Uint8Array | ContentStream;
-}
-
-/** Returns a table that fits one page of the store whole, with its length; streams a larger one. */
-async function wholeTable(snapshot: Snapshot): Promise<Listing> {
-  const first = await snapshot.json(START);
-  if (first.next !== undefined) {
-    return { total: snapshot.total, content: streamOf(wholePieces(snapshot, first), () => snapshot.close()) };
-  }
-  snapshot.close();
-  return { total: snapshot.total, content: first.content };
+  readonly content: string | ContentStream;
 }
 
 async function* wholePieces(snapshot: Snapshot, first: Page<string | Uint8Array>): AsyncGenerator<string | Uint8Array> {

@@ -73,6 +73,31 @@ Deno.test("a small table is sent whole", async () => {
   assert.equal(await textOf((await list(new MemoryStore(0))).content), "{}");
 });
 
+Deno.test("a store that reads at once gets its answer at once", () => {
+  const answer = listTable(storeOf(3), SHAPE, requestOf("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  assert(!(answer instanceof Promise));
+  assert.equal(answer.status, 200);
+});
+
+Deno.test("a listing that fails holds no snapshot", async () => {
+  const failures: [name: string, json: Snapshot["json"]][] = [
+    ["at once", () => {
+      throw new Error("unreadable");
+    }],
+    ["later", () => Promise.reject(new Error("unreadable"))],
+  ];
+  for (const [name, json] of failures) {
+    const store = storeOf(3);
+    const snapshot = store.snapshot();
+    store.snapshot = () => ({ ...snapshot, json });
+    await assert.rejects(list(store), { message: "unreadable" }, name);
+    assert.equal(store.open, 0, name);
+  }
+  const store = storeOf(3);
+  await assert.rejects(list(store, "", 'If-Match: "1"\r\n'), { status: 412 });
+  assert.equal(store.open, 0);
+});
+
 Deno.test("a large table is streamed, as it was at the start", async () => {
   const store = storeOf(10_000);
   const response = await list(store);
@@ -222,7 +247,7 @@ for (const query of ["leg:gte=0", "type=dog", "_sort=age", "_sort=age&_per_page=
   Deno.test(`GET /?${query} is given up once its client has left`, async () => {
     const store = storeOf(10_000);
     const request = requestOf(`GET /?${query} HTTP/1.1\r\nHost: a\r\n\r\n`);
-    await assert.rejects(listTable(store, SHAPE, request, leaving(3)), { name: "AbortError" });
+    await assert.rejects(async () => await listTable(store, SHAPE, request, leaving(3)), { name: "AbortError" });
     assert.equal(store.open, 0);
   });
 }
