@@ -30,7 +30,7 @@ const SPARSE_ROWS = SEGMENT_ROWS / 4;
 const MERGED_ROWS = SEGMENT_ROWS / 2;
 
 const OPEN_BRACE = 0x7b;
-const COMMA = 0x2c;
+const CLOSE_BRACE = 0x7d;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
@@ -247,7 +247,7 @@ export class MemoryStore implements Store {
       const pair = this.#order.slice(Math.max(0, first), first + 2);
       if (pair.length < 2 || pair[0].live + pair[1].live > MERGED_ROWS) continue;
       const merged = Segment.empty(pair[0].id, this.#epoch);
-      for (const { place, from } of pair.flatMap((from) => livePlaces(from).map((place) => ({ place, from })))) {
+      for (const { place, from } of pair.flatMap((from) => from.places().map((place) => ({ place, from })))) {
         const position = merged.id * SEGMENT_ROWS + merged.rows;
         const content = from.content(place);
         merged.put(merged.rows, content, content.length, from.version(place));
@@ -287,17 +287,18 @@ function ownName(name: string): string {
   return DECODER.decode(NAME_BYTES.subarray(0, ENCODER.encodeInto(name, NAME_BYTES).written));
 }
 
-function livePlaces(segment: Segment): number[] {
-  const places: number[] = [];
-  for (let place = 0; place < segment.rows; place++) if (segment.version(place) !== 0) places.push(place);
-  return places;
-}
-
 /** Returns the name in a row's content, which starts with `{"name":`. */
 function nameIn(content: Uint8Array): string {
   let end = 2;
   while (content[end] !== QUOTE) end += content[end] === BACKSLASH ? 2 : 1;
   return JSON.parse(DECODER.decode(content.subarray(1, end + 1)));
+}
+
+/** The rows of a segment from one place to before another. */
+interface Stretch {
+  readonly segment: Segment;
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Reads segments that no longer change. Its cursor is an index in its own list of segments. */
@@ -309,45 +310,43 @@ class MemorySnapshot implements Snapshot {
   }
 
   json(cursor: number): Page<Uint8Array> {
-    const { content: contents, next } = this.#page(cursor);
-    if (contents.length === 0) return { content: ENCODER.encode("{}"), next };
-    let length = 1;
-    for (const content of contents) length += content.length - 1;
-    const bytes = new Uint8Array(length);
-    let at = 0;
-    for (const content of contents) {
-      // A row's opening brace is replaced by the comma before it, its closing brace by what follows.
-      bytes.set(content, at);
-      bytes[at] = COMMA;
-      at += content.length - 1;
-    }
-    if (cursor === START) bytes[0] = OPEN_BRACE;
-    // The last row's closing brace ends the object.
-    return { content: next === undefined ? bytes : bytes.subarray(0, at), next };
+    const { stretches, bytes, next } = this.#page(cursor);
+    if (bytes === 0) return { content: ENCODER.encode("{}"), next };
+    const members = new Uint8Array(bytes + 1);
+    let end = 0;
+    for (const { segment, from, to } of stretches) end = segment.writeMembers(from, to, members, end);
+    if (cursor === START) members[0] = OPEN_BRACE;
+    if (next === undefined) members[end++] = CLOSE_BRACE;
+    return { content: members.subarray(0, end), next };
   }
 
   rows(cursor: number): Page<readonly string[]> {
-    const { content, next } = this.#page(cursor);
-    return { content: content.map((bytes) => DECODER.decode(bytes)), next };
+    const { stretches, next } = this.#page(cursor);
+    const content = stretches.flatMap(({ segment, from, to }) =>
+      segment.places(from, to).map((place) => DECODER.decode(segment.content(place)))
+    );
+    return { content, next };
   }
 
   close(): void {
     this.#segments = [];
   }
 
-  #page(cursor: number): Page<Uint8Array[]> {
-    const content: Uint8Array[] = [];
+  /** Returns the rows of a page, with their length in bytes. */
+  #page(cursor: number): { stretches: Stretch[]; bytes: number; next: number | undefined } {
+    const stretches: Stretch[] = [];
     let bytes = 0;
-    let place = placeOf(cursor);
-    for (let index = idOf(cursor); index < this.#segments.length; index++, place = 0) {
+    let from = placeOf(cursor);
+    for (let index = idOf(cursor); index < this.#segments.length; index++, from = 0) {
       const segment = this.#segments[index];
-      for (; place < segment.rows; place++) {
-        if (segment.version(place) === 0) continue;
-        if (bytes >= MEMORY_PAGE_BYTES) return { content, next: index * SEGMENT_ROWS + place };
-        content.push(segment.content(place));
-        bytes += segment.length(place);
+      let to = from;
+      for (; to < segment.rows; to++) {
+        if (bytes >= MEMORY_PAGE_BYTES && segment.length(to) > 0) break;
+        bytes += segment.length(to);
       }
+      stretches.push({ segment, from, to });
+      if (to < segment.rows) return { stretches, bytes, next: index * SEGMENT_ROWS + to };
     }
-    return { content, next: undefined };
+    return { stretches, bytes, next: undefined };
   }
 }

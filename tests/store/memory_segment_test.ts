@@ -38,3 +38,30 @@ Deno.test("a row may become large and small again", () => {
   }
   assert.equal(segment.live, 1);
 });
+
+Deno.test("members are written in order, wherever their contents stand", () => {
+  const segment = Segment.empty(0, 0);
+  const sizes = [10, 0, 20_000, 30, 30, 17_000, 16_373, 16_374, 5, 5, 5];
+  sizes.forEach((size, place) => segment.write(place, row(`r${place}`, size), place + 1));
+  // Moved behind the others, grown and shrunk over the size of a large row, and removed at the start, in a run, at the end.
+  const changes = [
+    () => {},
+    () => segment.write(3, row("r3", 31), 20),
+    () => segment.write(2, row("r2", 1), 21),
+    () => segment.write(4, row("r4", 20_000), 22),
+    () => segment.remove(0),
+    () => segment.remove(9),
+    () => segment.remove(5),
+    () => segment.write(5, row("r5", 7), 23),
+    () => segment.remove(10),
+  ];
+  for (const change of changes) {
+    change();
+    for (const [from, to] of [[0, sizes.length], [1, 4], [3, sizes.length], [9, 10]]) {
+      const contents = segment.places(from, to).map((place) => text(segment.content(place)));
+      const members = new Uint8Array(2 + contents.join("").length);
+      const end = segment.writeMembers(from, to, members, 2);
+      assert.equal(text(members.subarray(2, end)), contents.map((content) => `,${content.slice(1, -1)}`).join(""));
+    }
+  }
+});
