@@ -1,6 +1,8 @@
 /**
  * The table over `Deno.serve`, as lean as a good engineer would write it: texts in a Map, one constant set of headers,
- * no entity tags, no checks. With a file as its argument it keeps the rows in SQLite too, one full commit a write.
+ * no entity tags, and of all checks only the one that keeps broken JSON out of the listing. The listing is made for
+ * each request from the rows as they are then. With a file as its argument it keeps the rows in SQLite too, one full
+ * commit a write.
  */
 
 import { DatabaseSync } from "node:sqlite";
@@ -10,6 +12,7 @@ const write = file === undefined ? undefined : durableWrite(file);
 const rows = new Map<string, string>();
 const INIT = { headers: { "Content-Type": "application/json" } };
 const MISSING = { status: 404 };
+const INVALID = { status: 400 };
 let origin = 0;
 
 function durableWrite(file: string): (path: string, body: string) => void {
@@ -22,6 +25,11 @@ function durableWrite(file: string): (path: string, body: string) => void {
 
 async function put(path: string, request: Request): Promise<Response> {
   const body = await request.text();
+  try {
+    JSON.parse(body);
+  } catch {
+    return new Response(null, INVALID);
+  }
   rows.set(path, body);
   write?.(path, body);
   return new Response(body, INIT);

@@ -11,11 +11,18 @@ const server = createServer((request, response) => {
   if (request.method === "PUT") {
     let body = "";
     request.setEncoding("utf8").on("data", (piece) => body += piece).on("end", () => {
+      try {
+        JSON.parse(body);
+      } catch {
+        return response.writeHead(400).end();
+      }
       rows.set(path, body);
       response.writeHead(200, HEADERS).end(body);
     });
   } else if (path === "/") {
-    response.writeHead(200, HEADERS).end(`{${[...rows.values()].map((body) => body.slice(1, -1)).join(",")}}`);
+    let members = "";
+    for (const body of rows.values()) members += (members === "" ? "" : ",") + body.slice(1, -1);
+    response.writeHead(200, HEADERS).end(`{${members}}`);
   } else {
     const body = rows.get(path);
     response.writeHead(body === undefined ? 404 : 200, HEADERS).end(body);
