@@ -10,7 +10,7 @@
 
 import { CLUSTER_DENIED_PROBE_MS, CLUSTER_PROBE_MS } from "../limits.ts";
 import { StoreError } from "../store.ts";
-import { fewerRows } from "./etcd_batch.ts";
+import { fewerRows, MOST_ROWS } from "./etcd_batch.ts";
 import { type AskOptions, EtcdError, type EtcdGateway, waitFor } from "./etcd_gateway.ts";
 import {
   decode,
@@ -219,18 +219,19 @@ export function clusterError(error: unknown, unknown = false, rows = 1): Error {
     const outcome = "the outcome of this write is unknown, it may have been done or not";
     return new StoreError("unavailable", `${reasonOf(error)}: ${outcome}`);
   }
-  if (fault === "too-large") return new StoreError(fault, reasonOf(error), { maxRows: fewerRows(rows) });
+  if (fault === "too-large") return new StoreError(fault, reasonOf(error, rows), { maxRows: fewerRows(rows) });
   return new StoreError(fault === "full" ? fault : "unavailable", reasonOf(error));
 }
 
-function reasonOf({ fault, message }: EtcdError): string {
+function reasonOf({ fault, message }: EtcdError, rows = 1): string {
   switch (fault) {
+    case "too-large":
+      if (/operations/.test(message)) return "The table's cluster takes fewer rows at once (etcd's --max-txn-ops)";
+      return rows > MOST_ROWS
+        ? "The table's cluster takes fewer rows at once (etcd's --max-request-bytes and --max-txn-ops)"
+        : "The table's cluster takes fewer bytes at once (etcd's --max-request-bytes)";
     case "full":
       return "The table's cluster has no room (etcd's --quota-backend-bytes)";
-    case "too-large":
-      return /operations/.test(message)
-        ? "The table's cluster takes fewer rows at once (etcd's --max-txn-ops)"
-        : "The table's cluster takes fewer bytes at once (etcd's --max-request-bytes)";
     case "compacted":
       return "The table's cluster has compacted the revision that was read";
     case "forbidden":

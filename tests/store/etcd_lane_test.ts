@@ -158,6 +158,11 @@ Deno.test("writes that are too many, or too large, together are tried apart", as
   });
   etcd.otherwise = answered;
   etcd.faults.push(refuses(400, "etcdserver: request is too large"));
+  await assert.rejects(faulty.store.insert(Array.from({ length: 128 }, (_, i) => ({ name: `l${i}`, json: "{}" }))), {
+    message: "The table's cluster takes fewer rows at once (etcd's --max-request-bytes and --max-txn-ops)",
+    maxRows: 127,
+  });
+  etcd.faults.push(refuses(400, "etcdserver: request is too large"));
   await assert.rejects(faulty.put("a"), {
     fault: "too-large",
     message: "The table's cluster takes fewer bytes at once (etcd's --max-request-bytes)",
