@@ -14,11 +14,22 @@
  */
 
 import { parseArgs } from "node:util";
-import { drive, type Load, type Measured, median, ServerProcess } from "./load.ts";
+import {
+  drive,
+  fill,
+  fillWithMany,
+  GET_ALL,
+  type Load,
+  type Measured,
+  median,
+  open,
+  readListing,
+  ROW,
+  ServerProcess,
+} from "./load.ts";
 
 const HERE = `${import.meta.dirname}/`;
 const MAIN = `${HERE}../../main.ts`;
-const ROW = '{"type":"snail","age":"1","leg":"0"}';
 
 const { values: flags } = parseArgs({
   options: {
@@ -114,20 +125,6 @@ const WORKS: Work[] = [
   },
 ];
 
-const names = (count: number) => Array.from({ length: count }, (_, i) => `Pingping${i}`);
-
-/** Puts the rows into a table, a few at a time. The raw loop has no table and answers anything. */
-async function fill(url: string, count: number): Promise<void> {
-  for (const name of names(count)) {
-    const response = await fetch(new URL(name, url), {
-      method: "PUT",
-      headers: { "Content-Type": "application/json" },
-      body: `{"${name}":${ROW}}`,
-    });
-    await response.arrayBuffer();
-  }
-}
-
 /** The bytes of the answer to the load's request, to be given by the raw loop; one character an octet. */
 async function answerTo({ load: { path, rows } }: Work): Promise<string> {
   await using server = await ServerProcess.start(QUIET(""), `${folder}/output`);
@@ -177,11 +174,6 @@ async function run(work: Work): Promise<string[]> {
   });
 }
 
-async function open(url: string): Promise<Deno.TcpConn> {
-  const { hostname, port } = new URL(url);
-  return await Deno.connect({ hostname, port: Number(port) });
-}
-
 /** Milliseconds from the start of the process to the end of the first answer. */
 async function startToFirstAnswer(): Promise<number[]> {
   const times: number[] = [];
@@ -195,37 +187,6 @@ async function startToFirstAnswer(): Promise<number[]> {
   }
   // The first starts fill the compiler's cache.
   return times.slice(2);
-}
-
-const GET_ALL = new TextEncoder().encode("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-
-const ROWS_PER_REQUEST = 2000;
-
-/** Creates many rows of the classroom's size. */
-async function fillWithMany(url: string, count: number): Promise<void> {
-  for (let start = 0; start < count; start += ROWS_PER_REQUEST) {
-    const rows = Array.from(
-      { length: Math.min(ROWS_PER_REQUEST, count - start) },
-      (_, i) => `"Pingping${start + i}":${ROW}`,
-    );
-    const response = await fetch(url, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: `{${rows.join(",")}}`,
-    });
-    if (response.status !== 201) throw new Error(`Loading rows: ${response.status} ${await response.text()}`);
-    await response.arrayBuffer();
-  }
-}
-
-/** Seconds that reading the whole listing takes. */
-async function readListing(url: string): Promise<number> {
-  using conn = await open(url);
-  const buffer = new Uint8Array(1024 * 1024);
-  const start = performance.now();
-  await conn.write(GET_ALL);
-  while (await conn.read(buffer) !== null);
-  return (performance.now() - start) / 1000;
 }
 
 /** Rows per second of the whole listing on the wire, and the server's memory in MB after it. */

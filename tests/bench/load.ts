@@ -123,3 +123,57 @@ export function median(values: number[]): number {
   const middle = Math.floor(sorted.length / 2);
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
+
+/** A row of the classroom's size. */
+export const ROW = '{"type":"snail","age":"1","leg":"0"}';
+
+/** A request for the whole table. */
+export const GET_ALL = new TextEncoder().encode("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+
+/** Opens a connection to a server. */
+export async function open(url: string): Promise<Deno.TcpConn> {
+  const { hostname, port } = new URL(url);
+  return await Deno.connect({ hostname, port: Number(port) });
+}
+
+/** Puts the rows into a table, a few at a time. The raw loop has no table and answers anything. */
+export async function fill(url: string, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const name = `Pingping${i}`;
+    const response = await fetch(new URL(name, url), {
+      method: "PUT",
+      headers: { "Content-Type": "application/json" },
+      body: `{"${name}":${ROW}}`,
+    });
+    await response.arrayBuffer();
+  }
+}
+
+const ROWS_PER_REQUEST = 2000;
+
+/** Creates many rows of the classroom's size. */
+export async function fillWithMany(url: string, count: number): Promise<void> {
+  for (let start = 0; start < count; start += ROWS_PER_REQUEST) {
+    const rows = Array.from(
+      { length: Math.min(ROWS_PER_REQUEST, count - start) },
+      (_, i) => `"Pingping${start + i}":${ROW}`,
+    );
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: `{${rows.join(",")}}`,
+    });
+    if (response.status !== 201) throw new Error(`Loading rows: ${response.status} ${await response.text()}`);
+    await response.arrayBuffer();
+  }
+}
+
+/** Seconds that reading the whole listing takes. */
+export async function readListing(url: string): Promise<number> {
+  using conn = await open(url);
+  const buffer = new Uint8Array(1024 * 1024);
+  const start = performance.now();
+  await conn.write(GET_ALL);
+  while (await conn.read(buffer) !== null);
+  return (performance.now() - start) / 1000;
+}
