@@ -37,9 +37,9 @@ export function escapeJson(json: string): string {
   );
 }
 
-/** Characters that take two columns: East Asian ones and emoji; a close approximation of Unicode's annex 11. */
+/** Characters that take two columns (Unicode Standard Annex 11: W and F). */
 const WIDE =
-  /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/gu;
+  /[\u1100-\u115f\u2329\u232a\u2630-\u2637\u268a-\u268f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dff\u4e00-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{16fe0}-\u{18cff}\u{1aff0}-\u{1b2ff}\u{1d300}-\u{1d376}\u{1f200}-\u{1f265}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/gu;
 /** Characters that take none: accents that combine with the letter before them, joiners, variation selectors. */
 const NARROW = /[\p{Mn}\p{Me}\u200c\u200d]/gu;
 

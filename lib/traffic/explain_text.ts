@@ -6,13 +6,15 @@
  * @module
  */
 
+import { Buffer, isUtf8 } from "node:buffer";
 import { octetString } from "../bytes.ts";
 import { type HttpError, isBlank, LF, reasonPhrase } from "../http_message.ts";
-import { SHOWN_CONTENT_LINES, SHOWN_FAULT_OCTETS } from "../limits.ts";
-import { escapeText, maskLine, type Painter, type Style } from "../terminal.ts";
+import { SHOWN_CONTENT_LINES } from "../limits.ts";
+import { displayWidth, escapeText, maskLine, type Painter, type Style } from "../terminal.ts";
+import { aroundCaret, placeInMasked } from "./caret.ts";
 import type { Explanation, Fault, Reading, Row, RowKind } from "./explanation.ts";
 import { fixFor } from "./fixes.ts";
-import { decodeUtf8, octetsOf, units, type Wrapped, wrapUnits, wrapWords } from "./octet_text.ts";
+import { octetsOf, readable, units, type Wrapped, wrapUnits, wrapWords } from "./octet_text.ts";
 
 /** Options of the layout. */
 export interface ExplainTextOptions {
@@ -37,6 +39,8 @@ const USUAL_WIDTH = 80;
 const LEAST_WIDTH = 40;
 /** Octets per line of hexadecimal digits. */
 const HEX_OCTETS = 8;
+/** Octets of the longest character in UTF-8. */
+const LONGEST_CHARACTER = 4;
 /** Octets of content that are formatted at a time. */
 const SLICE_OCTETS = 8192;
 const STYLES: Readonly<Record<RowKind, Style>> = {
@@ -87,24 +91,13 @@ function faultyRow(rows: readonly Row[], offset: number): number {
 function faultLines(explanation: Explanation, row: Row, line: string, options: ExplainTextOptions): string[] {
   const { painter } = options;
   const fault = explanation.fault!;
-  const at = line === row.octets ? fault.offset - row.start : 0;
+  const at = placeInMasked(row.octets, line, fault.offset - row.start);
   const { shown, caret } = aroundCaret(line, at, options.width - OFFSET_WIDTH);
   return [
     `${String(row.start).padStart(OFFSET_WIDTH - 1)} ${painter(STYLES[row.kind], shown)}`,
     `${INDENT}${" ".repeat(caret)}${painter("red", "^")} octet ${fault.offset}`,
     ...faultWords(explanation, fault, options),
   ];
-}
-
-/** Returns a line of escaped octets, and the column of one of them. */
-export function aroundCaret(octets: string, at: number, width: number): { shown: string; caret: number } {
-  const whole = units(octets).join("");
-  if (whole.length <= width) return { shown: whole, caret: units(octets.substring(0, at)).join("").length };
-  const from = Math.max(0, at - SHOWN_FAULT_OCTETS);
-  const to = Math.min(octets.length, at + SHOWN_FAULT_OCTETS + 1);
-  const before = (from > 0 ? "…" : "") + units(octets.substring(from, at)).join("");
-  const after = units(octets.substring(at, to)).join("") + (to < octets.length ? "…" : "");
-  return { shown: before + after, caret: before.length };
 }
 
 /**
@@ -126,7 +119,7 @@ export function refusalText(error: HttpError, rest: Uint8Array, position: number
     while (continues > 0 && isBlank(rest[continues])) continues = lineStart(rest, continues - 1);
     const masked = showCredentials ? line : maskLine(line, octetString(rest, continues, start));
     const column = at - start;
-    const { shown, caret } = aroundCaret(masked, masked === line ? column : 0, USUAL_WIDTH - OFFSET_WIDTH);
+    const { shown, caret } = aroundCaret(masked, placeInMasked(line, masked, column), USUAL_WIDTH - OFFSET_WIDTH);
     const number = String(position + at - column).padStart(OFFSET_WIDTH - 1);
     lines.unshift(`${number} ${shown}`, `${INDENT}${" ".repeat(caret)}^ octet ${error.offset}`);
   }
@@ -178,8 +171,8 @@ function describeReading({ start, end, next, missing }: Reading): string {
   if (missing === Infinity) return `${content}, and it waits for more chunks`;
   if (missing > 0) return `${content}, and it waits for ${missing} more octet${missing === 1 ? "" : "s"}`;
   if (next === "") return `${content}, then nothing`;
-  const line = next.split(/\r?\n/, 1)[0];
-  return `${content}, then "${units(line).join("")}${line.length < next.length ? "…" : ""}"`;
+  const line = /^(?:\r?\n)*[^\n]*?(?=\r?\n|$)/.exec(next)![0];
+  return `${content}, then "${readable(line)}${line.length < next.length ? "…" : ""}"`;
 }
 
 function section(rule: string | undefined): string {
@@ -238,9 +231,10 @@ function twoColumns(
   const right = label === "" && rule === undefined ? [] : wrapWords(words, Math.max(width, LEAST_WIDTH) - column);
   return Array.from({ length: Math.max(left.length, right.length) }, (_, i) => {
     const octets = (left[i] ?? "").trimEnd();
-    const padding = " ".repeat(Math.max(0, column - OFFSET_WIDTH - octets.length));
+    const padding = " ".repeat(Math.max(0, column - OFFSET_WIDTH - displayWidth(octets)));
     const number = i === 0 ? String(offset) : "";
-    return `${number.padStart(OFFSET_WIDTH - 1)} ${painter(STYLES[kind], octets)}${padding}${right[i] ?? ""}`;
+    const painted = octets === "" ? "" : painter(STYLES[kind], octets);
+    return `${number.padStart(OFFSET_WIDTH - 1)} ${painted}${padding}${right[i] ?? ""}`;
   });
 }
 
@@ -272,11 +266,12 @@ function sliceEnd(octets: string, at: number): number {
 }
 
 function firstLine(octets: string, width: number): Wrapped {
-  const all = units(octets.substring(0, width));
   let line = "";
+  let columns = 0;
   let count = 0;
-  for (const unit of all) {
-    if (line.length + unit.length > width) break;
+  for (const unit of units(octets.substring(0, LONGEST_CHARACTER * width))) {
+    columns += displayWidth(unit);
+    if (columns > width) break;
     line += unit;
     count += octetsOf(unit);
   }
@@ -287,7 +282,9 @@ function firstLine(octets: string, width: number): Wrapped {
 function isBinary(octets: string): boolean {
   // deno-lint-ignore no-control-regex -- these are what text does not have
   if (/[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]/.test(octets)) return true;
-  return decodeUtf8(octets) === undefined;
+  // The first and the last character may be cut, by a chunk or by the limit of what is kept.
+  const inner = octets.replace(/^[\x80-\xbf]{1,3}/, "").replace(/[\xc2-\xf4][\x80-\xbf]{0,2}$/, "");
+  return !isUtf8(Buffer.from(inner, "latin1"));
 }
 
 function hexLines(octets: string, perLine: number, most: number): Wrapped {

@@ -12,7 +12,7 @@ import { Conversation } from "./conversation.ts";
 import { Explainer } from "./explain.ts";
 import { readingLines, sentence } from "./explain_text.ts";
 import type { Explanation } from "./explanation.ts";
-import { units, wrapUnits, wrapWords } from "./octet_text.ts";
+import { readable, units, wrapUnits, wrapWords } from "./octet_text.ts";
 import { type Microseconds, SINCE_START } from "./tap.ts";
 
 /** What a transcript is made with. */
@@ -199,7 +199,7 @@ function predictionLines({ kind, rows, state, fault, findings, length }: Explana
   }
   if (state === "incomplete") return [`not a whole request yet: ${findings[0].text}`];
   const startLine = rows.filter((row) => row.kind === "start").map(({ octets }) => octets).join("");
-  return [`${units(startLine.replace(/ HTTP\/.*$/s, "")).join("")}, whole`];
+  return [`${readable(startLine.replace(/ HTTP\/.*$/s, ""))}, whole`];
 }
 
 /** An error's words as the rest of a sentence. */

@@ -5,9 +5,9 @@ import type { MessageKind } from "../../lib/http/message.ts";
 import { REQUEST_LIMITS } from "../../lib/limits.ts";
 import { painterFor } from "../../lib/terminal.ts";
 import { explainOctets } from "../../lib/traffic/explain.ts";
-import { aroundCaret, type ExplainTextOptions, explanationText, refusalText } from "../../lib/traffic/explain_text.ts";
+import { type ExplainTextOptions, explanationText, refusalText } from "../../lib/traffic/explain_text.ts";
 import { FIXES } from "../../lib/traffic/fixes.ts";
-import { wireOctets } from "../wire_cases.ts";
+import { octetString, wireOctets } from "../wire_cases.ts";
 
 const PLAIN: ExplainTextOptions = { width: 80, all: false, painter: painterFor(false) };
 
@@ -103,16 +103,21 @@ Deno.test("for a long line only octets around the fault are shown", () => {
   assert.equal(caret, `${" ".repeat(6 + 31)}^ octet 228`);
 });
 
-Deno.test("the caret is under the octet, even after escaped octets", () => {
-  assert.deepEqual(aroundCaret("a\tb\x01\r\n", 3, 80), { shown: "a\\tb\\x01\\r\\n", caret: 4 });
-});
-
 Deno.test("a screenful of content is shown, or all of it on request", () => {
   const message = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n${"x".repeat(2000)}`;
   const shown = textOf(message).split("\n").filter((line) => /^ +(?:\d+ )?x+/.test(line));
   assert.equal(shown.length, 16);
   assert.match(textOf(message), /\n {6}… 1440 more octets \(--all shows them\)\n/);
   assert.equal(textOf(message, { all: true }).match(/x/g)?.length, 2000);
+});
+
+Deno.test("content is text even if a character of it is cut", () => {
+  const head = "POST / HTTP/1.1\r\nHost: a\r\n";
+  const chunked = textOf(`${head}Transfer-Encoding: chunked\r\n\r\n3\r\nab\xed\r\n2\r\n\x95\x91\r\n0\r\n\r\n`);
+  assert.match(chunked, /ab\\xed +content, from chunk 1\n/);
+  assert.match(chunked, /\\x95\\x91 +content, from chunk 2\n/);
+  const long = textOf(`${head}Content-Length: 4098\r\n\r\n${"x".repeat(4095)}\xed\x95\x91`);
+  assert.match(long, /x{35} +content\n/);
 });
 
 Deno.test("all of large content is shown, no character of it cut", () => {
@@ -132,6 +137,12 @@ Deno.test("lines of content are lines", () => {
 Deno.test("binary content is shown in hexadecimal digits", () => {
   const text = textOf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n\x89PNG\0\r\n\x1a\n");
   assert.match(text, / {3}47 89 50 4e 47 00 0d 0a 1a {2}\.PNG\.{4} +content\n {6}0a +\.\n/);
+});
+
+Deno.test("labels are aligned after wide characters and marks", () => {
+  const value = octetString(new TextEncoder().encode("핑핑🐌é e\u0301"));
+  const text = textOf(`GET / HTTP/1.1\r\nHost: a\r\nX: ${value}\r\n\r\n`);
+  assert(text.includes(`   25 X: 핑핑🐌é e\u0301\\r\\n${" ".repeat(20)}an extension field`), text);
 });
 
 for (const width of [40, 60, 80, 120]) {
@@ -159,8 +170,14 @@ Deno.test("parts of a value are shown below their line", () => {
   );
 });
 
+Deno.test("a reading of the next message skips empty lines", () => {
+  const text = textOf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\n0\r\n\r\nGET /");
+  assert(text.includes('by the first Content-Length: content 66-68, then "\\r\\nGET /"'), text);
+});
+
 Deno.test("colours distinguish kinds of octets", () => {
   const colored = textOf("GET / HTTP/1.1\r\nHost: a\r\n\r\n", { painter: painterFor(true) });
+  assert(!colored.includes("\x1b[1m\x1b[22m"), "nothing is coloured where there are no octets");
   assert(colored.includes("\x1b[1mGET\x1b[22m") && colored.includes("\x1b[34mHost: a\\r\\n\x1b[39m"));
 });
 
@@ -177,12 +194,22 @@ const refusals: [name: string, octets: string, text: string, showCredentials?: b
   [
     "a credential",
     "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer 12\x01345\r\n\r\n",
-    "   25 Authorization: Bearer (6 octets)\\r\\n\n      ^ octet 49\n",
+    "   25 Authorization: Bearer (6 octets)\\r\\n\n                            ^ octet 49\n",
+  ],
+  [
+    "a line end after a credential",
+    "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer 12345678\nA: b\r\n\r\n",
+    "   25 Authorization: Bearer (8 octets)\\n\n                                      ^ octet 55\n",
+  ],
+  [
+    "the second line of a credential",
+    "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic\r\n c2VjcmV0\r\n\r\n",
+    "   47  (8 octets)\\r\\n\n      ^ octet 47\n",
   ],
   [
     "a credential behind a blank",
     "GET / HTTP/1.1\r\nHost: a\r\nCookie : a=b\r\n\r\n",
-    "   25 Cookie : (3 octets)\\r\\n\n      ^ octet 31\n",
+    "   25 Cookie : (3 octets)\\r\\n\n            ^ octet 31\n",
   ],
   [
     "a line that continues a credential",
