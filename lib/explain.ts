@@ -80,7 +80,7 @@ async function explainMessages(
     let text = "";
     for (const explanation of explainer.take()) {
       const { kind, start, state } = explanation;
-      legal &&= state === "whole" && kind !== "unread";
+      legal &&= state === "whole";
       const what = kind === "unread" ? "not explained" : `${kind} ${messages + 1}`;
       const title = messages++ === 0 ? "" : `\n${what}, from octet ${start} on\n`;
       text += title + explanationText(explanation, layout);

@@ -32,9 +32,16 @@ Deno.test("responses in a file are read by the methods they answer", async () =>
   );
 });
 
+Deno.test("octets of another protocol after 101 are no fault", async () => {
+  const { code, stdout } = await run(["-"], "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n\x81\x02");
+  assert.equal(code, 0);
+  assert.match(stdout, /\nnot explained, from octet 48 on\n/);
+});
+
 const failures: [name: string, args: string[], input: string, message: RegExp][] = [
   ["a message that breaks a rule", ["-"], "GET / HTTP/1.1\nHost: a\r\n\r\n", /^$/],
   ["a message that is not whole", ["-"], "GET / HTTP/1.1\r\n", /^$/],
+  ["a message after the last one", ["-"], "GET / HTTP/1.0\r\n\r\nGET / HTTP/1.0\r\n\r\n", /^$/],
   ["no octets", ["-"], "", /^wiretable: The input holds no octets, so there is no message\n$/],
   ["no file", [], "", /^wiretable: explain takes one file, or - for the input, saw ""\n$/],
   [

@@ -18,7 +18,7 @@ import {
 } from "../http_message.ts";
 import { REQUEST_LIMITS, RESPONSE_LIMITS, SHOWN_CHUNKS, SHOWN_CONTENT_BYTES, UNREAD_KEPT_BYTES } from "../limits.ts";
 import type { ExplainOptions, Explanation, Fault, Finding, Row, RowKind, Unfinished } from "./explanation.ts";
-import { contentFindings, type MessageFacts, persistenceFindings } from "./findings.ts";
+import { contentFindings, type MessageFacts, missingFindings, persistenceFindings } from "./findings.ts";
 import { fixFor, SECTION_FAULTS } from "./fixes.ts";
 import { twoReadings } from "./readings.ts";
 import { chunkLabel, HEAD_END, NO_TRAILERS, sectionRows, startLineRows, TRAILERS_END } from "./rows.ts";
@@ -54,6 +54,8 @@ export class Explainer {
   #rows: Row[] = [];
   #facts: MessageFacts | undefined;
   #inChunk = 0;
+  /** Whether the empty last chunk has been received. */
+  #lastChunk = false;
   #keptContent = 0;
   /** The row of chunks beyond those with rows of their own. */
   #summary: { start: number; end: number; octets: string } | undefined;
@@ -270,6 +272,7 @@ export class Explainer {
       return lineEnd;
     }
     this.#inChunk = -1;
+    this.#lastChunk = true;
     this.#add("framing", start + at, line, chunkLabel(line, 0), "RFC 9112 §7.1");
     const endLabel = octets.startsWith("\r\n", lineEnd) ? NO_TRAILERS : TRAILERS_END;
     return ended || octets.length > lineEnd
@@ -319,6 +322,7 @@ export class Explainer {
     if (!(head?.kind === "response" && isInterim(head.status))) this.#answersKnown = false;
     this.#facts = undefined;
     this.#inChunk = 0;
+    this.#lastChunk = false;
     this.#keptContent = 0;
   }
 
@@ -333,21 +337,10 @@ export class Explainer {
   #finishIncomplete(): void {
     const { rest, start } = this.#cutPending(this.#carry);
     const inHead = this.#phase === "head";
-    const what = inHead ? "head" : "chunked content";
     this.#add(inHead ? "start" : "framing", start, rest, `the start of a line: more is to come`);
     this.#labelled = this.#received;
     this.#carry = "";
-    const facts = this.#facts;
-    const missing: Finding[] = [];
-    if (inHead) missing.push({ text: "needs more: the head has not ended", rule: "RFC 9112 §2.1" });
-    else if (this.#phase === "chunks") {
-      const octets = this.#inChunk > 0 ? `${this.#inChunk} more octets of this chunk, and` : "more of the";
-      const text = this.#inChunk > 0 ? `needs ${octets} the last chunk` : `needs ${octets} ${what}: the last chunk`;
-      missing.push({ text, rule: "RFC 9112 §7.1" });
-    } else if (facts!.head.contentLength !== undefined) {
-      const count = facts!.head.contentLength - facts!.contentBytes;
-      missing.push({ text: `needs ${count} more octet${count === 1 ? "" : "s"} of content` });
-    }
+    const missing = missingFindings(this.#facts, this.#inChunk, this.#lastChunk);
     // Content that ends with the connection is complete at any octet.
     this.#finish(missing.length === 0 ? "whole" : "incomplete", missing);
   }
@@ -412,7 +405,8 @@ export class Explainer {
     this.#rows.push({ start: 0, end: length, kind: "unread", octets: this.#carry, label, rule });
     this.#labelled = this.#received;
     this.#carry = "";
-    this.#push({ kind: "unread", findings: [], state: "whole" });
+    // Another protocol may follow; a message may not.
+    this.#push({ kind: "unread", findings: [], state: this.#phase === "tunnel" ? "whole" : "broken" });
   }
 }
 

@@ -24,6 +24,32 @@ export interface MessageFacts {
 
 const RULE = "RFC 9112 §6.3";
 
+/**
+ * Returns what an incomplete message needs; nothing if its content ends with the connection.
+ *
+ * @param facts Its properties, once its head is complete.
+ * @param inChunk Octets of the current chunk still to come, if positive.
+ * @param lastChunk Whether the empty last chunk has come.
+ */
+export function missingFindings(facts: MessageFacts | undefined, inChunk: number, lastChunk: boolean): Finding[] {
+  if (facts === undefined) return [{ text: "needs more: the head has not ended", rule: "RFC 9112 §2.1" }];
+  if (!facts.chunked) {
+    const { contentLength } = facts.head;
+    return contentLength === undefined
+      ? []
+      : [{ text: `needs ${more(contentLength - facts.contentBytes)} of content` }];
+  }
+  if (lastChunk) return [{ text: "needs more: the trailer section has not ended", rule: "RFC 9112 §7.1.2" }];
+  const text = inChunk > 0
+    ? `needs ${more(inChunk)} of this chunk, and the last chunk`
+    : "needs more of the chunked content: the last chunk";
+  return [{ text, rule: "RFC 9112 §7.1" }];
+}
+
+function more(count: number): string {
+  return `${count} more octet${count === 1 ? "" : "s"}`;
+}
+
 /** Returns why the content has its length. */
 export function contentFindings(facts: MessageFacts, state: "whole" | "incomplete"): Finding[] {
   const { head, answers, chunked, chunks, contentBytes } = facts;

@@ -7,6 +7,7 @@
  */
 
 import type { Part, Row } from "./explanation.ts";
+import { readable } from "./octet_text.ts";
 import { MEMBER, valueParts } from "./values.ts";
 import { FIELD_MEANINGS, type Meaning, METHOD_MEANINGS, STATUS_CLASSES, STATUS_MEANINGS } from "./words.ts";
 
@@ -31,7 +32,8 @@ export function startLineRows(rows: Row[], line: string, start: number, isReques
     add(0, first, `method: ${meaning}`, rule);
     const target = line.substring(first, second - 1);
     const parts = targetParts(target, start + first, second - first);
-    add(first, second, `target, ${targetForm(method, target)} form`, "RFC 9112 §3.2", parts);
+    const [form, section] = targetForm(method, target);
+    add(first, second, `target, ${form} form`, section, parts);
     add(second, line.length, "version, line end", "RFC 9112 §2.3");
   } else {
     const status = Number(line.substring(first, second - 1));
@@ -43,16 +45,18 @@ export function startLineRows(rows: Row[], line: string, start: number, isReques
   }
 }
 
-function targetForm(method: string, target: string): string {
-  if (method === "CONNECT") return "authority";
-  return target.startsWith("/") ? "origin" : target === "*" ? "asterisk" : "absolute";
+function targetForm(method: string, target: string): Meaning {
+  if (method === "CONNECT") return ["authority", "RFC 9112 §3.2.3"];
+  if (target.startsWith("/")) return ["origin", "RFC 9112 §3.2"];
+  return target === "*" ? ["asterisk", "RFC 9112 §3.2.4"] : ["absolute", "RFC 9112 §3.2.2"];
 }
 
-/** Returns path and parameters of a target with a query. */
+/** Returns authority, path and query parameters of a target; `undefined` if it is only a path. */
 function targetParts(target: string, start: number, length: number): Part[] | undefined {
-  const mark = target.indexOf("?");
-  if (mark < 0) return undefined;
+  const query = target.indexOf("?");
   const scheme = target.startsWith("/") ? 0 : target.indexOf("//") + 2;
+  if (query < 0 && (scheme === 0 || !target.includes("://"))) return undefined;
+  const mark = query < 0 ? target.length : query;
   const path = scheme === 0 ? 0 : target.indexOf("/", scheme);
   const parts: Part[] = [];
   const hasPath = path >= 0 && path < mark;
@@ -62,7 +66,11 @@ function targetParts(target: string, start: number, length: number): Part[] | un
     const next = target.indexOf("&", at + 1);
     const end = next < 0 ? target.length : next;
     const name = target.substring(at + 1, end).split("=", 1)[0];
-    parts.push({ start: start + at, end: start + end, label: name === "" ? "empty query" : `query parameter ${name}` });
+    parts.push({
+      start: start + at,
+      end: start + end,
+      label: name === "" ? "empty query" : `query parameter ${readable(name)}`,
+    });
     at = end;
   }
   // The space after the target belongs to its last part.
@@ -79,12 +87,17 @@ export function fieldRow(line: string, start: number): Row {
     const [label, rule] = EXTENSION_FIELD;
     return { start, end, kind: "field", octets: line, label, rule };
   }
-  const [label, rule, kind] = meaning;
+  const [label, rule, kind, member = MEMBER] = meaning;
   if (kind === undefined) return { start, end, kind: "field", octets: line, label, rule };
   const valueStart = colon + 1 + /^[ \t]*/.exec(line.substring(colon + 1))![0].length;
-  const values = valueParts(kind, line.substring(valueStart, line.length - LINE_END.length), start + valueStart);
+  const values = valueParts(
+    kind,
+    line.substring(valueStart, line.length - LINE_END.length),
+    start + valueStart,
+    member,
+  );
   if (values.length < 2) {
-    const more = values.length === 1 && values[0].label !== "" && values[0].label !== MEMBER
+    const more = values.length === 1 && values[0].label !== "" && values[0].label !== member
       ? `; ${values[0].label}`
       : "";
     return { start, end, kind: "field", octets: line, label: label + more, rule };
@@ -104,8 +117,10 @@ export function sectionRows(rows: Row[], text: string, from: number, start: numb
     const end = text.indexOf("\n", at) + 1;
     if (end === 0) return at;
     const line = text.substring(at, end);
-    if (line !== LINE_END) rows.push(fieldRow(line, start + at - from));
-    else {
+    if (line !== LINE_END) {
+      const row = fieldRow(line, start + at - from);
+      rows.push(endLabel === HEAD_END ? row : { ...row, label: `trailer, ${row.label}` });
+    } else {
       const first = start + at - from;
       rows.push({ start: first, end: first + 2, kind: "end", octets: line, label: endLabel, rule: endRule(endLabel) });
       return end;
@@ -130,7 +145,7 @@ export function chunkLabel(line: string, number: number): string {
   const [, digits, rest] = /^([\dA-Fa-f]+)([^]*)\r\n$/.exec(line)!;
   const size = parseInt(digits, 16);
   const extensions = rest.replace(/^[ \t]*;[ \t]*/, "");
-  const more = extensions === "" ? "" : `; extension${extensions.includes(";") ? "s" : ""} ${extensions}`;
+  const more = extensions === "" ? "" : `; extension${extensions.includes(";") ? "s" : ""} ${readable(extensions)}`;
   if (size === 0) return `the last chunk${more}`;
   const octets = size === 1 ? "octet" : "octets";
   const words = digits === String(size) ? `${size} ${octets}` : `0x${digits} is ${size} ${octets}`;

@@ -5,6 +5,7 @@
  */
 
 import type { Part } from "./explanation.ts";
+import { readable } from "./octet_text.ts";
 import { CACHE_DIRECTIVES, CONNECTION_OPTIONS, type ValueKind } from "./words.ts";
 
 /** The label of a member without a meaning of its own. */
@@ -15,19 +16,23 @@ const IMF_FIXDATE =
 /** The two obsolete date formats. */
 const OLD_DATE = /^(?:\w+day, \d\d-\w{3}-\d\d \d\d:\d\d:\d\d GMT|\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
 
-/** Divides a value into parts that cover it exactly. */
-export function valueParts(kind: ValueKind, value: string, start: number): Part[] {
+/**
+ * Divides a value into parts that cover it exactly.
+ *
+ * @param member What a member of a list is, or the first part of a value with parameters.
+ */
+export function valueParts(kind: ValueKind, value: string, start: number, member: string = MEMBER): Part[] {
   switch (kind) {
     case "text":
       return [];
     case "date":
       return [{ start, end: start + value.length, label: dateLabel(value.trim()) }];
     case "parameters":
-      return cut(value, start, ";", (text, first) => first ? MEMBER : `parameter ${nameOf(text)}`);
+      return cut(value, start, ";", (text, first) => first ? member : `parameter ${nameOf(text)}`);
     case "cookies":
-      return cut(value, start, ";", (text) => text.includes("=") ? `${nameOf(text)} is set` : `${text} is on`);
+      return cut(value, start, ";", (text) => text.includes("=") ? `${nameOf(text)} is set` : `${nameOf(text)} is on`);
     case "cache":
-      return cut(value, start, ",", (text) => CACHE_DIRECTIVES[nameOf(text).toLowerCase()] ?? "an extension");
+      return cut(value, start, ",", directiveLabel);
     case "options":
       return cut(
         value,
@@ -39,8 +44,10 @@ export function valueParts(kind: ValueKind, value: string, start: number): Part[
       return cut(value, start, ",", tagLabel);
     case "range":
       return rangeParts(value, start);
+    case "condition":
+      return [{ start, end: start + value.length, label: conditionLabel(value.trim()) }];
     case "list":
-      return cut(value, start, ",", memberLabel);
+      return cut(value, start, ",", (text) => memberLabel(text, member));
   }
 }
 
@@ -70,12 +77,26 @@ function cut(value: string, start: number, separator: string, label: (text: stri
 }
 
 function nameOf(text: string): string {
-  return text.split("=", 1)[0].trim();
+  return readable(text.split("=", 1)[0].trim());
 }
 
-function memberLabel(text: string): string {
+function directiveLabel(text: string): string {
+  const meaning = CACHE_DIRECTIVES[nameOf(text).toLowerCase()] ?? "an extension";
+  const seconds = /=(\d+)$/.exec(text)?.[1];
+  return seconds === undefined
+    ? meaning
+    : meaning.replace("so many seconds", seconds === "1" ? "1 second" : `${seconds} seconds`);
+}
+
+function memberLabel(text: string, member: string): string {
   const weight = /;\s*q=([\d.]+)/i.exec(text)?.[1];
-  return weight === undefined ? MEMBER : Number(weight) === 0 ? "not acceptable" : `weight ${weight}`;
+  return weight === undefined ? member : `${member}, ${Number(weight) === 0 ? "not acceptable" : `weight ${weight}`}`;
+}
+
+/** Returns the label of an entity tag, a time, or a number of seconds. */
+function conditionLabel(text: string): string {
+  if (/^(?:W\/)?"/.test(text)) return tagLabel(text);
+  return /^\d+$/.test(text) ? "seconds" : dateLabel(text);
 }
 
 function tagLabel(text: string): string {
@@ -84,14 +105,16 @@ function tagLabel(text: string): string {
 }
 
 function dateLabel(text: string): string {
-  if (IMF_FIXDATE.test(text)) return "";
+  if (IMF_FIXDATE.test(text)) {
+    return new Date(text).toUTCString() === text ? "in GMT" : "in GMT, but there is no such day";
+  }
   return OLD_DATE.test(text) ? "an obsolete form of a date" : "not a date";
 }
 
 function rangeParts(value: string, start: number): Part[] {
   const equals = value.indexOf("=") + 1;
   if (equals === 0) return [];
-  const unit = { start, end: start + equals, label: `unit ${value.substring(0, equals - 1)}` };
+  const unit = { start, end: start + equals, label: `unit ${readable(value.substring(0, equals - 1))}` };
   return [unit, ...cut(value.substring(equals), start + equals, ",", rangeLabel)];
 }
 

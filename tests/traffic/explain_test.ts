@@ -140,6 +140,7 @@ Deno.test("an incomplete message says how much is missing", () => {
   );
   assert.equal(last.state, "incomplete");
   assert.equal(last.rows.at(-1)!.octets, "A: b\r\n");
+  assert.equal(findings(last)[0], "needs more: the trailer section has not ended");
 });
 
 Deno.test("a message is cut off by the end of a connection, but not of a file", () => {
@@ -172,7 +173,7 @@ Deno.test("after 101, or 2xx to CONNECT, octets are no longer HTTP", () => {
   ) {
     const [response, rest] = explained(text, "response", [answers]);
     assert.equal(response.state, "whole");
-    assert.equal(rest.kind, "unread");
+    assert.deepEqual([rest.kind, rest.state], ["unread", "whole"]);
     assert.deepEqual(labels(rest.rows), ["0 no longer HTTP: the connection speaks another protocol"]);
   }
 });
@@ -180,6 +181,7 @@ Deno.test("after 101, or 2xx to CONNECT, octets are no longer HTTP", () => {
 Deno.test("octets after the last message are one row", () => {
   const [, rest] = explained("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\n\r\n");
   assert.deepEqual(labels(rest.rows), ["0 not read: the connection ends"]);
+  assert.equal(rest.state, "broken");
 });
 
 Deno.test("a fault within a line is shown in the whole line; with a fault of the head all lines are labelled", () => {

@@ -164,7 +164,7 @@ Deno.test("parts of a value are shown below their line", () => {
   assert(
     text.includes(`
    47   no-store,                         keep no copy
-   57   max-age=0                         fresh for so many seconds
+   57   max-age=0                         fresh for 0 seconds
 `),
     text,
   );

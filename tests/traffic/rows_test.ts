@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Row } from "../../lib/traffic/explanation.ts";
-import { chunkLabel, fieldRow, HEAD_END, sectionRows, startLineRows } from "../../lib/traffic/rows.ts";
+import { chunkLabel, fieldRow, HEAD_END, sectionRows, startLineRows, TRAILERS_END } from "../../lib/traffic/rows.ts";
 
 function startLine(line: string, isRequest: boolean): string[] {
   const rows: Row[] = [];
@@ -11,7 +11,7 @@ function startLine(line: string, isRequest: boolean): string[] {
 Deno.test("start lines are divided into parts", () => {
   assert.deepEqual(startLine("BREW * HTTP/1.1\r\n", true), [
     "BREW |method: an extension|RFC 9110 §9.1",
-    "* |target, asterisk form|RFC 9112 §3.2",
+    "* |target, asterisk form|RFC 9112 §3.2.4",
     "HTTP/1.1\r\n|version, line end|RFC 9112 §2.3",
   ]);
   assert.deepEqual(startLine("HTTP/1.0 299 \r\n", false), [
@@ -26,6 +26,8 @@ const targets: [method: string, target: string, form: string, parts: string[]][]
   ["GET", "/a?b=1&&c", "origin", ["/a|path", "?b=1|query parameter b", "&|empty query", "&c |query parameter c"]],
   ["GET", "http://a/b?c", "absolute", ["http://a|scheme and authority", "/b|path", "?c |query parameter c"]],
   ["GET", "http://a?/c", "absolute", ["http://a|scheme and authority", "?/c |query parameter /c"]],
+  ["GET", "http://a/b", "absolute", ["http://a|scheme and authority", "/b |path"]],
+  ["GET", "http://a", "absolute", ["http://a |scheme and authority"]],
   ["CONNECT", "a:1", "authority", []],
 ];
 
@@ -48,6 +50,8 @@ Deno.test("a single part of a field is described in the field's label", () => {
     "options for this connection alone; the connection ends after this message",
   );
   assert.equal(fieldRow("Accept: */*\r\n", 0).label, "media types the client takes");
+  assert.equal(fieldRow("Content-Type: text/html\r\n", 0).label, "media type of the content");
+  assert.equal(fieldRow("Content-Type: text/html; charset=utf-8\r\n", 0).parts![1].label, "media type");
   assert.equal(fieldRow("X-Y: close\r\n", 0).label, "an extension field");
 });
 
@@ -58,11 +62,22 @@ Deno.test("a section ends with its empty line", () => {
   assert.equal(sectionRows([], "A: b\r\nB: ", 0, 0, HEAD_END), 6);
 });
 
+Deno.test("trailers are called so", () => {
+  const rows: Row[] = [];
+  sectionRows(rows, 'ETag: "a"\r\nA: b\r\n\r\n', 0, 0, TRAILERS_END);
+  assert.deepEqual(rows.map(({ label }) => label), [
+    "trailer, tag of this version of the content; a strong tag",
+    "trailer, an extension field",
+    "the trailer section ends",
+  ]);
+});
+
 const chunkLines: [line: string, label: string][] = [
   ["1\r\n", "chunk 3: 1 octet"],
   ["01\r\n", "chunk 3: 0x01 is 1 octet"],
   ["A\r\n", "chunk 3: 0xA is 10 octets"],
   ["5 ; a=b;c\r\n", "chunk 3: 5 octets; extensions a=b;c"],
+  ["5;a=\xc3\xa9\t\xff\r\n", "chunk 3: 5 octets; extension a=é\\t\\xff"],
   ["00;a\r\n", "the last chunk; extension a"],
 ];
 
