@@ -169,6 +169,27 @@ const STEPS: readonly [name: string, step: (program: Program, folder: string) =>
     assert.equal(code, 1);
     assert.match(refused, /: the file already exists\n$/);
   }],
+  ["a client's recording is explained, and replayed with the same answers", async (program, folder) => {
+    const file = `${folder}/client.pcapng`;
+    const server = await program.serve();
+    const recorded = await program.run("connect", server.address, "put", "Momo", "cat", "3", "4", "--record", file);
+    assert.equal(recorded.code, 0, recorded.stderr);
+    assert.match(await program.succeed("explain", file), /PUT [^]+HTTP\/1\.1 [^]+201 /);
+    const { code, stdout } = await program.run("replay", file, "--fast");
+    assert.deepEqual([code, /recorded: 201 Created\r?\n +now: +200 OK/.test(stdout)], [1, true], stdout);
+    await program.succeed("connect", server.address, "delete", "Momo");
+    assert.match(await program.succeed("replay", file, "--fast"), /^1 exchange: the same\r?$/m);
+    const ended = await stop(server, "SIGINT");
+    if (STOPS) assert.deepEqual(ended, [0, ""]);
+  }],
+  ["raw octets are sent as they were written, and the answer stands beside what the rules say", async (program) => {
+    const server = await program.serve();
+    const { code, stdout } = await program.run("connect", server.address, "raw", '"GET / HTTP/1.1\\r\\n"', '"\\n"');
+    assert.equal(code, 4);
+    assert.match(stdout, /by the rules: 400 [^]+ HTTP\/1\.1 400 Bad Request/);
+    const ended = await stop(server, "SIGINT");
+    if (STOPS) assert.deepEqual(ended, [0, ""]);
+  }],
   ["completions are printed", async (program) => {
     assert.match(await program.succeed("completions", "bash"), /complete .* wiretable\n$/);
   }],

@@ -6,5 +6,5 @@ Deno.test("the session that is run with every executable before it is released, 
   const permissions = ["--allow-net", "--allow-read", "--allow-write", "--no-prompt"];
   const told: string[] = [];
   await smoke(new Program([Deno.execPath(), "run", ...permissions, `${ROOT}main.ts`]), (line) => told.push(line));
-  assert(told.length === 7 && told.every((line) => line.startsWith("ok: ")));
+  assert(told.length === 9 && told.every((line) => line.startsWith("ok: ")));
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { ROOT } from "./serve_process.ts";
+import { TempFolder } from "./support.ts";
 
 const read = (path: string) => Deno.readTextFileSync(`${ROOT}${path}`);
 const WORKFLOWS = ["ci", "release"].map((name) => read(`.github/workflows/${name}.yml`));
@@ -26,6 +27,95 @@ Deno.test("a release is compiled for six systems, and run on each of them", () =
   const targets = (text: string) => text.match(/\b(?:x86_64|aarch64)-[a-z]+-[a-z]+(?:-[a-z]+)?\b/g)!.sort();
   assert.equal(targets(compile).length, 6);
   assert.deepEqual(targets(compile), targets(smoke));
+});
+
+/** The commands of a step, as they stand in a workflow. */
+function commandsOf(workflow: string, step: string): string {
+  const [, indent, commands] = new RegExp(
+    `- name: ${step}\\n(?: +shell: bash\\n)? +run: \\|\\n( +)([^]+?\\n)(?! *\\n|\\1)`,
+  )
+    .exec(`${workflow}\n`)!;
+  return commands.replaceAll(`\n${indent}`, "\n");
+}
+
+/** Whether the programs that the release's steps use are here. With CI=true, that they are not is a failure. */
+const CAN_PACK = (() => {
+  try {
+    const command = "zip --version && tar --version && sha256sum --version && awk 1 /dev/null";
+    if (new Deno.Command("bash", { args: ["-c", command] }).outputSync().success) return true;
+  } catch {
+    // There is no bash.
+  }
+  if (Deno.env.get("CI") === "true") {
+    throw new Error("There are no bash, zip, tar, sha256sum or awk to test a release with");
+  }
+  return false;
+})();
+
+function packTest(name: string, fn: () => Promise<void>): void {
+  if (CAN_PACK && Deno.build.os !== "windows") Deno.test(name, fn);
+  else Deno.test.ignore(`skipped, for bash, zip, tar or sha256sum is not installed, or this is Windows: ${name}`, fn);
+}
+
+/** Runs a step of the release in a folder, as GitHub does. Returns what it prints. */
+async function runStep(step: string, folder: string, env: Record<string, string>): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command("bash", {
+    args: ["-e", "-o", "pipefail", "-c", commandsOf(WORKFLOWS[1], step)],
+    cwd: folder,
+    env: { GITHUB_REF_NAME: `v${version}`, ...env },
+  }).output();
+  assert(success, new TextDecoder().decode(stderr));
+  return new TextDecoder().decode(stdout);
+}
+
+packTest("the release's steps pack each executable with the licence, and their sums hold", async () => {
+  using folder = new TempFolder();
+  const targets = ["x86_64-unknown-linux-gnu", "x86_64-pc-windows-msvc"];
+  for (const target of targets) {
+    const dist = folder.file(`dist/wiretable-v${version}-${target}`);
+    await Deno.mkdir(dist, { recursive: true });
+    await Deno.writeTextFile(`${dist}/wiretable${target.includes("windows") ? ".exe" : ""}`, "program", {
+      mode: 0o755,
+    });
+    await Deno.writeTextFile(`${dist}/LICENSE`, "licence");
+  }
+  await runStep("Archives, for artifacts lose the execute bit", folder.path, {});
+  assert.equal(
+    await runStep("The sums hold", folder.path, {}).then((text) => text.match(/: OK$/gm)?.length),
+    targets.length,
+  );
+  const list = await new Deno.Command("zip", {
+    args: ["-sf", folder.file(`archives/wiretable-v${version}-${targets[1]}.zip`)],
+  }).output();
+  assert.match(
+    new TextDecoder().decode(list.stdout),
+    /\/LICENSE\n[^]*\/wiretable\.exe\n|\/wiretable\.exe\n[^]*\/LICENSE\n/,
+  );
+  await runStep("Unpack", folder.path, { TARGET: targets[0] });
+  assert.equal((await Deno.stat(folder.file("program/wiretable"))).mode! & 0o111, 0o111);
+});
+
+packTest("the release's notes are the newest section of the changelog", async () => {
+  using folder = new TempFolder();
+  await Deno.mkdir(folder.file(".github"));
+  await Deno.writeTextFile(
+    folder.file(".github/CHANGELOG.md"),
+    "# Changelog\n\n## 2.0.0\n\nNew.\n\n## 1.0.0\n\nOld.\n",
+  );
+  await Deno.mkdir(folder.file("archives"));
+  // In the place of GitHub's program, which would publish.
+  await Deno.writeTextFile(folder.file("gh"), "#!/bin/sh\ncat notes.md\n", { mode: 0o755 });
+  const step = "Publish, with the newest section of the changelog as notes";
+  assert.equal(await runStep(step, folder.path, { PATH: `${folder.path}:/usr/bin:/bin` }), "\nNew.\n\n");
+});
+
+Deno.test("workflows may only read but where a release is published, and none is cut off while it is", () => {
+  for (const text of WORKFLOWS) assert.match(text, /^permissions:\n {2}contents: read\n/m);
+  const [ci, release] = WORKFLOWS.map((text) => [...text.matchAll(/^ +([\w-]+): write$/gm)].map(([, name]) => name));
+  assert.deepEqual([ci, release], [[], ["contents", "id-token", "attestations"]]);
+  assert.match(WORKFLOWS[1], /^ {2}release:\n {4}needs: smoke\n[^]+contents: write/m);
+  assert.match(WORKFLOWS[0], /^concurrency:\n.*\n {2}cancel-in-progress: true$/m);
+  assert.match(WORKFLOWS[1], /^concurrency:\n.*\n {2}cancel-in-progress: false$/m);
 });
 
 Deno.test("the changelog's newest section is this version's", () => {
