@@ -21,11 +21,12 @@ import {
   DEFAULT_FIELDS,
   EXPLAIN_FLAGS,
   filesOf,
+  nearest,
   parseFlags,
   REPLAY_FLAGS,
   SERVE_FLAGS,
 } from "./cli/flags.ts";
-import { helpOf, mainHelp } from "./cli/help.ts";
+import { COMMANDS, helpOf, mainHelp } from "./cli/help.ts";
 import type { FileNeeds } from "./cli/program.ts";
 import { type StoreChoice, storeChoice } from "./cli/store_choice.ts";
 import { byteCount, milliseconds, oneOf, quote, text, UsageError, type Values, wholeNumber } from "./cli/values.ts";
@@ -192,7 +193,8 @@ export function parseCommandLine(args: readonly string[]): Invocation {
       const { values, positionals } = parseFlags(withPagePort(rest), SERVE_FLAGS);
       if (values.help) return { kind: "text", text: helpOf("serve") };
       if (positionals.length > 0) {
-        throw new UsageError(`serve takes flags only, saw ${quote(positionals[0])}: see serve --help`);
+        const hint = /^\d+$/.test(positionals[0]) ? `did you mean --port ${positionals[0]}? ` : "";
+        throw new UsageError(`serve takes flags only, saw ${quote(positionals[0])}: ${hint}see serve --help`);
       }
       const options = serveOptions(values);
       // The writing thread loads its own module, from the program's location.
@@ -236,8 +238,13 @@ export function parseCommandLine(args: readonly string[]): Invocation {
     case undefined:
       throw new UsageError("Expected serve, connect, explain or replay: see --help");
     default:
-      throw new UsageError(`Unknown command ${quote(command)}: expected serve, connect, explain or replay, see --help`);
+      throw new UsageError(`Unknown command ${quote(command)}: ${nearestCommand(command)} see --help`);
   }
+}
+
+function nearestCommand(command: string): string {
+  const near = nearest(command, COMMANDS.map(({ name }) => name));
+  return near === undefined ? "expected serve, connect, explain or replay," : `did you mean ${near}?`;
 }
 
 function serveOptions(values: Values): ServeOptions {
@@ -387,6 +394,10 @@ function replayOptions(values: Values, positionals: string[]): ReplayOptions {
 /** Splits the words after `connect` into an optional address and an optional command. */
 function addressAndCommand(words: string[]): { address: string; command: string[] } {
   const [first, second] = words;
+  const port = /^:?(\d+)$/.exec(first ?? "")?.[1];
+  if (port !== undefined) {
+    throw new UsageError(`${quote(first)} is no address: did you mean ${DEFAULT_HOST}:${port}, or --port ${port}?`);
+  }
   if (first === undefined || isCommand(first)) return { address: DEFAULT_HOST, command: words };
   if (!looksLikeAddress(first)) {
     // A single word may be a host name; with more words after it, it may be a misspelled command.

@@ -11,6 +11,7 @@ import type { EtcdChoice, ServeOptions } from "./cli.ts";
 import { isLoopback, portProblem } from "./cli/addresses.ts";
 import { checkIdentity, type Identity } from "./cli/certificate.ts";
 import { makeFile, readCertificates, readFlagFile, readToken, readUser } from "./cli/files.ts";
+import { certificateCommand } from "./cli/program.ts";
 import { EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { authorityOf } from "./client.ts";
 import { REPORT_AGAIN_MS, TAPPED_READ_BYTES } from "./limits.ts";
@@ -203,7 +204,9 @@ async function listen(
     if (tls === undefined) return Deno.listen({ hostname, port });
     const cert = await readFlagFile("--cert", tls.certFile);
     const key = await readFlagFile("--key", tls.keyFile);
-    for (const problem of checkIdentity({ cert, key }, tls)) report(problem);
+    const problems = checkIdentity({ cert, key }, tls);
+    for (const problem of problems) report(problem);
+    if (problems.length > 0) report(`This makes one that they accept: ${certificateCommand(nameOf(hostname))}`);
     return new TlsRelay(Deno.listen({ hostname, port }), { cert, key });
   } catch (error) {
     const problem = portProblem(error, port);
@@ -211,6 +214,11 @@ async function listen(
     if (error instanceof Failure || error instanceof Deno.errors.NotCapable || !(error instanceof Error)) throw error;
     throw new Failure(`Cannot listen on ${hostname} port ${port}: ${error.message}`);
   }
+}
+
+/** Returns the name by which clients on this machine, or others, reach an address. */
+function nameOf(hostname: string): string {
+  return WILDCARDS.includes(hostname) || isLoopback(hostname) ? "localhost" : hostname;
 }
 
 /** Returns a hint with a free port, if one is found. */

@@ -27,6 +27,10 @@ export interface IdentityFiles {
 
 const KEY_START = /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/;
 const CERTIFICATE_START = /-----BEGIN CERTIFICATE-----/;
+const KEY = /-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----/s;
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/s;
+/** The two forms of an encrypted key: PKCS #8, and the older one with a header. */
+const ENCRYPTED = /^-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m;
 
 /**
  * Checks a certificate and its key.
@@ -48,8 +52,16 @@ export function checkIdentity({ cert, key }: Identity, files: IdentityFiles, now
     const seen = CERTIFICATE_START.test(key) ? `a certificate: ${swapped}` : "none";
     throw new Failure(`${keyFlag} ${keyFile}: expected a key in PEM, saw ${seen}`);
   }
-  const certificate = read(`${certFlag} ${certFile}`, () => new X509Certificate(cert));
-  const privateKey = read(`${keyFlag} ${keyFile}`, () => createPrivateKey(key));
+  // A file may hold both, or text around them: each is read from its own block.
+  const keyBlock = KEY.exec(key)?.[0] ?? key;
+  if (ENCRYPTED.test(keyBlock)) {
+    throw new Failure(`${keyFlag} ${keyFile}: the key is encrypted: openssl pkey -in ${keyFile} -out FILE decrypts it`);
+  }
+  const certificate = read(
+    `${certFlag} ${certFile}: the certificate`,
+    () => new X509Certificate(CERTIFICATE.exec(cert)?.[0] ?? cert),
+  );
+  const privateKey = read(`${keyFlag} ${keyFile}: the key`, () => createPrivateKey(keyBlock));
   if (!certificate.checkPrivateKey(privateKey)) {
     throw new Failure(`${keyFlag} ${keyFile}: the key does not belong to the certificate in ${certFile}`);
   }
@@ -60,7 +72,7 @@ function read<T>(what: string, parse: () => T): T {
   try {
     return parse();
   } catch (error) {
-    throw new Failure(`${what}: it cannot be read: ${(error as Error).message.split("\n")[0]}`);
+    throw new Failure(`${what} is damaged (${(error as Error).message.split("\n")[0]})`);
   }
 }
 

@@ -66,7 +66,7 @@ export async function readFile(what: string, file: string, most: number): Promis
       throw new Failure(`${what}: the file has more than the ${most} bytes that are read`);
     }
     if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`${what} needs a permission`);
-    throw new Failure(`${what}: ${(error as Error).message}`);
+    throw new Failure(`${what}: ${reasonOf(error)}`);
   }
 }
 
@@ -102,6 +102,11 @@ export async function makeFile(flag: string, file: string): Promise<Deno.FsFile>
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) throw new Failure(`${flag} ${file}: the file already exists`);
     if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`${flag} ${file} needs a permission`);
-    throw new Failure(`${flag} ${file}: ${(error as Error).message}`);
+    throw new Failure(`${flag} ${file}: ${reasonOf(error)}`);
   }
+}
+
+/** Returns the system's reason, without its number and the name of the file, which stands before it. */
+function reasonOf(error: unknown): string {
+  return (error as Error).message.replace(/ \(os error \d+\)(?:: open '.*')?$/s, "");
 }

@@ -191,12 +191,19 @@ export function parseFlags(args: string[], flags: readonly Flag[]): { values: Va
     const message = (error as Error).message.split(/\. |\n/)[0].replace(/\.$/, "");
     const unknown = /^Unknown option '--([^']+)'/.exec(message)?.[1];
     const near = unknown && nearest(unknown, flags.map(({ name }) => name));
-    throw new UsageError(`${message}: ${near ? `did you mean --${near}? ` : ""}see --help`);
+    const hint = near ? `did you mean --${near}? ` : INSECURE.test(message) ? INSECURE_HINT : "";
+    throw new UsageError(`${message}: ${hint}see --help`);
   }
 }
 
-/** Returns the flag with a distance of at most two from an unknown name, if any. */
-function nearest(given: string, names: readonly string[]): string | undefined {
+/** Other programs' flags to accept any certificate: this one cannot do so for one connection. */
+const INSECURE = /'(?:--insecure|--verify|-k)'/;
+const INSECURE_HINT = Deno.build.standalone
+  ? "--cacert FILE trusts a certificate, "
+  : "deno run --unsafely-ignore-certificate-errors=HOST accepts any certificate, ";
+
+/** Returns the name with a distance of at most two from an unknown one, if any. */
+export function nearest(given: string, names: readonly string[]): string | undefined {
   const [first] = names.map((name) => ({ name, distance: distance(given, name) }))
     .filter(({ distance }) => distance <= 2).sort((a, b) => a.distance - b.distance);
   return first?.name;

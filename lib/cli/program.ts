@@ -16,6 +16,8 @@ export interface FileNeeds {
   readonly write: true | readonly string[];
   /** Whether files may be named later, as `@FILE` at a prompt. */
   readonly readsLater?: boolean;
+  /** A host whose certificate is accepted, whatever it is. */
+  readonly anyCertificateOf?: string;
 }
 
 /** How the program was started. */
@@ -52,9 +54,31 @@ export function commandLine(args: readonly string[], needs: FileNeeds, start: St
     "--allow-net",
     ...permissionFlag("--allow-read", needs.read),
     ...permissionFlag("--allow-write", needs.write),
+    ...needs.anyCertificateOf === undefined ? [] : [`--unsafely-ignore-certificate-errors=${needs.anyCertificateOf}`],
     start.script,
   ];
   return [...words, ...args].map((word) => quoteForShell(word, start.windows)).join(" ");
+}
+
+/** Returns what a user can do about a server whose certificate is refused. */
+export function certificateAdvice(
+  args: readonly string[],
+  needs: FileNeeds,
+  host: string,
+  start: Start = thisStart(),
+): string {
+  // Only the runtime can accept any certificate, and an executable takes none of its flags.
+  return start.standalone
+    ? `a certificate that is accepted: ${certificateCommand(host)}`
+    : `to accept any certificate of ${host}: ${commandLine(args, { ...needs, anyCertificateOf: host }, start)}`;
+}
+
+/** Returns the command that makes a certificate for a host which clients accept. */
+export function certificateCommand(host: string): string {
+  const isAddress = /^[\d.]+$|:/.test(host);
+  const names = isAddress ? `IP:${host}` : host === "localhost" ? "DNS:localhost,IP:127.0.0.1" : `DNS:${host}`;
+  return "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 365 " +
+    `-subj /CN=${host} -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=${names}`;
 }
 
 function permissionFlag(flag: string, files: true | readonly string[]): string[] {

@@ -38,15 +38,26 @@ const unusable: [name: string, cert: string, key: string, message: RegExp][] = [
     "a broken certificate",
     file("cert").replace(/\n[A-Za-z0-9+/]{30}/, `\n${"A".repeat(30)}`),
     file("key"),
-    /^--cert c\.pem: it cannot be read: /,
+    /^--cert c\.pem: the certificate is damaged \(/,
+  ],
+  [
+    "an encrypted key",
+    file("cert"),
+    "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+    /^--key k\.pem: the key is encrypted: openssl pkey -in k\.pem -out FILE decrypts it$/,
   ],
   [
     "a broken key",
     file("cert"),
     file("key").replace(/\n[A-Za-z0-9+/]{30}/, `\n${"A".repeat(30)}`),
-    /^--key k\.pem: it cannot be read: /,
+    /^--key k\.pem: the key is damaged \(/,
   ],
 ];
+
+Deno.test("certificate and key may be in one file, and have text around them", () => {
+  const both = `Some text\n${file("key")}\n${file("cert")}`;
+  assert.deepEqual(checkIdentity({ cert: both, key: both }, FILES, NOW), []);
+});
 
 for (const [name, cert, key, message] of unusable) {
   Deno.test(`${name} cannot be served with, and one line says why`, () => {
