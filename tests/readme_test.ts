@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { parseCommandLine } from "../lib/cli.ts";
 import { COMMANDS } from "../lib/cli/help.ts";
-import { ROOT } from "./serve_process.ts";
-import { TempFolder } from "./support.ts";
+import { ROOT, ServeProcess } from "./serve_process.ts";
+import { ETCD_MISSING, EtcdNodes } from "./store/etcd_nodes.ts";
+import { Peer, TempFolder } from "./support.ts";
 
 const README = Deno.readTextFileSync(`${ROOT}README.md`);
 const { tasks } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
@@ -34,9 +35,10 @@ Deno.test("the flags in the README exist", () => {
     assert(invocation.kind === "text");
     return invocation.text;
   }).join("");
-  const prose = README.replace(/^\$ openssl .*$/gm, "");
-  // Those of Deno, curl and npx.
-  const others = ["allow-net", "allow-read", "allow-write", "yes", "global", "name", "help"];
+  const prose = README.replace(/^\$ (?:openssl|for n) .*$/gm, "");
+  // Those of Deno, curl, npx and etcd.
+  const others = ["allow-net", "allow-read", "allow-write", "yes", "global", "name", "help"]
+    .concat("max-txn-ops", "max-request-bytes");
   for (const [, flag] of prose.matchAll(/(?<![\w-])--([a-z][a-z-]+)/g)) {
     assert(others.includes(flag) || help.includes(`--${flag} `), flag);
   }
@@ -63,10 +65,14 @@ class Shell implements AsyncDisposable {
   readonly #folder = new TempFolder();
   readonly #servers: Deno.ChildProcess[] = [];
   #port = "9999";
+  /** The ends of etcd's ports: five digits in all, below those that the system gives to connections that go out. */
+  readonly #etcdPort = String(1000 + 2 * Math.floor(Math.random() * 800));
 
-  /** Commands as they are typed, but with this checkout's main.ts, and with the server's port in the place of 9999. */
+  /** Commands as they are typed, but with this checkout's main.ts, and with other ports in the place of 9999 and etcd's. */
   #prepare(command: string): string {
     return command.replaceAll("9999", this.#port)
+      .replaceAll("2379", this.#etcdPort)
+      .replaceAll("2380", String(Number(this.#etcdPort) + 1))
       .replace(/\bmain\.ts connect (?!https?:)/, `main.ts connect --port ${this.#port} `)
       .replaceAll("main.ts", `"${ROOT}main.ts"`)
       .replace(/^deno /, `"${Deno.execPath()}" `);
@@ -87,6 +93,19 @@ class Shell implements AsyncDisposable {
     await reader.cancel();
   }
 
+  /** Starts the nodes of etcd that a loop starts, and resolves once all are healthy. */
+  async startNodes(loop: string): Promise<void> {
+    const script = this.#prepare(loop).replace(/ & done$/, ' & pids="$pids $!"; done');
+    const args = ["-c", `trap 'kill -9 $pids' TERM; ${script}; wait`];
+    this.#servers.push(new Deno.Command("sh", { args, cwd: this.#folder.path, stderr: "null" }).spawn());
+    for (const n of [1, 2, 3]) {
+      await eventually(async () => {
+        const response = await fetch(`http://127.0.0.1:${n}${this.#etcdPort}/health`);
+        return (await response.json()).health === "true";
+      });
+    }
+  }
+
   async run(command: string): Promise<string> {
     const { stdout, stderr } = await new Deno.Command("sh", {
       args: ["-c", this.#prepare(command)],
@@ -100,23 +119,40 @@ class Shell implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const child of this.#servers) {
-      child.kill("SIGKILL");
+      // A shell ends what it has started.
+      child.kill("SIGTERM");
       await child.status;
     }
     this.#folder[Symbol.dispose]();
   }
 }
 
+/** Resolves once what is asked for holds. */
+async function eventually(holds: () => Promise<boolean>): Promise<void> {
+  while (!await holds().catch(() => false)) await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
+/** Why a block cannot be run; `undefined` if it can. */
+function missingFor(block: string): string | undefined {
+  if (!INSTALLED) return "curl, openssl or sh is not installed, or this is Windows";
+  return block.includes(" etcd ") ? ETCD_MISSING : undefined;
+}
+
 blocks("console").forEach((block, i) => {
+  const missing = missingFor(block);
   const first = block.slice(2, block.indexOf("\n")).slice(0, 60);
   Deno.test({
-    name: INSTALLED
+    name: missing === undefined
       ? `the README's block ${i + 1} does what it says: ${first}`
-      : `skipped, for curl, openssl or sh is not installed, or this is Windows: the README's block ${i + 1}`,
-    ignore: !INSTALLED,
+      : `skipped, for ${missing}: the README's block ${i + 1}`,
+    ignore: missing !== undefined,
     fn: async () => {
       await using shell = new Shell();
       for (const [, command, expected] of block.matchAll(/^\$ (.*)\n((?:(?!\$ ).*\n)*)/gm)) {
+        if (command.startsWith("for ")) {
+          await shell.startNodes(command);
+          continue;
+        }
         if (command.endsWith(" &")) {
           await shell.serve(command.slice(0, -2));
           continue;
@@ -129,4 +165,64 @@ blocks("console").forEach((block, i) => {
       }
     },
   });
+});
+
+/** Why the proxy cannot be tried; `undefined` if it can. With CI=true, that it is missing is a failure. */
+const PROXY_MISSING: string | undefined = ETCD_MISSING ?? (() => {
+  try {
+    if (new Deno.Command("nginx", { args: ["-v"] }).outputSync().success) return undefined;
+  } catch {
+    // It is not installed.
+  }
+  if (Deno.env.get("CI") === "true") throw new Error("nginx is not installed: apt-get install nginx-light");
+  return "nginx is not installed";
+})();
+
+Deno.test({
+  name: PROXY_MISSING === undefined
+    ? "behind the README's nginx, a GET sees the PUT before it that another server has answered"
+    : `skipped, for ${PROXY_MISSING}: the README's nginx`,
+  ignore: PROXY_MISSING !== undefined,
+  async fn() {
+    await using nodes = await EtcdNodes.start();
+    const args = ["--allow-host", "table.example", "--store", nodes.store];
+    await using one = await ServeProcess.start(args);
+    await using other = await ServeProcess.start(args);
+    using folder = new TempFolder();
+    const block = blocks("text").find((text) => text.startsWith("upstream "))!;
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr as Deno.NetAddr;
+    listener.close();
+    const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) =>
+      `${name}_temp_path ${folder.file(name)};`
+    );
+    const site = block.replace("9001", String(one.port)).replace("9002", String(other.port))
+      .replace("listen 80;", `listen 127.0.0.1:${port};`);
+    const log = folder.file("log");
+    const settings = `daemon off; pid ${folder.file("pid")}; error_log ${log}; events {}
+      http { access_log off; ${paths.join(" ")} ${site} }`;
+    await Deno.writeTextFile(folder.file("conf"), settings);
+    const nginx = new Deno.Command("nginx", { args: ["-e", log, "-c", folder.file("conf")], stderr: "null" }).spawn();
+    try {
+      let peer: Peer | undefined;
+      await eventually(async () =>
+        (peer = new Peer(await Deno.connect({ hostname: "127.0.0.1", port }))) !== undefined
+      );
+      for (let i = 0; i < 4; i++) {
+        const row = `{"a":{"type":"cat","age":"${i}","leg":"4"}}`;
+        const fields = "HTTP/1.1\r\nHost: table.example\r\n";
+        const { head } = await peer!.exchange(
+          `PUT /a ${fields}Content-Type: application/json\r\nContent-Length: ${row.length}\r\n\r\n${row}`,
+        );
+        assert.equal(head.status, i === 0 ? 201 : 200);
+        assert.equal((await peer!.exchange(`GET /a ${fields}\r\n`)).content, row);
+      }
+      peer!.close();
+      await one.printed("PUT /a");
+      await other.printed("GET /a");
+    } finally {
+      nginx.kill("SIGTERM");
+      await nginx.status;
+    }
+  },
 });
