@@ -34,17 +34,27 @@ export function parseRawSteps(text: string): RawStep[] {
   STEP.lastIndex = 0;
   for (let at = 0; at < text.trimEnd().length; at = STEP.lastIndex) {
     const match = STEP.exec(text);
-    if (match === null) throw new WrongInput(`${EXPECTED}, saw ${shortened(text.slice(at).trim())}`);
-    if (steps.at(-1)?.kind === "fin" && match[1] !== undefined) {
-      throw new WrongInput("nothing can be sent after fin, which ends this side of the connection");
+    try {
+      if (match === null) throw new WrongInput(problemOf(text.slice(at).trim()));
+      if (match[1] !== undefined && steps.some(({ kind }) => kind === "fin")) {
+        throw new WrongInput("nothing can be sent after fin, which ends this side of the connection");
+      }
+      const step = stepOf(match, octets);
+      if (step.kind === "send") octets += step.bytes.length;
+      steps.push(step);
+    } catch (error) {
+      throw error instanceof WrongInput ? new WrongInput(`${error.message}, in step ${steps.length + 1}`) : error;
     }
-    const step = stepOf(match, octets);
-    if (step.kind === "send") octets += step.bytes.length;
-    steps.push(step);
     if (steps.length > MAX_RAW_STEPS) throw new WrongInput(`there may be ${MAX_RAW_STEPS} steps, saw more`);
   }
   if (steps.length === 0) throw new WrongInput(`${EXPECTED}, saw nothing; help raw has examples`);
   return steps;
+}
+
+/** Returns what is wrong with text that does not start with a step. */
+function problemOf(text: string): string {
+  if (/^"(?:[^"\\]|\\.)*\\?$/su.test(text)) return `a string ends with ", saw ${shortened(text)} without it`;
+  return `${EXPECTED}, saw ${shortened(text)}`;
 }
 
 function stepOf([, string, times, time, unit]: RegExpExecArray, before: number): RawStep {
@@ -74,12 +84,15 @@ function octetsOf(string: string): Uint8Array {
     throw new WrongInput("write an octet that is no UTF-8 as \\xHH: what was typed is lost");
   }
   const pieces: number[] = [];
-  for (const [, escape, hex, plain] of string.matchAll(/\\(x([0-9a-fA-F]{2})|.)|([^\\]+)/gsu)) {
+  for (const { 1: escape, 2: hex, 3: plain, index } of string.matchAll(/\\(x([0-9a-fA-F]{2})|.)|([^\\]+)/gsu)) {
     if (plain !== undefined) {
       for (const octet of ENCODER.encode(plain)) pieces.push(octet);
     } else if (hex !== undefined) pieces.push(parseInt(hex, 16));
     else if (ESCAPES[escape] !== undefined) pieces.push(ESCAPES[escape]);
-    else throw new WrongInput(String.raw`escapes are \r \n \t \0 \xHH \\ \", saw ` + `\\${escape}`);
+    else {
+      const seen = string.slice(index, index + (escape === "x" ? "\\xHH".length : 1 + escape.length));
+      throw new WrongInput(String.raw`escapes are \r \n \t \0 \xHH \\ \", saw ${seen}`);
+    }
   }
   return Uint8Array.from(pieces);
 }

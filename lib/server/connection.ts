@@ -18,7 +18,7 @@ import {
   type ResponseContext,
 } from "../http_message.ts";
 import { FAIR_TURNS } from "../turns.ts";
-import { type Budget, CLOSE_REASONS, Deadline, peerOf, type ServerContext } from "./context.ts";
+import { type Budget, CLOSE_REASONS, closeReasonOf, Deadline, peerOf, type ServerContext } from "./context.ts";
 import { isDisconnect } from "./disconnect.ts";
 import { Incoming } from "./incoming.ts";
 import { Reader } from "./reader.ts";
@@ -156,7 +156,7 @@ export class ServerConnection implements Requester {
   }
 
   #noteFailure(error: unknown): void {
-    if (this.#closed || isDisconnect(error)) this.#closeReason ??= CLOSE_REASONS.lost;
+    if (this.#closed || isDisconnect(error)) this.#closeReason ??= closeReasonOf(error);
     else {
       this.#closeReason ??= CLOSE_REASONS.defect;
       this.#context.observer.failed?.(error);
@@ -266,7 +266,7 @@ export class ServerConnection implements Requester {
       if (count !== null || this.halfClosed) return;
       this.halfClosed = true;
       if (this.#deadline.waiting === "the service") this.#awaitService();
-    }, () => this.cutOff(CLOSE_REASONS.lost));
+    }, (error) => this.cutOff(closeReasonOf(error)));
   }
 
   /** Limits the time of a response if the client has closed its side: it may have disconnected. */

@@ -142,6 +142,8 @@ export class Deadline {
 export const CLOSE_REASONS = {
   /** The client closed its side. */
   byClient: "by the client",
+  /** The client reset the connection. */
+  reset: "by the client (reset)",
   /** The connection was lost. */
   lost: "by the client (connection lost)",
   /** The response was the last one, as requested or as required by the HTTP version. */
@@ -150,6 +152,8 @@ export const CLOSE_REASONS = {
   stopping: "by the server (shutting down)",
   /** No request arrived in time. */
   idle: "by the server (idle too long)",
+  /** The client does not speak TLS, or trusts no certificate of this server. */
+  noTls: "by the server (no TLS handshake)",
   /** The TLS handshake took too long. */
   handshake: "by the server (no TLS handshake in time)",
   /** It was idle for longest when the system ran out of descriptors. */
@@ -159,6 +163,15 @@ export const CLOSE_REASONS = {
   /** The server failed. */
   defect: "by the server (internal error)",
 } as const;
+
+/** Returns why a connection ended whose read, write or handshake failed with this error. */
+export function closeReasonOf(error: unknown): string {
+  const { errors } = Deno;
+  if (error instanceof errors.ConnectionReset) return CLOSE_REASONS.reset;
+  // Many clients of TLS end the connection without saying so in TLS first (RFC 8446 §6.1).
+  if (error instanceof errors.UnexpectedEof) return CLOSE_REASONS.byClient;
+  return error instanceof errors.InvalidData ? CLOSE_REASONS.noTls : CLOSE_REASONS.lost;
+}
 
 /** Returns the client's address. */
 export function peerOf(conn: Deno.Conn): string {

@@ -43,7 +43,7 @@ export class Reader {
   }
 
   /** Reads once in advance, into a second buffer, unless such a read was already made. */
-  readAhead(came: (count: number | null) => void, failed: () => void): void {
+  readAhead(came: (count: number | null) => void, failed: (error: unknown) => void): void {
     if (this.#ahead !== undefined) return;
     this.#other ??= new Uint8Array(this.#context.limits.minReadBytes);
     this.#ahead = this.#conn.read(this.#other);

@@ -25,6 +25,8 @@ import { chunkLabel, HEAD_END, NO_TRAILERS, sectionRows, startLineRows, TRAILERS
 
 export type { ExplainOptions, Explanation, Fault, Finding, Part, Reading, Row, RowKind } from "./explanation.ts";
 
+const LINE_END = "\r\n";
+
 /** The kind of the next octets, as seen by the decoder. */
 type Phase = "head" | "content" | "chunks" | "closed" | "tunnel";
 
@@ -100,6 +102,7 @@ export class Explainer {
       this.#keepRest();
     }
     if (this.#failure !== undefined) this.#finishBroken(this.#failure);
+    else if (this.#messageStart > 0 && this.#kind === "request" && this.#carry === LINE_END) this.#finishEmptyLine();
     else if (this.#phase === "closed" || this.#phase === "tunnel") this.#finishUnread();
     else if (this.#received > this.#messageStart) this.#finishIncomplete();
   }
@@ -207,8 +210,8 @@ export class Explainer {
   /** Divides the complete lines of a head, and an empty line before it. Returns the number of octets. */
   #cutHead(octets: string, start: number): number {
     let at = 0;
-    if (octets.startsWith("\r\n")) {
-      this.#add("end", start, "\r\n", "an empty line before a request is ignored", "RFC 9112 §2.2");
+    if (octets.startsWith(LINE_END)) {
+      this.#add("end", start, LINE_END, "an empty line before a request is ignored", "RFC 9112 §2.2");
       at = 2;
     }
     const lineEnd = octets.indexOf("\n", at) + 1;
@@ -394,6 +397,12 @@ export class Explainer {
     this.#finish("incomplete", [], fault);
     this.#phase = "closed";
     this.#failure = undefined;
+  }
+
+  /** Finishes an empty line behind the last message, which is no message. */
+  #finishEmptyLine(): void {
+    this.#cutHead(this.#octets(this.#received), 0);
+    this.#push({ kind: "unread", findings: [], state: "whole" });
   }
 
   #finishUnread(): void {

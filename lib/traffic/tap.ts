@@ -113,7 +113,7 @@ class TappedConn implements Deno.Conn {
 
   // Created once per connection, because reads and writes are frequent.
   readonly #hasRead = (count: number | null): number | null => {
-    if (count === null) this.#fin(this.#end === "server" ? "client" : "server");
+    if (count === null) this.#finOfPeer();
     else this.#octets("read", this.#readInto, count);
     return count;
   };
@@ -123,7 +123,9 @@ class TappedConn implements Deno.Conn {
   };
   readonly #failed = (error: unknown): never => {
     // A read ended by close() says nothing about the peer.
-    if (!this.#closed) this.break(error instanceof Deno.errors.ConnectionReset ? "reset" : "broken");
+    // Many peers end TLS with a FIN alone (RFC 8446 §6.1).
+    if (error instanceof Deno.errors.UnexpectedEof) this.#finOfPeer();
+    else if (!this.#closed) this.break(error instanceof Deno.errors.ConnectionReset ? "reset" : "broken");
     throw error;
   };
 
@@ -213,6 +215,10 @@ class TappedConn implements Deno.Conn {
   /** Records why the connection is unusable. */
   protected break(reason: string): void {
     this.#broken ??= reason;
+  }
+
+  #finOfPeer(): void {
+    this.#fin(this.#end === "server" ? "client" : "server");
   }
 
   #fin(by: End): void {

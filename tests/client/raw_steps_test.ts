@@ -31,21 +31,23 @@ for (const [text, steps] of cases) {
 
 const refused: [text: string, message: RegExp][] = [
   ["", /^steps are "text\\r\\n", "a"\*9000, 200ms, 2s and fin, saw nothing; help raw has examples$/],
-  ["GET / HTTP/1.1", /saw GET \/ HTTP\/1\.1$/],
-  [`"a" b`, /, saw b$/],
-  [`"a""b"`, /, saw "a""b"$/],
-  [`"a`, /, saw "a$/],
-  [`"a\\"`, /, saw "a\\"$/],
-  [`fin "a"`, /^nothing can be sent after fin/],
-  [String.raw`"\q"`, /^escapes are \\r \\n \\t \\0 \\xHH \\\\ \\", saw \\q$/],
-  [String.raw`"\x4"`, /saw \\x$/],
-  [String.raw`"\R"`, /saw \\R$/],
+  ["GET / HTTP/1.1", /saw GET \/ HTTP\/1\.1, in step 1$/],
+  [`"a" b`, /, saw b, in step 2$/],
+  [`"a""b"`, /, saw "a""b", in step 1$/],
+  [`1ms "a`, /^a string ends with ", saw "a without it, in step 2$/],
+  [`"a\\"`, /^a string ends with ", saw "a\\" without it, in step 1$/],
+  [`"a\\`, /^a string ends with ", saw "a\\ without it, in step 1$/],
+  [`fin "a"`, /^nothing can be sent after fin, .*, in step 2$/],
+  [`fin 1ms "a"`, /^nothing can be sent after fin, .*, in step 3$/],
+  [String.raw`"\q"`, /^escapes are \\r \\n \\t \\0 \\xHH \\\\ \\", saw \\q, in step 1$/],
+  [String.raw`"\x4"`, /saw \\x4, in step 1$/],
+  [String.raw`"\R"`, /saw \\R, in step 1$/],
   [`""`, /^there is nothing to send in ""/],
   [`"a"*0`, /^there is nothing to send/],
   ['"\ufffd"', /^write an octet that is no UTF-8 as \\xHH/],
   ['"\ud800"', /^write an octet that is no UTF-8 as \\xHH/],
-  [`${"x".repeat(50)}`, /saw x{40}…$/],
-  ["-2s", /saw -2s$/],
+  [`${"x".repeat(50)}`, /saw x{40}…, in step 1$/],
+  ["-2s", /saw -2s, in step 1$/],
 ];
 
 for (const [text, message] of refused) {
@@ -58,10 +60,10 @@ Deno.test("octets, steps and pauses of raw are bounded", () => {
   assert.equal(shown(`"a" "b"*${MAX_RAW_BYTES - 1}`)[1].length, MAX_RAW_BYTES - 1);
   assert.throws(
     () => parseRawSteps(`"a" "b"*${MAX_RAW_BYTES}`),
-    { message: `at most ${MAX_RAW_BYTES} octets can be sent, saw ${MAX_RAW_BYTES + 1}` },
+    { message: `at most ${MAX_RAW_BYTES} octets can be sent, saw ${MAX_RAW_BYTES + 1}, in step 2` },
   );
   assert.equal(parseRawSteps("1ms ".repeat(MAX_RAW_STEPS)).length, MAX_RAW_STEPS);
   assert.throws(() => parseRawSteps("1ms ".repeat(MAX_RAW_STEPS + 1)), WrongInput);
   assert.equal(parseRawSteps(`${MAX_RAW_WAIT_MS}ms`).length, 1);
-  assert.throws(() => parseRawSteps(`${MAX_RAW_WAIT_MS / 1000 + 1}s`), /a pause may be 600s long, saw 601s/);
+  assert.throws(() => parseRawSteps(`${MAX_RAW_WAIT_MS / 1000 + 1}s`), /a pause may be 600s long, saw 601s, in step 1/);
 });

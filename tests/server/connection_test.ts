@@ -434,7 +434,7 @@ Deno.test("a request is aborted when its connection breaks", async () => {
     });
   }, { failed: (error) => notes.push(String(error)), closed: (_id, reason) => notes.push(reason) });
   assert.deepEqual(await serving, []);
-  assert.deepEqual(notes, ["by the client (connection lost)"]);
+  assert.deepEqual(notes, ["by the client (reset)"]);
 });
 
 Deno.test("requests received while a response was produced are answered next", async () => {

@@ -80,6 +80,23 @@ Deno.test("unfinished handshakes count as connections, and time out", async () =
   await server.shutdown();
 });
 
+Deno.test("why a connection without TLS, or without the end of TLS, was closed", async () => {
+  const { server, plain, secure, reasons } = tlsServer();
+  const speaker = await plain();
+  await speaker.write(new TextEncoder().encode(GET));
+  await until(() => reasons.length === 1);
+  speaker.close();
+  (await plain()).close();
+  await until(() => reasons.length === 2);
+  const { peer } = await secure();
+  assert.equal((await peer.exchange(GET)).content, "ok");
+  // Deno ends TLS with a FIN alone.
+  peer.close();
+  await until(() => reasons.length === 3);
+  assert.deepEqual(reasons, ["by the server (no TLS handshake)", "by the client", "by the client"]);
+  await server.shutdown();
+});
+
 Deno.test("a client that reads nothing is cut off over TLS too", async () => {
   const { server, secure, advance, reasons } = tlsServer({}, "x".repeat(50_000_000));
   const { peer } = await secure();

@@ -184,6 +184,18 @@ Deno.test("octets after the last message are one row", () => {
   assert.equal(rest.state, "broken");
 });
 
+Deno.test("an empty line after the last request is no message", () => {
+  for (const connection of ["keep-alive", "close"]) {
+    for (const closed of [false, true]) {
+      const octets = wireOctets(`GET / HTTP/1.1\r\nHost: a\r\nConnection: ${connection}\r\n\r\n\r\n`);
+      const [, line] = explainOctets(octets, { kind: "request", closed });
+      assert.deepEqual(labels(line.rows), ["0 an empty line before a request is ignored"]);
+      assert.deepEqual([line.kind, line.state], ["unread", "whole"]);
+    }
+  }
+  assert.equal(explained("\r\n")[0].state, "incomplete", "there was no message");
+});
+
 Deno.test("a fault within a line is shown in the whole line; with a fault of the head all lines are labelled", () => {
   const [lexical] = explained("GET / HTTP/1.1\r\nHost : a\r\nA: b\r\n\r\n");
   assert.deepEqual(labels(lexical.rows).slice(3), ["16 ", "26 not read"]);

@@ -80,6 +80,24 @@ Deno.test("a broken connection is reported without a FIN", async () => {
   assert.deepEqual(events, ["client 7 1 opened TCP", "client 7 2 closed reset"]);
 });
 
+Deno.test("the end of TLS without a word in TLS is a FIN", async () => {
+  const { events, told, now } = recorder();
+  const conn = {
+    localAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 },
+    remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 2 },
+    read: () => Promise.reject(new Deno.errors.UnexpectedEof("peer closed connection without close_notify")),
+    close: () => {},
+  } as unknown as Deno.Conn;
+  const tap = tapped(conn, "server", 1, told, now);
+  await assert.rejects(tap.read(new Uint8Array(1)), Deno.errors.UnexpectedEof);
+  tap.close();
+  assert.deepEqual(events.slice(1), [
+    "server 1 2 fin client",
+    "server 1 3 fin server",
+    "server 1 4 closed by the client",
+  ]);
+});
+
 Deno.test("with TLS a connection is reported once its handshake has succeeded or failed", async () => {
   for (const fails of [false, true]) {
     const { events, told, now } = recorder();
