@@ -11,8 +11,8 @@ import config from "./deno.json" with { type: "json" };
 import { writeLine } from "./lib/bytes.ts";
 import { type FileNeeds, parseCommandLine } from "./lib/cli.ts";
 import { commandLine, surplusPermissions } from "./lib/cli/program.ts";
-import { EXIT_FAILURE, EXIT_TIMEOUT, Failure, MissingPermission } from "./lib/cli/values.ts";
-import { ClientError, InputError, TimeoutError } from "./lib/client.ts";
+import { EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT, Failure, MissingPermission } from "./lib/cli/values.ts";
+import { Cancelled, ClientError, InputError, TimeoutError } from "./lib/client.ts";
 import { connect } from "./lib/connect.ts";
 import { explain } from "./lib/explain.ts";
 import { replay } from "./lib/replay.ts";
@@ -44,7 +44,7 @@ async function main(args: readonly string[]): Promise<number> {
       case "serve":
         return await serve(invocation.options);
       case "connect":
-        return await connect(invocation.options);
+        return await connect(invocation.options, files);
       case "explain":
         return await explain(invocation.options);
       case "replay":
@@ -52,6 +52,7 @@ async function main(args: readonly string[]): Promise<number> {
     }
   } catch (error) {
     console.error(`wiretable: ${escapeText(describe(error, () => commandLine(args, files)))}`);
+    if (error instanceof Cancelled) return EXIT_INTERRUPTED;
     return error instanceof TimeoutError ? EXIT_TIMEOUT : EXIT_FAILURE;
   }
 }

@@ -46,13 +46,20 @@ export class Session {
   /**
    * Connects, unless a connection is open.
    *
-   * @throws {ClientError} If no server answers.
+   * @throws {ClientError} If no server answers, or the user cancels.
    */
   async connect(): Promise<void> {
-    this.#connection ??= await ClientConnection.open(this.#endpoint, this.#options, this.#cancel?.signal);
+    if (this.#connection !== undefined) return;
+    const open = (signal: AbortSignal) => ClientConnection.open(this.#endpoint, this.#options, signal);
+    if (this.#cancel !== undefined) this.#connection = await open(this.#cancel.signal);
+    else {
+      await this.#cancellable(async ({ signal }) => {
+        this.#connection = await open(signal);
+      }, "Cancelled; there is no connection");
+    }
   }
 
-  /** Aborts the exchange in progress and closes the connection. Returns whether there was an exchange. */
+  /** Aborts the exchange in progress, or connecting, and closes the connection. Returns whether there was one. */
   cancel(): boolean {
     this.#cancel?.abort();
     if (this.#cancel !== undefined) this.close();
@@ -86,20 +93,28 @@ export class Session {
    * @throws {ClientError} If no server answers, or the user cancels.
    */
   async raw(steps: readonly RawStep[], view: RawView): Promise<RawResult & { readonly outcome: RawOutcome }> {
+    return await this.#cancellable(async ({ signal }) => {
+      try {
+        await this.#ready();
+        view.begin();
+        const { timeoutMs } = this.#options;
+        const outcome = await exchangeRaw(this.#connection!.lend(), steps, view, { timeoutMs, signal });
+        return { outcome, ...view.end(outcome) };
+      } finally {
+        this.close();
+      }
+    }, "Cancelled; the connection is closed");
+  }
+
+  /** Runs what {@linkcode cancel} may abort. */
+  async #cancellable<T>(run: (cancel: AbortController) => Promise<T>, message: string): Promise<T> {
     const cancel = this.#cancel = new AbortController();
     try {
-      await this.#ready();
-      view.begin();
-      const { timeoutMs } = this.#options;
-      const { signal } = cancel;
-      const outcome = await exchangeRaw(this.#connection!.lend(), steps, view, { timeoutMs, signal });
-      return { outcome, ...view.end(outcome) };
+      return await run(cancel);
     } catch (error) {
-      if (!cancel.signal.aborted) throw error;
-      throw new Cancelled("Cancelled; the connection is closed");
+      throw cancel.signal.aborted ? new Cancelled(message) : error;
     } finally {
       this.#cancel = undefined;
-      this.close();
     }
   }
 
@@ -127,17 +142,17 @@ export class Session {
     }
   }
 
-  /** Ensures a usable connection. Returns what happened to the previous one, if it was not usable. */
+  /** Ensures a usable connection. Returns what happened to the previous one, if it was not usable and nobody knows. */
   async #ready(): Promise<string | undefined> {
     let notice: string | undefined;
     for (let isNew = this.#connection === undefined;; isNew = true) {
       await this.connect();
       await this.#connection!.news();
-      const ended = this.#connection?.ended;
+      const { ended, endIsTold } = this.#connection ?? {};
       if (ended === undefined) return notice;
       this.close();
       if (isNew) throw new ClientError(`${ended} before there was a request`);
-      notice = `${ended}; this is a new connection`;
+      if (!endIsTold) notice = `${ended}; this is a new connection`;
     }
   }
 

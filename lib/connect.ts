@@ -6,13 +6,14 @@
 
 import config from "../deno.json" with { type: "json" };
 import { writeLine } from "./bytes.ts";
-import type { ConnectOptions } from "./cli.ts";
+import type { ConnectOptions, FileNeeds } from "./cli.ts";
 import { makeFile, readCertificates, readFile, readToken } from "./cli/files.ts";
 import { HistoryFile } from "./cli/history_file.ts";
-import { commandLine } from "./cli/program.ts";
+import { certificateAdvice, commandLine } from "./cli/program.ts";
 import { EXIT_FAILURE, EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
-import { authorityOf, Session } from "./client.ts";
-import { basicAuthorization, type Command, LOCAL_COMMANDS, METHODS, parseArguments } from "./client/command.ts";
+import { authorityOf, type ClientOptions, Session } from "./client.ts";
+import { basicAuthorization, type Command, parseArguments } from "./client/command.ts";
+import { SeenNames } from "./client/completion.ts";
 import type { Screen } from "./client/display.ts";
 import type { TableWords } from "./client/items.ts";
 import { pipedInput } from "./client/line_input.ts";
@@ -25,7 +26,7 @@ import { FALLBACK_COLUMNS, MAX_RAW_BYTES, MAX_SENT_FILE_BYTES } from "./limits.t
 import { memberSpans } from "./table/json_scan.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
-import { type Painter, painterFor } from "./terminal.ts";
+import { type Painter, painterFor, wrapMessage, wrapWords } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
 import { LastExchange } from "./traffic/exchange.ts";
 import { lifeLine } from "./traffic/life.ts";
@@ -33,8 +34,12 @@ import { Recorder, RECORDING_NOTICE } from "./traffic/recorder.ts";
 import { allOf, tapped } from "./traffic/tap.ts";
 import { Transcript } from "./traffic/transcript.ts";
 
-/** Runs `connect`: a single command, or commands until the input ends. */
-export async function connect(options: ConnectOptions): Promise<number> {
+/**
+ * Runs `connect`: a single command, or commands until the input ends.
+ *
+ * @param files The files that the flags and the command name.
+ */
+export async function connect(options: ConnectOptions, files: FileNeeds): Promise<number> {
   const { endpoint, timeoutMs } = options;
   const table: TableWords = {
     fields: flagValue("--fields", () => RowSchema.parse(options.fields)).fields,
@@ -55,22 +60,33 @@ export async function connect(options: ConnectOptions): Promise<number> {
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile);
   const views = new Views(options, { output, terminal, painter, kind, recorder });
 
-  const session = new Session(endpoint, {
+  // What was shown before comes first; errors of writing it are reported where it ends.
+  const notify = (text: string) => void output.flush().then(() => input.notify(text), () => {});
+  const note = (line: string) => notify(wrapMessage(`(${line})`, columnsOf()));
+  const clientOptions: ClientOptions = {
     timeoutMs,
     caCerts,
     tap: views.tap,
     connected: (local, remote) => {
-      if (interactive) input.notify(`(connected ${nameOf(local)} -> ${nameOf(remote)} (tcp.port == ${local.port}))`);
+      // Each of these is copied as a whole.
+      const words = ["(connected", nameOf(local), "->", nameOf(remote), `(tcp.port == ${local.port}))`];
+      if (interactive) notify(wrapWords(words, columnsOf()).join("\n"));
     },
-    closed: (how) => input.notify(`(${how}; the next request opens a new connection)`),
+    certificateAdvice: (host) => certificateAdvice(Deno.args, files, host),
+  };
+  const session = new Session(endpoint, {
+    ...clientOptions,
+    closed: (how) => note(`${how}; the next request opens a new connection`),
   });
-  const seenNames = new Set<string>();
+  /** The sessions that Ctrl-C may have to cancel: this one, and one that follows a Location elsewhere. */
+  const sessions = [session];
+  const seenNames = new SeenNames();
   using history = options.historyFile === undefined || !interactive
     ? undefined
-    : await HistoryFile.open(options.historyFile, (line) => input.notify(`(${line})`));
+    : await HistoryFile.open(options.historyFile, note);
   const input = streams === undefined ? pipedInput(Deno.stdin.readable) : await terminalInput(streams, {
-    complete: (line) => completions(line, seenNames),
-    interrupted: () => void session.cancel(),
+    complete: (line) => seenNames.complete(line),
+    interrupted: () => sessions.forEach((each) => each.cancel()),
     history: history?.lines,
     typed: (line) => history?.add(line),
   });
@@ -84,9 +100,10 @@ export async function connect(options: ConnectOptions): Promise<number> {
   const replOptions: ReplOptions = {
     endpoint,
     session,
-    sessionWith: (other) => new Session(other, { timeoutMs, caCerts, tap: views.tap }),
-    readContent: (name) => readContent(name, alone !== undefined),
+    sessionWith: (other) => sessions[1] = new Session(other, clientOptions),
+    readContent: (name) => readContent(name, { isAlone: alone !== undefined, interactive, files }),
     seenNames,
+    asks: Deno.stdin.isTerminal(),
     screen,
     print: options.print,
     pretty: options.pretty,
@@ -238,7 +255,8 @@ function screenFor(output: Output, interactive: boolean, terminal: boolean): Scr
     flush: () => output.flush(),
     async tell(line) {
       await output.flush();
-      await writeLine(interactive && terminal ? Deno.stdout : Deno.stderr, line);
+      const shown = interactive ? wrapMessage(line, columnsOf()) : line;
+      await writeLine(interactive && terminal ? Deno.stdout : Deno.stderr, shown);
     },
   };
 }
@@ -256,26 +274,25 @@ function nameOf({ hostname, port }: Deno.NetAddr): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
 
-/** Returns the commands that start with the typed text, or names of rows. */
-function completions(line: string, names: ReadonlySet<string>): string[] {
-  const [, command, name] = /^(\w+) +(\S*)$/.exec(line) ?? [];
-  if (command === undefined) {
-    return line.includes(" ") ? [] : [...METHODS, ...LOCAL_COMMANDS].filter((word) => word.startsWith(line));
-  }
-  return ["all", ...names].filter((word) => word.startsWith(name)).map((word) => `${command} ${word}`);
-}
-
 /** Reads the content named by a command. */
-async function readContent(name: string, isAlone: boolean): Promise<Uint8Array> {
+async function readContent(
+  name: string,
+  { isAlone, interactive, files }: { isAlone: boolean; interactive: boolean; files: FileNeeds },
+): Promise<Uint8Array> {
   if (name === "-" && !isAlone) {
     throw new WrongInput("- is the standard input, which the commands are read from: name a file as @FILE");
   }
+  const missing = () => {
+    const read = files.read === true ? true : [...new Set([...files.read, name])];
+    // The prompt goes on, so the command line with the needed permission is shown here.
+    return new WrongInput(`@${name} needs a permission`, commandLine(Deno.args, { ...files, read }));
+  };
+  // The runtime's own question would read the keys that the prompt reads.
+  if (interactive && Deno.permissions.querySync({ name: "read", path: name }).state !== "granted") throw missing();
   try {
     return await readFile(`@${name}`, name, MAX_SENT_FILE_BYTES);
   } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    // The prompt goes on, so the command line with the needed permission is shown here.
-    const fix = error instanceof MissingPermission ? `: ${commandLine(Deno.args, { read: [name], write: [] })}` : "";
-    throw new WrongInput(`${error.message}${fix}`);
+    if (error instanceof MissingPermission) throw missing();
+    throw error instanceof Failure ? new WrongInput(error.message) : error;
   }
 }

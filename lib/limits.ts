@@ -200,6 +200,8 @@ export const MAX_LINE_CHARACTERS: number = 1024 * 1024;
 export const GATHERED_OUTPUT_BYTES: number = 64 * 1024;
 /** A problem document that `connect` holds until it knows whether rows are sent in pieces instead. */
 export const MAX_PROBLEM_BYTES: number = 64 * 1024;
+/** Octets sent unasked that `connect` shows. */
+export const SHOWN_UNASKED_OCTETS: number = 100;
 /** JSON that `connect` holds to indent it, in bytes; the rest is shown as received. */
 export const MAX_HELD_CONTENT_BYTES: number = 1024 * 1024;
 /** How long `connect` holds JSON to indent it. */

@@ -134,3 +134,26 @@ export function showHead(head: string, painter: Painter): string {
   });
   return [painter(style, startLine), ...shown].join("\n");
 }
+
+/** Fills lines of a width with words; a longer word has its own line. */
+export function wrapWords(words: readonly string[], width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of words) {
+    if (line !== "" && displayWidth(line) + 1 + displayWidth(word) > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}
+
+/** A command line at the end of a message, which is copied as a whole. */
+const COMMAND = /: (?=(?:deno run|wiretable|openssl) [^]*$)/;
+
+/** Wraps a message for a terminal between words. A command line at its end starts on a line of its own, not wrapped. */
+export function wrapMessage(text: string, width: number): string {
+  const at = COMMAND.exec(text)?.index;
+  const wrapped = wrapWords(text.slice(0, at).split(" "), width).join("\n");
+  return at === undefined ? wrapped : `${wrapped}:\n${text.slice(at + 2)}`;
+}

@@ -9,6 +9,8 @@ import {
   octetsToText,
   painterFor,
   showHead,
+  wrapMessage,
+  wrapWords,
 } from "../lib/terminal.ts";
 
 const plain = painterFor(false);
@@ -122,4 +124,18 @@ Deno.test("the width of text counts columns, not characters", () => {
   assert.equal(displayWidth("🐌"), 2);
   assert.equal(displayWidth("e\u0301"), 1);
   assert.equal(displayWidth("é–"), 2);
+});
+
+Deno.test("lines are filled with words, one that is too long has its own", () => {
+  assert.deepEqual(wrapWords("a bc def ghijklmn o".split(" "), 6), ["a bc", "def", "ghijklmn", "o"]);
+  assert.deepEqual(wrapWords(["a", "b"], Infinity), ["a b"]);
+  assert.deepEqual(wrapWords(["日本", "語"], 6), ["日本", "語"]);
+});
+
+Deno.test("a message is wrapped between words, a command at its end is not", () => {
+  assert.equal(wrapMessage("a certificate: it is old", 14), "a certificate:\nit is old");
+  assert.equal(
+    wrapMessage("@a b needs a permission: deno run --allow-net --allow-read=a main.ts connect", 14),
+    "@a b needs a\npermission:\ndeno run --allow-net --allow-read=a main.ts connect",
+  );
 });

@@ -5,7 +5,7 @@
  */
 
 import { setImmediate } from "node:timers";
-import { writeAll } from "../bytes.ts";
+import { octetString, writeAll } from "../bytes.ts";
 import {
   type ContentPiece,
   Decoder,
@@ -18,7 +18,8 @@ import {
   type MessageEnd,
   type ResponseHead,
 } from "../http_message.ts";
-import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../limits.ts";
+import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS, SHOWN_UNASKED_OCTETS } from "../limits.ts";
+import { escapeText, octetsToText } from "../terminal.ts";
 import { ClientError, InvalidResponse, TimeoutError } from "./errors.ts";
 import type { RawConnection } from "./raw.ts";
 
@@ -50,8 +51,10 @@ export interface ClientOptions {
   readonly connected?: (local: Deno.NetAddr, remote: Deno.NetAddr) => void;
   /** Wraps each connection, for example in a tap; with TLS, before the handshake. */
   readonly tap?: (conn: Deno.Conn) => Deno.Conn;
-  /** Receives how the server closed the connection while no exchange was in progress. */
+  /** Receives how a connection ended while no exchange was in progress, as soon as it is known. */
   readonly closed?: (how: string) => void;
+  /** Returns what a user can do about a certificate of this host that was refused. */
+  readonly certificateAdvice?: (host: string) => string;
 }
 
 /** An event of the connection that the user should know of. */
@@ -86,7 +89,7 @@ export class NoResponse extends ClientError {}
 export class ClientConnection {
   readonly #conn: Deno.Conn;
   readonly #timeoutMs: number;
-  readonly #closed: ClientOptions["closed"];
+  readonly #options: ClientOptions;
   /** When the last exchange ended, in milliseconds. */
   #idleSince = performance.now();
   readonly #decoder = new Decoder("response", RESPONSE_LIMITS);
@@ -100,16 +103,20 @@ export class ClientConnection {
   #reading: Promise<number | null> | undefined;
   #busy = false;
   #ended: string | undefined;
+  /** Why the server closes the connection after its response, if it said so. */
+  #announced: string | undefined;
+  #told = false;
+  #isClosed = false;
   /** Whether an exchange has completed on this connection. */
   used = false;
   /** When the connection was last known to be open, in milliseconds. */
   #lastUsed = -Infinity;
 
-  private constructor(conn: Deno.Conn, { timeoutMs, connected, closed }: ClientOptions) {
+  private constructor(conn: Deno.Conn, options: ClientOptions) {
     this.#conn = conn;
-    this.#timeoutMs = timeoutMs;
-    this.#closed = closed;
-    connected?.(conn.localAddr as Deno.NetAddr, conn.remoteAddr as Deno.NetAddr);
+    this.#options = options;
+    this.#timeoutMs = options.timeoutMs;
+    options.connected?.(conn.localAddr as Deno.NetAddr, conn.remoteAddr as Deno.NetAddr);
     this.#reading = this.#read();
   }
 
@@ -125,7 +132,7 @@ export class ClientConnection {
     const signal = cancel === undefined ? abort.signal : AbortSignal.any([abort.signal, cancel]);
     try {
       const connecting = Deno.connect({ hostname: host, port, signal });
-      const tcp = await withTimeout(connecting, timeoutMs, () => abort.abort());
+      const tcp = await withTimeout(connecting, timeoutMs, () => abort.abort(), cancel);
       // Sends small writes immediately. This must be set before TLS, which has no such option.
       tcp.setNoDelay(true);
       if (!secure) return new ClientConnection(tap(tcp), options);
@@ -137,16 +144,21 @@ export class ClientConnection {
           unsafelyDisableHostnameVerification: anyName,
         }),
       ) as Deno.TlsConn;
-      await withTimeout(tls.handshake(), timeoutMs, () => tls.close());
+      await withTimeout(tls.handshake(), timeoutMs, () => tls.close(), cancel);
       return new ClientConnection(tls, options);
     } catch (error) {
-      throw connectError(error, authorityOf(endpoint));
+      throw connectError(error, endpoint, options.certificateAdvice);
     }
   }
 
   /** Why no further request can be sent, if so. */
   get ended(): string | undefined {
     return this.#ended;
+  }
+
+  /** Whether the user knows that it has ended. */
+  get endIsTold(): boolean {
+    return this.#told;
   }
 
   /** Resolves after a turn of the event loop, when unsolicited data or a close by the server is known. */
@@ -192,17 +204,21 @@ export class ClientConnection {
         status = event.status;
         if (isInterim(status) && ++interim > MAX_INTERIM_RESPONSES) throw new ClientError(TOO_MANY_INTERIM);
         // After 101 (Switching Protocols) the connection no longer carries HTTP.
-        if (!event.persistent || status === 101 || asksToClose(request)) this.#ended = SERVER_CLOSED;
+        if (!event.persistent || status === 101 || asksToClose(request)) {
+          this.#ended = SERVER_CLOSED;
+          this.#announced = status === 101 ? undefined : announcedEnd(event, request);
+        }
       } else if (event.kind === "end" && (!isInterim(status) || status === 101)) break;
     }
     this.#busy = false;
     this.used = true;
     this.#idleSince = this.#lastUsed = performance.now();
+    if (status === 101) this.#endNow(SERVER_CLOSED, "after 101, the connection no longer carries HTTP");
     // Otherwise the server would read the next request as content of this one (RFC 9112 §9.3).
-    if (!sent) this.#ended ??= "The server had responded before it received the whole request";
+    else if (!sent) this.#endNow(EARLY, "the server responded before it received the whole request");
     // Unsolicited data must not be taken for the next response (RFC 9112 §9.2).
-    if (!this.#decoder.idle) this.#ended ??= UNASKED;
-    if (this.#ended === undefined) this.#reading = this.#read();
+    else if (this.#ended === undefined && !this.#decoder.idle) this.#noteUnasked(this.#decoder.unread);
+    else this.#reading = this.#read();
   }
 
   /** Lends the connection for unchanged octets. It cannot be used for requests afterwards. */
@@ -222,6 +238,7 @@ export class ClientConnection {
 
   /** Closes the connection. */
   close(): void {
+    this.#isClosed = true;
     this.#ended ??= SERVER_CLOSED;
     clearTimeout(this.#timer);
     try {
@@ -238,18 +255,37 @@ export class ClientConnection {
   #read(): Promise<number | null> {
     const reading = this.#conn.read(this.#buffer);
     reading.then(
-      (count) => this.#noteNews(count === null ? SERVER_CLOSED : UNASKED, count === null ? "FIN" : undefined),
-      () => this.#noteNews(SERVER_CLOSED, "the connection was reset (RST)"),
+      (count) => count === null ? this.#noteEnd("FIN") : this.#noteUnasked(this.#buffer.subarray(0, count)),
+      (error) => this.#noteEnd(endOf(error)),
     );
     return reading;
   }
 
-  /** Records what the server did while no exchange was in progress. */
-  #noteNews(ended: string, how: string | undefined): void {
-    if (this.#busy || this.#ended !== undefined) return;
-    this.#ended = ended;
-    const seconds = Math.round((performance.now() - this.#idleSince) / 1000);
-    if (how !== undefined) this.#closed?.(`the server closed: ${how} after ${seconds} s idle`);
+  #noteEnd(how: string): void {
+    if (this.#busy || this.#told) return;
+    this.#endNow(SERVER_CLOSED, `the server closed: ${how} ${this.#announced ?? `after ${this.#idleSeconds} s idle`}`);
+  }
+
+  #noteUnasked(octets: Uint8Array): void {
+    if (this.#busy || this.#told) return;
+    const [line] = octetString(octets, 0, SHOWN_UNASKED_OCTETS).split(/\r?\n/, 1);
+    const what = `${octets.length} octets unasked after ${this.#idleSeconds} s idle: ${escapeText(octetsToText(line))}`;
+    this.#endNow(UNASKED, `the server sent ${what}`);
+  }
+
+  get #idleSeconds(): number {
+    return Math.round((performance.now() - this.#idleSince) / 1000);
+  }
+
+  /** Ends the connection between two exchanges, and tells the user. */
+  #endNow(ended: string, how: string): void {
+    this.#ended ??= ended;
+    const { closed } = this.#options;
+    // A close by this program is no news.
+    if (this.#isClosed) return;
+    this.#told = closed !== undefined;
+    this.close();
+    closed?.(how);
   }
 
   async #receive(deadline: number): Promise<void> {
@@ -302,20 +338,22 @@ export class ClientConnection {
   }
 }
 
-/** Explanations of TLS errors for the user. */
-const CONNECT_REASONS: readonly [pattern: RegExp, reason: string][] = [
+/** Why a certificate is refused, for the user. */
+const CERTIFICATE_REASONS: readonly [pattern: RegExp, reason: string][] = [
   [/UnknownIssuer/, "its certificate is not signed by a trusted authority; --cacert FILE adds one"],
   [/CaUsedAsEndEntity/, "its certificate is a CA certificate, which a server may not use (basicConstraints)"],
   [/not valid for any names/, "its certificate names no host (subjectAltName)"],
   [/not valid for name|NotValidForName/, "its certificate is for another name"],
   [/not valid yet|NotValidYet/, "its certificate is not valid yet"],
   [/certificate expired|Expired/, "its certificate has expired"],
-  [/InvalidContentType/, "it does not speak TLS; try http://"],
+  [/invalid peer certificate|BadEncoding|BadSignature/, "its certificate is not valid"],
 ];
+const NO_TLS = /InvalidContentType/;
 /** The first octet from a TLS server to a client that does not speak TLS (RFC 8446 §5.1). */
 const TLS_ALERT = 0x15;
 const SERVER_CLOSED = "The server had closed the connection";
 const UNASKED = "The server had sent unsolicited data";
+const EARLY = "The server had responded before it received the whole request";
 const TOO_MANY_INTERIM = `The server sent more than ${MAX_INTERIM_RESPONSES} interim responses`;
 const NO_RESPONSE = "The server closed the connection without a response, so what it did with the request is not known";
 
@@ -325,35 +363,62 @@ function asksToClose({ fields }: HttpRequest): boolean {
   return listMembers(values.join().toLowerCase()).includes("close");
 }
 
-/** Rejects if the promise takes longer than the timeout. */
-async function withTimeout<T>(promise: Promise<T>, timeoutMs: number, giveUp: () => void): Promise<T> {
-  let timer;
-  const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      reject(timeoutError(timeoutMs));
-      giveUp();
-    }, timeoutMs);
-  });
+/** Returns why the server closes the connection after its response (RFC 9112 §9.3, §6.3). */
+function announcedEnd({ fields, minor }: ResponseHead, request: HttpRequest): string {
+  if (listMembers((fields.get("connection") ?? "").toLowerCase()).includes("close")) {
+    return "after the response, as its Connection: close said";
+  }
+  if (asksToClose(request)) return "after the response, as the request's Connection: close asked";
+  return minor === 0 ? "after the response, as HTTP/1.0 does" : "ended the content, which had no length";
+}
+
+/** Returns how a connection ended, in TCP's words. */
+function endOf(error: unknown): string {
+  if (error instanceof Deno.errors.ConnectionReset) return "RST";
+  if (error instanceof Deno.errors.UnexpectedEof) return "FIN without TLS's close_notify";
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Rejects if the promise takes longer than the timeout, or is cancelled. */
+async function withTimeout<T>(
+  promise: Promise<T>,
+  timeoutMs: number,
+  giveUp: () => void,
+  cancel: AbortSignal | undefined,
+): Promise<T> {
+  const { promise: timeout, reject } = Promise.withResolvers<never>();
+  const stop = (error: unknown) => {
+    reject(error);
+    giveUp();
+  };
+  const cancelled = () => stop(cancel?.reason);
+  const timer = setTimeout(() => stop(timeoutError(timeoutMs)), timeoutMs);
+  cancel?.addEventListener("abort", cancelled);
   // The promise's result after a timeout is ignored.
   promise.catch(() => {});
   try {
     return await Promise.race([promise, timeout]);
   } finally {
     clearTimeout(timer);
+    cancel?.removeEventListener("abort", cancelled);
   }
 }
 
 function timeoutError(timeoutMs: number): TimeoutError {
-  return new TimeoutError(`No response came within ${timeoutMs / 1000} seconds`);
+  return new TimeoutError(`No response came within ${timeoutMs / 1000} second${timeoutMs === 1000 ? "" : "s"}`);
 }
 
-function connectError(error: unknown, where: string): unknown {
+function connectError(error: unknown, endpoint: Endpoint, advice: ClientOptions["certificateAdvice"]): unknown {
   if (error instanceof ClientError || error instanceof Deno.errors.NotCapable || !(error instanceof Error)) {
     return error;
   }
+  const start = `Cannot connect to ${authorityOf(endpoint)}:`;
   const { message } = error;
-  const reason = error instanceof Deno.errors.ConnectionRefused
-    ? "connection refused (is a server running there?)"
-    : CONNECT_REASONS.find(([pattern]) => pattern.test(message))?.[1] ?? message;
-  return new ClientError(`Cannot connect to ${where}: ${reason}`);
+  if (error instanceof Deno.errors.ConnectionRefused) {
+    return new ClientError(`${start} connection refused (is a server running there?)`);
+  }
+  if (NO_TLS.test(message)) return new ClientError(`${start} it does not speak TLS; try http://`);
+  const refused = CERTIFICATE_REASONS.find(([pattern]) => pattern.test(message))?.[1];
+  if (refused === undefined) return new ClientError(`${start} ${message}`);
+  return new ClientError(`${start} ${refused}${advice === undefined ? "" : `; ${advice(endpoint.host)}`}`);
 }

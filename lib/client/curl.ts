@@ -10,13 +10,22 @@ import type { HttpRequest } from "../http_message.ts";
 /** Fields that curl adds by itself; an empty field of the same name prevents that. */
 const CURLS_OWN = ["User-Agent", "Accept"];
 
-/** Returns the command for a POSIX shell. Binary content is piped into it from base 64. */
+/**
+ * Returns the command for a POSIX shell. Content from a file is read from it again; other binary content is piped into
+ * the command from base 64.
+ */
 export function curlCommand(
   { method, target, fields, content }: HttpRequest,
   { secure, host, port }: Endpoint,
+  contentFrom?: string,
 ): string {
   const authority = `${host.includes(":") ? `[${host}]` : host}:${port}`;
-  const words = ["curl", "--http1.1", "--path-as-is", "--globoff"];
+  const words = ["curl"];
+  // Over TLS, curl would choose HTTP/2 if the server can.
+  if (secure) words.push("--http1.1");
+  // curl would resolve dot segments, and take brackets for a range of URLs.
+  if (/\/\.{1,2}(?:[/?]|$)/.test(target)) words.push("--path-as-is");
+  if (/[[\]]/.test(target) || host.includes(":")) words.push("--globoff");
   if (method === "HEAD") words.push("--head");
   else if (method !== "GET" || content !== undefined) words.push("--request", method);
   for (const [name, value] of fields) {
@@ -25,7 +34,7 @@ export function curlCommand(
   }
   const names = fields.map(([name]) => name.toLowerCase());
   for (const name of CURLS_OWN) if (!names.includes(name.toLowerCase())) words.push("--header", `${name}:`);
-  const text = content === undefined ? undefined : textOf(content);
+  const text = content === undefined ? undefined : contentFrom === undefined ? textOf(content) : `@${contentFrom}`;
   if (content !== undefined) {
     if (!names.includes("content-type")) words.push("--header", "Content-Type:");
     words.push("--data-binary", text ?? "@-");

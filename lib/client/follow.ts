@@ -5,7 +5,7 @@
  */
 
 import type { Endpoint } from "../client.ts";
-import type { FieldLine, HttpRequest } from "../http_message.ts";
+import type { HttpRequest } from "../http_message.ts";
 import { WrongInput } from "./words.ts";
 
 /** A completed exchange. */
@@ -14,24 +14,36 @@ export interface Done {
   readonly endpoint: Endpoint;
   /** The request as sent. */
   readonly request: HttpRequest;
+  /** The file with its content, if it was read from one. */
+  readonly contentFrom?: string;
   /** The status of the final response. */
   readonly status: number;
   /** The value of its Location, if any. */
   readonly location: string | undefined;
 }
 
-/** Fields for one server only: credentials and the server's name. */
-const SERVERS_OWN = ["authorization", "proxy-authorization", "cookie", "host"];
-/** Fields that describe content which is not sent again. */
-const ABOUT_CONTENT = ["content-type", "content-encoding", "content-language", "content-location"];
+/** Fields with credentials, those of this program and what others call them, as X-Api-Key; and the server's name. */
+const SERVERS_OWN = /auth|cookie|token|secret|passw|session|signature|csrf|xsrf|(?:^|[-_])key(?:$|[-_])|apikey|^host$/i;
+/** Fields that describe content, which is not sent again (RFC 9110 §15.4). */
+const ABOUT_CONTENT = /^(?:content-.*|digest|last-modified)$/i;
+
+/** The request that follows an exchange. */
+export interface Following {
+  /** Its server. */
+  readonly endpoint: Endpoint;
+  /** The request, without Host. */
+  readonly request: HttpRequest;
+  /** The names of fields that are left out, because the server is another one. */
+  readonly leftOut: readonly string[];
+}
 
 /**
- * Returns the request that follows an exchange, and its server. It has the fields of the first request except Host;
- * credentials are not sent to another origin.
+ * Returns the request that follows an exchange, and its server. It has the fields of the first request except Host; to
+ * another origin, without those that may have credentials.
  *
  * @throws {WrongInput} If the response has no Location, or one that is not an HTTP URL.
  */
-export function followUp({ endpoint, request, status, location }: Done): { endpoint: Endpoint; request: HttpRequest } {
+export function followUp({ endpoint, request, status, location }: Done): Following {
   if (location === undefined) throw new WrongInput(`the last response (${status}) has no Location to follow`);
   const base = `${endpoint.secure ? "https" : "http"}://${hostOf(endpoint)}`;
   const url = URL.parse(location, new URL(request.target.startsWith("/") ? request.target : "/", base).href);
@@ -44,10 +56,11 @@ export function followUp({ endpoint, request, status, location }: Done): { endpo
   const isSame = url.origin === new URL(base).origin;
   const keeps = status === 307 || status === 308 || request.method === "HEAD" ||
     (status === 301 || status === 302) && request.method !== "POST";
-  const dropped = [...isSame ? ["host"] : SERVERS_OWN, ...keeps ? [] : ABOUT_CONTENT];
-  const fields = request.fields.filter(([name]: FieldLine) => !dropped.includes(name.toLowerCase()));
+  const wanted = request.fields.filter(([name]) => !/^host$/i.test(name) && (keeps || !ABOUT_CONTENT.test(name)));
+  const fields = wanted.filter(([name]) => isSame || !SERVERS_OWN.test(name));
   return {
     endpoint: next,
+    leftOut: wanted.filter((field) => !fields.includes(field)).map(([name]) => name),
     request: {
       method: keeps ? request.method : "GET",
       target: `${url.pathname}${url.search}`,

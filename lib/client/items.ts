@@ -262,10 +262,13 @@ export function fieldLine(name: string, value: string): FieldLine {
  */
 export function withDefaults(request: HttpRequest, defaults: readonly FieldLine[]): HttpRequest {
   const own = new Set(request.fields.map(([name]) => name.toLowerCase()));
-  const fields = [
+  const all = [
     ...defaults.filter(([name]) => !own.has(name.toLowerCase())),
     ...request.fields.filter(([, value]) => value !== ""),
   ];
+  // Host comes first (RFC 9110 §7.2), whoever sets it.
+  const isHost = ([name]: FieldLine) => name.toLowerCase() === "host";
+  const fields = [...all.filter(isHost), ...all.filter((field) => !isHost(field))];
   if (request.content !== undefined && !own.has("content-type")) fields.push(["Content-Type", "application/json"]);
   return { ...request, fields };
 }

@@ -16,9 +16,10 @@ import {
   TimeoutError,
 } from "../client.ts";
 import type { FieldLine, HttpRequest } from "../http_message.ts";
-import { MAX_SEEN_NAMES } from "../limits.ts";
+import { MAX_HELD_CONTENT_BYTES } from "../limits.ts";
 import { escapeText, maskCredentials } from "../terminal.ts";
 import { type Command, completeCommand, parseLine } from "./command.ts";
+import type { SeenNames } from "./completion.ts";
 import { curlCommand } from "./curl.ts";
 import { Display, type DisplayOptions } from "./display.ts";
 import { type Done, followUp } from "./follow.ts";
@@ -66,8 +67,10 @@ export interface ReplOptions extends DisplayOptions {
   readonly raw: RawView;
   /** Explains exchanges. */
   readonly explain?: ExchangeView;
-  /** Collects the names of rows used by commands, for Tab. */
-  readonly seenNames?: Set<string>;
+  /** Collects the names of rows in commands and listings, for Tab. */
+  readonly seenNames?: SeenNames;
+  /** Whether a person types the values, though there is no prompt. */
+  readonly asks?: boolean;
 }
 
 /** The exit code of a usage error, or without a valid response. */
@@ -144,8 +147,8 @@ class Repl {
   async run(parse: () => Command): Promise<number | undefined> {
     try {
       const command = parse();
-      if (command.kind === "request") this.#noteName(command.object);
-      if (command.kind === "ask") this.#noteName(command.words[1].text);
+      if (command.kind === "request") this.#options.seenNames?.add(command.object);
+      if (command.kind === "ask") this.#options.seenNames?.add(command.words[1].text);
       return await this.#execute(command);
     } catch (error) {
       return await this.#explain(error);
@@ -170,8 +173,10 @@ class Repl {
       case "header":
         return await this.#changeHeaders(command);
       case "follow": {
-        const { endpoint, request } = followUp(this.#lastDone());
-        return await this.#followTo(endpoint, request);
+        const last = this.#lastDone();
+        const { endpoint, request, leftOut } = followUp(last);
+        if (leftOut.length > 0) await this.prompt(`(not sent to another server: ${leftOut.join(", ")})`);
+        return await this.#followTo(endpoint, request, request.content && last.contentFrom);
       }
       case "explain":
         return await this.#showExplanation();
@@ -182,11 +187,6 @@ class Repl {
       case "ask":
         return await this.#askAndExchange(command.words);
     }
-  }
-
-  #noteName(name: string): void {
-    const { seenNames } = this.#options;
-    if (seenNames !== undefined && seenNames.size < MAX_SEEN_NAMES && !/^(?:all$|[/*])/.test(name)) seenNames.add(name);
   }
 
   #lastDone(): Done {
@@ -205,9 +205,9 @@ class Repl {
     return 0;
   }
 
-  async #showCurl({ request, endpoint }: Done): Promise<number> {
+  async #showCurl({ request, endpoint, contentFrom }: Done): Promise<number> {
     // In an argument too, a field is a name, a colon and a value.
-    const command = curlCommand(request, endpoint);
+    const command = curlCommand(request, endpoint, contentFrom);
     const shown = this.#options.showCredentials ? command : command.replace(/'((?:[^']|'\\'')*)'/g, (word, text) => {
       const masked = maskCredentials(text);
       return masked === text ? word : `'${masked}'`;
@@ -229,12 +229,13 @@ class Repl {
   }
 
   async #askAndExchange(words: readonly Word[]): Promise<number> {
-    await this.prompt(`Enter information: ${describeFields(this.#options.table)}`);
+    const { interactive, asks, screen, table } = this.#options;
+    if (interactive || asks) await screen.tell(`Enter information: ${describeFields(table)}`);
     const line = await this.#input.next();
     if (line.kind === "cancelled") return 0;
     // Two placeholders stand for the words of the command before the values.
     const values = splitLine(`- - ${line.kind === "line" ? line.text : ""}`).slice(2);
-    return await this.#order(completeCommand(words, values, this.#options.table));
+    return await this.#order(completeCommand(words, values, table));
   }
 
   async #order({ request, contentFrom }: Order): Promise<number> {
@@ -242,8 +243,11 @@ class Repl {
     const defaults = this.#options.defaults.filter(([name]) => !this.#headers.has(name.toLowerCase()));
     const whole = content === undefined ? request : { ...request, content };
     const { session, endpoint, screen, memberSpans } = this.#options;
-    const status = await sendInPieces(withDefaults(whole, [...defaults, ...this.#headers.values()]), {
-      send: (request, show) => this.#exchange(session, endpoint, request, show),
+    const sent = withDefaults(whole, [...defaults, ...this.#headers.values()]);
+    const status = await sendInPieces(sent, {
+      // A piece is not what the file holds.
+      send: (request, show) =>
+        this.#exchange({ session, endpoint, request, contentFrom: request === sent ? contentFrom : undefined }, show),
       show: (event) => this.#display.show(event),
       tell: (line) => screen.tell(line),
       showsRefusals: () => this.#display.showsHeads,
@@ -253,13 +257,13 @@ class Repl {
   }
 
   /** Sends the request that follows a Location, possibly to another server. */
-  async #followTo(endpoint: Endpoint, request: HttpRequest): Promise<number> {
+  async #followTo(endpoint: Endpoint, request: HttpRequest, contentFrom: string | undefined): Promise<number> {
     const own = this.#options.endpoint;
     const isSame = endpoint.secure === own.secure && endpoint.host === own.host && endpoint.port === own.port;
     const session = isSame ? this.#options.session : this.#options.sessionWith(endpoint);
     try {
       const fields: FieldLine[] = [["Host", authorityOf(endpoint)], ...request.fields];
-      return exitCodeOf(await this.#exchange(session, endpoint, { ...request, fields }));
+      return exitCodeOf(await this.#exchange({ session, endpoint, request: { ...request, fields }, contentFrom }));
     } finally {
       if (!isSame) session.close();
     }
@@ -286,14 +290,15 @@ class Repl {
 
   /** Sends a request, shows the exchange, and returns the status of the response. */
   async #exchange(
-    session: Session,
-    endpoint: Endpoint,
-    request: HttpRequest,
+    { session, endpoint, request, contentFrom }: Pick<Done, "endpoint" | "request" | "contentFrom"> & {
+      session: Session;
+    },
     show: (event: ExchangeEvent) => Promise<void> = (event) => this.#display.show(event),
   ): Promise<number> {
-    const { explain } = this.#options;
+    const { explain, seenNames } = this.#options;
     let status = 0;
     let location: string | undefined;
+    const listing = seenNames && /^\/(?:\?|$)/.test(request.target) ? new Listing() : undefined;
     explain?.begin(request.method);
     try {
       for await (const event of session.exchange(request)) {
@@ -301,14 +306,16 @@ class Repl {
           status = event.status;
           location = event.fields.get("location");
         }
+        if (event.kind === "content") listing?.add(event.bytes);
         await show(event);
-        if (event.kind === "end") this.#last = { endpoint, request, status, location };
+        if (event.kind === "end") this.#last = { endpoint, request, contentFrom, status, location };
       }
     } finally {
       // Of a broken response, what arrived is shown, and explained too.
       await this.#display.endContent();
       if (explain?.each) await this.#showExplanation();
     }
+    if (status === 200 && listing !== undefined) seenNames?.addListing(listing.text());
     return status;
   }
 
@@ -316,7 +323,8 @@ class Repl {
   async #explain(error: unknown): Promise<number> {
     const { screen } = this.#options;
     if (error instanceof WrongInput) {
-      await screen.tell(`Wrong Input: try again (${escapeText(error.message)})`);
+      const command = error.command === undefined ? "" : `: ${error.command}`;
+      await screen.tell(`Wrong Input: try again (${escapeText(error.message)})${escapeText(command)}`);
       return EXIT_FAILURE;
     }
     if (!(error instanceof ClientError)) throw error;
@@ -326,6 +334,23 @@ class Repl {
     await screen.tell(escapeText(error.message));
     if (error instanceof Cancelled) return EXIT_INTERRUPTED;
     return error instanceof TimeoutError ? EXIT_TIMEOUT : EXIT_FAILURE;
+  }
+}
+
+/** Collects the content of a listing, up to a limit. */
+class Listing {
+  readonly #pieces: Uint8Array<ArrayBuffer>[] = [];
+  #bytes = 0;
+
+  add(bytes: Uint8Array): void {
+    this.#bytes += bytes.length;
+    if (this.#bytes <= MAX_HELD_CONTENT_BYTES) this.#pieces.push(bytes.slice());
+  }
+
+  /** Returns the content; beyond the limit, it is no whole JSON. */
+  text(): string {
+    const decoder = new TextDecoder();
+    return this.#pieces.map((piece) => decoder.decode(piece, { stream: true })).join("");
   }
 }
 

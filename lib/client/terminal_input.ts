@@ -24,8 +24,8 @@ export interface TerminalStreams {
 
 /** Options of the input besides the lines. */
 export interface TerminalOptions {
-  /** Returns words that complete a partly typed line. */
-  readonly complete: (line: string) => readonly string[];
+  /** Returns words that complete the last one of a partly typed line, and that word as typed. */
+  readonly complete: (line: string) => [words: string[], typed: string];
   /** Called on Ctrl-C while no line is being read. */
   readonly interrupted: () => void;
   /** Lines of earlier sessions, oldest first. */
@@ -68,7 +68,7 @@ export async function terminalInput(streams: TerminalStreams, options: TerminalO
     historySize: MAX_HISTORY_LINES,
     history: [...options.history ?? []].reverse(),
     prompt: "",
-    completer: (line: string) => [options.complete(line), line],
+    completer: options.complete,
   });
   if (options.typed !== undefined) editor.on("line", options.typed);
   return new TerminalInput(streams, editor, control, options.interrupted);
@@ -111,7 +111,10 @@ class TerminalInput implements LineInput {
   }
 
   notify(line: string): void {
-    this.#streams.output.write(`\r\x1b[K${line}\n`);
+    const { rows } = this.#editor.getCursorPos();
+    const up = rows > 0 ? `\x1b[${rows}A` : "";
+    // The editor draws its line again as many rows further up as the cursor was.
+    this.#streams.output.write(`${up}\r\x1b[J${line}\n${"\n".repeat(rows)}`);
     if (this.#editor.line !== "") this.#editor.prompt(true);
   }
 
@@ -155,9 +158,11 @@ class TerminalInput implements LineInput {
 
   #interrupt(wasEmpty: boolean): void {
     if (this.#asked === undefined) return this.#interrupted();
+    const typed = this.#editor.line;
     this.#editor.write(null, { ctrl: true, name: "e" });
     this.#editor.write(null, { ctrl: true, name: "u" });
-    this.#streams.output.write("^C\r\n");
+    // The editor has erased the line: it stays readable above the next one.
+    this.#streams.output.write(`${typed}^C\r\n`);
     this.#answer({ kind: "cancelled", wasEmpty });
   }
 

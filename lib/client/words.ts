@@ -8,6 +8,14 @@
 export class WrongInput extends Error {
   /** The name of this error class. */
   override name = "WrongInput";
+  /** A command line that mends it, to be typed as it is. */
+  readonly command?: string;
+
+  /** Creates an error. */
+  constructor(message: string, command?: string) {
+    super(message);
+    this.command = command;
+  }
 }
 
 /** A word of a command. Quoted or escaped characters never separate an item's name from its value. */

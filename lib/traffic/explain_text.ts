@@ -10,11 +10,11 @@ import { Buffer, isUtf8 } from "node:buffer";
 import { octetString } from "../bytes.ts";
 import { type HttpError, isBlank, LF, reasonPhrase } from "../http_message.ts";
 import { SHOWN_CONTENT_LINES } from "../limits.ts";
-import { displayWidth, escapeText, maskLine, type Painter, type Style } from "../terminal.ts";
+import { displayWidth, escapeText, maskLine, type Painter, type Style, wrapWords } from "../terminal.ts";
 import { aroundCaret, placeInMasked } from "./caret.ts";
 import type { Explanation, Fault, Reading, Row, RowKind } from "./explanation.ts";
 import { fixFor } from "./fixes.ts";
-import { octetsOf, readable, units, type Wrapped, wrapUnits, wrapWords } from "./octet_text.ts";
+import { octetsOf, readable, units, type Wrapped, wrapUnits } from "./octet_text.ts";
 
 /** Options of the layout. */
 export interface ExplainTextOptions {

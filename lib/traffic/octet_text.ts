@@ -104,16 +104,3 @@ export function wrapUnits(all: readonly string[], width: number, most = Infinity
   lines.push(line);
   return { lines, octets };
 }
-
-/** Fills lines with words. */
-export function wrapWords(words: readonly string[], width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of words) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
-}

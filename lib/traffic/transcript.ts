@@ -6,13 +6,13 @@
 
 import { octetString } from "../bytes.ts";
 import { REQUEST_LIMITS, SHOWN_RAW_EVENTS, SHOWN_RAW_OCTETS } from "../limits.ts";
-import { escapeText, type Painter } from "../terminal.ts";
+import { escapeText, type Painter, wrapWords } from "../terminal.ts";
 import type { Octets, TrafficEvent } from "../traffic.ts";
 import { Conversation } from "./conversation.ts";
 import { Explainer } from "./explain.ts";
 import { readingLines, sentence } from "./explain_text.ts";
 import type { Explanation } from "./explanation.ts";
-import { readable, units, wrapUnits, wrapWords } from "./octet_text.ts";
+import { readable, units, wrapUnits } from "./octet_text.ts";
 import { type Microseconds, SINCE_START } from "./tap.ts";
 
 /** What a transcript is made with. */

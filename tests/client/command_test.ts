@@ -197,7 +197,7 @@ Deno.test("the user's fields replace defaults, and empty ones are not sent", () 
     return show(withDefaults(command.order.request, defaults)).replace(/ \{.*/, "");
   };
   assert.equal(request("get a"), "GET /a (Host: h) (Accept: */*) (User-Agent: u)");
-  assert.equal(request("get a host:x accept:"), "GET /a (User-Agent: u) (host: x)");
+  assert.equal(request("get a host:x accept:"), "GET /a (host: x) (User-Agent: u)");
   assert.equal(
     request("patch a b=c"),
     "PATCH /a (Host: h) (Accept: */*) (User-Agent: u) (Content-Type: application/json)",

@@ -220,3 +220,78 @@ Deno.test("a close by the server is reported while no exchange is in progress, a
   await reported.promise;
   assert.match(closed.join(), /^the server closed: FIN after \d+ s idle$/);
 });
+
+const ends: [what: string, answer: string, then: string, told: RegExp, method?: string][] = [
+  [
+    "Connection: close in the response",
+    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+    "close now",
+    /^the server closed: FIN after the response, as its Connection: close said$/,
+  ],
+  [
+    "HTTP/1.0",
+    "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "close now",
+    /^the server closed: FIN after the response, as HTTP\/1\.0 does$/,
+  ],
+  [
+    "content without a length",
+    "HTTP/1.1 200 OK\r\n\r\nok",
+    "close now",
+    /^the server closed: FIN ended the content, which had no length$/,
+  ],
+  ["the end of a pause", OK, "close now", /^the server closed: FIN after 0 s idle$/],
+  [
+    "a response that nobody asked for",
+    OK,
+    `now ${TOGETHER}HTTP/1.1 408 Request \x1b Timeout\r\n\r\n`,
+    /^the server sent 34 octets unasked after 0 s idle: HTTP\/1\.1 408 Request \\x1b Timeout$/,
+  ],
+];
+
+for (const [what, answer, then, told] of ends) {
+  Deno.test(`how a connection ended is told at once, and once: ${what}`, async () => {
+    await using server = new ScriptedServer([answer, then], [OK]);
+    const closed = Promise.withResolvers<string>();
+    using session = sessionWith(server.port, { closed: closed.resolve });
+    await show(session.exchange(request()));
+    assert.match(await closed.promise, told);
+    assert.equal(await show(session.exchange(request())), "200ok | end", "on a new connection");
+  });
+}
+
+Deno.test("connecting may be cancelled, by Ctrl-C in the middle of a TLS handshake too", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const session = new Session({ secure: true, host: "127.0.0.1", port }, { timeoutMs: 10_000 });
+  const connecting = assert.rejects(session.connect(), {
+    name: "Cancelled",
+    message: "Cancelled; there is no connection",
+  });
+  const conn = await listener.accept();
+  await conn.read(new Uint8Array(1));
+  assert.equal(session.cancel(), true);
+  await connecting;
+  assert.equal(session.cancel(), false);
+  conn.close();
+  listener.close();
+});
+
+Deno.test("the error about a certificate says what can be done", async () => {
+  const [cert, key] = ["cert", "key"].map((name) => Deno.readTextFileSync(`tests/testdata/tls/${name}.pem`));
+  const listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key });
+  const served = listener.accept().then(async (conn) => {
+    await conn.handshake().catch(() => {});
+    conn.close();
+  });
+  const { port } = listener.addr as Deno.NetAddr;
+  const session = new Session({ secure: true, host: "127.0.0.1", port }, {
+    timeoutMs: 10_000,
+    certificateAdvice: (host) => `advice for ${host}`,
+  });
+  await assert.rejects(session.connect(), {
+    message: /^Cannot connect to 127\.0\.0\.1:\d+: its certificate is .*; advice for 127\.0\.0\.1$/,
+  });
+  await served;
+  listener.close();
+});

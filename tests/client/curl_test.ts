@@ -63,3 +63,18 @@ for (const [name, request] of requests) {
     },
   });
 }
+
+Deno.test("only what is needed is said to curl, and content from a file is named", () => {
+  const endpoint = { secure: false, host: "a", port: 1 };
+  const request: HttpRequest = { method: "GET", target: "/x..y", fields: [["User-Agent", "u"], ["Accept", "*/*"]] };
+  assert.equal(
+    curlCommand(request, endpoint),
+    "curl --header 'User-Agent: u' --header 'Accept: */*' http://a:1/x..y",
+  );
+  assert.match(curlCommand(request, { ...endpoint, secure: true }), /^curl --http1\.1 .* https:\/\/a:1\/x\.\.y$/);
+  for (const target of ["/..", "/a/./b", "/a/..?b"]) {
+    assert.match(curlCommand({ ...request, target }, endpoint), /^curl --path-as-is /);
+  }
+  const upload = { ...request, method: "PUT", content: new Uint8Array(1_000_000) };
+  assert.match(curlCommand(upload, endpoint, "my file"), / --data-binary '@my file' http/);
+});

@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { type Done, followUp } from "../../lib/client/follow.ts";
 
 const ENDPOINT = { secure: false, host: "127.0.0.1", port: 9999 };
-const FIELDS = [["Host", "h"], ["Authorization", "s"], ["Cookie", "c"], ["Content-Type", "t"], ["X-A", "1"]] as const;
+const FIELDS = [["Host", "h"], ["Authorization", "s"], ["Cookie", "c"], ["Content-Type", "t"], ["X-A", "1"], [
+  "Accept",
+  "*/*",
+]] as const;
 
 function followed(
   method: string,
@@ -21,21 +24,25 @@ function followed(
   }`;
 }
 
-const SAME = "Authorization Cookie X-A";
+const SAME = "Authorization Cookie X-A Accept";
 const cases: [what: string, shown: string, expected: string][] = [
   ["a new row", followed("POST", 201, "/x"), `GET 127.0.0.1 9999 /x ${SAME}`],
   ["303 (See Other)", followed("PUT", 303, "/x?y"), `GET 127.0.0.1 9999 /x?y ${SAME}`],
-  ["303 of HEAD", followed("HEAD", 303, "/x"), `HEAD 127.0.0.1 9999 /x Authorization Cookie Content-Type X-A +`],
+  ["303 of HEAD", followed("HEAD", 303, "/x"), `HEAD 127.0.0.1 9999 /x Authorization Cookie Content-Type X-A Accept +`],
   ["301 of POST", followed("POST", 301, "/x"), `GET 127.0.0.1 9999 /x ${SAME}`],
-  ["302 of PUT", followed("PUT", 302, "/x"), `PUT 127.0.0.1 9999 /x Authorization Cookie Content-Type X-A +`],
-  ["307 of POST", followed("POST", 307, "/x"), `POST 127.0.0.1 9999 /x Authorization Cookie Content-Type X-A +`],
-  ["308", followed("POST", 308, "/x"), `POST 127.0.0.1 9999 /x Authorization Cookie Content-Type X-A +`],
-  ["a relative place", followed("GET", 302, "d"), `GET 127.0.0.1 9999 /a/d Authorization Cookie Content-Type X-A +`],
+  ["302 of PUT", followed("PUT", 302, "/x"), `PUT 127.0.0.1 9999 /x Authorization Cookie Content-Type X-A Accept +`],
+  ["307 of POST", followed("POST", 307, "/x"), `POST 127.0.0.1 9999 /x Authorization Cookie Content-Type X-A Accept +`],
+  ["308", followed("POST", 308, "/x"), `POST 127.0.0.1 9999 /x Authorization Cookie Content-Type X-A Accept +`],
+  [
+    "a relative place",
+    followed("GET", 302, "d"),
+    `GET 127.0.0.1 9999 /a/d Authorization Cookie Content-Type X-A Accept +`,
+  ],
   ["a place without a path", followed("POST", 303, "?d"), `GET 127.0.0.1 9999 /a/b?d ${SAME}`],
-  ["another host", followed("POST", 303, "http://x.example/y"), "GET x.example 80 /y X-A"],
-  ["another port", followed("POST", 303, "http://127.0.0.1:1/y"), "GET 127.0.0.1 1 /y X-A"],
-  ["another scheme", followed("POST", 303, "https://127.0.0.1:9999/y"), "GET s 127.0.0.1 9999 /y X-A"],
-  ["IPv6", followed("POST", 303, "http://[::1]:8/y"), "GET ::1 8 /y X-A"],
+  ["another host", followed("POST", 303, "http://x.example/y"), "GET x.example 80 /y X-A Accept"],
+  ["another port", followed("POST", 303, "http://127.0.0.1:1/y"), "GET 127.0.0.1 1 /y X-A Accept"],
+  ["another scheme", followed("POST", 303, "https://127.0.0.1:9999/y"), "GET s 127.0.0.1 9999 /y X-A Accept"],
+  ["IPv6", followed("POST", 303, "http://[::1]:8/y"), "GET ::1 8 /y X-A Accept"],
   ["the asterisk", followed("OPTIONS", 303, "/x", "*"), `GET 127.0.0.1 9999 /x ${SAME}`],
 ];
 
@@ -47,4 +54,17 @@ Deno.test("a missing or foreign Location is not followed", () => {
   for (const location of [undefined, "ftp://a/b", "http://", "mailto:a@b"]) {
     assert.throws(() => followed("GET", 302, location), { name: "WrongInput" });
   }
+});
+
+Deno.test("fields that may have credentials are not sent to another server, which is told", () => {
+  const names = ["X-Api-Key", "Proxy-Authorization", "X-Auth-Token", "Keyword", "X-CSRF-Token", "Api_Key", "Author"];
+  const fields = [...FIELDS, ...names.map((name) => [name, "v"])] as [string, string][];
+  const request = { method: "GET", target: "/", fields };
+  const other = followUp({ endpoint: ENDPOINT, request, status: 307, location: "http://x.example/" });
+  assert.deepEqual(other.leftOut, [
+    ...["Authorization", "Cookie", "X-Api-Key", "Proxy-Authorization", "X-Auth-Token", "X-CSRF-Token", "Api_Key"],
+    "Author",
+  ]);
+  assert.deepEqual(other.request.fields.map(([name]) => name), ["Content-Type", "X-A", "Accept", "Keyword"]);
+  assert.deepEqual(followUp({ endpoint: ENDPOINT, request, status: 307, location: "/x" }).leftOut, []);
 });

@@ -9,6 +9,7 @@ import { memberSpans } from "../../lib/table/json_scan.ts";
 import { FILTER_OPERATORS } from "../../lib/table/query.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
+import { SeenNames } from "../../lib/client/completion.ts";
 import { Table } from "../../lib/table.ts";
 import { painterFor } from "../../lib/terminal.ts";
 import { type Handler, startServer, type TestServer } from "../support.ts";
@@ -446,7 +447,7 @@ Deno.test("the last request is shown for curl, without its credentials", async (
   const { shown } = await run(server.port, input, { print: "" });
   assert.equal(
     shown,
-    `curl --http1.1 --path-as-is --globoff --request POST --header 'Host: h' --header 'Authorization: (6 octets)' --header 'Content-Type: application/json' --header User-Agent: --header Accept: --data-binary '{"a":{"type":"snail","age":"1","leg":"0"}}' http://127.0.0.1:${server.port}/a\n`,
+    `curl --request POST --header 'Host: h' --header 'Authorization: (6 octets)' --header 'Content-Type: application/json' --header User-Agent: --header Accept: --data-binary '{"a":{"type":"snail","age":"1","leg":"0"}}' http://127.0.0.1:${server.port}/a\n`,
   );
   assert.match((await run(server.port, input, { print: "", showCredentials: true })).shown, /'Authorization: abcdef'/);
 });
@@ -459,11 +460,16 @@ Deno.test("content is read from the source in the command", async () => {
   assert.match(failed.told, /^Wrong Input: try again \(no files here\)$/m);
 });
 
-Deno.test("names used by commands are completed by Tab", async () => {
+Deno.test("names in commands and listings are completed by Tab", async () => {
   await using server = tableServer();
-  const seenNames = new Set<string>();
+  const seenNames = new SeenNames();
   await run(server.port, "get Momo\npost Rex cat 3 4\nget all\nget /x\noptions *\n", { seenNames });
-  assert.deepEqual([...seenNames], ["Momo", "Rex"]);
+  assert.deepEqual(seenNames.complete("get "), [["all ", "Momo ", "Rex "], ""]);
+  const later = new SeenNames();
+  await run(server.port, "head all\nget /x\n", { seenNames: later });
+  assert.deepEqual(later.complete("get "), [["all "], ""]);
+  await run(server.port, "get all type==cat\n", { seenNames: later });
+  assert.deepEqual(later.complete("get R"), [["Rex "], "R"], "names in a listing are seen too");
 });
 
 Deno.test("raw sends its octets on the session's connection, and the next request on a fresh one", async () => {

@@ -20,7 +20,7 @@ export const TOGETHER: string = "together: ";
 
 /**
  * A server that answers the requests of each connection from a script: octets to send, `close` to close the connection,
- * or `silence` for no answer.
+ * or `silence` for no answer. After `now `, no request is awaited.
  */
 export class ScriptedServer implements AsyncDisposable {
   readonly requests: string[] = [];
@@ -50,8 +50,9 @@ export class ScriptedServer implements AsyncDisposable {
 
   async #serve(conn: Deno.Conn, answers: string[]): Promise<void> {
     const buffer = new Uint8Array(64 * 1024);
-    for (const answer of answers) {
-      if (answer !== "close now") {
+    for (const step of answers) {
+      const [, now, answer] = /^(now )?([^]*)$/.exec(step)!;
+      if (now === undefined && answer !== "close now") {
         const count = await conn.read(buffer).catch(() => null);
         if (count === null) return;
         this.requests.push(octetString(buffer.subarray(0, count)));

@@ -25,7 +25,7 @@ async function typing(body: (terminal: Typing) => Promise<void>, history: string
   const writer = keys.writable.getWriter();
   const words = ["get", "head", "help"];
   const input = await terminalInput({ keys: keys.readable, output: echo, restore: () => restored++ }, {
-    complete: (line) => line.includes(" ") ? [] : words.filter((word) => word.startsWith(line)),
+    complete: (line) => [line.includes(" ") ? [] : words.filter((word) => word.startsWith(line)), line],
     interrupted: () => interruptions++,
     history,
     typed: (line) => kept.push(line),
@@ -113,7 +113,7 @@ Deno.test("Ctrl-C cancels the line, and reports whether it was empty", () =>
     press("half a li");
     press(CTRL_C);
     assert.deepEqual(await first, { kind: "cancelled", wasEmpty: false });
-    assert.match(shown(), /\^C\r\n$/);
+    assert.match(shown(), /half a li\^C\r\n$/, "the line stays readable");
     const second = input.next();
     press(CTRL_C);
     assert.deepEqual(await second, { kind: "cancelled", wasEmpty: true });
@@ -132,7 +132,7 @@ Deno.test("a notice is shown above the line being typed", () =>
     input.notify("(news)");
     press("t\r");
     assert.deepEqual(await asked, line("get"));
-    assert(shown().includes("ge\r\x1b[K(news)\n"));
+    assert(shown().includes("ge\r\x1b[J(news)\n"));
     assert.match(shown(), /\(news\)\n.*ge.*t\r\n/s);
   }));
 
@@ -144,7 +144,7 @@ Deno.test("a closed terminal ends the input", async () => {
     throw new Error("gone");
   })();
   const input = await terminalInput({ keys: gone, output: echo, restore: () => {} }, {
-    complete: () => [],
+    complete: () => [[], ""],
     interrupted: () => {},
   });
   const first = await input.next();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { octetsOf, readable, units, wrapUnits, wrapWords } from "../../lib/traffic/octet_text.ts";
+import { octetsOf, readable, units, wrapUnits } from "../../lib/traffic/octet_text.ts";
 
 Deno.test("each octet that is not a visible character is escaped, a line end as one unit", () => {
   assert.deepEqual(units("a\r\n\n\t\0\\\x1b~"), ["a", "\\r\\n", "\\n", "\\t", "\\0", "\\\\", "\\x1b", "~"]);
@@ -45,9 +45,4 @@ Deno.test("lines end at the width and behind a line end, and are counted in octe
   assert.deepEqual(wrapUnits(units("abc\r\nde"), 8), { lines: ["abc\\r\\n", "de"], octets: 7 });
   assert.deepEqual(wrapUnits(units("abcd"), 2), { lines: ["ab", "cd"], octets: 4 });
   assert.deepEqual(wrapUnits(units("abcdef"), 2, 2), { lines: ["ab", "cd"], octets: 4 });
-});
-
-Deno.test("lines are filled with words, one that is too long has its own", () => {
-  assert.deepEqual(wrapWords("a bc def ghijklmn o".split(" "), 6), ["a bc", "def", "ghijklmn", "o"]);
-  assert.deepEqual(wrapWords(["a", "b"], Infinity), ["a b"]);
 });

@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { type Completion, SeenNames } from "../../lib/client/completion.ts";
+import { splitLine } from "../../lib/client/words.ts";
+import { MAX_SEEN_NAMES } from "../../lib/limits.ts";
+
+const completions: [line: string, completion: Completion][] = [
+  ["de", [["delete "], "de"]],
+  ["cu", [["curl"], "cu"]],
+  ["he", [["head ", "header ", "help"], "he"]],
+  ["x", [[], "x"]],
+  ["get ", [["all ", "Momo ", "Mimi\\ 2 ", "O\\'Hara "], ""]],
+  ["GET  M", [["Momo ", "Mimi\\ 2 "], "M"]],
+  ["put Mimi\\ ", [["Mimi\\ 2 "], "Mimi\\ "]],
+  ["header M", [[], "M"]],
+  ["get Momo M", [[], "get Momo M"]],
+];
+
+for (const [line, completion] of completions) {
+  Deno.test(`Tab after ${JSON.stringify(line)}`, () => {
+    const names = new SeenNames();
+    for (const name of ["Momo", "Mimi 2", "all", "/path", "*", "O'Hara", "a\nb"]) names.add(name);
+    assert.deepEqual(names.complete(line), completion);
+    for (const word of completion[0]) assert(splitLine(`get ${word}`).length <= 2, "a name is one word");
+  });
+}
+
+Deno.test("the rows of a listing are seen, members that are no rows are not", () => {
+  const names = new SeenNames();
+  for (const json of ['{"a":{"type":"cat"},"b":1,"c":null,"d":[]}', '[{"e":{}}]', "no JSON", "null", '"text"']) {
+    names.addListing(json);
+  }
+  assert.deepEqual(names.complete("get ")[0], ["all ", "a "]);
+});
+
+Deno.test("only so many names are kept", () => {
+  const names = new SeenNames();
+  for (let i = 0; i <= MAX_SEEN_NAMES; i++) names.add(`name${i}`);
+  assert.equal(names.complete("get ")[0].length, 1 + MAX_SEEN_NAMES);
+});
