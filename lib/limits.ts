@@ -345,6 +345,8 @@ export const PAGE_PIECE_BYTES: number = 64 * 1024;
 export const PAGE_GATHER_MS: number = 16;
 /** How often a quiet stream of events says that it is there. */
 export const PAGE_HEARTBEAT_MS: number = 15_000;
+/** How long the page waits for the server to say why it closed a connection. Of those it refuses it says nothing. */
+export const PAGE_REASON_MS: number = 250;
 /** Octets of a command from the page. */
 export const PAGE_COMMAND_BYTES: number = 16 * 1024 * 1024;
 

@@ -19,6 +19,7 @@ import {
   CLIENT_TIMEOUT_MS,
   PAGE_COMMAND_BYTES,
   PAGE_MESSAGE_BYTES,
+  PAGE_REASON_MS,
   PAGE_ROWS,
   REQUEST_LIMITS,
   SERVER_LIMITS,
@@ -65,13 +66,17 @@ export interface PageOptions {
   readonly key?: string;
 }
 
-/** The page's own server has few clients, all on this machine; one that has left does not keep its place. */
+/**
+ * The page's own server has few clients, all on this machine: one that has left does not keep its place, and one that
+ * does not read does not keep the program.
+ */
 const PAGE_LIMITS: ServerLimits = {
   ...SERVER_LIMITS,
   maxConnections: 64,
   halfClosedMs: 0,
   lingerMs: 250,
   shutdownIdleMs: 0,
+  shutdownMs: 500,
 };
 const LISTING = `GET /?_page=1&_per_page=${PAGE_ROWS} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
 
@@ -128,8 +133,8 @@ export class Page {
   /** Receives the events of the table's connections. */
   readonly take: TrafficListener = (event) => {
     if (event.kind !== "closed") return this.#journal.take(event);
-    // The server says why, if it does, before the next turn of the event loop.
-    const timer = setTimeout(() => this.#ended(event), 0);
+    // The server says why once all that it does for the connection has ended.
+    const timer = setTimeout(() => this.#ended(event), PAGE_REASON_MS);
     this.#ending.set(event.connection, { event, timer });
   };
 

@@ -122,6 +122,8 @@ signalTest("the server stops while a page is open, and ends its stream", async (
   await using serve = await ServeProcess.start(["--page", "0"]);
   await serve.printed("The traffic is shown at ");
   const url = new URL(/shown at (\S+)/.exec(serve.output)![1]);
+  const idle = await serve.connect();
+  assert.equal((await idle.exchange("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")).head.status, 200);
   const peer = new Peer(await Deno.connect({ hostname: "127.0.0.1", port: Number(url.port) }));
   await peer.send(`GET /live/events${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n\r\n`);
   // A connection that is not accepted yet would be reset.
@@ -132,7 +134,9 @@ signalTest("the server stops while a page is open, and ends its stream", async (
   const text = started + rest;
   assert.deepEqual([code, stderr], [0, ""]);
   assert.match(text, /event: start/);
+  assert.match(text, /"kind":"closed".*"connection":1,"end":"server","reason":"by the server \(shutting down\)"/);
   assert.match(text, /\r\n0\r\n\r\n$/, "the stream ends, and is not cut off");
+  idle.close();
   peer.close();
 });
 

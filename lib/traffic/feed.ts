@@ -41,7 +41,7 @@ export class Feed {
     return this.#viewers >= PAGE_VIEWERS;
   }
 
-  /** Ends all streams. */
+  /** Ends all streams, each after the last event. */
   stop(): void {
     this.#stopped = true;
     for (const wake of this.#wakes) wake();
@@ -90,15 +90,16 @@ export class Feed {
     let next = resumeAt ?? history.first;
     // The browser tries again after two seconds.
     yield resumeAt === undefined ? `retry: 2000\n${this.#start(0)}` : `retry: 2000\n\n`;
-    while (!this.#stopped && !signal.aborted) {
+    while (!signal.aborted) {
       let text = "";
       if (next < history.first) {
         text = this.#start(history.first - next);
         next = history.first;
       }
       while (text.length < PAGE_PIECE_BYTES && next <= history.last) text += this.#event(next++);
+      if (text === "" && this.#stopped) return;
       if (text === "") text = await this.#more(signal) ? "" : ": still here\n\n";
-      if (text !== "" && !this.#stopped) yield text;
+      if (text !== "") yield text;
     }
   }
 

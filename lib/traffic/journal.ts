@@ -147,8 +147,9 @@ export class Journal {
 
   #forget(live: Live): void {
     this.#connections.delete(live.number);
-    // The client's end, if it is here, may still have something to tell.
-    if (![...this.#clients.values()].includes(live.key)) this.#byAddresses.delete(live.key);
+    // The client's end, if it is here, may still have something to tell; a new connection may have the same addresses.
+    const isOver = this.#byAddresses.get(live.key) === live && ![...this.#clients.values()].includes(live.key);
+    if (isOver) this.#byAddresses.delete(live.key);
   }
 
   #takeClient(event: TrafficEvent): void {

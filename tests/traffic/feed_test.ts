@@ -107,3 +107,13 @@ Deno.test("streams end when the page has left, and all of them when told to", as
   feed.stop();
   assert.equal((await ends[1]).done, true);
 });
+
+Deno.test("a stream that is ended has all that happened before", async () => {
+  const { feed, add } = feedOf();
+  const { next, pieces } = follow(feed);
+  assert.equal(dataOf(await next()).length, 1);
+  for (let i = 1; i <= 3; i++) add(i);
+  feed.stop();
+  assert.deepEqual(dataOf(await next()).map(({ number }) => number), [1, 2, 3]);
+  assert.equal((await pieces.next()).done, true);
+});

@@ -71,7 +71,7 @@ export function drawLanes(list, at) {
   part("server").textContent = one?.server ?? [...connections.values()].at(-1)?.server ?? "";
   part("clock").textContent = shown === 0 ? "seconds since the first event" : "seconds since it was opened";
   const hasEvents = list.length > 0;
-  part("empty").hidden = hasEvents;
+  part("empty").hidden = hasEvents || state.keeps === 0;
   part("clock").hidden = !hasEvents;
   // Around the current event, as many events as can make the groups that are drawn.
   const span = 4 * MAX_GROUPS;

@@ -216,6 +216,8 @@ function drawRow(octets, { start, end, label, rule, parts = [] }, index, fault) 
     element("span", "octets mono", ...shown, end - start > 300 ? "…" : ""),
     element("span", isWrong ? "what bad" : "what", ...what, ...drawParts(octets, parts)),
   );
+  node.setAttribute("role", "listitem");
+  node.setAttribute("aria-label", `octet ${[...node.children].map((child) => child.textContent).join(": ")}`);
   node.dataset.row = String(index);
   node.tabIndex = -1;
   return node;

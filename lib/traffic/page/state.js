@@ -50,8 +50,8 @@ export const state = {
   start: 0,
   /** The connection that is shown; 0 for all. */
   shown: 0,
-  /** How many events are kept: as many as the server keeps. */
-  keeps: MAX_EVENTS,
+  /** How many events are kept: as many as the server keeps; 0 before it has told. */
+  keeps: 0,
   /** The number of the event that is looked at; 0 while live. */
   current: 0,
   /** @type {Choice | undefined} */

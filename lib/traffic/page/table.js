@@ -21,14 +21,18 @@ export function drawTable(event, place) {
     ? events.findLast((one) => one.rows !== undefined && one.kind !== "table")
     : events.find((one) => one.number === at && one.kind !== "table");
   const newest = events.findLast((one) => one.rows !== undefined)?.number;
-  const from = `${current === 0 ? "live" : `${at} ${place}`} ${marking?.number} ${followed} ${latest.total} ${newest}`;
+  const from = `${
+    current === 0 ? "live" : `${at} ${place}`
+  } ${marking?.number} ${followed} ${latest.total} ${newest} ${state.keeps}`;
   if (from === drawn) return;
   drawn = from;
   const table = current === 0 ? latest : tableBefore(at + 1);
   const before = marking?.rows === undefined ? emptyTable() : tableBefore(marking.number);
   part("table-title").textContent = current === 0 ? "table now" : `table after event ${place}`;
   part("table-size").textContent = table.total === 1 ? "1 row" : `${table.total} rows`;
-  part("table-note").textContent = !followed
+  part("table-note").textContent = state.keeps === 0
+    ? ""
+    : !followed
     ? "not followed: too much at once, or not asked for yet"
     : table.large
     ? "as this server answered: the rows touched last"
