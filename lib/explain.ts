@@ -24,6 +24,8 @@ interface Input extends Source, Disposable {
 
 /** The first octets determine the format, or the kind of messages. */
 const START_BYTES = 5;
+/** Memory for output that is kept. */
+const OUTPUT_BYTES = 1024 * 1024;
 const ENCODER = new TextEncoder();
 
 /** Explains what is in a file. The exit code is 0 if all messages are complete and valid. */
@@ -106,14 +108,19 @@ async function explainCapture(
   layout: ExplainTextOptions,
 ): Promise<number> {
   if (answers.length > 0) throw new UsageError("--answers is for responses alone: a capture has their requests");
-  const texts: string[] = [];
-  const print = (text: string) => texts.push(text);
-  const flush = () => writeAll(Deno.stdout, ENCODER.encode(texts.splice(0).join("")));
+  const output = new ByteBuffer(OUTPUT_BYTES);
+  const print = (text: Uint8Array) => output.append(text);
+  const flush = async () => {
+    await writeAll(Deno.stdout, output.view());
+    output.clear(OUTPUT_BYTES);
+  };
   let valid = true;
   let last: Explained;
   let failure: CaptureError | undefined;
-  for (let from = 1, first: Uint8Array = start;; from = last.leftOut, first = NO_BYTES) {
-    const explainer = new CaptureExplainer({ ...layout, print, connection, from, again: input.rewind !== undefined });
+  // As many connections as fitted the last time will probably fit again.
+  for (let from = 1, most = Infinity, first: Uint8Array = start;;) {
+    const again = input.rewind !== undefined;
+    const explainer = new CaptureExplainer({ ...layout, print, connection, from, most, again });
     try {
       explainer.receive(first);
       await flush();
@@ -129,6 +136,10 @@ async function explainCapture(
     await flush();
     valid &&= last.valid;
     if (last.leftOut === undefined) break;
+    const fitted = last.leftOut - from;
+    most = fitted < most ? fitted + 1 : 2 * most;
+    from = last.leftOut;
+    first = NO_BYTES;
     await input.rewind!();
   }
   const { connections, notes } = last;

@@ -11,12 +11,14 @@ import { ExplainedConnection } from "./explained_connection.ts";
 
 /** How a capture is explained. */
 export interface CaptureExplainerOptions extends ExplainTextOptions {
-  /** Receives the text, connection by connection. */
-  readonly print: (text: string) => void;
+  /** Receives the text in UTF-8, connection by connection; it is valid during the call. */
+  readonly print: (text: Uint8Array) => void;
   /** The only connection to explain. */
   readonly connection?: number;
   /** The first connection to explain. */
   readonly from?: number;
+  /** The most connections to explain; those behind them are left out. */
+  readonly most?: number;
   /** Whether the file can be read again for connections that are left out; else they are only named. */
   readonly again?: boolean;
   /** Octets and characters that may be held. */
@@ -35,6 +37,8 @@ export interface Explained {
   readonly notes: readonly string[];
 }
 
+const LINE_END = new TextEncoder().encode("\n");
+
 /** Explains the connections of a capture, while its bytes come in. */
 export class CaptureExplainer {
   readonly #options: CaptureExplainerOptions;
@@ -52,9 +56,10 @@ export class CaptureExplainer {
   /** Explains into a function. */
   constructor(options: CaptureExplainerOptions) {
     this.#options = options;
-    const { connection, from = 1 } = options;
+    const { connection, from = 1, most = Infinity } = options;
     this.#turn = connection ?? from;
-    this.#reader = new CaptureReader((event) => this.#tell(event), { connection, from });
+    const wanted = (number: number) => number >= from && number < (this.#leftOut ?? from + most);
+    this.#reader = new CaptureReader((event) => this.#tell(event), { connection, wanted });
   }
 
   /**
@@ -72,6 +77,8 @@ export class CaptureExplainer {
     for (const connection of this.#connections.values()) connection.end();
     this.#print();
     const { connections } = this.#reader;
+    const { connection, from = 1, most = Infinity } = this.#options;
+    if (connection === undefined && connections >= from + most) this.#leftOut ??= from + most;
     return { valid: this.#valid, connections, leftOut: this.#leftOut, notes };
   }
 
@@ -104,19 +111,19 @@ export class CaptureExplainer {
     for (;;) {
       const connection = this.#connections.get(this.#turn);
       if (connection === undefined) return;
-      const { isHttp } = connection;
-      let text = "";
-      this.#change(connection, () => text = connection.take());
-      if (text !== "") {
-        const isNew = this.#printed?.number !== this.#turn;
-        const isApart = isNew && this.#printed !== undefined && (isHttp || this.#printed.isHttp);
-        this.#options.print(isApart ? `\n${text}` : text);
-        this.#printed = { number: this.#turn, isHttp };
-      }
+      this.#change(connection, () => connection.print((text) => this.#printText(connection, text)));
       if (!connection.ended) return;
       this.#valid &&= connection.valid;
       this.#connections.delete(this.#turn++);
     }
+  }
+
+  /** Prints text of the connection whose turn it is, apart from another one's messages. */
+  #printText({ isHttp }: ExplainedConnection, text: Uint8Array): void {
+    const isNew = this.#printed?.number !== this.#turn;
+    if (isNew && this.#printed !== undefined && (isHttp || this.#printed.isHttp)) this.#options.print(LINE_END);
+    this.#printed = { number: this.#turn, isHttp };
+    this.#options.print(text);
   }
 
   /** Leaves out connections from the last one on, if too much waits for those before them. */

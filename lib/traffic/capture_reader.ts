@@ -20,8 +20,8 @@ export type { CaptureEvent, Missing, OpenedInCapture, PacketOrigin } from "./cap
 export interface CaptureReaderOptions {
   /** The number of the only connection whose events are wanted; by default all are. */
   readonly connection?: number;
-  /** The number of the first connection whose events are wanted. */
-  readonly from?: number;
+  /** Whether the events of a connection are wanted; by default all are. */
+  readonly wanted?: (connection: number) => boolean;
   /** Connections with octets that may be open at a time; those beyond it are left out. */
   readonly maxConnections?: number;
   /** Octets that may wait for earlier ones, all connections together. */
@@ -97,9 +97,9 @@ export class CaptureReader {
 
   #connection(from: string, to: string): CapturedConnection {
     const number = ++this.#connections;
-    const { connection: only = number, from: first = 1, maxConnections = MAX_CAPTURED_CONNECTIONS } = this.#options;
+    const { connection: only = number, wanted, maxConnections = MAX_CAPTURED_CONNECTIONS } = this.#options;
     return new CapturedConnection(number, [from, to], {
-      wanted: only === number && number >= first,
+      wanted: only === number && (wanted?.(number) ?? true),
       budget: this.#budget,
       take: this.#take,
       admit: () => {

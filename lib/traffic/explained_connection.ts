@@ -4,7 +4,7 @@
  * @module
  */
 
-import { octetString } from "../bytes.ts";
+import { ByteBuffer, octetString } from "../bytes.ts";
 import { MAX_SEARCHED_LINE_BYTES } from "../limits.ts";
 import type { Octets } from "../traffic.ts";
 import type { CaptureEvent, OpenedInCapture } from "./capture_reader.ts";
@@ -25,6 +25,8 @@ interface Start {
 
 /** What TLS starts with: a handshake record of version 3 (RFC 8446 §5.1). */
 const TLS_START = "\x16\x03";
+/** Memory for text that a connection keeps. */
+const TEXT_BYTES = 1024;
 
 /** A connection that is explained. */
 export class ExplainedConnection {
@@ -43,7 +45,8 @@ export class ExplainedConnection {
   #fins = 0;
   #ended = false;
   #valid = true;
-  #text = "";
+  /** Finished text in UTF-8: as strings, much of it would burden the collector of garbage. */
+  readonly #text = new ByteBuffer(TEXT_BYTES);
   #hasPrinted = false;
 
   /** Begins with the event that tells of the connection. */
@@ -95,7 +98,7 @@ export class ExplainedConnection {
         return this.end();
     }
     this.#exchanges?.tell(event);
-    if (this.#isHttp) this.#text += this.#exchanges!.take();
+    if (this.#isHttp) this.#text.appendText(this.#exchanges!.take());
   }
 
   /** Ends the connection, or what the capture has of it. */
@@ -104,15 +107,15 @@ export class ExplainedConnection {
     this.#ended = true;
     if (!this.#isHttp) {
       this.#exchanges = undefined;
-      this.#text = `${this.#title}: ${this.#otherwise()}\n`;
+      this.#text.appendText(`${this.#title}: ${this.#otherwise()}\n`);
       return;
     }
     this.#exchanges!.end();
     this.#valid = this.#exchanges!.valid;
-    this.#text += this.#exchanges!.take();
+    this.#text.appendText(this.#exchanges!.take());
     this.#exchanges = undefined;
     const end = this.#ends.length === 0 ? "open where the capture ends" : this.#ends.join(", ");
-    this.#text += `\nconnection ${this.#opened.connection}: ${end}\n`;
+    this.#text.appendText(`\nconnection ${this.#opened.connection}: ${end}\n`);
   }
 
   /** Ends the connection before its end. Text that was not taken is left out too, unless it follows other text. */
@@ -123,17 +126,18 @@ export class ExplainedConnection {
     } else {
       this.#ended = true;
       this.#exchanges = undefined;
-      this.#text = `${this.#title}: left out: ${why}\n`;
+      this.#text.clear(TEXT_BYTES);
+      this.#text.appendText(`${this.#title}: left out: ${why}\n`);
     }
     this.#valid = false;
   }
 
-  /** Takes the text that is finished. */
-  take(): string {
-    const text = this.#text;
-    this.#hasPrinted ||= text !== "";
-    this.#text = "";
-    return text;
+  /** Gives the finished text, in UTF-8, to a function; it is valid during the call. */
+  print(take: (text: Uint8Array) => void): void {
+    if (this.#text.length === 0) return;
+    this.#hasPrinted = true;
+    take(this.#text.view());
+    this.#text.clear(TEXT_BYTES);
   }
 
   get #title(): string {
@@ -153,7 +157,7 @@ export class ExplainedConnection {
     if (start.isHttp) {
       this.#isHttp = true;
       const captured = this.#opened.startCaptured ? "" : ", start not captured";
-      this.#text += `${this.#title}${captured}\n`;
+      this.#text.appendText(`${this.#title}${captured}\n`);
     } else if (this.#starts.request.isHttp === false && this.#starts.response.isHttp === false) {
       this.#exchanges = undefined;
     }

@@ -10,10 +10,16 @@ const LAYOUT = { width: 80, all: false, painter: (_style: string, text: string) 
 /** Explains a file as often as it takes. */
 function explained(segments: readonly SegmentSpec[], options: Partial<CaptureExplainerOptions> = {}) {
   const file = capture(segments);
+  const decoder = new TextDecoder();
   let text = "";
   let valid = true;
   for (let from = 1, passes = 1;; passes++) {
-    const explainer = new CaptureExplainer({ ...LAYOUT, print: (piece) => text += piece, from, ...options });
+    const explainer = new CaptureExplainer({
+      ...LAYOUT,
+      print: (piece) => text += decoder.decode(piece),
+      from,
+      ...options,
+    });
     for (let at = 0; at < file.length; at += 100) explainer.receive(file.subarray(at, at + 100).slice());
     const { leftOut, ...rest } = explainer.end();
     valid &&= rest.valid;

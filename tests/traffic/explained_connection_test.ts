@@ -13,7 +13,9 @@ function explained(turns: Turn[], skip = 0): { text: string; valid: boolean } {
     else connection!.tell(event);
   }
   connection!.end();
-  return { text: connection!.take(), valid: connection!.valid };
+  let text = "";
+  connection!.print((bytes) => text += new TextDecoder().decode(bytes));
+  return { text, valid: connection!.valid };
 }
 
 const others: [name: string, turns: Turn[], text: string][] = [
