@@ -86,9 +86,9 @@ function permissionFlag(flag: string, files: true | readonly string[]): string[]
   return files.length === 0 ? [] : [`${flag}=${files.map((file) => file.replaceAll(",", ",,")).join(",")}`];
 }
 
-/** Quotes a word for the shell: POSIX shells, or cmd and PowerShell. */
+/** Quotes a word for the shell: POSIX shells, or cmd and PowerShell, where @ and commas mean more. */
 export function quoteForShell(word: string, windows: boolean = Deno.build.os === "windows"): string {
-  if (/^[\w@%+=:,./\\-]+$/.test(word) && (windows || !word.includes("\\"))) return word;
+  if (windows ? /^[\w+=:./\\-]+$/.test(word) : /^[\w@%+=:,./-]+$/.test(word)) return word;
   return windows ? `"${word.replaceAll('"', '\\"')}"` : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 

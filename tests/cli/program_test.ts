@@ -44,6 +44,10 @@ Deno.test("the command to type into a Windows shell", () => {
     commandLine(["connect", "post", "a", 'b "c"'], { read: ["C:\\x y"], write: [] }, start),
     'deno run --allow-net "--allow-read=C:\\x y" ..\\wiretable\\main.ts connect post a "b \\"c\\""',
   );
+  assert.equal(
+    commandLine(["connect", "post", "all", "@C:\\rows.json", ""], { read: ["a", "b"], write: [] }, start),
+    'deno run --allow-net "--allow-read=a,b" ..\\wiretable\\main.ts connect post all "@C:\\rows.json" ""',
+  );
 });
 
 Deno.test("an executable gives up the permissions that its command does not need, a script none", () => {
