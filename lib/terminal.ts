@@ -135,6 +135,11 @@ export function showHead(head: string, painter: Painter): string {
   return [painter(style, startLine), ...shown].join("\n");
 }
 
+/** Splits a sentence into words; a section such as `RFC 9112 §6.1` is one of them. */
+export function wordsOf(sentence: string): string[] {
+  return sentence.split(/ (?!§|\d{4} §)/);
+}
+
 /** Fills lines of a width with words; a longer word has its own line. */
 export function wrapWords(words: readonly string[], width: number): string[] {
   const lines: string[] = [];
@@ -154,6 +159,6 @@ const COMMAND = /: (?=(?:deno run|wiretable|openssl) [^]*$)/;
 /** Wraps a message for a terminal between words. A command line at its end starts on a line of its own, not wrapped. */
 export function wrapMessage(text: string, width: number): string {
   const at = COMMAND.exec(text)?.index;
-  const wrapped = wrapWords(text.slice(0, at).split(" "), width).join("\n");
+  const wrapped = wrapWords(wordsOf(text.slice(0, at)), width).join("\n");
   return at === undefined ? wrapped : `${wrapped}:\n${text.slice(at + 2)}`;
 }

@@ -9,6 +9,7 @@ import {
   octetsToText,
   painterFor,
   showHead,
+  wordsOf,
   wrapMessage,
   wrapWords,
 } from "../lib/terminal.ts";
@@ -130,6 +131,11 @@ Deno.test("lines are filled with words, one that is too long has its own", () =>
   assert.deepEqual(wrapWords("a bc def ghijklmn o".split(" "), 6), ["a bc", "def", "ghijklmn", "o"]);
   assert.deepEqual(wrapWords(["a", "b"], Infinity), ["a b"]);
   assert.deepEqual(wrapWords(["日本", "語"], 6), ["日本", "語"]);
+});
+
+Deno.test("a section is one word", () => {
+  assert.deepEqual(wordsOf("one two (Fetch §3.6) (9112)"), ["one", "two", "(Fetch §3.6)", "(9112)"]);
+  assert.equal(wrapMessage("refused (RFC 9112 §6.1)", 16), "refused\n(RFC 9112 §6.1)");
 });
 
 Deno.test("a message is wrapped between words, a command at its end is not", () => {

@@ -10,6 +10,7 @@
 import { HttpError } from "./error.ts";
 import type { Fields } from "./fields.ts";
 import { isAuthority, isDigit, listMembers, trimBlanks } from "./grammar.ts";
+import { octetsToText } from "../terminal.ts";
 
 /** How the end of the content is found: by its length in octets, or by the chunked coding. */
 export type Framing = number | "chunked";
@@ -35,7 +36,7 @@ export function readHost(fields: Fields, minor: 0 | 1, offset: number): string {
   const lines = fields.count("host");
   const detail = lines > 1
     ? `A request must have one Host field, saw ${lines}`
-    : `The Host field must be host or host:port, saw ${JSON.stringify(host)}`;
+    : `The Host field must be host or host:port, saw ${quoted(host)}`;
   throw new HttpError(400, detail, {
     fault: lines > 1 ? "two-hosts" : "host-value",
     rule: "RFC 9112 §3.2",
@@ -85,7 +86,7 @@ function contentLength(value: string, fields: Fields, offset: number): number {
   if (Number.isSafeInteger(length)) return length;
   const detail = length > Number.MAX_SAFE_INTEGER
     ? `Content-Length is beyond 2^53 - 1: ${value.slice(0, 32)}`
-    : `Content-Length must be one decimal number, saw ${JSON.stringify(value.slice(0, 32))}`;
+    : `Content-Length must be one decimal number, saw ${quoted(value.slice(0, 32))}`;
   throw new HttpError(400, detail, {
     fault: length > Number.MAX_SAFE_INTEGER ? "length-too-large" : value.includes(",") ? "two-lengths" : "length-value",
     rule: "RFC 9110 §8.6",
@@ -100,7 +101,7 @@ function contentLength(value: string, fields: Fields, offset: number): number {
 function transferCoding(value: string, offset: number): "chunked" {
   const codings = value.toLowerCase().split(",").map(trimBlanks);
   if (codings.length === 1 && codings[0] === "chunked") return "chunked";
-  const seen = JSON.stringify(value.slice(0, 64));
+  const seen = quoted(value.slice(0, 64));
   if (codings.indexOf("chunked") !== codings.length - 1 || codings.includes("")) {
     throw new HttpError(400, `Transfer-Encoding must be chunked, once and as the last coding, saw ${seen}`, {
       fault: "chunked-not-last",
@@ -141,4 +142,9 @@ export function refuseForbiddenTrailers(trailers: Fields, offset: number): void 
       offset: offset + trailers.valueOffset(name),
     });
   }
+}
+
+/** Returns a value's octets as quoted text for a message. */
+function quoted(value: string): string {
+  return JSON.stringify(octetsToText(value));
 }

@@ -10,7 +10,7 @@ import { Buffer, isUtf8 } from "node:buffer";
 import { octetString } from "../bytes.ts";
 import { type HttpError, isBlank, LF, reasonPhrase } from "../http_message.ts";
 import { SHOWN_CONTENT_LINES } from "../limits.ts";
-import { displayWidth, escapeText, maskLine, type Painter, type Style, wrapWords } from "../terminal.ts";
+import { displayWidth, escapeText, maskLine, type Painter, type Style, wordsOf, wrapWords } from "../terminal.ts";
 import { aroundCaret, placeInMasked } from "./caret.ts";
 import type { Explanation, Fault, Reading, Row, RowKind } from "./explanation.ts";
 import { fixFor } from "./fixes.ts";
@@ -152,7 +152,7 @@ export function sentence(
   paint: (mark: string) => string = (mark) => mark,
 ): string[] {
   const indent = mark === "" ? INDENT : `${INDENT}${" ".repeat(mark.length + 1)}`;
-  const lines = wrapWords(text.split(" "), Math.max(width, LEAST_WIDTH) - indent.length);
+  const lines = wrapWords(wordsOf(text), Math.max(width, LEAST_WIDTH) - indent.length);
   return lines.map((line, i) => i === 0 && mark !== "" ? `${INDENT}${paint(mark)} ${line}` : `${indent}${line}`);
 }
 

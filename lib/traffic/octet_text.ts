@@ -77,7 +77,7 @@ function escaped(octet: string): string {
 /** Returns the number of octets in a unit. */
 export function octetsOf(unit: string): number {
   if (unit === "\\r\\n") return 2;
-  return unit.startsWith("\\") ? 1 : Buffer.byteLength(unit);
+  return unit <= "~" ? 1 : Buffer.byteLength(unit);
 }
 
 /** Fills lines with units. A line end in the text also ends a line. */

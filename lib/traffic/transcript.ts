@@ -6,7 +6,7 @@
 
 import { octetString } from "../bytes.ts";
 import { REQUEST_LIMITS, SHOWN_RAW_EVENTS, SHOWN_RAW_OCTETS } from "../limits.ts";
-import { escapeText, type Painter, wrapWords } from "../terminal.ts";
+import { escapeText, type Painter, wordsOf, wrapWords } from "../terminal.ts";
 import type { Octets, TrafficEvent } from "../traffic.ts";
 import { Conversation } from "./conversation.ts";
 import { Explainer } from "./explain.ts";
@@ -115,7 +115,10 @@ export class Transcript {
     const { events, octets } = this.#hidden;
     if (events > 0) this.#write(`… ${events} more reads and writes, ${octets} octets`);
     if (outcome === "timeout") this.#write(`(nothing more came within ${this.#options.timeoutMs / 1000} s)`);
-    if (outcome === "ended") this.#write("(the connection ended before there was a whole response)");
+    if (outcome === "ended") {
+      const missing = this.#result.status === undefined ? "there was" : "every request had";
+      this.#write(`(the connection ended before ${missing} a whole response)`);
+    }
     this.#start = undefined;
     return this.#result;
   }
@@ -173,7 +176,7 @@ export class Transcript {
   }
 
   #sentence(text: string): void {
-    const [first, ...more] = wrapWords(`by the rules: ${text}`.split(" "), this.#width);
+    const [first, ...more] = wrapWords(wordsOf(`by the rules: ${text}`), this.#width);
     this.#write(`by the rules: ${this.#options.painter("bold", first.slice("by the rules: ".length))}`);
     for (const line of more) this.#write(`      ${this.#options.painter("bold", line)}`);
   }

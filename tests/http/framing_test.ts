@@ -49,6 +49,13 @@ Deno.test("an invalid Host has the cause two-hosts or host-value", () => {
   assert.throws(() => readHost(fieldsOf("Host: a b"), 1, 0), { fault: "host-value" });
 });
 
+Deno.test("an error quotes a value as text", () => {
+  const value = "\xc3\xa9\xff";
+  assert.throws(() => readHost(fieldsOf(`Host: ${value}`), 1, 0), /saw "é\ufffd"$/);
+  assert.throws(() => readFraming(fieldsOf(`Content-Length: ${value}`), 1, 0), /saw "é\ufffd"$/);
+  assert.throws(() => readFraming(fieldsOf(`Transfer-Encoding: ${value}`), 1, 0), /saw "é\ufffd"$/);
+});
+
 Deno.test("HTTP/1.1 requires exactly one valid Host", () => {
   assert.equal(readHost(fieldsOf("Host: a:1"), 1, 0), "a:1");
   assert.equal(readHost(fieldsOf("A: b"), 0, 0), "");

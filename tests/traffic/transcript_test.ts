@@ -149,6 +149,13 @@ Deno.test("a reset, a timeout, an early end, and what was not sent are told", ()
   assert.match(exchange.text, /^\(the connection ended before there was a whole response\)$/m);
 });
 
+Deno.test("an early end after some of the responses is told as such", () => {
+  const exchange = new Exchange(`> ${GET}${GET}`, "< HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n");
+  exchange.happen("server fin");
+  assert.equal(exchange.transcript.end("ended").status, 200);
+  assert.match(exchange.text, /^\(the connection ended before every request had a whole response\)$/m);
+});
+
 Deno.test("octets and events beyond a screenful are counted", () => {
   const long = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n${"a".repeat(SHOWN_RAW_OCTETS)}`;
   const exchange = new Exchange(`> ${long}`);
