@@ -88,7 +88,8 @@ test("nothing is wider than the window, from 320 pixels to a projector, with lar
 test("all is in reach of the keyboard, under a name", async ({ tab, peer }) => {
   await peer.exchange(post("Momo", MOMO));
   await peer.exchange("GET /Momo HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  await tab.until(`document.querySelectorAll("#rows .row").length > 3 && ${headings}.length === 2`);
+  const newest = `document.querySelector("#octets").innerText.startsWith("GET /Momo")`;
+  await tab.until(`${newest} && ${headings}[1]?.includes("200 OK")`);
   const focused = `(({ id, className, dataset, parentElement }) =>
     id || dataset.id || className || parentElement.id)(document.activeElement)`;
   const stops: string[] = [];
@@ -125,6 +126,7 @@ test("all is in reach of the keyboard, under a name", async ({ tab, peer }) => {
   await tab.press("End");
   await tab.evaluate(`document.activeElement.dispatchEvent(new FocusEvent("focusin", { bubbles: true }))`);
   assert.equal(await tab.evaluate(`document.querySelector("#live").getAttribute("aria-pressed")`), "true");
+  await tab.until(newest);
   await tab.evaluate(`document.querySelector("#rows .row").focus()`);
   await tab.press("ArrowDown");
   assert.deepEqual(await tab.texts("#octets .marked"), ["/Momo"]);
