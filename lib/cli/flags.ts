@@ -7,6 +7,7 @@
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { CLIENT_TIMEOUT_MS, PAGE_HISTORY_EVENTS, REQUEST_LIMITS, SERVER_LIMITS } from "../limits.ts";
 import { DEFAULT_HOST, DEFAULT_PORT, PAGE_PORT } from "./addresses.ts";
+import { insecureAdvice } from "./program.ts";
 import { UsageError, type Values } from "./values.ts";
 
 /** The default fields: those of the classroom's animals. */
@@ -191,16 +192,13 @@ export function parseFlags(args: string[], flags: readonly Flag[]): { values: Va
     const message = (error as Error).message.split(/\. |\n/)[0].replace(/\.$/, "");
     const unknown = /^Unknown option '--([^']+)'/.exec(message)?.[1];
     const near = unknown && nearest(unknown, flags.map(({ name }) => name));
-    const hint = near ? `did you mean --${near}? ` : INSECURE.test(message) ? INSECURE_HINT : "";
+    const hint = near ? `did you mean --${near}? ` : INSECURE.test(message) ? `${insecureAdvice()}, ` : "";
     throw new UsageError(`${message}: ${hint}see --help`);
   }
 }
 
 /** Other programs' flags to accept any certificate: this one cannot do so for one connection. */
 const INSECURE = /'(?:--insecure|--verify|-k)'/;
-const INSECURE_HINT = Deno.build.standalone
-  ? "--cacert FILE trusts a certificate, "
-  : "deno run --unsafely-ignore-certificate-errors=HOST accepts any certificate, ";
 
 /** Returns the name with a distance of at most two from an unknown one, if any. */
 export function nearest(given: string, names: readonly string[]): string | undefined {

@@ -60,6 +60,13 @@ export function commandLine(args: readonly string[], needs: FileNeeds, start: St
   return [...words, ...args].map((word) => quoteForShell(word, start.windows)).join(" ");
 }
 
+/** Returns what there is in the place of a flag that accepts any certificate. */
+export function insecureAdvice(start: Start = thisStart()): string {
+  return start.standalone
+    ? "--cacert FILE trusts a certificate"
+    : "deno run --unsafely-ignore-certificate-errors=HOST accepts any certificate";
+}
+
 /** Returns what a user can do about a server whose certificate is refused. */
 export function certificateAdvice(
   args: readonly string[],

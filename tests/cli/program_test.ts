@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { commandLine, type FileNeeds, type Start, surplusPermissions, thisStart } from "../../lib/cli/program.ts";
+import {
+  commandLine,
+  type FileNeeds,
+  insecureAdvice,
+  type Start,
+  surplusPermissions,
+  thisStart,
+} from "../../lib/cli/program.ts";
+import { ROOT } from "../serve_process.ts";
 
 const SCRIPT: Start = { standalone: false, script: "main.ts", windows: false };
 const EXECUTABLE: Start = { standalone: true, script: "", windows: false };
@@ -56,6 +64,25 @@ Deno.test("an executable gives up the permissions that its command does not need
   assert.deepEqual(surplusPermissions({ read: true, write: true }, EXECUTABLE), []);
   assert.deepEqual(surplusPermissions({ ...NOTHING, readsLater: true }, EXECUTABLE), ["write"]);
   assert.deepEqual(surplusPermissions(NOTHING, SCRIPT), []);
+});
+
+Deno.test("in the place of --insecure there is Deno's flag for a script, and --cacert for an executable", () => {
+  assert.match(insecureAdvice(SCRIPT), /^deno run --unsafely-ignore-certificate-errors=HOST /);
+  assert.match(insecureAdvice(EXECUTABLE), /^--cacert FILE /);
+});
+
+Deno.test("no other module asks whether the program is compiled", async () => {
+  const asking: string[] = [];
+  for (
+    const folder of ["", "lib/", "lib/cli/", "lib/client/", "lib/server/", "lib/store/", "lib/table/", "lib/traffic/"]
+  ) {
+    for await (const { name } of Deno.readDir(`${ROOT}${folder}`)) {
+      if (name.endsWith(".ts") && /standalone/.test(await Deno.readTextFile(`${ROOT}${folder}${name}`))) {
+        asking.push(`${folder}${name}`);
+      }
+    }
+  }
+  assert.deepEqual(asking, ["lib/cli/program.ts"]);
 });
 
 Deno.test("a script knows the path to its main module", () => {
