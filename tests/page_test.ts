@@ -185,18 +185,23 @@ test("raw octets are sent as they are, and the rules stand beside what comes bac
   assert.deepEqual(tab.complaints.splice(0).filter((line) => !line.includes("status of 422")), []);
 });
 
-test("what peers send is shown as text, whatever it is", async ({ tab, peer }) => {
+test("what peers send is shown as text, whatever it is", async ({ tab, peer, serve }) => {
   const name = `<img src=x onerror=alert(1)>\u202e`;
-  const value = `</script><script>alert(2)</script>\u001b[31m\u2066`;
+  const value = `</script><script>alert(2)</script>\u001b[31m\u2066\u200b\u{e0041}`;
   await peer.exchange(post(name, { type: value, age: "1", leg: "2" }));
   await peer.exchange(`GET /<script>alert(3)</script> HTTP/1.1\r\nHost: localhost\r\nX: \u00e2\u0080\u00ae<b>\r\n\r\n`);
   await tab.until(`document.querySelectorAll("#table-rows tr").length === 1 && ${headings}.length === 2`);
   const [title, shown] = await tab.texts("#table-rows th, #table-rows td");
   assert.equal(title, `<img src=x onerror=alert(1)>\\u202e (added)`);
-  assert.equal(shown, `</script><script>alert(2)</script>\\x1b[31m\\u2066`);
+  assert.equal(shown, `</script><script>alert(2)</script>\\x1b[31m\\u2066\\u200b\\u{e0041}`);
   await tab.until(`document.querySelector("#octets").innerText.includes("<script>alert(3)")`);
   assert.equal(await tab.evaluate(`document.querySelectorAll("main img, main script, main b").length`), 0);
-  const unsafe = await tab.evaluate(`/[\\u001b\\u202e\\u2066]/.test(document.body.innerText)`);
+  const other = await serve.connect();
+  await other.exchange(`GET / HTTP/1.1\r\nHost: localhost\r\n<img src=x onerror=alert(4)>\u001b[31m: 1\r\n\r\n`);
+  other.close();
+  await tab.until(`document.querySelector("#fault pre")?.innerText.startsWith("<img src=x onerror=alert(4)>\\\\x1b")`);
+  assert.equal(await tab.evaluate(`document.querySelectorAll("body img, body script, main b").length`), 0);
+  const unsafe = await tab.evaluate(`/[\\u001b\\u202e\\u2066\\u200b]/.test(document.body.innerText)`);
   assert.equal(unsafe, false);
 });
 

@@ -4,8 +4,10 @@
  * @import { Address } from "./state.js"
  */
 
-// deno-lint-ignore no-control-regex -- these are the ones to be escaped
-const UNSAFE = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;
+/** Characters that steer the eye or hide from it: the ones that are escaped on a terminal, and line ends. */
+const UNSAFE =
+  // deno-lint-ignore no-control-regex -- these are the ones to be escaped
+  /([\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}])/u;
 
 /** Characters of a message's title that are shown. */
 const MAX_TITLE = 200;
@@ -38,13 +40,18 @@ export function element(name, className, ...children) {
  * @returns {(Node | string)[]}
  */
 export function visible(text) {
-  return text.split(new RegExp(`(${UNSAFE.source})`)).filter((piece) => piece !== "").map((piece) => {
-    if (!UNSAFE.test(piece) || piece.length > 1) return piece;
-    const code = piece.charCodeAt(0);
-    const short = { 9: "\\t", 10: "\\n", 13: "\\r" }[code];
-    const escape = short ?? (code <= 0xff ? `\\x${hexOf(code)}` : `\\u${code.toString(16).padStart(4, "0")}`);
-    return element("span", "escaped", escape);
-  });
+  // Every second piece is one that has to be escaped.
+  return text.split(UNSAFE).map((piece, index) => index % 2 === 0 ? piece : element("span", "escaped", escaped(piece)))
+    .filter((piece) => piece !== "");
+}
+
+/** @param {string} character */
+function escaped(character) {
+  const code = character.codePointAt(0) ?? 0;
+  const short = { 9: "\\t", 10: "\\n", 13: "\\r" }[code];
+  if (short !== undefined) return short;
+  const digits = code.toString(16);
+  return code <= 0xff ? `\\x${hexOf(code)}` : code <= 0xffff ? `\\u${digits.padStart(4, "0")}` : `\\u{${digits}}`;
 }
 
 /**
