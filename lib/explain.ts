@@ -14,6 +14,7 @@ import { CaptureExplainer, type Explained } from "./traffic/capture_explainer.ts
 import { counted } from "./traffic/capture_words.ts";
 import { Explainer, messageKindOf } from "./traffic/explain.ts";
 import { type ExplainTextOptions, explanationText } from "./traffic/explain_text.ts";
+import { ALL_KEPT } from "./traffic/explanation.ts";
 import { CaptureError, captureFormatOf } from "./traffic/pcapng_reader.ts";
 
 /** A file or the standard input. */
@@ -75,7 +76,11 @@ async function explainMessages(
 ): Promise<number> {
   if (start.length === 0) throw new Failure(`${nameOf(file)} holds no octets, so there is no message`);
   const methods = [...answers];
-  const explainer = new Explainer({ kind: messageKindOf(start), answers: () => methods.shift(), all });
+  const explainer = new Explainer({
+    kind: messageKindOf(start),
+    answers: () => methods.shift(),
+    ...all && { kept: ALL_KEPT },
+  });
   let legal = true;
   let messages = 0;
   const print = async () => {

@@ -391,8 +391,12 @@ export const REASSEMBLED_SEGMENT_BYTES: number = 256;
 export const MAX_SEARCHED_LINE_BYTES: number = 9 * 1024;
 /** Octets and characters that `explain` holds of a capture, beside those above: unfinished messages, and text to come. */
 export const MAX_EXPLAINED_BYTES: number = 32 * 1024 * 1024;
-/** What one unfinished message of a capture counts there at most, unless all of its content is kept. */
+/** What one unfinished message of a capture counts there at most, besides the content that `--all` shows. */
 export const MAX_UNFINISHED_BYTES: number = 128 * 1024;
+/** Octets of one message's content that `explain --all` shows of a capture. */
+export const MAX_EXPLAINED_CONTENT_BYTES: number = 1024 * 1024;
+/** Chunks that it shows then in rows of their own. */
+export const MAX_EXPLAINED_CHUNKS: number = 10_000;
 /** Packets or reads of one message that `explain` lists, unless `--all` is given. */
 export const SHOWN_ORIGINS: number = 8;
 /** Those that it lists then. */

@@ -5,13 +5,19 @@
  */
 
 import { isInterim } from "../http_message.ts";
-import { KEPT_ORIGINS, MAX_UNFINISHED_BYTES, SHOWN_ORIGINS } from "../limits.ts";
+import {
+  KEPT_ORIGINS,
+  MAX_EXPLAINED_CHUNKS,
+  MAX_EXPLAINED_CONTENT_BYTES,
+  MAX_UNFINISHED_BYTES,
+  SHOWN_ORIGINS,
+} from "../limits.ts";
 import type { Closed, End } from "../traffic.ts";
 import type { CaptureEvent, OpenedInCapture } from "./capture_reader.ts";
 import { counted, durationText, timeText } from "./capture_words.ts";
 import { Explainer } from "./explain.ts";
 import { type ExplainTextOptions, explanationText, sentence } from "./explain_text.ts";
-import type { Explanation } from "./explanation.ts";
+import type { Explanation, Kept } from "./explanation.ts";
 import { type MessageOrigin, Origins } from "./origins.ts";
 
 /** A request and its responses as text, as far as they are finished. */
@@ -47,6 +53,8 @@ interface Way {
 /** Explains an HTTP connection from the events of a capture. */
 export class CapturedExchanges {
   readonly #options: ExplainTextOptions;
+  /** Several messages may be unfinished at a time, so that each has a cap even if all is to be shown. */
+  readonly #kept: { readonly kept?: Kept } = {};
   readonly #requests: Way;
   readonly #responses: Way;
   /** Exchanges that are not finished, in the order of their requests. */
@@ -65,6 +73,7 @@ export class CapturedExchanges {
   /** Explains with this layout. */
   constructor(options: ExplainTextOptions) {
     this.#options = options;
+    if (options.all) this.#kept = { kept: { contentBytes: MAX_EXPLAINED_CONTENT_BYTES, chunks: MAX_EXPLAINED_CHUNKS } };
     const most = options.all ? KEPT_ORIGINS : SHOWN_ORIGINS;
     const counts = { start: 0, received: 0, lastTime: 0 };
     this.#requests = { explainer: this.#requestExplainer(), origins: new Origins(most), ...counts };
@@ -78,11 +87,11 @@ export class CapturedExchanges {
 
   /** How many octets and characters are held. */
   get held(): number {
-    const most = this.#options.all ? Infinity : MAX_UNFINISHED_BYTES;
-    const unfinished = [this.#requests, this.#responses].map(({ explainer: { unfinished } }) =>
-      Math.min(unfinished?.isMessage ? most : MAX_UNFINISHED_BYTES, unfinished?.octets ?? 0)
+    const most = MAX_UNFINISHED_BYTES + (this.#kept.kept?.contentBytes ?? 0);
+    const [requests, responses] = [this.#requests, this.#responses].map(({ explainer: { unfinished } }) =>
+      Math.min(most, unfinished?.octets ?? 0)
     );
-    return this.#text.length + this.#waitingCharacters + unfinished[0] + unfinished[1];
+    return this.#text.length + this.#waitingCharacters + requests + responses;
   }
 
   /** Receives an event of the connection, but for its beginning and its end. */
@@ -125,11 +134,11 @@ export class CapturedExchanges {
   }
 
   #requestExplainer(): Explainer {
-    return new Explainer({ kind: "request", all: this.#options.all });
+    return new Explainer({ kind: "request", ...this.#kept });
   }
 
   #responseExplainer(): Explainer {
-    return new Explainer({ kind: "response", all: this.#options.all, answers: () => this.#answered() });
+    return new Explainer({ kind: "response", ...this.#kept, answers: () => this.#answered() });
   }
 
   /** Returns the method that the next response answers, and pairs the two. */
@@ -239,15 +248,14 @@ export class CapturedExchanges {
 
   /** Octets that are no message: of another protocol, or after the last message. */
   #unread(by: End, way: Way, explanation: Explanation): void {
-    if (!this.#tunnel) this.#valid = false;
-    const text = this.#message(`from the ${by}, not explained`, explanation, originOf(way, explanation), "", true);
+    const text = this.#message(`from the ${by}, not explained`, explanation, originOf(way, explanation), "");
     const exchange = this.#begin(true);
     exchange.claimed = exchange.answered = true;
     this.#add(exchange, text);
   }
 
-  #message(title: string, explanation: Explanation, origin: MessageOrigin, after: string, unread = false): string {
-    if (!unread && explanation.state !== "whole") this.#valid = false;
+  #message(title: string, explanation: Explanation, origin: MessageOrigin, after: string): string {
+    this.#valid &&= explanation.state === "whole";
     const { painter } = this.#options;
     const { start, texts } = origin;
     const from = texts.length === 1 ? `, from ${texts[0]}` : "";

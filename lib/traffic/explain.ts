@@ -17,7 +17,7 @@ import {
   type ResponseHead,
 } from "../http_message.ts";
 import { REQUEST_LIMITS, RESPONSE_LIMITS, SHOWN_CHUNKS, SHOWN_CONTENT_BYTES, UNREAD_KEPT_BYTES } from "../limits.ts";
-import type { ExplainOptions, Explanation, Fault, Finding, Row, RowKind, Unfinished } from "./explanation.ts";
+import type { ExplainOptions, Explanation, Fault, Finding, Kept, Row, RowKind, Unfinished } from "./explanation.ts";
 import { contentFindings, type MessageFacts, missingFindings, persistenceFindings } from "./findings.ts";
 import { fixFor, SECTION_FAULTS } from "./fixes.ts";
 import { twoReadings } from "./readings.ts";
@@ -39,6 +39,7 @@ export class Explainer {
   readonly #kind: MessageKind;
   readonly #decoder: Decoder;
   readonly #options: ExplainOptions;
+  readonly #kept: Kept;
   #finished: Explanation[] = [];
 
   /** The bytes received last, and the number of bytes received before them. */
@@ -67,6 +68,7 @@ export class Explainer {
   constructor(options: ExplainOptions) {
     this.#kind = options.kind;
     this.#options = options;
+    this.#kept = options.kept ?? { contentBytes: SHOWN_CONTENT_BYTES, chunks: SHOWN_CHUNKS };
     const limits = options.kind === "request" ? REQUEST_LIMITS : RESPONSE_LIMITS;
     this.#decoder = new Decoder(options.kind, {
       ...limits,
@@ -235,7 +237,7 @@ export class Explainer {
       return;
     }
     const last = this.#rows.at(-1)!;
-    const room = this.#options.all ? Infinity : SHOWN_CONTENT_BYTES - this.#keptContent;
+    const room = this.#kept.contentBytes - this.#keptContent;
     const kept = room <= 0 ? "" : octetString(bytes, 0, Math.min(bytes.length, room));
     this.#keptContent += kept.length;
     if (last.kind === "content") {
@@ -248,7 +250,7 @@ export class Explainer {
 
   /** Whether the message has so many chunks that the rest share one row. */
   get #summarises(): boolean {
-    return this.#facts !== undefined && !this.#options.all && this.#facts.chunks > SHOWN_CHUNKS;
+    return this.#facts !== undefined && this.#facts.chunks > this.#kept.chunks;
   }
 
   /**
@@ -296,7 +298,7 @@ export class Explainer {
 
   #endSummary(): void {
     if (this.#summary === undefined) return;
-    const more = this.#facts!.chunks - SHOWN_CHUNKS;
+    const more = this.#facts!.chunks - this.#kept.chunks;
     const label = `${more} more chunk${more === 1 ? "" : "s"}, with their content`;
     this.#rows.push({ ...this.#summary, kind: "framing", label });
     this.#summary = undefined;

@@ -112,14 +112,25 @@ export interface Unfinished {
   readonly method: string | undefined;
 }
 
+/** How much of one message is kept. */
+export interface Kept {
+  /** Octets of content. */
+  readonly contentBytes: number;
+  /** Chunks with rows of their own. */
+  readonly chunks: number;
+}
+
+/** Keeps all, whatever its size. */
+export const ALL_KEPT: Kept = { contentBytes: Infinity, chunks: Infinity };
+
 /** Options of an explanation. */
 export interface ExplainOptions {
   /** The kind of the messages. */
   readonly kind: MessageKind;
   /** Returns the method that the next response answers; called once for each final response. By default GET. */
   readonly answers?: () => string | undefined;
-  /** Whether all content and all chunks are kept, whatever their size. */
-  readonly all?: boolean;
+  /** What is kept of a message; by default a screenful. */
+  readonly kept?: Kept;
   /** Limits other than those of `serve` and `connect`. */
   readonly limits?: Partial<MessageLimits>;
 }

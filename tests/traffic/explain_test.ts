@@ -4,6 +4,7 @@ import { HttpError } from "../../lib/http/error.ts";
 import type { MessageKind } from "../../lib/http/message.ts";
 import { type MessageLimits, REQUEST_LIMITS, RESPONSE_LIMITS } from "../../lib/limits.ts";
 import { Explainer, explainOctets, type Explanation, messageKindOf, type Row } from "../../lib/traffic/explain.ts";
+import { ALL_KEPT } from "../../lib/traffic/explanation.ts";
 import { brokenMessages, Random } from "../fuzzing.ts";
 import { octetString, readCases, wireOctets } from "../wire_cases.ts";
 
@@ -74,7 +75,7 @@ function checkCover(explanations: readonly Explanation[], octets: string): void 
 
 function check(octets: Uint8Array, kind: MessageKind, answers = "GET", closed = false, limits = {}): Explanation[] {
   const expected = decoded(octets, kind, answers, closed, limits);
-  const explanations = explainOctets(octets, { kind, answers: () => answers, closed, limits, all: true });
+  const explanations = explainOctets(octets, { kind, answers: () => answers, closed, limits, kept: ALL_KEPT });
   checkCover(explanations, octetString(octets));
   const fault = explanations.find((explanation) => explanation.fault)?.fault;
   const error = fault && { status: fault.status, offset: fault.offset, fault: fault.code, rule: fault.rule };
@@ -87,7 +88,7 @@ for (const { file, cases } of readCases()) {
     Deno.test(`explained, ${file}: ${section}: ${name}`, () => {
       const octets = wireOctets(wire);
       const whole = check(octets, kind, answers, closed, limits);
-      const pieces = new Explainer({ kind, answers: () => answers, limits, all: true });
+      const pieces = new Explainer({ kind, answers: () => answers, limits, kept: ALL_KEPT });
       const lent = new Uint8Array(1);
       for (const octet of octets.subarray(0, 5000)) {
         lent[0] = octet;

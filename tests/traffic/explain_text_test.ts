@@ -5,6 +5,7 @@ import type { MessageKind } from "../../lib/http/message.ts";
 import { REQUEST_LIMITS } from "../../lib/limits.ts";
 import { painterFor } from "../../lib/terminal.ts";
 import { explainOctets } from "../../lib/traffic/explain.ts";
+import { ALL_KEPT } from "../../lib/traffic/explanation.ts";
 import { type ExplainTextOptions, explanationText, refusalText } from "../../lib/traffic/explain_text.ts";
 import { FIXES } from "../../lib/traffic/fixes.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
@@ -13,7 +14,7 @@ const PLAIN: ExplainTextOptions = { width: 80, all: false, painter: painterFor(f
 
 function textOf(octets: string, options: Partial<ExplainTextOptions> & { kind?: MessageKind } = {}): string {
   const { kind = "request", ...layout } = options;
-  const explanations = explainOctets(wireOctets(octets), { kind, all: layout.all });
+  const explanations = explainOctets(wireOctets(octets), { kind, ...layout.all && { kept: ALL_KEPT } });
   return explanations.map((explanation) => explanationText(explanation, { ...PLAIN, ...layout })).join("\n");
 }
 
