@@ -54,14 +54,17 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const interactive = streams !== undefined;
   const output = new Output(Deno.stdout);
   const terminal = Deno.stdout.isTerminal();
-  const screen = screenFor(output, interactive, terminal);
+  let notices: Promise<void> = Promise.resolve();
+  const screen = screenFor(output, interactive, terminal, () => notices);
   if (alone === undefined && Deno.stdin.isTerminal() && !interactive) await screen.tell(NO_RAW_MODE);
   const painter = painterFor(isColored(options, terminal));
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile);
   const views = new Views(options, { output, terminal, painter, kind, recorder });
 
   // What was shown before comes first; errors of writing it are reported where it ends.
-  const notify = (text: string) => void output.flush().then(() => input.notify(text), () => {});
+  const notify = (text: string) => {
+    notices = notices.then(() => output.flush()).then(() => input.notify(text), () => {});
+  };
   const note = (line: string) => notify(wrapMessage(`(${line})`, columnsOf()));
   const clientOptions: ClientOptions = {
     timeoutMs,
@@ -247,13 +250,15 @@ function isColored({ color, pretty }: ConnectOptions, terminal: boolean): boolea
 const NO_RAW_MODE =
   "This terminal gives no single keys, so there is no prompt: type commands, or use Windows Terminal or winpty";
 
-function screenFor(output: Output, interactive: boolean, terminal: boolean): Screen {
+/** @param notices Resolves once the notices so far are shown. */
+function screenFor(output: Output, interactive: boolean, terminal: boolean, notices: () => Promise<void>): Screen {
   return {
     terminal,
     columns: () => columnsOf(),
     write: (bytes) => output.write(bytes),
     flush: () => output.flush(),
     async tell(line) {
+      await notices();
       await output.flush();
       const shown = interactive ? wrapMessage(line, columnsOf()) : line;
       await writeLine(interactive && terminal ? Deno.stdout : Deno.stderr, shown);

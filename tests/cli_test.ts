@@ -146,6 +146,15 @@ for (const [address, secure, host, port] of addresses) {
 
 const wrong: [args: string[], message: string | RegExp][] = [
   [[], "Expected serve, connect, explain or replay: see --help"],
+  [["sevre"], 'Unknown command "sevre": did you mean serve? see --help'],
+  [["serve", "1234"], 'serve takes flags only, saw "1234": did you mean --port 1234? see serve --help'],
+  [["connect", "1234"], '"1234" is no address: did you mean 127.0.0.1:1234, or --port 1234?'],
+  [["connect", ":1234", "get", "all"], '":1234" is no address: did you mean 127.0.0.1:1234, or --port 1234?'],
+  [
+    ["connect", "--insecure"],
+    "Unknown option '--insecure': " +
+    "deno run --unsafely-ignore-certificate-errors=HOST accepts any certificate, see --help",
+  ],
   [["start"], 'Unknown command "start": expected serve, connect, explain or replay, see --help'],
   [["completions"], 'completions takes one shell, bash, zsh or fish, saw ""'],
   [["completions", "tcsh"], 'completions takes one shell, bash, zsh or fish, saw "tcsh"'],

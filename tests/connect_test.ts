@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { runProgram, ServeProcess } from "./serve_process.ts";
+import { ROOT, runProgram, ServeProcess } from "./serve_process.ts";
 import { TempFolder } from "./support.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -84,4 +84,28 @@ Deno.test("a file of content that cannot be read is wrong input, and names what 
     (await post()).stderr,
     /^Wrong Input: try again \(@no-such-file needs a permission\): deno run --allow-net --allow-read=no-such-file [^\n]*[^)]\n$/,
   );
+  using folder = new TempFolder();
+  const token = folder.file("token");
+  await Deno.writeTextFile(token, "s3cret");
+  const { stderr } = await runProgram(
+    ["connect", `127.0.0.1:${server.port}`, "--token-file", token, "post", "a", "@no-such-file"],
+    "",
+    ["--allow-net", `--allow-read=${token}`],
+  );
+  assert(stderr.includes(` --allow-read=${token},no-such-file `), "the command keeps what it had");
+});
+
+Deno.test("a refused certificate is explained, and the printed command accepts it", async () => {
+  const pem = (name: string) => `${ROOT}tests/testdata/tls/${name}.pem`;
+  const files = ["--cert", pem("cert"), "--key", pem("key"), "--quiet"];
+  await using server = await ServeProcess.start(files, ["--allow-net", "--allow-read"]);
+  const { code, stderr } = await runProgram(["connect", `https://localhost:${server.port}`, "get", "all"]);
+  assert.equal(code, 1);
+  const command =
+    /^wiretable: Cannot connect to localhost:\d+: its certificate is not signed by a trusted authority; --cacert FILE adds one; to accept any certificate of localhost: (deno run --allow-net --unsafely-ignore-certificate-errors=localhost .*)\n$/
+      .exec(stderr)?.[1];
+  assert(command, stderr);
+  const [, ...words] = command.split(" ");
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: words }).output();
+  assert.equal(new TextDecoder().decode(stdout), "{}");
 });
