@@ -14,6 +14,7 @@ import { makeFile, readCertificates, readFlagFile, readToken, readUser } from ".
 import { certificateCommand } from "./cli/program.ts";
 import { EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { authorityOf } from "./client.ts";
+import { HttpError } from "./http_message.ts";
 import { REPORT_AGAIN_MS, TAPPED_READ_BYTES } from "./limits.ts";
 import { Page } from "./page.ts";
 import { Server } from "./server.ts";
@@ -69,7 +70,11 @@ export async function serve(options: ServeOptions): Promise<number> {
     explain: (error, rest, position) => refusalText(error, rest, position, options.showCredentials),
   });
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile, report);
-  const failed = (error: unknown) => report(error instanceof Error ? error.stack ?? error.message : String(error));
+  const failed = (error: unknown) => {
+    if (!(error instanceof Error)) return report(String(error));
+    // The page asks for the table as a client does, and may be refused like one.
+    report(error instanceof HttpError ? error.message : error.stack ?? error.message);
+  };
   const cannotAccept = (reason: string) => report(`Cannot accept a connection now: ${reason}`);
   const page = options.page && new Page({
     ...options.page,

@@ -55,6 +55,10 @@ function etcdChoice(list: string, values: Values): EtcdChoice {
   if (!/^[\w.~-]*(?:\/[\w.~-]+)*$/.test(prefix)) {
     throw new UsageError(`--store etcd: takes letters, digits and ._~-/ in a prefix, saw ${quote(prefix)}`);
   }
+  // Within a table's keys, `r` holds the rows and `m` the marks of its servers.
+  if (prefix.split("/").some((part) => part === "r" || part === "m")) {
+    throw new UsageError(`--store etcd: takes no r and no m as a part of a prefix, saw ${quote(prefix)}`);
+  }
   const certFile = text(values, "etcd-cert");
   const keyFile = text(values, "etcd-key");
   if ((certFile === undefined) !== (keyFile === undefined)) {

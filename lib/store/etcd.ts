@@ -9,9 +9,10 @@
  */
 
 import { setImmediate } from "node:timers";
-import { CLUSTER_LANES } from "../limits.ts";
+import { CLUSTER_INSERTED_BYTES, CLUSTER_INSERTED_ROWS, CLUSTER_LANES } from "../limits.ts";
 import { type NewRow, type Row, rowContent, type Snapshot, type Store, StoreError, type Written } from "../store.ts";
-import type { Outcome, RowWrite } from "./etcd_batch.ts";
+import { fewerRows, type Outcome, type RowWrite } from "./etcd_batch.ts";
+import { FAIR_TURNS } from "../turns.ts";
 import { EtcdCluster } from "./etcd_cluster.ts";
 import { EtcdError, EtcdGateway, type GatewayOptions } from "./etcd_gateway.ts";
 import { Lane } from "./etcd_lane.ts";
@@ -68,13 +69,10 @@ export class EtcdStore implements Store {
 
   /** As {@linkcode Store.insert}. */
   async insert(rows: readonly NewRow[], expected?: number): Promise<readonly string[] | undefined> {
-    const { keys } = this.#cluster;
-    const write = {
-      kind: "insert",
-      keys: rows.map(({ name }) => keys.row(name)),
-      values: rows.map(({ json }) => encode(json)),
-      expected,
-    } as const;
+    const encoded = new EncodedRows(rows, this.#cluster.keys);
+    // Those of a few rows are in the queue before other writes that are asked for now.
+    while (!encoded.step()) await FAIR_TURNS.yieldIfBusy();
+    const write = { kind: "insert", keys: encoded.keys, values: encoded.values, expected } as const;
     const names = rows.map(({ name }) => name);
     const taken = await this.#write<readonly number[] | undefined>((done, failed) => {
       this.#queue.add({ write, done, failed });
@@ -140,4 +138,44 @@ export class EtcdStore implements Store {
       if (!(error instanceof EtcdError || error instanceof StoreError)) throw error;
     }
   }
+}
+
+/** Rows that are encoded before others have their turn. */
+const STEP_ROWS = 500;
+
+/** The keys and values of new rows, in base64. */
+class EncodedRows {
+  readonly keys: string[] = [];
+  readonly values: string[] = [];
+  readonly #rows: readonly NewRow[];
+  readonly #keys: TableKeys;
+  #bytes = 0;
+
+  /** Begins with none of the rows. */
+  constructor(rows: readonly NewRow[], keys: TableKeys) {
+    if (rows.length > CLUSTER_INSERTED_ROWS) throw tooLarge(CLUSTER_INSERTED_ROWS);
+    this.#rows = rows;
+    this.#keys = keys;
+  }
+
+  /** Encodes some rows, and returns whether all are encoded. */
+  step(): boolean {
+    const rows = this.#rows;
+    const end = Math.min(this.keys.length + STEP_ROWS, rows.length);
+    while (this.keys.length < end) {
+      const { name, json } = rows[this.keys.length];
+      this.keys.push(this.#keys.row(name));
+      this.values.push(encode(json));
+      this.#bytes += json.length;
+      if (this.#bytes > CLUSTER_INSERTED_BYTES) throw tooLarge(fewerRows(rows.length));
+    }
+    return end === rows.length;
+  }
+}
+
+/** More rows than a transaction of etcd is made for: it would keep this server, and the nodes, from others. */
+function tooLarge(maxRows: number | undefined): StoreError {
+  const most = `${CLUSTER_INSERTED_ROWS} rows or ${CLUSTER_INSERTED_BYTES / 1024 / 1024} MiB`;
+  const detail = `The table's cluster takes fewer rows at once: at most ${most}, and no more than etcd's --max-txn-ops`;
+  return new StoreError("too-large", detail, { maxRows });
 }

@@ -78,7 +78,7 @@ type Tried<T> =
   | { readonly kind: "answer"; readonly answer: T }
   | { readonly kind: "refused"; readonly fault: EtcdFault; readonly reason: string }
   | { readonly kind: "failed"; readonly reason: string; readonly maybeDone: boolean; readonly silent?: boolean }
-  | { readonly kind: "unknown-user" };
+  | { readonly kind: "unknown-user"; readonly token: string | undefined };
 
 /** Tries of one request that end because of the token. */
 const MAX_AUTHENTICATIONS = 3;
@@ -136,7 +136,8 @@ export class EtcdGateway {
       if (tried.kind === "answer") return tried.answer;
       if (tried.kind === "refused") throw new EtcdError(tried.fault, tried.reason, maybeDone);
       if (tried.kind === "unknown-user") {
-        this.#token = undefined;
+        // Somebody else may have a new token already.
+        if (this.#token === tried.token) this.#token = undefined;
         if (++authentications > MAX_AUTHENTICATIONS) throw new EtcdError("denied", "The token is refused", maybeDone);
         continue;
       }
@@ -195,9 +196,10 @@ export class EtcdGateway {
     try {
       if (this.#token === undefined && this.#options.user !== undefined) await this.#authenticate(node, signal);
       sending = true;
+      const token = this.#token;
       const response = await this.#send(node, path, body, signal);
       if (response.status === 200) return { kind: "answer", answer: await read(response) };
-      return this.#failure(node, response.status, await response.text());
+      return this.#failure(node, response.status, await response.text(), token);
     } catch (error) {
       if (error instanceof EtcdError) return { kind: "refused", fault: error.fault, reason: error.message };
       if (timeout.signal.aborted) {
@@ -219,10 +221,10 @@ export class EtcdGateway {
   }
 
   /** What an answer with another status than 200 means. */
-  #failure<T>(node: string, status: number, text: string): Tried<T> {
+  #failure<T>(node: string, status: number, text: string, token: string | undefined): Tried<T> {
     const { code, message } = errorIn(text);
     if (status === 401 || /user name is empty|revision of auth store is old/.test(message)) {
-      if (this.#options.user !== undefined) return { kind: "unknown-user" };
+      if (this.#options.user !== undefined) return { kind: "unknown-user", token };
       return { kind: "refused", fault: "denied", reason: `${node}: it asks for a user, whom --etcd-user-file names` };
     }
     const fault = faultOf(status, message);

@@ -63,6 +63,11 @@ const wrong: [values: Record<string, string>, message: string][] = [
     { store: "etcd:http://a:2379/a%20b" },
     '--store etcd: takes letters, digits and ._~-/ in a prefix, saw "a%20b"',
   ],
+  [
+    { store: "etcd:http://a:2379/school/r" },
+    '--store etcd: takes no r and no m as a part of a prefix, saw "school/r"',
+  ],
+  [{ store: "etcd:http://a:2379/m" }, '--store etcd: takes no r and no m as a part of a prefix, saw "m"'],
   [{ store: "etcd:https://a:2379", "etcd-key": "k" }, "--etcd-cert and --etcd-key must be given together"],
   [
     { store: "etcd:https://a:2379,http://b:2379", "etcd-cacert": "ca" },

@@ -178,6 +178,28 @@ Deno.test("all who need a token wait for the same one, and get another when it i
   again.etcd.close();
 });
 
+Deno.test("a new token is not thrown away for those who were refused with the old one", async () => {
+  const late = Promise.withResolvers<Response>();
+  const answers = [Response.json({ token: "t1" }), says(401, "etcdserver: invalid auth token", 16)];
+  const tokens: (string | undefined)[] = [];
+  const { etcd } = gateway([], {
+    user: { name: "u", password: "p" },
+    fetch: (url, { headers }) => {
+      const isLogin = url.endsWith("authenticate");
+      tokens.push(isLogin ? "login" : (headers as Record<string, string>).Authorization);
+      if (tokens.length === 3) return late.promise;
+      return Promise.resolve(answers.shift() ?? (isLogin ? Response.json({ token: "t2" }) : DONE.clone()));
+    },
+  });
+  const both = Promise.all([
+    etcd.ask("/v3/kv/txn", "{}").then(() => late.resolve(says(401, "invalid", 16))),
+    etcd.ask("/v3/kv/range", "{}"),
+  ]);
+  await both;
+  assert.deepEqual(tokens, ["login", "t1", "t1", "login", "t2", "t2"]);
+  etcd.close();
+});
+
 Deno.test("a token that is refused again and again is no reason to go on for ever", async () => {
   const answers = Array.from({ length: 20 }, (_, i) => {
     return i % 2 === 0 ? Response.json({ token: "t" }) : says(401, "etcdserver: invalid auth token", 16);

@@ -146,3 +146,16 @@ Deno.test("a store without its cluster closes at once", async () => {
   await assert.rejects(faulty.store.get("a"), { fault: "unavailable" });
   await faulty.store.close();
 });
+
+Deno.test("a store refuses insertions that are larger than etcd is made for, before it encodes them", async () => {
+  await using faulty = await new Faulty().ready();
+  const rows = (count: number, json = "{}") => Array.from({ length: count }, (_, i) => ({ name: `n${i}`, json }));
+  const message = "The table's cluster takes fewer rows at once: at most 30000 rows or 32 MiB, " +
+    "and no more than etcd's --max-txn-ops";
+  const sent = faulty.etcd.requests.length;
+  await assert.rejects(faulty.store.insert(rows(30_001)), { fault: "too-large", message, maxRows: 30_000 });
+  const large = "x".repeat(1024 * 1024);
+  await assert.rejects(faulty.store.insert(rows(33, large)), { fault: "too-large", message, maxRows: 16 });
+  assert.equal(faulty.etcd.requests.length, sent);
+  assert.deepEqual(await faulty.store.insert(rows(32, large)), []);
+});
