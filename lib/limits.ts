@@ -297,8 +297,9 @@ export const CLUSTER_BYTES_PER_MS: number = 1000;
 export const CLUSTER_TXN_OPERATIONS: number = 128;
 /** Bytes of rows that share one transaction; a single row may have more. The nodes take 1.5 MiB unless told otherwise. */
 export const CLUSTER_BATCH_BYTES: number = 1024 * 1024;
-/** Rows, and bytes of their values, that one request may create in a cluster, whatever its nodes would take. */
+/** Rows that one request may create in a cluster, whatever its nodes would take. */
 export const CLUSTER_INSERTED_ROWS: number = 30_000;
+/** Bytes of their values together. */
 export const CLUSTER_INSERTED_BYTES: number = 32 * 1024 * 1024;
 /** Transactions that write, and those that read, which are under way at a time. */
 export const CLUSTER_LANES: number = 2;
