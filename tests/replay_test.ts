@@ -6,7 +6,7 @@ import { Script } from "../lib/traffic/replay_script.ts";
 import type { SocketAddress } from "../lib/traffic.ts";
 import { Capture } from "../lib/traffic/capture.ts";
 import { recordingStart } from "../lib/traffic/pcapng.ts";
-import { ROOT, runProgram, ServeProcess } from "./serve_process.ts";
+import { ROOT, runProgram, ServeProcess, signalTest } from "./serve_process.ts";
 import { TempFolder } from "./support.ts";
 import { eventOf, GET, type Happening, OK } from "./traffic/recorded_events.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
@@ -274,7 +274,7 @@ async function replay(args: string[], ...read: string[]): Promise<{ code: number
   return await runProgram(["replay", ...args], "", ["--allow-net", ...permissions]);
 }
 
-Deno.test("a recording of either end is replayed to a fresh server, with and without TLS", async () => {
+signalTest("a recording of either end is replayed to a fresh server, with and without TLS", async () => {
   using folder = new TempFolder();
   const [ofServer, ofClient] = [folder.file("server.pcapng"), folder.file("client.pcapng")];
   const first = await ServeProcess.start(["--quiet", "--record", ofServer], [

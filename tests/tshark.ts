@@ -34,69 +34,63 @@ export async function tshark(file: string, ports: readonly number[], ...args: st
   return text.decode(stdout);
 }
 
-/** The methods, then the statuses of the messages that it finds, by TCP stream. */
-export async function messagesOf(file: string, ports: readonly number[]): Promise<Map<number, string>> {
-  const fields = ["tcp.stream", "http.request.method", "http.response.code"].flatMap((field) => ["-e", field]);
-  const lines = await tshark(file, ports, "-Y", "http", "-T", "fields", ...fields);
-  const found = new Map<number, { methods: string[]; statuses: string[] }>();
-  for (const line of lines.trim().split("\n")) {
-    // What a packet has more than one of is separated by commas.
-    const [stream, methods, statuses] = line.split("\t");
-    const messages = found.get(Number(stream)) ?? { methods: [], statuses: [] };
-    found.set(Number(stream), messages);
-    messages.methods.push(...methods.split(",").filter(Boolean));
-    messages.statuses.push(...statuses.split(",").filter(Boolean));
-  }
-  const texts = [...found].map(([stream, { methods, statuses }]) =>
-    [stream, [...methods, ...statuses].join(" ")] as const
-  );
-  return new Map(texts.sort(([a], [b]) => a - b));
+/** What tshark makes of the TCP streams of a file. */
+export interface Dissection {
+  /** The methods, then the statuses of the messages of each stream. */
+  readonly messages: Map<number, string>;
+  /** The stream of each client's port. */
+  readonly streams: Map<number, number>;
+  /** The comments of each stream's packets. */
+  readonly comments: Map<number, string[]>;
+  /** What each end sent in the streams that were followed, one character per octet. */
+  readonly followed: Map<number, { client: string; server: string }>;
+  /** The warnings and errors of all packets. */
+  readonly faults: string[];
 }
 
-/** What each end sent in TCP streams, one character per octet, and the warnings and errors of all packets. */
-export async function octetsOf(
+const FIELDS = ["tcp.stream", "tcp.srcport", "tcp.flags", "http.request.method", "http.response.code", "frame.comment"];
+const SYN = 0x0002;
+
+/** Dissects a file in one run, and follows its first streams. */
+export async function dissect(
   file: string,
   ports: readonly number[],
-  streams: readonly number[],
+  followed: number,
   filter = "",
-): Promise<{ followed: Map<number, { client: string; server: string }>; faults: string[] }> {
-  const follow = streams.flatMap((stream) => ["-z", `follow,tcp,raw,${stream}`]);
-  const report = await tshark(file, ports, "-q", "-z", ["expert", "warn", filter].filter(Boolean).join(), ...follow);
-  // A line of its table: how often, the group, the protocol, what is wrong.
-  const faults = report.match(/^ +\d+ .*$/gm) ?? [];
-  const texts = report.split("Follow: tcp,raw").slice(1);
-  const followed = new Map(texts.map((text) => {
-    const stream = Number(/tcp\.stream eq (\d+)/.exec(text)![1]);
-    const sides = { client: "", server: "" };
-    for (const [, tab, hex] of text.matchAll(/^(\t?)([0-9a-f]+)$/gm)) {
-      sides[tab === "" ? "client" : "server"] += octetString(Uint8Array.fromHex(hex));
-    }
-    return [stream, sides] as const;
-  }));
-  return { followed, faults };
-}
-
-/** Whether dumpcap, which comes with tshark, may capture the loopback traffic of this machine. */
-export const CAPTURES: boolean = TSHARK && Deno.build.os === "linux" && mayCapture();
-
-function mayCapture(): boolean {
-  // It lists the interfaces that it may capture from, and ends.
-  const { stdout } = new Deno.Command("dumpcap", { args: ["-D", "-M"], stderr: "null" }).outputSync();
-  return /^\d+\. lo\b/m.test(new TextDecoder().decode(stdout));
-}
-
-/** Captures the loopback traffic of a port while something happens, until a packet has a text. */
-export async function captured(port: number, until: string, happen: () => Promise<void>): Promise<Uint8Array> {
-  const args = ["-i", "lo", "-f", `tcp port ${port}`, "-q", "-w", "-"];
-  await using dumpcap = new Deno.Command("dumpcap", { args, stdout: "piped", stderr: "null" }).spawn();
-  let bytes = new Uint8Array(0);
-  let happened: Promise<void> | undefined;
-  for await (const piece of dumpcap.stdout) {
-    bytes = Uint8Array.from([...bytes, ...piece]);
-    // It has begun to capture once it has written the description of the interface.
-    happened ??= happen();
-    if (octetString(bytes).includes(until)) break;
+): Promise<Dissection> {
+  const follow = Array.from({ length: followed }, (_, stream) => ["-z", `follow,tcp,raw,${stream}`]).flat();
+  const fields = ["-T", "fields", ...FIELDS.flatMap((field) => ["-e", field])];
+  const expert = ["-z", ["expert", "warn", filter].filter(Boolean).join()];
+  const output = await tshark(file, ports, ...fields, ...expert, ...follow);
+  const messages = new Map<number, { methods: string[]; statuses: string[] }>();
+  const streams = new Map<number, number>();
+  const comments = new Map<number, string[]>();
+  for (const [, number, port, flags, methods, statuses, comment] of output.matchAll(PACKET_LINE)) {
+    const stream = Number(number);
+    if (Number(flags) === SYN) streams.set(Number(port), stream);
+    comments.set(stream, [...comments.get(stream) ?? [], comment]);
+    // What a packet has more than one of is separated by commas.
+    const found = messages.get(stream) ?? { methods: [], statuses: [] };
+    messages.set(stream, found);
+    found.methods.push(...methods.split(",").filter(Boolean));
+    found.statuses.push(...statuses.split(",").filter(Boolean));
   }
-  await happened;
-  return bytes;
+  return {
+    messages: new Map([...messages].map(([i, { methods, statuses }]) => [i, [...methods, ...statuses].join(" ")])),
+    streams,
+    comments,
+    followed: new Map(output.split("Follow: tcp,raw").slice(1).map(followedStream)),
+    // A line of its table: how often, the group, the protocol, what is wrong.
+    faults: output.match(/^ +\d+ .*$/gm) ?? [],
+  };
+}
+
+const PACKET_LINE = /^(\d+)\t(\d+)\t(0x\w+)\t([^\t\n]*)\t([^\t\n]*)\t(.*)$/gm;
+
+function followedStream(text: string): [stream: number, sides: { client: string; server: string }] {
+  const sides = { client: "", server: "" };
+  for (const [, tab, hex] of text.matchAll(/^(\t?)([0-9a-f]+)$/gm)) {
+    sides[tab === "" ? "client" : "server"] += octetString(Uint8Array.fromHex(hex));
+  }
+  return [Number(/tcp\.stream eq (\d+)/.exec(text)![1]), sides];
 }

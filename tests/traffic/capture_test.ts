@@ -3,7 +3,7 @@ import type { End, SocketAddress, TrafficEvent } from "../../lib/traffic.ts";
 import { Capture } from "../../lib/traffic/capture.ts";
 import { recordingStart } from "../../lib/traffic/pcapng.ts";
 import { TempFolder } from "../support.ts";
-import { messagesOf, octetsOf, TSHARK, tshark, withTshark } from "../tshark.ts";
+import { dissect, TSHARK, tshark, withTshark } from "../tshark.ts";
 import { wireOctets } from "../wire_cases.ts";
 
 /** Events of one connection in short: `< ` a read, `> ` a write, and who sends FIN. */
@@ -111,10 +111,11 @@ for (const end of ["server", "client"] as const) {
         "GET",
       ];
       const streams = conversations.map((_conversation, i) => i);
-      assert.deepEqual(await messagesOf(file, [9999]), new Map(streams.map((i) => [i, messages[i]])));
       // That a connection was reset is what Wireshark warns of; nothing else is.
-      const { followed, faults } = await octetsOf(file, [9999], streams, "tcp.flags.reset == 0");
-      assert.deepEqual(faults, []);
+      const found = await dissect(file, [9999], conversations.length, "tcp.flags.reset == 0");
+      assert.deepEqual(found.messages, new Map(streams.map((i) => [i, messages[i]])));
+      assert.deepEqual(found.faults, []);
+      const { followed } = found;
       for (const i of streams) {
         assert(followed.get(i)!.client === sentBy("<", conversations[i]), `requests of ${i}`);
         assert(followed.get(i)!.server === sentBy(">", conversations[i]), `responses of ${i}`);
@@ -131,7 +132,7 @@ Deno.test({
     const file = folder.file("r.pcapng");
     const all = Array.from({ length: 100 }, () => conversations[0]);
     await Deno.writeFile(file, new Blob(record("server", all) as BlobPart[]).stream());
-    const messages = await messagesOf(file, [9999]);
+    const { messages } = await dissect(file, [9999], 0);
     assert.deepEqual([...messages.values()], all.map(() => "GET 200"));
   },
 });
@@ -152,7 +153,8 @@ Deno.test({
       for (const happening of conversations[0][2]) capture.tell(eventOf(seen(), happening));
     }
     await Deno.writeFile(file, new Blob(blocks as BlobPart[]).stream());
-    assert.deepEqual(await messagesOf(file, [9999]), new Map([[0, "GET 200"], [1, "GET 200"]]));
+    const { messages } = await dissect(file, [9999], 0);
+    assert.deepEqual(messages, new Map([[0, "GET 200"], [1, "GET 200"]]));
     assert.doesNotMatch(await tshark(file, [9999], "-q", "-z", "expert"), /Warns|Errors|retransmission/);
   },
 });
