@@ -35,9 +35,8 @@ export class FairTurns {
     this.#now = now;
   }
 
-  /** Whether the caller must wait: the budget is spent, or others are waiting. */
-  isBusy(): boolean {
-    if (this.#scheduled) return true;
+  /** Whether the budget of the current turn is spent. */
+  isTurnOver(): boolean {
     if (this.#since !== undefined) return this.#now() >= this.#since + MAX_TURN_MS;
     this.#since = this.#now();
     setTimeout(() => {
@@ -48,7 +47,7 @@ export class FairTurns {
 
   /** Returns a promise to await before more work is done; `undefined` while budget is left and nobody waits. */
   yieldIfBusy(client?: Precedence): Promise<void> | undefined {
-    if (!this.isBusy()) return undefined;
+    if (!this.#scheduled && !this.isTurnOver()) return undefined;
     if (!this.#scheduled) {
       this.#scheduled = true;
       this.#afterTurn();

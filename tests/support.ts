@@ -214,3 +214,16 @@ export class CountedTurns extends FairTurns {
     this.#onTurn();
   }
 }
+
+/** Stops the clock of this process until disposal: no turn of the event loop is over, however slow the machine is. */
+export class StoppedClock implements Disposable {
+  readonly #now = performance.now;
+
+  constructor() {
+    performance.now = () => 0;
+  }
+
+  [Symbol.dispose](): void {
+    performance.now = this.#now;
+  }
+}

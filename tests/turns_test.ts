@@ -32,6 +32,21 @@ Deno.test("a turn of the event loop renews the budget", async () => {
   await anyTurn();
 });
 
+Deno.test("whoever goes on has what is left of the turn, whether others wait or not", async () => {
+  let now = 1000;
+  const turns = new FairTurns(() => now);
+  turns.yieldIfBusy();
+  now += MAX_TURN_MS;
+  const [first, second] = [turns.yieldIfBusy(), turns.yieldIfBusy()];
+  await first;
+  assert.equal(turns.isTurnOver(), false, "it may finish what it has begun");
+  assert(turns.yieldIfBusy() instanceof Promise, "but begins nothing new before the others");
+  now += MAX_TURN_MS;
+  assert.equal(turns.isTurnOver(), true);
+  await second;
+  await anyTurn();
+});
+
 /** Clients that each do so much at a time, and wait in between. Notes who goes on, and when the event loop turns. */
 async function work(
   turns: FairTurns,

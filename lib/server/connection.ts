@@ -222,7 +222,7 @@ export class ServerConnection implements Requester {
       }
       this.#encode(this.#incoming.request!, response);
       if (this.#sender.length > this.#context.limits.maxGatheredBytes) return true;
-      if (!this.#incoming.idle && FAIR_TURNS.isBusy()) return true;
+      if (!this.#incoming.idle && FAIR_TURNS.isTurnOver()) return true;
     }
     return false;
   }

@@ -5,7 +5,7 @@ import { REQUEST_LIMITS, SERVER_LIMITS } from "../../lib/limits.ts";
 import { ServerConnection } from "../../lib/server/connection.ts";
 import type { Observer } from "../../lib/server/context.ts";
 import { octetsToText } from "../../lib/terminal.ts";
-import { connectionContext, type Handler, serviceOf, startServer, until } from "../support.ts";
+import { connectionContext, type Handler, serviceOf, startServer, StoppedClock, until } from "../support.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
 const DECODER = new TextDecoder();
@@ -54,6 +54,7 @@ async function converse(conn: FakeConn, handler: Handler = ECHO, observer: Obser
 }
 
 Deno.test("all requests of one read are answered by one write, in order", async () => {
+  using _clock = new StoppedClock();
   const writes = await converse(new FakeConn(get("/1") + get("/2") + get("/3"), get("/4")));
   assert.equal(writes.length, 2);
   assert.match(writes[0], /GET \/1 HTTP\/1\.1 200.*GET \/2 HTTP\/1\.1 200.*GET \/3 $/s);
@@ -404,6 +405,7 @@ Deno.test("a response that is never sent is dropped, and its stream is ended", a
       const notes: string[] = [];
       const conn = new FakeConn(get("/1") + get("/2"));
       prepare(conn);
+      using _clock = new StoppedClock();
       const made = Promise.withResolvers<void>();
       await converse(conn, ({ target }) => {
         if (target === "/1") return { status: 200 };
