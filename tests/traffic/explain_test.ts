@@ -111,6 +111,23 @@ Deno.test("any octets have rows, and a fault exactly where the decoder fails", (
   }
 });
 
+/** A request with all that is divided into parts, and all kinds of framing. */
+const RICH = "PUT http://a/b?c=d&e HTTP/1.1\r\nHost: a\r\nAccept: a/b;q=0.5, c/d\r\nRange: bytes=0-4,-5\r\n" +
+  'Cache-Control: max-age=0, private="a, b"\r\nContent-Type: a/b; c="d;e"\r\nIf-Match: "a", W/"b"\r\n' +
+  "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nCookie: a=\xc3\xa9; b\xff\r\nConnection: te\r\n" +
+  'Transfer-Encoding: chunked\r\n\r\n5;a="\xc3\xa9\t"\r\nabcde\r\n00\r\nETag: "a"\r\n\r\n';
+
+Deno.test("a message cut at any octet is explained, as a file and as a connection", () => {
+  for (let end = 1; end <= RICH.length; end++) {
+    for (const closed of [false, true]) {
+      const [explanation] = check(wireOctets(RICH.slice(0, end)), "request", "GET", closed);
+      const state = end === RICH.length ? "whole" : closed ? "broken" : "incomplete";
+      assert.equal(explanation.state, state, `${end} octets`);
+      if (state === "incomplete") assert.match(explanation.findings[0].text, /^needs /);
+    }
+  }
+});
+
 function explained(text: string, kind: MessageKind = "request", answers: string[] = []): Explanation[] {
   const methods = [...answers];
   return explainOctets(wireOctets(text), { kind, answers: () => methods.shift() });

@@ -8,6 +8,7 @@ import { explainOctets } from "../../lib/traffic/explain.ts";
 import { ALL_KEPT } from "../../lib/traffic/explanation.ts";
 import { type ExplainTextOptions, explanationText, refusalText } from "../../lib/traffic/explain_text.ts";
 import { FIXES } from "../../lib/traffic/fixes.ts";
+import { brokenMessages, Random } from "../fuzzing.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
 const PLAIN: ExplainTextOptions = { width: 80, all: false, painter: painterFor(false) };
@@ -95,6 +96,23 @@ Deno.test("nothing from a peer controls the terminal", () => {
   // deno-lint-ignore no-control-regex -- these are what must not be there
   assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
   assert(text.includes("A: \\x9b\\xe2\\x80\\xae\\\\\\r\\n"));
+});
+
+Deno.test("the text of any octets is safe, with one caret for a fault", () => {
+  const random = new Random(12);
+  for (let i = 0; i < 500; i++) {
+    const kind = random.pick(["request", "response"] as const);
+    const octets = wireOctets(
+      random.below(5) === 0 ? random.octets(1 + random.below(200)) : brokenMessages(random, kind),
+    );
+    for (const explanation of explainOctets(octets, { kind })) {
+      const width = random.pick([40, 60, 80, 120]);
+      const text = explanationText(explanation, { ...PLAIN, width, masked: random.below(2) === 0 });
+      // deno-lint-ignore no-control-regex -- these are what must not be there
+      assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/);
+      assert.equal(text.match(/^ *\^ octet \d+$/gm)?.length ?? 0, explanation.fault === undefined ? 0 : 1, text);
+    }
+  }
 });
 
 Deno.test("for a long line only octets around the fault are shown", () => {
