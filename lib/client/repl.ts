@@ -124,6 +124,8 @@ class Repl {
   /** Fields the user has added to later requests, by name in lower case. */
   readonly #headers = new Map<string, FieldLine>();
   #last: Done | undefined;
+  /** Whether each exchange is explained, and one was. */
+  #explained = false;
   /** Whether a command got no valid response. */
   failed = false;
 
@@ -220,7 +222,9 @@ class Repl {
   async #showExplanation(): Promise<number> {
     const text = this.#options.explain?.text();
     if (text === undefined) throw new WrongInput("there was no request yet");
-    await this.#display.write(text);
+    // An empty line between exchanges, as there is one between their messages.
+    await this.#display.write(this.#explained ? `\n${text}` : text);
+    this.#explained = this.#options.explain!.each;
     return 0;
   }
 

@@ -227,7 +227,8 @@ export class Decoder {
       return CLOSED;
     }
     const inHead = this.#phase === "start" || this.#phase === "head";
-    const missing = this.#phase === "content" ? `: ${this.#remaining} more bytes were announced` : "";
+    const more = this.#remaining === 1 ? "1 more byte was" : `${this.#remaining} more bytes were`;
+    const missing = this.#phase === "content" ? `: ${more} announced` : "";
     throw new HttpError(400, `The connection ended in the middle of the ${inHead ? "head" : "content"}${missing}`, {
       fault: "cut-off",
       rule: "RFC 9112 §8",

@@ -52,6 +52,7 @@ function fitting(all: readonly string[], width: number): string[] {
  * the start of the length.
  */
 export function placeInMasked(line: string, masked: string, at: number): number {
+  if (masked === line) return at;
   let same = 0;
   while (same < at && masked[same] === line[same]) same++;
   if (same === at) return at;

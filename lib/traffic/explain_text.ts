@@ -92,10 +92,12 @@ function faultLines(explanation: Explanation, row: Row, line: string, options: E
   const { painter } = options;
   const fault = explanation.fault!;
   const at = placeInMasked(row.octets, line, fault.offset - row.start);
-  const { shown, caret } = aroundCaret(line, at, options.width - OFFSET_WIDTH);
+  // Of long content only the first octets are kept.
+  const left = fault.offset > row.start + row.octets.length ? "…" : "";
+  const { shown, caret } = aroundCaret(line, at, options.width - OFFSET_WIDTH - left.length);
   return [
-    `${String(row.start).padStart(OFFSET_WIDTH - 1)} ${painter(STYLES[row.kind], shown)}`,
-    `${INDENT}${" ".repeat(caret)}${painter("red", "^")} octet ${fault.offset}`,
+    `${String(row.start).padStart(OFFSET_WIDTH - 1)} ${painter(STYLES[row.kind], shown + left)}`,
+    `${INDENT}${" ".repeat(caret + left.length)}${painter("red", "^")} octet ${fault.offset}`,
     ...faultWords(explanation, fault, options),
   ];
 }

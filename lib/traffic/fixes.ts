@@ -44,7 +44,7 @@ export const FIXES: Readonly<Record<FaultCode, string>> = {
   "asterisk-target": "use * with OPTIONS only, and / for the root",
   "connect-target": "write host:port as the target of CONNECT",
   "no-version": "end the request line with one space and HTTP/1.1",
-  "version-byte": "write the version as HTTP/1.1, in capitals, after exactly one space",
+  "version-byte": "write HTTP/1.1 in capitals after exactly one space; a space within the target is %20",
   "version-major": "write HTTP/1.1; HTTP/2 has another format and is agreed on beforehand",
   "after-version": "end the line right after the version: no space, nothing else",
   "status-code": "write the status line as HTTP/1.1 200 OK: three digits, one space on each side",

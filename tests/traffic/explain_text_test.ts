@@ -122,6 +122,13 @@ Deno.test("for a long line only octets around the fault are shown", () => {
   assert.equal(caret, `${" ".repeat(6 + 31)}^ octet 228`);
 });
 
+Deno.test("the end of long content that is cut off has a caret behind what is kept", () => {
+  const octets = wireOctets(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n${"x".repeat(8999)}`);
+  const [explanation] = explainOctets(octets, { kind: "request", closed: true });
+  const text = explanationText(explanation, PLAIN);
+  assert(text.includes(`\n   50 …${"x".repeat(30)}…\n${" ".repeat(6 + 32)}^ octet 9049\n`), text);
+});
+
 Deno.test("a screenful of content is shown, or all of it on request", () => {
   const message = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n${"x".repeat(2000)}`;
   const shown = textOf(message).split("\n").filter((line) => /^ +(?:\d+ )?x+/.test(line));
