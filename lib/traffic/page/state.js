@@ -15,7 +15,7 @@
  *   leftOut?: { connections: number, events: number }
  * }} Told
  * @typedef {{ number: number, client: string, server: string, open: boolean, start: number, tapped: boolean,
- *   exchanges: Map<number, Exchange> }} Connection
+ *   exchanges: Map<number, Exchange>, newest: number }} Connection
  * @typedef {{ rows: Map<string, Cells | null>, total: number, large: boolean }} Table
  * @typedef {{ connection: number, exchange: number, direction: Direction, index: number }} Choice
  */
@@ -186,6 +186,7 @@ function takeConnection(told) {
       start: told.time,
       tapped: false,
       exchanges: new Map(),
+      newest: 0,
     };
     connections.set(told.connection, connection);
     // Connections without events any more are forgotten with them.
@@ -200,9 +201,12 @@ function takeConnection(told) {
   const { exchanges } = connection;
   for (const exchange of told.exchanges ?? []) {
     exchanges.set(exchange.number, exchange);
+    connection.newest = Math.max(connection.newest, exchange.number);
     if (exchanges.size > state.keeps) exchanges.delete(/** @type {number} */ (exchanges.keys().next().value));
     if (state.current === 0) chooseNewest(connection, exchange);
   }
+  // It is among the newest ones now, where it is found at once.
+  exchangeOf(connection, told);
 }
 
 function forgetOld() {
@@ -275,19 +279,24 @@ const exchangeNumbers = new WeakMap();
  * @param {Told} event
  * @returns {Exchange | undefined}
  */
-export function exchangeOf({ exchanges }, event) {
+export function exchangeOf({ exchanges, newest }, event) {
   const { direction, from = 0, to = 0 } = event;
   if (direction === undefined) return undefined;
   const known = exchangeNumbers.get(event);
   if (known !== undefined) return exchanges.get(known);
-  /** @param {Exchange} exchange */
-  const messages = ({ request, responses }) =>
-    (direction === "request" ? [request] : responses).filter((message) => message !== undefined);
-  // The newest first: that is where events come in.
-  const newest = [...exchanges.values()].reverse();
-  const found =
-    newest.find((exchange) => messages(exchange).some((message) => message.from <= from && from < message.to)) ??
-      newest.findLast((exchange) => messages(exchange).some((message) => from < message.from && message.from < to));
-  if (found !== undefined) exchangeNumbers.set(event, found.number);
-  return found;
+  let found;
+  for (let number = newest; exchanges.has(number); number--) {
+    const { request, responses } = /** @type {Exchange} */ (exchanges.get(number));
+    const messages = (direction === "request" ? [request] : responses).filter((message) => message !== undefined);
+    if (messages.some((message) => message.from <= from && from < message.to)) {
+      found = number;
+      break;
+    }
+    if (messages.some((message) => from < message.from && message.from < to)) found = number;
+    // Those before it end where it starts.
+    if (messages.length > 0 && messages.every((message) => message.to <= from)) break;
+  }
+  if (found === undefined) return undefined;
+  exchangeNumbers.set(event, found);
+  return exchanges.get(found);
 }
