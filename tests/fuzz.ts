@@ -1,5 +1,5 @@
 /**
- * Searches for bytes that break the decoder or a live server: `deno task fuzz [--seconds N] [--seed N]`.
+ * Searches for bytes that break the decoder, the reader of captures or a live server: `deno task fuzz [--seconds N] [--seed N]`.
  *
  * Ends at the first failure, and prints the seed that reproduces it.
  */
@@ -9,6 +9,7 @@ import { attackServer } from "./fuzz_server.ts";
 import { MemoryStore } from "../lib/store/memory.ts";
 import { SqliteStore } from "../lib/store/sqlite.ts";
 import { harass, SQLITE_KEPT } from "./hostile.ts";
+import { checkCapture, randomCapture } from "./fuzzing_captures.ts";
 import { brokenMessages, checkRoundTrip, checkSplits, Random } from "./fuzzing.ts";
 
 const { values } = parseArgs({
@@ -20,7 +21,7 @@ const { values } = parseArgs({
 const seed = Number(values.seed);
 const end = Date.now() + Number(values.seconds) * 1000;
 const random = new Random(seed);
-const counts = { splits: 0, roundTrips: 0, attacks: 0, visits: 0 };
+const counts = { splits: 0, roundTrips: 0, captures: 0, attacks: 0, visits: 0 };
 
 console.log(`Seed ${seed}, for ${values.seconds} seconds`);
 try {
@@ -36,6 +37,11 @@ try {
       checkRoundTrip(random);
       counts.splits++;
       counts.roundTrips++;
+    }
+    const captureEnd = Math.min(end, Date.now() + 2000);
+    while (Date.now() < captureEnd) {
+      checkCapture(random, randomCapture(random));
+      counts.captures++;
     }
     const attackEnd = Math.min(end, Date.now() + 2000);
     counts.attacks += await attackServer(random, () => Date.now() < attackEnd);

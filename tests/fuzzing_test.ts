@@ -2,6 +2,7 @@ import { brokenMessages, checkRoundTrip, checkSplits, Random } from "./fuzzing.t
 import { MemoryStore } from "../lib/store/memory.ts";
 import { SqliteStore } from "../lib/store/sqlite.ts";
 import { attackServer } from "./fuzz_server.ts";
+import { checkCapture, randomCapture } from "./fuzzing_captures.ts";
 import { harass, SQLITE_KEPT } from "./hostile.ts";
 import { TempFolder } from "./support.ts";
 
@@ -23,6 +24,11 @@ Deno.test("invalid messages give the same events in any pieces, or an HttpError"
 Deno.test("encoding and decoding are inverse for random messages", () => {
   const random = new Random(3);
   for (let i = 0; i < 4000; i++) checkRoundTrip(random);
+});
+
+Deno.test("random and broken captures give the same events in any pieces, or a CaptureError", () => {
+  const random = new Random(7);
+  for (let i = 0; i < 200; i++) checkCapture(random, randomCapture(random));
 });
 
 Deno.test("a live server survives any input", async () => {

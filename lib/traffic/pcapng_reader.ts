@@ -231,6 +231,9 @@ export class PcapngReader {
   }
 
   #fail(what: string): never {
+    // It ends here, whatever was begun.
+    this.#rest.clear(0);
+    this.#skipped = 0;
     throw new CaptureError(`no valid pcapng at octet ${this.#position}: ${what}`);
   }
 }

@@ -182,7 +182,8 @@ export class Flow<P> {
 
   #endIfComplete(): void {
     if (this.#ended || this.#fin === undefined || distance(this.#next!, this.#fin.sequence) > 0) return;
-    this.#ended = true;
+    // What is behind the end is no part of it.
+    this.discard();
     this.#taker.fin(this.#fin.packet);
   }
 }

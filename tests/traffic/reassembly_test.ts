@@ -79,6 +79,12 @@ Deno.test("at the end what waits is given, and what is missing is said", () => {
   assert.deepEqual(acknowledged.told, ["1: a", "5 missing"]);
 });
 
+Deno.test("octets that wait behind FIN are not given", () => {
+  const log = new Log().play([[4, "e"], [0, "ab!"], [5]]);
+  log.flow.end(9);
+  assert.deepEqual([log.told, log.budget.used], [["2: ab", "2: FIN"], 0]);
+});
+
 Deno.test("the end of a packet may not be captured", () => {
   const log = new Log();
   log.flow.segment(1000, wireOctets("ab"), 4, false, 1);
