@@ -94,3 +94,28 @@ function followedStream(text: string): [stream: number, sides: { client: string;
   }
   return [Number(/tcp\.stream eq (\d+)/.exec(text)![1]), sides];
 }
+
+/** Whether dumpcap, which comes with tshark, may capture the loopback traffic of this machine. */
+export const CAPTURES: boolean = TSHARK && Deno.build.os === "linux" && mayCapture();
+
+function mayCapture(): boolean {
+  // It lists the interfaces that it may capture from, and ends.
+  const { stdout } = new Deno.Command("dumpcap", { args: ["-D", "-M"], stderr: "null" }).outputSync();
+  return /^\d+\. lo\b/m.test(new TextDecoder().decode(stdout));
+}
+
+/** Captures the loopback traffic of a port while something happens, until a packet has a text. */
+export async function captured(port: number, until: string, happen: () => Promise<void>): Promise<Uint8Array> {
+  const args = ["-i", "lo", "-f", `tcp port ${port}`, "-q", "-w", "-"];
+  await using dumpcap = new Deno.Command("dumpcap", { args, stdout: "piped", stderr: "null" }).spawn();
+  let bytes = new Uint8Array(0);
+  let happened: Promise<void> | undefined;
+  for await (const piece of dumpcap.stdout) {
+    bytes = Uint8Array.from([...bytes, ...piece]);
+    // It has begun to capture once it has written the description of the interface.
+    happened ??= happen();
+    if (octetString(bytes).includes(until)) break;
+  }
+  await happened;
+  return bytes;
+}
