@@ -35,35 +35,36 @@ export const COMMANDS: readonly CommandHelp[] = [
   {
     name: "serve",
     usage: "[flags]",
-    summary: "a JSON table behind a TCP port, which prints each request",
-    about: `a JSON table at http://${DEFAULT_HOST}:${DEFAULT_PORT}/, each row at /NAME`,
+    summary: "a JSON table; prints requests",
+    about: `a JSON table at http://${DEFAULT_HOST}:${DEFAULT_PORT}/, rows at /NAME`,
     flags: SERVE_FLAGS,
-    notes: "Sizes are in bytes, or as 16k or 1m. Ctrl-C finishes requests in flight, then stops.",
+    notes: "Sizes are in bytes, or as 16k or 1m. Ctrl-C finishes requests, then stops.",
   },
   {
     name: "connect",
     usage: "[ADDRESS] [COMMAND …] [flags]",
-    summary: "a client on one connection, which prints each response",
-    about: "talk to a server, at a prompt unless a COMMAND is given",
+    summary: "a client; prints responses",
+    about: "talk to a server",
     details: `\
 ADDRESS is HOST:PORT, http://HOST:PORT or https://HOST (${DEFAULT_HOST}:${DEFAULT_PORT}).
-COMMAND is as at the prompt: get all, post Pingping snail 1 0. Type help at the prompt for more.`,
+COMMAND is a line of the prompt, as post Pingping snail 1 0. Without one, there
+is the prompt, where help lists them.`,
     flags: CONNECT_FLAGS,
     notes: `\
-Exit code: 0 for a status below 400, 4 and 5 for those classes, 1 for wrong usage
-or without a valid response, 2 for a timeout, 130 for Ctrl-C.`,
+Exit code: 0 for a status below 400, 4 and 5 for those classes, 1 for wrong
+usage or without a valid response, 2 for a timeout, 130 for Ctrl-C.`,
   },
   {
     name: "explain",
     usage: "FILE|- [flags]",
     completes: "files",
-    summary: "what each octet of HTTP messages means",
+    summary: "what each octet means",
     about: "explain each octet of the messages in a file",
     details: `\
 FILE has requests or responses as they were sent; - is the standard input.
-Messages that start with HTTP/ are responses. FILE may also be a capture (pcapng),
-of serve --record, of connect --record or of Wireshark: then each connection's
-requests stand beside their responses.`,
+Messages that start with HTTP/ are responses. FILE may also be a capture
+(pcapng), of serve --record, of connect --record or of Wireshark: then each
+connection's requests stand beside their responses.`,
     flags: EXPLAIN_FLAGS,
     notes: "Exit code: 0 if every message is complete and valid, 1 otherwise.",
   },
@@ -71,23 +72,24 @@ requests stand beside their responses.`,
     name: "replay",
     usage: "FILE [flags]",
     completes: "files",
-    summary: "what a recording sent, sent again, and answers compared",
-    about: "send what the clients of a recording sent, and compare the answers",
+    summary: "a recording, sent again",
+    about: "send again what clients sent, compare answers",
     details: `\
-FILE is a recording of serve or connect (--record), or a capture of Wireshark (pcapng).
-Octets go out as they were split, after the answers that came before them, with the
-recorded pauses. Requests are never rewritten.`,
+FILE is a recording of serve or connect (--record), or a capture of Wireshark
+(pcapng). Octets go out as they were split, after the answers that came before
+them, with the recorded pauses. Requests are never rewritten.`,
     flags: REPLAY_FLAGS,
     notes: `\
-Compared: status, fields, content, whether the connection stays; not the values of ETag,
-Last-Modified, Expires and Set-Cookie, nor Date, Age, Server, Via, Connection, Keep-Alive.
-Exit code: 0 if all answers are the same, 1 otherwise, 2 if one did not come in time.`,
+Compared: status, fields, content, whether the connection stays; not the values
+of ETag, Last-Modified, Expires and Set-Cookie, nor Date, Age, Server, Via,
+Connection, Keep-Alive.
+Exit code: 0 if all answers are the same, 1 otherwise, 2 if one did not come.`,
   },
   {
     name: "completions",
     usage: "SHELL",
     completes: SHELLS,
-    summary: "completion of commands and flags for bash, zsh or fish",
+    summary: "for bash, zsh or fish",
     about: "print a script that completes commands and flags",
     details: `\
 SHELL is bash, zsh or fish. For the shell that runs:
