@@ -268,7 +268,7 @@ export class Replayer {
   }
 
   async #send(live: Live, octets: Uint8Array): Promise<void> {
-    const { dialogue, raw } = live;
+    const { dialogue, raw, client } = live;
     const hadEnded = dialogue.ended("recorded") !== undefined;
     let sent = 0;
     if (!hadEnded) live.unsentWhy ??= dialogue.ended("now");
@@ -277,6 +277,9 @@ export class Replayer {
         const writing = raw.write(octets.subarray(sent)).then((count) => sent += count);
         if (await within(writing, this.#options.timeoutMs)) continue;
         live.unsentWhy = `the server took nothing within ${this.#options.timeoutMs / 1000} s`;
+        live.late = true;
+        dialogue.end("now", live.unsentWhy);
+        client.close();
       }
     } catch {
       live.unsentWhy = dialogue.ended("now") ?? "the connection is gone";

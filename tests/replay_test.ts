@@ -350,3 +350,32 @@ Deno.test("what cannot be replayed is one line, and nothing is sent", async () =
     assert.deepEqual([code, stdout, stderr], [1, "", `wiretable: ${message}\n`]);
   }
 });
+
+Deno.test("a server that takes nothing ends its connection's part of the replay", async () => {
+  const head = "PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 67108864\r\n\r\n";
+  // More than the system holds for a server that does not read.
+  const piece = new Uint8Array(8 * 1024 * 1024);
+  const pieces = Array.from({ length: 8 }, (_, i): Happening => [1, 2 + i, piece]);
+  const lines: string[] = [];
+  const done = Promise.withResolvers<void>();
+  const { replayer } = await replayed(
+    [[1, 0, "open"], [1, 1, `> ${head}`], ...pieces, [1, 20, `< ${OK}`]],
+    () => done.promise,
+    {
+      timeoutMs: 300,
+      fast: true,
+      print(line) {
+        lines.push(line);
+        // The server ends once the replay has.
+        if (line.endsWith("different")) done.resolve();
+        return Promise.resolve();
+      },
+    },
+  );
+  assert.match(
+    lines[0],
+    /^connection 1, exchange 1: PUT \/a: differs\n.*200 OK\n.*: the server took nothing within 0\.3 s$/,
+  );
+  assert.match(lines[1], /^connection 1: \d+ octets were not sent: the server took nothing within 0\.3 s$/);
+  assert(replayer.timedOut);
+});

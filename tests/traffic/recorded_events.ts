@@ -11,12 +11,15 @@ export const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /**
  * A connection's number, a time in microseconds, and what happened: `open`, `> ` octets of the client, `< ` octets of the
- * server, `FIN client`, `closed`, `lost client` or `skipped client` for octets that are not there.
+ * server, octets of the client, `FIN client`, `closed`, `lost client` or `skipped client` for octets that are not there.
  */
-export type Happening = [connection: number, time: number, what: string];
+export type Happening = [connection: number, time: number, what: string | Uint8Array];
 
 export function eventOf(end: End, [connection, time, happening]: Happening, server = SERVER): RecordedEvent {
   const seen = { end, connection, time };
+  if (typeof happening !== "string") {
+    return { ...seen, kind: end === "server" ? "read" : "write", bytes: happening };
+  }
   if (happening === "open") {
     const [local, remote] = end === "server" ? [server, CLIENT] : [CLIENT, server];
     return { ...seen, kind: "opened", local, remote, secure: false };
