@@ -22,8 +22,8 @@ export interface Done {
   readonly location: string | undefined;
 }
 
-/** Fields with credentials, those of this program and what others call them, as X-Api-Key; and the server's name. */
-const SERVERS_OWN = /auth|cookie|token|secret|passw|session|signature|csrf|xsrf|(?:^|[-_])key(?:$|[-_])|apikey|^host$/i;
+/** The names of fields with credentials: the known ones, and what others call them, as X-Api-Key. */
+const CREDENTIALS = /auth|cookie|token|secret|passw|session|signature|csrf|xsrf|(?:^|[-_])key(?:$|[-_])|apikey/i;
 /** Fields that describe content, which is not sent again (RFC 9110 §15.4). */
 const ABOUT_CONTENT = /^(?:content-.*|digest|last-modified)$/i;
 
@@ -57,7 +57,7 @@ export function followUp({ endpoint, request, status, location }: Done): Followi
   const keeps = status === 307 || status === 308 || request.method === "HEAD" ||
     (status === 301 || status === 302) && request.method !== "POST";
   const wanted = request.fields.filter(([name]) => !/^host$/i.test(name) && (keeps || !ABOUT_CONTENT.test(name)));
-  const fields = wanted.filter(([name]) => isSame || !SERVERS_OWN.test(name));
+  const fields = wanted.filter(([name]) => isSame || !mayHaveCredentials(name));
   return {
     endpoint: next,
     leftOut: wanted.filter((field) => !fields.includes(field)).map(([name]) => name),
@@ -68,6 +68,11 @@ export function followUp({ endpoint, request, status, location }: Done): Followi
       ...keeps && request.content !== undefined && { content: request.content },
     },
   };
+}
+
+/** Whether a field may have credentials, by its name. */
+export function mayHaveCredentials(name: string): boolean {
+  return CREDENTIALS.test(name);
 }
 
 function hostOf({ host, port }: Endpoint): string {

@@ -22,7 +22,7 @@ import { type Command, completeCommand, parseLine } from "./command.ts";
 import type { SeenNames } from "./completion.ts";
 import { curlCommand } from "./curl.ts";
 import { Display, type DisplayOptions } from "./display.ts";
-import { type Done, followUp } from "./follow.ts";
+import { type Done, followUp, mayHaveCredentials } from "./follow.ts";
 import { describeFields, type Order, type TableWords, withDefaults } from "./items.ts";
 import { HELP, RAW_HELP } from "./help.ts";
 import type { LineInput } from "./line_input.ts";
@@ -247,7 +247,7 @@ class Repl {
     const defaults = this.#options.defaults.filter(([name]) => !this.#headers.has(name.toLowerCase()));
     const whole = content === undefined ? request : { ...request, content };
     const { session, endpoint, screen, memberSpans } = this.#options;
-    const sent = withDefaults(whole, [...defaults, ...this.#headers.values()]);
+    const sent = await this.#withoutEcho(withDefaults(whole, [...defaults, ...this.#headers.values()]));
     const status = await sendInPieces(sent, {
       // A piece is not what the file holds.
       send: (request, show) =>
@@ -258,6 +258,15 @@ class Repl {
       memberSpans,
     });
     return exitCodeOf(status);
+  }
+
+  /** Leaves credentials out of a request that the server sends back as content (RFC 9110 §9.3.8). */
+  async #withoutEcho(request: HttpRequest): Promise<HttpRequest> {
+    if (request.method !== "TRACE") return request;
+    const fields = request.fields.filter(([name]) => !mayHaveCredentials(name));
+    const leftOut = request.fields.filter((field) => !fields.includes(field)).map(([name]) => name);
+    if (leftOut.length > 0) await this.prompt(`(not sent with TRACE, which sends all back: ${leftOut.join(", ")})`);
+    return { ...request, fields };
   }
 
   /** Sends the request that follows a Location, possibly to another server. */

@@ -417,6 +417,15 @@ Deno.test("a field is kept for the session, listed, and dropped", async () => {
   assert.equal(told, 'Wrong Input: try again (no field "X-A" is kept)\n');
 });
 
+Deno.test("TRACE, which sends all back, has no credentials", async () => {
+  await using server = startServer(({ text }) => ({ status: 200, content: text }));
+  const input = "auth a:b\nheader Cookie: c\nheader X-A: 1\nTRACE / X-Api-Key:k\nget /\n";
+  const { shown } = await run(server.port, input, { print: "b" });
+  const [trace, get] = shown.split("GET / ");
+  assert.match(trace, /^TRACE \/ HTTP\/1\.1\r\nHost: h\r\nX-A: 1\r\n\r\n$/);
+  assert.match(get, /\r\nAuthorization: Basic YTpi\r\nCookie: c\r\n/);
+});
+
 Deno.test("a Location is followed: on the same server, and without credentials to another", async () => {
   const echo: Handler = ({ method, target, fields }) => ({
     status: 200,
