@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { SERVER_LIMITS } from "../lib/limits.ts";
 import { Server } from "../lib/server.ts";
+import type { Observer } from "../lib/server/context.ts";
 import { type Handler, serviceOf, startServer, until } from "./support.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -33,7 +34,12 @@ Deno.test("every answer has the date", async () => {
 });
 
 Deno.test("one connection too many gets 503, and others are not affected", async () => {
-  await using server = startServer(OK, { limits: { maxConnections: 2, maxRefusedConnections: 1 } });
+  const told: string[] = [];
+  const observer: Observer = {
+    opened: (id) => told.push(`${id} opened`),
+    closed: (id, reason) => told.push(`${id} closed ${reason}`),
+  };
+  await using server = startServer(OK, { limits: { maxConnections: 2, maxRefusedConnections: 1 }, observer });
   const [first, second] = [await server.connect(), await server.connect()];
   await first.exchange(GET);
   await second.exchange(GET);
@@ -51,6 +57,9 @@ Deno.test("one connection too many gets 503, and others are not affected", async
   first.close();
   await until(() => server.server.connections === 1);
   assert.equal((await (await server.connect()).exchange(GET)).head.status, 200);
+  third.close();
+  await until(() => told.includes("3 closed by the server (error 503)"));
+  assert(told.includes("3 opened"), "the life of a refused connection is told too");
 });
 
 /** Starts a server whose first attempts to accept fail with these errors. */

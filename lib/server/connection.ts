@@ -106,6 +106,7 @@ export class ServerConnection implements Requester {
 
   /** Sends an error response, whatever the request is, and ends the connection. Never rejects. */
   async refuse(error: HttpError): Promise<void> {
+    this.#context.observer.opened?.(this.#id, peerOf(this.#conn));
     try {
       if ("handshake" in this.#conn) await this.#handshake();
       this.#encodeRefusal(error);
@@ -116,6 +117,7 @@ export class ServerConnection implements Requester {
       this.#noteFailure(error);
     }
     this.#close();
+    this.#context.observer.closed?.(this.#id, this.#closeReason ?? CLOSE_REASONS.byClient, 0);
     this.#context.ended(this);
   }
 
