@@ -16,7 +16,7 @@ import { EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/v
 import { authorityOf } from "./client.ts";
 import { HttpError } from "./http_message.ts";
 import { REPORT_AGAIN_MS, TAPPED_READ_BYTES } from "./limits.ts";
-import { Page } from "./page.ts";
+import { Page, type PageOptions } from "./page.ts";
 import { Server } from "./server.ts";
 import { Access, type Resource } from "./server/access.ts";
 import type { Observer } from "./server/context.ts";
@@ -51,23 +51,16 @@ export async function serve(options: ServeOptions): Promise<number> {
   const listener = await listen(options, report);
   // Opened last, because opening a store may create a file.
   const store = await openStore(options, report);
-  const { hostname, port } = listener.addr as Deno.NetAddr;
+  const addr = listener.addr as Deno.NetAddr;
 
   const table = new Table(store, { schema, readOnly: options.readOnly });
   const access = new Access(options.delayMs > 0 ? delayed(table, options.delayMs) : table, {
-    hosts: isLoopback(hostname) && !options.allowHosts.includes("*") ? options.allowHosts : undefined,
+    hosts: isLoopback(addr.hostname) && !options.allowHosts.includes("*") ? options.allowHosts : undefined,
     cors: options.cors,
     token,
   });
   const writer = new BatchWriter(Deno.stdout, {
     failed: ({ message }) => report(`Cannot print: ${message}; retried until it works`),
-  });
-  const log = requestLog(writer, {
-    verbose: options.verbose,
-    format: options.logFormat,
-    terminal: Deno.stdout.isTerminal(),
-    showCredentials: options.showCredentials,
-    explain: (error, rest, position) => refusalText(error, rest, position, options.showCredentials),
   });
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile, report);
   const failed = (error: unknown) => {
@@ -76,23 +69,13 @@ export async function serve(options: ServeOptions): Promise<number> {
     report(error instanceof HttpError ? error.message : error.stack ?? error.message);
   };
   const cannotAccept = (reason: string) => report(`Cannot accept a connection now: ${reason}`);
-  const page = options.page && new Page({
-    ...options.page,
-    showCredentials: options.showCredentials,
-    messageLimits: options.messageLimits,
-    endpoint: { secure: options.tls !== undefined, host: reachable(hostname), port },
-    caCerts: options.tls === undefined ? [] : [await readFlagFile("--cert", options.tls.certFile)],
-    words: { fields: schema.fields, filterOperators: FILTER_OPERATORS },
-    table,
-    failed,
-    cannotAccept,
-  });
+  const page = await openPage(options, { addr, schema, table, failed, cannotAccept });
   const views: TrafficListener[] = [];
   if (page !== undefined) views.push(page.take);
   if (recorder !== undefined) views.push(recorder.take);
   if (options.verbose && options.logFormat === "text") views.push(lifeView(writer));
   const told = allOf(views);
-  const observer: Observer = options.quiet ? {} : log;
+  const observer: Observer = options.quiet ? {} : logTo(writer, options);
   const server = new Server(told === undefined ? listener : new TappedListener(listener, told), access, {
     messageLimits: options.messageLimits,
     limits: told === undefined ? options.limits : { ...options.limits, minReadBytes: TAPPED_READ_BYTES },
@@ -109,26 +92,7 @@ export async function serve(options: ServeOptions): Promise<number> {
 
   // Signals are handled before the address is printed, because a reader of the address may stop the server immediately.
   const stopped = stopSignal();
-  const secure = options.tls !== undefined;
-  // Some systems cannot open a wildcard address.
-  const host = WILDCARDS.includes(hostname) ? "localhost" : hostname;
-  const url = `${secure ? "https" : "http"}://${authorityOf({ secure, host, port })}/`;
-  const exposure = exposureOf(options, listener.addr as Deno.NetAddr);
-  if (exposure !== undefined) report(exposure);
-  await writeLine(
-    Deno.stdout,
-    options.logFormat === "json"
-      ? JSON.stringify({ time: new Date().toISOString(), event: "listening", url })
-      : `Listening on ${url} with rows of ${schema} in ${placeOf(options)}; Ctrl-C stops`,
-  );
-  if (page !== undefined) {
-    await writeLine(
-      Deno.stdout,
-      options.logFormat === "json"
-        ? JSON.stringify({ time: new Date().toISOString(), event: "page", url: page.url })
-        : `The traffic is shown at ${page.url}`,
-    );
-  }
+  await announce(options, { addr, schema, page, report });
   await stopped;
   await server.shutdown();
   await page?.close();
@@ -136,6 +100,67 @@ export async function serve(options: ServeOptions): Promise<number> {
   await store.close();
   await Promise.all([writer, errors].map((output) => output.flush(options.limits.shutdownMs)));
   return 0;
+}
+
+/** Returns an observer that prints requests and responses. */
+function logTo(writer: BatchWriter, { verbose, logFormat, showCredentials }: ServeOptions): Observer {
+  return requestLog(writer, {
+    verbose,
+    format: logFormat,
+    terminal: Deno.stdout.isTerminal(),
+    showCredentials,
+    explain: (error, rest, position) => refusalText(error, rest, position, showCredentials),
+  });
+}
+
+/** Opens the page that shows the traffic, if it is asked for. */
+async function openPage(
+  options: ServeOptions,
+  { addr, schema, table, failed, cannotAccept }:
+    & { readonly addr: Deno.NetAddr; readonly schema: RowSchema }
+    & Pick<PageOptions, "table" | "failed" | "cannotAccept">,
+): Promise<Page | undefined> {
+  if (options.page === undefined) return undefined;
+  const { tls } = options;
+  return new Page({
+    ...options.page,
+    showCredentials: options.showCredentials,
+    messageLimits: options.messageLimits,
+    endpoint: { secure: tls !== undefined, host: reachable(addr.hostname), port: addr.port },
+    caCerts: tls === undefined ? [] : [await readFlagFile("--cert", tls.certFile)],
+    words: { fields: schema.fields, filterOperators: FILTER_OPERATORS },
+    table,
+    failed,
+    cannotAccept,
+  });
+}
+
+/** Prints where the server listens, and before it a warning if others can reach the table. */
+async function announce(
+  options: ServeOptions,
+  { addr, schema, page, report }: {
+    readonly addr: Deno.NetAddr;
+    readonly schema: RowSchema;
+    readonly page: Page | undefined;
+    readonly report: (line: string) => void;
+  },
+): Promise<void> {
+  const secure = options.tls !== undefined;
+  // Some systems cannot open a wildcard address.
+  const host = WILDCARDS.includes(addr.hostname) ? "localhost" : addr.hostname;
+  const url = `${secure ? "https" : "http"}://${authorityOf({ secure, host, port: addr.port })}/`;
+  const exposure = exposureOf(options, addr);
+  if (exposure !== undefined) report(exposure);
+  const print = async (event: string, url: string, line: string) => {
+    const time = new Date().toISOString();
+    await writeLine(Deno.stdout, options.logFormat === "json" ? JSON.stringify({ time, event, url }) : line);
+  };
+  await print(
+    "listening",
+    url,
+    `Listening on ${url} with rows of ${schema} in ${placeOf(options)}; Ctrl-C stops`,
+  );
+  if (page !== undefined) await print("page", page.url, `The traffic is shown at ${page.url}`);
 }
 
 /** Prints the life of each connection except its end, which the request log prints with more detail. */
