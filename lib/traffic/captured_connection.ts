@@ -93,9 +93,6 @@ export class CapturedConnection {
   #secure = false;
   #opened = false;
   #admitted = false;
-  /** What a later SYN is judged by, of wanted connections and others alike. */
-  #hasOctets = false;
-  #hasEnd = false;
   #ended = false;
   readonly #fins: End[] = [];
 
@@ -112,9 +109,12 @@ export class CapturedConnection {
     return this.#admitted;
   }
 
-  /** Whether a SYN with a sequence number starts another connection between the same endpoints. */
+  /**
+   * Whether a SYN with a sequence number starts another connection between the same endpoints. If it is the same, it is a
+   * repetition, also after a reset: so Wireshark counts, whose filters are to fit.
+   */
   isOlderThan(sequence: number): boolean {
-    return this.#firstSequence !== sequence || this.#hasOctets || this.#hasEnd;
+    return this.#firstSequence !== sequence;
   }
 
   /** Receives a segment. */
@@ -124,8 +124,6 @@ export class CapturedConnection {
     const side: Side = from === this.#sides[0] ? 0 : 1;
     const isSyn = (flags & SYN) !== 0;
     if (isSyn && (flags & ACK) === 0) this.#firstSequence ??= sequence;
-    this.#hasOctets ||= length > 0;
-    this.#hasEnd ||= (flags & (FIN | RST)) !== 0;
     if (this.#ended) return;
     const [own, other] = side === 0 ? this.#both() : this.#both().toReversed();
     if (isSyn) this.#synchronize(side, segment, packet);

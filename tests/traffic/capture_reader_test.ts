@@ -1,12 +1,26 @@
 import assert from "node:assert/strict";
 import { Capture } from "../../lib/traffic/capture.ts";
 import { tapEventOf } from "../../lib/traffic/capture_reader.ts";
-import { FIN } from "../../lib/traffic/packets.ts";
+import { ACK, FIN, RST, SYN } from "../../lib/traffic/packets.ts";
 import { recordingStart } from "../../lib/traffic/pcapng.ts";
 import { TappedListener } from "../../lib/traffic/tap.ts";
 import type { End, TrafficEvent } from "../../lib/traffic.ts";
+import { TempFolder } from "../support.ts";
+import { TSHARK, tshark, withTshark } from "../tshark.ts";
 import { wireOctets } from "../wire_cases.ts";
-import { Blocks, capture, CLIENT, handshake, inShort, ipPacket, joined, readCapture, SERVER } from "./captures.ts";
+import {
+  Blocks,
+  capture,
+  CLIENT,
+  handshake,
+  inShort,
+  ipPacket,
+  joined,
+  readCapture,
+  type SegmentSpec,
+  SERVER,
+  talk,
+} from "./captures.ts";
 
 const GET = "GET / HTTP/1.1\r\n\r\n";
 const MEGABYTE = new Uint8Array(1024 * 1024).fill(0x78);
@@ -112,8 +126,8 @@ const AGAIN = [
   ...handshake(77),
   { sequence: 78, acknowledged: 501, octets: "b" },
   { sequence: 79, acknowledged: 501, flags: FIN },
-  ...handshake(77),
-  { sequence: 78, acknowledged: 501, octets: "c" },
+  ...handshake(99),
+  { sequence: 100, acknowledged: 501, octets: "c" },
 ];
 
 Deno.test("the same addresses and ports used again are another connection", () => {
@@ -132,6 +146,28 @@ Deno.test("one connection alone has the same number", () => {
     const octets = inShort(events).filter((line) => line.includes(">"));
     assert.deepEqual(octets, [[], ["1 > a"], ["2 > b"], ["3 > c"], []][connection]);
   }
+});
+
+Deno.test({
+  name: withTshark("connections have the numbers of Wireshark's streams, plus one"),
+  ignore: !TSHARK,
+  async fn() {
+    const refused = (acknowledged: number): SegmentSpec[] => [
+      { sequence: acknowledged - 1, flags: SYN, server: { ...SERVER, port: 1 } },
+      { by: "server", sequence: 0, acknowledged, flags: RST | ACK, server: { ...SERVER, port: 1 } },
+    ];
+    const segments = [...refused(1), ...refused(1), ...AGAIN, ...refused(9), ...talk(["> a", "< b", "> FIN"], 50_000)];
+    using folder = new TempFolder();
+    const file = folder.file("r.pcapng");
+    await Deno.writeFile(file, capture(segments));
+    const fields = await tshark(file, [], "-T", "fields", "-e", "frame.number", "-e", "tcp.stream");
+    const streams = new Map(fields.trim().split("\n").map((line) => line.split("\t").map(Number) as [number, number]));
+    const { events, connections } = readCapture(capture(segments));
+    assert.equal(connections, 1 + Math.max(...streams.values()));
+    for (const { kind, connection, origin } of events) {
+      if (kind !== "closed") assert.equal(connection, 1 + streams.get(origin.packet)!);
+    }
+  },
 });
 
 Deno.test("connections beyond the most that may be open are left out, and counted", () => {
