@@ -11,7 +11,7 @@ import { Peer, TempFolder } from "./support.ts";
 
 const SERVERS = 2;
 /** Acknowledged writes that are waited for between two steps of a fault. */
-const SOME = 1000;
+const SOME = 500;
 const NODE = { user: "root", password: "r:t" };
 
 /** What a fault has to do with. */
@@ -205,7 +205,7 @@ async function refusalOf(server: ServeProcess): Promise<string | undefined> {
 }
 
 async function lossy({ clients, gateways, times }: Setting): Promise<string> {
-  await clients.progress(times * SOME);
+  await clients.progress(3 * times * SOME);
   return `${gateways.reduce((sum, { losses }) => sum + losses, 0)} requests and replies were lost`;
 }
 

@@ -21,7 +21,7 @@ const { values } = parseArgs({
 });
 const random = new Random(Number(values.seed));
 if (values.store === "sqlite") await killServer(Number(values.kills ?? 50));
-else if (values.store === "etcd") await killNodes(Number(values.kills ?? 3));
+else if (values.store === "etcd") await killNodes(Number(values.kills ?? 2));
 else fail(`--store is sqlite or etcd, saw ${JSON.stringify(values.store)}`);
 
 async function killServer(kills: number): Promise<void> {
