@@ -16,6 +16,7 @@ import { type RawConnection, within } from "./client/raw.ts";
 import { MAX_REPLAYED_CONNECTIONS, REPLAY_INTERIM_MS } from "./limits.ts";
 import { type Painter, painterFor } from "./terminal.ts";
 import { captureEvents } from "./traffic/capture_file.ts";
+import { counted } from "./traffic/capture_words.ts";
 import { CaptureError, captureFormatOf, FORMAT_BYTES } from "./traffic/pcapng_reader.ts";
 import { EntityTags } from "./traffic/replay_compare.ts";
 import { CLOSED_BY_SERVER, type Dialogue } from "./traffic/replay_dialogue.ts";
@@ -71,10 +72,13 @@ async function survey(
   const { servers, others } = found;
   const { connections } = next.value;
   if (connection !== undefined && connection > connections) {
-    const count = connections === 1 ? "1 connection" : `${connections} connections`;
-    throw new Failure(`${file} has ${count}, so there is no connection ${connection}`);
+    throw new Failure(`${file} has ${counted(connections, "connection")}, so there is no connection ${connection}`);
   }
-  const notes = [...next.value.notes, ...others.map((number) => `connection ${number} is not HTTP: not replayed`)];
+  const { notes } = next.value;
+  if (others.length > 0) {
+    const numbers = `${others.slice(0, SHOWN_NUMBERS).join(", ")}${others.length > SHOWN_NUMBERS ? ", …" : ""}`;
+    notes.push(`not replayed, as not HTTP: ${counted(others.length, "connection")} (${numbers})`);
+  }
   if (servers.size === 0) {
     const what = connection === undefined ? file : `Connection ${connection} of ${file}`;
     throw new Failure(`${what} holds no HTTP, so there is nothing to replay`);
@@ -121,6 +125,8 @@ export interface ReplayerOptions {
   readonly print: (line: string) => Promise<void>;
 }
 
+/** How many connections that are not replayed are named. */
+const SHOWN_NUMBERS = 10;
 /** The longest wait of one timer, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -182,7 +188,8 @@ export class Replayer {
       case "fin":
         await this.#pause(step.pause);
         // A connection that is gone needs no end.
-        return await live.raw.closeWrite().catch(() => {});
+        await within(live.raw.closeWrite().catch(() => {}), this.#options.timeoutMs);
+        return;
       case "gap":
         live.unsentWhy ??= "what comes before them is missing in the recording";
         return;

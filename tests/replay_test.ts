@@ -186,7 +186,7 @@ Deno.test("a server that closes early leaves the rest unsent", async () => {
     `connection 1, exchange 2: GET /a: differs
     recorded: 200 OK
     now:      no whole response: the server closed the connection`,
-    `connection 1: ${GET.length} octets were not sent: the server closed the connection`,
+    `connection 1: ${GET.length} octets not sent: the server closed the connection`,
     "2 exchanges: 1 the same, 1 different",
   ]);
   assert(!replayer.same);
@@ -257,7 +257,7 @@ Deno.test("what comes behind octets that the recording lacks is not sent", async
     lines[1],
     /^connection 1, exchange 2: GET \/a: not compared, .*: 5 octets of the client are missing in it$/,
   );
-  assert.match(lines[2], /^connection 1: 28 octets were not sent: what comes before them is missing in the recording$/);
+  assert.match(lines[2], /^connection 1: 28 octets not sent: what comes before them is missing in the recording$/);
 });
 
 Deno.test("without a server there is no replay", async () => {
@@ -376,6 +376,6 @@ Deno.test("a server that takes nothing ends its connection's part of the replay"
     lines[0],
     /^connection 1, exchange 1: PUT \/a: differs\n.*200 OK\n.*: the server took nothing within 0\.3 s$/,
   );
-  assert.match(lines[1], /^connection 1: \d+ octets were not sent: the server took nothing within 0\.3 s$/);
+  assert.match(lines[1], /^connection 1: \d+ octets not sent: the server took nothing within 0\.3 s$/);
   assert(replayer.timedOut);
 });

@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { octetString } from "../bytes.ts";
 import type { FieldLine } from "../http_message.ts";
 import { REPLAY_KEPT_CONTENT_BYTES, REPLAY_KEPT_TAGS, SHOWN_FAULT_OCTETS } from "../limits.ts";
+import { counted } from "./capture_words.ts";
 
 /** An interim response (1xx). */
 export interface Interim {
@@ -199,6 +200,6 @@ function excerpt({ length }: ContentPrint, text: string, at: number): string {
   if (length === 0) return ABSENT;
   const from = at <= 2 * SHOWN_FAULT_OCTETS ? 0 : at - SHOWN_FAULT_OCTETS;
   const to = Math.min(text.length, at + 2 * SHOWN_FAULT_OCTETS);
-  const octets = length === 1 ? "1 octet" : `${length} octets`;
+  const octets = counted(length, "octet");
   return `${from > 0 ? "…" : ""}${text.slice(from, to)}${to < length ? "…" : ""} (${octets})`;
 }

@@ -7,6 +7,7 @@
 import type { RequestHead } from "../http_message.ts";
 import { REPLAY_SHOWN_CHARACTERS } from "../limits.ts";
 import { maskCredentials, type Painter } from "../terminal.ts";
+import { counted } from "./capture_words.ts";
 import { units } from "./octet_text.ts";
 import { type Answer, type Difference, differences, type EntityTags, statusText } from "./replay_compare.ts";
 import type { ReplayedExchange } from "./replay_dialogue.ts";
@@ -81,8 +82,7 @@ function hintFor(recorded: Answer, now: Answer, request: RequestHead | undefined
 
 /** What could not be sent. */
 export function unsentText(connection: number, octets: number, why: string): string {
-  const count = octets === 1 ? "1 octet was" : `${octets} octets were`;
-  return `${nameOf(connection)}: ${count} not sent: ${shown(why)}`;
+  return `${nameOf(connection)}: ${counted(octets, "octet")} not sent: ${shown(why)}`;
 }
 
 /** The last line: how many exchanges there were, and of which kind. */
@@ -96,7 +96,7 @@ export function sumText(counts: Readonly<Record<Verdict, number>>): string {
   const sum = parts.length === 0
     ? (all === 1 ? "the same" : "all the same")
     : [`${same} the same`, ...parts].join(", ");
-  return `${all} exchange${all === 1 ? "" : "s"}: ${sum}`;
+  return `${counted(all, "exchange")}: ${sum}`;
 }
 
 /** Escapes octets for a terminal, in one line of limited length. */

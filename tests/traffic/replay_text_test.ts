@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import type { MessageKind } from "../../lib/http_message.ts";
 import { painterFor } from "../../lib/terminal.ts";
 import { EntityTags } from "../../lib/traffic/replay_compare.ts";
-import { Dialogue } from "../../lib/traffic/replay_dialogue.ts";
+import { CLOSED_BY_SERVER, Dialogue } from "../../lib/traffic/replay_dialogue.ts";
 import { exchangeText, sumText, unsentText } from "../../lib/traffic/replay_text.ts";
+import { brokenMessages, Random } from "../fuzzing.ts";
 import { wireOctets } from "../wire_cases.ts";
 
 function textOf(request: string, recorded: string | undefined, now: string | undefined): string {
@@ -80,8 +82,8 @@ Deno.test("what a peer sent is escaped, shortened, and credentials are masked", 
 });
 
 Deno.test("the report says what was not sent", () => {
-  assert.equal(unsentText(1, 1, "it ended"), "connection 1: 1 octet was not sent: it ended");
-  assert.equal(unsentText(1, 2, "it ended"), "connection 1: 2 octets were not sent: it ended");
+  assert.equal(unsentText(1, 1, "it ended"), "connection 1: 1 octet not sent: it ended");
+  assert.equal(unsentText(1, 2, "it ended"), "connection 1: 2 octets not sent: it ended");
 });
 
 const sums: [same: number, different: number, rest: number, text: string][] = [
@@ -97,3 +99,34 @@ for (const [same, different, rest, text] of sums) {
     assert.equal(sumText({ same, different, "not compared": rest }), text);
   });
 }
+
+Deno.test("whatever both ends send, each exchange is reported once, in safe text", () => {
+  const random = new Random(12);
+  for (let round = 0; round < 300; round++) {
+    const dialogue = new Dialogue();
+    const tags = new EntityTags();
+    const texts: string[] = [];
+    const report = () => {
+      for (const exchange of dialogue.take()) texts.push(exchangeText(1, exchange, tags, painterFor(false)).text);
+    };
+    for (let step = 0; step < 12; step++) {
+      const messages = (kind: MessageKind) => wireOctets(brokenMessages(random, kind));
+      random.pick([
+        () => dialogue.sent(messages("request")),
+        () => void dialogue.received("recorded", messages("response")),
+        () => void dialogue.received("now", messages("response")),
+        () => dialogue.excuse(),
+        () => void (random.below(8) === 0 && dialogue.end(random.pick(["recorded", "now"]), CLOSED_BY_SERVER)),
+      ])();
+      report();
+    }
+    for (const source of ["recorded", "now"] as const) dialogue.end(source, "the end");
+    report();
+    assert.equal(dialogue.lacks(), undefined);
+    texts.forEach((text, i) => {
+      assert(text.startsWith(`connection 1, exchange ${i + 1}: `), text);
+      // deno-lint-ignore no-control-regex -- what must not be there
+      assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+    });
+  }
+});
