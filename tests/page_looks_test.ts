@@ -85,6 +85,19 @@ test("nothing is wider than the window, from 320 pixels to a projector, with lar
   }
 });
 
+test("what happens does not move a narrow page under its reader", async ({ tab, peer, serve }) => {
+  await tab.resize(320, 600);
+  for (let i = 0; i < 8; i++) await peer.exchange(post(`Momo${i}`, MOMO));
+  await tab.until(`document.querySelectorAll("#rows .row").length > 5`);
+  const scrolled = await tab.evaluate(`(document.querySelector("#findings").scrollIntoView(), scrollY)`);
+  assert(scrolled > 300, `${scrolled} pixels`);
+  const other = await serve.connect();
+  await other.exchange(post("Momo1", MOMO).replace("POST", "PUT").replace('"3"', '"5"'));
+  other.close();
+  await tab.until(`document.querySelector("#table-rows tr.changed") !== null && ${headings}.length === 9`);
+  assert.equal(await tab.evaluate("scrollY"), scrolled);
+});
+
 test("all is in reach of the keyboard, under a name", async ({ tab, peer }) => {
   await peer.exchange(post("Momo", MOMO));
   await peer.exchange("GET /Momo HTTP/1.1\r\nHost: localhost\r\n\r\n");

@@ -7,7 +7,18 @@
 
 import { groupsOf, MAX_GROUPS } from "./groups.js";
 import { changed, chooseAt, shownEvents, state } from "./state.js";
-import { address, duration, element, octetsIn, part, readable, shortened, visible } from "./text.js";
+import {
+  address,
+  duration,
+  element,
+  octetsIn,
+  part,
+  readable,
+  replaceSome,
+  shift,
+  shortened,
+  visible,
+} from "./text.js";
 
 /** Lines of one group that are drawn. */
 const MAX_LINES = 40;
@@ -15,6 +26,8 @@ const MAX_LINES = 40;
 const PAUSE = 100_000;
 /** So close to the end, in pixels, the view follows what comes. */
 const NEAR_END = 40;
+/** How much is seen around what is looked at, in pixels. */
+const ROOM = 40;
 
 /**
  * Groups that are drawn, and what they and the pauses before them were drawn from.
@@ -129,25 +142,18 @@ function show(nodes) {
   if (state.current !== 0) {
     // Its heading is seen with it, if there is room for both.
     const event = find(".event.current");
-    event?.closest(".group")?.scrollIntoView({ block: "nearest" });
-    event?.scrollIntoView({ block: "nearest" });
+    for (const one of [event?.closest(".group"), event]) {
+      if (one) reveal(one);
+    }
   } else if (following) traffic.scrollTop = traffic.scrollHeight;
 }
 
-/**
- * Makes these the children of an element. Those that are there stay, so that they need not be laid out again.
- *
- * @param {HTMLElement} parent
- * @param {HTMLElement[]} nodes
- */
-function replaceSome(parent, nodes) {
-  const wanted = new Set(/** @type {Element[]} */ (nodes));
-  for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
-  let at = parent.firstElementChild;
-  for (const node of nodes) {
-    if (node === at) at = at.nextElementSibling;
-    else parent.insertBefore(node, at);
-  }
+/** @param {Element} one */
+function reveal(one) {
+  const { top, bottom } = one.getBoundingClientRect();
+  const seen = traffic.getBoundingClientRect();
+  const ends = /** @type {HTMLElement} */ (traffic.querySelector(".ends"));
+  traffic.scrollTop += shift(top - ROOM, bottom + ROOM, seen.top + ends.offsetHeight, seen.bottom);
 }
 
 /** @param {HTMLElement} stop */

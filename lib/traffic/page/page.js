@@ -18,7 +18,7 @@ import {
   whenChanged,
 } from "./state.js";
 import { drawTable } from "./table.js";
-import { element, notice, part } from "./text.js";
+import { element, notice, part, shift } from "./text.js";
 
 /** How long to wait before the server is asked again after it has refused, in milliseconds. */
 const AGAIN_MS = 5000;
@@ -61,7 +61,8 @@ function drawChips() {
     return chip;
   }));
   const pressed = /** @type {HTMLElement} */ (chips.querySelector('[aria-pressed="true"]'));
-  pressed.scrollIntoView({ block: "nearest", inline: "nearest" });
+  const [one, all] = [pressed.getBoundingClientRect(), chips.getBoundingClientRect()];
+  chips.scrollLeft += shift(one.left, one.right, all.left, all.right);
   if (hadFocus) pressed.focus();
 }
 

@@ -5,9 +5,16 @@
  */
 
 import { applyRows, copyOf, emptyTable, state } from "./state.js";
-import { element, part, visible } from "./text.js";
+import { element, part, replaceSome, shift, visible } from "./text.js";
 
 let drawn = "";
+/**
+ * Rows that are drawn, by their names, and what they were drawn from.
+ *
+ * @typedef {{ cells: Cells | null, known: Cells | undefined, mark: string, columns: string, node: HTMLElement }} DrawnRow
+ * @type {Map<string, DrawnRow>}
+ */
+let drawnRows = new Map();
 
 /**
  * @param {Told | undefined} event The current one.
@@ -72,31 +79,58 @@ function drawRows(table, before, changes) {
     }),
   );
   part("table-head").replaceChildren(...rows.length === 0 ? [] : [head]);
-  part("table-rows").replaceChildren(...rows.map(([name, cells]) => {
+  const columns = JSON.stringify(names);
+  /** @type {typeof drawnRows} */
+  const next = new Map();
+  for (const [name, cells] of rows) {
     const known = before.rows.get(name) ?? undefined;
-    const isChange = changes.has(name);
-    const mark = cells === null || isChange && changes.get(name) === null
-      ? "removed"
-      : !isChange
-      ? ""
-      : known === undefined && isMore
-      ? "added"
-      : "changed";
-    const row = element("tr", mark);
-    const title = element("th", "", ...visible(name));
-    title.setAttribute("scope", "row");
-    if (mark !== "") title.append(element("span", "hidden", ` (${mark})`));
-    const old = new Map(known ?? []);
-    const values = new Map(cells ?? []);
-    row.append(
-      title,
-      ...names.map((member) => {
-        const value = values.get(member) ?? "";
-        const isChanged = mark === "changed" && (old.get(member) ?? "") !== value;
-        return element("td", isChanged ? "changed" : "", ...visible(value));
-      }),
-    );
-    return row;
-  }));
-  if (changes.size > 0) part("table-rows").querySelector("[class]")?.scrollIntoView({ block: "nearest" });
+    const mark = markOf(cells, changes.has(name) ? changes.get(name) : undefined, known !== undefined || !isMore);
+    const last = drawnRows.get(name);
+    const isSame = last?.cells === cells && last.known === known && last.mark === mark && last.columns === columns;
+    const node = isSame ? last.node : drawRow(name, names, { cells, known, mark });
+    next.set(name, { cells, known, mark, columns, node });
+  }
+  drawnRows = next;
+  const body = part("table-rows");
+  replaceSome(body, [...next.values()].map(({ node }) => node));
+  const row = changes.size > 0 ? body.querySelector("[class]")?.getBoundingClientRect() : undefined;
+  if (row === undefined) return;
+  const box = /** @type {HTMLElement} */ (body.closest(".scroll"));
+  const { top, bottom } = box.getBoundingClientRect();
+  box.scrollTop += shift(row.top, row.bottom, top + part("table-head").offsetHeight, bottom);
+}
+
+/**
+ * What is to be seen of a change.
+ *
+ * @param {Cells | null} cells What the row holds.
+ * @param {Cells | null | undefined} change What the change made of it, if it is one of its rows.
+ * @param {boolean} wasThere
+ */
+function markOf(cells, change, wasThere) {
+  if (cells === null || change === null) return "removed";
+  return change === undefined ? "" : wasThere ? "changed" : "added";
+}
+
+/**
+ * @param {string} name
+ * @param {string[]} columns
+ * @param {Pick<DrawnRow, "cells" | "known" | "mark">} row
+ */
+function drawRow(name, columns, { cells, known, mark }) {
+  const row = element("tr", mark);
+  const title = element("th", "", ...visible(name));
+  title.setAttribute("scope", "row");
+  if (mark !== "") title.append(element("span", "hidden", ` (${mark})`));
+  const old = new Map(known ?? []);
+  const values = new Map(cells ?? []);
+  row.append(
+    title,
+    ...columns.map((member) => {
+      const value = values.get(member) ?? "";
+      const isChanged = mark === "changed" && (old.get(member) ?? "") !== value;
+      return element("td", isChanged ? "changed" : "", ...visible(value));
+    }),
+  );
+  return row;
 }

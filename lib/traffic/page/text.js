@@ -34,6 +34,35 @@ export function element(name, className, ...children) {
 }
 
 /**
+ * Makes these the children of an element. Those that are there stay, so that they need not be laid out again.
+ *
+ * @param {HTMLElement} parent
+ * @param {HTMLElement[]} nodes
+ */
+export function replaceSome(parent, nodes) {
+  const wanted = new Set(/** @type {Element[]} */ (nodes));
+  for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+  let at = parent.firstElementChild;
+  for (const node of nodes) {
+    if (node === at) at = at.nextElementSibling;
+    else parent.insertBefore(node, at);
+  }
+}
+
+/**
+ * How far a box has to be scrolled so that one of its parts is seen. (`scrollIntoView` would move the page too, which
+ * is only right when its reader asks for it.)
+ *
+ * @param {number} start Where the part starts.
+ * @param {number} end
+ * @param {number} from Where what is seen of the box starts.
+ * @param {number} to
+ */
+export function shift(start, end, from, to) {
+  return start < from ? start - from : Math.min(Math.max(0, end - to), start - from);
+}
+
+/**
  * Text of a peer with what could steer the reader's eye escaped.
  *
  * @param {string} text
