@@ -26,29 +26,12 @@ export interface ServerOptions {
 }
 
 /** Serves HTTP/1.1 on a listener, from construction until {@linkcode Server.shutdown}. */
-export class Server implements ServerContext {
-  /** Answers the requests. */
-  readonly service: Service;
-  /** Limits on each request. */
-  readonly messageLimits: MessageLimits;
-  /** Limits on connections and durations. */
-  readonly limits: ServerLimits;
-  /** Receives events of connections. */
-  readonly observer: Observer;
-  /** Encoders and decoders that no connection uses at the moment. */
-  readonly codecs: CodecPool;
-  /** Bytes that all connections hold together. */
-  readonly budget: Budget;
-  /** The monotonic time in milliseconds, as of the last sweep. */
-  clock = 0;
-  /** The value of the Date field (RFC 9110 §5.6.7), as of the last sweep. */
-  date = "";
-  /** Whether {@linkcode shutdown} was called. */
-  stopping = false;
-
+export class Server {
   /** The servers of this process, which share its descriptors. */
   static readonly #running = new Set<Server>();
 
+  /** What the connections see of the server. */
+  readonly #context: { -readonly [Member in keyof ServerContext]: ServerContext[Member] };
   readonly #listener: Deno.Listener;
   readonly #now: () => number;
   readonly #monotonicNow: () => number;
@@ -62,17 +45,24 @@ export class Server implements ServerContext {
 
   /** Starts accepting connections. */
   constructor(listener: Deno.Listener, service: Service, options: ServerOptions = {}) {
-    this.service = service;
-    this.messageLimits = options.messageLimits ?? REQUEST_LIMITS;
-    this.limits = options.limits ?? SERVER_LIMITS;
-    this.observer = options.observer ?? {};
-    this.codecs = new CodecPool(this.messageLimits, this.limits.maxSpareCodecs);
-    this.budget = new Budget(this.limits.maxBufferedBytes);
+    const { messageLimits = REQUEST_LIMITS, limits = SERVER_LIMITS, observer = {} } = options;
+    this.#context = {
+      service,
+      messageLimits,
+      limits,
+      observer,
+      codecs: new CodecPool(messageLimits, limits.maxSpareCodecs),
+      budget: new Budget(limits.maxBufferedBytes),
+      clock: 0,
+      date: "",
+      stopping: false,
+      ended: (connection) => this.#ended(connection),
+    };
     this.#listener = listener;
     this.#now = options.now ?? Date.now;
     this.#monotonicNow = options.monotonicNow ?? (() => performance.now());
     this.sweep();
-    this.#timer = setInterval(() => this.sweep(), this.limits.sweepMs);
+    this.#timer = setInterval(() => this.sweep(), this.#context.limits.sweepMs);
     this.#accepting = this.#accept();
     Server.#running.add(this);
   }
@@ -82,10 +72,15 @@ export class Server implements ServerContext {
     return this.#connections.size;
   }
 
+  /** Bytes that all connections hold together. */
+  get budget(): Budget {
+    return this.#context.budget;
+  }
+
   /** Updates the clocks and ends every wait whose deadline has passed. Called every `sweepMs`. */
   sweep(): void {
-    this.clock = this.#monotonicNow();
-    this.date = new Date(this.#now()).toUTCString();
+    this.#context.clock = this.#monotonicNow();
+    this.#context.date = new Date(this.#now()).toUTCString();
     for (const connection of this.#connections) connection.sweep();
     for (const connection of this.#refused) connection.sweep();
   }
@@ -99,13 +94,16 @@ export class Server implements ServerContext {
   }
 
   async #stop(): Promise<void> {
-    this.stopping = true;
+    this.#context.stopping = true;
     this.#listener.close();
     clearInterval(this.#timer);
     this.sweep();
     for (const connection of this.#connections) connection.stop();
-    this.#timer = setInterval(() => this.sweep(), Math.min(this.limits.sweepMs, this.limits.shutdownIdleMs / 4));
-    const abort = setTimeout(() => this.#abort(), this.limits.shutdownMs);
+    this.#timer = setInterval(
+      () => this.sweep(),
+      Math.min(this.#context.limits.sweepMs, this.#context.limits.shutdownIdleMs / 4),
+    );
+    const abort = setTimeout(() => this.#abort(), this.#context.limits.shutdownMs);
     await this.#accepting;
     if (this.#connections.size + this.#refused.size > 0) {
       await new Promise<void>((resolve) => this.#allClosed = resolve);
@@ -122,20 +120,20 @@ export class Server implements ServerContext {
   }
 
   async #accept(): Promise<void> {
-    while (!this.stopping) {
+    while (!this.#context.stopping) {
       let conn: Deno.Conn;
       try {
         conn = await this.#listener.accept();
       } catch (error) {
-        if (this.stopping) return;
+        if (this.#context.stopping) return;
         // A client that disconnected before it was accepted is ignored. A lack of descriptors or memory ends when
         // connections close.
         const lack = scarcity(error);
         if (lack === undefined) await FAIR_TURNS.yieldIfBusy();
         else {
-          this.observer.cannotAccept?.((error as Error).message);
+          this.#context.observer.cannotAccept?.((error as Error).message);
           const isFree = lack === "descriptors" && Server.#closeIdlest();
-          await new Promise((resolve) => setTimeout(resolve, isFree ? 0 : this.limits.acceptRetryMs));
+          await new Promise((resolve) => setTimeout(resolve, isFree ? 0 : this.#context.limits.acceptRetryMs));
         }
         continue;
       }
@@ -158,23 +156,22 @@ export class Server implements ServerContext {
   #admit(conn: Deno.Conn): void {
     // Every accepted connection is counted, so that the numbers equal those of a tap.
     const id = ++this.#lastId;
-    if (this.#connections.size < this.limits.maxConnections) {
-      const connection = new ServerConnection(id, conn, this);
+    if (this.#connections.size < this.#context.limits.maxConnections) {
+      const connection = new ServerConnection(id, conn, this.#context);
       this.#connections.add(connection);
       connection.serve();
-    } else if (this.#refused.size < this.limits.maxRefusedConnections) {
-      const connection = new ServerConnection(id, conn, this);
-      const detail = `The server is at its limit of ${this.limits.maxConnections} connections: try again soon`;
+    } else if (this.#refused.size < this.#context.limits.maxRefusedConnections) {
+      const connection = new ServerConnection(id, conn, this.#context);
+      const detail = `The server is at its limit of ${this.#context.limits.maxConnections} connections: try again soon`;
       const error = new HttpError(503, detail, { rule: "RFC 9110 §15.6.4", fields: [["Retry-After", "1"]] });
       this.#refused.add(connection);
       connection.refuse(error);
     } else conn.close();
   }
 
-  /** Called by each connection when it has ended. */
-  ended(connection: ServerConnection): void {
-    this.#connections.delete(connection);
-    this.#refused.delete(connection);
+  #ended(connection: unknown): void {
+    this.#connections.delete(connection as ServerConnection);
+    this.#refused.delete(connection as ServerConnection);
     if (this.#connections.size + this.#refused.size === 0) this.#allClosed?.();
   }
 }
