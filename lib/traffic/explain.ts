@@ -20,7 +20,7 @@ import { REQUEST_LIMITS, RESPONSE_LIMITS, SHOWN_CHUNKS, SHOWN_CONTENT_BYTES, UNR
 import type { ExplainOptions, Explanation, Fault, Finding, Kept, Row, RowKind, Unfinished } from "./explanation.ts";
 import { contentFindings, type MessageFacts, missingFindings, persistenceFindings } from "./findings.ts";
 import { fixFor, SECTION_FAULTS } from "./fixes.ts";
-import { twoReadings } from "./readings.ts";
+import { chunkReadings, twoReadings } from "./readings.ts";
 import { chunkLabel, HEAD_END, NO_TRAILERS, sectionRows, startLineRows, TRAILERS_END } from "./rows.ts";
 
 export type { ExplainOptions, Explanation, Fault, Finding, Part, Reading, Row, RowKind } from "./explanation.ts";
@@ -394,7 +394,7 @@ export class Explainer {
       rule: failure.rule,
       offset: failure.offset!,
       fix: fixFor(failure),
-      readings: this.#phase === "head" ? twoReadings(failure.fault, held, start, total) : [],
+      readings: (this.#phase === "head" ? twoReadings : chunkReadings)(failure.fault, held, start, total),
     };
     this.#finish("incomplete", [], fault);
     this.#phase = "closed";

@@ -18,6 +18,8 @@ interface LenientHead {
   readonly chunked: boolean;
 }
 
+/** Characters of a chunk size that are looked at. */
+const MOST_DIGITS = 20;
 /** Characters shown of the next message. */
 const NEXT_CHARACTERS = 40;
 
@@ -35,7 +37,7 @@ export function twoReadings(fault: FaultCode | undefined, text: string, start: n
     return reading(by, text, start, total, end, end + length);
   };
   const byCoding = (by: string, { end }: LenientHead): Reading =>
-    reading(by, text, start, total, end, chunkedEnd(text, end) ?? Infinity);
+    reading(by, text, start, total, end, chunkedEnd(text, end, "\n") ?? Infinity);
   switch (fault) {
     case "two-framings":
     case "coding-in-http10":
@@ -86,26 +88,42 @@ function readHead(text: string, lineEnd: RegExp): LenientHead | undefined {
   return { end, lengths, chunked };
 }
 
+/**
+ * Returns the readings of chunked content with a bare LF in a chunk extension; none if there is only one.
+ *
+ * @param text The octets from the chunk line on, or from the line end before it.
+ * @param start The offset of the text from the message's start.
+ * @param total The number of octets from `start` on.
+ */
+export function chunkReadings(fault: FaultCode | undefined, text: string, start: number, total: number): Reading[] {
+  const from = text.startsWith("\r\n") ? 2 : 0;
+  const line = text.substring(from, text.indexOf("\n", from));
+  // Without an extension, no receiver takes octets after the LF for a part of the line.
+  if (fault !== "bare-lf" || !line.includes(";")) return [];
+  const read = (by: string, lineEnd: string) =>
+    reading(by, text, start, total, from, chunkedEnd(text, from, lineEnd) ?? Infinity);
+  return differing([read("CR LF alone", "\r\n"), read("LF as a line end", "\n")]);
+}
+
 /** Returns the end of chunked content; `undefined` if it is not available. */
-function chunkedEnd(text: string, start: number): number | undefined {
-  let at = start;
-  for (;;) {
-    const lineEnd = text.indexOf("\n", at) + 1;
-    const size = parseInt(text.substring(at, lineEnd), 16);
-    if (lineEnd === 0 || !(size >= 0)) return undefined;
-    at = lineEnd + size;
+function chunkedEnd(text: string, start: number, lineEnd: string): number | undefined {
+  const behindLine = (at: number) => {
+    const end = text.indexOf(lineEnd, at);
+    return end < 0 ? undefined : end + lineEnd.length;
+  };
+  for (let at: number | undefined = start;;) {
+    const size = parseInt(/^[\da-f]*/i.exec(text.substring(at, at + MOST_DIGITS))![0], 16);
+    at = behindLine(at);
+    if (at === undefined || !(size >= 0)) return undefined;
     if (size > 0) {
-      const chunkEnd = text.indexOf("\n", at) + 1;
-      if (chunkEnd === 0) return undefined;
-      at = chunkEnd;
+      at = behindLine(at + size);
+      if (at === undefined) return undefined;
       continue;
     }
-    for (;;) {
-      const trailerEnd = text.indexOf("\n", at) + 1;
-      if (trailerEnd === 0) return undefined;
-      const empty = text.substring(at, trailerEnd).trim() === "";
-      at = trailerEnd;
-      if (empty) return at;
+    for (let trailer = at;; trailer = at) {
+      at = behindLine(trailer);
+      if (at === undefined) return undefined;
+      if (text.substring(trailer, at).trim() === "") return at;
     }
   }
 }

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { explainOctets } from "../../lib/traffic/explain.ts";
 import { wireOctets } from "../wire_cases.ts";
 
+const CHUNKED = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+
 const cases: [name: string, octets: string, readings: string[]][] = [
   ["both lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 0\r\n\r\nabcGET /\r\n", [
     "the first Content-Length: 66-69 0 GET /\r\n",
@@ -22,6 +24,16 @@ const cases: [name: string, octets: string, readings: string[]][] = [
     "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
     ["Content-Length: 75-80 4 ", "Transfer-Encoding: 75-80 Infinity "],
   ],
+  ["a bare LF in a chunk extension", `${CHUNKED}2;a\nab\r\n8\r\n\r\n0\r\n\r\nGET /\r\n0\r\n\r\n`, [
+    "CR LF alone: 55-73 0 GET /\r\n0\r\n\r\n",
+    "LF as a line end: 55-85 0 ",
+  ]],
+  ["a bare LF in an extension, and what follows", `${CHUNKED}1\r\nx\r\n5;a\nabcde\r\n0\r\n\r\nGET /`, [
+    "CR LF alone: 61-82 Infinity ",
+    "LF as a line end: 61-77 0 GET /",
+  ]],
+  ["a bare LF after a chunk size alone", `${CHUNKED}5\nabcde\r\n0\r\n\r\n`, []],
+  ["a bare LF in a trailer", `${CHUNKED}0\r\nA: b\n\r\n`, []],
 ];
 
 for (const [name, octets, expected] of cases) {
