@@ -146,6 +146,8 @@ export function checkCapture(random: Random, file: Uint8Array): void {
   assert(octets <= file.length, why);
   checkOrder(whole.events, why);
   const { text, ends } = explained(file);
+  const named = [...text.matchAll(/^connection (\d+): \S+ to /gm)].map(([, number]) => Number(number));
+  assert.deepEqual(named, Array.from({ length: ends[0].connections }, (_, i) => i + 1), why);
   const inPasses = explained(file, 3000);
   if (!inPasses.text.includes("it needs too much memory")) assert.equal(inPasses.text, text, why);
   assert.equal(inPasses.ends[0].connections, ends[0].connections, why);

@@ -29,7 +29,7 @@ interface Exchange {
   readonly isUnasked: boolean;
   isRequested: boolean;
   /** Texts that come next, and those that wait for the end of the request. */
-  ready: string[];
+  readonly ready: string[];
   readonly early: string[];
   /** Whether a response has begun that may be the final one. */
   claimed: boolean;
@@ -58,7 +58,7 @@ export class CapturedExchanges {
   readonly #requests: Way;
   readonly #responses: Way;
   /** Exchanges that are not finished, in the order of their requests. */
-  #exchanges: Exchange[] = [];
+  readonly #exchanges: Exchange[] = [];
   #count = 0;
   /** The exchange whose request is not finished. */
   #requesting: Exchange | undefined;
@@ -219,7 +219,7 @@ export class CapturedExchanges {
     const after = origin.start >= time ? `, ${durationText(origin.start - time)} after response ${before}` : "";
     exchange.isRequested = true;
     this.#add(exchange, this.#message(`request ${exchange.number}`, explanation, origin, after));
-    exchange.ready.push(...exchange.early.splice(0));
+    for (const text of exchange.early.splice(0)) exchange.ready.push(text);
   }
 
   #response(explanation: Explanation): void {

@@ -154,6 +154,7 @@ export class ExplainedConnection {
     if (this.#isHttp || start.isHttp !== undefined) return;
     start.text += octetString(bytes, 0, Math.min(bytes.length, MAX_SEARCHED_LINE_BYTES + 1));
     start.isHttp = beginsAsHttp(start.text, direction);
+    if (start.isHttp === false) start.text = start.text.slice(0, TLS_START.length);
     if (start.isHttp) {
       this.#isHttp = true;
       const captured = this.#opened.startCaptured ? "" : ", start not captured";

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { Conversation, type Exchange } from "../../lib/traffic/conversation.ts";
 import { CapturedExchanges } from "../../lib/traffic/captured_exchanges.ts";
+import { wireOctets } from "../wire_cases.ts";
 import { capture, readCapture, talk, type Turn } from "./captures.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -122,10 +124,35 @@ const cases: [name: string, turns: Turn[], titles: string[], valid: boolean][] =
   ], false],
 ];
 
+/** Returns the messages as the page's journal pairs them. */
+function paired(turns: readonly Turn[]): string[] {
+  const conversation = new Conversation();
+  const exchanges = new Map<number, Exchange>();
+  for (const turn of turns) {
+    const direction = turn.startsWith(">") ? "request" : "response";
+    const isFin = turn.endsWith(" FIN");
+    const { changed } = isFin ? conversation.fin(direction) : conversation.octets(direction, wireOctets(turn.slice(2)));
+    for (const exchange of changed) exchanges.set(exchange.number, exchange);
+  }
+  return [...exchanges.values()].sort((a, b) => a.number - b.number).flatMap(({ number, request, responses }) => [
+    ...request === undefined ? [] : [`request ${number}`],
+    ...responses.map(({ status }) => `${status === 100 ? "interim " : ""}response ${number}`),
+  ]);
+}
+
 for (const [name, turns, titles, valid] of cases) {
   Deno.test(`exchanges are explained in order: ${name}`, () => {
     const result = explained(turns);
     assert.deepEqual([outline(result.text), result.valid], [titles, valid]);
+  });
+
+  // The page has no gaps, and takes octets that are no message for one.
+  if (turns.some((turn) => turn[1] === "x") || titles.some((title) => title.startsWith("from"))) continue;
+  Deno.test(`exchanges are paired as the page pairs them: ${name}`, () => {
+    const messages = outline(explained(turns).text).flatMap((line) =>
+      /^\D*(?:request|response) \d+/.exec(line)?.[0] ?? []
+    );
+    assert.deepEqual(messages.filter((line) => !line.startsWith("--")), paired(turns));
   });
 }
 
