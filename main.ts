@@ -18,7 +18,7 @@ import { explain } from "./lib/explain.ts";
 import { replay } from "./lib/replay.ts";
 import { serve } from "./lib/serve.ts";
 import { StoreError } from "./lib/store.ts";
-import { escapeText } from "./lib/terminal.ts";
+import { escapeText, terminalColumns, wrapMessage } from "./lib/terminal.ts";
 
 /** Errors whose message is enough; any other is a defect. */
 const EXPLAINED = [Failure, ClientError, StoreError, InputError, ...Object.values(Deno.errors)];
@@ -51,7 +51,8 @@ async function main(args: readonly string[]): Promise<number> {
         return await replay(invocation.options);
     }
   } catch (error) {
-    console.error(`wiretable: ${escapeText(describe(error, () => commandLine(args, files)))}`);
+    const line = `wiretable: ${escapeText(describe(error, () => commandLine(args, files)))}`;
+    console.error(wrapMessage(line, Deno.stderr.isTerminal() ? terminalColumns() : undefined));
     if (error instanceof Cancelled) return EXIT_INTERRUPTED;
     return error instanceof TimeoutError ? EXIT_TIMEOUT : EXIT_FAILURE;
   }

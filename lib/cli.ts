@@ -403,7 +403,7 @@ function addressAndCommand(words: string[]): { address: string; command: string[
     // A single word may be a host name; with more words after it, it may be a misspelled command.
     if (second === undefined) return { address: first, command: [] };
     throw new UsageError(
-      `${quote(first)} is no command and no address: an address has its port, as ${first}:${DEFAULT_PORT}`,
+      `${first} is no command and no address: an address has its port, as ${first}:${DEFAULT_PORT}`,
     );
   }
   if (second !== undefined && /^\d+$/.test(second)) {

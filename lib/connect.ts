@@ -26,7 +26,7 @@ import { FALLBACK_COLUMNS, MAX_RAW_BYTES, MAX_SENT_FILE_BYTES } from "./limits.t
 import { memberSpans } from "./table/json_scan.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
-import { type Painter, painterFor, wrapMessage, wrapWords } from "./terminal.ts";
+import { type Painter, painterFor, terminalColumns, wrapMessage, wrapWords } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
 import { LastExchange } from "./traffic/exchange.ts";
 import { lifeLine } from "./traffic/life.ts";
@@ -65,7 +65,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const notify = (text: string) => {
     notices = notices.then(() => output.flush()).then(() => input.notify(text), () => {});
   };
-  const note = (line: string) => notify(wrapMessage(`(${line})`, columnsOf()));
+  const note = (line: string) => notify(wrapMessage(`(${line})`, terminalColumns()));
   const clientOptions: ClientOptions = {
     timeoutMs,
     caCerts,
@@ -73,7 +73,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     connected: (local, remote) => {
       // Each of these is copied as a whole.
       const words = ["(connected", nameOf(local), "->", nameOf(remote), `(tcp.port == ${local.port}))`];
-      if (interactive) notify(wrapWords(words, columnsOf()).join("\n"));
+      if (interactive) notify(wrapWords(words, terminalColumns()).join("\n"));
     },
     certificateAdvice: (host) => certificateAdvice(Deno.args, files, host),
   };
@@ -205,14 +205,14 @@ class Views {
 
   constructor(options: ConnectOptions, { output, terminal, painter, kind, recorder }: ViewOptions) {
     const exchange = new LastExchange();
-    const sentenceWidth = () => terminal ? columnsOf() : Infinity;
+    const sentenceWidth = () => terminal ? terminalColumns() : Infinity;
     this.explain = {
       each: options.explain,
       begin: (method) => exchange.begin(method),
       end: () => exchange.end(),
       text: () =>
         exchange.text({
-          width: terminal ? columnsOf() : FALLBACK_COLUMNS,
+          width: terminal ? terminalColumns() : FALLBACK_COLUMNS,
           sentenceWidth: sentenceWidth(),
           all: false,
           painter,
@@ -254,25 +254,16 @@ const NO_RAW_MODE =
 function screenFor(output: Output, interactive: boolean, terminal: boolean, notices: () => Promise<void>): Screen {
   return {
     terminal,
-    columns: () => columnsOf(),
+    columns: terminalColumns,
     write: (bytes) => output.write(bytes),
     flush: () => output.flush(),
     async tell(line) {
       await notices();
       await output.flush();
-      const shown = interactive ? wrapMessage(line, columnsOf()) : line;
+      const shown = interactive ? wrapMessage(line, terminalColumns()) : line;
       await writeLine(interactive && terminal ? Deno.stdout : Deno.stderr, shown);
     },
   };
-}
-
-/** Returns the width of the terminal in characters, or 80 if unknown. */
-function columnsOf(): number {
-  try {
-    return Deno.consoleSize().columns || 80;
-  } catch {
-    return 80;
-  }
 }
 
 function nameOf({ hostname, port }: Deno.NetAddr): string {

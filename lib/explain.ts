@@ -9,7 +9,7 @@ import { type ExplainOptions, UsageError } from "./cli.ts";
 import { conversionNeeded, openFile } from "./cli/files.ts";
 import { EXIT_FAILURE, Failure } from "./cli/values.ts";
 import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS } from "./limits.ts";
-import { painterFor } from "./terminal.ts";
+import { painterFor, terminalColumns } from "./terminal.ts";
 import { CaptureExplainer, type Explained } from "./traffic/capture_explainer.ts";
 import { counted } from "./traffic/capture_words.ts";
 import { Explainer, messageKindOf } from "./traffic/explain.ts";
@@ -35,8 +35,8 @@ export async function explain(options: ExplainOptions): Promise<number> {
   const terminal = Deno.stdout.isTerminal();
   const colored = options.color === "auto" ? terminal && !Deno.noColor : options.color === "always";
   const layout = {
-    width: terminal ? columnsOfTerminal() : FALLBACK_COLUMNS,
-    ...terminal && { sentenceWidth: columnsOfTerminal() },
+    width: terminal ? terminalColumns() : FALLBACK_COLUMNS,
+    ...terminal && { sentenceWidth: terminalColumns() },
     all: options.all,
     painter: painterFor(colored),
   };
@@ -55,15 +55,6 @@ export async function explain(options: ExplainOptions): Promise<number> {
     // The reader has closed the pipe.
     if (error instanceof Deno.errors.BrokenPipe) return 0;
     throw error;
-  }
-}
-
-function columnsOfTerminal(): number {
-  try {
-    return Deno.consoleSize().columns || FALLBACK_COLUMNS;
-  } catch {
-    // Not every terminal reports its size.
-    return FALLBACK_COLUMNS;
   }
 }
 

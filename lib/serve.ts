@@ -29,7 +29,7 @@ import { SqliteStore } from "./store/sqlite.ts";
 import { Table } from "./table.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
-import { escapeText } from "./terminal.ts";
+import { escapeText, terminalColumns, wrapMessage } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
 import { refusalText } from "./traffic/explain_text.ts";
 import { lifeLine } from "./traffic/life.ts";
@@ -104,12 +104,14 @@ export async function serve(options: ServeOptions): Promise<number> {
 
 /** Returns an observer that prints requests and responses. */
 function logTo(writer: BatchWriter, { verbose, logFormat, showCredentials }: ServeOptions): Observer {
+  const columns = columnsOf(Deno.stdout);
   return requestLog(writer, {
     verbose,
     format: logFormat,
-    terminal: Deno.stdout.isTerminal(),
+    terminal: columns !== undefined,
+    columns,
     showCredentials,
-    explain: (error, rest, position) => refusalText(error, rest, position, showCredentials),
+    explain: (error, rest, position) => refusalText(error, rest, position, showCredentials, columns?.()),
   });
 }
 
@@ -158,7 +160,10 @@ async function announce(
   await print(
     "listening",
     url,
-    `Listening on ${url} with rows of ${schema} in ${placeOf(options)}; Ctrl-C stops`,
+    wrapMessage(
+      `Listening on ${url} with rows of ${schema} in ${placeOf(options)}; Ctrl-C stops`,
+      columnsOf(Deno.stdout)?.(),
+    ),
   );
   if (page !== undefined) await print("page", page.url, `The traffic is shown at ${page.url}`);
 }
@@ -298,6 +303,11 @@ function delayed(resource: Resource, delayMs: number): Resource {
   };
 }
 
+/** Returns the width of an output in characters, which may change; `undefined` if it is no terminal. */
+function columnsOf(output: { isTerminal(): boolean }): (() => number) | undefined {
+  return output.isTerminal() ? terminalColumns : undefined;
+}
+
 /** Returns a function that reports problems, identical ones only at intervals. */
 function reporter(output: BatchWriter): (text: string) => void {
   let last = "";
@@ -306,7 +316,8 @@ function reporter(output: BatchWriter): (text: string) => void {
     if (text === last && performance.now() < lastTime + REPORT_AGAIN_MS) return;
     last = text;
     lastTime = performance.now();
-    output.print(`wiretable: ${escapeText(text)}\n`);
+    const line = `wiretable: ${escapeText(text)}`;
+    output.print(`${wrapMessage(line, columnsOf(Deno.stderr)?.())}\n`);
   };
 }
 

@@ -9,6 +9,7 @@
 
 import { Buffer } from "node:buffer";
 import { styleText } from "node:util";
+import { FALLBACK_COLUMNS } from "./limits.ts";
 
 /**
  * Control characters: C0 except tab and line feed, DEL, C1; line and paragraph separators; and invisible characters
@@ -140,6 +141,15 @@ export function wordsOf(sentence: string): string[] {
   return sentence.split(/ (?!§|\d{4} §)/);
 }
 
+/** Returns the width of the terminal in characters. Not every terminal reports it. */
+export function terminalColumns(): number {
+  try {
+    return Deno.consoleSize().columns || FALLBACK_COLUMNS;
+  } catch {
+    return FALLBACK_COLUMNS;
+  }
+}
+
 /** Fills lines of a width with words; a longer word has its own line. */
 export function wrapWords(words: readonly string[], width: number): string[] {
   const lines: string[] = [];
@@ -156,8 +166,14 @@ export function wrapWords(words: readonly string[], width: number): string[] {
 /** A command line at the end of a message, which is copied as a whole. */
 const COMMAND = /: (?=(?:deno run|wiretable|openssl) [^]*$)/;
 
-/** Wraps a message for a terminal between words. A command line at its end starts on a line of its own, not wrapped. */
-export function wrapMessage(text: string, width: number): string {
+/**
+ * Wraps a message for a terminal between words. A command line at its end starts on a line of its own, not wrapped.
+ *
+ * @param width The width of the terminal; without it, the message is one line.
+ */
+export function wrapMessage(text: string, width = Infinity): string {
+  // A stack trace has lines of its own.
+  if (width === Infinity || text.includes("\n")) return text;
   const at = COMMAND.exec(text)?.index;
   const wrapped = wrapWords(wordsOf(text.slice(0, at)), width).join("\n");
   return at === undefined ? wrapped : `${wrapped}:\n${text.slice(at + 2)}`;

@@ -174,7 +174,7 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["serve", "x"], 'serve takes flags only, saw "x": see serve --help'],
   [["serve", "--prot", "1"], "Unknown option '--prot': did you mean --port? see --help"],
   [["serve", "--nonsense"], "Unknown option '--nonsense': see --help"],
-  [["connect", "foo", "get", "all"], '"foo" is no command and no address: an address has its port, as foo:9999'],
+  [["connect", "foo", "get", "all"], "foo is no command and no address: an address has its port, as foo:9999"],
   [["connect", "127.0.0.1", "21000"], "The port follows a colon: 127.0.0.1:21000"],
   [["connect", "ftp://x"], '"ftp://x" is no address: expected HOST:PORT, http://HOST:PORT or https://HOST:PORT'],
   [["serve", "--port"], /^Option '-p, --port <value>' argument missing: see --help$/],

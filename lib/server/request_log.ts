@@ -9,7 +9,7 @@ import { Buffer } from "node:buffer";
 import type { BatchWriter } from "../batch_writer.ts";
 import { type Fields, type HttpError, LF, type RequestHead } from "../http_message.ts";
 import type { Observer } from "./context.ts";
-import { ContentText, escapeJson, escapeText, maskCredentials, octetsToText } from "../terminal.ts";
+import { ContentText, escapeJson, escapeText, maskCredentials, octetsToText, wrapMessage } from "../terminal.ts";
 
 /** Options of the log. */
 export interface RequestLogOptions {
@@ -19,6 +19,8 @@ export interface RequestLogOptions {
   readonly format: "text" | "json";
   /** Whether the output is a terminal. Data from clients is escaped on a terminal, and exact otherwise. */
   readonly terminal: boolean;
+  /** The width of the terminal in characters; without it, lines on refused messages are not wrapped. */
+  readonly columns?: () => number;
   /** Whether credentials (Authorization, Cookie and the like) are printed; by default only their length is. */
   readonly showCredentials: boolean;
   /** Shows where an invalid message is broken and how to fix it, as whole lines of safe text. */
@@ -50,12 +52,13 @@ function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
     opened: (id, peer) => banners.opened(id, peer),
     request: (id, request, content, trailers) => {
       message(writer, banners.banner("REQUEST", id), mask(request.text), content);
-      if (trailers.size > 0) message(writer, "", mask(trailerText(trailers)), NO_BYTES);
+      if (trailers.size > 0) message(writer, "-----TRAILERS-----\n", mask(trailerText(trailers)), NO_BYTES);
     },
     refused: (id, error, head, rest, position) => {
       message(writer, banners.banner("REQUEST", id), mask(head), maskBytes(rest, mask));
       const explained = options.explain?.(error, rest, position) ?? "";
-      writer.print(`refused: ${describe(error, terminal)}\n${explained}`);
+      const refused = `refused: ${describe(error, terminal)}`;
+      writer.print(`${wrapMessage(refused, options.columns?.())}\n${explained}`);
     },
     response: (id, bytes, status) => {
       message(writer, status === undefined ? "" : banners.banner("RESPONSE", id), "", bytes);

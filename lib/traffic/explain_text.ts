@@ -108,10 +108,17 @@ function faultLines(explanation: Explanation, row: Row, line: string, options: E
  * @param rest The octets that were not decoded.
  * @param position The offset of the first of them, from the message's start.
  * @param showCredentials Whether the line is shown even if it has a credential.
+ * @param columns The width of lines; the one with the octet has at most 80 in any case.
  */
-export function refusalText(error: HttpError, rest: Uint8Array, position: number, showCredentials: boolean): string {
+export function refusalText(
+  error: HttpError,
+  rest: Uint8Array,
+  position: number,
+  showCredentials: boolean,
+  columns = Infinity,
+): string {
   const fix = fixFor(error);
-  const lines = fix === undefined ? [] : [`${INDENT}fix: ${fix}`];
+  const lines = fix === undefined ? [] : sentence("fix:", fix, columns);
   const at = error.fault === undefined ? -1 : error.offset! - position;
   if (at >= 0 && at < rest.length) {
     const start = lineStart(rest, at);
@@ -121,7 +128,8 @@ export function refusalText(error: HttpError, rest: Uint8Array, position: number
     while (continues > 0 && isBlank(rest[continues])) continues = lineStart(rest, continues - 1);
     const masked = showCredentials ? line : maskLine(line, octetString(rest, continues, start));
     const column = at - start;
-    const { shown, caret } = aroundCaret(masked, placeInMasked(line, masked, column), USUAL_WIDTH - OFFSET_WIDTH);
+    const width = Math.max(LEAST_WIDTH, Math.min(USUAL_WIDTH, columns));
+    const { shown, caret } = aroundCaret(masked, placeInMasked(line, masked, column), width - OFFSET_WIDTH);
     const number = String(position + at - column).padStart(OFFSET_WIDTH - 1);
     lines.unshift(`${number} ${shown}`, `${INDENT}${" ".repeat(caret)}^ octet ${error.offset}`);
   }

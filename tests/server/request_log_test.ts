@@ -54,11 +54,11 @@ Deno.test("a request is printed escaped where it goes to a terminal", async () =
   assert.equal(text, '-----REQUEST-----\nPUT /a HTTP/1.1\nHost: b\n\n{"a":"\\x1b[2J\\r"}\n');
 });
 
-Deno.test("trailers follow the content", async () => {
+Deno.test("trailers follow the content, and are named", async () => {
   const text = await printed({}, (log) => {
     log.request!(1, requestOf(HEAD), wireOctets("a"), new Fields("X-Sum: 1\r\n\r\n", [0, 5, 7, 8]));
   });
-  assert.equal(text, `-----REQUEST-----\n${HEAD}a\nX-Sum: 1\r\n`);
+  assert.equal(text, `-----REQUEST-----\n${HEAD}a\n-----TRAILERS-----\nX-Sum: 1\r\n`);
 });
 
 Deno.test("an invalid request is printed up to the error, with the error", async () => {
@@ -67,6 +67,14 @@ Deno.test("an invalid request is printed up to the error, with the error", async
   assert.equal(exact, "-----REQUEST-----\nGET\x1b\nrefused: 400 at byte 3 (RFC 9112 \xc2\xa72.2): Saw \x1b\n");
   const safe = await printed({ terminal: true }, (log) => log.refused!(1, error, "", wireOctets("GET\x1b"), 0));
   assert.equal(safe, "-----REQUEST-----\nGET\\x1b\nrefused: 400 at byte 3 (RFC 9112 \xc2\xa72.2): Saw \\x1b\n");
+});
+
+Deno.test("on a terminal, lines on refused messages break between words", async () => {
+  const error = new HttpError(400, "A sentence of words", { rule: "R", offset: 3 });
+  const text = await printed({ terminal: true, columns: () => 20 }, (log) => {
+    log.refused!(1, error, "", wireOctets("GET"), 0);
+  });
+  assert.equal(text, "-----REQUEST-----\nGET\nrefused: 400 at byte\n3 (R): A sentence of\nwords\n");
 });
 
 Deno.test("the explanation of a refused message follows it", async () => {

@@ -268,6 +268,10 @@ for (const [name, octets, text, showCredentials = false] of refusals) {
 Deno.test("an error without an offset shows only its fix, or nothing", () => {
   const late = new HttpError(408, "Late", { rule: "RFC 9110 §15.5.9" });
   assert.equal(refusalText(late, wireOctets("GET"), 0, false), "      fix: send the request without long pauses\n");
+  assert.equal(
+    refusalText(late, wireOctets("GET"), 0, false, 44),
+    "      fix: send the request without long\n           pauses\n",
+  );
   assert.equal(refusalText(new HttpError(404, "No"), wireOctets(""), 0, false), "");
 });
 
