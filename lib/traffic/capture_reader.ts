@@ -5,7 +5,6 @@
  */
 
 import { MAX_CAPTURED_CONNECTIONS, MAX_CAPTURED_PACKET_BYTES, MAX_KNOWN_CONNECTIONS } from "../limits.ts";
-import type { TrafficEvent } from "../traffic.ts";
 import { CapturedConnection, type CaptureEvent } from "./captured_connection.ts";
 import { counted } from "./capture_words.ts";
 import { type NoSegment, segmentOf } from "./link_layers.ts";
@@ -155,9 +154,3 @@ const REASONS: Readonly<Partial<Record<NoSegment, string>>> = {
   "fragment": "fragments of IP packets are not put together",
   "cut off": "not all of the headers were captured",
 };
-
-/** Returns an event without where it came from, as a tap tells it. */
-export function tapEventOf(event: Exclude<CaptureEvent, { kind: "missing" }>): TrafficEvent {
-  const { origin: _origin, ...told } = event;
-  return told;
-}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Capture } from "../../lib/traffic/capture.ts";
-import { tapEventOf } from "../../lib/traffic/capture_reader.ts";
+import type { CaptureEvent } from "../../lib/traffic/capture_reader.ts";
 import { ACK, FIN, RST, SYN } from "../../lib/traffic/packets.ts";
 import { recordingStart } from "../../lib/traffic/pcapng.ts";
 import { TappedListener } from "../../lib/traffic/tap.ts";
@@ -24,6 +24,12 @@ import {
 
 const GET = "GET / HTTP/1.1\r\n\r\n";
 const MEGABYTE = new Uint8Array(1024 * 1024).fill(0x78);
+
+/** Returns an event without where it came from, as a tap tells it. */
+function tapEventOf(event: Exclude<CaptureEvent, { kind: "missing" }>): TrafficEvent {
+  const { origin: _origin, ...told } = event;
+  return told;
+}
 
 /** What two connections at a time tell at an end. */
 function traffic(end: End): TrafficEvent[] {
