@@ -22,7 +22,7 @@ import { EntityTags } from "./traffic/replay_compare.ts";
 import { CLOSED_BY_SERVER, type Dialogue } from "./traffic/replay_dialogue.ts";
 import { Script, type Step } from "./traffic/replay_script.ts";
 import { type RecordedServer, Survey } from "./traffic/replay_survey.ts";
-import { exchangeText, sumText, unsentText, type Verdict } from "./traffic/replay_text.ts";
+import { endedText, exchangeText, sumText, unsentText, type Verdict } from "./traffic/replay_text.ts";
 
 /** Replays a recording. The exit code is 0 if all answers are the recorded ones. */
 export async function replay(options: ReplayOptions): Promise<number> {
@@ -155,8 +155,8 @@ export class Replayer {
   /** When the last answer was complete or the last write was made, in milliseconds. */
   #cause = performance.now();
   #news = Promise.withResolvers<void>();
-  /** Whether octets were not sent that a recorded server had taken. */
-  #incomplete = false;
+  /** Connections that ended before the recorded ones did. */
+  readonly #cutShort = new Set<number>();
   /** Whether an answer that was recorded did not come in time. */
   timedOut = false;
 
@@ -167,7 +167,7 @@ export class Replayer {
 
   /** Whether all answers are the recorded ones. */
   get same(): boolean {
-    return this.#counts.different === 0 && this.#counts.same > 0 && !this.#incomplete;
+    return this.#counts.different === 0 && this.#counts.same > 0 && this.#cutShort.size === 0;
   }
 
   /**
@@ -187,6 +187,12 @@ export class Replayer {
         return await this.#send(live, step.octets);
       case "fin":
         await this.#pause(step.pause);
+        // One turn of the event loop shows a FIN that came right behind the last answer.
+        if (live.unsentWhy === undefined) await sleep(1);
+        if (live.dialogue.endsUnsaid) {
+          this.#cutShort.add(step.connection);
+          await this.#options.print(endedText(step.connection));
+        }
         // A connection that is gone needs no end.
         await within(live.raw.closeWrite().catch(() => {}), this.#options.timeoutMs);
         return;
@@ -203,7 +209,7 @@ export class Replayer {
     for (const live of this.#live.values()) live.closing = true;
     await this.#answers();
     await this.#report();
-    await this.#options.print(sumText(this.#counts));
+    await this.#options.print(sumText(this.#counts, this.#cutShort.size));
   }
 
   /** Closes all connections. */
@@ -293,7 +299,7 @@ export class Replayer {
     }
     this.#cause = performance.now();
     live.unsent += octets.length - sent;
-    this.#incomplete ||= sent < octets.length && !hadEnded;
+    if (sent < octets.length && !hadEnded) this.#cutShort.add(live.connection);
   }
 
   /** Prints the exchanges that are complete, and closes the connections that are. */

@@ -187,7 +187,32 @@ Deno.test("a server that closes early leaves the rest unsent", async () => {
     recorded: 200 OK
     now:      no whole response: the server closed the connection`,
     `connection 1: ${GET.length} octets not sent: the server closed the connection`,
-    "2 exchanges: 1 the same, 1 different",
+    "2 exchanges: 1 the same, 1 different; 1 connection cut short",
+  ]);
+  assert(!replayer.same);
+});
+
+Deno.test("a server that ends a connection without a word is no server that keeps it open", async () => {
+  const lines: string[] = [];
+  const closing = Promise.withResolvers<void>();
+  const { replayer } = await replayed(
+    [[1, 0, "open"], [1, 1, `> ${GET}`], [1, 2, `< ${OK}`], [1, 3, "FIN client"]],
+    async (conn) => {
+      await conn.read();
+      await conn.write(OK);
+      closing.resolve();
+    },
+    {
+      async print(line) {
+        lines.push(line);
+        await closing.promise;
+      },
+    },
+  );
+  assert.deepEqual(lines, [
+    "connection 1, exchange 1: GET /a: same, 200 OK",
+    "connection 1: differs\n    recorded: stays open\n    now:      ends, without having said so",
+    "1 exchange: the same; 1 connection cut short",
   ]);
   assert(!replayer.same);
 });
@@ -367,7 +392,7 @@ Deno.test("a server that takes nothing ends its connection's part of the replay"
       print(line) {
         lines.push(line);
         // The server ends once the replay has.
-        if (line.endsWith("different")) done.resolve();
+        if (line.startsWith("1 exchange: ")) done.resolve();
         return Promise.resolve();
       },
     },

@@ -45,6 +45,8 @@ class Side {
   ended: string | undefined;
   /** Whether the octets are no longer HTTP/1.1 (RFC 9110 §7.8, §9.3.6). */
   leftHttp = false;
+  /** Whether the connection stays open after the last response by the rules. */
+  stays = true;
 }
 
 /** A connection's exchanges, as recorded and as replayed. */
@@ -58,6 +60,8 @@ export class Dialogue {
   /** The exchange whose request is not complete, if an answer came before. */
   #begun: ReplayedExchange | undefined;
   #broken = false;
+  /** Whether no request asked to end the connection. */
+  #staysAfterRequests = true;
   /** Recorded answers that are no longer waited for. */
   #excused = { finals: 0, interims: 0 };
 
@@ -69,6 +73,13 @@ export class Dialogue {
   /** Why this source sends no more answers, if so. */
   ended(source: Source): string | undefined {
     return this.#sides[source].ended;
+  }
+
+  /** Whether the server has ended the connection now, unlike in the recording, and without having said so. */
+  get endsUnsaid(): boolean {
+    const { recorded, now } = this.#sides;
+    const isUnsaid = now.stays && this.#staysAfterRequests && !now.leftHttp;
+    return recorded.ended === undefined && now.ended === CLOSED_BY_SERVER && isUnsaid;
   }
 
   /** Receives octets of the client, before they are sent. They must stay unchanged. */
@@ -154,6 +165,7 @@ export class Dialogue {
     const exchange = this.#begun ?? this.#exchange("");
     exchange.title = `${head.method} ${head.target}`;
     exchange.request = head;
+    this.#staysAfterRequests &&= head.persistent;
     this.#begun = undefined;
   }
 
@@ -225,6 +237,7 @@ export class Dialogue {
     } else {
       exchange[source] = { answer: { status, reason, fields: [...fields], content, trailers, stays, interims } };
       side.finals++;
+      side.stays = stays;
       side.interims = [];
       const isTunnel = exchange.request?.method === "CONNECT" && status >= 200 && status < 300;
       side.leftHttp = status === 101 || isTunnel;

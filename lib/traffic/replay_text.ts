@@ -85,8 +85,17 @@ export function unsentText(connection: number, octets: number, why: string): str
   return `${nameOf(connection)}: ${counted(octets, "octet")} not sent: ${shown(why)}`;
 }
 
-/** The last line: how many exchanges there were, and of which kind. */
-export function sumText(counts: Readonly<Record<Verdict, number>>): string {
+/** What to say of a connection that stayed open in the recording after all that was sent on it. */
+export function endedText(connection: number): string {
+  return `${nameOf(connection)}: differs\n    recorded: stays open\n    now:      ends, without having said so`;
+}
+
+/**
+ * The last line: how many exchanges there were, and of which kind.
+ *
+ * @param cutShort How many connections ended before the recorded ones did.
+ */
+export function sumText(counts: Readonly<Record<Verdict, number>>, cutShort: number): string {
   const { same, different, "not compared": rest } = counts;
   const all = same + different + rest;
   const parts = [
@@ -96,7 +105,8 @@ export function sumText(counts: Readonly<Record<Verdict, number>>): string {
   const sum = parts.length === 0
     ? (all === 1 ? "the same" : "all the same")
     : [`${same} the same`, ...parts].join(", ");
-  return `${counted(all, "exchange")}: ${sum}`;
+  const ends = cutShort === 0 ? "" : `; ${counted(cutShort, "connection")} cut short`;
+  return `${counted(all, "exchange")}: ${sum}${ends}`;
 }
 
 /** Escapes octets for a terminal, in one line of limited length. */

@@ -4,6 +4,7 @@ import { MAX_INTERIM_RESPONSES } from "../../lib/limits.ts";
 import { wireOctets } from "../wire_cases.ts";
 
 const HOST = "Host: a\r\n\r\n";
+const GET_A = `GET /a HTTP/1.1\r\n${HOST}`;
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const EMPTY = "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n";
 const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -132,3 +133,20 @@ Deno.test("interim responses without end are an error", () => {
   const dialogue = dialogueOf(`GET /a HTTP/1.1\r\n${HOST}`, OK, CONTINUE.repeat(MAX_INTERIM_RESPONSES + 1));
   assert.deepEqual(taken(dialogue), [["1 GET /a", "200 ok", "there are too many interim responses"]]);
 });
+
+const ends: [what: string, request: string, now: string, ended: string | undefined, unsaid: boolean][] = [
+  ["after a response that stays", GET_A, OK, undefined, true],
+  ["that was announced", GET_A, OK.replace("\r\n", "\r\nConnection: close\r\n"), undefined, false],
+  ["that was asked for", GET_A.replace("\r\n", "\r\nConnection: close\r\n"), OK, undefined, false],
+  ["that was recorded, too", GET_A, OK, CLOSED_BY_SERVER, false],
+];
+
+for (const [what, request, now, ended, unsaid] of ends) {
+  Deno.test(`an end ${what} is ${unsaid ? "told" : "as expected"}`, () => {
+    const dialogue = dialogueOf(request, OK, now);
+    assert(!dialogue.endsUnsaid);
+    if (ended !== undefined) dialogue.end("recorded", ended);
+    dialogue.end("now", CLOSED_BY_SERVER);
+    assert.equal(dialogue.endsUnsaid, unsaid);
+  });
+}

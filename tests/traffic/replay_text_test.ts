@@ -86,7 +86,9 @@ Deno.test("the report says what was not sent", () => {
   assert.equal(unsentText(1, 2, "it ended"), "connection 1: 2 octets not sent: it ended");
 });
 
-const sums: [same: number, different: number, rest: number, text: string][] = [
+const sums: [same: number, different: number, rest: number, text: string, cutShort?: number][] = [
+  [1, 0, 0, "1 exchange: the same; 1 connection cut short", 1],
+  [2, 1, 0, "3 exchanges: 2 the same, 1 different; 2 connections cut short", 2],
   [1, 0, 0, "1 exchange: the same"],
   [2, 0, 0, "2 exchanges: all the same"],
   [1, 2, 0, "3 exchanges: 1 the same, 2 different"],
@@ -94,9 +96,9 @@ const sums: [same: number, different: number, rest: number, text: string][] = [
   [1, 1, 1, "3 exchanges: 1 the same, 1 different, 1 not compared"],
 ];
 
-for (const [same, different, rest, text] of sums) {
+for (const [same, different, rest, text, cutShort = 0] of sums) {
   Deno.test(`the last line is "${text}"`, () => {
-    assert.equal(sumText({ same, different, "not compared": rest }), text);
+    assert.equal(sumText({ same, different, "not compared": rest }, cutShort), text);
   });
 }
 
