@@ -104,7 +104,7 @@ export class Explainer {
       this.#keepRest();
     }
     if (this.#failure !== undefined) this.#finishBroken(this.#failure);
-    else if (this.#messageStart > 0 && this.#kind === "request" && this.#carry === LINE_END) this.#finishEmptyLine();
+    else if (this.#hasOnlyEmptyLine) this.#finishEmptyLine();
     else if (this.#phase === "closed" || this.#phase === "tunnel") this.#finishUnread();
     else if (this.#received > this.#messageStart) this.#finishIncomplete();
   }
@@ -399,6 +399,12 @@ export class Explainer {
     this.#finish("incomplete", [], fault);
     this.#phase = "closed";
     this.#failure = undefined;
+  }
+
+  /** Whether an empty line is all that follows the last request. */
+  get #hasOnlyEmptyLine(): boolean {
+    const follows = this.#messageStart > 0 && this.#labelled === this.#messageStart && this.#phase !== "tunnel";
+    return follows && this.#kind === "request" && this.#carry === LINE_END;
   }
 
   /** Finishes an empty line behind the last message, which is no message. */
