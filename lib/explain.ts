@@ -96,25 +96,47 @@ async function explainMessages(
   return legal ? 0 : EXIT_FAILURE;
 }
 
-/** Explains a capture; if there is too much at a time in it, in several passes. */
+/** Explains a capture, and says what of it was not read. */
 async function explainCapture(
   input: Input,
   start: Uint8Array,
-  { file, answers, connection }: ExplainOptions,
+  options: ExplainOptions,
   layout: ExplainTextOptions,
 ): Promise<number> {
+  const { file, answers, connection } = options;
   if (answers.length > 0) throw new UsageError("--answers is for responses alone: a capture has their requests");
+  const { valid, connections, notes, failure, printed } = await explainInPasses(input, start, options, layout);
+  const lines = notes.map((note) => `${note}\n`).join("");
+  if (lines !== "") await writeAll(Deno.stdout, ENCODER.encode(printed ? `\n${lines}` : lines));
+  if (failure !== undefined) throw new Failure(`Cannot read ${nameOf(file)}: ${failure.message}`);
+  if (connections === 0) throw new Failure(`${nameOf(file)} has no TCP connection`);
+  if (connection !== undefined && connection > connections) {
+    throw new Failure(
+      `${nameOf(file)} has ${counted(connections, "connection")}, so there is no connection ${connection}`,
+    );
+  }
+  return valid ? 0 : EXIT_FAILURE;
+}
+
+/** Explains a capture; if there is too much at a time in it, it is read again for what was left out. */
+async function explainInPasses(
+  input: Input,
+  start: Uint8Array,
+  { file, connection }: ExplainOptions,
+  layout: ExplainTextOptions,
+): Promise<Explained & { readonly failure: CaptureError | undefined; readonly printed: boolean }> {
   const output = new ByteBuffer(OUTPUT_BYTES);
   const print = (text: Uint8Array) => output.append(text);
+  let printed = false;
   const flush = async () => {
+    printed ||= output.length > 0;
     await writeAll(Deno.stdout, output.view());
     output.clear(OUTPUT_BYTES);
   };
   let valid = true;
-  let last: Explained;
   let failure: CaptureError | undefined;
   // As many connections as fitted the last time will probably fit again.
-  for (let from = 1, most = Infinity, first: Uint8Array = start;;) {
+  for (let from = 1, most = Infinity, first: Uint8Array = start;; first = NO_BYTES) {
     const again = input.rewind !== undefined;
     const explainer = new CaptureExplainer({ ...layout, print, connection, from, most, again });
     try {
@@ -128,26 +150,15 @@ async function explainCapture(
       if (!(error instanceof CaptureError)) throw error;
       failure = error;
     }
-    last = explainer.end();
+    const explained = explainer.end();
     await flush();
-    valid &&= last.valid;
-    if (last.leftOut === undefined) break;
-    const fitted = last.leftOut - from;
+    valid &&= explained.valid;
+    if (explained.leftOut === undefined) return { ...explained, valid, failure, printed };
+    const fitted = explained.leftOut - from;
     most = fitted < most ? fitted + 1 : 2 * most;
-    from = last.leftOut;
-    first = NO_BYTES;
+    from = explained.leftOut;
     await input.rewind!();
   }
-  const { connections, notes } = last;
-  if (notes.length > 0) await writeAll(Deno.stdout, ENCODER.encode(`\n${notes.join("\n")}\n`));
-  if (failure !== undefined) throw new Failure(`Cannot read ${nameOf(file)}: ${failure.message}`);
-  if (connections === 0) throw new Failure(`${nameOf(file)} has no TCP connection`);
-  if (connection !== undefined && connection > connections) {
-    throw new Failure(
-      `${nameOf(file)} has ${counted(connections, "connection")}, so there is no connection ${connection}`,
-    );
-  }
-  return valid ? 0 : EXIT_FAILURE;
 }
 
 /** Iterates over the bytes of an input; each piece is valid until the next one. */

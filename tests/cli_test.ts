@@ -218,6 +218,13 @@ for (const [args, message] of wrong) {
   });
 }
 
+Deno.test("explain has its file, and one connection of it", () => {
+  const invocation = parseCommandLine(["explain", "r.pcapng", "--connection", "3"]);
+  assert(invocation.kind === "explain");
+  const { file, connection, all } = invocation.options;
+  assert.deepEqual({ file, connection, all }, { file: "r.pcapng", connection: 3, all: false });
+});
+
 Deno.test("replay has its file, its server and its choices", () => {
   const invocation = parseCommandLine(["replay", "r.pcapng", "--to", "https://[::1]", "--fast", "--connection", "3"]);
   assert(invocation.kind === "replay");

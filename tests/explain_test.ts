@@ -147,6 +147,9 @@ Deno.test("a capture is explained up to where it is cut off, or not valid", asyn
     ...whole,
     stdout: `${whole.stdout}\nthe file is cut off in the block after packet ${packets}\n`,
   });
+  const nothing = await run(["-"], CAPTURE.subarray(0, 50), []);
+  assert.deepEqual([nothing.code, nothing.stdout], [1, "the file is cut off in the block after packet 0\n"]);
+  assert.equal(nothing.stderr, "wiretable: The input has no TCP connection\n");
   const broken = new Uint8Array(CAPTURE.length + 12);
   broken.set(CAPTURE);
   const { code, stdout, stderr } = await run(["-", "--connection", "1"], broken, []);
