@@ -186,6 +186,8 @@ export const SERVER_LIMITS: ServerLimits = {
 
 /** How long clients that always have more to send or to read are served before all others are. */
 export const MAX_TURN_MS: number = 10;
+/** How long the requests that one client has sent together are answered while others wait. */
+export const MAX_SHARE_MS: number = 0.2;
 
 /** Printed messages that may wait for a slow output, in bytes; beyond it messages are omitted and counted. */
 export const MAX_UNPRINTED_BYTES: number = 8 * 1024 * 1024;

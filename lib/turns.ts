@@ -5,13 +5,16 @@
  * is read could therefore keep the server busy: no other connection would be read, no timer would fire, no signal would
  * be handled. A handler that computes for long has the same effect.
  *
+ * A client with several requests at hand has a share of a turn for them, so that they are answered together though others
+ * wait.
+ *
  * Code that may run for long calls {@linkcode FairTurns.yieldIfBusy} at intervals. All callers share one budget per
  * turn: they continue one after the other until it is spent; then I/O and timers run first.
  *
  * @module
  */
 
-import { MAX_TURN_MS } from "./limits.ts";
+import { MAX_SHARE_MS, MAX_TURN_MS } from "./limits.ts";
 
 /** The client that work is done for. Work for a client that may have disconnected is done last. */
 export interface Precedence {
@@ -35,24 +38,33 @@ export class FairTurns {
     this.#now = now;
   }
 
-  /** Whether the budget of the current turn is spent. */
-  isTurnOver(): boolean {
+  /** Begins a client's share of the turn. Returns its end, for {@linkcode mustYield}. */
+  beginShare(): number {
+    return this.#now() + MAX_SHARE_MS;
+  }
+
+  /** Whether a client must yield: its share has ended and others wait, or the budget of the turn is spent. */
+  mustYield(shareEnd: number): boolean {
+    return this.#scheduled && this.#now() >= shareEnd || this.#isTurnOver();
+  }
+
+  /** Returns a promise to await before more work is done; `undefined` while budget is left and nobody waits. */
+  yieldIfBusy(client?: Precedence): Promise<void> | undefined {
+    if (!this.#scheduled && !this.#isTurnOver()) return undefined;
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      this.#afterTurn();
+    }
+    return new Promise((resolve) => (client?.halfClosed ? this.#behind : this.#waiting).push(resolve));
+  }
+
+  #isTurnOver(): boolean {
     if (this.#since !== undefined) return this.#now() >= this.#since + MAX_TURN_MS;
     this.#since = this.#now();
     setTimeout(() => {
       if (!this.#scheduled) this.#since = undefined;
     }, 0);
     return false;
-  }
-
-  /** Returns a promise to await before more work is done; `undefined` while budget is left and nobody waits. */
-  yieldIfBusy(client?: Precedence): Promise<void> | undefined {
-    if (!this.#scheduled && !this.isTurnOver()) return undefined;
-    if (!this.#scheduled) {
-      this.#scheduled = true;
-      this.#afterTurn();
-    }
-    return new Promise((resolve) => (client?.halfClosed ? this.#behind : this.#waiting).push(resolve));
   }
 
   /**

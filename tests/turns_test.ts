@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MAX_TURN_MS } from "../lib/limits.ts";
+import { MAX_SHARE_MS, MAX_TURN_MS } from "../lib/limits.ts";
 import { FairTurns } from "../lib/turns.ts";
 
 /** Two turns of the event loop, by when every timer of no time has run. */
@@ -32,17 +32,22 @@ Deno.test("a turn of the event loop renews the budget", async () => {
   await anyTurn();
 });
 
-Deno.test("whoever goes on has what is left of the turn, whether others wait or not", async () => {
+Deno.test("a client has a share of a turn though others wait, and all of it if nobody waits", async () => {
   let now = 1000;
   const turns = new FairTurns(() => now);
-  turns.yieldIfBusy();
-  now += MAX_TURN_MS;
+  let share = turns.beginShare();
+  assert.equal(turns.mustYield(share), false, "the first call starts the time");
+  now += MAX_TURN_MS - MAX_SHARE_MS;
+  assert.equal(turns.mustYield(share), false, "nobody waits");
+  now += MAX_SHARE_MS;
+  assert.equal(turns.mustYield(share), true, "the turn is over");
   const [first, second] = [turns.yieldIfBusy(), turns.yieldIfBusy()];
   await first;
-  assert.equal(turns.isTurnOver(), false, "it may finish what it has begun");
+  share = turns.beginShare();
+  assert.equal(turns.mustYield(share), false, "it answers what it has at hand");
   assert(turns.yieldIfBusy() instanceof Promise, "but begins nothing new before the others");
-  now += MAX_TURN_MS;
-  assert.equal(turns.isTurnOver(), true);
+  now += MAX_SHARE_MS;
+  assert.equal(turns.mustYield(share), true);
   await second;
   await anyTurn();
 });

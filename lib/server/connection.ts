@@ -216,6 +216,7 @@ export class ServerConnection implements Requester {
    * #answerSlowly} must continue, because a response is pending or other clients are due.
    */
   #answerAtOnce(): boolean {
+    let shareEnd: number | undefined;
     while (this.#nextRequest()) {
       const response = this.#answer(this.#incoming.request!);
       if (response instanceof Promise || isStream(response.content)) {
@@ -224,7 +225,9 @@ export class ServerConnection implements Requester {
       }
       this.#encode(this.#incoming.request!, response);
       if (this.#sender.length > this.#context.limits.maxGatheredBytes) return true;
-      if (!this.#incoming.idle && FAIR_TURNS.isTurnOver()) return true;
+      if (this.#incoming.idle) continue;
+      shareEnd ??= FAIR_TURNS.beginShare();
+      if (FAIR_TURNS.mustYield(shareEnd)) return true;
     }
     return false;
   }
