@@ -46,6 +46,8 @@ interface Refusal {
 
 /** Fields that make a request depend on the state of the table, which the first piece changes (RFC 9110 §13.1). */
 const CONDITIONS = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
+/** A longer reason of a server is not told. */
+const MAX_DETAIL_CHARACTERS = 300;
 const UTF8 = new TextDecoder();
 const ENCODER = new TextEncoder();
 
@@ -158,7 +160,9 @@ async function sendOnce(
 function refusalIn(document: Uint8Array): Refusal | undefined {
   try {
     const { maxRows, detail } = JSON.parse(UTF8.decode(document));
-    return Number.isSafeInteger(maxRows) && maxRows > 0 ? { maxRows, detail: String(detail) } : undefined;
+    if (!Number.isSafeInteger(maxRows) || maxRows < 1) return undefined;
+    const isLine = typeof detail === "string" && detail.length <= MAX_DETAIL_CHARACTERS && !/[\r\n]/.test(detail);
+    return { maxRows, detail: isLine ? detail : "The server takes fewer rows at once" };
   } catch {
     return undefined;
   }

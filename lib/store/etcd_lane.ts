@@ -137,15 +137,15 @@ export class Lane {
   async #insert({ write, done }: WaitingInsertion): Promise<void> {
     const { markers } = this.#cluster.keys;
     // A marker that is there leaves room for one more row. But writing it gives the table another revision.
-    if (this.#revision === 0 && write.expected === undefined) await this.#fence();
+    if (this.#revision === 0 && write.expected === undefined) await besideRows(() => this.#fence());
     const unchanged = (revision: number) => unchangedSince(markers, revision);
     const sent = await this.#send((context) => insertionRequest(write, unchanged, context), () => true);
     if (sent.kind !== "refused") return done([]);
     if (write.expected !== undefined) {
-      const latest = await latestMarker(this.#cluster, sent.revision);
+      const latest = await besideRows(() => latestMarker(this.#cluster, sent.revision));
       if (sent.base + latest > write.expected) return done(undefined);
     }
-    const there = await readRows(this.#cluster, write.keys, sent.revision);
+    const there = await besideRows(() => readRows(this.#cluster, write.keys, sent.revision));
     done(write.keys.map((_, i) => i).filter((i) => there[i] !== undefined));
   }
 
@@ -244,5 +244,14 @@ async function whatWasDone<T>(find: () => Promise<T>): Promise<T> {
     return await find();
   } catch (error) {
     throw new EtcdError(error instanceof EtcdError ? error.fault : "unavailable", (error as Error).message, true);
+  }
+}
+
+/** Does what writes no rows: if that fails, the outcome of no row's write is unknown. */
+async function besideRows<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    throw error instanceof EtcdError ? new EtcdError(error.fault, error.message, false) : error;
   }
 }

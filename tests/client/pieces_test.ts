@@ -240,3 +240,15 @@ Deno.test("what is held of a response that breaks off is shown", async () => {
   assert.equal(shown, '413: {"a"');
   assert.deepEqual(told, []);
 });
+
+for (const detail of ["a\nb", "x".repeat(301), 5, undefined]) {
+  Deno.test(`a reason that is no line is not told: ${JSON.stringify(detail)?.slice(0, 20)}`, async () => {
+    let requests = 0;
+    const { told } = await post(() => {
+      if (++requests > 1) return { status: 201 };
+      const content = JSON.stringify({ maxRows: 1, detail });
+      return { status: 413, contentType: "application/problem+json", content };
+    }, rowsOf(2));
+    assert.match(told[0], /^The server takes fewer rows at once: 2 rows are sent in 2 pieces of at most 1, /);
+  });
+}

@@ -181,6 +181,31 @@ Deno.test("an insertion whose answer is lost is done once, or refused for what w
   assert.equal(faulty.writes("c"), 0);
 });
 
+Deno.test("an insertion that was never sent does not say that its outcome is unknown", async () => {
+  await using faulty = await new Faulty().ready();
+  const { fault, done } = late();
+  faulty.etcd.faults.push(fault);
+  faulty.etcd.otherwise = requestLost;
+  const rows = [{ name: "a", json: "{}" }];
+  await assert.rejects(faulty.store.insert(rows), { message: "The table's cluster does not answer" });
+  faulty.etcd.otherwise = answered;
+  await faulty.recovered();
+  // What made room for it comes late.
+  done();
+  assert.deepEqual(await faulty.store.insert(rows), []);
+  assert.equal((await faulty.put("a"))!.created, false);
+  assert.equal(faulty.writes("a"), 2);
+});
+
+Deno.test("an insertion that was refused does not say that its outcome is unknown, if it cannot be told why", async () => {
+  await using faulty = await new Faulty().ready();
+  await faulty.put("a");
+  faulty.etcd.faults.push(answered);
+  faulty.etcd.otherwise = requestLost;
+  const rows = [{ name: "a", json: "{}" }];
+  await assert.rejects(faulty.store.insert(rows), { message: "The table's cluster does not answer" });
+});
+
 Deno.test("an insertion that expects a revision sees the writes of other servers, and its own lane", async () => {
   await using faulty = await new Faulty().ready();
   await using other = await new Faulty(faulty.etcd).ready();
