@@ -24,9 +24,11 @@ import { address, notice, part } from "./text.js";
 
 /** Events that the page keeps, and exchanges of one connection, however many the server does. */
 const MAX_EVENTS = 100_000;
-/** How many times as long as a drawing takes the next one waits from its start; and where much happens at once. */
-const REST = 2;
-const LONG_REST = 16;
+/** How many times as long as a drawing took the next one waits for; and where much happens at once. */
+const REST = 1;
+const LONG_REST = 15;
+/** The longest wait, in milliseconds: what is seen is never much older. */
+const LONGEST_REST = 500;
 /** Events since the last drawing that are much. */
 const MUCH = 50;
 /** Connections that the page lists. */
@@ -95,7 +97,8 @@ function drawWithFrame() {
     const start = performance.now();
     scheduled = false;
     changed();
-    restUntil = start + (undrawn > MUCH ? LONG_REST : REST) * (performance.now() - start);
+    const end = performance.now();
+    restUntil = end + Math.min(LONGEST_REST, (undrawn > MUCH ? LONG_REST : REST) * (end - start));
     undrawn = 0;
   });
 }
