@@ -99,6 +99,13 @@ async function allDown({ nodes, clients, times }: Setting): Promise<void> {
   }
 }
 
+/** Kills a server: its clients go to the other one. */
+async function serverKilled({ servers: [server], clients }: Setting): Promise<void> {
+  await clients.progress(SOME);
+  await server.kill();
+  await clients.progress(SOME);
+}
+
 const LISTED_ROWS = 16_000;
 
 /** Compacts the revision of a listing that a client has begun to read. */
@@ -215,6 +222,7 @@ export const FAULTS: readonly Fault[] = [
   { name: "the leader stands still", longestGapMs: 3000, happen: signalled("SIGSTOP", "leader") },
   { name: "a follower is killed", longestGapMs: 3000, happen: signalled("SIGKILL", "follower") },
   { name: "a follower stands still", longestGapMs: 3000, happen: signalled("SIGSTOP", "follower") },
+  { name: "a server is killed", longestGapMs: 3000, happen: serverKilled },
   { name: "all nodes are killed, and come back", happen: allDown },
   { name: "a gateway loses requests and replies", lossy: true, happen: lossy },
   { name: "a revision is compacted in the middle of its listing", happen: compacted },

@@ -81,7 +81,7 @@ export class WritingClients {
   #longestGapMs = 0;
   #changed = () => {};
 
-  /** Starts clients, each with one of these servers of this machine. */
+  /** Starts clients, each with one of these servers of this machine, and with the next one if that is away. */
   constructor(ports: readonly number[], random: Random) {
     this.#ports = ports;
     this.#random = random;
@@ -133,11 +133,16 @@ export class WritingClients {
   async #run(client: number): Promise<void> {
     const rows = Array.from({ length: ROWS_OF_A_CLIENT }, (_, i) => new OwnRow(`c${client}-${i}`));
     this.#rows.push(...rows);
-    const server = client % this.#ports.length;
+    let server = client % this.#ports.length;
     let peer: Peer | undefined;
     try {
       while (!this.#stopping) {
-        peer ??= new Peer(await Deno.connect({ hostname: "127.0.0.1", port: this.#ports[server] }));
+        peer ??= await connect(this.#ports[server]);
+        if (peer === undefined) {
+          server = (server + 1) % this.#ports.length;
+          await pause();
+          continue;
+        }
         const row = this.#random.pick(rows);
         const response = await exchange(peer, row.nextWrite(this.#random));
         if (response === undefined) {
@@ -149,7 +154,7 @@ export class WritingClients {
           this.#byServer[server]++;
           continue;
         }
-        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+        await pause();
       }
     } finally {
       peer?.close();
@@ -177,4 +182,17 @@ export class WritingClients {
     this.#changed();
     return status < 300;
   }
+}
+
+/** Connects to a port of this machine; `undefined` if nobody listens there. */
+async function connect(port: number): Promise<Peer | undefined> {
+  try {
+    return new Peer(await Deno.connect({ hostname: "127.0.0.1", port }));
+  } catch {
+    return undefined;
+  }
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
 }
