@@ -170,7 +170,7 @@ class Repl {
         return await this.#raw(command.steps);
       case "print":
         this.#display.print = command.parts ?? this.#display.print;
-        await this.prompt(`(shown are ${this.#display.print ?? "hb"})`);
+        await this.prompt(`(shown: ${this.#display.print ?? "hb"})`);
         return 0;
       case "header":
         return await this.#changeHeaders(command);

@@ -292,7 +292,7 @@ Deno.test("the shown parts can be changed at the prompt", async () => {
   );
   assert(
     shown.endsWith(
-      `-----RESPONSE-----\n${row}\nEnter: [method] [objectName]\n(shown are b)\nEnter: [method] [objectName]\n`,
+      `-----RESPONSE-----\n${row}\nEnter: [method] [objectName]\n(shown: b)\nEnter: [method] [objectName]\n`,
     ),
     shown,
   );
