@@ -48,7 +48,8 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const caCerts = options.caFile === undefined ? [] : [await readCertificates("--cacert", options.caFile)];
   const defaults = await defaultFields(options);
   const alone = await commandAlone(options, table);
-  const kind = alone && kindOf(alone);
+  const command = alone && commandOf(alone);
+  const kind = command?.kind;
 
   const streams = alone === undefined && Deno.stdin.isTerminal() ? await processTerminal() : undefined;
   const interactive = streams !== undefined;
@@ -120,9 +121,8 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     defaults,
   };
   try {
-    // An invalid command is refused before a connection is opened.
-    const kinds: readonly unknown[] = ["request", "ask", "raw"];
-    if (alone === undefined || kinds.includes(kind)) await session.connect();
+    // An invalid command, or one whose content cannot be read, is refused before a connection is opened.
+    if (alone === undefined || opensFirst(command)) await session.connect();
     const code = alone === undefined
       ? await runCommands(input, replOptions)
       : await runCommand(alone, input, replOptions);
@@ -172,10 +172,16 @@ async function record(name: string): Promise<Recorder> {
   return new Recorder(file, { program: `wiretable ${config.version}`, name, report });
 }
 
-/** Returns the kind of the command; `undefined` if it is invalid, which is reported when it runs. */
-function kindOf(parse: () => Command): Command["kind"] | undefined {
+/** Whether a connection is opened before the command runs. */
+function opensFirst(command: Command | undefined): boolean {
+  if (command?.kind === "request") return command.order.contentFrom === undefined;
+  return command?.kind === "ask" || command?.kind === "raw";
+}
+
+/** Returns the command; `undefined` if it is invalid, which is reported when it runs. */
+function commandOf(parse: () => Command): Command | undefined {
   try {
-    return parse().kind;
+    return parse();
   } catch (error) {
     if (error instanceof WrongInput) return undefined;
     throw error;

@@ -95,6 +95,15 @@ Deno.test("a file of content that cannot be read is wrong input, and names what 
   assert(stderr.includes(` --allow-read=${token},no-such-file `), "the command keeps what it had");
 });
 
+Deno.test("content that cannot be read is refused before anything is connected", async () => {
+  const { code, stderr } = await runProgram(["connect", "127.0.0.1:1", "post", "a", "@no-such-file"], "", [
+    "--allow-net",
+    "--allow-read",
+  ]);
+  assert.equal(code, 1);
+  assert.match(stderr, /^Wrong Input: try again \(@no-such-file: No such file [^\n]*\)\n$/);
+});
+
 Deno.test("a refused certificate is explained, and the printed command accepts it", async () => {
   const pem = (name: string) => `${ROOT}tests/testdata/tls/${name}.pem`;
   const files = ["--cert", pem("cert"), "--key", pem("key"), "--quiet"];
