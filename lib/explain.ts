@@ -8,7 +8,7 @@ import { ByteBuffer, NO_BYTES, type Source, writeAll } from "./bytes.ts";
 import { type ExplainOptions, UsageError } from "./cli.ts";
 import { conversionNeeded, openFile } from "./cli/files.ts";
 import { EXIT_FAILURE, Failure } from "./cli/values.ts";
-import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS } from "./limits.ts";
+import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS, MAX_EXPLAIN_PASSES } from "./limits.ts";
 import { painterFor, terminalColumns } from "./terminal.ts";
 import { CaptureExplainer, type Explained } from "./traffic/capture_explainer.ts";
 import { counted } from "./traffic/capture_words.ts";
@@ -135,9 +135,9 @@ async function explainInPasses(
   };
   let valid = true;
   let failure: CaptureError | undefined;
-  // As many connections as fitted the last time will probably fit again.
-  for (let from = 1, most = Infinity, first: Uint8Array = start;; first = NO_BYTES) {
-    const again = input.rewind !== undefined;
+  for (let from = 1, most = Infinity, first: Uint8Array = start, passes = 1;; first = NO_BYTES, passes++) {
+    const again = input.rewind !== undefined && passes < MAX_EXPLAIN_PASSES;
+    if (!again) most = Infinity;
     const explainer = new CaptureExplainer({ ...layout, print, connection, from, most, again });
     try {
       explainer.receive(first);
@@ -154,6 +154,7 @@ async function explainInPasses(
     await flush();
     valid &&= explained.valid;
     if (explained.leftOut === undefined) return { ...explained, valid, failure, printed };
+    // As many connections as fitted this time will probably fit again.
     const fitted = explained.leftOut - from;
     most = fitted < most ? fitted + 1 : 2 * most;
     from = explained.leftOut;

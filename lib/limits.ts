@@ -386,7 +386,7 @@ export const MAX_CAPTURE_INTERFACES: number = 1000;
 /** Connections of a capture that carry octets at a time; the octets of those beyond it are left out. */
 export const MAX_CAPTURED_CONNECTIONS: number = 1000;
 /** Connections of a capture that are remembered, so that late packets are not taken for a new one. */
-export const MAX_KNOWN_CONNECTIONS: number = 65_536;
+export const MAX_KNOWN_CONNECTIONS: number = 16_384;
 /** Octets of a capture that may wait for earlier ones, all connections together. Beyond it they are given up. */
 export const MAX_REASSEMBLED_BYTES: number = 32 * 1024 * 1024;
 /** Octets of one direction of a connection that may wait, as in the largest window that a system usually has. */
@@ -397,6 +397,8 @@ export const REASSEMBLED_SEGMENT_BYTES: number = 256;
 export const MAX_SEARCHED_LINE_BYTES: number = 9 * 1024;
 /** Octets and characters that `explain` holds of a capture, beside those above: unfinished messages, and text to come. */
 export const MAX_EXPLAINED_BYTES: number = 32 * 1024 * 1024;
+/** How often a capture is read, each time for connections that did not fit before; those left then are only named. */
+export const MAX_EXPLAIN_PASSES: number = 32;
 /** What one unfinished message of a capture counts there at most, besides the content that `--all` shows. */
 export const MAX_UNFINISHED_BYTES: number = 128 * 1024;
 /** Octets of one message's content that `explain --all` shows of a capture. */

@@ -36,9 +36,10 @@ export class ExplainedConnection {
     request: { text: "", octets: 0, isHttp: undefined },
     response: { text: "", octets: 0, isHttp: undefined },
   };
-  /** Its exchanges, unless it is known not to be HTTP. */
+  /** Its exchanges, from its first octets on, until it is known not to be HTTP. */
   #exchanges: CapturedExchanges | undefined;
   #isHttp = false;
+  #isOther = false;
   #skipped = 0;
   #missing = 0;
   readonly #ends: string[] = [];
@@ -46,14 +47,13 @@ export class ExplainedConnection {
   #ended = false;
   #valid = true;
   /** Finished text in UTF-8: as strings, much of it would burden the collector of garbage. */
-  readonly #text = new ByteBuffer(TEXT_BYTES);
+  readonly #text = new ByteBuffer(0);
   #hasPrinted = false;
 
   /** Begins with the event that tells of the connection. */
   constructor(opened: OpenedInCapture, options: ExplainTextOptions) {
     this.#opened = opened;
     this.#options = options;
-    this.#exchanges = new CapturedExchanges(options);
   }
 
   /** Whether it has a request or status line. */
@@ -97,6 +97,9 @@ export class ExplainedConnection {
         if (this.#fins < 2) this.#ends.push(`closed ${event.reason} ${when(event)}`);
         return this.end();
     }
+    if (this.#isOther) return;
+    // Many a connection has no octets, and needs no decoder.
+    if (event.kind !== "fin") this.#exchanges ??= new CapturedExchanges(this.#options);
     this.#exchanges?.tell(event);
     if (this.#isHttp) this.#text.appendText(this.#exchanges!.take());
   }
@@ -160,6 +163,7 @@ export class ExplainedConnection {
       const captured = this.#opened.startCaptured ? "" : ", start not captured";
       this.#text.appendText(`${this.#title}${captured}\n`);
     } else if (this.#starts.request.isHttp === false && this.#starts.response.isHttp === false) {
+      this.#isOther = true;
       this.#exchanges = undefined;
     }
   }
