@@ -117,7 +117,12 @@ export class CaptureReader {
   #forgetOldest(): void {
     if (this.#known.size < MAX_KNOWN_CONNECTIONS) return;
     for (const [key, connection] of this.#known) {
-      if (connection.isOpen) continue;
+      if (connection.isOpen) {
+        // Those at the front are looked at again and again: it goes to the back.
+        this.#known.delete(key);
+        this.#known.set(key, connection);
+        continue;
+      }
       connection.close({ number: this.#blocks.packets, time: this.#lastTime }, "left out: there are too many others");
       this.#known.delete(key);
       return;
