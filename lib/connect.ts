@@ -10,7 +10,7 @@ import type { ConnectOptions, FileNeeds } from "./cli.ts";
 import { makeFile, readCertificates, readFile, readToken } from "./cli/files.ts";
 import { HistoryFile } from "./cli/history_file.ts";
 import { certificateAdvice, commandLine } from "./cli/program.ts";
-import { EXIT_FAILURE, EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
+import { END_SIGNALS, EXIT_FAILURE, EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { authorityOf, type ClientOptions, Session } from "./client.ts";
 import { basicAuthorization, type Command, parseArguments } from "./client/command.ts";
 import { SeenNames } from "./client/completion.ts";
@@ -94,13 +94,17 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     history: history?.lines,
     typed: (line) => history?.add(line),
   });
-  // In raw mode Ctrl-C is a key; other interruptions end the program.
-  Deno.addSignalListener("SIGINT", async () => {
-    session.close();
-    input.close();
-    await recorder?.close();
-    Deno.exit(EXIT_INTERRUPTED);
-  });
+  // In raw mode Ctrl-C is a key. A signal ends the program; it leaves the terminal as it was.
+  const stop = async () => {
+    try {
+      session.close();
+      input.close();
+      await recorder?.close();
+    } finally {
+      Deno.exit(EXIT_INTERRUPTED);
+    }
+  };
+  for (const signal of END_SIGNALS) Deno.addSignalListener(signal, stop);
   const replOptions: ReplOptions = {
     endpoint,
     session,

@@ -12,7 +12,7 @@ import { isLoopback, portProblem } from "./cli/addresses.ts";
 import { checkIdentity, type Identity } from "./cli/certificate.ts";
 import { makeFile, readCertificates, readFlagFile, readToken, readUser } from "./cli/files.ts";
 import { certificateCommand } from "./cli/program.ts";
-import { EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
+import { END_SIGNALS, EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { authorityOf } from "./client.ts";
 import { HttpError } from "./http_message.ts";
 import { REPORT_AGAIN_MS, TAPPED_READ_BYTES } from "./limits.ts";
@@ -331,8 +331,6 @@ function stopSignal(): Promise<void> {
       asked ??= performance.now();
       resolve();
     };
-    // Windows sends no SIGTERM to programs in a console. SIGHUP is sent when the terminal is closed.
-    const signals = ["SIGINT", "SIGHUP", Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM"] as const;
-    for (const signal of signals) Deno.addSignalListener(signal, stop);
+    for (const signal of END_SIGNALS) Deno.addSignalListener(signal, stop);
   });
 }

@@ -78,3 +78,16 @@ tmuxTest("a single command that needs values asks for them", async () => {
   await terminal.type("cat 3 4", "Enter");
   await terminal.shown(/HTTP\/1\.1 201 Created\n[^]*\n\{"Momo":\{"type":"cat","age":"3","leg":"4"\}\}\n\[exit 0\]$/);
 });
+
+for (const signal of ["SIGTERM", "SIGHUP"] as const) {
+  tmuxTest(`${signal} ends the prompt, and leaves the terminal as it was`, async () => {
+    await using server = await ServeProcess.start(["--quiet"]);
+    const program =
+      `exec ${Deno.execPath()} run --no-check --allow-net ${ROOT}main.ts connect 127.0.0.1:${server.port}`;
+    const command = `NO_COLOR=1 sh -c 'echo pid $$; ${program}'; code=$?; stty -a; (exit $code)`;
+    await using terminal = await Terminal.start(command, 120);
+    const shown = await terminal.shown(new RegExp(PROMPT));
+    Deno.kill(Number(/^pid (\d+)$/m.exec(shown)![1]), signal);
+    await terminal.shown(/ icanon iexten echo [^]*\[exit 130\]$/);
+  });
+}

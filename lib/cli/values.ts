@@ -10,6 +10,15 @@ export const EXIT_FAILURE: number = 1;
 export const EXIT_TIMEOUT: number = 2;
 /** The exit code after Ctrl-C. */
 export const EXIT_INTERRUPTED: number = 130;
+/**
+ * Signals that ask a program to end. SIGHUP is sent when the terminal is closed. Windows sends no SIGTERM to programs
+ * in a console.
+ */
+export const END_SIGNALS: readonly Deno.Signal[] = [
+  "SIGINT",
+  "SIGHUP",
+  Deno.build.os === "windows" ? "SIGBREAK" : "SIGTERM",
+];
 
 /** An error that is reported to the user in one line before the program ends. */
 export class Failure extends Error {}
