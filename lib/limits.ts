@@ -327,18 +327,22 @@ export const TAPPED_READ_BYTES: number = 16 * 1024;
 
 /** Events of traffic that the page keeps, unless a flag (`--page-history`) says otherwise. */
 export const PAGE_HISTORY_EVENTS: number = 10_000;
-/** Octets that the page keeps with them. */
+/** Octets that the page keeps with them, and characters of exchanges and rows. */
 export const PAGE_HISTORY_BYTES: number = 16 * 1024 * 1024;
 /** Events that the page takes in a second; of more it counts those of whole connections that it leaves out. */
 export const PAGE_EVENTS_PER_SECOND: number = 2000;
 /** Octets that the page takes in a second, likewise. */
 export const PAGE_BYTES_PER_SECOND: number = 1024 * 1024;
-/** Bytes of content up to which the page follows what it does to the table. */
-export const PAGE_CONTENT_BYTES: number = 1024 * 1024;
+/** Bytes of content, or of a row, that the page parses: in one call, so that other clients do not notice. */
+export const PAGE_CONTENT_BYTES: number = 32 * 1024;
+/** Bytes of a table that the page shows; of a larger one it shows those rows that were touched last. */
+export const PAGE_TABLE_BYTES: number = 512 * 1024;
 /** Rows of a table that the page shows; of a larger one it shows those that were touched last. */
 export const PAGE_ROWS: number = 500;
 /** Characters of a value, and members of a row, that the page shows. */
 export const PAGE_VALUE_CHARACTERS: number = 1024;
+/** Characters of a row that the page shows, names included. */
+export const PAGE_ROW_CHARACTERS: number = 4096;
 /** Members of a row that the page shows. */
 export const PAGE_ROW_MEMBERS: number = 50;
 /** Octets of one message that the page labels and shows. */
@@ -353,8 +357,12 @@ export const PAGE_GATHER_MS: number = 16;
 export const PAGE_HEARTBEAT_MS: number = 15_000;
 /** How long the page waits for the server to say why it closed a connection. Of those it refuses it says nothing. */
 export const PAGE_REASON_MS: number = 250;
-/** Octets of a command from the page. */
-export const PAGE_COMMAND_BYTES: number = 16 * 1024 * 1024;
+/** What an exchange or a row adds to that besides its text: its overhead in memory. */
+export const PAGE_TOLD_CHARACTERS: number = 128;
+/** How often the page asks for the table at most. */
+export const PAGE_ASK_MS: number = 1_000;
+/** Octets of a command from the page, which is parsed in one call. Steps of `raw` may repeat a string. */
+export const PAGE_COMMAND_BYTES: number = 64 * 1024;
 
 /** Bytes of a file with typed lines (`connect --history`). */
 export const MAX_HISTORY_BYTES: number = 1024 * 1024;

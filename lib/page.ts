@@ -7,6 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import config from "../deno.json" with { type: "json" };
+import { ByteBuffer } from "./bytes.ts";
 import { PAGE_PORT, portProblem } from "./cli/addresses.ts";
 import { Failure } from "./cli/values.ts";
 import { authorityOf, ClientError, type Endpoint, Session } from "./client.ts";
@@ -18,27 +19,31 @@ import { Decoder, type FieldLine, HttpError, type HttpRequest, isInterim } from 
 import {
   CLIENT_TIMEOUT_MS,
   PAGE_COMMAND_BYTES,
+  PAGE_CONTENT_BYTES,
   PAGE_MESSAGE_BYTES,
   PAGE_REASON_MS,
   PAGE_ROWS,
+  PAGE_TABLE_BYTES,
   REQUEST_LIMITS,
   SERVER_LIMITS,
   type ServerLimits,
 } from "./limits.ts";
 import { Server } from "./server.ts";
 import type { Resource } from "./server/access.ts";
+import { memberSpans } from "./table/json_scan.ts";
 import { Feed } from "./traffic/feed.ts";
 import { Journal } from "./traffic/journal.ts";
 import { explainOctets } from "./traffic/explain.ts";
 import { masked } from "./traffic/masking.ts";
 import { PageAccess } from "./traffic/page_access.ts";
 import { type MessageRange, PageService } from "./traffic/page_service.ts";
-import { rowsOf, type WholeTable } from "./traffic/table_state.ts";
+import { cellsOfLong, type RowChange, rowsOf, type WholeTable } from "./traffic/table_state.ts";
 import type { Closed, TrafficListener } from "./traffic.ts";
 import { allOf, tapped } from "./traffic/tap.ts";
 import { Transcript } from "./traffic/transcript.ts";
 import type { MessageLimits } from "./limits.ts";
 import { painterFor } from "./terminal.ts";
+import { FAIR_TURNS } from "./turns.ts";
 
 /** What the page needs to know. */
 export interface PageOptions {
@@ -78,6 +83,7 @@ const PAGE_LIMITS: ServerLimits = {
   shutdownIdleMs: 0,
   shutdownMs: 500,
 };
+const UTF8 = new TextDecoder();
 const LISTING = `GET /?_page=1&_per_page=${PAGE_ROWS} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
 
 /** A page that is open. */
@@ -119,7 +125,7 @@ export class Page {
     this.#sender = new CommandSender(options, this.#journal);
     const service = new PageService(new PageAccess(port, key), this.#feed, {
       message: (range) => this.#message(range),
-      command: (line) => this.#sender.send(line),
+      command: (line, signal) => this.#sender.send(line, signal),
     });
     this.#server = new Server(listener, service, {
       limits: PAGE_LIMITS,
@@ -220,10 +226,13 @@ class CommandSender {
     });
   }
 
-  /** Sends a command. Resolves with what to show: a status, or the transcript of a raw exchange. */
-  send(line: string): Promise<string> {
-    const order = this.#parse(line);
-    const sent = this.#last.then(() => this.#execute(order));
+  /**
+   * Sends a command once those before it are done, and ends it when the signal is aborted. Resolves with what to show:
+   * a status, or the transcript of a raw exchange.
+   */
+  send(line: string, signal: AbortSignal): Promise<string> {
+    // Only the line waits: a short one may stand for many octets.
+    const sent = this.#last.then(() => this.#execute(line, signal));
     this.#last = sent.catch(() => {});
     return sent;
   }
@@ -253,13 +262,19 @@ class CommandSender {
     }
   }
 
-  async #execute(order: HttpRequest | readonly RawStep[]): Promise<string> {
+  async #execute(line: string, signal: AbortSignal): Promise<string> {
     if (this.#closed) throw new HttpError(503, "The server is stopping");
+    if (signal.aborted) throw new HttpError(503, "The page has left");
+    const order = this.#parse(line);
+    const cancel = () => this.#session.cancel();
+    signal.addEventListener("abort", cancel);
     try {
       return await ("method" in order ? this.#exchange(order) : this.#raw(order));
     } catch (error) {
       if (error instanceof ClientError) throw new HttpError(502, error.message);
       throw error;
+    } finally {
+      signal.removeEventListener("abort", cancel);
     }
   }
 
@@ -298,18 +313,27 @@ async function wholeTable(table: Resource): Promise<WholeTable> {
   if (request?.kind !== "request") throw new Error("The listing's request is not whole");
   const signal = new AbortController().signal;
   const { content, fields = [] } = await table.answer(request, new Uint8Array(0), { signal, halfClosed: false });
-  let text = "";
-  if (typeof content === "string") text = content;
-  else if (content instanceof Uint8Array) text = new TextDecoder().decode(content);
-  else {
-    const decoder = new TextDecoder();
-    for await (const piece of content ?? []) {
-      text += typeof piece === "string" ? piece : decoder.decode(piece, { stream: true });
-    }
+  const total = Number(fields.find(([name]) => name === "X-Total-Count")?.[1]);
+  const octets = new ByteBuffer(PAGE_CONTENT_BYTES);
+  const pieces = typeof content === "string" || content instanceof Uint8Array ? [content] : content ?? [];
+  for await (const piece of pieces) {
+    const bytes = typeof piece === "string" ? Buffer.from(piece) : piece;
+    if (octets.length + bytes.length > PAGE_TABLE_BYTES) return { rows: undefined, total };
+    octets.append(bytes);
   }
-  const rows = rowsOf(text) ?? [];
-  const total = fields.find(([name]) => name === "X-Total-Count")?.[1];
-  return { rows, total: Number(total ?? rows.length) };
+  return { rows: await rowsIn(octets.view()), total };
+}
+
+/** The rows of a listing, parsed one by one: other clients are served in between. */
+async function rowsIn(listing: Uint8Array): Promise<RowChange[]> {
+  const rows: RowChange[] = [];
+  const text = (start: number, end: number) => UTF8.decode(listing.subarray(start, end));
+  for (const { start, nameEnd, end } of memberSpans(listing) ?? []) {
+    await FAIR_TURNS.yieldIfBusy();
+    if (end - start <= PAGE_CONTENT_BYTES) rows.push(...rowsOf(`{${text(start, end)}}`)!);
+    else rows.push({ name: JSON.parse(text(start, nameEnd)), cells: cellsOfLong(text(nameEnd + 1, end)) });
+  }
+  return rows;
 }
 
 /** Text that nobody can guess: so many random bytes in hexadecimal digits. */

@@ -4,6 +4,11 @@
 
 import assert from "node:assert/strict";
 import { Failure } from "../lib/cli/values.ts";
+import { PAGE_COMMAND_BYTES, PAGE_CONTENT_BYTES } from "../lib/limits.ts";
+import type { Page } from "../lib/page.ts";
+import { MemoryStore } from "../lib/store/memory.ts";
+import { Table } from "../lib/table.ts";
+import { RowSchema } from "../lib/table/row_schema.ts";
 import { Feed } from "../lib/traffic/feed.ts";
 import { Journal } from "../lib/traffic/journal.ts";
 import { PageAccess } from "../lib/traffic/page_access.ts";
@@ -180,6 +185,79 @@ Deno.test("a page that stalls delays nobody, and learns what it missed", async (
 });
 
 const ADDRESSES = { local: { hostname: "127.0.0.1", port: 1 }, remote: { hostname: "127.0.0.1", port: 2 } };
+
+/** What a page is told first of its table, and the table after it. */
+async function tableOf(page: Page): Promise<{ rows: unknown[]; total: number; large: boolean }> {
+  const { port, search } = new URL(page.url);
+  const peer = new Peer(await Deno.connect({ hostname: "127.0.0.1", port: Number(port) }));
+  await peer.send(`GET /live/events${search} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
+  let text = "";
+  const buffer = new Uint8Array(1 << 16);
+  const told = () => /^data: (.*"kind":"table".*)\n/m.exec(text)?.[1];
+  while (told() === undefined) {
+    const count = await peer.conn.read(buffer);
+    assert(count !== null);
+    text += new TextDecoder().decode(buffer.subarray(0, count));
+  }
+  peer.close();
+  const { rows, total, large } = JSON.parse(told()!);
+  return { rows, total, large };
+}
+
+const tables: [what: string, lengths: number[], large: boolean][] = [
+  ["of short rows is shown", [1, 1], false],
+  ["with a long row is shown, and of that row the beginning", [1, PAGE_CONTENT_BYTES], false],
+  ["that is long is not shown whole", Array(20).fill(PAGE_CONTENT_BYTES), true],
+];
+
+for (const [what, lengths, large] of tables) {
+  Deno.test(`a table ${what}`, async () => {
+    const store = new MemoryStore();
+    const rows = lengths.map((length, i) => ({ name: `r${i}`, json: `{"x":"${"y".repeat(length)}"}` }));
+    await store.insert(rows);
+    const page = pageOf({ table: new Table(store, { schema: RowSchema.parse("*") }) });
+    const shown = await tableOf(page);
+    const cells = lengths.map((length, i) => [
+      `r${i}`,
+      [length === 1 ? ["x", "y"] : ["", `{"x":"${"y".repeat(1018)}…`]],
+    ]);
+    assert.deepEqual(shown, { rows: large ? [] : cells, total: rows.length, large });
+    await page.close();
+  });
+}
+
+Deno.test("a command ends when its client leaves, and the next one is sent", async () => {
+  using table = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const page = pageOf({ endpoint: { secure: false, host: "127.0.0.1", port: (table.addr as Deno.NetAddr).port } });
+  const { port, search, origin } = new URL(page.url);
+  const command = async (command: string) => {
+    const content = JSON.stringify({ command });
+    const fields = [`Host: 127.0.0.1:${port}`, `Origin: ${origin}`, "Content-Type: application/json"];
+    const head = [`POST /live/command${search} HTTP/1.1`, ...fields, `Content-Length: ${content.length}`].join("\r\n");
+    const peer = new Peer(await Deno.connect({ hostname: "127.0.0.1", port: Number(port) }));
+    return { peer, answer: peer.exchange(`${head}\r\n\r\n${content}`) };
+  };
+  const buffer = new Uint8Array(1000);
+  const first = await command(`raw "x" 600s`);
+  const waiting = await table.accept();
+  assert.equal(await waiting.read(buffer), 1);
+  const failed = assert.rejects(first.answer);
+  first.peer.close();
+  await failed;
+  assert.equal(await waiting.read(buffer), null);
+  waiting.close();
+  const second = await command("get Momo");
+  const next = await table.accept();
+  await next.read(buffer);
+  await next.write(wireOctets("HTTP/1.1 204 No Content\r\n\r\n"));
+  assert.equal((await second.answer).content, '{"text":"204 No Content"}');
+  second.peer.close();
+  next.close();
+  const { peer, answer } = await command(`get ${"x".repeat(PAGE_COMMAND_BYTES)}`);
+  assert.equal((await answer).head.status, 413);
+  peer.close();
+  await page.close();
+});
 
 Deno.test("the page's default port may be in use; a requested port may not", async () => {
   let held: Deno.Listener | undefined;

@@ -73,7 +73,9 @@ function repeated(octets: Uint8Array, times: number, before: number): Uint8Array
   }
   if (times === 1) return octets;
   const bytes = new Uint8Array(length);
-  for (let at = 0; at < length; at += octets.length) bytes.set(octets, at);
+  bytes.set(octets);
+  // Each time twice as many are there to be copied.
+  for (let at = octets.length; at < length; at *= 2) bytes.copyWithin(at, 0, at);
   return bytes;
 }
 

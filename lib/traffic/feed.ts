@@ -34,6 +34,7 @@ export class Feed {
   constructor(journal: Journal, options: FeedOptions) {
     this.#journal = journal;
     this.#options = { gatherMs: PAGE_GATHER_MS, heartbeatMs: PAGE_HEARTBEAT_MS, ...options };
+    journal.onMore = () => this.#wake();
   }
 
   /** Whether one more page may follow. */
@@ -44,6 +45,10 @@ export class Feed {
   /** Ends all streams, each after the last event. */
   stop(): void {
     this.#stopped = true;
+    this.#wake();
+  }
+
+  #wake(): void {
     for (const wake of this.#wakes) wake();
   }
 
@@ -129,7 +134,6 @@ export class Feed {
     let wake = () => {};
     const woken = new Promise<boolean>((resolve) => {
       wake = () => resolve(true);
-      this.#journal.whenMore(wake);
       timer = setTimeout(() => resolve(false), this.#options.heartbeatMs);
     });
     this.#wakes.add(wake);

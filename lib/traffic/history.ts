@@ -4,7 +4,7 @@
  * @module
  */
 
-import { PAGE_HISTORY_BYTES, PAGE_HISTORY_EVENTS } from "../limits.ts";
+import { PAGE_HISTORY_BYTES, PAGE_HISTORY_EVENTS, PAGE_TOLD_CHARACTERS } from "../limits.ts";
 import type { End, SocketAddress } from "../traffic.ts";
 import type { Direction, Exchange } from "./conversation.ts";
 import type { LeftOut } from "./sampler.ts";
@@ -56,6 +56,8 @@ export interface Entry {
   readonly told: Told;
   /** Its octets, if it is one of the server's reads and writes. */
   readonly bytes: Uint8Array | undefined;
+  /** What it counts of the memory that may be used. */
+  readonly weight: number;
 }
 
 /** Keeps the last events. */
@@ -66,11 +68,11 @@ export class History {
   #entries: Entry[] = [];
   /** Where the first entry is: those before it are forgotten, and given up all at once. */
   #start = 0;
-  #bytes = 0;
+  #weight = 0;
   #last = 0;
 
   /**
-   * Keeps so many events and octets.
+   * Keeps so many events, and octets, with the characters of what is told of them.
    *
    * @param forget Receives each entry that is given up.
    */
@@ -96,9 +98,10 @@ export class History {
 
   /** Adds an event. */
   add(told: Told, bytes?: Uint8Array): void {
-    this.#entries.push({ number: ++this.#last, told, bytes });
-    this.#bytes += bytes?.length ?? 0;
-    while (this.#entries.length - this.#start > this.#maxEvents || this.#bytes > this.#maxBytes) this.#drop();
+    const weight = (bytes?.length ?? 0) + weightOf(told);
+    this.#entries.push({ number: ++this.#last, told, bytes, weight });
+    this.#weight += weight;
+    while (this.#entries.length - this.#start > this.#maxEvents || this.#weight > this.#maxBytes) this.#drop();
     if (this.#start > this.#entries.length / 2) {
       this.#entries = this.#entries.slice(this.#start);
       this.#start = 0;
@@ -130,7 +133,21 @@ export class History {
     const entry = this.#entries[this.#start];
     // The slot may stay for a while, its octets may not.
     this.#entries[this.#start++] = undefined as unknown as Entry;
-    this.#bytes -= entry.bytes?.length ?? 0;
+    this.#weight -= entry.weight;
     this.#forget(entry);
   }
+}
+
+/** What exchanges and rows that are told take in memory, about: one read may bring thousands of them. */
+function weightOf({ exchanges = [], rows = [] }: Told): number {
+  let weight = 0;
+  for (const { request, responses } of exchanges) {
+    weight += PAGE_TOLD_CHARACTERS + (request?.title.length ?? 0);
+    for (const { title } of responses) weight += title.length;
+  }
+  for (const [name, cells] of rows) {
+    weight += PAGE_TOLD_CHARACTERS + name.length;
+    for (const [member, value] of cells ?? []) weight += member.length + value.length;
+  }
+  return weight;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type MessageLimits, PAGE_HISTORY_EVENTS } from "../limits.ts";
+import { type MessageLimits, PAGE_ASK_MS, PAGE_HISTORY_EVENTS } from "../limits.ts";
 import type { Closed, Fin, Octets, Opened, SocketAddress, TrafficEvent, Untold } from "../traffic.ts";
 import { Conversation, type Direction, type Exchange, type Progress } from "./conversation.ts";
 import { History, type Told } from "./history.ts";
@@ -59,8 +59,12 @@ export class Journal {
   #asking: Promise<void> | undefined;
   /** What wrote to the table while it was asked for: its answer may be older. */
   #meanwhile: (() => void)[] = [];
-  #askAgain = false;
-  #more: (() => void)[] = [];
+  /** Whether something was not seen since the table was asked for. */
+  #wasLost = false;
+  /** When the table was asked for because of that, in microseconds. */
+  #lastLost = -Infinity;
+  /** Called once there is more. */
+  onMore: () => void = () => {};
 
   /** Starts with an empty history. */
   constructor(options: JournalOptions) {
@@ -69,11 +73,6 @@ export class Journal {
     this.history = new History(options.maxEvents ?? PAGE_HISTORY_EVENTS, undefined, ({ told }) => {
       if (told.rows !== undefined) this.base.follow(told.rows, told.total!, told.large!, told.kind === "table");
     });
-  }
-
-  /** Calls back once there is more. */
-  whenMore(callback: () => void): void {
-    this.#more.push(callback);
   }
 
   /** Takes an event of a tap. */
@@ -95,7 +94,7 @@ export class Journal {
       this.#sampler.ended(connection);
       this.#forget(live);
       // A write whose answer never left may have been made.
-      if (live.conversation.unanswered) this.askTable();
+      if (live.conversation.unanswered) this.#lose(event.time);
     }
     if (event.kind !== "opened") this.#tell(event, live);
     return undefined;
@@ -103,12 +102,22 @@ export class Journal {
 
   /** Asks for the whole table. */
   askTable(): Promise<void> {
-    if (this.#asking !== undefined) {
-      this.#askAgain = true;
-      return this.#asking;
-    }
+    if (this.#asking !== undefined) return this.#asking;
     this.#meanwhile = [];
+    this.#wasLost = false;
     return this.#asking = this.#ask();
+  }
+
+  /**
+   * Something may have been written that was not seen: the table is asked for, at once or, if it just was, with a later
+   * tick.
+   */
+  #lose(time: number): void {
+    this.#followed = false;
+    this.#wasLost = true;
+    if (time < this.#lastLost + PAGE_ASK_MS * 1000) return;
+    this.#lastLost = time;
+    if (this.#asking === undefined) this.askTable();
   }
 
   /** To be called every second: tells what was left out since, and asks for the table once nothing is any more. */
@@ -201,7 +210,7 @@ export class Journal {
     const effects = complete.map(effectOf);
     const changes = [];
     for (const effect of effects) {
-      if (effect.kind === "unknown") this.askTable();
+      if (effect.kind === "unknown") this.#lose(told.time);
       if (effect.kind === "table") changes.push(...this.#table.replace(effect.table));
       if (effect.kind !== "rows") continue;
       for (const change of effect.changes) {
@@ -224,21 +233,18 @@ export class Journal {
   async #ask(): Promise<void> {
     let leftOut: number;
     try {
-      do {
-        this.#askAgain = false;
-        leftOut = this.#sampler.leftOut.events;
-        const table = await this.#options.askTable();
-        this.#table.reset(table);
-        for (const apply of this.#meanwhile.splice(0)) apply();
-      } while (this.#askAgain);
+      leftOut = this.#sampler.leftOut.events;
+      const table = await this.#options.askTable();
+      this.#table.reset(table);
+      for (const apply of this.#meanwhile.splice(0)) apply();
     } catch (error) {
       this.#options.failed?.(error);
       return;
     } finally {
       this.#asking = undefined;
     }
-    // What was left out meanwhile may have written to the table: it is asked for again once nothing is any more.
-    this.#followed = leftOut === this.#sampler.leftOut.events;
+    // What was not seen meanwhile may have written to the table: it is asked for again with a later tick.
+    this.#followed = !this.#wasLost && leftOut === this.#sampler.leftOut.events;
     if (!this.#followed) return;
     const { rows, total, large } = this.#table;
     this.#add({
@@ -254,7 +260,7 @@ export class Journal {
 
   #add(told: Told, bytes?: Uint8Array): void {
     this.history.add(told, bytes);
-    for (const callback of this.#more.splice(0)) callback();
+    this.onMore();
   }
 }
 

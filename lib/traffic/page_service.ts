@@ -71,12 +71,12 @@ export interface PageSource {
   /** A message's octets and rows, as JSON; `undefined` if they are no longer kept. */
   message(range: MessageRange): unknown;
   /**
-   * Executes a command.
+   * Executes a command, until the signal is aborted: its client has left.
    *
    * @returns One line to show.
    * @throws {HttpError} 422 if it is none.
    */
-  command(line: string): Promise<string>;
+  command(line: string, signal: AbortSignal): Promise<string>;
 }
 
 /** Serves the page. */
@@ -126,7 +126,7 @@ export class PageService implements Service {
       case MESSAGE_PATH:
         return secured(this.#message(request));
       case COMMAND_PATH:
-        return secured(json({ text: await this.#source.command(commandIn(content)) }));
+        return secured(json({ text: await this.#source.command(commandIn(content), requester.signal) }));
       default: {
         const hasKey = this.#access.check(request);
         return secured({ status: 200, ...FILES[request.path], fields: hasKey ? [this.#access.cookie] : [] });

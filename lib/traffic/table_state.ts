@@ -5,7 +5,7 @@
  */
 
 import { type FieldLine, percentDecoded } from "../http_message.ts";
-import { PAGE_ROW_MEMBERS, PAGE_ROWS, PAGE_VALUE_CHARACTERS } from "../limits.ts";
+import { PAGE_ROW_CHARACTERS, PAGE_ROW_MEMBERS, PAGE_ROWS, PAGE_VALUE_CHARACTERS } from "../limits.ts";
 import type { Complete } from "./conversation.ts";
 
 /** A row's members as they are shown: names and values, long ones cut. */
@@ -23,8 +23,8 @@ export interface RowChange {
 
 /** The table all at once. */
 export interface WholeTable {
-  /** The first rows, in the table's order. */
-  readonly rows: readonly RowChange[];
+  /** The first rows, in the table's order; `undefined` if they are too long to be shown. */
+  readonly rows: readonly RowChange[] | undefined;
   /** How many rows there are in all. */
   readonly total: number;
 }
@@ -44,14 +44,14 @@ export class TableState {
 
   /** Starts with the whole table. */
   reset({ rows, total }: WholeTable): void {
-    this.large = total > PAGE_ROWS;
+    this.large = rows === undefined || total > PAGE_ROWS;
     this.total = total;
-    this.#rows = new Map(this.large ? [] : rows.map((row) => [row.name, row]));
+    this.#rows = new Map(rows === undefined || this.large ? [] : rows.map((row) => [row.name, row]));
   }
 
   /** Starts again with the whole table, unless it is too large, and tells what is different. */
   replace({ rows, total }: WholeTable): RowChange[] {
-    if (this.large || total > PAGE_ROWS) return [];
+    if (this.large || rows === undefined || total > PAGE_ROWS) return [];
     const gone = this.rows.filter(({ name }) => !rows.some((row) => row.name === name));
     const changes: RowChange[] = gone.map(({ name }) => ({ name, cells: null }));
     for (const row of rows) {
@@ -160,8 +160,21 @@ function removed(name: string, created: boolean | undefined): Effect {
 
 /** A row's members as they are shown. */
 export function cellsOf(row: unknown): Cells {
-  if (typeof row !== "object" || row === null) return [["", shown(row)]];
-  return Object.entries(row).slice(0, PAGE_ROW_MEMBERS).map(([name, value]) => [cut(name), shown(value)]);
+  if (typeof row !== "object" || row === null) return [["", cut(textOf(row))]];
+  const cells: FieldLine[] = [];
+  let left = PAGE_ROW_CHARACTERS;
+  for (const name of Object.keys(row).slice(0, PAGE_ROW_MEMBERS)) {
+    const cell = [cut(name), cut(textOf((row as Record<string, unknown>)[name]), left)] as const;
+    cells.push(cell);
+    left -= cell[0].length + cell[1].length;
+    if (left <= 0) break;
+  }
+  return cells;
+}
+
+/** A row that is too long to be parsed, as it is shown: the beginning of its JSON. */
+export function cellsOfLong(json: string): Cells {
+  return [["", cut(json)]];
 }
 
 /** Rows as an object with one member each. */
@@ -199,12 +212,13 @@ function versionOf(tag: string | undefined): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-function shown(value: unknown): string {
-  return cut(typeof value === "string" ? value : JSON.stringify(value));
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-function cut(text: string): string {
-  return text.length <= PAGE_VALUE_CHARACTERS ? text : `${text.slice(0, PAGE_VALUE_CHARACTERS)}…`;
+function cut(text: string, left = Infinity): string {
+  const most = Math.max(0, Math.min(PAGE_VALUE_CHARACTERS, left));
+  return text.length <= most ? text : `${text.slice(0, most)}…`;
 }
 
 function isSame(a: Cells, b: Cells): boolean {

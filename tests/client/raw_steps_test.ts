@@ -62,6 +62,8 @@ Deno.test("octets, steps and pauses of raw are bounded", () => {
     () => parseRawSteps(`"a" "b"*${MAX_RAW_BYTES}`),
     { message: `at most ${MAX_RAW_BYTES} octets can be sent, saw ${MAX_RAW_BYTES + 1}, in step 2` },
   );
+  const [{ kind, ...step }] = parseRawSteps('"abc"*7');
+  assert.deepEqual([kind, step], ["send", { bytes: new TextEncoder().encode("abc".repeat(7)) }]);
   assert.equal(parseRawSteps("1ms ".repeat(MAX_RAW_STEPS)).length, MAX_RAW_STEPS);
   assert.throws(() => parseRawSteps("1ms ".repeat(MAX_RAW_STEPS + 1)), WrongInput);
   assert.equal(parseRawSteps(`${MAX_RAW_WAIT_MS}ms`).length, 1);

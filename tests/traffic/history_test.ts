@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { PAGE_TOLD_CHARACTERS } from "../../lib/limits.ts";
 import { History, type Told } from "../../lib/traffic/history.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
@@ -28,6 +29,20 @@ Deno.test("the history keeps as many octets as it may", () => {
   assert.equal(history.first, 1);
   history.add(...read(10, "k"));
   assert.equal(history.first, 2);
+});
+
+Deno.test("exchanges and rows count like octets: one read may bring thousands of them", () => {
+  const forgotten: number[] = [];
+  const history = new History(100, 4 * PAGE_TOLD_CHARACTERS, ({ number }) => forgotten.push(number));
+  const message = { from: 0, to: 1, whole: true, status: 0, title: "GET /" };
+  const exchanges = [1, 2].map((number) => ({ number, request: message, responses: [] }));
+  const rows = [["A", [["x", "1"]]], ["B", null]] as const;
+  history.add({ kind: "fin", time: 0, connection: 1, end: "server", exchanges });
+  assert.deepEqual(forgotten, []);
+  history.add({ kind: "table", time: 0, connection: 0, end: "server", rows });
+  assert.deepEqual(forgotten, [1]);
+  history.add({ kind: "table", time: 0, connection: 0, end: "server", rows: [["C", [["x", "y".repeat(1000)]]]] });
+  assert.deepEqual(forgotten, [1, 2, 3]);
 });
 
 Deno.test("octets are found across reads, as long as they are kept", () => {

@@ -9,6 +9,7 @@ const PUT = 'PUT /A HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nCon
 const CREATED = 'HTTP/1.1 201 Created\r\nETag: "1"\r\nContent-Length: 13\r\n\r\n{"A":{"x":1}}';
 
 const CLIENT = { hostname: "127.0.0.1", port: 50_000 };
+const SECOND = 1_000_000;
 const SERVER = { hostname: "127.0.0.1", port: 9999 };
 
 /** A journal, with the answers of the table in order, and ways to tell it events. */
@@ -120,6 +121,33 @@ Deno.test("a write whose answer never left has the table asked for again", () =>
   assert.equal(asked(), 0);
   take({ kind: "closed", reason: "reset" });
   assert.equal(asked(), 1);
+});
+
+Deno.test("writes that are not seen have the table asked for at most once a second", async () => {
+  const { journal, open, octets, take, told, asked } = journalOf();
+  const write = () => {
+    open();
+    octets("read", PUT);
+    take({ kind: "closed", reason: "reset" });
+  };
+  write();
+  assert.equal(asked(), 1);
+  // Before the answer, and after it.
+  write();
+  await journal.askTable();
+  write();
+  assert.equal(asked(), 1);
+  assert(!told().some(({ kind }) => kind === "table"));
+  journal.tick(100);
+  assert.equal(asked(), 2);
+  await journal.askTable();
+  assert.equal(told().at(-1)!.kind, "table");
+  journal.tick(101);
+  assert.equal(asked(), 2);
+  take({ kind: "opened", local: SERVER, remote: CLIENT, secure: false });
+  octets("read", PUT);
+  take({ kind: "closed", reason: "reset", time: 2 * SECOND });
+  assert.equal(asked(), 3);
 });
 
 Deno.test("when there is too much, whole connections are left out and counted, until there is less", async () => {

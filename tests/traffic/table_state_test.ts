@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { RESPONSE_LIMITS } from "../../lib/limits.ts";
+import { PAGE_ROW_CHARACTERS, RESPONSE_LIMITS } from "../../lib/limits.ts";
 import { Decoder } from "../../lib/http/decoder.ts";
 import type { Complete } from "../../lib/traffic/conversation.ts";
 import { cellsOf, effectOf, rowsOf, TableState } from "../../lib/traffic/table_state.ts";
@@ -108,4 +108,14 @@ Deno.test("values are shown as text, up to a limit", () => {
   assert.deepEqual(cellsOf({ a: "x".repeat(1025) })[0][1], `${"x".repeat(1024)}…`);
   const many = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`m${i}`, i]));
   assert.equal(cellsOf(many).length, 50);
+  const long = cellsOf(Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`m${i}`, "x".repeat(1000)])));
+  assert.deepEqual(long.map(([, value]) => value.length), [1000, 1000, 1000, 1000, PAGE_ROW_CHARACTERS - 4 * 1002 + 1]);
+});
+
+Deno.test("a table that is too long to be shown is large, however few rows it has", () => {
+  const table = new TableState();
+  table.reset({ rows: undefined, total: 2 });
+  assert.deepEqual([table.large, table.total, table.rows], [true, 2, []]);
+  table.apply(rowsOf(A)![0], true);
+  assert.deepEqual([table.large, table.total, table.rows.length], [true, 3, 1]);
 });
