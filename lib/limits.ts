@@ -206,6 +206,8 @@ export const MAX_PROBLEM_BYTES: number = 64 * 1024;
 export const SHOWN_UNASKED_OCTETS: number = 100;
 /** JSON that `connect` holds to indent it, in bytes; the rest is shown as received. */
 export const MAX_HELD_CONTENT_BYTES: number = 1024 * 1024;
+/** What it may become by that, in characters; JSON that would become more is shown as received. */
+export const MAX_INDENTED_CHARACTERS: number = 16 * 1024 * 1024;
 /** How long `connect` holds JSON to indent it. */
 export const MAX_HELD_CONTENT_MS: number = 1000;
 /** How long `connect` holds other content until it has enough of it to decide whether it is text. */
@@ -319,6 +321,10 @@ export const CLUSTER_PAGE_ROWS: number = 10_000;
 export const CLUSTER_PAGE_BYTES: number = 1024 * 1024;
 /** Bytes that are read of a node's answer with a page; the rest is asked for again. */
 export const CLUSTER_PAGE_ANSWER_BYTES: number = 4 * 1024 * 1024;
+/** Bytes of any other answer of a node: of as many rows as one transaction reads, each as large as nodes usually take. */
+export const CLUSTER_ANSWER_BYTES: number = 256 * 1024 * 1024;
+/** Bytes of a node's answer that tells an error. */
+export const CLUSTER_ERROR_BYTES: number = 64 * 1024;
 /** How long a marker of a lane that nobody uses stays in the cluster. */
 export const CLUSTER_MARKER_MS: number = 7 * 24 * 60 * 60 * 1000;
 

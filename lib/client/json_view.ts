@@ -5,13 +5,17 @@
  * @module
  */
 
+import { MAX_INDENTED_CHARACTERS } from "../limits.ts";
 import { escapeText, type Painter, type Style } from "../terminal.ts";
 
 const INDENT = "  ";
 /** A string, number, literal or structural character, with blanks before it. */
 const TOKEN = /[ \t\r\n]*("(?:[^"\\]|\\.)*"|[{}[\],:]|[^ \t\r\n{}[\],:"]+)/y;
 
-/** Returns JSON text as lines for a terminal, without a final line end; `undefined` if it is not JSON. */
+/**
+ * Returns JSON text as lines for a terminal, without a final line end; `undefined` if it is not JSON, or so deeply
+ * nested that the lines would be too long to be read.
+ */
 export function indentJson(text: string, painter: Painter): string | undefined {
   try {
     JSON.parse(text);
@@ -28,6 +32,7 @@ export function indentJson(text: string, painter: Painter): string | undefined {
     if (closes) depth--;
     // An empty object or array stays on one line.
     if (closes ? !wasOpened : wasOpened || before === ",") shown += `\n${INDENT.repeat(depth)}`;
+    if (shown.length > MAX_INDENTED_CHARACTERS) return undefined;
     shown += token === ":" ? ": " : paint(token, isName, painter);
     if (opens) depth++;
     before = token;

@@ -11,7 +11,7 @@
 import { CLUSTER_DENIED_PROBE_MS, CLUSTER_PROBE_MS } from "../limits.ts";
 import { StoreError } from "../store.ts";
 import { fewerRows, MOST_ROWS } from "./etcd_batch.ts";
-import { type AskOptions, EtcdError, type EtcdGateway, waitFor } from "./etcd_gateway.ts";
+import { type AskOptions, EtcdError, type EtcdGateway, NO_ETCD, waitFor } from "./etcd_gateway.ts";
 import {
   decode,
   encode,
@@ -102,7 +102,7 @@ export class EtcdCluster {
    * @throws {StoreError} If the cluster was not there before.
    */
   transact(body: string, unanswered?: () => void): Promise<TxnAnswer> {
-    return this.ask<TxnAnswer>("/v3/kv/txn", body, { read: readTxnAnswer, unanswered });
+    return this.ask<TxnAnswer>("/v3/kv/txn", body, { unanswered });
   }
 
   /** Asks the cluster; as {@linkcode EtcdGateway.ask}. */
@@ -148,9 +148,10 @@ export class EtcdCluster {
         if (this.#down !== undefined) this.#report("The table's cluster answers");
         this.#down = undefined;
         return;
-      } catch (error) {
-        if (!(error instanceof EtcdError)) throw error;
+      } catch (thrown) {
         if (this.closed.aborted) return;
+        // The answer may have the form of one of etcd, and not its parts.
+        const error = thrown instanceof EtcdError ? thrown : new EtcdError("unavailable", NO_ETCD, false);
         if (error.fault === "denied") pause = CLUSTER_DENIED_PROBE_MS;
         if (this.#down?.message !== clusterError(error).message) {
           this.#down = clusterError(error);
@@ -178,13 +179,6 @@ export class EtcdCluster {
     const made = await this.#gateway.ask<TxnAnswer>("/v3/kv/txn", body, options);
     return made.succeeded ? base : baseOf(made.responses![0].response_range!.kvs![0]);
   }
-}
-
-/** Reads what came of a transaction. Whatever listens there may answer with anything. */
-async function readTxnAnswer(response: Response): Promise<TxnAnswer> {
-  const answer = await response.json();
-  if (typeof answer?.header?.revision !== "string") throw new Error("the answer is not one of etcd");
-  return answer;
 }
 
 function baseOf({ value }: KeyValue): string {

@@ -7,9 +7,12 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import {
   CLUSTER_ALIVE_MS,
+  CLUSTER_ANSWER_BYTES,
   CLUSTER_BYTES_PER_MS,
+  CLUSTER_ERROR_BYTES,
   CLUSTER_ROUND_MS,
   CLUSTER_TRY_MS,
   CLUSTER_WAIT_MS,
@@ -67,7 +70,7 @@ export interface AskOptions<T> {
   readonly once?: boolean;
   /** Milliseconds for one try. */
   readonly tryMs?: number;
-  /** Reads the content of an answer with status 200; left out, it is JSON. */
+  /** Reads the content of an answer with status 200; left out, it is JSON with etcd's header. */
   readonly read?: (response: Response) => Promise<T>;
   /** Called when a try got no answer, and may have been done, or may yet be done, all the same. */
   readonly unanswered?: () => void;
@@ -187,7 +190,7 @@ export class EtcdGateway {
     path: string,
     body: string,
     tryMs: number,
-    { read = (response) => response.json() }: AskOptions<T>,
+    { read = readAnswer }: AskOptions<T>,
   ): Promise<Tried<T>> {
     let sending = false;
     const timeout = new AbortController();
@@ -199,7 +202,7 @@ export class EtcdGateway {
       const token = this.#token;
       const response = await this.#send(node, path, body, signal);
       if (response.status === 200) return { kind: "answer", answer: await read(response) };
-      return this.#failure(node, response.status, await response.text(), token);
+      return this.#failure(node, response.status, await textOf(response, CLUSTER_ERROR_BYTES), token);
     } catch (error) {
       if (error instanceof EtcdError) return { kind: "refused", fault: error.fault, reason: error.message };
       if (timeout.signal.aborted) {
@@ -242,7 +245,7 @@ export class EtcdGateway {
 
   async #getToken(node: string, signal: AbortSignal): Promise<void> {
     const response = await this.#send(node, AUTHENTICATE, JSON.stringify(this.#options.user), signal);
-    const text = await response.text();
+    const text = await textOf(response, CLUSTER_ERROR_BYTES);
     if (response.status === 200) {
       this.#token = JSON.parse(text).token;
       return;
@@ -256,7 +259,32 @@ export class EtcdGateway {
   }
 }
 
+/** What is said of an answer that etcd would not give. */
+export const NO_ETCD: string = "the answer is not one of etcd";
 const AUTHENTICATE = "/v3/auth/authenticate";
+
+/** Whatever listens there may answer with anything, and without end. */
+async function readAnswer<T>(response: Response): Promise<T> {
+  const answer = JSON.parse(await textOf(response, CLUSTER_ANSWER_BYTES));
+  if (typeof answer?.header?.revision !== "string") throw new Error(NO_ETCD);
+  return answer;
+}
+
+/**
+ * The content of an answer.
+ *
+ * @throws {Error} If it is longer than it may be. The rest is not read.
+ */
+async function textOf(response: Response, mostBytes: number): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of response.body ?? []) {
+    pieces.push(piece);
+    bytes += piece.length;
+    if (bytes > mostBytes) throw new Error(`an answer may have ${mostBytes} bytes, saw more`);
+  }
+  return Buffer.concat(pieces).toString();
+}
 
 /** What a refusal says, whichever node it comes from; `undefined` if another node may do better. */
 function faultOf(status: number, message: string): EtcdFault | undefined {

@@ -18,6 +18,7 @@ import {
 import { type Page, rowContent, type Snapshot, START, StoreError } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { clusterError, type EtcdCluster, numberOf } from "./etcd_cluster.ts";
+import { NO_ETCD } from "./etcd_gateway.ts";
 import {
   decode,
   type KeyValue,
@@ -202,7 +203,7 @@ function askForRows<T>(
         if (end >= 0) return { answer: JSON.parse(soFar.slice(0, end + 2) + ending), bytes: end };
       }
       const answer = JSON.parse(text());
-      if (typeof answer?.header?.revision !== "string") throw new Error("the answer is not one of etcd");
+      if (typeof answer?.header?.revision !== "string") throw new Error(NO_ETCD);
       return { answer, bytes };
     },
   });

@@ -51,6 +51,12 @@ Deno.test("without blanks, indented JSON equals the received JSON", () => {
   );
 });
 
+Deno.test("JSON whose lines would be too long is not indented", () => {
+  assert.equal(indentJson("[".repeat(100_000) + "]".repeat(100_000), plain), undefined);
+  assert.equal(indentJson(`${"[".repeat(3000)}${"1,".repeat(100_000)}1${"]".repeat(3000)}`, plain), undefined);
+  assert.match(indentJson("[".repeat(100) + "]".repeat(100), plain)!, /\n {198}\[\]\n/);
+});
+
 Deno.test("control characters are escaped, and parts have different colours", () => {
   assert.match(indentJson('["\u202e\x9b"]', plain)!, /"\\u202e\\x9b"/);
   const painter = (style: string, text: string) => `<${style} ${text}>`;

@@ -22,6 +22,26 @@ Deno.test("while the cluster is away requests fail at once, and the operator hea
   ]);
 });
 
+Deno.test("answers that are not those of etcd do not end the program", async () => {
+  const etcd = new FakeEtcd();
+  const header = { revision: "1" };
+  const answers = [null, { header }, { header, kvs: 1 }, { header, kvs: [{}] }, {
+    header,
+    succeeded: false,
+    responses: [],
+  }];
+  etcd.otherwise = () => Response.json(answers[etcd.requests.length % answers.length]);
+  await using faulty = new Faulty(etcd);
+  const { length } = answers;
+  while (etcd.requests.length < 4 * length) {
+    await assert.rejects(faulty.store.get("a"), { fault: "unavailable" });
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  assert(faulty.reports.every((line) => line.includes("the answer is not one of etcd")), faulty.reports.join("\n"));
+  etcd.otherwise = answered;
+  await faulty.recovered();
+});
+
 Deno.test("a cluster that goes away is found again", async () => {
   await using faulty = await new Faulty().ready();
   faulty.etcd.otherwise = refused;

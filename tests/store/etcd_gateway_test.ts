@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { CLUSTER_ANSWER_BYTES, CLUSTER_ERROR_BYTES } from "../../lib/limits.ts";
 import { EtcdError, EtcdGateway, type GatewayOptions } from "../../lib/store/etcd_gateway.ts";
 
 /** Answers requests, in turn; the last answer stays. An error is what `fetch` would throw. */
@@ -208,4 +209,43 @@ Deno.test("a token that is refused again and again is no reason to go on for eve
   await assert.rejects(etcd.ask("/v3/kv/txn", "{}"), { fault: "denied" });
   assert.equal(sent.length, 8);
   etcd.close();
+});
+
+const endless: [status: number, most: number][] = [[200, CLUSTER_ANSWER_BYTES], [500, CLUSTER_ERROR_BYTES]];
+
+for (const [status, most] of endless) {
+  Deno.test(`an answer with status ${status} that does not end is read up to a limit`, async () => {
+    const piece = new Uint8Array(1 << 20);
+    let pieces = 0;
+    let cancelled = false;
+    const body = () =>
+      new ReadableStream({
+        pull: (controller) => {
+          pieces++;
+          controller.enqueue(piece);
+        },
+        cancel: () => void (cancelled = true),
+      });
+    const { etcd } = gateway([], {
+      nodes: ["http://a:1"],
+      fetch: () => Promise.resolve(new Response(body(), { status })),
+    });
+    await assert.rejects(
+      etcd.ask("/v3/kv/range", "{}", { once: true }),
+      new EtcdError("unavailable", `http://a:1: an answer may have ${most} bytes, saw more`, true),
+    );
+    assert(cancelled);
+    assert(pieces <= most / piece.length + 3, `${pieces} pieces`);
+    etcd.close();
+  });
+}
+
+Deno.test("JSON without etcd's header is no answer", async () => {
+  for (const answer of [null, 1, {}, { header: {} }]) {
+    const { etcd } = gateway([Response.json(answer)]);
+    await assert.rejects(etcd.ask("/v3/kv/txn", "{}", { once: true }), {
+      message: /: the answer is not one of etcd$/,
+    });
+    etcd.close();
+  }
 });
