@@ -191,6 +191,8 @@ export const MAX_SHARE_MS: number = 0.2;
 
 /** Printed messages that may wait for a slow output, in bytes; beyond it messages are omitted and counted. */
 export const MAX_UNPRINTED_BYTES: number = 8 * 1024 * 1024;
+/** How long the rest of the output may take at the end, where the shutdown has used up its time. */
+export const MIN_FLUSH_MS: number = 250;
 /** How long printed messages are buffered before they are written together. */
 export const PRINT_DELAY_MS: number = 10;
 /** The delay before printing is retried after a failure, such as a full disk. */

@@ -15,7 +15,7 @@ import { certificateCommand } from "./cli/program.ts";
 import { END_SIGNALS, EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { authorityOf } from "./client.ts";
 import { HttpError } from "./http_message.ts";
-import { REPORT_AGAIN_MS, TAPPED_READ_BYTES } from "./limits.ts";
+import { MIN_FLUSH_MS, REPORT_AGAIN_MS, TAPPED_READ_BYTES } from "./limits.ts";
 import { Page, type PageOptions } from "./page.ts";
 import { Server } from "./server.ts";
 import { Access, type Resource } from "./server/access.ts";
@@ -94,11 +94,14 @@ export async function serve(options: ServeOptions): Promise<number> {
   const stopped = stopSignal();
   await announce(options, { addr, schema, page, report });
   await stopped;
+  const since = performance.now();
   await server.shutdown();
   await page?.close();
   await recorder?.close();
   await store.close();
-  await Promise.all([writer, errors].map((output) => output.flush(options.limits.shutdownMs)));
+  // Nobody may read the output: it gets what is left of the time.
+  const leftMs = Math.max(MIN_FLUSH_MS, since + options.limits.shutdownMs - performance.now());
+  await Promise.all([writer, errors].map((output) => output.flush(leftMs)));
   return 0;
 }
 
