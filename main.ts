@@ -51,6 +51,8 @@ async function main(args: readonly string[]): Promise<number> {
         return await replay(invocation.options);
     }
   } catch (error) {
+    // The reader of the output has enough, as head has.
+    if (error instanceof Deno.errors.BrokenPipe) return EXIT_FAILURE;
     const line = `wiretable: ${escapeText(describe(error, () => commandLine(args, files)))}`;
     console.error(wrapMessage(line, Deno.stderr.isTerminal() ? terminalColumns() : undefined));
     if (error instanceof Cancelled) return EXIT_INTERRUPTED;

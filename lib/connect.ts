@@ -10,7 +10,7 @@ import type { ConnectOptions, FileNeeds } from "./cli.ts";
 import { makeFile, readCertificates, readFile, readToken } from "./cli/files.ts";
 import { HistoryFile } from "./cli/history_file.ts";
 import { certificateAdvice, commandLine } from "./cli/program.ts";
-import { END_SIGNALS, EXIT_FAILURE, EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
+import { END_SIGNALS, EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { authorityOf, type ClientOptions, Session } from "./client.ts";
 import { basicAuthorization, type Command, parseArguments } from "./client/command.ts";
 import { SeenNames } from "./client/completion.ts";
@@ -132,9 +132,6 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
       : await runCommand(alone, input, replOptions);
     await output.flush();
     return code;
-  } catch (error) {
-    if (error instanceof Deno.errors.BrokenPipe) return EXIT_FAILURE;
-    throw error;
   } finally {
     // Writes what was shown before an error.
     await output.flush().catch(() => {});

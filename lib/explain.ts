@@ -6,7 +6,7 @@
 
 import { ByteBuffer, NO_BYTES, type Source, writeAll } from "./bytes.ts";
 import { type ExplainOptions, UsageError } from "./cli.ts";
-import { conversionNeeded, openFile } from "./cli/files.ts";
+import { cannotRead, conversionNeeded, type InputFile, inputName, openFile } from "./cli/files.ts";
 import { EXIT_FAILURE, Failure } from "./cli/values.ts";
 import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS, MAX_EXPLAIN_PASSES } from "./limits.ts";
 import { painterFor, terminalColumns } from "./terminal.ts";
@@ -17,12 +17,6 @@ import { type ExplainTextOptions, explanationText } from "./traffic/explain_text
 import { ALL_KEPT } from "./traffic/explanation.ts";
 import { CaptureError, captureFormatOf } from "./traffic/pcapng_reader.ts";
 
-/** A file or the standard input. */
-interface Input extends Source, Disposable {
-  /** Goes back to the start; left out for pipes and the like. */
-  readonly rewind?: () => Promise<unknown>;
-}
-
 /** The first octets determine the format, or the kind of messages. */
 const START_BYTES = 5;
 /** Memory for output that is kept. */
@@ -31,7 +25,7 @@ const ENCODER = new TextEncoder();
 
 /** Explains what is in a file. The exit code is 0 if all messages are complete and valid. */
 export async function explain(options: ExplainOptions): Promise<number> {
-  using input = await open(options.file);
+  using input = await openFile(options.file);
   const terminal = Deno.stdout.isTerminal();
   const colored = options.color === "auto" ? terminal && !Deno.noColor : options.color === "always";
   const layout = {
@@ -40,19 +34,19 @@ export async function explain(options: ExplainOptions): Promise<number> {
     all: options.all,
     painter: painterFor(colored),
   };
-  const pieces = piecesOf(input, options.file);
+  const pieces = piecesOf(input);
   const start = await startOf(pieces);
   const format = captureFormatOf(start);
-  if (format === "pcap") throw new Failure(`${nameOf(options.file)} ${conversionNeeded(options.file)}`);
+  if (format === "pcap") throw new Failure(`${inputName(options.file)} ${conversionNeeded(options.file)}`);
   if (format !== "pcapng" && options.connection !== undefined) {
-    throw new UsageError(`--connection needs a capture (pcapng): ${nameOf(options.file)} has messages`);
+    throw new UsageError(`--connection needs a capture (pcapng): ${inputName(options.file)} has messages`);
   }
   try {
     return format === "pcapng"
       ? await explainCapture(input, start, options, layout)
       : await explainMessages(pieces, start, options, layout);
   } catch (error) {
-    // The reader has closed the pipe.
+    // The reader of the output has enough.
     if (error instanceof Deno.errors.BrokenPipe) return 0;
     throw error;
   }
@@ -65,7 +59,7 @@ async function explainMessages(
   { file, answers, all }: ExplainOptions,
   layout: ExplainTextOptions,
 ): Promise<number> {
-  if (start.length === 0) throw new Failure(`${nameOf(file)} holds no octets, so there is no message`);
+  if (start.length === 0) throw new Failure(`${inputName(file)} holds no octets, so there is no message`);
   const methods = [...answers];
   const explainer = new Explainer({
     kind: messageKindOf(start),
@@ -98,7 +92,7 @@ async function explainMessages(
 
 /** Explains a capture, and says what of it was not read. */
 async function explainCapture(
-  input: Input,
+  input: InputFile,
   start: Uint8Array,
   options: ExplainOptions,
   layout: ExplainTextOptions,
@@ -108,11 +102,11 @@ async function explainCapture(
   const { valid, connections, notes, failure, printed } = await explainInPasses(input, start, options, layout);
   const lines = notes.map((note) => `${note}\n`).join("");
   if (lines !== "") await writeAll(Deno.stdout, ENCODER.encode(printed ? `\n${lines}` : lines));
-  if (failure !== undefined) throw new Failure(`Cannot read ${nameOf(file)}: ${failure.message}`);
-  if (connections === 0) throw new Failure(`${nameOf(file)} has no TCP connection`);
+  if (failure !== undefined) throw cannotRead(file, failure);
+  if (connections === 0) throw new Failure(`${inputName(file)} has no TCP connection`);
   if (connection !== undefined && connection > connections) {
     throw new Failure(
-      `${nameOf(file)} has ${counted(connections, "connection")}, so there is no connection ${connection}`,
+      `${inputName(file)} has ${counted(connections, "connection")}, so there is no connection ${connection}`,
     );
   }
   return valid ? 0 : EXIT_FAILURE;
@@ -120,9 +114,9 @@ async function explainCapture(
 
 /** Explains a capture; if there is too much at a time in it, it is read again for what was left out. */
 async function explainInPasses(
-  input: Input,
+  input: InputFile,
   start: Uint8Array,
-  { file, connection }: ExplainOptions,
+  { connection }: ExplainOptions,
   layout: ExplainTextOptions,
 ): Promise<Explained & { readonly failure: CaptureError | undefined; readonly printed: boolean }> {
   const output = new ByteBuffer(OUTPUT_BYTES);
@@ -142,7 +136,7 @@ async function explainInPasses(
     try {
       explainer.receive(first);
       await flush();
-      for await (const bytes of piecesOf(input, file)) {
+      for await (const bytes of piecesOf(input)) {
         explainer.receive(bytes);
         await flush();
       }
@@ -163,12 +157,10 @@ async function explainInPasses(
 }
 
 /** Iterates over the bytes of an input; each piece is valid until the next one. */
-async function* piecesOf(input: Source, file: string): AsyncGenerator<Uint8Array> {
+async function* piecesOf(input: Source): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(EXPLAIN_READ_BYTES);
   for (;;) {
-    const count = await input.read(buffer).catch((error: Error) => {
-      throw new Failure(`Cannot read ${nameOf(file)}: ${error.message}`);
-    });
+    const count = await input.read(buffer);
     if (count === null) return;
     yield buffer.subarray(0, count);
   }
@@ -183,20 +175,4 @@ async function startOf(pieces: AsyncGenerator<Uint8Array>): Promise<Uint8Array> 
     start.append(value);
   }
   return start.view();
-}
-
-function nameOf(file: string): string {
-  return file === "-" ? "The input" : file;
-}
-
-async function open(file: string): Promise<Input> {
-  if (file === "-") return { read: (bytes) => Deno.stdin.read(bytes), [Symbol.dispose]() {} };
-  const opened = await openFile(file);
-  const rewind = () => opened.seek(0, Deno.SeekMode.Start);
-  const canRewind = await rewind().then(() => true, () => false);
-  return {
-    read: (bytes) => opened.read(bytes),
-    ...canRewind && { rewind },
-    [Symbol.dispose]: () => opened.close(),
-  };
 }

@@ -5,10 +5,10 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { writeLine } from "./bytes.ts";
+import { type Source, writeLine } from "./bytes.ts";
 import type { ReplayOptions } from "./cli.ts";
 import { isLoopback } from "./cli/addresses.ts";
-import { conversionNeeded, openFile, readCertificates } from "./cli/files.ts";
+import { cannotRead, conversionNeeded, inputName, openFile, readCertificates } from "./cli/files.ts";
 import { EXIT_FAILURE, EXIT_TIMEOUT, Failure } from "./cli/values.ts";
 import type { Endpoint } from "./client.ts";
 import { ClientConnection } from "./client/connection.ts";
@@ -29,14 +29,18 @@ export async function replay(options: ReplayOptions): Promise<number> {
   const { file, to, fast, timeoutMs, caFile } = options;
   const caCerts = caFile === undefined ? [] : [await readCertificates("--cacert", caFile)];
   const print = (line: string) => writeLine(Deno.stdout, line);
+  using input = await openFile(file);
+  if (input.rewind === undefined) throw new Failure(`${inputName(file)} is read twice: expected a file, saw a pipe`);
   try {
-    const { servers, notes } = await survey(options);
+    await requireCapture(input, file);
+    await input.rewind();
+    const { servers, notes } = await survey(input, options);
+    await input.rewind();
     const colored = options.color === "auto" ? Deno.stdout.isTerminal() && !Deno.noColor : options.color === "always";
     const replayer = new Replayer({ to, fast, timeoutMs, caCerts, painter: painterFor(colored), print });
     try {
       for (const note of notes) await print(note);
       const script = new Script();
-      using input = await openCapture(file);
       for await (const event of captureEvents(input, options)) {
         const step = servers.has(event.connection) ? script.tell(event) : undefined;
         if (step !== undefined) await replayer.take(step);
@@ -48,19 +52,16 @@ export async function replay(options: ReplayOptions): Promise<number> {
     }
     return replayer.timedOut ? EXIT_TIMEOUT : replayer.same ? 0 : EXIT_FAILURE;
   } catch (error) {
-    if (error instanceof CaptureError) throw new Failure(error.message);
-    // The reader has closed the pipe.
-    if (error instanceof Deno.errors.BrokenPipe) return EXIT_FAILURE;
-    throw error;
+    throw error instanceof CaptureError ? cannotRead(file, error) : error;
   }
 }
 
 /** Looks through the recording, so that nothing is sent if not all of it can be. */
 async function survey(
+  input: Source,
   { file, to, connection }: ReplayOptions,
 ): Promise<{ servers: ReadonlyMap<number, RecordedServer>; notes: string[] }> {
   const found = new Survey();
-  using input = await openCapture(file);
   const events = captureEvents(input, { connection });
   let next = await events.next();
   for (; !next.done; next = await events.next()) {
@@ -92,21 +93,13 @@ async function survey(
   return { servers, notes };
 }
 
-async function openCapture(file: string): Promise<Deno.FsFile> {
-  const opened = await openFile(file);
-  try {
-    const start = new Uint8Array(FORMAT_BYTES);
-    const count = await opened.read(start);
-    const format = captureFormatOf(start.subarray(0, count ?? 0));
-    if (format === "pcap") throw new Failure(`${file} ${conversionNeeded(file)}`);
-    if (format !== "pcapng") throw new Failure(`${file} is no capture, expected pcapng`);
-    await opened.seek(0, Deno.SeekMode.Start);
-    return opened;
-  } catch (error) {
-    opened.close();
-    if (error instanceof Failure) throw error;
-    throw new Failure(`Cannot read ${file}: ${(error as Error).message}`);
-  }
+/** @throws {Failure} If the input does not start as a capture. */
+async function requireCapture(input: Source, file: string): Promise<void> {
+  const start = new Uint8Array(FORMAT_BYTES);
+  const count = await input.read(start);
+  const format = captureFormatOf(start.subarray(0, count ?? 0));
+  if (format === "pcap") throw new Failure(`${file} ${conversionNeeded(file)}`);
+  if (format !== "pcapng") throw new Failure(`${file} is no capture, expected pcapng`);
 }
 
 /** Options of a {@linkcode Replayer}. */

@@ -1,25 +1,8 @@
 import assert from "node:assert/strict";
-import { ROOT, ServeProcess, signalTest, STOPS, wiretable } from "./serve_process.ts";
+import { ROOT, runProgram as run, ServeProcess, signalTest, STOPS, wiretable } from "./serve_process.ts";
 import { Peer, TempFolder } from "./support.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-
-interface Outcome {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-/** Runs the program with this input until it ends. */
-async function run(args: string[], input = "", permissions?: string[]): Promise<Outcome> {
-  const child = wiretable(args, permissions);
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(input));
-  await writer.close();
-  const { code, stdout, stderr } = await child.output();
-  const text = new TextDecoder();
-  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
-}
 
 Deno.test("both ends together: the classroom's program", async () => {
   await using server = await ServeProcess.start();
@@ -397,4 +380,12 @@ Deno.test("a certificate that cannot be used is refused in one line, with its fi
   const args = ["serve", "--port", "0", "--cert", file, "--key", file];
   const { code, stderr } = await run(args, "", ["--allow-net", "--allow-read"]);
   assert.deepEqual([code, stderr], [1, `wiretable: --cert ${file}: expected a certificate in PEM, saw none\n`]);
+});
+
+Deno.test("help whose reader has left ends without an error message", async () => {
+  const child = wiretable(["--help"]);
+  await child.stdin.close();
+  await child.stdout.cancel();
+  assert.equal(new TextDecoder().decode(await child.stderr.bytes()), "");
+  assert.equal((await child.status).code, 1);
 });

@@ -368,6 +368,7 @@ Deno.test("what cannot be replayed is one line, and nothing is sent", async () =
     [[mail], `${mail} holds no HTTP, so there is nothing to replay`],
     [[mail, "--connection", "1"], `Connection 1 of ${mail} holds no HTTP, so there is nothing to replay`],
     [[none], `${none} is no capture, expected pcapng`],
+    [["-"], "The input is read twice: expected a file, saw a pipe"],
     [[pcap], `${pcap} is a classic pcap capture, expected pcapng: tshark -r ${pcap} -w ${pcap}ng converts it`],
   ];
   for (const [args, message] of cases) {

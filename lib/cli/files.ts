@@ -4,7 +4,7 @@
  * @module
  */
 
-import { readAtMost } from "../bytes.ts";
+import { readAtMost, type Source } from "../bytes.ts";
 import { MAX_FLAG_FILE_BYTES } from "../limits.ts";
 import { quoteForShell } from "./program.ts";
 import { Failure, MissingPermission } from "./values.ts";
@@ -70,18 +70,43 @@ export async function readFile(what: string, file: string, most: number): Promis
   }
 }
 
+/** A file, or the standard input, that is read in pieces. A read that fails throws a {@linkcode Failure}. */
+export interface InputFile extends Source, Disposable {
+  /** Goes back to the start; left out for pipes and the like. */
+  readonly rewind?: () => Promise<unknown>;
+}
+
 /**
- * Opens a file to read it in pieces.
+ * Opens a file to read it in pieces, or the standard input for `-`.
  *
- * @throws {Failure} If it cannot be read.
+ * @throws {Failure} If it cannot be opened.
  */
-export async function openFile(file: string): Promise<Deno.FsFile> {
-  try {
-    return await Deno.open(file);
-  } catch (error) {
+export async function openFile(file: string): Promise<InputFile> {
+  const failed = (error: unknown) => {
+    throw cannotRead(file, error);
+  };
+  if (file === "-") return { read: (bytes) => Deno.stdin.read(bytes).catch(failed), [Symbol.dispose]() {} };
+  const opened = await Deno.open(file).catch((error) => {
     if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`Reading ${file} needs a permission`);
-    throw new Failure(`Cannot read ${file}: ${(error as Error).message}`);
-  }
+    return failed(error);
+  });
+  const rewind = () => opened.seek(0, Deno.SeekMode.Start);
+  const canRewind = await rewind().then(() => true, () => false);
+  return {
+    read: (bytes) => opened.read(bytes).catch(failed),
+    ...canRewind && { rewind },
+    [Symbol.dispose]: () => opened.close(),
+  };
+}
+
+/** Creates the error for a file that cannot be read, or that is no valid capture. */
+export function cannotRead(file: string, error: unknown): Failure {
+  return new Failure(`Cannot read ${inputName(file)}: ${reasonOf(error)}`);
+}
+
+/** Returns the name of a file in messages. */
+export function inputName(file: string): string {
+  return file === "-" ? "The input" : file || '""';
 }
 
 /** Returns what to say of a capture in the older format: the command that converts it. */
