@@ -178,3 +178,8 @@ export function wrapMessage(text: string, width = Infinity): string {
   const wrapped = wrapWords(wordsOf(text.slice(0, at)), width).join("\n");
   return at === undefined ? wrapped : `${wrapped}:\n${text.slice(at + 2)}`;
 }
+
+/** Formats a number of things: `1 octet`, `2 octets`. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}

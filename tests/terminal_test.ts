@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   ContentText,
+  counted,
   displayWidth,
   escapeJson,
   escapeText,
@@ -144,4 +145,8 @@ Deno.test("a message is wrapped between words, a command at its end is not", () 
     wrapMessage("@a b needs a permission: deno run --allow-net --allow-read=a main.ts connect", 14),
     "@a b needs a\npermission:\ndeno run --allow-net --allow-read=a main.ts connect",
   );
+});
+
+Deno.test("numbers have their noun in the singular or plural", () => {
+  assert.deepEqual([0, 1, 2].map((count) => counted(count, "octet")), ["0 octets", "1 octet", "2 octets"]);
 });

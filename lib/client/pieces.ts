@@ -12,7 +12,7 @@ import { ByteBuffer } from "../bytes.ts";
 import type { ExchangeEvent } from "../client.ts";
 import type { HttpRequest } from "../http_message.ts";
 import { MAX_PROBLEM_BYTES } from "../limits.ts";
-import { escapeText } from "../terminal.ts";
+import { counted, escapeText } from "../terminal.ts";
 
 /** Positions in JSON text of a member of the outermost object, in octets. */
 export interface MemberSpan {
@@ -76,8 +76,7 @@ async function sendRows(
   let size = maxRows;
   let last = 0;
   const tellPieces = async (why: string, left: number) => {
-    const count = Math.ceil(left / size);
-    const pieces = count === 1 ? "1 piece" : `${count} pieces`;
+    const pieces = counted(Math.ceil(left / size), "piece");
     await options.tell(
       `${escapeText(why)}: ${left} rows are sent in ${pieces} of at most ${size}, each created whole or not at all`,
     );

@@ -9,7 +9,15 @@ import { Buffer } from "node:buffer";
 import type { BatchWriter } from "../batch_writer.ts";
 import { type Fields, type HttpError, LF, type RequestHead } from "../http_message.ts";
 import type { Observer } from "./context.ts";
-import { ContentText, escapeJson, escapeText, maskCredentials, octetsToText, wrapMessage } from "../terminal.ts";
+import {
+  ContentText,
+  counted,
+  escapeJson,
+  escapeText,
+  maskCredentials,
+  octetsToText,
+  wrapMessage,
+} from "../terminal.ts";
 
 /** Options of the log. */
 export interface RequestLogOptions {
@@ -66,7 +74,7 @@ function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
     closed: (id, reason, requests) => {
       banners.closed(id);
       if (!verbose) return;
-      writer.print(`connection ${id} closed ${reason} after ${requests} request${requests === 1 ? "" : "s"}\n`);
+      writer.print(`connection ${id} closed ${reason} after ${counted(requests, "request")}\n`);
     },
   };
 }

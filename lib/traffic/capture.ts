@@ -7,6 +7,7 @@
  * @module
  */
 
+import { counted } from "../terminal.ts";
 import type { End, SocketAddress, TrafficEvent } from "../traffic.ts";
 import { ACK, FIN, MAX_SEGMENT_OCTETS, packetLength, PSH, RST, SYN, writePacket } from "./packets.ts";
 import { packetBlock } from "./pcapng.ts";
@@ -77,8 +78,7 @@ export class Capture {
     for (let at = 0; at < octets.length; at += MAX_SEGMENT_OCTETS) {
       const part = octets.subarray(at, at + MAX_SEGMENT_OCTETS);
       const more = octets.length > MAX_SEGMENT_OCTETS ? `, from octet ${at} on` : "";
-      const length = `${octets.length} octet${octets.length === 1 ? "" : "s"}`;
-      this.#packet(time, connection, from, PSH | ACK, `${what}: ${length}${more}`, part);
+      this.#packet(time, connection, from, PSH | ACK, `${what}: ${counted(octets.length, "octet")}${more}`, part);
     }
     this.#packet(time, connection, otherEnd(from), ACK, MADE_UP);
   }

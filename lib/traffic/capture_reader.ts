@@ -5,8 +5,8 @@
  */
 
 import { MAX_CAPTURED_CONNECTIONS, MAX_CAPTURED_PACKET_BYTES, MAX_KNOWN_CONNECTIONS } from "../limits.ts";
+import { counted } from "../terminal.ts";
 import { CapturedConnection, type CaptureEvent } from "./captured_connection.ts";
-import { counted } from "./capture_words.ts";
 import { type NoSegment, segmentOf } from "./link_layers.ts";
 import { ACK, SYN } from "./packets.ts";
 import { type Packet, PcapngReader } from "./pcapng_reader.ts";

@@ -1,5 +1,5 @@
 /**
- * Formats times and numbers of a capture.
+ * Formats times of a capture.
  *
  * @module
  */
@@ -14,9 +14,4 @@ export function durationText(microseconds: number): string {
   if (microseconds < 1000) return `${Math.round(microseconds)} µs`;
   if (microseconds < 1_000_000) return `${(microseconds / 1000).toFixed(3)} ms`;
   return `${(microseconds / 1_000_000).toFixed(3)} s`;
-}
-
-/** Formats a number of things: `1 octet`, `2 octets`. */
-export function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

@@ -12,9 +12,10 @@ import {
   MAX_UNFINISHED_BYTES,
   SHOWN_ORIGINS,
 } from "../limits.ts";
+import { counted } from "../terminal.ts";
 import type { Closed, End } from "../traffic.ts";
 import type { CaptureEvent, OpenedInCapture } from "./capture_reader.ts";
-import { counted, durationText, timeText } from "./capture_words.ts";
+import { durationText, timeText } from "./capture_words.ts";
 import { Explainer } from "./explain.ts";
 import { type ExplainTextOptions, explanationText, sentence } from "./explain_text.ts";
 import type { Explanation, Kept } from "./explanation.ts";

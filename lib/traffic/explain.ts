@@ -17,6 +17,7 @@ import {
   type ResponseHead,
 } from "../http_message.ts";
 import { REQUEST_LIMITS, RESPONSE_LIMITS, SHOWN_CHUNKS, SHOWN_CONTENT_BYTES, UNREAD_KEPT_BYTES } from "../limits.ts";
+import { counted } from "../terminal.ts";
 import type { ExplainOptions, Explanation, Fault, Finding, Kept, Row, RowKind, Unfinished } from "./explanation.ts";
 import { contentFindings, type MessageFacts, missingFindings, persistenceFindings } from "./findings.ts";
 import { fixFor, SECTION_FAULTS } from "./fixes.ts";
@@ -299,7 +300,7 @@ export class Explainer {
   #endSummary(): void {
     if (this.#summary === undefined) return;
     const more = this.#facts!.chunks - this.#kept.chunks;
-    const label = `${more} more chunk${more === 1 ? "" : "s"}, with their content`;
+    const label = `${counted(more, "more chunk")}, with their content`;
     this.#rows.push({ ...this.#summary, kind: "framing", label });
     this.#summary = undefined;
   }

@@ -10,7 +10,16 @@ import { Buffer, isUtf8 } from "node:buffer";
 import { octetString } from "../bytes.ts";
 import { type HttpError, isBlank, LF, reasonPhrase } from "../http_message.ts";
 import { SHOWN_CONTENT_LINES } from "../limits.ts";
-import { displayWidth, escapeText, maskLine, type Painter, type Style, wordsOf, wrapWords } from "../terminal.ts";
+import {
+  counted,
+  displayWidth,
+  escapeText,
+  maskLine,
+  type Painter,
+  type Style,
+  wordsOf,
+  wrapWords,
+} from "../terminal.ts";
 import { aroundCaret, placeInMasked } from "./caret.ts";
 import type { Explanation, Fault, Reading, Row, RowKind } from "./explanation.ts";
 import { fixFor } from "./fixes.ts";
@@ -179,7 +188,7 @@ export function readingLines(readings: readonly Reading[], what: string): string
 function describeReading({ start, end, next, missing }: Reading): string {
   const content = start === end ? "no content" : `content ${start}-${end - 1}`;
   if (missing === Infinity) return `${content}, and it waits for more chunks`;
-  if (missing > 0) return `${content}, and it waits for ${missing} more octet${missing === 1 ? "" : "s"}`;
+  if (missing > 0) return `${content}, and it waits for ${counted(missing, "more octet")}`;
   if (next === "") return `${content}, then nothing`;
   const line = /^(?:\r?\n)*[^\n]*?(?=\r?\n|$)/.exec(next)![0];
   return `${content}, then "${readable(line)}${line.length < next.length ? "…" : ""}"`;
@@ -204,7 +213,7 @@ function rowLines(row: Row, masked: string, options: ExplainTextOptions): string
   const lines = twoColumns(start, left, label, rule, kind, options);
   const hidden = end - start - left.octets;
   if (hidden > 0) {
-    lines.push(`${INDENT}… ${hidden} more octet${hidden === 1 ? "" : "s"}${options.all ? "" : moreHint(kind)}`);
+    lines.push(`${INDENT}… ${counted(hidden, "more octet")}${options.all ? "" : moreHint(kind)}`);
   }
   for (const part of parts ?? []) {
     if (part.label === "") continue;

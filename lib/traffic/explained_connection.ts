@@ -6,9 +6,10 @@
 
 import { ByteBuffer, octetString } from "../bytes.ts";
 import { MAX_SEARCHED_LINE_BYTES } from "../limits.ts";
+import { counted } from "../terminal.ts";
 import type { Octets } from "../traffic.ts";
 import type { CaptureEvent, OpenedInCapture } from "./capture_reader.ts";
-import { counted, timeText } from "./capture_words.ts";
+import { timeText } from "./capture_words.ts";
 import { CapturedExchanges } from "./captured_exchanges.ts";
 import type { Direction } from "./conversation.ts";
 import type { ExplainTextOptions } from "./explain_text.ts";

@@ -6,6 +6,7 @@
 
 import { isContentless, isInterim, listMembers, type RequestHead, type ResponseHead } from "../http_message.ts";
 import { REQUEST_LIMITS } from "../limits.ts";
+import { counted } from "../terminal.ts";
 import type { Finding } from "./explanation.ts";
 
 /** The properties of a message. */
@@ -37,17 +38,13 @@ export function missingFindings(facts: MessageFacts | undefined, inChunk: number
     const { contentLength } = facts.head;
     return contentLength === undefined
       ? []
-      : [{ text: `needs ${more(contentLength - facts.contentBytes)} of content` }];
+      : [{ text: `needs ${counted(contentLength - facts.contentBytes, "more octet")} of content` }];
   }
   if (lastChunk) return [{ text: "needs more: the trailer section has not ended", rule: "RFC 9112 §7.1.2" }];
   const text = inChunk > 0
-    ? `needs ${more(inChunk)} of this chunk, and the last chunk`
+    ? `needs ${counted(inChunk, "more octet")} of this chunk, and the last chunk`
     : "needs more of the chunked content: the last chunk";
   return [{ text, rule: "RFC 9112 §7.1" }];
-}
-
-function more(count: number): string {
-  return `${count} more octet${count === 1 ? "" : "s"}`;
 }
 
 /** Returns why the content has its length. */
@@ -55,7 +52,7 @@ export function contentFindings(facts: MessageFacts, state: "whole" | "incomplet
   const { head, answers, chunked, chunks, contentBytes } = facts;
   const findings: Finding[] = [];
   if (chunked && state === "whole") {
-    findings.push({ text: `${octetsOf(contentBytes)} of content in ${chunks} chunk${chunks === 1 ? "" : "s"}` });
+    findings.push({ text: `${counted(contentBytes, "octet")} of content in ${counted(chunks, "chunk")}` });
   } else if (!chunked) findings.push(...lengthFinding(head, answers, contentBytes));
   const announced = Math.max(contentBytes, head.contentLength ?? 0);
   if (head.kind === "request" && announced > REQUEST_LIMITS.maxContentBytes) {
@@ -83,18 +80,14 @@ function lengthFinding(head: RequestHead | ResponseHead, answers: string, conten
     }
     if (isContentless(head.status)) return [{ text: `no content: ${head.status} never has any`, rule: RULE }];
     if (head.contentLength === undefined) {
-      return [{ text: `content until the connection ends: ${octetsOf(contentBytes)} here`, rule: RULE }];
+      return [{ text: `content until the connection ends: ${counted(contentBytes, "octet")} here`, rule: RULE }];
     }
   }
   if (length === undefined) {
     return [{ text: "no content: neither Content-Length nor Transfer-Encoding", rule: RULE }];
   }
   if (head.contentLength === 0) return [{ text: "no content: Content-Length is 0", rule: RULE }];
-  return [{ text: `${octetsOf(head.contentLength!)} of content: Content-Length`, rule: RULE }];
-}
-
-function octetsOf(count: number): string {
-  return `${count} octet${count === 1 ? "" : "s"}`;
+  return [{ text: `${counted(head.contentLength!, "octet")} of content: Content-Length`, rule: RULE }];
 }
 
 /** Returns why the connection persists or ends. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { counted } from "../terminal.ts";
 import type { SocketAddress, TrafficEvent } from "../traffic.ts";
 
 /** One line about an event, without its end. */
@@ -16,9 +17,7 @@ export function lifeLine(event: TrafficEvent): string {
     }
     case "read":
     case "write":
-      return `connection ${connection} ${event.kind} of ${event.bytes.length} octet${
-        event.bytes.length === 1 ? "" : "s"
-      }`;
+      return `connection ${connection} ${event.kind} of ${counted(event.bytes.length, "octet")}`;
     case "fin":
       return `connection ${connection} FIN by the ${event.by}`;
     case "closed":

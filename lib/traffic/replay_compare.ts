@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { octetString } from "../bytes.ts";
 import type { FieldLine } from "../http_message.ts";
 import { REPLAY_KEPT_CONTENT_BYTES, REPLAY_KEPT_TAGS, SHOWN_FAULT_OCTETS } from "../limits.ts";
-import { counted } from "./capture_words.ts";
+import { counted } from "../terminal.ts";
 
 /** An interim response (1xx). */
 export interface Interim {

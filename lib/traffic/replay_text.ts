@@ -6,8 +6,7 @@
 
 import type { RequestHead } from "../http_message.ts";
 import { REPLAY_SHOWN_CHARACTERS } from "../limits.ts";
-import { maskCredentials, type Painter } from "../terminal.ts";
-import { counted } from "./capture_words.ts";
+import { counted, maskCredentials, type Painter } from "../terminal.ts";
 import { units } from "./octet_text.ts";
 import { type Answer, type Difference, differences, type EntityTags, statusText } from "./replay_compare.ts";
 import type { ReplayedExchange } from "./replay_dialogue.ts";
