@@ -29,7 +29,7 @@ import { RowSchema } from "./table/row_schema.ts";
 import { type Painter, painterFor, terminalColumns, wrapMessage, wrapWords } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
 import { LastExchange } from "./traffic/exchange.ts";
-import { lifeLine } from "./traffic/life.ts";
+import { addressText, lifeLine } from "./traffic/life.ts";
 import { Recorder, RECORDING_NOTICE } from "./traffic/recorder.ts";
 import { allOf, tapped } from "./traffic/tap.ts";
 import { Transcript } from "./traffic/transcript.ts";
@@ -73,7 +73,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     tap: views.tap,
     connected: (local, remote) => {
       // Each of these is copied as a whole.
-      const words = ["(connected", nameOf(local), "->", nameOf(remote), `(tcp.port == ${local.port}))`];
+      const words = ["(connected", addressText(local), "->", addressText(remote), `(tcp.port == ${local.port}))`];
       if (interactive) notify(wrapWords(words, terminalColumns()).join("\n"));
     },
     certificateAdvice: (host) => certificateAdvice(Deno.args, files, host),
@@ -271,10 +271,6 @@ function screenFor(output: Output, interactive: boolean, terminal: boolean, noti
       await writeLine(interactive && terminal ? Deno.stdout : Deno.stderr, shown);
     },
   };
-}
-
-function nameOf({ hostname, port }: Deno.NetAddr): string {
-  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
 
 /** Reads the content named by a command. */

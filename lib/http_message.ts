@@ -14,6 +14,7 @@ export {
   type HttpErrorOptions,
   isContentless,
   isInterim,
+  leavesHttp,
   reasonPhrase,
 } from "./http/error.ts";
 export { Fields } from "./http/fields.ts";

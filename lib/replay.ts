@@ -17,6 +17,7 @@ import { MAX_REPLAYED_CONNECTIONS, REPLAY_INTERIM_MS } from "./limits.ts";
 import { counted, type Painter, painterFor } from "./terminal.ts";
 import { captureEvents } from "./traffic/capture_file.ts";
 import { CaptureError, captureFormatOf, FORMAT_BYTES } from "./traffic/pcapng_reader.ts";
+import { addressText } from "./traffic/life.ts";
 import { EntityTags } from "./traffic/replay_compare.ts";
 import { CLOSED_BY_SERVER, type Dialogue } from "./traffic/replay_dialogue.ts";
 import { Script, type Step } from "./traffic/replay_script.ts";
@@ -85,8 +86,7 @@ async function survey(
   }
   for (const { address, secure } of to === undefined ? servers.values() : []) {
     if (isLoopback(address.hostname)) continue;
-    const host = address.hostname.includes(":") ? `[${address.hostname}]` : address.hostname;
-    const server = `${secure ? "https://" : ""}${host}:${address.port}`;
+    const server = `${secure ? "https://" : ""}${addressText(address)}`;
     throw new Failure(`The recorded server ${server} is not on this machine: --to ${server} sends to it all the same`);
   }
   return { servers, notes };

@@ -231,7 +231,7 @@ async function readIdentity(files: { readonly certFile: string; readonly keyFile
 /** Whether what is sent to this URL cannot be read on the way. */
 function isPrivate(url: string): boolean {
   const { protocol, hostname } = new URL(url);
-  return protocol === "https:" || hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
+  return protocol === "https:" || hostname === "localhost" || hostname === "[::1]" || isLoopback(hostname);
 }
 
 async function listen(

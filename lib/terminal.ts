@@ -74,7 +74,10 @@ export function maskCredentials(text: string): string {
  */
 export function maskLine(line: string, before: string): string {
   if (!/^[ \t]/.test(line) || maskCredentials(before) === before) return maskCredentials(line);
-  return line.replace(/^([ \t]+)([^\n]*?)(?=\r?\n|\r?$)/, (_all, blank, value) => `${blank}(${value.length} octets)`);
+  return line.replace(
+    /^([ \t]+)([^\n]*?)(?=\r?\n|\r?$)/,
+    (_all, blank, value) => `${blank}(${value.length} octets)`,
+  );
 }
 
 /** Decodes octets, one character each, as UTF-8. Invalid sequences become U+FFFD. */

@@ -19,7 +19,7 @@ import {
   type ResponseHead,
 } from "../http_message.ts";
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS, SHOWN_UNASKED_OCTETS } from "../limits.ts";
-import { escapeText, octetsToText } from "../terminal.ts";
+import { counted, escapeText, octetsToText } from "../terminal.ts";
 import { ClientError, InvalidResponse, TimeoutError } from "./errors.ts";
 import type { RawConnection } from "./raw.ts";
 
@@ -35,8 +35,12 @@ export interface Endpoint {
 
 /** Returns the value of a Host field for the endpoint: the scheme's default port is omitted (RFC 9110 §7.2). */
 export function authorityOf({ secure, host, port }: Endpoint): string {
-  const name = host.includes(":") ? `[${host}]` : host;
-  return port === (secure ? 443 : 80) ? name : `${name}:${port}`;
+  return port === (secure ? 443 : 80) ? bracketed(host) : `${bracketed(host)}:${port}`;
+}
+
+/** Returns a host as it stands in a URL: an IPv6 address in brackets (RFC 3986 §3.2.2). */
+export function bracketed(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
 }
 
 /** Options of a client. */
@@ -269,7 +273,9 @@ export class ClientConnection {
   #noteUnasked(octets: Uint8Array): void {
     if (this.#busy || this.#told) return;
     const [line] = octetString(octets, 0, SHOWN_UNASKED_OCTETS).split(/\r?\n/, 1);
-    const what = `${octets.length} octets unasked after ${this.#idleSeconds} s idle: ${escapeText(octetsToText(line))}`;
+    const what = `${counted(octets.length, "octet")} unasked after ${this.#idleSeconds} s idle: ${
+      escapeText(octetsToText(line))
+    }`;
     this.#endNow(UNASKED, `the server sent ${what}`);
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { ByteBuffer } from "../bytes.ts";
 import { LF } from "../http_message.ts";
 import {
   MAX_DECODED_SHOWN_BYTES,
@@ -51,8 +52,7 @@ export class ContentView {
   readonly #coding: string;
   readonly #text = new ContentText();
   /** Bytes that are held until their kind is known. */
-  #held: Uint8Array[] = [];
-  #heldBytes = 0;
+  #held = new ByteBuffer(0);
   #holds = true;
   /** Ends the holding of a stream that pauses. */
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -87,10 +87,9 @@ export class ContentView {
   async #add(bytes: Uint8Array): Promise<void> {
     this.#bytes += bytes.length;
     if (!this.#holds) return this.#isBinary ? await this.#pass(bytes) : await this.#show(bytes);
-    this.#held.push(bytes.slice());
-    this.#heldBytes += bytes.length;
+    this.#held.append(bytes);
     if (this.#coding !== "") {
-      if (this.#heldBytes > MAX_DECODED_SHOWN_BYTES) await this.#releaseBinary();
+      if (this.#held.length > MAX_DECODED_SHOWN_BYTES) await this.#releaseBinary();
       return;
     }
     this.#timer ??= setTimeout(
@@ -98,15 +97,15 @@ export class ContentView {
       () => void this.#step(() => this.#release()).catch(() => {}),
       this.#mayIndent() ? MAX_HELD_CONTENT_MS : MAX_SNIFF_MS,
     );
-    if (this.#heldBytes < SNIFFED_CONTENT_BYTES) return;
-    this.#isBinary ??= isBinary(this.#joined(), this.#type);
-    if (this.#isBinary || !this.#mayIndent() || this.#heldBytes > MAX_HELD_CONTENT_BYTES) await this.#release();
+    if (this.#held.length < SNIFFED_CONTENT_BYTES) return;
+    this.#isBinary ??= isBinary(this.#held.view(), this.#type);
+    if (this.#isBinary || !this.#mayIndent() || this.#held.length > MAX_HELD_CONTENT_BYTES) await this.#release();
   }
 
   async #end(): Promise<void> {
     if (this.#bytes === 0) return;
     if (this.#holds && this.#coding !== "") return await this.#showDecoded();
-    if (this.#holds && !this.#isBinary && await this.#showJson(this.#joined())) return;
+    if (this.#holds && !this.#isBinary && await this.#showJson(this.#held.view())) return;
     await this.#release();
     if (this.#isBinary) await this.#sayUnshown();
     else await this.#endText();
@@ -116,34 +115,25 @@ export class ContentView {
     return this.#options.indent !== "never" && (/[/+]json$/.test(this.#type) || this.#type === "");
   }
 
-  #joined(): Uint8Array {
-    if (this.#held.length === 1) return this.#held[0];
-    const bytes = new Uint8Array(this.#heldBytes);
-    let at = 0;
-    for (const piece of this.#held) {
-      bytes.set(piece, at);
-      at += piece.length;
-    }
-    return bytes;
+  /** Takes what is held; what follows is not held. */
+  #takeHeld(): Uint8Array {
+    const held = this.#held.view();
+    this.#held = new ByteBuffer(0);
+    this.#holds = false;
+    return held;
   }
 
   /** Shows what is held; what follows is shown as it comes. */
   async #release(): Promise<void> {
     if (!this.#holds) return;
-    const bytes = this.#joined();
-    this.#isBinary ??= isBinary(bytes, this.#type);
-    if (this.#isBinary) return await this.#releaseBinary();
-    this.#holds = false;
-    this.#held = [];
-    await this.#show(bytes);
+    this.#isBinary ??= isBinary(this.#held.view(), this.#type);
+    if (this.#isBinary) await this.#releaseBinary();
+    else await this.#show(this.#takeHeld());
   }
 
   async #releaseBinary(): Promise<void> {
     this.#isBinary = true;
-    this.#holds = false;
-    const held = this.#held;
-    this.#held = [];
-    for (const bytes of held) await this.#pass(bytes);
+    await this.#pass(this.#takeHeld());
   }
 
   async #pass(bytes: Uint8Array): Promise<void> {
@@ -196,7 +186,7 @@ export class ContentView {
   /** Shows coded content decoded, if the coding is known and the content is text. */
   async #showDecoded(): Promise<void> {
     const format = Object.hasOwn(CODINGS, this.#coding) ? CODINGS[this.#coding] : undefined;
-    const decoded = format === undefined ? undefined : await decode(this.#joined(), format);
+    const decoded = format === undefined ? undefined : await decode(this.#held.view(), format);
     if (decoded === undefined || isBinary(decoded, this.#type)) {
       await this.#releaseBinary();
       return await this.#sayUnshown(format !== undefined && decoded === undefined);
@@ -239,25 +229,17 @@ function isBinary(bytes: Uint8Array, type: string): boolean {
 
 /** Decodes content, up to the limit for display; `undefined` if it is invalid in its coding. */
 async function decode(bytes: Uint8Array, format: string): Promise<Uint8Array | undefined> {
-  const pieces: Uint8Array[] = [];
-  let length = 0;
+  const decoded = new ByteBuffer(0);
   try {
     const source = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream();
     for await (const piece of source.pipeThrough(new DecompressionStream(format as CompressionFormat))) {
-      pieces.push(piece);
-      length += piece.length;
-      if (length > MAX_DECODED_SHOWN_BYTES) break;
+      decoded.append(piece);
+      if (decoded.length > MAX_DECODED_SHOWN_BYTES) break;
     }
   } catch {
     return undefined;
   }
-  const decoded = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    decoded.set(piece, at);
-    at += piece.length;
-  }
-  return decoded;
+  return decoded.view();
 }
 
 function grouped(count: number): string {

@@ -5,6 +5,7 @@
  */
 
 import type { Endpoint } from "../client.ts";
+import { bracketed } from "./connection.ts";
 import type { HttpRequest } from "../http_message.ts";
 
 /** Fields that curl adds by itself; an empty field of the same name prevents that. */
@@ -19,7 +20,7 @@ export function curlCommand(
   { secure, host, port }: Endpoint,
   contentFrom?: string,
 ): string {
-  const authority = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const authority = `${bracketed(host)}:${port}`;
   const words = ["curl"];
   // Over TLS, curl would choose HTTP/2 if the server can.
   if (secure) words.push("--http1.1");

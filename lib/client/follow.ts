@@ -5,6 +5,7 @@
  */
 
 import type { Endpoint } from "../client.ts";
+import { bracketed } from "./connection.ts";
 import type { HttpRequest } from "../http_message.ts";
 import { WrongInput } from "./words.ts";
 
@@ -76,5 +77,5 @@ export function mayHaveCredentials(name: string): boolean {
 }
 
 function hostOf({ host, port }: Endpoint): string {
-  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  return `${bracketed(host)}:${port}`;
 }

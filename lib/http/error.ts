@@ -47,6 +47,14 @@ export function isInterim(status: number): boolean {
   return status >= 100 && status < 200;
 }
 
+/**
+ * Whether a response to this method ends HTTP on its connection: what follows is another protocol, or a tunnel (RFC 9110
+ * §7.8, §9.3.6).
+ */
+export function leavesHttp(status: number, method: string | undefined): boolean {
+  return status === 101 || method === "CONNECT" && status >= 200 && status < 300;
+}
+
 /** Whether a response with this status never has content (RFC 9110 §6.4.1). */
 export function isContentless(status: number): boolean {
   return isInterim(status) || status === 204 || status === 304;

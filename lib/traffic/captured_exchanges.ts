@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isInterim } from "../http_message.ts";
+import { isInterim, leavesHttp } from "../http_message.ts";
 import {
   KEPT_ORIGINS,
   MAX_EXPLAINED_CHUNKS,
@@ -240,9 +240,7 @@ export class CapturedExchanges {
     this.#responding.shift();
     exchange.answered = true;
     this.#lastEnd = { time: origin.end, exchange: number };
-    const { status = 0 } = explanation;
-    const accepted = exchange.method === "CONNECT" && status >= 200 && status < 300;
-    if (status !== 101 && !accepted) return;
+    if (!leavesHttp(explanation.status ?? 0, exchange.method)) return;
     this.#tunnel = true;
     this.#requests.explainer.leaveHttp();
   }

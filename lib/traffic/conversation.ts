@@ -6,7 +6,16 @@
  * @module
  */
 
-import { Decoder, type Fields, HttpError, isInterim, type RequestHead, type ResponseHead } from "../http_message.ts";
+import { octetString } from "../bytes.ts";
+import {
+  Decoder,
+  type Fields,
+  HttpError,
+  isInterim,
+  leavesHttp,
+  type RequestHead,
+  type ResponseHead,
+} from "../http_message.ts";
 import { type MessageLimits, PAGE_CONTENT_BYTES, REQUEST_LIMITS, RESPONSE_LIMITS } from "../limits.ts";
 
 /** The direction of octets: to the server, or back. */
@@ -253,8 +262,7 @@ export class Conversation {
   }
 
   #responded({ running, head, content }: Way, status: number): void {
-    const isTunnel = running!.request?.method === "CONNECT" && status >= 200 && status < 300;
-    if (status === 101 || isTunnel) this.#leftHttp = true;
+    if (leavesHttp(status, running!.request?.method)) this.#leftHttp = true;
     if (isInterim(status) && status !== 101 || running !== this.#unanswered[0]) return;
     this.#unanswered.shift();
     const { request, sent, exchange } = running!;
@@ -267,8 +275,16 @@ export class Conversation {
   #nameBroken(direction: Direction, way: Way): void {
     const { message, decoder, running } = way;
     if (message!.title !== "" || direction === "response") return;
-    const line = String.fromCharCode(...decoder.unread.subarray(0, 80)).split(/[\r\n]/)[0];
-    message!.title = line.replace(/ HTTP\/\d.*$/, "") || "?";
+    message!.title = titleOfUnread(decoder.unread) || "?";
     this.#changed.add(running!.exchange);
   }
+}
+
+/** Characters of an invalid request that name it. */
+const TITLE_CHARACTERS = 80;
+
+/** Returns the first line of a request that is not complete, or invalid, without its version. */
+export function titleOfUnread(octets: Uint8Array): string {
+  const [line] = octetString(octets, 0, Math.min(octets.length, TITLE_CHARACTERS)).split(/[\r\n]/, 1);
+  return line.replace(/ HTTP\/\d.*$/, "");
 }

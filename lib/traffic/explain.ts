@@ -12,6 +12,7 @@ import {
   Decoder,
   HttpError,
   isInterim,
+  leavesHttp,
   type MessageKind,
   type RequestHead,
   type ResponseHead,
@@ -203,9 +204,7 @@ export class Explainer {
     const framing = head.contentLength === undefined && head.fields.get("transfer-encoding") !== undefined;
     this.#facts = { head, answers: this.#answered, chunked: framing, chunks: 0, contentBytes: 0 };
     this.#phase = framing ? "chunks" : "content";
-    const tunnel = head.kind === "response" &&
-      (head.status === 101 || this.#answered === "CONNECT" && head.status >= 200 && head.status < 300);
-    if (!tunnel) return;
+    if (head.kind === "request" || !leavesHttp(head.status, this.#answered)) return;
     this.#finish("whole");
     this.#phase = "tunnel";
   }

@@ -14,7 +14,7 @@ import { CapturedExchanges } from "./captured_exchanges.ts";
 import type { Direction } from "./conversation.ts";
 import type { ExplainTextOptions } from "./explain_text.ts";
 import { beginsAsHttp } from "./http_begin.ts";
-import { nameOf } from "./life.ts";
+import { addressText } from "./life.ts";
 
 /** The first octets of one direction. */
 interface Start {
@@ -148,7 +148,9 @@ export class ExplainedConnection {
     const { connection, local, remote, secure } = this.#opened;
     const title = this.#options.painter("bold", `connection ${connection}`);
     const encrypted = secure ? ", encrypted by TLS" : "";
-    return `${title}: ${nameOf(remote)} to ${nameOf(local)}, tcp.stream == ${connection - 1} in Wireshark${encrypted}`;
+    return `${title}: ${addressText(remote)} to ${addressText(local)}, tcp.stream == ${
+      connection - 1
+    } in Wireshark${encrypted}`;
   }
 
   /** Looks at the first octets, until they tell whether this is HTTP. */

@@ -4,7 +4,14 @@
  * @module
  */
 
-import { isContentless, isInterim, listMembers, type RequestHead, type ResponseHead } from "../http_message.ts";
+import {
+  isContentless,
+  isInterim,
+  leavesHttp,
+  listMembers,
+  type RequestHead,
+  type ResponseHead,
+} from "../http_message.ts";
 import { REQUEST_LIMITS } from "../limits.ts";
 import { counted } from "../terminal.ts";
 import type { Finding } from "./explanation.ts";
@@ -75,7 +82,7 @@ function lengthFinding(head: RequestHead | ResponseHead, answers: string, conten
   if (head.kind === "response") {
     if (isInterim(head.status)) return [];
     if (answers === "HEAD") return [{ text: "no content: it answers HEAD", rule: RULE }];
-    if (answers === "CONNECT" && head.status >= 200 && head.status < 300) {
+    if (leavesHttp(head.status, answers)) {
       return [{ text: "no content: it opens the tunnel that CONNECT asked for", rule: RULE }];
     }
     if (isContentless(head.status)) return [{ text: `no content: ${head.status} never has any`, rule: RULE }];
@@ -94,7 +101,7 @@ function lengthFinding(head: RequestHead | ResponseHead, answers: string, conten
 export function persistenceFindings({ head, answers, chunked }: MessageFacts): Finding[] {
   const { kind, minor, persistent, contentLength } = head;
   // An interim response does not decide it, and a tunnel is no longer an HTTP connection.
-  if (kind === "response" && (isInterim(head.status) || answers === "CONNECT" && head.status < 300)) return [];
+  if (kind === "response" && (isInterim(head.status) || leavesHttp(head.status, answers))) return [];
   const rule = "RFC 9112 §9.3";
   const options = listMembers((head.fields.get("connection") ?? "").toLowerCase());
   if (persistent) {

@@ -27,10 +27,10 @@ export function lifeLine(event: TrafficEvent): string {
 
 /** The client's address and the server's. */
 function inOrder({ end, local, remote }: TrafficEvent & { kind: "opened" }): [client: string, server: string] {
-  return end === "client" ? [nameOf(local), nameOf(remote)] : [nameOf(remote), nameOf(local)];
+  return end === "client" ? [addressText(local), addressText(remote)] : [addressText(remote), addressText(local)];
 }
 
 /** Returns an address as text: an IPv6 one in brackets. */
-export function nameOf({ hostname, port }: SocketAddress): string {
+export function addressText({ hostname, port }: SocketAddress): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }

@@ -67,9 +67,9 @@ export function captureFormatOf(start: Uint8Array): CaptureFormat {
 interface Interface {
   readonly linkType: number;
   readonly snapLength: number;
-  /** Nanoseconds are times multiplied and then divided by these, plus the offset. */
-  readonly multiplier: bigint;
-  readonly divisor: bigint;
+  /** Ticks of its clock in a second. */
+  readonly ticksPerSecond: bigint;
+  /** Nanoseconds to add to its times. */
   readonly offset: bigint;
 }
 
@@ -194,9 +194,9 @@ export class PcapngReader {
       if (code === OPTION_TIME_OFFSET && length >= 8) offset = body.getBigInt64(at, little) * NANOSECONDS;
     }
     // The highest bit tells a power of two from one of ten.
-    const divisor = resolution >= 0x80 ? 2n ** BigInt(resolution & 0x7f) : 10n ** BigInt(resolution);
+    const ticksPerSecond = resolution >= 0x80 ? 2n ** BigInt(resolution & 0x7f) : 10n ** BigInt(resolution);
     const linkType = body.getUint16(0, little);
-    return { linkType, snapLength: body.getUint32(4, little), multiplier: NANOSECONDS, divisor, offset };
+    return { linkType, snapLength: body.getUint32(4, little), ticksPerSecond, offset };
   }
 
   #packet(type: number, body: DataView): void {
@@ -224,9 +224,9 @@ export class PcapngReader {
   }
 
   /** Returns the time in microseconds since the first packet. */
-  #time({ multiplier, divisor, offset }: Interface, high: number, low: number): number {
+  #time({ ticksPerSecond, offset }: Interface, high: number, low: number): number {
     const ticks = BigInt(high) << 32n | BigInt(low);
-    const nanoseconds = ticks * multiplier / divisor + offset;
+    const nanoseconds = ticks * NANOSECONDS / ticksPerSecond + offset;
     return Number(nanoseconds - (this.#origin ??= nanoseconds)) / 1000;
   }
 

@@ -4,9 +4,18 @@
  * @module
  */
 
-import { octetString } from "../bytes.ts";
-import { Decoder, type FieldLine, HttpError, isInterim, type RequestHead, type ResponseHead } from "../http_message.ts";
+import {
+  Decoder,
+  type FieldLine,
+  HttpError,
+  isInterim,
+  leavesHttp,
+  type RequestHead,
+  type ResponseHead,
+} from "../http_message.ts";
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../limits.ts";
+import { counted } from "../terminal.ts";
+import { titleOfUnread } from "./conversation.ts";
 import { type Answer, ContentPrint, type Interim } from "./replay_compare.ts";
 
 /** The two sources of answers. */
@@ -28,9 +37,6 @@ export interface ReplayedExchange {
   /** The answer to the replayed request. */
   now?: Outcome;
 }
-
-/** Characters of an invalid request that name it. */
-const TITLE_CHARACTERS = 80;
 
 /** Decodes the answers of one source. */
 class Side {
@@ -97,7 +103,7 @@ export class Dialogue {
       if (!(error instanceof HttpError)) throw error;
       this.#broken = true;
       // The request whose content is broken has its exchange already.
-      if (this.#requests.consumed === 0) this.#begun ??= this.#exchange(this.#partialTitle());
+      if (this.#requests.consumed === 0) this.#begun ??= this.#exchange(titleOfUnread(this.#requests.unread));
     }
   }
 
@@ -129,7 +135,9 @@ export class Dialogue {
     }
     side.ended ??= why;
     const { head, content } = side;
-    const begun = head === undefined ? "" : `only ${content.length} octets of the content of ${head.status}: `;
+    const begun = head === undefined
+      ? ""
+      : `only ${counted(content.length, "octet")} of the content of ${head.status}: `;
     this.#exchanges.forEach((exchange, i) => {
       exchange[source] ??= { why: this.#taken + i === side.finals ? begun + why : why };
     });
@@ -179,17 +187,11 @@ export class Dialogue {
     return exchange;
   }
 
-  /** The first line of a request that is not complete. */
-  #partialTitle(): string {
-    const line = octetString(this.#requests.unread, 0, TITLE_CHARACTERS).split(/[\r\n]/)[0];
-    return line.replace(/ HTTP\/\d.*$/, "");
-  }
-
   /** The exchange that the next final response of a source belongs to. */
   #answered({ finals }: Side): ReplayedExchange {
     const known = this.#exchanges[finals - this.#taken];
     if (known !== undefined) return known;
-    const exchange = this.#exchange(this.#requests.idle ? "" : this.#partialTitle());
+    const exchange = this.#exchange(this.#requests.idle ? "" : titleOfUnread(this.#requests.unread));
     if (!this.#requests.idle && !this.#broken) this.#begun = exchange;
     return exchange;
   }
@@ -218,7 +220,7 @@ export class Dialogue {
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       const { answer } = this.#answered(side)[source] ?? {};
-      const why = error.fault === "cut-off" ? `${error.message}` : `no valid HTTP: ${error.message} (${error.rule})`;
+      const why = error.fault === "cut-off" ? error.message : `no valid HTTP: ${error.message} (${error.rule})`;
       if (answer === undefined) this.#answered(side)[source] = { why };
       side.ended = why;
     }
@@ -239,8 +241,7 @@ export class Dialogue {
       side.finals++;
       side.stays = stays;
       side.interims = [];
-      const isTunnel = exchange.request?.method === "CONNECT" && status >= 200 && status < 300;
-      side.leftHttp = status === 101 || isTunnel;
+      side.leftHttp = leavesHttp(status, exchange.request?.method);
     }
   }
 }

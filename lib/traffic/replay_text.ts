@@ -7,7 +7,7 @@
 import type { RequestHead } from "../http_message.ts";
 import { REPLAY_SHOWN_CHARACTERS } from "../limits.ts";
 import { counted, maskCredentials, type Painter } from "../terminal.ts";
-import { units } from "./octet_text.ts";
+import { readable } from "./octet_text.ts";
 import { type Answer, type Difference, differences, type EntityTags, statusText } from "./replay_compare.ts";
 import type { ReplayedExchange } from "./replay_dialogue.ts";
 
@@ -111,5 +111,5 @@ export function sumText(counts: Readonly<Record<Verdict, number>>, cutShort: num
 /** Escapes octets for a terminal, in one line of limited length. */
 function shown(octets: string): string {
   const text = octets.length > REPLAY_SHOWN_CHARACTERS ? `${octets.slice(0, REPLAY_SHOWN_CHARACTERS)}…` : octets;
-  return text.split("…").map((part) => units(part).join("")).join("…");
+  return text.split("…").map(readable).join("…");
 }

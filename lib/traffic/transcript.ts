@@ -6,7 +6,7 @@
 
 import { octetString } from "../bytes.ts";
 import { REQUEST_LIMITS, SHOWN_RAW_EVENTS, SHOWN_RAW_OCTETS } from "../limits.ts";
-import { escapeText, type Painter, wordsOf, wrapWords } from "../terminal.ts";
+import { counted, escapeText, type Painter, wordsOf, wrapWords } from "../terminal.ts";
 import type { Octets, TrafficEvent } from "../traffic.ts";
 import { Conversation } from "./conversation.ts";
 import { Explainer } from "./explain.ts";
@@ -163,7 +163,7 @@ export class Transcript {
     const shown = direction === ">"
       ? [octets.join("")]
       : wrapUnits(octets, Math.max(this.#width - INDENT.length, LEAST_COLUMNS)).lines;
-    if (bytes.length > SHOWN_RAW_OCTETS) shown.push(`… ${bytes.length - SHOWN_RAW_OCTETS} more octets`);
+    if (bytes.length > SHOWN_RAW_OCTETS) shown.push(`… ${counted(bytes.length - SHOWN_RAW_OCTETS, "more octet")}`);
     const [first, ...more] = shown;
     this.#print(time, direction, `${String(bytes.length).padStart(4)}  ${first}`);
     for (const line of more) this.#write(INDENT + line);
