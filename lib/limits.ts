@@ -344,7 +344,7 @@ export const PAGE_BYTES_PER_SECOND: number = 1024 * 1024;
 /** Bytes of content, or of a row, that the page parses: in one call, so that other clients do not notice. */
 export const PAGE_CONTENT_BYTES: number = 32 * 1024;
 /** Bytes of a table that the page shows; of a larger one it shows those rows that were touched last. */
-export const PAGE_TABLE_BYTES: number = 512 * 1024;
+export const PAGE_TABLE_BYTES: number = 8 * 1024 * 1024;
 /** Rows of a table that the page shows; of a larger one it shows those that were touched last. */
 export const PAGE_ROWS: number = 500;
 /** Characters of a value, and members of a row, that the page shows. */

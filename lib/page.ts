@@ -30,7 +30,7 @@ import {
 } from "./limits.ts";
 import { Server } from "./server.ts";
 import type { Resource } from "./server/access.ts";
-import { memberSpans } from "./table/json_scan.ts";
+import { JsonScanner } from "./table/json_scan.ts";
 import { Feed } from "./traffic/feed.ts";
 import { Journal } from "./traffic/journal.ts";
 import { explainOctets } from "./traffic/explain.ts";
@@ -328,10 +328,12 @@ async function wholeTable(table: Resource): Promise<WholeTable> {
 async function rowsIn(listing: Uint8Array): Promise<RowChange[]> {
   const rows: RowChange[] = [];
   const text = (start: number, end: number) => UTF8.decode(listing.subarray(start, end));
-  for (const { start, nameEnd, end } of memberSpans(listing) ?? []) {
+  const scanner = new JsonScanner(listing);
+  while (scanner.next() === "member") {
+    const { nameStart, nameEnd, valueEnd } = scanner;
+    if (valueEnd - nameStart <= PAGE_CONTENT_BYTES) rows.push(...rowsOf(`{${text(nameStart, valueEnd)}}`)!);
+    else rows.push({ name: JSON.parse(text(nameStart, nameEnd)), cells: cellsOfLong(text(nameEnd + 1, valueEnd)) });
     await FAIR_TURNS.yieldIfBusy();
-    if (end - start <= PAGE_CONTENT_BYTES) rows.push(...rowsOf(`{${text(start, end)}}`)!);
-    else rows.push({ name: JSON.parse(text(start, nameEnd)), cells: cellsOfLong(text(nameEnd + 1, end)) });
   }
   return rows;
 }

@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import { Failure } from "../lib/cli/values.ts";
-import { PAGE_COMMAND_BYTES, PAGE_CONTENT_BYTES } from "../lib/limits.ts";
+import { PAGE_COMMAND_BYTES, PAGE_CONTENT_BYTES, PAGE_TABLE_BYTES } from "../lib/limits.ts";
 import type { Page } from "../lib/page.ts";
 import { MemoryStore } from "../lib/store/memory.ts";
 import { Table } from "../lib/table.ts";
@@ -207,7 +207,7 @@ async function tableOf(page: Page): Promise<{ rows: unknown[]; total: number; la
 const tables: [what: string, lengths: number[], large: boolean][] = [
   ["of short rows is shown", [1, 1], false],
   ["with a long row is shown, and of that row the beginning", [1, PAGE_CONTENT_BYTES], false],
-  ["that is long is not shown whole", Array(20).fill(PAGE_CONTENT_BYTES), true],
+  ["that is long is not shown whole", Array(9).fill(PAGE_TABLE_BYTES / 8), true],
 ];
 
 for (const [what, lengths, large] of tables) {
