@@ -16,7 +16,7 @@ import { basicAuthorization, type Command, parseArguments } from "./client/comma
 import { SeenNames } from "./client/completion.ts";
 import type { Screen } from "./client/display.ts";
 import type { TableWords } from "./client/items.ts";
-import { pipedInput } from "./client/line_input.ts";
+import { type LineInput, pipedInput } from "./client/line_input.ts";
 import { Output } from "./client/output.ts";
 import { type ExchangeView, type ReplOptions, runCommand, runCommands } from "./client/repl.ts";
 import { processTerminal, terminalInput } from "./client/terminal_input.ts";
@@ -40,7 +40,7 @@ import { Transcript } from "./traffic/transcript.ts";
  * @param files The files that the flags and the command name.
  */
 export async function connect(options: ConnectOptions, files: FileNeeds): Promise<number> {
-  const { endpoint, timeoutMs } = options;
+  const { endpoint } = options;
   const table: TableWords = {
     fields: flagValue("--fields", () => RowSchema.parse(options.fields)).fields,
     filterOperators: FILTER_OPERATORS,
@@ -49,81 +49,56 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const defaults = await defaultFields(options);
   const alone = await commandAlone(options, table);
   const command = alone && commandOf(alone);
-  const kind = command?.kind;
 
   const streams = alone === undefined && Deno.stdin.isTerminal() ? await processTerminal() : undefined;
   const interactive = streams !== undefined;
   const output = new Output(Deno.stdout);
   const terminal = Deno.stdout.isTerminal();
-  let notices: Promise<void> = Promise.resolve();
-  const screen = screenFor(output, interactive, terminal, () => notices);
+  const notices = new Notices(output, interactive);
+  const screen = screenFor(output, interactive, terminal, () => notices.shown);
   if (alone === undefined && Deno.stdin.isTerminal() && !interactive) await screen.tell(NO_RAW_MODE);
   const painter = painterFor(isColored(options, terminal));
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile);
-  const views = new Views(options, { output, terminal, painter, kind, recorder });
+  const views = new Views(options, { output, terminal, painter, kind: command?.kind, recorder });
 
-  // What was shown before comes first; errors of writing it are reported where it ends.
-  const notify = (text: string) => {
-    notices = notices.then(() => output.flush()).then(() => input.notify(text), () => {});
-  };
-  const note = (line: string) => notify(wrapMessage(`(${line})`, terminalColumns()));
   const clientOptions: ClientOptions = {
-    timeoutMs,
+    timeoutMs: options.timeoutMs,
     caCerts,
     tap: views.tap,
-    connected: (local, remote) => {
-      // Each of these is copied as a whole.
-      const words = ["(connected", addressText(local), "->", addressText(remote), `(tcp.port == ${local.port}))`];
-      if (interactive) notify(wrapWords(words, terminalColumns()).join("\n"));
-    },
+    connected: (local, remote) => notices.showConnected(local, remote),
     certificateAdvice: (host) => certificateAdvice(Deno.args, files, host),
   };
   const session = new Session(endpoint, {
     ...clientOptions,
-    closed: (how) => note(`${how}; the next request opens a new connection`),
+    closed: (how) => notices.showNote(`${how}; the next request opens a new connection`),
   });
   /** The sessions that Ctrl-C may have to cancel: this one, and one that follows a Location elsewhere. */
   const sessions = [session];
   const seenNames = new SeenNames();
   using history = options.historyFile === undefined || !interactive
     ? undefined
-    : await HistoryFile.open(options.historyFile, note);
-  const input = streams === undefined ? pipedInput(Deno.stdin.readable) : await terminalInput(streams, {
+    : await HistoryFile.open(options.historyFile, (line) => notices.showNote(line));
+  const input = notices.input = streams === undefined ? pipedInput(Deno.stdin.readable) : await terminalInput(streams, {
     complete: (line) => seenNames.complete(line),
     interrupted: () => sessions.forEach((each) => each.cancel()),
     history: history?.lines,
     typed: (line) => history?.add(line),
   });
-  // In raw mode Ctrl-C is a key. A signal ends the program; it leaves the terminal as it was.
-  const stop = async () => {
-    try {
-      session.close();
-      input.close();
-      await recorder?.close();
-    } finally {
-      Deno.exit(EXIT_INTERRUPTED);
-    }
-  };
-  for (const signal of END_SIGNALS) Deno.addSignalListener(signal, stop);
+  const { print, pretty, showCredentials } = options;
   const replOptions: ReplOptions = {
-    endpoint,
-    session,
+    ...{ endpoint, session, seenNames, screen, interactive, painter, memberSpans, table, defaults },
+    ...{ print, pretty, showCredentials },
     sessionWith: (other) => sessions[1] = new Session(other, clientOptions),
     readContent: (name) => readContent(name, { isAlone: alone !== undefined, interactive, files }),
-    seenNames,
     asks: Deno.stdin.isTerminal(),
-    screen,
-    print: options.print,
-    pretty: options.pretty,
-    showCredentials: options.showCredentials,
-    interactive,
-    painter,
-    memberSpans,
     explain: views.explain,
     raw: views.transcript,
-    table,
-    defaults,
   };
+  onSignal(async () => {
+    session.close();
+    input.close();
+    await recorder?.close();
+  });
   try {
     // An invalid command, or one whose content cannot be read, is refused before a connection is opened.
     if (alone === undefined || opensFirst(command)) await session.connect();
@@ -139,6 +114,43 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     await recorder?.close();
     await views.flush().catch(() => {});
     input.close();
+  }
+}
+
+/** Ends the program on a signal, after what leaves the terminal as it was. In raw mode Ctrl-C is a key, and no signal. */
+function onSignal(close: () => Promise<void>): void {
+  const stop = () => close().finally(() => Deno.exit(EXIT_INTERRUPTED));
+  for (const signal of END_SIGNALS) Deno.addSignalListener(signal, stop);
+}
+
+/** Shows notices in their order, each after all that was printed before it. */
+class Notices {
+  /** Resolves once the notices so far are shown; errors of writing are reported where the output ends. */
+  shown: Promise<void> = Promise.resolve();
+  /** Shows them, once it is there. */
+  input: LineInput | undefined;
+  readonly #output: Output;
+  readonly #interactive: boolean;
+
+  constructor(output: Output, interactive: boolean) {
+    this.#output = output;
+    this.#interactive = interactive;
+  }
+
+  /** Shows a line in parentheses. */
+  showNote(line: string): void {
+    this.#show(wrapMessage(`(${line})`, terminalColumns()));
+  }
+
+  /** Shows the addresses of a connection at the prompt. */
+  showConnected(local: Deno.NetAddr, remote: Deno.NetAddr): void {
+    // Each of these is copied as a whole.
+    const words = ["(connected", addressText(local), "->", addressText(remote), `(tcp.port == ${local.port}))`];
+    if (this.#interactive) this.#show(wrapWords(words, terminalColumns()).join("\n"));
+  }
+
+  #show(text: string): void {
+    this.shown = this.shown.then(() => this.#output.flush()).then(() => this.input?.notify(text), () => {});
   }
 }
 
