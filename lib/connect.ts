@@ -26,7 +26,7 @@ import { FALLBACK_COLUMNS, MAX_RAW_BYTES, MAX_SENT_FILE_BYTES } from "./limits.t
 import { memberSpans } from "./table/json_scan.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
-import { type Painter, painterFor, terminalColumns, wrapMessage, wrapWords } from "./terminal.ts";
+import { isColored, type Painter, painterFor, terminalColumns, wrapMessage, wrapWords } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
 import { LastExchange } from "./traffic/exchange.ts";
 import { addressText, lifeLine } from "./traffic/life.ts";
@@ -57,7 +57,8 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const notices = new Notices(output, interactive);
   const screen = screenFor(output, interactive, terminal, () => notices.shown);
   if (alone === undefined && Deno.stdin.isTerminal() && !interactive) await screen.tell(NO_RAW_MODE);
-  const painter = painterFor(isColored(options, terminal));
+  const { color, pretty } = options;
+  const painter = painterFor(color === "auto" && pretty !== "auto" ? pretty === "all" : isColored(color));
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile);
   const views = new Views(options, { output, terminal, painter, kind: command?.kind, recorder });
 
@@ -84,7 +85,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     history: history?.lines,
     typed: (line) => history?.add(line),
   });
-  const { print, pretty, showCredentials } = options;
+  const { print, showCredentials } = options;
   const replOptions: ReplOptions = {
     ...{ endpoint, session, seenNames, screen, interactive, painter, memberSpans, table, defaults },
     ...{ print, pretty, showCredentials },
@@ -259,11 +260,6 @@ class Views {
   async flush(): Promise<void> {
     await this.#life.flush();
   }
-}
-
-function isColored({ color, pretty }: ConnectOptions, terminal: boolean): boolean {
-  if (color !== "auto") return color === "always";
-  return pretty === "all" || pretty !== "none" && terminal && !Deno.noColor;
 }
 
 const NO_RAW_MODE =

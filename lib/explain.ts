@@ -9,7 +9,7 @@ import { type ExplainOptions, UsageError } from "./cli.ts";
 import { cannotRead, conversionNeeded, type InputFile, inputName, openFile } from "./cli/files.ts";
 import { EXIT_FAILURE, Failure } from "./cli/values.ts";
 import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS, MAX_EXPLAIN_PASSES } from "./limits.ts";
-import { counted, painterFor, terminalColumns } from "./terminal.ts";
+import { counted, isColored, painterFor, terminalColumns } from "./terminal.ts";
 import { CaptureExplainer, type Explained } from "./traffic/capture_explainer.ts";
 import { Explainer, messageKindOf } from "./traffic/explain.ts";
 import { type ExplainTextOptions, explanationText } from "./traffic/explain_text.ts";
@@ -26,12 +26,11 @@ const ENCODER = new TextEncoder();
 export async function explain(options: ExplainOptions): Promise<number> {
   using input = await openFile(options.file);
   const terminal = Deno.stdout.isTerminal();
-  const colored = options.color === "auto" ? terminal && !Deno.noColor : options.color === "always";
   const layout = {
     width: terminal ? terminalColumns() : FALLBACK_COLUMNS,
     ...terminal && { sentenceWidth: terminalColumns() },
     all: options.all,
-    painter: painterFor(colored),
+    painter: painterFor(isColored(options.color)),
   };
   const pieces = piecesOf(input);
   const start = await startOf(pieces);

@@ -204,11 +204,13 @@ export const MAX_LINE_CHARACTERS: number = 1024 * 1024;
 export const GATHERED_OUTPUT_BYTES: number = 64 * 1024;
 /** A problem document that `connect` holds until it knows whether rows are sent in pieces instead. */
 export const MAX_PROBLEM_BYTES: number = 64 * 1024;
+/** Characters of a server's reason that `connect` tells; a longer one is not told. */
+export const MAX_DETAIL_CHARACTERS: number = 300;
 /** Octets sent unasked that `connect` shows. */
 export const SHOWN_UNASKED_OCTETS: number = 100;
 /** JSON that `connect` holds to indent it, in bytes; the rest is shown as received. */
 export const MAX_HELD_CONTENT_BYTES: number = 1024 * 1024;
-/** What it may become by that, in characters; JSON that would become more is shown as received. */
+/** Characters of indented JSON; JSON that would become longer is shown as received. */
 export const MAX_INDENTED_CHARACTERS: number = 16 * 1024 * 1024;
 /** How long `connect` holds JSON to indent it. */
 export const MAX_HELD_CONTENT_MS: number = 1000;
@@ -285,7 +287,7 @@ export const FILE_LOCK_WAIT_MS: number = 5000;
 
 /** How long one node of an etcd cluster may take for one request, before the next node is asked. */
 export const CLUSTER_TRY_MS: number = 2_000;
-/** How long the others are asked which of them answers at all, after one has not answered in that time. */
+/** How long to wait for the first node that answers anything, after another one has not answered in that time. */
 export const CLUSTER_ALIVE_MS: number = 500;
 /** How long it may take for a page of a listing. */
 export const CLUSTER_PAGE_TRY_MS: number = 10_000;
@@ -305,7 +307,7 @@ export const CLUSTER_TXN_OPERATIONS: number = 128;
 export const CLUSTER_BATCH_BYTES: number = 1024 * 1024;
 /** Rows that one request may create in a cluster, whatever its nodes would take. */
 export const CLUSTER_INSERTED_ROWS: number = 30_000;
-/** Bytes of their values together. */
+/** Bytes of their values in total. */
 export const CLUSTER_INSERTED_BYTES: number = 32 * 1024 * 1024;
 /** Transactions that write, and those that read, which are under way at a time. */
 export const CLUSTER_LANES: number = 2;
@@ -337,6 +339,8 @@ export const TAPPED_READ_BYTES: number = 16 * 1024;
 export const PAGE_HISTORY_EVENTS: number = 10_000;
 /** Octets that the page keeps with them, and characters of exchanges and rows. */
 export const PAGE_HISTORY_BYTES: number = 16 * 1024 * 1024;
+/** Characters that an exchange or a row counts there besides its text: its overhead in memory. */
+export const PAGE_TOLD_CHARACTERS: number = 128;
 /** Events that the page takes in a second; of more it counts those of whole connections that it leaves out. */
 export const PAGE_EVENTS_PER_SECOND: number = 2000;
 /** Octets that the page takes in a second, likewise. */
@@ -363,11 +367,9 @@ export const PAGE_PIECE_BYTES: number = 64 * 1024;
 export const PAGE_GATHER_MS: number = 16;
 /** How often a quiet stream of events says that it is there. */
 export const PAGE_HEARTBEAT_MS: number = 15_000;
-/** How long the page waits for the server to say why it closed a connection. Of those it refuses it says nothing. */
+/** How long the page waits for the server to say why it closed a connection. */
 export const PAGE_REASON_MS: number = 250;
-/** What an exchange or a row adds to that besides its text: its overhead in memory. */
-export const PAGE_TOLD_CHARACTERS: number = 128;
-/** How often the page asks for the table at most. */
+/** Minimum interval between two times that the page asks for the whole table. */
 export const PAGE_ASK_MS: number = 1_000;
 /** Octets of a command from the page, which is parsed in one call. Steps of `raw` may repeat a string. */
 export const PAGE_COMMAND_BYTES: number = 64 * 1024;
@@ -407,31 +409,31 @@ export const MAX_KNOWN_CONNECTIONS: number = 16_384;
 export const MAX_REASSEMBLED_BYTES: number = 32 * 1024 * 1024;
 /** Octets of one direction of a connection that may wait, as in the largest window that a system usually has. */
 export const MAX_REASSEMBLED_DIRECTION_BYTES: number = 8 * 1024 * 1024;
-/** What a waiting segment adds to that besides its octets. */
+/** Octets that a waiting segment counts besides its own: its overhead in memory. */
 export const REASSEMBLED_SEGMENT_BYTES: number = 256;
-/** A start line that is looked for where the beginning was not captured, in octets. */
+/** Octets of a start line that is searched for where the start of a connection was not captured. */
 export const MAX_SEARCHED_LINE_BYTES: number = 9 * 1024;
 /** Octets and characters that `explain` holds of a capture, beside those above: unfinished messages, and text to come. */
 export const MAX_EXPLAINED_BYTES: number = 32 * 1024 * 1024;
-/** How often a capture is read, each time for connections that did not fit before; those left then are only named. */
+/** How often a capture is read: each time for connections that did not fit before. Those still left are only named. */
 export const MAX_EXPLAIN_PASSES: number = 32;
-/** What one unfinished message of a capture counts there at most, besides the content that `--all` shows. */
+/** Octets that one unfinished message of a capture counts at most, besides the content that `--all` shows. */
 export const MAX_UNFINISHED_BYTES: number = 128 * 1024;
 /** Octets of one message's content that `explain --all` shows of a capture. */
 export const MAX_EXPLAINED_CONTENT_BYTES: number = 1024 * 1024;
-/** Chunks that it shows then in rows of their own. */
+/** Chunks of one message that `explain --all` shows of a capture, each in a row of its own. */
 export const MAX_EXPLAINED_CHUNKS: number = 10_000;
 /** Packets or reads of one message that `explain` lists, unless `--all` is given. */
 export const SHOWN_ORIGINS: number = 8;
-/** Those that it lists then. */
+/** Packets or reads of one message that `explain --all` lists. */
 export const KEPT_ORIGINS: number = 10_000;
 /** Octets of each answer's content that a replay keeps, to show where it differs from the recorded one. */
 export const REPLAY_KEPT_CONTENT_BYTES: number = 16 * 1024;
-/** Entity tags that a replay knows with the recorded ones. */
+/** Entity tags for which a replay remembers the recorded one. */
 export const REPLAY_KEPT_TAGS: number = 1000;
 /** How long a replay waits for an interim response that was recorded, in milliseconds. */
 export const REPLAY_INTERIM_MS: number = 1_000;
-/** Connections of a recording that are replayed; a choice of one (`--connection`) is always possible. */
+/** Connections of a recording that are replayed; of one with more, `--connection` picks one. */
 export const MAX_REPLAYED_CONNECTIONS: number = 100_000;
 /** Characters of a field's value or of content that a replay shows of each side. */
 export const REPLAY_SHOWN_CHARACTERS: number = 240;

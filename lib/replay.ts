@@ -14,8 +14,8 @@ import type { Endpoint } from "./client.ts";
 import { ClientConnection } from "./client/connection.ts";
 import { type RawConnection, within } from "./client/raw.ts";
 import { MAX_REPLAYED_CONNECTIONS, REPLAY_INTERIM_MS } from "./limits.ts";
-import { counted, type Painter, painterFor } from "./terminal.ts";
-import { captureEvents } from "./traffic/capture_file.ts";
+import { counted, isColored, type Painter, painterFor } from "./terminal.ts";
+import { captureEvents } from "./traffic/capture_reader.ts";
 import { CaptureError, captureFormatOf, FORMAT_BYTES } from "./traffic/pcapng_reader.ts";
 import { addressText } from "./traffic/life.ts";
 import { EntityTags } from "./traffic/replay_compare.ts";
@@ -36,8 +36,8 @@ export async function replay(options: ReplayOptions): Promise<number> {
     await input.rewind();
     const { servers, notes } = await survey(input, options);
     await input.rewind();
-    const colored = options.color === "auto" ? Deno.stdout.isTerminal() && !Deno.noColor : options.color === "always";
-    const replayer = new Replayer({ to, fast, timeoutMs, caCerts, painter: painterFor(colored), print });
+    const painter = painterFor(isColored(options.color));
+    const replayer = new Replayer({ to, fast, timeoutMs, caCerts, painter, print });
     try {
       for (const note of notes) await print(note);
       const script = new Script();

@@ -125,6 +125,11 @@ export function painterFor(colored: boolean): Painter {
   return colored ? (style, text) => styleText(style, text, { validateStream: false }) : (_style, text) => text;
 }
 
+/** Whether the standard output is coloured: `auto` colours a terminal, unless NO_COLOR is set. */
+export function isColored(choice: "auto" | "always" | "never"): boolean {
+  return choice === "auto" ? Deno.stdout.isTerminal() && !Deno.noColor : choice === "always";
+}
+
 const STATUS_STYLES: readonly Style[] = ["dim", "dim", "green", "cyan", "yellow", "red"];
 
 /** Formats a head as safe text: the start line coloured by status, the field names highlighted. */

@@ -5,6 +5,7 @@ import {
   displayWidth,
   escapeJson,
   escapeText,
+  isColored,
   maskCredentials,
   maskLine,
   octetsToText,
@@ -149,4 +150,8 @@ Deno.test("a message is wrapped between words, a command at its end is not", () 
 
 Deno.test("numbers have their noun in the singular or plural", () => {
   assert.deepEqual([0, 1, 2].map((count) => counted(count, "octet")), ["0 octets", "1 octet", "2 octets"]);
+});
+
+Deno.test("colours are as chosen, whatever the output is", () => {
+  assert.deepEqual([isColored("always"), isColored("never")], [true, false]);
 });

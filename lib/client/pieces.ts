@@ -11,7 +11,7 @@ import { Buffer } from "node:buffer";
 import { ByteBuffer } from "../bytes.ts";
 import type { ExchangeEvent } from "../client.ts";
 import type { HttpRequest } from "../http_message.ts";
-import { MAX_PROBLEM_BYTES } from "../limits.ts";
+import { MAX_DETAIL_CHARACTERS, MAX_PROBLEM_BYTES } from "../limits.ts";
 import { counted, escapeText } from "../terminal.ts";
 
 /** Positions in JSON text of a member of the outermost object, in octets. */
@@ -46,8 +46,6 @@ interface Refusal {
 
 /** Fields that make a request depend on the state of the table, which the first piece changes (RFC 9110 §13.1). */
 const CONDITIONS = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
-/** A longer reason of a server is not told. */
-const MAX_DETAIL_CHARACTERS = 300;
 const UTF8 = new TextDecoder();
 const ENCODER = new TextEncoder();
 

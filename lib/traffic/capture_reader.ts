@@ -4,7 +4,13 @@
  * @module
  */
 
-import { MAX_CAPTURED_CONNECTIONS, MAX_CAPTURED_PACKET_BYTES, MAX_KNOWN_CONNECTIONS } from "../limits.ts";
+import type { Source } from "../bytes.ts";
+import {
+  EXPLAIN_READ_BYTES,
+  MAX_CAPTURED_CONNECTIONS,
+  MAX_CAPTURED_PACKET_BYTES,
+  MAX_KNOWN_CONNECTIONS,
+} from "../limits.ts";
 import { counted } from "../terminal.ts";
 import { CapturedConnection, type CaptureEvent } from "./captured_connection.ts";
 import { type NoSegment, segmentOf } from "./link_layers.ts";
@@ -159,3 +165,28 @@ const REASONS: Readonly<Partial<Record<NoSegment, string>>> = {
   "fragment": "fragments of IP packets are not put together",
   "cut off": "not all of the headers were captured",
 };
+
+/**
+ * Yields the events of a capture in order. Their octets stay unchanged. Returns how many
+ * connections there are, and one line on each thing that was not read.
+ *
+ * @throws {CaptureError} If the file is no pcapng.
+ */
+export async function* captureEvents(
+  source: Source,
+  options: CaptureReaderOptions = {},
+): AsyncGenerator<CaptureEvent, { readonly connections: number; readonly notes: string[] }> {
+  let events: CaptureEvent[] = [];
+  const reader = new CaptureReader((event) => {
+    events.push("bytes" in event ? { ...event, bytes: event.bytes.slice() } : event);
+  }, options);
+  const buffer = new Uint8Array(EXPLAIN_READ_BYTES);
+  for (;;) {
+    const count = await source.read(buffer);
+    if (count !== null) reader.receive(buffer.subarray(0, count));
+    const notes = count === null ? reader.end() : undefined;
+    yield* events;
+    events = [];
+    if (notes !== undefined) return { connections: reader.connections, notes };
+  }
+}
