@@ -419,6 +419,10 @@ export const MAX_EXPLAINED_BYTES: number = 32 * 1024 * 1024;
 export const MAX_EXPLAIN_PASSES: number = 32;
 /** Octets that one unfinished message of a capture counts at most, besides the content that `--all` shows. */
 export const MAX_UNFINISHED_BYTES: number = 128 * 1024;
+/** Octets of one message's content that `explain --all` shows of a file with messages. */
+export const MAX_SHOWN_CONTENT_BYTES: number = 32 * 1024 * 1024;
+/** Chunks of it that have rows of their own. */
+export const MAX_SHOWN_CHUNKS: number = 100_000;
 /** Octets of one message's content that `explain --all` shows of a capture. */
 export const MAX_EXPLAINED_CONTENT_BYTES: number = 1024 * 1024;
 /** Chunks of one message that `explain --all` shows of a capture, each in a row of its own. */

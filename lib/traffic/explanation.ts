@@ -5,7 +5,7 @@
  */
 
 import type { FaultCode, MessageKind } from "../http_message.ts";
-import type { MessageLimits } from "../limits.ts";
+import { MAX_SHOWN_CHUNKS, MAX_SHOWN_CONTENT_BYTES, type MessageLimits } from "../limits.ts";
 
 /** The kind of a row's octets. A view may colour by it. */
 export type RowKind = "start" | "field" | "end" | "framing" | "content" | "broken" | "unread";
@@ -120,8 +120,8 @@ export interface Kept {
   readonly chunks: number;
 }
 
-/** Keeps all, whatever its size. */
-export const ALL_KEPT: Kept = { contentBytes: Infinity, chunks: Infinity };
+/** Keeps all that can be shown of one message. */
+export const ALL_KEPT: Kept = { contentBytes: MAX_SHOWN_CONTENT_BYTES, chunks: MAX_SHOWN_CHUNKS };
 
 /** Options of an explanation. */
 export interface ExplainOptions {

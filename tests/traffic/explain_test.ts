@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Decoder } from "../../lib/http/decoder.ts";
 import { HttpError } from "../../lib/http/error.ts";
 import type { MessageKind } from "../../lib/http/message.ts";
-import { type MessageLimits, REQUEST_LIMITS, RESPONSE_LIMITS } from "../../lib/limits.ts";
+import { MAX_SHOWN_CONTENT_BYTES, type MessageLimits, REQUEST_LIMITS, RESPONSE_LIMITS } from "../../lib/limits.ts";
 import { Explainer, explainOctets, type Explanation, messageKindOf, type Row } from "../../lib/traffic/explain.ts";
 import { ALL_KEPT } from "../../lib/traffic/explanation.ts";
 import { brokenMessages, Random } from "../fuzzing.ts";
@@ -240,6 +240,15 @@ Deno.test("for long content the first octets are kept, and the first chunks have
   assert.equal(chunked.rows.length, 6 + 3 * 200 + 3);
   assert.equal(chunked.rows.at(-3)?.label, "800 more chunks, with their content");
   assert.deepEqual(findings(chunked)[0], "1000 octets of content in 1000 chunks");
+});
+
+Deno.test("all content is kept up to its limit, and covered beyond it", () => {
+  const explainer = new Explainer({ kind: "request", kept: ALL_KEPT });
+  const length = MAX_SHOWN_CONTENT_BYTES + 1;
+  explainer.receive(wireOctets(`PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`));
+  explainer.receive(new Uint8Array(length));
+  const { start, end, octets } = explainer.take()[0].rows.at(-1)!;
+  assert.deepEqual([end - start, octets.length], [length, MAX_SHOWN_CONTENT_BYTES]);
 });
 
 Deno.test("many chunks are covered at any end", () => {
