@@ -64,13 +64,13 @@ async function explainMessages(
     answers: () => methods.shift(),
     ...all && { kept: ALL_KEPT },
   });
-  let legal = true;
+  let valid = true;
   let messages = 0;
   const print = async () => {
     let text = "";
     for (const explanation of explainer.take()) {
       const { kind, start, state } = explanation;
-      legal &&= state === "whole";
+      valid &&= state === "whole";
       const what = kind === "unread" ? "not explained" : `${kind} ${messages + 1}`;
       const title = messages++ === 0 ? "" : `\n${what}, from octet ${start} on\n`;
       text += title + explanationText(explanation, layout);
@@ -85,10 +85,10 @@ async function explainMessages(
   }
   explainer.end();
   await print();
-  return legal ? 0 : EXIT_FAILURE;
+  return valid ? 0 : EXIT_FAILURE;
 }
 
-/** Explains a capture, and says what of it was not read. */
+/** Explains a capture, then prints what of it was not read. */
 async function explainCapture(
   input: InputFile,
   start: Uint8Array,

@@ -231,7 +231,7 @@ class CommandSender {
    * a status, or the transcript of a raw exchange.
    */
   send(line: string, signal: AbortSignal): Promise<string> {
-    // Only the line waits: a short one may stand for many octets.
+    // Only the line is kept while it waits: a short one may stand for many octets.
     const sent = this.#last.then(() => this.#execute(line, signal));
     this.#last = sent.catch(() => {});
     return sent;

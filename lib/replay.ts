@@ -56,7 +56,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
   }
 }
 
-/** Looks through the recording, so that nothing is sent if not all of it can be. */
+/** Finds what can be replayed, before anything is sent. */
 async function survey(
   input: Source,
   { file, to, connection }: ReplayOptions,
@@ -122,7 +122,7 @@ const SHOWN_NUMBERS = 10;
 /** The longest wait of one timer, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** A connection of the recording, and the one that takes its place. */
+/** A recorded connection, and the connection that replays it. */
 interface Live {
   readonly connection: number;
   readonly dialogue: Dialogue;
@@ -242,7 +242,10 @@ export class Replayer {
     this.#news = Promise.withResolvers<void>();
   }
 
-  /** Waits for answers that were complete by now in the recording; a missing 100 (Continue) may be no fault. */
+  /**
+   * Waits for the answers that were complete at this point of the recording; not long for 100 (Continue), which a server
+   * may leave out.
+   */
   async #answers(): Promise<void> {
     const { timeoutMs } = this.#options;
     const start = performance.now();

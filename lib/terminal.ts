@@ -1,8 +1,8 @@
 /**
- * Text from a peer, made safe for a terminal.
+ * Text for a terminal: escaped, masked, coloured, wrapped, counted.
  *
- * Control characters can move the cursor, change the title, or reorder text so that it reads differently. They are
- * shown escaped.
+ * Control characters of a peer can move the cursor, change the title, or reorder text so that it reads differently. They
+ * are shown escaped.
  *
  * @module
  */

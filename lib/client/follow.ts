@@ -23,7 +23,7 @@ export interface Done {
   readonly location: string | undefined;
 }
 
-/** The names of fields with credentials: the known ones, and what others call them, as X-Api-Key. */
+/** Names of fields that may have credentials: the standard ones, and common others such as X-Api-Key. */
 const CREDENTIALS = /auth|cookie|token|secret|passw|session|signature|csrf|xsrf|(?:^|[-_])key(?:$|[-_])|apikey/i;
 /** Fields that describe content, which is not sent again (RFC 9110 §15.4). */
 const ABOUT_CONTENT = /^(?:content-.*|digest|last-modified)$/i;

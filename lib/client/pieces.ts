@@ -1,5 +1,5 @@
 /**
- * Many rows in several requests, for a server that takes fewer at once.
+ * Sends many rows in several requests to a server that takes fewer at once.
  *
  * Such a server answers 413 with a problem document (RFC 9457) whose extension member `maxRows` tells how many rows one
  * request may create.
@@ -176,7 +176,7 @@ class Rows {
     this.#spansOf = spansOf;
   }
 
-  /** Looked for only when needed: most requests are answered otherwise. */
+  /** Found only when needed: most requests are not refused. */
   get #spans(): readonly MemberSpan[] {
     return this.#known ??= this.#spansOf(this.#content) ?? [];
   }

@@ -8,7 +8,7 @@
 export class WrongInput extends Error {
   /** The name of this error class. */
   override name = "WrongInput";
-  /** A command line that mends it, to be typed as it is. */
+  /** A command line that avoids the error, to be typed as it is. */
   readonly command?: string;
 
   /** Creates an error. */

@@ -25,7 +25,7 @@ import { Reader } from "./reader.ts";
 import { overloaded } from "./request_content.ts";
 import { Sender } from "./sender.ts";
 
-/** How often connections have become idle. The clock is too coarse for their order. */
+/** Counts how often connections have become idle, for their order: the clock is too coarse. */
 let timesIdle = 0;
 
 /** A connection, from accept to close. */

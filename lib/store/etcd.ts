@@ -70,7 +70,7 @@ export class EtcdStore implements Store {
   /** As {@linkcode Store.insert}. */
   async insert(rows: readonly NewRow[], expected?: number): Promise<readonly string[] | undefined> {
     const encoded = new EncodedRows(rows, this.#cluster.keys);
-    // Those of a few rows are in the queue before other writes that are asked for now.
+    // A few rows are queued at once, before writes that are asked for later.
     while (!encoded.step()) await FAIR_TURNS.yieldIfBusy();
     const write = { kind: "insert", keys: encoded.keys, values: encoded.values, expected } as const;
     const names = rows.map(({ name }) => name);
@@ -173,7 +173,7 @@ class EncodedRows {
   }
 }
 
-/** More rows than a transaction of etcd is made for: it would keep this server, and the nodes, from others. */
+/** Creates the error for more rows than a transaction may have here: it would delay other clients of the nodes. */
 function tooLarge(maxRows: number | undefined): StoreError {
   const most = `${CLUSTER_INSERTED_ROWS} rows or ${CLUSTER_INSERTED_BYTES / 1024 / 1024} MiB`;
   const detail = `The table's cluster takes fewer rows at once: at most ${most}, and no more than etcd's --max-txn-ops`;

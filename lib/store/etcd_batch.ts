@@ -72,7 +72,7 @@ export const MOST_UNSURE_WRITES: number = CLUSTER_TXN_OPERATIONS / 2 - 1;
 /** New rows that one transaction may have with etcd's own limit, beside a marker that is there. */
 export const MOST_ROWS: number = CLUSTER_TXN_OPERATIONS - 1;
 
-/** Returns how many rows may be inserted at once where so many are too many; `undefined` if fewer are no help. */
+/** Returns how many rows to insert at once after this many were too many; `undefined` if fewer are no help. */
 export function fewerRows(rows: number): number | undefined {
   if (rows > MOST_ROWS) return MOST_ROWS;
   return rows > 1 ? Math.floor(rows / 2) : undefined;

@@ -139,7 +139,7 @@ export class EtcdGateway {
       if (tried.kind === "answer") return tried.answer;
       if (tried.kind === "refused") throw new EtcdError(tried.fault, tried.reason, maybeDone);
       if (tried.kind === "unknown-user") {
-        // Somebody else may have a new token already.
+        // Another request may have got a new token already.
         if (this.#token === tried.token) this.#token = undefined;
         if (++authentications > MAX_AUTHENTICATIONS) throw new EtcdError("denied", "The token is refused", maybeDone);
         continue;
@@ -263,7 +263,7 @@ export class EtcdGateway {
 export const NO_ETCD: string = "the answer is not one of etcd";
 const AUTHENTICATE = "/v3/auth/authenticate";
 
-/** Whatever listens there may answer with anything, and without end. */
+/** Reads JSON with etcd's header. Another server at that address may answer with anything, of any length. */
 async function readAnswer<T>(response: Response): Promise<T> {
   const answer = JSON.parse(await textOf(response, CLUSTER_ANSWER_BYTES));
   if (typeof answer?.header?.revision !== "string") throw new Error(NO_ETCD);
@@ -271,7 +271,7 @@ async function readAnswer<T>(response: Response): Promise<T> {
 }
 
 /**
- * The content of an answer.
+ * Returns the content of an answer as text.
  *
  * @throws {Error} If it is longer than it may be. The rest is not read.
  */

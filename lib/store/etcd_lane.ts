@@ -247,7 +247,7 @@ async function whatWasDone<T>(find: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Does what writes no rows: if that fails, the outcome of no row's write is unknown. */
+/** Runs a request that writes no rows: its failure leaves no row's outcome unknown. */
 async function besideRows<T>(ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();

@@ -25,7 +25,7 @@ export interface CaptureExplainerOptions extends ExplainTextOptions {
   readonly maxHeld?: number;
 }
 
-/** What came of explaining a capture. */
+/** The result of explaining a capture. */
 export interface Explained {
   /** Whether all messages are complete and valid. */
   readonly valid: boolean;
@@ -47,13 +47,13 @@ export class CaptureExplainer {
   readonly #connections = new Map<number, ExplainedConnection>();
   /** The connection that is printed. */
   #turn: number;
-  /** What the connection was that was printed last, and whether it was HTTP. */
+  /** The connection that was printed last. */
   #printed: { readonly number: number; readonly isHttp: boolean } | undefined;
   #held = 0;
   #valid = true;
   #leftOut: number | undefined;
 
-  /** Explains into a function. */
+  /** Creates an explainer of a capture. */
   constructor(options: CaptureExplainerOptions) {
     this.#options = options;
     const { connection, from = 1, most = Infinity } = options;
@@ -118,7 +118,7 @@ export class CaptureExplainer {
     }
   }
 
-  /** Prints text of the connection whose turn it is, apart from another one's messages. */
+  /** Prints text of the connection whose turn it is, after an empty line if another one's messages precede it. */
   #printText({ isHttp }: ExplainedConnection, text: Uint8Array): void {
     const isNew = this.#printed?.number !== this.#turn;
     if (isNew && this.#printed !== undefined && (isHttp || this.#printed.isHttp)) this.#options.print(LINE_END);
@@ -126,7 +126,7 @@ export class CaptureExplainer {
     this.#options.print(text);
   }
 
-  /** Leaves out connections from the last one on, if too much waits for those before them. */
+  /** Leaves out connections, the last ones first, while too much is held. */
   #limit(): void {
     const { maxHeld = MAX_EXPLAINED_BYTES } = this.#options;
     if (this.#held <= maxHeld) return;

@@ -52,7 +52,7 @@ export const TOO_MANY_OPEN: string = "left out: too many are open at a time";
 /** What is kept of a packet. */
 export type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet, "comment">>;
 
-/** What a connection needs of its reader. */
+/** What a connection needs from its reader. */
 export interface ConnectionContext {
   /** Whether events are wanted. */
   readonly wanted: boolean;
@@ -75,7 +75,7 @@ interface Lane {
   search: StartLineSearch<PacketFacts> | undefined;
 }
 
-/** What a recording of this program says of a packet with octets. */
+/** The comment of this program's recordings on a packet with octets. */
 const CALL = /^((?:read|write) \d+): \d+ octets?(?:, from octet (\d+) on)?$/;
 const ENCRYPTED = /; what follows was encrypted by TLS$/;
 
@@ -110,8 +110,8 @@ export class CapturedConnection {
   }
 
   /**
-   * Whether a SYN with a sequence number starts another connection between the same endpoints. If it is the same, it is a
-   * repetition, also after a reset: so Wireshark counts, whose filters are to fit.
+   * Whether a SYN with this sequence number starts another connection between the same endpoints. One with the same
+   * number is a repetition, even after a reset: Wireshark counts so, and its filters must fit.
    */
   isOlderThan(sequence: number): boolean {
     return this.#firstSequence !== sequence;
@@ -149,7 +149,7 @@ export class CapturedConnection {
     if (this.#ended || this.#lanes === undefined) return;
     for (const { flow } of this.#lanes) flow.end(packet);
     this.#open(packet);
-    // It may have ended by what it told.
+    // What was told above may have ended it.
     for (const side of [0, 1] as const) this.#tellSkipped(side, this.#lanes?.[side].search?.end(), packet);
   }
 
@@ -231,7 +231,7 @@ export class CapturedConnection {
     this.#admitted = false;
   }
 
-  /** Tells that the connection is there, once. Without a SYN or a start line, the lower port is the server's. */
+  /** Tells once that the connection exists. Without a SYN or a start line, the lower port is the server's. */
   #open(packet: PacketFacts): void {
     if (this.#opened) return;
     this.#opened = true;

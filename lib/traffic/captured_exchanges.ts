@@ -54,7 +54,7 @@ interface Way {
 /** Explains an HTTP connection from the events of a capture. */
 export class CapturedExchanges {
   readonly #options: ExplainTextOptions;
-  /** Several messages may be unfinished at a time, so that each has a cap even if all is to be shown. */
+  /** What is kept of each message if all is shown: several may be unfinished at a time. */
   readonly #kept: { readonly kept?: Kept } = {};
   readonly #requests: Way;
   readonly #responses: Way;
@@ -168,7 +168,7 @@ export class CapturedExchanges {
     return exchange;
   }
 
-  /** Ends the message with the gap, and starts anew behind it. */
+  /** Ends the message at the gap; what follows starts a new one. */
   #missing({ by, octets, why, origin }: CaptureEvent & { kind: "missing" }): void {
     const way = by === "client" ? this.#requests : this.#responses;
     way.explainer.end();

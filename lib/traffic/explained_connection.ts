@@ -1,5 +1,5 @@
 /**
- * Explains one connection of a capture: who speaks to whom, its exchanges if it is HTTP, and how it ends.
+ * Explains one connection of a capture: its addresses, its exchanges if it is HTTP, and how it ends.
  *
  * @module
  */
@@ -47,7 +47,7 @@ export class ExplainedConnection {
   #fins = 0;
   #ended = false;
   #valid = true;
-  /** Finished text in UTF-8: as strings, much of it would burden the collector of garbage. */
+  /** Finished text in UTF-8: much of it as strings would slow the garbage collector. */
   readonly #text = new ByteBuffer(0);
   #hasPrinted = false;
 
@@ -99,7 +99,7 @@ export class ExplainedConnection {
         return this.end();
     }
     if (this.#isOther) return;
-    // Many a connection has no octets, and needs no decoder.
+    // A connection without octets needs no decoder.
     if (event.kind !== "fin") this.#exchanges ??= new CapturedExchanges(this.#options);
     this.#exchanges?.tell(event);
     if (this.#isHttp) this.#text.appendText(this.#exchanges!.take());
@@ -153,7 +153,7 @@ export class ExplainedConnection {
     } in Wireshark${encrypted}`;
   }
 
-  /** Looks at the first octets, until they tell whether this is HTTP. */
+  /** Decides by the first octets whether this is HTTP. */
   #sniff(direction: Direction, { bytes }: Octets): void {
     const start = this.#starts[direction];
     start.octets += bytes.length;
@@ -171,7 +171,7 @@ export class ExplainedConnection {
     }
   }
 
-  /** What there is to say of a connection without HTTP. */
+  /** Describes a connection without HTTP. */
   #otherwise(): string {
     const { request, response } = this.#starts;
     const gone = [

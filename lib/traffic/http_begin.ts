@@ -1,5 +1,5 @@
 /**
- * Tells by the first octets of a connection whether it speaks HTTP.
+ * Decides by the first octets of a connection whether it carries HTTP.
  *
  * @module
  */
@@ -24,7 +24,7 @@ export function beginsAsHttp(octets: string, direction: Direction): boolean | un
   const known = startsWith(start, METHODS.flatMap((method) => [`${method} `, `${method}\t`]));
   if (known === true || /HTTP\/\d/i.test(line)) return true;
   if (line.length < start.length || line.length > MAX_SEARCHED_LINE_BYTES) return false;
-  // No start line has control characters, but TLS has one at once.
+  // A start line has no control characters; TLS starts with one.
   return /^[\t\r\x20-\x7e\x80-\xff]*$/.test(line) ? undefined : false;
 }
 

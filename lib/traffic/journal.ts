@@ -109,8 +109,7 @@ export class Journal {
   }
 
   /**
-   * Something may have been written that was not seen: the table is asked for, at once or, if it just was, with a later
-   * tick.
+   * Notes that a write may not have been seen: asks for the table, with a later tick if it was asked for just before.
    */
   #lose(time: number): void {
     this.#followed = false;

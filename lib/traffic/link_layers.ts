@@ -109,7 +109,7 @@ function ipv4(bytes: Uint8Array, packet: DataView, at: number): Segment | NoSegm
   if ((packet.getUint16(at + 6) & 0x3fff) !== 0) return "fragment";
   const headerBytes = (packet.getUint8(at) & 0x0f) * 4;
   if (headerBytes < IPV4_HEADER_BYTES) return "no TCP";
-  // Without a length the network card was to cut the packet into several: all that was captured belongs to it.
+  // A length of 0 means that the network card splits the packet: all captured octets belong to it.
   const length = packet.getUint16(at + 2) || bytes.length - at;
   return tcp(bytes, packet, at + headerBytes, at + length, at + 12, 4);
 }

@@ -46,7 +46,7 @@ export type CaptureFormat = "pcapng" | "pcap" | undefined;
 
 /** The obsolete block of a packet, with a time and a 16-bit interface. */
 const OLD_PACKET = 0x00000002;
-/** The least octets that tell a block's byte order: type, length, and the magic of a section header. */
+/** Octets that are needed to know a block's byte order: type, length, and the magic of a section header. */
 const BLOCK_START_BYTES = 12;
 const PACKET_BLOCKS: ReadonlySet<number> = new Set([ENHANCED_PACKET, OLD_PACKET, SIMPLE_PACKET]);
 /** Blocks with a packet may have options of this size besides it. */
@@ -231,7 +231,7 @@ export class PcapngReader {
   }
 
   #fail(what: string): never {
-    // It ends here, whatever was begun.
+    // Nothing more is read.
     this.#rest.clear(0);
     this.#skipped = 0;
     throw new CaptureError(`no valid pcapng at octet ${this.#position}: ${what}`);

@@ -91,7 +91,7 @@ export class Flow<P> {
     this.#endIfComplete();
   }
 
-  /** Gives all that waits: nothing more comes. */
+  /** Gives all that waits, and what is missing before it: nothing more comes. */
   end(packet: P): void {
     while (this.#waiting.length > 0) this.#skipGap(packet);
     if (this.#next === undefined || this.#ended) return;
@@ -102,7 +102,7 @@ export class Flow<P> {
     this.#endIfComplete();
   }
 
-  /** Gives back what is kept, without giving it on. */
+  /** Discards the octets that wait, and ends the direction. */
   discard(): void {
     this.#waiting = [];
     this.#budget.used -= this.#waitingBytes;
@@ -113,7 +113,7 @@ export class Flow<P> {
   #add(sequence: number, bytes: Uint8Array, packet: P): void {
     const ahead = distance(this.#next!, sequence);
     if (ahead <= 0) {
-      // Those that came before count; only what goes beyond them is new.
+      // The octets that came first count; only those beyond them are new.
       if (-ahead < bytes.length) this.#give(ahead === 0 ? bytes : bytes.subarray(-ahead), packet);
       return this.#giveWaiting();
     }
@@ -182,7 +182,7 @@ export class Flow<P> {
 
   #endIfComplete(): void {
     if (this.#ended || this.#fin === undefined || distance(this.#next!, this.#fin.sequence) > 0) return;
-    // What is behind the end is no part of it.
+    // Octets after the FIN are not part of the direction.
     this.discard();
     this.#taker.fin(this.#fin.packet);
   }

@@ -85,12 +85,12 @@ const IGNORED = new Set([
 const VARYING = new Set(["etag", "last-modified", "expires", "set-cookie"]);
 const ABSENT = "none";
 
-/** A tag shorter than this many characters may stand in content by chance. */
+/** A tag of fewer characters may occur in content by chance. */
 const LEAST_TAG_CHARACTERS = 6;
 
 /**
- * Entity tags of a replay, each with the recorded one in its place: content that tells a tag, as the problem document of
- * a 412, tells another one each time.
+ * The entity tags of a replay, each with the recorded one. Content may name a tag, as the problem document of a 412
+ * does, and each run has other tags.
  */
 export class EntityTags {
   readonly #recorded = new Map<string, string>();

@@ -1,5 +1,5 @@
 /**
- * One connection twice, as recorded and as replayed: pairs each request with the recorded answer and with this one.
+ * Pairs each request of a connection with the recorded answer and with the answer to the replay.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { type Answer, ContentPrint, type Interim } from "./replay_compare.ts";
 /** The two sources of answers. */
 export type Source = "recorded" | "now";
 
-/** What came of a request: an answer, or why there is none. */
+/** The outcome of a request: an answer, or why there is none. */
 export type Outcome = { readonly answer: Answer } | { readonly answer?: undefined; readonly why: string };
 
 /** A request with both answers. */
@@ -81,7 +81,7 @@ export class Dialogue {
     return this.#sides[source].ended;
   }
 
-  /** Whether the server has ended the connection now, unlike in the recording, and without having said so. */
+  /** Whether the server has closed a connection that stayed open in the recording, without announcing it. */
   get endsUnsaid(): boolean {
     const { recorded, now } = this.#sides;
     const isUnsaid = now.stays && this.#staysAfterRequests && !now.leftHttp;
@@ -123,7 +123,7 @@ export class Dialogue {
    * Ends the answers of a source: content that ends with the connection is complete.
    *
    * @param why Why there are no more; it follows "no response: ".
-   * @returns Whether a response is complete thereby.
+   * @returns Whether that completes a response.
    */
   end(source: Source, why: string): boolean {
     const side = this.#sides[source];
@@ -154,13 +154,13 @@ export class Dialogue {
     return finals >= recorded.finals && interims >= recorded.interims.length ? undefined : "interim";
   }
 
-  /** Waits no longer for what the recording has so far. */
+  /** Ends the wait for the responses recorded so far. */
   excuse(): void {
     const { finals, interims } = this.#sides.recorded;
     this.#excused = { finals, interims: interims.length };
   }
 
-  /** Removes the exchanges that have both outcomes, as far as the older ones have. */
+  /** Takes the oldest exchanges, up to the first without both outcomes. */
   take(): ReplayedExchange[] {
     const isOpen = ({ recorded, now }: ReplayedExchange) => recorded === undefined || now === undefined;
     const first = this.#exchanges.findIndex(isOpen);

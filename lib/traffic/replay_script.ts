@@ -1,5 +1,5 @@
 /**
- * Makes a script of a recording: what the client does, in recorded order, and how long it pauses before.
+ * Turns a recording into a script: the client's steps in recorded order, and the pauses before them.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Opened, SocketAddress, TrafficEvent } from "../traffic.ts";
 import type { Missing } from "./capture_reader.ts";
 import { CLOSED_BY_SERVER, Dialogue } from "./replay_dialogue.ts";
 
-/** What a recording tells. */
+/** An event of a recording. */
 export type RecordedEvent = TrafficEvent | Omit<Missing, "origin">;
 
 /** A step of the client. */

@@ -1,5 +1,5 @@
 /**
- * Looks through a recording before it is replayed: which connections carry HTTP, and which servers they went to.
+ * Finds the connections of a recording that carry HTTP, and their servers.
  *
  * @module
  */

@@ -11,10 +11,10 @@ import { readable } from "./octet_text.ts";
 import { type Answer, type Difference, differences, type EntityTags, statusText } from "./replay_compare.ts";
 import type { ReplayedExchange } from "./replay_dialogue.ts";
 
-/** What came of an exchange. */
+/** The result of comparing an exchange. */
 export type Verdict = "same" | "different" | "not compared";
 
-/** A connection's name in the report, as Wireshark counts them plus one. */
+/** Returns a connection's name in the report; its number is Wireshark's `tcp.stream` plus one. */
 function nameOf(connection: number): string {
   return `connection ${connection}`;
 }
@@ -51,7 +51,7 @@ export function exchangeText(
   return { verdict: "different", text: [start + painter("red", "differs"), ...lines].join("\n") };
 }
 
-/** One difference, in two lines below what it is of. */
+/** Formats a difference: what differs, and both values below it. */
 function differenceLines({ what, recorded, now }: Difference): string[] {
   const name = what.replace(/^(?:field|trailer) /, "");
   // Values of fields that carry credentials are shown as their length.
@@ -79,12 +79,12 @@ function hintFor(recorded: Answer, now: Answer, request: RequestHead | undefined
   if (tags?.includes('"')) return `the request names the recorded entity tag ${tags}, which no other run gives`;
 }
 
-/** What could not be sent. */
+/** Formats how much was not sent, and why. */
 export function unsentText(connection: number, octets: number, why: string): string {
   return `${nameOf(connection)}: ${counted(octets, "octet")} not sent: ${shown(why)}`;
 }
 
-/** What to say of a connection that stayed open in the recording after all that was sent on it. */
+/** Formats that the server closed a connection that stays open in the recording. */
 export function endedText(connection: number): string {
   return `${nameOf(connection)}: differs\n    recorded: stays open\n    now:      ends, without having said so`;
 }

@@ -101,7 +101,7 @@ function drawRows(table, before, changes) {
 }
 
 /**
- * What is to be seen of a change.
+ * The mark of a row: how the change affects it.
  *
  * @param {Cells | null} cells What the row holds.
  * @param {Cells | null | undefined} change What the change made of it, if it is one of its rows.
