@@ -41,7 +41,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
     try {
       for (const note of notes) await print(note);
       const script = new Script();
-      for await (const event of captureEvents(input, options)) {
+      for await (const event of captureEvents(input, { connection: options.connection })) {
         const step = servers.has(event.connection) ? script.tell(event) : undefined;
         if (step !== undefined) await replayer.take(step);
       }

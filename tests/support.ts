@@ -227,3 +227,19 @@ export class StoppedClock implements Disposable {
     performance.now = this.#now;
   }
 }
+
+/**
+ * Whether a program that tests need is installed. With CI=true, that it is not is a failure.
+ *
+ * @param purpose What it is needed for: `to test recordings with`.
+ * @param flag Makes it print its version.
+ */
+export function isInstalled(program: string, purpose: string, flag = "--version"): boolean {
+  try {
+    return new Deno.Command(program, { args: [flag], stdout: "null", stderr: "null" }).outputSync().success;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (Deno.env.get("CI") === "true") throw new Error(`There is no ${program} ${purpose}`);
+    return false;
+  }
+}

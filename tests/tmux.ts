@@ -1,19 +1,9 @@
 /** A terminal of some width, in which a test types and reads what a person would see. */
 
-import { TempFolder } from "./support.ts";
+import { isInstalled, TempFolder } from "./support.ts";
 
 /** Whether tmux is installed. With CI=true, that it is not is a failure. */
-export const TMUX: boolean = isInstalled();
-
-function isInstalled(): boolean {
-  try {
-    return new Deno.Command("tmux", { args: ["-V"], stdout: "null", stderr: "null" }).outputSync().success;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    if (Deno.env.get("CI") === "true") throw new Error("There is no tmux to test the prompt with");
-    return false;
-  }
-}
+export const TMUX: boolean = isInstalled("tmux", "to test the prompt with", "-V");
 
 /** Defines a test that needs tmux: its name says why it is skipped, if it is. */
 export function tmuxTest(name: string, fn: () => Promise<void>): void {

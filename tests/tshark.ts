@@ -2,24 +2,15 @@
  * What Wireshark's tshark makes of a capture.
  */
 
+import { isInstalled } from "./support.ts";
 import { octetString } from "./wire_cases.ts";
 
 /** Whether tshark is installed. With CI=true, that it is not is a failure. */
-export const TSHARK: boolean = isInstalled();
+export const TSHARK: boolean = isInstalled("tshark", "to test recordings with");
 
 /** The name of a test that needs it: it says why it is skipped, if it is. */
 export function withTshark(name: string): string {
   return TSHARK ? name : `skipped, for tshark is not installed: ${name}`;
-}
-
-function isInstalled(): boolean {
-  try {
-    return new Deno.Command("tshark", { args: ["--version"], stdout: "null", stderr: "null" }).outputSync().success;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    if (Deno.env.get("CI") === "true") throw new Error("There is no tshark to test recordings with");
-    return false;
-  }
 }
 
 /** Dissects a file, with every checksum checked and HTTP on these ports. */

@@ -10,6 +10,7 @@
 import type { Interface } from "node:readline";
 import { setImmediate } from "node:timers";
 import { MAX_HISTORY_LINES, MAX_TYPED_AHEAD_CHARACTERS } from "../limits.ts";
+import type { Completion } from "./completion.ts";
 import type { Line, LineInput } from "./line_input.ts";
 
 /** The terminal's input and output. */
@@ -24,8 +25,8 @@ export interface TerminalStreams {
 
 /** Options of the input besides the lines. */
 export interface TerminalOptions {
-  /** Returns words that complete the last one of a partly typed line, and that word as typed. */
-  readonly complete: (line: string) => [words: string[], typed: string];
+  /** Completes the last word of a partly typed line. */
+  readonly complete: (line: string) => Completion;
   /** Called on Ctrl-C while no line is being read. */
   readonly interrupted: () => void;
   /** Lines of earlier sessions, oldest first. */

@@ -15,7 +15,7 @@ export const SIMPLE_PACKET = 0x00000003;
 /** What a section header says so that its reader knows the byte order. */
 export const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
 /** The kind of packets that start with their IP header. */
-export const LINKTYPE_RAW = 101;
+const LINKTYPE_RAW = 101;
 
 /** Option codes. The same number means another thing in another block. */
 export const OPTION_COMMENT = 1;

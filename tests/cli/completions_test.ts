@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { completionScript } from "../../lib/cli/completions.ts";
 import { COMMANDS } from "../../lib/cli/help.ts";
-import { TempFolder } from "../support.ts";
+import { isInstalled, TempFolder } from "../support.ts";
 
 const SHELLS = ["bash", "zsh", "fish"] as const;
 
@@ -17,8 +17,10 @@ for (const shell of SHELLS) {
   });
 
   Deno.test({
-    name: isInstalled(shell) ? `${shell} can read its script` : `skipped, for ${shell} is not installed: its script`,
-    ignore: !isInstalled(shell),
+    name: isInstalled(shell, "to test completions with")
+      ? `${shell} can read its script`
+      : `skipped, for ${shell} is not installed: its script`,
+    ignore: !isInstalled(shell, "to test completions with"),
     fn: async () => {
       using folder = new TempFolder();
       const file = `${folder.path}/script`;
@@ -84,10 +86,10 @@ const COMPLETE: Record<(typeof SHELLS)[number], (lines: string[], folder: string
 
 for (const shell of SHELLS) {
   Deno.test({
-    name: isInstalled(shell)
+    name: isInstalled(shell, "to test completions with")
       ? `${shell} completes what is typed`
       : `skipped, for ${shell} is not installed: ${shell} completes what is typed`,
-    ignore: !isInstalled(shell),
+    ignore: !isInstalled(shell, "to test completions with"),
     fn: async () => {
       using folder = new TempFolder();
       await Deno.writeTextFile(folder.file("script"), completionScript([shell]));
@@ -101,7 +103,7 @@ for (const shell of SHELLS) {
 
 Deno.test({
   name: "bash completes --flag=value, which it splits into three words, and has nothing for other values",
-  ignore: !isInstalled("bash"),
+  ignore: !isInstalled("bash", "to test completions with"),
   fn: async () => {
     using folder = new TempFolder();
     await Deno.writeTextFile(folder.file("script"), completionScript(["bash"]));
@@ -115,14 +117,4 @@ Deno.test({
 async function outputOf(folder: string, shell: string, args: string[]): Promise<string[]> {
   const { stdout } = await new Deno.Command(shell, { args, cwd: folder, env: { TERM: "dumb" } }).output();
   return new TextDecoder().decode(stdout).split(/\r?\n/).slice(0, -1);
-}
-
-/** Whether a shell is installed. With CI=true, that it is not is a failure. */
-function isInstalled(shell: string): boolean {
-  try {
-    return new Deno.Command(shell, { args: ["--version"] }).outputSync().success;
-  } catch {
-    if (Deno.env.get("CI") === "true") throw new Error(`There is no ${shell} to test completions with`);
-    return false;
-  }
 }
