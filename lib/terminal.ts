@@ -52,11 +52,17 @@ export function displayWidth(text: string): number {
   return [...text].length + count(WIDE) - count(NARROW);
 }
 
+/** The names of fields with credentials, in lower case (RFC 9110 §11, RFC 6265). */
+export const CREDENTIAL_FIELDS: readonly string[] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+
 /**
  * A field with a credential: name, colon, and value up to the line's LF. A line that starts with a blank continues the
  * value, and a CR within it does not end it: what is no valid message is masked too.
  */
-const CREDENTIAL = /^((?:proxy-)?authorization|cookie|set-cookie)([ \t]*:[ \t]*)([^\n]*(?:\n[ \t][^\n]*)*)/gim;
+const CREDENTIAL = new RegExp(
+  String.raw`^(${CREDENTIAL_FIELDS.join("|")})([ \t]*:[ \t]*)([^\n]*(?:\n[ \t][^\n]*)*)`,
+  "gim",
+);
 
 /** Replaces credentials in field lines by their length: `Authorization: Bearer (31 octets)`. */
 export function maskCredentials(text: string): string {

@@ -5,8 +5,8 @@
  */
 
 import { isBlank, LF } from "../http_message.ts";
+import { CREDENTIAL_FIELDS } from "../terminal.ts";
 
-const NAMES = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
 const ASTERISK = 0x2a;
 const CR = 0x0d;
 const COLON = 0x3a;
@@ -23,7 +23,7 @@ export function masked(message: Uint8Array): Uint8Array<ArrayBuffer> {
     if (end === start && start > 0) break;
     // A line that starts with a blank continues the line before it (RFC 9112 §5.2).
     const value = isBlank(copy[start]) ? start : valueStart(copy, start, end);
-    if (value !== start) masking = value > start && NAMES.includes(nameBefore(copy, start, end));
+    if (value !== start) masking = value > start && CREDENTIAL_FIELDS.includes(nameBefore(copy, start, end));
     if (masking) hide(copy, value, end);
     start = next;
   }
