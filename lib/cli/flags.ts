@@ -127,7 +127,7 @@ export const CONNECT_FLAGS: readonly Flag[] = [
 /** The flags of `explain`. */
 export const EXPLAIN_FLAGS: readonly Flag[] = [
   { name: "answers", value: "METHODS", help: "methods that the responses answer: HEAD,GET (GET)" },
-  { name: "connection", value: "N", help: "of a capture, only this connection, from 1" },
+  { name: "connection", value: "N", help: "explain only the capture's connection N" },
   { name: "all", help: "show all content and chunks, not a screenful" },
   { name: "color", value: "WHEN", choices: ["auto", "always", "never"], help: "auto, always or never (auto)" },
   HELP,
@@ -135,11 +135,7 @@ export const EXPLAIN_FLAGS: readonly Flag[] = [
 
 /** The flags of `replay`. */
 export const REPLAY_FLAGS: readonly Flag[] = [
-  {
-    name: "to",
-    value: "ADDRESS",
-    help: "the server (the recorded one, on this machine)",
-  },
+  { name: "to", value: "ADDRESS", help: "the server (the recorded one, if on this machine)" },
   { name: "fast", help: "make no pauses" },
   { name: "connection", value: "N", help: "replay only the recording's connection N" },
   { name: "timeout", value: "SEC", help: `how long to wait for an answer (${CLIENT_TIMEOUT_MS / 1000})` },

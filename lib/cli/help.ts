@@ -47,8 +47,8 @@ export const COMMANDS: readonly CommandHelp[] = [
     about: "talk to a server",
     details: `\
 ADDRESS is HOST:PORT, http://HOST:PORT or https://HOST (${DEFAULT_HOST}:${DEFAULT_PORT}).
-COMMAND is a line of the prompt, as post Pingping snail 1 0. Without one, there
-is the prompt, where help lists them.`,
+COMMAND is a line as at the prompt: post Pingping snail 1 0. Without one, the
+prompt opens, where help lists the commands.`,
     flags: CONNECT_FLAGS,
     notes: `\
 Exit code: 0 for a status below 400, 4 and 5 for those classes, 1 for wrong
