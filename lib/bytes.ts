@@ -104,6 +104,30 @@ export class ByteBuffer {
   }
 }
 
+/** Collects bytes up to a limit. */
+export class BoundedBytes {
+  readonly #most: number;
+  readonly #kept = new ByteBuffer(0);
+  #isFull = false;
+
+  /** Collects at most so many bytes. */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Adds bytes, which may change afterwards. */
+  add(bytes: Uint8Array): void {
+    this.#isFull ||= this.#kept.length + bytes.length > this.#most;
+    if (this.#isFull) this.#kept.clear(0);
+    else this.#kept.append(bytes);
+  }
+
+  /** Returns the bytes, valid until more are added; `undefined` if there were too many. */
+  bytes(): Uint8Array | undefined {
+    return this.#isFull ? undefined : this.#kept.view();
+  }
+}
+
 /** Returns octets as text, one character per octet (U+0000 to U+00FF). */
 export function octetString(bytes: Uint8Array, start = 0, end: number = bytes.length): string {
   // Called on the bytes directly: wrapping them in a Buffer costs as much as the conversion.

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { BoundedBytes } from "../bytes.ts";
 import {
   authorityOf,
   Cancelled,
@@ -311,7 +312,9 @@ class Repl {
     const { explain, seenNames } = this.#options;
     let status = 0;
     let location: string | undefined;
-    const listing = seenNames && /^\/(?:\?|$)/.test(request.target) ? new Listing() : undefined;
+    const listing = seenNames && /^\/(?:\?|$)/.test(request.target)
+      ? new BoundedBytes(MAX_HELD_CONTENT_BYTES)
+      : undefined;
     explain?.begin(request.method);
     try {
       for await (const event of session.exchange(request)) {
@@ -328,7 +331,8 @@ class Repl {
       await this.#display.endContent();
       if (explain?.each) await this.#showExplanation();
     }
-    if (status === 200 && listing !== undefined) seenNames?.addListing(listing.text());
+    const rows = status === 200 ? listing?.bytes() : undefined;
+    if (rows !== undefined) seenNames?.addListing(new TextDecoder().decode(rows));
     return status;
   }
 
@@ -347,23 +351,6 @@ class Repl {
     await screen.tell(escapeText(error.message));
     if (error instanceof Cancelled) return EXIT_INTERRUPTED;
     return error instanceof TimeoutError ? EXIT_TIMEOUT : EXIT_FAILURE;
-  }
-}
-
-/** Collects the content of a listing, up to a limit. */
-class Listing {
-  readonly #pieces: Uint8Array<ArrayBuffer>[] = [];
-  #bytes = 0;
-
-  add(bytes: Uint8Array): void {
-    this.#bytes += bytes.length;
-    if (this.#bytes <= MAX_HELD_CONTENT_BYTES) this.#pieces.push(bytes.slice());
-  }
-
-  /** Returns the content; beyond the limit, it is no whole JSON. */
-  text(): string {
-    const decoder = new TextDecoder();
-    return this.#pieces.map((piece) => decoder.decode(piece, { stream: true })).join("");
   }
 }
 

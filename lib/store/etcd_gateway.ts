@@ -263,9 +263,18 @@ export class EtcdGateway {
 export const NO_ETCD: string = "the answer is not one of etcd";
 const AUTHENTICATE = "/v3/auth/authenticate";
 
-/** Reads JSON with etcd's header. Another server at that address may answer with anything, of any length. */
+/** Reads an answer. Another server at that address may answer with anything, of any length. */
 async function readAnswer<T>(response: Response): Promise<T> {
-  const answer = JSON.parse(await textOf(response, CLUSTER_ANSWER_BYTES));
+  return parseAnswer(await textOf(response, CLUSTER_ANSWER_BYTES));
+}
+
+/**
+ * Parses an answer.
+ *
+ * @throws {Error} If it is not JSON with etcd's header.
+ */
+export function parseAnswer<T>(text: string): T {
+  const answer = JSON.parse(text);
   if (typeof answer?.header?.revision !== "string") throw new Error(NO_ETCD);
   return answer;
 }

@@ -18,7 +18,7 @@ import {
 import { type Page, rowContent, type Snapshot, START, StoreError } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { clusterError, type EtcdCluster, numberOf } from "./etcd_cluster.ts";
-import { NO_ETCD } from "./etcd_gateway.ts";
+import { parseAnswer } from "./etcd_gateway.ts";
 import {
   decode,
   type KeyValue,
@@ -202,9 +202,7 @@ function askForRows<T>(
         const end = soFar.lastIndexOf(BETWEEN_KEYS);
         if (end >= 0) return { answer: JSON.parse(soFar.slice(0, end + 2) + ending), bytes: end };
       }
-      const answer = JSON.parse(text());
-      if (typeof answer?.header?.revision !== "string") throw new Error(NO_ETCD);
-      return { answer, bytes };
+      return { answer: parseAnswer(text()), bytes };
     },
   });
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { octetString } from "../bytes.ts";
+import { BoundedBytes, octetString } from "../bytes.ts";
 import {
   Decoder,
   type Fields,
@@ -83,31 +83,7 @@ export interface Progress {
 interface Running {
   readonly exchange: Exchange;
   request?: RequestHead;
-  sent: Content;
-}
-
-/** Collects the content of a message, up to a limit. */
-class Content {
-  #pieces: Uint8Array[] | undefined = [];
-  #length = 0;
-
-  add(piece: Uint8Array): void {
-    this.#length += piece.length;
-    if (this.#length > PAGE_CONTENT_BYTES) this.#pieces = undefined;
-    // The piece belongs to the decoder, and is valid only for now.
-    this.#pieces?.push(piece.slice());
-  }
-
-  bytes(): Uint8Array | undefined {
-    if (this.#pieces === undefined) return undefined;
-    const bytes = new Uint8Array(this.#length);
-    let at = 0;
-    for (const piece of this.#pieces) {
-      bytes.set(piece, at);
-      at += piece.length;
-    }
-    return bytes;
-  }
+  sent: BoundedBytes;
 }
 
 /** One direction of a connection. */
@@ -117,7 +93,7 @@ class Way {
   message: Message | undefined;
   running: Running | undefined;
   head: RequestHead | ResponseHead | undefined;
-  content = new Content();
+  content = new BoundedBytes(PAGE_CONTENT_BYTES);
   /** Whether the direction has ended. */
   ended = false;
 
@@ -214,7 +190,7 @@ export class Conversation {
   #begin(direction: Direction, way: Way): void {
     const message: Message = { from: way.at, to: way.received, whole: false, title: "", status: 0 };
     way.message = message;
-    way.content = new Content();
+    way.content = new BoundedBytes(PAGE_CONTENT_BYTES);
     way.head = undefined;
     if (direction === "request") {
       way.running = this.#newExchange();
@@ -230,7 +206,7 @@ export class Conversation {
   }
 
   #newExchange(): Running {
-    return { exchange: { number: ++this.#exchanges, responses: [] }, sent: new Content() };
+    return { exchange: { number: ++this.#exchanges, responses: [] }, sent: new BoundedBytes(PAGE_CONTENT_BYTES) };
   }
 
   /** Handles one event of the decoder. Returns whether there may be more. */
