@@ -143,7 +143,7 @@ Deno.test("a replay sends only when the answers are here that were here in the r
   assert(all.replayer.same);
 });
 
-Deno.test("an answer that differs is shown, and a 100 that does not come is not waited for for long", async () => {
+Deno.test("an answer that differs is shown, and a missing 100 delays the replay only shortly", async () => {
   const head = "PUT /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
   const { lines, replayer } = await replayed([
     [1, 0, "open"],
@@ -192,7 +192,7 @@ Deno.test("a server that closes early leaves the rest unsent", async () => {
   assert(!replayer.same);
 });
 
-Deno.test("a server that ends a connection without a word is no server that keeps it open", async () => {
+Deno.test("a server that closes a connection unannounced, unlike the recorded one, is reported", async () => {
   const lines: string[] = [];
   const closing = Promise.withResolvers<void>();
   const { replayer } = await replayed(
@@ -217,7 +217,7 @@ Deno.test("a server that ends a connection without a word is no server that keep
   assert(!replayer.same);
 });
 
-Deno.test("an answer that does not come in time is said, and the replay goes on", async () => {
+Deno.test("an answer that does not come in time is reported, and the replay goes on", async () => {
   const { lines, replayer } = await replayed([
     ...[[1, 0, "open"], [1, 1, `> ${GET}`], [1, 2, `< ${OK}`]] as Happening[],
     ...[[2, 3, "open"], [2, 4, `> ${GET}`], [2, 5, `< ${OK}`]] as Happening[],

@@ -64,7 +64,7 @@ for (const [name, request] of requests) {
   });
 }
 
-Deno.test("only what is needed is said to curl, and content from a file is named", () => {
+Deno.test("curl gets only the flags it needs, and the file that content is from", () => {
   const endpoint = { secure: false, host: "a", port: 1 };
   const request: HttpRequest = { method: "GET", target: "/x..y", fields: [["User-Agent", "u"], ["Accept", "*/*"]] };
   assert.equal(

@@ -91,7 +91,7 @@ Deno.test("what does not fit into memory, and cannot be read again, is named", (
   assert.equal(valid, false);
 });
 
-Deno.test("a connection that needs too much memory is cut off, and said to be", () => {
+Deno.test("a connection that needs too much memory is cut off, and that is reported", () => {
   const put = `PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n${"x".repeat(9000)}`;
   for (const again of [true, false]) {
     const { text, valid } = explained(talk([`> ${GET}`, `< ${OK}`, `> ${put}`]), { all: true, maxHeld: 8000, again });

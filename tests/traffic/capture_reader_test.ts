@@ -193,7 +193,7 @@ Deno.test("connections beyond the most that may be open are left out, and counte
   assert.deepEqual([inShort(alone.events).at(-1), alone.notes], ["3 > 3", []]);
 });
 
-Deno.test("what is not read is said", () => {
+Deno.test("what is not read is reported", () => {
   const blocks = new Blocks();
   const packet = ipPacket({ sequence: 1, octets: "a" });
   const file = joined([
@@ -259,7 +259,7 @@ for (const most of [1, 7, 100_000]) {
   });
 }
 
-Deno.test("what was not read is said at the end", async () => {
+Deno.test("what was not read is reported at the end", async () => {
   const { notes } = await all(recording().subarray(0, -1), 50);
   assert.equal(notes.length, 1);
 });

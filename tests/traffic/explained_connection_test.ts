@@ -55,7 +55,7 @@ Deno.test("without a handshake the start was not captured", () => {
   assert.match(other.text, /: not HTTP, .* 8 octets without a start line, start not captured\n$/);
 });
 
-Deno.test("what HTTP answers to what is not HTTP is explained", () => {
+Deno.test("a response to octets that are not HTTP is explained", () => {
   const { text, valid } = explained([
     "> hello\r\n",
     "< HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",

@@ -27,7 +27,7 @@ for (const [octets, isHttp] of requests) {
   });
 }
 
-Deno.test("a response begins as HTTP if it starts with the version's name", () => {
+Deno.test("a response that starts with HTTP/ is HTTP", () => {
   const octets = ["HTTP/1.1 200 OK", "HTTP/", "HTT", "", "220 ready\r\n", "ICY 200 OK"];
   assert.deepEqual(octets.map((text) => beginsAsHttp(text, "response")), [
     true,

@@ -123,7 +123,7 @@ Deno.test("a write whose answer never left has the table asked for again", () =>
   assert.equal(asked(), 1);
 });
 
-Deno.test("writes that are not seen have the table asked for at most once a second", async () => {
+Deno.test("after writes that were not seen the table is asked for, at most once a second", async () => {
   const { journal, open, octets, take, told, asked } = journalOf();
   const write = () => {
     open();

@@ -98,7 +98,7 @@ Deno.test("IPv4 and TCP with options are read", () => {
   assert.equal(octetString(segmentIn(packet).payload), "hello");
 });
 
-Deno.test("a packet that the network card was to cut has no length of its own", () => {
+Deno.test("a packet that the network card splits has a length of 0", () => {
   assert.equal(octetString(segmentIn(IPV4.with(3, 0)).payload), "hello");
   assert.equal(octetString(segmentIn(IPV6.with(5, 0)).payload), "hello");
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Origins } from "../../lib/traffic/origins.ts";
 
-Deno.test("octets that came together need no numbers", () => {
+Deno.test("octets that came in one piece have no numbers", () => {
   const origins = new Origins();
   origins.add(30, { packet: 4 }, 1000);
   assert.deepEqual(origins.take(0, 30), { start: 1000, end: 1000, texts: ["packet 4"] });

@@ -69,7 +69,7 @@ for (const start of [1000, 2 ** 32 - 3, 2 ** 31 - 2]) {
   }
 }
 
-Deno.test("at the end what waits is given, and what is missing is said", () => {
+Deno.test("at the end what waits is given, and what is missing is reported", () => {
   const log = new Log().play([[0, "a"], [2, "c"], [4, "e"]]);
   log.flow.end(9);
   assert.deepEqual(log.told, ["1: a", "1 missing", "2: c", "1 missing", "3: e"]);
@@ -110,7 +110,7 @@ Deno.test("a gap is given up if too much waits behind it, here or in all", () =>
   assert.equal(one.budget.used, 0);
 });
 
-Deno.test("random segments in any order give the octets, or say what is missing", () => {
+Deno.test("random segments in any order give the octets, or report what is missing", () => {
   const random = new Random(12);
   const text = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
   for (let round = 0; round < 2000; round++) {

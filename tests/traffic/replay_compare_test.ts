@@ -103,7 +103,7 @@ Deno.test("content is kept only at its start", () => {
   assert.deepEqual([content.length, content.start.length], [100 * 1024, REPLAY_KEPT_CONTENT_BYTES]);
 });
 
-Deno.test("content that tells an entity tag is the same if it tells the one in the recorded one's place", () => {
+Deno.test("content that names an entity tag is the same if that tag replaces the recorded one", () => {
   const tags = new EntityTags();
   const tagged = (tag: string, content = "") => answer({ fields: [["ETag", tag]], content });
   tags.learn(tagged('"1234567"'), tagged('W/"7654321"'));

@@ -49,7 +49,7 @@ Deno.test("each request has the recorded answer and this one, in order", () => {
   assert(!dialogue.unanswered);
 });
 
-Deno.test("an interim response that was recorded is lacking until it is here, the final one is, or it is excused", () => {
+Deno.test("a recorded interim response is awaited until it or the final one is here, or it is excused", () => {
   const expecting = "PUT /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n";
   const dialogue = dialogueOf(expecting + HOST, CONTINUE, "");
   assert.equal(dialogue.lacks(), "interim");

@@ -62,7 +62,7 @@ Deno.test("a section ends with its empty line", () => {
   assert.equal(sectionRows([], "A: b\r\nB: ", 0, 0, HEAD_END), 6);
 });
 
-Deno.test("trailers are called so", () => {
+Deno.test("trailers are labelled as trailers", () => {
   const rows: Row[] = [];
   sectionRows(rows, 'ETag: "a"\r\nA: b\r\n\r\n', 0, 0, TRAILERS_END);
   assert.deepEqual(rows.map(({ label }) => label), [

@@ -80,7 +80,7 @@ Deno.test("a broken connection is reported without a FIN", async () => {
   assert.deepEqual(events, ["client 7 1 opened TCP", "client 7 2 closed reset"]);
 });
 
-Deno.test("the end of TLS without a word in TLS is a FIN", async () => {
+Deno.test("a TLS connection that ends without close_notify has a FIN", async () => {
   const { events, told, now } = recorder();
   const conn = {
     localAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 },

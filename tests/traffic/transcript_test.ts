@@ -149,7 +149,7 @@ Deno.test("a reset, a timeout, an early end, and what was not sent are told", ()
   assert.match(exchange.text, /^\(the connection ended before there was a whole response\)$/m);
 });
 
-Deno.test("an early end after some of the responses is told as such", () => {
+Deno.test("a connection that ends after some of the responses is reported as that", () => {
   const exchange = new Exchange(`> ${GET}${GET}`, "< HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n");
   exchange.happen("server fin");
   assert.equal(exchange.transcript.end("ended").status, 200);

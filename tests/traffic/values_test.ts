@@ -43,7 +43,7 @@ const cases: [kind: ValueKind, value: string, parts: string[]][] = [
   ["condition", "Sun, 06 Nov 1994 08:49:37 GMT", ["Sun, 06 Nov 1994 08:49:37 GMT|in GMT"]],
 ];
 
-Deno.test("members are called what they are", () => {
+Deno.test("members of a list are labelled by what they are", () => {
   const labels = (kind: ValueKind, value: string) => valueParts(kind, value, 0, "media type").map(({ label }) => label);
   assert.deepEqual(labels("list", "a/b, c/d;q=0.1"), ["media type", "media type, weight 0.1"]);
   assert.deepEqual(labels("parameters", "a/b;c=d"), ["media type", "parameter c"]);
