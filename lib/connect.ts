@@ -28,11 +28,11 @@ import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
 import { isColored, type Painter, painterFor, terminalColumns, wrapMessage, wrapWords } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
-import { LastExchange } from "./traffic/exchange.ts";
+import { LastExchange } from "./traffic/explain/exchange.ts";
 import { addressText, lifeLine } from "./traffic/life.ts";
-import { Recorder, RECORDING_NOTICE } from "./traffic/recorder.ts";
+import { Recorder, RECORDING_NOTICE } from "./traffic/capture/recorder.ts";
 import { allOf, tapped } from "./traffic/tap.ts";
-import { Transcript } from "./traffic/transcript.ts";
+import { Transcript } from "./traffic/explain/transcript.ts";
 
 /**
  * Runs `connect`: a single command, or commands until the input ends.

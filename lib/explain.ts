@@ -10,11 +10,11 @@ import { cannotRead, conversionNeeded, type InputFile, inputName, openFile } fro
 import { EXIT_FAILURE, Failure } from "./cli/values.ts";
 import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS, MAX_EXPLAIN_PASSES } from "./limits.ts";
 import { counted, isColored, painterFor, terminalColumns } from "./terminal.ts";
-import { CaptureExplainer, type Explained } from "./traffic/capture_explainer.ts";
-import { Explainer, messageKindOf } from "./traffic/explain.ts";
-import { type ExplainTextOptions, explanationText } from "./traffic/explain_text.ts";
-import { ALL_KEPT } from "./traffic/explanation.ts";
-import { CaptureError, captureFormatOf } from "./traffic/pcapng_reader.ts";
+import { CaptureExplainer, type Explained } from "./traffic/capture/explainer.ts";
+import { Explainer, messageKindOf } from "./traffic/explain/explain.ts";
+import { type ExplainTextOptions, explanationText } from "./traffic/explain/text.ts";
+import { ALL_KEPT } from "./traffic/explain/explanation.ts";
+import { CaptureError, captureFormatOf } from "./traffic/capture/pcapng_reader.ts";
 
 /** The first octets determine the format, or the kind of messages. */
 const START_BYTES = 5;

@@ -15,14 +15,14 @@ import { ClientConnection } from "./client/connection.ts";
 import { type RawConnection, within } from "./client/raw.ts";
 import { MAX_REPLAYED_CONNECTIONS, REPLAY_INTERIM_MS } from "./limits.ts";
 import { counted, isColored, type Painter, painterFor } from "./terminal.ts";
-import { captureEvents } from "./traffic/capture_reader.ts";
-import { CaptureError, captureFormatOf, FORMAT_BYTES } from "./traffic/pcapng_reader.ts";
+import { captureEvents } from "./traffic/capture/reader.ts";
+import { CaptureError, captureFormatOf, FORMAT_BYTES } from "./traffic/capture/pcapng_reader.ts";
 import { addressText } from "./traffic/life.ts";
-import { EntityTags } from "./traffic/replay_compare.ts";
-import { CLOSED_BY_SERVER, type Dialogue } from "./traffic/replay_dialogue.ts";
-import { Script, type Step } from "./traffic/replay_script.ts";
-import { type RecordedServer, Survey } from "./traffic/replay_survey.ts";
-import { endedText, exchangeText, sumText, unsentText, type Verdict } from "./traffic/replay_text.ts";
+import { EntityTags } from "./traffic/replay/compare.ts";
+import { CLOSED_BY_SERVER, type Dialogue } from "./traffic/replay/dialogue.ts";
+import { Script, type Step } from "./traffic/replay/script.ts";
+import { type RecordedServer, Survey } from "./traffic/replay/survey.ts";
+import { endedText, exchangeText, sumText, unsentText, type Verdict } from "./traffic/replay/text.ts";
 
 /** Replays a recording. The exit code is 0 if all answers are the recorded ones. */
 export async function replay(options: ReplayOptions): Promise<number> {

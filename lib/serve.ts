@@ -31,9 +31,9 @@ import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
 import { escapeText, terminalColumns, wrapMessage } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
-import { refusalText } from "./traffic/explain_text.ts";
+import { refusalText } from "./traffic/explain/text.ts";
 import { lifeLine } from "./traffic/life.ts";
-import { Recorder, RECORDING_NOTICE } from "./traffic/recorder.ts";
+import { Recorder, RECORDING_NOTICE } from "./traffic/capture/recorder.ts";
 import { allOf, TappedListener } from "./traffic/tap.ts";
 
 /** Addresses for all interfaces of the machine. */

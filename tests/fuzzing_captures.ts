@@ -3,9 +3,9 @@
  */
 
 import assert from "node:assert/strict";
-import { CaptureExplainer, type Explained } from "../lib/traffic/capture_explainer.ts";
-import { type CaptureEvent, CaptureReader } from "../lib/traffic/capture_reader.ts";
-import { CaptureError } from "../lib/traffic/pcapng_reader.ts";
+import { CaptureExplainer, type Explained } from "../lib/traffic/capture/explainer.ts";
+import { type CaptureEvent, CaptureReader } from "../lib/traffic/capture/reader.ts";
+import { CaptureError } from "../lib/traffic/capture/pcapng_reader.ts";
 import { brokenMessages, inPieces, type Random } from "./fuzzing.ts";
 import { Blocks, ipPacket, joined, type SegmentSpec, talk, type Turn } from "./traffic/captures.ts";
 

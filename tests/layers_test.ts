@@ -18,6 +18,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   http: [],
   store: [],
 };
+/** The rooms of traffic, and those that each may import besides itself; all may import the files beside the rooms. */
+const ROOMS: Record<string, readonly string[]> = {
+  explain: [],
+  live: [],
+  capture: ["explain"],
+  replay: ["explain", "capture"],
+};
 /** Files that every part may import; each of them may import only those to its right. */
 const SHARED = ["batch_writer", "turns", "terminal", "bytes", "limits"];
 /** Parts that compose others: they may import files inside a folder, except the codec's. */
@@ -31,6 +38,11 @@ function partOf(path: string): string {
   if (path === "lib/http_message.ts") return "codec";
   if (!path.endsWith(".ts")) return "data";
   return path.split("/")[1].replace(/\.ts$/, "");
+}
+
+/** Returns the room that a file of traffic is in; `undefined` for one beside the rooms. */
+function roomOf(path: string): string | undefined {
+  return /^lib\/traffic\/(\w+)\//.exec(path)?.[1];
 }
 
 function isDoor(path: string): boolean {
@@ -51,7 +63,10 @@ function violation(path: string, specifier: string): string | undefined {
   if (SHARED.includes(to)) return undefined;
   if (from === to) {
     // A door that only re-exports files would form a cycle with them.
-    return from === "http" && isDoor(target) ? `${target} is the codec's door` : undefined;
+    if (from === "http" && isDoor(target)) return `${target} is the codec's door`;
+    const room = roomOf(target);
+    if (from !== "traffic" || room === undefined || room === roomOf(path)) return undefined;
+    return ROOMS[roomOf(path) ?? ""]?.includes(room) ? undefined : `${path} may not import ${target}`;
   }
   if (!(from in MAY_IMPORT)) return `${path} is in no part of the program`;
   if (!MAY_IMPORT[from].includes(to)) return `${from} may not import ${target}`;
@@ -103,7 +118,13 @@ const planted: [path: string, specifier: string, why: string][] = [
   ["lib/connect.ts", "./store/memory.ts", "connect may not import lib/store/memory.ts"],
   ["lib/replay.ts", "./server.ts", "replay may not import lib/server.ts"],
   ["lib/page.ts", "./store/memory.ts", "page may not import lib/store/memory.ts"],
-  ["lib/traffic/replay_dialogue.ts", "../client/raw.ts", "traffic may not import lib/client/raw.ts"],
+  ["lib/traffic/replay/dialogue.ts", "../../client/raw.ts", "traffic may not import lib/client/raw.ts"],
+  ["lib/traffic/tap.ts", "./live/feed.ts", "lib/traffic/tap.ts may not import lib/traffic/live/feed.ts"],
+  [
+    "lib/traffic/explain/text.ts",
+    "../capture/words.ts",
+    "lib/traffic/explain/text.ts may not import lib/traffic/capture/words.ts",
+  ],
   ["lib/limits.ts", "./bytes.ts", "lib/bytes.ts is not below lib/limits.ts"],
   ["lib/bytes.ts", "./store.ts", "lib/store.ts is not below lib/bytes.ts"],
   ["main.ts", "./lib/server.ts", "main may not import lib/server.ts"],
@@ -125,7 +146,7 @@ Deno.test("every file of lib has tests", () => {
     "lib/http/message",
     "lib/server/context",
     "lib/traffic",
-    "lib/traffic/explanation",
+    "lib/traffic/explain/explanation",
     "lib/client/errors",
     "lib/client/help",
     "lib/store/sqlite_writer",

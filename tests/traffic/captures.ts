@@ -1,9 +1,9 @@
 /** Builds captures as other programs write them: any byte order, link type, unit of time, and order of segments. */
 
-import { ACK, FIN, packetLength, RST, SYN, writePacket } from "../../lib/traffic/packets.ts";
+import { ACK, FIN, packetLength, RST, SYN, writePacket } from "../../lib/traffic/capture/packets.ts";
 import type { SocketAddress } from "../../lib/traffic.ts";
-import type { CaptureEvent } from "../../lib/traffic/capture_reader.ts";
-import { CaptureReader, type CaptureReaderOptions } from "../../lib/traffic/capture_reader.ts";
+import type { CaptureEvent } from "../../lib/traffic/capture/reader.ts";
+import { CaptureReader, type CaptureReaderOptions } from "../../lib/traffic/capture/reader.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
 export const CLIENT: SocketAddress = { hostname: "127.0.0.1", port: 40_000 };

@@ -1,7 +1,7 @@
 /** Recorded events in short. */
 
 import type { End } from "../../lib/traffic.ts";
-import type { RecordedEvent } from "../../lib/traffic/replay_script.ts";
+import type { RecordedEvent } from "../../lib/traffic/replay/script.ts";
 import { wireOctets } from "../wire_cases.ts";
 
 const CLIENT = { hostname: "127.0.0.1", port: 50_000 };

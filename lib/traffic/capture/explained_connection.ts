@@ -1,0 +1,193 @@
+/**
+ * Explains one connection of a capture: its addresses, its exchanges if it is HTTP, and how it ends.
+ *
+ * @module
+ */
+
+import { ByteBuffer, octetString } from "../../bytes.ts";
+import { MAX_SEARCHED_LINE_BYTES } from "../../limits.ts";
+import { counted } from "../../terminal.ts";
+import type { Octets } from "../../traffic.ts";
+import type { CaptureEvent, OpenedInCapture } from "./reader.ts";
+import { timeText } from "./words.ts";
+import { CapturedExchanges } from "./captured_exchanges.ts";
+import type { Direction } from "../conversation.ts";
+import type { ExplainTextOptions } from "../explain/text.ts";
+import { beginsAsHttp } from "./http_begin.ts";
+import { addressText } from "../life.ts";
+
+/** The first octets of one direction. */
+interface Start {
+  text: string;
+  octets: number;
+  /** Whether they begin a message; `undefined` until that is known. */
+  isHttp: boolean | undefined;
+}
+
+/** What TLS starts with: a handshake record of version 3 (RFC 8446 §5.1). */
+const TLS_START = "\x16\x03";
+/** Memory for text that a connection keeps. */
+const TEXT_BYTES = 1024;
+
+/** A connection that is explained. */
+export class ExplainedConnection {
+  readonly #opened: OpenedInCapture;
+  readonly #options: ExplainTextOptions;
+  readonly #starts: Record<Direction, Start> = {
+    request: { text: "", octets: 0, isHttp: undefined },
+    response: { text: "", octets: 0, isHttp: undefined },
+  };
+  /** Its exchanges, from its first octets on, until it is known not to be HTTP. */
+  #exchanges: CapturedExchanges | undefined;
+  #isHttp = false;
+  #isOther = false;
+  #skipped = 0;
+  #missing = 0;
+  readonly #ends: string[] = [];
+  #fins = 0;
+  #ended = false;
+  #valid = true;
+  /** Finished text in UTF-8: much of it as strings would slow the garbage collector. */
+  readonly #text = new ByteBuffer(0);
+  #hasPrinted = false;
+
+  /** Begins with the event that tells of the connection. */
+  constructor(opened: OpenedInCapture, options: ExplainTextOptions) {
+    this.#opened = opened;
+    this.#options = options;
+  }
+
+  /** Whether it has a request or status line. */
+  get isHttp(): boolean {
+    return this.#isHttp;
+  }
+
+  /** Whether nothing more is told of it. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Whether all of its messages so far are complete and valid. */
+  get valid(): boolean {
+    return this.#valid;
+  }
+
+  /** How many octets and characters it holds. */
+  get held(): number {
+    return this.#text.length + (this.#exchanges?.held ?? 0);
+  }
+
+  /** Receives an event of the connection. */
+  tell(event: Exclude<CaptureEvent, OpenedInCapture>): void {
+    if (this.#ended) return;
+    switch (event.kind) {
+      case "read":
+      case "write":
+        this.#sniff(event.kind === "read" ? "request" : "response", event);
+        break;
+      case "missing":
+        if (event.why === "skipped") this.#skipped += event.octets;
+        else this.#missing += event.octets;
+        break;
+      case "fin":
+        this.#fins++;
+        this.#ends.push(`FIN by the ${event.by} ${when(event)}`);
+        break;
+      case "closed":
+        // With two FINs there is nothing to add.
+        if (this.#fins < 2) this.#ends.push(`closed ${event.reason} ${when(event)}`);
+        return this.end();
+    }
+    if (this.#isOther) return;
+    // A connection without octets needs no decoder.
+    if (event.kind !== "fin") this.#exchanges ??= new CapturedExchanges(this.#options);
+    this.#exchanges?.tell(event);
+    if (this.#isHttp) this.#text.appendText(this.#exchanges!.take());
+  }
+
+  /** Ends the connection, or what the capture has of it. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (!this.#isHttp) {
+      this.#exchanges = undefined;
+      this.#text.appendText(`${this.#title}: ${this.#otherwise()}\n`);
+      return;
+    }
+    this.#exchanges!.end();
+    this.#valid = this.#exchanges!.valid;
+    this.#text.appendText(this.#exchanges!.take());
+    this.#exchanges = undefined;
+    const end = this.#ends.length === 0 ? "open where the capture ends" : this.#ends.join(", ");
+    this.#text.appendText(`\nconnection ${this.#opened.connection}: ${end}\n`);
+  }
+
+  /** Ends the connection before its end. Text that was not taken is left out too, unless it follows other text. */
+  leaveOut(why: string): void {
+    if (this.#hasPrinted) {
+      this.#ends.push(`the rest is left out: ${why}`);
+      this.end();
+    } else {
+      this.#ended = true;
+      this.#exchanges = undefined;
+      this.#text.clear(TEXT_BYTES);
+      this.#text.appendText(`${this.#title}: left out: ${why}\n`);
+    }
+    this.#valid = false;
+  }
+
+  /** Gives the finished text, in UTF-8, to a function; it is valid during the call. */
+  print(take: (text: Uint8Array) => void): void {
+    if (this.#text.length === 0) return;
+    this.#hasPrinted = true;
+    take(this.#text.view());
+    this.#text.clear(TEXT_BYTES);
+  }
+
+  get #title(): string {
+    const { connection, local, remote, secure } = this.#opened;
+    const title = this.#options.painter("bold", `connection ${connection}`);
+    const encrypted = secure ? ", encrypted by TLS" : "";
+    return `${title}: ${addressText(remote)} to ${addressText(local)}, tcp.stream == ${
+      connection - 1
+    } in Wireshark${encrypted}`;
+  }
+
+  /** Decides by the first octets whether this is HTTP. */
+  #sniff(direction: Direction, { bytes }: Octets): void {
+    const start = this.#starts[direction];
+    start.octets += bytes.length;
+    if (this.#isHttp || start.isHttp !== undefined) return;
+    start.text += octetString(bytes, 0, Math.min(bytes.length, MAX_SEARCHED_LINE_BYTES + 1));
+    start.isHttp = beginsAsHttp(start.text, direction);
+    if (start.isHttp === false) start.text = start.text.slice(0, TLS_START.length);
+    if (start.isHttp) {
+      this.#isHttp = true;
+      const captured = this.#opened.startCaptured ? "" : ", start not captured";
+      this.#text.appendText(`${this.#title}${captured}\n`);
+    } else if (this.#starts.request.isHttp === false && this.#starts.response.isHttp === false) {
+      this.#isOther = true;
+      this.#exchanges = undefined;
+    }
+  }
+
+  /** Describes a connection without HTTP. */
+  #otherwise(): string {
+    const { request, response } = this.#starts;
+    const gone = [
+      this.#skipped > 0 ? `, ${counted(this.#skipped, "octet")} without a start line` : "",
+      this.#missing > 0 ? `, ${counted(this.#missing, "octet")} not captured` : "",
+      this.#opened.startCaptured ? "" : ", start not captured",
+    ].join("");
+    if (request.octets + response.octets + this.#skipped + this.#missing === 0) {
+      return ["no octets", ...this.#ends].join(", ") + gone;
+    }
+    const isTls = request.text.startsWith(TLS_START);
+    const octets = `${counted(request.octets, "octet")} from the client, ${response.octets} from the server`;
+    return `not HTTP${isTls ? " but TLS" : ""}, ${octets}${gone}`;
+  }
+}
+
+function when({ time, origin }: CaptureEvent): string {
+  return `at ${timeText(time)} (packet ${origin.packet})`;
+}

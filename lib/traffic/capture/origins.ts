@@ -1,0 +1,91 @@
+/**
+ * Tells which packets, or reads and writes, the octets of a message came from, and when.
+ *
+ * @module
+ */
+
+import { SHOWN_ORIGINS } from "../../limits.ts";
+import type { PacketOrigin } from "./reader.ts";
+import { durationText } from "./words.ts";
+
+/** Octets of one direction that came together. */
+interface Origin {
+  readonly from: number;
+  to: number;
+  readonly call: string | undefined;
+  readonly packet: number;
+  lastPacket: number;
+  readonly time: number;
+  lastTime: number;
+}
+
+/** Where the octets of a message came from. */
+export interface MessageOrigin {
+  /** The time of its first octet, in microseconds. */
+  readonly start: number;
+  /** The time of its last octet. */
+  readonly end: number;
+  /** One text on each piece, such as `read 1 (packet 4)`, with its octets if there are several. */
+  readonly texts: readonly string[];
+}
+
+/** Remembers where the octets of one direction came from, until their message is finished. */
+export class Origins {
+  readonly #most: number;
+  /** The first pieces of the message that is not finished. */
+  #kept: Origin[] = [];
+  /** The number of pieces between those and the last one. */
+  #hidden = 0;
+  #last: Origin | undefined;
+  #received = 0;
+
+  /** Remembers at most so many pieces of a message, and the last one. */
+  constructor(most: number = SHOWN_ORIGINS) {
+    this.#most = most;
+  }
+
+  /** Receives the number of the next octets, and where they come from. */
+  add(octets: number, { packet, call, continues }: PacketOrigin, time: number): void {
+    const from = this.#received;
+    const to = this.#received += octets;
+    const last = this.#last;
+    if (last !== undefined && continues && last.call === call) {
+      last.to = to;
+      last.lastPacket = packet;
+      last.lastTime = time;
+      return;
+    }
+    if (last !== undefined) {
+      if (this.#kept.length < this.#most) this.#kept.push(last);
+      else this.#hidden++;
+    }
+    this.#last = { from, to, call, packet, lastPacket: packet, time, lastTime: time };
+  }
+
+  /** Takes where the octets from one offset to another came from. What follows belongs to the next message. */
+  take(start: number, end: number): MessageOrigin {
+    const all = this.#last === undefined ? this.#kept : [...this.#kept, this.#last];
+    const own = all.filter(({ from, to }) => from < end && to > start);
+    // Only pieces of a message that is not finished are hidden.
+    const hidden = own.at(-1) === this.#last ? this.#hidden : 0;
+    const texts = own.length === 1 ? own.map(nameOf) : own.map((origin, i) => {
+      const { from, to, time } = origin;
+      const [first, last] = [Math.max(from, start) - start, Math.min(to, end) - start - 1];
+      const octets = first === last ? `octet ${first}` : `octets ${first}-${last}`;
+      // What lies between the last two may be hidden.
+      const before = hidden > 0 && i === own.length - 1 ? Infinity : own[i - 1]?.lastTime ?? Infinity;
+      const later = time >= before ? `, ${durationText(time - before)} later` : "";
+      return `${octets}: ${nameOf(origin)}${later}`;
+    });
+    if (hidden > 0) texts.splice(-1, 0, `… ${hidden} more`);
+    this.#hidden -= hidden;
+    this.#kept = this.#kept.filter(({ to }) => to > end);
+    if (this.#last !== undefined && this.#last.to <= end) this.#last = undefined;
+    return { start: own[0]?.time ?? 0, end: own.at(-1)?.lastTime ?? 0, texts };
+  }
+}
+
+function nameOf({ call, packet, lastPacket }: Origin): string {
+  const packets = lastPacket === packet ? `packet ${packet}` : `packets ${packet} to ${lastPacket}`;
+  return call === undefined ? packets : `${call} (${packets})`;
+}

@@ -1,0 +1,258 @@
+/**
+ * Reads pcapng files block by block, in either byte order (draft-ietf-opsawg-pcapng).
+ *
+ * @module
+ */
+
+import { ByteBuffer, octetString } from "../../bytes.ts";
+import {
+  EXPLAIN_READ_BYTES,
+  MAX_CAPTURE_INTERFACES,
+  MAX_CAPTURED_PACKET_BYTES,
+  MAX_PACKET_COMMENT_BYTES,
+} from "../../limits.ts";
+import {
+  BLOCK_FRAME_BYTES,
+  BYTE_ORDER_MAGIC,
+  ENHANCED_PACKET,
+  INTERFACE_DESCRIPTION,
+  OPTION_COMMENT,
+  OPTION_TIME_OFFSET,
+  OPTION_TIME_RESOLUTION,
+  padTo4,
+  SECTION_HEADER,
+  SIMPLE_PACKET,
+} from "./pcapng.ts";
+
+/** A captured packet. */
+export interface Packet {
+  /** Its number in the file, starting from 1: Wireshark's `frame.number`. */
+  readonly number: number;
+  /** The time in microseconds since the file's first packet; negative if the packet is older. */
+  readonly time: number;
+  /** The kind of its first header (LINKTYPE). */
+  readonly linkType: number;
+  /** The captured octets, valid during the call. The end of a packet may not be captured. */
+  readonly bytes: Uint8Array;
+  /** The beginning of its comment; empty without one. */
+  readonly comment: string;
+}
+
+/** A file that is no valid capture, from some octet on. The message is the rest of a line for the user. */
+export class CaptureError extends Error {}
+
+/** What the first octets of a file say of its format. */
+export type CaptureFormat = "pcapng" | "pcap" | undefined;
+
+/** The obsolete block of a packet, with a time and a 16-bit interface. */
+const OLD_PACKET = 0x00000002;
+/** Octets that are needed to know a block's byte order: type, length, and the magic of a section header. */
+const BLOCK_START_BYTES = 12;
+const PACKET_BLOCKS: ReadonlySet<number> = new Set([ENHANCED_PACKET, OLD_PACKET, SIMPLE_PACKET]);
+/** Blocks with a packet may have options of this size besides it. */
+const MAX_BLOCK_BYTES = MAX_CAPTURED_PACKET_BYTES + 64 * 1024;
+/** The four magic numbers of classic pcap: microseconds and nanoseconds, in both byte orders. */
+const PCAP_MAGICS: readonly string[] = ["a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1"];
+/** How many of a file's first octets tell its format. */
+export const FORMAT_BYTES = 4;
+
+/** Returns the format by a file's first four octets; `undefined` if it is no capture. */
+export function captureFormatOf(start: Uint8Array): CaptureFormat {
+  const magic = start.subarray(0, FORMAT_BYTES).toHex();
+  if (magic === "0a0d0d0a") return "pcapng";
+  return PCAP_MAGICS.includes(magic) ? "pcap" : undefined;
+}
+
+/** An interface of a section. */
+interface Interface {
+  readonly linkType: number;
+  readonly snapLength: number;
+  /** Ticks of its clock in a second. */
+  readonly ticksPerSecond: bigint;
+  /** Nanoseconds to add to its times. */
+  readonly offset: bigint;
+}
+
+const NANOSECONDS = 1_000_000_000n;
+
+/** Receives the bytes of a file in pieces, and gives its packets. Memory is bounded by the largest packet. */
+export class PcapngReader {
+  readonly #take: (packet: Packet) => void;
+  /** The beginning of a block that is not complete. */
+  readonly #rest = new ByteBuffer(EXPLAIN_READ_BYTES);
+  /** Bytes still to come of a block that is skipped. */
+  #skipped = 0;
+  /** The offset in the file of the block that is read. */
+  #position = 0;
+  #inSection = false;
+  #littleEndian = true;
+  #interfaces: Interface[] = [];
+  #packets = 0;
+  #origin: bigint | undefined;
+  #lastTime = 0;
+  #tooLarge = 0;
+
+  /** Gives packets to a function. */
+  constructor(take: (packet: Packet) => void) {
+    this.#take = take;
+  }
+
+  /** How many packets were read. */
+  get packets(): number {
+    return this.#packets;
+  }
+
+  /** How many packets were skipped because they exceed the limit. */
+  get tooLarge(): number {
+    return this.#tooLarge;
+  }
+
+  /** Whether the file, if it ended here, would be cut off in the middle of a block. */
+  get cutOff(): boolean {
+    return this.#rest.length > 0 || this.#skipped > 0;
+  }
+
+  /**
+   * Receives bytes of the file.
+   *
+   * @throws {CaptureError} If they are no valid blocks.
+   */
+  receive(bytes: Uint8Array): void {
+    const isRest = this.#rest.length > 0;
+    if (isRest) this.#rest.append(bytes);
+    const data = isRest ? this.#rest.view() : bytes;
+    let at = 0;
+    for (;;) {
+      const skipped = Math.min(this.#skipped, data.length - at);
+      this.#skipped -= skipped;
+      at += skipped;
+      const length = this.#block(data.subarray(at));
+      if (length === 0) break;
+      this.#position += length;
+      at = Math.min(data.length, at + length);
+    }
+    if (isRest) {
+      this.#rest.bytes.copyWithin(0, at, this.#rest.length);
+      this.#rest.length -= at;
+    } else this.#rest.append(data.subarray(at));
+  }
+
+  /** Reads a block at the start of the data, or begins to skip it. Returns its length; 0 if more bytes are needed. */
+  #block(data: Uint8Array): number {
+    if (data.length < BLOCK_START_BYTES) return 0;
+    const view = new DataView(data.buffer, data.byteOffset, data.length);
+    const isSection = view.getUint32(0) === SECTION_HEADER;
+    if (isSection) this.#littleEndian = this.#byteOrderOf(view);
+    else if (!this.#inSection) this.#fail("a pcapng file starts with a section header");
+    const little = this.#littleEndian;
+    const type = isSection ? SECTION_HEADER : view.getUint32(0, little);
+    const length = view.getUint32(4, little);
+    if (length < BLOCK_FRAME_BYTES || length % 4 !== 0) {
+      this.#fail(`a block's length is a multiple of 4, at least ${BLOCK_FRAME_BYTES}, saw ${length}`);
+    }
+    const isPacket = PACKET_BLOCKS.has(type);
+    if (length > MAX_BLOCK_BYTES || !(isPacket || isSection || type === INTERFACE_DESCRIPTION)) {
+      if (isSection || type === INTERFACE_DESCRIPTION) this.#fail(`a header has ${length} octets`);
+      if (isPacket) this.#skipPacket();
+      this.#skipped = Math.max(0, length - data.length);
+      return length;
+    }
+    if (data.length < length) return 0;
+    if (view.getUint32(length - 4, little) !== length) this.#fail("a block's two lengths differ");
+    const body = new DataView(data.buffer, data.byteOffset + 8, length - BLOCK_FRAME_BYTES);
+    if (isSection) this.#section(body);
+    else if (isPacket) this.#packet(type, body);
+    else this.#interfaces.push(this.#interface(body));
+    return length;
+  }
+
+  #byteOrderOf(view: DataView): boolean {
+    if (view.getUint32(8, true) === BYTE_ORDER_MAGIC) return true;
+    if (view.getUint32(8, false) === BYTE_ORDER_MAGIC) return false;
+    return this.#fail("a section header has no byte-order magic");
+  }
+
+  #section(body: DataView): void {
+    if (body.byteLength < 16) this.#fail("a section header is too short");
+    const major = body.getUint16(4, this.#littleEndian);
+    if (major !== 1) this.#fail(`the version is 1, saw ${major}`);
+    this.#inSection = true;
+    this.#interfaces = [];
+  }
+
+  #interface(body: DataView): Interface {
+    if (body.byteLength < 8) this.#fail("an interface description is too short");
+    if (this.#interfaces.length >= MAX_CAPTURE_INTERFACES) {
+      this.#fail(`a section has at most ${MAX_CAPTURE_INTERFACES} interfaces here`);
+    }
+    const little = this.#littleEndian;
+    // Microseconds, unless an option says otherwise.
+    let resolution = 6;
+    let offset = 0n;
+    for (const [code, at, length] of options(body, 8, little)) {
+      if (code === OPTION_TIME_RESOLUTION && length >= 1) resolution = body.getUint8(at);
+      if (code === OPTION_TIME_OFFSET && length >= 8) offset = body.getBigInt64(at, little) * NANOSECONDS;
+    }
+    // The highest bit tells a power of two from one of ten.
+    const ticksPerSecond = resolution >= 0x80 ? 2n ** BigInt(resolution & 0x7f) : 10n ** BigInt(resolution);
+    const linkType = body.getUint16(0, little);
+    return { linkType, snapLength: body.getUint32(4, little), ticksPerSecond, offset };
+  }
+
+  #packet(type: number, body: DataView): void {
+    const little = this.#littleEndian;
+    const isSimple = type === SIMPLE_PACKET;
+    const headerBytes = isSimple ? 4 : 20;
+    if (body.byteLength < headerBytes) this.#fail("a packet's header is too short");
+    const index = isSimple ? 0 : type === OLD_PACKET ? body.getUint16(0, little) : body.getUint32(0, little);
+    const from = this.#interfaces[index];
+    if (from === undefined) this.#fail(`packet ${this.#packets + 1} names interface ${index}, which is not described`);
+    const captured = isSimple
+      ? Math.min(body.getUint32(0, little), from.snapLength || Infinity, body.byteLength - headerBytes)
+      : body.getUint32(12, little);
+    if (captured > body.byteLength - headerBytes) this.#fail(`packet ${this.#packets + 1} is longer than its block`);
+    if (captured > MAX_CAPTURED_PACKET_BYTES) return this.#skipPacket();
+    const bytes = new Uint8Array(body.buffer, body.byteOffset + headerBytes, captured);
+    if (!isSimple) this.#lastTime = this.#time(from, body.getUint32(4, little), body.getUint32(8, little));
+    const comment = isSimple ? "" : commentOf(body, headerBytes + padTo4(captured), little);
+    this.#take({ number: ++this.#packets, time: this.#lastTime, linkType: from.linkType, bytes, comment });
+  }
+
+  #skipPacket(): void {
+    this.#packets++;
+    this.#tooLarge++;
+  }
+
+  /** Returns the time in microseconds since the first packet. */
+  #time({ ticksPerSecond, offset }: Interface, high: number, low: number): number {
+    const ticks = BigInt(high) << 32n | BigInt(low);
+    const nanoseconds = ticks * NANOSECONDS / ticksPerSecond + offset;
+    return Number(nanoseconds - (this.#origin ??= nanoseconds)) / 1000;
+  }
+
+  #fail(what: string): never {
+    // Nothing more is read.
+    this.#rest.clear(0);
+    this.#skipped = 0;
+    throw new CaptureError(`no valid pcapng at octet ${this.#position}: ${what}`);
+  }
+}
+
+/** Iterates over options: the code, where the value is in the body, and its length. */
+function* options(body: DataView, at: number, little: boolean): Generator<[code: number, at: number, length: number]> {
+  while (at + 4 <= body.byteLength) {
+    const code = body.getUint16(at, little);
+    const length = body.getUint16(at + 2, little);
+    if (code === 0 || at + 4 + length > body.byteLength) return;
+    yield [code, at + 4, length];
+    at += 4 + padTo4(length);
+  }
+}
+
+function commentOf(body: DataView, optionsAt: number, little: boolean): string {
+  for (const [code, at, length] of options(body, optionsAt, little)) {
+    if (code !== OPTION_COMMENT) continue;
+    return octetString(new Uint8Array(body.buffer, body.byteOffset + at, Math.min(length, MAX_PACKET_COMMENT_BYTES)));
+  }
+  return "";
+}

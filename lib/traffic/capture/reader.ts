@@ -1,0 +1,192 @@
+/**
+ * Reads captures: makes of their packets the events that a tap at the server's end would have told.
+ *
+ * @module
+ */
+
+import type { Source } from "../../bytes.ts";
+import {
+  EXPLAIN_READ_BYTES,
+  MAX_CAPTURED_CONNECTIONS,
+  MAX_CAPTURED_PACKET_BYTES,
+  MAX_KNOWN_CONNECTIONS,
+} from "../../limits.ts";
+import { counted } from "../../terminal.ts";
+import { CapturedConnection, type CaptureEvent } from "./captured_connection.ts";
+import { type NoSegment, segmentOf } from "./link_layers.ts";
+import { ACK, SYN } from "./packets.ts";
+import { type Packet, PcapngReader } from "./pcapng_reader.ts";
+import { ReassemblyBudget } from "./reassembly.ts";
+
+export { TOO_MANY_OPEN } from "./captured_connection.ts";
+export type { CaptureEvent, Missing, OpenedInCapture, PacketOrigin } from "./captured_connection.ts";
+
+/** What a reader of captures is made with. */
+export interface CaptureReaderOptions {
+  /** The number of the only connection whose events are wanted; by default all are. */
+  readonly connection?: number;
+  /** Whether the events of a connection are wanted; by default all are. */
+  readonly wanted?: (connection: number) => boolean;
+  /** Connections with octets that may be open at a time; those beyond it are left out. */
+  readonly maxConnections?: number;
+  /** Octets that may wait for earlier ones, all connections together. */
+  readonly maxWaitingBytes?: number;
+}
+
+/** Reads the bytes of a pcapng file, in pieces of any size. Memory does not depend on its length. */
+export class CaptureReader {
+  readonly #options: CaptureReaderOptions;
+  readonly #take: (event: CaptureEvent) => void;
+  readonly #blocks: PcapngReader;
+  readonly #budget: ReassemblyBudget;
+  /** Connections by both endpoints, the one used last at the end; of most only the number is left. */
+  readonly #known = new Map<string, CapturedConnection>();
+  readonly #skipped = new Map<NoSegment | `link type ${number}`, { count: number; readonly first: number }>();
+  #connections = 0;
+  #open = 0;
+  #leftOut = 0;
+  #lastTime = 0;
+
+  /** Gives events to a function, which may keep an event's octets only as a copy. */
+  constructor(take: (event: CaptureEvent) => void, options: CaptureReaderOptions = {}) {
+    this.#take = take;
+    this.#options = options;
+    this.#budget = new ReassemblyBudget(options.maxWaitingBytes);
+    this.#blocks = new PcapngReader((packet) => this.#packet(packet));
+  }
+
+  /** How many TCP connections were found so far. */
+  get connections(): number {
+    return this.#connections;
+  }
+
+  /**
+   * Receives bytes of the file.
+   *
+   * @throws {CaptureError} If they are no valid pcapng.
+   */
+  receive(bytes: Uint8Array): void {
+    this.#blocks.receive(bytes);
+  }
+
+  /**
+   * Ends the file, which does not end the connections in it: those that are open have no event `closed`.
+   *
+   * @returns One line on each thing that was not read.
+   */
+  end(): string[] {
+    const packet = { number: this.#blocks.packets, time: this.#lastTime };
+    for (const connection of this.#known.values()) connection.end(packet);
+    return this.#notes();
+  }
+
+  #packet(packet: Packet): void {
+    const { number, time, linkType, bytes } = packet;
+    this.#lastTime = time;
+    const segment = segmentOf(bytes, linkType);
+    if (typeof segment === "string") {
+      return this.#skip(segment === "unknown link type" ? `link type ${linkType}` : segment, number);
+    }
+    const { from, to, flags, sequence } = segment;
+    const key = from < to ? from + to : to + from;
+    let connection = this.#known.get(key);
+    const isNew = (flags & (SYN | ACK)) === SYN && connection?.isOlderThan(sequence) !== false;
+    if (connection !== undefined && isNew) connection.close({ number, time }, "by a new one with the same ports");
+    if (connection === undefined || isNew) {
+      connection = this.#connection(from, to);
+      this.#forgetOldest();
+    } else this.#known.delete(key);
+    this.#known.set(key, connection);
+    connection.segment(segment, packet);
+  }
+
+  #connection(from: string, to: string): CapturedConnection {
+    const number = ++this.#connections;
+    const { connection: only = number, wanted, maxConnections = MAX_CAPTURED_CONNECTIONS } = this.#options;
+    return new CapturedConnection(number, [from, to], {
+      wanted: only === number && (wanted?.(number) ?? true),
+      budget: this.#budget,
+      take: this.#take,
+      admit: () => {
+        if (this.#open >= maxConnections) {
+          this.#leftOut++;
+          return false;
+        }
+        this.#open++;
+        return true;
+      },
+      leave: () => this.#open--,
+    });
+  }
+
+  /** Forgets connections without octets, or that have ended: only a packet that comes late would need them. */
+  #forgetOldest(): void {
+    if (this.#known.size < MAX_KNOWN_CONNECTIONS) return;
+    for (const [key, connection] of this.#known) {
+      if (connection.isOpen) {
+        // Those at the front are looked at again and again: it goes to the back.
+        this.#known.delete(key);
+        this.#known.set(key, connection);
+        continue;
+      }
+      connection.close({ number: this.#blocks.packets, time: this.#lastTime }, "left out: there are too many others");
+      this.#known.delete(key);
+      return;
+    }
+  }
+
+  #skip(why: NoSegment | `link type ${number}`, first: number): void {
+    const skipped = this.#skipped.get(why);
+    if (skipped === undefined) this.#skipped.set(why, { count: 1, first });
+    else skipped.count++;
+  }
+
+  #notes(): string[] {
+    const notes: string[] = [];
+    for (const [why, { count, first }] of this.#skipped) {
+      if (why === "no TCP") continue;
+      const packets = count === 1 ? `packet ${first}` : `${count} packets from packet ${first} on`;
+      notes.push(`left out: ${packets}, for ${REASONS[why as NoSegment] ?? `${why} is not known here`}`);
+    }
+    const { tooLarge, cutOff, packets } = this.#blocks;
+    if (tooLarge > 0) {
+      notes.push(`left out: ${counted(tooLarge, "packet")} with more than ${MAX_CAPTURED_PACKET_BYTES} octets`);
+    }
+    if (this.#leftOut > 0) {
+      const most = this.#options.maxConnections ?? MAX_CAPTURED_CONNECTIONS;
+      notes.push(`left out: ${counted(this.#leftOut, "connection")}, for more than ${most} were open at a time`);
+    }
+    if (cutOff) notes.push(`the file is cut off in the block after packet ${packets}`);
+    return notes;
+  }
+}
+
+const REASONS: Readonly<Partial<Record<NoSegment, string>>> = {
+  "fragment": "fragments of IP packets are not put together",
+  "cut off": "not all of the headers were captured",
+};
+
+/**
+ * Yields the events of a capture in order. Their octets stay unchanged. Returns how many
+ * connections there are, and one line on each thing that was not read.
+ *
+ * @throws {CaptureError} If the file is no pcapng.
+ */
+export async function* captureEvents(
+  source: Source,
+  options: CaptureReaderOptions = {},
+): AsyncGenerator<CaptureEvent, { readonly connections: number; readonly notes: string[] }> {
+  let events: CaptureEvent[] = [];
+  const reader = new CaptureReader((event) => {
+    events.push("bytes" in event ? { ...event, bytes: event.bytes.slice() } : event);
+  }, options);
+  const buffer = new Uint8Array(EXPLAIN_READ_BYTES);
+  for (;;) {
+    const count = await source.read(buffer);
+    if (count !== null) reader.receive(buffer.subarray(0, count));
+    const notes = count === null ? reader.end() : undefined;
+    yield* events;
+    events = [];
+    if (notes !== undefined) return { connections: reader.connections, notes };
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * Puts the octets of one direction of a TCP connection in order: late, repeated, overlapping and missing segments
+ * (RFC 9293 §3.4, §3.10).
+ *
+ * @module
+ */
+
+import { MAX_REASSEMBLED_BYTES, MAX_REASSEMBLED_DIRECTION_BYTES, REASSEMBLED_SEGMENT_BYTES } from "../../limits.ts";
+
+/** Receives what a direction carries, in order. `P` identifies the packet that it came from. */
+export interface FlowTaker<P> {
+  /** Receives octets, which are valid during the call. */
+  octets(bytes: Uint8Array, packet: P): void;
+  /** Receives the number of octets that were sent but not captured. */
+  missing(count: number, packet: P): void;
+  /** Receives the end of the direction. */
+  fin(packet: P): void;
+}
+
+/** Octets that wait for earlier ones, in all directions of all connections. */
+export class ReassemblyBudget {
+  /** How many octets wait, with what keeping them costs. */
+  used = 0;
+  /** The most that may wait. */
+  readonly most: number;
+
+  /** Allows a number of octets. */
+  constructor(most: number = MAX_REASSEMBLED_BYTES) {
+    this.most = most;
+  }
+}
+
+/** A segment that waits for octets before it. */
+interface Waiting<P> {
+  readonly sequence: number;
+  readonly bytes: Uint8Array;
+  readonly packet: P;
+}
+
+/** Returns how far a sequence number is behind another: they count modulo 2^32. */
+function distance(from: number, to: number): number {
+  return to - from | 0;
+}
+
+/** One direction of a connection. */
+export class Flow<P> {
+  readonly #taker: FlowTaker<P>;
+  readonly #budget: ReassemblyBudget;
+  /** The sequence number of the next octet, once known. */
+  #next: number | undefined;
+  /** Segments behind a gap, by sequence number. */
+  #waiting: Waiting<P>[] = [];
+  #waitingBytes = 0;
+  /** The sequence number of the FIN, and its packet. */
+  #fin: { readonly sequence: number; readonly packet: P } | undefined;
+  #ended = false;
+  /** The highest sequence number that the receiver has acknowledged. */
+  #acknowledged: number | undefined;
+
+  /** Creates a direction whose first sequence number is not known yet. */
+  constructor(taker: FlowTaker<P>, budget: ReassemblyBudget) {
+    this.#taker = taker;
+    this.#budget = budget;
+  }
+
+  /** Sets the next sequence number, unless it is known. */
+  start(sequence: number): void {
+    this.#next ??= sequence >>> 0;
+  }
+
+  /**
+   * Receives a segment.
+   *
+   * @param bytes Its captured octets.
+   * @param length How many octets it had.
+   */
+  segment(sequence: number, bytes: Uint8Array, length: number, fin: boolean, packet: P): void {
+    if (this.#ended) return;
+    this.start(sequence);
+    if (fin) this.#fin ??= { sequence: sequence + length >>> 0, packet };
+    if (bytes.length > 0) this.#add(sequence, bytes, packet);
+    this.#skipAcknowledged(packet);
+    this.#endIfComplete();
+  }
+
+  /** Receives an acknowledgment by the other side: what is missing before it will not come any more. */
+  acknowledge(sequence: number, packet: P): void {
+    if (this.#next === undefined || this.#ended) return;
+    if (this.#acknowledged === undefined || distance(this.#acknowledged, sequence) > 0) this.#acknowledged = sequence;
+    this.#skipAcknowledged(packet);
+    this.#endIfComplete();
+  }
+
+  /** Gives all that waits, and what is missing before it: nothing more comes. */
+  end(packet: P): void {
+    while (this.#waiting.length > 0) this.#skipGap(packet);
+    if (this.#next === undefined || this.#ended) return;
+    const end = this.#fin?.sequence ?? this.#acknowledged;
+    const missing = end === undefined ? 0 : distance(this.#next, end);
+    // The FIN, too, takes a sequence number that is acknowledged.
+    if (missing > 0) this.#skip(missing, packet);
+    this.#endIfComplete();
+  }
+
+  /** Discards the octets that wait, and ends the direction. */
+  discard(): void {
+    this.#waiting = [];
+    this.#budget.used -= this.#waitingBytes;
+    this.#waitingBytes = 0;
+    this.#ended = true;
+  }
+
+  #add(sequence: number, bytes: Uint8Array, packet: P): void {
+    const ahead = distance(this.#next!, sequence);
+    if (ahead <= 0) {
+      // The octets that came first count; only those beyond them are new.
+      if (-ahead < bytes.length) this.#give(ahead === 0 ? bytes : bytes.subarray(-ahead), packet);
+      return this.#giveWaiting();
+    }
+    this.#keep(sequence, bytes, packet);
+    while (this.#waitingBytes > MAX_REASSEMBLED_DIRECTION_BYTES || this.#budget.used > this.#budget.most) {
+      if (this.#waiting.length === 0) break;
+      this.#skipGap(packet);
+    }
+  }
+
+  #keep(sequence: number, bytes: Uint8Array, packet: P): void {
+    let index = this.#waiting.length;
+    while (index > 0 && distance(this.#waiting[index - 1].sequence, sequence) < 0) index--;
+    const before = this.#waiting[index - 1];
+    // A segment is often repeated until the missing one has come.
+    if (before?.sequence === sequence && before.bytes.length >= bytes.length) return;
+    this.#waiting.splice(index, 0, { sequence, bytes: bytes.slice(), packet });
+    this.#count(bytes.length + REASSEMBLED_SEGMENT_BYTES);
+  }
+
+  #count(bytes: number): void {
+    this.#waitingBytes += bytes;
+    this.#budget.used += bytes;
+  }
+
+  #give(bytes: Uint8Array, packet: P): void {
+    this.#next = this.#next! + bytes.length >>> 0;
+    this.#taker.octets(bytes, packet);
+  }
+
+  /** Gives the segments that waited for octets which have come. */
+  #giveWaiting(): void {
+    let given = 0;
+    for (const { sequence, bytes, packet } of this.#waiting) {
+      const ahead = distance(this.#next!, sequence);
+      if (ahead > 0) break;
+      given++;
+      this.#count(-bytes.length - REASSEMBLED_SEGMENT_BYTES);
+      if (-ahead < bytes.length) this.#give(bytes.subarray(-ahead), packet);
+    }
+    if (given > 0) this.#waiting.splice(0, given);
+  }
+
+  #skipAcknowledged(packet: P): void {
+    while (this.#waiting.length > 0 && this.#acknowledged !== undefined) {
+      if (distance(this.#waiting[0].sequence, this.#acknowledged) < 0) return;
+      this.#skipGap(packet);
+    }
+    const fin = this.#fin?.sequence;
+    if (fin === undefined || this.#acknowledged === undefined || distance(fin, this.#acknowledged) < 0) return;
+    const missing = distance(this.#next!, fin);
+    if (missing > 0) this.#skip(missing, packet);
+  }
+
+  /** Gives up the octets before the first segment that waits. */
+  #skipGap(packet: P): void {
+    const count = distance(this.#next!, this.#waiting[0].sequence);
+    if (count > 0) this.#skip(count, packet);
+    this.#giveWaiting();
+  }
+
+  #skip(count: number, packet: P): void {
+    this.#next = this.#next! + count >>> 0;
+    this.#taker.missing(count, packet);
+  }
+
+  #endIfComplete(): void {
+    if (this.#ended || this.#fin === undefined || distance(this.#next!, this.#fin.sequence) > 0) return;
+    // Octets after the FIN are not part of the direction.
+    this.discard();
+    this.#taker.fin(this.#fin.packet);
+  }
+}

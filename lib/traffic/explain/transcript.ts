@@ -1,0 +1,212 @@
+/**
+ * A raw exchange as text: what was sent and received, when, and what the rules say of it.
+ *
+ * @module
+ */
+
+import { octetString } from "../../bytes.ts";
+import { REQUEST_LIMITS, SHOWN_RAW_EVENTS, SHOWN_RAW_OCTETS } from "../../limits.ts";
+import { counted, escapeText, type Painter, wordsOf, wrapWords } from "../../terminal.ts";
+import type { Octets, TrafficEvent } from "../../traffic.ts";
+import { Conversation } from "../conversation.ts";
+import { Explainer } from "./explain.ts";
+import { readingLines, sentence } from "./text.ts";
+import type { Explanation } from "./explanation.ts";
+import { readable, units, wrapUnits } from "./octet_text.ts";
+import { type Microseconds, SINCE_START } from "../tap.ts";
+
+/** What a transcript is made with. */
+export interface TranscriptOptions {
+  /** Receives whole lines of safe text, as things happen. */
+  readonly write: (text: string) => void;
+  /** Colours the two directions. */
+  readonly painter: Painter;
+  /** How long the exchange waits for the next octets, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Columns of a line; left out, there is no limit. */
+  readonly width?: () => number;
+  /** The clock that the tap uses. */
+  readonly now?: Microseconds;
+}
+
+/** What came of a raw exchange. */
+export interface RawResult {
+  /** The status of the last final response that is whole; `undefined` if there is none. */
+  readonly status: number | undefined;
+  /** Whether what came is HTTP. */
+  readonly valid: boolean;
+}
+
+/** Columns before the octets: time, direction, count. */
+const INDENT = " ".repeat(16);
+const LEAST_COLUMNS = 24;
+const ANY_LENGTH = { ...REQUEST_LIMITS, maxContentBytes: Number.MAX_SAFE_INTEGER };
+
+/** Listens to a tap at the client's end, and tells of the exchange that was begun last. */
+export class Transcript {
+  readonly #options: TranscriptOptions;
+  readonly #now: Microseconds;
+  #start: number | undefined;
+  #conversation = new Conversation(ANY_LENGTH);
+  #requests = new Explainer({ kind: "request" });
+  #finSent = false;
+  #result: RawResult = { status: undefined, valid: true };
+  #shownEvents = 0;
+  #hidden = { events: 0, octets: 0 };
+
+  /** Tells nothing until an exchange begins. */
+  constructor(options: TranscriptOptions) {
+    this.#options = options;
+    this.#now = options.now ?? SINCE_START;
+  }
+
+  /** Begins an exchange on a connection that has carried no message, or only whole ones. */
+  begin(): void {
+    this.#start = this.#now();
+    this.#conversation = new Conversation(ANY_LENGTH);
+    this.#requests = new Explainer({ kind: "request" });
+    this.#finSent = false;
+    this.#result = { status: undefined, valid: true };
+    this.#shownEvents = 0;
+    this.#hidden = { events: 0, octets: 0 };
+  }
+
+  /** What the server has to send by the rules. */
+  get expects(): "response" | "fin" | "nothing" {
+    if (!this.#result.valid) return "fin";
+    if (this.#conversation.unanswered) return "response";
+    return this.#finSent || this.#conversation.closes ? "fin" : "nothing";
+  }
+
+  /** Receives what happens on the connection. */
+  tell(event: TrafficEvent): void {
+    if (this.#start === undefined) return;
+    switch (event.kind) {
+      case "write":
+        this.#requests.receive(event.bytes);
+        this.#line(event, ">");
+        this.#conversation.octets("request", event.bytes.slice());
+        return;
+      case "read":
+        return this.#read(event);
+      case "fin":
+        return this.#fin(event.time, event.by === "client");
+      case "closed":
+        if (event.reason === "reset") this.#print(event.time, "<", " RST");
+        this.#start = undefined;
+    }
+  }
+
+  /** Tells what the rules say of what was sent; no more is. */
+  sent(unsent: number): void {
+    if (unsent > 0) {
+      this.#write(`(${unsent} octets were not sent: the server did not take them, or the connection had ended)`);
+    }
+    this.#requests.end(this.#finSent);
+    for (const explanation of this.#requests.take()) {
+      const [first, ...more] = predictionLines(explanation, this.#width);
+      this.#sentence(first);
+      for (const line of more) this.#write(line);
+    }
+  }
+
+  /** Ends the exchange. Nothing more is told until another begins. */
+  end(outcome: "complete" | "ended" | "timeout"): RawResult {
+    const { events, octets } = this.#hidden;
+    if (events > 0) this.#write(`… ${events} more reads and writes, ${octets} octets`);
+    if (outcome === "timeout") this.#write(`(nothing more came within ${this.#options.timeoutMs / 1000} s)`);
+    if (outcome === "ended") {
+      const missing = this.#result.status === undefined ? "there was" : "every request had";
+      this.#write(`(the connection ended before ${missing} a whole response)`);
+    }
+    this.#start = undefined;
+    return this.#result;
+  }
+
+  /** A read may end one message and start the next: each has its line. */
+  #read(event: Octets): void {
+    const before = this.#conversation.received("response");
+    const bytes = event.bytes.slice();
+    const { changed } = this.#conversation.octets("response", bytes);
+    const responses = changed.flatMap(({ responses }) => responses);
+    const starts = responses.map(({ from }) => from - before).filter((at) => at > 0 && at < bytes.length);
+    const cuts = [0, ...new Set(starts.sort((a, b) => a - b)), bytes.length];
+    for (let i = 1; i < cuts.length; i++) {
+      const piece = bytes.subarray(cuts[i - 1], cuts[i]);
+      this.#line({ ...event, bytes: piece }, "<");
+    }
+    for (const { status, whole, fault } of responses) {
+      if (whole && (status >= 200 || status === 101)) this.#result = { ...this.#result, status };
+      if (fault === undefined || !this.#result.valid) continue;
+      this.#result = { ...this.#result, valid: false };
+      const where = fault.offset < 0 ? "" : ` at octet ${fault.offset} of the response`;
+      this.#sentence(`no valid response${where}, ${described(fault.detail, fault.rule)}`);
+    }
+  }
+
+  #fin(time: number, own: boolean): void {
+    this.#print(time, own ? ">" : "<", " FIN");
+    this.#finSent ||= own;
+    const { changed } = this.#conversation.fin(own ? "request" : "response");
+    for (const { status, whole } of changed.flatMap(({ responses }) => responses)) {
+      if (whole && status >= 200) this.#result = { ...this.#result, status };
+    }
+  }
+
+  #line({ time, bytes }: Octets, direction: "<" | ">"): void {
+    if (++this.#shownEvents > SHOWN_RAW_EVENTS) {
+      this.#hidden = { events: this.#hidden.events + 1, octets: this.#hidden.octets + bytes.length };
+      return;
+    }
+    const octets = units(octetString(bytes, 0, Math.min(bytes.length, SHOWN_RAW_OCTETS)));
+    // What was typed is shown as it was typed; what came is easier to read line by line.
+    const shown = direction === ">"
+      ? [octets.join("")]
+      : wrapUnits(octets, Math.max(this.#width - INDENT.length, LEAST_COLUMNS)).lines;
+    if (bytes.length > SHOWN_RAW_OCTETS) shown.push(`… ${counted(bytes.length - SHOWN_RAW_OCTETS, "more octet")}`);
+    const [first, ...more] = shown;
+    this.#print(time, direction, `${String(bytes.length).padStart(4)}  ${first}`);
+    for (const line of more) this.#write(INDENT + line);
+  }
+
+  #print(time: number, direction: "<" | ">", text: string): void {
+    const seconds = (Math.max(0, time - this.#start!) / 1_000_000).toFixed(3);
+    const arrow = this.#options.painter(direction === "<" ? "green" : "blue", direction);
+    this.#write(`${seconds.padStart(7)} ${arrow} ${text}`);
+  }
+
+  #sentence(text: string): void {
+    const [first, ...more] = wrapWords(wordsOf(`by the rules: ${text}`), this.#width);
+    this.#write(`by the rules: ${this.#options.painter("bold", first.slice("by the rules: ".length))}`);
+    for (const line of more) this.#write(`      ${this.#options.painter("bold", line)}`);
+  }
+
+  get #width(): number {
+    return this.#options.width?.() ?? Infinity;
+  }
+
+  #write(line: string): void {
+    this.#options.write(`${line}\n`);
+  }
+}
+
+/** What the rules say of one message: the first line, and what there is below it. */
+function predictionLines({ kind, rows, state, fault, findings, length }: Explanation, width: number): string[] {
+  if (kind === "unread") return [`${length} octets behind it are not read, for the connection ends`];
+  if (fault !== undefined) {
+    return [
+      `${fault.status} at octet ${fault.offset}, ${described(fault.detail, fault.rule)}`,
+      ...fault.fix === undefined ? [] : sentence("fix:", fault.fix, width),
+      ...readingLines(fault.readings, "request"),
+    ];
+  }
+  if (state === "incomplete") return [`not a whole request yet: ${findings[0].text}`];
+  const startLine = rows.filter((row) => row.kind === "start").map(({ octets }) => octets).join("");
+  return [`${readable(startLine.replace(/ HTTP\/.*$/s, ""))}, whole`];
+}
+
+/** An error's words as the rest of a sentence. */
+function described(detail: string, rule: string | undefined): string {
+  const text = /^(?!Host\b)[A-Z][a-z]* /.test(detail) ? detail[0].toLowerCase() + detail.slice(1) : detail;
+  return escapeText(rule === undefined || rule === "" ? text : `${text} (${rule})`);
+}

@@ -1,0 +1,155 @@
+/**
+ * The stream of events that a page follows: server-sent events (HTML, "Server-sent events").
+ *
+ * Nothing waits for a page: each has a place in the history, and one that is overtaken by its oldest event misses some
+ * and is told how many.
+ *
+ * @module
+ */
+
+import { PAGE_GATHER_MS, PAGE_HEARTBEAT_MS, PAGE_PIECE_BYTES, PAGE_VIEWERS } from "../../limits.ts";
+import type { Journal } from "./journal.ts";
+
+/** How a feed behaves. */
+export interface FeedOptions {
+  /** What a page is told of the server when it starts. */
+  readonly about: Record<string, unknown>;
+  /** Tells this process from others: the first part of every event's id. */
+  readonly process: string;
+  /** How long to gather events, in milliseconds. */
+  readonly gatherMs?: number;
+  /** How long a stream may be quiet, in milliseconds. */
+  readonly heartbeatMs?: number;
+}
+
+/** Sends what happens to the pages. */
+export class Feed {
+  readonly #journal: Journal;
+  readonly #options: Required<FeedOptions>;
+  readonly #wakes = new Set<() => void>();
+  #viewers = 0;
+  #stopped = false;
+
+  /** Follows a journal. */
+  constructor(journal: Journal, options: FeedOptions) {
+    this.#journal = journal;
+    this.#options = { gatherMs: PAGE_GATHER_MS, heartbeatMs: PAGE_HEARTBEAT_MS, ...options };
+    journal.onMore = () => this.#wake();
+  }
+
+  /** Whether one more page may follow. */
+  get full(): boolean {
+    return this.#viewers >= PAGE_VIEWERS;
+  }
+
+  /** Ends all streams, each after the last event. */
+  stop(): void {
+    this.#stopped = true;
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const wake of this.#wakes) wake();
+  }
+
+  /**
+   * A stream, which counts as a viewer until it ends.
+   *
+   * @param lastId The id of the last event that the page has, if it was here before.
+   * @param signal Aborted once the page has left.
+   */
+  stream(lastId: string | undefined, signal: AbortSignal): AsyncIterable<string> {
+    this.#viewers++;
+    let open = true;
+    const close = () => {
+      if (open) this.#viewers--;
+      open = false;
+    };
+    const pieces = this.#pieces(this.#resumeAt(lastId), signal);
+    return {
+      [Symbol.asyncIterator]: () => ({
+        next: async () => {
+          const piece = await pieces.next();
+          if (piece.done) close();
+          return piece;
+        },
+        return: async () => {
+          close();
+          await pieces.return(undefined);
+          return { done: true, value: undefined };
+        },
+      }),
+    };
+  }
+
+  /** The number of the event to go on with; `undefined` for a page that has to start over. */
+  #resumeAt(lastId: string | undefined): number | undefined {
+    const [, process, number] = /^(\w+)-(\d{1,15})$/.exec(lastId ?? "") ?? [];
+    const { first, last } = this.#journal.history;
+    const next = Number(number) + 1;
+    return process === this.#options.process && next >= first && next <= last + 1 ? next : undefined;
+  }
+
+  async *#pieces(resumeAt: number | undefined, signal: AbortSignal): AsyncGenerator<string, void> {
+    const { history } = this.#journal;
+    let next = resumeAt ?? history.first;
+    // The browser tries again after two seconds.
+    yield resumeAt === undefined ? `retry: 2000\n${this.#start(0)}` : `retry: 2000\n\n`;
+    while (!signal.aborted) {
+      let text = "";
+      if (next < history.first) {
+        text = this.#start(history.first - next);
+        next = history.first;
+      }
+      while (text.length < PAGE_PIECE_BYTES && next <= history.last) text += this.#event(next++);
+      if (text === "" && this.#stopped) return;
+      if (text === "") text = await this.#more(signal) ? "" : ": still here\n\n";
+      if (text !== "") yield text;
+    }
+  }
+
+  /** What a page starts with: the server, and the table before the oldest event. */
+  #start(missed: number): string {
+    const { base, history } = this.#journal;
+    return message("start", `${this.#options.process}-${history.first - 1}`, {
+      ...this.#options.about,
+      process: this.#options.process,
+      first: history.first,
+      last: history.last,
+      missed,
+      rows: base.rows.map(({ name, cells }) => [name, cells]),
+      total: base.total,
+      large: base.large,
+    });
+  }
+
+  #event(number: number): string {
+    const { told } = this.#journal.history.at(number)!;
+    return message("", `${this.#options.process}-${number}`, { number, ...told });
+  }
+
+  /** Waits for more events, and for those that come right after them. Returns false after a quiet time. */
+  async #more(signal: AbortSignal): Promise<boolean> {
+    let timer;
+    let wake = () => {};
+    const woken = new Promise<boolean>((resolve) => {
+      wake = () => resolve(true);
+      timer = setTimeout(() => resolve(false), this.#options.heartbeatMs);
+    });
+    this.#wakes.add(wake);
+    signal.addEventListener("abort", wake);
+    const more = await woken;
+    clearTimeout(timer);
+    this.#wakes.delete(wake);
+    signal.removeEventListener("abort", wake);
+    if (more && !this.#stopped && !signal.aborted) {
+      await new Promise((resolve) => setTimeout(resolve, this.#options.gatherMs));
+    }
+    return more;
+  }
+}
+
+/** One event of the stream; JSON has no line ends of its own. */
+function message(event: string, id: string, data: unknown): string {
+  return `${event === "" ? "" : `event: ${event}\n`}id: ${id}\ndata: ${JSON.stringify(data)}\n\n`;
+}

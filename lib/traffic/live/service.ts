@@ -1,0 +1,188 @@
+/**
+ * The page as resources: its files, the events, a message's octets, and commands.
+ *
+ * @module
+ */
+
+import {
+  HttpError,
+  type HttpResponse,
+  METHODS_WITH_CONTENT,
+  type Requester,
+  type RequestHead,
+  type Service,
+} from "../../http_message.ts";
+import type { Feed } from "./feed.ts";
+import { LIVE_PATH, type PageAccess, SECURITY_FIELDS } from "./access.ts";
+import type { Direction } from "../conversation.ts";
+import details from "../page/details.css" with { type: "text" };
+import lanesStyle from "../page/lanes.css" with { type: "text" };
+import style from "../page/page.css" with { type: "text" };
+import html from "../page/page.html" with { type: "text" };
+import groups from "../page/groups.js" with { type: "text" };
+import lanes from "../page/lanes.js" with { type: "text" };
+import message from "../page/message.js" with { type: "text" };
+import script from "../page/page.js" with { type: "text" };
+import state from "../page/state.js" with { type: "text" };
+import table from "../page/table.js" with { type: "text" };
+import text from "../page/text.js" with { type: "text" };
+
+type PageFile = Pick<HttpResponse, "contentType" | "content">;
+
+const CSS = "text/css; charset=utf-8";
+const SCRIPT = "text/javascript; charset=utf-8";
+/** The page's files, by their paths: a script of modules, and its styles. */
+const FILES: Record<string, PageFile> = {
+  "/": { contentType: "text/html; charset=utf-8", content: html },
+  "/page.css": { contentType: CSS, content: style },
+  "/lanes.css": { contentType: CSS, content: lanesStyle },
+  "/details.css": { contentType: CSS, content: details },
+  "/page.js": { contentType: SCRIPT, content: script },
+  "/groups.js": { contentType: SCRIPT, content: groups },
+  "/lanes.js": { contentType: SCRIPT, content: lanes },
+  "/message.js": { contentType: SCRIPT, content: message },
+  "/state.js": { contentType: SCRIPT, content: state },
+  "/table.js": { contentType: SCRIPT, content: table },
+  "/text.js": { contentType: SCRIPT, content: text },
+};
+
+const EVENTS_PATH = `${LIVE_PATH}events`;
+const MESSAGE_PATH = `${LIVE_PATH}message`;
+const COMMAND_PATH = `${LIVE_PATH}command`;
+
+/** Which octets a page wants to see: those of a message. */
+export interface MessageRange {
+  /** The connection's number. */
+  readonly connection: number;
+  /** Which way they went. */
+  readonly direction: Direction;
+  /** The first one. */
+  readonly from: number;
+  /** Behind the last one. */
+  readonly to: number;
+  /** The method of the request that a response answers; empty if that is not known. */
+  readonly method: string;
+  /** Whether the message is whole, so that nothing of it is still to come. */
+  readonly whole: boolean;
+}
+
+/** What the page asks the program for. */
+export interface PageSource {
+  /** A message's octets and rows, as JSON; `undefined` if they are no longer kept. */
+  message(range: MessageRange): unknown;
+  /**
+   * Executes a command, until the signal is aborted: its client has left.
+   *
+   * @returns One line to show.
+   * @throws {HttpError} 422 if it is none.
+   */
+  command(line: string, signal: AbortSignal): Promise<string>;
+}
+
+/** Serves the page. */
+export class PageService implements Service {
+  readonly #access: PageAccess;
+  readonly #feed: Feed;
+  readonly #source: PageSource;
+
+  /** Serves a page to those whom `access` lets pass. */
+  constructor(access: PageAccess, feed: Feed, source: PageSource) {
+    this.#access = access;
+    this.#feed = feed;
+    this.#source = source;
+  }
+
+  /**
+   * As {@linkcode Service.precheck}.
+   *
+   * @throws {HttpError} 403, 404, 405, 415 or 421.
+   */
+  precheck(request: RequestHead): void {
+    this.#access.check(request);
+    const { method, path, fields } = request;
+    const isCommand = path === COMMAND_PATH;
+    if (!isCommand && path !== EVENTS_PATH && path !== MESSAGE_PATH && !Object.hasOwn(FILES, path)) {
+      throw new HttpError(404, `Nothing is at ${path}`);
+    }
+    const allowed = isCommand ? ["POST"] : ["GET", "HEAD"];
+    if (!allowed.includes(method)) {
+      throw new HttpError(405, `${method} is not allowed on ${path}: use ${allowed.join(" or ")}`, {
+        fields: [["Allow", allowed.join(", ")]],
+      });
+    }
+    if (!METHODS_WITH_CONTENT.includes(method)) return;
+    this.#access.requireOrigin(request);
+    const type = fields.get("content-type") ?? "none";
+    if (/^application\/json *(?:;|$)/i.test(type)) return;
+    throw new HttpError(415, `A command is application/json, saw ${JSON.stringify(type)}`);
+  }
+
+  /** As {@linkcode Service.answer}. */
+  async answer(request: RequestHead, content: Uint8Array, requester: Requester): Promise<HttpResponse> {
+    this.precheck(request);
+    switch (request.path) {
+      case EVENTS_PATH:
+        return secured(this.#events(request, requester));
+      case MESSAGE_PATH:
+        return secured(this.#message(request));
+      case COMMAND_PATH:
+        return secured(json({ text: await this.#source.command(commandIn(content), requester.signal) }));
+      default: {
+        const hasKey = this.#access.check(request);
+        return secured({ status: 200, ...FILES[request.path], fields: hasKey ? [this.#access.cookie] : [] });
+      }
+    }
+  }
+
+  /** As {@linkcode Service.errorResponse}: an error is one line of JSON. */
+  errorResponse(error: HttpError): HttpResponse {
+    const { status, message, fields } = error;
+    return secured({ ...json({ error: message }), status, fields });
+  }
+
+  #events({ method, fields }: RequestHead, { signal }: Requester): HttpResponse {
+    if (this.#feed.full) {
+      throw new HttpError(503, "Four pages are open already: close one of them", { fields: [["Retry-After", "5"]] });
+    }
+    const response = { status: 200, contentType: "text/event-stream" };
+    if (method === "HEAD") return response;
+    return { ...response, content: this.#feed.stream(fields.get("last-event-id"), signal) };
+  }
+
+  #message({ query }: RequestHead): HttpResponse {
+    const params = new URLSearchParams(query ?? "");
+    const [connection, from, to] = ["connection", "from", "to"].map((name) => wholeNumber(params.get(name)));
+    const direction = params.get("direction");
+    if (
+      connection === undefined || from === undefined || to === undefined || to < from ||
+      direction !== "request" && direction !== "response"
+    ) throw new HttpError(400, "A message is given by connection, direction, from and to");
+    const method = params.get("method") ?? "";
+    const whole = params.get("whole") === "true";
+    const message = this.#source.message({ connection, direction, from, to, method, whole });
+    if (message === undefined) throw new HttpError(404, "These octets are no longer kept");
+    return json(message);
+  }
+}
+
+function secured(response: HttpResponse): HttpResponse {
+  return { ...response, fields: [...response.fields ?? [], ...SECURITY_FIELDS] };
+}
+
+function json(value: unknown): HttpResponse {
+  return { status: 200, contentType: "application/json", content: JSON.stringify(value) };
+}
+
+function wholeNumber(text: string | null): number | undefined {
+  return /^\d{1,15}$/.test(text ?? "") ? Number(text) : undefined;
+}
+
+function commandIn(content: Uint8Array): string {
+  try {
+    const { command } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(content));
+    if (typeof command === "string") return command;
+  } catch {
+    // Said below.
+  }
+  throw new HttpError(400, 'A command is JSON: {"command":"get all"}');
+}

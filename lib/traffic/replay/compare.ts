@@ -1,0 +1,205 @@
+/**
+ * Compares an answer with the recorded one.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { octetString } from "../../bytes.ts";
+import type { FieldLine } from "../../http_message.ts";
+import { REPLAY_KEPT_CONTENT_BYTES, REPLAY_KEPT_TAGS, SHOWN_FAULT_OCTETS } from "../../limits.ts";
+import { counted } from "../../terminal.ts";
+
+/** An interim response (1xx). */
+export interface Interim {
+  /** Its status code. */
+  readonly status: number;
+  /** In the recording, whether the client had it before it sent more. */
+  awaited: boolean;
+}
+
+/** A complete final response, and what came before it. */
+export interface Answer {
+  /** The status code. */
+  readonly status: number;
+  /** The reason phrase. */
+  readonly reason: string;
+  /** The header section. */
+  readonly fields: readonly FieldLine[];
+  /** The content, without its transfer coding. */
+  readonly content: ContentPrint;
+  /** The trailer section. */
+  readonly trailers: readonly FieldLine[];
+  /** Whether the connection stays open by the rules (RFC 9112 §9.3). */
+  readonly stays: boolean;
+  /** The interim responses before it. */
+  readonly interims: readonly Interim[];
+}
+
+/** Content as its length, its first octets and its digest. Memory does not depend on its length. */
+export class ContentPrint {
+  /** How many octets it has. */
+  length = 0;
+  readonly #hash = createHash("sha256");
+  readonly #kept: Uint8Array[] = [];
+  #keptBytes = 0;
+  #digest: string | undefined;
+
+  /** Appends octets, which are copied. */
+  add(octets: Uint8Array): void {
+    this.length += octets.length;
+    this.#hash.update(octets);
+    const room = REPLAY_KEPT_CONTENT_BYTES - this.#keptBytes;
+    if (room <= 0) return;
+    this.#kept.push(octets.slice(0, room));
+    this.#keptBytes += Math.min(room, octets.length);
+  }
+
+  /** The first octets, one character each. */
+  get start(): string {
+    return this.#kept.map((piece) => octetString(piece)).join("");
+  }
+
+  /** The digest of all octets. No more can be added. */
+  get digest(): string {
+    return this.#digest ??= this.#hash.digest("hex");
+  }
+}
+
+/** One thing that is not as recorded. The texts have one character per octet, as sent by the server. */
+export interface Difference {
+  /** What differs: `status`, `field Location`, `content`. */
+  readonly what: string;
+  /** How it was. */
+  readonly recorded: string;
+  /** How it is. */
+  readonly now: string;
+}
+
+/** Fields of the connection, of the server itself, or of the moment: these are no part of the answer. */
+const IGNORED = new Set([
+  ...["date", "age", "server", "via", "connection", "keep-alive"],
+  ...["content-length", "transfer-encoding", "trailer", "te", "upgrade"],
+]);
+/** Fields whose values no two runs share: only whether they are there is compared. */
+const VARYING = new Set(["etag", "last-modified", "expires", "set-cookie"]);
+const ABSENT = "none";
+
+/** A tag of fewer characters may occur in content by chance. */
+const LEAST_TAG_CHARACTERS = 6;
+
+/**
+ * The entity tags of a replay, each with the recorded one. Content may name a tag, as the problem document of a 412
+ * does, and each run has other tags.
+ */
+export class EntityTags {
+  readonly #recorded = new Map<string, string>();
+
+  /** Notes the tags of two answers to one request. */
+  learn(recorded: Answer, now: Answer): void {
+    const [was, is] = [recorded, now].map(({ fields }) => opaqueTag(fields));
+    if (was === undefined || is === undefined) return;
+    this.#recorded.delete(is);
+    this.#recorded.set(is, was);
+    if (this.#recorded.size > REPLAY_KEPT_TAGS) this.#recorded.delete(this.#recorded.keys().next().value!);
+  }
+
+  /** Returns content with the recorded tags instead of these. */
+  asRecorded(content: string): string {
+    if (this.#recorded.size === 0) return content;
+    const any = new RegExp([...this.#recorded.keys()].map(RegExp.escape).join("|"), "g");
+    return content.replace(any, (tag) => this.#recorded.get(tag)!);
+  }
+}
+
+/** Returns the text between the quotes of an answer's entity tag (RFC 9110 §8.8.3). */
+function opaqueTag(fields: readonly FieldLine[]): string | undefined {
+  const value = fields.find(([name]) => name.toLowerCase() === "etag")?.[1] ?? "";
+  const tag = /^(?:W\/)?"([^"]*)"$/.exec(value)?.[1];
+  return tag !== undefined && tag.length >= LEAST_TAG_CHARACTERS ? tag : undefined;
+}
+
+/** Returns what is different between the recorded answer and this one, in the order of a response. */
+export function differences(recorded: Answer, now: Answer, tags: EntityTags): Difference[] {
+  const found: Difference[] = [...interimDifferences(recorded.interims, now.interims)];
+  if (recorded.status !== now.status) {
+    found.push({ what: "status", recorded: statusText(recorded), now: statusText(now) });
+  }
+  found.push(...fieldDifferences("field", recorded.fields, now.fields));
+  const content = contentDifference(recorded.content, now.content, tags);
+  if (content !== undefined) found.push(content);
+  found.push(...fieldDifferences("trailer", recorded.trailers, now.trailers));
+  if (recorded.stays !== now.stays) {
+    found.push({ what: "connection", recorded: stayText(recorded.stays), now: stayText(now.stays) });
+  }
+  return found;
+}
+
+/** Returns a status with its reason phrase. */
+export function statusText({ status, reason }: Pick<Answer, "status" | "reason">): string {
+  return reason === "" ? String(status) : `${status} ${reason}`;
+}
+
+function stayText(stays: boolean): string {
+  return stays ? "stays open" : "ends";
+}
+
+/**
+ * A server may leave out a 100 (Continue) if content arrives first (RFC 9110 §10.1.1), so it is compared only if the
+ * client had waited for it.
+ */
+function* interimDifferences(recorded: readonly Interim[], now: readonly Interim[]): Generator<Difference> {
+  const others = (interims: readonly Interim[]) => interims.map(({ status }) => status).filter((s) => s !== 100);
+  const texts = [recorded, now].map((interims) => others(interims).join(", ") || ABSENT);
+  if (texts[0] !== texts[1]) yield { what: "interim responses", recorded: texts[0], now: texts[1] };
+  const waited = recorded.some(({ status, awaited }) => status === 100 && awaited);
+  if (waited && !now.some(({ status }) => status === 100)) {
+    yield { what: "100 (Continue)", recorded: "sent before the content", now: ABSENT };
+  }
+}
+
+function* fieldDifferences(
+  what: string,
+  recorded: readonly FieldLine[],
+  now: readonly FieldLine[],
+): Generator<Difference> {
+  const [before, after] = [byName(recorded), byName(now)];
+  for (const name of new Set([...before.keys(), ...after.keys()])) {
+    const [was, is] = [before.get(name), after.get(name)];
+    if (IGNORED.has(name) || VARYING.has(name) && was !== undefined && is !== undefined) continue;
+    if (was?.value === is?.value) continue;
+    yield { what: `${what} ${(was ?? is)!.name}`, recorded: was?.value ?? ABSENT, now: is?.value ?? ABSENT };
+  }
+}
+
+/** Joins the lines of each field in order (RFC 9110 §5.3). */
+function byName(lines: readonly FieldLine[]): Map<string, { name: string; value: string }> {
+  const fields = new Map<string, { name: string; value: string }>();
+  for (const [name, value] of lines) {
+    const before = fields.get(name.toLowerCase());
+    fields.set(name.toLowerCase(), { name, value: before === undefined ? value : `${before.value}, ${value}` });
+  }
+  return fields;
+}
+
+function contentDifference(recorded: ContentPrint, now: ContentPrint, tags: EntityTags): Difference | undefined {
+  if (recorded.length === now.length && recorded.digest === now.digest) return undefined;
+  const [was, is] = [recorded.start, now.start];
+  const isWhole = was.length === recorded.length && is.length === now.length;
+  if (isWhole && tags.asRecorded(is) === was) return undefined;
+  const most = Math.min(was.length, is.length);
+  let at = 0;
+  while (at < most && was.charCodeAt(at) === is.charCodeAt(at)) at++;
+  const beyond = at === most && most === REPLAY_KEPT_CONTENT_BYTES;
+  const where = beyond ? `, beyond octet ${most}` : at === 0 ? "" : `, from octet ${at} on`;
+  return { what: `content${where}`, recorded: excerpt(recorded, was, at), now: excerpt(now, is, at) };
+}
+
+/** Returns the octets around the first one that differs, and how many there are in all. */
+function excerpt({ length }: ContentPrint, text: string, at: number): string {
+  if (length === 0) return ABSENT;
+  const from = at <= 2 * SHOWN_FAULT_OCTETS ? 0 : at - SHOWN_FAULT_OCTETS;
+  const to = Math.min(text.length, at + 2 * SHOWN_FAULT_OCTETS);
+  const octets = counted(length, "octet");
+  return `${from > 0 ? "…" : ""}${text.slice(from, to)}${to < length ? "…" : ""} (${octets})`;
+}

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { CaptureExplainer, type CaptureExplainerOptions } from "../../../lib/traffic/capture/explainer.ts";
+import { capture, type SegmentSpec, talk } from "../captures.ts";
+
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const TALK = talk([`> ${GET}`, `< ${OK}`, "> FIN", "< FIN"]);
+const LAYOUT = { width: 80, all: false, painter: (_style: string, text: string) => text };
+
+/** Explains a file as often as it takes. */
+function explained(segments: readonly SegmentSpec[], options: Partial<CaptureExplainerOptions> = {}) {
+  const file = capture(segments);
+  const decoder = new TextDecoder();
+  let text = "";
+  let valid = true;
+  for (let from = 1, passes = 1;; passes++) {
+    const explainer = new CaptureExplainer({
+      ...LAYOUT,
+      print: (piece) => text += decoder.decode(piece),
+      from,
+      ...options,
+    });
+    for (let at = 0; at < file.length; at += 100) explainer.receive(file.subarray(at, at + 100).slice());
+    const { leftOut, ...rest } = explainer.end();
+    valid &&= rest.valid;
+    if (leftOut === undefined) return { text, passes, ...rest, valid };
+    assert(leftOut > from, "each pass explains at least one connection");
+    from = leftOut;
+  }
+}
+
+/** The lines on connections, messages and what is missing, without the explanations. */
+function outline(text: string): string[] {
+  return text.split("\n").filter((line) => /^(?:connection|request|response|interim|from|left out)| -- /.test(line))
+    .map((line) => line.replace(/: 127\S+ to \S+, tcp.stream == (\d+) in Wireshark/, " is stream $1").trim());
+}
+
+/** Connections whose segments take turns. */
+function interleaved(all: SegmentSpec[][]): SegmentSpec[] {
+  const longest = Math.max(...all.map(({ length }) => length));
+  return Array.from({ length: longest }, (_, i) => all.flatMap((segments) => segments.slice(i, i + 1))).flat();
+}
+
+Deno.test("connections that overlap are explained one after the other", () => {
+  const { text, valid, passes } = explained(interleaved([TALK, talk([`> ${GET}`, `< ${OK}`, "> RST"], 40_001)]));
+  assert.deepEqual(outline(text), [
+    "connection 1 is stream 0",
+    "request 1 at 0.006000 s, from packet 7",
+    "response 1 at 0.008000 s, 2.000 ms after the request, from packet 9",
+    "connection 1: FIN by the client at 0.010000 s (packet 11), FIN by the server at 0.012000 s (packet 13)",
+    "connection 2 is stream 1",
+    "request 1 at 0.007000 s, from packet 8",
+    "response 1 at 0.009000 s, 2.000 ms after the request, from packet 10",
+    "connection 2: closed reset at 0.011000 s (packet 12)",
+  ]);
+  assert.deepEqual([valid, passes], [true, 1]);
+  assert.match(
+    text,
+    /packet 13\)\n\nconnection 2: 127\.0\.0\.1:40001 to 127\.0\.0\.1:9999, tcp\.stream == 1 in Wireshark\n\nrequest 1/,
+  );
+});
+
+Deno.test("one connection alone keeps its number", () => {
+  const { text, connections } = explained([...TALK, ...talk([`> ${GET}`], 40_001), ...talk([], 40_002)], {
+    connection: 2,
+  });
+  assert.deepEqual(outline(text), [
+    "connection 2 is stream 1",
+    "request 1 at 0.010000 s, from packet 11",
+    "-- no response to request 1",
+    "connection 2: open where the capture ends",
+  ]);
+  assert.equal(connections, 3);
+});
+
+const MANY = interleaved(Array.from({ length: 5 }, (_, i) => talk([`> ${GET}`, `< ${OK}`, `> ${GET}`], 40_000 + i)));
+
+Deno.test("what does not fit into memory is explained in another pass", () => {
+  const whole = explained(MANY);
+  const passed = explained(MANY, { again: true, maxHeld: 8000 });
+  assert.deepEqual([passed.text.replaceAll("\n", ""), passed.valid], [whole.text.replaceAll("\n", ""), true]);
+  assert(passed.passes > 1 && passed.passes <= 5, `${passed.passes} passes`);
+});
+
+Deno.test("what does not fit into memory, and cannot be read again, is named", () => {
+  const { text, valid } = explained(MANY, { maxHeld: 8000 });
+  assert.match(
+    text,
+    /\nconnection 5: \S+ to \S+, tcp\.stream == 4 in Wireshark: left out: too much waits for those before it\n$/,
+  );
+  assert.equal(valid, false);
+});
+
+Deno.test("a connection that needs too much memory is cut off, and that is reported", () => {
+  const put = `PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n${"x".repeat(9000)}`;
+  for (const again of [true, false]) {
+    const { text, valid } = explained(talk([`> ${GET}`, `< ${OK}`, `> ${put}`]), { all: true, maxHeld: 8000, again });
+    assert.deepEqual(outline(text).at(-1), "connection 1: the rest is left out: it needs too much memory");
+    assert.equal(valid, false);
+  }
+});

@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { ACK, PSH } from "../../../lib/traffic/capture/packets.ts";
+import { addressOf, type Segment, segmentOf } from "../../../lib/traffic/capture/link_layers.ts";
+import { octetString } from "../../wire_cases.ts";
+import { CLIENT, ipPacket, joined, SERVER } from "../captures.ts";
+
+const SPEC = { sequence: 7, acknowledged: 9, flags: ACK | PSH, octets: "hello" };
+const IPV4 = ipPacket(SPEC);
+const [CLIENT6, SERVER6] = [{ hostname: "fe80::1", port: 40_000 }, { hostname: "::1", port: 9999 }];
+const IPV6 = ipPacket({ ...SPEC, client: CLIENT6, server: SERVER6 });
+
+function framed(hex: string, packet: Uint8Array): Uint8Array {
+  return joined([Uint8Array.fromHex(hex.replaceAll(" ", "")), packet]);
+}
+
+const MACS = "000000000000 000000000000";
+const COOKED = "0000 0304 0006 000000000000 0000";
+const COOKED2 = "0000 00000001 0304 00 06 0000000000000000";
+const frames: [name: string, linkType: number, packet: Uint8Array][] = [
+  ["Ethernet", 1, framed(`${MACS} 0800`, IPV4)],
+  ["Ethernet with a virtual network", 1, framed(`${MACS} 8100 0005 0800`, IPV4)],
+  ["Ethernet with two virtual networks", 1, framed(`${MACS} 88a8 0005 8100 0006 86dd`, IPV6)],
+  ["Ethernet with padding", 1, joined([framed(`${MACS} 0800`, IPV4), new Uint8Array(6)])],
+  ["raw IPv4", 101, IPV4],
+  ["raw IPv6", 101, IPV6],
+  ["raw IP of OpenBSD", 14, IPV4],
+  ["raw IP of other systems", 12, IPV6],
+  ["IPv4 alone", 228, IPV4],
+  ["IPv6 alone", 229, IPV6],
+  ["NULL in little-endian order", 0, framed("02000000", IPV4)],
+  ["NULL in big-endian order", 0, framed("00000002", IPV4)],
+  ["NULL of macOS with IPv6", 0, framed("1e000000", IPV6)],
+  ["NULL of Windows with IPv6", 0, framed("17000000", IPV6)],
+  ["LOOP", 108, framed("00000002", IPV4)],
+  ["LOOP with IPv6 in little-endian order", 108, framed("18000000", IPV6)],
+  ["Linux cooked", 113, framed(`${COOKED} 0800`, IPV4)],
+  ["Linux cooked with a virtual network", 113, framed(`${COOKED} 8100 0001 86dd`, IPV6)],
+  ["Linux cooked 2", 276, framed(`0800 ${COOKED2}`, IPV4)],
+  ["Linux cooked 2 with IPv6", 276, framed(`86dd ${COOKED2}`, IPV6)],
+];
+
+function segmentIn(packet: Uint8Array, linkType = 101): Segment {
+  const segment = segmentOf(packet, linkType);
+  assert(typeof segment !== "string", String(segment));
+  return segment;
+}
+
+for (const [name, linkType, packet] of frames) {
+  Deno.test(`a segment is found in ${name}`, () => {
+    const { from, to, payload, ...rest } = segmentIn(packet, linkType);
+    const isIpv6 = from.length > 6;
+    assert.deepEqual([addressOf(from), addressOf(to)], isIpv6 ? [CLIENT6, SERVER6] : [CLIENT, SERVER]);
+    assert.equal(octetString(payload), "hello");
+    assert.deepEqual(rest, { sequence: 7, acknowledged: 9, flags: ACK | PSH, length: 5 });
+  });
+
+  Deno.test(`${name} may be cut off at any octet`, () => {
+    const padding = name.endsWith("padding") ? 6 : 0;
+    for (let length = 0; length < packet.length - padding; length++) {
+      const segment = segmentOf(packet.slice(0, length), linkType);
+      if (typeof segment === "string") assert.match(segment, /^(cut off|no TCP)$/);
+      else assert.deepEqual([segment.payload.length, segment.length], [5 - (packet.length - padding - length), 5]);
+    }
+  });
+}
+
+/** Puts IPv6 extension headers before TCP. */
+function extended(next: number, ...headers: string[]): Uint8Array {
+  const extension = Uint8Array.fromHex(headers.join("").replaceAll(" ", ""));
+  const packet = joined([IPV6.subarray(0, 40), extension, IPV6.subarray(40)]);
+  packet[6] = next;
+  packet[5] += extension.length;
+  return packet;
+}
+
+const withExtensions: [name: string, packet: Uint8Array][] = [
+  ["hop-by-hop options", extended(0, "06 00 000000000000")],
+  ["routing and long destination options", extended(43, "3c 00 000000000000", "06 01 0000000000000000 000000000000")],
+  ["an authentication header", extended(51, "06 01 0000 00000000 00000000")],
+  ["a fragment header in a whole packet", extended(44, "06 00 0000 00000000")],
+];
+
+for (const [name, packet] of withExtensions) {
+  Deno.test(`IPv6 with ${name} is read`, () => assert.equal(octetString(segmentIn(packet).payload), "hello"));
+}
+
+Deno.test("IPv4 and TCP with options are read", () => {
+  const packet = joined([
+    IPV4.subarray(0, 20),
+    new Uint8Array(8),
+    IPV4.subarray(20, 40),
+    new Uint8Array(12),
+    IPV4.subarray(40),
+  ]);
+  packet[0] = 0x47;
+  packet[3] += 20;
+  packet[28 + 12] = 8 << 4;
+  assert.equal(octetString(segmentIn(packet).payload), "hello");
+});
+
+Deno.test("a packet that the network card splits has a length of 0", () => {
+  assert.equal(octetString(segmentIn(IPV4.with(3, 0)).payload), "hello");
+  assert.equal(octetString(segmentIn(IPV6.with(5, 0)).payload), "hello");
+});
+
+Deno.test("wrong checksums do not matter", () => {
+  assert.equal(octetString(segmentIn(IPV4.with(10, 1).with(36, 1)).payload), "hello");
+});
+
+const without: [name: string, packet: Uint8Array, linkType: number, why: string][] = [
+  ["UDP", IPV4.with(9, 17), 101, "no TCP"],
+  ["UDP over IPv6", IPV6.with(6, 17), 101, "no TCP"],
+  ["ARP", framed(`${MACS} 0806`, IPV4), 1, "no TCP"],
+  ["an IP version that nobody has", IPV4.with(0, 0x55), 101, "no TCP"],
+  ["a first fragment", IPV4.with(6, 0x20), 101, "fragment"],
+  ["a later fragment", IPV4.with(7, 3), 101, "fragment"],
+  ["a fragment of IPv6", extended(44, "06 00 0001 00000000"), 101, "fragment"],
+  ["an IP header that is too short", IPV4.with(0, 0x44), 101, "no TCP"],
+  ["a TCP header that is too short", IPV4.with(32, 4 << 4), 101, "no TCP"],
+  ["a TCP header longer than its packet", IPV4.with(32, 15 << 4), 101, "no TCP"],
+  ["IEEE 802.11", IPV4, 105, "unknown link type"],
+];
+
+for (const [name, packet, linkType, why] of without) {
+  Deno.test(`there is no segment in ${name}`, () => assert.equal(segmentOf(packet, linkType), why));
+}

@@ -1,0 +1,189 @@
+import assert from "node:assert/strict";
+import type { End, SocketAddress, TrafficEvent } from "../../../lib/traffic.ts";
+import { Capture } from "../../../lib/traffic/capture/writer.ts";
+import { recordingStart } from "../../../lib/traffic/capture/pcapng.ts";
+import { TempFolder } from "../../support.ts";
+import { dissect, TSHARK, tshark, withTshark } from "../../tshark.ts";
+import { wireOctets } from "../../wire_cases.ts";
+
+/** Events of one connection in short: `< ` a read, `> ` a write, and who sends FIN. */
+type Happening = `< ${string}` | `> ${string}` | "FIN client" | "FIN server" | "reset" | "closed";
+
+const SERVER: SocketAddress = { hostname: "127.0.0.1", port: 9999 };
+const SERVER6: SocketAddress = { hostname: "::1", port: 9999 };
+const GET = "GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const OK = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok";
+const MEGABYTE = "x".repeat(1024 * 1024);
+
+/** Exchanges as a server's end sees them. */
+const conversations: [name: string, server: SocketAddress, happenings: Happening[]][] = [
+  ["split", SERVER, [`< ${GET.slice(0, 8)}`, `< ${GET.slice(8)}`, `> ${OK}`, "FIN client", "FIN server", "closed"]],
+  ["pipelined", SERVER, [`< ${GET}${GET}`, `> ${OK}${OK}`, "FIN client", "FIN server", "closed"]],
+  ["chunked", SERVER, [
+    `< POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`,
+    "< 0\r\n\r\n",
+    "> HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n",
+    "FIN client",
+    "FIN server",
+    "closed",
+  ]],
+  ["of 1 MB", SERVER, [
+    `< PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: ${MEGABYTE.length}\r\n\r\n`,
+    `< ${MEGABYTE}`,
+    `> ${OK}`,
+    "FIN client",
+    "FIN server",
+    "closed",
+  ]],
+  ["over IPv6", SERVER6, [`< ${GET}`, `> ${OK}`, "FIN client", "FIN server", "closed"]],
+  ["that the server ends", SERVER, [`< ${GET}`, `> ${OK}`, "FIN server", "FIN client", "closed"]],
+  ["that is refused", SERVER, [
+    "< GET / HTTP/1.1\n\n",
+    "> HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+    "FIN server",
+    "closed",
+  ]],
+  ["with 100 (Continue)", SERVER, [
+    "< PUT /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+    "> HTTP/1.1 100 Continue\r\n\r\n",
+    "< hi",
+    `> ${OK}`,
+    "FIN client",
+    "FIN server",
+    "closed",
+  ]],
+  ["that is reset", SERVER, [`< ${GET}`, "reset"]],
+];
+
+/** The first sends of the conversation, then the second ones, and so on, as of connections at the same time. */
+function record(end: End, all: typeof conversations): Uint8Array[] {
+  const blocks = [recordingStart("wiretable test")];
+  const capture = new Capture((block) => blocks.push(block), 1_700_000_000_000_000);
+  let time = 0;
+  const tell = (connection: number, happening: Happening | SocketAddress) => {
+    capture.tell(eventOf({ end, connection, time: time += 100 }, happening));
+  };
+  all.forEach(([_name, server], i) => tell(i + 1, server));
+  for (let step = 0; all.some(([, , happenings]) => step < happenings.length); step++) {
+    all.forEach(([, , happenings], i) => happenings[step] !== undefined && tell(i + 1, happenings[step]));
+  }
+  return blocks;
+}
+
+function eventOf(
+  seen: { end: End; connection: number; time: number },
+  happening: Happening | SocketAddress,
+): TrafficEvent {
+  if (typeof happening !== "string") {
+    const client = { hostname: happening.hostname, port: 20_000 + seen.connection };
+    const [local, remote] = seen.end === "server" ? [happening, client] : [client, happening];
+    return { ...seen, kind: "opened", local, remote, secure: false };
+  }
+  if (happening === "reset" || happening === "closed") return { ...seen, kind: "closed", reason: happening };
+  if (happening.startsWith("FIN ")) return { ...seen, kind: "fin", by: happening.slice(4) as End };
+  const isRead = (happening[0] === "<") === (seen.end === "server");
+  return { ...seen, kind: isRead ? "read" : "write", bytes: wireOctets(happening.slice(2)) };
+}
+
+/** The octets that one side sends in a conversation. */
+function sentBy(side: "<" | ">", [, , happenings]: typeof conversations[number]): string {
+  return happenings.filter((happening) => happening[0] === side).map((happening) => happening.slice(2)).join("");
+}
+
+for (const end of ["server", "client"] as const) {
+  Deno.test({
+    name: withTshark(`tshark finds each message, each octet and nothing wrong in a recording of the ${end}'s end`),
+    ignore: !TSHARK,
+    async fn() {
+      using folder = new TempFolder();
+      const file = folder.file("r.pcapng");
+      await Deno.writeFile(file, new Blob(record(end, conversations) as BlobPart[]).stream());
+      // Wireshark does not mind the bare LF of the refused request.
+      const messages = [
+        "GET 200",
+        "GET GET 200 200",
+        "POST 201",
+        "PUT 200",
+        "GET 200",
+        "GET 200",
+        "GET 400",
+        "PUT 100 200",
+        "GET",
+      ];
+      const streams = conversations.map((_conversation, i) => i);
+      // That a connection was reset is what Wireshark warns of; nothing else is.
+      const found = await dissect(file, [9999], conversations.length, "tcp.flags.reset == 0");
+      assert.deepEqual(found.messages, new Map(streams.map((i) => [i, messages[i]])));
+      assert.deepEqual(found.faults, []);
+      const { followed } = found;
+      for (const i of streams) {
+        assert(followed.get(i)!.client === sentBy("<", conversations[i]), `requests of ${i}`);
+        assert(followed.get(i)!.server === sentBy(">", conversations[i]), `responses of ${i}`);
+      }
+    },
+  });
+}
+
+Deno.test({
+  name: withTshark("tshark takes 100 connections at the same time apart"),
+  ignore: !TSHARK,
+  async fn() {
+    using folder = new TempFolder();
+    const file = folder.file("r.pcapng");
+    const all = Array.from({ length: 100 }, () => conversations[0]);
+    await Deno.writeFile(file, new Blob(record("server", all) as BlobPart[]).stream());
+    const { messages } = await dissect(file, [9999], 0);
+    assert.deepEqual([...messages.values()], all.map(() => "GET 200"));
+  },
+});
+
+Deno.test({
+  name: withTshark("tshark takes two connections of one client's port apart"),
+  ignore: !TSHARK,
+  async fn() {
+    using folder = new TempFolder();
+    const file = folder.file("r.pcapng");
+    const blocks = [recordingStart("wiretable test")];
+    const capture = new Capture((block) => blocks.push(block), 1_700_000_000_000_000);
+    const client = { hostname: "127.0.0.1", port: 50_000 };
+    let time = 0;
+    for (const connection of [1, 2]) {
+      const seen = () => ({ end: "server" as const, connection, time: time += 100 });
+      capture.tell({ ...seen(), kind: "opened", local: SERVER, remote: client, secure: false });
+      for (const happening of conversations[0][2]) capture.tell(eventOf(seen(), happening));
+    }
+    await Deno.writeFile(file, new Blob(blocks as BlobPart[]).stream());
+    const { messages } = await dissect(file, [9999], 0);
+    assert.deepEqual(messages, new Map([[0, "GET 200"], [1, "GET 200"]]));
+    assert.doesNotMatch(await tshark(file, [9999], "-q", "-z", "expert"), /Warns|Errors|retransmission/);
+  },
+});
+
+Deno.test("each packet says what it is, and only the made-up ones say so", () => {
+  const text = new TextDecoder();
+  const comments = record("server", conversations.slice(0, 1)).slice(1).map((block) => {
+    const view = new DataView(block.buffer);
+    const at = 28 + Math.ceil(view.getUint32(20, true) / 4) * 4;
+    return text.decode(block.subarray(at + 4, at + 4 + view.getUint16(at + 2, true)));
+  });
+  const MADE_UP = "made up: only the kernel sees it";
+  assert.deepEqual(comments, [
+    ...[MADE_UP, MADE_UP, MADE_UP],
+    ...["read 1: 8 octets", MADE_UP, "read 2: 28 octets", MADE_UP, "write 1: 66 octets", MADE_UP],
+    ...["FIN by the client", MADE_UP, "FIN by the server", MADE_UP],
+  ]);
+});
+
+Deno.test("a packet that is left out shows as a gap in the sequence numbers", () => {
+  const sequences: number[] = [];
+  let left = 0;
+  const capture = new Capture((block) => {
+    // The third read is lost.
+    if (left++ === 7) return;
+    const view = new DataView(block.buffer);
+    if (view.getUint8(28 + 33) === 0x18) sequences.push(view.getUint32(28 + 24));
+  });
+  capture.tell(eventOf({ end: "server", connection: 1, time: 0 }, SERVER));
+  for (let i = 0; i < 4; i++) capture.tell(eventOf({ end: "server", connection: 1, time: 0 }, "< 12345"));
+  assert.deepEqual(sequences, [1, 6, 16]);
+});

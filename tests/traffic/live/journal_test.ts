@@ -1,0 +1,213 @@
+import assert from "node:assert/strict";
+import type { End, TrafficEvent } from "../../../lib/traffic.ts";
+import { Journal } from "../../../lib/traffic/live/journal.ts";
+import { Sampler } from "../../../lib/traffic/live/sampler.ts";
+import { rowsOf, type WholeTable } from "../../../lib/traffic/live/table_state.ts";
+import { wireOctets } from "../../wire_cases.ts";
+
+const PUT = 'PUT /A HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{"x":1}';
+const CREATED = 'HTTP/1.1 201 Created\r\nETag: "1"\r\nContent-Length: 13\r\n\r\n{"A":{"x":1}}';
+
+const CLIENT = { hostname: "127.0.0.1", port: 50_000 };
+const SECOND = 1_000_000;
+const SERVER = { hostname: "127.0.0.1", port: 9999 };
+
+/** A journal, with the answers of the table in order, and ways to tell it events. */
+function journalOf(
+  options: { tables?: (WholeTable | Promise<WholeTable>)[]; sampler?: Sampler; maxEvents?: number } = {},
+) {
+  const tables = [...options.tables ?? []];
+  let asked = 0;
+  const journal = new Journal({
+    ...options,
+    askTable: () => {
+      asked++;
+      return Promise.resolve(tables.shift() ?? { rows: [], total: 0 });
+    },
+  });
+  let time = 0;
+  const take = (event: Record<string, unknown>, end: End = "server", connection = 1) =>
+    journal.take({ end, connection, time: ++time, ...event } as unknown as TrafficEvent);
+  return {
+    journal,
+    asked: () => asked,
+    open: (connection = 1, end: End = "server") => {
+      const [local, remote] = end === "server" ? [SERVER, CLIENT] : [CLIENT, SERVER];
+      take({ kind: "opened", local, remote, secure: false }, end, connection);
+    },
+    octets: (kind: "read" | "write", octets: string, end: End = "server", connection = 1) =>
+      take({ kind, bytes: wireOctets(octets) }, end, connection),
+    take,
+    told: () => {
+      const told = [];
+      for (let i = journal.history.first; i <= journal.history.last; i++) told.push(journal.history.at(i)!.told);
+      return told;
+    },
+  };
+}
+
+Deno.test("a connection's events are told in order, with the exchanges and rows that they change", () => {
+  const { open, octets, take, told } = journalOf();
+  open();
+  octets("read", PUT.slice(0, 10));
+  octets("read", PUT.slice(10));
+  octets("write", CREATED);
+  take({ kind: "fin", by: "client" });
+  take({ kind: "fin", by: "server" });
+  take({ kind: "closed", reason: "by the client" });
+  assert.deepEqual(told().map(({ kind, from, to, by, reason }) => [kind, from ?? by ?? reason, to]), [
+    ["opened", undefined, undefined],
+    ["read", 0, 10],
+    ["read", 10, PUT.length],
+    ["write", 0, CREATED.length],
+    ["fin", "client", undefined],
+    ["fin", "server", undefined],
+    ["closed", "by the client", undefined],
+  ]);
+  const [opened, first, second, written] = told();
+  assert.deepEqual([opened.client, opened.server], [CLIENT, SERVER]);
+  assert.equal(first.exchanges![0].request!.title, "", "what was told stays as it was then");
+  assert.equal(second.exchanges![0].request!.title, "PUT /A");
+  assert.deepEqual([written.rows, written.total], [[["A", [["x", "1"]]]], 1]);
+});
+
+Deno.test("lent octets are copied", () => {
+  const { open, take, journal } = journalOf();
+  open();
+  const bytes = wireOctets("GET");
+  take({ kind: "read", bytes });
+  bytes.fill(0);
+  assert.deepEqual(journal.history.octets(1, "request", 0, 3), wireOctets("GET"));
+});
+
+Deno.test("the client's end, if it is here, is told under the server's number", () => {
+  const { open, octets, take, told } = journalOf();
+  open(1, "client");
+  octets("write", "GET", "client", 1);
+  assert.deepEqual(told(), [], "the server has not accepted it yet");
+  open(7, "server");
+  octets("read", "GET", "server", 7);
+  take({ kind: "closed", reason: "reset" }, "server", 7);
+  take({ kind: "closed", reason: "reset" }, "client", 1);
+  assert.deepEqual(told().map(({ kind, end, connection, from, to }) => [kind, end, connection, from, to]), [
+    ["opened", "server", 7, undefined, undefined],
+    ["opened", "client", 7, undefined, undefined],
+    ["write", "client", 7, 0, 3],
+    ["read", "server", 7, 0, 3],
+    ["closed", "server", 7, undefined, undefined],
+    ["closed", "client", 7, undefined, undefined],
+  ]);
+});
+
+Deno.test("the table is asked for, and what happens meanwhile counts, too", async () => {
+  const table = Promise.withResolvers<WholeTable>();
+  const { journal, open, octets, told } = journalOf({ tables: [table.promise] });
+  const asked = journal.askTable();
+  open();
+  octets("read", PUT);
+  octets("write", CREATED);
+  table.resolve({ rows: rowsOf('{"B":{}}')!, total: 1 });
+  await asked;
+  const last = told().at(-1)!;
+  assert.equal(last.kind, "table");
+  assert.deepEqual(last.rows, [["B", []], ["A", [["x", "1"]]]]);
+  assert.equal(last.total, 2);
+});
+
+Deno.test("a write whose answer never left has the table asked for again", () => {
+  const { open, octets, take, asked } = journalOf();
+  open();
+  octets("read", PUT);
+  assert.equal(asked(), 0);
+  take({ kind: "closed", reason: "reset" });
+  assert.equal(asked(), 1);
+});
+
+Deno.test("after writes that were not seen the table is asked for, at most once a second", async () => {
+  const { journal, open, octets, take, told, asked } = journalOf();
+  const write = () => {
+    open();
+    octets("read", PUT);
+    take({ kind: "closed", reason: "reset" });
+  };
+  write();
+  assert.equal(asked(), 1);
+  // Before the answer, and after it.
+  write();
+  await journal.askTable();
+  write();
+  assert.equal(asked(), 1);
+  assert(!told().some(({ kind }) => kind === "table"));
+  journal.tick(100);
+  assert.equal(asked(), 2);
+  await journal.askTable();
+  assert.equal(told().at(-1)!.kind, "table");
+  journal.tick(101);
+  assert.equal(asked(), 2);
+  take({ kind: "opened", local: SERVER, remote: CLIENT, secure: false });
+  octets("read", PUT);
+  take({ kind: "closed", reason: "reset", time: 2 * SECOND });
+  assert.equal(asked(), 3);
+});
+
+Deno.test("when there is too much, whole connections are left out and counted, until there is less", async () => {
+  const { journal, open, octets, take, told, asked } = journalOf({ sampler: new Sampler(3, 1000) });
+  await journal.askTable();
+  open();
+  octets("read", "G");
+  octets("read", "E");
+  octets("read", "T");
+  open(2);
+  take({ kind: "closed", reason: "reset" });
+  journal.tick(5);
+  assert.deepEqual(told().map(({ kind }) => kind), ["table", "opened", "read", "read", "left out"]);
+  assert.deepEqual(told().at(-1)!.leftOut, { connections: 2, events: 3 });
+  assert.equal(asked(), 1);
+  journal.tick(6);
+  assert.equal(asked(), 2, "it follows the table again");
+});
+
+Deno.test("a connection that stays left out may go on to write: the table is asked for after each time", async () => {
+  const sampler = new Sampler(1, 1000);
+  const { journal, open, octets, told, asked } = journalOf({ sampler });
+  await journal.askTable();
+  open();
+  assert.equal(octets("read", "G"), sampler.untold);
+  journal.tick(5);
+  journal.tick(6);
+  await journal.askTable();
+  assert.equal(told().at(-1)!.kind, "table");
+  const before = asked();
+  // The tap tells no more of it, but counts.
+  sampler.untold.events++;
+  journal.tick(7);
+  assert.equal(told().at(-1)!.kind, "left out");
+  assert.equal(asked(), before);
+  journal.tick(8);
+  assert.equal(asked(), before + 1);
+});
+
+Deno.test("a table that was asked for while something was left out is not shown", async () => {
+  const answer = Promise.withResolvers<WholeTable>();
+  const { journal, open, octets, told } = journalOf({ sampler: new Sampler(1, 1000), tables: [answer.promise] });
+  const asked = journal.askTable();
+  open();
+  octets("read", "G");
+  answer.resolve({ rows: [], total: 0 });
+  await asked;
+  assert.deepEqual(told().map(({ kind }) => kind), ["opened"]);
+  journal.tick(5);
+  journal.tick(6);
+  await journal.askTable();
+  assert.deepEqual(told().map(({ kind }) => kind), ["opened", "left out", "table"]);
+});
+
+Deno.test("what the history forgets goes into the table before it", () => {
+  const { journal, open, octets, take } = journalOf({ maxEvents: 3 });
+  open();
+  octets("read", PUT);
+  octets("write", CREATED);
+  assert.deepEqual(journal.base.rows, []);
+  for (let i = 0; i < 3; i++) take({ kind: "fin", by: "client" });
+  assert.deepEqual(journal.base.rows, [{ name: "A", cells: [["x", "1"]] }]);
+});

@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import type { MessageKind } from "../../../lib/http_message.ts";
+import { painterFor } from "../../../lib/terminal.ts";
+import { EntityTags } from "../../../lib/traffic/replay/compare.ts";
+import { CLOSED_BY_SERVER, Dialogue } from "../../../lib/traffic/replay/dialogue.ts";
+import { exchangeText, sumText, unsentText } from "../../../lib/traffic/replay/text.ts";
+import { brokenMessages, Random } from "../../fuzzing.ts";
+import { wireOctets } from "../../wire_cases.ts";
+
+function textOf(request: string, recorded: string | undefined, now: string | undefined): string {
+  const dialogue = new Dialogue();
+  dialogue.sent(wireOctets(request));
+  for (const [source, octets] of [["recorded", recorded], ["now", now]] as const) {
+    if (octets !== undefined) dialogue.received(source, wireOctets(octets));
+    dialogue.end(source, "it ended");
+  }
+  const [exchange] = dialogue.take();
+  return exchangeText(3, exchange, new EntityTags(), painterFor(false)).text;
+}
+
+const GET = "GET /a HTTP/1.1\r\nHost: a:1\r\n\r\n";
+const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const empty = (status: string, fields = "") => `HTTP/1.1 ${status}\r\n${fields}Content-Length: 0\r\n\r\n`;
+
+Deno.test("an answer that is the recorded one is one line", () => {
+  assert.equal(textOf(GET, OK, OK), "connection 3, exchange 1: GET /a: same, 200 OK");
+});
+
+Deno.test("what differs is shown as it was and as it is", () => {
+  assert.equal(
+    textOf(GET, OK, empty("404 Not Found")),
+    `connection 3, exchange 1: GET /a: differs
+  status
+    recorded: 200 OK
+    now:      404 Not Found
+  content
+    recorded: ok (2 octets)
+    now:      none`,
+  );
+});
+
+Deno.test("an answer that is not there says why", () => {
+  assert.equal(
+    textOf(GET, OK, undefined),
+    "connection 3, exchange 1: GET /a: differs\n    recorded: 200 OK\n    now:      no whole response: it ended",
+  );
+  assert.equal(
+    textOf(GET, undefined, OK),
+    "connection 3, exchange 1: GET /a: not compared, for the recording has no whole response: it ended",
+  );
+});
+
+Deno.test("a refused precondition with a recorded entity tag is explained", () => {
+  const request = 'PUT /a HTTP/1.1\r\nHost: a\r\nIf-Match: "17"\r\nContent-Length: 0\r\n\r\n';
+  const hint = '(the request names the recorded entity tag "17", which no other run gives)';
+  assert(textOf(request, empty("200 OK"), empty("412 Precondition Failed")).endsWith(`\n    ${hint}`));
+  assert(!textOf(request, empty("412 No"), empty("200 OK")).includes("entity tag"));
+  const conditional = 'GET /a HTTP/1.1\r\nHost: a\r\nIf-None-Match: "17"\r\n\r\n';
+  assert(textOf(conditional, "HTTP/1.1 304 Not Modified\r\n\r\n", OK).endsWith(`\n    ${hint}`));
+});
+
+Deno.test("a host that another server does not answer for is explained", () => {
+  const text = textOf(GET, OK, empty("421 Misdirected Request"));
+  assert.match(
+    text,
+    /\n {4}\(the request names the recorded host a:1, as it is not rewritten: serve has --allow-host\)$/,
+  );
+});
+
+Deno.test("what a peer sent is escaped, shortened, and credentials are masked", () => {
+  const text = textOf(
+    "GET /\x1b[2J HTTP/1.1\r\nHost: a\r\n\r\n",
+    empty("400 No", `X-A: ${"x".repeat(1000)}\r\nSet-Cookie: secret=1\r\n`),
+    empty("400 No", "X-A: \xff\r\n"),
+  );
+  // deno-lint-ignore no-control-regex -- what must not be there
+  assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+  assert.match(text, /^connection 3, exchange 1: GET \/\\x1b\[2J: differs$/m);
+  assert.match(text, /^ {4}recorded: x{240}…$/m);
+  assert.match(text, /^ {4}now: {6}\\xff$/m);
+  assert.match(text, /^ {4}recorded: \(8 octets\)$/m);
+});
+
+Deno.test("the report says what was not sent", () => {
+  assert.equal(unsentText(1, 1, "it ended"), "connection 1: 1 octet not sent: it ended");
+  assert.equal(unsentText(1, 2, "it ended"), "connection 1: 2 octets not sent: it ended");
+});
+
+const sums: [same: number, different: number, rest: number, text: string, cutShort?: number][] = [
+  [1, 0, 0, "1 exchange: the same; 1 connection cut short", 1],
+  [2, 1, 0, "3 exchanges: 2 the same, 1 different; 2 connections cut short", 2],
+  [1, 0, 0, "1 exchange: the same"],
+  [2, 0, 0, "2 exchanges: all the same"],
+  [1, 2, 0, "3 exchanges: 1 the same, 2 different"],
+  [0, 0, 1, "1 exchange: 0 the same, 1 not compared"],
+  [1, 1, 1, "3 exchanges: 1 the same, 1 different, 1 not compared"],
+];
+
+for (const [same, different, rest, text, cutShort = 0] of sums) {
+  Deno.test(`the last line is "${text}"`, () => {
+    assert.equal(sumText({ same, different, "not compared": rest }, cutShort), text);
+  });
+}
+
+Deno.test("whatever both ends send, each exchange is reported once, in safe text", () => {
+  const random = new Random(12);
+  for (let round = 0; round < 300; round++) {
+    const dialogue = new Dialogue();
+    const tags = new EntityTags();
+    const texts: string[] = [];
+    const report = () => {
+      for (const exchange of dialogue.take()) texts.push(exchangeText(1, exchange, tags, painterFor(false)).text);
+    };
+    for (let step = 0; step < 12; step++) {
+      const messages = (kind: MessageKind) => wireOctets(brokenMessages(random, kind));
+      random.pick([
+        () => dialogue.sent(messages("request")),
+        () => void dialogue.received("recorded", messages("response")),
+        () => void dialogue.received("now", messages("response")),
+        () => dialogue.excuse(),
+        () => void (random.below(8) === 0 && dialogue.end(random.pick(["recorded", "now"]), CLOSED_BY_SERVER)),
+      ])();
+      report();
+    }
+    for (const source of ["recorded", "now"] as const) dialogue.end(source, "the end");
+    report();
+    assert.equal(dialogue.lacks(), undefined);
+    texts.forEach((text, i) => {
+      assert(text.startsWith(`connection 1, exchange ${i + 1}: `), text);
+      // deno-lint-ignore no-control-regex -- what must not be there
+      assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+    });
+  }
+});
