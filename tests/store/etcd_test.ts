@@ -43,7 +43,7 @@ async function keyOf(prefix: string, name: string): Promise<{ version: number; m
 test("32 clients on two servers that compare and swap one counter end at the exact count", async () => {
   const prefix = freshPrefix();
   const stores = [open(prefix, 0), open(prefix, 1)];
-  const each = 2;
+  const each = 1;
   const clients = Array.from({ length: 32 }, async (_, i) => {
     const store = stores[i % 2];
     for (let done = 0; done < each;) {
