@@ -13,10 +13,6 @@ import { type FileNeeds, parseCommandLine } from "./lib/cli.ts";
 import { commandLine, surplusPermissions } from "./lib/cli/program.ts";
 import { EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT, Failure, MissingPermission } from "./lib/cli/values.ts";
 import { Cancelled, ClientError, InputError, TimeoutError } from "./lib/client.ts";
-import { connect } from "./lib/connect.ts";
-import { explain } from "./lib/explain.ts";
-import { replay } from "./lib/replay.ts";
-import { serve } from "./lib/serve.ts";
 import { StoreError } from "./lib/store.ts";
 import { escapeText, terminalColumns, wrapMessage } from "./lib/terminal.ts";
 
@@ -41,14 +37,23 @@ async function main(args: readonly string[]): Promise<number> {
       case "version":
         await writeLine(Deno.stdout, `wiretable ${config.version} (Deno ${Deno.version.deno})`);
         return 0;
-      case "serve":
+      // Each command loads only what it needs itself.
+      case "serve": {
+        const { serve } = await import("./lib/serve.ts");
         return await serve(invocation.options);
-      case "connect":
+      }
+      case "connect": {
+        const { connect } = await import("./lib/connect.ts");
         return await connect(invocation.options, files);
-      case "explain":
+      }
+      case "explain": {
+        const { explain } = await import("./lib/explain.ts");
         return await explain(invocation.options);
-      case "replay":
+      }
+      case "replay": {
+        const { replay } = await import("./lib/replay.ts");
         return await replay(invocation.options);
+      }
     }
   } catch (error) {
     // The reader of the output has enough, as head has.

@@ -16,16 +16,14 @@ import { END_SIGNALS, EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } 
 import { authorityOf } from "./client.ts";
 import { HttpError } from "./http_message.ts";
 import { MIN_FLUSH_MS, REPORT_AGAIN_MS, TAPPED_READ_BYTES } from "./limits.ts";
-import { Page, type PageOptions } from "./page.ts";
+import type { Page, PageOptions } from "./page.ts";
 import { Server } from "./server.ts";
 import { Access, type Resource } from "./server/access.ts";
 import type { Observer } from "./server/context.ts";
 import { requestLog } from "./server/request_log.ts";
 import { TlsRelay } from "./server/tls_relay.ts";
 import type { Store } from "./store.ts";
-import { EtcdStore } from "./store/etcd.ts";
 import { MemoryStore } from "./store/memory.ts";
-import { SqliteStore } from "./store/sqlite.ts";
 import { Table } from "./table.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
@@ -127,6 +125,8 @@ async function openPage(
 ): Promise<Page | undefined> {
   if (options.page === undefined) return undefined;
   const { tls } = options;
+  // What is not asked for is not loaded: with the page and all stores, the start would take a third longer.
+  const { Page } = await import("./page.ts");
   return new Page({
     ...options.page,
     showCredentials: options.showCredentials,
@@ -197,6 +197,7 @@ async function openStore({ store }: ServeOptions, report: (line: string) => void
     if ((await Deno.permissions.request({ name })).state === "granted") continue;
     throw new MissingPermission("--store needs more permissions");
   }
+  const { SqliteStore } = await import("./store/sqlite.ts");
   return await SqliteStore.open(store.file, report);
 }
 
@@ -211,6 +212,7 @@ async function openCluster(choice: EtcdChoice, report: (line: string) => void): 
   if (user !== undefined && nodes.some((node) => !isPrivate(node))) {
     report("The password for etcd can be read on the way: https URLs in --store encrypt it");
   }
+  const { EtcdStore } = await import("./store/etcd.ts");
   return new EtcdStore({
     nodes,
     prefix,
