@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { End, SocketAddress, TrafficEvent } from "../../../lib/traffic.ts";
 import { Capture } from "../../../lib/traffic/capture/writer.ts";
+import { MAX_SEGMENT_OCTETS } from "../../../lib/traffic/capture/packets.ts";
 import { recordingStart } from "../../../lib/traffic/capture/pcapng.ts";
 import { TempFolder } from "../../support.ts";
 import { dissect, TSHARK, tshark, withTshark } from "../../tshark.ts";
@@ -159,18 +160,32 @@ Deno.test({
   },
 });
 
-Deno.test("each packet says what it is, and only the made-up ones say so", () => {
+/** Returns the comments of the packets in a recording of the server's end. */
+function comments(all: typeof conversations): string[] {
   const text = new TextDecoder();
-  const comments = record("server", conversations.slice(0, 1)).slice(1).map((block) => {
+  return record("server", all).slice(1).map((block) => {
     const view = new DataView(block.buffer);
     const at = 28 + Math.ceil(view.getUint32(20, true) / 4) * 4;
     return text.decode(block.subarray(at + 4, at + 4 + view.getUint16(at + 2, true)));
   });
+}
+
+Deno.test("each packet says what it is, and only the made-up ones say so", () => {
   const MADE_UP = "made up: only the kernel sees it";
-  assert.deepEqual(comments, [
+  assert.deepEqual(comments(conversations.slice(0, 1)), [
     ...[MADE_UP, MADE_UP, MADE_UP],
     ...["read 1: 8 octets", MADE_UP, "read 2: 28 octets", MADE_UP, "write 1: 66 octets", MADE_UP],
     ...["FIN by the client", MADE_UP, "FIN by the server", MADE_UP],
+  ]);
+});
+
+Deno.test("a write that is longer than a packet says where each of its packets begins", () => {
+  const packets = (octets: number) =>
+    comments([["one write", SERVER, [`> ${"x".repeat(octets)}`]]]).filter((comment) => comment.startsWith("write"));
+  assert.deepEqual(packets(MAX_SEGMENT_OCTETS), ["write 1: 65495 octets"]);
+  assert.deepEqual(packets(MAX_SEGMENT_OCTETS + 1), [
+    "write 1: 65496 octets, from octet 0 on",
+    "write 1: 65496 octets, from octet 65495 on",
   ]);
 });
 
