@@ -5,8 +5,13 @@ import { RESPONSE_LIMITS } from "../../lib/limits.ts";
 import { painterFor } from "../../lib/terminal.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
-/** Returns the output for a response. */
-async function shown(octets: string, options: Partial<DisplayOptions> = {}, terminal = true): Promise<string> {
+/** Returns the output for a response, and for the request before it. */
+async function shown(
+  octets: string,
+  options: Partial<DisplayOptions> = {},
+  terminal = true,
+  content = "",
+): Promise<string> {
   let text = "";
   const display = new Display({
     screen: {
@@ -23,7 +28,7 @@ async function shown(octets: string, options: Partial<DisplayOptions> = {}, term
     painter: painterFor(false),
     ...options,
   });
-  await display.show({ kind: "sent", head: wireOctets("GET / HTTP/1.1\r\n\r\n"), content: new Uint8Array(0) });
+  await display.show({ kind: "sent", head: wireOctets("PUT / HTTP/1.1\r\n\r\n"), content: wireOctets(content) });
   const decoder = new Decoder("response", RESPONSE_LIMITS);
   decoder.receive(wireOctets(octets));
   for (let event = decoder.next(); event !== undefined; event = decoder.next()) {
@@ -46,6 +51,12 @@ Deno.test("JSON that does not fit the terminal is indented, but never when piped
     INDENTED.replace(/\(shown.*\n/, ""),
     "the note is for people",
   );
+});
+
+Deno.test("a request's content is shown if there is any", async () => {
+  const empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+  assert.equal(await shown(empty, { print: "B" }, false, "x"), "x\n");
+  assert.equal(await shown(empty, { print: "HB" }, false), "PUT / HTTP/1.1\r\n\r\n");
 });
 
 Deno.test("an invalid response is shown with masked credentials", async () => {
