@@ -122,8 +122,8 @@ const planted: [path: string, specifier: string, why: string][] = [
   ["lib/traffic/tap.ts", "./live/feed.ts", "lib/traffic/tap.ts may not import lib/traffic/live/feed.ts"],
   [
     "lib/traffic/explain/text.ts",
-    "../capture/words.ts",
-    "lib/traffic/explain/text.ts may not import lib/traffic/capture/words.ts",
+    "../capture/times.ts",
+    "lib/traffic/explain/text.ts may not import lib/traffic/capture/times.ts",
   ],
   ["lib/limits.ts", "./bytes.ts", "lib/bytes.ts is not below lib/limits.ts"],
   ["lib/bytes.ts", "./store.ts", "lib/store.ts is not below lib/bytes.ts"],

@@ -15,7 +15,7 @@ import {
 import { counted } from "../../terminal.ts";
 import type { Closed, End } from "../../traffic.ts";
 import type { CaptureEvent, OpenedInCapture } from "./reader.ts";
-import { durationText, timeText } from "./words.ts";
+import { durationText, timeText } from "./times.ts";
 import { Explainer } from "../explain/explain.ts";
 import { type ExplainTextOptions, explanationText, sentence } from "../explain/text.ts";
 import type { Explanation, Kept } from "../explain/explanation.ts";

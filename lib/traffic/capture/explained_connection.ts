@@ -9,7 +9,7 @@ import { MAX_SEARCHED_LINE_BYTES } from "../../limits.ts";
 import { counted } from "../../terminal.ts";
 import type { Octets } from "../../traffic.ts";
 import type { CaptureEvent, OpenedInCapture } from "./reader.ts";
-import { timeText } from "./words.ts";
+import { timeText } from "./times.ts";
 import { CapturedExchanges } from "./captured_exchanges.ts";
 import type { Direction } from "../conversation.ts";
 import type { ExplainTextOptions } from "../explain/text.ts";

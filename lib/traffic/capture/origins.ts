@@ -6,7 +6,7 @@
 
 import { SHOWN_ORIGINS } from "../../limits.ts";
 import type { PacketOrigin } from "./reader.ts";
-import { durationText } from "./words.ts";
+import { durationText } from "./times.ts";
 
 /** Octets of one direction that came together. */
 interface Origin {

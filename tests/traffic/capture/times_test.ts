@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { durationText, timeText } from "../../../lib/traffic/capture/words.ts";
+import { durationText, timeText } from "../../../lib/traffic/capture/times.ts";
 
 Deno.test("times are seconds, durations have a unit that fits", () => {
   assert.deepEqual([0, 1.5, 61_000_001].map(timeText), ["0.000000 s", "0.000002 s", "61.000001 s"]);
