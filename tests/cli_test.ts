@@ -15,10 +15,15 @@ function connect(...args: string[]): ConnectOptions {
   return invocation.options;
 }
 
+/** Asserts the named options, whatever others there are. */
+function assertHas<Options>(options: Options, expected: Partial<Options>) {
+  const names = Object.keys(expected) as (keyof Options)[];
+  assert.deepEqual(Object.fromEntries(names.map((name) => [name, options[name]])), expected);
+}
+
 Deno.test("serve needs no flag", () => {
-  const { fields, ...options } = serve();
-  assert.equal(fields, "type,age,leg");
-  assert.deepEqual(options, {
+  assertHas(serve(), {
+    fields: "type,age,leg",
     host: "127.0.0.1",
     port: 9999,
     store: { kind: "memory" },
@@ -68,7 +73,7 @@ Deno.test("serve takes every flag", () => {
 });
 
 Deno.test("connect takes an address, a command and flags, in any order", () => {
-  const { fields, ...options } = connect(
+  const options = connect(
     "--print",
     "Hh",
     "localhost:8080",
@@ -78,8 +83,8 @@ Deno.test("connect takes an address, a command and flags, in any order", () => {
     "all",
     "--color=never",
   );
-  assert.equal(fields, "type,age,leg");
-  assert.deepEqual(options, {
+  assertHas(options, {
+    fields: "type,age,leg",
     endpoint: { secure: false, host: "localhost", port: 8080 },
     command: ["get", "all"],
     userPass: undefined,

@@ -83,8 +83,8 @@ export function listenHost(host: string): string {
  *
  * @throws {UsageError} If it is invalid.
  */
-export function corsOrigin(origin: string | undefined): string | undefined {
-  if (origin === undefined || origin === "*") return origin;
+export function corsOrigin(origin: string): string {
+  if (origin === "*") return origin;
   if (URL.parse(origin)?.origin === origin) return origin;
   throw new UsageError(`--cors takes an origin, such as http://localhost:3000, or '*', saw ${quote(origin)}`);
 }

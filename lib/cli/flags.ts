@@ -5,18 +5,35 @@
  */
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
-import { CLIENT_TIMEOUT_MS, PAGE_HISTORY_EVENTS, REQUEST_LIMITS, SERVER_LIMITS } from "../limits.ts";
-import { DEFAULT_HOST, DEFAULT_PORT, PAGE_PORT } from "./addresses.ts";
+import {
+  CLIENT_TIMEOUT_MS,
+  MAX_BODY_FLAG_BYTES,
+  PAGE_HISTORY_EVENTS,
+  REQUEST_LIMITS,
+  SERVER_LIMITS,
+} from "../limits.ts";
+import {
+  corsOrigin,
+  DEFAULT_HOST,
+  DEFAULT_PORT,
+  type Endpoint,
+  hostName,
+  listenHost,
+  PAGE_PORT,
+  parseAddress,
+} from "./addresses.ts";
 import { insecureAdvice } from "./program.ts";
-import { UsageError, type Values } from "./values.ts";
+import { byteCount, milliseconds, oneOf, quote, UsageError, wholeNumber } from "./values.ts";
 
 /** The default fields: those of the classroom's animals. */
 export const DEFAULT_FIELDS: string = "type,age,leg";
 
-/** A flag of a command. */
-export interface Flag {
+/** A flag of a command: how it is typed and described, and how its value becomes an option. */
+export interface Flag<Value = unknown> {
   /** The name, without hyphens. */
   readonly name: string;
+  /** The help, one line. */
+  readonly help: string;
   /** The one-letter form, if any. */
   readonly short?: string;
   /** The placeholder of the value in the help; a flag without one is a switch. */
@@ -27,167 +44,272 @@ export interface Flag {
   readonly choices?: readonly string[];
   /** How the named file is accessed. */
   readonly file?: "read" | "write" | "both";
-  /** The help, one line. */
-  readonly help: string;
+  /** Converts what was given, `undefined` if nothing was, into the option. */
+  readonly option: (given: Given) => Value;
 }
 
-const HELP: Flag = { name: "help", short: "h", help: "show this text" };
+/** What was given for a flag: its value or values, `true` for a switch, `undefined` if it was not given. */
+export type Given = string | boolean | string[] | undefined;
+
+/** The flags of a command, by the names of the options that they become. */
+export type FlagTable = { readonly [option: string]: Flag };
+
+/** The options that a table of flags gives. */
+export type Options<Table extends FlagTable> = {
+  readonly [Option in keyof Table]: Table[Option] extends Flag<infer Value> ? Value : never;
+};
+
+type Shape = Pick<Flag, "short" | "file">;
+
+/** Creates a flag with a value; `or` is the option without it. */
+function valueFlag<Value = string, const Default = undefined>(
+  name: string,
+  value: string,
+  help: string,
+  { read = (text) => text as Value, or, ...shape }:
+    & { readonly read?: (text: string, flag: string) => Value; readonly or?: Default }
+    & Shape = {},
+): Flag<Value | Default> {
+  const option = (given: Given) => given === undefined ? or as Default : read(given as string, `--${name}`);
+  return { name, value, help, ...shape, option };
+}
+
+/** Creates a flag with one of a few values; `or` is the option without it. */
+function choiceFlag<const Choice extends string, const Default extends string>(
+  name: string,
+  value: string,
+  help: string,
+  { choices, or }: { readonly choices: readonly Choice[]; readonly or: Default },
+): Flag<Choice | Default> {
+  return { ...valueFlag(name, value, help, { read: oneOf(choices), or }), choices };
+}
+
+/** Creates a flag without a value. */
+function switchFlag(name: string, help: string, shape: Shape = {}): Flag<boolean> {
+  return { name, help, ...shape, option: (given) => given === true };
+}
+
+/** Creates a flag that names a file. */
+function fileFlag(name: string, file: Flag["file"], help: string, value: string = "FILE"): Flag<string | undefined> {
+  return valueFlag(name, value, help, { file });
+}
+
+const COLOR = choiceFlag("color", "WHEN", "auto (at a terminal), always or never (auto)", {
+  choices: ["auto", "always", "never"],
+  or: "auto",
+});
+const CA_FILE = fileFlag("cacert", "read", "trust the certificates in this file too (PEM)");
+const CONNECTION = (help: string) => valueFlag("connection", "N", help, { read: wholeNumber(1, 1_000_000_000) });
+const FIELDS = (help: string) => valueFlag("fields", "LIST", `${help} (${DEFAULT_FIELDS})`, { or: DEFAULT_FIELDS });
+const RECORD_FILE = fileFlag("record", "write", "a new file for the traffic, for Wireshark (pcapng)");
+const SHOW_CREDENTIALS = (verb: string) =>
+  switchFlag("show-credentials", `${verb} values of Authorization, Cookie and the like`);
+const TIMEOUT = (help: string) =>
+  valueFlag("timeout", "SEC", `${help} (${CLIENT_TIMEOUT_MS / 1000})`, { read: milliseconds, or: CLIENT_TIMEOUT_MS });
+const TOKEN_FILE = (help: string) => fileFlag("token-file", "read", help);
+
+/** The flag that every command has. */
+export const HELP_FLAG: Flag<boolean> = switchFlag("help", "show this text", { short: "h" });
 
 /** The flags of `serve`. */
-export const SERVE_FLAGS: readonly Flag[] = [
-  { name: "host", value: "ADDRESS", help: `the address to listen on (${DEFAULT_HOST})` },
-  { name: "port", short: "p", value: "PORT", help: `the port, 0 for any free one (${DEFAULT_PORT})` },
-  { name: "store", value: "STORE", help: "memory, sqlite:FILE, etcd:URL,URL/PREFIX (memory)" },
-  { name: "fields", value: "LIST", help: `fields as type,age:integer, or '*' (${DEFAULT_FIELDS})` },
-  { name: "quiet", short: "q", help: "print no requests" },
-  { name: "verbose", short: "v", help: "print responses and connections too" },
-  { name: "show-credentials", help: "print values of Authorization, Cookie and the like" },
-  { name: "log-format", value: "FORMAT", choices: ["text", "json"], help: "text or json (text)" },
-  {
-    name: "page",
-    value: "[PORT]",
-    help: `a page of the traffic, on loopback (${PAGE_PORT}, or any)`,
-  },
-  { name: "record", value: "FILE", file: "write", help: "a new file for the traffic, for Wireshark (pcapng)" },
-  { name: "page-history", value: "N", help: `events that the page keeps (${PAGE_HISTORY_EVENTS})` },
-  { name: "read-only", help: "refuse writes" },
-  { name: "delay", value: "MS", help: "delay every response by MS milliseconds (0)" },
-  { name: "cors", value: "ORIGIN", help: "let pages of this origin, or '*', read responses" },
-  {
+export const SERVE_FLAGS = {
+  host: valueFlag("host", "ADDRESS", `the address to listen on (${DEFAULT_HOST})`, {
+    read: listenHost,
+    or: DEFAULT_HOST,
+  }),
+  port: valueFlag("port", "PORT", `the port, 0 for any free one (${DEFAULT_PORT})`, {
+    read: wholeNumber(0, 65535),
+    or: DEFAULT_PORT,
+    short: "p",
+  }),
+  store: valueFlag("store", "STORE", "memory, sqlite:FILE, etcd:URL,URL/PREFIX (memory)", { or: "memory" }),
+  fields: FIELDS("fields as type,age:integer, or '*'"),
+  quiet: switchFlag("quiet", "print no requests", { short: "q" }),
+  verbose: switchFlag("verbose", "print responses and connections too", { short: "v" }),
+  showCredentials: SHOW_CREDENTIALS("print"),
+  logFormat: choiceFlag("log-format", "FORMAT", "text or json (text)", { choices: ["text", "json"], or: "text" }),
+  page: valueFlag("page", "[PORT]", `a page of the traffic, on loopback (${PAGE_PORT}, or any)`, {
+    read: (text, flag) => text === "" ? "default" : wholeNumber(0, 65535)(text, flag),
+  }),
+  recordFile: RECORD_FILE,
+  pageHistory: valueFlag("page-history", "N", `events that the page keeps (${PAGE_HISTORY_EVENTS})`, {
+    read: wholeNumber(1, 1_000_000),
+  }),
+  readOnly: switchFlag("read-only", "refuse writes"),
+  delayMs: valueFlag("delay", "MS", "delay every response by MS milliseconds (0)", {
+    read: wholeNumber(0, 600_000),
+    or: 0,
+  }),
+  cors: valueFlag("cors", "ORIGIN", "let pages of this origin, or '*', read responses", { read: corsOrigin }),
+  allowHosts: {
     name: "allow-host",
     value: "NAME",
     multiple: true,
     help: "answer for this host too, '*' for any; repeatable",
-  },
-  { name: "cert", value: "FILE", file: "read", help: "speak TLS with this certificate (PEM), needs --key" },
-  { name: "key", value: "FILE", file: "read", help: "the certificate's key (PEM)" },
-  { name: "token-file", value: "FILE", file: "read", help: "require the bearer token in this file" },
-  { name: "etcd-cacert", value: "FILE", file: "read", help: "authorities of etcd's certificates to trust (PEM)" },
-  { name: "etcd-cert", value: "FILE", file: "read", help: "show etcd this certificate (PEM), needs --etcd-key" },
-  { name: "etcd-key", value: "FILE", file: "read", help: "its key (PEM)" },
-  { name: "etcd-user-file", value: "FILE", file: "read", help: "log in to etcd with the USER:PASSWORD in this file" },
-  {
-    name: "max-body",
-    value: "BYTES",
-    help: `the largest content of a request (${REQUEST_LIMITS.maxContentBytes / 1024 ** 2}m)`,
-  },
-  { name: "max-head", value: "BYTES", help: `the largest head of a request (${REQUEST_LIMITS.maxHeadBytes / 1024}k)` },
-  {
-    name: "max-buffered",
-    value: "BYTES",
-    help: `memory for content and responses (${SERVER_LIMITS.maxBufferedBytes / 1024 ** 2}m)`,
-  },
-  { name: "max-connections", value: "N", help: `connections at a time (${SERVER_LIMITS.maxConnections})` },
-  {
-    name: "idle-timeout",
-    value: "SEC",
-    help: `how long a connection may be idle (${SERVER_LIMITS.idleTimeoutMs / 1000})`,
-  },
-  {
-    name: "head-timeout",
-    value: "SEC",
-    help: `how long a request's head may take (${SERVER_LIMITS.headTimeoutMs / 1000})`,
-  },
-  HELP,
-];
+    option: (given) => (given as string[] | undefined ?? []).map(hostName),
+  } as Flag<string[]>,
+  certFile: fileFlag("cert", "read", "speak TLS with this certificate (PEM), needs --key"),
+  keyFile: fileFlag("key", "read", "the certificate's key (PEM)"),
+  tokenFile: TOKEN_FILE("require the bearer token in this file"),
+  etcdCaFile: fileFlag("etcd-cacert", "read", "authorities of etcd's certificates to trust (PEM)"),
+  etcdCertFile: fileFlag("etcd-cert", "read", "show etcd this certificate (PEM), needs --etcd-key"),
+  etcdKeyFile: fileFlag("etcd-key", "read", "its key (PEM)"),
+  etcdUserFile: fileFlag("etcd-user-file", "read", "log in to etcd with the USER:PASSWORD in this file"),
+  maxBody: valueFlag(
+    "max-body",
+    "BYTES",
+    `the largest content of a request (${REQUEST_LIMITS.maxContentBytes / 1024 ** 2}m)`,
+    { read: byteCount(0, MAX_BODY_FLAG_BYTES), or: REQUEST_LIMITS.maxContentBytes },
+  ),
+  maxHead: valueFlag("max-head", "BYTES", `the largest head of a request (${REQUEST_LIMITS.maxHeadBytes / 1024}k)`, {
+    read: byteCount(256, 2 ** 20),
+    or: REQUEST_LIMITS.maxHeadBytes,
+  }),
+  maxBuffered: valueFlag(
+    "max-buffered",
+    "BYTES",
+    `memory for content and responses (${SERVER_LIMITS.maxBufferedBytes / 1024 ** 2}m)`,
+    { read: byteCount(64 * 1024, 2 ** 40), or: SERVER_LIMITS.maxBufferedBytes },
+  ),
+  maxConnections: valueFlag("max-connections", "N", `connections at a time (${SERVER_LIMITS.maxConnections})`, {
+    read: wholeNumber(1, 1_000_000),
+    or: SERVER_LIMITS.maxConnections,
+  }),
+  idleTimeoutMs: valueFlag(
+    "idle-timeout",
+    "SEC",
+    `how long a connection may be idle (${SERVER_LIMITS.idleTimeoutMs / 1000})`,
+    { read: milliseconds, or: SERVER_LIMITS.idleTimeoutMs },
+  ),
+  headTimeoutMs: valueFlag(
+    "head-timeout",
+    "SEC",
+    `how long a request's head may take (${SERVER_LIMITS.headTimeoutMs / 1000})`,
+    { read: milliseconds, or: SERVER_LIMITS.headTimeoutMs },
+  ),
+};
 
 /** The flags of `connect`. */
-export const CONNECT_FLAGS: readonly Flag[] = [
-  { name: "port", short: "p", value: "PORT", help: `the port, where ADDRESS names none (${DEFAULT_PORT})` },
-  { name: "fields", value: "LIST", help: `fields that values fill, in order (${DEFAULT_FIELDS})` },
-  {
-    name: "print",
-    value: "PARTS",
-    help: "request H head B body, response h b (hb; piped b)",
-  },
-  { name: "verbose", short: "v", help: "show requests too (HBhb), and each read and write" },
-  {
-    name: "pretty",
-    value: "WHAT",
+export const CONNECT_FLAGS = {
+  port: valueFlag("port", "PORT", `the port, where ADDRESS names none (${DEFAULT_PORT})`, {
+    read: wholeNumber(1, 65535),
+    short: "p",
+  }),
+  fields: FIELDS("fields that values fill, in order"),
+  print: valueFlag("print", "PARTS", "request H head B body, response h b (hb; piped b)", { read: messageParts }),
+  verbose: switchFlag("verbose", "show requests too (HBhb), and each read and write", { short: "v" }),
+  pretty: choiceFlag("pretty", "WHAT", "all: indent and colour JSON, piped too; or none", {
     choices: ["all", "none"],
-    help: "all: indent and colour JSON, piped too; or none",
-  },
-  { name: "show-credentials", help: "show values of Authorization, Cookie and the like" },
-  { name: "history", value: "FILE", file: "both", help: "keep the lines typed at the prompt in this file" },
-  { name: "explain", help: "explain each octet of each exchange" },
-  { name: "record", value: "FILE", file: "write", help: "a new file for the traffic, for Wireshark (pcapng)" },
-  { name: "raw", value: "FILE|-", file: "read", help: "send the octets of this file unchanged" },
-  { name: "timeout", value: "SEC", help: `how long to wait for the server (${CLIENT_TIMEOUT_MS / 1000})` },
-  { name: "cacert", value: "FILE", file: "read", help: "trust the certificates in this file too (PEM)" },
-  { name: "token-file", value: "FILE", file: "read", help: "send the bearer token in this file" },
-  {
-    name: "color",
-    value: "WHEN",
-    choices: ["auto", "always", "never"],
-    help: "auto (at a terminal), always or never (auto)",
-  },
-  HELP,
-];
+    or: "auto",
+  }),
+  showCredentials: SHOW_CREDENTIALS("show"),
+  historyFile: fileFlag("history", "both", "keep the lines typed at the prompt in this file"),
+  explain: switchFlag("explain", "explain each octet of each exchange"),
+  recordFile: RECORD_FILE,
+  rawFile: fileFlag("raw", "read", "send the octets of this file unchanged", "FILE|-"),
+  timeoutMs: TIMEOUT("how long to wait for the server"),
+  caFile: CA_FILE,
+  tokenFile: TOKEN_FILE("send the bearer token in this file"),
+  color: COLOR,
+};
 
 /** The flags of `explain`. */
-export const EXPLAIN_FLAGS: readonly Flag[] = [
-  { name: "answers", value: "METHODS", help: "methods that the responses answer: HEAD,GET (GET)" },
-  { name: "connection", value: "N", help: "explain only the capture's connection N" },
-  { name: "all", help: "show all content and chunks, not a screenful" },
-  { name: "color", value: "WHEN", choices: ["auto", "always", "never"], help: "auto, always or never (auto)" },
-  HELP,
-];
+export const EXPLAIN_FLAGS = {
+  answers: valueFlag("answers", "METHODS", "methods that the responses answer: HEAD,GET (GET)", {
+    read: methodList,
+    or: [],
+  }),
+  connection: CONNECTION("explain only the capture's connection N"),
+  all: switchFlag("all", "show all content and chunks, not a screenful"),
+  color: COLOR,
+};
 
 /** The flags of `replay`. */
-export const REPLAY_FLAGS: readonly Flag[] = [
-  { name: "to", value: "ADDRESS", help: "the server (the recorded one, if on this machine)" },
-  { name: "fast", help: "make no pauses" },
-  { name: "connection", value: "N", help: "replay only the recording's connection N" },
-  { name: "timeout", value: "SEC", help: `how long to wait for an answer (${CLIENT_TIMEOUT_MS / 1000})` },
-  { name: "cacert", value: "FILE", file: "read", help: "trust the certificates in this file too (PEM)" },
-  { name: "color", value: "WHEN", choices: ["auto", "always", "never"], help: "auto, always or never (auto)" },
-  HELP,
-];
+export const REPLAY_FLAGS = {
+  to: valueFlag("to", "ADDRESS", "the server (the recorded one, if on this machine)", { read: replayTarget }),
+  fast: switchFlag("fast", "make no pauses"),
+  connection: CONNECTION("replay only the recording's connection N"),
+  timeoutMs: TIMEOUT("how long to wait for an answer"),
+  caFile: CA_FILE,
+  color: COLOR,
+};
 
-/** The flags of `completions`. */
-export const COMPLETIONS_FLAGS: readonly Flag[] = [HELP];
+function messageParts(text: string, flag: string): string {
+  if (/^[HBhb]*$/.test(text)) return text;
+  throw new UsageError(`${flag} takes letters of HBhb, saw ${quote(text)}`);
+}
 
-/** Returns the files that flags name, to read or to write. */
-export function filesOf(values: Values, flags: readonly Flag[]): { read: string[]; write: string[] } {
-  const files = { read: [] as string[], write: [] as string[] };
-  for (const { name, file } of flags) {
-    const value = values[name];
-    if (file === undefined || typeof value !== "string" || value === "-") continue;
-    if (file !== "write") files.read.push(value);
-    if (file !== "read") files.write.push(value);
-  }
-  return files;
+function methodList(text: string, flag: string): string[] {
+  const methods = text.split(",");
+  const wrong = methods.find((method) => !/^[A-Z]+$/.test(method));
+  if (wrong !== undefined) throw new UsageError(`${flag} takes methods such as HEAD,GET, saw ${quote(wrong)}`);
+  return methods;
+}
+
+function replayTarget(text: string, flag: string): Endpoint {
+  if (/[^:/]\/+[^/]/.test(text)) throw new UsageError(`${flag} takes an address without a path, saw ${quote(text)}`);
+  const { userPass, ...endpoint } = parseAddress(text);
+  if (userPass === undefined) return endpoint;
+  throw new UsageError(`${flag} takes no user and password: requests are sent as they were recorded`);
+}
+
+/** Parsed arguments of a command. */
+export interface Parsed<Table extends FlagTable> {
+  /** The option of each flag. */
+  readonly options: Options<Table>;
+  /** Whether only the help is asked for. */
+  readonly help: boolean;
+  /** The names of the flags that were given, without hyphens. */
+  readonly given: ReadonlySet<string>;
+  /** The arguments that are no flags. */
+  readonly positionals: string[];
+  /** The files that flags name, to read or to write. */
+  readonly files: { readonly read: string[]; readonly write: string[] };
 }
 
 /**
  * Parses flags and positional arguments.
  *
- * @throws {UsageError} If a flag is unknown or lacks its value.
+ * @throws {UsageError} If a flag is unknown, lacks its value, or has an invalid one.
  */
-export function parseFlags(args: string[], flags: readonly Flag[]): { values: Values; positionals: string[] } {
-  const options: NonNullable<ParseArgsConfig["options"]> = {};
-  for (const { name, short, value, multiple } of flags) {
-    options[name] = {
-      type: value === undefined ? "boolean" : "string",
-      ...short && { short },
-      ...multiple && { multiple },
-    };
-  }
+export function parseFlags<Table extends FlagTable>(args: string[], table: Table): Parsed<Table> {
+  const flags = Object.entries<Flag>({ ...table, help: HELP_FLAG });
+  const config = Object.fromEntries(flags.map(([, { name, short, value, multiple }]) => [
+    name,
+    { type: value === undefined ? "boolean" : "string", ...short && { short }, ...multiple && { multiple } },
+  ])) as ParseArgsConfig["options"];
   // A negative number is a value, not a flag. The prefix NUL, which no argument can contain, hides it from parseArgs.
   const shielded = args.map((arg) => /^-\.?\d/.test(arg) ? `\0${arg}` : arg);
   const unshield = (text: string) => text.replace(/^\0/, "");
+  const { values, positionals } = parsedArgs(shielded, config, flags.map(([, { name }]) => name));
+  const files = { read: [] as string[], write: [] as string[] };
+  const options = Object.entries(table).map(([option, flag]) => {
+    const value = values[flag.name];
+    const given = typeof value === "string" ? unshield(value) : Array.isArray(value) ? value.map(unshield) : value;
+    if (flag.file !== undefined && typeof given === "string" && given !== "-") {
+      if (flag.file !== "write") files.read.push(given);
+      if (flag.file !== "read") files.write.push(given);
+    }
+    return [option, values.help ? undefined : flag.option(given)];
+  });
+  return {
+    options: Object.fromEntries(options),
+    help: values.help === true,
+    given: new Set(Object.keys(values)),
+    positionals: positionals.map(unshield),
+    files,
+  };
+}
+
+function parsedArgs(args: string[], options: ParseArgsConfig["options"], names: readonly string[]) {
   try {
-    const { values, positionals } = parseArgs({ args: shielded, options, allowPositionals: true });
-    const unshielded = Object.entries(values).map(([name, value]) => [
-      name,
-      typeof value === "string" ? unshield(value) : Array.isArray(value) ? value.map(String).map(unshield) : value,
-    ]);
-    return { values: Object.fromEntries(unshielded), positionals: positionals.map(unshield) };
+    const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
+    return { values: values as { readonly [name: string]: Given }, positionals };
   } catch (error) {
     // The first sentence has the reason; the others explain parseArgs.
     const message = (error as Error).message.split(/\. |\n/)[0].replace(/\.$/, "");
     const unknown = /^Unknown option '--([^']+)'/.exec(message)?.[1];
-    const near = unknown && nearest(unknown, flags.map(({ name }) => name));
+    const near = unknown && nearest(unknown, names);
     const hint = near ? `did you mean --${near}? ` : INSECURE.test(message) ? `${insecureAdvice()}, ` : "";
     throw new UsageError(`${message}: ${hint}see --help`);
   }

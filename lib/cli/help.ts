@@ -5,7 +5,7 @@
  */
 
 import { DEFAULT_HOST, DEFAULT_PORT } from "./addresses.ts";
-import { COMPLETIONS_FLAGS, CONNECT_FLAGS, EXPLAIN_FLAGS, type Flag, REPLAY_FLAGS, SERVE_FLAGS } from "./flags.ts";
+import { CONNECT_FLAGS, EXPLAIN_FLAGS, type Flag, HELP_FLAG, REPLAY_FLAGS, SERVE_FLAGS } from "./flags.ts";
 
 /** The shells that completions are for. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
@@ -37,7 +37,7 @@ export const COMMANDS: readonly CommandHelp[] = [
     usage: "[flags]",
     summary: "a JSON table; prints requests",
     about: `a JSON table at http://${DEFAULT_HOST}:${DEFAULT_PORT}/, rows at /NAME`,
-    flags: SERVE_FLAGS,
+    flags: [...Object.values(SERVE_FLAGS), HELP_FLAG],
     notes: "Sizes are in bytes, or as 16k or 1m. Ctrl-C finishes requests, then stops.",
   },
   {
@@ -49,7 +49,7 @@ export const COMMANDS: readonly CommandHelp[] = [
 ADDRESS is HOST:PORT, http://HOST:PORT or https://HOST (${DEFAULT_HOST}:${DEFAULT_PORT}).
 COMMAND is a line as at the prompt: post Pingping snail 1 0. Without one, the
 prompt opens, where help lists the commands.`,
-    flags: CONNECT_FLAGS,
+    flags: [...Object.values(CONNECT_FLAGS), HELP_FLAG],
     notes: `\
 Exit code: 0 for a status below 400, 4 and 5 for those classes, 1 for wrong
 usage or without a valid response, 2 for a timeout, 130 for Ctrl-C.`,
@@ -65,7 +65,7 @@ FILE has requests or responses as they were sent; - is the standard input.
 Messages that start with HTTP/ are responses. FILE may also be a capture
 (pcapng), of serve --record, of connect --record or of Wireshark: then each
 connection's requests stand beside their responses.`,
-    flags: EXPLAIN_FLAGS,
+    flags: [...Object.values(EXPLAIN_FLAGS), HELP_FLAG],
     notes: "Exit code: 0 if every message is complete and valid, 1 otherwise.",
   },
   {
@@ -78,7 +78,7 @@ connection's requests stand beside their responses.`,
 FILE is a recording of serve or connect (--record), or a capture of Wireshark
 (pcapng). Octets go out as they were split, after the answers that came before
 them, with the recorded pauses. Requests are never rewritten.`,
-    flags: REPLAY_FLAGS,
+    flags: [...Object.values(REPLAY_FLAGS), HELP_FLAG],
     notes: `\
 Compared: status, fields, content, whether the connection stays; not the values
 of ETag, Last-Modified, Expires and Set-Cookie, nor Date, Age, Server, Via,
@@ -96,7 +96,7 @@ SHELL is bash, zsh or fish. For the shell that runs:
   bash  source <(wiretable completions bash)
   zsh   source <(wiretable completions zsh)
   fish  wiretable completions fish | source`,
-    flags: COMPLETIONS_FLAGS,
+    flags: [HELP_FLAG],
   },
 ];
 

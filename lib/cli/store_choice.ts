@@ -4,7 +4,8 @@
  * @module
  */
 
-import { quote, text, UsageError, type Values } from "./values.ts";
+import { type Options, SERVE_FLAGS } from "./flags.ts";
+import { quote, UsageError } from "./values.ts";
 
 /** A cluster, and the files needed to connect to it. */
 export interface EtcdChoice {
@@ -28,6 +29,11 @@ export type StoreChoice =
   | { readonly kind: "sqlite"; readonly file: string }
   | EtcdChoice;
 
+/** The options that choose a store. */
+export type StoreOptions = Partial<
+  Pick<Options<typeof SERVE_FLAGS>, "store" | "etcdCaFile" | "etcdCertFile" | "etcdKeyFile" | "etcdUserFile">
+>;
+
 const EXPECTED = "memory, sqlite:FILE or etcd:URL,URL/PREFIX";
 
 /**
@@ -35,18 +41,22 @@ const EXPECTED = "memory, sqlite:FILE or etcd:URL,URL/PREFIX";
  *
  * @throws {UsageError} If they are invalid.
  */
-export function storeChoice(values: Values): StoreChoice {
-  const store = text(values, "store") ?? "memory";
-  if (store.startsWith("etcd:")) return etcdChoice(store.slice("etcd:".length), values);
-  const stray = ["etcd-cacert", "etcd-cert", "etcd-key", "etcd-user-file"].find((name) => values[name] !== undefined);
-  if (stray !== undefined) throw new UsageError(`--${stray} needs --store etcd:URL`);
+export function storeChoice({ store = "memory", ...options }: StoreOptions): StoreChoice {
+  const { etcdCaFile, etcdCertFile, etcdKeyFile, etcdUserFile } = options;
+  const etcd = { etcdCaFile, etcdCertFile, etcdKeyFile, etcdUserFile };
+  if (store.startsWith("etcd:")) return etcdChoice(store.slice("etcd:".length), etcd);
+  const stray = (Object.keys(etcd) as (keyof typeof etcd)[]).find((option) => etcd[option] !== undefined);
+  if (stray !== undefined) throw new UsageError(`--${SERVE_FLAGS[stray].name} needs --store etcd:URL`);
   if (store === "memory") return { kind: "memory" };
   const file = store.startsWith("sqlite:") ? store.slice("sqlite:".length) : "";
   if (file !== "") return { kind: "sqlite", file };
   throw new UsageError(`--store is ${EXPECTED}, saw ${quote(store)}`);
 }
 
-function etcdChoice(list: string, values: Values): EtcdChoice {
+function etcdChoice(
+  list: string,
+  { etcdCaFile: caFile, etcdCertFile: certFile, etcdKeyFile: keyFile, etcdUserFile: userFile }: StoreOptions,
+): EtcdChoice {
   const urls = list.split(",").map(nodeUrl);
   const prefix = urls[urls.length - 1].pathname.replace(/^\/+|\/+$/g, "");
   if (urls.slice(0, -1).some(({ pathname }) => pathname !== "/")) {
@@ -59,12 +69,9 @@ function etcdChoice(list: string, values: Values): EtcdChoice {
   if (prefix.split("/").some((part) => part === "r" || part === "m")) {
     throw new UsageError(`--store etcd: takes no r and no m as a part of a prefix, saw ${quote(prefix)}`);
   }
-  const certFile = text(values, "etcd-cert");
-  const keyFile = text(values, "etcd-key");
   if ((certFile === undefined) !== (keyFile === undefined)) {
     throw new UsageError("--etcd-cert and --etcd-key must be given together");
   }
-  const caFile = text(values, "etcd-cacert");
   const isSecure = urls.every(({ protocol }) => protocol === "https:");
   if (!isSecure && (caFile !== undefined || certFile !== undefined)) {
     throw new UsageError("--etcd-cacert and --etcd-cert need https URLs in --store etcd:");
@@ -75,7 +82,7 @@ function etcdChoice(list: string, values: Values): EtcdChoice {
     prefix: prefix === "" ? undefined : prefix,
     caFile,
     identity: certFile === undefined ? undefined : { certFile, keyFile: keyFile! },
-    userFile: text(values, "etcd-user-file"),
+    userFile,
   };
 }
 

@@ -42,63 +42,42 @@ export function flagValue<T>(flag: string, read: () => T): T {
   }
 }
 
-/** Values of flags, by name. */
-export type Values = { readonly [name: string]: string | boolean | string[] | undefined };
+/** Reads one of the allowed texts; any other is a {@linkcode UsageError}. */
+export function oneOf<T extends string>(choices: readonly T[]): (text: string, flag: string) => T {
+  return (text, flag) => {
+    if (choices.includes(text as T)) return text as T;
+    throw new UsageError(`${flag} is ${choices.join(" or ")}, saw ${quote(text)}`);
+  };
+}
 
-/** Returns the text of a flag; `undefined` if it is absent. */
-export function text(values: Values, name: string): string | undefined {
-  return values[name] as string | undefined;
+/** Reads an integer from `least` to `most`; anything else is a {@linkcode UsageError}. */
+export function wholeNumber(least: number, most: number): (text: string, flag: string) => number {
+  return (text, flag) => {
+    const number = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+    if (number >= least && number <= most) return number;
+    throw new UsageError(`${flag} takes a whole number from ${least} to ${most}, saw ${quote(text)}`);
+  };
 }
 
 /**
- * Returns one of the allowed texts.
+ * Returns milliseconds from a text in seconds, with an optional fraction.
  *
- * @throws {UsageError} If the flag has another one.
+ * @throws {UsageError} If the text is invalid, 0, or more than a day.
  */
-export function oneOf<T extends string>(values: Values, name: string, choices: readonly T[]): T | undefined {
-  const value = text(values, name);
-  if (value === undefined || choices.includes(value as T)) return value as T | undefined;
-  throw new UsageError(`--${name} is ${choices.join(" or ")}, saw ${quote(value)}`);
-}
-
-/**
- * Returns an integer from `least` to `most`.
- *
- * @throws {UsageError} If the flag has another value.
- */
-export function wholeNumber(values: Values, name: string, least: number, most: number): number | undefined {
-  const value = text(values, name);
-  if (value === undefined) return undefined;
-  const number = /^\d{1,15}$/.test(value) ? Number(value) : NaN;
-  if (number >= least && number <= most) return number;
-  throw new UsageError(`--${name} takes a whole number from ${least} to ${most}, saw ${quote(value)}`);
-}
-
-/**
- * Returns milliseconds from a value in seconds, with an optional fraction.
- *
- * @throws {UsageError} If the value is invalid, 0, or more than a day.
- */
-export function milliseconds(values: Values, name: string): number | undefined {
-  const value = text(values, name);
-  if (value === undefined) return undefined;
-  const seconds = /^\d{1,6}(?:\.\d{1,3})?$/.test(value) ? Number(value) : NaN;
+export function milliseconds(text: string, flag: string): number {
+  const seconds = /^\d{1,6}(?:\.\d{1,3})?$/.test(text) ? Number(text) : NaN;
   if (seconds > 0 && seconds <= 86_400) return seconds * 1000;
-  throw new UsageError(`--${name} takes seconds, more than 0 and at most 86400, saw ${quote(value)}`);
+  throw new UsageError(`${flag} takes seconds, more than 0 and at most 86400, saw ${quote(text)}`);
 }
 
-/**
- * Returns a number of bytes, with an optional unit: 64k, 1m, 2g.
- *
- * @throws {UsageError} If the value is invalid, less than `least` or more than `most`.
- */
-export function byteCount(values: Values, name: string, least: number, most: number): number | undefined {
-  const value = text(values, name);
-  if (value === undefined) return undefined;
-  const [, digits, unit = ""] = /^(\d{1,12})([kmg]?)$/i.exec(value) ?? [];
-  const bytes = Number(digits) * 1024 ** ["", "k", "m", "g"].indexOf(unit.toLowerCase());
-  if (bytes >= least && bytes <= most) return bytes;
-  throw new UsageError(`--${name} takes bytes from ${least} to ${most}, such as 64k or 1m, saw ${quote(value)}`);
+/** Reads a number of bytes, with an optional unit: 64k, 1m, 2g; anything else is a {@linkcode UsageError}. */
+export function byteCount(least: number, most: number): (text: string, flag: string) => number {
+  return (text, flag) => {
+    const [, digits, unit = ""] = /^(\d{1,12})([kmg]?)$/i.exec(text) ?? [];
+    const bytes = Number(digits) * 1024 ** ["", "k", "m", "g"].indexOf(unit.toLowerCase());
+    if (bytes >= least && bytes <= most) return bytes;
+    throw new UsageError(`${flag} takes bytes from ${least} to ${most}, such as 64k or 1m, saw ${quote(text)}`);
+  };
 }
 
 /** Returns text in double quotes, escaped for a terminal. */

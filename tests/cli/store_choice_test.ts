@@ -33,7 +33,7 @@ for (const [url, prefix] of prefixes) {
 }
 
 Deno.test("a cluster's files are named by flags", () => {
-  const files = { "etcd-cacert": "ca", "etcd-cert": "c", "etcd-key": "k", "etcd-user-file": "u" };
+  const files = { etcdCaFile: "ca", etcdCertFile: "c", etcdKeyFile: "k", etcdUserFile: "u" };
   assert.deepEqual(storeChoice({ store: "etcd:https://a:2379", ...files }), {
     kind: "etcd",
     nodes: ["https://a:2379"],
@@ -68,13 +68,13 @@ const wrong: [values: Record<string, string>, message: string][] = [
     '--store etcd: takes no r and no m as a part of a prefix, saw "school/r"',
   ],
   [{ store: "etcd:http://a:2379/m" }, '--store etcd: takes no r and no m as a part of a prefix, saw "m"'],
-  [{ store: "etcd:https://a:2379", "etcd-key": "k" }, "--etcd-cert and --etcd-key must be given together"],
+  [{ store: "etcd:https://a:2379", etcdKeyFile: "k" }, "--etcd-cert and --etcd-key must be given together"],
   [
-    { store: "etcd:https://a:2379,http://b:2379", "etcd-cacert": "ca" },
+    { store: "etcd:https://a:2379,http://b:2379", etcdCaFile: "ca" },
     "--etcd-cacert and --etcd-cert need https URLs in --store etcd:",
   ],
-  [{ "etcd-user-file": "u" }, "--etcd-user-file needs --store etcd:URL"],
-  [{ store: "sqlite:a", "etcd-cacert": "ca" }, "--etcd-cacert needs --store etcd:URL"],
+  [{ etcdUserFile: "u" }, "--etcd-user-file needs --store etcd:URL"],
+  [{ store: "sqlite:a", etcdCaFile: "ca" }, "--etcd-cacert needs --store etcd:URL"],
 ];
 
 for (const [values, message] of wrong) {
