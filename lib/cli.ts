@@ -4,7 +4,8 @@
  * @module
  */
 
-import { DEFAULT_HOST, DEFAULT_PORT, type Endpoint, looksLikeAddress, parseAddress } from "./cli/addresses.ts";
+import { DEFAULT_HOST, DEFAULT_PORT, type Endpoint } from "./address.ts";
+import { looksLikeAddress, parseAddress } from "./cli/addresses.ts";
 import { completionScript } from "./cli/completions.ts";
 import {
   CONNECT_FLAGS,
@@ -22,7 +23,7 @@ import { type StoreChoice, storeChoice } from "./cli/store_choice.ts";
 import { quote, UsageError } from "./cli/values.ts";
 import { type MessageLimits, PAGE_HISTORY_EVENTS, REQUEST_LIMITS, SERVER_LIMITS, type ServerLimits } from "./limits.ts";
 
-export { type Address, type Endpoint, parseAddress } from "./cli/addresses.ts";
+export { type Address, parseAddress } from "./cli/addresses.ts";
 export type { FileNeeds } from "./cli/program.ts";
 export type { EtcdChoice, StoreChoice } from "./cli/store_choice.ts";
 export { UsageError } from "./cli/values.ts";

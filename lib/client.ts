@@ -5,25 +5,13 @@
  */
 
 import type { HttpRequest } from "./http_message.ts";
-import {
-  ClientConnection,
-  type ClientOptions,
-  type Endpoint,
-  type ExchangeEvent,
-  NoResponse,
-} from "./client/connection.ts";
+import { ClientConnection, type ClientOptions, type ExchangeEvent, NoResponse } from "./client/connection.ts";
+import type { Endpoint } from "./address.ts";
 import { Cancelled, ClientError } from "./client/errors.ts";
 import { exchangeRaw, type RawOutcome, type RawResult, type RawView } from "./client/raw.ts";
 import type { RawStep } from "./client/raw_steps.ts";
 
-export {
-  authorityOf,
-  type ClientOptions,
-  type Endpoint,
-  type ExchangeEvent,
-  type Notice,
-  type SentRequest,
-} from "./client/connection.ts";
+export { type ClientOptions, type ExchangeEvent, type Notice, type SentRequest } from "./client/connection.ts";
 export { Cancelled, ClientError, InputError, InvalidResponse, TimeoutError } from "./client/errors.ts";
 
 /** Methods whose requests may be sent again without a second effect (RFC 9110 §9.2.2). */

@@ -10,8 +10,10 @@ import type { ConnectOptions, FileNeeds } from "./cli.ts";
 import { makeFile, readCertificates, readFile, readToken } from "./cli/files.ts";
 import { HistoryFile } from "./cli/history_file.ts";
 import { certificateAdvice, commandLine } from "./cli/program.ts";
-import { END_SIGNALS, EXIT_INTERRUPTED, Failure, flagValue, MissingPermission } from "./cli/values.ts";
-import { authorityOf, type ClientOptions, Session } from "./client.ts";
+import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
+import { EXIT_INTERRUPTED } from "./exit_code.ts";
+import { addressText, authorityOf } from "./address.ts";
+import { type ClientOptions, Session } from "./client.ts";
 import { basicAuthorization, type Command, parseArguments } from "./client/command.ts";
 import { SeenNames } from "./client/completion.ts";
 import type { Screen } from "./client/display.ts";
@@ -23,13 +25,12 @@ import { processTerminal, terminalInput } from "./client/terminal_input.ts";
 import { WrongInput } from "./client/words.ts";
 import type { FieldLine } from "./http_message.ts";
 import { FALLBACK_COLUMNS, MAX_RAW_BYTES, MAX_SENT_FILE_BYTES } from "./limits.ts";
-import { memberSpans } from "./table/json_scan.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
 import { isColored, type Painter, painterFor, terminalColumns, wrapMessage, wrapWords } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
 import { LastExchange } from "./traffic/explain/exchange.ts";
-import { addressText, lifeLine } from "./traffic/life.ts";
+import { lifeLine } from "./traffic/life.ts";
 import { Recorder, RECORDING_NOTICE } from "./traffic/capture/recorder.ts";
 import { allOf, tapped } from "./traffic/tap.ts";
 import { Transcript } from "./traffic/explain/transcript.ts";
@@ -87,7 +88,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   });
   const { print, showCredentials } = options;
   const replOptions: ReplOptions = {
-    ...{ endpoint, session, seenNames, screen, interactive, painter, memberSpans, table, defaults },
+    ...{ endpoint, session, seenNames, screen, interactive, painter, table, defaults },
     ...{ print, pretty, showCredentials },
     sessionWith: (other) => sessions[1] = new Session(other, clientOptions),
     readContent: (name) => readContent(name, { isAlone: alone !== undefined, interactive, files }),

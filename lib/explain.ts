@@ -7,7 +7,8 @@
 import { ByteBuffer, NO_BYTES, type Source, writeAll } from "./bytes.ts";
 import { type ExplainOptions, UsageError } from "./cli.ts";
 import { cannotRead, conversionNeeded, type InputFile, inputName, openFile } from "./cli/files.ts";
-import { EXIT_FAILURE, Failure } from "./cli/values.ts";
+import { Failure } from "./cli/values.ts";
+import { EXIT_FAILURE } from "./exit_code.ts";
 import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS, MAX_EXPLAIN_PASSES } from "./limits.ts";
 import { counted, isColored, painterFor, terminalColumns } from "./terminal.ts";
 import { CaptureExplainer, type Explained } from "./traffic/capture/explainer.ts";

@@ -10,7 +10,8 @@ import config from "../deno.json" with { type: "json" };
 import { ByteBuffer } from "./bytes.ts";
 import { PAGE_PORT, portProblem } from "./cli/addresses.ts";
 import { Failure } from "./cli/values.ts";
-import { authorityOf, ClientError, type Endpoint, Session } from "./client.ts";
+import { authorityOf, type Endpoint } from "./address.ts";
+import { ClientError, Session } from "./client.ts";
 import { parseLine } from "./client/command.ts";
 import { describeFields, type TableWords, withDefaults } from "./client/items.ts";
 import type { RawStep } from "./client/raw_steps.ts";
@@ -30,7 +31,7 @@ import {
 } from "./limits.ts";
 import { Server } from "./server.ts";
 import type { Resource } from "./server/access.ts";
-import { JsonScanner } from "./table/json_scan.ts";
+import { JsonScanner } from "./json.ts";
 import { Feed } from "./traffic/live/feed.ts";
 import { Journal } from "./traffic/live/journal.ts";
 import { explainOctets } from "./traffic/explain/explain.ts";

@@ -24,7 +24,8 @@ import {
   rowName,
   rowPath,
 } from "./table/row_content.ts";
-import type { JsonObject, RowSchema } from "./table/row_schema.ts";
+import type { JsonObject } from "./json.ts";
+import type { RowSchema } from "./table/row_schema.ts";
 import { readRow, requireFewMembers } from "./table/row_text.ts";
 import { readRows } from "./table/bulk_rows.ts";
 import { CanonicalRows } from "./table/canonical_row.ts";

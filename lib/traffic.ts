@@ -6,16 +6,12 @@
  * @module
  */
 
+import type { SocketAddress } from "./address.ts";
+
 /** The end of a connection that saw an event. */
 export type End = "client" | "server";
 
-/** The address of one end. */
-export interface SocketAddress {
-  /** An IP address, without brackets. */
-  readonly hostname: string;
-  /** A TCP port. */
-  readonly port: number;
-}
+export type { SocketAddress };
 
 /** Properties of all events. */
 export interface Seen {

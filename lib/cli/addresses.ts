@@ -4,24 +4,11 @@
  * @module
  */
 
+import { DEFAULT_PORT, type Endpoint } from "../address.ts";
 import { quote, UsageError } from "./values.ts";
 
-/** The default address of both ends. */
-export const DEFAULT_HOST: string = "127.0.0.1";
-/** The default port of both ends. */
-export const DEFAULT_PORT: number = 9999;
 /** The default port of the page. */
 export const PAGE_PORT: number = 9998;
-
-/** A server to connect to. */
-export interface Endpoint {
-  /** Whether the connection uses TLS. */
-  readonly secure: boolean;
-  /** Its host name or IP address, the latter without brackets. */
-  readonly host: string;
-  /** The port. */
-  readonly port: number;
-}
 
 /** A server, and optional credentials. */
 export interface Address extends Endpoint {
@@ -111,9 +98,4 @@ export function portProblem(error: unknown, port: number): string | undefined {
   return error instanceof Deno.errors.PermissionDenied && port >= FIRST_OPEN_PORT
     ? "reserved by the system"
     : undefined;
-}
-
-/** Whether an IP address is this machine's own (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3). */
-export function isLoopback(address: string): boolean {
-  return address === "::1" || address.startsWith("127.");
 }

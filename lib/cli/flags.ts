@@ -5,6 +5,7 @@
  */
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
+import { DEFAULT_HOST, DEFAULT_PORT, type Endpoint } from "../address.ts";
 import {
   CLIENT_TIMEOUT_MS,
   MAX_BODY_FLAG_BYTES,
@@ -12,16 +13,7 @@ import {
   REQUEST_LIMITS,
   SERVER_LIMITS,
 } from "../limits.ts";
-import {
-  corsOrigin,
-  DEFAULT_HOST,
-  DEFAULT_PORT,
-  type Endpoint,
-  hostName,
-  listenHost,
-  PAGE_PORT,
-  parseAddress,
-} from "./addresses.ts";
+import { corsOrigin, hostName, listenHost, PAGE_PORT, parseAddress } from "./addresses.ts";
 import { insecureAdvice } from "./program.ts";
 import { byteCount, milliseconds, oneOf, quote, UsageError, wholeNumber } from "./values.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { DEFAULT_HOST, DEFAULT_PORT } from "./addresses.ts";
+import { DEFAULT_HOST, DEFAULT_PORT } from "../address.ts";
 import { CONNECT_FLAGS, EXPLAIN_FLAGS, type Flag, HELP_FLAG, REPLAY_FLAGS, SERVE_FLAGS } from "./flags.ts";
 
 /** The shells that completions are for. */

@@ -4,12 +4,6 @@
  * @module
  */
 
-/** The exit code of a usage error, or without a valid response. */
-export const EXIT_FAILURE: number = 1;
-/** The exit code if no response arrived in time. */
-export const EXIT_TIMEOUT: number = 2;
-/** The exit code after Ctrl-C. */
-export const EXIT_INTERRUPTED: number = 130;
 /**
  * Signals that ask a program to end. SIGHUP is sent when the terminal is closed. Windows sends no SIGTERM to programs
  * in a console.

@@ -5,6 +5,7 @@
  */
 
 import { MAX_SEEN_NAMES } from "../limits.ts";
+import { isObject } from "../json.ts";
 import { LOCAL_COMMANDS, METHODS } from "./command.ts";
 
 /** Words that complete the last one of a line, and that word as typed. */
@@ -47,10 +48,6 @@ export class SeenNames {
     const names = ["all", ...[...this.#names].map(escaped)];
     return [names.filter((name) => name.startsWith(typed)).map((name) => `${name} `), typed];
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Returns a name as it is typed: a backslash before a blank, a quote or a backslash. */

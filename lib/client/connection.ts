@@ -18,30 +18,11 @@ import {
   type MessageEnd,
   type ResponseHead,
 } from "../http_message.ts";
+import { authorityOf, type Endpoint } from "../address.ts";
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS, SHOWN_UNASKED_OCTETS } from "../limits.ts";
 import { counted, escapeText, octetsToText } from "../terminal.ts";
 import { ClientError, InvalidResponse, TimeoutError } from "./errors.ts";
 import type { RawConnection } from "./raw.ts";
-
-/** A server to connect to. */
-export interface Endpoint {
-  /** Whether the connection uses TLS. */
-  readonly secure: boolean;
-  /** The host name, or the IP address without brackets. */
-  readonly host: string;
-  /** The port. */
-  readonly port: number;
-}
-
-/** Returns the value of a Host field for the endpoint: the scheme's default port is omitted (RFC 9110 §7.2). */
-export function authorityOf({ secure, host, port }: Endpoint): string {
-  return port === (secure ? 443 : 80) ? bracketed(host) : `${bracketed(host)}:${port}`;
-}
-
-/** Returns a host as it stands in a URL: an IPv6 address in brackets (RFC 3986 §3.2.2). */
-export function bracketed(host: string): string {
-  return host.includes(":") ? `[${host}]` : host;
-}
 
 /** Options of a client. */
 export interface ClientOptions {

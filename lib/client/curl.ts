@@ -4,8 +4,7 @@
  * @module
  */
 
-import type { Endpoint } from "../client.ts";
-import { bracketed } from "./connection.ts";
+import { addressText, type Endpoint } from "../address.ts";
 import type { HttpRequest } from "../http_message.ts";
 
 /** Fields that curl adds by itself; an empty field of the same name prevents that. */
@@ -20,7 +19,7 @@ export function curlCommand(
   { secure, host, port }: Endpoint,
   contentFrom?: string,
 ): string {
-  const authority = `${bracketed(host)}:${port}`;
+  const authority = addressText({ hostname: host, port });
   const words = ["curl"];
   // Over TLS, curl would choose HTTP/2 if the server can.
   if (secure) words.push("--http1.1");

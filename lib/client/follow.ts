@@ -4,8 +4,7 @@
  * @module
  */
 
-import type { Endpoint } from "../client.ts";
-import { bracketed } from "./connection.ts";
+import { addressText, type Endpoint } from "../address.ts";
 import type { HttpRequest } from "../http_message.ts";
 import { WrongInput } from "./words.ts";
 
@@ -46,7 +45,9 @@ export interface Following {
  */
 export function followUp({ endpoint, request, status, location }: Done): Following {
   if (location === undefined) throw new WrongInput(`the last response (${status}) has no Location to follow`);
-  const base = `${endpoint.secure ? "https" : "http"}://${hostOf(endpoint)}`;
+  const base = `${endpoint.secure ? "https" : "http"}://${
+    addressText({ hostname: endpoint.host, port: endpoint.port })
+  }`;
   const url = URL.parse(location, new URL(request.target.startsWith("/") ? request.target : "/", base).href);
   if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === "") {
     throw new WrongInput(`the Location ${JSON.stringify(location)} is no address of HTTP`);
@@ -74,8 +75,4 @@ export function followUp({ endpoint, request, status, location }: Done): Followi
 /** Whether a field may have credentials, by its name. */
 export function mayHaveCredentials(name: string): boolean {
   return CREDENTIALS.test(name);
-}
-
-function hostOf({ host, port }: Endpoint): string {
-  return `${bracketed(host)}:${port}`;
 }

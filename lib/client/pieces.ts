@@ -11,18 +11,9 @@ import { Buffer } from "node:buffer";
 import { ByteBuffer } from "../bytes.ts";
 import type { ExchangeEvent } from "../client.ts";
 import type { HttpRequest } from "../http_message.ts";
+import { type MemberSpan, memberSpans } from "../json.ts";
 import { MAX_DETAIL_CHARACTERS, MAX_PROBLEM_BYTES } from "../limits.ts";
 import { counted, escapeText } from "../terminal.ts";
-
-/** Positions in JSON text of a member of the outermost object, in octets. */
-export interface MemberSpan {
-  /** The first octet of its name, a quote. */
-  readonly start: number;
-  /** The octet after its name. */
-  readonly nameEnd: number;
-  /** The octet after its value. */
-  readonly end: number;
-}
 
 /** How requests are sent, and what the user is shown. */
 export interface PiecesOptions {
@@ -34,8 +25,6 @@ export interface PiecesOptions {
   readonly tell: (line: string) => Promise<void>;
   /** Whether a refusal is shown although its rows are sent in pieces. */
   readonly showsRefusals: () => boolean;
-  /** Returns the positions of the outermost object's members; `undefined` if the content is not an object. */
-  readonly memberSpans: (content: Uint8Array) => readonly MemberSpan[] | undefined;
 }
 
 /** A refusal of too many rows: how many one request may create, and why, in the server's words. */
@@ -60,7 +49,7 @@ export async function sendInPieces(request: HttpRequest, options: PiecesOptions)
   const mayBeSplit = method === "POST" && content !== undefined &&
     !fields.some(([name]) => CONDITIONS.includes(name.toLowerCase()));
   if (!mayBeSplit) return await options.send(request, options.show);
-  const rows = new Rows(content, options.memberSpans);
+  const rows = new Rows(content);
   const { status, refusal } = await sendOnce(request, () => rows.count, options);
   return refusal === undefined ? status : await sendRows(request, rows, refusal, options);
 }
@@ -168,17 +157,15 @@ function refusalIn(document: Uint8Array): Refusal | undefined {
 /** The rows in the content of a request, in their order. */
 class Rows {
   readonly #content: Uint8Array;
-  readonly #spansOf: PiecesOptions["memberSpans"];
   #known: readonly MemberSpan[] | undefined;
 
-  constructor(content: Uint8Array, spansOf: PiecesOptions["memberSpans"]) {
+  constructor(content: Uint8Array) {
     this.#content = content;
-    this.#spansOf = spansOf;
   }
 
   /** Found only when needed: most requests are not refused. */
   get #spans(): readonly MemberSpan[] {
-    return this.#known ??= this.#spansOf(this.#content) ?? [];
+    return this.#known ??= memberSpans(this.#content) ?? [];
   }
 
   get count(): number {

@@ -5,17 +5,10 @@
  * @module
  */
 
+import { EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT } from "../exit_code.ts";
+import { authorityOf, type Endpoint } from "../address.ts";
 import { BoundedBytes } from "../bytes.ts";
-import {
-  authorityOf,
-  Cancelled,
-  ClientError,
-  type Endpoint,
-  type ExchangeEvent,
-  InvalidResponse,
-  type Session,
-  TimeoutError,
-} from "../client.ts";
+import { Cancelled, ClientError, type ExchangeEvent, InvalidResponse, type Session, TimeoutError } from "../client.ts";
 import type { FieldLine, HttpRequest } from "../http_message.ts";
 import { MAX_HELD_CONTENT_BYTES } from "../limits.ts";
 import { escapeText, maskCredentials } from "../terminal.ts";
@@ -27,7 +20,7 @@ import { type Done, followUp, mayHaveCredentials } from "./follow.ts";
 import { describeFields, type Order, type TableWords, withDefaults } from "./items.ts";
 import { HELP, RAW_HELP } from "./help.ts";
 import type { LineInput } from "./line_input.ts";
-import { type PiecesOptions, sendInPieces } from "./pieces.ts";
+import { sendInPieces } from "./pieces.ts";
 import type { RawView } from "./raw.ts";
 import type { RawStep } from "./raw_steps.ts";
 import { splitLine, type Word, WrongInput } from "./words.ts";
@@ -62,8 +55,6 @@ export interface ReplOptions extends DisplayOptions {
    * @throws {WrongInput} If it cannot be read.
    */
   readonly readContent: (name: string) => Promise<Uint8Array>;
-  /** Finds the rows in content, so that they can be sent in pieces. */
-  readonly memberSpans: PiecesOptions["memberSpans"];
   /** Shows raw exchanges, and the result expected by the rules. */
   readonly raw: RawView;
   /** Explains exchanges. */
@@ -73,13 +64,6 @@ export interface ReplOptions extends DisplayOptions {
   /** Whether a person types the values, though there is no prompt. */
   readonly asks?: boolean;
 }
-
-/** The exit code of a usage error, or without a valid response. */
-const EXIT_FAILURE = 1;
-/** The exit code if no response arrived in time. */
-const EXIT_TIMEOUT = 2;
-/** The exit code after Ctrl-C. */
-const EXIT_INTERRUPTED = 130;
 
 /**
  * Runs commands until the input ends. Returns the exit code: the worst of all; at a prompt 0, or 130 after Ctrl-C
@@ -247,7 +231,7 @@ class Repl {
     const content = contentFrom === undefined ? undefined : await this.#options.readContent(contentFrom);
     const defaults = this.#options.defaults.filter(([name]) => !this.#headers.has(name.toLowerCase()));
     const whole = content === undefined ? request : { ...request, content };
-    const { session, endpoint, screen, memberSpans } = this.#options;
+    const { session, endpoint, screen } = this.#options;
     const sent = await this.#withoutEcho(withDefaults(whole, [...defaults, ...this.#headers.values()]));
     const status = await sendInPieces(sent, {
       // A piece is not what the file holds.
@@ -256,7 +240,6 @@ class Repl {
       show: (event) => this.#display.show(event),
       tell: (line) => screen.tell(line),
       showsRefusals: () => this.#display.showsHeads,
-      memberSpans,
     });
     return exitCodeOf(status);
   }

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { addressText, socketAddress } from "../address.ts";
 import { byteLength, NO_BYTES } from "../bytes.ts";
 import {
   type ContentStream,
@@ -18,7 +19,7 @@ import {
   type ResponseContext,
 } from "../http_message.ts";
 import { FAIR_TURNS } from "../turns.ts";
-import { type Budget, CLOSE_REASONS, closeReasonOf, Deadline, peerOf, type ServerContext } from "./context.ts";
+import { type Budget, CLOSE_REASONS, closeReasonOf, Deadline, type ServerContext } from "./context.ts";
 import { isDisconnect } from "./disconnect.ts";
 import { Incoming } from "./incoming.ts";
 import { Reader } from "./reader.ts";
@@ -78,7 +79,7 @@ export class ServerConnection implements Requester {
 
   /** Serves the connection until it ends. Never rejects. */
   async serve(): Promise<void> {
-    this.#context.observer.opened?.(this.#id, peerOf(this.#conn));
+    this.#context.observer.opened?.(this.#id, addressText(socketAddress(this.#conn.remoteAddr)));
     try {
       if ("handshake" in this.#conn) await this.#handshake();
       // The local variables of this function stay in memory for every idle connection, so there are few.
@@ -106,7 +107,7 @@ export class ServerConnection implements Requester {
 
   /** Sends an error response, whatever the request is, and ends the connection. Never rejects. */
   async refuse(error: HttpError): Promise<void> {
-    this.#context.observer.opened?.(this.#id, peerOf(this.#conn));
+    this.#context.observer.opened?.(this.#id, addressText(socketAddress(this.#conn.remoteAddr)));
     try {
       if ("handshake" in this.#conn) await this.#handshake();
       this.#encodeRefusal(error);

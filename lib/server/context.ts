@@ -172,9 +172,3 @@ export function closeReasonOf(error: unknown): string {
   if (error instanceof errors.UnexpectedEof) return CLOSE_REASONS.byClient;
   return error instanceof errors.InvalidData ? CLOSE_REASONS.noTls : CLOSE_REASONS.lost;
 }
-
-/** Returns the client's address. */
-export function peerOf(conn: Deno.Conn): string {
-  const { remoteAddr } = conn;
-  return "hostname" in remoteAddr ? `${remoteAddr.hostname}:${remoteAddr.port}` : "a local socket";
-}

@@ -8,11 +8,11 @@ import { type FieldProblem, HttpError } from "../http_message.ts";
 import { JSON_PIECE_BYTES, MAX_JSON_DEPTH, MAX_PROBLEM_ERRORS, MAX_ROW_MEMBERS } from "../limits.ts";
 import type { NewRow } from "../store.ts";
 import { CanonicalRows, SentRow } from "./canonical_row.ts";
-import { JsonScanner } from "./json_scan.ts";
+import { isObject, JsonScanner } from "../json.ts";
 import { NameSet } from "./name_set.ts";
 import type { Pacer } from "./pacer.ts";
 import { nameProblem } from "./row_content.ts";
-import { isObject, type RowSchema } from "./row_schema.ts";
+import type { RowSchema } from "./row_schema.ts";
 import { decode, notJson, notObject, parseObject, requireUtf8, tooDeep, tooMany } from "./row_text.ts";
 
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });

@@ -10,7 +10,7 @@
 import { isUtf8 } from "node:buffer";
 import { JSON_PIECE_BYTES } from "../limits.ts";
 import type { NewRow } from "../store.ts";
-import { canonicalIntegerEnd, literalEnd, plainStringEnd } from "./json_scan.ts";
+import { canonicalIntegerEnd, literalEnd, plainStringEnd } from "../json.ts";
 import type { RowFieldType, RowSchema } from "./row_schema.ts";
 
 const ENCODER = new TextEncoder();

@@ -10,7 +10,8 @@
 import { HttpError, percentDecoded } from "../http_message.ts";
 import { MAX_QUERY_PARAMETERS, MAX_ROWS_PER_PAGE, MAX_SORT_KEYS } from "../limits.ts";
 import { anyOf, compare, containing, Operand, type Scalar } from "./operand.ts";
-import { isObject, type JsonObject, type RowSchema } from "./row_schema.ts";
+import { isObject, type JsonObject } from "../json.ts";
+import type { RowSchema } from "./row_schema.ts";
 
 /** Rows per page, unless the query says otherwise. */
 const DEFAULT_PER_PAGE = 10;

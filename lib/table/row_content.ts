@@ -6,7 +6,8 @@
 
 import { type FieldProblem, type Fields, HttpError, percentDecoded } from "../http_message.ts";
 import { MAX_NAME_BYTES } from "../limits.ts";
-import { isObject, type JsonObject, type RowSchema } from "./row_schema.ts";
+import { isObject, type JsonObject } from "../json.ts";
+import type { RowSchema } from "./row_schema.ts";
 
 const ENCODER = new TextEncoder();
 const SLASH = 0x2f;

@@ -5,7 +5,7 @@
  */
 
 import type { FieldProblem } from "../http_message.ts";
-import { beyondInteger } from "./json_number.ts";
+import { beyondInteger, isObject, type JsonObject } from "../json.ts";
 import { MAX_ROW_FIELD_CHARACTERS, MAX_ROW_FIELDS } from "../limits.ts";
 
 /** The types in `--fields`. A field without one is a `scalar`: any JSON value except an object or array. */
@@ -17,14 +17,6 @@ export interface RowField {
   readonly name: string;
   /** The type of its value. */
   readonly type: RowFieldType;
-}
-
-/** A JSON object as parsed by JSON.parse. */
-export type JsonObject = { [name: string]: unknown };
-
-/** Whether a JSON value is an object. */
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 const TYPES: readonly string[] = ["string", "number", "integer", "boolean"];

@@ -8,10 +8,10 @@ import { isUtf8 } from "node:buffer";
 import { HttpError } from "../http_message.ts";
 import { JSON_PIECE_BYTES, MAX_JSON_DEPTH, MAX_ROW_MEMBERS } from "../limits.ts";
 import type { Awaitable } from "../store.ts";
-import { type BadNumber, JsonScanner } from "./json_scan.ts";
+import { type BadNumber, isObject, type JsonObject, JsonScanner } from "../json.ts";
 import type { Pacer } from "./pacer.ts";
 import { unfit, unwrapRow } from "./row_content.ts";
-import { isObject, type JsonObject, type RowSchema } from "./row_schema.ts";
+import type { RowSchema } from "./row_schema.ts";
 
 /** A byte order mark is not allowed in JSON texts (RFC 8259 §8.1), so it is not ignored. */
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });

@@ -14,7 +14,7 @@ import {
 } from "../limits.ts";
 import type { Pacer } from "./pacer.ts";
 import { compareSortValues, type SortKey, type SortValues, sortValues } from "./query.ts";
-import type { JsonObject } from "./row_schema.ts";
+import type { JsonObject } from "../json.ts";
 
 /** Rows sorted in one step. */
 const RUN_ROWS = 512;

@@ -4,8 +4,9 @@
  * @module
  */
 
+import { addressText } from "../address.ts";
 import { counted } from "../terminal.ts";
-import type { SocketAddress, TrafficEvent } from "../traffic.ts";
+import type { TrafficEvent } from "../traffic.ts";
 
 /** One line about an event, without its end. */
 export function lifeLine(event: TrafficEvent): string {
@@ -28,9 +29,4 @@ export function lifeLine(event: TrafficEvent): string {
 /** The client's address and the server's. */
 function inOrder({ end, local, remote }: TrafficEvent & { kind: "opened" }): [client: string, server: string] {
   return end === "client" ? [addressText(local), addressText(remote)] : [addressText(remote), addressText(local)];
-}
-
-/** Returns an address as text: an IPv6 one in brackets. */
-export function addressText({ hostname, port }: SocketAddress): string {
-  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }

@@ -6,7 +6,8 @@
  * @module
  */
 
-import type { End, SocketAddress, TrafficListener, Untold } from "../traffic.ts";
+import { socketAddress } from "../address.ts";
+import type { End, TrafficListener, Untold } from "../traffic.ts";
 
 /** Returns the monotonic time in microseconds since the program's start. */
 export type Microseconds = () => number;
@@ -207,8 +208,8 @@ class TappedConn implements Deno.Conn {
   protected open(): void {
     if (this.#opened) return;
     this.#opened = true;
-    const local = addressOf(this.conn.localAddr);
-    const remote = addressOf(this.conn.remoteAddr);
+    const local = socketAddress(this.conn.localAddr);
+    const remote = socketAddress(this.conn.remoteAddr);
     this.#told({ kind: "opened", ...this.#seen(), local, remote, secure: "handshake" in this.conn });
   }
 
@@ -251,8 +252,4 @@ class TappedTlsConn extends TappedConn {
       throw error;
     }
   }
-}
-
-function addressOf(addr: Deno.Addr): SocketAddress {
-  return "hostname" in addr ? { hostname: addr.hostname, port: addr.port } : { hostname: "", port: 0 };
 }

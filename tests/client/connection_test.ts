@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { authorityOf, ClientError, InvalidResponse, Session, TimeoutError } from "../../lib/client.ts";
+import { ClientError, InvalidResponse, Session, TimeoutError } from "../../lib/client.ts";
 import type { RawView } from "../../lib/client/raw.ts";
 import { parseRawSteps } from "../../lib/client/raw_steps.ts";
 import { OK, request, ScriptedServer, sessionWith, show, TOGETHER } from "./scripted_server.ts";
@@ -175,13 +175,6 @@ for (const [name, reason] of doubtful) {
     listener.close();
   });
 }
-
-Deno.test("the default port of a scheme is omitted in Host", () => {
-  assert.equal(authorityOf({ secure: false, host: "a", port: 80 }), "a");
-  assert.equal(authorityOf({ secure: true, host: "a", port: 443 }), "a");
-  assert.equal(authorityOf({ secure: true, host: "a", port: 80 }), "a:80");
-  assert.equal(authorityOf({ secure: false, host: "::1", port: 9999 }), "[::1]:9999");
-});
 
 Deno.test("a TLS handshake that takes too long is a timeout, not a failure to connect", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

@@ -4,7 +4,6 @@ import { sendInPieces } from "../../lib/client/pieces.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
 import { type NewRow, START, StoreError } from "../../lib/store.ts";
 import { Table } from "../../lib/table.ts";
-import { memberSpans } from "../../lib/table/json_scan.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import { type Handler, startServer } from "../support.ts";
 import { octetString } from "../wire_cases.ts";
@@ -90,7 +89,6 @@ async function postTo(
     show,
     tell: (line) => Promise.resolve(void outcome.told.push(line)),
     showsRefusals: () => showsRefusals,
-    memberSpans,
   }).catch((error: Error) => error.message);
   return outcome;
 }

@@ -5,7 +5,6 @@ import type { RawView } from "../../lib/client/raw.ts";
 import { WrongInput } from "../../lib/client/words.ts";
 import { type Line, pipedInput } from "../../lib/client/line_input.ts";
 import { type ReplOptions, runCommand, runCommands } from "../../lib/client/repl.ts";
-import { memberSpans } from "../../lib/table/json_scan.ts";
 import { FILTER_OPERATORS } from "../../lib/table/query.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
@@ -71,7 +70,6 @@ async function run(
     showCredentials: false,
     interactive: false,
     painter: painterFor(false),
-    memberSpans,
     raw: NO_VIEW,
     table: { fields: SCHEMA.fields, filterOperators: FILTER_OPERATORS },
     defaults: [["Host", "h"]],
@@ -336,7 +334,6 @@ async function runLines(port: number, lines: Line[], options: Partial<ReplOption
     session,
     sessionWith: (other) => new Session(other, { timeoutMs: 10_000 }),
     readContent: () => Promise.reject(new WrongInput("no files here")),
-    memberSpans,
     screen: {
       terminal: true,
       columns: () => 80,

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
 import { compareSortValues, parseQuery, RowValues, sortValues } from "../../lib/table/query.ts";
-import { type JsonObject, RowSchema } from "../../lib/table/row_schema.ts";
+import type { JsonObject } from "../../lib/json.ts";
+import { RowSchema } from "../../lib/table/row_schema.ts";
 
 const SHAPE = RowSchema.parse("type,age,leg");
 const FREE = RowSchema.parse("*");

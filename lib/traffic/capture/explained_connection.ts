@@ -14,7 +14,7 @@ import { CapturedExchanges } from "./captured_exchanges.ts";
 import type { Direction } from "../conversation.ts";
 import type { ExplainTextOptions } from "../explain/text.ts";
 import { beginsAsHttp } from "./http_begin.ts";
-import { addressText } from "../life.ts";
+import { addressText } from "../../address.ts";
 
 /** The first octets of one direction. */
 interface Start {

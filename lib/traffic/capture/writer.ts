@@ -8,6 +8,7 @@
  */
 
 import { counted } from "../../terminal.ts";
+import { withoutMapping } from "../../address.ts";
 import type { End, SocketAddress, TrafficEvent } from "../../traffic.ts";
 import { ACK, FIN, MAX_SEGMENT_OCTETS, packetLength, PSH, RST, SYN, writePacket } from "./packets.ts";
 import { packetBlock } from "./pcapng.ts";
@@ -105,9 +106,4 @@ function initialSequence(time: number): number {
 
 function otherEnd(end: End): End {
   return end === "client" ? "server" : "client";
-}
-
-/** An IPv4 address that was written as an IPv6 one is an IPv4 address (RFC 4291 §2.5.5.2). */
-function withoutMapping({ hostname, port }: SocketAddress): SocketAddress {
-  return { hostname: /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(hostname)?.[1] ?? hostname, port };
 }

@@ -1,0 +1,58 @@
+/**
+ * Addresses of servers and sockets, and their forms as text.
+ *
+ * @module
+ */
+
+/** The default address of both ends. */
+export const DEFAULT_HOST: string = "127.0.0.1";
+/** The default port of both ends. */
+export const DEFAULT_PORT: number = 9999;
+
+/** A server to connect to. */
+export interface Endpoint {
+  /** Whether the connection uses TLS. */
+  readonly secure: boolean;
+  /** The host name, or the IP address without brackets. */
+  readonly host: string;
+  /** The port. */
+  readonly port: number;
+}
+
+/** One end of a TCP connection. */
+export interface SocketAddress {
+  /** The IP address; empty if it is unknown. */
+  readonly hostname: string;
+  /** The port. */
+  readonly port: number;
+}
+
+/** Returns the authority of an endpoint, as in Host: the scheme's default port is omitted (RFC 9110 §7.2). */
+export function authorityOf({ secure, host, port }: Endpoint): string {
+  return port === (secure ? 443 : 80) ? bracketed(host) : `${bracketed(host)}:${port}`;
+}
+
+/** Returns a socket's address as text: `127.0.0.1:9999`, `[::1]:9999`. */
+export function addressText({ hostname, port }: SocketAddress): string {
+  return `${bracketed(hostname)}:${port}`;
+}
+
+/** Returns a host as it stands in a URL: an IPv6 address in brackets (RFC 3986 §3.2.2). */
+export function bracketed(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+/** Returns the address of an end of Deno's connection or listener. */
+export function socketAddress(addr: Deno.Addr): SocketAddress {
+  return "hostname" in addr ? { hostname: addr.hostname, port: addr.port } : { hostname: "", port: 0 };
+}
+
+/** Returns an address with an IPv4 address that was written as an IPv6 one (RFC 4291 §2.5.5.2) as IPv4. */
+export function withoutMapping({ hostname, port }: SocketAddress): SocketAddress {
+  return { hostname: /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(hostname)?.[1] ?? hostname, port };
+}
+
+/** Whether an IP address is this machine's own (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3). */
+export function isLoopback(address: string): boolean {
+  return address === "::1" || address.startsWith("127.");
+}

@@ -1,0 +1,12 @@
+/**
+ * Exit codes of the program, beside 0 and those of a response's class: 4 for 4xx, 5 for 5xx.
+ *
+ * @module
+ */
+
+/** The exit code of a usage error, or without a valid response. */
+export const EXIT_FAILURE: number = 1;
+/** The exit code if no response arrived in time. */
+export const EXIT_TIMEOUT: number = 2;
+/** The exit code after Ctrl-C. */
+export const EXIT_INTERRUPTED: number = 130;
