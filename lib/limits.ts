@@ -133,12 +133,16 @@ export interface ServerLimits {
    * Beyond it: 503.
    */
   readonly maxBufferedBytes: number;
+  /** How long every final response waits (`--delay`), those to one connection too many excepted. */
+  readonly delayMs: number;
+  /** How long the store may wait for others. As the delay, this is never taken from a client's time. */
+  readonly storeMs: number;
   /** How long the request of a client that has closed its side may take until the first byte of the response. */
   readonly halfClosedMs: number;
-  /**
-   * How long the client's remaining bytes are read and ignored after the last response, so that no reset destroys it.
-   */
+  /** How long a client that is read from after its last response, so that no reset destroys it, may be silent. */
   readonly lingerMs: number;
+  /** How long it is read from in all. */
+  readonly maxLingerMs: number;
   /** During shutdown, how long a connection without a request may still send one. */
   readonly shutdownIdleMs: number;
   /** During shutdown, how long requests in flight may take. */
@@ -171,8 +175,11 @@ export const SERVER_LIMITS: ServerLimits = {
   minSendBytesPerSecond: 16 * 1024,
   maxWriteBytes: 1024 * 1024,
   maxBufferedBytes: 256 * 1024 * 1024,
+  delayMs: 0,
+  storeMs: 0,
   halfClosedMs: 5_000,
   lingerMs: 2_000,
+  maxLingerMs: 30_000,
   shutdownIdleMs: 250,
   shutdownMs: 4_000,
   sweepMs: 250,

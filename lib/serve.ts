@@ -16,10 +16,10 @@ import { certificateCommand } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { EXIT_INTERRUPTED } from "./exit_code.ts";
 import { HttpError } from "./http_message.ts";
-import { MIN_FLUSH_MS, REPORT_AGAIN_MS, TAPPED_READ_BYTES } from "./limits.ts";
+import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS, MIN_FLUSH_MS, REPORT_AGAIN_MS, TAPPED_READ_BYTES } from "./limits.ts";
 import type { Page, PageOptions } from "./page.ts";
 import { Server } from "./server.ts";
-import { Access, type Resource } from "./server/access.ts";
+import { Access } from "./server/access.ts";
 import type { Observer } from "./server/context.ts";
 import { requestLog } from "./server/request_log.ts";
 import { TlsRelay } from "./server/tls_relay.ts";
@@ -37,6 +37,8 @@ import { allOf, TappedListener } from "./traffic/tap.ts";
 
 /** Addresses for all interfaces of the machine. */
 const WILDCARDS = ["0.0.0.0", "::"];
+/** How long each kind of store may wait for others: a request may read before it writes. */
+const STORE_WAIT_MS = { memory: 0, sqlite: FILE_LOCK_WAIT_MS, etcd: 2 * CLUSTER_WAIT_MS };
 /** Two signals within this time count as one. */
 const SAME_SIGNAL_MS = 300;
 
@@ -53,7 +55,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const addr = listener.addr as Deno.NetAddr;
 
   const table = new Table(store, { schema, readOnly: options.readOnly });
-  const access = new Access(options.delayMs > 0 ? delayed(table, options.delayMs) : table, {
+  const access = new Access(table, {
     hosts: isLoopback(addr.hostname) && !options.allowHosts.includes("*") ? options.allowHosts : undefined,
     cors: options.cors,
     token,
@@ -77,7 +79,12 @@ export async function serve(options: ServeOptions): Promise<number> {
   const observer: Observer = options.quiet ? {} : logTo(writer, options);
   const server = new Server(told === undefined ? listener : new TappedListener(listener, told), access, {
     messageLimits: options.messageLimits,
-    limits: told === undefined ? options.limits : { ...options.limits, minReadBytes: TAPPED_READ_BYTES },
+    limits: {
+      ...options.limits,
+      delayMs: options.delayMs,
+      storeMs: STORE_WAIT_MS[options.store.kind],
+      ...told !== undefined && { minReadBytes: TAPPED_READ_BYTES },
+    },
     observer: {
       ...observer,
       closed: (connection, reason, requests) => {
@@ -293,20 +300,6 @@ function exposureOf(
 /** Returns the address at which this program reaches itself: loopback instead of a wildcard. */
 function reachable(hostname: string): string {
   return hostname === "0.0.0.0" ? "127.0.0.1" : hostname === "::" ? "::1" : hostname;
-}
-
-/** Wraps a resource to delay every response. */
-function delayed(resource: Resource, delayMs: number): Resource {
-  return {
-    precheck: (request) => resource.precheck(request),
-    async answer(request, content, requester) {
-      try {
-        return await resource.answer(request, content, requester);
-      } finally {
-        await new Promise((resolve) => setTimeout(resolve, delayMs));
-      }
-    },
-  };
 }
 
 /** Returns the width of an output in characters, which may change; `undefined` if it is no terminal. */

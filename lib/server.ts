@@ -42,6 +42,8 @@ export class Server {
   #lastId = 0;
   #allClosed: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
+  /** When all connections are closed, apart from the time that this server itself lets requests wait. */
+  #stopsAt = Infinity;
 
   /** Starts accepting connections. */
   constructor(listener: Deno.Listener, service: Service, options: ServerOptions = {}) {
@@ -62,7 +64,7 @@ export class Server {
     this.#now = options.now ?? Date.now;
     this.#monotonicNow = options.monotonicNow ?? (() => performance.now());
     this.sweep();
-    this.#timer = setInterval(() => this.sweep(), this.#context.limits.sweepMs);
+    this.#timer = setInterval(() => this.sweep(), limits.sweepMs);
     this.#accepting = this.#accept();
     Server.#running.add(this);
   }
@@ -79,15 +81,25 @@ export class Server {
 
   /** Updates the clocks and ends every wait whose deadline has passed. Called every `sweepMs`. */
   sweep(): void {
-    this.#context.clock = this.#monotonicNow();
+    const clock = this.#monotonicNow();
+    const sinceMs = clock - this.#context.clock;
+    this.#context.clock = clock;
     this.#context.date = new Date(this.#now()).toUTCString();
-    for (const connection of this.#connections) connection.sweep();
-    for (const connection of this.#refused) connection.sweep();
+    for (const connections of [this.#connections, this.#refused]) {
+      for (const connection of connections) {
+        connection.sweep(sinceMs);
+        if (clock < this.#stopsAt + connection.ownMs) continue;
+        connection.cutOff(CLOSE_REASONS.stopping);
+        // Shutdown does not wait for a running handler.
+        this.#ended(connection);
+      }
+    }
   }
 
   /**
    * Stops accepting, answers every request received so far, and closes all connections: idle ones after a short delay,
-   * in which a request in transit is still answered, and all others after `shutdownMs` at the latest.
+   * in which a request in transit is still answered, and all others after `shutdownMs` at the latest, not counting the
+   * time that this server itself lets a request wait.
    */
   shutdown(): Promise<void> {
     return this.#stopped ??= this.#stop();
@@ -98,25 +110,18 @@ export class Server {
     this.#listener.close();
     clearInterval(this.#timer);
     this.sweep();
+    this.#stopsAt = this.#context.clock + this.#context.limits.shutdownMs;
     for (const connection of this.#connections) connection.stop();
     this.#timer = setInterval(
       () => this.sweep(),
       Math.min(this.#context.limits.sweepMs, this.#context.limits.shutdownIdleMs / 4),
     );
-    const abort = setTimeout(() => this.#abort(), this.#context.limits.shutdownMs);
     await this.#accepting;
     if (this.#connections.size + this.#refused.size > 0) {
       await new Promise<void>((resolve) => this.#allClosed = resolve);
     }
-    clearTimeout(abort);
     clearInterval(this.#timer);
     Server.#running.delete(this);
-  }
-
-  #abort(): void {
-    for (const connection of [...this.#connections, ...this.#refused]) connection.cutOff(CLOSE_REASONS.stopping);
-    // Does not wait for running handlers.
-    this.#allClosed?.();
   }
 
   async #accept(): Promise<void> {
@@ -156,16 +161,15 @@ export class Server {
   #admit(conn: Deno.Conn): void {
     // Every accepted connection is counted, so that the numbers equal those of a tap.
     const id = ++this.#lastId;
+    const connection = new ServerConnection(id, conn, this.#context);
     if (this.#connections.size < this.#context.limits.maxConnections) {
-      const connection = new ServerConnection(id, conn, this.#context);
       this.#connections.add(connection);
       connection.serve();
     } else if (this.#refused.size < this.#context.limits.maxRefusedConnections) {
-      const connection = new ServerConnection(id, conn, this.#context);
       const detail = `The server is at its limit of ${this.#context.limits.maxConnections} connections: try again soon`;
       const error = new HttpError(503, detail, { rule: "RFC 9110 §15.6.4", fields: [["Retry-After", "1"]] });
       this.#refused.add(connection);
-      connection.refuse(error);
+      connection.serve(error);
     } else conn.close();
   }
 

@@ -96,3 +96,17 @@ export class FairTurns {
 
 /** The queue of this process: connections and handlers share one event loop. */
 export const FAIR_TURNS: FairTurns = new FairTurns();
+
+/** Resolves after so many milliseconds, or when the signal is aborted. */
+export function waitFor(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    if (signal.aborted) done();
+    else signal.addEventListener("abort", done);
+  });
+}

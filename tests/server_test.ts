@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { SERVER_LIMITS } from "../lib/limits.ts";
+import type { HttpResponse } from "../lib/http/message.ts";
+import { SERVER_LIMITS, type ServerLimits } from "../lib/limits.ts";
 import { Server } from "../lib/server.ts";
 import type { Observer } from "../lib/server/context.ts";
 import { type Handler, serviceOf, startServer, until } from "./support.ts";
@@ -233,6 +234,39 @@ Deno.test("shutdown ends at its timeout", async () => {
   // Shutdown does not wait for the handler.
   release();
 });
+
+const ownTimes: [what: string, limits: Partial<ServerLimits>, ownMs: number][] = [
+  ["delay", { delayMs: 50 }, 50],
+  ["store", { storeMs: 1000 }, 1000],
+];
+for (const [what, limits, ownMs] of ownTimes) {
+  Deno.test(`shutdown's time does not run while the server's own ${what} does, but then it ends`, async () => {
+    const made = Promise.withResolvers<HttpResponse>();
+    let [now, received, refused] = [0, 0, 0];
+    const server = startServer(() => what === "delay" ? { status: 200 } : made.promise, {
+      limits: { shutdownMs: 20, ...limits },
+      monotonicNow: () => now,
+      observer: { request: () => void received++, refused: () => void refused++ },
+    });
+    const [peer, broken, stalled] = [await server.connect(), await server.connect(), await server.connect()];
+    await peer.send(GET);
+    await broken.send("broken\n");
+    await stalled.send("GET / HTTP/1.1\r\n");
+    await until(() => received === 1 && refused === 1);
+    const stopped = server.server.shutdown();
+    now = 20 + ownMs - 1;
+    server.server.sweep();
+    assert.equal(await stalled.receiveAll().catch(() => ""), "");
+    // A refusal does not wait for the store.
+    assert.equal(server.server.connections, what === "delay" ? 2 : 1);
+    made.resolve({ status: 200 });
+    assert.equal((await peer.receive()).head.status, 200);
+    assert.equal((await broken.receive()).head.status, 400);
+    now++;
+    server.server.sweep();
+    await stopped;
+  });
+}
 
 Deno.test("a server without connections stops immediately, and only once", async () => {
   const server = startServer(OK);

@@ -18,7 +18,7 @@ import {
   type RequestHead,
   type ResponseContext,
 } from "../http_message.ts";
-import { FAIR_TURNS } from "../turns.ts";
+import { FAIR_TURNS, waitFor } from "../turns.ts";
 import { type Budget, CLOSE_REASONS, closeReasonOf, Deadline, type ServerContext } from "./context.ts";
 import { isDisconnect } from "./disconnect.ts";
 import { Incoming } from "./incoming.ts";
@@ -33,6 +33,8 @@ let timesIdle = 0;
 export class ServerConnection implements Requester {
   /** Whether the client closed its side while a response was produced. */
   halfClosed = false;
+  /** How long the server itself has let a response wait since it began to stop. */
+  ownMs = 0;
 
   readonly #id: number;
   readonly #conn: Deno.Conn;
@@ -50,7 +52,11 @@ export class ServerConnection implements Requester {
   #ended = false;
   #closed = false;
   #peerDone = false;
-  #writeClosed = false;
+  /** When lingering ends at the latest; `undefined` before FIN is sent. */
+  #lingerEnd: number | undefined;
+  /** Encodes the response to an invalid message that waits for the delay; `undefined` if there is none. */
+  #refusal: (() => void) | undefined;
+  #refusing: Promise<void> | undefined;
   #requests = 0;
   #closeReason: string | undefined;
 
@@ -77,11 +83,12 @@ export class ServerConnection implements Requester {
     return this.#deadline.waiting === "a request" ? this.#idleOrder : Infinity;
   }
 
-  /** Serves the connection until it ends. Never rejects. */
-  async serve(): Promise<void> {
+  /** Serves the connection until it ends, or only sends this error, whatever the request is. Never rejects. */
+  async serve(refusal?: HttpError): Promise<void> {
     this.#context.observer.opened?.(this.#id, addressText(socketAddress(this.#conn.remoteAddr)));
     try {
       if ("handshake" in this.#conn) await this.#handshake();
+      if (refusal !== undefined) this.#encodeRefusal(refusal, 0);
       // The local variables of this function stay in memory for every idle connection, so there are few.
       while (!this.#ended) {
         this.#awaitBytes();
@@ -96,6 +103,7 @@ export class ServerConnection implements Requester {
           await this.#sender.flush();
         }
       }
+      await this.#sendRefusal();
       await this.#linger();
     } catch (error) {
       this.#noteFailure(error);
@@ -105,31 +113,19 @@ export class ServerConnection implements Requester {
     this.#context.ended(this);
   }
 
-  /** Sends an error response, whatever the request is, and ends the connection. Never rejects. */
-  async refuse(error: HttpError): Promise<void> {
-    this.#context.observer.opened?.(this.#id, addressText(socketAddress(this.#conn.remoteAddr)));
-    try {
-      if ("handshake" in this.#conn) await this.#handshake();
-      this.#encodeRefusal(error);
-      this.#sender.restart();
-      await this.#sender.flush();
-      await this.#linger();
-    } catch (error) {
-      this.#noteFailure(error);
+  /** Ends the current wait if its deadline has passed, so many milliseconds after the last time. */
+  sweep(sinceMs = 0): void {
+    const { clock, limits, stopping } = this.#context;
+    const { waiting } = this.#deadline;
+    if (stopping && (waiting === "the service" || waiting === "the delay")) {
+      this.ownMs = Math.min(this.ownMs + sinceMs, limits.delayMs + limits.storeMs);
     }
-    this.#close();
-    this.#context.observer.closed?.(this.#id, this.#closeReason ?? CLOSE_REASONS.byClient, 0);
-    this.#context.ended(this);
-  }
-
-  /** Ends the current wait if its deadline has passed. */
-  sweep(): void {
-    if (this.#context.clock < this.#deadline.at) return;
+    if (clock < this.#deadline.at) return;
     this.#deadline.at = Infinity;
-    switch (this.#deadline.waiting) {
+    switch (waiting) {
       case "a head":
       case "content":
-        return this.#timeOut(this.#deadline.waiting);
+        return this.#timeOut(waiting);
       case "the handshake":
         return this.cutOff(CLOSE_REASONS.handshake);
       case "a request":
@@ -213,14 +209,14 @@ export class ServerConnection implements Requester {
   }
 
   /**
-   * Answers the received requests as long as responses are available synchronously. Returns whether {@linkcode
-   * #answerSlowly} must continue, because a response is pending or other clients are due.
+   * Answers the received requests as long as responses can be sent at once. Returns whether {@linkcode #answerSlowly}
+   * must continue, because a response is pending or delayed, or other clients are due.
    */
   #answerAtOnce(): boolean {
     let shareEnd: number | undefined;
     while (this.#nextRequest()) {
       const response = this.#answer(this.#incoming.request!);
-      if (response instanceof Promise || isStream(response.content)) {
+      if (response instanceof Promise || isStream(response.content) || this.#context.limits.delayMs > 0) {
         this.#slow = response;
         return true;
       }
@@ -243,7 +239,7 @@ export class ServerConnection implements Requester {
     } while (!this.#ended && this.#answerAtOnce());
   }
 
-  /** Sends a response that is pending or a stream. The stream is ended in every case. */
+  /** Sends a response that is pending, delayed or a stream. The stream is ended in every case. */
   async #answerOne(): Promise<void> {
     const request = this.#incoming.request!;
     const slow = this.#slow!;
@@ -257,6 +253,7 @@ export class ServerConnection implements Requester {
       this.#awaitService();
       const response = await made;
       pieces = piecesOf(response);
+      if (this.#context.limits.delayMs > 0) await this.#delay();
       if (this.#ended) return;
       this.#sender.restart();
       if (this.#encode(request, response)) await this.#sendStream(request, pieces!);
@@ -278,7 +275,14 @@ export class ServerConnection implements Requester {
   /** Limits the time of a response if the client has closed its side: it may have disconnected. */
   #awaitService(): void {
     const { clock, limits } = this.#context;
-    this.#deadline.set("the service", this.halfClosed ? clock + limits.halfClosedMs : Infinity);
+    const end = this.halfClosed ? clock + limits.halfClosedMs + limits.storeMs : Infinity;
+    this.#deadline.set("the service", end);
+  }
+
+  /** Waits before a final response, without a deadline: this time is not the client's. Ends early at the close. */
+  #delay(): Promise<void> {
+    this.#deadline.set("the delay", Infinity);
+    return waitFor(this.#context.limits.delayMs, this.signal);
   }
 
   #answer(request: RequestHead): HttpResponse | Promise<HttpResponse> {
@@ -323,14 +327,31 @@ export class ServerConnection implements Requester {
     return remains;
   }
 
-  /** Encodes the response to an invalid message. No further requests are read. */
-  #encodeRefusal(error: HttpError): void {
+  /** Encodes the response to an invalid message, after the delay. No further requests are read. */
+  #encodeRefusal(error: HttpError, delayMs = this.#context.limits.delayMs): void {
     const { request, method, unread, consumed } = this.#incoming;
-    const { observer, service, date } = this.#context;
+    const { observer, service } = this.#context;
     observer.refused?.(this.#id, error, request?.text ?? "", unread, consumed);
-    const context = { method, minor: request?.minor ?? 1, close: true, date };
-    this.#encodeResponse(service.errorResponse(error), context);
+    const minor = request?.minor ?? 1;
+    const encode = () => {
+      this.#encodeResponse(service.errorResponse(error), { method, minor, close: true, date: this.#context.date });
+    };
+    if (delayMs > 0) this.#refusal = encode;
+    else encode();
     this.#end(`by the server (error ${error.status})`);
+  }
+
+  /** Sends what is left: the response to an invalid message, if there is one. */
+  #sendRefusal(): Promise<void> {
+    return this.#refusing ??= (async () => {
+      if (this.#refusal !== undefined) {
+        await this.#delay();
+        if (this.#closed) return;
+        this.#refusal();
+      }
+      this.#sender.restart();
+      await this.#sender.flush();
+    })();
   }
 
   #encodeContinue(): void {
@@ -369,24 +390,28 @@ export class ServerConnection implements Requester {
     const seconds = (what === "a head" ? headTimeoutMs : contentTimeoutMs) / 1000;
     const detail = `The request's ${what === "a head" ? "head" : "content"} was not complete after ${seconds} seconds`;
     this.#encodeRefusal(new HttpError(408, detail, { rule: "RFC 9110 §15.5.9" }));
-    this.#sender.restart();
-    this.#sender.flush().then(() => this.#closeWrite()).catch(() => this.#close());
+    this.#sendRefusal().then(() => this.#closeWrite()).catch(() => this.#close());
   }
 
   /**
-   * Sends FIN and keeps reading for a while. Closing with unread bytes would reset the connection, which can destroy
-   * the last response before the client has read it (RFC 9112 §9.6).
+   * Sends FIN and keeps reading until the client is silent for a while. Closing with unread bytes would reset the
+   * connection, which can destroy the last response before the client has read it (RFC 9112 §9.6).
    */
   async #linger(): Promise<void> {
     if (this.#peerDone) return;
     await this.#closeWrite();
-    while (await this.#reader.read() !== null) await FAIR_TURNS.yieldIfBusy(this);
+    for (let count = await this.#reader.read(); count !== null; count = await this.#reader.read()) {
+      this.#deadline.at = Math.min(this.#context.clock + this.#context.limits.lingerMs, this.#lingerEnd!);
+      this.#reader.resize(count);
+      await FAIR_TURNS.yieldIfBusy(this);
+    }
   }
 
   async #closeWrite(): Promise<void> {
-    if (this.#writeClosed) return;
-    this.#writeClosed = true;
-    this.#deadline.set("the client to close", this.#context.clock + this.#context.limits.lingerMs);
+    if (this.#lingerEnd !== undefined) return;
+    const { clock, limits } = this.#context;
+    this.#lingerEnd = clock + limits.maxLingerMs;
+    this.#deadline.set("the client to close", clock + limits.lingerMs);
     await this.#conn.closeWrite();
   }
 

@@ -121,6 +121,7 @@ export type Waiting =
   | "a head"
   | "content"
   | "the service"
+  | "the delay"
   | "the client to read"
   | "the client to close";
 

@@ -10,8 +10,9 @@
 
 import { CLUSTER_DENIED_PROBE_MS, CLUSTER_PROBE_MS } from "../limits.ts";
 import { StoreError } from "../store.ts";
+import { waitFor } from "../turns.ts";
 import { fewerRows, MOST_ROWS } from "./etcd_batch.ts";
-import { type AskOptions, EtcdError, type EtcdGateway, NO_ETCD, waitFor } from "./etcd_gateway.ts";
+import { type AskOptions, EtcdError, type EtcdGateway, NO_ETCD } from "./etcd_gateway.ts";
 import {
   decode,
   encode,

@@ -17,6 +17,7 @@ import {
   CLUSTER_TRY_MS,
   CLUSTER_WAIT_MS,
 } from "../limits.ts";
+import { waitFor } from "../turns.ts";
 
 /**
  * Why a request was not done: no node answers; the user is refused, or may not do this; the cluster has no room; the
@@ -316,18 +317,4 @@ function errorIn(text: string): { code?: number; message: string } {
 function reasonOf(error: unknown): string {
   const { message, cause } = error as Error;
   return cause instanceof Error ? cause.message : message;
-}
-
-/** Resolves after so many milliseconds, or when the signal is aborted. */
-export function waitFor(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    if (signal.aborted) done();
-    else signal.addEventListener("abort", done);
-  });
 }

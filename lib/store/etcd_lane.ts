@@ -10,6 +10,7 @@
  */
 
 import { CLUSTER_BATCH_BYTES, CLUSTER_PROBE_MS } from "../limits.ts";
+import { waitFor } from "../turns.ts";
 import {
   type BatchContext,
   batchRequest,
@@ -23,7 +24,7 @@ import {
   wasMarked,
 } from "./etcd_batch.ts";
 import { clusterError, type EtcdCluster, numberOf } from "./etcd_cluster.ts";
-import { EtcdError, waitFor } from "./etcd_gateway.ts";
+import { EtcdError } from "./etcd_gateway.ts";
 import {
   decode,
   encode,

@@ -3,9 +3,10 @@
  */
 
 import assert from "node:assert/strict";
-import { SERVER_LIMITS } from "../../lib/limits.ts";
+import { HttpError } from "../../lib/http/error.ts";
+import { SERVER_LIMITS, type ServerLimits } from "../../lib/limits.ts";
 import { ServerConnection } from "../../lib/server/connection.ts";
-import { connectionContext, type Handler } from "../support.ts";
+import { connectionContext, type Handler, until } from "../support.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
 const { headTimeoutMs, contentTimeoutMs, idleTimeoutMs, sendTimeoutMs, lingerMs, shutdownIdleMs } = SERVER_LIMITS;
@@ -80,14 +81,20 @@ class HeldConn {
   }
 }
 
-/** Serves a connection. */
-function serve(answer: Handler = () => ({ status: 200, content: "ok" }), conn: HeldConn = new HeldConn()) {
+/** Serves a connection, or only sends a refusal. */
+function serve(
+  answer: Handler = () => ({ status: 200, content: "ok" }),
+  conn: HeldConn = new HeldConn(),
+  limits: Partial<ServerLimits> = {},
+  refusal?: HttpError,
+) {
   let reason = "";
   const context = connectionContext(answer, { closed: (_id, why) => reason = why });
+  context.limits = { ...SERVER_LIMITS, ...limits };
   const connection = new ServerConnection(1, conn as unknown as Deno.Conn, context);
   return {
     conn,
-    ended: connection.serve(),
+    ended: connection.serve(refusal),
     reason: () => reason,
     /** Stops the server's connections, as shutdown does. */
     stop(): void {
@@ -264,6 +271,95 @@ Deno.test("the request of a half-closed client is aborted after a limited time",
   assert.equal(conn.written, "");
 });
 
+Deno.test("a store that may wait for others has that time for a half-closed client, too", async () => {
+  const made = Promise.withResolvers<{ status: number }>();
+  const storeMs = 10_000;
+  const { conn, ended, at } = serve(() => made.promise, undefined, { storeMs });
+  conn.deliver(GET);
+  await at(10);
+  conn.end();
+  await at(20);
+  await at(20 + SERVER_LIMITS.halfClosedMs + storeMs - 1);
+  made.resolve({ status: 201 });
+  await ended;
+  assert.match(conn.written, /^HTTP\/1\.1 201 /);
+});
+
+/** Long enough for a test to see that nothing is sent yet. */
+const delayMs = 50;
+const late: [what: string, sent: string, status: number][] = [
+  ["a response", GET, 200],
+  ["an error of the service", `PUT / HTTP/1.1\r\n${HOST}\r\n`, 401],
+  ["the refusal of a broken head", "GET / HTTP/1.1\nHost: a\n\n", 400],
+  ["the refusal of too much content", `PUT / HTTP/1.1\r\n${HOST}Content-Length: 9999999\r\n\r\n`, 413],
+  ["the refusal of a precheck", `PUT / HTTP/1.1\r\n${HOST}Expect: x\r\nContent-Length: 1\r\n\r\n`, 417],
+];
+for (const [what, sent, status] of late) {
+  for (const leaves of [false, true]) {
+    Deno.test(`${what} is delayed${leaves ? ", which is no time of a client that has closed its side" : ""}`, async () => {
+      const answer: Handler = ({ method }) => {
+        if (method === "GET") return { status: 200 };
+        throw new HttpError(401, "No token");
+      };
+      const { conn, ended, at } = serve(answer, undefined, { delayMs });
+      conn.deliver(sent);
+      if (leaves) conn.end();
+      await at(10);
+      await at(600_000);
+      assert.equal(conn.written, "");
+      await until(() => conn.written !== "");
+      assert.match(conn.written, new RegExp(`^HTTP/1\\.1 ${status} `));
+      conn.end();
+      await ended;
+    });
+  }
+}
+
+Deno.test("an answer to what came too slowly is delayed, and the end does not overtake it", async () => {
+  const { conn, ended, at } = serve(undefined, undefined, { delayMs });
+  await conn.bring("GET / HTTP/1.1\r\n");
+  await at(headTimeoutMs);
+  conn.deliver("X: still sending\r\n");
+  await at(headTimeoutMs + 600_000);
+  assert.deepEqual([conn.written, conn.finished], ["", false]);
+  await until(() => conn.finished);
+  assertRefused(conn.written, "head", headTimeoutMs);
+  conn.end();
+  await ended;
+});
+
+Deno.test("interim responses and the refusal of one connection too many are not delayed", async () => {
+  const put = serve(undefined, undefined, { delayMs: 600_000 });
+  await put.conn.bring(`PUT / HTTP/1.1\r\n${HOST}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n`);
+  assert.equal(put.conn.written, "HTTP/1.1 100 Continue\r\n\r\n");
+  put.conn.close();
+  await put.ended;
+  const tooMany = serve(undefined, undefined, { delayMs: 600_000 }, new HttpError(503, "The server is full"));
+  await tooMany.at(10);
+  assert.match(tooMany.conn.written, /^HTTP\/1\.1 503 /);
+  tooMany.conn.end();
+  await tooMany.ended;
+});
+
+Deno.test("pipelined requests of a half-closed client are all answered, each after the delay", async () => {
+  const { conn, ended, at } = serve(undefined, undefined, { delayMs: 5 });
+  conn.deliver(GET.repeat(3));
+  conn.end();
+  await at(10);
+  await at(600_000);
+  await ended;
+  assert.equal(conn.written.match(/HTTP\/1\.1 200 OK/g)?.length, 3);
+});
+
+Deno.test("the delay ends with the connection", async () => {
+  const { conn, ended, at, reason } = serve(undefined, undefined, { delayMs: 600_000 });
+  conn.deliver(GET);
+  await at(10);
+  conn.close();
+  await ended;
+  assert.equal(reason(), "by the client (connection lost)");
+});
+
 Deno.test("a TLS handshake has the same timeout as a head", async () => {
   const conn = Object.assign(new HeldConn(), {
     handshake: () => conn.closed.promise.then(() => Promise.reject(new Deno.errors.BadResource())),
@@ -285,6 +381,24 @@ Deno.test("a connection whose client does not close its side is closed after the
   await at(lingerMs - 1);
   assert.equal(reason(), "");
   await at(lingerMs);
+  await ended;
+  assert.equal(reason(), "by the server (error 400)");
+});
+
+Deno.test("a client that goes on sending is listened to until it is silent, and not for ever", async () => {
+  const { maxLingerMs } = SERVER_LIMITS;
+  const { conn, ended, at, reason } = serve();
+  await conn.bring("broken\n");
+  const stepMs = lingerMs - 1;
+  let now = 0;
+  for (; now + stepMs < maxLingerMs; now += stepMs) {
+    await at(now + stepMs);
+    assert.equal(reason(), "");
+    await conn.bring("more");
+  }
+  await at(maxLingerMs - 1);
+  assert.equal(reason(), "");
+  await at(maxLingerMs);
   await ended;
   assert.equal(reason(), "by the server (error 400)");
 });
