@@ -180,8 +180,9 @@ function serveOptions({ options, positionals, given }: Parsed<typeof SERVE_FLAGS
       ...REQUEST_LIMITS,
       maxContentBytes: maxBody,
       maxHeadBytes: maxHead,
-      // A target is shorter than its head, so a larger head allows a larger target.
+      // A target is shorter than its head, so a larger head allows a larger target, and larger trailers.
       maxTargetBytes: Math.max(REQUEST_LIMITS.maxTargetBytes, Math.floor(maxHead / 2)),
+      maxTrailerBytes: Math.max(REQUEST_LIMITS.maxTrailerBytes, Math.floor(maxHead / 2)),
     },
     limits: {
       ...SERVER_LIMITS,

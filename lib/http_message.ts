@@ -29,6 +29,7 @@ export {
   METHODS_WITH_CONTENT,
   percentDecoded,
 } from "./http/grammar.ts";
+export { isSecureTarget } from "./http/target.ts";
 export type {
   ConnectionEnd,
   ContentPiece,

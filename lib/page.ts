@@ -110,7 +110,7 @@ export class Page {
     const listener = listen(options.port);
     const { port } = listener.addr as Deno.NetAddr;
     const key = options.key ?? randomText(18);
-    this.url = `http://127.0.0.1:${port}/?key=${key}`;
+    this.url = `http://${authorityOf({ secure: false, host: "127.0.0.1", port })}/?key=${key}`;
     const { messageLimits, failed, cannotAccept } = options;
     this.#journal = new Journal({
       maxEvents: options.history,

@@ -59,6 +59,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     hosts: isLoopback(addr.hostname) && !options.allowHosts.includes("*") ? options.allowHosts : undefined,
     cors: options.cors,
     token,
+    secure: options.tls !== undefined,
   });
   const writer = new BatchWriter(Deno.stdout, {
     failed: ({ message }) => report(`Cannot print: ${message}; retried until it works`),

@@ -60,6 +60,8 @@ const ROW_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 const JSON_TYPE = "application/json";
 const WRITE_TYPES = [JSON_TYPE];
 const PATCH_TYPES = [JSON_TYPE, "application/merge-patch+json"];
+/** What a PATCH may have as its content: in OPTIONS of what may be patched, and in a 415 (RFC 5789 §2.2, §3.1). */
+const ACCEPT_PATCH: readonly FieldLine[] = [["Accept-Patch", PATCH_TYPES.join(", ")]];
 
 /** Serves a store's rows as resources: one at `/NAME`, all of them at `/`. */
 export class Table implements Pick<Service, "precheck" | "answer"> {
@@ -113,10 +115,11 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     // `OPTIONS *` asks what the server supports on any resource, and a row supports most.
     const methods = path === "/" ? this.#tableMethods : this.#rowMethods;
     if (!methods.includes(method)) refuseMethod(method, request.target, methods);
+    const hints = method === "PATCH" ? ACCEPT_PATCH : [];
     if (method === "POST" || method === "PUT") requireMediaType(request.fields, WRITE_TYPES);
-    else if (method === "PATCH") requireMediaType(request.fields, PATCH_TYPES);
+    else if (method === "PATCH") requireMediaType(request.fields, PATCH_TYPES, hints);
     else return name;
-    requirePlainContent(request.fields);
+    requirePlainContent(request.fields, hints);
     return name;
   }
 
@@ -155,7 +158,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
       case "DELETE":
         return this.#deleteRow(request, name, requester);
       default:
-        return allow(this.#rowMethods);
+        return allow(this.#rowMethods, this.#rowMethods.includes("PATCH") ? ACCEPT_PATCH : []);
     }
   }
 
@@ -372,8 +375,8 @@ function noSuchRow(name: string): HttpError {
   return new HttpError(404, `No row is named ${JSON.stringify(name)}`);
 }
 
-function allow(methods: readonly string[]): HttpResponse {
-  return response(204, undefined, undefined, [["Allow", methods.join(", ")]]);
+function allow(methods: readonly string[], hints: readonly FieldLine[] = []): HttpResponse {
+  return response(204, undefined, undefined, [["Allow", methods.join(", ")], ...hints]);
 }
 
 function refuseMethod(method: string, target: string, allowed: readonly string[]): never {

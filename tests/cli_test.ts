@@ -66,6 +66,7 @@ Deno.test("serve takes every flag", () => {
   assert.equal(options.messageLimits.maxContentBytes, 2 * 1024 * 1024);
   assert.equal(options.messageLimits.maxHeadBytes, 64 * 1024);
   assert.equal(options.messageLimits.maxTargetBytes, 32 * 1024);
+  assert.equal(options.messageLimits.maxTrailerBytes, 32 * 1024);
   assert.equal(options.limits.maxConnections, 5);
   assert.equal(options.limits.idleTimeoutMs, 1500);
   assert.equal(options.limits.headTimeoutMs, 2000);
@@ -190,8 +191,16 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["serve", "--store", "mysql"], '--store is memory, sqlite:FILE or etcd:URL,URL/PREFIX, saw "mysql"'],
   [["serve", "--store", "sqlite:"], '--store is memory, sqlite:FILE or etcd:URL,URL/PREFIX, saw "sqlite:"'],
   [["serve", "--log-format", "xml"], '--log-format is text or json, saw "xml"'],
-  [["serve", "--cors", "example.com"], /^--cors takes an origin/],
-  [["serve", "--cors", "http://a/b"], /^--cors takes an origin/],
+  [
+    ["serve", "--cors", "example.com"],
+    '--cors takes an origin, saw "example.com": did you mean http://example.com?',
+  ],
+  [["serve", "--cors", "localhost:8000"], /: did you mean http:\/\/localhost:8000\?$/],
+  [["serve", "--cors", "127.0.0.1:8000/"], /: did you mean http:\/\/127\.0\.0\.1:8000\?$/],
+  [["serve", "--cors", "http://a/b"], /: did you mean http:\/\/a\?$/],
+  [["serve", "--cors", "HTTPS://A:443"], /: did you mean https:\/\/a\?$/],
+  [["serve", "--cors", "null"], `--cors takes an origin, saw "null", such as http://localhost:3000, or '*'`],
+  [["serve", "--cors", "file:///a"], /such as http:\/\/localhost:3000, or '\*'$/],
   [["serve", "--allow-host", "a:80"], /^--allow-host takes a host name without a port/],
   [["serve", "--cert", "c"], "--cert and --key must be given together"],
   [["serve", "-q", "-v"], "--quiet and --verbose cannot be used together"],

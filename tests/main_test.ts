@@ -93,6 +93,7 @@ Deno.test("flags reach the server", async () => {
   other.close();
   const refused = await peer.exchange(`${write}Content-Length: 11\r\n\r\n`);
   assert.equal(refused.head.status, 413);
+  assert.match(refused.content, /--max-body/);
   assert.equal(refused.head.fields.get("access-control-allow-origin"), "*");
   peer.close();
 });
@@ -136,6 +137,7 @@ Deno.test("a request for a foreign Host is refused, unless it is allowed", async
     await using server = await ServeProcess.start();
     const peer = await server.connect();
     assert.equal((await peer.exchange(rebound)).head.status, 421);
+    assert.equal((await peer.exchange(GET.replace(" / ", " https://localhost/ "))).head.status, 421);
     peer.close();
   }
   await using server = await ServeProcess.start(["--allow-host", "*"]);

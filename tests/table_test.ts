@@ -267,6 +267,24 @@ for (const [line, status, allow] of methods) {
   });
 }
 
+Deno.test("RFC 5789 §2.2, §3.1: Accept-Patch stands where a row may be patched, and where a patch is refused", async () => {
+  const types = "application/json, application/merge-patch+json";
+  const [table, readOnly] = [await TestTable.withPingping(), await TestTable.withPingping({ readOnly: true })];
+  for (const line of ["OPTIONS /Pingping", "OPTIONS /Nobody"]) {
+    assert.equal((await table.send(line)).fields["Accept-Patch"], types);
+    assert.equal((await readOnly.send(line)).fields["Accept-Patch"], undefined);
+  }
+  for (const line of ["OPTIONS /", "OPTIONS *"]) {
+    assert.equal((await table.send(line)).fields["Accept-Patch"], undefined);
+  }
+  for (const field of ["Content-Type: text/json", "Content-Encoding: gzip"]) {
+    const patch = await table.send("PATCH /Pingping", "{}", field);
+    assert.deepEqual([patch.status, patch.fields["Accept-Patch"]], [415, types]);
+    const put = await table.send("PUT /Pingping", "{}", field);
+    assert.deepEqual([put.status, put.fields["Accept-Patch"]], [415, undefined]);
+  }
+});
+
 Deno.test("a read-only table refuses every write with 405", async () => {
   const table = await TestTable.withPingping({ readOnly: true });
   for (const line of ["POST /a", "PUT /Pingping", "PATCH /Pingping", "DELETE /Pingping", "POST /"]) {

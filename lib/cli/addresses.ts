@@ -72,8 +72,12 @@ export function listenHost(host: string): string {
  */
 export function corsOrigin(origin: string): string {
   if (origin === "*") return origin;
-  if (URL.parse(origin)?.origin === origin) return origin;
-  throw new UsageError(`--cors takes an origin, such as http://localhost:3000, or '*', saw ${quote(origin)}`);
+  const url = URL.parse(looksLikeAddress(origin) && !origin.includes("://") ? `http://${origin}` : origin);
+  if (url?.origin === origin) return origin;
+  const hint = /^https?:$/.test(url?.protocol ?? "")
+    ? `: did you mean ${url!.origin}?`
+    : ", such as http://localhost:3000, or '*'";
+  throw new UsageError(`--cors takes an origin, saw ${quote(origin)}${hint}`);
 }
 
 /**

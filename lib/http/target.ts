@@ -80,6 +80,14 @@ function absoluteForm(method: string, target: string, offset: number): Target {
   return withPath("absolute", authority, tail.startsWith("/") ? tail : `/${tail}`);
 }
 
+/**
+ * Whether a target is an https URI, which a server must refuse on a connection that TLS does not secure (RFC 9110 §7.4).
+ * The rules of the http scheme are met on a secured connection, too.
+ */
+export function isSecureTarget(target: string): boolean {
+  return !target.startsWith("/") && /^https:\/\//i.test(target);
+}
+
 function withPath(form: TargetForm, authority: string | undefined, target: string): Target {
   const mark = target.indexOf("?");
   if (mark < 0) return { form, authority, path: target, query: undefined };

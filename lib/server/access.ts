@@ -6,9 +6,13 @@
 
 import { createHash, timingSafeEqual } from "node:crypto";
 import {
+  type FaultCode,
   type FieldLine,
   HttpError,
   type HttpResponse,
+  isSecureTarget,
+  isToken,
+  listMembers,
   type Requester,
   type RequestHead,
   type Service,
@@ -24,17 +28,24 @@ export interface AccessOptions {
   readonly hosts?: readonly string[];
   /** The origin whose pages may read responses, or `*` for every origin; by default none. */
   readonly cors?: string;
-  /** The bearer token that every request must have; by default none. */
+  /** The bearer token that every request must have, `OPTIONS *` excepted; by default none. */
   readonly token?: string;
+  /** Whether TLS secures the connections; by default not. */
+  readonly secure?: boolean;
 }
 
 /** Fields that a page may read besides the CORS-safelisted ones (Fetch, "CORS-safelisted response-header name"). */
-const EXPOSED = "ETag, Link, Location, X-Total-Count";
-const PREFLIGHT: readonly FieldLine[] = [
-  ["Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"],
-  ["Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, If-None-Match"],
-  ["Access-Control-Max-Age", "600"],
-];
+const EXPOSED = "Accept-Patch, Allow, ETag, Link, Location, Retry-After, WWW-Authenticate, X-Total-Count";
+/** Fields that a page may send if its preflight asks for none. */
+const ALLOWED = ["Authorization", "Content-Type", "If-Match", "If-None-Match"];
+
+/** The flags that change a limit. The codec, which serves both ends, does not name them. */
+const LIMIT_FLAGS: { readonly [Code in FaultCode]?: string } = {
+  "content-too-long": "--max-body",
+  "section-too-long": "--max-head",
+  "start-line-too-long": "--max-head",
+  "target-too-long": "--max-head",
+};
 
 /** The protected service. Its errors are sent as problem documents. */
 export type Resource = Omit<Service, "errorResponse">;
@@ -46,6 +57,7 @@ export class Access implements Service {
   readonly #cors: string | undefined;
   readonly #corsFields: readonly FieldLine[];
   readonly #tokenDigest: Uint8Array | undefined;
+  readonly #secure: boolean;
   /** The last accepted authority: nearly always the next request has the same one. */
   #lastAuthority: string | undefined;
 
@@ -56,6 +68,7 @@ export class Access implements Service {
     this.#cors = options.cors;
     this.#corsFields = options.cors === undefined ? [] : corsFields(options.cors);
     this.#tokenDigest = options.token === undefined ? undefined : digest(options.token);
+    this.#secure = options.secure ?? false;
   }
 
   /**
@@ -72,14 +85,15 @@ export class Access implements Service {
   answer(request: RequestHead, content: Uint8Array, requester: Requester): HttpResponse | Promise<HttpResponse> {
     this.#check(request);
     if (this.#cors === undefined) return this.#resource.answer(request, content, requester);
-    if (this.#isPreflight(request)) return this.#withCors({ status: 204, fields: PREFLIGHT });
+    if (this.#isPreflight(request)) return this.#withCors({ status: 204, fields: preflightFields(request) });
     const response = this.#resource.answer(request, content, requester);
     return response instanceof Promise ? response.then((made) => this.#withCors(made)) : this.#withCors(response);
   }
 
   /** Returns the problem document of an error, which pages of the allowed origin may read too. */
   errorResponse(error: HttpError): HttpResponse {
-    return this.#withCors(problemResponse(error));
+    const flag = error.fault && LIMIT_FLAGS[error.fault];
+    return this.#withCors(problemResponse(error, flag && `${error.message}: ${flag} of the server allows more`));
   }
 
   /** Adds the fields that let pages of the allowed origin read the response. */
@@ -94,7 +108,12 @@ export class Access implements Service {
     if (!this.#isPreflight(request)) this.#checkToken(request);
   }
 
-  #checkHost({ authority }: RequestHead): void {
+  #checkHost({ authority, target }: RequestHead): void {
+    if (!this.#secure && isSecureTarget(target)) {
+      const detail =
+        "The target is an https URI, but TLS does not secure this connection: use http, or serve with --cert";
+      throw new HttpError(421, detail, { rule: "RFC 9110 §7.4" });
+    }
     if (this.#hosts === undefined || authority === "" || authority === this.#lastAuthority) return;
     const host = authority.replace(/:\d*$/, "").toLowerCase();
     if (isAddress(host) || host === "localhost" || host.endsWith(".localhost") || this.#hosts.includes(host)) {
@@ -107,18 +126,19 @@ export class Access implements Service {
     throw new HttpError(421, detail, { rule: "RFC 9110 §7.4" });
   }
 
-  #checkToken({ fields }: RequestHead): void {
-    if (this.#tokenDigest === undefined) return;
+  #checkToken({ path, fields }: RequestHead): void {
+    // `OPTIONS *` is a health check, and says nothing of the table (RFC 9110 §9.3.7).
+    if (this.#tokenDigest === undefined || path === "*") return;
     const authorization = fields.get("authorization");
     const token = /^bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
     // Digests have equal lengths, and are compared in constant time.
     if (token !== undefined && timingSafeEqual(digest(token), this.#tokenDigest)) return;
-    const detail = authorization === undefined
-      ? "The request has no token"
-      : "The request's token is not the right one";
+    // An error is named only for credentials of this scheme (RFC 6750 §3).
+    const isBearer = /^bearer(?: |$)/i.test(authorization ?? "");
+    const detail = isBearer ? "The request's token is not the right one" : "The request has no token";
     throw new HttpError(401, `${detail}: expected Authorization: Bearer and the token`, {
       rule: "RFC 6750 §3",
-      fields: [["WWW-Authenticate", authorization === undefined ? "Bearer" : 'Bearer error="invalid_token"']],
+      fields: [["WWW-Authenticate", isBearer ? 'Bearer error="invalid_token"' : "Bearer"]],
     });
   }
 
@@ -130,6 +150,16 @@ export class Access implements Service {
     return this.#cors !== undefined && method === "OPTIONS" && fields.count("origin") > 0 &&
       fields.count("access-control-request-method") > 0;
   }
+}
+
+/** The fields of the answer to a preflight: the page may send what it asks for. */
+function preflightFields({ fields }: RequestHead): FieldLine[] {
+  const asked = listMembers(fields.get("access-control-request-headers") ?? "").filter(isToken);
+  return [
+    ["Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"],
+    ["Access-Control-Allow-Headers", (asked.length > 0 ? asked : ALLOWED).join(", ")],
+    ["Access-Control-Max-Age", "600"],
+  ];
 }
 
 function corsFields(origin: string): FieldLine[] {

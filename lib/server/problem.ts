@@ -11,9 +11,11 @@ import { MAX_PROBLEM_ERRORS } from "../limits.ts";
  * Returns the response to an error: `application/problem+json` with `type`, `title`, `status` and `detail`, and the
  * extension members `rule` (the section that was broken), `offset` (the octet in the message), `errors` (one for each
  * invalid field) and `maxRows` (the rows that one request may create, so that a client can send fewer at once).
+ *
+ * @param detail The detail; by default the error's message.
  */
-export function problemResponse(error: HttpError): HttpResponse {
-  const { status, message: detail, rule, offset, errors, maxRows, fields } = error;
+export function problemResponse(error: HttpError, detail = error.message): HttpResponse {
+  const { status, rule, offset, errors, maxRows, fields } = error;
   // JSON.stringify omits undefined members.
   const problem = {
     type: "about:blank",

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type FieldProblem, type Fields, HttpError, percentDecoded } from "../http_message.ts";
+import { type FieldLine, type FieldProblem, type Fields, HttpError, percentDecoded } from "../http_message.ts";
 import { MAX_NAME_BYTES } from "../limits.ts";
 import { isObject, type JsonObject } from "../json.ts";
 import type { RowSchema } from "./row_schema.ts";
@@ -64,9 +64,14 @@ export function rowPath(name: string): string {
  * Checks the content's media type. A form on another site cannot send JSON without a CORS preflight, so this also
  * protects against cross-site requests.
  *
+ * @param hints Field lines that a 415 has, too.
  * @throws {HttpError} 415
  */
-export function requireMediaType(fields: Fields, allowed: readonly string[]): void {
+export function requireMediaType(
+  fields: Fields,
+  allowed: readonly string[],
+  hints: readonly FieldLine[] = [],
+): void {
   const value = fields.get("content-type");
   if (value === allowed[0]) return;
   const type = value?.split(";", 1)[0].trimEnd().toLowerCase();
@@ -74,21 +79,22 @@ export function requireMediaType(fields: Fields, allowed: readonly string[]): vo
   const seen = value === undefined ? "no Content-Type" : JSON.stringify(value);
   throw new HttpError(415, `The content must be ${allowed.join(" or ")}, saw ${seen}`, {
     rule: "RFC 9110 §15.5.16",
-    fields: [["Accept", allowed.join(", ")]],
+    fields: [["Accept", allowed.join(", ")], ...hints],
   });
 }
 
 /**
  * Refuses content that is not the complete, uncoded representation (RFC 9110 §8.4, §14.5).
  *
+ * @param hints As in {@linkcode requireMediaType}.
  * @throws {HttpError} 415 or 400
  */
-export function requirePlainContent(fields: Fields): void {
+export function requirePlainContent(fields: Fields, hints: readonly FieldLine[] = []): void {
   const coding = fields.get("content-encoding");
   if (coding !== undefined && coding.toLowerCase() !== "identity") {
     throw new HttpError(415, `The content must not be coded, saw ${JSON.stringify(coding)}`, {
       rule: "RFC 9110 §15.5.16",
-      fields: [["Accept-Encoding", "identity"]],
+      fields: [["Accept-Encoding", "identity"], ...hints],
     });
   }
   if (fields.count("content-range") > 0) {

@@ -20,6 +20,10 @@ async function answerTo(options: AccessOptions, request: RequestHead, handler = 
   }
 }
 
+function fieldOf({ fields }: HttpResponse, name: string): string | undefined {
+  return fields?.find(([known]) => known === name)?.[1];
+}
+
 async function statusOf(options: AccessOptions, request: RequestHead): Promise<number> {
   return (await answerTo(options, request)).status;
 }
@@ -91,10 +95,58 @@ Deno.test("a 401 tells how to authenticate", () => {
     }
   };
   assert.deepEqual(challenge("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), [["WWW-Authenticate", "Bearer"]]);
-  assert.deepEqual(challenge("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\n\r\n"), [
-    ["WWW-Authenticate", 'Bearer error="invalid_token"'],
-  ]);
+  for (const credentials of ["Bearer x", "bearer x", "Bearer"]) {
+    assert.deepEqual(challenge(`GET / HTTP/1.1\r\nHost: a\r\nAuthorization: ${credentials}\r\n\r\n`), [
+      ["WWW-Authenticate", 'Bearer error="invalid_token"'],
+    ]);
+  }
+  // An error is named only for the scheme that was asked for (RFC 6750 §3).
+  for (const credentials of ["Basic dTpw", "Bearerx y", ""]) {
+    assert.deepEqual(challenge(`GET / HTTP/1.1\r\nHost: a\r\nAuthorization: ${credentials}\r\n\r\n`), [
+      ["WWW-Authenticate", "Bearer"],
+    ]);
+  }
 });
+
+for (const target of ["*", "http://localhost"]) {
+  Deno.test(`OPTIONS ${target} is a health check: it needs no token, but the right host`, async () => {
+    const request = (host: string) => requestOf(`OPTIONS ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    const options = { hosts: [], token: "t" };
+    assert.equal(await statusOf(options, request("localhost")), 200);
+    if (target === "*") assert.equal(await statusOf(options, request("evil.example")), 421);
+    const table = requestOf("OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert.equal(await statusOf(options, table), 401);
+  });
+}
+
+const schemes: [target: string, secure: boolean, status: number][] = [
+  ["https://localhost/", false, 421],
+  ["HTTPS://localhost/a", false, 421],
+  ["http://localhost/", false, 200],
+  ["/https://localhost/", false, 200],
+  ["https://localhost/", true, 200],
+  ["http://localhost/", true, 200],
+];
+for (const [target, secure, status] of schemes) {
+  Deno.test(`RFC 9110 §7.4: ${target} ${secure ? "over TLS" : "without TLS"} gets ${status}`, async () => {
+    const request = requestOf(`GET ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    assert.equal(await statusOf({ secure }, request), status);
+    assert.equal(await statusOf({ hosts: [], secure }, request), status);
+  });
+}
+
+Deno.test("RFC 9110 §7.4: CONNECT to a host named https is no https URI", async () => {
+  assert.equal(await statusOf({}, requestOf("CONNECT https:443 HTTP/1.1\r\nHost: https:443\r\n\r\n")), 200);
+});
+
+for (const [fault, flag] of [["content-too-long", "--max-body"], ["section-too-long", "--max-head"]] as const) {
+  Deno.test(`a problem document names the flag that allows more: ${flag}`, () => {
+    const access = new Access(serviceOf(OK), {});
+    const { content } = access.errorResponse(new HttpError(413, "It is longer than 9 bytes", { fault }));
+    const { detail } = JSON.parse(content as string);
+    assert.equal(detail, `It is longer than 9 bytes: ${flag} of the server allows more`);
+  });
+}
 
 Deno.test("without CORS no response has its fields", async () => {
   const request = requestOf("GET / HTTP/1.1\r\nHost: a\r\nOrigin: http://b\r\n\r\n");
@@ -103,7 +155,10 @@ Deno.test("without CORS no response has its fields", async () => {
 
 Deno.test("with CORS every response has its fields, errors too", async () => {
   const request = requestOf("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-  const exposed = ["Access-Control-Expose-Headers", "ETag, Link, Location, X-Total-Count"];
+  const exposed = [
+    "Access-Control-Expose-Headers",
+    "Accept-Patch, Allow, ETag, Link, Location, Retry-After, WWW-Authenticate, X-Total-Count",
+  ];
   const any = await answerTo({ cors: "*" }, request);
   assert.deepEqual(any.fields, [["ETag", '"1"'], ["Access-Control-Allow-Origin", "*"], exposed]);
   const failed = await answerTo({ cors: "http://b" }, request, FAILING);
@@ -126,6 +181,18 @@ Deno.test("a preflight is answered without a token, but not for another host", a
     "Access-Control-Allow-Origin",
     "Access-Control-Expose-Headers",
   ]);
+  assert.equal(fieldOf(answer, "Access-Control-Allow-Headers"), "Authorization, Content-Type, If-Match, If-None-Match");
   assert.equal(await statusOf(options, preflight("evil.example")), 421);
   assert.equal(await statusOf(options, requestOf("OPTIONS /a HTTP/1.1\r\nHost: localhost\r\n\r\n")), 401);
+});
+
+Deno.test("a preflight allows the fields that it asks for", async () => {
+  const asked = ["Access-Control-Request-Headers: x-a,content-type,b c", "Access-Control-Request-Headers: accept"];
+  const request = requestOf(
+    `OPTIONS /a HTTP/1.1\r\nHost: a\r\nOrigin: http://b\r\nAccess-Control-Request-Method: PUT\r\n${
+      asked.join("\r\n")
+    }\r\n\r\n`,
+  );
+  const answer = await answerTo({ cors: "*" }, request);
+  assert.equal(fieldOf(answer, "Access-Control-Allow-Headers"), "x-a, content-type, accept");
 });

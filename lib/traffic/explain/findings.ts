@@ -7,6 +7,7 @@
 import {
   isContentless,
   isInterim,
+  isSecureTarget,
   leavesHttp,
   listMembers,
   type RequestHead,
@@ -66,6 +67,10 @@ export function contentFindings(facts: MessageFacts, state: "whole" | "incomplet
     const text =
       `serve would answer 413: it takes ${REQUEST_LIMITS.maxContentBytes} octets unless --max-body says more`;
     findings.push({ text, rule: "RFC 9110 §15.5.14" });
+  }
+  if (head.kind === "request" && isSecureTarget(head.target)) {
+    const text = "must be refused with 421 where TLS does not secure the connection: the target is an https URI";
+    findings.push({ text, rule: "RFC 9110 §7.4" });
   }
   if (head.kind === "response" && isInterim(head.status)) {
     findings.push(

@@ -104,7 +104,7 @@ export const RULE_FIXES: Readonly<Record<string, string>> = {
   "RFC 9110 §5.1": "write letters, digits and hyphens in a field name",
   "RFC 9110 §5.5": "leave control characters out of field values",
   "RFC 9110 §6.5.1": "send this field in the header section",
-  "RFC 9110 §7.4": "send the name of this server as Host, or start it with --allow-host",
+  "RFC 9110 §7.4": "send this server's own name and scheme, or start it with --allow-host, or --cert for https",
   "RFC 9110 §8.6": "write the length as decimal digits alone, once",
   "RFC 9110 §8.8.3": "write an entity tag in double quotes, as the ETag field has it",
   "RFC 9110 §9.1": "use a method that the server knows",

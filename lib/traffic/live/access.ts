@@ -5,7 +5,7 @@
  */
 
 import { createHash, timingSafeEqual } from "node:crypto";
-import { type FieldLine, HttpError, type RequestHead } from "../../http_message.ts";
+import { type FieldLine, HttpError, isSecureTarget, type RequestHead } from "../../http_message.ts";
 
 /** Only the page's own files are run and shown, and only in a window of their own. */
 const CONTENT_SECURITY_POLICY = [
@@ -32,6 +32,10 @@ export const SECURITY_FIELDS: readonly FieldLine[] = [
 /** Below this path is what needs the key. No row has it: names have no slash. */
 export const LIVE_PATH = "/live/";
 
+const HTTP_PORT = 80;
+/** The end of an authority that names this port, or none. */
+const DEFAULT_PORT = /:(?:80)?$/;
+
 /** Lets pass who has the key that was printed. */
 export class PageAccess {
   readonly #hosts: readonly string[];
@@ -40,7 +44,7 @@ export class PageAccess {
 
   /** Protects a page on a port of this machine. */
   constructor(port: number, key: string) {
-    this.#hosts = [`127.0.0.1:${port}`, `localhost:${port}`];
+    this.#hosts = ["127.0.0.1", "localhost"].map((host) => port === HTTP_PORT ? host : `${host}:${port}`);
     this.#cookieName = `wiretable-${port}`;
     this.#key = key;
   }
@@ -56,9 +60,12 @@ export class PageAccess {
    * @throws {HttpError} 421 for another host; 403 for a wrong key, for what needs the key without one, and for what
    * another site's page asks for.
    */
-  check({ authority, path, query, fields }: RequestHead): boolean {
-    if (!this.#hosts.includes(authority.toLowerCase())) {
-      const detail = `This page is at ${this.#hosts.join(" and ")} only, saw ${JSON.stringify(authority)}`;
+  check({ authority, target, path, query, fields }: RequestHead): boolean {
+    // Without its port, an authority has the scheme's (RFC 9110 §4.2.1).
+    const host = authority.toLowerCase().replace(DEFAULT_PORT, "");
+    if (isSecureTarget(target) || !this.#hosts.includes(host)) {
+      const seen = JSON.stringify(isSecureTarget(target) ? target : authority);
+      const detail = `This page is at ${this.#hosts.map((host) => `http://${host}`).join(" and ")} only, saw ${seen}`;
       throw new HttpError(421, detail, { rule: "RFC 9110 §7.4" });
     }
     const given = new URLSearchParams(query ?? "").getAll("key");
@@ -70,7 +77,7 @@ export class PageAccess {
     if (given.length + cookies.length === 0) {
       throw new HttpError(403, "The key is missing: open the address that the server printed when it started");
     }
-    this.#checkOrigin(`http://${authority.toLowerCase()}`, fields.get("origin"), fields.get("sec-fetch-site"));
+    this.#checkOrigin(`http://${host}`, fields.get("origin"), fields.get("sec-fetch-site"));
     return given.length > 0;
   }
 

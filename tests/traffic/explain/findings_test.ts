@@ -6,6 +6,15 @@ import { wireOctets } from "../../wire_cases.ts";
 const STAYS = "stays open: HTTP/1.1 and no Connection: close";
 const cases: [octets: string, findings: string[]][] = [
   ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", ["no content: neither Content-Length nor Transfer-Encoding", STAYS]],
+  ["GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n", [
+    "no content: neither Content-Length nor Transfer-Encoding",
+    "must be refused with 421 where TLS does not secure the connection: the target is an https URI",
+    STAYS,
+  ]],
+  ["GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", [
+    "no content: neither Content-Length nor Transfer-Encoding",
+    STAYS,
+  ]],
   ["PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", ["no content: Content-Length is 0", STAYS]],
   ["PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\na", ["1 octet of content: Content-Length", STAYS]],
   ["GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", [

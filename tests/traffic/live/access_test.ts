@@ -37,6 +37,8 @@ const cases: [name: string, outcome: number | boolean, ...Parameters<typeof chec
   ["its own origin is not", false, "/live/events", `${COOKIE}Origin: http://127.0.0.1:9998\r\n`],
   ["another port's page is refused", 403, "/live/events", `${COOKIE}Sec-Fetch-Site: same-site\r\n`],
   ["another site's page is refused", 403, "/live/events", `${COOKIE}Sec-Fetch-Site: cross-site\r\n`],
+  ["an https target is refused", 421, "https://127.0.0.1:9998/"],
+  ["an http target is not", false, "http://127.0.0.1:9998/"],
   ["its own page is not", false, "/live/events", `${COOKIE}Sec-Fetch-Site: same-origin\r\n`],
 ];
 
@@ -49,4 +51,20 @@ Deno.test("the cookie goes to what is live only, and to no other site", () => {
     "Set-Cookie",
     "wiretable-9998=k3y; HttpOnly; SameSite=Strict; Path=/live/",
   ]);
+});
+
+Deno.test("a page on port 80 has that port without its number, too", () => {
+  const access = new PageAccess(80, "k3y");
+  for (const host of ["127.0.0.1", "localhost", "127.0.0.1:80", "localhost:"]) {
+    const origin = `http://${host.replace(/:.*/, "")}`;
+    const request = requestOf(`GET /live/events?key=k3y HTTP/1.1\r\nHost: ${host}\r\nOrigin: ${origin}\r\n\r\n`);
+    assert(access.check(request));
+  }
+  for (const host of ["127.0.0.1:9998", "127.0.0.1:8080", "evil.example"]) {
+    const request = requestOf(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    assert.throws(() => access.check(request), { status: 421 });
+  }
+  assert.throws(() => new PageAccess(8080, "k3y").check(requestOf("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")), {
+    status: 421,
+  });
 });
