@@ -39,6 +39,7 @@ const SECTIONS: Readonly<Record<string, string>> = {
     "www-authenticate 11.6.1",
   "RFC 9111": "age 5.1, cache-control 5.2, expires 5.3, pragma 5.4, warning 5.5",
   "RFC 9112": "transfer-encoding 6.1, mime-version B.1",
+  "RFC 5789": "accept-patch 3.1",
   "RFC 6265": "cookie 4.2, set-cookie 4.1",
   "RFC 6454": "origin 7",
   "RFC 8288": "link 3",
