@@ -11,7 +11,7 @@
 
 import { NO_BYTES, octetString } from "../bytes.ts";
 import { ChunkLine } from "./chunk_line.ts";
-import { HttpError, isContentless, isInterim } from "./error.ts";
+import { HttpError, isContentless, isInterim, leavesHttp } from "./error.ts";
 import { Fields, FieldSection, type SectionLimits } from "./fields.ts";
 import { CR } from "./grammar.ts";
 import type { ConnectionEnd, HttpEvent, MessageEnd, MessageKind, RequestHead, ResponseHead } from "./message.ts";
@@ -129,7 +129,8 @@ export class Decoder {
   }
 
   /**
-   * Sets the method of the request that the next response answers: a response to HEAD has no content (RFC 9112 §6.3).
+   * Sets the method of the request that the next response answers: a response to HEAD has no content, nor has a 2xx to
+   * CONNECT, after which the connection is a tunnel: no more is decoded (RFC 9112 §6.3).
    */
   expectResponseTo(method: string): void {
     this.#answeredMethod = method;
@@ -300,11 +301,13 @@ export class Decoder {
     const { firstEnd, secondEnd, minor } = this.#startLine;
     const status = Number(text.substring(firstEnd + 1, firstEnd + 4));
     const reason = text.substring(secondEnd, text.indexOf("\r", secondEnd));
-    let framing = readFraming(fields, minor, this.#at);
     const interim = isInterim(status);
+    // The framing fields of a response that opens a tunnel are ignored, not judged (RFC 9112 §6.3).
+    const tunnel = !interim && leavesHttp(status, this.#answeredMethod);
+    let framing = tunnel ? 0 : readFraming(fields, minor, this.#at);
     // These never have content, whatever their fields say (RFC 9112 §6.3).
     if (isContentless(status) || this.#answeredMethod === "HEAD") framing = 0;
-    this.#persistent = framing !== undefined && (interim || readPersistence(fields, minor));
+    this.#persistent = framing !== undefined && !tunnel && (interim || readPersistence(fields, minor));
     const contentLength = this.#expectContent(framing, fields);
     return { kind: "response", text, status, reason, minor, fields, persistent: this.#persistent, contentLength };
   }
