@@ -1,5 +1,5 @@
 /**
- * Bytes: growing buffers, lengths of text in UTF-8, and writing to a sink.
+ * Bytes: growing buffers, octets as text and counted in words, lengths of text in UTF-8, and writing to a sink.
  *
  * @module
  */
@@ -134,7 +134,17 @@ export function octetString(bytes: Uint8Array, start = 0, end: number = bytes.le
   return Buffer.prototype.toString.call(bytes, "latin1", start, end);
 }
 
+/** Decodes octets, one character each, as UTF-8. Invalid sequences become U+FFFD. */
+export function octetsToText(octets: string): string {
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.from(octets, "latin1"));
+}
+
 /** Returns the length of content in bytes, of text in UTF-8. */
 export function byteLength(content: string | Uint8Array): number {
   return typeof content === "string" ? Buffer.byteLength(content) : content.length;
+}
+
+/** Formats a number of things: `1 octet`, `2 octets`. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

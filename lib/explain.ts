@@ -4,13 +4,13 @@
  * @module
  */
 
-import { ByteBuffer, NO_BYTES, type Source, writeAll } from "./bytes.ts";
+import { ByteBuffer, counted, NO_BYTES, type Source, writeAll } from "./bytes.ts";
 import { type ExplainOptions, UsageError } from "./cli.ts";
 import { cannotRead, conversionNeeded, type InputFile, inputName, openFile } from "./cli/files.ts";
 import { Failure } from "./cli/values.ts";
 import { EXIT_FAILURE } from "./exit_code.ts";
 import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS, MAX_EXPLAIN_PASSES } from "./limits.ts";
-import { counted, isColored, painterFor, terminalColumns } from "./terminal.ts";
+import { isColored, painterFor, terminalColumns } from "./terminal.ts";
 import { CaptureExplainer, type Explained } from "./traffic/capture/explainer.ts";
 import { Explainer, messageKindOf } from "./traffic/explain/explain.ts";
 import { type ExplainTextOptions, explanationText } from "./traffic/explain/text.ts";

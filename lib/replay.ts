@@ -5,7 +5,7 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Source, writeLine } from "./bytes.ts";
+import { counted, type Source, writeLine } from "./bytes.ts";
 import type { ReplayOptions } from "./cli.ts";
 import { addressText, type Endpoint, isLoopback } from "./address.ts";
 import { cannotRead, conversionNeeded, inputName, openFile, readCertificates } from "./cli/files.ts";
@@ -14,7 +14,7 @@ import { EXIT_FAILURE, EXIT_TIMEOUT } from "./exit_code.ts";
 import { ClientConnection } from "./client/connection.ts";
 import { type RawConnection, within } from "./client/raw.ts";
 import { MAX_REPLAYED_CONNECTIONS, REPLAY_INTERIM_MS } from "./limits.ts";
-import { counted, isColored, type Painter, painterFor } from "./terminal.ts";
+import { isColored, type Painter, painterFor } from "./terminal.ts";
 import { captureEvents } from "./traffic/capture/reader.ts";
 import { CaptureError, captureFormatOf, FORMAT_BYTES } from "./traffic/capture/pcapng_reader.ts";
 import { EntityTags } from "./traffic/replay/compare.ts";

@@ -1,5 +1,5 @@
 /**
- * Text for a terminal: escaped, masked, coloured, wrapped, counted.
+ * Text for a terminal: escaped, masked, coloured, wrapped.
  *
  * Control characters of a peer can move the cursor, change the title, or reorder text so that it reads differently. They
  * are shown escaped.
@@ -7,8 +7,8 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import { styleText } from "node:util";
+import { octetsToText } from "./bytes.ts";
 import { FALLBACK_COLUMNS } from "./limits.ts";
 
 /**
@@ -84,11 +84,6 @@ export function maskLine(line: string, before: string): string {
     /^([ \t]+)([^\n]*?)(?=\r?\n|\r?$)/,
     (_all, blank, value) => `${blank}(${value.length} octets)`,
   );
-}
-
-/** Decodes octets, one character each, as UTF-8. Invalid sequences become U+FFFD. */
-export function octetsToText(octets: string): string {
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.from(octets, "latin1"));
 }
 
 /** Escapes content that arrives in pieces. A character or a line end may be split between two of them. */
@@ -191,9 +186,4 @@ export function wrapMessage(text: string, width = Infinity): string {
   const at = COMMAND.exec(text)?.index;
   const wrapped = wrapWords(wordsOf(text.slice(0, at)), width).join("\n");
   return at === undefined ? wrapped : `${wrapped}:\n${text.slice(at + 2)}`;
-}
-
-/** Formats a number of things: `1 octet`, `2 octets`. */
-export function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { BoundedBytes, ByteBuffer, byteLength, octetString, readAtMost, resized, writeAll } from "../lib/bytes.ts";
+import {
+  BoundedBytes,
+  ByteBuffer,
+  byteLength,
+  counted,
+  octetsToText,
+  octetString,
+  readAtMost,
+  resized,
+  writeAll,
+} from "../lib/bytes.ts";
 
 Deno.test("all bytes are written, even in small parts", async () => {
   const written: number[] = [];
@@ -74,4 +84,14 @@ Deno.test("bytes are collected up to a limit", () => {
   assert.equal(collected.bytes(), undefined);
   collected.add(Uint8Array.of(5));
   assert.equal(collected.bytes(), undefined);
+});
+
+Deno.test("octets are read as UTF-8", () => {
+  assert.equal(octetsToText("\xed\x95\x91"), "핑");
+  assert.equal(octetsToText("a\xff"), "a\ufffd");
+  assert.equal(octetsToText("\xef\xbb\xbfa"), "\ufeffa");
+});
+
+Deno.test("numbers have their noun in the singular or plural", () => {
+  assert.deepEqual([0, 1, 2].map((count) => counted(count, "octet")), ["0 octets", "1 octet", "2 octets"]);
 });

@@ -1,14 +1,12 @@
 import assert from "node:assert/strict";
 import {
   ContentText,
-  counted,
   displayWidth,
   escapeJson,
   escapeText,
   isColored,
   maskCredentials,
   maskLine,
-  octetsToText,
   painterFor,
   showHead,
   wordsOf,
@@ -36,12 +34,6 @@ const texts: [text: string, shown: string][] = [
 for (const [text, shown] of texts) {
   Deno.test(`${JSON.stringify(text)} cannot order a terminal about`, () => assert.equal(escapeText(text), shown));
 }
-
-Deno.test("octets are shown as UTF-8", () => {
-  assert.equal(octetsToText("\xed\x95\x91"), "핑");
-  assert.equal(octetsToText("a\xff"), "a\ufffd");
-  assert.equal(octetsToText("\xef\xbb\xbfa"), "\ufeffa");
-});
 
 Deno.test("content may be split anywhere", () => {
   const bytes = new TextEncoder().encode("핑\r\n🐌\rx\r\n");
@@ -146,10 +138,6 @@ Deno.test("a message is wrapped between words, a command at its end is not", () 
     wrapMessage("@a b needs a permission: deno run --allow-net --allow-read=a main.ts connect", 14),
     "@a b needs a\npermission:\ndeno run --allow-net --allow-read=a main.ts connect",
   );
-});
-
-Deno.test("numbers have their noun in the singular or plural", () => {
-  assert.deepEqual([0, 1, 2].map((count) => counted(count, "octet")), ["0 octets", "1 octet", "2 octets"]);
 });
 
 Deno.test("colours are as chosen, whatever the output is", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
+import { octetsToText } from "../lib/bytes.ts";
 import { REQUEST_LIMITS } from "../lib/limits.ts";
-import { octetsToText } from "../lib/terminal.ts";
 import { startServer } from "./support.ts";
 import { readCases, wireOctets } from "./wire_cases.ts";
 

@@ -5,7 +5,7 @@
  */
 
 import { setImmediate } from "node:timers";
-import { octetString, writeAll } from "../bytes.ts";
+import { counted, octetsToText, octetString, writeAll } from "../bytes.ts";
 import {
   type ContentPiece,
   Decoder,
@@ -20,7 +20,7 @@ import {
 } from "../http_message.ts";
 import { authorityOf, type Endpoint } from "../address.ts";
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS, SHOWN_UNASKED_OCTETS } from "../limits.ts";
-import { counted, escapeText, octetsToText } from "../terminal.ts";
+import { escapeText } from "../terminal.ts";
 import { ClientError, InvalidResponse, TimeoutError } from "./errors.ts";
 import type { RawConnection } from "./raw.ts";
 

@@ -5,10 +5,11 @@
  */
 
 import { Buffer } from "node:buffer";
+import { octetsToText } from "../bytes.ts";
 import type { ExchangeEvent, SentRequest } from "../client.ts";
 import { type Fields, LF } from "../http_message.ts";
 import { MAX_SHOWN_INVALID_BYTES } from "../limits.ts";
-import { escapeText, maskCredentials, octetsToText, type Painter, showHead } from "../terminal.ts";
+import { escapeText, maskCredentials, type Painter, showHead } from "../terminal.ts";
 import { ContentView } from "./content_view.ts";
 
 /** The output of messages. */

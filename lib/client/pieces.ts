@@ -8,12 +8,12 @@
  */
 
 import { Buffer } from "node:buffer";
-import { ByteBuffer } from "../bytes.ts";
+import { ByteBuffer, counted } from "../bytes.ts";
 import type { ExchangeEvent } from "../client.ts";
 import type { HttpRequest } from "../http_message.ts";
 import { type MemberSpan, memberSpans } from "../json.ts";
 import { MAX_DETAIL_CHARACTERS, MAX_PROBLEM_BYTES } from "../limits.ts";
-import { counted, escapeText } from "../terminal.ts";
+import { escapeText } from "../terminal.ts";
 
 /** How requests are sent, and what the user is shown. */
 export interface PiecesOptions {

@@ -7,10 +7,10 @@
  * @module
  */
 
+import { octetsToText } from "../bytes.ts";
 import { HttpError } from "./error.ts";
 import type { Fields } from "./fields.ts";
 import { isAuthority, isDigit, listMembers, trimBlanks } from "./grammar.ts";
-import { octetsToText } from "../terminal.ts";
 
 /** How the end of the content is found: by its length in octets, or by the chunked coding. */
 export type Framing = number | "chunked";

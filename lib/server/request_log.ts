@@ -4,20 +4,12 @@
  * @module
  */
 
-import { NO_BYTES } from "../bytes.ts";
+import { counted, NO_BYTES, octetsToText } from "../bytes.ts";
 import { Buffer } from "node:buffer";
 import type { BatchWriter } from "../batch_writer.ts";
 import { type Fields, type HttpError, LF, type RequestHead } from "../http_message.ts";
 import type { Observer } from "./context.ts";
-import {
-  ContentText,
-  counted,
-  escapeJson,
-  escapeText,
-  maskCredentials,
-  octetsToText,
-  wrapMessage,
-} from "../terminal.ts";
+import { ContentText, escapeJson, escapeText, maskCredentials, wrapMessage } from "../terminal.ts";
 
 /** Options of the log. */
 export interface RequestLogOptions {

@@ -5,8 +5,8 @@
  */
 
 import { addressText } from "../address.ts";
-import { counted } from "../terminal.ts";
 import type { TrafficEvent } from "../traffic.ts";
+import { counted } from "../bytes.ts";
 
 /** One line about an event, without its end. */
 export function lifeLine(event: TrafficEvent): string {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
+import { octetsToText } from "../../lib/bytes.ts";
 import { HttpError } from "../../lib/http/error.ts";
 import type { ContentStream, HttpResponse } from "../../lib/http/message.ts";
 import { REQUEST_LIMITS, SERVER_LIMITS } from "../../lib/limits.ts";
 import { ServerConnection } from "../../lib/server/connection.ts";
 import type { Observer } from "../../lib/server/context.ts";
-import { octetsToText } from "../../lib/terminal.ts";
 import { connectionContext, type Handler, serviceOf, startServer, StoppedClock, until } from "../support.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { counted } from "../../bytes.ts";
 import { isInterim, leavesHttp } from "../../http_message.ts";
 import {
   KEPT_ORIGINS,
@@ -12,7 +13,6 @@ import {
   MAX_UNFINISHED_BYTES,
   SHOWN_ORIGINS,
 } from "../../limits.ts";
-import { counted } from "../../terminal.ts";
 import type { Closed, End } from "../../traffic.ts";
 import type { CaptureEvent, OpenedInCapture } from "./reader.ts";
 import { durationText, timeText } from "./times.ts";

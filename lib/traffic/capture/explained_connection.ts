@@ -4,9 +4,8 @@
  * @module
  */
 
-import { ByteBuffer, octetString } from "../../bytes.ts";
+import { ByteBuffer, counted, octetString } from "../../bytes.ts";
 import { MAX_SEARCHED_LINE_BYTES } from "../../limits.ts";
-import { counted } from "../../terminal.ts";
 import type { Octets } from "../../traffic.ts";
 import type { CaptureEvent, OpenedInCapture } from "./reader.ts";
 import { timeText } from "./times.ts";

@@ -5,13 +5,13 @@
  */
 
 import type { Source } from "../../bytes.ts";
+import { counted } from "../../bytes.ts";
 import {
   EXPLAIN_READ_BYTES,
   MAX_CAPTURED_CONNECTIONS,
   MAX_CAPTURED_PACKET_BYTES,
   MAX_KNOWN_CONNECTIONS,
 } from "../../limits.ts";
-import { counted } from "../../terminal.ts";
 import { CapturedConnection, type CaptureEvent } from "./captured_connection.ts";
 import { type NoSegment, segmentOf } from "./link_layers.ts";
 import { ACK, SYN } from "./packets.ts";

@@ -7,8 +7,8 @@
  * @module
  */
 
-import { counted } from "../../terminal.ts";
 import { withoutMapping } from "../../address.ts";
+import { counted } from "../../bytes.ts";
 import type { End, SocketAddress, TrafficEvent } from "../../traffic.ts";
 import { ACK, FIN, MAX_SEGMENT_OCTETS, packetLength, PSH, RST, SYN, writePacket } from "./packets.ts";
 import { packetBlock } from "./pcapng.ts";

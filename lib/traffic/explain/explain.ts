@@ -6,7 +6,7 @@
  * @module
  */
 
-import { NO_BYTES, octetString } from "../../bytes.ts";
+import { counted, NO_BYTES, octetString } from "../../bytes.ts";
 import {
   type ContentPiece,
   Decoder,
@@ -18,7 +18,6 @@ import {
   type ResponseHead,
 } from "../../http_message.ts";
 import { REQUEST_LIMITS, RESPONSE_LIMITS, SHOWN_CHUNKS, SHOWN_CONTENT_BYTES, UNREAD_KEPT_BYTES } from "../../limits.ts";
-import { counted } from "../../terminal.ts";
 import type { ExplainOptions, Explanation, Fault, Finding, Kept, Row, RowKind, Unfinished } from "./explanation.ts";
 import { contentFindings, type MessageFacts, missingFindings, persistenceFindings } from "./findings.ts";
 import { fixFor, SECTION_FAULTS } from "./fixes.ts";

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { counted } from "../../bytes.ts";
 import {
   isContentless,
   isInterim,
@@ -14,7 +15,6 @@ import {
   type ResponseHead,
 } from "../../http_message.ts";
 import { REQUEST_LIMITS } from "../../limits.ts";
-import { counted } from "../../terminal.ts";
 import type { Finding } from "./explanation.ts";
 
 /** The properties of a message. */

@@ -5,7 +5,8 @@
  */
 
 import { Buffer } from "node:buffer";
-import { displayWidth, octetsToText } from "../../terminal.ts";
+import { octetsToText } from "../../bytes.ts";
+import { displayWidth } from "../../terminal.ts";
 
 /** Lines of octets as text. */
 export interface Wrapped {

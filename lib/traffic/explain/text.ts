@@ -7,19 +7,10 @@
  */
 
 import { Buffer, isUtf8 } from "node:buffer";
-import { octetString } from "../../bytes.ts";
+import { counted, octetString } from "../../bytes.ts";
 import { type HttpError, isBlank, LF, reasonPhrase } from "../../http_message.ts";
 import { SHOWN_CONTENT_LINES } from "../../limits.ts";
-import {
-  counted,
-  displayWidth,
-  escapeText,
-  maskLine,
-  type Painter,
-  type Style,
-  wordsOf,
-  wrapWords,
-} from "../../terminal.ts";
+import { displayWidth, escapeText, maskLine, type Painter, type Style, wordsOf, wrapWords } from "../../terminal.ts";
 import { aroundCaret, placeInMasked } from "./caret.ts";
 import type { Explanation, Fault, Reading, Row, RowKind } from "./explanation.ts";
 import { fixFor } from "./fixes.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { octetString } from "../../bytes.ts";
+import { counted, octetString } from "../../bytes.ts";
 import { REQUEST_LIMITS, SHOWN_RAW_EVENTS, SHOWN_RAW_OCTETS } from "../../limits.ts";
-import { counted, escapeText, type Painter, wordsOf, wrapWords } from "../../terminal.ts";
+import { escapeText, type Painter, wordsOf, wrapWords } from "../../terminal.ts";
 import type { Octets, TrafficEvent } from "../../traffic.ts";
 import { Conversation } from "../conversation.ts";
 import { Explainer } from "./explain.ts";

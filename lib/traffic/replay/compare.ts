@@ -5,10 +5,9 @@
  */
 
 import { createHash } from "node:crypto";
-import { octetString } from "../../bytes.ts";
+import { counted, octetString } from "../../bytes.ts";
 import type { FieldLine } from "../../http_message.ts";
 import { REPLAY_KEPT_CONTENT_BYTES, REPLAY_KEPT_TAGS, SHOWN_FAULT_OCTETS } from "../../limits.ts";
-import { counted } from "../../terminal.ts";
 
 /** An interim response (1xx). */
 export interface Interim {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { counted } from "../../bytes.ts";
 import {
   Decoder,
   type FieldLine,
@@ -14,7 +15,6 @@ import {
   type ResponseHead,
 } from "../../http_message.ts";
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../../limits.ts";
-import { counted } from "../../terminal.ts";
 import { titleOfUnread } from "../conversation.ts";
 import { type Answer, ContentPrint, type Interim } from "./compare.ts";
 
