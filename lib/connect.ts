@@ -95,6 +95,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     asks: Deno.stdin.isTerminal(),
     explain: views.explain,
     raw: views.transcript,
+    accepted: views.accepted,
   };
   onSignal(async () => {
     session.close();
@@ -221,6 +222,8 @@ class Views {
   readonly explain: ExchangeView;
   /** Shows raw exchanges. */
   readonly transcript: Transcript;
+  /** Shows what is accepted in responses, though it breaks a rule. */
+  readonly accepted: ((sentence: string) => void) | undefined;
   readonly #life: Output;
   #connections = 0;
 
@@ -247,6 +250,7 @@ class Views {
     this.transcript = new Transcript({ write: writeTo(output), painter, timeoutMs, width: sentenceWidth });
     this.#life = terminal ? output : new Output(Deno.stderr);
     const writeLife = writeTo(this.#life);
+    this.accepted = options.verbose ? (sentence) => writeLife(`=> ${sentence}\n`) : undefined;
 
     const listeners: TrafficListener[] = [];
     if (kind === undefined || options.explain) listeners.push((event) => exchange.tell(event));

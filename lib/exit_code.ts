@@ -8,5 +8,7 @@
 export const EXIT_FAILURE: number = 1;
 /** The exit code if no response arrived in time. */
 export const EXIT_TIMEOUT: number = 2;
+/** The exit code if a raw exchange was answered against the rules. */
+export const EXIT_AGAINST: number = 3;
 /** The exit code after Ctrl-C. */
 export const EXIT_INTERRUPTED: number = 130;

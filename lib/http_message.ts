@@ -7,8 +7,8 @@
 
 export { Decoder } from "./http/decoder.ts";
 export { Encoder, isStream } from "./http/encoder.ts";
+export { type Accepted, acceptedIn, CAUSES, type Degree, type FaultCode } from "./http/causes.ts";
 export {
-  type FaultCode,
   type FieldProblem,
   HttpError,
   type HttpErrorOptions,

@@ -42,6 +42,7 @@ import { cellsOfLong, type RowChange, rowsOf, type WholeTable } from "./traffic/
 import type { Closed, TrafficListener } from "./traffic.ts";
 import { allOf, tapped } from "./traffic/tap.ts";
 import { Transcript } from "./traffic/explain/transcript.ts";
+import { degreeSentence } from "./traffic/explain/verdict.ts";
 import type { MessageLimits } from "./limits.ts";
 import { painterFor } from "./terminal.ts";
 import { FAIR_TURNS } from "./turns.ts";
@@ -187,7 +188,11 @@ export class Page {
       leftOut: to - end,
       rows: rows.map(({ start, end, label, rule, parts }) => ({ start, end, label, rule, parts })),
       findings,
-      fault,
+      fault: fault && {
+        ...fault,
+        detail: degreeSentence(fault.detail, fault.degree),
+        rule: fault.degree.rule,
+      },
     };
   }
 }

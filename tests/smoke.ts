@@ -198,7 +198,7 @@ const STEPS: readonly [name: string, step: (program: Program, folder: string) =>
     const server = await program.serve();
     const { code, stdout } = await program.run("connect", server.address, "raw", '"GET / HTTP/1.1\\r\\n"', '"\\n"');
     assert.equal(code, 4);
-    assert.match(stdout, /by the rules: 400 [^]+ HTTP\/1\.1 400 Bad Request/);
+    assert.match(stdout, /by the rules: may be refused: 400 [^]+ HTTP\/1\.1 400 Bad Request/);
     const ended = await stop(server, "SIGINT");
     if (STOPS) assert.deepEqual(ended, [0, ""]);
   }],

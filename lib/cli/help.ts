@@ -51,8 +51,9 @@ COMMAND is a line as at the prompt: post Pingping snail 1 0. Without one, the
 prompt opens, where help lists the commands.`,
     flags: [...Object.values(CONNECT_FLAGS), HELP_FLAG],
     notes: `\
-Exit code: 0 for a status below 400, 4 and 5 for those classes, 1 for wrong
-usage or without a valid response, 2 for a timeout, 130 for Ctrl-C.`,
+Exit code: 0 for a status below 400, 4 and 5 for those classes, 3 if raw got an
+answer against the rules, 1 for wrong usage or without a valid response, 2 for a
+timeout, 130 for Ctrl-C. Of several commands the worst counts: 1, 2, 3, 5, 4.`,
   },
   {
     name: "explain",

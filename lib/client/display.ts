@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import { octetsToText } from "../bytes.ts";
 import type { ExchangeEvent, SentRequest } from "../client.ts";
-import { type Fields, LF } from "../http_message.ts";
+import { acceptedIn, type Fields, LF } from "../http_message.ts";
 import { MAX_SHOWN_INVALID_BYTES } from "../limits.ts";
 import { escapeText, maskCredentials, type Painter, showHead } from "../terminal.ts";
 import { ContentView } from "./content_view.ts";
@@ -43,6 +43,8 @@ export interface DisplayOptions {
   readonly showCredentials: boolean;
   /** Colours heads and JSON. */
   readonly painter: Painter;
+  /** Told what is accepted in a response, though it breaks a rule: a sentence. */
+  readonly accepted?: (sentence: string) => void;
 }
 
 const ENCODER = new TextEncoder();
@@ -70,6 +72,9 @@ export class Display {
 
   /** Shows the events of an exchange. */
   async show(event: ExchangeEvent): Promise<void> {
+    if (event.kind === "response" || event.kind === "end") {
+      for (const { text, rule } of acceptedIn(event)) this.#options.accepted?.(`${text} (${rule})`);
+    }
     switch (event.kind) {
       case "notice":
         if (this.#options.interactive) await this.#options.screen.tell(`(${event.text})`);

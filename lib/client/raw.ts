@@ -36,6 +36,8 @@ export interface RawResult {
   readonly status: number | undefined;
   /** Whether what came is HTTP. */
   readonly valid: boolean;
+  /** Whether an answer is against the rules. */
+  readonly against?: boolean;
 }
 
 /** How a raw exchange came to its end: nothing more is expected, the connection ended, or the time was up. */

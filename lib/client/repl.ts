@@ -5,7 +5,7 @@
  * @module
  */
 
-import { EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT } from "../exit_code.ts";
+import { EXIT_AGAINST, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT } from "../exit_code.ts";
 import { authorityOf, type Endpoint } from "../address.ts";
 import { BoundedBytes } from "../bytes.ts";
 import { Cancelled, ClientError, type ExchangeEvent, InvalidResponse, type Session, TimeoutError } from "../client.ts";
@@ -65,6 +65,9 @@ export interface ReplOptions extends DisplayOptions {
   readonly asks?: boolean;
 }
 
+/** The exit codes of commands, from the best to the worst. */
+const RANKS: readonly number[] = [0, 4, 5, EXIT_AGAINST, EXIT_TIMEOUT, EXIT_FAILURE];
+
 /**
  * Runs commands until the input ends. Returns the exit code: the worst of all; at a prompt 0, or 130 after Ctrl-C
  * twice.
@@ -85,8 +88,7 @@ export async function runCommands(input: LineInput, options: ReplOptions): Promi
     interruptions = 0;
     const code = await repl.run(() => parseLine(line.text, options.table));
     if (code === undefined) break;
-    // A usage error outranks 5xx, which outranks 4xx.
-    worst = code === EXIT_FAILURE || worst === EXIT_FAILURE ? EXIT_FAILURE : Math.max(worst, code);
+    worst = RANKS.indexOf(code) < RANKS.indexOf(worst) ? worst : code;
     if (repl.failed && !options.interactive) return code;
   }
   await repl.endLine();
@@ -272,9 +274,10 @@ class Repl {
     await this.endLine();
     explain?.begin();
     try {
-      const { outcome, status, valid } = await session.raw(steps, raw);
+      const { outcome, status, valid, against } = await session.raw(steps, raw);
       if (outcome === "timeout") return EXIT_TIMEOUT;
       if (!valid || outcome === "ended") return EXIT_FAILURE;
+      if (against) return EXIT_AGAINST;
       return status === undefined ? 0 : exitCodeOf(status);
     } finally {
       explain?.end();

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { HttpError } from "./error.ts";
+import { wireError } from "./error.ts";
 import {
   BACKSLASH,
   CR,
@@ -51,11 +51,11 @@ export class ChunkLine {
     const stop = Math.min(end, start + this.#limits.maxChunkLineBytes);
     const lineEnd = this.#scanLine(buffer, start, stop);
     if (lineEnd === MORE && stop - start === this.#limits.maxChunkLineBytes) {
-      throw new HttpError(400, `The chunk-size line is longer than ${this.#limits.maxChunkLineBytes} bytes`, {
-        fault: "chunk-line-too-long",
-        rule: "RFC 9112 §7.1.1",
-        offset: stop,
-      });
+      throw wireError(
+        "chunk-line-too-long",
+        stop,
+        `The chunk-size line is longer than ${this.#limits.maxChunkLineBytes} bytes`,
+      );
     }
     return lineEnd;
   }
@@ -66,38 +66,34 @@ export class ChunkLine {
     for (; at < stop && isHexDigit(buffer[at]); at++) {
       this.size = this.size * 16 + hexValue(buffer[at]);
       if (this.size > Number.MAX_SAFE_INTEGER) {
-        throw new HttpError(400, "The chunk size is beyond 2^53 - 1", {
-          fault: "chunk-size-too-large",
-          rule: "RFC 9112 §7.1",
-          offset: at,
-        });
+        throw wireError("chunk-size-too-large", at, "The chunk size is beyond 2^53 - 1");
       }
     }
     if (at >= stop) return MORE;
-    if (at === start) {
-      throw new HttpError(400, `Expected a chunk size in hexadecimal, saw ${nameByte(buffer[at])}`, {
-        fault: "chunk-size",
-        rule: "RFC 9112 §7.1",
-        offset: at,
-      });
+    if (at === start || !isSizeEnd(buffer[at])) {
+      throw wireError("chunk-size", at, `A chunk size has hexadecimal digits only, saw ${nameByte(buffer[at])}`);
     }
     const sizeEnd = at;
     at = scanExtensions(buffer, at, stop);
     if (at === MORE) return MORE;
-    const lineEnd = at === sizeEnd
-      ? scanLineEnd(buffer, at, stop, "the chunk size", "chunk-size")
-      : scanLineEnd(buffer, at, stop, "the chunk extensions", "chunk-extension");
+    const before = at === sizeEnd ? "the chunk size" : "the chunk extensions";
+    const lineEnd = scanLineEnd(buffer, at, stop, before, "chunk-extension", "chunk-bare-lf");
     if (lineEnd === MORE) return MORE;
     this.#extensionsBytes += at - sizeEnd;
     if (this.#extensionsBytes > this.#limits.maxChunkExtensionsBytes) {
-      throw new HttpError(
-        413,
+      throw wireError(
+        "chunk-extensions-too-long",
+        at,
         `The message's chunk extensions are longer than ${this.#limits.maxChunkExtensionsBytes} bytes`,
-        { fault: "chunk-extensions-too-long", rule: "RFC 9112 §7.1.1", offset: at },
       );
     }
     return lineEnd;
   }
+}
+
+/** Whether an octet may follow a chunk size: that of a line end, an extension, or a blank before one. */
+function isSizeEnd(byte: number): boolean {
+  return byte === CR || byte === LF || byte === SEMICOLON || isBlank(byte);
 }
 
 /**
@@ -149,8 +145,6 @@ function scanQuoted(buffer: Uint8Array, start: number, stop: number): number {
 }
 
 function refuseExtension(byte: number, offset: number, expected: string): never {
-  const detail = byte === CR || byte === LF
-    ? `A chunk extension ends too early: expected ${expected}, saw ${nameByte(byte)}`
-    : `Malformed chunk extension: expected ${expected}, saw ${nameByte(byte)}`;
-  throw new HttpError(400, detail, { fault: "chunk-extension", rule: "RFC 9112 §7.1.1", offset });
+  const seen = byte === CR || byte === LF ? "A chunk extension ends too early" : "Malformed chunk extension";
+  throw wireError("chunk-extension", offset, seen, `expected ${expected}, saw ${nameByte(byte)}`);
 }

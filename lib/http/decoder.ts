@@ -11,7 +11,7 @@
 
 import { NO_BYTES, octetString } from "../bytes.ts";
 import { ChunkLine } from "./chunk_line.ts";
-import { HttpError, isContentless, isInterim, leavesHttp } from "./error.ts";
+import { HttpError, isContentless, isInterim, leavesHttp, wireError } from "./error.ts";
 import { Fields, FieldSection, type SectionLimits } from "./fields.ts";
 import { CR } from "./grammar.ts";
 import type { ConnectionEnd, HttpEvent, MessageEnd, MessageKind, RequestHead, ResponseHead } from "./message.ts";
@@ -57,7 +57,7 @@ export class Decoder {
   readonly #headerLimits: SectionLimits;
   readonly #trailerLimits: SectionLimits;
   readonly #startLine: StartLine;
-  readonly #section = new FieldSection();
+  readonly #section: FieldSection;
   readonly #chunkLine: ChunkLine;
 
   #phase: Phase = "start";
@@ -90,6 +90,7 @@ export class Decoder {
     this.#maxContentBytes = limits.maxContentBytes;
     this.#headerLimits = { maxBytes: limits.maxHeadBytes, maxLines: limits.maxFieldLines, name: "header section" };
     this.#trailerLimits = { ...this.#headerLimits, maxBytes: limits.maxTrailerBytes, name: "trailer section" };
+    this.#section = new FieldSection(kind === "response");
     this.#startLine = new StartLine(limits);
     this.#chunkLine = new ChunkLine(limits);
   }
@@ -174,8 +175,9 @@ export class Decoder {
       if (!(error instanceof HttpError)) throw error;
       // For a client, an invalid response is a 502 (RFC 9110 §15.6.3), whatever the status for a request would be.
       const status = this.#kind === "request" ? error.status : 502;
+      const { fault, rule, seen } = error;
       const offset = (error.offset ?? this.#at) - this.#messageStart;
-      this.#failure = new HttpError(status, error.message, { fault: error.fault, rule: error.rule, offset });
+      this.#failure = new HttpError(status, error.message, { fault, rule, seen, offset });
       throw this.#failure;
     }
   }
@@ -230,11 +232,8 @@ export class Decoder {
     const inHead = this.#phase === "start" || this.#phase === "head";
     const more = this.#remaining === 1 ? "1 more byte was" : `${this.#remaining} more bytes were`;
     const missing = this.#phase === "content" ? `: ${more} announced` : "";
-    throw new HttpError(400, `The connection ended in the middle of the ${inHead ? "head" : "content"}${missing}`, {
-      fault: "cut-off",
-      rule: "RFC 9112 §8",
-      offset: this.#end,
-    });
+    const detail = `The connection ended in the middle of the ${inHead ? "head" : "content"}${missing}`;
+    throw wireError("cut-off", this.#end, detail);
   }
 
   #finish(end: MessageEnd): MessageEnd {
@@ -266,7 +265,7 @@ export class Decoder {
     const end = this.#section.scan(this.#buffer, this.#at, this.#end, this.#headerLimits);
     if (end === MORE) return undefined;
     const text = this.#octets(this.#at, end);
-    const fields = new Fields(text, this.#section.spans, this.#section.nameLengths);
+    const fields = this.#section.fields(text);
     const head = this.#kind === "request" ? this.#requestHead(text, fields) : this.#responseHead(text, fields);
     this.#at = end;
     return head;
@@ -341,7 +340,14 @@ export class Decoder {
   /** Reads the line end after a chunk and the next chunk line, then content or trailers. */
   #nextChunk(): HttpEvent | undefined {
     if (this.#phase === "chunk-end") {
-      const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, "the chunk's content", "chunk-end");
+      const lineEnd = scanLineEnd(
+        this.#buffer,
+        this.#at,
+        this.#end,
+        "the chunk's content",
+        "chunk-end",
+        "chunk-bare-lf",
+      );
       if (lineEnd === MORE) return undefined;
       this.#at = lineEnd;
       this.#phase = "chunk-line";
@@ -368,7 +374,7 @@ export class Decoder {
       this.#at = end;
       return this.#finish(END);
     }
-    const trailers = new Fields(this.#octets(this.#at, end), this.#section.spans, this.#section.nameLengths);
+    const trailers = this.#section.fields(this.#octets(this.#at, end));
     refuseForbiddenTrailers(trailers, this.#at);
     this.#at = end;
     return this.#finish({ kind: "end", trailers });
@@ -385,10 +391,6 @@ export class Decoder {
   }
 
   #refuseContent(offset: number): never {
-    throw new HttpError(413, `The content is longer than ${this.#maxContentBytes} bytes`, {
-      fault: "content-too-long",
-      rule: "RFC 9110 §15.5.14",
-      offset,
-    });
+    throw wireError("content-too-long", offset, `The content is longer than ${this.#maxContentBytes} bytes`);
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { CAUSES, type FaultCode } from "./causes.ts";
 import type { FieldLine } from "./grammar.ts";
 
 const REASONS: Record<number, string> = {
@@ -60,63 +61,6 @@ export function isContentless(status: number): boolean {
   return isInterim(status) || status === 204 || status === 304;
 }
 
-/**
- * The cause of a wire error. One rule may be broken in several ways; each cause has a fix of its own.
- *
- * In order: causes in the start line, in field lines, in the meaning of fields, in chunks, and at the end of input.
- */
-export type FaultCode =
-  | "bare-lf"
-  | "bare-cr"
-  | "no-line-end"
-  | "tls"
-  | "no-method"
-  | "method-byte"
-  | "method-too-long"
-  | "empty-target"
-  | "target-byte"
-  | "target-percent"
-  | "target-too-long"
-  | "target-form"
-  | "target-authority"
-  | "asterisk-target"
-  | "connect-target"
-  | "no-version"
-  | "version-byte"
-  | "version-major"
-  | "after-version"
-  | "status-code"
-  | "reason-byte"
-  | "start-line-too-long"
-  | "blank-first-line"
-  | "folded-line"
-  | "field-name"
-  | "blank-before-colon"
-  | "no-colon"
-  | "value-byte"
-  | "section-end"
-  | "too-many-fields"
-  | "section-too-long"
-  | "no-host"
-  | "two-hosts"
-  | "host-value"
-  | "two-framings"
-  | "coding-in-http10"
-  | "length-value"
-  | "two-lengths"
-  | "length-too-large"
-  | "chunked-not-last"
-  | "unknown-coding"
-  | "chunk-size"
-  | "chunk-size-too-large"
-  | "chunk-line-too-long"
-  | "chunk-end"
-  | "chunk-extension"
-  | "chunk-extensions-too-long"
-  | "forbidden-trailer"
-  | "content-too-long"
-  | "cut-off";
-
 /** A problem with one member of the content. */
 export interface FieldProblem {
   /** The member's name, as sent by the client or as the table expects it. */
@@ -129,6 +73,8 @@ export interface FieldProblem {
 export interface HttpErrorOptions {
   /** The cause; only for wire errors. */
   readonly fault?: FaultCode;
+  /** What was seen, without what is allowed; only for wire errors. */
+  readonly seen?: string;
   /** The section of the specification that the message breaks, such as `RFC 9112 §5.1`. */
   readonly rule?: string;
   /** The offset of the octet where the message breaks the rule, from the message's first; only for wire errors. */
@@ -163,16 +109,36 @@ export class HttpError extends Error {
   readonly maxRows?: number;
   /** Field lines for the response. */
   readonly fields: readonly FieldLine[];
+  readonly #seen?: string;
 
   /** Creates an error that a server answers with `status` and explains with `detail`. */
   constructor(status: number, detail: string, options: HttpErrorOptions = {}) {
     super(detail);
     this.status = status;
     this.fault = options.fault;
+    this.#seen = options.seen;
     this.rule = options.rule;
     this.offset = options.offset;
     this.errors = options.errors;
     this.maxRows = options.maxRows;
     this.fields = options.fields ?? [];
   }
+
+  /** What was seen; in wire errors, without what is allowed. */
+  get seen(): string {
+    return this.#seen ?? this.message;
+  }
+}
+
+/**
+ * Returns the error of a message that is broken.
+ *
+ * @param offset The offset of the octet that breaks the rule.
+ * @param seen What was seen there.
+ * @param allowed What is allowed instead; by default the first part tells it too.
+ */
+export function wireError(fault: FaultCode, offset: number, seen: string, allowed?: string): HttpError {
+  const { status, rule } = CAUSES[fault];
+  const detail = allowed === undefined ? seen : `${seen}: ${allowed}`;
+  return new HttpError(status, detail, { fault, rule, offset, seen });
 }

@@ -4,8 +4,19 @@
  * @module
  */
 
-import { HttpError } from "./error.ts";
-import { COLON, CR, type FieldLine, isBlank, isFieldContentByte, isTokenByte, LF } from "./grammar.ts";
+import { wireError } from "./error.ts";
+import { octetString } from "../bytes.ts";
+import {
+  COLON,
+  CR,
+  type FieldLine,
+  isBlank,
+  isFieldContentByte,
+  isFramingField,
+  isTokenByte,
+  LF,
+  trimBlanks,
+} from "./grammar.ts";
 import { MORE, nameByte, scanLineEnd } from "./scan.ts";
 
 /**
@@ -21,6 +32,8 @@ export class Fields {
   /** Four numbers per line: start and end of the name, start and end of the value. */
   readonly #spans: readonly number[];
   readonly #nameLengths: number;
+  /** Whether a field's lines are folded (obs-fold): its value is then read as one line (RFC 9112 §5.2). */
+  readonly folded: boolean;
 
   /**
    * Creates a section from its text.
@@ -29,10 +42,11 @@ export class Fields {
    * @param nameLengths A bit mask of the lengths of names, modulo 32; by default all bits. A name of another length is
    * absent.
    */
-  constructor(text: string, spans: readonly number[], nameLengths = -1) {
+  constructor(text: string, spans: readonly number[], nameLengths = -1, folded = false) {
     this.#text = text;
     this.#spans = spans;
     this.#nameLengths = nameLengths;
+    this.folded = folded;
   }
 
   /** How many field lines the section has. */
@@ -53,7 +67,7 @@ export class Fields {
     const spans = this.#spans;
     for (let i = 0; i < spans.length; i += 4) {
       if (!this.#named(i, name)) continue;
-      const line = this.#text.substring(spans[i + 2], spans[i + 3]);
+      const line = this.#value(i);
       value = value === undefined ? line : `${value}, ${line}`;
     }
     return value;
@@ -85,8 +99,14 @@ export class Fields {
     const text = this.#text;
     const spans = this.#spans;
     for (let i = 0; i < spans.length; i += 4) {
-      yield [text.substring(spans[i], spans[i + 1]), text.substring(spans[i + 2], spans[i + 3])];
+      yield [text.substring(spans[i], spans[i + 1]), this.#value(i)];
     }
+  }
+
+  /** Returns a line's value, each fold replaced by one space. */
+  #value(span: number): string {
+    const value = this.#text.substring(this.#spans[span + 2], this.#spans[span + 3]);
+    return this.folded ? value.split("\r\n").map(trimBlanks).filter((line) => line !== "").join(" ") : value;
   }
 
   /** Compares without case: field names are case-insensitive (RFC 9110 §5.1). */
@@ -124,6 +144,23 @@ export class FieldSection {
   nameLengths = 0;
   /** The start of the current line, counted from the section's start. */
   #line = 0;
+  readonly #mayFold: boolean;
+  #folded = false;
+
+  /**
+   * Creates a reader.
+   *
+   * @param mayFold Whether a field may be folded over several lines: a user agent has to read such a response, a server
+   * may refuse such a request (RFC 9112 §5.2).
+   */
+  constructor(mayFold = false) {
+    this.#mayFold = mayFold;
+  }
+
+  /** Returns the fields that were read, with the section's text. */
+  fields(text: string): Fields {
+    return new Fields(text, this.spans, this.nameLengths, this.#folded);
+  }
 
   /**
    * Starts a new section.
@@ -135,6 +172,7 @@ export class FieldSection {
     this.spans = [];
     this.nameLengths = 0;
     this.#line = line;
+    this.#folded = false;
   }
 
   /**
@@ -151,6 +189,10 @@ export class FieldSection {
       let at = start + this.#line;
       if (at >= stop) break;
       if (!isTokenByte(buffer[at])) {
+        if (this.#mayFold && this.spans.length > 0 && isBlank(buffer[at])) {
+          if (this.#scanFold(buffer, start, stop)) continue;
+          break;
+        }
         if (buffer[at] !== CR) refuseLineStart(buffer[at], at, this.spans.length === 0);
         const sectionEnd = scanLineEnd(buffer, at, stop, "the section", "section-end");
         if (sectionEnd === MORE) break;
@@ -159,10 +201,13 @@ export class FieldSection {
       const nameStart = at;
       while (at < stop && isTokenByte(buffer[at])) at++;
       if (at >= stop) break;
-      if (buffer[at] !== COLON) refuseName(buffer[at], at);
-      const nameEnd = at++;
-      while (at < stop && isBlank(buffer[at])) at++;
-      const valueStart = at;
+      if (buffer[at] !== COLON) {
+        const blankEnd = skipBlanks(buffer, at, stop);
+        if (blankEnd >= stop) break;
+        refuseName(buffer[at], at, buffer[blankEnd] === COLON);
+      }
+      const nameEnd = at;
+      const valueStart = at = skipBlanks(buffer, at + 1, stop);
       while (at < stop && isFieldContentByte(buffer[at])) at++;
       if (at >= stop) break;
       if (buffer[at] !== CR && buffer[at] !== LF) refuseValue(buffer[at], at);
@@ -171,61 +216,73 @@ export class FieldSection {
       let valueEnd = at;
       while (valueEnd > valueStart && isBlank(buffer[valueEnd - 1])) valueEnd--;
       if (this.spans.length === 4 * limits.maxLines) {
-        throw new HttpError(431, `The ${limits.name} has more than ${limits.maxLines} field lines`, {
-          fault: "too-many-fields",
-          rule: "RFC 6585 §5",
-          offset: nameStart,
-        });
+        const seen = `The ${limits.name} has more than ${limits.maxLines} field lines`;
+        throw wireError("too-many-fields", nameStart, seen);
       }
       this.spans.push(nameStart - start, nameEnd - start, valueStart - start, valueEnd - start);
       this.nameLengths |= 1 << (nameEnd - nameStart);
       this.#line = lineEnd - start;
     }
     if (stop < end || stop === start + limits.maxBytes) {
-      throw new HttpError(431, `The ${limits.name} is longer than ${limits.maxBytes} bytes`, {
-        fault: "section-too-long",
-        rule: "RFC 6585 §5",
-        offset: stop,
-      });
+      throw wireError("section-too-long", stop, `The ${limits.name} is longer than ${limits.maxBytes} bytes`);
     }
     return MORE;
   }
+  /**
+   * Reads a line that continues the value of the last field. Returns whether it is complete.
+   *
+   * Refused is what has a second reading: a folded framing field, and a line that others take for a framing field or for
+   * the end of the section.
+   */
+  #scanFold(buffer: Uint8Array, start: number, stop: number): boolean {
+    const from = start + this.#line;
+    let at = from;
+    while (at < stop && isFieldContentByte(buffer[at])) at++;
+    if (at >= stop) return false;
+    if (buffer[at] !== CR && buffer[at] !== LF) refuseValue(buffer[at], at);
+    const lineEnd = scanLineEnd(buffer, at, stop, "a field line", "value-byte");
+    if (lineEnd === MORE) return false;
+    const [nameStart, nameEnd] = this.spans.slice(-4);
+    const line = trimBlanks(octetString(buffer, from, at));
+    const name = octetString(buffer, start + nameStart, start + nameEnd);
+    if (line === "" || isFramingField(name) || isFramingField(/^[\w-]*(?=[ \t]*:)/.exec(line)?.[0] ?? "")) {
+      refuseLineStart(buffer[from], from, false);
+    }
+    this.spans[this.spans.length - 1] = at - start;
+    this.#folded = true;
+    this.#line = lineEnd - start;
+    return true;
+  }
+}
+
+function skipBlanks(buffer: Uint8Array, start: number, stop: number): number {
+  let at = start;
+  while (at < stop && isBlank(buffer[at])) at++;
+  return at;
 }
 
 function refuseLineStart(byte: number, offset: number, first: boolean): never {
-  if (isBlank(byte)) {
-    const detail = first
-      ? `Expected a field name or the empty line, saw ${nameByte(byte)} at the line's start`
-      : `A field line starts with ${nameByte(byte)}: folded field lines (obs-fold) are not allowed`;
-    if (first) throw new HttpError(400, detail, { fault: "blank-first-line", rule: "RFC 9112 §2.2", offset });
-    throw new HttpError(400, detail, { fault: "folded-line", rule: "RFC 9112 §5.2", offset });
+  const name = nameByte(byte);
+  if (byte === LF) throw wireError("bare-lf", offset, "A line ends with a bare LF", "lines end with CR LF");
+  if (!isBlank(byte)) throw wireError("field-name", offset, `Expected a field name or the empty line, saw ${name}`);
+  if (first) {
+    const seen = `Expected a field name or the empty line, saw ${name} at the line's start`;
+    throw wireError("blank-first-line", offset, seen);
   }
-  if (byte === LF) {
-    throw new HttpError(400, "A line ends with a bare LF: lines end with CR LF", {
-      fault: "bare-lf",
-      rule: "RFC 9112 §2.2",
-      offset,
-    });
-  }
-  throw new HttpError(400, `Expected a field name or the empty line, saw ${nameByte(byte)}`, {
-    fault: "field-name",
-    rule: "RFC 9110 §5.1",
-    offset,
-  });
+  const allowed = "folded field lines (obs-fold) are not allowed";
+  throw wireError("folded-line", offset, `A field line starts with ${name}`, allowed);
 }
 
-function refuseName(byte: number, offset: number): never {
-  const detail = isBlank(byte)
-    ? `No blank may stand between a field name and its colon, saw ${nameByte(byte)}`
-    : `Expected a colon after the field name, saw ${nameByte(byte)}`;
-  const fault = isBlank(byte) ? "blank-before-colon" : "no-colon";
-  throw new HttpError(400, detail, { fault, rule: "RFC 9112 §5.1", offset });
+function refuseName(byte: number, offset: number, beforeColon: boolean): never {
+  if (beforeColon) {
+    const allowed = "the colon follows the name at once";
+    throw wireError("blank-before-colon", offset, "A blank stands before the colon of a field", allowed);
+  }
+  const fault = isBlank(byte) ? "blank-in-name" : "no-colon";
+  throw wireError(fault, offset, `Expected a colon after the field name, saw ${nameByte(byte)}`);
 }
 
 function refuseValue(byte: number, offset: number): never {
-  throw new HttpError(400, `A field value may not hold the control character ${nameByte(byte)}`, {
-    fault: "value-byte",
-    rule: "RFC 9110 §5.5",
-    offset,
-  });
+  const seen = `A field value may not hold the control character ${nameByte(byte)}`;
+  throw wireError(byte === 0 ? "value-nul" : "value-byte", offset, seen);
 }

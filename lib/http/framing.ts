@@ -8,7 +8,8 @@
  */
 
 import { octetsToText } from "../bytes.ts";
-import { HttpError } from "./error.ts";
+import type { FaultCode } from "./causes.ts";
+import { wireError } from "./error.ts";
 import type { Fields } from "./fields.ts";
 import { isAuthority, isDigit, listMembers, trimBlanks } from "./grammar.ts";
 
@@ -25,23 +26,18 @@ export function readHost(fields: Fields, minor: 0 | 1, offset: number): string {
   const host = fields.get("host");
   if (host === undefined) {
     if (minor === 0) return "";
-    throw new HttpError(400, "An HTTP/1.1 request must have a Host field, saw none", {
-      fault: "no-host",
-      rule: "RFC 9112 §3.2",
-      offset,
-    });
+    throw wireError("no-host", offset, "An HTTP/1.1 request must have a Host field, saw none");
   }
   // Two lines are joined by a comma and a space, which are invalid in an authority.
   if (isAuthority(host)) return host;
   const lines = fields.count("host");
-  const detail = lines > 1
-    ? `A request must have one Host field, saw ${lines}`
-    : `The Host field must be host or host:port, saw ${quoted(host)}`;
-  throw new HttpError(400, detail, {
-    fault: lines > 1 ? "two-hosts" : "host-value",
-    rule: "RFC 9112 §3.2",
-    offset: offset + fields.valueOffset("host"),
-  });
+  const at = offset + fields.valueOffset("host");
+  if (lines > 1) throw wireError("two-hosts", at, `A request must have one Host field, saw ${lines}`);
+  throw wireError(
+    /^(?::\d*)?$/.test(host) ? "empty-host" : "host-value",
+    at,
+    `The Host field must be host or host:port, saw ${quoted(host)}`,
+  );
 }
 
 /**
@@ -58,19 +54,9 @@ export function readFraming(fields: Fields, minor: 0 | 1, offset: number): Frami
   }
   const at = offset + fields.valueOffset("transfer-encoding");
   if (length !== undefined) {
-    throw new HttpError(400, "Content-Length or Transfer-Encoding, saw both", {
-      fault: "two-framings",
-      rule: "RFC 9112 §6.1",
-      offset: at,
-    });
+    throw wireError("two-framings", at, "Content-Length or Transfer-Encoding, saw both");
   }
-  if (minor === 0) {
-    throw new HttpError(400, "An HTTP/1.0 message may not have Transfer-Encoding", {
-      fault: "coding-in-http10",
-      rule: "RFC 9112 §6.1",
-      offset: at,
-    });
-  }
+  if (minor === 0) throw wireError("coding-in-http10", at, "An HTTP/1.0 message may not have Transfer-Encoding");
   return transferCoding(coding, at);
 }
 
@@ -84,14 +70,21 @@ function contentLength(value: string, fields: Fields, offset: number): number {
     length = isDigit(digit) ? length * 10 + digit - 0x30 : NaN;
   }
   if (Number.isSafeInteger(length)) return length;
-  const detail = length > Number.MAX_SAFE_INTEGER
-    ? `Content-Length is beyond 2^53 - 1: ${value.slice(0, 32)}`
-    : `Content-Length must be one decimal number, saw ${quoted(value.slice(0, 32))}`;
-  throw new HttpError(400, detail, {
-    fault: length > Number.MAX_SAFE_INTEGER ? "length-too-large" : value.includes(",") ? "two-lengths" : "length-value",
-    rule: "RFC 9110 §8.6",
-    offset: offset + fields.valueOffset("content-length"),
-  });
+  const at = offset + fields.valueOffset("content-length");
+  if (length > Number.MAX_SAFE_INTEGER) {
+    throw wireError("length-too-large", at, "Content-Length is beyond 2^53 - 1", value.slice(0, 32));
+  }
+  const seen = `Content-Length must be one decimal number, saw ${quoted(value.slice(0, 32))}`;
+  throw wireError(lengthFault(value), at, seen);
+}
+
+/** Returns what is wrong with a length that is no number: it may be a list of one number, repeated (RFC 9110 §8.6). */
+function lengthFault(value: string): FaultCode {
+  if (!value.includes(",")) return "length-value";
+  const lengths = listMembers(value).map((member) => /^0*(\d+)$/.exec(member)?.[1]);
+  return lengths.length > 0 && lengths.every((length) => length !== undefined && length === lengths[0])
+    ? "equal-lengths"
+    : "two-lengths";
 }
 
 /**
@@ -102,18 +95,24 @@ function transferCoding(value: string, offset: number): "chunked" {
   const codings = value.toLowerCase().split(",").map(trimBlanks);
   if (codings.length === 1 && codings[0] === "chunked") return "chunked";
   const seen = quoted(value.slice(0, 64));
-  if (codings.indexOf("chunked") !== codings.length - 1 || codings.includes("")) {
-    throw new HttpError(400, `Transfer-Encoding must be chunked, once and as the last coding, saw ${seen}`, {
-      fault: "chunked-not-last",
-      rule: "RFC 9112 §6.3",
-      offset,
-    });
-  }
-  throw new HttpError(501, `No transfer coding other than chunked is known here, saw ${seen}`, {
-    fault: "unknown-coding",
-    rule: "RFC 9112 §6.1",
+  const fault = codingFault(codings);
+  throw wireError(
+    fault,
     offset,
-  });
+    fault === "unknown-coding"
+      ? `No transfer coding other than chunked is known here, saw ${seen}`
+      : `Transfer-Encoding must be chunked, once and as the last coding, saw ${seen}`,
+  );
+}
+
+/** Returns what is wrong with transfer codings. Only a receiver that knows where `chunked` ends can find the end. */
+function codingFault(codings: readonly string[]): FaultCode {
+  const members = codings.filter((coding) => coding !== "");
+  const last = members.at(-1);
+  if (last === undefined || !/^chunked[ \t]*(?:;|$)/.test(last)) return "chunked-not-last";
+  if (last !== "chunked") return "chunked-parameter";
+  if (members.length < codings.length) return "empty-coding";
+  return members.indexOf("chunked") < members.length - 1 ? "chunked-twice" : "unknown-coding";
 }
 
 /**
@@ -136,11 +135,8 @@ export function readPersistence(fields: Fields, minor: 0 | 1): boolean {
 export function refuseForbiddenTrailers(trailers: Fields, offset: number): void {
   for (const name of ["content-length", "transfer-encoding", "host"]) {
     if (trailers.count(name) === 0) continue;
-    throw new HttpError(400, `The field ${name} may not stand in the trailer section`, {
-      fault: "forbidden-trailer",
-      rule: "RFC 9110 §6.5.1",
-      offset: offset + trailers.valueOffset(name),
-    });
+    const at = offset + trailers.valueOffset(name);
+    throw wireError("forbidden-trailer", at, `The field ${name} may not stand in the trailer section`);
   }
 }
 

@@ -2,12 +2,13 @@
  * What the scanners of start lines, field lines and chunk lines share.
  *
  * A scanner reads one element from `start`, never past `stop`, and returns where the element ends,
- * or {@linkcode MORE}, or throws an {@linkcode HttpError} whose offset is an index of the buffer.
+ * or {@linkcode MORE}, or throws an `HttpError` whose offset is an index of the buffer.
  *
  * @module
  */
 
-import { type FaultCode, HttpError } from "./error.ts";
+import type { FaultCode } from "./causes.ts";
+import { wireError } from "./error.ts";
 import { CR, HTAB, LF, SP } from "./grammar.ts";
 
 /** What a scanner returns while the element's end has not come yet. */
@@ -26,27 +27,26 @@ export function nameByte(byte: number): string {
  *
  * @param before What precedes it, for the error.
  * @param fault The cause if neither CR nor LF stands there.
+ * @param bareLf The cause if an LF stands there.
  * @throws {HttpError} 400 if something else stands there (RFC 9112 §2.2 lets nobody send a bare CR or LF).
  */
-export function scanLineEnd(buffer: Uint8Array, at: number, stop: number, before: string, fault: FaultCode): number {
+export function scanLineEnd(
+  buffer: Uint8Array,
+  at: number,
+  stop: number,
+  before: string,
+  fault: FaultCode,
+  bareLf: FaultCode = "bare-lf",
+): number {
   if (at >= stop) return MORE;
   if (buffer[at] !== CR) {
-    const detail = buffer[at] === LF
-      ? `A bare LF follows ${before}: lines end with CR LF`
-      : `Expected CR LF after ${before}, saw ${nameByte(buffer[at])}`;
-    throw new HttpError(400, detail, {
-      fault: buffer[at] === LF ? "bare-lf" : fault,
-      rule: "RFC 9112 §2.2",
-      offset: at,
-    });
+    throw buffer[at] === LF
+      ? wireError(bareLf, at, `A bare LF follows ${before}`, "lines end with CR LF")
+      : wireError(fault, at, `Expected CR LF after ${before}, saw ${nameByte(buffer[at])}`);
   }
   if (at + 1 >= stop) return MORE;
   if (buffer[at + 1] !== LF) {
-    throw new HttpError(400, `A CR must be followed by LF, not by ${nameByte(buffer[at + 1])}`, {
-      fault: "bare-cr",
-      rule: "RFC 9112 §2.2",
-      offset: at,
-    });
+    throw wireError("bare-cr", at, `A CR must be followed by LF, not by ${nameByte(buffer[at + 1])}`);
   }
   return at + 2;
 }

@@ -4,8 +4,22 @@
  * @module
  */
 
-import { HttpError } from "./error.ts";
-import { CR, isDigit, isFieldContentByte, isHexDigit, isTargetByte, isTokenByte, LF, PERCENT, SP } from "./grammar.ts";
+import type { FaultCode } from "./causes.ts";
+import { wireError } from "./error.ts";
+import {
+  CR,
+  FF,
+  isBlank,
+  isDigit,
+  isFieldContentByte,
+  isHexDigit,
+  isTargetByte,
+  isTokenByte,
+  LF,
+  PERCENT,
+  SP,
+  VT,
+} from "./grammar.ts";
 import { MORE, nameByte, scanLineEnd } from "./scan.ts";
 import type { MessageLimits } from "../limits.ts";
 
@@ -13,6 +27,9 @@ import type { MessageLimits } from "../limits.ts";
 const VERSION = "HTTP/0.0";
 const MAJOR_AT = 5;
 const MINOR_AT = 7;
+/** Where the status code of a response ends. */
+const STATUS_END = VERSION.length + 4;
+const STATUS_WANTED = "a status code of three digits";
 
 /** Scans start lines and holds where the last one's parts end, counted from the line's start. */
 export class StartLine {
@@ -46,12 +63,14 @@ export class StartLine {
     this.secondEnd = targetEnd - start;
     const versionEnd = this.#scanVersion(buffer, targetEnd + 1, stop);
     if (versionEnd === MORE) return this.#more(start, stop);
-    const lineEnd = scanLineEnd(buffer, versionEnd, stop, "the HTTP version", "after-version");
+    const fault = isWhitespace(buffer[versionEnd]) ? "blank-after-version" : "after-version";
+    const lineEnd = scanLineEnd(buffer, versionEnd, stop, "the HTTP version", fault);
     return lineEnd === MORE ? this.#more(start, stop) : lineEnd;
   }
 
   /**
-   * `status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF` (RFC 9112 §4).
+   * `status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF` (RFC 9112 §4). Many servers leave out the
+   * space before an empty reason phrase: a line that ends there has one reading only.
    *
    * @throws {HttpError} As {@linkcode scanRequest} does.
    */
@@ -63,12 +82,8 @@ export class StartLine {
     for (const expected of " 000 ") {
       if (at >= stop) return this.#more(start, stop);
       if (expected === " " ? buffer[at] !== SP : !isDigit(buffer[at])) {
-        const wanted = expected === " " ? "a space on each side of the status code" : "a status code of three digits";
-        throw new HttpError(400, `Expected ${wanted}, saw ${nameByte(buffer[at])}`, {
-          fault: "status-code",
-          rule: "RFC 9112 §4",
-          offset: at,
-        });
+        if (buffer[at] === CR && at - start === STATUS_END) break;
+        refuseStatus(buffer[at], at, expected === " " ? "a space on each side of the status code" : STATUS_WANTED);
       }
       at++;
     }
@@ -84,23 +99,15 @@ export class StartLine {
     let at = start;
     while (at < stop && at <= longest && isTokenByte(buffer[at])) at++;
     if (at > longest) {
-      throw new HttpError(
-        501,
+      throw wireError(
+        "method-too-long",
+        longest,
         `The method is longer than ${this.#limits.maxMethodBytes} bytes, and no such method is known`,
-        { fault: "method-too-long", rule: "RFC 9112 §3", offset: longest },
       );
     }
     if (at >= stop) return MORE;
     if (at > start && buffer[at] === SP) return at;
-    // 0x16 starts every TLS record of a handshake (RFC 8446 §5.1).
-    const tls = at === start && buffer[at] === 0x16;
-    const hint = tls ? ": this looks like TLS, but the port speaks plain HTTP" : "";
-    const where = at === start ? "a method at the start of the request" : "one space after the method";
-    throw new HttpError(400, `Expected ${where}, saw ${nameByte(buffer[at])}${hint}`, {
-      fault: tls ? "tls" : at === start ? "no-method" : "method-byte",
-      rule: "RFC 9112 §3",
-      offset: at,
-    });
+    return refuseMethod(buffer[at], at, at === start);
   }
 
   /** Returns where the target ends, at a space. */
@@ -125,11 +132,8 @@ export class StartLine {
   }
 
   #refuseTargetLength(offset: number): never {
-    throw new HttpError(414, `The request target is longer than ${this.#limits.maxTargetBytes} bytes`, {
-      fault: "target-too-long",
-      rule: "RFC 9112 §3",
-      offset,
-    });
+    const seen = `The request target is longer than ${this.#limits.maxTargetBytes} bytes`;
+    throw wireError("target-too-long", offset, seen);
   }
 
   /** Returns where the HTTP version ends. Each octet is checked in turn, so that the error names the first wrong one. */
@@ -139,18 +143,15 @@ export class StartLine {
       if (at >= stop) return MORE;
       const byte = buffer[at];
       if (i === MAJOR_AT || i === MINOR_AT ? !isDigit(byte) : byte !== VERSION.charCodeAt(i)) {
-        throw new HttpError(
-          400,
+        throw wireError(
+          i === 0 && isWhitespace(byte) ? "blank-before-version" : "version-byte",
+          at,
           `Expected the version HTTP/1.1 or HTTP/1.0, saw ${nameByte(byte)} as its character ${i + 1}`,
-          { fault: "version-byte", rule: "RFC 9112 §2.3", offset: at },
         );
       }
       if (i === MAJOR_AT && byte !== 0x31) {
-        throw new HttpError(505, `Only HTTP/1.1 and HTTP/1.0 are supported, not major version ${byte - 0x30}`, {
-          fault: "version-major",
-          rule: "RFC 9110 §15.6.6",
-          offset: at,
-        });
+        const seen = `Only HTTP/1.1 and HTTP/1.0 are supported, not major version ${byte - 0x30}`;
+        throw wireError("version-major", at, seen);
       }
     }
     this.minor = buffer[start + MINOR_AT] === 0x30 ? 0 : 1;
@@ -160,35 +161,56 @@ export class StartLine {
   /** Returns {@linkcode MORE} unless the line is too long already. */
   #more(start: number, stop: number): number {
     if (stop - start < this.#limits.maxHeadBytes) return MORE;
-    throw new HttpError(431, `The start line is longer than ${this.#limits.maxHeadBytes} bytes`, {
-      fault: "start-line-too-long",
-      rule: "RFC 6585 §5",
-      offset: stop,
-    });
+    throw wireError("start-line-too-long", stop, `The start line is longer than ${this.#limits.maxHeadBytes} bytes`);
   }
 }
 
+/** Whether lenient recipients take the octet for the space between two parts of a start line (RFC 9112 §3, §4). */
+function isWhitespace(byte: number): boolean {
+  return isBlank(byte) || byte === VT || byte === FF;
+}
+
+function refuseMethod(byte: number, offset: number, isFirst: boolean): never {
+  const where = isFirst ? "a method at the start of the request" : "one space after the method";
+  const seen = `Expected ${where}, saw ${nameByte(byte)}`;
+  // 0x16 starts every TLS record of a handshake (RFC 8446 §5.1).
+  if (isFirst && byte === 0x16) {
+    throw wireError("tls", offset, seen, "this looks like TLS, but the port speaks plain HTTP");
+  }
+  const fault: FaultCode = isWhitespace(byte)
+    ? isFirst ? "blank-before-method" : "blank-after-method"
+    : isFirst
+    ? "no-method"
+    : "method-byte";
+  throw wireError(fault, offset, seen);
+}
+
 function refusePercent(byte: number, offset: number): never {
-  throw new HttpError(400, `Expected a hexadecimal digit after % in the target, saw ${nameByte(byte)}`, {
-    fault: "target-percent",
-    rule: "RFC 3986 §2.1",
+  throw wireError(
+    "target-percent",
     offset,
-  });
+    `Expected a hexadecimal digit after % in the target, saw ${nameByte(byte)}`,
+  );
 }
 
 function refuseEmptyTarget(byte: number, offset: number): never {
-  throw new HttpError(400, `Expected a request target after one space, saw ${nameByte(byte)}`, {
-    fault: "empty-target",
-    rule: "RFC 9112 §3.2",
-    offset,
-  });
+  const fault = isWhitespace(byte) ? "blank-before-target" : "empty-target";
+  throw wireError(fault, offset, `Expected a request target after one space, saw ${nameByte(byte)}`);
 }
 
 function refuseTargetByte(byte: number, offset: number): never {
   if (byte !== CR && byte !== LF) {
-    const detail = `The byte ${nameByte(byte)} is not allowed in a target as it is: percent-encode it`;
-    throw new HttpError(400, detail, { fault: "target-byte", rule: "RFC 3986 §2", offset });
+    const seen = `The byte ${nameByte(byte)} is not allowed in a target as it is`;
+    throw wireError("target-byte", offset, seen, "percent-encode it");
   }
-  const detail = `The request line ends without a version: expected one space and HTTP/1.1, saw ${nameByte(byte)}`;
-  throw new HttpError(400, detail, { fault: "no-version", rule: "RFC 9112 §3", offset });
+  const allowed = `expected one space and HTTP/1.1, saw ${nameByte(byte)}`;
+  throw wireError("no-version", offset, "The request line ends without a version", allowed);
+}
+
+function refuseStatus(byte: number, offset: number, wanted: string): never {
+  throw wireError(
+    isWhitespace(byte) ? "status-blank" : "status-code",
+    offset,
+    `Expected ${wanted}, saw ${nameByte(byte)}`,
+  );
 }

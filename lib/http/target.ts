@@ -4,8 +4,8 @@
  * @module
  */
 
-import { HttpError } from "./error.ts";
-import { isAuthority, isDigit } from "./grammar.ts";
+import { wireError } from "./error.ts";
+import { isAuthority } from "./grammar.ts";
 
 /** The four forms of a request target (RFC 9112 §3.2). */
 export type TargetForm = "origin" | "absolute" | "authority" | "asterisk";
@@ -33,23 +33,17 @@ export function parseTarget(method: string, target: string, offset: number): Tar
   if (target.startsWith("/")) return withPath("origin", undefined, target);
   if (target === "*") {
     if (method === "OPTIONS") return { form: "asterisk", authority: undefined, path: "*", query: undefined };
-    throw new HttpError(400, `The target * is for OPTIONS alone, not for ${method}`, {
-      fault: "asterisk-target",
-      rule: "RFC 9112 §3.2.4",
-      offset,
-    });
+    throw wireError("asterisk-target", offset, `The target * is for OPTIONS alone, not for ${method}`);
   }
   return absoluteForm(method, target, offset);
 }
 
 /** `authority-form = uri-host ":" port`, only for CONNECT (RFC 9112 §3.2.3). */
 function authorityForm(target: string, offset: number): Target {
-  if (!isAuthority(target) || !target.includes(":") || !isDigit(target.charCodeAt(target.length - 1))) {
-    throw new HttpError(400, `CONNECT takes host:port as its target, not ${JSON.stringify(target)}`, {
-      fault: "connect-target",
-      rule: "RFC 9112 §3.2.3",
-      offset,
-    });
+  const hasPort = /:\d+$/.test(target);
+  if (!hasPort || !isAuthority(target)) {
+    const seen = `CONNECT takes host:port as its target, not ${JSON.stringify(target)}`;
+    throw wireError(hasPort ? "connect-target" : "connect-port", offset, seen);
   }
   return { form: "authority", authority: target, path: "", query: undefined };
 }
@@ -58,20 +52,17 @@ function authorityForm(target: string, offset: number): Target {
 function absoluteForm(method: string, target: string, offset: number): Target {
   const scheme = /^https?:\/\//i.exec(target)?.[0];
   if (scheme === undefined) {
-    throw new HttpError(
-      400,
-      `A target starts with / or with http:// or https://, not as ${JSON.stringify(target.slice(0, 32))}`,
-      { fault: "target-form", rule: "RFC 9112 §3.2", offset },
-    );
+    const seen = `A target starts with / or with http:// or https://, not as ${JSON.stringify(target.slice(0, 32))}`;
+    throw wireError("target-form", offset, seen);
   }
   const rest = target.slice(scheme.length);
   const end = rest.search(/[/?]/);
   const authority = end < 0 ? rest : rest.slice(0, end);
   if (!isAuthority(authority)) {
-    throw new HttpError(
-      400,
+    throw wireError(
+      /^(?::\d*)?$/.test(authority) ? "target-no-host" : "target-authority",
+      offset + scheme.length,
       `The target's authority must be host or host:port, without user or password, not ${JSON.stringify(authority)}`,
-      { fault: "target-authority", rule: "RFC 9110 §4.2", offset: offset + scheme.length },
     );
   }
   const tail = end < 0 ? "" : rest.slice(end);

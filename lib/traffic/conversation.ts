@@ -8,7 +8,10 @@
 
 import { BoundedBytes, octetString } from "../bytes.ts";
 import {
+  type Accepted,
+  acceptedIn,
   Decoder,
+  type FaultCode,
   type Fields,
   HttpError,
   isInterim,
@@ -23,6 +26,8 @@ export type Direction = "request" | "response";
 
 /** Why a message is invalid. */
 export interface Fault {
+  /** The cause. */
+  readonly code: FaultCode | undefined;
   /** What was seen and what is allowed. */
   readonly detail: string;
   /** The section that the message breaks, or empty. */
@@ -71,8 +76,22 @@ export interface Complete {
   readonly received: Uint8Array | undefined;
 }
 
+/** The head of a response, and what it answers. */
+export interface Answer {
+  /** The head of the response, which may be an interim one. */
+  readonly head: ResponseHead;
+  /** The head of the request; `undefined` if there is none, or if it is invalid. */
+  readonly request: RequestHead | undefined;
+  /** Why the request was invalid when the response came. */
+  readonly fault: FaultCode | undefined;
+}
+
 /** The result of receiving octets or their end. */
 export interface Progress {
+  /** The responses whose heads came. */
+  readonly answers: readonly Answer[];
+  /** What is accepted in responses, though it breaks a rule. */
+  readonly accepted: readonly Accepted[];
   /** The exchanges that changed. */
   readonly changed: readonly Exchange[];
   /** The exchanges that were completed. */
@@ -114,6 +133,8 @@ export class Conversation {
   readonly #unanswered: Running[] = [];
   readonly #changed = new Set<Exchange>();
   #complete: Complete[] = [];
+  #answers: Answer[] = [];
+  #accepted: Accepted[] = [];
   #exchanges = 0;
   /** Whether the connection has switched to another protocol. */
   #leftHttp = false;
@@ -160,9 +181,16 @@ export class Conversation {
 
   #advance(direction: Direction): Progress {
     this.#decode(direction, this.#ways[direction]);
-    const progress = { changed: [...this.#changed], complete: this.#complete };
+    const progress = {
+      changed: [...this.#changed],
+      complete: this.#complete,
+      answers: this.#answers,
+      accepted: this.#accepted,
+    };
     this.#changed.clear();
     this.#complete = [];
+    this.#answers = [];
+    this.#accepted = [];
     return progress;
   }
 
@@ -176,7 +204,12 @@ export class Conversation {
         if (!this.#step(direction, way)) break;
       } catch (error) {
         if (!(error instanceof HttpError)) throw error;
-        way.message!.fault ??= { detail: error.message, rule: error.rule ?? "", offset: error.offset ?? -1 };
+        way.message!.fault ??= {
+          code: error.fault,
+          detail: error.message,
+          rule: error.rule ?? "",
+          offset: error.offset ?? -1,
+        };
         this.#nameBroken(direction, way);
         break;
       }
@@ -223,6 +256,12 @@ export class Conversation {
         message.title = `${event.status} ${event.reason}`.trim();
         message.status = event.status;
         way.head = event;
+        this.#accepted.push(...acceptedIn(event));
+        this.#answers.push({
+          head: event,
+          request: way.running!.request,
+          fault: way.running!.exchange.request?.fault?.code,
+        });
         break;
       case "content":
         way.content.add(event.bytes);
@@ -231,7 +270,10 @@ export class Conversation {
         message.to = way.at;
         message.whole = true;
         this.#changed.add(way.running!.exchange);
-        if (direction === "response") this.#responded(way, message.status);
+        if (direction === "response") {
+          this.#accepted.push(...acceptedIn(event));
+          this.#responded(way, message.status);
+        }
         way.message = undefined;
     }
     return true;

@@ -522,6 +522,10 @@ for (
     [{ outcome: "complete", status: 200, valid: false }, 1],
     [{ outcome: "complete", status: undefined, valid: true }, 0],
     [{ outcome: "complete", status: 500, valid: true }, 5],
+    [{ outcome: "complete", status: 200, valid: true, against: true }, 3],
+    [{ outcome: "complete", status: 500, valid: true, against: true }, 3],
+    [{ outcome: "complete", status: 500, valid: false, against: true }, 1],
+    [{ outcome: "timeout", status: 500, valid: true, against: true }, 2],
   ] as const
 ) {
   Deno.test(`raw that is ${JSON.stringify(result)} exits with ${code}`, async () => {
@@ -536,6 +540,30 @@ for (
     const session = new Session({ secure: false, host: "127.0.0.1", port: server.port }, { timeoutMs: 10_000 });
     session.raw = () => Promise.resolve(result);
     assert.equal((await run(server.port, "raw fin", { raw, session })).code, code);
+  });
+}
+
+const raws: [codes: number[], code: number][] = [
+  [[3], 3],
+  [[4, 3, 4], 3],
+  [[3, 5], 3],
+  [[5, 4], 5],
+  [[3, 2, 5], 2],
+  [[2, 1, 3], 1],
+];
+
+for (const [codes, code] of raws) {
+  Deno.test(`raw exchanges of the exit codes ${codes.join(", ")} make ${code}`, async () => {
+    await using server = tableServer();
+    const session = new Session({ secure: false, host: "127.0.0.1", port: server.port }, { timeoutMs: 10_000 });
+    const results = codes.map((each) => ({
+      outcome: each === 2 ? "timeout" as const : "complete" as const,
+      status: each === 5 ? 500 : 404,
+      valid: each !== 1,
+      against: each === 3,
+    }));
+    session.raw = () => Promise.resolve(results.shift()!);
+    assert.equal((await run(server.port, "raw fin\n".repeat(codes.length), { session })).code, code);
   });
 }
 

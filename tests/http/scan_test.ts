@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type FaultCode, HttpError } from "../../lib/http/error.ts";
+import type { FaultCode } from "../../lib/http/causes.ts";
+import { HttpError } from "../../lib/http/error.ts";
 import { MORE, nameByte, scanLineEnd } from "../../lib/http/scan.ts";
 import { wireOctets } from "../wire_cases.ts";
 

@@ -8,6 +8,8 @@
 
 import { counted, NO_BYTES, octetString } from "../../bytes.ts";
 import {
+  acceptedIn,
+  CAUSES,
   type ContentPiece,
   Decoder,
   HttpError,
@@ -20,7 +22,7 @@ import {
 import { REQUEST_LIMITS, RESPONSE_LIMITS, SHOWN_CHUNKS, SHOWN_CONTENT_BYTES, UNREAD_KEPT_BYTES } from "../../limits.ts";
 import type { ExplainOptions, Explanation, Fault, Finding, Kept, Row, RowKind, Unfinished } from "./explanation.ts";
 import { contentFindings, type MessageFacts, missingFindings, persistenceFindings } from "./findings.ts";
-import { fixFor, SECTION_FAULTS } from "./fixes.ts";
+import { SECTION_FAULTS } from "./fixes.ts";
 import { chunkReadings, twoReadings } from "./readings.ts";
 import { chunkLabel, HEAD_END, NO_TRAILERS, sectionRows, startLineRows, TRAILERS_END } from "./rows.ts";
 
@@ -153,6 +155,7 @@ export class Explainer {
             break;
           case "end":
             if (this.#phase === "chunks") this.#framing(this.#octets(at), true);
+            this.#facts!.accepted.push(...acceptedIn(event));
             this.#finish("whole");
             this.#phase = "head";
             break;
@@ -201,7 +204,8 @@ export class Explainer {
     const octets = this.#octets(at);
     this.#cutHead(octets, start);
     const framing = head.contentLength === undefined && head.fields.get("transfer-encoding") !== undefined;
-    this.#facts = { head, answers: this.#answered, chunked: framing, chunks: 0, contentBytes: 0 };
+    const facts = { head, answers: this.#answered, chunked: framing, chunks: 0, contentBytes: 0 };
+    this.#facts = { ...facts, accepted: acceptedIn(head) };
     this.#phase = framing ? "chunks" : "content";
     if (head.kind === "request" || !leavesHttp(head.status, this.#answered)) return;
     this.#finish("whole");
@@ -386,14 +390,13 @@ export class Explainer {
       const octets = held.substring(read);
       this.#rows.push({ start: from, end: start + total, kind: "unread", octets, label: "not read" });
     }
+    const { status, seen: detail, rule } = failure;
+    const code = failure.fault!;
+    const { [this.#kind]: degree, fix } = CAUSES[code];
     const fault: Fault = {
-      code: failure.fault,
-      status: failure.status,
-      detail: failure.message,
-      rule: failure.rule,
+      ...{ code, degree, status, detail, rule, fix },
       offset: failure.offset!,
-      fix: fixFor(failure),
-      readings: (this.#phase === "head" ? twoReadings : chunkReadings)(failure.fault, held, start, total),
+      readings: (this.#phase === "head" ? twoReadings : chunkReadings)(code, held, start, total),
     };
     this.#finish("incomplete", [], fault);
     this.#phase = "closed";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { FaultCode, MessageKind } from "../../http_message.ts";
+import type { Degree, FaultCode, MessageKind } from "../../http_message.ts";
 import { MAX_SHOWN_CHUNKS, MAX_SHOWN_CONTENT_BYTES, type MessageLimits } from "../../limits.ts";
 
 /** The kind of a row's octets. A view may colour by it. */
@@ -63,17 +63,19 @@ export interface Reading {
 /** Why a message is invalid. */
 export interface Fault {
   /** The cause. */
-  readonly code: FaultCode | undefined;
+  readonly code: FaultCode;
+  /** What the specification says of refusing the message. */
+  readonly degree: Degree;
   /** The status with which a strict receiver responds; 502 for a response. */
   readonly status: number;
-  /** What was seen and what is allowed. */
+  /** What was seen. */
   readonly detail: string;
   /** The section that the message breaks. */
   readonly rule: string | undefined;
   /** The offset of the octet that breaks it, from the message's start. The caret is under it. */
   readonly offset: number;
   /** How to fix it. */
-  readonly fix: string | undefined;
+  readonly fix: string;
   /** How two kinds of receivers read content and following octets; empty if framing is not ambiguous. */
   readonly readings: readonly Reading[];
 }

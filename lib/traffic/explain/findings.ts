@@ -6,6 +6,7 @@
 
 import { counted } from "../../bytes.ts";
 import {
+  type Accepted,
   isContentless,
   isInterim,
   isSecureTarget,
@@ -23,6 +24,8 @@ export interface MessageFacts {
   readonly head: RequestHead | ResponseHead;
   /** The method that the response answers. */
   readonly answers: string;
+  /** What is accepted, though it breaks a rule. */
+  readonly accepted: Accepted[];
   /** Whether the content is chunked. */
   readonly chunked: boolean;
   /** The number of chunks so far, without the empty last one. */
@@ -55,10 +58,10 @@ export function missingFindings(facts: MessageFacts | undefined, inChunk: number
   return [{ text, rule: "RFC 9112 §7.1" }];
 }
 
-/** Returns why the content has its length. */
+/** Returns what is accepted, though it breaks a rule, and why the content has its length. */
 export function contentFindings(facts: MessageFacts, state: "whole" | "incomplete"): Finding[] {
   const { head, answers, chunked, chunks, contentBytes } = facts;
-  const findings: Finding[] = [];
+  const findings: Finding[] = [...facts.accepted];
   if (chunked && state === "whole") {
     findings.push({ text: `${counted(contentBytes, "octet")} of content in ${counted(chunks, "chunk")}` });
   } else if (!chunked) findings.push(...lengthFinding(head, answers, contentBytes));

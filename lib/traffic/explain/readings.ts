@@ -99,7 +99,7 @@ export function chunkReadings(fault: FaultCode | undefined, text: string, start:
   const from = text.startsWith("\r\n") ? 2 : 0;
   const line = text.substring(from, text.indexOf("\n", from));
   // Without an extension, no receiver takes octets after the LF for a part of the line.
-  if (fault !== "bare-lf" || !line.includes(";")) return [];
+  if (fault !== "bare-lf" && fault !== "chunk-bare-lf" || !line.includes(";")) return [];
   const read = (by: string, lineEnd: string) =>
     reading(by, text, start, total, from, chunkedEnd(text, from, lineEnd) ?? Infinity);
   return differing([read("CR LF alone", "\r\n"), read("LF as a line end", "\n")]);

@@ -19,8 +19,8 @@ const LINE_END = "\r\n";
 export function startLineRows(rows: Row[], line: string, start: number, isRequest: boolean): void {
   const first = line.indexOf(" ") + 1;
   const space = line.indexOf(" ", first);
-  // The reason phrase may be missing, but not the space before it.
-  const second = space < 0 ? line.length : space + 1;
+  // A status line may end after its code.
+  const second = space < 0 ? line.length - LINE_END.length : space + 1;
   const add = (from: number, to: number, label: string, rule: string, parts?: readonly Part[]) => {
     if (from === to) return;
     const octets = line.substring(from, to);
@@ -36,7 +36,7 @@ export function startLineRows(rows: Row[], line: string, start: number, isReques
     add(first, second, `target, ${form} form`, section, parts);
     add(second, line.length, "version, line end", "RFC 9112 §2.3");
   } else {
-    const status = Number(line.substring(first, second - 1));
+    const status = Number(line.substring(first, first + 3));
     const [meaning, rule] = STATUS_MEANINGS[status] ?? STATUS_CLASSES[Math.trunc(status / 100)] ?? STATUS_CLASSES[0];
     add(0, first, "version", "RFC 9112 §2.3");
     add(first, second, `status: ${meaning}`, rule);
@@ -83,6 +83,16 @@ export function fieldRow(line: string, start: number): Row {
   const colon = line.indexOf(":");
   const meaning = FIELD_MEANINGS.get(line.substring(0, colon).toLowerCase());
   const end = start + line.length;
+  if (/^[ \t]/.test(line)) {
+    return {
+      start,
+      end,
+      kind: "field",
+      octets: line,
+      label: "continues the field, as one space",
+      rule: "RFC 9112 §5.2",
+    };
+  }
   if (meaning === undefined) {
     const [label, rule] = EXTENSION_FIELD;
     return { start, end, kind: "field", octets: line, label, rule };

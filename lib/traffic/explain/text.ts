@@ -8,13 +8,14 @@
 
 import { Buffer, isUtf8 } from "node:buffer";
 import { counted, octetString } from "../../bytes.ts";
-import { type HttpError, isBlank, LF, reasonPhrase } from "../../http_message.ts";
+import { CAUSES, type Degree, type HttpError, isBlank, LF, reasonPhrase } from "../../http_message.ts";
 import { SHOWN_CONTENT_LINES } from "../../limits.ts";
 import { displayWidth, escapeText, maskLine, type Painter, type Style, wordsOf, wrapWords } from "../../terminal.ts";
 import { aroundCaret, placeInMasked } from "./caret.ts";
 import type { Explanation, Fault, Reading, Row, RowKind } from "./explanation.ts";
 import { fixFor } from "./fixes.ts";
 import { octetsOf, readable, units, type Wrapped, wrapUnits } from "./octet_text.ts";
+import { degreeSentence } from "./verdict.ts";
 
 /** Options of the layout. */
 export interface ExplainTextOptions {
@@ -119,6 +120,9 @@ export function refusalText(
 ): string {
   const fix = fixFor(error);
   const lines = fix === undefined ? [] : sentence("fix:", fix, columns);
+  if (error.fault !== undefined) {
+    lines.unshift(...verdictLines(error.seen, CAUSES[error.fault].request, columns, (mark) => mark));
+  }
   const at = error.fault === undefined ? -1 : error.offset! - position;
   if (at >= 0 && at < rest.length) {
     const start = lineStart(rest, at);
@@ -142,16 +146,26 @@ function lineStart(bytes: Uint8Array, at: number): number {
 }
 
 function faultWords({ kind }: Explanation, fault: Fault, { painter, sentenceWidth }: ExplainTextOptions): string[] {
-  const { status, detail, rule, fix, readings } = fault;
+  const { status, detail, degree, fix, readings } = fault;
   const answer = kind === "response"
     ? "a strict client takes no more from this connection"
     : `a strict server answers ${status} ${reasonPhrase(status)}`.trimEnd() + " and closes the connection";
   return [
-    ...sentence("!!", `${escapeText(detail)}${section(rule)}`, sentenceWidth, (mark) => painter("red", mark)),
-    ...fix === undefined ? [] : sentence("fix:", fix, sentenceWidth, (mark) => painter("yellow", mark)),
+    ...verdictLines(detail, degree, sentenceWidth, (mark) => painter("red", mark)),
+    ...sentence("fix:", fix, sentenceWidth, (mark) => painter("yellow", mark)),
     ...readingLines(readings, kind === "response" ? "response" : "request"),
     ...sentence("", answer, sentenceWidth),
   ];
+}
+
+/** Says what was seen, and whether it must or may be refused. */
+function verdictLines(
+  seen: string,
+  degree: Degree,
+  width: number | undefined,
+  paint: (mark: string) => string,
+): string[] {
+  return sentence("!!", `${escapeText(degreeSentence(seen, degree))}${section(degree.rule)}`, width, paint);
 }
 
 /** Wraps a sentence after a mark to a number of columns. */

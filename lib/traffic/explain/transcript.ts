@@ -8,8 +8,9 @@ import { counted, octetString } from "../../bytes.ts";
 import { REQUEST_LIMITS, SHOWN_RAW_EVENTS, SHOWN_RAW_OCTETS } from "../../limits.ts";
 import { escapeText, type Painter, wordsOf, wrapWords } from "../../terminal.ts";
 import type { Octets, TrafficEvent } from "../../traffic.ts";
-import { Conversation } from "../conversation.ts";
+import { type Answer, Conversation } from "../conversation.ts";
 import { Explainer } from "./explain.ts";
+import { judge } from "./verdict.ts";
 import { readingLines, sentence } from "./text.ts";
 import type { Explanation } from "./explanation.ts";
 import { readable, units, wrapUnits } from "./octet_text.ts";
@@ -35,6 +36,8 @@ export interface RawResult {
   readonly status: number | undefined;
   /** Whether what came is HTTP. */
   readonly valid: boolean;
+  /** Whether an answer is against the rules. */
+  readonly against?: boolean;
 }
 
 /** Columns before the octets: time, direction, count. */
@@ -51,6 +54,8 @@ export class Transcript {
   #requests = new Explainer({ kind: "request" });
   #finSent = false;
   #result: RawResult = { status: undefined, valid: true };
+  #answers: Answer[] = [];
+  #ended = false;
   #shownEvents = 0;
   #hidden = { events: 0, octets: 0 };
 
@@ -67,6 +72,8 @@ export class Transcript {
     this.#requests = new Explainer({ kind: "request" });
     this.#finSent = false;
     this.#result = { status: undefined, valid: true };
+    this.#answers = [];
+    this.#ended = false;
     this.#shownEvents = 0;
     this.#hidden = { events: 0, octets: 0 };
   }
@@ -92,6 +99,7 @@ export class Transcript {
       case "fin":
         return this.#fin(event.time, event.by === "client");
       case "closed":
+        this.#ended = true;
         if (event.reason === "reset") this.#print(event.time, "<", " RST");
         this.#start = undefined;
     }
@@ -120,20 +128,27 @@ export class Transcript {
       this.#write(`(the connection ended before ${missing} a whole response)`);
     }
     this.#start = undefined;
-    return this.#result;
+    const verdict = judge(this.#answers, this.#ended);
+    if (verdict === undefined) return this.#result;
+    this.#write(this.#options.painter("bold", verdict.text));
+    return verdict.against ? { ...this.#result, against: true } : this.#result;
   }
 
   /** A read may end one message and start the next: each has its line. */
   #read(event: Octets): void {
     const before = this.#conversation.received("response");
     const bytes = event.bytes.slice();
-    const { changed } = this.#conversation.octets("response", bytes);
+    const { changed, answers, accepted } = this.#conversation.octets("response", bytes);
+    this.#answers.push(...answers);
     const responses = changed.flatMap(({ responses }) => responses);
     const starts = responses.map(({ from }) => from - before).filter((at) => at > 0 && at < bytes.length);
     const cuts = [0, ...new Set(starts.sort((a, b) => a - b)), bytes.length];
     for (let i = 1; i < cuts.length; i++) {
       const piece = bytes.subarray(cuts[i - 1], cuts[i]);
       this.#line({ ...event, bytes: piece }, "<");
+    }
+    for (const { text, rule } of accepted) {
+      for (const line of sentence("=>", `${text} (${rule})`, this.#width)) this.#write(line);
     }
     for (const { status, whole, fault } of responses) {
       if (whole && (status >= 200 || status === 101)) this.#result = { ...this.#result, status };
@@ -147,6 +162,7 @@ export class Transcript {
   #fin(time: number, own: boolean): void {
     this.#print(time, own ? ">" : "<", " FIN");
     this.#finSent ||= own;
+    this.#ended ||= !own;
     const { changed } = this.#conversation.fin(own ? "request" : "response");
     for (const { status, whole } of changed.flatMap(({ responses }) => responses)) {
       if (whole && status >= 200) this.#result = { ...this.#result, status };
@@ -194,15 +210,17 @@ export class Transcript {
 function predictionLines({ kind, rows, state, fault, findings, length }: Explanation, width: number): string[] {
   if (kind === "unread") return [`${length} octets behind it are not read, for the connection ends`];
   if (fault !== undefined) {
+    const { words, or, rule } = fault.degree;
+    const seen = `${fault.detail}${or === undefined ? "" : `, or ${or}`}`;
     return [
-      `${fault.status} at octet ${fault.offset}, ${described(fault.detail, fault.rule)}`,
-      ...fault.fix === undefined ? [] : sentence("fix:", fault.fix, width),
+      `${words}: ${fault.status} at octet ${fault.offset}, ${described(seen, rule)}`,
+      ...sentence("fix:", fault.fix, width),
       ...readingLines(fault.readings, "request"),
     ];
   }
   if (state === "incomplete") return [`not a whole request yet: ${findings[0].text}`];
   const startLine = rows.filter((row) => row.kind === "start").map(({ octets }) => octets).join("");
-  return [`${readable(startLine.replace(/ HTTP\/.*$/s, ""))}, whole`];
+  return [`a complete request: ${readable(startLine.replace(/ HTTP\/.*$/s, ""))}`];
 }
 
 /** An error's words as the rest of a sentence. */

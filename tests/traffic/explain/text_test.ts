@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Decoder } from "../../../lib/http/decoder.ts";
+import { CAUSES } from "../../../lib/http/causes.ts";
 import { HttpError } from "../../../lib/http/error.ts";
 import type { MessageKind } from "../../../lib/http/message.ts";
 import { REQUEST_LIMITS } from "../../../lib/limits.ts";
@@ -7,7 +8,6 @@ import { painterFor } from "../../../lib/terminal.ts";
 import { explainOctets } from "../../../lib/traffic/explain/explain.ts";
 import { ALL_KEPT } from "../../../lib/traffic/explain/explanation.ts";
 import { type ExplainTextOptions, explanationText, refusalText } from "../../../lib/traffic/explain/text.ts";
-import { FIXES } from "../../../lib/traffic/explain/fixes.ts";
 import { brokenMessages, Random } from "../../fuzzing.ts";
 import { octetString, wireOctets } from "../../wire_cases.ts";
 
@@ -41,7 +41,7 @@ Deno.test("a bare LF, with a caret and a fix", () => {
     String.raw`
     0 GET / HTTP/1.1\n
                     ^ octet 14
-      !! A bare LF follows the HTTP version: lines end with CR LF (RFC 9112 §2.2)
+      !! A bare LF follows the HTTP version: may be refused, or read as a line end (RFC 9112 §2.2)
       fix: end every line with \r\n; shells and editors write \n alone
 `.slice(1),
   ));
@@ -57,7 +57,7 @@ Deno.test("two framings, and how a request is smuggled", () => {
    26 Content-Length: 39\r\n              octets of content (RFC 9110 §8.6)
    46 Transfer-Encoding: chunked\r\n
                          ^ octet 65
-      !! Content-Length or Transfer-Encoding, saw both (RFC 9112 §6.1)
+      !! Content-Length or Transfer-Encoding, saw both: may be refused, or read by Transfer-Encoding alone (RFC 9112 §6.1)
       fix: send one of the two, never both
       two readings, which is how a request is smuggled (RFC 9112 §11.2):
         by Content-Length:    content 76-114, then nothing
@@ -260,7 +260,9 @@ for (const [name, octets, text, showCredentials = false] of refusals) {
     } catch (error) {
       assert(error instanceof HttpError);
       const shown = refusalText(error, decoder.unread, decoder.consumed, showCredentials);
-      assert.equal(shown, `${text}      fix: ${FIXES[error.fault!]}\n`);
+      const { fix, request } = CAUSES[error.fault!];
+      const degree = `${error.seen}: ${request.words}${request.or === undefined ? "" : `, or ${request.or}`}`;
+      assert.equal(shown, `${text}      !! ${degree} (${request.rule})\n      fix: ${fix}\n`);
     }
   });
 }
@@ -293,5 +295,84 @@ Deno.test("findings and sentences on faults are wrapped to the width", () => {
   const [explanation] = explainOctets(wireOctets("GET / HTTP/1.1\nHost: a\r\n\r\n"), { kind: "request" });
   const text = explanationText(explanation, { width: 50, sentenceWidth: 50, all: false, painter: painterFor(false) });
   assert.equal(text.split("\n").every((line) => line.length <= 50), true, text);
-  assert.match(text, /^ {6}!! A bare LF follows the HTTP version: lines\n {9}end with CR LF \(RFC 9112 §2\.2\)$/m);
+  assert.match(
+    text,
+    /^ {6}!! A bare LF follows the HTTP version: may\n {9}be refused, or read as a line end\n {9}\(RFC 9112 §2\.2\)$/m,
+  );
+});
+
+const sentences: [octets: string, sentence: string, kind?: MessageKind][] = [
+  [
+    "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+    "A blank stands before the colon of a field: must be refused (RFC 9112 §5.1)",
+  ],
+  [
+    "HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
+    "A blank stands before the colon of a field: may be refused, or read without the blank (RFC 9112 §5.1)",
+    "response",
+  ],
+  [
+    "GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c\r\n\r\n",
+    "A field line starts with SP: may be refused, or read with a space for the fold (RFC 9112 §5.2)",
+  ],
+  [
+    "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\n",
+    'A chunk size has hexadecimal digits only, saw "x": may be refused (RFC 9112 §7.1)',
+  ],
+  [
+    "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 6\r\n\r\n",
+    'Content-Length must be one decimal number, saw "5, 6": must be refused (RFC 9112 §6.3)',
+  ],
+];
+
+for (const [octets, sentence, kind] of sentences) {
+  Deno.test(`a fault says its degree: ${sentence}`, () => {
+    const text = textOf(octets, { kind });
+    assert(text.includes(`      !! ${sentence}\n`), text);
+  });
+}
+
+Deno.test("what a colon explains is told from the degree by a semicolon", () => {
+  const [explanation] = explainOctets(wireOctets("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na"), {
+    kind: "response",
+    closed: true,
+  });
+  const text = explanationText(explanation, PLAIN);
+  const words = "content: 2 more bytes were announced; must be taken as incomplete (RFC 9112 §8)";
+  assert(text.includes(`      !! The connection ended in the middle of the ${words}\n`), text);
+});
+
+Deno.test("a folded field and a missing space in a response are accepted with findings, and have rows", () => {
+  const text = textOf("HTTP/1.1 200\r\nSet-Cookie: a=b;\r\n Path=/\r\nContent-Length: 0\r\n\r\n", {
+    kind: "response",
+    masked: true,
+  });
+  assert.equal(
+    text,
+    String.raw`
+    0 HTTP/1.1                            version (RFC 9112 §2.3)
+    9 200                                 status: the request has succeeded
+                                          (RFC 9110 §15.3.1)
+   12 \r\n                                no reason phrase, line end
+                                          (RFC 9112 §4)
+   14 Set-Cookie: (4 octets)\r\n          a cookie to be sent back
+                                          (RFC 6265 §4.1)
+   32  (6 octets)\r\n                     continues the field, as one space
+                                          (RFC 9112 §5.2)
+   41 Content-Length: 0\r\n               octets of content (RFC 9110 §8.6)
+   60 \r\n                                the head ends (RFC 9112 §2.1)
+      => accepted, though a space is missing after the status code (RFC 9112 §4)
+      => accepted, though a field is folded over several lines (RFC 9112 §5.2)
+      => no content: Content-Length is 0 (RFC 9112 §6.3)
+      => stays open: HTTP/1.1 and no Connection: close (RFC 9112 §9.3)
+`.slice(1),
+  );
+});
+
+Deno.test("a folded trailer of a response is a finding too", () => {
+  const text = textOf(
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n c\r\n\r\nHTTP/1.1 204 No\r\n\r\n",
+    { kind: "response" },
+  );
+  assert.equal(text.match(/accepted, though a field is folded/g)?.length, 1, text);
 });

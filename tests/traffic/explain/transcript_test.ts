@@ -55,12 +55,13 @@ Deno.test("a request in two pieces, with half-close: the sample of the design", 
     String.raw`  0.001 >    8  GET / HT
   0.002 >   27  TP/1.1\r\nHost: localhost\r\n\r\n
   0.003 >  FIN
-by the rules: GET /, whole
+by the rules: a complete request: GET /
   0.004 <   40  HTTP/1.1 200 OK\r\n
                 Content-Length: 2\r\n
                 \r\n
                 {}
   0.005 <  FIN
+as the rules allow
 `,
   );
 });
@@ -73,7 +74,7 @@ Deno.test("of a pipelined pair, each response has its line, even from one read",
   assert.equal(exchange.transcript.end("complete").status, 404);
   assert.match(
     exchange.text,
-    /^by the rules: GET \/, whole\nby the rules: HEAD \/b, whole\n {2}0\.002 < {3}40 {2}HTTP/m,
+    /^by the rules: a complete request: GET \/\nby the rules: a complete request: HEAD \/b\n {2}0\.002 < {3}40 {2}HTTP/m,
   );
   assert.match(exchange.text, /^ {2}0\.002 < {3}45 {2}HTTP\/1\.1 404 Not Found/m);
 });
@@ -81,7 +82,7 @@ Deno.test("of a pipelined pair, each response has its line, even from one read",
 const predictions: [octets: string, lines: string][] = [
   [
     "GET / HTTP/1.1\nHost: a\n\n",
-    "400 at octet 14, a bare LF follows the HTTP version: lines end with CR LF (RFC 9112 §2.2)\n" +
+    "may be refused: 400 at octet 14, a bare LF follows the HTTP version, or read as a line end (RFC 9112 §2.2)\n" +
     "      fix: end every line with \\r\\n; shells and editors write \\n alone",
   ],
   ["GET / HT", "not a whole request yet: needs more: the head has not ended"],
@@ -91,13 +92,21 @@ const predictions: [octets: string, lines: string][] = [
   ],
   [
     "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG",
-    "400 at octet 64, Content-Length or Transfer-Encoding, saw both (RFC 9112 §6.1)\n" +
+    "may be refused: 400 at octet 64, Content-Length or Transfer-Encoding, saw both, " +
+    "or read by Transfer-Encoding alone (RFC 9112 §6.1)\n" +
     "      fix: send one of the two, never both\n" +
     "      two readings, which is how a request is smuggled (RFC 9112 §11.2):\n" +
     "        by Content-Length:    content 75-80, then nothing\n" +
     '        by Transfer-Encoding: content 75-79, then "G"',
   ],
-  ["GET / HTTP/1.1\r\n\r\n", "400 at octet 0, an HTTP/1.1 request must have a Host field, saw none (RFC 9112 §3.2)"],
+  [
+    "GET / HTTP/1.1\r\n\r\n",
+    "must be refused: 400 at octet 0, an HTTP/1.1 request must have a Host field, saw none (RFC 9112 §3.2)",
+  ],
+  [
+    "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+    "must be refused: 400 at octet 20, a blank stands before the colon of a field (RFC 9112 §5.1)",
+  ],
 ];
 
 for (const [octets, lines] of predictions) {
@@ -190,5 +199,105 @@ Deno.test("on a terminal, sentences and what came are wrapped at its width", () 
   transcript.sent(0);
   transcript.tell({ ...SEEN, time: 0, kind: "read", bytes: wireOctets(`${OK.slice(0, 17)}A: ${"b".repeat(60)}`) });
   assert.equal(text.split("\n").every((line) => line.length <= 60), true, text);
-  assert.match(text, /^by the rules: 400 at octet 14, a bare LF follows the HTTP\n {6}version: /m);
+  assert.match(text, /^by the rules: may be refused: 400 at octet 14, a bare LF\n {6}follows the HTTP version, /m);
+});
+
+const BLANK = "GET / HTTP/1.1\r\nHost : a\r\n\r\n";
+const BOTH = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+const TWO = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 6\r\n\r\n";
+
+function answer(status: number, ...fields: string[]): Happening {
+  const lines = [...fields, "Content-Length: 0"].map((field) => `${field}\r\n`).join("");
+  return `< HTTP/1.1 ${status} Answer\r\n${lines}\r\n`;
+}
+
+/** What happens, and the line after the answer. */
+const verdicts: [happenings: Happening[], verdict: string | undefined][] = [
+  [[`> ${GET}`, answer(200)], "as the rules allow"],
+  [[`> ${GET}`, answer(400)], "as the rules allow"],
+  [[`> ${GET}`], undefined],
+  [[`> ${GET}`, "< HTTP/1.1 100 Continue\r\n\r\n"], undefined],
+  [[`> ${BLANK}`, answer(400)], "as the rules say"],
+  [[`> ${BLANK}`, answer(200)], "against the rules: RFC 9112 §5.1 says 400"],
+  [[`> ${BLANK}`, "< HTTP/1.1 100 Continue\r\n\r\n", answer(404)], "against the rules: RFC 9112 §5.1 says 400"],
+  [["> GET / HTTP/1.1\nHost: a\n\n", answer(200)], "as the rules allow"],
+  [["> GET / HTTP/1.1\nHost: a\n\n", answer(400)], "as the rules allow"],
+  [[`> ${GET}${BLANK}`, answer(200), answer(400)], "as the rules allow"],
+  [[`> ${GET}${BLANK}`, answer(200), answer(200)], "against the rules: RFC 9112 §5.1 says 400"],
+  // The server has answered before the fault came.
+  [["> GET / HTTP/1.1\r\n", answer(408), "> Host : a\r\n\r\n"], "as the rules allow"],
+  [[`> ${BOTH}`, answer(200, "Connection: close")], "as the rules allow"],
+  [[`> ${BOTH}`, answer(200), "server fin"], "as the rules allow"],
+  [[`> ${BOTH}`, answer(400), "reset"], "as the rules allow"],
+  [[`> ${BOTH}`, answer(200)], "against the rules: RFC 9112 §6.1 says to close the connection"],
+  [[`> ${BOTH}`, answer(400)], "against the rules: RFC 9112 §6.1 says to close the connection"],
+  [[`> ${TWO}`, answer(400), "server fin"], "as the rules say"],
+  [[`> ${TWO}`, answer(400)], "against the rules: RFC 9112 §6.3 says to close the connection"],
+  [
+    ["> GET / HTTP/1.1\r\nHost: a\r\nConnection: x, Close\r\n\r\n", answer(200)],
+    "against the rules: RFC 9112 §9.6 says to close the connection",
+  ],
+  [
+    ["> POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", answer(501), "server fin"],
+    "as the rules allow",
+  ],
+  [["> POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", answer(400), "server fin"], "as the rules say"],
+  [
+    ["> POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", answer(200), "server fin"],
+    "against the rules: RFC 9112 §6.3 says 400",
+  ],
+  [["> CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n", answer(405, "Allow: GET")], "as the rules allow"],
+  [["> CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n", answer(200)], "against the rules: RFC 9110 §9.3.6 says 400"],
+  [
+    [`> ${GET}`, "< HTTP/1.1 204 No\r\nContent-Length: 0\r\n\r\n"],
+    "against the rules: RFC 9110 §8.6 says no Content-Length here",
+  ],
+  [
+    [`> ${GET}`, "< HTTP/1.1 103 Early\r\nTransfer-Encoding: chunked\r\n\r\n", answer(200)],
+    "against the rules: RFC 9112 §6.1 says no Transfer-Encoding here",
+  ],
+  [
+    ["> GET / HTTP/1.0\r\n\r\n", "< HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
+    "against the rules: RFC 9112 §6.1 says no Transfer-Encoding with HTTP/1.0",
+  ],
+  [
+    ["> GET / HTTP/1.0\r\n\r\n", "< HTTP/1.1 100 Continue\r\n\r\n", answer(200)],
+    "against the rules: RFC 9110 §15.2 says HTTP/1.0 gets no 1xx",
+  ],
+  [[`> ${GET}`, answer(401)], "against the rules: RFC 9110 §15.5.2 says 401 has WWW-Authenticate"],
+  [[`> ${GET}`, answer(401, "WWW-Authenticate: Bearer")], "as the rules allow"],
+  [[`> ${GET}`, answer(405)], "against the rules: RFC 9110 §15.5.6 says 405 has Allow"],
+  [[`> ${GET}`, answer(405, "Allow:")], "as the rules allow"],
+  [[`> ${GET}`, answer(407)], "against the rules: RFC 9110 §15.5.8 says 407 has Proxy-Authenticate"],
+  [[`> ${GET}`, answer(426)], "against the rules: RFC 9110 §15.5.22 says 426 has Upgrade"],
+  [
+    [`> ${GET}`, "< HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n"],
+    "against the rules: RFC 9112 §4 says a space follows the status code",
+  ],
+  [[`> ${GET}`, answer(200, "A: b\r\n c")], "against the rules: RFC 9112 §5.2 says no field is folded"],
+];
+
+for (const [happenings, verdict] of verdicts) {
+  Deno.test(`${JSON.stringify(happenings)}: ${verdict}`, () => {
+    const exchange = new Exchange(...happenings);
+    const before = exchange.text;
+    const { against = false } = exchange.transcript.end("complete");
+    assert.equal(exchange.text.slice(before.length), verdict === undefined ? "" : `${verdict}\n`);
+    assert.equal(against, verdict?.startsWith("against") ?? false);
+  });
+}
+
+Deno.test("what is accepted in a response is told with it", () => {
+  const exchange = new Exchange(
+    `> ${GET}`,
+    "< HTTP/1.1 200\r\nA: b\r\n",
+    "<  c\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n c\r\n",
+    "< \r\n",
+  );
+  const told = exchange.text.split("\n").filter((line) => line.includes("=>"));
+  assert.deepEqual(told, [
+    "      => accepted, though a space is missing after the status code (RFC 9112 §4)",
+    "      => accepted, though a field is folded over several lines (RFC 9112 §5.2)",
+    "      => accepted, though a field is folded over several lines (RFC 9112 §5.2)",
+  ]);
 });

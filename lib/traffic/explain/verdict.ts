@@ -1,0 +1,112 @@
+/**
+ * Verdicts: what the specification says of a broken message, and whether a server answered as it says.
+ *
+ * @module
+ */
+
+import {
+  CAUSES,
+  type Degree,
+  isInterim,
+  leavesHttp,
+  listMembers,
+  type RequestHead,
+  type ResponseHead,
+} from "../../http_message.ts";
+import type { Answer } from "../conversation.ts";
+
+/** Says what was seen, and what the specification says of it: one sentence without its section. */
+export function degreeSentence(seen: string, { words, or }: Degree): string {
+  return `${seen}${seen.includes(": ") ? ";" : ":"} ${words}${or === undefined ? "" : `, or ${or}`}`;
+}
+
+/** What the specification says of a server's answers. */
+export interface Verdict {
+  /** The worst that there is to say, as a sentence. */
+  readonly text: string;
+  /** Whether an answer is against the specification. */
+  readonly against: boolean;
+}
+
+/**
+ * Judges a server's answers; `undefined` if none is final.
+ *
+ * @param ended Whether the server has ended the connection.
+ */
+export function judge(answers: readonly Answer[], ended: boolean): Verdict | undefined {
+  const finals = answers.filter(isFinal);
+  if (finals.length === 0) return undefined;
+  const broken = answers.map((answer) => brokenRule(answer, ended)).find((rule) => rule !== undefined);
+  if (broken !== undefined) return { text: `against the rules: ${broken}`, against: true };
+  return { text: finals.every(isRequired) ? "as the rules say" : "as the rules allow", against: false };
+}
+
+function isFinal({ head: { status } }: Answer): boolean {
+  return !isInterim(status) || status === 101;
+}
+
+/** Whether the specification demands this very status. */
+function isRequired({ head, fault }: Answer): boolean {
+  return fault !== undefined && CAUSES[fault].request.must && head.status === CAUSES[fault].status;
+}
+
+/** Returns what the specification demands of an answer that is otherwise; `undefined` if it is as it may be. */
+function brokenRule(answer: Answer, ended: boolean): string | undefined {
+  const { head, request, fault } = answer;
+  const degree = fault && CAUSES[fault].request;
+  if (degree?.must && isFinal(answer) && !isRequired(answer) && !degree.allows?.(head.status)) {
+    return `${degree.rule} says ${CAUSES[fault!].status}`;
+  }
+  const rule = ANSWER_RULES.find(([, , isBroken]) => isBroken(head, request));
+  if (rule !== undefined) return `${rule[0]} says ${rule[1]}`;
+  const closes = degree?.closes ?? (asksToClose(request) ? "RFC 9112 §9.6" : undefined);
+  const staysOpen = isFinal(answer) && head.persistent && !ended;
+  return closes !== undefined && staysOpen ? `${closes} says to close the connection` : undefined;
+}
+
+function asksToClose(request: RequestHead | undefined): boolean {
+  return listMembers(request?.fields.get("connection")?.toLowerCase() ?? "").includes("close");
+}
+
+/** What a server must send or must not send with an answer: the section, what it says, and whether that is broken. */
+const ANSWER_RULES: readonly [
+  rule: string,
+  says: string,
+  isBroken: (head: ResponseHead, request: RequestHead | undefined) => boolean,
+][] = [
+  ["RFC 9112 §4", "a space follows the status code", ({ text }) => text.startsWith("\r", "HTTP/1.1 200".length)],
+  ["RFC 9112 §5.2", "no field is folded", ({ fields }) => fields.folded],
+  ["RFC 9110 §15.2", "HTTP/1.0 gets no 1xx", ({ status }, request) => isInterim(status) && request?.minor === 0],
+  [
+    "RFC 9112 §6.1",
+    "no Transfer-Encoding with HTTP/1.0",
+    (head, request) => request?.minor === 0 && has(head, "transfer-encoding"),
+  ],
+  [
+    "RFC 9112 §6.1",
+    "no Transfer-Encoding here",
+    (head, request) => isUnframed(head, request) && has(head, "transfer-encoding"),
+  ],
+  [
+    "RFC 9110 §8.6",
+    "no Content-Length here",
+    (head, request) => isUnframed(head, request) && has(head, "content-length"),
+  ],
+  ["RFC 9110 §15.5.2", "401 has WWW-Authenticate", lacks(401, "www-authenticate")],
+  ["RFC 9110 §15.5.6", "405 has Allow", lacks(405, "allow")],
+  ["RFC 9110 §15.5.8", "407 has Proxy-Authenticate", lacks(407, "proxy-authenticate")],
+  ["RFC 9110 §15.5.22", "426 has Upgrade", lacks(426, "upgrade")],
+];
+
+function has({ fields }: ResponseHead, name: string): boolean {
+  return fields.count(name) > 0;
+}
+
+function lacks(status: number, name: string): (head: ResponseHead) => boolean {
+  return (head) => head.status === status && !has(head, name);
+}
+
+/** Whether a response must not have fields that frame content (RFC 9112 §6.1, RFC 9110 §8.6). */
+function isUnframed({ status }: ResponseHead, request: RequestHead | undefined): boolean {
+  return isInterim(status) || status === 204 || leavesHttp(status, request?.method);
+}
