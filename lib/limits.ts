@@ -81,10 +81,7 @@ export const MAX_COMPARED_DIGITS: number = 400;
 export const MAX_NATIVE_NEEDLE_CHARACTERS: number = 256;
 /** Fields that one listing may be sorted by. */
 export const MAX_SORT_KEYS: number = 8;
-/**
- * Characters of rows that a sorted listing may keep: of all matching rows, or of those up to the end of the requested
- * page.
- */
+/** Characters of rows that a sorted listing may keep: of all that match, or of those up to the requested page's end. */
 export const MAX_SORTED_CHARACTERS: number = 16 * 1024 * 1024;
 /** Sorted listings produced at a time, each within twice the limit above; more must wait. */
 export const MAX_SORTS: number = 4;
@@ -149,6 +146,8 @@ export interface ServerLimits {
   readonly shutdownMs: number;
   /** The interval between checks of the timeouts above. */
   readonly sweepMs: number;
+  /** How often in a row accepting may fail for an unknown reason before each further attempt is delayed. */
+  readonly maxAcceptFailures: number;
   /** The delay after accepting has failed, for example because no file descriptor is free. */
   readonly acceptRetryMs: number;
   /** The size of a read buffer while a connection is quiet. */
@@ -183,6 +182,7 @@ export const SERVER_LIMITS: ServerLimits = {
   shutdownIdleMs: 250,
   shutdownMs: 4_000,
   sweepMs: 250,
+  maxAcceptFailures: 100,
   acceptRetryMs: 100,
   minReadBytes: 512,
   minTurnBytes: 512,

@@ -8,7 +8,7 @@ import { HttpError, type Service } from "./http_message.ts";
 import { type MessageLimits, REQUEST_LIMITS, SERVER_LIMITS, type ServerLimits } from "./limits.ts";
 import { ServerConnection } from "./server/connection.ts";
 import { Budget, CLOSE_REASONS, CodecPool, type Observer, type ServerContext } from "./server/context.ts";
-import { scarcity } from "./server/disconnect.ts";
+import { hadLeft, scarcity } from "./server/disconnect.ts";
 import { FAIR_TURNS } from "./turns.ts";
 
 /** Options of a {@linkcode Server}. */
@@ -125,6 +125,8 @@ export class Server {
   }
 
   async #accept(): Promise<void> {
+    const { limits, observer } = this.#context;
+    let failures = 0;
     while (!this.#context.stopping) {
       let conn: Deno.Conn;
       try {
@@ -132,16 +134,20 @@ export class Server {
       } catch (error) {
         if (this.#context.stopping) return;
         // A client that disconnected before it was accepted is ignored. A lack of descriptors or memory ends when
-        // connections close.
+        // connections close. What else it is may never end.
         const lack = scarcity(error);
-        if (lack === undefined) await FAIR_TURNS.yieldIfBusy();
-        else {
-          this.#context.observer.cannotAccept?.((error as Error).message);
-          const isFree = lack === "descriptors" && Server.#closeIdlest();
-          await new Promise((resolve) => setTimeout(resolve, isFree ? 0 : this.#context.limits.acceptRetryMs));
+        if (hadLeft(error) || lack === undefined && ++failures < limits.maxAcceptFailures) {
+          await FAIR_TURNS.yieldIfBusy();
+          continue;
         }
+        if (lack !== undefined || failures === limits.maxAcceptFailures) {
+          observer.cannotAccept?.((error as Error).message);
+        }
+        const isFree = lack === "descriptors" && Server.#closeIdlest();
+        await new Promise((resolve) => setTimeout(resolve, isFree ? 0 : limits.acceptRetryMs));
         continue;
       }
+      failures = 0;
       this.#admit(conn);
     }
   }

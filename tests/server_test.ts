@@ -64,7 +64,7 @@ Deno.test("one connection too many gets 503, and others are not affected", async
 });
 
 /** Starts a server whose first attempts to accept fail with these errors. */
-function failingServer(errors: Error[], idle: Deno.Conn[] = []) {
+function failingServer(errors: Error[], { idle = [], retryMs = 1 }: { idle?: Deno.Conn[]; retryMs?: number } = {}) {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const reports: string[] = [];
   const failing = {
@@ -79,7 +79,7 @@ function failingServer(errors: Error[], idle: Deno.Conn[] = []) {
   } as unknown as Deno.Listener;
   const closed: string[] = [];
   const server = new Server(failing, serviceOf(OK), {
-    limits: { ...SERVER_LIMITS, acceptRetryMs: 1, shutdownIdleMs: 0 },
+    limits: { ...SERVER_LIMITS, acceptRetryMs: retryMs, shutdownIdleMs: 0 },
     observer: {
       cannotAccept: (reason) => reports.push(reason),
       closed: (id, reason) => closed.push(`${id} ${reason}`),
@@ -95,7 +95,6 @@ for (
     new Deno.errors.ConnectionAborted(),
     systemError("ENOTCONN"),
     systemError("ECONNRESET"),
-    new TypeError("EINVAL"),
   ]
 ) {
   Deno.test(`a client that left before it was accepted (${error.name} ${error.message}) holds nobody up`, async () => {
@@ -106,6 +105,22 @@ for (
     conn.close();
     await server.shutdown();
     assert.deepEqual(reports, [], "only a want of resources waits, and is told");
+  });
+}
+
+for (const [failures, told] of [[99, 0], [100, 1], [130, 1]]) {
+  Deno.test(`accepting that fails ${failures} times in a row for an unknown reason is told ${told} times`, async () => {
+    const error = new TypeError("EINVAL");
+    const { server, reports, port } = failingServer(Array(failures).fill(error), { retryMs: 5 });
+    const started = performance.now();
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    await conn.write(new TextEncoder().encode(GET));
+    assert((await conn.read(new Uint8Array(1000)))! > 0);
+    // Each attempt from the hundredth on waits, so that the processor is not kept busy.
+    assert(performance.now() - started >= 4 * (failures - 99));
+    conn.close();
+    await server.shutdown();
+    assert.deepEqual(reports, Array(told).fill("EINVAL"));
   });
 }
 
@@ -142,7 +157,7 @@ Deno.test("without free descriptors the connection that is idle for longest is c
     accepted.push(await listener.accept());
   }
   listener.close();
-  const { server, closed } = failingServer([systemError("EMFILE")], [...accepted]);
+  const { server, closed } = failingServer([systemError("EMFILE")], { idle: [...accepted] });
   await until(() => closed.length === 1);
   assert.deepEqual(closed, ["1 by the server (out of descriptors)"]);
   assert.equal(server.connections, 2);
@@ -159,7 +174,7 @@ Deno.test("without free descriptors another server's connection is closed if it 
   const client = await Deno.connect({ hostname: "127.0.0.1", port });
   const accepted = await listener.accept();
   listener.close();
-  const { server, closed } = failingServer([new Error("Scarce (os error 24)")], [accepted]);
+  const { server, closed } = failingServer([new Error("Scarce (os error 24)")], { idle: [accepted] });
   assert.equal(await old.receiveAll(), "");
   assert.deepEqual([closed, server.connections], [[], 1]);
   client.close();

@@ -27,6 +27,14 @@ export function isDisconnect(error: unknown): boolean {
   return error instanceof Error && "code" in error && /^E(?!RR_)[A-Z0-9]+$/.test(String(error.code));
 }
 
+/** Whether accepting failed because the client had left already. Others need not wait for that. */
+export function hadLeft(error: unknown): boolean {
+  if ([errors.ConnectionAborted, errors.ConnectionReset, errors.NotConnected].some((kind) => error instanceof kind)) {
+    return true;
+  }
+  return ["ECONNABORTED", "ECONNRESET", "ENOTCONN"].includes((error as { code?: string }).code ?? "");
+}
+
 /** What the system lacks when it refuses a connection. */
 export type Scarcity = "descriptors" | "memory";
 

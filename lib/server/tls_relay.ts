@@ -9,7 +9,7 @@
  */
 
 import { writeAll } from "../bytes.ts";
-import { scarcity } from "./disconnect.ts";
+import { hadLeft, scarcity } from "./disconnect.ts";
 
 /** Octets relayed at a time: the size of the largest TLS record (RFC 8446 §5.1), so that memory stays small. */
 const PASSED_BYTES = 16 * 1024;
@@ -34,7 +34,7 @@ export class TlsRelay implements Deno.Listener {
   #early: Deno.TlsConn[] = [];
   /** A client that was accepted while the system lacked descriptors for the inner connection. */
   #kept: Deno.TcpConn | undefined;
-  /** Continues accepting inner connections after the system lacked resources for one. */
+  /** Continues accepting inner connections after one could not be accepted. */
   #resume: (() => void) | undefined;
   /** The port of the expected inner connection, and the promise that waits for it. */
   #awaited: { readonly port: number; readonly accepted: PromiseWithResolvers<Deno.TlsConn> } | undefined;
@@ -122,10 +122,10 @@ export class TlsRelay implements Deno.Listener {
         conn = await this.#inner.accept();
       } catch (error) {
         if (this.#closed) return;
-        if (scarcity(error) !== undefined) {
-          this.#awaited?.accepted.reject(error);
-          await new Promise<void>((resolve) => this.#resume = resolve);
-        }
+        // Another program that has left again is ignored.
+        if (hadLeft(error)) continue;
+        this.#awaited?.accepted.reject(error);
+        await new Promise<void>((resolve) => this.#resume = resolve);
         continue;
       }
       this.#admit(conn);

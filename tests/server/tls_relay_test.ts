@@ -145,3 +145,28 @@ Deno.test("certificate and key that do not fit together are refused", () => {
     /KeyMismatch|keys may not be consistent/,
   );
 });
+
+Deno.test("an inner listener that fails for an unknown reason keeps neither the processor busy nor a client waiting", async () => {
+  using inner = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { listenTls } = Deno;
+  let attempts = 0;
+  const failing = {
+    addr: inner.addr,
+    accept: () => attempts++ < 1000 ? Promise.reject(new Error("odd")) : new Promise(() => {}),
+    close: () => {},
+  };
+  Object.assign(Deno, { listenTls: () => failing });
+  try {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    using relay = new TlsRelay(listener, { cert: file("cert"), key: file("key") });
+    const { port } = listener.addr as Deno.NetAddr;
+    for (let clients = 0; clients < 2; clients++) {
+      using client = await Deno.connect({ hostname: "127.0.0.1", port });
+      await assert.rejects(relay.accept(), /odd/);
+      assert.equal(await client.read(new Uint8Array(1)), null);
+    }
+    assert(attempts <= 4);
+  } finally {
+    Object.assign(Deno, { listenTls });
+  }
+});
