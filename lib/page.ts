@@ -7,7 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import config from "../deno.json" with { type: "json" };
-import { ByteBuffer } from "./bytes.ts";
+import { ByteBuffer, octetString } from "./bytes.ts";
 import { PAGE_PORT, portProblem } from "./cli/addresses.ts";
 import { Failure } from "./cli/values.ts";
 import { authorityOf, type Endpoint } from "./address.ts";
@@ -35,7 +35,8 @@ import { JsonScanner } from "./json.ts";
 import { Feed } from "./traffic/live/feed.ts";
 import { Journal } from "./traffic/live/journal.ts";
 import { explainOctets } from "./traffic/explain/explain.ts";
-import { masked } from "./traffic/masking.ts";
+import { labelOfMasked, maskedReading, messageCredentials } from "./traffic/explain/credentials.ts";
+import { credentialsWithin, starCredentials } from "./masking.ts";
 import { PageAccess } from "./traffic/live/access.ts";
 import { type MessageRange, PageService } from "./traffic/live/service.ts";
 import { cellsOfLong, type RowChange, rowsOf, type WholeTable } from "./traffic/live/table_state.ts";
@@ -171,27 +172,38 @@ export class Page {
     await this.#server.shutdown();
   }
 
-  #message({ connection, direction, from, to, method, whole }: MessageRange): unknown {
+  #message({ connection, direction, from, to, method, whole: complete }: MessageRange): unknown {
     const end = Math.min(to, from + PAGE_MESSAGE_BYTES);
-    const octets = this.#journal.history.octets(connection, direction, from, end);
-    if (octets === undefined) return undefined;
-    const shown = this.#options.showCredentials ? octets : masked(octets);
-    const [explained] = explainOctets(shown, {
+    const { history } = this.#journal;
+    // Credentials are found in whole messages only: the octets asked for may begin or end in one.
+    const known = history.message(connection, direction, from);
+    const whole = known && history.octets(connection, direction, from, Math.min(known.to, from + PAGE_MESSAGE_BYTES));
+    if (whole === undefined || from + whole.length < end) return undefined;
+    const octets = whole.subarray(0, end - from);
+    const [explained] = explainOctets(octets, {
       kind: direction,
       answers: () => method,
       limits: this.#options.messageLimits,
-      closed: whole && end === to,
+      closed: complete && end === to,
     });
     const { rows = [], findings = [], fault } = explained ?? {};
+    const { showCredentials } = this.#options;
+    const credentials = showCredentials ? [] : messageCredentials(rows, octetString(whole));
     return {
-      octets: Buffer.from(shown).toString("base64"),
+      octets: starCredentials(octets, credentials).toBase64(),
       leftOut: to - end,
-      rows: rows.map(({ start, end, label, rule, parts }) => ({ start, end, label, rule, parts })),
+      rows: rows.map((row) => {
+        const { start, end, label, rule, parts } = row;
+        return credentialsWithin(credentials, start, end).length > 0
+          ? { start, end, label: labelOfMasked(row), rule }
+          : { start, end, label, rule, parts };
+      }),
       findings,
       fault: fault && {
         ...fault,
         detail: degreeSentence(fault.detail, fault.degree),
         rule: fault.degree.rule,
+        readings: showCredentials ? fault.readings : fault.readings.map(maskedReading),
       },
     };
   }

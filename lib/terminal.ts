@@ -1,5 +1,5 @@
 /**
- * Text for a terminal: escaped, masked, coloured, wrapped.
+ * Text for a terminal: escaped, coloured, wrapped.
  *
  * Control characters of a peer can move the cursor, change the title, or reorder text so that it reads differently. They
  * are shown escaped.
@@ -50,40 +50,6 @@ export function displayWidth(text: string): number {
   if (/^[\x00-\x7f]*$/.test(text)) return text.length;
   const count = (pattern: RegExp) => text.match(pattern)?.length ?? 0;
   return [...text].length + count(WIDE) - count(NARROW);
-}
-
-/** The names of fields with credentials, in lower case (RFC 9110 §11, RFC 6265). */
-export const CREDENTIAL_FIELDS: readonly string[] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
-
-/**
- * A field with a credential: name, colon, and value up to the line's LF. A line that starts with a blank continues the
- * value, and a CR within it does not end it: what is no valid message is masked too.
- */
-const CREDENTIAL = new RegExp(
-  String.raw`^(${CREDENTIAL_FIELDS.join("|")})([ \t]*:[ \t]*)([^\n]*(?:\n[ \t][^\n]*)*)`,
-  "gim",
-);
-
-/** Replaces credentials in field lines by their length: `Authorization: Bearer (31 octets)`. */
-export function maskCredentials(text: string): string {
-  return text.replace(CREDENTIAL, (_line, name: string, colon: string, value: string) => {
-    const end = value.endsWith("\r") ? "\r" : "";
-    const [, scheme = ""] = /^([\w!#$%&'*+.^`|~-]+[ \t]+)\S/.exec(/cookie$/i.test(name) ? "" : value) ?? [];
-    return `${name}${colon}${scheme}(${value.length - scheme.length - end.length} octets)${end}`;
-  });
-}
-
-/**
- * Replaces credentials in one line by their length.
- *
- * @param before The lines that it continues, if it starts with a blank (RFC 9112 §5.2).
- */
-export function maskLine(line: string, before: string): string {
-  if (!/^[ \t]/.test(line) || maskCredentials(before) === before) return maskCredentials(line);
-  return line.replace(
-    /^([ \t]+)([^\n]*?)(?=\r?\n|\r?$)/,
-    (_all, blank, value) => `${blank}(${value.length} octets)`,
-  );
 }
 
 /** Escapes content that arrives in pieces. A character or a line end may be split between two of them. */

@@ -26,7 +26,7 @@ const ROOMS: Record<string, readonly string[]> = {
   replay: ["explain", "capture"],
 };
 /** Files that every part may import; each of them may import only those to its right. */
-const SHARED = ["batch_writer", "turns", "terminal", "bytes", "limits", "address", "json", "exit_code"];
+const SHARED = ["batch_writer", "turns", "masking", "terminal", "bytes", "limits", "address", "json", "exit_code"];
 /** Parts that compose others: they may import files inside a folder, except the codec's. */
 const COMPOSITION = ["serve", "connect", "explain", "replay", "page"];
 

@@ -10,6 +10,7 @@ import { MemoryStore } from "../lib/store/memory.ts";
 import { Table } from "../lib/table.ts";
 import { RowSchema } from "../lib/table/row_schema.ts";
 import { Feed } from "../lib/traffic/live/feed.ts";
+import type { Told } from "../lib/traffic/live/history.ts";
 import { Journal } from "../lib/traffic/live/journal.ts";
 import { PageAccess } from "../lib/traffic/live/access.ts";
 import { PageService } from "../lib/traffic/live/service.ts";
@@ -317,3 +318,74 @@ Deno.test("the page receives credentials only as asterisks", async () => {
   peer.close();
   page.close();
 });
+
+/** What a page that follows is told until an event satisfies a condition: the text, and the events. */
+async function toldTo(page: Page, isLast: (told: Told) => boolean): Promise<{ text: string; events: Told[] }> {
+  const { port, search } = new URL(page.url);
+  const peer = new Peer(await Deno.connect({ hostname: "127.0.0.1", port: Number(port) }));
+  await peer.send(`GET /live/events${search} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
+  let text = "";
+  const buffer = new Uint8Array(1 << 16);
+  for (;;) {
+    const count = await peer.conn.read(buffer);
+    assert(count !== null);
+    text += octetString(buffer.subarray(0, count));
+    const events = [...text.matchAll(/^id: .*\ndata: (.*)\n\n/gm)].map(([, data]) => JSON.parse(data));
+    if (!events.some(isLast)) continue;
+    peer.close();
+    return { text, events };
+  }
+}
+
+const secrets: [where: string, octets: string][] = [
+  [
+    "a pipelined request behind a broken head",
+    "GET / HTTP/1.1\r\nA : b\r\n\r\nGET / HTTP/1.1\r\nCookie: s3cret\r\n\r\n",
+  ],
+  ["the rest after a refused start line", "GET  / HTTP/1.1\r\nCookie: s3cret\r\n\r\nCookie: s3cret"],
+  ["a head that an empty line has cut", "GET / HTTP/1.1\r\nHost: a\r\n\r\nAuthorization: Bearer s3cret\r\n\r\n"],
+  ["a long target", `GET http://${"me".repeat(50)}:s3cret@a/ HTTP/1.1\r\nHost: a\r\n\r\n`],
+  ["a valid target", "GET /?http://me:s3cret@a HTTP/1.1\r\nHost: a\r\n\r\n"],
+  ["trailers", "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nCookie: s3cret\r\n\r\n"],
+  ["a line after a lone CR", "GET / HTTP/1.1\r\nA: b\rCookie: s3cret\r\n\r\n"],
+  ["a line without a colon", "GET / HTTP/1.1\r\n\tCookie s3cret\r\n\r\n"],
+];
+
+for (const [where, octets] of secrets) {
+  Deno.test(`the page is not told a credential in ${where}`, async () => {
+    for (const showCredentials of [false, true]) {
+      const page = pageOf({ showCredentials });
+      const { port, search } = new URL(page.url);
+      const ask = (from: number, to: number) => {
+        const query = `${search}&connection=1&direction=request&from=${from}&to=${to}`;
+        return exchange(Number(port), `GET /live/message${query} HTTP/1.1\r\nHost: 127.0.0.1:${port}`);
+      };
+      const seen = { end: "server", connection: 1, time: 1 } as const;
+      page.take({ kind: "opened", secure: false, ...ADDRESSES, ...seen });
+      for (const bytes of [octets.slice(0, 20), octets.slice(20)]) {
+        page.take({ kind: "read", bytes: wireOctets(bytes), ...seen });
+      }
+      const { text, events } = await toldTo(page, ({ kind, to }) => kind === "read" && to === octets.length);
+      assert.doesNotMatch(text, /s3cret/);
+      const starts = new Set(events.flatMap(({ exchanges = [] }) => exchanges.map(({ request }) => request!.from)));
+      let shown = "";
+      for (const from of starts) {
+        const to = Math.min(octets.length, ...[...starts].filter((start) => start > from));
+        const { content } = await ask(from, to);
+        shown += atob(JSON.parse(content).octets);
+        if (!showCredentials) assert.doesNotMatch(content, /s3cret/);
+      }
+      assert.equal(
+        shown,
+        showCredentials ? octets : octets.replace("Bearer ", "*******").replaceAll("s3cret", "******"),
+      );
+      // Where a value begins in the middle, nothing tells what it is.
+      const inside = octets.indexOf("s3cret") + 1;
+      assert.equal((await ask(inside, inside + 5)).head.status, 404);
+      const before = [...starts].findLast((start) => start < inside)!;
+      const { content } = await ask(before, inside);
+      assert.equal(atob(JSON.parse(content).octets).endsWith(showCredentials ? "s" : "*"), true);
+      await page.close();
+    }
+  });
+}

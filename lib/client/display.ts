@@ -9,7 +9,8 @@ import { octetsToText } from "../bytes.ts";
 import type { ExchangeEvent, SentRequest } from "../client.ts";
 import { acceptedIn, type Fields, LF } from "../http_message.ts";
 import { MAX_SHOWN_INVALID_BYTES } from "../limits.ts";
-import { escapeText, maskCredentials, type Painter, showHead } from "../terminal.ts";
+import { maskCredentials } from "../masking.ts";
+import { escapeText, type Painter, showHead } from "../terminal.ts";
 import { ContentView } from "./content_view.ts";
 
 /** The output of messages. */

@@ -8,6 +8,7 @@
  */
 
 import { octetsToText } from "../bytes.ts";
+import { maskTarget } from "../masking.ts";
 import type { FaultCode } from "./causes.ts";
 import { wireError } from "./error.ts";
 import type { Fields } from "./fields.ts";
@@ -36,7 +37,7 @@ export function readHost(fields: Fields, minor: 0 | 1, offset: number): string {
   throw wireError(
     /^(?::\d*)?$/.test(host) ? "empty-host" : "host-value",
     at,
-    `The Host field must be host or host:port, saw ${quoted(host)}`,
+    `The Host field must be host or host:port, saw ${quoted(maskTarget(host))}`,
   );
 }
 

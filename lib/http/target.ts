@@ -4,6 +4,7 @@
  * @module
  */
 
+import { maskTarget } from "../masking.ts";
 import { wireError } from "./error.ts";
 import { isAuthority } from "./grammar.ts";
 
@@ -42,7 +43,7 @@ export function parseTarget(method: string, target: string, offset: number): Tar
 function authorityForm(target: string, offset: number): Target {
   const hasPort = /:\d+$/.test(target);
   if (!hasPort || !isAuthority(target)) {
-    const seen = `CONNECT takes host:port as its target, not ${JSON.stringify(target)}`;
+    const seen = `CONNECT takes host:port as its target, not ${JSON.stringify(maskTarget(target))}`;
     throw wireError(hasPort ? "connect-target" : "connect-port", offset, seen);
   }
   return { form: "authority", authority: target, path: "", query: undefined };
@@ -52,7 +53,9 @@ function authorityForm(target: string, offset: number): Target {
 function absoluteForm(method: string, target: string, offset: number): Target {
   const scheme = /^https?:\/\//i.exec(target)?.[0];
   if (scheme === undefined) {
-    const seen = `A target starts with / or with http:// or https://, not as ${JSON.stringify(target.slice(0, 32))}`;
+    const seen = `A target starts with / or with http:// or https://, not as ${
+      JSON.stringify(maskTarget(target).slice(0, 32))
+    }`;
     throw wireError("target-form", offset, seen);
   }
   const rest = target.slice(scheme.length);
@@ -62,7 +65,9 @@ function absoluteForm(method: string, target: string, offset: number): Target {
     throw wireError(
       /^(?::\d*)?$/.test(authority) ? "target-no-host" : "target-authority",
       offset + scheme.length,
-      `The target's authority must be host or host:port, without user or password, not ${JSON.stringify(authority)}`,
+      `The target's authority must be host or host:port, without user or password, not ${
+        JSON.stringify(maskTarget(authority))
+      }`,
     );
   }
   const tail = end < 0 ? "" : rest.slice(end);

@@ -9,7 +9,8 @@ import { Buffer } from "node:buffer";
 import type { BatchWriter } from "../batch_writer.ts";
 import { type Fields, type HttpError, LF, type RequestHead } from "../http_message.ts";
 import type { Observer } from "./context.ts";
-import { ContentText, escapeJson, escapeText, maskCredentials, wrapMessage } from "../terminal.ts";
+import { maskCredentials, maskTarget } from "../masking.ts";
+import { ContentText, escapeJson, escapeText, wrapMessage } from "../terminal.ts";
 
 /** Options of the log. */
 export interface RequestLogOptions {
@@ -148,7 +149,7 @@ function jsonLog(writer: BatchWriter, { now = Date.now, showCredentials }: Reque
     request: (id, { method, target, text }, content, trailers) => {
       print("request", id, {
         method,
-        target,
+        target: showCredentials ? target : maskTarget(target),
         head: octetsToText(mask(text)),
         ...content.length > 0 && contentMember(content),
         ...trailers.size > 0 && { trailers: maskTrailers(trailers, mask) },

@@ -19,6 +19,7 @@ import {
   type RequestHead,
   type ResponseHead,
 } from "../http_message.ts";
+import { maskCredentials, maskTarget } from "../masking.ts";
 import { type MessageLimits, PAGE_CONTENT_BYTES, REQUEST_LIMITS, RESPONSE_LIMITS } from "../limits.ts";
 
 /** The direction of octets: to the server, or back. */
@@ -249,7 +250,7 @@ export class Conversation {
     const message = way.message!;
     switch (event.kind) {
       case "request":
-        message.title = `${event.method} ${event.target}`;
+        message.title = `${event.method} ${maskTarget(event.target)}`;
         way.running!.request = way.head = event;
         break;
       case "response":
@@ -301,8 +302,11 @@ export class Conversation {
 /** Characters of an invalid request that name it. */
 const TITLE_CHARACTERS = 80;
 
-/** Returns the first line of a request that is not complete, or invalid, without its version. */
+/**
+ * Returns the first line of a request that is not complete, or invalid, without its version and without credentials,
+ * which are found before it is cut.
+ */
 export function titleOfUnread(octets: Uint8Array): string {
-  const [line] = octetString(octets, 0, Math.min(octets.length, TITLE_CHARACTERS)).split(/[\r\n]/, 1);
-  return line.replace(/ HTTP\/\d.*$/, "");
+  const [line] = octetString(octets).split(/[\r\n]/, 1);
+  return maskCredentials(line).replace(/ HTTP\/\d.*$/, "").slice(0, TITLE_CHARACTERS);
 }

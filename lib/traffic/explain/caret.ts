@@ -46,16 +46,3 @@ function fitting(all: readonly string[], width: number): string[] {
   const excess = all.findIndex((unit) => (columns += displayWidth(unit)) > width);
   return excess < 0 ? [...all] : all.slice(0, excess);
 }
-
-/**
- * Returns where an octet of a line stands once a credential was replaced by its length: an octet of the credential at
- * the start of the length.
- */
-export function placeInMasked(line: string, masked: string, at: number): number {
-  if (masked === line) return at;
-  let same = 0;
-  while (same < at && masked[same] === line[same]) same++;
-  if (same === at) return at;
-  const moved = at + masked.length - line.length;
-  return moved >= same && masked.substring(moved) === line.substring(at) ? moved : same;
-}

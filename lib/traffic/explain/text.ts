@@ -8,10 +8,12 @@
 
 import { Buffer, isUtf8 } from "node:buffer";
 import { counted, octetString } from "../../bytes.ts";
-import { CAUSES, type Degree, type HttpError, isBlank, LF, reasonPhrase } from "../../http_message.ts";
+import { CAUSES, type Degree, type HttpError, LF, reasonPhrase } from "../../http_message.ts";
 import { SHOWN_CONTENT_LINES } from "../../limits.ts";
-import { displayWidth, escapeText, maskLine, type Painter, type Style, wordsOf, wrapWords } from "../../terminal.ts";
-import { aroundCaret, placeInMasked } from "./caret.ts";
+import { type Credential, credentialsIn, credentialsWithin, maskCredentials, placeInMasked } from "../../masking.ts";
+import { displayWidth, escapeText, type Painter, type Style, wordsOf, wrapWords } from "../../terminal.ts";
+import { aroundCaret } from "./caret.ts";
+import { labelOfMasked, maskedReading, messageCredentials } from "./credentials.ts";
 import type { Explanation, Fault, Reading, Row, RowKind } from "./explanation.ts";
 import { fixFor } from "./fixes.ts";
 import { octetsOf, readable, units, type Wrapped, wrapUnits } from "./octet_text.ts";
@@ -59,9 +61,10 @@ export function explanationText(explanation: Explanation, options: ExplainTextOp
   const { rows, findings, fault } = explanation;
   const lines: string[] = [];
   const faulty = fault === undefined ? -1 : faultyRow(rows, fault.offset);
+  const credentials = options.masked ? messageCredentials(rows) : [];
   rows.forEach((row, index) => {
-    const masked = options.masked && row.kind !== "content" ? maskLine(row.octets, continued(rows, index)) : row.octets;
-    const shown = index === faulty ? faultLines(explanation, row, masked, options) : rowLines(row, masked, options);
+    const found = credentialsWithin(credentials, row.start, row.end);
+    const shown = index === faulty ? faultLines(explanation, row, found, options) : rowLines(row, found, options);
     // Large content has more lines than a call can have arguments.
     for (const line of shown) lines.push(line);
   });
@@ -70,13 +73,6 @@ export function explanationText(explanation: Explanation, options: ExplainTextOp
     lines.push(...sentence("=>", `${escapeText(text)}${section(rule)}`, options.sentenceWidth));
   }
   return lines.map((line) => `${line.trimEnd()}\n`).join("");
-}
-
-/** Returns the octets that a row continues, if it starts with a blank. */
-function continued(rows: readonly Row[], index: number): string {
-  let start = index;
-  while (start > 0 && /^[ \t]/.test(rows[start].octets)) start--;
-  return rows.slice(start, index).map(({ octets }) => octets).join("");
 }
 
 /** Returns the row for the caret: the one with the octet, or the last before it. */
@@ -89,10 +85,16 @@ function faultyRow(rows: readonly Row[], offset: number): number {
  * Formats the line with a fault, a caret under the octet, and the fix. Of a long line only the octets around the fault
  * are shown.
  */
-function faultLines(explanation: Explanation, row: Row, line: string, options: ExplainTextOptions): string[] {
+function faultLines(
+  explanation: Explanation,
+  row: Row,
+  found: readonly Credential[],
+  options: ExplainTextOptions,
+): string[] {
   const { painter } = options;
   const fault = explanation.fault!;
-  const at = placeInMasked(row.octets, line, fault.offset - row.start);
+  const line = maskCredentials(row.octets, found);
+  const at = placeInMasked(row.octets, found, fault.offset - row.start);
   // Of long content only the first octets are kept.
   const left = fault.offset > row.start + row.octets.length ? "…" : "";
   const { shown, caret } = aroundCaret(line, at, options.width - OFFSET_WIDTH - left.length);
@@ -125,27 +127,22 @@ export function refusalText(
   }
   const at = error.fault === undefined ? -1 : error.offset! - position;
   if (at >= 0 && at < rest.length) {
-    const start = lineStart(rest, at);
+    const start = at === 0 ? 0 : rest.lastIndexOf(LF, at - 1) + 1;
     const end = rest.indexOf(LF, at) + 1;
     const line = octetString(rest, start, end > 0 ? end : rest.length);
-    let continues = start;
-    while (continues > 0 && isBlank(rest[continues])) continues = lineStart(rest, continues - 1);
-    const masked = showCredentials ? line : maskLine(line, octetString(rest, continues, start));
-    const column = at - start;
+    const credentials = showCredentials ? [] : credentialsIn(octetString(rest));
+    const found = credentialsWithin(credentials, start, start + line.length);
+    const place = placeInMasked(line, found, at - start);
     const width = Math.max(LEAST_WIDTH, Math.min(USUAL_WIDTH, columns));
-    const { shown, caret } = aroundCaret(masked, placeInMasked(line, masked, column), width - OFFSET_WIDTH);
-    const number = String(position + at - column).padStart(OFFSET_WIDTH - 1);
+    const { shown, caret } = aroundCaret(maskCredentials(line, found), place, width - OFFSET_WIDTH);
+    const number = String(position + start).padStart(OFFSET_WIDTH - 1);
     lines.unshift(`${number} ${shown}`, `${INDENT}${" ".repeat(caret)}^ octet ${error.offset}`);
   }
   return lines.map((line) => `${line}\n`).join("");
 }
 
-/** Returns the start of the line with an octet. */
-function lineStart(bytes: Uint8Array, at: number): number {
-  return at === 0 ? 0 : bytes.lastIndexOf(LF, at - 1) + 1;
-}
-
-function faultWords({ kind }: Explanation, fault: Fault, { painter, sentenceWidth }: ExplainTextOptions): string[] {
+function faultWords({ kind }: Explanation, fault: Fault, options: ExplainTextOptions): string[] {
+  const { painter, sentenceWidth, masked } = options;
   const { status, detail, degree, fix, readings } = fault;
   const answer = kind === "response"
     ? "a strict client takes no more from this connection"
@@ -153,7 +150,7 @@ function faultWords({ kind }: Explanation, fault: Fault, { painter, sentenceWidt
   return [
     ...verdictLines(detail, degree, sentenceWidth, (mark) => painter("red", mark)),
     ...sentence("fix:", fix, sentenceWidth, (mark) => painter("yellow", mark)),
-    ...readingLines(readings, kind === "response" ? "response" : "request"),
+    ...readingLines(masked ? readings.map(maskedReading) : readings, kind === "response" ? "response" : "request"),
     ...sentence("", answer, sentenceWidth),
   ];
 }
@@ -203,13 +200,13 @@ function section(rule: string | undefined): string {
   return rule === undefined ? "" : ` (${rule})`;
 }
 
-/** Formats a row, possibly with its credentials masked: wrapped octets on the left, the label on the right, and its parts below. */
-function rowLines(row: Row, masked: string, options: ExplainTextOptions): string[] {
-  if (masked !== row.octets) {
+/** Formats a row with its credentials masked: wrapped octets on the left, the label on the right, and its parts below. */
+function rowLines(row: Row, found: readonly Credential[], options: ExplainTextOptions): string[] {
+  if (found.length > 0) {
     const width = leftWidth(options);
+    const masked = maskCredentials(row.octets, found);
     const left = row.kind === "unread" ? firstLine(masked, width) : wrapUnits(units(masked), width);
-    // What follows the meaning of the name tells of the value.
-    return twoColumns(row.start, left, row.label.split(";", 1)[0], row.rule, row.kind, options);
+    return twoColumns(row.start, left, labelOfMasked(row), row.rule, row.kind, options);
   }
   const { start, end, kind, octets, label, rule, parts } = row;
   const left = row.kind === "content" || row.kind === "unread"

@@ -6,7 +6,7 @@
 
 import { PAGE_HISTORY_BYTES, PAGE_HISTORY_EVENTS, PAGE_TOLD_CHARACTERS } from "../../limits.ts";
 import type { End, SocketAddress } from "../../traffic.ts";
-import type { Direction, Exchange } from "../conversation.ts";
+import type { Direction, Exchange, Message } from "../conversation.ts";
 import type { LeftOut } from "./sampler.ts";
 import type { Cells } from "./table_state.ts";
 
@@ -127,6 +127,18 @@ export class History {
       missing -= end - start;
     }
     return missing === 0 ? octets : undefined;
+  }
+
+  /** The message that begins with this octet, as it was last told; `undefined` if none does. */
+  message(connection: number, direction: Direction, from: number): Message | undefined {
+    for (let i = this.#entries.length - 1; i >= this.#start; i--) {
+      const { told } = this.#entries[i];
+      if (told.connection !== connection) continue;
+      for (const { request, responses } of told.exchanges ?? []) {
+        const found = (direction === "request" ? [request] : responses).find((one) => one?.from === from);
+        if (found !== undefined) return found;
+      }
+    }
   }
 
   #drop(): void {

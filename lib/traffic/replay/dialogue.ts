@@ -15,6 +15,7 @@ import {
   type ResponseHead,
 } from "../../http_message.ts";
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../../limits.ts";
+import { maskTarget } from "../../masking.ts";
 import { titleOfUnread } from "../conversation.ts";
 import { type Answer, ContentPrint, type Interim } from "./compare.ts";
 
@@ -171,7 +172,7 @@ export class Dialogue {
 
   #request(head: RequestHead): void {
     const exchange = this.#begun ?? this.#exchange("");
-    exchange.title = `${head.method} ${head.target}`;
+    exchange.title = `${head.method} ${maskTarget(head.target)}`;
     exchange.request = head;
     this.#staysAfterRequests &&= head.persistent;
     this.#begun = undefined;

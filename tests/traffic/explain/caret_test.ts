@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { aroundCaret, placeInMasked } from "../../../lib/traffic/explain/caret.ts";
+import { aroundCaret } from "../../../lib/traffic/explain/caret.ts";
 import { octetString } from "../../wire_cases.ts";
 
 const UTF8 = (text: string) => octetString(new TextEncoder().encode(text));
@@ -33,17 +33,3 @@ Deno.test("a line around the caret fits the width", () => {
     }
   }
 });
-
-const credentials: [name: string, line: string, masked: string, at: number, place: number][] = [
-  ["before a credential", "Cookie : abc", "Cookie : (3 octets)", 6, 6],
-  ["of a credential", "Cookie: abc", "Cookie: (3 octets)", 9, 8],
-  ["behind a credential", "Cookie: abcdefghijkl\n", "Cookie: (12 octets)\n", 20, 19],
-  ["behind all", "Cookie: abcdefghijkl", "Cookie: (12 octets)", 20, 19],
-  ["of a line without one", "A: b\r\n", "A: b\r\n", 4, 4],
-];
-
-for (const [name, line, masked, at, place] of credentials) {
-  Deno.test(`the place in a masked line of an octet ${name}`, () => {
-    assert.equal(placeInMasked(line, masked, at), place);
-  });
-}
