@@ -366,7 +366,7 @@ export const PAGE_ROW_CHARACTERS: number = 4096;
 export const PAGE_ROW_MEMBERS: number = 50;
 /** Octets of one message that the page labels and shows. */
 export const PAGE_MESSAGE_BYTES: number = 256 * 1024;
-/** Pages that may be open at a time: with six streams a browser could send no command. */
+/** Pages that may follow at a time: with six streams a browser could send no command. */
 export const PAGE_VIEWERS: number = 4;
 /** Bytes of events that are sent to a page at a time, give or take one event. */
 export const PAGE_PIECE_BYTES: number = 64 * 1024;

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { browserTest, headings, MOMO, pageOf, post, test, urlOf } from "./page_support.ts";
 import { ServeProcess } from "./serve_process.ts";
+import { Peer } from "./support.ts";
 
 test("a session appears in order, and the address loses its key", async ({ tab, peer, url, serve }) => {
   assert.equal(await tab.evaluate("location.href"), new URL("/", url).href);
@@ -267,6 +268,35 @@ browserTest("a stream that was cut off goes on by itself", async (chromium) => {
   } finally {
     await tab.close();
   }
+});
+
+test("a fifth page takes the oldest one's place, which says so and stays away", async ({ tab, url, serve }) => {
+  const { hostname, port, search, host } = new URL(url);
+  await tab.evaluate(`{
+    globalThis.closedStreams = 0;
+    const { close } = EventSource.prototype;
+    EventSource.prototype.close = function () {
+      closedStreams++;
+      close.call(this);
+    };
+  }`);
+  const peers = [];
+  // These read nothing, as pages that stall.
+  for (let i = 0; i < 4; i++) {
+    const peer = new Peer(await Deno.connect({ hostname, port: Number(port) }));
+    await peer.send(`GET /live/events${search} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    peers.push(peer);
+  }
+  await tab.until(
+    `document.querySelector("#notice").textContent.startsWith("Another page has taken this one's place")`,
+  );
+  assert.equal(await tab.evaluate("closedStreams"), 1, "a browser would come back after two seconds");
+  // Reloaded, it takes the place of one of the others.
+  await tab.go(url);
+  await tab.until(`document.querySelector("#address").textContent.endsWith(":${serve.port}")`);
+  assert.equal(await tab.evaluate(`document.querySelector("#notice").hidden`), true);
+  assert.match(await peers[0].receiveAll(), /event: replaced\r?\n/);
+  for (const peer of peers) peer.close();
 });
 
 test("a connection can be picked, however many there are", async ({ tab, serve, peer }) => {

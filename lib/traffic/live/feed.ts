@@ -22,12 +22,20 @@ export interface FeedOptions {
   readonly heartbeatMs?: number;
 }
 
+/** A page that follows. */
+interface Viewer {
+  /** Whether another page has taken its place. */
+  replaced: boolean;
+  /** Ends its wait for more events. */
+  wake: () => void;
+}
+
 /** Sends what happens to the pages. */
 export class Feed {
   readonly #journal: Journal;
   readonly #options: Required<FeedOptions>;
-  readonly #wakes = new Set<() => void>();
-  #viewers = 0;
+  /** The pages, the one that follows for longest first. */
+  readonly #viewers = new Set<Viewer>();
   #stopped = false;
 
   /** Follows a journal. */
@@ -37,11 +45,6 @@ export class Feed {
     journal.onMore = () => this.#wake();
   }
 
-  /** Whether one more page may follow. */
-  get full(): boolean {
-    return this.#viewers >= PAGE_VIEWERS;
-  }
-
   /** Ends all streams, each after the last event. */
   stop(): void {
     this.#stopped = true;
@@ -49,32 +52,35 @@ export class Feed {
   }
 
   #wake(): void {
-    for (const wake of this.#wakes) wake();
+    for (const { wake } of this.#viewers) wake();
   }
 
   /**
-   * A stream, which counts as a viewer until it ends.
+   * A stream for one more page. It takes the oldest one's place if there are too many: that one may read nothing, which
+   * cannot be seen while nothing happens. It is told so, and its stream ends.
    *
    * @param lastId The id of the last event that the page has, if it was here before.
    * @param signal Aborted once the page has left.
    */
   stream(lastId: string | undefined, signal: AbortSignal): AsyncIterable<string> {
-    this.#viewers++;
-    let open = true;
-    const close = () => {
-      if (open) this.#viewers--;
-      open = false;
-    };
-    const pieces = this.#pieces(this.#resumeAt(lastId), signal);
+    const viewer: Viewer = { replaced: false, wake() {} };
+    this.#viewers.add(viewer);
+    const [oldest] = this.#viewers;
+    if (this.#viewers.size > PAGE_VIEWERS) {
+      this.#viewers.delete(oldest);
+      oldest.replaced = true;
+      oldest.wake();
+    }
+    const pieces = this.#pieces(this.#resumeAt(lastId), signal, viewer);
     return {
       [Symbol.asyncIterator]: () => ({
         next: async () => {
           const piece = await pieces.next();
-          if (piece.done) close();
+          if (piece.done) this.#viewers.delete(viewer);
           return piece;
         },
         return: async () => {
-          close();
+          this.#viewers.delete(viewer);
           await pieces.return(undefined);
           return { done: true, value: undefined };
         },
@@ -90,12 +96,17 @@ export class Feed {
     return process === this.#options.process && next >= first && next <= last + 1 ? next : undefined;
   }
 
-  async *#pieces(resumeAt: number | undefined, signal: AbortSignal): AsyncGenerator<string, void> {
+  async *#pieces(
+    resumeAt: number | undefined,
+    signal: AbortSignal,
+    viewer: Viewer,
+  ): AsyncGenerator<string, void> {
     const { history } = this.#journal;
     let next = resumeAt ?? history.first;
     // The browser tries again after two seconds.
     yield resumeAt === undefined ? `retry: 2000\n${this.#start(0)}` : `retry: 2000\n\n`;
     while (!signal.aborted) {
+      if (viewer.replaced) return yield "event: replaced\ndata: {}\n\n";
       let text = "";
       if (next < history.first) {
         text = this.#start(history.first - next);
@@ -103,7 +114,7 @@ export class Feed {
       }
       while (text.length < PAGE_PIECE_BYTES && next <= history.last) text += this.#event(next++);
       if (text === "" && this.#stopped) return;
-      if (text === "") text = await this.#more(signal) ? "" : ": still here\n\n";
+      if (text === "") text = await this.#more(signal, viewer) ? "" : ": still here\n\n";
       if (text !== "") yield text;
     }
   }
@@ -129,18 +140,13 @@ export class Feed {
   }
 
   /** Waits for more events, and for those that come right after them. Returns false after a quiet time. */
-  async #more(signal: AbortSignal): Promise<boolean> {
-    let timer;
-    let wake = () => {};
-    const woken = new Promise<boolean>((resolve) => {
-      wake = () => resolve(true);
-      timer = setTimeout(() => resolve(false), this.#options.heartbeatMs);
-    });
-    this.#wakes.add(wake);
+  async #more(signal: AbortSignal, viewer: Viewer): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const wake = viewer.wake = () => resolve(true);
+    const timer = setTimeout(() => resolve(false), this.#options.heartbeatMs);
     signal.addEventListener("abort", wake);
-    const more = await woken;
+    const more = await promise;
     clearTimeout(timer);
-    this.#wakes.delete(wake);
     signal.removeEventListener("abort", wake);
     if (more && !this.#stopped && !signal.aborted) {
       await new Promise((resolve) => setTimeout(resolve, this.#options.gatherMs));

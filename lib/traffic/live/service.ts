@@ -141,9 +141,6 @@ export class PageService implements Service {
   }
 
   #events({ method, fields }: RequestHead, { signal }: Requester): HttpResponse {
-    if (this.#feed.full) {
-      throw new HttpError(503, "Four pages are open already: close one of them", { fields: [["Retry-After", "5"]] });
-    }
     const response = { status: 200, contentType: "text/event-stream" };
     if (method === "HEAD") return response;
     return { ...response, content: this.#feed.stream(fields.get("last-event-id"), signal) };

@@ -228,12 +228,17 @@ function follow() {
     if (lost) notice("");
     lost = false;
   });
+  // Were it to come back, it would take the place of another page that is open.
+  source.addEventListener("replaced", () => {
+    source.close();
+    notice("Another page has taken this one's place, for four may be open: reload this one to follow again.");
+  });
   source.addEventListener("error", async () => {
     lost = true;
     if (source.readyState !== EventSource.CLOSED) return notice("The server does not answer; trying again …");
     const status = (await fetch("/live/events", { method: "HEAD" }).catch(() => undefined))?.status;
     if (status === 403) return notice("The server was started again: open the address that it printed.");
-    notice(status === 503 ? "Four pages are open already: close one of them." : "The stream has ended; trying again …");
+    notice("The stream has ended; trying again …");
     setTimeout(follow, AGAIN_MS);
   });
 }

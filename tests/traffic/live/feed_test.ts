@@ -84,15 +84,30 @@ Deno.test("a quiet stream says that it is there", async () => {
   await pieces.return!();
 });
 
-Deno.test("there is room for four pages, and again when one leaves", async () => {
-  const { feed } = feedOf();
-  const four = Array.from({ length: 4 }, () => follow(feed));
-  assert(feed.full);
-  await four[0].pieces.return!();
-  assert(!feed.full);
-  await four[0].pieces.return!();
-  follow(feed);
-  assert(feed.full, "one that has left has left once");
+Deno.test("a fifth page takes the oldest one's place, which is told so and ends", async () => {
+  const { feed, add } = feedOf();
+  const pages = Array.from({ length: 4 }, () => follow(feed));
+  for (const { next } of pages) assert.match(await next(), /event: start/);
+  // One of them waits for what comes, one reads nothing.
+  const [waits, stalls] = pages;
+  const pending = waits.next();
+  pages.push(follow(feed));
+  assert.equal(await pending, "event: replaced\ndata: {}\n\n");
+  assert.equal((await waits.pieces.next()).done, true);
+  await waits.pieces.return!();
+  for (let i = 1; i <= 3; i++) add(i);
+  pages.push(follow(feed));
+  assert.equal(await stalls.next(), "event: replaced\ndata: {}\n\n", "and nothing of what it has missed");
+  assert.equal((await stalls.pieces.next()).done, true);
+  // A page that has left makes room.
+  await pages[2].pieces.return!();
+  pages.push(follow(feed));
+  for (const page of pages.slice(3)) {
+    let text = "";
+    while (!text.includes('"number":3')) text += await page.next();
+    assert.doesNotMatch(text, /replaced/);
+    await page.pieces.return!();
+  }
 });
 
 Deno.test("streams end when the page has left, and all of them when told to", async () => {

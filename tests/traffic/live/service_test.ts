@@ -100,19 +100,3 @@ Deno.test("a command's line and its error are JSON", async () => {
   );
   assert.equal(await textOf((await answer(COMMAND, fields, '{"command":"help"}')).content), '{"error":"Wrong Input"}');
 });
-
-Deno.test("a fifth page is refused until one leaves", async () => {
-  const streams = [];
-  for (let i = 0; i < 4; i++) {
-    const { status, contentType, content } = await answer("GET /live/events", COOKIE);
-    assert.deepEqual([status, contentType], [200, "text/event-stream"]);
-    streams.push((content as AsyncIterable<string>)[Symbol.asyncIterator]());
-  }
-  const { status, fields, content } = await answer("GET /live/events", COOKIE);
-  assert.equal(status, 503);
-  assert.match(await textOf(content), /Four pages/);
-  assert(fields!.some(([name]) => name === "Retry-After"));
-  assert.equal((await answer("HEAD /live/events", COOKIE)).status, 503, "which is how the page learns why");
-  for (const stream of streams) await stream.return!();
-  assert.equal((await answer("HEAD /live/events", COOKIE)).status, 200);
-});
