@@ -80,12 +80,19 @@ async function explainMessages(
   };
   explainer.receive(start);
   await print();
+  let rest = "";
   for await (const bytes of pieces) {
+    // The input may have no end.
+    if (explainer.needsNoMore) {
+      rest = "\nThe rest of the input is not read\n";
+      break;
+    }
     explainer.receive(bytes);
     await print();
   }
   explainer.end();
   await print();
+  await writeAll(Deno.stdout, ENCODER.encode(rest));
   return valid ? 0 : EXIT_FAILURE;
 }
 

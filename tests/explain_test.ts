@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { runProgram, ServeProcess } from "./serve_process.ts";
+import { runProgram, ServeProcess, wiretable } from "./serve_process.ts";
 import { TempFolder } from "./support.ts";
 import { capture, talk } from "./traffic/captures.ts";
 import { captured, CAPTURES, TSHARK, withTshark } from "./tshark.ts";
@@ -37,6 +37,38 @@ Deno.test("octets of another protocol after 101 are no fault", async () => {
   assert.equal(code, 0);
   assert.match(stdout, /\nnot explained, from octet 48 on\n/);
 });
+
+const endings: [what: string, code: number, start: string, shown: RegExp][] = [
+  [
+    "a broken message",
+    1,
+    "\0",
+    /^ {4}0 \\0.*\n {6}\^ octet 0\n {6}!! Expected a method [^]*\nThe rest of the input is not read\n$/,
+  ],
+  ["a broken later message", 1, `${GET}GET / HTTP/1.1\n`, /^request 2, [^]*\n {6}!! A bare LF [^]* is not read\n$/m],
+  [
+    "the last message",
+    1,
+    "GET / HTTP/1.0\r\n\r\n",
+    /not read: the connection ends\n[^]*\nThe rest of the input is not read\n$/,
+  ],
+  ["another protocol", 0, "HTTP/1.1 101 A\r\n\r\n", /no longer HTTP: [^]*\nThe rest of the input is not read\n$/],
+];
+
+for (const [what, code, start, shown] of endings) {
+  Deno.test(`an input without an end is explained up to ${what}`, async () => {
+    const child = wiretable(["explain", "-"]);
+    const writer = child.stdin.getWriter();
+    // As /dev/zero: there is more for as long as anyone reads.
+    const written = (async () => {
+      await writer.write(new TextEncoder().encode(start));
+      for (const zeros = new Uint8Array(1 << 16);;) await writer.write(zeros);
+    })();
+    const [output] = await Promise.all([child.output(), assert.rejects(written)]);
+    assert.equal(output.code, code);
+    assert.match(new TextDecoder().decode(output.stdout), shown);
+  });
+}
 
 const failures: [name: string, args: string[], input: string, message: RegExp][] = [
   ["a message that breaks a rule", ["-"], "GET / HTTP/1.1\nHost: a\r\n\r\n", /^$/],

@@ -134,6 +134,11 @@ export class Explainer {
     return { octets, isMessage, isBroken: this.#failure !== undefined, method };
   }
 
+  /** Whether more octets would change nothing but the number of those that are not read. */
+  get needsNoMore(): boolean {
+    return !this.#reads && this.#carry.length >= UNREAD_KEPT_BYTES;
+  }
+
   get #reads(): boolean {
     return this.#failure === undefined && this.#phase !== "closed" && this.#phase !== "tunnel";
   }
