@@ -11,9 +11,11 @@ import {
   MAX_HELD_CONTENT_BYTES,
   MAX_HELD_CONTENT_MS,
   MAX_SNIFF_MS,
+  SHOWN_PIECE_BYTES,
   SNIFFED_CONTENT_BYTES,
 } from "../limits.ts";
 import { ContentText, displayWidth, escapeText, type Painter } from "../terminal.ts";
+import { ContentDecoder } from "./content_coding.ts";
 import { indentJson } from "./json_view.ts";
 
 /** Options for showing content. */
@@ -35,10 +37,10 @@ export interface ContentViewOptions {
    * text is escaped, one line stands for binary content, and notes say what differs from the octets on the wire.
    */
   readonly writeExactly?: (bytes: Uint8Array) => Promise<void>;
+  /** Tells the user, beside the output, that not all of the content was decoded. */
+  readonly tell?: (line: string) => Promise<void>;
 }
 
-/** Content codings (RFC 9110 §8.4.1, RFC 7932), and their names for DecompressionStream. */
-const CODINGS: Record<string, string> = { gzip: "gzip", "x-gzip": "gzip", deflate: "deflate", br: "brotli" };
 const TEXT_TYPE =
   /^text\/|[/+](?:json|xml|javascript|ecmascript|yaml|x-www-form-urlencoded|x-ndjson|toml|csv|graphql)$/;
 const BINARY_TYPE = /^(?:image\/(?!svg)|audio\/|video\/|font\/|application\/(?:octet-stream|zip|gzip|pdf|wasm))/;
@@ -49,9 +51,14 @@ export class ContentView {
   endsLine = true;
   readonly #options: ContentViewOptions;
   readonly #type: string;
+  /** The content codings, as `gzip, br`; empty without any. */
   readonly #coding: string;
+  /** Decodes the content; `undefined` if it is not coded, or shown as it is. */
+  #decoder: ContentDecoder | undefined;
+  /** Coded octets, held until the kind of the decoded ones is known. */
+  #coded = new ByteBuffer(0);
   readonly #text = new ContentText();
-  /** Bytes that are held until their kind is known. */
+  /** Decoded bytes that are held until their kind is known, and JSON for longer. */
   #held = new ByteBuffer(0);
   #holds = true;
   /** Ends the holding of a stream that pauses. */
@@ -65,19 +72,26 @@ export class ContentView {
   constructor(options: ContentViewOptions) {
     this.#options = options;
     this.#type = options.type?.split(";", 1)[0].trim().toLowerCase() ?? "";
-    const coding = options.coding?.trim().toLowerCase() ?? "identity";
-    this.#coding = coding === "identity" ? "" : coding;
+    const names = options.coding?.toLowerCase().split(",").map((name) => name.trim()) ?? [];
+    const codings = names.filter((name) => name !== "" && name !== "identity");
+    this.#coding = codings.join(", ");
+    if (codings.length === 0) return;
+    this.#decoder = ContentDecoder.for(codings);
+    this.#isBinary = this.#decoder === undefined ? true : undefined;
   }
 
   /** Shows another piece, or holds it. */
   add(bytes: Uint8Array): Promise<void> {
-    return this.#step(() => this.#add(bytes));
+    return this.#step(async () => {
+      this.#bytes += bytes.length;
+      for (const piece of pieces(bytes)) await this.#add(piece);
+    });
   }
 
   /** Shows what was held, and a note on the content if needed. */
   end(): Promise<void> {
     clearTimeout(this.#timer);
-    return this.#step(() => this.#end());
+    return this.#step(() => this.#end()).finally(() => this.#decoder?.close());
   }
 
   #step(run: () => Promise<void>): Promise<void> {
@@ -85,13 +99,27 @@ export class ContentView {
   }
 
   async #add(bytes: Uint8Array): Promise<void> {
-    this.#bytes += bytes.length;
-    if (!this.#holds) return this.#isBinary ? await this.#pass(bytes) : await this.#show(bytes);
-    this.#held.append(bytes);
-    if (this.#coding !== "") {
-      if (this.#held.length > MAX_DECODED_SHOWN_BYTES) await this.#releaseBinary();
-      return;
+    if (this.#decoder === undefined || this.#isBinary) return await this.#addDecoded(bytes);
+    if (this.#isBinary === undefined) this.#coded.append(bytes);
+    await this.#decode(bytes);
+  }
+
+  async #decode(bytes: Uint8Array | "end"): Promise<void> {
+    const decoder = this.#decoder!;
+    for await (const piece of decoder.decode(bytes)) {
+      await this.#addDecoded(piece);
+      if (this.#isBinary) return;
     }
+    const isNothing = this.#holds && this.#held.length === 0;
+    if (isNothing && (decoder.state === "invalid" || this.#coded.length > MAX_HELD_CONTENT_BYTES)) {
+      await this.#releaseBinary();
+    }
+  }
+
+  async #addDecoded(bytes: Uint8Array): Promise<void> {
+    if (this.#isBinary) return await this.#pass(bytes);
+    if (!this.#holds) return await this.#show(bytes);
+    this.#held.append(bytes);
     this.#timer ??= setTimeout(
       // An error of writing is thrown by the next step.
       () => void this.#step(() => this.#release()).catch(() => {}),
@@ -104,36 +132,41 @@ export class ContentView {
 
   async #end(): Promise<void> {
     if (this.#bytes === 0) return;
-    if (this.#holds && this.#coding !== "") return await this.#showDecoded();
-    if (this.#holds && !this.#isBinary && await this.#showJson(this.#held.view())) return;
-    await this.#release();
-    if (this.#isBinary) await this.#sayUnshown();
-    else await this.#endText();
+    if (this.#decoder !== undefined && !this.#isBinary) await this.#decode("end");
+    const indented = this.#holds && !this.#isBinary ? this.#indented(this.#held.view()) : undefined;
+    if (indented !== undefined) {
+      for (const piece of indented) await this.#write(piece);
+      await this.#write("\n");
+    } else {
+      await this.#release();
+      if (this.#isBinary) return await this.#sayUnshown();
+      await this.#endText();
+    }
+    await this.#sayHow(indented !== undefined);
   }
 
   #mayIndent(): boolean {
     return this.#options.indent !== "never" && (/[/+]json$/.test(this.#type) || this.#type === "");
   }
 
-  /** Takes what is held; what follows is not held. */
-  #takeHeld(): Uint8Array {
-    const held = this.#held.view();
-    this.#held = new ByteBuffer(0);
-    this.#holds = false;
-    return held;
-  }
-
   /** Shows what is held; what follows is shown as it comes. */
   async #release(): Promise<void> {
     if (!this.#holds) return;
     this.#isBinary ??= isBinary(this.#held.view(), this.#type);
-    if (this.#isBinary) await this.#releaseBinary();
-    else await this.#show(this.#takeHeld());
+    if (this.#isBinary) return await this.#releaseBinary();
+    const held = this.#held.view();
+    this.#held = new ByteBuffer(0);
+    this.#holds = false;
+    await this.#show(held);
   }
 
+  /** Passes what is held, still coded; what follows is passed as it comes. */
   async #releaseBinary(): Promise<void> {
     this.#isBinary = true;
-    await this.#pass(this.#takeHeld());
+    if (!this.#holds) return;
+    const held = this.#decoder === undefined ? this.#held : this.#coded;
+    this.#holds = false;
+    await this.#pass(held.view());
   }
 
   async #pass(bytes: Uint8Array): Promise<void> {
@@ -145,7 +178,7 @@ export class ContentView {
 
   async #show(bytes: Uint8Array): Promise<void> {
     if (this.#options.writeExactly !== undefined) return await this.#pass(bytes);
-    await this.#write(this.#text.add(bytes));
+    for (const piece of pieces(bytes)) await this.#write(this.#text.add(piece));
   }
 
   async #endText(): Promise<void> {
@@ -165,17 +198,8 @@ export class ContentView {
     if (this.#options.writeExactly === undefined) await this.#write(`${this.#options.painter("dim", line)}\n`);
   }
 
-  /** Shows content indented, if it is JSON to be indented. */
-  async #showJson(bytes: Uint8Array): Promise<boolean> {
-    const shown = this.#indented(bytes);
-    if (shown === undefined) return false;
-    await this.#write(`${shown}\n`);
-    await this.#say(`(shown indented; ${this.#bytes} octets on the wire)`);
-    return true;
-  }
-
-  /** Returns JSON indented; `undefined` if the content is shown as received. */
-  #indented(bytes: Uint8Array): string | undefined {
+  /** Returns content indented; `undefined` if it is shown as received. */
+  #indented(bytes: Uint8Array): Iterable<string> | undefined {
     const { indent, columns, painter } = this.#options;
     if (!this.#mayIndent() || bytes.length > MAX_HELD_CONTENT_BYTES) return undefined;
     const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
@@ -183,32 +207,38 @@ export class ContentView {
     return indent === "long" && fits ? undefined : indentJson(text, painter);
   }
 
-  /** Shows coded content decoded, if the coding is known and the content is text. */
-  async #showDecoded(): Promise<void> {
-    const format = Object.hasOwn(CODINGS, this.#coding) ? CODINGS[this.#coding] : undefined;
-    const decoded = format === undefined ? undefined : await decode(this.#held.view(), format);
-    if (decoded === undefined || isBinary(decoded, this.#type)) {
-      await this.#releaseBinary();
-      return await this.#sayUnshown(format !== undefined && decoded === undefined);
+  /** Says how shown text differs from the octets on the wire. */
+  async #sayHow(isIndented: boolean): Promise<void> {
+    const indented = isIndented ? "shown indented; " : "";
+    if (this.#decoder === undefined) {
+      if (isIndented) await this.#say(`(${indented}${this.#bytes} octets on the wire)`);
+      return;
     }
-    const shown = this.#indented(decoded);
-    if (shown !== undefined) await this.#write(`${shown}\n`);
-    else {
-      await this.#show(decoded.subarray(0, MAX_DECODED_SHOWN_BYTES));
-      await this.#endText();
-    }
-    const cut = decoded.length > MAX_DECODED_SHOWN_BYTES ? ` up to ${grouped(MAX_DECODED_SHOWN_BYTES)} octets` : "";
-    await this.#say(
-      `(decoded for display${cut}${shown === undefined ? "" : ", shown indented"}; ` +
-        `${grouped(this.#bytes)} octets coded with ${escapeText(this.#coding)} on the wire)`,
-    );
+    const coding = escapeText(this.#coding);
+    const far = {
+      going: "",
+      cut: ` up to ${grouped(MAX_DECODED_SHOWN_BYTES)} octets`,
+      invalid: ` as far as it is valid ${coding}`,
+    }[this.#decoder.state];
+    const how = `decoded for display${far}${isIndented ? ", " : "; "}${indented}`;
+    const line = `(${how}${grouped(this.#bytes)} octets coded with ${coding} on the wire)`;
+    if (far !== "" && this.#options.writeExactly !== undefined) await this.#options.tell?.(line);
+    else await this.#say(line);
   }
 
-  async #sayUnshown(isInvalid = false): Promise<void> {
+  async #sayUnshown(): Promise<void> {
     const coded = this.#coding === "" ? "" : ` coded with ${escapeText(this.#coding)}`;
     const type = this.#type === "" ? "binary content" : escapeText(this.#type);
+    const isInvalid = this.#decoder?.state === "invalid";
     const invalid = isInvalid ? `: they are not valid ${escapeText(this.#coding)}` : "";
     await this.#say(`${grouped(this.#bytes)} octets of ${type}${coded}, not shown${invalid}; save with > FILE`);
+  }
+}
+
+/** Cuts bytes into pieces that are small enough to be escaped at once. */
+function* pieces(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let start = 0; start < bytes.length; start += SHOWN_PIECE_BYTES) {
+    yield bytes.subarray(start, start + SHOWN_PIECE_BYTES);
   }
 }
 
@@ -225,21 +255,6 @@ function isBinary(bytes: Uint8Array, type: string): boolean {
   } catch {
     return true;
   }
-}
-
-/** Decodes content, up to the limit for display; `undefined` if it is invalid in its coding. */
-async function decode(bytes: Uint8Array, format: string): Promise<Uint8Array | undefined> {
-  const decoded = new ByteBuffer(0);
-  try {
-    const source = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream();
-    for await (const piece of source.pipeThrough(new DecompressionStream(format as CompressionFormat))) {
-      decoded.append(piece);
-      if (decoded.length > MAX_DECODED_SHOWN_BYTES) break;
-    }
-  } catch {
-    return undefined;
-  }
-  return decoded.view();
 }
 
 function grouped(count: number): string {

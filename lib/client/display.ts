@@ -191,7 +191,10 @@ export class Display {
       columns: screen.columns(),
       painter,
       write: (text) => screen.write(ENCODER.encode(text)),
-      ...!screen.terminal && { writeExactly: (bytes) => screen.write(bytes) },
+      ...!screen.terminal && {
+        writeExactly: (bytes: Uint8Array) => screen.write(bytes),
+        tell: (line: string) => screen.tell(line),
+      },
     });
   }
 }

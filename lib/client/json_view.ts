@@ -5,23 +5,33 @@
  * @module
  */
 
-import { MAX_INDENTED_CHARACTERS } from "../limits.ts";
-import { escapeText, type Painter, type Style } from "../terminal.ts";
+import { MAX_INDENTED_CHARACTERS, SHOWN_PIECE_BYTES } from "../limits.ts";
+import { escapeText, type Painter, painterFor, type Style } from "../terminal.ts";
 
 const INDENT = "  ";
 /** A string, number, literal or structural character, with blanks before it. */
 const TOKEN = /[ \t\r\n]*("(?:[^"\\]|\\.)*"|[{}[\],:]|[^ \t\r\n{}[\],:"]+)/y;
 
 /**
- * Returns JSON text as lines for a terminal, without a final line end; `undefined` if it is not JSON, or so deeply
- * nested that the lines would be too long to be read.
+ * Returns JSON text as lines for a terminal, without a final line end, in pieces; `undefined` if it is not JSON, or so
+ * deeply nested that the lines would be too long to be read.
  */
-export function indentJson(text: string, painter: Painter): string | undefined {
+export function indentJson(text: string, painter: Painter): Iterable<string> | undefined {
   try {
     JSON.parse(text);
   } catch {
     return undefined;
   }
+  let length = 0;
+  for (const piece of indented(text, painterFor(false))) {
+    length += piece.length;
+    if (length > MAX_INDENTED_CHARACTERS) return undefined;
+  }
+  return indented(text, painter);
+}
+
+/** Yields JSON with its new blanks. Pieces, because a million tokens in one string take a hundred times their memory. */
+function* indented(text: string, painter: Painter): Generator<string> {
   let shown = "";
   let depth = 0;
   let before = "";
@@ -32,12 +42,15 @@ export function indentJson(text: string, painter: Painter): string | undefined {
     if (closes) depth--;
     // An empty object or array stays on one line.
     if (closes ? !wasOpened : wasOpened || before === ",") shown += `\n${INDENT.repeat(depth)}`;
-    if (shown.length > MAX_INDENTED_CHARACTERS) return undefined;
     shown += token === ":" ? ": " : paint(token, isName, painter);
+    if (shown.length > SHOWN_PIECE_BYTES) {
+      yield shown;
+      shown = "";
+    }
     if (opens) depth++;
     before = token;
   }
-  return shown;
+  yield shown;
 }
 
 /** Yields the tokens, and whether each is a member's name. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { constants, gzipSync } from "node:zlib";
 import { ContentView, type ContentViewOptions } from "../../lib/client/content_view.ts";
-import { MAX_DECODED_SHOWN_BYTES, MAX_HELD_CONTENT_BYTES } from "../../lib/limits.ts";
+import { MAX_DECODED_SHOWN_BYTES, MAX_HELD_CONTENT_BYTES, SHOWN_PIECE_BYTES } from "../../lib/limits.ts";
 import { painterFor } from "../../lib/terminal.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -111,6 +112,51 @@ Deno.test("coded content is decoded for display, with a note", async () => {
   assert.match(text.slice(-200), /\(decoded for display up to 10,485,760 octets; [\d,]+ octets coded/);
 });
 
+Deno.test("of content that breaks off in its coding, what decodes is shown, and said", async () => {
+  const gzip = await coded(new Uint8Array(100_000).fill(0x61), "gzip");
+  const start = gzip.subarray(0, gzip.length - 8);
+  const text = await shown([start.subarray(0, 50), start.subarray(50)], { coding: "gzip", type: "text/plain" });
+  assert.match(
+    text,
+    /^a{100000}\n\(decoded for display as far as it is valid gzip; [\d,]+ octets coded with gzip on the wire\)\n$/,
+  );
+});
+
+Deno.test("coded content is shown as it comes, and binary content after decoding is one line", async () => {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const view = new ContentView({
+    ...VIEW,
+    type: "text/event-stream",
+    coding: "gzip",
+    write: (text) => Promise.resolve(resolve(text)),
+  });
+  await view.add(gzipSync("data: 1\n", { finishFlush: constants.Z_SYNC_FLUSH }));
+  assert.equal(await promise, "data: 1\n");
+  await view.end();
+  const png = await coded(new Uint8Array(3000), "gzip");
+  const unshown = `${png.length} octets of text/plain coded with gzip, not shown; save with > FILE\n`;
+  assert.equal(await shown([png], { coding: "gzip", type: "text/plain" }), unshown);
+});
+
+Deno.test("content is escaped and written in small pieces, coded or not", async () => {
+  const escapes = new Uint8Array(MAX_DECODED_SHOWN_BYTES + 1).fill(0x1b);
+  const json = encode(JSON.stringify(Array(200_000).fill(0)));
+  const contents: [Uint8Array, Partial<ContentViewOptions>][] = [
+    [escapes, { type: "text/plain" }],
+    [await coded(escapes, "gzip"), { type: "text/plain", coding: "gzip" }],
+    [escapes, {}],
+    [json, {}],
+  ];
+  for (const [content, options] of contents) {
+    let longest = 0;
+    const write = (text: string) => Promise.resolve(void (longest = Math.max(longest, text.length)));
+    const view = new ContentView({ ...VIEW, write, ...options });
+    await view.add(content);
+    await view.end();
+    assert(longest > 0 && longest <= 4 * SHOWN_PIECE_BYTES, `${longest} characters are written at once`);
+  }
+});
+
 Deno.test("what is neither indented nor decoded is written exactly into a file, without notes", async () => {
   const write = async (pieces: (string | Uint8Array)[], options: Partial<ContentViewOptions>) => {
     const written: Uint8Array[] = [];
@@ -131,7 +177,16 @@ Deno.test("what is neither indented nor decoded is written exactly into a file, 
   assert.equal((await write([large, large], { coding: "gzip" })).written.length, 2 * MAX_DECODED_SHOWN_BYTES);
   assert.deepEqual((await write(["a\x1b\r\n"], { type: "text/plain" })).written, encode("a\x1b\r\n"));
   assert.deepEqual((await write(["[1]"], { indent: "always" })).written, encode("[\n  1\n]\n"));
+  const told: string[] = [];
+  const tell = (line: string) => Promise.resolve(void told.push(line));
   const gzip = await coded("[1]", "gzip");
+  const bomb = await coded(new Uint8Array(MAX_DECODED_SHOWN_BYTES + 1).fill(0x61), "gzip");
+  const { written: start } = await write([bomb], { coding: "gzip", type: "text/plain", tell });
+  assert.equal(start.length, MAX_DECODED_SHOWN_BYTES);
+  assert.match(
+    told.join("\n"),
+    /^\(decoded for display up to 10,485,760 octets; [\d,]+ octets coded .* on the wire\)$/,
+  );
   assert.deepEqual((await write([gzip], { indent: "always", coding: "gzip" })).written, encode("[\n  1\n]\n"));
 });
 

@@ -1,8 +1,14 @@
 import assert from "node:assert/strict";
-import { indentJson } from "../../lib/client/json_view.ts";
-import { painterFor } from "../../lib/terminal.ts";
+import { indentJson as piecesOf } from "../../lib/client/json_view.ts";
+import { type Painter, painterFor } from "../../lib/terminal.ts";
 
 const plain = painterFor(false);
+
+/** Returns all of the lines. */
+function indentJson(text: string, painter: Painter): string | undefined {
+  const pieces = piecesOf(text, painter);
+  return pieces && [...pieces].join("");
+}
 
 const shown: [text: string, lines: string[] | undefined][] = [
   ["{}", ["{}"]],
@@ -55,6 +61,11 @@ Deno.test("JSON whose lines would be too long is not indented", () => {
   assert.equal(indentJson("[".repeat(100_000) + "]".repeat(100_000), plain), undefined);
   assert.equal(indentJson(`${"[".repeat(3000)}${"1,".repeat(100_000)}1${"]".repeat(3000)}`, plain), undefined);
   assert.match(indentJson("[".repeat(100) + "]".repeat(100), plain)!, /\n {198}\[\]\n/);
+});
+
+Deno.test("indented JSON comes in pieces", () => {
+  const pieces = [...piecesOf(JSON.stringify(Array(200_000).fill(0)), plain)!];
+  assert(pieces.length > 10 && pieces.every(({ length }) => length < 20_000));
 });
 
 Deno.test("control characters are escaped, and parts have different colours", () => {
