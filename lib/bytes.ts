@@ -32,12 +32,14 @@ export interface Source {
 }
 
 /**
- * Reads all bytes of a source, without asking for its size: devices and pipes have none.
+ * Reads all bytes of a source.
  *
+ * @param expected How many there may be; devices and pipes have no size.
  * @throws {RangeError} If there are more than `most` bytes.
  */
-export async function readAtMost(source: Source, most: number): Promise<Uint8Array> {
-  let bytes = new Uint8Array(Math.min(64 * 1024, most + 1));
+export async function readAtMost(source: Source, most: number, expected = 0): Promise<Uint8Array> {
+  if (expected > most) throw new RangeError(`More than ${most} bytes`);
+  let bytes = new Uint8Array(Math.min(Math.max(64 * 1024, expected + 1), most + 1));
   let length = 0;
   for (;;) {
     const count = await source.read(bytes.subarray(length));
@@ -138,6 +140,17 @@ export function octetString(bytes: Uint8Array, start = 0, end: number = bytes.le
 export function octetsToText(octets: string): string {
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.from(octets, "latin1"));
 }
+
+/** The byte order mark in UTF-8 (RFC 3629 §6). */
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
+
+/** Returns text in UTF-8 without a byte order mark at its start. */
+export function withoutMark(text: Uint8Array): Uint8Array {
+  return BYTE_ORDER_MARK.every((octet, i) => text[i] === octet) ? text.subarray(BYTE_ORDER_MARK.length) : text;
+}
+
+/** Why input is refused whose octets are not UTF-8, and what mends it. */
+export const NOT_UTF8: string = "not UTF-8: chcp 65001, or save the file as UTF-8";
 
 /** Returns the length of content in bytes, of text in UTF-8. */
 export function byteLength(content: string | Uint8Array): number {

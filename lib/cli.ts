@@ -5,6 +5,7 @@
  */
 
 import { DEFAULT_HOST, DEFAULT_PORT, type Endpoint } from "./address.ts";
+import { NOT_UTF8 } from "./bytes.ts";
 import { looksLikeAddress, parseAddress } from "./cli/addresses.ts";
 import { completionScript } from "./cli/completions.ts";
 import {
@@ -95,6 +96,9 @@ export type Invocation =
  * @throws {UsageError} If they are invalid.
  */
 export function parseCommandLine(args: readonly string[]): Invocation {
+  // Octets of an argument that are not UTF-8 have become this character before the program starts.
+  const damaged = args.find((arg) => arg.includes("\ufffd"));
+  if (damaged !== undefined) throw new UsageError(`${quote(damaged)} is ${NOT_UTF8}`);
   const [command, ...rest] = args;
   switch (command) {
     case "serve": {

@@ -21,6 +21,29 @@ function assertHas<Options>(options: Options, expected: Partial<Options>) {
   assert.deepEqual(Object.fromEntries(names.map((name) => [name, options[name]])), expected);
 }
 
+for (
+  const args of [
+    ["connect", "post", "Kim", "type=\ufffd\ufffd"],
+    ["connect", "get", "\ufffd"],
+    ["connect", "--history", "\ufffd"],
+    ["connect", "put", "Kim", "@\ufffd.json"],
+    ["connect", "raw", '"\ufffd"'],
+    ["serve", "--store=sqlite:caf\ufffd.db"],
+    ["explain", "\ufffd"],
+    ["replay", "\ufffd"],
+    ["completions", "\ufffd"],
+    ["\ufffd"],
+  ]
+) {
+  Deno.test(`arguments that were not UTF-8 are refused: ${args.join(" ")}`, () => {
+    const damaged = JSON.stringify(args.at(-1));
+    assert.throws(() => parseCommandLine(args), {
+      name: "UsageError",
+      message: `${damaged} is not UTF-8: chcp 65001, or save the file as UTF-8`,
+    });
+  });
+}
+
 Deno.test("serve needs no flag", () => {
   assertHas(serve(), {
     fields: "type,age,leg",

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { readAtMost, type Source } from "../bytes.ts";
+import { NOT_UTF8, readAtMost, type Source } from "../bytes.ts";
 import { MAX_FLAG_FILE_BYTES } from "../limits.ts";
 import { quoteForShell } from "./program.ts";
 import { Failure, MissingPermission } from "./values.ts";
@@ -19,6 +19,7 @@ export async function readToken(file: string): Promise<string> {
 /** Reads the user and password in the file of `--etcd-user-file`. */
 export async function readUser(file: string): Promise<{ name: string; password: string }> {
   const line = (await readFlagFile("--etcd-user-file", file)).replace(/\r?\n$/, "");
+  if (line.includes("\ufffd")) throw new Failure(`--etcd-user-file ${file}: ${NOT_UTF8}`);
   const colon = line.indexOf(":");
   if (colon > 0 && !/[\r\n]/.test(line)) return { name: line.slice(0, colon), password: line.slice(colon + 1) };
   throw new Failure(`--etcd-user-file ${file}: expected one line, USER:PASSWORD`);
@@ -60,7 +61,7 @@ export async function readFlagFile(flag: string, file: string): Promise<string> 
 export async function readFile(what: string, file: string, most: number): Promise<Uint8Array> {
   try {
     using opened = file === "-" ? undefined : await Deno.open(file);
-    return await readAtMost(opened ?? Deno.stdin, most);
+    return await readAtMost(opened ?? Deno.stdin, most, (await opened?.stat())?.size);
   } catch (error) {
     if (error instanceof RangeError) {
       throw new Failure(`${what}: the file has more than the ${most} bytes that are read`);

@@ -9,6 +9,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { withoutMark } from "../bytes.ts";
 import {
   type FieldLine,
   type HttpRequest,
@@ -254,6 +255,14 @@ export function fieldLine(name: string, value: string): FieldLine {
     throw new WrongInput(`${name} is set by this program, because it frames the message`);
   }
   return [name, octets];
+}
+
+/** Leaves out a byte order mark before JSON, which must not be sent (RFC 8259 §8.1). */
+export function withoutJsonMark(request: HttpRequest): HttpRequest {
+  const { fields, content } = request;
+  const type = fields.find(([name]) => name.toLowerCase() === "content-type")?.[1] ?? "";
+  if (content === undefined || !/[/+]json *(?:;|$)/i.test(type)) return request;
+  return { ...request, content: withoutMark(content) };
 }
 
 /**

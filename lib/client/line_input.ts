@@ -4,12 +4,17 @@
  * @module
  */
 
+import { ByteBuffer, NOT_UTF8, withoutMark } from "../bytes.ts";
 import { InputError } from "../client.ts";
+import { LF } from "../http_message.ts";
 import { MAX_LINE_CHARACTERS } from "../limits.ts";
+import { WrongInput } from "./words.ts";
 
 /** The result of asking for a line: a line without its end, the end of the input, or a cancelled line. */
 export type Line =
   | { readonly kind: "line"; readonly text: string }
+  /** A line that is not UTF-8, so that it would be changed if it were used. */
+  | { readonly kind: "damaged" }
   | { readonly kind: "end" }
   /** Ctrl-C; `wasEmpty` is whether nothing was typed. */
   | { readonly kind: "cancelled"; readonly wasEmpty: boolean };
@@ -24,6 +29,18 @@ export interface LineInput {
   close(): void;
 }
 
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * Returns the text of a line; empty at the end of the input.
+ *
+ * @throws {WrongInput} If the line is not UTF-8.
+ */
+export function textOf(line: Line): string {
+  if (line.kind === "damaged") throw new WrongInput(NOT_UTF8);
+  return line.kind === "line" ? line.text : "";
+}
+
 /**
  * Reads lines from a stream of bytes in UTF-8.
  *
@@ -34,7 +51,7 @@ export function pipedInput(stream: ReadableStream<Uint8Array>): LineInput {
   return {
     async next() {
       const { done, value } = await lines.next();
-      return done ? { kind: "end" } : { kind: "line", text: value };
+      return done ? { kind: "end" } : value;
     },
     // A script asks for nothing that it has not asked for.
     notify: () => {},
@@ -42,22 +59,38 @@ export function pipedInput(stream: ReadableStream<Uint8Array>): LineInput {
   };
 }
 
-async function* splitLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, undefined> {
-  // A byte order mark at the start of a file is not part of the first command.
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const bytes of stream) {
-    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
-    rest = lines.pop()!;
-    for (const line of lines) yield withoutCr(line);
-    if (rest.length > MAX_LINE_CHARACTERS) {
-      throw new InputError(`A line of the input is longer than ${MAX_LINE_CHARACTERS} characters`);
+async function* splitLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<Line, undefined> {
+  const rest = new ByteBuffer(0);
+  let isFirst = true;
+  const lineOf = (octets: Uint8Array): Line => {
+    // A byte order mark at the start of a file is not part of the first command.
+    const line = isFirst ? withoutMark(octets) : octets;
+    isFirst = false;
+    let text;
+    try {
+      text = UTF8.decode(line);
+    } catch {
+      return { kind: "damaged" };
     }
+    if (text.length > MAX_LINE_CHARACTERS) throw tooLong();
+    return { kind: "line", text: text.endsWith("\r") ? text.slice(0, -1) : text };
+  };
+  for await (const bytes of stream) {
+    let start = 0;
+    for (let end = bytes.indexOf(LF); end >= 0; end = bytes.indexOf(LF, start)) {
+      rest.append(bytes.subarray(start, end));
+      start = end + 1;
+      const line = lineOf(rest.view());
+      rest.clear(0);
+      yield line;
+    }
+    rest.append(bytes.subarray(start));
+    // A character takes at most three octets.
+    if (rest.length > 3 * MAX_LINE_CHARACTERS) throw tooLong();
   }
-  rest += decoder.decode();
-  if (rest !== "") yield withoutCr(rest);
+  if (rest.length > 0) yield lineOf(rest.view());
 }
 
-function withoutCr(line: string): string {
-  return line.endsWith("\r") ? line.slice(0, -1) : line;
+function tooLong(): InputError {
+  return new InputError(`A line of the input is longer than ${MAX_LINE_CHARACTERS} characters`);
 }

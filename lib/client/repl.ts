@@ -18,9 +18,9 @@ import type { SeenNames } from "./completion.ts";
 import { curlCommand } from "./curl.ts";
 import { Display, type DisplayOptions } from "./display.ts";
 import { type Done, followUp, mayHaveCredentials } from "./follow.ts";
-import { describeFields, type Order, type TableWords, withDefaults } from "./items.ts";
+import { describeFields, type Order, type TableWords, withDefaults, withoutJsonMark } from "./items.ts";
 import { HELP, RAW_HELP } from "./help.ts";
-import type { LineInput } from "./line_input.ts";
+import { type LineInput, textOf } from "./line_input.ts";
 import { sendInPieces } from "./pieces.ts";
 import type { RawView } from "./raw.ts";
 import type { RawStep } from "./raw_steps.ts";
@@ -87,7 +87,7 @@ export async function runCommands(input: LineInput, options: ReplOptions): Promi
       continue;
     }
     interruptions = 0;
-    const code = await repl.run(() => parseLine(line.text, options.table));
+    const code = await repl.run(() => parseLine(textOf(line), options.table));
     if (code === undefined) break;
     worst = RANKS.indexOf(code) < RANKS.indexOf(worst) ? worst : code;
     if (repl.failed && !options.interactive) return code;
@@ -226,7 +226,7 @@ class Repl {
     const line = await this.#input.next();
     if (line.kind === "cancelled") return 0;
     // Two placeholders stand for the words of the command before the values.
-    const values = splitLine(`- - ${line.kind === "line" ? line.text : ""}`).slice(2);
+    const values = splitLine(`- - ${textOf(line)}`).slice(2);
     return await this.#order(completeCommand(words, values, table));
   }
 
@@ -235,11 +235,16 @@ class Repl {
     const defaults = this.#options.defaults.filter(([name]) => !this.#headers.has(name.toLowerCase()));
     const whole = content === undefined ? request : { ...request, content };
     const { session, endpoint, screen } = this.#options;
-    const sent = await this.#withoutEcho(withDefaults(whole, [...defaults, ...this.#headers.values()]));
+    const sent = withoutJsonMark(
+      await this.#withoutEcho(withDefaults(whole, [...defaults, ...this.#headers.values()])),
+    );
     const status = await sendInPieces(sent, {
       // A piece is not what the file holds.
       send: (request, show) =>
-        this.#exchange({ session, endpoint, request, contentFrom: request === sent ? contentFrom : undefined }, show),
+        this.#exchange(
+          { session, endpoint, request, contentFrom: request.content === content ? contentFrom : undefined },
+          show,
+        ),
       show: (event) => this.#display.show(event),
       tell: (line) => screen.tell(line),
       showsRefusals: () => this.#display.showsHeads,

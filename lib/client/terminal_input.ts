@@ -97,7 +97,8 @@ class TerminalInput implements LineInput {
     this.#editor = editor;
     this.#control = control;
     this.#interrupted = interrupted;
-    editor.on("line", (text) => this.#answer({ kind: "line", text }));
+    // Keys that are not UTF-8 have become this character.
+    editor.on("line", (text) => this.#answer(text.includes("\ufffd") ? { kind: "damaged" } : { kind: "line", text }));
     editor.on("close", () => this.#end());
     // Ctrl-Z is ignored: after a stop, the terminal would no longer be in the editor's mode.
     editor.on("SIGTSTP", () => {});

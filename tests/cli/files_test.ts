@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { inputName, openFile, readCertificates, readFlagFile, readToken, readUser } from "../../lib/cli/files.ts";
+import {
+  inputName,
+  openFile,
+  readCertificates,
+  readFile,
+  readFlagFile,
+  readToken,
+  readUser,
+} from "../../lib/cli/files.ts";
 import { MAX_FLAG_FILE_BYTES } from "../../lib/limits.ts";
 import { TempFolder } from "../support.ts";
 
@@ -33,6 +41,20 @@ Deno.test({
     ),
 });
 
+Deno.test("of a file that is too large nothing is read", async () => {
+  const { read } = Deno.FsFile.prototype;
+  Deno.FsFile.prototype.read = () => assert.fail("the file is read");
+  try {
+    await assert.rejects(
+      withFile("12345", (file) => readFile("@f", file, 4)),
+      /^Error: @f: the file has more than the 4 /,
+    );
+  } finally {
+    Deno.FsFile.prototype.read = read;
+  }
+  assert.equal((await withFile("12345", (file) => readFile("@f", file, 5))).length, 5);
+});
+
 Deno.test("a token is one word", async () => {
   assert.equal(await withFile("  s3cret-._~+/==\r\n", readToken), "s3cret-._~+/==");
   for (const text of ["", "two words", "핑"]) await assert.rejects(withFile(text, readToken), /expected one token/);
@@ -45,6 +67,9 @@ Deno.test("user and password are one line, separated by the first colon", async 
   for (const text of ["", "root", ":secret", "root:a\nb", "\nroot:a"]) {
     await assert.rejects(withFile(text, readUser), /expected one line, USER:PASSWORD$/);
   }
+  using folder = new TempFolder();
+  Deno.writeFileSync(folder.file("latin1"), Uint8Array.of(0x75, 0x3a, 0xe9));
+  await assert.rejects(readUser(folder.file("latin1")), /latin1: not UTF-8: chcp 65001, or save the file as UTF-8$/);
 });
 
 Deno.test("certificates are accepted if all of them are valid", async () => {

@@ -40,7 +40,7 @@ interface Outcome {
 /** Runs lines of input, or one command, against a server. */
 async function run(
   port: number,
-  input: string,
+  input: string | Uint8Array<ArrayBuffer>,
   options: Partial<ReplOptions> & { words?: string[] } = {},
 ): Promise<Outcome> {
   const session = new Session({ secure: false, host: "127.0.0.1", port }, { timeoutMs: 10_000 });
@@ -75,7 +75,7 @@ async function run(
     defaults: [["Host", "h"]],
     ...options,
   };
-  const lines = pipedInput(ReadableStream.from([new TextEncoder().encode(input)]));
+  const lines = pipedInput(new Blob([input]).stream());
   const { words } = options;
   outcome.code = words === undefined
     ? await runCommands(lines, repl)
@@ -84,6 +84,42 @@ async function run(
   session.close();
   return outcome;
 }
+
+Deno.test("a line that is not UTF-8 is refused, and nothing of it is sent", async () => {
+  const seen: string[] = [];
+  await using server = startServer((request) => {
+    seen.push(`${request.method} ${request.target}`);
+    return Promise.resolve({ status: 204, fields: [] });
+  });
+  const lines = [
+    ...["post Kim \xb4\xde 1 0", "post \xb4 {}", "get /\xff", "header X: \xe9", 'raw "\xb4"', "get a X:\xe9"],
+    ...["post Asked", "\xb4\xde 1 0", "\xb4", "get all"],
+  ];
+  const octets = Uint8Array.from(lines.join("\n"), (octet) => octet.charCodeAt(0));
+  const { told, code } = await run(server.port, octets);
+  assert.equal(told, "Wrong Input: try again (not UTF-8: chcp 65001, or save the file as UTF-8)\n".repeat(8));
+  assert.deepEqual(seen, ["GET /"]);
+  assert.equal(code, 1);
+});
+
+Deno.test("a byte order mark of a file is left out of JSON only", async () => {
+  const seen: string[] = [];
+  await using server = startServer((_request, content) => {
+    seen.push(octetString(content));
+    return Promise.resolve({ status: 204, fields: [] });
+  });
+  const readContent = (name: string) =>
+    Promise.resolve(Uint8Array.of(0xef, 0xbb, 0xbf, ...new TextEncoder().encode(name)));
+  const input = [
+    "put A @{}",
+    "put A @{} Content-Type:application/merge-patch+json",
+    "put A @a Content-Type:text/plain",
+  ];
+  await run(server.port, input.join("\n"), { readContent });
+  assert.deepEqual(seen, ["{}", "{}", "\xef\xbb\xbfa"]);
+  const { shown } = await run(server.port, "put A @{}\ncurl", { readContent });
+  assert.match(shown, /--data-binary '\{\}' /);
+});
 
 Deno.test("the classroom's session, word for word", async () => {
   await using server = tableServer();

@@ -66,6 +66,13 @@ const typed: [what: string, keys: string, lines: string[]][] = [
   ["Ctrl-Z does nothing", "a\x1ab\r", ["ab"]],
 ];
 
+Deno.test("keys that were not UTF-8 damage their line", () =>
+  typing(async ({ input, press }) => {
+    press("post Kim \ufffd\rget a\r");
+    assert.deepEqual(await input.next(), { kind: "damaged" });
+    assert.deepEqual(await input.next(), line("get a"));
+  }));
+
 for (const [what, keys, lines] of typed) {
   Deno.test(`typed at the terminal: ${what}`, () =>
     typing(async ({ input, press, shown, kept }) => {
