@@ -6,6 +6,7 @@
 
 import { MAX_SEEN_NAMES } from "../limits.ts";
 import { isObject } from "../json.ts";
+import { escapeText } from "../terminal.ts";
 import { LOCAL_COMMANDS, METHODS } from "./command.ts";
 
 /** Words that complete the last one of a line, and that word as typed. */
@@ -18,10 +19,9 @@ const ALONE = ["follow", "curl", "explain", "help", "q"];
 export class SeenNames {
   readonly #names = new Set<string>();
 
-  /** Adds the object of a command, if it is a row's name. */
+  /** Adds the object of a command, if it is a row's name that a terminal shows as it is. */
   add(object: string): void {
-    // deno-lint-ignore no-control-regex -- names with control characters are not typed
-    if (/^(?:all$|[/*])|[\x00-\x1f\x7f]/.test(object)) return;
+    if (/^(?:all$|[/*])|[\t\n\ufffd\ud800-\udfff]/u.test(object) || escapeText(object) !== object) return;
     if (this.#names.size < MAX_SEEN_NAMES) this.#names.add(object);
   }
 

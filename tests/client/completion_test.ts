@@ -32,6 +32,20 @@ Deno.test("the rows of a listing are seen, members that are no rows are not", ()
   assert.deepEqual(names.complete("get ")[0], ["all ", "a "]);
 });
 
+Deno.test("names that change what a terminal shows are not completed", () => {
+  const names = new SeenNames();
+  for (
+    const character
+      of "\x00\t\n\r\x1b\x7f\x85\x9b\x9d\xad\u061c\u200b\u2028\u2029\u202e\u2066\ufeff\ufffd\u{e0041}\ud800"
+  ) {
+    names.add(`a${character}b`);
+    names.addListing(JSON.stringify({ [`${character}c`]: {} }));
+  }
+  assert.deepEqual(names.complete("get ")[0], ["all "]);
+  for (const name of ["핑핑", "🐌", "👩\u200d🔬", "naïve"]) names.add(name);
+  assert.deepEqual(names.complete("get ")[0], ["all ", "핑핑 ", "🐌 ", "👩\u200d🔬 ", "naïve "]);
+});
+
 Deno.test("only so many names are kept", () => {
   const names = new SeenNames();
   for (let i = 0; i <= MAX_SEEN_NAMES; i++) names.add(`name${i}`);
