@@ -84,7 +84,6 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     complete: (line) => seenNames.complete(line),
     interrupted: () => sessions.forEach((each) => each.cancel()),
     history: history?.lines,
-    typed: (line) => history?.add(line),
   });
   const { print, showCredentials } = options;
   const replOptions: ReplOptions = {
@@ -96,6 +95,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     explain: views.explain,
     raw: views.transcript,
     accepted: views.accepted,
+    keep: (line) => history?.add(line),
   };
   onSignal(async () => {
     session.close();

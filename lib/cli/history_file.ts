@@ -23,7 +23,7 @@ export class HistoryFile implements Disposable {
   }
 
   /**
-   * Opens or creates the file. If it has too many lines, the oldest are removed.
+   * Opens or creates the file, which only its owner may access. If it has too many lines, the oldest are removed.
    *
    * @param report Receives one line if a later write fails.
    * @throws {Failure} If the file cannot be read or written.
@@ -33,6 +33,9 @@ export class HistoryFile implements Disposable {
     let file: Deno.FsFile | undefined;
     try {
       file = await Deno.open(name, { read: true, append: true, create: true, mode: 0o600 });
+      const { isFile, mode } = await file.stat();
+      // The mode of an existing file may be wider; Windows has none.
+      if (isFile && mode !== null && (mode & 0o077) !== 0) await Deno.chmod(name, 0o600);
       const text = new TextDecoder().decode(await readFile(what, name, MAX_HISTORY_BYTES));
       const lines = text.split(/\r?\n/).filter((line) => line !== "");
       const kept = lines.slice(-MAX_HISTORY_LINES);
@@ -46,9 +49,9 @@ export class HistoryFile implements Disposable {
     }
   }
 
-  /** Adds a line, unless it is empty, begins with a space, or has credentials. */
+  /** Adds a line, unless it is empty or begins with a space. */
   add(line: string): void {
-    if (this.#failed || line.trim() === "" || line.startsWith(" ") || holdsCredentials(line)) return;
+    if (this.#failed || line.trim() === "" || line.startsWith(" ")) return;
     try {
       this.#file.writeSync(new TextEncoder().encode(`${line}\n`));
     } catch (error) {
@@ -61,9 +64,4 @@ export class HistoryFile implements Disposable {
   [Symbol.dispose](): void {
     this.#file.close();
   }
-}
-
-/** Whether a line has a password or token: in `auth`, or in a field at any position. */
-function holdsCredentials(line: string): boolean {
-  return /^\s*auth\s|\b(?:authorization|cookie)\s*:/i.test(line);
 }

@@ -4,7 +4,9 @@
  * @module
  */
 
+import { octetString } from "../bytes.ts";
 import type { FieldLine } from "../http_message.ts";
+import { credentialsIn, isCredentialField, maskTarget } from "../masking.ts";
 import { fieldLine, hasValues, makeRequest, type Order, type TableWords } from "./items.ts";
 import { parseRawSteps, type RawStep } from "./raw_steps.ts";
 import { shellWord, splitLine, type Word, WrongInput } from "./words.ts";
@@ -131,6 +133,34 @@ function requestCommand(method: string, words: readonly Word[], table: TableWord
   return wantsValues
     ? { kind: "ask", words }
     : { kind: "request", order: makeRequest(method, object.text, words.slice(2), table), object: object.text };
+}
+
+/** Whether a command has credentials: in fields, in its target, or in octets to be sent unchanged. */
+export function holdsCredentials(command: Command): boolean {
+  switch (command.kind) {
+    case "header":
+      return command.field !== undefined && fieldsHold([command.field]);
+    case "raw": {
+      const octets = command.steps.map((step) => step.kind === "send" ? octetString(step.bytes) : "");
+      return credentialsIn(octets.join("")).length > 0;
+    }
+    case "ask":
+      // These words are fields and query parameters only.
+      return command.words.slice(2).some(({ text }) =>
+        isCredentialField(text.split(/[:=]/, 1)[0]) || credentialsIn(text).length > 0
+      );
+    case "request": {
+      const { target, fields } = command.order.request;
+      const parameters = new URLSearchParams(/\?(.*)/s.exec(target)?.[1]).keys();
+      return fieldsHold(fields) || maskTarget(target) !== target || [...parameters].some(isCredentialField);
+    }
+    default:
+      return false;
+  }
+}
+
+function fieldsHold(fields: readonly FieldLine[]): boolean {
+  return credentialsIn(fields.map(([name, value]) => `${name}: ${value}\r\n`).join("")).length > 0;
 }
 
 /** Parses letters of HBhb, as in `--print`. */

@@ -22,8 +22,8 @@ export interface Done {
   readonly location: string | undefined;
 }
 
-/** Names of fields that may have credentials: the standard ones, and common others such as X-Api-Key. */
-const CREDENTIALS = /auth|cookie|token|secret|passw|session|signature|csrf|xsrf|(?:^|[-_])key(?:$|[-_])|apikey/i;
+/** Fields known to have no credentials, which any server may see. */
+const HARMLESS = /^(?:accept|accept-language|user-agent)$/i;
 /** Fields that describe content, which is not sent again (RFC 9110 §15.4). */
 const ABOUT_CONTENT = /^(?:content-.*|digest|last-modified)$/i;
 
@@ -33,13 +33,13 @@ export interface Following {
   readonly endpoint: Endpoint;
   /** The request, without Host. */
   readonly request: HttpRequest;
-  /** The names of fields that are left out, because the server is another one. */
+  /** The names of fields that are left out, because the server is another one and they may have credentials. */
   readonly leftOut: readonly string[];
 }
 
 /**
  * Returns the request that follows an exchange, and its server. It has the fields of the first request except Host; to
- * another origin, without those that may have credentials.
+ * another origin, only those known to be harmless.
  *
  * @throws {WrongInput} If the response has no Location, or one that is not an HTTP URL.
  */
@@ -59,7 +59,8 @@ export function followUp({ endpoint, request, status, location }: Done): Followi
   const keeps = status === 307 || status === 308 || request.method === "HEAD" ||
     (status === 301 || status === 302) && request.method !== "POST";
   const wanted = request.fields.filter(([name]) => !/^host$/i.test(name) && (keeps || !ABOUT_CONTENT.test(name)));
-  const fields = wanted.filter(([name]) => isSame || !mayHaveCredentials(name));
+  const sendsContent = keeps && request.content !== undefined;
+  const fields = wanted.filter(([name]) => isSame || HARMLESS.test(name) || sendsContent && ABOUT_CONTENT.test(name));
   return {
     endpoint: next,
     leftOut: wanted.filter((field) => !fields.includes(field)).map(([name]) => name),
@@ -67,12 +68,7 @@ export function followUp({ endpoint, request, status, location }: Done): Followi
       method: keeps ? request.method : "GET",
       target: `${url.pathname}${url.search}`,
       fields,
-      ...keeps && request.content !== undefined && { content: request.content },
+      ...sendsContent && { content: request.content },
     },
   };
-}
-
-/** Whether a field may have credentials, by its name. */
-export function mayHaveCredentials(name: string): boolean {
-  return CREDENTIALS.test(name);
 }

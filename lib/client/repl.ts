@@ -11,13 +11,13 @@ import { BoundedBytes } from "../bytes.ts";
 import { Cancelled, ClientError, type ExchangeEvent, InvalidResponse, type Session, TimeoutError } from "../client.ts";
 import type { FieldLine, HttpRequest } from "../http_message.ts";
 import { MAX_HELD_CONTENT_BYTES } from "../limits.ts";
-import { maskCredentials } from "../masking.ts";
+import { isCredentialField, maskCredentials, maskTarget } from "../masking.ts";
 import { escapeText } from "../terminal.ts";
-import { type Command, completeCommand, parseLine } from "./command.ts";
+import { type Command, completeCommand, holdsCredentials, parseLine } from "./command.ts";
 import type { SeenNames } from "./completion.ts";
 import { curlCommand } from "./curl.ts";
 import { Display, type DisplayOptions } from "./display.ts";
-import { type Done, followUp, mayHaveCredentials } from "./follow.ts";
+import { type Done, followUp } from "./follow.ts";
 import { describeFields, type Order, type TableWords, withDefaults, withoutJsonMark } from "./items.ts";
 import { HELP, RAW_HELP } from "./help.ts";
 import { type LineInput, textOf } from "./line_input.ts";
@@ -62,6 +62,8 @@ export interface ReplOptions extends DisplayOptions {
   readonly explain?: ExchangeView;
   /** Collects the names of rows in commands and listings, for Tab. */
   readonly seenNames?: SeenNames;
+  /** Keeps a typed line for later sessions. */
+  readonly keep?: (line: string) => void;
   /** Whether a person types the values, though there is no prompt. */
   readonly asks?: boolean;
 }
@@ -87,7 +89,11 @@ export async function runCommands(input: LineInput, options: ReplOptions): Promi
       continue;
     }
     interruptions = 0;
-    const code = await repl.run(() => parseLine(textOf(line), options.table));
+    const code = await repl.run(() => {
+      const command = parseLine(textOf(line), options.table);
+      if (!holdsCredentials(command)) options.keep?.(textOf(line));
+      return command;
+    });
     if (code === undefined) break;
     worst = RANKS.indexOf(code) < RANKS.indexOf(worst) ? worst : code;
     if (repl.failed && !options.interactive) return code;
@@ -196,12 +202,15 @@ class Repl {
   }
 
   async #showCurl({ request, endpoint, contentFrom }: Done): Promise<number> {
-    // In an argument too, a field is a name, a colon and a value.
     const command = curlCommand(request, endpoint, contentFrom);
-    const shown = this.#options.showCredentials ? command : command.replace(/'((?:[^']|'\\'')*)'/g, (word, text) => {
-      const masked = maskCredentials(text);
-      return masked === text ? word : `'${masked}'`;
-    });
+    const masked = {
+      ...request,
+      target: maskTarget(request.target),
+      fields: request.fields.map(([name, value]): FieldLine => {
+        return [name, maskCredentials(`${name}: ${value}`).slice(name.length + ": ".length)];
+      }),
+    };
+    const shown = this.#options.showCredentials ? command : curlCommand(masked, endpoint, contentFrom);
     await this.#display.write(`${this.#options.screen.terminal ? escapeText(shown) : shown}\n`);
     if (shown !== command) await this.prompt("(credentials are left out; --show-credentials shows them)");
     return 0;
@@ -221,13 +230,15 @@ class Repl {
   }
 
   async #askAndExchange(words: readonly Word[]): Promise<number> {
-    const { interactive, asks, screen, table } = this.#options;
+    const { interactive, asks, screen, table, keep } = this.#options;
     if (interactive || asks) await screen.tell(`Enter information: ${describeFields(table)}`);
     const line = await this.#input.next();
     if (line.kind === "cancelled") return 0;
     // Two placeholders stand for the words of the command before the values.
     const values = splitLine(`- - ${textOf(line)}`).slice(2);
-    return await this.#order(completeCommand(words, values, table));
+    const order = completeCommand(words, values, table);
+    if (!holdsCredentials({ kind: "request", order, object: words[1].text })) keep?.(textOf(line));
+    return await this.#order(order);
   }
 
   async #order({ request, contentFrom }: Order): Promise<number> {
@@ -255,7 +266,7 @@ class Repl {
   /** Leaves credentials out of a request that the server sends back as content (RFC 9110 §9.3.8). */
   async #withoutEcho(request: HttpRequest): Promise<HttpRequest> {
     if (request.method !== "TRACE") return request;
-    const fields = request.fields.filter(([name]) => !mayHaveCredentials(name));
+    const fields = request.fields.filter(([name]) => !isCredentialField(name));
     const leftOut = request.fields.filter((field) => !fields.includes(field)).map(([name]) => name);
     if (leftOut.length > 0) await this.prompt(`(not sent with TRACE, which sends all back: ${leftOut.join(", ")})`);
     return { ...request, fields };

@@ -31,8 +31,6 @@ export interface TerminalOptions {
   readonly interrupted: () => void;
   /** Lines of earlier sessions, oldest first. */
   readonly history?: readonly string[];
-  /** Receives each typed line. */
-  readonly typed?: (line: string) => void;
 }
 
 /** Opens the terminal of the process; `undefined` if it has no raw mode, as in Git Bash on Windows. */
@@ -71,7 +69,6 @@ export async function terminalInput(streams: TerminalStreams, options: TerminalO
     prompt: "",
     completer: options.complete,
   });
-  if (options.typed !== undefined) editor.on("line", options.typed);
   return new TerminalInput(streams, editor, control, options.interrupted);
 }
 

@@ -6,13 +6,13 @@ import { TempFolder } from "../support.ts";
 
 const NEVER = (line: string) => assert.fail(line);
 
-Deno.test("lines are saved for the next session, except those with credentials", async () => {
+Deno.test("lines are saved for the next session, except those that begin with a space", async () => {
   using folder = new TempFolder();
   const name = folder.file("history");
   {
     using history = await HistoryFile.open(name, NEVER);
     assert.deepEqual(history.lines, []);
-    const left = ["", "  ", " get secret", "auth joe:pass", "header Authorization: Bearer x", "get a Cookie:id=1"];
+    const left = ["", "  ", " get secret"];
     for (const line of ["get all", ...left, "post 핑 {}", "get authors"]) history.add(line);
   }
   using history = await HistoryFile.open(name, NEVER);
@@ -55,4 +55,25 @@ Deno.test("a failure to save the history is reported once, and the prompt goes o
   history.add("get b");
   assert.equal(told.length, 1);
   assert.match(told[0], /^The history is no longer saved: /);
+});
+
+Deno.test({
+  name: Deno.build.os === "windows"
+    ? "skipped, for Windows has no modes: a file that others may read"
+    : "a file that others may read is closed to them, a device is left as it is",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    using folder = new TempFolder();
+    const name = folder.file("history");
+    await Deno.writeTextFile(name, "get a\n");
+    for (const mode of [0o644, 0o640, 0o602]) {
+      await Deno.chmod(name, mode);
+      using history = await HistoryFile.open(name, NEVER);
+      assert.deepEqual(history.lines, ["get a"]);
+      assert.equal((await Deno.stat(name)).mode! & 0o777, 0o600);
+    }
+    const { mode } = await Deno.stat("/dev/null");
+    (await HistoryFile.open("/dev/null", NEVER))[Symbol.dispose]();
+    assert.equal((await Deno.stat("/dev/null")).mode, mode);
+  },
 });

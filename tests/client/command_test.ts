@@ -3,6 +3,7 @@ import {
   basicAuthorization,
   type Command,
   completeCommand,
+  holdsCredentials,
   parseArguments,
   parseCommand,
   parseLine,
@@ -217,3 +218,47 @@ Deno.test("words of a shell are raw's steps after raw alone", () => {
   assert.deepEqual(parseArguments(["RAW", '"a"', "fin"], PLAIN), parseLine('raw "a" fin', PLAIN));
   assert.equal(showCommand(parseArguments(["get", "raw"], PLAIN)), "GET /raw");
 });
+
+const withCredentials: [line: string, holds: boolean][] = [
+  ["auth joe:pass", true],
+  ["auth -", false],
+  ["header Authorization: Bearer x", true],
+  ["header X-Auth-Token:x", true],
+  ["header proxy-authorization: x", true],
+  ["header Referer: http://joe:secret@h/", true],
+  ["header -Authorization", false],
+  ["header Authorization:", false],
+  ["header WWW-Authenticate: Basic", false],
+  ["header Proxy-Authenticate: Basic", false],
+  ["header Sec-WebSocket-Key: x", false],
+  ["header X-Author: x", false],
+  ["get a X-Api-Key:x", true],
+  ['get a "Authorization":x', true],
+  ['get a "Auth"orization:x', true],
+  ["get a Cookie:id=1", true],
+  ["get a Set-Cookie:id=1", true],
+  ["get a If-Match:x", false],
+  ["get /a access_token==x", true],
+  ["get /a?api_key=x", true],
+  ["get /a?b=authors", false],
+  ["get //joe:secret@h/", true],
+  ["post Kim X-Api-Key:x", true],
+  ["post Kim access_token==x", true],
+  ["post Kim X-A:x", false],
+  ["post Kim snail 1 0 Cookie:x", true],
+  ['raw "GET / HTTP/1.1\\r\\nAuthorization: x\\r\\n\\r\\n"', true],
+  [String.raw`raw "GET / HTTP/1.1\r\nAuthorization: x\r\n\r\n"`, true],
+  [String.raw`raw "GET / HTTP/1.1\r\nX-Api-" 1s "Key: x\r\n\r\n" fin`, true],
+  [String.raw`raw "GET / HTTP/1.1\r\nAuth\x6frization: x"`, true],
+  [String.raw`raw "GET /cookie HTTP/1.1\r\nHost: h\r\n\r\n" fin`, false],
+  ["get authors", false],
+  ["get token", false],
+  ["curl", false],
+  ["", false],
+];
+
+for (const [line, holds] of withCredentials) {
+  Deno.test(`${holds ? "credentials" : "no credentials"} are in the command ${JSON.stringify(line)}`, () => {
+    assert.equal(holdsCredentials(parseLine(line, PLAIN)), holds);
+  });
+}

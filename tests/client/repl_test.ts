@@ -459,7 +459,7 @@ Deno.test("TRACE, which sends all back, has no credentials", async () => {
   assert.match(get, /\r\nAuthorization: Basic YTpi\r\nCookie: c\r\n/);
 });
 
-Deno.test("a Location is followed: on the same server, and without credentials to another", async () => {
+Deno.test("a Location is followed: on the same server, and with harmless fields only to another", async () => {
   const echo: Handler = ({ method, target, fields }) => ({
     status: 200,
     content: `${method} ${target} ${fields.get("host")} ${fields.get("authorization")} ${fields.get("x-a")}`,
@@ -474,7 +474,7 @@ Deno.test("a Location is followed: on the same server, and without credentials t
   const { shown, told } = await run(server.port, input, { print: "b" });
   assert.equal(
     shown,
-    `GET /there?x 127.0.0.1:${server.port} Basic YTpi 1\nPUT /b 127.0.0.1:${other.port} undefined 1\n`,
+    `GET /there?x 127.0.0.1:${server.port} Basic YTpi 1\nPUT /b 127.0.0.1:${other.port} undefined undefined\n`,
   );
   assert.deepEqual(told.split("\n"), [
     "Wrong Input: try again (there was no request yet)",
@@ -492,6 +492,17 @@ Deno.test("the last request is shown for curl, without its credentials", async (
     `curl --request POST --header 'Host: h' --header 'Authorization: (6 octets)' --header 'Content-Type: application/json' --header User-Agent: --header Accept: --data-binary '{"a":{"type":"snail","age":"1","leg":"0"}}' http://127.0.0.1:${server.port}/a\n`,
   );
   assert.match((await run(server.port, input, { print: "", showCredentials: true })).shown, /'Authorization: abcdef'/);
+  const others =
+    `get //u:secret@a "X-Api-Key":k X-Auth-Token:"it's" WWW-Authenticate:Basic Sec-WebSocket-Key:x\ncurl\n`;
+  assert.match(
+    (await run(server.port, others, { print: "" })).shown,
+    /'X-Api-Key: \(1 octets\)' --header 'X-Auth-Token: \(4 octets\)' --header 'WWW-Authenticate: Basic' --header 'Sec-WebSocket-Key: x' .*\/\/u:\(6 octets\)@a'\n$/,
+  );
+  const content = await run(server.port, "post / 'Cookie: a' Content-Type:text/plain\ncurl\n", {
+    print: "",
+    table: { fields: [{ name: "a", type: "scalar" }], filterOperators: [] },
+  });
+  assert.match(content.shown, /--data-binary '\{"a":"Cookie: a"\}'/, "content is not masked");
 });
 
 Deno.test("content is read from the source in the command", async () => {
@@ -500,6 +511,18 @@ Deno.test("content is read from the source in the command", async () => {
   assert.equal((await run(server.port, "", { words: ["post", "/", "-"] })).shown, "-");
   const failed = await runLines(server.port, [typed("post / @x")]);
   assert.match(failed.told, /^Wrong Input: try again \(no files here\)$/m);
+});
+
+Deno.test("typed lines are kept if they are commands without credentials", async () => {
+  await using server = tableServer();
+  const kept: string[] = [];
+  const keep = (line: string) => void kept.push(line);
+  const input = [
+    ...["get all", "grab it", "post Momo", "cat 3 4", "put Rex", "dog 10 4 X-Api-Key:k", "post Kim", "dog 1"],
+    ...["header X-Auth-Token:a", "header X-A:1", "auth a:b", "get 'a", "get a \ufffd", "help", "q"],
+  ];
+  await run(server.port, input.join("\n"), { keep });
+  assert.deepEqual(kept, ["get all", "post Momo", "cat 3 4", "put Rex", "post Kim", "header X-A:1", "help", "q"]);
 });
 
 Deno.test("names in commands and listings are completed by Tab", async () => {

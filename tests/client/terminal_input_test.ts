@@ -10,8 +10,6 @@ interface Typing {
   shown(): string;
   /** How often Ctrl-C was reported while no line was requested. */
   interruptions(): number;
-  /** The lines saved for the next session. */
-  readonly kept: readonly string[];
 }
 
 async function typing(body: (terminal: Typing) => Promise<void>, history: string[] = []): Promise<void> {
@@ -19,7 +17,6 @@ async function typing(body: (terminal: Typing) => Promise<void>, history: string
   let shown = "";
   let interruptions = 0;
   let restored = 0;
-  const kept: string[] = [];
   echo.on("data", (text) => shown += text);
   const keys = new TransformStream<string, string>();
   const writer = keys.writable.getWriter();
@@ -28,7 +25,6 @@ async function typing(body: (terminal: Typing) => Promise<void>, history: string
     complete: (line) => [line.includes(" ") ? [] : words.filter((word) => word.startsWith(line)), line],
     interrupted: () => interruptions++,
     history,
-    typed: (line) => kept.push(line),
   });
   try {
     await body({
@@ -36,7 +32,6 @@ async function typing(body: (terminal: Typing) => Promise<void>, history: string
       press: (text) => void writer.write(text),
       shown: () => shown,
       interruptions: () => interruptions,
-      kept,
     });
   } finally {
     input.close();
@@ -75,10 +70,9 @@ Deno.test("keys that were not UTF-8 damage their line", () =>
 
 for (const [what, keys, lines] of typed) {
   Deno.test(`typed at the terminal: ${what}`, () =>
-    typing(async ({ input, press, shown, kept }) => {
+    typing(async ({ input, press, shown }) => {
       press(keys);
       for (const text of lines) assert.deepEqual(await input.next(), line(text));
-      assert.deepEqual(kept, lines);
       const end = input.next();
       press(CTRL_D);
       assert.deepEqual(await end, { kind: "end" });
