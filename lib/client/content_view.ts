@@ -77,7 +77,8 @@ export class ContentView {
     this.#coding = codings.join(", ");
     if (codings.length === 0) return;
     this.#decoder = ContentDecoder.for(codings);
-    this.#isBinary = this.#decoder === undefined ? true : undefined;
+    this.#holds = this.#decoder !== undefined;
+    if (!this.#holds) this.#isBinary = true;
   }
 
   /** Shows another piece, or holds it. */

@@ -94,8 +94,11 @@ class TerminalInput implements LineInput {
     this.#editor = editor;
     this.#control = control;
     this.#interrupted = interrupted;
-    // Keys that are not UTF-8 have become this character.
-    editor.on("line", (text) => this.#answer(text.includes("\ufffd") ? { kind: "damaged" } : { kind: "line", text }));
+    editor.on("line", (text) => {
+      // Keys that are not UTF-8 have become U+FFFD.
+      const isDamaged = text.includes("\ufffd") || !text.isWellFormed();
+      this.#answer(isDamaged ? { kind: "damaged" } : { kind: "line", text });
+    });
     editor.on("close", () => this.#end());
     // Ctrl-Z is ignored: after a stop, the terminal would no longer be in the editor's mode.
     editor.on("SIGTSTP", () => {});
