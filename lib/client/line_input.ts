@@ -78,11 +78,11 @@ async function* splitLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<L
   for await (const bytes of stream) {
     let start = 0;
     for (let end = bytes.indexOf(LF); end >= 0; end = bytes.indexOf(LF, start)) {
-      rest.append(bytes.subarray(start, end));
+      const piece = bytes.subarray(start, end);
       start = end + 1;
-      const line = lineOf(rest.view());
-      rest.clear(0);
-      yield line;
+      if (rest.length > 0) rest.append(piece);
+      yield lineOf(rest.length > 0 ? rest.view() : piece);
+      rest.length = 0;
     }
     rest.append(bytes.subarray(start));
     // A character takes at most three octets.

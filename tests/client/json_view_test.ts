@@ -65,7 +65,7 @@ Deno.test("JSON whose lines would be too long is not indented", () => {
 
 Deno.test("indented JSON comes in pieces", () => {
   const pieces = [...piecesOf(JSON.stringify(Array(200_000).fill(0)), plain)!];
-  assert(pieces.length > 10 && pieces.every(({ length }) => length < 20_000));
+  assert(pieces.length > 10 && pieces.length < 1000 && pieces.every(({ length }) => length < 20_000));
 });
 
 Deno.test("control characters are escaped, and parts have different colours", () => {
