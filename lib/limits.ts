@@ -198,12 +198,6 @@ export const MAX_SHARE_MS: number = 0.2;
 
 /** Printed messages that may wait for a slow output, in bytes; beyond it messages are omitted and counted. */
 export const MAX_UNPRINTED_BYTES: number = 8 * 1024 * 1024;
-/** How long the rest of the output may take at the end, where the shutdown has used up its time. */
-export const MIN_FLUSH_MS: number = 250;
-/** How long printed messages are buffered before they are written together. */
-export const PRINT_DELAY_MS: number = 10;
-/** The delay before printing is retried after a failure, such as a full disk. */
-export const PRINT_RETRY_MS: number = 1000;
 
 /** Characters in one line of piped input to `connect`. */
 export const MAX_LINE_CHARACTERS: number = 1024 * 1024;
@@ -247,8 +241,6 @@ export const MAX_INTERIM_RESPONSES: number = 100;
 export const MAX_BODY_FLAG_BYTES: number = 511 * 1024 * 1024;
 /** How long `connect` waits for a server (`--timeout`). */
 export const CLIENT_TIMEOUT_MS: number = 30_000;
-/** The minimum interval between identical reports of `serve`. */
-export const REPORT_AGAIN_MS: number = 10_000;
 /** A file named by a flag, in bytes: certificates, keys, tokens. */
 export const MAX_FLAG_FILE_BYTES: number = 1024 * 1024;
 
@@ -296,55 +288,18 @@ export const MAX_KEPT_READERS: number = 4;
 /** How long the SQLite store waits for another program's lock on its file. */
 export const FILE_LOCK_WAIT_MS: number = 5000;
 
-/** How long one node of an etcd cluster may take for one request, before the next node is asked. */
-export const CLUSTER_TRY_MS: number = 2_000;
-/** How long to wait for the first node that answers anything, after another one has not answered in that time. */
-export const CLUSTER_ALIVE_MS: number = 500;
-/** How long it may take for a page of a listing. */
-export const CLUSTER_PAGE_TRY_MS: number = 10_000;
 /** How long a request to an etcd cluster is tried before it is answered with 503. */
 export const CLUSTER_WAIT_MS: number = 10_000;
-/** How long to wait after every node has failed once. */
-export const CLUSTER_ROUND_MS: number = 100;
 /** How often a cluster that does not answer is asked whether it is there again. */
 export const CLUSTER_PROBE_MS: number = 500;
-/** How often, where it has refused the user: each time costs it a slow hash. */
-export const CLUSTER_DENIED_PROBE_MS: number = 5_000;
-/** Bytes of a request to a cluster that buy each of the times above another millisecond. */
-export const CLUSTER_BYTES_PER_MS: number = 1000;
 /** Operations in one etcd transaction, unless the nodes have another `--max-txn-ops`. */
 export const CLUSTER_TXN_OPERATIONS: number = 128;
-/** Bytes of rows that share one transaction; a single row may have more. The nodes take 1.5 MiB unless told otherwise. */
-export const CLUSTER_BATCH_BYTES: number = 1024 * 1024;
-/** Rows that one request may create in a cluster, whatever its nodes would take. */
-export const CLUSTER_INSERTED_ROWS: number = 30_000;
-/** Bytes of their values in total. */
-export const CLUSTER_INSERTED_BYTES: number = 32 * 1024 * 1024;
 /** Transactions that write, and those that read, which are under way at a time. */
 export const CLUSTER_LANES: number = 2;
-/** Writes that are looked at for one transaction: those to a row that is being written have to wait. */
-export const CLUSTER_LOOKED_AT_WRITES: number = 4_000;
-/** Bytes of rows that one transaction reads, as far as they can be told from those read before. */
-export const CLUSTER_READ_BYTES: number = 8 * 1024 * 1024;
-/** Rows on the first page of a listing from a cluster. */
-export const CLUSTER_FIRST_PAGE_ROWS: number = 256;
-/** How many times as many rows a page may have as the page before it. */
-export const CLUSTER_PAGE_GROWTH: number = 4;
-/** Rows on a page: each page costs the nodes as much as all rows behind it. */
-export const CLUSTER_PAGE_ROWS: number = 10_000;
-/** Bytes of rows on a page, give or take one row. */
-export const CLUSTER_PAGE_BYTES: number = 1024 * 1024;
-/** Bytes that are read of a node's answer with a page; the rest is asked for again. */
-export const CLUSTER_PAGE_ANSWER_BYTES: number = 4 * 1024 * 1024;
 /** Bytes of any other answer of a node: of as many rows as one transaction reads, each as large as nodes usually take. */
 export const CLUSTER_ANSWER_BYTES: number = 256 * 1024 * 1024;
 /** Bytes of a node's answer that tells an error. */
 export const CLUSTER_ERROR_BYTES: number = 64 * 1024;
-/** How long a marker of a lane that nobody uses stays in the cluster. */
-export const CLUSTER_MARKER_MS: number = 7 * 24 * 60 * 60 * 1000;
-
-/** The size of a read buffer of a tapped connection, so that one send of a client is one read. */
-export const TAPPED_READ_BYTES: number = 16 * 1024;
 
 /** Events of traffic that the page keeps, unless a flag (`--page-history`) says otherwise. */
 export const PAGE_HISTORY_EVENTS: number = 10_000;

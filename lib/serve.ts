@@ -16,7 +16,7 @@ import { certificateCommand } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { EXIT_INTERRUPTED } from "./exit_code.ts";
 import { HttpError } from "./http_message.ts";
-import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS, MIN_FLUSH_MS, REPORT_AGAIN_MS, TAPPED_READ_BYTES } from "./limits.ts";
+import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS } from "./limits.ts";
 import type { Page, PageOptions } from "./page.ts";
 import { Server } from "./server.ts";
 import { Access } from "./server/access.ts";
@@ -34,6 +34,15 @@ import { refusalText } from "./traffic/explain/text.ts";
 import { lifeLine } from "./traffic/life.ts";
 import { Recorder, RECORDING_NOTICE } from "./traffic/capture/recorder.ts";
 import { allOf, TappedListener } from "./traffic/tap.ts";
+
+/** The size of a read buffer of a tapped connection, so that one send of a client is one read. */
+const TAPPED_READ_BYTES = 16 * 1024;
+
+/** The minimum interval between identical reports of `serve`. */
+const REPORT_AGAIN_MS = 10_000;
+
+/** How long the rest of the output may take at the end, where the shutdown has used up its time. */
+const MIN_FLUSH_MS = 250;
 
 /** Addresses for all interfaces of the machine. */
 const WILDCARDS = ["0.0.0.0", "::"];

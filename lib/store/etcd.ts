@@ -9,7 +9,7 @@
  */
 
 import { setImmediate } from "node:timers";
-import { CLUSTER_INSERTED_BYTES, CLUSTER_INSERTED_ROWS, CLUSTER_LANES } from "../limits.ts";
+import { CLUSTER_LANES } from "../limits.ts";
 import { type NewRow, type Row, rowContent, type Snapshot, type Store, StoreError, type Written } from "../store.ts";
 import { fewerRows, type Outcome, type RowWrite } from "./etcd_batch.ts";
 import { FAIR_TURNS } from "../turns.ts";
@@ -21,6 +21,12 @@ import { encode, TableKeys } from "./etcd_messages.ts";
 import { BatchedReads } from "./etcd_reads.ts";
 import { SharedSnapshots } from "./etcd_snapshots.ts";
 import { WriteQueue } from "./etcd_write_queue.ts";
+
+/** Bytes of their values in total. */
+const CLUSTER_INSERTED_BYTES = 32 * 1024 * 1024;
+
+/** Rows that one request may create in a cluster, whatever its nodes would take. */
+const CLUSTER_INSERTED_ROWS = 30_000;
 
 /** Which cluster, and which of its tables. */
 export interface EtcdStoreOptions extends GatewayOptions {

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { CLUSTER_DENIED_PROBE_MS, CLUSTER_PROBE_MS } from "../limits.ts";
+import { CLUSTER_PROBE_MS } from "../limits.ts";
 import { StoreError } from "../store.ts";
 import { waitFor } from "../turns.ts";
 import { fewerRows, MOST_ROWS } from "./etcd_batch.ts";
@@ -26,6 +26,9 @@ import {
   type TxnAnswer,
   writtenAt,
 } from "./etcd_messages.ts";
+
+/** How often, where it has refused the user: each time costs it a slow hash. */
+const CLUSTER_DENIED_PROBE_MS = 5_000;
 
 /** What a cluster is used with. */
 export interface ClusterOptions {

@@ -8,16 +8,20 @@
  */
 
 import { Buffer } from "node:buffer";
-import {
-  CLUSTER_ALIVE_MS,
-  CLUSTER_ANSWER_BYTES,
-  CLUSTER_BYTES_PER_MS,
-  CLUSTER_ERROR_BYTES,
-  CLUSTER_ROUND_MS,
-  CLUSTER_TRY_MS,
-  CLUSTER_WAIT_MS,
-} from "../limits.ts";
+import { CLUSTER_ANSWER_BYTES, CLUSTER_ERROR_BYTES, CLUSTER_WAIT_MS } from "../limits.ts";
 import { waitFor } from "../turns.ts";
+
+/** Bytes of a request that extend each timeout by one millisecond. */
+const CLUSTER_BYTES_PER_MS = 1000;
+
+/** How long to wait after every node has failed once. */
+const CLUSTER_ROUND_MS = 100;
+
+/** How long to wait for the first node that answers anything, after another one has not answered in that time. */
+const CLUSTER_ALIVE_MS = 500;
+
+/** How long one node of an etcd cluster may take for one request, before the next node is asked. */
+const CLUSTER_TRY_MS = 2_000;
 
 /**
  * Why a request was not done: no node answers; the user is refused, or may not do this; the cluster has no room; the

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { CLUSTER_BATCH_BYTES, CLUSTER_PROBE_MS } from "../limits.ts";
+import { CLUSTER_PROBE_MS } from "../limits.ts";
 import { waitFor } from "../turns.ts";
 import {
   type BatchContext,
@@ -36,6 +36,9 @@ import {
 } from "./etcd_messages.ts";
 import { latestMarker, readRows } from "./etcd_reads.ts";
 import type { Batch, BatchLimits, WaitingInsertion, WriteQueue } from "./etcd_write_queue.ts";
+
+/** Bytes of rows that share one transaction; a single row may have more. The nodes take 1.5 MiB unless told otherwise. */
+const CLUSTER_BATCH_BYTES = 1024 * 1024;
 
 /** What a lane works with. */
 export interface LaneOptions {

@@ -4,9 +4,12 @@
  * @module
  */
 
-import { CLUSTER_MARKER_MS, CLUSTER_TXN_OPERATIONS } from "../limits.ts";
+import { CLUSTER_TXN_OPERATIONS } from "../limits.ts";
 import type { EtcdCluster } from "./etcd_cluster.ts";
 import { decode, type RangeAnswer, rangeRequest, remove, transaction, writtenAt } from "./etcd_messages.ts";
+
+/** How long a marker of a lane that nobody uses stays in the cluster. */
+const CLUSTER_MARKER_MS = 7 * 24 * 60 * 60 * 1000;
 
 /** Markers that are removed at once. */
 const MOST_REMOVALS = CLUSTER_TXN_OPERATIONS - 1;

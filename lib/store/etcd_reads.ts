@@ -6,10 +6,13 @@
  */
 
 import { setImmediate } from "node:timers";
-import { CLUSTER_LANES, CLUSTER_READ_BYTES, CLUSTER_TXN_OPERATIONS, MAX_WAITING_WRITES } from "../limits.ts";
+import { CLUSTER_LANES, CLUSTER_TXN_OPERATIONS, MAX_WAITING_WRITES } from "../limits.ts";
 import { type Row, rowContent, StoreError } from "../store.ts";
 import { clusterError, type EtcdCluster, numberOf } from "./etcd_cluster.ts";
 import { decode, type KeyValue, range, transaction } from "./etcd_messages.ts";
+
+/** Bytes of rows that one transaction reads, as far as they can be told from those read before. */
+const CLUSTER_READ_BYTES = 8 * 1024 * 1024;
 
 /** Rows in one transaction, beside `meta`. */
 const MOST_READS = CLUSTER_TXN_OPERATIONS - 1;

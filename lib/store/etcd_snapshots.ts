@@ -7,14 +7,6 @@
 
 import { Buffer } from "node:buffer";
 import { octetString } from "../bytes.ts";
-import {
-  CLUSTER_FIRST_PAGE_ROWS,
-  CLUSTER_PAGE_ANSWER_BYTES,
-  CLUSTER_PAGE_BYTES,
-  CLUSTER_PAGE_GROWTH,
-  CLUSTER_PAGE_ROWS,
-  CLUSTER_PAGE_TRY_MS,
-} from "../limits.ts";
 import { type Page, rowContent, type Snapshot, START, StoreError } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { clusterError, type EtcdCluster, numberOf } from "./etcd_cluster.ts";
@@ -29,6 +21,24 @@ import {
   type TxnAnswer,
 } from "./etcd_messages.ts";
 import { latestMarkerRange } from "./etcd_reads.ts";
+
+/** Bytes that are read of a node's answer with a page; the rest is asked for again. */
+const CLUSTER_PAGE_ANSWER_BYTES = 4 * 1024 * 1024;
+
+/** Bytes of rows on a page, give or take one row. */
+const CLUSTER_PAGE_BYTES = 1024 * 1024;
+
+/** Rows on a page: each page costs the nodes as much as all rows behind it. */
+const CLUSTER_PAGE_ROWS = 10_000;
+
+/** How many times as many rows a page may have as the page before it. */
+const CLUSTER_PAGE_GROWTH = 4;
+
+/** Rows on the first page of a listing from a cluster. */
+const CLUSTER_FIRST_PAGE_ROWS = 256;
+
+/** How long it may take for a page of a listing. */
+const CLUSTER_PAGE_TRY_MS = 10_000;
 
 /** Rows that are decoded before others have their turn. */
 const STEP_ROWS = 500;

@@ -7,9 +7,12 @@
  * @module
  */
 
-import { CLUSTER_LOOKED_AT_WRITES, MAX_WAITING_WRITES } from "../limits.ts";
+import { MAX_WAITING_WRITES } from "../limits.ts";
 import { StoreError } from "../store.ts";
 import { type Insertion, isSure, MOST_UNSURE_WRITES, type Outcome, type RowWrite } from "./etcd_batch.ts";
+
+/** Writes that are looked at for one transaction: those to a row that is being written have to wait. */
+const CLUSTER_LOOKED_AT_WRITES = 4_000;
 
 /** A row's write that waits. */
 export interface WaitingRow {
