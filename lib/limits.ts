@@ -81,21 +81,18 @@ export const MAX_COMPARED_DIGITS: number = 400;
 export const MAX_NATIVE_NEEDLE_CHARACTERS: number = 256;
 /** Fields that one listing may be sorted by. */
 export const MAX_SORT_KEYS: number = 8;
-/** Characters of rows that a sorted listing may keep: of all that match, or of those up to the requested page's end. */
-export const MAX_SORTED_CHARACTERS: number = 16 * 1024 * 1024;
+/** Bytes of rows that a sorted listing may keep: of all that match, or of those up to the requested page's end. */
+export const MAX_SORTED_BYTES: number = 128 * 1024 * 1024;
 /** Sorted listings produced at a time, each within twice the limit above; more must wait. */
-export const MAX_SORTS: number = 4;
-/** Characters held by all sorted listings together while they are sent. Beyond it: 503. */
-export const MAX_SENT_SORTED_CHARACTERS: number = 128 * 1024 * 1024;
-/** What a row adds to that besides its characters: its overhead in memory, and that of each key. */
-export const SORTED_ROW_CHARACTERS: number = 64;
+export const MAX_SORTS: number = 2;
+/** Bytes held by all sorted listings together while they are sent. Beyond it: 503. */
+export const MAX_SENT_SORTED_BYTES: number = 256 * 1024 * 1024;
+/** What a row adds to that besides its octets: its overhead in memory, and that of each key. */
+export const SORTED_ROW_BYTES: number = 32;
 /** Rows that a sorted listing may collect beyond twice those it keeps, before it sorts and drops the rest. */
 export const MAX_SORT_SLACK_ROWS: number = 1000;
-/**
- * Characters of rows up to which a filtered or sorted listing is held and sent whole; a longer one is streamed in
- * pieces of this size.
- */
-export const MAX_HELD_LISTING_CHARACTERS: number = 64 * 1024;
+/** Bytes of a filtered or sorted listing up to which it is held and sent whole; a longer one is streamed in pieces. */
+export const LISTING_PIECE_BYTES: number = 64 * 1024;
 /** Bytes of rows read at a time from the memory store, plus at most one row. */
 export const MEMORY_PAGE_BYTES: number = 64 * 1024;
 
@@ -270,7 +267,9 @@ export const MAX_WAITING_WRITES: number = 100_000;
 /** The most rows read at a time from the SQLite store. */
 export const SQLITE_PAGE_ROWS: number = 1000;
 /** Bytes of rows read at a time from the SQLite store, plus at most one row. */
-export const SQLITE_PAGE_BYTES: number = 1024 * 1024;
+export const SQLITE_PAGE_BYTES: number = 256 * 1024;
+/** Rows skipped at a time in the SQLite store. */
+export const SQLITE_SKIPPED_ROWS: number = 50_000;
 /** Snapshots of different revisions that may be read from SQLite at a time. Beyond it: 503. */
 export const MAX_SNAPSHOTS: number = 256;
 /** The size to which the SQLite store's log (WAL) is truncated, in bytes. */

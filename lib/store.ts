@@ -103,14 +103,22 @@ export interface Snapshot {
   readonly total: number;
   /** Returns the next part of one JSON object that has every row as a member. The joined parts are that object. */
   json(cursor: number): Awaitable<Page<string | Uint8Array>>;
-  /** Returns the next rows, each in the form of {@linkcode Row.content}. */
-  rows(cursor: number): Awaitable<Page<readonly string[]>>;
+  /** Returns the cursor of a page that starts at the row of this index, or before it if that cannot be found fast. */
+  seek(row: number): Awaitable<Place>;
   /** Releases the snapshot. Further calls have no effect. */
   close(): void;
 }
 
 /** The cursor of a snapshot's first page. */
 export const START: number = 0;
+
+/** A place in a snapshot. */
+export interface Place {
+  /** The cursor of a page. */
+  readonly cursor: number;
+  /** How many rows are before it. */
+  readonly row: number;
+}
 
 /** A page of a snapshot. */
 export interface Page<T> {

@@ -22,7 +22,7 @@ function counting(store: Store): { store: Store; open: () => number } {
       revision: snapshot.revision,
       total: snapshot.total,
       json: (cursor) => snapshot.json(cursor),
-      rows: (cursor) => snapshot.rows(cursor),
+      seek: (row) => snapshot.seek(row),
       close() {
         if (!closed) open--;
         closed = true;

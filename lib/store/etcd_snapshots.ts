@@ -7,7 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import { octetString } from "../bytes.ts";
-import { type Page, rowContent, type Snapshot, START, StoreError } from "../store.ts";
+import { type Page, type Place, type Snapshot, START, StoreError } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { clusterError, type EtcdCluster, numberOf } from "./etcd_cluster.ts";
 import { parseAnswer } from "./etcd_gateway.ts";
@@ -136,18 +136,19 @@ class EtcdSnapshot implements Snapshot {
   }
 
   async json(cursor: number): Promise<Page<string>> {
-    const { content, next } = await this.#page(cursor, (name, json) => `${JSON.stringify(name)}:${json}`);
+    const { content, next } = await this.#page(cursor);
     const before = cursor === START ? "{" : ",";
     return { content: `${before}${content.join(",")}${next === undefined ? "}" : ""}`, next };
   }
 
-  rows(cursor: number): Promise<Page<readonly string[]>> {
-    return this.#page(cursor, rowContent);
+  /** A page is found only from the one before. */
+  seek(): Place {
+    return { cursor: START, row: 0 };
   }
 
   close(): void {}
 
-  async #page(cursor: number, textOf: (name: string, json: string) => string): Promise<Page<string[]>> {
+  async #page(cursor: number): Promise<Page<string[]>> {
     const { keys } = this.#cluster;
     const asked = this.#starts.get(cursor)?.rows ?? CLUSTER_FIRST_PAGE_ROWS;
     const { kvs, bytes } = cursor === START ? this.#first : await this.#read(this.#starts.get(cursor)!);
@@ -157,7 +158,7 @@ class EtcdSnapshot implements Snapshot {
       const json = decode(value);
       if (content.length > 0 && size + json.length > CLUSTER_PAGE_BYTES) break;
       size += json.length;
-      content.push(textOf(keys.nameOf(key), json));
+      content.push(`${JSON.stringify(keys.nameOf(key))}:${json}`);
       if (content.length % STEP_ROWS === 0) await FAIR_TURNS.yieldIfBusy();
     }
     const next = cursor + content.length;

@@ -13,6 +13,7 @@ import {
   type Awaitable,
   type NewRow,
   type Page,
+  type Place,
   type Row,
   type Snapshot,
   START,
@@ -320,12 +321,15 @@ class MemorySnapshot implements Snapshot {
     return { content: members.subarray(0, end), next };
   }
 
-  rows(cursor: number): Page<readonly string[]> {
-    const { stretches, next } = this.#page(cursor);
-    const content = stretches.flatMap(({ segment, from, to }) =>
-      segment.places(from, to).map((place) => DECODER.decode(segment.content(place)))
-    );
-    return { content, next };
+  seek(row: number): Place {
+    let before = 0;
+    for (const [index, segment] of this.#segments.entries()) {
+      if (row < before + segment.live) {
+        return { cursor: index * SEGMENT_ROWS + segment.places()[row - before], row };
+      }
+      before += segment.live;
+    }
+    return { cursor: this.#segments.length * SEGMENT_ROWS, row: before };
   }
 
   close(): void {

@@ -28,6 +28,7 @@ import {
   type Row,
   rowContent,
   type Snapshot,
+  START,
   type Store,
   StoreError,
   type Written,
@@ -87,7 +88,9 @@ export class SqliteStore implements Store {
     this.#reader = openFile(file);
     this.#readRow = this.#reader.prepare("SELECT json, version FROM rows WHERE name = ?");
     this.#readState = this.#reader.prepare(READ_STATE);
-    this.#readAll = this.#reader.prepare("SELECT name, json FROM rows ORDER BY position");
+    this.#readAll = this.#reader.prepare(`
+      SELECT group_concat(json_quote(name) || ':' || json) AS members
+      FROM (SELECT name, json FROM rows ORDER BY position)`);
     this.#snapshots = new SnapshotPool(file);
     this.#report = report;
     this.#log = new LogGuard(this.#snapshots, {
@@ -201,16 +204,17 @@ export class SqliteStore implements Store {
 
   #smallSnapshot(): Snapshot {
     // This is not the turn's first read, so it runs in a transaction: state and rows have the same revision.
-    const [state, rows] = this.#read(() => [this.#readState.get(), this.#readAll.all()]) as unknown as [
+    const [{ revision, total }, { members }] = this.#read(
+      () => [this.#readState.get(), this.#readAll.get()],
+    ) as unknown as [
       TableState,
-      NewRow[],
+      { readonly members: string | null },
     ];
-    const contents = rows.map(({ name, json }) => rowContent(name, json));
     return {
-      revision: state.revision,
-      total: state.total,
-      json: () => ({ content: `{${contents.map((content) => content.slice(1, -1)).join(",")}}`, next: undefined }),
-      rows: () => ({ content: contents, next: undefined }),
+      revision,
+      total,
+      json: () => ({ content: `{${members ?? ""}}`, next: undefined }),
+      seek: () => ({ cursor: START, row: 0 }),
       close: () => {},
     };
   }

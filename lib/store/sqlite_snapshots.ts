@@ -7,9 +7,16 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { MAX_KEPT_READERS, MAX_SNAPSHOTS, SQLITE_PAGE_BYTES, SQLITE_PAGE_ROWS } from "../limits.ts";
+import {
+  MAX_KEPT_READERS,
+  MAX_SNAPSHOTS,
+  SQLITE_PAGE_BYTES,
+  SQLITE_PAGE_ROWS,
+  SQLITE_SKIPPED_ROWS,
+} from "../limits.ts";
 import { openFile, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
-import { type Page, rowContent, type Snapshot, START, StoreError } from "../store.ts";
+import { type Page, type Place, type Snapshot, START, StoreError } from "../store.ts";
+import { FAIR_TURNS } from "../turns.ts";
 
 /** Whether this many rows fit one page, even if all are as long as the longest ever. */
 export function fitsOnePage(longest: number, rows: number): boolean {
@@ -22,12 +29,6 @@ interface JsonPage {
   readonly count: number;
 }
 
-interface PageRow {
-  readonly position: number;
-  readonly name: string;
-  readonly json: string;
-}
-
 /** A connection, with a read transaction while it has readers. */
 class ReadTransaction {
   state: TableState = { revision: 0, total: 0, longest: 0 };
@@ -35,7 +36,7 @@ class ReadTransaction {
   readonly #database: DatabaseSync;
   readonly #readState: StatementSync;
   readonly #readJson: StatementSync;
-  readonly #readRows: StatementSync;
+  readonly #skipRows: StatementSync;
   readonly #readSizes: StatementSync;
 
   constructor(file: string) {
@@ -46,7 +47,9 @@ class ReadTransaction {
     this.#readJson = this.#database.prepare(`
       SELECT group_concat(json_quote(name) || ':' || json) AS members, max(position) AS last, count(*) AS count
       FROM (${page})`);
-    this.#readRows = this.#database.prepare(page);
+    this.#skipRows = this.#database.prepare(
+      "SELECT position FROM rows WHERE position > ? ORDER BY position LIMIT 1 OFFSET ?",
+    );
     this.#readSizes = this.#database.prepare(`
       SELECT octet_length(name) + octet_length(json) AS bytes FROM rows WHERE position > ? ORDER BY position LIMIT ?`);
   }
@@ -87,11 +90,17 @@ class ReadTransaction {
     return { content: `${before}${members ?? ""}${next === undefined ? "}" : ""}`, next };
   }
 
-  rows(cursor: number): Page<readonly string[]> {
-    const limit = this.#pageRows(cursor);
-    const rows = this.#readRows.all(cursor, limit) as unknown as PageRow[];
-    const content = rows.map(({ name, json }) => rowContent(name, json));
-    return { content, next: rows.length < limit ? undefined : rows[rows.length - 1].position };
+  /** Skips rows in steps that do not block other clients. */
+  async seek(row: number): Promise<Place> {
+    const end = Math.min(row, this.state.total);
+    let cursor = START;
+    for (let at = 0; at < end;) {
+      const step = Math.min(end - at, SQLITE_SKIPPED_ROWS);
+      cursor = this.#skipRows.get(cursor, step - 1)!.position as number;
+      at += step;
+      await FAIR_TURNS.yieldIfBusy();
+    }
+    return { cursor, row: end };
   }
 }
 
@@ -174,7 +183,7 @@ export class SnapshotPool {
   #snapshotOf(transaction: ReadTransaction): Snapshot {
     const { revision, total } = transaction.state;
     let open = true;
-    const read = <T>(page: () => Page<T>): Page<T> => {
+    const read = <T>(page: () => T): T => {
       if (!open || this.#closed) throw new StoreError("unavailable", "The store is closed");
       if (this.#open.get(revision) !== transaction) {
         const detail = "The snapshot was ended: it was read too slowly while much was written";
@@ -190,7 +199,7 @@ export class SnapshotPool {
       revision,
       total,
       json: (cursor) => read(() => transaction.json(cursor)),
-      rows: (cursor) => read(() => transaction.rows(cursor)),
+      seek: (row) => read(() => transaction.seek(row)),
       close: () => {
         if (!open) return;
         open = false;

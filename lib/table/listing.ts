@@ -6,13 +6,17 @@
 
 import { preconditionsHold, readPreconditions } from "./preconditions.ts";
 import type { ContentStream, FieldLine, HttpResponse, Requester, RequestHead } from "../http_message.ts";
-import { MAX_HELD_LISTING_CHARACTERS } from "../limits.ts";
+import { LISTING_PIECE_BYTES } from "../limits.ts";
 import { Pacer } from "./pacer.ts";
-import { type ListingQuery, type PageRequest, parseQuery, type RowTest, RowValues } from "./query.ts";
+import { type ListingQuery, type PageRequest, parseQuery, type RowTest } from "./query.ts";
+import { RowJoiner } from "./row_pile.ts";
 import type { RowSchema } from "./row_schema.ts";
 import { Sorter, SortQueue } from "./sorting.ts";
+import { StoredRows } from "./stored_rows.ts";
 import { FAIR_TURNS } from "../turns.ts";
-import { type Awaitable, type Page, rowValue, type Snapshot, START, type Store } from "../store.ts";
+import { type Awaitable, type Page, type Snapshot, START, type Store } from "../store.ts";
+
+const ENCODER = new TextEncoder();
 
 /** Shared by all listings of the process: it bounds the memory of sorted ones. */
 const SORTS = new SortQueue();
@@ -114,7 +118,7 @@ function listingResponse(
 interface Listing {
   /** The number of rows that match the query, on all pages. */
   readonly total: number;
-  readonly content: string | ContentStream;
+  readonly content: Uint8Array | ContentStream;
 }
 
 async function* wholePieces(snapshot: Snapshot, first: Page<string | Uint8Array>): AsyncGenerator<string | Uint8Array> {
@@ -125,7 +129,10 @@ async function* wholePieces(snapshot: Snapshot, first: Page<string | Uint8Array>
 }
 
 /** Wraps pieces in a stream that calls `release` once it fails, ends or is returned, even if it was never started. */
-function streamOf(pieces: AsyncGenerator<string | Uint8Array>, giveUp: () => void): ContentStream {
+function streamOf(
+  pieces: AsyncGenerator<string | Uint8Array> | Generator<Uint8Array>,
+  giveUp: () => void,
+): ContentStream {
   const iterator: AsyncIterator<string | Uint8Array> = {
     async next() {
       try {
@@ -137,9 +144,9 @@ function streamOf(pieces: AsyncGenerator<string | Uint8Array>, giveUp: () => voi
         throw error;
       }
     },
-    return() {
+    async return() {
       giveUp();
-      return pieces.return(undefined);
+      return await pieces.return(undefined);
     },
   };
   return { [Symbol.asyncIterator]: () => iterator };
@@ -151,86 +158,59 @@ async function selectedRows(snapshot: Snapshot, query: ListingQuery, pacer: Pace
   const end = query.page === undefined ? Infinity : first + query.page.size;
   if (query.sort.length > 0) return await sortedRows(snapshot, query, first, end, pacer);
 
-  let total = 0;
-  let members: string[] | undefined = [];
-  let characters = 0;
-  for await (const contents of matchingPages(snapshot, query.filters, pacer)) {
-    for (const content of contents) {
-      if (members !== undefined && total >= first && total < end) {
-        members.push(memberOf(content));
-        characters += content.length;
-        // A listing too large to be held is read a second time to be sent.
-        if (characters > MAX_HELD_LISTING_CHARACTERS) members = undefined;
-      }
-      total++;
+  const isFiltered = query.filters.length > 0;
+  // Without a filter the total is known, and rows outside of the page need not be read.
+  const { cursor, row } = isFiltered ? { cursor: START, row: 0 } : await snapshot.seek(first);
+  let total = row;
+  const listed = new RowJoiner();
+  let fits = true;
+  for await (const rows of matchingRows(snapshot, cursor, query.filters, pacer)) {
+    for (; rows.next(); total++) {
+      if (!fits || total < first || total >= end) continue;
+      listed.add(rows.row());
+      fits = listed.length <= LISTING_PIECE_BYTES;
     }
-    // Without a filter the total is known, and rows after the page need not be read.
-    if (query.filters.length === 0 && total >= end) break;
+    if (!isFiltered && total >= end) break;
   }
-  if (query.filters.length === 0) total = snapshot.total;
-  if (members === undefined) {
-    const pieces = selectionPieces(snapshot, query, first, end, pacer);
+  if (!isFiltered) total = snapshot.total;
+  // A listing too large to be held is read a second time to be sent.
+  if (!fits) {
+    const pieces = selectionPieces(matchingRows(snapshot, cursor, query.filters, pacer), first - row, end - row);
     return { total, content: streamOf(pieces, () => snapshot.close()) };
   }
   snapshot.close();
-  return { total, content: `{${members.join(",")}}` };
+  return { total, content: listed.end() };
 }
 
 /** Yields the matching rows of each page of the store, and to other clients in between. */
-async function* matchingPages(
+async function* matchingRows(
   snapshot: Snapshot,
+  from: number,
   filters: readonly RowTest[],
   pacer: Pacer,
-): AsyncGenerator<readonly string[]> {
-  for (let cursor: number | undefined = START; cursor !== undefined;) {
-    const page: Page<readonly string[]> = await snapshot.rows(cursor);
-    const passed = filters.length === 0 ? page.content : [];
-    for (const content of page.content) {
-      if (filters.length > 0) {
-        const row = new RowValues(rowValue(content));
-        let at = 0;
-        for (; at < filters.length && filters[at](row); at++) {
-          const turn = pacer.after(content.length);
-          if (turn !== undefined) await turn;
-        }
-        if (at === filters.length) (passed as string[]).push(content);
-      }
-      const turn = pacer.after(content.length);
-      if (turn !== undefined) await turn;
-    }
-    yield passed;
-    cursor = page.next;
+): AsyncGenerator<StoredRows> {
+  for (let cursor: number | undefined = from; cursor !== undefined;) {
+    const { content, next }: Page<string | Uint8Array> = await snapshot.json(cursor);
+    yield new StoredRows(typeof content === "string" ? ENCODER.encode(content) : content, filters);
+    await pacer.after(content.length * (1 + filters.length));
+    cursor = next;
   }
 }
 
-/** Yields the matching rows from `first` to before `end`, as pieces of one JSON object. */
+/** Yields the rows from `first` to before `end`, as pieces of one JSON object. */
 async function* selectionPieces(
-  snapshot: Snapshot,
-  query: ListingQuery,
+  pages: AsyncGenerator<StoredRows>,
   first: number,
   end: number,
-  pacer: Pacer,
-): AsyncGenerator<string> {
+): AsyncGenerator<Uint8Array> {
+  const listed = new RowJoiner();
   let at = 0;
-  let before = "{";
-  for await (const contents of matchingPages(snapshot, query.filters, pacer)) {
-    let piece = "";
-    for (const content of contents) {
-      if (at >= first && at < end) {
-        piece += before + memberOf(content);
-        before = ",";
-      }
-      at++;
-    }
-    yield piece;
+  for await (const rows of pages) {
+    for (; rows.next(); at++) if (at >= first && at < end) listed.add(rows.row());
+    if (listed.length >= LISTING_PIECE_BYTES) yield listed.take();
     if (at >= end) break;
   }
-  yield before === "{" ? "{}" : "}";
-}
-
-/** Returns a row as a member of the listing: its content without the braces. */
-function memberOf(content: string): string {
-  return content.slice(1, -1);
+  yield listed.end();
 }
 
 /** Sorts the matching rows, and holds only those up to the end of the requested page. */
@@ -243,32 +223,16 @@ async function sortedRows(
 ): Promise<Listing> {
   let total = 0;
   const sorter = new Sorter(query.sort, end, pacer);
-  for await (const contents of matchingPages(snapshot, query.filters, pacer)) {
-    total += contents.length;
-    for (const content of contents) {
-      const full = sorter.add(rowValue(content), content);
+  for await (const rows of matchingRows(snapshot, START, query.filters, pacer)) {
+    for (; rows.next(); total++) {
+      const full = sorter.add(rows);
       if (full !== undefined) await full;
-      const turn = pacer.after(content.length);
-      if (turn !== undefined) await turn;
     }
   }
-  const shown = (await sorter.contents()).slice(first);
+  const pieces = await sorter.pieces(first);
   snapshot.close();
-  if (sorter.characters > MAX_HELD_LISTING_CHARACTERS) {
-    return { total, content: streamOf(sortedPieces(shown), SORTS.hold(sorter.characters)) };
-  }
-  return { total, content: `{${shown.map(memberOf).join(",")}}` };
-}
-
-async function* sortedPieces(contents: readonly string[]): AsyncGenerator<string> {
-  let piece = "{";
-  for (let i = 0; i < contents.length; i++) {
-    piece += (i === 0 ? "" : ",") + memberOf(contents[i]);
-    if (piece.length < MAX_HELD_LISTING_CHARACTERS) continue;
-    yield piece;
-    piece = "";
-  }
-  yield `${piece}}`;
+  if (sorter.bytes > LISTING_PIECE_BYTES) return { total, content: streamOf(pieces, SORTS.hold(sorter.bytes)) };
+  return { total, content: pieces.next().value! };
 }
 
 /** Returns links to the neighbouring pages, as relative references with the query's other parameters (RFC 8288 §3). */

@@ -9,9 +9,9 @@
 
 import { HttpError, percentDecoded } from "../http_message.ts";
 import { MAX_QUERY_PARAMETERS, MAX_ROWS_PER_PAGE, MAX_SORT_KEYS } from "../limits.ts";
-import { anyOf, compare, containing, Operand, type Scalar } from "./operand.ts";
-import { isObject, type JsonObject } from "../json.ts";
+import { anyOf, compare, containing, Operand } from "./operand.ts";
 import type { RowSchema } from "./row_schema.ts";
+import { type Path, pathOf, type StoredRows } from "./stored_rows.ts";
 
 /** Rows per page, unless the query says otherwise. */
 const DEFAULT_PER_PAGE = 10;
@@ -19,7 +19,7 @@ const DEFAULT_PER_PAGE = 10;
 /** A field to sort by. */
 export interface SortKey {
   /** The path of the value in a row. */
-  readonly path: readonly string[];
+  readonly path: Path;
   /** Whether the largest comes first. */
   readonly descending: boolean;
 }
@@ -79,28 +79,8 @@ function comparison(holds: (order: number) => boolean): (operand: string) => Tes
 /** The operators of filters. */
 export const FILTER_OPERATORS: readonly string[] = Object.keys(OPERATORS);
 
-/** The values of one row that filters use, each converted once. */
-export class RowValues {
-  readonly #row: JsonObject;
-  /** Values by field, in the order of the query's fields; `null` where the row has no scalar. */
-  readonly #operands: (Operand | null | undefined)[] = [];
-
-  /** Sets the row. */
-  constructor(row: JsonObject) {
-    this.#row = row;
-  }
-
-  /** Returns the value of a field, or `null`. */
-  get(field: number, path: readonly string[]): Operand | null {
-    const known = this.#operands[field];
-    if (known !== undefined) return known;
-    const value = valueAt(this.#row, path);
-    return this.#operands[field] = value === undefined ? null : new Operand(value);
-  }
-}
-
 /** Tests a row against one filter. */
-export type RowTest = (row: RowValues) => boolean;
+export type RowTest = (row: StoredRows) => boolean;
 
 /**
  * Parses a query.
@@ -117,10 +97,9 @@ export function parseQuery(query: string, schema: RowSchema): ListingQuery {
     throw new HttpError(400, `A query may have ${MAX_QUERY_PARAMETERS} parameters, saw ${parameters.length}`);
   }
   const filters: RowTest[] = [];
-  const fields: string[] = [];
   const options = new Map<string, string>();
   for (const [name, value] of parameters) {
-    if (!name.startsWith("_")) filters.push(parseFilter(name, value, schema, fields));
+    if (!name.startsWith("_")) filters.push(parseFilter(name, value, schema));
     else if (!["_sort", "_page", "_per_page"].includes(name)) {
       throw new HttpError(
         400,
@@ -136,12 +115,8 @@ export function parseQuery(query: string, schema: RowSchema): ListingQuery {
   };
 }
 
-/**
- * Parses `field=value` or `field:operator=value`.
- *
- * @param fields The fields used so far; a new one is added.
- */
-function parseFilter(name: string, operand: string, schema: RowSchema, fields: string[]): RowTest {
+/** Parses `field=value` or `field:operator=value`. */
+function parseFilter(name: string, operand: string, schema: RowSchema): RowTest {
   const colon = name.lastIndexOf(":");
   const field = colon < 0 ? name : name.slice(0, colon);
   const operator = colon < 0 ? "eq" : name.slice(colon + 1);
@@ -154,9 +129,8 @@ function parseFilter(name: string, operand: string, schema: RowSchema, fields: s
     );
   }
   const test = OPERATORS[operator](operand);
-  const index = fields.includes(field) ? fields.indexOf(field) : fields.push(field) - 1;
   return (row) => {
-    const value = row.get(index, path);
+    const value = row.operand(path);
     return value !== null && test(value);
   };
 }
@@ -174,14 +148,14 @@ function parseSort(text: string | undefined, schema: RowSchema): SortKey[] {
 }
 
 /** Returns the path of a field. In rows of any form, `author.name` is a member of a nested object. */
-function parsePath(field: string, parameter: string, schema: RowSchema): string[] {
+function parsePath(field: string, parameter: string, schema: RowSchema): Path {
   if (field === "" || !schema.has(field)) {
     const known = schema.fields === undefined
       ? ""
       : `: a row has the fields ${schema.fields.map(({ name }) => name).join(", ")}`;
     throw new HttpError(400, `The parameter ${parameter} names the unknown field ${JSON.stringify(field)}${known}`);
   }
-  return schema.fields === undefined ? field.split(".") : [field];
+  return pathOf(schema.fields === undefined ? field.split(".") : [field]);
 }
 
 function parsePage(page: string | undefined, perPage: string | undefined): PageRequest | undefined {
@@ -201,44 +175,25 @@ function parseCount(parameter: string, text: string, most: number): number {
   );
 }
 
-/** Returns the scalar at the path; `undefined` if there is none. */
-function valueAt(row: JsonObject, path: readonly string[]): Scalar | undefined {
-  let value: unknown = row;
-  for (const name of path) {
-    if (!isObject(value) || !Object.hasOwn(value, name)) return undefined;
-    value = value[name];
-  }
-  return typeof value === "object" && value !== null ? undefined : value as Scalar;
-}
+/** A row's value to sort by: a number, a text, or `undefined` if the field is missing. */
+export type SortValue = number | string | undefined;
 
-/** The sort keys of a row: for each a number, a text, or `undefined` if the field is missing. */
-export type SortValues = readonly (number | string | undefined)[];
-
-/** Returns the sort keys of a row. */
-export function sortValues(row: JsonObject, keys: readonly SortKey[]): SortValues {
-  return keys.map(({ path }) => {
-    const value = valueAt(row, path);
-    if (value === undefined) return undefined;
-    const { number, text } = new Operand(value);
-    return number ?? text;
-  });
+/** Returns the value of a row to sort by. */
+export function sortValue(row: StoredRows, { path }: SortKey): SortValue {
+  const value = row.operand(path);
+  return value === null ? undefined : value.number ?? value.text;
 }
 
 /**
- * Compares two rows: negative if `a` comes first, 0 if their keys are equal.
+ * Compares two values: negative if `a` comes first, 0 if they are equal.
  *
  * Numbers sort before texts, which makes the order total. Comparing a number with a text as texts, as filters do, would
  * put 9 before 10, 10 before 1a, and 1a before 9. Rows without the field sort last in either direction.
  */
-export function compareSortValues(a: SortValues, b: SortValues, keys: readonly SortKey[]): number {
-  for (let i = 0; i < keys.length; i++) {
-    const valueA = a[i];
-    const valueB = b[i];
-    if (valueA === valueB) continue;
-    if (valueA === undefined) return 1;
-    if (valueB === undefined) return -1;
-    const before = typeof valueA === typeof valueB ? valueA < valueB : typeof valueA === "number";
-    return before === keys[i].descending ? 1 : -1;
-  }
-  return 0;
+export function compareSortValues(a: SortValue, b: SortValue, { descending }: SortKey): number {
+  if (a === b) return 0;
+  if (a === undefined) return 1;
+  if (b === undefined) return -1;
+  const before = typeof a === typeof b ? a < b : typeof a === "number";
+  return before === descending ? 1 : -1;
 }

@@ -6,33 +6,34 @@
 
 import { HttpError, type Requester } from "../http_message.ts";
 import {
-  MAX_SENT_SORTED_CHARACTERS,
+  LISTING_PIECE_BYTES,
+  MAX_SENT_SORTED_BYTES,
   MAX_SORT_SLACK_ROWS,
-  MAX_SORTED_CHARACTERS,
+  MAX_SORTED_BYTES,
   MAX_SORTS,
-  SORTED_ROW_CHARACTERS,
+  SORTED_ROW_BYTES,
 } from "../limits.ts";
 import type { Pacer } from "./pacer.ts";
-import { compareSortValues, type SortKey, type SortValues, sortValues } from "./query.ts";
-import type { JsonObject } from "../json.ts";
+import { compareSortValues, type SortKey, type SortValue, sortValue } from "./query.ts";
+import { RowJoiner, RowPile } from "./row_pile.ts";
+import type { StoredRows } from "./stored_rows.ts";
 
 /** Rows sorted in one step. */
 const RUN_ROWS = 512;
-
-interface SortedRow {
-  readonly values: SortValues;
-  readonly content: string;
-  /** The memory that holding the row takes, in characters. */
-  readonly characters: number;
-}
 
 /** Collects rows, and keeps the first ones in order. */
 export class Sorter {
   readonly #keys: readonly SortKey[];
   readonly #end: number;
   readonly #pacer: Pacer;
-  #rows: SortedRow[] = [];
-  #characters = 0;
+  #rows = new RowPile();
+  /** For each key, the values of the rows. */
+  #values: SortValue[][];
+  /** The memory that each row takes, in bytes. */
+  #sizes: number[] = [];
+  #bytes = 0;
+  /** The row that others must come before to be kept; `undefined` while there are too few rows. */
+  #last: number | undefined;
 
   /**
    * Creates a sorter.
@@ -43,55 +44,88 @@ export class Sorter {
     this.#keys = keys;
     this.#end = end;
     this.#pacer = pacer;
+    this.#values = keys.map(() => []);
   }
 
-  /** The memory that all held rows take, in characters. */
-  get characters(): number {
-    return this.#characters;
+  /** The memory that all held rows take, in bytes. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /**
-   * Adds a row.
+   * Adds the current row of a page.
    *
    * @returns Sometimes a promise to await before more rows are added.
    */
-  add(row: JsonObject, content: string): Promise<void> | undefined {
-    const values = sortValues(row, this.#keys);
-    let characters = content.length + SORTED_ROW_CHARACTERS * (1 + values.length);
-    for (const value of values) if (typeof value === "string") characters += value.length;
-    this.#rows.push({ values, content, characters });
-    this.#characters += characters;
+  add(page: StoredRows): Promise<void> | undefined {
+    const index = this.#rows.count;
+    let size = page.end - page.start + SORTED_ROW_BYTES * (1 + this.#keys.length);
+    for (let i = 0; i < this.#keys.length; i++) {
+      const value = this.#values[i][index] = sortValue(page, this.#keys[i]);
+      if (typeof value === "string") size += value.length;
+    }
+    if (this.#last !== undefined && this.#compare(index, this.#last) >= 0) return undefined;
+    this.#rows.add(page.row());
+    this.#sizes[index] = size;
+    this.#bytes += size;
     // Up to twice the kept rows are collected, so that not every row causes a sort.
-    const isFull = this.#rows.length > 2 * this.#end + MAX_SORT_SLACK_ROWS ||
-      this.#characters > 2 * MAX_SORTED_CHARACTERS;
+    const isFull = index > 2 * this.#end + MAX_SORT_SLACK_ROWS || this.#bytes > 2 * MAX_SORTED_BYTES;
     return isFull ? this.#keepFirst() : undefined;
   }
 
   /**
-   * Returns the contents of the first rows, in order.
+   * Returns the rows from `first` on, in order, as pieces of one JSON object.
    *
-   * @throws {HttpError} 400 if they exceed the limit.
+   * @throws {HttpError} 400 if the held rows exceed the limit.
    */
-  async contents(): Promise<string[]> {
-    await this.#keepFirst();
-    return this.#rows.map(({ content }) => content);
+  async pieces(first: number): Promise<Generator<Uint8Array>> {
+    const order = await this.#order();
+    return joined(this.#rows, order.slice(first));
   }
 
-  async #keepFirst(): Promise<void> {
-    this.#rows = await sortInTurns(
-      this.#rows,
-      (a, b) => compareSortValues(a.values, b.values, this.#keys),
-      this.#end,
-      this.#pacer,
-    );
-    this.#characters = this.#rows.reduce((sum, { characters }) => sum + characters, 0);
-    if (this.#characters <= MAX_SORTED_CHARACTERS) return;
-    const limit = `${MAX_SORTED_CHARACTERS / 1024 / 1024} Mi characters`;
+  #compare(a: number, b: number): number {
+    for (let i = 0; i < this.#keys.length; i++) {
+      const order = compareSortValues(this.#values[i][a], this.#values[i][b], this.#keys[i]);
+      if (order !== 0) return order;
+    }
+    return 0;
+  }
+
+  /** Returns the first rows in order. */
+  async #order(): Promise<number[]> {
+    const all = this.#sizes.map((_, index) => index);
+    const order = await sortInTurns(all, (a, b) => this.#compare(a, b), this.#end, this.#pacer);
+    this.#bytes = order.reduce((sum, index) => sum + this.#sizes[index], 0);
+    if (this.#bytes <= MAX_SORTED_BYTES) return order;
+    const limit = `${MAX_SORTED_BYTES / 1024 / 1024} MiB`;
     throw new HttpError(
       400,
       `The parameter _sort: more than ${limit} of rows would have to be held; filter, or ask for an earlier _page`,
     );
   }
+
+  async #keepFirst(): Promise<void> {
+    const kept = await this.#order();
+    const rows = new RowPile();
+    for (const index of kept) {
+      rows.add(this.#rows.get(index));
+      const turn = this.#pacer.after(SORTED_ROW_BYTES);
+      if (turn !== undefined) await turn;
+    }
+    this.#rows = rows;
+    this.#sizes = kept.map((index) => this.#sizes[index]);
+    this.#values = this.#values.map((values) => kept.map((index) => values[index]));
+    if (kept.length === this.#end) this.#last = this.#end - 1;
+  }
+}
+
+function* joined(rows: RowPile, order: readonly number[]): Generator<Uint8Array> {
+  const joiner = new RowJoiner();
+  for (const index of order) {
+    joiner.add(rows.get(index));
+    if (joiner.length >= LISTING_PIECE_BYTES) yield joiner.take();
+  }
+  yield joiner.end();
 }
 
 /** Sorts the first `end` items. The sort is stable. */
@@ -105,7 +139,7 @@ export async function sortInTurns<T>(
   for (let at = 0; at < items.length; at += RUN_ROWS) {
     const run = items.slice(at, at + RUN_ROWS).sort(order);
     runs.push(run);
-    await pacer.after(run.length * SORTED_ROW_CHARACTERS);
+    await pacer.after(run.length * SORTED_ROW_BYTES);
   }
   while (runs.length > 1) {
     const merged: T[][] = [];
@@ -129,7 +163,7 @@ async function merge<T>(
   for (let i = 0, j = 0; merged.length < length;) {
     const takesFirst = j === second.length || i < first.length && order(first[i], second[j]) <= 0;
     merged.push(takesFirst ? first[i++] : second[j++]);
-    const turn = pacer.after(SORTED_ROW_CHARACTERS);
+    const turn = pacer.after(SORTED_ROW_BYTES);
     if (turn !== undefined) await turn;
   }
   return merged;
@@ -143,7 +177,7 @@ async function merge<T>(
 export class SortQueue {
   #running = 0;
   readonly #waiting = new Map<() => void, Requester | undefined>();
-  #sentCharacters = 0;
+  #sentBytes = 0;
 
   /** Sorted listings that wait. */
   get waiting(): number {
@@ -188,16 +222,16 @@ export class SortQueue {
    * @returns A function that releases the memory.
    * @throws {HttpError} 503 if slow clients hold too much already.
    */
-  hold(characters: number): () => void {
-    if (this.#sentCharacters + characters > MAX_SENT_SORTED_CHARACTERS) {
+  hold(bytes: number): () => void {
+    if (this.#sentBytes + bytes > MAX_SENT_SORTED_BYTES) {
       throw new HttpError(503, "Too many sorted listings are being sent: try again soon", {
         fields: [["Retry-After", "1"]],
       });
     }
-    this.#sentCharacters += characters;
+    this.#sentBytes += bytes;
     return () => {
-      this.#sentCharacters -= characters;
-      characters = 0;
+      this.#sentBytes -= bytes;
+      bytes = 0;
     };
   }
 

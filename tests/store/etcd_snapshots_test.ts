@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { rowsIn } from "./contract.ts";
+import type { Page } from "../../lib/store.ts";
 import { Buffer } from "node:buffer";
 import { type Snapshot, START } from "../../lib/store.ts";
 import { readJson } from "./contract.ts";
@@ -17,8 +19,8 @@ async function fill(faulty: Faulty, rows: number, bytes: number): Promise<void> 
 async function rowsOf(snapshot: Snapshot): Promise<number[]> {
   const counts: number[] = [];
   for (let cursor: number | undefined = START; cursor !== undefined;) {
-    const page: { content: readonly string[]; next: number | undefined } = await snapshot.rows(cursor);
-    counts.push(page.content.length);
+    const page: Page<string | Uint8Array> = await snapshot.json(cursor);
+    counts.push(rowsIn(page.content).length);
     cursor = page.next;
   }
   return counts;
@@ -85,8 +87,8 @@ Deno.test("a table whose rows are not all there is an error", async () => {
   await fill(faulty, 300, 20);
   const snapshot = await faulty.store.snapshot();
   faulty.etcd.faults.push(() => Response.json({ header: { revision: "1" } }));
-  const { next } = await snapshot.rows(START);
-  await assert.rejects(async () => await snapshot.rows(next!), { message: "The table's cluster has left out rows" });
+  const { next } = await snapshot.json(START);
+  await assert.rejects(async () => await snapshot.json(next!), { message: "The table's cluster has left out rows" });
 });
 
 Deno.test("a table without data gets what makes versions again", async () => {

@@ -47,7 +47,7 @@ Deno.test("a closed snapshot holds nothing", () => {
   store.put({ name: "a", json: "{}" });
   const snapshot = store.snapshot();
   snapshot.close();
-  assert.deepEqual(snapshot.rows(START), { content: [], next: undefined });
+  assert.deepEqual(snapshot.json(START), { content: new TextEncoder().encode("{}"), next: undefined });
 });
 
 /** Counts the turns of the event loop while something is done. */

@@ -4,7 +4,7 @@ import type { HttpResponse, Requester } from "../../lib/http/message.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import type { Snapshot, Store } from "../../lib/store.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
-import { MAX_HELD_LISTING_CHARACTERS } from "../../lib/limits.ts";
+import { LISTING_PIECE_BYTES } from "../../lib/limits.ts";
 import { listTable } from "../../lib/table/listing.ts";
 import { requestOf, textOf } from "../support.ts";
 
@@ -23,11 +23,11 @@ class CountingStore extends MemoryStore {
     return {
       revision: snapshot.revision,
       total: snapshot.total,
-      json: (cursor) => snapshot.json(cursor),
-      rows: (cursor) => {
+      json: (cursor) => {
         this.pages++;
-        return snapshot.rows(cursor);
+        return snapshot.json(cursor);
       },
+      seek: (row) => snapshot.seek(row),
       close: () => {
         if (!closed) this.open--;
         closed = true;
@@ -207,10 +207,10 @@ Deno.test("a selection is held up to the limit, and streamed beyond it", async (
   for (const excess of [0, 1]) {
     const store = new CountingStore(0);
     store.put({ name: "a", json: '{"type":"cat"}' });
-    const rest = MAX_HELD_LISTING_CHARACTERS - '{"a":{"type":"cat"}}{"b":{"type":""}}'.length;
+    const rest = LISTING_PIECE_BYTES - '{"a":{"type":"cat"},"b":{"type":""}'.length;
     store.put({ name: "b", json: JSON.stringify({ type: "x".repeat(rest + excess) }) });
     const { content } = await list(store, "_page=1");
-    assert.equal(typeof content, excess === 0 ? "string" : "object");
+    assert.equal(content instanceof Uint8Array, excess === 0);
     assert.equal(JSON.parse(await textOf(content)).a.type, "cat");
     assert.equal(store.open, 0);
   }
@@ -243,7 +243,7 @@ function leaving(looks: number): Requester {
   };
 }
 
-for (const query of ["leg:gte=0", "type=dog", "_sort=age", "_sort=age&_per_page=3", "_page=900&_per_page=3"]) {
+for (const query of ["leg:gte=0", "type=dog", "_sort=age", "_sort=age&_per_page=3"]) {
   Deno.test(`GET /?${query} is given up once its client has left`, async () => {
     const store = storeOf(10_000);
     const request = requestOf(`GET /?${query} HTTP/1.1\r\nHost: a\r\n\r\n`);
@@ -266,16 +266,16 @@ Deno.test("a failed stream holds nothing", async () => {
 Deno.test("sorting too many characters is refused, but a page of them is not", async () => {
   const store = new CountingStore(0);
   const leg = "x".repeat(1_000_000);
-  for (let i = 0; i < 40; i++) {
-    store.put({ name: `n${i}`, json: JSON.stringify({ type: "a", age: 40 - i, leg }) });
+  for (let i = 0; i < 140; i++) {
+    store.put({ name: `n${i}`, json: JSON.stringify({ type: "a", age: 140 - i, leg }) });
   }
   await assert.rejects(list(store, "_sort=age"), (error) => {
     assert(error instanceof HttpError);
     assert.equal(error.status, 400);
-    assert.match(error.message, /^The parameter _sort: more than 16 Mi characters/);
+    assert.match(error.message, /^The parameter _sort: more than 128 MiB/);
     return true;
   });
-  assert.equal(await namesOf(await list(store, "_sort=age&_per_page=2")), "n39 n38");
+  assert.equal(await namesOf(await list(store, "_sort=age&_per_page=2")), "n139 n138");
   assert.equal(store.open, 0);
 });
 

@@ -58,7 +58,7 @@ class CountedStore implements Store {
         this.pages++;
         return snapshot.json(cursor);
       },
-      rows: (cursor) => snapshot.rows(cursor),
+      seek: (row) => snapshot.seek(row),
       close: () => snapshot.close(),
     };
   }

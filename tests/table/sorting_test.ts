@@ -1,11 +1,19 @@
 import assert from "node:assert/strict";
-import { MAX_SENT_SORTED_CHARACTERS, MAX_SORT_SLACK_ROWS, MAX_SORTED_CHARACTERS, MAX_SORTS } from "../../lib/limits.ts";
+import {
+  MAX_SENT_SORTED_BYTES,
+  MAX_SORT_SLACK_ROWS,
+  MAX_SORTED_BYTES,
+  MAX_SORTS,
+  SORTED_ROW_BYTES,
+} from "../../lib/limits.ts";
 import { Pacer } from "../../lib/table/pacer.ts";
 import { Sorter, sortInTurns, SortQueue } from "../../lib/table/sorting.ts";
+import type { JsonObject } from "../../lib/json.ts";
+import { pathOf, StoredRows } from "../../lib/table/stored_rows.ts";
 import { Random } from "../fuzzing.ts";
 import { CountedTurns } from "../support.ts";
 
-const KEYS = [{ path: ["age"], descending: false }];
+const KEYS = [{ path: pathOf(["age"]), descending: false }];
 
 Deno.test("sorting in turns is the same as sorting at once", async () => {
   const random = new Random(5);
@@ -21,45 +29,62 @@ Deno.test("sorting in turns is the same as sorting at once", async () => {
   }
 });
 
+/** Adds rows to a sorter, a page each. */
+async function addTo(sorter: Sorter, row: JsonObject, extra = ""): Promise<void> {
+  const rows = new StoredRows(new TextEncoder().encode(`{"${extra}":${JSON.stringify(row)}}`));
+  assert(rows.next());
+  await sorter.add(rows);
+}
+
+async function sortedText(sorter: Sorter, first = 0): Promise<string> {
+  let text = "";
+  for (const piece of await sorter.pieces(first)) text += new TextDecoder().decode(piece);
+  return text;
+}
+
 Deno.test("few more rows are held than the page needs", async () => {
   const sorter = new Sorter(KEYS, 2, new Pacer());
   let most = 0;
   for (let i = 0; i < 5000; i++) {
-    await sorter.add({ age: (i * 7919) % 5000 }, `{"n":${i}}`);
-    most = Math.max(most, sorter.characters);
+    await addTo(sorter, { age: (i * 7919) % 5000 }, String(i));
+    most = Math.max(most, sorter.bytes);
   }
-  assert(most <= (4 + MAX_SORT_SLACK_ROWS + 1) * (2 * 64 + 10), `${most} characters were held`);
-  assert.deepEqual(await sorter.contents(), [
-    '{"n":0}',
-    `{"n":${Array(5000).keys().find((i) => (i * 7919) % 5000 === 1)}}`,
-  ]);
+  assert(most <= (4 + MAX_SORT_SLACK_ROWS + 1) * (2 * SORTED_ROW_BYTES + 20), `${most} bytes were held`);
+  const second = Array(5000).keys().find((i) => (i * 7919) % 5000 === 1);
+  assert.equal(await sortedText(sorter), `{"0":{"age":0},"${second}":{"age":1}}`);
 });
 
-Deno.test("at most twice the limit of characters and one row are held", async () => {
-  const content = "x".repeat(1_000_000);
+Deno.test("at most twice the limit of bytes and one row are held", async () => {
+  const content = "x".repeat(10_000_000);
   const sorter = new Sorter(KEYS, 2, new Pacer());
   let most = 0;
-  for (let age = 100; age > 0; age--) {
-    await sorter.add({ age }, content);
-    most = Math.max(most, sorter.characters);
+  for (let age = 60; age > 0; age--) {
+    await addTo(sorter, { age }, content);
+    most = Math.max(most, sorter.bytes);
   }
-  assert(most <= 2 * MAX_SORTED_CHARACTERS + content.length + 2 * 64, `${most} characters were held`);
-  assert.equal((await sorter.contents()).length, 2);
+  assert(most <= 2 * MAX_SORTED_BYTES + content.length + 100, `${most} bytes were held`);
+  assert.equal((await sortedText(sorter)).length, 2 * (content.length + '"":{"age":1}'.length) + 3);
 });
 
-Deno.test("the limit of a sort counts contents and keys, at the limit and one beyond", async () => {
-  // A row adds its content, its overhead and that of its key.
-  const rest = 2 * 64;
-  const sorted = async (contents: number[], key = 1) => {
-    const sorter = new Sorter(KEYS, Infinity, new Pacer());
-    for (const length of contents) await sorter.add({ age: "x".repeat(key) }, "x".repeat(length));
-    return (await sorter.contents()).length;
-  };
-  const half = MAX_SORTED_CHARACTERS / 2 - rest;
-  assert.equal(await sorted([half - 1, half - 1]), 2);
-  await assert.rejects(sorted([half - 1, half]), { name: "HttpError", status: 400 });
-  assert.equal(await sorted([1000, 1000], half - 1000), 2);
-  await assert.rejects(sorted([1000, 1001], half - 1000), { name: "HttpError", status: 400 });
+Deno.test("sorted rows are the same as those sorted at once, with any page", async () => {
+  const random = new Random(6);
+  const rows = Array.from({ length: 4000 }, (_, i) => ({ age: random.below(50), leg: ["a", 1, "2", null, i][i % 5] }));
+  const keys = [{ path: pathOf(["age"]), descending: true }, { path: pathOf(["leg"]), descending: false }];
+  const whole = new Sorter(keys, Infinity, new Pacer());
+  for (const [i, row] of rows.entries()) await addTo(whole, row, `n${i}`);
+  const names = [...(await sortedText(whole)).matchAll(/"n(\d+)"/g)].map(([, n]) => Number(n));
+  const key = (i: number) => rows[i];
+  for (let i = 1; i < names.length; i++) {
+    const [a, b] = [key(names[i - 1]), key(names[i])];
+    assert(a.age >= b.age);
+    if (a.age === b.age && String(a.leg) === String(b.leg)) assert(names[i - 1] < names[i]);
+  }
+  for (const [first, end] of [[0, 3], [10, 20], [990, 1000], [3990, 4000], [5000, 5010]]) {
+    const sorter = new Sorter(keys, end, new Pacer());
+    for (const [i, row] of rows.entries()) await addTo(sorter, row, `n${i}`);
+    const some = [...(await sortedText(sorter, first)).matchAll(/"n(\d+)"/g)].map(([, n]) => Number(n));
+    assert.deepEqual(some, names.slice(first, end));
+  }
 });
 
 async function settled(): Promise<void> {
@@ -130,19 +155,19 @@ Deno.test("sorts of half-closed clients make room for others, and wait for them"
 
 Deno.test("listings being sent share one limit", () => {
   const queue = new SortQueue();
-  const giveBack = queue.hold(MAX_SENT_SORTED_CHARACTERS - 1);
+  const giveBack = queue.hold(MAX_SENT_SORTED_BYTES - 1);
   queue.hold(1);
   assert.throws(() => queue.hold(1), { name: "HttpError", status: 503 });
   giveBack();
   giveBack();
-  queue.hold(MAX_SENT_SORTED_CHARACTERS - 1);
+  queue.hold(MAX_SENT_SORTED_BYTES - 1);
   assert.throws(() => queue.hold(1), { name: "HttpError", status: 503 });
 });
 
 Deno.test("the memory of a row is counted when it is added, including text keys", async () => {
   const sorter = new Sorter(KEYS, 2, new Pacer());
-  await sorter.add({ age: 1 }, "x".repeat(10));
-  assert.equal(sorter.characters, 10 + 2 * 64);
-  await sorter.add({ age: "four" }, "x".repeat(20));
-  assert.equal(sorter.characters, 30 + 4 * 64 + 4);
+  await addTo(sorter, { age: 1 }, "x".repeat(10));
+  assert.equal(sorter.bytes, 10 + '"":{"age":1}'.length + 2 * SORTED_ROW_BYTES);
+  await addTo(sorter, { age: "four" }, "x".repeat(20));
+  assert.equal(sorter.bytes, 30 + '"":{"age":1}"":{"age":"four"}'.length + 4 * SORTED_ROW_BYTES + 4);
 });
