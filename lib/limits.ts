@@ -87,8 +87,6 @@ export const MAX_SORTED_BYTES: number = 128 * 1024 * 1024;
 export const MAX_SORTS: number = 2;
 /** Bytes held by all sorted listings together while they are sent. Beyond it: 503. */
 export const MAX_SENT_SORTED_BYTES: number = 256 * 1024 * 1024;
-/** What a row adds to that besides its octets: its overhead in memory, and that of each key. */
-export const SORTED_ROW_BYTES: number = 32;
 /** Rows that a sorted listing may collect beyond twice those it keeps, before it sorts and drops the rest. */
 export const MAX_SORT_SLACK_ROWS: number = 1000;
 /** Bytes of a filtered or sorted listing up to which it is held and sent whole; a longer one is streamed in pieces. */

@@ -1,21 +1,31 @@
 /**
- * `GET /`: the whole table, or the rows that match a query, streamed as one JSON object.
+ * `GET /`: the whole table, or the rows that match a query, streamed as one JSON object or as one object a line.
  *
  * @module
  */
 
-import { preconditionsHold, readPreconditions } from "./preconditions.ts";
-import type { ContentStream, FieldLine, HttpResponse, Requester, RequestHead } from "../http_message.ts";
+import {
+  type ContentStream,
+  type FieldLine,
+  type Fields,
+  type HttpResponse,
+  listMembers,
+  type Requester,
+  type RequestHead,
+} from "../http_message.ts";
 import { LISTING_PIECE_BYTES } from "../limits.ts";
+import { type Awaitable, type Page, type Snapshot, START, type Store } from "../store.ts";
 import { Pacer } from "./pacer.ts";
+import { entityTag, preconditionsHold, readPreconditions } from "./preconditions.ts";
 import { type ListingQuery, type PageRequest, parseQuery, type RowTest } from "./query.ts";
-import { RowJoiner } from "./row_pile.ts";
+import { type ListingForm, RowJoiner } from "./row_joiner.ts";
 import type { RowSchema } from "./row_schema.ts";
 import { Sorter, SortQueue } from "./sorting.ts";
 import { StoredRows } from "./stored_rows.ts";
-import { FAIR_TURNS } from "../turns.ts";
-import { type Awaitable, type Page, type Snapshot, START, type Store } from "../store.ts";
 
+const JSON_TYPE = "application/json";
+/** One JSON object a line, in the listing's order, which an object loses for names that are whole numbers. */
+const LINES_TYPE = "application/x-ndjson";
 const ENCODER = new TextEncoder();
 
 /** Shared by all listings of the process: it bounds the memory of sorted ones. */
@@ -33,24 +43,39 @@ export function listTable(
   request: RequestHead,
   requester?: Requester,
 ): Awaitable<HttpResponse> {
-  if (!request.query) {
+  const form = formOf(request.fields);
+  if (!request.query && form === JSON_TYPE) {
     const snapshot = store.snapshot();
     return snapshot instanceof Promise
       ? snapshot.then((snapshot) => wholeTable(snapshot, request))
       : wholeTable(snapshot, request);
   }
-  const query = parseQuery(request.query, schema);
-  if (query.sort.length === 0) return selection(store, request, query, new Pacer(requester));
-  return SORTS.run(requester, (giveWay) => {
-    return selection(store, request, query, new Pacer(requester, FAIR_TURNS, giveWay));
-  });
+  const query = parseQuery(request.query ?? "", schema);
+  const select = () => selection(store, request, query, form, new Pacer(requester));
+  return query.sort.length === 0 ? select() : SORTS.run(requester?.signal, select);
+}
+
+/** Chooses the form by Accept (RFC 9110 §12.5.1): lines if they weigh more, or as much and only they are named. */
+function formOf(fields: Fields): ListingForm {
+  const accept = fields.get("accept");
+  if (accept === undefined || !accept.toLowerCase().includes(LINES_TYPE)) return JSON_TYPE;
+  const weights = new Map<string, number>();
+  for (const member of listMembers(accept)) {
+    const [range, ...parameters] = member.split(";").map((part) => part.trim().toLowerCase());
+    const weight = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2);
+    weights.set(range, weight === undefined ? 1 : Number(weight) || 0);
+  }
+  const weightOf = (type: string) => weights.get(type) ?? weights.get("application/*") ?? weights.get("*/*") ?? 0;
+  const difference = weightOf(LINES_TYPE) - weightOf(JSON_TYPE);
+  const areLines = difference > 0 || difference === 0 && weightOf(LINES_TYPE) > 0 && !weights.has(JSON_TYPE);
+  return areLines ? LINES_TYPE : JSON_TYPE;
 }
 
 /** Answers with a table that fits one page of the store whole, with its length; streams a larger one. */
 function wholeTable(snapshot: Snapshot, request: RequestHead): Awaitable<HttpResponse> {
   let first: Awaitable<Page<string | Uint8Array>>;
   try {
-    if (isUnchanged(snapshot, request)) return unchanged(snapshot);
+    if (isUnchanged(snapshot, request, JSON_TYPE)) return unchanged(snapshot, JSON_TYPE);
     first = snapshot.json(START);
   } catch (error) {
     snapshot.close();
@@ -65,10 +90,11 @@ function wholeTable(snapshot: Snapshot, request: RequestHead): Awaitable<HttpRes
 
 function wholeResponse(snapshot: Snapshot, first: Page<string | Uint8Array>): HttpResponse {
   if (first.next !== undefined) {
-    return listingResponse(snapshot, snapshot.total, streamOf(wholePieces(snapshot, first), () => snapshot.close()));
+    const content = streamOf(wholePieces(snapshot, first), () => snapshot.close());
+    return listingResponse(snapshot, JSON_TYPE, { total: snapshot.total, content });
   }
   snapshot.close();
-  return listingResponse(snapshot, snapshot.total, first.content);
+  return listingResponse(snapshot, JSON_TYPE, { total: snapshot.total, content: first.content });
 }
 
 /** Answers with the rows that match a query. */
@@ -76,14 +102,17 @@ async function selection(
   store: Store,
   request: RequestHead,
   query: ListingQuery,
+  form: ListingForm,
   pacer: Pacer,
 ): Promise<HttpResponse> {
   const snapshot = await store.snapshot();
   try {
-    if (isUnchanged(snapshot, request)) return unchanged(snapshot);
-    const { total, content } = await selectedRows(snapshot, query, pacer);
-    const links: FieldLine[] = query.page === undefined ? [] : [["Link", pageLinks(request.query!, query.page, total)]];
-    return listingResponse(snapshot, total, content, links);
+    if (isUnchanged(snapshot, request, form)) return unchanged(snapshot, form);
+    const listing = await selectedRows(snapshot, query, form, pacer);
+    const links: FieldLine[] = query.page === undefined
+      ? []
+      : [["Link", pageLinks(request.query!, query.page, listing)]];
+    return listingResponse(snapshot, form, listing, links);
   } catch (error) {
     snapshot.close();
     throw error;
@@ -95,30 +124,45 @@ async function selection(
  *
  * @throws {HttpError} 412
  */
-function isUnchanged({ revision }: Snapshot, { fields, method }: RequestHead): boolean {
+function isUnchanged({ revision }: Snapshot, { fields, method }: RequestHead, form: ListingForm): boolean {
   const preconditions = readPreconditions(fields);
-  return preconditions !== undefined && !preconditionsHold(preconditions, method, revision);
+  return preconditions !== undefined && !preconditionsHold(preconditions, method, revision, tagForm(form));
 }
 
-function unchanged(snapshot: Snapshot): HttpResponse {
+/** What a listing's tag has after the revision: nothing for JSON. */
+function tagForm(form: ListingForm): string {
+  return form === LINES_TYPE ? "-ndjson" : "";
+}
+
+function unchanged(snapshot: Snapshot, form: ListingForm): HttpResponse {
   snapshot.close();
-  return { status: 304, etag: snapshot.revision };
+  return { status: 304, ...tagged(snapshot, form, []) };
 }
 
 function listingResponse(
-  { revision }: Snapshot,
-  total: number,
-  content: HttpResponse["content"],
+  snapshot: Snapshot,
+  form: ListingForm,
+  { total, content }: Listing,
   links: readonly FieldLine[] = [],
 ): HttpResponse {
-  const fields: FieldLine[] = [["X-Total-Count", String(total)], ...links];
-  return { status: 200, contentType: "application/json", etag: revision, fields, content };
+  const about = tagged(snapshot, form, [["X-Total-Count", String(total)], ...links]);
+  return { status: 200, contentType: form, ...about, content };
+}
+
+/** Returns the tag, and the fields with Vary, since Accept chooses the form (RFC 9110 §12.5.5). */
+function tagged({ revision }: Snapshot, form: ListingForm, fields: FieldLine[]): Pick<HttpResponse, "etag" | "fields"> {
+  fields.push(["Vary", "Accept"]);
+  return form === JSON_TYPE
+    ? { etag: revision, fields }
+    : { fields: [["ETag", entityTag(revision, tagForm(form))], ...fields] };
 }
 
 interface Listing {
   /** The number of rows that match the query, on all pages. */
   readonly total: number;
-  readonly content: Uint8Array | ContentStream;
+  readonly content: string | Uint8Array | ContentStream;
+  /** Whether a page that ends with the row of this number is not refused for its size; by default none is. */
+  readonly reaches?: (end: number) => boolean;
 }
 
 async function* wholePieces(snapshot: Snapshot, first: Page<string | Uint8Array>): AsyncGenerator<string | Uint8Array> {
@@ -153,16 +197,21 @@ function streamOf(
 }
 
 /** Returns the matching rows of the requested page, in the requested order. */
-async function selectedRows(snapshot: Snapshot, query: ListingQuery, pacer: Pacer): Promise<Listing> {
+async function selectedRows(
+  snapshot: Snapshot,
+  query: ListingQuery,
+  form: ListingForm,
+  pacer: Pacer,
+): Promise<Listing> {
   const first = query.page === undefined ? 0 : (query.page.number - 1) * query.page.size;
   const end = query.page === undefined ? Infinity : first + query.page.size;
-  if (query.sort.length > 0) return await sortedRows(snapshot, query, first, end, pacer);
+  if (query.sort.length > 0) return await sortedRows(snapshot, query, { first, end, form }, pacer);
 
   const isFiltered = query.filters.length > 0;
   // Without a filter the total is known, and rows outside of the page need not be read.
   const { cursor, row } = isFiltered ? { cursor: START, row: 0 } : await snapshot.seek(first);
   let total = row;
-  const listed = new RowJoiner();
+  const listed = new RowJoiner(form);
   let fits = true;
   for await (const rows of matchingRows(snapshot, cursor, query.filters, pacer)) {
     for (; rows.next(); total++) {
@@ -175,7 +224,8 @@ async function selectedRows(snapshot: Snapshot, query: ListingQuery, pacer: Pace
   if (!isFiltered) total = snapshot.total;
   // A listing too large to be held is read a second time to be sent.
   if (!fits) {
-    const pieces = selectionPieces(matchingRows(snapshot, cursor, query.filters, pacer), first - row, end - row);
+    const rows = matchingRows(snapshot, cursor, query.filters, pacer);
+    const pieces = selectionPieces(rows, first - row, end - row, new RowJoiner(form));
     return { total, content: streamOf(pieces, () => snapshot.close()) };
   }
   snapshot.close();
@@ -197,13 +247,13 @@ async function* matchingRows(
   }
 }
 
-/** Yields the rows from `first` to before `end`, as pieces of one JSON object. */
+/** Yields the rows from `first` to before `end`, as pieces of the listing. */
 async function* selectionPieces(
   pages: AsyncGenerator<StoredRows>,
   first: number,
   end: number,
+  listed: RowJoiner,
 ): AsyncGenerator<Uint8Array> {
-  const listed = new RowJoiner();
   let at = 0;
   for await (const rows of pages) {
     for (; rows.next(); at++) if (at >= first && at < end) listed.add(rows.row());
@@ -217,8 +267,7 @@ async function* selectionPieces(
 async function sortedRows(
   snapshot: Snapshot,
   query: ListingQuery,
-  first: number,
-  end: number,
+  { first, end, form }: { readonly first: number; readonly end: number; readonly form: ListingForm },
   pacer: Pacer,
 ): Promise<Listing> {
   let total = 0;
@@ -229,14 +278,20 @@ async function sortedRows(
       if (full !== undefined) await full;
     }
   }
-  const pieces = await sorter.pieces(first);
+  const pieces = await sorter.pieces(first, new RowJoiner(form));
+  const reaches = (end: number) => sorter.reaches(end);
+  const content = sorter.bytes > LISTING_PIECE_BYTES
+    ? streamOf(pieces, SORTS.hold(sorter.bytes))
+    : pieces.next().value!;
   snapshot.close();
-  if (sorter.bytes > LISTING_PIECE_BYTES) return { total, content: streamOf(pieces, SORTS.hold(sorter.bytes)) };
-  return { total, content: pieces.next().value! };
+  return { total, content, reaches };
 }
 
-/** Returns links to the neighbouring pages, as relative references with the query's other parameters (RFC 8288 §3). */
-function pageLinks(query: string, page: PageRequest, total: number): string {
+/**
+ * Returns links to the neighbouring pages, as relative references with the query's other parameters (RFC 8288 §3). None
+ * leads to a refusal.
+ */
+function pageLinks(query: string, page: PageRequest, { total, reaches = () => true }: Listing): string {
   const others = query.split("&").filter((parameter) =>
     parameter !== "" && !new URLSearchParams(parameter).has("_page")
   );
@@ -245,7 +300,8 @@ function pageLinks(query: string, page: PageRequest, total: number): string {
   if (page.number > 1) targets.push(["prev", Math.min(page.number - 1, last)]);
   if (page.number < last) targets.push(["next", page.number + 1]);
   targets.push(["last", last]);
-  return targets.map(([relation, number]) => `</?${[...others, `_page=${number}`].join("&")}>; rel="${relation}"`).join(
+  const reached = targets.filter(([, number]) => number <= page.number || reaches(number * page.size));
+  return reached.map(([relation, number]) => `</?${[...others, `_page=${number}`].join("&")}>; rel="${relation}"`).join(
     ", ",
   );
 }

@@ -12,17 +12,14 @@ import { FAIR_TURNS, type FairTurns } from "../turns.ts";
 export class Pacer {
   readonly #requester: Requester | undefined;
   readonly #turns: FairTurns;
-  readonly #check: (() => void) | undefined;
   #work = 0;
 
   /**
    * Creates a pacer.
    *
    * @param requester The client; without one the work is never aborted.
-   * @param check Throws if the work must be aborted for another reason.
    */
-  constructor(requester?: Requester, turns: FairTurns = FAIR_TURNS, check?: () => void) {
-    this.#check = check;
+  constructor(requester?: Requester, turns: FairTurns = FAIR_TURNS) {
     this.#requester = requester;
     this.#turns = turns;
   }
@@ -38,7 +35,6 @@ export class Pacer {
     if (this.#work < MAX_WORK_BETWEEN_TURNS) return undefined;
     this.#work = 0;
     this.#requester?.signal.throwIfAborted();
-    this.#check?.();
     return this.#turns.yieldIfBusy(this.#requester);
   }
 }

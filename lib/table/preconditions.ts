@@ -10,9 +10,13 @@
 import { type Fields, HttpError } from "../http_message.ts";
 import { MAX_ENTITY_TAGS } from "../limits.ts";
 
-/** Returns the strong entity tag of a version (RFC 9110 §8.8.3). */
-export function entityTag(version: number): string {
-  return `"${version}"`;
+/**
+ * Returns the strong entity tag of a version (RFC 9110 §8.8.3).
+ *
+ * @param form Distinguishes a representation in another form than JSON, which has another tag (§8.8.3.3).
+ */
+export function entityTag(version: number, form = ""): string {
+  return `"${version}${form}"`;
 }
 
 /** The preconditions of a request: the values of its fields. */
@@ -35,29 +39,35 @@ export function readPreconditions(fields: Fields): Preconditions | undefined {
  *
  * @param method The request's method: for GET and HEAD a false If-None-Match is a 304.
  * @param version The version of the selected representation; `undefined` if there is none.
+ * @param form The form of that representation, as for {@linkcode entityTag}.
  * @returns `true` if the request should be performed; `false` if the response is 304.
  * @throws {HttpError} 412 if a precondition is false; 400 if a field's value is malformed.
  */
-export function preconditionsHold(preconditions: Preconditions, method: string, version: number | undefined): boolean {
+export function preconditionsHold(
+  preconditions: Preconditions,
+  method: string,
+  version: number | undefined,
+  form?: string,
+): boolean {
   const { ifMatch, ifNoneMatch } = preconditions;
-  if (ifMatch !== undefined && !matches(ifMatch, "If-Match", version, true)) {
-    const is = version === undefined ? "nothing exists" : `the tag is ${entityTag(version)}`;
+  const tag = version === undefined ? undefined : entityTag(version, form);
+  if (ifMatch !== undefined && !matches(ifMatch, "If-Match", tag, true)) {
+    const is = tag === undefined ? "nothing exists" : `the tag is ${tag}`;
     throw new HttpError(412, `If-Match asks for ${ifMatch}, but ${is}`, { rule: "RFC 9110 §13.1.1" });
   }
-  if (ifNoneMatch === undefined || !matches(ifNoneMatch, "If-None-Match", version, false)) return true;
+  if (ifNoneMatch === undefined || !matches(ifNoneMatch, "If-None-Match", tag, false)) return true;
   if (method === "GET" || method === "HEAD") return false;
   const wanted = ifNoneMatch === "*" ? "asks that nothing exists" : `asks for a tag other than ${ifNoneMatch}`;
-  const detail = `If-None-Match ${wanted}, but the tag is ${entityTag(version!)}`;
+  const detail = `If-None-Match ${wanted}, but the tag is ${tag}`;
   throw new HttpError(412, detail, { rule: "RFC 9110 §13.1.2" });
 }
 
 /**
- * Whether a list of entity tags, or `*`, matches the version: with the strong comparison, in which weak tags never
+ * Whether a list of entity tags, or `*`, matches the current tag: with the strong comparison, in which weak tags never
  * match, or with the weak one, in which they are equal to strong ones (RFC 9110 §8.8.3.2).
  */
-function matches(value: string, name: string, version: number | undefined, strong: boolean): boolean {
-  if (value === "*") return version !== undefined;
-  const current = version === undefined ? undefined : entityTag(version);
+function matches(value: string, name: string, current: string | undefined, strong: boolean): boolean {
+  if (value === "*") return current !== undefined;
   return parseTags(value, name).some(({ weak, tag }) => tag === current && !(strong && weak));
 }
 

@@ -1,25 +1,36 @@
 /**
  * The query of a listing: filters, sorting and pages, with json-server's conventions.
  *
- * `age:gte=2` filters (without an operator: equal), `_sort=-age,type` sorts, `_page=2&_per_page=10` selects a page. Two
- * numbers, or texts in a number's notation, compare as numbers; other values compare as text.
+ * `age:gte=2` filters (without an operator: equal), `_sort=-age,type` sorts, `_page=2&_per_page=10` selects a page. What
+ * a comparison means is in `comparison.ts`.
  *
  * @module
  */
 
 import { HttpError, percentDecoded } from "../http_message.ts";
 import { MAX_QUERY_PARAMETERS, MAX_ROWS_PER_PAGE, MAX_SORT_KEYS } from "../limits.ts";
-import { anyOf, compare, containing, Operand } from "./operand.ts";
-import type { RowSchema } from "./row_schema.ts";
-import { type Path, pathOf, type StoredRows } from "./stored_rows.ts";
+import {
+  anyOf,
+  compare,
+  containing,
+  folded,
+  foldedText,
+  NULL,
+  NUMBER,
+  TEXT,
+  type Value,
+  valueOf,
+} from "./comparison.ts";
+import type { RowFieldType, RowSchema } from "./row_schema.ts";
+import { type Field, fieldOf, type StoredRows } from "./stored_rows.ts";
 
 /** Rows per page, unless the query says otherwise. */
 const DEFAULT_PER_PAGE = 10;
 
 /** A field to sort by. */
 export interface SortKey {
-  /** The path of the value in a row. */
-  readonly path: Path;
+  /** The field. */
+  readonly field: Field;
   /** Whether the largest comes first. */
   readonly descending: boolean;
 }
@@ -42,42 +53,86 @@ export interface ListingQuery {
   readonly page: PageRequest | undefined;
 }
 
-/** Tests a value. */
-type Test = (value: Operand) => boolean;
+/** A field that a query names, with its type. */
+interface TypedField extends Field {
+  readonly type: RowFieldType;
+}
 
-/** Creates, for each operator, a test of a row's value from the value in the query. */
-const OPERATORS: Record<string, (operand: string) => Test> = {
-  eq: comparison((order) => order === 0),
-  ne: comparison((order) => order !== 0),
-  lt: comparison((order) => order < 0),
-  lte: comparison((order) => order <= 0),
-  gt: comparison((order) => order > 0),
-  gte: comparison((order) => order >= 0),
-  in: (operand) => anyOf(operand.split(",")),
-  // As in json-server, operators on parts of text ignore case.
-  contains: (operand) => {
-    const test = containing(operand.toLowerCase());
-    return ({ lower }) => test(lower);
+/** Creates a filter from its operand. */
+type Operator = (operand: string, field: TypedField, parameter: string) => RowTest;
+
+/** The operators other than `eq` and `in`, whose values are alternatives. */
+const OPERATORS: Record<string, Operator> = {
+  ne: (operand, field, parameter) => {
+    const isEqual = equalToAny([valueFor(operand, field, parameter)], field);
+    return (row) => !isEqual(row);
   },
-  startsWith: (operand) => {
-    const part = operand.toLowerCase();
-    return ({ lower }) => lower.startsWith(part);
+  lt: range((order) => order < 0),
+  lte: range((order) => order <= 0),
+  gt: range((order) => order > 0),
+  gte: range((order) => order >= 0),
+  contains: (operand, field) => {
+    const test = containing(folded(operand));
+    const passes = (value: Value) => value.kind <= TEXT && test(foldedText(value));
+    return (row) => row.anyPasses(row.value(field), field, passes);
   },
-  endsWith: (operand) => {
-    const part = operand.toLowerCase();
-    return ({ lower }) => lower.endsWith(part);
-  },
+  startsWith: part((text, part) => text.startsWith(part)),
+  endsWith: part((text, part) => text.endsWith(part)),
 };
 
-function comparison(holds: (order: number) => boolean): (operand: string) => Test {
-  return (text) => {
-    const operand = new Operand(text);
-    return (value) => holds(compare(value, operand));
+/** Returns a test for a field that equals one of the values, or has an element that does. */
+function equalToAny(values: readonly Value[], field: Field): RowTest {
+  const test = anyOf(values, field.isText);
+  return (row) => row.anyPasses(row.value(field), field, test);
+}
+
+function range(holds: (order: number) => boolean): Operator {
+  return (operand, field, parameter) => {
+    if (field.type === "boolean") {
+      throw new HttpError(400, `The parameter ${parameter}: true and false have no order; ask for eq, ne or in`);
+    }
+    const bound = valueFor(operand, field, parameter);
+    return (row) => {
+      const value = row.value(field);
+      return value.kind === bound.kind && holds(compare(value, bound));
+    };
   };
 }
 
+/** As in json-server, operators on parts of text ignore case. */
+function part(holds: (text: string, part: string) => boolean): Operator {
+  return (operand, field) => {
+    const part = folded(operand);
+    return (row) => {
+      const value = row.value(field);
+      return value.kind <= TEXT && holds(foldedText(value), part);
+    };
+  };
+}
+
+/**
+ * Returns the value that a parameter compares with.
+ *
+ * @throws {HttpError} 400 if it is not in the notation of the field's type.
+ */
+function valueFor(operand: string, { type, isText }: TypedField, parameter: string): Value {
+  const value = valueOf(operand, !isText);
+  const isNumber = type === "integer" || type === "number";
+  if (isNumber ? value.kind === NUMBER : type !== "boolean" || operand === "true" || operand === "false") return value;
+  const expected = isNumber ? "a number" : "true or false";
+  throw new HttpError(400, `The parameter ${parameter} takes ${expected}, saw ${JSON.stringify(operand)}`);
+}
+
 /** The operators of filters. */
-export const FILTER_OPERATORS: readonly string[] = Object.keys(OPERATORS);
+export const FILTER_OPERATORS: readonly string[] = ["eq", ...Object.keys(OPERATORS), "in"];
+
+/** Options of a listing. */
+const OPTIONS = ["_sort", "_page", "_per_page"];
+/** Options of json-server that this table does not have. */
+const OTHER_OPTIONS = ["_limit", "_start", "_end", "_order", "_embed", "_expand"];
+/** Operators as other servers write them: `age_gte=5`, `age[gte]=5`, `age>=5`. A field may well be named `check_in`. */
+const OTHER_FORM = /^(.+?)(?:_(?!in$)([A-Za-z]+)|\[([A-Za-z]+)\]|([<>!]))$/;
+const OTHER_OPERATORS: Record<string, string> = { like: "contains", "<": "lte", ">": "gte", "!": "ne" };
 
 /** Tests a row against one filter. */
 export type RowTest = (row: StoredRows) => boolean;
@@ -96,46 +151,67 @@ export function parseQuery(query: string, schema: RowSchema): ListingQuery {
   if (parameters.length > MAX_QUERY_PARAMETERS) {
     throw new HttpError(400, `A query may have ${MAX_QUERY_PARAMETERS} parameters, saw ${parameters.length}`);
   }
-  const filters: RowTest[] = [];
   const options = new Map<string, string>();
+  const fields = new Map<string, TypedField>();
+  const typedField = (name: string, parameter: string) => {
+    const field = fields.get(name) ?? parseField(name, parameter, schema);
+    fields.set(name, field);
+    return field;
+  };
+  const filters: RowTest[] = [];
+  const equal = new Map<TypedField, Value[]>();
   for (const [name, value] of parameters) {
-    if (!name.startsWith("_")) filters.push(parseFilter(name, value, schema));
-    else if (!["_sort", "_page", "_per_page"].includes(name)) {
-      throw new HttpError(
-        400,
-        `The parameter ${name} is unknown: _sort, _page and _per_page are known, and the fields`,
-      );
-    } else if (options.has(name)) throw new HttpError(400, `The parameter ${name} is given twice`);
-    else options.set(name, value);
+    if (OPTIONS.includes(name)) {
+      if (options.has(name)) throw new HttpError(400, `The parameter ${name} is given twice`);
+      options.set(name, value);
+      continue;
+    }
+    const { field: fieldName, operator } = parseParameter(name, schema);
+    const field = typedField(fieldName, name);
+    if (operator !== "eq" && operator !== "in") filters.push(OPERATORS[operator](value, field, name));
+    else {
+      // Values of one field are alternatives, whether they come in one parameter or in several.
+      const values = (operator === "in" ? value.split(",") : [value]).map((one) => valueFor(one, field, name));
+      equal.set(field, [...equal.get(field) ?? [], ...values]);
+    }
   }
+  for (const [field, values] of equal) filters.push(equalToAny(values, field));
   return {
     filters,
-    sort: parseSort(options.get("_sort"), schema),
+    sort: parseSort(options.get("_sort"), (name) => typedField(name, "_sort")),
     page: parsePage(options.get("_page"), options.get("_per_page")),
   };
 }
 
-/** Parses `field=value` or `field:operator=value`. */
-function parseFilter(name: string, operand: string, schema: RowSchema): RowTest {
+/** Splits `field` or `field:operator`. The operator follows the last colon, so that a field may have colons, too. */
+function parseParameter(name: string, schema: RowSchema): { field: string; operator: string } {
   const colon = name.lastIndexOf(":");
-  const field = colon < 0 ? name : name.slice(0, colon);
-  const operator = colon < 0 ? "eq" : name.slice(colon + 1);
-  const path = parsePath(field, name, schema);
-  if (!Object.hasOwn(OPERATORS, operator)) {
-    const known = FILTER_OPERATORS.join(", ");
-    throw new HttpError(
-      400,
-      `The parameter ${name} has an unknown operator ${JSON.stringify(operator)}: known are ${known}`,
-    );
+  if (colon < 0) {
+    if (OTHER_OPTIONS.includes(name)) {
+      throw new HttpError(400, `The parameter ${name} is unknown: ${OPTIONS.join(", ")} are known, and the fields`);
+    }
+    const [, field, ...forms] = OTHER_FORM.exec(name) ?? [];
+    const form = forms.find((form) => form !== undefined) ?? "";
+    const operator = Object.hasOwn(OTHER_OPERATORS, form) ? OTHER_OPERATORS[form] : form;
+    if (FILTER_OPERATORS.includes(operator) && !schema.declares(name)) {
+      const isField = schema.fields === undefined ? `; the field of this name is ${name}:eq` : "";
+      throw new HttpError(
+        400,
+        `The parameter ${name} is unknown: an operator follows a colon, as ${field}:${operator}=${isField}`,
+      );
+    }
+    return { field: name, operator: "eq" };
   }
-  const test = OPERATORS[operator](operand);
-  return (row) => {
-    const value = row.operand(path);
-    return value !== null && test(value);
-  };
+  const operator = name.slice(colon + 1);
+  if (FILTER_OPERATORS.includes(operator)) return { field: name.slice(0, colon), operator };
+  const known = FILTER_OPERATORS.join(", ");
+  throw new HttpError(
+    400,
+    `The parameter ${name} has an unknown operator ${JSON.stringify(operator)}: known are ${known}`,
+  );
 }
 
-function parseSort(text: string | undefined, schema: RowSchema): SortKey[] {
+function parseSort(text: string | undefined, field: (name: string) => Field): SortKey[] {
   if (text === undefined) return [];
   const parts = text.split(",");
   if (parts.length > MAX_SORT_KEYS) {
@@ -143,19 +219,20 @@ function parseSort(text: string | undefined, schema: RowSchema): SortKey[] {
   }
   return parts.map((part) => {
     const descending = part.startsWith("-");
-    return { path: parsePath(descending ? part.slice(1) : part, "_sort", schema), descending };
+    return { field: field(descending ? part.slice(1) : part), descending };
   });
 }
 
-/** Returns the path of a field. In rows of any form, `author.name` is a member of a nested object. */
-function parsePath(field: string, parameter: string, schema: RowSchema): Path {
-  if (field === "" || !schema.has(field)) {
+/** Finds a field by its name. In rows of any form, `author.name` is a member of a nested object. */
+function parseField(name: string, parameter: string, schema: RowSchema): TypedField {
+  if (name === "" || !schema.has(name)) {
     const known = schema.fields === undefined
       ? ""
       : `: a row has the fields ${schema.fields.map(({ name }) => name).join(", ")}`;
-    throw new HttpError(400, `The parameter ${parameter} names the unknown field ${JSON.stringify(field)}${known}`);
+    throw new HttpError(400, `The parameter ${parameter} names the unknown field ${JSON.stringify(name)}${known}`);
   }
-  return pathOf(schema.fields === undefined ? field.split(".") : [field]);
+  const type = schema.typeOf(name);
+  return { ...fieldOf(schema.fields === undefined ? name.split(".") : [name], type === "string"), type };
 }
 
 function parsePage(page: string | undefined, perPage: string | undefined): PageRequest | undefined {
@@ -175,25 +252,8 @@ function parseCount(parameter: string, text: string, most: number): number {
   );
 }
 
-/** A row's value to sort by: a number, a text, or `undefined` if the field is missing. */
-export type SortValue = number | string | undefined;
-
-/** Returns the value of a row to sort by. */
-export function sortValue(row: StoredRows, { path }: SortKey): SortValue {
-  const value = row.operand(path);
-  return value === null ? undefined : value.number ?? value.text;
-}
-
-/**
- * Compares two values: negative if `a` comes first, 0 if they are equal.
- *
- * Numbers sort before texts, which makes the order total. Comparing a number with a text as texts, as filters do, would
- * put 9 before 10, 10 before 1a, and 1a before 9. Rows without the field sort last in either direction.
- */
-export function compareSortValues(a: SortValue, b: SortValue, { descending }: SortKey): number {
-  if (a === b) return 0;
-  if (a === undefined) return 1;
-  if (b === undefined) return -1;
-  const before = typeof a === typeof b ? a < b : typeof a === "number";
-  return before === descending ? 1 : -1;
+/** Compares two values in the order of a sort key. What is neither number, text nor boolean stands last either way. */
+export function compareBy({ descending }: SortKey, a: Value, b: Value): number {
+  const order = compare(a, b);
+  return descending && a.kind < NULL && b.kind < NULL ? -order : order;
 }

@@ -57,6 +57,16 @@ export class RowSchema {
     return this.fields === undefined || this.#byName.has(name);
   }
 
+  /** Whether a field of this name is declared. */
+  declares(name: string): boolean {
+    return this.#byName.has(name);
+  }
+
+  /** Returns the type of a field; a `scalar` in rows of any form. */
+  typeOf(name: string): RowFieldType {
+    return this.#byName.get(name)?.type ?? "scalar";
+  }
+
   /** Returns the schema in the format of `--fields`. */
   toString(): string {
     if (this.fields === undefined) return "*";

@@ -6,8 +6,8 @@
  * @module
  */
 
-import { octetString } from "../bytes.ts";
-import { Operand, type Scalar } from "./operand.ts";
+import { Buffer } from "node:buffer";
+import { ARRAY, FALSE, MISSING, NULL, OBJECT, TRUE, Value } from "./comparison.ts";
 
 const SPACE = 0x20;
 const QUOTE = 0x22;
@@ -19,7 +19,10 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
-const ENCODER = new TextEncoder();
+const LOWER_F = 0x66;
+const LOWER_N = 0x6e;
+const LOWER_T = 0x74;
+
 const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Reads the rows of a page one after the other. A page is a part of one JSON object with the rows as its members. */
@@ -28,33 +31,36 @@ export class StoredRows {
   start = 0;
   /** The octet after the row; at first after the object's opening brace, or a comma. */
   end = 1;
-  readonly #bytes: Uint8Array;
+  /** The page. */
+  readonly bytes: Uint8Array;
   readonly #filters: readonly ((row: StoredRows) => boolean)[];
-  #value = 0;
-  /** Where the value converted last starts, and the value. */
+  #row = 0;
+  readonly #value = new Value();
+  readonly #element = new Value();
+  /** Where the value read last starts, and in which field. */
   #lastStart = 0;
-  #last: Operand | undefined;
+  #lastField: Field | undefined;
 
   /** Starts before the page's first row. */
   constructor(bytes: Uint8Array, filters: readonly ((row: StoredRows) => boolean)[] = []) {
-    this.#bytes = bytes;
+    this.bytes = bytes;
     this.#filters = filters;
   }
 
   /** Goes to the next row that passes all filters. Returns whether there is one. */
   next(): boolean {
-    const bytes = this.#bytes;
+    const bytes = this.bytes;
     for (;;) {
       this.start = between(bytes, this.end);
       if (bytes[this.start] !== QUOTE) return this.#ended();
-      this.#value = between(bytes, stringEnd(bytes, this.start));
-      this.end = valueEnd(bytes, this.#value);
+      this.#row = between(bytes, stringEnd(bytes, this.start));
+      this.end = valueEnd(bytes, this.#row);
       if (this.#passes()) return true;
     }
   }
 
   #ended(): false {
-    if (this.start < this.#bytes.length && this.#bytes[this.start] !== CLOSE_BRACE) throw notJson(this.start);
+    if (this.start < this.bytes.length && this.bytes[this.start] !== CLOSE_BRACE) throw notJson(this.start);
     return false;
   }
 
@@ -65,33 +71,83 @@ export class StoredRows {
 
   /** Returns the current row, valid as long as the page. */
   row(): Uint8Array {
-    return this.#bytes.subarray(this.start, this.end);
+    return this.bytes.subarray(this.start, this.end);
   }
 
-  /** Returns the scalar at a path in the current row; `null` if there is none. */
-  operand(path: Path): Operand | null {
-    let at = this.#value;
-    for (const name of path) if ((at = memberAt(this.#bytes, at, name)) === 0) return null;
-    return this.#operandAt(at);
+  /** Returns the value of a field in the current row, valid until the next call. */
+  value(field: Field): Value {
+    let at = this.#row;
+    for (const name of field.path) {
+      if ((at = memberAt(this.bytes, at, name)) !== 0) continue;
+      this.#lastField = undefined;
+      this.#value.kind = MISSING;
+      return this.#value;
+    }
+    // The filters of one field read its value once.
+    if (at === this.#lastStart && field === this.#lastField) return this.#value;
+    this.#lastStart = at;
+    this.#lastField = field;
+    readValue(this.bytes, at, field.isText, this.#value);
+    return this.#value;
   }
 
-  /** Converts the value that starts here; `null` if it is no scalar. */
-  #operandAt(start: number): Operand | null {
-    const bytes = this.#bytes;
-    if (bytes[start] === OPEN_BRACE || bytes[start] === OPEN_BRACKET) return null;
-    // The filters of one field convert its value once.
-    if (start === this.#lastStart) return this.#last!;
-    this.#lastStart = start;
-    return this.#last = new Operand(scalarAt(bytes, start, valueEnd(bytes, start)));
+  /** Whether a value, or for an array any of its elements but objects and arrays, passes a test. */
+  anyPasses(value: Value, { isText }: Field, test: (value: Value) => boolean): boolean {
+    if (value.kind !== ARRAY) return test(value);
+    for (let at = between(this.bytes, value.start + 1); at < value.end - 1; at = between(this.bytes, at)) {
+      at = readValue(this.bytes, at, isText, this.#element);
+      const { kind } = this.#element;
+      if (kind !== ARRAY && kind !== OBJECT && test(this.#element)) return true;
+    }
+    return false;
   }
 }
 
-/** The names of nested members, each as it is stored: a JSON string with its quotes. */
-export type Path = readonly Uint8Array[];
+/** A field of rows as queries name it. */
+export interface Field {
+  /** The names of nested members, each as it is stored: a JSON string with its quotes. */
+  readonly path: readonly Uint8Array[];
+  /** Whether its type is `string`: no text in it counts as a number. */
+  readonly isText: boolean;
+}
 
-/** Returns the path of these names. */
-export function pathOf(names: readonly string[]): Path {
-  return names.map((name) => ENCODER.encode(JSON.stringify(name)));
+/** Creates the field at the path of these names. */
+export function fieldOf(names: readonly string[], isText = false): Field {
+  return { path: names.map((name) => Buffer.from(JSON.stringify(name))), isText };
+}
+
+/** Reads the value that starts here, and returns its end. */
+function readValue(bytes: Uint8Array, start: number, isText: boolean, value: Value): number {
+  const end = valueEnd(bytes, start);
+  switch (bytes[start]) {
+    case QUOTE:
+      if (!hasEscape(bytes, start, end)) value.setText(bytes, start + 1, end - 1, !isText);
+      else {
+        const text = Buffer.from(JSON.parse(DECODER.decode(bytes.subarray(start, end))));
+        value.setText(text, 0, text.length, !isText);
+      }
+      return end;
+    case OPEN_BRACE:
+      value.kind = OBJECT;
+      return end;
+    case OPEN_BRACKET:
+      value.kind = ARRAY;
+      value.start = start;
+      value.end = end;
+      return end;
+    case LOWER_N:
+      value.kind = NULL;
+      return end;
+    case LOWER_T:
+      value.kind = TRUE;
+      return end;
+    case LOWER_F:
+      value.kind = FALSE;
+      return end;
+    default:
+      value.setText(bytes, start, end, !isText);
+      return end;
+  }
 }
 
 /** Returns where the member's value starts in the object that starts here; 0 if there is none. */
@@ -106,10 +162,21 @@ function memberAt(bytes: Uint8Array, object: number, name: Uint8Array): number {
   return 0;
 }
 
-function isSame(bytes: Uint8Array, start: number, end: number, other: Uint8Array): boolean {
-  if (end - start !== other.length) return false;
-  for (let i = 0; i < other.length; i++) if (bytes[start + i] !== other[i]) return false;
-  return true;
+/** Whether a member's name is this one. A hand may have written it with escapes. */
+function isSame(bytes: Uint8Array, start: number, end: number, name: Uint8Array): boolean {
+  if (end - start === name.length) {
+    let i = 0;
+    while (i < name.length && bytes[start + i] === name[i]) i++;
+    if (i === name.length) return true;
+  }
+  if (!hasEscape(bytes, start, end)) return false;
+  const written = JSON.parse(DECODER.decode(bytes.subarray(start, end)));
+  return written === JSON.parse(DECODER.decode(name));
+}
+
+function hasEscape(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at] === BACKSLASH) return true;
+  return false;
 }
 
 /** Returns the end of the string that starts at this quote. */
@@ -170,13 +237,4 @@ function isWithin(byte: number): boolean {
 /** Creates the error for what another program has stored. */
 function notJson(octet: number): TypeError {
   return new TypeError(`What is stored is not JSON at octet ${octet} of a page`);
-}
-
-/** Returns a scalar. JSON.parse enters each short text in a table of the engine, which is slow if many differ. */
-function scalarAt(bytes: Uint8Array, start: number, end: number): Scalar {
-  if (bytes[start] !== QUOTE) return JSON.parse(octetString(bytes, start, end));
-  let isPlain = true;
-  for (let at = start; at < end; at++) if (bytes[at] >= 0x80 || bytes[at] === BACKSLASH) isPlain = false;
-  if (isPlain) return octetString(bytes, start + 1, end - 1);
-  return JSON.parse(DECODER.decode(bytes.subarray(start, end)));
 }

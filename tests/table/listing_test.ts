@@ -66,7 +66,7 @@ Deno.test("a small table is sent whole", async () => {
   const store = storeOf(3);
   const response = await list(store);
   assert.equal(response.status, 200);
-  assert.deepEqual([response.etag, response.fields], [3, [["X-Total-Count", "3"]]]);
+  assert.deepEqual([response.etag, response.fields], [3, [["X-Total-Count", "3"], ["Vary", "Accept"]]]);
   assert(response.content instanceof Uint8Array);
   assert.equal(await namesOf(response), "n0 n1 n2");
   assert.equal(store.open, 0);
@@ -223,7 +223,7 @@ Deno.test("without pages there are no links", async () => {
 Deno.test("a listing's tag is the table's revision", async () => {
   const store = storeOf(3);
   const unchanged = await list(store, "", 'If-None-Match: "3"\r\n');
-  assert.deepEqual(unchanged, { status: 304, etag: 3 });
+  assert.deepEqual(unchanged, { status: 304, etag: 3, fields: [["Vary", "Accept"]] });
   assert.equal(store.open, 0);
   store.remove("n0");
   assert.equal((await list(store, "", 'If-None-Match: "3"\r\n')).etag, 4);
@@ -285,4 +285,82 @@ Deno.test("without a filter no rows behind the page are read, with one all are",
   assert.equal(store.pages, 1);
   assert.equal(fieldOf(await list(store, "_page=1&_per_page=10&type=cat"), "X-Total-Count"), "3334");
   assert(store.pages > 5);
+});
+
+const LINES = "application/x-ndjson";
+const forms: [accept: string, lines: boolean][] = [
+  [LINES, true],
+  ["Application/X-NDJSON", true],
+  [`${LINES}, */*`, true],
+  [`${LINES}, application/json;q=0.9`, true],
+  [`${LINES}; q=0.5, */*;q=0.1`, true],
+  ["application/json", false],
+  ["*/*", false],
+  [`application/json, ${LINES}`, false],
+  [`${LINES};q=0.5, application/json`, false],
+  [`${LINES};q=0.5, */*;q=0.9`, false],
+  [`${LINES};q=0`, false],
+  [`"${LINES}"`, false],
+];
+
+for (const [accept, lines] of forms) {
+  Deno.test(`Accept: ${accept} asks for ${lines ? "lines" : "an object"}`, async () => {
+    for (const query of ["", "_sort=age"]) {
+      const response = await list(storeOf(2), query, `Accept: ${accept}\r\n`);
+      assert.equal(response.contentType, lines ? LINES : "application/json");
+      assert.equal(fieldOf(response, "Vary"), "Accept");
+      assert.equal((await textOf(response.content)).split("\n").length, lines ? 3 : 1);
+    }
+  });
+}
+
+Deno.test("lines keep the order of names that are whole numbers, with filter, sort and page", async () => {
+  const store = new CountingStore(0);
+  for (const [name, age] of [["10", 1], ["b", 3], ["2", 2], ["0", 0]]) {
+    store.put({ name: String(name), json: JSON.stringify({ type: "cat", age, leg: "a\nb" }) });
+  }
+  const lines = async (query: string) => {
+    const { content } = await list(store, query, `Accept: ${LINES}\r\n`);
+    return (await textOf(content)).split("\n").slice(0, -1).map((line) => Object.keys(JSON.parse(line)).join());
+  };
+  assert.deepEqual(await lines(""), ["10", "b", "2", "0"]);
+  assert.deepEqual(await lines("_sort=-age"), ["b", "2", "10", "0"]);
+  assert.deepEqual(await lines("age:gt=0&_sort=age&_per_page=2"), ["10", "2"]);
+  assert.deepEqual(await lines("_page=2&_per_page=3"), ["0"]);
+  assert.deepEqual(await lines("age=9"), []);
+  assert.equal(store.open, 0);
+});
+
+Deno.test("many lines are streamed", async () => {
+  const store = storeOf(5000);
+  const { content } = await list(store, "", `Accept: ${LINES}\r\n`);
+  assert(!(content instanceof Uint8Array));
+  const lines = (await textOf(content)).split("\n");
+  assert.deepEqual(lines.slice(0, -1).map((line) => Object.keys(JSON.parse(line))[0]), [
+    ...Array(5000).keys().map((i) => `n${i}`),
+  ]);
+  assert.equal(store.open, 0);
+});
+
+Deno.test("lines have a tag of their own", async () => {
+  const store = storeOf(3);
+  const tag = fieldOf(await list(store, "", `Accept: ${LINES}\r\n`), "ETag");
+  assert.equal(tag, '"3-ndjson"');
+  const ask = async (fields: string) => (await list(store, "", fields)).status;
+  assert.equal(await ask(`Accept: ${LINES}\r\nIf-None-Match: ${tag}\r\n`), 304);
+  assert.equal(await ask(`If-None-Match: ${tag}\r\n`), 200);
+  assert.equal(await ask(`Accept: ${LINES}\r\nIf-None-Match: "3"\r\n`), 200);
+  assert.equal(store.open, 0);
+});
+
+Deno.test("no link leads to a refusal", async () => {
+  const store = new MemoryStore(0);
+  for (let i = 0; i < 5; i++) {
+    store.put({ name: `n${i}`, json: JSON.stringify({ type: "x".repeat(40_000_000), age: i }) });
+  }
+  const linksOf = async (page: number) => fieldOf(await list(store, `_sort=age&_per_page=1&_page=${page}`), "Link");
+  for (const [page, relations] of [[1, "first next"], [2, "first prev next"], [3, "first prev"]] as const) {
+    assert.equal([...(await linksOf(page))!.matchAll(/rel="(\w+)"/g)].map(([, name]) => name).join(" "), relations);
+  }
+  await assert.rejects(() => linksOf(4), { status: 400, message: /more than 128 MiB of rows/ });
 });

@@ -1,31 +1,25 @@
 import assert from "node:assert/strict";
-import {
-  MAX_SENT_SORTED_BYTES,
-  MAX_SORT_SLACK_ROWS,
-  MAX_SORTED_BYTES,
-  MAX_SORTS,
-  SORTED_ROW_BYTES,
-} from "../../lib/limits.ts";
+import { MAX_SENT_SORTED_BYTES, MAX_SORT_SLACK_ROWS, MAX_SORTED_BYTES, MAX_SORTS } from "../../lib/limits.ts";
 import { Pacer } from "../../lib/table/pacer.ts";
+import { HeldRows } from "../../lib/table/held_rows.ts";
 import { Sorter, sortInTurns, SortQueue } from "../../lib/table/sorting.ts";
 import type { JsonObject } from "../../lib/json.ts";
-import { pathOf, StoredRows } from "../../lib/table/stored_rows.ts";
+import { RowJoiner } from "../../lib/table/row_joiner.ts";
+import { fieldOf, StoredRows } from "../../lib/table/stored_rows.ts";
 import { Random } from "../fuzzing.ts";
 import { CountedTurns } from "../support.ts";
 
-const KEYS = [{ path: pathOf(["age"]), descending: false }];
+const KEYS = [{ field: fieldOf(["age"]), descending: false }];
 
 Deno.test("sorting in turns is the same as sorting at once", async () => {
   const random = new Random(5);
-  const order = (a: { key: number }, b: { key: number }) => a.key - b.key;
-  for (const length of [0, 1, 511, 512, 513, 5000]) {
-    const items = Array.from({ length }, (_, i) => ({ key: random.below(100), i }));
-    for (const end of [Infinity, 0, 1, 700]) {
-      const turns = new CountedTurns();
-      const sorted = await sortInTurns(items, order, end, new Pacer(undefined, turns));
-      assert.deepEqual(sorted, items.toSorted(order).slice(0, end));
-      if (length === 5000 && end === Infinity) assert(turns.asked > 10);
-    }
+  for (const length of [0, 1, 511, 512, 513, 1024, 1537, 5000]) {
+    const keys = Array.from({ length }, () => random.below(100));
+    const order = (a: number, b: number) => keys[a] - keys[b];
+    const turns = new CountedTurns();
+    const sorted = await sortInTurns(length, order, new Pacer(undefined, turns));
+    assert.deepEqual([...sorted], keys.map((_, i) => i).toSorted(order));
+    if (length === 5000) assert(turns.asked > 10);
   }
 });
 
@@ -38,7 +32,9 @@ async function addTo(sorter: Sorter, row: JsonObject, extra = ""): Promise<void>
 
 async function sortedText(sorter: Sorter, first = 0): Promise<string> {
   let text = "";
-  for (const piece of await sorter.pieces(first)) text += new TextDecoder().decode(piece);
+  for (const piece of await sorter.pieces(first, new RowJoiner("application/json"))) {
+    text += new TextDecoder().decode(piece);
+  }
   return text;
 }
 
@@ -49,7 +45,7 @@ Deno.test("few more rows are held than the page needs", async () => {
     await addTo(sorter, { age: (i * 7919) % 5000 }, String(i));
     most = Math.max(most, sorter.bytes);
   }
-  assert(most <= (4 + MAX_SORT_SLACK_ROWS + 1) * (2 * SORTED_ROW_BYTES + 20), `${most} bytes were held`);
+  assert(most <= (4 + MAX_SORT_SLACK_ROWS + 1) * (33 + 20), `${most} bytes were held`);
   const second = Array(5000).keys().find((i) => (i * 7919) % 5000 === 1);
   assert.equal(await sortedText(sorter), `{"0":{"age":0},"${second}":{"age":1}}`);
 });
@@ -69,7 +65,7 @@ Deno.test("at most twice the limit of bytes and one row are held", async () => {
 Deno.test("sorted rows are the same as those sorted at once, with any page", async () => {
   const random = new Random(6);
   const rows = Array.from({ length: 4000 }, (_, i) => ({ age: random.below(50), leg: ["a", 1, "2", null, i][i % 5] }));
-  const keys = [{ path: pathOf(["age"]), descending: true }, { path: pathOf(["leg"]), descending: false }];
+  const keys = [{ field: fieldOf(["age"]), descending: true }, { field: fieldOf(["leg"]), descending: false }];
   const whole = new Sorter(keys, Infinity, new Pacer());
   for (const [i, row] of rows.entries()) await addTo(whole, row, `n${i}`);
   const names = [...(await sortedText(whole)).matchAll(/"n(\d+)"/g)].map(([, n]) => Number(n));
@@ -97,7 +93,7 @@ Deno.test("few sorts run at a time, and one whose client disconnects stops waiti
   const started: number[] = [];
   const clients = Array.from({ length: MAX_SORTS + 3 }, () => new AbortController());
   const sorts = clients.map(({ signal }, i) =>
-    queue.run({ signal, halfClosed: false }, async () => {
+    queue.run(signal, async () => {
       started.push(i);
       await new Promise<void>((end) => ends.push(end));
       return i;
@@ -121,38 +117,6 @@ Deno.test("few sorts run at a time, and one whose client disconnects stops waiti
   assert.equal(await queue.run(undefined, () => Promise.resolve("next")), "next");
 });
 
-Deno.test("sorts of half-closed clients make room for others, and wait for them", async () => {
-  const queue = new SortQueue();
-  const { signal } = new AbortController();
-  const halfClosed = { signal, halfClosed: true };
-  const giveWays: (() => void)[] = [];
-  const ends: (() => void)[] = [];
-  const order: string[] = [];
-  const sort = (name: string, requester?: typeof halfClosed) =>
-    queue.run(requester, async (giveWay) => {
-      order.push(name);
-      giveWays.push(giveWay);
-      await new Promise<void>((end) => ends.push(end));
-    });
-  const sorts = Array.from({ length: MAX_SORTS + 1 }, (_, i) => sort(`gone${i}`, halfClosed));
-  // Among themselves they do not make room.
-  for (const giveWay of giveWays) giveWay();
-  sorts.push(sort("here"));
-  assert.equal(queue.waiting, 2);
-  assert.throws(() => giveWays[0](), { name: "HttpError", status: 503 });
-  ends.shift()!();
-  await settled();
-  assert.equal(order.at(-1), "here");
-  giveWays[1]();
-  giveWays.at(-1)!();
-  while (ends.length > 0) {
-    ends.shift()!();
-    await settled();
-  }
-  await Promise.all(sorts);
-  assert.equal(order.at(-1), `gone${MAX_SORTS}`);
-});
-
 Deno.test("listings being sent share one limit", () => {
   const queue = new SortQueue();
   const giveBack = queue.hold(MAX_SENT_SORTED_BYTES - 1);
@@ -164,10 +128,43 @@ Deno.test("listings being sent share one limit", () => {
   assert.throws(() => queue.hold(1), { name: "HttpError", status: 503 });
 });
 
-Deno.test("the memory of a row is counted when it is added, including text keys", async () => {
+Deno.test("the memory of a row is counted when it is added: its octets, 33 bytes, and a text key that was copied", async () => {
   const sorter = new Sorter(KEYS, 2, new Pacer());
   await addTo(sorter, { age: 1 }, "x".repeat(10));
-  assert.equal(sorter.bytes, 10 + '"":{"age":1}'.length + 2 * SORTED_ROW_BYTES);
+  assert.equal(sorter.bytes, 10 + '"":{"age":1}'.length + 33);
   await addTo(sorter, { age: "four" }, "x".repeat(20));
-  assert.equal(sorter.bytes, 30 + '"":{"age":1}"":{"age":"four"}'.length + 4 * SORTED_ROW_BYTES + 4);
+  assert.equal(sorter.bytes, 30 + '"":{"age":1}"":{"age":"four"}'.length + 66);
+  await addTo(sorter, { age: 'a\n"' });
+  assert.equal(sorter.bytes, 30 + '"":{"age":1}"":{"age":"four"}"":{"age":"a\\n\\""}'.length + 99 + 3);
+});
+
+Deno.test("keys are compared wherever they are in a row, in rows that were kept too", async () => {
+  const long = "x".repeat(70_000);
+  const rows = ["b", "a", 'a\n"', "12345678901234567891", "12345678901234567890", null, true].flatMap((age) => [
+    { age },
+    { before: long, age },
+  ]);
+  const sorter = new Sorter(KEYS, rows.length, new Pacer());
+  for (let round = 0; round < 200; round++) for (const row of rows) await addTo(sorter, row);
+  const text = await sortedText(sorter);
+  const [first, second] = ['"age":"12345678901234567890"', '"age":"12345678901234567891"'];
+  assert.equal(text.split(first).length - 1, rows.length);
+  assert.equal(text.includes(second), false);
+});
+
+Deno.test("a million rows with two keys of up to 16 octets each are within the limit", () => {
+  const rows = new HeldRows([KEYS[0], { field: fieldOf(["name"]), descending: false }]);
+  const page = new StoredRows(
+    new TextEncoder().encode('{"n123456":{"age":"1234567890123456","name":"a234567890123456"}}'),
+  );
+  assert(page.next());
+  assert(1_000_000 * rows.sizeOf(page) <= MAX_SORTED_BYTES);
+});
+
+Deno.test("a page is reached if its rows are surely within the limit", async () => {
+  const sorter = new Sorter(KEYS, 1, new Pacer());
+  const size = 30_000_000;
+  for (let age = 0; age < 8; age++) await addTo(sorter, { age }, "x".repeat(size));
+  await sorter.pieces(0, new RowJoiner("application/json"));
+  assert.deepEqual([1, 2, 3, 4, 5, 8].map((end) => sorter.reaches(end)), [true, true, true, true, false, false]);
 });

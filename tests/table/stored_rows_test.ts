@@ -1,7 +1,19 @@
 import assert from "node:assert/strict";
-import { pathOf, StoredRows } from "../../lib/table/stored_rows.ts";
+import { ARRAY, MISSING, NUMBER, OBJECT } from "../../lib/table/comparison.ts";
+import { fieldOf, StoredRows } from "../../lib/table/stored_rows.ts";
 
 const SCALARS = ["", "a", '"', "\\", "é😀", "}", "]", ",", ":", "x".repeat(40), 0, -1.5, 1e21, 5e-7, true, false, null];
+
+/** Returns the text or the digits at a path, or the JSON of what has neither; `undefined` if nothing is there. */
+function shown(rows: StoredRows, path: string[]): string | undefined {
+  const value = rows.value(fieldOf(path));
+  if (value.kind === MISSING) return undefined;
+  if (value.kind === ARRAY || value.kind === OBJECT) {
+    const row = JSON.parse(`{${new TextDecoder().decode(rows.row())}}`);
+    return JSON.stringify(path.reduce((object: Record<string, never>, name) => object[name], row[Object.keys(row)[0]]));
+  }
+  return value.kind <= 1 ? value.text : ["false", "true", "null"][value.kind - 2];
+}
 
 Deno.test("rows of a page are found one after the other, with the values at a path", () => {
   const values: unknown[] = [...SCALARS, [], {}, [1, { a: "]" }], { "b": { "c": '"}' } }];
@@ -16,9 +28,11 @@ Deno.test("rows of a page are found one after the other, with the values at a pa
       assert(found.next());
       assert.equal(new TextDecoder().decode(found.row()), `${JSON.stringify(name)}:${JSON.stringify(row)}`);
       const { b } = row as { b: unknown };
-      const isScalar = SCALARS.includes(b as never);
-      assert.equal(found.operand(pathOf(["b"]))?.text, isScalar ? String(b) : undefined);
-      assert.equal(found.operand(pathOf(["nothing"])), null);
+      assert.equal(
+        shown(found, ["b"]),
+        typeof b === "object" || typeof b === "boolean" ? JSON.stringify(b) : String(b),
+      );
+      assert.equal(shown(found, ["nothing"]), undefined);
     }
     assert.equal(found.next(), false);
   }
@@ -27,16 +41,16 @@ Deno.test("rows of a page are found one after the other, with the values at a pa
 Deno.test("a path goes into nested objects only", () => {
   const rows = new StoredRows(new TextEncoder().encode('{"n":{"a":{"b":{"c":"x"}},"d":[{"b":1}],"a.b":2}}'));
   assert(rows.next());
-  assert.equal(rows.operand(pathOf(["a", "b", "c"]))?.text, "x");
-  for (const path of [["a"], ["a", "b"], ["d", "b"], ["a", "c"], ["a", "b", "c", "d"]]) {
-    assert.equal(rows.operand(pathOf(path)), null);
+  assert.equal(shown(rows, ["a", "b", "c"]), "x");
+  for (const path of [["d", "b"], ["a", "c"], ["a", "b", "c", "d"]]) {
+    assert.equal(shown(rows, path), undefined);
   }
 });
 
 Deno.test("only rows that pass all filters are found", () => {
   const rows = new StoredRows(new TextEncoder().encode('{"a":{"n":1},"b":{"n":2},"c":{"n":3}}'), [
-    (row) => row.operand(pathOf(["n"]))!.number! > 1,
-    (row) => row.operand(pathOf(["n"]))!.number! < 3,
+    (row) => row.value(fieldOf(["n"])).number > 1,
+    (row) => row.value(fieldOf(["n"])).number < 3,
   ]);
   assert(rows.next());
   assert.equal(new TextDecoder().decode(rows.row()), '"b":{"n":2}');
@@ -47,15 +61,33 @@ Deno.test("blanks between tokens change nothing", () => {
   const page = '{"a": { "n" : 1 , "m":[ ] } ,\n "b":\t{ } , "c":{"n":\r\n2}  }';
   const rows = new StoredRows(new TextEncoder().encode(page));
   const found: unknown[] = [];
-  while (rows.next()) found.push([new TextDecoder().decode(rows.row()), rows.operand(pathOf(["n"]))?.text]);
+  while (rows.next()) found.push([new TextDecoder().decode(rows.row()), shown(rows, ["n"])]);
   assert.deepEqual(found, [['"a": { "n" : 1 , "m":[ ] }', "1"], ['"b":\t{ }', undefined], ['"c":{"n":\r\n2}', "2"]]);
+});
+
+Deno.test("a name that is written with escapes is found", () => {
+  const rows = new StoredRows(new TextEncoder().encode('{"r":{"\\u0061ge":1,"n\\u00e4":2,"b":3}}'));
+  assert(rows.next());
+  assert.deepEqual([["age"], ["nä"], ["b"], ["a"]].map((path) => shown(rows, path)), ["1", "2", "3", undefined]);
+});
+
+Deno.test("the elements of an array are looked at, but not objects and arrays among them", () => {
+  const rows = new StoredRows(new TextEncoder().encode('{"r":{"a":[ 1 , "x",[2],{"b":3},null ],"b":7}}'));
+  assert(rows.next());
+  const seen = (name: string) => {
+    const field = fieldOf([name]);
+    const kinds: number[] = [];
+    rows.anyPasses(rows.value(field), field, ({ kind }) => kinds.push(kind) > 9);
+    return kinds;
+  };
+  assert.deepEqual([seen("a"), seen("b")], [[0, 1, 4], [NUMBER]]);
 });
 
 Deno.test("what is not JSON is an error, and never a wait without end", () => {
   const page = '{"a":{"n":1,"m":["x",{}]},"b":{"n":"\\""}}';
   const read = (text: string) => {
     const rows = new StoredRows(new TextEncoder().encode(text));
-    while (rows.next()) rows.operand(pathOf(["n"]));
+    while (rows.next()) rows.value(fieldOf(["n"]));
   };
   read(page);
   for (

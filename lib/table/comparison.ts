@@ -1,0 +1,236 @@
+/**
+ * What a comparison of values means, for filters and sorting alike.
+ *
+ * A value is a number, a text, a boolean, null, an array, an object, or missing. A text in a number's notation counts as
+ * that number, unless its field has the type `string`. Numbers compare by their decimal value, texts by code point.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { NO_BYTES, octetString } from "../bytes.ts";
+import { MAX_COMPARED_DIGITS, MAX_NATIVE_NEEDLE_CHARACTERS } from "../limits.ts";
+
+/** A kind of value. The first four sort in this order; the others, in either direction, behind them, and tie. */
+export type Kind = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
+/** A number, or a text that counts as one. */
+export const NUMBER = 0;
+/** A text. */
+export const TEXT = 1;
+/** The value `false`. */
+export const FALSE = 2;
+/** The value `true`. */
+export const TRUE = 3;
+/** The value `null`. */
+export const NULL = 4;
+/** An array. */
+export const ARRAY = 5;
+/** An object. */
+export const OBJECT = 6;
+/** No value: the row has no such member. */
+export const MISSING = 7;
+
+/** Every number of this many digits without an exponent differs as a double from all others of as many. */
+const MAX_EXACT_DIGITS = 15;
+const MINUS = 0x2d;
+const PLUS = 0x2b;
+const DOT = 0x2e;
+const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
+const NUMBER_NOTATION = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
+
+/** A value to compare. A text and a number's digits are octets of UTF-8, from `start` to before `end`. */
+export class Value {
+  /** The kind. */
+  kind: Kind = MISSING;
+  /** The octets that hold the text or the digits. */
+  bytes: Uint8Array = NO_BYTES;
+  /** Where they start. */
+  start = 0;
+  /** The octet after them. */
+  end = 0;
+  /** A number's nearest double. */
+  number = 0;
+  /** Whether another number with the same double and this property has the same decimal value. */
+  isExact = true;
+
+  /** Takes a text; one in a number's notation becomes that number, if it may. */
+  setText(bytes: Uint8Array, start: number, end: number, mayBeNumber: boolean): void {
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+    this.kind = mayBeNumber && this.#readNumber() ? NUMBER : TEXT;
+  }
+
+  /** Reads the octets as a number: an optional sign, digits with at most one point, and an optional exponent. */
+  #readNumber(): boolean {
+    const { bytes, start, end } = this;
+    const length = end - start;
+    let number = 0;
+    let at = start;
+    for (; at < end && at - start <= MAX_EXACT_DIGITS; at++) {
+      const digit = bytes[at] - 0x30;
+      if (digit < 0 || digit > 9) break;
+      number = number * 10 + digit;
+    }
+    if (at === end && length > 0 && length <= MAX_EXACT_DIGITS) {
+      this.number = number;
+      this.isExact = true;
+      return true;
+    }
+    if (at === start && bytes[at] !== MINUS && bytes[at] !== PLUS && bytes[at] !== DOT) return false;
+    if (length === 0 || length > MAX_COMPARED_DIGITS) return false;
+    const text = octetString(bytes, start, end);
+    if (!NUMBER_NOTATION.test(text)) return false;
+    this.number = Number(text);
+    this.isExact = length <= MAX_EXACT_DIGITS && !/e/i.test(text);
+    return true;
+  }
+
+  /** The text, or the digits of the number. */
+  get text(): string {
+    return isAscii(this.bytes, this.start, this.end)
+      ? octetString(this.bytes, this.start, this.end)
+      : UTF8.decode(this.bytes.subarray(this.start, this.end));
+  }
+}
+
+/** Returns the value of a text in a query. */
+export function valueOf(text: string, mayBeNumber: boolean): Value {
+  const value = new Value();
+  const bytes = Buffer.from(text);
+  value.setText(bytes, 0, bytes.length, mayBeNumber);
+  return value;
+}
+
+/**
+ * Compares two values in the order of sorting: negative if `a` comes first, 0 if they are equal or tie.
+ *
+ * Numbers come before texts, these before false, and false before true; everything else ties behind them.
+ */
+export function compare(a: Value, b: Value): number {
+  if (a.kind !== b.kind) return Math.min(a.kind, NULL) - Math.min(b.kind, NULL);
+  if (a.kind === NUMBER) return compareNumbers(a, b);
+  return a.kind === TEXT ? compareOctets(a, b) : 0;
+}
+
+function compareNumbers(a: Value, b: Value): number {
+  if (a.number !== b.number) return a.number < b.number ? -1 : 1;
+  return a.isExact && b.isExact ? 0 : compareDecimals(decimalOf(a.text), decimalOf(b.text));
+}
+
+/** Compares texts by code point, which is the order of their octets in UTF-8. */
+function compareOctets(a: Value, b: Value): number {
+  const length = Math.min(a.end - a.start, b.end - b.start);
+  for (let i = 0; i < length; i++) {
+    const difference = a.bytes[a.start + i] - b.bytes[b.start + i];
+    if (difference !== 0) return difference;
+  }
+  return (a.end - a.start) - (b.end - b.start);
+}
+
+/** A decimal number: its sign, its digits without zeros at either end, and where its point stands before them. */
+interface Decimal {
+  readonly sign: -1 | 0 | 1;
+  readonly digits: string;
+  readonly exponent: bigint;
+}
+
+function decimalOf(text: string): Decimal {
+  const [, sign, whole, fraction = "", exponent = "0"] = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/.exec(
+    text,
+  ) as RegExpExecArray;
+  const all = whole + fraction;
+  const digits = all.replace(/^0+/, "");
+  const leading = all.length - digits.length;
+  return {
+    sign: digits === "" ? 0 : sign === "-" ? -1 : 1,
+    digits: digits.replace(/0+$/, ""),
+    exponent: BigInt(exponent.replace("+", "")) + BigInt(whole.length - leading),
+  };
+}
+
+function compareDecimals(a: Decimal, b: Decimal): number {
+  if (a.sign !== b.sign || a.sign === 0) return a.sign - b.sign;
+  if (a.exponent !== b.exponent) return a.exponent < b.exponent ? -a.sign : a.sign;
+  return a.digits === b.digits ? 0 : a.digits < b.digits ? -a.sign : a.sign;
+}
+
+/**
+ * Returns a test for equality with any of a query's values, in time independent of their number.
+ *
+ * @param isText Whether the field has the type `string`, in which `null`, `true` and `false` are texts alone.
+ */
+export function anyOf(values: readonly Value[], isText: boolean): (value: Value) => boolean {
+  const literals = isText ? [] : values.map(literalOf);
+  if (values.length === 1) {
+    const [only] = values;
+    const [literal] = literals;
+    return (value) => value.kind === only.kind ? compare(value, only) === 0 : value.kind === literal;
+  }
+  const texts = new Set(values.filter(({ kind }) => kind === TEXT).map(({ text }) => text));
+  const numbers = Map.groupBy(values.filter(({ kind }) => kind === NUMBER), ({ number }) => number);
+  return (value) => {
+    switch (value.kind) {
+      case NUMBER:
+        return numbers.get(value.number)?.some((same) => compareNumbers(value, same) === 0) ?? false;
+      case TEXT:
+        return texts.has(value.text);
+      default:
+        return literals.includes(value.kind);
+    }
+  };
+}
+
+/** Returns the kind of value that the text names too, besides itself. */
+function literalOf(value: Value): Kind | undefined {
+  if (value.kind !== TEXT || value.end - value.start > 5) return undefined;
+  return LITERALS.get(value.text);
+}
+
+const LITERALS: ReadonlyMap<string, Kind> = new Map([["null", NULL], ["true", TRUE], ["false", FALSE]]);
+
+/** Returns a text without what makes no difference to its parts: composition, case, and the form of a final sigma. */
+export function folded(text: string): string {
+  return text.normalize("NFC").toLowerCase().replaceAll("ς", "σ");
+}
+
+/** Returns the folded text of a value. */
+export function foldedText(value: Value): string {
+  const { bytes, start, end } = value;
+  return isAscii(bytes, start, end) ? octetString(bytes, start, end).toLowerCase() : folded(value.text);
+}
+
+function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at] >= 0x80) return false;
+  return true;
+}
+
+/** Returns a test for texts that contain a part, in time linear in the text's length. */
+export function containing(part: string): (text: string) => boolean {
+  // The engine's own search is fast, but its worst case is the product of both lengths.
+  if (part.length <= MAX_NATIVE_NEEDLE_CHARACTERS) return (text) => text.includes(part);
+  const borders = bordersOf(part);
+  return (text) => {
+    let matched = 0;
+    for (let at = 0; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      while (matched > 0 && code !== part.charCodeAt(matched)) matched = borders[matched - 1];
+      if (code === part.charCodeAt(matched) && ++matched === part.length) return true;
+    }
+    return false;
+  };
+}
+
+/**
+ * Returns, for each prefix, the length of its longest proper suffix that is also a prefix (Knuth, Morris and Pratt).
+ */
+function bordersOf(part: string): Uint32Array {
+  const borders = new Uint32Array(part.length);
+  let length = 0;
+  for (let at = 1; at < part.length; at++) {
+    while (length > 0 && part[at] !== part[length]) length = borders[length - 1];
+    if (part[at] === part[length]) length++;
+    borders[at] = length;
+  }
+  return borders;
+}
