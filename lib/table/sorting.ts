@@ -15,7 +15,7 @@ import {
 import { HeldRows } from "./held_rows.ts";
 import type { Pacer } from "./pacer.ts";
 import type { SortKey } from "./query.ts";
-import { RowJoiner } from "./row_joiner.ts";
+import type { RowJoiner } from "./row_joiner.ts";
 import type { StoredRows } from "./stored_rows.ts";
 
 /** Rows sorted in one step. */
