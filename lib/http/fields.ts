@@ -189,11 +189,12 @@ export class FieldSection {
       let at = start + this.#line;
       if (at >= stop) break;
       if (!isTokenByte(buffer[at])) {
-        if (this.#mayFold && this.spans.length > 0 && isBlank(buffer[at])) {
+        if (buffer[at] !== CR) {
+          const isFold = this.#mayFold && this.spans.length > 0 && isBlank(buffer[at]);
+          if (!isFold) refuseLineStart(buffer[at], at, this.spans.length === 0);
           if (this.#scanFold(buffer, start, stop)) continue;
           break;
         }
-        if (buffer[at] !== CR) refuseLineStart(buffer[at], at, this.spans.length === 0);
         const sectionEnd = scanLineEnd(buffer, at, stop, "the section", "section-end");
         if (sectionEnd === MORE) break;
         return sectionEnd;
@@ -202,12 +203,14 @@ export class FieldSection {
       while (at < stop && isTokenByte(buffer[at])) at++;
       if (at >= stop) break;
       if (buffer[at] !== COLON) {
-        const blankEnd = skipBlanks(buffer, at, stop);
-        if (blankEnd >= stop) break;
-        refuseName(buffer[at], at, buffer[blankEnd] === COLON);
+        let next = at;
+        while (next < stop && isBlank(buffer[next])) next++;
+        if (next >= stop) break;
+        refuseName(buffer[at], at, buffer[next] === COLON);
       }
-      const nameEnd = at;
-      const valueStart = at = skipBlanks(buffer, at + 1, stop);
+      const nameEnd = at++;
+      while (at < stop && isBlank(buffer[at])) at++;
+      const valueStart = at;
       while (at < stop && isFieldContentByte(buffer[at])) at++;
       if (at >= stop) break;
       if (buffer[at] !== CR && buffer[at] !== LF) refuseValue(buffer[at], at);
@@ -228,6 +231,7 @@ export class FieldSection {
     }
     return MORE;
   }
+
   /**
    * Reads a line that continues the value of the last field. Returns whether it is complete.
    *
@@ -253,12 +257,6 @@ export class FieldSection {
     this.#line = lineEnd - start;
     return true;
   }
-}
-
-function skipBlanks(buffer: Uint8Array, start: number, stop: number): number {
-  let at = start;
-  while (at < stop && isBlank(buffer[at])) at++;
-  return at;
 }
 
 function refuseLineStart(byte: number, offset: number, first: boolean): never {

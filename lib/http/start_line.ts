@@ -63,7 +63,9 @@ export class StartLine {
     this.secondEnd = targetEnd - start;
     const versionEnd = this.#scanVersion(buffer, targetEnd + 1, stop);
     if (versionEnd === MORE) return this.#more(start, stop);
-    const fault = isWhitespace(buffer[versionEnd]) ? "blank-after-version" : "after-version";
+    const fault = buffer[versionEnd] !== CR && isWhitespace(buffer[versionEnd])
+      ? "blank-after-version"
+      : "after-version";
     const lineEnd = scanLineEnd(buffer, versionEnd, stop, "the HTTP version", fault);
     return lineEnd === MORE ? this.#more(start, stop) : lineEnd;
   }
