@@ -45,6 +45,57 @@ Deno.test("raw's exit code is that of the last response, 1 for wrong steps, 2 fo
   assert.match(wrong.stderr, /^Wrong Input: try again \(steps are /);
 });
 
+/** A server that answers each read with the same octets. */
+class SameAnswer implements Disposable {
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly address = `127.0.0.1:${(this.#listener.addr as Deno.NetAddr).port}`;
+
+  constructor(octets: string) {
+    this.#serve(new TextEncoder().encode(octets)).catch(() => {});
+  }
+
+  async #serve(octets: Uint8Array): Promise<void> {
+    for await (const conn of this.#listener) {
+      using _ = conn;
+      while (await conn.read(new Uint8Array(4096)) !== null) await conn.write(octets);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#listener.close();
+  }
+}
+
+const ODD = "HTTP/1.1 404\r\nA: b\r\n c\r\nContent-Length: 2\r\n\r\n{}";
+const FINDINGS = "=> accepted, though a space is missing after the status code (RFC 9112 §4)\n" +
+  "=> accepted, though a field is folded over several lines (RFC 9112 §5.2)\n";
+
+Deno.test("a folded field and a missing space are accepted: as they came, and with findings by --explain and -v", async () => {
+  using server = new SameAnswer(ODD);
+  const plain = await runProgram(["connect", server.address, "--print", "hb", "get", "/"]);
+  assert.deepEqual([plain.code, plain.stdout, plain.stderr], [4, ODD, ""]);
+  const verbose = await runProgram(["connect", server.address, "-v", "get", "/"]);
+  assert.equal(verbose.stdout.endsWith(ODD), true, verbose.stdout);
+  assert.equal(verbose.stderr.split("\n").filter((line) => line.startsWith("=>")).join("\n") + "\n", FINDINGS);
+  const explained = await runProgram(["connect", server.address, "--explain", "get", "/"]);
+  assert(explained.stdout.replace(/^ +/gm, "").includes(FINDINGS), explained.stdout);
+});
+
+const BLANK = String.raw`"GET / HTTP/1.1\r\nHost : a\r\n\r\n"`;
+
+Deno.test("an answer against the rules makes the exit code 3, which outranks 4, in piped commands too", async () => {
+  using server = new SameAnswer("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+  const alone = await runProgram(["connect", server.address, "raw", BLANK]);
+  assert.match(alone.stdout, /^by the rules: must be refused: 400 at octet 20, a blank stands before the colon of a /m);
+  assert.match(alone.stdout, /\nagainst the rules: RFC 9112 §5\.1 says 400\n$/);
+  assert.equal(alone.code, 3);
+  const run = async (...lines: string[]) =>
+    (await runProgram(["connect", server.address, "--timeout", "0.2"], `${lines.join("\n")}\n`)).code;
+  assert.equal(await run(`raw ${BLANK}`, "get /"), 3);
+  assert.equal(await run("get /", `raw ${BLANK}`, "get /"), 3);
+  assert.equal(await run(`raw ${BLANK}`, "grab"), 1);
+});
+
 const failures: [args: string[], input: string, message: RegExp][] = [
   [["--raw", "-"], "", /^wiretable: The input holds no octets to send\n$/],
   [["--raw", "-", "get", "all"], "", /^wiretable: --raw and a command cannot be used together, saw "get"\n$/],

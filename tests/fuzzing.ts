@@ -134,7 +134,7 @@ export function checkSplits(random: Random, kind: MessageKind, octets: string): 
   const bytes = wireOctets(octets);
   const limits = random.pick([TIGHT_LIMITS, REQUEST_LIMITS]);
   const closed = random.below(2) === 0;
-  const answers = random.pick(["GET", "HEAD"]);
+  const answers = random.pick(["GET", "HEAD", "CONNECT"]);
   const events = (pieces: Iterable<Uint8Array>) => {
     const decoder = new Decoder(kind, limits);
     decoder.expectResponseTo(answers);
