@@ -65,8 +65,9 @@ function cause(
 }
 
 /** Lenient parsing on whitespace-delimited word boundaries. */
-const REQUEST_BLANK = may("RFC 9112 §3", "read with the blanks as one space");
-const STATUS_BLANK = may("RFC 9112 §4", "read with the blanks as one space");
+const BLANK_WITHIN = may("RFC 9112 §3", "read as one space");
+const BLANK_AROUND = may("RFC 9112 §3", "read without the blank");
+const STATUS_BLANK = may("RFC 9112 §4", "read as one space");
 const REDIRECTED = may("RFC 9112 §3.2", "redirected to the target percent-encoded");
 const CLOSES_BY_LENGTH = { closes: "RFC 9112 §6.3" };
 const BY_CODING = may("RFC 9112 §6.1", "read by Transfer-Encoding alone");
@@ -94,9 +95,9 @@ export const CAUSES = {
     may,
     "start with the method, as in GET / HTTP/1.1; at most one empty line may precede it",
   ),
-  "blank-before-method": cause(400, "RFC 9112 §3", REQUEST_BLANK, BLANK_FIX),
+  "blank-before-method": cause(400, "RFC 9112 §3", BLANK_AROUND, BLANK_FIX),
   "method-byte": cause(400, "RFC 9112 §3", may, "write letters only in the method, then exactly one space"),
-  "blank-after-method": cause(400, "RFC 9112 §3", REQUEST_BLANK, BLANK_FIX),
+  "blank-after-method": cause(400, "RFC 9112 §3", BLANK_WITHIN, BLANK_FIX),
   "method-too-long": cause(
     501,
     "RFC 9112 §3",
@@ -104,7 +105,7 @@ export const CAUSES = {
     "use a method that exists: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
   ),
   "empty-target": cause(400, "RFC 9112 §3.2", may, "write a target after the method, as in GET / HTTP/1.1"),
-  "blank-before-target": cause(400, "RFC 9112 §3.2", REQUEST_BLANK, BLANK_FIX),
+  "blank-before-target": cause(400, "RFC 9112 §3.2", BLANK_WITHIN, BLANK_FIX),
   "target-byte": cause(
     400,
     "RFC 3986 §2",
@@ -140,7 +141,7 @@ export const CAUSES = {
     "write host:port as the target of CONNECT",
   ),
   "no-version": cause(400, "RFC 9112 §3", may, "end the request line with one space and HTTP/1.1"),
-  "blank-before-version": cause(400, "RFC 9112 §2.3", REQUEST_BLANK, BLANK_FIX),
+  "blank-before-version": cause(400, "RFC 9112 §2.3", BLANK_WITHIN, BLANK_FIX),
   "version-byte": cause(
     400,
     "RFC 9112 §2.3",
@@ -154,7 +155,7 @@ export const CAUSES = {
     "write HTTP/1.1; HTTP/2 has another format and is agreed on beforehand",
   ),
   "after-version": cause(400, "RFC 9112 §2.2", may, "end the line right after the version"),
-  "blank-after-version": cause(400, "RFC 9112 §2.2", REQUEST_BLANK, BLANK_FIX),
+  "blank-after-version": cause(400, "RFC 9112 §2.2", BLANK_AROUND, BLANK_FIX),
   "status-code": cause(
     400,
     "RFC 9112 §4",

@@ -55,20 +55,21 @@ const SAYS: readonly {
     words:
       "recipients MAY instead parse on whitespace-delimited word boundaries and, aside from the CRLF terminator, " +
       "treat any form of whitespace as the SP separator while ignoring preceding or trailing whitespace",
-    or: "read with the blanks as one space",
-    request: [
-      "blank-before-method",
-      "blank-after-method",
-      "blank-before-target",
-      "blank-before-version",
-      "blank-after-version",
-    ],
+    or: "read as one space",
+    request: ["blank-after-method", "blank-before-target", "blank-before-version"],
+  },
+  {
+    rule: "RFC 9112 §3",
+    words: "while ignoring preceding or trailing whitespace; such whitespace includes one or more of the following " +
+      "octets: SP, HTAB, VT (%x0B), FF (%x0C), or bare CR",
+    or: "read without the blank",
+    request: ["blank-before-method", "blank-after-version"],
   },
   {
     rule: "RFC 9112 §4",
     words: "Although the status-line grammar rule requires that each of the component elements be separated by a " +
       "single SP octet, recipients MAY instead parse on whitespace-delimited word boundaries",
-    or: "read with the blanks as one space",
+    or: "read as one space",
     request: ["status-blank"],
   },
   {
