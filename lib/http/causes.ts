@@ -40,311 +40,192 @@ export interface Cause {
   readonly fix: string;
 }
 
-function may(rule: string, or?: string): Degree {
-  return { must: false, words: "may be refused", or, rule };
+/** A cause that must be refused, by the section that it breaks or by another one. */
+function must(section: string, fix: string, by = section, more: Partial<Degree> = {}): Cause {
+  return alike(400, section, fix, { must: true, words: "must be refused", rule: `RFC ${by}`, ...more });
 }
 
-function must(rule: string, more: Partial<Degree> = {}): Degree {
-  return { must: true, words: "must be refused", rule, ...more };
+/** A cause that may be refused, and what else is allowed; by the section that it breaks or by another one. */
+function may(section: string, fix: string, or?: string, by = section, status = 400): Cause {
+  return alike(status, section, fix, { must: false, words: "may be refused", or, rule: `RFC ${by}` });
 }
 
-/** Nothing but a recipient's own limit refuses it. */
-function limited(rule: string): Degree {
-  return may(rule, "taken where the limit is higher");
+/** A cause that is refused only by a recipient's own limit. */
+function limited(status: number, section: string, fix: string): Cause {
+  return may(section, fix, "taken where the limit is higher", section, status);
 }
 
-/** Creates a cause whose degree is the same in requests and in responses, or differs. */
-function cause(
-  status: number,
-  rule: string,
-  request: Degree | ((rule: string) => Degree),
-  fix: string,
-  response: Degree = typeof request === "function" ? request(rule) : request,
-): Cause {
-  return { status, rule, request: typeof request === "function" ? request(rule) : request, response, fix };
+function alike(status: number, section: string, fix: string, degree: Degree): Cause {
+  return { status, rule: `RFC ${section}`, request: degree, response: degree, fix };
 }
 
-/** Lenient parsing on whitespace-delimited word boundaries. */
-const BLANK_WITHIN = may("RFC 9112 §3", "read as one space");
-const BLANK_AROUND = may("RFC 9112 §3", "read without the blank");
-const STATUS_BLANK = may("RFC 9112 §4", "read as one space");
-const REDIRECTED = may("RFC 9112 §3.2", "redirected to the target percent-encoded");
-const CLOSES_BY_LENGTH = { closes: "RFC 9112 §6.3" };
-const BY_CODING = may("RFC 9112 §6.1", "read by Transfer-Encoding alone");
+/** A cause by which the framing is in doubt: the connection has to end, whether the message is refused or not. */
+function closing(fix: string): Cause {
+  const cause = may("9112 §6.1", fix, "read by Transfer-Encoding alone");
+  return { ...cause, request: { ...cause.request, closes: cause.rule } };
+}
+
+/** A cause whose degree in responses is that of another one. */
+function inResponses(cause: Cause, { response }: Cause): Cause {
+  return { ...cause, response };
+}
+
+function isError(status: number): boolean {
+  return status >= 400;
+}
+
+const CRLF_FIX = "end every line with \\r\\n; shells and editors write \\n alone";
 const BLANK_FIX = "write exactly one space between the parts of the start line, and none around them";
+const LENGTH_FIX = "send one Content-Length line with one number";
+const CODING_FIX = "write chunked once and as the last coding";
+const VALUE_FIX = "leave control characters out of field values";
+const BY_LENGTH = { closes: "RFC 9112 §6.3" };
+const REDIRECTED = "redirected to the target percent-encoded";
 
 /** Each cause; in order: in start lines, in field lines, in the meaning of fields, in chunks, at the end of input. */
 export const CAUSES = {
-  "bare-lf": cause(
-    400,
-    "RFC 9112 §2.2",
-    may("RFC 9112 §2.2", "read as a line end"),
-    "end every line with \\r\\n; shells and editors write \\n alone",
-  ),
-  "bare-cr": cause(
-    400,
-    "RFC 9112 §2.2",
-    may("RFC 9112 §2.2", "read as a space"),
-    "write \\n after every \\r, or leave the \\r out",
-  ),
-  "no-line-end": cause(400, "RFC 9112 §2.2", may, "end the line with \\r\\n at this octet"),
-  "tls": cause(400, "RFC 9112 §3", may, "speak https to the server's TLS port, or plain HTTP to this one"),
-  "no-method": cause(
-    400,
-    "RFC 9112 §3",
-    may,
-    "start with the method, as in GET / HTTP/1.1; at most one empty line may precede it",
-  ),
-  "blank-before-method": cause(400, "RFC 9112 §3", BLANK_AROUND, BLANK_FIX),
-  "method-byte": cause(400, "RFC 9112 §3", may, "write letters only in the method, then exactly one space"),
-  "blank-after-method": cause(400, "RFC 9112 §3", BLANK_WITHIN, BLANK_FIX),
-  "method-too-long": cause(
-    501,
-    "RFC 9112 §3",
-    limited,
-    "use a method that exists: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
-  ),
-  "empty-target": cause(400, "RFC 9112 §3.2", may, "write a target after the method, as in GET / HTTP/1.1"),
-  "blank-before-target": cause(400, "RFC 9112 §3.2", BLANK_WITHIN, BLANK_FIX),
-  "target-byte": cause(
-    400,
-    "RFC 3986 §2",
-    REDIRECTED,
+  "bare-lf": may("9112 §2.2", CRLF_FIX, "read as a line end"),
+  "bare-cr": may("9112 §2.2", "write \\n after every \\r, or leave the \\r out", "read as a space"),
+  "no-line-end": may("9112 §2.2", "end the line with \\r\\n at this octet"),
+  "tls": may("9112 §3", "speak https to the server's TLS port, or plain HTTP to this one"),
+  "no-method": may("9112 §3", "start with the method, as in GET / HTTP/1.1; at most one empty line may precede it"),
+  "blank-before-method": may("9112 §3", BLANK_FIX, "read without the blank"),
+  "method-byte": may("9112 §3", "write letters only in the method, then exactly one space"),
+  "blank-after-method": may("9112 §3", BLANK_FIX, "read as one space"),
+  "method-too-long": limited(501, "9112 §3", "use a method that exists: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+  "empty-target": may("9112 §3.2", "write a target after the method, as in GET / HTTP/1.1"),
+  "blank-before-target": may("9112 §3.2", BLANK_FIX, "read as one space", "9112 §3"),
+  "target-byte": may(
+    "3986 §2",
     "percent-encode the octet: % and two hexadecimal digits, as %20 for a space",
-  ),
-  "target-percent": cause(
-    400,
-    "RFC 3986 §2.1",
     REDIRECTED,
+    "9112 §3.2",
+  ),
+  "target-percent": may(
+    "3986 §2.1",
     "write two hexadecimal digits after %, or %25 for a percent sign",
+    REDIRECTED,
+    "9112 §3.2",
   ),
-  "target-too-long": cause(414, "RFC 9112 §3", limited, "shorten the target, or send the data as content with POST"),
-  "target-form": cause(400, "RFC 9112 §3.2", may, "start the target with /, or with http:// through a proxy"),
-  "target-authority": cause(
-    400,
-    "RFC 9110 §4.2",
-    may("RFC 9110 §4.2.4"),
+  "target-too-long": limited(414, "9112 §3", "shorten the target, or send the data as content with POST"),
+  "target-form": may("9112 §3.2", "start the target with /, or with http:// through a proxy"),
+  "target-authority": may(
+    "9110 §4.2",
     "write host or host:port after http://, without user and password",
+    undefined,
+    "9110 §4.2.4",
   ),
-  "target-no-host": cause(
-    400,
-    "RFC 9110 §4.2",
-    must("RFC 9110 §4.2.1", { allows: isError }),
-    "write host or host:port after http://",
-  ),
-  "asterisk-target": cause(400, "RFC 9112 §3.2.4", may, "use * with OPTIONS only, and / for the root"),
-  "connect-target": cause(400, "RFC 9112 §3.2.3", may, "write host:port as the target of CONNECT"),
-  "connect-port": cause(
-    400,
-    "RFC 9112 §3.2.3",
-    must("RFC 9110 §9.3.6", { allows: isError }),
-    "write host:port as the target of CONNECT",
-  ),
-  "no-version": cause(400, "RFC 9112 §3", may, "end the request line with one space and HTTP/1.1"),
-  "blank-before-version": cause(400, "RFC 9112 §2.3", BLANK_WITHIN, BLANK_FIX),
-  "version-byte": cause(
-    400,
-    "RFC 9112 §2.3",
-    may,
+  "target-no-host": must("9110 §4.2", "write host or host:port after http://", "9110 §4.2.1", { allows: isError }),
+  "asterisk-target": may("9112 §3.2.4", "use * with OPTIONS only, and / for the root"),
+  "connect-target": may("9112 §3.2.3", "write host:port as the target of CONNECT"),
+  "connect-port": must("9112 §3.2.3", "write host:port as the target of CONNECT", "9110 §9.3.6", { allows: isError }),
+  "no-version": may("9112 §3", "end the request line with one space and HTTP/1.1"),
+  "blank-before-version": may("9112 §2.3", BLANK_FIX, "read as one space", "9112 §3"),
+  "version-byte": may(
+    "9112 §2.3",
     "write HTTP/1.1 in capitals after exactly one space; a space within the target is %20",
   ),
-  "version-major": cause(
-    505,
-    "RFC 9110 §15.6.6",
-    may,
-    "write HTTP/1.1; HTTP/2 has another format and is agreed on beforehand",
-  ),
-  "after-version": cause(400, "RFC 9112 §2.2", may, "end the line right after the version"),
-  "blank-after-version": cause(400, "RFC 9112 §2.2", BLANK_AROUND, BLANK_FIX),
-  "status-code": cause(
-    400,
-    "RFC 9112 §4",
-    may,
-    "write the status line as HTTP/1.1 200 OK: three digits, one space on each side",
-  ),
-  "status-blank": cause(400, "RFC 9112 §4", STATUS_BLANK, BLANK_FIX),
-  "reason-byte": cause(
-    400,
-    "RFC 9112 §2.2",
-    may("RFC 9112 §4"),
+  "version-major": {
+    ...may("9110 §15.6.6", "write HTTP/1.1; HTTP/2 has another format and is agreed on beforehand"),
+    status: 505,
+  },
+  "after-version": may("9112 §2.2", "end the line right after the version"),
+  "blank-after-version": may("9112 §2.2", BLANK_FIX, "read without the blank", "9112 §3"),
+  "status-code": may("9112 §4", "write the status line as HTTP/1.1 200 OK: three digits, one space on each side"),
+  "status-blank": may("9112 §4", BLANK_FIX, "read as one space"),
+  "reason-byte": may(
+    "9112 §2.2",
     "write visible characters and spaces in the reason phrase, or leave it empty",
+    undefined,
+    "9112 §4",
   ),
-  "start-line-too-long": cause(431, "RFC 6585 §5", limited, "shorten the start line: data belongs into the content"),
-  "blank-first-line": cause(
-    400,
-    "RFC 9112 §2.2",
-    may("RFC 9112 §2.2", "read without that line"),
+  "start-line-too-long": limited(431, "6585 §5", "shorten the start line: data belongs into the content"),
+  "blank-first-line": may(
+    "9112 §2.2",
     "start the line with a field name: no blank before it",
+    "read without that line",
   ),
-  "folded-line": cause(
-    400,
-    "RFC 9112 §5.2",
-    may("RFC 9112 §5.2", "read with a space for the fold"),
+  "folded-line": may(
+    "9112 §5.2",
     "write the whole field on one line: lines cannot be continued any more",
+    "read with a space for the fold",
   ),
-  "field-name": cause(
-    400,
-    "RFC 9110 §5.1",
-    may,
+  "field-name": may(
+    "9110 §5.1",
     "write letters, digits and hyphens in a field name, or the empty line that ends the head",
   ),
-  "blank-before-colon": cause(
-    400,
-    "RFC 9112 §5.1",
-    must,
-    "write the colon right after the field name",
-    may("RFC 9112 §5.1", "read without the blank"),
+  "blank-before-colon": inResponses(
+    must("9112 §5.1", "write the colon right after the field name"),
+    may("9112 §5.1", "", "read without the blank"),
   ),
-  "blank-in-name": cause(
-    400,
-    "RFC 9112 §5.1",
-    may,
-    "write letters, digits and hyphens in a field name, and the colon right after it",
-  ),
-  "no-colon": cause(400, "RFC 9112 §5.1", may, "write a colon after the field name, as in Host: example.com"),
-  "value-nul": cause(
-    400,
-    "RFC 9110 §5.5",
-    may("RFC 9110 §5.5", "read as a space"),
-    "leave control characters out of field values",
-  ),
-  "value-byte": cause(
-    400,
-    "RFC 9110 §5.5",
-    may("RFC 9110 §5.5", "kept where no other parser reads it"),
-    "leave control characters out of field values",
-  ),
-  "section-end": cause(400, "RFC 9112 §2.2", may, "end the section with an empty line: \\r\\n"),
-  "too-many-fields": cause(431, "RFC 6585 §5", limited, "send fewer field lines"),
-  "section-too-long": cause(
-    431,
-    "RFC 6585 §5",
-    limited,
-    "send fewer or shorter fields; cookies are often the reason",
-  ),
-  "no-host": cause(400, "RFC 9112 §3.2", must, "add a line Host: with the name and port of the server"),
-  "two-hosts": cause(400, "RFC 9112 §3.2", must, "send one Host line only"),
-  "host-value": cause(
-    400,
-    "RFC 9112 §3.2",
-    must,
-    "write host or host:port as the value of Host: no scheme, no path, no user",
-  ),
-  "empty-host": cause(
-    400,
-    "RFC 9112 §3.2",
-    may("RFC 9112 §3.3", "read as the server's default host"),
+  "blank-in-name": may("9112 §5.1", "write letters, digits and hyphens in a field name, and the colon right after it"),
+  "no-colon": may("9112 §5.1", "write a colon after the field name, as in Host: example.com"),
+  "value-nul": may("9110 §5.5", VALUE_FIX, "read as a space"),
+  "value-byte": may("9110 §5.5", VALUE_FIX, "kept where no other parser reads it"),
+  "section-end": may("9112 §2.2", "end the section with an empty line: \\r\\n"),
+  "too-many-fields": limited(431, "6585 §5", "send fewer field lines"),
+  "section-too-long": limited(431, "6585 §5", "send fewer or shorter fields; cookies are often the reason"),
+  "no-host": must("9112 §3.2", "add a line Host: with the name and port of the server"),
+  "two-hosts": must("9112 §3.2", "send one Host line only"),
+  "host-value": must("9112 §3.2", "write host or host:port as the value of Host: no scheme, no path, no user"),
+  "empty-host": may(
+    "9112 §3.2",
     "write host or host:port as the value of Host",
+    "read as the server's default host",
+    "9112 §3.3",
   ),
-  "two-framings": cause(
-    400,
-    "RFC 9112 §6.1",
-    { ...BY_CODING, closes: "RFC 9112 §6.1" },
-    "send one of the two, never both",
-    { ...BY_CODING, rule: "RFC 9112 §6.3" },
+  "two-framings": inResponses(
+    closing("send one of the two, never both"),
+    may("9112 §6.3", "", "read by Transfer-Encoding alone"),
   ),
-  "coding-in-http10": cause(
-    400,
-    "RFC 9112 §6.1",
-    { ...BY_CODING, closes: "RFC 9112 §6.1" },
-    "send Content-Length, or HTTP/1.1",
-  ),
-  "length-value": cause(
-    400,
-    "RFC 9110 §8.6",
-    must("RFC 9112 §6.3", CLOSES_BY_LENGTH),
+  "coding-in-http10": closing("send Content-Length, or HTTP/1.1"),
+  "length-value": must(
+    "9110 §8.6",
     "write the length as decimal digits alone: no sign, no unit, no 0x",
+    "9112 §6.3",
+    BY_LENGTH,
   ),
-  "two-lengths": cause(
-    400,
-    "RFC 9110 §8.6",
-    must("RFC 9112 §6.3", CLOSES_BY_LENGTH),
-    "send one Content-Length line with one number",
+  "two-lengths": must("9110 §8.6", LENGTH_FIX, "9112 §6.3", BY_LENGTH),
+  "equal-lengths": may("9110 §8.6", LENGTH_FIX, "read as that one length"),
+  "length-too-large": limited(400, "9110 §8.6", "announce as many octets as there are"),
+  // A server that does not know the coding should answer 501 (RFC 9112 §6.1).
+  "chunked-not-last": inResponses(
+    must("9112 §6.3", CODING_FIX, "9112 §6.3", { ...BY_LENGTH, allows: (status) => status === 501 }),
+    may("9112 §6.3", "", "read until the connection ends"),
   ),
-  "equal-lengths": cause(
-    400,
-    "RFC 9110 §8.6",
-    may("RFC 9110 §8.6", "read as that one length"),
-    "send one Content-Length line with one number",
-  ),
-  "length-too-large": cause(400, "RFC 9110 §8.6", limited, "announce as many octets as there are"),
-  "chunked-not-last": cause(
-    400,
-    "RFC 9112 §6.3",
-    // A server that does not know the coding should say so (RFC 9112 §6.1).
-    must("RFC 9112 §6.3", { ...CLOSES_BY_LENGTH, allows: (status) => status === 501 }),
-    "write chunked once and as the last coding",
-    may("RFC 9112 §6.3", "read until the connection ends"),
-  ),
-  "chunked-twice": cause(400, "RFC 9112 §6.3", may("RFC 9112 §6.1"), "write chunked once and as the last coding"),
-  "chunked-parameter": cause(400, "RFC 9112 §6.3", may("RFC 9112 §7.1"), "write chunked without a parameter"),
-  "empty-coding": cause(
-    400,
-    "RFC 9112 §6.3",
-    may("RFC 9110 §5.6.1", "read without the empty member"),
-    "write chunked once and as the last coding, with no comma beside it",
-  ),
-  "unknown-coding": cause(
-    501,
-    "RFC 9112 §6.1",
-    may("RFC 9112 §6.1", "decoded by who knows the coding"),
-    "send Transfer-Encoding: chunked alone; compress with Content-Encoding",
-  ),
-  "chunk-size": cause(
-    400,
-    "RFC 9112 §7.1",
-    may,
-    "write the size in hexadecimal digits alone: no 0x, no sign, no blank",
-  ),
-  "chunk-size-too-large": cause(400, "RFC 9112 §7.1", limited, "write the size that the chunk has"),
-  "chunk-line-too-long": cause(400, "RFC 9112 §7.1.1", limited, "leave out the chunk extension, or leading zeros"),
+  "chunked-twice": may("9112 §6.3", CODING_FIX, undefined, "9112 §6.1"),
+  "chunked-parameter": may("9112 §6.3", "write chunked without a parameter", undefined, "9112 §7.1"),
+  "empty-coding": may("9112 §6.3", CODING_FIX, "read without the empty member", "9110 §5.6.1"),
+  "unknown-coding": {
+    ...may(
+      "9112 §6.1",
+      "send Transfer-Encoding: chunked alone; compress with Content-Encoding",
+      "decoded by who knows the coding",
+    ),
+    status: 501,
+  },
+  "chunk-size": may("9112 §7.1", "write the size in hexadecimal digits alone: no 0x, no sign, no blank"),
+  "chunk-size-too-large": limited(400, "9112 §7.1", "write the size that the chunk has"),
+  "chunk-line-too-long": limited(400, "9112 §7.1.1", "leave out the chunk extension, or leading zeros"),
   // A bare LF may end start lines and fields alone (RFC 9112 §2.2).
-  "chunk-bare-lf": cause(
-    400,
-    "RFC 9112 §2.2",
-    may("RFC 9112 §7.1"),
-    "end every line with \\r\\n; shells and editors write \\n alone",
-  ),
-  "chunk-end": cause(
-    400,
-    "RFC 9112 §2.2",
-    may("RFC 9112 §7.1"),
-    "make the chunk as long as its size says, then \\r\\n",
-  ),
-  "chunk-extension": cause(400, "RFC 9112 §7.1.1", may, "write extensions as ;name=value, or leave them out"),
-  "chunk-extensions-too-long": cause(
+  "chunk-bare-lf": may("9112 §2.2", CRLF_FIX, undefined, "9112 §7.1"),
+  "chunk-end": may("9112 §2.2", "make the chunk as long as its size says, then \\r\\n", undefined, "9112 §7.1"),
+  "chunk-extension": may("9112 §7.1.1", "write extensions as ;name=value, or leave them out"),
+  "chunk-extensions-too-long": limited(413, "9112 §7.1.1", "leave out chunk extensions: nearly nobody reads them"),
+  "forbidden-trailer": may("9110 §6.5.1", "send this field in the header section", "read without that field"),
+  "content-too-long": limited(
     413,
-    "RFC 9112 §7.1.1",
-    limited,
-    "leave out chunk extensions: nearly nobody reads them",
-  ),
-  "forbidden-trailer": cause(
-    400,
-    "RFC 9110 §6.5.1",
-    may("RFC 9110 §6.5.1", "read without that field"),
-    "send this field in the header section",
-  ),
-  "content-too-long": cause(
-    413,
-    "RFC 9110 §15.5.14",
-    limited,
+    "9110 §15.5.14",
     "send less content, or have the server take more (serve --max-body)",
   ),
-  "cut-off": cause(
-    400,
-    "RFC 9112 §8",
-    may,
-    "send the whole message before you end the connection",
-    { must: true, words: "must be taken as incomplete", rule: "RFC 9112 §8" },
+  "cut-off": inResponses(
+    may("9112 §8", "send the whole message before you end the connection"),
+    must("9112 §8", "", "9112 §8", { words: "must be taken as incomplete" }),
   ),
 } satisfies Record<string, Cause>;
 
 /** The cause of a wire error. One rule may be broken in several ways; each has a degree and a fix of its own. */
 export type FaultCode = keyof typeof CAUSES;
-
-function isError(status: number): boolean {
-  return status >= 400;
-}
 
 /** What is accepted in a response, though it breaks a rule. */
 export interface Accepted {
