@@ -278,6 +278,8 @@ export const MAX_LOG_BYTES: number = 64 * 1024 * 1024;
 export const SNAPSHOT_GRACE_MS: number = 5_000;
 /** The interval between checks that the SQLite file is still the open one, while nothing is written. */
 export const FILE_CHECK_MS: number = 1_000;
+/** The size of an SQLite file up to which it is checked for damage before it is served; a larger one while it is. */
+export const MAX_CHECKED_FIRST_BYTES: number = 100 * 1024 * 1024;
 /** Rows passed to the writing thread at a time; other clients are served in between. */
 export const SQLITE_PIECE_ROWS: number = 500;
 /** Connections to the SQLite file kept for later snapshots. */

@@ -23,7 +23,7 @@ import { Access } from "./server/access.ts";
 import type { Observer } from "./server/context.ts";
 import { requestLog } from "./server/request_log.ts";
 import { TlsRelay } from "./server/tls_relay.ts";
-import type { Store } from "./store.ts";
+import { type Store, StoreError } from "./store.ts";
 import { MemoryStore } from "./store/memory.ts";
 import { Table } from "./table.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
@@ -76,8 +76,11 @@ export async function serve(options: ServeOptions): Promise<number> {
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile, report);
   const failed = (error: unknown) => {
     if (!(error instanceof Error)) return report(String(error));
-    // The page asks for the table as a client does, and may be refused like one.
-    report(error instanceof HttpError ? error.message : error.stack ?? error.message);
+    // A store has reported damage itself.
+    if (error instanceof StoreError && error.fault === "damaged") return;
+    // The page asks for the table as a client does, and may be refused like one; a listing may end with its store's.
+    const isForeseen = error instanceof HttpError || error instanceof StoreError;
+    report(isForeseen ? error.message : error.stack ?? error.message);
   };
   const cannotAccept = (reason: string) => report(`Cannot accept a connection now: ${reason}`);
   const page = await openPage(options, { addr, schema, table, failed, cannotAccept });

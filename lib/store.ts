@@ -128,10 +128,13 @@ export interface Page<T> {
   readonly next: number | undefined;
 }
 
-/** Why a store fails: it is full, cannot be reached, or the operation is too large. */
-export type StoreFault = "full" | "unavailable" | "too-large";
+/**
+ * Why a store fails: it is full, cannot be reached, or the operation is too large, which may pass; or what it holds is
+ * damaged, which does not.
+ */
+export type StoreFault = "full" | "unavailable" | "too-large" | "damaged";
 
-/** A failure of the store that may be temporary. The message is for people. */
+/** A failure of the store. The message is for people. */
 export class StoreError extends Error {
   /** The name of this error class. */
   override name = "StoreError";

@@ -39,6 +39,7 @@ import {
   rowValue,
   type Store,
   StoreError,
+  type StoreFault,
   type Written,
 } from "./store.ts";
 import { listTable } from "./table/listing.ts";
@@ -290,12 +291,19 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 }
 
-/** Throws the response to an error of the store (RFC 9110 §15.5.14 and §15.6.4, RFC 4918 §11.5). */
+/** The responses to the faults of a store; what is not here is 503 (RFC 9110 §15.6.4). */
+const FAULT_STATUS: { readonly [fault in StoreFault]?: number } = {
+  "too-large": 413,
+  full: 507, // RFC 4918 §11.5
+  damaged: 500,
+};
+
+/** Throws the response to an error of the store. */
 function refuseStoreError(error: unknown): never {
   if (!(error instanceof StoreError)) throw error;
-  if (error.fault === "too-large") throw new HttpError(413, error.message, { maxRows: error.maxRows });
-  const full = error.fault === "full";
-  throw new HttpError(full ? 507 : 503, error.message, { fields: full ? [] : [["Retry-After", "1"]] });
+  const { message, maxRows, fault } = error;
+  const status = FAULT_STATUS[fault] ?? 503;
+  throw new HttpError(status, message, { maxRows, fields: status === 503 ? [["Retry-After", "1"]] : [] });
 }
 
 /**

@@ -494,11 +494,12 @@ Deno.test("a failing store is a server error", async () => {
     snapshot: () => Promise.reject(new StoreError(fault, "The disk is away")),
     close: () => {},
   });
-  for (const [fault, status] of [["full", 507], ["unavailable", 503]] as const) {
+  for (const [fault, status] of [["full", 507], ["unavailable", 503], ["damaged", 500]] as const) {
     const table = new TestTable({}, failing(fault));
     for (const line of ["GET /a", "PUT /a", "DELETE /a", "GET /"]) {
       const answer = await table.send(line, line.startsWith("PUT") ? SNAIL : "");
       assert.deepEqual([line, answer.status, detailOf(answer)], [line, status, "The disk is away"]);
+      assert.equal(answer.fields["Retry-After"], status === 503 ? "1" : undefined);
     }
   }
 });

@@ -19,8 +19,16 @@ import {
   SQLITE_PIECE_ROWS,
 } from "../limits.ts";
 import { FAIR_TURNS } from "../turns.ts";
-import { isFailure, type PutResult, type Write, type WriteResult } from "./sqlite_batch.ts";
-import { openFile, prepareFile, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
+import { isFailure, type PutResult, type Write, type WriteFailure, type WriteResult } from "./sqlite_batch.ts";
+import {
+  damageReport,
+  openFile,
+  openingError,
+  prepareFile,
+  READ_STATE,
+  storeError,
+  type TableState,
+} from "./sqlite_file.ts";
 import { fitsOnePage, SnapshotPool } from "./sqlite_snapshots.ts";
 import {
   type Awaitable,
@@ -55,13 +63,19 @@ interface FoundRow {
 
 /** The table in an SQLite file. */
 export class SqliteStore implements Store {
+  readonly #file: string;
   readonly #lock: Deno.FsFile;
   readonly #reader: DatabaseSync;
   readonly #readRow: StatementSync;
   readonly #readState: StatementSync;
   readonly #readAll: StatementSync;
   readonly #snapshots: SnapshotPool;
-  readonly #writer: Worker;
+  /** The writing thread; `undefined` if nothing is written. */
+  readonly #writer: Worker | undefined;
+  /** Whether the writing thread cannot even be closed any more. */
+  #writerLost = false;
+  /** The thread that looks for damage. */
+  #checker: Worker | undefined;
   /**
    * The number of reads since the event loop's last turn. From the second on they share a transaction, which is four
    * times as fast.
@@ -73,7 +87,7 @@ export class SqliteStore implements Store {
   #underWay: Waiting[] = [];
   #sending = false;
   /** Why no more writes are accepted. */
-  #ended: StoreError | undefined;
+  #refusal: StoreError | undefined;
   #allWritten: (() => void) | undefined;
   readonly #log: LogGuard;
   /** Resolves once the writer has reported whether the log could be truncated. */
@@ -82,16 +96,17 @@ export class SqliteStore implements Store {
   #inPieces = 0;
   readonly #report: (line: string) => void;
 
-  private constructor(file: string, lock: Deno.FsFile, writer: Worker, report: (line: string) => void) {
+  private constructor(file: string, lock: Deno.FsFile, writer: Worker | undefined, report: (line: string) => void) {
+    this.#file = file;
     this.#lock = lock;
     this.#writer = writer;
-    this.#reader = openFile(file);
+    this.#reader = openFile(file, true);
     this.#readRow = this.#reader.prepare("SELECT json, version FROM rows WHERE name = ?");
     this.#readState = this.#reader.prepare(READ_STATE);
     this.#readAll = this.#reader.prepare(`
       SELECT group_concat(json_quote(name) || ':' || json) AS members
       FROM (SELECT name, json FROM rows ORDER BY position)`);
-    this.#snapshots = new SnapshotPool(file);
+    this.#snapshots = new SnapshotPool(file, (error) => this.#failure(error));
     this.#report = report;
     this.#log = new LogGuard(this.#snapshots, {
       clear: () => this.#clearLog(),
@@ -99,6 +114,7 @@ export class SqliteStore implements Store {
       moment: () => new Promise((resolve) => setTimeout(resolve, LOG_MOMENT_MS)),
       now: () => performance.now(),
     });
+    if (writer === undefined) return;
     writer.onmessage = ({ data }: MessageEvent<WriterReply>) => this.#onReply(data);
     writer.onerror = (event) => {
       event.preventDefault();
@@ -109,9 +125,10 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * Opens the file, and creates it if it does not exist. No other process may use it as a store at the same time.
+   * Opens the file, and creates it if it does not exist. No other process may use it as a store at the same time. Of a
+   * damaged file, what can be read is served, and writes are refused.
    *
-   * @param report Receives a line for the operator when the open file is removed or replaced.
+   * @param report Receives a line for the operator when the open file is removed or replaced, or found to be damaged.
    * @throws {StoreError} If the file cannot be opened.
    */
   static async open(file: string, report: (line: string) => void = () => {}): Promise<SqliteStore> {
@@ -119,11 +136,15 @@ export class SqliteStore implements Store {
     const path = await realPath(file);
     const lock = await lockFile(path);
     try {
-      prepareFile(path);
-      return new SqliteStore(path, lock, await startWriter(path), report);
+      let isChecked = true;
+      const damage = prepareFile(path, () => isChecked = false);
+      const store = new SqliteStore(path, lock, damage === undefined ? await startWriter(path) : undefined, report);
+      if (damage !== undefined) store.#onDamage(damage);
+      else if (!isChecked) store.#check();
+      return store;
     } catch (error) {
       lock.close();
-      throw error;
+      throw openingError(error, path);
     }
   }
 
@@ -167,19 +188,19 @@ export class SqliteStore implements Store {
   /** Implements {@linkcode Store.close}. */
   async close(): Promise<void> {
     if (this.#waiting.length + this.#underWay.length > 0) await new Promise<void>((done) => this.#allWritten = done);
-    const broken = this.#ended !== undefined;
-    this.#end(new StoreError("unavailable", "The store is closed"));
+    this.#refuse(new StoreError("unavailable", "The store is closed"));
+    this.#checker?.terminate();
     this.#endReads();
     this.#log.stop();
     this.#snapshots.close();
     this.#reader.close();
-    if (!broken) {
+    if (this.#writer !== undefined && !this.#writerLost) {
       await new Promise<void>((closed) => {
-        this.#writer.onmessage = ({ data }: MessageEvent<WriterReply>) => data.kind === "closed" && closed();
+        this.#writer!.onmessage = ({ data }: MessageEvent<WriterReply>) => data.kind === "closed" && closed();
         this.#tell({ kind: "close" });
       });
     }
-    this.#writer.terminate();
+    this.#writer?.terminate();
     this.#lock.close();
   }
 
@@ -189,8 +210,30 @@ export class SqliteStore implements Store {
       else if (this.#readsThisTurn === 2) this.#reader.exec("BEGIN");
       return query();
     } catch (error) {
-      throw storeError(error);
+      throw this.#failure(error);
     }
+  }
+
+  /** Converts an error of SQLite. Damage is reported, and ends writing: it could spread. */
+  #failure(error: unknown): StoreError {
+    const failure = storeError(error);
+    if (failure.fault === "damaged") this.#onDamage(failure.message);
+    return failure;
+  }
+
+  #onDamage(damage: string): void {
+    if (this.#refusal?.fault === "damaged") return;
+    this.#report(damageReport(this.#file, damage.replace("The table's file: ", "")));
+    this.#refuse(new StoreError("damaged", "The table's file is damaged: nothing is written to it any more"));
+  }
+
+  /** Looks for damage while the table is served. */
+  #check(): void {
+    this.#checker = startThread({ kind: "check", file: this.#file }, (reply) => {
+      this.#checker?.terminate();
+      this.#checker = undefined;
+      if (reply.kind === "checked" && reply.damage !== undefined) this.#onDamage(reply.damage);
+    });
   }
 
   /**
@@ -221,7 +264,7 @@ export class SqliteStore implements Store {
 
   /** Queues a write; `use` converts its result. */
   #write<T>(write: Write, use: (result: WriteResult) => T): Promise<T> {
-    if (this.#ended) return Promise.reject(this.#ended);
+    if (this.#refusal) return Promise.reject(this.#refusal);
     if (this.#waiting.length >= MAX_WAITING_WRITES) {
       const detail = `${MAX_WAITING_WRITES} writes wait for the disk already: try again soon`;
       return Promise.reject(new StoreError("unavailable", detail));
@@ -238,7 +281,7 @@ export class SqliteStore implements Store {
   /** Sends waiting writes to the writer, as many as one transaction may have. */
   #send(): void {
     this.#sending = false;
-    if (this.#ended || this.#waiting.length === 0) return;
+    if (this.#refusal || this.#waiting.length === 0) return;
     let count = 0;
     for (let characters = 0; count < this.#waiting.length && count < MAX_BATCH_WRITES; count++) {
       if (characters > MAX_BATCH_CHARACTERS) break;
@@ -250,19 +293,20 @@ export class SqliteStore implements Store {
   }
 
   #tell(request: WriterRequest): void {
-    this.#writer.postMessage(request);
+    this.#writer?.postMessage(request);
   }
 
   #onReply(reply: WriterReply): void {
     switch (reply.kind) {
       case "results":
         this.#onResults(reply.results);
-        if (reply.logIsFull) this.#log.start();
+        // The check reads at one revision, too, and cannot be ended.
+        if (reply.logIsFull && this.#checker === undefined) this.#log.start();
         return;
       case "log":
         return this.#logCleared?.(reply.isClear);
       case "lost": {
-        if (this.#ended) return;
+        if (this.#writerLost) return;
         this.#report(`${reply.reason} while it was open: no more is written; put it back, or restart the server`);
         // A write in progress may be in a file that is never opened again.
         return this.#end(new StoreError("unavailable", "The table's file was removed or replaced while it was open"));
@@ -273,7 +317,7 @@ export class SqliteStore implements Store {
   /** Sends rows to the writer in pieces. Returns the number that identifies their insertion. */
   async #handOver(rows: readonly NewRow[]): Promise<number> {
     const number = ++this.#inPieces;
-    for (let i = 0; i < rows.length && !this.#ended; i += SQLITE_PIECE_ROWS) {
+    for (let i = 0; i < rows.length && !this.#refusal; i += SQLITE_PIECE_ROWS) {
       this.#tell({ kind: "rows", number, rows: rows.slice(i, i + SQLITE_PIECE_ROWS).map(bareRow) });
       await FAIR_TURNS.yieldIfBusy();
     }
@@ -290,6 +334,8 @@ export class SqliteStore implements Store {
     this.#endReads();
     const written = this.#underWay;
     this.#underWay = [];
+    const damage = results.find((result) => isFailure(result) && result.fault === "damaged");
+    if (damage !== undefined) this.#onDamage((damage as WriteFailure).message);
     this.#send();
     written.forEach(({ done, failed }, i) => {
       const result = results[i];
@@ -299,10 +345,17 @@ export class SqliteStore implements Store {
     if (this.#underWay.length + this.#waiting.length === 0) this.#allWritten?.();
   }
 
-  /** Stops accepting writes, and fails those in progress. */
+  /** Stops accepting writes, and fails those that wait. */
+  #refuse(error: StoreError): void {
+    this.#refusal ??= error;
+    for (const { failed } of this.#waiting.splice(0)) failed(error);
+  }
+
+  /** The writer has ended: fails the writes in progress, too. */
   #end(error: StoreError): void {
-    this.#ended ??= error;
-    for (const { failed } of [...this.#underWay.splice(0), ...this.#waiting.splice(0)]) failed(error);
+    this.#writerLost = true;
+    this.#refuse(error);
+    for (const { failed } of this.#underWay.splice(0)) failed(error);
     this.#allWritten?.();
   }
 }
@@ -359,20 +412,25 @@ async function lockFile(file: string): Promise<Deno.FsFile> {
   throw new StoreError("unavailable", `${file} is in use by another server`);
 }
 
-/** Starts the writing thread. It loads its modules itself, which needs read permission. */
+/** Starts the writing thread. */
 async function startWriter(file: string): Promise<Worker> {
-  const writer = new Worker(new URL("./sqlite_writer.ts", import.meta.url), { type: "module" });
   return await new Promise((started, failed) => {
-    writer.onmessage = ({ data }: MessageEvent<WriterReply>) => {
-      if (data.kind !== "failed") return started(writer);
+    const writer = startThread({ kind: "open", file }, (reply) => {
+      if (reply.kind !== "failed") return started(writer);
       writer.terminate();
-      failed(new StoreError("unavailable", data.message));
-    };
-    writer.onerror = (event) => {
-      event.preventDefault();
-      writer.terminate();
-      failed(new StoreError("unavailable", `The thread that writes cannot start: ${event.message}`));
-    };
-    writer.postMessage({ kind: "open", file } satisfies WriterRequest);
+      failed(new StoreError("unavailable", reply.message));
+    });
   });
+}
+
+/** Starts a thread beside this one. It loads its modules itself, which needs read permission. */
+function startThread(request: WriterRequest, replied: (reply: WriterReply) => void): Worker {
+  const thread = new Worker(new URL("./sqlite_writer.ts", import.meta.url), { type: "module" });
+  thread.onmessage = ({ data }: MessageEvent<WriterReply>) => replied(data);
+  thread.onerror = (event) => {
+    event.preventDefault();
+    replied({ kind: "failed", message: `The thread beside the server cannot start: ${event.message}` });
+  };
+  thread.postMessage(request);
+  return thread;
 }

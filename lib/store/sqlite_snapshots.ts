@@ -40,7 +40,7 @@ class ReadTransaction {
   readonly #readSizes: StatementSync;
 
   constructor(file: string) {
-    this.#database = openFile(file);
+    this.#database = openFile(file, true);
     this.#readState = this.#database.prepare(READ_STATE);
     const page = "SELECT position, name, json FROM rows WHERE position > ? ORDER BY position LIMIT ?";
     // The rows keep the order of the inner query and are joined in it: sorting them again would double the time.
@@ -107,13 +107,19 @@ class ReadTransaction {
 /** The snapshots of one file. */
 export class SnapshotPool {
   readonly #file: string;
+  readonly #failure: (error: unknown) => StoreError;
   readonly #open = new Map<number, ReadTransaction>();
   readonly #idle: ReadTransaction[] = [];
   #closed = false;
 
-  /** Creates snapshots of this file. */
-  constructor(file: string) {
+  /**
+   * Creates snapshots of this file.
+   *
+   * @param failure Converts the errors of SQLite.
+   */
+  constructor(file: string, failure: (error: unknown) => StoreError = storeError) {
     this.#file = file;
+    this.#failure = failure;
   }
 
   /**
@@ -169,7 +175,7 @@ export class SnapshotPool {
       return transaction;
     } catch (error) {
       transaction?.close();
-      throw storeError(error);
+      throw this.#failure(error);
     }
   }
 
@@ -192,7 +198,7 @@ export class SnapshotPool {
       try {
         return page();
       } catch (error) {
-        throw storeError(error);
+        throw this.#failure(error);
       }
     };
     return {

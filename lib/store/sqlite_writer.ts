@@ -7,11 +7,13 @@
 import { FILE_CHECK_MS, MAX_LOG_BYTES } from "../limits.ts";
 import type { NewRow } from "../store.ts";
 import { BatchRunner, type Write, type WriteResult } from "./sqlite_batch.ts";
-import { clearLog, FileWatch, openFile, openingError } from "./sqlite_file.ts";
+import { clearLog, damageOf, FileWatch, openFile, openingError } from "./sqlite_file.ts";
 
 /** Messages to the thread; `open` is the first, `close` the last. */
 export type WriterRequest =
   | { readonly kind: "open"; readonly file: string }
+  /** Instead of opening the file to write: looks for damage in it, and reports it. */
+  | { readonly kind: "check"; readonly file: string }
   /** Some rows of the insertion with this number. */
   | { readonly kind: "rows"; readonly number: number; readonly rows: readonly NewRow[] }
   | { readonly kind: "batch"; readonly writes: readonly Write[] }
@@ -22,6 +24,7 @@ export type WriterRequest =
 export type WriterReply =
   | { readonly kind: "ready" }
   | { readonly kind: "failed"; readonly message: string }
+  | { readonly kind: "checked"; readonly damage: string | undefined }
   /** The results of a batch in order, and whether the log is too long and cannot be truncated now. */
   | { readonly kind: "results"; readonly results: readonly WriteResult[]; readonly logIsFull: boolean }
   | { readonly kind: "log"; readonly isClear: boolean }
@@ -35,8 +38,12 @@ const scope = self as unknown as {
 };
 
 scope.onmessage = ({ data: request }) => {
-  if (request.kind !== "open") return;
+  if (request.kind !== "open" && request.kind !== "check") return;
   try {
+    if (request.kind === "check") {
+      using database = openFile(request.file, true);
+      return scope.postMessage({ kind: "checked", damage: damageOf(database) });
+    }
     serve(request.file);
     scope.postMessage({ kind: "ready" });
   } catch (error) {
