@@ -35,8 +35,6 @@ const CLIENT_COMMANDS = [
   ...["print", "header", "auth", "follow", "curl", "raw", "explain"],
 ];
 
-const ANY_FILE: FileNeeds = { read: true, write: true };
-
 /** Options of the page. */
 export interface PageChoice {
   /** The page's port; `undefined` for the default, or any free port if that is taken. */
@@ -105,8 +103,10 @@ export function parseCommandLine(args: readonly string[]): Invocation {
       const parsed = parseFlags(withPagePort(rest), SERVE_FLAGS);
       if (parsed.help) return { kind: "text", text: helpOf("serve") };
       const options = serveOptions(parsed);
-      // The writing thread loads its own module, from the program's location.
-      return { kind: "serve", options, files: options.store.kind === "sqlite" ? ANY_FILE : parsed.files };
+      const { files } = parsed;
+      if (options.store.kind !== "sqlite") return { kind: "serve", options, files };
+      // The store's threads load their own module, from the program's location.
+      return { kind: "serve", options, files: { read: true, write: options.readOnly ? files.write : true } };
     }
     case "connect": {
       const parsed = parseFlags(rest, CONNECT_FLAGS);

@@ -211,15 +211,15 @@ function placeOf({ store }: ServeOptions): string {
   return store.kind === "memory" ? "memory" : store.file;
 }
 
-async function openStore({ store }: ServeOptions, report: (line: string) => void): Promise<Store> {
+async function openStore({ store, readOnly }: ServeOptions, report: (line: string) => void): Promise<Store> {
   if (store.kind === "memory") return new MemoryStore();
   if (store.kind === "etcd") return await openCluster(store, report);
-  for (const name of ["read", "write"] as const) {
+  for (const name of readOnly ? ["read"] as const : ["read", "write"] as const) {
     if ((await Deno.permissions.request({ name })).state === "granted") continue;
     throw new MissingPermission("--store needs more permissions");
   }
   const { SqliteStore } = await import("./store/sqlite.ts");
-  return await SqliteStore.open(store.file, report);
+  return await SqliteStore.open(store.file, report, readOnly);
 }
 
 async function openCluster(choice: EtcdChoice, report: (line: string) => void): Promise<Store> {

@@ -67,6 +67,16 @@ Deno.test("serve needs no flag", () => {
   });
 });
 
+Deno.test("a table in a file needs all files, but writes none if it is read-only", () => {
+  const files = (...flags: string[]) => {
+    const invocation = parseCommandLine(["serve", "--store", "sqlite:a.db", ...flags]);
+    return invocation.kind === "serve" && invocation.files;
+  };
+  assert.deepEqual(files(), { read: true, write: true });
+  assert.deepEqual(files("--read-only"), { read: true, write: [] });
+  assert.deepEqual(files("--read-only", "--record", "a.pcapng"), { read: true, write: ["a.pcapng"] });
+});
+
 Deno.test("serve takes every flag", () => {
   const options = serve(
     ...["--host", "::1", "-p", "0", "--store", "sqlite:a/b.db", "--fields", "a:integer", "-v", "--log-format=json"],

@@ -4,7 +4,7 @@ import type { HttpResponse } from "../lib/http/message.ts";
 import { MAX_WRITE_ATTEMPTS } from "../lib/limits.ts";
 import { problemResponse } from "../lib/server/problem.ts";
 import { RowSchema } from "../lib/table/row_schema.ts";
-import { type NewRow, type Store, StoreError } from "../lib/store.ts";
+import { type NewRow, type Store, StoreError, type StoreFault } from "../lib/store.ts";
 import { MemoryStore } from "../lib/store/memory.ts";
 import { Table, type TableOptions } from "../lib/table.ts";
 import { requestOf, textOf } from "./support.ts";
@@ -484,7 +484,7 @@ for (const [content, status, errors] of bulk) {
 }
 
 Deno.test("a failing store is a server error", async () => {
-  const failing = (fault: "full" | "unavailable"): Store => ({
+  const failing = (fault: StoreFault): Store => ({
     get: () => Promise.reject(new StoreError(fault, "The disk is away")),
     put: () => {
       throw new StoreError(fault, "The disk is away");

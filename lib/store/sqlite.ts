@@ -8,7 +8,6 @@
  * @module
  */
 
-import { basename, dirname, join, resolve } from "node:path";
 import { setImmediate } from "node:timers";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import {
@@ -24,7 +23,9 @@ import {
   damageReport,
   openFile,
   openingError,
+  type PreparedFile,
   prepareFile,
+  prepareToRead,
   READ_STATE,
   storeError,
   type TableState,
@@ -41,13 +42,12 @@ import {
   StoreError,
   type Written,
 } from "../store.ts";
+import { lockFile, realPath } from "./sqlite_lock.ts";
 import { LogGuard } from "./sqlite_log_guard.ts";
 import type { WriterReply, WriterRequest } from "./sqlite_writer.ts";
 
 /** The delay before the log is truncated again after a failure. */
 const LOG_MOMENT_MS = 50;
-/** The maximum of symbolic links to follow. */
-const MAX_LINKS = 40;
 
 /** A write that waits for its transaction. */
 interface Waiting {
@@ -64,7 +64,7 @@ interface FoundRow {
 /** The table in an SQLite file. */
 export class SqliteStore implements Store {
   readonly #file: string;
-  readonly #lock: Deno.FsFile;
+  readonly #lock: Deno.FsFile | undefined;
   readonly #reader: DatabaseSync;
   readonly #readRow: StatementSync;
   readonly #readState: StatementSync;
@@ -95,26 +95,37 @@ export class SqliteStore implements Store {
   /** The number of insertions passed to the writer in pieces. */
   #inPieces = 0;
   readonly #report: (line: string) => void;
+  /** Whether damage was found, and reported. */
+  #isDamaged = false;
 
-  private constructor(file: string, lock: Deno.FsFile, writer: Worker | undefined, report: (line: string) => void) {
+  private constructor(
+    file: string,
+    { name, damage, isChecked }: PreparedFile,
+    { lock, writer, report }: { lock?: Deno.FsFile; writer?: Worker; report: (line: string) => void },
+  ) {
     this.#file = file;
     this.#lock = lock;
     this.#writer = writer;
-    this.#reader = openFile(file, true);
+    this.#reader = openFile(name, true);
     this.#readRow = this.#reader.prepare("SELECT json, version FROM rows WHERE name = ?");
     this.#readState = this.#reader.prepare(READ_STATE);
     this.#readAll = this.#reader.prepare(`
       SELECT group_concat(json_quote(name) || ':' || json) AS members
       FROM (SELECT name, json FROM rows ORDER BY position)`);
-    this.#snapshots = new SnapshotPool(file, (error) => this.#failure(error));
+    this.#snapshots = new SnapshotPool(name, (error) => this.#failure(error));
     this.#report = report;
+    if (damage !== undefined) this.#onDamage(damage);
+    else if (!isChecked) this.#check(name);
     this.#log = new LogGuard(this.#snapshots, {
       clear: () => this.#clearLog(),
       graceMs: SNAPSHOT_GRACE_MS,
       moment: () => new Promise((resolve) => setTimeout(resolve, LOG_MOMENT_MS)),
       now: () => performance.now(),
     });
-    if (writer === undefined) return;
+    if (writer === undefined) {
+      this.#refusal ??= new StoreError("unavailable", "The table's file may only be read");
+      return;
+    }
     writer.onmessage = ({ data }: MessageEvent<WriterReply>) => this.#onReply(data);
     writer.onerror = (event) => {
       event.preventDefault();
@@ -128,20 +139,23 @@ export class SqliteStore implements Store {
    * Opens the file, and creates it if it does not exist. No other process may use it as a store at the same time. Of a
    * damaged file, what can be read is served, and writes are refused.
    *
+   * @param readOnly Whether the file may only be read, beside any others that use it: no permission to write is needed.
    * @param report Receives a line for the operator when the open file is removed or replaced, or found to be damaged.
    * @throws {StoreError} If the file cannot be opened.
    */
-  static async open(file: string, report: (line: string) => void = () => {}): Promise<SqliteStore> {
+  static async open(
+    file: string,
+    report: (line: string) => void = () => {},
+    readOnly: boolean = false,
+  ): Promise<SqliteStore> {
+    if (readOnly) return new SqliteStore(file, prepareToRead(file), { report });
     // Two names of one file, for example through a symbolic link, must have the same lock.
     const path = await realPath(file);
     const lock = await lockFile(path);
     try {
-      let isChecked = true;
-      const damage = prepareFile(path, () => isChecked = false);
-      const store = new SqliteStore(path, lock, damage === undefined ? await startWriter(path) : undefined, report);
-      if (damage !== undefined) store.#onDamage(damage);
-      else if (!isChecked) store.#check();
-      return store;
+      const prepared = prepareFile(path);
+      const writer = prepared.damage === undefined ? await startWriter(path) : undefined;
+      return new SqliteStore(path, prepared, { lock, writer, report });
     } catch (error) {
       lock.close();
       throw openingError(error, path);
@@ -201,7 +215,7 @@ export class SqliteStore implements Store {
       });
     }
     this.#writer?.terminate();
-    this.#lock.close();
+    this.#lock?.close();
   }
 
   #read<T>(query: () => T): T {
@@ -222,14 +236,15 @@ export class SqliteStore implements Store {
   }
 
   #onDamage(damage: string): void {
-    if (this.#refusal?.fault === "damaged") return;
+    if (this.#isDamaged) return;
+    this.#isDamaged = true;
     this.#report(damageReport(this.#file, damage.replace("The table's file: ", "")));
     this.#refuse(new StoreError("damaged", "The table's file is damaged: nothing is written to it any more"));
   }
 
   /** Looks for damage while the table is served. */
-  #check(): void {
-    this.#checker = startThread({ kind: "check", file: this.#file }, (reply) => {
+  #check(name: string): void {
+    this.#checker = startThread({ kind: "check", file: name }, (reply) => {
       this.#checker?.terminate();
       this.#checker = undefined;
       if (reply.kind === "checked" && reply.damage !== undefined) this.#onDamage(reply.damage);
@@ -373,43 +388,6 @@ function charactersOf(write: Write): number {
       : write.rows.reduce((sum, { name, json }) => sum + name.length + json.length, 0);
   }
   return write.kind === "put" ? write.name.length + write.json.length : write.name.length;
-}
-
-/** Returns the canonical path of a file, which need not exist, with symbolic links resolved. */
-async function realPath(file: string, links = 0): Promise<string> {
-  try {
-    const { isFile, nlink } = await Deno.stat(file);
-    if (isFile && nlink !== null && nlink > 1) {
-      throw new StoreError("unavailable", `${file} has ${nlink} names (hard links): two servers might use it unseen`);
-    }
-    return await Deno.realPath(file);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    const folder = await Deno.realPath(dirname(file)).catch(() => dirname(file));
-    const path = join(folder, basename(file));
-    // A link may point to a file that does not exist yet.
-    const target = links < MAX_LINKS ? await Deno.readLink(path).catch(() => undefined) : undefined;
-    return target === undefined ? path : await realPath(resolve(folder, target), links + 1);
-  }
-}
-
-/**
- * Locks a file beside the store's for as long as the store is open. The system releases the lock even after a crash.
- */
-async function lockFile(file: string): Promise<Deno.FsFile> {
-  let lock: Deno.FsFile;
-  try {
-    lock = await Deno.open(`${file}-lock`, { create: true, write: true });
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) throw error;
-    const reason = error instanceof Deno.errors.NotFound
-      ? "its folder does not exist"
-      : `${file}-lock cannot be written (${(error as Error).message.replace(/: open '.*/s, "")})`;
-    throw new StoreError("unavailable", `${file} cannot be opened: ${reason}`);
-  }
-  if (await lock.tryLock(true)) return lock;
-  lock.close();
-  throw new StoreError("unavailable", `${file} is in use by another server`);
 }
 
 /** Starts the writing thread. */

@@ -11,6 +11,7 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
+import { pathToFileURL } from "node:url";
 import { FILE_LOCK_WAIT_MS, MAX_CHECKED_FIRST_BYTES, MAX_KEPT_LOG_BYTES } from "../limits.ts";
 import { StoreError } from "../store.ts";
 
@@ -80,24 +81,29 @@ function configure(database: DatabaseSync): void {
     PRAGMA journal_size_limit = ${MAX_KEPT_LOG_BYTES}`);
 }
 
+/** A file that may be served. */
+export interface PreparedFile {
+  /** The name to open it under: its path, or a URL. */
+  readonly name: string;
+  /** Its damage, for people; `undefined` if none was found. */
+  readonly damage: string | undefined;
+  /** Whether its damage was looked for: in a large file, that takes too long to wait for. */
+  readonly isChecked: boolean;
+}
+
 /**
- * Prepares the file: creates it, or migrates it to the current format.
+ * Prepares the file: creates it, or migrates it to the current format, unless it is damaged.
  *
- * @returns The damage that was found, for people: then nothing was changed, and what can be read may be served.
- * `undefined` if there is none, or `unchecked` is called instead, for a file too large to check at once.
  * @throws {StoreError} If that fails, if the file belongs to another program, or if its format is newer.
  */
-export function prepareFile(file: string, unchecked: () => void = () => {}): string | undefined {
+export function prepareFile(file: string): PreparedFile {
   let database: DatabaseSync | undefined;
   try {
     // Nothing is changed in a file before it is identified as this program's.
     database = new DatabaseSync(file, { timeout: FILE_LOCK_WAIT_MS });
     const format = formatOf(database, file);
-    if (Deno.statSync(file).size > MAX_CHECKED_FIRST_BYTES) unchecked();
-    else {
-      const damage = damageOf(database);
-      if (damage !== undefined) return damage;
-    }
+    const prepared = checked(database, file);
+    if (prepared.damage !== undefined) return prepared;
     configure(database);
     for (let next = format; next < MIGRATIONS.length; next++) {
       inTransaction(database, (database) => {
@@ -108,11 +114,60 @@ export function prepareFile(file: string, unchecked: () => void = () => {}): str
     // Fails now, instead of at the first write, if the file is read-only.
     const { changes } = inTransaction(database, (database) => database.prepare("UPDATE state SET id = id").run());
     if (changes !== 1) throw new StoreError("unavailable", `${file} is damaged: its table state has ${changes} rows`);
+    return prepared;
   } catch (error) {
     throw openingError(error, file);
   } finally {
     database?.close();
   }
+}
+
+/**
+ * Looks at a file that may only be read, and changes nothing.
+ *
+ * @throws {StoreError} If it cannot be read whole, or is not a table of this program.
+ */
+export function prepareToRead(file: string): PreparedFile {
+  if (sizeOf(file) === 0) throw new StoreError("unavailable", `${file} holds no table, and --read-only makes none`);
+  try {
+    return readFile(file, file);
+  } catch (error) {
+    if (!/unable to open|readonly/.test((error as Error).message)) throw openingError(error, file);
+    // Where nothing may be written, SQLite cannot read a log, and does not open a file that may have one.
+    for (const log of [`${file}-wal`, `${file}-journal`]) {
+      if (sizeOf(log) === 0) continue;
+      const detail =
+        `${log} holds changes that are not yet in ${file}, and it cannot be read where nothing may be written`;
+      throw new StoreError(
+        "unavailable",
+        `${detail}: copy both to a folder that may be written, or serve them there once`,
+      );
+    }
+    try {
+      // Without a log, the file is whole. Deno takes a URL only with all permissions.
+      return readFile(`${pathToFileURL(file)}?immutable=1`, file);
+    } catch {
+      const detail = `${file} was left by a server that was killed, or may not be read`;
+      throw new StoreError("unavailable", `${detail}: if it may be, all permissions (deno run -A) open it as it is`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+function readFile(name: string, file: string): PreparedFile {
+  const database = new DatabaseSync(name, { timeout: FILE_LOCK_WAIT_MS, readOnly: true });
+  try {
+    if (formatOf(database, file) === 0) throw new StoreError("unavailable", `${file} holds no table`);
+    return { ...checked(database, file), name };
+  } finally {
+    database.close();
+  }
+}
+
+function checked(database: DatabaseSync, file: string): PreparedFile {
+  const isChecked = sizeOf(file) <= MAX_CHECKED_FIRST_BYTES;
+  return { name: file, damage: isChecked ? damageOf(database) : undefined, isChecked };
 }
 
 /**
@@ -175,11 +230,16 @@ export class FileWatch {
 
   /** The size of the log in bytes. */
   logBytes(): number {
-    try {
-      return Deno.statSync(`${this.#file}-wal`).size;
-    } catch {
-      return 0;
-    }
+    return sizeOf(`${this.#file}-wal`);
+  }
+}
+
+/** The size of a file in bytes, 0 if there is none. */
+function sizeOf(file: string): number {
+  try {
+    return Deno.statSync(file).size;
+  } catch {
+    return 0;
   }
 }
 
@@ -198,11 +258,24 @@ function identityOf(file: string): string | undefined {
 
 /** Truncates the log, unless it is being read. Returns whether that was possible. */
 export function clearLog(database: DatabaseSync): boolean {
+  return atOnce(database, "PRAGMA wal_checkpoint(TRUNCATE)")?.busy === 0;
+}
+
+/**
+ * Moves the log's content into the file, and keeps none from then on, unless the file is being read: a file with a log
+ * cannot be opened where nothing may be written.
+ */
+export function leaveLog(database: DatabaseSync): void {
+  atOnce(database, "PRAGMA journal_mode = DELETE");
+}
+
+/** Runs a statement without waiting for locks. Returns its row; `undefined` if it failed. */
+function atOnce(database: DatabaseSync, sql: string): Record<string, unknown> | undefined {
   database.exec("PRAGMA busy_timeout = 0");
   try {
-    return database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.busy === 0;
+    return database.prepare(sql).get();
   } catch {
-    return false;
+    return undefined;
   } finally {
     database.exec(`PRAGMA busy_timeout = ${FILE_LOCK_WAIT_MS}`);
   }

@@ -7,7 +7,7 @@
 import { FILE_CHECK_MS, MAX_LOG_BYTES } from "../limits.ts";
 import type { NewRow } from "../store.ts";
 import { BatchRunner, type Write, type WriteResult } from "./sqlite_batch.ts";
-import { clearLog, damageOf, FileWatch, openFile, openingError } from "./sqlite_file.ts";
+import { clearLog, damageOf, FileWatch, leaveLog, openFile, openingError } from "./sqlite_file.ts";
 
 /** Messages to the thread; `open` is the first, `close` the last. */
 export type WriterRequest =
@@ -75,8 +75,8 @@ function serve(file: string): void {
       case "clear-log":
         return scope.postMessage({ kind: "log", isClear: clearLog(database) });
       case "close":
-        // Closing moves the log's content into the file.
         clearInterval(timer);
+        leaveLog(database);
         database.close();
         return scope.postMessage({ kind: "closed" });
     }

@@ -77,7 +77,15 @@ Deno.test("an error has a kind; only the operator sees the file's path", () => {
   assert.equal(openingError(own, "a.db"), own);
 });
 
-Deno.test("a removed or replaced file or log is noticed", () => {
+Deno.test({
+  name: Deno.build.os === "windows"
+    ? "skipped, for Windows forbids to rename an open file: a removed or replaced file or log is noticed"
+    : "a removed or replaced file or log is noticed",
+  ignore: Deno.build.os === "windows",
+  fn: noticesChanges,
+});
+
+function noticesChanges(): void {
   withFile((file) => {
     prepareFile(file);
     const database = openFile(file);
@@ -98,7 +106,7 @@ Deno.test("a removed or replaced file or log is noticed", () => {
     assert.equal(watch.change(), `${file}-wal was replaced`);
     database.close();
   });
-});
+}
 
 Deno.test("the log is truncated if nobody reads it, without waiting", () => {
   withFile((file) => {

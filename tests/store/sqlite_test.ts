@@ -187,7 +187,7 @@ const unusable: [name: string, file: () => string, message: RegExp][] = [
     const file = freshFile();
     Deno.mkdirSync(`${file}-lock`);
     return file;
-  }, /table\.db cannot be opened: \S+table\.db-lock cannot be written \(.*directory.*\)$/],
+  }, /table\.db cannot be opened: \S+table\.db-lock cannot be (?:written \(.*directory.*|locked \(.+)\)$/],
   ["a folder", () => {
     const file = freshFile();
     Deno.mkdirSync(file);
@@ -196,7 +196,7 @@ const unusable: [name: string, file: () => string, message: RegExp][] = [
   [
     "a file in a folder that is not there",
     () => freshFile().replace("table.db", "no/table.db"),
-    /no\/table\.db cannot be opened: its folder does not exist$/,
+    /no[\\/]table\.db cannot be opened: its folder does not exist$/,
   ],
 ];
 
@@ -210,6 +210,19 @@ for (const [name, file, message] of unusable) {
     });
   });
 }
+
+Deno.test("a file system that cannot lock is named in one line, and the file is not left open", async () => {
+  const { tryLock } = Deno.FsFile.prototype;
+  try {
+    Deno.FsFile.prototype.tryLock = () => Promise.reject(new Error("No locks available (os error 37)"));
+    await assert.rejects(SqliteStore.open(freshFile()), {
+      name: "StoreError",
+      message: /table\.db cannot be opened: \S+table\.db-lock cannot be locked \(No locks available \(os error 37\)\)$/,
+    });
+  } finally {
+    Deno.FsFile.prototype.tryLock = tryLock;
+  }
+});
 
 Deno.test("a file that cannot be opened is not left locked", async () => {
   const file = databaseWith("CREATE TABLE t (a)");
