@@ -5,6 +5,7 @@
  */
 
 import { type Options, SERVE_FLAGS } from "./flags.ts";
+import { quoteForShell } from "./program.ts";
 import { quote, UsageError } from "./values.ts";
 
 /** A cluster, and the files needed to connect to it. */
@@ -49,8 +50,20 @@ export function storeChoice({ store = "memory", ...options }: StoreOptions): Sto
   if (stray !== undefined) throw new UsageError(`--${SERVE_FLAGS[stray].name} needs --store etcd:URL`);
   if (store === "memory") return { kind: "memory" };
   const file = store.startsWith("sqlite:") ? store.slice("sqlite:".length) : "";
-  if (file !== "") return { kind: "sqlite", file };
-  throw new UsageError(`--store is ${EXPECTED}, saw ${quote(store)}`);
+  if (file === "") throw new UsageError(`--store is ${EXPECTED}, saw ${quote(store)}`);
+  // Other programs take these; here they would be the names of files.
+  if (/^(?:file:|\/\/|:memory:$)/i.test(file)) {
+    throw new UsageError(`--store sqlite: takes a file's path (${plainForm(file)}), saw ${quote(store)}`);
+  }
+  return { kind: "sqlite", file };
+}
+
+/** Returns the right form of a URL of an SQLite file, or of SQLite's name for a database in memory. */
+function plainForm(url: string): string {
+  const [, path, query = ""] = /^(?:file:)?(?:\/\/)?([^?]*)(\?.*)?$/is.exec(url)!;
+  if (path === ":memory:" || /[?&]mode=memory\b/.test(query)) return "in memory: --store memory";
+  const isReadOnly = /[?&](?:mode=ro|immutable=1)\b/.test(query);
+  return `--store ${quoteForShell(`sqlite:${path || "FILE"}`)}${isReadOnly ? " --read-only" : ""}`;
 }
 
 function etcdChoice(

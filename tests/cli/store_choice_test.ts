@@ -73,6 +73,20 @@ const wrong: [values: Record<string, string>, message: string][] = [
     { store: "etcd:https://a:2379,http://b:2379", etcdCaFile: "ca" },
     "--etcd-cacert and --etcd-cert need https URLs in --store etcd:",
   ],
+  ...([
+    ["//x.db", "--store sqlite:x.db"],
+    ["///data/x.db", "--store sqlite:/data/x.db"],
+    [":memory:", "in memory: --store memory"],
+    ["file::memory:", "in memory: --store memory"],
+    ["file:x?mode=memory&cache=shared", "in memory: --store memory"],
+    ["file:x.db?mode=ro", "--store sqlite:x.db --read-only"],
+    ["file:///data/x.db?immutable=1", "--store sqlite:/data/x.db --read-only"],
+    ["FILE:x.db", "--store sqlite:x.db"],
+    ["//", "--store sqlite:FILE"],
+  ] as const).map(([file, form]): [Record<string, string>, string] => [
+    { store: `sqlite:${file}` },
+    `--store sqlite: takes a file's path (${form}), saw "sqlite:${file}"`,
+  ]),
   [{ etcdUserFile: "u" }, "--etcd-user-file needs --store etcd:URL"],
   [{ store: "sqlite:a", etcdCaFile: "ca" }, "--etcd-cacert needs --store etcd:URL"],
 ];
