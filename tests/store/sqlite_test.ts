@@ -211,19 +211,6 @@ for (const [name, file, message] of unusable) {
   });
 }
 
-Deno.test("a file system that cannot lock is named in one line, and the file is not left open", async () => {
-  const { tryLock } = Deno.FsFile.prototype;
-  try {
-    Deno.FsFile.prototype.tryLock = () => Promise.reject(new Error("No locks available (os error 37)"));
-    await assert.rejects(SqliteStore.open(freshFile()), {
-      name: "StoreError",
-      message: /table\.db cannot be opened: \S+table\.db-lock cannot be locked \(No locks available \(os error 37\)\)$/,
-    });
-  } finally {
-    Deno.FsFile.prototype.tryLock = tryLock;
-  }
-});
-
 Deno.test("a file that cannot be opened is not left locked", async () => {
   const file = databaseWith("CREATE TABLE t (a)");
   await assert.rejects(SqliteStore.open(file), StoreError);
