@@ -21,6 +21,7 @@ import { FAIR_TURNS } from "../turns.ts";
 import { isFailure, type PutResult, type Write, type WriteFailure, type WriteResult } from "./sqlite_batch.ts";
 import {
   damageReport,
+  IS_OBJECT,
   openFile,
   openingError,
   type PreparedFile,
@@ -43,6 +44,7 @@ import {
   type Written,
 } from "../store.ts";
 import { lockFile, realPath } from "./sqlite_lock.ts";
+import { leastVersion } from "./sqlite_others.ts";
 import { LogGuard } from "./sqlite_log_guard.ts";
 import type { WriterReply, WriterRequest } from "./sqlite_writer.ts";
 
@@ -59,6 +61,7 @@ interface Waiting {
 interface FoundRow {
   readonly json: string;
   readonly version: number;
+  readonly ok: number;
 }
 
 /** The table in an SQLite file. */
@@ -92,6 +95,8 @@ export class SqliteStore implements Store {
   readonly #log: LogGuard;
   /** Resolves once the writer has reported whether the log could be truncated. */
   #logCleared: ((isClear: boolean) => void) | undefined;
+  /** See {@linkcode leastVersion}. */
+  #leastVersion = 0;
   /** The number of insertions passed to the writer in pieces. */
   #inPieces = 0;
   readonly #report: (line: string) => void;
@@ -107,15 +112,16 @@ export class SqliteStore implements Store {
     this.#lock = lock;
     this.#writer = writer;
     this.#reader = openFile(name, true);
-    this.#readRow = this.#reader.prepare("SELECT json, version FROM rows WHERE name = ?");
+    this.#readRow = this.#reader.prepare(`SELECT json, version, ${IS_OBJECT} AS ok FROM rows WHERE name = ?`);
     this.#readState = this.#reader.prepare(READ_STATE);
     this.#readAll = this.#reader.prepare(`
       SELECT group_concat(json_quote(name) || ':' || json) AS members
-      FROM (SELECT name, json FROM rows ORDER BY position)`);
+      FROM (SELECT name, json FROM rows WHERE ${IS_OBJECT} ORDER BY position)`);
     this.#snapshots = new SnapshotPool(name, (error) => this.#failure(error));
     this.#report = report;
     if (damage !== undefined) this.#onDamage(damage);
-    else if (!isChecked) this.#check(name);
+    else this.#leastVersion = leastVersion(this.#reader);
+    if (!isChecked) this.#check(name);
     this.#log = new LogGuard(this.#snapshots, {
       clear: () => this.#clearLog(),
       graceMs: SNAPSHOT_GRACE_MS,
@@ -154,8 +160,11 @@ export class SqliteStore implements Store {
     const lock = await lockFile(path);
     try {
       const prepared = prepareFile(path);
-      const writer = prepared.damage === undefined ? await startWriter(path) : undefined;
-      return new SqliteStore(path, prepared, { lock, writer, report });
+      if (prepared.damage !== undefined) return new SqliteStore(path, prepared, { lock, report });
+      const { writer, othersWrote } = await startWriter(path);
+      const store = new SqliteStore(path, prepared, { lock, writer, report });
+      if (othersWrote) store.#onOthers();
+      return store;
     } catch (error) {
       lock.close();
       throw openingError(error, path);
@@ -165,7 +174,14 @@ export class SqliteStore implements Store {
   /** Implements {@linkcode Store.get}. */
   get(name: string): Row | undefined {
     const found = this.#read(() => this.#readRow.get(name)) as FoundRow | undefined;
-    return found && { name, content: rowContent(name, found.json), version: found.version };
+    if (found === undefined) return undefined;
+    if (!found.ok) {
+      throw new StoreError(
+        "damaged",
+        `Another program has written the row ${JSON.stringify(name)}: it is no JSON object`,
+      );
+    }
+    return { name, content: rowContent(name, found.json), version: Math.max(found.version, this.#leastVersion) };
   }
 
   /** Implements {@linkcode Store.put}. */
@@ -314,6 +330,7 @@ export class SqliteStore implements Store {
   #onReply(reply: WriterReply): void {
     switch (reply.kind) {
       case "results":
+        if (reply.othersWrote) this.#onOthers();
         this.#onResults(reply.results);
         // The check reads at one revision, too, and cannot be ended.
         if (reply.logIsFull && this.#checker === undefined) this.#log.start();
@@ -343,6 +360,14 @@ export class SqliteStore implements Store {
     this.#endReads();
     this.#tell({ kind: "clear-log" });
     return new Promise((resolve) => this.#logCleared = resolve);
+  }
+
+  /** Another program has written to the file. */
+  #onOthers(): void {
+    this.#endReads();
+    this.#leastVersion = leastVersion(this.#reader);
+    const line = "another program has written to it, but may only read it: every row counts as changed";
+    this.#report(`${this.#file}: ${line}`);
   }
 
   #onResults(results: readonly WriteResult[]): void {
@@ -391,12 +416,12 @@ function charactersOf(write: Write): number {
 }
 
 /** Starts the writing thread. */
-async function startWriter(file: string): Promise<Worker> {
+async function startWriter(file: string): Promise<{ writer: Worker; othersWrote: boolean }> {
   return await new Promise((started, failed) => {
     const writer = startThread({ kind: "open", file }, (reply) => {
-      if (reply.kind !== "failed") return started(writer);
+      if (reply.kind === "ready") return started({ writer, othersWrote: reply.othersWrote });
       writer.terminate();
-      failed(new StoreError("unavailable", reply.message));
+      if (reply.kind === "failed") failed(new StoreError("unavailable", reply.message));
     });
   });
 }

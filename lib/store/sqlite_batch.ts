@@ -8,6 +8,7 @@
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { inTransaction, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
+import { OtherWriters } from "./sqlite_others.ts";
 import type { NewRow, StoreFault } from "../store.ts";
 
 /** An operation: a row to put (an `expected` of `null` accepts any version), rows to insert, or a name to remove. */
@@ -59,20 +60,31 @@ export class BatchRunner {
   readonly #deleteVersion: StatementSync;
   /** Rows received in pieces, until they are inserted. */
   readonly #pieces = new Map<number, NewRow[]>();
+  readonly #others: OtherWriters;
   #state: TableState = { revision: 0, total: 0, longest: 0 };
+  #othersWrote = false;
 
-  /** Prepares the statements on an open database. */
+  /** Prepares the statements on an open database, and corrects the table's state if it does not fit its rows. */
   constructor(database: DatabaseSync) {
     this.#database = database;
+    this.#others = new OtherWriters(database);
     const prepare = (sql: string) => database.prepare(sql);
     this.#readState = prepare(READ_STATE);
     this.#writeState = prepare("UPDATE state SET revision = ?, total = ?, longest = ?");
     this.#find = prepare("SELECT 1 FROM rows WHERE name = ?");
     this.#update = prepare("UPDATE rows SET json = ?, version = ? WHERE name = ?");
-    this.#updateVersion = prepare("UPDATE rows SET json = ?, version = ? WHERE name = ? AND version = ?");
+    this.#updateVersion = prepare("UPDATE rows SET json = ?, version = ? WHERE name = ? AND max(version, ?) = ?");
     this.#insert = prepare("INSERT INTO rows (name, json, version) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING");
     this.#delete = prepare("DELETE FROM rows WHERE name = ?");
-    this.#deleteVersion = prepare("DELETE FROM rows WHERE name = ? AND version = ?");
+    this.#deleteVersion = prepare("DELETE FROM rows WHERE name = ? AND max(version, ?) = ?");
+    this.run([]);
+  }
+
+  /** Whether another program has written to the file since this was asked last. */
+  takeOthersWrote(): boolean {
+    const wrote = this.#othersWrote;
+    this.#othersWrote = false;
+    return wrote;
   }
 
   /**
@@ -114,12 +126,19 @@ export class BatchRunner {
   }
 
   #inOne(writes: readonly Write[]): WriteResult[] {
-    return inTransaction(this.#database, () => {
+    let othersWrote = false;
+    const results = inTransaction(this.#database, () => {
       this.#state = this.#readState.get() as unknown as TableState;
+      othersWrote = this.#others.correct(this.#state);
       const results = writes.map((write) => this.#write(write));
-      this.#writeState.run(this.#state.revision, this.#state.total, this.#state.longest);
+      if (writes.length > 0 || othersWrote) {
+        this.#writeState.run(this.#state.revision, this.#state.total, this.#state.longest);
+      }
       return results;
     });
+    this.#others.committed();
+    this.#othersWrote ||= othersWrote;
+    return results;
   }
 
   #failure(error: unknown): WriteFailure {
@@ -148,7 +167,7 @@ export class BatchRunner {
     if (expected === null || expected > 0) {
       const { changes } = expected === null
         ? this.#update.run(json, version, name)
-        : this.#updateVersion.run(json, version, name, expected);
+        : this.#updateVersion.run(json, version, name, this.#others.leastVersion, expected);
       if (changes === 1) {
         this.#note(name, json);
         return { version, created: false };
@@ -174,7 +193,9 @@ export class BatchRunner {
   }
 
   #remove(name: string, expected: number | null): RemoveResult {
-    const { changes } = expected === null ? this.#delete.run(name) : this.#deleteVersion.run(name, expected);
+    const { changes } = expected === null
+      ? this.#delete.run(name)
+      : this.#deleteVersion.run(name, this.#others.leastVersion, expected);
     if (changes === 0) return false;
     this.#state.revision++;
     this.#state.total--;

@@ -2,7 +2,8 @@
  * The file of the SQLite store: its format, how it is opened, and its errors.
  *
  * The format is in `PRAGMA user_version`. In format 1, the table `rows` has the rows in the order of `position`, and
- * the one row of `state` has the properties of the whole table. Other programs may read the file at any time.
+ * the one row of `state` has the properties of the whole table. Other programs may read the file at any time; what they
+ * write all the same is noticed (`sqlite_others.ts`).
  *
  * A new format is a new entry of {@linkcode MIGRATIONS}. Opening a file applies the entries it lacks, each in a
  * transaction that also sets `user_version`. A file of a newer format is refused.
@@ -41,7 +42,7 @@ const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
 ];
 
 /** The messages of SQLITE_CORRUPT and SQLITE_NOTADB. */
-const DAMAGE = /malformed|file is not a database/;
+const DAMAGE = /disk image is malformed|malformed database|file is not a database/;
 
 /** The properties of the whole table. */
 export interface TableState {
@@ -52,6 +53,9 @@ export interface TableState {
   /** The largest number of characters that a row's name and value have ever had together. */
   longest: number;
 }
+
+/** Whether a row's value is a JSON object: another program may have written something else. */
+export const IS_OBJECT = "CASE WHEN json_valid(json) THEN json_type(json) = 'object' END";
 
 /** The query for the {@linkcode TableState}. */
 export const READ_STATE = "SELECT revision, total, longest FROM state";

@@ -14,7 +14,7 @@ import {
   SQLITE_PAGE_ROWS,
   SQLITE_SKIPPED_ROWS,
 } from "../limits.ts";
-import { openFile, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
+import { IS_OBJECT, openFile, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
 import { type Page, type Place, type Snapshot, START, StoreError } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 
@@ -45,7 +45,7 @@ class ReadTransaction {
     const page = "SELECT position, name, json FROM rows WHERE position > ? ORDER BY position LIMIT ?";
     // The rows keep the order of the inner query and are joined in it: sorting them again would double the time.
     this.#readJson = this.#database.prepare(`
-      SELECT group_concat(json_quote(name) || ':' || json) AS members, max(position) AS last, count(*) AS count
+      SELECT group_concat(json_quote(name) || ':' || json) FILTER (WHERE ${IS_OBJECT}) AS members, max(position) AS last, count(*) AS count
       FROM (${page})`);
     this.#skipRows = this.#database.prepare(
       "SELECT position FROM rows WHERE position > ? ORDER BY position LIMIT 1 OFFSET ?",
@@ -82,11 +82,13 @@ class ReadTransaction {
     return Math.max(1, rows);
   }
 
-  json(cursor: number): Page<string> {
+  json(cursor: number, isFirst = cursor === START): Page<string> {
     const limit = this.#pageRows(cursor);
     const { members, last, count } = this.#readJson.get(cursor, limit) as unknown as JsonPage;
     const next = count < limit ? undefined : last;
-    const before = cursor === START ? "{" : count === 0 ? "" : ",";
+    // Without a row, the start of the object goes with the next page.
+    if (members === null && next !== undefined) return this.json(next, isFirst);
+    const before = isFirst ? "{" : members === null ? "" : ",";
     return { content: `${before}${members ?? ""}${next === undefined ? "}" : ""}`, next };
   }
 

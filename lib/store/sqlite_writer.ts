@@ -22,11 +22,17 @@ export type WriterRequest =
 
 /** Messages from the thread. */
 export type WriterReply =
-  | { readonly kind: "ready" }
+  /** The file is open. Both tell whether another program has written to it. */
+  | { readonly kind: "ready"; readonly othersWrote: boolean }
   | { readonly kind: "failed"; readonly message: string }
   | { readonly kind: "checked"; readonly damage: string | undefined }
   /** The results of a batch in order, and whether the log is too long and cannot be truncated now. */
-  | { readonly kind: "results"; readonly results: readonly WriteResult[]; readonly logIsFull: boolean }
+  | {
+    readonly kind: "results";
+    readonly results: readonly WriteResult[];
+    readonly logIsFull: boolean;
+    readonly othersWrote: boolean;
+  }
   | { readonly kind: "log"; readonly isClear: boolean }
   /** The file is no longer the one at its path: later writes are lost. */
   | { readonly kind: "lost"; readonly reason: string }
@@ -44,14 +50,14 @@ scope.onmessage = ({ data: request }) => {
       using database = openFile(request.file, true);
       return scope.postMessage({ kind: "checked", damage: damageOf(database) });
     }
-    serve(request.file);
-    scope.postMessage({ kind: "ready" });
+    scope.postMessage({ kind: "ready", othersWrote: serve(request.file) });
   } catch (error) {
     scope.postMessage({ kind: "failed", message: openingError(error, request.file).message });
   }
 };
 
-function serve(file: string): void {
+/** Opens the file, and writes to it from then on. Returns whether another program has written to it. */
+function serve(file: string): boolean {
   const database = openFile(file);
   const runner = new BatchRunner(database);
   const watch = new FileWatch(file);
@@ -70,7 +76,7 @@ function serve(file: string): void {
         // A write into a file that is never opened again has failed.
         if (check() !== undefined) return;
         const logIsFull = watch.logBytes() > MAX_LOG_BYTES && !clearLog(database);
-        return scope.postMessage({ kind: "results", results, logIsFull });
+        return scope.postMessage({ kind: "results", results, logIsFull, othersWrote: runner.takeOthersWrote() });
       }
       case "clear-log":
         return scope.postMessage({ kind: "log", isClear: clearLog(database) });
@@ -81,4 +87,5 @@ function serve(file: string): void {
         return scope.postMessage({ kind: "closed" });
     }
   };
+  return runner.takeOthersWrote();
 }

@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { SqliteStore } from "../../lib/store/sqlite.ts";
+import { inTransaction, openFile, prepareFile } from "../../lib/store/sqlite_file.ts";
+import { leastVersion, OtherWriters } from "../../lib/store/sqlite_others.ts";
+import { TempFolder } from "../support.ts";
+import { readJson } from "./contract.ts";
+
+/** Writes to a file as another program does. */
+function meddle(file: string, sql: string): void {
+  const other = new DatabaseSync(file);
+  other.exec(sql);
+  other.close();
+}
+
+async function listed(store: SqliteStore): Promise<{ text: string; total: number; revision: number }> {
+  const snapshot = await store.snapshot();
+  const { text } = await readJson(snapshot);
+  snapshot.close();
+  return { text, total: snapshot.total, revision: snapshot.revision };
+}
+
+const WRITTEN = /table\.db: another program has written to it, but may only read it: every row counts as changed$/;
+
+Deno.test("another program's write is noticed in the next transaction: every tag changes, and rows are counted again", async () => {
+  using folder = new TempFolder();
+  const file = folder.file();
+  const lines: string[] = [];
+  const report = (line: string) => lines.push(line);
+  const store = await SqliteStore.open(file, report);
+  const { row } = (await store.put({ name: "a", json: '{"n":1}' }))!;
+  await store.put({ name: "b", json: "{}" });
+  const before = await listed(store);
+  meddle(
+    file,
+    `UPDATE rows SET json = '{"n":2}' WHERE name = 'a'; INSERT INTO rows (name, json, version) VALUES ('c', '{}', 1)`,
+  );
+  // The writes of one batch already expect the new versions.
+  assert.deepEqual(
+    await Promise.all([store.put({ name: "a", json: "{}" }, row.version), store.remove("a", row.version)]),
+    [undefined, false],
+  );
+  assert.equal(lines.length, 1);
+  assert.match(lines[0], WRITTEN);
+  const after = await listed(store);
+  assert.deepEqual([after.text, after.total], ['{"a":{"n":2},"b":{},"c":{}}', 3]);
+  assert(after.revision > before.revision);
+  assert.equal(store.get("a")!.version, after.revision);
+  assert.equal(store.get("c")!.version, after.revision);
+  const again = (await store.put({ name: "a", json: "{}" }, after.revision))!;
+  assert(again.row.version > after.revision);
+  assert.equal(store.get("a")!.version, again.row.version);
+  assert.equal(await store.remove("b", after.revision), true);
+  await store.put({ name: "d", json: "{}" });
+  assert.equal(lines.length, 1);
+  await store.close();
+
+  const later = await SqliteStore.open(file, report);
+  assert.equal(later.get("c")!.version, after.revision);
+  assert.equal((await listed(later)).total, 3);
+  await later.close();
+  const read = await SqliteStore.open(file, report, true);
+  assert.equal(read.get("c")!.version, after.revision);
+  await read.close();
+  assert.equal(lines.length, 1);
+});
+
+Deno.test("rows that another program wrote while nothing served them are counted at the start", async () => {
+  using folder = new TempFolder();
+  const file = folder.file();
+  const first = await SqliteStore.open(file);
+  const { row } = (await first.put({ name: "a", json: "{}" }))!;
+  await first.close();
+  // A version beyond the table's revision is not used again.
+  meddle(file, `INSERT INTO rows (name, json, version) VALUES ('b', '{}', ${row.version + 1000})`);
+  const lines: string[] = [];
+  const store = await SqliteStore.open(file, (line) => lines.push(line));
+  assert.match(lines.join("\n"), WRITTEN);
+  const { total, revision } = await listed(store);
+  assert.deepEqual([total, revision], [2, row.version + 1001]);
+  assert.equal(store.get("a")!.version, revision);
+  await store.close();
+});
+
+Deno.test("a row that is no JSON object fails alone, and is left out of listings", async () => {
+  for (const wrong of ["{bad", "", "[1]", '"text"', "7", "null", '{"a":1}x']) {
+    using folder = new TempFolder();
+    const file = folder.file();
+    const lines: string[] = [];
+    const store = await SqliteStore.open(file, (line) => lines.push(line));
+    for (const name of ["a", "b", "c"]) await store.put({ name, json: "{}" });
+    meddle(file, `UPDATE rows SET json = '${wrong}' WHERE name = 'a'`);
+    assert.throws(() => store.get("a"), {
+      name: "StoreError",
+      fault: "damaged",
+      message: 'Another program has written the row "a": it is no JSON object',
+    });
+    assert.equal((await listed(store)).text, '{"b":{},"c":{}}');
+    assert.equal(store.get("b")!.content, '{"b":{}}');
+    assert.equal((await store.put({ name: "a", json: '{"n":1}' }))!.created, false);
+    assert.equal(store.get("a")!.content, '{"a":{"n":1}}');
+    assert.equal(lines.length, 1);
+    await store.close();
+  }
+});
+
+Deno.test("pages whose rows are all wrong leave the listing one JSON object", async () => {
+  using folder = new TempFolder();
+  const file = folder.file();
+  const store = await SqliteStore.open(file);
+  await store.insert(Array.from({ length: 4000 }, (_, i) => ({ name: `n${i}`, json: "{}" })));
+  for (const [where, left] of [["position <= 2000", 2000], ["position > 3000", 1000], ["true", 0]] as const) {
+    meddle(file, `UPDATE rows SET json = '{' WHERE ${where}`);
+    const { text } = await listed(store);
+    assert.equal(Object.keys(JSON.parse(text)).length, left);
+    // The next snapshot has another revision.
+    await store.put({ name: "n0", json: "{" });
+  }
+  await store.close();
+});
+
+Deno.test("what a failed transaction would have corrected is corrected in the next one", () => {
+  using folder = new TempFolder();
+  const file = folder.file();
+  prepareFile(file);
+  using database = openFile(file);
+  const others = new OtherWriters(database);
+  const state = () => ({ revision: 5, total: 0, longest: 0 });
+  assert.equal(inTransaction(database, () => others.correct(state())), false);
+  others.committed();
+  meddle(file, "INSERT INTO rows (name, json, version) VALUES ('a', '{}', 1)");
+  assert.throws(() =>
+    inTransaction(database, () => {
+      assert.equal(others.correct(state()), true);
+      throw new Error("full");
+    }), /full/);
+  assert.equal(leastVersion(database), 0);
+  const corrected = state();
+  assert.equal(inTransaction(database, () => others.correct(corrected)), true);
+  others.committed();
+  assert.deepEqual([corrected.total, corrected.longest, leastVersion(database)], [1, 3, corrected.revision]);
+  assert.equal(inTransaction(database, () => others.correct(state())), false);
+  // This program's own writes, failures and truncations of the log are not another's.
+  database.exec("PRAGMA wal_checkpoint(TRUNCATE); UPDATE state SET total = 1");
+  assert.equal(inTransaction(database, () => others.correct(state())), false);
+});
