@@ -5,7 +5,7 @@
  */
 
 import type { Closed, End, Fin, Octets, Opened, Seen, SocketAddress } from "../../traffic.ts";
-import type { Direction } from "../conversation.ts";
+import type { Direction } from "../../exchange.ts";
 import { addressOf, type Segment } from "./link_layers.ts";
 import { ACK, FIN, RST, SYN } from "./packets.ts";
 import type { Packet } from "./pcapng_reader.ts";

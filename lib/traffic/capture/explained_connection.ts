@@ -10,7 +10,7 @@ import type { Octets } from "../../traffic.ts";
 import type { CaptureEvent, OpenedInCapture } from "./reader.ts";
 import { timeText } from "./times.ts";
 import { CapturedExchanges } from "./captured_exchanges.ts";
-import type { Direction } from "../conversation.ts";
+import type { Direction } from "../../exchange.ts";
 import type { ExplainTextOptions } from "../explain/text.ts";
 import { beginsAsHttp } from "./http_begin.ts";
 import { addressText } from "../../address.ts";

@@ -5,7 +5,7 @@
  */
 
 import { MAX_SEARCHED_LINE_BYTES } from "../../limits.ts";
-import type { Direction } from "../conversation.ts";
+import type { Direction } from "../../exchange.ts";
 import { METHOD_MEANINGS } from "../explain/words.ts";
 
 const METHODS = Object.keys(METHOD_MEANINGS);

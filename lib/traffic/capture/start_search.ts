@@ -6,7 +6,7 @@
 
 import { octetString } from "../../bytes.ts";
 import { MAX_SEARCHED_LINE_BYTES } from "../../limits.ts";
-import type { Direction } from "../conversation.ts";
+import { type Direction, kindOfLine } from "../../exchange.ts";
 
 /** Octets, and the packet that they came from. */
 export interface Piece<P> {
@@ -24,10 +24,6 @@ export interface Found<P> {
   readonly pieces: readonly Piece<P>[];
 }
 
-/** A request line (RFC 9112 §3). */
-const REQUEST_LINE = /^[!#$%&'*+.^_`|~\w-]+ [!-~]+ HTTP\/1\.[01]\r?\n$/;
-/** A status line (RFC 9112 §4). */
-const STATUS_LINE = /^HTTP\/1\.[01] [1-5]\d\d(?: [^\r\n]*)?\r?\n$/;
 /** The beginning of one of the two. */
 const BEGINNING = /^[!-~]+(?: [\t -~\x80-\xff]*\r?)?$/;
 
@@ -106,9 +102,8 @@ function mayBegin(line: string): boolean {
   return line.length <= MAX_SEARCHED_LINE_BYTES && BEGINNING.test(line);
 }
 
-/** Returns what a line with its end starts. */
+/** Returns what a line with its end starts, if that is wanted. */
 function directionOf(line: string, wanted: Direction | undefined): Direction | undefined {
-  if (line.length > MAX_SEARCHED_LINE_BYTES) return undefined;
-  if (wanted !== "request" && STATUS_LINE.test(line)) return "response";
-  return wanted !== "response" && REQUEST_LINE.test(line) ? "request" : undefined;
+  const kind = kindOfLine(line);
+  return wanted === undefined || wanted === kind ? kind : undefined;
 }

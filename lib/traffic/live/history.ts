@@ -6,9 +6,41 @@
 
 import { PAGE_HISTORY_BYTES, PAGE_HISTORY_EVENTS, PAGE_TOLD_CHARACTERS } from "../../limits.ts";
 import type { End, SocketAddress } from "../../traffic.ts";
-import type { Direction, Exchange, Message } from "../conversation.ts";
+import type { Direction } from "../../exchange.ts";
 import type { LeftOut } from "./sampler.ts";
 import type { Cells } from "./table_state.ts";
+
+/** What a page is told of a message. Offsets count the octets of its direction. */
+export interface ToldMessage {
+  /** The offset of its first octet. */
+  readonly from: number;
+  /** The offset after its last octet so far. */
+  readonly to: number;
+  /** Whether it is complete. */
+  readonly whole: boolean;
+  /** The request's method and target, or the response's status and reason, once known. */
+  readonly title: string;
+  /** The response's status; 0 for a request or while it is unknown. */
+  readonly status: number;
+  /** Why it is broken: what was seen and what is allowed, the rule, and the octet, -1 without one. */
+  readonly fault?: { readonly detail: string; readonly rule: string; readonly offset: number };
+  /** The number of the exchange behind whose broken message reading started again with this one. */
+  readonly behind?: number;
+}
+
+/** What a page is told of an exchange. */
+export interface ToldExchange {
+  /** Its number on its connection, starting from 1. */
+  readonly number: number;
+  /** The request, if any. */
+  readonly request?: ToldMessage;
+  /** The responses, interim ones first. */
+  readonly responses: readonly ToldMessage[];
+  /** Microseconds from the request's end to the final response; `"early"` if that came before the request's end. */
+  readonly answeredIn?: number | "early";
+  /** The number of the exchange behind whose broken request this one's was not read. */
+  readonly unread?: number;
+}
 
 /** What a page is told of one event. Octets stay here. */
 export interface Told {
@@ -37,7 +69,7 @@ export interface Told {
   /** Of `closed`: why. */
   readonly reason?: string;
   /** The connection's exchanges that changed. */
-  readonly exchanges?: readonly Exchange[];
+  readonly exchanges?: readonly ToldExchange[];
   /** Rows that changed, or all that are shown after the table was asked for; `null` for a row that is gone. */
   readonly rows?: readonly (readonly [name: string, cells: Cells | null])[];
   /** How many rows the table has then. */
@@ -130,7 +162,7 @@ export class History {
   }
 
   /** The message that begins with this octet, as it was last told; `undefined` if none does. */
-  message(connection: number, direction: Direction, from: number): Message | undefined {
+  message(connection: number, direction: Direction, from: number): ToldMessage | undefined {
     for (let i = this.#entries.length - 1; i >= this.#start; i--) {
       const { told } = this.#entries[i];
       if (told.connection !== connection) continue;

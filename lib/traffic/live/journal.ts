@@ -4,18 +4,33 @@
  * @module
  */
 
-import { type MessageLimits, PAGE_ASK_MS, PAGE_HISTORY_EVENTS } from "../../limits.ts";
+import { BoundedBytes } from "../../bytes.ts";
+import {
+  answeredIn,
+  type Direction,
+  type Exchange,
+  type ExchangeEvent,
+  type Message,
+  Pairing,
+  titleOf,
+} from "../../exchange.ts";
+import type { ResponseHead } from "../../http_message.ts";
+import { type MessageLimits, PAGE_ASK_MS, PAGE_CONTENT_BYTES, PAGE_HISTORY_EVENTS } from "../../limits.ts";
 import type { Closed, Fin, Octets, Opened, SocketAddress, TrafficEvent, Untold } from "../../traffic.ts";
-import { Conversation, type Direction, type Exchange, type Progress } from "../conversation.ts";
-import { History, type Told } from "./history.ts";
+import { History, type Told, type ToldExchange, type ToldMessage } from "./history.ts";
 import { Sampler } from "./sampler.ts";
-import { effectOf, TableState, type WholeTable } from "./table_state.ts";
+import { type Complete, effectOf, TableState, type WholeTable } from "./table_state.ts";
 
 /** A connection that goes on. */
 interface Live {
   readonly number: number;
   readonly key: string;
-  readonly conversation: Conversation;
+  readonly pairing: Pairing;
+  /** Content of messages whose exchange is not complete; `undefined` content is too long to keep. */
+  readonly contents: Map<Message, BoundedBytes>;
+  /** The exchanges that the current event changed, and those that it completed. */
+  readonly changed: Set<Exchange>;
+  complete: Complete[];
   /** Octets that the client's end has told, by direction. */
   readonly client: Record<Direction, number>;
 }
@@ -94,7 +109,7 @@ export class Journal {
       this.#sampler.ended(connection);
       this.#forget(live);
       // A write whose answer never left may have been made.
-      if (live.conversation.unanswered) this.#lose(event.time);
+      if (live.pairing.unanswered.length > 0) this.#lose(event.time);
     }
     if (event.kind !== "opened") this.#tell(event, live);
     return undefined;
@@ -138,10 +153,14 @@ export class Journal {
 
   #open(event: Opened): void {
     const key = addresses(event.remote, event.local);
+    const limits = { request: this.#options.messageLimits };
     const live: Live = {
       number: event.connection,
       key,
-      conversation: new Conversation(this.#options.messageLimits),
+      pairing: new Pairing((event) => follow(live, event), { limits }),
+      contents: new Map(),
+      changed: new Set(),
+      complete: [],
       client: { request: 0, response: 0 },
     };
     this.#connections.set(live.number, live);
@@ -190,23 +209,28 @@ export class Journal {
   }
 
   #tell(event: Octets | Fin | Closed, live: Live): void {
-    const { conversation } = live;
+    const { pairing } = live;
     const told = { kind: event.kind, time: event.time, connection: live.number, end: event.end };
     if (event.kind === "closed") return this.#add({ ...told, reason: event.reason });
     if (event.kind === "fin") {
-      const progress = conversation.fin(event.by === "client" ? "request" : "response");
-      return this.#addProgress({ ...told, by: event.by }, progress);
+      pairing.fin(event.by === "client" ? "request" : "response");
+      return this.#addProgress({ ...told, by: event.by }, live);
     }
     const direction = event.kind === "read" ? "request" : "response";
-    const from = conversation.received(direction);
+    const from = pairing.received(direction);
     // They are lent, and kept for whoever opens the message.
     const bytes = event.bytes.slice();
-    const progress = conversation.octets(direction, bytes);
-    this.#addProgress({ ...told, direction, from, to: from + bytes.length }, progress, bytes);
+    pairing.octets(direction, bytes, event.time);
+    const message = pairing.message(direction);
+    if (message !== undefined) live.changed.add(message.exchange);
+    this.#addProgress({ ...told, direction, from, to: from + bytes.length }, live, bytes);
   }
 
-  #addProgress(told: Told, { changed, complete }: Progress, bytes?: Uint8Array): void {
-    const effects = complete.map(effectOf);
+  #addProgress(told: Told, live: Live, bytes?: Uint8Array): void {
+    const effects = live.complete.map(effectOf);
+    const exchanges = Array.from(live.changed, toldOf);
+    live.complete = [];
+    live.changed.clear();
     const changes = [];
     for (const effect of effects) {
       if (effect.kind === "unknown") this.#lose(told.time);
@@ -220,7 +244,7 @@ export class Journal {
     }
     this.#add({
       ...told,
-      ...changed.length > 0 && { exchanges: changed.map(copied) },
+      ...exchanges.length > 0 && { exchanges },
       ...changes.length > 0 && {
         rows: changes.map(({ name, cells }) => [name, cells] as const),
         total: this.#table.total,
@@ -263,9 +287,52 @@ export class Journal {
   }
 }
 
+/** Notes which exchanges an event changes, and what those that it completes may have done to the table. */
+function follow({ changed, contents, complete }: Live, event: ExchangeEvent): void {
+  if (event.kind === "stopped" || event.kind === "resumed" || event.message === undefined) return;
+  const { message } = event;
+  const { exchange } = message;
+  changed.add(exchange);
+  if (event.kind === "content") {
+    const content = contents.get(message) ?? new BoundedBytes(PAGE_CONTENT_BYTES);
+    contents.set(message, content);
+    content.add(event.bytes);
+  }
+  if (event.kind !== "ended" || message.direction === "request" || message.interim) return;
+  const { request } = exchange;
+  const { status, fields } = message.head as ResponseHead;
+  const [sent, received] = [request, message].map((one) => {
+    const content = one && contents.get(one);
+    if (content !== undefined) contents.delete(one!);
+    return content === undefined ? new Uint8Array(0) : content.bytes();
+  });
+  if (request?.state === "whole") complete.push({ request: request.head!, sent, status, fields, received });
+}
+
 /** What is told stays as it was then. */
-function copied({ number, request, responses }: Exchange): Exchange {
-  return { number, ...request && { request: { ...request } }, responses: responses.map((one) => ({ ...one })) };
+function toldOf(exchange: Exchange): ToldExchange {
+  const { number, request, responses, unread } = exchange;
+  const time = answeredIn(exchange);
+  return {
+    number,
+    ...request && { request: messageOf(request) },
+    responses: responses.map(messageOf),
+    ...time !== undefined && { answeredIn: time },
+    ...unread && { unread: unread.exchange.number },
+  };
+}
+
+function messageOf(message: Message): ToldMessage {
+  const { from, to, state, head, error, behind } = message;
+  return {
+    from,
+    to,
+    whole: state === "whole",
+    title: titleOf(message),
+    status: head?.kind === "response" ? head.status : 0,
+    ...error && { fault: { detail: error.message, rule: error.rule ?? "", offset: error.offset ?? -1 } },
+    ...behind && { behind: behind.exchange.number },
+  };
 }
 
 /** Both addresses of a connection, the same from either end. */

@@ -14,7 +14,7 @@ import {
 } from "../../http_message.ts";
 import type { Feed } from "./feed.ts";
 import { LIVE_PATH, type PageAccess, SECURITY_FIELDS } from "./access.ts";
-import type { Direction } from "../conversation.ts";
+import type { Direction } from "../../exchange.ts";
 import details from "../page/details.css" with { type: "text" };
 import lanesStyle from "../page/lanes.css" with { type: "text" };
 import style from "../page/page.css" with { type: "text" };

@@ -4,9 +4,22 @@
  * @module
  */
 
-import { type FieldLine, percentDecoded } from "../../http_message.ts";
+import { type FieldLine, type Fields, percentDecoded, type RequestHead } from "../../http_message.ts";
 import { PAGE_ROW_CHARACTERS, PAGE_ROW_MEMBERS, PAGE_ROWS, PAGE_VALUE_CHARACTERS } from "../../limits.ts";
-import type { Complete } from "../conversation.ts";
+
+/** A complete exchange. */
+export interface Complete {
+  /** The request's head. */
+  readonly request: RequestHead;
+  /** The request's content; `undefined` if it is too long to keep. */
+  readonly sent: Uint8Array | undefined;
+  /** The final response's status. */
+  readonly status: number;
+  /** The final response's header section. */
+  readonly fields: Fields;
+  /** The final response's content; `undefined` if it is too long to keep. */
+  readonly received: Uint8Array | undefined;
+}
 
 /** A row's members as they are shown: names and values, long ones cut. */
 export type Cells = readonly FieldLine[];

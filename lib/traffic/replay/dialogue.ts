@@ -6,17 +6,14 @@
 
 import { counted } from "../../bytes.ts";
 import {
-  Decoder,
-  type FieldLine,
-  HttpError,
-  isInterim,
-  leavesHttp,
-  type RequestHead,
-  type ResponseHead,
-} from "../../http_message.ts";
+  type Exchange,
+  type ExchangeEvent,
+  type Message,
+  Pairing,
+  titleOf,
+} from "../../exchange.ts";
+import type { FieldLine, RequestHead, ResponseHead } from "../../http_message.ts";
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../../limits.ts";
-import { maskTarget } from "../../masking.ts";
-import { titleOfUnread } from "../conversation.ts";
 import { type Answer, ContentPrint, type Interim } from "./compare.ts";
 
 /** The two sources of answers. */
@@ -39,34 +36,45 @@ export interface ReplayedExchange {
   now?: Outcome;
 }
 
-/** Decodes the answers of one source. */
+/** The requests, with the answers of one source. */
 class Side {
-  readonly decoder = new Decoder("response", RESPONSE_LIMITS);
-  /** How many final responses are complete. */
+  readonly pairing: Pairing;
+  /** The exchanges that have begun, by those of the pairing, until they are over. */
+  readonly exchanges = new Map<Exchange, ReplayedExchange | undefined>();
+  /** How many exchanges had a request, and how many had none. */
+  readonly counts = { asked: 0, unasked: 0 };
+  /** How many final responses are complete, or broken. */
   finals = 0;
-  /** The interim responses since then. */
+  /** Whether the current call completes a response. */
+  completes = false;
+  /** The exchange that was answered last, and its interim responses until the final one. */
+  answered: Exchange | undefined;
   interims: Interim[] = [];
-  head: ResponseHead | undefined;
   content = new ContentPrint();
+  /** Why the last response was broken, unless reading has started again. */
+  broken: string | undefined;
   /** Why there are no more answers. */
   ended: string | undefined;
-  /** Whether the octets are no longer HTTP/1.1 (RFC 9110 §7.8, §9.3.6). */
-  leftHttp = false;
   /** Whether the connection stays open after the last response by the rules. */
   stays = true;
+
+  constructor(tell: (side: Side, event: ExchangeEvent) => void) {
+    this.pairing = new Pairing((event) => tell(this, event), { limits: { request: RESPONSE_LIMITS } });
+  }
 }
 
-/** A connection's exchanges, as recorded and as replayed. */
+/** A connection's exchanges, as recorded and as replayed. Both sides see the same requests. */
 export class Dialogue {
-  readonly #requests = new Decoder("request", RESPONSE_LIMITS);
-  readonly #sides: Record<Source, Side> = { recorded: new Side(), now: new Side() };
+  readonly #sides: Record<Source, Side> = {
+    recorded: new Side((side, event) => this.#tell("recorded", side, event)),
+    now: new Side((side, event) => this.#tell("now", side, event)),
+  };
   /** Those without both outcomes, the oldest first. */
   #exchanges: ReplayedExchange[] = [];
-  /** How many exchanges were taken. */
-  #taken = 0;
-  /** The exchange whose request is not complete, if an answer came before. */
-  #begun: ReplayedExchange | undefined;
-  #broken = false;
+  /** How many exchanges there were, and each that is here, by its kind and number on its side. */
+  #count = 0;
+  readonly #counts = { asked: 0, unasked: 0 };
+  readonly #byNumber = new Map<string, ReplayedExchange>();
   /** Whether no request asked to end the connection. */
   #staysAfterRequests = true;
   /** Recorded answers that are no longer waited for. */
@@ -74,7 +82,7 @@ export class Dialogue {
 
   /** Whether a recorded request has no complete answer yet. */
   get unanswered(): boolean {
-    return this.#taken + this.#exchanges.length > this.#sides.recorded.finals || !this.#requests.idle;
+    return this.#sides.recorded.pairing.unanswered.length > 0;
   }
 
   /** Why this source sends no more answers, if so. */
@@ -85,39 +93,29 @@ export class Dialogue {
   /** Whether the server has closed a connection that stayed open in the recording, without announcing it. */
   get endsUnsaid(): boolean {
     const { recorded, now } = this.#sides;
-    const isUnsaid = now.stays && this.#staysAfterRequests && !now.leftHttp;
+    const isUnsaid = now.stays && this.#staysAfterRequests && !now.pairing.leftHttp;
     return recorded.ended === undefined && now.ended === CLOSED_BY_SERVER && isUnsaid;
   }
 
-  /** Receives octets of the client, before they are sent. They must stay unchanged. */
+  /** Receives octets of the client, before they are sent. */
   sent(octets: Uint8Array): void {
     const { recorded, now } = this.#sides;
     for (const interim of recorded.interims) interim.awaited = true;
-    if (this.#broken || recorded.leftHttp || now.leftHttp) return;
-    this.#requests.receive(octets);
-    try {
-      for (let event = this.#requests.next(); event !== undefined; event = this.#requests.next()) {
-        if (event.kind === "request") this.#request(event);
-        if (event.kind === "closed") return;
-      }
-    } catch (error) {
-      if (!(error instanceof HttpError)) throw error;
-      this.#broken = true;
-      // The request whose content is broken has its exchange already.
-      if (this.#requests.consumed === 0) this.#begun ??= this.#exchange(titleOfUnread(this.#requests.unread));
-    }
+    recorded.pairing.octets("request", octets);
+    now.pairing.octets("request", octets);
   }
 
   /**
-   * Receives octets of the server. They must stay unchanged during the call.
+   * Receives octets of the server.
    *
    * @returns Whether a response, interim or final, is complete.
    */
   received(source: Source, octets: Uint8Array): boolean {
     const side = this.#sides[source];
-    if (side.ended !== undefined || side.leftHttp) return false;
-    side.decoder.receive(octets);
-    return this.#decode(source, side);
+    if (side.ended !== undefined) return false;
+    side.completes = false;
+    side.pairing.octets("response", octets);
+    return side.completes;
   }
 
   /**
@@ -129,26 +127,22 @@ export class Dialogue {
   end(source: Source, why: string): boolean {
     const side = this.#sides[source];
     if (side.ended !== undefined) return false;
-    let complete = false;
-    if (why === CLOSED_BY_SERVER && !side.leftHttp) {
-      side.decoder.close();
-      complete = this.#decode(source, side);
+    side.completes = false;
+    if (why === CLOSED_BY_SERVER) side.pairing.fin("response");
+    side.ended = side.broken ?? why;
+    const message = side.pairing.message("response") as Message<ResponseHead> | undefined;
+    if (message?.state === "incomplete" && message.head !== undefined) {
+      const begun = `only ${counted(side.content.length, "octet")} of the content of ${message.head.status}: `;
+      this.#outcome(source, side, message.exchange, { why: begun + why });
     }
-    side.ended ??= why;
-    const { head, content } = side;
-    const begun = head === undefined
-      ? ""
-      : `only ${counted(content.length, "octet")} of the content of ${head.status}: `;
-    this.#exchanges.forEach((exchange, i) => {
-      exchange[source] ??= { why: this.#taken + i === side.finals ? begun + why : why };
-    });
-    return complete;
+    for (const exchange of this.#exchanges) exchange[source] ??= { why: side.ended };
+    return side.completes;
   }
 
   /** What the recording has that is not here yet: a final response or an interim one. */
   lacks(): "final" | "interim" | undefined {
     const { recorded, now } = this.#sides;
-    if (now.ended !== undefined) return undefined;
+    if (now.ended !== undefined || now.broken !== undefined) return undefined;
     if (now.finals < recorded.finals) return this.#excused.finals < recorded.finals ? "final" : undefined;
     if (now.finals > recorded.finals || now.interims.length >= recorded.interims.length) return undefined;
     const { finals, interims } = this.#excused;
@@ -166,84 +160,83 @@ export class Dialogue {
     const isOpen = ({ recorded, now }: ReplayedExchange) => recorded === undefined || now === undefined;
     const first = this.#exchanges.findIndex(isOpen);
     const taken = this.#exchanges.splice(0, first < 0 ? Infinity : first);
-    this.#taken += taken.length;
+    for (const [key, exchange] of this.#byNumber) if (taken.includes(exchange)) this.#byNumber.delete(key);
     return taken;
   }
 
-  #request(head: RequestHead): void {
-    const exchange = this.#begun ?? this.#exchange("");
-    exchange.title = `${head.method} ${maskTarget(head.target)}`;
-    exchange.request = head;
-    this.#staysAfterRequests &&= head.persistent;
-    this.#begun = undefined;
-  }
-
-  #exchange(title: string): ReplayedExchange {
-    const exchange: ReplayedExchange = { number: this.#taken + this.#exchanges.length + 1, title };
-    for (const source of ["recorded", "now"] as const) {
-      const { ended } = this.#sides[source];
-      if (ended !== undefined) exchange[source] = { why: ended };
+  #tell(source: Source, side: Side, event: ExchangeEvent): void {
+    if (event.kind === "stopped" || event.kind === "resumed" || event.message === undefined) return;
+    const { message } = event;
+    if (message.direction === "request") {
+      if (event.kind !== "head" && event.kind !== "broken") return;
+      const exchange = this.#exchange(side, message.exchange);
+      if (exchange === undefined) return;
+      exchange.title = titleOf(message);
+      exchange.request = message.head as RequestHead | undefined;
+      if (source === "now" && event.kind === "head") this.#staysAfterRequests &&= event.head.persistent;
+      return;
     }
-    this.#exchanges.push(exchange);
-    return exchange;
-  }
-
-  /** The exchange that the next final response of a source belongs to. */
-  #answered({ finals }: Side): ReplayedExchange {
-    const known = this.#exchanges[finals - this.#taken];
-    if (known !== undefined) return known;
-    const exchange = this.#exchange(this.#requests.idle ? "" : titleOfUnread(this.#requests.unread));
-    if (!this.#requests.idle && !this.#broken) this.#begun = exchange;
-    return exchange;
-  }
-
-  #decode(source: Source, side: Side): boolean {
-    let complete = false;
-    try {
-      while (!side.leftHttp && side.ended === undefined) {
-        if (side.head === undefined) {
-          const method = this.#exchanges[side.finals - this.#taken]?.request?.method ?? this.#requests.method;
-          side.decoder.expectResponseTo(method);
-        }
-        const event = side.decoder.next();
-        if (event === undefined) break;
-        if (event.kind === "closed") {
-          side.ended ??= CLOSED_BY_SERVER;
-          break;
-        }
-        if (event.kind === "response") side.head = event;
-        else if (event.kind === "content") side.content.add(event.bytes);
-        else if (event.kind === "end") {
-          this.#complete(source, side, [...event.trailers]);
-          complete = true;
-        }
-      }
-    } catch (error) {
-      if (!(error instanceof HttpError)) throw error;
-      const { answer } = this.#answered(side)[source] ?? {};
-      const why = error.fault === "cut-off" ? error.message : `no valid HTTP: ${error.message} (${error.rule})`;
-      if (answer === undefined) this.#answered(side)[source] = { why };
-      side.ended = why;
+    if (event.kind === "began") {
+      side.broken = undefined;
+      if (side.answered !== message.exchange) side.interims = [];
+      side.answered = message.exchange;
+    } else if (event.kind === "content") side.content.add(event.bytes);
+    else if (event.kind === "broken") {
+      const { fault, message: detail, rule } = event.error;
+      side.broken = fault === "cut-off" ? detail : `no valid HTTP: ${detail} (${rule})`;
+      this.#final(source, side, message, { why: side.broken });
+    } else if (event.kind === "ended") {
+      side.completes = true;
+      this.#complete(source, side, message as Message<ResponseHead>, [...event.trailers]);
     }
-    return complete;
   }
 
-  #complete(source: Source, side: Side, trailers: FieldLine[]): void {
-    const { status, reason, fields, persistent: stays } = side.head!;
+  #complete(source: Source, side: Side, message: Message<ResponseHead>, trailers: FieldLine[]): void {
+    const { status, reason, fields, persistent: stays } = message.head!;
     const { content, interims } = side;
-    const exchange = this.#answered(side);
-    side.head = undefined;
-    side.content = new ContentPrint();
-    if (isInterim(status) && status !== 101) {
-      interims.push({ status, awaited: false });
-      if (interims.length > MAX_INTERIM_RESPONSES) this.end(source, "there are too many interim responses");
-    } else {
-      exchange[source] = { answer: { status, reason, fields: [...fields], content, trailers, stays, interims } };
-      side.finals++;
+    if (!message.interim) {
       side.stays = stays;
-      side.interims = [];
-      side.leftHttp = leavesHttp(status, exchange.request?.method);
+      const answer = { status, reason, fields: [...fields], content, trailers, stays, interims };
+      return this.#final(source, side, message, { answer });
     }
+    interims.push({ status, awaited: false });
+    if (interims.length > MAX_INTERIM_RESPONSES) this.end(source, "there are too many interim responses");
+  }
+
+  #final(source: Source, side: Side, { exchange }: Message, outcome: Outcome): void {
+    side.finals++;
+    side.interims = [];
+    side.content = new ContentPrint();
+    this.#outcome(source, side, exchange, outcome);
+  }
+
+  #outcome(source: Source, side: Side, from: Exchange, outcome: Outcome): void {
+    const exchange = this.#exchange(side, from);
+    if (exchange === undefined) return;
+    if (from.request !== undefined) exchange.title ||= titleOf(from.request);
+    exchange[source] ??= outcome;
+    if (from.request === undefined || from.request.state === "whole") side.exchanges.delete(from);
+  }
+
+  /** Returns what the other side may know already; `undefined` if both outcomes were taken. */
+  #exchange(side: Side, from: Exchange): ReplayedExchange | undefined {
+    if (side.exchanges.has(from)) return side.exchanges.get(from);
+    const kind = from.request === undefined ? "unasked" : "asked";
+    const number = ++side.counts[kind];
+    const key = `${kind} ${number}`;
+    let exchange = this.#byNumber.get(key);
+    if (number > this.#counts[kind]) {
+      this.#counts[kind] = number;
+      exchange = { number: ++this.#count, title: "" };
+      for (const source of ["recorded", "now"] as const) {
+        const { ended } = this.#sides[source];
+        if (ended !== undefined) exchange[source] = { why: ended };
+      }
+      this.#exchanges.push(exchange);
+      this.#byNumber.set(key, exchange);
+    }
+    side.exchanges.set(from, exchange);
+    return exchange;
   }
 }
 

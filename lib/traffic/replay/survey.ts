@@ -7,7 +7,7 @@
 import { octetString } from "../../bytes.ts";
 import { MAX_REPLAYED_CONNECTIONS, MAX_SEARCHED_LINE_BYTES } from "../../limits.ts";
 import type { SocketAddress } from "../../traffic.ts";
-import type { Direction } from "../conversation.ts";
+import type { Direction } from "../../exchange.ts";
 import { beginsAsHttp } from "../capture/http_begin.ts";
 import type { RecordedEvent } from "./script.ts";
 

@@ -1,0 +1,107 @@
+/**
+ * Messages and exchanges, and what happens to them.
+ *
+ * @module
+ */
+
+import type { Fields, HttpError, MessageKind, RequestHead, ResponseHead } from "../http_message.ts";
+
+/** The direction of octets: to the server, or back. */
+export type Direction = MessageKind;
+
+/** A message of an exchange. Offsets count the octets of its direction. */
+export interface Message<Head = RequestHead | ResponseHead> {
+  /** Its direction. */
+  readonly direction: Direction;
+  /** The exchange that it belongs to. */
+  readonly exchange: Exchange;
+  /** The offset of its first octet, or of the empty line before it. */
+  readonly from: number;
+  /** The offset after its last octet so far; of a broken one, after the octets that are not read because of it. */
+  to: number;
+  /** When its first octet came, by the caller's clock. */
+  readonly began: number;
+  /** When its last octet so far came. */
+  ended: number;
+  /** Whether it is incomplete, complete and valid, or broken. */
+  state: "incomplete" | "whole" | "broken";
+  /** Its head, once that is complete and valid. */
+  head?: Head;
+  /** The start of its first line, if its head was not complete when it broke or was answered. */
+  line?: string;
+  /** Whether it is an interim response. */
+  interim: boolean;
+  /** Why it is broken. */
+  error?: HttpError;
+  /** The broken message behind which reading started again with this one. */
+  readonly behind?: Message;
+  /** The number of the call that brought its first octet: only a later response can answer a request. */
+  readonly arrival: number;
+}
+
+/** A request and its responses. */
+export interface Exchange {
+  /** Its number on the connection, starting from 1. */
+  readonly number: number;
+  /** The request; `undefined` if nobody asked, or if it was not read. */
+  request?: Message<RequestHead>;
+  /** The request's method, once known; else empty. */
+  method: string;
+  /** The responses, interim ones first. */
+  readonly responses: Message<ResponseHead>[];
+  /** The broken request behind which the request was not read. */
+  readonly unread?: Message;
+}
+
+/** Why octets are not read as messages. */
+export type Stop = "left HTTP" | "connection ends" | "held";
+
+/** What happens in one direction. */
+export type ExchangeEvent =
+  & { readonly direction: Direction }
+  & (
+    /** The first octet of a message came. */
+    | { readonly kind: "began"; readonly message: Message }
+    /** A head is complete; it ends before `to`. */
+    | {
+      readonly kind: "head";
+      readonly message: Message;
+      readonly head: RequestHead | ResponseHead;
+      readonly to: number;
+    }
+    /** A piece of content, which ends before `to`. It is valid during the call. */
+    | { readonly kind: "content"; readonly message: Message; readonly bytes: Uint8Array; readonly to: number }
+    /** A message is complete. */
+    | { readonly kind: "ended"; readonly message: Message; readonly trailers: Fields }
+    /** A message is broken. */
+    | { readonly kind: "broken"; readonly message: Message; readonly error: HttpError }
+    /** Octets are missing: what is left of a message, if any, will not come. */
+    | { readonly kind: "cut"; readonly message: Message | undefined }
+    /** From an offset on, octets are not read as messages. */
+    | { readonly kind: "stopped"; readonly from: number; readonly why: Stop }
+    /** Reading starts again with octets that were held. They are valid during the call. */
+    | { readonly kind: "resumed"; readonly from: number; readonly octets: Uint8Array }
+  );
+
+/** Names a message: a request by its method and target, a response by its status and reason. */
+export function titleOf({ direction, head, line }: Message): string {
+  if (head === undefined) return direction === "request" ? line ?? "" : "";
+  return head.kind === "request" ? `${head.method} ${head.target}` : `${head.status} ${head.reason}`.trim();
+}
+
+/** The final response of an exchange, if it has begun and is known not to be interim. */
+export function finalResponse({ responses }: Exchange): Message<ResponseHead> | undefined {
+  const last = responses.at(-1);
+  return last === undefined || last.interim ? undefined : last;
+}
+
+/**
+ * Returns how long the final response took, from the request's last octet on; `"early"` if it came before the request
+ * had ended, `undefined` if one of the two is not there.
+ */
+export function answeredIn(exchange: Exchange): number | "early" | undefined {
+  const { request } = exchange;
+  const final = finalResponse(exchange);
+  if (request === undefined || final === undefined) return undefined;
+  return request.state === "incomplete" || final.began < request.ended ? "early" : final.began - request.ended;
+}

@@ -1,0 +1,377 @@
+/**
+ * Pairs the messages of a connection: octets of both directions in, exchanges out.
+ *
+ * Who answers whom is decided here and nowhere else. The rules:
+ *
+ * - A response answers the oldest request that has begun before it and has no complete final response. Without one,
+ *   nobody asked for it.
+ * - An interim response (1xx) leaves its request unanswered. A 101 is interim if its request has no Upgrade field.
+ * - A 101, or a 2xx to CONNECT, ends HTTP in both directions (RFC 9110 §7.8, §9.3.6). What the client sends behind such
+ *   a request is held until the answer says what it is.
+ * - An error ends the reading of its direction. It starts again, at the next start line that begins a read, once the
+ *   receiver has evidently read on: a server that sends another response behind the error's own, a client that sends
+ *   another request behind a broken response.
+ *
+ * It does no I/O. The decoder is the only judge of octets.
+ *
+ * @module
+ */
+
+import { octetString } from "../bytes.ts";
+import {
+  type ContentPiece,
+  HttpError,
+  isInterim,
+  leavesHttp,
+  type MessageEnd,
+  type RequestHead,
+  type ResponseHead,
+} from "../http_message.ts";
+import { type MessageLimits, REQUEST_LIMITS, RESPONSE_LIMITS } from "../limits.ts";
+import { type Direction, type Exchange, type ExchangeEvent, finalResponse, type Message, type Stop } from "./messages.ts";
+import { startsMessage } from "./start_lines.ts";
+import { Way } from "./way.ts";
+
+/** Options of a {@linkcode Pairing}. */
+export interface PairingOptions {
+  /** The limits on messages; by default those of `serve` and `connect`. */
+  readonly limits?: { readonly request?: MessageLimits; readonly response?: MessageLimits };
+  /**
+   * Returns the method that the next final response answers, for responses without their requests. With it, only one
+   * direction is known, so that no octets are held.
+   */
+  readonly answers?: () => string | undefined;
+}
+
+/** Decodes both directions of a connection and pairs the messages. */
+export class Pairing {
+  readonly #tell: (event: ExchangeEvent) => void;
+  readonly #answers: (() => string | undefined) | undefined;
+  readonly #requests: Way;
+  readonly #responses: Way;
+  /** Exchanges without a complete final response, in the order of their requests. */
+  readonly #open: Exchange[] = [];
+  #exchanges = 0;
+  #calls = 0;
+  /** The last exchange without a request, until a final response ends it. */
+  #unasked: Exchange | undefined;
+  /** The request behind which octets are held. */
+  #holding: Exchange | undefined;
+  #leftHttp = false;
+
+  /** Creates a pairing whose listener receives what happens, in order. */
+  constructor(tell: (event: ExchangeEvent) => void, { limits, answers }: PairingOptions = {}) {
+    this.#tell = tell;
+    this.#answers = answers;
+    this.#requests = new Way("request", limits?.request ?? REQUEST_LIMITS);
+    this.#responses = new Way("response", limits?.response ?? RESPONSE_LIMITS);
+  }
+
+  /** Exchanges without a complete final response, in the order of their requests. */
+  get unanswered(): readonly Exchange[] {
+    return this.#open;
+  }
+
+  /**
+   * Whether the connection must be closed by the rules (RFC 9112 §9.3), for example after an invalid message.
+   */
+  get closes(): boolean {
+    return [this.#requests, this.#responses].some(({ ended, closes, stopped }) =>
+      ended || closes || stopped === "broken"
+    );
+  }
+
+  /** Whether the connection is no longer HTTP (RFC 9110 §7.8, §9.3.6). */
+  get leftHttp(): boolean {
+    return this.#leftHttp;
+  }
+
+  /** The message of a direction that is incomplete, or that broke and ended the reading. */
+  message(direction: Direction): Message | undefined {
+    return this.#way(direction).message;
+  }
+
+  /** Returns the number of octets in one direction. */
+  received(direction: Direction): number {
+    return this.#way(direction).received;
+  }
+
+  /**
+   * Receives the octets of one read, which may change after the call.
+   *
+   * @param time When they came, by a clock of the caller.
+   */
+  octets(direction: Direction, bytes: Uint8Array, time = 0): void {
+    if (bytes.length === 0) return;
+    const way = this.#way(direction);
+    const from = way.received;
+    way.received += bytes.length;
+    const arrival = ++this.#calls;
+    if (way.stopped === undefined) {
+      way.time = time;
+      way.arrival = arrival;
+      way.decoder.receive(bytes);
+      return this.#read(way);
+    }
+    if (way.stopped === "held") way.hold(bytes, from, time, arrival);
+    if (way.stopped !== "broken") return;
+    way.message!.to = way.received;
+    if (!way.holds && !startsMessage(bytes, direction)) return;
+    way.hold(bytes, from, time, arrival);
+    if (way.readOn && way.holds) this.#resume(way);
+  }
+
+  /** Receives the end of one direction. */
+  fin(direction: Direction): void {
+    const way = this.#way(direction);
+    way.ended = true;
+    way.decoder.close();
+    this.#read(way);
+  }
+
+  /** Ends the messages before octets that are missing in one direction. What comes next starts a message. */
+  gap(direction: Direction): void {
+    const way = this.#way(direction);
+    const { message } = way;
+    this.#tell({ kind: "cut", direction, message });
+    if (way.stopped === "left HTTP") return;
+    way.restart();
+    if (direction === "request") return;
+    if (message?.exchange === this.#open[0]) this.#open.shift();
+    // What comes next most probably answers the last request.
+    this.#open.splice(0, this.#open.length - 1);
+  }
+
+  #way(direction: Direction): Way {
+    return direction === "request" ? this.#requests : this.#responses;
+  }
+
+  /** Reads octets that were held. */
+  #resume(way: Way): void {
+    const { direction, message, stopped } = way;
+    const octets = way.takeHeld();
+    if (octets === undefined) return;
+    if (stopped === "broken") {
+      way.behind = message!;
+      message!.to = way.start;
+      // The response that broke was the last one to its request.
+      if (message!.exchange === this.#open[0] && direction === "response") this.#open.shift();
+    }
+    if (octets.length > 0) this.#tell({ kind: "resumed", direction, from: way.start, octets });
+    way.decoder.receive(octets);
+    this.#read(way);
+  }
+
+  #read(way: Way): void {
+    while (way.stopped === undefined) {
+      if (way.message === undefined) {
+        const { unread } = way.decoder;
+        if (unread.length === 0) break;
+        // An empty line may precede a request (RFC 9112 §2.2), and does not begin one.
+        if (way.direction === "response" || !isEmptyLine(unread)) this.#begin(way);
+      }
+      try {
+        const event = this.#next(way);
+        if (event === undefined || event.kind === "closed") break;
+        this.#step(way, event);
+      } catch (error) {
+        if (!(error instanceof HttpError)) throw error;
+        this.#break(way, error);
+      }
+    }
+    if (way.message?.state !== "incomplete") return;
+    way.message.to = way.received;
+    way.message.ended = way.time;
+  }
+
+  #next({ direction, message, decoder }: Way) {
+    // The method may become known while the head comes.
+    if (direction === "response" && message!.head === undefined) {
+      decoder.expectResponseTo(this.#methodOf(message!.exchange));
+    }
+    return decoder.next();
+  }
+
+  /** The method of an exchange, even if the request's head is not complete. */
+  #methodOf({ method, request }: Exchange): string {
+    const isComing = request !== undefined && request === this.#requests.message;
+    return method === "" && isComing ? this.#requests.decoder.method : method;
+  }
+
+  #begin(way: Way): Message {
+    const { direction, behind } = way;
+    const isRequest = direction === "request";
+    const exchange = isRequest ? this.#newExchange() : this.#answered(way.arrival);
+    const message: Message = {
+      direction,
+      exchange,
+      from: way.start,
+      to: way.received,
+      began: way.time,
+      ended: way.time,
+      state: "incomplete",
+      head: undefined,
+      interim: false,
+      behind,
+      arrival: way.arrival,
+    };
+    way.behind = undefined;
+    way.message = message;
+    if (isRequest) {
+      exchange.request = message as Message<RequestHead>;
+      if (this.#answers === undefined) this.#open.push(exchange);
+    } else exchange.responses.push(message as Message<ResponseHead>);
+    this.#tell({ kind: "began", direction, message });
+    if (isRequest) this.#readOn(this.#responses);
+    return message;
+  }
+
+  #newExchange(unread?: Message): Exchange {
+    return { number: ++this.#exchanges, request: undefined, method: "", responses: [], unread };
+  }
+
+  /** The exchange that a response belongs to that begins now. */
+  #answered(arrival: number): Exchange {
+    if (this.#open.length === 0) this.#readOn(this.#requests);
+    const [first] = this.#open;
+    if (first !== undefined && first.request!.arrival <= arrival) return first;
+    if (this.#unasked !== undefined) return this.#unasked;
+    const { stopped, message } = this.#requests;
+    this.#unasked = this.#newExchange(stopped === "broken" ? message : undefined);
+    if (this.#answers !== undefined) this.#unasked.method = this.#answers() ?? "GET";
+    return this.#unasked;
+  }
+
+  /** The receiver of this direction has read on behind a broken message, if there is one. */
+  #readOn(way: Way): void {
+    if (way.stopped !== "broken") return;
+    way.readOn = true;
+    if (way.holds) this.#resume(way);
+  }
+
+  #step(way: Way, event: RequestHead | ResponseHead | ContentPiece | MessageEnd): void {
+    const message = way.message!;
+    const { direction } = way;
+    switch (event.kind) {
+      case "request":
+        message.head = event;
+        message.exchange.method = event.method;
+        this.#tell({ kind: "head", direction, message, head: event, to: way.at });
+        break;
+      case "response":
+        this.#answer(way, message as Message<ResponseHead>, event);
+        break;
+      case "content":
+        this.#tell({ kind: "content", direction, message, bytes: event.bytes, to: way.at });
+        break;
+      case "end":
+        message.state = "whole";
+        message.to = way.start = way.at;
+        message.ended = way.time;
+        way.message = undefined;
+        way.closes = !message.head!.persistent;
+        this.#tell({ kind: "ended", direction, message, trailers: event.trailers });
+        if (direction === "request") this.#requested(way, message as Message<RequestHead>);
+        else this.#responded(way, message as Message<ResponseHead>);
+    }
+  }
+
+  /** A response's head is complete: what was held behind its request can be read, unless HTTP ends. */
+  #answer(way: Way, message: Message<ResponseHead>, head: ResponseHead): void {
+    const { exchange } = message;
+    const requests = this.#requests;
+    exchange.method = this.#methodOf(exchange);
+    if (
+      exchange.request !== undefined && exchange.request === requests.message && exchange.request.head === undefined
+    ) {
+      exchange.request.line ??= lineOf(requests.decoder.unread);
+    }
+    message.head = head;
+    const leaves = this.#leaves(message);
+    message.interim = isInterim(head.status) && !leaves;
+    this.#tell({ kind: "head", direction: "response", message, head, to: way.at });
+    if (message.interim || leaves || this.#holding !== exchange) return;
+    this.#holding = undefined;
+    if (requests.stopped !== "held") return;
+    if (requests.closes) this.#stop(requests, "connection ends");
+    else this.#resume(requests);
+  }
+
+  /** Whether a response ends HTTP: a 101 does not, if its request is known to have no Upgrade field (RFC 9110 §7.8). */
+  #leaves({ exchange: { method, request }, head }: Message<ResponseHead>): boolean {
+    const { status } = head!;
+    if (status === 101 && request?.head !== undefined && request.head.fields.get("upgrade") === undefined) return false;
+    return leavesHttp(status, method);
+  }
+
+  #requested(way: Way, { exchange, head }: Message<RequestHead>): void {
+    const mayLeave = head!.method === "CONNECT" || head!.fields.get("upgrade") !== undefined;
+    const isAnswered = finalResponse(exchange)?.head !== undefined;
+    if (this.#leftHttp) this.#stop(way, "left HTTP");
+    else if (mayLeave && !isAnswered && this.#answers === undefined) {
+      this.#holding = exchange;
+      this.#stop(way, "held");
+      const { unread } = way.decoder;
+      if (unread.length > 0) way.hold(unread, way.at, way.time, way.arrival);
+    } else if (way.closes) this.#stop(way, "connection ends");
+  }
+
+  #responded(way: Way, message: Message<ResponseHead>): void {
+    const { exchange, interim } = message;
+    if (interim) return;
+    if (exchange === this.#open[0]) this.#open.shift();
+    if (exchange === this.#unasked) this.#unasked = undefined;
+    if (this.#leaves(message)) this.#leave();
+    else if (way.closes) this.#stop(way, "connection ends");
+  }
+
+  /** Ends HTTP in both directions; a request that has a head is still read to its end. */
+  #leave(): void {
+    this.#leftHttp = true;
+    this.#stop(this.#responses, "left HTTP");
+    const { message } = this.#requests;
+    if (message === undefined) return this.#stop(this.#requests, "left HTTP");
+    if (message.state === "incomplete" && message.head !== undefined) return;
+    if (message.state === "incomplete") this.#tell({ kind: "cut", direction: "request", message });
+    this.#requests.start = this.#requests.received;
+    this.#stop(this.#requests, "left HTTP");
+  }
+
+  #stop(way: Way, why: Stop): void {
+    const { direction, start } = way;
+    way.stopped = why;
+    way.message = undefined;
+    way.drop();
+    this.#tell({ kind: "stopped", direction, from: start, why });
+  }
+
+  #break(way: Way, error: HttpError): void {
+    const message = way.message ?? this.#begin(way);
+    const { direction, decoder } = way;
+    message.state = "broken";
+    message.error = error;
+    message.to = way.received;
+    message.ended = way.time;
+    if (message.head === undefined) {
+      message.line ??= lineOf(decoder.unread);
+      if (direction === "request") message.exchange.method ||= decoder.method;
+    }
+    way.stopped = "broken";
+    this.#tell({ kind: "broken", direction, message, error });
+  }
+}
+
+const CR = 0x0d;
+/** Characters of an invalid request that name it. */
+const LINE_CHARACTERS = 80;
+
+function isEmptyLine(octets: Uint8Array): boolean {
+  return octets[0] === CR && (octets.length === 1 || octets.length === 2 && octets[1] === 0x0a);
+}
+
+/** Returns the start of the first line, without the HTTP version. */
+function lineOf(octets: Uint8Array): string {
+  const [line] = octetString(octets, 0, Math.min(octets.length, LINE_CHARACTERS)).split(/[\r\n]/, 1);
+  return line.replace(/ HTTP\/\d.*$/, "");
+}
+

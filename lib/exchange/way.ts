@@ -1,0 +1,99 @@
+/**
+ * The state of one direction of a connection: what is read, and what is held to be read later.
+ *
+ * @module
+ */
+
+import { ByteBuffer, NO_BYTES } from "../bytes.ts";
+import { Decoder } from "../http_message.ts";
+import { MAX_HELD_BYTES, type MessageLimits } from "../limits.ts";
+import type { Direction, Message, Stop } from "./messages.ts";
+
+/** One direction of a connection. */
+export class Way {
+  /** Which one. */
+  readonly direction: Direction;
+  readonly #limits: MessageLimits;
+  /** Decodes its messages. */
+  decoder: Decoder;
+  /** How many octets have come. */
+  received = 0;
+  /** The offset after the last complete message. */
+  start = 0;
+  /** When the octets that are being read came, by the caller's clock. */
+  time = 0;
+  /** The number of the call that brought them. */
+  arrival = 0;
+  /** The message that is being read, or that broke. */
+  message: Message | undefined;
+  /** Why octets are not read; a broken message stops its direction, too. */
+  stopped: Stop | "broken" | undefined;
+  /** Whether the receiver has read on behind the broken message. */
+  readOn = false;
+  /** The broken message behind which reading has just started again. */
+  behind: Message | undefined;
+  /** Whether the direction has ended. */
+  ended = false;
+  /** Whether it has to end after the last complete message (RFC 9112 §9.3). */
+  closes = false;
+  /** Octets that may be read later, and where and when they came. */
+  #held: { readonly octets: ByteBuffer; readonly from: number; readonly time: number; readonly arrival: number } | undefined;
+  /** Whether too many came: they cannot be read any more. */
+  #isFull = false;
+
+  /** Starts a direction whose messages have these limits. */
+  constructor(direction: Direction, limits: MessageLimits) {
+    this.direction = direction;
+    this.#limits = limits;
+    this.decoder = new Decoder(direction, limits);
+  }
+
+  /** The offset of the first octet that was not decoded. */
+  get at(): number {
+    return this.received - this.decoder.unread.length;
+  }
+
+  /** Whether octets are held. */
+  get holds(): boolean {
+    return this.#held !== undefined;
+  }
+
+  /** Holds octets that may be read later; if there are too many, none of them. */
+  hold(octets: Uint8Array, from: number, time: number, arrival: number): void {
+    if (this.#isFull) return;
+    this.#held ??= { octets: new ByteBuffer(0), from, time, arrival };
+    if (this.#held.octets.length + octets.length <= MAX_HELD_BYTES) return this.#held.octets.append(octets);
+    this.#held = undefined;
+    // Behind a broken message, a later start line may do.
+    this.#isFull = this.stopped === "held";
+  }
+
+  /** Takes the octets that are held, to read them from their first on; `undefined` if there were too many. */
+  takeHeld(): Uint8Array | undefined {
+    if (this.#isFull) return undefined;
+    const held = this.#held;
+    this.restart();
+    if (held === undefined) return NO_BYTES;
+    this.start = held.from;
+    this.time = held.time;
+    this.arrival = held.arrival;
+    return held.octets.view();
+  }
+
+  /** Forgets what came: the next octet starts a message. */
+  restart(): void {
+    this.decoder = new Decoder(this.direction, this.#limits);
+    if (this.ended) this.decoder.close();
+    this.start = this.received;
+    this.message = undefined;
+    this.stopped = undefined;
+    this.readOn = false;
+    this.drop();
+  }
+
+  /** Drops what is held. */
+  drop(): void {
+    this.#held = undefined;
+    this.#isFull = false;
+  }
+}
