@@ -232,7 +232,7 @@ class Views {
     const sentenceWidth = () => terminal ? terminalColumns() : Infinity;
     this.explain = {
       each: options.explain,
-      begin: (method) => exchange.begin(method),
+      begin: () => exchange.begin(),
       end: () => exchange.end(),
       text: () =>
         exchange.text({

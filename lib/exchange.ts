@@ -6,6 +6,20 @@
  * @module
  */
 
+export { Explainer, explainOctets, type ExplainOptions, messageKindOf } from "./exchange/explainer.ts";
+export {
+  ALL_KEPT,
+  type Explanation,
+  type Fault,
+  type Finding,
+  type Kept,
+  type Part,
+  type Reading,
+  type Row,
+  type RowKind,
+} from "./exchange/explanation.ts";
+export { fixFor } from "./exchange/fixes.ts";
+export { type Answer, degreeSentence, judge, type Verdict } from "./exchange/judge.ts";
 export {
   answeredIn,
   type Direction,
@@ -16,5 +30,6 @@ export {
   type Stop,
   titleOf,
 } from "./exchange/messages.ts";
+export { octetsOf, readable, units } from "./exchange/octet_text.ts";
 export { Pairing, type PairingOptions } from "./exchange/pairing.ts";
-export { kindOfLine } from "./exchange/start_lines.ts";
+export { Beginning, kindOfLine } from "./exchange/start_lines.ts";

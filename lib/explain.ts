@@ -12,9 +12,8 @@ import { EXIT_FAILURE } from "./exit_code.ts";
 import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS, MAX_EXPLAIN_PASSES } from "./limits.ts";
 import { isColored, painterFor, terminalColumns } from "./terminal.ts";
 import { CaptureExplainer, type Explained } from "./traffic/capture/explainer.ts";
-import { Explainer, messageKindOf } from "./traffic/explain/explain.ts";
+import { ALL_KEPT, Explainer, messageKindOf } from "./exchange.ts";
 import { type ExplainTextOptions, explanationText } from "./traffic/explain/text.ts";
-import { ALL_KEPT } from "./traffic/explain/explanation.ts";
 import { CaptureError, captureFormatOf } from "./traffic/capture/pcapng_reader.ts";
 
 /** The first octets determine the format, or the kind of messages. */
@@ -60,8 +59,8 @@ async function explainMessages(
 ): Promise<number> {
   if (start.length === 0) throw new Failure(`${inputName(file)} holds no octets, so there is no message`);
   const methods = [...answers];
+  const direction = messageKindOf(start);
   const explainer = new Explainer({
-    kind: messageKindOf(start),
     answers: () => methods.shift(),
     ...all && { kept: ALL_KEPT },
   });
@@ -78,19 +77,19 @@ async function explainMessages(
     }
     await writeAll(Deno.stdout, ENCODER.encode(text));
   };
-  explainer.receive(start);
+  explainer.octets(direction, start);
   await print();
   let rest = "";
   for await (const bytes of pieces) {
     // The input may have no end.
-    if (explainer.needsNoMore) {
+    if (explainer.needsNoMore(direction)) {
       rest = "\nThe rest of the input is not read\n";
       break;
     }
-    explainer.receive(bytes);
+    explainer.octets(direction, bytes);
     await print();
   }
-  explainer.end();
+  explainer.end(direction);
   await print();
   await writeAll(Deno.stdout, ENCODER.encode(rest));
   return valid ? 0 : EXIT_FAILURE;

@@ -253,10 +253,8 @@ export const SHOWN_CHUNKS: number = 200;
 export const SHOWN_CONTENT_LINES: number = 16;
 /** Octets shown on each side of an error in a long line. */
 export const SHOWN_FAULT_OCTETS: number = 30;
-/** Octets kept after an error, to find how lenient receivers would read them. */
+/** Octets kept of those that are not read: after an error, or until an answer says what they are. */
 export const UNREAD_KEPT_BYTES: number = 64 * 1024;
-/** Octets of one direction that are held until it is known whether, and how, they are to be read. */
-export const MAX_HELD_BYTES: number = 64 * 1024;
 
 /** Writes in one transaction of the SQLite store; more wait for the next. */
 export const MAX_BATCH_WRITES: number = 10_000;

@@ -34,7 +34,7 @@ import type { Resource } from "./server/access.ts";
 import { JsonScanner } from "./json.ts";
 import { Feed } from "./traffic/live/feed.ts";
 import { Journal } from "./traffic/live/journal.ts";
-import { explainOctets } from "./traffic/explain/explain.ts";
+import { degreeSentence, explainOctets } from "./exchange.ts";
 import { labelOfMasked, maskedReading, messageCredentials } from "./traffic/explain/credentials.ts";
 import { credentialsWithin, starCredentials } from "./masking.ts";
 import { PageAccess } from "./traffic/live/access.ts";
@@ -43,7 +43,6 @@ import { cellsOfLong, type RowChange, rowsOf, type WholeTable } from "./traffic/
 import type { Closed, TrafficListener } from "./traffic.ts";
 import { allOf, tapped } from "./traffic/tap.ts";
 import { Transcript } from "./traffic/explain/transcript.ts";
-import { degreeSentence } from "./traffic/explain/verdict.ts";
 import type { MessageLimits } from "./limits.ts";
 import { painterFor } from "./terminal.ts";
 import { FAIR_TURNS } from "./turns.ts";
@@ -180,8 +179,7 @@ export class Page {
     const whole = known && history.octets(connection, direction, from, Math.min(known.to, from + PAGE_MESSAGE_BYTES));
     if (whole === undefined || from + whole.length < end) return undefined;
     const octets = whole.subarray(0, end - from);
-    const [explained] = explainOctets(octets, {
-      kind: direction,
+    const [explained] = explainOctets(direction, octets, {
       answers: () => method,
       limits: this.#options.messageLimits,
       closed: complete && end === to,

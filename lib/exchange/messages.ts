@@ -51,6 +51,8 @@ export interface Exchange {
   readonly responses: Message<ResponseHead>[];
   /** The broken request behind which the request was not read. */
   readonly unread?: Message;
+  /** Whether no more responses are expected: the final one is complete, or will not be known. */
+  over: boolean;
 }
 
 /** Why octets are not read as messages. */

@@ -115,7 +115,9 @@ export class Pairing {
     }
     if (way.stopped === "held") way.hold(bytes, from, time, arrival);
     if (way.stopped !== "broken") return;
-    way.message!.to = way.received;
+    const message = way.message!;
+    message.to = way.received;
+    if (!message.exchange.over) message.ended = time;
     if (!way.holds && !startsMessage(bytes, direction)) return;
     way.hold(bytes, from, time, arrival);
     if (way.readOn && way.holds) this.#resume(way);
@@ -137,9 +139,9 @@ export class Pairing {
     if (way.stopped === "left HTTP") return;
     way.restart();
     if (direction === "request") return;
-    if (message?.exchange === this.#open[0]) this.#open.shift();
+    if (message !== undefined) this.#over(message.exchange);
     // What comes next most probably answers the last request.
-    this.#open.splice(0, this.#open.length - 1);
+    while (this.#open.length > 1) this.#over(this.#open[0]);
   }
 
   #way(direction: Direction): Way {
@@ -155,7 +157,7 @@ export class Pairing {
       way.behind = message!;
       message!.to = way.start;
       // The response that broke was the last one to its request.
-      if (message!.exchange === this.#open[0] && direction === "response") this.#open.shift();
+      if (direction === "response") this.#over(message!.exchange);
     }
     if (octets.length > 0) this.#tell({ kind: "resumed", direction, from: way.start, octets });
     way.decoder.receive(octets);
@@ -227,7 +229,7 @@ export class Pairing {
   }
 
   #newExchange(unread?: Message): Exchange {
-    return { number: ++this.#exchanges, request: undefined, method: "", responses: [], unread };
+    return { number: ++this.#exchanges, request: undefined, method: "", responses: [], unread, over: false };
   }
 
   /** The exchange that a response belongs to that begins now. */
@@ -319,10 +321,16 @@ export class Pairing {
   #responded(way: Way, message: Message<ResponseHead>): void {
     const { exchange, interim } = message;
     if (interim) return;
-    if (exchange === this.#open[0]) this.#open.shift();
-    if (exchange === this.#unasked) this.#unasked = undefined;
+    this.#over(exchange);
     if (this.#leaves(message)) this.#leave();
     else if (way.closes) this.#stop(way, "connection ends");
+  }
+
+  /** No more responses of an exchange are expected. */
+  #over(exchange: Exchange): void {
+    exchange.over = true;
+    if (exchange === this.#open[0]) this.#open.shift();
+    if (exchange === this.#unasked) this.#unasked = undefined;
   }
 
   /** Ends HTTP in both directions; a request that has a head is still read to its end. */

@@ -6,7 +6,7 @@
 
 import { ByteBuffer, NO_BYTES } from "../bytes.ts";
 import { Decoder } from "../http_message.ts";
-import { MAX_HELD_BYTES, type MessageLimits } from "../limits.ts";
+import { type MessageLimits, UNREAD_KEPT_BYTES } from "../limits.ts";
 import type { Direction, Message, Stop } from "./messages.ts";
 
 /** One direction of a connection. */
@@ -62,7 +62,7 @@ export class Way {
   hold(octets: Uint8Array, from: number, time: number, arrival: number): void {
     if (this.#isFull) return;
     this.#held ??= { octets: new ByteBuffer(0), from, time, arrival };
-    if (this.#held.octets.length + octets.length <= MAX_HELD_BYTES) return this.#held.octets.append(octets);
+    if (this.#held.octets.length + octets.length <= UNREAD_KEPT_BYTES) return this.#held.octets.append(octets);
     this.#held = undefined;
     // Behind a broken message, a later start line may do.
     this.#isFull = this.stopped === "held";

@@ -284,11 +284,11 @@ const TABLE: [name: string, turns: Turn[], exchanges: string[][], rest?: string[
   ["a lost response", [`> ${GET}`, `<x ${OK}`, `> ${GET_B}`, `< ${OK}`], [["GET /a"], ["GET /b", "200 OK"]]],
   ["a lost end of a response", [
     `> ${GET}`,
-    `< ${OK.slice(0, 30)}`,
-    `<x ${OK.slice(30)}`,
+    `< ${OK.slice(0, -1)}`,
+    `<x ${OK.slice(-1)}`,
     `> ${GET_B}`,
     `< ${OK}`,
-  ], [["GET /a", " …"], ["GET /b", "200 OK"]]],
+  ], [["GET /a", "200 OK …"], ["GET /b", "200 OK"]]],
   ["a lost request", [`> ${GET}`, `< ${OK}`, `>x ${GET}`, `< ${OK}`, `> ${GET_B}`, `< ${OK}`], [
     ["GET /a", "200 OK"],
     ["-", "200 OK"],

@@ -4,27 +4,15 @@
  * @module
  */
 
-import { ByteBuffer, counted, octetString } from "../../bytes.ts";
-import { MAX_SEARCHED_LINE_BYTES } from "../../limits.ts";
+import { ByteBuffer, counted } from "../../bytes.ts";
 import type { Octets } from "../../traffic.ts";
 import type { CaptureEvent, OpenedInCapture } from "./reader.ts";
 import { timeText } from "./times.ts";
 import { CapturedExchanges } from "./captured_exchanges.ts";
-import type { Direction } from "../../exchange.ts";
+import { Beginning } from "../../exchange.ts";
 import type { ExplainTextOptions } from "../explain/text.ts";
-import { beginsAsHttp } from "./http_begin.ts";
 import { addressText } from "../../address.ts";
 
-/** The first octets of one direction. */
-interface Start {
-  text: string;
-  octets: number;
-  /** Whether they begin a message; `undefined` until that is known. */
-  isHttp: boolean | undefined;
-}
-
-/** What TLS starts with: a handshake record of version 3 (RFC 8446 §5.1). */
-const TLS_START = "\x16\x03";
 /** Memory for text that a connection keeps. */
 const TEXT_BYTES = 1024;
 
@@ -32,14 +20,9 @@ const TEXT_BYTES = 1024;
 export class ExplainedConnection {
   readonly #opened: OpenedInCapture;
   readonly #options: ExplainTextOptions;
-  readonly #starts: Record<Direction, Start> = {
-    request: { text: "", octets: 0, isHttp: undefined },
-    response: { text: "", octets: 0, isHttp: undefined },
-  };
+  readonly #beginning = new Beginning();
   /** Its exchanges, from its first octets on, until it is known not to be HTTP. */
   #exchanges: CapturedExchanges | undefined;
-  #isHttp = false;
-  #isOther = false;
   #skipped = 0;
   #missing = 0;
   readonly #ends: string[] = [];
@@ -58,7 +41,7 @@ export class ExplainedConnection {
 
   /** Whether it has a request or status line. */
   get isHttp(): boolean {
-    return this.#isHttp;
+    return this.#beginning.isHttp === true;
   }
 
   /** Whether nothing more is told of it. */
@@ -82,7 +65,7 @@ export class ExplainedConnection {
     switch (event.kind) {
       case "read":
       case "write":
-        this.#sniff(event.kind === "read" ? "request" : "response", event);
+        this.#begin(event);
         break;
       case "missing":
         if (event.why === "skipped") this.#skipped += event.octets;
@@ -97,18 +80,18 @@ export class ExplainedConnection {
         if (this.#fins < 2) this.#ends.push(`closed ${event.reason} ${when(event)}`);
         return this.end();
     }
-    if (this.#isOther) return;
+    if (this.#beginning.isHttp === false) return;
     // A connection without octets needs no decoder.
     if (event.kind !== "fin") this.#exchanges ??= new CapturedExchanges(this.#options);
     this.#exchanges?.tell(event);
-    if (this.#isHttp) this.#text.appendText(this.#exchanges!.take());
+    if (this.isHttp) this.#text.appendText(this.#exchanges!.take());
   }
 
   /** Ends the connection, or what the capture has of it. */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    if (!this.#isHttp) {
+    if (!this.isHttp) {
       this.#exchanges = undefined;
       this.#text.appendText(`${this.#title}: ${this.#otherwise()}\n`);
       return;
@@ -153,36 +136,27 @@ export class ExplainedConnection {
   }
 
   /** Decides by the first octets whether this is HTTP. */
-  #sniff(direction: Direction, { bytes }: Octets): void {
-    const start = this.#starts[direction];
-    start.octets += bytes.length;
-    if (this.#isHttp || start.isHttp !== undefined) return;
-    start.text += octetString(bytes, 0, Math.min(bytes.length, MAX_SEARCHED_LINE_BYTES + 1));
-    start.isHttp = beginsAsHttp(start.text, direction);
-    if (start.isHttp === false) start.text = start.text.slice(0, TLS_START.length);
-    if (start.isHttp) {
-      this.#isHttp = true;
+  #begin({ kind, bytes }: Octets): void {
+    if (this.isHttp) return;
+    this.#beginning.receive(kind === "read" ? "request" : "response", bytes);
+    if (this.isHttp) {
       const captured = this.#opened.startCaptured ? "" : ", start not captured";
       this.#text.appendText(`${this.#title}${captured}\n`);
-    } else if (this.#starts.request.isHttp === false && this.#starts.response.isHttp === false) {
-      this.#isOther = true;
-      this.#exchanges = undefined;
-    }
+    } else if (this.#beginning.isHttp === false) this.#exchanges = undefined;
   }
 
   /** Describes a connection without HTTP. */
   #otherwise(): string {
-    const { request, response } = this.#starts;
+    const { octets: { request, response }, isTls } = this.#beginning;
     const gone = [
       this.#skipped > 0 ? `, ${counted(this.#skipped, "octet")} without a start line` : "",
       this.#missing > 0 ? `, ${counted(this.#missing, "octet")} not captured` : "",
       this.#opened.startCaptured ? "" : ", start not captured",
     ].join("");
-    if (request.octets + response.octets + this.#skipped + this.#missing === 0) {
+    if (request + response + this.#skipped + this.#missing === 0) {
       return ["no octets", ...this.#ends].join(", ") + gone;
     }
-    const isTls = request.text.startsWith(TLS_START);
-    const octets = `${counted(request.octets, "octet")} from the client, ${response.octets} from the server`;
+    const octets = `${counted(request, "octet")} from the client, ${response} from the server`;
     return `not HTTP${isTls ? " but TLS" : ""}, ${octets}${gone}`;
   }
 }

@@ -6,7 +6,7 @@
 
 import { SHOWN_FAULT_OCTETS } from "../../limits.ts";
 import { displayWidth } from "../../terminal.ts";
-import { octetsOf, units } from "./octet_text.ts";
+import { octetsOf, units } from "../../exchange.ts";
 
 /** A line of readable text, and the column of the caret under it. */
 export interface Marked {

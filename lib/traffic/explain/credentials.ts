@@ -5,7 +5,7 @@
  */
 
 import { type Credential, credentialsIn, maskCredentials } from "../../masking.ts";
-import type { Reading, Row } from "./explanation.ts";
+import type { Reading, Row } from "../../exchange.ts";
 
 /**
  * Finds the credentials outside of content. Their offsets count from the message's start.

@@ -4,19 +4,15 @@
  * @module
  */
 
+import { Explainer, type Explanation } from "../../exchange.ts";
 import { KEPT_EXCHANGE_BYTES } from "../../limits.ts";
 import type { End, TrafficEvent } from "../../traffic.ts";
-import { Explainer, type Explanation } from "./explain.ts";
 import { type ExplainTextOptions, explanationText } from "./text.ts";
 
 /** Listens to a tap at the client's end, and explains the latest exchange. */
 export class LastExchange {
   /** Created once there is something to explain. */
-  #explainers: { readonly request: Explainer; readonly response: Explainer } | undefined;
-  #method: string | undefined;
-  /** The requests explained so far, and the methods of those without a response. */
-  #requests: Explanation[] = [];
-  #methods: (string | undefined)[] = [];
+  #explainer: Explainer | undefined;
   #begun = false;
   #finished = false;
   /** Octets that are explained on demand, or when they are many. */
@@ -26,13 +22,8 @@ export class LastExchange {
   readonly #fins = new Set<End>();
   #explanations: Explanation[] = [];
 
-  /**
-   * Starts an exchange and forgets the last one.
-   *
-   * @param method The request's method; by default it is taken from the requests sent.
-   */
-  begin(method?: string): void {
-    this.#method = method;
+  /** Starts an exchange and forgets the last one. */
+  begin(): void {
     this.#begun = true;
     this.#restart();
   }
@@ -57,53 +48,40 @@ export class LastExchange {
 
   /** Ends the exchange: what follows on a new connection is not part of it. */
   end(): void {
-    this.#finish();
+    if (this.#finished) return;
+    this.#finished = true;
+    const explainer = this.#explainKept();
+    for (const direction of ["request", "response"] as const) {
+      if (this.#fins.has(direction === "request" ? "client" : "server")) explainer.fin(direction);
+    }
+    explainer.end("request");
+    explainer.end("response");
+    this.#explanations.push(...explainer.take());
+    // Requests may be finished after their responses.
+    this.#explanations.sort((a, b) => Number(a.direction === "response") - Number(b.direction === "response"));
   }
 
   /** Returns the exchange as text: the request, then each response; `undefined` if there was no exchange. */
   text(options: ExplainTextOptions): string | undefined {
     if (!this.#begun) return undefined;
-    this.#finish();
+    this.end();
     return this.#explanations.map((explanation) => explanationText(explanation, options)).join("\n");
   }
 
-  #explainKept(): { readonly request: Explainer; readonly response: Explainer } {
-    const { request, response } = this.#explainers ??= {
-      request: new Explainer({ kind: "request" }),
-      response: new Explainer({ kind: "response", answers: () => this.#method ?? this.#methods.shift() }),
-    };
-    for (const { kind, bytes } of this.#kept.splice(0)) {
-      (kind === "read" ? response : request).receive(bytes);
-      if (kind === "write") this.#takeRequests(request);
-    }
+  #explainKept(): Explainer {
+    const explainer = this.#explainer ??= new Explainer();
+    for (const { kind, bytes } of this.#kept.splice(0)) explainer.octets(kind === "write" ? "request" : "response", bytes);
     this.#keptBytes = 0;
-    return { request, response };
-  }
-
-  #takeRequests(request: Explainer): void {
-    const requests = request.take();
-    this.#requests.push(...requests);
-    this.#methods.push(...requests.map(({ method }) => method));
+    this.#explanations.push(...explainer.take());
+    return explainer;
   }
 
   #restart(): void {
-    this.#explainers = undefined;
-    this.#requests = [];
-    this.#methods = [];
+    this.#explainer = undefined;
     this.#kept.length = 0;
     this.#keptBytes = 0;
     this.#finished = false;
     this.#fins.clear();
     this.#explanations = [];
-  }
-
-  #finish(): void {
-    if (this.#finished) return;
-    this.#finished = true;
-    const { request, response } = this.#explainKept();
-    request.end(this.#fins.has("client"));
-    this.#takeRequests(request);
-    response.end(this.#fins.has("server"));
-    this.#explanations = [...this.#requests, ...response.take()];
   }
 }

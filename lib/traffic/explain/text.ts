@@ -14,10 +14,18 @@ import { type Credential, credentialsIn, credentialsWithin, maskCredentials, pla
 import { displayWidth, escapeText, type Painter, type Style, wordsOf, wrapWords } from "../../terminal.ts";
 import { aroundCaret } from "./caret.ts";
 import { labelOfMasked, maskedReading, messageCredentials } from "./credentials.ts";
-import type { Explanation, Fault, Reading, Row, RowKind } from "./explanation.ts";
-import { fixFor } from "./fixes.ts";
-import { octetsOf, readable, units, type Wrapped, wrapUnits } from "./octet_text.ts";
-import { degreeSentence } from "./verdict.ts";
+import {
+  degreeSentence,
+  type Explanation,
+  type Fault,
+  fixFor,
+  octetsOf,
+  readable,
+  type Reading,
+  type Row,
+  type RowKind,
+  units,
+} from "../../exchange.ts";
 
 /** Options of the layout. */
 export interface ExplainTextOptions {
@@ -55,6 +63,14 @@ const STYLES: Readonly<Record<RowKind, Style>> = {
   broken: "red",
   unread: "dim",
 };
+
+/** Lines of octets as text. */
+export interface Wrapped {
+  /** The lines. */
+  lines: string[];
+  /** The number of octets in the lines. */
+  octets: number;
+}
 
 /** Formats one explanation as lines with line ends. */
 export function explanationText(explanation: Explanation, options: ExplainTextOptions): string {
@@ -317,4 +333,29 @@ function hexLines(octets: string, perLine: number, most: number): Wrapped {
     lines.push(`${digits.padEnd(3 * perLine)} ${line.replace(/[^ -~]/g, ".")}`);
   }
   return { lines, octets: Math.min(at, octets.length) };
+}
+
+/** Fills lines with units. A line end in the text also ends a line. */
+export function wrapUnits(all: readonly string[], width: number, most = Infinity): Wrapped {
+  const lines: string[] = [];
+  let line = "";
+  let columns = 0;
+  let octets = 0;
+  for (let i = 0; i < all.length; i++) {
+    const unit = all[i];
+    // Units are mostly ASCII, and many.
+    const added = unit <= "~" ? unit.length : displayWidth(unit);
+    const breaks = line !== "" && (columns + added > width || all[i - 1].endsWith("\\n"));
+    if (breaks) {
+      lines.push(line);
+      line = "";
+      columns = 0;
+      if (lines.length >= most) return { lines, octets };
+    }
+    line += unit;
+    columns += added;
+    octets += octetsOf(unit);
+  }
+  lines.push(line);
+  return { lines, octets };
 }

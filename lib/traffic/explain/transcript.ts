@@ -5,15 +5,12 @@
  */
 
 import { counted, octetString } from "../../bytes.ts";
-import { REQUEST_LIMITS, SHOWN_RAW_EVENTS, SHOWN_RAW_OCTETS } from "../../limits.ts";
+import { SHOWN_RAW_EVENTS, SHOWN_RAW_OCTETS } from "../../limits.ts";
 import { escapeText, type Painter, wordsOf, wrapWords } from "../../terminal.ts";
 import type { Octets, TrafficEvent } from "../../traffic.ts";
-import { type Answer, Conversation } from "../conversation.ts";
-import { Explainer } from "./explain.ts";
-import { judge } from "./verdict.ts";
-import { readingLines, sentence } from "./text.ts";
-import type { Explanation } from "./explanation.ts";
-import { readable, units, wrapUnits } from "./octet_text.ts";
+import { type Answer, type ExchangeEvent, Explainer, type Explanation, judge, readable, units } from "../../exchange.ts";
+import { type Accepted, acceptedIn } from "../../http_message.ts";
+import { readingLines, sentence, wrapUnits } from "./text.ts";
 import { type Microseconds, SINCE_START } from "../tap.ts";
 
 /** What a transcript is made with. */
@@ -43,18 +40,20 @@ export interface RawResult {
 /** Columns before the octets: time, direction, count. */
 const INDENT = " ".repeat(16);
 const LEAST_COLUMNS = 24;
-const ANY_LENGTH = { ...REQUEST_LIMITS, maxContentBytes: Number.MAX_SAFE_INTEGER };
 
 /** Listens to a tap at the client's end, and tells of the exchange that was begun last. */
 export class Transcript {
   readonly #options: TranscriptOptions;
   readonly #now: Microseconds;
   #start: number | undefined;
-  #conversation = new Conversation(ANY_LENGTH);
-  #requests = new Explainer({ kind: "request" });
+  #explainer = this.#newExplainer();
+  #requests: Explanation[] = [];
+  /** Where responses have begun in the octets that are read. */
+  #starts: number[] = [];
   #finSent = false;
   #result: RawResult = { status: undefined, valid: true };
   #answers: Answer[] = [];
+  #accepted: Accepted[] = [];
   #ended = false;
   #shownEvents = 0;
   #hidden = { events: 0, octets: 0 };
@@ -68,11 +67,13 @@ export class Transcript {
   /** Begins an exchange on a connection that has carried no message, or only whole ones. */
   begin(): void {
     this.#start = this.#now();
-    this.#conversation = new Conversation(ANY_LENGTH);
-    this.#requests = new Explainer({ kind: "request" });
+    this.#explainer = this.#newExplainer();
+    this.#requests = [];
+    this.#starts = [];
     this.#finSent = false;
     this.#result = { status: undefined, valid: true };
     this.#answers = [];
+    this.#accepted = [];
     this.#ended = false;
     this.#shownEvents = 0;
     this.#hidden = { events: 0, octets: 0 };
@@ -81,8 +82,9 @@ export class Transcript {
   /** What the server has to send by the rules. */
   get expects(): "response" | "fin" | "nothing" {
     if (!this.#result.valid) return "fin";
-    if (this.#conversation.unanswered) return "response";
-    return this.#finSent || this.#conversation.closes ? "fin" : "nothing";
+    const { unanswered, closes } = this.#explainer.pairing;
+    if (unanswered.length > 0) return "response";
+    return this.#finSent || closes ? "fin" : "nothing";
   }
 
   /** Receives what happens on the connection. */
@@ -90,10 +92,8 @@ export class Transcript {
     if (this.#start === undefined) return;
     switch (event.kind) {
       case "write":
-        this.#requests.receive(event.bytes);
         this.#line(event, ">");
-        this.#conversation.octets("request", event.bytes.slice());
-        return;
+        return this.#explainer.octets("request", event.bytes);
       case "read":
         return this.#read(event);
       case "fin":
@@ -110,8 +110,9 @@ export class Transcript {
     if (unsent > 0) {
       this.#write(`(${unsent} octets were not sent: the server did not take them, or the connection had ended)`);
     }
-    this.#requests.end(this.#finSent);
-    for (const explanation of this.#requests.take()) {
+    this.#explainer.end("request");
+    this.#collect();
+    for (const explanation of this.#requests.splice(0)) {
       const [first, ...more] = predictionLines(explanation, this.#width);
       this.#sentence(first);
       for (const line of more) this.#write(line);
@@ -134,39 +135,56 @@ export class Transcript {
     return verdict.against ? { ...this.#result, against: true } : this.#result;
   }
 
+  #newExplainer(): Explainer {
+    return new Explainer({ tell: (event) => this.#follow(event) });
+  }
+
+  #collect(): void {
+    this.#requests.push(...this.#explainer.take().filter(({ direction }) => direction === "request"));
+  }
+
+  /** Follows the responses: where each begins, what its head says, and how the last one ends. */
+  #follow(event: ExchangeEvent): void {
+    if (event.direction === "request") return;
+    if (event.kind === "began") this.#starts.push(event.message.from);
+    if (event.kind === "head" && event.head.kind === "response") {
+      const { request } = event.message.exchange;
+      this.#answers.push({ head: event.head, request: request?.head, fault: request?.error?.fault });
+      this.#accepted.push(...acceptedIn(event.head));
+    }
+    if (event.kind !== "ended") return;
+    this.#accepted.push(...acceptedIn({ kind: "end", trailers: event.trailers }));
+    const { head, interim } = event.message;
+    if (head?.kind === "response" && !interim) this.#result = { ...this.#result, status: head.status };
+  }
+
   /** A read may end one message and start the next: each has its line. */
   #read(event: Octets): void {
-    const before = this.#conversation.received("response");
-    const bytes = event.bytes.slice();
-    const { changed, answers, accepted } = this.#conversation.octets("response", bytes);
-    this.#answers.push(...answers);
-    const responses = changed.flatMap(({ responses }) => responses);
-    const starts = responses.map(({ from }) => from - before).filter((at) => at > 0 && at < bytes.length);
-    const cuts = [0, ...new Set(starts.sort((a, b) => a - b)), bytes.length];
+    const { pairing } = this.#explainer;
+    const before = pairing.received("response");
+    const { bytes } = event;
+    this.#explainer.octets("response", bytes);
+    this.#collect();
+    const starts = this.#starts.splice(0).map((from) => from - before).filter((at) => at > 0 && at < bytes.length);
+    const cuts = [0, ...new Set(starts), bytes.length];
     for (let i = 1; i < cuts.length; i++) {
       const piece = bytes.subarray(cuts[i - 1], cuts[i]);
       this.#line({ ...event, bytes: piece }, "<");
     }
-    for (const { text, rule } of accepted) {
+    for (const { text, rule } of this.#accepted.splice(0)) {
       for (const line of sentence("=>", `${text} (${rule})`, this.#width)) this.#write(line);
     }
-    for (const { status, whole, fault } of responses) {
-      if (whole && (status >= 200 || status === 101)) this.#result = { ...this.#result, status };
-      if (fault === undefined || !this.#result.valid) continue;
-      this.#result = { ...this.#result, valid: false };
-      const where = fault.offset < 0 ? "" : ` at octet ${fault.offset} of the response`;
-      this.#sentence(`no valid response${where}, ${described(fault.detail, fault.rule)}`);
-    }
+    const { error } = pairing.message("response") ?? {};
+    if (error === undefined || !this.#result.valid) return;
+    this.#result = { ...this.#result, valid: false };
+    this.#sentence(`no valid response at octet ${error.offset} of the response, ${described(error.message, error.rule)}`);
   }
 
   #fin(time: number, own: boolean): void {
     this.#print(time, own ? ">" : "<", " FIN");
     this.#finSent ||= own;
     this.#ended ||= !own;
-    const { changed } = this.#conversation.fin(own ? "request" : "response");
-    for (const { status, whole } of changed.flatMap(({ responses }) => responses)) {
-      if (whole && status >= 200) this.#result = { ...this.#result, status };
-    }
+    this.#explainer.fin(own ? "request" : "response");
   }
 
   #line({ time, bytes }: Octets, direction: "<" | ">"): void {
@@ -208,7 +226,7 @@ export class Transcript {
 
 /** What the rules say of one message: the first line, and what there is below it. */
 function predictionLines({ kind, rows, state, fault, findings, length }: Explanation, width: number): string[] {
-  if (kind === "unread") return [`${length} octets behind it are not read, for the connection ends`];
+  if (kind === "unread") return [`${counted(length, "octet")} behind it: ${rows[0].label}`];
   if (fault !== undefined) {
     const { words, or, rule } = fault.degree;
     const seen = `${fault.detail}${or === undefined ? "" : `, or ${or}`}`;

@@ -4,11 +4,9 @@
  * @module
  */
 
-import { octetString } from "../../bytes.ts";
-import { MAX_REPLAYED_CONNECTIONS, MAX_SEARCHED_LINE_BYTES } from "../../limits.ts";
+import { Beginning } from "../../exchange.ts";
+import { MAX_REPLAYED_CONNECTIONS } from "../../limits.ts";
 import type { SocketAddress } from "../../traffic.ts";
-import type { Direction } from "../../exchange.ts";
-import { beginsAsHttp } from "../capture/http_begin.ts";
 import type { RecordedEvent } from "./script.ts";
 
 /** The server of a connection that carries HTTP. */
@@ -19,10 +17,9 @@ export interface RecordedServer {
   readonly secure: boolean;
 }
 
-/** The first octets of both sides, while it is not known what they carry. */
+/** A connection whose first octets do not tell what it carries. */
 interface Undecided extends RecordedServer {
-  /** `undefined` once they are known not to begin a message. */
-  readonly starts: Record<Direction, string | undefined>;
+  readonly beginning: Beginning;
 }
 
 /** Finds the connections of a recording that carry HTTP. */
@@ -39,23 +36,18 @@ export class Survey {
     if (kind === "opened") {
       const { end, local, remote, secure } = event;
       const address = end === "server" ? local : remote;
-      this.#undecided.set(connection, { address, secure, starts: { request: "", response: "" } });
+      this.#undecided.set(connection, { address, secure, beginning: new Beginning() });
       return;
     }
     const undecided = this.#undecided.get(connection);
     if (undecided === undefined) return;
     if (kind === "closed") return this.#isOther(connection, undecided);
     if (kind !== "read" && kind !== "write") return;
-    const { starts } = undecided;
-    const direction = (kind === "read") === (event.end === "server") ? "request" : "response";
-    const start = starts[direction];
-    if (start === undefined) return;
-    const text = start + octetString(event.bytes, 0, Math.min(event.bytes.length, MAX_SEARCHED_LINE_BYTES + 1));
-    const isHttp = beginsAsHttp(text, direction);
-    starts[direction] = isHttp === undefined ? text : undefined;
-    if (!isHttp) return;
+    const { address, secure, beginning } = undecided;
+    beginning.receive((kind === "read") === (event.end === "server") ? "request" : "response", event.bytes);
+    if (!beginning.isHttp) return;
     this.#undecided.delete(connection);
-    this.servers.set(connection, { address: undecided.address, secure: undecided.secure });
+    this.servers.set(connection, { address, secure });
   }
 
   /** Ends the recording. */
@@ -63,9 +55,9 @@ export class Survey {
     for (const [connection, undecided] of this.#undecided) this.#isOther(connection, undecided);
   }
 
-  #isOther(connection: number, { starts }: Undecided): void {
+  #isOther(connection: number, { beginning: { octets } }: Undecided): void {
     this.#undecided.delete(connection);
-    const hasOctets = starts.request !== "" || starts.response !== "";
+    const hasOctets = octets.request + octets.response > 0;
     if (hasOctets && this.others.length < MAX_REPLAYED_CONNECTIONS) this.others.push(connection);
   }
 }

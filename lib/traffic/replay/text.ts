@@ -9,7 +9,7 @@ import type { RequestHead } from "../../http_message.ts";
 import { REPLAY_SHOWN_CHARACTERS } from "../../limits.ts";
 import { maskCredentials } from "../../masking.ts";
 import type { Painter } from "../../terminal.ts";
-import { readable } from "../explain/octet_text.ts";
+import { readable } from "../../exchange.ts";
 import { type Answer, type Difference, differences, type EntityTags, statusText } from "./compare.ts";
 import type { ReplayedExchange } from "./dialogue.ts";
 

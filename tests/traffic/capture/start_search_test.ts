@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Direction } from "../../../lib/traffic/conversation.ts";
+import type { Direction } from "../../../lib/exchange.ts";
 import { StartLineSearch } from "../../../lib/traffic/capture/start_search.ts";
 import { octetString, wireOctets } from "../../wire_cases.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { maskedReading, messageCredentials } from "../../../lib/traffic/explain/credentials.ts";
-import { explainOctets } from "../../../lib/traffic/explain/explain.ts";
+import { explainOctets } from "../../../lib/exchange.ts";
 import { painterFor } from "../../../lib/terminal.ts";
 import { explanationText } from "../../../lib/traffic/explain/text.ts";
 import { wireOctets } from "../../wire_cases.ts";
@@ -25,7 +25,7 @@ const messages: [where: string, octets: string][] = [
 
 for (const [where, octets] of messages) {
   Deno.test(`a credential in ${where} is not told`, () => {
-    const [explanation] = explainOctets(wireOctets(octets), { kind: "request" });
+    const [explanation] = explainOctets("request", wireOctets(octets));
     const at = octets.indexOf("s3cret");
     for (const whole of [undefined, octets]) {
       const found = messageCredentials(explanation.rows, whole);
@@ -44,7 +44,7 @@ Deno.test("content is never masked", () => {
   const fixed = `PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: ${content.length}\r\n\r\n${content}`;
   const chunks = `${content.length.toString(16)}\r\n${content}\r\n`.repeat(300);
   for (const octets of [fixed, `${CHUNKED}${chunks}0\r\nCookie: c\r\n\r\n`]) {
-    const [{ rows }] = explainOctets(wireOctets(octets), { kind: "request" });
+    const [{ rows }] = explainOctets("request", wireOctets(octets));
     const last = { start: octets.length - 5, end: octets.length - 4 };
     assert.deepEqual(messageCredentials(rows, octets), octets === fixed ? [] : [last]);
     assert.deepEqual(messageCredentials(rows), octets === fixed ? [] : [last]);
@@ -53,7 +53,7 @@ Deno.test("content is never masked", () => {
 
 Deno.test("octets after those that rows hold are looked at too", () => {
   const octets = `A\r\n${"a".repeat(1e5)}\r\nCookie: ab\r\n\r\nGET / HTTP/1.1\r\nCookie: cd`;
-  const [{ rows }] = explainOctets(wireOctets(octets), { kind: "request" });
+  const [{ rows }] = explainOctets("request", wireOctets(octets));
   const second = octets.length - 2;
   assert.deepEqual(messageCredentials(rows, octets).map(({ start }) => start), [octets.indexOf("ab\r"), second]);
 });

@@ -5,9 +5,8 @@ import { HttpError } from "../../../lib/http/error.ts";
 import type { MessageKind } from "../../../lib/http/message.ts";
 import { REQUEST_LIMITS } from "../../../lib/limits.ts";
 import { painterFor } from "../../../lib/terminal.ts";
-import { explainOctets } from "../../../lib/traffic/explain/explain.ts";
-import { ALL_KEPT } from "../../../lib/traffic/explain/explanation.ts";
-import { type ExplainTextOptions, explanationText, refusalText } from "../../../lib/traffic/explain/text.ts";
+import { ALL_KEPT, explainOctets, units } from "../../../lib/exchange.ts";
+import { type ExplainTextOptions, explanationText, refusalText, wrapUnits } from "../../../lib/traffic/explain/text.ts";
 import { brokenMessages, Random } from "../../fuzzing.ts";
 import { octetString, wireOctets } from "../../wire_cases.ts";
 
@@ -15,7 +14,7 @@ const PLAIN: ExplainTextOptions = { width: 80, all: false, painter: painterFor(f
 
 function textOf(octets: string, options: Partial<ExplainTextOptions> & { kind?: MessageKind } = {}): string {
   const { kind = "request", ...layout } = options;
-  const explanations = explainOctets(wireOctets(octets), { kind, ...layout.all && { kept: ALL_KEPT } });
+  const explanations = explainOctets(kind, wireOctets(octets), { ...layout.all && { kept: ALL_KEPT } });
   return explanations.map((explanation) => explanationText(explanation, { ...PLAIN, ...layout })).join("\n");
 }
 
@@ -105,7 +104,7 @@ Deno.test("the text of any octets is safe, with one caret for a fault", () => {
     const octets = wireOctets(
       random.below(5) === 0 ? random.octets(1 + random.below(200)) : brokenMessages(random, kind),
     );
-    for (const explanation of explainOctets(octets, { kind })) {
+    for (const explanation of explainOctets(kind, octets)) {
       const width = random.pick([40, 60, 80, 120]);
       const text = explanationText(explanation, { ...PLAIN, width, masked: random.below(2) === 0 });
       // deno-lint-ignore no-control-regex -- these are what must not be there
@@ -124,7 +123,7 @@ Deno.test("for a long line only octets around the fault are shown", () => {
 
 Deno.test("the end of long content that is cut off has a caret behind what is kept", () => {
   const octets = wireOctets(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n${"x".repeat(8999)}`);
-  const [explanation] = explainOctets(octets, { kind: "request", closed: true });
+  const [explanation] = explainOctets("request", octets, { closed: true });
   const text = explanationText(explanation, PLAIN);
   assert(text.includes(`\n   50 …${"x".repeat(30)}…\n${" ".repeat(6 + 32)}^ octet 9049\n`), text);
 });
@@ -292,7 +291,7 @@ Deno.test("no credential is shown, wherever the fault is", () => {
 });
 
 Deno.test("findings and sentences on faults are wrapped to the width", () => {
-  const [explanation] = explainOctets(wireOctets("GET / HTTP/1.1\nHost: a\r\n\r\n"), { kind: "request" });
+  const [explanation] = explainOctets("request", wireOctets("GET / HTTP/1.1\nHost: a\r\n\r\n"));
   const text = explanationText(explanation, { width: 50, sentenceWidth: 50, all: false, painter: painterFor(false) });
   assert.equal(text.split("\n").every((line) => line.length <= 50), true, text);
   assert.match(
@@ -333,10 +332,8 @@ for (const [octets, sentence, kind] of sentences) {
 }
 
 Deno.test("what a colon explains is told from the degree by a semicolon", () => {
-  const [explanation] = explainOctets(wireOctets("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na"), {
-    kind: "response",
-    closed: true,
-  });
+  const octets = wireOctets("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na");
+  const [explanation] = explainOctets("response", octets, { closed: true });
   const text = explanationText(explanation, PLAIN);
   const words = "content: 2 more bytes were announced; must be taken as incomplete (RFC 9112 §8)";
   assert(text.includes(`      !! The connection ended in the middle of the ${words}\n`), text);
@@ -375,4 +372,14 @@ Deno.test("a folded trailer of a response is a finding too", () => {
     { kind: "response" },
   );
   assert.equal(text.match(/accepted, though a field is folded/g)?.length, 1, text);
+});
+
+Deno.test("lines fit the columns that a terminal draws", () => {
+  assert.deepEqual(wrapUnits(["핑", "핑", "a"], 3), { lines: ["핑", "핑a"], octets: 7 });
+});
+
+Deno.test("lines end at the width and behind a line end, and are counted in octets", () => {
+  assert.deepEqual(wrapUnits(units("abc\r\nde"), 8), { lines: ["abc\\r\\n", "de"], octets: 7 });
+  assert.deepEqual(wrapUnits(units("abcd"), 2), { lines: ["ab", "cd"], octets: 4 });
+  assert.deepEqual(wrapUnits(units("abcdef"), 2, 2), { lines: ["ab", "cd"], octets: 4 });
 });

@@ -125,7 +125,8 @@ Deno.test("after the answer to a broken request the server should close", () => 
 });
 
 Deno.test("an interim response answers nothing yet; 101 ends HTTP", () => {
-  const exchange = new Exchange(`> ${GET}`, "< HTTP/1.1 100 Continue\r\n\r\n");
+  const upgrade = GET.replace("\r\n", "\r\nUpgrade: x\r\n");
+  const exchange = new Exchange(`> ${upgrade}`, "< HTTP/1.1 100 Continue\r\n\r\n");
   assert.equal(exchange.transcript.expects, "response");
   exchange.happen("< HTTP/1.1 101 Switching Protocols\r\n\r\n\x00\x01no HTTP");
   assert.equal(exchange.transcript.expects, "nothing");

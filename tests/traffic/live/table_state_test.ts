@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { PAGE_ROW_CHARACTERS, RESPONSE_LIMITS } from "../../../lib/limits.ts";
 import { Decoder } from "../../../lib/http/decoder.ts";
-import type { Complete } from "../../../lib/traffic/conversation.ts";
-import { cellsOf, effectOf, rowsOf, TableState } from "../../../lib/traffic/live/table_state.ts";
+import { cellsOf, type Complete, effectOf, rowsOf, TableState } from "../../../lib/traffic/live/table_state.ts";
 import { requestOf } from "../../support.ts";
 import { wireOctets } from "../../wire_cases.ts";
 

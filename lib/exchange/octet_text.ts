@@ -5,16 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { octetsToText } from "../../bytes.ts";
-import { displayWidth } from "../../terminal.ts";
-
-/** Lines of octets as text. */
-export interface Wrapped {
-  /** The lines. */
-  lines: string[];
-  /** The number of octets in the lines. */
-  octets: number;
-}
+import { octetsToText } from "../bytes.ts";
 
 const NAMED: Readonly<Record<string, string>> = { "\r": "\\r", "\n": "\\n", "\t": "\\t", "\0": "\\0", "\\": "\\\\" };
 
@@ -79,29 +70,4 @@ function escaped(octet: string): string {
 export function octetsOf(unit: string): number {
   if (unit === "\\r\\n") return 2;
   return unit <= "~" ? 1 : Buffer.byteLength(unit);
-}
-
-/** Fills lines with units. A line end in the text also ends a line. */
-export function wrapUnits(all: readonly string[], width: number, most = Infinity): Wrapped {
-  const lines: string[] = [];
-  let line = "";
-  let columns = 0;
-  let octets = 0;
-  for (let i = 0; i < all.length; i++) {
-    const unit = all[i];
-    // Units are mostly ASCII, and many.
-    const added = unit <= "~" ? unit.length : displayWidth(unit);
-    const breaks = line !== "" && (columns + added > width || all[i - 1].endsWith("\\n"));
-    if (breaks) {
-      lines.push(line);
-      line = "";
-      columns = 0;
-      if (lines.length >= most) return { lines, octets };
-    }
-    line += unit;
-    columns += added;
-    octets += octetsOf(unit);
-  }
-  lines.push(line);
-  return { lines, octets };
 }

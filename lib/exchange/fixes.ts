@@ -4,7 +4,7 @@
  * @module
  */
 
-import { CAUSES, type FaultCode, type HttpError } from "../../http_message.ts";
+import { CAUSES, type FaultCode, type HttpError } from "../http_message.ts";
 
 /** Faults that concern a whole head or trailer section. All its lines can still be labelled. */
 export const SECTION_FAULTS: ReadonlySet<FaultCode | undefined> = new Set<FaultCode>([

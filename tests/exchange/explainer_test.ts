@@ -1,18 +1,11 @@
 import assert from "node:assert/strict";
-import { Decoder } from "../../../lib/http/decoder.ts";
-import { HttpError } from "../../../lib/http/error.ts";
-import type { MessageKind } from "../../../lib/http/message.ts";
-import { MAX_SHOWN_CONTENT_BYTES, type MessageLimits, REQUEST_LIMITS, RESPONSE_LIMITS } from "../../../lib/limits.ts";
-import {
-  Explainer,
-  explainOctets,
-  type Explanation,
-  messageKindOf,
-  type Row,
-} from "../../../lib/traffic/explain/explain.ts";
-import { ALL_KEPT } from "../../../lib/traffic/explain/explanation.ts";
-import { brokenMessages, Random } from "../../fuzzing.ts";
-import { octetString, readCases, wireOctets } from "../../wire_cases.ts";
+import { Decoder } from "../../lib/http/decoder.ts";
+import { HttpError } from "../../lib/http/error.ts";
+import type { MessageKind } from "../../lib/http/message.ts";
+import { MAX_SHOWN_CONTENT_BYTES, type MessageLimits, REQUEST_LIMITS, RESPONSE_LIMITS } from "../../lib/limits.ts";
+import { ALL_KEPT, Explainer, explainOctets, type Explanation, messageKindOf, type Row } from "../../lib/exchange.ts";
+import { brokenMessages, Random } from "../fuzzing.ts";
+import { octetString, readCases, wireOctets } from "../wire_cases.ts";
 
 interface Outcome {
   messages: number;
@@ -81,7 +74,7 @@ function checkCover(explanations: readonly Explanation[], octets: string): void 
 
 function check(octets: Uint8Array, kind: MessageKind, answers = "GET", closed = false, limits = {}): Explanation[] {
   const expected = decoded(octets, kind, answers, closed, limits);
-  const explanations = explainOctets(octets, { kind, answers: () => answers, closed, limits, kept: ALL_KEPT });
+  const explanations = explainOctets(kind, octets, { answers: () => answers, closed, limits, kept: ALL_KEPT });
   checkCover(explanations, octetString(octets));
   const fault = explanations.find((explanation) => explanation.fault)?.fault;
   const error = fault && { status: fault.status, offset: fault.offset, fault: fault.code, rule: fault.rule };
@@ -89,21 +82,27 @@ function check(octets: Uint8Array, kind: MessageKind, answers = "GET", closed = 
   return explanations;
 }
 
+/** How the octets came changes when a message broke, and so what is known of its first line. */
+function withoutMessage(explanation: Explanation): Explanation {
+  return { ...explanation, message: undefined };
+}
+
 for (const { file, cases } of readCases()) {
   for (const { name, section, kind = "request", answers, closed, wire, limits } of cases) {
     Deno.test(`explained, ${file}: ${section}: ${name}`, () => {
       const octets = wireOctets(wire);
       const whole = check(octets, kind, answers, closed, limits);
-      const pieces = new Explainer({ kind, answers: () => answers, limits, kept: ALL_KEPT });
+      const pieces = new Explainer({ answers: () => answers, limits, kept: ALL_KEPT });
       const lent = new Uint8Array(1);
       for (const octet of octets.subarray(0, 5000)) {
         lent[0] = octet;
-        pieces.receive(lent);
+        pieces.octets(kind, lent);
         lent[0] = 0xee;
       }
-      pieces.receive(octets.subarray(5000));
-      pieces.end(closed);
-      assert.deepEqual(pieces.take(), whole, "however the octets come");
+      pieces.octets(kind, octets.subarray(5000));
+      if (closed) pieces.fin(kind);
+      pieces.end(kind);
+      assert.deepEqual(pieces.take().map(withoutMessage), whole.map(withoutMessage), "however the octets come");
     });
   }
 }
@@ -137,7 +136,7 @@ Deno.test("a message cut at any octet is explained, as a file and as a connectio
 
 function explained(text: string, kind: MessageKind = "request", answers: string[] = []): Explanation[] {
   const methods = [...answers];
-  return explainOctets(wireOctets(text), { kind, answers: () => methods.shift() });
+  return explainOctets(kind, wireOctets(text), { answers: () => methods.shift() });
 }
 
 function labels(rows: readonly Row[]): string[] {
@@ -170,9 +169,9 @@ Deno.test("an incomplete message says how much is missing", () => {
 
 Deno.test("a message is cut off by the end of a connection, but not of a file", () => {
   const octets = wireOctets("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc");
-  const [file] = explainOctets(octets, { kind: "request" });
+  const [file] = explainOctets("request", octets);
   assert.equal(file.state, "incomplete");
-  const [connection] = explainOctets(octets, { kind: "request", closed: true });
+  const [connection] = explainOctets("request", octets, { closed: true });
   assert.equal(connection.state, "broken");
   assert.equal(connection.fault?.code, "cut-off");
 });
@@ -213,7 +212,7 @@ Deno.test("an empty line after the last request is no message", () => {
   for (const connection of ["keep-alive", "close"]) {
     for (const closed of [false, true]) {
       const octets = wireOctets(`GET / HTTP/1.1\r\nHost: a\r\nConnection: ${connection}\r\n\r\n\r\n`);
-      const [, line] = explainOctets(octets, { kind: "request", closed });
+      const [, line] = explainOctets("request", octets, { closed });
       assert.deepEqual(labels(line.rows), ["0 an empty line before a request is ignored"]);
       assert.deepEqual([line.kind, line.state], ["unread", "whole"]);
     }
@@ -223,13 +222,13 @@ Deno.test("an empty line after the last request is no message", () => {
 
 Deno.test("a fault within a line is shown in the whole line; with a fault of the head all lines are labelled", () => {
   const [lexical] = explained("GET / HTTP/1.1\r\nHost : a\r\nA: b\r\n\r\n");
-  assert.deepEqual(labels(lexical.rows).slice(3), ["16 ", "26 not read"]);
+  assert.deepEqual(labels(lexical.rows).slice(3), ["16 ", "26 not read: see the fault of request 1"]);
   const [head] = explained("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\nA: b\r\n\r\nabc");
   assert.deepEqual(labels(head.rows).slice(4), [
     "25 octets of content",
     "44 an extension field",
     "50 the head ends",
-    "52 not read",
+    "52 not read: see the fault of request 1",
   ]);
 });
 
@@ -249,10 +248,10 @@ Deno.test("for long content the first octets are kept, and the first chunks have
 });
 
 Deno.test("all content is kept up to its limit, and covered beyond it", () => {
-  const explainer = new Explainer({ kind: "request", kept: ALL_KEPT });
+  const explainer = new Explainer({ kept: ALL_KEPT });
   const length = MAX_SHOWN_CONTENT_BYTES + 1;
-  explainer.receive(wireOctets(`PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`));
-  explainer.receive(new Uint8Array(length));
+  explainer.octets("request", wireOctets(`PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`));
+  explainer.octets("request", new Uint8Array(length));
   const { start, end, octets } = explainer.take()[0].rows.at(-1)!;
   assert.deepEqual([end - start, octets.length], [length, MAX_SHOWN_CONTENT_BYTES]);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { explainOctets } from "../../../lib/traffic/explain/explain.ts";
-import { wireOctets } from "../../wire_cases.ts";
+import { explainOctets } from "../../lib/exchange.ts";
+import { wireOctets } from "../wire_cases.ts";
 
 const CHUNKED = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -38,7 +38,7 @@ const cases: [name: string, octets: string, readings: string[]][] = [
 
 for (const [name, octets, expected] of cases) {
   Deno.test(`two readings: ${name}`, () => {
-    const [{ fault }] = explainOctets(wireOctets(octets), { kind: "request" });
+    const [{ fault }] = explainOctets("request", wireOctets(octets));
     const shown = fault!.readings.map(({ by, start, end, missing, next }) =>
       `${by}: ${start}-${end} ${missing} ${next}`
     );

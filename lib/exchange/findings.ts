@@ -4,7 +4,7 @@
  * @module
  */
 
-import { counted } from "../../bytes.ts";
+import { counted } from "../bytes.ts";
 import {
   type Accepted,
   isContentless,
@@ -14,14 +14,16 @@ import {
   listMembers,
   type RequestHead,
   type ResponseHead,
-} from "../../http_message.ts";
-import { REQUEST_LIMITS } from "../../limits.ts";
+} from "../http_message.ts";
+import { REQUEST_LIMITS } from "../limits.ts";
 import type { Finding } from "./explanation.ts";
 
 /** The properties of a message. */
 export interface MessageFacts {
   /** Its head. */
   readonly head: RequestHead | ResponseHead;
+  /** Whether it is an interim response. */
+  readonly interim: boolean;
   /** The method that the response answers. */
   readonly answers: string;
   /** What is accepted, though it breaks a rule. */
@@ -77,9 +79,9 @@ export function contentFindings(facts: MessageFacts, state: "whole" | "incomplet
   }
   if (head.kind === "response" && isInterim(head.status)) {
     findings.push(
-      head.status === 101
-        ? { text: "no longer HTTP: what follows is the other protocol", rule: "RFC 9110 §7.8" }
-        : { text: "interim: the final response is still to come", rule: "RFC 9110 §15.2" },
+      facts.interim
+        ? { text: "interim: the final response is still to come", rule: "RFC 9110 §15.2" }
+        : { text: "no longer HTTP: what follows is the other protocol", rule: "RFC 9110 §7.8" },
     );
   }
   return findings;

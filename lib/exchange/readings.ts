@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { FaultCode } from "../../http_message.ts";
+import type { FaultCode } from "../http_message.ts";
 import type { Reading } from "./explanation.ts";
 
 /** A head as read by a lenient receiver. */

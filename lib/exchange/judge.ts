@@ -7,17 +7,27 @@
 import {
   CAUSES,
   type Degree,
+  type FaultCode,
   isInterim,
   leavesHttp,
   listMembers,
   type RequestHead,
   type ResponseHead,
-} from "../../http_message.ts";
-import type { Answer } from "../conversation.ts";
+} from "../http_message.ts";
 
 /** Says what was seen, and what the specification says of it: one sentence without its section. */
 export function degreeSentence(seen: string, { words, or }: Degree): string {
   return `${seen}${seen.includes(": ") ? ";" : ":"} ${words}${or === undefined ? "" : `, or ${or}`}`;
+}
+
+/** The head of a response, and what it answers. */
+export interface Answer {
+  /** The head of the response, which may be an interim one. */
+  readonly head: ResponseHead;
+  /** The head of the request; `undefined` if there is none, or if it is invalid. */
+  readonly request: RequestHead | undefined;
+  /** Why the request was invalid when the response came. */
+  readonly fault: FaultCode | undefined;
 }
 
 /** What the specification says of a server's answers. */

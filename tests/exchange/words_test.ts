@@ -1,10 +1,5 @@
 import assert from "node:assert/strict";
-import {
-  FIELD_MEANINGS,
-  METHOD_MEANINGS,
-  STATUS_CLASSES,
-  STATUS_MEANINGS,
-} from "../../../lib/traffic/explain/words.ts";
+import { FIELD_MEANINGS, METHOD_MEANINGS, STATUS_CLASSES, STATUS_MEANINGS } from "../../lib/exchange/words.ts";
 
 Deno.test("methods, statuses and fields have one line and a section each", () => {
   const all = [...Object.values(METHOD_MEANINGS), ...Object.values(STATUS_MEANINGS), ...FIELD_MEANINGS.values()];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { CAUSES } from "../../../lib/http/causes.ts";
-import { HttpError } from "../../../lib/http/error.ts";
-import { fixFor } from "../../../lib/traffic/explain/fixes.ts";
+import { CAUSES } from "../../lib/http/causes.ts";
+import { HttpError } from "../../lib/http/error.ts";
+import { fixFor } from "../../lib/exchange.ts";
 
 Deno.test("the fix of a cause takes precedence over that of its rule", () => {
   const rule = "RFC 9110 §9.1";

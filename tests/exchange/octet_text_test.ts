@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { octetsOf, readable, units, wrapUnits } from "../../../lib/traffic/explain/octet_text.ts";
+import { octetsOf, readable, units } from "../../lib/exchange/octet_text.ts";
 
 Deno.test("each octet that is not a visible character is escaped, a line end as one unit", () => {
   assert.deepEqual(units("a\r\n\n\t\0\\\x1b~"), ["a", "\\r\\n", "\\n", "\\t", "\\0", "\\\\", "\\x1b", "~"]);
@@ -35,14 +35,4 @@ Deno.test("the number of octets in a unit", () => {
 
 Deno.test("a mark belongs to the letter before it", () => {
   assert.equal(readable("e\xcc\x81\r\n"), "e\u0301\\r\\n");
-});
-
-Deno.test("lines fit the columns that a terminal draws", () => {
-  assert.deepEqual(wrapUnits(["핑", "핑", "a"], 3), { lines: ["핑", "핑a"], octets: 7 });
-});
-
-Deno.test("lines end at the width and behind a line end, and are counted in octets", () => {
-  assert.deepEqual(wrapUnits(units("abc\r\nde"), 8), { lines: ["abc\\r\\n", "de"], octets: 7 });
-  assert.deepEqual(wrapUnits(units("abcd"), 2), { lines: ["ab", "cd"], octets: 4 });
-  assert.deepEqual(wrapUnits(units("abcdef"), 2, 2), { lines: ["ab", "cd"], octets: 4 });
 });

@@ -1,13 +1,6 @@
 import assert from "node:assert/strict";
-import type { Row } from "../../../lib/traffic/explain/explanation.ts";
-import {
-  chunkLabel,
-  fieldRow,
-  HEAD_END,
-  sectionRows,
-  startLineRows,
-  TRAILERS_END,
-} from "../../../lib/traffic/explain/rows.ts";
+import type { Row } from "../../lib/exchange/explanation.ts";
+import { chunkLabel, fieldRow, HEAD_END, sectionRows, startLineRows, TRAILERS_END } from "../../lib/exchange/rows.ts";
 
 function startLine(line: string, isRequest: boolean): string[] {
   const rows: Row[] = [];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { explainOctets } from "../../../lib/traffic/explain/explain.ts";
-import { messageKindOf } from "../../../lib/traffic/explain/explain.ts";
-import { wireOctets } from "../../wire_cases.ts";
+import { explainOctets } from "../../lib/exchange.ts";
+import { messageKindOf } from "../../lib/exchange.ts";
+import { wireOctets } from "../wire_cases.ts";
 
 const STAYS = "stays open: HTTP/1.1 and no Connection: close";
 const cases: [octets: string, findings: string[]][] = [
@@ -45,7 +45,7 @@ const cases: [octets: string, findings: string[]][] = [
 for (const [octets, findings] of cases) {
   Deno.test(`what follows from ${JSON.stringify(octets)}`, () => {
     const bytes = wireOctets(octets);
-    const [explanation] = explainOctets(bytes, { kind: messageKindOf(bytes) });
+    const [explanation] = explainOctets(messageKindOf(bytes), bytes);
     assert.deepEqual(explanation.findings.map(({ text }) => text), findings);
   });
 }

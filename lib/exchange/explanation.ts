@@ -4,8 +4,9 @@
  * @module
  */
 
-import type { Degree, FaultCode, MessageKind } from "../../http_message.ts";
-import { MAX_SHOWN_CHUNKS, MAX_SHOWN_CONTENT_BYTES, type MessageLimits } from "../../limits.ts";
+import type { Degree, FaultCode, MessageKind } from "../http_message.ts";
+import { MAX_SHOWN_CHUNKS, MAX_SHOWN_CONTENT_BYTES } from "../limits.ts";
+import type { Direction, Message } from "./messages.ts";
 
 /** The kind of a row's octets. A view may colour by it. */
 export type RowKind = "start" | "field" | "end" | "framing" | "content" | "broken" | "unread";
@@ -82,6 +83,8 @@ export interface Fault {
 
 /** An explained message, or octets that are not a message, such as those after the last one. */
 export interface Explanation {
+  /** The direction of its octets. */
+  readonly direction: Direction;
   /** The kind of message. */
   readonly kind: MessageKind | "unread";
   /** The offset of its first octet in all received octets. */
@@ -96,22 +99,12 @@ export interface Explanation {
   readonly fault?: Fault;
   /** Whether the message is complete and valid, incomplete, or invalid. */
   readonly state: "whole" | "incomplete" | "broken";
+  /** The message, if it is one that has begun. */
+  readonly message?: Message;
   /** The method of a request. */
   readonly method?: string;
   /** The status of a response. */
   readonly status?: number;
-}
-
-/** Octets that have no explanation yet. */
-export interface Unfinished {
-  /** How many there are. */
-  readonly octets: number;
-  /** Whether they are of a message: not after the last one, and not of another protocol. */
-  readonly isMessage: boolean;
-  /** Whether the message is known to be invalid. */
-  readonly isBroken: boolean;
-  /** The request's method, once its head is complete. */
-  readonly method: string | undefined;
 }
 
 /** How much of one message is kept. */
@@ -124,15 +117,3 @@ export interface Kept {
 
 /** Keeps all that can be shown of one message. */
 export const ALL_KEPT: Kept = { contentBytes: MAX_SHOWN_CONTENT_BYTES, chunks: MAX_SHOWN_CHUNKS };
-
-/** Options of an explanation. */
-export interface ExplainOptions {
-  /** The kind of the messages. */
-  readonly kind: MessageKind;
-  /** Returns the method that the next response answers; called once for each final response. By default GET. */
-  readonly answers?: () => string | undefined;
-  /** What is kept of a message; by default a screenful. */
-  readonly kept?: Kept;
-  /** Limits other than those of `serve` and `connect`. */
-  readonly limits?: Partial<MessageLimits>;
-}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { valueParts } from "../../../lib/traffic/explain/values.ts";
-import type { ValueKind } from "../../../lib/traffic/explain/words.ts";
+import { valueParts } from "../../lib/exchange/values.ts";
+import type { ValueKind } from "../../lib/exchange/words.ts";
 
 const cases: [kind: ValueKind, value: string, parts: string[]][] = [
   ["text", "a", []],

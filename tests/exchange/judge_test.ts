@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { CAUSES, type FaultCode } from "../../../lib/http/causes.ts";
-import type { ResponseHead } from "../../../lib/http/message.ts";
-import { degreeSentence, judge } from "../../../lib/traffic/explain/verdict.ts";
-import { decoderFor, wireOctets } from "../../wire_cases.ts";
+import { CAUSES, type FaultCode } from "../../lib/http/causes.ts";
+import type { ResponseHead } from "../../lib/http/message.ts";
+import { degreeSentence, judge } from "../../lib/exchange/judge.ts";
+import { decoderFor, wireOctets } from "../wire_cases.ts";
 
 function headOf(octets: string): ResponseHead {
   const decoder = decoderFor({ kind: "response" });

@@ -1,0 +1,106 @@
+/**
+ * Explains a connection: pairs its messages, and labels every octet of both directions.
+ *
+ * @module
+ */
+
+import { octetString } from "../bytes.ts";
+import type { MessageKind } from "../http_message.ts";
+import { type MessageLimits, REQUEST_LIMITS, RESPONSE_LIMITS } from "../limits.ts";
+import type { Explanation, Kept } from "./explanation.ts";
+import { Labels } from "./labels.ts";
+import type { Direction, ExchangeEvent } from "./messages.ts";
+import { Pairing } from "./pairing.ts";
+
+/** Options of an {@linkcode Explainer}. */
+export interface ExplainOptions {
+  /**
+   * Returns the method that the next response answers, by default GET, where only one direction is known; called once for
+   * each final response.
+   */
+  readonly answers?: () => string | undefined;
+  /** What is kept of a message; by default a screenful. */
+  readonly kept?: Kept;
+  /** Limits other than those of `serve` and `connect`. */
+  readonly limits?: Partial<MessageLimits>;
+  /** Receives what the pairing tells, once it is labelled. */
+  readonly tell?: (event: ExchangeEvent) => void;
+}
+
+/** Explains both directions of a connection, or one alone. */
+export class Explainer {
+  /** Pairs the messages. */
+  readonly pairing: Pairing;
+  readonly #labels: Readonly<Record<Direction, Labels>>;
+  #finished: Explanation[] = [];
+
+  /** Creates an explainer that has received nothing. */
+  constructor({ answers, kept, limits, tell }: ExplainOptions = {}) {
+    const finished = (explanation: Explanation) => void this.#finished.push(explanation);
+    this.#labels = {
+      request: new Labels("request", kept, finished),
+      response: new Labels("response", kept, finished),
+    };
+    const any = { maxContentBytes: Number.MAX_SAFE_INTEGER, ...limits };
+    this.pairing = new Pairing((event) => {
+      this.#labels[event.direction].tell(event);
+      tell?.(event);
+    }, { answers, limits: { request: { ...REQUEST_LIMITS, ...any }, response: { ...RESPONSE_LIMITS, ...any } } });
+  }
+
+  /** Receives the octets of one read, which may change after the call; see {@linkcode Pairing.octets}. */
+  octets(direction: Direction, bytes: Uint8Array, time?: number): void {
+    const { request, response } = this.#labels;
+    this.#labels[direction].lend(bytes);
+    this.pairing.octets(direction, bytes, time);
+    request.keep();
+    response.keep();
+  }
+
+  /** Receives the end of one direction. The end of a file does not imply it. */
+  fin(direction: Direction): void {
+    this.pairing.fin(direction);
+  }
+
+  /** Explains what is incomplete in a direction; nothing of it may be received afterwards. */
+  end(direction: Direction): void {
+    this.#labels[direction].end();
+  }
+
+  /** How many octets of a direction are not explained yet. */
+  pending(direction: Direction): number {
+    return this.#labels[direction].pending;
+  }
+
+  /** Whether more octets of a direction would change nothing but the number of those that are not read. */
+  needsNoMore(direction: Direction): boolean {
+    return this.#labels[direction].needsNoMore;
+  }
+
+  /** Takes the explanations finished so far. */
+  take(): Explanation[] {
+    const finished = this.#finished;
+    this.#finished = [];
+    return finished;
+  }
+}
+
+/** Explains complete octets of one direction, message by message. */
+export function explainOctets(
+  direction: Direction,
+  octets: Uint8Array,
+  { closed, ...options }: ExplainOptions & { readonly closed?: boolean } = {},
+): Explanation[] {
+  const explainer = new Explainer({ answers: () => undefined, ...options });
+  explainer.octets(direction, octets);
+  if (closed) explainer.fin(direction);
+  explainer.end(direction);
+  return explainer.take();
+}
+
+/** Returns the kind of the octets: responses if they start with `HTTP/` or the beginning of it, else requests. */
+export function messageKindOf(octets: Uint8Array): MessageKind {
+  return octets.length > 0 && "HTTP/".startsWith(octetString(octets, 0, Math.min(5, octets.length)))
+    ? "response"
+    : "request";
+}
