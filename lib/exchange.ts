@@ -18,8 +18,7 @@ export {
   type Row,
   type RowKind,
 } from "./exchange/explanation.ts";
-export { fixFor } from "./exchange/fixes.ts";
-export { type Answer, degreeSentence, judge, type Verdict } from "./exchange/judge.ts";
+export { type Answer, judge, type Verdict } from "./exchange/judge.ts";
 export {
   answeredIn,
   type Direction,
@@ -33,3 +32,4 @@ export {
 export { octetsOf, readable, units } from "./exchange/octet_text.ts";
 export { Pairing, type PairingOptions } from "./exchange/pairing.ts";
 export { Beginning, kindOfLine } from "./exchange/start_lines.ts";
+export { degreeSentence, fixFor } from "./exchange/verdict.ts";

@@ -1,12 +1,11 @@
 /**
- * Verdicts: what the specification says of a broken message, and whether a server answered as it says.
+ * Judges a server's answers: whether they are as the specification says.
  *
  * @module
  */
 
 import {
   CAUSES,
-  type Degree,
   type FaultCode,
   isInterim,
   leavesHttp,
@@ -14,11 +13,6 @@ import {
   type RequestHead,
   type ResponseHead,
 } from "../http_message.ts";
-
-/** Says what was seen, and what the specification says of it: one sentence without its section. */
-export function degreeSentence(seen: string, { words, or }: Degree): string {
-  return `${seen}${seen.includes(": ") ? ";" : ":"} ${words}${or === undefined ? "" : `, or ${or}`}`;
-}
 
 /** The head of a response, and what it answers. */
 export interface Answer {

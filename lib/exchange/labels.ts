@@ -11,11 +11,18 @@ import { counted, NO_BYTES, octetString } from "../bytes.ts";
 import { acceptedIn, CAUSES, type HttpError, type RequestHead, type ResponseHead } from "../http_message.ts";
 import { SHOWN_CHUNKS, SHOWN_CONTENT_BYTES, UNREAD_KEPT_BYTES } from "../limits.ts";
 import type { Explanation, Fault, Finding, Kept, Row, RowKind } from "./explanation.ts";
-import { contentFindings, type MessageFacts, missingFindings, persistenceFindings } from "./findings.ts";
-import { SECTION_FAULTS } from "./fixes.ts";
 import type { Direction, ExchangeEvent, Message, Stop } from "./messages.ts";
-import { chunkReadings, twoReadings } from "./readings.ts";
 import { chunkLabel, HEAD_END, NO_TRAILERS, sectionRows, startLineRows, TRAILERS_END } from "./rows.ts";
+import {
+  chunkReadings,
+  contentFindings,
+  type MessageFacts,
+  missingFindings,
+  persistenceFindings,
+  restartFindings,
+  SECTION_FAULTS,
+  twoReadings,
+} from "./verdict.ts";
 
 const LINE_END = "\r\n";
 const SCREENFUL: Kept = { contentBytes: SHOWN_CONTENT_BYTES, chunks: SHOWN_CHUNKS };
@@ -377,12 +384,4 @@ export class Labels {
     this.#carry = "";
     this.#push({ kind: "unread", findings: [], state: isRight ? "whole" : "broken" });
   }
-}
-
-/** Says that reading started again with a message, and why. */
-function restartFindings(message: Message | undefined): Finding[] {
-  if (message?.behind === undefined) return [];
-  const { direction, exchange } = message.behind;
-  const reader = direction === "request" ? "server" : "client";
-  return [{ text: `read again from here on: the ${reader} read on after the fault of ${direction} ${exchange.number}` }];
 }

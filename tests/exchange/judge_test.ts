@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { CAUSES, type FaultCode } from "../../lib/http/causes.ts";
 import type { ResponseHead } from "../../lib/http/message.ts";
-import { degreeSentence, judge } from "../../lib/exchange/judge.ts";
+import { degreeSentence, judge } from "../../lib/exchange.ts";
 import { decoderFor, wireOctets } from "../wire_cases.ts";
 
 function headOf(octets: string): ResponseHead {

@@ -263,23 +263,25 @@ function statusClass({ status, fault }) {
 }
 
 /** @param {Exchange} exchange @param {Line[]} lines */
-function aboutRequest({ request, responses }, lines) {
+function aboutRequest({ request, responses, answeredIn, unread }, lines) {
   const broken = [request, ...responses].find((message) => message?.fault);
   if (broken?.fault) {
     const { detail, offset } = broken.fault;
     return { text: offset < 0 ? detail : `${detail} · octet ${offset}`, bad: true };
   }
+  if (unread !== undefined) return { text: `its request was not read: see the fault of request ${unread}`, bad: true };
   if (request === undefined) return { text: "nobody asked for this", bad: true };
   const events = lines.flatMap(({ event, twin }) => twin === undefined ? [event] : [event, twin]);
   const reads = events.filter(({ kind, direction, end }) =>
     kind === "read" && direction === "request" && end === "server"
   );
-  const written = events.find(({ direction, end }) => direction === "response" && end === "server");
   const parts = [octetsIn(request)];
   if (reads.length > 0) parts[0] += ` in ${reads.length === 1 ? "1 read" : `${reads.length} reads`}`;
   else parts[0] += " in the read before";
   if (!request.whole) parts.push("not whole yet");
-  if (written && reads.length > 0) parts.push(`answered in ${duration(written.time - reads[reads.length - 1].time)}`);
+  if (answeredIn === "early") parts.push("answered before its content had come");
+  else if (answeredIn !== undefined) parts.push(`answered in ${duration(answeredIn)}`);
+  if (request.behind !== undefined) parts.push(`read on behind the fault of request ${request.behind}`);
   const sent = events.findLast(({ kind, end }) => kind === "write" && end === "client");
   const back = events.find(({ kind, end }) => kind === "read" && end === "client");
   if (sent && back && back.time > sent.time) parts.push(`round trip ${duration(back.time - sent.time)}`);

@@ -2,8 +2,10 @@
  * What the page knows: the events that it keeps, what they make of connections and table, and what is looked at.
  *
  * @typedef {{ detail: string, rule: string, offset: number }} Fault
- * @typedef {{ from: number, to: number, whole: boolean, title: string, status: number, fault?: Fault }} Message
- * @typedef {{ number: number, request?: Message, responses: Message[] }} Exchange
+ * @typedef {{ from: number, to: number, whole: boolean, title: string, status: number, fault?: Fault,
+ *   behind?: number }} Message
+ * @typedef {{ number: number, request?: Message, responses: Message[], answeredIn?: number | "early",
+ *   unread?: number }} Exchange
  * @typedef {"request" | "response"} Direction
  * @typedef {"client" | "server"} End
  * @typedef {[name: string, value: string][]} Cells
