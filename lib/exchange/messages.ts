@@ -5,6 +5,7 @@
  */
 
 import type { Fields, HttpError, MessageKind, RequestHead, ResponseHead } from "../http_message.ts";
+import { maskTarget } from "../masking.ts";
 
 /** The direction of octets: to the server, or back. */
 export type Direction = MessageKind;
@@ -85,10 +86,10 @@ export type ExchangeEvent =
     | { readonly kind: "resumed"; readonly from: number; readonly octets: Uint8Array }
   );
 
-/** Names a message: a request by its method and target, a response by its status and reason. */
+/** Names a message, without credentials: a request by its method and target, a response by its status and reason. */
 export function titleOf({ direction, head, line }: Message): string {
   if (head === undefined) return direction === "request" ? line ?? "" : "";
-  return head.kind === "request" ? `${head.method} ${head.target}` : `${head.status} ${head.reason}`.trim();
+  return head.kind === "request" ? `${head.method} ${maskTarget(head.target)}` : `${head.status} ${head.reason}`.trim();
 }
 
 /** The final response of an exchange, if it has begun and is known not to be interim. */

@@ -27,6 +27,7 @@ import {
   type RequestHead,
   type ResponseHead,
 } from "../http_message.ts";
+import { maskCredentials } from "../masking.ts";
 import { type MessageLimits, REQUEST_LIMITS, RESPONSE_LIMITS } from "../limits.ts";
 import { type Direction, type Exchange, type ExchangeEvent, finalResponse, type Message, type Stop } from "./messages.ts";
 import { startsMessage } from "./start_lines.ts";
@@ -377,9 +378,8 @@ function isEmptyLine(octets: Uint8Array): boolean {
   return octets[0] === CR && (octets.length === 1 || octets.length === 2 && octets[1] === 0x0a);
 }
 
-/** Returns the start of the first line, without the HTTP version. */
+/** Returns the first line, without the HTTP version and without credentials, which are found before it is cut. */
 function lineOf(octets: Uint8Array): string {
-  const [line] = octetString(octets, 0, Math.min(octets.length, LINE_CHARACTERS)).split(/[\r\n]/, 1);
-  return line.replace(/ HTTP\/\d.*$/, "");
+  const [line] = octetString(octets).split(/[\r\n]/, 1);
+  return maskCredentials(line).replace(/ HTTP\/\d.*$/, "").slice(0, LINE_CHARACTERS);
 }
-
