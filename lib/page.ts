@@ -7,7 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import config from "../deno.json" with { type: "json" };
-import { ByteBuffer, octetString } from "./bytes.ts";
+import { octetString } from "./bytes.ts";
 import { PAGE_PORT, portProblem } from "./cli/addresses.ts";
 import { Failure } from "./cli/values.ts";
 import { authorityOf, type Endpoint } from "./address.ts";
@@ -16,11 +16,10 @@ import { parseLine } from "./client/command.ts";
 import { describeFields, type TableWords, withDefaults } from "./client/items.ts";
 import type { RawStep } from "./client/raw_steps.ts";
 import { WrongInput } from "./client/words.ts";
-import { Decoder, type FieldLine, HttpError, type HttpRequest, isInterim } from "./http_message.ts";
+import { type FieldLine, HttpError, type HttpRequest, isInterim } from "./http_message.ts";
 import {
   CLIENT_TIMEOUT_MS,
   PAGE_COMMAND_BYTES,
-  PAGE_CONTENT_BYTES,
   PAGE_MESSAGE_BYTES,
   PAGE_REASON_MS,
   PAGE_ROWS,
@@ -30,8 +29,7 @@ import {
   type ServerLimits,
 } from "./limits.ts";
 import { Server } from "./server.ts";
-import type { Resource } from "./server/access.ts";
-import { JsonScanner } from "./json.ts";
+import type { Table } from "./table.ts";
 import { Feed } from "./traffic/live/feed.ts";
 import { Journal } from "./traffic/live/journal.ts";
 import { degreeSentence, explainOctets } from "./exchange.ts";
@@ -39,13 +37,11 @@ import { labelOfMasked, maskedReading, messageCredentials } from "./traffic/expl
 import { credentialsWithin, starCredentials } from "./masking.ts";
 import { PageAccess } from "./traffic/live/access.ts";
 import { type MessageRange, PageService } from "./traffic/live/service.ts";
-import { cellsOfLong, type RowChange, rowsOf, type WholeTable } from "./traffic/live/table_state.ts";
 import type { Closed, TrafficListener } from "./traffic.ts";
 import { allOf, tapped } from "./traffic/tap.ts";
 import { Transcript } from "./traffic/explain/transcript.ts";
 import type { MessageLimits } from "./limits.ts";
 import { painterFor } from "./terminal.ts";
-import { FAIR_TURNS } from "./turns.ts";
 
 /** What the page needs to know. */
 export interface PageOptions {
@@ -63,8 +59,8 @@ export interface PageOptions {
   readonly caCerts: readonly string[];
   /** What commands may name. */
   readonly words: TableWords;
-  /** The table itself, without the rules of who may ask. */
-  readonly table: Resource;
+  /** The table itself, which tells the page what it does. */
+  readonly table: Pick<Table, "contents" | "observer">;
   /** Receives what goes wrong. */
   readonly failed: (error: unknown) => void;
   /** Receives the system's reason when the page cannot accept a connection. */
@@ -85,8 +81,6 @@ const PAGE_LIMITS: ServerLimits = {
   shutdownIdleMs: 0,
   shutdownMs: 500,
 };
-const UTF8 = new TextDecoder();
-const LISTING = `GET /?_page=1&_per_page=${PAGE_ROWS} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
 
 /** A page that is open. */
 export class Page {
@@ -116,9 +110,10 @@ export class Page {
     this.#journal = new Journal({
       maxEvents: options.history,
       messageLimits,
-      askTable: () => wholeTable(options.table),
+      askTable: () => options.table.contents(PAGE_ROWS, PAGE_TABLE_BYTES),
       failed,
     });
+    options.table.observer = this.#journal.takeTable;
     const { secure } = options.endpoint;
     const table = `${secure ? "https" : "http"}://${authorityOf(options.endpoint)}`;
     const example = `get all · post NAME ${describeFields(options.words)} · delete NAME · raw "…"`;
@@ -319,39 +314,6 @@ function listen(port: number | undefined): Deno.Listener {
     if (port === undefined) return Deno.listen({ hostname, port: 0 });
     throw new Failure(`Port ${port} on ${hostname} is ${problem}: choose another with --page PORT`);
   }
-}
-
-/** Asks the table's handler for the rows that fit the page. */
-async function wholeTable(table: Resource): Promise<WholeTable> {
-  const decoder = new Decoder("request", REQUEST_LIMITS);
-  decoder.receive(Buffer.from(LISTING));
-  const request = decoder.next();
-  if (request?.kind !== "request") throw new Error("The listing's request is not whole");
-  const signal = new AbortController().signal;
-  const { content, fields = [] } = await table.answer(request, new Uint8Array(0), { signal, halfClosed: false });
-  const total = Number(fields.find(([name]) => name === "X-Total-Count")?.[1]);
-  const octets = new ByteBuffer(PAGE_CONTENT_BYTES);
-  const pieces = typeof content === "string" || content instanceof Uint8Array ? [content] : content ?? [];
-  for await (const piece of pieces) {
-    const bytes = typeof piece === "string" ? Buffer.from(piece) : piece;
-    if (octets.length + bytes.length > PAGE_TABLE_BYTES) return { rows: undefined, total };
-    octets.append(bytes);
-  }
-  return { rows: await rowsIn(octets.view()), total };
-}
-
-/** The rows of a listing, parsed one by one: other clients are served in between. */
-async function rowsIn(listing: Uint8Array): Promise<RowChange[]> {
-  const rows: RowChange[] = [];
-  const text = (start: number, end: number) => UTF8.decode(listing.subarray(start, end));
-  const scanner = new JsonScanner(listing);
-  while (scanner.next() === "member") {
-    const { nameStart, nameEnd, valueEnd } = scanner;
-    if (valueEnd - nameStart <= PAGE_CONTENT_BYTES) rows.push(...rowsOf(`{${text(nameStart, valueEnd)}}`)!);
-    else rows.push({ name: JSON.parse(text(nameStart, nameEnd)), cells: cellsOfLong(text(nameEnd + 1, valueEnd)) });
-    await FAIR_TURNS.yieldIfBusy();
-  }
-  return rows;
 }
 
 /** Text that nobody can guess: so many random bytes in hexadecimal digits. */

@@ -30,6 +30,7 @@ import { readRow, requireFewMembers } from "./table/row_text.ts";
 import { readRows } from "./table/bulk_rows.ts";
 import { CanonicalRows } from "./table/canonical_row.ts";
 import { Lanes } from "./table/lanes.ts";
+import { type Contents, readContents, reportOf, type TableObserver } from "./table/reports.ts";
 import { Pacer } from "./table/pacer.ts";
 import {
   ABSENT,
@@ -66,6 +67,8 @@ const ACCEPT_PATCH: readonly FieldLine[] = [["Accept-Patch", PATCH_TYPES.join(",
 
 /** Serves a store's rows as resources: one at `/NAME`, all of them at `/`. */
 export class Table implements Pick<Service, "precheck" | "answer"> {
+  /** Receives what was written and read. */
+  observer: TableObserver | undefined;
   readonly #store: Store;
   readonly #schema: RowSchema;
   readonly #tableMethods: readonly string[];
@@ -103,10 +106,38 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
       const response = name === undefined
         ? this.#answerTable(request, content, requester)
         : this.#answerRow(request, name, content, requester);
-      return response instanceof Promise ? response.catch(refuseStoreError) : response;
+      const told = this.#told(request, name, content, response, requester);
+      return told instanceof Promise ? told.catch(refuseStoreError) : told;
     } catch (error) {
       refuseStoreError(error);
     }
+  }
+
+  /** Tells the observer, if there is one, what was done for a request. */
+  #told(
+    request: RequestHead,
+    name: string | undefined,
+    content: Uint8Array,
+    response: Awaitable<HttpResponse>,
+    requester: Requester | undefined,
+  ): Awaitable<HttpResponse> {
+    const { observer } = this;
+    if (observer === undefined || requester === undefined) return response;
+    const tell = (made: HttpResponse) => {
+      const report = reportOf(request, name, content, made);
+      if (report !== undefined) observer(requester, report);
+      return made;
+    };
+    return response instanceof Promise ? response.then(tell) : tell(response);
+  }
+
+  /**
+   * Returns all rows, unless they are too many or have too many characters, and their number.
+   *
+   * @throws {HttpError} 503 if the store cannot be read.
+   */
+  contents(mostRows: number, mostLength: number): Promise<Contents> {
+    return readContents(this.#store, mostRows, mostLength).catch(refuseStoreError);
   }
 
   /** Returns the name of the requested row; `undefined` for the table. */
@@ -145,10 +176,12 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     switch (request.method) {
       case "GET":
       case "HEAD": {
+        const respond = (row: Row | undefined) => {
+          if (row === undefined && requester) this.observer?.(requester, { name, content: undefined, how: "read" });
+          return rowResponse(request, name, row);
+        };
         const row = this.#store.get(name);
-        return row instanceof Promise
-          ? row.then((row) => rowResponse(request, name, row))
-          : rowResponse(request, name, row);
+        return row instanceof Promise ? row.then(respond) : respond(row);
       }
       case "POST":
         return this.#createRow(request, name, content, requester);

@@ -62,7 +62,12 @@ export function serviceOf(answer: Handler, precheck: Service["precheck"] = () =>
 }
 
 /** A client that never disconnects. */
-export const REQUESTER: Requester = { signal: new AbortController().signal, halfClosed: false };
+export const REQUESTER: Requester = {
+  connection: 1,
+  exchange: 1,
+  signal: new AbortController().signal,
+  halfClosed: false,
+};
 
 /** Creates the shared state of a connection that is tested without a server. */
 export function connectionContext(handler: Handler, observer: Observer = {}) {

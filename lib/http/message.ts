@@ -135,6 +135,10 @@ export interface ResponseContext {
 
 /** The client that sent a request, as seen by a service. */
 export interface Requester {
+  /** The number of its connection, from 1. */
+  readonly connection: number;
+  /** The number of its request on the connection, from 1. */
+  readonly exchange: number;
   /** Aborted once the client has disconnected: its response is no longer needed. */
   readonly signal: AbortSignal;
   /** Whether the client has closed its side (FIN). It may have disconnected, so its request runs after all others. */

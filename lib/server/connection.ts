@@ -71,6 +71,16 @@ export class ServerConnection implements Requester {
     this.#deadline.set("a request", context.clock + context.limits.idleTimeoutMs);
   }
 
+  /** The number of this connection. */
+  get connection(): number {
+    return this.#id;
+  }
+
+  /** The number of the request that is answered. */
+  get exchange(): number {
+    return this.#requests;
+  }
+
   /** Aborted once the client has disconnected. */
   get signal(): AbortSignal {
     this.#gone ??= new AbortController();

@@ -4,7 +4,7 @@ import { JSON_PIECE_BYTES, MAX_PROBLEM_ERRORS, MAX_ROW_MEMBERS } from "../../lib
 import { readRows } from "../../lib/table/bulk_rows.ts";
 import { Pacer } from "../../lib/table/pacer.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
-import { CountedTurns } from "../support.ts";
+import { CountedTurns, REQUESTER } from "../support.ts";
 
 const ANY = RowSchema.parse("*");
 const ENCODER = new TextEncoder();
@@ -74,7 +74,7 @@ Deno.test("long content is read in turns, counted by its octets", async () => {
 
 Deno.test("reading is aborted once the client has disconnected", async () => {
   const left = new AbortController();
-  const pacer = new Pacer({ signal: left.signal, halfClosed: false }, new CountedTurns(() => left.abort()));
+  const pacer = new Pacer({ ...REQUESTER, signal: left.signal }, new CountedTurns(() => left.abort()));
   const content = ENCODER.encode(`{"a":{"b":"${"x".repeat(3 * JSON_PIECE_BYTES)}"}}`);
   await assert.rejects(readRows(content, ANY, pacer), { name: "AbortError" });
 });

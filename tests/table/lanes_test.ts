@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Lanes } from "../../lib/table/lanes.ts";
+import { REQUESTER } from "../support.ts";
 
 /** A write that lasts until it is told to end, and records its start and end. */
 function writer(notes: string[]) {
@@ -91,7 +92,7 @@ Deno.test("a waiting write is aborted when its client disconnects", async () => 
   const notes: string[] = [];
   const { write, end } = writer(notes);
   const left = new AbortController();
-  const requester = { signal: left.signal, halfClosed: false };
+  const requester = { ...REQUESTER, signal: left.signal };
   const first = lanes.alone("a", requester, write("first"));
   const given = Promise.allSettled([
     lanes.alone("a", requester, write("left1")),

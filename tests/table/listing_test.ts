@@ -6,7 +6,7 @@ import type { Snapshot, Store } from "../../lib/store.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
 import { LISTING_PIECE_BYTES } from "../../lib/limits.ts";
 import { listTable } from "../../lib/table/listing.ts";
-import { requestOf, textOf } from "../support.ts";
+import { REQUESTER, requestOf, textOf } from "../support.ts";
 
 const SHAPE = RowSchema.parse("type,age,leg");
 
@@ -235,11 +235,11 @@ Deno.test("a listing's tag is the table's revision", async () => {
 function leaving(looks: number): Requester {
   const left = new AbortController();
   return {
+    ...REQUESTER,
     get signal() {
       if (looks-- === 0) left.abort();
       return left.signal;
     },
-    halfClosed: false,
   };
 }
 
@@ -256,7 +256,7 @@ Deno.test("a failed stream holds nothing", async () => {
   const store = storeOf(10_000);
   const request = requestOf("GET /?leg:gte=0 HTTP/1.1\r\nHost: a\r\n\r\n");
   const left = new AbortController();
-  const { content } = await listTable(store, SHAPE, request, { signal: left.signal, halfClosed: false });
+  const { content } = await listTable(store, SHAPE, request, { ...REQUESTER, signal: left.signal });
   assert.equal(store.open, 1);
   left.abort();
   await assert.rejects(textOf(content), { name: "AbortError" });

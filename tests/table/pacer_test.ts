@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { MAX_WORK_BETWEEN_TURNS } from "../../lib/limits.ts";
 import { Pacer } from "../../lib/table/pacer.ts";
-import { CountedTurns } from "../support.ts";
+import { CountedTurns, REQUESTER } from "../support.ts";
 
 Deno.test("yields depend on the work done, in any steps", async () => {
   const turns = new CountedTurns();
@@ -16,7 +16,7 @@ Deno.test("yields depend on the work done, in any steps", async () => {
 
 Deno.test("work for a disconnected client is aborted", () => {
   const left = new AbortController();
-  const pacer = new Pacer({ signal: left.signal, halfClosed: false }, new CountedTurns());
+  const pacer = new Pacer({ ...REQUESTER, signal: left.signal }, new CountedTurns());
   pacer.after(MAX_WORK_BETWEEN_TURNS);
   left.abort();
   assert.throws(() => pacer.after(MAX_WORK_BETWEEN_TURNS), { name: "AbortError" });

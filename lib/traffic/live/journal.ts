@@ -4,35 +4,45 @@
  * @module
  */
 
-import { BoundedBytes } from "../../bytes.ts";
 import {
   answeredIn,
   type Direction,
   type Exchange,
   type ExchangeEvent,
+  finalResponse,
   type Message,
   Pairing,
   titleOf,
 } from "../../exchange.ts";
-import type { ResponseHead } from "../../http_message.ts";
-import { type MessageLimits, PAGE_ASK_MS, PAGE_CONTENT_BYTES, PAGE_HISTORY_EVENTS } from "../../limits.ts";
+import { type MessageLimits, PAGE_CONTENT_BYTES, PAGE_HISTORY_EVENTS } from "../../limits.ts";
+import { FAIR_TURNS } from "../../turns.ts";
 import type { Closed, Fin, Octets, Opened, SocketAddress, TrafficEvent, Untold } from "../../traffic.ts";
 import { History, type Told, type ToldExchange, type ToldMessage } from "./history.ts";
 import { Sampler } from "./sampler.ts";
-import { type Complete, effectOf, TableState, type WholeTable } from "./table_state.ts";
+import { type RowChange, rowOf, rowsOf, TableState } from "./table_state.ts";
 
 /** A connection that goes on. */
 interface Live {
   readonly number: number;
   readonly key: string;
   readonly pairing: Pairing;
-  /** Content of messages whose exchange is not complete; `undefined` content is too long to keep. */
-  readonly contents: Map<Message, BoundedBytes>;
-  /** The exchanges that the current event changed, and those that it completed. */
+  /** The exchanges that the current event changes. */
   readonly changed: Set<Exchange>;
-  complete: Complete[];
   /** Octets that the client's end has told, by direction. */
   readonly client: Record<Direction, number>;
+}
+
+/** What the table did for an exchange. */
+interface Report {
+  readonly connection: number;
+  readonly exchange: number;
+  readonly wrote: boolean;
+  /** Whether the rows are new, as far as that is known; false if they were removed. */
+  readonly created: boolean | undefined;
+  /** The rows, but for those of which a newer report was told; `undefined` if they are too many. */
+  rows: RowChange[] | undefined;
+  /** Whether they are the whole table. */
+  isWhole: boolean;
 }
 
 /** How a journal behaves. */
@@ -41,8 +51,8 @@ export interface JournalOptions {
   readonly maxEvents?: number;
   /** The caps that the server has on requests. */
   readonly messageLimits?: MessageLimits;
-  /** Asks for the table, from its handler. */
-  readonly askTable: () => Promise<WholeTable>;
+  /** Asks the table for its rows, each under its name as JSON; `undefined` if they are too long to be shown. */
+  readonly askTable: () => Promise<{ readonly rows: readonly string[] | undefined; readonly total: number }>;
   /** Receives what goes wrong with that. */
   readonly failed?: (error: unknown) => void;
   /** Decides what is taken. */
@@ -69,15 +79,13 @@ export class Journal {
   readonly #clients = new Map<number, string>();
   readonly #early = new Map<string, TrafficEvent[]>();
   #toldLeftOut = 0;
-  /** Whether the table that is shown follows from all that happened. */
+  /** Whether all that happened since the table was asked for is shown of it. */
   #followed = false;
   #asking: Promise<void> | undefined;
+  /** What the table did for exchanges whose responses are not told yet, in its order. */
+  #reports: Report[] = [];
   /** What wrote to the table while it was asked for: its answer may be older. */
   #meanwhile: (() => void)[] = [];
-  /** Whether something was not seen since the table was asked for. */
-  #wasLost = false;
-  /** When the table was asked for because of that, in microseconds. */
-  #lastLost = -Infinity;
   /** Called once there is more. */
   onMore: () => void = () => {};
 
@@ -107,31 +115,43 @@ export class Journal {
     if (live === undefined) return undefined;
     if (event.kind === "closed") {
       this.#sampler.ended(connection);
+      const hasWritten = this.#reports.some((report) => report.connection === connection && report.wrote);
       this.#forget(live);
-      // A write whose answer never left may have been made.
-      if (live.pairing.unanswered.length > 0) this.#lose(event.time);
+      // There is no response to show it with.
+      if (hasWritten) this.#followed = false;
     }
     if (event.kind !== "opened") this.#tell(event, live);
     return undefined;
+  };
+
+  /**
+   * Receives what the table did for an exchange: rows under their names as JSON, or one of this name; without content
+   * there is none.
+   */
+  readonly takeTable = (
+    { connection, exchange }: { readonly connection: number; readonly exchange: number },
+    { name, content, how }: { readonly name?: string; readonly content?: string | Uint8Array; readonly how: string },
+  ): void => {
+    const wrote = how !== "read";
+    if (!this.#connections.has(connection)) {
+      if (wrote) this.#followed = false;
+      return;
+    }
+    const isLong = content !== undefined && content.length > PAGE_CONTENT_BYTES;
+    const one = name !== undefined && [content === undefined ? { name, cells: null } : rowOf(content)];
+    const rows = one || (isLong ? undefined : rowsOf(content!));
+    const isWhole = !one && !wrote;
+    if (isWhole && rows === undefined) return;
+    const created = how === "created" ? true : how === "removed" ? false : undefined;
+    this.#reports.push({ connection, exchange, wrote, created, rows, isWhole });
   };
 
   /** Asks for the whole table. */
   askTable(): Promise<void> {
     if (this.#asking !== undefined) return this.#asking;
     this.#meanwhile = [];
-    this.#wasLost = false;
+    this.#followed = true;
     return this.#asking = this.#ask();
-  }
-
-  /**
-   * Notes that a write may not have been seen: asks for the table, with a later tick if it was asked for just before.
-   */
-  #lose(time: number): void {
-    this.#followed = false;
-    this.#wasLost = true;
-    if (time < this.#lastLost + PAGE_ASK_MS * 1000) return;
-    this.#lastLost = time;
-    if (this.#asking === undefined) this.askTable();
   }
 
   /** To be called every second: tells what was left out since, and asks for the table once nothing is any more. */
@@ -154,13 +174,15 @@ export class Journal {
   #open(event: Opened): void {
     const key = addresses(event.remote, event.local);
     const limits = { request: this.#options.messageLimits };
+    const changed = new Set<Exchange>();
+    const follow = (event: ExchangeEvent) => {
+      if ("message" in event && event.message !== undefined) changed.add(event.message.exchange);
+    };
     const live: Live = {
       number: event.connection,
       key,
-      pairing: new Pairing((event) => follow(live, event), { limits }),
-      contents: new Map(),
-      changed: new Set(),
-      complete: [],
+      pairing: new Pairing(follow, { limits }),
+      changed,
       client: { request: 0, response: 0 },
     };
     this.#connections.set(live.number, live);
@@ -174,6 +196,7 @@ export class Journal {
 
   #forget(live: Live): void {
     this.#connections.delete(live.number);
+    this.#reports = this.#reports.filter(({ connection }) => connection !== live.number);
     // The client's end, if it is here, may still have something to tell; a new connection may have the same addresses.
     const isOver = this.#byAddresses.get(live.key) === live && ![...this.#clients.values()].includes(live.key);
     if (isOver) this.#byAddresses.delete(live.key);
@@ -227,24 +250,13 @@ export class Journal {
   }
 
   #addProgress(told: Told, live: Live, bytes?: Uint8Array): void {
-    const effects = live.complete.map(effectOf);
-    const exchanges = Array.from(live.changed, toldOf);
-    live.complete = [];
+    const changed = [...live.changed];
     live.changed.clear();
-    const changes = [];
-    for (const effect of effects) {
-      if (effect.kind === "unknown") this.#lose(told.time);
-      if (effect.kind === "table") changes.push(...this.#table.replace(effect.table));
-      if (effect.kind !== "rows") continue;
-      for (const change of effect.changes) {
-        const apply = () => this.#table.apply(change, effect.created);
-        if (this.#asking !== undefined) this.#meanwhile.push(apply);
-        if (apply()) changes.push(change);
-      }
-    }
+    const answered = changed.filter((exchange) => finalResponse(exchange)?.state === "whole");
+    const changes = answered.flatMap(({ number }) => this.#changesBy(told.connection, number));
     this.#add({
       ...told,
-      ...exchanges.length > 0 && { exchanges },
+      ...changed.length > 0 && { exchanges: changed.map(toldOf) },
       ...changes.length > 0 && {
         rows: changes.map(({ name, cells }) => [name, cells] as const),
         total: this.#table.total,
@@ -253,21 +265,49 @@ export class Journal {
     }, bytes);
   }
 
+  /** Makes the changes that an exchange made to the table, and returns them. */
+  #changesBy(connection: number, exchange: number): RowChange[] {
+    const index = this.#reports.findIndex((one) => one.connection === connection && one.exchange === exchange);
+    if (index < 0) return [];
+    const [{ rows, isWhole, created }] = this.#reports.splice(index, 1);
+    if (rows === undefined) {
+      this.#followed = false;
+      return [];
+    }
+    const names = new Set(rows.map(({ name }) => name));
+    for (const older of this.#reports.slice(0, index)) {
+      older.rows = older.isWhole ? [] : older.rows?.filter(({ name }) => !names.has(name));
+      older.isWhole = false;
+    }
+    if (isWhole && this.#table.large) return [];
+    const gone = isWhole ? this.#table.rows.filter(({ name }) => !names.has(name)) : [];
+    return [...gone.map(({ name }) => ({ name, cells: null })), ...rows].filter((change) => {
+      const apply = () => this.#table.apply(change, created);
+      if (this.#asking !== undefined) this.#meanwhile.push(apply);
+      return apply();
+    });
+  }
+
   async #ask(): Promise<void> {
-    let leftOut: number;
     try {
-      leftOut = this.#sampler.leftOut.events;
-      const table = await this.#options.askTable();
-      this.#table.reset(table);
+      const before = [...this.#reports];
+      const { rows, total } = await this.#options.askTable();
+      const shown: RowChange[] = [];
+      for (const row of rows ?? []) {
+        shown.push(rowOf(row));
+        await FAIR_TURNS.yieldIfBusy();
+      }
+      // What was done before is in it.
+      for (const report of before) Object.assign(report, { rows: [], isWhole: false });
+      this.#table.reset(rows && shown, total);
       for (const apply of this.#meanwhile.splice(0)) apply();
     } catch (error) {
+      this.#followed = false;
       this.#options.failed?.(error);
-      return;
     } finally {
       this.#asking = undefined;
     }
     // What was not seen meanwhile may have written to the table: it is asked for again with a later tick.
-    this.#followed = !this.#wasLost && leftOut === this.#sampler.leftOut.events;
     if (!this.#followed) return;
     const { rows, total, large } = this.#table;
     this.#add({
@@ -285,28 +325,6 @@ export class Journal {
     this.history.add(told, bytes);
     this.onMore();
   }
-}
-
-/** Notes which exchanges an event changes, and what those that it completes may have done to the table. */
-function follow({ changed, contents, complete }: Live, event: ExchangeEvent): void {
-  if (event.kind === "stopped" || event.kind === "resumed" || event.message === undefined) return;
-  const { message } = event;
-  const { exchange } = message;
-  changed.add(exchange);
-  if (event.kind === "content") {
-    const content = contents.get(message) ?? new BoundedBytes(PAGE_CONTENT_BYTES);
-    contents.set(message, content);
-    content.add(event.bytes);
-  }
-  if (event.kind !== "ended" || message.direction === "request" || message.interim) return;
-  const { request } = exchange;
-  const { status, fields } = message.head as ResponseHead;
-  const [sent, received] = [request, message].map((one) => {
-    const content = one && contents.get(one);
-    if (content !== undefined) contents.delete(one!);
-    return content === undefined ? new Uint8Array(0) : content.bytes();
-  });
-  if (request?.state === "whole") complete.push({ request: request.head!, sent, status, fields, received });
 }
 
 /** What is told stays as it was then. */

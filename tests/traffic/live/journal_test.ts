@@ -2,19 +2,19 @@ import assert from "node:assert/strict";
 import type { End, TrafficEvent } from "../../../lib/traffic.ts";
 import { Journal } from "../../../lib/traffic/live/journal.ts";
 import { Sampler } from "../../../lib/traffic/live/sampler.ts";
-import { rowsOf, type WholeTable } from "../../../lib/traffic/live/table_state.ts";
+import type { Contents } from "../../../lib/table/reports.ts";
 import { wireOctets } from "../../wire_cases.ts";
 
 const PUT = 'PUT /A HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{"x":1}';
+const A = '{"A":{"x":1}}';
 const CREATED = 'HTTP/1.1 201 Created\r\nETag: "1"\r\nContent-Length: 13\r\n\r\n{"A":{"x":1}}';
 
 const CLIENT = { hostname: "127.0.0.1", port: 50_000 };
-const SECOND = 1_000_000;
 const SERVER = { hostname: "127.0.0.1", port: 9999 };
 
 /** A journal, with the answers of the table in order, and ways to tell it events. */
 function journalOf(
-  options: { tables?: (WholeTable | Promise<WholeTable>)[]; sampler?: Sampler; maxEvents?: number } = {},
+  options: { tables?: (Contents | Promise<Contents>)[]; sampler?: Sampler; maxEvents?: number } = {},
 ) {
   const tables = [...options.tables ?? []];
   let asked = 0;
@@ -37,6 +37,13 @@ function journalOf(
     },
     octets: (kind: "read" | "write", octets: string, end: End = "server", connection = 1) =>
       take({ kind, bytes: wireOctets(octets) }, end, connection),
+    /** The table has written a row, or removed it. */
+    wrote: (
+      content: string | undefined,
+      exchange = 1,
+      connection = 1,
+      how = content === undefined ? "removed" : "created",
+    ) => journal.takeTable({ connection, exchange }, { name: "A", content: content, how: how }),
     take,
     told: () => {
       const told = [];
@@ -47,10 +54,11 @@ function journalOf(
 }
 
 Deno.test("a connection's events are told in order, with the exchanges and rows that they change", () => {
-  const { open, octets, take, told } = journalOf();
+  const { open, octets, take, told, wrote } = journalOf();
   open();
   octets("read", PUT.slice(0, 10));
   octets("read", PUT.slice(10));
+  wrote(A);
   octets("write", CREATED);
   take({ kind: "fin", by: "client" });
   take({ kind: "fin", by: "server" });
@@ -100,13 +108,14 @@ Deno.test("the client's end, if it is here, is told under the server's number", 
 });
 
 Deno.test("the table is asked for, and what happens meanwhile counts, too", async () => {
-  const table = Promise.withResolvers<WholeTable>();
-  const { journal, open, octets, told } = journalOf({ tables: [table.promise] });
+  const table = Promise.withResolvers<Contents>();
+  const { journal, open, octets, told, wrote } = journalOf({ tables: [table.promise] });
   const asked = journal.askTable();
   open();
   octets("read", PUT);
+  wrote(A);
   octets("write", CREATED);
-  table.resolve({ rows: rowsOf('{"B":{}}')!, total: 1 });
+  table.resolve({ rows: ['{"B":{}}'], total: 1 });
   await asked;
   const last = told().at(-1)!;
   assert.equal(last.kind, "table");
@@ -114,40 +123,178 @@ Deno.test("the table is asked for, and what happens meanwhile counts, too", asyn
   assert.equal(last.total, 2);
 });
 
-Deno.test("a write whose answer never left has the table asked for again", () => {
-  const { open, octets, take, asked } = journalOf();
+Deno.test("a write whose answer never left has the table asked for again", async () => {
+  const { journal, open, octets, take, asked, wrote } = journalOf();
+  await journal.askTable();
+  journal.tick(1);
+  assert.equal(asked(), 1, "it is followed");
   open();
   octets("read", PUT);
-  assert.equal(asked(), 0);
+  wrote(A);
   take({ kind: "closed", reason: "reset" });
-  assert.equal(asked(), 1);
+  journal.tick(2);
+  assert.equal(asked(), 2);
+  await journal.askTable();
+  open(2);
+  take({ kind: "closed", reason: "reset" }, "server", 2);
+  journal.tick(3);
+  assert.equal(asked(), 2, "nothing was written");
+  // One that is done only after the client has left.
+  wrote(A, 1, 2);
+  journal.tick(4);
+  assert.equal(asked(), 3);
 });
 
-Deno.test("after writes that were not seen the table is asked for, at most once a second", async () => {
-  const { journal, open, octets, take, told, asked } = journalOf();
+const orders: [what: string, reports: (journal: Journal) => void, responses: number[], rows: unknown[]][] = [
+  [
+    "in the order of their responses",
+    (journal) => {
+      journal.takeTable({ connection: 1, exchange: 1 }, { name: "A", content: A, how: "created" });
+      journal.takeTable({ connection: 2, exchange: 1 }, { name: "A", content: '{"A":{"x":2}}', how: "replaced" });
+    },
+    [1, 2],
+    [[["A", [["x", "1"]]]], [["A", [["x", "2"]]]]],
+  ],
+  [
+    "but for what is older than what was told",
+    (journal) => {
+      journal.takeTable({ connection: 1, exchange: 1 }, { name: "A", content: A, how: "created" });
+      journal.takeTable({ connection: 2, exchange: 1 }, { name: "A", content: undefined, how: "removed" });
+    },
+    [2, 1],
+    [undefined, undefined],
+  ],
+  [
+    "but for what an older reader saw",
+    (journal) => {
+      journal.takeTable({ connection: 1, exchange: 1 }, { name: "A", content: undefined, how: "read" });
+      journal.takeTable({ connection: 2, exchange: 1 }, { name: "A", content: A, how: "created" });
+    },
+    [2, 1],
+    [[["A", [["x", "1"]]]], undefined],
+  ],
+  [
+    "but for what an older listing saw",
+    (journal) => {
+      journal.takeTable({ connection: 1, exchange: 1 }, { content: "{}", how: "read" });
+      journal.takeTable({ connection: 2, exchange: 1 }, { name: "A", content: A, how: "created" });
+    },
+    [2, 1],
+    [[["A", [["x", "1"]]]], undefined],
+  ],
+  [
+    "with what another server wrote, once it is read",
+    (journal) => {
+      journal.takeTable({ connection: 1, exchange: 1 }, { name: "A", content: A, how: "read" });
+      journal.takeTable({ connection: 2, exchange: 1 }, { content: wireOctets('{"A":{"x":1},"B":{}}'), how: "read" });
+      journal.takeTable({ connection: 3, exchange: 1 }, { content: '{"C":{},"B":{}}', how: "read" });
+    },
+    [1, 2, 3],
+    [[["A", [["x", "1"]]]], [["B", []]], [["A", null], ["C", []]]],
+  ],
+  [
+    "with all rows that were created",
+    (journal) => {
+      journal.takeTable({ connection: 1, exchange: 1 }, {
+        content: wireOctets('{"B":{},"\\"":{"x":1}}'),
+        how: "created",
+      });
+    },
+    [1],
+    [[["B", []], ['"', [["x", "1"]]]]],
+  ],
+];
+
+for (const [what, reports, responses, rows] of orders) {
+  Deno.test(`changes of the table are shown with their responses, ${what}`, () => {
+    const { journal, open, octets, told } = journalOf();
+    const connections = responses.toSorted();
+    for (const connection of connections) {
+      open(connection);
+      octets("read", PUT, "server", connection);
+    }
+    reports(journal);
+    for (const connection of responses) octets("write", CREATED, "server", connection);
+    assert.deepEqual(told().filter(({ kind }) => kind === "write").map((one) => one.rows), rows);
+  });
+}
+
+Deno.test("of requests in one read each change is shown with its own response, whatever is between", () => {
+  const { open, octets, told, wrote } = journalOf();
+  open();
+  octets("read", PUT.repeat(3));
+  wrote(A);
+  wrote(undefined, 3);
+  octets("write", "HTTP/1.1 100 Continue\r\n\r\n" + CREATED.slice(0, -1));
+  octets("write", CREATED.slice(-1));
+  octets("write", CREATED);
+  octets("write", CREATED);
+  assert.deepEqual(told().filter(({ kind }) => kind === "write").map(({ rows }) => rows), [
+    undefined,
+    [["A", [["x", "1"]]]],
+    undefined,
+    [["A", null]],
+  ]);
+});
+
+Deno.test("for rows that are long together the table is asked", async () => {
+  const { journal, open, octets, asked } = journalOf();
+  await journal.askTable();
+  open();
+  octets("read", PUT);
+  journal.takeTable({ connection: 1, exchange: 1 }, { content: `{"A":"${"x".repeat(40_000)}"}`, how: "created" });
+  octets("write", CREATED);
+  journal.tick(1);
+  assert.equal(asked(), 2);
+});
+
+Deno.test("what was done before the table was asked for is in its answer", async () => {
+  const { journal, open, octets, told, wrote } = journalOf({ tables: [{ rows: ['{"A":{"x":2}}'], total: 1 }] });
+  open();
+  octets("read", PUT);
+  // Its response is slow, and another server has changed the row since.
+  wrote(A);
+  await journal.askTable();
+  octets("write", CREATED);
+  assert.deepEqual(told().filter(({ rows }) => rows).map(({ kind, rows }) => [kind, rows]), [
+    ["table", [["A", [["x", "2"]]]]],
+  ]);
+});
+
+Deno.test("after writes that were not seen while it was asked for, the table is asked for again", async () => {
+  const { journal, open, take, told, asked, wrote } = journalOf();
   const write = () => {
     open();
-    octets("read", PUT);
+    wrote(A);
     take({ kind: "closed", reason: "reset" });
   };
   write();
-  assert.equal(asked(), 1);
-  // Before the answer, and after it.
+  journal.tick(1);
   write();
   await journal.askTable();
-  write();
   assert.equal(asked(), 1);
   assert(!told().some(({ kind }) => kind === "table"));
-  journal.tick(100);
+  journal.tick(2);
   assert.equal(asked(), 2);
   await journal.askTable();
   assert.equal(told().at(-1)!.kind, "table");
-  journal.tick(101);
+  journal.tick(3);
   assert.equal(asked(), 2);
-  take({ kind: "opened", local: SERVER, remote: CLIENT, secure: false });
-  octets("read", PUT);
-  take({ kind: "closed", reason: "reset", time: 2 * SECOND });
-  assert.equal(asked(), 3);
+});
+
+Deno.test("a table that cannot be read is asked for again", async () => {
+  let asked = 0;
+  const failures: unknown[] = [];
+  const journal = new Journal({
+    askTable: () => asked++ === 0 ? Promise.reject("no") : Promise.resolve({ rows: [], total: 0 }),
+    failed: (error) => failures.push(error),
+  });
+  await journal.askTable();
+  assert.deepEqual(failures, ["no"]);
+  journal.tick(1);
+  await journal.askTable();
+  assert.equal(asked, 2);
+  assert.equal(journal.history.at(1)!.told.kind, "table");
 });
 
 Deno.test("when there is too much, whole connections are left out and counted, until there is less", async () => {
@@ -188,7 +335,7 @@ Deno.test("a connection that stays left out may go on to write: the table is ask
 });
 
 Deno.test("a table that was asked for while something was left out is not shown", async () => {
-  const answer = Promise.withResolvers<WholeTable>();
+  const answer = Promise.withResolvers<Contents>();
   const { journal, open, octets, told } = journalOf({ sampler: new Sampler(1, 1000), tables: [answer.promise] });
   const asked = journal.askTable();
   open();
@@ -203,9 +350,10 @@ Deno.test("a table that was asked for while something was left out is not shown"
 });
 
 Deno.test("what the history forgets goes into the table before it", () => {
-  const { journal, open, octets, take } = journalOf({ maxEvents: 3 });
+  const { journal, open, octets, take, wrote } = journalOf({ maxEvents: 3 });
   open();
   octets("read", PUT);
+  wrote(A);
   octets("write", CREATED);
   assert.deepEqual(journal.base.rows, []);
   for (let i = 0; i < 3; i++) take({ kind: "fin", by: "client" });
