@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { browserTest, headings, MOMO, pageOf, post, test, urlOf } from "./page_support.ts";
 import { ServeProcess } from "./serve_process.ts";
 import { Peer } from "./support.ts";
+import { wireOctets } from "./wire_cases.ts";
 
 test("a session appears in order, and the address loses its key", async ({ tab, peer, url, serve }) => {
   assert.equal(await tab.evaluate("location.href"), new URL("/", url).href);
@@ -229,6 +230,26 @@ test("requests of one read have a heading each", async ({ tab, peer }) => {
   for (let i = 0; i < 3; i++) await peer.receive();
   await tab.until(`${headings}.filter((text) => text.includes("404")).length === 3`);
   assert.match((await tab.texts(".heading .about"))[1], /in the read before/);
+});
+
+browserTest("requests of one read have a heading each, however their responses are written", async (chromium) => {
+  const page = pageOf();
+  const tab = await chromium.open(page.url);
+  try {
+    const seen = { end: "server", connection: 1, time: 1 } as const;
+    const address = { hostname: "127.0.0.1", port: 1 };
+    page.take({ ...seen, kind: "opened", local: address, remote: address, secure: false });
+    const octets = (kind: "read" | "write", text: string) => page.take({ ...seen, kind, bytes: wireOctets(text) });
+    octets("read", ["A", "B", "C", "D"].map((name) => `GET /${name} HTTP/1.1\r\nHost: a\r\n\r\n`).join(""));
+    const response = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    octets("write", response);
+    octets("write", response + response);
+    const names = `${headings}.map((text) => /GET .(.)/.exec(text)?.[1]).join("")`;
+    await tab.until(`${names} === "ABCD" && ${headings}.filter((text) => text.includes("404")).length === 3`);
+  } finally {
+    await tab.close();
+    await page.close();
+  }
 });
 
 browserTest("after the server's restart the page follows again, or says what to open", async (chromium) => {

@@ -41,22 +41,25 @@ export function groupsOf(list) {
 }
 
 /**
- * Several requests may come with one read: those behind the first have a heading alone.
+ * Several requests may come with one read: those that have no line of their own have a heading alone.
  *
  * @param {Group[]} groups
  */
 function withQuietExchanges(groups) {
   const drawn = new Set(groups.map(({ key }) => key));
+  /** Octets of requests that were read so far, by connection. @type {Map<Connection, number>} */
+  const reach = new Map();
   return groups.flatMap((group) => {
     const { connection, exchange, lines, first, last } = group;
     /** @type {Group[]} */
     const all = [group];
     const read = lines.findLast(({ event }) => event.direction === "request")?.event;
-    if (exchange === undefined || read === undefined) return all;
+    if (read !== undefined) reach.set(connection, read.to ?? 0);
+    if (exchange === undefined) return all;
     for (let number = exchange.number + 1; all.length < MAX_GROUPS; number++) {
       const next = connection.exchanges.get(number);
       const key = `${connection.number} ${number}`;
-      if (next?.request === undefined || next.request.from >= (read.to ?? 0) || drawn.has(key)) break;
+      if (next?.request === undefined || next.request.from >= (reach.get(connection) ?? 0) || drawn.has(key)) break;
       drawn.add(key);
       all.push({ key, connection, exchange: next, lines: [], first, last });
     }
