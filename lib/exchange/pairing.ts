@@ -29,7 +29,14 @@ import {
 } from "../http_message.ts";
 import { maskCredentials } from "../masking.ts";
 import { type MessageLimits, REQUEST_LIMITS, RESPONSE_LIMITS } from "../limits.ts";
-import { type Direction, type Exchange, type ExchangeEvent, finalResponse, type Message, type Stop } from "./messages.ts";
+import {
+  type Direction,
+  type Exchange,
+  type ExchangeEvent,
+  finalResponse,
+  type Message,
+  type Stop,
+} from "./messages.ts";
 import { startsMessage } from "./start_lines.ts";
 import { Way } from "./way.ts";
 

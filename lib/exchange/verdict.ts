@@ -136,7 +136,9 @@ export function restartFindings(message: Message | undefined): Finding[] {
   if (message?.behind === undefined) return [];
   const { direction, exchange } = message.behind;
   const reader = direction === "request" ? "server" : "client";
-  return [{ text: `read again from here on: the ${reader} read on after the fault of ${direction} ${exchange.number}` }];
+  return [{
+    text: `read again from here on: the ${reader} read on after the fault of ${direction} ${exchange.number}`,
+  }];
 }
 
 /** Says what was seen, and what the specification says of it: one sentence without its section. */

@@ -37,7 +37,9 @@ export class Way {
   /** Whether it has to end after the last complete message (RFC 9112 §9.3). */
   closes = false;
   /** Octets that may be read later, and where and when they came. */
-  #held: { readonly octets: ByteBuffer; readonly from: number; readonly time: number; readonly arrival: number } | undefined;
+  #held:
+    | { readonly octets: ByteBuffer; readonly from: number; readonly time: number; readonly arrival: number }
+    | undefined;
   /** Whether too many came: they cannot be read any more. */
   #isFull = false;
 

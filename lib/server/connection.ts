@@ -8,7 +8,7 @@
  */
 
 import { addressText, socketAddress } from "../address.ts";
-import { byteLength, NO_BYTES } from "../bytes.ts";
+import { NO_BYTES } from "../bytes.ts";
 import {
   type ContentStream,
   HttpError,
@@ -19,7 +19,7 @@ import {
   type ResponseContext,
 } from "../http_message.ts";
 import { FAIR_TURNS, waitFor } from "../turns.ts";
-import { type Budget, CLOSE_REASONS, closeReasonOf, Deadline, type ServerContext } from "./context.ts";
+import { CLOSE_REASONS, closeReasonOf, Deadline, type ServerContext } from "./context.ts";
 import { isDisconnect } from "./disconnect.ts";
 import { Incoming } from "./incoming.ts";
 import { Reader } from "./reader.ts";
@@ -323,7 +323,7 @@ export class ServerConnection implements Requester {
     const close = !request.persistent || stops || minor === 0 && isStream(response.content);
     // Only a GET is refused for lack of memory: it can be repeated, but the result of a write must be reported.
     const { budget, service } = this.#context;
-    const sent = method !== "GET" || fits(response.content, budget) ? response : service.errorResponse(overloaded());
+    const sent = method !== "GET" || budget.fits(response.content) ? response : service.errorResponse(overloaded());
     const remains = this.#encodeResponse(sent, { method, minor, close, date: this.#context.date });
     if (close) this.#end(stops ? CLOSE_REASONS.stopping : CLOSE_REASONS.finished);
     return remains;
@@ -444,11 +444,4 @@ export class ServerConnection implements Requester {
 function piecesOf(response: HttpResponse | undefined): AsyncIterator<string | Uint8Array> | undefined {
   const content = response?.content;
   return isStream(content) ? (content as ContentStream)[Symbol.asyncIterator]() : undefined;
-}
-
-/** Whether the budget has room for content. A stream needs room only for one piece at a time. */
-function fits(content: HttpResponse["content"], budget: Budget): boolean {
-  if (content instanceof Uint8Array) return budget.has(content.length);
-  // Measuring a text takes time, and usually there is room for its largest possible size.
-  return typeof content !== "string" || budget.has(3 * content.length) || budget.has(byteLength(content));
 }

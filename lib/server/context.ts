@@ -4,7 +4,16 @@
  * @module
  */
 
-import { Decoder, Encoder, type Fields, type HttpError, type RequestHead, type Service } from "../http_message.ts";
+import { byteLength } from "../bytes.ts";
+import {
+  Decoder,
+  Encoder,
+  type Fields,
+  type HttpError,
+  type HttpResponse,
+  type RequestHead,
+  type Service,
+} from "../http_message.ts";
 import type { MessageLimits, ServerLimits } from "../limits.ts";
 
 /** Receives events of a server's connections. Bytes are valid only during the call. */
@@ -106,6 +115,13 @@ export class Budget {
   /** Whether this many more bytes are available. */
   has(bytes: number): boolean {
     return this.#used + bytes <= this.#most;
+  }
+
+  /** Whether there is room for content. A stream needs room only for one piece at a time. */
+  fits(content: HttpResponse["content"]): boolean {
+    if (content instanceof Uint8Array) return this.has(content.length);
+    // Measuring a text takes time, and usually there is room for its largest possible size.
+    return typeof content !== "string" || this.has(3 * content.length) || this.has(byteLength(content));
   }
 
   /** Takes bytes, even beyond the limit; a negative number returns them. */

@@ -6,6 +6,10 @@
 
 import { type HttpResponse, isStream, type Requester, type RequestHead } from "../http_message.ts";
 import { type Page, type Row, START, type Store } from "../store.ts";
+import { StoredRows } from "./stored_rows.ts";
+
+const ENCODER = new TextEncoder();
+const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** What a table did for a request. */
 export interface TableReport {
@@ -25,12 +29,13 @@ export function reportOf(
   { method, query }: RequestHead,
   name: string | undefined,
   sent: Uint8Array,
-  { status, content }: HttpResponse,
+  { status, content, contentType }: HttpResponse,
 ): TableReport | undefined {
   if (method === "DELETE") return { name, content: undefined, how: "removed" };
   if (name === undefined && method === "POST") return { name, content: sent, how: "created" };
   // A listing that was selected, or is too long for one page of the store, does not tell what the table holds.
-  if (content === undefined || isStream(content) || method === "HEAD" || name === undefined && query) return undefined;
+  const isWhole = name !== undefined || !query && contentType === "application/json";
+  if (content === undefined || isStream(content) || method === "HEAD" || !isWhole) return undefined;
   return { name, content, how: method === "GET" ? "read" : status === 201 ? "created" : "replaced" };
 }
 
@@ -51,11 +56,12 @@ export async function readContents(store: Store, mostRows: number, mostLength: n
     const rows: string[] = [];
     let length = 0;
     for (let cursor: number | undefined = START; cursor !== undefined;) {
-      const page: Page<readonly string[]> = await snapshot.rows(cursor);
-      for (const row of page.content) length += row.length;
+      const { content, next }: Page<string | Uint8Array> = await snapshot.json(cursor);
+      length += content.length;
       if (length > mostLength) return { rows: undefined, total };
-      rows.push(...page.content);
-      cursor = page.next;
+      const page = new StoredRows(typeof content === "string" ? ENCODER.encode(content) : content);
+      while (page.next()) rows.push(`{${UTF8.decode(page.row())}}`);
+      cursor = next;
     }
     return { rows, total };
   } finally {

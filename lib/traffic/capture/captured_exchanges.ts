@@ -223,10 +223,14 @@ export class CapturedExchanges {
 function answerText(message: Message): string {
   const { exchange, began, interim } = message;
   const { request, unread } = exchange;
-  if (unread !== undefined) return `, to a request that was not read: see the fault of request ${unread.exchange.number}`;
+  if (unread !== undefined) {
+    return `, to a request that was not read: see the fault of request ${unread.exchange.number}`;
+  }
   if (request === undefined) return ", to no request here";
   const isEarly = request.state === "incomplete" || began < request.ended;
-  if (interim) return isEarly ? ", before the request ended" : `, ${durationText(began - request.ended)} after the request`;
+  if (interim) {
+    return isEarly ? ", before the request ended" : `, ${durationText(began - request.ended)} after the request`;
+  }
   const time = answeredIn(exchange)!;
   if (time === "early") return `, answered before its ${request.head === undefined ? "head" : "content"} had come`;
   return `, ${durationText(time)} after the request`;

@@ -70,7 +70,9 @@ export class LastExchange {
 
   #explainKept(): Explainer {
     const explainer = this.#explainer ??= new Explainer();
-    for (const { kind, bytes } of this.#kept.splice(0)) explainer.octets(kind === "write" ? "request" : "response", bytes);
+    for (const { kind, bytes } of this.#kept.splice(0)) {
+      explainer.octets(kind === "write" ? "request" : "response", bytes);
+    }
     this.#keptBytes = 0;
     this.#explanations.push(...explainer.take());
     return explainer;

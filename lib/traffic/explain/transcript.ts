@@ -8,7 +8,15 @@ import { counted, octetString } from "../../bytes.ts";
 import { SHOWN_RAW_EVENTS, SHOWN_RAW_OCTETS } from "../../limits.ts";
 import { escapeText, type Painter, wordsOf, wrapWords } from "../../terminal.ts";
 import type { Octets, TrafficEvent } from "../../traffic.ts";
-import { type Answer, type ExchangeEvent, Explainer, type Explanation, judge, readable, units } from "../../exchange.ts";
+import {
+  type Answer,
+  type ExchangeEvent,
+  Explainer,
+  type Explanation,
+  judge,
+  readable,
+  units,
+} from "../../exchange.ts";
 import { type Accepted, acceptedIn } from "../../http_message.ts";
 import { readingLines, sentence, wrapUnits } from "./text.ts";
 import { type Microseconds, SINCE_START } from "../tap.ts";
@@ -177,7 +185,9 @@ export class Transcript {
     const { error } = pairing.message("response") ?? {};
     if (error === undefined || !this.#result.valid) return;
     this.#result = { ...this.#result, valid: false };
-    this.#sentence(`no valid response at octet ${error.offset} of the response, ${described(error.message, error.rule)}`);
+    this.#sentence(
+      `no valid response at octet ${error.offset} of the response, ${described(error.message, error.rule)}`,
+    );
   }
 
   #fin(time: number, own: boolean): void {

@@ -5,13 +5,7 @@
  */
 
 import { counted } from "../../bytes.ts";
-import {
-  type Exchange,
-  type ExchangeEvent,
-  type Message,
-  Pairing,
-  titleOf,
-} from "../../exchange.ts";
+import { type Exchange, type ExchangeEvent, type Message, Pairing, titleOf } from "../../exchange.ts";
 import type { FieldLine, RequestHead, ResponseHead } from "../../http_message.ts";
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../../limits.ts";
 import { type Answer, ContentPrint, type Interim } from "./compare.ts";
