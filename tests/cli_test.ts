@@ -243,6 +243,7 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["connect", "--print", "x"], '--print takes letters of HBhb, saw "x"'],
   [["connect", "--color", "red"], '--color is auto or always or never, saw "red"'],
   [["connect", "http://"], /^"http:\/\/" is no address/],
+  [["connect", "ftp://me:s3cret@a"], /^"ftp:\/\/me:\(6 octets\)@a" is no address/],
   [["connect", "a.b:99999"], /^"a.b:99999" is no address/],
   [["replay"], 'replay takes one file, saw ""'],
   [["replay", "a", "b"], 'replay takes one file, saw "a b"'],

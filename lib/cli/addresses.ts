@@ -5,6 +5,7 @@
  */
 
 import { DEFAULT_PORT, type Endpoint } from "../address.ts";
+import { maskTarget } from "../masking.ts";
 import { quote, UsageError } from "./values.ts";
 
 /** The default port of the page. */
@@ -33,7 +34,8 @@ export function parseAddress(address: string, port?: number): Address {
     ? null
     : URL.parse(hasScheme ? address : `http://${address}`);
   if (url === null || url.hostname === "") {
-    throw new UsageError(`${quote(address)} is no address: expected HOST:PORT, http://HOST:PORT or https://HOST:PORT`);
+    const shown = quote(maskTarget(address));
+    throw new UsageError(`${shown} is no address: expected HOST:PORT, http://HOST:PORT or https://HOST:PORT`);
   }
   if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
     throw new UsageError(`The address is ${url.host}; give the path to the command: get ${url.pathname}${url.search}`);
