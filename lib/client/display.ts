@@ -73,9 +73,12 @@ export class Display {
 
   /** Shows the events of an exchange. */
   async show(event: ExchangeEvent): Promise<void> {
-    if (event.kind === "response" || event.kind === "end") {
-      for (const { text, rule } of acceptedIn(event)) this.#options.accepted?.(`${text} (${rule})`);
-    }
+    await this.#show(event);
+    if (event.kind !== "response" && event.kind !== "end") return;
+    for (const { text, rule } of acceptedIn(event)) this.#options.accepted?.(`${text} (${rule})`);
+  }
+
+  async #show(event: ExchangeEvent): Promise<void> {
     switch (event.kind) {
       case "notice":
         if (this.#options.interactive) await this.#options.screen.tell(`(${event.text})`);
