@@ -32,40 +32,45 @@ export interface Verdict {
   readonly against: boolean;
 }
 
-/**
- * Judges a server's answers; `undefined` if none is final.
- *
- * @param ended Whether the server has ended the connection.
- */
-export function judge(answers: readonly Answer[], ended: boolean): Verdict | undefined {
-  const finals = answers.filter(isFinal);
-  if (finals.length === 0) return undefined;
-  const broken = answers.map((answer) => brokenRule(answer, ended)).find((rule) => rule !== undefined);
-  if (broken !== undefined) return { text: `against the rules: ${broken}`, against: true };
-  return { text: finals.every(isRequired) ? "as the rules say" : "as the rules allow", against: false };
-}
+/** Judges a server's answers on one connection. */
+export class Judge {
+  /** What the specification demands of an answer that was otherwise. */
+  #broken: string | undefined;
+  /** The section by which the connection has to be closed, though no answer announced it. */
+  #closes: string | undefined;
+  #answered = false;
+  /** Whether each final answer has the very status that the specification demands. */
+  #required = true;
 
-function isFinal({ head: { status } }: Answer): boolean {
-  return !isInterim(status) || status === 101;
-}
-
-/** Whether the specification demands this very status. */
-function isRequired({ head, fault }: Answer): boolean {
-  return fault !== undefined && CAUSES[fault].request.must && head.status === CAUSES[fault].status;
-}
-
-/** Returns what the specification demands of an answer that is otherwise; `undefined` if it is as it may be. */
-function brokenRule(answer: Answer, ended: boolean): string | undefined {
-  const { head, request, fault } = answer;
-  const degree = fault && CAUSES[fault].request;
-  if (degree?.must && isFinal(answer) && !isRequired(answer) && !degree.allows?.(head.status)) {
-    return `${degree.rule} says ${CAUSES[fault!].status}`;
+  /** Receives the next answer. */
+  add({ head, request, fault }: Answer): void {
+    const cause = fault && CAUSES[fault];
+    const isRequired = cause?.request.must === true && head.status === cause.status;
+    const rule = ANSWER_RULES.find(([, , isBroken]) => isBroken(head, request));
+    if (!isInterim(head.status) || head.status === 101) {
+      this.#answered = true;
+      this.#required &&= isRequired;
+      if (cause?.request.must && !isRequired && !cause.request.allows?.(head.status)) {
+        this.#broken ??= `${cause.request.rule} says ${cause.status}`;
+      }
+      const closes = cause?.request.closes ?? (asksToClose(request) ? "RFC 9112 §9.6" : undefined);
+      if (head.persistent) this.#closes ??= closes;
+    }
+    if (rule !== undefined) this.#broken ??= `${rule[0]} says ${rule[1]}`;
   }
-  const rule = ANSWER_RULES.find(([, , isBroken]) => isBroken(head, request));
-  if (rule !== undefined) return `${rule[0]} says ${rule[1]}`;
-  const closes = degree?.closes ?? (asksToClose(request) ? "RFC 9112 §9.6" : undefined);
-  const staysOpen = isFinal(answer) && head.persistent && !ended;
-  return closes !== undefined && staysOpen ? `${closes} says to close the connection` : undefined;
+
+  /**
+   * Returns the verdict; `undefined` without a final answer.
+   *
+   * @param ended Whether the server has ended the connection.
+   */
+  verdict(ended: boolean): Verdict | undefined {
+    if (!this.#answered) return undefined;
+    const open = ended || this.#closes === undefined ? undefined : `${this.#closes} says to close the connection`;
+    const broken = this.#broken ?? open;
+    if (broken !== undefined) return { text: `against the rules: ${broken}`, against: true };
+    return { text: this.#required ? "as the rules say" : "as the rules allow", against: false };
+  }
 }
 
 function asksToClose(request: RequestHead | undefined): boolean {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { CAUSES, type FaultCode } from "../../lib/http/causes.ts";
 import type { ResponseHead } from "../../lib/http/message.ts";
-import { degreeSentence, judge } from "../../lib/exchange.ts";
+import { degreeSentence, Judge } from "../../lib/exchange.ts";
 import { decoderFor, wireOctets } from "../wire_cases.ts";
 
 function headOf(octets: string): ResponseHead {
@@ -17,23 +17,30 @@ Deno.test("a sentence says what was seen, the degree, and what else is allowed",
   assert.equal(degreeSentence("A: b", CAUSES["bare-lf"].request), "A: b; may be refused, or read as a line end");
 });
 
+function verdictOn(status: number, fault: FaultCode) {
+  const judge = new Judge();
+  judge.add({
+    head: headOf(
+      `HTTP/1.1 ${status} No\r\nA: b\r\nContent-Length: 0\r\n\r\n`.replace(status < 200 ? /Content.*\r\n/ : "", ""),
+    ),
+    request: undefined,
+    fault,
+  });
+  return judge.verdict(true);
+}
+
 for (const code of Object.keys(CAUSES) as FaultCode[]) {
   Deno.test(`a server that answers ${code} as serve does is not against the rules`, () => {
     const { status, request } = CAUSES[code];
-    const answers = [{
-      head: headOf(`HTTP/1.1 ${status} No\r\nContent-Length: 0\r\n\r\n`),
-      request: undefined,
-      fault: code,
-    }];
-    assert.deepEqual(judge(answers, true), {
+    assert.deepEqual(verdictOn(status, code), {
       text: request.must ? "as the rules say" : "as the rules allow",
       against: false,
     });
+    assert.equal(verdictOn(299, code)?.against, request.must, "another status is against a must alone");
   });
 }
 
 Deno.test("without a final response there is no verdict", () => {
-  const head = headOf("HTTP/1.1 103 Early\r\n\r\n");
-  assert.equal(judge([{ head, request: undefined, fault: "no-host" }], true), undefined);
-  assert.equal(judge([], true), undefined);
+  assert.equal(verdictOn(103, "no-host"), undefined);
+  assert.equal(new Judge().verdict(true), undefined);
 });

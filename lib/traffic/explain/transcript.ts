@@ -8,15 +8,7 @@ import { counted, octetString } from "../../bytes.ts";
 import { SHOWN_RAW_EVENTS, SHOWN_RAW_OCTETS } from "../../limits.ts";
 import { escapeText, type Painter, wordsOf, wrapWords } from "../../terminal.ts";
 import type { Octets, TrafficEvent } from "../../traffic.ts";
-import {
-  type Answer,
-  type ExchangeEvent,
-  Explainer,
-  type Explanation,
-  judge,
-  readable,
-  units,
-} from "../../exchange.ts";
+import { type ExchangeEvent, Explainer, type Explanation, Judge, readable, units } from "../../exchange.ts";
 import { type Accepted, acceptedIn } from "../../http_message.ts";
 import { readingLines, sentence, wrapUnits } from "./text.ts";
 import { type Microseconds, SINCE_START } from "../tap.ts";
@@ -60,7 +52,7 @@ export class Transcript {
   #starts: number[] = [];
   #finSent = false;
   #result: RawResult = { status: undefined, valid: true };
-  #answers: Answer[] = [];
+  #judge = new Judge();
   #accepted: Accepted[] = [];
   #ended = false;
   #shownEvents = 0;
@@ -80,7 +72,7 @@ export class Transcript {
     this.#starts = [];
     this.#finSent = false;
     this.#result = { status: undefined, valid: true };
-    this.#answers = [];
+    this.#judge = new Judge();
     this.#accepted = [];
     this.#ended = false;
     this.#shownEvents = 0;
@@ -137,7 +129,7 @@ export class Transcript {
       this.#write(`(the connection ended before ${missing} a whole response)`);
     }
     this.#start = undefined;
-    const verdict = judge(this.#answers, this.#ended);
+    const verdict = this.#judge.verdict(this.#ended);
     if (verdict === undefined) return this.#result;
     this.#write(this.#options.painter("bold", verdict.text));
     return verdict.against ? { ...this.#result, against: true } : this.#result;
@@ -157,7 +149,7 @@ export class Transcript {
     if (event.kind === "began") this.#starts.push(event.message.from);
     if (event.kind === "head" && event.head.kind === "response") {
       const { request } = event.message.exchange;
-      this.#answers.push({ head: event.head, request: request?.head, fault: request?.error?.fault });
+      this.#judge.add({ head: event.head, request: request?.head, fault: request?.error?.fault });
       this.#accepted.push(...acceptedIn(event.head));
     }
     if (event.kind !== "ended") return;
