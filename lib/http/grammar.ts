@@ -20,10 +20,6 @@ export const LF = 0x0a;
 export const SP = 0x20;
 /** Horizontal tab. */
 export const HTAB = 0x09;
-/** Vertical tab. */
-export const VT = 0x0b;
-/** Form feed. */
-export const FF = 0x0c;
 /** `:` between a field's name and its value. */
 export const COLON = 0x3a;
 /** `%`, which starts a percent-encoded octet. */

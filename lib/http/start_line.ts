@@ -8,7 +8,6 @@ import type { FaultCode } from "./causes.ts";
 import { wireError } from "./error.ts";
 import {
   CR,
-  FF,
   isBlank,
   isDigit,
   isFieldContentByte,
@@ -18,7 +17,6 @@ import {
   LF,
   PERCENT,
   SP,
-  VT,
 } from "./grammar.ts";
 import { MORE, nameByte, scanLineEnd } from "./scan.ts";
 import type { MessageLimits } from "../limits.ts";
@@ -63,9 +61,7 @@ export class StartLine {
     this.secondEnd = targetEnd - start;
     const versionEnd = this.#scanVersion(buffer, targetEnd + 1, stop);
     if (versionEnd === MORE) return this.#more(start, stop);
-    const fault = buffer[versionEnd] !== CR && isWhitespace(buffer[versionEnd])
-      ? "blank-after-version"
-      : "after-version";
+    const fault = isBlank(buffer[versionEnd]) ? "blank-after-version" : "after-version";
     const lineEnd = scanLineEnd(buffer, versionEnd, stop, "the HTTP version", fault);
     return lineEnd === MORE ? this.#more(start, stop) : lineEnd;
   }
@@ -146,7 +142,7 @@ export class StartLine {
       const byte = buffer[at];
       if (i === MAJOR_AT || i === MINOR_AT ? !isDigit(byte) : byte !== VERSION.charCodeAt(i)) {
         throw wireError(
-          i === 0 && isWhitespace(byte) ? "blank-before-version" : "version-byte",
+          i === 0 && isBlank(byte) ? "blank-before-version" : "version-byte",
           at,
           `Expected the version HTTP/1.1 or HTTP/1.0, saw ${nameByte(byte)} as its character ${i + 1}`,
         );
@@ -167,11 +163,6 @@ export class StartLine {
   }
 }
 
-/** Whether lenient recipients take the octet for the space between two parts of a start line (RFC 9112 §3, §4). */
-function isWhitespace(byte: number): boolean {
-  return isBlank(byte) || byte === VT || byte === FF;
-}
-
 function refuseMethod(byte: number, offset: number, isFirst: boolean): never {
   const where = isFirst ? "a method at the start of the request" : "one space after the method";
   const seen = `Expected ${where}, saw ${nameByte(byte)}`;
@@ -179,7 +170,7 @@ function refuseMethod(byte: number, offset: number, isFirst: boolean): never {
   if (isFirst && byte === 0x16) {
     throw wireError("tls", offset, seen, "this looks like TLS, but the port speaks plain HTTP");
   }
-  const fault: FaultCode = isWhitespace(byte)
+  const fault: FaultCode = isBlank(byte)
     ? isFirst ? "blank-before-method" : "blank-after-method"
     : isFirst
     ? "no-method"
@@ -196,7 +187,7 @@ function refusePercent(byte: number, offset: number): never {
 }
 
 function refuseEmptyTarget(byte: number, offset: number): never {
-  const fault = isWhitespace(byte) ? "blank-before-target" : "empty-target";
+  const fault = isBlank(byte) ? "blank-before-target" : "empty-target";
   throw wireError(fault, offset, `Expected a request target after one space, saw ${nameByte(byte)}`);
 }
 
@@ -211,7 +202,7 @@ function refuseTargetByte(byte: number, offset: number): never {
 
 function refuseStatus(byte: number, offset: number, wanted: string): never {
   throw wireError(
-    isWhitespace(byte) ? "status-blank" : "status-code",
+    isBlank(byte) ? "status-blank" : "status-code",
     offset,
     `Expected ${wanted}, saw ${nameByte(byte)}`,
   );
