@@ -120,6 +120,7 @@ export class Labels {
         this.#finish("whole");
         break;
       case "cut":
+        this.keep();
         this.end();
         if (this.#stopped !== "left HTTP") this.#stopped = undefined;
         break;

@@ -167,7 +167,7 @@ export class Pairing {
       // The response that broke was the last one to its request.
       if (direction === "response") this.#over(message!.exchange);
     }
-    if (octets.length > 0) this.#tell({ kind: "resumed", direction, from: way.start, octets });
+    this.#tell({ kind: "resumed", direction, from: way.start, octets });
     way.decoder.receive(octets);
     this.#read(way);
   }
@@ -179,6 +179,8 @@ export class Pairing {
         if (unread.length === 0) break;
         // An empty line may precede a request (RFC 9112 §2.2), and does not begin one.
         if (way.direction === "response" || !isEmptyLine(unread)) this.#begin(way);
+        // That may have let the other direction read on, and end HTTP.
+        if (way.stops) break;
       }
       try {
         const event = this.#next(way);

@@ -55,6 +55,11 @@ export class Way {
     return this.received - this.decoder.unread.length;
   }
 
+  /** Whether octets are not read as messages. */
+  get stops(): boolean {
+    return this.stopped !== undefined;
+  }
+
   /** Whether octets are held. */
   get holds(): boolean {
     return this.#held !== undefined;

@@ -3,7 +3,15 @@ import { Decoder } from "../../lib/http/decoder.ts";
 import { HttpError } from "../../lib/http/error.ts";
 import type { MessageKind } from "../../lib/http/message.ts";
 import { MAX_SHOWN_CONTENT_BYTES, type MessageLimits, REQUEST_LIMITS, RESPONSE_LIMITS } from "../../lib/limits.ts";
-import { ALL_KEPT, Explainer, explainOctets, type Explanation, messageKindOf, type Row } from "../../lib/exchange.ts";
+import {
+  ALL_KEPT,
+  type Direction,
+  Explainer,
+  explainOctets,
+  type Explanation,
+  messageKindOf,
+  type Row,
+} from "../../lib/exchange.ts";
 import { brokenMessages, Random } from "../fuzzing.ts";
 import { octetString, readCases, wireOctets } from "../wire_cases.ts";
 
@@ -291,5 +299,67 @@ Deno.test("octets are responses if they begin with HTTP/", () => {
     ]]
   ) {
     assert.equal(messageKindOf(wireOctets(text)), kind, text);
+  }
+});
+
+/** What either side of a random conversation sends: messages, broken ones, and octets of other protocols. */
+const SENT: Record<Direction, readonly string[]> = {
+  request: [
+    "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\n\r\n",
+    "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+    "GET / HTTP/1.1\nHost: a\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "\r\n",
+    "\x16\x03\x01",
+  ],
+  response: [
+    "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "HTTP/1.1 204 No\r\n\r\n",
+    "HTTP/1.1 100 Continue\r\n\r\n",
+    "HTTP/1.1 101 Switching\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\n\r\nuntil closed",
+    "HTTP/1.1 200 OK\nContent-Length: 2\r\n\r\n",
+    "\x16\x03\x01",
+  ],
+};
+
+Deno.test("every octet of both directions has one row, whatever they say in whatever order", () => {
+  const random = new Random(22);
+  for (let i = 0; i < 2000; i++) {
+    const explainer = new Explainer({ kept: ALL_KEPT });
+    const sent = { request: "", response: "" };
+    const explanations: Explanation[] = [];
+    const lent = new Uint8Array(1000);
+    for (let turn = 0; turn < 1 + random.below(12); turn++) {
+      const direction = random.pick(["request", "response"] as const);
+      if (random.below(20) === 0) explainer.pairing.gap(direction);
+      let octets = random.pick(SENT[direction]);
+      while (random.below(3) === 0) octets += random.pick(SENT[direction]);
+      if (random.below(4) === 0) octets = octets.slice(0, 1 + random.below(octets.length));
+      sent[direction] += octets;
+      while (octets !== "") {
+        const piece = wireOctets(octets.slice(0, random.below(4) === 0 ? 1 + random.below(octets.length) : 1000));
+        octets = octets.slice(piece.length);
+        lent.set(piece);
+        explainer.octets(direction, lent.subarray(0, piece.length));
+        lent.fill(0xee);
+      }
+      explanations.push(...explainer.take());
+    }
+    for (const direction of ["request", "response"] as const) {
+      if (random.below(2) === 0) explainer.fin(direction);
+    }
+    for (const direction of ["request", "response"] as const) {
+      explainer.end(direction);
+      explanations.push(...explainer.take());
+    }
+    for (const direction of ["request", "response"] as const) {
+      checkCover(explanations.filter((one) => one.direction === direction), sent[direction]);
+    }
   }
 });
