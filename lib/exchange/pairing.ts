@@ -365,6 +365,7 @@ export class Pairing {
 
   #break(way: Way, error: HttpError): void {
     const message = way.message ?? this.#begin(way);
+    if (way.stops) return;
     const { direction, decoder } = way;
     message.state = "broken";
     message.error = error;
