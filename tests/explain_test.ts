@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { runProgram, ServeProcess, wiretable } from "./serve_process.ts";
 import { TempFolder } from "./support.ts";
 import { capture, talk } from "./traffic/captures.ts";
-import { captured, CAPTURES, TSHARK, withTshark } from "./tshark.ts";
+import { captured, mayCapture, TSHARK, withTshark } from "./tshark.ts";
 
 function run(args: string[], input: string | Uint8Array = "", permissions?: string[]) {
   return runProgram(["explain", ...args], input, permissions);
@@ -210,6 +210,8 @@ Deno.test({
     assert.deepEqual(explained, { ...await run([source], "", [`--allow-read=${source}`]) });
   },
 });
+
+const CAPTURES = mayCapture();
 
 Deno.test({
   name: CAPTURES

@@ -238,7 +238,7 @@ const failures: [name: string, args: string[], permissions: string[], code: numb
     ["serve", "--token-file", "some/token"],
     ["--allow-net", "--allow-read"],
     1,
-    /^wiretable: --token-file some\/token: No such file/,
+    /^wiretable: --token-file some\/token: \S[^\n]+\n$/,
   ],
   [
     "no permission for the store",

@@ -13,7 +13,8 @@ Deno.test("workflows run the README's version of Deno", () => {
 
 Deno.test("workflows name each action by its commit, the same one everywhere", () => {
   const uses = WORKFLOWS.flatMap((text) => [...text.matchAll(/uses: (\S+)@(\S+) # v[\d.]+$/gm)]);
-  assert.equal(uses.length, WORKFLOWS.join().split("uses:").length - 1);
+  // But for the workflow of this repository.
+  assert.equal(uses.length, WORKFLOWS.join().split(/uses: (?!\.\/)/).length - 1);
   const commits = new Map(uses.map(([, action, commit]) => [action, commit]));
   for (const [, action, commit] of uses) {
     assert.match(commit, /^[0-9a-f]{40}$/);
@@ -103,10 +104,37 @@ packTest("the release's notes are the newest section of the changelog", async ()
     "# Changelog\n\n## 2.0.0\n\nNew.\n\n## 1.0.0\n\nOld.\n",
   );
   await Deno.mkdir(folder.file("archives"));
-  // In the place of GitHub's program, which would publish.
-  await Deno.writeTextFile(folder.file("gh"), "#!/bin/sh\ncat notes.md\n", { mode: 0o755 });
   const step = "Publish, with the newest section of the changelog as notes";
-  assert.equal(await runStep(step, folder.path, { PATH: `${folder.path}:/usr/bin:/bin` }), "\nNew.\n\n");
+  // In the place of GitHub's program, which would publish: it knows a release once it was created.
+  const gh = '#!/bin/sh\necho "$*" >> calls\n[ "$2" != view ] || [ -e released ] || exit 1\n' +
+    'if [ "$2" = create ]; then touch released; cat notes.md; fi\n';
+  await Deno.writeTextFile(folder.file("gh"), gh, { mode: 0o755 });
+  await Deno.writeTextFile(folder.file("archives/a.zip"), "");
+  const publish = () => runStep(step, folder.path, { PATH: `${folder.path}:/usr/bin:/bin` });
+  assert.equal(await publish(), "\nNew.\n\n");
+  // What was published in part is published again.
+  assert.equal(await publish(), "");
+  const tag = `v${version}`;
+  assert.deepEqual((await Deno.readTextFile(folder.file("calls"))).trimEnd().split("\n"), [
+    `release view ${tag}`,
+    `release create ${tag} --title wiretable ${tag} --notes-file notes.md archives/a.zip`,
+    `release view ${tag}`,
+    `release upload ${tag} --clobber archives/a.zip`,
+  ]);
+});
+
+Deno.test("the systems of the workflows are those that GitHub has", () => {
+  // As of November 2026; macos-14 went on the second of that month.
+  const labels = ["ubuntu-24.04", "ubuntu-24.04-arm", "macos-15", "macos-15-intel", "windows-2022", "windows-11-arm"];
+  const used = WORKFLOWS.flatMap((text) => text.match(/\b(?:ubuntu|macos|windows)-\d[\w.-]+/g) ?? []);
+  assert.deepEqual([...new Set(used)].sort(), labels.sort());
+});
+
+Deno.test("nothing is published before the whole gate has passed for the tag", () => {
+  const [ci, release] = WORKFLOWS;
+  assert.match(ci, /^on:\n(?: .*\n)* {2}workflow_call:$/m);
+  assert.match(release, /^ {2}gate:\n {4}uses: \.\/\.github\/workflows\/ci\.yml\n\n {2}compile:\n {4}needs: gate\n/m);
+  assert.match(release, /^ {2}smoke:\n[^]*? {4}needs: compile\n/m);
 });
 
 Deno.test("workflows may only read but where a release is published, and none is cut off while it is", () => {
