@@ -7,6 +7,7 @@
  * @module
  */
 
+import "./lib/cli/deno_version.ts";
 import config from "./deno.json" with { type: "json" };
 import { writeLine } from "./lib/bytes.ts";
 import { type FileNeeds, parseCommandLine } from "./lib/cli.ts";
