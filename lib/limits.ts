@@ -125,8 +125,10 @@ export interface ServerLimits {
    * Beyond it: 503.
    */
   readonly maxBufferedBytes: number;
-  /** How long every final response waits (`--delay`), those to one connection too many excepted. */
+  /** How long every final response waits at most (`--delay`), those to one connection too many excepted. */
   readonly delayMs: number;
+  /** How much less it may wait, at random. */
+  readonly delaySpreadMs: number;
   /** How long the store may wait for others. As the delay, this is never taken from a client's time. */
   readonly storeMs: number;
   /** How long the request of a client that has closed its side may take until the first byte of the response. */
@@ -170,6 +172,7 @@ export const SERVER_LIMITS: ServerLimits = {
   maxWriteBytes: 1024 * 1024,
   maxBufferedBytes: 256 * 1024 * 1024,
   delayMs: 0,
+  delaySpreadMs: 0,
   storeMs: 0,
   halfClosedMs: 5_000,
   lingerMs: 2_000,

@@ -16,7 +16,7 @@ import { certificateCommand } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { EXIT_INTERRUPTED } from "./exit_code.ts";
 import { HttpError } from "./http_message.ts";
-import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS } from "./limits.ts";
+import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS, type ServerLimits } from "./limits.ts";
 import type { Page, PageOptions } from "./page.ts";
 import { Server } from "./server.ts";
 import { Access } from "./server/access.ts";
@@ -50,6 +50,10 @@ const WILDCARDS = ["0.0.0.0", "::"];
 const STORE_WAIT_MS = { memory: 0, sqlite: FILE_LOCK_WAIT_MS, etcd: 2 * CLUSTER_WAIT_MS };
 /** Two signals within this time count as one. */
 const SAME_SIGNAL_MS = 300;
+/** How long the rest of the output may take at the end, where the shutdown has used up its time. */
+const MIN_FLUSH_MS = 250;
+/** The minimum interval between identical reports. */
+const REPORT_AGAIN_MS = 10_000;
 
 /** Serves a table until a signal stops it. */
 export async function serve(options: ServeOptions): Promise<number> {
@@ -94,7 +98,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     messageLimits: options.messageLimits,
     limits: {
       ...options.limits,
-      delayMs: options.delayMs,
+      ...delayLimits(options.delayMs),
       storeMs: STORE_WAIT_MS[options.store.kind],
       ...told !== undefined && { minReadBytes: TAPPED_READ_BYTES },
     },
@@ -122,6 +126,11 @@ export async function serve(options: ServeOptions): Promise<number> {
   const leftMs = Math.max(MIN_FLUSH_MS, since + options.limits.shutdownMs - performance.now());
   await Promise.all([writer, errors].map((output) => output.flush(leftMs)));
   return 0;
+}
+
+function delayLimits(delay: ServeOptions["delayMs"]): Pick<ServerLimits, "delayMs" | "delaySpreadMs"> {
+  const [leastMs, delayMs] = typeof delay === "number" ? [delay, delay] : delay;
+  return { delayMs, delaySpreadMs: delayMs - leastMs };
 }
 
 /** Returns an observer that prints requests and responses. */

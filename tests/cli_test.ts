@@ -104,6 +104,8 @@ Deno.test("serve takes every flag", () => {
   assert.equal(options.limits.idleTimeoutMs, 1500);
   assert.equal(options.limits.headTimeoutMs, 2000);
   assert.equal(serve("-q").quiet, true);
+  assert.deepEqual(serve("--delay", "100-900").delayMs, [100, 900]);
+  assert.deepEqual(serve("--delay", "0-0").delayMs, [0, 0]);
 });
 
 Deno.test("connect takes an address, a command and flags, in any order", () => {
@@ -220,6 +222,10 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["serve", "--quiet=1"], /^Option '-q, --quiet' does not take an argument: see --help$/],
   [["serve", "--port", "65536"], '--port takes a whole number from 0 to 65535, saw "65536"'],
   [["serve", "--port", "-1"], '--port takes a whole number from 0 to 65535, saw "-1"'],
+  ...["900-100", "100-600001", "100-", "-100", "1-2-3", "100 - 900"].map((delay): [string[], string] => [
+    ["serve", `--delay=${delay}`],
+    `--delay takes a whole number from 0 to 600000, or a range such as 100-900, saw "${delay}"`,
+  ]),
   [["serve", "--port", "80x"], '--port takes a whole number from 0 to 65535, saw "80x"'],
   [["serve", "--store", "mysql"], '--store is memory, sqlite:FILE or etcd:URL,URL/PREFIX, saw "mysql"'],
   [["serve", "--store", "sqlite:"], '--store is memory, sqlite:FILE or etcd:URL,URL/PREFIX, saw "sqlite:"'],

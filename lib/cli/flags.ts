@@ -15,7 +15,7 @@ import {
 } from "../limits.ts";
 import { corsOrigin, hostName, listenHost, PAGE_PORT, parseAddress } from "./addresses.ts";
 import { insecureAdvice } from "./program.ts";
-import { byteCount, milliseconds, oneOf, quote, UsageError, wholeNumber } from "./values.ts";
+import { byteCount, milliseconds, oneOf, quote, UsageError, wholeNumber, wholeNumbers } from "./values.ts";
 
 /** The default fields: those of the classroom's animals. */
 export const DEFAULT_FIELDS: string = "type,age,leg";
@@ -128,8 +128,8 @@ export const SERVE_FLAGS = {
     read: wholeNumber(1, 1_000_000),
   }),
   readOnly: switchFlag("read-only", "refuse writes"),
-  delayMs: valueFlag("delay", "MS", "delay every response by MS milliseconds (0)", {
-    read: wholeNumber(0, 600_000),
+  delayMs: valueFlag("delay", "MS", "delay responses: 100, or 100-900 (milliseconds)", {
+    read: wholeNumbers(0, 600_000),
     or: 0,
   }),
   cors: valueFlag("cors", "ORIGIN", "let pages of this origin, or '*', read responses", { read: corsOrigin }),

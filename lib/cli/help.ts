@@ -38,7 +38,9 @@ export const COMMANDS: readonly CommandHelp[] = [
     summary: "a JSON table; prints requests",
     about: `a JSON table at http://${DEFAULT_HOST}:${DEFAULT_PORT}/, rows at /NAME`,
     flags: [...Object.values(SERVE_FLAGS), HELP_FLAG],
-    notes: "Sizes are in bytes, or as 16k or 1m. Ctrl-C finishes requests, then stops.",
+    notes: `\
+Sizes are in bytes, or as 16k or 1m. Ctrl-C finishes requests, then stops. On
+Windows, --host :: is IPv6 only; 0.0.0.0 is all addresses of IPv4.`,
   },
   {
     name: "connect",

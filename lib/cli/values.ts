@@ -53,6 +53,20 @@ export function wholeNumber(least: number, most: number): (text: string, flag: s
   };
 }
 
+/** Reads an integer as {@linkcode wholeNumber} does, or a range of two such as 100-900. */
+export function wholeNumbers(
+  least: number,
+  most: number,
+): (text: string, flag: string) => number | readonly [least: number, most: number] {
+  return (text, flag) => {
+    const [, from, to] = /^(\d{1,15})(?:-(\d{1,15}))?$/.exec(text) ?? [];
+    const [low, high] = [Number(from), Number(to ?? from)];
+    if (low >= least && low <= high && high <= most) return to === undefined ? low : [low, high];
+    const number = `a whole number from ${least} to ${most}`;
+    throw new UsageError(`${flag} takes ${number}, or a range such as 100-900, saw ${quote(text)}`);
+  };
+}
+
 /**
  * Returns milliseconds from a text in seconds, with an optional fraction.
  *

@@ -292,7 +292,8 @@ export class ServerConnection implements Requester {
   /** Waits before a final response, without a deadline: this time is not the client's. Ends early at the close. */
   #delay(): Promise<void> {
     this.#deadline.set("the delay", Infinity);
-    return waitFor(this.#context.limits.delayMs, this.signal);
+    const { delayMs, delaySpreadMs } = this.#context.limits;
+    return waitFor(delayMs - Math.random() * delaySpreadMs, this.signal);
   }
 
   #answer(request: RequestHead): HttpResponse | Promise<HttpResponse> {

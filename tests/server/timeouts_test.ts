@@ -351,6 +351,25 @@ Deno.test("pipelined requests of a half-closed client are all answered, each aft
   assert.equal(conn.written.match(/HTTP\/1\.1 200 OK/g)?.length, 3);
 });
 
+Deno.test("a delay of a range is drawn from it", async () => {
+  const { random } = Math;
+  try {
+    for (const [drawn, isAnswered] of [[0, false], [1 - 2 ** -40, true]] as const) {
+      Math.random = () => drawn;
+      const { conn, ended, at } = serve(undefined, undefined, { delayMs: 600_000, delaySpreadMs: 600_000 });
+      conn.deliver(GET);
+      await at(10);
+      if (isAnswered) await until(() => conn.written !== "");
+      else await until(() => conn.reads === 2);
+      assert.equal(conn.written !== "", isAnswered);
+      conn.close();
+      await ended;
+    }
+  } finally {
+    Math.random = random;
+  }
+});
+
 Deno.test("the delay ends with the connection", async () => {
   const { conn, ended, at, reason } = serve(undefined, undefined, { delayMs: 600_000 });
   conn.deliver(GET);
