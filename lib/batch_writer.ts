@@ -7,15 +7,13 @@
 import { ByteBuffer, type Sink, writeAll } from "./bytes.ts";
 import { MAX_UNPRINTED_BYTES } from "./limits.ts";
 
-/** The delay before printing is retried after a failure, such as a full disk. */
-const PRINT_RETRY_MS = 1000;
-
-/** How long printed messages are buffered before they are written together. */
-const PRINT_DELAY_MS = 10;
-
 const INITIAL_BYTES = 16 * 1024;
 /** A buffer larger than this many bytes is released once it has been written. */
 const KEPT_BYTES = 1024 * 1024;
+/** How long messages are buffered before they are written together. */
+const PRINT_DELAY_MS = 10;
+/** The delay before writing is retried after a failure, such as a full disk. */
+const PRINT_RETRY_MS = 1000;
 
 /** Options of a {@linkcode BatchWriter}. */
 export interface BatchWriterOptions {

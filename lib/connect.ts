@@ -7,7 +7,7 @@
 import config from "../deno.json" with { type: "json" };
 import { writeLine } from "./bytes.ts";
 import type { ConnectOptions, FileNeeds } from "./cli.ts";
-import { makeFile, readCertificates, readFile, readToken } from "./cli/files.ts";
+import { makeFile, readCertificates, readFile, readTokens } from "./cli/files.ts";
 import { HistoryFile } from "./cli/history_file.ts";
 import { certificateAdvice, commandLine } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
@@ -164,7 +164,7 @@ async function defaultFields({ endpoint, tokenFile, userPass }: ConnectOptions):
     ["User-Agent", `wiretable/${config.version}`],
     ["Accept", "*/*"],
   ];
-  if (tokenFile !== undefined) fields.push(["Authorization", `Bearer ${await readToken(tokenFile)}`]);
+  if (tokenFile !== undefined) fields.push(["Authorization", `Bearer ${(await readTokens(tokenFile))[0]}`]);
   if (userPass !== undefined) fields.push(basicAuthorization(userPass));
   return fields;
 }

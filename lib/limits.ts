@@ -239,6 +239,8 @@ export const MAX_INTERIM_RESPONSES: number = 100;
 export const MAX_BODY_FLAG_BYTES: number = 511 * 1024 * 1024;
 /** How long `connect` waits for a server (`--timeout`). */
 export const CLIENT_TIMEOUT_MS: number = 30_000;
+/** Tokens in the file of `--token-file`. */
+export const MAX_TOKENS: number = 100;
 /** A file named by a flag, in bytes: certificates, keys, tokens. */
 export const MAX_FLAG_FILE_BYTES: number = 1024 * 1024;
 

@@ -11,7 +11,7 @@ import type { EtcdChoice, ServeOptions } from "./cli.ts";
 import { authorityOf, isLoopback } from "./address.ts";
 import { portProblem } from "./cli/addresses.ts";
 import { checkIdentity, type Identity } from "./cli/certificate.ts";
-import { makeFile, readCertificates, readFlagFile, readToken, readUser } from "./cli/files.ts";
+import { makeFile, readCertificates, readFlagFile, readTokens, readUser } from "./cli/files.ts";
 import { certificateCommand } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { EXIT_INTERRUPTED } from "./exit_code.ts";
@@ -38,12 +38,6 @@ import { allOf, TappedListener } from "./traffic/tap.ts";
 /** The size of a read buffer of a tapped connection, so that one send of a client is one read. */
 const TAPPED_READ_BYTES = 16 * 1024;
 
-/** The minimum interval between identical reports of `serve`. */
-const REPORT_AGAIN_MS = 10_000;
-
-/** How long the rest of the output may take at the end, where the shutdown has used up its time. */
-const MIN_FLUSH_MS = 250;
-
 /** Addresses for all interfaces of the machine. */
 const WILDCARDS = ["0.0.0.0", "::"];
 /** How long each kind of store may wait for others: a request may read before it writes. */
@@ -55,14 +49,25 @@ const MIN_FLUSH_MS = 250;
 /** The minimum interval between identical reports. */
 const REPORT_AGAIN_MS = 10_000;
 
+/** What the files of `--token-file`, `--cert` and `--key` hold. */
+interface Secrets {
+  readonly tokens: readonly string[] | undefined;
+  readonly identity: Identity | undefined;
+  /** Why clients will refuse the certificate. */
+  readonly problems: readonly string[];
+}
+
 /** Serves a table until a signal stops it. */
 export async function serve(options: ServeOptions): Promise<number> {
   const schema = flagValue("--fields", () => RowSchema.parse(options.fields));
-  const token = options.tokenFile === undefined ? undefined : await readToken(options.tokenFile);
+  const secrets = await readSecrets(options);
   // From here on all output uses these two writers: a write that waits for its reader must not block the server.
   const errors = new BatchWriter(Deno.stderr);
-  const report = reporter(errors);
-  const listener = await listen(options, report);
+  const tell = (text: string) => {
+    errors.print(`${wrapMessage(`wiretable: ${escapeText(text)}`, columnsOf(Deno.stderr)?.())}\n`);
+  };
+  const report = withoutRepeats(tell);
+  const listener = listen(options, secrets, report);
   // Opened last, because opening a store may create a file.
   const store = await openStore(options, report);
   const addr = listener.addr as Deno.NetAddr;
@@ -71,7 +76,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const access = new Access(table, {
     hosts: isLoopback(addr.hostname) && !options.allowHosts.includes("*") ? options.allowHosts : undefined,
     cors: options.cors,
-    token,
+    tokens: secrets.tokens,
     secure: options.tls !== undefined,
   });
   const writer = new BatchWriter(Deno.stdout, {
@@ -87,7 +92,8 @@ export async function serve(options: ServeOptions): Promise<number> {
     report(isForeseen ? error.message : error.stack ?? error.message);
   };
   const cannotAccept = (reason: string) => report(`Cannot accept a connection now: ${reason}`);
-  const page = await openPage(options, { addr, schema, table, failed, cannotAccept });
+  const caCerts = secrets.identity === undefined ? [] : [secrets.identity.cert];
+  const page = await openPage(options, { addr, caCerts, schema, table, failed, cannotAccept });
   const views: TrafficListener[] = [];
   if (page !== undefined) views.push(page.take);
   if (recorder !== undefined) views.push(recorder.take);
@@ -114,7 +120,17 @@ export async function serve(options: ServeOptions): Promise<number> {
   });
 
   // Signals are handled before the address is printed, because a reader of the address may stop the server immediately.
-  const stopped = stopSignal();
+  const stopped = stopSignal(async () => {
+    tell(
+      await renewed(options, ({ tokens, identity }) => {
+        if (identity !== undefined) {
+          (listener as TlsRelay).renew(identity);
+          caCerts.splice(0, 1, identity.cert);
+        }
+        if (tokens !== undefined) access.renewTokens(tokens);
+      }),
+    );
+  });
   await announce(options, { addr, schema, page, report });
   await stopped;
   const since = performance.now();
@@ -149,9 +165,9 @@ function logTo(writer: BatchWriter, { verbose, logFormat, showCredentials }: Ser
 /** Opens the page that shows the traffic, if it is asked for. */
 async function openPage(
   options: ServeOptions,
-  { addr, schema, table, failed, cannotAccept }:
+  { addr, schema, ...others }:
     & { readonly addr: Deno.NetAddr; readonly schema: RowSchema }
-    & Pick<PageOptions, "table" | "failed" | "cannotAccept">,
+    & Pick<PageOptions, "table" | "failed" | "cannotAccept" | "caCerts">,
 ): Promise<Page | undefined> {
   if (options.page === undefined) return undefined;
   const { tls } = options;
@@ -162,11 +178,8 @@ async function openPage(
     showCredentials: options.showCredentials,
     messageLimits: options.messageLimits,
     endpoint: { secure: tls !== undefined, host: reachable(addr.hostname), port: addr.port },
-    caCerts: tls === undefined ? [] : [await readFlagFile("--cert", tls.certFile)],
     words: { fields: schema.fields, filterOperators: FILTER_OPERATORS },
-    table,
-    failed,
-    cannotAccept,
+    ...others,
   });
 }
 
@@ -266,22 +279,48 @@ function isPrivate(url: string): boolean {
   return protocol === "https:" || hostname === "localhost" || hostname === "[::1]" || isLoopback(hostname);
 }
 
-async function listen(
-  { host: hostname, port, tls }: ServeOptions,
-  report: (line: string) => void,
-): Promise<Deno.Listener> {
+/**
+ * Reads the files of `--token-file`, `--cert` and `--key`.
+ *
+ * @throws {Failure} If one of them is wrong.
+ */
+async function readSecrets({ tokenFile, tls }: ServeOptions): Promise<Secrets> {
+  const tokens = tokenFile === undefined ? undefined : await readTokens(tokenFile);
+  if (tls === undefined) return { tokens, identity: undefined, problems: [] };
+  const identity = {
+    cert: await readFlagFile("--cert", tls.certFile),
+    key: await readFlagFile("--key", tls.keyFile),
+  };
+  return { tokens, identity, problems: checkIdentity(identity, tls) };
+}
+
+/** Reads the files again, and uses what they hold if all of it is right. Returns what came of it, one line. */
+async function renewed(options: ServeOptions, use: (secrets: Secrets) => void): Promise<string> {
+  const flags = [...options.tokenFile ? ["--token-file"] : [], ...options.tls ? ["--cert and --key"] : []];
+  if (flags.length === 0) return "SIGHUP: there is no --token-file, --cert or --key to read again";
   try {
-    if (tls === undefined) return Deno.listen({ hostname, port });
-    const cert = await readFlagFile("--cert", tls.certFile);
-    const key = await readFlagFile("--key", tls.keyFile);
-    const problems = checkIdentity({ cert, key }, tls);
-    for (const problem of problems) report(problem);
-    if (problems.length > 0) report(`This makes one that they accept: ${certificateCommand(nameOf(hostname))}`);
-    return new TlsRelay(Deno.listen({ hostname, port }), { cert, key });
+    const secrets = await readSecrets(options);
+    use(secrets);
+    return [`SIGHUP: read ${flags.join(", ")} again`, ...secrets.problems].join("; ");
+  } catch (error) {
+    return `SIGHUP: nothing has changed: ${(error as Error).message}`;
+  }
+}
+
+function listen(
+  { host: hostname, port }: ServeOptions,
+  { identity, problems }: Secrets,
+  report: (line: string) => void,
+): Deno.Listener {
+  for (const problem of problems) report(problem);
+  if (problems.length > 0) report(`This makes one that they accept: ${certificateCommand(nameOf(hostname))}`);
+  try {
+    const listener = Deno.listen({ hostname, port });
+    return identity === undefined ? listener : new TlsRelay(listener, identity);
   } catch (error) {
     const problem = portProblem(error, port);
     if (problem !== undefined) throw new Failure(`Port ${port} on ${hostname} is ${problem}${freePort(hostname)}`);
-    if (error instanceof Failure || error instanceof Deno.errors.NotCapable || !(error instanceof Error)) throw error;
+    if (error instanceof Deno.errors.NotCapable || !(error instanceof Error)) throw error;
     throw new Failure(`Cannot listen on ${hostname} port ${port}: ${error.message}`);
   }
 }
@@ -330,20 +369,22 @@ function columnsOf(output: { isTerminal(): boolean }): (() => number) | undefine
 }
 
 /** Returns a function that reports problems, identical ones only at intervals. */
-function reporter(output: BatchWriter): (text: string) => void {
+function withoutRepeats(tell: (text: string) => void): (text: string) => void {
   let last = "";
   let lastTime = -Infinity;
   return (text) => {
     if (text === last && performance.now() < lastTime + REPORT_AGAIN_MS) return;
     last = text;
     lastTime = performance.now();
-    const line = `wiretable: ${escapeText(text)}`;
-    output.print(`${wrapMessage(line, columnsOf(Deno.stderr)?.())}\n`);
+    tell(text);
   };
 }
 
-/** Resolves on Ctrl-C or a termination signal. A second one ends the process. */
-function stopSignal(): Promise<void> {
+/**
+ * Resolves on Ctrl-C or a termination signal. A second one ends the process. SIGHUP is the end of the terminal that is
+ * the standard input, and on Windows of the console; without one, it calls `renew`, one call at a time.
+ */
+function stopSignal(renew: () => Promise<void>): Promise<void> {
   return new Promise((resolve) => {
     let asked: number | undefined;
     const stop = () => {
@@ -352,6 +393,10 @@ function stopSignal(): Promise<void> {
       asked ??= performance.now();
       resolve();
     };
-    for (const signal of END_SIGNALS) Deno.addSignalListener(signal, stop);
+    let renewed = Promise.resolve();
+    const next = () => void (renewed = renewed.then(renew));
+    // Asked now: a terminal that was closed is none.
+    const ends = Deno.build.os === "windows" || Deno.stdin.isTerminal();
+    for (const signal of END_SIGNALS) Deno.addSignalListener(signal, signal === "SIGHUP" && !ends ? next : stop);
   });
 }

@@ -41,10 +41,16 @@ export function signalTest(name: string, fn: () => Promise<void>): void {
   else Deno.test.ignore(`skipped, for on Windows a signal ends a process at once: ${name}`, fn);
 }
 
+function textOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): ReadableStreamDefaultReader<string> {
+  return stream.pipeThrough(new TextDecoderStream()).getReader();
+}
+
 /** A `serve` process on a free port. */
 export class ServeProcess implements AsyncDisposable {
   /** The output so far. */
   output = "";
+  /** The standard error so far. */
+  errors = "";
   readonly port: number;
   readonly #child: Deno.ChildProcess;
   readonly #reading: Promise<void>;
@@ -55,13 +61,16 @@ export class ServeProcess implements AsyncDisposable {
     this.#child = child;
     this.output = start;
     this.port = Number(/:(\d+)\//.exec(start)![1]);
-    this.#reading = this.#read(pieces);
+    this.#reading = Promise.all([
+      this.#read(pieces, (text) => this.output += text),
+      this.#read(textOf(child.stderr), (text) => this.errors += text),
+    ]).then(() => this.#ended = true).then(() => this.#wake());
   }
 
   static async start(args: string[] = [], permissions?: string[]): Promise<ServeProcess> {
     const child = wiretable(["serve", "--port", "0", ...args], permissions);
     await child.stdin.close();
-    const pieces = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    const pieces = textOf(child.stdout);
     let start = "";
     while (!start.includes("\n")) {
       const { done, value } = await pieces.read();
@@ -71,23 +80,24 @@ export class ServeProcess implements AsyncDisposable {
     return new ServeProcess(child, pieces, start);
   }
 
-  async #read(pieces: ReadableStreamDefaultReader<string>): Promise<void> {
-    for (;;) {
-      const { done, value } = await pieces.read();
-      if (done) break;
-      this.output += value;
+  async #read(pieces: ReadableStreamDefaultReader<string>, add: (text: string) => void): Promise<void> {
+    for (let next = await pieces.read(); !next.done; next = await pieces.read()) {
+      add(next.value);
       this.#wake();
     }
-    this.#ended = true;
-    this.#wake();
   }
 
-  /** Resolves once the output contains the text. */
+  /** Resolves once the output, or the standard error, contains the text. */
   async printed(text: string): Promise<void> {
-    while (!this.output.includes(text)) {
+    while (!this.output.includes(text) && !this.errors.includes(text)) {
       if (this.#ended) throw new Error(`serve ended without printing ${JSON.stringify(text)}: ${this.output}`);
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
+  }
+
+  /** Sends the process a signal that does not end it. */
+  signal(signal: Deno.Signal): void {
+    this.#child.kill(signal);
   }
 
   async connect(): Promise<Peer> {
@@ -97,14 +107,14 @@ export class ServeProcess implements AsyncDisposable {
   /** Kills the process, as a crash would. */
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");
-    await Promise.all([this.#child.status, this.#reading, this.#child.stderr.cancel()]);
+    await Promise.all([this.#child.status, this.#reading]);
   }
 
   /** Stops the process with a signal. Returns its exit code and its standard error. */
   async stop(signal: Deno.Signal = "SIGTERM"): Promise<{ code: number; stderr: string }> {
     this.#child.kill(signal);
-    const [{ code }, stderr] = await Promise.all([this.#child.status, this.#child.stderr.text(), this.#reading]);
-    return { code, stderr };
+    const [{ code }] = await Promise.all([this.#child.status, this.#reading]);
+    return { code, stderr: this.errors };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,15 +5,23 @@
  */
 
 import { NOT_UTF8, readAtMost, type Source } from "../bytes.ts";
-import { MAX_FLAG_FILE_BYTES } from "../limits.ts";
+import { MAX_FLAG_FILE_BYTES, MAX_TOKENS } from "../limits.ts";
 import { quoteForShell } from "./program.ts";
 import { Failure, MissingPermission } from "./values.ts";
 
-/** Reads the token in the file of `--token-file`. */
-export async function readToken(file: string): Promise<string> {
-  const token = (await readFlagFile("--token-file", file)).trim();
-  if (/^[\w\-.~+/]+=*$/.test(token)) return token;
-  throw new Failure(`--token-file ${file}: expected one token of letters, digits and -._~+/ (RFC 6750 §2.1)`);
+/** Reads the tokens in the file of `--token-file`, one in each line that is not blank. */
+export async function readTokens(file: string): Promise<string[]> {
+  const lines = (await readFlagFile("--token-file", file)).split("\n").map((line) => line.trim());
+  const tokens = lines.filter((line) => line !== "");
+  const wrong = lines.findIndex((line) => !/^(?:[\w\-.~+/]+=*)?$/.test(line));
+  if (tokens.length > 0 && tokens.length <= MAX_TOKENS && wrong === -1) return tokens;
+  const seen = tokens.length === 0
+    ? "none"
+    : wrong === -1
+    ? String(tokens.length)
+    : `something else in line ${wrong + 1}`;
+  const expected = `one token of letters, digits and -._~+/ (RFC 6750 §2.1) in each of up to ${MAX_TOKENS} lines`;
+  throw new Failure(`--token-file ${file}: expected ${expected}, saw ${seen}`);
 }
 
 /** Reads the user and password in the file of `--etcd-user-file`. */

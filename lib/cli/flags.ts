@@ -142,7 +142,7 @@ export const SERVE_FLAGS = {
   } as Flag<string[]>,
   certFile: fileFlag("cert", "read", "speak TLS with this certificate (PEM), needs --key"),
   keyFile: fileFlag("key", "read", "the certificate's key (PEM)"),
-  tokenFile: TOKEN_FILE("require the bearer token in this file"),
+  tokenFile: TOKEN_FILE("require a bearer token of this file, one a line"),
   etcdCaFile: fileFlag("etcd-cacert", "read", "authorities of etcd's certificates to trust (PEM)"),
   etcdCertFile: fileFlag("etcd-cert", "read", "show etcd this certificate (PEM), needs --etcd-key"),
   etcdKeyFile: fileFlag("etcd-key", "read", "its key (PEM)"),
@@ -201,7 +201,7 @@ export const CONNECT_FLAGS = {
   rawFile: fileFlag("raw", "read", "send the octets of this file unchanged", "FILE|-"),
   timeoutMs: TIMEOUT("how long to wait for the server"),
   caFile: CA_FILE,
-  tokenFile: TOKEN_FILE("send the bearer token in this file"),
+  tokenFile: TOKEN_FILE("send the first bearer token in this file"),
   color: COLOR,
 };
 

@@ -28,8 +28,8 @@ export interface AccessOptions {
   readonly hosts?: readonly string[];
   /** The origin whose pages may read responses, or `*` for every origin; by default none. */
   readonly cors?: string;
-  /** The bearer token that every request must have, `OPTIONS *` excepted; by default none. */
-  readonly token?: string;
+  /** The bearer tokens, one of which every request must have, `OPTIONS *` excepted; by default none is needed. */
+  readonly tokens?: readonly string[];
   /** Whether TLS secures the connections; by default not. */
   readonly secure?: boolean;
 }
@@ -56,7 +56,7 @@ export class Access implements Service {
   readonly #hosts: readonly string[] | undefined;
   readonly #cors: string | undefined;
   readonly #corsFields: readonly FieldLine[];
-  readonly #tokenDigest: Uint8Array | undefined;
+  #tokenDigests: readonly Uint8Array[] | undefined;
   readonly #secure: boolean;
   /** The last accepted authority: nearly always the next request has the same one. */
   #lastAuthority: string | undefined;
@@ -67,8 +67,13 @@ export class Access implements Service {
     this.#hosts = options.hosts?.map((host) => host.toLowerCase());
     this.#cors = options.cors;
     this.#corsFields = options.cors === undefined ? [] : corsFields(options.cors);
-    this.#tokenDigest = options.token === undefined ? undefined : digest(options.token);
+    this.#tokenDigests = options.tokens?.map(digest);
     this.#secure = options.secure ?? false;
+  }
+
+  /** Accepts other tokens from the next request on. */
+  renewTokens(tokens: readonly string[]): void {
+    this.#tokenDigests = tokens.map(digest);
   }
 
   /**
@@ -128,11 +133,10 @@ export class Access implements Service {
 
   #checkToken({ path, fields }: RequestHead): void {
     // `OPTIONS *` is a health check, and says nothing of the table (RFC 9110 §9.3.7).
-    if (this.#tokenDigest === undefined || path === "*") return;
+    if (this.#tokenDigests === undefined || path === "*") return;
     const authorization = fields.get("authorization");
     const token = /^bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
-    // Digests have equal lengths, and are compared in constant time.
-    if (token !== undefined && timingSafeEqual(digest(token), this.#tokenDigest)) return;
+    if (token !== undefined && isAmong(digest(token), this.#tokenDigests)) return;
     // An error is named only for credentials of this scheme (RFC 6750 §3).
     const isBearer = /^bearer(?: |$)/i.test(authorization ?? "");
     const detail = isBearer ? "The request's token is not the right one" : "The request has no token";
@@ -175,6 +179,11 @@ function corsFields(origin: string): FieldLine[] {
 function isAddress(host: string): boolean {
   // In a URL, any host that looks like an IPv4 address is one, in canonical form.
   return host.startsWith("[") || /^[\d.]+$/.test(host) && URL.parse(`http://${host}`)?.hostname === host;
+}
+
+/** Whether a digest is one of several. Digests have equal lengths, and all are compared, each in constant time. */
+function isAmong(given: Uint8Array, digests: readonly Uint8Array[]): boolean {
+  return digests.filter((digest) => timingSafeEqual(given, digest)).length > 0;
 }
 
 function digest(text: string): Uint8Array {

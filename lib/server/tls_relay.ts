@@ -25,8 +25,9 @@ export interface TlsIdentity {
 /** Accepts clients on a plain listener, and speaks TLS with them. */
 export class TlsRelay implements Deno.Listener {
   readonly #public: Deno.Listener;
-  readonly #inner: Deno.TlsListener;
-  readonly #innerPort: number;
+  #inner: Deno.TlsListener;
+  /** Earlier inner listeners, of which the last client may still be on its way to one. */
+  readonly #retired: Deno.TlsListener[] = [];
   #closed = false;
   /** Whether a connection to the inner listener is being made. It may be accepted before connecting resolves. */
   #linking = false;
@@ -46,9 +47,20 @@ export class TlsRelay implements Deno.Listener {
    */
   constructor(listener: Deno.Listener, identity: TlsIdentity) {
     this.#public = listener;
-    this.#inner = Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...identity, alpnProtocols: ["http/1.1"] });
-    this.#innerPort = (this.#inner.addr as Deno.NetAddr).port;
-    this.#acceptInner();
+    this.#inner = this.#listen(identity);
+  }
+
+  /**
+   * Uses another certificate for the connections from now on; open ones go on with theirs.
+   *
+   * @throws {Error} If certificate and key do not match. Then nothing has changed.
+   */
+  renew(identity: TlsIdentity): void {
+    if (this.#closed) return;
+    const next = this.#listen(identity);
+    this.#retired.push(this.#inner);
+    this.#inner = next;
+    if (!this.#linking && this.#awaited === undefined) this.#closeRetired();
   }
 
   /** The public address. */
@@ -66,7 +78,7 @@ export class TlsRelay implements Deno.Listener {
     let link: Deno.TcpConn | undefined;
     try {
       this.#linking = true;
-      link = await Deno.connect({ hostname: "127.0.0.1", port: this.#innerPort });
+      link = await Deno.connect({ hostname: "127.0.0.1", port: (this.#inner.addr as Deno.NetAddr).port });
       const accepted = Promise.withResolvers<Deno.TlsConn>();
       this.#awaited = { port: (link.localAddr as Deno.NetAddr).port, accepted };
       this.#linking = false;
@@ -81,6 +93,7 @@ export class TlsRelay implements Deno.Listener {
     } finally {
       this.#linking = false;
       this.#awaited = undefined;
+      this.#closeRetired();
     }
   }
 
@@ -89,6 +102,7 @@ export class TlsRelay implements Deno.Listener {
     this.#closed = true;
     this.#public.close();
     this.#inner.close();
+    this.#closeRetired();
     this.#resume?.();
     this.#kept?.close();
     for (const conn of this.#early.splice(0)) conn.close();
@@ -115,16 +129,28 @@ export class TlsRelay implements Deno.Listener {
     for (;;) yield await this.accept();
   }
 
-  async #acceptInner(): Promise<void> {
+  /** Starts an inner listener. */
+  #listen(identity: TlsIdentity): Deno.TlsListener {
+    const inner = Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...identity, alpnProtocols: ["http/1.1"] });
+    this.#acceptInner(inner);
+    return inner;
+  }
+
+  #closeRetired(): void {
+    for (const inner of this.#retired.splice(0)) inner.close();
+  }
+
+  async #acceptInner(inner: Deno.TlsListener): Promise<void> {
     for (;;) {
       let conn: Deno.TlsConn;
       try {
-        conn = await this.#inner.accept();
+        conn = await inner.accept();
       } catch (error) {
-        if (this.#closed) return;
+        if (this.#closed || error instanceof Deno.errors.BadResource) return;
         // Another program that has left again is ignored.
         if (hadLeft(error)) continue;
         this.#awaited?.accepted.reject(error);
+        if (inner !== this.#inner) return;
         await new Promise<void>((resolve) => this.#resume = resolve);
         continue;
       }

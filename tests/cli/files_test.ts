@@ -5,10 +5,10 @@ import {
   readCertificates,
   readFile,
   readFlagFile,
-  readToken,
+  readTokens,
   readUser,
 } from "../../lib/cli/files.ts";
-import { MAX_FLAG_FILE_BYTES } from "../../lib/limits.ts";
+import { MAX_FLAG_FILE_BYTES, MAX_TOKENS } from "../../lib/limits.ts";
 import { TempFolder } from "../support.ts";
 
 const PEM = Deno.readTextFileSync(new URL("../testdata/tls/ca.pem", import.meta.url));
@@ -55,9 +55,24 @@ Deno.test("of a file that is too large nothing is read", async () => {
   assert.equal((await withFile("12345", (file) => readFile("@f", file, 5))).length, 5);
 });
 
-Deno.test("a token is one word", async () => {
-  assert.equal(await withFile("  s3cret-._~+/==\r\n", readToken), "s3cret-._~+/==");
-  for (const text of ["", "two words", "핑"]) await assert.rejects(withFile(text, readToken), /expected one token/);
+Deno.test("a token is one word, and each line has one", async () => {
+  assert.deepEqual(await withFile("  s3cret-._~+/==\r\n", readTokens), ["s3cret-._~+/=="]);
+  assert.deepEqual(await withFile("new\n\nold \r\n", readTokens), ["new", "old"]);
+  const many = "t\n".repeat(MAX_TOKENS);
+  assert.equal((await withFile(many, readTokens)).length, MAX_TOKENS);
+  const wrong: [text: string, seen: string][] = [
+    ["", "none"],
+    [" \n\r\n", "none"],
+    ["two words", "something else in line 1"],
+    ["a\n\n핑", "something else in line 3"],
+    [`${many}t`, `${MAX_TOKENS + 1}`],
+  ];
+  for (const [text, seen] of wrong) {
+    await assert.rejects(
+      withFile(text, readTokens),
+      new RegExp(`: expected one token of .* \\(RFC 6750 §2\\.1\\) in each of up to ${MAX_TOKENS} lines, saw ${seen}$`),
+    );
+  }
 });
 
 Deno.test("user and password are one line, separated by the first colon", async () => {

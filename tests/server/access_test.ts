@@ -81,12 +81,28 @@ const tokens: [field: string, status: number][] = [
 for (const [field, status] of tokens) {
   Deno.test(`with ${field} a request gets ${status}`, async () => {
     const request = requestOf(`GET / HTTP/1.1\r\nHost: a\r\n${field}\r\n\r\n`);
-    assert.equal(await statusOf({ token: "s3cret" }, request), status);
+    assert.equal(await statusOf({ tokens: ["s3cret"] }, request), status);
   });
 }
 
+Deno.test("each of several tokens is accepted, until others are", () => {
+  const access = new Access(serviceOf(OK), { tokens: ["old", "new"] });
+  const accepts = (token: string) => {
+    try {
+      access.precheck(requestOf(`GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n\r\n`));
+      return true;
+    } catch (error) {
+      assert.equal((error as HttpError).status, 401);
+      return false;
+    }
+  };
+  assert.deepEqual(["old", "new", "newer"].map(accepts), [true, true, false]);
+  access.renewTokens(["new", "newer"]);
+  assert.deepEqual(["old", "new", "newer"].map(accepts), [false, true, true]);
+});
+
 Deno.test("a 401 tells how to authenticate", () => {
-  const access = new Access(serviceOf(OK), { token: "t" });
+  const access = new Access(serviceOf(OK), { tokens: ["t"] });
   const challenge = (request: string) => {
     try {
       access.precheck(requestOf(request));
@@ -111,7 +127,7 @@ Deno.test("a 401 tells how to authenticate", () => {
 for (const target of ["*", "http://localhost"]) {
   Deno.test(`OPTIONS ${target} is a health check: it needs no token, but the right host`, async () => {
     const request = (host: string) => requestOf(`OPTIONS ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
-    const options = { hosts: [], token: "t" };
+    const options = { hosts: [], tokens: ["t"] };
     assert.equal(await statusOf(options, request("localhost")), 200);
     if (target === "*") assert.equal(await statusOf(options, request("evil.example")), 421);
     const table = requestOf("OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -171,7 +187,7 @@ Deno.test("a preflight is answered without a token, but not for another host", a
     requestOf(
       `OPTIONS /a HTTP/1.1\r\nHost: ${host}\r\nOrigin: http://b\r\nAccess-Control-Request-Method: PUT\r\n\r\n`,
     );
-  const options = { hosts: [], cors: "*", token: "t" };
+  const options = { hosts: [], cors: "*", tokens: ["t"] };
   const answer = await answerTo(options, preflight("localhost"));
   assert.equal(answer.status, 204);
   assert.deepEqual(answer.fields?.map(([name]) => name), [

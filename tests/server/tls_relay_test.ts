@@ -13,8 +13,9 @@ function tlsServer(limits: Partial<typeof SERVER_LIMITS> = {}, content: string =
   const peers: string[] = [];
   const reasons: string[] = [];
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const relay = new TlsRelay(listener, { cert: file("cert"), key: file("key") });
   const server = new Server(
-    new TlsRelay(listener, { cert: file("cert"), key: file("key") }),
+    relay,
     serviceOf(() => ({ status: 200, content })),
     {
       limits: { ...SERVER_LIMITS, shutdownIdleMs: 0, ...limits },
@@ -25,6 +26,7 @@ function tlsServer(limits: Partial<typeof SERVER_LIMITS> = {}, content: string =
   const { port } = listener.addr as Deno.NetAddr;
   return {
     server,
+    relay,
     port,
     peers,
     reasons,
@@ -48,6 +50,32 @@ Deno.test("TLS is spoken over a plain socket, and the client's own address is kn
   peer.close();
   await until(() => server.connections === 0);
   await server.shutdown();
+});
+
+Deno.test("another certificate is used for later connections; open ones, and one on its way, go on", async () => {
+  const { server, relay, secure, plain, port } = tlsServer();
+  const { peer } = await secure();
+  // This client's inner connection is being made, or waits for its handshake.
+  const early = await plain();
+  assert.throws(() => relay.renew({ cert: file("ca"), key: file("key") }));
+  assert.equal((await peer.exchange(GET)).content, "ok");
+  relay.renew({ cert: file("other_name"), key: file("key") });
+  assert.equal((await peer.exchange(GET)).content, "ok");
+  const refused = await secure();
+  await assert.rejects(refused.peer.exchange(GET), /invalid peer certificate/);
+  refused.peer.close();
+  relay.renew({ cert: file("cert"), key: file("key") });
+  const later = await secure();
+  assert.equal((await later.peer.exchange(GET)).content, "ok");
+  const late = await Deno.startTls(early, { hostname: "localhost", caCerts: [file("ca")] });
+  assert.equal((await new Peer(late).exchange(GET)).content, "ok");
+  late.close();
+  peer.close();
+  later.peer.close();
+  await until(() => server.connections === 0);
+  await server.shutdown();
+  relay.renew({ cert: file("cert"), key: file("key") });
+  await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port }));
 });
 
 Deno.test("large content is relayed completely, with either end closing", async () => {

@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { ROOT, ServeProcess, signalTest } from "./serve_process.ts";
+import { Peer, TempFolder } from "./support.ts";
+import { Terminal, tmuxTest } from "./tmux.ts";
+
+const pem = (name: string) => `${ROOT}tests/testdata/tls/${name}.pem`;
+const READ = ["--allow-net", "--allow-read"];
+
+/** The status of a GET with a token. */
+async function statusWith(peer: Peer, token: string): Promise<number> {
+  const request = `GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n\r\n`;
+  return (await peer.exchange(request)).head.status;
+}
+
+signalTest("SIGHUP rotates tokens, for kept connections too; a wrong file changes nothing", async () => {
+  using folder = new TempFolder();
+  const file = folder.file("tokens");
+  await Deno.writeTextFile(file, "old\n");
+  await using server = await ServeProcess.start(["--quiet", "--token-file", file], READ);
+  const peer = await server.connect();
+  assert.deepEqual([await statusWith(peer, "old"), await statusWith(peer, "new")], [200, 401]);
+  // Each step, the tokens that are accepted after it, and what is said: every time, the same too.
+  const said = "wiretable: SIGHUP: read --token-file again\n";
+  const steps: [text: string | undefined, accepted: number[], line: string][] = [
+    ["new\nold\n", [200, 200], said],
+    ["new\n\n", [401, 200], said],
+    ["two words", [401, 200], `wiretable: SIGHUP: nothing has changed: --token-file ${file}: expected one token of `],
+    [undefined, [401, 200], `wiretable: SIGHUP: nothing has changed: --token-file ${file}: `],
+    ["old", [200, 401], said],
+  ];
+  for (const [text, accepted, line] of steps) {
+    if (text === undefined) await Deno.remove(file);
+    else await Deno.writeTextFile(file, text);
+    server.errors = "";
+    server.signal("SIGHUP");
+    await server.printed(line);
+    assert.deepEqual([await statusWith(peer, "old"), await statusWith(peer, "new")], accepted);
+    assert.match(server.errors, /^[^\n]+\n$/);
+  }
+  peer.close();
+  assert.equal((await server.stop()).code, 0);
+});
+
+signalTest("SIGHUP changes the certificate and the tokens together or not at all; connections go on", async () => {
+  using folder = new TempFolder();
+  const [cert, key, tokens] = ["cert", "key", "tokens"].map((name) => folder.file(name));
+  await Deno.copyFile(pem("cert"), cert);
+  await Deno.copyFile(pem("key"), key);
+  await Deno.writeTextFile(tokens, "a");
+  await using server = await ServeProcess.start(
+    ["--quiet", "--cert", cert, "--key", key, "--token-file", tokens],
+    READ,
+  );
+  const caCerts = [Deno.readTextFileSync(pem("ca"))];
+  const connect = async () => new Peer(await Deno.connectTls({ hostname: "localhost", port: server.port, caCerts }));
+  const refused = async (reason: RegExp) => {
+    const peer = await connect();
+    await assert.rejects(statusWith(peer, "b"), reason);
+    peer.close();
+  };
+  const kept = await connect();
+  assert.equal(await statusWith(kept, "a"), 200);
+
+  await Deno.writeTextFile(tokens, "b");
+  await Deno.writeTextFile(key, "no key");
+  server.signal("SIGHUP");
+  await server.printed(`SIGHUP: nothing has changed: --key ${key}: expected a key in PEM, saw none\n`);
+  assert.deepEqual([await statusWith(kept, "a"), await statusWith(kept, "b")], [200, 401]);
+
+  await Deno.copyFile(pem("key"), key);
+  await Deno.copyFile(pem("other_name"), cert);
+  server.signal("SIGHUP");
+  await server.printed("SIGHUP: read --token-file, --cert and --key again\n");
+  assert.deepEqual([await statusWith(kept, "a"), await statusWith(kept, "b")], [401, 200]);
+  await refused(/invalid peer certificate/);
+
+  await Deno.copyFile(pem("expired"), cert);
+  server.signal("SIGHUP");
+  await server.printed(`--key again; --cert ${cert}: clients will refuse it: it has expired on `);
+  await refused(/invalid peer certificate/);
+  assert.equal(await statusWith(kept, "b"), 200);
+  kept.close();
+  assert.equal((await server.stop()).code, 0);
+});
+
+signalTest("SIGHUP without files to read says so, and the server goes on", async () => {
+  await using server = await ServeProcess.start(["--quiet"]);
+  const line = "wiretable: SIGHUP: there is no --token-file, --cert or --key to read again\n";
+  for (const lines of [line, line.repeat(2)]) {
+    server.signal("SIGHUP");
+    await server.printed(lines);
+  }
+  const peer = await server.connect();
+  assert.equal(await statusWith(peer, ""), 200);
+  peer.close();
+  assert.deepEqual(await server.stop(), { code: 0, stderr: line.repeat(2) });
+});
+
+tmuxTest("SIGHUP ends a server whose standard input is a terminal, as one that is closed should", async () => {
+  const program = `exec ${Deno.execPath()} run --no-check --allow-net ${ROOT}main.ts serve --port 0`;
+  await using terminal = await Terminal.start(`sh -c 'echo pid $$; ${program}'`, 120);
+  const shown = await terminal.shown(/Listening on /);
+  Deno.kill(Number(/^pid (\d+)$/m.exec(shown)![1]), "SIGHUP");
+  await terminal.shown(/\[exit 0\]$/);
+});
