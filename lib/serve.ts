@@ -72,7 +72,11 @@ export async function serve(options: ServeOptions): Promise<number> {
   const store = await openStore(options, report);
   const addr = listener.addr as Deno.NetAddr;
 
-  const table = new Table(store, { schema, readOnly: options.readOnly });
+  const table = new Table(store, {
+    schema,
+    readOnly: options.readOnly,
+    maxRowBytes: options.messageLimits.maxContentBytes,
+  });
   const access = new Access(table, {
     hosts: isLoopback(addr.hostname) && !options.allowHosts.includes("*") ? options.allowHosts : undefined,
     cors: options.cors,

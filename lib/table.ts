@@ -16,19 +16,12 @@ import {
   type Service,
 } from "./http_message.ts";
 import { MAX_WRITE_ATTEMPTS } from "./limits.ts";
-import {
-  mergePatch,
-  requireMediaType,
-  requirePlainContent,
-  requireSchema,
-  rowName,
-  rowPath,
-} from "./table/row_content.ts";
-import type { JsonObject } from "./json.ts";
+import { requireMediaType, requirePlainContent, rowName, rowPath } from "./table/row_content.ts";
 import type { RowSchema } from "./table/row_schema.ts";
-import { readRow, requireFewMembers } from "./table/row_text.ts";
+import { readRow, requireSchema } from "./table/row_text.ts";
 import { readRows } from "./table/bulk_rows.ts";
-import { CanonicalRows } from "./table/canonical_row.ts";
+import { CanonicalRows, rowOf } from "./table/canonical_row.ts";
+import { mergePatch } from "./table/merge_patch.ts";
 import { Lanes } from "./table/lanes.ts";
 import { type Contents, readContents, reportOf, type TableObserver } from "./table/reports.ts";
 import { Pacer } from "./table/pacer.ts";
@@ -37,7 +30,7 @@ import {
   type Awaitable,
   type NewRow,
   type Row,
-  rowValue,
+  rowContent,
   type Store,
   StoreError,
   type StoreFault,
@@ -51,6 +44,8 @@ export interface TableOptions {
   readonly schema: RowSchema;
   /** Whether all writes are refused with 405. */
   readonly readOnly?: boolean;
+  /** The most bytes of a row, as it is stored under its name (`--max-body`); by default any. */
+  readonly maxRowBytes?: number;
 }
 
 /** The methods of RFC 9110 §9.3, and PATCH (RFC 5789); any other is answered with 501 (RFC 9110 §9.1). */
@@ -71,15 +66,17 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   observer: TableObserver | undefined;
   readonly #store: Store;
   readonly #schema: RowSchema;
+  readonly #maxRowBytes: number;
   readonly #tableMethods: readonly string[];
   readonly #rowMethods: readonly string[];
   readonly #canonical: CanonicalRows;
   readonly #lanes = new Lanes();
 
   /** Serves a store. The caller closes the store. */
-  constructor(store: Store, { schema, readOnly = false }: TableOptions) {
+  constructor(store: Store, { schema, readOnly = false, maxRowBytes = Infinity }: TableOptions) {
     this.#store = store;
     this.#schema = schema;
+    this.#maxRowBytes = maxRowBytes;
     this.#canonical = new CanonicalRows(schema);
     this.#tableMethods = readOnly ? READING_METHODS : TABLE_METHODS;
     this.#rowMethods = readOnly ? READING_METHODS : ROW_METHODS;
@@ -245,15 +242,13 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 
   #patchRow(request: RequestHead, name: string, content: Uint8Array, requester?: Requester): Promise<HttpResponse> {
-    let patch: JsonObject | undefined;
+    let patch: Uint8Array | undefined;
+    const pacer = new Pacer(requester);
     return this.#readAndWrite(request, name, readPreconditions(request.fields), requester, async (current) => {
       if (current === undefined) throw noSuchRow(name);
-      patch ??= await readRow(content, name, this.#schema, new Pacer(requester));
-      const row = mergePatch(rowValue(current.content), patch);
-      requireSchema(row, this.#schema);
-      const json = JSON.stringify(row);
-      requireFewMembers(row, json);
-      const written = await this.#store.put({ name, json }, current.version);
+      patch ??= await pacer.run(readRow(content, name, this.#schema));
+      const value = await pacer.run(mergePatch(valueIn(current), patch));
+      const written = await this.#store.put(await pacer.run(this.#checked(name, value)), current.version);
       return written && writtenResponse(written);
     });
   }
@@ -298,7 +293,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
 
   /** Creates all rows in the content, or none. */
   async #createRows(request: RequestHead, content: Uint8Array, requester?: Requester): Promise<HttpResponse> {
-    const rows = await readRows(content, this.#schema, new Pacer(requester));
+    const rows = await readRows(content, this.#schema, this.#maxRowBytes, new Pacer(requester));
     const preconditions = readPreconditions(request.fields);
     if (preconditions === undefined) return allCreatedResponse(rows, (await this.#store.insert(rows))!);
     return await retried("The table", async () => {
@@ -312,16 +307,23 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 
   #readRow(name: string, content: Uint8Array, requester?: Requester): Awaitable<NewRow> {
-    const sent = this.#canonical.read(content, name);
-    if (sent !== undefined) return sent;
-    const row = readRow(content, name, this.#schema, new Pacer(requester));
-    return row instanceof Promise ? row.then((row) => this.#checked(name, row)) : this.#checked(name, row);
+    return this.#canonical.read(content, name) ?? new Pacer(requester).run(this.#parsed(name, content));
   }
 
-  #checked(name: string, row: JsonObject): NewRow {
-    requireSchema(row, this.#schema);
-    return { name, json: JSON.stringify(row) };
+  *#parsed(name: string, content: Uint8Array): Generator<number, NewRow> {
+    return yield* this.#checked(name, yield* readRow(content, name, this.#schema));
   }
+
+  *#checked(name: string, value: Uint8Array): Generator<number, NewRow> {
+    yield* requireSchema(value, this.#schema);
+    return rowOf(name, value, this.#maxRowBytes);
+  }
+}
+
+/** Returns a row's value, serialized in UTF-8. */
+function valueIn({ name, content }: Row): Uint8Array {
+  const bytes = typeof content === "string" ? Buffer.from(content) : content;
+  return bytes.subarray(byteLength(rowContent(name, "")) - 1, -1);
 }
 
 /** The responses to the faults of a store; what is not here is 503 (RFC 9110 §15.6.4). */

@@ -503,3 +503,58 @@ Deno.test("a failing store is a server error", async () => {
     }
   }
 });
+
+Deno.test("a row is in every write at most as long as content may be, measured as it is stored", async () => {
+  const table = new TestTable({ schema: RowSchema.parse("*"), maxRowBytes: 100 });
+  // 9e15 is stored with 16 digits.
+  const longer = `{"x":[${Array(6).fill("9e15").join()}]}`;
+  const row = (length: number) => `{"a":{"x":"${"x".repeat(length - 14)}"}}`;
+  for (const [line, content] of [["PUT /a", longer], ["POST /a", longer], ["POST /", `{"b":{},"a":${longer}}`]]) {
+    const refused = await table.send(line, content);
+    assert.equal(refused.status, 413, line);
+    assert.match(
+      detailOf(refused),
+      /^The row "a" has 115 bytes as it is stored: at most 100 are allowed \(--max-body\)/,
+    );
+  }
+  assert.equal((await table.send("GET /")).content, "{}");
+  assert.equal((await table.send("PUT /a", row(101))).status, 413);
+  assert.equal((await table.send("PUT /a", row(100))).status, 201);
+  assert.equal((await table.send("PATCH /a", '{"y":1}')).status, 413);
+  assert.equal((await table.send("PATCH /a", '{"x":"핑"}')).status, 200);
+  assert.equal((await table.send("PATCH /a", `{"x":"${"핑".repeat(29)}"}`)).status, 413);
+  assert.equal((await table.send("GET /a")).content, '{"a":{"x":"핑"}}');
+});
+
+Deno.test("a member given twice is refused in every write, and named", async () => {
+  for (const fields of ["type,age", "*"]) {
+    const table = new TestTable({ schema: RowSchema.parse(fields) });
+    await table.send("PUT /a", '{"type":"x","age":1}');
+    const row = '{"type":"y","age":"3","age":"99"}';
+    for (
+      const [line, content] of [
+        ["PUT /a", row],
+        ["PUT /a", `{"a":${row}}`],
+        ["PATCH /a", row],
+        ["PATCH /a", `{"a":{"age":null,"age":1}}`],
+        ["POST /b", row],
+        ["POST /", `{"b":${row}}`],
+      ]
+    ) {
+      const refused = await table.send(line, content);
+      assert.equal(refused.status, 422, line);
+      assert.match(detailOf(refused), /age is given twice$/);
+    }
+    const wrappers = await table.send("PUT /a", '{"a":{"type":"y","age":1},"a":{"type":"z","age":2}}');
+    assert.match(detailOf(wrappers), /: a is given twice$/);
+    assert.equal((await table.send("GET /")).content, '{"a":{"type":"x","age":1}}');
+  }
+});
+
+Deno.test("the sign of a zero is kept", async () => {
+  const table = new TestTable({ schema: RowSchema.parse("b,c:integer") });
+  await table.send("PUT /a", '{"b":-0,"c":-0}');
+  await table.send("POST /", '{"d":{"b":-0.0,"c":0}}');
+  assert.equal((await table.send("PATCH /d", '{"c":-0}')).content, '{"d":{"b":-0,"c":-0}}');
+  assert.equal((await table.send("GET /")).content, '{"a":{"b":-0,"c":-0},"d":{"b":-0,"c":-0}}');
+});

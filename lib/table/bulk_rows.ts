@@ -7,15 +7,17 @@
 import { type FieldProblem, HttpError } from "../http_message.ts";
 import { JSON_PIECE_BYTES, MAX_JSON_DEPTH, MAX_PROBLEM_ERRORS, MAX_ROW_MEMBERS } from "../limits.ts";
 import type { NewRow } from "../store.ts";
-import { CanonicalRows, SentRow } from "./canonical_row.ts";
-import { isObject, JsonScanner } from "../json.ts";
+import type { JsonScanner } from "../json.ts";
+import { CanonicalRows, rowOf, SentRow } from "./canonical_row.ts";
 import { NameSet } from "./name_set.ts";
 import type { Pacer } from "./pacer.ts";
 import { nameProblem } from "./row_content.ts";
 import type { RowSchema } from "./row_schema.ts";
-import { decode, notJson, notObject, parseObject, requireUtf8, tooDeep, tooMany } from "./row_text.ts";
+import { notJson, notObject, scannerOf, schemaProblems, tooDeep, tooMany, tooManyFor } from "./row_text.ts";
+import { storedText } from "./stored_text.ts";
 
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
+const OPEN_BRACE = 0x7b;
 
 /**
  * Reads the rows in the content, and yields to other clients in between.
@@ -25,32 +27,31 @@ const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
  * @throws {HttpError} 400 if the content is not JSON in UTF-8; 422 if it is not an object or if rows do not fit the
  * table, with the first problems.
  */
-export async function readRows(content: Uint8Array, schema: RowSchema, pacer: Pacer): Promise<NewRow[]> {
-  requireUtf8(content);
-  const scanner = new JsonScanner(content);
-  const reader = new RowsReader(content, schema);
+export async function readRows(
+  content: Uint8Array,
+  schema: RowSchema,
+  maxRowBytes: number,
+  pacer: Pacer,
+): Promise<NewRow[]> {
+  const scanner = scannerOf(content);
+  const start = scanner.at;
+  const reader = new RowsReader(content, schema, maxRowBytes);
   for (;;) {
     const scanned = scanner.next(scanner.at + JSON_PIECE_BYTES);
     if (scanned === "member") reader.add(scanner);
-    else if (scanned === "error") throw syntaxError(content, scanner.at);
+    else if (scanned === "error") throw notJson(content, scanner.at);
     else {
-      reader.flush();
+      await pacer.run(reader.flush());
       await pacer.after(JSON_PIECE_BYTES);
       if (scanned === "end") break;
     }
     if (reader.waiting >= JSON_PIECE_BYTES) {
       await pacer.after(reader.waiting);
-      reader.flush();
+      await pacer.run(reader.flush());
     }
   }
-  if (!scanner.isObject) throw notObject(UTF8.decode(content.subarray(0, JSON_PIECE_BYTES)));
+  if (!scanner.isObject) throw notObject(content.subarray(start));
   return reader.rows();
-}
-
-/** Returns the parser's own message for short content. For long content, parsing again would block other clients. */
-function syntaxError(content: Uint8Array, octet: number): HttpError {
-  if (content.length <= JSON_PIECE_BYTES) parseObject(decode(content));
-  return notJson(octet);
 }
 
 /**
@@ -63,6 +64,7 @@ const SPAN = 4;
 class RowsReader {
   readonly #content: Uint8Array;
   readonly #schema: RowSchema;
+  readonly #maxRowBytes: number;
   readonly #canonical: CanonicalRows;
   readonly #rows: NewRow[] = [];
   readonly #names = new NameSet();
@@ -73,9 +75,10 @@ class RowsReader {
   /** Problems in the text of rows in the current piece, by their index in `#spans`. */
   #problems = new Map<number, string>();
 
-  constructor(content: Uint8Array, schema: RowSchema) {
+  constructor(content: Uint8Array, schema: RowSchema, maxRowBytes: number) {
     this.#content = content;
     this.#schema = schema;
+    this.#maxRowBytes = maxRowBytes;
     this.#canonical = new CanonicalRows(schema);
   }
 
@@ -86,13 +89,13 @@ class RowsReader {
 
   /** Adds the member that the scanner found last. */
   add(scanner: JsonScanner): void {
-    const problem = textProblem(scanner);
+    const problem = textProblem(scanner, this.#schema);
     if (problem !== undefined) this.#problems.set(this.#spans.length, problem);
     this.#spans.push(scanner.nameStart, scanner.nameEnd, scanner.valueStart, scanner.valueEnd);
   }
 
   /** Reads the rows of the current piece, and starts the next piece. */
-  flush(): void {
+  *flush(): Generator<number, void> {
     const spans = this.#spans;
     if (spans.length === 0) return;
     const start = spans[0];
@@ -109,8 +112,7 @@ class RowsReader {
       else if (this.#canonical.rowEnd(this.#content, valueStart) === valueEnd) {
         this.#rows.push(new SentRow(name, this.#content, valueStart, valueEnd, false));
       } else {
-        const value = text.slice(place(valueStart), place(valueEnd));
-        this.#read(name, value, this.#problems.get(at));
+        yield* this.#read(name, this.#content.subarray(valueStart, valueEnd), this.#problems.get(at));
       }
     }
     this.#spans = [];
@@ -125,18 +127,19 @@ class RowsReader {
     throw new HttpError(422, `No row was created: ${first}: it ${detail}`, { errors: this.#errors });
   }
 
-  #read(name: string, text: string, textProblem: string | undefined): void {
+  *#read(name: string, sent: Uint8Array, textProblem: string | undefined): Generator<number, void> {
     if (textProblem !== undefined) return this.#refuse(name, textProblem);
-    const value: unknown = JSON.parse(text);
-    const problem = this.#schemaProblem(value);
-    if (problem !== undefined) return this.#refuse(name, problem);
-    this.#rows.push({ name, json: JSON.stringify(value) });
-  }
-
-  #schemaProblem(value: unknown): string | undefined {
-    if (!isObject(value)) return "must be an object with the row's fields";
-    const [first] = this.#schema.check(value);
-    return first && `has a wrong field: ${first.field} ${first.detail}`;
+    if (sent[0] !== OPEN_BRACE) return this.#refuse(name, "must be an object with the row's fields");
+    try {
+      const value = yield* storedText(sent);
+      const [problem] = schemaProblems(value, this.#schema);
+      if (problem !== undefined) return this.#refuse(name, wrongField(problem));
+      this.#rows.push(rowOf(name, value, this.#maxRowBytes));
+    } catch (error) {
+      // A member that is given twice is one more problem of the rows; a row that is too long is not.
+      if (!(error instanceof HttpError) || error.errors === undefined) throw error;
+      this.#refuse(name, wrongField(error.errors[0]));
+    }
   }
 
   #refuse(field: string, detail: string): void {
@@ -146,13 +149,18 @@ class RowsReader {
 }
 
 /** Returns the problem of the row that was scanned last. */
-function textProblem({ members, depth, badNumber }: JsonScanner): string | undefined {
+function textProblem({ members, depth, badNumber }: JsonScanner, schema: RowSchema): string | undefined {
   if (members > MAX_ROW_MEMBERS) return tooMany(members);
   // The outermost object is not part of the row.
   if (depth - 1 > MAX_JSON_DEPTH) return tooDeep();
   // A number at the outer level is not a row: that problem is reported when the row is read.
   const field = badNumber?.path[1];
-  return field && `has a wrong field: ${JSON.parse(field)} ${badNumber!.problem}`;
+  if (field !== undefined) return wrongField({ field: JSON.parse(field), detail: badNumber!.problem });
+  return tooManyFor(schema, members);
+}
+
+function wrongField({ field, detail }: FieldProblem): string {
+  return `has a wrong field: ${field} ${detail}`;
 }
 
 /** Maps octets, in ascending order, to positions in the text in UTF-16 code units. */

@@ -8,6 +8,7 @@
  */
 
 import { isUtf8 } from "node:buffer";
+import { HttpError } from "../http_message.ts";
 import { JSON_PIECE_BYTES } from "../limits.ts";
 import type { NewRow } from "../store.ts";
 import { canonicalIntegerEnd, literalEnd, plainStringEnd } from "../json.ts";
@@ -27,11 +28,11 @@ interface CanonicalField {
   readonly type: RowFieldType;
 }
 
-/** A row as it was sent, which is also the form in which it is stored. Its JSON text is created on demand. */
+/** A row in the form in which it is stored. Its JSON text is created on demand. */
 export class SentRow implements NewRow {
   /** The row's name. */
   readonly name: string;
-  /** The whole content, if it is exactly the wrapped row. */
+  /** The octets, if they are exactly the wrapped row. */
   readonly content?: Uint8Array;
   readonly #bytes: Uint8Array;
   readonly #start: number;
@@ -40,7 +41,7 @@ export class SentRow implements NewRow {
   /**
    * Creates a row whose value is the octets from `start` to `end`.
    *
-   * @param isWhole Whether the content is exactly the row wrapped under its name.
+   * @param isWhole Whether the octets are exactly the row wrapped under its name.
    */
   constructor(name: string, bytes: Uint8Array, start: number, end: number, isWhole: boolean) {
     this.name = name;
@@ -56,16 +57,35 @@ export class SentRow implements NewRow {
   }
 }
 
+/**
+ * Returns the row with this value, which is in the form in which it is stored.
+ *
+ * @throws {HttpError} 413 if the row is longer than it may be sent: nobody could write back what they read.
+ */
+export function rowOf(name: string, value: Uint8Array, maxBytes: number): NewRow {
+  const before = ENCODER.encode(`{${JSON.stringify(name)}:`);
+  const length = before.length + value.length + 1;
+  if (length > maxBytes) {
+    const detail = `The row ${
+      JSON.stringify(name)
+    } has ${length} bytes as it is stored: at most ${maxBytes} are allowed`;
+    throw new HttpError(413, `${detail} (--max-body)`, { rule: "RFC 9110 §15.5.14" });
+  }
+  const content = new Uint8Array(length);
+  content.set(before);
+  content.set(value, before.length);
+  content[length - 1] = CLOSE_BRACE;
+  return new SentRow(name, content, before.length, length - 1, true);
+}
+
 /** Recognises canonical rows of one schema. */
 export class CanonicalRows {
-  /** The fields in order; `undefined` if the schema does not determine the order of a row's members. */
+  /** The fields in order; `undefined` if the schema does not name them. */
   readonly #fields: readonly CanonicalField[] | undefined;
 
   /** Prepares the fields of a schema. */
   constructor({ fields }: RowSchema) {
-    // JSON.parse moves names that look like array indices to the front.
-    if (fields === undefined || fields.some(({ name }) => /^\d+$/.test(name))) return;
-    this.#fields = fields.map(({ name, type }, i) => ({
+    this.#fields = fields?.map(({ name, type }, i) => ({
       before: ENCODER.encode(`${i === 0 ? "{" : ","}${JSON.stringify(name)}:`),
       type,
     }));

@@ -7,6 +7,7 @@
 
 import type { Requester } from "../http_message.ts";
 import type { Awaitable } from "../store.ts";
+import { FAIR_TURNS } from "../turns.ts";
 
 /** A write that waits. */
 interface Waiting {
@@ -70,8 +71,10 @@ export class Lanes {
     return lane;
   }
 
-  #wait(lane: Lane, alone: boolean, requester: Requester | undefined): Promise<void> {
-    return new Promise((start, giveUp) => lane.waiting.push({ alone, requester, start, giveUp }));
+  /** Resolves once it is the write's turn, which is a turn between clients too: many writes may wait in one lane. */
+  async #wait(lane: Lane, alone: boolean, requester: Requester | undefined): Promise<void> {
+    await new Promise<void>((start, giveUp) => lane.waiting.push({ alone, requester, start, giveUp }));
+    await FAIR_TURNS.yieldIfBusy(requester);
   }
 
   async #finish<T>(name: string, lane: Lane, write: () => Awaitable<T>): Promise<T> {

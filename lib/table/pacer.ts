@@ -6,6 +6,7 @@
 
 import type { Requester } from "../http_message.ts";
 import { MAX_WORK_BETWEEN_TURNS } from "../limits.ts";
+import type { Awaitable } from "../store.ts";
 import { FAIR_TURNS, type FairTurns } from "../turns.ts";
 
 /** Paces the work for one request. */
@@ -36,5 +37,15 @@ export class Pacer {
     this.#work = 0;
     this.#requester?.signal.throwIfAborted();
     return this.#turns.yieldIfBusy(this.#requester);
+  }
+
+  /** Runs steps, each of which yields the work it has done: at once while there is time left. */
+  run<T>(steps: Generator<number, T>): Awaitable<T> {
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) return value;
+      const turn = this.after(value);
+      if (turn !== undefined) return turn.then(() => this.run(steps));
+    }
   }
 }

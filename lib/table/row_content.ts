@@ -1,13 +1,11 @@
 /**
- * Reads a row's name from a request's target, and its value from the content.
+ * Reads a row's name from a request's target, and checks what its fields say of the content.
  *
  * @module
  */
 
 import { type FieldLine, type FieldProblem, type Fields, HttpError, percentDecoded } from "../http_message.ts";
 import { MAX_NAME_BYTES } from "../limits.ts";
-import { isObject, type JsonObject } from "../json.ts";
-import type { RowSchema } from "./row_schema.ts";
 
 const ENCODER = new TextEncoder();
 const SLASH = 0x2f;
@@ -104,44 +102,9 @@ export function requirePlainContent(fields: Fields, hints: readonly FieldLine[] 
   }
 }
 
-/** Returns the row in the content: bare, or wrapped under its name. */
-export function unwrapRow(object: JsonObject, name: string, schema: RowSchema): JsonObject {
-  const names = Object.keys(object);
-  if (names.length !== 1) return object;
-  const value = object[names[0]];
-  if (!isObject(value)) return object;
-  if (names[0] === name) return value;
-  if (schema.fields === undefined || schema.has(names[0])) return object;
-  throw new HttpError(
-    422,
-    `The content has a row named ${JSON.stringify(names[0])}, but the target names ${JSON.stringify(name)}`,
-  );
-}
-
-/**
- * Checks a row against the schema.
- *
- * @throws {HttpError} 422 with an entry of `errors` for each invalid field.
- */
-export function requireSchema(row: JsonObject, schema: RowSchema): void {
-  const errors = schema.check(row);
-  if (errors.length > 0) throw unfit(errors);
-}
-
 /** Creates the error for an invalid row: 422 with its problems. */
 export function unfit(errors: readonly FieldProblem[], rule?: string): HttpError {
   const [{ field, detail }] = errors;
   const more = errors.length > 1 ? `, and ${errors.length - 1} more (see errors)` : "";
   return new HttpError(422, `The row does not fit the table: ${field} ${detail}${more}`, { errors, rule });
-}
-
-/** Applies a merge patch: null removes a member, an object is merged, another value replaces (RFC 7396 §2). */
-export function mergePatch(target: unknown, patch: JsonObject): JsonObject {
-  // Built from entries, because assigning to `__proto__` would set the prototype.
-  const merged = new Map(isObject(target) ? Object.entries(target) : []);
-  for (const [name, value] of Object.entries(patch)) {
-    if (value === null) merged.delete(name);
-    else merged.set(name, isObject(value) ? mergePatch(merged.get(name), value) : value);
-  }
-  return Object.fromEntries(merged);
 }

@@ -1,55 +1,78 @@
 /**
- * Parses one row from JSON text, within the limits on what can be read and stored.
+ * Reads one row from JSON text, within the limits on what can be read and stored.
  *
  * @module
  */
 
 import { isUtf8 } from "node:buffer";
-import { HttpError } from "../http_message.ts";
-import { JSON_PIECE_BYTES, MAX_JSON_DEPTH, MAX_ROW_MEMBERS } from "../limits.ts";
-import type { Awaitable } from "../store.ts";
-import { type BadNumber, isObject, type JsonObject, JsonScanner } from "../json.ts";
-import type { Pacer } from "./pacer.ts";
-import { unfit, unwrapRow } from "./row_content.ts";
+import { type FieldProblem, HttpError } from "../http_message.ts";
+import { type BadNumber, JsonScanner } from "../json.ts";
+import { JSON_PIECE_BYTES, MAX_JSON_DEPTH, MAX_PROBLEM_ERRORS, MAX_ROW_FIELDS, MAX_ROW_MEMBERS } from "../limits.ts";
+import { unfit } from "./row_content.ts";
 import type { RowSchema } from "./row_schema.ts";
+import { storedText } from "./stored_text.ts";
 
-/** A byte order mark is not allowed in JSON texts (RFC 8259 §8.1), so it is not ignored. */
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
-const STRICT_UTF8 = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
+
+const OPEN_BRACE = 0x7b;
+/** The byte order mark, which a parser may ignore instead of treating it as an error (RFC 8259 §8.1). */
+const MARK = [0xef, 0xbb, 0xbf];
 
 /**
- * Reads the row in the content, bare or wrapped under its name. Content larger than {@linkcode JSON_PIECE_BYTES} is
- * scanned in pieces.
+ * Reads the row in the content, bare or wrapped under its name. Returns its value as it is stored.
  *
- * @throws {HttpError} 400 if the content is not JSON in UTF-8; 422 if it is not an object, or exceeds the limits on
- * members, nesting or numbers.
+ * @throws {HttpError} 400 if the content is not JSON in UTF-8; 422 if it is not an object, has a member twice, or
+ * exceeds the limits on members, nesting or numbers.
  */
-export function readRow(content: Uint8Array, name: string, schema: RowSchema, pacer: Pacer): Awaitable<JsonObject> {
-  if (content.length > JSON_PIECE_BYTES) return readLongRow(content, name, schema, pacer);
-  const object = parseObject(decode(content));
-  const survey = new Survey(new JsonScanner(content));
-  survey.scan(content.length);
-  return keepable(object, survey, name, schema);
+export function* readRow(content: Uint8Array, name: string, schema: RowSchema): Generator<number, Uint8Array> {
+  const scanner = scannerOf(content);
+  const start = scanner.at;
+  const survey = new Survey(content, scanner);
+  yield* survey.steps();
+  if (!scanner.isObject) throw notObject(content.subarray(start));
+  const isWrapped = survey.hasOneMember && content[scanner.valueStart] === OPEN_BRACE &&
+    isRow(JSON.parse(UTF8.decode(content.subarray(scanner.nameStart, scanner.nameEnd))), name, schema);
+  survey.check(isWrapped);
+  const value = isWrapped ? content.subarray(scanner.valueStart, scanner.valueEnd) : content.subarray(start);
+  return yield* storedText(value);
 }
 
-async function readLongRow(
-  content: Uint8Array,
-  name: string,
-  schema: RowSchema,
-  pacer: Pacer,
-): Promise<JsonObject> {
-  requireUtf8(content);
-  const scanner = new JsonScanner(content);
-  const survey = new Survey(scanner);
-  while (survey.scan(scanner.at + JSON_PIECE_BYTES)) await pacer.after(JSON_PIECE_BYTES);
-  // An object with millions of members must not reach JSON.parse.
-  if (survey.membersAtLeast > MAX_ROW_MEMBERS) throw tooManyMembers(survey.membersAtLeast);
-  await pacer.after(content.length);
-  return keepable(parseObject(UTF8.decode(content)), survey, name, schema);
+/**
+ * Whether the only member of the content is the row with this name, and no field of the row.
+ *
+ * @throws {HttpError} 422 if it is another row.
+ */
+function isRow(member: string, name: string, schema: RowSchema): boolean {
+  if (member === name) return true;
+  if (schema.fields === undefined || schema.has(member)) return false;
+  throw new HttpError(
+    422,
+    `The content has a row named ${JSON.stringify(member)}, but the target names ${JSON.stringify(name)}`,
+  );
+}
+
+/**
+ * Checks a row's value, as it is stored, against the schema and the limit on members.
+ *
+ * @throws {HttpError} 422 with an entry of `errors` for each invalid field.
+ */
+export function* requireSchema(value: Uint8Array, schema: RowSchema): Generator<number, void> {
+  const survey = new Survey(value, new JsonScanner(value));
+  yield* survey.steps();
+  survey.requireFewMembers(false);
+  const detail = tooManyFor(schema, survey.members);
+  const errors = detail === undefined ? schemaProblems(value, schema) : [{ field: "*", detail }];
+  if (errors.length > 0) throw unfit(errors);
+}
+
+/** Returns the problems of a value's fields, at most one for each. */
+export function schemaProblems(value: Uint8Array, schema: RowSchema): readonly FieldProblem[] {
+  return schema.fields === undefined ? [] : schema.check(JSON.parse(UTF8.decode(value)));
 }
 
 /** Scans one row's content. */
 class Survey {
+  readonly #content: Uint8Array;
   readonly #scanner: JsonScanner;
   /** The members of the outermost object, and those nested in them. */
   #outer = 0;
@@ -57,72 +80,58 @@ class Survey {
   #depth = 1;
   #badNumber: BadNumber | undefined;
 
-  constructor(scanner: JsonScanner) {
+  constructor(content: Uint8Array, scanner: JsonScanner) {
+    this.#content = content;
     this.#scanner = scanner;
   }
 
-  /** How many members and elements the row has at least, wrapped or bare. */
-  get membersAtLeast(): number {
-    return this.#outer > 1 ? this.#outer + this.#inner : this.#inner;
+  /** Whether the outermost object has exactly one member. */
+  get hasOneMember(): boolean {
+    return this.#outer === 1;
+  }
+
+  /** Members and elements of the outermost object, those nested in them included. */
+  get members(): number {
+    return this.#outer + this.#inner;
   }
 
   /**
-   * Continues the scan up to the limit. Returns false at the end.
+   * Scans to the end.
    *
    * @throws {HttpError} 400 if the text is not JSON.
    */
-  scan(limit: number): boolean {
-    for (;;) {
-      const scanned = this.#scanner.next(limit);
-      if (scanned === "error") throw notJson(this.#scanner.at);
-      if (scanned !== "member") return scanned === "more";
-      this.#outer++;
-      this.#inner += this.#scanner.members;
-      this.#depth = Math.max(this.#depth, this.#scanner.depth);
-      this.#badNumber ??= this.#scanner.badNumber;
+  *steps(): Generator<number, void> {
+    const scanner = this.#scanner;
+    for (let limit = JSON_PIECE_BYTES;;) {
+      const scanned = scanner.next(limit);
+      if (scanned === "end") return;
+      if (scanned === "error") throw notJson(this.#content, scanner.at);
+      if (scanned === "member") {
+        this.#outer++;
+        this.#inner += scanner.members;
+        this.#depth = Math.max(this.#depth, scanner.depth);
+        this.#badNumber ??= scanner.badNumber;
+      } else {
+        yield JSON_PIECE_BYTES;
+        limit = scanner.at + JSON_PIECE_BYTES;
+      }
     }
   }
 
   /** Refuses a row that cannot be stored as it was sent. */
   check(wrapped: boolean): void {
-    const members = wrapped ? this.#inner : this.#outer + this.#inner;
-    if (members > MAX_ROW_MEMBERS) throw tooManyMembers(members);
+    this.requireFewMembers(wrapped);
     if (this.#depth - Number(wrapped) > MAX_JSON_DEPTH) throw unfit([{ field: "*", detail: tooDeep() }]);
     if (this.#badNumber === undefined) return;
     const { path, problem } = this.#badNumber;
     throw unfit([{ field: JSON.parse(path[wrapped ? 1 : 0] ?? path[0]), detail: problem }], "RFC 8259 §6");
   }
-}
 
-function keepable(object: JsonObject, survey: Survey, name: string, schema: RowSchema): JsonObject {
-  const row = unwrapRow(object, name, schema);
-  survey.check(row !== object);
-  return row;
-}
-
-/**
- * Refuses a row that exceeds the limits after a patch.
- *
- * @param json The row, serialized.
- * @throws {HttpError} 422
- */
-export function requireFewMembers(row: JsonObject, json: string): void {
-  // A member or an element has at least two characters.
-  if (json.length <= 2 * MAX_ROW_MEMBERS) return;
-  const members = countMembers(row);
-  if (members > MAX_ROW_MEMBERS) throw tooManyMembers(members);
-}
-
-function countMembers(value: object): number {
-  const members = Object.values(value);
-  return members.reduce<number>(
-    (sum, member) => typeof member === "object" && member !== null ? sum + countMembers(member) : sum,
-    members.length,
-  );
-}
-
-function tooManyMembers(members: number): HttpError {
-  return unfit([{ field: "*", detail: tooMany(members) }]);
+  /** Refuses a row with too many members and elements. */
+  requireFewMembers(wrapped: boolean): void {
+    const members = wrapped ? this.#inner : this.members;
+    if (members > MAX_ROW_MEMBERS) throw unfit([{ field: "*", detail: tooMany(members) }]);
+  }
 }
 
 /** Returns the problem of a row with too many members and elements. */
@@ -130,63 +139,54 @@ export function tooMany(members: number): string {
   return `has at most ${MAX_ROW_MEMBERS} members and elements, saw ${members}`;
 }
 
+/**
+ * Returns the problem of a row with more members and elements than are worth listing: JSON.parse would block other
+ * clients on tens of thousands of names.
+ */
+export function tooManyFor(schema: RowSchema, members: number): string | undefined {
+  if (schema.fields === undefined || members <= MAX_ROW_FIELDS + MAX_PROBLEM_ERRORS) return undefined;
+  return `has the fields ${schema}, saw ${members} members and elements`;
+}
+
 /** Returns the problem of a row nested too deeply. */
 export function tooDeep(): string {
   return `has objects or arrays more than ${MAX_JSON_DEPTH} deep`;
 }
 
-/** Creates the error for content that is not JSON from this octet on. */
-export function notJson(octet: number): HttpError {
-  return new HttpError(400, `The content is not JSON: unexpected octet or end at ${octet}`, { rule: "RFC 8259 §2" });
+/**
+ * Returns a scanner at the start of the content's JSON text.
+ *
+ * @throws {HttpError} 400 if the content is not UTF-8.
+ */
+export function scannerOf(content: Uint8Array): JsonScanner {
+  if (!isUtf8(content)) throw new HttpError(400, "The content is not UTF-8", { rule: "RFC 8259 §8.1" });
+  const scanner = new JsonScanner(content);
+  if (MARK.every((octet, i) => content[i] === octet)) scanner.at = MARK.length;
+  return scanner;
 }
 
 /**
- * Refuses content that is not UTF-8.
- *
- * @throws {HttpError} 400
+ * Creates the error for content that is not JSON from this octet on: with the parser's own message if it is short. On
+ * long content the parser would block other clients.
  */
-export function requireUtf8(content: Uint8Array): void {
-  if (!isUtf8(content)) throw notUtf8();
-}
-
-function notUtf8(): HttpError {
-  return new HttpError(400, "The content is not UTF-8", { rule: "RFC 8259 §8.1" });
-}
-
-/**
- * Decodes the content.
- *
- * @throws {HttpError} 400 if it is not UTF-8.
- */
-export function decode(content: Uint8Array): string {
-  try {
-    return STRICT_UTF8.decode(content);
-  } catch {
-    throw notUtf8();
+export function notJson(content: Uint8Array, octet: number): HttpError {
+  let detail = `The content is not JSON: unexpected octet or end at ${octet}`;
+  if (content.length <= JSON_PIECE_BYTES) {
+    const text = UTF8.decode(content).replace("\ufeff", "");
+    try {
+      JSON.parse(text);
+    } catch (error) {
+      detail = text === ""
+        ? "The content is empty: expected a JSON object"
+        : `The content is not JSON: ${(error as Error).message}`;
+    }
   }
-}
-
-/**
- * Parses the text as a JSON object.
- *
- * @throws {HttpError} 400 if it is not JSON; 422 if it is not an object.
- */
-export function parseObject(text: string): JsonObject {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    const detail = text === ""
-      ? "The content is empty: expected a JSON object"
-      : `The content is not JSON: ${(error as Error).message}`;
-    throw new HttpError(400, detail, { rule: "RFC 8259 §2" });
-  }
-  if (isObject(value)) return value;
-  throw notObject(text);
+  return new HttpError(400, detail, { rule: "RFC 8259 §2" });
 }
 
 /** Creates the error for JSON text that is not an object. Only its start is looked at. */
-export function notObject(text: string): HttpError {
-  const start = text.trimStart().slice(0, 40).trimEnd();
+export function notObject(text: Uint8Array): HttpError {
+  const first = text.findIndex((octet) => octet > 0x20);
+  const start = UTF8.decode(text.subarray(first, first + 160)).slice(0, 40).trimEnd();
   return new HttpError(422, `The content must be a JSON object, saw ${start.startsWith("[") ? "an array" : start}`);
 }

@@ -10,8 +10,8 @@ const ANY = RowSchema.parse("*");
 const ENCODER = new TextEncoder();
 
 async function read(content: string, schema = ANY, pacer = new Pacer()): Promise<{ name: string; json: string }[]> {
-  return (await readRows(ENCODER.encode(content), schema, pacer)).map(({ name, json, content }) => {
-    assert.equal(content, undefined, "only a row that is sent alone is its content");
+  return (await readRows(ENCODER.encode(content), schema, 1000_000_000, pacer)).map(({ name, json, content }) => {
+    if (content !== undefined) assert.equal(new TextDecoder().decode(content), `{${JSON.stringify(name)}:${json}}`);
     return { name, json };
   });
 }
@@ -30,7 +30,7 @@ Deno.test("rows are taken from their content unchanged", async () => {
   assert.deepEqual(await read('{"b":{"x":1.50}, "a\\u0062":{ "핑":"🐌" } ,"핑":{"10":1,"9":2}}'), [
     { name: "b", json: '{"x":1.5}' },
     { name: "ab", json: '{"핑":"🐌"}' },
-    { name: "핑", json: '{"9":2,"10":1}' },
+    { name: "핑", json: '{"10":1,"9":2}' },
   ]);
   assert.deepEqual(await read(" {} "), []);
 });
@@ -76,7 +76,7 @@ Deno.test("reading is aborted once the client has disconnected", async () => {
   const left = new AbortController();
   const pacer = new Pacer({ ...REQUESTER, signal: left.signal }, new CountedTurns(() => left.abort()));
   const content = ENCODER.encode(`{"a":{"b":"${"x".repeat(3 * JSON_PIECE_BYTES)}"}}`);
-  await assert.rejects(readRows(content, ANY, pacer), { name: "AbortError" });
+  await assert.rejects(readRows(content, ANY, 1000_000, pacer), { name: "AbortError" });
 });
 
 Deno.test("a syntax error anywhere outranks problems of rows", async () => {
@@ -101,7 +101,20 @@ Deno.test("content that is not an object is refused", async () => {
   assert.match((await refusal('[{"a":{"b":1}}]')).message, /saw an array$/);
   assert.match((await refusal(" 1 ")).message, /saw 1$/);
   assert.match((await refusal(`"${"x".repeat(2 * JSON_PIECE_BYTES)}"`)).message, /saw "x{39}$/);
-  assert.match((await refusal("\ufeff{}")).message, /^The content is not JSON/);
+  assert.match((await refusal(" \ufeff{}")).message, /^The content is not JSON/);
+});
+
+Deno.test("content may begin with a byte order mark", async () => {
+  assert.deepEqual(await read('\ufeff{"b":{"x":1}}'), [{ name: "b", json: '{"x":1}' }]);
+});
+
+Deno.test("a member given twice is refused with its row", async () => {
+  for (const row of ['{"x":1,"x":2}', '{"y":[{"x":1,"x":1}]}']) {
+    const { status, message, errors } = await refusal(`{"b":{"x":1},"c":${row}}`);
+    assert.equal(status, 422);
+    assert.match(message, /^No row was created: 1 are invalid, the first one "c"/);
+    assert.deepEqual(errors, [{ field: "c", detail: "has a wrong field: x is given twice" }]);
+  }
 });
 
 Deno.test("each row has its own limits", async () => {

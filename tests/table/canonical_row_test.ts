@@ -4,10 +4,8 @@ import { JSON_PIECE_BYTES } from "../../lib/limits.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
 import { CanonicalRows } from "../../lib/table/canonical_row.ts";
 import { Pacer } from "../../lib/table/pacer.ts";
-import { requireSchema } from "../../lib/table/row_content.ts";
-import type { JsonObject } from "../../lib/json.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
-import { readRow } from "../../lib/table/row_text.ts";
+import { readRow, requireSchema } from "../../lib/table/row_text.ts";
 import { Table } from "../../lib/table.ts";
 import { Random } from "../fuzzing.ts";
 import { requestOf } from "../support.ts";
@@ -25,6 +23,7 @@ const yes: [content: string, fields: string, name?: string][] = [
   ['{"a":{"b":999999999999999}}', "b:integer"],
   ['{"a":{"b":true,"c":false,"d":null}}', "b,c:boolean,d"],
   ['{"a":{"b":"\u007f핑🐌\u2028"}}', "b:string"],
+  ['{"a":{"10":1,"9":1}}', "10,9"],
 ];
 
 for (const [content, fields, name] of yes) {
@@ -58,7 +57,6 @@ const no: [content: string, fields: string, name?: string][] = [
   ['{"a":{"c":1,"b":1}}', "b,c"],
   ['{"a":{"b":1}}', "b,c"],
   ['{"a":{"b":1}}', "*"],
-  ['{"a":{"10":1,"9":1}}', "10,9"],
   ['{"핑":{"b":1}}', "b", "핑"],
 ];
 
@@ -84,14 +82,14 @@ Deno.test("invalid UTF-8 is not canonical", () => {
 
 /** Returns what is stored of the content after parsing; `undefined` if it is refused. */
 async function parsed(content: Uint8Array, name: string, schema: RowSchema): Promise<string | undefined> {
-  let row: JsonObject;
+  const pacer = new Pacer();
   try {
-    row = await readRow(content, name, schema, new Pacer());
-    requireSchema(row, schema);
+    const value = await pacer.run(readRow(content, name, schema));
+    await pacer.run(requireSchema(value, schema));
+    return new TextDecoder().decode(value);
   } catch {
     return undefined;
   }
-  return JSON.stringify(row);
 }
 
 const NAMES = ["a", "b", "a b", 'q"', "b\\", "핑", "10", "__proto__"];

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { MAX_TURN_MS } from "../../lib/limits.ts";
 import { Lanes } from "../../lib/table/lanes.ts";
 import { REQUESTER } from "../support.ts";
 
@@ -107,4 +108,25 @@ Deno.test("a waiting write is aborted when its client disconnects", async () => 
   assert.deepEqual([await first, await last], ["first", "last"]);
   assert.equal(notes.join(" "), "+first -first +last -last");
   assert.equal(lanes.size, 0);
+});
+
+Deno.test("between the writes of one lane the event loop turns", async () => {
+  const { now } = performance;
+  let time = 0;
+  // Every look at the clock costs a whole turn.
+  performance.now = () => time += MAX_TURN_MS;
+  try {
+    const lanes = new Lanes();
+    const order: string[] = [];
+    const turned = new Promise<void>((resolve) => setTimeout(() => resolve(void order.push("turn")), 0));
+    const writes = Array.from({ length: 10 }, (_, i) => {
+      const write = () => void order.push("write");
+      return i % 2 === 0 ? lanes.alone("a", undefined, write) : lanes.share("a", undefined, write);
+    });
+    await Promise.all([...writes, turned]);
+    assert.equal(order.length, 11);
+    assert(order.indexOf("turn") < 10, order.join());
+  } finally {
+    performance.now = now;
+  }
 });

@@ -1,18 +1,7 @@
 import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
 import { Fields } from "../../lib/http/fields.ts";
-import {
-  mergePatch,
-  nameProblem,
-  requireMediaType,
-  requireSchema,
-  rowName,
-  rowPath,
-  unwrapRow,
-} from "../../lib/table/row_content.ts";
-import { RowSchema } from "../../lib/table/row_schema.ts";
-
-const SHAPE = RowSchema.parse("type,age,leg");
+import { nameProblem, requireMediaType, rowName, rowPath } from "../../lib/table/row_content.ts";
 
 function refusal(work: () => unknown): string {
   try {
@@ -67,46 +56,4 @@ Deno.test("media types are compared without case and parameters", () => {
   requireMediaType(fields, ["application/json"]);
   assert.match(refusal(() => requireMediaType(fields, ["text/plain"])), /^415 .* text\/plain, saw "Application\/JSON/);
   assert.match(refusal(() => requireMediaType(Fields.EMPTY, ["text/plain"])), /^415 .* saw no Content-Type/);
-});
-
-Deno.test("a row may be sent bare or wrapped under its name", () => {
-  const row = { type: "a", age: "1", leg: "2" };
-  assert.equal(unwrapRow({ Pingping: row }, "Pingping", SHAPE), row);
-  assert.equal(unwrapRow(row, "Pingping", SHAPE), row);
-  assert.match(
-    refusal(() => unwrapRow({ Woo: row }, "Pingping", SHAPE)),
-    /^422 .* named "Woo", but the target names "Pingping"/,
-  );
-  const free = { Woo: { a: 1 } };
-  assert.equal(unwrapRow(free, "Pingping", RowSchema.parse("*")), free);
-  assert.equal(unwrapRow(free, "Woo", RowSchema.parse("*")), free.Woo);
-});
-
-Deno.test("invalid fields are refused one by one", () => {
-  requireSchema({ type: "a", age: "1", leg: "2" }, SHAPE);
-  assert.match(refusal(() => requireSchema({}, SHAPE)), /^422 .*: type is missing: .*, and 2 more \(see errors\)/);
-});
-
-Deno.test("RFC 7396 appendix A: the test cases", () => {
-  const cases: [target: unknown, patch: Record<string, unknown>, result: unknown][] = [
-    [{ a: "b" }, { a: "c" }, { a: "c" }],
-    [{ a: "b" }, { b: "c" }, { a: "b", b: "c" }],
-    [{ a: "b" }, { a: null }, {}],
-    [{ a: "b", b: "c" }, { a: null }, { b: "c" }],
-    [{ a: ["b"] }, { a: "c" }, { a: "c" }],
-    [{ a: "c" }, { a: ["b"] }, { a: ["b"] }],
-    [{ a: { b: "c" } }, { a: { b: "d", c: null } }, { a: { b: "d" } }],
-    [{ a: [{ b: "c" }] }, { a: [1] }, { a: [1] }],
-    [["a", "b"], { a: "b" }, { a: "b" }],
-    [{ e: null }, { a: 1 }, { e: null, a: 1 }],
-    [[1, 2], { a: "b", c: null }, { a: "b" }],
-    [{}, { a: { bb: { ccc: null } } }, { a: { bb: {} } }],
-  ];
-  for (const [target, patch, result] of cases) assert.deepEqual(mergePatch(target, patch), result);
-});
-
-Deno.test("a patch cannot change a prototype", () => {
-  const merged = mergePatch({}, JSON.parse('{"__proto__":{"polluted":true}}'));
-  assert.equal(Object.hasOwn(merged, "__proto__"), true);
-  assert.equal(({} as Record<string, unknown>).polluted, undefined);
 });

@@ -3,7 +3,7 @@ import { HttpError } from "../../lib/http/error.ts";
 import { JSON_PIECE_BYTES, MAX_ROW_MEMBERS } from "../../lib/limits.ts";
 import { Pacer } from "../../lib/table/pacer.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
-import { decode, parseObject, readRow } from "../../lib/table/row_text.ts";
+import { readRow, requireSchema } from "../../lib/table/row_text.ts";
 
 const ANY = RowSchema.parse("*");
 const ENCODER = new TextEncoder();
@@ -11,28 +11,22 @@ const ENCODER = new TextEncoder();
 /** Returns the row read from content, or the error. */
 async function read(content: string | Uint8Array, schema = ANY): Promise<unknown> {
   const bytes = typeof content === "string" ? ENCODER.encode(content) : content;
+  const pacer = new Pacer();
   try {
-    return await readRow(bytes, "a", schema, new Pacer());
+    const value = await pacer.run(readRow(bytes, "a", schema));
+    await pacer.run(requireSchema(value, schema));
+    return JSON.parse(new TextDecoder().decode(value));
   } catch (error) {
     if (error instanceof HttpError) return `${error.status} ${error.message}`;
     throw error;
   }
-}
-
-function refusal(work: () => unknown): string {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof HttpError) return `${error.status} ${error.message}`;
-    throw error;
-  }
-  return "none";
 }
 
 const contents: [content: string | Uint8Array, refusal: RegExp][] = [
   ["", /^400 The content is empty/],
   ["{", /^400 The content is not JSON: /],
-  ["\ufeff{}", /^400 The content is not JSON: /],
+  ["\ufeff", /^400 The content is empty/],
+  ["\ufeff\ufeff{}", /^400 The content is not JSON: /],
   ["{'a':1}", /^400 The content is not JSON: /],
   [new Uint8Array([0x22, 0xff, 0x22]), /^400 The content is not UTF-8/],
   ["[]", /^422 The content must be a JSON object, saw an array/],
@@ -41,9 +35,8 @@ const contents: [content: string | Uint8Array, refusal: RegExp][] = [
 ];
 
 for (const [content, expected] of contents) {
-  Deno.test(`the content ${JSON.stringify(content)} is refused`, () => {
-    const bytes = typeof content === "string" ? ENCODER.encode(content) : content;
-    assert.match(refusal(() => parseObject(decode(bytes))), expected);
+  Deno.test(`the content ${JSON.stringify(content)} is refused`, async () => {
+    assert.match(String(await read(content)), expected);
   });
 }
 
@@ -62,6 +55,20 @@ for (const blanks of ["", LONG]) {
     }
   });
 
+  Deno.test(`${kind} content may begin with a byte order mark`, async () => {
+    for (const row of ['{"b":1}', '{"a":{"b":1}}', '{"b" :1}']) {
+      assert.deepEqual(await read(`\ufeff${row}${blanks}`), { b: 1 });
+    }
+  });
+
+  Deno.test(`${kind} content with a member twice is refused`, async () => {
+    for (const row of ['{"b":1,"b":2}', '{"c":{"b":1,"b":1}}', '{"a":{"b":1,"b":2}}']) {
+      assert.equal(String(await read(blanks + row)), "422 The row does not fit the table: b is given twice");
+    }
+    const wrappers = '{"a":{"b":1},"a":{"b":2}}';
+    assert.equal(String(await read(blanks + wrappers)), "422 The row does not fit the table: a is given twice");
+  });
+
   Deno.test(`${kind} content with a number that would change is refused`, async () => {
     for (const number of ["1e400", "123456789012345678901234567890", "1e-400"]) {
       for (const content of [`{"b":${number}}`, `{"a":{"b":${number}}}`, `{"b":[{"c":[${number}]}],"d":1}`]) {
@@ -76,12 +83,35 @@ for (const blanks of ["", LONG]) {
 
   Deno.test(`${kind} content that is no JSON object is refused as what it is`, async () => {
     assert.match(String(await read(`${blanks}{"b":1e400,`)), /^400 The content is not JSON: /);
-    assert.match(String(await read(`${blanks}\ufeff{}`)), /^400 The content is not JSON: /);
+    assert.match(String(await read(` ${blanks}\ufeff{}`)), /^400 The content is not JSON: /);
+    assert.match(String(await read(`\ufeff{"b":1,${blanks}}`)), /^400 The content is not JSON: /);
     assert.match(String(await read(`${blanks}[]`)), /^422 .* saw an array/);
     const notUtf8 = ENCODER.encode(`${blanks}{"b":"x`);
     assert.match(String(await read(new Uint8Array([...notUtf8, 0xff]))), /^400 The content is not UTF-8/);
   });
 }
+
+Deno.test("a row may be sent bare or wrapped under its name", async () => {
+  const schema = RowSchema.parse("type,age");
+  const row = { type: "x", age: 1 };
+  assert.deepEqual(await read(JSON.stringify({ a: row }), schema), row);
+  assert.deepEqual(await read(JSON.stringify(row), schema), row);
+  assert.match(
+    String(await read(JSON.stringify({ Woo: row }), schema)),
+    /^422 .* named "Woo", but the target names "a"/,
+  );
+  assert.match(String(await read('{"type":{}}', schema)), /^422 .* type must be .*, saw an object, and 1 more/);
+  assert.deepEqual(await read(JSON.stringify({ Woo: row })), { Woo: row });
+});
+
+Deno.test("invalid fields are refused one by one, but not thousands", async () => {
+  const schema = RowSchema.parse("type,age");
+  assert.match(String(await read("{}", schema)), /^422 .*: type is missing: .*, and 1 more \(see errors\)/);
+  const names = Array.from({ length: 90_000 }, (_, i) => `"n${i}":1`).join();
+  for (const row of [`{${names}}`, `{"type":"x","age":{${names}}}`]) {
+    assert.match(String(await read(row, schema)), /^422 .*: \* has the fields type,age, saw 9000[02] members/);
+  }
+});
 
 Deno.test("content is read in one call up to the limit", async () => {
   const broken = (length: number) => `{"b":"${"x".repeat(length - 8)}",`;

@@ -1,0 +1,71 @@
+/**
+ * Merge patches (RFC 7396), applied to text: members that a patch does not name are copied unseen, so that a small
+ * patch of a large row costs little.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { ByteBuffer, octetString } from "../bytes.ts";
+import { JSON_PIECE_BYTES } from "../limits.ts";
+import { JsonScanner } from "../json.ts";
+import { canonicalString } from "./stored_text.ts";
+
+const OPEN_BRACE = 0x7b;
+const NULL = 0x6e;
+
+const ENCODER = new TextEncoder();
+const EMPTY_OBJECT = ENCODER.encode("{}");
+const [OPEN, COMMA, CLOSE, COLON] = ["{", ",", "}", ":"].map((mark) => ENCODER.encode(mark));
+
+/**
+ * Applies a merge patch: null removes a member, an object is merged, another value replaces (RFC 7396 §2).
+ *
+ * @param target The text of an object; any other value is replaced.
+ * @param patch The text of an object, as it is stored.
+ */
+export function* mergePatch(target: Uint8Array, patch: Uint8Array): Generator<number, Uint8Array> {
+  const changes = new Map<string, Uint8Array>();
+  for (const sent = new JsonScanner(patch); yield* nextMember(sent);) {
+    changes.set(octetString(patch, sent.nameStart, sent.nameEnd), patch.subarray(sent.valueStart, sent.valueEnd));
+  }
+  const merged = new ByteBuffer(target.length + patch.length);
+  const add = function* (name: Uint8Array, value: Uint8Array, change: Uint8Array): Generator<number, void> {
+    if (change[0] === NULL) return;
+    for (const part of [merged.length === 0 ? OPEN : COMMA, name, COLON]) merged.append(part);
+    merged.append(change[0] === OPEN_BRACE ? yield* mergePatch(value, change) : change);
+  };
+  const old = target[0] === OPEN_BRACE ? target : EMPTY_OBJECT;
+  for (const kept = new JsonScanner(old); yield* nextMember(kept);) {
+    const { nameStart, nameEnd, valueEnd } = kept;
+    const key = keyOf(octetString(old, nameStart, nameEnd));
+    const change = changes.get(key);
+    changes.delete(key);
+    if (change !== undefined) {
+      yield* add(old.subarray(nameStart, nameEnd), old.subarray(kept.valueStart, valueEnd), change);
+    } else {
+      merged.append(merged.length === 0 ? OPEN : COMMA);
+      merged.append(old.subarray(nameStart, valueEnd));
+    }
+  }
+  for (const [key, change] of changes) yield* add(Buffer.from(key, "latin1"), EMPTY_OBJECT, change);
+  if (merged.length === 0) return EMPTY_OBJECT;
+  merged.append(CLOSE);
+  return merged.view();
+}
+
+/** Goes to the next member of the outermost object. Returns false at the end. */
+function* nextMember(scanner: JsonScanner): Generator<number, boolean> {
+  for (;;) {
+    const piece = Math.floor(scanner.at / JSON_PIECE_BYTES);
+    const scanned = scanner.next(scanner.at + JSON_PIECE_BYTES);
+    if (scanned === "error") throw new TypeError("The row in the store is not JSON");
+    if (Math.floor(scanner.at / JSON_PIECE_BYTES) > piece) yield JSON_PIECE_BYTES;
+    if (scanned !== "more") return scanned === "member";
+  }
+}
+
+/** Returns a name as a patch has it. Another program may have written it with other escapes. */
+function keyOf(name: string): string {
+  return name.includes("\\") ? octetString(ENCODER.encode(canonicalString(Buffer.from(name, "latin1")))) : name;
+}
