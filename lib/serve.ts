@@ -123,6 +123,8 @@ export async function serve(options: ServeOptions): Promise<number> {
     },
   });
 
+  if (store instanceof MemoryStore) store.share(server.budget, report);
+
   // Signals are handled before the address is printed, because a reader of the address may stop the server immediately.
   const stopped = stopSignal(async () => {
     tell(

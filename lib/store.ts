@@ -83,11 +83,25 @@ export interface Store {
    */
   remove(name: string, expected?: number): Awaitable<boolean>;
 
-  /** Returns the table as of now, unaffected by later writes. The caller must close it. */
-  snapshot(): Awaitable<Snapshot>;
+  /**
+   * Returns the table as of now, unaffected by later writes. The caller must close it.
+   *
+   * @param ended Called if the store ends the snapshot before, because it is read too slowly while the table changes.
+   */
+  snapshot(ended?: () => void): Awaitable<Snapshot>;
 
   /** Closes the store after writes in progress have ended. */
   close(): Awaitable<void>;
+}
+
+/** Memory that a store shares with others, in bytes. */
+export interface SharedMemory {
+  /** Whether this many more bytes are available, if need be after {@linkcode SharedMemory.reclaim}. */
+  has(bytes: number): boolean;
+  /** Takes bytes, even beyond the limit; a negative number returns them. */
+  take(bytes: number): void;
+  /** Called where memory is short: frees some, and returns whether there was any. */
+  reclaim: () => boolean;
 }
 
 /**

@@ -155,8 +155,10 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   #answerTable(request: RequestHead, content: Uint8Array, requester?: Requester): Awaitable<HttpResponse> {
     switch (request.method) {
       case "GET":
-      case "HEAD":
-        return listTable(this.#store, this.#schema, request, requester);
+      case "HEAD": {
+        const snapshot = () => this.#store.snapshot(() => requester?.tooSlow?.());
+        return listTable({ snapshot }, this.#schema, request, requester);
+      }
       case "POST":
         return this.#createRows(request, content, requester);
       default:

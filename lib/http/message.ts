@@ -143,6 +143,8 @@ export interface Requester {
   readonly signal: AbortSignal;
   /** Whether the client has closed its side (FIN). It may have disconnected, so its request runs after all others. */
   readonly halfClosed: boolean;
+  /** Closes the connection: the response cannot be continued, because the client reads it too slowly. */
+  tooSlow?(): void;
 }
 
 /** Answers the requests of a server, and formats its errors. */

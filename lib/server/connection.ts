@@ -10,7 +10,6 @@
 import { addressText, socketAddress } from "../address.ts";
 import { NO_BYTES } from "../bytes.ts";
 import {
-  type ContentStream,
   HttpError,
   type HttpResponse,
   isStream,
@@ -24,7 +23,7 @@ import { isDisconnect } from "./disconnect.ts";
 import { Incoming } from "./incoming.ts";
 import { Reader } from "./reader.ts";
 import { overloaded } from "./request_content.ts";
-import { Sender } from "./sender.ts";
+import { piecesOf, Sender } from "./sender.ts";
 
 /** Counts how often connections have become idle, for their order: the clock is too coarse. */
 let timesIdle = 0;
@@ -162,6 +161,11 @@ export class ServerConnection implements Requester {
     this.#closeReason ??= reason;
     this.#ended = true;
     this.#close();
+  }
+
+  /** Closes the connection: its client reads a response too slowly. */
+  tooSlow(): void {
+    this.cutOff(CLOSE_REASONS.slow);
   }
 
   #noteFailure(error: unknown): void {
@@ -440,9 +444,4 @@ export class ServerConnection implements Requester {
       // Already closed.
     }
   }
-}
-
-function piecesOf(response: HttpResponse | undefined): AsyncIterator<string | Uint8Array> | undefined {
-  const content = response?.content;
-  return isStream(content) ? (content as ContentStream)[Symbol.asyncIterator]() : undefined;
 }

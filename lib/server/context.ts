@@ -97,8 +97,13 @@ export class CodecPool {
   }
 }
 
-/** A number of bytes shared by the content being received and the responses that clients have not read. */
+/**
+ * A number of bytes shared by the content being received, the responses that clients have not read, and what the service
+ * keeps for them.
+ */
 export class Budget {
+  /** Called where bytes are short: frees some, and returns whether there were any. */
+  reclaim: () => boolean = () => false;
   readonly #most: number;
   #used = 0;
 
@@ -112,9 +117,10 @@ export class Budget {
     return this.#used;
   }
 
-  /** Whether this many more bytes are available. */
+  /** Whether this many more bytes are available, if need be after some were freed. */
   has(bytes: number): boolean {
-    return this.#used + bytes <= this.#most;
+    while (this.#used + bytes > this.#most) if (!this.reclaim()) return false;
+    return true;
   }
 
   /** Whether there is room for content. A stream needs room only for one piece at a time. */
@@ -177,6 +183,8 @@ export const CLOSE_REASONS = {
   descriptors: "by the server (out of descriptors)",
   /** The client read nothing, or too slowly. */
   unread: "by the server (the client stopped reading)",
+  /** The client read a listing too slowly while the table changed. */
+  slow: "by the server (a listing was read too slowly)",
   /** The server failed. */
   defect: "by the server (internal error)",
 } as const;

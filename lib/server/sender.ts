@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Encoder } from "../http_message.ts";
+import { type ContentStream, type Encoder, type HttpResponse, isStream } from "../http_message.ts";
 import type { Deadline, ServerContext } from "./context.ts";
 
 /** Collects responses and writes them. */
@@ -78,4 +78,10 @@ export class Sender {
     if (this.#encoder !== undefined) this.#context.codecs.releaseEncoder(this.#encoder);
     this.#encoder = undefined;
   }
+}
+
+/** Starts the stream that is a response's content, if it is one. */
+export function piecesOf(response: HttpResponse | undefined): AsyncIterator<string | Uint8Array> | undefined {
+  const content = response?.content;
+  return isStream(content) ? (content as ContentStream)[Symbol.asyncIterator]() : undefined;
 }

@@ -7,21 +7,20 @@
  * @module
  */
 
-import { MAX_NAME_BYTES, MEMORY_PAGE_BYTES } from "../limits.ts";
+import { MAX_NAME_BYTES } from "../limits.ts";
 import {
   ABSENT,
   type Awaitable,
   type NewRow,
-  type Page,
-  type Place,
   type Row,
+  type SharedMemory,
   type Snapshot,
-  START,
   type Store,
   type Written,
 } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { Segment, SEGMENT_ROWS } from "./memory_segment.ts";
+import { Snapshots } from "./memory_snapshots.ts";
 import { NameIndex } from "./name_index.ts";
 
 /** Rows inserted at once; more are inserted in steps of this size, and yield to others in between. */
@@ -30,8 +29,6 @@ const STEP_ROWS = 256;
 const SPARSE_ROWS = SEGMENT_ROWS / 4;
 const MERGED_ROWS = SEGMENT_ROWS / 2;
 
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
@@ -64,7 +61,7 @@ export class MemoryStore implements Store {
   readonly #freeIds: number[] = [];
   #size = 0;
   #revision: number;
-  #epoch = 0;
+  readonly #snapshots = new Snapshots();
 
   /**
    * Creates an empty table.
@@ -127,9 +124,23 @@ export class MemoryStore implements Store {
   }
 
   /** Implements {@linkcode Store.snapshot}. */
-  snapshot(): Snapshot {
-    this.#epoch++;
-    return new MemorySnapshot(this.#order.slice(), this.#size, this.#revision);
+  snapshot(ended?: () => void): Snapshot {
+    return this.#snapshots.take(this.#order.slice(), this.#size, this.#revision, ended);
+  }
+
+  /**
+   * Counts the memory that only snapshots hold as a part of shared memory. Where that is short, the slowest snapshots
+   * are ended.
+   *
+   * @param report Receives a line for the operator.
+   */
+  share(memory: SharedMemory, report: (line: string) => void): void {
+    this.#snapshots.memory = memory;
+    memory.reclaim = () => {
+      if (!this.#snapshots.endSlowest()) return false;
+      report("The slowest listing was ended: what it held of the changing table did not fit --max-buffered");
+      return true;
+    };
   }
 
   /** Implements {@linkcode Store.close}. */
@@ -160,16 +171,20 @@ export class MemoryStore implements Store {
   #lastWith(length: number, segments: Segment[]): Segment {
     const last = segments.at(-1);
     if (last?.hasRoom(length)) return segments === this.#order ? this.#writable(last) : last;
-    const segment = Segment.empty(this.#freeIds.pop() ?? this.#byId.length, this.#epoch);
+    const segment = this.#newSegment(this.#freeIds.pop() ?? this.#byId.length);
     this.#byId[segment.id] = segment;
     segment.index = segments.push(segment) - 1;
     return segment;
   }
 
-  /** Returns the segment, or a copy if a snapshot may use it. */
+  #newSegment(id: number): Segment {
+    return Segment.empty(id, this.#snapshots.newest, (since, bytes) => this.#snapshots.retire(since, bytes));
+  }
+
+  /** Returns the segment, or a copy if a snapshot uses it. */
   #writable(segment: Segment): Segment {
-    if (segment.epoch === this.#epoch) return segment;
-    const copy = segment.copy(this.#epoch);
+    if (segment.epoch >= this.#snapshots.newest) return segment;
+    const copy = segment.copy(this.#snapshots.newest);
     this.#byId[copy.id] = this.#order[copy.index] = copy;
     return copy;
   }
@@ -247,7 +262,7 @@ export class MemoryStore implements Store {
     for (const first of [index - 1, index]) {
       const pair = this.#order.slice(Math.max(0, first), first + 2);
       if (pair.length < 2 || pair[0].live + pair[1].live > MERGED_ROWS) continue;
-      const merged = Segment.empty(pair[0].id, this.#epoch);
+      const merged = this.#newSegment(pair[0].id);
       for (const { place, from } of pair.flatMap((from) => from.places().map((place) => ({ place, from })))) {
         const position = merged.id * SEGMENT_ROWS + merged.rows;
         const content = from.content(place);
@@ -264,7 +279,10 @@ export class MemoryStore implements Store {
   #replace(index: number, count: number, segments: Segment[]): void {
     const removed = this.#order.splice(index, count, ...segments);
     const kept = segments.map(({ id }) => id);
-    for (const { id } of removed) if (!kept.includes(id)) this.#freeIds.push(id);
+    for (const segment of removed) {
+      segment.retire();
+      if (!kept.includes(segment.id)) this.#freeIds.push(segment.id);
+    }
     for (const segment of segments) this.#byId[segment.id] = segment;
     for (let i = index; i < this.#order.length; i++) this.#order[i].index = i;
   }
@@ -293,64 +311,4 @@ function nameIn(content: Uint8Array): string {
   let end = 2;
   while (content[end] !== QUOTE) end += content[end] === BACKSLASH ? 2 : 1;
   return JSON.parse(DECODER.decode(content.subarray(1, end + 1)));
-}
-
-/** The rows of a segment from one place to before another. */
-interface Stretch {
-  readonly segment: Segment;
-  readonly from: number;
-  readonly to: number;
-}
-
-/** Reads segments that no longer change. Its cursor is an index in its own list of segments. */
-class MemorySnapshot implements Snapshot {
-  #segments: readonly Segment[];
-
-  constructor(segments: readonly Segment[], readonly total: number, readonly revision: number) {
-    this.#segments = segments;
-  }
-
-  json(cursor: number): Page<Uint8Array> {
-    const { stretches, bytes, next } = this.#page(cursor);
-    if (bytes === 0) return { content: ENCODER.encode("{}"), next };
-    const members = new Uint8Array(bytes + 1);
-    let end = 0;
-    for (const { segment, from, to } of stretches) end = segment.writeMembers(from, to, members, end);
-    if (cursor === START) members[0] = OPEN_BRACE;
-    if (next === undefined) members[end++] = CLOSE_BRACE;
-    return { content: members.subarray(0, end), next };
-  }
-
-  seek(row: number): Place {
-    let before = 0;
-    for (const [index, segment] of this.#segments.entries()) {
-      if (row < before + segment.live) {
-        return { cursor: index * SEGMENT_ROWS + segment.places()[row - before], row };
-      }
-      before += segment.live;
-    }
-    return { cursor: this.#segments.length * SEGMENT_ROWS, row: before };
-  }
-
-  close(): void {
-    this.#segments = [];
-  }
-
-  /** Returns the rows of a page, with their length in bytes. */
-  #page(cursor: number): { stretches: Stretch[]; bytes: number; next: number | undefined } {
-    const stretches: Stretch[] = [];
-    let bytes = 0;
-    let from = placeOf(cursor);
-    for (let index = idOf(cursor); index < this.#segments.length; index++, from = 0) {
-      const segment = this.#segments[index];
-      let to = from;
-      for (; to < segment.rows; to++) {
-        if (bytes >= MEMORY_PAGE_BYTES && segment.length(to) > 0) break;
-        bytes += segment.length(to);
-      }
-      stretches.push({ segment, from, to });
-      if (to < segment.rows) return { stretches, bytes, next: index * SEGMENT_ROWS + to };
-    }
-    return { stretches, bytes, next: undefined };
-  }
 }

@@ -24,9 +24,18 @@ const LARGE_ROW_BYTES = 16 * 1024;
 /** Bytes of replaced or removed rows that a segment may hold besides those of its rows. */
 const DEAD_BYTES = 32 * 1024;
 
+/** The size of a segment's index in bytes. */
+const INDEX_BYTES = SEGMENT_ROWS * (2 * Uint32Array.BYTES_PER_ELEMENT + Float64Array.BYTES_PER_ELEMENT);
+
 const COMMA = 0x2c;
 
 const ENCODER = new TextEncoder();
+
+/** A row with a buffer of its own, and the segment's epoch when it was written. */
+interface LargeRow {
+  readonly bytes: Uint8Array;
+  readonly epoch: number;
+}
 
 /** Some consecutive rows. A row of version 0 is a hole: it was removed. */
 export class Segment {
@@ -38,9 +47,10 @@ export class Segment {
   live = 0;
   /** The contents of small rows, filled from the start. */
   #bytes = new Uint8Array(0);
+  #bytesEpoch: number;
   #used = 0;
   #dead = 0;
-  #large: Map<number, Uint8Array> | undefined;
+  #large: Map<number, LargeRow> | undefined;
   #offsets = new Uint32Array(0);
   #lengths = new Uint32Array(0);
   #versions = new Float64Array(0);
@@ -49,13 +59,20 @@ export class Segment {
    * Creates a segment without room for rows.
    *
    * @param id The segment's number, which its copies keep.
-   * @param epoch The number of snapshots taken so far: a snapshot may use a segment with an older epoch.
+   * @param epoch The number of the newest open snapshot, or 0: later ones use the segment.
+   * @param retired Receives memory that the table no longer uses, with the epoch of its first use.
    */
-  private constructor(readonly id: number, readonly epoch: number) {}
+  private constructor(
+    readonly id: number,
+    readonly epoch: number,
+    private readonly retired: (epoch: number, bytes: number) => void,
+  ) {
+    this.#bytesEpoch = epoch;
+  }
 
   /** Creates an empty segment. */
-  static empty(id: number, epoch: number): Segment {
-    const segment = new Segment(id, epoch);
+  static empty(id: number, epoch: number, retired: (epoch: number, bytes: number) => void = () => {}): Segment {
+    const segment = new Segment(id, epoch, retired);
     segment.#bytes = new Uint8Array(SEGMENT_BYTES);
     segment.#offsets = new Uint32Array(SEGMENT_ROWS);
     segment.#lengths = new Uint32Array(SEGMENT_ROWS);
@@ -63,13 +80,15 @@ export class Segment {
     return segment;
   }
 
-  /** Creates a copy that may be changed; both share the bytes written so far. */
+  /** Creates a copy that replaces this segment and may be changed; both share the bytes written so far. */
   copy(epoch: number): Segment {
-    const copy = new Segment(this.id, epoch);
+    this.retired(this.epoch, INDEX_BYTES);
+    const copy = new Segment(this.id, epoch, this.retired);
     copy.index = this.index;
     copy.rows = this.rows;
     copy.live = this.live;
     copy.#bytes = this.#bytes;
+    copy.#bytesEpoch = this.#bytesEpoch;
     copy.#used = this.#used;
     copy.#dead = this.#dead;
     copy.#large = this.#large && new Map(this.#large);
@@ -77,6 +96,13 @@ export class Segment {
     copy.#lengths = this.#lengths.slice();
     copy.#versions = this.#versions.slice();
     return copy;
+  }
+
+  /** Ends the use of this segment, whose rows are in another one. */
+  retire(): void {
+    this.retired(this.epoch, INDEX_BYTES);
+    this.retired(this.#bytesEpoch, this.#bytes.length);
+    for (const { bytes, epoch } of this.#large?.values() ?? []) this.retired(epoch, bytes.length);
   }
 
   /** Whether another row can be appended. */
@@ -97,7 +123,7 @@ export class Segment {
   /** Returns the content at a place. */
   content(place: number): Uint8Array {
     const length = this.#lengths[place];
-    if (length > LARGE_ROW_BYTES) return this.#large!.get(place)!;
+    if (length > LARGE_ROW_BYTES) return this.#large!.get(place)!.bytes;
     const offset = this.#offsets[place];
     return this.#bytes.subarray(offset, offset + length);
   }
@@ -167,7 +193,7 @@ export class Segment {
     } else this.#forget(place);
     if (length > LARGE_ROW_BYTES) {
       const own = typeof content === "string" ? ENCODER.encode(content) : content.slice();
-      (this.#large ??= new Map()).set(place, own);
+      (this.#large ??= new Map()).set(place, { bytes: own, epoch: this.epoch });
     } else {
       if (this.#used + length > this.#bytes.length) this.#pack(length);
       if (typeof content === "string") {
@@ -190,8 +216,10 @@ export class Segment {
   }
 
   #forget(place: number): void {
-    if (this.#lengths[place] > LARGE_ROW_BYTES) this.#large!.delete(place);
-    else this.#dead += this.#lengths[place];
+    if (this.#lengths[place] > LARGE_ROW_BYTES) {
+      this.retired(this.#large!.get(place)!.epoch, this.#lengths[place]);
+      this.#large!.delete(place);
+    } else this.#dead += this.#lengths[place];
     this.#lengths[place] = 0;
   }
 
@@ -207,7 +235,9 @@ export class Segment {
       this.#offsets[place] = used;
       used += size;
     }
+    this.retired(this.#bytesEpoch, this.#bytes.length);
     this.#bytes = bytes;
+    this.#bytesEpoch = this.epoch;
     this.#used = used;
     this.#dead = 0;
   }

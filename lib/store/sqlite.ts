@@ -117,7 +117,7 @@ export class SqliteStore implements Store {
     this.#readAll = this.#reader.prepare(`
       SELECT group_concat(json_quote(name) || ':' || json) AS members
       FROM (SELECT name, json FROM rows WHERE ${IS_OBJECT} ORDER BY position)`);
-    this.#snapshots = new SnapshotPool(name, (error) => this.#failure(error));
+    this.#snapshots = new SnapshotPool(name, (error) => this.#failure(error), report);
     this.#report = report;
     if (damage !== undefined) this.#onDamage(damage);
     else this.#leastVersion = leastVersion(this.#reader);
@@ -207,12 +207,12 @@ export class SqliteStore implements Store {
   }
 
   /** Implements {@linkcode Store.snapshot}. */
-  snapshot(): Awaitable<Snapshot> {
+  snapshot(ended?: () => void): Awaitable<Snapshot> {
     const state = this.#read(() => this.#readState.get()) as unknown as TableState;
     // A table that fits one page is read at once; only a larger one needs a transaction of its own.
     if (fitsOnePage(state.longest, state.total + 1)) return this.#smallSnapshot();
-    if (this.#log.clearing !== undefined) return this.#log.clearing.then(() => this.snapshot());
-    return this.#snapshots.take(state.revision);
+    if (this.#log.clearing !== undefined) return this.#log.clearing.then(() => this.snapshot(ended));
+    return this.#snapshots.take(state.revision, ended);
   }
 
   /** Implements {@linkcode Store.close}. */

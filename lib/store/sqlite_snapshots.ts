@@ -32,7 +32,8 @@ interface JsonPage {
 /** A connection, with a read transaction while it has readers. */
 class ReadTransaction {
   state: TableState = { revision: 0, total: 0, longest: 0 };
-  readers = 0;
+  /** Its readers, each with what is called if its snapshot is ended. */
+  readonly readers = new Map<Snapshot, (() => void) | undefined>();
   readonly #database: DatabaseSync;
   readonly #readState: StatementSync;
   readonly #readJson: StatementSync;
@@ -112,28 +113,37 @@ export class SnapshotPool {
   readonly #failure: (error: unknown) => StoreError;
   readonly #open = new Map<number, ReadTransaction>();
   readonly #idle: ReadTransaction[] = [];
+  readonly #report: (line: string) => void;
   #closed = false;
 
   /**
    * Creates snapshots of this file.
    *
    * @param failure Converts the errors of SQLite.
+   * @param report Receives a line for the operator when snapshots are ended.
    */
-  constructor(file: string, failure: (error: unknown) => StoreError = storeError) {
+  constructor(
+    file: string,
+    failure: (error: unknown) => StoreError = storeError,
+    report: (line: string) => void = () => {},
+  ) {
     this.#file = file;
     this.#failure = failure;
+    this.#report = report;
   }
 
   /**
    * Returns the table as of now.
    *
    * @param revision The revision that the caller has just read: a transaction that reads it is shared.
+   * @param ended Called if the snapshot is ended before it is closed.
    * @throws {StoreError} If too many revisions are being read, or the file cannot be opened.
    */
-  take(revision: number): Snapshot {
+  take(revision: number, ended?: () => void): Snapshot {
     const transaction = this.#open.get(revision) ?? this.#begin();
-    transaction.readers++;
-    return this.#snapshotOf(transaction);
+    const snapshot = this.#snapshotOf(transaction);
+    transaction.readers.set(snapshot, ended);
+    return snapshot;
   }
 
   /** The number of revisions being read. */
@@ -145,7 +155,11 @@ export class SnapshotPool {
   endSlowest(): void {
     for (const [revision, transaction] of this.#open) {
       this.#open.delete(revision);
-      return this.#release(transaction);
+      const readers = [...transaction.readers.values()];
+      this.#release(transaction);
+      for (const ended of readers) ended?.();
+      const which = readers.length === 1 ? "listing was" : `${readers.length} listings were`;
+      return this.#report(`The slowest ${which} ended: the file's log could not be shortened while they were read`);
     }
   }
 
@@ -183,7 +197,7 @@ export class SnapshotPool {
 
   #release(transaction: ReadTransaction): void {
     transaction.end();
-    transaction.readers = 0;
+    transaction.readers.clear();
     if (this.#idle.length < MAX_KEPT_READERS) this.#idle.push(transaction);
     else transaction.close();
   }
@@ -203,7 +217,7 @@ export class SnapshotPool {
         throw this.#failure(error);
       }
     };
-    return {
+    const snapshot: Snapshot = {
       revision,
       total,
       json: (cursor) => read(() => transaction.json(cursor)),
@@ -211,10 +225,12 @@ export class SnapshotPool {
       close: () => {
         if (!open) return;
         open = false;
-        if (this.#open.get(revision) !== transaction || --transaction.readers > 0) return;
+        transaction.readers.delete(snapshot);
+        if (this.#open.get(revision) !== transaction || transaction.readers.size > 0) return;
         this.#open.delete(revision);
         this.#release(transaction);
       },
     };
+    return snapshot;
   }
 }

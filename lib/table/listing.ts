@@ -38,7 +38,7 @@ const SORTS = new SortQueue();
  * @throws {HttpError} 400 if the query is invalid or too expensive; 412; 503 if too many sorted listings are held.
  */
 export function listTable(
-  store: Store,
+  store: Pick<Store, "snapshot">,
   schema: RowSchema,
   request: RequestHead,
   requester?: Requester,
@@ -99,7 +99,7 @@ function wholeResponse(snapshot: Snapshot, first: Page<string | Uint8Array>): Ht
 
 /** Answers with the rows that match a query. */
 async function selection(
-  store: Store,
+  store: Pick<Store, "snapshot">,
   request: RequestHead,
   query: ListingQuery,
   form: ListingForm,
