@@ -40,6 +40,9 @@ export interface NewRow {
   readonly content?: Uint8Array;
 }
 
+/** Rows to write, all at once or part by part. */
+export type NewRows = readonly NewRow[] | AsyncIterable<readonly NewRow[]>;
+
 /** The result of a write whose expectation was met. */
 export interface Written {
   /** The row after the write. */
@@ -70,10 +73,12 @@ export interface Store {
   /**
    * Writes all rows, in this order, if all their names are free; otherwise none. The names must differ.
    *
+   * @param rows The rows, or parts of them one after the other, which are not held longer than it takes to write them.
+   * If reading them fails, nothing is written, and the promise is rejected with that error.
    * @param expected The revision the table must have; by default any.
    * @returns The names that are taken; `undefined` if the table has another revision.
    */
-  insert(rows: readonly NewRow[], expected?: number): Awaitable<readonly string[] | undefined>;
+  insert(rows: NewRows, expected?: number): Awaitable<readonly string[] | undefined>;
 
   /**
    * Removes the row of this name.

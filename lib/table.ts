@@ -6,7 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import { byteLength } from "./bytes.ts";
-import { entityTag, type Preconditions, preconditionsHold, readPreconditions } from "./table/preconditions.ts";
+import { type Preconditions, preconditionsHold, readPreconditions } from "./table/preconditions.ts";
 import {
   type FieldLine,
   HttpError,
@@ -15,8 +15,8 @@ import {
   type RequestHead,
   type Service,
 } from "./http_message.ts";
-import { MAX_WRITE_ATTEMPTS } from "./limits.ts";
-import { requireMediaType, requirePlainContent, rowName, rowPath } from "./table/row_content.ts";
+import { JSON_PIECE_BYTES, MAX_WRITE_ATTEMPTS } from "./limits.ts";
+import { requireMediaType, requirePlainContent, rowName } from "./table/row_content.ts";
 import type { RowSchema } from "./table/row_schema.ts";
 import { readRow, requireSchema } from "./table/row_text.ts";
 import { readRows } from "./table/bulk_rows.ts";
@@ -26,16 +26,18 @@ import { Lanes } from "./table/lanes.ts";
 import { type Contents, readContents, reportOf, type TableObserver } from "./table/reports.ts";
 import { Pacer } from "./table/pacer.ts";
 import {
-  ABSENT,
-  type Awaitable,
-  type NewRow,
-  type Row,
-  rowContent,
-  type Store,
-  StoreError,
-  type StoreFault,
-  type Written,
-} from "./store.ts";
+  allCreatedResponse,
+  allow,
+  createdResponse,
+  noSuchRow,
+  refuseMethod,
+  refuseStoreError,
+  removedResponse,
+  response,
+  rowResponse,
+  writtenResponse,
+} from "./table/responses.ts";
+import { ABSENT, type Awaitable, type NewRow, type Row, rowContent, type Store, type Written } from "./store.ts";
 import { listTable } from "./table/listing.ts";
 
 /** Options of a {@linkcode Table}. */
@@ -48,8 +50,6 @@ export interface TableOptions {
   readonly maxRowBytes?: number;
 }
 
-/** The methods of RFC 9110 §9.3, and PATCH (RFC 5789); any other is answered with 501 (RFC 9110 §9.1). */
-const KNOWN_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
 const READING_METHODS = ["GET", "HEAD", "OPTIONS"];
 const TABLE_METHODS = ["GET", "HEAD", "POST", "OPTIONS"];
 const ROW_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -295,17 +295,35 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
 
   /** Creates all rows in the content, or none. */
   async #createRows(request: RequestHead, content: Uint8Array, requester?: Requester): Promise<HttpResponse> {
-    const rows = await readRows(content, this.#schema, this.#maxRowBytes, new Pacer(requester));
     const preconditions = readPreconditions(request.fields);
-    if (preconditions === undefined) return allCreatedResponse(rows, (await this.#store.insert(rows))!);
+    if (preconditions === undefined) return (await this.#insertRows(content, requester))!;
     return await retried("The table", async () => {
       const snapshot = await this.#store.snapshot();
       const { revision } = snapshot;
       snapshot.close();
       preconditionsHold(preconditions, request.method, revision);
-      const taken = await this.#store.insert(rows, revision);
-      return taken && allCreatedResponse(rows, taken);
+      return await this.#insertRows(content, requester, revision);
     });
+  }
+
+  /** Inserts the rows while they are read; those of short content at once. */
+  async #insertRows(
+    content: Uint8Array,
+    requester: Requester | undefined,
+    expected?: number,
+  ): Promise<HttpResponse | undefined> {
+    const parts = readRows(content, this.#schema, this.#maxRowBytes, new Pacer(requester));
+    let count = 0;
+    async function* counted(): AsyncGenerator<readonly NewRow[]> {
+      for await (const rows of parts) {
+        count += rows.length;
+        yield rows;
+      }
+    }
+    const isShort = content.length <= JSON_PIECE_BYTES;
+    const rows = isShort ? (await Array.fromAsync(counted())).flat() : counted();
+    const taken = await this.#store.insert(rows, expected);
+    return taken && allCreatedResponse(count, taken);
   }
 
   #readRow(name: string, content: Uint8Array, requester?: Requester): Awaitable<NewRow> {
@@ -328,21 +346,6 @@ function valueIn({ name, content }: Row): Uint8Array {
   return bytes.subarray(byteLength(rowContent(name, "")) - 1, -1);
 }
 
-/** The responses to the faults of a store; what is not here is 503 (RFC 9110 §15.6.4). */
-const FAULT_STATUS: { readonly [fault in StoreFault]?: number } = {
-  "too-large": 413,
-  full: 507, // RFC 4918 §11.5
-  damaged: 500,
-};
-
-/** Throws the response to an error of the store. */
-function refuseStoreError(error: unknown): never {
-  if (!(error instanceof StoreError)) throw error;
-  const { message, maxRows, fault } = error;
-  const status = FAULT_STATUS[fault] ?? 503;
-  throw new HttpError(status, message, { maxRows, fields: status === 503 ? [["Retry-After", "1"]] : [] });
-}
-
 /**
  * Retries a conditional write until the row has not changed meanwhile. Writes of this server are queued, but those of
  * other servers on the same store are not.
@@ -357,80 +360,4 @@ async function retried(what: string, attempt: () => Promise<HttpResponse | undef
   }
   const detail = `${what} was changed by other clients ${MAX_WRITE_ATTEMPTS} times meanwhile`;
   throw new HttpError(503, detail, { fields: [["Retry-After", "1"]] });
-}
-
-/** Creates a response. All have the same object shape, so that the engine encodes them fast. */
-function response(
-  status: number,
-  etag?: number,
-  content?: string | Uint8Array,
-  fields?: readonly FieldLine[],
-): HttpResponse {
-  return { status, contentType: content === undefined ? undefined : JSON_TYPE, etag, fields, content };
-}
-
-function rowResponse(request: RequestHead, name: string, row: Row | undefined): HttpResponse {
-  if (row === undefined) throw noSuchRow(name);
-  const preconditions = readPreconditions(request.fields);
-  if (preconditions !== undefined && !preconditionsHold(preconditions, request.method, row.version)) {
-    return response(304, row.version);
-  }
-  return response(200, row.version, row.content);
-}
-
-/**
- * Returns the response to a write, with the row as it is now.
- *
- * @param put The content of a PUT: the response has a validator only if the content was stored unchanged; otherwise the
- * client would take what it sent for the row (RFC 9110 §9.3.4).
- */
-function writtenResponse({ row, created }: Written, put?: Uint8Array): HttpResponse {
-  const etag = put === undefined || isSame(put, row.content) ? row.version : undefined;
-  if (!created) return response(200, etag, row.content);
-  const fields: FieldLine[] = [["Location", rowPath(row.name)]];
-  if (etag !== undefined) fields.push(["ETag", entityTag(etag)]);
-  return response(201, undefined, row.content, fields);
-}
-
-function createdResponse(name: string, written: Written | undefined): HttpResponse {
-  if (written !== undefined) return writtenResponse(written);
-  throw new HttpError(409, `A row named ${JSON.stringify(name)} already exists`);
-}
-
-function allCreatedResponse(rows: readonly NewRow[], taken: readonly string[]): HttpResponse {
-  if (taken.length === 0) return response(201, undefined, `{"created":${rows.length}}`);
-  const first = JSON.stringify(taken[0]);
-  throw new HttpError(409, `No row was created: ${taken.length} of the names are taken, the first one ${first}`, {
-    errors: taken.map((field) => ({ field, detail: "already exists" })),
-  });
-}
-
-function removedResponse(name: string, removed: boolean): HttpResponse {
-  if (!removed) throw noSuchRow(name);
-  return response(204);
-}
-
-function isSame(octets: Uint8Array, content: string | Uint8Array): boolean {
-  if (octets === content) return true;
-  if (octets.length !== byteLength(content)) return false;
-  return Buffer.compare(octets, typeof content === "string" ? Buffer.from(content) : content) === 0;
-}
-
-function noSuchRow(name: string): HttpError {
-  return new HttpError(404, `No row is named ${JSON.stringify(name)}`);
-}
-
-function allow(methods: readonly string[], hints: readonly FieldLine[] = []): HttpResponse {
-  return response(204, undefined, undefined, [["Allow", methods.join(", ")], ...hints]);
-}
-
-function refuseMethod(method: string, target: string, allowed: readonly string[]): never {
-  const fields: FieldLine[] = [["Allow", allowed.join(", ")]];
-  if (KNOWN_METHODS.includes(method)) {
-    throw new HttpError(405, `${method} is not allowed on ${target}: use ${allowed.join(", ")}`, {
-      rule: "RFC 9110 §15.5.6",
-      fields,
-    });
-  }
-  throw new HttpError(501, `The method ${method} is not known`, { rule: "RFC 9110 §9.1", fields });
 }

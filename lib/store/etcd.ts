@@ -10,7 +10,16 @@
 
 import { setImmediate } from "node:timers";
 import { CLUSTER_LANES } from "../limits.ts";
-import { type NewRow, type Row, rowContent, type Snapshot, type Store, StoreError, type Written } from "../store.ts";
+import {
+  type NewRow,
+  type NewRows,
+  type Row,
+  rowContent,
+  type Snapshot,
+  type Store,
+  StoreError,
+  type Written,
+} from "../store.ts";
 import { fewerRows, type Outcome, type RowWrite } from "./etcd_batch.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { EtcdCluster } from "./etcd_cluster.ts";
@@ -74,7 +83,8 @@ export class EtcdStore implements Store {
   }
 
   /** As {@linkcode Store.insert}. */
-  async insert(rows: readonly NewRow[], expected?: number): Promise<readonly string[] | undefined> {
+  async insert(given: NewRows, expected?: number): Promise<readonly string[] | undefined> {
+    const rows = "length" in given ? given : (await Array.fromAsync(given)).flat();
     const encoded = new EncodedRows(rows, this.#cluster.keys);
     // A few rows are queued at once, before writes that are asked for later.
     while (!encoded.step()) await FAIR_TURNS.yieldIfBusy();

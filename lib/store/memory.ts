@@ -12,6 +12,7 @@ import {
   ABSENT,
   type Awaitable,
   type NewRow,
+  type NewRows,
   type Row,
   type SharedMemory,
   type Snapshot,
@@ -40,6 +41,8 @@ const NAME_BYTES = new Uint8Array(MAX_NAME_BYTES);
 interface Bulk {
   /** The position of each row. Writes to these names wait. */
   readonly names: NameIndex;
+  /** The names that are not free. From the first one on, no row is written. */
+  readonly taken: string[];
   readonly segments: Segment[];
   /** Resolves once the insertion has succeeded or failed. */
   readonly done: PromiseWithResolvers<void>;
@@ -48,7 +51,7 @@ interface Bulk {
 /** The table in memory. */
 export class MemoryStore implements Store {
   /** The position of each row: its segment's id times {@linkcode SEGMENT_ROWS}, plus its place in the segment. */
-  readonly #index = new NameIndex();
+  #index = new NameIndex();
   /** Positions of rows that were inserted in steps and are being moved into the index. */
   #recent: NameIndex | undefined;
   #bulk: Bulk | undefined;
@@ -95,9 +98,9 @@ export class MemoryStore implements Store {
   }
 
   /** Implements {@linkcode Store.insert}. */
-  insert(rows: readonly NewRow[], expected?: number): Awaitable<readonly string[] | undefined> {
+  insert(rows: NewRows, expected?: number): Awaitable<readonly string[] | undefined> {
     const bulk = this.#bulk;
-    if (rows.length > STEP_ROWS) return this.#insertInSteps(rows, expected);
+    if (!("length" in rows) || rows.length > STEP_ROWS) return this.#insertInSteps(rows, expected);
     if (bulk !== undefined && rows.some(({ name }) => bulk.names.get(name) !== undefined)) {
       return bulk.done.promise.then(() => this.insert(rows, expected));
     }
@@ -190,27 +193,26 @@ export class MemoryStore implements Store {
   }
 
   /** Inserts many rows: in steps that nobody sees, then published at once. */
-  async #insertInSteps(rows: readonly NewRow[], expected?: number): Promise<readonly string[] | undefined> {
+  async #insertInSteps(rows: NewRows, expected?: number): Promise<readonly string[] | undefined> {
     const before = this.#bulksDone;
-    const bulk: Bulk = { names: new NameIndex(), segments: [], done: Promise.withResolvers() };
+    const bulk: Bulk = { names: new NameIndex(), taken: [], segments: [], done: Promise.withResolvers() };
     let finished = () => {};
     this.#bulksDone = new Promise((resolve) => finished = resolve);
     await before;
     try {
       if (expected !== undefined && expected !== this.#revision) return undefined;
       this.#bulk = bulk;
-      // Their versions are reserved; other writes meanwhile get later ones.
-      const base = this.#revision;
-      this.#revision += rows.length;
-      const taken = await this.#stage(rows, base, bulk);
-      if (taken.length > 0) return taken;
-      if (expected !== undefined && this.#revision !== base + rows.length) return undefined;
+      const first = this.#revision;
+      if ("length" in rows) await this.#stage(rows, bulk);
+      else for await (const part of rows) await this.#stage(part, bulk);
+      if (bulk.taken.length > 0) return bulk.taken;
+      if (expected !== undefined && this.#revision !== first + bulk.names.size) return undefined;
       this.#publish(bulk);
-      return taken;
+      return bulk.taken;
     } finally {
       this.#bulk = undefined;
       bulk.done.resolve();
-      if (this.#recent === bulk.names) this.#mergeRecent().then(finished);
+      if (this.#recent !== undefined) this.#mergeRecent().then(finished);
       else {
         this.#freeIds.push(...bulk.segments.map(({ id }) => id));
         finished();
@@ -218,29 +220,31 @@ export class MemoryStore implements Store {
     }
   }
 
-  /** Writes rows into new segments. Returns the names that are taken; from the first one on, no row is written. */
-  async #stage(rows: readonly NewRow[], base: number, bulk: Bulk): Promise<string[]> {
-    const taken: string[] = [];
+  /** Writes rows into new segments. */
+  async #stage(rows: readonly NewRow[], { names, taken, segments }: Bulk): Promise<void> {
+    // Their versions are reserved; other writes meanwhile get later ones.
+    let version = this.#revision;
+    this.#revision += rows.length;
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i];
       if (this.#find(row.name) !== undefined) taken.push(row.name);
       else if (taken.length === 0) {
-        const segment = this.#lastWith(room(row), bulk.segments);
+        const segment = this.#lastWith(room(row), segments);
         const place = segment.rows;
-        segment.write(place, row, base + 1 + i);
-        bulk.names.set(ownName(row.name), segment.id * SEGMENT_ROWS + place);
+        segment.write(place, row, ++version);
+        names.set(ownName(row.name), segment.id * SEGMENT_ROWS + place);
       }
       if (i % STEP_ROWS === STEP_ROWS - 1) await FAIR_TURNS.yieldIfBusy();
     }
-    return taken;
   }
 
   /** Publishes the rows. */
   #publish({ names, segments }: Bulk): void {
     for (const segment of segments) segment.index = this.#order.push(segment) - 1;
-    this.#recent = names;
     this.#size += names.size;
     this.#revision++;
+    // The smaller index is merged into the larger one.
+    [this.#index, this.#recent] = names.size > this.#index.size ? [names, this.#index] : [this.#index, names];
   }
 
   /** Moves the names of rows that were inserted in steps into the index, in steps. */

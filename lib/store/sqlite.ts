@@ -17,8 +17,16 @@ import {
   SNAPSHOT_GRACE_MS,
   SQLITE_PIECE_ROWS,
 } from "../limits.ts";
-import { FAIR_TURNS } from "../turns.ts";
-import { isFailure, type PutResult, type Write, type WriteFailure, type WriteResult } from "./sqlite_batch.ts";
+import {
+  bareRow,
+  charactersOf,
+  isFailure,
+  partsOf,
+  type PutResult,
+  type Write,
+  type WriteFailure,
+  type WriteResult,
+} from "./sqlite_batch.ts";
 import {
   damageReport,
   IS_OBJECT,
@@ -35,6 +43,7 @@ import { fitsOnePage, SnapshotPool } from "./sqlite_snapshots.ts";
 import {
   type Awaitable,
   type NewRow,
+  type NewRows,
   type Row,
   rowContent,
   type Snapshot,
@@ -54,8 +63,10 @@ const LOG_MOMENT_MS = 50;
 /** A write that waits for its transaction. */
 interface Waiting {
   readonly write: Write;
+  /** The rows of an insertion that has a transaction of its own, because they are handed over part by part. */
+  readonly parts?: Iterable<readonly NewRow[]> | AsyncIterable<readonly NewRow[]>;
   readonly done: (result: WriteResult) => void;
-  readonly failed: (error: StoreError) => void;
+  readonly failed: (error: Error) => void;
 }
 
 interface FoundRow {
@@ -97,8 +108,8 @@ export class SqliteStore implements Store {
   #logCleared: ((isClear: boolean) => void) | undefined;
   /** See {@linkcode leastVersion}. */
   #leastVersion = 0;
-  /** The number of insertions passed to the writer in pieces. */
-  #inPieces = 0;
+  /** Resolves once the writer has inserted the last part. */
+  #partTaken: (() => void) | undefined;
   readonly #report: (line: string) => void;
   /** Whether damage was found, and reported. */
   #isDamaged = false;
@@ -194,11 +205,11 @@ export class SqliteStore implements Store {
   }
 
   /** Implements {@linkcode Store.insert}. */
-  async insert(rows: readonly NewRow[], expected?: number): Promise<readonly string[] | undefined> {
-    const handed = rows.length > SQLITE_PIECE_ROWS ? await this.#handOver(rows) : rows.map(bareRow);
-    return await this.#write({ kind: "insert", rows: handed, expected: expected ?? null }, (result) => {
-      return result === null ? undefined : result as readonly string[];
-    });
+  insert(rows: NewRows, expected?: number): Promise<readonly string[] | undefined> {
+    const isSmall = "length" in rows && rows.length <= SQLITE_PIECE_ROWS;
+    const write = { kind: "insert", rows: isSmall ? rows.map(bareRow) : [], expected: expected ?? null } as const;
+    const parts = isSmall ? undefined : "length" in rows ? partsOf(rows) : rows;
+    return this.#write(write, (result) => result === null ? undefined : result as readonly string[], parts);
   }
 
   /** Implements {@linkcode Store.remove}. */
@@ -294,14 +305,14 @@ export class SqliteStore implements Store {
   }
 
   /** Queues a write; `use` converts its result. */
-  #write<T>(write: Write, use: (result: WriteResult) => T): Promise<T> {
+  #write<T>(write: Write, use: (result: WriteResult) => T, parts?: Waiting["parts"]): Promise<T> {
     if (this.#refusal) return Promise.reject(this.#refusal);
     if (this.#waiting.length >= MAX_WAITING_WRITES) {
       const detail = `${MAX_WAITING_WRITES} writes wait for the disk already: try again soon`;
       return Promise.reject(new StoreError("unavailable", detail));
     }
     return new Promise((resolve, failed) => {
-      this.#waiting.push({ write, done: (result) => resolve(use(result)), failed });
+      this.#waiting.push({ write, parts, done: (result) => resolve(use(result)), failed });
       if (this.#underWay.length > 0 || this.#sending) return;
       // All writes of one turn of the event loop share a batch.
       this.#sending = true;
@@ -315,11 +326,12 @@ export class SqliteStore implements Store {
     if (this.#refusal || this.#waiting.length === 0) return;
     let count = 0;
     for (let characters = 0; count < this.#waiting.length && count < MAX_BATCH_WRITES; count++) {
-      if (characters > MAX_BATCH_CHARACTERS) break;
+      if (characters > MAX_BATCH_CHARACTERS || this.#waiting[count].parts !== undefined) break;
       characters += charactersOf(this.#waiting[count].write);
     }
-    this.#underWay = this.#waiting.slice(0, count);
-    this.#waiting = this.#waiting.slice(count);
+    this.#underWay = this.#waiting.splice(0, Math.max(1, count));
+    const [{ parts, write, failed }] = this.#underWay;
+    if (parts !== undefined) return void this.#handOver(parts, write.expected, failed);
     this.#tell({ kind: "batch", writes: this.#underWay.map(({ write }) => write) });
   }
 
@@ -335,6 +347,8 @@ export class SqliteStore implements Store {
         // The check reads at one revision, too, and cannot be ended.
         if (reply.logIsFull && this.#checker === undefined) this.#log.start();
         return;
+      case "taken":
+        return this.#partTaken?.();
       case "log":
         return this.#logCleared?.(reply.isClear);
       case "lost": {
@@ -346,14 +360,25 @@ export class SqliteStore implements Store {
     }
   }
 
-  /** Sends rows to the writer in pieces. Returns the number that identifies their insertion. */
-  async #handOver(rows: readonly NewRow[]): Promise<number> {
-    const number = ++this.#inPieces;
-    for (let i = 0; i < rows.length && !this.#refusal; i += SQLITE_PIECE_ROWS) {
-      this.#tell({ kind: "rows", number, rows: rows.slice(i, i + SQLITE_PIECE_ROWS).map(bareRow) });
-      await FAIR_TURNS.yieldIfBusy();
+  /** Has rows inserted while they are read. */
+  async #handOver(
+    parts: NonNullable<Waiting["parts"]>,
+    expected: number | null,
+    failed: Waiting["failed"],
+  ): Promise<void> {
+    this.#tell({ kind: "begin", expected });
+    let commit = false;
+    try {
+      for await (const rows of parts) {
+        this.#tell({ kind: "rows", rows: rows.map(bareRow) });
+        await new Promise<void>((taken) => this.#partTaken = taken);
+        if (this.#writerLost) return;
+      }
+      commit = true;
+    } catch (error) {
+      failed(error as Error);
     }
-    return number;
+    this.#tell({ kind: "end", commit });
   }
 
   #clearLog(): Promise<boolean> {
@@ -396,23 +421,9 @@ export class SqliteStore implements Store {
     this.#writerLost = true;
     this.#refuse(error);
     for (const { failed } of this.#underWay.splice(0)) failed(error);
+    this.#partTaken?.();
     this.#allWritten?.();
   }
-}
-
-/** Returns the row without its UTF-8 content, which is not needed and would be copied to the other thread. */
-function bareRow({ name, json }: NewRow): NewRow {
-  return { name, json };
-}
-
-function charactersOf(write: Write): number {
-  if (write.kind === "insert") {
-    // Rows sent in pieces are already on the other thread.
-    return typeof write.rows === "number"
-      ? MAX_BATCH_CHARACTERS
-      : write.rows.reduce((sum, { name, json }) => sum + name.length + json.length, 0);
-  }
-  return write.kind === "put" ? write.name.length + write.json.length : write.name.length;
 }
 
 /** Starts the writing thread. */

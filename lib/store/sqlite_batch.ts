@@ -7,6 +7,7 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { SQLITE_PIECE_ROWS } from "../limits.ts";
 import { inTransaction, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
 import { OtherWriters } from "./sqlite_others.ts";
 import type { NewRow, StoreFault } from "../store.ts";
@@ -14,12 +15,7 @@ import type { NewRow, StoreFault } from "../store.ts";
 /** An operation: a row to put (an `expected` of `null` accepts any version), rows to insert, or a name to remove. */
 export type Write =
   | { readonly kind: "put"; readonly name: string; readonly json: string; readonly expected: number | null }
-  | {
-    readonly kind: "insert";
-    /** The rows, or the number under which they were sent in pieces. */
-    readonly rows: readonly NewRow[] | number;
-    readonly expected: number | null;
-  }
+  | { readonly kind: "insert"; readonly rows: readonly NewRow[]; readonly expected: number | null }
   | { readonly kind: "remove"; readonly name: string; readonly expected: number | null };
 
 /** The result of a put: the row's new version, and whether it is new. `null` if the expectation was not met. */
@@ -58,9 +54,10 @@ export class BatchRunner {
   readonly #insert: StatementSync;
   readonly #delete: StatementSync;
   readonly #deleteVersion: StatementSync;
-  /** Rows received in pieces, until they are inserted. */
-  readonly #pieces = new Map<number, NewRow[]>();
+  /** The result so far of an insertion whose rows come part by part. */
+  #insertion: InsertResult | WriteFailure = null;
   readonly #others: OtherWriters;
+  #correcting = false;
   #state: TableState = { revision: 0, total: 0, longest: 0 };
   #othersWrote = false;
 
@@ -93,23 +90,6 @@ export class BatchRunner {
    */
   run(writes: readonly Write[]): WriteResult[] {
     try {
-      return this.#runAll(writes);
-    } finally {
-      for (const write of writes) {
-        if (write.kind === "insert" && typeof write.rows === "number") this.#pieces.delete(write.rows);
-      }
-    }
-  }
-
-  /** Receives a piece of the rows that an insertion names by this number. */
-  takeRows(number: number, rows: readonly NewRow[]): void {
-    const pieces = this.#pieces.get(number);
-    if (pieces === undefined) this.#pieces.set(number, [...rows]);
-    else for (const row of rows) pieces.push(row);
-  }
-
-  #runAll(writes: readonly Write[]): WriteResult[] {
-    try {
       return this.#inOne(writes);
     } catch (error) {
       const failure = this.#failure(error);
@@ -125,15 +105,56 @@ export class BatchRunner {
     });
   }
 
+  /** Begins an insertion of rows that come part by part, in a transaction of its own. */
+  begin(expected: number | null): void {
+    this.#step(() => {
+      this.#database.exec("BEGIN IMMEDIATE");
+      this.#state = this.#readState.get() as unknown as TableState;
+      this.#correcting = this.#others.correct(this.#state);
+      this.#insertion = expected !== null && expected !== this.#state.revision ? null : [];
+    });
+  }
+
+  /** Inserts some rows, and notes the names that are taken. */
+  add(rows: readonly NewRow[]): void {
+    const taken = this.#insertion;
+    if (!Array.isArray(taken)) return;
+    this.#step(() => {
+      for (const { name, json } of rows) {
+        if (this.#insert.run(name, json, this.#state.revision + 1).changes === 0) taken.push(name);
+        else this.#added(name, json);
+      }
+    });
+  }
+
+  /** Ends an insertion: commits it if all its names were free and it shall be, and returns its result. */
+  end(commit: boolean): WriteResult {
+    this.#step(() => {
+      if (!commit || !Array.isArray(this.#insertion) || this.#insertion.length > 0) return;
+      this.#saveState();
+      this.#database.exec("COMMIT");
+      this.#others.committed();
+      this.#othersWrote ||= this.#correcting;
+    });
+    if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+    return this.#insertion;
+  }
+
+  #step(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#insertion = this.#failure(error);
+    }
+  }
+
   #inOne(writes: readonly Write[]): WriteResult[] {
     let othersWrote = false;
     const results = inTransaction(this.#database, () => {
       this.#state = this.#readState.get() as unknown as TableState;
       othersWrote = this.#others.correct(this.#state);
       const results = writes.map((write) => this.#write(write));
-      if (writes.length > 0 || othersWrote) {
-        this.#writeState.run(this.#state.revision, this.#state.total, this.#state.longest);
-      }
+      if (writes.length > 0 || othersWrote) this.#saveState();
       return results;
     });
     this.#others.committed();
@@ -151,15 +172,10 @@ export class BatchRunner {
       case "put":
         return this.#put(write.name, write.json, write.expected);
       case "insert":
-        return this.#insertAll(this.#rowsOf(write.rows), write.expected);
+        return this.#insertAll(write.rows, write.expected);
       case "remove":
         return this.#remove(write.name, write.expected);
     }
-  }
-
-  /** Returns the rows of an insertion, whether they were received in pieces or with the operation. */
-  #rowsOf(rows: readonly NewRow[] | number): readonly NewRow[] {
-    return typeof rows === "number" ? this.#pieces.get(rows) ?? [] : rows;
   }
 
   #put(name: string, json: string, expected: number | null): PutResult {
@@ -175,8 +191,7 @@ export class BatchRunner {
       if (expected !== null) return null;
     }
     if (this.#insert.run(name, json, version).changes === 0) return null;
-    this.#note(name, json);
-    this.#state.total++;
+    this.#added(name, json);
     return { version, created: true };
   }
 
@@ -186,8 +201,7 @@ export class BatchRunner {
     if (taken.length > 0) return taken;
     for (const { name, json } of rows) {
       this.#insert.run(name, json, this.#state.revision + 1);
-      this.#note(name, json);
-      this.#state.total++;
+      this.#added(name, json);
     }
     return taken;
   }
@@ -202,9 +216,35 @@ export class BatchRunner {
     return true;
   }
 
+  #saveState(): void {
+    this.#writeState.run(this.#state.revision, this.#state.total, this.#state.longest);
+  }
+
+  /** Records that a new row was written. */
+  #added(name: string, json: string): void {
+    this.#note(name, json);
+    this.#state.total++;
+  }
+
   /** Records that a row was written. */
   #note(name: string, json: string): void {
     this.#state.revision++;
     this.#state.longest = Math.max(this.#state.longest, name.length + json.length);
   }
+}
+
+/** Returns the row without its UTF-8 content, which is not needed and would be copied to the other thread. */
+export function bareRow({ name, json }: NewRow): NewRow {
+  return { name, json };
+}
+
+/** Cuts rows into parts that are short enough to be passed to the writing thread at once. */
+export function* partsOf(rows: readonly NewRow[]): Generator<readonly NewRow[]> {
+  for (let i = 0; i < rows.length; i += SQLITE_PIECE_ROWS) yield rows.slice(i, i + SQLITE_PIECE_ROWS);
+}
+
+/** Returns the characters that a write has. */
+export function charactersOf(write: Write): number {
+  if (write.kind === "insert") return write.rows.reduce((sum, { name, json }) => sum + name.length + json.length, 0);
+  return write.kind === "put" ? write.name.length + write.json.length : write.name.length;
 }

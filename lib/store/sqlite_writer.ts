@@ -14,8 +14,10 @@ export type WriterRequest =
   | { readonly kind: "open"; readonly file: string }
   /** Instead of opening the file to write: looks for damage in it, and reports it. */
   | { readonly kind: "check"; readonly file: string }
-  /** Some rows of the insertion with this number. */
-  | { readonly kind: "rows"; readonly number: number; readonly rows: readonly NewRow[] }
+  /** Begins an insertion in a transaction of its own; nothing but its rows and its end follow. */
+  | { readonly kind: "begin"; readonly expected: number | null }
+  | { readonly kind: "rows"; readonly rows: readonly NewRow[] }
+  | { readonly kind: "end"; readonly commit: boolean }
   | { readonly kind: "batch"; readonly writes: readonly Write[] }
   | { readonly kind: "clear-log" }
   | { readonly kind: "close" };
@@ -33,6 +35,8 @@ export type WriterReply =
     readonly logIsFull: boolean;
     readonly othersWrote: boolean;
   }
+  /** The rows were inserted, or will not be. */
+  | { readonly kind: "taken" }
   | { readonly kind: "log"; readonly isClear: boolean }
   /** The file is no longer the one at its path: later writes are lost. */
   | { readonly kind: "lost"; readonly reason: string }
@@ -67,17 +71,23 @@ function serve(file: string): boolean {
     return reason;
   };
   const timer = setInterval(check, FILE_CHECK_MS);
+  const reply = (results: readonly WriteResult[]) => {
+    // A write into a file that is never opened again has failed.
+    if (check() !== undefined) return;
+    const logIsFull = watch.logBytes() > MAX_LOG_BYTES && !clearLog(database);
+    scope.postMessage({ kind: "results", results, logIsFull, othersWrote: runner.takeOthersWrote() });
+  };
   scope.onmessage = ({ data: request }) => {
     switch (request.kind) {
+      case "begin":
+        return runner.begin(request.expected);
       case "rows":
-        return runner.takeRows(request.number, request.rows);
-      case "batch": {
-        const results = runner.run(request.writes);
-        // A write into a file that is never opened again has failed.
-        if (check() !== undefined) return;
-        const logIsFull = watch.logBytes() > MAX_LOG_BYTES && !clearLog(database);
-        return scope.postMessage({ kind: "results", results, logIsFull, othersWrote: runner.takeOthersWrote() });
-      }
+        runner.add(request.rows);
+        return scope.postMessage({ kind: "taken" });
+      case "end":
+        return reply([runner.end(request.commit)]);
+      case "batch":
+        return reply(runner.run(request.writes));
       case "clear-log":
         return scope.postMessage({ kind: "log", isClear: clearLog(database) });
       case "close":

@@ -7,7 +7,7 @@
 import { type FieldProblem, HttpError } from "../http_message.ts";
 import { JSON_PIECE_BYTES, MAX_JSON_DEPTH, MAX_PROBLEM_ERRORS, MAX_ROW_MEMBERS } from "../limits.ts";
 import type { NewRow } from "../store.ts";
-import type { JsonScanner } from "../json.ts";
+import type { JsonScanner, Scanned } from "../json.ts";
 import { CanonicalRows, rowOf, SentRow } from "./canonical_row.ts";
 import { NameSet } from "./name_set.ts";
 import type { Pacer } from "./pacer.ts";
@@ -20,38 +20,35 @@ const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const OPEN_BRACE = 0x7b;
 
 /**
- * Reads the rows in the content, and yields to other clients in between.
+ * Reads the rows in the content part by part, and yields to other clients in between.
  *
  * Content is decoded in pieces that end with a row, and each row is parsed by itself.
  *
- * @throws {HttpError} 400 if the content is not JSON in UTF-8; 422 if it is not an object or if rows do not fit the
- * table, with the first problems.
+ * @throws {HttpError} After the last part: 400 if the content is not JSON in UTF-8; 413 if a row is too long as it is
+ * stored; 422 if it is not an object or if rows do not fit the table, with the first problems.
  */
-export async function readRows(
+export async function* readRows(
   content: Uint8Array,
   schema: RowSchema,
   maxRowBytes: number,
   pacer: Pacer,
-): Promise<NewRow[]> {
+): AsyncGenerator<readonly NewRow[], void> {
   const scanner = scannerOf(content);
   const start = scanner.at;
   const reader = new RowsReader(content, schema, maxRowBytes);
-  for (;;) {
-    const scanned = scanner.next(scanner.at + JSON_PIECE_BYTES);
+  let scanned: Scanned;
+  do {
+    scanned = scanner.next(scanner.at + JSON_PIECE_BYTES);
     if (scanned === "member") reader.add(scanner);
     else if (scanned === "error") throw notJson(content, scanner.at);
-    else {
-      await pacer.run(reader.flush());
-      await pacer.after(JSON_PIECE_BYTES);
-      if (scanned === "end") break;
-    }
-    if (reader.waiting >= JSON_PIECE_BYTES) {
-      await pacer.after(reader.waiting);
-      await pacer.run(reader.flush());
-    }
-  }
+    else await pacer.after(JSON_PIECE_BYTES);
+    if (scanned === "member" && reader.waiting < JSON_PIECE_BYTES) continue;
+    await pacer.after(reader.waiting);
+    const rows = await pacer.run(reader.flush());
+    if (rows.length > 0) yield rows;
+  } while (scanned !== "end");
   if (!scanner.isObject) throw notObject(content.subarray(start));
-  return reader.rows();
+  reader.finish();
 }
 
 /**
@@ -66,10 +63,11 @@ class RowsReader {
   readonly #schema: RowSchema;
   readonly #maxRowBytes: number;
   readonly #canonical: CanonicalRows;
-  readonly #rows: NewRow[] = [];
+  #rows: NewRow[] = [];
   readonly #names = new NameSet();
   readonly #errors: FieldProblem[] = [];
   #refused = 0;
+  #tooLong: HttpError | undefined;
   /** The rows of the current piece, {@linkcode SPAN} numbers for each. */
   #spans: number[] = [];
   /** Problems in the text of rows in the current piece, by their index in `#spans`. */
@@ -94,10 +92,11 @@ class RowsReader {
     this.#spans.push(scanner.nameStart, scanner.nameEnd, scanner.valueStart, scanner.valueEnd);
   }
 
-  /** Reads the rows of the current piece, and starts the next piece. */
-  *flush(): Generator<number, void> {
+  /** Returns the rows of the current piece, and starts the next piece. */
+  *flush(): Generator<number, readonly NewRow[]> {
     const spans = this.#spans;
-    if (spans.length === 0) return;
+    if (spans.length === 0) return [];
+    this.#rows = [];
     const start = spans[0];
     const octets = this.#content.subarray(start, spans[spans.length - 1]);
     const text = UTF8.decode(octets);
@@ -117,11 +116,13 @@ class RowsReader {
     }
     this.#spans = [];
     this.#problems.clear();
+    return this.#refused === 0 ? this.#rows : [];
   }
 
-  /** Returns all rows. */
-  rows(): NewRow[] {
-    if (this.#refused === 0) return this.#rows;
+  /** Refuses the rows if some are invalid. */
+  finish(): void {
+    if (this.#tooLong !== undefined) throw this.#tooLong;
+    if (this.#refused === 0) return;
     const [{ field, detail }] = this.#errors;
     const first = `${this.#refused} are invalid, the first one ${JSON.stringify(field)}`;
     throw new HttpError(422, `No row was created: ${first}: it ${detail}`, { errors: this.#errors });
@@ -136,9 +137,10 @@ class RowsReader {
       if (problem !== undefined) return this.#refuse(name, wrongField(problem));
       this.#rows.push(rowOf(name, value, this.#maxRowBytes));
     } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
       // A member that is given twice is one more problem of the rows; a row that is too long is not.
-      if (!(error instanceof HttpError) || error.errors === undefined) throw error;
-      this.#refuse(name, wrongField(error.errors[0]));
+      if (error.errors !== undefined) this.#refuse(name, wrongField(error.errors[0]));
+      else this.#tooLong ??= error;
     }
   }
 

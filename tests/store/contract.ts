@@ -161,6 +161,33 @@ export function testStore(
     assert.deepEqual(await store.insert([]), []);
   });
 
+  test("an insertion of parts writes all rows or none, and fails as its reading fails", async (store) => {
+    async function* parts(...named: string[][]): AsyncGenerator<ReturnType<typeof animal>[]> {
+      for (const part of named) {
+        await Promise.resolve();
+        if (part[0] === "broken") throw new RangeError("The content is broken");
+        yield part.map((name) => animal(name));
+      }
+    }
+    assert.deepEqual(await store.insert(parts(["b", "a"], ["c"])), []);
+    assert.deepEqual(await store.insert(parts(["d"], ["a", "e"], ["f", "b"])), ["a", "b"]);
+    await assert.rejects(async () => await store.insert(parts(["d"], ["broken"])), RangeError);
+    assert.deepEqual(await names(store), inOrder(["b", "a", "c"]));
+    const snapshot = await store.snapshot();
+    snapshot.close();
+    assert.equal(await store.insert(parts(["d"]), snapshot.revision - 1), undefined);
+    // Others wait, and are not lost.
+    const all = [
+      store.insert(parts(["d"], ["e"])),
+      store.put(animal("f")),
+      store.insert(parts(["g"])),
+      store.remove("a"),
+    ];
+    await Promise.all(all);
+    assert.deepEqual((await names(store)).toSorted(), ["b", "c", "d", "e", "f", "g"]);
+    assert.deepEqual(await store.insert(parts()), []);
+  });
+
   test("an insertion expects what it is told to expect", async (store) => {
     const before = await store.snapshot();
     before.close();

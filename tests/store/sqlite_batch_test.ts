@@ -120,21 +120,36 @@ Deno.test("a broken table is unavailable", () => {
   assert.equal(result.fault, "unavailable");
 });
 
-Deno.test("rows received in pieces are inserted together, and released", () => {
+Deno.test("rows that come part by part are inserted together, or none of them", () => {
   using opened = open();
   const rows = (from: number) => [0, 1].map((i) => ({ name: `n${from + i}`, json: "{}" }));
-  opened.runner.takeRows(1, rows(0));
-  opened.runner.takeRows(2, rows(10));
-  opened.runner.takeRows(1, rows(2));
-  assert.deepEqual(opened.runner.run([{ kind: "insert", rows: 1, expected: null }]), [[]]);
-  assert.deepEqual(
-    opened.runner.run([{ kind: "insert", rows: 1, expected: null }, { kind: "insert", rows: 2, expected: null }]),
-    [[], []],
+  const insert = (parts: number[], commit = true, expected: number | null = null) => {
+    opened.runner.begin(expected);
+    for (const from of parts) opened.runner.add(rows(from));
+    return opened.runner.end(commit);
+  };
+  assert.deepEqual(insert([0, 2]), []);
+  const all = { revision: 14, total: 4, longest: 4, rows: ["n0 {} 11", "n1 {} 12", "n2 {} 13", "n3 {} 14"] };
+  assert.deepEqual(opened.contents(), all);
+  assert.deepEqual(insert([10, 3, 20, 1]), ["n3", "n1", "n2"]);
+  assert.deepEqual(insert([10, 12], false), []);
+  assert.equal(insert([10], true, 13), null);
+  assert.deepEqual(opened.contents(), all);
+  assert.deepEqual(insert([10], true, 14), []);
+  assert.deepEqual(insert([]), []);
+  assert.equal((opened.contents() as { total: number }).total, 6);
+});
+
+Deno.test("an insertion part by part that fails leaves nothing, and the next write is done", () => {
+  using opened = open();
+  opened.database.exec(
+    "CREATE TRIGGER t BEFORE INSERT ON rows WHEN NEW.name = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END",
   );
-  assert.deepEqual(opened.contents(), {
-    revision: 16,
-    total: 6,
-    longest: 5,
-    rows: ["n0 {} 11", "n1 {} 12", "n2 {} 13", "n3 {} 14", "n10 {} 15", "n11 {} 16"],
-  });
+  opened.runner.begin(null);
+  opened.runner.add([{ name: "a", json: "{}" }, { name: "bad", json: "{}" }]);
+  opened.runner.add([{ name: "b", json: "{}" }]);
+  const result = opened.runner.end(true);
+  assert(isFailure(result));
+  assert.equal((opened.contents() as { total: number }).total, 0);
+  assert.deepEqual(opened.runner.run([put("a")]), [{ version: 11, created: true }]);
 });

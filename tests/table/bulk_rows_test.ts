@@ -10,10 +10,12 @@ const ANY = RowSchema.parse("*");
 const ENCODER = new TextEncoder();
 
 async function read(content: string, schema = ANY, pacer = new Pacer()): Promise<{ name: string; json: string }[]> {
-  return (await readRows(ENCODER.encode(content), schema, 1000_000_000, pacer)).map(({ name, json, content }) => {
-    if (content !== undefined) assert.equal(new TextDecoder().decode(content), `{${JSON.stringify(name)}:${json}}`);
-    return { name, json };
-  });
+  return (await Array.fromAsync(readRows(ENCODER.encode(content), schema, 1000_000_000, pacer))).flat().map(
+    ({ name, json, content }) => {
+      if (content !== undefined) assert.equal(new TextDecoder().decode(content), `{${JSON.stringify(name)}:${json}}`);
+      return { name, json };
+    },
+  );
 }
 
 async function refusal(content: string, schema = ANY): Promise<HttpError> {
@@ -76,7 +78,7 @@ Deno.test("reading is aborted once the client has disconnected", async () => {
   const left = new AbortController();
   const pacer = new Pacer({ ...REQUESTER, signal: left.signal }, new CountedTurns(() => left.abort()));
   const content = ENCODER.encode(`{"a":{"b":"${"x".repeat(3 * JSON_PIECE_BYTES)}"}}`);
-  await assert.rejects(readRows(content, ANY, 1000_000, pacer), { name: "AbortError" });
+  await assert.rejects(Array.fromAsync(readRows(content, ANY, 1000_000, pacer)), { name: "AbortError" });
 });
 
 Deno.test("a syntax error anywhere outranks problems of rows", async () => {
