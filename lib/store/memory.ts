@@ -174,14 +174,14 @@ export class MemoryStore implements Store {
   #lastWith(length: number, segments: Segment[]): Segment {
     const last = segments.at(-1);
     if (last?.hasRoom(length)) return segments === this.#order ? this.#writable(last) : last;
-    const segment = this.#newSegment(this.#freeIds.pop() ?? this.#byId.length);
+    const segment = this.#newSegment(this.#freeIds.pop() ?? this.#byId.length, last?.neededBytes);
     this.#byId[segment.id] = segment;
     segment.index = segments.push(segment) - 1;
     return segment;
   }
 
-  #newSegment(id: number): Segment {
-    return Segment.empty(id, this.#snapshots.newest, (since, bytes) => this.#snapshots.retire(since, bytes));
+  #newSegment(id: number, bytes?: number): Segment {
+    return Segment.empty(id, this.#snapshots.newest, (since, bytes) => this.#snapshots.retire(since, bytes), bytes);
   }
 
   /** Returns the segment, or a copy if a snapshot uses it. */
@@ -232,7 +232,8 @@ export class MemoryStore implements Store {
         const segment = this.#lastWith(room(row), segments);
         const place = segment.rows;
         segment.write(place, row, ++version);
-        names.set(ownName(row.name), segment.id * SEGMENT_ROWS + place);
+        // The name is not copied, because whoever reads the rows has it in a set, too.
+        names.set(row.name, segment.id * SEGMENT_ROWS + place);
       }
       if (i % STEP_ROWS === STEP_ROWS - 1) await FAIR_TURNS.yieldIfBusy();
     }

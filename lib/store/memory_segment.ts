@@ -71,9 +71,14 @@ export class Segment {
   }
 
   /** Creates an empty segment. */
-  static empty(id: number, epoch: number, retired: (epoch: number, bytes: number) => void = () => {}): Segment {
+  static empty(
+    id: number,
+    epoch: number,
+    retired: (epoch: number, bytes: number) => void = () => {},
+    bytes: number = SEGMENT_BYTES,
+  ): Segment {
     const segment = new Segment(id, epoch, retired);
-    segment.#bytes = new Uint8Array(SEGMENT_BYTES);
+    segment.#bytes = new Uint8Array(bytes);
     segment.#offsets = new Uint32Array(SEGMENT_ROWS);
     segment.#lengths = new Uint32Array(SEGMENT_ROWS);
     segment.#versions = new Float64Array(SEGMENT_ROWS);
@@ -103,6 +108,11 @@ export class Segment {
     this.retired(this.epoch, INDEX_BYTES);
     this.retired(this.#bytesEpoch, this.#bytes.length);
     for (const { bytes, epoch } of this.#large?.values() ?? []) this.retired(epoch, bytes.length);
+  }
+
+  /** The bytes that a segment after this one needs, if it gets as many rows of the same length. */
+  get neededBytes(): number {
+    return this.rows < SEGMENT_ROWS ? SEGMENT_BYTES : Math.min(SEGMENT_BYTES, Math.ceil(1.05 * this.#used) + 256);
   }
 
   /** Whether another row can be appended. */

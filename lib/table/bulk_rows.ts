@@ -4,6 +4,7 @@
  * @module
  */
 
+import { octetString } from "../bytes.ts";
 import { type FieldProblem, HttpError } from "../http_message.ts";
 import { JSON_PIECE_BYTES, MAX_JSON_DEPTH, MAX_PROBLEM_ERRORS, MAX_ROW_MEMBERS } from "../limits.ts";
 import type { NewRow } from "../store.ts";
@@ -18,11 +19,11 @@ import { storedText } from "./stored_text.ts";
 
 const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const OPEN_BRACE = 0x7b;
+/** A name of ASCII without escapes: its octets are its characters. */
+const PLAIN_NAME = /^[^\\\x80-\xff]*$/;
 
 /**
  * Reads the rows in the content part by part, and yields to other clients in between.
- *
- * Content is decoded in pieces that end with a row, and each row is parsed by itself.
  *
  * @throws {HttpError} After the last part: 400 if the content is not JSON in UTF-8; 413 if a row is too long as it is
  * stored; 422 if it is not an object or if rows do not fit the table, with the first problems.
@@ -64,7 +65,7 @@ class RowsReader {
   readonly #maxRowBytes: number;
   readonly #canonical: CanonicalRows;
   #rows: NewRow[] = [];
-  readonly #names = new NameSet();
+  readonly #names: NameSet;
   readonly #errors: FieldProblem[] = [];
   #refused = 0;
   #tooLong: HttpError | undefined;
@@ -77,6 +78,7 @@ class RowsReader {
     this.#content = content;
     this.#schema = schema;
     this.#maxRowBytes = maxRowBytes;
+    this.#names = new NameSet(content);
     this.#canonical = new CanonicalRows(schema);
   }
 
@@ -97,16 +99,16 @@ class RowsReader {
     const spans = this.#spans;
     if (spans.length === 0) return [];
     this.#rows = [];
-    const start = spans[0];
-    const octets = this.#content.subarray(start, spans[spans.length - 1]);
-    const text = UTF8.decode(octets);
-    const place = text.length === octets.length ? (octet: number) => octet - start : placesIn(octets, start);
     for (let at = 0; at < spans.length; at += SPAN) {
-      const quoted = text.slice(place(spans[at]), place(spans[at + 1]));
-      const name = quoted.includes("\\") ? JSON.parse(quoted) : quoted.slice(1, -1);
+      const octets = octetString(this.#content, spans[at] + 1, spans[at + 1] - 1);
+      // A string of its own: a slice of a longer one would keep that in memory.
+      const name: string = PLAIN_NAME.test(octets)
+        ? octets
+        : JSON.parse(UTF8.decode(this.#content.subarray(spans[at], spans[at + 1])));
+      const isNew = this.#names.add(spans[at], octets.includes("\\") ? JSON.stringify(name) : undefined);
       const valueStart = spans[at + 2];
       const valueEnd = spans[at + 3];
-      const nameIsWrong = nameProblem(name) ?? (this.#names.add(name) ? undefined : "is given twice");
+      const nameIsWrong = nameProblem(name) ?? (isNew ? undefined : "is given twice");
       if (nameIsWrong !== undefined) this.#refuse(name, nameIsWrong);
       else if (this.#canonical.rowEnd(this.#content, valueStart) === valueEnd) {
         this.#rows.push(new SentRow(name, this.#content, valueStart, valueEnd, false));
@@ -163,18 +165,4 @@ function textProblem({ members, depth, badNumber }: JsonScanner, schema: RowSche
 
 function wrongField({ field, detail }: FieldProblem): string {
   return `has a wrong field: ${field} ${detail}`;
-}
-
-/** Maps octets, in ascending order, to positions in the text in UTF-16 code units. */
-function placesIn(octets: Uint8Array, start: number): (octet: number) => number {
-  let at = 0;
-  let place = 0;
-  return (octet) => {
-    for (; at < octet - start; at++) {
-      const byte = octets[at];
-      // Continuation octets add nothing; a character of four octets has two code units.
-      if ((byte & 0xc0) !== 0x80) place += byte >= 0xf0 ? 2 : 1;
-    }
-    return place;
-  };
 }

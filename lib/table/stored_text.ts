@@ -32,13 +32,14 @@ const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
  * §4).
  */
 export function* storedText(bytes: Uint8Array): Generator<number, Uint8Array> {
-  const text = new ByteBuffer(0);
+  let text: ByteBuffer | undefined;
   /** The names in each open object. */
   const names: Set<string>[] = [];
   let copied = 0;
   let pause = JSON_PIECE_BYTES;
   let escape = -1;
   const replace = (from: number, to: number, by: string) => {
+    text ??= new ByteBuffer(bytes.length);
     text.append(bytes.subarray(copied, from));
     if (by !== "") text.appendText(by);
     copied = to;
@@ -75,7 +76,7 @@ export function* storedText(bytes: Uint8Array): Generator<number, Uint8Array> {
       else if (byte === CLOSE_BRACE) names.pop();
     }
   }
-  if (copied === 0) return bytes;
+  if (text === undefined) return bytes;
   text.append(bytes.subarray(copied));
   return text.view();
 }
