@@ -285,6 +285,10 @@ export const SNAPSHOT_GRACE_MS: number = 5_000;
 export const FILE_CHECK_MS: number = 1_000;
 /** The size of an SQLite file up to which it is checked for damage before it is served; a larger one while it is. */
 export const MAX_CHECKED_FIRST_BYTES: number = 100 * 1024 * 1024;
+/** Room that is reserved beside an SQLite file, so that rows can be removed on a full disk. */
+export const RESERVE_BYTES: number = 1024 * 1024;
+/** The same on a disk that has no room for more. */
+export const SMALL_RESERVE_BYTES: number = 256 * 1024;
 /** Rows passed to the writing thread at a time; other clients are served in between. */
 export const SQLITE_PIECE_ROWS: number = 500;
 /** Connections to the SQLite file kept for later snapshots. */

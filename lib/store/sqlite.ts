@@ -351,6 +351,14 @@ export class SqliteStore implements Store {
         return this.#partTaken?.();
       case "log":
         return this.#logCleared?.(reply.isClear);
+      case "room":
+        return this.#report(
+          `${this.#file}: ${
+            reply.isLow
+              ? "the disk is full: until it has room, only removals, smaller rows and what fits into the file are written"
+              : "the disk has room again"
+          }`,
+        );
       case "lost": {
         if (this.#writerLost) return;
         this.#report(`${reply.reason} while it was open: no more is written; put it back, or restart the server`);

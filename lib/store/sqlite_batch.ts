@@ -10,6 +10,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { SQLITE_PIECE_ROWS } from "../limits.ts";
 import { inTransaction, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
 import { OtherWriters } from "./sqlite_others.ts";
+import type { Room } from "./sqlite_reserve.ts";
 import type { NewRow, StoreFault } from "../store.ts";
 
 /** An operation: a row to put (an `expected` of `null` accepts any version), rows to insert, or a name to remove. */
@@ -60,10 +61,16 @@ export class BatchRunner {
   #correcting = false;
   #state: TableState = { revision: 0, total: 0, longest: 0 };
   #othersWrote = false;
+  readonly #room: Room | undefined;
 
-  /** Prepares the statements on an open database, and corrects the table's state if it does not fit its rows. */
-  constructor(database: DatabaseSync) {
+  /**
+   * Prepares the statements on an open database, and corrects the table's state if it does not fit its rows.
+   *
+   * @param room The room on the disk.
+   */
+  constructor(database: DatabaseSync, room?: Room) {
     this.#database = database;
+    this.#room = room;
     this.#others = new OtherWriters(database);
     const prepare = (sql: string) => database.prepare(sql);
     this.#readState = prepare(READ_STATE);
@@ -90,27 +97,49 @@ export class BatchRunner {
    */
   run(writes: readonly Write[]): WriteResult[] {
     try {
+      return this.#runAll(writes);
+    } finally {
+      this.#room?.settle();
+    }
+  }
+
+  #runAll(writes: readonly Write[]): WriteResult[] {
+    try {
       return this.#inOne(writes);
     } catch (error) {
       const failure = this.#failure(error);
       // Another program's lock or a broken disk affects all writes: waiting for it once is enough.
-      if (writes.length === 1 || failure.fault !== "full") return writes.map(() => failure);
+      if (failure.fault !== "full") return writes.map(() => failure);
+      return writes.map((write) => this.#onFullDisk(write, writes.length === 1 ? failure : this.#alone(write)));
     }
-    return writes.map((write) => {
-      try {
-        return this.#inOne([write])[0];
-      } catch (error) {
-        return this.#failure(error);
-      }
-    });
+  }
+
+  /** Tries a write again that met the full disk, once there is more room. */
+  #onFullDisk(write: Write, first: WriteResult): WriteResult {
+    const room = this.#room;
+    let result = first;
+    for (const makeRoom of room === undefined ? [] : [() => room.truncateLog(), () => room.giveUp()]) {
+      if (!isFailure(result) || result.fault !== "full") break;
+      if (makeRoom()) result = this.#alone(write);
+    }
+    return result;
+  }
+
+  #alone(write: Write): WriteResult {
+    try {
+      return this.#inOne([write])[0];
+    } catch (error) {
+      return this.#failure(error);
+    }
   }
 
   /** Begins an insertion of rows that come part by part, in a transaction of its own. */
   begin(expected: number | null): void {
     this.#step(() => {
       this.#database.exec("BEGIN IMMEDIATE");
+      const wasFull = this.#room?.begin();
       this.#state = this.#readState.get() as unknown as TableState;
-      this.#correcting = this.#others.correct(this.#state);
+      this.#correcting = this.#others.correct(this.#state, wasFull);
       this.#insertion = expected !== null && expected !== this.#state.revision ? null : [];
     });
   }
@@ -132,11 +161,13 @@ export class BatchRunner {
     this.#step(() => {
       if (!commit || !Array.isArray(this.#insertion) || this.#insertion.length > 0) return;
       this.#saveState();
+      this.#room?.claim();
       this.#database.exec("COMMIT");
       this.#others.committed();
       this.#othersWrote ||= this.#correcting;
     });
     if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+    this.#room?.settle();
     return this.#insertion;
   }
 
@@ -151,10 +182,12 @@ export class BatchRunner {
   #inOne(writes: readonly Write[]): WriteResult[] {
     let othersWrote = false;
     const results = inTransaction(this.#database, () => {
+      const wasFull = this.#room?.begin();
       this.#state = this.#readState.get() as unknown as TableState;
-      othersWrote = this.#others.correct(this.#state);
+      othersWrote = this.#others.correct(this.#state, wasFull);
       const results = writes.map((write) => this.#write(write));
       if (writes.length > 0 || othersWrote) this.#saveState();
+      this.#room?.claim();
       return results;
     });
     this.#others.committed();

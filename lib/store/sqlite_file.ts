@@ -102,11 +102,12 @@ export interface PreparedFile {
  */
 export function prepareFile(file: string): PreparedFile {
   let database: DatabaseSync | undefined;
+  let prepared: PreparedFile | undefined;
   try {
     // Nothing is changed in a file before it is identified as this program's.
     database = new DatabaseSync(file, { timeout: FILE_LOCK_WAIT_MS });
     const format = formatOf(database, file);
-    const prepared = checked(database, file);
+    prepared = checked(database, file);
     if (prepared.damage !== undefined) return prepared;
     configure(database);
     for (let next = format; next < MIGRATIONS.length; next++) {
@@ -120,10 +121,16 @@ export function prepareFile(file: string): PreparedFile {
     if (changes !== 1) throw new StoreError("unavailable", `${file} is damaged: its table state has ${changes} rows`);
     return prepared;
   } catch (error) {
-    throw openingError(error, file);
+    const reserve = reserveOf(file);
+    if (!isFull(error)) throw openingError(error, file);
+    if (sizeOf(reserve) > 0) Deno.removeSync(reserve);
+    // What is in the file can be served, and perhaps removed.
+    else if (prepared !== undefined) return prepared;
+    else throw openingError(error, file);
   } finally {
     database?.close();
   }
+  return prepareFile(file);
 }
 
 /**
@@ -238,8 +245,18 @@ export class FileWatch {
   }
 }
 
+/** The file that reserves room on the disk for a table's file. */
+export function reserveOf(file: string): string {
+  return `${file}-reserve`;
+}
+
+/** Whether an error of SQLite or of the system means that the disk, or what this user may use of it, is full. */
+export function isFull(error: unknown): boolean {
+  return /disk is full|os error (?:28|112|122|69)\b/.test((error as Error).message);
+}
+
 /** The size of a file in bytes, 0 if there is none. */
-function sizeOf(file: string): number {
+export function sizeOf(file: string): number {
   try {
     return Deno.statSync(file).size;
   } catch {
@@ -260,9 +277,10 @@ function identityOf(file: string): string | undefined {
   }
 }
 
-/** Truncates the log, unless it is being read. Returns whether that was possible. */
-export function clearLog(database: DatabaseSync): boolean {
-  return atOnce(database, "PRAGMA wal_checkpoint(TRUNCATE)")?.busy === 0;
+/** Truncates the log. Returns false if it is being read, `undefined` if it failed: on a full disk, for example. */
+export function clearLog(database: DatabaseSync): boolean | undefined {
+  const state = atOnce(database, "PRAGMA wal_checkpoint(TRUNCATE)");
+  return state && state.busy === 0;
 }
 
 /**
@@ -304,7 +322,7 @@ export function storeError(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const { message } = error as Error;
   const reason = message.replace(/^(unable to open database file).*/s, "$1");
-  const fault = /disk is full/.test(message) ? "full" : DAMAGE.test(message) ? "damaged" : "unavailable";
+  const fault = isFull(error) ? "full" : DAMAGE.test(message) ? "damaged" : "unavailable";
   return new StoreError(fault, `The table's file: ${reason}`, { cause: error });
 }
 

@@ -40,8 +40,11 @@ export class OtherWriters {
   /**
    * Corrects the table's state if another program has written to the file, which is known of a file that was just
    * opened only if the number of rows has changed. Call it in a transaction. Returns whether one has.
+   *
+   * @param isUnsure Whether the disk was full since: then SQLite may take the own failure for another's write.
    */
-  correct(state: TableState): boolean {
+  correct(state: TableState, isUnsure: boolean = false): boolean {
+    if (isUnsure) this.#seen = undefined;
     const version = this.#dataVersion.get()!.data_version as number;
     const hasWritten = this.#seen === undefined ? this.#count.get()!.total !== state.total : version !== this.#seen;
     this.#current = version;

@@ -7,6 +7,7 @@
 import { FILE_CHECK_MS, MAX_LOG_BYTES } from "../limits.ts";
 import type { NewRow } from "../store.ts";
 import { BatchRunner, type Write, type WriteResult } from "./sqlite_batch.ts";
+import { Room } from "./sqlite_reserve.ts";
 import { clearLog, damageOf, FileWatch, leaveLog, openFile, openingError } from "./sqlite_file.ts";
 
 /** Messages to the thread; `open` is the first, `close` the last. */
@@ -38,6 +39,8 @@ export type WriterReply =
   /** The rows were inserted, or will not be. */
   | { readonly kind: "taken" }
   | { readonly kind: "log"; readonly isClear: boolean }
+  /** Whether the disk is full, if that has changed. */
+  | { readonly kind: "room"; readonly isLow: boolean }
   /** The file is no longer the one at its path: later writes are lost. */
   | { readonly kind: "lost"; readonly reason: string }
   | { readonly kind: "closed" };
@@ -63,18 +66,24 @@ scope.onmessage = ({ data: request }) => {
 /** Opens the file, and writes to it from then on. Returns whether another program has written to it. */
 function serve(file: string): boolean {
   const database = openFile(file);
-  const runner = new BatchRunner(database);
+  const room = new Room(database, file);
+  const runner = new BatchRunner(database, room);
   const watch = new FileWatch(file);
+  let wasLow = false;
   const check = () => {
     const reason = watch.change();
     if (reason !== undefined) scope.postMessage({ kind: "lost", reason });
+    if (room.isLow !== wasLow) scope.postMessage({ kind: "room", isLow: wasLow = room.isLow });
     return reason;
   };
-  const timer = setInterval(check, FILE_CHECK_MS);
+  const timer = setInterval(() => {
+    if (room.isLow) room.settle();
+    check();
+  }, FILE_CHECK_MS);
   const reply = (results: readonly WriteResult[]) => {
     // A write into a file that is never opened again has failed.
     if (check() !== undefined) return;
-    const logIsFull = watch.logBytes() > MAX_LOG_BYTES && !clearLog(database);
+    const logIsFull = watch.logBytes() > (room.isLow ? 0 : MAX_LOG_BYTES) && !clearLog(database);
     scope.postMessage({ kind: "results", results, logIsFull, othersWrote: runner.takeOthersWrote() });
   };
   scope.onmessage = ({ data: request }) => {
@@ -89,7 +98,7 @@ function serve(file: string): boolean {
       case "batch":
         return reply(runner.run(request.writes));
       case "clear-log":
-        return scope.postMessage({ kind: "log", isClear: clearLog(database) });
+        return scope.postMessage({ kind: "log", isClear: clearLog(database) ?? false });
       case "close":
         clearInterval(timer);
         leaveLog(database);
