@@ -4,7 +4,8 @@ import type { Page } from "../../lib/store.ts";
 import { Buffer } from "node:buffer";
 import { type Snapshot, START } from "../../lib/store.ts";
 import { readJson } from "./contract.ts";
-import { answered, type FakeEtcd, Faulty } from "./fake_etcd.ts";
+import { ServeProcess, signalTest } from "../serve_process.ts";
+import { answered, FakeEtcd, Faulty } from "./fake_etcd.ts";
 
 /** The limits that the pages after the first were asked for. */
 function limits(etcd: FakeEtcd): number[] {
@@ -101,4 +102,37 @@ Deno.test("a table without data gets what makes versions again", async () => {
   assert(again.revision > revision);
   assert.equal(faulty.etcd.keys.includes("meta"), true);
   assert.equal(Buffer.from(faulty.etcd.entry("meta")!.value, "base64").toString(), String(again.revision));
+});
+
+signalTest("a listing that is ended by compaction is reported in one line, without a stack", async () => {
+  const etcd = new FakeEtcd();
+  const gateway = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+    const { pathname } = new URL(request.url);
+    return etcd.answer(pathname, await request.json());
+  });
+  try {
+    const store = `etcd:http://127.0.0.1:${gateway.addr.port}`;
+    await using server = await ServeProcess.start(["--quiet", "--fields", "*", "--store", store]);
+    const peer = await server.connect();
+    const json = JSON.stringify({ text: "x".repeat(20_000) });
+    for (let i = 0; i < 300; i++) {
+      await peer.exchange(
+        `PUT /n${i} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${json.length}\r\n\r\n${json}`,
+      );
+    }
+    // Every revision is compacted but for the first page of the listing, which is of the newest.
+    etcd.compacted = etcd.revision + 1;
+    await peer.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    const octets = await peer.receiveAll();
+    assert.match(octets, /^HTTP\/1\.1 200 OK\r\n/);
+    assert.doesNotMatch(octets, /\r\n0\r\n\r\n$/);
+    peer.close();
+    const { code, stderr } = await server.stop();
+    assert.deepEqual([code, stderr], [
+      0,
+      "wiretable: The table's cluster has compacted the revision that was read\n",
+    ]);
+  } finally {
+    await gateway.shutdown();
+  }
 });
