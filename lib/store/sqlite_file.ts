@@ -102,12 +102,12 @@ export interface PreparedFile {
  */
 export function prepareFile(file: string): PreparedFile {
   let database: DatabaseSync | undefined;
-  let prepared: PreparedFile | undefined;
+  let ready: PreparedFile | undefined;
   try {
     // Nothing is changed in a file before it is identified as this program's.
     database = new DatabaseSync(file, { timeout: FILE_LOCK_WAIT_MS });
     const format = formatOf(database, file);
-    prepared = checked(database, file);
+    const prepared = checked(database, file);
     if (prepared.damage !== undefined) return prepared;
     configure(database);
     for (let next = format; next < MIGRATIONS.length; next++) {
@@ -116,17 +116,16 @@ export function prepareFile(file: string): PreparedFile {
         database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${next + 1}`);
       });
     }
+    ready = prepared;
     // Fails now, instead of at the first write, if the file is read-only.
     const { changes } = inTransaction(database, (database) => database.prepare("UPDATE state SET id = id").run());
     if (changes !== 1) throw new StoreError("unavailable", `${file} is damaged: its table state has ${changes} rows`);
     return prepared;
   } catch (error) {
-    const reserve = reserveOf(file);
-    if (!isFull(error)) throw openingError(error, file);
-    if (sizeOf(reserve) > 0) Deno.removeSync(reserve);
-    // What is in the file can be served, and perhaps removed.
-    else if (prepared !== undefined) return prepared;
-    else throw openingError(error, file);
+    // On a full disk, what is in the file can be served, and perhaps removed.
+    if (isFull(error) && ready !== undefined) return ready;
+    if (!isFull(error) || sizeOf(reserveOf(file)) === 0) throw openingError(error, file);
+    Deno.removeSync(reserveOf(file));
   } finally {
     database?.close();
   }

@@ -98,8 +98,7 @@ export class Room {
   /** Truncates the log before it needs too much room, and makes the reserve again. Call it after each batch. */
   settle(): void {
     if (this.#isLow || this.#growth() > this.#size / 2) this.#moveLog();
-    // What a log needs that is being read stays reserved.
-    if (this.#isLow || this.#held !== this.#size && this.#growth() <= this.#size / 2) this.#restore();
+    if (this.#isLow || this.#held !== this.#size) this.#restore();
   }
 
   /** Moves the log into the file, which on a full disk takes the room that is reserved for it. */
@@ -112,6 +111,8 @@ export class Room {
 
   /** Makes the reserve again, as large as there is room for it. */
   #restore(): void {
+    // What a log needs that is being read stays reserved.
+    if (this.#held > 0 && this.#growth() > this.#size / 2) return;
     const size = [RESERVE_BYTES, SMALL_RESERVE_BYTES].find((size) => this.#hold(size));
     this.#isLow = size === undefined;
     if (size === undefined) return;
