@@ -36,6 +36,8 @@ export class Room {
   #isLow = false;
   /** Whether the disk was full since the last transaction. */
   #wasFull = false;
+  /** Whether it was ever full. */
+  #wasEverFull = false;
 
   /**
    * Makes the reserve, unless the disk is full.
@@ -62,6 +64,7 @@ export class Room {
     // The least limit that SQLite takes is the file's size in this transaction.
     if (this.#isLow) this.#database.exec("PRAGMA max_page_count = 1");
     const wasFull = this.#wasFull || this.#isLow;
+    this.#wasEverFull ||= wasFull;
     this.#wasFull = false;
     return wasFull;
   }
@@ -99,6 +102,11 @@ export class Room {
   settle(): void {
     if (this.#isLow || this.#growth() > this.#size / 2) this.#moveLog();
     if (this.#isLow || this.#held !== this.#size) this.#restore();
+  }
+
+  /** Removes the reserve, because the table is closed; but on a disk that was full it is needed to open it again. */
+  close(): void {
+    if (!this.#wasEverFull && !this.#wasFull) this.#hold(0);
   }
 
   /** Moves the log into the file, which on a full disk takes the room that is reserved for it. */

@@ -101,6 +101,7 @@ function serve(file: string): boolean {
         return scope.postMessage({ kind: "log", isClear: clearLog(database) ?? false });
       case "close":
         clearInterval(timer);
+        room.close();
         leaveLog(database);
         database.close();
         return scope.postMessage({ kind: "closed" });

@@ -90,6 +90,8 @@ Deno.test("on a full disk rows are removed, made smaller and put into free pages
   assert.equal(disk.sizes.at(-1), MIB);
   assert.deepEqual(disk.run(put("more", text(60_000))), ["done"]);
   assert.equal(disk.runner.takeOthersWrote(), false);
+  disk.room.close();
+  assert.equal(disk.sizes.at(-1), MIB, "it is needed to open the table again");
 });
 
 Deno.test("a transaction has the room reserved that its log needs in the file", () => {
@@ -113,6 +115,8 @@ Deno.test("a log that is being read keeps the room reserved that it needs", () =
   reader.close();
   disk.room.settle();
   assert.equal(disk.sizes.at(-1), MIB);
+  disk.room.close();
+  assert.equal(disk.sizes.at(-1), 0);
 });
 
 /** Mounts a small file system, which only root on Linux can; `undefined` elsewhere. */
