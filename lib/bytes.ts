@@ -9,6 +9,26 @@ import { Buffer } from "node:buffer";
 /** An empty byte array. */
 export const NO_BYTES: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
+/** Allocated memory after which the engine collects garbage, give or take. */
+const COLLECTED_AFTER_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Returns bytes that go back to the system once they are collected. Other allocations of less than some 100 KiB stay
+ * with the process: only a resizable buffer has pages of its own.
+ */
+export function ownPages(bytes: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new ArrayBuffer(bytes, { maxByteLength: bytes }));
+}
+
+/**
+ * Has the engine collect garbage soon, step by step. By itself it does so when much is allocated, so that a server with
+ * nothing to do would keep what it no longer uses.
+ */
+export function collectSoon(): void {
+  // Nobody writes to these, so they take no memory.
+  for (let i = 0; i < 2; i++) new ArrayBuffer(COLLECTED_AFTER_BYTES);
+}
+
 /** A destination of bytes, such as `Deno.stdout` or a connection. */
 export interface Sink {
   /** Writes some of the bytes and returns how many. */

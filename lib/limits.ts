@@ -94,6 +94,9 @@ export const LISTING_PIECE_BYTES: number = 64 * 1024;
 /** Bytes of rows read at a time from the memory store, plus at most one row. */
 export const MEMORY_PAGE_BYTES: number = 64 * 1024;
 
+/** Bytes that one request or listing may leave unused before the engine is asked to collect garbage. */
+export const MAX_GARBAGE_BYTES: number = 32 * 1024 * 1024;
+
 /** Work for one request between two checks of the clock, in characters read or equivalent work. */
 export const MAX_WORK_BETWEEN_TURNS: number = 16 * 1024;
 

@@ -5,7 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { byteLength } from "./bytes.ts";
+import { byteLength, collectSoon } from "./bytes.ts";
 import { type Preconditions, preconditionsHold, readPreconditions } from "./table/preconditions.ts";
 import {
   type FieldLine,
@@ -15,7 +15,7 @@ import {
   type RequestHead,
   type Service,
 } from "./http_message.ts";
-import { JSON_PIECE_BYTES, MAX_WRITE_ATTEMPTS } from "./limits.ts";
+import { JSON_PIECE_BYTES, MAX_GARBAGE_BYTES, MAX_WRITE_ATTEMPTS } from "./limits.ts";
 import { requireMediaType, requirePlainContent, rowName } from "./table/row_content.ts";
 import type { RowSchema } from "./table/row_schema.ts";
 import { readRow, requireSchema } from "./table/row_text.ts";
@@ -322,8 +322,12 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     }
     const isShort = content.length <= JSON_PIECE_BYTES;
     const rows = isShort ? (await Array.fromAsync(counted())).flat() : counted();
-    const taken = await this.#store.insert(rows, expected);
-    return taken && allCreatedResponse(count, taken);
+    try {
+      const taken = await this.#store.insert(rows, expected);
+      return taken && allCreatedResponse(count, taken);
+    } finally {
+      if (content.length > MAX_GARBAGE_BYTES) collectSoon();
+    }
   }
 
   #readRow(name: string, content: Uint8Array, requester?: Requester): Awaitable<NewRow> {

@@ -9,6 +9,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { ownPages } from "../bytes.ts";
 import { type NewRow, rowContent } from "../store.ts";
 
 /**
@@ -78,7 +79,7 @@ export class Segment {
     bytes: number = SEGMENT_BYTES,
   ): Segment {
     const segment = new Segment(id, epoch, retired);
-    segment.#bytes = new Uint8Array(bytes);
+    segment.#bytes = ownPages(bytes);
     segment.#offsets = new Uint32Array(SEGMENT_ROWS);
     segment.#lengths = new Uint32Array(SEGMENT_ROWS);
     segment.#versions = new Float64Array(SEGMENT_ROWS);
@@ -202,7 +203,9 @@ export class Segment {
       this.live++;
     } else this.#forget(place);
     if (length > LARGE_ROW_BYTES) {
-      const own = typeof content === "string" ? ENCODER.encode(content) : content.slice();
+      const own = ownPages(length);
+      if (typeof content === "string") ENCODER.encodeInto(content, own);
+      else own.set(content);
       (this.#large ??= new Map()).set(place, { bytes: own, epoch: this.epoch });
     } else {
       if (this.#used + length > this.#bytes.length) this.#pack(length);
@@ -236,7 +239,7 @@ export class Segment {
   /** Moves the small contents into a new buffer, with room for this many bytes and some more. */
   #pack(length: number): void {
     const needed = this.#used - this.#dead + length;
-    const bytes = new Uint8Array(Math.max(length > 0 ? SEGMENT_BYTES : 0, Math.ceil(1.25 * needed)));
+    const bytes = ownPages(Math.max(length > 0 ? SEGMENT_BYTES : 0, Math.ceil(1.25 * needed)));
     let used = 0;
     for (let place = 0; place < this.rows; place++) {
       const size = this.#lengths[place];

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { MEMORY_PAGE_BYTES } from "../limits.ts";
+import { collectSoon } from "../bytes.ts";
+import { MAX_GARBAGE_BYTES, MEMORY_PAGE_BYTES } from "../limits.ts";
 import { type Page, type Place, type SharedMemory, type Snapshot, START, StoreError } from "../store.ts";
 import { type Segment, SEGMENT_ROWS } from "./memory_segment.ts";
 
@@ -36,8 +37,8 @@ export class Snapshots {
     return this.#newest?.number ?? 0;
   }
 
-  /** The bytes that only snapshots hold. */
-  held = 0;
+  /** The bytes released since garbage was collected. */
+  #released = 0;
 
   /** Takes a snapshot: see {@linkcode Store.snapshot}. */
   take(segments: readonly Segment[], total: number, revision: number, ended?: () => void): Snapshot {
@@ -58,7 +59,7 @@ export class Snapshots {
   retire(since: number, bytes: number): void {
     if (this.newest <= since) return;
     this.#newest!.retired.push({ since, bytes });
-    this.#count(bytes);
+    this.memory?.take(bytes);
     // Ends snapshots if there is too much.
     this.memory?.has(0);
   }
@@ -85,13 +86,14 @@ export class Snapshots {
     else after.before = before;
     for (const each of retired) {
       if (before !== undefined && before.number > each.since) before.retired.push(each);
-      else this.#count(-each.bytes);
+      else {
+        this.memory?.take(-each.bytes);
+        this.#released += each.bytes;
+      }
     }
-  }
-
-  #count(bytes: number): void {
-    this.held += bytes;
-    this.memory?.take(bytes);
+    if (this.#released < MAX_GARBAGE_BYTES) return;
+    this.#released = 0;
+    collectSoon();
   }
 }
 
