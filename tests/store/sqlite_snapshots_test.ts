@@ -107,15 +107,21 @@ Deno.test("the oldest revision is ended first, and only its readers get an error
   prepareFile(folder.file());
   using database = openFile(folder.file());
   const runner = new BatchRunner(database);
-  const pool = new SnapshotPool(folder.file());
+  const lines: string[] = [];
+  const told: string[] = [];
+  const pool = new SnapshotPool(folder.file(), (line) => lines.push(line));
   const snapshots = [1, 2].map((i) => {
     runner.run([{ kind: "put", name: `n${i}`, json: "{}", expected: null }]);
-    return pool.take(0);
+    return pool.take(0, () => told.push(`n${i}`));
   });
-  const same = pool.take(snapshots[0].revision);
+  const same = pool.take(snapshots[0].revision, () => told.push("same"));
   assert.equal(pool.open, 2);
   pool.endSlowest();
   assert.equal(pool.open, 1);
+  assert.deepEqual(told, ["n1", "same"]);
+  assert.deepEqual(lines, [
+    "The slowest 2 listings were ended: the file's log could not be shortened while they were read",
+  ]);
   for (const ended of [snapshots[0], same]) {
     assert.throws(() => ended.json(START), { name: "StoreError", fault: "unavailable", message: /read too slowly/ });
     ended.close();

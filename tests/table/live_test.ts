@@ -128,3 +128,32 @@ testLive("a long listing is chunked for HTTP/1.1, and ends with the connection f
   assert.equal(oldContent, content);
   assert(store.pages > 2);
 });
+
+Deno.test("a listing that is not read is ended before a request is refused, and its connection is closed", async () => {
+  const store = new MemoryStore();
+  const table = new Table(store, { schema: RowSchema.parse("*") });
+  const closed = Promise.withResolvers<string>();
+  const limits = { maxBufferedBytes: 24 * 1024 * 1024 };
+  await using server = startServer((request, content, requester) => table.answer(request, content, requester), {
+    limits,
+    observer: { closed: (_, reason) => closed.resolve(reason) },
+  });
+  const lines: string[] = [];
+  store.share(server.server.budget, (line) => lines.push(line));
+  // More than the system takes before a client reads anything.
+  const rewrite = (filler: string) => {
+    for (let i = 0; i < 160; i++) store.put({ name: `n${i}`, json: JSON.stringify(filler.repeat(100_000)) });
+  };
+  rewrite("a");
+  const slow = await server.connect();
+  await slow.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  await slow.conn.read(new Uint8Array(100));
+  rewrite("b");
+  assert(server.server.budget.used > 15_000_000, "what only the listing holds is counted");
+  assert.deepEqual(lines, []);
+  // An upload needs more than is left beside the listing.
+  assert.equal(server.server.budget.has(12_000_000), true);
+  assert.equal(await closed.promise, "by the server (a listing was read too slowly)");
+  assert.equal(lines.length, 1);
+  assert(server.server.budget.used < 1_000_000, String(server.server.budget.used));
+});
