@@ -171,6 +171,7 @@ Deno.test("every file of lib has tests", () => {
     "lib/traffic",
     "lib/client/errors",
     "lib/client/help",
+    "lib/store/sqlite_thread",
     "lib/store/sqlite_writer",
   ];
   // These are tested with the only file that uses them: pairing.ts and explainer.ts.

@@ -55,6 +55,7 @@ import {
 import { lockFile, realPath } from "./sqlite_lock.ts";
 import { leastVersion } from "./sqlite_others.ts";
 import { LogGuard } from "./sqlite_log_guard.ts";
+import { startThread, startWriter } from "./sqlite_thread.ts";
 import type { WriterReply, WriterRequest } from "./sqlite_writer.ts";
 
 /** The delay before the log is truncated again after a failure. */
@@ -432,27 +433,4 @@ export class SqliteStore implements Store {
     this.#partTaken?.();
     this.#allWritten?.();
   }
-}
-
-/** Starts the writing thread. */
-async function startWriter(file: string): Promise<{ writer: Worker; othersWrote: boolean }> {
-  return await new Promise((started, failed) => {
-    const writer = startThread({ kind: "open", file }, (reply) => {
-      if (reply.kind === "ready") return started({ writer, othersWrote: reply.othersWrote });
-      writer.terminate();
-      if (reply.kind === "failed") failed(new StoreError("unavailable", reply.message));
-    });
-  });
-}
-
-/** Starts a thread beside this one. It loads its modules itself, which needs read permission. */
-function startThread(request: WriterRequest, replied: (reply: WriterReply) => void): Worker {
-  const thread = new Worker(new URL("./sqlite_writer.ts", import.meta.url), { type: "module" });
-  thread.onmessage = ({ data }: MessageEvent<WriterReply>) => replied(data);
-  thread.onerror = (event) => {
-    event.preventDefault();
-    replied({ kind: "failed", message: `The thread beside the server cannot start: ${event.message}` });
-  };
-  thread.postMessage(request);
-  return thread;
 }

@@ -109,7 +109,7 @@ Deno.test("the oldest revision is ended first, and only its readers get an error
   const runner = new BatchRunner(database);
   const lines: string[] = [];
   const told: string[] = [];
-  const pool = new SnapshotPool(folder.file(), (line) => lines.push(line));
+  const pool = new SnapshotPool(folder.file(), undefined, (line) => lines.push(line));
   const snapshots = [1, 2].map((i) => {
     runner.run([{ kind: "put", name: `n${i}`, json: "{}", expected: null }]);
     return pool.take(0, () => told.push(`n${i}`));
