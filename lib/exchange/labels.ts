@@ -30,7 +30,7 @@ const SCREENFUL: Kept = { contentBytes: SHOWN_CONTENT_BYTES, chunks: SHOWN_CHUNK
 const UNREAD: Readonly<Record<Stop, readonly [label: string, rule: string | undefined, isRight: boolean]>> = {
   "left HTTP": ["no longer HTTP: the connection speaks another protocol", "RFC 9110 §7.8", true],
   "connection ends": ["not read: the connection ends", "RFC 9112 §9.6", false],
-  "held": ["not read: no answer said in time what this is", undefined, true],
+  "held": ["not read: no answer has said what this is", undefined, true],
 };
 
 /**
@@ -55,6 +55,7 @@ export class Labels {
   #start = 0;
   #message: Message | undefined;
   #stopped: Stop | undefined;
+  #ended = false;
 
   #phase: "head" | "content" | "chunks" = "head";
   #rows: Row[] = [];
@@ -104,6 +105,7 @@ export class Labels {
 
   /** Receives what the pairing tells of this direction. */
   tell(event: ExchangeEvent): void {
+    if (this.#ended) return;
     switch (event.kind) {
       case "began":
         this.#message = event.message;
@@ -121,7 +123,7 @@ export class Labels {
         break;
       case "cut":
         this.keep();
-        this.end();
+        this.#finishAll();
         if (this.#stopped !== "left HTTP") this.#stopped = undefined;
         break;
       case "stopped":
@@ -137,8 +139,13 @@ export class Labels {
     }
   }
 
-  /** Explains what is incomplete: no more octets of it come. */
+  /** Explains what is incomplete. What the pairing tells afterwards is ignored. */
   end(): void {
+    this.#finishAll();
+    this.#ended = true;
+  }
+
+  #finishAll(): void {
     const isEmptyLine = this.pending === 2 && this.#carry === LINE_END && this.#direction === "request";
     const mayFollow = this.#message === undefined && this.#start > 0 && this.#stopped !== "left HTTP";
     if (isEmptyLine && mayFollow) this.#finishEmptyLine();

@@ -86,7 +86,7 @@ function messagesIn(text: string): { exchanges: string[][]; rest: string[] } {
 function whyUnread(part: string): string {
   if (part.includes("an empty line")) return "empty";
   if (part.includes("no longer HTTP")) return "left HTTP";
-  return part.includes("no answer said") ? "held" : "connection ends";
+  return part.includes("no answer has said") ? "held" : "connection ends";
 }
 
 /** The start line in the rows of a message, with the mark of its state. */

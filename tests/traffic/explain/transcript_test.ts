@@ -133,6 +133,26 @@ Deno.test("an interim response answers nothing yet; 101 ends HTTP", () => {
   assert.deepEqual(exchange.transcript.end("complete"), { status: 101, valid: true });
 });
 
+Deno.test("what is sent behind CONNECT is judged by the answer, if that came before the end of what is sent", () => {
+  const connect = "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n";
+  const chunked = `${GET.replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n")}2\r\nab\r\n0\r\n\r\n`;
+  const refusal = "HTTP/1.1 405 No\r\nAllow: GET\r\nContent-Length: 0\r\n\r\n";
+  const late = new Exchange(`> ${connect}${chunked}`);
+  late.transcript.sent(0);
+  late.happen(`< ${refusal}${OK}`);
+  assert.match(late.text, /^by the rules: 67 octets behind it: not read: no answer has said what this is$/m);
+  assert.equal(late.transcript.end("complete").status, 200);
+  const early = new Exchange(`> ${connect}${chunked}`, `< ${refusal}`);
+  early.transcript.sent(0);
+  assert.match(early.text, /^by the rules: a complete request: GET \/$/m);
+  const tunnel = new Exchange(`> ${connect}xyz`, "< HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+  tunnel.transcript.sent(0);
+  assert.match(
+    tunnel.text,
+    /^by the rules: 3 octets behind it: no longer HTTP: the connection speaks another protocol$/m,
+  );
+});
+
 Deno.test("a response that is no HTTP is said to be none, once", () => {
   const exchange = new Exchange(`> ${GET}`, "< hello\r\n", "< hello\r\n");
   assert.equal(exchange.transcript.expects, "fin");
