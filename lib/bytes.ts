@@ -35,6 +35,16 @@ export interface Sink {
   write(bytes: Uint8Array): Promise<number>;
 }
 
+/** A connection whose octets are sent and received as they are. */
+export interface RawConnection extends Sink {
+  /** Reads octets; `null` once the peer has ended its side. */
+  read(): Promise<Uint8Array | null>;
+  /** Sends FIN. */
+  closeWrite(): Promise<void>;
+  /** Closes the connection. */
+  close(): void;
+}
+
 /** Writes all of the bytes. */
 export async function writeAll(sink: Sink, bytes: Uint8Array): Promise<void> {
   for (let sent = 0; sent < bytes.length;) sent += await sink.write(bytes.subarray(sent));

@@ -8,7 +8,8 @@ import type { HttpRequest } from "./http_message.ts";
 import { ClientConnection, type ClientOptions, type ExchangeEvent, NoResponse } from "./client/connection.ts";
 import type { Endpoint } from "./address.ts";
 import { Cancelled, ClientError } from "./client/errors.ts";
-import { exchangeRaw, type RawOutcome, type RawResult, type RawView } from "./client/raw.ts";
+import { exchangeRaw, type RawOutcome, type RawView } from "./client/raw.ts";
+import type { RawResult } from "./exit_code.ts";
 import type { RawStep } from "./client/raw_steps.ts";
 
 export { type ClientOptions, type ExchangeEvent, type Notice, type SentRequest } from "./client/connection.ts";

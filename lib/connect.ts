@@ -12,28 +12,24 @@ import { HistoryFile } from "./cli/history_file.ts";
 import { certificateAdvice, commandLine } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { EXIT_INTERRUPTED } from "./exit_code.ts";
-import { addressText, authorityOf } from "./address.ts";
 import { type ClientOptions, Session } from "./client.ts";
 import { basicAuthorization, type Command, parseArguments } from "./client/command.ts";
 import { SeenNames } from "./client/completion.ts";
 import type { Screen } from "./client/display.ts";
-import type { TableWords } from "./client/items.ts";
-import { type LineInput, pipedInput } from "./client/line_input.ts";
+import { defaultFields, type TableWords } from "./client/items.ts";
+import { pipedInput } from "./client/line_input.ts";
+import { Notices } from "./client/notices.ts";
 import { Output } from "./client/output.ts";
-import { type ExchangeView, type ReplOptions, runCommand, runCommands } from "./client/repl.ts";
+import { type ReplOptions, runCommand, runCommands } from "./client/repl.ts";
 import { processTerminal, terminalInput } from "./client/terminal_input.ts";
 import { WrongInput } from "./client/words.ts";
 import type { FieldLine } from "./http_message.ts";
-import { FALLBACK_COLUMNS, MAX_RAW_BYTES, MAX_SENT_FILE_BYTES } from "./limits.ts";
+import { MAX_RAW_BYTES, MAX_SENT_FILE_BYTES } from "./limits.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
-import { isColored, type Painter, painterFor, terminalColumns, wrapMessage, wrapWords } from "./terminal.ts";
-import type { TrafficListener } from "./traffic.ts";
-import { LastExchange } from "./traffic/explain/exchange.ts";
-import { lifeLine } from "./traffic/life.ts";
+import { isColored, painterFor, terminalColumns, wrapMessage } from "./terminal.ts";
 import { Recorder, RECORDING_NOTICE } from "./traffic/capture/recorder.ts";
-import { allOf, tapped } from "./traffic/tap.ts";
-import { Transcript } from "./traffic/explain/transcript.ts";
+import { ClientViews } from "./traffic/explain/client_views.ts";
 
 /**
  * Runs `connect`: a single command, or commands until the input ends.
@@ -47,7 +43,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     filterOperators: FILTER_OPERATORS,
   };
   const caCerts = options.caFile === undefined ? [] : [await readCertificates("--cacert", options.caFile)];
-  const defaults = await defaultFields(options);
+  const defaults = await fieldsOfAll(options);
   const alone = await commandAlone(options, table);
   const command = alone && commandOf(alone);
 
@@ -61,7 +57,13 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const { color, pretty } = options;
   const painter = painterFor(color === "auto" && pretty !== "auto" ? pretty === "all" : isColored(color));
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile);
-  const views = new Views(options, { output, terminal, painter, kind: command?.kind, recorder });
+  const life = terminal ? output : new Output(Deno.stderr);
+  const views = new ClientViews({
+    ...options,
+    ...{ painter, terminal, kind: command?.kind, record: recorder?.take },
+    write: (text) => output.print(text),
+    writeLife: (text) => life.print(text),
+  });
 
   const clientOptions: ClientOptions = {
     timeoutMs: options.timeoutMs,
@@ -92,7 +94,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     sessionWith: (other) => sessions[1] = new Session(other, clientOptions),
     readContent: (name) => readContent(name, { isAlone: alone !== undefined, interactive, files }),
     asks: Deno.stdin.isTerminal(),
-    explain: views.explain,
+    explain: views,
     raw: views.transcript,
     accepted: views.accepted,
     keep: (line) => history?.add(line),
@@ -115,7 +117,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     await output.flush().catch(() => {});
     session.close();
     await recorder?.close();
-    await views.flush().catch(() => {});
+    await life.flush().catch(() => {});
     input.close();
   }
 }
@@ -126,44 +128,9 @@ function onSignal(close: () => Promise<void>): void {
   for (const signal of END_SIGNALS) Deno.addSignalListener(signal, stop);
 }
 
-/** Shows notices in their order, each after all that was printed before it. */
-class Notices {
-  /** Resolves once the notices so far are shown; errors of writing are reported where the output ends. */
-  shown: Promise<void> = Promise.resolve();
-  /** Shows them, once it is there. */
-  input: LineInput | undefined;
-  readonly #output: Output;
-  readonly #interactive: boolean;
-
-  constructor(output: Output, interactive: boolean) {
-    this.#output = output;
-    this.#interactive = interactive;
-  }
-
-  /** Shows a line in parentheses. */
-  showNote(line: string): void {
-    this.#show(wrapMessage(`(${line})`, terminalColumns()));
-  }
-
-  /** Shows the addresses of a connection at the prompt. */
-  showConnected(local: Deno.NetAddr, remote: Deno.NetAddr): void {
-    // Each of these is copied as a whole.
-    const words = ["(connected", addressText(local), "->", addressText(remote), `(tcp.port == ${local.port}))`];
-    if (this.#interactive) this.#show(wrapWords(words, terminalColumns()).join("\n"));
-  }
-
-  #show(text: string): void {
-    this.shown = this.shown.then(() => this.#output.flush()).then(() => this.input?.notify(text), () => {});
-  }
-}
-
 /** Returns the default fields of requests. */
-async function defaultFields({ endpoint, tokenFile, userPass }: ConnectOptions): Promise<FieldLine[]> {
-  const fields: FieldLine[] = [
-    ["Host", authorityOf(endpoint)],
-    ["User-Agent", `wiretable/${config.version}`],
-    ["Accept", "*/*"],
-  ];
+async function fieldsOfAll({ endpoint, tokenFile, userPass }: ConnectOptions): Promise<FieldLine[]> {
+  const fields = defaultFields(endpoint, config.version);
   if (tokenFile !== undefined) fields.push(["Authorization", `Bearer ${(await readTokens(tokenFile))[0]}`]);
   if (userPass !== undefined) fields.push(basicAuthorization(userPass));
   return fields;
@@ -201,69 +168,6 @@ function commandOf(parse: () => Command): Command | undefined {
   } catch (error) {
     if (error instanceof WrongInput) return undefined;
     throw error;
-  }
-}
-
-/** The dependencies of the views. */
-interface ViewOptions {
-  readonly output: Output;
-  readonly terminal: boolean;
-  readonly painter: Painter;
-  /** The kind of the single command; `undefined` if commands are read from the input. */
-  readonly kind: Command["kind"] | undefined;
-  readonly recorder: Recorder | undefined;
-}
-
-/** The views of the traffic. Each listens to the tap, which exists only if there is a view. */
-class Views {
-  /** Taps each connection. */
-  readonly tap: ((conn: Deno.Conn) => Deno.Conn) | undefined;
-  /** Explains exchanges. */
-  readonly explain: ExchangeView;
-  /** Shows raw exchanges. */
-  readonly transcript: Transcript;
-  /** Shows what is accepted in responses, though it breaks a rule. */
-  readonly accepted: ((sentence: string) => void) | undefined;
-  readonly #life: Output;
-  #connections = 0;
-
-  constructor(options: ConnectOptions, { output, terminal, painter, kind, recorder }: ViewOptions) {
-    const exchange = new LastExchange();
-    const sentenceWidth = () => terminal ? terminalColumns() : Infinity;
-    this.explain = {
-      each: options.explain,
-      begin: () => exchange.begin(),
-      end: () => exchange.end(),
-      text: () =>
-        exchange.text({
-          width: terminal ? terminalColumns() : FALLBACK_COLUMNS,
-          sentenceWidth: sentenceWidth(),
-          all: false,
-          painter,
-          masked: !options.showCredentials,
-        }),
-    };
-    const encoder = new TextEncoder();
-    // Errors of writing are reported by flush.
-    const writeTo = (target: Output) => (text: string) => void target.write(encoder.encode(text)).catch(() => {});
-    const { timeoutMs } = options;
-    this.transcript = new Transcript({ write: writeTo(output), painter, timeoutMs, width: sentenceWidth });
-    this.#life = terminal ? output : new Output(Deno.stderr);
-    const writeLife = writeTo(this.#life);
-    this.accepted = options.verbose ? (sentence) => writeLife(`=> ${sentence}\n`) : undefined;
-
-    const listeners: TrafficListener[] = [];
-    if (kind === undefined || options.explain) listeners.push((event) => exchange.tell(event));
-    if (kind === undefined || kind === "raw") listeners.push((event) => this.transcript.tell(event));
-    if (recorder !== undefined) listeners.push(recorder.take);
-    if (options.verbose) listeners.push((event) => writeLife(`${painter("dim", lifeLine(event))}\n`));
-    const told = allOf(listeners);
-    this.tap = told && ((conn) => tapped(conn, "client", ++this.#connections, told));
-  }
-
-  /** Writes buffered output. */
-  async flush(): Promise<void> {
-    await this.#life.flush();
   }
 }
 

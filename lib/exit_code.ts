@@ -1,5 +1,6 @@
 /**
- * Exit codes of the program, beside 0 and those of a response's class: 4 for 4xx, 5 for 5xx.
+ * Exit codes of the program, beside 0 and those of a response's class: 4 for 4xx, 5 for 5xx; and what of a raw exchange
+ * decides on its code.
  *
  * @module
  */
@@ -12,3 +13,13 @@ export const EXIT_TIMEOUT: number = 2;
 export const EXIT_AGAINST: number = 3;
 /** The exit code after Ctrl-C. */
 export const EXIT_INTERRUPTED: number = 130;
+
+/** What came of a raw exchange. */
+export interface RawResult {
+  /** The status of the last final response that is complete; `undefined` if there is none. */
+  readonly status: number | undefined;
+  /** Whether what came is HTTP. */
+  readonly valid: boolean;
+  /** Whether an answer is against the rules. */
+  readonly against?: boolean;
+}

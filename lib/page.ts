@@ -11,12 +11,8 @@ import { octetString } from "./bytes.ts";
 import { PAGE_PORT, portProblem } from "./cli/addresses.ts";
 import { Failure } from "./cli/values.ts";
 import { authorityOf, type Endpoint } from "./address.ts";
-import { ClientError, Session } from "./client.ts";
-import { parseLine } from "./client/command.ts";
-import { describeFields, type TableWords, withDefaults } from "./client/items.ts";
-import type { RawStep } from "./client/raw_steps.ts";
-import { WrongInput } from "./client/words.ts";
-import { type FieldLine, HttpError, type HttpRequest, isInterim } from "./http_message.ts";
+import { CommandSender } from "./client/command_sender.ts";
+import { defaultFields, describeFields, type TableWords } from "./client/items.ts";
 import {
   CLIENT_TIMEOUT_MS,
   PAGE_COMMAND_BYTES,
@@ -119,7 +115,25 @@ export class Page {
     const example = `get all · post NAME ${describeFields(options.words)} · delete NAME · raw "…"`;
     const about = { table, keeps: options.history, example };
     this.#feed = new Feed(this.#journal, { about, process: randomText(6) });
-    this.#sender = new CommandSender(options, this.#journal);
+    let lines = "";
+    const transcript = new Transcript({
+      write: (text) => void (lines += text),
+      painter: painterFor(false),
+      timeoutMs: CLIENT_TIMEOUT_MS,
+    });
+    let connections = 0;
+    const told = allOf([this.#journal.take, (event) => transcript.tell(event)])!;
+    this.#sender = new CommandSender({
+      ...options,
+      defaults: defaultFields(options.endpoint, config.version),
+      tap: (conn) => tapped(conn, "client", ++connections, told),
+      raw: transcript,
+      takeLines: () => {
+        const text = lines;
+        lines = "";
+        return text;
+      },
+    });
     const service = new PageService(new PageAccess(port, key), this.#feed, {
       message: (range) => this.#message(range),
       command: (line, signal) => this.#sender.send(line, signal),
@@ -199,108 +213,6 @@ export class Page {
         readings: showCredentials ? fault.readings : fault.readings.map(maskedReading),
       },
     };
-  }
-}
-
-/** Sends commands to the table, one after the other, over a connection that is tapped at the client's end. */
-class CommandSender {
-  readonly #session: Session;
-  readonly #words: TableWords;
-  readonly #defaults: readonly FieldLine[];
-  readonly #transcript: Transcript;
-  /** What the transcript of a raw exchange says so far. */
-  #lines = "";
-  #connections = 0;
-  #last: Promise<unknown> = Promise.resolve();
-  #closed = false;
-
-  constructor({ endpoint, words, caCerts }: PageOptions, journal: Journal) {
-    this.#words = words;
-    this.#defaults = [
-      ["Host", authorityOf(endpoint)],
-      ["User-Agent", `wiretable/${config.version}`],
-      ["Accept", "*/*"],
-    ];
-    const timeoutMs = CLIENT_TIMEOUT_MS;
-    this.#transcript = new Transcript({
-      write: (text) => void (this.#lines += text),
-      painter: painterFor(false),
-      timeoutMs,
-    });
-    const told = allOf([journal.take, (event) => this.#transcript.tell(event)])!;
-    this.#session = new Session(endpoint, {
-      timeoutMs,
-      caCerts,
-      // The server is this one, at an address that its certificate may not name.
-      anyName: true,
-      tap: (conn) => tapped(conn, "client", ++this.#connections, told),
-    });
-  }
-
-  /**
-   * Sends a command once those before it are done, and ends it when the signal is aborted. Resolves with what to show:
-   * a status, or the transcript of a raw exchange.
-   */
-  send(line: string, signal: AbortSignal): Promise<string> {
-    // Only the line is kept while it waits: a short one may stand for many octets.
-    const sent = this.#last.then(() => this.#execute(line, signal));
-    this.#last = sent.catch(() => {});
-    return sent;
-  }
-
-  /** Ends the command that is under way, and sends no more. */
-  close(): void {
-    this.#closed = true;
-    if (!this.#session.cancel()) this.#session.close();
-  }
-
-  #parse(line: string): HttpRequest | readonly RawStep[] {
-    try {
-      const command = parseLine(line, this.#words);
-      if (command.kind === "raw") return command.steps;
-      if (command.kind === "request") {
-        const { request, contentFrom } = command.order;
-        if (contentFrom !== undefined) throw new WrongInput("no file is read for a page: type the content itself");
-        return withDefaults(request, this.#defaults);
-      }
-      if (command.kind === "ask") {
-        throw new WrongInput(`the values are missing: post NAME ${describeFields(this.#words)}`);
-      }
-      throw new WrongInput("only commands that send something work here, as get all, or raw with its steps");
-    } catch (error) {
-      if (error instanceof WrongInput) throw new HttpError(422, `Wrong Input: ${error.message}`);
-      throw error;
-    }
-  }
-
-  async #execute(line: string, signal: AbortSignal): Promise<string> {
-    if (this.#closed) throw new HttpError(503, "The server is stopping");
-    if (signal.aborted) throw new HttpError(503, "The page has left");
-    const order = this.#parse(line);
-    const cancel = () => this.#session.cancel();
-    signal.addEventListener("abort", cancel);
-    try {
-      return await ("method" in order ? this.#exchange(order) : this.#raw(order));
-    } catch (error) {
-      if (error instanceof ClientError) throw new HttpError(502, error.message);
-      throw error;
-    } finally {
-      signal.removeEventListener("abort", cancel);
-    }
-  }
-
-  async #exchange(request: HttpRequest): Promise<string> {
-    let text = "no answer";
-    for await (const event of this.#session.exchange(request)) {
-      if (event.kind === "response" && !isInterim(event.status)) text = `${event.status} ${event.reason}`.trim();
-    }
-    return text;
-  }
-
-  async #raw(steps: readonly RawStep[]): Promise<string> {
-    this.#lines = "";
-    await this.#session.raw(steps, this.#transcript);
-    return this.#lines.trimEnd();
   }
 }
 

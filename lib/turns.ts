@@ -14,6 +14,7 @@
  * @module
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { MAX_SHARE_MS, MAX_TURN_MS } from "./limits.ts";
 
 /** The client that work is done for. Work for a client that may have disconnected is done last. */
@@ -109,4 +110,24 @@ export function waitFor(ms: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) done();
     else signal.addEventListener("abort", done);
   });
+}
+
+/**
+ * Whether a promise resolves in time.
+ *
+ * @throws {DOMException} `AbortError`, if the signal ends the wait.
+ */
+export async function within(
+  promise: Promise<unknown>,
+  milliseconds: number,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const timer = new AbortController();
+  try {
+    const signals = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
+    const time = sleep(milliseconds, false, { signal: signals });
+    return await Promise.race([promise.then(() => true), time]);
+  } finally {
+    timer.abort();
+  }
 }

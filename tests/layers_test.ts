@@ -174,8 +174,11 @@ Deno.test("every file of lib has tests", () => {
     "lib/store/sqlite_thread",
     "lib/store/sqlite_writer",
   ];
-  // These are tested with the only file that uses them: pairing.ts and explainer.ts.
-  const parts = ["lib/exchange/way", "lib/exchange/labels"];
+  // These are tested with the only file that uses them: pairing.ts, explainer.ts, replay.ts, page.ts, connect.ts.
+  const parts = [
+    ...["lib/exchange/way", "lib/exchange/labels", "lib/traffic/replay/replayer"],
+    ...["lib/client/command_sender", "lib/client/notices", "lib/traffic/explain/client_views"],
+  ];
   const composed = [
     "lib/serve",
     "lib/connect",

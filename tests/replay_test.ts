@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { ClientError } from "../lib/client.ts";
-import { Replayer, type ReplayerOptions } from "../lib/replay.ts";
+import { ClientConnection } from "../lib/client/connection.ts";
 import { painterFor } from "../lib/terminal.ts";
+import { Replayer, type ReplayerOptions } from "../lib/traffic/replay/replayer.ts";
 import { Script } from "../lib/traffic/replay/script.ts";
 import type { SocketAddress } from "../lib/traffic.ts";
 import { Capture } from "../lib/traffic/capture/writer.ts";
@@ -63,7 +64,8 @@ async function replayed(
   })();
   const lines: string[] = [];
   const replayer = new Replayer({
-    ...{ fast: false, timeoutMs: 20_000, caCerts: [], painter: painterFor(false) },
+    ...{ fast: false, timeoutMs: 20_000, painter: painterFor(false) },
+    open: async (server) => (await ClientConnection.open(server, { timeoutMs: 20_000, caCerts: [] })).lend(),
     print: (line) => Promise.resolve(void lines.push(line)),
     ...options,
   });

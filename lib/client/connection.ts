@@ -5,7 +5,7 @@
  */
 
 import { setImmediate } from "node:timers";
-import { counted, octetsToText, octetString, writeAll } from "../bytes.ts";
+import { counted, octetsToText, octetString, writeAll, type RawConnection } from "../bytes.ts";
 import {
   type ContentPiece,
   Decoder,
@@ -22,7 +22,6 @@ import { authorityOf, type Endpoint } from "../address.ts";
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS, SHOWN_UNASKED_OCTETS } from "../limits.ts";
 import { escapeText } from "../terminal.ts";
 import { ClientError, InvalidResponse, TimeoutError } from "./errors.ts";
-import type { RawConnection } from "./raw.ts";
 
 /** Options of a client. */
 export interface ClientOptions {
@@ -218,6 +217,7 @@ export class ClientConnection {
       },
       write: (bytes) => this.#conn.write(bytes),
       closeWrite: () => this.#conn.closeWrite(),
+      close: () => this.close(),
     };
   }
 

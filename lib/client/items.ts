@@ -8,6 +8,7 @@
  * @module
  */
 
+import { authorityOf, type Endpoint } from "../address.ts";
 import { Buffer } from "node:buffer";
 import { withoutMark } from "../bytes.ts";
 import {
@@ -280,4 +281,9 @@ export function withDefaults(request: HttpRequest, defaults: readonly FieldLine[
   const fields = [...all.filter(isHost), ...all.filter((field) => !isHost(field))];
   if (request.content !== undefined && !own.has("content-type")) fields.push(["Content-Type", "application/json"]);
   return { ...request, fields };
+}
+
+/** Returns the fields of every request, unless it has others of their names. */
+export function defaultFields(endpoint: Endpoint, version: string): FieldLine[] {
+  return [["Host", authorityOf(endpoint)], ["User-Agent", `wiretable/${version}`], ["Accept", "*/*"]];
 }

@@ -8,6 +8,8 @@ import { setImmediate } from "node:timers";
 import { type Sink, writeAll } from "../bytes.ts";
 import { GATHERED_OUTPUT_BYTES } from "../limits.ts";
 
+const ENCODER = new TextEncoder();
+
 /** Buffers bytes and writes them to a sink at the end of the event loop's turn, or earlier if there are many. */
 export class Output {
   readonly #sink: Sink;
@@ -40,6 +42,11 @@ export class Output {
       this.#scheduled = false;
       this.#write();
     });
+  }
+
+  /** Buffers text. Errors of writing are reported by {@linkcode flush}. */
+  print(text: string): void {
+    this.write(ENCODER.encode(text)).catch(() => {});
   }
 
   /**

@@ -5,18 +5,11 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import type { RawConnection } from "../bytes.ts";
+import type { RawResult } from "../exit_code.ts";
 import { RAW_END_MS } from "../limits.ts";
+import { within } from "../turns.ts";
 import type { RawStep } from "./raw_steps.ts";
-
-/** A connection whose octets are sent and received as they are. */
-export interface RawConnection {
-  /** Reads octets; `null` once the server has ended its side. */
-  read(): Promise<Uint8Array | null>;
-  /** Writes some of the octets, and tells how many. */
-  write(bytes: Uint8Array): Promise<number>;
-  /** Sends FIN. */
-  closeWrite(): Promise<void>;
-}
 
 /** Knows, from the tap, what the rules of HTTP say of the exchange so far. */
 export interface RawView {
@@ -28,16 +21,6 @@ export interface RawView {
   readonly expects: "response" | "fin" | "nothing";
   /** Called at the exchange's end. Returns what came of it. */
   end(outcome: RawOutcome): RawResult;
-}
-
-/** What came of a raw exchange. */
-export interface RawResult {
-  /** The status of the last final response that is whole; `undefined` if there is none. */
-  readonly status: number | undefined;
-  /** Whether what came is HTTP. */
-  readonly valid: boolean;
-  /** Whether an answer is against the rules. */
-  readonly against?: boolean;
 }
 
 /** How a raw exchange came to its end: nothing more is expected, the connection ended, or the time was up. */
@@ -135,25 +118,5 @@ class Incoming {
   #tell(): void {
     this.#changes.resolve();
     this.#changes = Promise.withResolvers<void>();
-  }
-}
-
-/**
- * Whether a promise resolves in time.
- *
- * @throws {DOMException} `AbortError`, if the signal ends the wait.
- */
-export async function within(
-  promise: Promise<unknown>,
-  milliseconds: number,
-  signal?: AbortSignal,
-): Promise<boolean> {
-  const timer = new AbortController();
-  try {
-    const signals = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
-    const time = sleep(milliseconds, false, { signal: signals });
-    return await Promise.race([promise.then(() => true), time]);
-  } finally {
-    timer.abort();
   }
 }

@@ -30,8 +30,8 @@ import { splitLine, type Word, WrongInput } from "./words.ts";
 export interface ExchangeView {
   /** Whether each exchange is explained automatically. */
   readonly each: boolean;
-  /** Starts an exchange with a request of this method; without a method, with any requests. */
-  begin(method?: string): void;
+  /** Starts an exchange. */
+  begin(): void;
   /** Ends the exchange: what follows on a new connection is not part of it. */
   end(): void;
   /** Returns the last exchange, explained in safe text; `undefined` if there was none. */
@@ -318,7 +318,7 @@ class Repl {
     const listing = seenNames && /^\/(?:\?|$)/.test(request.target)
       ? new BoundedBytes(MAX_HELD_CONTENT_BYTES)
       : undefined;
-    explain?.begin(request.method);
+    explain?.begin();
     try {
       for await (const event of session.exchange(request)) {
         if (event.kind === "response") {

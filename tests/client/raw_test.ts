@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { exchangeRaw, type RawConnection, type RawView } from "../../lib/client/raw.ts";
+import type { RawConnection } from "../../lib/bytes.ts";
+import { exchangeRaw, type RawView } from "../../lib/client/raw.ts";
 import { parseRawSteps } from "../../lib/client/raw_steps.ts";
 import { octetString } from "../wire_cases.ts";
 
@@ -35,6 +36,10 @@ class FakeConnection implements RawConnection {
   closeWrite(): Promise<void> {
     this.done.push("FIN");
     return Promise.resolve();
+  }
+
+  close(): void {
+    this.bring(null);
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { counted, octetString } from "../../bytes.ts";
+import type { RawResult } from "../../exit_code.ts";
 import { SHOWN_RAW_EVENTS, SHOWN_RAW_OCTETS } from "../../limits.ts";
 import { escapeText, type Painter, wordsOf, wrapWords } from "../../terminal.ts";
 import type { Octets, TrafficEvent } from "../../traffic.ts";
@@ -25,16 +26,6 @@ export interface TranscriptOptions {
   readonly width?: () => number;
   /** The clock that the tap uses. */
   readonly now?: Microseconds;
-}
-
-/** What came of a raw exchange. */
-export interface RawResult {
-  /** The status of the last final response that is whole; `undefined` if there is none. */
-  readonly status: number | undefined;
-  /** Whether what came is HTTP. */
-  readonly valid: boolean;
-  /** Whether an answer is against the rules. */
-  readonly against?: boolean;
 }
 
 /** Columns before the octets: time, direction, count. */

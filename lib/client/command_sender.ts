@@ -1,0 +1,112 @@
+/**
+ * Sends the commands of a page to this program's own server.
+ *
+ * @module
+ */
+
+import type { Endpoint } from "../address.ts";
+import { ClientError, type ClientOptions, Session } from "../client.ts";
+import { type FieldLine, HttpError, type HttpRequest, isInterim } from "../http_message.ts";
+import { CLIENT_TIMEOUT_MS } from "../limits.ts";
+import { parseLine } from "./command.ts";
+import { describeFields, type TableWords, withDefaults } from "./items.ts";
+import type { RawView } from "./raw.ts";
+import type { RawStep } from "./raw_steps.ts";
+import { WrongInput } from "./words.ts";
+
+/** What commands are sent with. */
+export interface CommandSenderOptions extends Pick<ClientOptions, "caCerts" | "tap"> {
+  /** The server. */
+  readonly endpoint: Endpoint;
+  /** What commands may name. */
+  readonly words: TableWords;
+  /** Fields of every request, unless its command has others. */
+  readonly defaults: readonly FieldLine[];
+  /** Follows raw exchanges. */
+  readonly raw: RawView;
+  /** Takes the lines that were written on the raw exchange. */
+  readonly takeLines: () => string;
+}
+
+/** Sends commands to the table, one after the other, over a connection that is tapped at the client's end. */
+export class CommandSender {
+  readonly #options: CommandSenderOptions;
+  readonly #session: Session;
+  #last: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  /** Creates a sender that has opened no connection. */
+  constructor(options: CommandSenderOptions) {
+    this.#options = options;
+    const { endpoint, caCerts, tap } = options;
+    // The server is this program, at an address that its certificate may not name.
+    this.#session = new Session(endpoint, { timeoutMs: CLIENT_TIMEOUT_MS, caCerts, anyName: true, tap });
+  }
+
+  /**
+   * Sends a command once those before it are done, and ends it when the signal is aborted. Resolves with what to show:
+   * a status, or the transcript of a raw exchange.
+   */
+  send(line: string, signal: AbortSignal): Promise<string> {
+    // Only the line is kept while it waits: a short one may stand for many octets.
+    const sent = this.#last.then(() => this.#execute(line, signal));
+    this.#last = sent.catch(() => {});
+    return sent;
+  }
+
+  /** Ends the command that is under way, and sends no more. */
+  close(): void {
+    this.#closed = true;
+    if (!this.#session.cancel()) this.#session.close();
+  }
+
+  #parse(line: string): HttpRequest | readonly RawStep[] {
+    try {
+      const command = parseLine(line, this.#options.words);
+      if (command.kind === "raw") return command.steps;
+      if (command.kind === "request") {
+        const { request, contentFrom } = command.order;
+        if (contentFrom !== undefined) throw new WrongInput("no file is read for a page: type the content itself");
+        return withDefaults(request, this.#options.defaults);
+      }
+      if (command.kind === "ask") {
+        throw new WrongInput(`the values are missing: post NAME ${describeFields(this.#options.words)}`);
+      }
+      throw new WrongInput("only commands that send something work here, as get all, or raw with its steps");
+    } catch (error) {
+      if (error instanceof WrongInput) throw new HttpError(422, `Wrong Input: ${error.message}`);
+      throw error;
+    }
+  }
+
+  async #execute(line: string, signal: AbortSignal): Promise<string> {
+    if (this.#closed) throw new HttpError(503, "The server is stopping");
+    if (signal.aborted) throw new HttpError(503, "The page has left");
+    const order = this.#parse(line);
+    const cancel = () => this.#session.cancel();
+    signal.addEventListener("abort", cancel);
+    try {
+      return await ("method" in order ? this.#exchange(order) : this.#raw(order));
+    } catch (error) {
+      if (error instanceof ClientError) throw new HttpError(502, error.message);
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", cancel);
+    }
+  }
+
+  async #exchange(request: HttpRequest): Promise<string> {
+    let text = "no answer";
+    for await (const event of this.#session.exchange(request)) {
+      if (event.kind === "response" && !isInterim(event.status)) text = `${event.status} ${event.reason}`.trim();
+    }
+    return text;
+  }
+
+  async #raw(steps: readonly RawStep[]): Promise<string> {
+    const { raw, takeLines } = this.#options;
+    takeLines();
+    await this.#session.raw(steps, raw);
+    return takeLines().trimEnd();
+  }
+}
