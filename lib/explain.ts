@@ -82,14 +82,14 @@ async function explainMessages(
   let rest = "";
   for await (const bytes of pieces) {
     // The input may have no end.
-    if (explainer.needsNoMore(direction)) {
+    if (explainer.labels[direction].needsNoMore) {
       rest = "\nThe rest of the input is not read\n";
       break;
     }
     explainer.octets(direction, bytes);
     await print();
   }
-  explainer.end(direction);
+  explainer.labels[direction].end();
   await print();
   await writeAll(Deno.stdout, ENCODER.encode(rest));
   return valid ? 0 : EXIT_FAILURE;

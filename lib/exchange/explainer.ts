@@ -31,50 +31,31 @@ export interface ExplainOptions {
 export class Explainer {
   /** Pairs the messages. */
   readonly pairing: Pairing;
-  readonly #labels: Readonly<Record<Direction, Labels>>;
+  /** Label the octets of each direction. */
+  readonly labels: Readonly<Record<Direction, Labels>>;
   #finished: Explanation[] = [];
 
   /** Creates an explainer that has received nothing. */
   constructor({ answers, kept, limits, tell }: ExplainOptions = {}) {
     const finished = (explanation: Explanation) => void this.#finished.push(explanation);
-    this.#labels = {
+    this.labels = {
       request: new Labels("request", kept, finished),
       response: new Labels("response", kept, finished),
     };
     const any = { maxContentBytes: Number.MAX_SAFE_INTEGER, ...limits };
     this.pairing = new Pairing((event) => {
-      this.#labels[event.direction].tell(event);
+      this.labels[event.direction].tell(event);
       tell?.(event);
     }, { answers, limits: { request: { ...REQUEST_LIMITS, ...any }, response: { ...RESPONSE_LIMITS, ...any } } });
   }
 
   /** Receives the octets of one read, which may change after the call; see {@linkcode Pairing.octets}. */
   octets(direction: Direction, bytes: Uint8Array, time?: number): void {
-    const { request, response } = this.#labels;
-    this.#labels[direction].lend(bytes);
+    const { request, response } = this.labels;
+    this.labels[direction].lend(bytes);
     this.pairing.octets(direction, bytes, time);
     request.keep();
     response.keep();
-  }
-
-  /** Receives the end of one direction. The end of a file does not imply it. */
-  fin(direction: Direction): void {
-    this.pairing.fin(direction);
-  }
-
-  /** Explains what is incomplete in a direction; nothing of it may be received afterwards. */
-  end(direction: Direction): void {
-    this.#labels[direction].end();
-  }
-
-  /** How many octets of a direction are not explained yet. */
-  pending(direction: Direction): number {
-    return this.#labels[direction].pending;
-  }
-
-  /** Whether more octets of a direction would change nothing but the number of those that are not read. */
-  needsNoMore(direction: Direction): boolean {
-    return this.#labels[direction].needsNoMore;
   }
 
   /** Takes the explanations finished so far. */
@@ -93,8 +74,8 @@ export function explainOctets(
 ): Explanation[] {
   const explainer = new Explainer({ answers: () => undefined, ...options });
   explainer.octets(direction, octets);
-  if (closed) explainer.fin(direction);
-  explainer.end(direction);
+  if (closed) explainer.pairing.fin(direction);
+  explainer.labels[direction].end();
   return explainer.take();
 }
 

@@ -108,8 +108,8 @@ for (const { file, cases } of readCases()) {
         lent[0] = 0xee;
       }
       pieces.octets(kind, octets.subarray(5000));
-      if (closed) pieces.fin(kind);
-      pieces.end(kind);
+      if (closed) pieces.pairing.fin(kind);
+      pieces.labels[kind].end();
       assert.deepEqual(pieces.take().map(withoutMessage), whole.map(withoutMessage), "however the octets come");
     });
   }
@@ -352,10 +352,10 @@ Deno.test("every octet of both directions has one row, whatever they say in what
       explanations.push(...explainer.take());
     }
     for (const direction of ["request", "response"] as const) {
-      if (random.below(2) === 0) explainer.fin(direction);
+      if (random.below(2) === 0) explainer.pairing.fin(direction);
     }
     for (const direction of ["request", "response"] as const) {
-      explainer.end(direction);
+      explainer.labels[direction].end();
       explanations.push(...explainer.take());
     }
     for (const direction of ["request", "response"] as const) {

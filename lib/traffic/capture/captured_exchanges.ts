@@ -74,7 +74,7 @@ export class CapturedExchanges {
   /** How many octets and characters are held. */
   get held(): number {
     const [requests, responses] = (["request", "response"] as const).map((direction) =>
-      Math.min(this.#mostHeld, this.#explainer.pending(direction))
+      Math.min(this.#mostHeld, this.#explainer.labels[direction].pending)
     );
     return this.#text.length + this.#waitingCharacters + requests + responses;
   }
@@ -92,15 +92,15 @@ export class CapturedExchanges {
       case "missing":
         return this.#missing(event);
       case "fin":
-        this.#explainer.fin(event.by === "client" ? "request" : "response");
+        this.#explainer.pairing.fin(event.by === "client" ? "request" : "response");
     }
     this.#collect();
   }
 
   /** Ends both directions, with or without FIN. */
   end(): void {
-    this.#explainer.end("request");
-    this.#explainer.end("response");
+    this.#explainer.labels.request.end();
+    this.#explainer.labels.response.end();
     this.#collect();
     const broken = this.#explainer.pairing.message("response");
     for (const part of this.#parts) {

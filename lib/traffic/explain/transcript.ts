@@ -101,7 +101,7 @@ export class Transcript {
     if (unsent > 0) {
       this.#write(`(${unsent} octets were not sent: the server did not take them, or the connection had ended)`);
     }
-    this.#explainer.end("request");
+    this.#explainer.labels.request.end();
     this.#collect();
     for (const explanation of this.#requests.splice(0)) {
       const [first, ...more] = predictionLines(explanation, this.#width);
@@ -177,7 +177,7 @@ export class Transcript {
     this.#print(time, own ? ">" : "<", " FIN");
     this.#finSent ||= own;
     this.#ended ||= !own;
-    this.#explainer.fin(own ? "request" : "response");
+    this.#explainer.pairing.fin(own ? "request" : "response");
   }
 
   #line({ time, bytes }: Octets, direction: "<" | ">"): void {
