@@ -99,6 +99,12 @@ export class Pairing {
     return this.#way(direction).message;
   }
 
+  /** Why octets of a direction are not read as messages, and from which on; `undefined` if they are, or one broke. */
+  stop(direction: Direction): { readonly why: Stop; readonly from: number } | undefined {
+    const { stopped, start } = this.#way(direction);
+    return stopped === undefined || stopped === "broken" ? undefined : { why: stopped, from: start };
+  }
+
   /** Returns the number of octets in one direction. */
   received(direction: Direction): number {
     return this.#way(direction).received;

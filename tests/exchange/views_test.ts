@@ -16,7 +16,7 @@ const CLIENT = { hostname: "127.0.0.1", port: 50_000 };
 const SERVER = { hostname: "127.0.0.1", port: 9999 };
 
 /** What the page is told. */
-function onPage({ turns }: Conversation): string[][] {
+function onPage({ turns }: Conversation): { exchanges: string[][]; unread: string[] } {
   const journal = new Journal({ askTable: () => Promise.resolve({ rows: [], total: 0 }) });
   const seen = { end: "server", connection: 1, time: 0 } as const;
   journal.take({ ...seen, kind: "opened", local: SERVER, remote: CLIENT, secure: false });
@@ -28,14 +28,18 @@ function onPage({ turns }: Conversation): string[][] {
     journal.take(event);
   }
   const exchanges = new Map<number, ToldExchange>();
+  const unread = new Set<string>();
   for (let number = 1; number <= journal.history.last; number++) {
-    for (const exchange of journal.history.at(number)!.told.exchanges ?? []) exchanges.set(exchange.number, exchange);
+    const { told } = journal.history.at(number)!;
+    for (const exchange of told.exchanges ?? []) exchanges.set(exchange.number, exchange);
+    if (told.unread !== undefined) unread.add(`${told.direction === "request" ? ">" : "<"} ${told.unread}`);
   }
   const shown = ({ title, whole, fault }: ToldMessage) => `${title}${fault ? " !" : whole ? "" : " …"}`;
-  return [...exchanges.values()].sort((a, b) => a.number - b.number).map(({ request, responses, unread }) => [
+  const told = [...exchanges.values()].sort((a, b) => a.number - b.number).map(({ request, responses, unread }) => [
     request === undefined ? unread ? "?" : "-" : shown(request),
     ...responses.map(shown),
   ]);
+  return { exchanges: told, unread: [...unread] };
 }
 
 /** What a replay compares: requests that have a head, and answers that are complete. */
@@ -167,7 +171,12 @@ for (const conversation of CONVERSATIONS) {
 
   if (!hasLosses(conversation)) {
     Deno.test(`on the page: ${conversation.name}`, () => {
-      assert.deepEqual(onPage(conversation), conversation.exchanges);
+      const { exchanges, unread } = onPage(conversation);
+      assert.deepEqual(exchanges, conversation.exchanges);
+      const left = (conversation.rest ?? []).filter((one) => one.endsWith("left HTTP"));
+      // What came before the answer was held when it was told.
+      for (const one of left) assert(unread.some((told) => told.startsWith(one[0])), `${one} is told`);
+      if (conversation.rest === undefined) assert(!unread.some((told) => told.endsWith("no longer HTTP")));
     });
 
     Deno.test(`explained at the prompt: ${conversation.name}`, () => {

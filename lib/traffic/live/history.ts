@@ -64,6 +64,8 @@ export interface Told {
   readonly from?: number;
   /** Of octets: behind the last one. */
   readonly to?: number;
+  /** Of octets that are not all read as messages: why. */
+  readonly unread?: string;
   /** Of `fin`: who sent it. */
   readonly by?: End;
   /** Of `closed`: why. */

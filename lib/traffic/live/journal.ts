@@ -12,6 +12,7 @@ import {
   finalResponse,
   type Message,
   Pairing,
+  type Stop,
   titleOf,
 } from "../../exchange.ts";
 import { type MessageLimits, PAGE_CONTENT_BYTES, PAGE_HISTORY_EVENTS } from "../../limits.ts";
@@ -59,6 +60,12 @@ export interface JournalOptions {
   readonly sampler?: Sampler;
 }
 
+/** What a page is told of octets that are not read as messages. */
+const UNREAD: Readonly<Record<Stop, string>> = {
+  "left HTTP": "no longer HTTP",
+  "connection ends": "not read",
+  "held": "held until the answer",
+};
 /** Events of a client's end that came before the server's end told of the connection. */
 const MAX_EARLY_EVENTS = 1000;
 
@@ -246,7 +253,10 @@ export class Journal {
     pairing.octets(direction, bytes, event.time);
     const message = pairing.message(direction);
     if (message !== undefined) live.changed.add(message.exchange);
-    this.#addProgress({ ...told, direction, from, to: from + bytes.length }, live, bytes);
+    const to = from + bytes.length;
+    const stop = pairing.stop(direction);
+    const unread = stop !== undefined && stop.from < to && { unread: UNREAD[stop.why] };
+    this.#addProgress({ ...told, direction, from, to, ...unread }, live, bytes);
   }
 
   #addProgress(told: Told, live: Live, bytes?: Uint8Array): void {

@@ -339,7 +339,7 @@ function sideText({ kind, time, end, by }, connection) {
 
 /** @param {Told} told */
 function pillText(told) {
-  if (told.direction !== undefined) return octetsIn(told);
+  if (told.direction !== undefined) return octetsIn(told) + (told.unread ? ` · ${told.unread}` : "");
   if (told.kind === "fin") return `FIN by ${told.by}`;
   if (told.kind === "closed") return `closed ${told.reason}`;
   const { client, server } = told;
@@ -356,7 +356,7 @@ export function inWords(told) {
   switch (told.kind) {
     case "read":
     case "write":
-      return `${where}${told.end} ${told.kind} ${octetsIn(told)}`;
+      return `${where}${told.end} ${told.kind} ${octetsIn(told)}${told.unread ? `, ${told.unread}` : ""}`;
     case "fin":
       return `${where}FIN by ${told.by}`;
     case "closed":

@@ -12,7 +12,7 @@
  * @typedef {{ hostname: string, port: number }} Address
  * @typedef {{
  *   number: number, kind: string, time: number, connection: number, end: End, client?: Address, server?: Address,
- *   secure?: boolean, direction?: Direction, from?: number, to?: number, by?: End, reason?: string,
+ *   secure?: boolean, direction?: Direction, from?: number, to?: number, unread?: string, by?: End, reason?: string,
  *   exchanges?: Exchange[], rows?: [string, Cells | null][], total?: number, large?: boolean,
  *   leftOut?: { connections: number, events: number }
  * }} Told

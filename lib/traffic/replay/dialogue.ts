@@ -91,6 +91,15 @@ export class Dialogue {
     return recorded.ended === undefined && now.ended === CLOSED_BY_SERVER && isUnsaid;
   }
 
+  /** Whether octets were recorded that are no longer HTTP, and so are not compared. */
+  get isBeyondHttp(): boolean {
+    const { pairing } = this.#sides.recorded;
+    return (["request", "response"] as const).some((direction) => {
+      const stop = pairing.stop(direction);
+      return stop?.why === "left HTTP" && stop.from < pairing.received(direction);
+    });
+  }
+
   /** Receives octets of the client, before they are sent. */
   sent(octets: Uint8Array): void {
     const { recorded, now } = this.#sides;

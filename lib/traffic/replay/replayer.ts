@@ -13,7 +13,7 @@ import { within } from "../../turns.ts";
 import { EntityTags } from "./compare.ts";
 import { CLOSED_BY_SERVER, type Dialogue } from "./dialogue.ts";
 import type { Step } from "./script.ts";
-import { endedText, exchangeText, sumText, unsentText, type Verdict } from "./text.ts";
+import { beyondText, endedText, exchangeText, sumText, unsentText, type Verdict } from "./text.ts";
 
 /** Options of a {@linkcode Replayer}. */
 export interface ReplayerOptions {
@@ -222,6 +222,7 @@ export class Replayer {
         this.timedOut ||= late && verdict === "different" && exchange.now?.answer === undefined;
         await this.#options.print(text);
       }
+      if (done && dialogue.isBeyondHttp) await this.#options.print(beyondText(connection));
       if (done && live.unsent > 0) await this.#options.print(unsentText(connection, live.unsent, live.unsentWhy!));
     }
   }

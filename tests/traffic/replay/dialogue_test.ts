@@ -127,6 +127,8 @@ Deno.test("after 101 the octets are no longer answers", () => {
   assert(!dialogue.received("now", wireOctets("\0")));
   assert.deepEqual(taken(dialogue), [["1 GET /a", "101 ", "101 "]]);
   assert.equal(dialogue.lacks(), undefined);
+  assert(dialogue.isBeyondHttp);
+  assert(!dialogueOf(GET_A, OK, OK).isBeyondHttp);
 });
 
 Deno.test("interim responses without end are an error", () => {
