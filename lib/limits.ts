@@ -17,7 +17,7 @@ export interface MessageLimits {
   readonly maxMethodBytes: number;
   /** Field lines in a header or trailer section. Beyond it: 431. */
   readonly maxFieldLines: number;
-  /** Content after the chunked coding is removed (`--max-body`). Beyond it: 413. */
+  /** Content after the chunked coding is removed, and a row as it is stored (`--max-body`). Beyond it: 413. */
   readonly maxContentBytes: number;
   /** One chunk-size line, its extensions and line end included. */
   readonly maxChunkLineBytes: number;
@@ -124,8 +124,8 @@ export interface ServerLimits {
   /** The most bytes passed to the system in one write, which counts as one step. */
   readonly maxWriteBytes: number;
   /**
-   * Bytes of content being received and of responses not yet read, on all connections together (`--max-buffered`).
-   * Beyond it: 503.
+   * Bytes of content being received, of responses not yet read, and of replaced rows that only listings hold, on all
+   * connections together (`--max-buffered`). Beyond it the slowest listings are ended; without one: 503.
    */
   readonly maxBufferedBytes: number;
   /** How long every final response waits at most (`--delay`), those to one connection too many excepted. */

@@ -18,7 +18,7 @@ import {
 import { JSON_PIECE_BYTES, MAX_GARBAGE_BYTES, MAX_WRITE_ATTEMPTS } from "./limits.ts";
 import { requireMediaType, requirePlainContent, rowName } from "./table/row_content.ts";
 import type { RowSchema } from "./table/row_schema.ts";
-import { readRow, requireSchema } from "./table/row_text.ts";
+import { readRow, requireFewMembers, requireSchema } from "./table/row_text.ts";
 import { readRows } from "./table/bulk_rows.ts";
 import { CanonicalRows, rowOf } from "./table/canonical_row.ts";
 import { mergePatch } from "./table/merge_patch.ts";
@@ -249,8 +249,8 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     return this.#readAndWrite(request, name, readPreconditions(request.fields), requester, async (current) => {
       if (current === undefined) throw noSuchRow(name);
       patch ??= await pacer.run(readRow(content, name, this.#schema));
-      const value = await pacer.run(mergePatch(valueIn(current), patch));
-      const written = await this.#store.put(await pacer.run(this.#checked(name, value)), current.version);
+      const value = await pacer.run(this.#patched(current, patch));
+      const written = await this.#store.put(this.#checked(name, value), current.version);
       return written && writtenResponse(written);
     });
   }
@@ -335,11 +335,17 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 
   *#parsed(name: string, content: Uint8Array): Generator<number, NewRow> {
-    return yield* this.#checked(name, yield* readRow(content, name, this.#schema));
+    return this.#checked(name, yield* readRow(content, name, this.#schema));
   }
 
-  *#checked(name: string, value: Uint8Array): Generator<number, NewRow> {
-    yield* requireSchema(value, this.#schema);
+  *#patched(row: Row, patch: Uint8Array): Generator<number, Uint8Array> {
+    const value = yield* mergePatch(valueIn(row), patch);
+    yield* requireFewMembers(value);
+    return value;
+  }
+
+  #checked(name: string, value: Uint8Array): NewRow {
+    requireSchema(value, this.#schema);
     return rowOf(name, value, this.#maxRowBytes);
   }
 }

@@ -150,7 +150,7 @@ export const SERVE_FLAGS = {
   maxBody: valueFlag(
     "max-body",
     "BYTES",
-    `the largest content of a request, or row (${REQUEST_LIMITS.maxContentBytes / 1024 ** 2}m)`,
+    `the largest content, and the largest row (${REQUEST_LIMITS.maxContentBytes / 1024 ** 2}m)`,
     { read: byteCount(0, MAX_BODY_FLAG_BYTES), or: REQUEST_LIMITS.maxContentBytes },
   ),
   maxHead: valueFlag("max-head", "BYTES", `the largest head of a request (${REQUEST_LIMITS.maxHeadBytes / 1024}k)`, {
@@ -160,7 +160,7 @@ export const SERVE_FLAGS = {
   maxBuffered: valueFlag(
     "max-buffered",
     "BYTES",
-    `memory for content and responses (${SERVER_LIMITS.maxBufferedBytes / 1024 ** 2}m)`,
+    `memory for content, responses and listings (${SERVER_LIMITS.maxBufferedBytes / 1024 ** 2}m)`,
     { read: byteCount(64 * 1024, 2 ** 40), or: SERVER_LIMITS.maxBufferedBytes },
   ),
   maxConnections: valueFlag("max-connections", "N", `connections at a time (${SERVER_LIMITS.maxConnections})`, {

@@ -5,7 +5,7 @@
  */
 
 import { setImmediate } from "node:timers";
-import { counted, octetsToText, octetString, writeAll, type RawConnection } from "../bytes.ts";
+import { counted, octetsToText, octetString, type RawConnection, writeAll } from "../bytes.ts";
 import {
   type ContentPiece,
   Decoder,

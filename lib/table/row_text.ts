@@ -33,6 +33,8 @@ export function* readRow(content: Uint8Array, name: string, schema: RowSchema): 
   const isWrapped = survey.hasOneMember && content[scanner.valueStart] === OPEN_BRACE &&
     isRow(JSON.parse(UTF8.decode(content.subarray(scanner.nameStart, scanner.nameEnd))), name, schema);
   survey.check(isWrapped);
+  const detail = tooManyFor(schema, survey.members);
+  if (detail !== undefined) throw unfit([{ field: "*", detail }]);
   const value = isWrapped ? content.subarray(scanner.valueStart, scanner.valueEnd) : content.subarray(start);
   return yield* storedText(value);
 }
@@ -52,16 +54,25 @@ function isRow(member: string, name: string, schema: RowSchema): boolean {
 }
 
 /**
- * Checks a row's value, as it is stored, against the schema and the limit on members.
+ * Checks a row's value after a patch against the limit on members.
  *
- * @throws {HttpError} 422 with an entry of `errors` for each invalid field.
+ * @throws {HttpError} 422
  */
-export function* requireSchema(value: Uint8Array, schema: RowSchema): Generator<number, void> {
+export function* requireFewMembers(value: Uint8Array): Generator<number, void> {
+  // A member or an element has at least two octets.
+  if (value.length <= 2 * MAX_ROW_MEMBERS) return;
   const survey = new Survey(value, new JsonScanner(value));
   yield* survey.steps();
   survey.requireFewMembers(false);
-  const detail = tooManyFor(schema, survey.members);
-  const errors = detail === undefined ? schemaProblems(value, schema) : [{ field: "*", detail }];
+}
+
+/**
+ * Checks a row's value, as it is stored, against the schema.
+ *
+ * @throws {HttpError} 422 with an entry of `errors` for each invalid field.
+ */
+export function requireSchema(value: Uint8Array, schema: RowSchema): void {
+  const errors = schemaProblems(value, schema);
   if (errors.length > 0) throw unfit(errors);
 }
 

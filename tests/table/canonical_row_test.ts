@@ -85,7 +85,7 @@ async function parsed(content: Uint8Array, name: string, schema: RowSchema): Pro
   const pacer = new Pacer();
   try {
     const value = await pacer.run(readRow(content, name, schema));
-    await pacer.run(requireSchema(value, schema));
+    requireSchema(value, schema);
     return new TextDecoder().decode(value);
   } catch {
     return undefined;

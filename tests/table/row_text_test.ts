@@ -14,7 +14,7 @@ async function read(content: string | Uint8Array, schema = ANY): Promise<unknown
   const pacer = new Pacer();
   try {
     const value = await pacer.run(readRow(bytes, "a", schema));
-    await pacer.run(requireSchema(value, schema));
+    requireSchema(value, schema);
     return JSON.parse(new TextDecoder().decode(value));
   } catch (error) {
     if (error instanceof HttpError) return `${error.status} ${error.message}`;
