@@ -16,12 +16,13 @@ import {
   type Service,
 } from "./http_message.ts";
 import { JSON_PIECE_BYTES, MAX_GARBAGE_BYTES, MAX_WRITE_ATTEMPTS } from "./limits.ts";
-import { requireMediaType, requirePlainContent, rowName } from "./table/row_content.ts";
+import { mediaType, requireMediaType, requirePlainContent, rowName } from "./table/row_content.ts";
 import type { RowSchema } from "./table/row_schema.ts";
 import { readRow, requireFewMembers, requireSchema } from "./table/row_text.ts";
-import { readRows } from "./table/bulk_rows.ts";
+import { BareRow, readLines, readRows, TABLE_FORMS } from "./table/bulk_rows.ts";
 import { CanonicalRows, rowOf } from "./table/canonical_row.ts";
 import { mergePatch } from "./table/merge_patch.ts";
+import { ChosenNames } from "./table/chosen_names.ts";
 import { Lanes } from "./table/lanes.ts";
 import { type Contents, readContents, reportOf, type TableObserver } from "./table/reports.ts";
 import { Pacer } from "./table/pacer.ts";
@@ -38,7 +39,7 @@ import {
   writtenResponse,
 } from "./table/responses.ts";
 import { ABSENT, type Awaitable, type NewRow, type Row, rowContent, type Store, type Written } from "./store.ts";
-import { listTable } from "./table/listing.ts";
+import { LINES_TYPE, listTable } from "./table/listing.ts";
 
 /** Options of a {@linkcode Table}. */
 export interface TableOptions {
@@ -56,6 +57,7 @@ const ROW_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 const JSON_TYPE = "application/json";
 const WRITE_TYPES = [JSON_TYPE];
+const ROWS_TYPES = [JSON_TYPE, LINES_TYPE];
 const PATCH_TYPES = [JSON_TYPE, "application/merge-patch+json"];
 /** What a PATCH may have as its content: in OPTIONS of what may be patched, and in a 415 (RFC 5789 §2.2, §3.1). */
 const ACCEPT_PATCH: readonly FieldLine[] = [["Accept-Patch", PATCH_TYPES.join(", ")]];
@@ -71,6 +73,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   readonly #rowMethods: readonly string[];
   readonly #canonical: CanonicalRows;
   readonly #lanes = new Lanes();
+  readonly #names: ChosenNames;
 
   /** Serves a store. The caller closes the store. */
   constructor(store: Store, { schema, readOnly = false, maxRowBytes = Infinity }: TableOptions) {
@@ -78,6 +81,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     this.#schema = schema;
     this.#maxRowBytes = maxRowBytes;
     this.#canonical = new CanonicalRows(schema);
+    this.#names = new ChosenNames(store);
     this.#tableMethods = readOnly ? READING_METHODS : TABLE_METHODS;
     this.#rowMethods = readOnly ? READING_METHODS : ROW_METHODS;
   }
@@ -103,6 +107,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
       const response = name === undefined
         ? this.#answerTable(request, content, requester)
         : this.#answerRow(request, name, content, requester);
+      if (name !== undefined && !READING_METHODS.includes(request.method)) this.#names.note(name);
       const told = this.#told(request, name, content, response, requester);
       return told instanceof Promise ? told.catch(refuseStoreError) : told;
     } catch (error) {
@@ -145,7 +150,8 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     const methods = path === "/" ? this.#tableMethods : this.#rowMethods;
     if (!methods.includes(method)) refuseMethod(method, request.target, methods);
     const hints = method === "PATCH" ? ACCEPT_PATCH : [];
-    if (method === "POST" || method === "PUT") requireMediaType(request.fields, WRITE_TYPES);
+    if (method === "POST" && name === undefined) requireMediaType(request.fields, ROWS_TYPES);
+    else if (method === "POST" || method === "PUT") requireMediaType(request.fields, WRITE_TYPES);
     else if (method === "PATCH") requireMediaType(request.fields, PATCH_TYPES, hints);
     else return name;
     requirePlainContent(request.fields, hints);
@@ -293,40 +299,85 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     return this.#lanes.alone(name, requester, () => retried(`The row ${JSON.stringify(name)}`, attempt));
   }
 
-  /** Creates all rows in the content, or none. */
+  /** Creates all rows in the content, or none; or one row under a name of the server's choice. */
   async #createRows(request: RequestHead, content: Uint8Array, requester?: Requester): Promise<HttpResponse> {
-    const preconditions = readPreconditions(request.fields);
-    if (preconditions === undefined) return (await this.#insertRows(content, requester))!;
+    const { fields, method } = request;
+    const read = mediaType(fields) === LINES_TYPE ? readLines : readRows;
+    const create = async (expected?: number) => {
+      try {
+        return await this.#insertRows(read(content, this.#schema, this.#maxRowBytes, new Pacer(requester)), {
+          isShort: content.length <= JSON_PIECE_BYTES,
+          expected,
+        });
+      } catch (error) {
+        if (!(error instanceof BareRow)) throw error;
+        return await this.#insertBareRow(content, requester, expected);
+      } finally {
+        if (content.length > MAX_GARBAGE_BYTES) collectSoon();
+      }
+    };
+    const preconditions = readPreconditions(fields);
+    if (preconditions === undefined) return (await create())!;
     return await retried("The table", async () => {
       const snapshot = await this.#store.snapshot();
       const { revision } = snapshot;
       snapshot.close();
-      preconditionsHold(preconditions, request.method, revision);
-      return await this.#insertRows(content, requester, revision);
+      preconditionsHold(preconditions, method, revision);
+      return await create(revision);
     });
   }
 
   /** Inserts the rows while they are read; those of short content at once. */
   async #insertRows(
-    content: Uint8Array,
-    requester: Requester | undefined,
-    expected?: number,
+    parts: AsyncGenerator<readonly NewRow[]>,
+    { isShort, expected }: { readonly isShort: boolean; readonly expected?: number },
   ): Promise<HttpResponse | undefined> {
-    const parts = readRows(content, this.#schema, this.#maxRowBytes, new Pacer(requester));
+    const names = this.#names;
     let count = 0;
     async function* counted(): AsyncGenerator<readonly NewRow[]> {
       for await (const rows of parts) {
         count += rows.length;
+        for (const { name } of rows) names.note(name);
         yield rows;
       }
     }
-    const isShort = content.length <= JSON_PIECE_BYTES;
     const rows = isShort ? (await Array.fromAsync(counted())).flat() : counted();
+    const taken = await this.#store.insert(rows, expected);
+    return taken && allCreatedResponse(count, taken);
+  }
+
+  /** Inserts the row in the content under a name that the server chooses: another one, if others have it by now. */
+  async #insertBareRow(
+    content: Uint8Array,
+    requester: Requester | undefined,
+    expected?: number,
+  ): Promise<HttpResponse | undefined> {
+    const pacer = new Pacer(requester);
+    const value = await pacer.run(this.#bareValue(content));
+    for (;;) {
+      const name = await this.#names.next(pacer);
+      const row = rowOf(name, value, this.#maxRowBytes);
+      if (expected === undefined) {
+        const written = await this.#write(row, ABSENT, requester);
+        if (written !== undefined) return writtenResponse(written);
+      } else {
+        const taken = await this.#store.insert([row], expected);
+        if (taken === undefined) return undefined;
+        const current = taken.length === 0 ? await this.#store.get(name) : undefined;
+        if (current !== undefined) return writtenResponse({ row: current, created: true });
+      }
+    }
+  }
+
+  *#bareValue(content: Uint8Array): Generator<number, Uint8Array> {
     try {
-      const taken = await this.#store.insert(rows, expected);
-      return taken && allCreatedResponse(count, taken);
-    } finally {
-      if (content.length > MAX_GARBAGE_BYTES) collectSoon();
+      const value = yield* readRow(content, undefined, this.#schema);
+      requireSchema(value, this.#schema);
+      return value;
+    } catch (error) {
+      if (!(error instanceof HttpError) || error.status !== 422) throw error;
+      const { message, errors, rule } = error;
+      throw new HttpError(422, `${message}; ${TABLE_FORMS}`, { errors, rule });
     }
   }
 

@@ -25,7 +25,7 @@ import { StoredRows } from "./stored_rows.ts";
 
 const JSON_TYPE = "application/json";
 /** One JSON object a line, in the listing's order, which an object loses for names that are whole numbers. */
-const LINES_TYPE = "application/x-ndjson";
+export const LINES_TYPE = "application/x-ndjson";
 const ENCODER = new TextEncoder();
 
 /** Shared by all listings of the process: it bounds the memory of sorted ones. */

@@ -4,8 +4,11 @@
  * @module
  */
 
-import { type HttpResponse, isStream, type Requester, type RequestHead } from "../http_message.ts";
+import { type Fields, type HttpResponse, isStream, type Requester, type RequestHead } from "../http_message.ts";
+import { JSON_PIECE_BYTES } from "../limits.ts";
 import { type Page, type Row, START, type Store } from "../store.ts";
+import { LINES_TYPE } from "./listing.ts";
+import { mediaType } from "./row_content.ts";
 import { StoredRows } from "./stored_rows.ts";
 
 const ENCODER = new TextEncoder();
@@ -26,17 +29,29 @@ export type TableObserver = (requester: Requester, report: TableReport) => void;
 
 /** Returns what was done for a request with this response; `undefined` if nothing was written, and no row read. */
 export function reportOf(
-  { method, query }: RequestHead,
+  { method, query, fields }: RequestHead,
   name: string | undefined,
   sent: Uint8Array,
-  { status, content, contentType }: HttpResponse,
+  { status, content, contentType, fields: made }: HttpResponse,
 ): TableReport | undefined {
   if (method === "DELETE") return { name, content: undefined, how: "removed" };
-  if (name === undefined && method === "POST") return { name, content: sent, how: "created" };
+  const answered = content === undefined || isStream(content) ? undefined : content;
+  if (name === undefined && method === "POST") {
+    const location = made?.find(([field]) => field === "Location")?.[1];
+    if (location === undefined) return { name, content: rowsIn(fields, sent), how: "created" };
+    return { name: decodeURIComponent(location.slice(1)), content: answered, how: "created" };
+  }
   // A listing that was selected, or is too long for one page of the store, does not tell what the table holds.
-  const isWhole = name !== undefined || !query && contentType === "application/json";
-  if (content === undefined || isStream(content) || method === "HEAD" || !isWhole) return undefined;
-  return { name, content, how: method === "GET" ? "read" : status === 201 ? "created" : "replaced" };
+  const isWhole = name !== undefined || !query && contentType !== LINES_TYPE;
+  if (answered === undefined || method === "HEAD" || !isWhole) return undefined;
+  return { name, content: answered, how: method === "GET" ? "read" : status === 201 ? "created" : "replaced" };
+}
+
+/** Returns the rows of a bulk POST as one object, unless they are long lines: nobody shows so many. */
+function rowsIn(fields: Fields, sent: Uint8Array): string | Uint8Array {
+  if (mediaType(fields) !== LINES_TYPE || sent.length > JSON_PIECE_BYTES) return sent;
+  const lines = UTF8.decode(sent).split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  return `{${lines.map((line) => line.slice(1, -1)).join()}}`;
 }
 
 /** What a table holds. */

@@ -58,6 +58,11 @@ export function rowPath(name: string): string {
   return `/${encodeURIComponent(name)}`;
 }
 
+/** Returns the type of the content without parameters, in lower case. */
+export function mediaType(fields: Fields): string | undefined {
+  return fields.get("content-type")?.split(";", 1)[0].trimEnd().toLowerCase();
+}
+
 /**
  * Checks the content's media type. A form on another site cannot send JSON without a CORS preflight, so this also
  * protects against cross-site requests.
@@ -72,7 +77,7 @@ export function requireMediaType(
 ): void {
   const value = fields.get("content-type");
   if (value === allowed[0]) return;
-  const type = value?.split(";", 1)[0].trimEnd().toLowerCase();
+  const type = mediaType(fields);
   if (type !== undefined && allowed.includes(type)) return;
   const seen = value === undefined ? "no Content-Type" : JSON.stringify(value);
   throw new HttpError(415, `The content must be ${allowed.join(" or ")}, saw ${seen}`, {

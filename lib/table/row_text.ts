@@ -21,16 +21,21 @@ const MARK = [0xef, 0xbb, 0xbf];
 /**
  * Reads the row in the content, bare or wrapped under its name. Returns its value as it is stored.
  *
+ * @param name The row's name; without one, the row is bare.
  * @throws {HttpError} 400 if the content is not JSON in UTF-8; 422 if it is not an object, has a member twice, or
  * exceeds the limits on members, nesting or numbers.
  */
-export function* readRow(content: Uint8Array, name: string, schema: RowSchema): Generator<number, Uint8Array> {
+export function* readRow(
+  content: Uint8Array,
+  name: string | undefined,
+  schema: RowSchema,
+): Generator<number, Uint8Array> {
   const scanner = scannerOf(content);
   const start = scanner.at;
   const survey = new Survey(content, scanner);
   yield* survey.steps();
   if (!scanner.isObject) throw notObject(content.subarray(start));
-  const isWrapped = survey.hasOneMember && content[scanner.valueStart] === OPEN_BRACE &&
+  const isWrapped = name !== undefined && survey.hasOneMember && content[scanner.valueStart] === OPEN_BRACE &&
     isRow(JSON.parse(UTF8.decode(content.subarray(scanner.nameStart, scanner.nameEnd))), name, schema);
   survey.check(isWrapped);
   const detail = tooManyFor(schema, survey.members);
@@ -179,9 +184,11 @@ export function scannerOf(content: Uint8Array): JsonScanner {
 /**
  * Creates the error for content that is not JSON from this octet on: with the parser's own message if it is short. On
  * long content the parser would block other clients.
+ *
+ * @param what What it is, as a sentence begins.
  */
-export function notJson(content: Uint8Array, octet: number): HttpError {
-  let detail = `The content is not JSON: unexpected octet or end at ${octet}`;
+export function notJson(content: Uint8Array, octet: number, what = "The content"): HttpError {
+  let detail = `${what} is not JSON: unexpected octet or end at ${octet}`;
   if (content.length <= JSON_PIECE_BYTES) {
     const text = UTF8.decode(content).replace("\ufeff", "");
     try {
@@ -189,15 +196,19 @@ export function notJson(content: Uint8Array, octet: number): HttpError {
     } catch (error) {
       detail = text === ""
         ? "The content is empty: expected a JSON object"
-        : `The content is not JSON: ${(error as Error).message}`;
+        : `${what} is not JSON: ${(error as Error).message}`;
     }
   }
   return new HttpError(400, detail, { rule: "RFC 8259 §2" });
 }
 
-/** Creates the error for JSON text that is not an object. Only its start is looked at. */
-export function notObject(text: Uint8Array): HttpError {
+/**
+ * Creates the error for JSON text that is not an object. Only its start is looked at.
+ *
+ * @param expected What is expected, as a sentence.
+ */
+export function notObject(text: Uint8Array, expected = "The content must be a JSON object"): HttpError {
   const first = text.findIndex((octet) => octet > 0x20);
   const start = UTF8.decode(text.subarray(first, first + 160)).slice(0, 40).trimEnd();
-  return new HttpError(422, `The content must be a JSON object, saw ${start.startsWith("[") ? "an array" : start}`);
+  return new HttpError(422, `${expected}, saw ${start.startsWith("[") ? "an array" : start}`);
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
 import { JSON_PIECE_BYTES, MAX_PROBLEM_ERRORS, MAX_ROW_MEMBERS } from "../../lib/limits.ts";
-import { readRows } from "../../lib/table/bulk_rows.ts";
+import { BareRow, readLines, readRows } from "../../lib/table/bulk_rows.ts";
 import { Pacer } from "../../lib/table/pacer.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import { CountedTurns, REQUESTER } from "../support.ts";
@@ -83,7 +83,7 @@ Deno.test("reading is aborted once the client has disconnected", async () => {
 
 Deno.test("a syntax error anywhere outranks problems of rows", async () => {
   const filler = "x".repeat(JSON_PIECE_BYTES);
-  for (const bad of ['"a":1', '"b/c":{}', '"a":{"b":1e400}', `"a":{"b":"${filler}"},"a":{}`]) {
+  for (const bad of ['"b/c":{}', '"a":{"b":1e400}', `"a":{"b":"${filler}"},"a":{}`]) {
     assert.equal((await refusal(`{${bad}}`)).status, 422);
     const { status, message } = await refusal(`{${bad},}`);
     assert.equal(status, 400);
@@ -135,13 +135,69 @@ Deno.test("each row has its own limits", async () => {
 });
 
 Deno.test("only the first problems are kept, and all are counted", async () => {
-  const content = (count: number) => `{${Array.from({ length: count }, (_, i) => `"n${i}":1`).join()}}`;
+  const content = (count: number) => `{${Array.from({ length: count }, (_, i) => `"n${i}/":{}`).join()}}`;
   for (const count of [MAX_PROBLEM_ERRORS, MAX_PROBLEM_ERRORS + 1]) {
     const { message, errors } = await refusal(content(count));
     assert.match(
       message,
-      new RegExp(`^No row was created: ${count} are invalid, the first one "n0": it must be`),
+      new RegExp(`^No row was created: ${count} are invalid, the first one "n0/": it may not hold`),
     );
     assert.equal(errors!.length, MAX_PROBLEM_ERRORS);
   }
+});
+
+Deno.test("content with a member that is no object is one row, unless it cannot be one", async () => {
+  for (const content of ['{"a":1}', '{"a":{},"b":null}', '{"a":[{}]}']) {
+    await assert.rejects(read(content), BareRow);
+  }
+  const declared = RowSchema.parse("a");
+  await assert.rejects(read('{"a":1}', declared), BareRow);
+  await assert.rejects(read('{"a":{"a":1},"b":1}', declared), /"b": it must be an object with the row's fields$/);
+});
+
+/** Reads lines, and returns the rows or the refusal. */
+async function lines(content: string, schema = ANY): Promise<unknown> {
+  try {
+    const parts = await Array.fromAsync(readLines(ENCODER.encode(content), schema, 1_000_000, new Pacer()));
+    return parts.flat().map(({ name, json }) => `${name} ${json}`);
+  } catch (error) {
+    const { status, message, errors } = error as HttpError;
+    return [status, message, errors?.map(({ field, detail }) => `${field} ${detail}`)];
+  }
+}
+
+Deno.test("a line is one row; blank lines, CR LF and a mark are no rows", async () => {
+  const rows = ["10 {}", '2 {"a":1}', 'é {"b":"\\n"}'];
+  const content = '{"10":{}}\n{ "2" : {"a":1} }\n\n \t\n{"é":{"b":"\\n"}}';
+  for (const text of [content, `${content}\n`, `\ufeff${content}`, content.replaceAll("\n", "\r\n")]) {
+    assert.deepEqual(await lines(text), rows);
+  }
+  assert.deepEqual(await lines(""), []);
+});
+
+Deno.test("a refusal of lines names the line", async () => {
+  const [status, message] = await lines('{"a":{}}\n\n{"b":{}\n') as [number, string];
+  assert.equal(status, 400);
+  assert.match(message, /^Line 3 is not JSON: /);
+  assert.deepEqual(await lines('{"a":{},"b":{}}\n{}\n[1]\n{"c":1}\n{"d":{"e":1e400}}\n{"f":{}}\n{"f":{}}'), [
+    422,
+    'No row was created: 6 are invalid, the first one "line 1": it must be one object with one member, saw 2 members',
+    [
+      "line 1 must be one object with one member, saw 2 members",
+      "line 2 must be one object with one member, saw no row",
+      "line 3 must be one object with one member, saw no row",
+      "c must be an object with the row's fields (line 4)",
+      "d has a wrong field: e is a number beyond the range that can be stored: send it as a string (line 5)",
+      "f is given twice (line 7)",
+    ],
+  ]);
+});
+
+Deno.test("many lines are read in turns, a part after the other", async () => {
+  const turns = new CountedTurns();
+  const content = Array.from({ length: 20_000 }, (_, i) => `{"n${i}":{"a":"${i}"}}\n`).join("");
+  const parts = await Array.fromAsync(readLines(ENCODER.encode(content), ANY, 1000, new Pacer(undefined, turns)));
+  assert(parts.length > 5, `${parts.length} parts`);
+  assert.deepEqual(parts.flat().map(({ name }) => name), Array.from({ length: 20_000 }, (_, i) => `n${i}`));
+  assert(turns.asked >= 5, `${turns.asked} turns`);
 });
