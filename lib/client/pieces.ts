@@ -36,6 +36,8 @@ interface Refusal {
 /** Fields that make a request depend on the state of the table, which the first piece changes (RFC 9110 §13.1). */
 const CONDITIONS = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
 const UTF8 = new TextDecoder();
+const LF = 0x0a;
+const SPACE = 0x20;
 const ENCODER = new TextEncoder();
 
 /**
@@ -49,7 +51,8 @@ export async function sendInPieces(request: HttpRequest, options: PiecesOptions)
   const mayBeSplit = method === "POST" && content !== undefined &&
     !fields.some(([name]) => CONDITIONS.includes(name.toLowerCase()));
   if (!mayBeSplit) return await options.send(request, options.show);
-  const rows = new Rows(content);
+  const type = fields.find(([name]) => name.toLowerCase() === "content-type")?.[1] ?? "";
+  const rows = new Rows(content, /^application\/x-ndjson *(?:;|$)/i.test(type));
   const { status, refusal } = await sendOnce(request, () => rows.count, options);
   return refusal === undefined ? status : await sendRows(request, rows, refusal, options);
 }
@@ -154,18 +157,20 @@ function refusalIn(document: Uint8Array): Refusal | undefined {
   }
 }
 
-/** The rows in the content of a request, in their order. */
+/** The rows in the content of a request, in their order: members of one object, or objects in lines of their own. */
 class Rows {
   readonly #content: Uint8Array;
+  readonly #isLines: boolean;
   #known: readonly MemberSpan[] | undefined;
 
-  constructor(content: Uint8Array) {
+  constructor(content: Uint8Array, isLines: boolean) {
     this.#content = content;
+    this.#isLines = isLines;
   }
 
   /** Found only when needed: most requests are not refused. */
   get #spans(): readonly MemberSpan[] {
-    return this.#known ??= memberSpans(this.#content) ?? [];
+    return this.#known ??= (this.#isLines ? lineSpans(this.#content) : memberSpans(this.#content)) ?? [];
   }
 
   get count(): number {
@@ -175,7 +180,8 @@ class Rows {
   /** Returns content with the rows from one index to before another; their text stays as it is. */
   text(from: number, to: number): Uint8Array {
     const rows = this.#content.subarray(this.#spans[from].start, this.#spans[to - 1].end);
-    return Buffer.concat([ENCODER.encode("{"), rows, ENCODER.encode("}")]);
+    // In lines, the first one's opening brace and the last one's closing brace stand outside of the spans, too.
+    return Buffer.concat([ENCODER.encode("{"), rows, ENCODER.encode(this.#isLines ? "}\n" : "}")]);
   }
 
   /** Returns the name of a row, for a message. */
@@ -183,4 +189,20 @@ class Rows {
     const { start, nameEnd } = this.#spans[row];
     return escapeText(JSON.stringify(JSON.parse(UTF8.decode(this.#content.subarray(start, nameEnd)))));
   }
+}
+
+/** Returns the positions of the only member of the object in each line; `undefined` if a line has another form. */
+function lineSpans(content: Uint8Array): MemberSpan[] | undefined {
+  const spans: MemberSpan[] = [];
+  for (let start = 0, end: number; start < content.length; start = end + 1) {
+    end = content.indexOf(LF, start);
+    if (end < 0) end = content.length;
+    const line = content.subarray(start, end);
+    if (line.every((octet) => octet <= SPACE)) continue;
+    const found = memberSpans(line);
+    if (found?.length !== 1) return undefined;
+    const [span] = found;
+    spans.push({ start: start + span.start, nameEnd: start + span.nameEnd, end: start + span.end });
+  }
+  return spans;
 }

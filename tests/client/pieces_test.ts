@@ -29,11 +29,12 @@ class NarrowStore extends MemoryStore {
     this.inserted.push(rows.length);
     return await super.insert(rows);
   }
+}
 
-  /** All rows as JSON. */
-  async text(): Promise<string> {
-    return String((await (await this.snapshot()).json(START)).content);
-  }
+/** Returns all rows of a store as JSON. */
+async function textOf(store: MemoryStore): Promise<string> {
+  const { content } = await (await store.snapshot()).json(START);
+  return typeof content === "string" ? content : new TextDecoder().decode(content);
 }
 
 function handlerOf(store: MemoryStore): Handler {
@@ -48,6 +49,7 @@ interface Outcome {
 }
 
 interface PostOptions {
+  type?: string;
   fields?: [string, string][];
   showsRefusals?: boolean;
 }
@@ -61,7 +63,7 @@ async function post(handler: Handler, content: string, options?: PostOptions): P
 async function postTo(
   port: number,
   content: string,
-  { fields = [], showsRefusals = false }: PostOptions = {},
+  { type = "application/json", fields = [], showsRefusals = false }: PostOptions = {},
 ): Promise<Outcome> {
   using session = sessionWith(port);
   const outcome: Outcome = { status: 0, shown: "", told: [] };
@@ -74,7 +76,7 @@ async function postTo(
   const request = {
     method: "POST",
     target: "/",
-    fields: [["Host", "h"], ["Content-Type", "application/json"], ...fields] as [string, string][],
+    fields: [["Host", "h"], ["Content-Type", type], ...fields] as [string, string][],
     content: new TextEncoder().encode(content),
   };
   outcome.status = await sendInPieces(request, {
@@ -110,7 +112,7 @@ Deno.test("rows that are too many go in pieces, in their order, their text as it
   ]);
   const whole = new MemoryStore(0);
   await post(handlerOf(whole), content);
-  assert.equal(await store.text(), String((await whole.snapshot().json(START)).content));
+  assert.equal(await textOf(store), await textOf(whole));
 });
 
 Deno.test("each piece is the text that stands between its rows", async () => {
@@ -126,6 +128,16 @@ Deno.test("each piece is the text that stands between its rows", async () => {
     'application/json {"a" : 1.0e+5 ,\n "b":"\\u0041"}',
     'application/json {"c":{"d":12345678901234567890}}',
   ]);
+});
+
+Deno.test("lines of rows go in pieces of whole lines", async () => {
+  const store = new NarrowStore(2);
+  const content = '{"b":{"x":1}}\r\n\n { "a" : {} } \n{"10":{}}\n{"9":{}}\n{"c":{}}';
+  const { status, told } = await post(handlerOf(store), content, { type: "application/x-ndjson; charset=utf-8" });
+  assert.equal(status, 201);
+  assert.deepEqual(store.inserted, [2, 2, 1]);
+  assert.equal(await textOf(store), '{"b":{"x":1},"a":{},"10":{},"9":{},"c":{}}');
+  assert.match(told[0], /5 rows are sent in 3 pieces of at most 2/);
 });
 
 Deno.test("a piece that is still too large is sent in smaller ones", async () => {
