@@ -34,8 +34,8 @@ export interface Message<Head = RequestHead | ResponseHead> {
   interim: boolean;
   /** Why it is broken. */
   error?: HttpError;
-  /** The broken message behind which reading started again with this one. */
-  readonly behind?: Message;
+  /** The number of the exchange behind whose broken message reading started again with this one. */
+  readonly behind?: number;
   /** The number of the call that brought its first octet: only a later response can answer a request. */
   readonly arrival: number;
 }
@@ -50,8 +50,8 @@ export interface Exchange {
   method: string;
   /** The responses, interim ones first. */
   readonly responses: Message<ResponseHead>[];
-  /** The broken request behind which the request was not read. */
-  readonly unread?: Message;
+  /** The number of the exchange behind whose broken request the request was not read. */
+  readonly unread?: number;
   /** Whether no more responses are expected: the final one is complete, or will not be known. */
   over: boolean;
 }

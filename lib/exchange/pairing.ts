@@ -168,7 +168,7 @@ export class Pairing {
     const octets = way.takeHeld();
     if (octets === undefined) return;
     if (stopped === "broken") {
-      way.behind = message!;
+      way.behind = message!.exchange.number;
       message!.to = way.start;
       // The response that broke was the last one to its request.
       if (direction === "response") this.#over(message!.exchange);
@@ -244,7 +244,7 @@ export class Pairing {
     return message;
   }
 
-  #newExchange(unread?: Message): Exchange {
+  #newExchange(unread?: number): Exchange {
     return { number: ++this.#exchanges, request: undefined, method: "", responses: [], unread, over: false };
   }
 
@@ -255,7 +255,7 @@ export class Pairing {
     if (first !== undefined && first.request!.arrival <= arrival) return first;
     if (this.#unasked !== undefined) return this.#unasked;
     const { stopped, message } = this.#requests;
-    this.#unasked = this.#newExchange(stopped === "broken" ? message : undefined);
+    this.#unasked = this.#newExchange(stopped === "broken" ? message!.exchange.number : undefined);
     if (this.#answers !== undefined) this.#unasked.method = this.#answers() ?? "GET";
     return this.#unasked;
   }

@@ -134,11 +134,9 @@ export function persistenceFindings({ head, answers, chunked }: MessageFacts): F
 /** Says that reading started again with a message, and why. */
 export function restartFindings(message: Message | undefined): Finding[] {
   if (message?.behind === undefined) return [];
-  const { direction, exchange } = message.behind;
+  const { direction, behind } = message;
   const reader = direction === "request" ? "server" : "client";
-  return [{
-    text: `read again from here on: the ${reader} read on after the fault of ${direction} ${exchange.number}`,
-  }];
+  return [{ text: `read again from here on: the ${reader} read on after the fault of ${direction} ${behind}` }];
 }
 
 /** Says what was seen, and what the specification says of it: one sentence without its section. */

@@ -30,8 +30,8 @@ export class Way {
   stopped: Stop | "broken" | undefined;
   /** Whether the receiver has read on behind the broken message. */
   readOn = false;
-  /** The broken message behind which reading has just started again. */
-  behind: Message | undefined;
+  /** The number of the exchange behind whose broken message reading has just started again. */
+  behind: number | undefined;
   /** Whether the direction has ended. */
   ended = false;
   /** Whether it has to end after the last complete message (RFC 9112 §9.3). */

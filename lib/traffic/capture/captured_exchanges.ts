@@ -224,7 +224,7 @@ function answerText(message: Message): string {
   const { exchange, began, interim } = message;
   const { request, unread } = exchange;
   if (unread !== undefined) {
-    return `, to a request that was not read: see the fault of request ${unread.exchange.number}`;
+    return `, to a request that was not read: see the fault of request ${unread}`;
   }
   if (request === undefined) return ", to no request here";
   const isEarly = request.state === "incomplete" || began < request.ended;

@@ -346,7 +346,7 @@ function toldOf(exchange: Exchange): ToldExchange {
     ...request && { request: messageOf(request) },
     responses: responses.map(messageOf),
     ...time !== undefined && { answeredIn: time },
-    ...unread && { unread: unread.exchange.number },
+    ...unread !== undefined && { unread },
   };
 }
 
@@ -359,7 +359,7 @@ function messageOf(message: Message): ToldMessage {
     title: titleOf(message),
     status: head?.kind === "response" ? head.status : 0,
     ...error && { fault: { detail: error.message, rule: error.rule ?? "", offset: error.offset ?? -1 } },
-    ...behind && { behind: behind.exchange.number },
+    ...behind !== undefined && { behind },
   };
 }
 

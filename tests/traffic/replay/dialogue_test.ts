@@ -96,23 +96,6 @@ Deno.test("requests without an answer say why", () => {
   ]);
 });
 
-Deno.test("an invalid request is named by its first line, and its answer is compared", () => {
-  const dialogue = dialogueOf("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", EMPTY, EMPTY);
-  assert.deepEqual(taken(dialogue), [["1 GET /a b", "404 ", "404 "]]);
-});
-
-Deno.test("an answer before the end of the request's head belongs to it", () => {
-  const dialogue = dialogueOf("GET /long HT", EMPTY, "");
-  dialogue.sent(wireOctets(`TP/1.1\r\n${HOST}`));
-  dialogue.received("now", wireOctets(EMPTY));
-  assert.deepEqual(taken(dialogue), [["1 GET /long", "404 ", "404 "]]);
-});
-
-Deno.test("an answer without a request is compared", () => {
-  const dialogue = dialogueOf("", EMPTY, OK);
-  assert.deepEqual(taken(dialogue), [["1 ", "404 ", "200 ok"]]);
-});
-
 Deno.test("what is no HTTP ends the answers", () => {
   const dialogue = dialogueOf(`GET /a HTTP/1.1\r\n${HOST}`, OK, "SSH-2.0\r\n");
   const [[, , why]] = taken(dialogue);
