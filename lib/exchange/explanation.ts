@@ -101,10 +101,6 @@ export interface Explanation {
   readonly state: "whole" | "incomplete" | "broken";
   /** The message, if it is one that has begun. */
   readonly message?: Message;
-  /** The method of a request. */
-  readonly method?: string;
-  /** The status of a response. */
-  readonly status?: number;
 }
 
 /** How much of one message is kept. */

@@ -281,7 +281,6 @@ export class Labels {
   #finish(state: "whole" | "incomplete", findings: readonly Finding[] = [], fault?: Fault): void {
     this.#endSummary();
     const facts = this.#facts;
-    const { head } = facts ?? {};
     const known = facts === undefined ? [] : [...contentFindings(facts, state), ...persistenceFindings(facts)];
     this.#push({
       kind: this.#direction,
@@ -289,8 +288,6 @@ export class Labels {
       findings: [...restartFindings(this.#message), ...findings, ...fault === undefined ? known : []],
       ...fault && { fault },
       state: fault === undefined ? state : "broken",
-      ...head?.kind === "request" && { method: head.method },
-      ...head?.kind === "response" && { status: head.status },
     });
     this.#message = undefined;
     this.#facts = undefined;

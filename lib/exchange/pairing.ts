@@ -80,18 +80,10 @@ export class Pairing {
     return this.#open;
   }
 
-  /**
-   * Whether the connection must be closed by the rules (RFC 9112 §9.3), for example after an invalid message.
-   */
+  /** Whether the connection must be closed by the rules (RFC 9112 §9.3), for example after a broken message. */
   get closes(): boolean {
-    return [this.#requests, this.#responses].some(({ ended, closes, stopped }) =>
-      ended || closes || stopped === "broken"
-    );
-  }
-
-  /** Whether the connection is no longer HTTP (RFC 9110 §7.8, §9.3.6). */
-  get leftHttp(): boolean {
-    return this.#leftHttp;
+    const ways = [this.#requests, this.#responses];
+    return ways.some(({ ended, closes, stopped }) => ended || closes || stopped === "broken");
   }
 
   /** The message of a direction that is incomplete, or that broke and ended the reading. */
@@ -189,7 +181,8 @@ export class Pairing {
         if (way.stops) break;
       }
       try {
-        const event = this.#next(way);
+        this.#expect(way.message);
+        const event = way.decoder.next();
         if (event === undefined || event.kind === "closed") break;
         this.#step(way, event);
       } catch (error) {
@@ -202,12 +195,10 @@ export class Pairing {
     way.message.ended = way.time;
   }
 
-  #next({ direction, message, decoder }: Way) {
-    // The method may become known while the head comes.
-    if (direction === "response" && message!.head === undefined) {
-      decoder.expectResponseTo(this.#methodOf(message!.exchange));
-    }
-    return decoder.next();
+  /** Tells which method a response answers, which may become known while its head comes. */
+  #expect(message: Message | undefined): void {
+    if (message?.direction !== "response" || message.head !== undefined) return;
+    this.#responses.decoder.expectResponseTo(this.#methodOf(message.exchange));
   }
 
   /** The method of an exchange, even if the request's head is not complete. */
@@ -299,11 +290,8 @@ export class Pairing {
     const { exchange } = message;
     const requests = this.#requests;
     exchange.method = this.#methodOf(exchange);
-    if (
-      exchange.request !== undefined && exchange.request === requests.message && exchange.request.head === undefined
-    ) {
-      exchange.request.line ??= lineOf(requests.decoder.unread);
-    }
+    const coming = requests.message === exchange.request ? requests.message : undefined;
+    if (coming?.state === "incomplete" && coming.head === undefined) coming.line ??= lineOf(requests.decoder.unread);
     message.head = head;
     const leaves = this.#leaves(message);
     message.interim = isInterim(head.status) && !leaves;

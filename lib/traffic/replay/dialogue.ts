@@ -87,7 +87,7 @@ export class Dialogue {
   /** Whether the server has closed a connection that stayed open in the recording, without announcing it. */
   get endsUnsaid(): boolean {
     const { recorded, now } = this.#sides;
-    const isUnsaid = now.stays && this.#staysAfterRequests && !now.pairing.leftHttp;
+    const isUnsaid = now.stays && this.#staysAfterRequests && now.pairing.stop("response")?.why !== "left HTTP";
     return recorded.ended === undefined && now.ended === CLOSED_BY_SERVER && isUnsaid;
   }
 
