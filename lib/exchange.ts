@@ -32,4 +32,4 @@ export {
 export { octetsOf, readable, units } from "./exchange/octet_text.ts";
 export { Pairing, type PairingOptions } from "./exchange/pairing.ts";
 export { Beginning, kindOfLine } from "./exchange/start_lines.ts";
-export { degreeSentence, fixFor } from "./exchange/verdict.ts";
+export { degreeSentence, fixFor, restartFindings } from "./exchange/verdict.ts";

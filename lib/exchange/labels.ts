@@ -285,7 +285,7 @@ export class Labels {
     this.#push({
       kind: this.#direction,
       message: this.#message,
-      findings: [...restartFindings(this.#message), ...findings, ...fault === undefined ? known : []],
+      findings: [...findings, ...restartFindings(this.#message), ...fault === undefined ? known : []],
       ...fault && { fault },
       state: fault === undefined ? state : "broken",
     });

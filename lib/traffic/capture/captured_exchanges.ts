@@ -232,6 +232,6 @@ function answerText(message: Message): string {
     return isEarly ? ", before the request ended" : `, ${durationText(began - request.ended)} after the request`;
   }
   const time = answeredIn(exchange)!;
-  if (time === "early") return `, answered before its ${request.head === undefined ? "head" : "content"} had come`;
+  if (time === "early") return ", answered before its content had come";
   return `, ${durationText(time)} after the request`;
 }

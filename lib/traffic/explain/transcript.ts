@@ -9,7 +9,7 @@ import type { RawResult } from "../../exit_code.ts";
 import { SHOWN_RAW_EVENTS, SHOWN_RAW_OCTETS } from "../../limits.ts";
 import { escapeText, type Painter, wordsOf, wrapWords } from "../../terminal.ts";
 import type { Octets, TrafficEvent } from "../../traffic.ts";
-import { type ExchangeEvent, Explainer, type Explanation, Judge, readable, units } from "../../exchange.ts";
+import { type ExchangeEvent, Explainer, type Explanation, Judge, readable, units, restartFindings } from "../../exchange.ts";
 import { type Accepted, acceptedIn } from "../../http_message.ts";
 import { readingLines, sentence, wrapUnits } from "./text.ts";
 import { type Microseconds, SINCE_START } from "../tap.ts";
@@ -218,7 +218,12 @@ export class Transcript {
 }
 
 /** What the rules say of one message: the first line, and what there is below it. */
-function predictionLines({ kind, rows, state, fault, findings, length }: Explanation, width: number): string[] {
+function predictionLines(explanation: Explanation, width: number): string[] {
+  const again = restartFindings(explanation.message).flatMap(({ text }) => sentence("=>", text, width));
+  return [...judgementLines(explanation, width), ...again];
+}
+
+function judgementLines({ kind, rows, state, fault, findings, length }: Explanation, width: number): string[] {
   if (kind === "unread") return [`${counted(length, "octet")} behind it: ${rows[0].label}`];
   if (fault !== undefined) {
     const { words, or, rule } = fault.degree;

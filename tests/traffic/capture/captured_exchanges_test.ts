@@ -50,7 +50,7 @@ const titles: [name: string, turns: Turn[], lines: string[], valid: boolean][] =
   ], false],
   ["answered before its head ended", ["> HEAD / HTTP/1.1\r\nHost", `< ${BAD}`], [
     "request 1",
-    "response 1 answered before its head had come",
+    "response 1 answered before its content had come",
   ], false],
   ["with a response that nobody asked for", [`< ${OK}`, `> ${GET}`, `< ${OK}`], [
     "response 1 to no request here",

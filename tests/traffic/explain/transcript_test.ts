@@ -153,6 +153,16 @@ Deno.test("what is sent behind CONNECT is judged by the answer, if that came bef
   );
 });
 
+Deno.test("a request that is read behind an error, because the server read on, says so", () => {
+  const exchange = new Exchange("> GET / HTTP/1.1\nHost: a\r\n\r\n", `< ${OK}`, `> ${GET}`, `< ${OK}`);
+  exchange.transcript.sent(0);
+  assert.match(exchange.text, /^by the rules: may be refused: 400 at octet 14, /m);
+  assert.match(
+    exchange.text,
+    /^by the rules: a complete request: GET \/\n {6}=> read again from here on: the server read on after the fault of request 1$/m,
+  );
+});
+
 Deno.test("a response that is no HTTP is said to be none, once", () => {
   const exchange = new Exchange(`> ${GET}`, "< hello\r\n", "< hello\r\n");
   assert.equal(exchange.transcript.expects, "fin");
