@@ -30,24 +30,35 @@ export function* mergePatch(target: Uint8Array, patch: Uint8Array): Generator<nu
     changes.set(octetString(patch, sent.nameStart, sent.nameEnd), patch.subarray(sent.valueStart, sent.valueEnd));
   }
   const merged = new ByteBuffer(target.length + patch.length);
+  const old = target[0] === OPEN_BRACE ? target : EMPTY_OBJECT;
+  /** Members of the target since the last one that changes, which are copied together. */
+  let from = 0;
+  let to = 0;
+  const copy = () => {
+    if (to === from) return;
+    merged.append(merged.length === 0 ? OPEN : COMMA);
+    merged.append(old.subarray(from, to));
+  };
   const add = function* (name: Uint8Array, value: Uint8Array, change: Uint8Array): Generator<number, void> {
     if (change[0] === NULL) return;
     for (const part of [merged.length === 0 ? OPEN : COMMA, name, COLON]) merged.append(part);
     merged.append(change[0] === OPEN_BRACE ? yield* mergePatch(value, change) : change);
   };
-  const old = target[0] === OPEN_BRACE ? target : EMPTY_OBJECT;
   for (const kept = new JsonScanner(old); yield* nextMember(kept);) {
     const { nameStart, nameEnd, valueEnd } = kept;
     const key = keyOf(octetString(old, nameStart, nameEnd));
     const change = changes.get(key);
-    changes.delete(key);
-    if (change !== undefined) {
-      yield* add(old.subarray(nameStart, nameEnd), old.subarray(kept.valueStart, valueEnd), change);
-    } else {
-      merged.append(merged.length === 0 ? OPEN : COMMA);
-      merged.append(old.subarray(nameStart, valueEnd));
+    if (change === undefined) {
+      if (to === from) from = nameStart;
+      to = valueEnd;
+      continue;
     }
+    changes.delete(key);
+    copy();
+    from = to = 0;
+    yield* add(old.subarray(nameStart, nameEnd), old.subarray(kept.valueStart, valueEnd), change);
   }
+  copy();
   for (const [key, change] of changes) yield* add(Buffer.from(key, "latin1"), EMPTY_OBJECT, change);
   if (merged.length === 0) return EMPTY_OBJECT;
   merged.append(CLOSE);
