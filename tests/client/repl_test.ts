@@ -149,6 +149,7 @@ Content-Length: 2
 ${date}
 ETag: "0"
 X-Total-Count: 0
+Vary: Accept
 
 {}
 Enter: [method] [objectName]
