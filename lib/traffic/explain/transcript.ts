@@ -9,7 +9,15 @@ import type { RawResult } from "../../exit_code.ts";
 import { SHOWN_RAW_EVENTS, SHOWN_RAW_OCTETS } from "../../limits.ts";
 import { escapeText, type Painter, wordsOf, wrapWords } from "../../terminal.ts";
 import type { Octets, TrafficEvent } from "../../traffic.ts";
-import { type ExchangeEvent, Explainer, type Explanation, Judge, readable, units, restartFindings } from "../../exchange.ts";
+import {
+  type ExchangeEvent,
+  Explainer,
+  type Explanation,
+  Judge,
+  readable,
+  restartFindings,
+  units,
+} from "../../exchange.ts";
 import { type Accepted, acceptedIn } from "../../http_message.ts";
 import { readingLines, sentence, wrapUnits } from "./text.ts";
 import { type Microseconds, SINCE_START } from "../tap.ts";
