@@ -95,6 +95,12 @@ export interface Store {
    */
   snapshot(ended?: () => void): Awaitable<Snapshot>;
 
+  /**
+   * Returns the largest N, up to 2^53 - 1, of the rows named rN, in decimal without leading zeros; 0 if there are none.
+   * A store that has no faster way than to read all rows leaves it out.
+   */
+  largestNumber?(): Promise<number>;
+
   /** Closes the store after writes in progress have ended. */
   close(): Awaitable<void>;
 }

@@ -39,7 +39,7 @@ import {
   storeError,
   type TableState,
 } from "./sqlite_file.ts";
-import { fitsOnePage, SnapshotPool } from "./sqlite_snapshots.ts";
+import { fitsOnePage, largestNumber, SnapshotPool } from "./sqlite_snapshots.ts";
 import {
   type Awaitable,
   type NewRow,
@@ -225,6 +225,11 @@ export class SqliteStore implements Store {
     if (fitsOnePage(state.longest, state.total + 1)) return this.#smallSnapshot();
     if (this.#log.clearing !== undefined) return this.#log.clearing.then(() => this.snapshot(ended));
     return this.#snapshots.take(state.revision, ended);
+  }
+
+  /** Implements {@linkcode Store.largestNumber}. */
+  largestNumber(): Promise<number> {
+    return largestNumber(this.#reader, (query) => this.#read(query));
   }
 
   /** Implements {@linkcode Store.close}. */

@@ -234,3 +234,28 @@ export class SnapshotPool {
     return snapshot;
   }
 }
+
+/** Names read at a time when the largest number is looked for. */
+const NAMES_PER_READ = 20_000;
+
+/**
+ * Finds the largest N of the rows named rN in the index of names, some at a time: see {@linkcode Store.largestNumber}.
+ *
+ * @param read Runs a query.
+ */
+export async function largestNumber(database: DatabaseSync, read: <T>(query: () => T) => T): Promise<number> {
+  const beyond = Number.MAX_SAFE_INTEGER + 1;
+  const some = database.prepare(`
+    SELECT max(name) AS last, max(number) AS largest
+    FROM (SELECT name, CASE WHEN name NOT GLOB 'r*[^0-9]*' AND name NOT GLOB 'r0?*' AND length(name) < 18
+        THEN nullif(min(CAST(substr(name, 2) AS INTEGER), ${beyond}), ${beyond}) END AS number
+      FROM rows WHERE name > ? AND name < 'r:' ORDER BY name LIMIT ${NAMES_PER_READ})`);
+  let largest = 0;
+  for (let last: string | null = "r"; last !== null; await FAIR_TURNS.yieldIfBusy()) {
+    const after: string = last;
+    const found = read(() => some.get(after)) as { last: string | null; largest: number | null };
+    largest = Math.max(largest, found.largest ?? 0);
+    last = found.last;
+  }
+  return largest;
+}

@@ -50,6 +50,7 @@ export class ChosenNames {
   }
 
   async #find(pacer: Pacer): Promise<void> {
+    if (this.#store.largestNumber !== undefined) return this.note(`r${await this.#store.largestNumber()}`);
     const snapshot = await this.#store.snapshot();
     try {
       for (let cursor: number | undefined = START; cursor !== undefined;) {

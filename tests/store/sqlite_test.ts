@@ -322,3 +322,29 @@ Deno.test("a store may be closed in the turn in which it was read", async () => 
     await new Promise((resolve) => setImmediate(resolve));
   }
 });
+
+Deno.test("the largest number of a name is found, whatever other names there are", async () => {
+  using folder = new TempFolder();
+  const store = await SqliteStore.open(folder.file());
+  assert.equal(await store.largestNumber(), 0);
+  const names = [
+    "r",
+    "r0",
+    "r007",
+    "r9",
+    "r10",
+    "r1.5",
+    "r12x",
+    "R99",
+    "r-7",
+    "r9007199254740992",
+    "r99999999999999999",
+  ];
+  await store.insert([...names, "r\u0661", "q500", "s500"].map((name) => ({ name, json: "{}" })));
+  assert.equal(await store.largestNumber(), 10);
+  await store.insert(Array.from({ length: 25_000 }, (_, i) => ({ name: `r${100 + i}`, json: "{}" })));
+  assert.equal(await store.largestNumber(), 25_099);
+  await store.put({ name: "r9007199254740991", json: "{}" });
+  assert.equal(await store.largestNumber(), Number.MAX_SAFE_INTEGER);
+  await store.close();
+});
