@@ -84,6 +84,15 @@ export async function readAtMost(source: Source, most: number, expected = 0): Pr
   }
 }
 
+/**
+ * Returns the size of a buffer for the next read: after a read that filled the last one it is larger, after a small read
+ * the smallest.
+ */
+export function nextReadSize(size: number, count: number, least: number, most: number): number {
+  if (count === size) return Math.min(4 * size, most);
+  return count < size / 16 ? least : size;
+}
+
 /** Copies the first `used` bytes into an array of `size`. */
 export function resized(bytes: Uint8Array, used: number, size: number): Uint8Array<ArrayBuffer> {
   const copy = new Uint8Array(size);

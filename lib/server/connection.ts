@@ -21,6 +21,7 @@ import { FAIR_TURNS, waitFor } from "../turns.ts";
 import { CLOSE_REASONS, closeReasonOf, Deadline, type ServerContext } from "./context.ts";
 import { isDisconnect } from "./disconnect.ts";
 import { Incoming } from "./incoming.ts";
+import { textResponse } from "./problem.ts";
 import { Reader } from "./reader.ts";
 import { overloaded } from "./request_content.ts";
 import { piecesOf, Sender } from "./sender.ts";
@@ -51,8 +52,6 @@ export class ServerConnection implements Requester {
   #ended = false;
   #closed = false;
   #peerDone = false;
-  /** When lingering ends at the latest; `undefined` before FIN is sent. */
-  #lingerEnd: number | undefined;
   /** Encodes the response to an invalid message that waits for the delay; `undefined` if there is none. */
   #refusal: (() => void) | undefined;
   #refusing: Promise<void> | undefined;
@@ -97,7 +96,7 @@ export class ServerConnection implements Requester {
     this.#context.observer.opened?.(this.#id, addressText(socketAddress(this.#conn.remoteAddr)));
     try {
       if ("handshake" in this.#conn) await this.#handshake();
-      if (refusal !== undefined) this.#encodeRefusal(refusal, 0);
+      if (refusal !== undefined && !this.#ended) this.#encodeRefusal(refusal, 0);
       // The local variables of this function stay in memory for every idle connection, so there are few.
       while (!this.#ended) {
         this.#awaitBytes();
@@ -138,10 +137,12 @@ export class ServerConnection implements Requester {
       case "the handshake":
         return this.cutOff(CLOSE_REASONS.handshake);
       case "a request":
-        return this.cutOff(this.#context.stopping ? CLOSE_REASONS.stopping : CLOSE_REASONS.idle);
+        return this.#endIdle(this.#context.stopping ? CLOSE_REASONS.stopping : CLOSE_REASONS.idle);
       case "the service":
         return this.cutOff(CLOSE_REASONS.byClient);
       case "the client to read":
+        // Whatever was to end the connection, this is what did.
+        this.#closeReason = undefined;
         return this.cutOff(CLOSE_REASONS.unread);
       case "the client to close":
         return this.#close();
@@ -180,7 +181,13 @@ export class ServerConnection implements Requester {
   async #handshake(): Promise<void> {
     const { clock, limits } = this.#context;
     this.#deadline.set("the handshake", clock + limits.headTimeoutMs);
-    await (this.#conn as Deno.TlsConn).handshake();
+    try {
+      await (this.#conn as Deno.TlsConn).handshake();
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      // The client speaks plain HTTP, and is told so in a form that each shows.
+      this.#encodeRefusal(error, undefined, textResponse(error));
+    }
   }
 
   /** Sets the deadline for the next bytes. For a head or content, it counts from the beginning of that part. */
@@ -343,13 +350,14 @@ export class ServerConnection implements Requester {
   }
 
   /** Encodes the response to an invalid message, after the delay. No further requests are read. */
-  #encodeRefusal(error: HttpError, delayMs = this.#context.limits.delayMs): void {
+  #encodeRefusal(error: HttpError, delayMs = this.#context.limits.delayMs, response?: HttpResponse): void {
     const { request, method, unread, consumed } = this.#incoming;
     const { observer, service } = this.#context;
     observer.refused?.(this.#id, error, request?.text ?? "", unread, consumed);
     const minor = request?.minor ?? 1;
     const encode = () => {
-      this.#encodeResponse(service.errorResponse(error), { method, minor, close: true, date: this.#context.date });
+      const context = { method, minor, close: true, date: this.#context.date };
+      this.#encodeResponse(response ?? service.errorResponse(error), context);
     };
     if (delayMs > 0) this.#refusal = encode;
     else encode();
@@ -405,7 +413,14 @@ export class ServerConnection implements Requester {
     const seconds = (what === "a head" ? headTimeoutMs : contentTimeoutMs) / 1000;
     const detail = `The request's ${what === "a head" ? "head" : "content"} was not complete after ${seconds} seconds`;
     this.#encodeRefusal(new HttpError(408, detail, { rule: "RFC 9110 §15.5.9" }));
-    this.#sendRefusal().then(() => this.#closeWrite()).catch(() => this.#close());
+    this.#sendRefusal().then(() => this.#sender.finish()).catch(() => this.#close());
+  }
+
+  /** Ends an idle connection. Over TLS, the last response may still be on its way. */
+  #endIdle(reason: string): void {
+    this.#end(reason);
+    const close = () => this.#close();
+    this.#sender.finish().then(close, close);
   }
 
   /**
@@ -413,21 +428,9 @@ export class ServerConnection implements Requester {
    * connection, which can destroy the last response before the client has read it (RFC 9112 §9.6).
    */
   async #linger(): Promise<void> {
-    if (this.#peerDone) return;
-    await this.#closeWrite();
-    for (let count = await this.#reader.read(); count !== null; count = await this.#reader.read()) {
-      this.#deadline.at = Math.min(this.#context.clock + this.#context.limits.lingerMs, this.#lingerEnd!);
-      this.#reader.resize(count);
-      await FAIR_TURNS.yieldIfBusy(this);
-    }
-  }
-
-  async #closeWrite(): Promise<void> {
-    if (this.#lingerEnd !== undefined) return;
-    const { clock, limits } = this.#context;
-    this.#lingerEnd = clock + limits.maxLingerMs;
-    this.#deadline.set("the client to close", clock + limits.lingerMs);
-    await this.#conn.closeWrite();
+    if (this.#peerDone) this.#closeReason ??= CLOSE_REASONS.byClient;
+    const end = await this.#sender.finish() + this.#context.limits.maxLingerMs;
+    if (!this.#peerDone) await this.#reader.drain(this.#deadline, end, this);
   }
 
   /** Releases all resources. Further calls have no effect. */

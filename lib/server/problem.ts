@@ -1,5 +1,5 @@
 /**
- * Error responses as problem documents (RFC 9457).
+ * Error responses: problem documents (RFC 9457), or plain text.
  *
  * @module
  */
@@ -28,4 +28,9 @@ export function problemResponse(error: HttpError, detail = error.message): HttpR
     maxRows,
   };
   return { status, contentType: "application/problem+json", content: `${JSON.stringify(problem)}\n`, fields };
+}
+
+/** Returns the response to an error for a client that may show nothing but text. */
+export function textResponse({ status, message }: HttpError): HttpResponse {
+  return { status, contentType: "text/plain; charset=utf-8", content: `${message}\n` };
 }

@@ -4,7 +4,9 @@
  * @module
  */
 
-import type { ServerContext } from "./context.ts";
+import { nextReadSize } from "../bytes.ts";
+import { FAIR_TURNS, type Precedence } from "../turns.ts";
+import type { Deadline, ServerContext } from "./context.ts";
 
 /** Reads from a client. */
 export class Reader {
@@ -54,16 +56,21 @@ export class Reader {
   resize(count: number): void {
     const { limits, budget } = this.#context;
     const size = this.#buffer.length;
-    const fitting = count === size
-      ? Math.min(4 * size, limits.maxReadBytes)
-      : count < size / 16
-      ? limits.minReadBytes
-      : size;
+    const fitting = nextReadSize(size, count, limits.minReadBytes, limits.maxReadBytes);
     const more = fitting - size;
     if (more <= 0 ? more === 0 : !budget.has(more)) return;
     budget.take(more);
     this.#held += more;
     this.#buffer = new Uint8Array(fitting);
+  }
+
+  /** Reads what is ignored until the client closes its side, is silent for a while, or the time is over. */
+  async drain(deadline: Deadline, end: number, client: Precedence): Promise<void> {
+    for (let count = await this.read(); count !== null; count = await this.read()) {
+      deadline.at = Math.min(this.#context.clock + this.#context.limits.lingerMs, end);
+      this.resize(count);
+      await FAIR_TURNS.yieldIfBusy(client);
+    }
   }
 
   /** Releases the buffers. */

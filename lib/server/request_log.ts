@@ -56,7 +56,10 @@ function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
       if (trailers.size > 0) message(writer, "-----TRAILERS-----\n", mask(trailerText(trailers)), NO_BYTES);
     },
     refused: (id, error, head, rest, position) => {
-      message(writer, banners.banner("REQUEST", id), mask(head), maskBytes(rest, mask));
+      // What is refused before it was read is told in one line.
+      if (head.length + rest.length > 0) {
+        message(writer, banners.banner("REQUEST", id), mask(head), maskBytes(rest, mask));
+      }
       const explained = options.explain?.(error, rest, position) ?? "";
       const refused = `refused: ${describe(error, terminal)}`;
       writer.print(`${wrapMessage(refused, options.columns?.())}\n${explained}`);

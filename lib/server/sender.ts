@@ -15,15 +15,17 @@ export class Sender {
   /** Responses that are not written yet; `undefined` if there are none. */
   #encoder: Encoder | undefined;
   /** The time the client has left, in milliseconds: it runs while octets wait, and grows as they are read. */
-  #patienceMs = 0;
+  #patienceMs: number;
   /** The number of octets being written. */
   #held = 0;
+  #finished: Promise<number> | undefined;
 
   /** Creates a sender for a connection, which sets the deadline while it waits. */
   constructor(conn: Deno.Conn, context: ServerContext, deadline: Deadline) {
     this.#conn = conn;
     this.#context = context;
     this.#deadline = deadline;
+    this.#patienceMs = context.limits.sendTimeoutMs;
   }
 
   /** The number of octets that are not written. */
@@ -63,6 +65,20 @@ export class Sender {
       this.#held -= count;
     }
     this.#release();
+  }
+
+  /**
+   * Ends this side after everything written, and returns when that was. Over TLS the end may wait for the client, which
+   * has as much time as is left to it. Then the client has a while to close its side. Further calls wait for the first.
+   */
+  finish(): Promise<number> {
+    return this.#finished ??= (async () => {
+      this.#deadline.set("the client to read", this.#context.clock + this.#patienceMs);
+      await this.#conn.closeWrite();
+      const { clock, limits } = this.#context;
+      this.#deadline.set("the client to close", clock + limits.lingerMs);
+      return clock;
+    })();
   }
 
   /** Drops what is not written: the connection is closed. */

@@ -8,11 +8,24 @@
  * @module
  */
 
-import { writeAll } from "../bytes.ts";
+import { nextReadSize, writeAll } from "../bytes.ts";
+import { HttpError } from "../http_message.ts";
 import { hadLeft, scarcity } from "./disconnect.ts";
 
-/** Octets relayed at a time: the size of the largest TLS record (RFC 8446 §5.1), so that memory stays small. */
-const PASSED_BYTES = 16 * 1024;
+/** Octets relayed at a time at first: many connections are idle. */
+const MIN_PASSED_BYTES = 1024;
+/** Octets relayed at a time at most: those of one write, and what TLS adds. */
+const MAX_PASSED_BYTES = 66 * 1024;
+/** Octets written at a time at most. */
+const MAX_WRITTEN_BYTES = 64 * 1024;
+/** Octets of content in one TLS record at most (RFC 8446 §5.1), and the fewest that TLS adds to them. */
+const RECORD_BYTES = 16 * 1024;
+const RECORD_OVERHEAD_BYTES = 21;
+/**
+ * Octets that count as written while they are on the way, as those do that the client's own socket holds. The system may
+ * hold back one segment of loopback until more comes, or for 40 ms: waiting for that each time would be slow.
+ */
+const MAX_PASSING_BYTES = 64 * 1024;
 
 /** A certificate and its key, in PEM. */
 export interface TlsIdentity {
@@ -131,7 +144,8 @@ export class TlsRelay implements Deno.Listener {
 
   /** Starts an inner listener. */
   #listen(identity: TlsIdentity): Deno.TlsListener {
-    const inner = Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...identity, alpnProtocols: ["http/1.1"] });
+    const alpnProtocols = ["http/1.1", "http/1.0"];
+    const inner = Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...identity, alpnProtocols });
     this.#acceptInner(inner);
     return inner;
   }
@@ -169,21 +183,42 @@ export class TlsRelay implements Deno.Listener {
   }
 }
 
-/** A client's TLS connection, which can be closed whatever the client does. */
+/**
+ * A client's TLS connection, which can be closed whatever the client does.
+ *
+ * Octets count as written once the client's own socket has taken them, as on a plain connection, but for the last ones:
+ * {@linkcode closeWrite} waits for them, {@linkcode close} drops what is on the way.
+ */
 export class RelayedConn implements Deno.Conn {
   readonly #outer: Deno.TcpConn;
   readonly #link: Deno.TcpConn;
   readonly #tls: Deno.TlsConn;
+  /** What is read and written: TLS, or the client's connection itself if it speaks plain HTTP. */
+  #spoken: Deno.Conn;
+  /** Whether the client's first octet belongs to plain HTTP. */
+  readonly #isPlain = Promise.withResolvers<boolean>();
+  /** Ends once the client's socket has taken everything, and its end. */
+  readonly #sent: Promise<void>;
+  /** Octets between the inner socket and the client's: hardly fewer, and never more. */
+  #passing = 0;
+  /** A write that waits until few enough are left. */
+  #waiting: PromiseWithResolvers<void> | undefined;
+  /** Why octets can no longer be passed on. */
+  #broken: unknown;
 
   /** Relays octets between the public connection and the inner one. */
   constructor(outer: Deno.TcpConn, link: Deno.TcpConn, tls: Deno.TlsConn) {
     this.#outer = outer;
     this.#link = link;
-    this.#tls = tls;
+    this.#spoken = this.#tls = tls;
     outer.setNoDelay();
     link.setNoDelay();
-    passOn(outer, link);
-    passOn(link, outer);
+    this.#sent = passOn(link, outer, (count) => {
+      this.#passing = Math.max(0, this.#passing - count);
+      if (this.#passing <= MAX_PASSING_BYTES) this.#waiting?.resolve();
+    });
+    this.#sent.catch((error) => this.#break(error));
+    this.#receive().catch((error) => this.#break(error));
   }
 
   /** The client's address. */
@@ -206,35 +241,60 @@ export class RelayedConn implements Deno.Conn {
     return this.#tls.writable;
   }
 
-  /** Performs the TLS handshake. */
-  handshake(): Promise<Deno.TlsHandshakeInfo> {
-    return this.#tls.handshake();
-  }
-
-  /** Reads decrypted content. */
-  read(bytes: Uint8Array): Promise<number | null> {
-    return this.#tls.read(bytes);
-  }
-
-  /** Writes content to be encrypted. */
-  write(bytes: Uint8Array): Promise<number> {
-    return this.#tls.write(bytes);
-  }
-
-  /** Closes this side. */
-  closeWrite(): Promise<void> {
-    return this.#tls.closeWrite();
-  }
-
-  /** Closes all sockets of the connection. */
-  close(): void {
-    for (const conn of [this.#outer, this.#link, this.#tls]) {
-      try {
-        conn.close();
-      } catch {
-        // Already closed.
-      }
+  /**
+   * Performs the TLS handshake. If it fails, the client has been sent the reason (RFC 8446 §6.2).
+   *
+   * @throws {HttpError} If the client speaks plain HTTP. From then on the connection does so, too.
+   */
+  async handshake(): Promise<Deno.TlsHandshakeInfo> {
+    if (await this.#isPlain.promise) {
+      this.#spoken = this.#outer;
+      throw new HttpError(400, "Plain HTTP was sent to a port that speaks TLS: use https://");
     }
+    try {
+      return await this.#tls.handshake();
+    } catch (error) {
+      closeAll(this.#tls);
+      await this.#sent.catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Reads decrypted content. An end without TLS's own is one, too (RFC 9112 §9.8). */
+  async read(bytes: Uint8Array): Promise<number | null> {
+    try {
+      return await this.#spoken.read(bytes);
+    } catch (error) {
+      if (this.#broken === undefined && error instanceof Deno.errors.UnexpectedEof) return null;
+      throw this.#broken ?? error;
+    }
+  }
+
+  /** Writes content to be encrypted, and waits until the client's socket has taken almost everything. */
+  async write(bytes: Uint8Array): Promise<number> {
+    if (this.#spoken === this.#outer) return this.#outer.write(bytes);
+    const part = bytes.subarray(0, MAX_WRITTEN_BYTES);
+    // Counted before, because octets are passed on before the write ends.
+    this.#passing += encryptedLength(part.length);
+    const count = await this.#tls.write(part);
+    this.#passing -= encryptedLength(part.length) - encryptedLength(count);
+    if (this.#broken !== undefined) throw this.#broken;
+    if (this.#passing > MAX_PASSING_BYTES) {
+      this.#waiting = Promise.withResolvers();
+      await this.#waiting.promise;
+    }
+    return count;
+  }
+
+  /** Ends this side, and waits until the client's socket has taken everything. */
+  async closeWrite(): Promise<void> {
+    await this.#spoken.closeWrite();
+    if (this.#spoken === this.#tls) await this.#sent;
+  }
+
+  /** Closes all sockets of the connection at once. */
+  close(): void {
+    closeAll(this.#outer, this.#link, this.#tls);
   }
 
   /** Implements {@linkcode Deno.Conn.ref}. */
@@ -251,23 +311,54 @@ export class RelayedConn implements Deno.Conn {
   [Symbol.dispose](): void {
     this.close();
   }
+
+  /** Passes on what the client sends, unless it is plain HTTP. A TLS handshake never begins with a letter. */
+  async #receive(): Promise<void> {
+    const buffer = new Uint8Array(MIN_PASSED_BYTES);
+    const count = await this.#outer.read(buffer);
+    const isPlain = count !== null && isLetter(buffer[0]);
+    this.#isPlain.resolve(isPlain);
+    if (isPlain) return;
+    if (count !== null) await writeAll(this.#link, buffer.subarray(0, count));
+    return passOn(this.#outer, this.#link);
+  }
+
+  /** Closes the sockets between which octets can no longer be passed on. */
+  #break(error: unknown): void {
+    this.#broken ??= error;
+    this.#isPlain.resolve(false);
+    this.#waiting?.reject(error);
+    closeAll(this.#outer, this.#link);
+  }
 }
 
-/** Relays one direction, including its end. If a connection breaks, both are closed. */
-async function passOn(from: Deno.TcpConn, to: Deno.TcpConn): Promise<void> {
-  const buffer = new Uint8Array(PASSED_BYTES);
-  try {
-    for (let count = await from.read(buffer); count !== null; count = await from.read(buffer)) {
-      await writeAll(to, buffer.subarray(0, count));
-    }
-    await to.closeWrite();
-  } catch {
-    for (const conn of [from, to]) {
-      try {
-        conn.close();
-      } catch {
-        // Already closed.
-      }
+/** Returns how many octets TLS makes of content at least. */
+function encryptedLength(length: number): number {
+  return length + RECORD_OVERHEAD_BYTES * Math.ceil(length / RECORD_BYTES);
+}
+
+function isLetter(octet: number): boolean {
+  return /[A-Za-z]/.test(String.fromCharCode(octet));
+}
+
+/** Passes on the octets of one direction, and its end. Reports how many were taken. */
+async function passOn(from: Deno.TcpConn, to: Deno.TcpConn, passed?: (count: number) => void): Promise<void> {
+  let buffer = new Uint8Array(MIN_PASSED_BYTES);
+  for (let count = await from.read(buffer); count !== null; count = await from.read(buffer)) {
+    await writeAll(to, buffer.subarray(0, count));
+    passed?.(count);
+    const size = nextReadSize(buffer.length, count, MIN_PASSED_BYTES, MAX_PASSED_BYTES);
+    if (size !== buffer.length) buffer = new Uint8Array(size);
+  }
+  await to.closeWrite();
+}
+
+function closeAll(...conns: readonly Deno.Conn[]): void {
+  for (const conn of conns) {
+    try {
+      conn.close();
+    } catch {
+      // Already closed.
     }
   }
 }

@@ -223,13 +223,14 @@ class TappedConn implements Deno.Conn {
   }
 
   #fin(by: End): void {
-    if (this.#closed || this.#fins.includes(by)) return;
+    if (this.#closed || this.#broken !== undefined || this.#fins.includes(by)) return;
     this.#fins.push(by);
     this.#told({ kind: "fin", ...this.#seen(), by });
   }
 
   #octets(kind: "read" | "write", buffer: Uint8Array, count: number): void {
-    if (this.#closed || count === 0) return;
+    // A client that speaks plain HTTP where TLS is expected is answered, but that is no part of a TLS connection.
+    if (this.#closed || this.#broken !== undefined || count === 0) return;
     const bytes = count === buffer.length ? buffer : buffer.subarray(0, count);
     const event = { kind, end: this.#end, connection: this.#connection, time: this.#now(), bytes };
     this.#untold = this.#told(event) ?? undefined;

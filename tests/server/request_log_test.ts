@@ -69,6 +69,11 @@ Deno.test("an invalid request is printed up to the error, with the error", async
   assert.equal(safe, "-----REQUEST-----\nGET\\x1b\nrefused: 400 at byte 3 (RFC 9112 \xc2\xa72.2): Saw \\x1b\n");
 });
 
+Deno.test("what is refused before anything was read is one line", async () => {
+  const text = await printed({}, (log) => log.refused!(1, new HttpError(400, "No TLS"), "", NO_BYTES, 0));
+  assert.equal(text, "refused: 400: No TLS\n");
+});
+
 Deno.test("on a terminal, lines on refused messages break between words", async () => {
   const error = new HttpError(400, "A sentence of words", { rule: "R", offset: 3 });
   const text = await printed({ terminal: true, columns: () => 20 }, (log) => {

@@ -64,3 +64,30 @@ Deno.test("each write has the remaining time, extended by its octets", async () 
   await sender.flush();
   assert.equal(deadlines[3], sendTimeoutMs + 500);
 });
+
+Deno.test("the end of a connection has the time that its responses have left, and comes once", async () => {
+  const { sendTimeoutMs, minSendBytesPerSecond, lingerMs } = SERVER_LIMITS;
+  const context = connectionContext(() => ({ status: 200 }));
+  const deadline = new Deadline();
+  const ends: number[] = [];
+  const conn = {
+    write: (bytes: Uint8Array) => {
+      context.clock += 3000;
+      return Promise.resolve(bytes.length);
+    },
+    closeWrite: () => {
+      assert.equal(deadline.waiting, "the client to read");
+      ends.push(deadline.at - context.clock);
+      return Promise.resolve();
+    },
+  } as Deno.Conn;
+  await new Sender(conn, context, deadline).finish();
+  const sender = new Sender(conn, context, deadline);
+  sender.restart();
+  sender.encoder.content("x".repeat(minSendBytesPerSecond));
+  await sender.flush();
+  const [first, second] = await Promise.all([sender.finish(), sender.finish()]);
+  assert.deepEqual(ends, [sendTimeoutMs, sendTimeoutMs - 3000 + 1000]);
+  assert.deepEqual([first, second], [context.clock, context.clock]);
+  assert.deepEqual([deadline.waiting, deadline.at], ["the client to close", context.clock + lingerMs]);
+});

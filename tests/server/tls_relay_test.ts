@@ -3,6 +3,7 @@ import { SERVER_LIMITS } from "../../lib/limits.ts";
 import { Server } from "../../lib/server.ts";
 import { TlsRelay } from "../../lib/server/tls_relay.ts";
 import { Peer, serviceOf, until } from "../support.ts";
+import { octetString } from "../wire_cases.ts";
 
 const file = (name: string) => Deno.readTextFileSync(new URL(`../testdata/tls/${name}.pem`, import.meta.url));
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -12,6 +13,7 @@ function tlsServer(limits: Partial<typeof SERVER_LIMITS> = {}, content: string =
   let offset = 0;
   const peers: string[] = [];
   const reasons: string[] = [];
+  const refusals: string[] = [];
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const relay = new TlsRelay(listener, { cert: file("cert"), key: file("key") });
   const server = new Server(
@@ -19,7 +21,11 @@ function tlsServer(limits: Partial<typeof SERVER_LIMITS> = {}, content: string =
     serviceOf(() => ({ status: 200, content })),
     {
       limits: { ...SERVER_LIMITS, shutdownIdleMs: 0, ...limits },
-      observer: { opened: (_id, peer) => peers.push(peer), closed: (_id, reason) => reasons.push(reason) },
+      observer: {
+        opened: (_id, peer) => peers.push(peer),
+        refused: (_id, { status, message }) => refusals.push(`${status} ${message}`),
+        closed: (_id, reason) => reasons.push(reason),
+      },
       monotonicNow: () => performance.now() + offset,
     },
   );
@@ -30,13 +36,14 @@ function tlsServer(limits: Partial<typeof SERVER_LIMITS> = {}, content: string =
     port,
     peers,
     reasons,
+    refusals,
     advance(milliseconds: number) {
       offset += milliseconds;
       server.sweep();
     },
     plain: () => Deno.connect({ hostname: "127.0.0.1", port }),
-    async secure() {
-      const conn = await Deno.connectTls({ hostname: "127.0.0.1", port, caCerts: [file("ca")] });
+    async secure(alpnProtocols?: string[]) {
+      const conn = await Deno.connectTls({ hostname: "127.0.0.1", port, caCerts: [file("ca")], alpnProtocols });
       return { peer: new Peer(conn), address: `127.0.0.1:${(conn.localAddr as Deno.NetAddr).port}` };
     },
   };
@@ -89,6 +96,109 @@ Deno.test("large content is relayed completely, with either end closing", async 
   await server.shutdown();
 });
 
+/** More than the sockets between the two ends hold. */
+const LARGE = "0123456789".repeat(2_000_000);
+
+/** Reads until the client's socket can take everything encoded, and returns the octets read meanwhile. */
+async function readUntilSent(peer: Peer, server: Server): Promise<string> {
+  await until(() => server.budget.used > 0);
+  let text = "";
+  const buffer = new Uint8Array(16 * 1024);
+  while (server.budget.used > 0 && text.length < LARGE.length - 100_000) {
+    text += octetString(buffer.subarray(0, (await peer.conn.read(buffer))!));
+  }
+  await until(() => server.budget.used === 0);
+  return text;
+}
+
+/** Asserts that the rest of a response is complete, and that TLS is ended (RFC 9112 §9.8): else reading fails. */
+async function assertWhole(peer: Peer, read: string): Promise<void> {
+  const text = read + await peer.receiveAll();
+  assert.equal(text.length - (text.indexOf("\r\n\r\n") + 4), LARGE.length);
+  peer.close();
+}
+
+for (const end of ["is idle", "is shut down", "asks for the last response", "closes its side"] as const) {
+  Deno.test(`a slow reader gets everything and the end of TLS when its connection ${end}`, async () => {
+    const { server, secure, advance } = tlsServer({}, LARGE);
+    const { peer } = await secure();
+    await peer.send(
+      end === "asks for the last response" ? GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n") : GET,
+    );
+    if (end === "closes its side") await peer.conn.closeWrite();
+    const read = await readUntilSent(peer, server);
+    assert(read.length > LARGE.length / 2, "Octets count as sent once the client's own socket has taken them");
+    if (end === "is idle") advance(SERVER_LIMITS.idleTimeoutMs);
+    const stopped = end === "is shut down" ? server.shutdown() : undefined;
+    await assertWhole(peer, read);
+    await until(() => server.connections === 0);
+    await (stopped ?? server.shutdown());
+  });
+}
+
+Deno.test("each of many half-closed clients is answered, and nothing stays open", async () => {
+  const { server, secure, reasons } = tlsServer();
+  for (let i = 0; i < 20; i++) {
+    const { peer } = await secure();
+    await peer.send(GET);
+    await peer.conn.closeWrite();
+    assert.equal((await peer.receive()).content, "ok");
+    assert.equal(await peer.receiveAll(), "");
+    peer.close();
+  }
+  await until(() => server.connections === 0);
+  assert.deepEqual(reasons, Array(20).fill("by the client"));
+  await server.shutdown();
+});
+
+Deno.test("refusals over TLS are whole: too many connections, and a request that is too slow", async () => {
+  const { server, secure, advance } = tlsServer({ maxConnections: 1 });
+  const { peer } = await secure();
+  await peer.send("GET / HTTP/1.1\r\nHost:");
+  const { peer: second } = await secure();
+  assert.equal((await second.receive()).head.status, 503);
+  assert.equal(await second.receiveAll(), "");
+  second.close();
+  advance(SERVER_LIMITS.headTimeoutMs);
+  assert.equal((await peer.receive()).head.status, 408);
+  assert.equal(await peer.receiveAll(), "");
+  peer.close();
+  await server.shutdown();
+});
+
+Deno.test("http/1.0 can be agreed on, and a client without a common protocol is told so", async () => {
+  const { server, secure } = tlsServer();
+  const { peer } = await secure(["http/1.0"]);
+  assert.equal((await (peer.conn as Deno.TlsConn).handshake()).alpnProtocol, "http/1.0");
+  assert.equal((await peer.exchange("GET / HTTP/1.0\r\n\r\n")).content, "ok");
+  peer.close();
+  const { peer: other } = await secure(["h2"]);
+  await assert.rejects((other.conn as Deno.TlsConn).handshake(), /NoApplicationProtocol/);
+  other.close();
+  await until(() => server.connections === 0);
+  await server.shutdown();
+});
+
+Deno.test("plain HTTP is answered with 400 in plain text, and reported once; anything else is closed", async () => {
+  const { server, plain, refusals, reasons } = tlsServer();
+  const peer = new Peer(await plain());
+  await peer.send(`PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n${"x".repeat(100_000)}`);
+  const { head, content } = await peer.receive();
+  assert.deepEqual([head.status, head.fields.get("content-type")], [400, "text/plain; charset=utf-8"]);
+  assert.equal(content, "Plain HTTP was sent to a port that speaks TLS: use https://\n");
+  assert.equal(await peer.receiveAll(), "");
+  peer.close();
+  await until(() => reasons.length === 1);
+  const other = new Peer(await plain());
+  await other.send("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  assert.doesNotMatch(await other.receiveAll(), /HTTP/);
+  other.close();
+  await until(() => reasons.length === 2);
+  assert.deepEqual(refusals, [`400 ${content.trimEnd()}`]);
+  assert.deepEqual(reasons, ["by the server (error 400)", "by the server (no TLS handshake)"]);
+  await server.shutdown();
+});
+
 Deno.test("unfinished handshakes count as connections, and time out", async () => {
   const { server, plain, secure, advance, reasons } = tlsServer({ maxConnections: 3, maxRefusedConnections: 2 });
   const half: Deno.Conn[] = [];
@@ -111,7 +221,7 @@ Deno.test("unfinished handshakes count as connections, and time out", async () =
 Deno.test("why a connection without TLS, or without the end of TLS, was closed", async () => {
   const { server, plain, secure, reasons } = tlsServer();
   const speaker = await plain();
-  await speaker.write(new TextEncoder().encode(GET));
+  await speaker.write(new TextEncoder().encode("\r\n"));
   await until(() => reasons.length === 1);
   speaker.close();
   (await plain()).close();

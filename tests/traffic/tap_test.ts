@@ -105,11 +105,18 @@ Deno.test("with TLS a connection is reported once its handshake has succeeded or
       localAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 },
       remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 2 },
       handshake: () => fails ? Promise.reject(new Error("no")) : Promise.resolve({}),
+      write: (bytes: Uint8Array) => Promise.resolve(bytes.length),
+      closeWrite: () => Promise.resolve(),
       close: () => {},
     } as unknown as Deno.Conn;
     const tap = tapped(conn, "server", 1, told, now) as Deno.TlsConn;
     assert.deepEqual(events, []);
     await tap.handshake().catch(() => {});
+    if (fails) {
+      // The server's answer to plain HTTP.
+      await tap.write(wireOctets("HTTP/1.1 400 Bad Request"));
+      await tap.closeWrite();
+    }
     tap.close();
     assert.deepEqual(
       events,
