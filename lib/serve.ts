@@ -15,12 +15,14 @@ import { makeFile, readCertificates, readFlagFile, readTokens, readUser } from "
 import { certificateCommand } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { EXIT_INTERRUPTED } from "./exit_code.ts";
+import { STATUS_MEANINGS } from "./exchange/words.ts";
 import { HttpError } from "./http_message.ts";
 import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS, type ServerLimits } from "./limits.ts";
 import type { Page, PageOptions } from "./page.ts";
 import { Server } from "./server.ts";
 import { Access } from "./server/access.ts";
-import type { Observer } from "./server/context.ts";
+import { CLOSE_REASONS, joined, type Observer } from "./server/context.ts";
+import { ExchangeLog, type LoggedExchange, logLine } from "./server/exchange_log.ts";
 import { requestLog } from "./server/request_log.ts";
 import { TlsRelay } from "./server/tls_relay.ts";
 import { type Store, StoreError } from "./store.ts";
@@ -103,7 +105,8 @@ export async function serve(options: ServeOptions): Promise<number> {
   if (recorder !== undefined) views.push(recorder.take);
   if (options.verbose && options.logFormat === "text") views.push(lifeView(writer));
   const told = allOf(views);
-  const observer: Observer = options.quiet ? {} : logTo(writer, options);
+  const log = options.logFormat === "json" ? exchangeLog(writer, options) : undefined;
+  const observers = [...log ? [log.observer] : [], ...options.quiet ? [] : [logTo(writer, options)]];
   const server = new Server(told === undefined ? listener : new TappedListener(listener, told), access, {
     messageLimits: options.messageLimits,
     limits: {
@@ -112,15 +115,10 @@ export async function serve(options: ServeOptions): Promise<number> {
       storeMs: STORE_WAIT_MS[options.store.kind],
       ...told !== undefined && { minReadBytes: TAPPED_READ_BYTES },
     },
-    observer: {
-      ...observer,
-      closed: (connection, reason, requests) => {
-        observer.closed?.(connection, reason, requests);
-        page?.closed(connection, reason);
-      },
-      cannotAccept,
-      failed,
-    },
+    observer: joined([
+      ...observers,
+      { closed: (connection, reason) => page?.closed(connection, reason), cannotAccept, failed },
+    ]),
   });
 
   if (store instanceof MemoryStore) store.share(server.budget, report);
@@ -144,6 +142,11 @@ export async function serve(options: ServeOptions): Promise<number> {
   await page?.close();
   await recorder?.close();
   await store.close();
+  if (log !== undefined) {
+    log.close(CLOSE_REASONS.stopping);
+    const { connections, exchanges } = log;
+    writer.print(logLine("stopped", { connections, exchanges }));
+  }
   // Nobody may read the output: it gets what is left of the time.
   const leftMs = Math.max(MIN_FLUSH_MS, since + options.limits.shutdownMs - performance.now());
   await Promise.all([writer, errors].map((output) => output.flush(leftMs)));
@@ -166,6 +169,12 @@ function logTo(writer: BatchWriter, { verbose, logFormat, showCredentials }: Ser
     showCredentials,
     explain: (error, rest, position) => refusalText(error, rest, position, showCredentials, columns?.()),
   });
+}
+
+/** Returns a log that prints exchanges, or with `--quiet` only counts them. */
+function exchangeLog(writer: BatchWriter, { quiet }: ServeOptions): ExchangeLog {
+  const print = (exchange: LoggedExchange) => writer.print(logLine("exchange", exchange));
+  return new ExchangeLog(quiet ? () => {} : print, (status) => STATUS_MEANINGS[status]?.[1]);
 }
 
 /** Opens the page that shows the traffic, if it is asked for. */
@@ -206,8 +215,7 @@ async function announce(
   const exposure = exposureOf(options, addr);
   if (exposure !== undefined) report(exposure);
   const print = async (event: string, url: string, line: string) => {
-    const time = new Date().toISOString();
-    await writeLine(Deno.stdout, options.logFormat === "json" ? JSON.stringify({ time, event, url }) : line);
+    await writeLine(Deno.stdout, options.logFormat === "json" ? logLine(event, { url }).trimEnd() : line);
   };
   await print(
     "listening",

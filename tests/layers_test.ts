@@ -4,7 +4,7 @@ import { dirname, join } from "node:path/posix";
 /** The imports allowed to each part of the program, besides its own files and those of {@linkcode SHARED}. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   main: ["cli", "serve", "connect", "explain", "replay", "client", "store", "data"],
-  serve: ["page", "cli", "client", "server", "table", "store", "traffic", "codec", "data"],
+  serve: ["page", "cli", "client", "server", "table", "store", "exchange", "traffic", "codec", "data"],
   connect: ["cli", "client", "table", "traffic", "codec", "data"],
   explain: ["cli", "exchange", "traffic", "codec"],
   replay: ["cli", "client", "traffic"],

@@ -76,7 +76,7 @@ signalTest("the log can be JSON, a line for each event", async () => {
   peer.close();
   await server.stop();
   const events = server.output.trimEnd().split("\n").map((line) => JSON.parse(line).event);
-  assert.deepEqual(events, ["listening", "opened", "request", "response", "closed"]);
+  assert.deepEqual(events, ["listening", "opened", "request", "response", "exchange", "closed", "stopped"]);
 });
 
 Deno.test("flags reach the server", async () => {

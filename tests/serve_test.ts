@@ -103,3 +103,26 @@ tmuxTest("SIGHUP ends a server whose standard input is a terminal, as one that i
   Deno.kill(Number(/^pid (\d+)$/m.exec(shown)![1]), "SIGHUP");
   await terminal.shown(/\[exit 0\]$/);
 });
+
+signalTest(
+  "the JSON log has one object an exchange, between listening and stopped; --quiet leaves those two",
+  async () => {
+    for (const quiet of [false, true]) {
+      await using server = await ServeProcess.start(["--log-format", "json", ...quiet ? ["-q"] : []]);
+      const peer = await server.connect();
+      assert.equal(await statusWith(peer, ""), 200);
+      const icon = await peer.exchange("GET /favicon.ico HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      assert.equal(icon.head.status, 404);
+      peer.close();
+      await server.stop();
+      const [first, ...events] = server.output.trimEnd().split("\n").map((line) => JSON.parse(line));
+      const last = events.pop();
+      assert.deepEqual([first.event, typeof first.url], ["listening", "string"]);
+      assert.deepEqual([last.event, last.connections, last.exchanges], ["stopped", 1, 2]);
+      assert.deepEqual(
+        events.map(({ event, target, status, rule }) => [event, target, status, rule]),
+        quiet ? [] : [["exchange", "/", 200, undefined], ["exchange", "/favicon.ico", 404, "RFC 9110 §15.5.5"]],
+      );
+    }
+  },
+);

@@ -119,7 +119,10 @@ export const SERVE_FLAGS = {
   quiet: switchFlag("quiet", "print no requests", { short: "q" }),
   verbose: switchFlag("verbose", "print responses and connections too", { short: "v" }),
   showCredentials: SHOW_CREDENTIALS("print"),
-  logFormat: choiceFlag("log-format", "FORMAT", "text or json (text)", { choices: ["text", "json"], or: "text" }),
+  logFormat: choiceFlag("log-format", "FORMAT", "text, or json: a line for each exchange (text)", {
+    choices: ["text", "json"],
+    or: "text",
+  }),
   page: valueFlag("page", "[PORT]", `a page of the traffic, on loopback (${PAGE_PORT}, or any)`, {
     read: (text, flag) => text === "" ? "default" : wholeNumber(0, 65535)(text, flag),
   }),

@@ -75,6 +75,7 @@ export class Decoder {
   #textStart = 0;
   /** Index of the message's first octet; negative once it has left the buffer. */
   #messageStart = 0;
+  #messageOctets = 0;
 
   #skippedEmptyLine = false;
   #persistent = true;
@@ -127,6 +128,11 @@ export class Decoder {
   /** How many octets of the current message were decoded: the offset at which {@linkcode unread} starts. */
   get consumed(): number {
     return this.#at - this.#messageStart;
+  }
+
+  /** How many octets the last complete message had, with an empty line before it. */
+  get messageOctets(): number {
+    return this.#messageOctets;
   }
 
   /**
@@ -238,6 +244,7 @@ export class Decoder {
 
   #finish(end: MessageEnd): MessageEnd {
     this.#phase = this.#persistent ? "start" : "closed";
+    this.#messageOctets = this.#at - this.#messageStart;
     this.#messageStart = this.#at;
     this.#skippedEmptyLine = false;
     return end;

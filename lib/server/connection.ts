@@ -64,7 +64,7 @@ export class ServerConnection implements Requester {
     this.#conn = conn;
     this.#context = context;
     this.#reader = new Reader(conn, context);
-    this.#sender = new Sender(conn, context, this.#deadline);
+    this.#sender = new Sender(id, conn, context, this.#deadline);
     this.#incoming = new Incoming(context);
     this.#deadline.set("a request", context.clock + context.limits.idleTimeoutMs);
   }
@@ -160,8 +160,8 @@ export class ServerConnection implements Requester {
   /** Closes the connection immediately. */
   cutOff(reason: string): void {
     this.#closeReason ??= reason;
-    this.#ended = true;
     this.#close();
+    this.#ended = true;
   }
 
   /** Closes the connection: its client reads a response too slowly. */
@@ -170,6 +170,8 @@ export class ServerConnection implements Requester {
   }
 
   #noteFailure(error: unknown): void {
+    // What was to end the connection is not what did if octets were left to send.
+    if (this.#sender.length > 0) this.#closeReason = undefined;
     if (this.#closed || isDisconnect(error)) this.#closeReason ??= closeReasonOf(error);
     else {
       this.#closeReason ??= CLOSE_REASONS.defect;
@@ -210,7 +212,7 @@ export class ServerConnection implements Requester {
     else {
       const { minContentBytesPerSecond } = this.#context.limits;
       if (this.#deadline.waiting === "content") this.#deadline.at += count * 1000 / minContentBytesPerSecond;
-      this.#reader.resize(count);
+      this.#reader.done(count);
     }
   }
 
@@ -311,6 +313,7 @@ export class ServerConnection implements Requester {
     const content = this.#incoming.takeContent();
     this.#requests++;
     this.#context.observer.request?.(this.#id, request, content, this.#incoming.trailers);
+    this.#context.observer.received?.(this.#id, this.#incoming.octets, this.#reader.at);
     try {
       return this.#context.service.answer(request, content, this);
     } catch (error) {
@@ -346,14 +349,15 @@ export class ServerConnection implements Requester {
     const from = encoder.length;
     const remains = encoder.response(response, context);
     this.#context.observer.response?.(this.#id, encoder.bytes(from), response.status);
+    if (!remains) this.#context.observer.answered?.(this.#id, response);
     return remains;
   }
 
   /** Encodes the response to an invalid message, after the delay. No further requests are read. */
   #encodeRefusal(error: HttpError, delayMs = this.#context.limits.delayMs, response?: HttpResponse): void {
-    const { request, method, unread, consumed } = this.#incoming;
+    const { request, method, head, unread, consumed } = this.#incoming;
     const { observer, service } = this.#context;
-    observer.refused?.(this.#id, error, request?.text ?? "", unread, consumed);
+    observer.refused?.(this.#id, error, head, unread, consumed);
     const minor = request?.minor ?? 1;
     const encode = () => {
       const context = { method, minor, close: true, date: this.#context.date };
@@ -396,6 +400,7 @@ export class ServerConnection implements Requester {
       else if (done) encoder.lastChunk();
       else encoder.chunk(value);
       this.#context.observer.response?.(this.#id, encoder.bytes(from), undefined);
+      if (done) this.#context.observer.answered?.(this.#id);
       await this.#sender.flush();
       if (done) return;
       await FAIR_TURNS.yieldIfBusy(this);
@@ -439,6 +444,8 @@ export class ServerConnection implements Requester {
     this.#closed = true;
     this.#gone?.abort();
     this.#sender.end();
+    const { idle, head, unread, consumed } = this.#incoming;
+    if (!idle && !this.#ended) this.#context.observer.abandoned?.(this.#id, head, unread, consumed);
     this.#incoming.finish();
     this.#reader.end();
     try {

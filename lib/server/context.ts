@@ -22,19 +22,40 @@ export interface Observer {
   opened?(connection: number, peer: string): void;
   /** A request is complete and will be answered. */
   request?(connection: number, request: RequestHead, content: Uint8Array, trailers: Fields): void;
+  /** The request reported last had so many octets. The last one came at this time of the monotonic clock (in ms). */
+  received?(connection: number, octets: number, at: number): void;
   /**
    * A request is invalid. Reports its head if that was complete, the bytes that were not decoded, and their offset from
    * the message's first octet.
    */
   refused?(connection: number, error: HttpError, head: string, rest: Uint8Array, position: number): void;
+  /** A request that was received, at least in part, is not answered: its connection ends. Reports the same of it. */
+  abandoned?(connection: number, head: string, rest: Uint8Array, position: number): void;
   /** Bytes of a response will be sent; `status` is `undefined` if they continue its content. */
   response?(connection: number, bytes: Uint8Array, status: number | undefined): void;
+  /** The bytes reported last end the final response, which is this one unless its content was a stream. */
+  answered?(connection: number, response?: HttpResponse): void;
+  /** So many more octets of the responses were sent. */
+  sent?(connection: number, octets: number): void;
   /** A connection has ended. */
   closed?(connection: number, reason: string, requests: number): void;
   /** Accepting fails at the moment, and will be retried. */
   cannotAccept?(reason: string): void;
   /** A service has failed with an error other than {@linkcode HttpError}, which is a defect of this program. */
   failed?(error: unknown): void;
+}
+
+/** Returns an observer that passes each event to all of these in turn. An event that none receives costs nothing. */
+export function joined(observers: readonly Observer[]): Observer {
+  const all: Record<string, (...args: unknown[]) => void> = {};
+  for (const [event, receive] of observers.flatMap((observer) => Object.entries(observer))) {
+    const before = all[event];
+    all[event] = before === undefined ? receive : (...args) => {
+      before(...args);
+      receive(...args);
+    };
+  }
+  return all;
 }
 
 /** The state shared by all connections of a server. */

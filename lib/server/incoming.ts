@@ -20,6 +20,8 @@ export class Incoming {
   request: RequestHead | undefined;
   /** The trailer section of the complete request. */
   trailers: Fields = Fields.EMPTY;
+  /** How many octets the complete request had. */
+  octets = 0;
   readonly #context: ServerContext;
   readonly #content: RequestContent;
   #decoder: Decoder | undefined;
@@ -39,6 +41,11 @@ export class Incoming {
   /** The method of an invalid request, if it was complete. */
   get method(): string {
     return this.request?.method ?? this.#decoder?.method ?? "";
+  }
+
+  /** The head of a request that is not complete, if it has one. */
+  get head(): string {
+    return this.consumed > 0 ? this.request?.text ?? "" : "";
   }
 
   /** The octets that were received but not decoded. */
@@ -81,6 +88,7 @@ export class Incoming {
         case "end":
           this.#awaitsContinue = false;
           this.trailers = event.trailers;
+          this.octets = decoder.messageOctets;
           return "request";
         case "closed":
           return "closed";

@@ -17,6 +17,9 @@ export class Reader {
   /** The buffer of a read ahead. */
   #other: Uint8Array<ArrayBuffer> | undefined;
   #ahead: Promise<number | null> | undefined;
+  /** When a read ahead was done that was not used yet. */
+  #aheadAt: number | undefined;
+  #at = 0;
   #bytes: Uint8Array;
   /** Bytes taken from the budget beyond the smallest buffer. */
   #held = 0;
@@ -31,6 +34,11 @@ export class Reader {
   /** The bytes of the last read. */
   get bytes(): Uint8Array {
     return this.#bytes;
+  }
+
+  /** When the bytes of the last read came, by the monotonic clock in milliseconds. */
+  get at(): number {
+    return this.#at;
   }
 
   /** Reads once. Returns the number of bytes, or `null` at the end. */
@@ -49,11 +57,16 @@ export class Reader {
     if (this.#ahead !== undefined) return;
     this.#other ??= new Uint8Array(this.#context.limits.minReadBytes);
     this.#ahead = this.#conn.read(this.#other);
-    this.#ahead.then(came, failed);
+    this.#ahead.then((count) => {
+      this.#aheadAt = performance.now();
+      came(count);
+    }, failed);
   }
 
-  /** Enlarges the next buffer after a read that filled the last one, and shrinks it after a small read. */
-  resize(count: number): void {
+  /** Notes the time of a read; enlarges the next buffer if it filled the last one, and shrinks it if it was small. */
+  done(count: number): void {
+    this.#at = this.#aheadAt ?? performance.now();
+    this.#aheadAt = undefined;
     const { limits, budget } = this.#context;
     const size = this.#buffer.length;
     const fitting = nextReadSize(size, count, limits.minReadBytes, limits.maxReadBytes);
@@ -68,7 +81,7 @@ export class Reader {
   async drain(deadline: Deadline, end: number, client: Precedence): Promise<void> {
     for (let count = await this.read(); count !== null; count = await this.read()) {
       deadline.at = Math.min(this.#context.clock + this.#context.limits.lingerMs, end);
-      this.resize(count);
+      this.done(count);
       await FAIR_TURNS.yieldIfBusy(client);
     }
   }

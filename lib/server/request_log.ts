@@ -1,5 +1,6 @@
 /**
- * The output of `serve`: each request, and with `--verbose` each response and the end of each connection.
+ * The output of `serve`: each request, and with `--verbose` each response and the end of each connection. As JSON, all
+ * of it needs `--verbose`: the log of exchanges stands beside it.
  *
  * @module
  */
@@ -9,8 +10,9 @@ import { Buffer } from "node:buffer";
 import type { BatchWriter } from "../batch_writer.ts";
 import { type Fields, type HttpError, LF, type RequestHead } from "../http_message.ts";
 import type { Observer } from "./context.ts";
+import { logLine } from "./exchange_log.ts";
 import { maskCredentials, maskTarget } from "../masking.ts";
-import { ContentText, escapeJson, escapeText, wrapMessage } from "../terminal.ts";
+import { ContentText, escapeText, wrapMessage } from "../terminal.ts";
 
 /** Options of the log. */
 export interface RequestLogOptions {
@@ -34,11 +36,13 @@ export interface RequestLogOptions {
 export function requestLog(writer: BatchWriter, options: RequestLogOptions): Observer {
   const log = options.format === "json" ? jsonLog(writer, options) : textLog(writer, options);
   if (options.verbose) return log;
+  if (options.format === "json") return {};
   const { opened, request, refused, closed } = log;
   // Browsers request the icon by themselves: the log omits it.
   const isIcon = ({ method, path }: RequestHead) => method === "GET" && path === "/favicon.ico";
   return {
-    ...options.format === "text" && { opened, closed },
+    opened,
+    closed,
     request: (id, head, content, trailers) => isIcon(head) ? undefined : request!(id, head, content, trailers),
     refused,
   };
@@ -144,8 +148,7 @@ function trailerText(trailers: Fields): string {
 function jsonLog(writer: BatchWriter, { now = Date.now, showCredentials }: RequestLogOptions): Observer {
   const mask = showCredentials ? (text: string) => text : maskCredentials;
   const print = (event: string, connection: number, members: Record<string, unknown>) => {
-    const json = JSON.stringify({ time: new Date(now()).toISOString(), event, connection, ...members });
-    writer.print(`${escapeJson(json)}\n`);
+    writer.print(logLine(event, { connection, ...members }, now()));
   };
   return {
     opened: (id, peer) => print("opened", id, { peer }),

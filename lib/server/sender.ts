@@ -9,6 +9,7 @@ import type { Deadline, ServerContext } from "./context.ts";
 
 /** Collects responses and writes them. */
 export class Sender {
+  readonly #id: number;
   readonly #conn: Deno.Conn;
   readonly #context: ServerContext;
   readonly #deadline: Deadline;
@@ -21,7 +22,8 @@ export class Sender {
   #finished: Promise<number> | undefined;
 
   /** Creates a sender for a connection, which sets the deadline while it waits. */
-  constructor(conn: Deno.Conn, context: ServerContext, deadline: Deadline) {
+  constructor(id: number, conn: Deno.Conn, context: ServerContext, deadline: Deadline) {
+    this.#id = id;
     this.#conn = conn;
     this.#context = context;
     this.#deadline = deadline;
@@ -63,6 +65,7 @@ export class Sender {
       sent += count;
       budget.take(-count);
       this.#held -= count;
+      this.#context.observer.sent?.(this.#id, count);
     }
     this.#release();
   }

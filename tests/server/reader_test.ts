@@ -29,7 +29,7 @@ Deno.test("the read buffer grows and shrinks with the reads", async () => {
   const sizes: number[] = [];
   for (let count = await reader.read(); count !== null; count = await reader.read()) {
     sizes.push(reader.bytes.length);
-    reader.resize(count);
+    reader.done(count);
   }
   assert.deepEqual(sizes.slice(0, 5), [
     minReadBytes,
@@ -46,9 +46,9 @@ Deno.test("the read buffer grows and shrinks with the reads", async () => {
 
 Deno.test("large reads are taken from the budget, and given back at the end", async () => {
   const { reader, budget } = readerOf(maxReadBytes, new Budget(4 * minReadBytes));
-  reader.resize((await reader.read())!);
+  reader.done((await reader.read())!);
   assert.equal(budget.used, 3 * minReadBytes);
-  reader.resize((await reader.read())!);
+  reader.done((await reader.read())!);
   assert.equal(budget.used, 3 * minReadBytes, "there is not enough for more");
   reader.end();
   assert.equal(budget.used, 0);

@@ -8,7 +8,7 @@ import { octetString } from "../wire_cases.ts";
 function senderTo(write: (bytes: Uint8Array) => Promise<number>) {
   const context = connectionContext(() => ({ status: 200 }));
   const deadline = new Deadline();
-  return { context, deadline, sender: new Sender({ write } as Deno.Conn, context, deadline) };
+  return { context, deadline, sender: new Sender(1, { write } as Deno.Conn, context, deadline) };
 }
 
 Deno.test("everything encoded is written in steps, and counts in the budget meanwhile", async () => {
@@ -81,8 +81,8 @@ Deno.test("the end of a connection has the time that its responses have left, an
       return Promise.resolve();
     },
   } as Deno.Conn;
-  await new Sender(conn, context, deadline).finish();
-  const sender = new Sender(conn, context, deadline);
+  await new Sender(1, conn, context, deadline).finish();
+  const sender = new Sender(1, conn, context, deadline);
   sender.restart();
   sender.encoder.content("x".repeat(minSendBytesPerSecond));
   await sender.flush();

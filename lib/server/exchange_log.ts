@@ -1,0 +1,187 @@
+/**
+ * The log for programs: one JSON object for each request and its response, once that is sent or cannot be.
+ *
+ * @module
+ */
+
+import { octetString } from "../bytes.ts";
+import { type HttpError, type HttpResponse, isInterim } from "../http_message.ts";
+import { escapeJson } from "../terminal.ts";
+import type { Observer } from "./context.ts";
+
+/** A request and its response. What is `undefined` was never known. */
+export interface LoggedExchange {
+  /** The client's address. */
+  readonly peer: string;
+  /** The number of the connection. */
+  readonly connection: number;
+  /** The request's method. */
+  readonly method?: string;
+  /** The request's target. */
+  readonly target?: string;
+  /** The status of the final response. */
+  readonly status?: number;
+  /** The octets that came of the request. */
+  readonly requestOctets: number;
+  /** The octets that were sent of the response, and of interim ones before it. */
+  readonly responseOctets: number;
+  /** The time from the request's last octet, or from its refusal before that, to the response's last. */
+  readonly ms: number;
+  /** Why the connection ended before the response was sent. */
+  readonly reason?: string;
+  /** What was wrong, of statuses from 400. */
+  readonly detail?: string;
+  /** The section with the rule that was broken or, if none was, with that status. */
+  readonly rule?: string;
+}
+
+/** Formats an event of the log, with its time, as a line that is safe to print. */
+export function logLine(event: string, members: object, time: number = Date.now()): string {
+  return `${escapeJson(JSON.stringify({ time: new Date(time).toISOString(), event, ...members }))}\n`;
+}
+
+/** An exchange whose response is not sent. */
+interface OpenExchange {
+  method?: string;
+  target?: string;
+  status?: number;
+  requestOctets: number;
+  responseOctets: number;
+  /** Octets of the response that were encoded, and not sent. */
+  unsent: number;
+  /** When its time began to run; `undefined` until the request is complete or refused. */
+  since?: number;
+  /** Whether the response was encoded to its end. */
+  answered: boolean;
+  detail?: string;
+  rule?: string;
+}
+
+/** Gathers the exchanges of all connections from the events of a server. */
+export class ExchangeLog {
+  /** How many connections there have been. */
+  connections = 0;
+  /** How many exchanges there have been. */
+  exchanges = 0;
+  readonly #ended: (exchange: LoggedExchange) => void;
+  readonly #ruleOf: (status: number) => string | undefined;
+  readonly #now: () => number;
+  readonly #open = new Map<number, { readonly peer: string; readonly exchanges: OpenExchange[] }>();
+
+  /** Creates a log that passes on each exchange when it has ended. `ruleOf` returns the section with a status. */
+  constructor(
+    ended: (exchange: LoggedExchange) => void,
+    ruleOf: (status: number) => string | undefined,
+    now: () => number = () => performance.now(),
+  ) {
+    this.#ended = ended;
+    this.#ruleOf = ruleOf;
+    this.#now = now;
+  }
+
+  /** Receives the events. */
+  readonly observer: Observer = {
+    opened: (id, peer) => {
+      this.connections++;
+      this.#open.set(id, { peer, exchanges: [] });
+    },
+    request: (id, { method, target }) => void Object.assign(this.#requested(id), { method, target }),
+    received: (id, requestOctets, since) => void Object.assign(this.#last(id), { requestOctets, since }),
+    refused: (id, { message, rule, offset }, head, rest, position) => {
+      const received = { ...requestLine(head, rest, offset), requestOctets: position + rest.length };
+      Object.assign(this.#requested(id), received, { since: this.#now(), detail: message, rule });
+    },
+    abandoned: (id, head, rest, position) => {
+      const received = { ...requestLine(head, rest), requestOctets: position + rest.length };
+      Object.assign(this.#requested(id), received, { since: this.#now() });
+    },
+    response: (id, bytes, status) => {
+      const exchange = status !== undefined && isInterim(status) ? this.#requested(id) : this.#last(id);
+      exchange.unsent += bytes.length;
+      if (status !== undefined && !isInterim(status)) exchange.status = status;
+    },
+    answered: (id, response) => {
+      const exchange = this.#last(id);
+      exchange.answered = true;
+      if (response !== undefined && response.status >= 400) {
+        Object.assign(exchange, problemOf(response));
+        exchange.rule ??= this.#ruleOf(response.status);
+      }
+      this.#endSent(id);
+    },
+    sent: (id, octets) => {
+      let left = octets;
+      for (const exchange of this.#exchanges(id)) {
+        const part = Math.min(left, exchange.unsent);
+        exchange.unsent -= part;
+        exchange.responseOctets += part;
+        left -= part;
+      }
+      this.#endSent(id);
+    },
+    closed: (id, reason) => {
+      this.#close(id, reason);
+      this.#open.delete(id);
+    },
+  };
+
+  /** Ends the exchanges of all connections, whose requests the server may still work on. */
+  close(reason: string): void {
+    for (const id of this.#open.keys()) this.#close(id, reason);
+  }
+
+  /** The exchange whose response comes next. */
+  #last(id: number): OpenExchange {
+    return this.#exchanges(id).at(-1)!;
+  }
+
+  #exchanges(id: number): OpenExchange[] {
+    return this.#open.get(id)!.exchanges;
+  }
+
+  /** The exchange of a request that is not complete: a new one, unless 100 (Continue) was sent for it. */
+  #requested(id: number): OpenExchange {
+    const exchanges = this.#exchanges(id);
+    const last = exchanges.at(-1);
+    if (last !== undefined && last.since === undefined) return last;
+    const exchange = { requestOctets: 0, responseOctets: 0, unsent: 0, answered: false };
+    exchanges.push(exchange);
+    return exchange;
+  }
+
+  /** Ends the exchanges whose response was sent. */
+  #endSent(id: number): void {
+    const exchanges = this.#exchanges(id);
+    while (exchanges.length > 0 && exchanges[0].answered && exchanges[0].unsent === 0) {
+      this.#end(id, exchanges.shift()!);
+    }
+  }
+
+  #close(id: number, reason: string): void {
+    for (const exchange of this.#exchanges(id).splice(0)) this.#end(id, exchange, reason);
+  }
+
+  #end(connection: number, exchange: OpenExchange, reason?: string): void {
+    this.exchanges++;
+    const { method, target, status, requestOctets, responseOctets, since, detail, rule } = exchange;
+    const now = this.#now();
+    const ms = Math.round((now - (since ?? now)) * 100) / 100;
+    const { peer } = this.#open.get(connection)!;
+    const sizes = { requestOctets, responseOctets, ms };
+    this.#ended({ peer, connection, method, target, status, ...sizes, reason, detail, rule });
+  }
+}
+
+/** Returns method and target of a request with its head or, if that is not complete, the octets that came of it. */
+function requestLine(head: string, rest: Uint8Array, offset = Infinity): { method?: string; target?: string } {
+  const text = head === "" ? octetString(rest, 0, rest.length) : head;
+  const [line, method, target] = /^(?:\r\n)?([!-~]+) ([!-~]+) HTTP\/\d\.\d\r\n/.exec(text) ?? [];
+  return line === undefined || offset < line.length ? {} : { method, target };
+}
+
+/** Returns what a problem document says (RFC 9457), which the response to HEAD does not show. */
+function problemOf({ contentType, content }: HttpResponse): Partial<Pick<HttpError, "rule">> & { detail?: string } {
+  if (contentType !== "application/problem+json" || typeof content !== "string") return {};
+  const { detail, rule } = JSON.parse(content);
+  return { detail, rule };
+}
