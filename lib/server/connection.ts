@@ -10,6 +10,7 @@
 import { addressText, socketAddress } from "../address.ts";
 import { NO_BYTES } from "../bytes.ts";
 import {
+  type Encoder,
   HttpError,
   type HttpResponse,
   isStream,
@@ -19,7 +20,7 @@ import {
 } from "../http_message.ts";
 import { FAIR_TURNS, waitFor } from "../turns.ts";
 import { CLOSE_REASONS, closeReasonOf, Deadline, type ServerContext } from "./context.ts";
-import { isDisconnect } from "./disconnect.ts";
+import { closeAll, isDisconnect } from "./disconnect.ts";
 import { Incoming } from "./incoming.ts";
 import { textResponse } from "./problem.ts";
 import { Reader } from "./reader.ts";
@@ -151,10 +152,8 @@ export class ServerConnection implements Requester {
 
   /** Ends the connection soon if it is idle; otherwise it ends with its response. */
   stop(): void {
-    const { clock, limits } = this.#context;
-    if (this.#deadline.waiting === "a request") {
-      this.#deadline.at = Math.min(this.#deadline.at, clock + limits.shutdownIdleMs);
-    }
+    if (this.#deadline.waiting !== "a request") return;
+    this.#deadline.at = Math.min(this.#deadline.at, this.#context.clock + this.#context.limits.shutdownIdleMs);
   }
 
   /** Closes the connection immediately. */
@@ -181,8 +180,7 @@ export class ServerConnection implements Requester {
 
   /** Performs the TLS handshake, with the deadline of a head. */
   async #handshake(): Promise<void> {
-    const { clock, limits } = this.#context;
-    this.#deadline.set("the handshake", clock + limits.headTimeoutMs);
+    this.#deadline.set("the handshake", this.#context.clock + this.#context.limits.headTimeoutMs);
     try {
       await (this.#conn as Deno.TlsConn).handshake();
     } catch (error) {
@@ -221,7 +219,7 @@ export class ServerConnection implements Requester {
     if (this.#ended) return false;
     try {
       const progress = this.#incoming.next();
-      if (progress === "continue") this.#encodeContinue();
+      if (progress === "continue") this.#encodeWith((encoder) => encoder.continue(), 100);
       if (progress === "closed") this.#ended = true;
       return progress === "request";
     } catch (error) {
@@ -381,11 +379,12 @@ export class ServerConnection implements Requester {
     })();
   }
 
-  #encodeContinue(): void {
+  /** Encodes octets, and tells the observer of them. */
+  #encodeWith(encode: (encoder: Encoder) => void, status?: number): void {
     const { encoder } = this.#sender;
     const from = encoder.length;
-    encoder.continue();
-    this.#context.observer.response?.(this.#id, encoder.bytes(from), 100);
+    encode(encoder);
+    this.#context.observer.response?.(this.#id, encoder.bytes(from), status);
   }
 
   /** Sends content in pieces, and requests the next one once the client has read the previous one. */
@@ -394,12 +393,10 @@ export class ServerConnection implements Requester {
       this.#awaitService();
       const { done, value } = await pieces.next();
       if (this.#closed) return;
-      const { encoder } = this.#sender;
-      const from = encoder.length;
-      if (request.minor === 0) encoder.content(done ? NO_BYTES : value);
-      else if (done) encoder.lastChunk();
-      else encoder.chunk(value);
-      this.#context.observer.response?.(this.#id, encoder.bytes(from), undefined);
+      this.#encodeWith((encoder) => {
+        if (request.minor === 0) encoder.content(done ? NO_BYTES : value);
+        else done ? encoder.lastChunk() : encoder.chunk(value);
+      });
       if (done) this.#context.observer.answered?.(this.#id);
       await this.#sender.flush();
       if (done) return;
@@ -448,10 +445,6 @@ export class ServerConnection implements Requester {
     if (!idle && !this.#ended) this.#context.observer.abandoned?.(this.#id, head, unread, consumed);
     this.#incoming.finish();
     this.#reader.end();
-    try {
-      this.#conn.close();
-    } catch {
-      // Already closed.
-    }
+    closeAll(this.#conn);
   }
 }

@@ -27,6 +27,17 @@ export function isDisconnect(error: unknown): boolean {
   return error instanceof Error && "code" in error && /^E(?!RR_)[A-Z0-9]+$/.test(String(error.code));
 }
 
+/** Closes connections, of which some may be closed already. */
+export function closeAll(...connections: readonly Deno.Conn[]): void {
+  for (const connection of connections) {
+    try {
+      connection.close();
+    } catch {
+      // It is closed.
+    }
+  }
+}
+
 /** Whether accepting failed because the client had left already. Others need not wait for that. */
 export function hadLeft(error: unknown): boolean {
   if ([errors.ConnectionAborted, errors.ConnectionReset, errors.NotConnected].some((kind) => error instanceof kind)) {

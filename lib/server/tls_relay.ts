@@ -10,7 +10,7 @@
 
 import { nextReadSize, writeAll } from "../bytes.ts";
 import { HttpError } from "../http_message.ts";
-import { hadLeft, scarcity } from "./disconnect.ts";
+import { closeAll, hadLeft, scarcity } from "./disconnect.ts";
 
 /** Octets relayed at a time at first: many connections are idle. */
 const MIN_PASSED_BYTES = 1024;
@@ -351,14 +351,4 @@ async function passOn(from: Deno.TcpConn, to: Deno.TcpConn, passed?: (count: num
     if (size !== buffer.length) buffer = new Uint8Array(size);
   }
   await to.closeWrite();
-}
-
-function closeAll(...conns: readonly Deno.Conn[]): void {
-  for (const conn of conns) {
-    try {
-      conn.close();
-    } catch {
-      // Already closed.
-    }
-  }
 }
