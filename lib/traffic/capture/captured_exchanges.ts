@@ -35,9 +35,8 @@ interface Part {
   responses: number;
   /** Whether the request is explained, if there is one. */
   isRequested: boolean;
-  /** Texts that come next, and those that wait for the end of the request. */
-  readonly ready: string[];
-  readonly early: string[];
+  /** What comes next, once the request is explained. */
+  readonly texts: string[];
 }
 
 /** Explains an HTTP connection from the events of a capture. */
@@ -132,7 +131,7 @@ export class CapturedExchanges {
   #partOf(exchange: Exchange | undefined): Part {
     let part = this.#parts.findLast((part) => exchange !== undefined && part.exchange === exchange);
     if (part === undefined) {
-      part = { exchange, responses: 0, isRequested: exchange?.request === undefined, ready: [], early: [] };
+      part = { exchange, responses: 0, isRequested: exchange?.request === undefined, texts: [] };
       this.#parts.push(part);
     }
     return part;
@@ -160,7 +159,7 @@ export class CapturedExchanges {
   }
 
   #add(part: Part, text: string): void {
-    (part.isRequested ? part.ready : part.early).push(text);
+    part.texts.push(text);
     this.#waitingCharacters += text.length;
   }
 
@@ -181,9 +180,10 @@ export class CapturedExchanges {
   #request(part: Part, { exchange, began }: Message, explanation: Explanation): void {
     const { time, exchange: before } = this.#lastEnd ?? { time: Infinity, exchange: 0 };
     const after = began >= time ? `, ${durationText(began - time)} after response ${before}` : "";
+    const early = part.texts.splice(0);
     part.isRequested = true;
     this.#add(part, this.#explained(`request ${exchange.number}`, explanation, after));
-    part.ready.push(...part.early.splice(0));
+    part.texts.push(...early);
   }
 
   #response(part: Part, message: Message, explanation: Explanation): void {
@@ -206,11 +206,11 @@ export class CapturedExchanges {
   /** Adds what is finished to the text, in the order of exchanges. */
   #print(all = false): void {
     for (let [part] = this.#parts; part !== undefined; [part] = this.#parts) {
-      for (const text of part.ready.splice(0)) {
+      const { exchange, isRequested, responses } = part;
+      for (const text of isRequested ? part.texts.splice(0) : []) {
         this.#text += text;
         this.#waitingCharacters -= text.length;
       }
-      const { exchange, isRequested, responses } = part;
       const isOver = exchange === undefined ||
         isRequested && responses === exchange.responses.length && (exchange.over || exchange.request === undefined);
       if (!isOver && !all) return;

@@ -21,22 +21,27 @@ export interface ReplayedExchange {
   /** Its number on its connection, starting from 1. */
   readonly number: number;
   /** The method and target, as sent. */
-  title: string;
+  readonly title: string;
   /** The request's head; `undefined` if it is not complete, or invalid. */
-  request?: RequestHead;
+  readonly request: RequestHead | undefined;
   /** The recorded answer. */
-  recorded?: Outcome;
+  readonly recorded: Outcome;
   /** The answer to the replayed request. */
-  now?: Outcome;
+  readonly now: Outcome;
+}
+
+/** An exchange of one side. */
+interface Entry {
+  readonly exchange: Exchange;
+  outcome: Outcome | undefined;
 }
 
 /** The requests, with the answers of one source. */
 class Side {
   readonly pairing: Pairing;
-  /** The exchanges that have begun, by those of the pairing, until they are over. */
-  readonly exchanges = new Map<Exchange, ReplayedExchange | undefined>();
-  /** How many exchanges had a request, and how many had none. */
-  readonly counts = { asked: 0, unasked: 0 };
+  /** Its exchanges with and without a request, in order, until they are taken. */
+  readonly asked: Entry[] = [];
+  readonly unasked: Entry[] = [];
   /** How many final responses are complete, or broken. */
   finals = 0;
   /** Whether the current call completes a response. */
@@ -63,12 +68,8 @@ export class Dialogue {
     recorded: new Side((side, event) => this.#tell("recorded", side, event)),
     now: new Side((side, event) => this.#tell("now", side, event)),
   };
-  /** Those without both outcomes, the oldest first. */
-  #exchanges: ReplayedExchange[] = [];
-  /** How many exchanges there were, and each that is here, by its kind and number on its side. */
-  #count = 0;
-  readonly #counts = { asked: 0, unasked: 0 };
-  readonly #byNumber = new Map<string, ReplayedExchange>();
+  /** How many exchanges were taken. */
+  #taken = 0;
   /** Whether no request asked to end the connection. */
   #staysAfterRequests = true;
   /** Recorded answers that are no longer waited for. */
@@ -136,9 +137,8 @@ export class Dialogue {
     const message = side.pairing.message("response") as Message<ResponseHead> | undefined;
     if (message?.state === "incomplete" && message.head !== undefined) {
       const begun = `only ${counted(side.content.length, "octet")} of the content of ${message.head.status}: `;
-      this.#outcome(source, side, message.exchange, { why: begun + why });
+      this.#outcome(side, message.exchange, { why: begun + why });
     }
-    for (const exchange of this.#exchanges) exchange[source] ??= { why: side.ended };
     return side.completes;
   }
 
@@ -160,11 +160,28 @@ export class Dialogue {
 
   /** Takes the oldest exchanges, up to the first without both outcomes. */
   take(): ReplayedExchange[] {
-    const isOpen = ({ recorded, now }: ReplayedExchange) => recorded === undefined || now === undefined;
-    const first = this.#exchanges.findIndex(isOpen);
-    const taken = this.#exchanges.splice(0, first < 0 ? Infinity : first);
-    for (const [key, exchange] of this.#byNumber) if (taken.includes(exchange)) this.#byNumber.delete(key);
+    const taken: ReplayedExchange[] = [];
+    for (let next = this.#next(); next !== undefined; next = this.#next()) taken.push(next);
     return taken;
+  }
+
+  /** Takes the oldest exchange, if it has both outcomes: the sides see the same requests in the same order. */
+  #next(): ReplayedExchange | undefined {
+    const { recorded, now } = this.#sides;
+    const [asked, unasked] = [recorded.asked[0] ?? now.asked[0], recorded.unasked[0] ?? now.unasked[0]];
+    const isAsked = unasked === undefined || asked !== undefined && asked.exchange.number < unasked.exchange.number;
+    const first = isAsked ? asked : unasked;
+    if (first === undefined) return undefined;
+    const kind = isAsked ? "asked" : "unasked";
+    const [was, is] = [recorded, now].map((side) =>
+      side[kind][0]?.outcome ?? (side.ended === undefined ? undefined : { why: side.ended })
+    );
+    if (was === undefined || is === undefined) return undefined;
+    recorded[kind].shift();
+    now[kind].shift();
+    const { request } = first.exchange;
+    const title = request === undefined ? "" : titleOf(request);
+    return { number: ++this.#taken, title, request: request?.head, recorded: was, now: is };
   }
 
   #tell(source: Source, side: Side, event: ExchangeEvent): void {
@@ -172,10 +189,9 @@ export class Dialogue {
     const { message } = event;
     if (message.direction === "request") {
       if (event.kind !== "head" && event.kind !== "broken") return;
-      const exchange = this.#exchange(side, message.exchange);
-      if (exchange === undefined) return;
-      exchange.title = titleOf(message);
-      exchange.request = message.head as RequestHead | undefined;
+      const { exchange } = message;
+      // A request that was answered before has its entry.
+      if (!exchange.over && side.asked.at(-1)?.exchange !== exchange) side.asked.push({ exchange, outcome: undefined });
       if (source === "now" && event.kind === "head") this.#staysAfterRequests &&= event.head.persistent;
       return;
     }
@@ -187,7 +203,7 @@ export class Dialogue {
     else if (event.kind === "broken") {
       const { fault, message: detail, rule } = event.error;
       side.broken = fault === "cut-off" ? detail : `no valid HTTP: ${detail} (${rule})`;
-      this.#final(source, side, message, { why: side.broken });
+      this.#final(side, message, { why: side.broken });
     } else if (event.kind === "ended") {
       side.completes = true;
       this.#complete(source, side, message as Message<ResponseHead>, [...event.trailers]);
@@ -200,46 +216,24 @@ export class Dialogue {
     if (!message.interim) {
       side.stays = stays;
       const answer = { status, reason, fields: [...fields], content, trailers, stays, interims };
-      return this.#final(source, side, message, { answer });
+      return this.#final(side, message, { answer });
     }
     interims.push({ status, awaited: false });
     if (interims.length > MAX_INTERIM_RESPONSES) this.end(source, "there are too many interim responses");
   }
 
-  #final(source: Source, side: Side, { exchange }: Message, outcome: Outcome): void {
+  #final(side: Side, { exchange }: Message, outcome: Outcome): void {
     side.finals++;
     side.interims = [];
     side.content = new ContentPrint();
-    this.#outcome(source, side, exchange, outcome);
+    this.#outcome(side, exchange, outcome);
   }
 
-  #outcome(source: Source, side: Side, from: Exchange, outcome: Outcome): void {
-    const exchange = this.#exchange(side, from);
-    if (exchange === undefined) return;
-    if (from.request !== undefined) exchange.title ||= titleOf(from.request);
-    exchange[source] ??= outcome;
-    if (from.request === undefined || from.request.state === "whole") side.exchanges.delete(from);
-  }
-
-  /** Returns what the other side may know already; `undefined` if both outcomes were taken. */
-  #exchange(side: Side, from: Exchange): ReplayedExchange | undefined {
-    if (side.exchanges.has(from)) return side.exchanges.get(from);
-    const kind = from.request === undefined ? "unasked" : "asked";
-    const number = ++side.counts[kind];
-    const key = `${kind} ${number}`;
-    let exchange = this.#byNumber.get(key);
-    if (number > this.#counts[kind]) {
-      this.#counts[kind] = number;
-      exchange = { number: ++this.#count, title: "" };
-      for (const source of ["recorded", "now"] as const) {
-        const { ended } = this.#sides[source];
-        if (ended !== undefined) exchange[source] = { why: ended };
-      }
-      this.#exchanges.push(exchange);
-      this.#byNumber.set(key, exchange);
-    }
-    side.exchanges.set(from, exchange);
-    return exchange;
+  #outcome(side: Side, exchange: Exchange, outcome: Outcome): void {
+    const entries = exchange.request === undefined ? side.unasked : side.asked;
+    const entry = entries.find((entry) => entry.exchange === exchange);
+    if (entry === undefined) entries.push({ exchange, outcome });
+    else entry.outcome ??= outcome;
   }
 }
 

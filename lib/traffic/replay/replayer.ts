@@ -219,7 +219,7 @@ export class Replayer {
       for (const exchange of dialogue.take()) {
         const { verdict, text } = exchangeText(connection, exchange, this.#tags, this.#options.painter);
         this.#counts[verdict]++;
-        this.timedOut ||= late && verdict === "different" && exchange.now?.answer === undefined;
+        this.timedOut ||= late && verdict === "different" && exchange.now.answer === undefined;
         await this.#options.print(text);
       }
       if (done && dialogue.isBeyondHttp) await this.#options.print(beyondText(connection));
