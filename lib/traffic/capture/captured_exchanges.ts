@@ -102,17 +102,12 @@ export class CapturedExchanges {
     this.#explainer.labels.response.end();
     this.#collect();
     const broken = this.#explainer.pairing.message("response");
+    const why = broken?.state === "broken" ? `: see the fault of response ${broken.exchange.number}` : undefined;
     for (const part of this.#parts) {
-      const { number, over, responses } = part.exchange ?? { over: true };
-      if (over || responses!.length > 0) continue;
-      this.#add(
-        part,
-        this.#line(
-          broken?.state === "broken"
-            ? `response to request ${number} not read: see the fault of response ${broken.exchange.number}`
-            : `no response to request ${number}`,
-        ),
-      );
+      const { exchange } = part;
+      if (exchange === undefined || exchange.over || exchange.responses.length > 0) continue;
+      const request = `request ${exchange.number}`;
+      this.#add(part, this.#line(why === undefined ? `no response to ${request}` : `response to ${request} not read${why}`));
     }
     this.#print(true);
   }

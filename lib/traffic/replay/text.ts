@@ -33,13 +33,13 @@ export function exchangeText(
   painter: Painter,
 ): { verdict: Verdict; text: string } {
   const start = `${nameOf(connection)}, exchange ${number}: ${shown(title) || "no request"}: `;
-  if (recorded?.answer === undefined) {
-    const text = `${start}not compared, for the recording has no whole response: ${shown(recorded?.why ?? "")}`;
+  if (recorded.answer === undefined) {
+    const text = `${start}not compared, for the recording has no whole response: ${shown(recorded.why)}`;
     return { verdict: "not compared", text };
   }
-  if (now?.answer === undefined) {
+  if (now.answer === undefined) {
     const was = `    recorded: ${shown(statusText(recorded.answer))}`;
-    const is = `    now:      no whole response: ${shown(now?.why ?? "")}`;
+    const is = `    now:      no whole response: ${shown(now.why)}`;
     return { verdict: "different", text: [start + painter("red", "differs"), was, is].join("\n") };
   }
   tags.learn(recorded.answer, now.answer);
