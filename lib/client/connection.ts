@@ -62,7 +62,7 @@ export interface SentRequest {
 /** An event of an exchange, in order: notices, the request, interim responses, the response. */
 export type ExchangeEvent = Notice | SentRequest | ResponseHead | ContentPiece | MessageEnd;
 
-const READ_BYTES = 64 * 1024;
+const READ_BYTES = 256 * 1024;
 /** A connection used within this many milliseconds is likely still open. */
 const FRESH_MS = 50;
 
