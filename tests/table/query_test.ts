@@ -154,7 +154,7 @@ const refused: [query: string, message: RegExp, schema?: RowSchema][] = [
   ["n_ne=", /as n:ne=/, FREE],
   ["n_like=x", /as n:contains=x;/, FREE],
   ["age%5Bgte%5D=1", /^The parameter age\[gte\] is unknown: an operator follows a colon, as age:gte=1;/, FREE],
-  ["age%3E=5", /as age:gte=1;/, FREE],
+  ["age%3E=5", /as age:gte=5;/, FREE],
   ["age_gte=5", /as age:gte=5$/],
   ["_limit=1", /^The parameter _limit is unknown/, FREE],
   ["_start=1", /^The parameter _start is unknown/, FREE],
