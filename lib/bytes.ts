@@ -195,6 +195,13 @@ export function withoutMark(text: Uint8Array): Uint8Array {
 /** Why input is refused whose octets are not UTF-8, and what mends it. */
 export const NOT_UTF8: string = "not UTF-8: chcp 65001, or save the file as UTF-8";
 
+/** Whether a text is the secret one, in a time that does not tell where they differ. */
+export function isSameSecret(given: string, secret: string): boolean {
+  let differences = given.length ^ secret.length;
+  for (let i = 0; i < given.length; i++) differences |= given.charCodeAt(i) ^ secret.charCodeAt(i % secret.length);
+  return differences === 0;
+}
+
 /** Returns the length of content in bytes, of text in UTF-8. */
 export function byteLength(content: string | Uint8Array): number {
   return typeof content === "string" ? Buffer.byteLength(content) : content.length;

@@ -10,7 +10,7 @@ import { writeLine } from "./bytes.ts";
 import type { EtcdChoice, ServeOptions } from "./cli.ts";
 import { authorityOf, isLoopback } from "./address.ts";
 import { portProblem } from "./cli/addresses.ts";
-import { checkIdentity, type Identity } from "./cli/certificate.ts";
+import type { Identity } from "./cli/certificate.ts";
 import { makeFile, readCertificates, readFlagFile, readTokens, readUser } from "./cli/files.ts";
 import { certificateCommand } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
@@ -283,6 +283,7 @@ async function openCluster(choice: EtcdChoice, report: (line: string) => void): 
 async function readIdentity(files: { readonly certFile: string; readonly keyFile: string }): Promise<Identity> {
   const cert = await readFlagFile("--etcd-cert", files.certFile);
   const key = await readFlagFile("--etcd-key", files.keyFile);
+  const { checkIdentity } = await import("./cli/certificate.ts");
   checkIdentity({ cert, key }, { ...files, prefix: "etcd-" });
   return { cert, key };
 }
@@ -305,6 +306,7 @@ async function readSecrets({ tokenFile, tls }: ServeOptions): Promise<Secrets> {
     cert: await readFlagFile("--cert", tls.certFile),
     key: await readFlagFile("--key", tls.keyFile),
   };
+  const { checkIdentity } = await import("./cli/certificate.ts");
   return { tokens, identity, problems: checkIdentity(identity, tls) };
 }
 
