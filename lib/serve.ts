@@ -6,12 +6,12 @@
 
 import config from "../deno.json" with { type: "json" };
 import { BatchWriter } from "./batch_writer.ts";
-import { writeLine } from "./bytes.ts";
+import { counted, writeLine } from "./bytes.ts";
 import type { EtcdChoice, ServeOptions } from "./cli.ts";
 import { authorityOf, isLoopback } from "./address.ts";
 import { portProblem } from "./cli/addresses.ts";
 import type { Identity } from "./cli/certificate.ts";
-import { makeFile, readCertificates, readFlagFile, readTokens, readUser } from "./cli/files.ts";
+import { makeFile, openFile, readCertificates, readFlagFile, readTokens, readUser } from "./cli/files.ts";
 import { certificateCommand } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { EXIT_INTERRUPTED } from "./exit_code.ts";
@@ -30,6 +30,7 @@ import { MemoryStore } from "./store/memory.ts";
 import { Table } from "./table.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
+import { insertFile, RowsFileError } from "./table/rows_file.ts";
 import { escapeText, terminalColumns, wrapMessage } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
 import { refusalText } from "./traffic/explain/text.ts";
@@ -73,12 +74,9 @@ export async function serve(options: ServeOptions): Promise<number> {
   // Opened last, because opening a store may create a file.
   const store = await openStore(options, report);
   const addr = listener.addr as Deno.NetAddr;
-
-  const table = new Table(store, {
-    schema,
-    readOnly: options.readOnly,
-    maxRowBytes: options.messageLimits.maxContentBytes,
-  });
+  const limits = { schema, maxRowBytes: options.messageLimits.maxContentBytes };
+  if (options.rowsFile !== undefined) await loadRows(options.rowsFile, { store, limits, options, report });
+  const table = new Table(store, { ...limits, readOnly: options.readOnly });
   const access = new Access(table, {
     hosts: isLoopback(addr.hostname) && !options.allowHosts.includes("*") ? options.allowHosts : undefined,
     cors: options.cors,
@@ -175,6 +173,36 @@ function logTo(writer: BatchWriter, { verbose, logFormat, showCredentials }: Ser
 function exchangeLog(writer: BatchWriter, { quiet }: ServeOptions): ExchangeLog {
   const print = (exchange: LoggedExchange) => writer.print(logLine("exchange", exchange));
   return new ExchangeLog(quiet ? () => {} : print, (status) => STATUS_MEANINGS[status]?.[1]);
+}
+
+/**
+ * Writes the rows of a file into the store, unless that has rows. The whole file is checked first.
+ *
+ * @throws {Failure} If the file or one of its rows is wrong, or the store fails. The store is closed.
+ */
+async function loadRows(
+  name: string,
+  { store, limits, options, report }: {
+    readonly store: Store;
+    readonly limits: { readonly schema: RowSchema; readonly maxRowBytes: number };
+    readonly options: ServeOptions;
+    readonly report: (line: string) => void;
+  },
+): Promise<void> {
+  try {
+    const snapshot = await store.snapshot();
+    const { total } = snapshot;
+    snapshot.close();
+    if (total > 0) {
+      return report(`--rows ${name} is not read: ${placeOf(options)} has ${counted(total, "row")} already`);
+    }
+    using file = await openFile(name);
+    await insertFile(store, file, { ...limits, inPieces: options.store.kind === "etcd" });
+  } catch (error) {
+    await store.close();
+    if (error instanceof RowsFileError) throw new Failure(`--rows ${name}: ${error.message}`);
+    throw error;
+  }
 }
 
 /** Opens the page that shows the traffic, if it is asked for. */
