@@ -9,7 +9,7 @@ import { BatchWriter } from "./batch_writer.ts";
 import { counted, writeLine } from "./bytes.ts";
 import type { EtcdChoice, ServeOptions } from "./cli.ts";
 import { authorityOf, isLoopback } from "./address.ts";
-import { portProblem } from "./cli/addresses.ts";
+import { answeringAddress, portProblem, WILDCARDS } from "./cli/addresses.ts";
 import type { Identity } from "./cli/certificate.ts";
 import { makeFile, openFile, readCertificates, readFlagFile, readTokens, readUser } from "./cli/files.ts";
 import { certificateCommand } from "./cli/program.ts";
@@ -41,8 +41,6 @@ import { allOf, TappedListener } from "./traffic/tap.ts";
 /** The size of a read buffer of a tapped connection, so that one send of a client is one read. */
 const TAPPED_READ_BYTES = 16 * 1024;
 
-/** Addresses for all interfaces of the machine. */
-const WILDCARDS = ["0.0.0.0", "::"];
 /** How long each kind of store may wait for others: a request may read before it writes. */
 const STORE_WAIT_MS = { memory: 0, sqlite: FILE_LOCK_WAIT_MS, etcd: 2 * CLUSTER_WAIT_MS };
 /** Two signals within this time count as one. */
@@ -70,7 +68,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     errors.print(`${wrapMessage(`wiretable: ${escapeText(text)}`, columnsOf(Deno.stderr)?.())}\n`);
   };
   const report = withoutRepeats(tell);
-  const listener = listen(options, secrets, report);
+  const listener = await listen(options, secrets, report);
   // Opened last, because opening a store may create a file.
   const store = await openStore(options, report);
   const addr = listener.addr as Deno.NetAddr;
@@ -351,15 +349,18 @@ async function renewed(options: ServeOptions, use: (secrets: Secrets) => void): 
   }
 }
 
-function listen(
+async function listen(
   { host: hostname, port }: ServeOptions,
   { identity, problems }: Secrets,
   report: (line: string) => void,
-): Deno.Listener {
+): Promise<Deno.Listener> {
   for (const problem of problems) report(problem);
   if (problems.length > 0) report(`This makes one that they accept: ${certificateCommand(nameOf(hostname))}`);
+  // Once this server listens, it is the one that answers.
+  const other = port === 0 ? undefined : await answeringAddress(hostname, port);
   try {
     const listener = Deno.listen({ hostname, port });
+    if (other !== undefined) report(`Another server answers on port ${port} of ${other}: clients may reach that one`);
     return identity === undefined ? listener : new TlsRelay(listener, identity);
   } catch (error) {
     const problem = portProblem(error, port);

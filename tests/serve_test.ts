@@ -181,3 +181,35 @@ Deno.test("--rows with a wrong row ends in one line with file and row, and the f
   await using server = await ServeProcess.start(["--store", `sqlite:${folder.file()}`], ALL);
   assert.equal(await listed(server), "{}");
 });
+
+signalTest("a server that answers on the same port of another address is told of, and this one serves", async () => {
+  using folder = new TempFolder();
+  const other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = other.addr as Deno.NetAddr;
+  const answering = (async () => {
+    for await (const conn of other) conn.close();
+  })();
+  // Linux refuses what Windows and macOS allow: there, the second server gets another port instead.
+  const preload = folder.file("listen.js");
+  await Deno.writeTextFile(
+    preload,
+    `const { listen } = Deno;
+    Deno.listen = (options) => {
+      try {
+        return listen(options);
+      } catch {
+        return listen({ ...options, port: 0 });
+      }
+    };`,
+  );
+  const args = ["--quiet", "--host", "0.0.0.0", "--port", String(port)];
+  await using server = await ServeProcess.start(args, ["--allow-net", `--preload=${preload}`]);
+  const { code, stderr } = await server.stop();
+  assert.equal(code, 0);
+  assert.equal(
+    stderr.split("\n")[0],
+    `wiretable: Another server answers on port ${port} of 127.0.0.1: clients may reach that one`,
+  );
+  other.close();
+  await answering;
+});

@@ -4,10 +4,12 @@
  * @module
  */
 
-import { DEFAULT_PORT, type Endpoint } from "../address.ts";
+import { bracketed, DEFAULT_PORT, type Endpoint } from "../address.ts";
 import { maskTarget } from "../masking.ts";
 import { quote, UsageError } from "./values.ts";
 
+/** Addresses for all interfaces of the machine. */
+export const WILDCARDS: readonly string[] = ["0.0.0.0", "::"];
 /** The default port of the page. */
 export const PAGE_PORT: number = 9998;
 
@@ -104,4 +106,29 @@ export function portProblem(error: unknown, port: number): string | undefined {
   return error instanceof Deno.errors.PermissionDenied && port >= FIRST_OPEN_PORT
     ? "reserved by the system"
     : undefined;
+}
+
+/** How long to look for another server. Windows takes seconds to say that there is none. */
+const LOOK_MS = 100;
+
+/**
+ * Looks for a server that answers on a port before this one listens there on some address: Windows and macOS let one
+ * server have all addresses and another one of them, and every system lets two have an address each.
+ *
+ * @returns The address that a server answers on, if any of those that clients on this machine try is one.
+ */
+export async function answeringAddress(hostname: string, port: number): Promise<string | undefined> {
+  const hosts = new Set(["127.0.0.1", "::1", ...WILDCARDS.includes(hostname) ? [] : [hostname]]);
+  const looks = [...hosts].map(async (host) => {
+    const { state } = await Deno.permissions.query({ name: "net", host: `${bracketed(host)}:${port}` });
+    // Nobody is asked for a permission that only this look needs.
+    if (state !== "granted") throw new Deno.errors.NotCapable();
+    (await Deno.connect({ hostname: host, port })).close();
+    return host;
+  });
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const timeout = new Promise<undefined>((resolve) => timer = setTimeout(() => resolve(undefined), LOOK_MS));
+  const found = await Promise.race([Promise.any(looks).catch(() => undefined), timeout]);
+  clearTimeout(timer);
+  return found;
 }
