@@ -9,7 +9,7 @@ import { writeLine } from "./bytes.ts";
 import type { ConnectOptions, FileNeeds } from "./cli.ts";
 import { makeFile, readCertificates, readFile, readTokens } from "./cli/files.ts";
 import { HistoryFile } from "./cli/history_file.ts";
-import { certificateAdvice, commandLine } from "./cli/program.ts";
+import { certificateAdvice, commandLine, USER_ARGS } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { EXIT_INTERRUPTED } from "./exit_code.ts";
 import { type ClientOptions, Session } from "./client.ts";
@@ -70,7 +70,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     caCerts,
     tap: views.tap,
     connected: (local, remote) => notices.showConnected(local, remote),
-    certificateAdvice: (host) => certificateAdvice(Deno.args, files, host),
+    certificateAdvice: (host) => certificateAdvice(USER_ARGS, files, host),
   };
   const session = new Session(endpoint, {
     ...clientOptions,
@@ -201,7 +201,7 @@ async function readContent(
   const missing = () => {
     const read = files.read === true ? true : [...new Set([...files.read, name])];
     // The prompt goes on, so the command line with the needed permission is shown here.
-    return new WrongInput(`@${name} needs a permission`, commandLine(Deno.args, { ...files, read }));
+    return new WrongInput(`@${name} needs a permission`, commandLine(USER_ARGS, { ...files, read }));
   };
   // The runtime's own question would read the keys that the prompt reads.
   if (interactive && Deno.permissions.querySync({ name: "read", path: name }).state !== "granted") throw missing();
