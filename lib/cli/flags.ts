@@ -115,7 +115,7 @@ export const SERVE_FLAGS = {
     short: "p",
   }),
   store: valueFlag("store", "STORE", "memory, sqlite:FILE, etcd:URL,URL/PREFIX (memory)", { or: "memory" }),
-  rowsFile: fileFlag("rows", "read", "rows of an empty table: of get all, or a line each"),
+  rowsFile: fileFlag("rows", "read", "fill an empty table: of get all, or a row a line"),
   fields: FIELDS("fields as type,age:integer, or '*'"),
   quiet: switchFlag("quiet", "print no requests", { short: "q" }),
   verbose: switchFlag("verbose", "print responses and connections too", { short: "v" }),
