@@ -21,7 +21,7 @@ import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS, type ServerLimits } from "./limits.
 import type { Page, PageOptions } from "./page.ts";
 import { Server } from "./server.ts";
 import { Access } from "./server/access.ts";
-import { CLOSE_REASONS, joined, type Observer } from "./server/context.ts";
+import { CLOSE_REASONS, endedListings, joined, type Observer } from "./server/context.ts";
 import { ExchangeLog, type LoggedExchange, logLine } from "./server/exchange_log.ts";
 import { requestLog } from "./server/request_log.ts";
 import { TlsRelay } from "./server/tls_relay.ts";
@@ -114,6 +114,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     observer: joined([
       ...observers,
       { closed: (connection, reason) => page?.closed(connection, reason), cannotAccept, failed },
+      endedListings(report),
     ]),
   });
 

@@ -60,6 +60,7 @@ export class Server {
       stopping: false,
       ended: (connection) => this.#ended(connection),
     };
+    this.#context.budget.reclaim = () => this.#endSlowest();
     this.#listener = listener;
     this.#now = options.now ?? Date.now;
     this.#monotonicNow = options.monotonicNow ?? (() => performance.now());
@@ -162,6 +163,16 @@ export class Server {
     }
     idlest?.cutOff(CLOSE_REASONS.descriptors);
     return idlest !== undefined;
+  }
+
+  /** Ends the listing that is to be read soonest. Returns whether there was one. */
+  #endSlowest(): boolean {
+    let slowest: ServerConnection | undefined;
+    for (const connection of this.#connections) {
+      if (connection.pieceEnd < (slowest?.pieceEnd ?? Infinity)) slowest = connection;
+    }
+    slowest?.cutOff(CLOSE_REASONS.memory);
+    return slowest !== undefined;
   }
 
   #admit(conn: Deno.Conn): void {

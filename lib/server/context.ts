@@ -11,10 +11,11 @@ import {
   type Fields,
   type HttpError,
   type HttpResponse,
+  isStream,
   type RequestHead,
   type Service,
 } from "../http_message.ts";
-import type { MessageLimits, ServerLimits } from "../limits.ts";
+import { LISTING_PIECE_BYTES, type MessageLimits, type ServerLimits } from "../limits.ts";
 
 /** Receives events of a server's connections. Bytes are valid only during the call. */
 export interface Observer {
@@ -140,15 +141,18 @@ export class Budget {
 
   /** Whether this many more bytes are available, if need be after some were freed. */
   has(bytes: number): boolean {
+    if (bytes > this.#most) return false;
     while (this.#used + bytes > this.#most) if (!this.reclaim()) return false;
     return true;
   }
 
   /** Whether there is room for content. A stream needs room only for one piece at a time. */
   fits(content: HttpResponse["content"]): boolean {
-    if (content instanceof Uint8Array) return this.has(content.length);
+    if (content === undefined) return true;
+    if (isStream(content)) return this.has(LISTING_PIECE_BYTES);
+    if (typeof content !== "string") return this.has(content.length);
     // Measuring a text takes time, and usually there is room for its largest possible size.
-    return typeof content !== "string" || this.has(3 * content.length) || this.has(byteLength(content));
+    return this.#used + 3 * content.length <= this.#most || this.has(byteLength(content));
   }
 
   /** Takes bytes, even beyond the limit; a negative number returns them. */
@@ -206,6 +210,8 @@ export const CLOSE_REASONS = {
   unread: "by the server (the client stopped reading)",
   /** The client read a listing too slowly while the table changed. */
   slow: "by the server (a listing was read too slowly)",
+  /** Others needed the memory of a piece of a listing that it had not read. */
+  memory: "by the server (out of memory: a listing was not read)",
   /** The server failed. */
   defect: "by the server (internal error)",
 } as const;
@@ -217,4 +223,13 @@ export function closeReasonOf(error: unknown): string {
   // Many clients of TLS end the connection without saying so in TLS first (RFC 8446 §6.1).
   if (error instanceof errors.UnexpectedEof) return CLOSE_REASONS.byClient;
   return error instanceof errors.InvalidData ? CLOSE_REASONS.noTls : CLOSE_REASONS.lost;
+}
+
+/** Reports the listings that were ended for lack of memory. */
+export function endedListings(report: (line: string) => void): Observer {
+  return {
+    closed: (_, reason) => {
+      if (reason === CLOSE_REASONS.memory) report("A listing that was not read was ended: --max-buffered was reached");
+    },
+  };
 }
