@@ -112,7 +112,11 @@ export function parseCommandLine(args: readonly string[]): Invocation {
       const parsed = parseFlags(rest, CONNECT_FLAGS);
       if (parsed.help) return { kind: "text", text: helpOf("connect") };
       const options = connectOptions(parsed);
-      const named = options.command.slice(2).filter((word) => /^@./.test(word)).map((word) => word.slice(1));
+      // In a form with files, any word may name one.
+      const isForm = options.command.some((word) => /multipart\/form-data/i.test(word));
+      const named = options.command.slice(2).flatMap((word) => {
+        return (isForm ? /@(.+)$/s : /^(?:[^:=]+(?:[:=]=?|:\w+==?))?@(.+)$/s).exec(word)?.[1] ?? [];
+      });
       const { read, write } = parsed.files;
       const readsLater = options.command.length === 0 && options.rawFile === undefined;
       return { kind: "connect", options, files: { read: [...read, ...named], write, readsLater } };

@@ -16,7 +16,7 @@ import { type ClientOptions, Session } from "./client.ts";
 import { basicAuthorization, type Command, parseArguments } from "./client/command.ts";
 import { SeenNames } from "./client/completion.ts";
 import type { Screen } from "./client/display.ts";
-import { defaultFields, type TableWords } from "./client/items.ts";
+import { defaultFields, filesOf, requestOf, type TableWords } from "./client/items.ts";
 import { pipedInput } from "./client/line_input.ts";
 import { Notices } from "./client/notices.ts";
 import { Output } from "./client/output.ts";
@@ -45,7 +45,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const caCerts = options.caFile === undefined ? [] : [await readCertificates("--cacert", options.caFile)];
   const defaults = await fieldsOfAll(options);
   const alone = await commandAlone(options, table);
-  const command = alone && commandOf(alone);
+  const command = alone && valid(alone);
 
   const streams = alone === undefined && Deno.stdin.isTerminal() ? await processTerminal() : undefined;
   const interactive = streams !== undefined;
@@ -106,7 +106,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   });
   try {
     // An invalid command, or one whose content cannot be read, is refused before a connection is opened.
-    if (alone === undefined || opensFirst(command)) await session.connect();
+    if (alone === undefined || opensFirst(command, defaults, table)) await session.connect();
     const code = alone === undefined
       ? await runCommands(input, replOptions)
       : await runCommand(alone, input, replOptions);
@@ -156,15 +156,16 @@ async function record(name: string): Promise<Recorder> {
 }
 
 /** Whether a connection is opened before the command runs. */
-function opensFirst(command: Command | undefined): boolean {
-  if (command?.kind === "request") return command.order.contentFrom === undefined;
-  return command?.kind === "ask" || command?.kind === "raw";
+function opensFirst(command: Command | undefined, defaults: readonly FieldLine[], table: TableWords): boolean {
+  if (command?.kind !== "request") return command?.kind === "ask" || command?.kind === "raw";
+  if (filesOf(command.order, [defaults]).length > 0) return false;
+  return valid(() => requestOf(command.order, [defaults], table)) !== undefined;
 }
 
-/** Returns the command; `undefined` if it is invalid, which is reported when it runs. */
-function commandOf(parse: () => Command): Command | undefined {
+/** Returns what a command makes; `undefined` if it is invalid, which is reported when it runs. */
+function valid<T>(make: () => T): T | undefined {
   try {
-    return parse();
+    return make();
   } catch (error) {
     if (error instanceof WrongInput) return undefined;
     throw error;

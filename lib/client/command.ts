@@ -7,7 +7,7 @@
 import { octetString } from "../bytes.ts";
 import type { FieldLine } from "../http_message.ts";
 import { credentialsIn, isCredentialField, maskTarget } from "../masking.ts";
-import { fieldLine, hasValues, makeRequest, type Order, type TableWords } from "./items.ts";
+import { type AskedField, fieldLine, hasValues, makeOrder, type Order, type TableWords } from "./items.ts";
 import { parseRawSteps, type RawStep } from "./raw_steps.ts";
 import { shellWord, splitLine, type Word, WrongInput } from "./words.ts";
 
@@ -20,9 +20,8 @@ export type Command =
   /** The parts of later exchanges to show; without parts, the current ones are printed. */
   | { readonly kind: "print"; readonly parts: string | undefined }
   /** A header field for later requests, or the name of one to drop; without either, they are listed. */
-  | { readonly kind: "header"; readonly field?: FieldLine; readonly dropped?: string }
-  /** A request, and its row or target as typed. */
-  | { readonly kind: "request"; readonly order: Order; readonly object: string }
+  | { readonly kind: "header"; readonly field?: AskedField; readonly dropped?: string }
+  | { readonly kind: "request"; readonly order: Order }
   /** Values are missing: the program asks for them, and {@linkcode completeCommand} creates the request. */
   | { readonly kind: "ask"; readonly words: readonly Word[] };
 
@@ -97,7 +96,7 @@ export function completeCommand(words: readonly Word[], values: readonly Word[],
       : table.fields.map(({ name }) => `[${name}]`).join(" ");
     throw new WrongInput(`expected ${expected}, saw nothing`);
   }
-  return makeRequest(methodOf(words[0].text), words[1].text, [...words.slice(2), ...values], table);
+  return makeOrder(methodOf(words[0].text), words[1].text, [...words.slice(2), ...values], table);
 }
 
 /** Returns the method of a verb: a known method in any case, or another one in capitals. */
@@ -132,7 +131,7 @@ function requestCommand(method: string, words: readonly Word[], table: TableWord
   const wantsValues = isRow && (method === "POST" || method === "PUT") && !hasValues(words.slice(2), table);
   return wantsValues
     ? { kind: "ask", words }
-    : { kind: "request", order: makeRequest(method, object.text, words.slice(2), table), object: object.text };
+    : { kind: "request", order: makeOrder(method, object.text, words.slice(2), table) };
 }
 
 /** Whether a command has credentials: in fields, in its target, or in octets to be sent unchanged. */
@@ -150,17 +149,21 @@ export function holdsCredentials(command: Command): boolean {
         isCredentialField(text.split(/[:=]/, 1)[0]) || credentialsIn(text).length > 0
       );
     case "request": {
-      const { target, fields } = command.order.request;
+      const { target, items } = command.order;
       const parameters = new URLSearchParams(/\?(.*)/s.exec(target)?.[1]).keys();
-      return fieldsHold(fields) || maskTarget(target) !== target || [...parameters].some(isCredentialField);
+      const named = items.flatMap((item) => item.kind === "query" ? item.name : []);
+      const fields = items.flatMap((item): AskedField[] =>
+        item.kind === "field" ? [[item.name, typeof item.value === "object" ? "file" : item.value]] : []
+      );
+      return fieldsHold(fields) || maskTarget(target) !== target || [...parameters, ...named].some(isCredentialField);
     }
     default:
       return false;
   }
 }
 
-function fieldsHold(fields: readonly FieldLine[]): boolean {
-  return credentialsIn(fields.map(([name, value]) => `${name}: ${value}\r\n`).join("")).length > 0;
+function fieldsHold(fields: readonly AskedField[]): boolean {
+  return credentialsIn(fields.map(([name, value = ""]) => `${name}: ${value}\r\n`).join("")).length > 0;
 }
 
 /** Parses letters of HBhb, as in `--print`. */
@@ -172,15 +175,18 @@ function partsOf(words: readonly Word[]): string | undefined {
 }
 
 /**
- * Parses `header Name: value`, which adds a field to later requests, `header -Name`, which drops it, and `header`,
- * which lists them.
+ * Parses `header Name: value`, which adds a field to later requests, `Name;` an empty one, and `Name:` none of that
+ * name; `header -Name`, which drops it, and `header`, which lists them.
  */
 function headerCommand(text: string): Command {
   if (text === "") return { kind: "header" };
   if (text.startsWith("-")) return { kind: "header", dropped: text.slice(1) };
+  const empty = /^([^:]+);$/.exec(text)?.[1];
+  if (empty !== undefined) return { kind: "header", field: fieldLine(empty, "") };
   const colon = text.indexOf(":");
   if (colon < 1) throw new WrongInput(`header takes Name: value, or -Name to drop it, saw ${JSON.stringify(text)}`);
-  return { kind: "header", field: fieldLine(text.slice(0, colon), text.slice(colon + 1)) };
+  const [name, value] = fieldLine(text.slice(0, colon), text.slice(colon + 1));
+  return { kind: "header", field: [name, value === "" ? undefined : value] };
 }
 
 /** Parses `auth USER:PASS`, which adds the credentials to later requests (RFC 7617), and `auth -`, which drops them. */

@@ -18,9 +18,9 @@ import type { SeenNames } from "./completion.ts";
 import { curlCommand } from "./curl.ts";
 import { Display, type DisplayOptions } from "./display.ts";
 import { type Done, followUp } from "./follow.ts";
-import { describeFields, type Order, type TableWords, withDefaults, withoutJsonMark } from "./items.ts";
+import { type AskedField, describeFields, filesOf, type Order, requestOf, type TableWords } from "./items.ts";
 import { HELP, RAW_HELP } from "./help.ts";
-import { type LineInput, textOf } from "./line_input.ts";
+import { type Line, type LineInput, textOf } from "./line_input.ts";
 import { sendInPieces } from "./pieces.ts";
 import type { RawView } from "./raw.ts";
 import type { RawStep } from "./raw_steps.ts";
@@ -89,11 +89,7 @@ export async function runCommands(input: LineInput, options: ReplOptions): Promi
       continue;
     }
     interruptions = 0;
-    const code = await repl.run(() => {
-      const command = parseLine(textOf(line), options.table);
-      if (!holdsCredentials(command)) options.keep?.(textOf(line));
-      return command;
-    });
+    const code = await repl.run(() => parseLine(textOf(line), options.table), line);
     if (code === undefined) break;
     worst = RANKS.indexOf(code) < RANKS.indexOf(worst) ? worst : code;
     if (repl.failed && !options.interactive) return code;
@@ -116,7 +112,7 @@ class Repl {
   readonly #input: LineInput;
   readonly #display: Display;
   /** Fields the user has added to later requests, by name in lower case. */
-  readonly #headers = new Map<string, FieldLine>();
+  readonly #headers = new Map<string, AskedField>();
   #last: Done | undefined;
   /** Whether each exchange is explained, and one was. */
   #explained = false;
@@ -139,19 +135,21 @@ class Repl {
     await this.#display.endLine();
   }
 
-  /** Parses and runs one command. Returns its exit code; `undefined` to quit. */
-  async run(parse: () => Command): Promise<number | undefined> {
+  /** Parses and runs one command, and keeps its line if it is valid. Returns its exit code; `undefined` to quit. */
+  async run(parse: () => Command, line?: Line): Promise<number | undefined> {
     try {
       const command = parse();
-      if (command.kind === "request") this.#options.seenNames?.add(command.object);
+      // Whether a request is valid is known once its files are read.
+      if (command.kind !== "request") this.#keep(command, line);
+      if (command.kind === "request") this.#options.seenNames?.add(command.order.object);
       if (command.kind === "ask") this.#options.seenNames?.add(command.words[1].text);
-      return await this.#execute(command);
+      return await this.#execute(command, line);
     } catch (error) {
       return await this.#explain(error);
     }
   }
 
-  async #execute(command: Command): Promise<number | undefined> {
+  async #execute(command: Command, line: Line | undefined): Promise<number | undefined> {
     switch (command.kind) {
       case "nothing":
         return 0;
@@ -179,7 +177,7 @@ class Repl {
       case "curl":
         return await this.#showCurl(this.#lastDone());
       case "request":
-        return await this.#order(command.order);
+        return await this.#order(command.order, line);
       case "ask":
         return await this.#askAndExchange(command.words);
     }
@@ -196,7 +194,9 @@ class Repl {
       throw new WrongInput(`no field ${JSON.stringify(dropped)} is kept`);
     }
     if (field !== undefined || dropped !== undefined) return 0;
-    const lines = [...this.#headers.values()].map(([name, value]) => `${name}: ${value}\n`).join("");
+    const lines = [...this.#headers.values()].map(([name, value]) =>
+      value === "" ? `${name};\n` : value === undefined ? `${name}:\n` : `${name}: ${value}\n`
+    ).join("");
     await this.#display.write(this.#masked(lines === "" ? "(none)\n" : escapeText(lines)));
     return 0;
   }
@@ -230,30 +230,32 @@ class Repl {
   }
 
   async #askAndExchange(words: readonly Word[]): Promise<number> {
-    const { interactive, asks, screen, table, keep } = this.#options;
+    const { interactive, asks, screen, table } = this.#options;
     if (interactive || asks) await screen.tell(`Enter information: ${describeFields(table)}`);
     const line = await this.#input.next();
     if (line.kind === "cancelled") return 0;
     // Two placeholders stand for the words of the command before the values.
     const values = splitLine(`- - ${textOf(line)}`).slice(2);
-    const order = completeCommand(words, values, table);
-    if (!holdsCredentials({ kind: "request", order, object: words[1].text })) keep?.(textOf(line));
-    return await this.#order(order);
+    return await this.#order(completeCommand(words, values, table), line);
   }
 
-  async #order({ request, contentFrom }: Order): Promise<number> {
-    const content = contentFrom === undefined ? undefined : await this.#options.readContent(contentFrom);
-    const defaults = this.#options.defaults.filter(([name]) => !this.#headers.has(name.toLowerCase()));
-    const whole = content === undefined ? request : { ...request, content };
-    const { session, endpoint, screen } = this.#options;
-    const sent = withoutJsonMark(
-      await this.#withoutEcho(withDefaults(whole, [...defaults, ...this.#headers.values()])),
-    );
+  #keep(command: Command, line: Line | undefined): void {
+    if (line !== undefined && !holdsCredentials(command)) this.#options.keep?.(textOf(line));
+  }
+
+  async #order(order: Order, line: Line | undefined): Promise<number> {
+    const { session, endpoint, screen, table, defaults, readContent } = this.#options;
+    const kept = [[...this.#headers.values()], defaults];
+    const files = new Map<string, Uint8Array>();
+    for (const name of filesOf(order, kept)) if (!files.has(name)) files.set(name, await readContent(name));
+    const { request, contentFrom } = requestOf(order, kept, table, files);
+    this.#keep({ kind: "request", order }, line);
+    const sent = await this.#withoutEcho(request);
     const status = await sendInPieces(sent, {
       // A piece is not what the file holds.
       send: (request, show) =>
         this.#exchange(
-          { session, endpoint, request, contentFrom: request.content === content ? contentFrom : undefined },
+          { session, endpoint, request, contentFrom: request.content === sent.content ? contentFrom : undefined },
           show,
         ),
       show: (event) => this.#display.show(event),

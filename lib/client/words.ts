@@ -26,7 +26,7 @@ export interface Word {
   readonly separable: readonly boolean[];
   /** Whether the word is JSON: it starts with an unquoted brace or bracket. */
   readonly isJson?: boolean;
-  /** Whether a character was quoted or escaped. */
+  /** Whether it has quotes. */
   readonly isQuoted?: boolean;
 }
 
@@ -47,7 +47,6 @@ export function splitLine(line: string): Word[] {
     word ??= { text: "", separable: [], isQuoted: false };
     word.text += character;
     for (let i = 0; i < character.length; i++) word.separable.push(separable);
-    word.isQuoted ||= !separable;
   };
   for (let i = 0; i < line.length; i++) {
     const character = line[i];
@@ -73,13 +72,13 @@ export function splitLine(line: string): Word[] {
   return words;
 }
 
-/** Converts a word that a shell has split: only a backslash before `:` or `=` still escapes. */
+/** Converts a word that a shell has split: only a backslash before a separator, `@` or a bracket still escapes. */
 export function shellWord(argument: string, position: number): Word {
   if (position >= WORDS_BEFORE_JSON && /^[{[]/.test(argument)) return { text: argument, separable: [], isJson: true };
   let text = "";
   const separable: boolean[] = [];
   for (let i = 0; i < argument.length; i++) {
-    const escapes = argument[i] === "\\" && /[:=]/.test(argument[i + 1] ?? "");
+    const escapes = argument[i] === "\\" && /[:=;@[\]]/.test(argument[i + 1] ?? "");
     text += argument[escapes ? ++i : i];
     separable.push(!escapes);
   }

@@ -8,7 +8,14 @@ import {
   parseCommand,
   parseLine,
 } from "../../lib/client/command.ts";
-import { describeFields, type TableWords, withDefaults } from "../../lib/client/items.ts";
+import {
+  type AskedField,
+  describeFields,
+  filesOf,
+  type Order,
+  requestOf,
+  type TableWords,
+} from "../../lib/client/items.ts";
 import { shellWord, splitLine, WrongInput } from "../../lib/client/words.ts";
 import type { HttpRequest } from "../../lib/http/message.ts";
 import { FILTER_OPERATORS } from "../../lib/table/query.ts";
@@ -29,11 +36,21 @@ function show({ method, target, fields, content }: HttpRequest): string {
   return parts.join(" ");
 }
 
-function showCommand(command: Command): string {
+/** Shows a request; each of its files holds its own name. */
+function showOrder(order: Order, table = PLAIN, session: AskedField[][] = []): string {
+  const files = new Map(filesOf(order, session).map((name) => [name, new TextEncoder().encode(name)]));
+  const { request, contentFrom } = requestOf(order, session, table, files);
+  const shown = contentFrom === undefined
+    ? show(request)
+    : `${show({ ...request, content: undefined })} < ${contentFrom}`;
+  // The usual type is left out.
+  return shown.replace(" (Content-Type: application/json)", "");
+}
+
+function showCommand(command: Command, table?: TableWords): string {
   if (command.kind === "header") return `header ${JSON.stringify([command.field, command.dropped])}`;
   if (command.kind !== "request") return command.kind;
-  const { request, contentFrom } = command.order;
-  return show(request) + (contentFrom === undefined ? "" : ` < ${contentFrom}`);
+  return showOrder(command.order, table);
 }
 
 const commands: [line: string, shown: string, table?: TableWords][] = [
@@ -99,7 +116,40 @@ const commands: [line: string, shown: string, table?: TableWords][] = [
   ['get Pingping If-None-Match:"1"', "GET /Pingping (If-None-Match: 1)"],
   [`get Pingping If-None-Match:'"1"'`, 'GET /Pingping (If-None-Match: "1")'],
   ["get Pingping X-A:핑", "GET /Pingping (X-A: \xed\x95\x91)"],
-  ["get Pingping Accept:", "GET /Pingping (Accept: )"],
+  ["get Pingping Accept:", "GET /Pingping"],
+  ["get Pingping Accept;", "GET /Pingping (Accept: )"],
+  ["get Pingping 'Accept;'", "wrong: get takes no values, saw Accept;"],
+  // On a path a single value is the content.
+  ["post /x hello", "POST /x (Content-Type: text/plain; charset=utf-8) hello"],
+  ["post /x kim@example.com", "POST /x (Content-Type: text/plain; charset=utf-8) kim@example.com"],
+  ["post /x 5", "POST /x 5"],
+  ["post /x 5", "POST /x 5", FREE],
+  ["post /x {a", "POST /x (Content-Type: text/plain; charset=utf-8) {a"],
+  ["post /x Content-Type:a/b 5", "POST /x (Content-Type: a/b) 5"],
+  ["post /x Content-Type: hi", "POST /x hi"],
+  ["post /x a b c", 'POST /x {"type":"a","age":"b","leg":"c"}'],
+  [
+    "post /x '@y'",
+    'wrong: a file is named without quotes, as @FILE; \\@ is an @ of the content, saw "@y"',
+  ],
+  ["post /x \\@y", "POST /x (Content-Type: text/plain; charset=utf-8) @y"],
+  // The text of a file as the value of an item.
+  ["post /x a=@f b:=@5 c==@q X-A:@h", 'POST /x?c=q (X-A: h) {"a":"f","b":5}'],
+  ["post /x a=\\@f b='@f' c=a@f", 'POST /x {"a":"@f","b":"@f","c":"a@f"}'],
+  ["post /x a=@", 'POST /x {"a":"@"}'],
+  ["post /x b:=@f", "wrong: the value of b is not JSON: f"],
+  ["post /x a[b]=1", "wrong: a[b] is not a member's name: nested JSON is written as a:='{\"b\":1}' or as JSON"],
+  ["post /x a\\[b]=1", 'POST /x {"a[b]":"1"}'],
+  ["get /x a[b]==1", "GET /x?a%5Bb%5D=1"],
+  ["post /x a=1 a=2", 'POST /x {"a":"2"}'],
+  [
+    "post /x content-type:Application/X-WWW-Form-Urlencoded a=1 a=2 b[c]=3",
+    "POST /x (content-type: Application/X-WWW-Form-Urlencoded) a=1&a=2&b%5Bc%5D=3",
+  ],
+  ["post /x @photo.png", "POST /x (Content-Type: image/png) < photo.png"],
+  ["post /x @a/b.JSON", "POST /x < a/b.JSON"],
+  ["post /x @7", "POST /x < 7"],
+  ["post /x @data", "POST /x < data"],
   ["post Pingping", "ask"],
   ["put Pingping If-Match:x", "ask"],
   ["post Pingping snail 1 0", 'POST /Pingping {"Pingping":{"type":"snail","age":"1","leg":"0"}}'],
@@ -160,7 +210,7 @@ for (const [line, shown, table = PLAIN] of commands) {
   Deno.test(`the command ${JSON.stringify(line)}`, () => {
     let result: string;
     try {
-      result = showCommand(parseCommand(splitLine(line), table));
+      result = showCommand(parseCommand(splitLine(line), table), table);
     } catch (error) {
       if (!(error instanceof WrongInput)) throw error;
       result = `wrong: ${error.message}`;
@@ -174,7 +224,7 @@ Deno.test("entered values complete a command", () => {
   assert(command.kind === "ask");
   assert.equal(describeFields(PLAIN), "[type] [age] [leg]");
   assert.equal(
-    show(completeCommand(command.words, splitLine("snail 1 0"), PLAIN).request),
+    showOrder(completeCommand(command.words, splitLine("snail 1 0"), PLAIN)),
     'POST /Pingping (If-None-Match: *) {"Pingping":{"type":"snail","age":"1","leg":"0"}}',
   );
   assert.throws(() => completeCommand(command.words, [], PLAIN), {
@@ -186,7 +236,7 @@ Deno.test("words of a shell keep their quotes and most backslashes", () => {
   const words = ["post", "a", String.raw`type:="a\"b\\c"`, String.raw`at=1\:2`, String.raw`x\=y=z`].map(shellWord);
   const command = parseCommand(words, FREE);
   assert(command.kind === "request");
-  const content = JSON.parse(new TextDecoder().decode(command.order.request.content));
+  const content = JSON.parse(new TextDecoder().decode(requestOf(command.order, [], FREE).request.content));
   assert.deepEqual(content, { a: { type: 'a"b\\c', at: "1:2", "x=y": "z" } });
 });
 
@@ -195,7 +245,7 @@ Deno.test("the user's fields replace defaults, and empty ones are not sent", () 
   const request = (line: string) => {
     const command = parseCommand(splitLine(line), PLAIN);
     assert(command.kind === "request");
-    return show(withDefaults(command.order.request, defaults)).replace(/ \{.*/, "");
+    return show(requestOf(command.order, [defaults], PLAIN).request).replace(/ \{.*/, "");
   };
   assert.equal(request("get a"), "GET /a (Host: h) (Accept: */*) (User-Agent: u)");
   assert.equal(request("get a host:x accept:"), "GET /a (host: x) (User-Agent: u)");
@@ -207,6 +257,52 @@ Deno.test("the user's fields replace defaults, and empty ones are not sent", () 
     request("patch a b=c Content-Type:text/plain"),
     "PATCH /a (Host: h) (Accept: */*) (User-Agent: u) (Content-Type: text/plain)",
   );
+});
+
+Deno.test("items take the place of kept fields, and those of defaults, also for what the content is", () => {
+  const defaults: AskedField[] = [["Host", "h"], ["Accept", "*/*"]];
+  const request = (line: string, ...kept: AskedField[]) => {
+    const command = parseCommand(splitLine(line), PLAIN);
+    assert(command.kind === "request");
+    return showOrder(command.order, PLAIN, [kept, defaults]);
+  };
+  const form: AskedField = ["Content-type", "application/x-www-form-urlencoded"];
+  assert.equal(
+    request("post /x a=b", form),
+    "POST /x (Host: h) (Accept: */*) (Content-type: application/x-www-form-urlencoded) a=b",
+  );
+  assert.equal(
+    request("post /x a=b content-type:application/json", form),
+    'POST /x (Host: h) (Accept: */*) (content-type: application/json) {"a":"b"}',
+  );
+  assert.equal(request("post /x a=b content-type:", form), 'POST /x (Host: h) (Accept: */*) {"a":"b"}');
+  assert.equal(request("get a", ["accept", undefined]), "GET /a (Host: h)");
+  assert.equal(request("get a", ["accept", ""]), "GET /a (Host: h) (accept: )");
+  assert.equal(request("get a Accept:x", ["accept", undefined]), "GET /a (Host: h) (Accept: x)");
+  assert.equal(request("get a X:1 X:2", ["x", "3"]), "GET /a (Host: h) (Accept: */*) (X: 1) (X: 2)");
+});
+
+Deno.test("a form with files is sent in parts; kim@example.com is a file there only", () => {
+  const request = (line: string) => {
+    const command = parseCommand(splitLine(line), PLAIN);
+    assert(command.kind === "request");
+    return showOrder(command.order, PLAIN);
+  };
+  assert.equal(
+    request("post /x 'content-type':Multipart/Form-Data;boundary=B a=1 a='@x' photo@dir/p\\\"q.png note@data"),
+    "POST /x (content-type: Multipart/Form-Data;boundary=B) " + [
+      '--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n1',
+      '--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n@x',
+      '--B\r\nContent-Disposition: form-data; name="photo"; filename="p%22q.png"\r\nContent-Type: image/png\r\n\r\ndir/p"q.png',
+      '--B\r\nContent-Disposition: form-data; name="note"; filename="data"\r\nContent-Type: application/octet-stream\r\n\r\ndata',
+      "--B--\r\n",
+    ].join("\r\n"),
+  );
+  assert.match(
+    request("post /x Content-Type:multipart/form-data a=1"),
+    /^POST \/x \(Content-Type: multipart\/form-data; boundary=([\w-]+)\) --\1\r\n[^]*\r\n1\r\n--\1--\r\n$/,
+  );
+  assert.throws(() => request("post /x Content-Type:multipart/form-data hello"), /needs its boundary in the type/);
 });
 
 Deno.test("a user and a password are sent as UTF-8", () => {

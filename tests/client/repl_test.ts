@@ -499,7 +499,7 @@ Deno.test("the last request is shown for curl, without its credentials", async (
     (await run(server.port, others, { print: "" })).shown,
     /'X-Api-Key: \(1 octets\)' --header 'X-Auth-Token: \(4 octets\)' --header 'WWW-Authenticate: Basic' --header 'Sec-WebSocket-Key: x' .*\/\/u:\(6 octets\)@a'\n$/,
   );
-  const content = await run(server.port, "post / 'Cookie: a' Content-Type:text/plain\ncurl\n", {
+  const content = await run(server.port, "post / a='Cookie: a' Content-Type:text/plain\ncurl\n", {
     print: "",
     table: { fields: [{ name: "a", type: "scalar" }], filterOperators: [] },
   });
