@@ -179,9 +179,22 @@ export function octetString(bytes: Uint8Array, start = 0, end: number = bytes.le
   return Buffer.prototype.toString.call(bytes, "latin1", start, end);
 }
 
-/** Decodes octets, one character each, as UTF-8. Invalid sequences become U+FFFD. */
-export function octetsToText(octets: string): string {
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.from(octets, "latin1"));
+/** A character of several octets in UTF-8 (RFC 3629 §4), or one octet that is part of none. */
+const UTF8_OCTETS =
+  /[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}|[\x80-\xff]/g;
+
+/**
+ * Decodes octets, one character each, as UTF-8.
+ *
+ * @param other Returns what stands for an octet that is not UTF-8; without it, invalid sequences become U+FFFD.
+ */
+export function octetsToText(octets: string, other?: (octet: number) => string): string {
+  // deno-lint-ignore no-control-regex -- most text is ASCII
+  if (/^[\x00-\x7f]*$/.test(octets)) return octets;
+  const valid = other === undefined
+    ? octets
+    : octets.replace(UTF8_OCTETS, (found) => found.length > 1 ? found : other(found.charCodeAt(0)));
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.from(valid, "latin1"));
 }
 
 /** The byte order mark in UTF-8 (RFC 3629 §6). */

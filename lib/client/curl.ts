@@ -4,6 +4,7 @@
  * @module
  */
 
+import { octetsToText } from "../bytes.ts";
 import { addressText, type Endpoint } from "../address.ts";
 import type { HttpRequest } from "../http_message.ts";
 
@@ -30,7 +31,7 @@ export function curlCommand(
   else if (method !== "GET" || content !== undefined) words.push("--request", method);
   for (const [name, value] of fields) {
     // curl marks a field with an empty value by a semicolon instead of the colon.
-    words.push("--header", value === "" ? `${name};` : `${name}: ${utf8Of(value)}`);
+    words.push("--header", value === "" ? `${name};` : `${name}: ${octetsToText(value)}`);
   }
   const names = fields.map(([name]) => name.toLowerCase());
   for (const name of CURLS_OWN) if (!names.includes(name.toLowerCase())) words.push("--header", `${name}:`);
@@ -43,11 +44,6 @@ export function curlCommand(
   words.push(`${secure ? "https" : "http"}://${authority}${target === "*" ? "/" : target}`);
   const line = words.map(quote).join(" ");
   return content === undefined || text !== undefined ? line : `echo ${content.toBase64()} | base64 -d | ${line}`;
-}
-
-/** Decodes a field value of octets, one character each, as UTF-8. */
-function utf8Of(octets: string): string {
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(octets, (octet) => octet.charCodeAt(0)));
 }
 
 /**

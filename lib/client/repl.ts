@@ -316,7 +316,7 @@ class Repl {
   ): Promise<number> {
     const { explain, seenNames } = this.#options;
     let status = 0;
-    let location: string | undefined;
+    let locations: string[] = [];
     const listing = seenNames && /^\/(?:\?|$)/.test(request.target)
       ? new BoundedBytes(MAX_HELD_CONTENT_BYTES)
       : undefined;
@@ -325,11 +325,11 @@ class Repl {
       for await (const event of session.exchange(request)) {
         if (event.kind === "response") {
           status = event.status;
-          location = event.fields.get("location");
+          locations = [...event.fields].filter(([name]) => /^location$/i.test(name)).map(([, value]) => value);
         }
         if (event.kind === "content") listing?.add(event.bytes);
         await show(event);
-        if (event.kind === "end") this.#last = { endpoint, request, contentFrom, status, location };
+        if (event.kind === "end") this.#last = { endpoint, request, contentFrom, status, locations };
       }
     } finally {
       // Of a broken response, what arrived is shown, and explained too.

@@ -73,7 +73,7 @@ Deno.test("binary content, by type or octets, is one line", async () => {
   );
   assert.equal(
     await shown([Uint8Array.of(0xed, 0x95)], { type: "application/x-thing" }),
-    "\ufffd\n",
+    "\\xed\\x95\n",
     "a character may be cut",
   );
   assert.equal(await shown(["<svg/>"], { type: "image/svg+xml" }), "<svg/>\n");
