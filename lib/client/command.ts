@@ -6,7 +6,7 @@
 
 import { octetString } from "../bytes.ts";
 import type { FieldLine } from "../http_message.ts";
-import { credentialsIn, isCredentialField, maskTarget } from "../masking.ts";
+import { credentialsIn, isCredentialField, maskQuery, maskTarget } from "../masking.ts";
 import { type AskedField, fieldLine, hasValues, makeOrder, type Order, type TableWords } from "./items.ts";
 import { parseRawSteps, type RawStep } from "./raw_steps.ts";
 import { shellWord, splitLine, type Word, WrongInput } from "./words.ts";
@@ -150,12 +150,11 @@ export function holdsCredentials(command: Command): boolean {
       );
     case "request": {
       const { target, items } = command.order;
-      const parameters = new URLSearchParams(/\?(.*)/s.exec(target)?.[1]).keys();
-      const named = items.flatMap((item) => item.kind === "query" ? item.name : []);
+      const parameters = items.flatMap((item) => item.kind === "query" ? item.name : []);
       const fields = items.flatMap((item): AskedField[] =>
         item.kind === "field" ? [[item.name, typeof item.value === "object" ? "file" : item.value]] : []
       );
-      return fieldsHold(fields) || maskTarget(target) !== target || [...parameters, ...named].some(isCredentialField);
+      return fieldsHold(fields) || maskQuery(maskTarget(target)) !== target || parameters.some(isCredentialField);
     }
     default:
       return false;

@@ -11,7 +11,7 @@ import { BoundedBytes } from "../bytes.ts";
 import { Cancelled, ClientError, type ExchangeEvent, InvalidResponse, type Session, TimeoutError } from "../client.ts";
 import type { FieldLine, HttpRequest } from "../http_message.ts";
 import { MAX_HELD_CONTENT_BYTES } from "../limits.ts";
-import { isCredentialField, maskCredentials, maskTarget } from "../masking.ts";
+import { isCredentialField, maskCredentials, maskQuery, maskTarget } from "../masking.ts";
 import { escapeText } from "../terminal.ts";
 import { type Command, completeCommand, holdsCredentials, parseLine } from "./command.ts";
 import type { SeenNames } from "./completion.ts";
@@ -205,7 +205,7 @@ class Repl {
     const command = curlCommand(request, endpoint, contentFrom);
     const masked = {
       ...request,
-      target: maskTarget(request.target),
+      target: maskQuery(maskTarget(request.target)),
       fields: request.fields.map(([name, value]): FieldLine => {
         return [name, maskCredentials(`${name}: ${value}`).slice(name.length + ": ".length)];
       }),
