@@ -74,7 +74,8 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   };
   const session = new Session(endpoint, {
     ...clientOptions,
-    closed: (how) => notices.showNote(`${how}; the next request opens a new connection`),
+    // A script is told when that matters: before its next request.
+    ...interactive && { closed: (how) => notices.showNote(`${how}; the next request opens a new connection`) },
   });
   /** The sessions that Ctrl-C may have to cancel: this one, and one that follows a Location elsewhere. */
   const sessions = [session];

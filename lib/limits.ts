@@ -208,8 +208,6 @@ export const GATHERED_OUTPUT_BYTES: number = 64 * 1024;
 export const MAX_PROBLEM_BYTES: number = 64 * 1024;
 /** Characters of a server's reason that `connect` tells; a longer one is not told. */
 export const MAX_DETAIL_CHARACTERS: number = 300;
-/** Octets sent unasked that `connect` shows. */
-export const SHOWN_UNASKED_OCTETS: number = 100;
 /** JSON that `connect` holds to indent it, in bytes; the rest is shown as received. */
 export const MAX_HELD_CONTENT_BYTES: number = 1024 * 1024;
 /** Characters of indented JSON; JSON that would become longer is shown as received. */

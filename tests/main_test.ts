@@ -349,7 +349,7 @@ Deno.test("a server that does not answer in time: exit code 2", async () => {
   const { code, stderr } = await run(["connect", `127.0.0.1:${port}`, "get", "all", "--timeout", "0.1"]);
   (await accepted).close();
   listener.close();
-  assert.deepEqual([code, stderr], [2, "No response came within 0.1 seconds\n"]);
+  assert.deepEqual([code, stderr], [2, "No response came within 0.1 seconds (--timeout)\n"]);
 });
 
 signalTest("Ctrl-C ends the client with 130", async () => {

@@ -81,8 +81,7 @@ export class Display {
   async #show(event: ExchangeEvent): Promise<void> {
     switch (event.kind) {
       case "notice":
-        if (this.#options.interactive) await this.#options.screen.tell(`(${event.text})`);
-        return;
+        return await this.#options.screen.tell(`(${event.text})`);
       case "sent":
         return await this.#showRequest(event);
       case "response":
