@@ -11,7 +11,7 @@ import { makeFile, readCertificates, readFile, readTokens } from "./cli/files.ts
 import { HistoryFile } from "./cli/history_file.ts";
 import { certificateAdvice, commandLine, USER_ARGS } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
-import { EXIT_INTERRUPTED } from "./exit_code.ts";
+import { exitCodeAfter } from "./exit_code.ts";
 import { type ClientOptions, Session } from "./client.ts";
 import { basicAuthorization, type Command, parseArguments } from "./client/command.ts";
 import { SeenNames } from "./client/completion.ts";
@@ -69,6 +69,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     timeoutMs: options.timeoutMs,
     caCerts,
     tap: views.tap,
+    room: () => recorder?.room(),
     connected: (local, remote) => notices.showConnected(local, remote),
     certificateAdvice: (host) => certificateAdvice(USER_ARGS, files, host),
   };
@@ -125,8 +126,9 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
 
 /** Ends the program on a signal, after what leaves the terminal as it was. In raw mode Ctrl-C is a key, and no signal. */
 function onSignal(close: () => Promise<void>): void {
-  const stop = () => close().finally(() => Deno.exit(EXIT_INTERRUPTED));
-  for (const signal of END_SIGNALS) Deno.addSignalListener(signal, stop);
+  for (const signal of END_SIGNALS) {
+    Deno.addSignalListener(signal, () => void close().finally(() => Deno.exit(exitCodeAfter(signal))));
+  }
 }
 
 /** Returns the default fields of requests. */

@@ -140,10 +140,10 @@ Deno.test("a file of content that cannot be read is wrong input, and names what 
     runProgram(["connect", `127.0.0.1:${server.port}`], "post a @no-such-file\n", ["--allow-net", ...permissions]);
   const missing = await post("--allow-read");
   assert.deepEqual([missing.code, missing.stdout], [1, ""]);
-  assert.match(missing.stderr, /^Wrong Input: try again \(@no-such-file: [^\n]+\)\n$/);
+  assert.match(missing.stderr, /^line 1: Wrong Input: try again \(@no-such-file: [^\n]+\)\n$/);
   assert.match(
     (await post()).stderr,
-    /^Wrong Input: try again \(@no-such-file needs a permission\): deno run --allow-net --allow-read=no-such-file [^\n]*[^)]\n$/,
+    /^line 1: Wrong Input: try again \(@no-such-file needs a permission\): deno run --allow-net --allow-read=no-such-file [^\n]*[^)]\n$/,
   );
   using folder = new TempFolder();
   const token = folder.file("token");

@@ -79,7 +79,7 @@ tmuxTest("a single command that needs values asks for them", async () => {
   await terminal.shown(/HTTP\/1\.1 201 Created\n[^]*\n\{"Momo":\{"type":"cat","age":"3","leg":"4"\}\}\n\[exit 0\]$/);
 });
 
-for (const signal of ["SIGTERM", "SIGHUP"] as const) {
+for (const [signal, code] of [["SIGTERM", 143], ["SIGHUP", 129]] as const) {
   tmuxTest(`${signal} ends the prompt, and leaves the terminal as it was`, async () => {
     await using server = await ServeProcess.start(["--quiet"]);
     const program =
@@ -88,6 +88,6 @@ for (const signal of ["SIGTERM", "SIGHUP"] as const) {
     await using terminal = await Terminal.start(command, 120);
     const shown = await terminal.shown(new RegExp(PROMPT));
     Deno.kill(Number(/^pid (\d+)$/m.exec(shown)![1]), signal);
-    await terminal.shown(/ icanon iexten echo [^]*\[exit 130\]$/);
+    await terminal.shown(new RegExp(` icanon iexten echo [^]*\\[exit ${code}\\]$`));
   });
 }

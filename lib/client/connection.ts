@@ -36,6 +36,8 @@ export interface ClientOptions {
   readonly connected?: (local: Deno.NetAddr, remote: Deno.NetAddr) => void;
   /** Wraps each connection, for example in a tap; with TLS, before the handshake. */
   readonly tap?: (conn: Deno.Conn) => Deno.Conn;
+  /** Waits until what listens to the tap has room for another read or write; `undefined` if it has. */
+  readonly room?: () => Promise<void> | undefined;
   /** Receives how a connection ended while no exchange was in progress, as soon as it is known. */
   readonly closed?: (how: string) => void;
   /** Returns what a user can do about a certificate of this host that was refused. */
@@ -64,6 +66,7 @@ export interface SentRequest {
 export type ExchangeEvent = Notice | SentRequest | ResponseHead | ContentPiece | MessageEnd;
 
 const READ_BYTES = 256 * 1024;
+const WRITE_BYTES = 1024 * 1024;
 /** A connection used within this many milliseconds is likely still open. */
 const FRESH_MS = 50;
 
@@ -191,6 +194,7 @@ export class ClientConnection {
     for (;;) {
       const event = this.#nextEvent();
       if (event === undefined) {
+        await this.#options.room?.();
         // The head must arrive in time; content may take longer as long as octets arrive.
         if (!isInterim(status)) this.#progress = performance.now();
         await this.#receive(this.#lastMoment);
@@ -228,6 +232,7 @@ export class ClientConnection {
         const reading = this.#reading ?? this.#conn.read(this.#buffer);
         this.#reading = undefined;
         const count = await reading;
+        await this.#options.room?.();
         return count === null ? null : this.#buffer.subarray(0, count);
       },
       write: (bytes) => this.#conn.write(bytes),
@@ -308,7 +313,8 @@ export class ClientConnection {
   /** Sends a request's octets. Each step that is taken gives the server time anew. */
   async #send(octets: Uint8Array): Promise<void> {
     while (this.#handedOver < octets.length) {
-      this.#handedOver += await this.#conn.write(octets.subarray(this.#handedOver));
+      await this.#options.room?.();
+      this.#handedOver += await this.#conn.write(octets.subarray(this.#handedOver, this.#handedOver + WRITE_BYTES));
       this.#progress = performance.now();
       if (this.#deadline !== Infinity) this.#deadline = this.#lastMoment;
     }

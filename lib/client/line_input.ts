@@ -44,7 +44,7 @@ export function textOf(line: Line): string {
 /**
  * Reads lines from a stream of bytes in UTF-8.
  *
- * @throws {InputError} From `next`, if a line is too long.
+ * @throws {InputError} From `next`, if a line is too long, or the text is UTF-16.
  */
 export function pipedInput(stream: ReadableStream<Uint8Array>): LineInput {
   const lines = splitLines(stream);
@@ -63,6 +63,7 @@ async function* splitLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<L
   const rest = new ByteBuffer(0);
   let isFirst = true;
   const lineOf = (octets: Uint8Array): Line => {
+    if (isFirst && isUtf16(octets)) throw new InputError("The commands are in UTF-16: save them as UTF-8");
     // A byte order mark at the start of a file is not part of the first command.
     const line = isFirst ? withoutMark(octets) : octets;
     isFirst = false;
@@ -89,6 +90,11 @@ async function* splitLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<L
     if (rest.length > 3 * MAX_LINE_CHARACTERS) throw tooLong();
   }
   if (rest.length > 0) yield lineOf(rest.view());
+}
+
+/** Whether text starts as UTF-16, with a mark or a character of ASCII. */
+function isUtf16([first, second]: Uint8Array): boolean {
+  return first === 0xff && second === 0xfe || first === 0xfe && second === 0xff || (first === 0) !== (second === 0);
 }
 
 function tooLong(): InputError {

@@ -76,12 +76,16 @@ const RANKS: readonly number[] = [0, 4, 5, EXIT_AGAINST, EXIT_TIMEOUT, EXIT_FAIL
  * twice.
  */
 export async function runCommands(input: LineInput, options: ReplOptions): Promise<number> {
-  const repl = new Repl(options, input);
+  let read = 0;
+  const counting: LineInput = { ...input, next: () => (read++, input.next()) };
+  const repl = new Repl(options, counting, () => options.interactive ? "" : `line ${read}: `);
   let worst = 0;
   for (let interruptions = 0;;) {
     await repl.prompt("Enter: [method] [objectName]");
-    const line = await input.next();
+    const line = await counting.next();
     if (line.kind === "end") break;
+    // A comment in a script. A line that answers a question is read elsewhere.
+    if (!options.interactive && line.kind === "line" && /^\s*#/.test(line.text)) continue;
     if (line.kind === "cancelled") {
       interruptions = line.wasEmpty ? interruptions + 1 : 0;
       if (interruptions > 1) return EXIT_INTERRUPTED;
@@ -110,6 +114,8 @@ export async function runCommand(
 class Repl {
   readonly #options: ReplOptions;
   readonly #input: LineInput;
+  /** Returns what stands before an error: the line of a script. */
+  readonly #place: () => string;
   readonly #display: Display;
   /** Fields the user has added to later requests, by name in lower case. */
   readonly #headers = new Map<string, AskedField>();
@@ -119,9 +125,10 @@ class Repl {
   /** Whether a command got no valid response. */
   failed = false;
 
-  constructor(options: ReplOptions, input: LineInput) {
+  constructor(options: ReplOptions, input: LineInput, place: () => string = () => "") {
     this.#options = options;
     this.#input = input;
+    this.#place = place;
     this.#display = new Display(options);
   }
 
@@ -346,14 +353,14 @@ class Repl {
     const { screen } = this.#options;
     if (error instanceof WrongInput) {
       const command = error.command === undefined ? "" : `: ${error.command}`;
-      await screen.tell(`Wrong Input: try again (${escapeText(error.message)})${escapeText(command)}`);
+      await screen.tell(`${this.#place()}Wrong Input: try again (${escapeText(error.message)})${escapeText(command)}`);
       return EXIT_FAILURE;
     }
     if (!(error instanceof ClientError)) throw error;
     this.failed = true;
     await this.endLine();
     if (error instanceof InvalidResponse) await this.#display.showInvalid(error.octets);
-    await screen.tell(escapeText(error.message));
+    await screen.tell(`${this.#place()}${escapeText(error.message)}`);
     if (error instanceof Cancelled) return EXIT_INTERRUPTED;
     return error instanceof TimeoutError ? EXIT_TIMEOUT : EXIT_FAILURE;
   }

@@ -29,9 +29,16 @@ Deno.test("only the lines that are not UTF-8 are damaged", async () => {
   const euckr = [0xb4, 0xde];
   assert.deepEqual(await linesOf("a ", euckr, "\n핑\ufffd\r\n", euckr), ["damaged", "핑\ufffd", "damaged"]);
   assert.deepEqual(await linesOf([0xed, 0x95, 0x0a, 0x91]), ["damaged", "damaged"]);
-  // UTF-16, as old programs of Windows write it.
-  assert.deepEqual(await linesOf([0xff, 0xfe, 0x67, 0]), ["damaged"]);
 });
+
+for (const start of [[0xff, 0xfe, 0x67, 0], [0xfe, 0xff, 0, 0x67], [0x67, 0, 0x65, 0], [0, 0x67, 0, 0x65]]) {
+  Deno.test(`UTF-16 is named, as old programs of Windows write it: [${start}]`, async () => {
+    await assert.rejects(linesOf(start, [0x0a, 0]), {
+      name: "InputError",
+      message: "The commands are in UTF-16: save them as UTF-8",
+    });
+  });
+}
 
 Deno.test("a byte order mark is left out before the first line only", async () => {
   const mark = [0xef, 0xbb, 0xbf];

@@ -97,7 +97,12 @@ Deno.test("a line that is not UTF-8 is refused, and nothing of it is sent", asyn
   ];
   const octets = Uint8Array.from(lines.join("\n"), (octet) => octet.charCodeAt(0));
   const { told, code } = await run(server.port, octets);
-  assert.equal(told, "Wrong Input: try again (not UTF-8: chcp 65001, or save the file as UTF-8)\n".repeat(8));
+  assert.equal(
+    told,
+    [1, 2, 3, 4, 5, 6, 8, 9].map((line) =>
+      `line ${line}: Wrong Input: try again (not UTF-8: chcp 65001, or save the file as UTF-8)\n`
+    ).join(""),
+  );
   assert.deepEqual(seen, ["GET /"]);
   assert.equal(code, 1);
 });
@@ -279,6 +284,24 @@ Deno.test("trailers are separated from the content, and labelled", async () => {
   listener.close();
 });
 
+Deno.test("a line of a script that starts with # is a comment, but not one that answers a question", async () => {
+  const seen: string[] = [];
+  await using server = startServer(({ method, target }, content) => {
+    seen.push(`${method} ${target} ${octetString(content)}`);
+    return { status: 204 };
+  });
+  const script = "# one\n  \t# two\nput /x color=#fff\npost C#\n#a 1 2\nget #\n#q\n#";
+  const { told, code } = await run(server.port, script);
+  assert.deepEqual([told, code], ["", 0]);
+  assert.deepEqual(seen, [
+    'PUT /x {"color":"#fff"}',
+    'POST /C%23 {"C#":{"type":"#a","age":"1","leg":"2"}}',
+    "GET /%23 ",
+  ]);
+  const prompt = await run(server.port, "# one\n", { interactive: true });
+  assert.match(prompt.shown, /"#" is not a command/);
+});
+
 Deno.test("after a failure a prompt goes on, and piped commands end", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
@@ -287,7 +310,10 @@ Deno.test("after a failure a prompt goes on, and piped commands end", async () =
   assert.equal(prompt.shown.split("connection refused").length, 3);
   assert.equal(prompt.code, 0);
   const piped = await run(port, "get all\nget all\n");
-  assert.equal(piped.told, `Cannot connect to 127.0.0.1:${port}: connection refused (is a server running there?)\n`);
+  assert.equal(
+    piped.told,
+    `line 1: Cannot connect to 127.0.0.1:${port}: connection refused (is a server running there?)\n`,
+  );
   assert.equal(piped.code, 1);
 });
 
@@ -448,7 +474,7 @@ Deno.test("a field is kept for the session, listed, and dropped", async () => {
     shown,
     "1 undefined\n2 Basic YTpi\nX-A: 1\nAuthorization: Basic (4 octets)\n(none)\nundefined undefined\n",
   );
-  assert.equal(told, 'Wrong Input: try again (no field "X-A" is kept)\n');
+  assert.equal(told, 'line 10: Wrong Input: try again (no field "X-A" is kept)\n');
 });
 
 Deno.test("TRACE, which sends all back, has no credentials", async () => {
@@ -478,8 +504,8 @@ Deno.test("a Location is followed: on the same server, and with harmless fields 
     `GET /there?x 127.0.0.1:${server.port} Basic YTpi 1\nPUT /b 127.0.0.1:${other.port} undefined undefined\n`,
   );
   assert.deepEqual(told.split("\n"), [
-    "Wrong Input: try again (there was no request yet)",
-    "Wrong Input: try again (the last response (200) has no Location to follow)",
+    "line 1: Wrong Input: try again (there was no request yet)",
+    "line 6: Wrong Input: try again (the last response (200) has no Location to follow)",
     "",
   ]);
 });

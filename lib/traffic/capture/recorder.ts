@@ -1,5 +1,5 @@
 /**
- * Writes a recording: gathers blocks for a moment, and never makes anybody wait for the disk.
+ * Writes a recording: gathers blocks for a moment. Nobody has to wait for the disk, but a client may.
  *
  * @module
  */
@@ -59,6 +59,12 @@ export class Recorder {
       if (!this.#ended) capture.tell(event);
     };
     this.#add(recordingStart(options.program));
+  }
+
+  /** Resolves once there is room again for what a client reads or writes at a time; `undefined` if there is. */
+  room(): Promise<void> | undefined {
+    const isHalfFull = this.#waiting.length + this.#writing.length > RECORD_WAITING_BYTES / 2;
+    return isHalfFull && !this.#ended ? this.#flush() : undefined;
   }
 
   /** Writes what waits, and ends the recording. */
