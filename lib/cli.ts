@@ -226,9 +226,8 @@ function connectOptions({ options, positionals }: Parsed<typeof CONNECT_FLAGS>):
 /** Splits the words after `connect` into an optional address and an optional command. */
 function addressAndCommand(words: string[]): { address: string; command: string[] } {
   const [first, second] = words;
-  const port = /^:?(\d+)$/.exec(first ?? "")?.[1];
-  if (port !== undefined) {
-    throw new UsageError(`${quote(first)} is no address: did you mean ${DEFAULT_HOST}:${port}, or --port ${port}?`);
+  if (/^\d+$/.test(first ?? "")) {
+    throw new UsageError(`${quote(first)} is no address: did you mean ${DEFAULT_HOST}:${first}, or --port ${first}?`);
   }
   if (first === undefined || isCommand(first)) return { address: DEFAULT_HOST, command: words };
   if (!looksLikeAddress(first)) {

@@ -179,6 +179,11 @@ const addresses: [address: string, secure: boolean, host: string, port: number][
   ["http://a.example:8080/", false, "a.example", 8080],
   ["HTTPS://a.example", true, "a.example", 443],
   ["https://[::1]:8443", true, "::1", 8443],
+  [":9991", false, "127.0.0.1", 9991],
+  [":80", false, "127.0.0.1", 80],
+  ["[fe80::1%eth0]:80", false, "fe80::1%eth0", 80],
+  ["[FE80::1%25Eth0]", false, "fe80::1%Eth0", 9999],
+  ["https://[fe80::1%2]:8443/", true, "fe80::1%2", 8443],
 ];
 
 for (const [address, secure, host, port] of addresses) {
@@ -191,7 +196,15 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["sevre"], 'Unknown command "sevre": did you mean serve? see --help'],
   [["serve", "1234"], 'serve takes flags only, saw "1234": did you mean --port 1234? see serve --help'],
   [["connect", "1234"], '"1234" is no address: did you mean 127.0.0.1:1234, or --port 1234?'],
-  [["connect", ":1234", "get", "all"], '":1234" is no address: did you mean 127.0.0.1:1234, or --port 1234?'],
+  [["connect", "http:///x"], '"http:///x" has no host: expected http://HOST:PORT'],
+  [
+    ["connect", "unix:/a/b", "get", "/"],
+    /^"unix:\/a\/b" is a Unix socket: expected HOST:PORT, for this program connects/,
+  ],
+  [["connect", "http+unix://a"], /^"http\+unix:\/\/a" is a Unix socket/],
+  [["connect", "::1", "-p", "80"], '"::1" is an IPv6 address, which stands in brackets: [::1]:80'],
+  [["connect", "fe80::1%eth0"], '"fe80::1%eth0" is an IPv6 address, which stands in brackets: [fe80::1%eth0]'],
+  [["replay", "a", "--to", "::1"], '"::1" is an IPv6 address, which stands in brackets: [::1]'],
   [
     ["connect", "--insecure"],
     "Unknown option '--insecure': " +

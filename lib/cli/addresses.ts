@@ -4,7 +4,7 @@
  * @module
  */
 
-import { bracketed, DEFAULT_PORT, type Endpoint } from "../address.ts";
+import { bracketed, DEFAULT_HOST, DEFAULT_PORT, type Endpoint, withoutZone } from "../address.ts";
 import { maskTarget } from "../masking.ts";
 import { quote, UsageError } from "./values.ts";
 
@@ -24,19 +24,34 @@ export function looksLikeAddress(word: string): boolean {
   return word === "localhost" || /[.:]/.test(word);
 }
 
+/** An address with the zone of an IPv6 address, which URLs of browsers do not have; its % may be encoded. */
+const ZONED = /^(.*?\[[\da-f:.]+)%(?:25)?([^\]\s/?#]+)(\].*)$/is;
+
 /**
- * Parses HOST, HOST:PORT, http://HOST:PORT or https://HOST:PORT, each with optional USER:PASS@ before the host.
+ * Parses HOST, HOST:PORT, :PORT, http://HOST:PORT or https://HOST:PORT, each with optional USER:PASS@ before the host.
  *
  * @param port The port if the address has none; by default the scheme's, or this program's default.
  * @throws {UsageError} If the address is invalid.
  */
-export function parseAddress(address: string, port?: number): Address {
+export function parseAddress(given: string, port?: number): Address {
+  const shown = quote(maskTarget(given));
+  if (/^(?:http\+)?unix:/i.test(given)) {
+    throw new UsageError(`${shown} is a Unix socket: expected HOST:PORT, for this program connects over TCP only`);
+  }
+  const bare = withoutZone(given);
+  if (/:.*:/.test(bare) && URL.parse(`http://[${bare}]`) !== null) {
+    throw new UsageError(
+      `${shown} is an IPv6 address, which stands in brackets: [${given}]${port === undefined ? "" : `:${port}`}`,
+    );
+  }
+  if (/^https?:\/{3}/i.test(given)) throw new UsageError(`${shown} has no host: expected http://HOST:PORT`);
+  const [, before, zone, after] = ZONED.exec(given) ?? [];
+  const address = zone !== undefined ? before + after : given.startsWith(":") ? `${DEFAULT_HOST}${given}` : given;
   const hasScheme = /^https?:\/\//i.test(address);
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(address) && !hasScheme
     ? null
     : URL.parse(hasScheme ? address : `http://${address}`);
   if (url === null || url.hostname === "") {
-    const shown = quote(maskTarget(address));
     throw new UsageError(`${shown} is no address: expected HOST:PORT, http://HOST:PORT or https://HOST:PORT`);
   }
   if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
@@ -46,7 +61,8 @@ export function parseAddress(address: string, port?: number): Address {
   // URL removes the default port of its scheme, but an address without a scheme has no default port.
   const named = /:0*(80|443)$/.exec(address)?.[1];
   const impliedPort = Number(named ?? port ?? (secure ? 443 : hasScheme ? 80 : DEFAULT_PORT));
-  const host = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
+  const name = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
+  const host = zone === undefined ? name : `${name}%${zone}`;
   const userPass = url.username === "" ? undefined : `${decoded(url.username)}:${decoded(url.password)}`;
   return { secure, host, port: url.port === "" ? impliedPort : Number(url.port), userPass };
 }

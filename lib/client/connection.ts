@@ -18,7 +18,7 @@ import {
   type MessageEnd,
   type ResponseHead,
 } from "../http_message.ts";
-import type { Endpoint } from "../address.ts";
+import { type Endpoint, withoutZone } from "../address.ts";
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../limits.ts";
 import { connectError, endOf, startOf } from "./connection_causes.ts";
 import { ClientError, InvalidResponse, TimeoutError } from "./errors.ts";
@@ -132,7 +132,7 @@ export class ClientConnection {
       if (!secure) return new ClientConnection(tap(tcp), options);
       const tls = tap(
         await Deno.startTls(tcp, {
-          hostname: host,
+          hostname: withoutZone(host),
           caCerts: [...caCerts],
           alpnProtocols: ["http/1.1"],
           unsafelyDisableHostnameVerification: anyName,

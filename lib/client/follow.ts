@@ -5,7 +5,7 @@
  */
 
 import { octetsToText } from "../bytes.ts";
-import { addressText, type Endpoint } from "../address.ts";
+import { authorityOf, type Endpoint, withoutZone } from "../address.ts";
 import type { HttpRequest } from "../http_message.ts";
 import { WrongInput } from "./words.ts";
 
@@ -54,15 +54,15 @@ export function followUp({ endpoint, request, status, locations }: Done): Follow
     const all = [location, ...others].map((each) => JSON.stringify(each)).join(", ");
     throw new WrongInput(`the last response (${status}) has ${others.length + 1} Locations that differ: ${all}`);
   }
-  const base = `${endpoint.secure ? "https" : "http"}://${
-    addressText({ hostname: endpoint.host, port: endpoint.port })
-  }`;
+  const base = `${endpoint.secure ? "https" : "http"}://${authorityOf(endpoint)}`;
   const url = URL.parse(location, new URL(request.target.startsWith("/") ? request.target : "/", base).href);
   if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === "") {
     throw new WrongInput(`the Location ${JSON.stringify(location)} is no address of HTTP`);
   }
   const secure = url.protocol === "https:";
-  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const name = url.hostname.replace(/^\[|\]$/g, "");
+  // No URL has a zone.
+  const host = name === withoutZone(endpoint.host) ? endpoint.host : name;
   const next: Endpoint = { secure, host, port: url.port === "" ? secure ? 443 : 80 : Number(url.port) };
   const isSame = url.origin === new URL(base).origin;
   const keeps = status === 307 || status === 308 || request.method === "HEAD" ||

@@ -46,6 +46,11 @@ const cases: [what: string, shown: string, expected: string][] = [
   ["UTF-8", followed("POST", 303, "/\xc3\xac?\xc3\xac"), `GET 127.0.0.1 9999 /%C3%AC?%C3%AC ${SAME}`],
   ["other octets", followed("POST", 303, "/\xec\xc3\xac?\xff"), `GET 127.0.0.1 9999 /%EC%C3%AC?%FF ${SAME}`],
   ["a host in UTF-8", followed("POST", 303, "http://\xc3\xa4.example/"), "GET xn--4ca.example 80 / Accept"],
+  [
+    "the zone of an address",
+    followed("POST", 303, "/y", "/", { ...ENDPOINT, host: "fe80::1%eth0" }),
+    `GET fe80::1%eth0 9999 /y ${SAME}`,
+  ],
   ["the asterisk", followed("OPTIONS", 303, "/x", "*"), `GET 127.0.0.1 9999 /x ${SAME}`],
 ];
 
