@@ -356,7 +356,7 @@ export class ClientConnection {
       // What starts otherwise is another protocol's.
       const isOther = this.#decoder.consumed === 0 && octets.length > 0 && octets[0] !== LETTER_H;
       const seen = isOther ? `; the server sent: ${startOf(octets)}` : "";
-      const about = `${error.message} (${error.rule}, at byte ${error.offset})${seen}`;
+      const about = `${error.message} (${error.rule}, at octet ${error.offset})${seen}`;
       throw new InvalidResponse(`The response is not valid HTTP: ${about}`, octets.slice());
     }
   }

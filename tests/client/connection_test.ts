@@ -77,7 +77,7 @@ const broken: [name: string, answer: string, message: RegExp][] = [
   [
     "no HTTP",
     "SSH-2.0-OpenSSH_9.2\r\n",
-    /^The response is not valid HTTP: Expected the version .* \(RFC 9112 §2\.3, at byte 0\); the server sent: SSH-2\.0-OpenSSH_9$/,
+    /^The response is not valid HTTP: Expected the version .* \(RFC 9112 §2\.3, at octet 0\); the server sent: SSH-2\.0-OpenSSH_9$/,
   ],
   [
     "two framings",
@@ -103,7 +103,7 @@ Deno.test("an incomplete response is reported", async () => {
   using session = sessionWith(server.port);
   await assert.rejects(show(session.exchange(request())), {
     message:
-      /^The response is not valid HTTP: The connection ended in the middle of the content: \d more bytes? w\w+ announced/,
+      /^The response is not valid HTTP: The connection ended in the middle of the content: \d more octets? w\w+ announced/,
   });
 });
 

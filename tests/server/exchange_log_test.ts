@@ -144,7 +144,7 @@ const errors: [what: string, octets: string, expected: object][] = [
     method: "PUT",
     target: "/a",
     status: 413,
-    detail: "The content is longer than 1048576 bytes",
+    detail: "The content is longer than 1048576 octets",
     rule: "RFC 9110 §15.5.14",
   }],
 ];
