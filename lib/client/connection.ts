@@ -202,9 +202,11 @@ export class ClientConnection {
       }
       if (event.kind === "request" || event.kind === "closed") throw new NoResponse(NO_RESPONSE);
       yield event;
-      if (sent && event.kind === "response" && !isInterim(event.status)) this.#handedOver = 0;
       if (event.kind === "response") {
         status = event.status;
+        this.#progress = performance.now();
+        // A server that responds to the whole request has it.
+        if (sent && !isInterim(status)) this.#handedOver = 0;
         if (isInterim(status) && ++interim > MAX_INTERIM_RESPONSES) throw new ClientError(TOO_MANY_INTERIM);
         // After 101 (Switching Protocols) the connection no longer carries HTTP.
         if (!event.persistent || status === 101 || asksToClose(request)) {
