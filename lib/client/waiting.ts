@@ -5,6 +5,7 @@
  */
 
 import { counted } from "../bytes.ts";
+import { within } from "../turns.ts";
 import { TimeoutError } from "./errors.ts";
 
 /** Octets of an upload that the systems at both ends may hold after they were handed over. */
@@ -29,27 +30,19 @@ export function timeoutError(timeoutMs: number, unseen = 0): TimeoutError {
   return new TimeoutError(`No response came within ${seconds} (--timeout)${upload}`);
 }
 
-/** Rejects if the promise takes longer than the timeout, or is cancelled. */
+/** Rejects if the promise takes longer than the timeout, or is cancelled, once `giveUp` was called. */
 export async function withTimeout<T>(
   promise: Promise<T>,
   timeoutMs: number,
   giveUp: () => void,
   cancel: AbortSignal | undefined,
 ): Promise<T> {
-  const { promise: timeout, reject } = Promise.withResolvers<never>();
-  const stop = (error: unknown) => {
-    reject(error);
-    giveUp();
-  };
-  const cancelled = () => stop(cancel?.reason);
-  const timer = setTimeout(() => stop(timeoutError(timeoutMs)), timeoutMs);
-  cancel?.addEventListener("abort", cancelled);
-  // The promise's result after a timeout is ignored.
-  promise.catch(() => {});
   try {
-    return await Promise.race([promise, timeout]);
-  } finally {
-    clearTimeout(timer);
-    cancel?.removeEventListener("abort", cancelled);
+    if (await within(promise, timeoutMs, cancel)) return await promise;
+  } catch (error) {
+    if (cancel?.aborted) giveUp();
+    throw error;
   }
+  giveUp();
+  throw timeoutError(timeoutMs);
 }
