@@ -67,6 +67,8 @@ export type ExchangeEvent = Notice | SentRequest | ResponseHead | ContentPiece |
 
 const READ_BYTES = 256 * 1024;
 const WRITE_BYTES = 1024 * 1024;
+/** What a server says of its own accord comes within this many milliseconds; later it is about a client too slow. */
+const GREETING_MS = 1000;
 /** A connection used within this many milliseconds is likely still open. */
 const FRESH_MS = 50;
 
@@ -97,12 +99,12 @@ export class ClientConnection {
   #ended: string | undefined;
   /** Why the server closes the connection after its response, if it said so. */
   #announced: string | undefined;
-  /** Whether what ended it came without a request. */
-  #isUnasked = false;
   #told = false;
   #isClosed = false;
   /** Whether an exchange has completed on this connection. */
   used = false;
+  /** Whether the server spoke as soon as the connection was open, as it would on another one. */
+  spokeFirst = false;
   /** When the connection was last known to be open, in milliseconds. */
   #lastUsed = -Infinity;
 
@@ -153,11 +155,6 @@ export class ClientConnection {
   /** Whether the user knows that it has ended, or that it was to end. */
   get endIsKnown(): boolean {
     return this.#told || this.#announced !== undefined;
-  }
-
-  /** Whether the server sent something before it was asked, as it will on another connection. */
-  get spokeFirst(): boolean {
-    return this.#isUnasked && !this.used;
   }
 
   /** Resolves after a turn of the event loop, when unsolicited data or a close by the server is known. */
@@ -277,7 +274,7 @@ export class ClientConnection {
 
   #noteUnasked(octets: Uint8Array): void {
     if (this.#busy || this.#told) return;
-    this.#isUnasked = true;
+    this.spokeFirst = !this.used && performance.now() - this.#idleSince < GREETING_MS;
     const when = this.used ? `unasked after ${this.#idleSeconds} s idle` : "before there was a request";
     this.#endNow(`the server sent ${counted(octets.length, "octet")} ${when}: ${startOf(octets)}`);
   }

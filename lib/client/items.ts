@@ -195,15 +195,14 @@ export function requestOf(
     if (method === "PATCH") throw new WrongInput("patch needs the fields to change: patch Pingping age=2");
     return { request };
   }
-  const boundary = type === MULTIPART ? boundaryOf(fields) : undefined;
   if (body.parts !== undefined) {
-    const made = boundary ?? `wiretable-${crypto.randomUUID()}`;
+    const boundary = boundaryOf(fields) ?? `wiretable-${crypto.randomUUID()}`;
     const typed = fields.map(([name, value]): FieldLine =>
-      boundary === undefined && isType(name) ? [name, `${value}; boundary=${made}`] : [name, value]
+      isType(name) && boundaryOf(fields) === undefined ? [name, `${value}; boundary=${boundary}`] : [name, value]
     );
-    return { request: { ...request, fields: typed, content: multipart(body.parts, made) } };
+    return { request: { ...request, fields: typed, content: multipart(body.parts, boundary) } };
   }
-  if (type === MULTIPART && boundary === undefined) {
+  if (type === MULTIPART && boundaryOf(fields) === undefined) {
     throw new WrongInput(`${MULTIPART} takes items, as a=b photo@FILE; other content needs its boundary in the type`);
   }
   // The user may have removed it.
