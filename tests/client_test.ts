@@ -78,13 +78,13 @@ Deno.test("a server that sends first gets no request", async () => {
 
 Deno.test("an upload has time while octets are taken, and for those that are on their way", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  using session = sessionWith((listener.addr as Deno.NetAddr).port, { timeoutMs: 50 });
+  using session = sessionWith((listener.addr as Deno.NetAddr).port, { timeoutMs: 1000 });
   const content = "x".repeat(300_000);
   const serving = (async () => {
     using conn = await listener.accept();
     listener.close();
     // Longer than the timeout, in which the system takes what it can hold.
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await new Promise((resolve) => setTimeout(resolve, 1200));
     const buffer = new Uint8Array(64 * 1024);
     for (let rest = content.length; rest > 0;) rest -= (await conn.read(buffer))!;
     await conn.write(wireOctets(OK));
