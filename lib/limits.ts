@@ -54,6 +54,8 @@ export const MAX_NAME_BYTES: number = 256;
 export const MAX_ROW_FIELDS: number = 64;
 /** The length of a field's name in `--fields`, in characters. */
 export const MAX_ROW_FIELD_CHARACTERS: number = 64;
+/** Bytes of the field Row-Fields, which names them. */
+export const MAX_ROW_FIELDS_LINE_BYTES: number = 4096;
 /** Nesting of objects and arrays in a row, the row itself included. */
 export const MAX_JSON_DEPTH: number = 64;
 /** Members and elements in a row, those of nested objects and arrays included. */

@@ -35,7 +35,7 @@ export interface AccessOptions {
 }
 
 /** Fields that a page may read besides the CORS-safelisted ones (Fetch, "CORS-safelisted response-header name"). */
-const EXPOSED = "Accept-Patch, Allow, ETag, Link, Location, Retry-After, WWW-Authenticate, X-Total-Count";
+const EXPOSED = "Accept-Patch, Allow, ETag, Link, Location, Retry-After, Row-Fields, WWW-Authenticate, X-Total-Count";
 /** Fields that a page may send if its preflight asks for none. */
 const ALLOWED = ["Authorization", "Content-Type", "If-Match", "If-None-Match"];
 
