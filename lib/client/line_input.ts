@@ -7,12 +7,17 @@
 import { ByteBuffer, NOT_UTF8, withoutMark } from "../bytes.ts";
 import { InputError } from "../client.ts";
 import { LF } from "../http_message.ts";
-import { MAX_LINE_CHARACTERS } from "../limits.ts";
+import { MAX_JOINED_LINES, MAX_LINE_CHARACTERS } from "../limits.ts";
 import { WrongInput } from "./words.ts";
 
 /** The result of asking for a line: a line without its end, the end of the input, or a cancelled line. */
 export type Line =
-  | { readonly kind: "line"; readonly text: string }
+  | {
+    readonly kind: "line";
+    readonly text: string;
+    /** What was pasted after it, if there is more. */
+    readonly rest?: string;
+  }
   /** A line that is not UTF-8, so that it would be changed if it were used. */
   | { readonly kind: "damaged" }
   | { readonly kind: "end" }
@@ -39,6 +44,37 @@ const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 export function textOf(line: Line): string {
   if (line.kind === "damaged") throw new WrongInput(NOT_UTF8);
   return line.kind === "line" ? line.text : "";
+}
+
+/**
+ * Joins lines to a first one while its command goes on. The line that ends them otherwise is returned instead.
+ *
+ * @param linesAfter How many lines follow a text, before what was pasted after it, as far as is known.
+ * @param waits Called once, before a line that was not pasted.
+ * @throws {InputError} If they are too many.
+ */
+export async function joinedLine(
+  first: Line,
+  input: LineInput,
+  linesAfter: (text: string, rest: string | undefined) => number,
+  waits: () => Promise<void>,
+): Promise<Line> {
+  if (first.kind !== "line") return first;
+  const texts = [first.text];
+  let { rest } = first;
+  let isTold = false;
+  for (let left = linesAfter(first.text, rest); left > 0;) {
+    if (rest === undefined && !isTold) await waits();
+    isTold ||= rest === undefined;
+    const line = await input.next();
+    if (line.kind === "end") break;
+    if (line.kind !== "line") return line;
+    texts.push(line.text);
+    rest = line.rest;
+    if (texts.length > MAX_JOINED_LINES) throw new InputError(`A command has more than ${MAX_JOINED_LINES} lines`);
+    if (--left === 0) left = linesAfter(texts.join("\n"), rest);
+  }
+  return { kind: "line", text: texts.join("\n") };
 }
 
 /**
