@@ -224,3 +224,24 @@ export function byteLength(content: string | Uint8Array): number {
 export function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
+
+/** Returns the name that an unknown one is most likely meant to be: the nearest at a distance of at most `most`. */
+export function nearest(given: string, names: readonly string[], most = 2): string | undefined {
+  const [first] = names.map((name) => ({ name, distance: distance(given, name) }))
+    .filter(({ distance }) => distance <= most).sort((a, b) => a.distance - b.distance);
+  return first?.name;
+}
+
+/** Returns the edit distance of two words, in which two letters that changed places count once. */
+function distance(a: string, b: string): number {
+  const rows = [Array.from({ length: b.length + 1 }, (_, i) => i)];
+  for (let i = 1; i <= a.length; i++) {
+    rows[i] = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const changed = rows[i - 1][j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const turned = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? rows[i - 2][j - 2] + 1 : Infinity;
+      rows[i][j] = Math.min(changed, turned, rows[i - 1][j] + 1, rows[i][j - 1] + 1);
+    }
+  }
+  return rows[a.length][b.length];
+}

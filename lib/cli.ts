@@ -5,13 +5,12 @@
  */
 
 import { DEFAULT_HOST, DEFAULT_PORT, type Endpoint } from "./address.ts";
-import { NOT_UTF8 } from "./bytes.ts";
+import { nearest, NOT_UTF8 } from "./bytes.ts";
 import { looksLikeAddress, parseAddress } from "./cli/addresses.ts";
 import { completionScript } from "./cli/completions.ts";
 import {
   CONNECT_FLAGS,
   EXPLAIN_FLAGS,
-  nearest,
   type Options,
   type Parsed,
   parseFlags,
@@ -63,6 +62,8 @@ export interface ConnectOptions extends Options<typeof CONNECT_FLAGS> {
   readonly endpoint: Endpoint;
   /** A user and password to send, separated by a colon. */
   readonly userPass: string | undefined;
+  /** Whether the user gave the fields of values. */
+  readonly fieldsGiven: boolean;
   /** The words of a command; empty to read commands from the input. */
   readonly command: readonly string[];
 }
@@ -109,6 +110,15 @@ export function parseCommandLine(args: readonly string[]): Invocation {
       return { kind: "serve", options, files: { read: true, write: options.readOnly ? files.write : true } };
     }
     case "connect": {
+      const curl = rest.findIndex((word) => word.toLowerCase() === "curl");
+      if (
+        curl >= 0 && curl < rest.length - 1 &&
+        rest.slice(0, curl).every((word) => word.startsWith("-") || looksLikeAddress(word))
+      ) {
+        throw new UsageError(
+          "A line of curl is pasted at the prompt; here leave the word curl out: connect http://HOST:PORT get /path",
+        );
+      }
       const parsed = parseFlags(rest, CONNECT_FLAGS);
       if (parsed.help) return { kind: "text", text: helpOf("connect") };
       const options = connectOptions(parsed);
@@ -212,7 +222,7 @@ function withPagePort(args: readonly string[]): string[] {
   return given;
 }
 
-function connectOptions({ options, positionals }: Parsed<typeof CONNECT_FLAGS>): ConnectOptions {
+function connectOptions({ options, positionals, given }: Parsed<typeof CONNECT_FLAGS>): ConnectOptions {
   const { address, command } = addressAndCommand(positionals);
   const { userPass, ...endpoint } = parseAddress(address, options.port);
   const { print, verbose, rawFile } = options;
@@ -220,7 +230,14 @@ function connectOptions({ options, positionals }: Parsed<typeof CONNECT_FLAGS>):
   if (rawFile !== undefined && command.length > 0) {
     throw new UsageError(`--raw and a command cannot be used together, saw ${quote(command[0])}`);
   }
-  return { ...options, endpoint, userPass, command, print: print ?? (verbose ? "HBhb" : undefined) };
+  return {
+    ...options,
+    endpoint,
+    userPass,
+    fieldsGiven: given.has("fields"),
+    command,
+    print: print ?? (verbose ? "HBhb" : undefined),
+  };
 }
 
 /** Splits the words after `connect` into an optional address and an optional command. */

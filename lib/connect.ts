@@ -9,7 +9,7 @@ import { writeLine } from "./bytes.ts";
 import type { ConnectOptions, FileNeeds } from "./cli.ts";
 import { makeFile, readCertificates, readFile, readTokens } from "./cli/files.ts";
 import { HistoryFile } from "./cli/history_file.ts";
-import { certificateAdvice, commandLine, USER_ARGS } from "./cli/program.ts";
+import { certificateAdvice, commandLine, insecureAdvice, USER_ARGS } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { exitCodeAfter } from "./exit_code.ts";
 import { type ClientOptions, Session } from "./client.ts";
@@ -41,6 +41,11 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const table: TableWords = {
     fields: flagValue("--fields", () => RowSchema.parse(options.fields)).fields,
     filterOperators: FILTER_OPERATORS,
+    server: {
+      endpoint,
+      commandLine: (args) => commandLine(args, { read: [], write: [] }),
+      insecureAdvice: insecureAdvice(),
+    },
   };
   const caCerts = options.caFile === undefined ? [] : [await readCertificates("--cacert", options.caFile)];
   const defaults = await fieldsOfAll(options);
@@ -96,6 +101,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     sessionWith: (other) => sessions[1] = new Session(other, clientOptions),
     readContent: (name) => readContent(name, { isAlone: alone !== undefined, interactive, files }),
     asks: Deno.stdin.isTerminal(),
+    readFields: options.fieldsGiven ? undefined : (notation) => RowSchema.parse(notation).fields,
     explain: views,
     raw: views.transcript,
     accepted: views.accepted,
@@ -109,6 +115,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   try {
     // An invalid command, or one whose content cannot be read, is refused before a connection is opened.
     if (alone === undefined || opensFirst(command, defaults, table)) await session.connect();
+    if (interactive) await screen.tell("(help lists commands, q quits)");
     const code = alone === undefined
       ? await runCommands(input, replOptions)
       : await runCommand(alone, input, replOptions);

@@ -195,6 +195,8 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [[], "Expected serve, connect, explain or replay: see --help"],
   [["sevre"], 'Unknown command "sevre": did you mean serve? see --help'],
   [["serve", "1234"], 'serve takes flags only, saw "1234": did you mean --port 1234? see serve --help'],
+  [["connect", "curl", "-X", "POST", "http://a"], /leave the word curl out: connect http:\/\/HOST:PORT get \/path/],
+  [["connect", "-v", "localhost:1", "curl", "http://a"], /leave the word curl out/],
   [["connect", "1234"], '"1234" is no address: did you mean 127.0.0.1:1234, or --port 1234?'],
   [["connect", "http:///x"], '"http:///x" has no host: expected http://HOST:PORT'],
   [

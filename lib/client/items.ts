@@ -34,6 +34,7 @@ import {
   multipart,
   typeOfFile,
 } from "./request_content.ts";
+import type { OwnServer } from "./pasted.ts";
 import { type Word, WrongInput } from "./words.ts";
 
 /** A field of the table's rows. */
@@ -50,6 +51,8 @@ export interface TableWords {
   readonly fields: readonly NamedField[] | undefined;
   /** The operators of filters, such as `gte` in `age:gte=2`. */
   readonly filterOperators: readonly string[];
+  /** The server; without it, every URL is of another one. */
+  readonly server?: OwnServer;
 }
 
 /** A header field that an item asks for: its value, or `undefined` to send none of its name. */
@@ -81,9 +84,10 @@ const ROW_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 /** Methods whose content has no meaning (RFC 9110 §9.3). */
 const METHODS_WITHOUT_CONTENT = ["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"];
 
-/** Returns the fields as shown at the prompt: `[type] [age] [leg]`. */
-export function describeFields(table: TableWords): string {
-  return table.fields === undefined ? "name=value …" : table.fields.map(({ name }) => `[${name}]`).join(" ");
+/** Returns the fields as shown at the prompt: `[type] [age:integer] [leg]`. */
+export function describeFields({ fields }: Pick<TableWords, "fields">): string {
+  return fields?.map(({ name, type }) => `[${type === "scalar" ? name : `${name}:${type}`}]`).join(" ") ??
+    "name=value …";
 }
 
 /** A value or an item of a command. */
@@ -388,17 +392,12 @@ function targetOf(method: string, object: string): string {
   if (object === "all") return "/";
   if (object === "*" && !ROW_METHODS.includes(method)) return "*";
   if (!object.startsWith("/")) {
-    const url = /^https?:\/\//i.test(object) ? URL.parse(object) : null;
-    if (url !== null) {
-      throw new WrongInput(
-        `give the server first, then the path: connect ${url.origin} ${method.toLowerCase()} ${url.pathname}`,
-      );
-    }
     if (!object.isWellFormed()) throw new WrongInput("the name is not well-formed Unicode");
     return `/${encodeURIComponent(object)}`;
   }
-  // Characters that are invalid in a target are percent-encoded; others are sent as typed.
-  return object.toWellFormed().replace(/[^\w\-.~!$&'()*+,;=:@/?[\]%]/gu, encodeURIComponent);
+  // Characters that are invalid in a target are percent-encoded; others are sent as typed, but for the fragment, which
+  // is for the client alone (RFC 9110 §7.1).
+  return object.replace(/#.*/s, "").toWellFormed().replace(/[^\w\-.~!$&'()*+,;=:@/?[\]%]/gu, encodeURIComponent);
 }
 
 /**

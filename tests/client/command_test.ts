@@ -4,6 +4,7 @@ import {
   type Command,
   completeCommand,
   holdsCredentials,
+  linesAfter,
   parseArguments,
   parseCommand,
   parseLine,
@@ -24,6 +25,15 @@ import { RowSchema } from "../../lib/table/row_schema.ts";
 const PLAIN = tableWords("type,age,leg");
 const TYPED = tableWords("type:string,age:integer,tame:boolean");
 const FREE = tableWords("*");
+/** The words of a known server. */
+const OWN: TableWords = {
+  ...PLAIN,
+  server: {
+    endpoint: { secure: false, host: "127.0.0.1", port: 9999 },
+    commandLine: (args) => `RUN ${args.join(" ")}`,
+    insecureAdvice: "",
+  },
+};
 
 function tableWords(fields: string): TableWords {
   return { fields: RowSchema.parse(fields).fields, filterOperators: FILTER_OPERATORS };
@@ -53,7 +63,79 @@ function showCommand(command: Command, table?: TableWords): string {
   return showOrder(command.order, table);
 }
 
-const commands: [line: string, shown: string, table?: TableWords][] = [
+const commands: [line: string, shown: string | RegExp, table?: TableWords][] = [
+  // A word in quotes is an item, but for a value of a row; \: and \= are no separators.
+  ["get /x \"X-A: b c\" 'q==a b'", "GET /x?q=a%20b (X-A: b c)"],
+  ["post /x '{\"a\":1}'", 'POST /x {"a":1}'],
+  ['post /x "{\\"a\\": 1}" X-A:b', 'POST /x (X-A: b) {"a": 1}'],
+  ["patch A 'age=2' \"n:=[1, 2]\"", 'PATCH /A {"A":{"age":"2","n":[1, 2]}}', FREE],
+  ["post all 'X-A: b' {}", "POST / (X-A: b) {}"],
+  [`post A "12:30" 'a=b' '{"c":1}'`, `POST /A {"A":{"type":"12:30","age":"a=b","leg":"{\\"c\\":1}"}}`],
+  ["put A '{}'", "wrong: after a row's name JSON stands without quotes: put A {}"],
+  ["delete A 'If-Match: x'", "DELETE /A (If-Match: x)"],
+  [String.raw`post /x "a\:b" 'c=d\=e' f="g\=h"`, "wrong: expected 3 values, [type] [age] [leg], saw 1"],
+  [String.raw`post /x 'c=d\=e' f="g\=h" 'i\=j=k'`, 'POST /x {"c":"d=e","f":"g=h","i=j":"k"}'],
+  [String.raw`post A "a\:b" 'c\=d' '\\:'`, String.raw`POST /A {"A":{"type":"a:b","age":"c=d","leg":"\\\\:"}}`],
+  ["post /x 'a=@f' \"b==@g\"", 'POST /x?b=g {"a":"f"}'],
+  [
+    "post /x “a”",
+    `wrong: “ is a typographic quote: write " or ', or \\“ for itself`,
+  ],
+  ["post /x a=‘b’", `wrong: ‘ is a typographic quote: write " or ', or \\‘ for itself`],
+  ["post /x {“a”: 1}", 'wrong: JSON takes " as its quotes, saw “'],
+  ['post /x {"a": "“b”"}', 'POST /x {"a": "“b”"}'],
+  ["get O’Hara", "GET /O%E2%80%99Hara"],
+  ["get \\“a", "GET /%E2%80%9Ca"],
+  ["get /x X-A: b", 'wrong: a blank ends an item: quote "X-A: b", or put X-A: last to send no X-A'],
+  ["post A Accept: x 1 0", 'wrong: a blank ends an item: quote "Accept: x", or put Accept: last to send no Accept'],
+  ["post A x 1 0 Accept:", 'POST /A {"A":{"type":"x","age":"1","leg":"0"}}'],
+  ["get /x Accept: X-A:b", "GET /x (X-A: b)"],
+  ["get /x X-A:\\  b", "wrong: get takes no values, saw b; a filter is leg==4"],
+  ['post /x {"a":[1]} X-A:b', 'wrong: items stand before JSON, which takes the rest of the line: X-A:b {"a":[1]}'],
+  [
+    'post /x {"a":"}"} "X-A: b"',
+    'wrong: items stand before JSON, which takes the rest of the line: "X-A: b" {"a":"}"}',
+  ],
+  ['post /x {"a":1} {"b":2}', 'POST /x (Content-Type: text/plain; charset=utf-8) {"a":1} {"b":2}'],
+  ["q now", "wrong: nothing follows q, saw now"],
+  ["exit 1", "wrong: nothing follows exit, saw 1"],
+  ["follow it now", "wrong: nothing follows follow, saw it now"],
+  ["explain /x", "wrong: nothing follows explain, saw /x"],
+  ["help get all", "wrong: nothing follows help get, saw all"],
+  // A word that starts with an unquoted @ is a file, whatever follows.
+  ["post /x @my\\ file.json", "POST /x < my file.json"],
+  ['post /x @"my file.json"', "POST /x < my file.json"],
+  ["post /x @a:b=c.json", "POST /x < a:b=c.json"],
+  ['post A @"my file.json"', "POST /A < my file.json"],
+  ['post A "@x" \\@y 1', 'POST /A {"A":{"type":"@x","age":"@y","leg":"1"}}'],
+  // URLs of this server, and what was meant.
+  ["http://localhost:9999/a?b#c", "GET /a?b (Host: localhost:9999)", OWN],
+  ["127.0.0.1:9999/a X-A:b", "GET /a (Host: 127.0.0.1:9999) (X-A: b)", OWN],
+  ["delete http://[::1]:9999/a Host:x", "DELETE /a (Host: x)", OWN],
+  ["PURGE http://u:p@LocalHost:9999", "PURGE / (Host: LocalHost:9999) (Authorization: Basic dTpw)", OWN],
+  [
+    "put http://127.0.0.1:9998/a b=c",
+    "wrong: give the server first, then the path: RUN connect http://127.0.0.1:9998 put /a",
+    OWN,
+  ],
+  [
+    "get https://127.0.0.1:9999/a?b",
+    "wrong: give the server first, then the path: RUN connect https://127.0.0.1:9999 get /a?b",
+    OWN,
+  ],
+  ["gte a", 'wrong: "gte" is not a command: did you mean get?'],
+  ["GTE a", "wrong: GTE needs a /path: GTE /a, or did you mean get a?"],
+  ["GET/ Pingping", 'wrong: "GET/" is not a command: did you mean get /Pingping?'],
+  ["get/Pingping", 'wrong: "get/Pingping" is not a command: did you mean get /Pingping?'],
+  ["update a b=c", 'wrong: "update" is not a command: did you mean put or patch?'],
+  ["bye", 'wrong: "bye" is not a command: did you mean q?'],
+  ["constructor", /^wrong: "constructor" is not a command: use get, /],
+  ["get api/users", "wrong: no row has a / in its name: did you mean get /api/users?"],
+  ["get /a?b#c", "GET /a?b"],
+  ["get '/a#b'", "GET /a"],
+  ["get C#", "GET /C%23"],
+  ["get Who?", "GET /Who%3F"],
+  ["get all?age:gte=2&leg=4", "wrong: parameters are items: get all age:gte=2 leg==4"],
   ["", "nothing"],
   ["   ", "nothing"],
   ["help", "help"],
@@ -118,7 +200,7 @@ const commands: [line: string, shown: string, table?: TableWords][] = [
   ["get Pingping X-A:핑", "GET /Pingping (X-A: \xed\x95\x91)"],
   ["get Pingping Accept:", "GET /Pingping"],
   ["get Pingping Accept;", "GET /Pingping (Accept: )"],
-  ["get Pingping 'Accept;'", "wrong: get takes no values, saw Accept;"],
+  ["get Pingping 'Accept;'", "GET /Pingping (Accept: )"],
   // On a path a single value is the content.
   ["post /x hello", "POST /x (Content-Type: text/plain; charset=utf-8) hello"],
   ["post /x kim@example.com", "POST /x (Content-Type: text/plain; charset=utf-8) kim@example.com"],
@@ -126,7 +208,7 @@ const commands: [line: string, shown: string, table?: TableWords][] = [
   ["post /x 5", "POST /x 5", FREE],
   ["post /x {a", "POST /x (Content-Type: text/plain; charset=utf-8) {a"],
   ["post /x Content-Type:a/b 5", "POST /x (Content-Type: a/b) 5"],
-  ["post /x Content-Type: hi", "POST /x hi"],
+  ["post /x hi Content-Type:", "POST /x hi"],
   ["post /x a b c", 'POST /x {"type":"a","age":"b","leg":"c"}'],
   [
     "post /x '@y'",
@@ -178,7 +260,7 @@ const commands: [line: string, shown: string, table?: TableWords][] = [
   ["get ''", "wrong: get needs an object's name, all, or a /path: get Pingping"],
   ["get a b", "wrong: get takes no values, saw b"],
   ["get all age:gte=2 age:lt==9 leg==4", "GET /?age%3Agte=2&age%3Alt=9&leg=4"],
-  ["get all 'age:gte=2'", "wrong: get takes no values, saw age:gte=2"],
+  ["get all 'age:gte=2'", "GET /?age%3Agte=2"],
   ["get all X:y", "GET / (X: y)"],
   [
     "post a n:=12345678901234567890 m:=1e400 o:=' 1.0'",
@@ -186,7 +268,7 @@ const commands: [line: string, shown: string, table?: TableWords][] = [
     FREE,
   ],
   ["post a 9=x 1=y", 'POST /a {"a":{"9":"x","1":"y"}}', FREE],
-  ["get http://a.b/c?d", "wrong: give the server first, then the path: connect http://a.b get /c"],
+  ["get http://a.b/c?d", "wrong: give the server first, then the path: connect http://a.b get /c?d"],
   ["get a b=c", "wrong: get takes no values, saw b; a filter is leg==4"],
   ["delete a b:=1", "wrong: delete takes no values, saw b"],
   ["post a snail 1", "wrong: expected 3 values, [type] [age] [leg], saw 2"],
@@ -213,9 +295,10 @@ for (const [line, shown, table = PLAIN] of commands) {
       result = showCommand(parseCommand(splitLine(line), table), table);
     } catch (error) {
       if (!(error instanceof WrongInput)) throw error;
-      result = `wrong: ${error.message}`;
+      result = `wrong: ${error.message}${error.command === undefined ? "" : `: ${error.command}`}`;
     }
-    assert.equal(result, shown);
+    if (typeof shown === "string") assert.equal(result, shown);
+    else assert.match(result, shown);
   });
 }
 
@@ -347,6 +430,16 @@ const withCredentials: [line: string, holds: boolean][] = [
   [String.raw`raw "GET / HTTP/1.1\r\nX-Api-" 1s "Key: x\r\n\r\n" fin`, true],
   [String.raw`raw "GET / HTTP/1.1\r\nAuth\x6frization: x"`, true],
   [String.raw`raw "GET /cookie HTTP/1.1\r\nHost: h\r\n\r\n" fin`, false],
+  ["curl localhost:9999/x", false],
+  ["curl -u a:b localhost:9999/x", true],
+  ["curl -b id=1 localhost:9999/x", true],
+  ["curl -H 'X-Api-Key: x' localhost:9999/x", true],
+  ["curl a:b@localhost:9999/x", true],
+  ["curl 'localhost:9999/x?api_key=x'", true],
+  ["curl -d 'user=a&password=b' localhost:9999/x", true],
+  [`curl --json '{"password":"b"}' localhost:9999/x`, true],
+  ["curl -d a=b localhost:9999/x", false],
+  ["get http://a:b@localhost:9999/x", true],
   ["get authors", false],
   ["get token", false],
   ["curl", false],
@@ -355,6 +448,42 @@ const withCredentials: [line: string, holds: boolean][] = [
 
 for (const [line, holds] of withCredentials) {
   Deno.test(`${holds ? "credentials" : "no credentials"} are in the command ${JSON.stringify(line)}`, () => {
-    assert.equal(holdsCredentials(parseLine(line, PLAIN)), holds);
+    assert.equal(holdsCredentials(parseLine(line, OWN)), holds);
+  });
+}
+
+Deno.test("a pasted command of curl has its method and content beside its order", () => {
+  const command = parseLine("$ curl -X DELETE -d a=1 http://localhost:9999/x", OWN);
+  assert(command.kind === "pasted");
+  assert.equal(
+    showOrder(command.order),
+    "POST /x (Host: localhost:9999) (Content-Type: application/x-www-form-urlencoded)",
+  );
+  assert.deepEqual([command.curl.method, command.curl.data], ["DELETE", [{ text: "a=1" }]]);
+  assert.equal(showCommand(parseLine(" CURL ", OWN)), "curl");
+  assert.throws(() => parseLine("curl -X foo localhost:9999", OWN), { message: /^"foo" is not a command/ });
+});
+
+const unfinished: [text: string, rest: string | undefined, lines: number][] = [
+  ["curl -X PUT \\", undefined, 1],
+  ["curl -d '{", "}' h", 1],
+  ["curl -d 'a' h", "get b", 0],
+  ["curl -d $(a 'b", undefined, 0],
+  ["post /x {", undefined, 0],
+  ["post /x {", '"a": [\n1]\n}\nget all', 3],
+  ["post /x {", '"a": "}"', 1],
+  ["post /x", "{\n}\nget all", 2],
+  ["PUT A X-A:b", '\n{"a":1}', 2],
+  ["post /x {}", "{}", 0],
+  ["post /x '{}'", "get all", 0],
+  ["get all", "[x]", 1],
+  ["header X: {", "}", 0],
+  ["help", "{", 0],
+  ["post 'x", "{", 0],
+];
+
+for (const [text, rest, lines] of unfinished) {
+  Deno.test(`${lines} lines follow ${JSON.stringify(text)} before ${JSON.stringify(rest)}`, () => {
+    assert.equal(linesAfter(text, rest), lines);
   });
 }
