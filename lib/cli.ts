@@ -250,8 +250,10 @@ function addressAndCommand(words: string[]): { address: string; command: string[
   if (!looksLikeAddress(first)) {
     // A single word may be a host name; with more words after it, it may be a misspelled command.
     if (second === undefined) return { address: first, command: [] };
+    const name = nearest(first.toLowerCase(), CLIENT_COMMANDS, 1);
+    const near = name === undefined ? "" : `did you mean ${name}? `;
     throw new UsageError(
-      `${first} is no command and no address: an address has its port, as ${first}:${DEFAULT_PORT}`,
+      `${first} is no command and no address: ${near}an address has its port, as ${first}:${DEFAULT_PORT}`,
     );
   }
   if (second !== undefined && /^\d+$/.test(second)) {

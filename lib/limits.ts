@@ -204,8 +204,8 @@ export const MAX_UNPRINTED_BYTES: number = 8 * 1024 * 1024;
 
 /** Characters in one line of piped input to `connect`. */
 export const MAX_LINE_CHARACTERS: number = 1024 * 1024;
-/** Lines of one command, as of pasted JSON. */
-export const MAX_JOINED_LINES: number = 10_000;
+/** Lines of a pasted command of curl. */
+export const MAX_CURL_LINES: number = 1000;
 /** Output that `connect` buffers before it waits for the writes, in bytes. */
 export const GATHERED_OUTPUT_BYTES: number = 64 * 1024;
 /** A problem document that `connect` holds until it knows whether rows are sent in pieces instead. */

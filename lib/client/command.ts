@@ -250,7 +250,8 @@ function checkWords(words: readonly Word[]): void {
     const next = words[i + 1];
     if (next === undefined || isQuoted || !/^[^:=]+:$/.test(text) || !separable.at(-1) || !isPlain(next)) continue;
     const name = text.slice(0, -1);
-    throw new WrongInput(`a blank ends an item: quote "${name}: ${next.text}", or put ${text} last to send no ${name}`);
+    const value = isCredentialField(name) ? "…" : next.text;
+    throw new WrongInput(`a blank ends an item: quote "${name}: ${value}", or put ${text} last to send no ${name}`);
   }
 }
 
@@ -276,7 +277,7 @@ export function holdsCredentials(command: Command): boolean {
     case "pasted": {
       const text = command.curl.data?.map((part) => "text" in part ? part.text : "").join("") ?? "";
       return holdsCredentials({ kind: "request", order: command.order }) ||
-        [...text.matchAll(/([\w-]+)"?\s*[:=]/g)].some(([, name]) => isCredentialField(name));
+        [...text.matchAll(/(?<![\w-])([\w-]{1,64})"?\s*[:=]/g)].some(([, name]) => isCredentialField(name));
     }
     case "request": {
       const { target, items } = command.order;

@@ -7,7 +7,7 @@
 import { ByteBuffer, NOT_UTF8, withoutMark } from "../bytes.ts";
 import { InputError } from "../client.ts";
 import { LF } from "../http_message.ts";
-import { MAX_JOINED_LINES, MAX_LINE_CHARACTERS } from "../limits.ts";
+import { MAX_CURL_LINES, MAX_LINE_CHARACTERS } from "../limits.ts";
 import { WrongInput } from "./words.ts";
 
 /** The result of asking for a line: a line without its end, the end of the input, or a cancelled line. */
@@ -47,11 +47,11 @@ export function textOf(line: Line): string {
 }
 
 /**
- * Joins lines to a first one while its command goes on. The line that ends them otherwise is returned instead.
+ * Joins lines to a first one while its command goes on. A line that is no text is returned instead.
  *
  * @param linesAfter How many lines follow a text, before what was pasted after it, as far as is known.
  * @param waits Called once, before a line that was not pasted.
- * @throws {InputError} If they are too many.
+ * @throws {WrongInput} If they are too many, or too long.
  */
 export async function joinedLine(
   first: Line,
@@ -60,21 +60,28 @@ export async function joinedLine(
   waits: () => Promise<void>,
 ): Promise<Line> {
   if (first.kind !== "line") return first;
-  const texts = [first.text];
-  let { rest } = first;
+  let { text, rest } = first;
   let isTold = false;
-  for (let left = linesAfter(first.text, rest); left > 0;) {
-    if (rest === undefined && !isTold) await waits();
-    isTold ||= rest === undefined;
-    const line = await input.next();
-    if (line.kind === "end") break;
-    if (line.kind !== "line") return line;
-    texts.push(line.text);
-    rest = line.rest;
-    if (texts.length > MAX_JOINED_LINES) throw new InputError(`A command has more than ${MAX_JOINED_LINES} lines`);
-    if (--left === 0) left = linesAfter(texts.join("\n"), rest);
+  for (let asked = 1, left = linesAfter(text, rest); left > 0; asked++, left = linesAfter(text, rest)) {
+    const texts = [text];
+    for (; left > 0; left--) {
+      if (rest === undefined && !isTold) await waits();
+      isTold ||= rest === undefined;
+      const line = await input.next();
+      if (line.kind === "end") return { kind: "line", text: texts.join("\n") };
+      if (line.kind !== "line") return line;
+      texts.push(line.text);
+      rest = line.rest;
+    }
+    text = texts.join("\n");
+    if (text.length > MAX_LINE_CHARACTERS) {
+      throw new WrongInput(`a command has at most ${MAX_LINE_CHARACTERS} characters`);
+    }
+    if (asked === MAX_CURL_LINES) {
+      throw new WrongInput(`a command of curl has at most ${MAX_CURL_LINES} lines: is a quote open?`);
+    }
   }
-  return { kind: "line", text: texts.join("\n") };
+  return { kind: "line", text };
 }
 
 /**

@@ -137,7 +137,7 @@ export function readCurl(line: string, own: OwnServer | undefined): PastedCurl {
   if (userPass?.includes(":") === false) throw new WrongInput("-u takes USER:PASS");
   const cookies = all("cookie");
   const jar = cookies.find((cookie) => !cookie.includes("="));
-  if (jar !== undefined) throw new WrongInput(`-b takes NAME=VALUE here, and no file, saw ${JSON.stringify(jar)}`);
+  if (jar !== undefined) throw new WrongInput("-b takes NAME=VALUE here, and no file");
   addLine("Host", parsed.host);
   addLine("User-Agent", last("user-agent"));
   addLine("Referer", last("referer"));
@@ -223,7 +223,7 @@ function dataOf(option: string, value: string): PastedData[] {
 /** Reads `Name: value`; `Name:`, which removes a field, and `Name;`, which sends an empty one. */
 function fieldOf(line: string): [name: string, value: string | undefined] {
   const [, name, value, semicolon] = /^([^\s:;@][^:;]*)(?::(.*)|(;))$/s.exec(line) ?? [];
-  if (name === undefined) throw new WrongInput(`-H takes 'Name: value', saw ${JSON.stringify(line)}`);
+  if (name === undefined) throw new WrongInput("-H takes 'Name: value'");
   return [name, semicolon === undefined ? value.trim() || undefined : ""];
 }
 

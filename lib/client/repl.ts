@@ -154,7 +154,12 @@ class Repl {
 
   /** Parses and runs the command of a line, and of those that belong to it. Returns as {@linkcode run}. */
   async runLine(first: Line): Promise<number | undefined> {
-    const line = await this.#joined(first);
+    let line: Line;
+    try {
+      line = await this.#joined(first);
+    } catch (error) {
+      return await this.#explain(error);
+    }
     return line.kind === "cancelled" ? 0 : await this.run(() => parseLine(textOf(line), this.#table), line);
   }
 

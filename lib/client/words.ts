@@ -45,6 +45,8 @@ interface Draft {
   quotes: number;
   /** Whether there is a character outside of quotes. */
   isBare: boolean;
+  /** Whether there is an unquoted @: it names a file. */
+  isFile: boolean;
 }
 
 /**
@@ -60,17 +62,17 @@ export function splitLine(line: string, windows: boolean = Deno.build.os === "wi
   let word: Draft | undefined;
   let quote = "";
   const add = (text: string, kind: Draft["kinds"][number]) => {
-    word ??= { text: "", kinds: [], quotes: 0, isBare: false };
+    word ??= { text: "", kinds: [], quotes: 0, isBare: false, isFile: false };
     word.text += text;
     for (let i = 0; i < text.length; i++) word.kinds.push(kind);
     word.isBare ||= quote === "";
+    word.isFile ||= text === "@" && kind === "plain";
   };
   const end = () => {
     if (word !== undefined) words.push(finished(word, words.length));
     word = undefined;
   };
-  const inFileName = () =>
-    windows && (word?.kinds.some((kind, i) => kind === "plain" && word!.text[i] === "@") ?? false);
+  const inFileName = () => windows && word?.isFile === true;
   for (let i = 0; i < line.length; i++) {
     const character = line[i];
     const next = line[i + 1] ?? "";
@@ -84,7 +86,7 @@ export function splitLine(line: string, windows: boolean = Deno.build.os === "wi
       return [...words, { text: line.slice(i).trimEnd(), separable: [], isJson: true }];
     } else if (character === '"' || character === "'") {
       quote = character;
-      word ??= { text: "", kinds: [], quotes: 0, isBare: false };
+      word ??= { text: "", kinds: [], quotes: 0, isBare: false, isFile: false };
       word.quotes++;
     } else if (character === "\\" && next !== "" && !inFileName()) add(line[++i], "escaped");
     else if (/\s/.test(character)) end();
@@ -129,7 +131,7 @@ export function asValue(word: Word): Word {
 /** Returns where the JSON at the start of a text ends; `undefined` if it goes on. */
 export function endOfJson(text: string): number | undefined {
   let depth = 0;
-  for (const { 0: token, index } of text.matchAll(/"(?:\\[^]|[^"\\])*"|[{}[\]]/g)) {
+  for (const { 0: token, index } of text.matchAll(/"(?:\\[^]|[^"\\])*(?:"|$)|[{}[\]]/g)) {
     if (/[{[]/.test(token)) depth++;
     else if (token[0] !== '"' && --depth === 0) return index + 1;
   }
@@ -144,9 +146,9 @@ export function checkJson(text: string): void {
   const end = endOfJson(text) ?? text.length;
   const rest = text.slice(end).trim();
   if (/^["']?[\w!#$%&*+.^`|~-]+\s*(?:[:=]|;$)/.test(rest)) {
-    throw new WrongInput(`items stand before JSON, which takes the rest of the line: ${rest} ${text.slice(0, end)}`);
+    throw new WrongInput('JSON takes the rest of the line: items stand before it, as in post /x X-A:b {"a":1}');
   }
-  const [quote] = TYPOGRAPHIC.exec(text.replace(/"(?:\\[^]|[^"\\])*"/g, "")) ?? [];
+  const [quote] = TYPOGRAPHIC.exec(text.replace(/"(?:\\[^]|[^"\\])*"?/g, "")) ?? [];
   if (quote !== undefined) throw new WrongInput(`JSON takes " as its quotes, saw ${quote}`);
 }
 

@@ -63,6 +63,8 @@ function showCommand(command: Command, table?: TableWords): string {
   return showOrder(command.order, table);
 }
 
+const JSON_LAST = 'wrong: JSON takes the rest of the line: items stand before it, as in post /x X-A:b {"a":1}';
+
 const commands: [line: string, shown: string | RegExp, table?: TableWords][] = [
   // A word in quotes is an item, but for a value of a row; \: and \= are no separators.
   ["get /x \"X-A: b c\" 'q==a b'", "GET /x?q=a%20b (X-A: b c)"],
@@ -86,15 +88,19 @@ const commands: [line: string, shown: string | RegExp, table?: TableWords][] = [
   ['post /x {"a": "“b”"}', 'POST /x {"a": "“b”"}'],
   ["get O’Hara", "GET /O%E2%80%99Hara"],
   ["get \\“a", "GET /%E2%80%9Ca"],
+  [
+    "get /x X-Api-Key: b",
+    'wrong: a blank ends an item: quote "X-Api-Key: …", or put X-Api-Key: last to send no X-Api-Key',
+  ],
   ["get /x X-A: b", 'wrong: a blank ends an item: quote "X-A: b", or put X-A: last to send no X-A'],
   ["post A Accept: x 1 0", 'wrong: a blank ends an item: quote "Accept: x", or put Accept: last to send no Accept'],
   ["post A x 1 0 Accept:", 'POST /A {"A":{"type":"x","age":"1","leg":"0"}}'],
   ["get /x Accept: X-A:b", "GET /x (X-A: b)"],
   ["get /x X-A:\\  b", "wrong: get takes no values, saw b; a filter is leg==4"],
-  ['post /x {"a":[1]} X-A:b', 'wrong: items stand before JSON, which takes the rest of the line: X-A:b {"a":[1]}'],
+  ['post /x {"a":[1]} X-A:b', JSON_LAST],
   [
     'post /x {"a":"}"} "X-A: b"',
-    'wrong: items stand before JSON, which takes the rest of the line: "X-A: b" {"a":"}"}',
+    JSON_LAST,
   ],
   ['post /x {"a":1} {"b":2}', 'POST /x (Content-Type: text/plain; charset=utf-8) {"a":1} {"b":2}'],
   ["q now", "wrong: nothing follows q, saw now"],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { joinedLine, type Line, pipedInput } from "../../lib/client/line_input.ts";
-import { MAX_JOINED_LINES } from "../../lib/limits.ts";
+import { MAX_CURL_LINES, MAX_LINE_CHARACTERS } from "../../lib/limits.ts";
 
 async function linesOf(...pieces: (string | number[])[]): Promise<string[]> {
   const encoder = new TextEncoder();
@@ -73,8 +73,12 @@ Deno.test("lines are joined while a command goes on, to the end of the input at 
   assert.deepEqual(await joined("a", "b"), { line: line("a"), waits: 0, next: line("b") });
   assert.deepEqual(await joined("a-", "b-", "c", "d"), { line: line("a-\nb-\nc"), waits: 1, next: line("d") });
   assert.deepEqual(await joined("a-"), { line: line("a-"), waits: 1, next: { kind: "end" } });
-  await assert.rejects(joined(...Array(MAX_JOINED_LINES + 1).fill("-")), {
-    name: "InputError",
-    message: `A command has more than ${MAX_JOINED_LINES} lines`,
+  await assert.rejects(joined(...Array(MAX_CURL_LINES + 1).fill("-")), {
+    name: "WrongInput",
+    message: "a command of curl has at most 1000 lines: is a quote open?",
+  });
+  await assert.rejects(joined(`${"x".repeat(MAX_LINE_CHARACTERS)}-`.slice(1), "b"), {
+    name: "WrongInput",
+    message: "a command has at most 1048576 characters",
   });
 });
