@@ -201,6 +201,8 @@ function requestCommand(method: string, typed: readonly Word[], table: TableWord
   const [{ text: verb }, object, third] = words;
   const known = METHODS.includes(method.toLowerCase());
   const shown = known ? method.toLowerCase() : method;
+  // The server names a row that has no name yet, once its values are known.
+  if (object === undefined && method === "POST") return { kind: "ask", words: [...words, shellWord("all", 1)] };
   if (object === undefined || object.text === "") {
     throw new WrongInput(
       `${shown} needs ${known ? "an object's name, all, or a /path" : "a /path"}: ${shown} ${known ? "Pingping" : "/"}`,

@@ -25,7 +25,7 @@ head NAME           only the head; delete NAME, options NAME
   [
     "post put patch purge",
     `\
-post NAME [values]  a new row
+post NAME [values]  a new row; post alone: the server names it
 put NAME [values]   a new row, or over the old one
 patch NAME items    some fields of a row
 PURGE /x            any method, in capitals

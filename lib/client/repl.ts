@@ -180,7 +180,9 @@ class Repl {
       // Whether a request is valid is known once its files are read.
       if (command.kind !== "request" && command.kind !== "pasted") this.#keep(command, line);
       if (command.kind === "request") this.#options.seenNames?.add(command.order.object);
-      if (command.kind === "ask") this.#options.seenNames?.add(command.words[1].text);
+      if (command.kind === "ask" && command.words[1].text !== "all") {
+        this.#options.seenNames?.add(command.words[1].text);
+      }
       return await this.#execute(command, line);
     } catch (error) {
       return await this.#explain(error);

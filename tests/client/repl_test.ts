@@ -435,6 +435,15 @@ Deno.test("Ctrl-C at an empty prompt says how to quit, and a second one in a row
   });
 });
 
+Deno.test("post without a name asks for the values, and the server names the row", async () => {
+  await using server = tableServer();
+  const { shown, code } = await run(server.port, "post\nsnail 1 0\npost\ntype=dog age=2 leg=4", { interactive: true });
+  assert.equal(code, 0);
+  assert.equal(shown.split("Enter information: [type] [age] [leg]\n").length, 3);
+  assert.match(shown, /Location: \/r1\n[^]*\{"r1":\{"type":"snail","age":"1","leg":"0"\}\}/);
+  assert.match(shown, /Location: \/r2\n[^]*\{"r2":\{"type":"dog","age":"2","leg":"4"\}\}/);
+});
+
 Deno.test("Ctrl-C cancels a question for values", async () => {
   await using server = tableServer();
   const { shown, told, code } = await runLines(server.port, [typed("post a"), HALF, typed("post a"), EMPTY]);
