@@ -227,7 +227,10 @@ export function counted(count: number, what: string): string {
 
 /** Returns the name that an unknown one is most likely meant to be: the nearest at a distance of at most `most`. */
 export function nearest(given: string, names: readonly string[], most = 2): string | undefined {
-  const [first] = names.map((name) => ({ name, distance: distance(given, name) }))
+  const [first] = names.filter((name) => Math.abs(name.length - given.length) <= most).map((name) => ({
+    name,
+    distance: distance(given, name),
+  }))
     .filter(({ distance }) => distance <= most).sort((a, b) => a.distance - b.distance);
   return first?.name;
 }

@@ -193,7 +193,7 @@ function nearestCommand(verb: string, object: string): string | undefined {
     return `${method.toLowerCase()} ${path.join("")}${path.join("") === "/" ? object : ""}`;
   }
   if (Object.hasOwn(OTHER_WORDS, word)) return OTHER_WORDS[word];
-  return nearest(word, [...METHODS, ...LOCAL_COMMANDS], word.length > 4 ? 2 : 1);
+  return nearest(word, [...METHODS, ...LOCAL_COMMANDS], word.length > 4 ? 2 : word.length > 2 ? 1 : 0);
 }
 
 function requestCommand(method: string, typed: readonly Word[], table: TableWords): Command {

@@ -91,7 +91,7 @@ export function splitLine(line: string, windows: boolean = Deno.build.os === "wi
     } else if (character === "\\" && next !== "" && !inFileName()) add(line[++i], "escaped");
     else if (/\s/.test(character)) end();
     else {
-      if (word === undefined || /[:=]$/.test(word.text)) refuseTypographic(character);
+      if (word === undefined || /[:=]/.test(line[i - 1])) refuseTypographic(character);
       add(character, "plain");
     }
   }
