@@ -372,6 +372,8 @@ export const RECORD_WAITING_BYTES: number = 16 * 1024 * 1024;
 /** How long packets of a recording gather before they are written. */
 export const RECORD_GATHER_MS: number = 200;
 
+/** Octets of a gzip file that are expanded at a time, and that are made of them. */
+export const EXPANDED_BYTES: number = 16 * 1024;
 /** Octets of one packet of a capture, as in Wireshark. A larger packet is left out. */
 export const MAX_CAPTURED_PACKET_BYTES: number = 256 * 1024;
 /** Octets of a packet's comment that are read. */

@@ -7,14 +7,15 @@
 import { counted, type Source, writeLine } from "./bytes.ts";
 import type { ReplayOptions } from "./cli.ts";
 import { addressText, type Endpoint, isLoopback } from "./address.ts";
-import { cannotRead, conversionNeeded, inputName, openFile, readCertificates } from "./cli/files.ts";
+import { readCertificates } from "./cli/files.ts";
+import { cannotRead, type InputFile, inputName, openFile, otherFormat } from "./cli/input.ts";
 import { Failure } from "./cli/values.ts";
 import { EXIT_FAILURE, EXIT_TIMEOUT } from "./exit_code.ts";
 import { ClientConnection } from "./client/connection.ts";
 import { MAX_REPLAYED_CONNECTIONS } from "./limits.ts";
 import { isColored, painterFor } from "./terminal.ts";
 import { captureEvents } from "./traffic/capture/reader.ts";
-import { CaptureError, captureFormatOf, FORMAT_BYTES } from "./traffic/capture/pcapng_reader.ts";
+import { CaptureError, captureFormatOf, FORMAT_BYTES, otherFormatOf } from "./traffic/capture/packet_file.ts";
 import { Replayer } from "./traffic/replay/replayer.ts";
 import { Script } from "./traffic/replay/script.ts";
 import { type RecordedServer, Survey } from "./traffic/replay/survey.ts";
@@ -57,7 +58,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
 
 /** Finds what can be replayed, before anything is sent. */
 async function survey(
-  input: Source,
+  input: InputFile,
   { file, to, connection }: ReplayOptions,
 ): Promise<{ servers: ReadonlyMap<number, RecordedServer>; notes: string[] }> {
   const found = new Survey();
@@ -74,7 +75,7 @@ async function survey(
   if (connection !== undefined && connection > connections) {
     throw new Failure(`${file} has ${counted(connections, "connection")}, so there is no connection ${connection}`);
   }
-  const { notes } = next.value;
+  const notes = [...next.value.notes, ...input.damage === undefined ? [] : [input.damage]];
   if (others.length > 0) {
     const numbers = `${others.slice(0, SHOWN_NUMBERS).join(", ")}${others.length > SHOWN_NUMBERS ? ", …" : ""}`;
     notes.push(`not replayed, as not HTTP: ${counted(others.length, "connection")} (${numbers})`);
@@ -94,8 +95,10 @@ async function survey(
 /** @throws {Failure} If the input does not start as a capture. */
 async function requireCapture(input: Source, file: string): Promise<void> {
   const start = new Uint8Array(FORMAT_BYTES);
-  const count = await input.read(start);
-  const format = captureFormatOf(start.subarray(0, count ?? 0));
-  if (format === "pcap") throw new Failure(`${file} ${conversionNeeded(file)}`);
-  if (format !== "pcapng") throw new Failure(`${file} is no capture, expected pcapng`);
+  for (let length = 0, count: number | null = 0; length < start.length && count !== null; length += count ?? 0) {
+    count = await input.read(start.subarray(length));
+  }
+  const other = otherFormatOf(start);
+  if (other !== undefined) throw otherFormat(file, other);
+  if (captureFormatOf(start) === undefined) throw new Failure(`${file} is no capture, expected pcapng or pcap`);
 }

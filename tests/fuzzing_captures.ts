@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { CaptureExplainer, type Explained } from "../lib/traffic/capture/explainer.ts";
 import { type CaptureEvent, CaptureReader } from "../lib/traffic/capture/reader.ts";
-import { CaptureError } from "../lib/traffic/capture/pcapng_reader.ts";
+import { CaptureError } from "../lib/traffic/capture/packet_file.ts";
 import { brokenMessages, inPieces, type Random } from "./fuzzing.ts";
 import { Blocks, ipPacket, joined, type SegmentSpec, talk, type Turn } from "./traffic/captures.ts";
 

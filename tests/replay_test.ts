@@ -356,7 +356,7 @@ Deno.test("what cannot be replayed is one line, and nothing is sent", async () =
   const far = { hostname: "192.0.2.1", port: 80 };
   await writeRecording(http, far, exchange);
   await writeRecording(mail, far, [[1, 0, "open"], [1, 1, "< 220 mail\r\n"], [1, 2, "> EHLO a\r\n"]]);
-  await Deno.writeFile(pcap, Uint8Array.fromHex("d4c3b2a102000400"));
+  await Deno.writeTextFile(pcap, "snoop\0\0\0");
   await Deno.writeTextFile(none, GET);
   const denied = await replay([http]);
   assert.equal(denied.code, 1);
@@ -369,9 +369,13 @@ Deno.test("what cannot be replayed is one line, and nothing is sent", async () =
     [[http, "--connection", "2"], `${http} has 1 connection, so there is no connection 2`],
     [[mail], `${mail} holds no HTTP, so there is nothing to replay`],
     [[mail, "--connection", "1"], `Connection 1 of ${mail} holds no HTTP, so there is nothing to replay`],
-    [[none], `${none} is no capture, expected pcapng`],
+    [[none], `${none} is no capture, expected pcapng or pcap`],
     [["-"], "The input is read twice: expected a file, saw a pipe"],
-    [[pcap], `${pcap} is a classic pcap capture, expected pcapng: tshark -r ${pcap} -w ${pcap}ng converts it`],
+    [
+      [pcap],
+      `${pcap} is a snoop capture (RFC 1761), expected pcapng or pcap, or one of them in gzip: ` +
+      `tshark -r ${pcap} -w ${pcap}ng converts it`,
+    ],
   ];
   for (const [args, message] of cases) {
     const { code, stdout, stderr } = await replay(args, args[0]);

@@ -8,7 +8,7 @@ import type { Closed, End, Fin, Octets, Opened, Seen, SocketAddress } from "../.
 import type { Direction } from "../../exchange.ts";
 import { addressOf, type Segment } from "./link_layers.ts";
 import { ACK, FIN, RST, SYN } from "./packets.ts";
-import type { Packet } from "./pcapng_reader.ts";
+import type { Packet } from "./packet_file.ts";
 import { Flow, type ReassemblyBudget } from "./reassembly.ts";
 import { StartLineSearch } from "./start_search.ts";
 

@@ -4,8 +4,7 @@
  * @module
  */
 
-import type { Source } from "../../bytes.ts";
-import { counted } from "../../bytes.ts";
+import { ByteBuffer, counted, type Source } from "../../bytes.ts";
 import {
   EXPLAIN_READ_BYTES,
   MAX_CAPTURED_CONNECTIONS,
@@ -15,7 +14,9 @@ import {
 import { CapturedConnection, type CaptureEvent } from "./captured_connection.ts";
 import { type NoSegment, segmentOf } from "./link_layers.ts";
 import { ACK, SYN } from "./packets.ts";
-import { type Packet, PcapngReader } from "./pcapng_reader.ts";
+import { captureFormatOf, FORMAT_BYTES, type Packet, type PacketFile } from "./packet_file.ts";
+import { PcapReader } from "./pcap_reader.ts";
+import { PcapngReader } from "./pcapng_reader.ts";
 import { ReassemblyBudget } from "./reassembly.ts";
 
 export { TOO_MANY_OPEN } from "./captured_connection.ts";
@@ -33,11 +34,13 @@ export interface CaptureReaderOptions {
   readonly maxWaitingBytes?: number;
 }
 
-/** Reads the bytes of a pcapng file, in pieces of any size. Memory does not depend on its length. */
+/** Reads the bytes of a pcapng or pcap file, in pieces of any size. Memory does not depend on its length. */
 export class CaptureReader {
   readonly #options: CaptureReaderOptions;
   readonly #take: (event: CaptureEvent) => void;
-  readonly #blocks: PcapngReader;
+  /** The reader of the file's format, once its first octets have told that. */
+  #file: PacketFile | undefined;
+  readonly #start = new ByteBuffer(FORMAT_BYTES);
   readonly #budget: ReassemblyBudget;
   /** Connections by both endpoints, the one used last at the end; of most only the number is left. */
   readonly #known = new Map<string, CapturedConnection>();
@@ -52,7 +55,6 @@ export class CaptureReader {
     this.#take = take;
     this.#options = options;
     this.#budget = new ReassemblyBudget(options.maxWaitingBytes);
-    this.#blocks = new PcapngReader((packet) => this.#packet(packet));
   }
 
   /** How many TCP connections were found so far. */
@@ -60,13 +62,29 @@ export class CaptureReader {
     return this.#connections;
   }
 
+  /** How many packets were found so far. */
+  get packets(): number {
+    return this.#file?.packets ?? 0;
+  }
+
+  /** When the first packet was captured, in microseconds since 1970. */
+  get start(): number | undefined {
+    return this.#file?.start;
+  }
+
   /**
    * Receives bytes of the file.
    *
-   * @throws {CaptureError} If they are no valid pcapng.
+   * @throws {CaptureError} If they are no valid pcapng or pcap.
    */
   receive(bytes: Uint8Array): void {
-    this.#blocks.receive(bytes);
+    if (this.#file !== undefined) return this.#file.receive(bytes);
+    this.#start.append(bytes);
+    if (this.#start.length < FORMAT_BYTES) return;
+    const Format = captureFormatOf(this.#start.view()) === "pcap" ? PcapReader : PcapngReader;
+    this.#file = new Format((packet) => this.#packet(packet));
+    this.#file.receive(this.#start.view());
+    this.#start.clear(0);
   }
 
   /**
@@ -75,7 +93,7 @@ export class CaptureReader {
    * @returns One line on each thing that was not read.
    */
   end(): string[] {
-    const packet = { number: this.#blocks.packets, time: this.#lastTime };
+    const packet = { number: this.packets, time: this.#lastTime };
     for (const connection of this.#known.values()) connection.end(packet);
     return this.#notes();
   }
@@ -129,7 +147,7 @@ export class CaptureReader {
         this.#known.set(key, connection);
         continue;
       }
-      connection.close({ number: this.#blocks.packets, time: this.#lastTime }, "left out: there are too many others");
+      connection.close({ number: this.packets, time: this.#lastTime }, "left out: there are too many others");
       this.#known.delete(key);
       return;
     }
@@ -148,7 +166,7 @@ export class CaptureReader {
       const packets = count === 1 ? `packet ${first}` : `${count} packets from packet ${first} on`;
       notes.push(`left out: ${packets}, for ${REASONS[why as NoSegment] ?? `${why} is not known here`}`);
     }
-    const { tooLarge, cutOff, packets } = this.#blocks;
+    const { tooLarge = 0, cutOff = this.#start.length > 0, packets = 0 } = this.#file ?? {};
     if (tooLarge > 0) {
       notes.push(`left out: ${counted(tooLarge, "packet")} with more than ${MAX_CAPTURED_PACKET_BYTES} octets`);
     }
@@ -170,7 +188,7 @@ const REASONS: Readonly<Partial<Record<NoSegment, string>>> = {
  * Yields the events of a capture in order. Their octets stay unchanged. Returns how many
  * connections there are, and one line on each thing that was not read.
  *
- * @throws {CaptureError} If the file is no pcapng.
+ * @throws {CaptureError} If the file is no capture.
  */
 export async function* captureEvents(
   source: Source,

@@ -3,7 +3,7 @@ import { octetString } from "../../../lib/bytes.ts";
 import { Capture } from "../../../lib/traffic/capture/writer.ts";
 import { type CaptureEvent, captureEvents } from "../../../lib/traffic/capture/reader.ts";
 import { ACK, FIN, RST, SYN } from "../../../lib/traffic/capture/packets.ts";
-import { CaptureError } from "../../../lib/traffic/capture/pcapng_reader.ts";
+import { CaptureError } from "../../../lib/traffic/capture/packet_file.ts";
 import { recordingStart } from "../../../lib/traffic/capture/pcapng.ts";
 import { TappedListener } from "../../../lib/traffic/tap.ts";
 import type { End, TrafficEvent } from "../../../lib/traffic.ts";
