@@ -114,7 +114,7 @@ Deno.test("a capture is explained connection by connection, from a file or the i
   );
   assert.match(
     stdout,
-    /\nconnection 2: \S+ to \S+, tcp\.stream == 1 in Wireshark: not HTTP but TLS, 3 octets from the client, /,
+    /\nconnection 2: \S+ to \S+, tcp\.stream == 1 in Wireshark: not HTTP\/1 but TLS \(RFC 8446 §5\.1\), 3 octets from the client, /,
   );
   assert.match(stdout, /\nconnection 3: [^]* A bare LF follows/);
   assert.deepEqual(await run(["-"], CAPTURE, []), { code, stdout, stderr });

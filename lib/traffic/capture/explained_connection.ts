@@ -65,7 +65,7 @@ export class ExplainedConnection {
     switch (event.kind) {
       case "read":
       case "write":
-        this.#begin(event);
+        this.#decide(event);
         break;
       case "missing":
         if (event.why === "skipped") this.#skipped += event.octets;
@@ -91,8 +91,8 @@ export class ExplainedConnection {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#decide();
     if (!this.isHttp) {
-      this.#exchanges = undefined;
       this.#text.appendText(`${this.#title}: ${this.#otherwise()}\n`);
       return;
     }
@@ -135,10 +135,11 @@ export class ExplainedConnection {
     } in Wireshark${encrypted}`;
   }
 
-  /** Decides by the first octets whether this is HTTP. */
-  #begin({ kind, bytes }: Octets): void {
+  /** Decides by the first octets, or by all of them, whether this is HTTP. */
+  #decide(event?: Octets): void {
     if (this.isHttp) return;
-    this.#beginning.receive(kind === "read" ? "request" : "response", bytes);
+    if (event === undefined) this.#beginning.end();
+    else this.#beginning.receive(event.kind === "read" ? "request" : "response", event.bytes);
     if (this.isHttp) {
       const captured = this.#opened.startCaptured ? "" : ", start not captured";
       this.#text.appendText(`${this.#title}${captured}\n`);
@@ -147,7 +148,7 @@ export class ExplainedConnection {
 
   /** Describes a connection without HTTP. */
   #otherwise(): string {
-    const { octets: { request, response }, isTls } = this.#beginning;
+    const { octets: { request, response }, other } = this.#beginning;
     const gone = [
       this.#skipped > 0 ? `, ${counted(this.#skipped, "octet")} without a start line` : "",
       this.#missing > 0 ? `, ${counted(this.#missing, "octet")} not captured` : "",
@@ -157,7 +158,7 @@ export class ExplainedConnection {
       return ["no octets", ...this.#ends].join(", ") + gone;
     }
     const octets = `${counted(request, "octet")} from the client, ${response} from the server`;
-    return `not HTTP${isTls ? " but TLS" : ""}, ${octets}${gone}`;
+    return `${other ? `not HTTP/1 but ${other}` : "not HTTP"}, ${octets}${gone}`;
   }
 }
 

@@ -41,23 +41,23 @@ export class Survey {
     }
     const undecided = this.#undecided.get(connection);
     if (undecided === undefined) return;
-    if (kind === "closed") return this.#isOther(connection, undecided);
+    if (kind === "closed") return this.#end(connection, undecided);
     if (kind !== "read" && kind !== "write") return;
-    const { address, secure, beginning } = undecided;
+    const { beginning } = undecided;
     beginning.receive((kind === "read") === (event.end === "server") ? "request" : "response", event.bytes);
-    if (!beginning.isHttp) return;
-    this.#undecided.delete(connection);
-    this.servers.set(connection, { address, secure });
+    if (beginning.isHttp) this.#end(connection, undecided);
   }
 
   /** Ends the recording. */
   end(): void {
-    for (const [connection, undecided] of this.#undecided) this.#isOther(connection, undecided);
+    for (const [connection, undecided] of this.#undecided) this.#end(connection, undecided);
   }
 
-  #isOther(connection: number, { beginning: { octets } }: Undecided): void {
+  #end(connection: number, { address, secure, beginning }: Undecided): void {
     this.#undecided.delete(connection);
-    const hasOctets = octets.request + octets.response > 0;
-    if (hasOctets && this.others.length < MAX_REPLAYED_CONNECTIONS) this.others.push(connection);
+    beginning.end();
+    if (beginning.isHttp) this.servers.set(connection, { address, secure });
+    const hasOctets = beginning.octets.request + beginning.octets.response > 0;
+    if (!beginning.isHttp && hasOctets && this.others.length < MAX_REPLAYED_CONNECTIONS) this.others.push(connection);
   }
 }

@@ -24,9 +24,17 @@ const others: [name: string, turns: Turn[], text: string][] = [
     ["> FIN", "< FIN"],
     "no octets, FIN by the client at 0.003000 s (packet 4), FIN by the server at 0.004000 s (packet 5)",
   ],
-  ["TLS", ["> \x16\x03\x01a", "< \x16\x03\x03bc"], "not HTTP but TLS, 4 octets from the client, 5 from the server"],
+  [
+    "TLS",
+    ["> \x16\x03\x01a", "< \x16\x03\x03bc"],
+    "not HTTP/1 but TLS (RFC 8446 §5.1), 4 octets from the client, 5 from the server",
+  ],
   ["as many octets from either side", ["> abc", "< abc"], "not HTTP, 3 octets from the client, 3 from the server"],
-  ["SMTP", ["< 220 hi\r\n", "> EHLO a\r\n", "< 250 a\r\n"], "not HTTP, 8 octets from the client, 15 from the server"],
+  [
+    "SMTP",
+    ["< 220 hi\r\n", "> EHLO a\r\n", "< 250 a\r\n"],
+    "not HTTP/1 but SMTP (RFC 5321 §3.1), 8 octets from the client, 15 from the server",
+  ],
   ["less than a line", ["> hel"], "not HTTP, 3 octets from the client, 0 from the server"],
   [
     "a gap and no line",
