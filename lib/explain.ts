@@ -9,7 +9,7 @@ import { type ExplainOptions, UsageError } from "./cli.ts";
 import { cannotRead, type InputFile, inputName, openFile, otherFormat } from "./cli/input.ts";
 import { Failure } from "./cli/values.ts";
 import { EXIT_FAILURE } from "./exit_code.ts";
-import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS, MAX_EXPLAIN_PASSES } from "./limits.ts";
+import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS } from "./limits.ts";
 import { isColored, painterFor, terminalColumns } from "./terminal.ts";
 import { CaptureExplainer, type Explained } from "./traffic/capture/explainer.ts";
 import { ALL_KEPT, Explainer, messageKindOf } from "./exchange.ts";
@@ -118,7 +118,7 @@ async function explainCapture(
   return valid ? 0 : EXIT_FAILURE;
 }
 
-/** Explains a capture; if there is too much at a time in it, it is read again for what was left out. */
+/** Explains a capture; if too much waits at a time in it, it is read again for what was left out. */
 async function explainInPasses(
   input: InputFile,
   start: Uint8Array,
@@ -129,16 +129,16 @@ async function explainInPasses(
   const print = (text: Uint8Array) => output.append(text);
   let printed = false;
   const flush = async () => {
-    printed ||= output.length > 0;
+    if (output.length === 0) return;
+    printed = true;
     await writeAll(Deno.stdout, output.view());
     output.clear(OUTPUT_BYTES);
   };
   let valid = true;
-  let failure: CaptureError | undefined;
-  for (let from = 1, most = Infinity, first: Uint8Array = start, passes = 1;; first = NO_BYTES, passes++) {
-    const again = input.rewind !== undefined && passes < MAX_EXPLAIN_PASSES;
-    if (!again) most = Infinity;
-    const explainer = new CaptureExplainer({ ...layout, print, connection, from, most, again });
+  const notes: string[] = [];
+  for (let from = 1, first: Uint8Array = start;; first = NO_BYTES) {
+    const explainer = new CaptureExplainer({ ...layout, print, connection, from, again: input.rewind !== undefined });
+    let failure: CaptureError | undefined;
     try {
       explainer.receive(first);
       await flush();
@@ -153,10 +153,8 @@ async function explainInPasses(
     const explained = explainer.end();
     await flush();
     valid &&= explained.valid;
-    if (explained.leftOut === undefined) return { ...explained, valid, failure, printed };
-    // As many connections as fitted this time will probably fit again.
-    const fitted = explained.leftOut - from;
-    most = fitted < most ? fitted + 1 : 2 * most;
+    notes.push(...explained.notes.filter((note) => !notes.includes(note)));
+    if (explained.leftOut === undefined) return { ...explained, notes, valid, failure, printed };
     from = explained.leftOut;
     await input.rewind!();
   }

@@ -14,7 +14,7 @@ import { EXIT_FAILURE, EXIT_TIMEOUT } from "./exit_code.ts";
 import { ClientConnection } from "./client/connection.ts";
 import { MAX_REPLAYED_CONNECTIONS } from "./limits.ts";
 import { isColored, painterFor } from "./terminal.ts";
-import { captureEvents } from "./traffic/capture/reader.ts";
+import { afterResetText, captureEvents } from "./traffic/capture/reader.ts";
 import { CaptureError, captureFormatOf, FORMAT_BYTES, otherFormatOf } from "./traffic/capture/packet_file.ts";
 import { Replayer } from "./traffic/replay/replayer.ts";
 import { Script } from "./traffic/replay/script.ts";
@@ -33,7 +33,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
   try {
     await requireCapture(input, file);
     await input.rewind();
-    const { servers, notes } = await survey(input, options);
+    const { servers, notes, isWhole } = await survey(input, options);
     await input.rewind();
     const painter = painterFor(isColored(options.color));
     const open = async (server: Endpoint) => (await ClientConnection.open(server, { timeoutMs, caCerts })).lend();
@@ -50,7 +50,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
     } finally {
       replayer.close();
     }
-    return replayer.timedOut ? EXIT_TIMEOUT : replayer.same ? 0 : EXIT_FAILURE;
+    return replayer.timedOut ? EXIT_TIMEOUT : replayer.same && isWhole ? 0 : EXIT_FAILURE;
   } catch (error) {
     throw error instanceof CaptureError ? cannotRead(file, error) : error;
   }
@@ -60,7 +60,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
 async function survey(
   input: InputFile,
   { file, to, connection }: ReplayOptions,
-): Promise<{ servers: ReadonlyMap<number, RecordedServer>; notes: string[] }> {
+): Promise<{ servers: ReadonlyMap<number, RecordedServer>; notes: string[]; isWhole: boolean }> {
   const found = new Survey();
   const events = captureEvents(input, { connection });
   let next = await events.next();
@@ -76,6 +76,8 @@ async function survey(
     throw new Failure(`${file} has ${counted(connections, "connection")}, so there is no connection ${connection}`);
   }
   const notes = [...next.value.notes, ...input.damage === undefined ? [] : [input.damage]];
+  const after = [...next.value.afterResets].filter(([connection]) => servers.has(connection));
+  for (const [connection, octets] of after) notes.push(afterResetText(connection, octets));
   if (others.length > 0) {
     const numbers = `${others.slice(0, SHOWN_NUMBERS).join(", ")}${others.length > SHOWN_NUMBERS ? ", …" : ""}`;
     notes.push(`not replayed, as not HTTP: ${counted(others.length, "connection")} (${numbers})`);
@@ -89,7 +91,7 @@ async function survey(
     const server = `${secure ? "https://" : ""}${addressText(address)}`;
     throw new Failure(`The recorded server ${server} is not on this machine: --to ${server} sends to it all the same`);
   }
-  return { servers, notes };
+  return { servers, notes, isWhole: after.length === 0 };
 }
 
 /** @throws {Failure} If the input does not start as a capture. */

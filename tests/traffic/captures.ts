@@ -67,6 +67,8 @@ export interface SegmentSpec {
   readonly acknowledged?: number;
   readonly flags?: number;
   readonly octets?: string;
+  /** Milliseconds since the capture's start; by default its place in the capture. */
+  readonly time?: number;
   readonly client?: SocketAddress;
   readonly server?: SocketAddress;
 }
@@ -91,13 +93,13 @@ export function handshake(start = 0, ends: Pick<SegmentSpec, "client" | "server"
   ];
 }
 
-/** Returns a capture of raw IP packets, a millisecond apart. */
+/** Returns a capture of raw IP packets, a millisecond apart unless a segment has its time. */
 export function capture(segments: readonly SegmentSpec[]): Uint8Array {
   const blocks = new Blocks();
   return joined([
     blocks.section(),
     blocks.interface(101),
-    ...segments.map((segment, i) => blocks.packet(ipPacket(segment), { time: BigInt(i) * 1000n })),
+    ...segments.map((segment, i) => blocks.packet(ipPacket(segment), { time: BigInt(segment.time ?? i) * 1000n })),
   ]);
 }
 
@@ -162,7 +164,8 @@ export function readCapture(file: Uint8Array, options: CaptureReaderOptions & { 
     reader.receive(buffer.subarray(0, piece.length));
   }
   const notes = reader.end();
-  return { events, notes, connections: reader.connections };
+  const { connections, afterResets } = reader;
+  return { events, notes, connections, afterResets: [...afterResets] };
 }
 
 /** Returns events in short: `1 > GET` for a client's octets, `<` for the server's, and what else happens. */

@@ -18,14 +18,14 @@ const TEXT_BYTES = 1024;
 
 /** A connection that is explained. */
 export class ExplainedConnection {
-  readonly #opened: OpenedInCapture;
+  #opened: OpenedInCapture;
   readonly #options: ExplainTextOptions;
-  readonly #beginning = new Beginning();
+  #beginning = new Beginning();
   /** Its exchanges, from its first octets on, until it is known not to be HTTP. */
   #exchanges: CapturedExchanges | undefined;
   #skipped = 0;
   #missing = 0;
-  readonly #ends: string[] = [];
+  #ends: string[] = [];
   #fins = 0;
   #ended = false;
   #valid = true;
@@ -44,6 +44,9 @@ export class ExplainedConnection {
     return this.#beginning.isHttp === true;
   }
 
+  /** Whether a reset has ended it. */
+  isReset = false;
+
   /** Whether nothing more is told of it. */
   get ended(): boolean {
     return this.#ended;
@@ -60,7 +63,8 @@ export class ExplainedConnection {
   }
 
   /** Receives an event of the connection. */
-  tell(event: Exclude<CaptureEvent, OpenedInCapture>): void {
+  tell(event: CaptureEvent): void {
+    if (event.kind === "opened") return this.#reopen(event);
     if (this.#ended) return;
     switch (event.kind) {
       case "read":
@@ -76,6 +80,7 @@ export class ExplainedConnection {
         this.#ends.push(`FIN by the ${event.by} ${when(event)}`);
         break;
       case "closed":
+        this.isReset = event.reason === "reset";
         // With two FINs there is nothing to add.
         if (this.#fins < 2) this.#ends.push(`closed ${event.reason} ${when(event)}`);
         return this.end();
@@ -85,6 +90,15 @@ export class ExplainedConnection {
     if (event.kind !== "fin") this.#exchanges ??= new CapturedExchanges(this.#options);
     this.#exchanges?.tell(event);
     if (this.isHttp) this.#text.appendText(this.#exchanges!.take());
+  }
+
+  /** Begins anew after a reset. */
+  #reopen(opened: OpenedInCapture): void {
+    this.#opened = opened;
+    this.#beginning = new Beginning();
+    this.#ends = [];
+    this.#fins = this.#skipped = this.#missing = 0;
+    this.#ended = this.isReset = false;
   }
 
   /** Ends the connection, or what the capture has of it. */
@@ -97,7 +111,7 @@ export class ExplainedConnection {
       return;
     }
     this.#exchanges!.end();
-    this.#valid = this.#exchanges!.valid;
+    this.#valid &&= this.#exchanges!.valid;
     this.#text.appendText(this.#exchanges!.take());
     this.#exchanges = undefined;
     const end = this.#ends.length === 0 ? "open where the capture ends" : this.#ends.join(", ");

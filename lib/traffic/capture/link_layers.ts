@@ -8,6 +8,7 @@
 
 import { octetString } from "../../bytes.ts";
 import type { SocketAddress } from "../../traffic.ts";
+import { SYN } from "./packets.ts";
 
 /** A TCP segment of a packet. */
 export interface Segment {
@@ -21,6 +22,11 @@ export interface Segment {
   readonly acknowledged: number;
   /** The flags, as in packets.ts. */
   readonly flags: number;
+  /** The window, without its scale. */
+  readonly window: number;
+  /** The maximum segment size and the window's scale that a SYN announces (RFC 9293 §3.7.1, RFC 7323 §2.2). */
+  readonly mss?: number;
+  readonly windowScale?: number;
   /** The octets that were captured, valid as long as the packet. */
   readonly payload: Uint8Array;
   /** The number of octets that were sent. */
@@ -151,13 +157,28 @@ function tcp(
     const from = addressesAt + index * addressBytes;
     return octetString(bytes, from, from + addressBytes) + octetString(bytes, at + 2 * index, at + 2 * index + 2);
   };
+  const flags = packet.getUint8(at + 13);
   return {
     from: address(0),
     to: address(1),
     sequence: packet.getUint32(at + 4),
     acknowledged: packet.getUint32(at + 8),
-    flags: packet.getUint8(at + 13),
+    flags,
+    window: packet.getUint16(at + 14),
+    ...(flags & SYN) !== 0 && synOptions(bytes.subarray(at + TCP_HEADER_BYTES, start)),
     payload: bytes.subarray(start, Math.max(start, Math.min(end, bytes.length))),
     length: end - start,
   };
+}
+
+/** Reads the options of a SYN, as far as they were captured. */
+function synOptions(options: Uint8Array): Pick<Segment, "mss" | "windowScale"> {
+  const found: { mss?: number; windowScale?: number } = {};
+  for (let at = 0; at < options.length && options[at] !== 0;) {
+    const [kind, length] = [options[at], options[at + 1]];
+    if (kind === 2 && length === 4 && at + 4 <= options.length) found.mss = options[at + 2] << 8 | options[at + 3];
+    if (kind === 3 && length === 3 && at + 3 <= options.length) found.windowScale = Math.min(options[at + 2], 14);
+    at += kind === 1 ? 1 : Math.max(length || 0, 2);
+  }
+  return found;
 }

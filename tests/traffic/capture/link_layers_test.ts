@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ACK, PSH } from "../../../lib/traffic/capture/packets.ts";
+import { ACK, PSH, SYN } from "../../../lib/traffic/capture/packets.ts";
 import { addressOf, type Segment, segmentOf } from "../../../lib/traffic/capture/link_layers.ts";
 import { octetString } from "../../wire_cases.ts";
 import { CLIENT, ipPacket, joined, SERVER } from "../captures.ts";
@@ -51,7 +51,7 @@ for (const [name, linkType, packet] of frames) {
     const isIpv6 = from.length > 6;
     assert.deepEqual([addressOf(from), addressOf(to)], isIpv6 ? [CLIENT6, SERVER6] : [CLIENT, SERVER]);
     assert.equal(octetString(payload), "hello");
-    assert.deepEqual(rest, { sequence: 7, acknowledged: 9, flags: ACK | PSH, length: 5 });
+    assert.deepEqual(rest, { sequence: 7, acknowledged: 9, flags: ACK | PSH, window: 65_535, length: 5 });
   });
 
   Deno.test(`${name} may be cut off at any octet`, () => {
@@ -124,3 +124,23 @@ const without: [name: string, packet: Uint8Array, linkType: number, why: string]
 for (const [name, packet, linkType, why] of without) {
   Deno.test(`there is no segment in ${name}`, () => assert.equal(segmentOf(packet, linkType), why));
 }
+
+Deno.test("a SYN has options, as far as they were captured", () => {
+  const syn = (options: string) => {
+    const octets = Uint8Array.fromHex(options.replaceAll(" ", ""));
+    const packet = joined([ipPacket({ sequence: 1, flags: SYN }).subarray(0, 40), octets]);
+    packet[32] = (20 + octets.length) / 4 << 4;
+    packet[3] = packet.length;
+    return packet;
+  };
+  const optionsOf = (packet: Uint8Array) => {
+    const { mss, windowScale } = segmentIn(packet);
+    return [mss, windowScale];
+  };
+  const usual = syn("020405b4 0402080a0000000000000000 01 030307");
+  assert.deepEqual(optionsOf(usual), [1460, 7]);
+  assert.deepEqual(optionsOf(usual.subarray(0, 44)), [1460, undefined]);
+  assert.deepEqual(optionsOf(syn("03030f00")), [undefined, 14]);
+  assert.deepEqual(optionsOf(syn("")), [undefined, undefined]);
+  assert.deepEqual(optionsOf(syn("02000204")), [undefined, undefined]);
+});
