@@ -121,7 +121,7 @@ export class CaptureExplainer {
   /** Ends the file, and prints what is left. */
   end(): Explained {
     const notes = this.#reader.end();
-    for (const [number, waiting] of [...this.#connections].toSorted(([a], [b]) => a - b)) {
+    for (const [number, waiting] of this.#inOrder()) {
       waiting.explain().end();
       this.#print(number);
     }
@@ -152,6 +152,10 @@ export class CaptureExplainer {
     this.#held += known.held - before;
     if (isTurn) this.#print(number);
     this.#limit();
+  }
+
+  #inOrder(): [number: number, waiting: Waiting][] {
+    return [...this.#connections].toSorted(([a], [b]) => a - b);
   }
 
   /** Prints a connection whose turn it is, and those behind it if it has ended. */
@@ -187,7 +191,7 @@ export class CaptureExplainer {
     if (this.#held <= maxHeld) return;
     // There is room for a while then.
     const most = maxHeld * 7 / 8;
-    for (const [number, waiting] of [...this.#connections].toReversed()) {
+    for (const [number, waiting] of this.#inOrder().toReversed()) {
       if (this.#held <= most) return;
       const before = waiting.held;
       if (number <= this.#turn) {
