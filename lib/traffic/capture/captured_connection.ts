@@ -5,13 +5,12 @@
  */
 
 import type { Closed, End, Fin, Octets, Opened, Seen, SocketAddress } from "../../traffic.ts";
-import type { Direction } from "../../exchange.ts";
+import { type Direction, StartLineSearch } from "../../exchange.ts";
 import { REASSEMBLED_SEGMENT_BYTES, UNKNOWN_ROUND_TRIP_MICROSECONDS } from "../../limits.ts";
 import { addressOf, type Segment } from "./link_layers.ts";
 import { ACK, FIN, RST, SYN } from "./packets.ts";
 import type { Packet } from "./packet_file.ts";
 import { Flow, type ReassemblyBudget } from "./reassembly.ts";
-import { StartLineSearch } from "./start_search.ts";
 
 /** Where something of a capture comes from. */
 export interface PacketOrigin {
@@ -368,13 +367,10 @@ export class CapturedConnection {
     return side === this.#client ? "request" : "response";
   }
 
-  /** After a gap nothing tells where a message starts: a start line is looked for. */
   #missing(side: Side, octets: number, packet: PacketFacts): void {
-    const lane = this.#both()[side];
-    if (lane.search === undefined) {
-      this.#tellMissing(side, octets, "not captured", packet);
-      lane.search = new StartLineSearch();
-    } else lane.search.end();
+    const { search } = this.#both()[side];
+    if (search === undefined) this.#tellMissing(side, octets, "not captured", packet);
+    else search.end();
   }
 
   #fin(side: Side, packet: PacketFacts): void {

@@ -137,18 +137,21 @@ export class CapturedExchanges {
 
   /** Ends the message at the gap; what follows starts a new one. */
   #missing({ by, octets, why, origin }: CaptureEvent & { kind: "missing" }): void {
-    this.#explainer.pairing.gap(by === "client" ? "request" : "response");
+    const count = `${counted(octets, "octet")} of the ${by}`;
+    if (why === "skipped") {
+      return this.#note(`${count} skipped, up to the next start line (packet ${origin.packet})`);
+    }
+    this.#valid = false;
+    this.#explainer.pairing.gap(by === "client" ? "request" : "response", octets);
     this.#collect();
-    if (why === "not captured") this.#valid = false;
-    const count = counted(octets, "octet");
-    const line = this.#line(
-      why === "skipped"
-        ? `${count} of the ${by} skipped, up to the next start line (packet ${origin.packet})`
-        : `${count} of the ${by} not captured (before packet ${origin.packet})`,
-    );
+    this.#note(`${count} not captured (before packet ${origin.packet})`);
+  }
+
+  /** Adds a line where the text is. */
+  #note(text: string): void {
     const last = this.#parts.at(-1);
-    if (last === undefined) this.#text += line;
-    else this.#add(last, line);
+    if (last === undefined) this.#text += this.#line(text);
+    else this.#add(last, this.#line(text));
     this.#print();
   }
 

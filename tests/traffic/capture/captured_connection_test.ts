@@ -63,14 +63,14 @@ const cases: [name: string, segments: SegmentSpec[], events: string[], afterRese
     "1 FIN client",
     "1 5 of the server skipped",
   ]],
-  ["with a gap, and a start line later", [
+  ["with a gap", [
     ...handshake(),
     REQUEST,
     { ...RESPONSE, octets: OK.slice(0, 5) },
     { ...RESPONSE, sequence: 511, octets: "content" },
     { sequence: AFTER.client, acknowledged: 518 },
     { ...RESPONSE, sequence: 518 },
-  ], [OPENED, `1 > ${GET}`, "1 < HTTP/", "1 5 of the server not captured", "1 7 of the server skipped", `1 < ${OK}`]],
+  ], [OPENED, `1 > ${GET}`, "1 < HTTP/", "1 5 of the server not captured", "1 < content", `1 < ${OK}`]],
   ["whose server had another one half open", [
     ...[SYN_SENT, STALE, STALE_RESET, ...handshake(), REQUEST, RESPONSE],
   ], [OPENED, `1 > ${GET}`, `1 < ${OK}`]],
