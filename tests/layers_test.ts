@@ -169,6 +169,7 @@ Deno.test("every file of lib has tests", () => {
     "lib/http/message",
     "lib/server/context",
     "lib/traffic",
+    "lib/traffic/capture/capture_events",
     "lib/client/errors",
     "lib/client/help",
     "lib/store/sqlite_thread",

@@ -87,12 +87,23 @@ export class Beginning {
   /** The first octets of each direction, while they may begin a message. */
   readonly #starts: Record<Direction, string> = { request: "", response: "" };
   readonly #others = new Set<Direction>();
+  /** Directions whose first octets are not known: a start line that begins a read tells. */
+  readonly #gaps = new Set<Direction>();
+
+  /** Receives a gap before the next octets. */
+  gap(direction: Direction): void {
+    if (!this.#others.has(direction)) this.#gaps.add(direction);
+  }
 
   /** Receives the next octets of a direction. */
   receive(direction: Direction, bytes: Uint8Array): void {
     if (this.isHttp) return;
     this.octets[direction] += bytes.length;
     if (this.isHttp === false || this.#others.has(direction)) return;
+    if (this.#gaps.has(direction)) {
+      this.isHttp = startsMessage(bytes, direction) || undefined;
+      return;
+    }
     this.#starts[direction] += octetString(bytes, 0, Math.min(bytes.length, MAX_SEARCHED_LINE_BYTES + 1));
     const protocol = protocolOf(this.#starts[direction], direction);
     if (protocol === undefined) return;

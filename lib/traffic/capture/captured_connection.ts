@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Closed, End, Fin, Octets, Opened, Seen, SocketAddress } from "../../traffic.ts";
+import type { End, Seen, SocketAddress } from "../../traffic.ts";
+import type { CaptureEvent, Missing, TcpFacts } from "./capture_events.ts";
 import { type Direction, StartLineSearch } from "../../exchange.ts";
 import { REASSEMBLED_SEGMENT_BYTES, UNKNOWN_ROUND_TRIP_MICROSECONDS } from "../../limits.ts";
 import { addressOf, type Segment } from "./link_layers.ts";
@@ -12,57 +13,11 @@ import { ACK, FIN, RST, SYN } from "./packets.ts";
 import type { Packet } from "./packet_file.ts";
 import { Flow, type ReassemblyBudget } from "./reassembly.ts";
 
-/** Where something of a capture comes from. */
-export interface PacketOrigin {
-  /** The packet's number in the file: Wireshark's `frame.number`. */
-  readonly packet: number;
-  /** In a recording of this program, the read or write that the octets are of, such as `read 3`. */
-  readonly call?: string;
-  /** Whether the octets belong to the same read or write as those before them. */
-  readonly continues?: boolean;
-}
-
-/** Octets that were sent but are not there. */
-export interface Missing extends Seen {
-  /** Distinguishes the events. */
-  readonly kind: "missing";
-  /** The end that sent them. */
-  readonly by: End;
-  /** How many there are. */
-  readonly octets: number;
-  /** `not captured`, or captured but skipped: they stand before the first start line that was found. */
-  readonly why: "not captured" | "skipped";
-}
-
-/** What TCP did beside carrying octets. It grows with the packets that follow. */
-export interface TcpFacts {
-  /** The packets of the handshake: SYN, SYN ACK, ACK. */
-  readonly handshake: number[];
-  /** From the SYN to the handshake's ACK, in microseconds, if both were sent once. */
-  roundTrip?: number;
-  /** The maximum segment size that each end announced. */
-  readonly mss: Partial<Record<End, number>>;
-  /** Segments of each end whose octets had been sent before, and those that came late. */
-  readonly repeated: Record<End, number>;
-  readonly late: Record<End, number>;
-}
-
-/** A connection was opened, or its first packet in the file was found. */
-export interface OpenedInCapture extends Opened {
-  /** What is known of it, now and later. */
-  readonly tcp: TcpFacts;
-  /** Whether the handshake was captured; without it, octets before the first start line are skipped. */
-  readonly startCaptured: boolean;
-}
-
-/** What happens on a connection, as the server's end sees it, and the packet that shows it. */
-export type CaptureEvent = (OpenedInCapture | Octets | Fin | Closed | Missing) & {
-  /** Where it comes from. */
-  readonly origin: PacketOrigin;
-};
-
 /** What is kept of a packet. */
-export type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet, "comment">>;
+export type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet, "comment">> & {
+  /** At how many octets it was cut, if so. */
+  readonly cut?: number;
+};
 
 /** What a connection needs from its reader. */
 export interface ConnectionContext {
@@ -70,6 +25,10 @@ export interface ConnectionContext {
   readonly wanted: boolean;
   /** The octets that may wait for earlier ones. */
   readonly budget: ReassemblyBudget;
+  /** Whether Wireshark gives its stream the connection's number, less one. */
+  readonly isStreamKnown: boolean;
+  /** Whether packets from one endpoint to another may have been left out. */
+  readonly isLeftOut: (from: string, to: string) => boolean;
   /** Receives events. */
   readonly take: (event: CaptureEvent) => void;
   /** Asks for {@linkcode CapturedConnection.expire} to be called as time goes on. */
@@ -151,9 +110,9 @@ export class CapturedConnection {
   }
 
   /** Receives a segment. */
-  segment(segment: Segment, { number, time, comment }: Packet): void {
+  segment(segment: Segment, { number, time, comment, sent, bytes }: Packet): void {
     const { from, flags, sequence, acknowledged } = segment;
-    const packet: PacketFacts = { number, time, comment };
+    const packet: PacketFacts = { number, time, comment, ...sent !== undefined && { cut: bytes.length } };
     const side = this.#sideOf(from);
     const isSyn = (flags & SYN) !== 0;
     this.#first[side] ??= isSyn ? sequence : sequence - 1 >>> 0;
@@ -292,10 +251,18 @@ export class CapturedConnection {
   }
 
   #closed(packet: PacketFacts, reason: string): void {
+    this.#noteLeftOut();
     this.#tell({ kind: "closed", ...this.#seen(packet), reason, origin: { packet: packet.number } });
     this.#ended = true;
     for (const { flow } of this.#lanes ?? []) flow.discard();
     this.#lanes = this.#reset = undefined;
+  }
+
+  #noteLeftOut(): void {
+    for (const side of [0, 1] as const) {
+      const isLeftOut = this.#context.isLeftOut(this.#sides[side], this.#sides[otherSide(side)]);
+      this.#tcp.leftOut[this.#endOf(side)] = isLeftOut;
+    }
   }
 
   /** Tells what is left to be told. */
@@ -303,6 +270,7 @@ export class CapturedConnection {
     if (this.#lanes === undefined) return;
     for (const { flow } of this.#lanes) flow.end(packet);
     this.#open(packet);
+    this.#noteLeftOut();
     // What was told above may have ended it.
     for (const side of [0, 1] as const) this.#tellSkipped(side, this.#lanes?.[side].search?.end(), packet);
   }
@@ -314,7 +282,7 @@ export class CapturedConnection {
   #lane(side: Side): Lane {
     const flow = new Flow<PacketFacts>({
       octets: (bytes, packet) => this.#octets(side, bytes, packet),
-      missing: (count, packet) => this.#missing(side, count, packet),
+      missing: (count, packet, cut) => this.#missing(side, count, packet, cut),
       fin: (packet) => this.#fin(side, packet),
     }, this.#context.budget);
     return { flow, search: new StartLineSearch() };
@@ -367,10 +335,11 @@ export class CapturedConnection {
     return side === this.#client ? "request" : "response";
   }
 
-  #missing(side: Side, octets: number, packet: PacketFacts): void {
-    const { search } = this.#both()[side];
-    if (search === undefined) this.#tellMissing(side, octets, "not captured", packet);
-    else search.end();
+  #missing(side: Side, octets: number, packet: PacketFacts, cut?: PacketFacts): void {
+    const { search, flow } = this.#both()[side];
+    if (search !== undefined && flow.isSeen) return void search.end();
+    this.#open(packet);
+    this.#tellMissing(side, octets, flow.isSeen ? "not captured" : "only acknowledged", packet, cut);
   }
 
   #fin(side: Side, packet: PacketFacts): void {
@@ -392,7 +361,11 @@ export class CapturedConnection {
     this.#client ??= addresses[0].port < addresses[1].port ? 1 : 0;
     const [local, remote] = this.#client === 1 ? addresses : addresses.toReversed();
     const { number } = packet;
-    const opened = { local, remote, secure: this.#secure, startCaptured: this.#startCaptured, tcp: this.#tcp };
+    const { isStreamKnown } = this.#context;
+    const opened = {
+      ...{ local, remote, secure: this.#secure, startCaptured: this.#startCaptured, tcp: this.#tcp },
+      stream: isStreamKnown ? this.number - 1 : undefined,
+    };
     this.#tell({ kind: "opened", ...this.#seen(packet), ...opened, origin: { packet: number } });
   }
 
@@ -407,9 +380,10 @@ export class CapturedConnection {
     if (octets !== undefined && octets > 0) this.#tellMissing(side, octets, "skipped", packet);
   }
 
-  #tellMissing(side: Side, octets: number, why: Missing["why"], packet: PacketFacts): void {
-    const by = this.#endOf(side);
-    this.#tell({ kind: "missing", ...this.#seen(packet), by, octets, why, origin: { packet: packet.number } });
+  #tellMissing(side: Side, octets: number, why: Missing["why"], packet: PacketFacts, cutBy?: PacketFacts): void {
+    const cut = cutBy && { packet: cutBy.number, octets: cutBy.cut! };
+    const missing = { by: this.#endOf(side), octets, why, ...cut && { cut }, origin: { packet: packet.number } };
+    this.#tell({ kind: "missing", ...this.#seen(packet), ...missing });
   }
 
   #seen({ time }: PacketFacts): Seen {
@@ -430,5 +404,11 @@ function otherSide(side: Side): Side {
 }
 
 function newFacts(): TcpFacts {
-  return { handshake: [], mss: {}, repeated: { client: 0, server: 0 }, late: { client: 0, server: 0 } };
+  return {
+    handshake: [],
+    mss: {},
+    repeated: { client: 0, server: 0 },
+    late: { client: 0, server: 0 },
+    leftOut: { client: false, server: false },
+  };
 }

@@ -73,7 +73,10 @@ export class ExplainedConnection {
         break;
       case "missing":
         if (event.why === "skipped") this.#skipped += event.octets;
-        else this.#missing += event.octets;
+        else {
+          this.#missing += event.octets;
+          this.#beginning.gap(event.by === "client" ? "request" : "response");
+        }
         break;
       case "fin":
         this.#fins++;
@@ -87,7 +90,7 @@ export class ExplainedConnection {
     }
     if (this.#beginning.isHttp === false) return;
     // A connection without octets needs no decoder.
-    if (event.kind !== "fin") this.#exchanges ??= new CapturedExchanges(this.#options);
+    if (event.kind !== "fin") this.#exchanges ??= new CapturedExchanges(this.#options, this.#opened.tcp.leftOut);
     this.#exchanges?.tell(event);
     if (this.isHttp) this.#text.appendText(this.#exchanges!.take());
   }
@@ -141,12 +144,15 @@ export class ExplainedConnection {
   }
 
   get #title(): string {
-    const { connection, local, remote, secure } = this.#opened;
+    const { connection, local, remote, secure, stream } = this.#opened;
     const title = this.#options.painter("bold", `connection ${connection}`);
     const encrypted = secure ? ", encrypted by TLS" : "";
-    return `${title}: ${addressText(remote)} to ${addressText(local)}, tcp.stream == ${
-      connection - 1
-    } in Wireshark${encrypted}`;
+    const family = remote.hostname.includes(":") ? "ipv6" : "ip";
+    const filter = stream === undefined
+      ? `${family}.addr == ${remote.hostname} && ${family}.addr == ${local.hostname} && ` +
+        `tcp.port == ${remote.port} && tcp.port == ${local.port}`
+      : `tcp.stream == ${stream}`;
+    return `${title}: ${addressText(remote)} to ${addressText(local)}, ${filter} in Wireshark${encrypted}`;
   }
 
   /** Decides by the first octets, or by all of them, whether this is HTTP. */

@@ -6,15 +6,16 @@
 
 import { ByteBuffer, counted, type Source } from "../../bytes.ts";
 import { EXPLAIN_READ_BYTES, MAX_CAPTURED_PACKET_BYTES, MAX_QUIET_CONNECTIONS } from "../../limits.ts";
-import { CapturedConnection, type CaptureEvent } from "./captured_connection.ts";
-import { type NoSegment, segmentOf } from "./link_layers.ts";
+import type { CaptureEvent } from "./capture_events.ts";
+import { CapturedConnection } from "./captured_connection.ts";
+import { type LeftOut, segmentOf } from "./link_layers.ts";
 import { ACK, SYN } from "./packets.ts";
 import { captureFormatOf, FORMAT_BYTES, type Packet, type PacketFile } from "./packet_file.ts";
 import { PcapReader } from "./pcap_reader.ts";
 import { PcapngReader } from "./pcapng_reader.ts";
 import { ReassemblyBudget } from "./reassembly.ts";
 
-export type { CaptureEvent, Missing, OpenedInCapture, PacketOrigin, TcpFacts } from "./captured_connection.ts";
+export type { CaptureEvent, Missing, OpenedInCapture, PacketOrigin, TcpFacts } from "./capture_events.ts";
 
 /** What a reader of captures is made with. */
 export interface CaptureReaderOptions {
@@ -38,7 +39,9 @@ export class CaptureReader {
   readonly #known = new Map<string, CapturedConnection>();
   /** Those that have ended or have no octets, by the same: only a packet that comes late would need them. */
   readonly #quiet = new Map<string, CapturedConnection>();
-  readonly #skipped = new Map<NoSegment | `link type ${number}`, { count: number; readonly first: number }>();
+  /** What was left out that may hold TCP, and between which addresses, each address one character per octet. */
+  readonly #skipped = new Map<string, { count: number; readonly first: number }>();
+  readonly #skippedBetween = new Set<string>();
   #connections = 0;
   /** Connections that end once what was in flight at their reset has come. */
   readonly #reset = new Set<CapturedConnection>();
@@ -111,9 +114,8 @@ export class CaptureReader {
     const { number, time, linkType, bytes } = packet;
     this.#lastTime = time;
     const segment = segmentOf(bytes, linkType);
-    if (typeof segment === "string") {
-      return this.#skip(segment === "unknown link type" ? `link type ${linkType}` : segment, number);
-    }
+    if (segment === undefined) return;
+    if ("what" in segment) return this.#skip(segment, number);
     const { from, to, flags } = segment;
     for (const connection of this.#reset) {
       if (!connection.expire(time)) break;
@@ -153,6 +155,9 @@ export class CaptureReader {
       wanted: only === number && (wanted?.(number) ?? true),
       budget: this.#budget,
       take: this.#take,
+      // Wireshark may see connections in what is left out here.
+      isStreamKnown: this.#skipped.size === 0 && this.#file!.tooLarge === 0,
+      isLeftOut: (from, to) => this.#isLeftOut(from, to),
       expires: (connection) => this.#reset.add(connection),
     });
   }
@@ -163,18 +168,23 @@ export class CaptureReader {
     this.#quiet.delete(key);
   }
 
-  #skip(why: NoSegment | `link type ${number}`, first: number): void {
-    const skipped = this.#skipped.get(why);
-    if (skipped === undefined) this.#skipped.set(why, { count: 1, first });
+  /** Whether packets of a direction, or of nobody knows whom, were left out. */
+  #isLeftOut(from: string, to: string): boolean {
+    return this.#skippedBetween.has("") || this.#skippedBetween.has(from.slice(0, -2) + to.slice(0, -2));
+  }
+
+  #skip({ what, from = "", to = "" }: LeftOut, first: number): void {
+    if (this.#skippedBetween.size < MAX_QUIET_CONNECTIONS) this.#skippedBetween.add(from + to);
+    const skipped = this.#skipped.get(what);
+    if (skipped === undefined) this.#skipped.set(what, { count: 1, first });
     else skipped.count++;
   }
 
   #notes(): string[] {
     const notes: string[] = [];
-    for (const [why, { count, first }] of this.#skipped) {
-      if (why === "no TCP") continue;
-      const packets = count === 1 ? `packet ${first}` : `${count} packets from packet ${first} on`;
-      notes.push(`left out: ${packets}, for ${REASONS[why as NoSegment] ?? `${why} is not known here`}`);
+    for (const [what, { count, first }] of this.#skipped) {
+      const where = count === 1 ? `packet ${first}` : `the first is packet ${first}`;
+      notes.push(`left out: ${counted(count, "packet")} of ${what} (${where})`);
     }
     const { tooLarge = 0, cutOff = this.#start.length > 0, packets = 0 } = this.#file ?? {};
     if (tooLarge > 0) {
@@ -184,11 +194,6 @@ export class CaptureReader {
     return notes;
   }
 }
-
-const REASONS: Readonly<Partial<Record<NoSegment, string>>> = {
-  "fragment": "fragments of IP packets are not put together",
-  "cut off": "not all of the headers were captured",
-};
 
 /** Returns the line on octets after a reset. */
 export function afterResetText(connection: number, octets: number): string {

@@ -16,8 +16,8 @@ import {
 export interface FlowTaker<P> {
   /** Receives octets, which are valid during the call. */
   octets(bytes: Uint8Array, packet: P): void;
-  /** Receives the number of octets that were sent but not captured. */
-  missing(count: number, packet: P): void;
+  /** Receives the number of octets that were sent but not captured, and the packet that was cut before them, if so. */
+  missing(count: number, packet: P, cut?: P): void;
   /** Receives the end of the direction. */
   fin(packet: P): void;
 }
@@ -47,6 +47,9 @@ export function distance(from: number, to: number): number {
   return to - from | 0;
 }
 
+/** How many packets that were cut are remembered, for what is missing at the time. */
+const MAX_CUTS = 100;
+
 /** One direction of a connection. */
 export class Flow<P> {
   readonly #taker: FlowTaker<P>;
@@ -54,8 +57,10 @@ export class Flow<P> {
   /** The sequence number of the next octet, once known, and whether a SYN has told it. */
   #next: number | undefined;
   #isSure = false;
-  /** Whether octets were captured. */
-  #isSeen = false;
+  /** Whether segments with octets were captured. */
+  isSeen = false;
+  /** Packets that were cut, by the sequence number of the first octet that is missing. */
+  readonly #cuts = new Map<number, P>();
   /** The sequence number after the last octet, or the FIN, that was sent. */
   #sent = 0;
   /** Segments behind a gap, by sequence number. */
@@ -104,14 +109,15 @@ export class Flow<P> {
   segment(sequence: number, bytes: Uint8Array, length: number, fin: boolean, packet: P): void {
     if (this.#ended) return;
     // What has been acknowledged may be captured later.
-    if (!this.#isSeen && this.#next !== undefined && distance(this.#next, sequence) < 0) this.#next = undefined;
+    if (!this.isSeen && this.#next !== undefined && distance(this.#next, sequence) < 0) this.#next = undefined;
     this.start(sequence);
-    this.#isSeen ||= length > 0;
+    this.isSeen ||= length > 0;
     const end = sequence + length >>> 0;
     if (fin) this.#fin ??= { sequence: end, packet };
     if (length > 0) this.#count(sequence, end, length);
     const last = fin ? end + 1 >>> 0 : end;
     if (distance(this.#sent, last) > 0) this.#sent = last;
+    if (bytes.length < length && this.#cuts.size < MAX_CUTS) this.#cuts.set(sequence + bytes.length >>> 0, packet);
     if (bytes.length > 0) this.#add(sequence, bytes, packet);
     this.#skipAcknowledged(packet);
     this.#endIfComplete();
@@ -236,8 +242,10 @@ export class Flow<P> {
   }
 
   #skip(count: number, packet: P): void {
+    const cut = this.#cuts.get(this.#next!);
+    this.#cuts.delete(this.#next!);
     this.#next = this.#next! + count >>> 0;
-    this.#taker.missing(count, packet);
+    this.#taker.missing(count, packet, cut);
   }
 
   #endIfComplete(): void {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { octetString } from "../../../lib/bytes.ts";
 import { Capture } from "../../../lib/traffic/capture/writer.ts";
-import { type CaptureEvent, captureEvents } from "../../../lib/traffic/capture/reader.ts";
+import { type CaptureEvent, captureEvents, type OpenedInCapture } from "../../../lib/traffic/capture/reader.ts";
 import { ACK, FIN, RST, SYN } from "../../../lib/traffic/capture/packets.ts";
 import { CaptureError } from "../../../lib/traffic/capture/packet_file.ts";
 import { recordingStart } from "../../../lib/traffic/capture/pcapng.ts";
@@ -58,8 +58,10 @@ function traffic(end: End): TrafficEvent[] {
 }
 
 /** Returns an event as a tap tells it, which sees the start of each connection. */
-function withoutStart(event: TrafficEvent & { startCaptured?: boolean; tcp?: unknown }): TrafficEvent {
-  const { startCaptured = true, tcp: _tcp, ...rest } = event;
+function withoutStart(
+  event: TrafficEvent & Partial<Pick<OpenedInCapture, "startCaptured" | "tcp" | "stream">>,
+): TrafficEvent {
+  const { startCaptured = true, tcp: _tcp, stream: _stream, ...rest } = event;
   assert(startCaptured);
   return rest;
 }
@@ -183,7 +185,7 @@ Deno.test("what is not read is reported", () => {
   const file = joined([
     blocks.section(),
     blocks.interface(101),
-    blocks.interface(105),
+    blocks.interface(6),
     blocks.packet(packet.with(6, 0x20)),
     blocks.packet(packet.with(6, 0x20)),
     blocks.packet(packet.subarray(0, 30)),
@@ -193,9 +195,9 @@ Deno.test("what is not read is reported", () => {
     blocks.packet(packet).subarray(0, 30),
   ]);
   assert.deepEqual(readCapture(file).notes, [
-    "left out: 2 packets from packet 1 on, for fragments of IP packets are not put together",
-    "left out: packet 3, for not all of the headers were captured",
-    "left out: packet 5, for link type 105 is not known here",
+    "left out: 2 packets of IP fragments, which are not put together (the first is packet 1)",
+    "left out: 1 packet of which not all headers were captured: tcpdump -s 0 (packet 3)",
+    "left out: 1 packet of Token Ring (link type 6) (packet 5)",
     "left out: 1 packet with more than 262144 octets",
     "the file is cut off in the block after packet 6",
   ]);
