@@ -33,14 +33,14 @@ export async function replay(options: ReplayOptions): Promise<number> {
   try {
     await requireCapture(input, file);
     await input.rewind();
-    const { servers, notes, isWhole } = await survey(input, options);
+    const { servers, incomplete, notes, isWhole } = await survey(input, options);
     await input.rewind();
     const painter = painterFor(isColored(options.color));
     const open = async (server: Endpoint) => (await ClientConnection.open(server, { timeoutMs, caCerts })).lend();
     const replayer = new Replayer({ to, fast, timeoutMs, open, painter, print });
     try {
       for (const note of notes) await print(note);
-      const script = new Script();
+      const script = new Script(incomplete);
       for await (const event of captureEvents(input, { connection: options.connection })) {
         const step = servers.has(event.connection) ? script.tell(event) : undefined;
         if (step !== undefined) await replayer.take(step);
@@ -56,11 +56,20 @@ export async function replay(options: ReplayOptions): Promise<number> {
   }
 }
 
+/** What can be replayed. */
+interface Surveyed {
+  readonly servers: ReadonlyMap<number, RecordedServer>;
+  readonly incomplete: ReadonlySet<number>;
+  readonly notes: readonly string[];
+  /** Whether no octets come after a reset. */
+  readonly isWhole: boolean;
+}
+
 /** Finds what can be replayed, before anything is sent. */
 async function survey(
   input: InputFile,
   { file, to, connection }: ReplayOptions,
-): Promise<{ servers: ReadonlyMap<number, RecordedServer>; notes: string[]; isWhole: boolean }> {
+): Promise<Surveyed> {
   const found = new Survey();
   const events = captureEvents(input, { connection });
   let next = await events.next();
@@ -70,7 +79,7 @@ async function survey(
     throw new Failure(`${file} has more than ${MAX_REPLAYED_CONNECTIONS} connections: --connection N picks one`);
   }
   found.end();
-  const { servers, others } = found;
+  const { servers, incomplete, others } = found;
   const { connections } = next.value;
   if (connection !== undefined && connection > connections) {
     throw new Failure(`${file} has ${counted(connections, "connection")}, so there is no connection ${connection}`);
@@ -91,7 +100,7 @@ async function survey(
     const server = `${secure ? "https://" : ""}${addressText(address)}`;
     throw new Failure(`The recorded server ${server} is not on this machine: --to ${server} sends to it all the same`);
   }
-  return { servers, notes, isWhole: after.length === 0 };
+  return { servers, incomplete, notes, isWhole: after.length === 0 };
 }
 
 /** @throws {Failure} If the input does not start as a capture. */

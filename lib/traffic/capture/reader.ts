@@ -170,6 +170,7 @@ export class CaptureReader {
 
   /** Whether packets of a direction, or of nobody knows whom, were left out. */
   #isLeftOut(from: string, to: string): boolean {
+    if (this.#file!.tooLarge > 0) return true;
     return this.#skippedBetween.has("") || this.#skippedBetween.has(from.slice(0, -2) + to.slice(0, -2));
   }
 

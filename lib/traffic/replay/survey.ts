@@ -7,6 +7,7 @@
 import { Beginning } from "../../exchange.ts";
 import { MAX_REPLAYED_CONNECTIONS } from "../../limits.ts";
 import type { SocketAddress } from "../../traffic.ts";
+import type { OpenedInCapture } from "../capture/reader.ts";
 import type { RecordedEvent } from "./script.ts";
 
 /** The server of a connection that carries HTTP. */
@@ -26,6 +27,8 @@ interface Undecided extends RecordedServer {
 export class Survey {
   /** The servers of the connections that carry HTTP, by number. */
   readonly servers = new Map<number, RecordedServer>();
+  /** Connections of which not all requests are in the recording. */
+  readonly incomplete = new Set<number>();
   /** The numbers of connections that carry other octets. */
   readonly others: number[] = [];
   readonly #undecided = new Map<number, Undecided>();
@@ -34,11 +37,13 @@ export class Survey {
   tell(event: RecordedEvent): void {
     const { kind, connection } = event;
     if (kind === "opened") {
-      const { end, local, remote, secure } = event;
+      const { end, local, remote, secure, startCaptured = true } = event as Partial<OpenedInCapture> & typeof event;
+      if (!startCaptured) this.incomplete.add(connection);
       const address = end === "server" ? local : remote;
       this.#undecided.set(connection, { address, secure, beginning: new Beginning() });
       return;
     }
+    if (kind === "missing" && event.by === "client") this.incomplete.add(connection);
     const undecided = this.#undecided.get(connection);
     if (undecided === undefined) return;
     if (kind === "closed") return this.#end(connection, undecided);
