@@ -38,8 +38,9 @@ export interface MessageFacts {
   readonly chunked: boolean;
   /** The number of chunks so far, without the empty last one. */
   chunks: number;
-  /** Octets of content so far, and how many of them are missing. */
+  /** Octets of content so far. */
   contentBytes: number;
+  /** How many of them are missing. */
   lost: number;
 }
 
