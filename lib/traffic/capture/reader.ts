@@ -43,6 +43,7 @@ export class CaptureReader {
   readonly #skipped = new Map<string, { count: number; readonly first: number }>();
   readonly #skippedBetween = new Set<string>();
   #connections = 0;
+  #hasForgotten = false;
   /** Connections that end once what was in flight at their reset has come. */
   readonly #reset = new Set<CapturedConnection>();
   readonly #afterResets = new Map<number, number>();
@@ -141,6 +142,7 @@ export class CaptureReader {
   #addQuiet(key: string, connection: CapturedConnection): void {
     this.#quiet.set(key, connection);
     if (this.#quiet.size <= MAX_QUIET_CONNECTIONS) return;
+    this.#hasForgotten = true;
     for (const [key, connection] of this.#quiet) {
       connection.close(this.#now, "left out: there are too many others");
       this.#forget(key, connection);
@@ -155,8 +157,8 @@ export class CaptureReader {
       wanted: only === number && (wanted?.(number) ?? true),
       budget: this.#budget,
       take: this.#take,
-      // Wireshark may see connections in what is left out here.
-      isStreamKnown: this.#skipped.size === 0 && this.#file!.tooLarge === 0,
+      // Wireshark may see connections in what is left out here, and forgets none.
+      isStreamKnown: this.#skipped.size === 0 && this.#file!.tooLarge === 0 && !this.#hasForgotten,
       isLeftOut: (from, to) => this.#isLeftOut(from, to),
       expires: (connection) => this.#reset.add(connection),
     });
