@@ -43,7 +43,9 @@ export class Terminal implements AsyncDisposable {
     for (let looks = 1;; looks++) {
       const text = (await this.#tmux("capture-pane", "-p", "-S", "-")).trimEnd();
       if (pattern.test(text)) return text;
-      if (/\[exit \d+\]$/.test(text) || looks > MAX_LOOKS) throw new Error(`${pattern} is not shown:\n${text}`);
+      // What is expected behind the end of the command comes after it.
+      const hasEnded = /\[exit \d+\]$/.test(text) && !pattern.source.includes("exit");
+      if (hasEnded || looks > MAX_LOOKS) throw new Error(`${pattern} is not shown:\n${text}`);
     }
   }
 

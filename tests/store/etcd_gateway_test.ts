@@ -232,7 +232,7 @@ for (const [status, most] of endless) {
     });
     await assert.rejects(
       etcd.ask("/v3/kv/range", "{}", { once: true }),
-      new EtcdError("unavailable", `http://a:1: an answer may have ${most} bytes, saw more`, true),
+      new EtcdError("unavailable", `http://a:1: an answer may have ${most} octets, saw more`, true),
     );
     assert(cancelled);
     assert(pieces <= most / piece.length + 3, `${pieces} pieces`);
