@@ -5,15 +5,7 @@
  */
 
 import { byteLength } from "../bytes.ts";
-import {
-  Decoder,
-  Encoder,
-  type Fields,
-  type HttpError,
-  type HttpResponse,
-  type RequestHead,
-  type Service,
-} from "../http_message.ts";
+import { Decoder, Encoder, type Fields, type HttpError, type HttpResponse, type RequestHead } from "../http_message.ts";
 import type { MessageLimits, ServerLimits } from "../limits.ts";
 
 /** Receives events of a server's connections. Bytes are valid only during the call. */
@@ -58,10 +50,27 @@ export function joined(observers: readonly Observer[]): Observer {
   return all;
 }
 
+/** A connection that a server has accepted, as its server sees it. */
+export interface AcceptedConnection {
+  /** The order of idle connections, the longest idle first; `Infinity` if it is not idle. */
+  readonly idleOrder: number;
+  /** How long the server itself has let a response wait since it began to stop, in milliseconds. */
+  readonly ownMs: number;
+  /** Serves the connection until it ends, or only sends this error. Never rejects. */
+  serve(refusal?: HttpError): Promise<void>;
+  /** Ends the current wait if its deadline has passed, so many milliseconds after the last call. */
+  sweep(sinceMs: number): void;
+  /** Ends the connection soon if it is idle: the server stops. */
+  stop(): void;
+  /** Closes the connection immediately. */
+  cutOff(reason: string): void;
+}
+
+/** Takes over accepted connections, which are numbered from 1. */
+export type ConnectionMaker = (id: number, conn: Deno.Conn, context: ServerContext) => AcceptedConnection;
+
 /** The state shared by all connections of a server. */
 export interface ServerContext {
-  /** Answers the requests. */
-  readonly service: Service;
   /** Limits on each request. */
   readonly messageLimits: MessageLimits;
   /** Limits on connections and durations. */

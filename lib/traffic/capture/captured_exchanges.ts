@@ -107,7 +107,10 @@ export class CapturedExchanges {
       const { exchange } = part;
       if (exchange === undefined || exchange.over || exchange.responses.length > 0) continue;
       const request = `request ${exchange.number}`;
-      this.#add(part, this.#line(why === undefined ? `no response to ${request}` : `response to ${request} not read${why}`));
+      this.#add(
+        part,
+        this.#line(why === undefined ? `no response to ${request}` : `response to ${request} not read${why}`),
+      );
     }
     this.#print(true);
   }
