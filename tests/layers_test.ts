@@ -4,7 +4,8 @@ import { dirname, join } from "node:path/posix";
 /** The imports allowed to each part of the program, besides its own files and those of {@linkcode SHARED}. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   main: ["cli", "serve", "connect", "explain", "replay", "client", "store", "data"],
-  serve: ["page", "cli", "client", "server", "table", "store", "exchange", "traffic", "codec", "data"],
+  serve: ["listening", "page", "cli", "client", "server", "table", "store", "exchange", "traffic", "codec", "data"],
+  listening: ["cli", "server", "traffic", "data"],
   connect: ["cli", "client", "table", "traffic", "codec", "data"],
   explain: ["cli", "exchange", "traffic", "codec"],
   replay: ["cli", "client", "traffic"],
@@ -34,7 +35,7 @@ const SHARED = [
 /** Those of them that the exchange's room may import. */
 const BELOW_EXCHANGE = ["masking", "bytes", "limits"];
 /** Parts that compose others: they may import files inside a folder, except the codec's. */
-const COMPOSITION = ["serve", "connect", "explain", "replay", "page"];
+const COMPOSITION = ["serve", "listening", "connect", "explain", "replay", "page"];
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -181,6 +182,7 @@ Deno.test("every file of lib has tests", () => {
   ];
   const composed = [
     "lib/serve",
+    "lib/listening",
     "lib/connect",
     "lib/cli/values",
     "lib/cli/flags",

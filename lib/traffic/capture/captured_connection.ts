@@ -38,6 +38,8 @@ export interface Missing extends Seen {
 export interface OpenedInCapture extends Opened {
   /** Whether the handshake was captured; without it, octets before the first start line are skipped. */
   readonly startCaptured: boolean;
+  /** Whether it is one from a relay to its server, which repeats what a client sent to the relay. */
+  readonly relayed?: boolean;
 }
 
 /** What happens on a connection, as the server's end sees it, and the packet that shows it. */
@@ -78,6 +80,7 @@ interface Lane {
 /** The comment of this program's recordings on a packet with octets. */
 const CALL = /^((?:read|write) \d+): \d+ octets?(?:, from octet (\d+) on)?$/;
 const ENCRYPTED = /; what follows was encrypted by TLS$/;
+const RELAYED = /; from a relay to its server(?:$|;)/;
 
 /** A connection, from its first packet in the file to its last. */
 export class CapturedConnection {
@@ -91,6 +94,7 @@ export class CapturedConnection {
   #firstSequence: number | undefined;
   #startCaptured = false;
   #secure = false;
+  #relayed = false;
   #opened = false;
   #admitted = false;
   #ended = false;
@@ -172,6 +176,7 @@ export class CapturedConnection {
     this.#client = (flags & ACK) === 0 ? side : otherSide(side);
     this.#startCaptured = true;
     this.#secure = ENCRYPTED.test(packet.comment ?? "");
+    this.#relayed = RELAYED.test(packet.comment ?? "");
     for (const lane of this.#both()) lane.search = undefined;
     this.#open(packet);
   }
@@ -239,7 +244,13 @@ export class CapturedConnection {
     this.#client ??= addresses[0].port < addresses[1].port ? 1 : 0;
     const [local, remote] = this.#client === 1 ? addresses : addresses.toReversed();
     const { number } = packet;
-    const opened = { local, remote, secure: this.#secure, startCaptured: this.#startCaptured };
+    const opened = {
+      local,
+      remote,
+      secure: this.#secure,
+      startCaptured: this.#startCaptured,
+      ...this.#relayed && { relayed: true },
+    };
     this.#tell({ kind: "opened", ...this.#seen(packet), ...opened, origin: { packet: number } });
   }
 

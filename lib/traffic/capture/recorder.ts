@@ -6,7 +6,7 @@
 
 import { ByteBuffer, type Sink } from "../../bytes.ts";
 import { RECORD_GATHER_MS, RECORD_WAITING_BYTES } from "../../limits.ts";
-import type { TrafficListener } from "../../traffic.ts";
+import type { End, TrafficListener } from "../../traffic.ts";
 import { Capture } from "./writer.ts";
 import { recordingStart } from "./pcapng.ts";
 
@@ -22,6 +22,8 @@ export interface RecordingFile extends Sink {
 export interface RecorderOptions {
   /** The name of the program that records. */
   readonly program: string;
+  /** The names of interfaces for the connections of each end, the server's first; by default there is one for all. */
+  readonly interfaces?: Readonly<Record<End, string>>;
   /** The file's name, for what is reported. */
   readonly name: string;
   /** Receives a line where something is missing from the recording. */
@@ -54,11 +56,18 @@ export class Recorder {
   constructor(file: RecordingFile, options: RecorderOptions) {
     this.#file = file;
     this.#options = options;
-    const capture = new Capture((block) => this.#add(block));
+    const { program, interfaces } = options;
+    const capture = new Capture((block) => this.#add(block), interfaces);
     this.take = (event) => {
       if (!this.#ended) capture.tell(event);
     };
-    this.#add(recordingStart(options.program));
+    this.#add(recordingStart(program, interfaces && Object.values(interfaces)));
+  }
+
+  /** Resolves once the disk has taken most of what waits; `undefined` if little does, or the recording has ended. */
+  get room(): Promise<void> | undefined {
+    const waiting = this.#waiting.length + this.#writing.length;
+    return this.#ended || waiting < RECORD_WAITING_BYTES / 4 ? undefined : this.#flush();
   }
 
   /** Writes what waits, and ends the recording. */

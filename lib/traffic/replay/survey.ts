@@ -35,6 +35,8 @@ export class Survey {
     const { kind, connection } = event;
     if (kind === "opened") {
       const { end, local, remote, secure } = event;
+      // What a relay passed on comes again from the relay that the client's octets are sent to, or needs none.
+      if ("relayed" in event && event.relayed) return;
       const address = end === "server" ? local : remote;
       this.#undecided.set(connection, { address, secure, beginning: new Beginning() });
       return;
