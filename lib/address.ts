@@ -58,7 +58,7 @@ export function withoutMapping({ hostname, port }: SocketAddress): SocketAddress
  */
 export function isLocalName(authority: string): boolean {
   const host = hostOf(authority);
-  if (host.startsWith("[") || host === "localhost" || host.endsWith(".localhost")) return true;
+  if (/^\[[\da-f:.]+\]$/.test(host) || host === "localhost" || host.endsWith(".localhost")) return true;
   // In a URL, any host that looks like an IPv4 address is one, in canonical form.
   return /^[\d.]+$/.test(host) && URL.parse(`http://${host}`)?.hostname === host;
 }

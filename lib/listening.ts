@@ -15,7 +15,7 @@ import { END_SIGNALS, Failure } from "./cli/values.ts";
 import { EXIT_INTERRUPTED } from "./exit_code.ts";
 import { TlsRelay } from "./server/tls_relay.ts";
 import { escapeText, terminalColumns, wrapMessage } from "./terminal.ts";
-import { Recorder, RECORDING_NOTICE } from "./traffic/capture/recorder.ts";
+import { Recorder, type RecorderOptions, RECORDING_NOTICE } from "./traffic/capture/recorder.ts";
 
 /** The size of a read buffer of a tapped connection, so that one send of a client is one read. */
 export const TAPPED_READ_BYTES: number = 16 * 1024;
@@ -90,10 +90,14 @@ export function urlOf(secure: boolean, { hostname, port }: Deno.NetAddr): string
 }
 
 /** Starts a recording in a new file. */
-export async function record(name: string, report: (line: string) => void): Promise<Recorder> {
+export async function record(
+  name: string,
+  report: (line: string) => void,
+  interfaces?: RecorderOptions["interfaces"],
+): Promise<Recorder> {
   const file = await makeFile("--record", name);
   report(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
-  return new Recorder(file, { program: `wiretable ${config.version}`, name, report });
+  return new Recorder(file, { program: `wiretable ${config.version}`, name, report, interfaces });
 }
 
 /**
@@ -134,6 +138,13 @@ function freePort(hostname: string): string {
     // The permission may be limited to one port.
     return ": choose another with --port";
   }
+}
+
+/** Returns a warning if others can reach what listens; `undefined` on loopback. */
+export function exposure({ hostname, port }: Deno.NetAddr, may: string, secure: boolean): string | undefined {
+  if (isLoopback(hostname)) return undefined;
+  const reach = `who reaches port ${port} of ${WILDCARDS.includes(hostname) ? "this machine" : hostname}`;
+  return `Anyone ${reach} may ${may}${secure ? "" : ", and all traffic is unencrypted: --cert and --key encrypt it"}`;
 }
 
 /** Returns the address at which this program reaches itself: loopback instead of a wildcard. */

@@ -19,6 +19,21 @@ import {
 import { hadLeft, scarcity } from "./server/disconnect.ts";
 import { FAIR_TURNS } from "./turns.ts";
 
+export {
+  type AcceptedConnection,
+  CLOSE_REASONS,
+  closeReasonOf,
+  Deadline,
+  type Observer,
+  type ServerContext,
+} from "./server/context.ts";
+export { closeAll, isDisconnect } from "./server/disconnect.ts";
+export { problemResponse, textResponse } from "./server/problem.ts";
+export { Banners } from "./server/request_log.ts";
+export { type LoggedExchange } from "./server/exchange_log.ts";
+export { Reader } from "./server/reader.ts";
+export { Sender } from "./server/sender.ts";
+
 /** Options of a {@linkcode Server}. */
 export interface ServerOptions {
   /** Limits on each request. */

@@ -11,6 +11,9 @@ import { quote, UsageError } from "./values.ts";
 /** The default port of the page. */
 export const PAGE_PORT: number = 9998;
 
+/** The default port of `relay`. */
+export const RELAY_PORT: number = 9997;
+
 /** A server, and optional credentials. */
 export interface Address extends Endpoint {
   /** The user and password, separated by a colon; `undefined` without them. */
@@ -47,6 +50,26 @@ export function parseAddress(address: string, port?: number): Address {
   const host = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
   const userPass = url.username === "" ? undefined : `${decoded(url.username)}:${decoded(url.password)}`;
   return { secure, host, port: url.port === "" ? impliedPort : Number(url.port), userPass };
+}
+
+/**
+ * Parses the address of a server alone, without credentials and a path.
+ *
+ * @param what What takes the address.
+ * @param instead What is done about credentials.
+ * @throws {UsageError} If the address is invalid, or there is more to it.
+ */
+export function serverAddress(text: string, what: string, instead: string): Endpoint {
+  const [, scheme, host] = /^([a-z][a-z0-9+.-]*:\/\/)?([^/?#]*)/i.exec(text)!;
+  const address = `${scheme ?? ""}${host}`;
+  const path = text.slice(address.length);
+  const { userPass, ...endpoint } = parseAddress(address);
+  const plain = address.replace(/(:\/\/|^)[^/]*@/, "$1");
+  if (path !== "" && path !== "/") {
+    throw new UsageError(`${what} takes an address without a path, saw ${quote(maskTarget(text))}: give ${plain}`);
+  }
+  if (userPass === undefined) return endpoint;
+  throw new UsageError(`${what} takes no user and password, ${instead}: give ${plain}`);
 }
 
 function decoded(text: string): string {

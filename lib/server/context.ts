@@ -38,16 +38,20 @@ export interface Observer {
 }
 
 /** Returns an observer that passes each event to all of these in turn. An event that none receives costs nothing. */
-export function joined(observers: readonly Observer[]): Observer {
+export function joined<Told extends object = Observer>(observers: readonly Told[]): Told {
   const all: Record<string, (...args: unknown[]) => void> = {};
-  for (const [event, receive] of observers.flatMap((observer) => Object.entries(observer))) {
+  for (
+    const [event, receive] of observers.flatMap((observer) =>
+      Object.entries(observer as Record<string, (...args: unknown[]) => void>)
+    )
+  ) {
     const before = all[event];
     all[event] = before === undefined ? receive : (...args) => {
       before(...args);
       receive(...args);
     };
   }
-  return all;
+  return all as Told;
 }
 
 /** A connection that a server has accepted, as its server sees it. */
