@@ -183,7 +183,7 @@ export class RelayConnection implements AcceptedConnection, Precedence {
       if (isEnd && this.#pairing.received("request") === 0) return this.cutOff(CLOSE_REASONS.byClient);
       this.#receive("request", octets, isEnd);
       const passing = this.#gate.pass(octets, isEnd);
-      if (this.#gate.refusal === undefined) this.#dial();
+      if (this.#gate.refusal === undefined || passing.length > 0) this.#dial();
       this.#fromClient.done(octets.length);
       await this.#passToServer(passing);
       while (this.#gate.awaitsAnswer && this.#refusal === undefined && !this.#ended.response) {
@@ -378,7 +378,8 @@ export class RelayConnection implements AcceptedConnection, Precedence {
   #answer(): void {
     const { unanswered } = this.#pairing;
     const first = unanswered[0]?.request;
-    const isEarlier = [408, 421].includes(this.#refusal!.status) && (first?.from ?? Infinity) < this.#gate.passed;
+    const isEarlier = [408, 421].includes(this.#refusal!.status) && first?.state === "whole" &&
+      first.from < this.#gate.passed;
     if (this.#answering !== undefined || isEarlier || this.#isAnswering) return;
     const error = this.#refusal!;
     const method = unanswered[0]?.method ?? "";

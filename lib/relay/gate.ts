@@ -133,13 +133,14 @@ export class Gate {
     const text = octetString(all, from);
     const base = this.passed + from;
     const head = this.#awaits === "head" ? this.#head(text, base, isEnd) : 0;
-    return this.#awaits === "head" ? 0 : head + this.#lines(text.slice(head), base + head, isEnd);
+    return this.#awaits === "head" ? 0 : head + this.#lines(text.slice(head), base, isEnd);
   }
 
   /** Looks for the end of a head that the codec does not read. Returns how many octets are judged with it. */
   #head(text: string, base: number, isEnd: boolean): number {
-    const end = headEnd(text, this.#searched);
-    const isTooLong = text.length > MAX_HELD_HEAD_BYTES;
+    const found = headEnd(text, this.#searched);
+    const isTooLong = (found ?? text.length) > MAX_HELD_HEAD_BYTES;
+    const end = isTooLong ? undefined : found;
     this.#searched = end === undefined ? text.length : 0;
     if (end === undefined && !isEnd && !isTooLong) return 0;
     this.#searched = 0;
@@ -147,13 +148,13 @@ export class Gate {
     const head = text.slice(0, end);
     const [, method = "", target = ""] = /^[\r\n]*(\S*)[ \t]+(\S+)/.exec(head) ?? [];
     this.#refuse(this.#options.rule.refuseTarget(method, target), base);
-    const found = hostLines(head, true);
-    if (end === undefined && found.length === 0 && text.length > 0) {
+    const hosts = hostLines(head, true);
+    if (end === undefined && hosts.length === 0 && text.length > 0) {
       const why = isEnd ? "ended before its Host" : `has no Host in its first ${MAX_HELD_HEAD_BYTES} octets`;
       this.#refuse(new HttpError(421, `The request ${why}, so that it is not known whom it is for`), base);
     }
-    for (const { value } of found) this.#refuse(this.#options.rule.refuseHost(value), base);
-    if (end !== undefined && found.length === 1) this.#change(base + found[0].start, found[0].value);
+    for (const { value } of hosts) this.#refuse(this.#options.rule.refuseHost(value), base);
+    if (end !== undefined && hosts.length === 1) this.#change(base + hosts[0].start, hosts[0].value);
     this.#startsLine = true;
     // Without its end, the last line is judged with those that follow.
     return end ?? 0;
