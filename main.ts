@@ -51,7 +51,7 @@ async function main(args: readonly string[]): Promise<number> {
       }
       case "relay": {
         const { relay } = await import("./lib/relay.ts");
-        return await relay(invocation.options, files);
+        return await relay(invocation.options);
       }
       case "explain": {
         const { explain } = await import("./lib/explain.ts");

@@ -8,7 +8,6 @@ import { authorityOf, type Endpoint, isLoopback } from "./address.ts";
 import { writeLine } from "./bytes.ts";
 import type { RelayOptions } from "./cli.ts";
 import { readCertificates } from "./cli/files.ts";
-import { certificateAdvice, type FileNeeds } from "./cli/program.ts";
 import { UsageError } from "./cli/values.ts";
 import { dial } from "./client.ts";
 import { REQUEST_LIMITS } from "./limits.ts";
@@ -44,7 +43,7 @@ const OWN_ADDRESS_MS = 1000;
 const INTERFACES = { server: "client to relay", client: "relay to server" };
 
 /** Passes octets until a signal stops it. */
-export async function relay(options: RelayOptions, files: FileNeeds): Promise<number> {
+export async function relay(options: RelayOptions): Promise<number> {
   const { endpoint, keepHost, verbose, quiet, showCredentials, logFormat, timeoutMs, answerMs, limits } = options;
   const secrets = await readIdentity(options.tls);
   const caCerts = options.caFile === undefined ? [] : [await readCertificates("--cacert", options.caFile)];
@@ -93,7 +92,6 @@ export async function relay(options: RelayOptions, files: FileNeeds): Promise<nu
         caCerts,
         startTls,
         tap: told && ((conn) => tapped(conn, "client", connection, told)),
-        certificateAdvice: (host) => certificateAdvice(Deno.args, files, host),
       }, cancel),
     answerMs,
     explains: options.explain && printer !== undefined,

@@ -77,7 +77,10 @@ export class Printer {
     },
     exchange: (id, event) => this.#exchange(id, event),
     explained: (_id, explanations) => {
-      for (const explanation of explanations) this.#text(`${this.#options.explanation(explanation)}\n`);
+      for (const explanation of explanations) {
+        if (this.#midLine) this.#text("\n");
+        this.#text(`${this.#options.explanation(explanation)}\n`);
+      }
     },
     // It is printed with its head, or alone if that is broken.
     changed: (id, change) => {
