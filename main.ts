@@ -12,7 +12,7 @@ import "./lib/cli/deno_version.ts";
 import config from "./deno.json" with { type: "json" };
 import { writeLine } from "./lib/bytes.ts";
 import { type FileNeeds, parseCommandLine } from "./lib/cli.ts";
-import { commandLine, surplusPermissions } from "./lib/cli/program.ts";
+import { commandLine, surplusPermissions, USER_ARGS } from "./lib/cli/program.ts";
 import { Failure, MissingPermission } from "./lib/cli/values.ts";
 import { EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT } from "./lib/exit_code.ts";
 import { Cancelled, ClientError, InputError, TimeoutError } from "./lib/client.ts";
@@ -22,7 +22,7 @@ import { escapeText, terminalColumns, wrapMessage } from "./lib/terminal.ts";
 /** Errors whose message is enough; any other is a defect. */
 const EXPLAINED = [Failure, ClientError, StoreError, InputError, ...Object.values(Deno.errors)];
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) Deno.exit(await main(USER_ARGS));
 
 /** Runs the program. Every error is reported here, as one line and an exit code. */
 async function main(args: readonly string[]): Promise<number> {

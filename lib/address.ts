@@ -13,7 +13,7 @@ export const DEFAULT_PORT: number = 9999;
 export interface Endpoint {
   /** Whether the connection uses TLS. */
   readonly secure: boolean;
-  /** The host name, or the IP address without brackets. */
+  /** The host name, or the IP address without brackets; an IPv6 address may have a zone: `fe80::1%eth0` (RFC 4007 §11). */
   readonly host: string;
   /** The port. */
   readonly port: number;
@@ -27,9 +27,18 @@ export interface SocketAddress {
   readonly port: number;
 }
 
-/** Returns the authority of an endpoint, as in Host: the scheme's default port is omitted (RFC 9110 §7.2). */
+/**
+ * Returns the authority of an endpoint, as in Host: the scheme's default port is omitted (RFC 9110 §7.2), and a zone,
+ * which means something on this machine only (RFC 6874 §4).
+ */
 export function authorityOf({ secure, host, port }: Endpoint): string {
-  return port === (secure ? 443 : 80) ? bracketed(host) : `${bracketed(host)}:${port}`;
+  const name = bracketed(withoutZone(host));
+  return port === (secure ? 443 : 80) ? name : `${name}:${port}`;
+}
+
+/** Returns a host without the zone of an IPv6 address. */
+export function withoutZone(host: string): string {
+  return host.replace(/%.*$/s, "");
 }
 
 /** Returns a socket's address as text: `127.0.0.1:9999`, `[::1]:9999`. */

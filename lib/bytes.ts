@@ -179,9 +179,22 @@ export function octetString(bytes: Uint8Array, start = 0, end: number = bytes.le
   return Buffer.prototype.toString.call(bytes, "latin1", start, end);
 }
 
-/** Decodes octets, one character each, as UTF-8. Invalid sequences become U+FFFD. */
-export function octetsToText(octets: string): string {
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.from(octets, "latin1"));
+/** A character of several octets in UTF-8 (RFC 3629 §4), or one octet that is part of none. */
+const UTF8_OCTETS =
+  /[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}|[\x80-\xff]/g;
+
+/**
+ * Decodes octets, one character each, as UTF-8.
+ *
+ * @param other Returns what stands for an octet that is not UTF-8; without it, invalid sequences become U+FFFD.
+ */
+export function octetsToText(octets: string, other?: (octet: number) => string): string {
+  // deno-lint-ignore no-control-regex -- most text is ASCII
+  if (/^[\x00-\x7f]*$/.test(octets)) return octets;
+  const valid = other === undefined
+    ? octets
+    : octets.replace(UTF8_OCTETS, (found) => found.length > 1 ? found : other(found.charCodeAt(0)));
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.from(valid, "latin1"));
 }
 
 /** The byte order mark in UTF-8 (RFC 3629 §6). */
@@ -195,6 +208,13 @@ export function withoutMark(text: Uint8Array): Uint8Array {
 /** Why input is refused whose octets are not UTF-8, and what mends it. */
 export const NOT_UTF8: string = "not UTF-8: chcp 65001, or save the file as UTF-8";
 
+/** Whether a text is the secret one, in a time that does not tell where they differ. */
+export function isSameSecret(given: string, secret: string): boolean {
+  let differences = given.length ^ secret.length;
+  for (let i = 0; i < given.length; i++) differences |= given.charCodeAt(i) ^ secret.charCodeAt(i % secret.length);
+  return differences === 0;
+}
+
 /** Returns the length of content in bytes, of text in UTF-8. */
 export function byteLength(content: string | Uint8Array): number {
   return typeof content === "string" ? Buffer.byteLength(content) : content.length;
@@ -203,4 +223,28 @@ export function byteLength(content: string | Uint8Array): number {
 /** Formats a number of things: `1 octet`, `2 octets`. */
 export function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
+/** Returns the name that an unknown one is most likely meant to be: the nearest at a distance of at most `most`. */
+export function nearest(given: string, names: readonly string[], most = 2): string | undefined {
+  const [first] = names.filter((name) => Math.abs(name.length - given.length) <= most).map((name) => ({
+    name,
+    distance: distance(given, name),
+  }))
+    .filter(({ distance }) => distance <= most).sort((a, b) => a.distance - b.distance);
+  return first?.name;
+}
+
+/** Returns the edit distance of two words, in which two letters that changed places count once. */
+function distance(a: string, b: string): number {
+  const rows = [Array.from({ length: b.length + 1 }, (_, i) => i)];
+  for (let i = 1; i <= a.length; i++) {
+    rows[i] = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const changed = rows[i - 1][j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const turned = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? rows[i - 2][j - 2] + 1 : Infinity;
+      rows[i][j] = Math.min(changed, turned, rows[i - 1][j] + 1, rows[i][j - 1] + 1);
+    }
+  }
+  return rows[a.length][b.length];
 }

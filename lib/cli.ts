@@ -5,13 +5,12 @@
  */
 
 import { DEFAULT_HOST, DEFAULT_PORT, type Endpoint } from "./address.ts";
-import { NOT_UTF8 } from "./bytes.ts";
+import { nearest, NOT_UTF8 } from "./bytes.ts";
 import { looksLikeAddress, parseAddress, serverAddress } from "./cli/addresses.ts";
 import { completionScript } from "./cli/completions.ts";
 import {
   CONNECT_FLAGS,
   EXPLAIN_FLAGS,
-  nearest,
   type Options,
   type Parsed,
   parseFlags,
@@ -76,6 +75,8 @@ export interface ConnectOptions extends Options<typeof CONNECT_FLAGS> {
   readonly endpoint: Endpoint;
   /** A user and password to send, separated by a colon. */
   readonly userPass: string | undefined;
+  /** Whether the user gave the fields of values. */
+  readonly fieldsGiven: boolean;
   /** The words of a command; empty to read commands from the input. */
   readonly command: readonly string[];
 }
@@ -123,10 +124,23 @@ export function parseCommandLine(args: readonly string[]): Invocation {
       return { kind: "serve", options, files: { read: true, write: options.readOnly ? files.write : true } };
     }
     case "connect": {
+      const curl = rest.findIndex((word) => word.toLowerCase() === "curl");
+      if (
+        curl >= 0 && curl < rest.length - 1 &&
+        rest.slice(0, curl).every((word) => word.startsWith("-") || looksLikeAddress(word))
+      ) {
+        throw new UsageError(
+          "A line of curl is pasted at the prompt; here leave the word curl out: connect http://HOST:PORT get /path",
+        );
+      }
       const parsed = parseFlags(rest, CONNECT_FLAGS);
       if (parsed.help) return { kind: "text", text: helpOf("connect") };
       const options = connectOptions(parsed);
-      const named = options.command.slice(2).filter((word) => /^@./.test(word)).map((word) => word.slice(1));
+      // In a form with files, any word may name one.
+      const isForm = options.command.some((word) => /multipart\/form-data/i.test(word));
+      const named = options.command.slice(2).flatMap((word) => {
+        return (isForm ? /@(.+)$/s : /^(?:[^:=]+(?:[:=]=?|:\w+==?))?@(.+)$/s).exec(word)?.[1] ?? [];
+      });
       const { read, write } = parsed.files;
       const readsLater = options.command.length === 0 && options.rawFile === undefined;
       return { kind: "connect", options, files: { read: [...read, ...named], write, readsLater } };
@@ -237,7 +251,7 @@ function relayOptions({ options, positionals, given }: Parsed<typeof RELAY_FLAGS
     const seen = positionals.length === 0 ? "none" : quote(positionals.join(" "));
     throw new UsageError(`relay takes the address of one server, such as https://api.example.com, saw ${seen}`);
   }
-  const endpoint = serverAddress(positionals[0], "relay", "as clients send their own");
+  const endpoint = serverAddress(positionals[0], "relay", "clients send their own", "relay");
   const answerMs = given.has("timeout") ? options.timeoutMs : undefined;
   return { ...options, endpoint, answerMs, tls: listeningTls(options, given), limits: serverLimits(options) };
 }
@@ -252,7 +266,7 @@ function withPagePort(args: readonly string[]): string[] {
   return given;
 }
 
-function connectOptions({ options, positionals }: Parsed<typeof CONNECT_FLAGS>): ConnectOptions {
+function connectOptions({ options, positionals, given }: Parsed<typeof CONNECT_FLAGS>): ConnectOptions {
   const { address, command } = addressAndCommand(positionals);
   const { userPass, ...endpoint } = parseAddress(address, options.port);
   const { print, verbose, rawFile } = options;
@@ -260,22 +274,30 @@ function connectOptions({ options, positionals }: Parsed<typeof CONNECT_FLAGS>):
   if (rawFile !== undefined && command.length > 0) {
     throw new UsageError(`--raw and a command cannot be used together, saw ${quote(command[0])}`);
   }
-  return { ...options, endpoint, userPass, command, print: print ?? (verbose ? "HBhb" : undefined) };
+  return {
+    ...options,
+    endpoint,
+    userPass,
+    fieldsGiven: given.has("fields"),
+    command,
+    print: print ?? (verbose ? "HBhb" : undefined),
+  };
 }
 
 /** Splits the words after `connect` into an optional address and an optional command. */
 function addressAndCommand(words: string[]): { address: string; command: string[] } {
   const [first, second] = words;
-  const port = /^:?(\d+)$/.exec(first ?? "")?.[1];
-  if (port !== undefined) {
-    throw new UsageError(`${quote(first)} is no address: did you mean ${DEFAULT_HOST}:${port}, or --port ${port}?`);
+  if (/^\d+$/.test(first ?? "")) {
+    throw new UsageError(`${quote(first)} is no address: did you mean ${DEFAULT_HOST}:${first}, or --port ${first}?`);
   }
   if (first === undefined || isCommand(first)) return { address: DEFAULT_HOST, command: words };
   if (!looksLikeAddress(first)) {
     // A single word may be a host name; with more words after it, it may be a misspelled command.
     if (second === undefined) return { address: first, command: [] };
+    const name = nearest(first.toLowerCase(), CLIENT_COMMANDS, 1);
+    const near = name === undefined ? "" : `did you mean ${name}? `;
     throw new UsageError(
-      `${first} is no command and no address: an address has its port, as ${first}:${DEFAULT_PORT}`,
+      `${first} is no command and no address: ${near}an address has its port, as ${first}:${DEFAULT_PORT}`,
     );
   }
   if (second !== undefined && /^\d+$/.test(second)) {

@@ -139,11 +139,12 @@ export class Session {
     for (let isNew = this.#connection === undefined;; isNew = true) {
       await this.connect();
       await this.#connection!.news();
-      const { ended, endIsTold } = this.#connection ?? {};
+      const { ended, endIsKnown, spokeFirst } = this.#connection ?? {};
       if (ended === undefined) return notice;
       this.close();
-      if (isNew) throw new ClientError(`${ended} before there was a request`);
-      if (!endIsTold) notice = `${ended}; this is a new connection`;
+      const sentence = `${ended[0].toUpperCase()}${ended.slice(1)}`;
+      if (isNew || spokeFirst && !endIsKnown) throw new ClientError(sentence);
+      if (!endIsKnown) notice = `${sentence}; this is a new connection`;
     }
   }
 

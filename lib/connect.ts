@@ -9,14 +9,14 @@ import { writeLine } from "./bytes.ts";
 import type { ConnectOptions, FileNeeds } from "./cli.ts";
 import { makeFile, readCertificates, readFile, readTokens } from "./cli/files.ts";
 import { HistoryFile } from "./cli/history_file.ts";
-import { certificateAdvice, commandLine } from "./cli/program.ts";
+import { certificateAdvice, commandLine, insecureAdvice, USER_ARGS } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
-import { EXIT_INTERRUPTED } from "./exit_code.ts";
+import { exitCodeAfter } from "./exit_code.ts";
 import { type ClientOptions, Session } from "./client.ts";
 import { basicAuthorization, type Command, parseArguments } from "./client/command.ts";
 import { SeenNames } from "./client/completion.ts";
 import type { Screen } from "./client/display.ts";
-import { defaultFields, type TableWords } from "./client/items.ts";
+import { defaultFields, filesOf, requestOf, type TableWords } from "./client/items.ts";
 import { pipedInput } from "./client/line_input.ts";
 import { Notices } from "./client/notices.ts";
 import { Output } from "./client/output.ts";
@@ -41,11 +41,16 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const table: TableWords = {
     fields: flagValue("--fields", () => RowSchema.parse(options.fields)).fields,
     filterOperators: FILTER_OPERATORS,
+    server: {
+      endpoint,
+      commandLine: (args) => commandLine(args, { read: [], write: [] }),
+      insecureAdvice: insecureAdvice(),
+    },
   };
   const caCerts = options.caFile === undefined ? [] : [await readCertificates("--cacert", options.caFile)];
   const defaults = await fieldsOfAll(options);
   const alone = await commandAlone(options, table);
-  const command = alone && commandOf(alone);
+  const command = alone && valid(alone);
 
   const streams = alone === undefined && Deno.stdin.isTerminal() ? await processTerminal() : undefined;
   const interactive = streams !== undefined;
@@ -69,12 +74,14 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     timeoutMs: options.timeoutMs,
     caCerts,
     tap: views.tap,
+    room: () => recorder?.room(),
     connected: (local, remote) => notices.showConnected(local, remote),
-    certificateAdvice: (host) => certificateAdvice(Deno.args, files, host),
+    certificateAdvice: (host) => certificateAdvice(USER_ARGS, files, host),
   };
   const session = new Session(endpoint, {
     ...clientOptions,
-    closed: (how) => notices.showNote(`${how}; the next request opens a new connection`),
+    // A script is told when that matters: before its next request.
+    ...interactive && { closed: (how) => notices.showNote(`${how}; the next request opens a new connection`) },
   });
   /** The sessions that Ctrl-C may have to cancel: this one, and one that follows a Location elsewhere. */
   const sessions = [session];
@@ -94,6 +101,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     sessionWith: (other) => sessions[1] = new Session(other, clientOptions),
     readContent: (name) => readContent(name, { isAlone: alone !== undefined, interactive, files }),
     asks: Deno.stdin.isTerminal(),
+    readFields: options.fieldsGiven ? undefined : (notation) => RowSchema.parse(notation).fields,
     explain: views,
     raw: views.transcript,
     accepted: views.accepted,
@@ -106,7 +114,8 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   });
   try {
     // An invalid command, or one whose content cannot be read, is refused before a connection is opened.
-    if (alone === undefined || opensFirst(command)) await session.connect();
+    if (alone === undefined || opensFirst(command, defaults, table)) await session.connect();
+    if (interactive) await screen.tell("(help lists commands, q quits)");
     const code = alone === undefined
       ? await runCommands(input, replOptions)
       : await runCommand(alone, input, replOptions);
@@ -124,8 +133,9 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
 
 /** Ends the program on a signal, after what leaves the terminal as it was. In raw mode Ctrl-C is a key, and no signal. */
 function onSignal(close: () => Promise<void>): void {
-  const stop = () => close().finally(() => Deno.exit(EXIT_INTERRUPTED));
-  for (const signal of END_SIGNALS) Deno.addSignalListener(signal, stop);
+  for (const signal of END_SIGNALS) {
+    Deno.addSignalListener(signal, () => void close().finally(() => Deno.exit(exitCodeAfter(signal))));
+  }
 }
 
 /** Returns the default fields of requests. */
@@ -156,15 +166,16 @@ async function record(name: string): Promise<Recorder> {
 }
 
 /** Whether a connection is opened before the command runs. */
-function opensFirst(command: Command | undefined): boolean {
-  if (command?.kind === "request") return command.order.contentFrom === undefined;
-  return command?.kind === "ask" || command?.kind === "raw";
+function opensFirst(command: Command | undefined, defaults: readonly FieldLine[], table: TableWords): boolean {
+  if (command?.kind !== "request") return command?.kind === "ask" || command?.kind === "raw";
+  if (filesOf(command.order, [defaults]).length > 0) return false;
+  return valid(() => requestOf(command.order, [defaults], table)) !== undefined;
 }
 
-/** Returns the command; `undefined` if it is invalid, which is reported when it runs. */
-function commandOf(parse: () => Command): Command | undefined {
+/** Returns what a command makes; `undefined` if it is invalid, which is reported when it runs. */
+function valid<T>(make: () => T): T | undefined {
   try {
-    return parse();
+    return make();
   } catch (error) {
     if (error instanceof WrongInput) return undefined;
     throw error;
@@ -201,7 +212,7 @@ async function readContent(
   const missing = () => {
     const read = files.read === true ? true : [...new Set([...files.read, name])];
     // The prompt goes on, so the command line with the needed permission is shown here.
-    return new WrongInput(`@${name} needs a permission`, commandLine(Deno.args, { ...files, read }));
+    return new WrongInput(`@${name} needs a permission`, commandLine(USER_ARGS, { ...files, read }));
   };
   // The runtime's own question would read the keys that the prompt reads.
   if (interactive && Deno.permissions.querySync({ name: "read", path: name }).state !== "granted") throw missing();

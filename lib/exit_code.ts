@@ -14,6 +14,11 @@ export const EXIT_AGAINST: number = 3;
 /** The exit code after Ctrl-C. */
 export const EXIT_INTERRUPTED: number = 130;
 
+/** Returns the exit code after a signal: 128 and its number, as shells count. */
+export function exitCodeAfter(signal: Deno.Signal): number {
+  return signal === "SIGHUP" ? 129 : signal === "SIGTERM" ? 143 : EXIT_INTERRUPTED;
+}
+
 /** What came of a raw exchange. */
 export interface RawResult {
   /** The status of the last final response that is complete; `undefined` if there is none. */

@@ -7,7 +7,7 @@
 
 export { Decoder } from "./http/decoder.ts";
 export { Encoder, isStream } from "./http/encoder.ts";
-export { type Accepted, acceptedIn, CAUSES, type Degree, type FaultCode } from "./http/causes.ts";
+export { CAUSES, type Degree, type FaultCode } from "./http/causes.ts";
 export {
   type FieldProblem,
   HttpError,
@@ -30,6 +30,7 @@ export {
   percentDecoded,
 } from "./http/grammar.ts";
 export { isSecureTarget } from "./http/target.ts";
+export { type Accepted, acceptedIn } from "./http/message.ts";
 export type {
   ConnectionEnd,
   ContentPiece,

@@ -8,6 +8,8 @@
  * @module
  */
 
+import { isUtf8 } from "node:buffer";
+
 /** A JSON object as parsed by JSON.parse. */
 export type JsonObject = { [name: string]: unknown };
 
@@ -323,6 +325,14 @@ export function memberSpans(bytes: Uint8Array): MemberSpan[] | undefined {
     if (scanned !== "member") return scanned === "end" && scanner.isObject ? spans : undefined;
     spans.push({ start: scanner.nameStart, nameEnd: scanner.nameEnd, end: scanner.valueEnd });
   }
+}
+
+/** Whether octets are JSON text in UTF-8. */
+export function isJson(bytes: Uint8Array): boolean {
+  const scanner = new JsonScanner(bytes);
+  let scanned = scanner.next();
+  while (scanned === "member") scanned = scanner.next();
+  return scanned === "end" && isUtf8(bytes);
 }
 
 /** Returns the end of the literal that starts here; 0 if there is none. */

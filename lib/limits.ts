@@ -54,6 +54,8 @@ export const MAX_NAME_BYTES: number = 256;
 export const MAX_ROW_FIELDS: number = 64;
 /** The length of a field's name in `--fields`, in characters. */
 export const MAX_ROW_FIELD_CHARACTERS: number = 64;
+/** Bytes of the field Row-Fields, which names them. */
+export const MAX_ROW_FIELDS_LINE_BYTES: number = 4096;
 /** Nesting of objects and arrays in a row, the row itself included. */
 export const MAX_JSON_DEPTH: number = 64;
 /** Members and elements in a row, those of nested objects and arrays included. */
@@ -202,14 +204,14 @@ export const MAX_UNPRINTED_BYTES: number = 8 * 1024 * 1024;
 
 /** Characters in one line of piped input to `connect`. */
 export const MAX_LINE_CHARACTERS: number = 1024 * 1024;
+/** Lines of a pasted command of curl. */
+export const MAX_CURL_LINES: number = 1000;
 /** Output that `connect` buffers before it waits for the writes, in bytes. */
 export const GATHERED_OUTPUT_BYTES: number = 64 * 1024;
 /** A problem document that `connect` holds until it knows whether rows are sent in pieces instead. */
 export const MAX_PROBLEM_BYTES: number = 64 * 1024;
 /** Characters of a server's reason that `connect` tells; a longer one is not told. */
 export const MAX_DETAIL_CHARACTERS: number = 300;
-/** Octets sent unasked that `connect` shows. */
-export const SHOWN_UNASKED_OCTETS: number = 100;
 /** JSON that `connect` holds to indent it, in bytes; the rest is shown as received. */
 export const MAX_HELD_CONTENT_BYTES: number = 1024 * 1024;
 /** Characters of indented JSON; JSON that would become longer is shown as received. */

@@ -7,8 +7,8 @@
 import config from "../deno.json" with { type: "json" };
 import { authorityOf, isLoopback } from "./address.ts";
 import { BatchWriter } from "./batch_writer.ts";
-import { portProblem } from "./cli/addresses.ts";
-import { checkIdentity, type Identity, type IdentityFiles } from "./cli/certificate.ts";
+import { answeringAddress, portProblem, WILDCARDS } from "./cli/addresses.ts";
+import type { Identity, IdentityFiles } from "./cli/certificate.ts";
 import { makeFile, readFlagFile } from "./cli/files.ts";
 import { certificateCommand } from "./cli/program.ts";
 import { END_SIGNALS, Failure } from "./cli/values.ts";
@@ -20,8 +20,6 @@ import { Recorder, type RecorderOptions, RECORDING_NOTICE } from "./traffic/capt
 /** The size of a read buffer of a tapped connection, so that one send of a client is one read. */
 export const TAPPED_READ_BYTES: number = 16 * 1024;
 
-/** Addresses for all interfaces of the machine. */
-export const WILDCARDS: readonly string[] = ["0.0.0.0", "::"];
 /** Two signals within this time count as one. */
 const SAME_SIGNAL_MS = 300;
 /** The minimum interval between identical reports. */
@@ -80,6 +78,7 @@ export async function readIdentity(tls: IdentityFiles | undefined): Promise<Chec
     cert: await readFlagFile("--cert", tls.certFile),
     key: await readFlagFile("--key", tls.keyFile),
   };
+  const { checkIdentity } = await import("./cli/certificate.ts");
   return { identity, problems: checkIdentity(identity, tls) };
 }
 
@@ -105,15 +104,18 @@ export async function record(
  *
  * @throws {Failure} If the address cannot be listened on.
  */
-export function listen(
+export async function listen(
   { host: hostname, port }: { readonly host: string; readonly port: number },
   { identity, problems }: CheckedIdentity,
   report: (line: string) => void,
-): Deno.Listener {
+): Promise<Deno.Listener> {
   for (const problem of problems) report(problem);
   if (problems.length > 0) report(`This makes one that they accept: ${certificateCommand(nameOf(hostname))}`);
+  // Once this server listens, it is the one that answers.
+  const other = port === 0 ? undefined : await answeringAddress(hostname, port);
   try {
     const listener = Deno.listen({ hostname, port });
+    if (other !== undefined) report(`Another server answers on port ${port} of ${other}: clients may reach that one`);
     return identity === undefined ? listener : new TlsRelay(listener, identity);
   } catch (error) {
     const problem = portProblem(error, port);

@@ -34,6 +34,8 @@ const PASSWORD = new RegExp(String.raw`(?://|^host:[ \t]*|^\S+[ \t]+)${USER}`, "
 /** One whose end is still to come. What is only digits may be a port. */
 const PASSWORD_START = /(?:\/\/|^[A-Z]+ )[^\s/?#@:"]*:(?!\d+$)([^\s/?#"]+)(?![^])/m;
 const TARGET_PASSWORD = new RegExp(`(?<=^|//)${USER}`, "g");
+/** A parameter of a query, and its value. */
+const PARAMETER = /(?<=[?&])([^=&#]+)=([^&#]+)/g;
 /** The scheme of a credential (RFC 9110 §11.1), which is no secret. */
 const SCHEME =
   /^(?:aws4-[\w-]+|basic|bearer|digest|dpop|hoba|mutual|negotiate|ntlm|oauth|scram-[\w-]+|token|vapid)[ \t]+(?=\S)/i;
@@ -99,6 +101,14 @@ export function maskTarget(target: string): string {
     TARGET_PASSWORD,
     (match, password: string) => `${match.slice(0, -password.length - 1)}${lengthOf(password)}@`,
   );
+}
+
+/** Replaces credentials in the query of a target by their length, where that is to be handed on. */
+export function maskQuery(target: string): string {
+  return target.replace(PARAMETER, (match, name: string, value: string) => {
+    const [decoded = ""] = new URLSearchParams(name).keys();
+    return isCredentialField(decoded) ? `${name}=${lengthOf(value)}` : match;
+  });
 }
 
 /** Returns where an octet is once credentials are replaced by their length: one of a credential where that starts. */

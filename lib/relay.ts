@@ -49,7 +49,7 @@ export async function relay(options: RelayOptions): Promise<number> {
   const caCerts = options.caFile === undefined ? [] : [await readCertificates("--cacert", options.caFile)];
   const outputs = new Outputs();
   const { report, writer } = outputs;
-  const listener = listen(options, secrets, report);
+  const listener = await listen(options, secrets, report);
   const addr = listener.addr as Deno.NetAddr;
   if (await isOwn(endpoint, addr)) {
     listener.close();
@@ -96,7 +96,7 @@ export async function relay(options: RelayOptions): Promise<number> {
     answerMs,
     explains: options.explain && printer !== undefined,
     observer: joined<RelayObserver>([...observers, { noted }]),
-    room: recorder && (() => recorder.room),
+    room: recorder && (() => recorder.room()),
   };
   const server = new Server(
     told === undefined ? listener : new TappedListener(listener, told),

@@ -5,12 +5,13 @@
  */
 
 import type { BatchWriter } from "./batch_writer.ts";
-import { writeLine } from "./bytes.ts";
+import { counted, writeLine } from "./bytes.ts";
 import type { EtcdChoice, ServeOptions } from "./cli.ts";
+import { WILDCARDS } from "./cli/addresses.ts";
 import { isLoopback } from "./address.ts";
-import { checkIdentity, type Identity } from "./cli/certificate.ts";
-import { readCertificates, readFlagFile, readTokens, readUser } from "./cli/files.ts";
-import { flagValue, MissingPermission } from "./cli/values.ts";
+import type { Identity } from "./cli/certificate.ts";
+import { openFile, readCertificates, readFlagFile, readTokens, readUser } from "./cli/files.ts";
+import { Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { STATUS_MEANINGS } from "./exchange/words.ts";
 import { HttpError } from "./http_message.ts";
 import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS, type ServerLimits } from "./limits.ts";
@@ -25,12 +26,11 @@ import {
   stopSignal,
   TAPPED_READ_BYTES,
   urlOf,
-  WILDCARDS,
 } from "./listening.ts";
 import type { Page, PageOptions } from "./page.ts";
 import { Server } from "./server.ts";
 import { Access } from "./server/access.ts";
-import { CLOSE_REASONS, joined, type Observer } from "./server/context.ts";
+import { CLOSE_REASONS, endedListings, joined, type Observer } from "./server/context.ts";
 import { ExchangeLog, type LoggedExchange, logLine } from "./server/exchange_log.ts";
 import { requestLog } from "./server/request_log.ts";
 import type { TlsRelay } from "./server/tls_relay.ts";
@@ -39,6 +39,7 @@ import { MemoryStore } from "./store/memory.ts";
 import { Table } from "./table.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
+import { insertFile, RowsFileError } from "./table/rows_file.ts";
 import { wrapMessage } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
 import { refusalText } from "./traffic/explain/text.ts";
@@ -60,16 +61,13 @@ export async function serve(options: ServeOptions): Promise<number> {
   // From here on all output uses these: a write that waits for its reader must not block the server.
   const outputs = new Outputs();
   const { report, writer } = outputs;
-  const listener = listen(options, secrets, report);
+  const listener = await listen(options, secrets, report);
   // Opened last, because opening a store may create a file.
   const store = await openStore(options, report);
   const addr = listener.addr as Deno.NetAddr;
-
-  const table = new Table(store, {
-    schema,
-    readOnly: options.readOnly,
-    maxRowBytes: options.messageLimits.maxContentBytes,
-  });
+  const limits = { schema, maxRowBytes: options.messageLimits.maxContentBytes };
+  if (options.rowsFile !== undefined) await loadRows(options.rowsFile, { store, limits, options, report });
+  const table = new Table(store, { ...limits, readOnly: options.readOnly });
   const access = new Access(table, {
     hosts: isLoopback(addr.hostname) && !options.allowHosts.includes("*") ? options.allowHosts : undefined,
     cors: options.cors,
@@ -106,6 +104,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     observer: joined([
       ...observers,
       { closed: (connection, reason) => page?.closed(connection, reason), cannotAccept, failed },
+      endedListings(report),
     ]),
   });
 
@@ -161,6 +160,36 @@ function logTo(writer: BatchWriter, { verbose, logFormat, showCredentials }: Ser
 function exchangeLog(writer: BatchWriter, { quiet }: ServeOptions): ExchangeLog {
   const print = (exchange: LoggedExchange) => writer.print(logLine("exchange", exchange));
   return new ExchangeLog(quiet ? () => {} : print, (status) => STATUS_MEANINGS[status]?.[1]);
+}
+
+/**
+ * Writes the rows of a file into the store, unless that has rows. The whole file is checked first.
+ *
+ * @throws {Failure} If the file or one of its rows is wrong, or the store fails. The store is closed.
+ */
+async function loadRows(
+  name: string,
+  { store, limits, options, report }: {
+    readonly store: Store;
+    readonly limits: { readonly schema: RowSchema; readonly maxRowBytes: number };
+    readonly options: ServeOptions;
+    readonly report: (line: string) => void;
+  },
+): Promise<void> {
+  try {
+    const snapshot = await store.snapshot();
+    const { total } = snapshot;
+    snapshot.close();
+    if (total > 0) {
+      return report(`--rows ${name} is not read: ${placeOf(options)} has ${counted(total, "row")} already`);
+    }
+    using file = await openFile(name);
+    await insertFile(store, file, { ...limits, inPieces: options.store.kind === "etcd" });
+  } catch (error) {
+    await store.close();
+    if (error instanceof RowsFileError) throw new Failure(`--rows ${name}: ${error.message}`);
+    throw error;
+  }
 }
 
 /** Opens the page that shows the traffic, if it is asked for. */
@@ -259,6 +288,7 @@ async function openCluster(choice: EtcdChoice, report: (line: string) => void): 
 async function readEtcdIdentity(files: { readonly certFile: string; readonly keyFile: string }): Promise<Identity> {
   const cert = await readFlagFile("--etcd-cert", files.certFile);
   const key = await readFlagFile("--etcd-key", files.keyFile);
+  const { checkIdentity } = await import("./cli/certificate.ts");
   checkIdentity({ cert, key }, { ...files, prefix: "etcd-" });
   return { cert, key };
 }

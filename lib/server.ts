@@ -86,6 +86,7 @@ export class Server {
     this.#make = typeof answers === "function"
       ? answers
       : (id, conn, context) => new ServerConnection(id, conn, context, answers);
+    this.#context.budget.reclaim = () => this.#endSlowest();
     this.#listener = listener;
     this.#now = options.now ?? Date.now;
     this.#monotonicNow = options.monotonicNow ?? (() => performance.now());
@@ -188,6 +189,16 @@ export class Server {
     }
     idlest?.cutOff(CLOSE_REASONS.descriptors);
     return idlest !== undefined;
+  }
+
+  /** Ends the listing that is to be read soonest. Returns whether there was one. */
+  #endSlowest(): boolean {
+    let slowest: AcceptedConnection | undefined;
+    for (const connection of this.#connections) {
+      if (connection.pieceEnd < (slowest?.pieceEnd ?? Infinity)) slowest = connection;
+    }
+    slowest?.cutOff(CLOSE_REASONS.memory);
+    return slowest !== undefined;
   }
 
   #admit(conn: Deno.Conn): void {

@@ -35,6 +35,7 @@ import {
   refuseStoreError,
   removedResponse,
   response,
+  rowFieldsLine,
   rowResponse,
   writtenResponse,
 } from "./table/responses.ts";
@@ -74,6 +75,8 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   readonly #canonical: CanonicalRows;
   readonly #lanes = new Lanes();
   readonly #names: ChosenNames;
+  /** The field of its OPTIONS responses that names the fields of rows. */
+  readonly #rowFields: readonly FieldLine[];
 
   /** Serves a store. The caller closes the store. */
   constructor(store: Store, { schema, readOnly = false, maxRowBytes = Infinity }: TableOptions) {
@@ -84,6 +87,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     this.#names = new ChosenNames(store);
     this.#tableMethods = readOnly ? READING_METHODS : TABLE_METHODS;
     this.#rowMethods = readOnly ? READING_METHODS : ROW_METHODS;
+    this.#rowFields = rowFieldsLine(schema);
   }
 
   /**
@@ -109,10 +113,16 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
         : this.#answerRow(request, name, content, requester);
       if (name !== undefined && !READING_METHODS.includes(request.method)) this.#names.note(name);
       const told = this.#told(request, name, content, response, requester);
-      return told instanceof Promise ? told.catch(refuseStoreError) : told;
+      return told instanceof Promise ? told.catch((error) => this.#refuse(error)) : told;
     } catch (error) {
-      refuseStoreError(error);
+      this.#refuse(error);
     }
+  }
+
+  /** Throws the response to an error; where a row does not fit, it says what fields a row has. */
+  #refuse(error: unknown): never {
+    if (error instanceof HttpError && error.status === 422) error.rowFields = this.#schema.toString();
+    refuseStoreError(error);
   }
 
   /** Tells the observer, if there is one, what was done for a request. */
@@ -168,7 +178,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
       case "POST":
         return this.#createRows(request, content, requester);
       default:
-        return allow(request.path === "/" ? this.#tableMethods : this.#rowMethods);
+        return allow(request.path === "/" ? this.#tableMethods : this.#rowMethods, this.#rowFields);
     }
   }
 
@@ -197,7 +207,10 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
       case "DELETE":
         return this.#deleteRow(request, name, requester);
       default:
-        return allow(this.#rowMethods, this.#rowMethods.includes("PATCH") ? ACCEPT_PATCH : []);
+        return allow(this.#rowMethods, [
+          ...this.#rowMethods.includes("PATCH") ? ACCEPT_PATCH : [],
+          ...this.#rowFields,
+        ]);
     }
   }
 

@@ -8,7 +8,7 @@
  */
 
 import { styleText } from "node:util";
-import { octetsToText } from "./bytes.ts";
+import { octetsToText, octetString } from "./bytes.ts";
 import { FALLBACK_COLUMNS } from "./limits.ts";
 
 /**
@@ -52,21 +52,35 @@ export function displayWidth(text: string): number {
   return [...text].length + count(WIDE) - count(NARROW);
 }
 
-/** Escapes content that arrives in pieces. A character or a line end may be split between two of them. */
+/** Returns what is shown of an octet that is no text: `\xe9`. */
+export function escapeOctet(octet: number): string {
+  return `\\x${octet.toString(16).padStart(2, "0")}`;
+}
+
+/** The start of a character in UTF-8, at the end of octets. */
+const CUT_CHARACTER = /(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})$/;
+
+/**
+ * Escapes content that arrives in pieces. A character or a line end may be split between two of them. Octets that are
+ * not UTF-8 are shown as `\xe9`.
+ */
 export class ContentText {
-  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  /** Octets of a character whose rest is still to come. */
+  #cut = "";
   #delayed = "";
   /** Whether the text so far ends with a line end; true at the beginning. */
   endsLine = true;
 
   /** Returns the piece's text, except for an incomplete character or line end. */
   add(bytes: Uint8Array): string {
-    return this.#show(this.#decoder.decode(bytes, { stream: true }), false);
+    const octets = this.#cut + octetString(bytes);
+    this.#cut = CUT_CHARACTER.exec(octets)?.[0] ?? "";
+    return this.#show(octetsToText(octets.slice(0, octets.length - this.#cut.length), escapeOctet), false);
   }
 
   /** Returns the rest that {@linkcode next} has kept back. */
   end(): string {
-    return this.#show(this.#decoder.decode(), true);
+    return this.#show(octetsToText(this.#cut, escapeOctet), true);
   }
 
   #show(decoded: string, last: boolean): string {
@@ -101,7 +115,7 @@ const STATUS_STYLES: readonly Style[] = ["dim", "dim", "green", "cyan", "yellow"
 
 /** Formats a head as safe text: the start line coloured by status, the field names highlighted. */
 export function showHead(head: string, painter: Painter): string {
-  const [startLine, ...fieldLines] = escapeText(octetsToText(head)).split("\n");
+  const [startLine, ...fieldLines] = escapeText(octetsToText(head, escapeOctet)).split("\n");
   const status = /^HTTP\/\d\.\d (\d)/.exec(startLine)?.[1];
   const style: Style = status === undefined ? "bold" : STATUS_STYLES[Number(status)] ?? "red";
   const shown = fieldLines.map((line) => {

@@ -7,6 +7,8 @@ const authorities: [secure: boolean, host: string, port: number, authority: stri
   [true, "a.example", 80, "a.example:80"],
   [false, "::1", 9999, "[::1]:9999"],
   [true, "::1", 443, "[::1]"],
+  [true, "fe80::1%eth0", 443, "[fe80::1]"],
+  [false, "fe80::1%eth0", 9999, "[fe80::1]:9999"],
 ];
 
 for (const [secure, host, port, authority] of authorities) {

@@ -4,6 +4,7 @@ import {
   ByteBuffer,
   byteLength,
   counted,
+  isSameSecret,
   octetsToText,
   octetString,
   readAtMost,
@@ -94,4 +95,11 @@ Deno.test("octets are read as UTF-8", () => {
 
 Deno.test("numbers have their noun in the singular or plural", () => {
   assert.deepEqual([0, 1, 2].map((count) => counted(count, "octet")), ["0 octets", "1 octet", "2 octets"]);
+});
+
+Deno.test("a secret is only the same as itself", () => {
+  assert.equal(isSameSecret("secret", "secret"), true);
+  for (const other of ["", "secre", "secret1", "Secret", "secretsecret", "secret\0"]) {
+    assert.equal(isSameSecret(other, "secret"), false, other);
+  }
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { quoteForShell } from "../lib/cli/program.ts";
 import { ROOT, runProgram, ServeProcess } from "./serve_process.ts";
+import { OK, ScriptedServer } from "./client/scripted_server.ts";
 import { TempFolder } from "./support.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -134,16 +135,36 @@ Deno.test("connect -v shows the request, and the life of the connection on stand
   );
 });
 
+Deno.test("a script is told why its connection is a new one, and what a server said before it was asked", async () => {
+  await using server = new ScriptedServer([OK, "close now"], [OK]);
+  const closed = await runProgram(["connect", `127.0.0.1:${server.port}`], "get /\nget /\n");
+  assert.deepEqual([closed.code, closed.stdout], [0, "ok\nok\n"]);
+  // It may have ended before the second request, or while that was sent.
+  assert.match(closed.stderr, /^\(The server closed(?:: FIN after 0 s idle; this| the connection without .*) .*\)\n$/);
+  await using first = new ScriptedServer(["now SSH-2.0-OpenSSH_9\r\n", "silence"], [
+    "now SSH-2.0-OpenSSH_9\r\n",
+    "silence",
+  ]);
+  for (const [args, input] of [[["get", "/"], ""], [[], "get /\n"]] as const) {
+    const { code, stderr } = await runProgram(["connect", `127.0.0.1:${first.port}`, ...args], input);
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /^(?:line 1: )?The (?:server sent \d+ octets? before there was a request: |response is not valid HTTP: .* sent: )S[^\n]*\n$/,
+    );
+  }
+});
+
 Deno.test("a file of content that cannot be read is wrong input, and names what to do", async () => {
   await using server = await ServeProcess.start(["--quiet"]);
   const post = (...permissions: string[]) =>
     runProgram(["connect", `127.0.0.1:${server.port}`], "post a @no-such-file\n", ["--allow-net", ...permissions]);
   const missing = await post("--allow-read");
   assert.deepEqual([missing.code, missing.stdout], [1, ""]);
-  assert.match(missing.stderr, /^Wrong Input: try again \(@no-such-file: [^\n]+\)\n$/);
+  assert.match(missing.stderr, /^line 1: Wrong Input: try again \(@no-such-file: [^\n]+\)\n$/);
   assert.match(
     (await post()).stderr,
-    /^Wrong Input: try again \(@no-such-file needs a permission\): deno run --allow-net --allow-read=no-such-file [^\n]*[^)]\n$/,
+    /^line 1: Wrong Input: try again \(@no-such-file needs a permission\): deno run --allow-net --allow-read=no-such-file [^\n]*[^)]\n$/,
   );
   using folder = new TempFolder();
   const token = folder.file("token");

@@ -256,7 +256,7 @@ Deno.test("connect explains the last exchange on request, or each with --explain
     ["connect", address],
     "explain\npost Pingping snail 1 0\nget Pingping\nexplain\nexplain\n",
   );
-  assert.match(session.stderr, /^Wrong Input: try again \(there was no request yet\)\n$/);
+  assert.match(session.stderr, /^line \d: Wrong Input: try again \(there was no request yet\)\n$/);
   const [, ...explained] = session.stdout.split(/^ {4}0 GET {6}/m);
   assert.equal(explained.length, 2, "it can be asked for again");
   assert.match(

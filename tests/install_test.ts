@@ -41,8 +41,13 @@ test(`${Deno.build.os === "windows" ? "skipped, for it needs sh: " : ""}${name}`
   await Deno.writeTextFile(folder.file("a request"), "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   const refused = await run([program, "explain", "a request"], folder.path);
   assert.equal(refused.code, 1);
-  const [, command] = /^wiretable: Reading a request needs a permission: (deno run .*)\n$/.exec(refused.stderr)!;
-  const explained = await run(["sh", "-c", command], folder.path);
+  const [, command] = /^wiretable: Reading a request needs a permission: (deno install .* -- --installed)\n$/
+    .exec(refused.stderr)!;
+  assert.match(command, /^deno install --global --force --name wiretable --allow-net --allow-read \S/);
+  // Into the folder of this test instead of the user's.
+  const again = await run(["sh", "-c", command.replace("--global", `--global --root '${folder.path}'`)], folder.path);
+  assert.equal(again.code, 0, again.stderr);
+  const explained = await run([program, "explain", "a request"], folder.path);
   assert.deepEqual([explained.code, explained.stderr], [0, ""]);
   assert.match(explained.stdout, /^ +0 GET /);
 });

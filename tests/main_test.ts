@@ -18,7 +18,7 @@ Deno.test("both ends together: the classroom's program", async () => {
   const [shown, head] = stdout.split("HTTP/1.1 ");
   assert.equal(shown, `${row}\n${korean}\n{${row.slice(1, -1)},${korean.slice(1, -1)}}\n`);
   assert.match(head, /^200 OK\r\nContent-Type: application\/json\r\nContent-Length: 49\r\n[^]+\r\n\r\n$/);
-  assert.match(stderr, /^Wrong Input: try again \("nonsense" is not a command: .*\)\n$/);
+  assert.match(stderr, /^line 5: Wrong Input: try again \("nonsense" is not a command: .*\)\n$/);
   assert.equal(code, 1);
   await server.printed("HEAD /Pingping HTTP/1.1\r\n");
   assert.match(
@@ -349,7 +349,7 @@ Deno.test("a server that does not answer in time: exit code 2", async () => {
   const { code, stderr } = await run(["connect", `127.0.0.1:${port}`, "get", "all", "--timeout", "0.1"]);
   (await accepted).close();
   listener.close();
-  assert.deepEqual([code, stderr], [2, "No response came within 0.1 seconds\n"]);
+  assert.deepEqual([code, stderr], [2, "No response came within 0.1 seconds (--timeout)\n"]);
 });
 
 signalTest("Ctrl-C ends the client with 130", async () => {

@@ -4,6 +4,7 @@ import {
   credentialsWithin,
   isCredentialField,
   maskCredentials,
+  maskQuery,
   maskTarget,
   placeInMasked,
   starCredentials,
@@ -153,4 +154,11 @@ Deno.test("the time to find credentials grows only with the octets", () => {
     "host:",
   ];
   for (const line of lines) credentialsIn(`${line.repeat(2 ** 20 / line.length)}@`);
+});
+
+Deno.test("credentials in a query are told by their length, by their names", () => {
+  assert.equal(
+    maskQuery("/token=a?x=1&access_token=abc&api%5Fkey=d&y=token"),
+    "/token=a?x=1&access_token=(3 octets)&api%5Fkey=(1 octets)&y=token",
+  );
 });

@@ -22,7 +22,8 @@ tmuxTest(
     assert.match(
       pasted,
       new RegExp(
-        String.raw`^\(connected 127\.0\.0\.1:(\d+) -> 127\.0\.0\.1:${server.port}\n\(tcp\.port == \1\)\)\n${PROMPT}\n` +
+        String
+          .raw`^\(connected 127\.0\.0\.1:(\d+) -> 127\.0\.0\.1:${server.port}\n\(tcp\.port == \1\) in Wireshark\)\n\(help lists commands, q quits\)\n${PROMPT}\n` +
           String.raw`put Momo cat 3 4\n-----RESPONSE-----\nHTTP/1\.1 201 Created\n[^]*\n${PROMPT}\n` +
           String.raw`put Rex dog 10 4\n-----RESPONSE-----\nHTTP/1\.1 201 Created\n[^]*\n${PROMPT}\n` +
           String.raw`get all\n-----RESPONSE-----\nHTTP/1\.1 200 OK\n[^]*\n\n\{\n  "Momo": \{\n    "type": "cat",\n`,
@@ -44,6 +45,33 @@ tmuxTest(
     await terminal.shown(/\[exit 130\]$/);
   },
 );
+
+tmuxTest("what is pasted runs line by line; JSON and curl go on over lines, and so does the question", async () => {
+  await using server = await ServeProcess.start(["--quiet", "--fields", "type,age:integer"]);
+  await using terminal = await atPrompt(server.port, 60);
+  await terminal.paste('post Momo {\n\t"type": "cat",\n\t"age": 3\n}\noptions Momo\n', "marked");
+  await terminal.shown(/\npost Momo \{\n +"type": "cat",\n +"age": 3\n\}\n-+RESPONSE-+\nHTTP\/1\.1 201 Created\n/);
+  await terminal.shown(
+    /\nRow-Fields: type,age:integer\n[^]*\n\(the server says what a row has: \[type\] \[age:integer\]\)\nEnter/,
+  );
+  await terminal.paste("put Rex\ndog 10\n", "marked");
+  await terminal.shown(
+    /\nEnter information: \[type\] \[age:integer\]\ndog 10\n[^]*\n\{"Rex":\{"type":"dog","age":10\}\}\nEnter.*$/,
+  );
+  const curl = `curl -X PUT \\\n  --json '{"type":"ox",\n"age":4}' http://localhost:${server.port}/Ox`;
+  await terminal.paste(curl, "marked");
+  await terminal.type("", "Enter");
+  await terminal.shown(/\n\{"Ox":\{"type":"ox","age":4\}\}\nEnter.*$/);
+  await terminal.type("curl 'a", "Enter");
+  await terminal.shown(/\n\(a quote is open, [^)]*;\nCtrl-C cancels it\)$/);
+  await terminal.type("", "C-c");
+  await terminal.shown(/\n\^C\nEnter.*$/);
+  await terminal.type("q", "Enter");
+  await terminal.shown(/\[exit 0\]$/);
+  // The terminal marks nothing any more.
+  await terminal.paste("after\n", "marked");
+  await terminal.shown(/\[exit 0\]\nafter\nafter$/);
+});
 
 tmuxTest("Ctrl-C cancels a transfer, and the next request has a new connection", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -79,7 +107,7 @@ tmuxTest("a single command that needs values asks for them", async () => {
   await terminal.shown(/HTTP\/1\.1 201 Created\n[^]*\n\{"Momo":\{"type":"cat","age":"3","leg":"4"\}\}\n\[exit 0\]$/);
 });
 
-for (const signal of ["SIGTERM", "SIGHUP"] as const) {
+for (const [signal, code] of [["SIGTERM", 143], ["SIGHUP", 129]] as const) {
   tmuxTest(`${signal} ends the prompt, and leaves the terminal as it was`, async () => {
     await using server = await ServeProcess.start(["--quiet"]);
     const program =
@@ -88,6 +116,6 @@ for (const signal of ["SIGTERM", "SIGHUP"] as const) {
     await using terminal = await Terminal.start(command, 120);
     const shown = await terminal.shown(new RegExp(PROMPT));
     Deno.kill(Number(/^pid (\d+)$/m.exec(shown)![1]), signal);
-    await terminal.shown(/ icanon iexten echo [^]*\[exit 130\]$/);
+    await terminal.shown(new RegExp(` icanon iexten echo [^]*\\[exit ${code}\\]$`));
   });
 }

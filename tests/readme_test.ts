@@ -37,7 +37,17 @@ Deno.test("the flags in the README exist", () => {
   }).join("");
   const prose = README.replace(/^\$ (?:openssl|for n) .*$/gm, "");
   // Those of Deno, curl, npx and etcd.
-  const others = ["allow-net", "allow-read", "allow-write", "yes", "global", "name", "help"]
+  const others = [
+    "allow-net",
+    "allow-read",
+    "allow-write",
+    "yes",
+    "global",
+    "name",
+    "installed",
+    "prefer-offline",
+    "help",
+  ]
     .concat("max-txn-ops", "max-request-bytes");
   for (const [, flag] of prose.matchAll(/(?<![\w-])--([a-z][a-z-]+)/g)) {
     assert(others.includes(flag) || help.includes(`--${flag} `), flag);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ROOT, ServeProcess, signalTest } from "./serve_process.ts";
+import { ROOT, runProgram, ServeProcess, signalTest } from "./serve_process.ts";
 import { Peer, TempFolder } from "./support.ts";
 import { Terminal, tmuxTest } from "./tmux.ts";
 
@@ -126,3 +126,90 @@ signalTest(
     }
   },
 );
+
+const ROWS = '{"Momo":{"type":"cat","age":"3","leg":"4"},"Rex":{"type":"dog","age":"10","leg":"4"}}';
+const ALL = ["--allow-net", "--allow-read", "--allow-write"];
+
+/** What `get all` prints. */
+async function listed(server: ServeProcess): Promise<string> {
+  return (await runProgram(["connect", `127.0.0.1:${server.port}`, "get", "all"])).stdout;
+}
+
+Deno.test("--rows fills a table in memory, of which only reading is allowed, with the file's permission alone", async () => {
+  using folder = new TempFolder();
+  const file = folder.file("rows.json");
+  await Deno.writeTextFile(file, ROWS);
+  const args = ["--quiet", "--read-only", "--rows", file];
+  await using server = await ServeProcess.start(args, ["--allow-net", `--allow-read=${file}`]);
+  assert.equal(await listed(server), ROWS);
+  const refused = await runProgram(["serve", "--port", "0", ...args]);
+  assert.equal(refused.code, 1);
+  assert.match(
+    refused.stderr,
+    /^wiretable: Reading .* needs a permission: deno run --allow-net .*--allow-read=.* --rows .*\n$/,
+  );
+});
+
+Deno.test("--rows fills an SQLite file once, and then says that it is not read", async () => {
+  using folder = new TempFolder();
+  const file = folder.file("rows.ndjson");
+  await Deno.writeTextFile(file, ROWS.replace("},", "}}\n{"));
+  const args = ["--quiet", "--store", `sqlite:${folder.file()}`, "--rows", file];
+  const lines: string[] = [];
+  for (const added of [0, 1]) {
+    await using server = await ServeProcess.start(args, ALL);
+    const rows = await listed(server);
+    assert.equal(Object.keys(JSON.parse(rows)).length, 2 + added, rows);
+    assert.equal((await runProgram(["connect", `127.0.0.1:${server.port}`, "put", `new`, "a", "1", "2"])).code, 0);
+    await server.kill();
+    lines.push(server.errors);
+  }
+  assert.deepEqual(lines, [
+    "",
+    `wiretable: --rows ${file} is not read: ${folder.file()} has 3 rows already\n`,
+  ]);
+});
+
+Deno.test("--rows with a wrong row ends in one line with file and row, and the file's table stays empty", async () => {
+  using folder = new TempFolder();
+  const file = folder.file("rows.json");
+  await Deno.writeTextFile(file, ROWS.replace('"age":"10",', ""));
+  const args = ["serve", "--port", "0", "--store", `sqlite:${folder.file()}`, "--rows", file];
+  const { code, stdout, stderr } = await runProgram(args, "", ALL);
+  assert.deepEqual([code, stdout], [1, ""]);
+  assert.match(stderr, /^wiretable: --rows \S+rows\.json: row 2, "Rex", has a wrong field: age .*\n$/);
+  await using server = await ServeProcess.start(["--store", `sqlite:${folder.file()}`], ALL);
+  assert.equal(await listed(server), "{}");
+});
+
+signalTest("a server that answers on the same port of another address is told of, and this one serves", async () => {
+  using folder = new TempFolder();
+  const other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = other.addr as Deno.NetAddr;
+  const answering = (async () => {
+    for await (const conn of other) conn.close();
+  })();
+  // Linux refuses what Windows and macOS allow: there, the second server gets another port instead.
+  const preload = folder.file("listen.js");
+  await Deno.writeTextFile(
+    preload,
+    `const { listen } = Deno;
+    Deno.listen = (options) => {
+      try {
+        return listen(options);
+      } catch {
+        return listen({ ...options, port: 0 });
+      }
+    };`,
+  );
+  const args = ["--quiet", "--host", "0.0.0.0", "--port", String(port)];
+  await using server = await ServeProcess.start(args, ["--allow-net", `--preload=${preload}`]);
+  const { code, stderr } = await server.stop();
+  assert.equal(code, 0);
+  assert.equal(
+    stderr.split("\n")[0],
+    `wiretable: Another server answers on port ${port} of 127.0.0.1: clients may reach that one`,
+  );
+  other.close();
+  await answering;
+});

@@ -333,6 +333,25 @@ Deno.test("a 422 names each field", async () => {
   ]);
 });
 
+Deno.test("a 422 and OPTIONS name the fields of rows, as --fields does", async () => {
+  const table = new TestTable({ schema: RowSchema.parse("제목,a b%:integer") });
+  const encoded = "%EC%A0%9C%EB%AA%A9,a b%25:integer";
+  for (const target of ["/", "/a", "*"]) {
+    assert.equal((await table.send(`OPTIONS ${target}`)).fields["Row-Fields"], encoded);
+  }
+  for (const line of ["PUT /a", "POST /a", "POST /"]) {
+    const { fields } = JSON.parse((await table.send(line, '{"b":{}}')).content);
+    assert.equal(fields, "제목,a b%:integer", line);
+  }
+  const any = new TestTable({ schema: RowSchema.parse("*") });
+  assert.equal((await any.send("OPTIONS /")).fields["Row-Fields"], "*");
+  const most = Array.from({ length: 62 }, (_, i) => `${i}`.padEnd(64, "x")).join(",");
+  const long = new TestTable({ schema: RowSchema.parse(`${most},${"x".repeat(63)}`) });
+  assert.equal((await long.send("OPTIONS /")).fields["Row-Fields"]?.length, 4093);
+  const longer = new TestTable({ schema: RowSchema.parse(`${most},${"x".repeat(61)}é`) });
+  assert.equal((await longer.send("OPTIONS /")).fields["Row-Fields"], undefined);
+});
+
 Deno.test("a table of any form accepts any object", async () => {
   const table = new TestTable({ schema: RowSchema.parse("*") });
   assert.equal((await table.send("PUT /a", '{"b":{"c":[1,null]}}')).content, '{"a":{"b":{"c":[1,null]}}}');

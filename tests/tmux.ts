@@ -32,10 +32,10 @@ export class Terminal implements AsyncDisposable {
     if (keys.length > 0) await this.#tmux("send-keys", ...keys);
   }
 
-  /** Pastes lines, all at once. */
-  async paste(text: string): Promise<void> {
+  /** Pastes lines, all at once; marked as a paste, if the program in the terminal asks for that. */
+  async paste(text: string, marked?: "marked"): Promise<void> {
     await this.#tmux("set-buffer", text);
-    await this.#tmux("paste-buffer");
+    await this.#tmux("paste-buffer", ...marked === undefined ? [] : ["-p"]);
   }
 
   /** Resolves with what is shown once that matches. */
@@ -43,7 +43,7 @@ export class Terminal implements AsyncDisposable {
     for (let looks = 1;; looks++) {
       const text = (await this.#tmux("capture-pane", "-p", "-S", "-")).trimEnd();
       if (pattern.test(text)) return text;
-      if (/\[exit \d+\]/.test(text) || looks > MAX_LOOKS) throw new Error(`${pattern} is not shown:\n${text}`);
+      if (/\[exit \d+\]$/.test(text) || looks > MAX_LOOKS) throw new Error(`${pattern} is not shown:\n${text}`);
     }
   }
 

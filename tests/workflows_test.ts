@@ -171,3 +171,11 @@ Deno.test("a missing program skips its tests where the workflow leaves CI empty,
     }
   }
 });
+
+Deno.test("tasks that run the program do not look for updates of Deno, which would stand in a class's capture", () => {
+  const { tasks } = JSON.parse(read("deno.json"));
+  const commands = Object.values<{ command: string }>(tasks).map(({ command }) => command);
+  for (const command of commands.filter((command) => /\bdeno run\b/.test(command))) {
+    assert.match(command, /^DENO_NO_UPDATE_CHECK=1 deno run /);
+  }
+});

@@ -4,10 +4,12 @@
  * @module
  */
 
-import { DEFAULT_PORT, type Endpoint } from "../address.ts";
+import { bracketed, DEFAULT_HOST, DEFAULT_PORT, type Endpoint, withoutZone } from "../address.ts";
 import { maskTarget } from "../masking.ts";
 import { quote, UsageError } from "./values.ts";
 
+/** Addresses for all interfaces of the machine. */
+export const WILDCARDS: readonly string[] = ["0.0.0.0", "::"];
 /** The default port of the page. */
 export const PAGE_PORT: number = 9998;
 
@@ -25,19 +27,34 @@ export function looksLikeAddress(word: string): boolean {
   return word === "localhost" || /[.:]/.test(word);
 }
 
+/** An address with the zone of an IPv6 address, which URLs of browsers do not have; its % may be encoded. */
+const ZONED = /^(.*?\[[\da-f:.]+)%(?:25)?([^\]\s/?#]+)(\].*)$/is;
+
 /**
- * Parses HOST, HOST:PORT, http://HOST:PORT or https://HOST:PORT, each with optional USER:PASS@ before the host.
+ * Parses HOST, HOST:PORT, :PORT, http://HOST:PORT or https://HOST:PORT, each with optional USER:PASS@ before the host.
  *
  * @param port The port if the address has none; by default the scheme's, or this program's default.
  * @throws {UsageError} If the address is invalid.
  */
-export function parseAddress(address: string, port?: number): Address {
+export function parseAddress(given: string, port?: number): Address {
+  const shown = quote(maskTarget(given));
+  if (/^(?:http\+)?unix:/i.test(given)) {
+    throw new UsageError(`${shown} is a Unix socket: expected HOST:PORT, for this program connects over TCP only`);
+  }
+  const bare = withoutZone(given);
+  if (/:.*:/.test(bare) && URL.parse(`http://[${bare}]`) !== null) {
+    throw new UsageError(
+      `${shown} is an IPv6 address, which stands in brackets: [${given}]${port === undefined ? "" : `:${port}`}`,
+    );
+  }
+  if (/^https?:\/{3}/i.test(given)) throw new UsageError(`${shown} has no host: expected http://HOST:PORT`);
+  const [, before, zone, after] = ZONED.exec(given) ?? [];
+  const address = zone !== undefined ? before + after : given.startsWith(":") ? `${DEFAULT_HOST}${given}` : given;
   const hasScheme = /^https?:\/\//i.test(address);
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(address) && !hasScheme
     ? null
     : URL.parse(hasScheme ? address : `http://${address}`);
   if (url === null || url.hostname === "") {
-    const shown = quote(maskTarget(address));
     throw new UsageError(`${shown} is no address: expected HOST:PORT, http://HOST:PORT or https://HOST:PORT`);
   }
   if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
@@ -47,7 +64,8 @@ export function parseAddress(address: string, port?: number): Address {
   // URL removes the default port of its scheme, but an address without a scheme has no default port.
   const named = /:0*(80|443)$/.exec(address)?.[1];
   const impliedPort = Number(named ?? port ?? (secure ? 443 : hasScheme ? 80 : DEFAULT_PORT));
-  const host = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
+  const name = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
+  const host = zone === undefined ? name : `${name}%${zone}`;
   const userPass = url.username === "" ? undefined : `${decoded(url.username)}:${decoded(url.password)}`;
   return { secure, host, port: url.port === "" ? impliedPort : Number(url.port), userPass };
 }
@@ -56,20 +74,21 @@ export function parseAddress(address: string, port?: number): Address {
  * Parses the address of a server alone, without credentials and a path.
  *
  * @param what What takes the address.
- * @param instead What is done about credentials.
+ * @param why Why it takes no credentials.
+ * @param typed What stands before the address if the user is told what to type.
  * @throws {UsageError} If the address is invalid, or there is more to it.
  */
-export function serverAddress(text: string, what: string, instead: string): Endpoint {
+export function serverAddress(text: string, what: string, why: string, typed?: string): Endpoint {
   const [, scheme, host] = /^([a-z][a-z0-9+.-]*:\/\/)?([^/?#]*)/i.exec(text)!;
   const address = `${scheme ?? ""}${host}`;
   const path = text.slice(address.length);
   const { userPass, ...endpoint } = parseAddress(address);
-  const plain = address.replace(/(:\/\/|^)[^/]*@/, "$1");
+  const hint = typed === undefined ? "" : `: type ${typed} ${address.replace(/(:\/\/|^)[^/]*@/, "$1")}`;
   if (path !== "" && path !== "/") {
-    throw new UsageError(`${what} takes an address without a path, saw ${quote(maskTarget(text))}: give ${plain}`);
+    throw new UsageError(`${what} takes an address without a path, saw ${quote(maskTarget(text))}${hint}`);
   }
   if (userPass === undefined) return endpoint;
-  throw new UsageError(`${what} takes no user and password, ${instead}: give ${plain}`);
+  throw new UsageError(`${what} takes no user and password: ${why}${hint}`);
 }
 
 function decoded(text: string): string {
@@ -127,4 +146,29 @@ export function portProblem(error: unknown, port: number): string | undefined {
   return error instanceof Deno.errors.PermissionDenied && port >= FIRST_OPEN_PORT
     ? "reserved by the system"
     : undefined;
+}
+
+/** How long to look for another server. Windows takes seconds to say that there is none. */
+const LOOK_MS = 100;
+
+/**
+ * Looks for a server that answers on a port before this one listens there on some address: Windows and macOS let one
+ * server have all addresses and another one of them, and every system lets two have an address each.
+ *
+ * @returns The address that a server answers on, if any of those that clients on this machine try is one.
+ */
+export async function answeringAddress(hostname: string, port: number): Promise<string | undefined> {
+  const hosts = new Set(["127.0.0.1", "::1", ...WILDCARDS.includes(hostname) ? [] : [hostname]]);
+  const looks = [...hosts].map(async (host) => {
+    const { state } = await Deno.permissions.query({ name: "net", host: `${bracketed(host)}:${port}` });
+    // Nobody is asked for a permission that only this look needs.
+    if (state !== "granted") throw new Deno.errors.NotCapable();
+    (await Deno.connect({ hostname: host, port })).close();
+    return host;
+  });
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const timeout = new Promise<undefined>((resolve) => timer = setTimeout(() => resolve(undefined), LOOK_MS));
+  const found = await Promise.race([Promise.any(looks).catch(() => undefined), timeout]);
+  clearTimeout(timer);
+  return found;
 }

@@ -6,6 +6,7 @@
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { DEFAULT_HOST, DEFAULT_PORT, type Endpoint } from "../address.ts";
+import { nearest } from "../bytes.ts";
 import {
   CLIENT_TIMEOUT_MS,
   MAX_BODY_FLAG_BYTES,
@@ -118,6 +119,7 @@ export const SERVE_FLAGS = {
     short: "p",
   }),
   store: valueFlag("store", "STORE", "memory, sqlite:FILE, etcd:URL,URL/PREFIX (memory)", { or: "memory" }),
+  rowsFile: fileFlag("rows", "read", "fill an empty table: of get all, or a row a line"),
   fields: FIELDS("fields as type,age:integer, or '*'"),
   quiet: switchFlag("quiet", "print no requests", { short: "q" }),
   verbose: switchFlag("verbose", "print responses and connections too", { short: "v" }),
@@ -205,11 +207,11 @@ export const RELAY_FLAGS = {
   certFile: SERVE_FLAGS.certFile,
   keyFile: SERVE_FLAGS.keyFile,
   caFile: CA_FILE,
-  timeoutMs: TIMEOUT("how long connecting may take; if given, answers too"),
+  timeoutMs: TIMEOUT("for connecting; if given, for answers too"),
   maxBuffered: { ...SERVE_FLAGS.maxBuffered, help: SERVE_FLAGS.maxBuffered.help.replace(/.*(?= \()/, BUFFERED) },
   maxConnections: {
     ...SERVE_FLAGS.maxConnections,
-    help: `${SERVE_FLAGS.maxConnections.help}; two descriptors each, four with https`,
+    help: SERVE_FLAGS.maxConnections.help.replace("connections at a time", "two descriptors each, four with https"),
   },
   idleTimeoutMs: SERVE_FLAGS.idleTimeoutMs,
   headTimeoutMs: SERVE_FLAGS.headTimeoutMs,
@@ -340,24 +342,3 @@ function parsedArgs(args: string[], options: ParseArgsConfig["options"], names: 
 
 /** Other programs' flags to accept any certificate: this one cannot do so for one connection. */
 const INSECURE = /'(?:--insecure|--verify|-k)'/;
-
-/** Returns the name with a distance of at most two from an unknown one, if any. */
-export function nearest(given: string, names: readonly string[]): string | undefined {
-  const [first] = names.map((name) => ({ name, distance: distance(given, name) }))
-    .filter(({ distance }) => distance <= 2).sort((a, b) => a.distance - b.distance);
-  return first?.name;
-}
-
-/** Returns the edit distance of two words (Levenshtein). */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const changed = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(changed, row[j] + 1, next[j - 1] + 1));
-    }
-    row = next;
-  }
-  return row[b.length];
-}

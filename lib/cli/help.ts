@@ -49,14 +49,16 @@ Windows, --host :: is IPv6 only; 0.0.0.0 is all addresses of IPv4.`,
     summary: "a client; prints responses",
     about: "talk to a server",
     details: `\
-ADDRESS is HOST:PORT, http://HOST:PORT or https://HOST (${DEFAULT_HOST}:${DEFAULT_PORT}).
-COMMAND is a line as at the prompt: post Pingping snail 1 0. Without one, the
-prompt opens, where help lists the commands.`,
+ADDRESS is HOST:PORT, :PORT, http://HOST:PORT or https://HOST; by default
+${DEFAULT_HOST}:${DEFAULT_PORT}. COMMAND is a line as at the prompt: post Pingping snail 1 0.
+Without one, the prompt opens, where help lists the commands, or each line of
+the input is one, but those that start with #.`,
     flags: [...Object.values(CONNECT_FLAGS), HELP_FLAG],
     notes: `\
 Exit code: 0 for a status below 400, 4 and 5 for those classes, 3 if raw got an
 answer against the rules, 1 for wrong usage or without a valid response, 2 for a
-timeout, 130 for Ctrl-C. Of several commands the worst counts: 1, 2, 3, 5, 4.`,
+timeout, 129, 130 and 143 for SIGHUP, Ctrl-C and SIGTERM. Of several commands
+the worst counts: 1, 2, 3, 5, 4.`,
   },
   {
     name: "relay",

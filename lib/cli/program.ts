@@ -1,6 +1,6 @@
 /**
- * How this program was started, and the command that starts it again: as a script with Deno's permission flags, or as
- * the executable of `deno compile`. All differences between the two are handled here.
+ * How this program was started, and the command that starts it again: as a script with Deno's permission flags, as the
+ * command of `deno install`, or as the executable of `deno compile`. All differences between them are handled here.
  *
  * @module
  */
@@ -20,6 +20,12 @@ export interface FileNeeds {
   readonly anyCertificateOf?: string;
 }
 
+/** The word that an installed command passes before the user's. Nothing else tells it that it is one. */
+const INSTALLED = "--installed";
+
+/** The arguments that the user gave. */
+export const USER_ARGS: readonly string[] = Deno.args.slice(Deno.args[0] === INSTALLED ? 1 : 0);
+
 /** How the program was started. */
 export interface Start {
   /** Whether it is an executable of `deno compile`. */
@@ -28,12 +34,19 @@ export interface Start {
   readonly script: string;
   /** Whether the shell is a Windows shell. */
   readonly windows: boolean;
+  /** The permissions for files that `deno install` gave the command, if it is one. */
+  readonly installed?: readonly ("read" | "write")[];
 }
 
 /** Returns how this process was started. */
 export function thisStart(): Start {
   const { standalone, os } = Deno.build;
-  return { standalone, script: standalone ? "" : scriptPath(), windows: os === "windows" };
+  const windows = os === "windows";
+  if (Deno.args[0] !== INSTALLED) return { standalone, script: standalone ? "" : scriptPath(), windows };
+  const installed = (["read", "write"] as const).filter((name) =>
+    Deno.permissions.querySync({ name }).state === "granted"
+  );
+  return { standalone, script: fileURLToPath(Deno.mainModule), windows, installed };
 }
 
 function scriptPath(): string {
@@ -46,8 +59,20 @@ function scriptPath(): string {
   }
 }
 
-/** Returns the command that starts the program with these arguments and the needed permissions. */
+/**
+ * Returns the command that starts the program with these arguments and the needed permissions or, if it is installed,
+ * the one that installs it with them.
+ */
 export function commandLine(args: readonly string[], needs: FileNeeds, start: Start = thisStart()): string {
+  const { installed } = start;
+  if (installed !== undefined && needs.anyCertificateOf === undefined) {
+    const names = (["read", "write"] as const).filter((name) =>
+      needs[name] === true || needs[name].length > 0 || installed.includes(name)
+    );
+    const permissions = ["net", ...names].map((name) => `--allow-${name}`).join(" ");
+    const script = quoteForShell(start.script, start.windows);
+    return `deno install --global --force --name wiretable ${permissions} ${script} -- ${INSTALLED}`;
+  }
   const words = start.standalone ? ["wiretable"] : [
     "deno",
     "run",

@@ -4,25 +4,36 @@
  * @module
  */
 
-import { octetString } from "../bytes.ts";
+import { nearest, octetString } from "../bytes.ts";
 import type { FieldLine } from "../http_message.ts";
-import { credentialsIn, isCredentialField, maskTarget } from "../masking.ts";
-import { fieldLine, hasValues, makeRequest, type Order, type TableWords } from "./items.ts";
+import { credentialsIn, isCredentialField, maskQuery, maskTarget } from "../masking.ts";
+import {
+  type AskedField,
+  describeFields,
+  fieldLine,
+  hasValues,
+  makeOrder,
+  type Order,
+  type TableWords,
+} from "./items.ts";
 import { parseRawSteps, type RawStep } from "./raw_steps.ts";
-import { shellWord, splitLine, type Word, WrongInput } from "./words.ts";
+import { fieldWord, type PastedCurl, readCurl, readUrl, shellWords } from "./pasted.ts";
+import { asValue, checkJson, endOfJson, shellWord, splitLine, type Word, WrongInput } from "./words.ts";
 
 /** A parsed command. */
 export type Command =
   | { readonly kind: "nothing" | "quit" | "follow" | "curl" | "explain" }
-  | { readonly kind: "help"; readonly topic?: "raw" }
+  /** The help, on a topic if there is one. */
+  | { readonly kind: "help"; readonly topic: string | undefined }
   /** Octets to send unchanged. */
   | { readonly kind: "raw"; readonly steps: readonly RawStep[] }
   /** The parts of later exchanges to show; without parts, the current ones are printed. */
   | { readonly kind: "print"; readonly parts: string | undefined }
   /** A header field for later requests, or the name of one to drop; without either, they are listed. */
-  | { readonly kind: "header"; readonly field?: FieldLine; readonly dropped?: string }
-  /** A request, and its row or target as typed. */
-  | { readonly kind: "request"; readonly order: Order; readonly object: string }
+  | { readonly kind: "header"; readonly field?: AskedField; readonly dropped?: string }
+  | { readonly kind: "request"; readonly order: Order }
+  /** A request as curl would send it: the order has its target and fields. */
+  | { readonly kind: "pasted"; readonly order: Order; readonly curl: PastedCurl }
   /** Values are missing: the program asks for them, and {@linkcode completeCommand} creates the request. */
   | { readonly kind: "ask"; readonly words: readonly Word[] };
 
@@ -33,15 +44,61 @@ export const LOCAL_COMMANDS: readonly string[] = [
   ...["print", "header", "auth", "follow", "curl", "explain", "raw", "help", "q"],
 ];
 
+/** Words for commands in other programs, and the command here. */
+const OTHER_WORDS: { readonly [word: string]: string } = {
+  ...{ update: "put or patch", set: "put", edit: "patch", change: "patch", modify: "patch" },
+  ...{ add: "post", create: "post", insert: "post", new: "post", remove: "delete", rm: "delete", erase: "delete" },
+  ...{ list: "get", ls: "get", show: "get", find: "get", fetch: "get", bye: "q", close: "q", end: "q", stop: "q" },
+};
+
+/** A command of curl, with what comes after the word. */
+const CURL = /^\s*(?:\$\s+)?curl\s+(\S[^]*)$/i;
+
 /**
  * Parses a typed line.
  *
  * @throws {WrongInput} If it is not a command.
  */
 export function parseLine(line: string, table: TableWords): Command {
+  const curl = CURL.exec(line);
+  if (curl !== null) return pastedCommand(readCurl(curl[1], table.server), table);
   // The strings of raw have quotes and escapes of their own.
   const steps = /^\s*raw(?:\s+(.*))?$/is.exec(line);
   return steps === null ? parseCommand(splitLine(line), table) : { kind: "raw", steps: parseRawSteps(steps[1] ?? "") };
+}
+
+/**
+ * Returns how many lines of a command follow, as far as is known: a command of curl goes on as in a shell, and JSON that
+ * is pasted goes on to its end.
+ *
+ * @param rest What was pasted after the text.
+ */
+export function linesAfter(text: string, rest: string | undefined): number {
+  try {
+    const curl = CURL.exec(text);
+    if (curl !== null) return shellWords(curl[1]) === undefined ? 1 : 0;
+    if (rest === undefined) return 0;
+    const words = splitLine(text);
+    const last = words.at(-1);
+    if (last === undefined || !/^[A-Z]/.test(words[0].text) && !METHODS.includes(words[0].text)) return 0;
+    const isOpen = last.isJson && !last.isWhole && endOfJson(last.text) === undefined;
+    if (!isOpen && (last.isJson || words.length === 1 || !/^\s*[{[]/.test(rest))) return 0;
+    const start = isOpen ? `${last.text}\n` : "\n";
+    const json = (start + rest).slice(0, endOfJson(start + rest)).trimEnd();
+    return json.split("\n").length - start.split("\n").length + 1;
+  } catch (error) {
+    if (error instanceof WrongInput) return 0;
+    throw error;
+  }
+}
+
+function pastedCommand(curl: PastedCurl, table: TableWords): Command {
+  // The method and the content are set afterwards: curl sends content with any method.
+  return {
+    kind: "pasted",
+    order: makeOrder("POST", curl.target, curl.fields, table),
+    curl: { ...curl, method: methodOf(curl.method) },
+  };
 }
 
 /**
@@ -65,14 +122,17 @@ export function parseCommand(words: readonly Word[], table: TableWords): Command
   switch (verb.toLowerCase()) {
     case "help":
     case "?":
-      return words[1]?.text.toLowerCase() === "raw" ? { kind: "help", topic: "raw" } : { kind: "help" };
+      refuseAfter(words, 2);
+      return { kind: "help", topic: words[1]?.text.toLowerCase() };
     case "q":
     case "quit":
     case "exit":
+      refuseAfter(words, 1);
       return { kind: "quit" };
     case "follow":
     case "curl":
     case "explain":
+      refuseAfter(words, 1);
       return { kind: verb.toLowerCase() as "follow" | "curl" | "explain" };
     case "print":
       return { kind: "print", parts: partsOf(words.slice(1)) };
@@ -81,8 +141,21 @@ export function parseCommand(words: readonly Word[], table: TableWords): Command
     case "auth":
       return authCommand(words.slice(1).map(({ text }) => text).join(" "));
     default:
-      return requestCommand(methodOf(verb), words, table);
+      if (isUrl(verb)) return parseCommand([{ text: "get", separable: [] }, ...words], table);
+      return requestCommand(methodOf(verb, words[1]?.text), words, table);
   }
+}
+
+/** Refuses words after a command that takes none. */
+function refuseAfter(words: readonly Word[], most: number): void {
+  if (words.length <= most) return;
+  const rest = words.slice(most).map(({ text }) => text).join(" ");
+  throw new WrongInput(`nothing follows ${words.slice(0, most).map(({ text }) => text).join(" ")}, saw ${rest}`);
+}
+
+/** Whether a word is a URL; a host with a port and a path is one, too. */
+function isUrl(word: string): boolean {
+  return /^(?:https?:\/\/|[\w.-]+:\d+\/)/i.test(word);
 }
 
 /**
@@ -90,49 +163,103 @@ export function parseCommand(words: readonly Word[], table: TableWords): Command
  *
  * @throws {WrongInput} If the values are invalid or missing.
  */
-export function completeCommand(words: readonly Word[], values: readonly Word[], table: TableWords): Order {
-  if (!hasValues(values, table)) {
-    const expected = table.fields === undefined
-      ? "name=value …"
-      : table.fields.map(({ name }) => `[${name}]`).join(" ");
-    throw new WrongInput(`expected ${expected}, saw nothing`);
-  }
-  return makeRequest(methodOf(words[0].text), words[1].text, [...words.slice(2), ...values], table);
+export function completeCommand(words: readonly Word[], entered: readonly Word[], table: TableWords): Order {
+  const values = entered.map(asValue);
+  checkWords(values);
+  if (!hasValues(values, table)) throw new WrongInput(`expected ${describeFields(table)}, saw nothing`);
+  return makeOrder(methodOf(words[0].text), words[1].text, [...words.slice(2), ...values], table);
 }
 
 /** Returns the method of a verb: a known method in any case, or another one in capitals. */
-function methodOf(verb: string): string {
-  if (METHODS.includes(verb.toLowerCase())) return verb.toUpperCase();
+function methodOf(verb: string, object = ""): string {
+  const word = verb.toLowerCase();
+  if (METHODS.includes(word)) return verb.toUpperCase();
   if (verb === "CONNECT") {
     throw new WrongInput("CONNECT would turn the connection into a tunnel, which is not supported");
   }
   if (/^[A-Z][A-Z0-9-]*$/.test(verb)) return verb;
+  const near = nearestCommand(verb, object);
   const known = [...METHODS, ...LOCAL_COMMANDS].join(", ");
-  throw new WrongInput(`${JSON.stringify(verb)} is not a command: use ${known}`);
+  throw new WrongInput(
+    `${JSON.stringify(verb)} is not a command: ${near === undefined ? `use ${known}` : `did you mean ${near}?`}`,
+  );
 }
 
-function requestCommand(method: string, words: readonly Word[], table: TableWords): Command {
+/** Returns the command that a word was likely meant to be. */
+function nearestCommand(verb: string, object: string): string | undefined {
+  const word = verb.toLowerCase();
+  const [method, ...path] = verb.split(/(?=\/)/);
+  if (path.length > 0 && METHODS.includes(method.toLowerCase())) {
+    return `${method.toLowerCase()} ${path.join("")}${path.join("") === "/" ? object : ""}`;
+  }
+  if (Object.hasOwn(OTHER_WORDS, word)) return OTHER_WORDS[word];
+  return nearest(word, [...METHODS, ...LOCAL_COMMANDS], word.length > 4 ? 2 : word.length > 2 ? 1 : 0);
+}
+
+function requestCommand(method: string, typed: readonly Word[], table: TableWords): Command {
+  const words = typed.length > 1 && isUrl(typed[1].text) ? withoutServer(method, typed, table) : typed;
   const [{ text: verb }, object, third] = words;
   const known = METHODS.includes(method.toLowerCase());
+  const shown = known ? method.toLowerCase() : method;
+  // The server names a row that has no name yet, once its values are known.
+  if (object === undefined && method === "POST") return { kind: "ask", words: [...words, shellWord("all", 1)] };
   if (object === undefined || object.text === "") {
-    const example = known ? `${method.toLowerCase()} Pingping` : `${method} /`;
     throw new WrongInput(
-      `${known ? method.toLowerCase() : method} needs ${
-        known ? "an object's name, all, or a /path" : "a /path"
-      }: ${example}`,
+      `${shown} needs ${known ? "an object's name, all, or a /path" : "a /path"}: ${shown} ${known ? "Pingping" : "/"}`,
     );
   }
   if (third !== undefined && /^HTTP\/\d/.test(third.text)) {
     throw new WrongInput(`this program adds the version and the line end: ${verb.toLowerCase()} ${object.text}`);
   }
   if (!known && !/^[/*]/.test(object.text)) {
-    throw new WrongInput(`${method} needs a /path: ${method} /${object.text}`);
+    const near = nearestCommand(verb, object.text);
+    const hint = near === undefined ? "" : `, or did you mean ${near} ${object.text}?`;
+    throw new WrongInput(`${method} needs a /path: ${method} /${object.text}${hint}`);
+  }
+  if (object.text.startsWith("all?")) {
+    const filters = object.text.slice("all?".length).split("&").map((one) => one.replace(/(?<!:\w+)=/, "=="));
+    throw new WrongInput(`parameters are items: ${shown} all ${filters.join(" ")}`);
+  }
+  if (!object.isQuoted && /^[^/]+\//.test(object.text)) {
+    throw new WrongInput(`no row has a / in its name: did you mean ${shown} /${object.text}?`);
   }
   const isRow = object.text !== "all" && !object.text.startsWith("/");
-  const wantsValues = isRow && (method === "POST" || method === "PUT") && !hasValues(words.slice(2), table);
-  return wantsValues
-    ? { kind: "ask", words }
-    : { kind: "request", order: makeRequest(method, object.text, words.slice(2), table), object: object.text };
+  const takesValues = isRow && (method === "POST" || method === "PUT");
+  if (takesValues && words.length === 3 && third.isWhole && third.isJson && table.fields?.length !== 1) {
+    throw new WrongInput(`after a row's name JSON stands without quotes: ${shown} ${object.text} ${third.text}`);
+  }
+  const items = takesValues ? words.slice(2).map(asValue) : words.slice(2);
+  checkWords(items);
+  return takesValues && !hasValues(items, table)
+    ? { kind: "ask", words: [words[0], object, ...items] }
+    : { kind: "request", order: makeOrder(method, object.text, items, table) };
+}
+
+/** Returns the words of a request to a URL of this server: its path, and what its authority says as items. */
+function withoutServer(method: string, [verb, url, ...items]: readonly Word[], table: TableWords): Word[] {
+  const { target, host, userPass } = readUrl(url.text, table.server, (target) => [method.toLowerCase(), target]);
+  const fields: FieldLine[] = [["Host", host], ...userPass === undefined ? [] : [basicAuthorization(userPass)]];
+  const own = fields.filter(([name]) =>
+    !items.some(({ text }) => text.toLowerCase().startsWith(`${name}:`.toLowerCase()))
+  );
+  return [verb, { text: target, separable: [] }, ...own.map(fieldWord), ...items];
+}
+
+/** Refuses items that were meant otherwise: a value behind a blank, and items after JSON. */
+function checkWords(words: readonly Word[]): void {
+  for (const [i, { text, isJson, isQuoted, separable }] of words.entries()) {
+    if (isJson && !isQuoted) checkJson(text);
+    const next = words[i + 1];
+    if (next === undefined || isQuoted || !/^[^:=]+:$/.test(text) || !separable.at(-1) || !isPlain(next)) continue;
+    const name = text.slice(0, -1);
+    const value = isCredentialField(name) ? "…" : next.text;
+    throw new WrongInput(`a blank ends an item: quote "${name}: ${value}", or put ${text} last to send no ${name}`);
+  }
+}
+
+/** Whether a word is a value without a name. */
+function isPlain({ text, separable, isJson }: Word): boolean {
+  return !isJson && ![...separable.keys()].some((i) => separable[i] && /[:=@]/.test(text[i]));
 }
 
 /** Whether a command has credentials: in fields, in its target, or in octets to be sent unchanged. */
@@ -149,18 +276,26 @@ export function holdsCredentials(command: Command): boolean {
       return command.words.slice(2).some(({ text }) =>
         isCredentialField(text.split(/[:=]/, 1)[0]) || credentialsIn(text).length > 0
       );
+    case "pasted": {
+      const text = command.curl.data?.map((part) => "text" in part ? part.text : "").join("") ?? "";
+      return holdsCredentials({ kind: "request", order: command.order }) ||
+        [...text.matchAll(/(?<![\w-])([\w-]{1,64})"?\s*[:=]/g)].some(([, name]) => isCredentialField(name));
+    }
     case "request": {
-      const { target, fields } = command.order.request;
-      const parameters = new URLSearchParams(/\?(.*)/s.exec(target)?.[1]).keys();
-      return fieldsHold(fields) || maskTarget(target) !== target || [...parameters].some(isCredentialField);
+      const { target, items } = command.order;
+      const parameters = items.flatMap((item) => item.kind === "query" ? item.name : []);
+      const fields = items.flatMap((item): AskedField[] =>
+        item.kind === "field" ? [[item.name, typeof item.value === "object" ? "file" : item.value]] : []
+      );
+      return fieldsHold(fields) || maskQuery(maskTarget(target)) !== target || parameters.some(isCredentialField);
     }
     default:
       return false;
   }
 }
 
-function fieldsHold(fields: readonly FieldLine[]): boolean {
-  return credentialsIn(fields.map(([name, value]) => `${name}: ${value}\r\n`).join("")).length > 0;
+function fieldsHold(fields: readonly AskedField[]): boolean {
+  return credentialsIn(fields.map(([name, value = ""]) => `${name}: ${value}\r\n`).join("")).length > 0;
 }
 
 /** Parses letters of HBhb, as in `--print`. */
@@ -172,15 +307,18 @@ function partsOf(words: readonly Word[]): string | undefined {
 }
 
 /**
- * Parses `header Name: value`, which adds a field to later requests, `header -Name`, which drops it, and `header`,
- * which lists them.
+ * Parses `header Name: value`, which adds a field to later requests, `Name;` an empty one, and `Name:` none of that
+ * name; `header -Name`, which drops it, and `header`, which lists them.
  */
 function headerCommand(text: string): Command {
   if (text === "") return { kind: "header" };
   if (text.startsWith("-")) return { kind: "header", dropped: text.slice(1) };
+  const empty = /^([^:]+);$/.exec(text)?.[1];
+  if (empty !== undefined) return { kind: "header", field: fieldLine(empty, "") };
   const colon = text.indexOf(":");
   if (colon < 1) throw new WrongInput(`header takes Name: value, or -Name to drop it, saw ${JSON.stringify(text)}`);
-  return { kind: "header", field: fieldLine(text.slice(0, colon), text.slice(colon + 1)) };
+  const [name, value] = fieldLine(text.slice(0, colon), text.slice(colon + 1));
+  return { kind: "header", field: [name, value === "" ? undefined : value] };
 }
 
 /** Parses `auth USER:PASS`, which adds the credentials to later requests (RFC 7617), and `auth -`, which drops them. */

@@ -9,7 +9,7 @@ import { ClientError, type ClientOptions, Session } from "../client.ts";
 import { type FieldLine, HttpError, type HttpRequest, isInterim } from "../http_message.ts";
 import { CLIENT_TIMEOUT_MS } from "../limits.ts";
 import { parseLine } from "./command.ts";
-import { describeFields, type TableWords, withDefaults } from "./items.ts";
+import { describeFields, filesOf, requestOf, type TableWords } from "./items.ts";
 import type { RawView } from "./raw.ts";
 import type { RawStep } from "./raw_steps.ts";
 import { WrongInput } from "./words.ts";
@@ -65,9 +65,11 @@ export class CommandSender {
       const command = parseLine(line, this.#options.words);
       if (command.kind === "raw") return command.steps;
       if (command.kind === "request") {
-        const { request, contentFrom } = command.order;
-        if (contentFrom !== undefined) throw new WrongInput("no file is read for a page: type the content itself");
-        return withDefaults(request, this.#options.defaults);
+        const { words, defaults } = this.#options;
+        if (filesOf(command.order, [defaults]).length > 0) {
+          throw new WrongInput("no file is read for a page: type the content itself");
+        }
+        return requestOf(command.order, [defaults], words).request;
       }
       if (command.kind === "ask") {
         throw new WrongInput(`the values are missing: post NAME ${describeFields(this.#options.words)}`);

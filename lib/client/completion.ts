@@ -36,7 +36,7 @@ export class SeenNames {
     }
   }
 
-  /** Completes the first word of a line by a command, and the second one of a request by a row's name. */
+  /** Completes the first word of a line by a command, the second one of a request by a row's name, of help by a command. */
   complete(line: string): Completion {
     const [, verb, typed = ""] = /^([a-z]+) +((?:\\.|[^\s\\])*)$/i.exec(line) ?? [];
     if (verb === undefined) {
@@ -44,8 +44,9 @@ export class SeenNames {
       const found = [...METHODS, ...LOCAL_COMMANDS].filter((word) => word.startsWith(line));
       return [found.map((word) => ALONE.includes(word) ? word : `${word} `), line];
     }
-    if (!METHODS.includes(verb.toLowerCase())) return [[], typed];
-    const names = ["all", ...[...this.#names].map(escaped)];
+    const isHelp = verb.toLowerCase() === "help";
+    if (!isHelp && !METHODS.includes(verb.toLowerCase())) return [[], typed];
+    const names = ["all", ...isHelp ? [...METHODS, ...LOCAL_COMMANDS] : [...this.#names].map(escaped)];
     return [names.filter((name) => name.startsWith(typed)).map((name) => `${name} `), typed];
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { setImmediate } from "node:timers";
-import { counted, octetsToText, octetString, type RawConnection, writeAll } from "../bytes.ts";
+import { counted, type RawConnection } from "../bytes.ts";
 import {
   type ContentPiece,
   Decoder,
@@ -18,10 +18,11 @@ import {
   type MessageEnd,
   type ResponseHead,
 } from "../http_message.ts";
-import { authorityOf, type Endpoint } from "../address.ts";
-import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS, SHOWN_UNASKED_OCTETS } from "../limits.ts";
-import { escapeText } from "../terminal.ts";
+import { type Endpoint, withoutZone } from "../address.ts";
+import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../limits.ts";
+import { connectError, endOf, startOf } from "./connection_causes.ts";
 import { ClientError, InvalidResponse, TimeoutError } from "./errors.ts";
+import { timeoutError, unseenMs, withTimeout } from "./waiting.ts";
 
 /** How a connection is opened. */
 export interface DialOptions {
@@ -41,8 +42,10 @@ export interface DialOptions {
 
 /** Options of a client. */
 export interface ClientOptions extends DialOptions {
-  /** The timeout for connecting and for each part of a response, in milliseconds. */
+  /** The timeout for connecting, for a response and for each part of it, in milliseconds. */
   readonly timeoutMs: number;
+  /** Waits until what listens to the tap has room for another read or write; `undefined` if it has. */
+  readonly room?: () => Promise<void> | undefined;
   /** Receives the addresses of each new connection. */
   readonly connected?: (local: Deno.NetAddr, remote: Deno.NetAddr) => void;
   /** Receives how a connection ended while no exchange was in progress, as soon as it is known. */
@@ -70,7 +73,10 @@ export interface SentRequest {
 /** An event of an exchange, in order: notices, the request, interim responses, the response. */
 export type ExchangeEvent = Notice | SentRequest | ResponseHead | ContentPiece | MessageEnd;
 
-const READ_BYTES = 64 * 1024;
+const READ_BYTES = 256 * 1024;
+const WRITE_BYTES = 1024 * 1024;
+/** What a server says of its own accord comes within this many milliseconds; later it is about a client too slow. */
+const GREETING_MS = 1000;
 /** A connection used within this many milliseconds is likely still open. */
 const FRESH_MS = 50;
 
@@ -96,7 +102,7 @@ export async function dial(endpoint: Endpoint, options: DialOptions, cancel?: Ab
     if (!secure) return tap(tcp);
     const tls = tap(
       await startTls(tcp, {
-        hostname: host,
+        hostname: withoutZone(host),
         caCerts: [...caCerts],
         alpnProtocols: ["http/1.1"],
         unsafelyDisableHostnameVerification: anyName,
@@ -131,10 +137,14 @@ export class ClientConnection {
   /** When the current read times out, in milliseconds, and the function that rejects it. */
   #deadline = Infinity;
   #expire: (error: TimeoutError) => void = () => {};
+  /** When the request's octets were last taken, in milliseconds, and how many were. */
+  #progress = 0;
+  #handedOver = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** A read while no exchange is in progress, so that a close by the server is noticed immediately. */
   #reading: Promise<number | null> | undefined;
   #busy = false;
+  /** How the connection ended, or why it cannot be used again: a clause. */
   #ended: string | undefined;
   /** Why the server closes the connection after its response, if it said so. */
   #announced: string | undefined;
@@ -142,6 +152,8 @@ export class ClientConnection {
   #isClosed = false;
   /** Whether an exchange has completed on this connection. */
   used = false;
+  /** Whether the server spoke as soon as the connection was open, as it would on another one. */
+  spokeFirst = false;
   /** When the connection was last known to be open, in milliseconds. */
   #lastUsed = -Infinity;
 
@@ -162,14 +174,14 @@ export class ClientConnection {
     return new ClientConnection(await dial(endpoint, options, cancel), options);
   }
 
-  /** Why no further request can be sent, if so. */
+  /** Why no further request can be sent, if so: a clause, such as `the server closed: FIN after 3 s idle`. */
   get ended(): string | undefined {
     return this.#ended;
   }
 
-  /** Whether the user knows that it has ended. */
-  get endIsTold(): boolean {
-    return this.#told;
+  /** Whether the user knows that it has ended, or that it was to end. */
+  get endIsKnown(): boolean {
+    return this.#told || this.#announced !== undefined;
   }
 
   /** Resolves after a turn of the event loop, when unsolicited data or a close by the server is known. */
@@ -196,37 +208,43 @@ export class ClientConnection {
     // writing fails, reading reports the reason.
     const octets = encoder.bytes();
     let sent = false;
-    writeAll(this.#conn, octets).then(() => sent = true, () => {});
+    this.#handedOver = 0;
+    this.#progress = performance.now();
+    this.#send(octets).then(() => sent = true, () => {});
     const headBytes = octets.length - (request.content?.length ?? 0);
     yield { kind: "sent", head: octets.subarray(0, headBytes), content: octets.subarray(headBytes) };
     let status = 100;
     let interim = 0;
-    const headDeadline = performance.now() + this.#timeoutMs;
     for (;;) {
       const event = this.#nextEvent();
       if (event === undefined) {
+        await this.#options.room?.();
         // The head must arrive in time; content may take longer as long as octets arrive.
-        await this.#receive(isInterim(status) ? headDeadline : performance.now() + this.#timeoutMs);
+        if (!isInterim(status)) this.#progress = performance.now();
+        await this.#receive(this.#lastMoment);
         continue;
       }
       if (event.kind === "request" || event.kind === "closed") throw new NoResponse(NO_RESPONSE);
       yield event;
       if (event.kind === "response") {
         status = event.status;
+        this.#progress = performance.now();
+        // A server that responds to the whole request has it.
+        if (sent && !isInterim(status)) this.#handedOver = 0;
         if (isInterim(status) && ++interim > MAX_INTERIM_RESPONSES) throw new ClientError(TOO_MANY_INTERIM);
         // After 101 (Switching Protocols) the connection no longer carries HTTP.
         if (!event.persistent || status === 101 || asksToClose(request)) {
-          this.#ended = SERVER_CLOSED;
           this.#announced = status === 101 ? undefined : announcedEnd(event, request);
+          this.#ended = status === 101 ? LEFT_HTTP : `the server closes ${this.#announced}`;
         }
       } else if (event.kind === "end" && (!isInterim(status) || status === 101)) break;
     }
     this.#busy = false;
     this.used = true;
     this.#idleSince = this.#lastUsed = performance.now();
-    if (status === 101) this.#endNow(SERVER_CLOSED, "after 101, the connection no longer carries HTTP");
+    if (status === 101) this.#endNow(LEFT_HTTP);
     // Otherwise the server would read the next request as content of this one (RFC 9112 §9.3).
-    else if (!sent) this.#endNow(EARLY, "the server responded before it received the whole request");
+    else if (!sent) this.#endNow("the server responded before it received the whole request");
     // Unsolicited data must not be taken for the next response (RFC 9112 §9.2).
     else if (this.#ended === undefined && !this.#decoder.idle) this.#noteUnasked(this.#decoder.unread);
     else this.#reading = this.#read();
@@ -240,6 +258,7 @@ export class ClientConnection {
         const reading = this.#reading ?? this.#conn.read(this.#buffer);
         this.#reading = undefined;
         const count = await reading;
+        await this.#options.room?.();
         return count === null ? null : this.#buffer.subarray(0, count);
       },
       write: (bytes) => this.#conn.write(bytes),
@@ -251,7 +270,7 @@ export class ClientConnection {
   /** Closes the connection. */
   close(): void {
     this.#isClosed = true;
-    this.#ended ??= SERVER_CLOSED;
+    this.#ended ??= "this program closed the connection";
     clearTimeout(this.#timer);
     try {
       this.#conn.close();
@@ -275,16 +294,16 @@ export class ClientConnection {
 
   #noteEnd(how: string): void {
     if (this.#busy || this.#told) return;
-    this.#endNow(SERVER_CLOSED, `the server closed: ${how} ${this.#announced ?? `after ${this.#idleSeconds} s idle`}`);
+    const when = this.#announced ??
+      `after ${this.#idleSeconds} s idle${this.used ? "" : ", before there was a request"}`;
+    this.#endNow(how.includes(" ") ? `the server closed ${when}: ${how}` : `the server closed: ${how} ${when}`);
   }
 
   #noteUnasked(octets: Uint8Array): void {
     if (this.#busy || this.#told) return;
-    const [line] = octetString(octets, 0, SHOWN_UNASKED_OCTETS).split(/\r?\n/, 1);
-    const what = `${counted(octets.length, "octet")} unasked after ${this.#idleSeconds} s idle: ${
-      escapeText(octetsToText(line))
-    }`;
-    this.#endNow(UNASKED, `the server sent ${what}`);
+    this.spokeFirst = !this.used && performance.now() - this.#idleSince < GREETING_MS;
+    const when = this.used ? `unasked after ${this.#idleSeconds} s idle` : "before there was a request";
+    this.#endNow(`the server sent ${counted(octets.length, "octet")} ${when}: ${startOf(octets)}`);
   }
 
   get #idleSeconds(): number {
@@ -292,11 +311,11 @@ export class ClientConnection {
   }
 
   /** Ends the connection between two exchanges, and tells the user. */
-  #endNow(ended: string, how: string): void {
-    this.#ended ??= ended;
+  #endNow(how: string): void {
     const { closed } = this.#options;
     // A close by this program is no news.
     if (this.#isClosed) return;
+    this.#ended = how;
     this.#told = closed !== undefined;
     this.close();
     closed?.(how);
@@ -310,11 +329,26 @@ export class ClientConnection {
       count = await this.#inTime(reading, deadline);
     } catch (error) {
       if (error instanceof TimeoutError || !(error instanceof Error)) throw error;
-      if (this.#decoder.idle) throw new NoResponse(NO_RESPONSE);
-      throw new ClientError(`The connection broke in the middle of the response: ${error.message}`);
+      if (this.#decoder.idle) throw new NoResponse(`${NO_RESPONSE}: ${endOf(error)}`);
+      throw new ClientError(`The connection broke in the middle of the response: ${endOf(error)}`);
     }
     if (count === null) this.#decoder.close();
     else this.#decoder.receive(this.#buffer.subarray(0, count));
+  }
+
+  /** Sends a request's octets. Each step that is taken gives the server time anew. */
+  async #send(octets: Uint8Array): Promise<void> {
+    while (this.#handedOver < octets.length) {
+      await this.#options.room?.();
+      this.#handedOver += await this.#conn.write(octets.subarray(this.#handedOver, this.#handedOver + WRITE_BYTES));
+      this.#progress = performance.now();
+      if (this.#deadline !== Infinity) this.#deadline = this.#lastMoment;
+    }
+  }
+
+  /** Until when the server has time, in milliseconds: what was handed over last may still be on its way. */
+  get #lastMoment(): number {
+    return this.#progress + this.#timeoutMs + unseenMs(this.#handedOver);
   }
 
   /** Waits for a read, within a deadline. One timer serves all reads, because most finish long before it fires. */
@@ -335,7 +369,7 @@ export class ClientConnection {
       this.#timer = setTimeout(() => this.#checkTime(), left);
       return;
     }
-    this.#expire(timeoutError(this.#timeoutMs));
+    this.#expire(timeoutError(this.#timeoutMs, unseenMs(this.#handedOver)));
     this.close();
   }
 
@@ -345,29 +379,17 @@ export class ClientConnection {
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       const octets = this.#decoder.unread;
-      const hint = octets[0] === TLS_ALERT ? "; this looks like TLS, for which the address starts with https://" : "";
-      const about = `${error.message} (${error.rule}, at byte ${error.offset})${hint}`;
+      // What starts otherwise is another protocol's.
+      const isOther = this.#decoder.consumed === 0 && octets.length > 0 && octets[0] !== LETTER_H;
+      const seen = isOther ? `; the server sent: ${startOf(octets)}` : "";
+      const about = `${error.message} (${error.rule}, at octet ${error.offset})${seen}`;
       throw new InvalidResponse(`The response is not valid HTTP: ${about}`, octets.slice());
     }
   }
 }
 
-/** Why a certificate is refused, for the user. */
-const CERTIFICATE_REASONS: readonly [pattern: RegExp, reason: string][] = [
-  [/UnknownIssuer/, "its certificate is not signed by a trusted authority; --cacert FILE adds one"],
-  [/CaUsedAsEndEntity/, "its certificate is a CA certificate, which a server may not use (basicConstraints)"],
-  [/not valid for any names/, "its certificate names no host (subjectAltName)"],
-  [/not valid for name|NotValidForName/, "its certificate is for another name"],
-  [/not valid yet|NotValidYet/, "its certificate is not valid yet"],
-  [/certificate expired|Expired/, "its certificate has expired"],
-  [/invalid peer certificate|BadEncoding|BadSignature/, "its certificate is not valid"],
-];
-const NO_TLS = /InvalidContentType/;
-/** The first octet from a TLS server to a client that does not speak TLS (RFC 8446 §5.1). */
-const TLS_ALERT = 0x15;
-const SERVER_CLOSED = "The server had closed the connection";
-const UNASKED = "The server had sent unsolicited data";
-const EARLY = "The server had responded before it received the whole request";
+const LEFT_HTTP = "after 101, the connection no longer carries HTTP";
+const LETTER_H = 0x48;
 const TOO_MANY_INTERIM = `The server sent more than ${MAX_INTERIM_RESPONSES} interim responses`;
 const NO_RESPONSE = "The server closed the connection without a response, so what it did with the request is not known";
 
@@ -384,55 +406,4 @@ function announcedEnd({ fields, minor }: ResponseHead, request: HttpRequest): st
   }
   if (asksToClose(request)) return "after the response, as the request's Connection: close asked";
   return minor === 0 ? "after the response, as HTTP/1.0 does" : "ended the content, which had no length";
-}
-
-/** Returns how a connection ended, in TCP's words. */
-function endOf(error: unknown): string {
-  if (error instanceof Deno.errors.ConnectionReset) return "RST";
-  if (error instanceof Deno.errors.UnexpectedEof) return "FIN without TLS's close_notify";
-  return error instanceof Error ? error.message : String(error);
-}
-
-/** Rejects if the promise takes longer than the timeout, or is cancelled. */
-async function withTimeout<T>(
-  promise: Promise<T>,
-  timeoutMs: number,
-  giveUp: () => void,
-  cancel: AbortSignal | undefined,
-): Promise<T> {
-  const { promise: timeout, reject } = Promise.withResolvers<never>();
-  const stop = (error: unknown) => {
-    reject(error);
-    giveUp();
-  };
-  const cancelled = () => stop(cancel?.reason);
-  const timer = setTimeout(() => stop(timeoutError(timeoutMs)), timeoutMs);
-  cancel?.addEventListener("abort", cancelled);
-  // The promise's result after a timeout is ignored.
-  promise.catch(() => {});
-  try {
-    return await Promise.race([promise, timeout]);
-  } finally {
-    clearTimeout(timer);
-    cancel?.removeEventListener("abort", cancelled);
-  }
-}
-
-function timeoutError(timeoutMs: number): TimeoutError {
-  return new TimeoutError(`No response came within ${timeoutMs / 1000} second${timeoutMs === 1000 ? "" : "s"}`);
-}
-
-function connectError(error: unknown, endpoint: Endpoint, advice: ClientOptions["certificateAdvice"]): unknown {
-  if (error instanceof ClientError || error instanceof Deno.errors.NotCapable || !(error instanceof Error)) {
-    return error;
-  }
-  const start = `Cannot connect to ${authorityOf(endpoint)}:`;
-  const { message } = error;
-  if (error instanceof Deno.errors.ConnectionRefused) {
-    return new ClientError(`${start} connection refused (is a server running there?)`);
-  }
-  if (NO_TLS.test(message)) return new ClientError(`${start} it does not speak TLS; try http://`);
-  const refused = CERTIFICATE_REASONS.find(([pattern]) => pattern.test(message))?.[1];
-  if (refused === undefined) return new ClientError(`${start} ${message}`);
-  return new ClientError(`${start} ${refused}${advice === undefined ? "" : `; ${advice(endpoint.host)}`}`);
 }

@@ -12,12 +12,14 @@ import { MAX_CODINGS, MAX_DECODED_SHOWN_BYTES } from "../limits.ts";
 type Zlib = typeof import("node:zlib");
 type Stream = ReturnType<Zlib["createGunzip"]>;
 
-/** Content codings and their decoders, by names in lower case (RFC 9110 §8.4.1, RFC 7932). */
-const CODINGS: Readonly<Record<string, (zlib: Zlib) => Stream>> = {
+/** Content codings and their decoders, by names in lower case (RFC 9110 §8.4.1, RFC 7932, RFC 8878). */
+const CODINGS: Readonly<Record<string, (zlib: Zlib, first: number) => Stream>> = {
   "gzip": (zlib) => zlib.createGunzip(),
   "x-gzip": (zlib) => zlib.createGunzip(),
-  "deflate": (zlib) => zlib.createInflate(),
+  // Some servers leave out the wrapper (RFC 9110 §8.4.1.2), whose first octet names the method, 8 (RFC 1950 §2.2).
+  "deflate": (zlib, first) => (first & 0x0f) === 8 ? zlib.createInflate() : zlib.createInflateRaw(),
   "br": (zlib) => zlib.createBrotliDecompress(),
+  "zstd": (zlib) => zlib.createZstdDecompress(),
 };
 
 /** How decoding goes: it may go on, it has reached the limit, or the octets are invalid or end too early. */
@@ -51,7 +53,7 @@ export class ContentDecoder {
     if (this.#stages === undefined) {
       // Loaded on demand, because loading takes a noticeable part of the start.
       const zlib = await import("node:zlib");
-      this.#stages = this.#names.map((name) => new Stage(CODINGS[name](zlib)));
+      this.#stages = this.#names.map((name) => new Stage((first) => CODINGS[name](zlib, first)));
     }
     yield* this.#from(0, chunk);
   }
@@ -72,14 +74,21 @@ export class ContentDecoder {
 /** Undoes one coding. */
 class Stage {
   state: DecodingState = "going";
-  readonly #stream: Stream;
+  readonly #create: (first: number) => Stream;
+  /** Created for the first octet. */
+  #stream: Stream | undefined;
   #length = 0;
   #hasEnded = false;
   /** Continues the decoding that waits for the stream. */
   #wake = () => {};
 
-  constructor(stream: Stream) {
-    this.#stream = stream;
+  /** @param create Creates a stream for content with this first octet. */
+  constructor(create: (first: number) => Stream) {
+    this.#create = create;
+  }
+
+  #open(first: number): Stream {
+    const stream = this.#create(first);
     stream.on("readable", () => this.#wake());
     stream.on("error", () => {
       this.state = "invalid";
@@ -90,14 +99,16 @@ class Stage {
       this.#hasEnded = true;
       this.#wake();
     });
+    return stream;
   }
 
   async *decode(chunk: Uint8Array | "end"): AsyncGenerator<Uint8Array> {
     let isTaken = false;
-    if (this.state !== "going" || this.#hasEnded) return;
-    if (chunk === "end") this.#stream.end();
+    if (this.state !== "going" || this.#hasEnded || chunk.length === 0) return;
+    const stream = this.#stream ??= this.#open(chunk === "end" ? 0 : chunk[0]);
+    if (chunk === "end") stream.end();
     else {
-      this.#stream.write(chunk, () => {
+      stream.write(chunk, () => {
         isTaken = true;
         this.#wake();
       });
@@ -105,7 +116,7 @@ class Stage {
     while (this.state === "going" && !this.#hasEnded) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
-      const piece: Uint8Array | null = this.#stream.read();
+      const piece: Uint8Array | null = stream.read();
       if (piece !== null) yield this.#bounded(piece);
       else if (isTaken) return;
       else await promise;
@@ -122,6 +133,6 @@ class Stage {
   }
 
   close(): void {
-    this.#stream.destroy();
+    this.#stream?.destroy();
   }
 }

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { ByteBuffer } from "../bytes.ts";
+import { Buffer } from "node:buffer";
+import { ByteBuffer, octetsToText, octetString, withoutMark } from "../bytes.ts";
 import { LF } from "../http_message.ts";
 import {
   MAX_DECODED_SHOWN_BYTES,
@@ -14,7 +15,8 @@ import {
   SHOWN_PIECE_BYTES,
   SNIFFED_CONTENT_BYTES,
 } from "../limits.ts";
-import { ContentText, displayWidth, escapeText, type Painter } from "../terminal.ts";
+import { ContentText, displayWidth, escapeJson, escapeOctet, escapeText, type Painter } from "../terminal.ts";
+import { CharsetDecoder, charsetOf, isUtf8Start } from "./charset.ts";
 import { ContentDecoder } from "./content_coding.ts";
 import { indentJson } from "./json_view.ts";
 
@@ -43,6 +45,7 @@ export interface ContentViewOptions {
   readonly tell?: (line: string) => Promise<void>;
 }
 
+const JSON_TYPE = /[/+]json$/;
 const TEXT_TYPE =
   /^text\/|[/+](?:json|xml|javascript|ecmascript|yaml|x-www-form-urlencoded|x-ndjson|toml|csv|graphql)$/;
 const BINARY_TYPE = /^(?:image\/(?!svg)|audio\/|video\/|font\/|application\/(?:octet-stream|zip|gzip|pdf|wasm))/;
@@ -57,6 +60,10 @@ export class ContentView {
   readonly #coding: string;
   /** Decodes the content; `undefined` if it is not coded, or shown as it is. */
   #decoder: ContentDecoder | undefined;
+  /** Whether the octets are not of the coding, or that is not known. */
+  #isMiscoded = false;
+  /** Decodes the text; `undefined` if it is UTF-8, or shown as it is. */
+  #charset: CharsetDecoder | undefined;
   /** Coded octets, held until the kind of the decoded ones is known. */
   #coded = new ByteBuffer(0);
   readonly #text = new ContentText();
@@ -79,8 +86,7 @@ export class ContentView {
     this.#coding = codings.join(", ");
     if (codings.length === 0) return;
     this.#decoder = ContentDecoder.for(codings);
-    this.#holds = this.#decoder !== undefined;
-    if (!this.#holds) this.#isBinary = true;
+    this.#isMiscoded = this.#decoder === undefined;
   }
 
   /** Shows another piece, or holds it. */
@@ -122,10 +128,15 @@ export class ContentView {
       await this.#addDecoded(piece);
       if (this.#isBinary) return;
     }
-    const isNothing = this.#holds && this.#held.length === 0;
-    if (isNothing && (decoder.state === "invalid" || this.#coded.length > MAX_HELD_CONTENT_BYTES)) {
-      await this.#releaseBinary();
-    }
+    if (this.#isBinary !== undefined) return;
+    if (decoder.state === "invalid" && (this.#held.length === 0 || !isBinary(this.#coded.view(), ""))) {
+      // What was never coded is shown as it came, if it is text.
+      decoder.close();
+      this.#decoder = undefined;
+      this.#isMiscoded = true;
+      this.#held = new ByteBuffer(0);
+      await this.#addDecoded(this.#coded.view());
+    } else if (this.#held.length === 0 && this.#coded.length > MAX_HELD_CONTENT_BYTES) await this.#releaseBinary();
   }
 
   async #addDecoded(bytes: Uint8Array): Promise<void> {
@@ -138,16 +149,17 @@ export class ContentView {
       this.#mayIndent() ? MAX_HELD_CONTENT_MS : MAX_SNIFF_MS,
     );
     if (this.#held.length < SNIFFED_CONTENT_BYTES) return;
-    this.#isBinary ??= isBinary(this.#held.view(), this.#type);
+    this.#classify();
     if (this.#isBinary || !this.#mayIndent() || this.#held.length > MAX_HELD_CONTENT_BYTES) await this.#release();
   }
 
   async #end(): Promise<void> {
     if (this.#bytes === 0) return;
     if (this.#decoder !== undefined && !this.#isBinary) await this.#decode("end");
+    this.#classify();
     const indented = this.#holds && !this.#isBinary ? this.#indented(this.#held.view()) : undefined;
     if (indented !== undefined) {
-      for (const piece of indented) await this.#write(piece);
+      for (const piece of indented) await this.#writeOctets(piece);
       await this.#write("\n");
     } else {
       await this.#release();
@@ -158,13 +170,28 @@ export class ContentView {
   }
 
   #mayIndent(): boolean {
-    return this.#options.indent !== "never" && (/[/+]json$/.test(this.#type) || this.#type === "");
+    return this.#options.indent !== "never" && (JSON_TYPE.test(this.#type) || this.#type === "");
+  }
+
+  /** Decides by what is held whether content is binary, and which charset text is in. */
+  #classify(): void {
+    if (!this.#holds) return;
+    const start = this.#held.view();
+    const { type = "", writeExactly } = this.#options;
+    const isText = /charset=/i.test(type) || TEXT_TYPE.test(this.#type);
+    const charset = isText && !BINARY_TYPE.test(this.#type) ? charsetOf(type, start) : undefined;
+    // Octets under a wrong coding are text only if they look like it.
+    this.#isBinary ??= charset === undefined && isBinary(start, this.#isMiscoded ? "" : this.#type);
+    // JSON that is UTF-8 is UTF-8, whatever its type says (RFC 8259 §11).
+    const isUtf8 = JSON_TYPE.test(this.#type) && isUtf8Start(start) && !start.includes(0);
+    const label = this.#isBinary || isUtf8 || writeExactly !== undefined ? undefined : charset;
+    this.#charset = label === undefined ? undefined : new CharsetDecoder(label);
   }
 
   /** Shows what is held; what follows is shown as it comes. */
   async #release(): Promise<void> {
     if (!this.#holds) return;
-    this.#isBinary ??= isBinary(this.#held.view(), this.#type);
+    this.#classify();
     if (this.#isBinary) return await this.#releaseBinary();
     const held = this.#held.view();
     this.#held = new ByteBuffer(0);
@@ -190,11 +217,14 @@ export class ContentView {
 
   async #show(bytes: Uint8Array): Promise<void> {
     if (this.#options.writeExactly !== undefined) return await this.#pass(bytes);
-    for (const piece of pieces(bytes)) await this.#write(this.#text.add(piece));
+    for (const piece of pieces(bytes)) {
+      await this.#write(this.#text.add(this.#charset?.decode(piece, false) ?? piece));
+    }
   }
 
   async #endText(): Promise<void> {
     if (this.#options.writeExactly !== undefined) return;
+    if (this.#charset !== undefined) await this.#write(this.#text.add(this.#charset.decode(new Uint8Array(0), true)));
     await this.#write(this.#text.end());
     if (!this.endsLine) await this.#write("\n");
   }
@@ -205,6 +235,13 @@ export class ContentView {
     this.endsLine = text.endsWith("\n");
   }
 
+  /** Writes octets, one character each, exactly into a file; for a terminal they are text already. */
+  async #writeOctets(octets: string): Promise<void> {
+    const { writeExactly } = this.#options;
+    if (writeExactly === undefined) await this.#write(octets);
+    else await writeExactly(Buffer.from(octets, "latin1"));
+  }
+
   /** Writes a line on the content, on a terminal. */
   async #say(line: string): Promise<void> {
     if (this.#options.writeExactly === undefined) await this.#write(`${this.#options.painter("dim", line)}\n`);
@@ -212,29 +249,43 @@ export class ContentView {
 
   /** Returns content indented; `undefined` if it is shown as received. */
   #indented(bytes: Uint8Array): Iterable<string> | undefined {
-    const { indent, columns, painter } = this.#options;
+    const { indent, columns, painter, writeExactly, type = "" } = this.#options;
     if (!this.#mayIndent() || bytes.length > MAX_HELD_CONTENT_BYTES) return undefined;
-    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
-    const fits = displayWidth(text) <= columns && !text.trimEnd().includes("\n");
-    return indent === "long" && fits ? undefined : indentJson(text, painter);
+    // In some charsets an octet of a character may look like a quote or a backslash.
+    if (writeExactly !== undefined && charsetOf(type, bytes) !== undefined && !isUtf8Start(bytes)) return undefined;
+    const json = withoutMark(this.#charset?.decode(bytes, true) ?? bytes);
+    const octets = octetString(json);
+    const fits = displayWidth(octetsToText(octets)) <= columns && !octets.trimEnd().includes("\n");
+    if (indent === "long" && fits) return undefined;
+    if (writeExactly === undefined) {
+      return indentJson(octets, painter, (token) => escapeJson(octetsToText(token, escapeOctet)));
+    }
+    const indented = indentJson(octets, painter, (token) => token);
+    return indented && [octetString(bytes, 0, bytes.length - json.length), ...indented];
   }
 
   /** Says how shown text differs from the octets on the wire. */
   async #sayHow(isIndented: boolean): Promise<void> {
-    const indented = isIndented ? "shown indented; " : "";
-    if (this.#decoder === undefined) {
-      if (isIndented) await this.#say(`(${indented}${this.#bytes} octets on the wire)`);
-      return;
-    }
+    const octets = `${grouped(this.#bytes)} octets`;
     const coding = escapeText(this.#coding);
+    const state = this.#decoder?.state ?? (this.#charset?.isValid === false ? "invalid" : "going");
     const far = {
       going: "",
       cut: ` up to ${grouped(MAX_DECODED_SHOWN_BYTES)} octets`,
-      invalid: ` as far as it is valid ${coding}`,
-    }[this.#decoder.state];
-    const how = `decoded for display${far}${isIndented ? ", " : "; "}${indented}`;
-    const line = `(${how}${grouped(this.#bytes)} octets coded with ${coding} on the wire)`;
-    if (far !== "" && this.#options.writeExactly !== undefined) await this.#options.tell?.(line);
+      invalid: ` as far as it is valid${this.#decoder === undefined ? "" : ` ${coding}`}`,
+    }[state];
+    const charset = this.#charset === undefined ? "" : `: charset ${escapeText(this.#charset.label)}`;
+    const isDecoded = this.#decoder !== undefined || charset !== "";
+    const how = [
+      ...this.#isMiscoded ? [`shown as it came: not ${coding}`] : [],
+      ...isDecoded ? [`decoded for display${far}${charset}`] : [],
+      ...isIndented ? ["shown indented"] : [],
+    ].join(", ");
+    if (how === "") return;
+    const coded = this.#decoder === undefined ? "" : ` coded with ${coding}`;
+    const wire = coded !== "" || isIndented ? `; ${octets}${coded} on the wire` : "";
+    const line = `(${how}${wire})`;
+    if (state !== "going" && this.#options.writeExactly !== undefined) await this.#options.tell?.(line);
     else await this.#say(line);
   }
 
@@ -242,7 +293,7 @@ export class ContentView {
     const coded = this.#coding === "" ? "" : ` coded with ${escapeText(this.#coding)}`;
     const type = this.#type === "" ? "binary content" : escapeText(this.#type);
     const { hint = "; save with > FILE" } = this.#options;
-    const isInvalid = this.#decoder?.state === "invalid";
+    const isInvalid = this.#isMiscoded && ContentDecoder.for(this.#coding.split(", ")) !== undefined;
     const invalid = isInvalid ? `: they are not valid ${escapeText(this.#coding)}` : "";
     await this.#say(`${grouped(this.#bytes)} octets of ${type}${coded}, not shown${invalid}${hint}`);
   }
@@ -261,13 +312,7 @@ function isBinary(bytes: Uint8Array, type: string): boolean {
   if (start.includes(0)) return true;
   if (BINARY_TYPE.test(type)) return true;
   if (TEXT_TYPE.test(type)) return false;
-  try {
-    // The last character may be incomplete.
-    new TextDecoder("utf-8", { fatal: true }).decode(start, { stream: true });
-    return false;
-  } catch {
-    return true;
-  }
+  return !isUtf8Start(start);
 }
 
 function grouped(count: number): string {

@@ -10,7 +10,7 @@ import type { ExchangeEvent, SentRequest } from "../client.ts";
 import { acceptedIn, type Fields, LF } from "../http_message.ts";
 import { MAX_SHOWN_INVALID_BYTES } from "../limits.ts";
 import { maskCredentials } from "../masking.ts";
-import { escapeText, type Painter, showHead } from "../terminal.ts";
+import { escapeOctet, escapeText, type Painter, showHead } from "../terminal.ts";
 import { ContentView } from "./content_view.ts";
 
 /** The output of messages. */
@@ -81,8 +81,7 @@ export class Display {
   async #show(event: ExchangeEvent): Promise<void> {
     switch (event.kind) {
       case "notice":
-        if (this.#options.interactive) await this.#options.screen.tell(`(${event.text})`);
-        return;
+        return await this.#options.screen.tell(`(${event.text})`);
       case "sent":
         return await this.#showRequest(event);
       case "response":
@@ -111,8 +110,12 @@ export class Display {
     if (!this.#shows("h") || octets.length === 0) return;
     await this.banner("-----RESPONSE-----");
     const shown = octets.subarray(0, MAX_SHOWN_INVALID_BYTES);
-    const text = maskedUnless(this.#options.showCredentials, octetsToText(Buffer.from(shown).toString("latin1")));
-    await this.write(this.#options.screen.terminal ? escapeText(text) : text);
+    const { screen, showCredentials } = this.#options;
+    const text = maskedUnless(showCredentials, Buffer.from(shown).toString("latin1"));
+    await this.endLine();
+    await screen.write(
+      screen.terminal ? ENCODER.encode(escapeText(octetsToText(text, escapeOctet))) : Buffer.from(text, "latin1"),
+    );
     this.#midLine = !text.endsWith("\n");
     await this.endLine();
   }

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { addressText, type Endpoint } from "../address.ts";
+import { octetsToText } from "../bytes.ts";
+import { authorityOf, type Endpoint, withoutZone } from "../address.ts";
 import type { HttpRequest } from "../http_message.ts";
 import { WrongInput } from "./words.ts";
 
@@ -18,14 +19,16 @@ export interface Done {
   readonly contentFrom?: string;
   /** The status of the final response. */
   readonly status: number;
-  /** The value of its Location, if any. */
-  readonly location: string | undefined;
+  /** The values of its Location lines. */
+  readonly locations: readonly string[];
 }
 
 /** Fields known to have no credentials, which any server may see. */
 const HARMLESS = /^(?:accept|accept-language|user-agent)$/i;
 /** Fields that describe content, which is not sent again (RFC 9110 §15.4). */
 const ABOUT_CONTENT = /^(?:content-.*|digest|last-modified)$/i;
+
+const percentEncoded = (octet: number) => `%${octet.toString(16).toUpperCase()}`;
 
 /** The request that follows an exchange. */
 export interface Following {
@@ -43,17 +46,23 @@ export interface Following {
  *
  * @throws {WrongInput} If the response has no Location, or one that is not an HTTP URL.
  */
-export function followUp({ endpoint, request, status, location }: Done): Following {
+export function followUp({ endpoint, request, status, locations }: Done): Following {
+  // As browsers read it: what is UTF-8 as text, which URL encodes, any other octet percent-encoded by itself.
+  const [location, ...others] = new Set(locations.map((octets) => octetsToText(octets, percentEncoded)));
   if (location === undefined) throw new WrongInput(`the last response (${status}) has no Location to follow`);
-  const base = `${endpoint.secure ? "https" : "http"}://${
-    addressText({ hostname: endpoint.host, port: endpoint.port })
-  }`;
+  if (others.length > 0) {
+    const all = [location, ...others].map((each) => JSON.stringify(each)).join(", ");
+    throw new WrongInput(`the last response (${status}) has ${others.length + 1} Locations that differ: ${all}`);
+  }
+  const base = `${endpoint.secure ? "https" : "http"}://${authorityOf(endpoint)}`;
   const url = URL.parse(location, new URL(request.target.startsWith("/") ? request.target : "/", base).href);
   if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === "") {
     throw new WrongInput(`the Location ${JSON.stringify(location)} is no address of HTTP`);
   }
   const secure = url.protocol === "https:";
-  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const name = url.hostname.replace(/^\[|\]$/g, "");
+  // No URL has a zone.
+  const host = name === withoutZone(endpoint.host) ? endpoint.host : name;
   const next: Endpoint = { secure, host, port: url.port === "" ? secure ? 443 : 80 : Number(url.port) };
   const isSame = url.origin === new URL(base).origin;
   const keeps = status === 307 || status === 308 || request.method === "HEAD" ||

@@ -4,35 +4,85 @@
  * @module
  */
 
-/** The output of `help`. Its lines fit a terminal of 60 columns. */
-export const HELP: string = `\
+import { WrongInput } from "./words.ts";
+
+/** The help on each command, by its names. Its lines fit a terminal of 60 columns. */
+const TOPICS: readonly (readonly [names: string, text: string])[] = [
+  [
+    "get",
+    `\
 get NAME            one row; get all: every row
 get all age:gte=2 leg==4 _sort==-age      some rows, sorted
 get /a?b=c          any target, sent as it is
+`,
+  ],
+  [
+    "head delete options",
+    `\
 head NAME           only the head; delete NAME, options NAME
-post NAME [values]  a new row
+`,
+  ],
+  [
+    "post put patch purge",
+    `\
+post NAME [values]  a new row; post alone: the server names it
 put NAME [values]   a new row, or over the old one
 patch NAME items    some fields of a row
 PURGE /x            any method, in capitals
   values: one for each field in order, or items:
   type=snail text, age:=1 JSON, page==2 query,
-  If-Match:'"1"' header; quote spaces and colons;
+  If-Match:'"1"' header; "X-A: b c" with a blank;
   or the whole content: {"type":"snail"}, @FILE
+`,
+  ],
+  [
+    "print",
+    `\
 print HBhb          what is shown: H B the request's head,
                     body; h b the response's
+`,
+  ],
+  [
+    "header",
+    `\
 header Name: value  send a field from now on; header lists
                     them, header -Name drops one
-auth USER:PASS      send credentials (Basic); auth - drops
-follow              request the last response's Location
+`,
+  ],
+  ["auth", "auth USER:PASS      send credentials (Basic); auth - drops\n"],
+  ["follow", "follow              request the last response's Location\n"],
+  [
+    "curl",
+    `\
 curl                the last request as a command of curl
-explain             each octet of the last exchange
-raw STEP…           octets as they are; help raw tells more
-help, q             q or Ctrl-D quits; Ctrl-C cancels the
+curl -H … URL       a command of curl, pasted: sent
+`,
+  ],
+  ["explain", "explain             each octet of the last exchange\n"],
+  ["raw", "raw STEP…           octets as they are; help raw tells more\n"],
+  [
+    "help ? q quit exit",
+    `\
+help COMMAND        about one; help all: about all of them
+q                   q or Ctrl-D quits; Ctrl-C cancels the
                     line, the question or the transfer
+`,
+  ],
+];
+
+/** The output of `help`. */
+const FIRST_HELP = `\
+get all             every row; get NAME: one
+head NAME           only the head of the response
+post NAME [values]  a new row
+put NAME [values]   a new row, or over the old one
+delete NAME         remove a row
+q                   quit
+more: help all
 `;
 
 /** The output of `help raw`: examples to start with. */
-export const RAW_HELP: string = String.raw`raw STEP…   send octets as they are, show the answer, timed
+const RAW_HELP = String.raw`raw STEP…   send octets as they are, show the answer, timed
 "…"         one write; \r \n \t \0 \xHH \\ \" are an octet each
 "a"*9000    the same, repeated
 200ms, 2s   wait
@@ -49,3 +99,17 @@ Both lengths, which is how requests are smuggled:
 Half-close: the server sees the end, and still answers:
   raw "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" fin
 `;
+
+/**
+ * Returns the output of `help`, or of `help` with a command or `all`.
+ *
+ * @throws {WrongInput} If there is no such command.
+ */
+export function helpOn(topic: string | undefined): string {
+  if (topic === undefined) return FIRST_HELP;
+  if (topic === "raw") return RAW_HELP;
+  if (topic === "all") return TOPICS.map(([, text]) => text).join("");
+  const found = TOPICS.find(([names]) => names.split(" ").includes(topic));
+  if (found !== undefined) return found[1];
+  throw new WrongInput(`there is no help on ${JSON.stringify(topic)}: see help all`);
+}

@@ -2,15 +2,15 @@
  * Parses the values of a command in HTTPie's syntax, and creates a request from them.
  *
  * In `post Pingping snail 1 0`, values have the order of the fields. Items have names: `type=snail` is text, `age:=1`
- * JSON, `page==2` a query parameter, `If-Match:"1"` a header field. The whole content may also be given:
- * `{"type":"a"}`, `@FILE`.
+ * JSON, `page==2` a query parameter, `If-Match:"1"` a header field, `Name;` an empty one, `Name:` none of that name.
+ * After their separator `@FILE` is the text of a file. The whole content may also be given: `{"type":"a"}`, `@FILE`.
  *
  * @module
  */
 
 import { authorityOf, type Endpoint } from "../address.ts";
 import { Buffer } from "node:buffer";
-import { withoutMark } from "../bytes.ts";
+import { NOT_UTF8, withoutMark } from "../bytes.ts";
 import {
   type FieldLine,
   type HttpRequest,
@@ -19,6 +19,22 @@ import {
   isToken,
   METHODS_WITH_CONTENT,
 } from "../http_message.ts";
+import { isJson } from "../json.ts";
+import {
+  boundaryOf,
+  filePartOf,
+  FORM,
+  formOf,
+  type FormPart,
+  formText,
+  isType,
+  mediaType,
+  type Member,
+  MULTIPART,
+  multipart,
+  typeOfFile,
+} from "./request_content.ts";
+import type { OwnServer } from "./pasted.ts";
 import { type Word, WrongInput } from "./words.ts";
 
 /** A field of the table's rows. */
@@ -35,58 +51,94 @@ export interface TableWords {
   readonly fields: readonly NamedField[] | undefined;
   /** The operators of filters, such as `gte` in `age:gte=2`. */
   readonly filterOperators: readonly string[];
+  /** The server; without it, every URL is of another one. */
+  readonly server?: OwnServer;
 }
 
-/** A request, and the source of its content if that was not read yet. */
+/** A header field that an item asks for: its value, or `undefined` to send none of its name. */
+export type AskedField = readonly [name: string, value: string | undefined];
+
+/** A request as typed. Its content depends on the fields of the session too, and on the files that its items name. */
 export interface Order {
-  /** The request. */
+  /** The method. */
+  readonly method: string;
+  /** The row's name, `all`, or a path, as typed. */
+  readonly object: string;
+  /** The target, without the parameters of items. */
+  readonly target: string;
+  /** The values and items. */
+  readonly items: readonly Item[];
+}
+
+/** A request to be sent, and the file that is its content; `-` for the standard input. */
+export interface MadeRequest {
+  /** The request, with all of its fields. */
   readonly request: HttpRequest;
-  /** The file with its content; `-` for the standard input. */
+  /** The file, if the content is that of a file as it is. */
   readonly contentFrom?: string;
 }
 
 const ENCODER = new TextEncoder();
-const FORM_TYPE = "application/x-www-form-urlencoded";
 /** Methods on rows; `*` is not a row for other methods (RFC 9110 §7.1). */
 const ROW_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 /** Methods whose content has no meaning (RFC 9110 §9.3). */
 const METHODS_WITHOUT_CONTENT = ["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"];
 
-/** Returns the fields as shown at the prompt: `[type] [age] [leg]`. */
-export function describeFields(table: TableWords): string {
-  return table.fields === undefined ? "name=value …" : table.fields.map(({ name }) => `[${name}]`).join(" ");
+/** Returns the fields as shown at the prompt: `[type] [age:integer] [leg]`. */
+export function describeFields({ fields }: Pick<TableWords, "fields">): string {
+  return fields?.map(({ name, type }) => `[${type === "scalar" ? name : `${name}:${type}`}]`).join(" ") ??
+    "name=value …";
 }
 
-type Item =
-  | { readonly kind: "value"; readonly text: string }
-  | { readonly kind: "content"; readonly text: string }
+/** A value or an item of a command. */
+export type Item =
+  | { readonly kind: "value" | "content"; readonly text: string; readonly word: Word }
   | { readonly kind: "file"; readonly name: string }
-  | { readonly kind: "text" | "json" | "query" | "field"; readonly name: string; readonly value: string };
+  | {
+    readonly kind: "text" | "json" | "query" | "field";
+    readonly name: string;
+    /** The value, or the file with it; `undefined` for a field that is not to be sent. */
+    readonly value: string | { readonly file: string } | undefined;
+    /** Whether the name is a path into JSON in HTTPie's syntax, such as `a[b]`. */
+    readonly isPath: boolean;
+  };
 
 /**
- * Parses a word by its first separator: `:=`, `==`, `=` or `:`. A word without one, or with nothing before it, is a
- * plain value; `@FILE` and `-` are sources of content.
+ * Parses a word by its first separator: `:=`, `==`, `=` or `:`, or `;` at its end. A word without one, or with nothing
+ * before it, is a plain value; `@FILE` and `-` are sources of content.
  */
-function readItem({ text, separable, isJson, isQuoted }: Word, { filterOperators }: TableWords): Item {
-  if (isJson) return { kind: "content", text };
-  if (!isQuoted && (text === "-" || text.startsWith("@") && text.length > 1)) {
-    return { kind: "file", name: text === "-" ? text : text.slice(1) };
+function readItem(word: Word, { filterOperators }: TableWords): Item {
+  const { text, separable, isJson } = word;
+  if (isJson) return { kind: "content", text, word };
+  if (separable[0] && (text === "-" || text.startsWith("@") && text.length > 1)) {
+    return { kind: "file", name: fileIn(text) };
   }
-  for (let i = 0; i < text.length; i++) {
-    if (!separable[i] || text[i] !== ":" && text[i] !== "=") continue;
-    if (i === 0) break;
+  for (let i = 1; i < text.length; i++) {
+    if (!separable[i]) continue;
     const name = text.slice(0, i);
+    if (text[i] === ";" && i === text.length - 1 && isToken(name)) {
+      return { kind: "field", name, value: "", isPath: false };
+    }
+    if (text[i] !== ":" && text[i] !== "=") continue;
     // A filter such as `age:gte=2` is not a header field.
     const filter = text[i] === ":" ? /^:(\w+)==?/.exec(text.slice(i)) : null;
-    if (filter !== null && filterOperators.includes(filter[1])) {
-      return { kind: "query", name: `${name}:${filter[1]}`, value: text.slice(i + filter[0].length) };
+    const isFilter = filter !== null && filterOperators.includes(filter[1]);
+    const isDouble = text[i + 1] === "=" && separable[i + 1];
+    const start = i + (isFilter ? filter[0].length : isDouble ? 2 : 1);
+    const rest = text.slice(start);
+    const value = rest.length > 1 && rest[0] === "@" && separable[start] ? { file: fileIn(rest) } : rest;
+    if (isFilter) return { kind: "query", name: `${name}:${filter[1]}`, value, isPath: false };
+    if (text[i] === ":" && !isDouble) {
+      return { kind: "field", name, value: value === "" ? undefined : value, isPath: false };
     }
-    const double = text[i + 1] === "=" && separable[i + 1];
-    const value = text.slice(i + (double ? 2 : 1));
-    if (text[i] === ":") return { kind: double ? "json" : "field", name, value };
-    return { kind: double ? "query" : "text", name, value };
+    const isPath = /.\[.*\]$/.test(name) && separable[name.indexOf("[")];
+    return { kind: isDouble ? text[i] === ":" ? "json" : "query" : "text", name, value, isPath };
   }
-  return { kind: "value", text };
+  return { kind: "value", text, word };
+}
+
+function fileIn(text: string): string {
+  return text.replace(/^@/, "");
 }
 
 /** Whether the words include values or content. */
@@ -95,76 +147,198 @@ export function hasValues(words: readonly Word[], table: TableWords): boolean {
 }
 
 /**
- * Creates a request.
+ * Reads the words after a method.
  *
  * @param method The method as sent.
  * @param object A row's name, `all`, or a path.
  * @throws {WrongInput} If the words are invalid.
  */
-export function makeRequest(method: string, object: string, words: readonly Word[], table: TableWords): Order {
-  const items = words.map((word) => readItem(word, table));
+export function makeOrder(method: string, object: string, words: readonly Word[], table: TableWords): Order {
+  const order = { method, object, target: targetOf(method, object), items: words.map((word) => readItem(word, table)) };
+  // What is wrong without its files is refused before they are read.
+  askedFields(order, () => "");
+  for (const item of order.items) if (item.kind === "file") refuseContent(method, item.name);
+  return order;
+}
+
+/** Returns the names of the files that a request needs; `-` for the standard input. */
+export function filesOf(order: Order, session: readonly (readonly AskedField[])[]): string[] {
+  const isForm = mediaType(merged([askedFields(order, () => ""), ...session]).fields) === MULTIPART;
   // A single file or hyphen is the content; besides other values it is a value.
-  const isContent = items.filter(({ kind }) => kind !== "query" && kind !== "field").length === 1;
-  const parts = gather(items, isContent);
-  const request = { method, target: withQuery(targetOf(method, object), parts.query), fields: parts.fields };
-  if (parts.contentFrom !== undefined || parts.content !== undefined) {
-    refuseContent(method, parts.content ?? parts.contentFrom!);
-    if (parts.contentFrom !== undefined) return { request, contentFrom: parts.contentFrom };
-    return { request: { ...request, content: ENCODER.encode(parts.content) } };
-  }
-  for (const [name, value] of positionalValues(method, parts.values, table)) parts.members.set(name, value);
-  if (parts.members.size === 0) {
+  const isContent = contentItems(order).length === 1;
+  return order.items.flatMap((item) => {
+    if (item.kind === "file") return isContent ? item.name : [];
+    if ("value" in item) return typeof item.value === "object" ? item.value.file : [];
+    return isForm ? filePart(item)?.file ?? [] : [];
+  });
+}
+
+/**
+ * Creates the request, once its files are read.
+ *
+ * @param session Fields of later requests, and those of all: each takes the place of those behind it.
+ * @param files The contents of the files in {@linkcode filesOf}.
+ * @throws {WrongInput} If the values are invalid.
+ */
+export function requestOf(
+  order: Order,
+  session: readonly (readonly AskedField[])[],
+  table: TableWords,
+  files: ReadonlyMap<string, Uint8Array> = new Map(),
+): MadeRequest {
+  const { method } = order;
+  const textIn = (file: string) => fileText(file, files.get(file)!);
+  const { fields, names } = merged([askedFields(order, textIn), ...session]);
+  const parameters = order.items.flatMap((item) =>
+    item.kind === "query" ? `${encodeURIComponent(item.name)}=${encodeURIComponent(valueOf(item, textIn))}` : []
+  );
+  const request = { method, target: withQuery(order.target, parameters), fields };
+  const type = mediaType(fields);
+  const body = bodyOf(order, type, table, files, textIn);
+  if (body === undefined) {
     if (method === "PATCH") throw new WrongInput("patch needs the fields to change: patch Pingping age=2");
     return { request };
   }
-  refuseContent(method, [...parts.members.keys()].join(", "));
-  const isForm = parts.fields.some(([name, value]) =>
-    name.toLowerCase() === "content-type" && value.startsWith(FORM_TYPE)
-  );
-  const content = isForm ? formOf(parts.members) : jsonOf(object, parts.members);
-  return { request: { ...request, content: ENCODER.encode(content) } };
-}
-
-interface Parts {
-  readonly values: string[];
-  /** Members' values as JSON text, as typed by the user. */
-  readonly members: Map<string, string>;
-  readonly fields: FieldLine[];
-  readonly query: string[];
-  content?: string;
-  contentFrom?: string;
-}
-
-function gather(items: readonly Item[], isContent: boolean): Parts {
-  const parts: Parts = { values: [], members: new Map(), fields: [], query: [] };
-  for (const item of items) {
-    switch (item.kind) {
-      case "value":
-        parts.values.push(item.text);
-        break;
-      case "content":
-        if (!isContent) throw new WrongInput("JSON for the content stands alone, without other values");
-        parts.content = item.text;
-        break;
-      case "file":
-        if (isContent) parts.contentFrom = item.name;
-        else parts.values.push(item.name === "-" ? "-" : `@${item.name}`);
-        break;
-      case "text":
-        parts.members.set(item.name, JSON.stringify(item.value));
-        break;
-      case "json":
-        parseJson(item.name, item.value);
-        parts.members.set(item.name, item.value);
-        break;
-      case "query":
-        parts.query.push(`${encodeURIComponent(item.name)}=${encodeURIComponent(item.value)}`);
-        break;
-      case "field":
-        parts.fields.push(fieldLine(item.name, item.value));
-    }
+  if (body.parts !== undefined) {
+    const boundary = boundaryOf(fields) ?? `wiretable-${crypto.randomUUID()}`;
+    const typed = fields.map(([name, value]): FieldLine =>
+      isType(name) && boundaryOf(fields) === undefined ? [name, `${value}; boundary=${boundary}`] : [name, value]
+    );
+    return { request: { ...request, fields: typed, content: multipart(body.parts, boundary) } };
   }
-  return parts;
+  if (type === MULTIPART && boundaryOf(fields) === undefined) {
+    throw new WrongInput(`${MULTIPART} takes items, as a=b photo@FILE; other content needs its boundary in the type`);
+  }
+  // The user may have removed it.
+  if (body.type !== undefined && !names.has("content-type")) fields.push(["Content-Type", body.type]);
+  // A byte order mark must not be sent before JSON (RFC 8259 §8.1).
+  const content = /[/+]json$/.test(mediaType(fields)) ? withoutMark(body.content) : body.content;
+  return { request: { ...request, content }, ...content === body.content && { contentFrom: body.file } };
+}
+
+/** The content of a request, and the type it has unless a field says otherwise; or the parts of a form. */
+type Body =
+  | { readonly content: Uint8Array; readonly type?: string; readonly file?: string; readonly parts?: undefined }
+  | { readonly parts: readonly FormPart[] };
+
+function bodyOf(
+  order: Order,
+  type: string,
+  table: TableWords,
+  files: ReadonlyMap<string, Uint8Array>,
+  textIn: (file: string) => string,
+): Body | undefined {
+  const { method, object } = order;
+  const contents = contentItems(order);
+  if (contents.length === 1) {
+    const [alone] = contents;
+    const isPart = type === MULTIPART && filePart(alone) !== undefined;
+    const body = isPart ? undefined : contentAlone(alone, object, files);
+    if (body !== undefined) {
+      refuseContent(method, alone.kind === "file" ? alone.name : "text" in alone ? alone.text : alone.name);
+      return body;
+    }
+  } else if (contents.some(({ kind }) => kind === "content")) {
+    throw new WrongInput("JSON for the content stands alone, without other values");
+  }
+  const partOf = (item: Item) => type === MULTIPART ? filePart(item) : undefined;
+  const values = contents.flatMap((item) => {
+    if (item.kind === "file") return item.name === "-" ? "-" : `@${item.name}`;
+    return item.kind === "value" && partOf(item) === undefined ? item.text : [];
+  });
+  const members = contents.flatMap((item): Member[] => {
+    const part = partOf(item);
+    if (part !== undefined) return [{ ...part, json: "", isPath: false }];
+    if (item.kind !== "text" && item.kind !== "json") return [];
+    const text = valueOf(item, textIn);
+    if (item.kind === "json" && !isJson(ENCODER.encode(text))) throw notJson(item.name, text);
+    return [{ name: item.name, json: item.kind === "json" ? text : JSON.stringify(text), isPath: item.isPath }];
+  });
+  members.push(...positionalValues(method, values, table));
+  if (members.length === 0) return undefined;
+  refuseContent(method, members.map(({ name }) => name).join(", "));
+  if (type === FORM) return { content: ENCODER.encode(formOf(members)) };
+  if (type === MULTIPART) {
+    return {
+      parts: members.map(({ name, json, file }) =>
+        file === undefined ? { name, content: formText(json) } : filePartOf(name, file, files.get(file)!)
+      ),
+    };
+  }
+  const path = members.find(({ isPath }) => isPath);
+  if (path !== undefined) {
+    throw new WrongInput(`${path.name} is not a member's name: nested JSON is written as a:='{"b":1}' or as JSON`);
+  }
+  return { content: ENCODER.encode(jsonOf(object, members)), type: "application/json" };
+}
+
+/** Returns a single value as the whole content; `undefined` if it is a value of a row, or an item. */
+function contentAlone(item: Item, object: string, files: ReadonlyMap<string, Uint8Array>): Body | undefined {
+  if (item.kind === "file") {
+    const content = files.get(item.name)!;
+    return { content, type: typeOfFile(item.name, content), file: item.name };
+  }
+  const isPath = /^[/*]/.test(object);
+  if (item.kind !== "content" && (item.kind !== "value" || !isPath)) return undefined;
+  if (item.word.isQuoted && item.text.startsWith("@")) {
+    throw new WrongInput(`a file is named without quotes, as @FILE; \\@ is an @ of the content, saw "${item.text}"`);
+  }
+  const content = ENCODER.encode(item.text);
+  const isText = isPath && !isJson(content);
+  return { content, type: isText ? "text/plain; charset=utf-8" : "application/json" };
+}
+
+/** Returns the items that are content, or parts of it. */
+function contentItems({ items }: Order): Item[] {
+  return items.filter(({ kind }) => kind !== "query" && kind !== "field");
+}
+
+/** Returns the file of a form that a value names, as in `photo@FILE`. */
+function filePart(item: Item): { readonly name: string; readonly file: string } | undefined {
+  if (item.kind !== "value") return undefined;
+  const at = item.text.indexOf("@");
+  return at > 0 && at < item.text.length - 1 && item.word.separable[at]
+    ? { name: item.text.slice(0, at), file: item.text.slice(at + 1) }
+    : undefined;
+}
+
+function valueOf({ value }: Item & { kind: "text" | "json" | "query" | "field" }, textIn: (file: string) => string) {
+  return typeof value === "object" ? textIn(value.file) : value ?? "";
+}
+
+/** Returns the text of a file that is an item's value, without its last line end. */
+function fileText(file: string, octets: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(octets).replace(/\r?\n$/, "");
+  } catch {
+    throw new WrongInput(`@${file} is ${NOT_UTF8}`);
+  }
+}
+
+/** Returns the fields of a request's items. */
+function askedFields({ items }: Order, textIn: (file: string) => string): AskedField[] {
+  return items.flatMap((item): AskedField[] => {
+    if (item.kind !== "field") return [];
+    const [name, value] = fieldLine(item.name, valueOf(item, textIn));
+    return [[name, item.value === undefined ? undefined : value]];
+  });
+}
+
+/**
+ * Merges fields: those of a list take the place of those of the same name in the lists behind it, and come after
+ * them. Also returns all names in lower case, removed ones included.
+ */
+function merged(lists: readonly (readonly AskedField[])[]): { fields: FieldLine[]; names: ReadonlySet<string> } {
+  const names = new Set<string>();
+  let fields: FieldLine[] = [];
+  for (const list of lists) {
+    const own = list.filter(([name]) => !names.has(name.toLowerCase()));
+    for (const [name] of own) names.add(name.toLowerCase());
+    fields = [...own.flatMap(([name, value]): FieldLine[] => value === undefined ? [] : [[name, value]]), ...fields];
+  }
+  // Host comes first (RFC 9110 §7.2), whoever sets it.
+  const isHost = ([name]: FieldLine) => name.toLowerCase() === "host";
+  return { fields: [...fields.filter(isHost), ...fields.filter((field) => !isHost(field))], names };
 }
 
 function withQuery(target: string, parameters: readonly string[]): string {
@@ -177,22 +351,15 @@ function refuseContent(method: string, seen: string): void {
   throw new WrongInput(`${method.toLowerCase()} takes no values, saw ${seen}${hint}`);
 }
 
-function jsonOf(object: string, members: ReadonlyMap<string, string>): string {
-  const row = `{${[...members].map(([name, json]) => `${JSON.stringify(name)}:${json}`).join(",")}}`;
+function jsonOf(object: string, members: readonly Member[]): string {
+  // Of a name given twice the last value counts.
+  const all = new Map(members.map(({ name, json }) => [name, json]));
+  const row = `{${[...all].map(([name, json]) => `${JSON.stringify(name)}:${json}`).join(",")}}`;
   return /^[/*]/.test(object) || object === "all" ? row : `{${JSON.stringify(object)}:${row}}`;
 }
 
-/** Encodes a form as browsers do (URL Standard, "application/x-www-form-urlencoded serializing"). */
-function formOf(members: ReadonlyMap<string, string>): string {
-  const text = (json: string) => {
-    const value = JSON.parse(json);
-    return typeof value === "string" ? value : json;
-  };
-  return new URLSearchParams([...members].map(([name, json]) => [name, text(json)])).toString();
-}
-
 /** Assigns values without names to the fields in order: all fields or none. */
-function positionalValues(method: string, values: readonly string[], table: TableWords): [string, string][] {
+function positionalValues(method: string, values: readonly string[], table: TableWords): Member[] {
   if (values.length === 0) return [];
   if (!METHODS_WITH_CONTENT.includes(method)) {
     throw new WrongInput(`${method.toLowerCase()} takes no values, saw ${values.join(" ")}`);
@@ -201,13 +368,14 @@ function positionalValues(method: string, values: readonly string[], table: Tabl
   if (values.length !== table.fields.length) {
     throw new WrongInput(`expected ${table.fields.length} values, ${describeFields(table)}, saw ${values.length}`);
   }
-  return table.fields.map((field, i) => [field.name, typedValue(field, values[i])]);
+  return table.fields.map((field, i) => ({ name: field.name, json: typedValue(field, values[i]), isPath: false }));
 }
 
 /** Returns a value as JSON. A value of a typed field must be JSON already; others are text. */
 function typedValue({ name, type }: NamedField, text: string): string {
   if (type === "scalar" || type === "string") return JSON.stringify(text);
-  const value = parseJson(name, text);
+  if (!isJson(ENCODER.encode(text))) throw notJson(name, text);
+  const value: unknown = JSON.parse(text);
   const fits = type === "integer" ? Number.isInteger(value) : type === (typeof value as string);
   if (fits) return text;
   throw new WrongInput(
@@ -215,12 +383,8 @@ function typedValue({ name, type }: NamedField, text: string): string {
   );
 }
 
-function parseJson(name: string, text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new WrongInput(`the value of ${name} is not JSON: ${text === "" ? "it is empty" : text}`);
-  }
+function notJson(name: string, text: string): WrongInput {
+  return new WrongInput(`the value of ${name} is not JSON: ${text === "" ? "it is empty" : text}`);
 }
 
 /** Returns the target: `all` is the table, a path is sent as typed, anything else is a row's name. */
@@ -228,21 +392,16 @@ function targetOf(method: string, object: string): string {
   if (object === "all") return "/";
   if (object === "*" && !ROW_METHODS.includes(method)) return "*";
   if (!object.startsWith("/")) {
-    const url = /^https?:\/\//i.test(object) ? URL.parse(object) : null;
-    if (url !== null) {
-      throw new WrongInput(
-        `give the server first, then the path: connect ${url.origin} ${method.toLowerCase()} ${url.pathname}`,
-      );
-    }
     if (!object.isWellFormed()) throw new WrongInput("the name is not well-formed Unicode");
     return `/${encodeURIComponent(object)}`;
   }
-  // Characters that are invalid in a target are percent-encoded; others are sent as typed.
-  return object.toWellFormed().replace(/[^\w\-.~!$&'()*+,;=:@/?[\]%]/gu, encodeURIComponent);
+  // Characters that are invalid in a target are percent-encoded; others are sent as typed, but for the fragment, which
+  // is for the client alone (RFC 9110 §7.1).
+  return object.replace(/#.*/s, "").toWellFormed().replace(/[^\w\-.~!$&'()*+,;=:@/?[\]%]/gu, encodeURIComponent);
 }
 
 /**
- * Creates a header field with its value in UTF-8. An empty value removes a default field.
+ * Creates a header field with its value in UTF-8.
  *
  * @throws {WrongInput} If the field is invalid or may not be set.
  */
@@ -256,31 +415,6 @@ export function fieldLine(name: string, value: string): FieldLine {
     throw new WrongInput(`${name} is set by this program, because it frames the message`);
   }
   return [name, octets];
-}
-
-/** Leaves out a byte order mark before JSON, which must not be sent (RFC 8259 §8.1). */
-export function withoutJsonMark(request: HttpRequest): HttpRequest {
-  const { fields, content } = request;
-  const type = fields.find(([name]) => name.toLowerCase() === "content-type")?.[1] ?? "";
-  if (content === undefined || !/[/+]json *(?:;|$)/i.test(type)) return request;
-  return { ...request, content: withoutMark(content) };
-}
-
-/**
- * Returns the header section: the request's fields, and the defaults whose names it does not have. Fields with an empty
- * value only remove a default.
- */
-export function withDefaults(request: HttpRequest, defaults: readonly FieldLine[]): HttpRequest {
-  const own = new Set(request.fields.map(([name]) => name.toLowerCase()));
-  const all = [
-    ...defaults.filter(([name]) => !own.has(name.toLowerCase())),
-    ...request.fields.filter(([, value]) => value !== ""),
-  ];
-  // Host comes first (RFC 9110 §7.2), whoever sets it.
-  const isHost = ([name]: FieldLine) => name.toLowerCase() === "host";
-  const fields = [...all.filter(isHost), ...all.filter((field) => !isHost(field))];
-  if (request.content !== undefined && !own.has("content-type")) fields.push(["Content-Type", "application/json"]);
-  return { ...request, fields };
 }
 
 /** Returns the fields of every request, unless it has others of their names. */

@@ -6,32 +6,41 @@
  */
 
 import { MAX_INDENTED_CHARACTERS, SHOWN_PIECE_BYTES } from "../limits.ts";
-import { escapeText, type Painter, painterFor, type Style } from "../terminal.ts";
+import { escapeJson, type Painter, painterFor, type Style } from "../terminal.ts";
 
 const INDENT = "  ";
 /** A string, number, literal or structural character, with blanks before it. */
 const TOKEN = /[ \t\r\n]*("(?:[^"\\]|\\.)*"|[{}[\],:]|[^ \t\r\n{}[\],:"]+)/y;
 
+/** Returns how a token is shown. */
+export type TokenText = (token: string) => string;
+
 /**
- * Returns JSON text as lines for a terminal, without a final line end, in pieces; `undefined` if it is not JSON, or so
- * deeply nested that the lines would be too long to be read.
+ * Returns JSON as lines, without a final line end, in pieces; `undefined` if it is not JSON, or so deeply nested that
+ * the lines would be too long to be read.
+ *
+ * @param octets One character each: octets beyond ASCII stand in strings only, whatever charset they are of.
  */
-export function indentJson(text: string, painter: Painter): Iterable<string> | undefined {
+export function indentJson(
+  octets: string,
+  painter: Painter,
+  show: TokenText = escapeJson,
+): Iterable<string> | undefined {
   try {
-    JSON.parse(text);
+    JSON.parse(octets);
   } catch {
     return undefined;
   }
   let length = 0;
-  for (const piece of indented(text, painterFor(false))) {
+  for (const piece of indented(octets, painterFor(false), (token) => token)) {
     length += piece.length;
     if (length > MAX_INDENTED_CHARACTERS) return undefined;
   }
-  return indented(text, painter);
+  return indented(octets, painter, show);
 }
 
 /** Yields JSON with its new blanks. Pieces, because a million tokens in one string take a hundred times their memory. */
-function* indented(text: string, painter: Painter): Generator<string> {
+function* indented(text: string, painter: Painter, show: TokenText): Generator<string> {
   let shown = "";
   let depth = 0;
   let before = "";
@@ -42,7 +51,7 @@ function* indented(text: string, painter: Painter): Generator<string> {
     if (closes) depth--;
     // An empty object or array stays on one line.
     if (closes ? !wasOpened : wasOpened || before === ",") shown += `\n${INDENT.repeat(depth)}`;
-    shown += token === ":" ? ": " : paint(token, isName, painter);
+    shown += token === ":" ? ": " : paint(token, isName, painter, show);
     if (shown.length > SHOWN_PIECE_BYTES) {
       yield shown;
       shown = "";
@@ -67,8 +76,8 @@ function* tokensOf(text: string): Generator<[token: string, isName: boolean]> {
   if (last !== undefined) yield [last, false];
 }
 
-function paint(token: string, isName: boolean, painter: Painter): string {
+function paint(token: string, isName: boolean, painter: Painter, show: TokenText): string {
   if (/^[{}[\],:]$/.test(token)) return token;
   const style: Style = isName ? "blue" : token.startsWith('"') ? "green" : /^[tfn]/.test(token) ? "yellow" : "cyan";
-  return painter(style, escapeText(token));
+  return painter(style, show(token));
 }

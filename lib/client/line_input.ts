@@ -7,12 +7,17 @@
 import { ByteBuffer, NOT_UTF8, withoutMark } from "../bytes.ts";
 import { InputError } from "../client.ts";
 import { LF } from "../http_message.ts";
-import { MAX_LINE_CHARACTERS } from "../limits.ts";
+import { MAX_CURL_LINES, MAX_LINE_CHARACTERS } from "../limits.ts";
 import { WrongInput } from "./words.ts";
 
 /** The result of asking for a line: a line without its end, the end of the input, or a cancelled line. */
 export type Line =
-  | { readonly kind: "line"; readonly text: string }
+  | {
+    readonly kind: "line";
+    readonly text: string;
+    /** What was pasted after it, if there is more. */
+    readonly rest?: string;
+  }
   /** A line that is not UTF-8, so that it would be changed if it were used. */
   | { readonly kind: "damaged" }
   | { readonly kind: "end" }
@@ -42,9 +47,47 @@ export function textOf(line: Line): string {
 }
 
 /**
+ * Joins lines to a first one while its command goes on. A line that is no text is returned instead.
+ *
+ * @param linesAfter How many lines follow a text, before what was pasted after it, as far as is known.
+ * @param waits Called once, before a line that was not pasted.
+ * @throws {WrongInput} If they are too many, or too long.
+ */
+export async function joinedLine(
+  first: Line,
+  input: LineInput,
+  linesAfter: (text: string, rest: string | undefined) => number,
+  waits: () => Promise<void>,
+): Promise<Line> {
+  if (first.kind !== "line") return first;
+  let { text, rest } = first;
+  let isTold = false;
+  for (let asked = 1, left = linesAfter(text, rest); left > 0; asked++, left = linesAfter(text, rest)) {
+    const texts = [text];
+    for (; left > 0; left--) {
+      if (rest === undefined && !isTold) await waits();
+      isTold ||= rest === undefined;
+      const line = await input.next();
+      if (line.kind === "end") return { kind: "line", text: texts.join("\n") };
+      if (line.kind !== "line") return line;
+      texts.push(line.text);
+      rest = line.rest;
+    }
+    text = texts.join("\n");
+    if (text.length > MAX_LINE_CHARACTERS) {
+      throw new WrongInput(`a command has at most ${MAX_LINE_CHARACTERS} characters`);
+    }
+    if (asked === MAX_CURL_LINES) {
+      throw new WrongInput(`a command of curl has at most ${MAX_CURL_LINES} lines: is a quote open?`);
+    }
+  }
+  return { kind: "line", text };
+}
+
+/**
  * Reads lines from a stream of bytes in UTF-8.
  *
- * @throws {InputError} From `next`, if a line is too long.
+ * @throws {InputError} From `next`, if a line is too long, or the text is UTF-16.
  */
 export function pipedInput(stream: ReadableStream<Uint8Array>): LineInput {
   const lines = splitLines(stream);
@@ -63,6 +106,7 @@ async function* splitLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<L
   const rest = new ByteBuffer(0);
   let isFirst = true;
   const lineOf = (octets: Uint8Array): Line => {
+    if (isFirst && isUtf16(octets)) throw new InputError("The commands are in UTF-16: save them as UTF-8");
     // A byte order mark at the start of a file is not part of the first command.
     const line = isFirst ? withoutMark(octets) : octets;
     isFirst = false;
@@ -89,6 +133,11 @@ async function* splitLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<L
     if (rest.length > 3 * MAX_LINE_CHARACTERS) throw tooLong();
   }
   if (rest.length > 0) yield lineOf(rest.view());
+}
+
+/** Whether text starts as UTF-16, with a mark or a character of ASCII. */
+function isUtf16([first, second]: Uint8Array): boolean {
+  return first === 0xff && second === 0xfe || first === 0xfe && second === 0xff || (first === 0) !== (second === 0);
 }
 
 function tooLong(): InputError {

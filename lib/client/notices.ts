@@ -32,7 +32,14 @@ export class Notices {
   /** Shows the addresses of a connection at the prompt. */
   showConnected(local: Deno.NetAddr, remote: Deno.NetAddr): void {
     // Each of these is copied as a whole.
-    const words = ["(connected", addressText(local), "->", addressText(remote), `(tcp.port == ${local.port}))`];
+    const words = [
+      "(connected",
+      addressText(local),
+      "->",
+      addressText(remote),
+      `(tcp.port == ${local.port})`,
+      "in Wireshark)",
+    ];
     if (this.#interactive) this.#show(wrapWords(words, terminalColumns()).join("\n"));
   }
 

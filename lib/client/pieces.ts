@@ -122,7 +122,7 @@ async function sendOnce(
     const status = await send(request, async (event) => {
       if (event.kind === "response") {
         const { status, fields } = event;
-        holds = status === 413 && fields.get("content-type")?.startsWith("application/problem+json") === true;
+        holds = status === 413 && /^application\/problem\+json\s*(?:;|$)/i.test(fields.get("content-type") ?? "");
       }
       if (!holds) return await show(event);
       if (event.kind === "content") {

@@ -10,6 +10,7 @@ import type { RawResult } from "../exit_code.ts";
 import { RAW_END_MS } from "../limits.ts";
 import { within } from "../turns.ts";
 import type { RawStep } from "./raw_steps.ts";
+import { unseenMs } from "./waiting.ts";
 
 /** Knows, from the tap, what the rules of HTTP say of the exchange so far. */
 export interface RawView {
@@ -48,11 +49,12 @@ export async function exchangeRaw(
   const incoming = new Incoming(conn);
   const unsent = await takeSteps(conn, steps, timeoutMs, signal);
   view.sent(unsent);
+  const unseen = unseenMs(octetsIn(steps) - unsent);
   for (;;) {
     const { expects } = view;
     if (expects === "nothing") return "complete";
     if (incoming.ended) return expects === "fin" ? "complete" : "ended";
-    const limit = expects === "fin" ? Math.min(RAW_END_MS, timeoutMs) : timeoutMs;
+    const limit = expects === "fin" ? Math.min(RAW_END_MS, timeoutMs) : timeoutMs + unseen;
     if (await within(incoming.change, limit, signal)) continue;
     return expects === "fin" ? "complete" : "timeout";
   }
@@ -74,7 +76,7 @@ async function takeSteps(
       else {
         while (sent < step.bytes.length) {
           const writing = conn.write(step.bytes.subarray(sent)).then((count) => sent += count);
-          if (!await within(writing, timeoutMs, signal)) return octetsIn(steps.slice(i)) - sent;
+          if (!await within(writing, timeoutMs + unseenMs(sent), signal)) return octetsIn(steps.slice(i)) - sent;
         }
       }
     } catch (error) {

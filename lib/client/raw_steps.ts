@@ -5,7 +5,7 @@
  */
 
 import { MAX_RAW_BYTES, MAX_RAW_STEPS, MAX_RAW_WAIT_MS } from "../limits.ts";
-import { WrongInput } from "./words.ts";
+import { refuseTypographic, WrongInput } from "./words.ts";
 
 /** One step of a raw exchange. */
 export type RawStep =
@@ -54,6 +54,7 @@ export function parseRawSteps(text: string): RawStep[] {
 /** Returns what is wrong with text that does not start with a step. */
 function problemOf(text: string): string {
   if (/^"(?:[^"\\]|\\.)*\\?$/su.test(text)) return `a string ends with ", saw ${shortened(text)} without it`;
+  refuseTypographic(text.slice(0, 1));
   return `${EXPECTED}, saw ${shortened(text)}`;
 }
 

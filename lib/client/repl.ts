@@ -9,18 +9,19 @@ import { EXIT_AGAINST, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT } from "../e
 import { authorityOf, type Endpoint } from "../address.ts";
 import { BoundedBytes } from "../bytes.ts";
 import { Cancelled, ClientError, type ExchangeEvent, InvalidResponse, type Session, TimeoutError } from "../client.ts";
-import type { FieldLine, HttpRequest } from "../http_message.ts";
-import { MAX_HELD_CONTENT_BYTES } from "../limits.ts";
-import { isCredentialField, maskCredentials, maskTarget } from "../masking.ts";
+import { type FieldLine, type HttpRequest, percentDecoded } from "../http_message.ts";
+import { MAX_HELD_CONTENT_BYTES, MAX_PROBLEM_BYTES } from "../limits.ts";
+import { isCredentialField, maskCredentials, maskQuery, maskTarget } from "../masking.ts";
 import { escapeText } from "../terminal.ts";
-import { type Command, completeCommand, holdsCredentials, parseLine } from "./command.ts";
+import { type Command, completeCommand, holdsCredentials, linesAfter, parseLine } from "./command.ts";
 import type { SeenNames } from "./completion.ts";
 import { curlCommand } from "./curl.ts";
 import { Display, type DisplayOptions } from "./display.ts";
 import { type Done, followUp } from "./follow.ts";
-import { describeFields, type Order, type TableWords, withDefaults, withoutJsonMark } from "./items.ts";
-import { HELP, RAW_HELP } from "./help.ts";
-import { type LineInput, textOf } from "./line_input.ts";
+import { type AskedField, describeFields, filesOf, type Order, requestOf, type TableWords } from "./items.ts";
+import { helpOn } from "./help.ts";
+import { joinedLine, type Line, type LineInput, textOf } from "./line_input.ts";
+import { withData } from "./pasted.ts";
 import { sendInPieces } from "./pieces.ts";
 import type { RawView } from "./raw.ts";
 import type { RawStep } from "./raw_steps.ts";
@@ -66,6 +67,12 @@ export interface ReplOptions extends DisplayOptions {
   readonly keep?: (line: string) => void;
   /** Whether a person types the values, though there is no prompt. */
   readonly asks?: boolean;
+  /**
+   * Reads fields in the notation of `--fields`; without it, none are learned from the server.
+   *
+   * @throws {RangeError} If the notation is wrong.
+   */
+  readonly readFields?: (notation: string) => TableWords["fields"];
 }
 
 /** The exit codes of commands, from the best to the worst. */
@@ -76,12 +83,16 @@ const RANKS: readonly number[] = [0, 4, 5, EXIT_AGAINST, EXIT_TIMEOUT, EXIT_FAIL
  * twice.
  */
 export async function runCommands(input: LineInput, options: ReplOptions): Promise<number> {
-  const repl = new Repl(options, input);
+  let read = 0;
+  const counting: LineInput = { ...input, next: () => (read++, input.next()) };
+  const repl = new Repl(options, counting, () => options.interactive ? "" : `line ${read}: `);
   let worst = 0;
   for (let interruptions = 0;;) {
     await repl.prompt("Enter: [method] [objectName]");
-    const line = await input.next();
+    const line = await counting.next();
     if (line.kind === "end") break;
+    // A comment in a script. A line that answers a question is read elsewhere.
+    if (!options.interactive && line.kind === "line" && /^\s*#/.test(line.text)) continue;
     if (line.kind === "cancelled") {
       interruptions = line.wasEmpty ? interruptions + 1 : 0;
       if (interruptions > 1) return EXIT_INTERRUPTED;
@@ -89,11 +100,7 @@ export async function runCommands(input: LineInput, options: ReplOptions): Promi
       continue;
     }
     interruptions = 0;
-    const code = await repl.run(() => {
-      const command = parseLine(textOf(line), options.table);
-      if (!holdsCredentials(command)) options.keep?.(textOf(line));
-      return command;
-    });
+    const code = await repl.runLine(line);
     if (code === undefined) break;
     worst = RANKS.indexOf(code) < RANKS.indexOf(worst) ? worst : code;
     if (repl.failed && !options.interactive) return code;
@@ -114,18 +121,24 @@ export async function runCommand(
 class Repl {
   readonly #options: ReplOptions;
   readonly #input: LineInput;
+  /** Returns what stands before an error: the line of a script. */
+  readonly #place: () => string;
   readonly #display: Display;
   /** Fields the user has added to later requests, by name in lower case. */
-  readonly #headers = new Map<string, FieldLine>();
+  readonly #headers = new Map<string, AskedField>();
+  /** What is known of the table; its fields may be learned from the server. */
+  #table: TableWords;
   #last: Done | undefined;
   /** Whether each exchange is explained, and one was. */
   #explained = false;
   /** Whether a command got no valid response. */
   failed = false;
 
-  constructor(options: ReplOptions, input: LineInput) {
+  constructor(options: ReplOptions, input: LineInput, place: () => string = () => "") {
     this.#options = options;
     this.#input = input;
+    this.#place = place;
+    this.#table = options.table;
     this.#display = new Display(options);
   }
 
@@ -139,26 +152,51 @@ class Repl {
     await this.#display.endLine();
   }
 
-  /** Parses and runs one command. Returns its exit code; `undefined` to quit. */
-  async run(parse: () => Command): Promise<number | undefined> {
+  /** Parses and runs the command of a line, and of those that belong to it. Returns as {@linkcode run}. */
+  async runLine(first: Line): Promise<number | undefined> {
+    let line: Line;
+    try {
+      line = await this.#joined(first);
+    } catch (error) {
+      return await this.#explain(error);
+    }
+    return line.kind === "cancelled" ? 0 : await this.run(() => parseLine(textOf(line), this.#table), line);
+  }
+
+  /** Joins the lines of a command; `withWords` adds words before them. */
+  #joined(first: Line, withWords = (text: string) => text): Promise<Line> {
+    return joinedLine(
+      first,
+      this.#input,
+      (text, rest) => linesAfter(withWords(text), rest),
+      () => this.prompt("(a quote is open, or \\ is at the end: the line goes on; Ctrl-C cancels it)"),
+    );
+  }
+
+  /** Parses and runs one command, and keeps its line if it is valid. Returns its exit code; `undefined` to quit. */
+  async run(parse: () => Command, line?: Line): Promise<number | undefined> {
     try {
       const command = parse();
-      if (command.kind === "request") this.#options.seenNames?.add(command.object);
-      if (command.kind === "ask") this.#options.seenNames?.add(command.words[1].text);
-      return await this.#execute(command);
+      // Whether a request is valid is known once its files are read.
+      if (command.kind !== "request" && command.kind !== "pasted") this.#keep(command, line);
+      if (command.kind === "request") this.#options.seenNames?.add(command.order.object);
+      if (command.kind === "ask" && command.words[1].text !== "all") {
+        this.#options.seenNames?.add(command.words[1].text);
+      }
+      return await this.#execute(command, line);
     } catch (error) {
       return await this.#explain(error);
     }
   }
 
-  async #execute(command: Command): Promise<number | undefined> {
+  async #execute(command: Command, line: Line | undefined): Promise<number | undefined> {
     switch (command.kind) {
       case "nothing":
         return 0;
       case "quit":
         return undefined;
       case "help":
-        await this.#display.write(command.topic === "raw" ? RAW_HELP : HELP);
+        await this.#display.write(helpOn(command.topic));
         return 0;
       case "raw":
         return await this.#raw(command.steps);
@@ -179,7 +217,12 @@ class Repl {
       case "curl":
         return await this.#showCurl(this.#lastDone());
       case "request":
-        return await this.#order(command.order);
+        return await this.#order(command.order, line);
+      case "pasted":
+        if (command.curl.follows) {
+          await this.#options.screen.tell("(in the place of -L: follow requests a response's Location)");
+        }
+        return await this.#order(command.order, line, command);
       case "ask":
         return await this.#askAndExchange(command.words);
     }
@@ -196,7 +239,9 @@ class Repl {
       throw new WrongInput(`no field ${JSON.stringify(dropped)} is kept`);
     }
     if (field !== undefined || dropped !== undefined) return 0;
-    const lines = [...this.#headers.values()].map(([name, value]) => `${name}: ${value}\n`).join("");
+    const lines = [...this.#headers.values()].map(([name, value]) =>
+      value === "" ? `${name};\n` : value === undefined ? `${name}:\n` : `${name}: ${value}\n`
+    ).join("");
     await this.#display.write(this.#masked(lines === "" ? "(none)\n" : escapeText(lines)));
     return 0;
   }
@@ -205,7 +250,7 @@ class Repl {
     const command = curlCommand(request, endpoint, contentFrom);
     const masked = {
       ...request,
-      target: maskTarget(request.target),
+      target: maskQuery(maskTarget(request.target)),
       fields: request.fields.map(([name, value]): FieldLine => {
         return [name, maskCredentials(`${name}: ${value}`).slice(name.length + ": ".length)];
       }),
@@ -230,30 +275,38 @@ class Repl {
   }
 
   async #askAndExchange(words: readonly Word[]): Promise<number> {
-    const { interactive, asks, screen, table, keep } = this.#options;
-    if (interactive || asks) await screen.tell(`Enter information: ${describeFields(table)}`);
-    const line = await this.#input.next();
+    const { interactive, asks, screen } = this.#options;
+    if (interactive || asks) await screen.tell(`Enter information: ${describeFields(this.#table)}`);
+    // Two words stand for those of the command before the values.
+    const withWords = (text: string) => `put - ${text}`;
+    const line = await this.#joined(await this.#input.next(), withWords);
     if (line.kind === "cancelled") return 0;
-    // Two placeholders stand for the words of the command before the values.
-    const values = splitLine(`- - ${textOf(line)}`).slice(2);
-    const order = completeCommand(words, values, table);
-    if (!holdsCredentials({ kind: "request", order, object: words[1].text })) keep?.(textOf(line));
-    return await this.#order(order);
+    const values = splitLine(withWords(textOf(line))).slice(2);
+    return await this.#order(completeCommand(words, values, this.#table), line);
   }
 
-  async #order({ request, contentFrom }: Order): Promise<number> {
-    const content = contentFrom === undefined ? undefined : await this.#options.readContent(contentFrom);
-    const defaults = this.#options.defaults.filter(([name]) => !this.#headers.has(name.toLowerCase()));
-    const whole = content === undefined ? request : { ...request, content };
-    const { session, endpoint, screen } = this.#options;
-    const sent = withoutJsonMark(
-      await this.#withoutEcho(withDefaults(whole, [...defaults, ...this.#headers.values()])),
-    );
+  #keep(command: Command, line: Line | undefined): void {
+    if (line === undefined || holdsCredentials(command)) return;
+    const text = textOf(line).replaceAll(command.kind === "pasted" ? "\\\n" : "\n", " ");
+    if (!text.includes("\n")) this.#options.keep?.(text);
+  }
+
+  async #order(order: Order, line: Line | undefined, pasted?: Command & { kind: "pasted" }): Promise<number> {
+    const { session, endpoint, screen, defaults, readContent } = this.#options;
+    const kept = [[...this.#headers.values()], defaults];
+    const files = new Map<string, Uint8Array>();
+    for (const name of filesOf(order, kept)) if (!files.has(name)) files.set(name, await readContent(name));
+    const made = requestOf(order, kept, this.#table, files);
+    const { request, contentFrom } = pasted === undefined
+      ? made
+      : await withData(made.request, pasted.curl, readContent);
+    this.#keep(pasted ?? { kind: "request", order }, line);
+    const sent = await this.#withoutEcho(request);
     const status = await sendInPieces(sent, {
       // A piece is not what the file holds.
       send: (request, show) =>
         this.#exchange(
-          { session, endpoint, request, contentFrom: request.content === content ? contentFrom : undefined },
+          { session, endpoint, request, contentFrom: request.content === sent.content ? contentFrom : undefined },
           show,
         ),
       show: (event) => this.#display.show(event),
@@ -314,20 +367,26 @@ class Repl {
   ): Promise<number> {
     const { explain, seenNames } = this.#options;
     let status = 0;
-    let location: string | undefined;
+    let locations: string[] = [];
     const listing = seenNames && /^\/(?:\?|$)/.test(request.target)
       ? new BoundedBytes(MAX_HELD_CONTENT_BYTES)
       : undefined;
+    const problem = new BoundedBytes(MAX_PROBLEM_BYTES);
+    let fields: string | undefined;
     explain?.begin();
     try {
       for await (const event of session.exchange(request)) {
         if (event.kind === "response") {
           status = event.status;
-          location = event.fields.get("location");
+          fields = event.fields.get("row-fields");
+          locations = [...event.fields].filter(([name]) => /^location$/i.test(name)).map(([, value]) => value);
         }
-        if (event.kind === "content") listing?.add(event.bytes);
+        if (event.kind === "content") {
+          listing?.add(event.bytes);
+          if (status === 422) problem.add(event.bytes);
+        }
         await show(event);
-        if (event.kind === "end") this.#last = { endpoint, request, contentFrom, status, location };
+        if (event.kind === "end") this.#last = { endpoint, request, contentFrom, status, locations };
       }
     } finally {
       // Of a broken response, what arrived is shown, and explained too.
@@ -336,7 +395,25 @@ class Repl {
     }
     const rows = status === 200 ? listing?.bytes() : undefined;
     if (rows !== undefined) seenNames?.addListing(new TextDecoder().decode(rows));
+    const learned = fields === undefined ? fieldsOfProblem(problem.bytes()) : percentDecoded(fields);
+    if (session === this.#options.session && learned !== undefined) await this.#learn(learned);
     return status;
+  }
+
+  /** Takes the fields of the server's rows for those of values, and says so where they are new. */
+  async #learn(notation: string): Promise<void> {
+    const { readFields, screen } = this.#options;
+    if (readFields === undefined) return;
+    let fields;
+    try {
+      fields = readFields(notation);
+    } catch (error) {
+      if (error instanceof RangeError) return;
+      throw error;
+    }
+    if (describeFields({ fields }) === describeFields(this.#table)) return;
+    this.#table = { ...this.#table, fields };
+    await screen.tell(escapeText(`(the server says what a row has: ${describeFields(this.#table)})`));
   }
 
   /** Prints an error. Returns its exit code. */
@@ -344,16 +421,26 @@ class Repl {
     const { screen } = this.#options;
     if (error instanceof WrongInput) {
       const command = error.command === undefined ? "" : `: ${error.command}`;
-      await screen.tell(`Wrong Input: try again (${escapeText(error.message)})${escapeText(command)}`);
+      await screen.tell(`${this.#place()}Wrong Input: try again (${escapeText(error.message)})${escapeText(command)}`);
       return EXIT_FAILURE;
     }
     if (!(error instanceof ClientError)) throw error;
     this.failed = true;
     await this.endLine();
     if (error instanceof InvalidResponse) await this.#display.showInvalid(error.octets);
-    await screen.tell(escapeText(error.message));
+    await screen.tell(`${this.#place()}${escapeText(error.message)}`);
     if (error instanceof Cancelled) return EXIT_INTERRUPTED;
     return error instanceof TimeoutError ? EXIT_TIMEOUT : EXIT_FAILURE;
+  }
+}
+
+/** Returns the fields of rows in a problem document; `undefined` if it names none. */
+function fieldsOfProblem(document: Uint8Array | undefined): string | undefined {
+  try {
+    const { fields } = JSON.parse(new TextDecoder().decode(document));
+    return typeof fields === "string" ? fields : undefined;
+  } catch {
+    return undefined;
   }
 }
 

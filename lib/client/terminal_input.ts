@@ -2,7 +2,8 @@
  * Reads lines from a terminal, with editing, a history and completion.
  *
  * Keys are preprocessed before they reach the editor. A run of text is passed as a whole, because the editor redraws
- * its line after each key; text typed ahead waits until it is needed; and Ctrl-C is handled immediately.
+ * its line after each key; text typed ahead waits until it is needed; and Ctrl-C is handled immediately. The terminal
+ * marks what is pasted ("bracketed paste"): its tabs and line ends are no keys.
  *
  * @module
  */
@@ -50,9 +51,25 @@ export async function processTerminal(): Promise<TerminalStreams | undefined> {
 }
 
 const CTRL_C = "\x03";
+const MARK_PASTES = "\x1b[?2004h";
+const MARK_NO_PASTES = "\x1b[?2004l";
+const PASTE_START = "\x1b[200~";
+const PASTE_END = "\x1b[201~";
 /** A run of text, a line end, or keys for the editor up to the next text or line end. */
 // deno-lint-ignore no-control-regex -- the keys are control characters
 const KEYS = /[^\x00-\x1f\x7f]+|\r\n|[\r\n]|\x1b(?:\[[0-9;]*[ -/]*[@-~]|O.|[^\x00-\x1f\x7f])|[^]/uy;
+
+/** A run of pasted text, or a line end. */
+const PASTED = /[^\n]+|\n/y;
+// deno-lint-ignore no-control-regex -- all but the tab are left out
+const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f]/g;
+
+/** Returns how many characters at the end of a text are the start of a mark. */
+function startIn(text: string, mark: string): number {
+  let length = Math.min(mark.length - 1, text.length);
+  while (!text.endsWith(mark.slice(0, length))) length--;
+  return length;
+}
 
 /** Reads lines from a terminal. */
 export async function terminalInput(streams: TerminalStreams, options: TerminalOptions): Promise<LineInput> {
@@ -72,13 +89,25 @@ export async function terminalInput(streams: TerminalStreams, options: TerminalO
   return new TerminalInput(streams, editor, control, options.interrupted);
 }
 
+/** Text that was typed ahead, or pasted. */
+interface Ahead {
+  text: string;
+  readonly isPasted: boolean;
+}
+
 class TerminalInput implements LineInput {
   readonly #streams: TerminalStreams;
   readonly #editor: Interface;
   readonly #control: { write(text: string): unknown };
   readonly #interrupted: () => void;
-  /** Typed text that the editor has not received yet. */
-  #ahead = "";
+  /** Text that the editor has not received yet. */
+  #ahead: Ahead[] = [];
+  /** The start of a mark, of which the rest is still to come. */
+  #partOfMark = "";
+  /** What of a paste has come, until its end has. */
+  #paste: string | undefined;
+  /** What was pasted after the line that the editor receives. */
+  #rest: string | undefined;
   #feeding = false;
   #ended = false;
   /** Resolves the next line. */
@@ -97,11 +126,14 @@ class TerminalInput implements LineInput {
     editor.on("line", (text) => {
       // Keys that are not UTF-8 have become U+FFFD.
       const isDamaged = text.includes("\ufffd") || !text.isWellFormed();
-      this.#answer(isDamaged ? { kind: "damaged" } : { kind: "line", text });
+      const rest = this.#rest;
+      this.#rest = undefined;
+      this.#answer(isDamaged ? { kind: "damaged" } : { kind: "line", text, ...rest && { rest } });
     });
     editor.on("close", () => this.#end());
     // Ctrl-Z is ignored: after a stop, the terminal would no longer be in the editor's mode.
     editor.on("SIGTSTP", () => {});
+    streams.output.write(MARK_PASTES);
     this.#read();
   }
 
@@ -123,6 +155,7 @@ class TerminalInput implements LineInput {
   close(): void {
     this.#ended = true;
     this.#editor.close();
+    this.#streams.output.write(MARK_NO_PASTES);
     this.#streams.restore();
   }
 
@@ -149,13 +182,41 @@ class TerminalInput implements LineInput {
   #take(keys: string): void {
     const interrupt = keys.lastIndexOf(CTRL_C);
     if (interrupt >= 0) {
-      // Drops text that was typed ahead.
-      const typed = this.#editor.line + this.#ahead + keys.slice(0, keys.indexOf(CTRL_C));
-      this.#ahead = "";
+      // Drops text that was typed ahead, and a paste that has no end.
+      const ahead = this.#ahead.map(({ text }) => text).join("") + (this.#paste ?? "");
+      const typed = this.#editor.line + ahead + keys.slice(0, keys.indexOf(CTRL_C));
+      this.#ahead = [];
+      this.#paste = undefined;
+      this.#partOfMark = "";
       this.#interrupt(typed === "");
     }
-    this.#ahead = (this.#ahead + keys.slice(interrupt + 1)).slice(0, MAX_TYPED_AHEAD_CHARACTERS);
+    this.#receive(this.#partOfMark + keys.slice(interrupt + 1));
     this.#feed();
+  }
+
+  /** Cuts text at the marks of pastes. */
+  #receive(text: string): void {
+    const isPaste = this.#paste !== undefined;
+    const mark = isPaste ? PASTE_END : PASTE_START;
+    const at = text.indexOf(mark);
+    const end = at < 0 ? text.length - startIn(text, mark) : at;
+    if (!isPaste) this.#add(text.slice(0, end), false);
+    // Of what is too long to be taken, no more is kept.
+    else if (this.#paste!.length <= MAX_TYPED_AHEAD_CHARACTERS) this.#paste += text.slice(0, end);
+    this.#partOfMark = at < 0 ? text.slice(end) : "";
+    if (at < 0) return;
+    // Controls in what was pasted are no keys.
+    if (isPaste) this.#add(this.#paste!.replace(/\r\n?/g, "\n").replace(CONTROLS, ""), true);
+    this.#paste = isPaste ? undefined : "";
+    this.#receive(text.slice(at + mark.length));
+  }
+
+  #add(text: string, isPasted: boolean): void {
+    const room = MAX_TYPED_AHEAD_CHARACTERS - this.#ahead.reduce((sum, { text }) => sum + text.length, 0);
+    if (isPasted && text.length > room) return this.notify(`(left out: more than ${room} characters at once)`);
+    const last = this.#ahead.at(-1);
+    if (last?.isPasted === false && !isPasted) last.text += text.slice(0, room);
+    else if (text !== "") this.#ahead.push({ text: text.slice(0, room), isPasted });
   }
 
   #interrupt(wasEmpty: boolean): void {
@@ -172,14 +233,19 @@ class TerminalInput implements LineInput {
   async #feed(): Promise<void> {
     if (this.#feeding) return;
     this.#feeding = true;
-    while (this.#asked !== undefined && this.#ahead !== "" && !this.#ended) {
-      KEYS.lastIndex = 0;
-      const [key] = KEYS.exec(this.#ahead)!;
-      this.#ahead = this.#ahead.slice(key.length);
-      if (key >= " " && key !== "\x7f") this.#editor.write(key);
+    while (this.#asked !== undefined && this.#ahead.length > 0 && !this.#ended) {
+      const [first] = this.#ahead;
+      const pieces = first.isPasted ? PASTED : KEYS;
+      pieces.lastIndex = 0;
+      const [key] = pieces.exec(first.text) ?? [""];
+      first.text = first.text.slice(key.length);
+      if (first.text === "") this.#ahead.shift();
+      const isLineEnd = /^[\r\n]/.test(key);
+      this.#rest = first.isPasted && isLineEnd ? first.text : undefined;
+      if (!isLineEnd && (first.isPasted || key >= " " && key !== "\x7f")) this.#editor.write(key);
       else {
         // A line end is one key in every form.
-        this.#control.write(/[\r\n]/.test(key) ? "\r" : key);
+        this.#control.write(isLineEnd ? "\r" : key);
         // The editor reads other keys from a stream, and must handle them before the text after them.
         await new Promise((resolve) => setImmediate(resolve));
       }

@@ -24,62 +24,141 @@ export interface Word {
   readonly text: string;
   /** Whether each character may be a separator; none may in JSON. */
   readonly separable: readonly boolean[];
-  /** Whether the word is JSON: it starts with an unquoted brace or bracket. */
+  /** Whether the word is JSON: it starts with a brace or bracket. */
   readonly isJson?: boolean;
-  /** Whether a character was quoted or escaped. */
+  /** Whether it has quotes. */
   readonly isQuoted?: boolean;
+  /** Whether one pair of quotes holds all of it: an item as in a shell, where values stand a value. */
+  readonly isWhole?: boolean;
 }
 
 /** The number of words before JSON is recognised: a method and its object. */
 const WORDS_BEFORE_JSON = 2;
+const TYPOGRAPHIC = /[“”„‟‘’‚‛]/;
+
+/** A word being read. */
+interface Draft {
+  text: string;
+  /** What each character is: plain, quoted, or escaped. */
+  kinds: ("plain" | "quoted" | "escaped")[];
+  /** The pairs of quotes so far. */
+  quotes: number;
+  /** Whether there is a character outside of quotes. */
+  isBare: boolean;
+  /** Whether there is an unquoted @: it names a file. */
+  isFile: boolean;
+}
 
 /**
- * Splits a line at blanks. Single or double quotes hold a word together; a backslash escapes the next character. From
- * the third word on, a word that starts with `{` or `[` includes the rest of the line unchanged.
+ * Splits a line at blanks. Single or double quotes hold a word together; a backslash escapes the next character, within
+ * quotes `:` and `=`, within double ones `"` and `\` too. From the third word on, a word that starts with `{` or `[`
+ * includes the rest of the line unchanged.
  *
- * @throws {WrongInput} If a quote is not closed.
+ * @param windows Whether a backslash after an unquoted `@` belongs to the name of a file.
+ * @throws {WrongInput} If a quote is not closed, or is none but looks like one.
  */
-export function splitLine(line: string): Word[] {
+export function splitLine(line: string, windows: boolean = Deno.build.os === "windows"): Word[] {
   const words: Word[] = [];
-  let word: { text: string; separable: boolean[]; isQuoted: boolean } | undefined;
+  let word: Draft | undefined;
   let quote = "";
-  const add = (character: string, separable: boolean) => {
-    word ??= { text: "", separable: [], isQuoted: false };
-    word.text += character;
-    for (let i = 0; i < character.length; i++) word.separable.push(separable);
-    word.isQuoted ||= !separable;
+  const add = (text: string, kind: Draft["kinds"][number]) => {
+    word ??= { text: "", kinds: [], quotes: 0, isBare: false, isFile: false };
+    word.text += text;
+    for (let i = 0; i < text.length; i++) word.kinds.push(kind);
+    word.isBare ||= quote === "";
+    word.isFile ||= text === "@" && kind === "plain";
   };
+  const end = () => {
+    if (word !== undefined) words.push(finished(word, words.length));
+    word = undefined;
+  };
+  const inFileName = () => windows && word?.isFile === true;
   for (let i = 0; i < line.length; i++) {
     const character = line[i];
+    const next = line[i + 1] ?? "";
     if (quote !== "") {
-      const escapes = quote === '"' && character === "\\" && /["\\]/.test(line[i + 1] ?? "");
-      if (escapes) add(line[++i], false);
-      else if (character === quote) quote = "";
-      else add(character, false);
+      if (character === quote) quote = "";
+      else if (character !== "\\" || inFileName() || !'\\:="'.includes(next) || next === "") add(character, "quoted");
+      else if (quote === '"' || /[:=]/.test(next)) add(line[++i], "escaped");
+      // In single quotes the second of two backslashes escapes nothing.
+      else add(next === "\\" ? character + line[++i] : character, "quoted");
     } else if (word === undefined && words.length >= WORDS_BEFORE_JSON && /[{[]/.test(character)) {
       return [...words, { text: line.slice(i).trimEnd(), separable: [], isJson: true }];
     } else if (character === '"' || character === "'") {
       quote = character;
-      word ??= { text: "", separable: [], isQuoted: true };
-      word.isQuoted = true;
-    } else if (character === "\\" && i + 1 < line.length) add(line[++i], false);
-    else if (/\s/.test(character)) {
-      if (word !== undefined) words.push(word);
-      word = undefined;
-    } else add(character, true);
+      word ??= { text: "", kinds: [], quotes: 0, isBare: false, isFile: false };
+      word.quotes++;
+    } else if (character === "\\" && next !== "" && !inFileName()) add(line[++i], "escaped");
+    else if (/\s/.test(character)) end();
+    else {
+      if (word === undefined || /[:=]/.test(line[i - 1])) refuseTypographic(character);
+      add(character, "plain");
+    }
   }
   if (quote !== "") throw new WrongInput(`a ${quote} is not closed`);
-  if (word !== undefined) words.push(word);
+  end();
   return words;
 }
 
-/** Converts a word that a shell has split: only a backslash before `:` or `=` still escapes. */
+/**
+ * Refuses a quote that word processors make of `"` and `'`.
+ *
+ * @throws {WrongInput} If the character is one.
+ */
+export function refuseTypographic(character: string): void {
+  if (!TYPOGRAPHIC.test(character)) return;
+  throw new WrongInput(`${character} is a typographic quote: write " or ', or \\${character} for itself`);
+}
+
+function finished({ text, kinds, quotes, isBare }: Draft, position: number): Word {
+  const isWhole = quotes === 1 && !isBare;
+  if (isWhole && position >= WORDS_BEFORE_JSON && /^[{[]/.test(text)) {
+    return { text, separable: [], isJson: true, isQuoted: true, isWhole };
+  }
+  // A quoted @ names no file, and a quoted - is not the input.
+  const separable = kinds.map((kind, i) =>
+    kind === "plain" || isWhole && kind === "quoted" && !(i === 0 && /[@-]/.test(text[0]))
+  );
+  return { text, separable, ...quotes > 0 && { isQuoted: true }, ...isWhole && { isWhole } };
+}
+
+/** Returns a word where values stand: what is in quotes has no separators there, and is no JSON. */
+export function asValue(word: Word): Word {
+  if (!word.isWhole) return word;
+  return { text: word.text, separable: Array(word.text.length).fill(false), isQuoted: true };
+}
+
+/** Returns where the JSON at the start of a text ends; `undefined` if it goes on. */
+export function endOfJson(text: string): number | undefined {
+  let depth = 0;
+  for (const { 0: token, index } of text.matchAll(/"(?:\\[^]|[^"\\])*(?:"|$)|[{}[\]]/g)) {
+    if (/[{[]/.test(token)) depth++;
+    else if (token[0] !== '"' && --depth === 0) return index + 1;
+  }
+}
+
+/**
+ * Checks JSON that is the rest of a line. It need not be valid: a server may be asked what it says of it.
+ *
+ * @throws {WrongInput} If items follow it, or if its quotes are typographic.
+ */
+export function checkJson(text: string): void {
+  const end = endOfJson(text) ?? text.length;
+  const rest = text.slice(end).trim();
+  if (/^["']?[\w!#$%&*+.^`|~-]+\s*(?:[:=]|;$)/.test(rest)) {
+    throw new WrongInput('JSON takes the rest of the line: items stand before it, as in post /x X-A:b {"a":1}');
+  }
+  const [quote] = TYPOGRAPHIC.exec(text.replace(/"(?:\\[^]|[^"\\])*"?/g, "")) ?? [];
+  if (quote !== undefined) throw new WrongInput(`JSON takes " as its quotes, saw ${quote}`);
+}
+
+/** Converts a word that a shell has split: only a backslash before a separator, `@` or a bracket still escapes. */
 export function shellWord(argument: string, position: number): Word {
   if (position >= WORDS_BEFORE_JSON && /^[{[]/.test(argument)) return { text: argument, separable: [], isJson: true };
   let text = "";
   const separable: boolean[] = [];
   for (let i = 0; i < argument.length; i++) {
-    const escapes = argument[i] === "\\" && /[:=]/.test(argument[i + 1] ?? "");
+    const escapes = argument[0] !== "@" && argument[i] === "\\" && /[:=;@[\]]/.test(argument[i + 1] ?? "");
     text += argument[escapes ? ++i : i];
     separable.push(!escapes);
   }

@@ -8,8 +8,6 @@
  * @module
  */
 
-import type { MessageEnd, RequestHead, ResponseHead } from "./message.ts";
-
 /** What the specification says of refusing a broken message. */
 export interface Degree {
   /** Whether every recipient must refuse it. SHOULD counts as may. */
@@ -226,29 +224,3 @@ export const CAUSES = {
 
 /** The cause of a wire error. One rule may be broken in several ways; each has a degree and a fix of its own. */
 export type FaultCode = keyof typeof CAUSES;
-
-/** What is accepted in a response, though it breaks a rule. */
-export interface Accepted {
-  /** What it breaks, as a sentence. */
-  readonly text: string;
-  /** The section of the specification. */
-  readonly rule: string;
-}
-
-/** Returns what is accepted in a head, or in a trailer section; nothing in those of a request. */
-export function acceptedIn(event: RequestHead | ResponseHead | MessageEnd): Accepted[] {
-  const accepted: Accepted[] = [];
-  if (event.kind === "response" && event.text[STATUS_END] === "\r") {
-    accepted.push({ text: "accepted, though a space is missing after the status code", rule: "RFC 9112 §4" });
-  }
-  if ((event.kind === "end" ? event.trailers : event.fields).folded) {
-    accepted.push({
-      text: "accepted, though a field is folded over several lines",
-      rule: "RFC 9112 §5.2",
-    });
-  }
-  return accepted;
-}
-
-/** The offset after the status code in a status line. */
-const STATUS_END = "HTTP/1.1 200".length;

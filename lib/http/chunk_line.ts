@@ -54,7 +54,7 @@ export class ChunkLine {
       throw wireError(
         "chunk-line-too-long",
         stop,
-        `The chunk-size line is longer than ${this.#limits.maxChunkLineBytes} bytes`,
+        `The chunk-size line is longer than ${this.#limits.maxChunkLineBytes} octets`,
       );
     }
     return lineEnd;
@@ -84,7 +84,7 @@ export class ChunkLine {
       throw wireError(
         "chunk-extensions-too-long",
         at,
-        `The message's chunk extensions are longer than ${this.#limits.maxChunkExtensionsBytes} bytes`,
+        `The message's chunk extensions are longer than ${this.#limits.maxChunkExtensionsBytes} octets`,
       );
     }
     return lineEnd;

@@ -236,7 +236,7 @@ export class Decoder {
       return CLOSED;
     }
     const inHead = this.#phase === "start" || this.#phase === "head";
-    const more = this.#remaining === 1 ? "1 more byte was" : `${this.#remaining} more bytes were`;
+    const more = this.#remaining === 1 ? "1 more octet was" : `${this.#remaining} more octets were`;
     const missing = this.#phase === "content" ? `: ${more} announced` : "";
     const detail = `The connection ended in the middle of the ${inHead ? "head" : "content"}${missing}`;
     throw wireError("cut-off", this.#end, detail);
@@ -398,6 +398,6 @@ export class Decoder {
   }
 
   #refuseContent(offset: number): never {
-    throw wireError("content-too-long", offset, `The content is longer than ${this.#maxContentBytes} bytes`);
+    throw wireError("content-too-long", offset, `The content is longer than ${this.#maxContentBytes} octets`);
   }
 }

@@ -228,7 +228,8 @@ export class Encoder {
         throw new TypeError(`Not a field name that may be set: ${JSON.stringify(name)}`);
       }
       this.#octets(name);
-      this.#octets(": ");
+      // As curl and browsers write an empty value.
+      this.#octets(value === "" ? ":" : ": ");
       this.#octets(checkedValue(value));
       this.#lineEnd();
     }

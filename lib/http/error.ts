@@ -111,6 +111,8 @@ export class HttpError extends Error {
   readonly maxRows?: number;
   /** Field lines for the response. */
   readonly fields: readonly FieldLine[];
+  /** The fields of the table's rows, in the notation of `--fields`; only with 422, set by the table. */
+  rowFields?: string;
   readonly #seen?: string;
 
   /** Creates an error that a server answers with `status` and explains with `detail`. */

@@ -227,7 +227,7 @@ export class FieldSection {
       this.#line = lineEnd - start;
     }
     if (stop < end || stop === start + limits.maxBytes) {
-      throw wireError("section-too-long", stop, `The ${limits.name} is longer than ${limits.maxBytes} bytes`);
+      throw wireError("section-too-long", stop, `The ${limits.name} is longer than ${limits.maxBytes} octets`);
     }
     return MORE;
   }

@@ -100,7 +100,7 @@ export class StartLine {
       throw wireError(
         "method-too-long",
         longest,
-        `The method is longer than ${this.#limits.maxMethodBytes} bytes, and no such method is known`,
+        `The method is longer than ${this.#limits.maxMethodBytes} octets, and no such method is known`,
       );
     }
     if (at >= stop) return MORE;
@@ -130,7 +130,7 @@ export class StartLine {
   }
 
   #refuseTargetLength(offset: number): never {
-    const seen = `The request target is longer than ${this.#limits.maxTargetBytes} bytes`;
+    const seen = `The request target is longer than ${this.#limits.maxTargetBytes} octets`;
     throw wireError("target-too-long", offset, seen);
   }
 
@@ -159,7 +159,7 @@ export class StartLine {
   /** Returns {@linkcode MORE} unless the line is too long already. */
   #more(start: number, stop: number): number {
     if (stop - start < this.#limits.maxHeadBytes) return MORE;
-    throw wireError("start-line-too-long", stop, `The start line is longer than ${this.#limits.maxHeadBytes} bytes`);
+    throw wireError("start-line-too-long", stop, `The start line is longer than ${this.#limits.maxHeadBytes} octets`);
   }
 }
 
@@ -193,7 +193,7 @@ function refuseEmptyTarget(byte: number, offset: number): never {
 
 function refuseTargetByte(byte: number, offset: number): never {
   if (byte !== CR && byte !== LF) {
-    const seen = `The byte ${nameByte(byte)} is not allowed in a target as it is`;
+    const seen = `The octet ${nameByte(byte)} is not allowed in a target as it is`;
     throw wireError("target-byte", offset, seen, "percent-encode it");
   }
   const allowed = `expected one space and HTTP/1.1, saw ${nameByte(byte)}`;

@@ -39,6 +39,8 @@ const TLS_START = 0x16;
 export class RelayConnection implements AcceptedConnection, Precedence {
   /** A relay answers nothing itself, so that it has no order. */
   readonly halfClosed = false;
+  /** A relay sends no listings. */
+  readonly pieceEnd = Infinity;
   /** The relay lets nobody wait. */
   readonly ownMs = 0;
 

@@ -40,6 +40,8 @@ interface Shown {
   readonly view: ContentView | undefined;
   octets: number;
   printed: number;
+  /** What there is to say once it has ended. */
+  readonly findings: readonly Finding[];
 }
 
 /** A connection whose traffic is printed. */
@@ -94,8 +96,9 @@ export class Printer {
   };
 
   #closed(id: number, reason: string, requests: number): void {
-    const { peer, since, octets, shown } = this.#connections.get(id)!;
-    for (const { view } of Object.values(shown)) void view?.cut();
+    const { peer, since, octets } = this.#connections.get(id)!;
+    this.#end(id, "request");
+    this.#end(id, "response");
     this.#banners.closed(id);
     this.#connections.delete(id);
     if (!this.#options.verbose) return;
@@ -108,7 +111,6 @@ export class Printer {
 
   #exchange(id: number, event: ExchangeEvent): void {
     const { direction } = event;
-    const { shown } = this.#connections.get(id)!;
     switch (event.kind) {
       case "head":
         return this.#head(id, event.message, event.to);
@@ -124,9 +126,7 @@ export class Printer {
       case "broken":
         return this.#broken(id, event);
       case "cut":
-        void shown[direction]?.view?.cut();
-        delete shown[direction];
-        return;
+        return this.#end(id, direction);
       case "stopped":
         if (event.why !== "left HTTP" || direction === "request") return;
         return this.#line(`connection ${id} no longer HTTP: the octets of both directions pass as they are`);
@@ -153,12 +153,11 @@ export class Printer {
         write: (text) => Promise.resolve(this.#shownText(id, direction, shown, text)),
       })
       : undefined;
-    const shown: Shown = { view, octets: 0, printed: 0 };
-    connection.shown[direction] = shown;
     const own = direction === "request"
       ? requestFindings(message, change)
       : responseFindings(message, this.#options.secure);
-    this.#findings([...acceptedIn(head!), ...own]);
+    const shown: Shown = { view, octets: 0, printed: 0, findings: [...acceptedIn(head!), ...own] };
+    connection.shown[direction] = shown;
   }
 
   #content(id: number, direction: Direction, bytes: Uint8Array): void {
@@ -189,6 +188,7 @@ export class Printer {
       const isCut = one !== undefined && one.printed > SHOWN_RELAYED_BYTES;
       if (more > 0) this.#line(`… ${counted(more, "more octet")}`);
       else if (isCut) this.#line(`… ${counted(one.printed - SHOWN_RELAYED_BYTES, "more character")}`);
+      this.#findings(one?.findings ?? []);
       finish();
     };
     if (one?.view === undefined) return last();
@@ -208,7 +208,9 @@ export class Printer {
     this.#line(`broken at byte ${error.offset}${rule}: ${error.message}`);
     this.#text(this.#options.fault(error, unread, at, direction));
     // What follows is printed with a change of its own.
-    if (direction === "request" && change === undefined) shown.request = { view: undefined, octets: 0, printed: 0 };
+    if (direction === "request" && change === undefined) {
+      shown.request = { view: undefined, octets: 0, printed: 0, findings: [] };
+    }
   }
 
   #findings(findings: readonly Finding[]): void {

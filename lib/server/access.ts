@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createHash, timingSafeEqual } from "node:crypto";
+import { isSameSecret } from "../bytes.ts";
 import {
   type FaultCode,
   type FieldLine,
@@ -36,7 +36,7 @@ export interface AccessOptions {
 }
 
 /** Fields that a page may read besides the CORS-safelisted ones (Fetch, "CORS-safelisted response-header name"). */
-const EXPOSED = "Accept-Patch, Allow, ETag, Link, Location, Retry-After, WWW-Authenticate, X-Total-Count";
+const EXPOSED = "Accept-Patch, Allow, ETag, Link, Location, Retry-After, Row-Fields, WWW-Authenticate, X-Total-Count";
 /** Fields that a page may send if its preflight asks for none. */
 const ALLOWED = ["Authorization", "Content-Type", "If-Match", "If-None-Match"];
 
@@ -57,7 +57,7 @@ export class Access implements Service {
   readonly #hosts: readonly string[] | undefined;
   readonly #cors: string | undefined;
   readonly #corsFields: readonly FieldLine[];
-  #tokenDigests: readonly Uint8Array[] | undefined;
+  #tokens: readonly string[] | undefined;
   readonly #secure: boolean;
   /** The last accepted authority: nearly always the next request has the same one. */
   #lastAuthority: string | undefined;
@@ -68,13 +68,13 @@ export class Access implements Service {
     this.#hosts = options.hosts?.map((host) => host.toLowerCase());
     this.#cors = options.cors;
     this.#corsFields = options.cors === undefined ? [] : corsFields(options.cors);
-    this.#tokenDigests = options.tokens?.map(digest);
+    this.#tokens = options.tokens;
     this.#secure = options.secure ?? false;
   }
 
   /** Accepts other tokens from the next request on. */
   renewTokens(tokens: readonly string[]): void {
-    this.#tokenDigests = tokens.map(digest);
+    this.#tokens = tokens;
   }
 
   /**
@@ -134,10 +134,10 @@ export class Access implements Service {
 
   #checkToken({ path, fields }: RequestHead): void {
     // `OPTIONS *` is a health check, and says nothing of the table (RFC 9110 §9.3.7).
-    if (this.#tokenDigests === undefined || path === "*") return;
+    if (this.#tokens === undefined || path === "*") return;
     const authorization = fields.get("authorization");
     const token = /^bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
-    if (token !== undefined && isAmong(digest(token), this.#tokenDigests)) return;
+    if (token !== undefined && isAmong(token, this.#tokens)) return;
     // An error is named only for credentials of this scheme (RFC 6750 §3).
     const isBearer = /^bearer(?: |$)/i.test(authorization ?? "");
     const detail = isBearer ? "The request's token is not the right one" : "The request has no token";
@@ -176,11 +176,7 @@ function corsFields(origin: string): FieldLine[] {
   return fields;
 }
 
-/** Whether a digest is one of several. Digests have equal lengths, and all are compared, each in constant time. */
-function isAmong(given: Uint8Array, digests: readonly Uint8Array[]): boolean {
-  return digests.filter((digest) => timingSafeEqual(given, digest)).length > 0;
-}
-
-function digest(text: string): Uint8Array {
-  return createHash("sha256").update(text).digest();
+/** Whether a token is one of several. All are compared, each in a time that does not tell where it differs. */
+function isAmong(given: string, tokens: readonly string[]): boolean {
+  return tokens.filter((token) => isSameSecret(given, token)).length > 0;
 }

@@ -8,9 +8,7 @@
  */
 
 import { addressText, socketAddress } from "../address.ts";
-import { NO_BYTES } from "../bytes.ts";
 import {
-  type Encoder,
   HttpError,
   type HttpResponse,
   isStream,
@@ -94,6 +92,11 @@ export class ServerConnection implements AcceptedConnection, Requester {
     return this.#deadline.waiting === "a request" ? this.#idleOrder : Infinity;
   }
 
+  /** When it is cut off if its client does not read its piece of a listing; `Infinity` if it is sent none. */
+  get pieceEnd(): number {
+    return this.#sender.pieceEnd;
+  }
+
   /** Serves the connection until it ends, or only sends this error, whatever the request is. Never rejects. */
   async serve(refusal?: HttpError): Promise<void> {
     this.#context.observer.opened?.(this.#id, addressText(socketAddress(this.#conn.remoteAddr)));
@@ -115,7 +118,9 @@ export class ServerConnection implements AcceptedConnection, Requester {
         }
       }
       await this.#sendRefusal();
-      await this.#linger();
+      if (this.#peerDone) this.#closeReason ??= CLOSE_REASONS.byClient;
+      const lingerEnd = await this.#sender.finish() + this.#context.limits.maxLingerMs;
+      if (!this.#peerDone) await this.#reader.drain(this.#deadline, lingerEnd, this);
     } catch (error) {
       this.#noteFailure(error);
     }
@@ -221,7 +226,10 @@ export class ServerConnection implements AcceptedConnection, Requester {
     if (this.#ended) return false;
     try {
       const progress = this.#incoming.next();
-      if (progress === "continue") this.#encodeWith((encoder) => encoder.continue(), 100);
+      if (progress === "continue") {
+        const bytes = this.#sender.encode((encoder) => encoder.continue());
+        this.#context.observer.response?.(this.#id, bytes, 100);
+      }
       if (progress === "closed") this.#ended = true;
       return progress === "request";
     } catch (error) {
@@ -356,9 +364,8 @@ export class ServerConnection implements AcceptedConnection, Requester {
   #encodeRefusal(error: HttpError, delayMs = this.#context.limits.delayMs, response?: HttpResponse): void {
     const { request, method, head, unread, consumed } = this.#incoming;
     this.#context.observer.refused?.(this.#id, error, head, unread, consumed);
-    const minor = request?.minor ?? 1;
     const encode = () => {
-      const context = { method, minor, close: true, date: this.#context.date };
+      const context = { method, minor: request?.minor ?? 1, close: true, date: this.#context.date };
       this.#encodeResponse(response ?? this.#service.errorResponse(error), context);
     };
     if (delayMs > 0) this.#refusal = encode;
@@ -379,29 +386,29 @@ export class ServerConnection implements AcceptedConnection, Requester {
     })();
   }
 
-  /** Encodes octets, and tells the observer of them. */
-  #encodeWith(encode: (encoder: Encoder) => void, status?: number): void {
-    const { encoder } = this.#sender;
-    const from = encoder.length;
-    encode(encoder);
-    this.#context.observer.response?.(this.#id, encoder.bytes(from), status);
-  }
-
   /** Sends content in pieces, and requests the next one once the client has read the previous one. */
   async #sendStream(request: RequestHead, pieces: AsyncIterator<string | Uint8Array>): Promise<void> {
     for (;;) {
       this.#awaitService();
-      const { done, value } = await pieces.next();
+      const isLast = await this.#encodePiece(request.minor, pieces);
       if (this.#closed) return;
-      this.#encodeWith((encoder) => {
-        if (request.minor === 0) encoder.content(done ? NO_BYTES : value);
-        else done ? encoder.lastChunk() : encoder.chunk(value);
-      });
-      if (done) this.#context.observer.answered?.(this.#id);
       await this.#sender.flush();
-      if (done) return;
+      if (isLast) return;
       await FAIR_TURNS.yieldIfBusy(this);
     }
+  }
+
+  /** Encodes the next piece, which this function alone keeps, so that it is not held while it is sent. */
+  async #encodePiece(minor: number, pieces: AsyncIterator<string | Uint8Array>): Promise<boolean> {
+    const { done = false, value } = await pieces.next();
+    if (this.#closed) return done;
+    if (!done && !this.#context.budget.fits(value)) this.cutOff(CLOSE_REASONS.memory);
+    else {
+      const bytes = this.#sender.encodePiece(minor, done ? undefined : value);
+      this.#context.observer.response?.(this.#id, bytes, undefined);
+      if (done) this.#context.observer.answered?.(this.#id);
+    }
+    return done;
   }
 
   #end(reason: string): void {
@@ -421,18 +428,7 @@ export class ServerConnection implements AcceptedConnection, Requester {
   /** Ends an idle connection. Over TLS, the last response may still be on its way. */
   #endIdle(reason: string): void {
     this.#end(reason);
-    const close = () => this.#close();
-    this.#sender.finish().then(close, close);
-  }
-
-  /**
-   * Sends FIN and keeps reading until the client is silent for a while. Closing with unread bytes would reset the
-   * connection, which can destroy the last response before the client has read it (RFC 9112 §9.6).
-   */
-  async #linger(): Promise<void> {
-    if (this.#peerDone) this.#closeReason ??= CLOSE_REASONS.byClient;
-    const end = await this.#sender.finish() + this.#context.limits.maxLingerMs;
-    if (!this.#peerDone) await this.#reader.drain(this.#deadline, end, this);
+    this.#sender.finish().catch(() => {}).then(() => this.#close());
   }
 
   /** Releases all resources. Further calls have no effect. */

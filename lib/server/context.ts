@@ -5,8 +5,16 @@
  */
 
 import { byteLength } from "../bytes.ts";
-import { Decoder, Encoder, type Fields, type HttpError, type HttpResponse, type RequestHead } from "../http_message.ts";
-import type { MessageLimits, ServerLimits } from "../limits.ts";
+import {
+  Decoder,
+  Encoder,
+  type Fields,
+  type HttpError,
+  type HttpResponse,
+  isStream,
+  type RequestHead,
+} from "../http_message.ts";
+import { LISTING_PIECE_BYTES, type MessageLimits, type ServerLimits } from "../limits.ts";
 
 /** Receives events of a server's connections. Bytes are valid only during the call. */
 export interface Observer {
@@ -58,6 +66,8 @@ export function joined<Told extends object = Observer>(observers: readonly Told[
 export interface AcceptedConnection {
   /** The order of idle connections, the longest idle first; `Infinity` if it is not idle. */
   readonly idleOrder: number;
+  /** When the client must have read a piece of a listing; `Infinity` if it reads none. */
+  readonly pieceEnd: number;
   /** How long the server itself has let a response wait since it began to stop, in milliseconds. */
   readonly ownMs: number;
   /** Serves the connection until it ends, or only sends this error. Never rejects. */
@@ -153,15 +163,18 @@ export class Budget {
 
   /** Whether this many more bytes are available, if need be after some were freed. */
   has(bytes: number): boolean {
+    if (bytes > this.#most) return false;
     while (this.#used + bytes > this.#most) if (!this.reclaim()) return false;
     return true;
   }
 
   /** Whether there is room for content. A stream needs room only for one piece at a time. */
   fits(content: HttpResponse["content"]): boolean {
-    if (content instanceof Uint8Array) return this.has(content.length);
+    if (content === undefined) return true;
+    if (isStream(content)) return this.has(LISTING_PIECE_BYTES);
+    if (typeof content !== "string") return this.has(content.length);
     // Measuring a text takes time, and usually there is room for its largest possible size.
-    return typeof content !== "string" || this.has(3 * content.length) || this.has(byteLength(content));
+    return this.#used + 3 * content.length <= this.#most || this.has(byteLength(content));
   }
 
   /** Takes bytes, even beyond the limit; a negative number returns them. */
@@ -219,6 +232,8 @@ export const CLOSE_REASONS = {
   unread: "by the server (the client stopped reading)",
   /** The client read a listing too slowly while the table changed. */
   slow: "by the server (a listing was read too slowly)",
+  /** Others needed the memory of a piece of a listing that it had not read. */
+  memory: "by the server (out of memory: a listing was not read)",
   /** The server failed. */
   defect: "by the server (internal error)",
 } as const;
@@ -230,4 +245,13 @@ export function closeReasonOf(error: unknown): string {
   // Many clients of TLS end the connection without saying so in TLS first (RFC 8446 §6.1).
   if (error instanceof errors.UnexpectedEof) return CLOSE_REASONS.byClient;
   return error instanceof errors.InvalidData ? CLOSE_REASONS.noTls : CLOSE_REASONS.lost;
+}
+
+/** Reports the listings that were ended for lack of memory. */
+export function endedListings(report: (line: string) => void): Observer {
+  return {
+    closed: (_, reason) => {
+      if (reason === CLOSE_REASONS.memory) report("A listing that was not read was ended: --max-buffered was reached");
+    },
+  };
 }

@@ -119,10 +119,7 @@ export class ExchangeLog {
       }
       this.#endSent(id);
     },
-    closed: (id, reason) => {
-      this.#close(id, reason);
-      this.#open.delete(id);
-    },
+    closed: (id, reason) => this.#close(id, reason),
   };
 
   /** Ends the exchanges of all connections, whose requests the server may still work on. */
@@ -132,11 +129,12 @@ export class ExchangeLog {
 
   /** The exchange whose response comes next. */
   #last(id: number): OpenExchange {
-    return this.#exchanges(id).at(-1)!;
+    return this.#exchanges(id).at(-1) ?? this.#requested(id);
   }
 
+  /** The open exchanges of a connection; none of one that was closed. */
   #exchanges(id: number): OpenExchange[] {
-    return this.#open.get(id)!.exchanges;
+    return this.#open.get(id)?.exchanges ?? [];
   }
 
   /** The exchange of a request that is not complete: a new one, unless 100 (Continue) was sent for it. */
@@ -158,7 +156,8 @@ export class ExchangeLog {
   }
 
   #close(id: number, reason: string): void {
-    for (const exchange of this.#exchanges(id).splice(0)) this.#end(id, exchange, reason);
+    for (const exchange of this.#exchanges(id)) this.#end(id, exchange, reason);
+    this.#open.delete(id);
   }
 
   #end(connection: number, exchange: OpenExchange, reason?: string): void {

@@ -10,12 +10,12 @@ import { MAX_PROBLEM_ERRORS } from "../limits.ts";
 /**
  * Returns the response to an error: `application/problem+json` with `type`, `title`, `status` and `detail`, and the
  * extension members `rule` (the section that was broken), `offset` (the octet in the message), `errors` (one for each
- * invalid field) and `maxRows` (the rows that one request may create, so that a client can send fewer at once).
+ * invalid field), `fields` (the fields of the table's rows, as in `--fields`) and `maxRows` (the rows that one request may create, so that a client can send fewer at once).
  *
  * @param detail The detail; by default the error's message.
  */
 export function problemResponse(error: HttpError, detail = error.message): HttpResponse {
-  const { status, rule, offset, errors, maxRows, fields } = error;
+  const { status, rule, offset, errors, rowFields, maxRows, fields } = error;
   // JSON.stringify omits undefined members.
   const problem = {
     type: "about:blank",
@@ -25,6 +25,7 @@ export function problemResponse(error: HttpError, detail = error.message): HttpR
     rule,
     offset,
     errors: errors?.slice(0, MAX_PROBLEM_ERRORS),
+    fields: rowFields,
     maxRows,
   };
   return { status, contentType: "application/problem+json", content: `${JSON.stringify(problem)}\n`, fields };

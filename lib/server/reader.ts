@@ -77,7 +77,11 @@ export class Reader {
     this.#buffer = new Uint8Array(fitting);
   }
 
-  /** Reads what is ignored until the client closes its side, is silent for a while, or the time is over. */
+  /**
+   * Reads what is ignored until the client closes its side, is silent for a while, or the time is over. Closing with
+   * unread bytes would reset the connection, which can destroy the last response before the client has read it (RFC 9112
+   * §9.6).
+   */
   async drain(deadline: Deadline, end: number, client: Precedence): Promise<void> {
     for (let count = await this.read(); count !== null; count = await this.read()) {
       deadline.at = Math.min(this.#context.clock + this.#context.limits.lingerMs, end);

@@ -124,7 +124,7 @@ function maskBytes(bytes: Uint8Array, mask: (text: string) => string): Uint8Arra
 }
 
 function describe({ status, message, rule, offset }: HttpError, terminal: boolean): string {
-  const where = [offset === undefined ? "" : ` at byte ${offset}`, rule === undefined ? "" : ` (${rule})`].join("");
+  const where = [offset === undefined ? "" : ` at octet ${offset}`, rule === undefined ? "" : ` (${rule})`].join("");
   return `${status}${where}: ${terminal ? escapeText(message) : message}`;
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { NO_BYTES } from "../bytes.ts";
 import { type ContentStream, type Encoder, type HttpResponse, isStream } from "../http_message.ts";
 import type { Deadline, ServerContext } from "./context.ts";
 
@@ -19,6 +20,7 @@ export class Sender {
   #patienceMs: number;
   /** The number of octets being written. */
   #held = 0;
+  #inPieces = false;
   #finished: Promise<number> | undefined;
 
   /** Creates a sender for a connection, which sets the deadline while it waits. */
@@ -35,6 +37,11 @@ export class Sender {
     return this.#encoder === undefined ? 0 : this.#encoder.length;
   }
 
+  /** When the client must have read the piece that is written; `Infinity` if it is no piece of larger content. */
+  get pieceEnd(): number {
+    return this.#inPieces && this.#held > 0 ? this.#deadline.at : Infinity;
+  }
+
   /** The encoder of responses. */
   get encoder(): Encoder {
     return this.#encoder ??= this.#context.codecs.encoder();
@@ -42,7 +49,25 @@ export class Sender {
 
   /** Gives the client the full time for the next responses. */
   restart(): void {
+    this.#inPieces = false;
     this.#patienceMs = this.#context.limits.sendTimeoutMs;
+  }
+
+  /** Encodes the next piece of content, or its end. Returns what it added. */
+  encodePiece(minor: number, piece: string | Uint8Array | undefined): Uint8Array {
+    this.#inPieces = true;
+    return this.encode((encoder) => {
+      if (minor === 0) encoder.content(piece ?? NO_BYTES);
+      else piece === undefined ? encoder.lastChunk() : encoder.chunk(piece);
+    });
+  }
+
+  /** Encodes octets. Returns what that added. */
+  encode(encode: (encoder: Encoder) => void): Uint8Array {
+    const { encoder } = this;
+    const from = encoder.length;
+    encode(encoder);
+    return encoder.bytes(from);
   }
 
   /**

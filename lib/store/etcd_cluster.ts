@@ -227,7 +227,7 @@ function reasonOf({ fault, message }: EtcdError, rows = 1): string {
       if (/operations/.test(message)) return "The table's cluster takes fewer rows at once (etcd's --max-txn-ops)";
       return rows > MOST_ROWS
         ? "The table's cluster takes fewer rows at once (etcd's --max-request-bytes and --max-txn-ops)"
-        : "The table's cluster takes fewer bytes at once (etcd's --max-request-bytes)";
+        : "The table's cluster takes fewer octets at once (etcd's --max-request-bytes)";
     case "full":
       return "The table's cluster has no room (etcd's --quota-backend-bytes)";
     case "compacted":

@@ -295,7 +295,7 @@ async function textOf(response: Response, mostBytes: number): Promise<string> {
   for await (const piece of response.body ?? []) {
     pieces.push(piece);
     bytes += piece.length;
-    if (bytes > mostBytes) throw new Error(`an answer may have ${mostBytes} bytes, saw more`);
+    if (bytes > mostBytes) throw new Error(`an answer may have ${mostBytes} octets, saw more`);
   }
   return Buffer.concat(pieces).toString();
 }

@@ -139,8 +139,9 @@ export class MemoryStore implements Store {
    */
   share(memory: SharedMemory, report: (line: string) => void): void {
     this.#snapshots.memory = memory;
+    const others = memory.reclaim;
     memory.reclaim = () => {
-      if (!this.#snapshots.endSlowest()) return false;
+      if (!this.#snapshots.endSlowest()) return others();
       report("The slowest listing was ended: what it held of the changing table did not fit --max-buffered");
       return true;
     };

@@ -197,7 +197,9 @@ class RowsReader {
     if (this.#tooLong !== undefined) throw this.#tooLong;
     if (this.#refused === 0) return;
     const [{ field, detail }] = this.#errors;
-    const first = `${this.#refused} are invalid, the first one ${JSON.stringify(field)}`;
+    const first = `${this.#refused} ${this.#refused === 1 ? "is" : "are"} invalid, the first one ${
+      JSON.stringify(field)
+    }`;
     throw new HttpError(422, `No row was created: ${first}: it ${detail}`, { errors: this.#errors });
   }
 

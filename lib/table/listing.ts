@@ -15,6 +15,7 @@ import {
 } from "../http_message.ts";
 import { LISTING_PIECE_BYTES } from "../limits.ts";
 import { type Awaitable, type Page, type Snapshot, START, type Store } from "../store.ts";
+import { FAIR_TURNS } from "../turns.ts";
 import { Pacer } from "./pacer.ts";
 import { entityTag, preconditionsHold, readPreconditions } from "./preconditions.ts";
 import { type ListingQuery, type PageRequest, parseQuery, type RowTest } from "./query.ts";
@@ -22,6 +23,8 @@ import { type ListingForm, RowJoiner } from "./row_joiner.ts";
 import type { RowSchema } from "./row_schema.ts";
 import { Sorter, SortQueue } from "./sorting.ts";
 import { StoredRows } from "./stored_rows.ts";
+
+type Pieces = Required<Pick<AsyncIterator<string | Uint8Array, undefined>, "next" | "return">>;
 
 const JSON_TYPE = "application/json";
 /** One JSON object a line, in the listing's order, which an object loses for names that are whole numbers. */
@@ -45,7 +48,12 @@ export function listTable(
 ): Awaitable<HttpResponse> {
   const form = formOf(request.fields);
   if (!request.query && form === JSON_TYPE) {
-    const snapshot = store.snapshot();
+    // The first page takes time, and memory until it is sent: many clients may ask at once.
+    const turn = FAIR_TURNS.yieldIfBusy(requester);
+    const snapshot = turn === undefined ? store.snapshot() : turn.then(() => {
+      requester?.signal.throwIfAborted();
+      return store.snapshot();
+    });
     return snapshot instanceof Promise
       ? snapshot.then((snapshot) => wholeTable(snapshot, request))
       : wholeTable(snapshot, request);
@@ -165,16 +173,25 @@ interface Listing {
   readonly reaches?: (end: number) => boolean;
 }
 
-async function* wholePieces(snapshot: Snapshot, first: Page<string | Uint8Array>): AsyncGenerator<string | Uint8Array> {
-  for (let page = first;; page = await snapshot.json(page.next)) {
-    yield page.content;
-    if (page.next === undefined) return;
-  }
+/** Reads the table piece by piece. A piece is not kept once it was given away: a generator would hold it. */
+function wholePieces(snapshot: Snapshot, first: Page<string | Uint8Array>): Pieces {
+  let ready: Page<string | Uint8Array> | undefined = first;
+  let cursor = first.next;
+  return {
+    async next() {
+      if (ready === undefined && cursor === undefined) return { done: true, value: undefined };
+      const { content, next } = ready ?? await snapshot.json(cursor!);
+      ready = undefined;
+      cursor = next;
+      return { value: content };
+    },
+    return: () => Promise.resolve({ done: true, value: undefined }),
+  };
 }
 
 /** Wraps pieces in a stream that calls `release` once it fails, ends or is returned, even if it was never started. */
 function streamOf(
-  pieces: AsyncGenerator<string | Uint8Array> | Generator<Uint8Array>,
+  pieces: Pieces | Generator<Uint8Array>,
   giveUp: () => void,
 ): ContentStream {
   const iterator: AsyncIterator<string | Uint8Array> = {

@@ -166,7 +166,7 @@ export function parseQuery(query: string, schema: RowSchema): ListingQuery {
       options.set(name, value);
       continue;
     }
-    const { field: fieldName, operator } = parseParameter(name, schema);
+    const { field: fieldName, operator } = parseParameter(name, value, schema);
     const field = typedField(fieldName, name);
     if (operator !== "eq" && operator !== "in") filters.push(OPERATORS[operator](value, field, name));
     else {
@@ -184,7 +184,7 @@ export function parseQuery(query: string, schema: RowSchema): ListingQuery {
 }
 
 /** Splits `field` or `field:operator`. The operator follows the last colon, so that a field may have colons, too. */
-function parseParameter(name: string, schema: RowSchema): { field: string; operator: string } {
+function parseParameter(name: string, value: string, schema: RowSchema): { field: string; operator: string } {
   const colon = name.lastIndexOf(":");
   if (colon < 0) {
     if (OTHER_OPTIONS.includes(name)) {
@@ -197,7 +197,9 @@ function parseParameter(name: string, schema: RowSchema): { field: string; opera
       const isField = schema.fields === undefined ? `; the field of this name is ${name}:eq` : "";
       throw new HttpError(
         400,
-        `The parameter ${name} is unknown: an operator follows a colon, as ${field}:${operator}=${isField}`,
+        `The parameter ${name} is unknown: an operator follows a colon, as ${field}:${operator}=${
+          value.slice(0, 40)
+        }${isField}`,
       );
     }
     return { field: name, operator: "eq" };

@@ -7,9 +7,11 @@
 import { Buffer } from "node:buffer";
 import { byteLength } from "../bytes.ts";
 import { type FieldLine, HttpError, type HttpResponse, type RequestHead } from "../http_message.ts";
+import { MAX_ROW_FIELDS_LINE_BYTES } from "../limits.ts";
 import { type Row, StoreError, type StoreFault, type Written } from "../store.ts";
 import { entityTag, preconditionsHold, readPreconditions } from "./preconditions.ts";
 import { rowPath } from "./row_content.ts";
+import type { RowSchema } from "./row_schema.ts";
 
 /** The methods of RFC 9110 §9.3, and PATCH (RFC 5789); any other is answered with 501 (RFC 9110 §9.1). */
 const KNOWN_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
@@ -99,6 +101,15 @@ export function noSuchRow(name: string): HttpError {
 /** Returns the response to OPTIONS (RFC 9110 §9.3.7). */
 export function allow(methods: readonly string[], hints: readonly FieldLine[] = []): HttpResponse {
   return response(204, undefined, undefined, [["Allow", methods.join(", ")], ...hints]);
+}
+
+/**
+ * Returns the field of OPTIONS responses that names the fields of rows, as in `--fields`: other than ASCII is
+ * percent-encoded, and so is the percent sign. There is none for a long list.
+ */
+export function rowFieldsLine(schema: RowSchema): FieldLine[] {
+  const value = schema.toString().toWellFormed().replace(/[^ -$&-~]+/g, encodeURIComponent);
+  return value.length > MAX_ROW_FIELDS_LINE_BYTES ? [] : [["Row-Fields", value]];
 }
 
 /** Throws 405 with the methods that are allowed, or 501 for one that is not known. */

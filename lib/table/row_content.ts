@@ -43,7 +43,7 @@ export function nameProblem(name: string): string | undefined {
   // A UTF-16 code unit has at most three bytes in UTF-8, so most names need not be counted.
   if (name.length * 3 > MAX_NAME_BYTES) {
     const bytes = ENCODER.encode(name).length;
-    if (bytes > MAX_NAME_BYTES) return `has at most ${MAX_NAME_BYTES} bytes of UTF-8, saw ${bytes}`;
+    if (bytes > MAX_NAME_BYTES) return `has at most ${MAX_NAME_BYTES} octets of UTF-8, saw ${bytes}`;
   }
   for (let i = 0; i < name.length; i++) {
     const code = name.charCodeAt(i);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { portProblem } from "../../lib/cli/addresses.ts";
+import { answeringAddress, portProblem } from "../../lib/cli/addresses.ts";
 
 Deno.test("another port helps if one is taken, or if Windows has reserved it", () => {
   const { AddrInUse, AddrNotAvailable, NotCapable, PermissionDenied } = Deno.errors;
@@ -10,5 +10,27 @@ Deno.test("another port helps if one is taken, or if Windows has reserved it", (
   assert.equal(portProblem(denied, 1023), undefined, "ports below need a privilege");
   for (const error of [new AddrNotAvailable(), new NotCapable(), "AddrInUse"]) {
     assert.equal(portProblem(error, 9999), undefined);
+  }
+});
+
+Deno.test("a server that answers on the port of another address is found", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  for (const host of ["0.0.0.0", "::", "::1", "127.0.0.1"]) {
+    const accepted = listener.accept();
+    assert.equal(await answeringAddress(host, port), "127.0.0.1");
+    (await accepted).close();
+  }
+  listener.close();
+  assert.equal(await answeringAddress("0.0.0.0", port), undefined);
+});
+
+Deno.test("the look for another server ends if nothing refuses it", async () => {
+  const { connect } = Deno;
+  try {
+    Deno.connect = () => new Promise<never>(() => {});
+    assert.equal(await answeringAddress("127.0.0.1", 1), undefined);
+  } finally {
+    Deno.connect = connect;
   }
 });

@@ -46,6 +46,28 @@ for (const [name, args, needs, script, executable] of commands) {
   });
 }
 
+const installs: [given: ("read" | "write")[], needs: FileNeeds, command: string][] = [
+  [[], { read: ["a"], write: [] }, "--allow-net --allow-read '/a b/main.ts'"],
+  [[], { read: [], write: ["a"] }, "--allow-net --allow-write '/a b/main.ts'"],
+  [["read"], { read: [], write: ["a"] }, "--allow-net --allow-read --allow-write '/a b/main.ts'"],
+  [[], { read: true, write: true }, "--allow-net --allow-read --allow-write '/a b/main.ts'"],
+  [[], NOTHING, "--allow-net '/a b/main.ts'"],
+];
+
+for (const [installed, needs, command] of installs) {
+  Deno.test(`an installed command is installed again with what it lacks and has: ${command}`, () => {
+    const start = { standalone: false, script: "/a b/main.ts", windows: false, installed };
+    assert.equal(
+      commandLine(["serve"], needs, start),
+      `deno install --global --force --name wiretable ${command} -- --installed`,
+    );
+    assert.equal(
+      commandLine(["connect", "a"], { ...NOTHING, anyCertificateOf: "a" }, start),
+      "deno run --allow-net --unsafely-ignore-certificate-errors=a '/a b/main.ts' connect a",
+    );
+  });
+}
+
 Deno.test("the command to type into a Windows shell", () => {
   const start = { standalone: false, script: "..\\wiretable\\main.ts", windows: true };
   assert.equal(

@@ -4,11 +4,19 @@ import {
   type Command,
   completeCommand,
   holdsCredentials,
+  linesAfter,
   parseArguments,
   parseCommand,
   parseLine,
 } from "../../lib/client/command.ts";
-import { describeFields, type TableWords, withDefaults } from "../../lib/client/items.ts";
+import {
+  type AskedField,
+  describeFields,
+  filesOf,
+  type Order,
+  requestOf,
+  type TableWords,
+} from "../../lib/client/items.ts";
 import { shellWord, splitLine, WrongInput } from "../../lib/client/words.ts";
 import type { HttpRequest } from "../../lib/http/message.ts";
 import { FILTER_OPERATORS } from "../../lib/table/query.ts";
@@ -17,6 +25,15 @@ import { RowSchema } from "../../lib/table/row_schema.ts";
 const PLAIN = tableWords("type,age,leg");
 const TYPED = tableWords("type:string,age:integer,tame:boolean");
 const FREE = tableWords("*");
+/** The words of a known server. */
+const OWN: TableWords = {
+  ...PLAIN,
+  server: {
+    endpoint: { secure: false, host: "127.0.0.1", port: 9999 },
+    commandLine: (args) => `RUN ${args.join(" ")}`,
+    insecureAdvice: "",
+  },
+};
 
 function tableWords(fields: string): TableWords {
   return { fields: RowSchema.parse(fields).fields, filterOperators: FILTER_OPERATORS };
@@ -29,14 +46,102 @@ function show({ method, target, fields, content }: HttpRequest): string {
   return parts.join(" ");
 }
 
-function showCommand(command: Command): string {
-  if (command.kind === "header") return `header ${JSON.stringify([command.field, command.dropped])}`;
-  if (command.kind !== "request") return command.kind;
-  const { request, contentFrom } = command.order;
-  return show(request) + (contentFrom === undefined ? "" : ` < ${contentFrom}`);
+/** Shows a request; each of its files holds its own name. */
+function showOrder(order: Order, table = PLAIN, session: AskedField[][] = []): string {
+  const files = new Map(filesOf(order, session).map((name) => [name, new TextEncoder().encode(name)]));
+  const { request, contentFrom } = requestOf(order, session, table, files);
+  const shown = contentFrom === undefined
+    ? show(request)
+    : `${show({ ...request, content: undefined })} < ${contentFrom}`;
+  // The usual type is left out.
+  return shown.replace(" (Content-Type: application/json)", "");
 }
 
-const commands: [line: string, shown: string, table?: TableWords][] = [
+function showCommand(command: Command, table?: TableWords): string {
+  if (command.kind === "header") return `header ${JSON.stringify([command.field, command.dropped])}`;
+  if (command.kind !== "request") return command.kind;
+  return showOrder(command.order, table);
+}
+
+const JSON_LAST = 'wrong: JSON takes the rest of the line: items stand before it, as in post /x X-A:b {"a":1}';
+
+const commands: [line: string, shown: string | RegExp, table?: TableWords][] = [
+  // A word in quotes is an item, but for a value of a row; \: and \= are no separators.
+  ["get /x \"X-A: b c\" 'q==a b'", "GET /x?q=a%20b (X-A: b c)"],
+  ["post /x '{\"a\":1}'", 'POST /x {"a":1}'],
+  ['post /x "{\\"a\\": 1}" X-A:b', 'POST /x (X-A: b) {"a": 1}'],
+  ["patch A 'age=2' \"n:=[1, 2]\"", 'PATCH /A {"A":{"age":"2","n":[1, 2]}}', FREE],
+  ["post all 'X-A: b' {}", "POST / (X-A: b) {}"],
+  [`post A "12:30" 'a=b' '{"c":1}'`, `POST /A {"A":{"type":"12:30","age":"a=b","leg":"{\\"c\\":1}"}}`],
+  ["put A '{}'", "wrong: after a row's name JSON stands without quotes: put A {}"],
+  ["delete A 'If-Match: x'", "DELETE /A (If-Match: x)"],
+  [String.raw`post /x "a\:b" 'c=d\=e' f="g\=h"`, "wrong: expected 3 values, [type] [age] [leg], saw 1"],
+  [String.raw`post /x 'c=d\=e' f="g\=h" 'i\=j=k'`, 'POST /x {"c":"d=e","f":"g=h","i=j":"k"}'],
+  [String.raw`post A "a\:b" 'c\=d' '\\:'`, String.raw`POST /A {"A":{"type":"a:b","age":"c=d","leg":"\\\\:"}}`],
+  ["post /x 'a=@f' \"b==@g\"", 'POST /x?b=g {"a":"f"}'],
+  [
+    "post /x “a”",
+    `wrong: “ is a typographic quote: write " or ', or \\“ for itself`,
+  ],
+  ["post /x a=‘b’", `wrong: ‘ is a typographic quote: write " or ', or \\‘ for itself`],
+  ["post /x {“a”: 1}", 'wrong: JSON takes " as its quotes, saw “'],
+  ['post /x {"a": "“b”"}', 'POST /x {"a": "“b”"}'],
+  ["get O’Hara", "GET /O%E2%80%99Hara"],
+  ["get \\“a", "GET /%E2%80%9Ca"],
+  [
+    "get /x X-Api-Key: b",
+    'wrong: a blank ends an item: quote "X-Api-Key: …", or put X-Api-Key: last to send no X-Api-Key',
+  ],
+  ["get /x X-A: b", 'wrong: a blank ends an item: quote "X-A: b", or put X-A: last to send no X-A'],
+  ["post A Accept: x 1 0", 'wrong: a blank ends an item: quote "Accept: x", or put Accept: last to send no Accept'],
+  ["post A x 1 0 Accept:", 'POST /A {"A":{"type":"x","age":"1","leg":"0"}}'],
+  ["get /x Accept: X-A:b", "GET /x (X-A: b)"],
+  ["get /x X-A:\\  b", "wrong: get takes no values, saw b; a filter is leg==4"],
+  ['post /x {"a":[1]} X-A:b', JSON_LAST],
+  [
+    'post /x {"a":"}"} "X-A: b"',
+    JSON_LAST,
+  ],
+  ['post /x {"a":1} {"b":2}', 'POST /x (Content-Type: text/plain; charset=utf-8) {"a":1} {"b":2}'],
+  ["q now", "wrong: nothing follows q, saw now"],
+  ["exit 1", "wrong: nothing follows exit, saw 1"],
+  ["follow it now", "wrong: nothing follows follow, saw it now"],
+  ["explain /x", "wrong: nothing follows explain, saw /x"],
+  ["help get all", "wrong: nothing follows help get, saw all"],
+  // A word that starts with an unquoted @ is a file, whatever follows.
+  ["post /x @my\\ file.json", "POST /x < my file.json"],
+  ['post /x @"my file.json"', "POST /x < my file.json"],
+  ["post /x @a:b=c.json", "POST /x < a:b=c.json"],
+  ['post A @"my file.json"', "POST /A < my file.json"],
+  ['post A "@x" \\@y 1', 'POST /A {"A":{"type":"@x","age":"@y","leg":"1"}}'],
+  // URLs of this server, and what was meant.
+  ["http://localhost:9999/a?b#c", "GET /a?b (Host: localhost:9999)", OWN],
+  ["127.0.0.1:9999/a X-A:b", "GET /a (Host: 127.0.0.1:9999) (X-A: b)", OWN],
+  ["delete http://[::1]:9999/a Host:x", "DELETE /a (Host: x)", OWN],
+  ["PURGE http://u:p@LocalHost:9999", "PURGE / (Host: LocalHost:9999) (Authorization: Basic dTpw)", OWN],
+  [
+    "put http://127.0.0.1:9998/a b=c",
+    "wrong: give the server first, then the path: RUN connect http://127.0.0.1:9998 put /a",
+    OWN,
+  ],
+  [
+    "get https://127.0.0.1:9999/a?b",
+    "wrong: give the server first, then the path: RUN connect https://127.0.0.1:9999 get /a?b",
+    OWN,
+  ],
+  ["gte a", 'wrong: "gte" is not a command: did you mean get?'],
+  ["GTE a", "wrong: GTE needs a /path: GTE /a, or did you mean get a?"],
+  ["GET/ Pingping", 'wrong: "GET/" is not a command: did you mean get /Pingping?'],
+  ["get/Pingping", 'wrong: "get/Pingping" is not a command: did you mean get /Pingping?'],
+  ["update a b=c", 'wrong: "update" is not a command: did you mean put or patch?'],
+  ["bye", 'wrong: "bye" is not a command: did you mean q?'],
+  ["constructor", /^wrong: "constructor" is not a command: use get, /],
+  ["get api/users", "wrong: no row has a / in its name: did you mean get /api/users?"],
+  ["get /a?b#c", "GET /a?b"],
+  ["get '/a#b'", "GET /a"],
+  ["get C#", "GET /C%23"],
+  ["get Who?", "GET /Who%3F"],
+  ["get all?age:gte=2&leg=4", "wrong: parameters are items: get all age:gte=2 leg==4"],
   ["", "nothing"],
   ["   ", "nothing"],
   ["help", "help"],
@@ -99,7 +204,40 @@ const commands: [line: string, shown: string, table?: TableWords][] = [
   ['get Pingping If-None-Match:"1"', "GET /Pingping (If-None-Match: 1)"],
   [`get Pingping If-None-Match:'"1"'`, 'GET /Pingping (If-None-Match: "1")'],
   ["get Pingping X-A:핑", "GET /Pingping (X-A: \xed\x95\x91)"],
-  ["get Pingping Accept:", "GET /Pingping (Accept: )"],
+  ["get Pingping Accept:", "GET /Pingping"],
+  ["get Pingping Accept;", "GET /Pingping (Accept: )"],
+  ["get Pingping 'Accept;'", "GET /Pingping (Accept: )"],
+  // On a path a single value is the content.
+  ["post /x hello", "POST /x (Content-Type: text/plain; charset=utf-8) hello"],
+  ["post /x kim@example.com", "POST /x (Content-Type: text/plain; charset=utf-8) kim@example.com"],
+  ["post /x 5", "POST /x 5"],
+  ["post /x 5", "POST /x 5", FREE],
+  ["post /x {a", "POST /x (Content-Type: text/plain; charset=utf-8) {a"],
+  ["post /x Content-Type:a/b 5", "POST /x (Content-Type: a/b) 5"],
+  ["post /x hi Content-Type:", "POST /x hi"],
+  ["post /x a b c", 'POST /x {"type":"a","age":"b","leg":"c"}'],
+  [
+    "post /x '@y'",
+    'wrong: a file is named without quotes, as @FILE; \\@ is an @ of the content, saw "@y"',
+  ],
+  ["post /x \\@y", "POST /x (Content-Type: text/plain; charset=utf-8) @y"],
+  // The text of a file as the value of an item.
+  ["post /x a=@f b:=@5 c==@q X-A:@h", 'POST /x?c=q (X-A: h) {"a":"f","b":5}'],
+  ["post /x a=\\@f b='@f' c=a@f", 'POST /x {"a":"@f","b":"@f","c":"a@f"}'],
+  ["post /x a=@", 'POST /x {"a":"@"}'],
+  ["post /x b:=@f", "wrong: the value of b is not JSON: f"],
+  ["post /x a[b]=1", "wrong: a[b] is not a member's name: nested JSON is written as a:='{\"b\":1}' or as JSON"],
+  ["post /x a\\[b]=1", 'POST /x {"a[b]":"1"}'],
+  ["get /x a[b]==1", "GET /x?a%5Bb%5D=1"],
+  ["post /x a=1 a=2", 'POST /x {"a":"2"}'],
+  [
+    "post /x content-type:Application/X-WWW-Form-Urlencoded a=1 a=2 b[c]=3",
+    "POST /x (content-type: Application/X-WWW-Form-Urlencoded) a=1&a=2&b%5Bc%5D=3",
+  ],
+  ["post /x @photo.png", "POST /x (Content-Type: image/png) < photo.png"],
+  ["post /x @a/b.JSON", "POST /x < a/b.JSON"],
+  ["post /x @7", "POST /x < 7"],
+  ["post /x @data", "POST /x < data"],
   ["post Pingping", "ask"],
   ["put Pingping If-Match:x", "ask"],
   ["post Pingping snail 1 0", 'POST /Pingping {"Pingping":{"type":"snail","age":"1","leg":"0"}}'],
@@ -128,7 +266,7 @@ const commands: [line: string, shown: string, table?: TableWords][] = [
   ["get ''", "wrong: get needs an object's name, all, or a /path: get Pingping"],
   ["get a b", "wrong: get takes no values, saw b"],
   ["get all age:gte=2 age:lt==9 leg==4", "GET /?age%3Agte=2&age%3Alt=9&leg=4"],
-  ["get all 'age:gte=2'", "wrong: get takes no values, saw age:gte=2"],
+  ["get all 'age:gte=2'", "GET /?age%3Agte=2"],
   ["get all X:y", "GET / (X: y)"],
   [
     "post a n:=12345678901234567890 m:=1e400 o:=' 1.0'",
@@ -136,7 +274,7 @@ const commands: [line: string, shown: string, table?: TableWords][] = [
     FREE,
   ],
   ["post a 9=x 1=y", 'POST /a {"a":{"9":"x","1":"y"}}', FREE],
-  ["get http://a.b/c?d", "wrong: give the server first, then the path: connect http://a.b get /c"],
+  ["get http://a.b/c?d", "wrong: give the server first, then the path: connect http://a.b get /c?d"],
   ["get a b=c", "wrong: get takes no values, saw b; a filter is leg==4"],
   ["delete a b:=1", "wrong: delete takes no values, saw b"],
   ["post a snail 1", "wrong: expected 3 values, [type] [age] [leg], saw 2"],
@@ -160,12 +298,13 @@ for (const [line, shown, table = PLAIN] of commands) {
   Deno.test(`the command ${JSON.stringify(line)}`, () => {
     let result: string;
     try {
-      result = showCommand(parseCommand(splitLine(line), table));
+      result = showCommand(parseCommand(splitLine(line), table), table);
     } catch (error) {
       if (!(error instanceof WrongInput)) throw error;
-      result = `wrong: ${error.message}`;
+      result = `wrong: ${error.message}${error.command === undefined ? "" : `: ${error.command}`}`;
     }
-    assert.equal(result, shown);
+    if (typeof shown === "string") assert.equal(result, shown);
+    else assert.match(result, shown);
   });
 }
 
@@ -174,7 +313,7 @@ Deno.test("entered values complete a command", () => {
   assert(command.kind === "ask");
   assert.equal(describeFields(PLAIN), "[type] [age] [leg]");
   assert.equal(
-    show(completeCommand(command.words, splitLine("snail 1 0"), PLAIN).request),
+    showOrder(completeCommand(command.words, splitLine("snail 1 0"), PLAIN)),
     'POST /Pingping (If-None-Match: *) {"Pingping":{"type":"snail","age":"1","leg":"0"}}',
   );
   assert.throws(() => completeCommand(command.words, [], PLAIN), {
@@ -186,7 +325,7 @@ Deno.test("words of a shell keep their quotes and most backslashes", () => {
   const words = ["post", "a", String.raw`type:="a\"b\\c"`, String.raw`at=1\:2`, String.raw`x\=y=z`].map(shellWord);
   const command = parseCommand(words, FREE);
   assert(command.kind === "request");
-  const content = JSON.parse(new TextDecoder().decode(command.order.request.content));
+  const content = JSON.parse(new TextDecoder().decode(requestOf(command.order, [], FREE).request.content));
   assert.deepEqual(content, { a: { type: 'a"b\\c', at: "1:2", "x=y": "z" } });
 });
 
@@ -195,7 +334,7 @@ Deno.test("the user's fields replace defaults, and empty ones are not sent", () 
   const request = (line: string) => {
     const command = parseCommand(splitLine(line), PLAIN);
     assert(command.kind === "request");
-    return show(withDefaults(command.order.request, defaults)).replace(/ \{.*/, "");
+    return show(requestOf(command.order, [defaults], PLAIN).request).replace(/ \{.*/, "");
   };
   assert.equal(request("get a"), "GET /a (Host: h) (Accept: */*) (User-Agent: u)");
   assert.equal(request("get a host:x accept:"), "GET /a (host: x) (User-Agent: u)");
@@ -207,6 +346,52 @@ Deno.test("the user's fields replace defaults, and empty ones are not sent", () 
     request("patch a b=c Content-Type:text/plain"),
     "PATCH /a (Host: h) (Accept: */*) (User-Agent: u) (Content-Type: text/plain)",
   );
+});
+
+Deno.test("items take the place of kept fields, and those of defaults, also for what the content is", () => {
+  const defaults: AskedField[] = [["Host", "h"], ["Accept", "*/*"]];
+  const request = (line: string, ...kept: AskedField[]) => {
+    const command = parseCommand(splitLine(line), PLAIN);
+    assert(command.kind === "request");
+    return showOrder(command.order, PLAIN, [kept, defaults]);
+  };
+  const form: AskedField = ["Content-type", "application/x-www-form-urlencoded"];
+  assert.equal(
+    request("post /x a=b", form),
+    "POST /x (Host: h) (Accept: */*) (Content-type: application/x-www-form-urlencoded) a=b",
+  );
+  assert.equal(
+    request("post /x a=b content-type:application/json", form),
+    'POST /x (Host: h) (Accept: */*) (content-type: application/json) {"a":"b"}',
+  );
+  assert.equal(request("post /x a=b content-type:", form), 'POST /x (Host: h) (Accept: */*) {"a":"b"}');
+  assert.equal(request("get a", ["accept", undefined]), "GET /a (Host: h)");
+  assert.equal(request("get a", ["accept", ""]), "GET /a (Host: h) (accept: )");
+  assert.equal(request("get a Accept:x", ["accept", undefined]), "GET /a (Host: h) (Accept: x)");
+  assert.equal(request("get a X:1 X:2", ["x", "3"]), "GET /a (Host: h) (Accept: */*) (X: 1) (X: 2)");
+});
+
+Deno.test("a form with files is sent in parts; kim@example.com is a file there only", () => {
+  const request = (line: string) => {
+    const command = parseCommand(splitLine(line), PLAIN);
+    assert(command.kind === "request");
+    return showOrder(command.order, PLAIN);
+  };
+  assert.equal(
+    request("post /x 'content-type':Multipart/Form-Data;boundary=B a=1 a='@x' photo@dir/p\\\"q.png note@data"),
+    "POST /x (content-type: Multipart/Form-Data;boundary=B) " + [
+      '--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n1',
+      '--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n@x',
+      '--B\r\nContent-Disposition: form-data; name="photo"; filename="p%22q.png"\r\nContent-Type: image/png\r\n\r\ndir/p"q.png',
+      '--B\r\nContent-Disposition: form-data; name="note"; filename="data"\r\nContent-Type: application/octet-stream\r\n\r\ndata',
+      "--B--\r\n",
+    ].join("\r\n"),
+  );
+  assert.match(
+    request("post /x Content-Type:multipart/form-data a=1"),
+    /^POST \/x \(Content-Type: multipart\/form-data; boundary=([\w-]+)\) --\1\r\n[^]*\r\n1\r\n--\1--\r\n$/,
+  );
+  assert.throws(() => request("post /x Content-Type:multipart/form-data hello"), /needs its boundary in the type/);
 });
 
 Deno.test("a user and a password are sent as UTF-8", () => {
@@ -251,6 +436,16 @@ const withCredentials: [line: string, holds: boolean][] = [
   [String.raw`raw "GET / HTTP/1.1\r\nX-Api-" 1s "Key: x\r\n\r\n" fin`, true],
   [String.raw`raw "GET / HTTP/1.1\r\nAuth\x6frization: x"`, true],
   [String.raw`raw "GET /cookie HTTP/1.1\r\nHost: h\r\n\r\n" fin`, false],
+  ["curl localhost:9999/x", false],
+  ["curl -u a:b localhost:9999/x", true],
+  ["curl -b id=1 localhost:9999/x", true],
+  ["curl -H 'X-Api-Key: x' localhost:9999/x", true],
+  ["curl a:b@localhost:9999/x", true],
+  ["curl 'localhost:9999/x?api_key=x'", true],
+  ["curl -d 'user=a&password=b' localhost:9999/x", true],
+  [`curl --json '{"password":"b"}' localhost:9999/x`, true],
+  ["curl -d a=b localhost:9999/x", false],
+  ["get http://a:b@localhost:9999/x", true],
   ["get authors", false],
   ["get token", false],
   ["curl", false],
@@ -259,6 +454,42 @@ const withCredentials: [line: string, holds: boolean][] = [
 
 for (const [line, holds] of withCredentials) {
   Deno.test(`${holds ? "credentials" : "no credentials"} are in the command ${JSON.stringify(line)}`, () => {
-    assert.equal(holdsCredentials(parseLine(line, PLAIN)), holds);
+    assert.equal(holdsCredentials(parseLine(line, OWN)), holds);
+  });
+}
+
+Deno.test("a pasted command of curl has its method and content beside its order", () => {
+  const command = parseLine("$ curl -X DELETE -d a=1 http://localhost:9999/x", OWN);
+  assert(command.kind === "pasted");
+  assert.equal(
+    showOrder(command.order),
+    "POST /x (Host: localhost:9999) (Content-Type: application/x-www-form-urlencoded)",
+  );
+  assert.deepEqual([command.curl.method, command.curl.data], ["DELETE", [{ text: "a=1" }]]);
+  assert.equal(showCommand(parseLine(" CURL ", OWN)), "curl");
+  assert.throws(() => parseLine("curl -X foo localhost:9999", OWN), { message: /^"foo" is not a command/ });
+});
+
+const unfinished: [text: string, rest: string | undefined, lines: number][] = [
+  ["curl -X PUT \\", undefined, 1],
+  ["curl -d '{", "}' h", 1],
+  ["curl -d 'a' h", "get b", 0],
+  ["curl -d $(a 'b", undefined, 0],
+  ["post /x {", undefined, 0],
+  ["post /x {", '"a": [\n1]\n}\nget all', 3],
+  ["post /x {", '"a": "}"', 1],
+  ["post /x", "{\n}\nget all", 2],
+  ["PUT A X-A:b", '\n{"a":1}', 2],
+  ["post /x {}", "{}", 0],
+  ["post /x '{}'", "get all", 0],
+  ["get all", "[x]", 1],
+  ["header X: {", "}", 0],
+  ["help", "{", 0],
+  ["post 'x", "{", 0],
+];
+
+for (const [text, rest, lines] of unfinished) {
+  Deno.test(`${lines} lines follow ${JSON.stringify(text)} before ${JSON.stringify(rest)}`, () => {
+    assert.equal(linesAfter(text, rest), lines);
   });
 }

@@ -77,7 +77,7 @@ const broken: [name: string, answer: string, message: RegExp][] = [
   [
     "no HTTP",
     "SSH-2.0-OpenSSH_9.2\r\n",
-    /^The response is not valid HTTP: Expected the version .* \(RFC 9112 §2\.3, at byte 0\)$/,
+    /^The response is not valid HTTP: Expected the version .* \(RFC 9112 §2\.3, at octet 0\); the server sent: SSH-2\.0-OpenSSH_9$/,
   ],
   [
     "two framings",
@@ -103,7 +103,7 @@ Deno.test("an incomplete response is reported", async () => {
   using session = sessionWith(server.port);
   await assert.rejects(show(session.exchange(request())), {
     message:
-      /^The response is not valid HTTP: The connection ended in the middle of the content: \d more bytes? w\w+ announced/,
+      /^The response is not valid HTTP: The connection ended in the middle of the content: \d more octets? w\w+ announced/,
   });
 });
 
@@ -112,7 +112,7 @@ Deno.test("a server that does not respond causes a timeout", async () => {
   using session = sessionWith(server.port, { timeoutMs: 20 });
   await assert.rejects(show(session.exchange(request())), (error) => {
     assert(error instanceof TimeoutError);
-    assert.equal(error.message, "No response came within 0.02 seconds");
+    assert.equal(error.message, "No response came within 0.02 seconds (--timeout)");
     return true;
   });
 });
@@ -183,7 +183,7 @@ Deno.test("a TLS handshake that takes too long is a timeout, not a failure to co
   const session = new Session({ secure: true, host: "127.0.0.1", port }, { timeoutMs: 20 });
   await assert.rejects(session.connect(), {
     name: "TimeoutError",
-    message: "No response came within 0.02 seconds",
+    message: "No response came within 0.02 seconds (--timeout)",
   });
   (await accepted).close();
   listener.close();

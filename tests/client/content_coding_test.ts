@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { brotliCompressSync, constants, deflateSync, gzipSync } from "node:zlib";
+import { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { ContentDecoder, type DecodingState } from "../../lib/client/content_coding.ts";
 import { MAX_CODINGS, MAX_DECODED_SHOWN_BYTES } from "../../lib/limits.ts";
 
@@ -34,8 +34,11 @@ const codings: [codings: string[], coded: Uint8Array][] = [
   [["x-gzip"], gzipSync(TEXT)],
   [["deflate"], deflateSync(TEXT)],
   [["br"], brotliCompressSync(TEXT)],
+  [["zstd"], zstdCompressSync(TEXT)],
+  [["deflate"], deflateRawSync(TEXT)],
   [["gzip"], Uint8Array.of(...gzipSync(TEXT.subarray(0, 9)), ...gzipSync(TEXT.subarray(9)))],
   [["deflate", "gzip"], gzipSync(deflateSync(TEXT))],
+  [["gzip", "deflate"], deflateRawSync(gzipSync(TEXT))],
   [["br", "gzip", "deflate"], deflateSync(gzipSync(brotliCompressSync(TEXT)))],
 ];
 

@@ -3,6 +3,7 @@ import { constants, gzipSync } from "node:zlib";
 import { ContentView, type ContentViewOptions } from "../../lib/client/content_view.ts";
 import { MAX_DECODED_SHOWN_BYTES, MAX_HELD_CONTENT_BYTES, SHOWN_PIECE_BYTES } from "../../lib/limits.ts";
 import { painterFor } from "../../lib/terminal.ts";
+import { octetString } from "../wire_cases.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
@@ -73,7 +74,7 @@ Deno.test("binary content, by type or octets, is one line", async () => {
   );
   assert.equal(
     await shown([Uint8Array.of(0xed, 0x95)], { type: "application/x-thing" }),
-    "\ufffd\n",
+    "\\xed\\x95\n",
     "a character may be cut",
   );
   assert.equal(await shown(["<svg/>"], { type: "image/svg+xml" }), "<svg/>\n");
@@ -99,13 +100,21 @@ Deno.test("coded content is decoded for display, with a note", async () => {
   const deflate = await coded("hello", "deflate");
   assert.match(await shown([deflate], { coding: "Deflate", type: "text/plain" }), /^hello\n\(decoded/);
   assert.equal(
-    await shown([gzip], { coding: "zstd" }),
-    `${gzip.length} octets of application/json coded with zstd, not shown; save with > FILE\n`,
+    await shown([gzip], { coding: "compress" }),
+    `${gzip.length} octets of application/json coded with compress, not shown; save with > FILE\n`,
   );
   assert.equal(
-    await shown(["nonsense"], { coding: "gzip" }),
-    "8 octets of application/json coded with gzip, not shown: they are not valid gzip; save with > FILE\n",
+    await shown([Uint8Array.of(1, 2, 0, 0x80)], { coding: "gzip" }),
+    "4 octets of application/json coded with gzip, not shown: they are not valid gzip; save with > FILE\n",
   );
+  for (const coding of ["gzip", "utf-8", "br", "zstd", "deflate"]) {
+    const note = `(shown as it came: not ${coding})\n`;
+    assert.equal(await shown(["non", "sense"], { coding }), `nonsense\n${note}`);
+    assert.match(
+      await shown(['{"a":"', `${"x".repeat(2000)}"}`], { coding }),
+      /^\{\n {2}"a": "x+"\n\}\n\(shown as it came/,
+    );
+  }
   const bomb = await coded(new Uint8Array(3 * MAX_DECODED_SHOWN_BYTES).fill(0x61), "gzip");
   const text = await shown([bomb], { coding: "gzip", type: "text/plain" });
   assert(text.length < MAX_DECODED_SHOWN_BYTES + 1000);
@@ -137,6 +146,57 @@ Deno.test("coded content is shown as it comes, and binary content after decoding
   const unshown = `${png.length} octets of text/plain coded with gzip, not shown; save with > FILE\n`;
   assert.equal(await shown([png], { coding: "gzip", type: "text/plain" }), unshown);
 });
+
+const texts: [type: string, content: string | Uint8Array, shown: string][] = [
+  [
+    "text/plain; charset=euc-kr",
+    Uint8Array.of(0xc7, 0xce, 0xc7, 0xce),
+    "핑핑\n(decoded for display: charset euc-kr)\n",
+  ],
+  [
+    'a/b; Charset="Shift_JIS"',
+    Uint8Array.of(0x93, 0xfa, 0x96, 0x7b),
+    "日本\n(decoded for display: charset shift_jis)\n",
+  ],
+  ["text/html;charset=iso-8859-1", Uint8Array.of(0xe9, 0x0a), "é\n(decoded for display: charset iso-8859-1)\n"],
+  ["text/plain; charset=utf-16", Uint8Array.of(0xfe, 0xff, 0, 0x41), "A\n(decoded for display: charset utf-16be)\n"],
+  ["text/plain; charset=utf-16be", Uint8Array.of(0, 0x41), "A\n(decoded for display: charset utf-16be)\n"],
+  ["text/plain", Uint8Array.of(0xff, 0xfe, 0x41, 0), "A\n(decoded for display: charset utf-16le)\n"],
+  ["text/plain", Uint8Array.of(0x61, 0xe9, 0xc3, 0xa9, 0xe9), "a\\xe9é\\xe9\n"],
+  ["text/plain; charset=nonsense", Uint8Array.of(0xe9), "\\xe9\n"],
+  ["text/plain; charset=utf-8", Uint8Array.of(0xe9), "\\xe9\n"],
+  [
+    "text/plain; charset=euc-kr",
+    Uint8Array.of(0xc7, 0xff, 0x41),
+    "\\xc7\\xffA\n(decoded for display as far as it is valid: charset euc-kr)\n",
+  ],
+  ["application/json; charset=iso-8859-1", '{"a":"é"}', '{"a":"é"}\n'],
+  [
+    "application/json; charset=iso-8859-1",
+    Uint8Array.of(0x22, 0xe9, 0x22),
+    '"é"\n(decoded for display: charset iso-8859-1)\n',
+  ],
+  ["application/json", Uint8Array.of(0x22, 0xe9, 0x22), '"\\xe9"\n'],
+  [
+    "application/json; charset=euc-kr",
+    Uint8Array.of(...encode('["xxxxxxxxxxxxxxxx",1,"'), 0xc7, 0xce, 0x22, 0x5d),
+    '[\n  "xxxxxxxxxxxxxxxx",\n  1,\n  "핑"\n]\n' +
+    "(decoded for display: charset euc-kr, shown indented; 27 octets on the wire)\n",
+  ],
+  [
+    "application/json",
+    '\ufeff["xxxxxxxxxxxxxxxxxxx"]',
+    '[\n  "xxxxxxxxxxxxxxxxxxx"\n]\n(shown indented; 26 octets on the wire)\n',
+  ],
+];
+
+for (const [type, content, expected] of texts) {
+  Deno.test(`on a terminal ${JSON.stringify(content)} of ${type} is text`, async () => {
+    assert.equal(await shown([content], { type }), expected);
+    const octets = typeof content === "string" ? encode(content) : content;
+    assert.equal(await shown([...octets].map((octet) => Uint8Array.of(octet)), { type }), expected);
+  });
+}
 
 Deno.test("content is escaped and written in small pieces, coded or not", async () => {
   const escapes = new Uint8Array(MAX_DECODED_SHOWN_BYTES + 1).fill(0x1b);
@@ -172,6 +232,13 @@ Deno.test("what is neither indented nor decoded is written exactly into a file, 
   assert.deepEqual(written, new Uint8Array(6000).fill(0x80));
   assert.equal(view.endsLine, false);
   assert.deepEqual((await write([png], { coding: "zstd" })).written, png);
+  // Only blanks change, whatever the charset.
+  const indents = async (type: string, ...json: number[]) =>
+    octetString((await write([Uint8Array.of(...json)], { type, indent: "always" })).written);
+  assert.equal(await indents("application/json", 0x5b, 0x22, 0xe9, 0x22, 0x5d), '[\n  "\xe9"\n]\n');
+  assert.equal(await indents("a/json;charset=latin1", 0x5b, 0x22, 0xc2, 0x9b, 0x22, 0x5d), '[\n  "\xc2\x9b"\n]\n');
+  assert.equal(await indents("application/json", 0xef, 0xbb, 0xbf, 0x5b, 0x31, 0x5d), "\xef\xbb\xbf[\n  1\n]\n");
+  assert.equal(await indents("a/json;charset=shift_jis", 0x5b, 0x22, 0x95, 0x5c, 0x22, 0x5d), '["\x95\\"]');
   assert.deepEqual((await write([png], { coding: "gzip" })).written, png, "it is not gzip");
   const large = new Uint8Array(MAX_DECODED_SHOWN_BYTES);
   assert.equal((await write([large, large], { coding: "gzip" })).written.length, 2 * MAX_DECODED_SHOWN_BYTES);

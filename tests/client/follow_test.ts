@@ -15,7 +15,7 @@ function followed(
   endpoint = ENDPOINT,
 ) {
   const request = { method, target, fields: [...FIELDS] as [string, string][], content: new Uint8Array(1) };
-  const done: Done = { endpoint, request, status, location };
+  const done: Done = { endpoint, request, status, locations: location === undefined ? [] : [location] };
   const next = followUp(done);
   const { secure, host, port } = next.endpoint;
   const names = next.request.fields.map(([name]) => name).join(" ");
@@ -43,12 +43,29 @@ const cases: [what: string, shown: string, expected: string][] = [
   ["another port", followed("POST", 303, "http://127.0.0.1:1/y"), "GET 127.0.0.1 1 /y Accept"],
   ["another scheme", followed("POST", 303, "https://127.0.0.1:9999/y"), "GET s 127.0.0.1 9999 /y Accept"],
   ["IPv6", followed("POST", 303, "http://[::1]:8/y"), "GET ::1 8 /y Accept"],
+  ["UTF-8", followed("POST", 303, "/\xc3\xac?\xc3\xac"), `GET 127.0.0.1 9999 /%C3%AC?%C3%AC ${SAME}`],
+  ["other octets", followed("POST", 303, "/\xec\xc3\xac?\xff"), `GET 127.0.0.1 9999 /%EC%C3%AC?%FF ${SAME}`],
+  ["a host in UTF-8", followed("POST", 303, "http://\xc3\xa4.example/"), "GET xn--4ca.example 80 / Accept"],
+  [
+    "the zone of an address",
+    followed("POST", 303, "/y", "/", { ...ENDPOINT, host: "fe80::1%eth0" }),
+    `GET fe80::1%eth0 9999 /y ${SAME}`,
+  ],
   ["the asterisk", followed("OPTIONS", 303, "/x", "*"), `GET 127.0.0.1 9999 /x ${SAME}`],
 ];
 
 for (const [what, shown, expected] of cases) {
   Deno.test(`a Location is followed: ${what}`, () => assert.equal(shown, expected));
 }
+
+Deno.test("of several Locations one is followed if they are equal; others are told", () => {
+  const follow = (...locations: string[]) =>
+    followUp({ endpoint: ENDPOINT, request: { method: "GET", target: "/", fields: [] }, status: 302, locations });
+  assert.equal(follow("/a", "/a").request.target, "/a");
+  assert.throws(() => follow("/a", "/\xc3\xac, b", "/a"), {
+    message: 'the last response (302) has 2 Locations that differ: "/a", "/ì, b"',
+  });
+});
 
 Deno.test("a missing or foreign Location is not followed", () => {
   for (const location of [undefined, "ftp://a/b", "http://", "mailto:a@b"]) {
@@ -68,7 +85,7 @@ Deno.test("another server gets only fields known to be harmless, which is told",
   ];
   const fields = [...FIELDS, ...names.map((name) => [name, "v"])] as [string, string][];
   const request = { method: "PUT", target: "/", fields };
-  const done: Done = { endpoint: ENDPOINT, request, status: 307, location: "http://x.example/" };
+  const done: Done = { endpoint: ENDPOINT, request, status: 307, locations: ["http://x.example/"] };
   const other = followUp(done);
   const harmless = ["Accept", "Accept-Language", "USER-AGENT"];
   assert.deepEqual(other.request.fields.map(([name]) => name), harmless);
@@ -80,5 +97,5 @@ Deno.test("another server gets only fields known to be harmless, which is told",
   assert.deepEqual(withContent.request.fields.map(([name]) => name), [
     ...["Content-Type", ...harmless, "Content-Language"],
   ]);
-  assert.deepEqual(followUp({ ...done, location: "/x" }).leftOut, []);
+  assert.deepEqual(followUp({ ...done, locations: ["/x"] }).leftOut, []);
 });

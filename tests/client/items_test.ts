@@ -1,20 +1,22 @@
 import assert from "node:assert/strict";
-import { makeRequest, type TableWords } from "../../lib/client/items.ts";
+import { makeOrder, requestOf, type TableWords } from "../../lib/client/items.ts";
 import { splitLine, WrongInput } from "../../lib/client/words.ts";
 
 const ANY: TableWords = { fields: undefined, filterOperators: [] };
 
+const made = (method: string, words: ReturnType<typeof splitLine>) =>
+  requestOf(makeOrder(method, "/x", words, ANY), [], ANY).request;
+
 Deno.test("a form takes texts as they are, and JSON as it is written", () => {
   const words = splitLine(`- - Content-Type:application/x-www-form-urlencoded;charset=utf-8 a=핑 b:='[1, 2]' c:='"d"'`)
     .slice(2);
-  const { request } = makeRequest("POST", "/", words, ANY);
-  assert.equal(new TextDecoder().decode(request.content), "a=%ED%95%91&b=%5B1%2C+2%5D&c=d");
+  assert.equal(new TextDecoder().decode(made("POST", words).content), "a=%ED%95%91&b=%5B1%2C+2%5D&c=d");
 });
 
 Deno.test("an unknown method may have content; GET, HEAD and the like may not", () => {
   const words = splitLine("- - a=b").slice(2);
-  assert.equal(new TextDecoder().decode(makeRequest("SEARCH", "/x", words, ANY).request.content), '{"a":"b"}');
+  assert.equal(new TextDecoder().decode(made("SEARCH", words).content), '{"a":"b"}');
   for (const method of ["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"]) {
-    assert.throws(() => makeRequest(method, "/x", words, ANY), WrongInput);
+    assert.throws(() => made(method, words), WrongInput);
   }
 });

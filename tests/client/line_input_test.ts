@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { pipedInput } from "../../lib/client/line_input.ts";
+import { joinedLine, type Line, pipedInput } from "../../lib/client/line_input.ts";
+import { MAX_CURL_LINES, MAX_LINE_CHARACTERS } from "../../lib/limits.ts";
 
 async function linesOf(...pieces: (string | number[])[]): Promise<string[]> {
   const encoder = new TextEncoder();
@@ -29,9 +30,16 @@ Deno.test("only the lines that are not UTF-8 are damaged", async () => {
   const euckr = [0xb4, 0xde];
   assert.deepEqual(await linesOf("a ", euckr, "\n핑\ufffd\r\n", euckr), ["damaged", "핑\ufffd", "damaged"]);
   assert.deepEqual(await linesOf([0xed, 0x95, 0x0a, 0x91]), ["damaged", "damaged"]);
-  // UTF-16, as old programs of Windows write it.
-  assert.deepEqual(await linesOf([0xff, 0xfe, 0x67, 0]), ["damaged"]);
 });
+
+for (const start of [[0xff, 0xfe, 0x67, 0], [0xfe, 0xff, 0, 0x67], [0x67, 0, 0x65, 0], [0, 0x67, 0, 0x65]]) {
+  Deno.test(`UTF-16 is named, as old programs of Windows write it: [${start}]`, async () => {
+    await assert.rejects(linesOf(start, [0x0a, 0]), {
+      name: "InputError",
+      message: "The commands are in UTF-16: save them as UTF-8",
+    });
+  });
+}
 
 Deno.test("a byte order mark is left out before the first line only", async () => {
   const mark = [0xef, 0xbb, 0xbf];
@@ -47,4 +55,30 @@ Deno.test("the length of a line is limited", async () => {
   });
   await assert.rejects(linesOf("핑".repeat(1024 * 1024), "x"), { name: "InputError" });
   assert.equal((await linesOf("핑".repeat(1024 * 1024))).length, 1);
+});
+
+/** Joins lines while they end in a hyphen. */
+async function joined(...texts: string[]): Promise<{ line: Line; waits: number; next: Line }> {
+  let waits = 0;
+  const input = pipedInput(new Blob([texts.join("\n")]).stream());
+  const line = await joinedLine(await input.next(), input, (text) => text.endsWith("-") ? 1 : 0, () => {
+    waits++;
+    return Promise.resolve();
+  });
+  return { line, waits, next: await input.next() };
+}
+
+Deno.test("lines are joined while a command goes on, to the end of the input at most", async () => {
+  const line = (text: string): Line => ({ kind: "line", text });
+  assert.deepEqual(await joined("a", "b"), { line: line("a"), waits: 0, next: line("b") });
+  assert.deepEqual(await joined("a-", "b-", "c", "d"), { line: line("a-\nb-\nc"), waits: 1, next: line("d") });
+  assert.deepEqual(await joined("a-"), { line: line("a-"), waits: 1, next: { kind: "end" } });
+  await assert.rejects(joined(...Array(MAX_CURL_LINES + 1).fill("-")), {
+    name: "WrongInput",
+    message: "a command of curl has at most 1000 lines: is a quote open?",
+  });
+  await assert.rejects(joined(`${"x".repeat(MAX_LINE_CHARACTERS)}-`.slice(1), "b"), {
+    name: "WrongInput",
+    message: "a command has at most 1048576 characters",
+  });
 });

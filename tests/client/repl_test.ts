@@ -97,7 +97,12 @@ Deno.test("a line that is not UTF-8 is refused, and nothing of it is sent", asyn
   ];
   const octets = Uint8Array.from(lines.join("\n"), (octet) => octet.charCodeAt(0));
   const { told, code } = await run(server.port, octets);
-  assert.equal(told, "Wrong Input: try again (not UTF-8: chcp 65001, or save the file as UTF-8)\n".repeat(8));
+  assert.equal(
+    told,
+    [1, 2, 3, 4, 5, 6, 8, 9].map((line) =>
+      `line ${line}: Wrong Input: try again (not UTF-8: chcp 65001, or save the file as UTF-8)\n`
+    ).join(""),
+  );
   assert.deepEqual(seen, ["GET /"]);
   assert.equal(code, 1);
 });
@@ -279,6 +284,24 @@ Deno.test("trailers are separated from the content, and labelled", async () => {
   listener.close();
 });
 
+Deno.test("a line of a script that starts with # is a comment, but not one that answers a question", async () => {
+  const seen: string[] = [];
+  await using server = startServer(({ method, target }, content) => {
+    seen.push(`${method} ${target} ${octetString(content)}`);
+    return { status: 204 };
+  });
+  const script = "# one\n  \t# two\nput /x color=#fff\npost C#\n#a 1 2\nget #\n#q\n#";
+  const { told, code } = await run(server.port, script);
+  assert.deepEqual([told, code], ["", 0]);
+  assert.deepEqual(seen, [
+    'PUT /x {"color":"#fff"}',
+    'POST /C%23 {"C#":{"type":"#a","age":"1","leg":"2"}}',
+    "GET /%23 ",
+  ]);
+  const prompt = await run(server.port, "# one\n", { interactive: true });
+  assert.match(prompt.shown, /"#" is not a command/);
+});
+
 Deno.test("after a failure a prompt goes on, and piped commands end", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
@@ -287,13 +310,16 @@ Deno.test("after a failure a prompt goes on, and piped commands end", async () =
   assert.equal(prompt.shown.split("connection refused").length, 3);
   assert.equal(prompt.code, 0);
   const piped = await run(port, "get all\nget all\n");
-  assert.equal(piped.told, `Cannot connect to 127.0.0.1:${port}: connection refused (is a server running there?)\n`);
+  assert.equal(
+    piped.told,
+    `line 1: Cannot connect to 127.0.0.1:${port}: connection refused (is a server running there?)\n`,
+  );
   assert.equal(piped.code, 1);
 });
 
 Deno.test("help names every command", async () => {
   await using server = tableServer();
-  const { shown } = await run(server.port, "help\n", { interactive: true });
+  const { shown } = await run(server.port, "help all\n", { interactive: true });
   for (
     const command of [
       "get",
@@ -409,6 +435,15 @@ Deno.test("Ctrl-C at an empty prompt says how to quit, and a second one in a row
   });
 });
 
+Deno.test("post without a name asks for the values, and the server names the row", async () => {
+  await using server = tableServer();
+  const { shown, code } = await run(server.port, "post\nsnail 1 0\npost\ntype=dog age=2 leg=4", { interactive: true });
+  assert.equal(code, 0);
+  assert.equal(shown.split("Enter information: [type] [age] [leg]\n").length, 3);
+  assert.match(shown, /Location: \/r1\n[^]*\{"r1":\{"type":"snail","age":"1","leg":"0"\}\}/);
+  assert.match(shown, /Location: \/r2\n[^]*\{"r2":\{"type":"dog","age":"2","leg":"4"\}\}/);
+});
+
 Deno.test("Ctrl-C cancels a question for values", async () => {
   await using server = tableServer();
   const { shown, told, code } = await runLines(server.port, [typed("post a"), HALF, typed("post a"), EMPTY]);
@@ -448,7 +483,7 @@ Deno.test("a field is kept for the session, listed, and dropped", async () => {
     shown,
     "1 undefined\n2 Basic YTpi\nX-A: 1\nAuthorization: Basic (4 octets)\n(none)\nundefined undefined\n",
   );
-  assert.equal(told, 'Wrong Input: try again (no field "X-A" is kept)\n');
+  assert.equal(told, 'line 10: Wrong Input: try again (no field "X-A" is kept)\n');
 });
 
 Deno.test("TRACE, which sends all back, has no credentials", async () => {
@@ -478,8 +513,8 @@ Deno.test("a Location is followed: on the same server, and with harmless fields 
     `GET /there?x 127.0.0.1:${server.port} Basic YTpi 1\nPUT /b 127.0.0.1:${other.port} undefined undefined\n`,
   );
   assert.deepEqual(told.split("\n"), [
-    "Wrong Input: try again (there was no request yet)",
-    "Wrong Input: try again (the last response (200) has no Location to follow)",
+    "line 1: Wrong Input: try again (there was no request yet)",
+    "line 6: Wrong Input: try again (the last response (200) has no Location to follow)",
     "",
   ]);
 });
@@ -499,7 +534,7 @@ Deno.test("the last request is shown for curl, without its credentials", async (
     (await run(server.port, others, { print: "" })).shown,
     /'X-Api-Key: \(1 octets\)' --header 'X-Auth-Token: \(4 octets\)' --header 'WWW-Authenticate: Basic' --header 'Sec-WebSocket-Key: x' .*\/\/u:\(6 octets\)@a'\n$/,
   );
-  const content = await run(server.port, "post / 'Cookie: a' Content-Type:text/plain\ncurl\n", {
+  const content = await run(server.port, "post / a='Cookie: a' Content-Type:text/plain\ncurl\n", {
     print: "",
     table: { fields: [{ name: "a", type: "scalar" }], filterOperators: [] },
   });
@@ -644,4 +679,126 @@ Deno.test("a single command that is cancelled has the exit code 130", async () =
   const { shown, told, code } = await run(server.port, "", { session, words: ["get", "/slow"] });
   assert.deepEqual([shown, code], ["", 130]);
   assert.match(told, /^Cancelled; /);
+});
+
+/** A server whose rows have other fields; it tells which requests it saw. */
+function otherServer(fields: string, seen: string[] = []): TestServer {
+  const table = new Table(new MemoryStore(0), { schema: RowSchema.parse(fields) });
+  return startServer((request, content) => {
+    seen.push(`${request.method} ${request.target} ${octetString(content)}`);
+    return table.answer(request, content);
+  });
+}
+const readFields = (notation: string) => RowSchema.parse(notation).fields;
+const LEARNED = "(the server says what a row has: [title] [score:integer])\n";
+
+for (const first of ["post A x 1 0", "options all", "options A"]) {
+  Deno.test(`the fields of the server's rows are learned from the answer to ${first}`, async () => {
+    const seen: string[] = [];
+    await using server = otherServer("title,score:integer", seen);
+    const input = `${first}\n${first}\nput B\nDune 7\nput C x y\n`;
+    const { told } = await run(server.port, input, { readFields });
+    const again = first.startsWith("post")
+      ? "line 2: Wrong Input: try again (expected 2 values, [title] [score:integer], saw 3)\n"
+      : "";
+    assert.equal(told, `${LEARNED}${again}line 5: Wrong Input: try again (the value of score is not JSON: y)\n`);
+    assert.equal(seen.at(-1), 'PUT /B {"B":{"title":"Dune","score":7}}');
+  });
+}
+
+Deno.test("fields that the user named are kept, and what is no list of fields teaches nothing", async () => {
+  await using server = otherServer("title,score:integer");
+  assert.equal((await run(server.port, "options all\nput A x 1 0\n")).told, "");
+  for (const fields of ['["title"]', '"title,title"', '{"title":"x"}', "1", '""']) {
+    await using other = startServer(() => ({
+      status: 422,
+      fields: [["Content-Type", "application/json"]],
+      content: `{"fields":${fields}}`,
+    }));
+    assert.equal((await run(other.port, "put A x 1 0\nput A x 1 0\n", { readFields })).told, "");
+  }
+});
+
+Deno.test("fields in other scripts are learned, and shown safely", async () => {
+  await using server = otherServer("제목,a%\x9b:integer");
+  const { told } = await run(server.port, "options all\n", { readFields });
+  assert.equal(told, "(the server says what a row has: [제목] [a%\\x9b:integer])\n");
+});
+
+Deno.test("a pasted command of curl is sent as curl would, from a script too", async () => {
+  const seen: string[] = [];
+  await using server = startServer((request, content) => {
+    const fields = [...request.fields].map(([name, value]) => `${name}: ${value}`).join(", ");
+    seen.push(`${request.method} ${request.target} (${fields}) ${octetString(content)}`);
+    return { status: 204, fields: [] };
+  });
+  const { port } = server;
+  const kept: string[] = [];
+  const script = [
+    `curl -X DELETE \\\n  -d 'a=1' -d @file localhost:${port}/x`,
+    `curl --json '{\n"a":1}' http://[::1]:${port}/y`,
+    `curl -u a:b -L -X PATCH localhost:${port}/z`,
+    `curl -F a=b localhost:${port}/`,
+    "header Accept: text/plain",
+    `curl localhost:${port}/#f`,
+    `http://127.0.0.1:${port}/a`,
+  ];
+  const { told, code } = await run(port, script.join("\n"), {
+    table: {
+      ...{ fields: SCHEMA.fields, filterOperators: FILTER_OPERATORS },
+      server: {
+        endpoint: { secure: false, host: "127.0.0.1", port },
+        commandLine: (args) => args.join(" "),
+        insecureAdvice: "",
+      },
+    },
+    readContent: (name) => Promise.resolve(new TextEncoder().encode(`${name}\r\n\0!`)),
+    keep: (line) => kept.push(line),
+  });
+  const form = "Content-Type: application/x-www-form-urlencoded";
+  assert.deepEqual(seen, [
+    `DELETE /x (Host: localhost:${port}, ${form}, Content-Length: 9) a=1&file!`,
+    `POST /y (Host: [::1]:${port}, Accept: application/json, Content-Type: application/json, Content-Length: 8) {\n"a":1}`,
+    `PATCH /z (Host: localhost:${port}, Authorization: Basic YTpi, Content-Length: 0) `,
+    `GET / (Host: localhost:${port}, Accept: text/plain) `,
+    `GET /a (Host: 127.0.0.1:${port}, Accept: text/plain) `,
+  ]);
+  assert.equal(
+    told,
+    "(in the place of -L: follow requests a response's Location)\n" +
+      "line 6: Wrong Input: try again (-F of curl is not read here, and nothing is sent)\n",
+  );
+  assert.equal(code, 1);
+  // What has credentials is not kept, nor what would be another command on one line.
+  assert.deepEqual(kept, [`curl -X DELETE    -d 'a=1' -d @file localhost:${port}/x`, ...script.slice(4)]);
+});
+
+Deno.test("a file that a pasted command sends as it is, is named by curl again", async () => {
+  await using server = tableServer();
+  const table = {
+    ...{ fields: SCHEMA.fields, filterOperators: FILTER_OPERATORS },
+    server: {
+      endpoint: { secure: false, host: "127.0.0.1", port: server.port },
+      commandLine: () => "",
+      insecureAdvice: "",
+    },
+  };
+  for (const [data, shown] of [["--data-binary @f", "@f"], ["-d @f", "f"], ["-d @f -d @f", "'f&f'"]]) {
+    const output = await run(server.port, `curl ${data} localhost:${server.port}/a\ncurl`, { table });
+    assert.match(output.shown, new RegExp(`--data-binary ${shown} http:`));
+  }
+});
+
+Deno.test("help shows a few commands, or one", async () => {
+  await using server = tableServer();
+  const help = async (line: string) => (await run(server.port, line)).shown;
+  const first = await help("help");
+  for (const command of ["get", "head", "post", "put", "delete", "q", "more: help all"]) {
+    assert.match(first, new RegExp(`^${command}\\b`, "m"));
+  }
+  assert.equal(first.split("\n").length, 8);
+  const all = await help("help all");
+  for (const command of ["get", "PURGE", "follow", "?", "exit"]) assert(all.includes(await help(`help ${command}`)));
+  assert(!(await help("help get")).includes("put"));
+  assert.match((await run(server.port, "help brew")).told, /there is no help on "brew": see help all/);
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import type { Line, LineInput } from "../../lib/client/line_input.ts";
 import { terminalInput } from "../../lib/client/terminal_input.ts";
+import { MAX_TYPED_AHEAD_CHARACTERS } from "../../lib/limits.ts";
 
 /** A terminal whose keys the test presses. */
 interface Typing {
@@ -38,6 +39,8 @@ async function typing(body: (terminal: Typing) => Promise<void>, history: string
     await writer.close();
   }
   assert.equal(restored, 1);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert(shown.startsWith("\x1b[?2004h") && shown.endsWith("\x1b[?2004l"), "pastes are marked, but not afterwards");
 }
 
 const line = (text: string): Line => ({ kind: "line", text });
@@ -47,6 +50,9 @@ const HOME = "\x1b[H";
 const BACKSPACE = "\x7f";
 const CTRL_C = "\x03";
 const CTRL_D = "\x04";
+
+const PASTE_START = "\x1b[200~";
+const paste = (text: string) => `${PASTE_START}${text}\x1b[201~`;
 
 const typed: [what: string, keys: string, lines: string[]][] = [
   ["lines, and more than one at a time", "get all\rhead all\r", ["get all", "head all"]],
@@ -58,6 +64,7 @@ const typed: [what: string, keys: string, lines: string[]][] = [
   ["a line from the history", `get a\rhead b\r${UP}${UP}\r`, ["get a", "head b", "get a"]],
   ["a line from an earlier session", `${UP}\r`, ["late"]],
   ["other scripts", "post 핑핑 🐌\r", ["post 핑핑 🐌"]],
+  ["a paste that is edited", `gat ${paste("a\tb\x1b[D\x07c")}d\r`, ["gat a\tb[Dcd"]],
   ["Ctrl-Z does nothing", "a\x1ab\r", ["ab"]],
 ];
 
@@ -123,6 +130,39 @@ Deno.test("Ctrl-C cancels the line, and reports whether it was empty", () =>
     while (interruptions() === 0) await new Promise((resolve) => setTimeout(resolve, 0));
     assert.deepEqual(await input.next(), line("get"));
     assert.equal(interruptions(), 1);
+  }));
+
+Deno.test("a paste keeps its tabs and line ends, and each of its lines tells what follows it", () =>
+  typing(async ({ input, press }) => {
+    press(`post /x ${paste("{\r\t1\r\n}\n")}q\r`);
+    assert.deepEqual(await input.next(), { kind: "line", text: "post /x {", rest: "\t1\n}\n" });
+    assert.deepEqual(await input.next(), { kind: "line", text: "\t1", rest: "}\n" });
+    assert.deepEqual(await input.next(), line("}"));
+    assert.deepEqual(await input.next(), line("q"));
+    for (const key of `a${paste("b\tc\rd\x1b[201")}`) press(key);
+    press("e\r");
+    assert.deepEqual(await input.next(), { kind: "line", text: "ab\tc", rest: "d[201" });
+    assert.deepEqual(await input.next(), line("d[201e"));
+  }));
+
+Deno.test("Ctrl-C leaves a paste that never ends", () =>
+  typing(async ({ input, press }) => {
+    const asked = input.next();
+    press(`${PASTE_START}get all\r`);
+    press("more\r");
+    press(CTRL_C);
+    assert.deepEqual(await asked, { kind: "cancelled", wasEmpty: false });
+    press("get\r");
+    assert.deepEqual(await input.next(), line("get"));
+  }));
+
+Deno.test("a paste that is too long is left out, and said to be", () =>
+  typing(async ({ input, press, shown }) => {
+    press(`${PASTE_START}${"x".repeat(MAX_TYPED_AHEAD_CHARACTERS)}`);
+    press("x");
+    press("y\x1b[201~get\r");
+    assert.deepEqual(await input.next(), line("get"));
+    assert.match(shown(), /\(left out: more than 4194304 characters at once\)/);
   }));
 
 Deno.test("a notice is shown above the line being typed", () =>

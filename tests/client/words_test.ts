@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { shellWord, splitLine } from "../../lib/client/words.ts";
+import { endOfJson, shellWord, splitLine } from "../../lib/client/words.ts";
 
 const texts = (line: string) => splitLine(line).map(({ text }) => text);
 
@@ -25,4 +25,19 @@ Deno.test("quoted characters do not separate, and each half of a surrogate pair 
 Deno.test("words of a shell are JSON in the same places", () => {
   assert.equal(shellWord("{}", 2).isJson, true);
   assert.equal(shellWord("{}", 1).isJson, undefined);
+});
+
+Deno.test("after an unquoted @, a backslash of Windows belongs to the file's name, and only quotes group", () => {
+  const words = (line: string) => splitLine(line, true).map(({ text }) => text);
+  assert.deepEqual(words(String.raw`put M @C:\dir\x.json`), ["put", "M", String.raw`@C:\dir\x.json`]);
+  assert.deepEqual(words(String.raw`put M @"C:\my dir\x.json" @d\ e`), [
+    ...["put", "M", String.raw`@C:\my dir\x.json`, "@d\\", "e"],
+  ]);
+  assert.deepEqual(words(String.raw`put M k=@d\x '@d\:x' \@d\x`), ["put", "M", String.raw`k=@d\x`, "@d:x", "@dx"]);
+  assert.deepEqual(texts(String.raw`put M @d\ x`), ["put", "M", "@d x"]);
+});
+
+Deno.test("JSON ends where its last bracket closes", () => {
+  assert.equal(endOfJson('{"a":["}"]} x'), 11);
+  assert.equal(endOfJson('{"a\\"}":['), undefined);
 });

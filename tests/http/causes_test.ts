@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { acceptedIn, CAUSES, type FaultCode } from "../../lib/http/causes.ts";
+import { CAUSES, type FaultCode } from "../../lib/http/causes.ts";
+import { acceptedIn } from "../../lib/http/message.ts";
 import { HttpError } from "../../lib/http/error.ts";
 import type { MessageKind } from "../../lib/http/message.ts";
 import { decoderFor, readCases, wireOctets } from "../wire_cases.ts";

@@ -151,7 +151,7 @@ const cutOff: [octets: string, message: string][] = [
   ["GET / HTTP/1.1\r\nHost: a\r\n", "The connection ended in the middle of the head"],
   [
     "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na",
-    "The connection ended in the middle of the content: 2 more bytes were announced",
+    "The connection ended in the middle of the content: 2 more octets were announced",
   ],
   [
     "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na",

@@ -66,7 +66,7 @@ Deno.test("the error of a limit names the section, the limit and the offset", ()
     assert(error instanceof HttpError);
     assert.equal(error.status, 431);
     assert.equal(error.offset, 100);
-    assert.equal(error.message, "The header section is longer than 100 bytes");
+    assert.equal(error.message, "The header section is longer than 100 octets");
     return true;
   });
 });

@@ -173,7 +173,7 @@ Deno.test("with CORS every response has its fields, errors too", async () => {
   const request = requestOf("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   const exposed = [
     "Access-Control-Expose-Headers",
-    "Accept-Patch, Allow, ETag, Link, Location, Retry-After, WWW-Authenticate, X-Total-Count",
+    "Accept-Patch, Allow, ETag, Link, Location, Retry-After, Row-Fields, WWW-Authenticate, X-Total-Count",
   ];
   const any = await answerTo({ cors: "*" }, request);
   assert.deepEqual(any.fields, [["ETag", '"1"'], ["Access-Control-Allow-Origin", "*"], exposed]);

@@ -172,7 +172,7 @@ const single: [name: string, request: string, answer: RegExp][] = [
   [
     "half a content",
     `PUT / HTTP/1.1\r\n${HOST}Content-Length: 5\r\n\r\nab`,
-    /^HTTP\/1\.1 400 .*3 more bytes were announced/s,
+    /^HTTP\/1\.1 400 .*3 more octets were announced/s,
   ],
   ["nothing", "", /^$/],
 ];

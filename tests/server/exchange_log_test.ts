@@ -144,7 +144,7 @@ const errors: [what: string, octets: string, expected: object][] = [
     method: "PUT",
     target: "/a",
     status: 413,
-    detail: "The content is longer than 1048576 bytes",
+    detail: "The content is longer than 1048576 octets",
     rule: "RFC 9110 §15.5.14",
   }],
 ];
@@ -262,7 +262,7 @@ Deno.test("one connection too many is an exchange without a request", async () =
 Deno.test("what the server still works on when it stops is ended, too", () => {
   const exchanges: LoggedExchange[] = [];
   const log = new ExchangeLog((exchange) => exchanges.push(exchange), () => undefined);
-  const { opened, request, received } = log.observer;
+  const { opened, request, received, response, answered, sent, closed } = log.observer;
   opened!(1, "p");
   const head = { method: "GET", target: "/" } as Parameters<NonNullable<typeof request>>[1];
   request!(1, head, new Uint8Array(), [] as never);
@@ -270,6 +270,12 @@ Deno.test("what the server still works on when it stops is ended, too", () => {
   log.close("by the server (shutting down)");
   assert.equal(exchanges.length, 1);
   assert.equal(exchanges[0].reason, "by the server (shutting down)");
+  // What still happens on the connection is not logged any more.
+  response!(1, new Uint8Array(10), 200);
+  answered!(1, { status: 200 });
+  sent!(1, 10);
+  closed!(1, "by the client", 1);
+  assert.equal(exchanges.length, 1);
 });
 
 Deno.test("a line is safe to print, and short for a small GET", () => {

@@ -64,9 +64,9 @@ Deno.test("trailers follow the content, and are named", async () => {
 Deno.test("an invalid request is printed up to the error, with the error", async () => {
   const error = new HttpError(400, "Saw \x1b", { rule: "RFC 9112 §2.2", offset: 3 });
   const exact = await printed({}, (log) => log.refused!(1, error, "", wireOctets("GET\x1b"), 0));
-  assert.equal(exact, "-----REQUEST-----\nGET\x1b\nrefused: 400 at byte 3 (RFC 9112 \xc2\xa72.2): Saw \x1b\n");
+  assert.equal(exact, "-----REQUEST-----\nGET\x1b\nrefused: 400 at octet 3 (RFC 9112 \xc2\xa72.2): Saw \x1b\n");
   const safe = await printed({ terminal: true }, (log) => log.refused!(1, error, "", wireOctets("GET\x1b"), 0));
-  assert.equal(safe, "-----REQUEST-----\nGET\\x1b\nrefused: 400 at byte 3 (RFC 9112 \xc2\xa72.2): Saw \\x1b\n");
+  assert.equal(safe, "-----REQUEST-----\nGET\\x1b\nrefused: 400 at octet 3 (RFC 9112 \xc2\xa72.2): Saw \\x1b\n");
 });
 
 Deno.test("what is refused before anything was read is one line", async () => {
@@ -79,7 +79,7 @@ Deno.test("on a terminal, lines on refused messages break between words", async 
   const text = await printed({ terminal: true, columns: () => 20 }, (log) => {
     log.refused!(1, error, "", wireOctets("GET"), 0);
   });
-  assert.equal(text, "-----REQUEST-----\nGET\nrefused: 400 at byte\n3 (R): A sentence of\nwords\n");
+  assert.equal(text, "-----REQUEST-----\nGET\nrefused: 400 at\noctet 3 (R): A\nsentence of words\n");
 });
 
 Deno.test("the explanation of a refused message follows it", async () => {
@@ -90,7 +90,7 @@ Deno.test("the explanation of a refused message follows it", async () => {
     return "   here\n";
   };
   const text = await printed({ explain }, (log) => log.refused!(1, error, "", wireOctets("GET"), 5));
-  assert.equal(text, "-----REQUEST-----\nGET\nrefused: 400 at byte 3 (R): No\n   here\n");
+  assert.equal(text, "-----REQUEST-----\nGET\nrefused: 400 at octet 3 (R): No\n   here\n");
   assert.deepEqual(seen, [[error, wireOctets("GET"), 5]]);
 });
 

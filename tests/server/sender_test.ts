@@ -65,6 +65,29 @@ Deno.test("each write has the remaining time, extended by its octets", async () 
   assert.equal(deadlines[3], sendTimeoutMs + 500);
 });
 
+Deno.test("a piece that is being written has an end, until the next response", async () => {
+  const context = connectionContext();
+  const deadline = new Deadline();
+  const ends: number[] = [];
+  const conn = {
+    write: (bytes: Uint8Array) => {
+      ends.push(sender.pieceEnd);
+      return Promise.resolve(bytes.length);
+    },
+  } as Deno.Conn;
+  const sender: Sender = new Sender(1, conn, context, deadline);
+  assert.equal(new TextDecoder().decode(sender.encodePiece(1, "abc")), "3\r\nabc\r\n");
+  assert.equal(sender.pieceEnd, Infinity);
+  await sender.flush();
+  const { at } = deadline;
+  assert.equal(sender.pieceEnd, Infinity, "the client has it");
+  assert.equal(new TextDecoder().decode(sender.encodePiece(1, undefined)), "0\r\n\r\n");
+  sender.restart();
+  await sender.flush();
+  assert.deepEqual(ends, [at, Infinity]);
+  assert.equal(sender.encodePiece(0, undefined).length, 0);
+});
+
 Deno.test("the end of a connection has the time that its responses have left, and comes once", async () => {
   const { sendTimeoutMs, minSendBytesPerSecond, lingerMs } = SERVER_LIMITS;
   const context = connectionContext();

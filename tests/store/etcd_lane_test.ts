@@ -165,7 +165,7 @@ Deno.test("writes that are too many, or too large, together are tried apart", as
   etcd.faults.push(refuses(400, "etcdserver: request is too large"));
   await assert.rejects(faulty.put("a"), {
     fault: "too-large",
-    message: "The table's cluster takes fewer bytes at once (etcd's --max-request-bytes)",
+    message: "The table's cluster takes fewer octets at once (etcd's --max-request-bytes)",
     maxRows: undefined,
   });
 });

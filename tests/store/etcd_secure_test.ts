@@ -45,7 +45,7 @@ test("127 rows are inserted at once with etcd's own limits; more are refused wit
   const large = { name: "large", json: JSON.stringify({ x: "x".repeat(1_600_000) }) };
   await assert.rejects(store.put(large), {
     fault: "too-large",
-    message: "The table's cluster takes fewer bytes at once (etcd's --max-request-bytes)",
+    message: "The table's cluster takes fewer octets at once (etcd's --max-request-bytes)",
   });
   await store.close();
 });

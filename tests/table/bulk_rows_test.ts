@@ -114,7 +114,7 @@ Deno.test("a member given twice is refused with its row", async () => {
   for (const row of ['{"x":1,"x":2}', '{"y":[{"x":1,"x":1}]}']) {
     const { status, message, errors } = await refusal(`{"b":{"x":1},"c":${row}}`);
     assert.equal(status, 422);
-    assert.match(message, /^No row was created: 1 are invalid, the first one "c"/);
+    assert.match(message, /^No row was created: 1 is invalid, the first one "c"/);
     assert.deepEqual(errors, [{ field: "c", detail: "has a wrong field: x is given twice" }]);
   }
 });

@@ -4,8 +4,9 @@ import type { HttpResponse, Requester } from "../../lib/http/message.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import type { Snapshot, Store } from "../../lib/store.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
-import { LISTING_PIECE_BYTES } from "../../lib/limits.ts";
+import { LISTING_PIECE_BYTES, MAX_TURN_MS } from "../../lib/limits.ts";
 import { listTable } from "../../lib/table/listing.ts";
+import { FAIR_TURNS } from "../../lib/turns.ts";
 import { REQUESTER, requestOf, textOf } from "../support.ts";
 
 const SHAPE = RowSchema.parse("type,age,leg");
@@ -77,6 +78,20 @@ Deno.test("a store that reads at once gets its answer at once", () => {
   const answer = listTable(storeOf(3), SHAPE, requestOf("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
   assert(!(answer instanceof Promise));
   assert.equal(answer.status, 200);
+});
+
+Deno.test("a listing waits for its turn before it takes memory, and is not made for a client that has left", async () => {
+  for (const requester of [undefined, { ...REQUESTER, signal: AbortSignal.abort() }]) {
+    const store = storeOf(3);
+    FAIR_TURNS.yieldIfBusy();
+    for (const end = performance.now() + MAX_TURN_MS; performance.now() < end;);
+    const answer = listTable(store, SHAPE, requestOf("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), requester);
+    assert(answer instanceof Promise);
+    assert.deepEqual([store.open, store.pages], [0, 0]);
+    if (requester === undefined) assert.equal((await answer).status, 200);
+    else await assert.rejects(answer, { name: "AbortError" });
+    assert.equal(store.open, 0);
+  }
 });
 
 Deno.test("a listing that fails holds no snapshot", async () => {

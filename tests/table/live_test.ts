@@ -157,3 +157,30 @@ Deno.test("a listing that is not read is ended before a request is refused, and 
   assert.equal(lines.length, 1);
   assert(server.server.budget.used < 1_000_000, String(server.server.budget.used));
 });
+
+Deno.test("listings that nobody reads are ended where memory is short, and one that is read is whole", async () => {
+  const ROWS = 160;
+  const store = new MemoryStore();
+  // More than the system takes before a client reads anything, and each row is a piece.
+  for (let i = 0; i < ROWS; i++) store.put({ name: `n${i}`, json: JSON.stringify("x".repeat(100_000)) });
+  const table = new Table(store, { schema: RowSchema.parse("*") });
+  const reasons: string[] = [];
+  const ends = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const limits = { maxBufferedBytes: 150_000 };
+  await using server = startServer((request, content, requester) => table.answer(request, content, requester), {
+    limits,
+    observer: { closed: (_, reason) => ends[reasons.push(reason) - 1]?.resolve() },
+  });
+  const unread = await Promise.all([server.connect(), server.connect()]);
+  // There is room for one piece, so that one of two is ended once both wait.
+  for (const client of unread) await client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  await ends[0].promise;
+  assert(server.server.budget.used < 150_000, String(server.server.budget.used));
+  const reader = await server.connect();
+  const { content } = await reader.exchange("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  assert.equal(Object.keys(JSON.parse(content)).length, ROWS);
+  await ends[1].promise;
+  const ended = "by the server (out of memory: a listing was not read)";
+  assert.deepEqual(reasons.filter((reason) => reason === ended).length, 2, reasons.join("; "));
+  assert.equal(server.server.budget.used, 0);
+});

@@ -31,8 +31,8 @@ const paths: [path: string, refusal: string][] = [
   ["/%C2%85", "400 The row's name may not hold control characters"],
   ["/%FF", '400 The row\'s name must be percent-encoded UTF-8, saw "%FF"'],
   ["/%ED%A0%80", '400 The row\'s name must be percent-encoded UTF-8, saw "%ED%A0%80"'],
-  [`/${"a".repeat(257)}`, "400 The row's name has at most 256 bytes of UTF-8, saw 257"],
-  [`/${"%ED%95%91".repeat(86)}`, "400 The row's name has at most 256 bytes of UTF-8, saw 258"],
+  [`/${"a".repeat(257)}`, "400 The row's name has at most 256 octets of UTF-8, saw 257"],
+  [`/${"%ED%95%91".repeat(86)}`, "400 The row's name has at most 256 octets of UTF-8, saw 258"],
 ];
 
 for (const [path, expected] of paths) {

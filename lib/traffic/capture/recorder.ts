@@ -1,5 +1,5 @@
 /**
- * Writes a recording: gathers blocks for a moment, and never makes anybody wait for the disk.
+ * Writes a recording: gathers blocks for a moment. Nobody has to wait for the disk, but a client may.
  *
  * @module
  */
@@ -41,6 +41,8 @@ export class Recorder {
   readonly take: TrafficListener;
   readonly #file: RecordingFile;
   readonly #options: RecorderOptions;
+  /** How many bytes may wait. A relay waits for the disk itself, with all its connections. */
+  readonly #most: number;
   /** Whole blocks that wait to be written, and those that are being written. */
   #waiting = new ByteBuffer(INITIAL_BYTES);
   #writing = new ByteBuffer(INITIAL_BYTES);
@@ -57,6 +59,7 @@ export class Recorder {
     this.#file = file;
     this.#options = options;
     const { program, interfaces } = options;
+    this.#most = interfaces === undefined ? RECORD_WAITING_BYTES : Infinity;
     const capture = new Capture((block) => this.#add(block), interfaces);
     this.take = (event) => {
       if (!this.#ended) capture.tell(event);
@@ -64,10 +67,10 @@ export class Recorder {
     this.#add(recordingStart(program, interfaces && Object.values(interfaces)));
   }
 
-  /** Resolves once the disk has taken most of what waits; `undefined` if little does, or the recording has ended. */
-  get room(): Promise<void> | undefined {
-    const waiting = this.#waiting.length + this.#writing.length;
-    return this.#ended || waiting < RECORD_WAITING_BYTES / 4 ? undefined : this.#flush();
+  /** Resolves once there is room again for what a client reads or writes at a time; `undefined` if there is. */
+  room(): Promise<void> | undefined {
+    const isHalfFull = this.#waiting.length + this.#writing.length > RECORD_WAITING_BYTES / 2;
+    return isHalfFull && !this.#ended ? this.#flush() : undefined;
   }
 
   /** Writes what waits, and ends the recording. */
@@ -81,7 +84,7 @@ export class Recorder {
 
   #add(block: Uint8Array): void {
     if (this.#ended) return;
-    if (this.#waiting.length + this.#writing.length + block.length > RECORD_WAITING_BYTES) {
+    if (this.#waiting.length + this.#writing.length + block.length > this.#most) {
       this.#leftOut++;
       return;
     }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createHash, timingSafeEqual } from "node:crypto";
+import { isSameSecret } from "../../bytes.ts";
 import { type FieldLine, HttpError, isSecureTarget, type RequestHead } from "../../http_message.ts";
 
 /** Only the page's own files are run and shown, and only in a window of their own. */
@@ -98,15 +98,11 @@ export class PageAccess {
   }
 
   #isKey(text: string): boolean {
-    return timingSafeEqual(digest(text), digest(this.#key));
+    return isSameSecret(text, this.#key);
   }
 }
 
 function cookieValues(cookie: string, name: string): string[] {
   return cookie.split(";").map((pair) => pair.trim()).filter((pair) => pair.startsWith(`${name}=`))
     .map((pair) => pair.slice(name.length + 1));
-}
-
-function digest(text: string): Uint8Array {
-  return createHash("sha256").update(text).digest();
 }

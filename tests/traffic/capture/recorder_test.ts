@@ -129,3 +129,21 @@ Deno.test({
     assert.match(told.join(), /^The disk is too slow: \d+ packets are missing from the recording r\.pcapng$/);
   },
 });
+
+Deno.test("a client that waits for room loses nothing to a slow disk", async () => {
+  const file = new FakeFile();
+  const held = file.held = Promise.withResolvers<void>();
+  const { recorder, told } = recorderOf(file);
+  recorder.take(OPENED);
+  const bytes = new Uint8Array(1024 * 1024);
+  let room: Promise<void> | undefined;
+  for (let sent = 0; room === undefined; sent += bytes.length, room = recorder.room()) {
+    assert(sent < RECORD_WAITING_BYTES);
+    recorder.take({ ...SEEN, kind: "read", bytes });
+  }
+  held.resolve();
+  await room;
+  assert.equal(recorder.room(), undefined);
+  await recorder.close();
+  assert.deepEqual(told, []);
+});

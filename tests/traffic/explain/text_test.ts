@@ -335,7 +335,7 @@ Deno.test("what a colon explains is told from the degree by a semicolon", () => 
   const octets = wireOctets("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na");
   const [explanation] = explainOctets("response", octets, { closed: true });
   const text = explanationText(explanation, PLAIN);
-  const words = "content: 2 more bytes were announced; must be taken as incomplete (RFC 9112 §8)";
+  const words = "content: 2 more octets were announced; must be taken as incomplete (RFC 9112 §8)";
   assert(text.includes(`      !! The connection ended in the middle of the ${words}\n`), text);
 });
 

@@ -87,7 +87,7 @@ Deno.test("requests without an answer say why", () => {
   dialogue.end("now", CLOSED_BY_SERVER);
   dialogue.sent(wireOctets(`GET /c HTTP/1.1\r\n${HOST}`));
   dialogue.end("recorded", "the recording ends");
-  assert.equal(dialogue.ended("now"), "The connection ended in the middle of the content: 1 more byte was announced");
+  assert.equal(dialogue.ended("now"), "The connection ended in the middle of the content: 1 more octet was announced");
   const [first, ...others] = taken(dialogue);
   assert.match(first[2], /^The connection ended in the middle of the content/);
   assert.deepEqual(others.map(([title, recorded]) => [title, recorded]), [

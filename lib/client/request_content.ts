@@ -1,0 +1,126 @@
+/**
+ * Encodes the content of requests: forms, forms with files (RFC 7578), and what is known of a file by its name.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { withoutMark } from "../bytes.ts";
+import type { FieldLine } from "../http_message.ts";
+import { isJson } from "../json.ts";
+
+/** The media type of a form. */
+export const FORM = "application/x-www-form-urlencoded";
+/** The media type of a form with files. */
+export const MULTIPART = "multipart/form-data";
+
+/** A member of a row, or a field of a form. */
+export interface Member {
+  /** The name. */
+  readonly name: string;
+  /** The value as JSON text. */
+  readonly json: string;
+  /** Whether the name is a path into JSON, such as `a[b]`. */
+  readonly isPath: boolean;
+  /** The file that is its value instead. */
+  readonly file?: string;
+}
+
+/** A part of a form with files. */
+export interface FormPart {
+  /** The field's name. */
+  readonly name: string;
+  /** The file's name, if it is one. */
+  readonly filename?: string;
+  /** The media type, if it is a file. */
+  readonly type?: string;
+  /** The value. */
+  readonly content: string | Uint8Array;
+}
+
+/** Media types by the end of a file's name. */
+const TYPES: Readonly<Record<string, string>> = {
+  avif: "image/avif",
+  css: "text/css",
+  csv: "text/csv",
+  gif: "image/gif",
+  gz: "application/gzip",
+  htm: "text/html",
+  html: "text/html",
+  ico: "image/vnd.microsoft.icon",
+  jpeg: "image/jpeg",
+  jpg: "image/jpeg",
+  js: "text/javascript",
+  json: "application/json",
+  md: "text/markdown",
+  mjs: "text/javascript",
+  mp3: "audio/mpeg",
+  mp4: "video/mp4",
+  ndjson: "application/x-ndjson",
+  pdf: "application/pdf",
+  png: "image/png",
+  svg: "image/svg+xml",
+  txt: "text/plain",
+  wasm: "application/wasm",
+  wav: "audio/wav",
+  webp: "image/webp",
+  xml: "application/xml",
+  yaml: "application/yaml",
+  yml: "application/yaml",
+  zip: "application/zip",
+};
+
+/** Returns the media type of a file by its name, or because it is JSON; `undefined` if it is not known. */
+export function typeOfFile(file: string, content: Uint8Array): string | undefined {
+  const end = /[^/\\]\.(\w+)$/.exec(file)?.[1].toLowerCase() ?? "";
+  if (Object.hasOwn(TYPES, end)) return TYPES[end];
+  return isJson(withoutMark(content)) ? "application/json" : undefined;
+}
+
+/** Whether a field is Content-Type. */
+export function isType(name: string): boolean {
+  return name.toLowerCase() === "content-type";
+}
+
+/** Returns the media type of a message in lower case, without parameters; empty without one (RFC 9110 §8.3.1). */
+export function mediaType(fields: readonly FieldLine[]): string {
+  return typeField(fields).split(";", 1)[0].trim().toLowerCase();
+}
+
+/** Returns the parameter that separates the parts of a form (RFC 2046 §5.1.1), if there is one. */
+export function boundaryOf(fields: readonly FieldLine[]): string | undefined {
+  const [, quoted, token] = /;[ \t]*boundary=(?:"([^"]+)"|([^\s;"]+))/i.exec(typeField(fields)) ?? [];
+  return quoted ?? token;
+}
+
+function typeField(fields: readonly FieldLine[]): string {
+  return fields.find(([name]) => isType(name))?.[1] ?? "";
+}
+
+/** Encodes a form as browsers do (URL Standard, "application/x-www-form-urlencoded serializing"). */
+export function formOf(members: readonly Member[]): string {
+  return new URLSearchParams(members.map(({ name, json }) => [name, formText(json)])).toString();
+}
+
+/** Returns a value as it stands in a form: a text as it is, other JSON as it is written. */
+export function formText(json: string): string {
+  const value: unknown = json.trimStart().startsWith('"') ? JSON.parse(json) : undefined;
+  return typeof value === "string" ? value : json;
+}
+
+/** Returns the part of a form that is a file. */
+export function filePartOf(name: string, file: string, content: Uint8Array): FormPart {
+  const filename = file.replace(/^.*[/\\]/s, "");
+  return { name, filename, type: typeOfFile(file, content) ?? "application/octet-stream", content };
+}
+
+/** Encodes a form with files, as browsers do (RFC 7578; HTML, "multipart/form-data encoding algorithm"). */
+export function multipart(parts: readonly FormPart[], boundary: string): Uint8Array {
+  const quoted = (text: string) => text.replace(/[\r\n"]/g, (character) => encodeURIComponent(character));
+  const pieces = parts.flatMap(({ name, filename, type, content }) => {
+    const file = filename === undefined ? "" : `; filename="${quoted(filename)}"`;
+    const head = `--${boundary}\r\nContent-Disposition: form-data; name="${quoted(name)}"${file}\r\n`;
+    return [`${head}${type === undefined ? "" : `Content-Type: ${type}\r\n`}\r\n`, content, "\r\n"];
+  });
+  return Buffer.concat([...pieces, `--${boundary}--\r\n`].map((piece) => Buffer.from(piece as string)));
+}
