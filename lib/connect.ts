@@ -40,6 +40,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const { endpoint } = options;
   const table: TableWords = {
     fields: flagValue("--fields", () => RowSchema.parse(options.fields)).fields,
+    areGuessed: !options.fieldsGiven,
     filterOperators: FILTER_OPERATORS,
     server: {
       endpoint,

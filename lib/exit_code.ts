@@ -28,3 +28,8 @@ export interface RawResult {
   /** Whether an answer is against the rules. */
   readonly against?: boolean;
 }
+
+/** Returns the exit code of a status. A status of no class counts as a server error (RFC 9110 §15). */
+export function exitCodeOf(status: number): number {
+  return status >= 100 && status < 400 ? 0 : status >= 400 && status < 500 ? 4 : 5;
+}

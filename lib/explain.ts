@@ -6,18 +6,16 @@
 
 import { ByteBuffer, counted, NO_BYTES, type Source, writeAll } from "./bytes.ts";
 import { type ExplainOptions, UsageError } from "./cli.ts";
-import { cannotRead, conversionNeeded, type InputFile, inputName, openFile } from "./cli/files.ts";
+import { cannotRead, type InputFile, inputName, openFile, otherFormat } from "./cli/input.ts";
 import { Failure } from "./cli/values.ts";
 import { EXIT_FAILURE } from "./exit_code.ts";
-import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS, MAX_EXPLAIN_PASSES } from "./limits.ts";
+import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS } from "./limits.ts";
 import { isColored, painterFor, terminalColumns } from "./terminal.ts";
 import { CaptureExplainer, type Explained } from "./traffic/capture/explainer.ts";
 import { ALL_KEPT, Explainer, messageKindOf } from "./exchange.ts";
 import { type ExplainTextOptions, explanationText } from "./traffic/explain/text.ts";
-import { CaptureError, captureFormatOf } from "./traffic/capture/pcapng_reader.ts";
+import { CaptureError, captureFormatOf, FORMAT_BYTES, otherFormatOf } from "./traffic/capture/packet_file.ts";
 
-/** The first octets determine the format, or the kind of messages. */
-const START_BYTES = 5;
 /** Memory for output that is kept. */
 const OUTPUT_BYTES = 1024 * 1024;
 const ENCODER = new TextEncoder();
@@ -34,15 +32,16 @@ export async function explain(options: ExplainOptions): Promise<number> {
   };
   const pieces = piecesOf(input);
   const start = await startOf(pieces);
-  const format = captureFormatOf(start);
-  if (format === "pcap") throw new Failure(`${inputName(options.file)} ${conversionNeeded(options.file)}`);
-  if (format !== "pcapng" && options.connection !== undefined) {
-    throw new UsageError(`--connection needs a capture (pcapng): ${inputName(options.file)} has messages`);
+  const other = otherFormatOf(start);
+  if (other !== undefined) throw otherFormat(options.file, other);
+  const isCapture = captureFormatOf(start) !== undefined;
+  if (!isCapture && options.connection !== undefined) {
+    throw new UsageError(`--connection needs a capture (pcapng or pcap): ${inputName(options.file)} has messages`);
   }
   try {
-    return format === "pcapng"
+    return isCapture
       ? await explainCapture(input, start, options, layout)
-      : await explainMessages(pieces, start, options, layout);
+      : await explainMessages(input, pieces, start, options, layout);
   } catch (error) {
     // The reader of the output has enough.
     if (error instanceof Deno.errors.BrokenPipe) return 0;
@@ -52,6 +51,7 @@ export async function explain(options: ExplainOptions): Promise<number> {
 
 /** Explains requests or responses in the order of the file. */
 async function explainMessages(
+  input: InputFile,
   pieces: AsyncIterable<Uint8Array>,
   start: Uint8Array,
   { file, answers, all }: ExplainOptions,
@@ -91,6 +91,7 @@ async function explainMessages(
   }
   explainer.labels[direction].end();
   await print();
+  if (input.damage !== undefined) rest = `\n${input.damage}\n`;
   await writeAll(Deno.stdout, ENCODER.encode(rest));
   return valid ? 0 : EXIT_FAILURE;
 }
@@ -105,7 +106,7 @@ async function explainCapture(
   const { file, answers, connection } = options;
   if (answers.length > 0) throw new UsageError("--answers is for responses alone: a capture has their requests");
   const { valid, connections, notes, failure, printed } = await explainInPasses(input, start, options, layout);
-  const lines = notes.map((note) => `${note}\n`).join("");
+  const lines = [...notes, input.damage].map((note) => note === undefined ? "" : `${note}\n`).join("");
   if (lines !== "") await writeAll(Deno.stdout, ENCODER.encode(printed ? `\n${lines}` : lines));
   if (failure !== undefined) throw cannotRead(file, failure);
   if (connections === 0) throw new Failure(`${inputName(file)} has no TCP connection`);
@@ -117,7 +118,7 @@ async function explainCapture(
   return valid ? 0 : EXIT_FAILURE;
 }
 
-/** Explains a capture; if there is too much at a time in it, it is read again for what was left out. */
+/** Explains a capture; if too much waits at a time in it, it is read again for what was left out. */
 async function explainInPasses(
   input: InputFile,
   start: Uint8Array,
@@ -128,16 +129,16 @@ async function explainInPasses(
   const print = (text: Uint8Array) => output.append(text);
   let printed = false;
   const flush = async () => {
-    printed ||= output.length > 0;
+    if (output.length === 0) return;
+    printed = true;
     await writeAll(Deno.stdout, output.view());
     output.clear(OUTPUT_BYTES);
   };
   let valid = true;
-  let failure: CaptureError | undefined;
-  for (let from = 1, most = Infinity, first: Uint8Array = start, passes = 1;; first = NO_BYTES, passes++) {
-    const again = input.rewind !== undefined && passes < MAX_EXPLAIN_PASSES;
-    if (!again) most = Infinity;
-    const explainer = new CaptureExplainer({ ...layout, print, connection, from, most, again });
+  const notes: string[] = [];
+  for (let from = 1, first: Uint8Array = start;; first = NO_BYTES) {
+    const explainer = new CaptureExplainer({ ...layout, print, connection, from, again: input.rewind !== undefined });
+    let failure: CaptureError | undefined;
     try {
       explainer.receive(first);
       await flush();
@@ -152,10 +153,8 @@ async function explainInPasses(
     const explained = explainer.end();
     await flush();
     valid &&= explained.valid;
-    if (explained.leftOut === undefined) return { ...explained, valid, failure, printed };
-    // As many connections as fitted this time will probably fit again.
-    const fitted = explained.leftOut - from;
-    most = fitted < most ? fitted + 1 : 2 * most;
+    notes.push(...explained.notes.filter((note) => !notes.includes(note)));
+    if (explained.leftOut === undefined) return { ...explained, notes, valid, failure, printed };
     from = explained.leftOut;
     await input.rewind!();
   }
@@ -174,7 +173,7 @@ async function* piecesOf(input: Source): AsyncGenerator<Uint8Array> {
 /** Returns at least the octets that tell what they start, if there are so many. */
 async function startOf(pieces: AsyncGenerator<Uint8Array>): Promise<Uint8Array> {
   const start = new ByteBuffer(EXPLAIN_READ_BYTES);
-  while (start.length < START_BYTES) {
+  while (start.length < FORMAT_BYTES) {
     const { done, value } = await pieces.next();
     if (done) break;
     start.append(value);

@@ -377,28 +377,36 @@ export const RECORD_WAITING_BYTES: number = 16 * 1024 * 1024;
 /** How long packets of a recording gather before they are written. */
 export const RECORD_GATHER_MS: number = 200;
 
+/** Octets of a gzip file that are expanded at a time, and that are made of them. */
+export const EXPANDED_BYTES: number = 16 * 1024;
 /** Octets of one packet of a capture, as in Wireshark. A larger packet is left out. */
 export const MAX_CAPTURED_PACKET_BYTES: number = 256 * 1024;
 /** Octets of a packet's comment that are read. */
 export const MAX_PACKET_COMMENT_BYTES: number = 256;
 /** Interfaces in one section of a capture. */
 export const MAX_CAPTURE_INTERFACES: number = 1000;
-/** Connections of a capture that carry octets at a time; the octets of those beyond it are left out. */
-export const MAX_CAPTURED_CONNECTIONS: number = 1000;
-/** Connections of a capture that are remembered, so that late packets are not taken for a new one. */
-export const MAX_KNOWN_CONNECTIONS: number = 16_384;
+/** Connections of a capture that are remembered though they have ended or have no octets: others do not count. */
+export const MAX_QUIET_CONNECTIONS: number = 65_536;
 /** Octets of a capture that may wait for earlier ones, all connections together. Beyond it they are given up. */
 export const MAX_REASSEMBLED_BYTES: number = 32 * 1024 * 1024;
 /** Octets of one direction of a connection that may wait, as in the largest window that a system usually has. */
 export const MAX_REASSEMBLED_DIRECTION_BYTES: number = 8 * 1024 * 1024;
+/** How many octets beyond those that were sent may be acknowledged: a gap in the capture. More is of another connection. */
+export const MAX_ACKNOWLEDGED_AHEAD_BYTES: number = 64 * 1024 * 1024;
+/** The round trip of a connection whose handshake does not show it: the first timeout of TCP (RFC 6298 §2). */
+export const UNKNOWN_ROUND_TRIP_MICROSECONDS: number = 1_000_000;
 /** Octets that a waiting segment counts besides its own: its overhead in memory. */
 export const REASSEMBLED_SEGMENT_BYTES: number = 256;
 /** Octets of a start line that is searched for where the start of a connection was not captured. */
 export const MAX_SEARCHED_LINE_BYTES: number = 9 * 1024;
-/** Octets and characters that `explain` holds of a capture, beside those above: unfinished messages, and text to come. */
+/** Octets and characters that `explain` holds of connections of a capture that wait for those before them. */
 export const MAX_EXPLAINED_BYTES: number = 32 * 1024 * 1024;
-/** How often a capture is read: each time for connections that did not fit before. Those still left are only named. */
-export const MAX_EXPLAIN_PASSES: number = 32;
+/** Octets of one of them that wait as they are; beyond it their explanation does. */
+export const MAX_WAITING_BYTES: number = 8 * 1024;
+/** What each of them, and each of its events, counts besides: the overhead in memory. */
+export const WAITING_CONNECTION_BYTES: number = 600;
+/** See {@linkcode WAITING_CONNECTION_BYTES}. */
+export const WAITING_EVENT_BYTES: number = 100;
 /** Octets that one unfinished message of a capture counts at most, besides the content that `--all` shows. */
 export const MAX_UNFINISHED_BYTES: number = 128 * 1024;
 /** Octets of one message's content that `explain --all` shows of a file with messages. */

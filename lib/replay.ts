@@ -7,14 +7,15 @@
 import { counted, type Source, writeLine } from "./bytes.ts";
 import type { ReplayOptions } from "./cli.ts";
 import { addressText, type Endpoint, isLoopback } from "./address.ts";
-import { cannotRead, conversionNeeded, inputName, openFile, readCertificates } from "./cli/files.ts";
+import { readCertificates } from "./cli/files.ts";
+import { cannotRead, type InputFile, inputName, openFile, otherFormat } from "./cli/input.ts";
 import { Failure } from "./cli/values.ts";
 import { EXIT_FAILURE, EXIT_TIMEOUT } from "./exit_code.ts";
 import { ClientConnection } from "./client/connection.ts";
 import { MAX_REPLAYED_CONNECTIONS } from "./limits.ts";
 import { isColored, painterFor } from "./terminal.ts";
-import { captureEvents } from "./traffic/capture/reader.ts";
-import { CaptureError, captureFormatOf, FORMAT_BYTES } from "./traffic/capture/pcapng_reader.ts";
+import { afterResetText, captureEvents } from "./traffic/capture/reader.ts";
+import { CaptureError, captureFormatOf, FORMAT_BYTES, otherFormatOf } from "./traffic/capture/packet_file.ts";
 import { Replayer } from "./traffic/replay/replayer.ts";
 import { Script } from "./traffic/replay/script.ts";
 import { type RecordedServer, Survey } from "./traffic/replay/survey.ts";
@@ -32,14 +33,14 @@ export async function replay(options: ReplayOptions): Promise<number> {
   try {
     await requireCapture(input, file);
     await input.rewind();
-    const { servers, notes } = await survey(input, options);
+    const { servers, incomplete, notes, isWhole } = await survey(input, options);
     await input.rewind();
     const painter = painterFor(isColored(options.color));
     const open = async (server: Endpoint) => (await ClientConnection.open(server, { timeoutMs, caCerts })).lend();
     const replayer = new Replayer({ to, fast, timeoutMs, open, painter, print });
     try {
       for (const note of notes) await print(note);
-      const script = new Script();
+      const script = new Script(incomplete);
       for await (const event of captureEvents(input, { connection: options.connection })) {
         const step = servers.has(event.connection) ? script.tell(event) : undefined;
         if (step !== undefined) await replayer.take(step);
@@ -49,17 +50,26 @@ export async function replay(options: ReplayOptions): Promise<number> {
     } finally {
       replayer.close();
     }
-    return replayer.timedOut ? EXIT_TIMEOUT : replayer.same ? 0 : EXIT_FAILURE;
+    return replayer.timedOut ? EXIT_TIMEOUT : replayer.same && isWhole ? 0 : EXIT_FAILURE;
   } catch (error) {
     throw error instanceof CaptureError ? cannotRead(file, error) : error;
   }
 }
 
+/** What can be replayed. */
+interface Surveyed {
+  readonly servers: ReadonlyMap<number, RecordedServer>;
+  readonly incomplete: ReadonlySet<number>;
+  readonly notes: readonly string[];
+  /** Whether no octets come after a reset. */
+  readonly isWhole: boolean;
+}
+
 /** Finds what can be replayed, before anything is sent. */
 async function survey(
-  input: Source,
+  input: InputFile,
   { file, to, connection }: ReplayOptions,
-): Promise<{ servers: ReadonlyMap<number, RecordedServer>; notes: string[] }> {
+): Promise<Surveyed> {
   const found = new Survey();
   const events = captureEvents(input, { connection });
   let next = await events.next();
@@ -69,12 +79,14 @@ async function survey(
     throw new Failure(`${file} has more than ${MAX_REPLAYED_CONNECTIONS} connections: --connection N picks one`);
   }
   found.end();
-  const { servers, others } = found;
+  const { servers, incomplete, others } = found;
   const { connections } = next.value;
   if (connection !== undefined && connection > connections) {
     throw new Failure(`${file} has ${counted(connections, "connection")}, so there is no connection ${connection}`);
   }
-  const { notes } = next.value;
+  const notes = [...next.value.notes, ...input.damage === undefined ? [] : [input.damage]];
+  const after = [...next.value.afterResets].filter(([connection]) => servers.has(connection));
+  for (const [connection, octets] of after) notes.push(afterResetText(connection, octets));
   if (others.length > 0) {
     const numbers = `${others.slice(0, SHOWN_NUMBERS).join(", ")}${others.length > SHOWN_NUMBERS ? ", …" : ""}`;
     notes.push(`not replayed, as not HTTP: ${counted(others.length, "connection")} (${numbers})`);
@@ -88,14 +100,16 @@ async function survey(
     const server = `${secure ? "https://" : ""}${addressText(address)}`;
     throw new Failure(`The recorded server ${server} is not on this machine: --to ${server} sends to it all the same`);
   }
-  return { servers, notes };
+  return { servers, incomplete, notes, isWhole: after.length === 0 };
 }
 
 /** @throws {Failure} If the input does not start as a capture. */
 async function requireCapture(input: Source, file: string): Promise<void> {
   const start = new Uint8Array(FORMAT_BYTES);
-  const count = await input.read(start);
-  const format = captureFormatOf(start.subarray(0, count ?? 0));
-  if (format === "pcap") throw new Failure(`${file} ${conversionNeeded(file)}`);
-  if (format !== "pcapng") throw new Failure(`${file} is no capture, expected pcapng`);
+  for (let length = 0, count: number | null = 0; length < start.length && count !== null; length += count ?? 0) {
+    count = await input.read(start.subarray(length));
+  }
+  const other = otherFormatOf(start);
+  if (other !== undefined) throw otherFormat(file, other);
+  if (captureFormatOf(start) === undefined) throw new Failure(`${file} is no capture, expected pcapng or pcap`);
 }

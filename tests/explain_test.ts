@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { runProgram, ServeProcess, wiretable } from "./serve_process.ts";
+import { gzipSync } from "node:zlib";
 import { TempFolder } from "./support.ts";
 import { capture, talk } from "./traffic/captures.ts";
 import { captured, mayCapture, TSHARK, withTshark } from "./tshark.ts";
+import { wireOctets } from "./wire_cases.ts";
 
 function run(args: string[], input: string | Uint8Array = "", permissions?: string[]) {
   return runProgram(["explain", ...args], input, permissions);
@@ -112,7 +114,7 @@ Deno.test("a capture is explained connection by connection, from a file or the i
   );
   assert.match(
     stdout,
-    /\nconnection 2: \S+ to \S+, tcp\.stream == 1 in Wireshark: not HTTP but TLS, 3 octets from the client, /,
+    /\nconnection 2: \S+ to \S+, tcp\.stream == 1 in Wireshark: not HTTP\/1 but TLS \(RFC 8446 §5\.1\), 3 octets from the client, /,
   );
   assert.match(stdout, /\nconnection 3: [^]* A bare LF follows/);
   assert.deepEqual(await run(["-"], CAPTURE, []), { code, stdout, stderr });
@@ -128,13 +130,22 @@ Deno.test("one connection of a capture is explained, and decides the exit code",
   assert.deepEqual(codes, [0, 0, 1]);
 });
 
-const PCAP = ["d4c3b2a1", "a1b2c3d4", "4d3cb2a1", "a1b23c4d"].map((magic) => Uint8Array.fromHex(`${magic}02000400`));
+const FOREIGN: [name: string, start: string, command: string][] = [
+  ["a snoop capture (RFC 1761)", "snoop\0\0\0\0\0\0\x02", "tshark -r FILE -w FILE.pcapng converts it"],
+  ["a modified pcap capture", "\x34\xcd\xb2\xa1\x02\0\x04\0", "tshark -r FILE -w FILE.pcapng converts it"],
+  ["a Network Monitor 2 capture", "GMBU\0\x02\0\0", "tshark -r FILE -w FILE.pcapng converts it"],
+  ["a Sniffer capture", "TRSNIFF data    \x1a", "tshark -r FILE -w FILE.pcapng converts it"],
+  ["compressed by xz", "\xfd7zXZ\0\0\x04", "xz -dk FILE expands it"],
+  ["compressed by zstd", "\x28\xb5\x2f\xfd\0\0\0\0", "zstd -d FILE expands it"],
+  ["compressed by bzip2", "BZh91AY&SY", "bzip2 -dk FILE expands it"],
+  ["a zip archive", "PK\x03\x04\x14\0\0\0", "unzip FILE expands it"],
+];
 const noCaptures: [name: string, args: string[], input: string | Uint8Array, message: RegExp][] = [
-  ...PCAP.map((octets, i): [string, string[], Uint8Array, RegExp] => [
-    `classic pcap (${i + 1})`,
+  ...FOREIGN.map(([name, start, command]): [string, string[], Uint8Array, RegExp] => [
+    name,
     ["-"],
-    octets,
-    /^wiretable: The input is a classic pcap capture, expected pcapng: tshark -r FILE\.pcap -w FILE\.pcapng converts it\n$/,
+    wireOctets(start),
+    new RegExp(`^wiretable: The input is ${RegExp.escape(name)}, expected [^:]*: ${RegExp.escape(command)}\n$`),
   ]),
   [
     "a connection that is not there",
@@ -146,7 +157,7 @@ const noCaptures: [name: string, args: string[], input: string | Uint8Array, mes
     "a connection of messages",
     ["-", "--connection", "1"],
     GET,
-    /^wiretable: --connection needs a capture \(pcapng\): The input has messages\n$/,
+    /^wiretable: --connection needs a capture \(pcapng or pcap\): The input has messages\n$/,
   ],
   [
     "what is no number of a connection",
@@ -193,22 +204,34 @@ Deno.test("a capture is explained up to where it is cut off, or not valid", asyn
 });
 
 Deno.test({
-  name: withTshark("a classic capture is converted by the command that is named"),
+  name: withTshark("a capture is explained as the same one in each format that editcap writes, compressed or not"),
   ignore: !TSHARK,
   async fn() {
     using folder = new TempFolder();
-    const [old, source] = [folder.file("old capture.pcap"), folder.file("source")];
-    await Deno.writeFile(source, CAPTURE);
-    await new Deno.Command("editcap", { args: ["-F", "pcap", source, old], stderr: "null" }).output();
-    const { code, stdout, stderr } = await run([old], "", [`--allow-read=${old}`]);
-    assert.deepEqual([code, stdout], [1, ""]);
-    const [, command] = /, expected pcapng: (.*) converts it\n$/.exec(stderr)!;
-    const shell = await new Deno.Command("sh", { args: ["-c", command], stdout: "null", stderr: "null" }).output();
-    assert.equal(shell.code, 0);
-    const file = folder.file("old capture.pcapng");
-    const explained = await run([file], "", [`--allow-read=${file}`]);
-    assert.deepEqual(explained, { ...await run([source], "", [`--allow-read=${source}`]) });
+    await Deno.writeFile(folder.file("source"), CAPTURE);
+    const explained = await run(["-"], CAPTURE, []);
+    for (const format of ["pcap", "nsecpcap", "pcapng"]) {
+      const args = ["-F", format, folder.file("source"), folder.file(format)];
+      assert((await new Deno.Command("editcap", { args, stderr: "null" }).output()).success);
+      const file = await Deno.readFile(folder.file(format));
+      for (const octets of [file, gzipSync(file)]) {
+        assert.deepEqual(await run(["-"], octets, []), explained);
+      }
+    }
   },
+});
+
+Deno.test("a compressed capture that is cut off is explained as far as it goes", async () => {
+  const { code, stdout } = await run(["-", "--connection", "1"], gzipSync(CAPTURE, { level: 0 }).subarray(0, -20), []);
+  assert.equal(code, 0);
+  assert.match(
+    stdout,
+    /^connection 1: [^]*\n\nthe file is cut off in the block after packet \d+\nthe gzip file is cut off\n$/,
+  );
+});
+
+Deno.test("messages may be compressed", async () => {
+  assert.deepEqual(await run(["-"], gzipSync(GET), []), await run(["-"], GET, []));
 });
 
 const CAPTURES = mayCapture();

@@ -178,6 +178,7 @@ Deno.test("every file of lib has tests", () => {
     "lib/relay/options",
     "lib/server/context",
     "lib/traffic",
+    "lib/traffic/capture/capture_events",
     "lib/client/errors",
     "lib/client/help",
     "lib/store/sqlite_thread",

@@ -9,6 +9,8 @@ import { Capture } from "../lib/traffic/capture/writer.ts";
 import { recordingStart } from "../lib/traffic/capture/pcapng.ts";
 import { ROOT, runProgram, ServeProcess, signalTest } from "./serve_process.ts";
 import { TempFolder } from "./support.ts";
+import { gzipSync } from "node:zlib";
+import { ipPacket, pcap, talk } from "./traffic/captures.ts";
 import { eventOf, GET, type Happening, OK } from "./traffic/recorded_events.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
@@ -349,6 +351,35 @@ async function writeRecording(file: string, address: SocketAddress, happenings: 
   await Deno.writeFile(file, new Blob(blocks as BlobPart[]).stream());
 }
 
+Deno.test("a response whose request was not captured is not compared, and not waited for", async () => {
+  await using server = await ServeProcess.start();
+  using folder = new TempFolder();
+  const head = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+  const [first, late] = [folder.file("first.pcap"), folder.file("late.pcap.gz")];
+  // Only the server's packets; and a capture that begins after the first request.
+  const all = talk([`> ${GET}`, "< HTTP/1.1 100 Continue\r\n\r\n", `< ${head}`, `> ${GET}`, `< ${head}`]);
+  await Deno.writeFile(first, pcap(all.filter(({ by }) => by === "server").map(ipPacket)));
+  await Deno.writeFile(late, gzipSync(pcap(all.slice(4).map(ipPacket))));
+  const args = ["--to", `127.0.0.1:${server.port}`, "--fast", "--timeout", "600"];
+  const none = await replay([first, ...args], first);
+  assert.match(none.stdout, /exchange 1: no request: not compared: its request was not captured\n/);
+  assert.match(none.stdout, /exchange 2: no request: not compared: its request was not captured\n2 exchanges: /);
+  const rest = await replay([late, ...args], late);
+  assert.match(rest.stdout, /exchange 1: no request: not compared: its request was not captured\n/);
+  assert.match(rest.stdout, /exchange 2: GET \/a: differs\n/);
+});
+
+Deno.test("octets after a reset are told, and are a failure", async () => {
+  await using server = await ServeProcess.start();
+  using folder = new TempFolder();
+  const file = folder.file("reset.pcap");
+  const segments = talk([`> ${GET}`, `< ${OK}`, "> RST", "< more"]);
+  await Deno.writeFile(file, pcap(segments.map(ipPacket), { times: segments.map((_, i) => i < 6 ? i : 5000) }));
+  const { code, stdout } = await replay([file, "--to", `127.0.0.1:${server.port}`, "--fast"], file);
+  assert.equal(code, 1);
+  assert.match(stdout, /^connection 1: 4 octets after the reset not explained\n/);
+});
+
 Deno.test("what cannot be replayed is one line, and nothing is sent", async () => {
   using folder = new TempFolder();
   const [http, mail, pcap, none] = ["http.pcapng", "mail.pcapng", "old.pcap", "none"].map((name) => folder.file(name));
@@ -356,7 +387,7 @@ Deno.test("what cannot be replayed is one line, and nothing is sent", async () =
   const far = { hostname: "192.0.2.1", port: 80 };
   await writeRecording(http, far, exchange);
   await writeRecording(mail, far, [[1, 0, "open"], [1, 1, "< 220 mail\r\n"], [1, 2, "> EHLO a\r\n"]]);
-  await Deno.writeFile(pcap, Uint8Array.fromHex("d4c3b2a102000400"));
+  await Deno.writeTextFile(pcap, "snoop\0\0\0");
   await Deno.writeTextFile(none, GET);
   const denied = await replay([http]);
   assert.equal(denied.code, 1);
@@ -369,9 +400,13 @@ Deno.test("what cannot be replayed is one line, and nothing is sent", async () =
     [[http, "--connection", "2"], `${http} has 1 connection, so there is no connection 2`],
     [[mail], `${mail} holds no HTTP, so there is nothing to replay`],
     [[mail, "--connection", "1"], `Connection 1 of ${mail} holds no HTTP, so there is nothing to replay`],
-    [[none], `${none} is no capture, expected pcapng`],
+    [[none], `${none} is no capture, expected pcapng or pcap`],
     [["-"], "The input is read twice: expected a file, saw a pipe"],
-    [[pcap], `${pcap} is a classic pcap capture, expected pcapng: tshark -r ${pcap} -w ${pcap}ng converts it`],
+    [
+      [pcap],
+      `${pcap} is a snoop capture (RFC 1761), expected pcapng or pcap, or one of them in gzip: ` +
+      `tshark -r ${pcap} -w ${pcap}ng converts it`,
+    ],
   ];
   for (const [args, message] of cases) {
     const { code, stdout, stderr } = await replay(args, args[0]);

@@ -4,9 +4,8 @@
  * @module
  */
 
-import { NOT_UTF8, readAtMost, type Source } from "../bytes.ts";
+import { NOT_UTF8, readAtMost } from "../bytes.ts";
 import { MAX_FLAG_FILE_BYTES, MAX_TOKENS } from "../limits.ts";
-import { quoteForShell } from "./program.ts";
 import { Failure, MissingPermission } from "./values.ts";
 
 /** Reads the tokens in the file of `--token-file`, one in each line that is not blank. */
@@ -79,52 +78,6 @@ export async function readFile(what: string, file: string, most: number): Promis
   }
 }
 
-/** A file, or the standard input, that is read in pieces. A read that fails throws a {@linkcode Failure}. */
-export interface InputFile extends Source, Disposable {
-  /** Goes back to the start; left out for pipes and the like. */
-  readonly rewind?: () => Promise<unknown>;
-}
-
-/**
- * Opens a file to read it in pieces, or the standard input for `-`.
- *
- * @throws {Failure} If it cannot be opened.
- */
-export async function openFile(file: string): Promise<InputFile> {
-  const failed = (error: unknown) => {
-    throw cannotRead(file, error);
-  };
-  if (file === "-") return { read: (bytes) => Deno.stdin.read(bytes).catch(failed), [Symbol.dispose]() {} };
-  const opened = await Deno.open(file).catch((error) => {
-    if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`Reading ${file} needs a permission`);
-    return failed(error);
-  });
-  const rewind = () => opened.seek(0, Deno.SeekMode.Start);
-  const canRewind = await rewind().then(() => true, () => false);
-  return {
-    read: (bytes) => opened.read(bytes).catch(failed),
-    ...canRewind && { rewind },
-    [Symbol.dispose]: () => opened.close(),
-  };
-}
-
-/** Creates the error for a file that cannot be read, or that is no valid capture. */
-export function cannotRead(file: string, error: unknown): Failure {
-  return new Failure(`Cannot read ${inputName(file)}: ${reasonOf(error)}`);
-}
-
-/** Returns the name of a file in messages. */
-export function inputName(file: string): string {
-  return file === "-" ? "The input" : file || '""';
-}
-
-/** Returns what to say of a capture in the older format: the command that converts it. */
-export function conversionNeeded(file: string): string {
-  const source = file === "-" ? "FILE.pcap" : quoteForShell(file);
-  const target = file === "-" ? "FILE.pcapng" : quoteForShell(`${file.replace(/\.(?:pcap|cap|dmp)$/i, "")}.pcapng`);
-  return `is a classic pcap capture, expected pcapng: tshark -r ${source} -w ${target} converts it`;
-}
-
 /**
  * Creates a new file that only its owner may access. On Windows it has the permissions of its folder.
  *
@@ -141,6 +94,6 @@ export async function makeFile(flag: string, file: string): Promise<Deno.FsFile>
 }
 
 /** Returns the system's reason, without its number and the name of the file, which stands before it. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   return (error as Error).message.replace(/ \(os error \d+\)(?:: open '.*')?$/s, "");
 }

@@ -84,8 +84,8 @@ a site's own name is needed: curl --connect-to SITE:80:${DEFAULT_HOST}:${RELAY_P
     details: `\
 FILE has requests or responses as they were sent; - is the standard input.
 Messages that start with HTTP/ are responses. FILE may also be a capture
-(pcapng), of serve --record, of connect --record or of Wireshark: then each
-connection's requests stand beside their responses.`,
+(pcapng or pcap) of serve --record, connect --record, Wireshark, tcpdump: then
+each connection's requests stand beside their responses. gzip is expanded.`,
     flags: [...Object.values(EXPLAIN_FLAGS), HELP_FLAG],
     notes: "Exit code: 0 if every message is complete and valid, 1 otherwise.",
   },
@@ -97,8 +97,9 @@ connection's requests stand beside their responses.`,
     about: "send again what clients sent, compare answers",
     details: `\
 FILE is a recording of serve or connect (--record), or a capture of Wireshark
-(pcapng). Octets go out as they were split, after the answers that came before
-them, with the recorded pauses. Requests are never rewritten.`,
+or tcpdump (pcapng or pcap, also in gzip). Octets go out as they were split,
+after the answers that came before them, with the recorded pauses. Requests are
+never rewritten.`,
     flags: [...Object.values(REPLAY_FLAGS), HELP_FLAG],
     notes: `\
 Compared: status, fields, content, whether the connection stays; not the values

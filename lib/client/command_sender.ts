@@ -10,6 +10,7 @@ import { type FieldLine, HttpError, type HttpRequest, isInterim } from "../http_
 import { CLIENT_TIMEOUT_MS } from "../limits.ts";
 import { parseLine } from "./command.ts";
 import { describeFields, filesOf, requestOf, type TableWords } from "./items.ts";
+import { withData } from "./pasted.ts";
 import type { RawView } from "./raw.ts";
 import type { RawStep } from "./raw_steps.ts";
 import { WrongInput } from "./words.ts";
@@ -31,6 +32,7 @@ export interface CommandSenderOptions extends Pick<ClientOptions, "caCerts" | "t
 /** Sends commands to the table, one after the other, over a connection that is tapped at the client's end. */
 export class CommandSender {
   readonly #options: CommandSenderOptions;
+  readonly #words: TableWords;
   readonly #session: Session;
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
@@ -39,6 +41,14 @@ export class CommandSender {
   constructor(options: CommandSenderOptions) {
     this.#options = options;
     const { endpoint, caCerts, tap } = options;
+    this.#words = {
+      ...options.words,
+      server: {
+        endpoint,
+        commandLine: (args) => args.join(" "),
+        insecureAdvice: "nothing, its certificate is trusted",
+      },
+    };
     // The server is this program, at an address that its certificate may not name.
     this.#session = new Session(endpoint, { timeoutMs: CLIENT_TIMEOUT_MS, caCerts, anyName: true, tap });
   }
@@ -60,31 +70,33 @@ export class CommandSender {
     if (!this.#session.cancel()) this.#session.close();
   }
 
-  #parse(line: string): HttpRequest | readonly RawStep[] {
+  async #parse(line: string): Promise<HttpRequest | readonly RawStep[]> {
+    const { defaults } = this.#options;
+    const refuseFile = (): never => {
+      throw new WrongInput("no file is read for a page: type the content itself");
+    };
     try {
-      const command = parseLine(line, this.#options.words);
+      const command = parseLine(line, this.#words);
       if (command.kind === "raw") return command.steps;
-      if (command.kind === "request") {
-        const { words, defaults } = this.#options;
-        if (filesOf(command.order, [defaults]).length > 0) {
-          throw new WrongInput("no file is read for a page: type the content itself");
-        }
-        return requestOf(command.order, [defaults], words).request;
+      if (command.kind === "request" || command.kind === "pasted") {
+        if (filesOf(command.order, [defaults]).length > 0) refuseFile();
+        const { request } = requestOf(command.order, [defaults], this.#words);
+        return command.kind === "request" ? request : (await withData(request, command.curl, refuseFile)).request;
       }
       if (command.kind === "ask") {
-        throw new WrongInput(`the values are missing: post NAME ${describeFields(this.#options.words)}`);
+        throw new WrongInput(`the values are missing: post NAME ${describeFields(this.#words)}`);
       }
       throw new WrongInput("only commands that send something work here, as get all, or raw with its steps");
     } catch (error) {
-      if (error instanceof WrongInput) throw new HttpError(422, `Wrong Input: ${error.message}`);
-      throw error;
+      if (!(error instanceof WrongInput)) throw error;
+      throw new HttpError(422, `Wrong Input: ${[error.message, ...error.command ? [error.command] : []].join(": ")}`);
     }
   }
 
   async #execute(line: string, signal: AbortSignal): Promise<string> {
     if (this.#closed) throw new HttpError(503, "The server is stopping");
     if (signal.aborted) throw new HttpError(503, "The page has left");
-    const order = this.#parse(line);
+    const order = await this.#parse(line);
     const cancel = () => this.#session.cancel();
     signal.addEventListener("abort", cancel);
     try {

@@ -49,6 +49,8 @@ export interface NamedField {
 export interface TableWords {
   /** The fields, in the order of values without names; `undefined` if a row may have any. */
   readonly fields: readonly NamedField[] | undefined;
+  /** Whether nobody has named these fields, so that the server's may be others. */
+  readonly areGuessed?: boolean;
   /** The operators of filters, such as `gte` in `age:gte=2`. */
   readonly filterOperators: readonly string[];
   /** The server; without it, every URL is of another one. */
@@ -366,7 +368,10 @@ function positionalValues(method: string, values: readonly string[], table: Tabl
   }
   if (table.fields === undefined) throw new WrongInput("values need names here: type=snail, or age:=1 for JSON");
   if (values.length !== table.fields.length) {
-    throw new WrongInput(`expected ${table.fields.length} values, ${describeFields(table)}, saw ${values.length}`);
+    const hint = table.areGuessed ? "; options all asks the server for its fields" : "";
+    throw new WrongInput(
+      `expected ${table.fields.length} values, ${describeFields(table)}, saw ${values.length}${hint}`,
+    );
   }
   return table.fields.map((field, i) => ({ name: field.name, json: typedValue(field, values[i]), isPath: false }));
 }

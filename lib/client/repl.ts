@@ -5,7 +5,7 @@
  * @module
  */
 
-import { EXIT_AGAINST, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT } from "../exit_code.ts";
+import { EXIT_AGAINST, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT, exitCodeOf } from "../exit_code.ts";
 import { authorityOf, type Endpoint } from "../address.ts";
 import { BoundedBytes } from "../bytes.ts";
 import { Cancelled, ClientError, type ExchangeEvent, InvalidResponse, type Session, TimeoutError } from "../client.ts";
@@ -411,8 +411,9 @@ class Repl {
       if (error instanceof RangeError) return;
       throw error;
     }
-    if (describeFields({ fields }) === describeFields(this.#table)) return;
-    this.#table = { ...this.#table, fields };
+    const areNew = describeFields({ fields }) !== describeFields(this.#table);
+    this.#table = { ...this.#table, fields, areGuessed: false };
+    if (!areNew) return;
     await screen.tell(escapeText(`(the server says what a row has: ${describeFields(this.#table)})`));
   }
 
@@ -442,9 +443,4 @@ function fieldsOfProblem(document: Uint8Array | undefined): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Returns the exit code of a status. A status of no class counts as a server error (RFC 9110 §15). */
-function exitCodeOf(status: number): number {
-  return status >= 100 && status < 400 ? 0 : status >= 400 && status < 500 ? 4 : 5;
 }

@@ -31,6 +31,7 @@ const UNREAD: Readonly<Record<Stop, readonly [label: string, rule: string | unde
   "left HTTP": ["no longer HTTP: the connection speaks another protocol", "RFC 9110 §7.8", true],
   "connection ends": ["not read: the connection ends", "RFC 9112 §9.6", false],
   "held": ["not read: no answer has said what this is", undefined, true],
+  "lost": ["not read: octets are missing before it, up to the next start line", undefined, true],
 };
 
 /**
@@ -124,7 +125,12 @@ export class Labels {
       case "cut":
         this.keep();
         this.#finishAll();
-        if (this.#stopped !== "left HTTP") this.#stopped = undefined;
+        if (this.#stopped !== "left HTTP") this.#stopped = "lost";
+        break;
+      case "lost":
+        this.#facts!.lost += event.octets;
+        this.#facts!.contentBytes += event.octets;
+        this.#inChunk -= event.octets;
         break;
       case "stopped":
         this.#finishBroken(event.from);
@@ -132,6 +138,7 @@ export class Labels {
         break;
       case "resumed":
         this.#finishBroken(event.from);
+        if (this.#stopped === "lost") this.#finishUnread("lost", event.from);
         this.#stopped = undefined;
         this.#carry = "";
         this.#piece = event.octets;
@@ -172,7 +179,7 @@ export class Labels {
     this.#cutHead(this.#octets(to), start);
     const chunked = head.contentLength === undefined && head.fields.get("transfer-encoding") !== undefined;
     const { interim, exchange } = message;
-    const facts = { head, interim, answers: exchange.method, chunked, chunks: 0, contentBytes: 0 };
+    const facts = { head, interim, answers: exchange.method, chunked, chunks: 0, contentBytes: 0, lost: 0 };
     this.#facts = { ...facts, accepted: acceptedIn(head) };
     this.#phase = chunked ? "chunks" : "content";
   }
@@ -380,12 +387,12 @@ export class Labels {
     this.#push({ kind: "unread", findings: [], state: "whole" });
   }
 
-  #finishUnread(why: Stop): void {
-    const length = this.pending;
+  #finishUnread(why: Stop, end = this.#received): void {
+    const length = end - this.#start;
     if (length === 0) return;
     const [label, rule, isRight] = UNREAD[why];
-    this.#rows.push({ start: 0, end: length, kind: "unread", octets: this.#carry, label, rule });
-    this.#labelled = this.#received;
+    const octets = this.#octets(end).substring(0, length);
+    this.#rows.push({ start: 0, end: length, kind: "unread", octets, label, rule });
     this.#carry = "";
     this.#push({ kind: "unread", findings: [], state: isRight ? "whole" : "broken" });
   }

@@ -57,7 +57,7 @@ export interface Exchange {
 }
 
 /** Why octets are not read as messages. */
-export type Stop = "left HTTP" | "connection ends" | "held";
+export type Stop = "left HTTP" | "connection ends" | "held" | "lost";
 
 /** What happens in one direction. */
 export type ExchangeEvent =
@@ -87,11 +87,13 @@ export type ExchangeEvent =
       readonly unread: Uint8Array;
       readonly at: number;
     }
+    /** Octets of content are missing: reading goes on behind them. */
+    | { readonly kind: "lost"; readonly message: Message; readonly octets: number }
     /** Octets are missing: what is left of a message, if any, will not come. */
     | { readonly kind: "cut"; readonly message: Message | undefined }
     /** From an offset on, octets are not read as messages. */
     | { readonly kind: "stopped"; readonly from: number; readonly why: Stop }
-    /** Reading starts again with octets that were held. They are valid during the call. */
+    /** Reading starts again with octets that were held, or at a start line that follows missing octets. Valid as above. */
     | { readonly kind: "resumed"; readonly from: number; readonly octets: Uint8Array }
   );
 

@@ -17,7 +17,7 @@
  * @module
  */
 
-import { octetString } from "../bytes.ts";
+import { ByteBuffer, octetString } from "../bytes.ts";
 import {
   type ContentPiece,
   HttpError,
@@ -38,7 +38,8 @@ import {
   type Stop,
 } from "./messages.ts";
 import { startsMessage } from "./start_lines.ts";
-import { Way } from "./way.ts";
+import { StartLineSearch } from "./start_search.ts";
+import { type Arrival, Way } from "./way.ts";
 
 /** Options of a {@linkcode Pairing}. */
 export interface PairingOptions {
@@ -113,6 +114,7 @@ export class Pairing {
     const from = way.received;
     way.received += bytes.length;
     const arrival = ++this.#calls;
+    if (way.search !== undefined) return this.#find(way, way.search, bytes, { time, arrival });
     if (way.stopped === undefined) {
       way.time = time;
       way.arrival = arrival;
@@ -137,17 +139,48 @@ export class Pairing {
     this.#read(way);
   }
 
-  /** Ends the messages before octets that are missing in one direction. What comes next starts a message. */
-  gap(direction: Direction): void {
+  /**
+   * Passes over octets that are missing in one direction: content of known length goes on behind them. Otherwise they end
+   * the message, and the next start line begins one.
+   */
+  gap(direction: Direction, octets = Infinity): void {
     const way = this.#way(direction);
-    const { message } = way;
+    const { message, search } = way;
+    if (search !== undefined) return void search.end();
+    if (way.stopped === undefined && message?.head !== undefined && way.decoder.skip(octets)) {
+      this.#tell({ kind: "lost", direction, message, octets });
+      return this.#read(way);
+    }
     this.#tell({ kind: "cut", direction, message });
     if (way.stopped === "left HTTP") return;
     way.restart();
+    way.stopped = "lost";
+    way.search = new StartLineSearch();
     if (direction === "request") return;
     if (message !== undefined) this.#over(message.exchange);
-    // What comes next most probably answers the last request.
+    this.#overButLast();
+  }
+
+  /** What comes behind missing octets most probably answers the last request. */
+  #overButLast(): void {
     while (this.#open.length > 1) this.#over(this.#open[0]);
+  }
+
+  /** Looks for a start line in octets behind missing ones. */
+  #find(way: Way, search: StartLineSearch<Arrival>, bytes: Uint8Array, arrival: Arrival): void {
+    const { direction } = way;
+    const found = search.receive(bytes, arrival, direction);
+    if (found === undefined) return;
+    const octets = new ByteBuffer(0);
+    for (const piece of found.pieces) octets.append(piece.bytes);
+    if (direction === "response" && search.skipped > 0) this.#overButLast();
+    way.restart();
+    way.start = way.received - octets.length;
+    way.time = found.pieces[0].packet.time;
+    way.arrival = found.pieces[0].packet.arrival;
+    this.#tell({ kind: "resumed", direction, from: way.start, octets: octets.view() });
+    way.decoder.receive(octets.view());
+    this.#read(way);
   }
 
   #way(direction: Direction): Way {

@@ -1,5 +1,6 @@
+// deno-lint-ignore-file no-control-regex -- other protocols start with control characters
 /**
- * Recognises the start lines of messages in octets, before anything is decoded.
+ * Recognises the start lines of messages in octets, and other protocols, before anything is decoded.
  *
  * @module
  */
@@ -13,13 +14,31 @@ import { METHOD_MEANINGS } from "./words.ts";
 const REQUEST_LINE = /^[!#$%&'*+.^_`|~\w-]+ [!-~]+ HTTP\/1\.[01]\r?\n$/;
 /** A status line (RFC 9112 §4). */
 const STATUS_LINE = /^HTTP\/1\.[01] [1-5]\d\d(?: [^\r\n]*)?\r?\n$/;
-/** What the known methods and a broken request line may start with, and a status line. */
-const BEGINNINGS: Readonly<Record<Direction, readonly string[]>> = {
-  request: Object.keys(METHOD_MEANINGS).flatMap((method) => [`${method} `, `${method}\t`]),
-  response: ["HTTP/"],
-};
-/** What TLS starts with: a handshake record of version 3 (RFC 8446 §5.1). */
-const TLS_START = "\x16\x03";
+/** A known method and a blank, which begin a request line however it goes on. */
+const KNOWN_METHOD = new RegExp(`^(?:${Object.keys(METHOD_MEANINGS).join("|")})[ \t]`);
+/** A request line of a method that is not known, perhaps broken. */
+const ANY_METHOD = /^[!-~]+[ \t].*[ \t]HTTP\/\d(?:\.\d+)?[ \t]*\r?$/i;
+/** A request line without a version. */
+const SIMPLE_REQUEST = /^GET [!-~]+\r?$/;
+
+const PROXY_LINE = "a PROXY line (PROXY protocol §2)";
+/** Other protocols, by what their first octets are. */
+const OTHERS: readonly [name: string, client: RegExp, server?: RegExp][] = [
+  ["TLS (RFC 8446 §5.1)", /^[\x14-\x17]\x03[\0-\x04]/, /^[\x14-\x17]\x03[\0-\x04]/],
+  ["an SSLv2 hello (RFC 5246 §E.2)", /^[\x80-\xff].\x01(?:\0\x02|\x03[\0-\x04])/s],
+  ["HTTP/2 (RFC 9113 §3.4)", /^PRI \* HTTP\/2\.0\r?\n/, /^\0\0.\x04\0{5}/s],
+  ["RTSP (RFC 7826 §7.1)", /^[!-~]+ [!-~]+ RTSP\/\d\.\d\r?\n/, /^RTSP\/\d/],
+  ["SIP (RFC 3261 §7.1)", /^[!-~]+ [!-~]+ SIP\/\d\.\d\r?\n/, /^SIP\/\d/],
+  ["ICAP (RFC 3507 §4.3.2)", /^[!-~]+ [!-~]+ ICAP\/\d\.\d\r?\n/, /^ICAP\/\d/],
+  ["SSH (RFC 4253 §4.2)", /^SSH-[12]\./, /^SSH-[12]\./],
+  ["SMTP (RFC 5321 §3.1)", /^(?:EHLO|HELO)[ \r\n]/i, /^220[ -][^\r\n]*SMTP/i],
+  ["FTP (RFC 959 §4.1)", /^USER [^\r\n]*\r?\n/i, /^220[ -][^\r\n]*FTP/i],
+  ["FastCGI (FastCGI 1.0 §3.3)", /^\x01\x01..\0\x08/s, /^\x01[\x03\x06\x07]../s],
+  [PROXY_LINE, /^PROXY (?:TCP[46]|UNKNOWN)[ \r]|^\r\n\r\n\0\r\nQUIT\n/],
+];
+const SIMPLE_NAME = "HTTP/0.9 (RFC 1945 §4.1)";
+/** How many octets name any of them that have control characters. */
+const NAMING_OCTETS = 12;
 
 /** Returns what a line with its end starts; `undefined` if it is no start line. */
 export function kindOfLine(line: string): Direction | undefined {
@@ -34,46 +53,73 @@ export function startsMessage(octets: Uint8Array, direction: Direction): boolean
 }
 
 /**
- * Returns whether octets start with a request or status line, a broken one included; `undefined` if that needs more
- * octets.
+ * Returns what the first octets of a direction begin: `HTTP/1`, though it may be broken, another protocol by its name, or
+ * `""` for neither; `undefined` if that needs more octets.
  */
-export function beginsAsHttp(octets: string, direction: Direction): boolean | undefined {
-  const words = BEGINNINGS[direction];
+export function protocolOf(octets: string, direction: Direction): string | undefined {
+  const other = OTHERS.find(([, client, server]) => (direction === "request" ? client : server)?.test(octets));
+  if (other !== undefined) return other[0];
+  if (direction === "response") {
+    return octets.startsWith("HTTP/") ? "HTTP/1" : "HTTP/".startsWith(octets) ? undefined : "";
+  }
   // Empty lines before a request are ignored (RFC 9112 §2.2).
-  const start = direction === "request" ? octets.replace(/^(?:\r?\n)+/, "") : octets;
-  if (words.some((word) => start.startsWith(word))) return true;
-  if (direction === "response") return words.some((word) => word.startsWith(start)) ? undefined : false;
-  const line = start.split("\n", 1)[0];
-  if (/HTTP\/\d/i.test(line)) return true;
-  if (line.length < start.length || line.length > MAX_SEARCHED_LINE_BYTES) return false;
-  // A start line has no control characters; TLS starts with one.
-  return /^[\t\r\x20-\x7e\x80-\xff]*$/.test(line) ? undefined : false;
+  const start = octets.replace(/^(?:\r?\n)+/, "");
+  const [line] = start.split("\n", 1);
+  const isWhole = line.length < start.length || line.length > MAX_SEARCHED_LINE_BYTES;
+  // A start line has no control characters.
+  const isText = /^[\t\r\x20-\x7e\x80-\xff]*$/.test(line);
+  if (KNOWN_METHOD.test(line)) {
+    if (isText && !isWhole) return undefined;
+    return isWhole && SIMPLE_REQUEST.test(line) ? SIMPLE_NAME : "HTTP/1";
+  }
+  if (!isText) return octets.length < NAMING_OCTETS ? undefined : "";
+  return !isWhole ? undefined : ANY_METHOD.test(line) ? "HTTP/1" : "";
 }
 
-/** Decides by the first octets of both directions whether a connection carries HTTP. */
+/** Decides by the first octets of both directions whether a connection carries HTTP/1. */
 export class Beginning {
   /** Whether it does: if a direction begins with a start line; `undefined` until that is known. */
   isHttp: boolean | undefined;
+  /** What it carries instead, if that is known. */
+  other: string | undefined;
   /** How many octets came until then. */
   readonly octets: Record<Direction, number> = { request: 0, response: 0 };
-  /** The first octets of each direction while it may begin a message; then enough to recognise TLS. */
+  /** The first octets of each direction, while they may begin a message. */
   readonly #starts: Record<Direction, string> = { request: "", response: "" };
   readonly #others = new Set<Direction>();
+  /** Directions whose first octets are not known: a start line that begins a read tells. */
+  readonly #gaps = new Set<Direction>();
 
-  /** Whether the client spoke TLS. */
-  get isTls(): boolean {
-    return this.#starts.request.startsWith(TLS_START);
+  /** Receives a gap before the next octets. */
+  gap(direction: Direction): void {
+    if (!this.#others.has(direction)) this.#gaps.add(direction);
   }
 
   /** Receives the next octets of a direction. */
   receive(direction: Direction, bytes: Uint8Array): void {
     if (this.isHttp) return;
     this.octets[direction] += bytes.length;
-    if (this.#others.has(direction)) return;
-    const text = this.#starts[direction] + octetString(bytes, 0, Math.min(bytes.length, MAX_SEARCHED_LINE_BYTES + 1));
-    const begins = beginsAsHttp(text, direction);
-    this.#starts[direction] = begins === undefined ? text : text.slice(0, TLS_START.length);
-    if (begins === false) this.#others.add(direction);
-    this.isHttp = begins || (this.#others.size === 2 ? false : undefined);
+    if (this.isHttp === false || this.#others.has(direction)) return;
+    if (this.#gaps.has(direction)) {
+      this.isHttp = startsMessage(bytes, direction) || undefined;
+      return;
+    }
+    this.#starts[direction] += octetString(bytes, 0, Math.min(bytes.length, MAX_SEARCHED_LINE_BYTES + 1));
+    const protocol = protocolOf(this.#starts[direction], direction);
+    if (protocol === undefined) return;
+    this.#starts[direction] = "";
+    if (protocol === "HTTP/1") {
+      this.isHttp = true;
+      return;
+    }
+    this.#others.add(direction);
+    this.other ||= protocol;
+    // A server may answer in HTTP/1 what is not; what follows a PROXY line is not read.
+    if (protocol === PROXY_LINE || this.#others.size === 2) this.isHttp = false;
+  }
+
+  /** Decides by the octets that came, as there are no more. */
+  end(): void {
+    this.isHttp ??= KNOWN_METHOD.test(this.#starts.request) || this.other === SIMPLE_NAME && this.octets.response === 0;
   }
 }

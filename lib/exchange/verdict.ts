@@ -40,6 +40,8 @@ export interface MessageFacts {
   chunks: number;
   /** Octets of content so far. */
   contentBytes: number;
+  /** How many of them are missing. */
+  lost: number;
 }
 
 const RULE = "RFC 9112 §6.3";
@@ -73,6 +75,7 @@ export function contentFindings(facts: MessageFacts, state: "whole" | "incomplet
   if (chunked && state === "whole") {
     findings.push({ text: `${counted(contentBytes, "octet")} of content in ${counted(chunks, "chunk")}` });
   } else if (!chunked) findings.push(...lengthFinding(head, answers, contentBytes));
+  if (facts.lost > 0) findings.push({ text: `${counted(facts.lost, "octet")} of the content not captured` });
   const announced = Math.max(contentBytes, head.contentLength ?? 0);
   if (head.kind === "request" && announced > REQUEST_LIMITS.maxContentBytes) {
     const text =

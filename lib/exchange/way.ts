@@ -8,6 +8,15 @@ import { ByteBuffer, NO_BYTES } from "../bytes.ts";
 import { Decoder } from "../http_message.ts";
 import { type MessageLimits, UNREAD_KEPT_BYTES } from "../limits.ts";
 import type { Direction, Message, Stop } from "./messages.ts";
+import type { StartLineSearch } from "./start_search.ts";
+
+/** When octets came, by the caller's clock, and with which call. */
+export interface Arrival {
+  /** The time. */
+  readonly time: number;
+  /** The number of the call. */
+  readonly arrival: number;
+}
 
 /** One direction of a connection. */
 export class Way {
@@ -32,6 +41,8 @@ export class Way {
   readOn = false;
   /** The number of the exchange behind whose broken message reading has just started again. */
   behind: number | undefined;
+  /** Looks for the next message behind octets that are missing. */
+  search: StartLineSearch<Arrival> | undefined;
   /** Whether the direction has ended. */
   ended = false;
   /** Whether it has to end after the last complete message (RFC 9112 §9.3). */
@@ -93,7 +104,7 @@ export class Way {
     if (this.ended) this.decoder.close();
     this.start = this.received;
     this.message = undefined;
-    this.stopped = undefined;
+    this.stopped = this.search = undefined;
     this.readOn = false;
     this.drop();
   }

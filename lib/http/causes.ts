@@ -117,7 +117,7 @@ export const CAUSES = {
   "asterisk-target": may("9112 §3.2.4", "use * with OPTIONS only, and / for the root"),
   "connect-target": may("9112 §3.2.3", "write host:port as the target of CONNECT"),
   "connect-port": must("9112 §3.2.3", "write host:port as the target of CONNECT", "9110 §9.3.6", { allows: isError }),
-  "no-version": may("9112 §3", "end the request line with one space and HTTP/1.1"),
+  "no-version": may("9112 §3", "end the request line with one space and HTTP/1.1: without a version it is HTTP/0.9"),
   "blank-before-version": may("9112 §2.3", BLANK_FIX, "read as one space", "9112 §3"),
   "version-byte": may(
     "9112 §2.3",

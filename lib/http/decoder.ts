@@ -160,6 +160,18 @@ export class Decoder {
     this.#end += length;
   }
 
+  /**
+   * Passes over content that was lost on the way to this decoder. Returns whether it was content of known length, after
+   * which decoding goes on.
+   */
+  skip(octets: number): boolean {
+    const isKnown = this.#phase === "content" || this.#phase === "chunk";
+    if (!isKnown || this.#at < this.#end || octets > this.#remaining) return false;
+    this.#remaining -= octets;
+    if (this.#remaining === 0) this.#phase = this.#phase === "content" ? "end" : "chunk-end";
+    return true;
+  }
+
   /** Marks the end of input: the peer has closed its side. */
   close(): void {
     this.#peerDone = true;

@@ -34,6 +34,10 @@ export function responseFindings({ head, exchange }: Message, secure: boolean): 
     const text = `Location leaves the relay: ${location} is not at ${relay.origin}`;
     findings.push({ text, rule: "RFC 9110 §10.2.2" });
   }
+  if (secure && hostOf(authority) === "localhost" && head.fields.get("strict-transport-security") !== undefined) {
+    const text = "Strict-Transport-Security pins localhost to https in this browser, on every port";
+    findings.push({ text, rule: "RFC 6797 §8.3" });
+  }
   for (const [name, value] of head.fields) {
     if (name.toLowerCase() !== "set-cookie") continue;
     const domain = /;[ \t]*domain[ \t]*=[ \t]*\.?([^;\s]+)/i.exec(value)?.[1].toLowerCase();

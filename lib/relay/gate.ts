@@ -9,9 +9,9 @@
  */
 
 import { ByteBuffer, octetString } from "../bytes.ts";
-import { type ExchangeEvent, kindOfLine, type Pairing } from "../exchange.ts";
+import { type ExchangeEvent, type Pairing, startsMessage } from "../exchange.ts";
 import { HttpError } from "../http_message.ts";
-import { MAX_HELD_HEAD_BYTES, MAX_SEARCHED_LINE_BYTES } from "../limits.ts";
+import { MAX_HELD_HEAD_BYTES } from "../limits.ts";
 import type { HostRule } from "./host_rule.ts";
 import { headEnd, hostLines, unfinishedHost } from "./host_lines.ts";
 
@@ -123,9 +123,7 @@ export class Gate {
       return free + this.#searchFrom(all, free, isEnd);
     }
     // A head that begins a read is one, as far as can be told.
-    const line = octetString(octets, 0, Math.min(octets.length, MAX_SEARCHED_LINE_BYTES));
-    const startsHead = all.length === octets.length && kindOfLine(line.slice(0, line.indexOf("\n") + 1)) === "request";
-    if (startsHead) this.#awaits = "head";
+    if (all.length === octets.length && startsMessage(octets, "request")) this.#awaits = "head";
     return this.#searchFrom(all, 0, isEnd);
   }
 

@@ -1,13 +1,5 @@
 import assert from "node:assert/strict";
-import {
-  inputName,
-  openFile,
-  readCertificates,
-  readFile,
-  readFlagFile,
-  readTokens,
-  readUser,
-} from "../../lib/cli/files.ts";
+import { readCertificates, readFile, readFlagFile, readTokens, readUser } from "../../lib/cli/files.ts";
 import { MAX_FLAG_FILE_BYTES, MAX_TOKENS } from "../../lib/limits.ts";
 import { TempFolder } from "../support.ts";
 
@@ -97,21 +89,4 @@ Deno.test("certificates are accepted if all of them are valid", async () => {
   const broken = PEM.replace(/\n[A-Za-z0-9+/]{20}/, "\nAAAAAAAAAAAAAAAAAAAA");
   await assert.rejects(read(broken), /^Error: --cacert \S+: the certificate cannot be read: /);
   await assert.rejects(read(PEM + broken), /: certificate 2 cannot be read: /);
-});
-
-Deno.test("a file is read in pieces, and again from its start", async () => {
-  using folder = new TempFolder();
-  Deno.writeTextFileSync(folder.file("f"), "GET");
-  using input = await openFile(folder.file("f"));
-  const buffer = new Uint8Array(8);
-  assert.deepEqual([await input.read(buffer), await input.read(buffer)], [3, null]);
-  await input.rewind!();
-  assert.equal(await input.read(buffer), 3);
-});
-
-Deno.test("a file that cannot be read is named with the reason alone", async () => {
-  using folder = new TempFolder();
-  await assert.rejects(openFile(folder.file("none")), /^Error: Cannot read \S+none: [^()]+$/);
-  await assert.rejects(openFile(""), /^Error: Cannot read "": [^()]+$/);
-  assert.equal(inputName("-"), "The input");
 });

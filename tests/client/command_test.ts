@@ -316,6 +316,10 @@ Deno.test("entered values complete a command", () => {
     showOrder(completeCommand(command.words, splitLine("snail 1 0"), PLAIN)),
     'POST /Pingping (If-None-Match: *) {"Pingping":{"type":"snail","age":"1","leg":"0"}}',
   );
+  assert.equal(
+    showOrder(completeCommand(command.words, splitLine(`"12:30" 'a=b' '{"c":1}'`), PLAIN)),
+    'POST /Pingping (If-None-Match: *) {"Pingping":{"type":"12:30","age":"a=b","leg":"{\\"c\\":1}"}}',
+  );
   assert.throws(() => completeCommand(command.words, [], PLAIN), {
     message: "expected [type] [age] [leg], saw nothing",
   });

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { curlCommand } from "../../lib/client/curl.ts";
+import type { HttpRequest } from "../../lib/http_message.ts";
 import { type OwnServer, type PastedData, readCurl, shellWords } from "../../lib/client/pasted.ts";
 import { WrongInput } from "../../lib/client/words.ts";
 
@@ -144,4 +146,30 @@ for (const [line, expected] of words) {
     if (expected === "wrong") assert.throws(() => shellWords(line), WrongInput);
     else assert.deepEqual(shellWords(line), expected);
   });
+}
+
+const printed: [request: HttpRequest, data?: string][] = [
+  [{ method: "GET", target: "/a/../b?x=[1]&y", fields: [["Host", "h"], ["X", ""], ["Accept", "*/*"]] }],
+  [{ method: "HEAD", target: "/it's", fields: [["X", "a 'b' \\ $c `d` \"e\" !"]] }],
+  [{ method: "PURGE", target: "/", fields: [], content: octets("a='\\\n\t{}") }, "a='\\\n\t{}"],
+  [{ method: "POST", target: "/x", fields: [["Content-Type", "a/b"]], content: octets("핑 @f") }, "핑 @f"],
+];
+
+for (const [request, data = ""] of printed) {
+  Deno.test(`the command of curl for ${request.method} ${request.target} is read as that request`, () => {
+    const line = curlCommand(request, HTTP.endpoint).slice("curl ".length);
+    const read = readCurl(line, HTTP);
+    assert.deepEqual([read.method, read.target, shownData(read.data).trimStart()], [
+      request.method,
+      request.target,
+      data,
+    ]);
+    // What this program does not send, curl is told not to add.
+    const sent = read.fields.map(({ text }) => text).filter((text) => !text.endsWith(":"));
+    assert.deepEqual(sent, request.fields.map(([name, value]) => value === "" ? `${name};` : `${name}: ${value}`));
+  });
+}
+
+function octets(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
 }

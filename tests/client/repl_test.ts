@@ -706,6 +706,14 @@ for (const first of ["post A x 1 0", "options all", "options A"]) {
   });
 }
 
+Deno.test("while fields are guessed, a wrong number of values says how to ask the server", async () => {
+  await using server = otherServer("type,age,leg");
+  const table = { fields: SCHEMA.fields, filterOperators: FILTER_OPERATORS, areGuessed: true };
+  const { told } = await run(server.port, "put A 1\noptions all\nput A 1\n", { readFields, table });
+  const wrong = "Wrong Input: try again (expected 3 values, [type] [age] [leg], saw 1";
+  assert.equal(told, `line 1: ${wrong}; options all asks the server for its fields)\nline 3: ${wrong})\n`);
+});
+
 Deno.test("fields that the user named are kept, and what is no list of fields teaches nothing", async () => {
   await using server = otherServer("title,score:integer");
   assert.equal((await run(server.port, "options all\nput A x 1 0\n")).told, "");

@@ -288,7 +288,7 @@ const TABLE: [name: string, turns: Turn[], exchanges: string[][], rest?: string[
     `<x ${OK.slice(-1)}`,
     `> ${GET_B}`,
     `< ${OK}`,
-  ], [["GET /a", "200 OK …"], ["GET /b", "200 OK"]]],
+  ], [["GET /a", "200 OK"], ["GET /b", "200 OK"]]],
   ["a lost request", [`> ${GET}`, `< ${OK}`, `>x ${GET}`, `< ${OK}`, `> ${GET_B}`, `< ${OK}`], [
     ["GET /a", "200 OK"],
     ["-", "200 OK"],

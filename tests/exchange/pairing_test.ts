@@ -21,7 +21,7 @@ function paired(turns: readonly Turn[], pieces = false) {
   });
   for (const { kind, direction, octets } of stepsOf(turns)) {
     if (kind === "fin") pairing.fin(direction);
-    else if (kind === "lost") pairing.gap(direction);
+    else if (kind === "lost") pairing.gap(direction, octets.length);
     else if (!pieces) pairing.octets(direction, octets);
     else {
       const lent = new Uint8Array(1);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { beginsAsHttp, kindOfLine, startsMessage } from "../../lib/exchange/start_lines.ts";
+import { Beginning, kindOfLine, protocolOf, startsMessage } from "../../lib/exchange/start_lines.ts";
 import { wireOctets } from "../wire_cases.ts";
 
 const lines: [line: string, kind: string | undefined][] = [
@@ -22,40 +22,82 @@ for (const [line, kind] of lines) {
   });
 }
 
-const requests: [octets: string, isHttp: boolean | undefined][] = [
-  ["GET / HTTP/1.1\r\n", true],
-  ["PURGE / HTTP/1.1\r\n", true],
-  ["GET ", true],
-  ["DELETE\t/", true],
-  ["GET /\r\n", true],
-  ["\r\nGET / HTTP/1.1", true],
-  ["get / http/1.0\n", true],
-  ["PRI * HTTP/2.0\r\n", true],
-  ["GE", undefined],
-  ["", undefined],
-  ["\r\n", undefined],
-  ["hello", undefined],
-  ["hello\r\n", false],
-  ["EHLO example.org\r\n", false],
-  ["SSH-2.0-OpenSSH\r\nGET / HTTP/1.1", false],
-  ["\x16\x03\x01\x02", false],
-  ["x".repeat(10_000), false],
+const HTTP = "HTTP/1";
+const SIMPLE = "HTTP/0.9 (RFC 1945 §4.1)";
+/** The start of a hello whose ALPN extension has a line end and a version of HTTP in it. */
+const HELLO = `\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03GET / HTTP/1.1\r\n\x08http/1.1`;
+
+const beginnings: [octets: string, request: string | undefined, response: string | undefined][] = [
+  ["GET / HTTP/1.1\r\n", HTTP, ""],
+  ["PURGE / HTTP/1.1\r\n", HTTP, ""],
+  ["DELETE\t/\r\n", HTTP, ""],
+  ["GET \0", HTTP, ""],
+  ["POST /\r\n", HTTP, ""],
+  ["\r\nGET / HTTP/1.1\r\n", HTTP, ""],
+  ["get / http/1.0\n", HTTP, ""],
+  ["GET / HTTP/2.0\r\n", HTTP, ""],
+  ["GE", undefined, ""],
+  ["GET ", undefined, ""],
+  ["OPTIONS /", undefined, ""],
+  ["", undefined, undefined],
+  ["\r\n", undefined, ""],
+  ["hello", undefined, ""],
+  ["hello\r\n", "", ""],
+  ["x".repeat(10_000), "", ""],
+  ["a\x01b GET / HTTP/1.1\r\n", "", ""],
+  ["cookie: a=HTTP/1.1\r\n", "", ""],
+  ["see HTTP/1.1 for more\r\n", "", ""],
+  ["GET /\r\n", SIMPLE, ""],
+  ["HTTP/1.1 200 OK", undefined, HTTP],
+  ["HTTP/", undefined, HTTP],
+  ["HTT", undefined, undefined],
+  ["ICY 200 OK\r\n", "", ""],
+  [HELLO, "TLS (RFC 8446 §5.1)", "TLS (RFC 8446 §5.1)"],
+  ["\x15\x03\x03\0\x02", "TLS (RFC 8446 §5.1)", "TLS (RFC 8446 §5.1)"],
+  ["\x80\x2e\x01\0\x02\0\x15", "an SSLv2 hello (RFC 5246 §E.2)", ""],
+  ["\x80\x4c\x01\x03\x01\0\x33", "an SSLv2 hello (RFC 5246 §E.2)", ""],
+  ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/2 (RFC 9113 §3.4)", ""],
+  ["\0\0\x12\x04\0\0\0\0\0", undefined, "HTTP/2 (RFC 9113 §3.4)"],
+  ["OPTIONS rtsp://a/b RTSP/1.0\r\n", "RTSP (RFC 7826 §7.1)", ""],
+  ["RTSP/1.0 200 OK\r\n", "", "RTSP (RFC 7826 §7.1)"],
+  ["OPTIONS sip:a@b SIP/2.0\r\n", "SIP (RFC 3261 §7.1)", ""],
+  ["SIP/2.0 200 OK\r\n", "", "SIP (RFC 3261 §7.1)"],
+  ["SSH-2.0-OpenSSH\r\nGET / HTTP/1.1", "SSH (RFC 4253 §4.2)", "SSH (RFC 4253 §4.2)"],
+  ["EHLO example.org\r\n", "SMTP (RFC 5321 §3.1)", ""],
+  ["220 mx ESMTP ready\r\n", "", "SMTP (RFC 5321 §3.1)"],
+  ["\x01\x01\0\x01\0\x08\0\0\0\x01", "FastCGI (FastCGI 1.0 §3.3)", ""],
+  ["PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\nGET / HTTP/1.1\r\n", "a PROXY line (PROXY protocol §2)", ""],
+  ["\r\n\r\n\0\r\nQUIT\n\x21\x11", "a PROXY line (PROXY protocol §2)", ""],
 ];
 
-for (const [octets, isHttp] of requests) {
-  Deno.test(`a client's ${JSON.stringify(octets.slice(0, 40))} begins as HTTP: ${isHttp}`, () => {
-    assert.equal(beginsAsHttp(octets, "request"), isHttp);
+for (const [octets, request, response] of beginnings) {
+  Deno.test(`${JSON.stringify(octets.slice(0, 40))} begins ${request || "nothing"}, or ${response || "nothing"}`, () => {
+    assert.deepEqual([protocolOf(octets, "request"), protocolOf(octets, "response")], [request, response]);
   });
 }
 
-Deno.test("a response that starts with HTTP/ is HTTP", () => {
-  const octets = ["HTTP/1.1 200 OK", "HTTP/", "HTT", "", "220 ready\r\n", "ICY 200 OK"];
-  assert.deepEqual(octets.map((text) => beginsAsHttp(text, "response")), [
-    true,
-    true,
-    undefined,
-    undefined,
-    false,
-    false,
-  ]);
-});
+const connections: [name: string, octets: string[], isHttp: boolean, other: string | undefined][] = [
+  ["a request that is cut off", ["> GET /"], true, undefined],
+  ["a request, octet by octet", [..."GET / HTTP/1.1\r\n"].map((octet) => `> ${octet}`), true, undefined],
+  ["TLS and an answer that is not", [`> ${HELLO}`, "< HTTP/1.1 400 Bad Request\r\n"], true, undefined],
+  ["a PROXY line", ["> PROXY TCP4 a b 1 2\r\n", "< HTTP/1.1 200 OK\r\n"], false, "a PROXY line (PROXY protocol §2)"],
+  ["TLS, octet by octet", [...HELLO].map((octet) => `> ${octet}`), false, "TLS (RFC 8446 §5.1)"],
+  ["nonsense and an answer", ["> hello\r\n", "< HTTP/1.1 400 Bad Request\r\n"], true, undefined],
+  ["a greeting", ["< 220 ESMTP\r\n", "> QUIT\r\n"], false, "SMTP (RFC 5321 §3.1)"],
+  ["a request without a version, answered in HTTP/1", ["> GET /\r\n", "< HTTP/1.1 400 No\r\n"], true, undefined],
+  ["a request without a version, answered without a head", ["> GET /\r\n", "< <html>"], false, SIMPLE],
+  ["a request without a version or an answer", ["> GET /\r\n"], true, undefined],
+  ["no octets", [], false, undefined],
+];
+
+for (const [name, pieces, isHttp, other] of connections) {
+  Deno.test(`a connection with ${name} is ${isHttp ? "" : "not "}HTTP/1`, () => {
+    const beginning = new Beginning();
+    for (const piece of pieces) {
+      beginning.receive(piece.startsWith(">") ? "request" : "response", wireOctets(piece.slice(2)));
+    }
+    beginning.end();
+    assert.equal(beginning.isHttp, isHttp);
+    if (!isHttp) assert.equal(beginning.other || undefined, other);
+  });
+}

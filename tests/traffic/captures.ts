@@ -67,6 +67,8 @@ export interface SegmentSpec {
   readonly acknowledged?: number;
   readonly flags?: number;
   readonly octets?: string;
+  /** Milliseconds since the capture's start; by default its place in the capture. */
+  readonly time?: number;
   readonly client?: SocketAddress;
   readonly server?: SocketAddress;
 }
@@ -91,13 +93,48 @@ export function handshake(start = 0, ends: Pick<SegmentSpec, "client" | "server"
   ];
 }
 
-/** Returns a capture of raw IP packets, a millisecond apart. */
+/** Returns a capture of raw IP packets, a millisecond apart unless a segment has its time. */
 export function capture(segments: readonly SegmentSpec[]): Uint8Array {
   const blocks = new Blocks();
   return joined([
     blocks.section(),
     blocks.interface(101),
-    ...segments.map((segment, i) => blocks.packet(ipPacket(segment), { time: BigInt(i) * 1000n })),
+    ...segments.map((segment, i) => blocks.packet(ipPacket(segment), { time: BigInt(segment.time ?? i) * 1000n })),
+  ]);
+}
+
+/** How a classic pcap file is written. */
+export interface PcapOptions {
+  readonly littleEndian?: boolean;
+  readonly nanoseconds?: boolean;
+  readonly linkType?: number;
+  /** The most octets that are captured of a packet. */
+  readonly snapLength?: number;
+  /** Milliseconds from the first packet to each; by default one after the other. */
+  readonly times?: readonly number[];
+}
+
+/** When the first packet of a classic capture was captured, in seconds since 1970. */
+export const PCAP_START = 1_577_836_800;
+
+/** Returns a classic pcap file of packets. */
+export function pcap(packets: readonly Uint8Array[], options: PcapOptions = {}): Uint8Array {
+  const { littleEndian = true, nanoseconds = false, linkType = 101, snapLength = 262_144, times } = options;
+  const words = (values: readonly number[]) => {
+    const view = new DataView(new ArrayBuffer(4 * values.length));
+    values.forEach((value, i) => view.setUint32(4 * i, value, littleEndian));
+    return new Uint8Array(view.buffer);
+  };
+  const version = littleEndian ? 4 << 16 | 2 : 2 << 16 | 4;
+  const unit = nanoseconds ? 1_000_000 : 1000;
+  return joined([
+    words([nanoseconds ? 0xa1b23c4d : 0xa1b2c3d4, version, 0, 0, snapLength, linkType]),
+    ...packets.flatMap((packet, i) => {
+      const time = times?.[i] ?? i;
+      const captured = packet.subarray(0, snapLength);
+      const seconds = PCAP_START + Math.floor(time / 1000);
+      return [words([seconds, Math.round(time % 1000 * unit), captured.length, packet.length]), captured];
+    }),
   ]);
 }
 
@@ -127,7 +164,8 @@ export function readCapture(file: Uint8Array, options: CaptureReaderOptions & { 
     reader.receive(buffer.subarray(0, piece.length));
   }
   const notes = reader.end();
-  return { events, notes, connections: reader.connections };
+  const { connections, afterResets } = reader;
+  return { events, notes, connections, afterResets: [...afterResets] };
 }
 
 /** Returns events in short: `1 > GET` for a client's octets, `<` for the server's, and what else happens. */

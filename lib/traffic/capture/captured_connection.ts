@@ -4,55 +4,20 @@
  * @module
  */
 
-import type { Closed, End, Fin, Octets, Opened, Seen, SocketAddress } from "../../traffic.ts";
-import type { Direction } from "../../exchange.ts";
+import type { End, Seen, SocketAddress } from "../../traffic.ts";
+import type { CaptureEvent, Missing, TcpFacts } from "./capture_events.ts";
+import { type Direction, StartLineSearch } from "../../exchange.ts";
+import { REASSEMBLED_SEGMENT_BYTES, UNKNOWN_ROUND_TRIP_MICROSECONDS } from "../../limits.ts";
 import { addressOf, type Segment } from "./link_layers.ts";
 import { ACK, FIN, RST, SYN } from "./packets.ts";
-import type { Packet } from "./pcapng_reader.ts";
+import type { Packet } from "./packet_file.ts";
 import { Flow, type ReassemblyBudget } from "./reassembly.ts";
-import { StartLineSearch } from "./start_search.ts";
-
-/** Where something of a capture comes from. */
-export interface PacketOrigin {
-  /** The packet's number in the file: Wireshark's `frame.number`. */
-  readonly packet: number;
-  /** In a recording of this program, the read or write that the octets are of, such as `read 3`. */
-  readonly call?: string;
-  /** Whether the octets belong to the same read or write as those before them. */
-  readonly continues?: boolean;
-}
-
-/** Octets that were sent but are not there. */
-export interface Missing extends Seen {
-  /** Distinguishes the events. */
-  readonly kind: "missing";
-  /** The end that sent them. */
-  readonly by: End;
-  /** How many there are. */
-  readonly octets: number;
-  /** `not captured`, or captured but skipped: they stand before the first start line that was found. */
-  readonly why: "not captured" | "skipped";
-}
-
-/** A connection was opened, or its first packet in the file was found. */
-export interface OpenedInCapture extends Opened {
-  /** Whether the handshake was captured; without it, octets before the first start line are skipped. */
-  readonly startCaptured: boolean;
-  /** Whether it is one from a relay to its server, which repeats what a client sent to the relay. */
-  readonly relayed?: boolean;
-}
-
-/** What happens on a connection, as the server's end sees it, and the packet that shows it. */
-export type CaptureEvent = (OpenedInCapture | Octets | Fin | Closed | Missing) & {
-  /** Where it comes from. */
-  readonly origin: PacketOrigin;
-};
-
-/** Why a connection is closed that is left out. */
-export const TOO_MANY_OPEN: string = "left out: too many are open at a time";
 
 /** What is kept of a packet. */
-export type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet, "comment">>;
+export type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet, "comment">> & {
+  /** At how many octets it was cut, if so. */
+  readonly cut?: number;
+};
 
 /** What a connection needs from its reader. */
 export interface ConnectionContext {
@@ -60,12 +25,14 @@ export interface ConnectionContext {
   readonly wanted: boolean;
   /** The octets that may wait for earlier ones. */
   readonly budget: ReassemblyBudget;
+  /** Whether Wireshark gives its stream the connection's number, less one. */
+  readonly isStreamKnown: boolean;
+  /** Whether packets from one endpoint to another may have been left out. */
+  readonly isLeftOut: (from: string, to: string) => boolean;
   /** Receives events. */
   readonly take: (event: CaptureEvent) => void;
-  /** Asks for a place among the open connections, before the first octets. */
-  readonly admit: () => boolean;
-  /** Gives it back. */
-  readonly leave: () => void;
+  /** Asks for {@linkcode CapturedConnection.expire} to be called as time goes on. */
+  readonly expires: (connection: CapturedConnection) => void;
 }
 
 /** One of the two sides, in the order in which they sent their first packet. */
@@ -82,27 +49,49 @@ const CALL = /^((?:read|write) \d+): \d+ octets?(?:, from octet (\d+) on)?$/;
 const ENCRYPTED = /; what follows was encrypted by TLS$/;
 const RELAYED = /; from a relay to its server(?:$|;)/;
 
+/** A reset that may end the connection. */
+interface Reset {
+  readonly packet: PacketFacts;
+  readonly by: Side;
+  /** Whether its number is the one that its receiver expects; otherwise what follows tells whether it was taken. */
+  readonly isExact: boolean;
+}
+
 /** A connection, from its first packet in the file to its last. */
 export class CapturedConnection {
-  readonly #number: number;
+  /** Its number in the file, starting from 1. */
+  readonly number: number;
+  /** Octets that were sent for the first time after a reset that ended the connection, and after those in flight. */
+  afterReset = 0;
   readonly #sides: readonly [from: string, to: string];
   readonly #context: ConnectionContext;
-  /** Both directions, until the connection has ended. */
+  /** The first sequence number of each side, as Wireshark counts. */
+  readonly #first: [number?, number?] = [];
+  /** Both directions, until the connection has ended; after a reset, longer. */
   #lanes: readonly [Lane, Lane] | undefined;
   /** The client's side, once known. */
   #client: Side | undefined;
-  #firstSequence: number | undefined;
   #startCaptured = false;
   #secure = false;
   #relayed = false;
   #opened = false;
-  #admitted = false;
+  #hasOctets = false;
   #ended = false;
+  #reset: Reset | undefined;
+  /** Segments that come long after a reset of which it is not known whether it was taken. */
+  #held: { readonly segment: Segment; readonly packet: PacketFacts }[] = [];
   readonly #fins: End[] = [];
+  #tcp = newFacts();
+  /** When the SYN was sent, and how many SYN and SYN ACK there were. */
+  #synTime: number | undefined;
+  #syns = 0;
+  /** The window that each side announced, and its scale. */
+  readonly #windows: [number, number] = [0xffff, 0xffff];
+  readonly #scales: [number, number] = [0, 0];
 
   /** Creates a connection between two endpoints, the first of which sent the first packet. */
   constructor(number: number, sides: readonly [from: string, to: string], context: ConnectionContext) {
-    this.#number = number;
+    this.number = number;
     this.#sides = sides;
     this.#context = context;
     this.#ended = !context.wanted;
@@ -110,49 +99,180 @@ export class CapturedConnection {
 
   /** Whether it has octets and has not ended. */
   get isOpen(): boolean {
-    return this.#admitted;
+    return this.#hasOctets && !this.#ended;
   }
 
   /**
-   * Whether a SYN with this sequence number starts another connection between the same endpoints. One with the same
-   * number is a repetition, even after a reset: Wireshark counts so, and its filters must fit.
+   * Whether a SYN starts another connection between the same endpoints. One with the number that its side started with is
+   * a repetition, or comes late, even after a reset: Wireshark counts so, and its filters must fit.
    */
-  isOlderThan(sequence: number): boolean {
-    return this.#firstSequence !== sequence;
+  isOlderThan({ from, sequence }: Segment): boolean {
+    const first = this.#first[this.#sideOf(from)];
+    return first !== undefined && first !== sequence;
   }
 
   /** Receives a segment. */
-  segment(segment: Segment, { number, time, comment }: Packet): void {
-    const { from, flags, sequence, acknowledged, payload, length } = segment;
-    const packet: PacketFacts = { number, time, comment };
-    const side: Side = from === this.#sides[0] ? 0 : 1;
+  segment(segment: Segment, { number, time, comment, sent, bytes }: Packet): void {
+    const { from, flags, sequence, acknowledged } = segment;
+    const packet: PacketFacts = { number, time, comment, ...sent !== undefined && { cut: bytes.length } };
+    const side = this.#sideOf(from);
     const isSyn = (flags & SYN) !== 0;
-    if (isSyn && (flags & ACK) === 0) this.#firstSequence ??= sequence;
-    if (this.#ended) return;
-    const [own, other] = side === 0 ? this.#both() : this.#both().toReversed();
-    if (isSyn) this.#synchronize(side, segment, packet);
-    if ((flags & ACK) !== 0) {
-      if (isSyn) other.flow.start(acknowledged);
-      other.flow.acknowledge(acknowledged, packet);
-    }
-    if (length > 0 && !this.#admit(packet)) return;
-    own.flow.segment(isSyn ? sequence + 1 >>> 0 : sequence, payload, length, (flags & FIN) !== 0, packet);
-    if ((flags & RST) !== 0) this.close(packet, "reset");
+    this.#first[side] ??= isSyn ? sequence : sequence - 1 >>> 0;
+    if ((flags & ACK) !== 0) this.#first[otherSide(side)] ??= acknowledged - 1 >>> 0;
+    if (isSyn && this.#reset?.isExact && !this.#ended) this.#closeByReset();
+    if (this.#ended && !this.#reopens(flags)) return this.#countAfterReset(side, segment);
+    if ((flags & RST) !== 0) this.#receiveReset(side, segment, packet);
+    else if (!this.#waits(side, segment, packet)) this.#read(side, segment, packet);
   }
 
-  /** Closes the connection, of which nothing more is told. */
+  /** Closes the connection; no events follow. */
   close(packet: PacketFacts, reason: string): void {
     if (this.#ended) return;
-    this.end(packet);
-    this.#tell({ kind: "closed", ...this.#seen(packet), reason, origin: { packet: packet.number } });
-    this.#release();
+    if (this.#reset !== undefined) return this.#closeByReset();
+    this.#end(packet);
+    this.#closed(packet, reason);
   }
 
-  /** Tells what is left to be told at the end of the file. */
+  /** Ends the file: events tell what is left, and the connection stays open unless it was reset. */
   end(packet: PacketFacts): void {
-    if (this.#ended || this.#lanes === undefined) return;
+    if (this.#reset !== undefined) this.close(packet, "reset");
+    if (!this.#ended) this.#end(packet);
+  }
+
+  /** Closes the connection if it was reset, and all that was in flight has come. Returns whether it does not wait. */
+  expire(time: number): boolean {
+    if (!this.#ended && this.#isAfterReset(time)) this.#closeByReset();
+    return this.#ended || this.#reset === undefined;
+  }
+
+  #sideOf(from: string): Side {
+    return from === this.#sides[0] ? 0 : 1;
+  }
+
+  /** Whether a SYN, repeated after a reset, opens the connection again; if so, all starts anew. */
+  #reopens(flags: number): boolean {
+    if ((flags & (SYN | ACK)) !== SYN || this.#reset === undefined) return false;
+    this.#reset =
+      this.#lanes =
+      this.#client =
+      this.#synTime =
+        undefined;
+    this.#opened = this.#ended = this.#hasOctets = false;
+    this.#fins.length = this.#syns = 0;
+    this.#tcp = newFacts();
+    return true;
+  }
+
+  #read(side: Side, segment: Segment, packet: PacketFacts): void {
+    const { flags, sequence, acknowledged, payload, length, window } = segment;
+    const [own, other] = side === 0 ? this.#both() : this.#both().toReversed();
+    const isSyn = (flags & SYN) !== 0;
+    if (isSyn) this.#synchronize(side, segment, packet);
+    else this.#windows[side] = window << this.#scales[side];
+    if ((flags & ACK) !== 0) {
+      other.flow.acknowledge(acknowledged, packet);
+      if (!isSyn && side === this.#client) this.#endHandshake(packet);
+    }
+    this.#hasOctets ||= length > 0;
+    own.flow.segment(isSyn ? sequence + 1 >>> 0 : sequence, payload, length, (flags & FIN) !== 0, packet);
+    const by = this.#endOf(side);
+    this.#tcp.repeated[by] = own.flow.repeated;
+    this.#tcp.late[by] = own.flow.late;
+  }
+
+  /**
+   * Receives a reset. It is taken if it answers a SYN and acknowledges it, or has the number that is expected; if that is
+   * elsewhere in the window, what follows tells (RFC 9293 §3.5.3, §3.10.7.4). Text in it is no data (§3.5.2).
+   */
+  #receiveReset(side: Side, { flags, sequence, acknowledged }: Segment, packet: PacketFacts): void {
+    const [own, other] = side === 0 ? this.#both() : this.#both().toReversed();
+    const answers = (flags & ACK) !== 0 && (!other.flow.isKnown || other.flow.ahead(acknowledged) === 0);
+    if (!own.flow.isKnown) {
+      if (this.#synTime !== undefined && !answers) return;
+      this.#reset = { packet, by: side, isExact: true };
+      return this.#closeByReset();
+    }
+    const ahead = own.flow.ahead(sequence);
+    const isAnswer = answers && this.#tcp.handshake.length === 1 && this.#synTime !== undefined;
+    const isExact = ahead === 0 || isAnswer;
+    if (!isExact && (ahead < 0 || ahead >= this.#windows[otherSide(side)]) || this.#reset?.isExact) return;
+    if (isExact || this.#reset === undefined) this.#reset = { packet, by: side, isExact };
+    if ((flags & ACK) !== 0) other.flow.acknowledge(acknowledged, packet);
+    if (isExact) this.#context.expires(this);
+  }
+
+  #isAfterReset(time: number): boolean {
+    const roundTrip = this.#tcp.roundTrip ?? UNKNOWN_ROUND_TRIP_MICROSECONDS;
+    return this.#reset !== undefined && time > this.#reset.packet.time + roundTrip;
+  }
+
+  /** Whether a segment after a reset is not to be read, or not yet. */
+  #waits(side: Side, segment: Segment, packet: PacketFacts): boolean {
+    if (!this.#isAfterReset(packet.time)) return false;
+    const { by, isExact } = this.#reset!;
+    const { budget } = this.#context;
+    if (isExact || budget.used + segment.length > budget.most) {
+      this.#closeByReset();
+      this.#countAfterReset(side, segment);
+      return true;
+    }
+    const isNew = side !== by && this.#both()[side].flow.newOctets(segment.sequence, segment.length) > 0;
+    if (!isNew) {
+      this.#held.push({ segment: { ...segment, payload: segment.payload.slice() }, packet });
+      budget.used += REASSEMBLED_SEGMENT_BYTES + segment.payload.length;
+      return true;
+    }
+    // Its receiver goes on, so it was not taken.
+    this.#reset = undefined;
+    for (const { segment, packet } of this.#takeHeld()) this.#read(this.#sideOf(segment.from), segment, packet);
+    return this.#ended;
+  }
+
+  #takeHeld() {
+    for (const { segment: { payload } } of this.#held) {
+      this.#context.budget.used -= REASSEMBLED_SEGMENT_BYTES + payload.length;
+    }
+    return this.#held.splice(0);
+  }
+
+  #closeByReset(): void {
+    const reset = this.#reset!;
+    this.#end(reset.packet);
+    // What is told at the end may have closed it.
+    if (this.#ended) return;
+    const lanes = this.#lanes;
+    this.#closed(reset.packet, "reset");
+    // They know what was sent before.
+    [this.#lanes, this.#reset] = [lanes, reset];
+    for (const { segment } of this.#takeHeld()) this.#countAfterReset(this.#sideOf(segment.from), segment);
+  }
+
+  #countAfterReset(side: Side, { sequence, length, flags }: Segment): void {
+    if (this.#reset === undefined || length === 0 || (flags & RST) !== 0) return;
+    this.afterReset += this.#lanes![side].flow.countNew(sequence, length);
+  }
+
+  #closed(packet: PacketFacts, reason: string): void {
+    this.#noteLeftOut();
+    this.#tell({ kind: "closed", ...this.#seen(packet), reason, origin: { packet: packet.number } });
+    this.#ended = true;
+    for (const { flow } of this.#lanes ?? []) flow.discard();
+    this.#lanes = this.#reset = undefined;
+  }
+
+  #noteLeftOut(): void {
+    for (const side of [0, 1] as const) {
+      const isLeftOut = this.#context.isLeftOut(this.#sides[side], this.#sides[otherSide(side)]);
+      this.#tcp.leftOut[this.#endOf(side)] = isLeftOut;
+    }
+  }
+
+  /** Tells what is left to be told. */
+  #end(packet: PacketFacts): void {
+    if (this.#lanes === undefined) return;
     for (const { flow } of this.#lanes) flow.end(packet);
     this.#open(packet);
+    this.#noteLeftOut();
     // What was told above may have ended it.
     for (const side of [0, 1] as const) this.#tellSkipped(side, this.#lanes?.[side].search?.end(), packet);
   }
@@ -164,28 +284,41 @@ export class CapturedConnection {
   #lane(side: Side): Lane {
     const flow = new Flow<PacketFacts>({
       octets: (bytes, packet) => this.#octets(side, bytes, packet),
-      missing: (count, packet) => this.#missing(side, count, packet),
+      missing: (count, packet, cut) => this.#missing(side, count, packet, cut),
       fin: (packet) => this.#fin(side, packet),
     }, this.#context.budget);
     return { flow, search: new StartLineSearch() };
   }
 
-  #synchronize(side: Side, { flags, sequence }: Segment, packet: PacketFacts): void {
-    this.#both()[side].flow.start(sequence + 1);
-    if (this.#opened) return;
-    this.#client = (flags & ACK) === 0 ? side : otherSide(side);
-    this.#startCaptured = true;
-    this.#secure = ENCRYPTED.test(packet.comment ?? "");
-    this.#relayed = RELAYED.test(packet.comment ?? "");
-    for (const lane of this.#both()) lane.search = undefined;
-    this.#open(packet);
+  #synchronize(
+    side: Side,
+    { flags, sequence, acknowledged, mss, windowScale = 0 }: Segment,
+    packet: PacketFacts,
+  ): void {
+    this.#both()[side].flow.start(sequence + 1, true);
+    const isFirst = (flags & ACK) === 0;
+    if (!this.#opened) {
+      this.#client = isFirst ? side : otherSide(side);
+      this.#startCaptured = true;
+      this.#secure = ENCRYPTED.test(packet.comment ?? "");
+      this.#relayed = RELAYED.test(packet.comment ?? "");
+      for (const lane of this.#both()) lane.search = undefined;
+      this.#open(packet);
+    }
+    this.#syns++;
+    if (isFirst) this.#synTime ??= packet.time;
+    if (mss !== undefined) this.#tcp.mss[this.#endOf(side)] ??= mss;
+    this.#scales[side] = windowScale;
+    const isNext = isFirst || this.#both()[otherSide(side)].flow.ahead(acknowledged) === 0;
+    if (isNext && this.#tcp.handshake.length === (isFirst ? 0 : 1)) this.#tcp.handshake.push(packet.number);
   }
 
-  #admit(packet: PacketFacts): boolean {
-    if (this.#admitted) return true;
-    this.#admitted = this.#context.admit();
-    if (!this.#admitted) this.close(packet, TOO_MANY_OPEN);
-    return this.#admitted;
+  /** Notes the third packet of the handshake. */
+  #endHandshake({ number, time }: PacketFacts): void {
+    const { handshake } = this.#tcp;
+    if (handshake.length !== 2) return;
+    handshake.push(number);
+    if (this.#syns === 2) this.#tcp.roundTrip = time - this.#synTime!;
   }
 
   #octets(side: Side, bytes: Uint8Array, packet: PacketFacts): void {
@@ -205,13 +338,11 @@ export class CapturedConnection {
     return side === this.#client ? "request" : "response";
   }
 
-  /** After a gap nothing tells where a message starts: a start line is looked for. */
-  #missing(side: Side, octets: number, packet: PacketFacts): void {
-    const lane = this.#both()[side];
-    if (lane.search === undefined) {
-      this.#tellMissing(side, octets, "not captured", packet);
-      lane.search = new StartLineSearch();
-    } else lane.search.end();
+  #missing(side: Side, octets: number, packet: PacketFacts, cut?: PacketFacts): void {
+    const { search, flow } = this.#both()[side];
+    if (search !== undefined && flow.isSeen) return void search.end();
+    this.#open(packet);
+    this.#tellMissing(side, octets, flow.isSeen ? "not captured" : "only acknowledged", packet, cut);
   }
 
   #fin(side: Side, packet: PacketFacts): void {
@@ -222,18 +353,7 @@ export class CapturedConnection {
     const by = this.#endOf(side);
     this.#fins.push(by);
     this.#tell({ kind: "fin", ...this.#seen(packet), by, origin: { packet: packet.number } });
-    if (this.#fins.length < 2) return;
-    const reason = `by the ${this.#fins[0]}`;
-    this.#tell({ kind: "closed", ...this.#seen(packet), reason, origin: { packet: packet.number } });
-    this.#release();
-  }
-
-  #release(): void {
-    for (const { flow } of this.#lanes ?? []) flow.discard();
-    this.#lanes = undefined;
-    this.#ended = true;
-    if (this.#admitted) this.#context.leave();
-    this.#admitted = false;
+    if (this.#fins.length === 2) this.#closed(packet, `by the ${this.#fins[0]}`);
   }
 
   /** Tells once that the connection exists. Without a SYN or a start line, the lower port is the server's. */
@@ -244,11 +364,10 @@ export class CapturedConnection {
     this.#client ??= addresses[0].port < addresses[1].port ? 1 : 0;
     const [local, remote] = this.#client === 1 ? addresses : addresses.toReversed();
     const { number } = packet;
+    const { isStreamKnown } = this.#context;
     const opened = {
-      local,
-      remote,
-      secure: this.#secure,
-      startCaptured: this.#startCaptured,
+      ...{ local, remote, secure: this.#secure, startCaptured: this.#startCaptured, tcp: this.#tcp },
+      stream: isStreamKnown ? this.number - 1 : undefined,
       ...this.#relayed && { relayed: true },
     };
     this.#tell({ kind: "opened", ...this.#seen(packet), ...opened, origin: { packet: number } });
@@ -265,13 +384,14 @@ export class CapturedConnection {
     if (octets !== undefined && octets > 0) this.#tellMissing(side, octets, "skipped", packet);
   }
 
-  #tellMissing(side: Side, octets: number, why: Missing["why"], packet: PacketFacts): void {
-    const by = this.#endOf(side);
-    this.#tell({ kind: "missing", ...this.#seen(packet), by, octets, why, origin: { packet: packet.number } });
+  #tellMissing(side: Side, octets: number, why: Missing["why"], packet: PacketFacts, cutBy?: PacketFacts): void {
+    const cut = cutBy && { packet: cutBy.number, octets: cutBy.cut! };
+    const missing = { by: this.#endOf(side), octets, why, ...cut && { cut }, origin: { packet: packet.number } };
+    this.#tell({ kind: "missing", ...this.#seen(packet), ...missing });
   }
 
   #seen({ time }: PacketFacts): Seen {
-    return { end: "server", connection: this.#number, time };
+    return { end: "server", connection: this.number, time };
   }
 
   #endOf(side: Side): End {
@@ -285,4 +405,14 @@ export class CapturedConnection {
 
 function otherSide(side: Side): Side {
   return side === 0 ? 1 : 0;
+}
+
+function newFacts(): TcpFacts {
+  return {
+    handshake: [],
+    mss: {},
+    repeated: { client: 0, server: 0 },
+    late: { client: 0, server: 0 },
+    leftOut: { client: false, server: false },
+  };
 }

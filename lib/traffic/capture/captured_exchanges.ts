@@ -21,7 +21,7 @@ import {
   MAX_UNFINISHED_BYTES,
   SHOWN_ORIGINS,
 } from "../../limits.ts";
-import type { Closed } from "../../traffic.ts";
+import type { Closed, End } from "../../traffic.ts";
 import { type ExplainTextOptions, explanationText, sentence } from "../explain/text.ts";
 import { Origins } from "./origins.ts";
 import type { CaptureEvent, OpenedInCapture } from "./reader.ts";
@@ -53,9 +53,18 @@ export class CapturedExchanges {
   #text = "";
   #waitingCharacters = 0;
 
-  /** Explains with this layout. */
-  constructor(options: ExplainTextOptions) {
+  readonly #leftOut: Readonly<Record<End, boolean>>;
+  /** Directions whose last octets are missing. */
+  readonly #missingIn = new Set<Direction>();
+
+  /**
+   * Explains with this layout.
+   *
+   * @param leftOut Whether packets of an end may have been left out, now and later.
+   */
+  constructor(options: ExplainTextOptions, leftOut = { client: false, server: false }) {
     this.#options = options;
+    this.#leftOut = leftOut;
     // Several messages may be unfinished at a time.
     const all = { contentBytes: MAX_EXPLAINED_CONTENT_BYTES, chunks: MAX_EXPLAINED_CHUNKS };
     const kept = options.all ? all : undefined;
@@ -84,6 +93,7 @@ export class CapturedExchanges {
       case "read":
       case "write": {
         const direction = event.kind === "read" ? "request" : "response";
+        this.#missingIn.delete(direction);
         this.#origins[direction].add(event.bytes.length, event.origin, event.time);
         this.#explainer.octets(direction, event.bytes, event.time);
         break;
@@ -103,14 +113,17 @@ export class CapturedExchanges {
     this.#collect();
     const broken = this.#explainer.pairing.message("response");
     const why = broken?.state === "broken" ? `: see the fault of response ${broken.exchange.number}` : undefined;
+    const isUnknown = this.#missingIn.has("response") || this.#leftOut.server;
     for (const part of this.#parts) {
       const { exchange } = part;
       if (exchange === undefined || exchange.over || exchange.responses.length > 0) continue;
       const request = `request ${exchange.number}`;
-      this.#add(
-        part,
-        this.#line(why === undefined ? `no response to ${request}` : `response to ${request} not read${why}`),
-      );
+      const text = why !== undefined
+        ? `response to ${request} not read${why}`
+        : isUnknown
+        ? `response to ${request} not seen: packets of the server are not here`
+        : `no response to ${request}`;
+      this.#add(part, this.#line(text));
     }
     this.#print(true);
   }
@@ -136,19 +149,29 @@ export class CapturedExchanges {
   }
 
   /** Ends the message at the gap; what follows starts a new one. */
-  #missing({ by, octets, why, origin }: CaptureEvent & { kind: "missing" }): void {
-    this.#explainer.pairing.gap(by === "client" ? "request" : "response");
+  #missing({ by, octets, why, cut, origin }: CaptureEvent & { kind: "missing" }): void {
+    const count = `${counted(octets, "octet")} of the ${by}`;
+    if (why === "skipped") {
+      return this.#note(`${count} skipped, up to the next start line (packet ${origin.packet})`);
+    }
+    const direction = by === "client" ? "request" : "response";
+    this.#valid = false;
+    this.#missingIn.add(direction);
+    this.#explainer.pairing.gap(direction, octets);
     this.#collect();
-    if (why === "not captured") this.#valid = false;
-    const count = counted(octets, "octet");
-    const line = this.#line(
-      why === "skipped"
-        ? `${count} of the ${by} skipped, up to the next start line (packet ${origin.packet})`
-        : `${count} of the ${by} not captured (before packet ${origin.packet})`,
-    );
+    const cause = cut === undefined
+      ? ""
+      : `: packet ${cut.packet} was cut at ${counted(cut.octets, "octet")}: tcpdump -s 0`;
+    if (why === "not captured") return this.#note(`${count} not captured (before packet ${origin.packet})${cause}`);
+    const other = by === "client" ? "server" : "client";
+    this.#note(`the ${by}'s octets were not captured: the ${other} acknowledged ${octets}`);
+  }
+
+  /** Adds a line where the text is. */
+  #note(text: string): void {
     const last = this.#parts.at(-1);
-    if (last === undefined) this.#text += line;
-    else this.#add(last, line);
+    if (last === undefined) this.#text += this.#line(text);
+    else this.#add(last, this.#line(text));
     this.#print();
   }
 
@@ -188,7 +211,7 @@ export class CapturedExchanges {
     const { exchange, interim, ended } = message;
     part.responses++;
     const title = `${interim ? "interim " : ""}response ${exchange.number}`;
-    this.#add(part, this.#explained(title, explanation, answerText(message)));
+    this.#add(part, this.#explained(title, explanation, this.#answerText(message)));
     if (!interim) this.#lastEnd = { time: ended, exchange: exchange.number };
   }
 
@@ -215,21 +238,24 @@ export class CapturedExchanges {
       this.#parts.shift();
     }
   }
-}
 
-/** Says when a response came, by its request. */
-function answerText(message: Message): string {
-  const { exchange, began, interim } = message;
-  const { request, unread } = exchange;
-  if (unread !== undefined) {
-    return `, to a request that was not read: see the fault of request ${unread}`;
+  /** Says when a response came, by its request. */
+  #answerText(message: Message): string {
+    const { exchange, began, interim } = message;
+    const { request, unread } = exchange;
+    if (unread !== undefined) {
+      return `, to a request that was not read: see the fault of request ${unread}`;
+    }
+    if (request === undefined) {
+      const isUnknown = this.#missingIn.has("request") || this.#leftOut.client;
+      return isUnknown ? ", to a request that was not captured" : ", to no request here";
+    }
+    const isEarly = request.state === "incomplete" || began < request.ended;
+    if (interim) {
+      return isEarly ? ", before the request ended" : `, ${durationText(began - request.ended)} after the request`;
+    }
+    const time = answeredIn(exchange)!;
+    if (time === "early") return ", answered before its content had come";
+    return `, ${durationText(time)} after the request`;
   }
-  if (request === undefined) return ", to no request here";
-  const isEarly = request.state === "incomplete" || began < request.ended;
-  if (interim) {
-    return isEarly ? ", before the request ended" : `, ${durationText(began - request.ended)} after the request`;
-  }
-  const time = answeredIn(exchange)!;
-  if (time === "early") return ", answered before its content had come";
-  return `, ${durationText(time)} after the request`;
 }

@@ -18,14 +18,14 @@ const TEXT_BYTES = 1024;
 
 /** A connection that is explained. */
 export class ExplainedConnection {
-  readonly #opened: OpenedInCapture;
+  #opened: OpenedInCapture;
   readonly #options: ExplainTextOptions;
-  readonly #beginning = new Beginning();
+  #beginning = new Beginning();
   /** Its exchanges, from its first octets on, until it is known not to be HTTP. */
   #exchanges: CapturedExchanges | undefined;
   #skipped = 0;
   #missing = 0;
-  readonly #ends: string[] = [];
+  #ends: string[] = [];
   #fins = 0;
   #ended = false;
   #valid = true;
@@ -44,6 +44,9 @@ export class ExplainedConnection {
     return this.#beginning.isHttp === true;
   }
 
+  /** Whether a reset has ended it. */
+  isReset = false;
+
   /** Whether nothing more is told of it. */
   get ended(): boolean {
     return this.#ended;
@@ -60,44 +63,58 @@ export class ExplainedConnection {
   }
 
   /** Receives an event of the connection. */
-  tell(event: Exclude<CaptureEvent, OpenedInCapture>): void {
+  tell(event: CaptureEvent): void {
+    if (event.kind === "opened") return this.#reopen(event);
     if (this.#ended) return;
     switch (event.kind) {
       case "read":
       case "write":
-        this.#begin(event);
+        this.#decide(event);
         break;
       case "missing":
         if (event.why === "skipped") this.#skipped += event.octets;
-        else this.#missing += event.octets;
+        else {
+          this.#missing += event.octets;
+          this.#beginning.gap(event.by === "client" ? "request" : "response");
+        }
         break;
       case "fin":
         this.#fins++;
         this.#ends.push(`FIN by the ${event.by} ${when(event)}`);
         break;
       case "closed":
+        this.isReset = event.reason === "reset";
         // With two FINs there is nothing to add.
         if (this.#fins < 2) this.#ends.push(`closed ${event.reason} ${when(event)}`);
         return this.end();
     }
     if (this.#beginning.isHttp === false) return;
     // A connection without octets needs no decoder.
-    if (event.kind !== "fin") this.#exchanges ??= new CapturedExchanges(this.#options);
+    if (event.kind !== "fin") this.#exchanges ??= new CapturedExchanges(this.#options, this.#opened.tcp.leftOut);
     this.#exchanges?.tell(event);
     if (this.isHttp) this.#text.appendText(this.#exchanges!.take());
+  }
+
+  /** Begins anew after a reset. */
+  #reopen(opened: OpenedInCapture): void {
+    this.#opened = opened;
+    this.#beginning = new Beginning();
+    this.#ends = [];
+    this.#fins = this.#skipped = this.#missing = 0;
+    this.#ended = this.isReset = false;
   }
 
   /** Ends the connection, or what the capture has of it. */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#decide();
     if (!this.isHttp) {
-      this.#exchanges = undefined;
       this.#text.appendText(`${this.#title}: ${this.#otherwise()}\n`);
       return;
     }
     this.#exchanges!.end();
-    this.#valid = this.#exchanges!.valid;
+    this.#valid &&= this.#exchanges!.valid;
     this.#text.appendText(this.#exchanges!.take());
     this.#exchanges = undefined;
     const end = this.#ends.length === 0 ? "open where the capture ends" : this.#ends.join(", ");
@@ -127,18 +144,22 @@ export class ExplainedConnection {
   }
 
   get #title(): string {
-    const { connection, local, remote, secure } = this.#opened;
+    const { connection, local, remote, secure, stream } = this.#opened;
     const title = this.#options.painter("bold", `connection ${connection}`);
     const encrypted = secure ? ", encrypted by TLS" : "";
-    return `${title}: ${addressText(remote)} to ${addressText(local)}, tcp.stream == ${
-      connection - 1
-    } in Wireshark${encrypted}`;
+    const family = remote.hostname.includes(":") ? "ipv6" : "ip";
+    const filter = stream === undefined
+      ? `${family}.addr == ${remote.hostname} && ${family}.addr == ${local.hostname} && ` +
+        `tcp.port == ${remote.port} && tcp.port == ${local.port}`
+      : `tcp.stream == ${stream}`;
+    return `${title}: ${addressText(remote)} to ${addressText(local)}, ${filter} in Wireshark${encrypted}`;
   }
 
-  /** Decides by the first octets whether this is HTTP. */
-  #begin({ kind, bytes }: Octets): void {
+  /** Decides by the first octets, or by all of them, whether this is HTTP. */
+  #decide(event?: Octets): void {
     if (this.isHttp) return;
-    this.#beginning.receive(kind === "read" ? "request" : "response", bytes);
+    if (event === undefined) this.#beginning.end();
+    else this.#beginning.receive(event.kind === "read" ? "request" : "response", event.bytes);
     if (this.isHttp) {
       const captured = this.#opened.startCaptured ? "" : ", start not captured";
       this.#text.appendText(`${this.#title}${captured}\n`);
@@ -147,7 +168,7 @@ export class ExplainedConnection {
 
   /** Describes a connection without HTTP. */
   #otherwise(): string {
-    const { octets: { request, response }, isTls } = this.#beginning;
+    const { octets: { request, response }, other } = this.#beginning;
     const gone = [
       this.#skipped > 0 ? `, ${counted(this.#skipped, "octet")} without a start line` : "",
       this.#missing > 0 ? `, ${counted(this.#missing, "octet")} not captured` : "",
@@ -157,7 +178,7 @@ export class ExplainedConnection {
       return ["no octets", ...this.#ends].join(", ") + gone;
     }
     const octets = `${counted(request, "octet")} from the client, ${response} from the server`;
-    return `not HTTP${isTls ? " but TLS" : ""}, ${octets}${gone}`;
+    return `${other ? `not HTTP/1 but ${other}` : "not HTTP"}, ${octets}${gone}`;
   }
 }
 

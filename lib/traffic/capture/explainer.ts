@@ -4,8 +4,8 @@
  * @module
  */
 
-import { MAX_EXPLAINED_BYTES } from "../../limits.ts";
-import { type CaptureEvent, CaptureReader, TOO_MANY_OPEN } from "./reader.ts";
+import { MAX_EXPLAINED_BYTES, MAX_WAITING_BYTES, WAITING_CONNECTION_BYTES, WAITING_EVENT_BYTES } from "../../limits.ts";
+import { afterResetText, type CaptureEvent, CaptureReader, type OpenedInCapture } from "./reader.ts";
 import type { ExplainTextOptions } from "../explain/text.ts";
 import { ExplainedConnection } from "./explained_connection.ts";
 
@@ -17,8 +17,6 @@ export interface CaptureExplainerOptions extends ExplainTextOptions {
   readonly connection?: number;
   /** The first connection to explain. */
   readonly from?: number;
-  /** The most connections to explain; those behind them are left out. */
-  readonly most?: number;
   /** Whether the file can be read again for connections that are left out; else they are only named. */
   readonly again?: boolean;
   /** Octets and characters that may be held. */
@@ -39,14 +37,63 @@ export interface Explained {
 
 const LINE_END = new TextEncoder().encode("\n");
 
+/** A connection that is printed, or waits for those before it. */
+class Waiting {
+  readonly #options: ExplainTextOptions;
+  readonly #opened: OpenedInCapture;
+  /** What was told of it, as long as that is little; then its text waits. */
+  #events: CaptureEvent[] = [];
+  #eventBytes = WAITING_CONNECTION_BYTES;
+  #explained: ExplainedConnection | undefined;
+
+  constructor(opened: OpenedInCapture, options: ExplainTextOptions) {
+    this.#opened = opened;
+    this.#options = options;
+  }
+
+  /** How many octets and characters it holds. */
+  get held(): number {
+    return this.#eventBytes + (this.#explained?.held ?? 0);
+  }
+
+  /** Receives an event, which is explained at once if it is the connection's turn. */
+  tell(event: CaptureEvent, isTurn: boolean): void {
+    if (isTurn || this.#eventBytes > MAX_WAITING_BYTES) return this.explain().tell(event);
+    const hasOctets = event.kind === "read" || event.kind === "write";
+    this.#events.push(hasOctets ? { ...event, bytes: event.bytes.slice() } : event);
+    this.#eventBytes += WAITING_EVENT_BYTES + (hasOctets ? event.bytes.length : 0);
+  }
+
+  /** Leaves out what was not printed. */
+  leaveOut(why: string): void {
+    this.#drop();
+    this.explain().leaveOut(why);
+  }
+
+  /** Explains what has waited. */
+  explain(): ExplainedConnection {
+    this.#explained ??= new ExplainedConnection(this.#opened, this.#options);
+    for (const event of this.#events) this.#explained.tell(event);
+    this.#drop();
+    return this.#explained;
+  }
+
+  #drop(): void {
+    this.#events = [];
+    this.#eventBytes = WAITING_CONNECTION_BYTES;
+  }
+}
+
 /** Explains the connections of a capture, while its bytes come in. */
 export class CaptureExplainer {
   readonly #options: CaptureExplainerOptions;
   readonly #reader: CaptureReader;
-  /** Connections that are not printed whole, in the order of their first event. */
-  readonly #connections = new Map<number, ExplainedConnection>();
+  /** Connections that are not printed whole, by number. */
+  readonly #connections = new Map<number, Waiting>();
   /** The connection that is printed. */
   #turn: number;
+  /** Connections with HTTP that ended with a reset. */
+  readonly #resets = new Set<number>();
   /** The connection that was printed last. */
   #printed: { readonly number: number; readonly isHttp: boolean } | undefined;
   #held = 0;
@@ -56,16 +103,16 @@ export class CaptureExplainer {
   /** Creates an explainer of a capture. */
   constructor(options: CaptureExplainerOptions) {
     this.#options = options;
-    const { connection, from = 1, most = Infinity } = options;
+    const { connection, from = 1 } = options;
     this.#turn = connection ?? from;
-    const wanted = (number: number) => number >= from && number < (this.#leftOut ?? from + most);
+    const wanted = (number: number) => number >= from && number < (this.#leftOut ?? Infinity);
     this.#reader = new CaptureReader((event) => this.#tell(event), { connection, wanted });
   }
 
   /**
    * Receives bytes of the file.
    *
-   * @throws {CaptureError} If they are no valid pcapng.
+   * @throws {CaptureError} If they are no valid capture.
    */
   receive(bytes: Uint8Array): void {
     this.#reader.receive(bytes);
@@ -74,85 +121,89 @@ export class CaptureExplainer {
   /** Ends the file, and prints what is left. */
   end(): Explained {
     const notes = this.#reader.end();
-    for (const connection of this.#connections.values()) connection.end();
-    this.#print();
-    const { connections } = this.#reader;
-    const { connection, from = 1, most = Infinity } = this.#options;
-    if (connection === undefined && connections >= from + most) this.#leftOut ??= from + most;
-    return { valid: this.#valid, connections, leftOut: this.#leftOut, notes };
+    for (const [number, waiting] of this.#inOrder()) {
+      waiting.explain().end();
+      this.#print(number);
+    }
+    for (const [number, octets] of this.#reader.afterResets) {
+      if (!this.#resets.has(number)) continue;
+      notes.push(afterResetText(number, octets));
+      this.#valid = false;
+    }
+    return { valid: this.#valid, connections: this.#reader.connections, leftOut: this.#leftOut, notes };
   }
 
   #tell(event: CaptureEvent): void {
     const number = event.connection;
     if (number >= (this.#leftOut ?? Infinity)) return;
-    if (event.kind === "opened") {
-      this.#connections.set(number, new ExplainedConnection(event, this.#options));
+    const known = this.#connections.get(number);
+    if (known === undefined) {
+      // What is left out has no beginning.
+      if (event.kind !== "opened") return;
+      const waiting = new Waiting(event, this.#options);
+      this.#connections.set(number, waiting);
+      this.#held += waiting.held;
       return;
     }
-    const connection = this.#connections.get(number);
-    if (connection === undefined) return;
-    if (event.kind === "closed" && event.reason === TOO_MANY_OPEN) {
-      return this.#leaveOut(number, connection, "too many others are open", true);
-    }
-    this.#change(connection, () => connection.tell(event));
-    if (number === this.#turn) this.#print();
+    const before = known.held;
+    // One that is opened again after its turn does not wait.
+    const isTurn = number <= this.#turn;
+    known.tell(event, isTurn);
+    this.#held += known.held - before;
+    if (isTurn) this.#print(number);
     this.#limit();
   }
 
-  /** Changes a connection, and counts what it holds. */
-  #change(connection: ExplainedConnection, change: () => void): void {
-    const before = connection.held;
-    change();
-    this.#held += connection.held - before;
+  #inOrder(): [number: number, waiting: Waiting][] {
+    return [...this.#connections].toSorted(([a], [b]) => a - b);
   }
 
-  /** Prints the connection whose turn it is, and those behind it if it has ended. */
-  #print(): void {
-    for (;;) {
-      const connection = this.#connections.get(this.#turn);
-      if (connection === undefined) return;
-      this.#change(connection, () => connection.print((text) => this.#printText(connection, text)));
-      if (!connection.ended) return;
-      this.#valid &&= connection.valid;
-      this.#connections.delete(this.#turn++);
+  /** Prints a connection whose turn it is, and those behind it if it has ended. */
+  #print(number = this.#turn): void {
+    for (let waiting = this.#connections.get(number); waiting !== undefined; waiting = this.#connections.get(number)) {
+      const before = waiting.held;
+      const explained = waiting.explain();
+      explained.print((text) => this.#printText(number, explained, text));
+      if (!explained.ended) {
+        this.#held += waiting.held - before;
+        return;
+      }
+      this.#held -= before;
+      this.#valid &&= explained.valid;
+      if (explained.isHttp && explained.isReset) this.#resets.add(number);
+      this.#connections.delete(number);
+      if (number === this.#turn) this.#turn++;
+      number = this.#turn;
     }
   }
 
   /** Prints text of the connection whose turn it is, after an empty line if another one's messages precede it. */
-  #printText({ isHttp }: ExplainedConnection, text: Uint8Array): void {
-    const isNew = this.#printed?.number !== this.#turn;
+  #printText(number: number, { isHttp }: ExplainedConnection, text: Uint8Array): void {
+    const isNew = this.#printed?.number !== number;
     if (isNew && this.#printed !== undefined && (isHttp || this.#printed.isHttp)) this.#options.print(LINE_END);
-    this.#printed = { number: this.#turn, isHttp };
+    this.#printed = { number, isHttp };
     this.#options.print(text);
   }
 
-  /** Leaves out connections, the last ones first, while too much is held. */
+  /** Leaves out connections, the last ones first, if too much is held. */
   #limit(): void {
-    const { maxHeld = MAX_EXPLAINED_BYTES } = this.#options;
+    const { maxHeld = MAX_EXPLAINED_BYTES, again } = this.#options;
     if (this.#held <= maxHeld) return;
-    for (const number of [...this.#connections.keys()].sort((a, b) => b - a)) {
-      if (this.#held <= maxHeld) return;
-      const connection = this.#connections.get(number)!;
-      if (number === this.#turn) this.#leaveOut(number, connection, "it needs too much memory", false);
-      else this.#leaveOut(number, connection, "too much waits for those before it", true);
+    // There is room for a while then.
+    const most = maxHeld * 7 / 8;
+    for (const [number, waiting] of this.#inOrder().toReversed()) {
+      if (this.#held <= most) return;
+      const before = waiting.held;
+      if (number <= this.#turn) {
+        if (this.#held > maxHeld) waiting.leaveOut("it needs too much memory");
+      } else if (again) {
+        this.#leftOut = number;
+        this.#connections.delete(number);
+        this.#held -= before;
+        continue;
+      } else waiting.leaveOut("too much waits for those before it");
+      this.#held += waiting.held - before;
     }
-  }
-
-  /**
-   * Leaves out a connection, and those behind it if the file can be read again for them.
-   *
-   * @param isLater Whether there will be room for it then.
-   */
-  #leaveOut(number: number, connection: ExplainedConnection, why: string, isLater: boolean): void {
-    if (!isLater || !this.#options.again) {
-      this.#change(connection, () => connection.leaveOut(why));
-      return this.#print();
-    }
-    this.#leftOut = number;
-    for (const [other, { held }] of this.#connections) {
-      if (other < number) continue;
-      this.#connections.delete(other);
-      this.#held -= held;
-    }
+    this.#print();
   }
 }

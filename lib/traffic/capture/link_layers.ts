@@ -8,6 +8,7 @@
 
 import { octetString } from "../../bytes.ts";
 import type { SocketAddress } from "../../traffic.ts";
+import { SYN } from "./packets.ts";
 
 /** A TCP segment of a packet. */
 export interface Segment {
@@ -21,14 +22,25 @@ export interface Segment {
   readonly acknowledged: number;
   /** The flags, as in packets.ts. */
   readonly flags: number;
+  /** The window, without its scale. */
+  readonly window: number;
+  /** The maximum segment size and the window's scale that a SYN announces (RFC 9293 §3.7.1, RFC 7323 §2.2). */
+  readonly mss?: number;
+  readonly windowScale?: number;
   /** The octets that were captured, valid as long as the packet. */
   readonly payload: Uint8Array;
   /** The number of octets that were sent. */
   readonly length: number;
 }
 
-/** Why a packet has no segment that can be used. */
-export type NoSegment = "no TCP" | "fragment" | "cut off" | "unknown link type";
+/** A packet that may hold a segment, but is not read. */
+export interface LeftOut {
+  /** What it is, as `packets of …`. */
+  readonly what: string;
+  /** The addresses between which it was sent, in network order, if they are known. */
+  readonly from?: string;
+  readonly to?: string;
+}
 
 const TCP = 6;
 const ETHERTYPE_IPV4 = 0x0800;
@@ -42,38 +54,88 @@ const AUTHENTICATION_HEADER = 51;
 const IPV4_HEADER_BYTES = 20;
 const IPV6_HEADER_BYTES = 40;
 const TCP_HEADER_BYTES = 20;
+/** How many packets may be inside one another. */
+const MAX_TUNNELS = 8;
+const CUT: LeftOut = { what: "which not all headers were captured: tcpdump -s 0" };
+const FRAGMENTS = "IP fragments, which are not put together";
 
-/** What comes before the IP header, by link type: so many octets, or a function that finds it; -1 if there is none. */
-const LINK_LAYERS: ReadonlyMap<number, number | ((packet: DataView) => number)> = new Map<
-  number,
-  number | ((packet: DataView) => number)
->([
+/** Where the reading of a packet is. */
+interface Place {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  /** How many IP headers may follow. */
+  left: number;
+}
+
+/** What is found at a place of a packet; `undefined` if nothing there holds TCP. */
+type Found = Segment | LeftOut | undefined;
+type Layer = (place: Place, at: number) => Found;
+
+/** What packets start with, by link type. */
+const LINK_LAYERS: ReadonlyMap<number, Layer> = new Map<number, Layer>([
   // NULL and LOOP have the address family in one of the byte orders, which the IP version repeats.
-  [0, 4],
-  [108, 4],
-  [1, (packet) => afterEtherType(packet, 12)],
+  [0, (place) => ip(place, 4)],
+  [108, (place) => ip(place, 4)],
+  [1, ethernet],
+  [9, ppp],
+  [50, ppp],
+  [51, (place) => ppp(place, 6)],
+  [104, (place) => byEtherType(place, 2)],
   // Raw IP: as such, by older systems, IPv4 alone, IPv6 alone.
-  [12, 0],
-  [14, 0],
-  [101, 0],
-  [228, 0],
-  [229, 0],
+  ...[12, 14, 101, 228, 229].map((type) => [type, ip] as const),
+  [105, (place, at) => wireless(place, at)],
+  [127, radiotap],
   // Linux cooked, versions 1 and 2.
-  [113, (packet) => afterEtherType(packet, 14)],
-  [276, (packet) => etherTypeIsIp(packet, 0) ? 20 : -1],
+  [113, (place) => byEtherType(place, 14)],
+  [276, (place) => byType(place, place.view.getUint16(0), 20)],
 ]);
+/** Names of link types that are not read. */
+const LINK_NAMES: Readonly<Record<number, string>> = {
+  6: "Token Ring",
+  7: "ARCNET",
+  8: "SLIP",
+  10: "FDDI",
+  100: "ATM",
+  107: "Frame Relay",
+  117: "pflog",
+  119: "IEEE 802.11 with a Prism header",
+  138: "IP over FireWire",
+  163: "IEEE 802.11 with an AVS header",
+  187: "Bluetooth",
+  189: "USB",
+  192: "per-packet information",
+  195: "IEEE 802.15.4",
+  201: "Bluetooth",
+  220: "USB",
+  227: "CAN",
+  239: "nflog",
+  249: "USB",
+  253: "netlink",
+};
+/** Other protocols over IP and UDP that hold packets. */
+const IP_TUNNELS: Readonly<Record<number, string>> = { 50: "encrypted IP (ESP, RFC 4303)", 115: "L2TP tunnels" };
+const UDP_TUNNELS: Readonly<Record<number, string>> = {
+  1701: "L2TP tunnels",
+  2152: "GTP tunnels",
+  3544: "Teredo tunnels",
+  4500: "encrypted IP in UDP (RFC 3948)",
+  6081: "GENEVE tunnels",
+  51820: "WireGuard tunnels",
+};
+const VXLAN_PORT = 4789;
 
-/** Returns the TCP segment in a packet of this link type, or why there is none. */
-export function segmentOf(bytes: Uint8Array, linkType: number): Segment | NoSegment {
+/** Returns the TCP segment in a packet of this link type, or what is left out; `undefined` if neither can be in it. */
+export function segmentOf(bytes: Uint8Array, linkType: number): Segment | LeftOut | undefined {
   const layer = LINK_LAYERS.get(linkType);
-  if (layer === undefined) return "unknown link type";
-  const packet = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const at = typeof layer === "number" ? layer : layer(packet);
-  if (at < 0) return "no TCP";
-  if (at >= bytes.length) return "cut off";
-  const version = packet.getUint8(at) >> 4;
-  if (version === 4) return ipv4(bytes, packet, at);
-  return version === 6 ? ipv6(bytes, packet, at) : "no TCP";
+  if (layer === undefined) return { what: `${LINK_NAMES[linkType] ?? "an unknown kind"} (link type ${linkType})` };
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  try {
+    return layer({ bytes, view, left: MAX_TUNNELS }, 0);
+  } catch (error) {
+    // A header goes beyond what was captured.
+    if (error instanceof RangeError) return CUT;
+    throw error;
+  }
 }
 
 /** Returns the address and port that a segment has in network order. */
@@ -90,74 +152,231 @@ function ipv6Text(address: readonly number[]): string {
   return new URL(`http://[${groups.join(":")}]/`).hostname.slice(1, -1);
 }
 
-function etherTypeIsIp(packet: DataView, at: number): boolean {
-  if (at + 2 > packet.byteLength) return false;
-  const type = packet.getUint16(at);
-  return type === ETHERTYPE_IPV4 || type === ETHERTYPE_IPV6;
+function ethernet(place: Place, at: number): Found {
+  return byEtherType(place, at + 12);
 }
 
-/** Returns the offset behind an EtherType and tags of virtual networks; -1 if no IP follows. */
-function afterEtherType(packet: DataView, at: number): number {
-  while (at + 4 <= packet.byteLength && VLAN_TAGS.has(packet.getUint16(at))) at += 4;
-  return etherTypeIsIp(packet, at) ? at + 2 : -1;
+/** Reads what an EtherType announces, which stands right before it. */
+function byEtherType(place: Place, at: number): Found {
+  return byType(place, place.view.getUint16(at), at + 2);
 }
 
-function ipv4(bytes: Uint8Array, packet: DataView, at: number): Segment | NoSegment {
-  if (at + IPV4_HEADER_BYTES > bytes.length) return "cut off";
-  if (packet.getUint8(at + 9) !== TCP) return "no TCP";
-  // More fragments follow, or this is not the first one.
-  if ((packet.getUint16(at + 6) & 0x3fff) !== 0) return "fragment";
-  const headerBytes = (packet.getUint8(at) & 0x0f) * 4;
-  if (headerBytes < IPV4_HEADER_BYTES) return "no TCP";
-  // A length of 0 means that the network card splits the packet: all captured octets belong to it.
-  const length = packet.getUint16(at + 2) || bytes.length - at;
-  return tcp(bytes, packet, at + headerBytes, at + length, at + 12, 4);
-}
-
-function ipv6(bytes: Uint8Array, packet: DataView, at: number): Segment | NoSegment {
-  if (at + IPV6_HEADER_BYTES > bytes.length) return "cut off";
-  const payload = packet.getUint16(at + 4);
-  const end = payload === 0 ? bytes.length : at + IPV6_HEADER_BYTES + payload;
-  let next = packet.getUint8(at + 6);
-  let header = at + IPV6_HEADER_BYTES;
-  while (next !== TCP) {
-    const isFragment = next === FRAGMENT_HEADER;
-    if (!isFragment && next !== AUTHENTICATION_HEADER && !EXTENSIONS.has(next)) return "no TCP";
-    if (header + 8 > bytes.length) return "cut off";
-    // A fragment header may stand in a packet that is whole (RFC 6946).
-    if (isFragment && (packet.getUint16(header + 2) & 0xfff9) !== 0) return "fragment";
-    const units = packet.getUint8(header + 1);
-    const length = isFragment ? 8 : next === AUTHENTICATION_HEADER ? (units + 2) * 4 : (units + 1) * 8;
-    next = packet.getUint8(header);
-    header += length;
+function byType(place: Place, type: number, at: number): Found {
+  if (type === ETHERTYPE_IPV4 || type === ETHERTYPE_IPV6) return ip(place, at);
+  if (VLAN_TAGS.has(type)) return byEtherType(place, at + 2);
+  // A length, or what Linux has in its place: LLC follows.
+  if (type <= 1500) return llc(place, at);
+  switch (type) {
+    case 0x8847:
+    case 0x8848:
+      return mpls(place, at);
+    case 0x8864:
+      return ppp(place, at + 6);
+    case 0x880b:
+      return ppp(place, at);
+    case 0x6558:
+      return ethernet(place, at);
+    case 0x88be:
+    case 0x22eb:
+      return { what: "ERSPAN tunnels" };
+    case 0x88e5:
+      return { what: "encrypted Ethernet (MACsec, IEEE 802.1AE)" };
   }
-  return tcp(bytes, packet, header, end, at + 8, 16);
+}
+
+/** Logical link control (IEEE 802.2), alone or with SNAP (RFC 1042). */
+function llc(place: Place, at: number): Found {
+  const { view } = place;
+  const points = view.getUint16(at);
+  if (points === 0x0606) return ip(place, at + 3);
+  return points === 0xaaaa && view.getUint8(at + 2) === 3 ? byEtherType(place, at + 6) : undefined;
+}
+
+/** Passes over labels (RFC 3032); what they carry is told by its first bits. */
+function mpls(place: Place, at: number): Found {
+  while ((place.view.getUint8(at + 2) & 1) === 0) at += 4;
+  // A control word stands before Ethernet (RFC 4385).
+  return place.view.getUint8(at + 4) >> 4 === 0 ? ethernet(place, at + 8) : ip(place, at + 4);
+}
+
+/** The Point-to-Point Protocol (RFC 1661), whose address and the first octet of whose protocol may be left out. */
+function ppp(place: Place, at: number): Found {
+  const { view } = place;
+  if (view.getUint16(at) === 0xff03) at += 2;
+  const isShort = (view.getUint8(at) & 1) === 1;
+  const protocol = isShort ? view.getUint8(at) : view.getUint16(at);
+  const next = at + (isShort ? 1 : 2);
+  if (protocol === 0x21 || protocol === 0x57) return ip(place, next);
+  if (protocol === 0x0281) return mpls(place, next);
+  const names: Readonly<Record<number, string>> = {
+    0x2d: "PPP with compressed headers",
+    0x3d: "PPP multilink",
+    0x53: "encrypted PPP",
+    0xfd: "compressed PPP",
+  };
+  return names[protocol] === undefined ? undefined : { what: names[protocol] };
+}
+
+/** IEEE 802.11 with radiotap: its flags tell whether the header is padded. */
+function radiotap(place: Place, at: number): Found {
+  const { view } = place;
+  let field = at + 4;
+  const present = view.getUint32(field, true);
+  while ((view.getUint32(field, true) & 0x80000000) !== 0) field += 4;
+  field += 4;
+  if ((present & 1) !== 0) field = Math.ceil((field - at) / 8) * 8 + at + 8;
+  const isPadded = (present & 2) !== 0 && (view.getUint8(field) & 0x20) !== 0;
+  return wireless(place, at + view.getUint16(at + 2, true), isPadded);
+}
+
+/** A frame of IEEE 802.11: data frames hold LLC, unless they are encrypted. */
+function wireless(place: Place, at: number, isPadded = false): Found {
+  const { view } = place;
+  const [kind, flags] = [view.getUint8(at), view.getUint8(at + 1)];
+  const isData = (kind & 0x0c) === 0x08 && (kind & 0x40) === 0;
+  if (!isData) return undefined;
+  if ((flags & 0x40) !== 0) return { what: "encrypted IEEE 802.11" };
+  if ((flags & 0x04) !== 0 || (view.getUint8(at + 22) & 0x0f) !== 0) return { what: "IEEE 802.11 fragments" };
+  let header = (flags & 3) === 3 ? 30 : 24;
+  if ((kind & 0x80) !== 0) {
+    if ((view.getUint8(at + header) & 0x80) !== 0) return { what: "aggregated IEEE 802.11 (A-MSDU)" };
+    header += (flags & 0x80) === 0 ? 2 : 6;
+  }
+  return llc(place, at + (isPadded ? Math.ceil(header / 4) * 4 : header));
+}
+
+function ip(place: Place, at: number): Found {
+  if (place.left-- === 0) return { what: `more than ${MAX_TUNNELS} packets inside one another` };
+  const version = place.view.getUint8(at) >> 4;
+  if (version === 4) return ipv4(place, at);
+  return version === 6 ? ipv6(place, at) : undefined;
+}
+
+function ipv4(place: Place, at: number): Found {
+  const { bytes, view } = place;
+  if (at + IPV4_HEADER_BYTES > bytes.length) return CUT;
+  const headerBytes = (view.getUint8(at) & 0x0f) * 4;
+  if (headerBytes < IPV4_HEADER_BYTES) return undefined;
+  // A length of 0 means that the network card splits the packet: all captured octets belong to it.
+  const length = view.getUint16(at + 2) || bytes.length - at;
+  const protocol = view.getUint8(at + 9);
+  // More fragments follow, or this is not the first one.
+  const isFragment = (view.getUint16(at + 6) & 0x3fff) !== 0;
+  return content(place, protocol, at + headerBytes, at + length, { at: at + 12, bytes: 4 }, isFragment);
+}
+
+function ipv6(place: Place, at: number): Found {
+  const { bytes, view } = place;
+  if (at + IPV6_HEADER_BYTES > bytes.length) return CUT;
+  const payload = view.getUint16(at + 4);
+  const end = payload === 0 ? bytes.length : at + IPV6_HEADER_BYTES + payload;
+  let next = view.getUint8(at + 6);
+  let header = at + IPV6_HEADER_BYTES;
+  let isFragment = false;
+  while (next === FRAGMENT_HEADER || next === AUTHENTICATION_HEADER || EXTENSIONS.has(next)) {
+    const units = view.getUint8(header + 1);
+    // A fragment header may stand in a packet that is whole (RFC 6946).
+    if (next === FRAGMENT_HEADER) isFragment ||= (view.getUint16(header + 2) & 0xfff9) !== 0;
+    const length = next === FRAGMENT_HEADER ? 8 : next === AUTHENTICATION_HEADER ? (units + 2) * 4 : (units + 1) * 8;
+    next = view.getUint8(header);
+    header += length;
+    if (isFragment) break;
+  }
+  return content(place, next, header, end, { at: at + 8, bytes: 16 }, isFragment);
+}
+
+/** Where both addresses of an IP packet are, and how long each is. */
+interface Addresses {
+  readonly at: number;
+  readonly bytes: number;
+}
+
+/** Reads what an IP packet carries. */
+function content(
+  place: Place,
+  protocol: number,
+  at: number,
+  end: number,
+  addresses: Addresses,
+  isFragment: boolean,
+): Found {
+  const { bytes, view } = place;
+  const holdsTcp = [TCP, 4, 41, 47, 50, 51, 97, 115, 137].includes(protocol);
+  if (isFragment) {
+    const [from, to] = [0, 1].map((i) =>
+      octetString(bytes, addresses.at + i * addresses.bytes, addresses.at + (i + 1) * addresses.bytes)
+    );
+    return holdsTcp ? { what: FRAGMENTS, from, to } : undefined;
+  }
+  switch (protocol) {
+    case TCP:
+      return tcp(bytes, view, at, end, addresses);
+    case 4:
+    case 41:
+      return ip(place, at);
+    case 47:
+      return gre(place, at);
+    case 97:
+      return ethernet(place, at + 2);
+    case 137:
+      return mpls(place, at);
+    case AUTHENTICATION_HEADER:
+      return content(place, view.getUint8(at), at + (view.getUint8(at + 1) + 2) * 4, end, addresses, false);
+    case 17:
+      return udp(place, at);
+  }
+  return IP_TUNNELS[protocol] === undefined ? undefined : { what: IP_TUNNELS[protocol] };
+}
+
+/** Generic Routing Encapsulation (RFC 2784, RFC 2890), and that of PPTP (RFC 2637). */
+function gre(place: Place, at: number): Found {
+  const flags = place.view.getUint16(at);
+  const optional = [0x8000, 0x2000, 0x1000, ...(flags & 7) === 1 ? [0x0080] : []];
+  const options = optional.filter((flag) => (flags & flag) !== 0).length;
+  if ((flags & 0x4000) !== 0) return { what: "GRE tunnels with routing" };
+  return byType(place, place.view.getUint16(at + 2), at + 4 + 4 * options);
+}
+
+function udp(place: Place, at: number): Found {
+  const ports = [place.view.getUint16(at + 2), place.view.getUint16(at)];
+  // VXLAN (RFC 7348).
+  if (ports[0] === VXLAN_PORT) return place.left-- === 0 ? undefined : ethernet(place, at + 16);
+  const what = UDP_TUNNELS[ports[0]] ?? UDP_TUNNELS[ports[1]];
+  return what === undefined ? undefined : { what };
 }
 
 /** Reads a TCP header whose packet ends at an offset that may not be captured. */
-function tcp(
-  bytes: Uint8Array,
-  packet: DataView,
-  at: number,
-  end: number,
-  addressesAt: number,
-  addressBytes: number,
-): Segment | NoSegment {
-  if (at + TCP_HEADER_BYTES > Math.min(end, bytes.length)) return "cut off";
+function tcp(bytes: Uint8Array, packet: DataView, at: number, end: number, addresses: Addresses): Found {
+  if (at + TCP_HEADER_BYTES > Math.min(end, bytes.length)) return CUT;
   const headerBytes = (packet.getUint8(at + 12) >> 4) * 4;
   const start = at + headerBytes;
-  if (headerBytes < TCP_HEADER_BYTES || start > end) return "no TCP";
+  if (headerBytes < TCP_HEADER_BYTES || start > end) return undefined;
   const address = (index: number) => {
-    const from = addressesAt + index * addressBytes;
-    return octetString(bytes, from, from + addressBytes) + octetString(bytes, at + 2 * index, at + 2 * index + 2);
+    const from = addresses.at + index * addresses.bytes;
+    return octetString(bytes, from, from + addresses.bytes) + octetString(bytes, at + 2 * index, at + 2 * index + 2);
   };
+  const flags = packet.getUint8(at + 13);
   return {
     from: address(0),
     to: address(1),
     sequence: packet.getUint32(at + 4),
     acknowledged: packet.getUint32(at + 8),
-    flags: packet.getUint8(at + 13),
+    flags,
+    window: packet.getUint16(at + 14),
+    ...(flags & SYN) !== 0 && synOptions(bytes.subarray(at + TCP_HEADER_BYTES, start)),
     payload: bytes.subarray(start, Math.max(start, Math.min(end, bytes.length))),
     length: end - start,
   };
+}
+
+/** Reads the options of a SYN, as far as they were captured. */
+function synOptions(options: Uint8Array): Pick<Segment, "mss" | "windowScale"> {
+  const found: { mss?: number; windowScale?: number } = {};
+  for (let at = 0; at < options.length && options[at] !== 0;) {
+    const [kind, length] = [options[at], options[at + 1]];
+    if (kind === 2 && length === 4 && at + 4 <= options.length) found.mss = options[at + 2] << 8 | options[at + 3];
+    if (kind === 3 && length === 3 && at + 3 <= options.length) found.windowScale = Math.min(options[at + 2], 14);
+    at += kind === 1 ? 1 : Math.max(length || 0, 2);
+  }
+  return found;
 }

@@ -4,13 +4,9 @@
  * @module
  */
 
-import { ByteBuffer, octetString } from "../../bytes.ts";
-import {
-  EXPLAIN_READ_BYTES,
-  MAX_CAPTURE_INTERFACES,
-  MAX_CAPTURED_PACKET_BYTES,
-  MAX_PACKET_COMMENT_BYTES,
-} from "../../limits.ts";
+import { octetString } from "../../bytes.ts";
+import { MAX_CAPTURE_INTERFACES, MAX_CAPTURED_PACKET_BYTES, MAX_PACKET_COMMENT_BYTES } from "../../limits.ts";
+import { type Packet, PacketFile } from "./packet_file.ts";
 import {
   BLOCK_FRAME_BYTES,
   BYTE_ORDER_MAGIC,
@@ -24,26 +20,6 @@ import {
   SIMPLE_PACKET,
 } from "./pcapng.ts";
 
-/** A captured packet. */
-export interface Packet {
-  /** Its number in the file, starting from 1: Wireshark's `frame.number`. */
-  readonly number: number;
-  /** The time in microseconds since the file's first packet; negative if the packet is older. */
-  readonly time: number;
-  /** The kind of its first header (LINKTYPE). */
-  readonly linkType: number;
-  /** The captured octets, valid during the call. The end of a packet may not be captured. */
-  readonly bytes: Uint8Array;
-  /** The beginning of its comment; empty without one. */
-  readonly comment: string;
-}
-
-/** A file that is no valid capture, from some octet on. The message is the rest of a line for the user. */
-export class CaptureError extends Error {}
-
-/** What the first octets of a file say of its format. */
-export type CaptureFormat = "pcapng" | "pcap" | undefined;
-
 /** The obsolete block of a packet, with a time and a 16-bit interface. */
 const OLD_PACKET = 0x00000002;
 /** Octets that are needed to know a block's byte order: type, length, and the magic of a section header. */
@@ -51,18 +27,6 @@ const BLOCK_START_BYTES = 12;
 const PACKET_BLOCKS: ReadonlySet<number> = new Set([ENHANCED_PACKET, OLD_PACKET, SIMPLE_PACKET]);
 /** Blocks with a packet may have options of this size besides it. */
 const MAX_BLOCK_BYTES = MAX_CAPTURED_PACKET_BYTES + 64 * 1024;
-/** The four magic numbers of classic pcap: microseconds and nanoseconds, in both byte orders. */
-const PCAP_MAGICS: readonly string[] = ["a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1"];
-/** How many of a file's first octets tell its format. */
-export const FORMAT_BYTES = 4;
-
-/** Returns the format by a file's first four octets; `undefined` if it is no capture. */
-export function captureFormatOf(start: Uint8Array): CaptureFormat {
-  const magic = start.subarray(0, FORMAT_BYTES).toHex();
-  if (magic === "0a0d0d0a") return "pcapng";
-  return PCAP_MAGICS.includes(magic) ? "pcap" : undefined;
-}
-
 /** An interface of a section. */
 interface Interface {
   readonly linkType: number;
@@ -75,100 +39,51 @@ interface Interface {
 
 const NANOSECONDS = 1_000_000_000n;
 
-/** Receives the bytes of a file in pieces, and gives its packets. Memory is bounded by the largest packet. */
-export class PcapngReader {
+/** Reads a pcapng file. */
+export class PcapngReader extends PacketFile {
   readonly #take: (packet: Packet) => void;
-  /** The beginning of a block that is not complete. */
-  readonly #rest = new ByteBuffer(EXPLAIN_READ_BYTES);
-  /** Bytes still to come of a block that is skipped. */
-  #skipped = 0;
-  /** The offset in the file of the block that is read. */
-  #position = 0;
   #inSection = false;
   #littleEndian = true;
   #interfaces: Interface[] = [];
-  #packets = 0;
   #origin: bigint | undefined;
   #lastTime = 0;
-  #tooLarge = 0;
 
   /** Gives packets to a function. */
   constructor(take: (packet: Packet) => void) {
+    super();
     this.#take = take;
   }
 
-  /** How many packets were read. */
-  get packets(): number {
-    return this.#packets;
-  }
-
-  /** How many packets were skipped because they exceed the limit. */
-  get tooLarge(): number {
-    return this.#tooLarge;
-  }
-
-  /** Whether the file, if it ended here, would be cut off in the middle of a block. */
-  get cutOff(): boolean {
-    return this.#rest.length > 0 || this.#skipped > 0;
-  }
-
-  /**
-   * Receives bytes of the file.
-   *
-   * @throws {CaptureError} If they are no valid blocks.
-   */
-  receive(bytes: Uint8Array): void {
-    const isRest = this.#rest.length > 0;
-    if (isRest) this.#rest.append(bytes);
-    const data = isRest ? this.#rest.view() : bytes;
-    let at = 0;
-    for (;;) {
-      const skipped = Math.min(this.#skipped, data.length - at);
-      this.#skipped -= skipped;
-      at += skipped;
-      const length = this.#block(data.subarray(at));
-      if (length === 0) break;
-      this.#position += length;
-      at = Math.min(data.length, at + length);
-    }
-    if (isRest) {
-      this.#rest.bytes.copyWithin(0, at, this.#rest.length);
-      this.#rest.length -= at;
-    } else this.#rest.append(data.subarray(at));
-  }
-
-  /** Reads a block at the start of the data, or begins to skip it. Returns its length; 0 if more bytes are needed. */
-  #block(data: Uint8Array): number {
-    if (data.length < BLOCK_START_BYTES) return 0;
-    const view = new DataView(data.buffer, data.byteOffset, data.length);
-    const isSection = view.getUint32(0) === SECTION_HEADER;
-    if (isSection) this.#littleEndian = this.#byteOrderOf(view);
+  protected override block(data: Uint8Array, view: DataView, at: number): number {
+    const available = data.length - at;
+    if (available < BLOCK_START_BYTES) return 0;
+    const isSection = view.getUint32(at) === SECTION_HEADER;
+    if (isSection) this.#littleEndian = this.#byteOrderOf(view, at);
     else if (!this.#inSection) this.#fail("a pcapng file starts with a section header");
     const little = this.#littleEndian;
-    const type = isSection ? SECTION_HEADER : view.getUint32(0, little);
-    const length = view.getUint32(4, little);
+    const type = isSection ? SECTION_HEADER : view.getUint32(at, little);
+    const length = view.getUint32(at + 4, little);
     if (length < BLOCK_FRAME_BYTES || length % 4 !== 0) {
       this.#fail(`a block's length is a multiple of 4, at least ${BLOCK_FRAME_BYTES}, saw ${length}`);
     }
     const isPacket = PACKET_BLOCKS.has(type);
     if (length > MAX_BLOCK_BYTES || !(isPacket || isSection || type === INTERFACE_DESCRIPTION)) {
       if (isSection || type === INTERFACE_DESCRIPTION) this.#fail(`a header has ${length} octets`);
-      if (isPacket) this.#skipPacket();
-      this.#skipped = Math.max(0, length - data.length);
+      if (isPacket) this.skipPacket();
       return length;
     }
-    if (data.length < length) return 0;
-    if (view.getUint32(length - 4, little) !== length) this.#fail("a block's two lengths differ");
-    const body = new DataView(data.buffer, data.byteOffset + 8, length - BLOCK_FRAME_BYTES);
+    if (available < length) return 0;
+    if (view.getUint32(at + length - 4, little) !== length) this.#fail("a block's two lengths differ");
+    const body = new DataView(data.buffer, data.byteOffset + at + 8, length - BLOCK_FRAME_BYTES);
     if (isSection) this.#section(body);
     else if (isPacket) this.#packet(type, body);
     else this.#interfaces.push(this.#interface(body));
     return length;
   }
 
-  #byteOrderOf(view: DataView): boolean {
-    if (view.getUint32(8, true) === BYTE_ORDER_MAGIC) return true;
-    if (view.getUint32(8, false) === BYTE_ORDER_MAGIC) return false;
+  #byteOrderOf(view: DataView, at: number): boolean {
+    if (view.getUint32(at + 8, true) === BYTE_ORDER_MAGIC) return true;
+    if (view.getUint32(at + 8, false) === BYTE_ORDER_MAGIC) return false;
     return this.#fail("a section header has no byte-order magic");
   }
 
@@ -206,35 +121,31 @@ export class PcapngReader {
     if (body.byteLength < headerBytes) this.#fail("a packet's header is too short");
     const index = isSimple ? 0 : type === OLD_PACKET ? body.getUint16(0, little) : body.getUint32(0, little);
     const from = this.#interfaces[index];
-    if (from === undefined) this.#fail(`packet ${this.#packets + 1} names interface ${index}, which is not described`);
+    if (from === undefined) this.#fail(`packet ${this.packets + 1} names interface ${index}, which is not described`);
     const captured = isSimple
       ? Math.min(body.getUint32(0, little), from.snapLength || Infinity, body.byteLength - headerBytes)
       : body.getUint32(12, little);
-    if (captured > body.byteLength - headerBytes) this.#fail(`packet ${this.#packets + 1} is longer than its block`);
-    if (captured > MAX_CAPTURED_PACKET_BYTES) return this.#skipPacket();
+    if (captured > body.byteLength - headerBytes) this.#fail(`packet ${this.packets + 1} is longer than its block`);
+    if (captured > MAX_CAPTURED_PACKET_BYTES) return this.skipPacket();
+    const sent = body.getUint32(isSimple ? 0 : 16, little);
     const bytes = new Uint8Array(body.buffer, body.byteOffset + headerBytes, captured);
     if (!isSimple) this.#lastTime = this.#time(from, body.getUint32(4, little), body.getUint32(8, little));
     const comment = isSimple ? "" : commentOf(body, headerBytes + padTo4(captured), little);
-    this.#take({ number: ++this.#packets, time: this.#lastTime, linkType: from.linkType, bytes, comment });
-  }
-
-  #skipPacket(): void {
-    this.#packets++;
-    this.#tooLarge++;
+    const number = ++this.packets;
+    const { linkType } = from;
+    this.#take({ number, time: this.#lastTime, linkType, bytes, ...sent > captured && { sent }, comment });
   }
 
   /** Returns the time in microseconds since the first packet. */
   #time({ ticksPerSecond, offset }: Interface, high: number, low: number): number {
     const ticks = BigInt(high) << 32n | BigInt(low);
     const nanoseconds = ticks * NANOSECONDS / ticksPerSecond + offset;
+    this.start ??= Number(nanoseconds) / 1000;
     return Number(nanoseconds - (this.#origin ??= nanoseconds)) / 1000;
   }
 
   #fail(what: string): never {
-    // Nothing more is read.
-    this.#rest.clear(0);
-    this.#skipped = 0;
-    throw new CaptureError(`no valid pcapng at octet ${this.#position}: ${what}`);
+    this.fail("pcapng", what);
   }
 }
 

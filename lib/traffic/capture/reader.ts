@@ -4,22 +4,18 @@
  * @module
  */
 
-import type { Source } from "../../bytes.ts";
-import { counted } from "../../bytes.ts";
-import {
-  EXPLAIN_READ_BYTES,
-  MAX_CAPTURED_CONNECTIONS,
-  MAX_CAPTURED_PACKET_BYTES,
-  MAX_KNOWN_CONNECTIONS,
-} from "../../limits.ts";
-import { CapturedConnection, type CaptureEvent } from "./captured_connection.ts";
-import { type NoSegment, segmentOf } from "./link_layers.ts";
+import { ByteBuffer, counted, type Source } from "../../bytes.ts";
+import { EXPLAIN_READ_BYTES, MAX_CAPTURED_PACKET_BYTES, MAX_QUIET_CONNECTIONS } from "../../limits.ts";
+import type { CaptureEvent } from "./capture_events.ts";
+import { CapturedConnection } from "./captured_connection.ts";
+import { type LeftOut, segmentOf } from "./link_layers.ts";
 import { ACK, SYN } from "./packets.ts";
-import { type Packet, PcapngReader } from "./pcapng_reader.ts";
+import { captureFormatOf, FORMAT_BYTES, type Packet, type PacketFile } from "./packet_file.ts";
+import { PcapReader } from "./pcap_reader.ts";
+import { PcapngReader } from "./pcapng_reader.ts";
 import { ReassemblyBudget } from "./reassembly.ts";
 
-export { TOO_MANY_OPEN } from "./captured_connection.ts";
-export type { CaptureEvent, Missing, OpenedInCapture, PacketOrigin } from "./captured_connection.ts";
+export type { CaptureEvent, Missing, OpenedInCapture, PacketOrigin, TcpFacts } from "./capture_events.ts";
 
 /** What a reader of captures is made with. */
 export interface CaptureReaderOptions {
@@ -27,24 +23,30 @@ export interface CaptureReaderOptions {
   readonly connection?: number;
   /** Whether the events of a connection are wanted; by default all are. */
   readonly wanted?: (connection: number) => boolean;
-  /** Connections with octets that may be open at a time; those beyond it are left out. */
-  readonly maxConnections?: number;
   /** Octets that may wait for earlier ones, all connections together. */
   readonly maxWaitingBytes?: number;
 }
 
-/** Reads the bytes of a pcapng file, in pieces of any size. Memory does not depend on its length. */
+/** Reads the bytes of a pcapng or pcap file, in pieces of any size. Memory does not depend on its length. */
 export class CaptureReader {
   readonly #options: CaptureReaderOptions;
   readonly #take: (event: CaptureEvent) => void;
-  readonly #blocks: PcapngReader;
+  /** The reader of the file's format, once its first octets have told that. */
+  #file: PacketFile | undefined;
+  readonly #start = new ByteBuffer(FORMAT_BYTES);
   readonly #budget: ReassemblyBudget;
-  /** Connections by both endpoints, the one used last at the end; of most only the number is left. */
+  /** Connections by both endpoints. */
   readonly #known = new Map<string, CapturedConnection>();
-  readonly #skipped = new Map<NoSegment | `link type ${number}`, { count: number; readonly first: number }>();
+  /** Those that have ended or have no octets, by the same: only a packet that comes late would need them. */
+  readonly #quiet = new Map<string, CapturedConnection>();
+  /** What was left out that may hold TCP, and between which addresses, each address one character per octet. */
+  readonly #skipped = new Map<string, { count: number; readonly first: number }>();
+  readonly #skippedBetween = new Set<string>();
   #connections = 0;
-  #open = 0;
-  #leftOut = 0;
+  #hasForgotten = false;
+  /** Connections that end once what was in flight at their reset has come. */
+  readonly #reset = new Set<CapturedConnection>();
+  readonly #afterResets = new Map<number, number>();
   #lastTime = 0;
 
   /** Gives events to a function, which may keep an event's octets only as a copy. */
@@ -52,7 +54,6 @@ export class CaptureReader {
     this.#take = take;
     this.#options = options;
     this.#budget = new ReassemblyBudget(options.maxWaitingBytes);
-    this.#blocks = new PcapngReader((packet) => this.#packet(packet));
   }
 
   /** How many TCP connections were found so far. */
@@ -60,13 +61,29 @@ export class CaptureReader {
     return this.#connections;
   }
 
+  /** How many packets were found so far. */
+  get packets(): number {
+    return this.#file?.packets ?? 0;
+  }
+
+  /** When the first packet was captured, in microseconds since 1970. */
+  get start(): number | undefined {
+    return this.#file?.start;
+  }
+
   /**
    * Receives bytes of the file.
    *
-   * @throws {CaptureError} If they are no valid pcapng.
+   * @throws {CaptureError} If they are no valid pcapng or pcap.
    */
   receive(bytes: Uint8Array): void {
-    this.#blocks.receive(bytes);
+    if (this.#file !== undefined) return this.#file.receive(bytes);
+    this.#start.append(bytes);
+    if (this.#start.length < FORMAT_BYTES) return;
+    const Format = captureFormatOf(this.#start.view()) === "pcap" ? PcapReader : PcapngReader;
+    this.#file = new Format((packet) => this.#packet(packet));
+    this.#file.receive(this.#start.view());
+    this.#start.clear(0);
   }
 
   /**
@@ -75,107 +92,136 @@ export class CaptureReader {
    * @returns One line on each thing that was not read.
    */
   end(): string[] {
-    const packet = { number: this.#blocks.packets, time: this.#lastTime };
-    for (const connection of this.#known.values()) connection.end(packet);
+    for (const [key, connection] of this.#known) {
+      connection.end(this.#now);
+      this.#forget(key, connection);
+    }
     return this.#notes();
+  }
+
+  /**
+   * How many octets were sent for the first time after the reset that ended a connection, and after those in flight, by
+   * the connection's number; known at the end.
+   */
+  get afterResets(): ReadonlyMap<number, number> {
+    return this.#afterResets;
+  }
+
+  get #now(): { number: number; time: number } {
+    return { number: this.packets, time: this.#lastTime };
   }
 
   #packet(packet: Packet): void {
     const { number, time, linkType, bytes } = packet;
     this.#lastTime = time;
     const segment = segmentOf(bytes, linkType);
-    if (typeof segment === "string") {
-      return this.#skip(segment === "unknown link type" ? `link type ${linkType}` : segment, number);
+    if (segment === undefined) return;
+    if ("what" in segment) return this.#skip(segment, number);
+    const { from, to, flags } = segment;
+    for (const connection of this.#reset) {
+      if (!connection.expire(time)) break;
+      this.#reset.delete(connection);
     }
-    const { from, to, flags, sequence } = segment;
     const key = from < to ? from + to : to + from;
     let connection = this.#known.get(key);
-    const isNew = (flags & (SYN | ACK)) === SYN && connection?.isOlderThan(sequence) !== false;
-    if (connection !== undefined && isNew) connection.close({ number, time }, "by a new one with the same ports");
+    const isNew = (flags & (SYN | ACK)) === SYN && connection?.isOlderThan(segment) !== false;
+    if (connection !== undefined && isNew) {
+      connection.close({ number, time }, "by a new one with the same ports");
+      this.#forget(key, connection);
+    }
     if (connection === undefined || isNew) {
       connection = this.#connection(from, to);
-      this.#forgetOldest();
-    } else this.#known.delete(key);
-    this.#known.set(key, connection);
+      this.#known.set(key, connection);
+    }
     connection.segment(segment, packet);
+    if (connection.isOpen) this.#quiet.delete(key);
+    else if (!this.#quiet.has(key)) this.#addQuiet(key, connection);
+  }
+
+  /** Notes a connection that has ended or has no octets, and forgets the oldest half of them if there are too many. */
+  #addQuiet(key: string, connection: CapturedConnection): void {
+    this.#quiet.set(key, connection);
+    if (this.#quiet.size <= MAX_QUIET_CONNECTIONS) return;
+    this.#hasForgotten = true;
+    for (const [key, connection] of this.#quiet) {
+      connection.close(this.#now, "left out: there are too many others");
+      this.#forget(key, connection);
+      if (this.#quiet.size <= MAX_QUIET_CONNECTIONS / 2) return;
+    }
   }
 
   #connection(from: string, to: string): CapturedConnection {
     const number = ++this.#connections;
-    const { connection: only = number, wanted, maxConnections = MAX_CAPTURED_CONNECTIONS } = this.#options;
+    const { connection: only = number, wanted } = this.#options;
     return new CapturedConnection(number, [from, to], {
       wanted: only === number && (wanted?.(number) ?? true),
       budget: this.#budget,
       take: this.#take,
-      admit: () => {
-        if (this.#open >= maxConnections) {
-          this.#leftOut++;
-          return false;
-        }
-        this.#open++;
-        return true;
-      },
-      leave: () => this.#open--,
+      // Wireshark may see connections in what is left out here, and forgets none.
+      isStreamKnown: this.#skipped.size === 0 && this.#file!.tooLarge === 0 && !this.#hasForgotten,
+      isLeftOut: (from, to) => this.#isLeftOut(from, to),
+      expires: (connection) => this.#reset.add(connection),
     });
   }
 
-  /** Forgets connections without octets, or that have ended: only a packet that comes late would need them. */
-  #forgetOldest(): void {
-    if (this.#known.size < MAX_KNOWN_CONNECTIONS) return;
-    for (const [key, connection] of this.#known) {
-      if (connection.isOpen) {
-        // Those at the front are looked at again and again: it goes to the back.
-        this.#known.delete(key);
-        this.#known.set(key, connection);
-        continue;
-      }
-      connection.close({ number: this.#blocks.packets, time: this.#lastTime }, "left out: there are too many others");
-      this.#known.delete(key);
-      return;
-    }
+  #forget(key: string, { number, afterReset }: CapturedConnection): void {
+    if (afterReset > 0) this.#afterResets.set(number, afterReset);
+    this.#known.delete(key);
+    this.#quiet.delete(key);
   }
 
-  #skip(why: NoSegment | `link type ${number}`, first: number): void {
-    const skipped = this.#skipped.get(why);
-    if (skipped === undefined) this.#skipped.set(why, { count: 1, first });
+  /** Whether packets of a direction, or of nobody knows whom, were left out. */
+  #isLeftOut(from: string, to: string): boolean {
+    if (this.#file!.tooLarge > 0) return true;
+    return this.#skippedBetween.has("") || this.#skippedBetween.has(from.slice(0, -2) + to.slice(0, -2));
+  }
+
+  #skip({ what, from = "", to = "" }: LeftOut, first: number): void {
+    if (this.#skippedBetween.size < MAX_QUIET_CONNECTIONS) this.#skippedBetween.add(from + to);
+    const skipped = this.#skipped.get(what);
+    if (skipped === undefined) this.#skipped.set(what, { count: 1, first });
     else skipped.count++;
   }
 
   #notes(): string[] {
     const notes: string[] = [];
-    for (const [why, { count, first }] of this.#skipped) {
-      if (why === "no TCP") continue;
-      const packets = count === 1 ? `packet ${first}` : `${count} packets from packet ${first} on`;
-      notes.push(`left out: ${packets}, for ${REASONS[why as NoSegment] ?? `${why} is not known here`}`);
+    for (const [what, { count, first }] of this.#skipped) {
+      const where = count === 1 ? `packet ${first}` : `the first is packet ${first}`;
+      notes.push(`left out: ${counted(count, "packet")} of ${what} (${where})`);
     }
-    const { tooLarge, cutOff, packets } = this.#blocks;
+    const { tooLarge = 0, cutOff = this.#start.length > 0, packets = 0 } = this.#file ?? {};
     if (tooLarge > 0) {
       notes.push(`left out: ${counted(tooLarge, "packet")} with more than ${MAX_CAPTURED_PACKET_BYTES} octets`);
-    }
-    if (this.#leftOut > 0) {
-      const most = this.#options.maxConnections ?? MAX_CAPTURED_CONNECTIONS;
-      notes.push(`left out: ${counted(this.#leftOut, "connection")}, for more than ${most} were open at a time`);
     }
     if (cutOff) notes.push(`the file is cut off in the block after packet ${packets}`);
     return notes;
   }
 }
 
-const REASONS: Readonly<Partial<Record<NoSegment, string>>> = {
-  "fragment": "fragments of IP packets are not put together",
-  "cut off": "not all of the headers were captured",
-};
+/** Returns the line on octets after a reset. */
+export function afterResetText(connection: number, octets: number): string {
+  return `connection ${connection}: ${counted(octets, "octet")} after the reset not explained`;
+}
+
+/** What is known of a capture at its end. */
+export interface CaptureEnd {
+  /** How many connections there are. */
+  readonly connections: number;
+  /** One line on each thing that was not read. */
+  readonly notes: readonly string[];
+  /** See {@linkcode CaptureReader.afterResets}. */
+  readonly afterResets: ReadonlyMap<number, number>;
+}
 
 /**
- * Yields the events of a capture in order. Their octets stay unchanged. Returns how many
- * connections there are, and one line on each thing that was not read.
+ * Yields the events of a capture in order. Their octets stay unchanged.
  *
- * @throws {CaptureError} If the file is no pcapng.
+ * @throws {CaptureError} If the file is no capture.
  */
 export async function* captureEvents(
   source: Source,
   options: CaptureReaderOptions = {},
-): AsyncGenerator<CaptureEvent, { readonly connections: number; readonly notes: string[] }> {
+): AsyncGenerator<CaptureEvent, CaptureEnd> {
   let events: CaptureEvent[] = [];
   const reader = new CaptureReader((event) => {
     events.push("bytes" in event ? { ...event, bytes: event.bytes.slice() } : event);
@@ -187,6 +233,6 @@ export async function* captureEvents(
     const notes = count === null ? reader.end() : undefined;
     yield* events;
     events = [];
-    if (notes !== undefined) return { connections: reader.connections, notes };
+    if (notes !== undefined) return { connections: reader.connections, notes, afterResets: reader.afterResets };
   }
 }

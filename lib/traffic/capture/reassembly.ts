@@ -5,14 +5,19 @@
  * @module
  */
 
-import { MAX_REASSEMBLED_BYTES, MAX_REASSEMBLED_DIRECTION_BYTES, REASSEMBLED_SEGMENT_BYTES } from "../../limits.ts";
+import {
+  MAX_ACKNOWLEDGED_AHEAD_BYTES,
+  MAX_REASSEMBLED_BYTES,
+  MAX_REASSEMBLED_DIRECTION_BYTES,
+  REASSEMBLED_SEGMENT_BYTES,
+} from "../../limits.ts";
 
 /** Receives what a direction carries, in order. `P` identifies the packet that it came from. */
 export interface FlowTaker<P> {
   /** Receives octets, which are valid during the call. */
   octets(bytes: Uint8Array, packet: P): void;
-  /** Receives the number of octets that were sent but not captured. */
-  missing(count: number, packet: P): void;
+  /** Receives the number of octets that were sent but not captured, and the packet that was cut before them, if so. */
+  missing(count: number, packet: P, cut?: P): void;
   /** Receives the end of the direction. */
   fin(packet: P): void;
 }
@@ -38,24 +43,38 @@ interface Waiting<P> {
 }
 
 /** Returns how far a sequence number is behind another: they count modulo 2^32. */
-function distance(from: number, to: number): number {
+export function distance(from: number, to: number): number {
   return to - from | 0;
 }
+
+/** How many packets that were cut are remembered, for what is missing at the time. */
+const MAX_CUTS = 100;
 
 /** One direction of a connection. */
 export class Flow<P> {
   readonly #taker: FlowTaker<P>;
   readonly #budget: ReassemblyBudget;
-  /** The sequence number of the next octet, once known. */
+  /** The sequence number of the next octet, once known, and whether a SYN has told it. */
   #next: number | undefined;
+  #isSure = false;
+  /** Whether segments with octets were captured. */
+  isSeen = false;
+  /** Packets that were cut, by the sequence number of the first octet that is missing. */
+  readonly #cuts = new Map<number, P>();
+  /** The sequence number after the last octet, or the FIN, that was sent. */
+  #sent = 0;
   /** Segments behind a gap, by sequence number. */
   #waiting: Waiting<P>[] = [];
   #waitingBytes = 0;
   /** The sequence number of the FIN, and its packet. */
   #fin: { readonly sequence: number; readonly packet: P } | undefined;
   #ended = false;
-  /** The highest sequence number that the receiver has acknowledged. */
-  #acknowledged: number | undefined;
+  /** The highest sequence number that the receiver has acknowledged; at first, that of the first octet. */
+  #acknowledged = 0;
+
+  /** How many segments had octets that had been sent before, and how many only those that others had overtaken. */
+  repeated = 0;
+  late = 0;
 
   /** Creates a direction whose first sequence number is not known yet. */
   constructor(taker: FlowTaker<P>, budget: ReassemblyBudget) {
@@ -63,9 +82,22 @@ export class Flow<P> {
     this.#budget = budget;
   }
 
-  /** Sets the next sequence number, unless it is known. */
-  start(sequence: number): void {
-    this.#next ??= sequence >>> 0;
+  /** Whether anything tells where the direction is. */
+  get isKnown(): boolean {
+    return this.#next !== undefined;
+  }
+
+  /** Returns how far a sequence number is from the next one that its receiver expects: 0 if it may be the very one. */
+  ahead(sequence: number): number {
+    const isNext = sequence === this.#next || sequence === this.#sent || sequence === this.#acknowledged;
+    return isNext ? 0 : distance(this.#acknowledged, sequence);
+  }
+
+  /** Sets the next sequence number, unless it is known. A SYN knows better than any other segment before it. */
+  start(sequence: number, isSyn = false): void {
+    if (this.#next !== undefined && (this.#isSure || !isSyn)) return;
+    this.#next = this.#sent = this.#acknowledged = sequence >>> 0;
+    this.#isSure = isSyn;
   }
 
   /**
@@ -76,27 +108,51 @@ export class Flow<P> {
    */
   segment(sequence: number, bytes: Uint8Array, length: number, fin: boolean, packet: P): void {
     if (this.#ended) return;
+    // What has been acknowledged may be captured later.
+    if (!this.isSeen && this.#next !== undefined && distance(this.#next, sequence) < 0) this.#next = undefined;
     this.start(sequence);
-    if (fin) this.#fin ??= { sequence: sequence + length >>> 0, packet };
+    this.isSeen ||= length > 0;
+    const end = sequence + length >>> 0;
+    if (fin) this.#fin ??= { sequence: end, packet };
+    if (length > 0) this.#count(sequence, end, length);
+    const last = fin ? end + 1 >>> 0 : end;
+    if (distance(this.#sent, last) > 0) this.#sent = last;
+    if (bytes.length < length && this.#cuts.size < MAX_CUTS) this.#cuts.set(sequence + bytes.length >>> 0, packet);
     if (bytes.length > 0) this.#add(sequence, bytes, packet);
     this.#skipAcknowledged(packet);
     this.#endIfComplete();
   }
 
-  /** Receives an acknowledgment by the other side: what is missing before it will not come any more. */
+  /**
+   * Receives an acknowledgment by the other side: what is missing before it will not come any more. One far beyond what
+   * was sent is of another connection, and proves nothing.
+   */
   acknowledge(sequence: number, packet: P): void {
-    if (this.#next === undefined || this.#ended) return;
-    if (this.#acknowledged === undefined || distance(this.#acknowledged, sequence) > 0) this.#acknowledged = sequence;
+    if (this.#ended) return;
+    this.start(sequence);
+    if (distance(this.#sent, sequence) > MAX_ACKNOWLEDGED_AHEAD_BYTES) return;
+    if (distance(this.#acknowledged, sequence) > 0) this.#acknowledged = sequence;
     this.#skipAcknowledged(packet);
     this.#endIfComplete();
+  }
+
+  /** Returns how many octets of a segment were not sent before. */
+  newOctets(sequence: number, length: number): number {
+    return this.#next === undefined ? length : Math.min(length, Math.max(0, distance(this.#sent, sequence + length)));
+  }
+
+  /** Counts as sent what comes after the direction has ended. Returns how many octets of it are new. */
+  countNew(sequence: number, length: number): number {
+    const octets = this.newOctets(sequence, length);
+    if (octets > 0) this.#sent = sequence + length >>> 0;
+    return octets;
   }
 
   /** Gives all that waits, and what is missing before it: nothing more comes. */
   end(packet: P): void {
     while (this.#waiting.length > 0) this.#skipGap(packet);
     if (this.#next === undefined || this.#ended) return;
-    const end = this.#fin?.sequence ?? this.#acknowledged;
-    const missing = end === undefined ? 0 : distance(this.#next, end);
+    const missing = distance(this.#next, this.#fin?.sequence ?? this.#acknowledged);
     // The FIN, too, takes a sequence number that is acknowledged.
     if (missing > 0) this.#skip(missing, packet);
     this.#endIfComplete();
@@ -108,6 +164,16 @@ export class Flow<P> {
     this.#budget.used -= this.#waitingBytes;
     this.#waitingBytes = 0;
     this.#ended = true;
+  }
+
+  /** Counts a segment that has nothing new, but for a probe of one octet that keeps a connection alive. */
+  #count(sequence: number, end: number, length: number): void {
+    if (distance(this.#sent, end) > 0 || length === 1 && end === this.#sent) return;
+    const isLate = distance(this.#next!, sequence) >= 0 && this.#waiting.every((waiting) => {
+      return distance(waiting.sequence, end) <= 0 || distance(sequence, waiting.sequence + waiting.bytes.length) <= 0;
+    });
+    if (isLate) this.late++;
+    else this.repeated++;
   }
 
   #add(sequence: number, bytes: Uint8Array, packet: P): void {
@@ -131,10 +197,10 @@ export class Flow<P> {
     // A segment is often repeated until the missing one has come.
     if (before?.sequence === sequence && before.bytes.length >= bytes.length) return;
     this.#waiting.splice(index, 0, { sequence, bytes: bytes.slice(), packet });
-    this.#count(bytes.length + REASSEMBLED_SEGMENT_BYTES);
+    this.#hold(bytes.length + REASSEMBLED_SEGMENT_BYTES);
   }
 
-  #count(bytes: number): void {
+  #hold(bytes: number): void {
     this.#waitingBytes += bytes;
     this.#budget.used += bytes;
   }
@@ -151,19 +217,19 @@ export class Flow<P> {
       const ahead = distance(this.#next!, sequence);
       if (ahead > 0) break;
       given++;
-      this.#count(-bytes.length - REASSEMBLED_SEGMENT_BYTES);
+      this.#hold(-bytes.length - REASSEMBLED_SEGMENT_BYTES);
       if (-ahead < bytes.length) this.#give(bytes.subarray(-ahead), packet);
     }
     if (given > 0) this.#waiting.splice(0, given);
   }
 
   #skipAcknowledged(packet: P): void {
-    while (this.#waiting.length > 0 && this.#acknowledged !== undefined) {
+    while (this.#waiting.length > 0) {
       if (distance(this.#waiting[0].sequence, this.#acknowledged) < 0) return;
       this.#skipGap(packet);
     }
     const fin = this.#fin?.sequence;
-    if (fin === undefined || this.#acknowledged === undefined || distance(fin, this.#acknowledged) < 0) return;
+    if (fin === undefined || distance(fin, this.#acknowledged) < 0) return;
     const missing = distance(this.#next!, fin);
     if (missing > 0) this.#skip(missing, packet);
   }
@@ -176,8 +242,10 @@ export class Flow<P> {
   }
 
   #skip(count: number, packet: P): void {
+    const cut = this.#cuts.get(this.#next!);
+    this.#cuts.delete(this.#next!);
     this.#next = this.#next! + count >>> 0;
-    this.#taker.missing(count, packet);
+    this.#taker.missing(count, packet, cut);
   }
 
   #endIfComplete(): void {

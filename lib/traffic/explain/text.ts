@@ -287,6 +287,11 @@ function contentLines({ octets, kind }: Row, options: ExplainTextOptions): Wrapp
   }
   const lines: string[] = [];
   let count = 0;
+  if (!options.all) {
+    // What is shown mostly has a column for each octet.
+    const first = wrapUnits(units(octets.substring(0, sliceEnd(octets, 0, most * width))), width, most);
+    if (first.lines.length === most) return first;
+  }
   for (let at = 0; at < octets.length && lines.length < most;) {
     const end = sliceEnd(octets, at);
     const wrapped = wrapUnits(units(octets.substring(at, end)), width, most - lines.length);
@@ -298,8 +303,8 @@ function contentLines({ octets, kind }: Row, options: ExplainTextOptions): Wrapp
 }
 
 /** Returns the end of a piece of content that is formatted at a time, not inside a UTF-8 character. */
-function sliceEnd(octets: string, at: number): number {
-  let end = Math.min(octets.length, at + SLICE_OCTETS);
+function sliceEnd(octets: string, at: number, most = SLICE_OCTETS): number {
+  let end = Math.min(octets.length, at + most);
   for (let i = 0; i < 3 && end < octets.length && (octets.charCodeAt(end) & 0xc0) === 0x80; i++) end--;
   return end;
 }
@@ -321,6 +326,8 @@ function firstLine(octets: string, width: number): Wrapped {
 function isBinary(octets: string): boolean {
   // deno-lint-ignore no-control-regex -- these are what text does not have
   if (/[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]/.test(octets)) return true;
+  // deno-lint-ignore no-control-regex -- ASCII needs no look at each character
+  if (/^[\x00-\x7f]*$/.test(octets)) return false;
   // The first and the last character may be cut, by a chunk or by the limit of what is kept.
   const inner = octets.replace(/^[\x80-\xbf]{1,3}/, "").replace(/[\xc2-\xf4][\x80-\xbf]{0,2}$/, "");
   return !isUtf8(Buffer.from(inner, "latin1"));

@@ -65,6 +65,7 @@ const UNREAD: Readonly<Record<Stop, string>> = {
   "left HTTP": "no longer HTTP",
   "connection ends": "not read",
   "held": "held until the answer",
+  "lost": "not read",
 };
 /** Events of a client's end that came before the server's end told of the connection. */
 const MAX_EARLY_EVENTS = 1000;

@@ -75,6 +75,17 @@ export class Dialogue {
   /** Recorded answers that are no longer waited for. */
   #excused = { finals: 0, interims: 0 };
 
+  readonly #isIncomplete: boolean;
+
+  /**
+   * Starts a dialogue.
+   *
+   * @param isIncomplete Whether not all requests are in the recording, so that some answers have none.
+   */
+  constructor(isIncomplete = false) {
+    this.#isIncomplete = isIncomplete;
+  }
+
   /** Whether a recorded request has no complete answer yet. */
   get unanswered(): boolean {
     return this.#sides.recorded.pairing.unanswered.length > 0;
@@ -218,14 +229,20 @@ export class Dialogue {
       const answer = { status, reason, fields: [...fields], content, trailers, stays, interims };
       return this.#final(side, message, { answer });
     }
+    if (source === "recorded" && this.#isIncomplete && message.exchange.request === undefined) return;
     interims.push({ status, awaited: false });
     if (interims.length > MAX_INTERIM_RESPONSES) this.end(source, "there are too many interim responses");
   }
 
   #final(side: Side, { exchange }: Message, outcome: Outcome): void {
-    side.finals++;
+    const { recorded, now } = this.#sides;
     side.interims = [];
     side.content = new ContentPrint();
+    if (side === recorded && this.#isIncomplete && exchange.request === undefined) {
+      for (const { unasked } of [recorded, now]) unasked.push({ exchange, outcome: { why: NOT_ASKED } });
+      return;
+    }
+    side.finals++;
     this.#outcome(side, exchange, outcome);
   }
 
@@ -239,3 +256,6 @@ export class Dialogue {
 
 /** Why a source sends no more answers, if the server has ended its side. */
 export const CLOSED_BY_SERVER = "the server closed the connection";
+
+/** Why a recorded answer is not compared whose request is not in the recording: it cannot be sent. */
+export const NOT_ASKED = "its request was not captured";

@@ -33,8 +33,18 @@ export type Step =
 /** Turns what was recorded into steps. It holds what is needed of connections that are open in the recording. */
 export class Script {
   readonly #dialogues = new Map<number, Dialogue>();
+  readonly #incomplete: ReadonlySet<number>;
   /** When the last response was complete or the last write was made, in the recording; at first there is none. */
   #cause = Infinity;
+
+  /**
+   * Starts a script.
+   *
+   * @param incomplete Connections of which not all requests are in the recording.
+   */
+  constructor(incomplete: ReadonlySet<number> = new Set()) {
+    this.#incomplete = incomplete;
+  }
 
   /** Receives an event of the recording. Octets of the step are those of the event. */
   tell(event: RecordedEvent): Step | undefined {
@@ -77,7 +87,7 @@ export class Script {
   }
 
   #open({ connection, end, local, remote, secure }: Opened): Step {
-    const dialogue = new Dialogue();
+    const dialogue = new Dialogue(this.#incomplete.has(connection));
     this.#dialogues.set(connection, dialogue);
     return { kind: "open", connection, dialogue, server: end === "server" ? local : remote, secure };
   }

@@ -7,6 +7,7 @@
 import { Beginning } from "../../exchange.ts";
 import { MAX_REPLAYED_CONNECTIONS } from "../../limits.ts";
 import type { SocketAddress } from "../../traffic.ts";
+import type { OpenedInCapture } from "../capture/reader.ts";
 import type { RecordedEvent } from "./script.ts";
 
 /** The server of a connection that carries HTTP. */
@@ -26,6 +27,8 @@ interface Undecided extends RecordedServer {
 export class Survey {
   /** The servers of the connections that carry HTTP, by number. */
   readonly servers = new Map<number, RecordedServer>();
+  /** Connections of which not all requests are in the recording. */
+  readonly incomplete = new Set<number>();
   /** The numbers of connections that carry other octets. */
   readonly others: number[] = [];
   readonly #undecided = new Map<number, Undecided>();
@@ -34,32 +37,36 @@ export class Survey {
   tell(event: RecordedEvent): void {
     const { kind, connection } = event;
     if (kind === "opened") {
-      const { end, local, remote, secure } = event;
+      const { end, local, remote, secure, startCaptured = true, relayed } = event as
+        & Partial<OpenedInCapture>
+        & typeof event;
       // What a relay passed on comes again from the relay that the client's octets are sent to, or needs none.
-      if ("relayed" in event && event.relayed) return;
+      if (relayed) return;
+      if (!startCaptured) this.incomplete.add(connection);
       const address = end === "server" ? local : remote;
       this.#undecided.set(connection, { address, secure, beginning: new Beginning() });
       return;
     }
+    if (kind === "missing" && event.by === "client") this.incomplete.add(connection);
     const undecided = this.#undecided.get(connection);
     if (undecided === undefined) return;
-    if (kind === "closed") return this.#isOther(connection, undecided);
+    if (kind === "closed") return this.#end(connection, undecided);
     if (kind !== "read" && kind !== "write") return;
-    const { address, secure, beginning } = undecided;
+    const { beginning } = undecided;
     beginning.receive((kind === "read") === (event.end === "server") ? "request" : "response", event.bytes);
-    if (!beginning.isHttp) return;
-    this.#undecided.delete(connection);
-    this.servers.set(connection, { address, secure });
+    if (beginning.isHttp) this.#end(connection, undecided);
   }
 
   /** Ends the recording. */
   end(): void {
-    for (const [connection, undecided] of this.#undecided) this.#isOther(connection, undecided);
+    for (const [connection, undecided] of this.#undecided) this.#end(connection, undecided);
   }
 
-  #isOther(connection: number, { beginning: { octets } }: Undecided): void {
+  #end(connection: number, { address, secure, beginning }: Undecided): void {
     this.#undecided.delete(connection);
-    const hasOctets = octets.request + octets.response > 0;
-    if (hasOctets && this.others.length < MAX_REPLAYED_CONNECTIONS) this.others.push(connection);
+    beginning.end();
+    if (beginning.isHttp) this.servers.set(connection, { address, secure });
+    const hasOctets = beginning.octets.request + beginning.octets.response > 0;
+    if (!beginning.isHttp && hasOctets && this.others.length < MAX_REPLAYED_CONNECTIONS) this.others.push(connection);
   }
 }

@@ -11,7 +11,7 @@ import { maskCredentials } from "../../masking.ts";
 import type { Painter } from "../../terminal.ts";
 import { readable } from "../../exchange.ts";
 import { type Answer, type Difference, differences, type EntityTags, statusText } from "./compare.ts";
-import type { ReplayedExchange } from "./dialogue.ts";
+import { NOT_ASKED, type ReplayedExchange } from "./dialogue.ts";
 
 /** The result of comparing an exchange. */
 export type Verdict = "same" | "different" | "not compared";
@@ -34,6 +34,7 @@ export function exchangeText(
 ): { verdict: Verdict; text: string } {
   const start = `${nameOf(connection)}, exchange ${number}: ${shown(title) || "no request"}: `;
   if (recorded.answer === undefined) {
+    if (recorded.why === NOT_ASKED) return { verdict: "not compared", text: `${start}not compared: ${NOT_ASKED}` };
     const text = `${start}not compared, for the recording has no whole response: ${shown(recorded.why)}`;
     return { verdict: "not compared", text };
   }

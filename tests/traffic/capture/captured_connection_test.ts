@@ -6,6 +6,7 @@ const GET = "GET / HTTP/1.1\r\n\r\n";
 const OK = "HTTP/1.1 200 OK\r\n\r\n";
 const REQUEST: SegmentSpec = { sequence: 1, acknowledged: 501, octets: GET };
 const RESPONSE: SegmentSpec = { by: "server", sequence: 501, acknowledged: 1 + GET.length, octets: OK };
+const AFTER_REQUEST = 1 + GET.length;
 const AFTER = { client: 1 + GET.length, server: 501 + OK.length };
 const OPENED = "1 opened by 40000 to 9999";
 const UNSEEN = `${OPENED}, start not captured`;
@@ -17,7 +18,14 @@ const SERVER_FIN: SegmentSpec = {
   flags: FIN | ACK,
 };
 
-const cases: [name: string, segments: SegmentSpec[], events: string[]][] = [
+const SYN_SENT: SegmentSpec = { sequence: 0, flags: SYN };
+/** An ACK of a connection that the client has forgotten, and its reset (RFC 9293 §3.5.1). */
+const STALE: SegmentSpec = { by: "server", sequence: 9000, acknowledged: 2_000_000_000 };
+const STALE_RESET: SegmentSpec = { sequence: 2_000_000_000, flags: RST };
+const RESET: SegmentSpec = { by: "server", sequence: 501, acknowledged: AFTER_REQUEST, flags: RST | ACK };
+const SECOND: SegmentSpec = { sequence: AFTER_REQUEST, acknowledged: 501, octets: GET };
+
+const cases: [name: string, segments: SegmentSpec[], events: string[], afterReset?: number][] = [
   [
     "whole",
     [...handshake(), REQUEST, RESPONSE, CLIENT_FIN, SERVER_FIN],
@@ -55,21 +63,91 @@ const cases: [name: string, segments: SegmentSpec[], events: string[]][] = [
     "1 FIN client",
     "1 5 of the server skipped",
   ]],
-  ["with a gap, and a start line later", [
+  ["with a gap", [
     ...handshake(),
     REQUEST,
     { ...RESPONSE, octets: OK.slice(0, 5) },
     { ...RESPONSE, sequence: 511, octets: "content" },
     { sequence: AFTER.client, acknowledged: 518 },
     { ...RESPONSE, sequence: 518 },
-  ], [OPENED, `1 > ${GET}`, "1 < HTTP/", "1 5 of the server not captured", "1 7 of the server skipped", `1 < ${OK}`]],
+  ], [OPENED, `1 > ${GET}`, "1 < HTTP/", "1 5 of the server not captured", "1 < content", `1 < ${OK}`]],
+  ["whose server had another one half open", [
+    ...[SYN_SENT, STALE, STALE_RESET, ...handshake(), REQUEST, RESPONSE],
+  ], [OPENED, `1 > ${GET}`, `1 < ${OK}`]],
+  ["that is refused, and accepted when the same SYN comes again", [
+    SYN_SENT,
+    { by: "server", sequence: 0, acknowledged: 1, flags: RST | ACK },
+    ...handshake(),
+    REQUEST,
+  ], [OPENED, "1 closed reset", OPENED, `1 > ${GET}`]],
+  ["whose SYN is captured behind its answer", [
+    handshake()[1],
+    handshake()[0],
+    handshake()[2],
+    REQUEST,
+    RESPONSE,
+  ], [OPENED, `1 > ${GET}`, `1 < ${OK}`]],
+  ["with an acknowledgment a megabyte ahead", [
+    ...handshake(),
+    REQUEST,
+    { ...RESPONSE, acknowledged: AFTER_REQUEST + 2 ** 20 },
+  ], [OPENED, `1 > ${GET}`, `1 < ${OK}`, "1 1048576 of the client not captured"]],
+  ["with an acknowledgment of what no window holds", [
+    ...handshake(),
+    REQUEST,
+    { ...RESPONSE, acknowledged: 2 ** 30 },
+  ], [OPENED, `1 > ${GET}`, `1 < ${OK}`]],
+  ["whose reset is before what is expected", [...handshake(), REQUEST, { ...RESET, sequence: 400 }, RESPONSE], [
+    OPENED,
+    `1 > ${GET}`,
+    `1 < ${OK}`,
+  ]],
+  ["whose reset is beyond the window", [...handshake(), REQUEST, { ...RESET, sequence: 100_000 }, RESPONSE], [
+    OPENED,
+    `1 > ${GET}`,
+    `1 < ${OK}`,
+  ]],
+  ["whose reset is in the window, and whose receiver goes on", [
+    ...[...handshake(), REQUEST, { ...RESET, sequence: 600 }],
+    { ...RESPONSE, time: 100 },
+    { ...SECOND, time: 101 },
+    { ...RESPONSE, sequence: AFTER.server, acknowledged: AFTER_REQUEST + GET.length, time: 102 },
+  ], [OPENED, `1 > ${GET}`, `1 < ${OK}`, `1 > ${GET}`, `1 < ${OK}`]],
+  [
+    "whose reset is in the window, and whose receiver sends nothing new",
+    [
+      ...[...handshake(), REQUEST, { ...RESET, sequence: 600 }],
+      { ...REQUEST, time: 100 },
+      { ...RESPONSE, time: 101 },
+    ],
+    [OPENED, `1 > ${GET}`, "1 closed reset"],
+    OK.length,
+  ],
+  [
+    "with octets in flight at its reset, repeated ones, and new ones",
+    [
+      ...[...handshake(), REQUEST, RESET],
+      SECOND,
+      { ...SECOND, time: 100 },
+      { ...REQUEST, time: 101 },
+      { ...SECOND, sequence: AFTER_REQUEST + GET.length, octets: "12345", time: 102 },
+      { ...SECOND, sequence: AFTER_REQUEST + GET.length, octets: "1234567", time: 103 },
+    ],
+    [OPENED, `1 > ${GET}`, `1 > ${GET}`, "1 closed reset"],
+    7,
+  ],
+  ["whose reset has text in it", [...handshake(), REQUEST, { ...RESET, octets: "went away" }], [
+    OPENED,
+    `1 > ${GET}`,
+    "1 closed reset",
+  ]],
 ];
 
-for (const [name, segments, events] of cases) {
+for (const [name, segments, events, afterReset = 0] of cases) {
   Deno.test(`a captured connection ${name} has these events`, () => {
-    const { events: told, notes, connections } = readCapture(capture(segments));
+    const { events: told, notes, connections, afterResets } = readCapture(capture(segments));
     assert.deepEqual(inShort(told), events);
-    assert.deepEqual([notes, connections], [[], 1]);
+    assert.deepEqual([notes, connections, afterResets], [[], 1, afterReset === 0 ? [] : [[1, afterReset]]]);
   });
 }
 
@@ -89,4 +167,21 @@ Deno.test("each event has the packet that shows it and its time", () => {
     [6000, 7],
     [6000, 7],
   ]);
+});
+
+Deno.test("what TCP did is known: the handshake, its round trip, the MSS, what was sent again or came late", () => {
+  const [head, tail] = [{ ...REQUEST, octets: "GET" }, { ...REQUEST, sequence: 4, octets: GET.slice(3) }];
+  const { events } = readCapture(capture([...handshake(), tail, tail, head, head, RESPONSE]));
+  const [{ tcp }] = events.flatMap((event) => event.kind === "opened" ? [event] : []);
+  assert.deepEqual(tcp, {
+    handshake: [1, 2, 3],
+    roundTrip: 2000,
+    mss: { client: 65_495, server: 65_495 },
+    repeated: { client: 2, server: 0 },
+    late: { client: 1, server: 0 },
+    leftOut: { client: false, server: false },
+  });
+  const again = readCapture(capture([SYN_SENT, ...handshake()])).events[0];
+  assert(again.kind === "opened");
+  assert.deepEqual([again.tcp.handshake, again.tcp.roundTrip], [[1, 3, 4], undefined]);
 });

@@ -96,8 +96,9 @@ const titles: [name: string, turns: Turn[], lines: string[], valid: boolean][] =
       "request 1",
       "-- 30 octets of the server not captured (before packet 6)",
       "request 2",
-      "-- 10 octets of the server skipped, up to the next start line (packet 7)",
       "response 2 after the request",
+      "from the server",
+      "not read: octets are missing before",
     ],
     false,
   ],
@@ -136,4 +137,25 @@ Deno.test("a message says where its octets are from", () => {
     /^\nrequest 1 at 0\.003000 s\n {6}octets 0-4: packet 4\n {6}octets 5-26: packet 5, 1\.000 ms later\n {4}0 GET /,
   );
   assert.match(text, /\n\nrequest 2 at 0\.004000 s, from packet 5\n {4}0 GET /);
+});
+
+Deno.test("a gap in content of known length costs only what is missing", () => {
+  const head = "HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n";
+  const { text, valid } = explained([
+    `> ${GET}${GET}`,
+    `< ${head}0123456789`,
+    "<x 0123456789",
+    `< 0123456789${OK.slice(0, 5)}`,
+    `< ${OK.slice(5)}`,
+    `> ${GET}`,
+  ]);
+  assert.match(text, /-- 10 octets of the server not captured \(before packet 8\)\n/);
+  assert.match(text, /\nresponse 1 [^]*=> 30 octets of content: [^]*=> 10 octets of the content not captured\n/);
+  assert.match(text, /\nresponse 2 at [^]*200 {2}/);
+  assert.equal(valid, false);
+  const chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1e\r\n0123456789";
+  const chunked = explained([`> ${GET}`, `< ${chunks}`, "<x 0123456789", "< 0123456789\r\n0\r\n\r\n", `> ${GET}`]);
+  assert.match(chunked.text, /=> 30 octets of content in 1 chunk\n +=> 10 octets of the content not captured\n/);
+  const all = explained([`> ${GET}`, `< ${head}`, `<x ${"0123456789".repeat(3)}`, `> ${GET}`, `< ${OK}`]);
+  assert.match(all.text, /\nresponse 1 [^]*=> 30 octets of the content not captured\n[^]*\nresponse 2 /);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { CaptureExplainer, type CaptureExplainerOptions } from "../../../lib/traffic/capture/explainer.ts";
-import { capture, type SegmentSpec, talk } from "../captures.ts";
+import { ACK, RST } from "../../../lib/traffic/capture/packets.ts";
+import { capture, type SegmentSpec, talk, type Turn } from "../captures.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -77,13 +78,13 @@ const MANY = interleaved(Array.from({ length: 5 }, (_, i) => talk([`> ${GET}`, `
 
 Deno.test("what does not fit into memory is explained in another pass", () => {
   const whole = explained(MANY);
-  const passed = explained(MANY, { again: true, maxHeld: 8000 });
+  const passed = explained(MANY, { again: true, maxHeld: 3600 });
   assert.deepEqual([passed.text.replaceAll("\n", ""), passed.valid], [whole.text.replaceAll("\n", ""), true]);
   assert(passed.passes > 1 && passed.passes <= 5, `${passed.passes} passes`);
 });
 
 Deno.test("what does not fit into memory, and cannot be read again, is named", () => {
-  const { text, valid } = explained(MANY, { maxHeld: 8000 });
+  const { text, valid } = explained(MANY, { maxHeld: 3600 });
   assert.match(
     text,
     /\nconnection 5: \S+ to \S+, tcp\.stream == 4 in Wireshark: left out: too much waits for those before it\n$/,
@@ -98,4 +99,34 @@ Deno.test("a connection that needs too much memory is cut off, and that is repor
     assert.deepEqual(outline(text).at(-1), "connection 1: the rest is left out: it needs too much memory");
     assert.equal(valid, false);
   }
+});
+
+Deno.test("what waits long is held as text, which is less than its octets", () => {
+  const put = `PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 400000\r\n\r\n${"x".repeat(50_000)}`;
+  const rest = "x".repeat(50_000);
+  const turns = [`> ${put}`, ...Array(7).fill(`> ${rest}`), `< ${OK}`, "> FIN", "< FIN"] as Turn[];
+  const { text, valid } = explained([...talk([`> ${GET}`]), ...talk(turns, 40_001)], { maxHeld: 200_000 });
+  assert.match(text, /\nconnection 2: [^]*400000 octets of content[^]*\nresponse 1 /);
+  assert.equal(valid, true);
+});
+
+Deno.test("a connection that is opened again after a reset is explained under its number", () => {
+  const refused = { by: "server", sequence: 0, acknowledged: 1, flags: RST | ACK } as const;
+  const segments = [talk([])[0], refused, ...talk([`> ${GET}`, `< ${OK}`])];
+  for (const before of [[], talk([`> ${GET}`], 40_001)]) {
+    const { text, valid } = explained([...before, ...segments]);
+    const number = before.length === 0 ? 1 : 2;
+    const name = `connection ${number}: 127.0.0.1:40000 to 127.0.0.1:9999, tcp.stream == ${number - 1} in Wireshark`;
+    assert.match(text, new RegExp(`${name}: no octets, closed reset at .*\n\n?${name}\n\nrequest 1 [^]*\nresponse 1 `));
+    assert.equal(valid, true);
+  }
+});
+
+Deno.test("octets after a reset are counted where there is HTTP", () => {
+  const late = (segments: SegmentSpec[]) => segments.map((segment, i) => i < 7 ? segment : { ...segment, time: 5000 });
+  const turns = (request: string) => [`> ${request}`, "< HTTP/1.1 100 Continue\r\n\r\n", "> RST", "< more"] as const;
+  const { notes, valid } = explained(late(talk([...turns(GET)])).map((s, i) => i === 6 ? { ...s, time: 2000 } : s));
+  assert.deepEqual([notes, valid], [["connection 1: 4 octets after the reset not explained"], false]);
+  const other = explained(late(talk(["> \x16\x03\x01", "< \x16\x03\x03", "> RST", "< more"])));
+  assert.deepEqual([other.notes, other.valid], [[], true]);
 });

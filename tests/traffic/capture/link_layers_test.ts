@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ACK, PSH } from "../../../lib/traffic/capture/packets.ts";
+import { ACK, PSH, SYN } from "../../../lib/traffic/capture/packets.ts";
 import { addressOf, type Segment, segmentOf } from "../../../lib/traffic/capture/link_layers.ts";
 import { octetString } from "../../wire_cases.ts";
 import { CLIENT, ipPacket, joined, SERVER } from "../captures.ts";
@@ -12,6 +12,20 @@ const IPV6 = ipPacket({ ...SPEC, client: CLIENT6, server: SERVER6 });
 function framed(hex: string, packet: Uint8Array): Uint8Array {
   return joined([Uint8Array.fromHex(hex.replaceAll(" ", "")), packet]);
 }
+
+const CUT = "which not all headers were captured: tcpdump -s 0";
+const FRAGMENTS = "IP fragments, which are not put together";
+/** Puts a packet into another one. */
+function inside(protocol: number, packet: Uint8Array, header = ""): Uint8Array {
+  const outer = joined([IPV4.subarray(0, 20), Uint8Array.fromHex(header.replaceAll(" ", "")), packet]);
+  outer[9] = protocol;
+  outer[3] = outer.length;
+  return outer;
+}
+const SNAP = "aaaa03 000000 0800";
+/** A data frame to an access point: what it is, addresses, its number. */
+const FRAME = "0801 0000 000000000001 000000000002 000000000003 1000";
+const QOS_FRAME = "8801 0000 000000000001 000000000002 000000000003 1000 0000";
 
 const MACS = "000000000000 000000000000";
 const COOKED = "0000 0304 0006 000000000000 0000";
@@ -37,11 +51,37 @@ const frames: [name: string, linkType: number, packet: Uint8Array][] = [
   ["Linux cooked with a virtual network", 113, framed(`${COOKED} 8100 0001 86dd`, IPV6)],
   ["Linux cooked 2", 276, framed(`0800 ${COOKED2}`, IPV4)],
   ["Linux cooked 2 with IPv6", 276, framed(`86dd ${COOKED2}`, IPV6)],
+  ["Linux cooked 2 with a virtual network", 276, framed(`8100 ${COOKED2} 0005 0800`, IPV4)],
+  ["PPPoE", 1, framed(`${MACS} 8864 1100 0001 0000 0021`, IPV4)],
+  ["PPPoE with IPv6 in a virtual network", 1, framed(`${MACS} 8100 0001 8864 1100 0001 0000 0057`, IPV6)],
+  ["PPP", 9, framed("ff03 0021", IPV4)],
+  ["PPP with a short protocol", 9, framed("21", IPV4)],
+  ["PPP in HDLC", 50, framed("ff03 0057", IPV6)],
+  ["Cisco HDLC", 104, framed("0f00 0800", IPV4)],
+  ["MPLS", 1, framed(`${MACS} 8847 00010040 00011140`, IPV4)],
+  ["MPLS with Ethernet", 1, framed(`${MACS} 8847 00010140 00000000 ${MACS} 0800`, IPV4)],
+  ["LLC with SNAP", 1, framed(`${MACS} 0035 ${SNAP}`, IPV4)],
+  ["LLC", 1, framed(`${MACS} 0035 060603`, IPV4)],
+  ["IP in IP", 101, inside(4, IPV4)],
+  ["6in4", 101, inside(41, IPV6)],
+  ["GRE", 101, inside(47, IPV4, "0000 0800")],
+  ["GRE with a checksum, a key and a number", 101, inside(47, IPV6, "b000 86dd 00000000 00000000 00000000")],
+  ["GRE with Ethernet", 101, inside(47, IPV4, `0000 6558 ${MACS} 0800`)],
+  ["GRE of PPTP", 101, inside(47, IPV4, "3081 880b 00000000 00000000 00000000 ff03 0021")],
+  ["VXLAN", 101, inside(17, IPV4, `1000 12b5 0000 0000 08000000 00000100 ${MACS} 0800`)],
+  ["IEEE 802.11", 105, framed(`${FRAME} ${SNAP}`, IPV4)],
+  ["IEEE 802.11 with quality of service", 105, framed(`${QOS_FRAME} ${SNAP}`, IPV4)],
+  ["IEEE 802.11 with radiotap", 127, framed(`0000 0900 02000000 10 ${FRAME} ${SNAP}`, IPV4)],
+  [
+    "IEEE 802.11 with a padded header",
+    127,
+    framed(`0000 1100 03000000 0000000000000000 20 ${QOS_FRAME} 0000 ${SNAP}`, IPV4),
+  ],
 ];
 
 function segmentIn(packet: Uint8Array, linkType = 101): Segment {
   const segment = segmentOf(packet, linkType);
-  assert(typeof segment !== "string", String(segment));
+  assert(segment !== undefined && !("what" in segment), JSON.stringify(segment));
   return segment;
 }
 
@@ -51,14 +91,14 @@ for (const [name, linkType, packet] of frames) {
     const isIpv6 = from.length > 6;
     assert.deepEqual([addressOf(from), addressOf(to)], isIpv6 ? [CLIENT6, SERVER6] : [CLIENT, SERVER]);
     assert.equal(octetString(payload), "hello");
-    assert.deepEqual(rest, { sequence: 7, acknowledged: 9, flags: ACK | PSH, length: 5 });
+    assert.deepEqual(rest, { sequence: 7, acknowledged: 9, flags: ACK | PSH, window: 65_535, length: 5 });
   });
 
   Deno.test(`${name} may be cut off at any octet`, () => {
     const padding = name.endsWith("padding") ? 6 : 0;
     for (let length = 0; length < packet.length - padding; length++) {
       const segment = segmentOf(packet.slice(0, length), linkType);
-      if (typeof segment === "string") assert.match(segment, /^(cut off|no TCP)$/);
+      if (segment === undefined || "what" in segment) assert.equal(segment?.what ?? CUT, CUT);
       else assert.deepEqual([segment.payload.length, segment.length], [5 - (packet.length - padding - length), 5]);
     }
   });
@@ -107,20 +147,66 @@ Deno.test("wrong checksums do not matter", () => {
   assert.equal(octetString(segmentIn(IPV4.with(10, 1).with(36, 1)).payload), "hello");
 });
 
-const without: [name: string, packet: Uint8Array, linkType: number, why: string][] = [
-  ["UDP", IPV4.with(9, 17), 101, "no TCP"],
-  ["UDP over IPv6", IPV6.with(6, 17), 101, "no TCP"],
-  ["ARP", framed(`${MACS} 0806`, IPV4), 1, "no TCP"],
-  ["an IP version that nobody has", IPV4.with(0, 0x55), 101, "no TCP"],
-  ["a first fragment", IPV4.with(6, 0x20), 101, "fragment"],
-  ["a later fragment", IPV4.with(7, 3), 101, "fragment"],
-  ["a fragment of IPv6", extended(44, "06 00 0001 00000000"), 101, "fragment"],
-  ["an IP header that is too short", IPV4.with(0, 0x44), 101, "no TCP"],
-  ["a TCP header that is too short", IPV4.with(32, 4 << 4), 101, "no TCP"],
-  ["a TCP header longer than its packet", IPV4.with(32, 15 << 4), 101, "no TCP"],
-  ["IEEE 802.11", IPV4, 105, "unknown link type"],
+const without: [name: string, packet: Uint8Array, linkType: number, what: string | undefined][] = [
+  ["UDP", IPV4.with(9, 17), 101, undefined],
+  ["UDP over IPv6", IPV6.with(6, 17), 101, undefined],
+  ["ARP", framed(`${MACS} 0806`, IPV4), 1, undefined],
+  ["an IP version that nobody has", IPV4.with(0, 0x55), 101, undefined],
+  ["a first fragment", IPV4.with(6, 0x20), 101, FRAGMENTS],
+  ["a later fragment", IPV4.with(7, 3), 101, FRAGMENTS],
+  ["a fragment of IPv6", extended(44, "06 00 0001 00000000"), 101, FRAGMENTS],
+  ["a fragment of UDP", IPV4.with(6, 0x20).with(9, 17), 101, undefined],
+  ["an IP header that is too short", IPV4.with(0, 0x44), 101, undefined],
+  ["a TCP header that is too short", IPV4.with(32, 4 << 4), 101, undefined],
+  ["a TCP header longer than its packet", IPV4.with(32, 15 << 4), 101, undefined],
+  ["a link type without a name", IPV4, 4711, "an unknown kind (link type 4711)"],
+  ["USB", IPV4, 220, "USB (link type 220)"],
+  ["a beacon", framed("8000 0000", IPV4), 105, undefined],
+  [
+    "an encrypted frame",
+    framed("0841 0000 000000000001 000000000002 000000000003 1000", IPV4),
+    105,
+    "encrypted IEEE 802.11",
+  ],
+  ["encrypted IP", inside(50, IPV4), 101, "encrypted IP (ESP, RFC 4303)"],
+  ["GENEVE", inside(17, IPV4, "1000 17c1 0000 0000"), 101, "GENEVE tunnels"],
+  [
+    "tunnels without an end",
+    Array.from({ length: 9 }).reduce((packet: Uint8Array) => inside(4, packet), IPV4),
+    101,
+    "more than 8 packets inside one another",
+  ],
 ];
 
-for (const [name, packet, linkType, why] of without) {
-  Deno.test(`there is no segment in ${name}`, () => assert.equal(segmentOf(packet, linkType), why));
+for (const [name, packet, linkType, what] of without) {
+  Deno.test(`there is no segment in ${name}`, () => {
+    const found = segmentOf(packet, linkType);
+    assert.deepEqual(found && "what" in found ? found.what : found, what);
+  });
 }
+
+Deno.test("fragments say between which addresses they were", () => {
+  const found = segmentOf(IPV4.with(6, 0x20), 101);
+  assert(found !== undefined && "what" in found);
+  assert.deepEqual([found.from, found.to], ["\x7f\0\0\x01", "\x7f\0\0\x01"]);
+});
+
+Deno.test("a SYN has options, as far as they were captured", () => {
+  const syn = (options: string) => {
+    const octets = Uint8Array.fromHex(options.replaceAll(" ", ""));
+    const packet = joined([ipPacket({ sequence: 1, flags: SYN }).subarray(0, 40), octets]);
+    packet[32] = (20 + octets.length) / 4 << 4;
+    packet[3] = packet.length;
+    return packet;
+  };
+  const optionsOf = (packet: Uint8Array) => {
+    const { mss, windowScale } = segmentIn(packet);
+    return [mss, windowScale];
+  };
+  const usual = syn("020405b4 0402080a0000000000000000 01 030307");
+  assert.deepEqual(optionsOf(usual), [1460, 7]);
+  assert.deepEqual(optionsOf(usual.subarray(0, 44)), [1460, undefined]);
+  assert.deepEqual(optionsOf(syn("03030f00")), [undefined, 14]);
+  assert.deepEqual(optionsOf(syn("")), [undefined, undefined]);
+  assert.deepEqual(optionsOf(syn("02000204")), [undefined, undefined]);
+});

@@ -1,10 +1,6 @@
 import assert from "node:assert/strict";
-import {
-  CaptureError,
-  captureFormatOf,
-  type Packet,
-  PcapngReader,
-} from "../../../lib/traffic/capture/pcapng_reader.ts";
+import { CaptureError, type Packet } from "../../../lib/traffic/capture/packet_file.ts";
+import { PcapngReader } from "../../../lib/traffic/capture/pcapng_reader.ts";
 import { Blocks, joined, type Option } from "../captures.ts";
 
 function packetsOf(file: Uint8Array, pieces = file.length): { packets: Packet[]; reader: PcapngReader } {
@@ -168,9 +164,3 @@ for (const [name, file, message] of broken) {
     assert.throws(() => packetsOf(file), new CaptureError(`no valid pcapng at ${message}`));
   });
 }
-
-Deno.test("the format is told by the first four octets", () => {
-  const formats = ["0a0d0d0a", "a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1", "47455420", "0a0d0d"]
-    .map((hex) => captureFormatOf(Uint8Array.fromHex(hex)));
-  assert.deepEqual(formats, ["pcapng", "pcap", "pcap", "pcap", "pcap", undefined, undefined]);
-});

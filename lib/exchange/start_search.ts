@@ -1,12 +1,13 @@
 /**
- * Finds the first start line in octets whose beginning was not captured.
+ * Finds the first start line in octets whose beginning is missing.
  *
  * @module
  */
 
-import { octetString } from "../../bytes.ts";
-import { MAX_SEARCHED_LINE_BYTES } from "../../limits.ts";
-import { type Direction, kindOfLine } from "../../exchange.ts";
+import { octetString } from "../bytes.ts";
+import { MAX_SEARCHED_LINE_BYTES } from "../limits.ts";
+import type { Direction } from "./messages.ts";
+import { kindOfLine } from "./start_lines.ts";
 
 /** Octets, and the packet that they came from. */
 export interface Piece<P> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { Direction } from "../../../lib/exchange.ts";
-import { StartLineSearch } from "../../../lib/traffic/capture/start_search.ts";
-import { octetString, wireOctets } from "../../wire_cases.ts";
+import type { Direction } from "../../lib/exchange.ts";
+import { StartLineSearch } from "../../lib/exchange/start_search.ts";
+import { octetString, wireOctets } from "../wire_cases.ts";
 
 /** Returns what is found in packets: direction, octets with the packet each comes from, octets skipped. */
 function search(packets: readonly string[], wanted?: Direction): string {

@@ -1,0 +1,163 @@
+/**
+ * Reads files of any size in pieces: the file that `explain` and `replay` are given, or the standard input. What gzip
+ * has compressed is expanded (RFC 1952).
+ *
+ * @module
+ */
+
+import type { Gunzip } from "node:zlib";
+import { NO_BYTES, type Source } from "../bytes.ts";
+import { EXPANDED_BYTES } from "../limits.ts";
+import { reasonOf } from "./files.ts";
+import { quoteForShell } from "./program.ts";
+import { Failure, MissingPermission } from "./values.ts";
+
+/** A file, or the standard input, that is read in pieces. A read that fails throws a {@linkcode Failure}. */
+export interface InputFile extends Source, Disposable {
+  /** Goes back to the start; left out for pipes and the like. */
+  readonly rewind?: () => Promise<unknown>;
+  /** One line on how a gzip file ended before its end, if it did. */
+  readonly damage?: string;
+}
+
+/**
+ * Opens a file to read it in pieces, or the standard input for `-`.
+ *
+ * @throws {Failure} If it cannot be opened.
+ */
+export async function openFile(file: string): Promise<InputFile> {
+  const failed = (error: unknown) => {
+    throw cannotRead(file, error);
+  };
+  const opened = file === "-" ? Deno.stdin : await Deno.open(file).catch((error) => {
+    if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`Reading ${file} needs a permission`);
+    return failed(error);
+  });
+  const source = { read: (bytes: Uint8Array) => opened.read(bytes).catch(failed) };
+  let input = new Expanded(source);
+  const rewind = async () => {
+    await (opened as Deno.FsFile).seek(0, Deno.SeekMode.Start);
+    input.close();
+    input = new Expanded(source);
+  };
+  const canRewind = file !== "-" && await rewind().then(() => true, () => false);
+  return {
+    read: (bytes) => input.read(bytes),
+    ...canRewind && { rewind },
+    get damage() {
+      return input.damage;
+    },
+    [Symbol.dispose]() {
+      input.close();
+      if (file !== "-") opened.close();
+    },
+  };
+}
+
+/** Creates the error for a file that cannot be read, or that is no valid capture. */
+export function cannotRead(file: string, error: unknown): Failure {
+  return new Failure(`Cannot read ${inputName(file)}: ${reasonOf(error)}`);
+}
+
+/** Creates the error for a file in a format that is not read: it says what makes of it one that is. */
+export function otherFormat(file: string, { name, tool }: { readonly name: string; readonly tool: string }): Failure {
+  const source = file === "-" ? "FILE" : quoteForShell(file);
+  const target = file === "-" ? "FILE.pcapng" : quoteForShell(`${file.replace(/\.\w{1,6}$/, "")}.pcapng`);
+  const command = tool === "tshark" ? `tshark -r ${source} -w ${target} converts` : `${tool} ${source} expands`;
+  return new Failure(`${inputName(file)} is ${name}, expected pcapng or pcap, or one of them in gzip: ${command} it`);
+}
+
+/** Returns the name of a file in messages. */
+export function inputName(file: string): string {
+  return file === "-" ? "The input" : file || '""';
+}
+
+const GZIP_MAGIC = "1f8b08";
+
+/**
+ * The octets of a source, expanded if they are gzip. A few may expand to gigabytes, so one piece of 16 KiB is made at a
+ * time, and the next one once that is taken. (DecompressionStream expands all of a chunk at once, and ends at a second
+ * member.)
+ */
+class Expanded implements Source {
+  readonly #source: Source;
+  /** The next octets, those that told the format at first. */
+  #rest: Uint8Array | undefined;
+  #gunzip: Gunzip | undefined;
+  /** Whether it has octets to expand, and whether there will be no more of what it makes. */
+  #works = false;
+  #hasEnded = false;
+  #wake = () => {};
+  damage: string | undefined;
+
+  constructor(source: Source) {
+    this.#source = source;
+  }
+
+  /** Reads some octets. */
+  async read(buffer: Uint8Array): Promise<number | null> {
+    this.#rest ??= await this.#begin();
+    while (this.#rest.length === 0) {
+      if (this.#gunzip === undefined) return this.#source.read(buffer);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      this.#rest = (this.#gunzip.read() as Uint8Array | null) ?? NO_BYTES;
+      if (this.#rest.length > 0) break;
+      if (this.#hasEnded) return null;
+      if (this.#works) await promise;
+      else await this.#feed();
+    }
+    const count = Math.min(buffer.length, this.#rest.length);
+    buffer.set(this.#rest.subarray(0, count));
+    this.#rest = this.#rest.subarray(count);
+    return count;
+  }
+
+  /** Releases the memory. */
+  close(): void {
+    this.#gunzip?.destroy();
+  }
+
+  async #begin(): Promise<Uint8Array> {
+    const start = new Uint8Array(GZIP_MAGIC.length / 2);
+    let length = 0;
+    for (let count: number | null = 0; length < start.length && count !== null; length += count ?? 0) {
+      count = await this.#source.read(start.subarray(length));
+    }
+    if (start.toHex() !== GZIP_MAGIC) return start.subarray(0, length);
+    // Loaded on demand, because loading takes a noticeable part of the start.
+    const { createGunzip } = await import("node:zlib");
+    this.#gunzip = createGunzip({ chunkSize: EXPANDED_BYTES });
+    this.#gunzip.on("readable", () => this.#wake());
+    this.#gunzip.on("end", () => this.#end());
+    this.#gunzip.on("error", ({ message }) => this.#end(message));
+    this.#write(start);
+    return NO_BYTES;
+  }
+
+  async #feed(): Promise<void> {
+    const piece = new Uint8Array(EXPANDED_BYTES);
+    const count = await this.#source.read(piece);
+    // What follows the last member is ignored.
+    if (this.#hasEnded) return;
+    if (count !== null) return this.#write(piece.subarray(0, count));
+    this.#works = true;
+    // What a file has that is cut off is made before its end is found to be missing.
+    this.#gunzip!.flush(() => this.#gunzip!.end());
+  }
+
+  #write(piece: Uint8Array): void {
+    this.#works = true;
+    this.#gunzip!.write(piece, () => {
+      this.#works = false;
+      this.#wake();
+    });
+  }
+
+  #end(damage?: string): void {
+    const isCut = damage === "unexpected end of file";
+    if (damage !== undefined) this.damage ??= `the gzip file is ${isCut ? "cut off" : `damaged: ${damage}`}`;
+    this.#hasEnded = true;
+    this.#wake();
+  }
+}

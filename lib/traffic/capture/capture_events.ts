@@ -1,0 +1,67 @@
+/**
+ * What happens on the connections of a capture, as the server's end sees it.
+ *
+ * @module
+ */
+
+import type { Closed, End, Fin, Octets, Opened, Seen } from "../../traffic.ts";
+
+/** Where something of a capture comes from. */
+export interface PacketOrigin {
+  /** The packet's number in the file: Wireshark's `frame.number`. */
+  readonly packet: number;
+  /** In a recording of this program, the read or write that the octets are of, such as `read 3`. */
+  readonly call?: string;
+  /** Whether the octets belong to the same read or write as those before them. */
+  readonly continues?: boolean;
+}
+
+/** Octets that were sent but are not there. */
+export interface Missing extends Seen {
+  /** Distinguishes the events. */
+  readonly kind: "missing";
+  /** The end that sent them. */
+  readonly by: End;
+  /** How many there are. */
+  readonly octets: number;
+  /**
+   * `not captured`; `only acknowledged` where nothing of the direction was captured; or captured but skipped: they stand
+   * before the first start line that was found.
+   */
+  readonly why: "not captured" | "only acknowledged" | "skipped";
+  /** The packet that was cut when it was captured, and at how many octets, if that is the cause. */
+  readonly cut?: { readonly packet: number; readonly octets: number };
+}
+
+/** What TCP did beside carrying octets. It grows with the packets that follow. */
+export interface TcpFacts {
+  /** The packets of the handshake: SYN, SYN ACK, ACK. */
+  readonly handshake: number[];
+  /** From the SYN to the handshake's ACK, in microseconds, if both were sent once. */
+  roundTrip?: number;
+  /** The maximum segment size that each end announced. */
+  readonly mss: Partial<Record<End, number>>;
+  /** Segments of each end whose octets had been sent before, and those that came late. */
+  readonly repeated: Record<End, number>;
+  readonly late: Record<End, number>;
+  /** Whether packets of each end may have been left out of the reading; known once the connection ends. */
+  readonly leftOut: Record<End, boolean>;
+}
+
+/** A connection was opened, or its first packet in the file was found. */
+export interface OpenedInCapture extends Opened {
+  /** The number of its stream in Wireshark, unless packets were left out that may have begun others before. */
+  readonly stream: number | undefined;
+  /** What is known of it, now and later. */
+  readonly tcp: TcpFacts;
+  /** Whether the handshake was captured; without it, octets before the first start line are skipped. */
+  readonly startCaptured: boolean;
+  /** Whether it is one from a relay to its server, which repeats what a client sent to the relay. */
+  readonly relayed?: boolean;
+}
+
+/** What happens on a connection, as the server's end sees it, and the packet that shows it. */
+export type CaptureEvent = (OpenedInCapture | Octets | Fin | Closed | Missing) & {
+  /** Where it comes from. */
+  readonly origin: PacketOrigin;
+};

@@ -1,0 +1,134 @@
+/**
+ * Files of packets: how their format is recognised, and what all readers of them share.
+ *
+ * @module
+ */
+
+import { ByteBuffer } from "../../bytes.ts";
+import { EXPLAIN_READ_BYTES } from "../../limits.ts";
+
+/** A captured packet. */
+export interface Packet {
+  /** Its number in the file, starting from 1: Wireshark's `frame.number`. */
+  readonly number: number;
+  /** The time in microseconds since the file's first packet; negative if the packet is older. */
+  readonly time: number;
+  /** The kind of its first header (LINKTYPE). */
+  readonly linkType: number;
+  /** The captured octets, valid during the call. */
+  readonly bytes: Uint8Array;
+  /** How many octets it had, if it was cut when it was captured. */
+  readonly sent?: number;
+  /** The beginning of its comment; empty without one. */
+  readonly comment: string;
+}
+
+/** A file that is no valid capture, from some octet on. The message is the rest of a line for the user. */
+export class CaptureError extends Error {}
+
+/** How many of a file's first octets tell its format. */
+export const FORMAT_BYTES = 8;
+
+/** The four magic numbers of classic pcap: microseconds and nanoseconds, in both byte orders. */
+const PCAP_MAGICS: readonly string[] = ["a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1"];
+
+/** Formats that are not read, by their first octets, and what makes of them one that is. */
+const OTHER_FORMATS: readonly [start: string, name: string, tool: string][] = [
+  ["736e6f6f70000000", "a snoop capture (RFC 1761)", "tshark"],
+  ["a1b2cd34", "a modified pcap capture", "tshark"],
+  ["34cdb2a1", "a modified pcap capture", "tshark"],
+  ["a1e2cb12", "a modified pcap capture", "tshark"],
+  ["12cbe2a1", "a modified pcap capture", "tshark"],
+  ["52545353", "a Network Monitor 1 capture", "tshark"],
+  ["474d4255", "a Network Monitor 2 capture", "tshark"],
+  ["5452534e49464620", "a Sniffer capture", "tshark"],
+  ["58435000", "a Sniffer (NetXRay) capture", "tshark"],
+  ["6970747261636520", "an iptrace capture", "tshark"],
+  ["fd377a585a00", "compressed by xz", "xz -dk"],
+  ["28b52ffd", "compressed by zstd", "zstd -d"],
+  ["425a68", "compressed by bzip2", "bzip2 -dk"],
+  ["04224d18", "compressed by lz4", "lz4 -d"],
+  ["504b0304", "a zip archive", "unzip"],
+  ["377abcaf271c", "a 7z archive", "7z x"],
+];
+
+/** Returns the format by a file's first octets; `undefined` if it is no capture that can be read. */
+export function captureFormatOf(start: Uint8Array): "pcapng" | "pcap" | undefined {
+  const magic = start.subarray(0, 4).toHex();
+  if (magic === "0a0d0d0a") return "pcapng";
+  return PCAP_MAGICS.includes(magic) ? "pcap" : undefined;
+}
+
+/** Returns the name of a format that is not read, and the command that makes of it one that is. */
+export function otherFormatOf(start: Uint8Array): { readonly name: string; readonly tool: string } | undefined {
+  const octets = start.toHex();
+  const [, name, tool] = OTHER_FORMATS.find(([magic]) => octets.startsWith(magic)) ?? [];
+  return name === undefined ? undefined : { name, tool: tool! };
+}
+
+/** Receives the bytes of a file in pieces, and gives its packets. Memory is bounded by the largest packet. */
+export abstract class PacketFile {
+  /** The beginning of a block that is not complete. */
+  readonly #rest = new ByteBuffer(EXPLAIN_READ_BYTES);
+  /** Bytes still to come of a block that is skipped. */
+  #skipped = 0;
+  /** The offset in the file of the block that is read. */
+  protected position = 0;
+  /** How many packets were read. */
+  packets = 0;
+  /** How many of them were skipped because they exceed the limit. */
+  tooLarge = 0;
+  /** When the first packet was captured, in microseconds since 1970; `undefined` as long as no packet has a time. */
+  start: number | undefined;
+
+  /** Whether the file, if it ended here, would be cut off in the middle of a block. */
+  get cutOff(): boolean {
+    return this.#rest.length > 0 || this.#skipped > 0;
+  }
+
+  /**
+   * Receives bytes of the file.
+   *
+   * @throws {CaptureError} If they are no valid blocks.
+   */
+  receive(bytes: Uint8Array): void {
+    const isRest = this.#rest.length > 0;
+    if (isRest) this.#rest.append(bytes);
+    const data = isRest ? this.#rest.view() : bytes;
+    const view = new DataView(data.buffer, data.byteOffset, data.length);
+    let at = 0;
+    for (;;) {
+      const skipped = Math.min(this.#skipped, data.length - at);
+      this.#skipped -= skipped;
+      at += skipped;
+      const length = this.block(data, view, at);
+      if (length === 0) break;
+      this.position += length;
+      this.#skipped = Math.max(0, at + length - data.length);
+      at = Math.min(data.length, at + length);
+    }
+    if (isRest) {
+      this.#rest.bytes.copyWithin(0, at, this.#rest.length);
+      this.#rest.length -= at;
+    } else this.#rest.append(data.subarray(at));
+  }
+
+  /**
+   * Reads the block at an offset of the data. Returns its length, which may be greater than that of the data if the block
+   * is of no interest; 0 if more bytes are needed.
+   */
+  protected abstract block(data: Uint8Array, view: DataView, at: number): number;
+
+  /** Counts a packet that is larger than may be read. */
+  protected skipPacket(): void {
+    this.packets++;
+    this.tooLarge++;
+  }
+
+  /** Ends the reading. */
+  protected fail(format: string, what: string): never {
+    this.#rest.clear(0);
+    this.#skipped = 0;
+    throw new CaptureError(`no valid ${format} at octet ${this.position}: ${what}`);
+  }
+}

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { CommandSender } from "../../lib/client/command_sender.ts";
+import { startServer } from "../support.ts";
+import { octetString } from "../wire_cases.ts";
+
+Deno.test("a page's commands may be URLs and lines of curl, without files", async () => {
+  const seen: string[] = [];
+  await using server = startServer((request, content) => {
+    seen.push(`${request.method} ${request.target} ${octetString(content)}`);
+    return { status: 204, fields: [] };
+  });
+  const { port } = server;
+  const sender = new CommandSender({
+    endpoint: { secure: false, host: "127.0.0.1", port },
+    words: { fields: undefined, filterOperators: [] },
+    defaults: [["Host", "h"]],
+    raw: { begin: () => {}, sent: () => {}, expects: "nothing", end: () => ({ status: undefined, valid: true }) },
+    takeLines: () => "",
+  });
+  const { signal } = new AbortController();
+  for (const line of [`curl -X PUT --json '{"a":1}' localhost:${port}/x`, `http://[::1]:${port}/y`, "get z"]) {
+    assert.equal(await sender.send(line, signal), "204 No Content");
+  }
+  for (
+    const [line, message] of [
+      ["curl http://a.example/", "this is for another server: paste it at: connect http://a.example"],
+      [`curl -d @f localhost:${port}`, "no file is read for a page: type the content itself"],
+      ["post z @f", "no file is read for a page: type the content itself"],
+      ["curl", "only commands that send something work here, as get all, or raw with its steps"],
+    ]
+  ) await assert.rejects(sender.send(line, signal), { status: 422, message: `Wrong Input: ${message}` });
+  assert.deepEqual(seen, ['PUT /x {"a":1}', "GET /y ", "GET /z "]);
+  sender.close();
+});
