@@ -15,7 +15,8 @@ import { END_SIGNALS, Failure } from "./cli/values.ts";
 import { EXIT_INTERRUPTED } from "./exit_code.ts";
 import { TlsRelay } from "./server/tls_relay.ts";
 import { escapeText, terminalColumns, wrapMessage } from "./terminal.ts";
-import { Recorder, type RecorderOptions, RECORDING_NOTICE } from "./traffic/capture/recorder.ts";
+import type { End, TrafficListener } from "./traffic.ts";
+import { Recorder, RECORDING_NOTICE } from "./traffic/capture/recorder.ts";
 
 /** The size of a read buffer of a tapped connection, so that one send of a client is one read. */
 export const TAPPED_READ_BYTES: number = 16 * 1024;
@@ -34,6 +35,16 @@ export interface CheckedIdentity {
   readonly identity: Identity | undefined;
   /** Why clients will refuse it, one line for each reason. */
   readonly problems: readonly string[];
+}
+
+/** A recording of traffic. */
+export interface Recording {
+  /** Receives what happens on connections. */
+  readonly take: TrafficListener;
+  /** Resolves once there is room again; `undefined` if there is. */
+  room(): Promise<void> | undefined;
+  /** Writes what waits, and ends the recording. */
+  close(): Promise<void>;
 }
 
 /** The outputs of a command that listens. A write that waits for its reader must not block the process. */
@@ -92,8 +103,8 @@ export function urlOf(secure: boolean, { hostname, port }: Deno.NetAddr): string
 export async function record(
   name: string,
   report: (line: string) => void,
-  interfaces?: RecorderOptions["interfaces"],
-): Promise<Recorder> {
+  interfaces?: Readonly<Record<End, string>>,
+): Promise<Recording> {
   const file = await makeFile("--record", name);
   report(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
   return new Recorder(file, { program: `wiretable ${config.version}`, name, report, interfaces });

@@ -40,9 +40,9 @@ export class RelayConnection implements AcceptedConnection, Precedence {
   /** A relay answers nothing itself, so that it has no order. */
   readonly halfClosed = false;
   /** A relay sends no listings. */
-  readonly pieceEnd = Infinity;
+  readonly pieceEnd: number = Infinity;
   /** The relay lets nobody wait. */
-  readonly ownMs = 0;
+  readonly ownMs: number = 0;
 
   readonly #id: number;
   readonly #client: Deno.Conn;
