@@ -2,6 +2,7 @@
  * wiretable: both ends of an HTTP/1.1 connection, with every byte in view.
  *
  * The command line becomes options (`lib/cli.ts`), and those a running command: `lib/serve.ts`, `lib/connect.ts`,
+ * `lib/relay.ts`,
  * `lib/explain.ts` or `lib/replay.ts`.
  *
  * @module
@@ -47,6 +48,10 @@ async function main(args: readonly string[]): Promise<number> {
       case "connect": {
         const { connect } = await import("./lib/connect.ts");
         return await connect(invocation.options, files);
+      }
+      case "relay": {
+        const { relay } = await import("./lib/relay.ts");
+        return await relay(invocation.options);
       }
       case "explain": {
         const { explain } = await import("./lib/explain.ts");

@@ -61,6 +61,22 @@ export function withoutMapping({ hostname, port }: SocketAddress): SocketAddress
   return { hostname: /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(hostname)?.[1] ?? hostname, port };
 }
 
+/**
+ * Whether an authority names this machine whatever a name server says: an IP address, localhost, or a name under it. A web
+ * page can point its own domain at this machine (DNS rebinding), but cannot change the Host that its browser sends.
+ */
+export function isLocalName(authority: string): boolean {
+  const host = hostOf(authority);
+  if (/^\[[\da-f:.]+\]$/.test(host) || host === "localhost" || host.endsWith(".localhost")) return true;
+  // In a URL, any host that looks like an IPv4 address is one, in canonical form.
+  return /^[\d.]+$/.test(host) && URL.parse(`http://${host}`)?.hostname === host;
+}
+
+/** Returns the host of an authority, in lower case and without the port. */
+export function hostOf(authority: string): string {
+  return authority.replace(/:\d*$/, "").toLowerCase();
+}
+
 /** Whether an IP address is this machine's own (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3). */
 export function isLoopback(address: string): boolean {
   return address === "::1" || address.startsWith("127.");

@@ -6,7 +6,7 @@
 
 import { DEFAULT_HOST, DEFAULT_PORT, type Endpoint } from "./address.ts";
 import { nearest, NOT_UTF8 } from "./bytes.ts";
-import { looksLikeAddress, parseAddress } from "./cli/addresses.ts";
+import { looksLikeAddress, parseAddress, serverAddress } from "./cli/addresses.ts";
 import { completionScript } from "./cli/completions.ts";
 import {
   CONNECT_FLAGS,
@@ -14,6 +14,7 @@ import {
   type Options,
   type Parsed,
   parseFlags,
+  RELAY_FLAGS,
   REPLAY_FLAGS,
   SERVE_FLAGS,
 } from "./cli/flags.ts";
@@ -56,6 +57,18 @@ export interface ServeOptions extends Omit<Options<typeof SERVE_FLAGS>, "store" 
   readonly limits: ServerLimits;
 }
 
+/** Options of `relay`: those of its flags, and the server. */
+export interface RelayOptions extends Options<typeof RELAY_FLAGS> {
+  /** The server. */
+  readonly endpoint: Endpoint;
+  /** How long to wait for an answer, in milliseconds; `undefined` for any time. */
+  readonly answerMs: number | undefined;
+  /** Files with a certificate and its key, for TLS with clients. */
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  /** Limits on connections and durations. */
+  readonly limits: ServerLimits;
+}
+
 /** Options of `connect`: those of its flags, the server and the command. */
 export interface ConnectOptions extends Options<typeof CONNECT_FLAGS> {
   /** The server. */
@@ -86,6 +99,7 @@ export type Invocation =
   | { readonly kind: "version" }
   | { readonly kind: "serve"; readonly options: ServeOptions; readonly files: FileNeeds }
   | { readonly kind: "connect"; readonly options: ConnectOptions; readonly files: FileNeeds }
+  | { readonly kind: "relay"; readonly options: RelayOptions; readonly files: FileNeeds }
   | { readonly kind: "explain"; readonly options: ExplainOptions; readonly files: FileNeeds }
   | { readonly kind: "replay"; readonly options: ReplayOptions; readonly files: FileNeeds };
 
@@ -131,6 +145,11 @@ export function parseCommandLine(args: readonly string[]): Invocation {
       const readsLater = options.command.length === 0 && options.rawFile === undefined;
       return { kind: "connect", options, files: { read: [...read, ...named], write, readsLater } };
     }
+    case "relay": {
+      const parsed = parseFlags(rest, RELAY_FLAGS);
+      if (parsed.help) return { kind: "text", text: helpOf("relay") };
+      return { kind: "relay", options: relayOptions(parsed), files: parsed.files };
+    }
     case "explain": {
       const { options, positionals, help } = parseFlags(rest, EXPLAIN_FLAGS);
       if (help) return { kind: "text", text: helpOf("explain") };
@@ -155,7 +174,7 @@ export function parseCommandLine(args: readonly string[]): Invocation {
     case "-V":
       return { kind: "version" };
     case undefined:
-      throw new UsageError("Expected serve, connect, explain or replay: see --help");
+      throw new UsageError("Expected serve, connect, relay, explain or replay: see --help");
     default:
       throw new UsageError(`Unknown command ${quote(command)}: ${nearestCommand(command)} see --help`);
   }
@@ -163,7 +182,7 @@ export function parseCommandLine(args: readonly string[]): Invocation {
 
 function nearestCommand(command: string): string {
   const near = nearest(command, COMMANDS.map(({ name }) => name));
-  return near === undefined ? "expected serve, connect, explain or replay," : `did you mean ${near}?`;
+  return near === undefined ? "expected serve, connect, relay, explain or replay," : `did you mean ${near}?`;
 }
 
 function onlyFile(expected: string, positionals: readonly string[]): string {
@@ -176,9 +195,8 @@ function serveOptions({ options, positionals, given }: Parsed<typeof SERVE_FLAGS
     const hint = /^\d+$/.test(positionals[0]) ? `did you mean --port ${positionals[0]}? ` : "";
     throw new UsageError(`serve takes flags only, saw ${quote(positionals[0])}: ${hint}see serve --help`);
   }
-  const { certFile, keyFile, page, pageHistory, maxBody, maxHead, maxBuffered } = options;
-  if (given.has("cert") !== given.has("key")) throw new UsageError("--cert and --key must be given together");
-  if (options.quiet && options.verbose) throw new UsageError("--quiet and --verbose cannot be used together");
+  const { page, pageHistory, maxBody, maxHead, maxBuffered } = options;
+  const tls = listeningTls(options, given);
   if (pageHistory !== undefined && page === undefined) throw new UsageError("--page-history needs --page");
   // Content of the allowed size has to fit the memory allowed for it.
   if (maxBody > maxBuffered) {
@@ -193,7 +211,7 @@ function serveOptions({ options, positionals, given }: Parsed<typeof SERVE_FLAGS
       port: page === "default" ? undefined : page,
       history: pageHistory ?? PAGE_HISTORY_EVENTS,
     },
-    tls: certFile === undefined ? undefined : { certFile, keyFile: keyFile! },
+    tls,
     messageLimits: {
       ...REQUEST_LIMITS,
       maxContentBytes: maxBody,
@@ -202,14 +220,40 @@ function serveOptions({ options, positionals, given }: Parsed<typeof SERVE_FLAGS
       maxTargetBytes: Math.max(REQUEST_LIMITS.maxTargetBytes, Math.floor(maxHead / 2)),
       maxTrailerBytes: Math.max(REQUEST_LIMITS.maxTrailerBytes, Math.floor(maxHead / 2)),
     },
-    limits: {
-      ...SERVER_LIMITS,
-      maxBufferedBytes: maxBuffered,
-      maxConnections: options.maxConnections,
-      idleTimeoutMs: options.idleTimeoutMs,
-      headTimeoutMs: options.headTimeoutMs,
-    },
+    limits: serverLimits(options),
   };
+}
+
+/** Checks flags of commands that listen. Returns the files of `--cert` and `--key`. */
+function listeningTls(
+  { certFile, keyFile, quiet, verbose }: Pick<
+    Options<typeof SERVE_FLAGS>,
+    "certFile" | "keyFile" | "quiet" | "verbose"
+  >,
+  given: ReadonlySet<string>,
+): ServeOptions["tls"] {
+  if (given.has("cert") !== given.has("key")) throw new UsageError("--cert and --key must be given together");
+  if (quiet && verbose) throw new UsageError("--quiet and --verbose cannot be used together");
+  return certFile === undefined ? undefined : { certFile, keyFile: keyFile! };
+}
+
+function serverLimits(
+  { maxBuffered, maxConnections, idleTimeoutMs, headTimeoutMs }: Pick<
+    Options<typeof SERVE_FLAGS>,
+    "maxBuffered" | "maxConnections" | "idleTimeoutMs" | "headTimeoutMs"
+  >,
+): ServerLimits {
+  return { ...SERVER_LIMITS, maxBufferedBytes: maxBuffered, maxConnections, idleTimeoutMs, headTimeoutMs };
+}
+
+function relayOptions({ options, positionals, given }: Parsed<typeof RELAY_FLAGS>): RelayOptions {
+  if (positionals.length !== 1) {
+    const seen = positionals.length === 0 ? "none" : quote(positionals.join(" "));
+    throw new UsageError(`relay takes the address of one server, such as https://api.example.com, saw ${seen}`);
+  }
+  const endpoint = serverAddress(positionals[0], "relay", "clients send their own", "relay");
+  const answerMs = given.has("timeout") ? options.timeoutMs : undefined;
+  return { ...options, endpoint, answerMs, tls: listeningTls(options, given), limits: serverLimits(options) };
 }
 
 /** Gives `--page` a value in every case, because parseArgs has no flags with an optional value. */

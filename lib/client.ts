@@ -13,6 +13,8 @@ import type { RawResult } from "./exit_code.ts";
 import type { RawStep } from "./client/raw_steps.ts";
 
 export { type ClientOptions, type ExchangeEvent, type Notice, type SentRequest } from "./client/connection.ts";
+export { dial } from "./client/connection.ts";
+export { ContentView } from "./client/content_view.ts";
 export { Cancelled, ClientError, InputError, InvalidResponse, TimeoutError } from "./client/errors.ts";
 
 /** Methods whose requests may be sent again without a second effect (RFC 9110 §9.2.2). */

@@ -31,6 +31,6 @@ export {
 } from "./exchange/messages.ts";
 export { octetsOf, readable, units } from "./exchange/octet_text.ts";
 export { Pairing, type PairingOptions } from "./exchange/pairing.ts";
-export { Beginning } from "./exchange/start_lines.ts";
+export { Beginning, startsMessage } from "./exchange/start_lines.ts";
 export { StartLineSearch } from "./exchange/start_search.ts";
 export { degreeSentence, fixFor, restartFindings } from "./exchange/verdict.ts";

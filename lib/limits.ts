@@ -367,6 +367,11 @@ export const SHOWN_RAW_EVENTS: number = 1000;
 /** Octets of one of them that are shown. */
 export const SHOWN_RAW_OCTETS: number = 1024;
 
+/** Octets of a head that `relay` holds until it is complete, if the codec refuses it. */
+export const MAX_HELD_HEAD_BYTES: number = 64 * 1024;
+/** Octets of each content that `relay` prints; the rest is counted. */
+export const SHOWN_RELAYED_BYTES: number = 16 * 1024;
+
 /** Bytes of a recording that may wait for the disk; packets beyond that are left out. */
 export const RECORD_WAITING_BYTES: number = 16 * 1024 * 1024;
 /** How long packets of a recording gather before they are written. */

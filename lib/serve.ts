@@ -4,71 +4,64 @@
  * @module
  */
 
-import config from "../deno.json" with { type: "json" };
-import { BatchWriter } from "./batch_writer.ts";
+import type { BatchWriter } from "./batch_writer.ts";
 import { counted, writeLine } from "./bytes.ts";
 import type { EtcdChoice, ServeOptions } from "./cli.ts";
-import { authorityOf, isLoopback } from "./address.ts";
-import { answeringAddress, portProblem, WILDCARDS } from "./cli/addresses.ts";
+import { WILDCARDS } from "./cli/addresses.ts";
+import { isLoopback } from "./address.ts";
 import type { Identity } from "./cli/certificate.ts";
-import { makeFile, readCertificates, readFlagFile, readTokens, readUser } from "./cli/files.ts";
+import { readCertificates, readFlagFile, readTokens, readUser } from "./cli/files.ts";
 import { openFile } from "./cli/input.ts";
-import { certificateCommand } from "./cli/program.ts";
-import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
-import { EXIT_INTERRUPTED } from "./exit_code.ts";
+import { Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { STATUS_MEANINGS } from "./exchange/words.ts";
 import { HttpError } from "./http_message.ts";
 import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS, type ServerLimits } from "./limits.ts";
+import {
+  type CheckedIdentity,
+  columnsOf,
+  listen,
+  Outputs,
+  reachable,
+  readIdentity,
+  record,
+  stopSignal,
+  TAPPED_READ_BYTES,
+  urlOf,
+} from "./listening.ts";
 import type { Page, PageOptions } from "./page.ts";
 import { Server } from "./server.ts";
 import { Access } from "./server/access.ts";
 import { CLOSE_REASONS, endedListings, joined, type Observer } from "./server/context.ts";
 import { ExchangeLog, type LoggedExchange, logLine } from "./server/exchange_log.ts";
 import { requestLog } from "./server/request_log.ts";
-import { TlsRelay } from "./server/tls_relay.ts";
+import type { TlsRelay } from "./server/tls_relay.ts";
 import { type Store, StoreError } from "./store.ts";
 import { MemoryStore } from "./store/memory.ts";
 import { Table } from "./table.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
 import { insertFile, RowsFileError } from "./table/rows_file.ts";
-import { escapeText, terminalColumns, wrapMessage } from "./terminal.ts";
+import { wrapMessage } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
 import { refusalText } from "./traffic/explain/text.ts";
 import { lifeLine } from "./traffic/life.ts";
-import { Recorder, RECORDING_NOTICE } from "./traffic/capture/recorder.ts";
 import { allOf, TappedListener } from "./traffic/tap.ts";
-
-/** The size of a read buffer of a tapped connection, so that one send of a client is one read. */
-const TAPPED_READ_BYTES = 16 * 1024;
 
 /** How long each kind of store may wait for others: a request may read before it writes. */
 const STORE_WAIT_MS = { memory: 0, sqlite: FILE_LOCK_WAIT_MS, etcd: 2 * CLUSTER_WAIT_MS };
-/** Two signals within this time count as one. */
-const SAME_SIGNAL_MS = 300;
-/** How long the rest of the output may take at the end, where the shutdown has used up its time. */
-const MIN_FLUSH_MS = 250;
-/** The minimum interval between identical reports. */
-const REPORT_AGAIN_MS = 10_000;
 
 /** What the files of `--token-file`, `--cert` and `--key` hold. */
-interface Secrets {
+interface Secrets extends CheckedIdentity {
   readonly tokens: readonly string[] | undefined;
-  readonly identity: Identity | undefined;
-  /** Why clients will refuse the certificate. */
-  readonly problems: readonly string[];
 }
 
 /** Serves a table until a signal stops it. */
 export async function serve(options: ServeOptions): Promise<number> {
   const schema = flagValue("--fields", () => RowSchema.parse(options.fields));
   const secrets = await readSecrets(options);
-  // From here on all output uses these two writers: a write that waits for its reader must not block the server.
-  const errors = new BatchWriter(Deno.stderr);
-  const tell = (text: string) => {
-    errors.print(`${wrapMessage(`wiretable: ${escapeText(text)}`, columnsOf(Deno.stderr)?.())}\n`);
-  };
-  const report = withoutRepeats(tell);
+  // From here on all output uses these: a write that waits for its reader must not block the server.
+  const outputs = new Outputs();
+  const { report, writer } = outputs;
   const listener = await listen(options, secrets, report);
   // Opened last, because opening a store may create a file.
   const store = await openStore(options, report);
@@ -81,9 +74,6 @@ export async function serve(options: ServeOptions): Promise<number> {
     cors: options.cors,
     tokens: secrets.tokens,
     secure: options.tls !== undefined,
-  });
-  const writer = new BatchWriter(Deno.stdout, {
-    failed: ({ message }) => report(`Cannot print: ${message}; retried until it works`),
   });
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile, report);
   const failed = (error: unknown) => {
@@ -123,7 +113,7 @@ export async function serve(options: ServeOptions): Promise<number> {
 
   // Signals are handled before the address is printed, because a reader of the address may stop the server immediately.
   const stopped = stopSignal(async () => {
-    tell(
+    outputs.tell(
       await renewed(options, ({ tokens, identity }) => {
         if (identity !== undefined) {
           (listener as TlsRelay).renew(identity);
@@ -145,9 +135,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     const { connections, exchanges } = log;
     writer.print(logLine("stopped", { connections, exchanges }));
   }
-  // Nobody may read the output: it gets what is left of the time.
-  const leftMs = Math.max(MIN_FLUSH_MS, since + options.limits.shutdownMs - performance.now());
-  await Promise.all([writer, errors].map((output) => output.flush(leftMs)));
+  await outputs.flush(since + options.limits.shutdownMs);
   return 0;
 }
 
@@ -236,10 +224,7 @@ async function announce(
     readonly report: (line: string) => void;
   },
 ): Promise<void> {
-  const secure = options.tls !== undefined;
-  // Some systems cannot open a wildcard address.
-  const host = WILDCARDS.includes(addr.hostname) ? "localhost" : addr.hostname;
-  const url = `${secure ? "https" : "http"}://${authorityOf({ secure, host, port: addr.port })}/`;
+  const url = urlOf(options.tls !== undefined, addr);
   const exposure = exposureOf(options, addr);
   if (exposure !== undefined) report(exposure);
   const print = async (event: string, url: string, line: string) => {
@@ -261,13 +246,6 @@ function lifeView(writer: BatchWriter): TrafficListener {
   return (event) => {
     if (event.kind !== "closed") writer.print(`${lifeLine(event)}\n`);
   };
-}
-
-/** Starts a recording in a new file. */
-async function record(name: string, report: (line: string) => void): Promise<Recorder> {
-  const file = await makeFile("--record", name);
-  report(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
-  return new Recorder(file, { program: `wiretable ${config.version}`, name, report });
 }
 
 function placeOf({ store }: ServeOptions): string {
@@ -303,12 +281,12 @@ async function openCluster(choice: EtcdChoice, report: (line: string) => void): 
     prefix,
     user,
     caCerts: caFile === undefined ? [] : [await readCertificates("--etcd-cacert", caFile)],
-    identity: identity && await readIdentity(identity),
+    identity: identity && await readEtcdIdentity(identity),
     report,
   });
 }
 
-async function readIdentity(files: { readonly certFile: string; readonly keyFile: string }): Promise<Identity> {
+async function readEtcdIdentity(files: { readonly certFile: string; readonly keyFile: string }): Promise<Identity> {
   const cert = await readFlagFile("--etcd-cert", files.certFile);
   const key = await readFlagFile("--etcd-key", files.keyFile);
   const { checkIdentity } = await import("./cli/certificate.ts");
@@ -329,13 +307,7 @@ function isPrivate(url: string): boolean {
  */
 async function readSecrets({ tokenFile, tls }: ServeOptions): Promise<Secrets> {
   const tokens = tokenFile === undefined ? undefined : await readTokens(tokenFile);
-  if (tls === undefined) return { tokens, identity: undefined, problems: [] };
-  const identity = {
-    cert: await readFlagFile("--cert", tls.certFile),
-    key: await readFlagFile("--key", tls.keyFile),
-  };
-  const { checkIdentity } = await import("./cli/certificate.ts");
-  return { tokens, identity, problems: checkIdentity(identity, tls) };
+  return { tokens, ...await readIdentity(tls) };
 }
 
 /** Reads the files again, and uses what they hold if all of it is right. Returns what came of it, one line. */
@@ -348,44 +320,6 @@ async function renewed(options: ServeOptions, use: (secrets: Secrets) => void): 
     return [`SIGHUP: read ${flags.join(", ")} again`, ...secrets.problems].join("; ");
   } catch (error) {
     return `SIGHUP: nothing has changed: ${(error as Error).message}`;
-  }
-}
-
-async function listen(
-  { host: hostname, port }: ServeOptions,
-  { identity, problems }: Secrets,
-  report: (line: string) => void,
-): Promise<Deno.Listener> {
-  for (const problem of problems) report(problem);
-  if (problems.length > 0) report(`This makes one that they accept: ${certificateCommand(nameOf(hostname))}`);
-  // Once this server listens, it is the one that answers.
-  const other = port === 0 ? undefined : await answeringAddress(hostname, port);
-  try {
-    const listener = Deno.listen({ hostname, port });
-    if (other !== undefined) report(`Another server answers on port ${port} of ${other}: clients may reach that one`);
-    return identity === undefined ? listener : new TlsRelay(listener, identity);
-  } catch (error) {
-    const problem = portProblem(error, port);
-    if (problem !== undefined) throw new Failure(`Port ${port} on ${hostname} is ${problem}${freePort(hostname)}`);
-    if (error instanceof Deno.errors.NotCapable || !(error instanceof Error)) throw error;
-    throw new Failure(`Cannot listen on ${hostname} port ${port}: ${error.message}`);
-  }
-}
-
-/** Returns the name by which clients on this machine, or others, reach an address. */
-function nameOf(hostname: string): string {
-  return WILDCARDS.includes(hostname) || isLoopback(hostname) ? "localhost" : hostname;
-}
-
-/** Returns a hint with a free port, if one is found. */
-function freePort(hostname: string): string {
-  try {
-    using listener = Deno.listen({ hostname, port: 0 });
-    const { port } = listener.addr as Deno.NetAddr;
-    return `; port ${port} is free: --port ${port}`;
-  } catch {
-    // The permission may be limited to one port.
-    return ": choose another with --port";
   }
 }
 
@@ -403,47 +337,4 @@ function exposureOf(
   return tls === undefined
     ? `${may}, and all traffic is unencrypted: --token-file requires a token, --cert and --key encrypt`
     : `${may}: --token-file requires a token`;
-}
-
-/** Returns the address at which this program reaches itself: loopback instead of a wildcard. */
-function reachable(hostname: string): string {
-  return hostname === "0.0.0.0" ? "127.0.0.1" : hostname === "::" ? "::1" : hostname;
-}
-
-/** Returns the width of an output in characters, which may change; `undefined` if it is no terminal. */
-function columnsOf(output: { isTerminal(): boolean }): (() => number) | undefined {
-  return output.isTerminal() ? terminalColumns : undefined;
-}
-
-/** Returns a function that reports problems, identical ones only at intervals. */
-function withoutRepeats(tell: (text: string) => void): (text: string) => void {
-  let last = "";
-  let lastTime = -Infinity;
-  return (text) => {
-    if (text === last && performance.now() < lastTime + REPORT_AGAIN_MS) return;
-    last = text;
-    lastTime = performance.now();
-    tell(text);
-  };
-}
-
-/**
- * Resolves on Ctrl-C or a termination signal. A second one ends the process. SIGHUP is the end of the terminal that is
- * the standard input, and on Windows of the console; without one, it calls `renew`, one call at a time.
- */
-function stopSignal(renew: () => Promise<void>): Promise<void> {
-  return new Promise((resolve) => {
-    let asked: number | undefined;
-    const stop = () => {
-      // A parent that forwards signals, such as `deno task`, makes one Ctrl-C arrive twice.
-      if (asked !== undefined && performance.now() > asked + SAME_SIGNAL_MS) Deno.exit(EXIT_INTERRUPTED);
-      asked ??= performance.now();
-      resolve();
-    };
-    let renewed = Promise.resolve();
-    const next = () => void (renewed = renewed.then(renew));
-    // Asked now: a terminal that was closed is none.
-    const ends = Deno.build.os === "windows" || Deno.stdin.isTerminal();
-    for (const signal of END_SIGNALS) Deno.addSignalListener(signal, signal === "SIGHUP" && !ends ? next : stop);
-  });
 }

@@ -7,9 +7,32 @@
 import { HttpError, type Service } from "./http_message.ts";
 import { type MessageLimits, REQUEST_LIMITS, SERVER_LIMITS, type ServerLimits } from "./limits.ts";
 import { ServerConnection } from "./server/connection.ts";
-import { Budget, CLOSE_REASONS, CodecPool, type Observer, type ServerContext } from "./server/context.ts";
+import {
+  type AcceptedConnection,
+  Budget,
+  CLOSE_REASONS,
+  CodecPool,
+  type ConnectionMaker,
+  type Observer,
+  type ServerContext,
+} from "./server/context.ts";
 import { hadLeft, scarcity } from "./server/disconnect.ts";
 import { FAIR_TURNS } from "./turns.ts";
+
+export {
+  type AcceptedConnection,
+  CLOSE_REASONS,
+  closeReasonOf,
+  Deadline,
+  type Observer,
+  type ServerContext,
+} from "./server/context.ts";
+export { closeAll, isDisconnect } from "./server/disconnect.ts";
+export { problemResponse, textResponse } from "./server/problem.ts";
+export { Banners } from "./server/request_log.ts";
+export { type LoggedExchange } from "./server/exchange_log.ts";
+export { Reader } from "./server/reader.ts";
+export { Sender } from "./server/sender.ts";
 
 /** Options of a {@linkcode Server}. */
 export interface ServerOptions {
@@ -35,8 +58,9 @@ export class Server {
   readonly #listener: Deno.Listener;
   readonly #now: () => number;
   readonly #monotonicNow: () => number;
-  readonly #connections = new Set<ServerConnection>();
-  readonly #refused = new Set<ServerConnection>();
+  readonly #make: ConnectionMaker;
+  readonly #connections = new Set<AcceptedConnection>();
+  readonly #refused = new Set<AcceptedConnection>();
   readonly #accepting: Promise<void>;
   #timer: ReturnType<typeof setInterval>;
   #lastId = 0;
@@ -45,11 +69,10 @@ export class Server {
   /** When all connections are closed, apart from the time that this server itself lets requests wait. */
   #stopsAt = Infinity;
 
-  /** Starts accepting connections. */
-  constructor(listener: Deno.Listener, service: Service, options: ServerOptions = {}) {
+  /** Starts accepting connections, whose requests a service answers, unless a function takes them over. */
+  constructor(listener: Deno.Listener, answers: Service | ConnectionMaker, options: ServerOptions = {}) {
     const { messageLimits = REQUEST_LIMITS, limits = SERVER_LIMITS, observer = {} } = options;
     this.#context = {
-      service,
       messageLimits,
       limits,
       observer,
@@ -60,6 +83,9 @@ export class Server {
       stopping: false,
       ended: (connection) => this.#ended(connection),
     };
+    this.#make = typeof answers === "function"
+      ? answers
+      : (id, conn, context) => new ServerConnection(id, conn, context, answers);
     this.#context.budget.reclaim = () => this.#endSlowest();
     this.#listener = listener;
     this.#now = options.now ?? Date.now;
@@ -155,7 +181,7 @@ export class Server {
 
   /** Closes the connection that is idle for longest, whichever server it is of. Returns whether there was one. */
   static #closeIdlest(): boolean {
-    let idlest: ServerConnection | undefined;
+    let idlest: AcceptedConnection | undefined;
     for (const server of Server.#running) {
       for (const connection of server.#connections) {
         if (connection.idleOrder < (idlest?.idleOrder ?? Infinity)) idlest = connection;
@@ -167,7 +193,7 @@ export class Server {
 
   /** Ends the listing that is to be read soonest. Returns whether there was one. */
   #endSlowest(): boolean {
-    let slowest: ServerConnection | undefined;
+    let slowest: AcceptedConnection | undefined;
     for (const connection of this.#connections) {
       if (connection.pieceEnd < (slowest?.pieceEnd ?? Infinity)) slowest = connection;
     }
@@ -178,7 +204,7 @@ export class Server {
   #admit(conn: Deno.Conn): void {
     // Every accepted connection is counted, so that the numbers equal those of a tap.
     const id = ++this.#lastId;
-    const connection = new ServerConnection(id, conn, this.#context);
+    const connection = this.#make(id, conn, this.#context);
     if (this.#connections.size < this.#context.limits.maxConnections) {
       this.#connections.add(connection);
       connection.serve();
@@ -191,8 +217,8 @@ export class Server {
   }
 
   #ended(connection: unknown): void {
-    this.#connections.delete(connection as ServerConnection);
-    this.#refused.delete(connection as ServerConnection);
+    this.#connections.delete(connection as AcceptedConnection);
+    this.#refused.delete(connection as AcceptedConnection);
     if (this.#connections.size + this.#refused.size === 0) this.#allClosed?.();
   }
 }

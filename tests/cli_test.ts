@@ -192,7 +192,7 @@ for (const [address, secure, host, port] of addresses) {
 }
 
 const wrong: [args: string[], message: string | RegExp][] = [
-  [[], "Expected serve, connect, explain or replay: see --help"],
+  [[], "Expected serve, connect, relay, explain or replay: see --help"],
   [["sevre"], 'Unknown command "sevre": did you mean serve? see --help'],
   [["serve", "1234"], 'serve takes flags only, saw "1234": did you mean --port 1234? see serve --help'],
   [["connect", "curl", "-X", "POST", "http://a"], /leave the word curl out: connect http:\/\/HOST:PORT get \/path/],
@@ -212,7 +212,7 @@ const wrong: [args: string[], message: string | RegExp][] = [
     "Unknown option '--insecure': " +
     "deno run --unsafely-ignore-certificate-errors=HOST accepts any certificate, see --help",
   ],
-  [["start"], 'Unknown command "start": expected serve, connect, explain or replay, see --help'],
+  [["start"], 'Unknown command "start": expected serve, connect, relay, explain or replay, see --help'],
   [["completions"], 'completions takes one shell, bash, zsh or fish, saw ""'],
   [["completions", "tcsh"], 'completions takes one shell, bash, zsh or fish, saw "tcsh"'],
   [["completions", "zsh", "fish"], 'completions takes one shell, bash, zsh or fish, saw "zsh fish"'],
@@ -272,6 +272,16 @@ const wrong: [args: string[], message: string | RegExp][] = [
   [["replay", "a", "--to", "http://h/x"], '--to takes an address without a path, saw "http://h/x"'],
   [["replay", "a", "--to", "ftp://h"], /^"ftp:\/\/h" is no address: expected HOST:PORT, /],
   [["replay", "a", "--connection", "0"], '--connection takes a whole number from 1 to 1000000000, saw "0"'],
+  [["relay"], "relay takes the address of one server, such as https://api.example.com, saw none"],
+  [["relay", "a:1", "b:2"], 'relay takes the address of one server, such as https://api.example.com, saw "a:1 b:2"'],
+  [["relay", "https://u:p@h"], "relay takes no user and password: clients send their own: type relay https://h"],
+  [
+    ["relay", "https://h:1/x?y"],
+    'relay takes an address without a path, saw "https://h:1/x?y": type relay https://h:1',
+  ],
+  [["relay", "ftp://h"], /^"ftp:\/\/h" is no address: expected HOST:PORT, /],
+  [["relay", "h:1", "-q", "-v"], "--quiet and --verbose cannot be used together"],
+  [["relay", "h:1", "--key", "k"], "--cert and --key must be given together"],
   [["connect", "http://a.b/c?d"], "The address is a.b; give the path to the command: get /c?d"],
 ];
 

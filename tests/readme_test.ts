@@ -15,7 +15,7 @@ function blocks(language: string): string[] {
   );
 }
 
-Deno.test("the README can be read to its end", () => assert(README.trimEnd().split("\n").length <= 270));
+Deno.test("the README can be read to its end", () => assert(README.trimEnd().split("\n").length <= 290));
 
 Deno.test("every code block says whether it is run: console is, sh and text are looked at", () => {
   const languages = [...README.matchAll(/^```(\w*)$/gm)].map(([, name]) => name).filter((_, i) => i % 2 === 0);
@@ -46,6 +46,8 @@ Deno.test("the flags in the README exist", () => {
     "name",
     "installed",
     "prefer-offline",
+    "connect-to",
+    "host-resolver-rules",
     "help",
   ]
     .concat("max-txn-ops", "max-request-bytes");
@@ -75,12 +77,14 @@ class Shell implements AsyncDisposable {
   readonly #folder = new TempFolder();
   readonly #servers: Deno.ChildProcess[] = [];
   #port = "9999";
+  #relayPort = "9997";
   /** The ends of etcd's ports: five digits in all, below those that the system gives to connections that go out. */
   readonly #etcdPort = String(1000 + 2 * Math.floor(Math.random() * 800));
 
   /** Commands as they are typed, but with this checkout's main.ts, and with other ports in the place of 9999 and etcd's. */
   #prepare(command: string): string {
     return command.replaceAll("9999", this.#port)
+      .replaceAll("9997", this.#relayPort)
       .replaceAll("2379", this.#etcdPort)
       .replaceAll("2380", String(Number(this.#etcdPort) + 1))
       .replace(/\bmain\.ts connect (?!https?:)/, `main.ts connect --port ${this.#port} `)
@@ -99,7 +103,9 @@ class Shell implements AsyncDisposable {
       assert(!done, `${command} ended`);
       printed += value;
     }
-    this.#port = /:(\d+)\//.exec(printed)![1];
+    const port = /:(\d+)\//.exec(printed)![1];
+    if (command.includes(" relay ")) this.#relayPort = port;
+    else this.#port = port;
     await reader.cancel();
   }
 

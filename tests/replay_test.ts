@@ -343,7 +343,7 @@ signalTest("a recording of either end is replayed to a fresh server, with and wi
 /** Writes a recording of these happenings at a server's address. */
 async function writeRecording(file: string, address: SocketAddress, happenings: readonly Happening[]): Promise<void> {
   const blocks = [recordingStart("test")];
-  const capture = new Capture((block) => blocks.push(block), 0);
+  const capture = new Capture((block) => blocks.push(block), undefined, 0);
   for (const happening of happenings) {
     const event = eventOf("server", happening, address);
     if (event.kind !== "missing") capture.tell(event);

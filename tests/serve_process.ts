@@ -67,8 +67,12 @@ export class ServeProcess implements AsyncDisposable {
     ]).then(() => this.#ended = true).then(() => this.#wake());
   }
 
-  static async start(args: string[] = [], permissions?: string[]): Promise<ServeProcess> {
-    const child = wiretable(["serve", "--port", "0", ...args], permissions);
+  static async start(
+    args: string[] = [],
+    permissions?: string[],
+    command: string[] = ["serve"],
+  ): Promise<ServeProcess> {
+    const child = wiretable([...command, "--port", "0", ...args], permissions);
     await child.stdin.close();
     const pieces = textOf(child.stdout);
     let start = "";

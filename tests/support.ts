@@ -70,9 +70,8 @@ export const REQUESTER: Requester = {
 };
 
 /** Creates the shared state of a connection that is tested without a server. */
-export function connectionContext(handler: Handler, observer: Observer = {}) {
+export function connectionContext(observer: Observer = {}) {
   return {
-    service: serviceOf(handler),
     messageLimits: REQUEST_LIMITS,
     limits: SERVER_LIMITS as ServerLimits,
     observer,

@@ -13,6 +13,9 @@ export const WILDCARDS: readonly string[] = ["0.0.0.0", "::"];
 /** The default port of the page. */
 export const PAGE_PORT: number = 9998;
 
+/** The default port of `relay`. */
+export const RELAY_PORT: number = 9997;
+
 /** A server, and optional credentials. */
 export interface Address extends Endpoint {
   /** The user and password, separated by a colon; `undefined` without them. */
@@ -65,6 +68,27 @@ export function parseAddress(given: string, port?: number): Address {
   const host = zone === undefined ? name : `${name}%${zone}`;
   const userPass = url.username === "" ? undefined : `${decoded(url.username)}:${decoded(url.password)}`;
   return { secure, host, port: url.port === "" ? impliedPort : Number(url.port), userPass };
+}
+
+/**
+ * Parses the address of a server alone, without credentials and a path.
+ *
+ * @param what What takes the address.
+ * @param why Why it takes no credentials.
+ * @param typed What stands before the address if the user is told what to type.
+ * @throws {UsageError} If the address is invalid, or there is more to it.
+ */
+export function serverAddress(text: string, what: string, why: string, typed?: string): Endpoint {
+  const [, scheme, host] = /^([a-z][a-z0-9+.-]*:\/\/)?([^/?#]*)/i.exec(text)!;
+  const address = `${scheme ?? ""}${host}`;
+  const path = text.slice(address.length);
+  const { userPass, ...endpoint } = parseAddress(address);
+  const hint = typed === undefined ? "" : `: type ${typed} ${address.replace(/(:\/\/|^)[^/]*@/, "$1")}`;
+  if (path !== "" && path !== "/") {
+    throw new UsageError(`${what} takes an address without a path, saw ${quote(maskTarget(text))}${hint}`);
+  }
+  if (userPass === undefined) return endpoint;
+  throw new UsageError(`${what} takes no user and password: ${why}${hint}`);
 }
 
 function decoded(text: string): string {

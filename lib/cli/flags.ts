@@ -14,7 +14,7 @@ import {
   REQUEST_LIMITS,
   SERVER_LIMITS,
 } from "../limits.ts";
-import { corsOrigin, hostName, listenHost, PAGE_PORT, parseAddress } from "./addresses.ts";
+import { corsOrigin, hostName, listenHost, PAGE_PORT, RELAY_PORT, serverAddress } from "./addresses.ts";
 import { insecureAdvice } from "./program.ts";
 import { byteCount, milliseconds, oneOf, quote, UsageError, wholeNumber, wholeNumbers } from "./values.ts";
 
@@ -101,6 +101,9 @@ const TIMEOUT = (help: string) =>
   valueFlag("timeout", "SEC", `${help} (${CLIENT_TIMEOUT_MS / 1000})`, { read: milliseconds, or: CLIENT_TIMEOUT_MS });
 const TOKEN_FILE = (help: string) => fileFlag("token-file", "read", help);
 
+/** What the bytes of `--max-buffered` hold of what passes a relay. */
+const BUFFERED = "memory for what waits, in both directions";
+
 /** The flag that every command has. */
 export const HELP_FLAG: Flag<boolean> = switchFlag("help", "show this text", { short: "h" });
 
@@ -186,6 +189,34 @@ export const SERVE_FLAGS = {
   ),
 };
 
+/** The flags of `relay`. */
+export const RELAY_FLAGS = {
+  host: SERVE_FLAGS.host,
+  port: valueFlag("port", "PORT", `the port, 0 for any free one (${RELAY_PORT})`, {
+    read: wholeNumber(0, 65535),
+    or: RELAY_PORT,
+    short: "p",
+  }),
+  keepHost: switchFlag("keep-host", "pass Host as it is, instead of the server's name"),
+  quiet: switchFlag("quiet", "print no messages", { short: "q" }),
+  verbose: switchFlag("verbose", "print a line on each connection, too", { short: "v" }),
+  showCredentials: SERVE_FLAGS.showCredentials,
+  explain: switchFlag("explain", "explain each octet of each exchange"),
+  logFormat: SERVE_FLAGS.logFormat,
+  recordFile: RECORD_FILE,
+  certFile: SERVE_FLAGS.certFile,
+  keyFile: SERVE_FLAGS.keyFile,
+  caFile: CA_FILE,
+  timeoutMs: TIMEOUT("for connecting; if given, for answers too"),
+  maxBuffered: { ...SERVE_FLAGS.maxBuffered, help: SERVE_FLAGS.maxBuffered.help.replace(/.*(?= \()/, BUFFERED) },
+  maxConnections: {
+    ...SERVE_FLAGS.maxConnections,
+    help: SERVE_FLAGS.maxConnections.help.replace("connections at a time", "two descriptors each, four with https"),
+  },
+  idleTimeoutMs: SERVE_FLAGS.idleTimeoutMs,
+  headTimeoutMs: SERVE_FLAGS.headTimeoutMs,
+};
+
 /** The flags of `connect`. */
 export const CONNECT_FLAGS = {
   port: valueFlag("port", "PORT", `the port, where ADDRESS names none (${DEFAULT_PORT})`, {
@@ -244,10 +275,7 @@ function methodList(text: string, flag: string): string[] {
 }
 
 function replayTarget(text: string, flag: string): Endpoint {
-  if (/[^:/]\/+[^/]/.test(text)) throw new UsageError(`${flag} takes an address without a path, saw ${quote(text)}`);
-  const { userPass, ...endpoint } = parseAddress(text);
-  if (userPass === undefined) return endpoint;
-  throw new UsageError(`${flag} takes no user and password: requests are sent as they were recorded`);
+  return serverAddress(text, flag, "requests are sent as they were recorded");
 }
 
 /** Parsed arguments of a command. */

@@ -5,7 +5,8 @@
  */
 
 import { DEFAULT_HOST, DEFAULT_PORT } from "../address.ts";
-import { CONNECT_FLAGS, EXPLAIN_FLAGS, type Flag, HELP_FLAG, REPLAY_FLAGS, SERVE_FLAGS } from "./flags.ts";
+import { RELAY_PORT } from "./addresses.ts";
+import { CONNECT_FLAGS, EXPLAIN_FLAGS, type Flag, HELP_FLAG, RELAY_FLAGS, REPLAY_FLAGS, SERVE_FLAGS } from "./flags.ts";
 
 /** The shells that completions are for. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
@@ -58,6 +59,21 @@ Exit code: 0 for a status below 400, 4 and 5 for those classes, 3 if raw got an
 answer against the rules, 1 for wrong usage or without a valid response, 2 for a
 timeout, 129, 130 and 143 for SIGHUP, Ctrl-C and SIGTERM. Of several commands
 the worst counts: 1, 2, 3, 5, 4.`,
+  },
+  {
+    name: "relay",
+    usage: "URL [flags]",
+    summary: "between a client and a server",
+    about: "pass octets between any client and a server",
+    details: `\
+URL is a server's address, as of connect. Clients connect to
+http://${DEFAULT_HOST}:${RELAY_PORT}/ instead. Octets pass as they are, but for the value of
+Host, which becomes the server's name; messages are shown, and judged.`,
+    flags: [...Object.values(RELAY_FLAGS), HELP_FLAG],
+    notes: `\
+Requests for other hosts than this machine and the server are answered with 421;
+502, 504 and 408 say that the server or the client was not there in time. Where
+a site's own name is needed: curl --connect-to SITE:80:${DEFAULT_HOST}:${RELAY_PORT}`,
   },
   {
     name: "explain",

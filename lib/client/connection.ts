@@ -24,24 +24,32 @@ import { connectError, endOf, startOf } from "./connection_causes.ts";
 import { ClientError, InvalidResponse, TimeoutError } from "./errors.ts";
 import { timeoutError, unseenMs, withTimeout } from "./waiting.ts";
 
-/** Options of a client. */
-export interface ClientOptions {
-  /** The timeout for connecting, for a response and for each part of it, in milliseconds. */
+/** How a connection is opened. */
+export interface DialOptions {
+  /** The timeout for connecting and for TLS, each, in milliseconds. */
   readonly timeoutMs: number;
   /** Additional trusted certificates, in PEM. */
   readonly caCerts?: readonly string[];
   /** Whether the certificate may be one for another name, as that of a server that this program holds itself. */
   readonly anyName?: boolean;
-  /** Receives the addresses of each new connection. */
-  readonly connected?: (local: Deno.NetAddr, remote: Deno.NetAddr) => void;
   /** Wraps each connection, for example in a tap; with TLS, before the handshake. */
   readonly tap?: (conn: Deno.Conn) => Deno.Conn;
-  /** Waits until what listens to the tap has room for another read or write; `undefined` if it has. */
-  readonly room?: () => Promise<void> | undefined;
-  /** Receives how a connection ended while no exchange was in progress, as soon as it is known. */
-  readonly closed?: (how: string) => void;
   /** Returns what a user can do about a certificate of this host that was refused. */
   readonly certificateAdvice?: (host: string) => string;
+  /** Starts TLS on a connection; by default Deno's own does. */
+  readonly startTls?: (tcp: Deno.TcpConn, options: Deno.StartTlsOptions) => Promise<Deno.Conn>;
+}
+
+/** Options of a client. */
+export interface ClientOptions extends DialOptions {
+  /** The timeout for connecting, for a response and for each part of it, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Waits until what listens to the tap has room for another read or write; `undefined` if it has. */
+  readonly room?: () => Promise<void> | undefined;
+  /** Receives the addresses of each new connection. */
+  readonly connected?: (local: Deno.NetAddr, remote: Deno.NetAddr) => void;
+  /** Receives how a connection ended while no exchange was in progress, as soon as it is known. */
+  readonly closed?: (how: string) => void;
 }
 
 /** An event of the connection that the user should know of. */
@@ -74,6 +82,47 @@ const FRESH_MS = 50;
 
 /** The connection ended before the first octet of a response. */
 export class NoResponse extends ClientError {}
+
+/**
+ * Opens a connection to a server, with TLS if the endpoint asks for it.
+ *
+ * @throws {ClientError} If no server answers, or TLS is refused.
+ */
+export async function dial(endpoint: Endpoint, options: DialOptions, cancel?: AbortSignal): Promise<Deno.Conn> {
+  const { secure, host, port } = endpoint;
+  const { timeoutMs, caCerts = [], anyName = false, tap = (conn: Deno.Conn) => conn } = options;
+  const startTls = options.startTls ?? Deno.startTls;
+  const abort = new AbortController();
+  const signal = cancel === undefined ? abort.signal : AbortSignal.any([abort.signal, cancel]);
+  try {
+    const connecting = Deno.connect({ hostname: host, port, signal });
+    const tcp = await withTimeout(connecting, timeoutMs, () => abort.abort(), cancel);
+    // Sends small writes immediately. This must be set before TLS, which has no such option.
+    tcp.setNoDelay(true);
+    if (!secure) return tap(tcp);
+    const tls = tap(
+      await startTls(tcp, {
+        hostname: withoutZone(host),
+        caCerts: [...caCerts],
+        alpnProtocols: ["http/1.1"],
+        unsafelyDisableHostnameVerification: anyName,
+      }),
+    ) as Deno.TlsConn;
+    try {
+      await withTimeout(tls.handshake(), timeoutMs, () => tls.close(), cancel);
+    } catch (error) {
+      try {
+        tls.close();
+      } catch {
+        // The timeout has closed it.
+      }
+      throw error;
+    }
+    return tls;
+  } catch (error) {
+    throw connectError(error, endpoint, options.certificateAdvice);
+  }
+}
 
 /** A connection to a server. */
 export class ClientConnection {
@@ -122,29 +171,7 @@ export class ClientConnection {
    * @throws {ClientError} If no server answers.
    */
   static async open(endpoint: Endpoint, options: ClientOptions, cancel?: AbortSignal): Promise<ClientConnection> {
-    const { secure, host, port } = endpoint;
-    const { timeoutMs, caCerts = [], anyName = false, tap = (conn: Deno.Conn) => conn } = options;
-    const abort = new AbortController();
-    const signal = cancel === undefined ? abort.signal : AbortSignal.any([abort.signal, cancel]);
-    try {
-      const connecting = Deno.connect({ hostname: host, port, signal });
-      const tcp = await withTimeout(connecting, timeoutMs, () => abort.abort(), cancel);
-      // Sends small writes immediately. This must be set before TLS, which has no such option.
-      tcp.setNoDelay(true);
-      if (!secure) return new ClientConnection(tap(tcp), options);
-      const tls = tap(
-        await Deno.startTls(tcp, {
-          hostname: withoutZone(host),
-          caCerts: [...caCerts],
-          alpnProtocols: ["http/1.1"],
-          unsafelyDisableHostnameVerification: anyName,
-        }),
-      ) as Deno.TlsConn;
-      await withTimeout(tls.handshake(), timeoutMs, () => tls.close(), cancel);
-      return new ClientConnection(tls, options);
-    } catch (error) {
-      throw connectError(error, endpoint, options.certificateAdvice);
-    }
+    return new ClientConnection(await dial(endpoint, options, cancel), options);
   }
 
   /** Why no further request can be sent, if so: a clause, such as `the server closed: FIN after 3 s idle`. */

@@ -39,6 +39,8 @@ export interface ContentViewOptions {
    * text is escaped, one line stands for binary content, and notes say what differs from the octets on the wire.
    */
   readonly writeExactly?: (bytes: Uint8Array) => Promise<void>;
+  /** What can be done about content that is not shown; by default that it can be saved. */
+  readonly hint?: string;
   /** Tells the user, beside the output, that not all of the content was decoded. */
   readonly tell?: (line: string) => Promise<void>;
 }
@@ -99,6 +101,15 @@ export class ContentView {
   end(): Promise<void> {
     clearTimeout(this.#timer);
     return this.#step(() => this.#end()).finally(() => this.#decoder?.close());
+  }
+
+  /** Shows what was held of content that is not shown to its end. */
+  cut(): Promise<void> {
+    clearTimeout(this.#timer);
+    return this.#step(async () => {
+      await this.#release();
+      if (!this.#isBinary) await this.#endText();
+    }).finally(() => this.#decoder?.close());
   }
 
   #step(run: () => Promise<void>): Promise<void> {
@@ -281,9 +292,10 @@ export class ContentView {
   async #sayUnshown(): Promise<void> {
     const coded = this.#coding === "" ? "" : ` coded with ${escapeText(this.#coding)}`;
     const type = this.#type === "" ? "binary content" : escapeText(this.#type);
+    const { hint = "; save with > FILE" } = this.#options;
     const isInvalid = this.#isMiscoded && ContentDecoder.for(this.#coding.split(", ")) !== undefined;
     const invalid = isInvalid ? `: they are not valid ${escapeText(this.#coding)}` : "";
-    await this.#say(`${grouped(this.#bytes)} octets of ${type}${coded}, not shown${invalid}; save with > FILE`);
+    await this.#say(`${grouped(this.#bytes)} octets of ${type}${coded}, not shown${invalid}${hint}`);
   }
 }
 

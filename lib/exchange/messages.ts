@@ -76,8 +76,17 @@ export type ExchangeEvent =
     | { readonly kind: "content"; readonly message: Message; readonly bytes: Uint8Array; readonly to: number }
     /** A message is complete. */
     | { readonly kind: "ended"; readonly message: Message; readonly trailers: Fields }
-    /** A message is broken. */
-    | { readonly kind: "broken"; readonly message: Message; readonly error: HttpError }
+    /**
+     * A message is broken. Its octets from where decoding stopped, at an offset from its first, are valid during the
+     * call.
+     */
+    | {
+      readonly kind: "broken";
+      readonly message: Message;
+      readonly error: HttpError;
+      readonly unread: Uint8Array;
+      readonly at: number;
+    }
     /** Octets of content are missing: reading goes on behind them. */
     | { readonly kind: "lost"; readonly message: Message; readonly octets: number }
     /** Octets are missing: what is left of a message, if any, will not come. */

@@ -403,7 +403,7 @@ export class Pairing {
       if (direction === "request") message.exchange.method ||= decoder.method;
     }
     way.stopped = "broken";
-    this.#tell({ kind: "broken", direction, message, error });
+    this.#tell({ kind: "broken", direction, message, error, unread: decoder.unread, at: decoder.consumed });
   }
 }
 

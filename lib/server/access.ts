@@ -17,6 +17,7 @@ import {
   type RequestHead,
   type Service,
 } from "../http_message.ts";
+import { hostOf, isLocalName } from "../address.ts";
 import { problemResponse } from "./problem.ts";
 
 /** Access rules. */
@@ -120,8 +121,8 @@ export class Access implements Service {
       throw new HttpError(421, detail, { rule: "RFC 9110 §7.4" });
     }
     if (this.#hosts === undefined || authority === "" || authority === this.#lastAuthority) return;
-    const host = authority.replace(/:\d*$/, "").toLowerCase();
-    if (isAddress(host) || host === "localhost" || host.endsWith(".localhost") || this.#hosts.includes(host)) {
+    const host = hostOf(authority);
+    if (isLocalName(authority) || this.#hosts.includes(host)) {
       this.#lastAuthority = authority;
       return;
     }
@@ -173,12 +174,6 @@ function corsFields(origin: string): FieldLine[] {
   ];
   if (origin !== "*") fields.push(["Vary", "Origin"]);
   return fields;
-}
-
-/** Whether a host is an IP address, which cannot be pointed elsewhere. */
-function isAddress(host: string): boolean {
-  // In a URL, any host that looks like an IPv4 address is one, in canonical form.
-  return host.startsWith("[") || /^[\d.]+$/.test(host) && URL.parse(`http://${host}`)?.hostname === host;
 }
 
 /** Whether a token is one of several. All are compared, each in a time that does not tell where it differs. */

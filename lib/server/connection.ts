@@ -15,9 +15,10 @@ import {
   type Requester,
   type RequestHead,
   type ResponseContext,
+  type Service,
 } from "../http_message.ts";
 import { FAIR_TURNS, waitFor } from "../turns.ts";
-import { CLOSE_REASONS, closeReasonOf, Deadline, type ServerContext } from "./context.ts";
+import { type AcceptedConnection, CLOSE_REASONS, closeReasonOf, Deadline, type ServerContext } from "./context.ts";
 import { closeAll, isDisconnect } from "./disconnect.ts";
 import { Incoming } from "./incoming.ts";
 import { textResponse } from "./problem.ts";
@@ -29,7 +30,7 @@ import { piecesOf, Sender } from "./sender.ts";
 let timesIdle = 0;
 
 /** A connection, from accept to close. */
-export class ServerConnection implements Requester {
+export class ServerConnection implements AcceptedConnection, Requester {
   /** Whether the client closed its side while a response was produced. */
   halfClosed = false;
   /** How long the server itself has let a response wait since it began to stop. */
@@ -38,6 +39,7 @@ export class ServerConnection implements Requester {
   readonly #id: number;
   readonly #conn: Deno.Conn;
   readonly #context: ServerContext;
+  readonly #service: Service;
   readonly #deadline = new Deadline();
   readonly #reader: Reader;
   readonly #incoming: Incoming;
@@ -46,7 +48,6 @@ export class ServerConnection implements Requester {
   #slow: HttpResponse | Promise<HttpResponse> | undefined;
   #gone: AbortController | undefined;
   #idleOrder = ++timesIdle;
-
   /** Whether the last response was encoded, or no response follows. */
   #ended = false;
   #closed = false;
@@ -58,13 +59,14 @@ export class ServerConnection implements Requester {
   #closeReason: string | undefined;
 
   /** Takes over an accepted connection. */
-  constructor(id: number, conn: Deno.Conn, context: ServerContext) {
+  constructor(id: number, conn: Deno.Conn, context: ServerContext, service: Service) {
+    this.#service = service;
     this.#id = id;
     this.#conn = conn;
     this.#context = context;
     this.#reader = new Reader(conn, context);
     this.#sender = new Sender(id, conn, context, this.#deadline);
-    this.#incoming = new Incoming(context);
+    this.#incoming = new Incoming(context, service);
     this.#deadline.set("a request", context.clock + context.limits.idleTimeoutMs);
   }
 
@@ -321,18 +323,17 @@ export class ServerConnection implements Requester {
     this.#context.observer.request?.(this.#id, request, content, this.#incoming.trailers);
     this.#context.observer.received?.(this.#id, this.#incoming.octets, this.#reader.at);
     try {
-      return this.#context.service.answer(request, content, this);
+      return this.#service.answer(request, content, this);
     } catch (error) {
       return this.#failure(error);
     }
   }
 
   #failure(error: unknown): HttpResponse {
-    const { service, observer } = this.#context;
-    if (error instanceof HttpError) return service.errorResponse(error);
+    if (error instanceof HttpError) return this.#service.errorResponse(error);
     // A failure after the client has disconnected is expected: the work was aborted.
-    if (!this.#closed) observer.failed?.(error);
-    return service.errorResponse(new HttpError(500, "The server failed to answer this request: internal error"));
+    if (!this.#closed) this.#context.observer.failed?.(error);
+    return this.#service.errorResponse(new HttpError(500, "The server failed to answer this request: internal error"));
   }
 
   /** Encodes the response and ends the request. Returns whether a stream must still be sent. */
@@ -343,8 +344,8 @@ export class ServerConnection implements Requester {
     const stops = this.#context.stopping && this.#incoming.idle;
     const close = !request.persistent || stops || minor === 0 && isStream(response.content);
     // Only a GET is refused for lack of memory: it can be repeated, but the result of a write must be reported.
-    const { budget, service } = this.#context;
-    const sent = method !== "GET" || budget.fits(response.content) ? response : service.errorResponse(overloaded());
+    const fits = method !== "GET" || this.#context.budget.fits(response.content);
+    const sent = fits ? response : this.#service.errorResponse(overloaded());
     const remains = this.#encodeResponse(sent, { method, minor, close, date: this.#context.date });
     if (close) this.#end(stops ? CLOSE_REASONS.stopping : CLOSE_REASONS.finished);
     return remains;
@@ -362,11 +363,10 @@ export class ServerConnection implements Requester {
   /** Encodes the response to an invalid message, after the delay. No further requests are read. */
   #encodeRefusal(error: HttpError, delayMs = this.#context.limits.delayMs, response?: HttpResponse): void {
     const { request, method, head, unread, consumed } = this.#incoming;
-    const { observer, service } = this.#context;
-    observer.refused?.(this.#id, error, head, unread, consumed);
+    this.#context.observer.refused?.(this.#id, error, head, unread, consumed);
     const encode = () => {
       const context = { method, minor: request?.minor ?? 1, close: true, date: this.#context.date };
-      this.#encodeResponse(response ?? service.errorResponse(error), context);
+      this.#encodeResponse(response ?? this.#service.errorResponse(error), context);
     };
     if (delayMs > 0) this.#refusal = encode;
     else encode();

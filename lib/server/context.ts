@@ -13,7 +13,6 @@ import {
   type HttpResponse,
   isStream,
   type RequestHead,
-  type Service,
 } from "../http_message.ts";
 import { LISTING_PIECE_BYTES, type MessageLimits, type ServerLimits } from "../limits.ts";
 
@@ -47,22 +46,45 @@ export interface Observer {
 }
 
 /** Returns an observer that passes each event to all of these in turn. An event that none receives costs nothing. */
-export function joined(observers: readonly Observer[]): Observer {
+export function joined<Told extends object = Observer>(observers: readonly Told[]): Told {
   const all: Record<string, (...args: unknown[]) => void> = {};
-  for (const [event, receive] of observers.flatMap((observer) => Object.entries(observer))) {
+  for (
+    const [event, receive] of observers.flatMap((observer) =>
+      Object.entries(observer as Record<string, (...args: unknown[]) => void>)
+    )
+  ) {
     const before = all[event];
     all[event] = before === undefined ? receive : (...args) => {
       before(...args);
       receive(...args);
     };
   }
-  return all;
+  return all as Told;
 }
+
+/** A connection that a server has accepted, as its server sees it. */
+export interface AcceptedConnection {
+  /** The order of idle connections, the longest idle first; `Infinity` if it is not idle. */
+  readonly idleOrder: number;
+  /** When the client must have read a piece of a listing; `Infinity` if it reads none. */
+  readonly pieceEnd: number;
+  /** How long the server itself has let a response wait since it began to stop, in milliseconds. */
+  readonly ownMs: number;
+  /** Serves the connection until it ends, or only sends this error. Never rejects. */
+  serve(refusal?: HttpError): Promise<void>;
+  /** Ends the current wait if its deadline has passed, so many milliseconds after the last call. */
+  sweep(sinceMs: number): void;
+  /** Ends the connection soon if it is idle: the server stops. */
+  stop(): void;
+  /** Closes the connection immediately. */
+  cutOff(reason: string): void;
+}
+
+/** Takes over accepted connections, which are numbered from 1. */
+export type ConnectionMaker = (id: number, conn: Deno.Conn, context: ServerContext) => AcceptedConnection;
 
 /** The state shared by all connections of a server. */
 export interface ServerContext {
-  /** Answers the requests. */
-  readonly service: Service;
   /** Limits on each request. */
   readonly messageLimits: MessageLimits;
   /** Limits on connections and durations. */

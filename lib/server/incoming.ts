@@ -5,7 +5,7 @@
  */
 
 import { NO_BYTES } from "../bytes.ts";
-import { type Decoder, Fields, HttpError, listMembers, type RequestHead } from "../http_message.ts";
+import { type Decoder, Fields, HttpError, listMembers, type RequestHead, type Service } from "../http_message.ts";
 import type { ServerContext } from "./context.ts";
 import { RequestContent } from "./request_content.ts";
 
@@ -23,13 +23,15 @@ export class Incoming {
   /** How many octets the complete request had. */
   octets = 0;
   readonly #context: ServerContext;
+  readonly #service: Service;
   readonly #content: RequestContent;
   #decoder: Decoder | undefined;
   #awaitsContinue = false;
 
   /** Creates a decoder within the limits of a server. */
-  constructor(context: ServerContext) {
+  constructor(context: ServerContext, service: Service) {
     this.#context = context;
+    this.#service = service;
     this.#content = new RequestContent(context.budget);
   }
 
@@ -130,7 +132,7 @@ export class Incoming {
         rule: "RFC 9110 §10.1.1",
       });
     }
-    this.#context.service.precheck(request);
+    this.#service.precheck(request);
     this.#awaitsContinue = expectations.length > 0 && request.contentLength !== 0;
   }
 }

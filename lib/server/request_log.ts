@@ -80,26 +80,30 @@ function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
 }
 
 /** Formats the lines above messages: plain for a single client, with connection and time once two are connected. */
-class Banners {
+export class Banners {
   readonly #peers = new Map<number, string>();
   readonly #now: () => number;
   #named: boolean;
 
-  constructor(named: boolean, now: () => number) {
+  /** Creates plain lines, or with `named` the others at once; `now` is the wall clock in milliseconds. */
+  constructor(named: boolean, now: () => number = Date.now) {
     this.#named = named;
     this.#now = now;
   }
 
+  /** A client has connected from this address. */
   opened(id: number, peer: string): void {
     this.#peers.set(id, peer);
     if (this.#peers.size > 1) this.#named = true;
   }
 
+  /** A connection has ended. */
   closed(id: number): void {
     this.#peers.delete(id);
   }
 
-  banner(what: "REQUEST" | "RESPONSE", id: number): string {
+  /** Returns the line above a message. */
+  banner(what: string, id: number): string {
     if (!this.#named) return `-----${what}-----\n`;
     return `-----${what}----- ${id}, ${this.#peers.get(id) ?? "unknown"}, ${timeOfDay(this.#now())}\n`;
   }

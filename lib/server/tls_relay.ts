@@ -184,7 +184,33 @@ export class TlsRelay implements Deno.Listener {
 }
 
 /**
- * A client's TLS connection, which can be closed whatever the client does.
+ * Starts TLS as a client on a connection to a server, as {@linkcode Deno.startTls} does, so that it can always be closed.
+ */
+export async function startTls(outer: Deno.TcpConn, options: Deno.StartTlsOptions): Promise<RelayedConn> {
+  const opened: Deno.Conn[] = [outer];
+  try {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const inner = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
+    opened.push(inner);
+    for (;;) {
+      const link = await listener.accept();
+      opened.push(link);
+      // One from another port belongs to another program.
+      if ((link.remoteAddr as Deno.NetAddr).port !== (inner.localAddr as Deno.NetAddr).port) {
+        link.close();
+        continue;
+      }
+      inner.setNoDelay();
+      return new RelayedConn(outer, link, await Deno.startTls(inner, options), "server");
+    }
+  } catch (error) {
+    closeAll(...opened);
+    throw error;
+  }
+}
+
+/**
+ * A TLS connection with a client, or with a server, which can be closed whatever the peer does.
  *
  * Octets count as written once the client's own socket has taken them, as on a plain connection, but for the last ones:
  * {@linkcode closeWrite} waits for them, {@linkcode close} drops what is on the way.
@@ -206,8 +232,8 @@ export class RelayedConn implements Deno.Conn {
   /** Why octets can no longer be passed on. */
   #broken: unknown;
 
-  /** Relays octets between the public connection and the inner one. */
-  constructor(outer: Deno.TcpConn, link: Deno.TcpConn, tls: Deno.TlsConn) {
+  /** Relays octets between the public connection and the inner one, whose peer is a client unless it is a server. */
+  constructor(outer: Deno.TcpConn, link: Deno.TcpConn, tls: Deno.TlsConn, peer: "client" | "server" = "client") {
     this.#outer = outer;
     this.#link = link;
     this.#spoken = this.#tls = tls;
@@ -218,7 +244,10 @@ export class RelayedConn implements Deno.Conn {
       if (this.#passing <= MAX_PASSING_BYTES) this.#waiting?.resolve();
     });
     this.#sent.catch((error) => this.#break(error));
-    this.#receive().catch((error) => this.#break(error));
+    // A server speaks second, so that it cannot be waited for.
+    if (peer === "server") this.#isPlain.resolve(false);
+    const received = peer === "server" ? passOn(outer, link) : this.#receive();
+    received.catch((error) => this.#break(error));
   }
 
   /** The client's address. */

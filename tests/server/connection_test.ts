@@ -48,8 +48,8 @@ class FakeConn {
 }
 
 async function converse(conn: FakeConn, handler: Handler = ECHO, observer: Observer = {}): Promise<string[]> {
-  const context = connectionContext(handler, observer);
-  await new ServerConnection(1, conn as unknown as Deno.Conn, context).serve();
+  const context = connectionContext(observer);
+  await new ServerConnection(1, conn as unknown as Deno.Conn, context, serviceOf(handler)).serve();
   return conn.writes;
 }
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { Incoming } from "../../lib/server/incoming.ts";
-import { connectionContext } from "../support.ts";
+import { connectionContext, serviceOf } from "../support.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
 function incoming() {
-  const context = connectionContext(() => ({ status: 200 }));
-  return { context, requests: new Incoming(context) };
+  const context = connectionContext();
+  return { context, requests: new Incoming(context, serviceOf(() => ({ status: 200 }))) };
 }
 
 Deno.test("requests are decoded in order, and between them nothing is held", () => {

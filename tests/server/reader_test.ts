@@ -21,7 +21,7 @@ function letters(octets: number) {
 }
 
 function readerOf(octets: number, budget = new Budget(1024 * 1024)) {
-  return { budget, reader: new Reader(letters(octets), { ...connectionContext(() => ({ status: 200 })), budget }) };
+  return { budget, reader: new Reader(letters(octets), { ...connectionContext(), budget }) };
 }
 
 Deno.test("the read buffer grows and shrinks with the reads", async () => {

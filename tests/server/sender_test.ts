@@ -6,7 +6,7 @@ import { connectionContext } from "../support.ts";
 import { octetString } from "../wire_cases.ts";
 
 function senderTo(write: (bytes: Uint8Array) => Promise<number>) {
-  const context = connectionContext(() => ({ status: 200 }));
+  const context = connectionContext();
   const deadline = new Deadline();
   return { context, deadline, sender: new Sender(1, { write } as Deno.Conn, context, deadline) };
 }
@@ -66,7 +66,7 @@ Deno.test("each write has the remaining time, extended by its octets", async () 
 });
 
 Deno.test("a piece that is being written has an end, until the next response", async () => {
-  const context = connectionContext(() => ({ status: 200 }));
+  const context = connectionContext();
   const deadline = new Deadline();
   const ends: number[] = [];
   const conn = {
@@ -90,7 +90,7 @@ Deno.test("a piece that is being written has an end, until the next response", a
 
 Deno.test("the end of a connection has the time that its responses have left, and comes once", async () => {
   const { sendTimeoutMs, minSendBytesPerSecond, lingerMs } = SERVER_LIMITS;
-  const context = connectionContext(() => ({ status: 200 }));
+  const context = connectionContext();
   const deadline = new Deadline();
   const ends: number[] = [];
   const conn = {

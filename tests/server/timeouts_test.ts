@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
 import { SERVER_LIMITS, type ServerLimits } from "../../lib/limits.ts";
 import { ServerConnection } from "../../lib/server/connection.ts";
-import { connectionContext, type Handler, until } from "../support.ts";
+import { connectionContext, type Handler, serviceOf, until } from "../support.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
 const { headTimeoutMs, contentTimeoutMs, idleTimeoutMs, sendTimeoutMs, lingerMs, shutdownIdleMs } = SERVER_LIMITS;
@@ -89,9 +89,9 @@ function serve(
   refusal?: HttpError,
 ) {
   let reason = "";
-  const context = connectionContext(answer, { closed: (_id, why) => reason = why });
+  const context = connectionContext({ closed: (_id, why) => reason = why });
   context.limits = { ...SERVER_LIMITS, ...limits };
-  const connection = new ServerConnection(1, conn as unknown as Deno.Conn, context);
+  const connection = new ServerConnection(1, conn as unknown as Deno.Conn, context, serviceOf(answer));
   return {
     conn,
     ended: connection.serve(refusal),

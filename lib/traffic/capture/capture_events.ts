@@ -56,6 +56,8 @@ export interface OpenedInCapture extends Opened {
   readonly tcp: TcpFacts;
   /** Whether the handshake was captured; without it, octets before the first start line are skipped. */
   readonly startCaptured: boolean;
+  /** Whether it is one from a relay to its server, which repeats what a client sent to the relay. */
+  readonly relayed?: boolean;
 }
 
 /** What happens on a connection, as the server's end sees it, and the packet that shows it. */

@@ -47,6 +47,7 @@ interface Lane {
 /** The comment of this program's recordings on a packet with octets. */
 const CALL = /^((?:read|write) \d+): \d+ octets?(?:, from octet (\d+) on)?$/;
 const ENCRYPTED = /; what follows was encrypted by TLS$/;
+const RELAYED = /; from a relay to its server(?:$|;)/;
 
 /** A reset that may end the connection. */
 interface Reset {
@@ -72,6 +73,7 @@ export class CapturedConnection {
   #client: Side | undefined;
   #startCaptured = false;
   #secure = false;
+  #relayed = false;
   #opened = false;
   #hasOctets = false;
   #ended = false;
@@ -299,6 +301,7 @@ export class CapturedConnection {
       this.#client = isFirst ? side : otherSide(side);
       this.#startCaptured = true;
       this.#secure = ENCRYPTED.test(packet.comment ?? "");
+      this.#relayed = RELAYED.test(packet.comment ?? "");
       for (const lane of this.#both()) lane.search = undefined;
       this.#open(packet);
     }
@@ -365,6 +368,7 @@ export class CapturedConnection {
     const opened = {
       ...{ local, remote, secure: this.#secure, startCaptured: this.#startCaptured, tcp: this.#tcp },
       stream: isStreamKnown ? this.number - 1 : undefined,
+      ...this.#relayed && { relayed: true },
     };
     this.#tell({ kind: "opened", ...this.#seen(packet), ...opened, origin: { packet: number } });
   }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { ByteBuffer } from "../../bytes.ts";
+
 /** Starts a section: all blocks up to the next one have its byte order. */
 export const SECTION_HEADER = 0x0a0d0d0a;
 /** Describes an interface: the kind of its packets, and the unit of their times. */
@@ -19,6 +21,8 @@ const LINKTYPE_RAW = 101;
 
 /** Option codes. The same number means another thing in another block. */
 export const OPTION_COMMENT = 1;
+/** The name of an interface. */
+export const OPTION_INTERFACE_NAME = 2;
 /** The unit of an interface's times. */
 export const OPTION_TIME_RESOLUTION = 9;
 /** Seconds that are added to an interface's times. */
@@ -30,8 +34,11 @@ export const BLOCK_FRAME_BYTES = 12;
 const PACKET_HEADER_BYTES = 20;
 const ENCODER = new TextEncoder();
 
-/** The blocks that a recording starts with: a section by this program, with one interface whose times are microseconds. */
-export function recordingStart(program: string): Uint8Array {
+/**
+ * The blocks that a recording starts with: a section by this program, with an interface for each of these names, or one
+ * without a name. Their times are microseconds.
+ */
+export function recordingStart(program: string, interfaces: readonly string[] = [""]): Uint8Array {
   const name = ENCODER.encode(program);
   const section = new DataView(new ArrayBuffer(16 + optionLength(name.length) + 4));
   section.setUint32(0, BYTE_ORDER_MAGIC, true);
@@ -39,29 +46,33 @@ export function recordingStart(program: string): Uint8Array {
   // The section's length is not known.
   section.setBigInt64(8, -1n, true);
   writeOption(section, 16, OPTION_USER_APPLICATION, name);
-  const description = new DataView(new ArrayBuffer(8));
-  description.setUint16(0, LINKTYPE_RAW, true);
-  const start = block(SECTION_HEADER, new Uint8Array(section.buffer));
-  const second = block(INTERFACE_DESCRIPTION, new Uint8Array(description.buffer));
-  const both = new Uint8Array(start.length + second.length);
-  both.set(start);
-  both.set(second, start.length);
-  return both;
+  const blocks = new ByteBuffer(256);
+  blocks.append(block(SECTION_HEADER, new Uint8Array(section.buffer)));
+  for (const each of interfaces) {
+    const text = ENCODER.encode(each);
+    const description = new DataView(new ArrayBuffer(8 + (text.length === 0 ? 0 : optionLength(text.length) + 4)));
+    description.setUint16(0, LINKTYPE_RAW, true);
+    if (text.length > 0) writeOption(description, 8, OPTION_INTERFACE_NAME, text);
+    blocks.append(block(INTERFACE_DESCRIPTION, new Uint8Array(description.buffer)));
+  }
+  return blocks.view();
 }
 
 /**
- * A block with a packet of the first interface.
+ * A block with a packet.
  *
  * @param time When it was, in microseconds since 1970.
  * @param length The packet's length.
  * @param comment What it is.
  * @param write Writes the packet.
+ * @param from The number of its interface, from 0.
  */
 export function packetBlock(
   time: number,
   length: number,
   comment: string,
   write: (packet: Uint8Array) => void,
+  from = 0,
 ): Uint8Array {
   const text = ENCODER.encode(comment);
   const padded = padTo4(length);
@@ -69,6 +80,7 @@ export function packetBlock(
   const view = new DataView(bytes.buffer);
   view.setUint32(0, ENHANCED_PACKET, true);
   view.setUint32(4, bytes.length, true);
+  view.setUint32(8, from, true);
   view.setUint32(12, Math.floor(time / 2 ** 32), true);
   view.setUint32(16, time % 2 ** 32, true);
   view.setUint32(20, length, true);

@@ -6,7 +6,7 @@
 
 import { ByteBuffer, type Sink } from "../../bytes.ts";
 import { RECORD_GATHER_MS, RECORD_WAITING_BYTES } from "../../limits.ts";
-import type { TrafficListener } from "../../traffic.ts";
+import type { End, TrafficListener } from "../../traffic.ts";
 import { Capture } from "./writer.ts";
 import { recordingStart } from "./pcapng.ts";
 
@@ -22,6 +22,8 @@ export interface RecordingFile extends Sink {
 export interface RecorderOptions {
   /** The name of the program that records. */
   readonly program: string;
+  /** The names of interfaces for the connections of each end, the server's first; by default there is one for all. */
+  readonly interfaces?: Readonly<Record<End, string>>;
   /** The file's name, for what is reported. */
   readonly name: string;
   /** Receives a line where something is missing from the recording. */
@@ -39,6 +41,8 @@ export class Recorder {
   readonly take: TrafficListener;
   readonly #file: RecordingFile;
   readonly #options: RecorderOptions;
+  /** How many bytes may wait. A relay waits for the disk itself, with all its connections. */
+  readonly #most: number;
   /** Whole blocks that wait to be written, and those that are being written. */
   #waiting = new ByteBuffer(INITIAL_BYTES);
   #writing = new ByteBuffer(INITIAL_BYTES);
@@ -54,11 +58,13 @@ export class Recorder {
   constructor(file: RecordingFile, options: RecorderOptions) {
     this.#file = file;
     this.#options = options;
-    const capture = new Capture((block) => this.#add(block));
+    const { program, interfaces } = options;
+    this.#most = interfaces === undefined ? RECORD_WAITING_BYTES : Infinity;
+    const capture = new Capture((block) => this.#add(block), interfaces);
     this.take = (event) => {
       if (!this.#ended) capture.tell(event);
     };
-    this.#add(recordingStart(options.program));
+    this.#add(recordingStart(program, interfaces && Object.values(interfaces)));
   }
 
   /** Resolves once there is room again for what a client reads or writes at a time; `undefined` if there is. */
@@ -78,7 +84,7 @@ export class Recorder {
 
   #add(block: Uint8Array): void {
     if (this.#ended) return;
-    if (this.#waiting.length + this.#writing.length + block.length > RECORD_WAITING_BYTES) {
+    if (this.#waiting.length + this.#writing.length + block.length > this.#most) {
       this.#leftOut++;
       return;
     }

@@ -21,6 +21,7 @@ const MADE_UP = "made up: only the kernel sees it";
 
 /** One connection as packets show it. */
 interface Recorded {
+  readonly from: number;
   readonly client: SocketAddress;
   readonly server: SocketAddress;
   /** The next sequence number of each end. */
@@ -32,13 +33,20 @@ interface Recorded {
 /** Turns events into the blocks of a pcapng file. */
 export class Capture {
   readonly #take: BlockTaker;
+  /** The ends whose connections have interfaces of their own, in order. */
+  readonly #interfaces: readonly string[];
   /** The microseconds from 1970 to the program's start. */
   readonly #origin: number;
   readonly #connections = new Map<string, Recorded>();
 
-  /** Gives blocks to the taker. */
-  constructor(take: BlockTaker, origin: number = performance.timeOrigin * 1000) {
+  /** Gives blocks to the taker, with an interface for each end if they are named. */
+  constructor(
+    take: BlockTaker,
+    interfaces?: Readonly<Record<End, string>>,
+    origin: number = performance.timeOrigin * 1000,
+  ) {
     this.#take = take;
+    this.#interfaces = Object.keys(interfaces ?? {});
     this.#origin = origin;
   }
 
@@ -66,9 +74,11 @@ export class Capture {
   #open(key: string, { time, end, local, remote, secure }: TrafficEvent & { kind: "opened" }): void {
     const [client, server] = (end === "client" ? [local, remote] : [remote, local]).map(withoutMapping);
     const first = initialSequence(time);
-    const connection = { client, server, next: { client: first, server: first }, reads: 0, writes: 0 };
+    const from = Math.max(0, this.#interfaces.indexOf(end));
+    const connection = { from, client, server, next: { client: first, server: first }, reads: 0, writes: 0 };
     this.#connections.set(key, connection);
-    const what = secure ? `${MADE_UP}; what follows was encrypted by TLS` : MADE_UP;
+    const hop = end === "client" && this.#interfaces.length > 1 ? "; from a relay to its server" : "";
+    const what = `${MADE_UP}${hop}${secure ? "; what follows was encrypted by TLS" : ""}`;
     this.#packet(time, connection, "client", SYN, what);
     this.#packet(time, connection, "server", SYN | ACK, MADE_UP);
     this.#packet(time, connection, "client", ACK, MADE_UP);
@@ -86,13 +96,14 @@ export class Capture {
 
   /** Counts a packet whether there is room for it or not: what is left out shows as a gap in sequence numbers. */
   #packet(time: number, connection: Recorded, by: End, flags: number, comment: string, octets = NO_OCTETS): void {
-    const { client, server, next } = connection;
+    const { from: number, client, server, next } = connection;
     const [from, to] = by === "client" ? [client, server] : [server, client];
     const acknowledged = (flags & ACK) === 0 ? 0 : next[otherEnd(by)];
     const header = { from, to, sequence: next[by], acknowledged, flags };
     next[by] = (next[by] + octets.length + ((flags & (SYN | FIN)) === 0 ? 0 : 1)) % 2 ** 32;
     const length = packetLength(header, octets.length);
-    this.#take(packetBlock(this.#origin + time, length, comment, (packet) => writePacket(packet, header, octets)));
+    const write = (packet: Uint8Array) => writePacket(packet, header, octets);
+    this.#take(packetBlock(this.#origin + time, length, comment, write, number));
   }
 }
 

@@ -16,6 +16,7 @@ import { aroundCaret } from "./caret.ts";
 import { labelOfMasked, maskedReading, messageCredentials } from "./credentials.ts";
 import {
   degreeSentence,
+  type Direction,
   type Explanation,
   type Fault,
   fixFor,
@@ -122,7 +123,7 @@ function faultLines(
 }
 
 /**
- * Formats the fault of a refused message: the line with a caret under the octet, and the fix.
+ * Formats the fault of a refused message, by default a request: the line with a caret under the octet, and the fix.
  *
  * @param rest The octets that were not decoded.
  * @param position The offset of the first of them, from the message's start.
@@ -135,11 +136,12 @@ export function refusalText(
   position: number,
   showCredentials: boolean,
   columns = Infinity,
+  direction: Direction = "request",
 ): string {
   const fix = fixFor(error);
   const lines = fix === undefined ? [] : sentence("fix:", fix, columns);
   if (error.fault !== undefined) {
-    lines.unshift(...verdictLines(error.seen, CAUSES[error.fault].request, columns, (mark) => mark));
+    lines.unshift(...verdictLines(error.seen, CAUSES[error.fault][direction], columns, (mark) => mark));
   }
   const at = error.fault === undefined ? -1 : error.offset! - position;
   if (at >= 0 && at < rest.length) {

@@ -37,7 +37,11 @@ export class Survey {
   tell(event: RecordedEvent): void {
     const { kind, connection } = event;
     if (kind === "opened") {
-      const { end, local, remote, secure, startCaptured = true } = event as Partial<OpenedInCapture> & typeof event;
+      const { end, local, remote, secure, startCaptured = true, relayed } = event as
+        & Partial<OpenedInCapture>
+        & typeof event;
+      // What a relay passed on comes again from the relay that the client's octets are sent to, or needs none.
+      if (relayed) return;
       if (!startCaptured) this.incomplete.add(connection);
       const address = end === "server" ? local : remote;
       this.#undecided.set(connection, { address, secure, beginning: new Beginning() });

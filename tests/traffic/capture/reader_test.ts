@@ -68,7 +68,7 @@ function withoutStart(
 
 function recorded(events: readonly TrafficEvent[]): Uint8Array {
   const blocks = [recordingStart("wiretable test")];
-  const recording = new Capture((block) => blocks.push(block), 1_700_000_000_000_000);
+  const recording = new Capture((block) => blocks.push(block), undefined, 1_700_000_000_000_000);
   for (const event of events) recording.tell(event);
   return joined(blocks);
 }
@@ -218,7 +218,7 @@ function sourceOf(bytes: Uint8Array, most: number) {
 
 function recording(): Uint8Array {
   const blocks = [recordingStart("test")];
-  const capture = new Capture((block) => blocks.push(block), 0);
+  const capture = new Capture((block) => blocks.push(block), undefined, 0);
   const seen = { end: "server", connection: 1, time: 0 } as const;
   const address = (port: number) => ({ hostname: "127.0.0.1", port });
   capture.tell({ ...seen, kind: "opened", local: address(80), remote: address(5000), secure: false });

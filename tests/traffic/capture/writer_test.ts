@@ -59,7 +59,7 @@ const conversations: [name: string, server: SocketAddress, happenings: Happening
 /** The first sends of the conversation, then the second ones, and so on, as of connections at the same time. */
 function record(end: End, all: typeof conversations): Uint8Array[] {
   const blocks = [recordingStart("wiretable test")];
-  const capture = new Capture((block) => blocks.push(block), 1_700_000_000_000_000);
+  const capture = new Capture((block) => blocks.push(block), undefined, 1_700_000_000_000_000);
   let time = 0;
   const tell = (connection: number, happening: Happening | SocketAddress) => {
     capture.tell(eventOf({ end, connection, time: time += 100 }, happening));
@@ -145,7 +145,7 @@ Deno.test({
     using folder = new TempFolder();
     const file = folder.file("r.pcapng");
     const blocks = [recordingStart("wiretable test")];
-    const capture = new Capture((block) => blocks.push(block), 1_700_000_000_000_000);
+    const capture = new Capture((block) => blocks.push(block), undefined, 1_700_000_000_000_000);
     const client = { hostname: "127.0.0.1", port: 50_000 };
     let time = 0;
     for (const connection of [1, 2]) {

@@ -1,0 +1,151 @@
+/**
+ * Composes `relay`: passes octets between clients and a server, and shows them, until a signal ends it.
+ *
+ * @module
+ */
+
+import { authorityOf, type Endpoint, isLoopback } from "./address.ts";
+import { writeLine } from "./bytes.ts";
+import type { RelayOptions } from "./cli.ts";
+import { readCertificates } from "./cli/files.ts";
+import { UsageError } from "./cli/values.ts";
+import { dial } from "./client.ts";
+import { REQUEST_LIMITS } from "./limits.ts";
+import {
+  columnsOf,
+  exposure,
+  listen,
+  Outputs,
+  readIdentity,
+  record,
+  stopSignal,
+  TAPPED_READ_BYTES,
+  urlOf,
+} from "./listening.ts";
+import { RelayConnection } from "./relay/connection.ts";
+import { ExchangeLines } from "./relay/exchange_lines.ts";
+import { HostRule } from "./relay/host_rule.ts";
+import type { RelayObserver } from "./relay/options.ts";
+import { Printer } from "./relay/printer.ts";
+import { Server } from "./server.ts";
+import { joined, type Observer } from "./server/context.ts";
+import { logLine } from "./server/exchange_log.ts";
+import { startTls } from "./server/tls_relay.ts";
+import { FALLBACK_COLUMNS } from "./limits.ts";
+import { painterFor, wrapMessage } from "./terminal.ts";
+import type { TrafficListener } from "./traffic.ts";
+import { explanationText, refusalText } from "./traffic/explain/text.ts";
+import { allOf, tapped, TappedListener } from "./traffic/tap.ts";
+
+/** How long connecting to an address may take that may be the relay's own. */
+const OWN_ADDRESS_MS = 1000;
+/** The names of the interfaces of a recording, by the end of a connection that the relay holds. */
+const INTERFACES = { server: "client to relay", client: "relay to server" };
+
+/** Passes octets until a signal stops it. */
+export async function relay(options: RelayOptions): Promise<number> {
+  const { endpoint, keepHost, verbose, quiet, showCredentials, logFormat, timeoutMs, answerMs, limits } = options;
+  const secrets = await readIdentity(options.tls);
+  const caCerts = options.caFile === undefined ? [] : [await readCertificates("--cacert", options.caFile)];
+  const outputs = new Outputs();
+  const { report, writer } = outputs;
+  const listener = await listen(options, secrets, report);
+  const addr = listener.addr as Deno.NetAddr;
+  if (await isOwn(endpoint, addr)) {
+    listener.close();
+    const server = authorityOf(endpoint);
+    throw new UsageError(
+      `${server} is the relay's own address: give the server's, or listen elsewhere with --port 9996`,
+    );
+  }
+  const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile, report, INTERFACES);
+  const told: TrafficListener | undefined = allOf(recorder === undefined ? [] : [recorder.take]);
+  const failed = (error: unknown) => report(error instanceof Error ? error.stack ?? error.message : String(error));
+  const cannotAccept = (reason: string) => report(`Cannot accept a connection now: ${reason}`);
+  const lines = logFormat === "json"
+    ? new ExchangeLines((exchange) => quiet || writer.print(logLine("exchange", exchange)))
+    : undefined;
+  const printer = quiet || lines !== undefined ? undefined : new Printer(writer, {
+    ...{ secure: options.tls !== undefined, verbose, showCredentials },
+    terminal: Deno.stdout.isTerminal(),
+    columns: columnsOf(Deno.stdout),
+    explanation: (explanation) =>
+      explanationText(explanation, {
+        width: columnsOf(Deno.stdout)?.() ?? FALLBACK_COLUMNS,
+        sentenceWidth: columnsOf(Deno.stdout)?.(),
+        all: false,
+        painter: painterFor(false),
+        masked: !showCredentials,
+      }),
+    fault: (error, unread, at, direction) =>
+      refusalText(error, unread, at, showCredentials, columnsOf(Deno.stdout)?.(), direction),
+  });
+  const noted = (connection: number, line: string) => {
+    if (printer === undefined && !quiet) outputs.tell(`connection ${connection} ${line}`);
+  };
+  const observers = [lines, printer].filter((one) => one !== undefined).map(({ observer }) => observer);
+  const shared = {
+    rule: new HostRule(endpoint, keepHost, !isLoopback(addr.hostname)),
+    dial: (connection: number, cancel: AbortSignal) =>
+      dial(endpoint, {
+        timeoutMs,
+        caCerts,
+        startTls,
+        tap: told && ((conn) => tapped(conn, "client", connection, told)),
+      }, cancel),
+    answerMs,
+    explains: options.explain && printer !== undefined,
+    observer: joined<RelayObserver>([...observers, { noted }]),
+    room: recorder && (() => recorder.room()),
+  };
+  const server = new Server(
+    told === undefined ? listener : new TappedListener(listener, told),
+    (id, conn, context) => new RelayConnection(id, conn, context, shared),
+    {
+      messageLimits: REQUEST_LIMITS,
+      limits: { ...limits, minReadBytes: TAPPED_READ_BYTES },
+      observer: joined<Observer>([...observers, { cannotAccept, failed }]),
+    },
+  );
+  const stopped = stopSignal(() => Promise.resolve(outputs.tell("SIGHUP: a relay reads no file again")));
+  await announce(options, addr, report);
+  await stopped;
+  const since = performance.now();
+  await server.shutdown();
+  await recorder?.close();
+  if (lines !== undefined) {
+    const { connections, exchanges } = lines;
+    writer.print(logLine("stopped", { connections, exchanges }));
+  }
+  await outputs.flush(since + limits.shutdownMs);
+  return 0;
+}
+
+/** Prints where the relay listens, and before it a warning if others can reach it. */
+async function announce(options: RelayOptions, addr: Deno.NetAddr, report: (line: string) => void): Promise<void> {
+  const { endpoint, logFormat, tls } = options;
+  const server = `${endpoint.secure ? "https" : "http"}://${authorityOf(endpoint)}/`;
+  const exposed = exposure(addr, `send requests to ${server} through this relay`, tls !== undefined);
+  if (exposed !== undefined) report(exposed);
+  const url = urlOf(tls !== undefined, addr);
+  const line = `Listening on ${url}, passing to ${server}; Ctrl-C stops`;
+  const text = wrapMessage(line, columnsOf(Deno.stdout)?.());
+  await writeLine(Deno.stdout, logFormat === "json" ? logLine("listening", { url, server }).trimEnd() : text);
+}
+
+/**
+ * Whether a server's address is the one that is listened on: then each connection would make another. Nobody is connected
+ * to whose port is another one.
+ */
+async function isOwn({ host, port }: Endpoint, addr: Deno.NetAddr): Promise<boolean> {
+  if (port !== addr.port) return false;
+  try {
+    const signal = AbortSignal.timeout(OWN_ADDRESS_MS);
+    using conn = await Deno.connect({ hostname: host, port, signal });
+    const { localAddr, remoteAddr } = conn as Deno.TcpConn;
+    // An address of this machine: the other end has the same.
+    return localAddr.hostname === remoteAddr.hostname || remoteAddr.hostname === addr.hostname;
+  } catch {
+    return false;
+  }
+}

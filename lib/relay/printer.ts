@@ -1,0 +1,259 @@
+/**
+ * Prints what passes a relay: each message as it comes, with what was changed in it, and what there is to say of it.
+ *
+ * @module
+ */
+
+import type { BatchWriter } from "../batch_writer.ts";
+import { counted, NO_BYTES, octetsToText, octetString } from "../bytes.ts";
+import { ContentView } from "../client.ts";
+import type { Direction, ExchangeEvent, Explanation, Finding, Message } from "../exchange.ts";
+import { acceptedIn, type HttpError } from "../http_message.ts";
+import { SHOWN_RELAYED_BYTES } from "../limits.ts";
+import { maskCredentials } from "../masking.ts";
+import { Banners } from "../server.ts";
+import { escapeText, painterFor, wrapMessage } from "../terminal.ts";
+import { requestFindings, responseFindings } from "./findings.ts";
+import type { HostChange } from "./gate.ts";
+import type { RelayObserver } from "./options.ts";
+
+/** Options of the output. */
+export interface PrinterOptions {
+  /** Whether clients speak TLS. */
+  readonly secure: boolean;
+  /** Whether connections are printed, too. */
+  readonly verbose: boolean;
+  /** Whether the output is a terminal. What peers send is escaped on a terminal, and exact otherwise. */
+  readonly terminal: boolean;
+  /** The width of the terminal in characters. */
+  readonly columns?: () => number;
+  /** Whether credentials are printed; by default only their length is. */
+  readonly showCredentials: boolean;
+  /** Formats an explanation as whole lines of safe text. */
+  readonly explanation: (explanation: Explanation) => string;
+  /** Formats a fault, the octets from where decoding stopped, and their offset in the message, likewise. */
+  readonly fault: (error: HttpError, unread: Uint8Array, at: number, direction: Direction) => string;
+}
+
+/** What is printed of a message's content. */
+interface Shown {
+  readonly view: ContentView | undefined;
+  octets: number;
+  printed: number;
+  /** What there is to say once it has ended. */
+  readonly findings: readonly Finding[];
+}
+
+/** A connection whose traffic is printed. */
+interface Printed {
+  readonly peer: string;
+  readonly since: number;
+  readonly octets: Record<Direction, number>;
+  readonly shown: Partial<Record<Direction, Shown>>;
+  change: HostChange | undefined;
+}
+
+/** Prints the traffic of all connections. */
+export class Printer {
+  readonly #writer: BatchWriter;
+  readonly #options: PrinterOptions;
+  readonly #banners: Banners;
+  readonly #connections = new Map<number, Printed>();
+  /** The message whose output is the last one, if its line has not ended. */
+  #last = "";
+  #midLine = false;
+
+  /** Creates a printer that prints to a writer. */
+  constructor(writer: BatchWriter, options: PrinterOptions) {
+    this.#writer = writer;
+    this.#options = options;
+    this.#banners = new Banners(false);
+  }
+
+  /** Receives what happens. */
+  readonly observer: RelayObserver = {
+    opened: (id, peer) => {
+      this.#banners.opened(id, peer);
+      const octets = { request: 0, response: 0 };
+      this.#connections.set(id, { peer, since: performance.now(), octets, shown: {}, change: undefined });
+    },
+    exchange: (id, event) => this.#exchange(id, event),
+    explained: (_id, explanations) => {
+      for (const explanation of explanations) {
+        if (this.#midLine) this.#text("\n");
+        this.#text(`${this.#options.explanation(explanation)}\n`);
+      }
+    },
+    // It is printed with its head, or alone if that is broken.
+    changed: (id, change) => {
+      const connection = this.#connections.get(id)!;
+      if (connection.shown.request === undefined) connection.change = change;
+      else this.#line(`Host: ${change.from} -> ${change.to}`);
+    },
+    noted: (id, line) => this.#line(`connection ${id} ${line}`),
+    passed: (id, direction, octets) => this.#connections.get(id)!.octets[direction] += octets,
+    closed: (id, reason, requests) => this.#closed(id, reason, requests),
+  };
+
+  #closed(id: number, reason: string, requests: number): void {
+    const { peer, since, octets } = this.#connections.get(id)!;
+    this.#end(id, "request");
+    this.#end(id, "response");
+    this.#banners.closed(id);
+    this.#connections.delete(id);
+    if (!this.#options.verbose) return;
+    const seconds = ((performance.now() - since) / 1000).toFixed(3);
+    const sums = `${counted(octets.request, "octet")} to the server, ${octets.response} back`;
+    this.#line(
+      `connection ${id} of ${peer} closed ${reason} after ${counted(requests, "request")}, ${sums}, ${seconds} s`,
+    );
+  }
+
+  #exchange(id: number, event: ExchangeEvent): void {
+    const { direction } = event;
+    switch (event.kind) {
+      case "head":
+        return this.#head(id, event.message, event.to);
+      case "content":
+        return this.#content(id, direction, event.bytes);
+      case "ended":
+        return this.#end(id, direction, () => {
+          const { trailers } = event;
+          const lines = [...trailers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
+          if (lines !== "") this.#octets(id, direction, "-----TRAILERS-----\n", lines);
+          this.#findings(acceptedIn({ kind: "end", trailers }));
+        });
+      case "broken":
+        return this.#broken(id, event);
+      case "cut":
+        return this.#end(id, direction);
+      case "stopped":
+        if (event.why !== "left HTTP" || direction === "request") return;
+        return this.#line(`connection ${id} no longer HTTP: the octets of both directions pass as they are`);
+    }
+  }
+
+  #head(id: number, message: Message, to: number): void {
+    const { direction, head } = message;
+    const connection = this.#connections.get(id)!;
+    const { terminal, columns } = this.#options;
+    let { text } = head!;
+    const change = direction === "request" ? connection.change : undefined;
+    if (change !== undefined) {
+      const end = change.start - (to - text.length) + change.from.length;
+      text = `${text.slice(0, end)} -> ${change.to}${text.slice(end)}`;
+      connection.change = undefined;
+    }
+    this.#octets(id, direction, this.#banners.banner(direction.toUpperCase(), id), text);
+    const coding = head!.fields.get("content-encoding");
+    const view = terminal || coding !== undefined
+      ? new ContentView({
+        ...{ type: head!.fields.get("content-type"), coding, hint: "" },
+        ...{ indent: "never", columns: columns?.() ?? Infinity, painter: painterFor(false) },
+        write: (text) => Promise.resolve(this.#shownText(id, direction, shown, text)),
+      })
+      : undefined;
+    const own = direction === "request"
+      ? requestFindings(message, change)
+      : responseFindings(message, this.#options.secure);
+    const shown: Shown = { view, octets: 0, printed: 0, findings: [...acceptedIn(head!), ...own] };
+    connection.shown[direction] = shown;
+  }
+
+  #content(id: number, direction: Direction, bytes: Uint8Array): void {
+    const shown = this.#connections.get(id)!.shown[direction];
+    if (shown === undefined) return;
+    const part = bytes.subarray(0, Math.max(0, SHOWN_RELAYED_BYTES - shown.octets));
+    shown.octets += bytes.length;
+    if (part.length === 0) return;
+    if (shown.view === undefined) this.#octets(id, direction, "", "", part);
+    else void shown.view.add(part.slice());
+  }
+
+  /** Prints text of a content, up to the limit: a few octets may decode to many. */
+  #shownText(id: number, direction: Direction, shown: Shown, text: string): void {
+    const part = text.slice(0, Math.max(0, SHOWN_RELAYED_BYTES - shown.printed));
+    shown.printed += text.length;
+    if (part === "") return;
+    this.#turnTo(id, direction);
+    this.#text(part);
+  }
+
+  #end(id: number, direction: Direction, finish: () => void = () => {}): void {
+    const { shown } = this.#connections.get(id)!;
+    const one = shown[direction];
+    delete shown[direction];
+    const more = (one?.octets ?? 0) - SHOWN_RELAYED_BYTES;
+    const last = () => {
+      const isCut = one !== undefined && one.printed > SHOWN_RELAYED_BYTES;
+      if (more > 0) this.#line(`… ${counted(more, "more octet")}`);
+      else if (isCut) this.#line(`… ${counted(one.printed - SHOWN_RELAYED_BYTES, "more character")}`);
+      this.#findings(one?.findings ?? []);
+      finish();
+    };
+    if (one?.view === undefined) return last();
+    void (more > 0 ? one.view.cut() : one.view.end()).then(last);
+  }
+
+  #broken(id: number, event: ExchangeEvent & { kind: "broken" }): void {
+    const { message, error, unread, at, direction } = event;
+    const { shown, change } = this.#connections.get(id)!;
+    const hadHead = message.head !== undefined;
+    this.#end(id, direction);
+    const banner = hadHead ? "" : this.#banners.banner(direction.toUpperCase(), id);
+    const part = octetString(unread, 0, Math.min(unread.length, SHOWN_RELAYED_BYTES));
+    if (unread.length > 0) this.#octets(id, direction, banner, part);
+    if (unread.length > part.length) this.#line(`… ${counted(unread.length - part.length, "more octet")}`);
+    const rule = error.rule === undefined ? "" : ` (${error.rule})`;
+    this.#line(`broken at byte ${error.offset}${rule}: ${error.message}`);
+    this.#text(this.#options.fault(error, unread, at, direction));
+    // What follows is printed with a change of its own.
+    if (direction === "request" && change === undefined) {
+      shown.request = { view: undefined, octets: 0, printed: 0, findings: [] };
+    }
+  }
+
+  #findings(findings: readonly Finding[]): void {
+    for (const { text, rule } of findings) this.#line(`=> ${text}${rule === undefined ? "" : ` (${rule})`}`);
+  }
+
+  /** Prints octets of a message, exactly unless the output is a terminal, without credentials in its head. */
+  #octets(id: number, direction: Direction, banner: string, head: string, content: Uint8Array = NO_BYTES): void {
+    const { terminal, showCredentials } = this.#options;
+    const masked = showCredentials ? head : maskCredentials(head);
+    if (banner !== "") {
+      this.#text(banner);
+      this.#last = `${id} ${direction}`;
+    } else this.#turnTo(id, direction);
+    if (terminal) this.#text(escapeText(octetsToText(masked)));
+    else {
+      const bytes = masked === "" ? content : Uint8Array.from(masked, (octet) => octet.charCodeAt(0));
+      if (bytes.length === 0) return;
+      this.#writer.print("", bytes);
+      this.#midLine = bytes.at(-1) !== 0x0a;
+    }
+  }
+
+  /** Continues a message: says which one if others were printed since. */
+  #turnTo(id: number, direction: Direction): void {
+    const name = `${id} ${direction}`;
+    if (this.#last === name) return;
+    this.#line(`-----${direction.toUpperCase()}----- ${id}, continued`);
+    this.#last = name;
+  }
+
+  #line(line: string): void {
+    const { terminal, columns } = this.#options;
+    const text = terminal ? escapeText(line) : line.replace(/[\r\n]+/g, " ");
+    if (this.#midLine) this.#text("\n");
+    this.#text(`${wrapMessage(text, columns?.())}\n`);
+    this.#last = "";
+  }
+
+  #text(text: string): void {
+    if (text === "") return;
+    const isLine = text.startsWith("-----") && this.#midLine;
+    this.#writer.print(isLine ? `\n${text}` : text);
+    this.#midLine = !text.endsWith("\n");
+  }
+}

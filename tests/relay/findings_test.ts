@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { Pairing } from "../../lib/exchange.ts";
+import type { Message } from "../../lib/exchange.ts";
+import { requestFindings, responseFindings } from "../../lib/relay/findings.ts";
+import { wireOctets } from "../wire_cases.ts";
+
+function exchangeOf(request: string, response: string): { request: Message; response: Message } {
+  const messages: Message[] = [];
+  const pairing = new Pairing((event) => event.kind === "head" && messages.push(event.message));
+  pairing.octets("request", wireOctets(request));
+  pairing.octets("response", wireOctets(response));
+  return { request: messages[0], response: messages[1] };
+}
+
+const CHANGE = { start: 0, from: "localhost:9997", to: "api.example" };
+
+const origins: [origin: string, found: boolean][] = [
+  ["http://localhost:9997", true],
+  ["https://api.example", false],
+  ["http://api.example:8080", true],
+  ["null", false],
+];
+for (const [origin, found] of origins) {
+  Deno.test(`an Origin that differs from the new Host is told of: ${origin}`, () => {
+    const { request } = exchangeOf(`GET / HTTP/1.1\r\nHost: localhost:9997\r\nOrigin: ${origin}\r\n\r\n`, "");
+    assert.equal(requestFindings(request, CHANGE).length, found ? 1 : 0);
+    assert.deepEqual(requestFindings(request, undefined), []);
+  });
+}
+
+const responses: [fields: string, host: string, texts: RegExp[]][] = [
+  ["Location: https://api.example/a", "localhost:9997", [/^Location leaves the relay: https:\/\/api\.example\/a /]],
+  ["Location: //api.example/a", "localhost:9997", [/^Location leaves/]],
+  ["Location: /a", "localhost:9997", []],
+  ["Location: http://localhost:9997/a", "localhost:9997", []],
+  ["Location: http://api.example/a", "api.example", []],
+  ["Location: https://api.example/a", "api.example", [/^Location leaves/]],
+  ["Set-Cookie: s=1; Path=/; domain=.Api.Example", "localhost:9997", [
+    /localhost refuses the cookie s: its Domain is api\.example/,
+  ]],
+  ["Set-Cookie: s=1; Domain=example", "api.example", []],
+  ["Set-Cookie: s=1; Domain=localhost\r\nSet-Cookie: t=2", "localhost", []],
+];
+for (const [fields, host, texts] of responses) {
+  Deno.test(`what a browser at ${host} does otherwise: ${JSON.stringify(fields)}`, () => {
+    const request = `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+    const { response } = exchangeOf(request, `HTTP/1.1 200 OK\r\n${fields}\r\nContent-Length: 0\r\n\r\n`);
+    const found = responseFindings(response, false);
+    assert.equal(found.length, texts.length);
+    texts.forEach((text, i) => assert.match(found[i].text, text));
+  });
+}
