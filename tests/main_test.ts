@@ -202,7 +202,7 @@ signalTest("rows in a file survive a restart and a crash", async () => {
 });
 
 const failures: [name: string, args: string[], permissions: string[], code: number, stderr: RegExp][] = [
-  ["no command", [], [], 1, /^wiretable: Expected serve, connect, explain or replay: see --help\n$/],
+  ["no command", [], [], 1, /^wiretable: Expected serve, connect, relay, explain or replay: see --help\n$/],
   ["a field twice", ["serve", "--fields", "a,a"], [], 1, /^wiretable: --fields: The field "a" is named twice\n$/],
   ["a field twice", ["connect", "--fields", "a,a"], [], 1, /^wiretable: --fields: The field "a" is named twice\n$/],
   [
