@@ -386,7 +386,7 @@ export const MAX_PACKET_COMMENT_BYTES: number = 256;
 /** Interfaces in one section of a capture. */
 export const MAX_CAPTURE_INTERFACES: number = 1000;
 /** Connections of a capture that are remembered though they have ended or have no octets: others do not count. */
-export const MAX_QUIET_CONNECTIONS: number = 65_536;
+export const MAX_QUIET_CONNECTIONS: number = 32_768;
 /** Octets of a capture that may wait for earlier ones, all connections together. Beyond it they are given up. */
 export const MAX_REASSEMBLED_BYTES: number = 32 * 1024 * 1024;
 /** Octets of one direction of a connection that may wait, as in the largest window that a system usually has. */
@@ -404,7 +404,7 @@ export const MAX_EXPLAINED_BYTES: number = 32 * 1024 * 1024;
 /** Octets of one of them that wait as they are; beyond it their explanation does. */
 export const MAX_WAITING_BYTES: number = 8 * 1024;
 /** What each of them, and each of its events, counts besides: the overhead in memory. */
-export const WAITING_CONNECTION_BYTES: number = 600;
+export const WAITING_CONNECTION_BYTES: number = 800;
 /** See {@linkcode WAITING_CONNECTION_BYTES}. */
 export const WAITING_EVENT_BYTES: number = 100;
 /** Octets that one unfinished message of a capture counts at most, besides the content that `--all` shows. */

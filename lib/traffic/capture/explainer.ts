@@ -45,6 +45,8 @@ class Waiting {
   #events: CaptureEvent[] = [];
   #eventBytes = WAITING_CONNECTION_BYTES;
   #explained: ExplainedConnection | undefined;
+  /** Why it is left out, or the rest of it. */
+  #leftOut: string | undefined;
 
   constructor(opened: OpenedInCapture, options: ExplainTextOptions) {
     this.#opened = opened;
@@ -58,6 +60,7 @@ class Waiting {
 
   /** Receives an event, which is explained at once if it is the connection's turn. */
   tell(event: CaptureEvent, isTurn: boolean): void {
+    if (this.#leftOut !== undefined) return;
     if (isTurn || this.#eventBytes > MAX_WAITING_BYTES) return this.explain().tell(event);
     const hasOctets = event.kind === "read" || event.kind === "write";
     this.#events.push(hasOctets ? { ...event, bytes: event.bytes.slice() } : event);
@@ -67,12 +70,17 @@ class Waiting {
   /** Leaves out what was not printed. */
   leaveOut(why: string): void {
     this.#drop();
-    this.explain().leaveOut(why);
+    this.#explained?.leaveOut(why);
+    this.#leftOut = why;
+    this.#eventBytes = 0;
   }
 
   /** Explains what has waited. */
   explain(): ExplainedConnection {
-    this.#explained ??= new ExplainedConnection(this.#opened, this.#options);
+    if (this.#explained === undefined) {
+      this.#explained = new ExplainedConnection(this.#opened, this.#options);
+      if (this.#leftOut !== undefined) this.#explained.leaveOut(this.#leftOut);
+    }
     for (const event of this.#events) this.#explained.tell(event);
     this.#drop();
     return this.#explained;
@@ -143,7 +151,7 @@ export class CaptureExplainer {
       const waiting = new Waiting(event, this.#options);
       this.#connections.set(number, waiting);
       this.#held += waiting.held;
-      return;
+      return this.#limit();
     }
     const before = known.held;
     // One that is opened again after its turn does not wait.

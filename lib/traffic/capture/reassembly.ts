@@ -60,7 +60,7 @@ export class Flow<P> {
   /** Whether segments with octets were captured. */
   isSeen = false;
   /** Packets that were cut, by the sequence number of the first octet that is missing. */
-  readonly #cuts = new Map<number, P>();
+  #cuts: Map<number, P> | undefined;
   /** The sequence number after the last octet, or the FIN, that was sent. */
   #sent = 0;
   /** Segments behind a gap, by sequence number. */
@@ -117,7 +117,7 @@ export class Flow<P> {
     if (length > 0) this.#count(sequence, end, length);
     const last = fin ? end + 1 >>> 0 : end;
     if (distance(this.#sent, last) > 0) this.#sent = last;
-    if (bytes.length < length && this.#cuts.size < MAX_CUTS) this.#cuts.set(sequence + bytes.length >>> 0, packet);
+    if (bytes.length < length) this.#cut(sequence + bytes.length >>> 0, packet);
     if (bytes.length > 0) this.#add(sequence, bytes, packet);
     this.#skipAcknowledged(packet);
     this.#endIfComplete();
@@ -174,6 +174,11 @@ export class Flow<P> {
     });
     if (isLate) this.late++;
     else this.repeated++;
+  }
+
+  #cut(sequence: number, packet: P): void {
+    this.#cuts ??= new Map();
+    if (this.#cuts.size < MAX_CUTS) this.#cuts.set(sequence, packet);
   }
 
   #add(sequence: number, bytes: Uint8Array, packet: P): void {
@@ -242,8 +247,8 @@ export class Flow<P> {
   }
 
   #skip(count: number, packet: P): void {
-    const cut = this.#cuts.get(this.#next!);
-    this.#cuts.delete(this.#next!);
+    const cut = this.#cuts?.get(this.#next!);
+    this.#cuts?.delete(this.#next!);
     this.#next = this.#next! + count >>> 0;
     this.#taker.missing(count, packet, cut);
   }
