@@ -205,7 +205,7 @@ export class Printer {
     if (unread.length > 0) this.#octets(id, direction, banner, part);
     if (unread.length > part.length) this.#line(`… ${counted(unread.length - part.length, "more octet")}`);
     const rule = error.rule === undefined ? "" : ` (${error.rule})`;
-    this.#line(`broken at byte ${error.offset}${rule}: ${error.message}`);
+    this.#line(`broken at octet ${error.offset}${rule}: ${error.message}`);
     this.#text(this.#options.fault(error, unread, at, direction));
     // What follows is printed with a change of its own.
     if (direction === "request" && change === undefined) {
