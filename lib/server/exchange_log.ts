@@ -87,8 +87,10 @@ export class ExchangeLog {
     },
     request: (id, { method, target }) => void Object.assign(this.#requested(id), { method, target }),
     received: (id, requestOctets, since) => void Object.assign(this.#last(id), { requestOctets, since }),
-    refused: (id, { message, rule, offset }, head, rest, position) => {
-      const received = { ...requestLine(head, rest, offset), requestOctets: position + rest.length };
+    refused: (id, { message, rule, fault, offset }, head, rest, position) => {
+      // A field that is missing is missed at the first octet.
+      const at = fault === "no-host" ? undefined : offset;
+      const received = { ...requestLine(head, rest, at), requestOctets: position + rest.length };
       Object.assign(this.#requested(id), received, { since: this.#now(), detail: message, rule });
     },
     abandoned: (id, head, rest, position) => {
@@ -171,10 +173,14 @@ export class ExchangeLog {
   }
 }
 
-/** Returns method and target of a request with its head or, if that is not complete, the octets that came of it. */
+/**
+ * Returns method and target of a request with its head or, if that is not complete, the octets that came of it.
+ *
+ * @param offset Where the fault is; method and target have none if they end before it.
+ */
 function requestLine(head: string, rest: Uint8Array, offset = Infinity): { method?: string; target?: string } {
   const text = head === "" ? octetString(rest, 0, rest.length) : head;
-  const [line, method, target] = /^(?:\r\n)?([!-~]+) ([!-~]+) HTTP\/\d\.\d\r\n/.exec(text) ?? [];
+  const [, line, method, target] = /^((?:\r\n)?([!-~]+) ([!-~]+)) HTTP\/\d\.\d\r?\n/.exec(text) ?? [];
   return line === undefined || offset < line.length ? {} : { method, target };
 }
 

@@ -139,6 +139,10 @@ const errors: [what: string, octets: string, expected: object][] = [
     detail: "A blank stands before the colon of a field: the colon follows the name at once",
     rule: "RFC 9112 §5.1",
   }],
+  ["of a missing Host", "GET /a HTTP/1.1\r\n\r\n", { method: "GET", target: "/a", status: 400, rule: "RFC 9112 §3.2" }],
+  ["of the version", "GET /a HTTP/2.0\r\n\r\n", { method: "GET", target: "/a", status: 505 }],
+  ["of the line's end", "GET /a HTTP/1.1\nHost: a\n\n", { method: "GET", target: "/a", status: 400 }],
+  ["in the target", "GET /a%zz HTTP/1.1\r\nHost: a\r\n\r\n", { status: 400 }],
   ["in the request line", "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", { status: 400, rule: "RFC 9112 §2.3" }],
   ["about the content", `${PUT}Content-Length: 9999999\r\n\r\nab`, {
     method: "PUT",
