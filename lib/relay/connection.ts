@@ -172,7 +172,7 @@ export class RelayConnection implements AcceptedConnection, Precedence {
   /** Passes on what the client sends, until it ends or is refused. */
   async #passRequests(): Promise<void> {
     for (let isEnd = false; !isEnd && this.#refusal === undefined;) {
-      await this.#options.room?.();
+      if (this.#options.room !== undefined) await this.#options.room();
       const count = await this.#fromClient.read();
       // A timeout may have refused the request during the read.
       if (this.#refusal !== undefined || this.#closed) return;
@@ -192,7 +192,7 @@ export class RelayConnection implements AcceptedConnection, Precedence {
         await new Promise<void>((resolve) => this.#answerCame = resolve);
         await this.#passToServer(this.#gate.pass(NO_BYTES, isEnd));
       }
-      await FAIR_TURNS.yieldIfBusy(this);
+      if (octets.length >= this.#context.limits.minTurnBytes) await FAIR_TURNS.yieldIfBusy(this);
     }
     if (this.#refusal === undefined) await this.#endToServer();
   }
@@ -206,7 +206,7 @@ export class RelayConnection implements AcceptedConnection, Precedence {
     }
     budget.take(more);
     this.#held += more;
-    const server = octets.length > 0 ? await this.#dialling?.catch(() => undefined) : undefined;
+    const server = octets.length === 0 ? undefined : this.#server ?? await this.#dialling?.catch(() => undefined);
     if (server !== undefined && !this.#closed) {
       try {
         await writeAll(server, octets);
@@ -254,7 +254,7 @@ export class RelayConnection implements AcceptedConnection, Precedence {
   async #passResponses(server: Deno.Conn, reader: Reader): Promise<void> {
     try {
       for (let isEnd = false; !isEnd;) {
-        await this.#options.room?.();
+        if (this.#options.room !== undefined) await this.#options.room();
         const count = await this.#read(reader);
         if (this.#closed || this.#answering !== undefined) return;
         isEnd = count === null;
@@ -266,7 +266,7 @@ export class RelayConnection implements AcceptedConnection, Precedence {
         this.#answerCame();
         if (this.#refusal !== undefined) this.#answer();
         this.#wait();
-        await FAIR_TURNS.yieldIfBusy(this);
+        if (octets.length >= this.#context.limits.minTurnBytes) await FAIR_TURNS.yieldIfBusy(this);
       }
       this.#ended.response = true;
       this.#closeReason ??= "by the server";
@@ -320,8 +320,10 @@ export class RelayConnection implements AcceptedConnection, Precedence {
   }
 
   #tellExplained(): void {
-    const explanations = this.#explainer?.take() ?? [];
-    if (explanations.length > 0) this.#options.observer.explained?.(this.#id, explanations);
+    const explanations = this.#explainer?.take();
+    if (explanations !== undefined && explanations.length > 0) {
+      this.#options.observer.explained?.(this.#id, explanations);
+    }
   }
 
   #told(event: ExchangeEvent): void {

@@ -15,6 +15,8 @@ export class HostRule {
   readonly authority: string | undefined;
   readonly #server: Endpoint;
   readonly #anyHost: boolean;
+  /** The last accepted Host: nearly always the next request has the same one. */
+  #lastHost = "";
 
   /**
    * Creates the rule of a relay.
@@ -30,9 +32,12 @@ export class HostRule {
 
   /** Returns why a request with this Host is refused: it names neither this machine nor the server. */
   refuseHost(value: string): HttpError | undefined {
-    if (this.#anyHost || value === "" || isLocalName(value)) return undefined;
+    if (this.#anyHost || value === this.#lastHost || value === "") return undefined;
     const server = hostOf(authorityOf(this.#server));
-    if (hostOf(value) === server) return undefined;
+    if (isLocalName(value) || hostOf(value) === server) {
+      this.#lastHost = value;
+      return undefined;
+    }
     const detail = `This relay does not answer for the host ${JSON.stringify(value)}: expected localhost, an IP ` +
       `address, or ${server}`;
     return new HttpError(421, detail, { rule: RULE });
