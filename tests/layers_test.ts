@@ -187,7 +187,7 @@ Deno.test("every file of lib has tests", () => {
   // These are tested with the only file that uses them: pairing.ts, explainer.ts, replay.ts, page.ts, connect.ts.
   const parts = [
     ...["lib/exchange/way", "lib/exchange/labels", "lib/traffic/replay/replayer"],
-    ...["lib/relay/gate", "lib/relay/host_rule", "lib/relay/exchange_lines", "lib/relay/printer"],
+    ...["lib/relay/host_rule", "lib/relay/exchange_lines", "lib/relay/printer"],
     ...["lib/client/command_sender", "lib/client/notices", "lib/traffic/explain/client_views"],
   ];
   const composed = [

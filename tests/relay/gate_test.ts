@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { Pairing } from "../../lib/exchange.ts";
+import { Gate } from "../../lib/relay/gate.ts";
+import { hostLines } from "../../lib/relay/host_lines.ts";
+import { HostRule } from "../../lib/relay/host_rule.ts";
+import { octetString, wireOctets } from "../wire_cases.ts";
+
+/** Passes octets through a gate, in these pieces, and their end. Returns what has passed, and why no more did. */
+function pass(pieces: readonly string[], answers: readonly string[] = []): { passed: string; refused: boolean } {
+  const rule = new HostRule({ secure: false, host: "api.example", port: 80 }, false, false);
+  const pairing: Pairing = new Pairing((event) => gate.tell(event));
+  const gate: Gate = new Gate({ pairing, rule, changed: () => {} });
+  let passed = "";
+  pieces.forEach((piece, i) => {
+    if (gate.refusal !== undefined) return;
+    const octets = wireOctets(piece);
+    pairing.octets("request", octets);
+    passed += octetString(gate.pass(octets));
+    if (answers[i] !== undefined) pairing.octets("response", wireOctets(answers[i]));
+  });
+  if (gate.refusal === undefined) {
+    pairing.fin("request");
+    passed += octetString(gate.pass(new Uint8Array(0), true));
+  }
+  return { passed, refused: gate.refusal !== undefined };
+}
+
+/** Numbers that look random, the same ones each time (mulberry32). */
+function randoms(seed: number): (most: number) => number {
+  return (most) => {
+    seed = seed + 0x6d2b79f5 | 0;
+    let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
+    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
+    return ((t ^ t >>> 14) >>> 0) % most;
+  };
+}
+
+function cut(octets: string, random: (most: number) => number): string[] {
+  const pieces: string[] = [];
+  for (let at = 0; at < octets.length;) {
+    const end = at + 1 + random(random(3) === 0 ? 3 : 60);
+    pieces.push(octets.slice(at, end));
+    at = end;
+  }
+  return pieces;
+}
+
+const VALID = [
+  "GET /a HTTP/1.1\r\nHost: localhost:9997\r\n\r\n",
+  "\r\nHEAD /b HTTP/1.1\r\nA: b\r\nHOST:localhost\t\r\n\r\n",
+  "POST /c HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 22\r\n\r\nHost: evil.example\r\n\r\n",
+  "PUT /d HTTP/1.1\r\nHost: api.example\r\nTransfer-Encoding: chunked\r\n\r\n14\r\nHost: evil.example\r\n\r\n0\r\n\r\n",
+  "GET http://api.example/e HTTP/1.1\r\nHost: [::1]:1\r\n\r\n",
+];
+
+Deno.test("valid requests pass alike in whatever pieces they come", () => {
+  const random = randoms(1);
+  for (let i = 0; i < 500; i++) {
+    const octets = Array.from({ length: 1 + random(5) }, () => VALID[random(VALID.length)]).join("");
+    const whole = pass([octets]);
+    assert.equal(whole.refused, false);
+    assert.equal(whole.passed.replace(/\[::1\]:1|127\.0\.0\.1|localhost(?::9997)?/g, "api.example"), whole.passed);
+    assert.deepEqual(pass(cut(octets, random)), whole);
+  }
+});
+
+const FRAGMENTS = [
+  ...VALID,
+  "GET /| HTTP/1.1\r\nHost: localhost\r\n\r\n",
+  "GET / HTTP/1.1\nHost: localhost\n\n",
+  "POST /{ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 30\r\n\r\n",
+  "GET / HTTP/1.0\r\nConnection: close\r\n\r\n",
+  ...["host", "HoSt :", "Host:", " evil.example", "evil.example\r\n", "\r", "\n", "\r\n", " ", "\t", "\0", "a", ":"],
+  "Host: evil.example\r\n",
+  "GET /x HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+  "Host: localhost\r\n",
+];
+const ANSWER = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+Deno.test("whatever comes, no line passes behind a fault that a receiver may read as another Host", () => {
+  const random = randoms(2);
+  let faults = 0;
+  for (let i = 0; i < 5000; i++) {
+    const broken = FRAGMENTS[VALID.length + random(4)];
+    const rest = Array.from(
+      { length: random(8) },
+      () => FRAGMENTS[VALID.length + random(FRAGMENTS.length - VALID.length)],
+    );
+    const octets = broken + rest.join("");
+    const { passed, refused } = pass(cut(octets, random), Array.from({ length: random(9) }, () => ANSWER));
+    for (const { value } of hostLines(passed, true)) {
+      assert.match(value, /^(?:api\.example|localhost)?$/, JSON.stringify({ octets, passed }));
+    }
+    if (refused) faults++;
+    else {assert.equal(
+        passed.replaceAll("api.example", "localhost").length,
+        octets.length,
+        JSON.stringify({ octets, passed }),
+      );}
+  }
+  assert(faults > 500 && faults < 5000);
+});
