@@ -1,8 +1,7 @@
 /**
- * Requests to an etcd cluster through its HTTP/JSON gateway: one node after the other until one answers.
+ * Sends requests to an etcd cluster through its HTTP/JSON gateway, to one node after another until one answers.
  *
- * A request that got no answer may have been done all the same, now or later. Whoever writes has to know that, so every
- * error tells it.
+ * A request without an answer may still be executed, now or later. Writers have to know, so every error tells it.
  *
  * @module
  */
@@ -14,31 +13,31 @@ import { waitFor } from "../turns.ts";
 /** Bytes of a request that extend each timeout by one millisecond. */
 const CLUSTER_BYTES_PER_MS = 1000;
 
-/** How long to wait after every node has failed once. */
+/** Pause after every node has failed once. */
 const CLUSTER_ROUND_MS = 100;
 
-/** How long to wait for the first node that answers anything, after another one has not answered in that time. */
+/** How long to look for a node that answers, after another one has timed out. */
 const CLUSTER_ALIVE_MS = 500;
 
-/** How long one node of an etcd cluster may take for one request, before the next node is asked. */
+/** How long one node may take for a request before the next node is asked. */
 const CLUSTER_TRY_MS = 2_000;
 
 /**
- * Why a request was not done: no node answers; the user is refused, or may not do this; the cluster has no room; the
- * request is too large; the revision that it asks for was compacted; or the gateway was closed.
+ * Why a request failed: no node answers; the user is refused, or lacks a permission; the cluster is full; the request is
+ * too large; its revision was compacted; or the gateway is closed.
  */
 export type EtcdFault = "unavailable" | "denied" | "forbidden" | "full" | "too-large" | "compacted" | "closed";
 
-/** A request to a cluster that failed. Its message is for the operator. */
+/** A failed request. The message is for the operator. */
 export class EtcdError extends Error {
-  /** Tells this error from others by name. */
+  /** The name of this error class. */
   override name = "EtcdError";
-  /** Why. */
+  /** The kind of failure. */
   readonly fault: EtcdFault;
-  /** Whether the request may have been done, or may yet be done, all the same. */
+  /** Whether the request may have been executed, or may be later. */
   readonly maybeDone: boolean;
 
-  /** Makes the error. */
+  /** Creates an error. */
   constructor(fault: EtcdFault, message: string, maybeDone: boolean) {
     super(message);
     this.fault = fault;
@@ -46,20 +45,20 @@ export class EtcdError extends Error {
   }
 }
 
-/** Sends one request; as `fetch`. */
+/** Sends a request, like `fetch`. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** Where a cluster is, and how it is talked to. */
+/** Options of an {@linkcode EtcdGateway}. */
 export interface GatewayOptions {
-  /** The nodes, each as `http://HOST:PORT`. */
+  /** The nodes' URLs, such as `http://HOST:PORT`. */
   readonly nodes: readonly string[];
-  /** Who asks; left out, nobody. */
+  /** The user to log in as; by default none. */
   readonly user?: { readonly name: string; readonly password: string };
-  /** Certificates of authorities that the nodes' certificates come from, in PEM. */
+  /** Certificates of authorities to trust, in PEM. */
   readonly caCerts?: readonly string[];
-  /** This client's certificate and its key, in PEM. */
+  /** The client certificate and its key, in PEM. */
   readonly identity?: { readonly cert: string; readonly key: string };
-  /** Sends requests; left out, `fetch` does. */
+  /** Sends requests; by default `fetch`. */
   readonly fetch?: Fetch;
   /** A clock in milliseconds. */
   readonly now?: () => number;
@@ -67,31 +66,31 @@ export interface GatewayOptions {
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** How long a request may take, and how its answer is read. */
+/** Options of a request. */
 export interface AskOptions<T> {
-  /** Milliseconds for all tries together. */
+  /** Milliseconds for all attempts together. */
   readonly waitMs?: number;
-  /** Whether each node is tried once, instead of until the time is over. */
+  /** Whether to ask each node only once, regardless of the time. */
   readonly once?: boolean;
-  /** Milliseconds for one try. */
+  /** Milliseconds for one attempt. */
   readonly tryMs?: number;
-  /** Reads the content of an answer with status 200; left out, it is JSON with etcd's header. */
+  /** Reads the content of an answer with status 200; by default JSON with etcd's header. */
   readonly read?: (response: Response) => Promise<T>;
-  /** Called when a try got no answer, and may have been done, or may yet be done, all the same. */
+  /** Called after an attempt without an answer, which may have been executed, or may be later. */
   readonly unanswered?: () => void;
 }
 
-/** What came of one try: an answer, a refusal that another node would repeat, or nothing that can be used. */
+/** The result of an attempt: an answer, a refusal that another node would repeat, or a failure. */
 type Tried<T> =
   | { readonly kind: "answer"; readonly answer: T }
   | { readonly kind: "refused"; readonly fault: EtcdFault; readonly reason: string }
   | { readonly kind: "failed"; readonly reason: string; readonly maybeDone: boolean; readonly silent?: boolean }
   | { readonly kind: "unknown-user"; readonly token: string | undefined };
 
-/** Tries of one request that end because of the token. */
+/** Attempts of one request that may fail because of the token. */
 const MAX_AUTHENTICATIONS = 3;
 
-/** The gateway of a cluster's nodes. */
+/** A client of a cluster's nodes. */
 export class EtcdGateway {
   readonly #options: GatewayOptions;
   readonly #fetch: Fetch;
@@ -101,11 +100,11 @@ export class EtcdGateway {
   readonly #closed = new AbortController();
   /** The node that answered last. */
   #node = 0;
-  /** What requests carry once the user is known: `undefined` before that, empty where nobody is asked for. */
+  /** The token of the user: `undefined` before the login, empty if the cluster has no users. */
   #token: string | undefined;
   #authentication: Promise<void> | undefined;
 
-  /** Nothing is sent before something is asked. */
+  /** Creates a client. It connects with the first request. */
   constructor(options: GatewayOptions) {
     this.#options = options;
     const { caCerts = [], identity, now = () => performance.now(), wait = waitFor } = options;
@@ -117,14 +116,14 @@ export class EtcdGateway {
   }
 
   /**
-   * Asks the nodes, each in its turn, until one answers.
+   * Sends a request to one node after another until one answers.
    *
-   * @param path As `/v3/kv/txn`.
-   * @param body JSON.
+   * @param path The path, such as `/v3/kv/txn`.
+   * @param body The content, JSON.
    * @throws {EtcdError}
    */
   async ask<T>(path: string, body: string, options: AskOptions<T> = {}): Promise<T> {
-    // A large request takes its time.
+    // A large request takes longer.
     const more = Math.floor(body.length / CLUSTER_BYTES_PER_MS);
     const end = this.#now() + (options.waitMs ?? CLUSTER_WAIT_MS) + more;
     const tryMs = (options.tryMs ?? CLUSTER_TRY_MS) + more;
@@ -151,43 +150,34 @@ export class EtcdGateway {
       }
       if (tried.maybeDone) options.unanswered?.();
       maybeDone ||= tried.maybeDone;
-      // A try that was cut short by the end tells nothing.
+      // An attempt that the deadline shortened gives no reason.
       if (reason === "" || ms === tryMs) reason = tried.reason;
-      // Nodes after a silent one may be silent too, and each would take the time of a try.
+      // The next node may be silent too, for as long as an attempt may take.
       const next = tried.silent && !options.once ? await this.#livingNode(node) : (node + 1) % count;
-      // Somebody else may have found a node that answers.
+      // Another request may have found a node that answers.
       if (this.#node === node) this.#node = next;
       if (++failures % count === 0 && !options.once) await this.#wait(CLUSTER_ROUND_MS, this.#closed.signal);
     }
   }
 
-  /** Gives up what is under way. */
+  /** Aborts running requests and closes. */
   close(): void {
     this.#closed.abort();
     this.#client.close();
   }
 
-  /** Returns the first of the other nodes to answer anything at all; the next one if none does. */
+  /** Returns the first of the other nodes to answer anything; the next one if none does. */
   async #livingNode(silent: number): Promise<number> {
     const { nodes } = this.#options;
     const others = nodes.map((_, i) => (silent + 1 + i) % nodes.length).slice(0, -1);
-    if (others.length < 2) return others[0] ?? silent;
-    const found = new AbortController();
-    const timer = setTimeout(() => found.abort(), CLUSTER_ALIVE_MS);
-    const signal = AbortSignal.any([found.signal, this.#closed.signal]);
-    try {
-      return await Promise.any(others.map(async (node) => {
-        // A node tells its own state also where it has no leader, and refuses a wrong user at once.
-        const response = await this.#send(nodes[node], "/v3/maintenance/status", "{}", signal);
-        await response.body?.cancel();
-        return node;
-      }));
-    } catch {
-      return others[0];
-    } finally {
-      clearTimeout(timer);
-      found.abort();
-    }
+    const signal = AbortSignal.any([AbortSignal.timeout(CLUSTER_ALIVE_MS), this.#closed.signal]);
+    const answers = others.map(async (node) => {
+      // A node answers this also without a leader, or with a refusal.
+      const response = await this.#send(nodes[node], "/v3/maintenance/status", "{}", signal);
+      await response.body?.cancel();
+      return node;
+    });
+    return await Promise.any(answers).catch(() => others[0] ?? silent);
   }
 
   async #try<T>(
@@ -214,7 +204,7 @@ export class EtcdGateway {
         return { kind: "failed", reason: `${node}: no answer within ${tryMs} ms`, maybeDone: sending, silent: true };
       }
       const reason = reasonOf(error);
-      // What never had a connection was never sent.
+      // Without a connection nothing was sent.
       const maybeDone = sending && !/client error \(Connect\)/.test(reason);
       return { kind: "failed", reason: `${node}: ${reason.replace(/^.*client error \(\w+\): /, "")}`, maybeDone };
     } finally {
@@ -228,21 +218,25 @@ export class EtcdGateway {
     return this.#fetch(`${node}${path}`, { method: "POST", headers, body, signal, redirect: "manual" });
   }
 
-  /** What an answer with another status than 200 means. */
+  /** Interprets an answer with a status other than 200. */
   #failure<T>(node: string, status: number, text: string, token: string | undefined): Tried<T> {
     const { code, message } = errorIn(text);
     if (status === 401 || /user name is empty|revision of auth store is old/.test(message)) {
       if (this.#options.user !== undefined) return { kind: "unknown-user", token };
-      return { kind: "refused", fault: "denied", reason: `${node}: it asks for a user, whom --etcd-user-file names` };
+      return {
+        kind: "refused",
+        fault: "denied",
+        reason: `${node}: etcd requires a user: name one with --etcd-user-file`,
+      };
     }
     const fault = faultOf(status, message);
     const reason = `${node}: ${status} ${message}`;
     if (fault !== undefined) return { kind: "refused", fault, reason };
-    // A gateway always has a code; a status without one is from something else, as a proxy, or another server.
+    // The gateway always sends a code. An answer without one is from a proxy or another server.
     return { kind: "failed", reason, maybeDone: code !== undefined || status >= 500 };
   }
 
-  /** Gets a token, which is good on every node; all who need one wait for the same. */
+  /** Gets a token, which is valid on every node. Requests that need one share the login. */
   #authenticate(node: string, signal: AbortSignal): Promise<void> {
     this.#authentication ??= this.#getToken(node, signal).finally(() => this.#authentication = undefined);
     return this.#authentication;
@@ -257,18 +251,18 @@ export class EtcdGateway {
     }
     const { message } = errorIn(text);
     if (/invalid user ID or password/.test(message)) {
-      throw new EtcdError("denied", `${node}: it refuses the user or the password`, false);
+      throw new EtcdError("denied", `${node}: etcd refuses the user or the password`, false);
     }
     if (!/authentication is not enabled/.test(message)) throw new Error(`${response.status} ${message}`);
     this.#token = "";
   }
 }
 
-/** What is said of an answer that etcd would not give. */
-export const NO_ETCD: string = "the answer is not one of etcd";
+/** The reason for an answer that is not from etcd. */
+export const NO_ETCD: string = "the answer is not from etcd";
 const AUTHENTICATE = "/v3/auth/authenticate";
 
-/** Reads an answer. Another server at that address may answer with anything, of any length. */
+/** Reads an answer. It may be from another server, of any content and length. */
 async function readAnswer<T>(response: Response): Promise<T> {
   return parseAnswer(await textOf(response, CLUSTER_ANSWER_BYTES));
 }
@@ -285,9 +279,9 @@ export function parseAnswer<T>(text: string): T {
 }
 
 /**
- * Returns the content of an answer as text.
+ * Reads the content of an answer as text.
  *
- * @throws {Error} If it is longer than it may be. The rest is not read.
+ * @throws {Error} If it is longer than allowed. The rest is not read.
  */
 async function textOf(response: Response, mostBytes: number): Promise<string> {
   const pieces: Uint8Array[] = [];
@@ -295,12 +289,12 @@ async function textOf(response: Response, mostBytes: number): Promise<string> {
   for await (const piece of response.body ?? []) {
     pieces.push(piece);
     bytes += piece.length;
-    if (bytes > mostBytes) throw new Error(`an answer may have ${mostBytes} octets, saw more`);
+    if (bytes > mostBytes) throw new Error(`at most ${mostBytes} octets are allowed in an answer, saw more`);
   }
   return Buffer.concat(pieces).toString();
 }
 
-/** What a refusal says, whichever node it comes from; `undefined` if another node may do better. */
+/** Returns the fault that any node would report; `undefined` if another node may succeed. */
 function faultOf(status: number, message: string): EtcdFault | undefined {
   if (/too many operations|request is too large|received message larger/.test(message)) return "too-large";
   if (/database space exceeded/.test(message)) return "full";
@@ -317,7 +311,6 @@ function errorIn(text: string): { code?: number; message: string } {
   }
 }
 
-/** Why a request failed, as far as it is known. */
 function reasonOf(error: unknown): string {
   const { message, cause } = error as Error;
   return cause instanceof Error ? cause.message : message;

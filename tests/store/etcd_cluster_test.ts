@@ -37,7 +37,7 @@ Deno.test("answers that are not those of etcd do not end the program", async () 
     await assert.rejects(faulty.store.get("a"), { fault: "unavailable" });
     await new Promise((resolve) => setTimeout(resolve, 0));
   }
-  assert(faulty.reports.every((line) => line.includes("the answer is not one of etcd")), faulty.reports.join("\n"));
+  assert(faulty.reports.every((line) => line.includes("the answer is not from etcd")), faulty.reports.join("\n"));
   etcd.otherwise = answered;
   await faulty.recovered();
 });

@@ -232,7 +232,7 @@ for (const [status, most] of endless) {
     });
     await assert.rejects(
       etcd.ask("/v3/kv/range", "{}", { once: true }),
-      new EtcdError("unavailable", `http://a:1: an answer may have ${most} octets, saw more`, true),
+      new EtcdError("unavailable", `http://a:1: at most ${most} octets are allowed in an answer, saw more`, true),
     );
     assert(cancelled);
     assert(pieces <= most / piece.length + 3, `${pieces} pieces`);
@@ -244,7 +244,7 @@ Deno.test("JSON without etcd's header is no answer", async () => {
   for (const answer of [null, 1, {}, { header: {} }]) {
     const { etcd } = gateway([Response.json(answer)]);
     await assert.rejects(etcd.ask("/v3/kv/txn", "{}", { once: true }), {
-      message: /: the answer is not one of etcd$/,
+      message: /: the answer is not from etcd$/,
     });
     etcd.close();
   }
