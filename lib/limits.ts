@@ -307,8 +307,6 @@ export const CLUSTER_WAIT_MS: number = 10_000;
 export const CLUSTER_PROBE_MS: number = 500;
 /** Operations in one etcd transaction, unless the nodes have another `--max-txn-ops`. */
 export const CLUSTER_TXN_OPERATIONS: number = 128;
-/** Transactions that write, and those that read, which are under way at a time. */
-export const CLUSTER_LANES: number = 2;
 /** Bytes of any other answer of a node: of as many rows as one transaction reads, each as large as nodes usually take. */
 export const CLUSTER_ANSWER_BYTES: number = 256 * 1024 * 1024;
 /** Bytes of a node's answer that tells an error. */

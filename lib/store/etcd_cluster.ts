@@ -1,9 +1,8 @@
 /**
- * The cluster that keeps a table, as the parts of the store see it: whether it is there, and the number that makes
- * versions of its revisions.
+ * The state of a table's cluster: whether it answers, and the base of the table's versions.
  *
- * A cluster that does not answer is asked again and again until it does. Meanwhile requests fail at once: clients are
- * told to come back, and none of them waits for nothing.
+ * A cluster that does not answer is asked again until it does. Meanwhile requests fail at once, so that no client waits
+ * in vain.
  *
  * @module
  */
@@ -11,12 +10,13 @@
 import { CLUSTER_PROBE_MS } from "../limits.ts";
 import { StoreError } from "../store.ts";
 import { waitFor } from "../turns.ts";
-import { fewerRows, MOST_ROWS } from "./etcd_batch.ts";
 import { type AskOptions, EtcdError, type EtcdGateway, NO_ETCD } from "./etcd_gateway.ts";
 import {
   decode,
   encode,
+  fewerRows,
   type KeyValue,
+  MOST_ROWS,
   put,
   range,
   type RangeAnswer,
@@ -27,16 +27,16 @@ import {
   writtenAt,
 } from "./etcd_messages.ts";
 
-/** How often, where it has refused the user: each time costs it a slow hash. */
-const CLUSTER_DENIED_PROBE_MS = 5_000;
+/** Interval between login attempts after a refusal. Checking a password is slow for the node. */
+const DENIED_PROBE_MS = 5_000;
 
-/** What a cluster is used with. */
+/** Options of an {@linkcode EtcdCluster}. */
 export interface ClusterOptions {
-  /** How it is asked. */
+  /** Sends the requests. */
   readonly gateway: Pick<EtcdGateway, "ask" | "close">;
   /** The table's keys. */
   readonly keys: TableKeys;
-  /** Receives a line for the operator when the cluster goes away and when it is back. */
+  /** Receives a line for the operator when the cluster stops answering, and when it answers again. */
   readonly report?: (line: string) => void;
   /** A clock in milliseconds since 1970. */
   readonly now?: () => number;
@@ -44,7 +44,7 @@ export interface ClusterOptions {
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** A cluster that may come and go. */
+/** A cluster that may stop answering and recover. */
 export class EtcdCluster {
   /** The table's keys. */
   readonly keys: TableKeys;
@@ -54,14 +54,11 @@ export class EtcdCluster {
   readonly #wait: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly #closed = new AbortController();
   #base = "";
-  /** Why requests fail at once; `undefined` while they do not. */
   #down: StoreError | undefined;
-  /** Resolves once the cluster answers, or the store is closed. */
   #answers: Promise<void>;
-  /** Resolves once it was asked for the first time; `undefined` after that. */
   #asked: Promise<void> | undefined;
 
-  /** Asks for the cluster at once. */
+  /** Creates the cluster, and sends it a first request. */
   constructor({ gateway, keys, report = () => {}, now = Date.now, wait = waitFor }: ClusterOptions) {
     this.keys = keys;
     this.#gateway = gateway;
@@ -73,17 +70,17 @@ export class EtcdCluster {
     this.#answers = this.#find(asked.resolve);
   }
 
-  /** What is added to a revision to make a version, as the table's `meta` has it, in base64. */
+  /** The value of the table's `meta`, in base64: version = base + revision. */
   get base(): string {
     return this.#base;
   }
 
-  /** Why nothing can be asked now; `undefined` if it can. */
+  /** Why requests fail at once; `undefined` while the cluster answers. */
   get down(): StoreError | undefined {
     return this.#down;
   }
 
-  /** Resolves once the cluster was asked for the first time, successfully or not; `undefined` after that. */
+  /** Resolves after the first request, successful or not; `undefined` from then on. */
   get starting(): Promise<void> | undefined {
     return this.#asked;
   }
@@ -101,15 +98,15 @@ export class EtcdCluster {
   /**
    * Runs a transaction.
    *
-   * @param unanswered As {@linkcode AskOptions.unanswered}.
+   * @param unanswered See {@linkcode AskOptions.unanswered}.
    * @throws {EtcdError}
-   * @throws {StoreError} If the cluster was not there before.
+   * @throws {StoreError} If the cluster did not answer earlier requests.
    */
   transact(body: string, unanswered?: () => void): Promise<TxnAnswer> {
     return this.ask<TxnAnswer>("/v3/kv/txn", body, { unanswered });
   }
 
-  /** Asks the cluster; as {@linkcode EtcdGateway.ask}. */
+  /** Sends a request, like {@linkcode EtcdGateway.ask}; throws like {@linkcode EtcdCluster.transact}. */
   async ask<T>(path: string, body: string, options?: AskOptions<T>): Promise<T> {
     if (this.#asked !== undefined) await this.#asked;
     if (this.#down !== undefined) throw this.#down;
@@ -123,12 +120,12 @@ export class EtcdCluster {
     }
   }
 
-  /** Finds the table's `meta` again: somebody else's cluster may have taken the place of this one. */
+  /** Reads `meta` again, because the cluster's data may have been replaced. */
   async reopen(): Promise<void> {
     this.#base = await this.#open();
   }
 
-  /** Gives up what is under way. */
+  /** Aborts running requests and closes. */
   close(): void {
     this.#closed.abort();
     this.#down = new StoreError("unavailable", "The store is closed");
@@ -137,12 +134,18 @@ export class EtcdCluster {
 
   #lose(error: EtcdError): void {
     if (this.#down !== undefined) return;
-    this.#down = clusterError(error);
-    this.#report(`The table's cluster does not answer: ${error.message}; asked again until it does`);
+    this.#setDown(error);
     this.#answers = this.#find(() => {});
   }
 
-  /** Asks until there is an answer. */
+  #setDown(error: EtcdError): void {
+    const down = clusterError(error);
+    if (this.#down?.message === down.message) return;
+    this.#down = down;
+    this.#report(`The table's cluster does not answer: ${error.message}; asked again until it does`);
+  }
+
+  /** Sends requests until one is answered. */
   async #find(asked: () => void): Promise<void> {
     for (;;) {
       let pause = CLUSTER_PROBE_MS;
@@ -154,13 +157,10 @@ export class EtcdCluster {
         return;
       } catch (thrown) {
         if (this.closed.aborted) return;
-        // The answer may have the form of one of etcd, and not its parts.
+        // An answer that parses like one of etcd may lack its parts.
         const error = thrown instanceof EtcdError ? thrown : new EtcdError("unavailable", NO_ETCD, false);
-        if (error.fault === "denied") pause = CLUSTER_DENIED_PROBE_MS;
-        if (this.#down?.message !== clusterError(error).message) {
-          this.#down = clusterError(error);
-          this.#report(`The table's cluster does not answer: ${error.message}; asked again until it does`);
-        }
+        if (error.fault === "denied") pause = DENIED_PROBE_MS;
+        this.#setDown(error);
       } finally {
         asked();
       }
@@ -170,13 +170,13 @@ export class EtcdCluster {
   }
 
   /**
-   * The base of versions, made if there is none yet. It is later than that of any cluster before this one, whose data
-   * may have been lost: then revisions begin at 1 again, but no version is met twice.
+   * Reads the base of versions, and creates it if there is none. It grows with the clock: after a loss of all data the
+   * cluster counts revisions from 1 again, but no version recurs.
    */
   async #open(): Promise<string> {
     const { meta } = this.keys;
     const options = { once: true };
-    const { kvs } = await this.#gateway.ask<RangeAnswer>("/v3/kv/range", rangeRequest(meta, {}), options);
+    const { kvs } = await this.#gateway.ask<RangeAnswer>("/v3/kv/range", rangeRequest(meta), options);
     if (kvs !== undefined) return baseOf(kvs[0]);
     const base = encode(String(this.#now() * 1000));
     const body = transaction([writtenAt(meta, 0)], [put(meta, base)], [range(meta)]);
@@ -191,9 +191,9 @@ function baseOf({ value }: KeyValue): string {
 }
 
 /**
- * The number that a base in base64 stands for.
+ * Parses a base from base64.
  *
- * @throws {EtcdError} If somebody else has written something else there.
+ * @throws {EtcdError} If it is not a number: another program wrote the key.
  */
 export function numberOf(base: string): number {
   const number = Number(decode(base));
@@ -202,13 +202,13 @@ export function numberOf(base: string): number {
 }
 
 /**
- * What an error of etcd means for a client of the table, who is not told where the cluster is.
+ * Converts an error of etcd for clients of the table, without the address of the cluster.
  *
- * @param unknown Whether it is a write that may have been done all the same.
- * @param rows How many rows it was to insert.
+ * @param unknown Whether it concerns a write that may have been done.
+ * @param rows The number of rows of an insertion.
  */
 export function clusterError(error: EtcdError, unknown?: boolean, rows?: number): StoreError;
-/** As above; what is no error of etcd is returned as it is. */
+/** Returns other errors unchanged. */
 export function clusterError(error: unknown, unknown?: boolean, rows?: number): Error;
 export function clusterError(error: unknown, unknown = false, rows = 1): Error {
   if (!(error instanceof EtcdError)) return error as Error;

@@ -1,178 +1,324 @@
 /**
- * What is sent to etcd and comes back, as its HTTP/JSON gateway has it: keys and values in base64, 64-bit numbers as
- * text, and whatever is false, 0 or empty left out.
+ * Requests to etcd and its answers, in the JSON of its HTTP gateway: keys and values in base64, 64-bit numbers as
+ * strings, and every value that is false, 0 or empty omitted.
+ *
+ * Writes share one transaction, a batch. It first compares its writer's marker, a key of the table, with the revision
+ * the writer last saw, and then writes the marker. So if a batch is sent several times, even to several nodes, etcd
+ * executes it at most once; and the marker, whose value starts with the batch's number, tells which one was executed.
  *
  * @module
  */
 
 import { Buffer } from "node:buffer";
+import { CLUSTER_TXN_OPERATIONS } from "../limits.ts";
 
-/** A key and its value at some revision. */
+/** A key with its value. */
 export interface KeyValue {
   /** The key, in base64. */
   readonly key: string;
-  /** The value, in base64; left out where it is empty, or was not asked for. */
+  /** The value, in base64; omitted if it is empty or was not requested. */
   readonly value?: string;
-  /** The revision of the transaction that wrote the key last. */
+  /** The revision of the key's last write. */
   readonly mod_revision: string;
 }
 
-/** The keys in a range. */
+/** The answer to a range request. */
 export interface RangeAnswer {
-  /** The keys, in their order. */
+  /** The keys, sorted. */
   readonly kvs?: readonly KeyValue[];
-  /** How many there are, also where fewer were asked for. */
+  /** The number of keys in the range, regardless of the request's limit. */
   readonly count?: string;
 }
 
-/** What came of one operation of a transaction. */
+/** The answer to one operation of a transaction. */
 export interface OperationAnswer {
-  /** The keys that were read. */
+  /** The answer to {@linkcode range}. */
   readonly response_range?: RangeAnswer;
-  /** A key was written; what it had before, if that was asked for. */
+  /** The answer to {@linkcode put} and {@linkcode replace}; the latter returns the key's previous value. */
   readonly response_put?: { readonly prev_kv?: KeyValue };
-  /** How many keys were removed. */
+  /** The answer to {@linkcode remove}, with the number of removed keys. */
   readonly response_delete_range?: { readonly deleted?: string };
-  /** What came of a transaction in it. */
+  /** The answer to {@linkcode nested}. */
   readonly response_txn?: TxnAnswer;
 }
 
-/** What came of a transaction. */
+/** The answer to a transaction. */
 export interface TxnAnswer {
-  /** The cluster's revision after it; a nested transaction has none. */
+  /** The cluster's revision after it; absent in a nested transaction. */
   readonly header: { readonly revision: string };
-  /** Whether all of its compares held, so that its first list of operations was done, and not its second. */
+  /** Whether all compares held. */
   readonly succeeded?: boolean;
-  /** What came of each of its operations. */
+  /** The answers to the operations, in order. */
   readonly responses?: readonly OperationAnswer[];
 }
 
-/** Text in base64. */
+/** Encodes text in base64. */
 export function encode(text: string): string {
   return Buffer.from(text).toString("base64");
 }
 
-/** The text that base64 stands for, without its first bytes. */
+/** Decodes text from base64, without its first bytes. */
 export function decode(base64 = "", skippedBytes = 0): string {
-  const bytes = Buffer.from(base64, "base64");
-  return bytes.toString("utf8", skippedBytes);
+  return Buffer.from(base64, "base64").toString("utf8", skippedBytes);
 }
 
 /** The keys of one table, in base64, all under its prefix. */
 export class TableKeys {
-  /** The number that is added to etcd's revisions to make versions. */
+  /** The key of the base of versions: version = base + revision. */
   readonly meta: string;
-  /** The first key that may be a row's, and the first one behind them. */
+  /** The range of the rows' keys: its first key, and the first key after it. */
   readonly rows: readonly [start: string, end: string];
-  /** The same for the markers of writing lanes. */
+  /** The range of the writers' markers. */
   readonly markers: readonly [start: string, end: string];
   readonly #prefix: string;
   readonly #rowPrefixBytes: number;
 
-  /** The keys below a prefix, which ends in `/`, or is empty. */
+  /** Creates the keys. The prefix ends in `/`, or is empty. */
   constructor(prefix: string) {
     this.#prefix = prefix;
     this.#rowPrefixBytes = Buffer.byteLength(prefix) + 2;
     this.meta = encode(`${prefix}meta`);
-    // "0" is the character behind "/".
+    // "0" follows "/" in ASCII.
     this.rows = [encode(`${prefix}r/`), encode(`${prefix}r0`)];
     this.markers = [encode(`${prefix}m/`), encode(`${prefix}m0`)];
   }
 
-  /** A row's key. */
+  /** Returns the key of a row. */
   row(name: string): string {
     return encode(`${this.#prefix}r/${name}`);
   }
 
-  /** The name of the row that has this key. */
+  /** Returns the row's name from its key. */
   nameOf(key: string): string {
     return decode(key, this.#rowPrefixBytes);
   }
 
-  /** The first key behind this one. */
+  /** Returns the key that directly follows this one. */
   after(key: string): string {
     return Buffer.concat([Buffer.from(key, "base64"), Buffer.of(0)]).toString("base64");
   }
 
-  /** The key of a lane's marker. */
-  marker(lane: string): string {
-    return encode(`${this.#prefix}m/${lane}`);
+  /** Returns the key of a writer's marker. */
+  marker(writer: string): string {
+    return encode(`${this.#prefix}m/${writer}`);
   }
 }
 
-/** A compare that holds if the key was last written at this revision; 0 stands for a key that is not there. */
+/** Compares: the key's last write has this revision; 0 means that the key is absent. */
 export function writtenAt(key: string, revision: number): string {
   return `{"key":"${key}","target":"MOD","mod_revision":"${revision}"}`;
 }
 
-/** A compare that holds if the key was not last written at this revision. */
-export function notWrittenAt(key: string, revision: number): string {
+function notWrittenAt(key: string, revision: number): string {
   return `{"key":"${key}","target":"MOD","result":"NOT_EQUAL","mod_revision":"${revision}"}`;
 }
 
-/** A compare that holds if no key in the range was written after this revision. */
-export function unchangedSince([start, end]: readonly [string, string], revision: number): string {
+/** Compares: no key in the range was written after this revision. */
+function unchangedSince([start, end]: readonly [string, string], revision: number): string {
   return `{"key":"${start}","range_end":"${end}","target":"MOD","result":"LESS","mod_revision":"${revision + 1}"}`;
 }
 
-/** A compare that holds if the key has this value. */
-export function hasValue(key: string, value: string): string {
-  return `{"key":"${key}","target":"VALUE","value":"${value}"}`;
-}
-
-/** An operation that writes a key. */
+/** Returns an operation that writes a key. */
 export function put(key: string, value: string): string {
   return `{"request_put":{"key":"${key}","value":"${value}"}}`;
 }
 
-/** An operation that writes a key, and answers with what it had before. */
+/** Returns an operation that writes a key and returns its previous value. */
 export function replace(key: string, value: string): string {
   return `{"request_put":{"key":"${key}","value":"${value}","prev_kv":true}}`;
 }
 
-/** An operation that removes a key. */
+/** Returns an operation that removes a key. */
 export function remove(key: string): string {
   return `{"request_delete_range":{"key":"${key}"}}`;
 }
 
-/** What a range is asked for, beside its first key. */
+/** Options of a range request. */
 export interface RangeOptions {
-  /** The first key behind the range; left out, it is the one key. */
+  /** The first key after the range; by default the range is a single key. */
   readonly range_end?: string;
-  /** The most keys that are given. */
+  /** The maximum number of keys to return. */
   readonly limit?: number;
-  /** The revision at which they are given; left out, the latest. */
+  /** The revision to read; by default the latest. */
   readonly revision?: number;
-  /** Whether values are left out. */
+  /** Whether to omit the values. */
   readonly keys_only?: boolean;
-  /** Whether only their number is given. */
+  /** Whether to return only the number of keys. */
   readonly count_only?: boolean;
-  /** What they are sorted by; left out, by key. */
+  /** The sort order; by default by key. */
   readonly sort_target?: "MOD";
-  /** In which order. */
+  /** The direction of the sort. */
   readonly sort_order?: "DESCEND";
 }
 
-/** An operation that reads keys. */
+/** Returns an operation that reads keys. */
 export function range(key: string, options: RangeOptions = {}): string {
   return `{"request_range":${rangeRequest(key, options)}}`;
 }
 
-/** A request that reads keys. */
-export function rangeRequest(key: string, options: RangeOptions): string {
+/** Returns an operation that reads the latest marker, without its value. Its revision is the table's. */
+export function latestMarker({ markers: [start, range_end] }: TableKeys, revision?: number): string {
+  return range(start, { range_end, revision, limit: 1, keys_only: true, sort_target: "MOD", sort_order: "DESCEND" });
+}
+
+/** Returns a request that reads keys. */
+export function rangeRequest(key: string, options: RangeOptions = {}): string {
   return JSON.stringify({ key, ...options });
 }
 
-/** An operation that is a transaction in a transaction. */
-export function nested(compares: readonly string[], then: readonly string[], otherwise: readonly string[]): string {
+function nested(compares: readonly string[], then: readonly string[], otherwise: readonly string[] = []): string {
   return `{"request_txn":${transaction(compares, then, otherwise)}}`;
 }
 
-/** A transaction: operations that are done if all of the compares hold, and others that are done if not. */
+/** Returns a transaction, which executes the first operations if all compares hold, and the others if not. */
 export function transaction(
   compares: readonly string[],
   then: readonly string[],
   otherwise: readonly string[] = [],
 ): string {
   return `{"compare":[${compares.join()}],"success":[${then.join()}],"failure":[${otherwise.join()}]}`;
+}
+
+/** A write of one row. */
+export type RowWrite =
+  & {
+    /** The row's key. */
+    readonly key: string;
+    /** The version the row must have, 0 for no row; by default any. */
+    readonly expected?: number;
+  }
+  & ({ readonly kind: "put"; readonly value: string } | { readonly kind: "remove" });
+
+/** New rows, inserted all or none. */
+export interface Insertion {
+  /** Distinguishes it from a {@linkcode RowWrite}. */
+  readonly kind: "insert";
+  /** The rows' keys. */
+  readonly keys: readonly string[];
+  /** The rows' values, in base64. */
+  readonly values: readonly string[];
+  /** The revision the table must have; by default any. */
+  readonly expected?: number;
+}
+
+/** The result of a {@linkcode RowWrite}. */
+export interface Outcome {
+  /** Whether the row was written or removed. */
+  readonly done: boolean;
+  /** Whether the row existed before. */
+  readonly existed: boolean;
+}
+
+/** The number of rows that fit a transaction beside its marker, with etcd's default limit. */
+export const MOST_WRITES: number = CLUSTER_TXN_OPERATIONS - 2;
+/** The same if every row may fail: the marker then needs a compare for each row. */
+export const MOST_UNSURE_WRITES: number = CLUSTER_TXN_OPERATIONS / 2 - 1;
+/** The number of new rows that fit a transaction if its marker exists, with etcd's default limit. */
+export const MOST_ROWS: number = CLUSTER_TXN_OPERATIONS - 1;
+
+/** Returns how many rows to try after this many were too many; `undefined` if fewer do not help. */
+export function fewerRows(rows: number): number | undefined {
+  if (rows > MOST_ROWS) return MOST_ROWS;
+  return rows > 1 ? Math.floor(rows / 2) : undefined;
+}
+
+/** Whether a write cannot fail, whatever the row's state. */
+export function isSure(write: RowWrite): boolean {
+  return write.kind === "put" && write.expected === undefined;
+}
+
+/** What a batch checks and writes beside its rows. */
+export interface BatchContext {
+  /** The table's keys. */
+  readonly keys: TableKeys;
+  /** The key of the writer's marker. */
+  readonly marker: string;
+  /** The revision of the marker's last write; 0 if it does not exist. */
+  readonly revision: number;
+  /** The marker's new value, in base64. */
+  readonly value: string;
+  /** The value of `meta`, in base64. */
+  readonly meta: string;
+  /** The base: version = base + revision. */
+  readonly base: number;
+}
+
+/** Returns a transaction that a writer's marker guards. If it is not executed, its answer has the marker and `meta`. */
+export function guarded(
+  context: BatchContext,
+  operations: readonly string[],
+  compares: readonly string[] = [],
+): string {
+  const { keys, marker, revision, meta } = context;
+  const guards = [writtenAt(marker, revision)];
+  // A marker that exists proves that meta is unchanged.
+  if (revision === 0) guards.push(`{"key":"${keys.meta}","target":"VALUE","value":"${meta}"}`);
+  return transaction([...guards, ...compares], operations, [range(marker), range(keys.meta)]);
+}
+
+/** Whether the guards held although the transaction was not executed, so that another of its compares failed. */
+export function guardsHold([marker, meta]: readonly OperationAnswer[], context: BatchContext): boolean {
+  const revision = Number(marker.response_range!.kvs?.[0].mod_revision ?? 0);
+  return revision === context.revision && meta.response_range!.kvs?.[0].value === context.meta;
+}
+
+/**
+ * Returns a transaction with writes of different rows. It writes the marker only if it writes or removes a row, because
+ * the revision of the latest marker is the table's.
+ */
+export function batchRequest(writes: readonly RowWrite[], context: BatchContext): string {
+  const { marker, value, base } = context;
+  const mark = put(marker, value);
+  const operations = writes.map((write) => operationOf(write, base));
+  const first = writes.some(isSure) ? mark : nested(writes.map((write) => failing(write, base)), [], [mark]);
+  return guarded(context, [first, ...operations]);
+}
+
+/** Whether a batch wrote its marker, from its first answer. */
+export function wasMarked({ response_put, response_txn }: OperationAnswer): boolean {
+  return response_put !== undefined || response_txn !== undefined && !response_txn.succeeded;
+}
+
+function operationOf(write: RowWrite, base: number): string {
+  const { key, expected } = write;
+  if (expected === undefined) return write.kind === "put" ? replace(key, write.value) : remove(key);
+  const operation = write.kind === "put" ? put(key, write.value) : remove(key);
+  return nested([writtenAt(key, revisionOf(expected, base))], [operation]);
+}
+
+/** Compares: the write fails. */
+function failing({ key, expected }: RowWrite, base: number): string {
+  // Only a removal may fail without an expected version: it needs a row.
+  return expected === undefined ? writtenAt(key, 0) : notWrittenAt(key, revisionOf(expected, base));
+}
+
+/** Returns the revision of a version: 0 for no row; -1, which no key has, for a version of an earlier cluster. */
+function revisionOf(version: number, base: number): number {
+  if (version === 0) return 0;
+  return version > base ? version - base : -1;
+}
+
+/** Returns the result of a write from its answer. */
+export function outcomeOf(write: RowWrite, answer: OperationAnswer): Outcome {
+  if (write.expected !== undefined) {
+    return { done: answer.response_txn?.succeeded === true, existed: write.expected !== 0 };
+  }
+  if (write.kind === "put") return { done: true, existed: answer.response_put?.prev_kv !== undefined };
+  const removed = answer.response_delete_range?.deleted !== undefined;
+  return { done: removed, existed: removed };
+}
+
+/** Returns the result of a write from its row before the transaction, which is what the compares saw. */
+export function outcomeAfter(write: RowWrite, before: KeyValue | undefined, base: number): Outcome {
+  const existed = before !== undefined;
+  if (write.expected === undefined) return { done: existed || write.kind === "put", existed };
+  return { done: Number(before?.mod_revision ?? 0) === revisionOf(write.expected, base), existed };
+}
+
+/** Returns a transaction with new rows, none of which may exist. */
+export function insertionRequest({ keys, values, expected }: Insertion, context: BatchContext): string {
+  const { marker, value, base } = context;
+  const compares = keys.map((key) => writtenAt(key, 0));
+  if (expected !== undefined) compares.push(unchangedSince(context.keys.markers, Math.max(expected - base, -1)));
+  return guarded(context, [put(marker, value), ...keys.map((key, i) => put(key, values[i]))], compares);
 }

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { MAX_WAITING_WRITES } from "../../lib/limits.ts";
 import type { Row } from "../../lib/store.ts";
-import { answered, answerLost, type FakeEtcd, Faulty, late, refused, refuses, requestLost } from "./fake_etcd.ts";
+import { decode, encode } from "../../lib/store/etcd_messages.ts";
+import { until } from "../support.ts";
+import { answered, answerLost, FakeEtcd, Faulty, late, refused, refuses, requestLost } from "./fake_etcd.ts";
 
 Deno.test("a write whose answer is lost is done once, and its outcome is told", async () => {
   await using faulty = await new Faulty().ready();
@@ -95,7 +98,7 @@ Deno.test("a write without any answer has an unknown outcome, and cannot undo a 
 Deno.test("no write waits for a cluster that is away, also behind one whose outcome is unknown", async () => {
   await using faulty = await new Faulty().ready();
   faulty.etcd.otherwise = requestLost;
-  // The lanes take one write of the row; the other waits for it.
+  // The row is once in a transaction: the other write waits.
   const [first, second] = await Promise.allSettled([faulty.put("a"), faulty.put("a")]);
   assert(first.status === "rejected" && second.status === "rejected");
   assert.match(first.reason.message, /the outcome of this write is unknown/);
@@ -206,7 +209,7 @@ Deno.test("an insertion that was refused does not say that its outcome is unknow
   await assert.rejects(faulty.store.insert(rows), { message: "The table's cluster does not answer" });
 });
 
-Deno.test("an insertion that expects a revision sees the writes of other servers, and its own lane", async () => {
+Deno.test("an insertion that expects a revision sees the writes of other servers, and its own", async () => {
   await using faulty = await new Faulty().ready();
   await using other = await new Faulty(faulty.etcd).ready();
   const revision = async () => (await faulty.store.snapshot()).revision;
@@ -242,4 +245,110 @@ Deno.test("a marker that was removed is made anew", async () => {
   faulty.etcd.answer("/v3/kv/txn", { success: [{ request_delete_range: { key: btoa(markers[0]) } }] });
   assert.equal((await faulty.put("a", '{"b":1}'))!.created, false);
   assert.equal(faulty.writes("a"), 2);
+});
+
+interface Operation {
+  readonly request_put?: { readonly key: string };
+  readonly request_txn?: { readonly success: readonly Operation[] };
+}
+
+/** The keys that operations write if what they expect is there. */
+function written(operations: readonly Operation[]): string[] {
+  return operations.flatMap(({ request_put, request_txn }) => {
+    return request_put === undefined ? written(request_txn?.success ?? []) : decode(request_put.key);
+  });
+}
+
+/** The rows that each transaction writes, those of an insertion in brackets. */
+function batches(etcd: FakeEtcd): string[] {
+  return etcd.requests.filter(({ body }) => body.compare?.length > 0).map(({ body }) => {
+    const names = written(body.success).filter((key) => key.startsWith("r/")).map((key) => key.slice(2)).join(" ");
+    // An insertion compares its rows beside the marker.
+    return body.compare.length > 1 ? `[${names}]` : names;
+  });
+}
+
+/** Starts writes of a writer that has its marker. */
+async function writer(): Promise<Faulty> {
+  const faulty = await new Faulty().ready();
+  await faulty.put("first");
+  faulty.etcd.requests.length = 0;
+  return faulty;
+}
+
+Deno.test("a row is once in a transaction, and whatever concerns it goes in its order", async () => {
+  await using faulty = await writer();
+  const insert = (...names: string[]) => faulty.store.insert(names.map((name) => ({ name, json: "{}" })));
+  const results = await Promise.all([
+    ...["a", "a", "b"].map((name) => faulty.put(name)),
+    insert("d", "c"),
+    ...["c", "e"].map((name) => faulty.put(name)),
+  ]);
+  assert.deepEqual(batches(faulty.etcd), ["a b e", "a", "[d c]", "c"]);
+  assert.deepEqual(results[3], []);
+});
+
+Deno.test("an insertion has a transaction of its own, and its turn", async () => {
+  await using faulty = await writer();
+  const insert = (name: string) => faulty.store.insert([{ name, json: "{}" }, { name: `${name}2`, json: "{}" }]);
+  await Promise.all([insert("a"), insert("b"), faulty.put("c"), insert("d")]);
+  assert.deepEqual(batches(faulty.etcd), ["[a a2]", "[b b2]", "c", "[d d2]"]);
+});
+
+Deno.test("a transaction has so many writes, and fewer if none of them is sure to be done", async () => {
+  await using faulty = await writer();
+  let rows = 0;
+  const sizes = async (sure: number, unsure: number) => {
+    faulty.etcd.requests.length = 0;
+    const expected = [...Array(sure).fill(undefined), ...Array(unsure).fill(0)];
+    await Promise.all(expected.map((version) => faulty.put(`n${rows++}`, "{}", version)));
+    return batches(faulty.etcd).map((keys) => keys.split(" ").length);
+  };
+  assert.deepEqual(await sizes(200, 0), [126, 74]);
+  assert.deepEqual(await sizes(0, 200), [63, 63, 63, 11]);
+  assert.deepEqual(await sizes(1, 200), [126, 63, 12]);
+});
+
+Deno.test("a transaction has so many bytes, and one write may have more", async () => {
+  await using faulty = await writer();
+  // Keys and values in base64 may have 1 MiB together.
+  const key = encode("r/a").length;
+  const fitting = (1024 * 1024 - 2 * key - encode("{}").length) * 3 / 4;
+  const json = (bytes: number) => JSON.stringify("x".repeat(bytes - 2));
+  const taken = async (...bytes: number[]) => {
+    faulty.etcd.requests.length = 0;
+    await Promise.all(bytes.map((count, i) => faulty.put("abc"[i], json(count))));
+    return batches(faulty.etcd);
+  };
+  assert.deepEqual(await taken(2_000_000, Math.floor(fitting), 2), ["a", "b c"]);
+  assert.deepEqual(await taken(2_000_000, Math.floor(fitting) + 3, 2), ["a", "b", "c"]);
+});
+
+Deno.test("too many writes are refused", async () => {
+  await using faulty = await new Faulty().ready();
+  const waiting = Promise.allSettled(Array.from({ length: MAX_WAITING_WRITES }, () => faulty.store.remove("a")));
+  await assert.rejects(faulty.put("a"), {
+    fault: "unavailable",
+    message: "100000 writes wait for the table's cluster already: try again soon",
+  });
+  faulty.etcd.otherwise = requestLost;
+  const results = await waiting;
+  assert(results.every(({ status }) => status === "rejected"));
+});
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+Deno.test("markers that nobody uses are removed when a server starts, but not the latest", async () => {
+  const etcd = new FakeEtcd();
+  const ages = [8, 6, 8, 100, 9];
+  ages.forEach((days, i) => {
+    const value = encode(`1 ${Date.now() - days * DAY_MS}`);
+    etcd.answer("/v3/kv/txn", { success: [{ request_put: { key: encode(`m/lane${i}`), value } }] });
+  });
+  await using faulty = new Faulty(etcd);
+  const { revision } = await faulty.store.snapshot();
+  const markers = () => etcd.keys.filter((key) => key.startsWith("m/"));
+  await until(() => markers().length < 5);
+  assert.deepEqual(markers(), ["m/lane1", "m/lane4"]);
+  assert.equal((await faulty.store.snapshot()).revision, revision, "the table has not changed");
 });
