@@ -19,8 +19,8 @@ import {
   type Written,
 } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
-import { EtcdCluster } from "./etcd_cluster.ts";
-import { EtcdError, EtcdGateway, type GatewayOptions } from "./etcd_gateway.ts";
+import { type ClusterOptions, EtcdCluster } from "./etcd_cluster.ts";
+import { EtcdError } from "./etcd_gateway.ts";
 import { encode, fewerRows, TableKeys } from "./etcd_messages.ts";
 import { BatchedReads, takeSnapshot } from "./etcd_reads.ts";
 import { EtcdWriter, removeOldMarkers } from "./etcd_writer.ts";
@@ -35,11 +35,9 @@ const MAX_INSERTED_BYTES = 32 * 1024 * 1024;
 const STEP_ROWS = 500;
 
 /** Options of an {@linkcode EtcdStore}. */
-export interface EtcdStoreOptions extends GatewayOptions {
+export interface EtcdStoreOptions extends ClusterOptions {
   /** The prefix of the table's keys, to which a `/` is added; by default none. */
   readonly prefix?: string;
-  /** Receives a line for the operator when the cluster stops answering, and when it answers again. */
-  readonly report?: (line: string) => void;
 }
 
 /** The table in an etcd cluster. */
@@ -57,10 +55,9 @@ export class EtcdStore implements Store {
 
   /** Creates the store. The cluster need not answer yet. */
   constructor(options: EtcdStoreOptions) {
-    const keys = new TableKeys(options.prefix === undefined ? "" : `${options.prefix}/`);
-    this.#cluster = new EtcdCluster({ ...options, gateway: new EtcdGateway(options), keys, now: undefined });
+    this.#cluster = new EtcdCluster(new TableKeys(options.prefix === undefined ? "" : `${options.prefix}/`), options);
     this.#reads = new BatchedReads(this.#cluster);
-    this.#writer = new EtcdWriter(this.#cluster, options.wait);
+    this.#writer = new EtcdWriter(this.#cluster);
     this.#cluster.answers.then(() => this.#tidy());
   }
 

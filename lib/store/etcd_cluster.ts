@@ -10,13 +10,12 @@
 import { CLUSTER_PROBE_MS } from "../limits.ts";
 import { StoreError } from "../store.ts";
 import { waitFor } from "../turns.ts";
-import { type AskOptions, EtcdError, type EtcdGateway, NO_ETCD } from "./etcd_gateway.ts";
+import { type AskOptions, EtcdError, EtcdGateway, type GatewayOptions, NO_ETCD } from "./etcd_gateway.ts";
 import {
   decode,
   encode,
   fewerRows,
-  type KeyValue,
-  MOST_ROWS,
+  MAX_ROWS,
   put,
   range,
   type RangeAnswer,
@@ -31,47 +30,37 @@ import {
 const DENIED_PROBE_MS = 5_000;
 
 /** Options of an {@linkcode EtcdCluster}. */
-export interface ClusterOptions {
-  /** Sends the requests. */
-  readonly gateway: Pick<EtcdGateway, "ask" | "close">;
-  /** The table's keys. */
-  readonly keys: TableKeys;
+export interface ClusterOptions extends GatewayOptions {
   /** Receives a line for the operator when the cluster stops answering, and when it answers again. */
   readonly report?: (line: string) => void;
-  /** A clock in milliseconds since 1970. */
-  readonly now?: () => number;
-  /** Resolves after so many milliseconds, or when the signal is aborted. */
-  readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** A cluster that may stop answering and recover. */
 export class EtcdCluster {
   /** The table's keys. */
   readonly keys: TableKeys;
-  readonly #gateway: ClusterOptions["gateway"];
+  readonly #gateway: EtcdGateway;
   readonly #report: (line: string) => void;
-  readonly #now: () => number;
   readonly #wait: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly #closed = new AbortController();
-  #base = "";
+  #base = 0;
   #down: StoreError | undefined;
   #answers: Promise<void>;
   #asked: Promise<void> | undefined;
 
   /** Creates the cluster, and sends it a first request. */
-  constructor({ gateway, keys, report = () => {}, now = Date.now, wait = waitFor }: ClusterOptions) {
+  constructor(keys: TableKeys, options: ClusterOptions) {
     this.keys = keys;
-    this.#gateway = gateway;
-    this.#report = report;
-    this.#now = now;
-    this.#wait = wait;
+    this.#gateway = new EtcdGateway(options);
+    this.#report = options.report ?? (() => {});
+    this.#wait = options.wait ?? waitFor;
     const asked = Promise.withResolvers<void>();
     this.#asked = asked.promise.then(() => this.#asked = undefined);
     this.#answers = this.#find(asked.resolve);
   }
 
-  /** The value of the table's `meta`, in base64: version = base + revision. */
-  get base(): string {
+  /** The base of the table's versions: version = base + revision. */
+  get base(): number {
     return this.#base;
   }
 
@@ -90,9 +79,14 @@ export class EtcdCluster {
     return this.#answers;
   }
 
-  /** Aborted once the store is closed. */
-  get closed(): AbortSignal {
-    return this.#closed.signal;
+  /** Whether the store is closed. */
+  get isClosed(): boolean {
+    return this.#closed.signal.aborted;
+  }
+
+  /** Waits before a request is repeated. */
+  pause(ms: number = CLUSTER_PROBE_MS): Promise<void> {
+    return this.#wait(ms, this.#closed.signal);
   }
 
   /**
@@ -148,24 +142,24 @@ export class EtcdCluster {
   /** Sends requests until one is answered. */
   async #find(asked: () => void): Promise<void> {
     for (;;) {
-      let pause = CLUSTER_PROBE_MS;
+      let pauseMs = CLUSTER_PROBE_MS;
       try {
         this.#base = await this.#open();
-        if (this.closed.aborted) return;
+        if (this.isClosed) return;
         if (this.#down !== undefined) this.#report("The table's cluster answers");
         this.#down = undefined;
         return;
       } catch (thrown) {
-        if (this.closed.aborted) return;
+        if (this.isClosed) return;
         // An answer that parses like one of etcd may lack its parts.
         const error = thrown instanceof EtcdError ? thrown : new EtcdError("unavailable", NO_ETCD, false);
-        if (error.fault === "denied") pause = DENIED_PROBE_MS;
+        if (error.fault === "denied") pauseMs = DENIED_PROBE_MS;
         this.#setDown(error);
       } finally {
         asked();
       }
-      await this.#wait(pause, this.#closed.signal);
-      if (this.closed.aborted) return;
+      await this.pause(pauseMs);
+      if (this.isClosed) return;
     }
   }
 
@@ -173,32 +167,28 @@ export class EtcdCluster {
    * Reads the base of versions, and creates it if there is none. It grows with the clock: after a loss of all data the
    * cluster counts revisions from 1 again, but no version recurs.
    */
-  async #open(): Promise<string> {
+  async #open(): Promise<number> {
     const { meta } = this.keys;
     const options = { once: true };
     const { kvs } = await this.#gateway.ask<RangeAnswer>("/v3/kv/range", rangeRequest(meta), options);
-    if (kvs !== undefined) return baseOf(kvs[0]);
-    const base = encode(String(this.#now() * 1000));
-    const body = transaction([writtenAt(meta, 0)], [put(meta, base)], [range(meta)]);
+    if (kvs !== undefined) return numberOf(kvs[0].value!);
+    const base = Date.now() * 1000;
+    const body = transaction([writtenAt(meta, 0)], [put(meta, encode(String(base)))], [range(meta)]);
     const made = await this.#gateway.ask<TxnAnswer>("/v3/kv/txn", body, options);
-    return made.succeeded ? base : baseOf(made.responses![0].response_range!.kvs![0]);
+    return made.succeeded ? base : numberOf(made.responses![0].response_range!.kvs![0].value!);
   }
-}
-
-function baseOf({ value }: KeyValue): string {
-  numberOf(value!);
-  return value!;
 }
 
 /**
  * Parses a base from base64.
  *
- * @throws {EtcdError} If it is not a number: another program wrote the key.
+ * @throws {EtcdError} If it is not a number in its usual form: another program wrote the key.
  */
 export function numberOf(base: string): number {
-  const number = Number(decode(base));
-  if (Number.isSafeInteger(number) && number > 0) return number;
-  throw new EtcdError("unavailable", `the key meta holds ${JSON.stringify(decode(base))}: expected a number`, false);
+  const text = decode(base);
+  const number = Number(text);
+  if (Number.isSafeInteger(number) && number > 0 && String(number) === text) return number;
+  throw new EtcdError("unavailable", `the key meta holds ${JSON.stringify(text)}: expected a number`, false);
 }
 
 /**
@@ -225,7 +215,7 @@ function reasonOf({ fault, message }: EtcdError, rows = 1): string {
   switch (fault) {
     case "too-large":
       if (/operations/.test(message)) return "The table's cluster takes fewer rows at once (etcd's --max-txn-ops)";
-      return rows > MOST_ROWS
+      return rows > MAX_ROWS
         ? "The table's cluster takes fewer rows at once (etcd's --max-request-bytes and --max-txn-ops)"
         : "The table's cluster takes fewer octets at once (etcd's --max-request-bytes)";
     case "full":

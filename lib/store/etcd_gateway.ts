@@ -11,16 +11,16 @@ import { CLUSTER_ANSWER_BYTES, CLUSTER_ERROR_BYTES, CLUSTER_WAIT_MS } from "../l
 import { waitFor } from "../turns.ts";
 
 /** Bytes of a request that extend each timeout by one millisecond. */
-const CLUSTER_BYTES_PER_MS = 1000;
+const BYTES_PER_MS = 1000;
 
 /** Pause after every node has failed once. */
-const CLUSTER_ROUND_MS = 100;
+const ROUND_PAUSE_MS = 100;
 
 /** How long to look for a node that answers, after another one has timed out. */
-const CLUSTER_ALIVE_MS = 500;
+const ALIVE_MS = 500;
 
 /** How long one node may take for a request before the next node is asked. */
-const CLUSTER_TRY_MS = 2_000;
+const TRY_MS = 2_000;
 
 /**
  * Why a request failed: no node answers; the user is refused, or lacks a permission; the cluster is full; the request is
@@ -124,9 +124,9 @@ export class EtcdGateway {
    */
   async ask<T>(path: string, body: string, options: AskOptions<T> = {}): Promise<T> {
     // A large request takes longer.
-    const more = Math.floor(body.length / CLUSTER_BYTES_PER_MS);
+    const more = Math.floor(body.length / BYTES_PER_MS);
     const end = this.#now() + (options.waitMs ?? CLUSTER_WAIT_MS) + more;
-    const tryMs = (options.tryMs ?? CLUSTER_TRY_MS) + more;
+    const tryMs = (options.tryMs ?? TRY_MS) + more;
     const { length: count } = this.#options.nodes;
     let maybeDone = false;
     let reason = "";
@@ -156,7 +156,7 @@ export class EtcdGateway {
       const next = tried.silent && !options.once ? await this.#livingNode(node) : (node + 1) % count;
       // Another request may have found a node that answers.
       if (this.#node === node) this.#node = next;
-      if (++failures % count === 0 && !options.once) await this.#wait(CLUSTER_ROUND_MS, this.#closed.signal);
+      if (++failures % count === 0 && !options.once) await this.#wait(ROUND_PAUSE_MS, this.#closed.signal);
     }
   }
 
@@ -170,7 +170,7 @@ export class EtcdGateway {
   async #livingNode(silent: number): Promise<number> {
     const { nodes } = this.#options;
     const others = nodes.map((_, i) => (silent + 1 + i) % nodes.length).slice(0, -1);
-    const signal = AbortSignal.any([AbortSignal.timeout(CLUSTER_ALIVE_MS), this.#closed.signal]);
+    const signal = AbortSignal.any([AbortSignal.timeout(ALIVE_MS), this.#closed.signal]);
     const answers = others.map(async (node) => {
       // A node answers this also without a leader, or with a refusal.
       const response = await this.#send(nodes[node], "/v3/maintenance/status", "{}", signal);
@@ -223,11 +223,7 @@ export class EtcdGateway {
     const { code, message } = errorIn(text);
     if (status === 401 || /user name is empty|revision of auth store is old/.test(message)) {
       if (this.#options.user !== undefined) return { kind: "unknown-user", token };
-      return {
-        kind: "refused",
-        fault: "denied",
-        reason: `${node}: etcd requires a user: name one with --etcd-user-file`,
-      };
+      return { kind: "refused", fault: "denied", reason: `${node}: etcd requires a user (--etcd-user-file)` };
     }
     const fault = faultOf(status, message);
     const reason = `${node}: ${status} ${message}`;

@@ -210,15 +210,15 @@ export interface Outcome {
 }
 
 /** The number of rows that fit a transaction beside its marker, with etcd's default limit. */
-export const MOST_WRITES: number = CLUSTER_TXN_OPERATIONS - 2;
+export const MAX_WRITES: number = CLUSTER_TXN_OPERATIONS - 2;
 /** The same if every row may fail: the marker then needs a compare for each row. */
-export const MOST_UNSURE_WRITES: number = CLUSTER_TXN_OPERATIONS / 2 - 1;
+export const MAX_UNSURE_WRITES: number = CLUSTER_TXN_OPERATIONS / 2 - 1;
 /** The number of new rows that fit a transaction if its marker exists, with etcd's default limit. */
-export const MOST_ROWS: number = CLUSTER_TXN_OPERATIONS - 1;
+export const MAX_ROWS: number = CLUSTER_TXN_OPERATIONS - 1;
 
 /** Returns how many rows to try after this many were too many; `undefined` if fewer do not help. */
 export function fewerRows(rows: number): number | undefined {
-  if (rows > MOST_ROWS) return MOST_ROWS;
+  if (rows > MAX_ROWS) return MAX_ROWS;
   return rows > 1 ? Math.floor(rows / 2) : undefined;
 }
 
@@ -237,9 +237,7 @@ export interface BatchContext {
   readonly revision: number;
   /** The marker's new value, in base64. */
   readonly value: string;
-  /** The value of `meta`, in base64. */
-  readonly meta: string;
-  /** The base: version = base + revision. */
+  /** The base, which `meta` must hold: version = base + revision. */
   readonly base: number;
 }
 
@@ -249,17 +247,17 @@ export function guarded(
   operations: readonly string[],
   compares: readonly string[] = [],
 ): string {
-  const { keys, marker, revision, meta } = context;
+  const { keys, marker, revision, base } = context;
   const guards = [writtenAt(marker, revision)];
   // A marker that exists proves that meta is unchanged.
-  if (revision === 0) guards.push(`{"key":"${keys.meta}","target":"VALUE","value":"${meta}"}`);
+  if (revision === 0) guards.push(`{"key":"${keys.meta}","target":"VALUE","value":"${encode(String(base))}"}`);
   return transaction([...guards, ...compares], operations, [range(marker), range(keys.meta)]);
 }
 
 /** Whether the guards held although the transaction was not executed, so that another of its compares failed. */
 export function guardsHold([marker, meta]: readonly OperationAnswer[], context: BatchContext): boolean {
   const revision = Number(marker.response_range!.kvs?.[0].mod_revision ?? 0);
-  return revision === context.revision && meta.response_range!.kvs?.[0].value === context.meta;
+  return revision === context.revision && decode(meta.response_range!.kvs?.[0].value) === String(context.base);
 }
 
 /**

@@ -10,10 +10,9 @@
  */
 
 import { setImmediate } from "node:timers";
-import { CLUSTER_PROBE_MS, CLUSTER_TXN_OPERATIONS, MAX_WAITING_WRITES } from "../limits.ts";
+import { CLUSTER_TXN_OPERATIONS, MAX_WAITING_WRITES } from "../limits.ts";
 import { StoreError } from "../store.ts";
-import { waitFor } from "../turns.ts";
-import { clusterError, type EtcdCluster, numberOf } from "./etcd_cluster.ts";
+import { clusterError, type EtcdCluster } from "./etcd_cluster.ts";
 import { EtcdError } from "./etcd_gateway.ts";
 import {
   type BatchContext,
@@ -27,9 +26,9 @@ import {
   isSure,
   type KeyValue,
   latestMarker,
-  MOST_ROWS,
-  MOST_UNSURE_WRITES,
-  MOST_WRITES,
+  MAX_ROWS,
+  MAX_UNSURE_WRITES,
+  MAX_WRITES,
   type OperationAnswer,
   type Outcome,
   outcomeAfter,
@@ -71,21 +70,20 @@ type WaitingRow = Waiting<RowWrite, WrittenOutcome>;
 type WaitingInsertion = Waiting<Insertion, readonly number[] | undefined>;
 type WaitingWrite = WaitingRow | WaitingInsertion;
 
-/** Whether a transaction was executed, and at which revision; `lost` if another program replaced the marker. */
-type Fate = { readonly kind: "done"; readonly revision: number } | { readonly kind: "not-done" | "lost" };
+/** Whether a transaction was executed; `lost` if another program replaced the marker or the data. */
+type Fate = "done" | "not-done" | "lost";
 
-/** How a transaction ended: with its answers, executed by an earlier attempt, or refused by a compare of its rows. */
-type Sent =
-  & { readonly revision: number; readonly base: number }
-  & (
-    | { readonly kind: "answered"; readonly answers: readonly OperationAnswer[] }
-    | { readonly kind: "repeated" | "refused" }
-  );
+interface Sent {
+  /** How the transaction ended: with answers, executed by an earlier attempt, or refused by a compare of its rows. */
+  readonly kind: "answered" | "repeated" | "refused";
+  readonly answers: readonly OperationAnswer[];
+  readonly revision: number;
+  readonly base: number;
+}
 
 /** Writes a table, with a marker of its own. */
 export class EtcdWriter {
   readonly #cluster: EtcdCluster;
-  readonly #wait: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly #marker: string;
   #waiting: WaitingWrite[] = [];
   #running = false;
@@ -93,12 +91,11 @@ export class EtcdWriter {
   #number = 0;
   /** The revision of the marker's last write, as far as known; 0 before the first one. */
   #revision = 0;
-  #maxWrites = MOST_WRITES;
+  #maxWrites = MAX_WRITES;
 
   /** Creates a writer. Its marker is written with its first rows. */
-  constructor(cluster: EtcdCluster, wait: (ms: number, signal: AbortSignal) => Promise<void> = waitFor) {
+  constructor(cluster: EtcdCluster) {
     this.#cluster = cluster;
-    this.#wait = wait;
     this.#marker = cluster.keys.marker(crypto.randomUUID());
   }
 
@@ -158,7 +155,7 @@ export class EtcdWriter {
       const { write } = waiting;
       const size = write.key.length + (write.kind === "put" ? write.value.length : 0);
       const sure: boolean = anySure || isSure(write);
-      const most = sure ? this.#maxWrites : Math.min(this.#maxWrites, MOST_UNSURE_WRITES);
+      const most = sure ? this.#maxWrites : Math.min(this.#maxWrites, MAX_UNSURE_WRITES);
       if (taken.length >= most || taken.length > 0 && bytes + size > MAX_BATCH_BYTES) break;
       anySure = sure;
       bytes += size;
@@ -242,20 +239,17 @@ export class EtcdWriter {
       const answer = await this.#cluster.transact(request(context), () => repeated = true);
       const revision = Number(answer.header.revision);
       const answers = answer.responses!;
-      const result: Sent = answer.succeeded
-        ? { kind: "answered", answers, revision, base }
-        : { kind: "refused", revision, base };
+      const result: Sent = { kind: answer.succeeded ? "answered" : "refused", answers, revision, base };
       if (answer.succeeded && isMarked(answers[0])) {
         this.#revision = revision;
         return result;
       }
-      let fate: Fate;
-      if (answer.succeeded || guardsHold(answers, context)) {
-        // Nothing was written. But an attempt without an answer may still arrive.
-        fate = repeated ? await whatWasDone(() => this.#fence()) : { kind: "not-done" };
-        if (fate.kind === "not-done") return result;
-      } else fate = this.#fateIn(answer);
-      if (fate.kind === "done") return { kind: "repeated", revision: fate.revision, base };
+      let fate: Fate = "not-done";
+      if (!answer.succeeded && !guardsHold(answers, context)) fate = this.#fateIn(answer);
+      // Nothing was written. But an attempt without an answer may still arrive.
+      else if (repeated) fate = await whatWasDone(() => this.#fence());
+      if (fate === "not-done") return result;
+      if (fate === "done") return { ...result, kind: "repeated", revision: this.#revision };
       if (repeated || losses === MAX_LOSSES) throw new EtcdError("unavailable", "the data was replaced", repeated);
       await this.#cluster.reopen();
     }
@@ -268,20 +262,20 @@ export class EtcdWriter {
     const answer = await this.#cluster.transact(guarded(context, [put(context.marker, context.value)]));
     if (answer.succeeded) {
       this.#revision = Number(answer.header.revision);
-      return { kind: "not-done" };
+      return "not-done";
     }
     const fate = this.#fateIn(answer, before);
-    if (fate.kind === "lost") await this.#cluster.reopen();
+    if (fate === "lost") await this.#cluster.reopen();
     return fate;
   }
 
-  /** Returns the fate of the last transaction, or of the one with another number, from a marker that has changed. */
+  /** Reads the marker's new revision, and the fate of the last transaction or of the one with this number. */
   #fateIn(answer: TxnAnswer, number: number = this.#number): Fate {
     const marker = answer.responses![0].response_range!.kvs?.[0];
     this.#revision = Number(marker?.mod_revision ?? 0);
     const last = marker === undefined ? NaN : parseInt(decode(marker.value));
-    if (last === number) return { kind: "done", revision: this.#revision };
-    return { kind: last === this.#number ? "not-done" : "lost" };
+    if (last === number) return "done";
+    return last === this.#number ? "not-done" : "lost";
   }
 
   /** Invalidates all transactions sent before, however long it takes. Meanwhile no write starts. */
@@ -290,13 +284,13 @@ export class EtcdWriter {
       // No client waits for a cluster that may never come back.
       if (this.#cluster.down !== undefined) this.#failAll(this.#cluster.down);
       await this.#cluster.answers;
-      if (this.#cluster.closed.aborted) return;
+      if (this.#cluster.isClosed) return;
       try {
         await this.#fence();
         return;
       } catch (error) {
         this.#failAll(clusterError(error));
-        if (this.#cluster.down === undefined) await this.#wait(CLUSTER_PROBE_MS, this.#cluster.closed);
+        if (this.#cluster.down === undefined) await this.#cluster.pause();
       }
     }
   }
@@ -307,11 +301,8 @@ export class EtcdWriter {
 
   #nextContext(): BatchContext {
     const { base, keys } = this.#cluster;
-    return {
-      ...{ keys, marker: this.#marker, revision: this.#revision },
-      value: encode(`${++this.#number} ${Date.now()}`),
-      ...{ meta: base, base: numberOf(base) },
-    };
+    const value = encode(`${++this.#number} ${Date.now()}`);
+    return { keys, marker: this.#marker, revision: this.#revision, value, base };
   }
 }
 
@@ -351,8 +342,8 @@ export async function removeOldMarkers(cluster: EtcdCluster): Promise<void> {
     const writtenMs = Number(decode(value).split(" ")[1]);
     return Number(mod_revision) < latest && writtenMs < Date.now() - MARKER_MS;
   });
-  for (let i = 0; i < old.length; i += MOST_ROWS) {
-    const some = old.slice(i, i + MOST_ROWS);
+  for (let i = 0; i < old.length; i += MAX_ROWS) {
+    const some = old.slice(i, i + MAX_ROWS);
     // A marker that was written meanwhile is in use.
     const unchanged = some.map(({ key, mod_revision }) => writtenAt(key, Number(mod_revision)));
     await cluster.transact(transaction(unchanged, some.map(({ key }) => remove(key))));

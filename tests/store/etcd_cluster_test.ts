@@ -71,7 +71,7 @@ Deno.test("servers that start together agree on what makes versions", async () =
 
 Deno.test("a base is a number", () => {
   assert.equal(numberOf(encode("17")), 17);
-  for (const text of ["", "snail", "0", "-1", "1.5", "9007199254740993"]) {
+  for (const text of ["", "snail", "0", "017", "-1", "1.5", "9007199254740993"]) {
     assert.throws(() => numberOf(encode(text)), { name: "EtcdError", fault: "unavailable" }, text);
   }
 });

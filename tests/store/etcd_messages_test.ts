@@ -4,8 +4,8 @@ import {
   decode,
   encode,
   insertionRequest,
-  MOST_UNSURE_WRITES,
-  MOST_WRITES,
+  MAX_UNSURE_WRITES,
+  MAX_WRITES,
   outcomeAfter,
   outcomeOf,
   type RowWrite,
@@ -40,7 +40,6 @@ const CONTEXT = {
   marker: "TQ==",
   revision: 5,
   value: "Tg==",
-  meta: "MTAwMA==",
   base: BASE,
 };
 const NEW = { ...CONTEXT, revision: 0 };
@@ -98,8 +97,8 @@ Deno.test("a batch has as many operations and compares as etcd allows, nested on
     ) => Math.max(request_txn.compare.length, request_txn.success.length, request_txn.failure.length));
     return most + Math.max(0, ...nested);
   };
-  assert.equal(operations(batchRequest([put(), ...Array(MOST_WRITES - 1).fill(put(0))], NEW)), 128);
-  assert.equal(operations(batchRequest(Array(MOST_UNSURE_WRITES).fill(put(0)), NEW)), 127);
+  assert.equal(operations(batchRequest([put(), ...Array(MAX_WRITES - 1).fill(put(0))], NEW)), 128);
+  assert.equal(operations(batchRequest(Array(MAX_UNSURE_WRITES).fill(put(0)), NEW)), 127);
 });
 
 Deno.test("an insertion expects none of its rows, and the table's revision where one is given", () => {

@@ -93,7 +93,7 @@ test("a user logs in, and again when the token is gone; a wrong one is refused, 
   const [node] = nodes.urls;
   const refusals: [options: Partial<EtcdStoreOptions>, detail: string, report: string][] = [
     [{ user: { name: "snail", password: "wrong" } }, "refuses this server", "etcd refuses the user or the password"],
-    [{}, "refuses this server", "etcd requires a user: name one with --etcd-user-file"],
+    [{}, "refuses this server", "etcd requires a user (--etcd-user-file)"],
     [{ user, prefix: "u" }, "does not allow this server to do that", "403 etcdserver: permission denied"],
   ];
   for (const [options, detail, report] of refusals) {
