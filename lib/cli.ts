@@ -271,6 +271,7 @@ function connectOptions({ options, positionals, given }: Parsed<typeof CONNECT_F
   const { userPass, ...endpoint } = parseAddress(address, options.port);
   const { print, verbose, rawFile } = options;
   if (print !== undefined && verbose) throw new UsageError("--print and --verbose cannot be used together");
+  if (options.crlf && rawFile === undefined) throw new UsageError("--crlf needs --raw FILE");
   if (rawFile !== undefined && command.length > 0) {
     throw new UsageError(`--raw and a command cannot be used together, saw ${quote(command[0])}`);
   }

@@ -23,6 +23,7 @@ import { Output } from "./client/output.ts";
 import { type ReplOptions, runCommand, runCommands } from "./client/repl.ts";
 import { processTerminal, terminalInput } from "./client/terminal_input.ts";
 import { WrongInput } from "./client/words.ts";
+import { withLineEnds } from "./exchange.ts";
 import type { FieldLine } from "./http_message.ts";
 import { MAX_RAW_BYTES, MAX_SENT_FILE_BYTES } from "./limits.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
@@ -149,12 +150,13 @@ async function fieldsOfAll({ endpoint, tokenFile, userPass }: ConnectOptions): P
 
 /** Parses the single command of the command line, if any. */
 async function commandAlone(
-  { command, rawFile }: ConnectOptions,
+  { command, rawFile, crlf }: ConnectOptions,
   table: TableWords,
 ): Promise<(() => Command) | undefined> {
   if (rawFile === undefined) return command.length === 0 ? undefined : () => parseArguments(command, table);
-  const bytes = await readFile(`--raw ${rawFile}`, rawFile, MAX_RAW_BYTES);
-  if (bytes.length === 0) throw new Failure(`${rawFile === "-" ? "The input" : rawFile} holds no octets to send`);
+  const octets = await readFile(`--raw ${rawFile}`, rawFile, MAX_RAW_BYTES);
+  if (octets.length === 0) throw new Failure(`${rawFile === "-" ? "The input" : rawFile} holds no octets to send`);
+  const bytes = crlf ? withLineEnds(octets) : octets;
   return () => ({ kind: "raw", steps: [{ kind: "send", bytes }] });
 }
 

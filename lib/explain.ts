@@ -12,9 +12,11 @@ import { EXIT_FAILURE } from "./exit_code.ts";
 import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS } from "./limits.ts";
 import { isColored, painterFor, terminalColumns } from "./terminal.ts";
 import { CaptureExplainer, type Explained } from "./traffic/capture/explainer.ts";
-import { ALL_KEPT, Explainer, messageKindOf } from "./exchange.ts";
-import { type ExplainTextOptions, explanationText } from "./traffic/explain/text.ts";
-import { CaptureError, captureFormatOf, FORMAT_BYTES, otherFormatOf } from "./traffic/capture/packet_file.ts";
+import { ALL_KEPT, type Placed, Turns } from "./exchange.ts";
+import { FOREIGN_BYTES, foreignForm } from "./traffic/explain/foreign.ts";
+import { afterBareLine, bareFirstLine, MessagesText } from "./traffic/explain/messages.ts";
+import type { ExplainTextOptions } from "./traffic/explain/text.ts";
+import { CaptureError, captureFormatOf, otherFormatOf } from "./traffic/capture/packet_file.ts";
 
 /** Memory for output that is kept. */
 const OUTPUT_BYTES = 1024 * 1024;
@@ -31,9 +33,11 @@ export async function explain(options: ExplainOptions): Promise<number> {
     painter: painterFor(isColored(options.color)),
   };
   const pieces = piecesOf(input);
-  const start = await startOf(pieces);
+  const start = await startOf(pieces, FOREIGN_BYTES);
   const other = otherFormatOf(start);
   if (other !== undefined) throw otherFormat(options.file, other);
+  const foreign = foreignForm(start);
+  if (foreign !== undefined) throw new Failure(`${inputName(options.file)} ${foreign}`);
   const isCapture = captureFormatOf(start) !== undefined;
   if (!isCapture && options.connection !== undefined) {
     throw new UsageError(`--connection needs a capture (pcapng or pcap): ${inputName(options.file)} has messages`);
@@ -49,48 +53,49 @@ export async function explain(options: ExplainOptions): Promise<number> {
   }
 }
 
-/** Explains requests or responses in the order of the file. */
+/** Explains requests and responses in the order of the file. */
 async function explainMessages(
   input: InputFile,
-  pieces: AsyncIterable<Uint8Array>,
+  pieces: AsyncGenerator<Uint8Array>,
   start: Uint8Array,
-  { file, answers, all }: ExplainOptions,
+  { file, answers, all, crlf }: ExplainOptions,
   layout: ExplainTextOptions,
 ): Promise<number> {
   if (start.length === 0) throw new Failure(`${inputName(file)} holds no octets, so there is no message`);
   const methods = [...answers];
-  const direction = messageKindOf(start);
-  const explainer = new Explainer({
+  const bareLine = crlf ? undefined : bareFirstLine(start);
+  const turns = new Turns({
     answers: () => methods.shift(),
+    crlf: crlf || bareLine !== undefined,
     ...all && { kept: ALL_KEPT },
   });
+  const view = new MessagesText(layout);
   let valid = true;
-  let messages = 0;
-  const print = async () => {
-    let text = "";
-    for (const explanation of explainer.take()) {
-      const { kind, start, state } = explanation;
-      valid &&= state === "whole";
-      const what = kind === "unread" ? "not explained" : `${kind} ${messages + 1}`;
-      const title = messages++ === 0 ? "" : `\n${what}, from octet ${start} on\n`;
-      text += title + explanationText(explanation, layout);
-    }
-    await writeAll(Deno.stdout, ENCODER.encode(text));
+  const print = async (placed: readonly Placed[]) => {
+    valid &&= placed.every(({ explanation }) => explanation.state === "whole");
+    await writeAll(Deno.stdout, ENCODER.encode(placed.map((one) => view.of(one)).join("")));
   };
-  explainer.octets(direction, start);
-  await print();
+  turns.receive(start);
   let rest = "";
+  if (bareLine !== undefined) {
+    const more = await startOf(pieces, EXPLAIN_READ_BYTES);
+    turns.receive(more);
+    const isWhole = more.length < EXPLAIN_READ_BYTES;
+    if (isWhole) turns.end();
+    await print(afterBareLine(bareLine, turns.take(), isWhole));
+  }
+  await print(turns.take());
   for await (const bytes of pieces) {
     // The input may have no end.
-    if (explainer.labels[direction].needsNoMore) {
+    if (turns.needsNoMore) {
       rest = "\nThe rest of the input is not read\n";
       break;
     }
-    explainer.octets(direction, bytes);
-    await print();
+    turns.receive(bytes);
+    await print(turns.take());
   }
-  explainer.labels[direction].end();
-  await print();
+  turns.end();
+  await print(turns.take());
   if (input.damage !== undefined) rest = `\n${input.damage}\n`;
   await writeAll(Deno.stdout, ENCODER.encode(rest));
   return valid ? 0 : EXIT_FAILURE;
@@ -170,10 +175,10 @@ async function* piecesOf(input: Source): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Returns at least the octets that tell what they start, if there are so many. */
-async function startOf(pieces: AsyncGenerator<Uint8Array>): Promise<Uint8Array> {
+/** Returns at least so many octets, if there are so many. */
+async function startOf(pieces: AsyncGenerator<Uint8Array>, least: number): Promise<Uint8Array> {
   const start = new ByteBuffer(EXPLAIN_READ_BYTES);
-  while (start.length < FORMAT_BYTES) {
+  while (start.length < least) {
     const { done, value } = await pieces.next();
     if (done) break;
     start.append(value);

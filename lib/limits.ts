@@ -253,6 +253,8 @@ export const MAX_FLAG_FILE_BYTES: number = 1024 * 1024;
 export const EXPLAIN_READ_BYTES: number = 64 * 1024;
 /** Columns of text that is not written to a terminal. */
 export const FALLBACK_COLUMNS: number = 80;
+/** Requests of a file that may wait for their responses, where those follow in turn. */
+export const MAX_WAITING_IN_TURN: number = 1000;
 /** Octets of the last exchange that are kept until the user asks to explain them. */
 export const KEPT_EXCHANGE_BYTES: number = 64 * 1024;
 /** Octets of one message's content that `explain` shows, unless `--all` is given. */

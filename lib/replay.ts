@@ -15,7 +15,8 @@ import { ClientConnection } from "./client/connection.ts";
 import { MAX_REPLAYED_CONNECTIONS } from "./limits.ts";
 import { isColored, painterFor } from "./terminal.ts";
 import { afterResetText, captureEvents } from "./traffic/capture/reader.ts";
-import { CaptureError, captureFormatOf, FORMAT_BYTES, otherFormatOf } from "./traffic/capture/packet_file.ts";
+import { CaptureError, captureFormatOf, otherFormatOf } from "./traffic/capture/packet_file.ts";
+import { FOREIGN_BYTES, foreignForm } from "./traffic/explain/foreign.ts";
 import { Replayer } from "./traffic/replay/replayer.ts";
 import { Script } from "./traffic/replay/script.ts";
 import { type RecordedServer, Survey } from "./traffic/replay/survey.ts";
@@ -105,11 +106,14 @@ async function survey(
 
 /** @throws {Failure} If the input does not start as a capture. */
 async function requireCapture(input: Source, file: string): Promise<void> {
-  const start = new Uint8Array(FORMAT_BYTES);
-  for (let length = 0, count: number | null = 0; length < start.length && count !== null; length += count ?? 0) {
-    count = await input.read(start.subarray(length));
+  const buffer = new Uint8Array(FOREIGN_BYTES);
+  let length = 0;
+  for (let count: number | null = 0; length < buffer.length && count !== null; length += count ?? 0) {
+    count = await input.read(buffer.subarray(length));
   }
+  const start = buffer.subarray(0, length);
   const other = otherFormatOf(start);
   if (other !== undefined) throw otherFormat(file, other);
-  if (captureFormatOf(start) === undefined) throw new Failure(`${file} is no capture, expected pcapng or pcap`);
+  if (captureFormatOf(start) !== undefined) return;
+  throw new Failure(`${file} ${foreignForm(start) ?? "is no capture, expected pcapng or pcap"}`);
 }

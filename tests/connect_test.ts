@@ -36,6 +36,23 @@ Deno.test("raw is shown the same way piped, alone, and from a file, whatever --p
   );
 });
 
+Deno.test("--crlf sends CR LF for each bare LF of a file outside of content", async () => {
+  await using server = await ServeProcess.start(["--quiet", "--fields", "*"]);
+  using folder = new TempFolder();
+  const file = folder.file("request");
+  const head = "PUT /a HTTP/1.1\nHost: localhost\nContent-Type: application/json\nContent-Length: 11\n\n";
+  await Deno.writeTextFile(file, `${head}{\n"b": "1"\n}`.replace("11", "12"));
+  const raw = (...flags: string[]) =>
+    runProgram(["connect", `127.0.0.1:${server.port}`, "--raw", file, ...flags], "", ["--allow-net", "--allow-read"]);
+  assert.match((await raw()).stdout, /by the rules: may be refused: 400 at octet 15/);
+  const { code, stdout } = await raw("--crlf");
+  assert.equal(code, 0);
+  assert.match(
+    stdout,
+    /Content-Length: 12\\r\\n\\r\\n\{\\n"b": "1"\\n\}\nby the rules: a complete request[^]*201 Created/,
+  );
+});
+
 Deno.test("raw's exit code is that of the last response, 1 for wrong steps, 2 for no answer in time", async () => {
   await using server = await ServeProcess.start(["--quiet"]);
   const raw = (...steps: string[]) =>
@@ -100,6 +117,7 @@ Deno.test("an answer against the rules makes the exit code 3, which outranks 4, 
 
 const failures: [args: string[], input: string, message: RegExp][] = [
   [["--raw", "-"], "", /^wiretable: The input holds no octets to send\n$/],
+  [["--crlf", "get", "all"], "", /^wiretable: --crlf needs --raw FILE\n$/],
   [["--raw", "-", "get", "all"], "", /^wiretable: --raw and a command cannot be used together, saw "get"\n$/],
   [
     ["--raw", "some file"],

@@ -40,6 +40,41 @@ Deno.test("octets of another protocol after 101 are no fault", async () => {
   assert.match(stdout, /\nnot explained, from octet 48 on\n/);
 });
 
+Deno.test("a stream of Wireshark is explained: requests and responses in turn", async () => {
+  const stream = `${GET}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok${GET}HTTP/1.1 204 No Content\r\n\r\n`;
+  const { code, stdout } = await run(["-"], stream);
+  assert.equal(code, 0);
+  assert.deepEqual(stdout.match(/^\w.* on$/gm), [
+    ...["response 1, from octet 27 on", "request 2, from octet 67 on", "response 2, from octet 94 on"],
+  ]);
+});
+
+Deno.test("a file with LF is explained, and by --crlf as valid", async () => {
+  const lines = GET.replaceAll("\r", "");
+  const { code, stdout } = await run(["-"], lines);
+  assert.equal(code, 1);
+  assert.match(stdout, /!! A bare LF [^]*fix: [^]*--crlf [^]*Host: a\\r\\n +which site/);
+  const converted = await run(["-", "--crlf"], lines);
+  assert.deepEqual([converted.code, converted.stdout], [0, (await run(["-"], GET)).stdout]);
+  // Content and its last line end are apart.
+  const content = "POST / HTTP/1.1\nHost: a\nContent-Length: 2\n\nab\n";
+  assert.match((await run(["-"], content)).stdout, /one line end too many after the\n? +content/);
+});
+
+Deno.test("a file without octets of messages is refused by one line, by replay too", async () => {
+  using folder = new TempFolder();
+  const file = folder.file("page.har");
+  await Deno.writeTextFile(file, '{"log":{"version":"1.2"}}');
+  const line = new RegExp(
+    `^wiretable: ${RegExp.escape(file)} is a HAR file, which has no octets of messages: .*; .*\\n$`,
+  );
+  for (const command of ["explain", "replay"]) {
+    const { code, stdout, stderr } = await runProgram([command, file], "", ["--allow-read"]);
+    assert.deepEqual([code, stdout], [1, ""]);
+    assert.match(stderr, line);
+  }
+});
+
 const endings: [what: string, code: number, start: string, shown: RegExp][] = [
   [
     "a broken message",

@@ -8,7 +8,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   relay: ["listening", "passing", "cli", "client", "server", "traffic", "codec", "data"],
   passing: ["client", "server", "exchange", "codec"],
   listening: ["cli", "server", "traffic", "data"],
-  connect: ["cli", "client", "table", "traffic", "codec", "data"],
+  connect: ["cli", "client", "table", "exchange", "traffic", "codec", "data"],
   explain: ["cli", "exchange", "traffic", "codec"],
   replay: ["cli", "client", "traffic"],
   page: ["cli", "client", "server", "table", "exchange", "traffic", "codec", "data"],

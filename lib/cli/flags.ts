@@ -235,6 +235,7 @@ export const CONNECT_FLAGS = {
   explain: switchFlag("explain", "explain each octet of each exchange"),
   recordFile: RECORD_FILE,
   rawFile: fileFlag("raw", "read", "send the octets of this file unchanged", "FILE|-"),
+  crlf: switchFlag("crlf", "with --raw: a bare \\n outside content as \\r\\n"),
   timeoutMs: TIMEOUT("how long to wait for the server"),
   caFile: CA_FILE,
   tokenFile: TOKEN_FILE("send the first bearer token in this file"),
@@ -249,6 +250,7 @@ export const EXPLAIN_FLAGS = {
   }),
   connection: CONNECTION("explain only the capture's connection N"),
   all: switchFlag("all", "show all content and chunks, not a screenful"),
+  crlf: switchFlag("crlf", "read each bare \\n outside of content as \\r\\n"),
   color: COLOR,
 };
 

@@ -82,8 +82,8 @@ a site's own name is needed: curl --connect-to SITE:80:${DEFAULT_HOST}:${RELAY_P
     summary: "what each octet means",
     about: "explain each octet of the messages in a file",
     details: `\
-FILE has requests or responses as they were sent; - is the standard input.
-Messages that start with HTTP/ are responses. FILE may also be a capture
+FILE has requests, responses, or both in turn, as they were sent; - is the
+standard input. What starts with HTTP/ is a response. FILE may also be a capture
 (pcapng or pcap) of serve --record, connect --record, Wireshark, tcpdump: then
 each connection's requests stand beside their responses. gzip is expanded.`,
     flags: [...Object.values(EXPLAIN_FLAGS), HELP_FLAG],

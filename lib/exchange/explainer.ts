@@ -23,6 +23,8 @@ export interface ExplainOptions {
   readonly kept?: Kept;
   /** Limits other than those of `serve` and `connect`. */
   readonly limits?: Partial<MessageLimits>;
+  /** Whether octets of both directions come in turn; see {@linkcode Pairing.takeBack}. */
+  readonly inTurn?: boolean;
   /** Receives what the pairing tells, once it is labelled. */
   readonly tell?: (event: ExchangeEvent) => void;
 }
@@ -36,7 +38,7 @@ export class Explainer {
   #finished: Explanation[] = [];
 
   /** Creates an explainer that has received nothing. */
-  constructor({ answers, kept, limits, tell }: ExplainOptions = {}) {
+  constructor({ answers, kept, limits, inTurn, tell }: ExplainOptions = {}) {
     const finished = (explanation: Explanation) => void this.#finished.push(explanation);
     this.labels = {
       request: new Labels("request", kept, finished),
@@ -46,16 +48,27 @@ export class Explainer {
     this.pairing = new Pairing((event) => {
       this.labels[event.direction].tell(event);
       tell?.(event);
-    }, { answers, limits: { request: { ...REQUEST_LIMITS, ...any }, response: { ...RESPONSE_LIMITS, ...any } } });
+    }, {
+      answers,
+      inTurn,
+      limits: { request: { ...REQUEST_LIMITS, ...any }, response: { ...RESPONSE_LIMITS, ...any } },
+    });
   }
 
-  /** Receives the octets of one read, which may change after the call; see {@linkcode Pairing.octets}. */
-  octets(direction: Direction, bytes: Uint8Array, time?: number): void {
+  /**
+   * Receives the octets of one read, which may change after the call; see {@linkcode Pairing.octets}.
+   *
+   * @returns What follows the message that ended, if octets come in turn; see {@linkcode Pairing.takeBack}.
+   */
+  octets(direction: Direction, bytes: Uint8Array, time?: number): Uint8Array | undefined {
     const { request, response } = this.labels;
     this.labels[direction].lend(bytes);
     this.pairing.octets(direction, bytes, time);
+    const rest = this.pairing.takeBack(direction);
+    this.labels[direction].giveBack(rest?.length ?? 0);
     request.keep();
     response.keep();
+    return rest;
   }
 
   /** Takes the explanations finished so far. */

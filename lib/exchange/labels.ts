@@ -92,6 +92,12 @@ export class Labels {
     this.#received += bytes.length;
   }
 
+  /** Gives back the last octets that were received. */
+  giveBack(count: number): void {
+    this.#received -= count;
+    this.#piece = this.#piece.subarray(0, this.#piece.length - count);
+  }
+
   /**
    * Copies octets without a row, because the piece may change: all octets of a message, but only some that are not read.
    */

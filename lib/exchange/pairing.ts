@@ -28,7 +28,7 @@ import {
   type ResponseHead,
 } from "../http_message.ts";
 import { maskCredentials } from "../masking.ts";
-import { type MessageLimits, REQUEST_LIMITS, RESPONSE_LIMITS } from "../limits.ts";
+import { MAX_WAITING_IN_TURN, type MessageLimits, REQUEST_LIMITS, RESPONSE_LIMITS } from "../limits.ts";
 import {
   type Direction,
   type Exchange,
@@ -50,12 +50,15 @@ export interface PairingOptions {
    * direction is known, so that no octets are held.
    */
   readonly answers?: () => string | undefined;
+  /** Whether octets of both directions come in turn; see {@linkcode Pairing.takeBack}. */
+  readonly inTurn?: boolean;
 }
 
 /** Decodes both directions of a connection and pairs the messages. */
 export class Pairing {
   readonly #tell: (event: ExchangeEvent) => void;
   readonly #answers: (() => string | undefined) | undefined;
+  readonly #inTurn: boolean;
   readonly #requests: Way;
   readonly #responses: Way;
   /** Exchanges without a complete final response, in the order of their requests. */
@@ -69,9 +72,10 @@ export class Pairing {
   #leftHttp = false;
 
   /** Creates a pairing whose listener receives what happens, in order. */
-  constructor(tell: (event: ExchangeEvent) => void, { limits, answers }: PairingOptions = {}) {
+  constructor(tell: (event: ExchangeEvent) => void, { limits, answers, inTurn = false }: PairingOptions = {}) {
     this.#tell = tell;
     this.#answers = answers;
+    this.#inTurn = inTurn;
     this.#requests = new Way("request", limits?.request ?? REQUEST_LIMITS);
     this.#responses = new Way("response", limits?.response ?? RESPONSE_LIMITS);
   }
@@ -113,6 +117,7 @@ export class Pairing {
     const way = this.#way(direction);
     const from = way.received;
     way.received += bytes.length;
+    way.paused = false;
     const arrival = ++this.#calls;
     if (way.search !== undefined) return this.#find(way, way.search, bytes, { time, arrival });
     if (way.stopped === undefined) {
@@ -129,6 +134,19 @@ export class Pairing {
     if (!way.holds && !startsMessage(bytes, direction)) return;
     way.hold(bytes, from, time, arrival);
     if (way.readOn && way.holds) this.#resume(way);
+  }
+
+  /**
+   * Takes back what follows a message, or a head with Expect, if octets come in turn: who sent it is for the caller to
+   * tell. It is valid as long as the octets received last; `undefined` while the message goes on.
+   */
+  takeBack(direction: Direction): Uint8Array | undefined {
+    const way = this.#way(direction);
+    if (!way.paused) return undefined;
+    const octets = way.decoder.takeUnread();
+    way.received -= octets.length;
+    if (way.message !== undefined) way.message.to = way.received;
+    return octets;
   }
 
   /** Receives the end of one direction. */
@@ -204,7 +222,7 @@ export class Pairing {
   }
 
   #read(way: Way): void {
-    while (way.stopped === undefined) {
+    while (way.stopped === undefined && !way.paused) {
       if (way.message === undefined) {
         const { unread } = way.decoder;
         if (unread.length === 0) break;
@@ -261,7 +279,8 @@ export class Pairing {
     way.message = message;
     if (isRequest) {
       exchange.request = message as Message<RequestHead>;
-      if (this.#answers === undefined) this.#open.push(exchange);
+      if (this.#answers === undefined || this.#inTurn) this.#open.push(exchange);
+      if (this.#inTurn && this.#open.length > MAX_WAITING_IN_TURN) this.#open.shift();
     } else exchange.responses.push(message as Message<ResponseHead>);
     this.#tell({ kind: "began", direction, message });
     if (isRequest) this.#readOn(this.#responses);
@@ -298,6 +317,7 @@ export class Pairing {
       case "request":
         message.head = event;
         message.exchange.method = event.method;
+        way.paused = this.#inTurn && event.fields.get("expect") !== undefined;
         this.#tell({ kind: "head", direction, message, head: event, to: way.at });
         break;
       case "response":
@@ -311,6 +331,7 @@ export class Pairing {
         message.to = way.start = way.at;
         message.ended = way.time;
         way.message = undefined;
+        way.paused = this.#inTurn;
         way.closes = !message.head!.persistent;
         this.#tell({ kind: "ended", direction, message, trailers: event.trailers });
         if (direction === "request") this.#requested(way, message as Message<RequestHead>);

@@ -43,6 +43,8 @@ export class Way {
   behind: number | undefined;
   /** Looks for the next message behind octets that are missing. */
   search: StartLineSearch<Arrival> | undefined;
+  /** Whether the caller decides who sent what comes next. */
+  paused = false;
   /** Whether the direction has ended. */
   ended = false;
   /** Whether it has to end after the last complete message (RFC 9112 §9.3). */

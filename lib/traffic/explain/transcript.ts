@@ -92,7 +92,8 @@ export class Transcript {
     switch (event.kind) {
       case "write":
         this.#line(event, ">");
-        return this.#explainer.octets("request", event.bytes);
+        this.#explainer.octets("request", event.bytes);
+        return;
       case "read":
         return this.#read(event);
       case "fin":

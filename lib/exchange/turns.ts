@@ -1,0 +1,175 @@
+/**
+ * Explains messages of a file, where requests and responses may follow one another in turn.
+ *
+ * @module
+ */
+
+import { NO_BYTES, octetString } from "../bytes.ts";
+import type { Explanation } from "./explanation.ts";
+import { Explainer, type ExplainOptions } from "./explainer.ts";
+import { LineEnds } from "./line_ends.ts";
+import type { Direction, ExchangeEvent, Message } from "./messages.ts";
+import { MAX_SEARCHED_LINE_BYTES } from "../limits.ts";
+import { protocolOf } from "./start_lines.ts";
+
+/** An explanation, and the offset of its first octet in the file. */
+export interface Placed {
+  /** The explanation. */
+  readonly explanation: Explanation;
+  /** The offset; if line ends are converted, in the converted octets. */
+  readonly at: number;
+}
+
+/** Options of {@linkcode Turns}. */
+export interface TurnsOptions extends Pick<ExplainOptions, "kept" | "limits"> {
+  /** Returns the method that a response answers whose request is not there. */
+  readonly answers: () => string | undefined;
+  /** Whether bare LF outside of content is explained as if it were CR LF. */
+  readonly crlf: boolean;
+}
+
+const RESPONSE_START = "HTTP/";
+const LINE_ENDS = /^(?:\r?\n)+/;
+
+/**
+ * Explains the octets of a file in order. What begins with `HTTP/` is a response at the start of the file, behind a
+ * message, and behind a head with Expect.
+ */
+export class Turns {
+  readonly #explainer: Explainer;
+  readonly #lines: LineEnds | undefined;
+  /** Who sent the last octets; `undefined` at the start. */
+  #direction: Direction | undefined;
+  /** Whether the next octets tell who sent them. */
+  #isTurn = true;
+  /** The first octets of a turn, as long as they are too few to tell. */
+  #held = NO_BYTES as Uint8Array;
+  #hasRequests = false;
+  #hadContent = false;
+  #ended = false;
+  /** Octets of line ends that are in no message. */
+  #between = 0;
+  readonly #starts = new WeakMap<Message, number>();
+  #placed: Placed[] = [];
+
+  /** Creates an explainer at the start of a file. */
+  constructor({ crlf, ...options }: TurnsOptions) {
+    this.#explainer = new Explainer({ ...options, inTurn: true, tell: (event) => this.#tell(event) });
+    if (crlf) this.#lines = new LineEnds((octets) => this.#receive(octets), options.answers);
+  }
+
+  /** Whether more octets would change nothing. */
+  get needsNoMore(): boolean {
+    return this.#direction !== undefined && !this.#isTurn && this.#explainer.labels[this.#direction].needsNoMore;
+  }
+
+  /** Receives the next octets, which may change after the call. */
+  receive(bytes: Uint8Array): void {
+    if (this.#lines === undefined) this.#receive(bytes);
+    else this.#lines.receive(bytes);
+  }
+
+  /** Ends the file. */
+  end(): void {
+    const held = this.#held;
+    this.#held = NO_BYTES;
+    if (held.length > 0) this.#feed(held, true);
+    this.#ended = true;
+    this.#explainer.labels.request.end();
+    this.#explainer.labels.response.end();
+  }
+
+  /** Takes what is explained, in the order of the file. */
+  take(): Placed[] {
+    for (const explanation of this.#explainer.take()) {
+      const { message, start, direction } = explanation;
+      this.#placed.push({ explanation, at: this.#starts.get(message!) ?? this.#offset(direction, start) });
+    }
+    // A request that a response interrupts is explained after it.
+    const waiting = this.#ended ? undefined : this.#explainer.pairing.message("request");
+    const until = waiting?.state === "incomplete" ? this.#starts.get(waiting)! : Infinity;
+    const all = this.#placed.sort((a, b) => a.at - b.at);
+    this.#placed = all.filter(({ at }) => at >= until);
+    return all.filter(({ at }) => at < until);
+  }
+
+  #tell(event: ExchangeEvent): void {
+    if (event.kind === "began") {
+      this.#hadContent = false;
+      this.#hasRequests ||= event.direction === "request";
+      this.#starts.set(event.message, this.#offset(event.direction, event.message.from));
+    } else if (event.kind === "content") this.#hadContent = true;
+  }
+
+  /** The offset in the file of an octet of the direction that has the turn. */
+  #offset(direction: Direction, at: number): number {
+    return at + this.#between + this.#explainer.pairing.received(direction === "request" ? "response" : "request");
+  }
+
+  #receive(bytes: Uint8Array): void {
+    if (this.#held.length === 0) return this.#feed(bytes, false);
+    const all = new Uint8Array(this.#held.length + bytes.length);
+    all.set(this.#held);
+    all.set(bytes, this.#held.length);
+    this.#held = NO_BYTES;
+    this.#feed(all, false);
+  }
+
+  #feed(bytes: Uint8Array, isEnd: boolean): void {
+    for (let rest: Uint8Array | undefined = bytes; rest !== undefined && rest.length > 0;) {
+      if (this.#isTurn) {
+        const next = this.#next(octetString(rest, 0, Math.min(rest.length, MAX_SEARCHED_LINE_BYTES)), isEnd);
+        if (next === undefined) return void (this.#held = rest.slice());
+        if (typeof next === "number") {
+          rest = rest.subarray(next);
+          continue;
+        }
+        this.#direction = next;
+      }
+      rest = this.#explainer.octets(this.#direction!, rest);
+      this.#isTurn = rest !== undefined;
+    }
+  }
+
+  /** Returns who sent the next octets, or how many of them are no message; `undefined` if that needs more octets. */
+  #next(start: string, isEnd: boolean): Direction | number | undefined {
+    if (start.startsWith(RESPONSE_START)) return "response";
+    if (RESPONSE_START.startsWith(start) && !isEnd) return undefined;
+    const last = this.#direction;
+    if (last === undefined) return RESPONSE_START.startsWith(start) ? "response" : "request";
+    const { pairing } = this.#explainer;
+    const request = pairing.message("request");
+    const isAwaited = request?.state === "incomplete";
+    if (isAwaited && !request.exchange.over) return "request";
+    const protocol = protocolOf(start, "request");
+    if (protocol === undefined && !isEnd) return undefined;
+    const begins = protocol === "HTTP/1";
+    if (isAwaited && begins) pairing.gap("request");
+    if (isAwaited) return "request";
+    const excess = this.#lineEnds(last, start);
+    if (excess > 0) return excess;
+    if (last === "response" && pairing.stop(last) !== undefined) return last;
+    return begins || this.#hasRequests && protocol === undefined ? "request" : last;
+  }
+
+  /** Explains line ends behind a message, unless they may precede the next one. Returns their number of octets. */
+  #lineEnds(direction: Direction, start: string): number {
+    const [octets] = LINE_ENDS.exec(start) ?? [""];
+    const isIgnored = direction === "request" && /^(?:\r\n)*$/.test(octets);
+    if (octets === "" || isIgnored && !this.#hadContent) return 0;
+    const count = octets.split("\n").length - 1;
+    const what = `${count === 1 ? "one line end" : `${count} line ends`} too many`;
+    const label = `${what} after the ${this.#hadContent ? "content" : direction}`;
+    const { length } = octets;
+    const rows = [{ start: 0, end: length, kind: "unread" as const, octets, label, rule: "RFC 9112 §2.2" }];
+    const from = this.#explainer.pairing.received(direction);
+    const at = this.#offset(direction, from);
+    const state = isIgnored ? "whole" : "broken";
+    this.#placed.push({
+      at,
+      explanation: { direction, kind: "unread", start: from, length, rows, findings: [], state },
+    });
+    this.#between += length;
+    return length;
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Explains the messages of a file as text, in their order.
+ *
+ * @module
+ */
+
+import { octetString } from "../../bytes.ts";
+import { explainOctets, type Explanation, messageKindOf, type Placed } from "../../exchange.ts";
+import { type ExplainTextOptions, explanationText } from "./text.ts";
+
+/** The text on messages. */
+export class MessagesText {
+  readonly #options: ExplainTextOptions;
+  #isFirst = true;
+
+  /** Starts with the first message. */
+  constructor(options: ExplainTextOptions) {
+    this.#options = options;
+  }
+
+  /** Returns the text on the next explanation. */
+  of({ explanation, at }: Placed): string {
+    const { kind, message } = explanation;
+    const interim = message?.interim ? "interim " : "";
+    const what = kind === "unread" ? "not explained" : `${interim}${kind} ${message!.exchange.number}`;
+    const title = this.#isFirst ? "" : `\n${what}, from octet ${at} on\n`;
+    this.#isFirst = false;
+    return title + explanationText(explanation, this.#options);
+  }
+}
+
+/** Returns the explanation of a file's first line if that ends in a bare LF, and is no worse. */
+export function bareFirstLine(start: Uint8Array): Explanation | undefined {
+  const [first] = explainOctets(messageKindOf(start), start);
+  const { fault, rows } = first ?? {};
+  if (fault?.code !== "bare-lf" || fault.offset !== octetString(start).indexOf("\n")) return undefined;
+  return { ...first, rows: rows!.filter(({ kind }) => kind !== "unread"), length: fault.offset + 1 };
+}
+
+/**
+ * Puts the explanation of a first line that ends in a bare LF before that of a file, whose line ends are converted.
+ *
+ * @param isWhole Whether these are all of the file's messages, so that it is known whether there is content.
+ */
+export function afterBareLine(line: Explanation, placed: readonly Placed[], isWhole: boolean): Placed[] {
+  const hasContent = !isWhole ||
+    placed.some(({ explanation }) => explanation.rows.some(({ kind }) => kind === "content"));
+  const [{ explanation: first, at }, ...more] = placed;
+  const fix = `${line.fault!.fix}: --crlf reads the file so${hasContent ? "" : ", unix2dos converts it"}`;
+  const fault = { ...line.fault!, fix };
+  // A fault of its own has its own lines.
+  if (first.fault !== undefined) return [{ explanation: { ...line, fault }, at }, ...placed];
+  const rows = [...line.rows, ...first.rows.filter(({ kind }) => kind !== "start")];
+  const rest = { text: "the lines after the first are explained as if they ended in \\r\\n" };
+  return [
+    { explanation: { ...first, rows, fault, findings: [rest, ...first.findings], state: "broken" }, at },
+    ...more,
+  ];
+}
