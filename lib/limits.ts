@@ -253,6 +253,8 @@ export const MAX_FLAG_FILE_BYTES: number = 1024 * 1024;
 export const EXPLAIN_READ_BYTES: number = 64 * 1024;
 /** Columns of text that is not written to a terminal. */
 export const FALLBACK_COLUMNS: number = 80;
+/** Entity tags of a connection that are remembered for what a 304 says of them. */
+export const MAX_KNOWN_TAGS: number = 1000;
 /** Requests of a file that may wait for their responses, where those follow in turn. */
 export const MAX_WAITING_IN_TURN: number = 1000;
 /** Octets of the last exchange that are kept until the user asks to explain them. */

@@ -49,6 +49,14 @@ Deno.test("a stream of Wireshark is explained: requests and responses in turn", 
   ]);
 });
 
+Deno.test("Basic credentials and percent-encoding are spelt out", async () => {
+  const request = "GET /%ED%95%91 HTTP/1.1\r\nHost: a\r\nAuthorization: Basic dXNlcjpwYXNz\r\n\r\n";
+  const { code, stdout } = await run(["-"], request);
+  assert.equal(code, 0);
+  assert.match(stdout, /\/%ED%95%91 +is \/핑: each %XX one octet of UTF-8\n +\(RFC 3986 §2\.1\)/);
+  assert.match(stdout, /dXNlcjpwYXNz +spells user:pass: base64 hides nothing\n +\(RFC 7617 §2\)/);
+});
+
 Deno.test("a file with LF is explained, and by --crlf as valid", async () => {
   const lines = GET.replaceAll("\r", "");
   const { code, stdout } = await run(["-"], lines);

@@ -11,6 +11,7 @@ import { counted, NO_BYTES, octetString } from "../bytes.ts";
 import { acceptedIn, CAUSES, type HttpError, type RequestHead, type ResponseHead } from "../http_message.ts";
 import { SHOWN_CHUNKS, SHOWN_CONTENT_BYTES, UNREAD_KEPT_BYTES } from "../limits.ts";
 import type { Explanation, Fault, Finding, Kept, Row, RowKind } from "./explanation.ts";
+import { KnownTags } from "./known_tags.ts";
 import type { Direction, ExchangeEvent, Message, Stop } from "./messages.ts";
 import { chunkLabel, HEAD_END, NO_TRAILERS, sectionRows, startLineRows, TRAILERS_END } from "./rows.ts";
 import {
@@ -55,6 +56,7 @@ export class Labels {
   /** Where what is labelled now starts: a message, or octets that are not read. */
   #start = 0;
   #message: Message | undefined;
+  readonly #tags = new KnownTags();
   #stopped: Stop | undefined;
   #ended = false;
 
@@ -185,8 +187,9 @@ export class Labels {
     this.#cutHead(this.#octets(to), start);
     const chunked = head.contentLength === undefined && head.fields.get("transfer-encoding") !== undefined;
     const { interim, exchange } = message;
+    const holds = head.kind === "response" ? this.#tags.finding(exchange, head) : undefined;
     const facts = { head, interim, answers: exchange.method, chunked, chunks: 0, contentBytes: 0, lost: 0 };
-    this.#facts = { ...facts, accepted: acceptedIn(head) };
+    this.#facts = { ...facts, holds, accepted: acceptedIn(head) };
     this.#phase = chunked ? "chunks" : "content";
   }
 

@@ -8,7 +8,7 @@
 
 import type { Part, Row } from "./explanation.ts";
 import { readable } from "./octet_text.ts";
-import { MEMBER, valueParts } from "./values.ts";
+import { MEMBER, spelling, valueParts } from "./values.ts";
 import { FIELD_MEANINGS, type Meaning, METHOD_MEANINGS, STATUS_CLASSES, STATUS_MEANINGS } from "./words.ts";
 
 const EXTENSION_METHOD: Meaning = ["an extension", "RFC 9110 §9.1"];
@@ -51,17 +51,26 @@ function targetForm(method: string, target: string): Meaning {
   return target === "*" ? ["asterisk", "RFC 9112 §3.2.4"] : ["absolute", "RFC 9112 §3.2.2"];
 }
 
-/** Returns authority, path and query parameters of a target; `undefined` if it is only a path. */
+/**
+ * Returns authority, path and query parameters of a target, with what they spell; `undefined` if it is only a path that
+ * is not percent-encoded.
+ */
 function targetParts(target: string, start: number, length: number): Part[] | undefined {
   const query = target.indexOf("?");
   const scheme = target.startsWith("/") ? 0 : target.indexOf("//") + 2;
-  if (query < 0 && (scheme === 0 || !target.includes("://"))) return undefined;
+  if (query < 0 && (scheme === 0 || !target.includes("://"))) {
+    const label = spelling(target);
+    return label === undefined ? undefined : [{ start, end: start + length, label }];
+  }
+  const spelt = (label: string, text: string) => [label, spelling(text) ?? []].flat().join("; ");
   const mark = query < 0 ? target.length : query;
   const path = scheme === 0 ? 0 : target.indexOf("/", scheme);
   const parts: Part[] = [];
   const hasPath = path >= 0 && path < mark;
   if (scheme > 0) parts.push({ start, end: start + (hasPath ? path : mark), label: "scheme and authority" });
-  if (hasPath) parts.push({ start: start + path, end: start + mark, label: "path" });
+  if (hasPath) {
+    parts.push({ start: start + path, end: start + mark, label: spelt("path", target.substring(path, mark)) });
+  }
   for (let at = mark; at < target.length;) {
     const next = target.indexOf("&", at + 1);
     const end = next < 0 ? target.length : next;
@@ -69,7 +78,7 @@ function targetParts(target: string, start: number, length: number): Part[] | un
     parts.push({
       start: start + at,
       end: start + end,
-      label: name === "" ? "empty query" : `query parameter ${readable(name)}`,
+      label: name === "" ? "empty query" : spelt(`query parameter ${readable(name)}`, target.substring(at, end)),
     });
     at = end;
   }
@@ -106,7 +115,7 @@ export function fieldRow(line: string, start: number): Row {
     start + valueStart,
     member,
   );
-  if (values.length < 2) {
+  if (values.length < 2 && (kind !== "uri" || values.length === 0)) {
     const more = values.length === 1 && values[0].label !== "" && values[0].label !== member
       ? `; ${values[0].label}`
       : "";

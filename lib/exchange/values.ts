@@ -5,7 +5,7 @@
  */
 
 import type { Part } from "./explanation.ts";
-import { readable } from "./octet_text.ts";
+import { octetsOf, readable, units } from "./octet_text.ts";
 import { CACHE_DIRECTIVES, CONNECTION_OPTIONS, type ValueKind } from "./words.ts";
 
 /** The label of a member without a meaning of its own. */
@@ -46,6 +46,12 @@ export function valueParts(kind: ValueKind, value: string, start: number, member
       return rangeParts(value, start);
     case "condition":
       return [{ start, end: start + value.length, label: conditionLabel(value.trim()) }];
+    case "uri": {
+      const label = spelling(value);
+      return label === undefined ? [] : [{ start, end: start + value.length, label }];
+    }
+    case "credentials":
+      return credentialParts(value, start);
     case "list":
       return cut(value, start, ",", (text) => memberLabel(text, member));
   }
@@ -123,4 +129,40 @@ function rangeLabel(text: string): string {
   if (first === undefined || first + last === "") return "not a range";
   if (first === "") return `the last ${last} octets`;
   return last === "" ? `from octet ${first} on` : `octets ${first} to ${last}`;
+}
+
+/** Percent-encoded octets (RFC 3986 §2.1), and the reserved characters (§2.2), which mean something else unencoded. */
+const ENCODED = /((?:%[\dA-Fa-f]{2})+)/;
+const RESERVED = ":/?#[]@!$&'()*+,;=";
+
+/**
+ * Says what a percent-encoded text spells; `undefined` if it has nothing to decode. What is reserved, a control
+ * character, invisible or no UTF-8 stays as it is written.
+ */
+export function spelling(octets: string): string | undefined {
+  const pieces = octets.split(ENCODED);
+  const spelt = pieces.map((piece, i) => i % 2 === 0 ? readable(piece) : decoded(piece)).join("");
+  return spelt === readable(octets) ? undefined : `is ${spelt}: each %XX one octet of UTF-8 (RFC 3986 §2.1)`;
+}
+
+function decoded(run: string): string {
+  let at = 0;
+  return units(String.fromCharCode(...Uint8Array.fromHex(run.replaceAll("%", "")))).map((unit) => {
+    const written = run.substring(at, at += 3 * octetsOf(unit));
+    if (unit === "\\\\") return "\\";
+    return unit.startsWith("\\") || RESERVED.includes(unit) ? written : unit;
+  }).join("");
+}
+
+/** Divides credentials of the scheme Basic, whose coding hides nothing (RFC 7617 §2). */
+function credentialParts(value: string, start: number): Part[] {
+  const [, scheme, coded] = /^(basic +)([\w+/]+=*)[ \t]*$/i.exec(value) ?? [];
+  if (coded === undefined) return [];
+  try {
+    const at = start + scheme.length;
+    const label = `spells ${readable(atob(coded))}: base64 hides nothing (RFC 7617 §2)`;
+    return [{ start, end: at, label: "scheme" }, { start: at, end: start + value.length, label }];
+  } catch {
+    return [];
+  }
 }

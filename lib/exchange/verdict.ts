@@ -34,6 +34,8 @@ export interface MessageFacts {
   readonly answers: string;
   /** What is accepted, though it breaks a rule. */
   readonly accepted: Accepted[];
+  /** What a 304 says of an earlier response. */
+  readonly holds: Finding | undefined;
   /** Whether the content is chunked. */
   readonly chunked: boolean;
   /** The number of chunks so far, without the empty last one. */
@@ -76,6 +78,7 @@ export function contentFindings(facts: MessageFacts, state: "whole" | "incomplet
     findings.push({ text: `${counted(contentBytes, "octet")} of content in ${counted(chunks, "chunk")}` });
   } else if (!chunked) findings.push(...lengthFinding(head, answers, contentBytes));
   if (facts.lost > 0) findings.push({ text: `${counted(facts.lost, "octet")} of the content not captured` });
+  if (facts.holds !== undefined) findings.push(facts.holds);
   const announced = Math.max(contentBytes, head.contentLength ?? 0);
   if (head.kind === "request" && announced > REQUEST_LIMITS.maxContentBytes) {
     const text =

@@ -108,7 +108,9 @@ export type ValueKind =
   | "tags"
   | "range"
   | "cookies"
-  | "condition";
+  | "condition"
+  | "uri"
+  | "credentials";
 
 /** A field: what it says, the section, what its value is made of, and what a member of a list or the first part is. */
 export type FieldMeaning = readonly [text: string, rule: string, value?: ValueKind, member?: string];
@@ -135,14 +137,14 @@ export const FIELD_MEANINGS: ReadonlyMap<string, FieldMeaning> = new Map<string,
   ["allow", ["methods the target takes", "RFC 9110 §10.2.1", "list", "method"]],
   ["alt-svc", ["other places for this service", "RFC 7838 §3", "list", "service"]],
   ["authentication-info", ["what follows from authentication", "RFC 9110 §11.6.3"]],
-  ["authorization", ["credentials for the server", "RFC 9110 §11.6.2"]],
+  ["authorization", ["credentials for the server", "RFC 9110 §11.6.2", "credentials"]],
   ["cache-control", ["rules for caches", "RFC 9111 §5.2", "cache"]],
   ["connection", ["options for this connection alone", "RFC 9110 §7.6.1", "options"]],
   ["content-disposition", ["whether to show or save the content", "RFC 6266 §4", "parameters", "disposition"]],
   ["content-encoding", ["codings applied to the content", "RFC 9110 §8.4", "list", "coding"]],
   ["content-language", ["language of the content's audience", "RFC 9110 §8.5", "list", "language"]],
   ["content-length", ["octets of content", "RFC 9110 §8.6"]],
-  ["content-location", ["where this very content is found", "RFC 9110 §8.7"]],
+  ["content-location", ["where this very content is found", "RFC 9110 §8.7", "uri"]],
   ["content-range", ["which part of the whole this is", "RFC 9110 §14.4"]],
   ["content-security-policy", ["what a page may load and run", "CSP Level 3 §3.1"]],
   ["content-type", ["media type of the content", "RFC 9110 §8.3", "parameters", "media type"]],
@@ -162,7 +164,7 @@ export const FIELD_MEANINGS: ReadonlyMap<string, FieldMeaning> = new Map<string,
   ["keep-alive", ["how long the connection is kept", "RFC 2068 §19.7.1", "list"]],
   ["last-modified", ["when the content was changed last", "RFC 9110 §8.8.2", "date"]],
   ["link", ["related resources", "RFC 8288 §3", "list", "link"]],
-  ["location", ["where to go, or what was created", "RFC 9110 §10.2.2"]],
+  ["location", ["where to go, or what was created", "RFC 9110 §10.2.2", "uri"]],
   ["max-forwards", ["hops that are left", "RFC 9110 §7.6.2"]],
   ["mime-version", ["version of MIME, without use in HTTP", "RFC 9112 §B.1"]],
   ["origin", ["site of the page that sends this", "RFC 6454 §7"]],
@@ -170,9 +172,9 @@ export const FIELD_MEANINGS: ReadonlyMap<string, FieldMeaning> = new Map<string,
   ["priority", ["how urgent the response is", "RFC 9218 §5", "list"]],
   ["proxy-authenticate", ["how to log in to the proxy", "RFC 9110 §11.7.1"]],
   ["proxy-authentication-info", ["what follows from the proxy's login", "RFC 9110 §11.7.3"]],
-  ["proxy-authorization", ["credentials for the proxy", "RFC 9110 §11.7.2"]],
+  ["proxy-authorization", ["credentials for the proxy", "RFC 9110 §11.7.2", "credentials"]],
   ["range", ["the part that is wanted", "RFC 9110 §14.2", "range"]],
-  ["referer", ["where the link to the target was", "RFC 9110 §10.1.3"]],
+  ["referer", ["where the link to the target was", "RFC 9110 §10.1.3", "uri"]],
   ["retry-after", ["when to try again", "RFC 9110 §10.2.3", "condition"]],
   ["sec-fetch-dest", ["what the page needs this for", "Fetch Metadata §2.1"]],
   ["sec-fetch-mode", ["mode of the page's request", "Fetch Metadata §2.2"]],

@@ -21,6 +21,7 @@ Deno.test("start lines are divided into parts", () => {
   ]);
 });
 
+const OCTETS = "each %XX one octet of UTF-8 (RFC 3986 §2.1)";
 const targets: [method: string, target: string, form: string, parts: string[]][] = [
   ["GET", "/", "origin", []],
   ["GET", "/a?b=1&&c", "origin", ["/a|path", "?b=1|query parameter b", "&|empty query", "&c |query parameter c"]],
@@ -29,6 +30,12 @@ const targets: [method: string, target: string, form: string, parts: string[]][]
   ["GET", "http://a/b", "absolute", ["http://a|scheme and authority", "/b |path"]],
   ["GET", "http://a", "absolute", ["http://a |scheme and authority"]],
   ["CONNECT", "a:1", "authority", []],
+  ["GET", "/%ED%95%91", "origin", [`/%ED%95%91 |is /핑: ${OCTETS}`]],
+  ["GET", "/%ED%95%91?a=%C3%A9&b", "origin", [
+    `/%ED%95%91|path; is /핑: ${OCTETS}`,
+    `?a=%C3%A9|query parameter a; is ?a=é: ${OCTETS}`,
+    "&b |query parameter b",
+  ]],
 ];
 
 for (const [method, target, form, expected] of targets) {
@@ -52,6 +59,10 @@ Deno.test("a single part of a field is described in the field's label", () => {
   assert.equal(fieldRow("Accept: */*\r\n", 0).label, "media types the client takes");
   assert.equal(fieldRow("Content-Type: text/html\r\n", 0).label, "media type of the content");
   assert.equal(fieldRow("Content-Type: text/html; charset=utf-8\r\n", 0).parts![1].label, "media type");
+  const location = fieldRow("Location: /%ED%95%91\r\n", 0);
+  assert.equal(location.label, "where to go, or what was created");
+  assert.equal(location.parts![1].label, `is /핑: ${OCTETS}`);
+  assert.equal(fieldRow("Location: /a\r\n", 0).parts, undefined);
   assert.equal(fieldRow("X-Y: close\r\n", 0).label, "an extension field");
 });
 

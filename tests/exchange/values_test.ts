@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { valueParts } from "../../lib/exchange/values.ts";
+import { spelling, valueParts } from "../../lib/exchange/values.ts";
 import type { ValueKind } from "../../lib/exchange/words.ts";
 
 const cases: [kind: ValueKind, value: string, parts: string[]][] = [
@@ -40,6 +40,19 @@ const cases: [kind: ValueKind, value: string, parts: string[]][] = [
   ["condition", '"a"', ['"a"|a strong tag']],
   ["condition", 'W/"a"', ['W/"a"|a weak tag: the same meaning']],
   ["condition", "120", ["120|seconds"]],
+  ["uri", "/a", []],
+  ["uri", "/%ED%95%91%ED%95%91", ["/%ED%95%91%ED%95%91|is /핑핑: each %XX one octet of UTF-8 (RFC 3986 §2.1)"]],
+  ["credentials", "Basic dXNlcjpwYXNz", [
+    "Basic |scheme",
+    "dXNlcjpwYXNz|spells user:pass: base64 hides nothing (RFC 7617 §2)",
+  ]],
+  ["credentials", "basic  w6k6G1s= ", [
+    "basic  |scheme",
+    "w6k6G1s= |spells é:\\x1b[: base64 hides nothing (RFC 7617 §2)",
+  ]],
+  ["credentials", "Basic *******", []],
+  ["credentials", "Basic a", []],
+  ["credentials", "Bearer dXNlcjpwYXNz", []],
   ["condition", "Sun, 06 Nov 1994 08:49:37 GMT", ["Sun, 06 Nov 1994 08:49:37 GMT|in GMT"]],
 ];
 
@@ -55,5 +68,26 @@ for (const [kind, value, parts] of cases) {
       `${value.slice(start - 7, end - 7)}|${label}`
     );
     assert.deepEqual(shown, parts);
+  });
+}
+
+const spelt: [written: string, shown: string | undefined][] = [
+  ["/a+b", undefined],
+  ["/a%20b", "/a b"],
+  ["/%e2%82%ac%F0%9F%98%80", "/€😀"],
+  ["/100%25", "/100%"],
+  // What is reserved means something else when it is not encoded (RFC 3986 §2.2).
+  ["/a%2Fb%3f%26", undefined],
+  ["/%ED%95%91%2F%00%1b%7F", "/핑%2F%00%1b%7F"],
+  // What is no UTF-8, or would not be seen, stays too.
+  ["/%ff%41%c3", "/%ffA%c3"],
+  ["/%E2%80%AE%C2%9B", undefined],
+  ["/%5c%zz%4", "/\\%zz%4"],
+  ["\xff%41", "\\xffA"],
+];
+
+for (const [written, shown] of spelt) {
+  Deno.test(`${JSON.stringify(written)} spells ${shown ?? "nothing else"}`, () => {
+    assert.equal(spelling(written), shown && `is ${shown}: each %XX one octet of UTF-8 (RFC 3986 §2.1)`);
   });
 }
