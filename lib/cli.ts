@@ -153,6 +153,7 @@ export function parseCommandLine(args: readonly string[]): Invocation {
     case "explain": {
       const { options, positionals, help } = parseFlags(rest, EXPLAIN_FLAGS);
       if (help) return { kind: "text", text: helpOf("explain") };
+      if (options.list && options.json) throw new UsageError("--list and --json cannot be used together");
       const file = onlyFile("explain takes one file, or - for the input", positionals);
       return { kind: "explain", options: { ...options, file }, files: { read: file === "-" ? [] : [file], write: [] } };
     }

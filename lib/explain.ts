@@ -14,7 +14,8 @@ import { isColored, painterFor, terminalColumns } from "./terminal.ts";
 import { CaptureExplainer, type Explained } from "./traffic/capture/explainer.ts";
 import { ALL_KEPT, type Placed, Turns } from "./exchange.ts";
 import { FOREIGN_BYTES, foreignForm } from "./traffic/explain/foreign.ts";
-import { afterBareLine, bareFirstLine, MessagesText } from "./traffic/explain/messages.ts";
+import { MessagesJson } from "./traffic/explain/json.ts";
+import { afterBareLine, bareFirstLine, MessagesList, MessagesText } from "./traffic/explain/messages.ts";
 import type { ExplainTextOptions } from "./traffic/explain/text.ts";
 import { CaptureError, captureFormatOf, otherFormatOf } from "./traffic/capture/packet_file.ts";
 
@@ -58,7 +59,7 @@ async function explainMessages(
   input: InputFile,
   pieces: AsyncGenerator<Uint8Array>,
   start: Uint8Array,
-  { file, answers, all, crlf }: ExplainOptions,
+  { file, answers, all, crlf, json, list }: ExplainOptions,
   layout: ExplainTextOptions,
 ): Promise<number> {
   if (start.length === 0) throw new Failure(`${inputName(file)} holds no octets, so there is no message`);
@@ -69,7 +70,7 @@ async function explainMessages(
     crlf: crlf || bareLine !== undefined,
     ...all && { kept: ALL_KEPT },
   });
-  const view = new MessagesText(layout);
+  const view = json ? new MessagesJson(all) : list ? new MessagesList() : new MessagesText(layout);
   let valid = true;
   const print = async (placed: readonly Placed[]) => {
     valid &&= placed.every(({ explanation }) => explanation.state === "whole");
@@ -82,7 +83,7 @@ async function explainMessages(
     turns.receive(more);
     const isWhole = more.length < EXPLAIN_READ_BYTES;
     if (isWhole) turns.end();
-    await print(afterBareLine(bareLine, turns.take(), isWhole));
+    await print(afterBareLine(bareLine, turns.take(), { isWhole, isText: !json && !list }));
   }
   await print(turns.take());
   for await (const bytes of pieces) {
@@ -96,8 +97,10 @@ async function explainMessages(
   }
   turns.end();
   await print(turns.take());
+  await writeAll(Deno.stdout, ENCODER.encode(view.end()));
   if (input.damage !== undefined) rest = `\n${input.damage}\n`;
-  await writeAll(Deno.stdout, ENCODER.encode(rest));
+  // Notes are no lines of JSON.
+  await writeAll(json ? Deno.stderr : Deno.stdout, ENCODER.encode(rest));
   return valid ? 0 : EXIT_FAILURE;
 }
 
@@ -112,7 +115,9 @@ async function explainCapture(
   if (answers.length > 0) throw new UsageError("--answers is for responses alone: a capture has their requests");
   const { valid, connections, notes, failure, printed } = await explainInPasses(input, start, options, layout);
   const lines = [...notes, input.damage].map((note) => note === undefined ? "" : `${note}\n`).join("");
-  if (lines !== "") await writeAll(Deno.stdout, ENCODER.encode(printed ? `\n${lines}` : lines));
+  // Notes are no lines of JSON.
+  const notesTo = options.json ? Deno.stderr : Deno.stdout;
+  if (lines !== "") await writeAll(notesTo, ENCODER.encode(printed && !options.json ? `\n${lines}` : lines));
   if (failure !== undefined) throw cannotRead(file, failure);
   if (connections === 0) throw new Failure(`${inputName(file)} has no TCP connection`);
   if (connection !== undefined && connection > connections) {
@@ -127,7 +132,7 @@ async function explainCapture(
 async function explainInPasses(
   input: InputFile,
   start: Uint8Array,
-  { connection }: ExplainOptions,
+  { connection, json }: ExplainOptions,
   layout: ExplainTextOptions,
 ): Promise<Explained & { readonly failure: CaptureError | undefined; readonly printed: boolean }> {
   const output = new ByteBuffer(OUTPUT_BYTES);
@@ -142,7 +147,8 @@ async function explainInPasses(
   let valid = true;
   const notes: string[] = [];
   for (let from = 1, first: Uint8Array = start;; first = NO_BYTES) {
-    const explainer = new CaptureExplainer({ ...layout, print, connection, from, again: input.rewind !== undefined });
+    const again = input.rewind !== undefined;
+    const explainer = new CaptureExplainer({ ...layout, isJson: json, print, connection, from, again });
     let failure: CaptureError | undefined;
     try {
       explainer.receive(first);

@@ -26,9 +26,10 @@ const SHOWN_NUMBERS = 10;
 
 /** Replays a recording. The exit code is 0 if all answers are the recorded ones. */
 export async function replay(options: ReplayOptions): Promise<number> {
-  const { file, to, fast, timeoutMs, caFile } = options;
+  const { file, to, fast, timeoutMs, caFile, json } = options;
   const caCerts = caFile === undefined ? [] : [await readCertificates("--cacert", caFile)];
-  const print = (line: string) => writeLine(Deno.stdout, line);
+  const printJson = json ? (line: string) => writeLine(Deno.stdout, line) : undefined;
+  const print = (line: string) => writeLine(json ? Deno.stderr : Deno.stdout, line);
   using input = await openFile(file);
   if (input.rewind === undefined) throw new Failure(`${inputName(file)} is read twice: expected a file, saw a pipe`);
   try {
@@ -38,7 +39,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
     await input.rewind();
     const painter = painterFor(isColored(options.color));
     const open = async (server: Endpoint) => (await ClientConnection.open(server, { timeoutMs, caCerts })).lend();
-    const replayer = new Replayer({ to, fast, timeoutMs, open, painter, print });
+    const replayer = new Replayer({ to, fast, timeoutMs, open, painter, print, printJson });
     try {
       for (const note of notes) await print(note);
       const script = new Script(incomplete);

@@ -310,6 +310,7 @@ Deno.test("replay has its file, its server and its choices", () => {
   assert.deepEqual(invocation.options, {
     file: "r.pcapng",
     to: { secure: true, host: "::1", port: 443 },
+    json: false,
     fast: true,
     connection: 3,
     timeoutMs: 30_000,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { runProgram, ServeProcess, wiretable } from "./serve_process.ts";
 import { gzipSync } from "node:zlib";
 import { TempFolder } from "./support.ts";
-import { capture, talk } from "./traffic/captures.ts";
+import { capture, ipPacket, pcap, PCAP_START, talk } from "./traffic/captures.ts";
 import { captured, mayCapture, TSHARK, withTshark } from "./tshark.ts";
 import { wireOctets } from "./wire_cases.ts";
 
@@ -171,6 +171,42 @@ Deno.test("one connection of a capture is explained, and decides the exit code",
     return code;
   }));
   assert.deepEqual(codes, [0, 0, 1]);
+});
+
+Deno.test("a capture as JSON: a line an exchange, with addresses, packets and times since 1970", async () => {
+  const two = [
+    ...talk([`> ${GET}`, "< HTTP/1.1 103 Early Hints\r\n\r\n", `< ${OK}`, `> ${GET}`, "> FIN", "< FIN"]),
+    ...talk(["> \x16\x03\x01", "< \x16\x03\x03"], 40_001),
+    ...talk(["> GET / HTTP/1.1\r\nHost : a\r\n\r\n"], 40_002),
+  ];
+  const { code, stdout, stderr } = await run(["-", "--json"], pcap(two.map(ipPacket)), []);
+  assert.deepEqual([code, stderr], [1, ""]);
+  const lines = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+  const findings = [
+    "no content: neither Content-Length nor Transfer-Encoding (RFC 9112 §6.3)",
+    "stays open: HTTP/1.1 and no Connection: close (RFC 9112 §9.3)",
+  ];
+  const request = {
+    ...{ offset: 0, time: PCAP_START + 0.003, packets: [4], method: "GET", target: "/", version: "HTTP/1.1" },
+    ...{ fields: [["Host", "a"]], contentLength: 0, whole: true, findings, fault: null },
+  };
+  const { tcp: _, ...sent } = lines[0].request;
+  assert.deepEqual(sent, request);
+  assert.deepEqual(Object.keys(lines[0]).filter((key) => key !== "tcp"), [
+    ...["connection", "client", "server", "request", "interim", "response"],
+  ]);
+  assert.deepEqual(lines.map(({ connection, client, server }) => [connection, client, server]), [
+    [1, "127.0.0.1:40000", "127.0.0.1:9999"],
+    [1, "127.0.0.1:40000", "127.0.0.1:9999"],
+    [3, "127.0.0.1:40002", "127.0.0.1:9999"],
+  ]);
+  const { interim: [early], response } = lines[0];
+  assert.deepEqual([early.status, early.packets, response.packets, response.time], [103, [5], [6], PCAP_START + 0.005]);
+  assert.deepEqual([response.offset, response.contentLength], ["HTTP/1.1 103 Early Hints\r\n\r\n".length, 2]);
+  assert.deepEqual([lines[1].request.offset, lines[1].response], [GET.length, null]);
+  assert.equal(lines[2].request.fault.cause, "blank-before-colon");
+  const one = await run(["-", "--json", "--connection", "3", "--all"], pcap(two.map(ipPacket)), []);
+  assert.equal(JSON.parse(one.stdout).request.rows.length, 5);
 });
 
 const FOREIGN: [name: string, start: string, command: string][] = [

@@ -107,6 +107,23 @@ Deno.test("a replay sends the recorded octets in their pieces, and finds the ans
   assert.deepEqual([replayer.same, replayer.timedOut], [true, false]);
 });
 
+Deno.test("exchanges are reported as JSON, apart from what else there is to say", async () => {
+  const json: string[] = [];
+  const { lines, replayer } = await replayed(
+    [[1, 0, "open"], [1, 1, `> ${GET}`], [1, 2, `< ${OK}`], [1, 3, `> ${GET}`], [1, 4, "FIN client"]],
+    async (conn) => {
+      await conn.read();
+      await conn.write(OK);
+      await conn.read();
+      await conn.read();
+    },
+    { fast: true, printJson: (line) => Promise.resolve(void json.push(line)) },
+  );
+  assert.deepEqual(json.map((line) => JSON.parse(line).verdict), ["same", "not compared"]);
+  assert.deepEqual(lines, ["2 exchanges: 1 the same, 1 not compared"]);
+  assert(replayer.same);
+});
+
 Deno.test("a fast replay makes no pauses", async () => {
   const hour = 3_600_000_000;
   const { replayer } = await replayed(

@@ -250,6 +250,8 @@ export const EXPLAIN_FLAGS = {
   }),
   connection: CONNECTION("explain only the capture's connection N"),
   all: switchFlag("all", "show all content and chunks, not a screenful"),
+  list: switchFlag("list", "one line for each exchange, or message"),
+  json: switchFlag("json", "one line of JSON for each exchange"),
   crlf: switchFlag("crlf", "read each bare \\n outside of content as \\r\\n"),
   color: COLOR,
 };
@@ -258,6 +260,7 @@ export const EXPLAIN_FLAGS = {
 export const REPLAY_FLAGS = {
   to: valueFlag("to", "ADDRESS", "the server (the recorded one, if on this machine)", { read: replayTarget }),
   fast: switchFlag("fast", "make no pauses"),
+  json: switchFlag("json", "one line of JSON for each exchange"),
   connection: CONNECTION("replay only the recording's connection N"),
   timeoutMs: TIMEOUT("how long to wait for an answer"),
   caFile: CA_FILE,

@@ -101,6 +101,8 @@ export interface Explanation {
   readonly state: "whole" | "incomplete" | "broken";
   /** The message, if it is one that has begun. */
   readonly message?: Message;
+  /** How many octets of content came. */
+  readonly contentBytes?: number;
 }
 
 /** How much of one message is kept. */

@@ -304,6 +304,7 @@ export class Labels {
       findings: [...findings, ...restartFindings(this.#message), ...fault === undefined ? known : []],
       ...fault && { fault },
       state: fault === undefined ? state : "broken",
+      contentBytes: facts?.contentBytes ?? 0,
     });
     this.#message = undefined;
     this.#facts = undefined;

@@ -22,6 +22,7 @@ import {
   SHOWN_ORIGINS,
 } from "../../limits.ts";
 import type { Closed, End } from "../../traffic.ts";
+import { ExchangeJson } from "../explain/json.ts";
 import { type ExplainTextOptions, explanationText, sentence } from "../explain/text.ts";
 import { Origins } from "./origins.ts";
 import type { CaptureEvent, OpenedInCapture } from "./reader.ts";
@@ -37,11 +38,21 @@ interface Part {
   isRequested: boolean;
   /** What comes next, once the request is explained. */
   readonly texts: string[];
+  /** The exchange as JSON, if that is asked for. */
+  readonly json: ExchangeJson;
+}
+
+/** How a connection's exchanges are explained. */
+export interface CapturedExchangesOptions extends ExplainTextOptions {
+  /** Returns when the capture started, in microseconds since 1970: asks for JSON. */
+  readonly json?: () => number | undefined;
 }
 
 /** Explains an HTTP connection from the events of a capture. */
 export class CapturedExchanges {
-  readonly #options: ExplainTextOptions;
+  readonly #options: CapturedExchangesOptions;
+  /** The first members of each line of JSON. */
+  readonly #members: object;
   readonly #explainer: Explainer;
   readonly #origins: Readonly<Record<Direction, Origins>>;
   /** The most octets that are held of a message. */
@@ -61,16 +72,18 @@ export class CapturedExchanges {
    * Explains with this layout.
    *
    * @param leftOut Whether packets of an end may have been left out, now and later.
+   * @param members The first members of each line of JSON.
    */
-  constructor(options: ExplainTextOptions, leftOut = { client: false, server: false }) {
+  constructor(options: CapturedExchangesOptions, leftOut = { client: false, server: false }, members: object = {}) {
     this.#options = options;
     this.#leftOut = leftOut;
+    this.#members = members;
     // Several messages may be unfinished at a time.
     const all = { contentBytes: MAX_EXPLAINED_CONTENT_BYTES, chunks: MAX_EXPLAINED_CHUNKS };
     const kept = options.all ? all : undefined;
     this.#mostHeld = MAX_UNFINISHED_BYTES + (kept?.contentBytes ?? 0);
     this.#explainer = new Explainer({ kept, tell: (event) => this.#began(event) });
-    const most = options.all ? KEPT_ORIGINS : SHOWN_ORIGINS;
+    const most = options.all || options.json !== undefined ? KEPT_ORIGINS : SHOWN_ORIGINS;
     this.#origins = { request: new Origins(most), response: new Origins(most) };
   }
 
@@ -142,7 +155,8 @@ export class CapturedExchanges {
   #partOf(exchange: Exchange | undefined): Part {
     let part = this.#parts.findLast((part) => exchange !== undefined && part.exchange === exchange);
     if (part === undefined) {
-      part = { exchange, responses: 0, isRequested: exchange?.request === undefined, texts: [] };
+      const isRequested = exchange?.request === undefined;
+      part = { exchange, responses: 0, isRequested, texts: [], json: new ExchangeJson() };
       this.#parts.push(part);
     }
     return part;
@@ -176,6 +190,7 @@ export class CapturedExchanges {
   }
 
   #line(text: string): string {
+    if (this.#options.json !== undefined) return "";
     return `\n${sentence("--", text, this.#options.sentenceWidth).map((line) => `${line}\n`).join("")}`;
   }
 
@@ -189,13 +204,27 @@ export class CapturedExchanges {
       const { message, direction } = explanation;
       this.#valid &&= explanation.state === "whole";
       const part = this.#partOf(message?.exchange);
-      if (message === undefined) {
+      if (this.#options.json !== undefined) this.#addJson(part, explanation);
+      else if (message === undefined) {
         const by = direction === "request" ? "client" : "server";
         this.#add(part, this.#explained(`from the ${by}, not explained`, explanation, ""));
       } else if (direction === "request") this.#request(part, message, explanation);
       else this.#response(part, message, explanation);
     }
     this.#print();
+  }
+
+  #addJson(part: Part, explanation: Explanation): void {
+    const { direction, message, start: offset, length } = explanation;
+    const { start, packets } = this.#origins[direction].take(offset, offset + length);
+    if (direction === "request") part.isRequested = true;
+    else part.responses++;
+    if (message === undefined) return;
+    this.#waitingCharacters -= part.json.length;
+    const origin = this.#options.json!();
+    const time = origin === undefined ? undefined : (origin + start) / 1_000_000;
+    part.json.add(explanation, { offset, time, packets }, this.#options.all);
+    this.#waitingCharacters += part.json.length;
   }
 
   #request(part: Part, { exchange, began }: Message, explanation: Explanation): void {
@@ -236,6 +265,9 @@ export class CapturedExchanges {
         isRequested && responses === exchange.responses.length && (exchange.over || exchange.request === undefined);
       if (!isOver && !all) return;
       this.#parts.shift();
+      if (this.#options.json === undefined || exchange === undefined) continue;
+      this.#text += part.json.line(this.#members);
+      this.#waitingCharacters -= part.json.length;
     }
   }
 

@@ -8,9 +8,8 @@ import { ByteBuffer, counted } from "../../bytes.ts";
 import type { Octets } from "../../traffic.ts";
 import type { CaptureEvent, OpenedInCapture } from "./reader.ts";
 import { timeText } from "./times.ts";
-import { CapturedExchanges } from "./captured_exchanges.ts";
+import { CapturedExchanges, type CapturedExchangesOptions } from "./captured_exchanges.ts";
 import { Beginning } from "../../exchange.ts";
-import type { ExplainTextOptions } from "../explain/text.ts";
 import { addressText } from "../../address.ts";
 
 /** Memory for text that a connection keeps. */
@@ -19,7 +18,7 @@ const TEXT_BYTES = 1024;
 /** A connection that is explained. */
 export class ExplainedConnection {
   #opened: OpenedInCapture;
-  readonly #options: ExplainTextOptions;
+  readonly #options: CapturedExchangesOptions;
   #beginning = new Beginning();
   /** Its exchanges, from its first octets on, until it is known not to be HTTP. */
   #exchanges: CapturedExchanges | undefined;
@@ -34,7 +33,7 @@ export class ExplainedConnection {
   #hasPrinted = false;
 
   /** Begins with the event that tells of the connection. */
-  constructor(opened: OpenedInCapture, options: ExplainTextOptions) {
+  constructor(opened: OpenedInCapture, options: CapturedExchangesOptions) {
     this.#opened = opened;
     this.#options = options;
   }
@@ -90,7 +89,9 @@ export class ExplainedConnection {
     }
     if (this.#beginning.isHttp === false) return;
     // A connection without octets needs no decoder.
-    if (event.kind !== "fin") this.#exchanges ??= new CapturedExchanges(this.#options, this.#opened.tcp.leftOut);
+    if (event.kind !== "fin") {
+      this.#exchanges ??= new CapturedExchanges(this.#options, this.#opened.tcp.leftOut, this.#members);
+    }
     this.#exchanges?.tell(event);
     if (this.isHttp) this.#text.appendText(this.#exchanges!.take());
   }
@@ -110,7 +111,7 @@ export class ExplainedConnection {
     this.#ended = true;
     this.#decide();
     if (!this.isHttp) {
-      this.#text.appendText(`${this.#title}: ${this.#otherwise()}\n`);
+      this.#say(`${this.#title}: ${this.#otherwise()}\n`);
       return;
     }
     this.#exchanges!.end();
@@ -118,7 +119,7 @@ export class ExplainedConnection {
     this.#text.appendText(this.#exchanges!.take());
     this.#exchanges = undefined;
     const end = this.#ends.length === 0 ? "open where the capture ends" : this.#ends.join(", ");
-    this.#text.appendText(`\nconnection ${this.#opened.connection}: ${end}\n`);
+    this.#say(`\nconnection ${this.#opened.connection}: ${end}\n`);
   }
 
   /** Ends the connection before its end. Text that was not taken is left out too, unless it follows other text. */
@@ -130,7 +131,7 @@ export class ExplainedConnection {
       this.#ended = true;
       this.#exchanges = undefined;
       this.#text.clear(TEXT_BYTES);
-      this.#text.appendText(`${this.#title}: left out: ${why}\n`);
+      this.#say(`${this.#title}: left out: ${why}\n`);
     }
     this.#valid = false;
   }
@@ -141,6 +142,17 @@ export class ExplainedConnection {
     this.#hasPrinted = true;
     take(this.#text.view());
     this.#text.clear(TEXT_BYTES);
+  }
+
+  /** Adds a line on the connection, which is no JSON. */
+  #say(line: string): void {
+    if (this.#options.json === undefined) this.#text.appendText(line);
+  }
+
+  /** What lines of JSON start with. */
+  get #members(): object {
+    const { connection, local, remote } = this.#opened;
+    return { connection, client: addressText(remote), server: addressText(local) };
   }
 
   get #title(): string {
@@ -162,7 +174,7 @@ export class ExplainedConnection {
     else this.#beginning.receive(event.kind === "read" ? "request" : "response", event.bytes);
     if (this.isHttp) {
       const captured = this.#opened.startCaptured ? "" : ", start not captured";
-      this.#text.appendText(`${this.#title}${captured}\n`);
+      this.#say(`${this.#title}${captured}\n`);
     } else if (this.#beginning.isHttp === false) this.#exchanges = undefined;
   }
 

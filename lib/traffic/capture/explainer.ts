@@ -5,12 +5,14 @@
  */
 
 import { MAX_EXPLAINED_BYTES, MAX_WAITING_BYTES, WAITING_CONNECTION_BYTES, WAITING_EVENT_BYTES } from "../../limits.ts";
+import type { CapturedExchangesOptions } from "./captured_exchanges.ts";
 import { afterResetText, type CaptureEvent, CaptureReader, type OpenedInCapture } from "./reader.ts";
-import type { ExplainTextOptions } from "../explain/text.ts";
 import { ExplainedConnection } from "./explained_connection.ts";
 
 /** How a capture is explained. */
-export interface CaptureExplainerOptions extends ExplainTextOptions {
+export interface CaptureExplainerOptions extends Omit<CapturedExchangesOptions, "json"> {
+  /** Whether each exchange is a line of JSON. */
+  readonly isJson?: boolean;
   /** Receives the text in UTF-8, connection by connection; it is valid during the call. */
   readonly print: (text: Uint8Array) => void;
   /** The only connection to explain. */
@@ -39,7 +41,7 @@ const LINE_END = new TextEncoder().encode("\n");
 
 /** A connection that is printed, or waits for those before it. */
 class Waiting {
-  readonly #options: ExplainTextOptions;
+  readonly #options: CapturedExchangesOptions;
   readonly #opened: OpenedInCapture;
   /** What was told of it, as long as that is little; then its text waits. */
   #events: CaptureEvent[] = [];
@@ -48,7 +50,7 @@ class Waiting {
   /** Why it is left out, or the rest of it. */
   #leftOut: string | undefined;
 
-  constructor(opened: OpenedInCapture, options: ExplainTextOptions) {
+  constructor(opened: OpenedInCapture, options: CapturedExchangesOptions) {
     this.#opened = opened;
     this.#options = options;
   }
@@ -148,7 +150,8 @@ export class CaptureExplainer {
     if (known === undefined) {
       // What is left out has no beginning.
       if (event.kind !== "opened") return;
-      const waiting = new Waiting(event, this.#options);
+      const json = this.#options.isJson ? () => this.#reader.start : undefined;
+      const waiting = new Waiting(event, { ...this.#options, json });
       this.#connections.set(number, waiting);
       this.#held += waiting.held;
       return this.#limit();
@@ -187,7 +190,7 @@ export class CaptureExplainer {
 
   /** Prints text of the connection whose turn it is, after an empty line if another one's messages precede it. */
   #printText(number: number, { isHttp }: ExplainedConnection, text: Uint8Array): void {
-    const isNew = this.#printed?.number !== number;
+    const isNew = this.#printed?.number !== number && !this.#options.isJson;
     if (isNew && this.#printed !== undefined && (isHttp || this.#printed.isHttp)) this.#options.print(LINE_END);
     this.#printed = { number, isHttp };
     this.#options.print(text);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { SHOWN_ORIGINS } from "../../limits.ts";
+import { KEPT_ORIGINS, SHOWN_ORIGINS } from "../../limits.ts";
 import type { PacketOrigin } from "./reader.ts";
 import { durationText } from "./times.ts";
 
@@ -13,8 +13,7 @@ interface Origin {
   readonly from: number;
   to: number;
   readonly call: string | undefined;
-  readonly packet: number;
-  lastPacket: number;
+  readonly packets: number[];
   readonly time: number;
   lastTime: number;
 }
@@ -25,6 +24,10 @@ export interface MessageOrigin {
   readonly start: number;
   /** The time of its last octet. */
   readonly end: number;
+  /** The packets, of which those in the middle may be left out. */
+  readonly packets: readonly number[];
+  /** How many pieces there are. */
+  readonly pieces: number;
   /** One text on each piece, such as `read 1 (packet 4)`, with its octets if there are several. */
   readonly texts: readonly string[];
 }
@@ -51,7 +54,8 @@ export class Origins {
     const last = this.#last;
     if (last !== undefined && continues && last.call === call) {
       last.to = to;
-      last.lastPacket = packet;
+      if (last.packets.length >= KEPT_ORIGINS) last.packets.pop();
+      last.packets.push(packet);
       last.lastTime = time;
       return;
     }
@@ -59,7 +63,7 @@ export class Origins {
       if (this.#kept.length < this.#most) this.#kept.push(last);
       else this.#hidden++;
     }
-    this.#last = { from, to, call, packet, lastPacket: packet, time, lastTime: time };
+    this.#last = { from, to, call, packets: [packet], time, lastTime: time };
   }
 
   /** Takes where the octets from one offset to another came from. What follows belongs to the next message. */
@@ -81,11 +85,12 @@ export class Origins {
     this.#hidden -= hidden;
     this.#kept = this.#kept.filter(({ to }) => to > end);
     if (this.#last !== undefined && this.#last.to <= end) this.#last = undefined;
-    return { start: own[0]?.time ?? 0, end: own.at(-1)?.lastTime ?? 0, texts };
+    const packets = own.flatMap((origin) => origin.packets);
+    return { start: own[0]?.time ?? 0, end: own.at(-1)?.lastTime ?? 0, packets, pieces: own.length + hidden, texts };
   }
 }
 
-function nameOf({ call, packet, lastPacket }: Origin): string {
-  const packets = lastPacket === packet ? `packet ${packet}` : `packets ${packet} to ${lastPacket}`;
+function nameOf({ call, packets: [first, ...more] }: Origin): string {
+  const packets = more.length === 0 ? `packet ${first}` : `packets ${first} to ${more.at(-1)}`;
   return call === undefined ? packets : `${call} (${packets})`;
 }

@@ -13,7 +13,16 @@ import { within } from "../../turns.ts";
 import { EntityTags } from "./compare.ts";
 import { CLOSED_BY_SERVER, type Dialogue } from "./dialogue.ts";
 import type { Step } from "./script.ts";
-import { beyondText, endedText, exchangeText, sumText, unsentText, type Verdict } from "./text.ts";
+import {
+  beyondText,
+  compareExchange,
+  endedText,
+  exchangeJson,
+  exchangeText,
+  sumText,
+  unsentText,
+  type Verdict,
+} from "./text.ts";
 
 /** Options of a {@linkcode Replayer}. */
 export interface ReplayerOptions {
@@ -29,6 +38,8 @@ export interface ReplayerOptions {
   readonly painter: Painter;
   /** Receives the lines of the report. */
   readonly print: (line: string) => Promise<void>;
+  /** Receives each exchange as JSON; by default it is a part of the report. */
+  readonly printJson?: (line: string) => Promise<void>;
 }
 
 /** The longest wait of one timer, in milliseconds. */
@@ -217,10 +228,12 @@ export class Replayer {
         this.#live.delete(connection);
       }
       for (const exchange of dialogue.take()) {
-        const { verdict, text } = exchangeText(connection, exchange, this.#tags, this.#options.painter);
-        this.#counts[verdict]++;
-        this.timedOut ||= late && verdict === "different" && exchange.now.answer === undefined;
-        await this.#options.print(text);
+        const { painter, print, printJson } = this.#options;
+        const compared = compareExchange(exchange, this.#tags);
+        this.#counts[compared.verdict]++;
+        this.timedOut ||= late && compared.verdict === "different" && exchange.now.answer === undefined;
+        if (printJson === undefined) await print(exchangeText(connection, exchange, compared, painter));
+        else await printJson(exchangeJson(connection, exchange, compared));
       }
       if (done && dialogue.isBeyondHttp) await this.#options.print(beyondText(connection));
       if (done && live.unsent > 0) await this.#options.print(unsentText(connection, live.unsent, live.unsentWhy!));

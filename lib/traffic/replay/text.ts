@@ -7,7 +7,8 @@
 import { counted } from "../../bytes.ts";
 import type { RequestHead } from "../../http_message.ts";
 import { REPLAY_SHOWN_CHARACTERS } from "../../limits.ts";
-import { maskCredentials } from "../../masking.ts";
+import { maskCredentials, maskTarget } from "../../masking.ts";
+import { jsonText, octetsForJson } from "../explain/json.ts";
 import type { Painter } from "../../terminal.ts";
 import { readable } from "../../exchange.ts";
 import { type Answer, type Difference, differences, type EntityTags, statusText } from "./compare.ts";
@@ -21,50 +22,81 @@ function nameOf(connection: number): string {
   return `connection ${connection}`;
 }
 
-/**
- * Compares an exchange. Returns the verdict, and its lines without the last line's end.
- *
- * @param tags The entity tags so far; those of this exchange are added.
- */
+/** An exchange that is compared. */
+export interface Compared {
+  /** The result. */
+  readonly verdict: Verdict;
+  /** What differs. */
+  readonly differences: readonly Difference[];
+  /** Why there is no answer to compare, recorded or now. */
+  readonly why?: string;
+}
+
+/** Compares an exchange. The entity tags of its answers are added to those so far. */
+export function compareExchange({ recorded, now }: ReplayedExchange, tags: EntityTags): Compared {
+  if (recorded.answer === undefined) return { verdict: "not compared", differences: [], why: recorded.why };
+  if (now.answer === undefined) return { verdict: "different", differences: [], why: now.why };
+  tags.learn(recorded.answer, now.answer);
+  const found = differences(recorded.answer, now.answer, tags);
+  return { verdict: found.length === 0 ? "same" : "different", differences: found };
+}
+
+/** Formats a compared exchange, without the last line's end. */
 export function exchangeText(
   connection: number,
   { number, title, request, recorded, now }: ReplayedExchange,
-  tags: EntityTags,
+  { verdict, differences, why }: Compared,
   painter: Painter,
-): { verdict: Verdict; text: string } {
+): string {
   const start = `${nameOf(connection)}, exchange ${number}: ${shown(title) || "no request"}: `;
-  if (recorded.answer === undefined) {
-    if (recorded.why === NOT_ASKED) return { verdict: "not compared", text: `${start}not compared: ${NOT_ASKED}` };
-    const text = `${start}not compared, for the recording has no whole response: ${shown(recorded.why)}`;
-    return { verdict: "not compared", text };
+  if (why === NOT_ASKED) return `${start}not compared: ${why}`;
+  if (verdict === "not compared") {
+    return `${start}not compared, for the recording has no whole response: ${shown(why!)}`;
   }
-  if (now.answer === undefined) {
-    const was = `    recorded: ${shown(statusText(recorded.answer))}`;
-    const is = `    now:      no whole response: ${shown(now.why)}`;
-    return { verdict: "different", text: [start + painter("red", "differs"), was, is].join("\n") };
-  }
-  tags.learn(recorded.answer, now.answer);
-  const found = differences(recorded.answer, now.answer, tags);
-  if (found.length === 0) {
-    return { verdict: "same", text: `${start}${painter("green", "same")}, ${shown(statusText(now.answer))}` };
-  }
-  const lines = found.flatMap(differenceLines);
-  const hint = hintFor(recorded.answer, now.answer, request);
+  const [was, is] = [recorded.answer!, now.answer];
+  if (verdict === "same") return `${start}${painter("green", "same")}, ${shown(statusText(is!))}`;
+  const lines = is === undefined
+    ? [`    recorded: ${shown(statusText(was))}`, `    now:      no whole response: ${shown(why!)}`]
+    : differences.flatMap(differenceLines);
+  const hint = is && hintFor(was, is, request);
   if (hint !== undefined) lines.push(`    (${shown(hint)})`);
-  return { verdict: "different", text: [start + painter("red", "differs"), ...lines].join("\n") };
+  return [start + painter("red", "differs"), ...lines].join("\n");
+}
+
+/** Returns a compared exchange as JSON, without credentials; the keys are listed in `.github/ARCHITECTURE.md`. */
+export function exchangeJson(
+  connection: number,
+  { number, request, recorded, now }: ReplayedExchange,
+  { verdict, differences, why }: Compared,
+): string {
+  return jsonText({
+    connection,
+    exchange: number,
+    method: request?.method ?? null,
+    target: request === undefined ? null : octetsForJson(maskTarget(request.target)),
+    verdict: why !== undefined && verdict === "different" ? "none" : verdict,
+    recorded: recorded.answer?.status ?? null,
+    now: now.answer?.status ?? null,
+    ...why !== undefined && { why: octetsForJson(why) },
+    differences: differences.map((difference) => {
+      const [recorded, now] = valuesOf(difference);
+      return { what: octetsForJson(difference.what), recorded: octetsForJson(recorded), now: octetsForJson(now) };
+    }),
+  });
 }
 
 /** Formats a difference: what differs, and both values below it. */
-function differenceLines({ what, recorded, now }: Difference): string[] {
+function differenceLines(difference: Difference): string[] {
+  const [recorded, now] = valuesOf(difference).map(shown);
+  return [`  ${shown(difference.what)}`, `    recorded: ${recorded}`, `    now:      ${now}`];
+}
+
+/** Returns both values; those of fields that carry credentials as their length. */
+function valuesOf({ what, recorded, now }: Difference): string[] {
   const name = what.replace(/^(?:field|trailer) /, "");
-  // Values of fields that carry credentials are shown as their length.
-  const value = (text: string) =>
-    name === what || text === "none" ? text : valueOf(maskCredentials(`${name}: ${text}`));
-  return [
-    `  ${shown(what)}`,
-    `    recorded: ${shown(value(recorded))}`,
-    `    now:      ${shown(value(now))}`,
-  ];
+  return [recorded, now].map((text) =>
+    name === what || text === "none" ? text : valueOf(maskCredentials(`${name}: ${text}`))
+  );
 }
 
 function valueOf(line: string): string {

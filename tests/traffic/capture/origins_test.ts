@@ -4,7 +4,7 @@ import { Origins } from "../../../lib/traffic/capture/origins.ts";
 Deno.test("octets that came in one piece have no numbers", () => {
   const origins = new Origins();
   origins.add(30, { packet: 4 }, 1000);
-  assert.deepEqual(origins.take(0, 30), { start: 1000, end: 1000, texts: ["packet 4"] });
+  assert.deepEqual(origins.take(0, 30), { start: 1000, end: 1000, packets: [4], pieces: 1, texts: ["packet 4"] });
 });
 
 Deno.test("each octet of a message has its packet or read, and the time between them", () => {
@@ -14,6 +14,8 @@ Deno.test("each octet of a message has its packet or read, and the time between 
   assert.deepEqual(origins.take(0, 10), {
     start: 1000,
     end: 3500,
+    packets: [4, 6],
+    pieces: 2,
     texts: ["octet 0: read 1 (packet 4)", "octets 1-9: read 2 (packet 6), 2.500 ms later"],
   });
 });
@@ -28,6 +30,8 @@ Deno.test("messages that came together share a packet, and count their own octet
   assert.deepEqual(origins.take(20, 40), {
     start: 2,
     end: 0,
+    packets: [2, 3],
+    pieces: 2,
     texts: ["octets 0-14: packet 2", "octets 15-19: packet 3"],
   });
 });
@@ -37,7 +41,8 @@ Deno.test("a read of several packets is one", () => {
   origins.add(10, { packet: 4, call: "read 1", continues: false }, 1);
   origins.add(10, { packet: 5, call: "read 1", continues: true }, 1);
   origins.add(10, { packet: 7, call: "read 1", continues: true }, 1);
-  assert.deepEqual(origins.take(0, 30).texts, ["read 1 (packets 4 to 7)"]);
+  const { texts, packets, pieces } = origins.take(0, 30);
+  assert.deepEqual([texts, packets, pieces], [["read 1 (packets 4 to 7)"], [4, 5, 7], 1]);
 });
 
 Deno.test("of many packets the first and the last are listed", () => {

@@ -13,7 +13,7 @@ function textOf(file: string): string {
   turns.receive(octets);
   turns.end();
   const view = new MessagesText({ width: 80, all: false, painter: painterFor(false) });
-  return afterBareLine(line, turns.take(), true).map((placed) => view.of(placed)).join("");
+  return afterBareLine(line, turns.take(), { isWhole: true, isText: true }).map((placed) => view.of(placed)).join("");
 }
 
 Deno.test("behind a first line that ends in LF, the rest is explained, and the fix names --crlf", () => {

@@ -3,11 +3,11 @@ import type { MessageKind } from "../../../lib/http_message.ts";
 import { painterFor } from "../../../lib/terminal.ts";
 import { EntityTags } from "../../../lib/traffic/replay/compare.ts";
 import { CLOSED_BY_SERVER, Dialogue } from "../../../lib/traffic/replay/dialogue.ts";
-import { exchangeText, sumText, unsentText } from "../../../lib/traffic/replay/text.ts";
+import { compareExchange, exchangeJson, exchangeText, sumText, unsentText } from "../../../lib/traffic/replay/text.ts";
 import { brokenMessages, Random } from "../../fuzzing.ts";
 import { wireOctets } from "../../wire_cases.ts";
 
-function textOf(request: string, recorded: string | undefined, now: string | undefined): string {
+function replayed(request: string, recorded: string | undefined, now: string | undefined) {
   const dialogue = new Dialogue();
   dialogue.sent(wireOctets(request));
   for (const [source, octets] of [["recorded", recorded], ["now", now]] as const) {
@@ -15,7 +15,12 @@ function textOf(request: string, recorded: string | undefined, now: string | und
     dialogue.end(source, "it ended");
   }
   const [exchange] = dialogue.take();
-  return exchangeText(3, exchange, new EntityTags(), painterFor(false)).text;
+  const compared = compareExchange(exchange, new EntityTags());
+  return { text: exchangeText(3, exchange, compared, painterFor(false)), json: exchangeJson(3, exchange, compared) };
+}
+
+function textOf(request: string, recorded: string | undefined, now: string | undefined): string {
+  return replayed(request, recorded, now).text;
 }
 
 const GET = "GET /a HTTP/1.1\r\nHost: a:1\r\n\r\n";
@@ -37,6 +42,33 @@ Deno.test("what differs is shown as it was and as it is", () => {
     recorded: ok (2 octets)
     now:      none`,
   );
+});
+
+Deno.test("a compared exchange as JSON", () => {
+  const members = { connection: 3, exchange: 1, method: "GET", target: "/a" };
+  const json = (recorded: string | undefined, now: string | undefined) => JSON.parse(replayed(GET, recorded, now).json);
+  assert.deepEqual(json(OK, OK), { ...members, verdict: "same", recorded: 200, now: 200, differences: [] });
+  assert.deepEqual(json(OK, empty("404 Not Found")), {
+    ...members,
+    ...{ verdict: "different", recorded: 200, now: 404 },
+    differences: [
+      { what: "status", recorded: "200 OK", now: "404 Not Found" },
+      { what: "content", recorded: "ok (2 octets)", now: "none" },
+    ],
+  });
+  const none = { recorded: 200, now: null, why: "it ended", differences: [] };
+  assert.deepEqual(json(OK, undefined), { ...members, verdict: "none", ...none });
+  const unknown = { recorded: null, now: 200, why: "it ended", differences: [] };
+  assert.deepEqual(json(undefined, OK), { ...members, verdict: "not compared", ...unknown });
+});
+
+Deno.test("JSON has no credentials, and octets beyond ASCII escaped", () => {
+  const request = "GET http://u:s3cret@a/ HTTP/1.1\r\nHost: a\r\n\r\n";
+  const fields = (value: string) => empty("200 OK", `Proxy-Authorization: Basic ${value}\r\nX: \xe9${value}\x9b\r\n`);
+  const { json } = replayed(GET, fields("s3cret"), fields("other"));
+  assert.match(json, /"recorded":"\\u00e9s3cret\\u009b"/);
+  assert.match(json, /"what":"field Proxy-Authorization","recorded":"Basic \(6 octets\)"/);
+  assert.doesNotMatch(replayed(request, OK, OK).json, /s3cret/);
 });
 
 Deno.test("an answer that is not there says why", () => {
@@ -109,7 +141,9 @@ Deno.test("whatever both ends send, each exchange is reported once, in safe text
     const tags = new EntityTags();
     const texts: string[] = [];
     const report = () => {
-      for (const exchange of dialogue.take()) texts.push(exchangeText(1, exchange, tags, painterFor(false)).text);
+      for (const exchange of dialogue.take()) {
+        texts.push(exchangeText(1, exchange, compareExchange(exchange, tags), painterFor(false)));
+      }
     };
     for (let step = 0; step < 12; step++) {
       const messages = (kind: MessageKind) => wireOctets(brokenMessages(random, kind));

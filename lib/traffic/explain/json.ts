@@ -1,0 +1,158 @@
+/**
+ * Explanations as JSON for programs, one line an exchange. The keys are listed in `.github/ARCHITECTURE.md`.
+ *
+ * @module
+ */
+
+import { type Exchange, type Explanation, type Finding, type Placed } from "../../exchange.ts";
+import { MAX_WAITING_IN_TURN } from "../../limits.ts";
+
+/** Formats the messages of a file. */
+export interface MessagesView {
+  /** Returns what is ready with the next explanation. */
+  of(placed: Placed): string;
+  /** Returns what is left. */
+  end(): string;
+}
+
+/** Where a message comes from. */
+export interface Place {
+  /** The offset of its first octet in its direction, or in the file. */
+  readonly offset: number;
+  /** When its first octet was captured, in seconds since 1970. */
+  readonly time?: number;
+  /** The packets that brought it. */
+  readonly packets?: readonly number[];
+  /** What TCP did with it; times in seconds. */
+  readonly tcp?: object;
+}
+
+/** Octets are moved to this code point, so that they can be told from other characters. */
+const OCTETS = 0xe000;
+
+/** Marks text that has one character an octet: those beyond ASCII become `\u0080` to `\u00ff`. */
+export function octetsForJson(text: string): string {
+  return text.replace(/[\x80-\xff]/g, (octet) => String.fromCharCode(OCTETS + octet.charCodeAt(0)));
+}
+
+/** Returns a value as JSON in which control characters and octets beyond ASCII are escaped. */
+export function jsonText(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[\x7f\ue080-\ue0ff]/g,
+    (character) => `\\u${(character.charCodeAt(0) & 0xff).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** An exchange as JSON, message by message. */
+export class ExchangeJson {
+  #request = "null";
+  readonly #interim: string[] = [];
+  #response = "null";
+  #messages = 0;
+
+  /** Whether all messages of an exchange are here. */
+  isWhole({ over, request, responses }: Exchange): boolean {
+    return over && this.#messages === responses.length + (request === undefined ? 0 : 1);
+  }
+
+  /** How many characters it has. */
+  get length(): number {
+    return this.#interim.reduce((sum, { length }) => sum + length, this.#request.length + this.#response.length);
+  }
+
+  /**
+   * Adds a message.
+   *
+   * @param all Whether it has its content and rows.
+   */
+  add(explanation: Explanation, place: Place, all: boolean): void {
+    this.#messages++;
+    const text = jsonText(messageOf(explanation, place, all));
+    if (explanation.direction === "request") this.#request = text;
+    else if (explanation.message?.interim) this.#interim.push(text);
+    else this.#response = text;
+  }
+
+  /** Returns the line, which starts with these members. */
+  line(members: object = {}): string {
+    const start = jsonText(members).slice(0, -1);
+    const interim = this.#interim.length === 0 ? "" : `"interim":[${this.#interim.join(",")}],`;
+    const rest = `"request":${this.#request},${interim}"response":${this.#response}}`;
+    return `${start}${start === "{" ? "" : ","}${rest}\n`;
+  }
+}
+
+function messageOf(explanation: Explanation, place: Place, all: boolean): object {
+  const { direction, message, findings, fault, state, rows, contentBytes } = explanation;
+  const { head, exchange } = message!;
+  const version = head === undefined ? null : `HTTP/1.${head.minor}`;
+  const { tcp, ...origin } = place;
+  const start = direction === "request"
+    ? {
+      method: octetsForJson(exchange.method) || null,
+      target: head?.kind === "request" ? octetsForJson(head.target) : null,
+    }
+    : head?.kind === "response"
+    ? { status: head.status, reason: octetsForJson(head.reason) }
+    : { status: null, reason: null };
+  return {
+    ...origin,
+    ...start,
+    version,
+    fields: Array.from(head?.fields ?? [], ([name, value]) => [octetsForJson(name), octetsForJson(value)]),
+    contentLength: contentBytes,
+    whole: state === "whole",
+    findings: findings.map(findingText),
+    fault: fault === undefined ? null : {
+      cause: fault.code,
+      rule: fault.rule,
+      degree: fault.degree.must ? "must" : "may",
+      octet: fault.offset,
+      detail: fault.detail,
+    },
+    ...tcp && { tcp },
+    ...all && {
+      content: octetsForJson(rows.filter(({ kind }) => kind === "content").map((row) => row.octets).join("")),
+      rows: rows.map((row) => ({ ...row, octets: octetsForJson(row.octets) })),
+    },
+  };
+}
+
+function findingText({ text, rule }: Finding): string {
+  return rule === undefined ? text : `${text} (${rule})`;
+}
+
+/** The messages of a file as JSON. */
+export class MessagesJson implements MessagesView {
+  readonly #all: boolean;
+  /** Exchanges that are not printed, in their order. */
+  readonly #waiting = new Map<Exchange, ExchangeJson>();
+
+  /** @param all Whether messages have their content and rows. */
+  constructor(all: boolean) {
+    this.#all = all;
+  }
+
+  /** Returns the lines that are complete with the next explanation. */
+  of({ explanation, at }: Placed): string {
+    const exchange = explanation.message?.exchange;
+    if (exchange === undefined) return "";
+    const json = this.#waiting.get(exchange) ?? new ExchangeJson();
+    this.#waiting.set(exchange, json);
+    json.add(explanation, { offset: at }, this.#all);
+    let lines = "";
+    for (const [exchange, json] of this.#waiting) {
+      if (!json.isWhole(exchange) && this.#waiting.size <= MAX_WAITING_IN_TURN) break;
+      lines += json.line();
+      this.#waiting.delete(exchange);
+    }
+    return lines;
+  }
+
+  /** Returns the lines of exchanges without an end. */
+  end(): string {
+    const lines = Array.from(this.#waiting.values(), (json) => json.line()).join("");
+    this.#waiting.clear();
+    return lines;
+  }
+}
