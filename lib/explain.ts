@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ByteBuffer, counted, NO_BYTES, type Source, writeAll } from "./bytes.ts";
+import { ByteBuffer, counted, NO_BYTES, type Source, writeAll, writeLine } from "./bytes.ts";
 import { type ExplainOptions, UsageError } from "./cli.ts";
 import { cannotRead, type InputFile, inputName, openFile, otherFormat } from "./cli/input.ts";
 import { Failure } from "./cli/values.ts";
@@ -14,11 +14,17 @@ import { isColored, painterFor, terminalColumns } from "./terminal.ts";
 import { CaptureExplainer, type Explained } from "./traffic/capture/explainer.ts";
 import { ALL_KEPT, type Placed, Turns } from "./exchange.ts";
 import { FOREIGN_BYTES, foreignForm } from "./traffic/explain/foreign.ts";
+import { CaptureList } from "./traffic/capture/list.ts";
+import { CaptureReader } from "./traffic/capture/reader.ts";
+import { type CaptureCounts, summaryText } from "./traffic/capture/summary.ts";
+import { within } from "./turns.ts";
 import { MessagesJson } from "./traffic/explain/json.ts";
 import { afterBareLine, bareFirstLine, MessagesList, MessagesText } from "./traffic/explain/messages.ts";
 import type { ExplainTextOptions } from "./traffic/explain/text.ts";
 import { CaptureError, captureFormatOf, otherFormatOf } from "./traffic/capture/packet_file.ts";
 
+/** How long a pipe may bring nothing before what is explained is shown. */
+const IDLE_MS = 200;
 /** Memory for output that is kept. */
 const OUTPUT_BYTES = 1024 * 1024;
 const ENCODER = new TextEncoder();
@@ -132,15 +138,23 @@ async function explainCapture(
 async function explainInPasses(
   input: InputFile,
   start: Uint8Array,
-  { connection, json }: ExplainOptions,
+  { file, connection, json, list }: ExplainOptions,
   layout: ExplainTextOptions,
 ): Promise<Explained & { readonly failure: CaptureError | undefined; readonly printed: boolean }> {
   const output = new ByteBuffer(OUTPUT_BYTES);
   const print = (text: Uint8Array) => output.append(text);
   let printed = false;
-  const flush = async () => {
-    if (output.length === 0) return;
-    printed = true;
+  let isSummed = json;
+  const flush = async (reader: CaptureReader, how?: "end" | "idle") => {
+    if (!isSummed) {
+      // Little text waits for the end of the file, which the first line counts.
+      if (how === undefined && output.length < OUTPUT_BYTES) return;
+      isSummed = true;
+      const counts = how === undefined && input.rewind !== undefined ? await countsOf(file) : reader;
+      const summary = summaryText(counts, counts === reader && how !== "end");
+      if (output.length > 0) await writeLine(Deno.stdout, `${summary}\n`);
+    }
+    printed ||= output.length > 0;
     await writeAll(Deno.stdout, output.view());
     output.clear(OUTPUT_BYTES);
   };
@@ -148,27 +162,48 @@ async function explainInPasses(
   const notes: string[] = [];
   for (let from = 1, first: Uint8Array = start;; first = NO_BYTES) {
     const again = input.rewind !== undefined;
-    const explainer = new CaptureExplainer({ ...layout, isJson: json, print, connection, from, again });
+    const explainer = list
+      ? new CaptureList({ print: (text) => output.appendText(text), connection })
+      : new CaptureExplainer({ ...layout, isJson: json, print, connection, from, again });
+    const { reader } = explainer;
     let failure: CaptureError | undefined;
     try {
       explainer.receive(first);
-      await flush();
-      for await (const bytes of piecesOf(input)) {
-        explainer.receive(bytes);
-        await flush();
+      await flush(reader);
+      const pieces = piecesOf(input);
+      for (let next = pieces.next();; next = pieces.next()) {
+        // What a pipe has brought is shown while it brings nothing more.
+        const isIdle = !isSummed && input.rewind === undefined && !await within(next, IDLE_MS);
+        if (isIdle && reader.connections > 0) await flush(reader, "idle");
+        const { done, value } = await next;
+        if (done) break;
+        explainer.receive(value);
+        await flush(reader);
       }
     } catch (error) {
       if (!(error instanceof CaptureError)) throw error;
       failure = error;
     }
     const explained = explainer.end();
-    await flush();
+    await flush(reader, "end");
     valid &&= explained.valid;
     notes.push(...explained.notes.filter((note) => !notes.includes(note)));
     if (explained.leftOut === undefined) return { ...explained, notes, valid, failure, printed };
     from = explained.leftOut;
     await input.rewind!();
   }
+}
+
+/** Counts the packets and connections of a file. */
+async function countsOf(file: string): Promise<CaptureCounts> {
+  using input = await openFile(file);
+  const reader = new CaptureReader(() => {}, { wanted: () => false });
+  try {
+    for await (const bytes of piecesOf(input)) reader.receive(bytes);
+  } catch (error) {
+    if (!(error instanceof CaptureError)) throw error;
+  }
+  return reader;
 }
 
 /** Iterates over the bytes of an input; each piece is valid until the next one. */

@@ -253,6 +253,12 @@ export const MAX_FLAG_FILE_BYTES: number = 1024 * 1024;
 export const EXPLAIN_READ_BYTES: number = 64 * 1024;
 /** Columns of text that is not written to a terminal. */
 export const FALLBACK_COLUMNS: number = 80;
+/** Lines of a list of exchanges that wait for the end of one before them. */
+export const MAX_LISTED_LINES: number = 100_000;
+/** Characters of a method and target in such a line. */
+export const LISTED_CHARACTERS: number = 160;
+/** Numbers of connections that a line names; more are counted. */
+export const SHOWN_NUMBERS: number = 10;
 /** Entity tags of a connection that are remembered for what a 304 says of them. */
 export const MAX_KNOWN_TAGS: number = 1000;
 /** Requests of a file that may wait for their responses, where those follow in turn. */

@@ -12,7 +12,7 @@ import { cannotRead, type InputFile, inputName, openFile, otherFormat } from "./
 import { Failure } from "./cli/values.ts";
 import { EXIT_FAILURE, EXIT_TIMEOUT } from "./exit_code.ts";
 import { ClientConnection } from "./client/connection.ts";
-import { MAX_REPLAYED_CONNECTIONS } from "./limits.ts";
+import { MAX_REPLAYED_CONNECTIONS, SHOWN_NUMBERS } from "./limits.ts";
 import { isColored, painterFor } from "./terminal.ts";
 import { afterResetText, captureEvents } from "./traffic/capture/reader.ts";
 import { CaptureError, captureFormatOf, otherFormatOf } from "./traffic/capture/packet_file.ts";
@@ -20,9 +20,6 @@ import { FOREIGN_BYTES, foreignForm } from "./traffic/explain/foreign.ts";
 import { Replayer } from "./traffic/replay/replayer.ts";
 import { Script } from "./traffic/replay/script.ts";
 import { type RecordedServer, Survey } from "./traffic/replay/survey.ts";
-
-/** How many connections that are not replayed are named. */
-const SHOWN_NUMBERS = 10;
 
 /** Replays a recording. The exit code is 0 if all answers are the recorded ones. */
 export async function replay(options: ReplayOptions): Promise<number> {

@@ -153,7 +153,7 @@ Deno.test("a capture is explained connection by connection, from a file or the i
   assert.deepEqual([code, stderr], [1, ""]);
   assert.match(
     stdout,
-    /^connection 1: 127\.0\.0\.1:40000 to 127\.0\.0\.1:9999, tcp\.stream == 0 in Wireshark\n\nrequest 1 at 0\.003000 s, from packet 4\n {4}0 GET [^]*\n\nresponse 1 at 0\.004000 s, 1\.000 ms after the request, from packet 5\n {4}0 HTTP\/1\.1 [^]*\nconnection 1: FIN by the client at /,
+    /^first packet at 1970-01-01 00:00:00\.000000 UTC; 17 packets, 3 connections\n\nconnection 1: 127\.0\.0\.1:40000 to 127\.0\.0\.1:9999, tcp\.stream == 0 in Wireshark\n\nrequest 1 at 0\.003000 s, from packet 4\n {4}0 GET [^]*\n\nresponse 1 at 0\.004000 s, 1\.000 ms after the request, from packet 5\n {4}0 HTTP\/1\.1 [^]*\nconnection 1: FIN by the client at /,
   );
   assert.match(
     stdout,
@@ -166,11 +166,65 @@ Deno.test("a capture is explained connection by connection, from a file or the i
 Deno.test("one connection of a capture is explained, and decides the exit code", async () => {
   const codes = await Promise.all(["1", "2", "3"].map(async (number) => {
     const { code, stdout } = await run(["-", "--connection", number], CAPTURE, []);
-    assert.match(stdout, new RegExp(`^connection ${number}: `));
+    assert.match(stdout, new RegExp(`^first packet at .*\n\nconnection ${number}: `));
     assert.doesNotMatch(stdout, new RegExp(`^connection [^${number}]`, "m"));
     return code;
   }));
   assert.deepEqual(codes, [0, 0, 1]);
+});
+
+Deno.test("a capture and messages are listed, one line each", async () => {
+  const { code, stdout, stderr } = await run(["-", "--list"], CAPTURE, []);
+  assert.deepEqual([code, stderr], [1, ""]);
+  assert.match(
+    stdout,
+    /^first packet at 1970-01-01 .*; 17 packets, 3 connections\n\n +time connection +packet  request /,
+  );
+  assert.match(stdout, /\n +0\.003000 s +1 +4  GET \/ +200 +2 +1\.000 ms  127\.0\.0\.1:9999\n/);
+  assert.match(
+    stdout,
+    /\n +0\.015000 s +3 +16  GET \/ +- +- +invalid  .*\n1 connection, not HTTP\/1 but TLS \(.*\): 2\n$/,
+  );
+  const messages = await run(["-", "--list"], `${GET}${OK}${GET}\n`);
+  assert.equal(messages.code, 1);
+  assert.deepEqual(messages.stdout.split("\n").slice(1, -1).map((line) => line.trim().replaceAll(/ {2,}/g, "|")), [
+    "0|request 1|GET /|0 octets",
+    `${GET.length}|response 1|200 OK|2 octets`,
+    `${GET.length + OK.length}|request 2|GET /|0 octets`,
+    `${2 * GET.length + OK.length}|not explained|one line end too many after the request`,
+  ]);
+  const { stderr: both } = await run(["-", "--list", "--json"], CAPTURE, []);
+  assert.equal(both, "wiretable: --list and --json cannot be used together\n");
+});
+
+Deno.test("more text than waits for the end stands below a line on the whole capture", async () => {
+  using folder = new TempFolder();
+  const file = folder.file("many.pcapng");
+  await Deno.writeFile(
+    file,
+    capture(talk(Array.from({ length: 1500 }, () => [`> ${GET}`, `< ${OK}`] as const).flat())),
+  );
+  const { stdout } = await run([file], "", ["--allow-read"]);
+  assert(stdout.length > 1024 * 1024);
+  assert.match(stdout, /^first packet at 1970-01-01 00:00:00\.000000 UTC; 3003 packets, 1 connection\n\nconnection 1/);
+});
+
+Deno.test("what a pipe has brought of a capture is shown while it brings nothing more", async () => {
+  const child = wiretable(["explain", "-"]);
+  const writer = child.stdin.getWriter();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  await writer.write(CAPTURE);
+  let text = "";
+  while (!text.includes("FIN by the server")) {
+    const { value, done } = await reader.read();
+    assert(!done);
+    text += value;
+  }
+  assert.match(text, /^first packet at .*; 17 packets, 3 connections so far\n\nconnection 1: /);
+  await writer.close();
+  while (!(await reader.read()).done);
+  await child.stderr.cancel();
+  assert.equal((await child.status).code, 1);
 });
 
 Deno.test("a capture as JSON: a line an exchange, with addresses, packets and times since 1970", async () => {
@@ -267,7 +321,9 @@ Deno.test("a capture is explained up to where it is cut off, or not valid", asyn
   const packets = 5 + 2 + 5 + 5 - 1;
   assert.deepEqual(cut, {
     ...whole,
-    stdout: `${whole.stdout}\nthe file is cut off in the block after packet ${packets}\n`,
+    stdout: `${
+      whole.stdout.replace("17 packets", "16 packets")
+    }\nthe file is cut off in the block after packet ${packets}\n`,
   });
   const nothing = await run(["-"], CAPTURE.subarray(0, 50), []);
   assert.deepEqual([nothing.code, nothing.stdout], [1, "the file is cut off in the block after packet 0\n"]);
@@ -305,7 +361,7 @@ Deno.test("a compressed capture that is cut off is explained as far as it goes",
   assert.equal(code, 0);
   assert.match(
     stdout,
-    /^connection 1: [^]*\n\nthe file is cut off in the block after packet \d+\nthe gzip file is cut off\n$/,
+    /^first .*\n\nconnection 1: [^]*\n\nthe file is cut off in the block after packet \d+\nthe gzip file is cut off\n$/,
   );
 });
 
@@ -335,9 +391,12 @@ Deno.test({
     const ofServer = await run([recording], "", [`--allow-read=${recording}`]);
     const ofWireshark = await run(["-"], capture, []);
     assert.equal(ofServer.code, 0);
-    // Without times, packets and reads, and what came after the last request.
+    // Without the first lines, times, packets and reads, and what came after the last request.
     const messages = ({ stdout }: { stdout: string }) =>
-      stdout.split(/^request 4 /m)[0].replace(/^((?:request|response) \d) .*$/gm, "$1");
+      stdout.split(/^request 4 /m)[0].replace(/^[^]*?(?=\nrequest 1 )/, "").replace(
+        /^((?:request|response) \d) .*$/gm,
+        "$1",
+      );
     assert.match(messages(ofServer), /\nrequest 3\n[^]*\nresponse 3\n/);
     assert.equal(messages(ofWireshark), messages(ofServer));
   },

@@ -97,7 +97,8 @@ class Waiting {
 /** Explains the connections of a capture, while its bytes come in. */
 export class CaptureExplainer {
   readonly #options: CaptureExplainerOptions;
-  readonly #reader: CaptureReader;
+  /** Reads the capture. */
+  readonly reader: CaptureReader;
   /** Connections that are not printed whole, by number. */
   readonly #connections = new Map<number, Waiting>();
   /** The connection that is printed. */
@@ -116,7 +117,7 @@ export class CaptureExplainer {
     const { connection, from = 1 } = options;
     this.#turn = connection ?? from;
     const wanted = (number: number) => number >= from && number < (this.#leftOut ?? Infinity);
-    this.#reader = new CaptureReader((event) => this.#tell(event), { connection, wanted });
+    this.reader = new CaptureReader((event) => this.#tell(event), { connection, wanted });
   }
 
   /**
@@ -125,22 +126,22 @@ export class CaptureExplainer {
    * @throws {CaptureError} If they are no valid capture.
    */
   receive(bytes: Uint8Array): void {
-    this.#reader.receive(bytes);
+    this.reader.receive(bytes);
   }
 
   /** Ends the file, and prints what is left. */
   end(): Explained {
-    const notes = this.#reader.end();
+    const notes = this.reader.end();
     for (const [number, waiting] of this.#inOrder()) {
       waiting.explain().end();
       this.#print(number);
     }
-    for (const [number, octets] of this.#reader.afterResets) {
+    for (const [number, octets] of this.reader.afterResets) {
       if (!this.#resets.has(number)) continue;
       notes.push(afterResetText(number, octets));
       this.#valid = false;
     }
-    return { valid: this.#valid, connections: this.#reader.connections, leftOut: this.#leftOut, notes };
+    return { valid: this.#valid, connections: this.reader.connections, leftOut: this.#leftOut, notes };
   }
 
   #tell(event: CaptureEvent): void {
@@ -150,7 +151,7 @@ export class CaptureExplainer {
     if (known === undefined) {
       // What is left out has no beginning.
       if (event.kind !== "opened") return;
-      const json = this.#options.isJson ? () => this.#reader.start : undefined;
+      const json = this.#options.isJson ? () => this.reader.start : undefined;
       const waiting = new Waiting(event, { ...this.#options, json });
       this.#connections.set(number, waiting);
       this.#held += waiting.held;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Exchange, type Explanation, type Finding, type Placed } from "../../exchange.ts";
+import type { Exchange, Explanation, Finding, Placed } from "../../exchange.ts";
 import { MAX_WAITING_IN_TURN } from "../../limits.ts";
 
 /** Formats the messages of a file. */
