@@ -253,6 +253,8 @@ export const MAX_FLAG_FILE_BYTES: number = 1024 * 1024;
 export const EXPLAIN_READ_BYTES: number = 64 * 1024;
 /** Columns of text that is not written to a terminal. */
 export const FALLBACK_COLUMNS: number = 80;
+/** Characters of explained messages that wait for the acknowledgment of one before them. */
+export const MAX_UNACKNOWLEDGED_CHARACTERS: number = 2 * 1024 * 1024;
 /** Lines of a list of exchanges that wait for the end of one before them. */
 export const MAX_LISTED_LINES: number = 100_000;
 /** Characters of a method and target in such a line. */

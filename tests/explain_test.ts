@@ -153,7 +153,7 @@ Deno.test("a capture is explained connection by connection, from a file or the i
   assert.deepEqual([code, stderr], [1, ""]);
   assert.match(
     stdout,
-    /^first packet at 1970-01-01 00:00:00\.000000 UTC; 17 packets, 3 connections\n\nconnection 1: 127\.0\.0\.1:40000 to 127\.0\.0\.1:9999, tcp\.stream == 0 in Wireshark\n\nrequest 1 at 0\.003000 s, from packet 4\n {4}0 GET [^]*\n\nresponse 1 at 0\.004000 s, 1\.000 ms after the request, from packet 5\n {4}0 HTTP\/1\.1 [^]*\nconnection 1: FIN by the client at /,
+    /^first packet at 1970-01-01 00:00:00\.000000 UTC; 17 packets, 3 connections\n\nconnection 1: 127\.0\.0\.1:40000 to 127\.0\.0\.1:9999, tcp\.stream == 0 in Wireshark, handshake in packets 1, 2 and 3, round trip 2\.000 ms, MSS 65495 and 65495\n\nrequest 1 at 0\.003000 s, from packet 4, acknowledged after 1\.000 ms \(packet 5\)\n {4}0 GET [^]*\n\nresponse 1 at 0\.004000 s, 1\.000 ms after the request, from packet 5, acknowledged after 1\.000 ms \(packet 6\)\n {4}0 HTTP\/1\.1 [^]*\nconnection 1: FIN by the client at /,
   );
   assert.match(
     stdout,

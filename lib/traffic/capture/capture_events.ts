@@ -33,6 +33,18 @@ export interface Missing extends Seen {
   readonly cut?: { readonly packet: number; readonly octets: number };
 }
 
+/** Octets were acknowledged by the other end. */
+export interface Acknowledged extends Seen {
+  /** Distinguishes the events. */
+  readonly kind: "acknowledged";
+  /** The end that sent them. */
+  readonly by: End;
+  /** How many of the octets told so far are not acknowledged yet. */
+  readonly behind: number;
+  /** The packet that acknowledges. */
+  readonly origin: PacketOrigin;
+}
+
 /** What TCP did beside carrying octets. It grows with the packets that follow. */
 export interface TcpFacts {
   /** The packets of the handshake: SYN, SYN ACK, ACK. */

@@ -5,7 +5,7 @@
  */
 
 import type { End, Seen, SocketAddress } from "../../traffic.ts";
-import type { CaptureEvent, Missing, TcpFacts } from "./capture_events.ts";
+import type { Acknowledged, CaptureEvent, Missing, TcpFacts } from "./capture_events.ts";
 import { type Direction, StartLineSearch } from "../../exchange.ts";
 import { REASSEMBLED_SEGMENT_BYTES, UNKNOWN_ROUND_TRIP_MICROSECONDS } from "../../limits.ts";
 import { addressOf, type Segment } from "./link_layers.ts";
@@ -31,6 +31,8 @@ export interface ConnectionContext {
   readonly isLeftOut: (from: string, to: string) => boolean;
   /** Receives events. */
   readonly take: (event: CaptureEvent) => void;
+  /** Receives acknowledgments. */
+  readonly acknowledged?: (event: Acknowledged) => void;
   /** Asks for {@linkcode CapturedConnection.expire} to be called as time goes on. */
   readonly expires: (connection: CapturedConnection) => void;
 }
@@ -42,6 +44,8 @@ type Side = 0 | 1;
 interface Lane {
   readonly flow: Flow<PacketFacts>;
   search: StartLineSearch<PacketFacts> | undefined;
+  /** Whether octets were told that are not all acknowledged. */
+  hasNews: boolean;
 }
 
 /** The comment of this program's recordings on a packet with octets. */
@@ -171,6 +175,7 @@ export class CapturedConnection {
     else this.#windows[side] = window << this.#scales[side];
     if ((flags & ACK) !== 0) {
       other.flow.acknowledge(acknowledged, packet);
+      this.#tellAcknowledged(otherSide(side), other, packet);
       if (!isSyn && side === this.#client) this.#endHandshake(packet);
     }
     this.#hasOctets ||= length > 0;
@@ -287,7 +292,7 @@ export class CapturedConnection {
       missing: (count, packet, cut) => this.#missing(side, count, packet, cut),
       fin: (packet) => this.#fin(side, packet),
     }, this.#context.budget);
-    return { flow, search: new StartLineSearch() };
+    return { flow, search: new StartLineSearch(), hasNews: false };
   }
 
   #synchronize(
@@ -377,7 +382,18 @@ export class CapturedConnection {
     const kind = side === this.#client ? "read" : "write";
     const [, call, from = "0"] = CALL.exec(packet.comment ?? "") ?? [];
     const origin = { packet: packet.number, ...call && { call, continues: from !== "0" } };
+    this.#both()[side].hasNews = true;
     this.#tell({ kind, ...this.#seen(packet), bytes, origin });
+  }
+
+  /** Tells how far octets are acknowledged, if not all of them were. */
+  #tellAcknowledged(side: Side, lane: Lane, packet: PacketFacts): void {
+    const { acknowledged } = this.#context;
+    if (!lane.hasNews || this.#ended || acknowledged === undefined) return;
+    const behind = lane.flow.unacknowledged;
+    lane.hasNews = behind > 0;
+    const by = this.#endOf(side);
+    acknowledged({ kind: "acknowledged", ...this.#seen(packet), by, behind, origin: { packet: packet.number } });
   }
 
   #tellSkipped(side: Side, octets: number | undefined, packet: PacketFacts): void {

@@ -18,14 +18,16 @@ import {
   KEPT_ORIGINS,
   MAX_EXPLAINED_CHUNKS,
   MAX_EXPLAINED_CONTENT_BYTES,
+  MAX_UNACKNOWLEDGED_CHARACTERS,
   MAX_UNFINISHED_BYTES,
   SHOWN_ORIGINS,
 } from "../../limits.ts";
-import type { Closed, End } from "../../traffic.ts";
+import type { Closed } from "../../traffic.ts";
 import { ExchangeJson } from "../explain/json.ts";
 import { type ExplainTextOptions, explanationText, sentence } from "../explain/text.ts";
-import { Origins } from "./origins.ts";
-import type { CaptureEvent, OpenedInCapture } from "./reader.ts";
+import { type MessageOrigin, Origins } from "./origins.ts";
+import type { Acknowledged, CaptureEvent, OpenedInCapture, TcpFacts } from "./reader.ts";
+import { segmentsText } from "./tcp_text.ts";
 import { durationText, timeText } from "./times.ts";
 
 /** The text on an exchange, as far as it is finished and not printed. */
@@ -37,9 +39,26 @@ interface Part {
   /** Whether the request is explained, if there is one. */
   isRequested: boolean;
   /** What comes next, once the request is explained. */
-  readonly texts: string[];
+  readonly texts: Text[];
   /** The exchange as JSON, if that is asked for. */
   readonly json: ExchangeJson;
+}
+
+/** A text that comes next, and may wait until the last octet of its message is acknowledged. */
+interface Text {
+  /** Returns the text. */
+  readonly make: (acknowledged?: Acknowledgment) => string;
+  /** About how many characters it has. */
+  readonly characters: number;
+  /** The offset after the message, as long as it waits. */
+  to?: number;
+  acknowledged?: Acknowledgment;
+}
+
+/** The first packet that acknowledges some octet. */
+interface Acknowledgment {
+  readonly packet: number;
+  readonly time: number;
 }
 
 /** How a connection's exchanges are explained. */
@@ -52,7 +71,7 @@ export interface CapturedExchangesOptions extends ExplainTextOptions {
 export class CapturedExchanges {
   readonly #options: CapturedExchangesOptions;
   /** The first members of each line of JSON. */
-  readonly #members: object;
+  readonly #members: () => object;
   readonly #explainer: Explainer;
   readonly #origins: Readonly<Record<Direction, Origins>>;
   /** The most octets that are held of a message. */
@@ -64,19 +83,22 @@ export class CapturedExchanges {
   #text = "";
   #waitingCharacters = 0;
 
-  readonly #leftOut: Readonly<Record<End, boolean>>;
+  readonly #tcp: Pick<TcpFacts, "leftOut" | "mss">;
+  /** Texts that wait for an acknowledgment, and the last acknowledgment of octets that were sent before. */
+  readonly #unacknowledged: Record<Direction, Text[]> = { request: [], response: [] };
+  readonly #acknowledged: Partial<Record<Direction, Acknowledgment & { readonly to: number }>> = {};
   /** Directions whose last octets are missing. */
   readonly #missingIn = new Set<Direction>();
 
   /**
    * Explains with this layout.
    *
-   * @param leftOut Whether packets of an end may have been left out, now and later.
-   * @param members The first members of each line of JSON.
+   * @param tcp What is known of the connection, now and later.
+   * @param members Returns the first members of each line of JSON.
    */
-  constructor(options: CapturedExchangesOptions, leftOut = { client: false, server: false }, members: object = {}) {
+  constructor(options: CapturedExchangesOptions, tcp = NO_FACTS, members: () => object = () => ({})) {
     this.#options = options;
-    this.#leftOut = leftOut;
+    this.#tcp = tcp;
     this.#members = members;
     // Several messages may be unfinished at a time.
     const all = { contentBytes: MAX_EXPLAINED_CONTENT_BYTES, chunks: MAX_EXPLAINED_CHUNKS };
@@ -101,7 +123,7 @@ export class CapturedExchanges {
   }
 
   /** Receives an event of the connection, but for its beginning and its end. */
-  tell(event: Exclude<CaptureEvent, OpenedInCapture | Closed>): void {
+  tell(event: Exclude<CaptureEvent, OpenedInCapture | Closed> | Acknowledged): void {
     switch (event.kind) {
       case "read":
       case "write": {
@@ -113,6 +135,8 @@ export class CapturedExchanges {
       }
       case "missing":
         return this.#missing(event);
+      case "acknowledged":
+        return this.#acknowledge(event.by === "client" ? "request" : "response", event);
       case "fin":
         this.#explainer.pairing.fin(event.by === "client" ? "request" : "response");
     }
@@ -126,7 +150,7 @@ export class CapturedExchanges {
     this.#collect();
     const broken = this.#explainer.pairing.message("response");
     const why = broken?.state === "broken" ? `: see the fault of response ${broken.exchange.number}` : undefined;
-    const isUnknown = this.#missingIn.has("response") || this.#leftOut.server;
+    const isUnknown = this.#missingIn.has("response") || this.#tcp.leftOut.server;
     for (const part of this.#parts) {
       const { exchange } = part;
       if (exchange === undefined || exchange.over || exchange.responses.length > 0) continue;
@@ -195,8 +219,40 @@ export class CapturedExchanges {
   }
 
   #add(part: Part, text: string): void {
+    this.#addText(part, { make: () => text, characters: text.length });
+  }
+
+  #addText(part: Part, text: Text): void {
     part.texts.push(text);
-    this.#waitingCharacters += text.length;
+    this.#waitingCharacters += text.characters;
+  }
+
+  /** Adds the text on a message, which waits for its acknowledgment in a capture of the wire. */
+  #addMessage(
+    part: Part,
+    { direction, start, length }: Explanation,
+    origin: MessageOrigin,
+    text: Omit<Text, "to">,
+  ): void {
+    const to = start + length;
+    const known = this.#acknowledged[direction];
+    const waiting: Text = known !== undefined && known.to >= to ? { ...text, acknowledged: known } : { ...text, to };
+    if (origin.isRecorded) return this.#addText(part, text);
+    if (waiting.to !== undefined) this.#unacknowledged[direction].push(waiting);
+    this.#addText(part, waiting);
+  }
+
+  #acknowledge(direction: Direction, { behind, time, origin }: Acknowledged): void {
+    const to = this.#explainer.pairing.received(direction) - behind;
+    if (to <= (this.#acknowledged[direction]?.to ?? 0)) return;
+    const acknowledged = this.#acknowledged[direction] = { to, time, packet: origin.packet };
+    const waiting = this.#unacknowledged[direction];
+    while (waiting.length > 0 && waiting[0].to! <= to) {
+      const text = waiting.shift()!;
+      text.acknowledged = acknowledged;
+      text.to = undefined;
+    }
+    this.#print();
   }
 
   #collect(): void {
@@ -207,7 +263,7 @@ export class CapturedExchanges {
       if (this.#options.json !== undefined) this.#addJson(part, explanation);
       else if (message === undefined) {
         const by = direction === "request" ? "client" : "server";
-        this.#add(part, this.#explained(`from the ${by}, not explained`, explanation, ""));
+        this.#addExplained(part, `from the ${by}, not explained`, explanation, "");
       } else if (direction === "request") this.#request(part, message, explanation);
       else this.#response(part, message, explanation);
     }
@@ -216,15 +272,20 @@ export class CapturedExchanges {
 
   #addJson(part: Part, explanation: Explanation): void {
     const { direction, message, start: offset, length } = explanation;
-    const { start, packets } = this.#origins[direction].take(offset, offset + length);
+    const origin = this.#origins[direction].take(offset, offset + length);
     if (direction === "request") part.isRequested = true;
     else part.responses++;
     if (message === undefined) return;
-    this.#waitingCharacters -= part.json.length;
-    const origin = this.#options.json!();
-    const time = origin === undefined ? undefined : (origin + start) / 1_000_000;
-    part.json.add(explanation, { offset, time, packets }, this.#options.all);
-    this.#waitingCharacters += part.json.length;
+    const first = this.#options.json!();
+    const time = first === undefined ? undefined : (first + origin.start) / 1_000_000;
+    const { packets, isRecorded } = origin;
+    const make = (acknowledged?: Acknowledgment) => {
+      const tcp = isRecorded ? undefined : tcpJson(origin, acknowledged);
+      part.json.add(explanation, { offset, time, packets, tcp }, this.#options.all);
+      return "";
+    };
+    const characters = explanation.rows.reduce((sum, { octets }) => sum + 2 * octets.length, 0);
+    this.#addMessage(part, explanation, origin, { make, characters });
   }
 
   #request(part: Part, { exchange, began }: Message, explanation: Explanation): void {
@@ -232,7 +293,7 @@ export class CapturedExchanges {
     const after = began >= time ? `, ${durationText(began - time)} after response ${before}` : "";
     const early = part.texts.splice(0);
     part.isRequested = true;
-    this.#add(part, this.#explained(`request ${exchange.number}`, explanation, after));
+    this.#addExplained(part, `request ${exchange.number}`, explanation, after);
     part.texts.push(...early);
   }
 
@@ -240,34 +301,44 @@ export class CapturedExchanges {
     const { exchange, interim, ended } = message;
     part.responses++;
     const title = `${interim ? "interim " : ""}response ${exchange.number}`;
-    this.#add(part, this.#explained(title, explanation, this.#answerText(message)));
+    this.#addExplained(part, title, explanation, this.#answerText(message));
     if (!interim) this.#lastEnd = { time: ended, exchange: exchange.number };
   }
 
-  #explained(title: string, explanation: Explanation, after: string): string {
+  #addExplained(part: Part, title: string, explanation: Explanation, after: string): void {
     const { direction, start: from, length } = explanation;
-    const { start, texts } = this.#origins[direction].take(from, from + length);
-    const place = texts.length === 1 ? `, from ${texts[0]}` : "";
+    const origin = this.#origins[direction].take(from, from + length);
+    const { start, texts } = origin;
+    const text = explanationText(explanation, this.#options);
     const lines = texts.length === 1 ? [] : texts.map((text) => `      ${text}`);
-    const head = [`${this.#options.painter("bold", title)} at ${timeText(start)}${after}${place}`, ...lines];
-    return `\n${head.map((line) => `${line}\n`).join("")}${explanationText(explanation, this.#options)}`;
+    const make = (acknowledged?: Acknowledgment) => {
+      const mss = this.#tcp.mss[direction === "request" ? "server" : "client"];
+      const place = origin.isRecorded
+        ? texts.length === 1 ? `, from ${texts[0]}` : ""
+        : segmentsText(origin, length, mss, acknowledged);
+      const head = [`${this.#options.painter("bold", title)} at ${timeText(start)}${after}${place}`, ...lines];
+      return `\n${head.map((line) => `${line}\n`).join("")}${text}`;
+    };
+    this.#addMessage(part, explanation, origin, { make, characters: text.length });
   }
 
   /** Adds what is finished to the text, in the order of exchanges. */
   #print(all = false): void {
     for (let [part] = this.#parts; part !== undefined; [part] = this.#parts) {
       const { exchange, isRequested, responses } = part;
-      for (const text of isRequested ? part.texts.splice(0) : []) {
-        this.#text += text;
-        this.#waitingCharacters -= text.length;
+      while (isRequested && part.texts.length > 0) {
+        const [{ make, to, acknowledged, characters }] = part.texts;
+        if (to !== undefined && !all && this.#waitingCharacters <= MAX_UNACKNOWLEDGED_CHARACTERS) return;
+        this.#text += make(acknowledged);
+        this.#waitingCharacters -= characters;
+        part.texts.shift();
       }
       const isOver = exchange === undefined ||
         isRequested && responses === exchange.responses.length && (exchange.over || exchange.request === undefined);
       if (!isOver && !all) return;
       this.#parts.shift();
       if (this.#options.json === undefined || exchange === undefined) continue;
-      this.#text += part.json.line(this.#members);
-      this.#waitingCharacters -= part.json.length;
+      this.#text += part.json.line(this.#members());
     }
   }
 
@@ -279,7 +350,7 @@ export class CapturedExchanges {
       return `, to a request that was not read: see the fault of request ${unread}`;
     }
     if (request === undefined) {
-      const isUnknown = this.#missingIn.has("request") || this.#leftOut.client;
+      const isUnknown = this.#missingIn.has("request") || this.#tcp.leftOut.client;
       return isUnknown ? ", to a request that was not captured" : ", to no request here";
     }
     const isEarly = request.state === "incomplete" || began < request.ended;
@@ -290,4 +361,16 @@ export class CapturedExchanges {
     if (time === "early") return ", answered before its content had come";
     return `, ${durationText(time)} after the request`;
   }
+}
+
+const NO_FACTS: Pick<TcpFacts, "leftOut" | "mss"> = { leftOut: { client: false, server: false }, mss: {} };
+
+/** Returns what TCP did with a message, for JSON; times in seconds. */
+function tcpJson(origin: MessageOrigin, acknowledged: Acknowledgment | undefined): object {
+  const { pieces: segments, end } = origin;
+  if (acknowledged === undefined) return { segments };
+  return {
+    segments,
+    acknowledged: { packet: acknowledged.packet, after: (acknowledged.time - end) / 1_000_000 },
+  };
 }

@@ -6,7 +6,8 @@
 
 import { ByteBuffer, counted } from "../../bytes.ts";
 import type { Octets } from "../../traffic.ts";
-import type { CaptureEvent, OpenedInCapture } from "./reader.ts";
+import type { Acknowledged, CaptureEvent, OpenedInCapture } from "./reader.ts";
+import { handshakeText, repeatedText } from "./tcp_text.ts";
 import { timeText } from "./times.ts";
 import { CapturedExchanges, type CapturedExchangesOptions } from "./captured_exchanges.ts";
 import { Beginning } from "../../exchange.ts";
@@ -31,6 +32,8 @@ export class ExplainedConnection {
   /** Finished text in UTF-8: much of it as strings would slow the garbage collector. */
   readonly #text = new ByteBuffer(0);
   #hasPrinted = false;
+  /** Whether it is of a recording of this program, which has reads and writes, and a handshake that is made up. */
+  #isRecorded = false;
 
   /** Begins with the event that tells of the connection. */
   constructor(opened: OpenedInCapture, options: CapturedExchangesOptions) {
@@ -62,12 +65,13 @@ export class ExplainedConnection {
   }
 
   /** Receives an event of the connection. */
-  tell(event: CaptureEvent): void {
+  tell(event: CaptureEvent | Acknowledged): void {
     if (event.kind === "opened") return this.#reopen(event);
     if (this.#ended) return;
     switch (event.kind) {
       case "read":
       case "write":
+        this.#isRecorded ||= event.origin.call !== undefined;
         this.#decide(event);
         break;
       case "missing":
@@ -90,7 +94,7 @@ export class ExplainedConnection {
     if (this.#beginning.isHttp === false) return;
     // A connection without octets needs no decoder.
     if (event.kind !== "fin") {
-      this.#exchanges ??= new CapturedExchanges(this.#options, this.#opened.tcp.leftOut, this.#members);
+      this.#exchanges ??= new CapturedExchanges(this.#options, this.#opened.tcp, () => this.#members);
     }
     this.#exchanges?.tell(event);
     if (this.isHttp) this.#text.appendText(this.#exchanges!.take());
@@ -119,7 +123,8 @@ export class ExplainedConnection {
     this.#text.appendText(this.#exchanges!.take());
     this.#exchanges = undefined;
     const end = this.#ends.length === 0 ? "open where the capture ends" : this.#ends.join(", ");
-    this.#say(`\nconnection ${this.#opened.connection}: ${end}\n`);
+    const repeated = this.#isRecorded ? "" : repeatedText(this.#opened.tcp);
+    this.#say(`\nconnection ${this.#opened.connection}: ${end}${repeated}\n`);
   }
 
   /** Ends the connection before its end. Text that was not taken is left out too, unless it follows other text. */
@@ -151,8 +156,12 @@ export class ExplainedConnection {
 
   /** What lines of JSON start with. */
   get #members(): object {
-    const { connection, local, remote } = this.#opened;
-    return { connection, client: addressText(remote), server: addressText(local) };
+    const { connection, local, remote, tcp } = this.#opened;
+    const members = { connection, client: addressText(remote), server: addressText(local) };
+    if (this.#isRecorded) return members;
+    const { handshake, roundTrip, mss, repeated, late } = tcp;
+    const seconds = roundTrip === undefined ? undefined : roundTrip / 1_000_000;
+    return { ...members, tcp: { handshake, roundTrip: seconds, mss, repeated, late } };
   }
 
   get #title(): string {
@@ -174,7 +183,8 @@ export class ExplainedConnection {
     else this.#beginning.receive(event.kind === "read" ? "request" : "response", event.bytes);
     if (this.isHttp) {
       const captured = this.#opened.startCaptured ? "" : ", start not captured";
-      this.#say(`${this.#title}${captured}\n`);
+      const handshake = this.#isRecorded ? "" : handshakeText(this.#opened.tcp);
+      this.#say(`${this.#title}${captured}${handshake}\n`);
     } else if (this.#beginning.isHttp === false) this.#exchanges = undefined;
   }
 

@@ -6,7 +6,7 @@
 
 import { MAX_EXPLAINED_BYTES, MAX_WAITING_BYTES, WAITING_CONNECTION_BYTES, WAITING_EVENT_BYTES } from "../../limits.ts";
 import type { CapturedExchangesOptions } from "./captured_exchanges.ts";
-import { afterResetText, type CaptureEvent, CaptureReader, type OpenedInCapture } from "./reader.ts";
+import { type Acknowledged, afterResetText, type CaptureEvent, CaptureReader, type OpenedInCapture } from "./reader.ts";
 import { ExplainedConnection } from "./explained_connection.ts";
 
 /** How a capture is explained. */
@@ -44,7 +44,7 @@ class Waiting {
   readonly #options: CapturedExchangesOptions;
   readonly #opened: OpenedInCapture;
   /** What was told of it, as long as that is little; then its text waits. */
-  #events: CaptureEvent[] = [];
+  #events: (CaptureEvent | Acknowledged)[] = [];
   #eventBytes = WAITING_CONNECTION_BYTES;
   #explained: ExplainedConnection | undefined;
   /** Why it is left out, or the rest of it. */
@@ -61,7 +61,7 @@ class Waiting {
   }
 
   /** Receives an event, which is explained at once if it is the connection's turn. */
-  tell(event: CaptureEvent, isTurn: boolean): void {
+  tell(event: CaptureEvent | Acknowledged, isTurn: boolean): void {
     if (this.#leftOut !== undefined) return;
     if (isTurn || this.#eventBytes > MAX_WAITING_BYTES) return this.explain().tell(event);
     const hasOctets = event.kind === "read" || event.kind === "write";
@@ -117,7 +117,11 @@ export class CaptureExplainer {
     const { connection, from = 1 } = options;
     this.#turn = connection ?? from;
     const wanted = (number: number) => number >= from && number < (this.#leftOut ?? Infinity);
-    this.reader = new CaptureReader((event) => this.#tell(event), { connection, wanted });
+    this.reader = new CaptureReader((event) => this.#tell(event), {
+      connection,
+      wanted,
+      acknowledged: (event) => this.#tell(event),
+    });
   }
 
   /**
@@ -144,7 +148,7 @@ export class CaptureExplainer {
     return { valid: this.#valid, connections: this.reader.connections, leftOut: this.#leftOut, notes };
   }
 
-  #tell(event: CaptureEvent): void {
+  #tell(event: CaptureEvent | Acknowledged): void {
     const number = event.connection;
     if (number >= (this.#leftOut ?? Infinity)) return;
     const known = this.#connections.get(number);

@@ -26,8 +26,11 @@ export interface MessageOrigin {
   readonly end: number;
   /** The packets, of which those in the middle may be left out. */
   readonly packets: readonly number[];
-  /** How many pieces there are. */
+  /** How many pieces there are, and the octets of the largest. */
   readonly pieces: number;
+  readonly largest: number;
+  /** Whether they are reads or writes, not segments. */
+  readonly isRecorded: boolean;
   /** One text on each piece, such as `read 1 (packet 4)`, with its octets if there are several. */
   readonly texts: readonly string[];
 }
@@ -86,7 +89,10 @@ export class Origins {
     this.#kept = this.#kept.filter(({ to }) => to > end);
     if (this.#last !== undefined && this.#last.to <= end) this.#last = undefined;
     const packets = own.flatMap((origin) => origin.packets);
-    return { start: own[0]?.time ?? 0, end: own.at(-1)?.lastTime ?? 0, packets, pieces: own.length + hidden, texts };
+    const times = { start: own[0]?.time ?? 0, end: own.at(-1)?.lastTime ?? 0 };
+    const largest = Math.max(0, ...own.map(({ from, to }) => to - from));
+    const isRecorded = own.some(({ call }) => call !== undefined);
+    return { ...times, packets, pieces: own.length + hidden, largest, isRecorded, texts };
   }
 }
 

@@ -6,7 +6,7 @@
 
 import { ByteBuffer, counted, type Source } from "../../bytes.ts";
 import { EXPLAIN_READ_BYTES, MAX_CAPTURED_PACKET_BYTES, MAX_QUIET_CONNECTIONS } from "../../limits.ts";
-import type { CaptureEvent } from "./capture_events.ts";
+import type { Acknowledged, CaptureEvent } from "./capture_events.ts";
 import { CapturedConnection } from "./captured_connection.ts";
 import { type LeftOut, segmentOf } from "./link_layers.ts";
 import { ACK, SYN } from "./packets.ts";
@@ -15,7 +15,7 @@ import { PcapReader } from "./pcap_reader.ts";
 import { PcapngReader } from "./pcapng_reader.ts";
 import { ReassemblyBudget } from "./reassembly.ts";
 
-export type { CaptureEvent, Missing, OpenedInCapture, PacketOrigin, TcpFacts } from "./capture_events.ts";
+export type { Acknowledged, CaptureEvent, Missing, OpenedInCapture, PacketOrigin, TcpFacts } from "./capture_events.ts";
 
 /** What a reader of captures is made with. */
 export interface CaptureReaderOptions {
@@ -23,6 +23,8 @@ export interface CaptureReaderOptions {
   readonly connection?: number;
   /** Whether the events of a connection are wanted; by default all are. */
   readonly wanted?: (connection: number) => boolean;
+  /** Receives acknowledgments, among the events. */
+  readonly acknowledged?: (event: Acknowledged) => void;
   /** Octets that may wait for earlier ones, all connections together. */
   readonly maxWaitingBytes?: number;
 }
@@ -157,6 +159,7 @@ export class CaptureReader {
       wanted: only === number && (wanted?.(number) ?? true),
       budget: this.#budget,
       take: this.#take,
+      acknowledged: this.#options.acknowledged,
       // Wireshark may see connections in what is left out here, and forgets none.
       isStreamKnown: this.#skipped.size === 0 && this.#file!.tooLarge === 0 && !this.#hasForgotten,
       isLeftOut: (from, to) => this.#isLeftOut(from, to),

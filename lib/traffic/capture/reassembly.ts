@@ -87,6 +87,11 @@ export class Flow<P> {
     return this.#next !== undefined;
   }
 
+  /** How many octets that were given are not acknowledged. */
+  get unacknowledged(): number {
+    return this.#next === undefined ? 0 : Math.max(0, distance(this.#acknowledged, this.#next));
+  }
+
   /** Returns how far a sequence number is from the next one that its receiver expects: 0 if it may be the very one. */
   ahead(sequence: number): number {
     const isNext = sequence === this.#next || sequence === this.#sent || sequence === this.#acknowledged;

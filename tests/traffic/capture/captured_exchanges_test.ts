@@ -134,7 +134,7 @@ Deno.test("a message says where its octets are from", () => {
   const { text } = explained([`> ${GET.slice(0, 5)}`, `> ${GET.slice(5)}${GET}`, `< ${OK}${OK}`]);
   assert.match(
     text,
-    /^\nrequest 1 at 0\.003000 s\n {6}octets 0-4: packet 4\n {6}octets 5-26: packet 5, 1\.000 ms later\n {4}0 GET /,
+    /^\nrequest 1 at 0\.003000 s, in 2 segments, packets 4 to 5\n {6}octets 0-4: packet 4\n {6}octets 5-26: packet 5, 1\.000 ms later\n {4}0 GET /,
   );
   assert.match(text, /\n\nrequest 2 at 0\.004000 s, from packet 5\n {4}0 GET /);
 });

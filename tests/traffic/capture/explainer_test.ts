@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { CaptureExplainer, type CaptureExplainerOptions } from "../../../lib/traffic/capture/explainer.ts";
 import { ACK, RST } from "../../../lib/traffic/capture/packets.ts";
-import { capture, type SegmentSpec, talk, type Turn } from "../captures.ts";
+import { capture, handshake, type SegmentSpec, talk, type Turn } from "../captures.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -30,10 +30,15 @@ function explained(segments: readonly SegmentSpec[], options: Partial<CaptureExp
   }
 }
 
+/** What TCP did beside the messages. */
+const TCP = /, handshake in packets .*$|, acknowledged after .*$/;
+
 /** The lines on connections, messages and what is missing, without the explanations. */
 function outline(text: string): string[] {
   return text.split("\n").filter((line) => /^(?:connection|request|response|interim|from|left out)| -- /.test(line))
-    .map((line) => line.replace(/: 127\S+ to \S+, tcp.stream == (\d+) in Wireshark/, " is stream $1").trim());
+    .map((line) =>
+      line.replace(/: 127\S+ to \S+, tcp.stream == (\d+) in Wireshark/, " is stream $1").replace(TCP, "").trim()
+    );
 }
 
 /** Connections whose segments take turns. */
@@ -57,7 +62,7 @@ Deno.test("connections that overlap are explained one after the other", () => {
   assert.deepEqual([valid, passes], [true, 1]);
   assert.match(
     text,
-    /packet 13\)\n\nconnection 2: 127\.0\.0\.1:40001 to 127\.0\.0\.1:9999, tcp\.stream == 1 in Wireshark\n\nrequest 1/,
+    /packet 13\)\n\nconnection 2: 127\.0\.0\.1:40001 to 127\.0\.0\.1:9999, tcp\.stream == 1 in Wireshark, handshake in .*\n\nrequest 1/,
   );
 });
 
@@ -117,7 +122,10 @@ Deno.test("a connection that is opened again after a reset is explained under it
     const { text, valid } = explained([...before, ...segments]);
     const number = before.length === 0 ? 1 : 2;
     const name = `connection ${number}: 127.0.0.1:40000 to 127.0.0.1:9999, tcp.stream == ${number - 1} in Wireshark`;
-    assert.match(text, new RegExp(`${name}: no octets, closed reset at .*\n\n?${name}\n\nrequest 1 [^]*\nresponse 1 `));
+    assert.match(
+      text,
+      new RegExp(`${name}: no octets, closed reset at .*\n\n?${name}, handshake in .*\n\nrequest 1 [^]*\nresponse 1 `),
+    );
     assert.equal(valid, true);
   }
 });
@@ -129,4 +137,60 @@ Deno.test("octets after a reset are counted where there is HTTP", () => {
   assert.deepEqual([notes, valid], [["connection 1: 4 octets after the reset not explained"], false]);
   const other = explained(late(talk(["> \x16\x03\x01", "< \x16\x03\x03", "> RST", "< more"])));
   assert.deepEqual([other.notes, other.valid], [[], true]);
+});
+
+/** Three segments of the client, and two of the server, each acknowledged; the second of the client is sent again. */
+function acknowledged(): SegmentSpec[] {
+  const [one, two, three] = [GET.slice(0, 5), GET.slice(5, 9), GET.slice(9)];
+  const end = 1 + GET.length;
+  return [
+    ...handshake(),
+    { sequence: 1, acknowledged: 501, octets: one },
+    { sequence: 6, acknowledged: 501, octets: two },
+    { sequence: 6, acknowledged: 501, octets: two },
+    { sequence: 10, acknowledged: 501, octets: three },
+    { by: "server", sequence: 501, acknowledged: 10 },
+    { by: "server", sequence: 501, acknowledged: end },
+    { by: "server", sequence: 501, acknowledged: end, octets: OK.slice(0, -1) },
+    { by: "server", sequence: 500 + OK.length, acknowledged: end, octets: OK.slice(-1) },
+    { sequence: end, acknowledged: 500 + OK.length },
+    { sequence: end, acknowledged: 501 + OK.length },
+  ];
+}
+
+Deno.test("the TCP beside the HTTP: segments, acknowledgments, what was sent again", () => {
+  const { text } = explained(acknowledged());
+  assert.deepEqual(text.split("\n").filter((line) => /^(?:connection|request|response)/.test(line)), [
+    "connection 1: 127.0.0.1:40000 to 127.0.0.1:9999, tcp.stream == 0 in Wireshark, handshake in packets 1, 2 and 3, " +
+    "round trip 2.000 ms, MSS 65495 and 65495",
+    "request 1 at 0.003000 s, in 3 segments, packets 4 to 7, acknowledged after 2.000 ms (packet 9)",
+    "response 1 at 0.009000 s, 3.000 ms after the request, in 2 segments, packets 10 to 11, acknowledged after 2.000 ms (packet 13)",
+    "connection 1: open where the capture ends, 1 segment sent again by the client",
+  ]);
+});
+
+Deno.test("a message without an acknowledgment is explained at the end, and holds back others only for a while", () => {
+  const client = acknowledged().filter(({ by }) => by === undefined).slice(0, -2);
+  assert.match(explained(client).text, /\nrequest 1 at 0\.002000 s, in 3 segments, packets 3 to 6\n/);
+  // Only what the server sends is captured, so nothing tells what has come of it.
+  const content = "x".repeat(1000);
+  const response = `HTTP/1.1 200 OK\r\nContent-Length: ${content.length}\r\n\r\n${content}`;
+  let sequence = 501;
+  const many = Array.from({ length: 5000 }, (): SegmentSpec => {
+    const segment = { by: "server", sequence, acknowledged: 1, octets: response } as const;
+    sequence += response.length;
+    return segment;
+  });
+  assert.equal(explained([...handshake(), ...many], { all: true }).text.match(/^response /gm)!.length, 5000);
+});
+
+Deno.test("the TCP beside the HTTP as JSON", () => {
+  const { text } = explained(acknowledged(), { isJson: true });
+  const { tcp, request, response } = JSON.parse(text);
+  assert.deepEqual(tcp, {
+    ...{ handshake: [1, 2, 3], roundTrip: 0.002, mss: { client: 65495, server: 65495 } },
+    ...{ repeated: { client: 1, server: 0 }, late: { client: 0, server: 0 } },
+  });
+  assert.deepEqual(request.tcp, { segments: 3, acknowledged: { packet: 9, after: 0.002 } });
+  assert.deepEqual(response.tcp, { segments: 2, acknowledged: { packet: 13, after: 0.002 } });
 });

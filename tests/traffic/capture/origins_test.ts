@@ -4,7 +4,15 @@ import { Origins } from "../../../lib/traffic/capture/origins.ts";
 Deno.test("octets that came in one piece have no numbers", () => {
   const origins = new Origins();
   origins.add(30, { packet: 4 }, 1000);
-  assert.deepEqual(origins.take(0, 30), { start: 1000, end: 1000, packets: [4], pieces: 1, texts: ["packet 4"] });
+  assert.deepEqual(origins.take(0, 30), {
+    start: 1000,
+    end: 1000,
+    packets: [4],
+    pieces: 1,
+    largest: 30,
+    isRecorded: false,
+    texts: ["packet 4"],
+  });
 });
 
 Deno.test("each octet of a message has its packet or read, and the time between them", () => {
@@ -16,6 +24,8 @@ Deno.test("each octet of a message has its packet or read, and the time between 
     end: 3500,
     packets: [4, 6],
     pieces: 2,
+    largest: 9,
+    isRecorded: true,
     texts: ["octet 0: read 1 (packet 4)", "octets 1-9: read 2 (packet 6), 2.500 ms later"],
   });
 });
@@ -32,6 +42,8 @@ Deno.test("messages that came together share a packet, and count their own octet
     end: 0,
     packets: [2, 3],
     pieces: 2,
+    largest: 25,
+    isRecorded: false,
     texts: ["octets 0-14: packet 2", "octets 15-19: packet 3"],
   });
 });

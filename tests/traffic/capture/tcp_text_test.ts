@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { handshakeText, repeatedText, segmentsText } from "../../../lib/traffic/capture/tcp_text.ts";
+import type { TcpFacts } from "../../../lib/traffic/capture/reader.ts";
+
+const NONE = { client: 0, server: 0 };
+const FACTS: TcpFacts = {
+  ...{ handshake: [1, 2, 4], roundTrip: 23_000, mss: { client: 1460, server: 1400 }, repeated: NONE, late: NONE },
+  leftOut: { client: false, server: false },
+};
+
+Deno.test("a connection's handshake, round trip and MSS", () => {
+  assert.equal(handshakeText(FACTS), ", handshake in packets 1, 2 and 4, round trip 23.000 ms, MSS 1460 and 1400");
+  assert.equal(handshakeText({ ...FACTS, roundTrip: undefined, mss: {} }), ", handshake in packets 1, 2 and 4");
+  assert.equal(
+    handshakeText({ ...FACTS, handshake: [1, 2], roundTrip: undefined, mss: { server: 1400 } }),
+    ", MSS 1400 of the server",
+  );
+  assert.equal(handshakeText({ ...FACTS, handshake: [], roundTrip: undefined, mss: {} }), "");
+});
+
+Deno.test("segments that were sent again or late are counted for each end", () => {
+  assert.equal(repeatedText(FACTS), "");
+  assert.equal(
+    repeatedText({ ...FACTS, repeated: { client: 2, server: 0 }, late: { client: 0, server: 1 } }),
+    ", 2 segments sent again by the client, 1 segment of the server late",
+  );
+});
+
+const ORIGIN = {
+  start: 0,
+  end: 10_000,
+  packets: [10, 11, 13, 14],
+  pieces: 4,
+  largest: 1400,
+  isRecorded: false,
+  texts: [],
+};
+const ONE = { ...ORIGIN, packets: [10], pieces: 1 };
+const ACK = { packet: 15, time: 33_000 };
+const cases: [what: string, text: string, shown: string][] = [
+  [
+    "several segments",
+    segmentsText(ORIGIN, 5000, 1400, ACK),
+    ", in 4 segments, packets 10 to 14, acknowledged after 23.000 ms (packet 15)",
+  ],
+  ["one segment", segmentsText(ONE, 1400, 1400, undefined), ", from packet 10"],
+  [
+    "a packet that the card splits",
+    segmentsText(ONE, 1401, 1399, ACK),
+    ", in 1 packet, before the card split it, packet 10, acknowledged after 23.000 ms (packet 15)",
+  ],
+  [
+    "packets that the card splits",
+    segmentsText(ORIGIN, 5000, 1399, undefined),
+    ", in 4 packets, before the card split them, packets 10 to 14",
+  ],
+  ["an unknown MSS", segmentsText(ONE, 60_000, undefined, undefined), ", from packet 10"],
+  ["more than 100 KB", segmentsText(ORIGIN, 125_000, 1400, undefined), ", in 4 segments, packets 10 to 14, 12.5 MB/s"],
+  [
+    "more than 100 KB, slowly",
+    segmentsText({ ...ORIGIN, end: 1_000_000 }, 125_000, 1400, undefined),
+    ", in 4 segments, packets 10 to 14, 125.0 kB/s",
+  ],
+  ["more than 100 KB at once", segmentsText({ ...ONE, end: 0 }, 125_000, undefined, undefined), ", from packet 10"],
+  ["nothing", segmentsText({ ...ORIGIN, pieces: 0, packets: [] }, 0, 1400, ACK), ""],
+];
+
+for (const [what, text, shown] of cases) {
+  Deno.test(`how a message of ${what} came`, () => assert.equal(text, shown));
+}
