@@ -178,12 +178,12 @@ Deno.test("a capture and messages are listed, one line each", async () => {
   assert.deepEqual([code, stderr], [1, ""]);
   assert.match(
     stdout,
-    /^first packet at 1970-01-01 .*; 17 packets, 3 connections\n\n +time connection +packet  request /,
+    /^first packet at 1970-01-01 .*; 17 packets, 3 connections\n\n +time connection +packet +request /,
   );
-  assert.match(stdout, /\n +0\.003000 s +1 +4  GET \/ +200 +2 +1\.000 ms  127\.0\.0\.1:9999\n/);
+  assert.match(stdout, /\n +0\.003000 s +1 +4 +GET \/ +200 +2 +1\.000 ms +127\.0\.0\.1:9999\n/);
   assert.match(
     stdout,
-    /\n +0\.015000 s +3 +16  GET \/ +- +- +invalid  .*\n1 connection, not HTTP\/1 but TLS \(.*\): 2\n$/,
+    /\n +0\.015000 s +3 +16 +GET \/ +- +- +invalid .*\n1 connection, not HTTP\/1 but TLS \(.*\): 2\n$/,
   );
   const messages = await run(["-", "--list"], `${GET}${OK}${GET}\n`);
   assert.equal(messages.code, 1);
