@@ -13,7 +13,7 @@ import {
   type Requester,
   type RequestHead,
 } from "../http_message.ts";
-import { LISTING_PIECE_BYTES } from "../limits.ts";
+import { LISTING_PIECE_BYTES, MAX_QUERY_PARAMETERS, REQUEST_LIMITS } from "../limits.ts";
 import { type Awaitable, type Page, type Snapshot, START, type Store } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { Pacer } from "./pacer.ts";
@@ -117,9 +117,7 @@ async function selection(
   try {
     if (isUnchanged(snapshot, request, form)) return unchanged(snapshot, form);
     const listing = await selectedRows(snapshot, query, form, pacer);
-    const links: FieldLine[] = query.page === undefined
-      ? []
-      : [["Link", pageLinks(request.query!, query.page, listing)]];
+    const links = query.page === undefined ? [] : pageLinks(request.query!, query.page, listing);
     return listingResponse(snapshot, form, listing, links);
   } catch (error) {
     snapshot.close();
@@ -308,17 +306,22 @@ async function sortedRows(
  * Returns links to the neighbouring pages, as relative references with the query's other parameters (RFC 8288 §3). None
  * leads to a refusal.
  */
-function pageLinks(query: string, page: PageRequest, { total, reaches = () => true }: Listing): string {
+function pageLinks(query: string, page: PageRequest, { total, reaches = () => true }: Listing): FieldLine[] {
   const others = query.split("&").filter((parameter) =>
     parameter !== "" && !new URLSearchParams(parameter).has("_page")
   );
+  if (others.length >= MAX_QUERY_PARAMETERS) return [];
   const last = Math.max(1, Math.ceil(total / page.size));
-  const targets: [relation: string, page: number][] = [["first", 1]];
-  if (page.number > 1) targets.push(["prev", Math.min(page.number - 1, last)]);
-  if (page.number < last) targets.push(["next", page.number + 1]);
-  targets.push(["last", last]);
-  const reached = targets.filter(([, number]) => number <= page.number || reaches(number * page.size));
-  return reached.map(([relation, number]) => `</?${[...others, `_page=${number}`].join("&")}>; rel="${relation}"`).join(
-    ", ",
-  );
+  const relations: [relation: string, page: number][] = [["first", 1]];
+  if (page.number > 1) relations.push(["prev", Math.min(page.number - 1, last)]);
+  if (page.number < last) relations.push(["next", page.number + 1]);
+  relations.push(["last", last]);
+  const links = relations
+    .filter(([, number]) => number <= page.number || reaches(number * page.size))
+    .map(([relation, number]) => ({ relation, target: `/?${[...others, `_page=${number}`].join("&")}` }))
+    // What is no longer than this target is accepted, too, where the server's limit is higher.
+    .filter(({ target }) => target.length <= Math.max(REQUEST_LIMITS.maxTargetBytes, `/?${query}`.length));
+  return links.length === 0
+    ? []
+    : [["Link", links.map(({ relation, target }) => `<${target}>; rel="${relation}"`).join(", ")]];
 }

@@ -4,7 +4,7 @@ import type { HttpResponse, Requester } from "../../lib/http/message.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import type { Snapshot, Store } from "../../lib/store.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
-import { LISTING_PIECE_BYTES, MAX_TURN_MS } from "../../lib/limits.ts";
+import { LISTING_PIECE_BYTES, MAX_QUERY_PARAMETERS, MAX_TURN_MS, REQUEST_LIMITS } from "../../lib/limits.ts";
 import { listTable } from "../../lib/table/listing.ts";
 import { FAIR_TURNS } from "../../lib/turns.ts";
 import { REQUESTER, requestOf, textOf } from "../support.ts";
@@ -217,6 +217,34 @@ for (const [query, link] of links) {
     assert.equal(fieldOf(await list(storeOf(10), query), "Link"), link);
   });
 }
+
+Deno.test("no link leads to a refusal for its length or its number of parameters", async () => {
+  const links = async (query: string) => {
+    // A server may allow longer targets than the decoder does here.
+    const request = { ...requestOf("GET /?a HTTP/1.1\r\nHost: a\r\n\r\n"), query };
+    const line = fieldOf(await listTable(storeOf(10), SHAPE, request), "Link") ?? "";
+    return [...line.matchAll(/<\/\?([^>]*)>; rel="(\w+)"/g)].map(([, query, relation]) => ({ query, relation }));
+  };
+  const filler = (octets: number) => `type:ne=${"x".repeat(octets - "type:ne=".length)}`;
+  const room = REQUEST_LIMITS.maxTargetBytes - "/?".length;
+  const queries: [query: string, links: string][] = [
+    [`${filler(room - "&_per_page=3&_page=1".length)}&_per_page=3`, "first next last"],
+    [`${filler(room - "&_per_page=3&_page=".length)}&_per_page=3`, ""],
+    [`${filler(room - "&_per_page=1&_page=1".length)}&_per_page=1`, "first next"],
+    [`${filler(room)}&_per_page=1&_page=2`, "first prev next"],
+    ["age:gt=0&".repeat(MAX_QUERY_PARAMETERS - 2) + "_per_page=3", "first next last"],
+    ["age:gt=0&".repeat(MAX_QUERY_PARAMETERS - 1) + "_per_page=3", ""],
+    ["age:gt=0&".repeat(MAX_QUERY_PARAMETERS - 1) + "_page=1", "first last"],
+  ];
+  for (const [query, expected] of queries) {
+    const found = await links(query);
+    assert.equal(found.map(({ relation }) => relation).join(" "), expected, query.slice(-40));
+    for (const { query: linked } of found) {
+      if (query.length <= room) assert.equal((await list(storeOf(10), linked)).status, 200);
+      else assert(linked.length <= query.length);
+    }
+  }
+});
 
 Deno.test("a selection is held up to the limit, and streamed beyond it", async () => {
   for (const excess of [0, 1]) {
