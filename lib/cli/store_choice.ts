@@ -52,7 +52,7 @@ export function storeChoice({ store = "memory", ...options }: StoreOptions): Sto
   const file = store.startsWith("sqlite:") ? store.slice("sqlite:".length) : "";
   if (file === "") throw new UsageError(`--store is ${EXPECTED}, saw ${quote(store)}`);
   // Other programs take these; here they would be the names of files.
-  if (/^(?:file:|\/\/|:memory:$)/i.test(file)) {
+  if (/^(?:file:|\/\/|:memory:$)|\?(?:mode|cache|immutable)=/i.test(file)) {
     throw new UsageError(`--store sqlite: takes a file's path (${plainForm(file)}), saw ${quote(store)}`);
   }
   return { kind: "sqlite", file };

@@ -82,6 +82,8 @@ const wrong: [values: Record<string, string>, message: string][] = [
     ["file:x.db?mode=ro", "--store sqlite:x.db --read-only"],
     ["file:///data/x.db?immutable=1", "--store sqlite:/data/x.db --read-only"],
     ["FILE:x.db", "--store sqlite:x.db"],
+    ["x.db?mode=ro", "--store sqlite:x.db --read-only"],
+    ["data/x.db?cache=shared", "--store sqlite:data/x.db"],
     ["//", "--store sqlite:FILE"],
   ] as const).map(([file, form]): [Record<string, string>, string] => [
     { store: `sqlite:${file}` },
