@@ -5,18 +5,24 @@
  */
 
 import { Buffer } from "node:buffer";
+import { octetString } from "../bytes.ts";
 
 const ENCODER = new TextEncoder();
 /** Octets of a character whose rest may still come: one less than the longest has, in GB 18030. */
 const MAX_CUT_OCTETS = 3;
+/** Octets that may be invalid before the rest is passed on as it came: what is valid is sought octet by octet. */
+const MAX_INVALID_OCTETS = 1000;
 
-/** Decodes text that arrives in pieces. What is not valid in the charset is passed on as it came. */
+/** Decodes text that arrives in pieces. Octets that are not valid in the charset are passed on as they came. */
 export class CharsetDecoder {
   /** The charset's name. */
   readonly label: string;
   /** Whether all text so far is valid in the charset. */
-  isValid = true;
+  get isValid(): boolean {
+    return this.#invalid === 0;
+  }
   readonly #decoder: TextDecoder;
+  #invalid = 0;
   /** The start of a character. */
   #cut: Uint8Array = new Uint8Array(0);
 
@@ -34,7 +40,8 @@ export class CharsetDecoder {
   decode(piece: Uint8Array, isLast: boolean): Uint8Array {
     const octets = this.#cut.length === 0 ? piece : Buffer.concat([this.#cut, piece]);
     this.#cut = new Uint8Array(0);
-    for (let cut = 0; this.isValid && cut <= (isLast ? 0 : Math.min(MAX_CUT_OCTETS, octets.length)); cut++) {
+    if (this.#invalid >= MAX_INVALID_OCTETS) return octets;
+    for (let cut = 0; cut <= (isLast ? 0 : Math.min(MAX_CUT_OCTETS, octets.length)); cut++) {
       const end = octets.length - cut;
       try {
         const text = this.#decoder.decode(octets.subarray(0, end));
@@ -44,8 +51,36 @@ export class CharsetDecoder {
         // A character may be cut off.
       }
     }
-    this.isValid = false;
-    return octets;
+    return this.#decodeRest(octets, isLast);
+  }
+
+  /** Decodes a piece that holds what is not valid. */
+  #decodeRest(octets: Uint8Array, isLast: boolean): Uint8Array {
+    const parts: Uint8Array[] = [];
+    const start = () => new TextDecoder(this.label, { fatal: true });
+    let decoder = start();
+    let done = 0;
+    for (let at = 0; at < octets.length && this.#invalid < MAX_INVALID_OCTETS; at++) {
+      try {
+        const text = decoder.decode(octets.subarray(at, at + 1), { stream: true });
+        if (text === "") continue;
+        parts.push(ENCODER.encode(text));
+        done = at + 1;
+      } catch {
+        // The octet that begins here is no character; the next one may begin one.
+        this.#invalid++;
+        parts.push(octets.subarray(done, done + 1));
+        at = done++;
+        decoder = start();
+      }
+    }
+    const isCut = !isLast && this.#invalid < MAX_INVALID_OCTETS;
+    if (isCut) this.#cut = octets.slice(done);
+    else if (done < octets.length) {
+      this.#invalid++;
+      parts.push(octets.subarray(done));
+    }
+    return Buffer.concat(parts);
   }
 }
 
@@ -65,6 +100,12 @@ export function charsetOf(type: string, start: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Whether each octet of text that looks like a quote or a backslash is one, and no part of another character. */
+export function hasPlainSigns(octets: Uint8Array, charset: string): boolean {
+  const signs = (text: string) => text.split(/["\\]/).length;
+  return signs(new TextDecoder(charset).decode(octets)) === signs(octetString(octets));
 }
 
 /** Whether octets are UTF-8, but for a character that may be cut off at their end. */

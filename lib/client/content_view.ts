@@ -16,7 +16,7 @@ import {
   SNIFFED_CONTENT_BYTES,
 } from "../limits.ts";
 import { ContentText, displayWidth, escapeJson, escapeOctet, escapeText, type Painter } from "../terminal.ts";
-import { CharsetDecoder, charsetOf, isUtf8Start } from "./charset.ts";
+import { CharsetDecoder, charsetOf, hasPlainSigns, isUtf8Start } from "./charset.ts";
 import { ContentDecoder } from "./content_coding.ts";
 import { indentJson } from "./json_view.ts";
 
@@ -251,8 +251,8 @@ export class ContentView {
   #indented(bytes: Uint8Array): Iterable<string> | undefined {
     const { indent, columns, painter, writeExactly, type = "" } = this.#options;
     if (!this.#mayIndent() || bytes.length > MAX_HELD_CONTENT_BYTES) return undefined;
-    // In some charsets an octet of a character may look like a quote or a backslash.
-    if (writeExactly !== undefined && charsetOf(type, bytes) !== undefined && !isUtf8Start(bytes)) return undefined;
+    const charset = writeExactly === undefined || isUtf8Start(bytes) ? undefined : charsetOf(type, bytes);
+    if (charset !== undefined && !hasPlainSigns(bytes, charset)) return undefined;
     const json = withoutMark(this.#charset?.decode(bytes, true) ?? bytes);
     const octets = octetString(json);
     const fits = displayWidth(octetsToText(octets)) <= columns && !octets.trimEnd().includes("\n");

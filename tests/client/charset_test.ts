@@ -41,14 +41,22 @@ for (const [label, octets, text] of contents) {
   });
 }
 
-Deno.test("what is not valid in its charset is passed on as it came, and all after it", () => {
+Deno.test("an octet that is not valid in its charset is passed on as it came", () => {
   const decoder = new CharsetDecoder("EUC-KR");
   assert.equal(decoder.label, "euc-kr");
-  const pieces = [[0x41, 0xc7], [0xff], [0xc7], [0xce]].map((octets) =>
+  const pieces = [[0xc7, 0xce, 0xc7], [0xff], [0xc7], [0xce]].map((octets) =>
     decoder.decode(Uint8Array.of(...octets), false)
   );
-  assert.deepEqual(pieces.flatMap((octets) => [...octets]), [0x41, 0xc7, 0xff, 0xc7, 0xce]);
+  const ping = [...new TextEncoder().encode("핑")];
+  assert.deepEqual(pieces.flatMap((octets) => [...octets]), [...ping, 0xc7, 0xff, ...ping]);
   assert(!decoder.isValid);
+});
+
+Deno.test("what follows too many octets that are not valid in their charset is passed on as it came", () => {
+  const octets = Uint8Array.of(...new Uint8Array(5000).fill(0xff), 0xc7, 0xce);
+  const decoder = new CharsetDecoder("euc-kr");
+  assert.deepEqual(new Uint8Array(decoder.decode(octets, false)), octets);
+  assert.deepEqual(decoder.decode(Uint8Array.of(0xc7, 0xce), true), Uint8Array.of(0xc7, 0xce));
 });
 
 Deno.test("UTF-8 may end within a character", () => {

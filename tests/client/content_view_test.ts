@@ -170,6 +170,11 @@ const texts: [type: string, content: string | Uint8Array, shown: string][] = [
     Uint8Array.of(0xc7, 0xff, 0x41),
     "\\xc7\\xffA\n(decoded for display as far as it is valid: charset euc-kr)\n",
   ],
+  [
+    "text/plain; charset=euc-kr",
+    Uint8Array.of(0xc7, 0xce, 0xff, 0xc7, 0xce, 0xc7),
+    "핑\\xff핑\\xc7\n(decoded for display as far as it is valid: charset euc-kr)\n",
+  ],
   ["application/json; charset=iso-8859-1", '{"a":"é"}', '{"a":"é"}\n'],
   [
     "application/json; charset=iso-8859-1",
@@ -237,6 +242,8 @@ Deno.test("what is neither indented nor decoded is written exactly into a file, 
     octetString((await write([Uint8Array.of(...json)], { type, indent: "always" })).written);
   assert.equal(await indents("application/json", 0x5b, 0x22, 0xe9, 0x22, 0x5d), '[\n  "\xe9"\n]\n');
   assert.equal(await indents("a/json;charset=latin1", 0x5b, 0x22, 0xc2, 0x9b, 0x22, 0x5d), '[\n  "\xc2\x9b"\n]\n');
+  assert.equal(await indents("a/json;charset=latin1", 0x5b, 0x22, 0xe9, 0x22, 0x5d), '[\n  "\xe9"\n]\n');
+  assert.equal(await indents("a/json;charset=shift_jis", 0x5b, 0x22, 0x93, 0xfa, 0x22, 0x5d), '[\n  "\x93\xfa"\n]\n');
   assert.equal(await indents("application/json", 0xef, 0xbb, 0xbf, 0x5b, 0x31, 0x5d), "\xef\xbb\xbf[\n  1\n]\n");
   assert.equal(await indents("a/json;charset=shift_jis", 0x5b, 0x22, 0x95, 0x5c, 0x22, 0x5d), '["\x95\\"]');
   assert.deepEqual((await write([png], { coding: "gzip" })).written, png, "it is not gzip");
