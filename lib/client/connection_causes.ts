@@ -78,7 +78,7 @@ export function startOf(octets: Uint8Array): string {
   const isFrame = octets.length >= FRAME_HEADER_BYTES && octets[0] === 0 &&
     octets.subarray(5, FRAME_HEADER_BYTES).every((octet) => octet === 0);
   if (frame !== undefined && isFrame) return `a ${frame} frame of HTTP/2`;
-  if (octets[0] === TLS_ALERT) return "this looks like TLS, for which the address starts with https://";
+  if (octets[0] === TLS_ALERT) return "TLS, for which the address starts with https://";
   const [line] = octetString(octets, 0, Math.min(SHOWN_START_OCTETS, octets.length)).split(/\r?\n/, 1);
   return escapeText(octetsToText(line, escapeOctet));
 }

@@ -9,7 +9,7 @@ const starts: [octets: string, name: string][] = [
   ["\0\0\x12\x04\0\0\0\0\0\0\x03", "a SETTINGS frame of HTTP/2"],
   ["\0\0\x08\x07\0\0\0\0\0", "a GOAWAY frame of HTTP/2"],
   ["\0\0\x08\x07\0\0\0\0\x01", "\\x00\\x00\\x08\\x07\\x00\\x00\\x00\\x00\\x01"],
-  ["\x15\x03\x03", "this looks like TLS, for which the address starts with https://"],
+  ["\x15\x03\x03", "TLS, for which the address starts with https://"],
   ["x".repeat(200), "x".repeat(100)],
 ];
 

@@ -46,7 +46,7 @@ Deno.test("an invalid response keeps its octets", async () => {
 Deno.test("a client without TLS recognises a TLS server", async () => {
   await using server = new ScriptedServer([`${TOGETHER}\x15\x03\x03\x00\x02\x02F`]);
   using session = sessionWith(server.port);
-  await assert.rejects(show(session.exchange(request())), /this looks like TLS, for which .* https:/);
+  await assert.rejects(show(session.exchange(request())), /the server sent: TLS, for which .* https:/);
 });
 
 Deno.test("too many interim responses are refused", async () => {
