@@ -5,7 +5,13 @@
  */
 
 import type { HttpRequest } from "./http_message.ts";
-import { ClientConnection, type ClientOptions, type ExchangeEvent, NoResponse } from "./client/connection.ts";
+import {
+  ClientConnection,
+  type ClientOptions,
+  type ExchangeEvent,
+  NoResponse,
+  sentenceOf,
+} from "./client/connection.ts";
 import type { Endpoint } from "./address.ts";
 import { Cancelled, ClientError } from "./client/errors.ts";
 import { exchangeRaw, type RawOutcome, type RawView } from "./client/raw.ts";
@@ -142,7 +148,7 @@ export class Session {
       const { ended, endIsKnown, spokeFirst } = this.#connection ?? {};
       if (ended === undefined) return notice;
       this.close();
-      const sentence = `${ended[0].toUpperCase()}${ended.slice(1)}`;
+      const sentence = sentenceOf(ended);
       if (isNew || spokeFirst && !endIsKnown) throw new ClientError(sentence);
       if (!endIsKnown) notice = `${sentence}; this is a new connection`;
     }

@@ -145,6 +145,17 @@ Deno.test("Connection: close ends the connection", async () => {
   assert.equal(await show(session.exchange(request("POST", ""))), "200ok | end");
 });
 
+Deno.test("a server that sends first on the connection for a repeated request gets none", async () => {
+  await using server = new ScriptedServer([OK, "close"], ["now SSH"]);
+  const arrived = Promise.withResolvers<void>();
+  using session = sessionWith(server.port, { closed: (how) => /SSH|sent/.test(how) && arrived.resolve() });
+  await show(session.exchange(request()));
+  const exchange = session.exchange(request());
+  await assert.rejects(async () => {
+    for await (const event of exchange) if (event.kind === "notice") await arrived.promise;
+  }, { name: "ClientError", message: /^The server sent \d octets? before there was a request: S/ });
+});
+
 Deno.test("an idempotent request without a response on a reused connection is sent again", async () => {
   await using server = new ScriptedServer([OK, "close"], [OK]);
   using session = sessionWith(server.port);

@@ -198,6 +198,8 @@ export class ClientConnection {
    * @throws {ClientError} If no valid response arrives.
    */
   async *exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
+    // What came since the connection was opened may have ended it.
+    if (this.#ended !== undefined) throw new ClientError(sentenceOf(this.#ended));
     const encoder = this.#encoder;
     // The previous request was sent completely; otherwise the connection would not be reused.
     encoder.clear();
@@ -392,6 +394,11 @@ const LEFT_HTTP = "after 101, the connection no longer carries HTTP";
 const LETTER_H = 0x48;
 const TOO_MANY_INTERIM = `The server sent more than ${MAX_INTERIM_RESPONSES} interim responses`;
 const NO_RESPONSE = "The server closed the connection without a response, so what it did with the request is not known";
+
+/** Returns how a connection ended as a sentence. */
+export function sentenceOf(ended: string): string {
+  return `${ended[0].toUpperCase()}${ended.slice(1)}`;
+}
 
 /** Whether the request asks to close the connection after the response (RFC 9112 §9.6). */
 function asksToClose({ fields }: HttpRequest): boolean {
