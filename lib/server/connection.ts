@@ -7,6 +7,7 @@
  * @module
  */
 
+import { counted } from "../bytes.ts";
 import { addressText, socketAddress } from "../address.ts";
 import {
   HttpError,
@@ -420,7 +421,9 @@ export class ServerConnection implements AcceptedConnection, Requester {
   #timeOut(what: "a head" | "content"): void {
     const { headTimeoutMs, contentTimeoutMs } = this.#context.limits;
     const seconds = (what === "a head" ? headTimeoutMs : contentTimeoutMs) / 1000;
-    const detail = `The request's ${what === "a head" ? "head" : "content"} was not complete after ${seconds} seconds`;
+    const detail = `The request's ${what === "a head" ? "head" : "content"} was not complete after ${
+      counted(seconds, "second")
+    }`;
     this.#encodeRefusal(new HttpError(408, detail, { rule: "RFC 9110 §15.5.9" }));
     this.#sendRefusal().then(() => this.#sender.finish()).catch(() => this.#close());
   }

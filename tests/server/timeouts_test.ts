@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
 import { SERVER_LIMITS, type ServerLimits } from "../../lib/limits.ts";
+import { counted } from "../../lib/bytes.ts";
 import { ServerConnection } from "../../lib/server/connection.ts";
 import { connectionContext, type Handler, serviceOf, until } from "../support.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
@@ -112,7 +113,10 @@ function serve(
 
 function assertRefused(written: string, part: string, milliseconds: number): void {
   assert.match(written, /^HTTP\/1\.1 408 Request Timeout\r\n(?:.+\r\n)*Connection: close\r\n/);
-  assert(written.includes(`The request's ${part} was not complete after ${milliseconds / 1000} seconds`), written);
+  assert(
+    written.includes(`The request's ${part} was not complete after ${counted(milliseconds / 1000, "second")}`),
+    written,
+  );
 }
 
 Deno.test("a head that arrives slowly is refused at its timeout", async () => {
