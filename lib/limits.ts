@@ -358,6 +358,8 @@ export const PAGE_GATHER_MS: number = 16;
 export const PAGE_HEARTBEAT_MS: number = 15_000;
 /** How long the page waits for the server to say why it closed a connection. */
 export const PAGE_REASON_MS: number = 250;
+/** Characters of a text that a page looks for. */
+export const PAGE_FIND_CHARACTERS: number = 200;
 /** Octets of a command from the page, which is parsed in one call. Steps of `raw` may repeat a string. */
 export const PAGE_COMMAND_BYTES: number = 64 * 1024;
 

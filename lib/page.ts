@@ -7,10 +7,13 @@
 
 import { Buffer } from "node:buffer";
 import config from "../deno.json" with { type: "json" };
-import { octetString } from "./bytes.ts";
+import { ByteBuffer, octetString } from "./bytes.ts";
 import { PAGE_PORT, portProblem } from "./cli/addresses.ts";
 import { Failure } from "./cli/values.ts";
 import { authorityOf, type Endpoint } from "./address.ts";
+import { curlCommand } from "./client/curl.ts";
+import { HttpError, type RequestHead } from "./http_message.ts";
+import { findText } from "./traffic/live/find.ts";
 import { CommandSender } from "./client/command_sender.ts";
 import { defaultFields, describeFields, type TableWords } from "./client/items.ts";
 import {
@@ -26,9 +29,9 @@ import {
 } from "./limits.ts";
 import { Server } from "./server.ts";
 import type { Table } from "./table.ts";
-import { Feed } from "./traffic/live/feed.ts";
+import { Feed, type FeedSource } from "./traffic/live/feed.ts";
 import { Journal } from "./traffic/live/journal.ts";
-import { degreeSentence, explainOctets } from "./exchange.ts";
+import { degreeSentence, explainOctets, readable } from "./exchange.ts";
 import { labelOfMasked, maskedReading, messageCredentials } from "./traffic/explain/credentials.ts";
 import { credentialsWithin, starCredentials } from "./masking.ts";
 import { PageAccess } from "./traffic/live/access.ts";
@@ -78,15 +81,123 @@ const PAGE_LIMITS: ServerLimits = {
   shutdownMs: 500,
 };
 
-/** A page that is open. */
+/** What a page is served with, whatever it shows. */
+interface HostOptions extends Pick<PageOptions, "port" | "showCredentials" | "failed" | "cannotAccept" | "key"> {
+  /** The limits that messages had to keep, if other than the largest. */
+  readonly messageLimits?: MessageLimits;
+  /** What is shown. */
+  readonly source: FeedSource;
+  /** What a page is told of it when it starts. */
+  readonly about: Record<string, unknown>;
+  /** The server of a connection, for commands that can be copied. */
+  readonly endpointOf: (connection: number) => Endpoint | undefined;
+  /** Executes a command, see {@linkcode PageSource.command}; without it there are none. */
+  readonly command?: (line: string, signal: AbortSignal) => Promise<string>;
+}
+
+/** Serves a page on loopback: its events, and the octets of messages with their meaning. */
+class PageHost {
+  /** The address to open, with the key. */
+  readonly url: string;
+  readonly #feed: Feed;
+  readonly #server: Server;
+  readonly #options: HostOptions;
+
+  /**
+   * Opens the page.
+   *
+   * @throws {Failure} If its port is taken.
+   */
+  constructor(options: HostOptions) {
+    this.#options = options;
+    const { source, about, showCredentials, failed, cannotAccept } = options;
+    const listener = listen(options.port);
+    const { port } = listener.addr as Deno.NetAddr;
+    const key = options.key ?? randomText(18);
+    this.url = `http://${authorityOf({ secure: false, host: "127.0.0.1", port })}/?key=${key}`;
+    this.#feed = new Feed(source, { about, process: randomText(6) });
+    const service = new PageService(new PageAccess(port, key), this.#feed, {
+      message: (range) => this.#message(range),
+      find: (text) => findText(source.history, text, showCredentials),
+      command: options.command ?? (() => Promise.reject(new HttpError(404, "A recording takes no commands"))),
+    });
+    this.#server = new Server(listener, service, {
+      limits: PAGE_LIMITS,
+      messageLimits: { ...REQUEST_LIMITS, maxContentBytes: PAGE_COMMAND_BYTES },
+      observer: { failed, cannotAccept },
+    });
+  }
+
+  /** Ends the streams of events, then the server. */
+  async close(): Promise<void> {
+    this.#feed.stop();
+    await this.#server.shutdown();
+  }
+
+  #message({ connection, direction, from, to, method, whole: complete }: MessageRange): unknown {
+    const end = Math.min(to, from + PAGE_MESSAGE_BYTES);
+    const { source: { history }, messageLimits: limits, showCredentials } = this.#options;
+    // Credentials are found in whole messages only: the octets asked for may begin or end in one.
+    const known = history.message(connection, direction, from);
+    const whole = known && history.octets(connection, direction, from, Math.min(known.to, from + PAGE_MESSAGE_BYTES));
+    if (whole === undefined || from + whole.length < end) return undefined;
+    const octets = whole.subarray(0, end - from);
+    const [explained] = explainOctets(direction, octets, {
+      answers: () => method,
+      limits,
+      closed: complete && end === to,
+    });
+    const { rows = [], findings = [], fault } = explained ?? {};
+    const credentials = showCredentials ? [] : messageCredentials(rows, octetString(whole));
+    const shown = starCredentials(octets, credentials);
+    return {
+      octets: shown.toBase64(),
+      leftOut: to - end,
+      rows: rows.map((row) => {
+        const { start, end, kind, label, rule, parts } = row;
+        return credentialsWithin(credentials, start, end).length > 0
+          ? { start, end, kind, label: labelOfMasked(row), rule }
+          : { start, end, kind, label, rule, parts };
+      }),
+      findings,
+      fault: fault && {
+        ...fault,
+        detail: degreeSentence(fault.detail, fault.degree),
+        rule: fault.degree.rule,
+        readings: showCredentials ? fault.readings : fault.readings.map(maskedReading),
+      },
+      ...direction === "request" && end === to && {
+        raw: `raw "${readable(octetString(shown)).replaceAll('"', '\\"')}"`,
+        ...complete && { curl: curlOf(shown, this.#options.endpointOf(connection)) },
+      },
+    };
+  }
+}
+
+/** Returns a complete request as a command of curl; `undefined` if it is none that curl can send. */
+function curlOf(octets: Uint8Array, endpoint: Endpoint | undefined): string | undefined {
+  let head: RequestHead | undefined;
+  const content = new ByteBuffer(0);
+  explainOctets("request", octets, {
+    tell: (event) => {
+      if (event.kind === "head" && event.head.kind === "request") head = event.head;
+      if (event.kind === "content") content.append(event.bytes);
+    },
+  });
+  if (head === undefined || endpoint === undefined || !/^\/|^\*$/.test(head.target)) return undefined;
+  // curl writes these itself: the content is decoded.
+  const fields = [...head.fields].filter(([name]) => !/^(?:content-length|transfer-encoding)$/i.test(name));
+  const { method, target } = head;
+  return curlCommand({ method, target, fields, ...content.length > 0 && { content: content.view() } }, endpoint);
+}
+
+/** The page of `serve` while it is open. */
 export class Page {
   /** The address to open, with the key. */
   readonly url: string;
   readonly #journal: Journal;
-  readonly #feed: Feed;
-  readonly #server: Server;
+  readonly #host: PageHost;
   readonly #sender: CommandSender;
-  readonly #options: PageOptions;
   /** Connections whose end is not told yet, by their numbers. */
   readonly #ending = new Map<number, { readonly event: Closed; readonly timer: ReturnType<typeof setTimeout> }>();
   readonly #timer: ReturnType<typeof setInterval>;
@@ -97,24 +208,24 @@ export class Page {
    * @throws {Failure} If its port is taken.
    */
   constructor(options: PageOptions) {
-    this.#options = options;
-    const listener = listen(options.port);
-    const { port } = listener.addr as Deno.NetAddr;
-    const key = options.key ?? randomText(18);
-    this.url = `http://${authorityOf({ secure: false, host: "127.0.0.1", port })}/?key=${key}`;
-    const { messageLimits, failed, cannotAccept } = options;
-    this.#journal = new Journal({
+    const { endpoint, messageLimits, failed } = options;
+    const journal = this.#journal = new Journal({
       maxEvents: options.history,
       messageLimits,
       askTable: () => options.table.contents(PAGE_ROWS, PAGE_TABLE_BYTES),
       failed,
     });
-    options.table.observer = this.#journal.takeTable;
-    const { secure } = options.endpoint;
-    const table = `${secure ? "https" : "http"}://${authorityOf(options.endpoint)}`;
-    const example = `get all · post NAME ${describeFields(options.words)} · delete NAME · raw "…"`;
-    const about = { table, keeps: options.history, example };
-    this.#feed = new Feed(this.#journal, { about, process: randomText(6) });
+    const table = `${endpoint.secure ? "https" : "http"}://${authorityOf(endpoint)}`;
+    const example = `get all · post NAME ${describeFields(options.words)} · delete NAME · raw "…" · help`;
+    this.#host = new PageHost({
+      ...options,
+      source: journal,
+      about: { table, keeps: options.history, example },
+      endpointOf: () => endpoint,
+      command: (line, signal) => this.#sender.send(line, signal),
+    });
+    this.url = this.#host.url;
+    options.table.observer = journal.takeTable;
     let lines = "";
     const transcript = new Transcript({
       write: (text) => void (lines += text),
@@ -122,10 +233,10 @@ export class Page {
       timeoutMs: CLIENT_TIMEOUT_MS,
     });
     let connections = 0;
-    const told = allOf([this.#journal.take, (event) => transcript.tell(event)])!;
+    const told = allOf([journal.take, (event) => transcript.tell(event)])!;
     this.#sender = new CommandSender({
       ...options,
-      defaults: defaultFields(options.endpoint, config.version),
+      defaults: defaultFields(endpoint, config.version),
       tap: (conn) => tapped(conn, "client", ++connections, told),
       raw: transcript,
       takeLines: () => {
@@ -134,17 +245,8 @@ export class Page {
         return text;
       },
     });
-    const service = new PageService(new PageAccess(port, key), this.#feed, {
-      message: (range) => this.#message(range),
-      command: (line, signal) => this.#sender.send(line, signal),
-    });
-    this.#server = new Server(listener, service, {
-      limits: PAGE_LIMITS,
-      messageLimits: { ...REQUEST_LIMITS, maxContentBytes: PAGE_COMMAND_BYTES },
-      observer: { failed, cannotAccept },
-    });
-    this.#timer = setInterval(() => this.#journal.tick(Math.round(performance.now() * 1000)), 1000);
-    this.#journal.askTable();
+    this.#timer = setInterval(() => journal.tick(Math.round(performance.now() * 1000)), 1000);
+    journal.askTable();
   }
 
   /** Receives the events of the table's connections. */
@@ -176,43 +278,7 @@ export class Page {
       this.#ended(event);
     }
     this.#sender.close();
-    this.#feed.stop();
-    await this.#server.shutdown();
-  }
-
-  #message({ connection, direction, from, to, method, whole: complete }: MessageRange): unknown {
-    const end = Math.min(to, from + PAGE_MESSAGE_BYTES);
-    const { history } = this.#journal;
-    // Credentials are found in whole messages only: the octets asked for may begin or end in one.
-    const known = history.message(connection, direction, from);
-    const whole = known && history.octets(connection, direction, from, Math.min(known.to, from + PAGE_MESSAGE_BYTES));
-    if (whole === undefined || from + whole.length < end) return undefined;
-    const octets = whole.subarray(0, end - from);
-    const [explained] = explainOctets(direction, octets, {
-      answers: () => method,
-      limits: this.#options.messageLimits,
-      closed: complete && end === to,
-    });
-    const { rows = [], findings = [], fault } = explained ?? {};
-    const { showCredentials } = this.#options;
-    const credentials = showCredentials ? [] : messageCredentials(rows, octetString(whole));
-    return {
-      octets: starCredentials(octets, credentials).toBase64(),
-      leftOut: to - end,
-      rows: rows.map((row) => {
-        const { start, end, label, rule, parts } = row;
-        return credentialsWithin(credentials, start, end).length > 0
-          ? { start, end, label: labelOfMasked(row), rule }
-          : { start, end, label, rule, parts };
-      }),
-      findings,
-      fault: fault && {
-        ...fault,
-        detail: degreeSentence(fault.detail, fault.degree),
-        rule: fault.degree.rule,
-        readings: showCredentials ? fault.readings : fault.readings.map(maskedReading),
-      },
-    };
+    await this.#host.close();
   }
 }
 

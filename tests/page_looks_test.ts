@@ -3,7 +3,7 @@
  */
 
 import assert from "node:assert/strict";
-import { headings, MOMO, post, test } from "./page_support.ts";
+import { headings, MOMO, octets, post, test } from "./page_support.ts";
 
 /** Texts whose contrast with what is behind them is too low (WCAG 2.2, 1.4.3), as computed in the page. */
 const LOW_CONTRAST = `(() => {
@@ -50,7 +50,7 @@ test("every text can be told from its ground, in the light and in the dark", asy
   await peer.exchange(post("Rex", MOMO));
   await peer.exchange(post("Momo", MOMO).replace("POST", "PUT").replace('"3"', '"5"'));
   await peer.send(`GET /\u00ff HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-  await tab.until(`document.querySelector("#fault").innerText !== "" && ${headings}.length === 4`);
+  await tab.until(`document.querySelector(".fault") !== null && ${headings}.length === 4`);
   for (const scheme of ["light", "dark"] as const) {
     await tab.colors(scheme);
     for (const keys of [["End"], Array(4).fill("ArrowLeft"), ["End"]] as string[][]) {
@@ -67,7 +67,7 @@ test("every text can be told from its ground, in the light and in the dark", asy
 test("nothing is wider than the window, from 320 pixels to a projector, with large type too", async ({ tab, peer }) => {
   await peer.exchange(post("Momo".padEnd(200, "o"), { ...MOMO, type: "cat".repeat(300) }));
   await peer.exchange(`GET /${"a".repeat(500)} HTTP/1.1\r\nHost: localhost\r\nX: ${"b".repeat(500)}\r\n\r\n`);
-  await tab.until(`${headings}.length === 2 && document.querySelectorAll("#rows .row").length > 4`);
+  await tab.until(`${headings}.length === 2 && document.querySelectorAll("#messages .line").length > 4`);
   for (const width of [320, 600, 1024, 1920]) {
     await tab.resize(width, 700);
     for (const large of [false, true]) {
@@ -88,11 +88,11 @@ test("nothing is wider than the window, from 320 pixels to a projector, with lar
 test("what happens does not move a narrow page under its reader", async ({ tab, peer, serve }) => {
   await tab.resize(320, 600);
   for (let i = 0; i < 8; i++) await peer.exchange(post(`Momo${i}`, MOMO));
-  await tab.until(`document.querySelectorAll("#rows .row").length > 5`);
-  const scrolled = await tab.evaluate(`(document.querySelector("#findings").scrollIntoView(), scrollY)`);
+  await tab.until(`document.querySelectorAll("#messages .line").length > 5`);
+  const scrolled = await tab.evaluate(`(document.querySelector(".response .findings").scrollIntoView(), scrollY)`);
   assert(scrolled > 300, `${scrolled} pixels`);
   // What grows above is made up for by the browser itself, so what counts is where the reader sees a part.
-  const seenAt = `document.querySelector("#findings").getBoundingClientRect().top`;
+  const seenAt = `document.querySelector(".response .findings").getBoundingClientRect().top`;
   const before = await tab.evaluate<number>(seenAt);
   const other = await serve.connect();
   await other.exchange(post("Momo1", MOMO).replace("POST", "PUT").replace('"3"', '"5"'));
@@ -105,18 +105,19 @@ test("what happens does not move a narrow page under its reader", async ({ tab, 
 test("all is in reach of the keyboard, under a name", async ({ tab, peer }) => {
   await peer.exchange(post("Momo", MOMO));
   await peer.exchange("GET /Momo HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  const newest = `document.querySelector("#octets").innerText.startsWith("GET /Momo")`;
+  const newest = `${octets}.startsWith("GET /Momo")`;
   await tab.until(`${newest} && ${headings}[1]?.includes("200 OK")`);
   const focused = `(({ id, className, dataset, parentElement }) =>
     id || dataset.id || className || parentElement.id)(document.activeElement)`;
   const stops: string[] = [];
-  for (let i = 0; i < 14; i++) {
+  for (let i = 0; i < 19; i++) {
     await tab.press("Tab");
     stops.push(await tab.evaluate(focused));
   }
   assert.deepEqual(stops, [
-    ...["connections", "connections", "back", "forward", "slider", "live", "large", "1-2-request", "scroll"],
-    ...["as-text", "as-hex", "row part marked", "command", "send"],
+    ...["connections", "connections", "back", "slider", "forward", "live", "filter", "clear", "legend-button", "large"],
+    ...["1-2-request", "as-text", "as-hex", "part marked", "copy-text", "copy-hex", "copy-curl", "copy-raw"],
+    ...["table-button"],
   ]);
   const { nodes } = await tab.send("Accessibility.getFullAXTree");
   // deno-lint-ignore no-explicit-any -- the protocol's objects are described elsewhere
@@ -126,27 +127,33 @@ test("all is in reach of the keyboard, under a name", async ({ tab, peer }) => {
     !["RootWebArea", "generic"].includes(role.value)
   );
   assert.deepEqual(nameless.map(({ role }: { role: { value: string } }) => role.value), []);
+  const landmarks = nodes.filter(({ role }: { role: { value: string } }) =>
+    ["region", "complementary", "navigation", "search", "banner", "contentinfo", "main"].includes(role.value)
+    // deno-lint-ignore no-explicit-any -- likewise
+  ).map(({ role, name }: any) => `${role.value} ${name?.value}`);
+  assert.deepEqual(landmarks.length, new Set(landmarks).size, landmarks.join());
   // From one message to the other, open it, and along its rows.
   await tab.evaluate(`document.querySelector('[data-id="1-2-request"]').focus()`);
-  for (let i = 0; i < 2; i++) await tab.press("ArrowUp");
+  await tab.press("ArrowUp");
   assert.match(await tab.evaluate(focused), /^event-/);
-  assert.equal(await tab.text("#position"), "2 of 5", "what has the focus is what is looked at");
-  await tab.press("ArrowUp");
-  assert.equal(await tab.evaluate(focused), "1-1-response-0");
-  await tab.until(`document.querySelector("#message-title").textContent.startsWith("POST /Momo · response")`);
-  await tab.press("ArrowUp");
-  assert.equal(await tab.evaluate(focused), "1-1-request");
-  await tab.until(`document.querySelector("#message-title").textContent.startsWith("POST /Momo · request")`);
-  await tab.until(`document.querySelector("#rows .row .octets").textContent.trim() === "POST"`);
+  assert.equal(await tab.text("#position"), "3 of 5", "what has the focus is what is looked at");
+  const title = `document.querySelector("#message-title").textContent`;
+  for (const id of ["1-1-0", "event", "1-1-request"]) {
+    await tab.press("ArrowUp");
+    assert((await tab.evaluate(focused)).startsWith(id), id);
+    await tab.until(`${title} === "POST /Momo"`);
+  }
+  assert.equal(await tab.text("#position"), "3 of 5", "an exchange is opened at its last event");
   assert.equal(await tab.evaluate(focused), "1-1-request", "the focus stays though the group is drawn anew");
+  assert.equal(await tab.text('#lanes [aria-current="true"]'), "1 · POST /Momo");
   // A window that comes back tells of the focus again: nobody has moved it.
   await tab.press("End");
   await tab.evaluate(`document.activeElement.dispatchEvent(new FocusEvent("focusin", { bubbles: true }))`);
   assert.equal(await tab.evaluate(`document.querySelector("#live").getAttribute("aria-pressed")`), "true");
   await tab.until(newest);
-  await tab.evaluate(`document.querySelector("#rows .row").focus()`);
+  await tab.evaluate(`document.querySelector("#messages .part").focus()`);
   await tab.press("ArrowDown");
-  assert.deepEqual(await tab.texts("#octets .marked"), ["/Momo"]);
+  assert.deepEqual(await tab.texts("#messages .part.marked"), ["/Momo"]);
   // Arrows step as long as nothing is typed.
   await tab.evaluate(`document.querySelector("#command").focus()`);
   await tab.press("End");

@@ -149,7 +149,7 @@ signalTest("the server stops while a page is open, and ends its stream", async (
 Deno.test("a page that stalls delays nobody, and learns what it missed", async () => {
   const journal = new Journal({ askTable: () => Promise.resolve({ rows: [], total: 0 }), maxEvents: 50 });
   const feed = new Feed(journal, { about: {}, process: "abc", gatherMs: 0 });
-  const source = { message: () => undefined, command: () => Promise.resolve("") };
+  const source = { message: () => undefined, find: () => Promise.resolve([]), command: () => Promise.resolve("") };
   let service = undefined as PageService | undefined;
   await using server = startServer({
     precheck: (request) => service!.precheck(request),

@@ -80,8 +80,10 @@ export function post(name: string, row: object): string {
 
 /** A row. */
 export const MOMO = { type: "cat", age: "3", leg: "4" };
-/** The texts of all headings, as an expression in the page. */
-export const headings = `[...document.querySelectorAll(".heading")].map((one) => one.innerText)`;
+/** The texts of all exchanges in the lanes, as an expression in the page. */
+export const headings = `[...document.querySelectorAll(".group")].map((one) => one.innerText)`;
+/** The octets of the open exchange's messages, as an expression in the page. */
+export const octets = `[...document.querySelectorAll("#messages .octets")].map((one) => one.innerText).join("\\n")`;
 
 /** A page for a table that nobody else serves. */
 export function pageOf(options: Partial<PageOptions> = {}): Page {

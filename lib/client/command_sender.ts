@@ -9,6 +9,7 @@ import { ClientError, type ClientOptions, Session } from "../client.ts";
 import { type FieldLine, HttpError, type HttpRequest, isInterim } from "../http_message.ts";
 import { CLIENT_TIMEOUT_MS } from "../limits.ts";
 import { parseLine } from "./command.ts";
+import { pageHelpOn } from "./help.ts";
 import { describeFields, filesOf, requestOf, type TableWords } from "./items.ts";
 import { withData } from "./pasted.ts";
 import type { RawView } from "./raw.ts";
@@ -70,7 +71,7 @@ export class CommandSender {
     if (!this.#session.cancel()) this.#session.close();
   }
 
-  async #parse(line: string): Promise<HttpRequest | readonly RawStep[]> {
+  async #parse(line: string): Promise<HttpRequest | readonly RawStep[] | string> {
     const { defaults } = this.#options;
     const refuseFile = (): never => {
       throw new WrongInput("no file is read for a page: type the content itself");
@@ -78,6 +79,7 @@ export class CommandSender {
     try {
       const command = parseLine(line, this.#words);
       if (command.kind === "raw") return command.steps;
+      if (command.kind === "help") return pageHelpOn(command.topic);
       if (command.kind === "request" || command.kind === "pasted") {
         if (filesOf(command.order, [defaults]).length > 0) refuseFile();
         const { request } = requestOf(command.order, [defaults], this.#words);
@@ -86,7 +88,7 @@ export class CommandSender {
       if (command.kind === "ask") {
         throw new WrongInput(`the values are missing: post NAME ${describeFields(this.#words)}`);
       }
-      throw new WrongInput("only commands that send something work here, as get all, or raw with its steps");
+      throw new WrongInput("only commands that send something work here, such as get all: help lists them");
     } catch (error) {
       if (!(error instanceof WrongInput)) throw error;
       throw new HttpError(422, `Wrong Input: ${[error.message, ...error.command ? [error.command] : []].join(": ")}`);
@@ -97,6 +99,7 @@ export class CommandSender {
     if (this.#closed) throw new HttpError(503, "The server is stopping");
     if (signal.aborted) throw new HttpError(503, "The page has left");
     const order = await this.#parse(line);
+    if (typeof order === "string") return order.trimEnd();
     const cancel = () => this.#session.cancel();
     signal.addEventListener("abort", cancel);
     try {

@@ -15,6 +15,10 @@ const UNASKED_CONTENT_BYTES = 1_000_000;
 /** A longer argument is more than some systems take. */
 const MAX_ARGUMENT_BYTES = 100_000;
 
+/** Characters that a terminal would act upon when they are pasted. */
+// deno-lint-ignore no-control-regex -- these are meant
+const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/;
+
 /**
  * Returns the command for a POSIX shell, and for fish. Content from a file is read from it again; other binary content is piped into
  * the command from base 64.
@@ -62,7 +66,7 @@ function textOf(content: Uint8Array): string | undefined {
   if (content.length > MAX_ARGUMENT_BYTES) return undefined;
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(content);
-    return text.includes("\0") || text.startsWith("@") ? undefined : text;
+    return CONTROLS.test(text) || text.startsWith("@") ? undefined : text;
   } catch {
     return undefined;
   }

@@ -113,3 +113,17 @@ export function helpOn(topic: string | undefined): string {
   if (found !== undefined) return found[1];
   throw new WrongInput(`there is no help on ${JSON.stringify(topic)}: see help all`);
 }
+
+/** Commands that work in the command line of a page: they send something, and read no file. */
+const ON_PAGE = ["get", "head", "post", "raw"];
+
+/**
+ * Returns the output of `help` on a page: all that works there, or one topic.
+ *
+ * @throws {WrongInput} If there is no such command.
+ */
+export function pageHelpOn(topic: string | undefined): string {
+  if (topic !== undefined && topic !== "all") return helpOn(topic);
+  const topics = TOPICS.filter(([names]) => ON_PAGE.includes(names.split(" ", 1)[0])).map(([, text]) => text);
+  return `${topics.join("").replace("[values]  a new row\n", "values    a new row\n").replace(", @FILE", "")}`;
+}

@@ -75,7 +75,7 @@ export class PageAccess {
     }
     if (!path.startsWith(LIVE_PATH)) return given.length > 0;
     if (given.length + cookies.length === 0) {
-      throw new HttpError(403, "The key is missing: open the address that the server printed when it started");
+      throw new HttpError(403, "The key is missing: open the address that serve (or explain) printed");
     }
     this.#checkOrigin(`http://${host}`, fields.get("origin"), fields.get("sec-fetch-site"));
     return given.length > 0;

@@ -8,7 +8,18 @@
  */
 
 import { PAGE_GATHER_MS, PAGE_HEARTBEAT_MS, PAGE_PIECE_BYTES, PAGE_VIEWERS } from "../../limits.ts";
-import type { Journal } from "./journal.ts";
+import type { History } from "./history.ts";
+import type { TableState } from "./table_state.ts";
+
+/** What a feed tells of. */
+export interface FeedSource {
+  /** What happened. */
+  readonly history: History;
+  /** The table before the oldest event that is kept. */
+  readonly base: TableState;
+  /** Called once there is more. */
+  onMore: () => void;
+}
 
 /** How a feed behaves. */
 export interface FeedOptions {
@@ -32,17 +43,17 @@ interface Viewer {
 
 /** Sends what happens to the pages. */
 export class Feed {
-  readonly #journal: Journal;
+  readonly #source: FeedSource;
   readonly #options: Required<FeedOptions>;
   /** The pages, the one that follows for longest first. */
   readonly #viewers = new Set<Viewer>();
   #stopped = false;
 
-  /** Follows a journal. */
-  constructor(journal: Journal, options: FeedOptions) {
-    this.#journal = journal;
+  /** Follows a journal, or a recording. */
+  constructor(source: FeedSource, options: FeedOptions) {
+    this.#source = source;
     this.#options = { gatherMs: PAGE_GATHER_MS, heartbeatMs: PAGE_HEARTBEAT_MS, ...options };
-    journal.onMore = () => this.#wake();
+    source.onMore = () => this.#wake();
   }
 
   /** Ends all streams, each after the last event. */
@@ -91,7 +102,7 @@ export class Feed {
   /** The number of the event to go on with; `undefined` for a page that has to start over. */
   #resumeAt(lastId: string | undefined): number | undefined {
     const [, process, number] = /^(\w+)-(\d{1,15})$/.exec(lastId ?? "") ?? [];
-    const { first, last } = this.#journal.history;
+    const { first, last } = this.#source.history;
     const next = Number(number) + 1;
     return process === this.#options.process && next >= first && next <= last + 1 ? next : undefined;
   }
@@ -101,7 +112,7 @@ export class Feed {
     signal: AbortSignal,
     viewer: Viewer,
   ): AsyncGenerator<string, void> {
-    const { history } = this.#journal;
+    const { history } = this.#source;
     let next = resumeAt ?? history.first;
     // The browser tries again after two seconds.
     yield resumeAt === undefined ? `retry: 2000\n${this.#start(0)}` : `retry: 2000\n\n`;
@@ -121,7 +132,7 @@ export class Feed {
 
   /** What a page starts with: the server, and the table before the oldest event. */
   #start(missed: number): string {
-    const { base, history } = this.#journal;
+    const { base, history } = this.#source;
     return message("start", `${this.#options.process}-${history.first - 1}`, {
       ...this.#options.about,
       process: this.#options.process,
@@ -135,7 +146,7 @@ export class Feed {
   }
 
   #event(number: number): string {
-    const { told } = this.#journal.history.at(number)!;
+    const { told } = this.#source.history.at(number)!;
     return message("", `${this.#options.process}-${number}`, { number, ...told });
   }
 

@@ -13,18 +13,25 @@ import {
   type Service,
 } from "../../http_message.ts";
 import type { Feed } from "./feed.ts";
+import { PAGE_FIND_CHARACTERS } from "../../limits.ts";
 import { LIVE_PATH, type PageAccess, SECURITY_FIELDS } from "./access.ts";
 import type { Direction } from "../../exchange.ts";
 import details from "../page/details.css" with { type: "text" };
 import lanesStyle from "../page/lanes.css" with { type: "text" };
 import style from "../page/page.css" with { type: "text" };
 import html from "../page/page.html" with { type: "text" };
+import arrows from "../page/arrows.js" with { type: "text" };
+import commandLine from "../page/command.js" with { type: "text" };
 import groups from "../page/groups.js" with { type: "text" };
 import lanes from "../page/lanes.js" with { type: "text" };
 import message from "../page/message.js" with { type: "text" };
+import octets from "../page/octets.js" with { type: "text" };
 import script from "../page/page.js" with { type: "text" };
+import place from "../page/place.js" with { type: "text" };
+import shown from "../page/shown.js" with { type: "text" };
 import state from "../page/state.js" with { type: "text" };
 import table from "../page/table.js" with { type: "text" };
+import take from "../page/take.js" with { type: "text" };
 import text from "../page/text.js" with { type: "text" };
 
 type PageFile = Pick<HttpResponse, "contentType" | "content">;
@@ -37,17 +44,30 @@ const FILES: Record<string, PageFile> = {
   "/page.css": { contentType: CSS, content: style },
   "/lanes.css": { contentType: CSS, content: lanesStyle },
   "/details.css": { contentType: CSS, content: details },
-  "/page.js": { contentType: SCRIPT, content: script },
-  "/groups.js": { contentType: SCRIPT, content: groups },
-  "/lanes.js": { contentType: SCRIPT, content: lanes },
-  "/message.js": { contentType: SCRIPT, content: message },
-  "/state.js": { contentType: SCRIPT, content: state },
-  "/table.js": { contentType: SCRIPT, content: table },
-  "/text.js": { contentType: SCRIPT, content: text },
+  ...Object.fromEntries(
+    Object.entries({
+      ...{
+        page: script,
+        arrows,
+        command: commandLine,
+        groups,
+        lanes,
+        message,
+        octets,
+        place,
+        shown,
+        state,
+        table,
+        take,
+      },
+      text,
+    }).map(([name, content]) => [`/${name}.js`, { contentType: SCRIPT, content }]),
+  ),
 };
 
 const EVENTS_PATH = `${LIVE_PATH}events`;
 const MESSAGE_PATH = `${LIVE_PATH}message`;
+const FIND_PATH = `${LIVE_PATH}find`;
 const COMMAND_PATH = `${LIVE_PATH}command`;
 
 /** Which octets a page wants to see: those of a message. */
@@ -70,6 +90,8 @@ export interface MessageRange {
 export interface PageSource {
   /** A message's octets and rows, as JSON; `undefined` if they are no longer kept. */
   message(range: MessageRange): unknown;
+  /** Finds messages with a text in their octets: of each the connection and the number of the exchange. */
+  find(text: string): Promise<readonly string[]>;
   /**
    * Executes a command, until the signal is aborted: its client has left.
    *
@@ -101,7 +123,7 @@ export class PageService implements Service {
     this.#access.check(request);
     const { method, path, fields } = request;
     const isCommand = path === COMMAND_PATH;
-    if (!isCommand && path !== EVENTS_PATH && path !== MESSAGE_PATH && !Object.hasOwn(FILES, path)) {
+    if (![COMMAND_PATH, EVENTS_PATH, FIND_PATH, MESSAGE_PATH].includes(path) && !Object.hasOwn(FILES, path)) {
       throw new HttpError(404, `Nothing is at ${path}`);
     }
     const allowed = isCommand ? ["POST"] : ["GET", "HEAD"];
@@ -125,6 +147,8 @@ export class PageService implements Service {
         return secured(this.#events(request, requester));
       case MESSAGE_PATH:
         return secured(this.#message(request));
+      case FIND_PATH:
+        return secured(await this.#find(request));
       case COMMAND_PATH:
         return secured(json({ text: await this.#source.command(commandIn(content), requester.signal) }));
       default: {
@@ -159,6 +183,14 @@ export class PageService implements Service {
     const message = this.#source.message({ connection, direction, from, to, method, whole });
     if (message === undefined) throw new HttpError(404, "These octets are no longer kept");
     return json(message);
+  }
+
+  async #find({ query }: RequestHead): Promise<HttpResponse> {
+    const text = new URLSearchParams(query ?? "").get("text") ?? "";
+    if (text === "" || text.length > PAGE_FIND_CHARACTERS) {
+      throw new HttpError(400, `A text to find has 1 to ${PAGE_FIND_CHARACTERS} characters, saw ${text.length}`);
+    }
+    return json({ places: await this.#source.find(text) });
   }
 }
 

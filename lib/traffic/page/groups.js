@@ -2,14 +2,15 @@
  * Events as groups: one for each exchange, with what both ends tell of it side by side.
  *
  * @import { Connection, Exchange, Told } from "./state.js"
- * @typedef {{ event: Told, twin?: Told }} Line
+ * @typedef {{ events: [Told, ...Told[]] }} Line What several ends tell of the same thing, or how a connection ended.
  * @typedef {{ key: string, connection: Connection, exchange?: Exchange, lines: Line[], first: number, last: number }} Group
  */
 
-import { exchangeOf, state } from "./state.js";
+import { passes } from "./shown.js";
+import { exchangeOf, mainEnd, state } from "./state.js";
 
-/** Groups that are drawn at a time: those around the current event. */
-export const MAX_GROUPS = 24;
+/** Exchanges without a line of their own that follow one group. */
+const MAX_QUIET = 24;
 
 /**
  * Events as groups: one for each exchange, and one for what belongs to none.
@@ -22,11 +23,23 @@ export function groupsOf(list) {
   const groups = [];
   /** @type {Map<string, Group>} */
   const byKey = new Map();
+  /** How often a connection has gone on after a FIN. @type {Map<number, number>} */
+  const goesOn = new Map();
   for (const event of list) {
     const connection = state.connections.get(event.connection);
     if (connection === undefined) continue;
     const exchange = exchangeOf(connection, event);
-    const key = `${connection.number} ${exchange?.number ?? looseKey(event)}`;
+    const end = `${connection.number} end ${goesOn.get(connection.number) ?? 0}`;
+    // After one side's FIN the other one may go on.
+    const ended = byKey.get(end)?.lines[0].events.at(-1)?.by;
+    if (
+      ended !== undefined && event.direction === (ended === "client" ? "response" : "request") &&
+      event.end === mainEnd()
+    ) {
+      goesOn.set(connection.number, (goesOn.get(connection.number) ?? 0) + 1);
+    }
+    const isEnd = event.kind === "fin" || event.kind === "closed";
+    const key = isEnd ? end : `${connection.number} ${exchange?.number ?? looseKey(event)}`;
     let group = byKey.get(key);
     if (group === undefined) {
       group = { key, connection, exchange, lines: [], first: event.number, last: event.number };
@@ -34,9 +47,11 @@ export function groupsOf(list) {
       groups.push(group);
     }
     group.last = event.number;
-    addLine(group, event);
+    const line = group.lines.find(({ events: [one, ...more] }) => isEnd || more.length === 0 && isTwin(one, event));
+    if (line !== undefined) line.events.push(event);
+    else group.lines.push({ events: [event] });
   }
-  for (const { lines } of groups) lines.sort((a, b) => a.event.time - b.event.time);
+  for (const { lines } of groups) lines.sort((a, b) => a.events[0].time - b.events[0].time);
   return withQuietExchanges(groups);
 }
 
@@ -53,15 +68,15 @@ function withQuietExchanges(groups) {
     const { connection, exchange, lines, first, last } = group;
     /** @type {Group[]} */
     const all = [group];
-    const read = lines.findLast(({ event }) => event.direction === "request")?.event;
+    const read = lines.findLast(({ events }) => events[0].direction === "request")?.events[0];
     if (read !== undefined) reach.set(connection, read.to ?? 0);
     if (exchange === undefined) return all;
-    for (let number = exchange.number + 1; all.length < MAX_GROUPS; number++) {
+    for (let number = exchange.number + 1; all.length < MAX_QUIET; number++) {
       const next = connection.exchanges.get(number);
       const key = `${connection.number} ${number}`;
       if (next?.request === undefined || next.request.from >= (reach.get(connection) ?? 0) || drawn.has(key)) break;
       drawn.add(key);
-      all.push({ key, connection, exchange: next, lines: [], first, last });
+      if (passes(connection, next)) all.push({ key, connection, exchange: next, lines: [], first, last });
     }
     return all;
   });
@@ -72,26 +87,18 @@ function withQuietExchanges(groups) {
  *
  * @param {Told} event
  */
-function looseKey({ kind, number, by, direction }) {
-  return direction !== undefined ? `event ${number}` : `${kind} ${by}`;
+function looseKey({ kind, number, direction }) {
+  return direction !== undefined ? `event ${number}` : kind;
 }
 
 /**
- * A write at one end and the read of the same octets at the other are one line.
+ * Whether two ends tell of the same octets, as a write and a read, or of the same signal.
  *
- * @param {Group} group
- * @param {Told} event
+ * @param {Told} a
+ * @param {Told} b
  */
-function addLine(group, event) {
-  const other = group.lines.find(({ event: one, twin }) =>
-    twin === undefined && one.end !== event.end && isTwin(one, event)
-  );
-  if (other !== undefined) other.twin = event;
-  else group.lines.push({ event });
-}
-
-/** @param {Told} a @param {Told} b */
 function isTwin(a, b) {
+  if (a.end === b.end || a.kind === "missing") return false;
   if (a.direction !== undefined) return a.direction === b.direction && a.from === b.from && a.to === b.to;
   return a.kind === b.kind && a.by === b.by;
 }

@@ -1,272 +1,225 @@
 /**
- * A message, octet by octet, with the rows that explain it.
+ * The exchange that is open: its messages one under the other, as far as they had come at the moment that is looked at.
  *
- * @typedef {{ start: number, end: number, label: string, rule?: string, parts?: Row[] }} Row
+ * @typedef {{ start: number, end: number, kind: string, label: string, rule?: string, parts?: Row[] }} Row
  * @typedef {{ by: string, start: number, end: number, next: string, missing: number }} Reading
  * @typedef {{ detail: string, rule?: string, offset: number, fix?: string, readings?: Reading[] }} Broken
  * @typedef {{ octets: string, leftOut: number, rows: Row[], findings: { text: string, rule?: string }[],
- *   fault?: Broken }} Labelled
+ *   fault?: Broken, curl?: string, raw?: string }} Labelled
+ * @typedef {{ direction: Direction, message: Message, to: number, cuts: number[], about: string, title: string }} Part
+ * @typedef {{ octets: Uint8Array, labelled: Labelled }} Loaded
+ * @import { Connection, Direction, Exchange, Message } from "./state.js"
  */
 
-import { changed, state } from "./state.js";
-import { element, hexOf, octetText, part, readable, shortened, unbroken, visible, withRule } from "./text.js";
+import { drawLines } from "./octets.js";
+import { view } from "./place.js";
+import { exchangeAt, octetsSeen } from "./shown.js";
+import { mainEnd, state } from "./state.js";
+import { counted, duration, element, octetsIn, part, titleText, unbroken, visible, withRule } from "./text.js";
 
-/** Octets of one row, and of the dump, that are drawn. */
-const MAX_SHOWN_OCTETS = 4096;
+/** Responses of one exchange that are shown: the last ones. */
+const MAX_RESPONSES = 6;
 
-/** CR and LF as what they do: back to the start, and a line down. @type {Record<number, string>} */
-const LINE_ENDS = { 13: "←", 10: "↓" };
-
-let asHex = false;
 /** What is drawn, so that it is not asked for again. */
 let drawn = "";
-let loading = false;
-
-for (const hex of [false, true]) {
-  part(hex ? "as-hex" : "as-text").addEventListener("click", () => {
-    asHex = hex;
-    part("as-hex").setAttribute("aria-pressed", String(hex));
-    part("as-text").setAttribute("aria-pressed", String(!hex));
-    changed();
-  });
-}
-for (const id of ["octets", "rows"]) {
-  for (const type of ["mouseover", "focusin", "mouseleave"]) part(id).addEventListener(type, mark);
-}
-part("rows").addEventListener("keydown", (event) => {
-  if (event.key !== "ArrowUp" && event.key !== "ArrowDown" || !(event.target instanceof HTMLElement)) return;
-  event.preventDefault();
-  const { previousElementSibling, nextElementSibling } = event.target;
-  const next = event.key === "ArrowUp" ? previousElementSibling : nextElementSibling;
-  if (!(next instanceof HTMLElement)) return;
-  // One of the rows is reached with the Tab key, the others from there.
-  event.target.tabIndex = -1;
-  next.tabIndex = 0;
-  next.focus();
-});
+let isLoading = false;
+/** Messages that are drawn, by what was asked for. @type {Map<string, Loaded | undefined>} */
+let loaded = new Map();
+/** The messages that are shown, to be copied. @type {{ request?: Loaded, all: Loaded[] }} */
+export let shownMessages = { all: [] };
 
 /** Asks again for whatever is to be drawn. */
-export function forgetMessage() {
+export function forgetMessages() {
   drawn = "";
+  loaded = new Map();
 }
 
-/** The message that is open, if it is known. */
-function openMessage() {
-  const { chosen, connections } = state;
-  const connection = chosen && connections.get(chosen.connection);
-  const exchange = chosen && connection?.exchanges.get(chosen.exchange);
-  const message = exchange && chosen &&
-    (chosen.direction === "request" ? exchange.request : exchange.responses[chosen.index]);
-  if (!chosen || !connection || !exchange || !message) return undefined;
-  return { connection: connection.number, direction: chosen.direction, exchange, message };
+/**
+ * The messages of an exchange that had begun at this moment.
+ *
+ * @param {Connection} connection
+ * @param {Exchange} exchange
+ */
+function partsOf(connection, { request, responses, answeredIn }) {
+  const seen = octetsSeen(connection.number);
+  /** @param {Direction} direction @param {Message} message @returns {Part} */
+  const partOf = (direction, message) => {
+    const to = Math.min(message.to, seen[direction]);
+    const cuts = state.events.filter(({ connection: number, direction: way, end, from = 0 }) =>
+      number === connection.number && way === direction && end === mainEnd() && from > message.from && from < to
+    ).map(({ from = 0 }) => from - message.from);
+    const about = [octetsIn({ from: message.from, to })];
+    const isLast = message === responses.at(-1);
+    if (isLast && answeredIn !== undefined && answeredIn !== "early") about[0] = `answered in ${duration(answeredIn)}`;
+    if (!message.whole && message.fault === undefined || to < message.to) about.push("not whole yet");
+    if (direction === "request" && isAmongOthers()) about.push(`connection ${connection.number}`);
+    return { direction, message, to, cuts, about: about.join(" · "), title: message.title };
+  };
+  return [
+    ...request && request.from < seen.request ? [partOf("request", request)] : [],
+    ...responses.slice(-MAX_RESPONSES).filter(({ from }) => from < seen.response).map((one) => partOf("response", one)),
+  ];
 }
 
-/** Draws the message that is open. */
-export async function drawMessage() {
-  const open = openMessage();
-  if (open === undefined) {
-    if (drawn !== "none") drawNone("");
+function isAmongOthers() {
+  return state.connections.size > 1;
+}
+
+/** Draws the exchange that is open. */
+export async function drawMessages() {
+  const open = exchangeAt(state.chosen);
+  const parts = open ? partsOf(open.connection, open.exchange) : [];
+  if (open === undefined || parts.length === 0) {
+    if (drawn !== "none") drawNone();
     drawn = "none";
     return;
   }
-  const { connection, direction, exchange, message } = open;
-  const wanted = [connection, direction, message.from, message.to, message.whole, asHex].join();
-  // One at a time: the newest one is asked for when the last one is here.
-  if (wanted === drawn || loading) return;
-  drawn = wanted;
-  const request = readable(exchange.request?.title ?? "");
-  part("message-title").replaceChildren(
-    ...visible(`${shortened(request)} · ${direction}, every octet`.replace(/^ · /, "")),
+  const { connection, exchange } = open;
+  const method = exchange.request?.title.split(" ", 1)[0] ?? "";
+  const queries = parts.map(({ direction, message: { from, to: end, whole, fault }, to }) =>
+    String(
+      new URLSearchParams({
+        connection: String(connection.number),
+        direction,
+        from: String(from),
+        to: String(to),
+        whole: String((whole || fault !== undefined) && to === end),
+        ...direction === "response" && { method },
+      }),
+    )
   );
-  const query = new URLSearchParams({
-    connection: String(connection),
-    direction,
-    from: String(message.from),
-    to: String(message.to),
-    whole: String(message.whole),
-    ...direction === "response" && { method: request.split(" ")[0] },
-  });
-  loading = true;
-  /** @type {Labelled | undefined} */
-  let labelled;
+  const wanted = [
+    view.hex,
+    isAmongOthers(),
+    connection.number,
+    exchange.number,
+    ...queries,
+    ...parts.map(({ about, cuts }) => about + cuts),
+  ].join();
+  // One exchange at a time: the newest one is asked for when the last one is here.
+  if (wanted === drawn || isLoading) return;
+  drawn = wanted;
+  isLoading = true;
+  const messages = await Promise.all(queries.map(load));
+  isLoading = false;
+  if (drawn === wanted) {
+    loaded = new Map(queries.map((query, index) => [query, messages[index]]));
+    show(connection, exchange, parts, messages);
+  }
+  drawMessages();
+}
+
+/** @param {string} query @returns {Promise<Loaded | undefined>} */
+async function load(query) {
+  const known = loaded.get(query);
+  if (known !== undefined) return known;
   try {
     const response = await fetch(`/live/message?${query}`);
-    if (response.ok) labelled = await response.json();
+    if (!response.ok) return undefined;
+    /** @type {Labelled} */
+    const labelled = await response.json();
+    return { labelled, octets: Uint8Array.from(atob(labelled.octets), (character) => character.charCodeAt(0)) };
   } catch {
     // The server does not answer, which the stream of events tells.
+    return undefined;
   }
-  loading = false;
-  if (drawn === wanted) {
-    if (labelled === undefined) drawNone("These octets are no longer kept.");
-    else drawLabelled(labelled, readStarts(connection, direction, message));
+}
+
+function drawNone() {
+  shownMessages = { all: [] };
+  part("message-title").textContent = "no exchange is open";
+  part("message-title").title = "";
+  part("messages").replaceChildren();
+  part("take").hidden = true;
+  drawMeaning();
+}
+
+/**
+ * @param {Connection} connection
+ * @param {Exchange} exchange
+ * @param {Part[]} parts
+ * @param {(Loaded | undefined)[]} messages
+ */
+function show(connection, exchange, parts, messages) {
+  const { request, responses, unread } = exchange;
+  const { nodes, whole } = titleText((request ?? responses[0])?.title ?? "");
+  const name = isAmongOthers() ? ` · connection ${connection.number}` : "";
+  part("message-title").replaceChildren(...nodes, name);
+  part("message-title").title = whole + name;
+  const blocks = parts.map((one, index) => drawPart(one, messages[index]));
+  if (parts[0].direction === "response") {
+    const why = unread === undefined ? "nobody asked for this" : `not read: see the fault of request ${unread}`;
+    blocks.unshift(element("p", "absent request", why));
+  } else if (parts.length === 1) {
+    blocks.push(
+      element("p", "absent response", responses.length > 0 || connection.open ? "not yet" : absence(connection)),
+    );
   }
-  drawMessage();
-}
-
-/** @param {string} reason */
-function drawNone(reason) {
-  if (reason === "") part("message-title").textContent = "every octet";
-  const hint = reason || "A message is explained here, octet by octet, once there is one.";
-  part("octets").replaceChildren(element("span", "faint", hint));
-  for (const id of ["rows", "findings"]) part(id).replaceChildren();
-  part("fault").hidden = true;
-}
-
-/**
- * The octets of a message, from its start, with which another read of the server, or write, starts.
- *
- * @param {number} connection
- * @param {import("./state.js").Direction} direction
- * @param {import("./state.js").Message} message
- */
-function readStarts(connection, direction, { from: first, to: last }) {
-  return state.events.filter(({ connection: number, direction: way, end, from = 0 }) =>
-    number === connection && way === direction && end === "server" && from > first && from < last
-  ).map(({ from = 0 }) => from - first);
-}
-
-/** @param {Labelled} labelled @param {number[]} cuts */
-function drawLabelled(labelled, cuts) {
-  const octets = Uint8Array.from(atob(labelled.octets), (character) => character.charCodeAt(0));
-  const { rows, fault } = labelled;
-  part("octets").replaceChildren(...asHex ? [drawDump(octets, labelled, cuts)] : drawText(octets, labelled, cuts));
-  const nodes = rows.map((row, index) => drawRow(octets, row, index, fault));
-  if (nodes.length > 0) nodes[0].tabIndex = 0;
-  part("rows").replaceChildren(...nodes);
-  drawFindings(octets, labelled, cuts);
-}
-
-/**
- * The message as text, one span for each row, with marks where a read starts and where it breaks a rule.
- *
- * @param {Uint8Array} octets
- * @param {Labelled} labelled
- * @param {number[]} cuts
- */
-function drawText(octets, { rows, fault }, cuts) {
-  return rows.map(({ start, end }, index) => {
-    const span = element("span", "part");
-    span.dataset.row = String(index);
-    const last = Math.min(end, start + MAX_SHOWN_OCTETS);
-    const wrong = fault === undefined ? -1 : fault.offset;
-    const stops = [start, ...cuts, wrong, wrong + 1, last].filter((at) => at >= start && at <= last);
-    const sorted = [...new Set(stops)].sort((a, b) => a - b);
-    sorted.slice(0, -1).forEach((from, i) => {
-      if (cuts.includes(from)) {
-        const cut = element("span", "cut", element("span", "hidden", " another one starts here "));
-        cut.title = "another read or write starts here";
-        span.append(cut);
-      }
-      const text = octetText(octets.subarray(from, sorted[i + 1]));
-      span.append(...from === wrong ? [element("span", "wrong", ...text)] : text);
-    });
-    if (last < end) span.append(` … ${end - last} more octets`);
-    return span;
-  });
-}
-
-/**
- * The message as octets in hexadecimal digits, beside text.
- *
- * @param {Uint8Array} octets
- * @param {Labelled} labelled
- * @param {number[]} cuts
- */
-function drawDump(octets, { rows, fault }, cuts) {
-  const dump = element("div", "hex");
-  const length = Math.min(octets.length, MAX_SHOWN_OCTETS);
-  // As many octets in a line as fit.
-  const em = parseFloat(getComputedStyle(part("octets")).fontSize);
-  const width = part("octets").clientWidth > 43 * em ? 16 : part("octets").clientWidth > 25 * em ? 8 : 4;
-  let row = 0;
-  for (let line = 0; line < length; line += width) {
-    const hex = element("span", "");
-    const text = element("span", "");
-    for (let at = line; at < Math.min(line + width, length); at++) {
-      while (row < rows.length - 1 && at >= rows[row].end) row++;
-      const octet = octets[at];
-      const character = octet > 0x20 && octet < 0x7f ? String.fromCharCode(octet) : LINE_ENDS[octet] ?? "·";
-      const marks = `part${at === fault?.offset ? " wrong" : ""}${cuts.includes(at) ? " first" : ""}`;
-      for (const [column, shown] of /** @type {const} */ ([[hex, hexOf(octet)], [text, character]])) {
-        const cell = element("i", marks, shown);
-        cell.dataset.row = String(row);
-        column.append(cell);
-      }
-    }
-    dump.append(element("span", "faint", String(line).padStart(5)), hex, text);
+  const box = part("messages");
+  const isSame = box.dataset.shown === `${connection.number} ${exchange.number}`;
+  box.dataset.shown = `${connection.number} ${exchange.number}`;
+  const top = box.scrollTop;
+  box.replaceChildren(...blocks);
+  box.scrollTop = isSame ? top : 0;
+  const first = /** @type {HTMLElement | null} */ (box.querySelector(".part"));
+  if (first !== null) first.tabIndex = 0;
+  const all = messages.filter((message) => message !== undefined);
+  shownMessages = { all, ...parts[0].direction === "request" && { request: messages[0] } };
+  part("take").hidden = all.length === 0;
+  for (const what of /** @type {const} */ (["curl", "raw"])) {
+    part(`copy-${what}`).toggleAttribute("disabled", shownMessages.request?.labelled[what] === undefined);
   }
-  if (length < octets.length) dump.append(element("span", "faint", `… ${octets.length - length} more octets`));
-  return dump;
+  drawMeaning();
 }
 
-/**
- * @param {Uint8Array} octets
- * @param {Row} row
- * @param {number} index
- * @param {Broken | undefined} fault
- */
-function drawRow(octets, { start, end, label, rule, parts = [] }, index, fault) {
-  const isWrong = fault !== undefined && fault.offset >= start && fault.offset < end;
-  const shown = octetText(octets.subarray(start, Math.min(end, start + 300))).filter((piece) => piece !== "\n");
-  const what = isWrong && label === "" ? [`breaks a rule at octet ${fault.offset}`] : withRule(label, rule);
-  const node = element(
-    "div",
-    "row part",
-    element("span", "at mono", String(start)),
-    element("span", "octets mono", ...shown, end - start > 300 ? "…" : ""),
-    element("span", isWrong ? "what bad" : "what", ...what, ...drawParts(octets, parts)),
-  );
-  node.setAttribute("role", "listitem");
-  node.setAttribute("aria-label", `octet ${[...node.children].map((child) => child.textContent).join(": ")}`);
-  node.dataset.row = String(index);
-  node.tabIndex = -1;
-  return node;
+/** Why there is no response, at the moment that is looked at. @param {Connection} connection */
+function absence({ number }) {
+  const closed = state.events.findLast((event) => event.connection === number && event.kind === "closed");
+  return closed && (state.current === 0 || closed.number <= state.current)
+    ? "none: the connection was closed"
+    : "not yet";
 }
 
-/**
- * What a row is made of, where there is more than one thing to say.
- *
- * @param {Uint8Array} octets
- * @param {Row[]} parts
- */
-function drawParts(octets, parts) {
-  const named = parts.filter(({ label }) => label !== "");
-  if (named.length < 2) return [];
-  return named.slice(0, 20).map(({ start, end, label }) => {
-    const text = octetText(octets.subarray(start, Math.min(end, start + 100)));
-    return element("span", "subpart", element("span", "mono", ...text), " ", ...visible(label));
-  });
-}
-
-/**
- * @param {Uint8Array} octets
- * @param {Labelled} labelled
- * @param {number[]} cuts
- */
-function drawFindings(octets, { findings, fault, leftOut }, cuts) {
-  const box = part("fault");
-  box.hidden = !fault;
-  if (fault) {
-    const line = element("pre", "", ...fault.offset < 0 ? [] : caret(octets, fault.offset));
-    box.replaceChildren(element("strong", "", ...withRule(fault.detail, fault.rule)), line);
-    if (fault.fix) box.append(element("p", "", `fix: ${fault.fix}`));
-    const readings = fault.readings ?? [];
-    if (readings.length > 0) {
-      box.append(element("p", "", unbroken("two readings, which is how a request is smuggled (RFC 9112 §11.2):")));
-    }
-    for (const { by, start, end, next, missing } of readings) {
-      const content = start === end ? "no content" : `content ${start}-${end - 1}`;
-      const rest = missing > 0 ? `, ${missing} octets missing` : next === "" ? ", then nothing" : ", then ";
-      const found = missing === 0 && next !== "" ? [element("span", "mono", ...visible(next))] : [];
-      box.append(element("p", "", `by ${by}: ${content}${rest}`, ...found));
-    }
+/** @param {Part} part @param {Loaded | undefined} message */
+function drawPart({ direction, cuts, about }, message) {
+  const block = element("div", `message ${direction}`);
+  block.setAttribute("role", "group");
+  block.setAttribute("aria-label", direction === "request" ? "Request" : "Response");
+  if (message === undefined) {
+    block.append(element("p", "absent", "These octets are no longer kept."));
+    return block;
   }
+  const { octets, labelled } = message;
+  block.append(drawLines(octets, labelled, { cuts, about, direction }));
+  if (labelled.fault) block.append(drawFault(octets, labelled.fault));
+  const { findings, leftOut } = labelled;
   const lines = [...findings];
   if (cuts.length > 0) {
-    lines.push({ text: `it came in ${cuts.length + 1} reads: another one starts at octet ${cuts.join(", ")}` });
+    lines.push({
+      text: `it came in ${counted(cuts.length + 1, "read")}: another one starts at octet ${cuts.join(", ")}`,
+    });
   }
   if (leftOut > 0) lines.push({ text: `${leftOut} more octets are not shown` });
-  part("findings").replaceChildren(...lines.map(({ text, rule }) => element("li", "", ...withRule(text, rule))));
+  const list = element("ul", "findings", ...lines.map(({ text, rule }) => element("li", "", ...withRule(text, rule))));
+  if (lines.length > 0) block.append(list);
+  return block;
+}
+
+/** @param {Uint8Array} octets @param {Broken} fault */
+function drawFault(octets, { detail, rule, offset, fix, readings = [] }) {
+  const line = element("pre", "", ...offset < 0 ? [] : caret(octets, offset));
+  const box = element("div", "fault", element("strong", "", ...withRule(detail, rule)), line);
+  if (fix) box.append(element("p", "", `fix: ${fix}`));
+  if (readings.length > 0) {
+    box.append(element("p", "", unbroken("two readings, which is how a request is smuggled (RFC 9112 §11.2):")));
+  }
+  for (const { by, start, end, next, missing } of readings) {
+    const content = start === end ? "no content" : `content ${start}-${end - 1}`;
+    const rest = missing > 0 ? `, ${missing} octets missing` : next === "" ? ", then nothing" : ", then ";
+    const found = missing === 0 && next !== "" ? [element("span", "mono", ...visible(next))] : [];
+    box.append(element("p", "", `by ${by}: ${content}${rest}`, ...found));
+  }
+  return box;
 }
 
 /**
@@ -281,7 +234,7 @@ function caret(octets, offset) {
     [...some].map((octet) => {
       if (octet === 13) return "\\r";
       if (octet === 10) return "\\n";
-      return octet >= 0x20 && octet < 0x7f ? String.fromCharCode(octet) : `\\x${hexOf(octet)}`;
+      return octet >= 0x20 && octet < 0x7f ? String.fromCharCode(octet) : `\\x${octet.toString(16).padStart(2, "0")}`;
     }).join("");
   const lineStart = offset === 0 ? 0 : octets.lastIndexOf(10, offset - 1) + 1;
   const before = escaped(octets.subarray(Math.max(lineStart, offset - 30), offset));
@@ -290,11 +243,37 @@ function caret(octets, offset) {
   return [`${before}${after}\n${" ".repeat(before.length)}^ octet ${offset}`];
 }
 
+// What a row means, and its parts, of the one that is pointed at or has the focus.
+
+const messages = part("messages");
+for (const type of ["mouseover", "focusin", "mouseleave"]) messages.addEventListener(type, mark);
+messages.addEventListener("keydown", (event) => {
+  if (event.key !== "ArrowUp" && event.key !== "ArrowDown" || !(event.target instanceof HTMLElement)) return;
+  const rows = /** @type {HTMLElement[]} */ ([...messages.querySelectorAll(".part")]);
+  const at = rows.indexOf(event.target);
+  const next = rows[at + (event.key === "ArrowUp" ? -1 : 1)];
+  if (at < 0) return;
+  event.preventDefault();
+  if (next === undefined) return;
+  // One of the rows is reached with the Tab key, the others from there.
+  event.target.tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
+});
+
 /** @param {Event} event */
-function mark(event) {
-  const target = event.target instanceof Element ? event.target.closest(".part") : null;
-  const row = event.type === "mouseleave" || !(target instanceof HTMLElement) ? undefined : target.dataset.row;
-  for (const one of document.querySelectorAll("#message-part .part")) {
-    if (one instanceof HTMLElement) one.classList.toggle("marked", row !== undefined && one.dataset.row === row);
+function mark({ target, type }) {
+  const one = target instanceof Element ? target.closest(".part, .what") : null;
+  const row = type === "mouseleave" ? undefined : one instanceof HTMLElement ? one.dataset.row : undefined;
+  for (const other of messages.querySelectorAll(".part, .what")) {
+    if (other instanceof HTMLElement) other.classList.toggle("marked", row !== undefined && other.dataset.row === row);
   }
+  drawMeaning(row);
+}
+
+/** @param {string} [row] */
+function drawMeaning(row) {
+  const node = row === undefined ? null : messages.querySelector(`.part[data-row="${row}"]`);
+  const text = node?.getAttribute("aria-label") ?? "";
+  part("meaning").replaceChildren(...visible(text));
 }

@@ -1,40 +1,54 @@
 /**
- * The page: what happens on the server's connections, drawn from the events that it streams.
+ * The page: what happens on the server's connections, drawn from the events that it streams, or a recording.
  */
 
-import { drawLanes, followLanes, inWords } from "./lanes.js";
-import { drawMessage, forgetMessage } from "./message.js";
+import { inWords } from "./arrows.js";
+import "./command.js";
+import { drawLanes, followLanes } from "./lanes.js";
+import { drawMessages, forgetMessages } from "./message.js";
+import { keepPlace, openPlace, setView, view } from "./place.js";
 import {
-  changed,
-  chooseAt,
-  chooseNewest,
+  clear,
   currentIndex,
-  exchangeOf,
-  MAX_CHIPS,
+  exchangeAt,
+  find,
+  followNewest,
+  goLive,
+  goTo,
+  hiddenExchanges,
+  setFilter,
+  showConnection,
   shownEvents,
-  startOver,
-  state,
-  take,
-  whenChanged,
-} from "./state.js";
+  step,
+} from "./shown.js";
+import { changed, MAX_CHIPS, startOver, state, take, whenChanged } from "./state.js";
 import { drawTable } from "./table.js";
-import { element, notice, part, shift } from "./text.js";
+import "./take.js";
+import { counted, element, notice, part, shift, titleText } from "./text.js";
 
 /** How long to wait before the server is asked again after it has refused, in milliseconds. */
 const AGAIN_MS = 5000;
+/** How often those who hear the page are told of new exchanges, in milliseconds. */
+const NEWS_MS = 3000;
 
 const slider = /** @type {HTMLInputElement} */ (part("slider"));
 const command = /** @type {HTMLInputElement} */ (part("command"));
+const filter = /** @type {HTMLInputElement} */ (part("filter"));
 const older = /** @type {HTMLSelectElement} */ (part("older"));
+const legend = /** @type {HTMLDialogElement} */ (part("legend"));
 
-whenChanged(() => {
+whenChanged(({ push = false }) => {
+  if (push && state.current === 0) followLanes();
   const list = shownEvents();
+  followNewest(list);
   const at = currentIndex(list);
   drawChips();
   drawTime(list, at);
   drawLanes(list, at);
   drawTable(list[at], at + 1);
-  drawMessage();
+  drawMessages();
+  keepPlace(push);
+  find();
 });
 
 // Connections
@@ -44,33 +58,31 @@ function drawChips() {
   const chips = part("connections");
   const numbers = [...connections.keys()].sort((a, b) => a - b).slice(-MAX_CHIPS);
   if (shown !== 0 && !numbers.includes(shown)) numbers.unshift(shown);
-  older.hidden = connections.size <= numbers.length;
+  const isMore = connections.size > numbers.length;
+  older.hidden = !isMore;
+  older.options[0].textContent = `⋯${connections.size}`;
   const wanted = [0, ...numbers];
   const drawn = wanted.map((number) => `${number} ${connections.get(number)?.open} ${number === shown}`).join();
   if (chips.dataset.drawn === drawn) return;
   chips.dataset.drawn = drawn;
   const hadFocus = chips.contains(document.activeElement);
   chips.replaceChildren(...wanted.map((number) => {
-    const open = connections.get(number)?.open === true;
+    const { open = false, peer = "" } = connections.get(number) ?? {};
     const chip = element("button", "", number === 0 ? "all" : String(number));
-    const name = number === 0 ? "All connections" : `Connection ${number}, ${open ? "open" : "closed"}`;
+    const isOpen = state.recording ? "" : `, ${open ? "open" : "closed"}`;
+    const name = number === 0 ? "All connections" : `Connection ${number}${peer && `, ${peer}`}${isOpen}`;
     chip.setAttribute("aria-pressed", String(number === shown));
     chip.setAttribute("aria-label", name);
-    if (open) chip.append(element("span", "dot"));
+    if (peer !== "") chip.title = peer;
+    if (open && !state.recording) chip.append(element("span", "dot"));
     chip.addEventListener("click", () => showConnection(number));
     return chip;
   }));
   const pressed = /** @type {HTMLElement} */ (chips.querySelector('[aria-pressed="true"]'));
-  const [one, all] = [pressed.getBoundingClientRect(), chips.getBoundingClientRect()];
+  const seen = shown === 0 && state.current === 0 ? chips.lastElementChild ?? pressed : pressed;
+  const [one, all] = [seen.getBoundingClientRect(), chips.getBoundingClientRect()];
   chips.scrollLeft += shift(one.left, one.right, all.left, all.right);
   if (hadFocus) pressed.focus();
-}
-
-/** @param {number} number */
-function showConnection(number) {
-  state.shown = number;
-  if (state.current === 0) return goLive();
-  goTo(currentIndex(shownEvents()));
 }
 
 /** Lists all connections that have events: done when the list is opened, for there may be thousands. */
@@ -90,7 +102,7 @@ older.addEventListener("change", () => {
   older.value = "";
 });
 
-// Time
+// Time, and what is found
 
 /** @param {import("./state.js").Told[]} list @param {number} at */
 function drawTime(list, at) {
@@ -99,131 +111,115 @@ function drawTime(list, at) {
   const position = list.length === 0 ? "no events" : `${at + 1} of ${list.length}`;
   part("position").textContent = position;
   slider.setAttribute("aria-valuetext", list.length === 0 ? position : `${position}: ${inWords(list[at])}`);
-  part("live").setAttribute("aria-pressed", String(state.current === 0));
-}
-
-/** @param {number} index */
-function goTo(index) {
-  const list = shownEvents();
-  const at = Math.max(0, Math.min(list.length - 1, index));
-  const event = list[at];
-  if (event === undefined) return;
-  state.current = event.number;
-  // What belongs to no message leaves the one before it open.
-  for (let i = at; i >= 0; i--) {
-    const connection = state.connections.get(list[i].connection);
-    const exchange = connection && exchangeOf(connection, list[i]);
-    if (!connection || !exchange) continue;
-    chooseAt(connection, exchange, list[i]);
-    break;
-  }
-  changed();
-}
-
-/** @param {number} by */
-function step(by) {
-  goTo(currentIndex(shownEvents()) + by);
-}
-
-function goLive() {
-  state.current = 0;
-  followLanes();
-  const connection = state.connections.get(state.shown) ??
-    state.connections.get(state.events.findLast(({ exchanges }) => exchanges)?.connection ?? 0);
-  const exchange = [...connection?.exchanges.values() ?? []].at(-1);
-  if (connection && exchange) chooseNewest(connection, exchange);
-  changed();
+  const isLive = state.current === 0;
+  part("live").setAttribute("aria-pressed", String(isLive));
+  part("live").hidden = state.recording !== undefined;
+  part("paused").textContent = isLive || state.recording ? "" : `paused · ${state.came} new`;
+  const { all = 0, hidden = 0 } = hiddenExchanges() ?? {};
+  part("hides").textContent = hiddenExchanges() ? `the filter hides ${hidden} of ${all}` : "";
 }
 
 part("back").addEventListener("click", () => step(-1));
 part("forward").addEventListener("click", () => step(1));
 part("live").addEventListener("click", () => state.current === 0 ? step(0) : goLive());
 slider.addEventListener("input", () => goTo(Number(slider.value)));
+filter.addEventListener("input", () => setFilter(filter.value));
+part("clear").addEventListener("click", clear);
+
+// The view
+
+for (const hex of [false, true]) {
+  part(hex ? "as-hex" : "as-text").addEventListener("click", () => {
+    setView(hex, view.large);
+    changed();
+  });
+}
 part("large").addEventListener("click", () => {
-  const large = document.documentElement.classList.toggle("large");
-  part("large").setAttribute("aria-pressed", String(large));
+  setView(view.hex, !view.large);
   changed();
 });
+part("legend-button").addEventListener("click", () => legend.showModal());
+part("dismiss").addEventListener("click", () => notice(""));
+
+// Keys
+
 addEventListener("keydown", (event) => {
-  if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  if (event.target === older || event.target === command && command.value !== "") return;
+  const { key, target } = event;
+  if (event.altKey || event.ctrlKey || event.metaKey) return;
+  const typed = target === command ? command.value : target === filter ? filter.value : undefined;
+  if (key === "?" && typed === undefined) {
+    if (legend.open) legend.close();
+    else legend.showModal();
+    return event.preventDefault();
+  }
+  if (legend.open || event.shiftKey || target === older || typed) return;
+  if (key === "Escape" && target === filter) return filter.blur();
+  if (key === "/" && typed === undefined) {
+    filter.focus();
+    return event.preventDefault();
+  }
   // What is too wide for its place is scrolled with these keys.
-  const wide = event.target instanceof Element && event.target.closest(".scroll");
+  const wide = target instanceof Element && target.closest(".scroll");
   if (wide && wide.scrollWidth > wide.clientWidth) return;
   const action = {
     ArrowLeft: () => step(-1),
     ArrowRight: () => step(1),
     Home: () => goTo(0),
     End: goLive,
-  }[event.key];
+  }[key];
   if (action === undefined) return;
   event.preventDefault();
   action();
 });
 
-// Commands
+// Those who hear the page are told of new exchanges now and then, not of each.
 
-/** @type {string[]} */
-const commands = [];
-let recalled = 0;
-
-/** @param {string} text @param {boolean} bad */
-function answer(text, bad) {
-  const output = part("answer");
-  output.textContent = text;
-  output.className = bad ? "mono bad" : "mono";
-  const isLong = text.includes("\n");
-  output.classList.toggle("long", isLong);
-  part("close").hidden = !isLong;
-  // It is scrolled with the keys.
-  if (isLong) output.tabIndex = 0;
-  else output.removeAttribute("tabindex");
-}
-
-part("send").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const line = command.value.trim();
-  if (line === "") return;
-  commands.push(line);
-  recalled = commands.length;
-  command.value = "";
-  answer("…", false);
-  goLive();
-  try {
-    const response = await fetch("/live/command", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ command: line }),
-    });
-    const { text, error } = await response.json();
-    answer(text ?? error, !response.ok);
-  } catch {
-    answer("The server does not answer", true);
+let known = 0;
+setInterval(() => {
+  const count = [...state.connections.values()].reduce((sum, { newest }) => sum + newest, 0);
+  const { exchange } = exchangeAt(state.newest) ?? {};
+  if (state.current === 0 && count > known && exchange !== undefined) {
+    const titles = [exchange.request?.title ?? "", exchange.responses.at(-1)?.title ?? ""];
+    const newest = titles.filter((title) => title !== "").map((title) => titleText(title).whole).join(", ");
+    part("news").textContent = `${counted(count - known, "new exchange")}, the last one ${newest}`;
   }
-});
-part("close").addEventListener("click", () => {
-  answer("", false);
-  command.focus();
-});
-command.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") answer("", false);
-  if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
-  event.preventDefault();
-  recalled = Math.max(0, Math.min(commands.length, recalled + (event.key === "ArrowUp" ? -1 : 1)));
-  command.value = commands[recalled] ?? "";
-});
+  known = count;
+}, NEWS_MS);
 
 // The stream of events
 
 let lost = false;
 
+/** @param {any} start */
+function begin(start) {
+  forgetMessages();
+  startOver(start);
+  const { name, date, notes = [] } = start.recording ?? {};
+  part("address").textContent = name ? `${name} · ${date}` : start.table.replace(/^https?:\/\//, "");
+  part("address").title = part("address").textContent ?? "";
+  part("example").textContent = `curl ${start.table?.startsWith("https") ? "--cacert FILE " : ""}${start.table}/`;
+  command.placeholder = start.example ?? "";
+  document.documentElement.classList.toggle("recording", name !== undefined);
+  part("table-part").hidden = part("clear").hidden = name !== undefined;
+  /** @type {HTMLElement} */ (document.querySelector("footer")).hidden = name !== undefined;
+  part("remarks").replaceChildren(...notes.map((/** @type {string} */ note) => element("li", "", note)));
+  if (start.last < start.first) arrive();
+}
+
+/** What has happened before the page was opened is here. */
+function arrive() {
+  state.awaited = 0;
+  openPlace();
+}
+
 function follow() {
   const source = new EventSource("/live/events");
-  source.addEventListener("start", (event) => {
-    forgetMessage();
-    startOver(JSON.parse(event.data));
+  source.addEventListener("start", (event) => begin(JSON.parse(event.data)));
+  source.addEventListener("message", (event) => {
+    const told = JSON.parse(event.data);
+    take(told);
+    if (state.awaited > 0 && told.number >= state.awaited) arrive();
   });
-  source.addEventListener("message", (event) => take(JSON.parse(event.data)));
   source.addEventListener("open", () => {
     if (lost) notice("");
     lost = false;
@@ -234,16 +230,31 @@ function follow() {
     notice("Another page has taken this one's place, for four may be open: reload this one to follow again.");
   });
   source.addEventListener("error", async () => {
+    const wasLost = lost;
     lost = true;
-    if (source.readyState !== EventSource.CLOSED) return notice("The server does not answer; trying again …");
-    const status = (await fetch("/live/events", { method: "HEAD" }).catch(() => undefined))?.status;
-    if (status === 403) return notice("The server was started again: open the address that it printed.");
+    if (source.readyState !== EventSource.CLOSED) {
+      return notice(
+        state.recording
+          ? "The program has ended: this page shows what it had."
+          : "The server does not answer; trying again …",
+      );
+    }
+    const response = await fetch("/live/message").catch(() => undefined);
+    if (response?.status === 403) {
+      const { error } = await response.json();
+      return notice(wasLost ? "The server was started again: open the address that it printed." : `${error}.`);
+    }
     notice("The stream has ended; trying again …");
     setTimeout(follow, AGAIN_MS);
   });
 }
 
 // The key is in a cookie now, so that the address can be shown.
-history.replaceState(null, "", "/");
+const query = new URLSearchParams(location.search);
+if (query.has("key")) {
+  query.delete("key");
+  const rest = query.size > 0 ? `?${String(query).replace(/=(?=&|$)/g, "")}` : "";
+  history.replaceState(null, "", `/${rest}${location.hash}`);
+}
 follow();
 changed();

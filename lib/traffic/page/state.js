@@ -14,15 +14,17 @@
  *   number: number, kind: string, time: number, connection: number, end: End, client?: Address, server?: Address,
  *   secure?: boolean, direction?: Direction, from?: number, to?: number, unread?: string, by?: End, reason?: string,
  *   exchanges?: Exchange[], rows?: [string, Cells | null][], total?: number, large?: boolean,
- *   leftOut?: { connections: number, events: number }
+ *   leftOut?: { connections: number, events: number }, packet?: number, octets?: number
  * }} Told
- * @typedef {{ number: number, client: string, server: string, open: boolean, start: number, tapped: boolean,
- *   exchanges: Map<number, Exchange>, newest: number }} Connection
+ * @typedef {{ number: number, client: string, server: string, peer: string, open: boolean, start: number,
+ *   tapped: boolean, exchanges: Map<number, Exchange>, newest: number }} Connection
  * @typedef {{ rows: Map<string, Cells | null>, total: number, large: boolean }} Table
- * @typedef {{ connection: number, exchange: number, direction: Direction, index: number }} Choice
+ * @typedef {{ connection: number, exchange: number }} Choice
+ * @typedef {{ name: string, date: string, end?: End, notes: string[] }} Recording A file; without its end, packets of
+ *   one place.
  */
 
-import { address, notice, part } from "./text.js";
+import { address, counted, isLoopback, notice } from "./text.js";
 
 /** Events that the page keeps, and exchanges of one connection, however many the server does. */
 const MAX_EVENTS = 100_000;
@@ -54,15 +56,27 @@ export const state = {
   start: 0,
   /** The connection that is shown; 0 for all. */
   shown: 0,
+  /** The number of the last event that was cleared away. */
+  cleared: 0,
   /** How many events are kept: as many as the server keeps; 0 before it has told. */
   keeps: 0,
   /** The number of the event that is looked at; 0 while live. */
   current: 0,
-  /** @type {Choice | undefined} */
+  /** The exchange that is open. @type {Choice | undefined} */
   chosen: undefined,
+  /** Exchanges that have come since the last moment that was live. */
+  came: 0,
+  /** The exchange that has begun last. @type {Choice | undefined} */
+  newest: undefined,
+  /** The number of the last event before the stream was opened, until it is here; then 0. */
+  awaited: Infinity,
+  /** Where the table is. */
+  table: "",
+  /** The file that is shown instead of a server. @type {Recording | undefined} */
+  recording: undefined,
 };
 
-/** @type {() => void} */
+/** @type {(how: { push?: boolean }) => void} */
 let listener = () => {};
 let scheduled = false;
 /** When drawing may begin again, in milliseconds. */
@@ -71,17 +85,17 @@ let restUntil = 0;
 let undrawn = 0;
 
 /**
- * Calls back whenever something is to be drawn.
+ * Calls back whenever something is to be drawn, and tells whether that is a step in the window's history.
  *
- * @param {() => void} callback
+ * @param {(how: { push?: boolean }) => void} callback
  */
 export function whenChanged(callback) {
   listener = callback;
 }
 
-/** Draws now. */
-export function changed() {
-  listener();
+/** Draws now. @param {{ push?: boolean }} how */
+export function changed(how = {}) {
+  listener(how);
 }
 
 /** Draws with the next frame, however much happens until then, and rests afterwards: others need the processor too. */
@@ -146,12 +160,17 @@ export function startOver(start) {
   state.base = { rows: new Map(start.rows), total: start.total, large: start.large };
   state.latest = copyOf(state.base);
   state.followed = false;
-  state.start = state.shown = state.current = 0;
-  state.chosen = undefined;
+  state.start =
+    state.shown =
+    state.current =
+    state.cleared =
+    state.came =
+      0;
+  state.chosen = state.newest = undefined;
+  state.awaited = start.last;
   state.keeps = Math.min(start.keeps, MAX_EVENTS);
-  part("address").textContent = start.table.replace(/^http:\/\//, "");
-  part("example").textContent = `curl ${start.table.startsWith("https") ? "--cacert FILE " : ""}${start.table}/`;
-  /** @type {HTMLInputElement} */ (part("command")).placeholder = start.example;
+  state.table = start.table;
+  state.recording = start.recording;
   notice(start.missed > 0 ? `This page was too slow and missed ${start.missed} events.` : "");
   changed();
 }
@@ -171,8 +190,10 @@ export function take(told) {
   if (told.kind === "left out") {
     state.followed = false;
     const { connections, events } = /** @type {{ connections: number, events: number }} */ (told.leftOut);
-    const who = connections === 1 ? "1 connection is" : `${connections} connections are`;
-    notice(`Too much at once: ${who} left out, with ${events} ${events === 1 ? "event" : "events"}.`);
+    const are = connections === 1 ? "is" : "are";
+    notice(
+      `Too much at once: ${counted(connections, "connection")} ${are} left out, with ${counted(events, "event")}.`,
+    );
   }
   if (told.connection > 0) takeConnection(told);
   changedSoon();
@@ -187,6 +208,7 @@ function takeConnection(told) {
       number: told.connection,
       client: "",
       server: "",
+      peer: "",
       open: true,
       start: told.time,
       tapped: false,
@@ -200,74 +222,33 @@ function takeConnection(told) {
   if (told.client && told.server) {
     connection.client = address(told.client);
     connection.server = address(told.server) + (told.secure ? " TLS" : "");
+    // Where a peer is on this machine, its address tells nothing.
+    if (!isLoopback(told.client) || !isLoopback(told.server)) connection.peer = told.client.hostname;
   }
-  if (told.end === "client") connection.tapped = true;
-  if (told.kind === "closed" && told.end === "server") connection.open = false;
+  if (told.end === "client" && state.recording === undefined) connection.tapped = true;
+  if (told.kind === "closed" && told.end === mainEnd()) connection.open = false;
   const { exchanges } = connection;
   for (const exchange of told.exchanges ?? []) {
     exchanges.set(exchange.number, exchange);
-    connection.newest = Math.max(connection.newest, exchange.number);
+    if (exchange.number > connection.newest) {
+      connection.newest = exchange.number;
+      state.newest = { connection: connection.number, exchange: exchange.number };
+      if (state.current !== 0) state.came++;
+    }
     if (exchanges.size > state.keeps) exchanges.delete(/** @type {number} */ (exchanges.keys().next().value));
-    if (state.current === 0) chooseNewest(connection, exchange);
   }
   // It is among the newest ones now, where it is found at once.
   exchangeOf(connection, told);
 }
 
+/** The end that tells of all octets: the server's, unless a client was recorded. */
+export function mainEnd() {
+  return state.recording?.end ?? "server";
+}
+
 function forgetOld() {
   const kept = new Set(state.events.map(({ connection }) => connection));
   for (const number of state.connections.keys()) if (!kept.has(number)) state.connections.delete(number);
-}
-
-/**
- * Live, the newest message is the opened one: the request, until its response breaks a rule.
- *
- * @param {Connection} connection
- * @param {Exchange} exchange
- */
-export function chooseNewest({ number }, exchange) {
-  if (state.shown !== 0 && state.shown !== number) return;
-  const broken = exchange.responses.findIndex(({ fault }) => fault);
-  const response = exchange.request === undefined || broken >= 0;
-  state.chosen = {
-    connection: number,
-    exchange: exchange.number,
-    direction: response ? "response" : "request",
-    index: Math.max(0, broken),
-  };
-}
-
-/**
- * Opens the message that an event's octets belong to.
- *
- * @param {Connection} connection
- * @param {Exchange} exchange
- * @param {Told} event
- */
-export function chooseAt(connection, exchange, { direction, from = 0 }) {
-  const index = exchange.responses.findIndex((message) => message.from <= from && from < message.to);
-  state.chosen = {
-    connection: connection.number,
-    exchange: exchange.number,
-    direction: direction ?? "request",
-    index: Math.max(0, index),
-  };
-}
-
-/** The events that are shown, in the order in which they were told: those of a connection. */
-export function shownEvents() {
-  const { events, shown } = state;
-  return events.filter(({ connection }) => shown === 0 ? connection > 0 : connection === shown);
-}
-
-/**
- * Where the current event is among those that are shown: the last one while live.
- *
- * @param {Told[]} list
- */
-export function currentIndex(list) {
-  const found = state.current === 0 ? -1 : list.findIndex(({ number }) => number >= state.current);
-  return found < 0 ? list.length - 1 : found;
 }
 
 /**
@@ -304,4 +285,25 @@ export function exchangeOf({ exchanges, newest }, event) {
   if (found === undefined) return undefined;
   exchangeNumbers.set(event, found);
   return exchanges.get(found);
+}
+
+/**
+ * All exchanges that an event's octets belong to, as far as several are drawn.
+ *
+ * @param {Connection} connection
+ * @param {Told} event
+ * @param {number} most
+ * @returns {Exchange[]}
+ */
+export function exchangesOf(connection, event, most) {
+  const first = exchangeOf(connection, event);
+  if (first === undefined) return [];
+  const all = [first];
+  while (all.length < most) {
+    const next = connection.exchanges.get(first.number + all.length);
+    const message = event.direction === "request" ? next?.request : next?.responses[0];
+    if (!next || !message || message.from >= (event.to ?? 0)) break;
+    all.push(next);
+  }
+  return all;
 }

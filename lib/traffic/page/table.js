@@ -5,9 +5,26 @@
  */
 
 import { applyRows, copyOf, emptyTable, state } from "./state.js";
-import { element, part, replaceSome, shift, visible } from "./text.js";
+import { counted, element, part, replaceSome, shift, visible } from "./text.js";
+
+/** So many characters may need more than three lines. */
+const LONG = 40;
 
 let drawn = "";
+/** Whether the rows are shown though nothing has changed them, or the other way round. */
+let isTurned = false;
+let isOpen = false;
+part("table-button").addEventListener("click", () => {
+  isTurned = !isTurned;
+  showRows();
+});
+
+/** The rows take one line until one is changed. */
+function showRows() {
+  const shown = isOpen !== isTurned;
+  part("table-button").setAttribute("aria-expanded", String(shown));
+  part("table-box").hidden = !shown;
+}
 /**
  * Rows that are drawn, by their names, and what they were drawn from.
  *
@@ -21,12 +38,13 @@ let drawnRows = new Map();
  * @param {number} place Its place among those that are shown, from 1.
  */
 export function drawTable(event, place) {
-  const { base, current, events, followed, latest } = state;
+  const { base, chosen, current, events, followed, latest } = state;
   const at = current === 0 ? events.at(-1)?.number ?? 0 : event?.number ?? 0;
-  // Live, the last change stays marked until the next one.
-  const marking = current === 0
-    ? events.findLast((one) => one.rows !== undefined && one.kind !== "table")
-    : events.find((one) => one.number === at && one.kind !== "table");
+  // The change of the exchange that is open stays marked.
+  const marking = events.findLast((one) =>
+    one.number <= at && one.rows !== undefined && one.connection === chosen?.connection &&
+    one.exchanges?.some(({ number }) => number === chosen?.exchange)
+  );
   const newest = events.findLast((one) => one.rows !== undefined)?.number;
   const from = `${
     current === 0 ? "live" : `${at} ${place}`
@@ -36,14 +54,19 @@ export function drawTable(event, place) {
   const table = current === 0 ? latest : tableBefore(at + 1);
   const before = marking?.rows === undefined ? emptyTable() : tableBefore(marking.number);
   part("table-title").textContent = current === 0 ? "table now" : `table after event ${place}`;
-  part("table-size").textContent = table.total === 1 ? "1 row" : `${table.total} rows`;
+  part("table-size").textContent = counted(table.total, "row");
   part("table-note").textContent = state.keeps === 0
     ? ""
     : !followed
     ? "not followed: too much at once, or not asked for yet"
     : table.large
-    ? "as this server answered: the rows touched last"
-    : "as this server answered";
+    ? "the rows touched last"
+    : "";
+  if (isOpen !== (marking !== undefined)) {
+    isOpen = marking !== undefined;
+    isTurned = false;
+  }
+  showRows();
   drawRows(table, before, new Map(marking?.rows ?? []));
 
   /** @param {number} number */
@@ -68,7 +91,8 @@ function drawRows(table, before, changes) {
   // A row that is gone is still shown where it was.
   const shown = table.large ? table.rows : new Map([...before.rows, ...table.rows]);
   const rows = [...shown].filter(([name]) => table.rows.has(name) || changes.get(name) === null);
-  const names = [...new Set(rows.flatMap(([, cells]) => (cells ?? []).map(([name]) => name)))].slice(0, 50);
+  const names = [...new Set(rows.flatMap(([, cells]) => (cells ?? []).map(([name]) => name)))]
+    .filter((name) => name !== "").slice(0, 50);
   const head = element(
     "tr",
     "",
@@ -93,7 +117,7 @@ function drawRows(table, before, changes) {
   drawnRows = next;
   const body = part("table-rows");
   replaceSome(body, [...next.values()].map(({ node }) => node));
-  const row = changes.size > 0 ? body.querySelector("[class]")?.getBoundingClientRect() : undefined;
+  const row = body.querySelector("tr.added, tr.changed, tr.removed")?.getBoundingClientRect();
   if (row === undefined) return;
   const box = /** @type {HTMLElement} */ (body.closest(".scroll"));
   const { top, bottom } = box.getBoundingClientRect();
@@ -119,18 +143,27 @@ function markOf(cells, change, wasThere) {
  */
 function drawRow(name, columns, { cells, known, mark }) {
   const row = element("tr", mark);
-  const title = element("th", "", ...visible(name));
+  const title = element("th", "", clamped(name));
   title.setAttribute("scope", "row");
   if (mark !== "") title.append(element("span", "hidden", ` (${mark})`));
   const old = new Map(known ?? []);
   const values = new Map(cells ?? []);
-  row.append(
-    title,
-    ...columns.map((member) => {
-      const value = values.get(member) ?? "";
-      const isChanged = mark === "changed" && (old.get(member) ?? "") !== value;
-      return element("td", isChanged ? "changed" : "", ...visible(value));
-    }),
-  );
+  /** @param {string} member */
+  const cellOf = (member) => {
+    const value = values.get(member) ?? "";
+    const isChanged = mark === "changed" && (old.get(member) ?? "") !== value;
+    return element("td", isChanged ? "changed" : "", clamped(value));
+  };
+  const whole = cells?.length === 1 && cells[0][0] === "" ? cellOf("") : undefined;
+  // What is too long to be shown member by member has no columns of its own.
+  if (whole) whole.setAttribute("colspan", String(Math.max(1, columns.length)));
+  row.append(title, ...whole ? [whole] : columns.map(cellOf));
   return row;
+}
+
+/** Text of three lines at most, whole when it is pointed at. @param {string} text */
+function clamped(text) {
+  const box = element("div", "clamped", ...visible(text));
+  if (text.length > LONG) box.title = text;
+  return box;
 }

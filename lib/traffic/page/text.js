@@ -9,8 +9,11 @@ const UNSAFE =
   // deno-lint-ignore no-control-regex -- these are the ones to be escaped
   /([\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}])/u;
 
-/** Characters of a message's title that are shown. */
-const MAX_TITLE = 200;
+/** Characters of a title that are shown, and escapes among them. */
+const MAX_TITLE = 40;
+const MAX_ESCAPES = 20;
+/** Characters that a target means something by (RFC 3986 §2.2), and the one that escapes others. */
+const RESERVED = /[:/?#[\]@!$&'()*+,;=%]/;
 
 /**
  * @template {HTMLElement} [T=HTMLElement]
@@ -69,9 +72,22 @@ export function shift(start, end, from, to) {
  * @returns {(Node | string)[]}
  */
 export function visible(text) {
+  return nodesOf(unitsOf(text));
+}
+
+/** Text, or an escape that stands for what is none. @typedef {{ text: string, isEscape: boolean }} Unit */
+
+/** @param {string} text @returns {Unit[]} */
+function unitsOf(text) {
   // Every second piece is one that has to be escaped.
-  return text.split(UNSAFE).map((piece, index) => index % 2 === 0 ? piece : element("span", "escaped", escaped(piece)))
-    .filter((piece) => piece !== "");
+  return text.split(UNSAFE).map((piece, index) =>
+    index % 2 === 0 ? { text: piece, isEscape: false } : { text: escaped(piece), isEscape: true }
+  ).filter(({ text }) => text !== "");
+}
+
+/** @param {Unit[]} units */
+function nodesOf(units) {
+  return units.map(({ text, isEscape }) => isEscape ? element("span", "escaped", text) : text);
 }
 
 /** @param {string} character */
@@ -106,21 +122,43 @@ export function hexOf(octet) {
 }
 
 /**
- * Text of a head, one character an octet, as UTF-8.
+ * A message's title as people read it: percent-encoded UTF-8 as its characters. Long ones are cut.
  *
- * @param {string} octets
+ * @param {string} octets One character an octet.
+ * @returns {{ whole: string, nodes: (Node | string)[], isCut: boolean }}
  */
-export function readable(octets) {
-  return new TextDecoder().decode(Uint8Array.from(octets, (character) => character.charCodeAt(0)));
+export function titleText(octets) {
+  const bytes = Uint8Array.from(octets, (character) => character.charCodeAt(0));
+  const units = decoded(bytes).flatMap((unit) => unit.isEscape ? [unit] : unitsOf(withoutPercent(unit.text)));
+  /** @type {Unit[]} */
+  const shown = [];
+  let characters = 0;
+  let escapes = 0;
+  for (const { text, isEscape } of units) {
+    if (isEscape && ++escapes > MAX_ESCAPES || characters >= MAX_TITLE) break;
+    const some = isEscape ? [text] : [...text].slice(0, MAX_TITLE - characters);
+    characters += isEscape ? 1 : some.length;
+    shown.push({ text: some.join(""), isEscape });
+  }
+  const whole = units.map(({ text }) => text).join("");
+  const isCut = shown.map(({ text }) => text).join("") !== whole;
+  return { whole: whole || "…", nodes: whole === "" ? ["…"] : [...nodesOf(shown), isCut ? "…" : ""], isCut };
 }
 
 /**
- * The start of a text, if it is long: a target may have thousands of octets.
+ * Text with percent-encoded characters as themselves. What is no UTF-8, reserved or a control stays as it is.
  *
  * @param {string} text
  */
-export function shortened(text) {
-  return text.length <= MAX_TITLE ? text : `${text.slice(0, MAX_TITLE)}…`;
+function withoutPercent(text) {
+  return text.replace(/(?:%[\da-f]{2})+/gi, (run) => {
+    const bytes = Uint8Array.from(run.slice(1).split("%"), (digits) => parseInt(digits, 16));
+    let at = 0;
+    return decoded(bytes).flatMap(({ text, isEscape }) => isEscape ? [""] : [...text]).map((character) => {
+      const encoded = run.slice(3 * at, 3 * (at += character === "" ? 1 : ENCODER.encode(character).length));
+      return character === "" || RESERVED.test(character) || UNSAFE.test(character) ? encoded : character;
+    }).join("");
+  });
 }
 
 /**
@@ -130,54 +168,70 @@ export function shortened(text) {
  * @returns {(Node | string)[]}
  */
 export function octetText(octets) {
-  return decoded(octets).flatMap((text) =>
-    typeof text !== "string" ? [text] : text.split(/(\r\n|\r|\n)/).filter((piece) => piece !== "").flatMap((piece) => {
-      if (!/[\r\n]/.test(piece)) return visible(piece);
-      const name = piece === "\r\n" ? "CR LF" : piece === "\r" ? "CR" : "LF";
-      return [element("span", "end", name), piece.endsWith("\n") ? "\n" : ""];
-    })
+  return decoded(octets).flatMap(({ text, isEscape }) =>
+    isEscape
+      ? nodesOf([{ text, isEscape }])
+      : text.split(/(\r\n|\r|\n)/).filter((piece) => piece !== "").flatMap((piece) => {
+        if (!/[\r\n]/.test(piece)) return visible(piece);
+        const name = piece === "\r\n" ? "CR LF" : piece === "\r" ? "CR" : "LF";
+        return [element("span", "end", name), piece.endsWith("\n") ? "\n" : ""];
+      })
   );
 }
 
+const ENCODER = new TextEncoder();
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * @param {Uint8Array} octets
- * @returns {(Node | string)[]}
+ * @returns {Unit[]}
  */
 function decoded(octets) {
   try {
-    return [UTF8.decode(octets)];
+    return [{ text: UTF8.decode(octets), isEscape: false }];
   } catch {
-    /** @type {(Node | string)[]} */
-    const pieces = [];
+    /** @type {Unit[]} */
+    const units = [];
     for (let at = 0; at < octets.length;) {
       const first = octets[at];
       const length = first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
       try {
-        const last = pieces.at(-1);
         const text = UTF8.decode(octets.subarray(at, at + length));
-        if (typeof last === "string") pieces[pieces.length - 1] = last + text;
-        else pieces.push(text);
+        const last = units.at(-1);
+        if (last?.isEscape === false) last.text += text;
+        else units.push({ text, isEscape: false });
         at += length;
       } catch {
-        pieces.push(element("span", "escaped", `\\x${hexOf(first)}`));
+        units.push({ text: `\\x${hexOf(first)}`, isEscape: true });
         at++;
       }
     }
-    return pieces;
+    return units;
   }
 }
 
 /** @param {{ from?: number, to?: number }} range */
 export function octetsIn({ from = 0, to = 0 }) {
-  return to - from === 1 ? "1 octet" : `${to - from} octets`;
+  return counted(to - from, "octet");
+}
+
+/** @param {number} count @param {string} what */
+export function counted(count, what) {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 /** @param {number} micros */
 export function duration(micros) {
   if (micros < 10_000) return `${(micros / 1000).toFixed(1)} ms`;
-  return micros < 1_000_000 ? `${Math.round(micros / 1000)} ms` : `${(micros / 1e6).toFixed(1)} s`;
+  if (micros < 1_000_000) return `${Math.round(micros / 1000)} ms`;
+  const seconds = micros / 1e6;
+  if (seconds < 100) return `${seconds.toFixed(1)} s`;
+  const [many, unit] = seconds < 3600
+    ? [seconds / 60, "min"]
+    : seconds < 172_800
+    ? [seconds / 3600, "h"]
+    : [seconds / 86_400, "days"];
+  return `${many.toFixed(1).replace(/\.0$/, "")} ${unit}`;
 }
 
 /** @param {Address} address */
@@ -185,9 +239,13 @@ export function address({ hostname, port }) {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
 
+/** Whether an address is this machine's own. @param {Address | undefined} address */
+export function isLoopback(address) {
+  return address === undefined || /^(?:::ffff:)?127\.|^::1$/.test(address.hostname);
+}
+
 /** @param {string} text */
 export function notice(text) {
-  const line = part("notice");
-  line.textContent = text;
-  line.hidden = text === "";
+  part("notice").textContent = text;
+  part("notice").hidden = part("notice-part").hidden = text === "";
 }

@@ -15,6 +15,7 @@ const service = new PageService(new PageAccess(9998, "k3y"), feed, {
     asked.push(range);
     return range.connection === 1 ? { rows: [] } : undefined;
   },
+  find: (text) => Promise.resolve([`2 ${text.length}`]),
   command(line) {
     if (line === "help") throw new HttpError(422, "Wrong Input");
     return Promise.resolve(`did ${line}`);
@@ -57,6 +58,10 @@ const cases: [name: string, status: number, ...Parameters<typeof answer>][] = [
   ["a message without its end", 400, MESSAGE.replace("to=9", ""), COOKIE],
   ["a message that ends before it starts", 400, MESSAGE.replace("from=0", "from=10"), COOKIE],
   ["a message of no direction", 400, MESSAGE.replace("=request", "=up"), COOKIE],
+  ["a text to find", 200, "GET /live/find?text=Momo", COOKIE],
+  ["a text without the key", 403, "GET /live/find?text=Momo"],
+  ["no text", 400, "GET /live/find?text=", COOKIE],
+  ["a text that is too long", 400, `GET /live/find?text=${"x".repeat(201)}`, COOKIE],
   ["a command", 200, COMMAND, COOKIE + ORIGIN + JSON_TYPE, '{"command":"get all"}'],
   ["a command that is none", 422, COMMAND, COOKIE + ORIGIN + JSON_TYPE, '{"command":"help"}'],
   ["a command that is not JSON", 400, COMMAND, COOKIE + ORIGIN + JSON_TYPE, "get all"],

@@ -1,0 +1,290 @@
+/**
+ * One group of the lanes: arrows between the ends, with what they carry.
+ *
+ * @import { Connection, End, Exchange, Message, Told } from "./state.js"
+ * @import { Group, Line } from "./groups.js"
+ */
+
+import { goTo, openExchange, shownEvents } from "./shown.js";
+import { mainEnd, state } from "./state.js";
+import { address, counted, duration, element, isLoopback, octetsIn, titleText, visible } from "./text.js";
+
+/** The lanes, from left to right. @type {End[]} */
+const ENDS = ["client", "server"];
+/** Lines of one group that are drawn. */
+const MAX_LINES = 40;
+/** A pause shorter than this, in microseconds, is none. */
+export const PAUSE = 100_000;
+
+/** @param {number} micros */
+export function drawPause(micros) {
+  const pause = element("div", "pause", element("span", "", duration(micros)));
+  pause.setAttribute("role", "listitem");
+  pause.setAttribute("aria-label", `pause of ${duration(micros)}`);
+  // A longer pause takes more room, ten times as long one line more.
+  pause.style.height = `${(1.2 + Math.max(0, Math.log10(micros / PAUSE))).toFixed(2)}rem`;
+  return pause;
+}
+
+/** @param {Group} group @param {number} number */
+export function drawGroup(group, number) {
+  const { connection, exchange, lines } = group;
+  const { chosen, current } = state;
+  const node = element("div", exchange === undefined ? "loose" : "group");
+  node.setAttribute("role", "listitem");
+  if (connection.tapped) node.classList.add("tapped");
+  if (chosen?.connection === connection.number && chosen.exchange === exchange?.number) node.classList.add("chosen");
+  if (current > 0 && group.first > number) node.classList.add("later");
+  const titles = new Titles(group);
+  const cut = lines.length - MAX_LINES;
+  node.append(...titles.without("request"));
+  if (cut > 0) node.append(element("p", "faint", `${cut} more reads and writes before these`));
+  let last = 0;
+  for (const line of lines.slice(-MAX_LINES)) {
+    const [{ time }] = line.events;
+    if (last > 0 && time - last > PAUSE) node.append(drawPause(time - last));
+    last = time;
+    node.append(drawEvent(line, group, number, titles.of(line)));
+  }
+  node.append(...titles.without("response"));
+  return node;
+}
+
+/** The titles of an exchange's messages, each on the first arrow that carries some of it. */
+class Titles {
+  /** @param {Group} group */
+  constructor({ connection, exchange, lines }) {
+    this.connection = connection;
+    this.exchange = exchange;
+    this.lines = lines;
+    /** @type {Map<Line, Message[]>} */
+    this.byLine = new Map();
+    /** Messages that came with the octets of others. @type {Message[]} */
+    this.rest = [];
+    for (const message of exchange ? [exchange.request, ...exchange.responses] : []) {
+      if (message === undefined) continue;
+      const direction = message === exchange?.request ? "request" : "response";
+      const line = lines.slice(-MAX_LINES).find(({ events: [{ direction: way, from = 0, to = 0 }] }) =>
+        way === direction && from < message.to && message.from < to
+      );
+      if (line === undefined) this.rest.push(message);
+      else this.byLine.set(line, [...this.byLine.get(line) ?? [], message]);
+    }
+  }
+
+  /** What the arrow of a line carries. @param {Line} line */
+  of(line) {
+    return this.drawn(this.byLine.get(line) ?? []);
+  }
+
+  /** Arrows for messages without a line of their own. @param {"request" | "response"} direction */
+  without(direction) {
+    const isRequest = direction === "request";
+    const messages = this.rest.filter((message) => isRequest === (message === this.exchange?.request));
+    const { titles, about } = this.drawn(messages);
+    if (titles.length === 0) return [];
+    const node = element("div", "event");
+    const beneath = element("span", "beneath", isRequest ? "in the read before" : "in the write before", ...about);
+    node.append(
+      element("span", "at"),
+      element("span", isRequest ? "wire" : "wire back", ...titles),
+      element("span", "at"),
+    );
+    node.append(beneath);
+    return [node];
+  }
+
+  /** @param {Message[]} messages */
+  drawn(messages) {
+    const { connection, exchange } = this;
+    if (exchange === undefined) return { titles: [], about: [] };
+    const titles = messages.map((message) => drawTitle(connection, exchange, message));
+    const about = messages.flatMap((message) => aboutMessage(exchange, message, this.lines));
+    return { titles, about };
+  }
+}
+
+/** The number of a connection, with its peer's address if that is another machine's. @param {Connection} connection */
+function tagOf({ number, peer }) {
+  return element("span", "number", `${number} · ${peer === "" ? "" : `${peer} · `}`);
+}
+
+/** @param {Connection} connection @param {Exchange} exchange @param {Message} message */
+function drawTitle(connection, exchange, message) {
+  const { chosen, shown } = state;
+  const isRequest = message === exchange.request;
+  const { nodes, whole, isCut } = titleText(message.title);
+  const title = element("button", `title ${statusClass(message)}`.trim(), ...nodes);
+  title.dataset.id = `${connection.number}-${exchange.number}-${
+    isRequest ? "request" : exchange.responses.indexOf(message)
+  }`;
+  if (isCut) title.title = whole;
+  const isFirst = isRequest || exchange.request === undefined;
+  if (shown === 0 && isFirst) title.prepend(tagOf(connection));
+  const isOpen = chosen?.connection === connection.number && chosen.exchange === exchange.number;
+  if (isOpen && isFirst) title.setAttribute("aria-current", "true");
+  title.addEventListener("click", () => openExchange(connection, exchange));
+  return title;
+}
+
+/** @param {Message} message */
+function statusClass({ status, fault }) {
+  return fault !== undefined || status >= 400 ? "bad" : status >= 200 ? "good" : "";
+}
+
+/** What is said beneath a message's first arrow. @param {Exchange} exchange @param {Message} message @param {Line[]} lines */
+function aboutMessage(exchange, message, lines) {
+  const { request, responses, answeredIn, unread } = exchange;
+  /** @type {(Node | string)[]} */
+  const parts = [];
+  const isRequest = message === request;
+  const events = lines.flatMap(({ events }) => events);
+  if (isRequest) {
+    const one = readWord();
+    const reads = events.filter(({ kind, direction, end }) =>
+      kind === one.kind && direction === "request" && end === mainEnd()
+    );
+    if (reads.length > 1) parts.push(`${octetsIn(request)} in ${counted(reads.length, one.word)}`);
+    if (request.behind !== undefined) parts.push(`read on behind the fault of request ${request.behind}`);
+  }
+  if (!message.whole && message.fault === undefined) parts.push("not whole yet");
+  if (!isRequest && message === responses.at(-1)) {
+    if (answeredIn === "early") parts.push("answered before its content had come");
+    else if (answeredIn !== undefined) parts.push(`answered in ${duration(answeredIn)}`);
+    const sent = events.findLast(({ kind, end }) => kind === "write" && end === "client");
+    const back = events.find(({ kind, end }) => kind === "read" && end === "client");
+    if (sent && back && back.time > sent.time) parts.push(`round trip ${duration(back.time - sent.time)}`);
+  }
+  if (request === undefined && message === responses[0]) {
+    const why = unread === undefined
+      ? "nobody asked for this"
+      : `its request was not read: see the fault of request ${unread}`;
+    parts.push(element("span", "bad", why));
+  }
+  if (message.fault) {
+    const { detail, offset } = message.fault;
+    parts.push(element("span", "bad", ...visible(offset < 0 ? detail : `${detail} · octet ${offset}`)));
+  }
+  return parts.flatMap((one) => [" · ", one]);
+}
+
+/** What brings octets to the end that tells of them: packets were taken at one place between the ends. */
+function readWord() {
+  const { recording } = state;
+  if (recording === undefined || recording.end === "server") return { kind: "read", word: "read" };
+  return recording.end === "client" ? { kind: "write", word: "write" } : { kind: "read", word: "segment" };
+}
+
+/** Whether packets are shown, of which nobody knows what an end did with them. */
+function arePackets() {
+  return state.recording !== undefined && state.recording.end === undefined;
+}
+
+/**
+ * @param {Line} line
+ * @param {Group} group
+ * @param {number} number
+ * @param {{ titles: Node[], about: (Node | string)[] }} carried
+ */
+function drawEvent({ events }, { connection, exchange }, number, { titles, about }) {
+  const { current, shown } = state;
+  const [event] = events;
+  if (event.kind === "folded" || event.kind === "missing") return drawRemark(event, connection);
+  const isCurrent = current > 0 && events.some((one) => one.number === number);
+  const node = element("div", isCurrent ? "event current" : "event");
+  if (current > 0 && event.number > number && !isCurrent) node.classList.add("later");
+  const isEnd = event.kind === "fin" || event.kind === "closed";
+  /** @param {End} end */
+  const side = (end) => {
+    const told = arePackets() && end === ENDS.at(-1) ? event : events.find((one) => one.end === end);
+    return element("span", "at mono", told === undefined || isEnd ? "" : sideText(told, connection));
+  };
+  const pill = element("button", "octets", pillText(events, connection));
+  if (shown === 0 && exchange === undefined) pill.prepend(tagOf(connection));
+  pill.dataset.id = `event-${event.number}`;
+  pill.setAttribute("aria-label", events.map(inWords).join("; "));
+  if (isEnd && events.length > 1) {
+    pill.title = events.map((one) => `${signalText(one)} ${seconds(one, connection)}`).join("; ");
+  }
+  if (isCurrent) pill.setAttribute("aria-current", "step");
+  const last = isEnd ? events.at(-1) ?? event : event;
+  pill.addEventListener("click", () => goTo(shownEvents().findIndex((one) => one.number === last.number)));
+  const hasTitle = titles.length > 0;
+  node.append(side(ENDS[0]), element("span", wireClass(events, connection), ...hasTitle ? titles : [pill]));
+  node.append(side(ENDS[1]));
+  if (hasTitle) node.append(element("span", "beneath", pill, ...about));
+  return node;
+}
+
+/** @param {[Told, ...Told[]]} events @param {Connection} connection */
+function wireClass([event, ...more], connection) {
+  const classes = ["wire"];
+  const closed = [event, ...more].find(({ kind }) => kind === "closed");
+  if (event.direction === undefined) classes.push("signal");
+  if (closed) classes.push("neutral");
+  else if (event.direction === "response" || event.direction === undefined && event.by === "server") {
+    classes.push("back");
+  }
+  if (event.direction !== undefined && connection.tapped && more.length === 0) {
+    classes.push(event.kind === "write" ? "half-start" : "half-end");
+  }
+  return classes.join(" ");
+}
+
+/** What is no event of an end: octets that are not there, a connection without HTTP. @param {Told} event @param {Connection} connection */
+function drawRemark(event, connection) {
+  const text = event.kind === "missing" ? `${counted(event.octets ?? 0, "octet")} ${event.reason}` : event.reason ?? "";
+  return element("p", "remark faint", ...state.shown === 0 ? [tagOf(connection)] : [], ...visible(text));
+}
+
+/** @param {Told} told @param {Connection} connection */
+function seconds({ time }, connection) {
+  return ((time - (state.shown === 0 ? state.start : connection.start)) / 1e6).toFixed(3);
+}
+
+/** @param {Told} told @param {Connection} connection */
+function sideText(told, connection) {
+  const { kind, end, packet } = told;
+  const opened = { server: "accepted", client: "connected" }[end];
+  const what = arePackets() ? `packet ${packet}` : kind === "opened" ? opened : kind;
+  return end === "client" ? `${seconds(told, connection)} ${what}` : `${what} ${seconds(told, connection)}`;
+}
+
+/** @param {Told} told */
+function signalText({ kind, by, reason }) {
+  return kind === "fin" ? `FIN by the ${by}` : `closed ${reason}`;
+}
+
+/** @param {[Told, ...Told[]]} events @param {Connection} connection */
+function pillText(events, connection) {
+  const [event] = events;
+  // What one end tells of the end is what the other one tells: one line, the last word of it.
+  const closed = events.filter(({ kind }) => kind === "closed");
+  const told = closed.find(({ end }) => end === mainEnd()) ?? closed[0] ?? events.at(-1) ?? event;
+  if (told.kind === "fin" || told.kind === "closed") return `${signalText(told)} · ${seconds(told, connection)}`;
+  const main = events.find(({ end }) => end === mainEnd()) ?? event;
+  if (main.direction !== undefined) return octetsIn(main) + (main.unread ? ` · ${main.unread}` : "");
+  const { client, server } = main;
+  if (!client || !server) return main.kind;
+  const isNear = isLoopback(client) && isLoopback(server);
+  return `opened · ${isNear ? client.port : address(client)} → ${isNear ? server.port : address(server)}`;
+}
+
+/**
+ * An event for those who hear the page.
+ *
+ * @param {Told} told
+ */
+export function inWords(told) {
+  const where = `connection ${told.connection}, `;
+  const { direction, kind, packet, unread } = told;
+  const packets = arePackets();
+  if (direction !== undefined && kind !== "missing") {
+    const octets = `${octetsIn(told)}${unread ? `, ${unread}` : ""}`;
+    if (!packets) return `${where}${told.end} ${kind} ${octets}`;
+    return `${where}segment of ${octets} from the ${direction === "request" ? "client" : "server"}, packet ${packet}`;
+  }
+  const at = packets && packet ? `, packet ${packet}` : "";
+  if (kind === "opened") return told.client ? `${where}opened by ${address(told.client)}${at}` : `${where}opened`;
+  return `${where}${kind === "fin" || kind === "closed" ? signalText(told) : told.reason ?? kind}${at}`;
+}

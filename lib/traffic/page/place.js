@@ -1,0 +1,112 @@
+/**
+ * The place in the address: `#c2e14` for the 14th exchange of connection 2, nothing while live; and the view in the
+ * query. It survives a reload, is gone back to, and can be given to others who have the page open.
+ */
+
+import { exchangeAt, goLive, goTo, openExchange, showConnection } from "./shown.js";
+import { changed, state } from "./state.js";
+import { notice, part, titleText } from "./text.js";
+
+/** So often, in milliseconds, the address may change: browsers refuse more. */
+const WRITE_MS = 100;
+
+/** How octets and letters are shown. */
+export const view = { hex: false, large: false };
+
+let isOpening = false;
+let writable = 0;
+let isWaiting = false;
+
+/** The address of what is shown. */
+function placeShown() {
+  const { chosen, current, events, shown } = state;
+  const query = [
+    ...view.hex ? ["hex"] : [],
+    ...view.large ? ["large"] : [],
+    ...shown > 0 ? [`connection=${shown}`] : [],
+  ];
+  const connection = chosen?.connection ?? events.find(({ number }) => number >= current)?.connection ?? 0;
+  const place = current === 0 ? "" : `#c${connection}${chosen ? `e${chosen.exchange}` : ""}`;
+  return `/${query.length > 0 ? `?${query.join("&")}` : ""}${place}`;
+}
+
+/** Writes the place into the address, and the window's title. @param {boolean} push Whether one can go back from it. */
+export function keepPlace(push) {
+  if (state.awaited > 0) return;
+  const { newest, recording, table } = state;
+  const { exchange } = exchangeAt(newest) ?? {};
+  const title = [exchange?.request?.title, exchange?.responses.at(-1)?.title].filter((one) => one);
+  const name = recording?.name ?? table.replace(/^https?:\/\//, "");
+  document.title = [name, title.map((one) => titleText(one ?? "").whole).join(" ")].filter((one) => one).join(" · ");
+  const place = placeShown();
+  if (place === location.pathname + location.search + location.hash) return;
+  if (push && !isOpening) return history.pushState(null, "", place);
+  const wait = writable - performance.now();
+  if (wait <= 0) {
+    history.replaceState(null, "", place);
+    writable = performance.now() + WRITE_MS;
+  } else if (!isWaiting) {
+    isWaiting = true;
+    setTimeout(() => {
+      isWaiting = false;
+      keepPlace(false);
+    }, wait);
+  }
+}
+
+/** Opens what the address names; what is unknown opens live, and says so. */
+export function openPlace() {
+  isOpening = true;
+  open();
+  isOpening = false;
+}
+
+function open() {
+  const query = new URLSearchParams(location.search);
+  setView(query.has("hex"), query.has("large"));
+  const shown = Number(query.get("connection") ?? 0);
+  state.shown = state.connections.has(shown) ? shown : 0;
+  const [, number, exchange] = /^#c(\d{1,9})(?:e(\d{1,9}))?$/.exec(location.hash) ?? [];
+  const connection = state.connections.get(Number(number));
+  const known = exchangeAt(connection && { connection: connection.number, exchange: Number(exchange) });
+  if (state.shown !== 0 && connection !== undefined && connection.number !== state.shown) state.shown = 0;
+  if (known !== undefined) return openExchange(known.connection, known.exchange);
+  if (connection !== undefined && exchange === undefined) {
+    const index = state.events.filter((event) => event.connection > 0).findIndex((event) =>
+      event.connection === connection.number
+    );
+    state.shown = 0;
+    return goTo(index);
+  }
+  const { recording } = state;
+  if (location.hash !== "") {
+    const what = /^#c(\d+)e(\d+)$/.test(location.hash)
+      ? `There is no exchange ${exchange} of connection ${number} here`
+      : `${location.hash.slice(0, 40)} names no exchange here`;
+    notice(`${what}: this is ${recording ? "the first one" : "live"}`);
+  }
+  history.replaceState(null, "", location.pathname + location.search);
+  if (recording === undefined) return goLive();
+  const first = [...state.connections.values()].find(({ exchanges }) => exchanges.size > 0);
+  if (first === undefined) return goTo(0);
+  const all = state.shown;
+  showConnection(all || first.number);
+  state.shown = all;
+  changed();
+}
+
+/** @param {boolean} hex @param {boolean} large */
+export function setView(hex, large) {
+  Object.assign(view, { hex, large });
+  document.documentElement.classList.toggle("large", large);
+  part("large").setAttribute("aria-pressed", String(large));
+  part("as-hex").setAttribute("aria-pressed", String(hex));
+  part("as-text").setAttribute("aria-pressed", String(!hex));
+}
+
+for (const type of ["popstate", "hashchange"]) {
+  addEventListener(type, () => {
+    // The page itself has written it, or it is what both events tell.
+    if (state.awaited === 0 && placeShown() !== location.pathname + location.search + location.hash) openPlace();
+  });
+}
