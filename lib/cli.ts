@@ -82,7 +82,9 @@ export interface ConnectOptions extends Options<typeof CONNECT_FLAGS> {
 }
 
 /** Options of `explain`: those of its flags, and the file. */
-export interface ExplainOptions extends Options<typeof EXPLAIN_FLAGS> {
+export interface ExplainOptions extends Omit<Options<typeof EXPLAIN_FLAGS>, "page"> {
+  /** The page that shows the capture, if requested. */
+  readonly page: PageChoice | undefined;
   /** The file with the messages; `-` for the standard input. */
   readonly file: string;
 }
@@ -151,11 +153,16 @@ export function parseCommandLine(args: readonly string[]): Invocation {
       return { kind: "relay", options: relayOptions(parsed), files: parsed.files };
     }
     case "explain": {
-      const { options, positionals, help } = parseFlags(rest, EXPLAIN_FLAGS);
+      const { options, positionals, help } = parseFlags(withPagePort(rest), EXPLAIN_FLAGS);
       if (help) return { kind: "text", text: helpOf("explain") };
       if (options.list && options.json) throw new UsageError("--list and --json cannot be used together");
+      const page = pageChoice(options);
       const file = onlyFile("explain takes one file, or - for the input", positionals);
-      return { kind: "explain", options: { ...options, file }, files: { read: file === "-" ? [] : [file], write: [] } };
+      return {
+        kind: "explain",
+        options: { ...options, file, page },
+        files: { read: file === "-" ? [] : [file], write: [] },
+      };
     }
     case "replay": {
       const { options, positionals, files, help } = parseFlags(rest, REPLAY_FLAGS);
@@ -196,9 +203,8 @@ function serveOptions({ options, positionals, given }: Parsed<typeof SERVE_FLAGS
     const hint = /^\d+$/.test(positionals[0]) ? `did you mean --port ${positionals[0]}? ` : "";
     throw new UsageError(`serve takes flags only, saw ${quote(positionals[0])}: ${hint}see serve --help`);
   }
-  const { page, pageHistory, maxBody, maxHead, maxBuffered } = options;
+  const { maxBody, maxHead, maxBuffered } = options;
   const tls = listeningTls(options, given);
-  if (pageHistory !== undefined && page === undefined) throw new UsageError("--page-history needs --page");
   // Content of the allowed size has to fit the memory allowed for it.
   if (maxBody > maxBuffered) {
     throw new UsageError(
@@ -208,10 +214,7 @@ function serveOptions({ options, positionals, given }: Parsed<typeof SERVE_FLAGS
   return {
     ...options,
     store: storeChoice(options),
-    page: page === undefined ? undefined : {
-      port: page === "default" ? undefined : page,
-      history: pageHistory ?? PAGE_HISTORY_EVENTS,
-    },
+    page: pageChoice(options),
     tls,
     messageLimits: {
       ...REQUEST_LIMITS,
@@ -255,6 +258,14 @@ function relayOptions({ options, positionals, given }: Parsed<typeof RELAY_FLAGS
   const endpoint = serverAddress(positionals[0], "relay", "clients send their own", "relay");
   const answerMs = given.has("timeout") ? options.timeoutMs : undefined;
   return { ...options, endpoint, answerMs, tls: listeningTls(options, given), limits: serverLimits(options) };
+}
+
+function pageChoice(
+  { page, pageHistory }: Pick<Options<typeof SERVE_FLAGS>, "page" | "pageHistory">,
+): PageChoice | undefined {
+  if (pageHistory !== undefined && page === undefined) throw new UsageError("--page-history needs --page");
+  if (page === undefined) return undefined;
+  return { port: page === "default" ? undefined : page, history: pageHistory ?? PAGE_HISTORY_EVENTS };
 }
 
 /** Gives `--page` a value in every case, because parseArgs has no flags with an optional value. */

@@ -5,9 +5,9 @@
  */
 
 import { ByteBuffer, counted, NO_BYTES, type Source, writeAll, writeLine } from "./bytes.ts";
-import { type ExplainOptions, UsageError } from "./cli.ts";
+import { type ExplainOptions, type PageChoice, UsageError } from "./cli.ts";
 import { cannotRead, type InputFile, inputName, openFile, otherFormat } from "./cli/input.ts";
-import { Failure } from "./cli/values.ts";
+import { END_SIGNALS, Failure } from "./cli/values.ts";
 import { EXIT_FAILURE } from "./exit_code.ts";
 import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS } from "./limits.ts";
 import { isColored, painterFor, terminalColumns } from "./terminal.ts";
@@ -46,9 +46,13 @@ export async function explain(options: ExplainOptions): Promise<number> {
   const foreign = foreignForm(start);
   if (foreign !== undefined) throw new Failure(`${inputName(options.file)} ${foreign}`);
   const isCapture = captureFormatOf(start) !== undefined;
+  if (!isCapture && options.page !== undefined) {
+    throw new Failure(`--page shows a capture (pcapng or pcap), and ${inputName(options.file)} is none`);
+  }
   if (!isCapture && options.connection !== undefined) {
     throw new UsageError(`--connection needs a capture (pcapng or pcap): ${inputName(options.file)} has messages`);
   }
+  if (options.page !== undefined) return await showOnPage(input, start, options, options.page);
   try {
     return isCapture
       ? await explainCapture(input, start, options, layout)
@@ -125,12 +129,7 @@ async function explainCapture(
   const notesTo = options.json ? Deno.stderr : Deno.stdout;
   if (lines !== "") await writeAll(notesTo, ENCODER.encode(printed && !options.json ? `\n${lines}` : lines));
   if (failure !== undefined) throw cannotRead(file, failure);
-  if (connections === 0) throw new Failure(`${inputName(file)} has no TCP connection`);
-  if (connection !== undefined && connection > connections) {
-    throw new Failure(
-      `${inputName(file)} has ${counted(connections, "connection")}, so there is no connection ${connection}`,
-    );
-  }
+  checkConnections(file, connection, connections);
   return valid ? 0 : EXIT_FAILURE;
 }
 
@@ -204,6 +203,61 @@ async function countsOf(file: string): Promise<CaptureCounts> {
     if (!(error instanceof CaptureError)) throw error;
   }
   return reader;
+}
+
+/** Shows a capture on a page until a signal ends the program. */
+async function showOnPage(
+  input: InputFile,
+  start: Uint8Array,
+  { file, connection, showCredentials }: ExplainOptions,
+  { port, history }: PageChoice,
+): Promise<number> {
+  const { RecordedPage, RecordedTraffic } = await import("./page.ts");
+  const traffic = new RecordedTraffic(history);
+  const reader = new CaptureReader((event) => traffic.take(event), { connection });
+  const notes: string[] = [];
+  try {
+    reader.receive(start);
+    for await (const bytes of piecesOf(input)) reader.receive(bytes);
+    notes.push(...reader.end());
+  } catch (error) {
+    if (!(error instanceof CaptureError)) throw error;
+    throw cannotRead(file, error);
+  }
+  traffic.finish();
+  checkConnections(file, connection, reader.connections);
+  if (traffic.missing > 0) {
+    notes.unshift(
+      `${counted(traffic.missing, "more event")} ${traffic.missing === 1 ? "is" : "are"} not shown, only the first ` +
+        `${traffic.history.last}: --page-history N shows more, --connection N one connection`,
+    );
+  }
+  const date = reader.start === undefined ? "" : new Date(reader.start / 1000).toISOString().slice(0, 16);
+  const name = file === "-" ? "the input" : file.replace(/^.*[/\\]/, "");
+  const page = new RecordedPage({
+    port,
+    showCredentials,
+    traffic,
+    name,
+    date: `${date.replace("T", " ")} UTC`.trim(),
+    notes,
+    failed: (error) => console.error(error),
+  });
+  await writeLine(Deno.stdout, `The traffic of ${name} is shown at ${page.url} (Ctrl-C stops)`);
+  await new Promise<void>((resolve) => {
+    for (const signal of END_SIGNALS) Deno.addSignalListener(signal, resolve);
+  });
+  await page.close();
+  return 0;
+}
+
+/** @throws {Failure} If there is no connection, or not the one that is asked for. */
+function checkConnections(file: string, connection: number | undefined, connections: number): void {
+  if (connections === 0) throw new Failure(`${inputName(file)} has no TCP connection`);
+  if (connection === undefined || connection <= connections) return;
+  throw new Failure(
+    `${inputName(file)} has ${counted(connections, "connection")}, so there is no connection ${connection}`,
+  );
 }
 
 /** Iterates over the bytes of an input; each piece is valid until the next one. */

@@ -32,8 +32,11 @@ import type { Table } from "./table.ts";
 import { Feed, type FeedSource } from "./traffic/live/feed.ts";
 import { Journal } from "./traffic/live/journal.ts";
 import { degreeSentence, explainOctets, readable } from "./exchange.ts";
+import { aroundCaret } from "./traffic/explain/caret.ts";
+import { readingLines } from "./traffic/explain/text.ts";
 import { labelOfMasked, maskedReading, messageCredentials } from "./traffic/explain/credentials.ts";
 import { credentialsWithin, starCredentials } from "./masking.ts";
+import { RecordedTraffic } from "./traffic/live/recording.ts";
 import { PageAccess } from "./traffic/live/access.ts";
 import { type MessageRange, PageService } from "./traffic/live/service.ts";
 import type { Closed, TrafficListener } from "./traffic.ts";
@@ -67,6 +70,9 @@ export interface PageOptions {
   /** The key; left out, a random one. */
   readonly key?: string;
 }
+
+/** Columns of the line with the octet that breaks a rule. */
+const FAULT_COLUMNS = 64;
 
 /**
  * The page's own server has few clients, all on this machine: one that has left does not keep its place, and one that
@@ -161,10 +167,12 @@ class PageHost {
       }),
       findings,
       fault: fault && {
-        ...fault,
         detail: degreeSentence(fault.detail, fault.degree),
         rule: fault.degree.rule,
-        readings: showCredentials ? fault.readings : fault.readings.map(maskedReading),
+        offset: fault.offset,
+        line: lineWithCaret(octetString(shown), fault.offset),
+        fix: fault.fix,
+        readings: readingLines(showCredentials ? fault.readings : fault.readings.map(maskedReading), direction),
       },
       ...direction === "request" && end === to && {
         raw: `raw "${readable(octetString(shown)).replaceAll('"', '\\"')}"`,
@@ -172,6 +180,14 @@ class PageHost {
       },
     };
   }
+}
+
+/** Returns the line with an octet, and a caret below it. */
+function lineWithCaret(octets: string, offset: number): string {
+  const start = offset === 0 ? 0 : octets.lastIndexOf("\n", offset - 1) + 1;
+  const end = octets.indexOf("\n", offset) + 1 || octets.length;
+  const { shown, caret } = aroundCaret(octets.slice(start, end), offset - start, FAULT_COLUMNS);
+  return `${shown}\n${" ".repeat(caret)}^ octet ${offset}`;
 }
 
 /** Returns a complete request as a command of curl; `undefined` if it is none that curl can send. */
@@ -279,6 +295,40 @@ export class Page {
     }
     this.#sender.close();
     await this.#host.close();
+  }
+}
+
+export { RecordedTraffic };
+
+/** What the page of a recording needs to know. */
+export interface RecordedPageOptions extends Pick<PageOptions, "port" | "showCredentials" | "failed" | "key"> {
+  /** What happened. */
+  readonly traffic: RecordedTraffic;
+  /** The file's name, and when its first packet was captured. */
+  readonly name: string;
+  readonly date: string;
+  /** One line on each thing that is not shown. */
+  readonly notes: readonly string[];
+}
+
+/** The page of a recording while it is open. */
+export class RecordedPage extends PageHost {
+  /**
+   * Opens the page on loopback.
+   *
+   * @throws {Failure} If its port is taken.
+   */
+  constructor({ traffic, name, date, notes, ...options }: RecordedPageOptions) {
+    const { history, end } = traffic;
+    super({
+      ...options,
+      source: traffic,
+      about: { keeps: history.last, recording: { name, date, end, notes } },
+      endpointOf: (connection) => {
+        const opened = traffic.serverOf(connection);
+        return opened && { secure: opened.secure, host: opened.local.hostname, port: opened.local.port };
+      },
+    });
   }
 }
 

@@ -297,6 +297,24 @@ for (const [args, message] of wrong) {
   });
 }
 
+const pages: [args: string[], page: unknown][] = [
+  [[], undefined],
+  [["--page"], { port: undefined, history: 10_000 }],
+  [["--page", "0"], { port: 0, history: 10_000 }],
+  [["--page=8080"], { port: 8080, history: 10_000 }],
+  [["--page", "--quiet"], { port: undefined, history: 10_000 }],
+  [["--page", "8080", "--page-history", "50"], { port: 8080, history: 50 }],
+];
+
+for (const [args, page] of pages) {
+  Deno.test(`explain FILE ${args.join(" ")} has its page`, () => {
+    const invocation = parseCommandLine(["explain", "r.pcapng", ...args.filter((arg) => arg !== "--quiet")]);
+    assert(invocation.kind === "explain");
+    assert.equal(invocation.options.file, "r.pcapng");
+    assert.deepEqual(invocation.options.page, page);
+  });
+}
+
 Deno.test("explain has its file, and one connection of it", () => {
   const invocation = parseCommandLine(["explain", "r.pcapng", "--connection", "3"]);
   assert(invocation.kind === "explain");
@@ -339,15 +357,6 @@ Deno.test("help names every flag, and fits a terminal", () => {
   }
   assert.deepEqual(parseCommandLine(["--version"]), { kind: "version" });
 });
-
-const pages: [args: string[], page: unknown][] = [
-  [[], undefined],
-  [["--page"], { port: undefined, history: 10_000 }],
-  [["--page", "0"], { port: 0, history: 10_000 }],
-  [["--page=8080"], { port: 8080, history: 10_000 }],
-  [["--page", "--quiet"], { port: undefined, history: 10_000 }],
-  [["--page", "8080", "--page-history", "50"], { port: 8080, history: 50 }],
-];
 
 for (const [args, page] of pages) {
   Deno.test(`serve ${args.join(" ")} has its page`, () => {

@@ -9,7 +9,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   passing: ["client", "server", "exchange", "codec"],
   listening: ["cli", "server", "traffic", "data"],
   connect: ["cli", "client", "table", "exchange", "traffic", "codec", "data"],
-  explain: ["cli", "exchange", "traffic", "codec"],
+  explain: ["page", "cli", "exchange", "traffic", "codec"],
   replay: ["cli", "client", "traffic"],
   page: ["cli", "client", "server", "table", "exchange", "traffic", "codec", "data"],
   cli: [],
@@ -25,7 +25,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 /** The rooms of traffic, and those that each may import besides itself; all may import the files beside the rooms. */
 const ROOMS: Record<string, readonly string[]> = {
   explain: [],
-  live: [],
+  live: ["capture"],
   capture: ["explain"],
   replay: ["explain", "capture"],
 };

@@ -213,3 +213,18 @@ signalTest("a server that answers on the same port of another address is told of
   other.close();
   await answering;
 });
+
+Deno.test("on all addresses, what others can type is printed, or how to see it", async () => {
+  for (const permissions of [["--allow-net"], ["--allow-net", "--allow-sys=networkInterfaces"]]) {
+    await using serve = await ServeProcess.start(["--host", "0.0.0.0"], permissions);
+    if (permissions.length === 1) {
+      await serve.printed(`Others reach it at http://ADDRESS-OF-THIS-MACHINE:${serve.port}/`);
+      await serve.printed("--allow-sys=networkInterfaces");
+      continue;
+    }
+    const others = Deno.networkInterfaces().filter(({ family, address }) =>
+      family === "IPv4" && !address.startsWith("127.")
+    );
+    for (const { address } of others) await serve.printed(`Others reach it at http://${address}:${serve.port}/`);
+  }
+});

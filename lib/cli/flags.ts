@@ -103,6 +103,12 @@ const TOKEN_FILE = (help: string) => fileFlag("token-file", "read", help);
 
 /** What the bytes of `--max-buffered` hold of what passes a relay. */
 const BUFFERED = "memory for what waits, in both directions";
+const PAGE = (what: string) =>
+  valueFlag("page", "[PORT]", `${what}, on loopback (${PAGE_PORT}, or any)`, {
+    read: (text, flag) => text === "" ? "default" as const : wholeNumber(0, 65535)(text, flag),
+  });
+const PAGE_HISTORY = (what: string) =>
+  valueFlag("page-history", "N", `${what} (${PAGE_HISTORY_EVENTS})`, { read: wholeNumber(1, 1_000_000) });
 
 /** The flag that every command has. */
 export const HELP_FLAG: Flag<boolean> = switchFlag("help", "show this text", { short: "h" });
@@ -128,13 +134,9 @@ export const SERVE_FLAGS = {
     choices: ["text", "json"],
     or: "text",
   }),
-  page: valueFlag("page", "[PORT]", `a page of the traffic, on loopback (${PAGE_PORT}, or any)`, {
-    read: (text, flag) => text === "" ? "default" : wholeNumber(0, 65535)(text, flag),
-  }),
+  page: PAGE("a page of the traffic"),
   recordFile: RECORD_FILE,
-  pageHistory: valueFlag("page-history", "N", `events that the page keeps (${PAGE_HISTORY_EVENTS})`, {
-    read: wholeNumber(1, 1_000_000),
-  }),
+  pageHistory: PAGE_HISTORY("events that the page keeps"),
   readOnly: switchFlag("read-only", "refuse writes"),
   delayMs: valueFlag("delay", "MS", "delay responses: 100, or 100-900 (milliseconds)", {
     read: wholeNumbers(0, 600_000),
@@ -249,6 +251,9 @@ export const EXPLAIN_FLAGS = {
     or: [],
   }),
   connection: CONNECTION("explain only the capture's connection N"),
+  page: PAGE("a page of the capture"),
+  pageHistory: PAGE_HISTORY("events that the page shows, the first ones"),
+  showCredentials: SHOW_CREDENTIALS("on the page, show"),
   all: switchFlag("all", "show all content and chunks, not a screenful"),
   list: switchFlag("list", "one line for each exchange, or message"),
   json: switchFlag("json", "one line of JSON for each exchange"),

@@ -45,7 +45,7 @@ export interface ToldExchange {
 /** What a page is told of one event. Octets stay here. */
 export interface Told {
   /** What happened: an event of a connection, what was left out, or that the table was asked for. */
-  readonly kind: "opened" | "read" | "write" | "fin" | "closed" | "left out" | "table";
+  readonly kind: "opened" | "read" | "write" | "fin" | "closed" | "missing" | "folded" | "left out" | "table";
   /** When, in microseconds since the program's start. */
   readonly time: number;
   /** The connection's number at the server; 0 where there is none. */
@@ -68,8 +68,12 @@ export interface Told {
   readonly unread?: string;
   /** Of `fin`: who sent it. */
   readonly by?: End;
-  /** Of `closed`: why. */
+  /** Of `closed`: why. Of octets that are missing, or a connection that is folded: what is said of it. */
   readonly reason?: string;
+  /** Of a capture: the number of the packet that shows it. */
+  readonly packet?: number;
+  /** Of `missing`: how many octets. */
+  readonly octets?: number;
   /** The connection's exchanges that changed. */
   readonly exchanges?: readonly ToldExchange[];
   /** Rows that changed, or all that are shown after the table was asked for; `null` for a row that is gone. */

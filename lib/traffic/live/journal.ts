@@ -338,8 +338,8 @@ export class Journal {
   }
 }
 
-/** What is told stays as it was then. */
-function toldOf(exchange: Exchange): ToldExchange {
+/** Copies what a page is told of an exchange, which may change later. */
+export function toldOf(exchange: Exchange): ToldExchange {
   const { number, request, responses, unread } = exchange;
   const time = answeredIn(exchange);
   return {

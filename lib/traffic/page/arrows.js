@@ -32,7 +32,7 @@ export function drawGroup(group, number) {
   const { chosen, current } = state;
   const node = element("div", exchange === undefined ? "loose" : "group");
   node.setAttribute("role", "listitem");
-  if (connection.tapped) node.classList.add("tapped");
+  if (connection.tapped || mainEnd() === "client") node.classList.add("tapped");
   if (chosen?.connection === connection.number && chosen.exchange === exchange?.number) node.classList.add("chosen");
   if (current > 0 && group.first > number) node.classList.add("later");
   const titles = new Titles(group);
@@ -99,7 +99,7 @@ class Titles {
     const { connection, exchange } = this;
     if (exchange === undefined) return { titles: [], about: [] };
     const titles = messages.map((message) => drawTitle(connection, exchange, message));
-    const about = messages.flatMap((message) => aboutMessage(exchange, message, this.lines));
+    const about = messages.flatMap((message) => aboutMessage(connection, exchange, message, this.lines));
     return { titles, about };
   }
 }
@@ -132,8 +132,9 @@ function statusClass({ status, fault }) {
   return fault !== undefined || status >= 400 ? "bad" : status >= 200 ? "good" : "";
 }
 
-/** What is said beneath a message's first arrow. @param {Exchange} exchange @param {Message} message @param {Line[]} lines */
-function aboutMessage(exchange, message, lines) {
+/** What is said beneath a message's first arrow. @param {Connection} connection @param {Exchange} exchange
+ * @param {Message} message @param {Line[]} lines */
+function aboutMessage(connection, exchange, message, lines) {
   const { request, responses, answeredIn, unread } = exchange;
   /** @type {(Node | string)[]} */
   const parts = [];
@@ -153,7 +154,9 @@ function aboutMessage(exchange, message, lines) {
     else if (answeredIn !== undefined) parts.push(`answered in ${duration(answeredIn)}`);
     const sent = events.findLast(({ kind, end }) => kind === "write" && end === "client");
     const back = events.find(({ kind, end }) => kind === "read" && end === "client");
-    if (sent && back && back.time > sent.time) parts.push(`round trip ${duration(back.time - sent.time)}`);
+    if (connection.tapped && sent && back && back.time > sent.time) {
+      parts.push(`round trip ${duration(back.time - sent.time)}`);
+    }
   }
   if (request === undefined && message === responses[0]) {
     const why = unread === undefined
@@ -169,10 +172,11 @@ function aboutMessage(exchange, message, lines) {
 }
 
 /** What brings octets to the end that tells of them: packets were taken at one place between the ends. */
-function readWord() {
-  const { recording } = state;
-  if (recording === undefined || recording.end === "server") return { kind: "read", word: "read" };
-  return recording.end === "client" ? { kind: "write", word: "write" } : { kind: "read", word: "segment" };
+export function readWord() {
+  if (arePackets()) return { kind: "read", word: "segment", back: "segment" };
+  return mainEnd() === "client"
+    ? { kind: "write", word: "write", back: "read" }
+    : { kind: "read", word: "read", back: "write" };
 }
 
 /** Whether packets are shown, of which nobody knows what an end did with them. */
@@ -180,12 +184,8 @@ function arePackets() {
   return state.recording !== undefined && state.recording.end === undefined;
 }
 
-/**
- * @param {Line} line
- * @param {Group} group
- * @param {number} number
- * @param {{ titles: Node[], about: (Node | string)[] }} carried
- */
+/** @param {Line} line @param {Group} group @param {number} number
+ * @param {{ titles: Node[], about: (Node | string)[] }} carried */
 function drawEvent({ events }, { connection, exchange }, number, { titles, about }) {
   const { current, shown } = state;
   const [event] = events;
@@ -234,12 +234,13 @@ function wireClass([event, ...more], connection) {
 /** What is no event of an end: octets that are not there, a connection without HTTP. @param {Told} event @param {Connection} connection */
 function drawRemark(event, connection) {
   const text = event.kind === "missing" ? `${counted(event.octets ?? 0, "octet")} ${event.reason}` : event.reason ?? "";
-  return element("p", "remark faint", ...state.shown === 0 ? [tagOf(connection)] : [], ...visible(text));
+  const tag = state.shown === 0 && !text.startsWith("connection ") ? [tagOf(connection)] : [];
+  return element("p", "remark faint", ...tag, ...visible(text));
 }
 
 /** @param {Told} told @param {Connection} connection */
 function seconds({ time }, connection) {
-  return ((time - (state.shown === 0 ? state.start : connection.start)) / 1e6).toFixed(3);
+  return ((time - (state.shown === 0 ? state.start ?? 0 : connection.start)) / 1e6).toFixed(3);
 }
 
 /** @param {Told} told @param {Connection} connection */
@@ -263,18 +264,16 @@ function pillText(events, connection) {
   const told = closed.find(({ end }) => end === mainEnd()) ?? closed[0] ?? events.at(-1) ?? event;
   if (told.kind === "fin" || told.kind === "closed") return `${signalText(told)} · ${seconds(told, connection)}`;
   const main = events.find(({ end }) => end === mainEnd()) ?? event;
-  if (main.direction !== undefined) return octetsIn(main) + (main.unread ? ` · ${main.unread}` : "");
+  if (main.direction !== undefined) {
+    return (arePackets() ? "segment of " : "") + octetsIn(main) + (main.unread ? ` · ${main.unread}` : "");
+  }
   const { client, server } = main;
   if (!client || !server) return main.kind;
   const isNear = isLoopback(client) && isLoopback(server);
   return `opened · ${isNear ? client.port : address(client)} → ${isNear ? server.port : address(server)}`;
 }
 
-/**
- * An event for those who hear the page.
- *
- * @param {Told} told
- */
+/** An event for those who hear the page. @param {Told} told */
 export function inWords(told) {
   const where = `connection ${told.connection}, `;
   const { direction, kind, packet, unread } = told;

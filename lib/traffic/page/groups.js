@@ -12,12 +12,8 @@ import { exchangeOf, mainEnd, state } from "./state.js";
 /** Exchanges without a line of their own that follow one group. */
 const MAX_QUIET = 24;
 
-/**
- * Events as groups: one for each exchange, and one for what belongs to none.
- *
- * @param {Told[]} list
- * @returns {Group[]}
- */
+/** Events as groups: one for each exchange, and one for what belongs to none. @param {Told[]} list
+ * @returns {Group[]} */
 export function groupsOf(list) {
   /** @type {Group[]} */
   const groups = [];
@@ -55,11 +51,8 @@ export function groupsOf(list) {
   return withQuietExchanges(groups);
 }
 
-/**
- * Several requests may come with one read: those that have no line of their own have a heading alone.
- *
- * @param {Group[]} groups
- */
+/** Several requests may come with one read: those that have no line of their own have a heading alone.
+ * @param {Group[]} groups */
 function withQuietExchanges(groups) {
   const drawn = new Set(groups.map(({ key }) => key));
   /** Octets of requests that were read so far, by connection. @type {Map<Connection, number>} */
@@ -82,21 +75,13 @@ function withQuietExchanges(groups) {
   });
 }
 
-/**
- * What both ends tell of the same thing goes together.
- *
- * @param {Told} event
- */
+/** What both ends tell of the same thing goes together. @param {Told} event */
 function looseKey({ kind, number, direction }) {
   return direction !== undefined ? `event ${number}` : kind;
 }
 
-/**
- * Whether two ends tell of the same octets, as a write and a read, or of the same signal.
- *
- * @param {Told} a
- * @param {Told} b
- */
+/** Whether two ends tell of the same octets, as a write and a read, or of the same signal. @param {Told} a
+ * @param {Told} b */
 function isTwin(a, b) {
   if (a.end === b.end || a.kind === "missing") return false;
   if (a.direction !== undefined) return a.direction === b.direction && a.from === b.from && a.to === b.to;

@@ -20,11 +20,8 @@ const NEAR_END = 40;
 /** How much is seen around what is looked at, in pixels. */
 const ROOM = 40;
 
-/**
- * Groups that are drawn, and what they and the pauses before them were drawn from.
- *
- * @type {Map<string, { from: string, node: HTMLElement, pause: number, before?: HTMLElement }>}
- */
+/** Groups that are drawn, and what they and the pauses before them were drawn from. @type {Map<string, { from:
+ * string, node: HTMLElement, pause: number, before?: HTMLElement }>} */
 let drawn = new Map();
 /** Whether the view follows what comes: the reader may have scrolled back. */
 let following = true;
@@ -71,12 +68,8 @@ export function printLanes(printing) {
   isPrinting = printing;
 }
 
-/**
- * Draws the groups around the current event.
- *
- * @param {Told[]} list The events that are shown.
- * @param {number} at Where the current one is.
- */
+/** Draws the groups around the current event. @param {Told[]} list The events that are shown.
+ * @param {number} at Where the current one is. */
 export function drawLanes(list, at) {
   const { current } = state;
   drawEnds(list);
@@ -132,12 +125,7 @@ function drawEnds(list) {
     : "Nothing of what has happened is shown.";
 }
 
-/**
- * Tells how much there is before the first group that is drawn.
- *
- * @param {Told[]} list
- * @param {number} first
- */
+/** Tells how much there is before the first group that is drawn. @param {Told[]} list @param {number} first */
 function drawEarlier(list, first) {
   const earlier = list.filter(({ number }) => number < first).length;
   part("earlier").hidden = earlier === 0;
@@ -183,12 +171,7 @@ function makeOnlyStop(stop) {
   for (const button of lanes.querySelectorAll("button")) button.tabIndex = button === stop ? 0 : -1;
 }
 
-/**
- * All that a group's drawing depends on.
- *
- * @param {Group} group
- * @param {number} number
- */
+/** All that a group's drawing depends on. @param {Group} group @param {number} number */
 function sourceOf({ lines, exchange, connection, first, last }, number) {
   const { chosen, current, shown } = state;
   const isChosen = chosen?.connection === connection.number && chosen.exchange === exchange?.number;

@@ -2,8 +2,7 @@
  * The exchange that is open: its messages one under the other, as far as they had come at the moment that is looked at.
  *
  * @typedef {{ start: number, end: number, kind: string, label: string, rule?: string, parts?: Row[] }} Row
- * @typedef {{ by: string, start: number, end: number, next: string, missing: number }} Reading
- * @typedef {{ detail: string, rule?: string, offset: number, fix?: string, readings?: Reading[] }} Broken
+ * @typedef {{ detail: string, rule?: string, offset: number, line: string, fix?: string, readings?: string[] }} Broken
  * @typedef {{ octets: string, leftOut: number, rows: Row[], findings: { text: string, rule?: string }[],
  *   fault?: Broken, curl?: string, raw?: string }} Labelled
  * @typedef {{ direction: Direction, message: Message, to: number, cuts: number[], about: string, title: string }} Part
@@ -11,6 +10,7 @@
  * @import { Connection, Direction, Exchange, Message } from "./state.js"
  */
 
+import { readWord } from "./arrows.js";
 import { drawLines } from "./octets.js";
 import { view } from "./place.js";
 import { exchangeAt, octetsSeen } from "./shown.js";
@@ -34,12 +34,8 @@ export function forgetMessages() {
   loaded = new Map();
 }
 
-/**
- * The messages of an exchange that had begun at this moment.
- *
- * @param {Connection} connection
- * @param {Exchange} exchange
- */
+/** The messages of an exchange that had begun at this moment. @param {Connection} connection
+ * @param {Exchange} exchange */
 function partsOf(connection, { request, responses, answeredIn }) {
   const seen = octetsSeen(connection.number);
   /** @param {Direction} direction @param {Message} message @returns {Part} */
@@ -134,12 +130,8 @@ function drawNone() {
   drawMeaning();
 }
 
-/**
- * @param {Connection} connection
- * @param {Exchange} exchange
- * @param {Part[]} parts
- * @param {(Loaded | undefined)[]} messages
- */
+/** @param {Connection} connection @param {Exchange} exchange @param {Part[]} parts
+ * @param {(Loaded | undefined)[]} messages */
 function show(connection, exchange, parts, messages) {
   const { request, responses, unread } = exchange;
   const { nodes, whole } = titleText((request ?? responses[0])?.title ?? "");
@@ -191,12 +183,14 @@ function drawPart({ direction, cuts, about }, message) {
   }
   const { octets, labelled } = message;
   block.append(drawLines(octets, labelled, { cuts, about, direction }));
-  if (labelled.fault) block.append(drawFault(octets, labelled.fault));
+  if (labelled.fault) block.append(drawFault(labelled.fault));
   const { findings, leftOut } = labelled;
   const lines = [...findings];
   if (cuts.length > 0) {
     lines.push({
-      text: `it came in ${counted(cuts.length + 1, "read")}: another one starts at octet ${cuts.join(", ")}`,
+      text: `it came in ${
+        counted(cuts.length + 1, direction === "request" ? readWord().word : readWord().back)
+      }: another one starts at octet ${cuts.join(", ")}`,
     });
   }
   if (leftOut > 0) lines.push({ text: `${leftOut} more octets are not shown` });
@@ -205,42 +199,13 @@ function drawPart({ direction, cuts, about }, message) {
   return block;
 }
 
-/** @param {Uint8Array} octets @param {Broken} fault */
-function drawFault(octets, { detail, rule, offset, fix, readings = [] }) {
-  const line = element("pre", "", ...offset < 0 ? [] : caret(octets, offset));
-  const box = element("div", "fault", element("strong", "", ...withRule(detail, rule)), line);
-  if (fix) box.append(element("p", "", `fix: ${fix}`));
-  if (readings.length > 0) {
-    box.append(element("p", "", unbroken("two readings, which is how a request is smuggled (RFC 9112 §11.2):")));
-  }
-  for (const { by, start, end, next, missing } of readings) {
-    const content = start === end ? "no content" : `content ${start}-${end - 1}`;
-    const rest = missing > 0 ? `, ${missing} octets missing` : next === "" ? ", then nothing" : ", then ";
-    const found = missing === 0 && next !== "" ? [element("span", "mono", ...visible(next))] : [];
-    box.append(element("p", "", `by ${by}: ${content}${rest}`, ...found));
+/** @param {Broken} fault */
+function drawFault({ detail, rule, line, fix, readings = [] }) {
+  const box = element("div", "fault", element("strong", "", ...withRule(detail, rule)), element("pre", "", line));
+  for (const text of [...fix ? [`fix: ${fix}`] : [], ...readings]) {
+    box.append(element("p", "", ...visible(unbroken(text))));
   }
   return box;
-}
-
-/**
- * The line that breaks a rule, 30 octets on each side, with a caret under the octet.
- *
- * @param {Uint8Array} octets
- * @param {number} offset
- */
-function caret(octets, offset) {
-  /** @param {Uint8Array} some */
-  const escaped = (some) =>
-    [...some].map((octet) => {
-      if (octet === 13) return "\\r";
-      if (octet === 10) return "\\n";
-      return octet >= 0x20 && octet < 0x7f ? String.fromCharCode(octet) : `\\x${octet.toString(16).padStart(2, "0")}`;
-    }).join("");
-  const lineStart = offset === 0 ? 0 : octets.lastIndexOf(10, offset - 1) + 1;
-  const before = escaped(octets.subarray(Math.max(lineStart, offset - 30), offset));
-  const lineEnd = octets.indexOf(10, offset) + 1 || octets.length;
-  const after = escaped(octets.subarray(offset, Math.min(lineEnd, offset + 30)));
-  return [`${before}${after}\n${" ".repeat(before.length)}^ octet ${offset}`];
 }
 
 // What a row means, and its parts, of the one that is pointed at or has the focus.

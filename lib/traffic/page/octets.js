@@ -22,11 +22,8 @@ const LONG_CONTENT = 60;
 /** CR and LF as what they do: back to the start, and a line down. @type {Record<number, string>} */
 const LINE_ENDS = { 13: "←", 10: "↓" };
 
-/**
- * @param {Uint8Array} octets
- * @param {Labelled} labelled
- * @param {{ cuts: number[], about: string, direction: string }} how Where reads start, and what is said of the message.
- */
+/** @param {Uint8Array} octets @param {Labelled} labelled @param {{ cuts: number[], about: string, direction: string
+ * }} how Where reads start, and what is said of the message. */
 export function drawLines(octets, { rows, fault }, { cuts, about, direction }) {
   const lines = element("div", view.hex ? "lines hex" : "lines");
   lines.setAttribute("role", "list");
@@ -50,12 +47,7 @@ export function drawLines(octets, { rows, fault }, { cuts, about, direction }) {
   return lines;
 }
 
-/**
- * @param {Uint8Array} octets
- * @param {Row} row
- * @param {string} id
- * @param {{ cuts: number[], fault?: Broken }} marks
- */
+/** @param {Uint8Array} octets @param {Row} row @param {string} id @param {{ cuts: number[], fault?: Broken }} marks */
 function drawRow(octets, { start, end, label, rule, parts = [] }, id, { cuts, fault }) {
   const isWrong = fault !== undefined && fault.offset >= start && fault.offset < end;
   const text = isWrong && label === "" ? `breaks a rule at octet ${fault.offset}` : label;
@@ -83,13 +75,8 @@ function drawRow(octets, { start, end, label, rule, parts = [] }, id, { cuts, fa
   return { part: node, what };
 }
 
-/**
- * Cuts octets where a read starts, and around the one that breaks a rule.
- *
- * @param {number} start
- * @param {number} last
- * @param {{ cuts: number[], fault?: Broken }} marks
- */
+/** Cuts octets where a read starts, and around the one that breaks a rule. @param {number} start
+ * @param {number} last @param {{ cuts: number[], fault?: Broken }} marks */
 function pieces(start, last, { cuts, fault }) {
   const wrong = fault?.offset ?? -1;
   const stops = [start, ...cuts, wrong, wrong + 1, last].filter((at) => at >= start && at <= last);
@@ -112,7 +99,7 @@ function drawText(octets, start, last, marks) {
 
 function cutMark() {
   const cut = element("span", "cut", element("span", "hidden", " another one starts here "));
-  cut.title = "another read or write starts here";
+  cut.title = "another one starts here";
   return cut;
 }
 

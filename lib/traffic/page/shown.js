@@ -107,11 +107,7 @@ export function shownEvents() {
   });
 }
 
-/**
- * Where the current event is among those that are shown: the last one while live.
- *
- * @param {Told[]} list
- */
+/** Where the current event is among those that are shown: the last one while live. @param {Told[]} list */
 export function currentIndex(list) {
   const found = state.current === 0 ? -1 : list.findIndex(({ number }) => number >= state.current);
   return found < 0 ? list.length - 1 : found;
@@ -133,12 +129,8 @@ export function exchangeAt(choice) {
   return connection && exchange ? { connection, exchange } : undefined;
 }
 
-/**
- * How many octets had come in each direction of a connection at the moment that is looked at.
- *
- * @param {number} connection
- * @returns {Record<Direction, number>}
- */
+/** How many octets had come in each direction of a connection at the moment that is looked at.
+ * @param {number} connection @returns {Record<Direction, number>} */
 export function octetsSeen(connection) {
   if (state.current === 0) return { request: Infinity, response: Infinity };
   const seen = { request: 0, response: 0 };
@@ -183,12 +175,7 @@ export function goTo(index) {
   changed();
 }
 
-/**
- * What belongs to no exchange leaves the one before it open.
- *
- * @param {Told[]} list
- * @param {number} at
- */
+/** What belongs to no exchange leaves the one before it open. @param {Told[]} list @param {number} at */
 function choiceBefore(list, at) {
   for (let i = at; i >= 0; i--) {
     const connection = state.connections.get(list[i].connection);

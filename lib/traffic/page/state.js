@@ -52,8 +52,8 @@ export const state = {
   latest: emptyTable(),
   /** Whether the table follows from all that happened. */
   followed: false,
-  /** When the first event of a connection was, in microseconds; 0 before. */
-  start: 0,
+  /** When the first event of a connection was, in microseconds. @type {number | undefined} */
+  start: undefined,
   /** The connection that is shown; 0 for all. */
   shown: 0,
   /** The number of the last event that was cleared away. */
@@ -84,11 +84,8 @@ let restUntil = 0;
 /** Events since the last drawing. */
 let undrawn = 0;
 
-/**
- * Calls back whenever something is to be drawn, and tells whether that is a step in the window's history.
- *
- * @param {(how: { push?: boolean }) => void} callback
- */
+/** Calls back whenever something is to be drawn, and tells whether that is a step in the window's history.
+ * @param {(how: { push?: boolean }) => void} callback */
 export function whenChanged(callback) {
   listener = callback;
 }
@@ -129,12 +126,7 @@ export function copyOf(table) {
   return { ...table, rows: new Map(table.rows) };
 }
 
-/**
- * Changes a table as an event tells.
- *
- * @param {Table} table
- * @param {Told} told
- */
+/** Changes a table as an event tells. @param {Table} table @param {Told} told */
 export function applyRows(table, told) {
   if (told.rows === undefined) return;
   const large = told.large === true;
@@ -149,19 +141,15 @@ export function applyRows(table, told) {
   }
 }
 
-/**
- * Forgets everything: the stream of events starts anew.
- *
- * @param {any} start
- */
+/** Forgets everything: the stream of events starts anew. @param {any} start */
 export function startOver(start) {
   state.events = [];
   state.connections = new Map();
   state.base = { rows: new Map(start.rows), total: start.total, large: start.large };
   state.latest = copyOf(state.base);
   state.followed = false;
-  state.start =
-    state.shown =
+  state.start = undefined;
+  state.shown =
     state.current =
     state.cleared =
     state.came =
@@ -175,14 +163,10 @@ export function startOver(start) {
   changed();
 }
 
-/**
- * Takes what is told of an event.
- *
- * @param {Told} told
- */
+/** Takes what is told of an event. @param {Told} told */
 export function take(told) {
   const { events } = state;
-  if (state.start === 0 && told.connection > 0) state.start = told.time;
+  if (told.connection > 0) state.start ??= told.time;
   events.push(told);
   if (events.length > state.keeps) applyRows(state.base, /** @type {Told} */ (events.shift()));
   applyRows(state.latest, told);
@@ -251,20 +235,12 @@ function forgetOld() {
   for (const number of state.connections.keys()) if (!kept.has(number)) state.connections.delete(number);
 }
 
-/**
- * The number of the exchange that an event's octets belong to, once it is known. It stays so.
- *
- * @type {WeakMap<Told, number>}
- */
+/** The number of the exchange that an event's octets belong to, once it is known. It stays so. @type {WeakMap<Told,
+ * number>} */
 const exchangeNumbers = new WeakMap();
 
-/**
- * The first exchange that an event's octets belong to.
- *
- * @param {Connection} connection
- * @param {Told} event
- * @returns {Exchange | undefined}
- */
+/** The first exchange that an event's octets belong to. @param {Connection} connection @param {Told} event
+ * @returns {Exchange | undefined} */
 export function exchangeOf({ exchanges, newest }, event) {
   const { direction, from = 0, to = 0 } = event;
   if (direction === undefined) return undefined;
@@ -287,14 +263,8 @@ export function exchangeOf({ exchanges, newest }, event) {
   return exchanges.get(found);
 }
 
-/**
- * All exchanges that an event's octets belong to, as far as several are drawn.
- *
- * @param {Connection} connection
- * @param {Told} event
- * @param {number} most
- * @returns {Exchange[]}
- */
+/** All exchanges that an event's octets belong to, as far as several are drawn. @param {Connection} connection
+ * @param {Told} event @param {number} most @returns {Exchange[]} */
 export function exchangesOf(connection, event, most) {
   const first = exchangeOf(connection, event);
   if (first === undefined) return [];

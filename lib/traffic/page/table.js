@@ -25,18 +25,12 @@ function showRows() {
   part("table-button").setAttribute("aria-expanded", String(shown));
   part("table-box").hidden = !shown;
 }
-/**
- * Rows that are drawn, by their names, and what they were drawn from.
- *
- * @typedef {{ cells: Cells | null, known: Cells | undefined, mark: string, columns: string, node: HTMLElement }} DrawnRow
- * @type {Map<string, DrawnRow>}
- */
+/** Rows that are drawn, by their names, and what they were drawn from. @typedef {{ cells: Cells | null, known:
+ * Cells | undefined, mark: string, columns: string, node: HTMLElement }} DrawnRow @type {Map<string, DrawnRow>} */
 let drawnRows = new Map();
 
-/**
- * @param {Told | undefined} event The current one.
- * @param {number} place Its place among those that are shown, from 1.
- */
+/** @param {Told | undefined} event The current one.
+ * @param {number} place Its place among those that are shown, from 1. */
 export function drawTable(event, place) {
   const { base, chosen, current, events, followed, latest } = state;
   const at = current === 0 ? events.at(-1)?.number ?? 0 : event?.number ?? 0;
@@ -80,11 +74,7 @@ export function drawTable(event, place) {
   }
 }
 
-/**
- * @param {Table} table
- * @param {Table} before
- * @param {Map<string, Cells | null>} changes
- */
+/** @param {Table} table @param {Table} before @param {Map<string, Cells | null>} changes */
 function drawRows(table, before, changes) {
   // Of a large table only the number tells whether a row that was not shown is new.
   const isMore = !table.large || table.total > before.total;
@@ -124,28 +114,22 @@ function drawRows(table, before, changes) {
   box.scrollTop += shift(row.top, row.bottom, top + part("table-head").offsetHeight, bottom);
 }
 
-/**
- * The mark of a row: how the change affects it.
- *
- * @param {Cells | null} cells What the row holds.
+/** The mark of a row: how the change affects it. @param {Cells | null} cells What the row holds.
  * @param {Cells | null | undefined} change What the change made of it, if it is one of its rows.
- * @param {boolean} wasThere
- */
+ * @param {boolean} wasThere */
 function markOf(cells, change, wasThere) {
   if (cells === null || change === null) return "removed";
   return change === undefined ? "" : wasThere ? "changed" : "added";
 }
 
-/**
- * @param {string} name
- * @param {string[]} columns
- * @param {Pick<DrawnRow, "cells" | "known" | "mark">} row
- */
+/** @param {string} name @param {string[]} columns @param {Pick<DrawnRow, "cells" | "known" | "mark">} row */
 function drawRow(name, columns, { cells, known, mark }) {
   const row = element("tr", mark);
   const title = element("th", "", clamped(name));
   title.setAttribute("scope", "row");
-  if (mark !== "") title.append(element("span", "hidden", ` (${mark})`));
+  const sign = { added: "+", changed: "~", removed: "−" }[mark];
+  if (sign !== undefined) title.append(element("span", "hidden", ` (${mark})`));
+  if (sign !== undefined) title.dataset.sign = sign;
   const old = new Map(known ?? []);
   const values = new Map(cells ?? []);
   /** @param {string} member */

@@ -15,20 +15,12 @@ const MAX_ESCAPES = 20;
 /** Characters that a target means something by (RFC 3986 §2.2), and the one that escapes others. */
 const RESERVED = /[:/?#[\]@!$&'()*+,;=%]/;
 
-/**
- * @template {HTMLElement} [T=HTMLElement]
- * @param {string} id
- * @returns {T}
- */
+/** @template {HTMLElement} [T=HTMLElement] @param {string} id @returns {T} */
 export function part(id) {
   return /** @type {T} */ (document.getElementById(id));
 }
 
-/**
- * @param {string} name
- * @param {string} className
- * @param {(Node | string)[]} children
- */
+/** @param {string} name @param {string} className @param {(Node | string)[]} children */
 export function element(name, className, ...children) {
   const made = document.createElement(name);
   if (className !== "") made.className = className;
@@ -36,12 +28,8 @@ export function element(name, className, ...children) {
   return made;
 }
 
-/**
- * Makes these the children of an element. Those that are there stay, so that they need not be laid out again.
- *
- * @param {HTMLElement} parent
- * @param {HTMLElement[]} nodes
- */
+/** Makes these the children of an element. Those that are there stay, so that they need not be laid out again.
+ * @param {HTMLElement} parent @param {HTMLElement[]} nodes */
 export function replaceSome(parent, nodes) {
   const wanted = new Set(/** @type {Element[]} */ (nodes));
   for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
@@ -52,25 +40,14 @@ export function replaceSome(parent, nodes) {
   }
 }
 
-/**
- * How far a box has to be scrolled so that one of its parts is seen. (`scrollIntoView` would move the page too, which
- * is only right when its reader asks for it.)
- *
- * @param {number} start Where the part starts.
- * @param {number} end
- * @param {number} from Where what is seen of the box starts.
- * @param {number} to
- */
+/** How far a box has to be scrolled so that one of its parts is seen. (`scrollIntoView` would move the page too,
+ * which is only right when its reader asks for it.) @param {number} start Where the part starts. @param {number}
+ * end @param {number} from Where what is seen of the box starts. @param {number} to */
 export function shift(start, end, from, to) {
   return start < from ? start - from : Math.min(Math.max(0, end - to), start - from);
 }
 
-/**
- * Text of a peer with what could steer the reader's eye escaped.
- *
- * @param {string} text
- * @returns {(Node | string)[]}
- */
+/** Text of a peer with what could steer the reader's eye escaped. @param {string} text @returns {(Node | string)[]} */
 export function visible(text) {
   return nodesOf(unitsOf(text));
 }
@@ -99,19 +76,12 @@ function escaped(character) {
   return code <= 0xff ? `\\x${hexOf(code)}` : code <= 0xffff ? `\\u${digits.padStart(4, "0")}` : `\\u{${digits}}`;
 }
 
-/**
- * Text in which the number of an RFC and its section stay on one line.
- *
- * @param {string} text
- */
+/** Text in which the number of an RFC and its section stay on one line. @param {string} text */
 export function unbroken(text) {
   return text.replace(/RFC (\d+) §/g, "RFC\u00a0$1\u00a0§");
 }
 
-/**
- * @param {string} text
- * @param {string | undefined} rule
- */
+/** @param {string} text @param {string | undefined} rule */
 export function withRule(text, rule) {
   return visible(unbroken(rule ? `${text} (${rule})` : text));
 }
@@ -121,12 +91,9 @@ export function hexOf(octet) {
   return octet.toString(16).padStart(2, "0");
 }
 
-/**
- * A message's title as people read it: percent-encoded UTF-8 as its characters. Long ones are cut.
- *
+/** A message's title as people read it: percent-encoded UTF-8 as its characters. Long ones are cut.
  * @param {string} octets One character an octet.
- * @returns {{ whole: string, nodes: (Node | string)[], isCut: boolean }}
- */
+ * @returns {{ whole: string, nodes: (Node | string)[], isCut: boolean }} */
 export function titleText(octets) {
   const bytes = Uint8Array.from(octets, (character) => character.charCodeAt(0));
   const units = decoded(bytes).flatMap((unit) => unit.isEscape ? [unit] : unitsOf(withoutPercent(unit.text)));
@@ -145,11 +112,8 @@ export function titleText(octets) {
   return { whole: whole || "…", nodes: whole === "" ? ["…"] : [...nodesOf(shown), isCut ? "…" : ""], isCut };
 }
 
-/**
- * Text with percent-encoded characters as themselves. What is no UTF-8, reserved or a control stays as it is.
- *
- * @param {string} text
- */
+/** Text with percent-encoded characters as themselves. What is no UTF-8, reserved or a control stays as it is.
+ * @param {string} text */
 function withoutPercent(text) {
   return text.replace(/(?:%[\da-f]{2})+/gi, (run) => {
     const bytes = Uint8Array.from(run.slice(1).split("%"), (digits) => parseInt(digits, 16));
@@ -161,12 +125,8 @@ function withoutPercent(text) {
   });
 }
 
-/**
- * Octets as text, line ends visible; those that are no UTF-8 as `\xHH`.
- *
- * @param {Uint8Array} octets
- * @returns {(Node | string)[]}
- */
+/** Octets as text, line ends visible; those that are no UTF-8 as `\xHH`. @param {Uint8Array} octets
+ * @returns {(Node | string)[]} */
 export function octetText(octets) {
   return decoded(octets).flatMap(({ text, isEscape }) =>
     isEscape
@@ -182,10 +142,7 @@ export function octetText(octets) {
 const ENCODER = new TextEncoder();
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/**
- * @param {Uint8Array} octets
- * @returns {Unit[]}
- */
+/** @param {Uint8Array} octets @returns {Unit[]} */
 function decoded(octets) {
   try {
     return [{ text: UTF8.decode(octets), isEscape: false }];
