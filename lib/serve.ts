@@ -7,8 +7,8 @@
 import type { BatchWriter } from "./batch_writer.ts";
 import { counted, writeLine } from "./bytes.ts";
 import type { EtcdChoice, ServeOptions } from "./cli.ts";
-import { WILDCARDS } from "./cli/addresses.ts";
-import { authorityOf, isLoopback } from "./address.ts";
+import { linesForOthers } from "./cli/addresses.ts";
+import { isLoopback } from "./address.ts";
 import type { Identity } from "./cli/certificate.ts";
 import { readCertificates, readFlagFile, readTokens, readUser } from "./cli/files.ts";
 import { openFile } from "./cli/input.ts";
@@ -238,25 +238,9 @@ async function announce(
       columnsOf(Deno.stdout)?.(),
     ),
   );
-  if (options.logFormat === "text") {
-    for (const line of elsewhereLines(addr, options.tls !== undefined)) await writeLine(Deno.stdout, line);
-  }
+  const others = options.logFormat === "text" ? linesForOthers(addr, options.tls !== undefined) : [];
+  for (const line of others) await writeLine(Deno.stdout, line);
   if (page !== undefined) await print("page", page.url, `The traffic is shown at ${page.url}`);
-}
-
-/** Returns what others can type to reach a server on all addresses: this machine's own, if they may be asked for. */
-function elsewhereLines({ hostname, port }: Deno.NetAddr, secure: boolean): string[] {
-  if (!WILDCARDS.includes(hostname)) return [];
-  const urlOf = (host: string) => `${secure ? "https" : "http"}://${authorityOf({ secure, host, port })}/`;
-  const permission = { name: "sys", kind: "networkInterfaces" } as const;
-  if (Deno.permissions.querySync(permission).state !== "granted") {
-    const unknown = urlOf("ADDRESS-OF-THIS-MACHINE");
-    return [`Others reach it at ${unknown}; deno run --allow-sys=networkInterfaces … prints the address`];
-  }
-  const addresses = Deno.networkInterfaces().filter(({ family, address }) =>
-    family === "IPv4" ? !isLoopback(address) : hostname === "::" && !/^(?:::1$|fe80:)/i.test(address)
-  );
-  return addresses.map(({ address }) => `Others reach it at ${urlOf(address)}`);
 }
 
 /** Prints the life of each connection except its end, which the request log prints with more detail. */

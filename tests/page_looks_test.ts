@@ -89,10 +89,10 @@ test("what happens does not move a narrow page under its reader", async ({ tab, 
   await tab.resize(320, 600);
   for (let i = 0; i < 8; i++) await peer.exchange(post(`Momo${i}`, MOMO));
   await tab.until(`document.querySelectorAll("#messages .line").length > 5`);
-  const scrolled = await tab.evaluate(`(document.querySelector(".response .findings").scrollIntoView(), scrollY)`);
+  const scrolled = await tab.evaluate(`(document.querySelector(".request .line").scrollIntoView(), scrollY)`);
   assert(scrolled > 300, `${scrolled} pixels`);
   // What grows above is made up for by the browser itself, so what counts is where the reader sees a part.
-  const seenAt = `document.querySelector(".response .findings").getBoundingClientRect().top`;
+  const seenAt = `document.querySelector(".request .line").getBoundingClientRect().top`;
   const before = await tab.evaluate<number>(seenAt);
   const other = await serve.connect();
   await other.exchange(post("Momo1", MOMO).replace("POST", "PUT").replace('"3"', '"5"'));

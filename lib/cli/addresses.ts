@@ -4,7 +4,15 @@
  * @module
  */
 
-import { bracketed, DEFAULT_HOST, DEFAULT_PORT, type Endpoint, withoutZone } from "../address.ts";
+import {
+  authorityOf,
+  bracketed,
+  DEFAULT_HOST,
+  DEFAULT_PORT,
+  type Endpoint,
+  isLoopback,
+  withoutZone,
+} from "../address.ts";
 import { maskTarget } from "../masking.ts";
 import { quote, UsageError } from "./values.ts";
 
@@ -171,4 +179,19 @@ export async function answeringAddress(hostname: string, port: number): Promise<
   const found = await Promise.race([Promise.any(looks).catch(() => undefined), timeout]);
   clearTimeout(timer);
   return found;
+}
+
+/** Returns what others can type to reach a server on all addresses: this machine's own, if they may be asked for. */
+export function linesForOthers({ hostname, port }: Deno.NetAddr, secure: boolean): string[] {
+  if (!WILDCARDS.includes(hostname)) return [];
+  const urlOf = (host: string) => `${secure ? "https" : "http"}://${authorityOf({ secure, host, port })}/`;
+  const permission = { name: "sys", kind: "networkInterfaces" } as const;
+  if (Deno.permissions.querySync(permission).state !== "granted") {
+    const unknown = urlOf("ADDRESS-OF-THIS-MACHINE");
+    return [`Others reach it at ${unknown}; deno run --allow-sys=networkInterfaces … prints the address`];
+  }
+  const addresses = Deno.networkInterfaces().filter(({ family, address }) =>
+    family === "IPv4" ? !isLoopback(address) : hostname === "::" && !/^(?:::1$|fe80:)/i.test(address)
+  );
+  return addresses.map(({ address }) => `Others reach it at ${urlOf(address)}`);
 }

@@ -253,7 +253,7 @@ export const EXPLAIN_FLAGS = {
   connection: CONNECTION("explain only the capture's connection N"),
   page: PAGE("a page of the capture"),
   pageHistory: PAGE_HISTORY("events that the page shows, the first ones"),
-  showCredentials: SHOW_CREDENTIALS("on the page, show"),
+  showCredentials: SHOW_CREDENTIALS("show"),
   all: switchFlag("all", "show all content and chunks, not a screenful"),
   list: switchFlag("list", "one line for each exchange, or message"),
   json: switchFlag("json", "one line of JSON for each exchange"),

@@ -1,0 +1,116 @@
+/**
+ * The page of a capture, in a real browser.
+ */
+
+import assert from "node:assert/strict";
+import { browserTest } from "./page_support.ts";
+import { ROOT, runProgram } from "./serve_process.ts";
+import { TempFolder } from "./support.ts";
+import type { Tab } from "./chromium.ts";
+import { capture, talk } from "./traffic/captures.ts";
+
+const GET = "GET /Momo HTTP/1.1\r\nHost: a\r\nCookie: s3cret\r\n\r\n";
+const ANSWER = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+
+/** Runs a test on the page of a capture with three connections, the second of which is no HTTP. */
+function recorded(name: string, args: string[], run: (tab: Tab) => Promise<void>): void {
+  browserTest(name, async (chromium) => {
+    using folder = new TempFolder();
+    const file = `${folder.path}/lesson.pcapng`;
+    const connections = [
+      talk([`> ${GET}`, `< ${ANSWER}`, `> ${GET.slice(0, 20)}`, `> ${GET.slice(20)}`, `< ${ANSWER}`], 40_001),
+      talk(["> hello there\r\n\r\n", "< SSH-2.0-x\r\n"], 40_002),
+      talk([`> ${GET.replace("Momo", "Rex")}`, `< ${ANSWER}`], 40_003),
+    ];
+    Deno.writeFileSync(file, capture(connections.flat()));
+    const command = new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "--no-check",
+        "--allow-net",
+        "--allow-read",
+        `${ROOT}main.ts`,
+        "explain",
+        file,
+        "--page",
+        "0",
+        ...args,
+      ],
+      stdout: "piped",
+      stderr: "null",
+    });
+    const child = command.spawn();
+    const output = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    while (!/shown at http:\S+ /.test(text)) text += (await output.read()).value ?? "";
+    const tab = await chromium.open(/http:\S+/.exec(text)![0]);
+    try {
+      await tab.until(`document.querySelector("#address").textContent.startsWith("lesson.pcapng · 1970-01-01 ")`);
+      await run(tab);
+      assert.deepEqual(tab.complaints, []);
+    } finally {
+      await tab.close();
+      child.kill();
+      while (!(await output.read()).done);
+      await child.status;
+    }
+  });
+}
+
+recorded("a capture opens at its first exchange, in the words of packets", [], async (tab) => {
+  await tab.until(`document.querySelector("#messages").innerText.includes("404 Not Found")`);
+  assert.equal(await tab.evaluate("location.hash"), "#c1e1");
+  assert.equal(await tab.text("#message-title"), "GET /Momo · connection 1");
+  const text = await tab.evaluate<string>("document.body.innerText");
+  assert.match(text, /segment of \d+ octets/);
+  assert.match(text, /packet 4 /);
+  assert.match(text, /in 2 segments/);
+  assert.match(text, /connection 2: .* not HTTP/);
+  assert.doesNotMatch(text, /\b(?:read|accepted|live|s3cret)\b/);
+  assert.match(text, /Cookie: \*{6}/);
+  for (const selector of ["#table-part", "#command", "#live", "#clear"]) {
+    assert.equal(await tab.evaluate(`document.querySelector("${selector}").checkVisibility()`), false, selector);
+  }
+  await tab.evaluate(`document.querySelector('[data-id="3-1-request"]').click()`);
+  await tab.until(`document.querySelector("#message-title").innerText === "GET /Rex · connection 3"`);
+  await tab.press("Home");
+  await tab.until(`document.querySelector("#message-title").innerText === "no exchange is open"`);
+});
+
+recorded(
+  "the first events of a capture are kept, and it says how many are missing",
+  ["--page-history", "3"],
+  async (tab) => {
+    await tab.until(`document.querySelector("#remarks").innerText !== ""`);
+    assert.match(await tab.text("#remarks"), /^\d+ more events are not shown, only the first 3: .*--connection N/);
+  },
+);
+
+recorded(
+  "one connection of a capture keeps its numbers, and shows credentials when asked to",
+  ["--connection", "3", "--show-credentials"],
+  async (tab) => {
+    await tab.until(`document.querySelector("#messages").innerText.includes("Cookie: s3cret")`);
+    assert.equal(await tab.evaluate("location.hash"), "#c3e1");
+  },
+);
+
+Deno.test("what cannot be shown on a page is one line", async () => {
+  using folder = new TempFolder();
+  const file = `${folder.path}/message`;
+  Deno.writeTextFileSync(file, GET);
+  using held = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = held.addr as Deno.NetAddr;
+  const capturePath = `${folder.path}/lesson.pcapng`;
+  Deno.writeFileSync(capturePath, capture(talk([`> ${GET}`])));
+  const cases: [args: string[], line: RegExp][] = [
+    [[file, "--page", "0"], /^wiretable: --page shows a capture .* and .* is none\n$/],
+    [[capturePath, "--page", `${port}`], new RegExp(`^wiretable: Port ${port} on 127.0.0.1 is taken: choose another`)],
+    [[capturePath, "--page-history", "5"], /^wiretable: --page-history needs --page\n$/],
+  ];
+  for (const [args, line] of cases) {
+    const { code, stderr } = await runProgram(["explain", ...args], "", ["--allow-net", "--allow-read"]);
+    assert.equal(code, 1);
+    assert.match(stderr, line);
+  }
+});
