@@ -7,7 +7,7 @@
 import type { BatchWriter } from "./batch_writer.ts";
 import { counted, writeLine } from "./bytes.ts";
 import type { EtcdChoice, ServeOptions } from "./cli.ts";
-import { linesForOthers } from "./cli/addresses.ts";
+import { linesForOthers, WILDCARDS } from "./cli/addresses.ts";
 import { isLoopback } from "./address.ts";
 import type { Identity } from "./cli/certificate.ts";
 import { readCertificates, readFlagFile, readTokens, readUser } from "./cli/files.ts";
