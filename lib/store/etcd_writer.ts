@@ -260,13 +260,9 @@ export class EtcdWriter {
     const before = this.#number;
     const context = this.#nextContext();
     const answer = await this.#cluster.transact(guarded(context, [put(context.marker, context.value)]));
-    if (answer.succeeded) {
-      this.#revision = Number(answer.header.revision);
-      return "not-done";
-    }
-    const fate = this.#fateIn(answer, before);
-    if (fate === "lost") await this.#cluster.reopen();
-    return fate;
+    if (!answer.succeeded) return this.#fateIn(answer, before);
+    this.#revision = Number(answer.header.revision);
+    return "not-done";
   }
 
   /** Reads the marker's new revision, and the fate of the last transaction or of the one with this number. */

@@ -5,6 +5,31 @@ import { decode, encode } from "../../lib/store/etcd_messages.ts";
 import { until } from "../support.ts";
 import { answered, answerLost, FakeEtcd, Faulty, late, refused, refuses, requestLost } from "./fake_etcd.ts";
 
+interface Operation {
+  readonly request_put?: { readonly key: string };
+  readonly request_txn?: { readonly success: readonly Operation[] };
+}
+
+/** The keys that operations write if what they expect is there. */
+function written(operations: readonly Operation[]): string[] {
+  return operations.flatMap(({ request_put, request_txn }) => {
+    return request_put === undefined ? written(request_txn?.success ?? []) : decode(request_put.key);
+  });
+}
+
+/** The rows that each transaction writes, those of an insertion in brackets. */
+function batches(etcd: FakeEtcd): string[] {
+  return etcd.requests.filter(({ body }) => body.compare?.length > 0).map(({ body }) => {
+    const names = written(body.success).filter((key) => key.startsWith("r/")).map((key) => key.slice(2)).join(" ");
+    // An insertion compares its rows beside the marker.
+    return body.compare.length > 1 ? `[${names}]` : names;
+  });
+}
+
+function markers(etcd: FakeEtcd): string[] {
+  return etcd.keys.filter((key) => key.startsWith("m/"));
+}
+
 Deno.test("a write whose answer is lost is done once, and its outcome is told", async () => {
   await using faulty = await new Faulty().ready();
   const { put, store, etcd } = { put: faulty.put.bind(faulty), store: faulty.store, etcd: faulty.etcd };
@@ -95,6 +120,21 @@ Deno.test("a write without any answer has an unknown outcome, and cannot undo a 
   assert.equal((await faulty.store.get("a") as Row).content, '{"a":{"b":3}}');
 });
 
+Deno.test("a write whose outcome is unknown cannot come true any more soon after the cluster is back", async () => {
+  await using faulty = await new Faulty().ready();
+  await faulty.put("a", '{"b":1}');
+  const [marker] = markers(faulty.etcd);
+  const before = faulty.etcd.entry(marker)!.mod;
+  const { fault, done } = late();
+  faulty.etcd.faults.push(fault);
+  faulty.etcd.otherwise = requestLost;
+  await assert.rejects(faulty.put("a", '{"b":2}'), /the outcome of this write is unknown/);
+  faulty.etcd.otherwise = answered;
+  await until(() => faulty.etcd.entry(marker)!.mod > before);
+  done();
+  assert.equal((await faulty.store.get("a") as Row).content, '{"a":{"b":1}}');
+});
+
 Deno.test("no write waits for a cluster that is away, also behind one whose outcome is unknown", async () => {
   await using faulty = await new Faulty().ready();
   faulty.etcd.otherwise = requestLost;
@@ -150,8 +190,11 @@ Deno.test("writes that are too many, or too large, together are tried apart", as
     return fake.answer(path, body);
   };
   etcd.otherwise = bounded;
+  etcd.requests.length = 0;
   const written = await Promise.all(Array.from({ length: 40 }, (_, i) => faulty.put(`n${i}`)));
   assert(written.every((one) => one!.created));
+  const sizes = batches(etcd).map((names) => names.split(" ").length);
+  assert.deepEqual(sizes, [40, 20, 10, 5, ...Array(13).fill(3), 1]);
   const rows = Array.from({ length: most - 1 }, (_, i) => ({ name: `m${i}`, json: "{}" }));
   assert.deepEqual(await faulty.store.insert(rows), []);
   await assert.rejects(faulty.store.insert([...rows, { name: "m", json: "{}" }]), {
@@ -237,36 +280,23 @@ Deno.test("data that was lost and made anew has new versions, and old ones are m
   assert.equal((await faulty.store.snapshot()).total, 1);
 });
 
+Deno.test("the first write of a server sees that the data was lost since its start", async () => {
+  await using faulty = await new Faulty().ready();
+  faulty.etcd.wipe();
+  const written = await faulty.put("a");
+  assert.equal(written!.created, true);
+  assert.deepEqual(await faulty.store.get("a"), written!.row);
+});
+
 Deno.test("a marker that was removed is made anew", async () => {
   await using faulty = await new Faulty().ready();
   await faulty.put("a");
-  const markers = faulty.etcd.keys.filter((key) => key.startsWith("m/"));
-  assert.equal(markers.length, 1);
-  faulty.etcd.answer("/v3/kv/txn", { success: [{ request_delete_range: { key: btoa(markers[0]) } }] });
+  const [marker, ...others] = markers(faulty.etcd);
+  assert.deepEqual(others, []);
+  faulty.etcd.answer("/v3/kv/txn", { success: [{ request_delete_range: { key: btoa(marker) } }] });
   assert.equal((await faulty.put("a", '{"b":1}'))!.created, false);
   assert.equal(faulty.writes("a"), 2);
 });
-
-interface Operation {
-  readonly request_put?: { readonly key: string };
-  readonly request_txn?: { readonly success: readonly Operation[] };
-}
-
-/** The keys that operations write if what they expect is there. */
-function written(operations: readonly Operation[]): string[] {
-  return operations.flatMap(({ request_put, request_txn }) => {
-    return request_put === undefined ? written(request_txn?.success ?? []) : decode(request_put.key);
-  });
-}
-
-/** The rows that each transaction writes, those of an insertion in brackets. */
-function batches(etcd: FakeEtcd): string[] {
-  return etcd.requests.filter(({ body }) => body.compare?.length > 0).map(({ body }) => {
-    const names = written(body.success).filter((key) => key.startsWith("r/")).map((key) => key.slice(2)).join(" ");
-    // An insertion compares its rows beside the marker.
-    return body.compare.length > 1 ? `[${names}]` : names;
-  });
-}
 
 /** Starts writes of a writer that has its marker. */
 async function writer(): Promise<Faulty> {
@@ -347,8 +377,7 @@ Deno.test("markers that nobody uses are removed when a server starts, but not th
   });
   await using faulty = new Faulty(etcd);
   const { revision } = await faulty.store.snapshot();
-  const markers = () => etcd.keys.filter((key) => key.startsWith("m/"));
-  await until(() => markers().length < 5);
-  assert.deepEqual(markers(), ["m/lane1", "m/lane4"]);
+  await until(() => markers(etcd).length < 5);
+  assert.deepEqual(markers(etcd), ["m/lane1", "m/lane4"]);
   assert.equal((await faulty.store.snapshot()).revision, revision, "the table has not changed");
 });
