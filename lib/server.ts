@@ -24,6 +24,7 @@ export {
   CLOSE_REASONS,
   closeReasonOf,
   Deadline,
+  nextIdleOrder,
   type Observer,
   type ServerContext,
 } from "./server/context.ts";

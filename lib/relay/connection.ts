@@ -20,6 +20,7 @@ import {
   closeReasonOf,
   Deadline,
   isDisconnect,
+  nextIdleOrder,
   problemResponse,
   Reader,
   Sender,
@@ -52,7 +53,7 @@ export class RelayConnection implements AcceptedConnection, Precedence {
   readonly #fromClient: Reader;
   readonly #sender: Sender;
   readonly #pairing: Pairing;
-  readonly #explainer: Explainer | undefined;
+  readonly #explainer?: Explainer;
   readonly #gate: Gate;
   readonly #cancel = new AbortController();
   #dialling: Promise<Deno.Conn> | undefined;
@@ -64,6 +65,8 @@ export class RelayConnection implements AcceptedConnection, Precedence {
   /** What is answered instead of the server. */
   #refusal: HttpError | undefined;
   #answering: Promise<void> | undefined;
+  /** Whether octets of the server are being written to the client. */
+  #isWriting = false;
   /** Whether the server's connection is gone. */
   #isLost = false;
   /** Which sides have ended. */
@@ -83,7 +86,7 @@ export class RelayConnection implements AcceptedConnection, Precedence {
     this.#fromClient = new Reader(client, context);
     this.#sender = new Sender(id, client, context, this.#deadline);
     const tell = (event: ExchangeEvent) => this.#told(event);
-    this.#explainer = options.explains ? new Explainer({ tell }) : undefined;
+    if (options.explains) this.#explainer = new Explainer({ tell });
     this.#pairing = this.#explainer?.pairing ?? new Pairing(tell, { limits: LIMITS });
     this.#gate = new Gate({
       pairing: this.#pairing,
@@ -112,7 +115,8 @@ export class RelayConnection implements AcceptedConnection, Precedence {
       this.#fail(error);
     }
     this.#close();
-    observer.closed?.(this.#id, this.#closeReason!.replace(/^by the server \(/, "by the relay ("), this.#requests);
+    const reason = (this.#closeReason ?? CLOSE_REASONS.byClient).replace(/^by the server \(/, "by the relay (");
+    observer.closed?.(this.#id, reason, this.#requests);
     this.#context.ended(this);
   }
 
@@ -123,7 +127,7 @@ export class RelayConnection implements AcceptedConnection, Precedence {
     this.#deadline.at = Infinity;
     switch (this.#deadline.waiting) {
       case "a head": {
-        if (this.#gate.isBroken) return this.cutOff(BROKEN_HEAD);
+        if (this.#gate.isBroken) return this.cutOff("by the server (a broken head did not end in time)");
         const seconds = limits.headTimeoutMs / 1000;
         const detail = `The request's head was not complete after ${seconds} seconds`;
         return this.#refuse(new HttpError(408, detail, { rule: "RFC 9110 §15.5.9" }));
@@ -261,7 +265,9 @@ export class RelayConnection implements AcceptedConnection, Precedence {
         const octets = isEnd ? NO_BYTES : reader.bytes.subarray(0, count!);
         this.#receive("response", octets, isEnd);
         reader.done(octets.length);
+        this.#isWriting = true;
         await writeAll(this.#client, octets);
+        this.#isWriting = false;
         this.#options.observer.passed?.(this.#id, "response", octets.length);
         this.#answerCame();
         if (this.#refusal !== undefined) this.#answer();
@@ -334,8 +340,7 @@ export class RelayConnection implements AcceptedConnection, Precedence {
 
   /** Whether exchanges are not complete. */
   get #isOpen(): boolean {
-    const { unanswered } = this.#pairing;
-    return unanswered.length > 0 || this.#pairing.message("response") !== undefined;
+    return this.#isAnswering || this.#pairing.unanswered.length > 0;
   }
 
   /** Whether a response has begun. */
@@ -349,7 +354,7 @@ export class RelayConnection implements AcceptedConnection, Precedence {
     const { clock, limits, stopping } = this.#context;
     const { waiting } = this.#deadline;
     const stop = this.#pairing.stop("request")?.why;
-    const request = this.#pairing.message("request");
+    const [request, response] = (["request", "response"] as const).map((each) => this.#pairing.message(each));
     const isHead = this.#gate.held > 0 && stop !== "held" ||
       !this.#gate.isBroken && request?.state === "incomplete" && request.head === undefined;
     if (isHead) {
@@ -357,14 +362,14 @@ export class RelayConnection implements AcceptedConnection, Precedence {
     } else if (this.#ended.response) {
       const isComing = request?.state === "incomplete" && !this.#isLost;
       this.#deadline.set("the client to close", clock + (isComing ? limits.idleTimeoutMs : limits.lingerMs));
-    } else if (stop === "left HTTP" || request?.state === "broken") {
+    } else if (stop === "left HTTP" || [request, response].some((message) => message?.state === "broken")) {
       this.#deadline.set("the service", clock + limits.idleTimeoutMs);
     } else if (this.#isOpen) {
       const { answerMs = Infinity } = this.#options;
       const awaits = this.#pairing.unanswered[0]?.request?.state === "whole" && !this.#isAnswering;
       this.#deadline.set("the service", awaits ? clock + answerMs : Infinity);
     } else {
-      this.#idleOrder = performance.now();
+      this.#idleOrder = nextIdleOrder();
       this.#deadline.set("a request", clock + (stopping ? limits.shutdownIdleMs : limits.idleTimeoutMs));
     }
   }
@@ -380,18 +385,25 @@ export class RelayConnection implements AcceptedConnection, Precedence {
 
   /** Sends the relay's answer, unless earlier requests have no answer yet. */
   #answer(): void {
+    if (this.#answering !== undefined || this.#isWriting) return;
+    const error = this.#refusal!;
+    const response = this.#pairing.message("response");
+    // Nothing can follow a response whose end is not known.
+    if (response?.state === "broken") return this.cutOff(`by the server (error ${error.status})`);
     const { unanswered } = this.#pairing;
     const first = unanswered[0]?.request;
-    const isEarlier = [408, 421].includes(this.#refusal!.status) && first?.state === "whole" &&
-      first.from < this.#gate.passed;
-    if (this.#answering !== undefined || isEarlier || this.#isAnswering) return;
-    const error = this.#refusal!;
+    const isEarlier = first?.state === "whole" && first.from < this.#gate.passed;
+    if (response !== undefined || isEarlier && [408, 421].includes(error.status)) return;
     const method = unanswered[0]?.method ?? "";
     const minor = first?.head?.minor ?? 1;
     const isPlain = error.status === 400;
-    const response = isPlain ? textResponse(error) : problemResponse(error);
     const { encoder } = this.#sender;
-    encoder.response(response, { method, minor, close: true, date: this.#context.date });
+    encoder.response(isPlain ? textResponse(error) : problemResponse(error), {
+      method,
+      minor,
+      close: true,
+      date: this.#context.date,
+    });
     this.#closeReason ??= `by the server (error ${error.status})`;
     closeAll(...this.#server === undefined ? [] : [this.#server]);
     this.#cancel.abort();
@@ -434,6 +446,3 @@ export class RelayConnection implements AcceptedConnection, Precedence {
     closeAll(this.#client, ...this.#server === undefined ? [] : [this.#server]);
   }
 }
-
-/** Why a connection is closed whose request breaks a rule before its head ends. */
-const BROKEN_HEAD = "by the server (a broken head did not end in time)";

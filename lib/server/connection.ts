@@ -19,16 +19,20 @@ import {
   type Service,
 } from "../http_message.ts";
 import { FAIR_TURNS, waitFor } from "../turns.ts";
-import { type AcceptedConnection, CLOSE_REASONS, closeReasonOf, Deadline, type ServerContext } from "./context.ts";
+import {
+  type AcceptedConnection,
+  CLOSE_REASONS,
+  closeReasonOf,
+  Deadline,
+  nextIdleOrder,
+  type ServerContext,
+} from "./context.ts";
 import { closeAll, isDisconnect } from "./disconnect.ts";
 import { Incoming } from "./incoming.ts";
 import { textResponse } from "./problem.ts";
 import { Reader } from "./reader.ts";
 import { overloaded } from "./request_content.ts";
 import { piecesOf, Sender } from "./sender.ts";
-
-/** Counts how often connections have become idle, for their order: the clock is too coarse. */
-let timesIdle = 0;
 
 /** A connection, from accept to close. */
 export class ServerConnection implements AcceptedConnection, Requester {
@@ -48,7 +52,7 @@ export class ServerConnection implements AcceptedConnection, Requester {
   /** A response that is pending or a stream. Whoever takes it must end its stream. */
   #slow: HttpResponse | Promise<HttpResponse> | undefined;
   #gone: AbortController | undefined;
-  #idleOrder = ++timesIdle;
+  #idleOrder = nextIdleOrder();
   /** Whether the last response was encoded, or no response follows. */
   #ended = false;
   #closed = false;
@@ -207,7 +211,7 @@ export class ServerConnection implements AcceptedConnection, Requester {
     } else if (!this.#incoming.idle) {
       if (waiting !== "a head") this.#deadline.set("a head", clock + limits.headTimeoutMs);
     } else {
-      this.#idleOrder = ++timesIdle;
+      this.#idleOrder = nextIdleOrder();
       this.#deadline.set("a request", clock + (stopping ? limits.shutdownIdleMs : limits.idleTimeoutMs));
     }
   }

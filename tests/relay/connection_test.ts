@@ -318,6 +318,29 @@ Deno.test("a refused request waits for the answers of those before it", async ()
   assert.equal((await client.receive()).head.status, 421);
 });
 
+Deno.test("a refused request behind a response that breaks a rule ends the connection", async () => {
+  await using relay = new Relayed();
+  const { client, upstream } = await relay.sent(`GET /a HTTP/1.1\r\n${HOST}\r\n`);
+  await upstream.until("\r\n\r\n");
+  const broken = "HTTP/1.1 200 OK\r\nA : b\r\n\r\n";
+  await upstream.send(broken);
+  const buffer = new Uint8Array(1000);
+  await client.conn.read(buffer);
+  await client.send("GET /b HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+  assert.equal(await client.receiveAll(), "");
+  assert.equal(relay.closed.length, 1);
+});
+
+Deno.test("a connection whose response breaks a rule is closed once it is idle for too long", async () => {
+  await using relay = new Relayed();
+  const { client, upstream } = await relay.sent(`GET /a HTTP/1.1\r\n${HOST}\r\n`);
+  await upstream.until("\r\n\r\n");
+  await upstream.send("HTTP/1.1 200 OK\r\nA : b\r\n\r\n");
+  await client.conn.read(new Uint8Array(1000));
+  relay.advance(600_001);
+  assert.equal(await client.receiveAll(), "");
+});
+
 Deno.test("a client that speaks TLS to the plain port gets one line", async () => {
   await using relay = new Relayed();
   const client = await relay.client();
