@@ -32,7 +32,7 @@ import { joined, type Observer } from "./server/context.ts";
 import { logLine } from "./server/exchange_log.ts";
 import { startTls } from "./server/tls_relay.ts";
 import { FALLBACK_COLUMNS } from "./limits.ts";
-import { painterFor, wrapMessage } from "./terminal.ts";
+import { isColored, painterFor, wrapMessage } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
 import { explanationText, refusalText } from "./traffic/explain/text.ts";
 import { allOf, tapped, TappedListener } from "./traffic/tap.ts";
@@ -74,7 +74,7 @@ export async function relay(options: RelayOptions): Promise<number> {
         width: columnsOf(Deno.stdout)?.() ?? FALLBACK_COLUMNS,
         sentenceWidth: columnsOf(Deno.stdout)?.(),
         all: false,
-        painter: painterFor(false),
+        painter: painterFor(isColored("auto")),
         masked: !showCredentials,
       }),
     fault: (error, unread, at, direction) =>

@@ -6,6 +6,7 @@
 
 import { hostOf } from "../address.ts";
 import type { Finding, Message } from "../exchange.ts";
+import { maskTarget } from "../masking.ts";
 import type { HostChange } from "./gate.ts";
 
 /** Returns what the server may take amiss in a request whose Host was changed. */
@@ -31,7 +32,7 @@ export function responseFindings({ head, exchange }: Message, secure: boolean): 
   const relay = URL.parse(`${secure ? "https" : "http"}://${authority}`);
   const target = location === undefined ? null : URL.parse(location, relay?.href);
   if (relay !== null && target !== null && target.origin !== relay.origin) {
-    const text = `Location leaves the relay: ${location} is not at ${relay.origin}`;
+    const text = `Location leaves the relay: ${maskTarget(location!)} is not at ${relay.origin}`;
     findings.push({ text, rule: "RFC 9110 §10.2.2" });
   }
   if (secure && hostOf(authority) === "localhost" && head.fields.get("strict-transport-security") !== undefined) {
