@@ -212,7 +212,8 @@ async function showOnPage(
   { file, connection, showCredentials }: ExplainOptions,
   { port, history }: PageChoice,
 ): Promise<number> {
-  const { RecordedPage, RecordedTraffic } = await import("./page.ts");
+  const { RecordedTraffic } = await import("./traffic/live/recording.ts");
+  const { RecordedPage } = await import("./page.ts");
   const traffic = new RecordedTraffic(history);
   const reader = new CaptureReader((event) => traffic.take(event), { connection });
   const notes: string[] = [];

@@ -36,7 +36,7 @@ import { aroundCaret } from "./traffic/explain/caret.ts";
 import { readingLines } from "./traffic/explain/text.ts";
 import { labelOfMasked, maskedReading, messageCredentials } from "./traffic/explain/credentials.ts";
 import { credentialsWithin, starCredentials } from "./masking.ts";
-import { RecordedTraffic } from "./traffic/live/recording.ts";
+import type { RecordedTraffic } from "./traffic/live/recording.ts";
 import { PageAccess } from "./traffic/live/access.ts";
 import { type MessageRange, PageService } from "./traffic/live/service.ts";
 import type { Closed, TrafficListener } from "./traffic.ts";
@@ -298,21 +298,24 @@ export class Page {
   }
 }
 
-export { RecordedTraffic };
-
 /** What the page of a recording needs to know. */
 export interface RecordedPageOptions extends Pick<PageOptions, "port" | "showCredentials" | "failed" | "key"> {
   /** What happened. */
   readonly traffic: RecordedTraffic;
-  /** The file's name, and when its first packet was captured. */
+  /** The file's name. */
   readonly name: string;
+  /** When its first packet was captured, in UTC. */
   readonly date: string;
   /** One line on each thing that is not shown. */
   readonly notes: readonly string[];
 }
 
 /** The page of a recording while it is open. */
-export class RecordedPage extends PageHost {
+export class RecordedPage {
+  /** The address to open, with the key. */
+  readonly url: string;
+  readonly #host: PageHost;
+
   /**
    * Opens the page on loopback.
    *
@@ -320,7 +323,7 @@ export class RecordedPage extends PageHost {
    */
   constructor({ traffic, name, date, notes, ...options }: RecordedPageOptions) {
     const { history, end } = traffic;
-    super({
+    this.#host = new PageHost({
       ...options,
       source: traffic,
       about: { keeps: history.last, recording: { name, date, end, notes } },
@@ -329,6 +332,12 @@ export class RecordedPage extends PageHost {
         return opened && { secure: opened.secure, host: opened.local.hostname, port: opened.local.port };
       },
     });
+    this.url = this.#host.url;
+  }
+
+  /** Ends the streams of events, then the page's server. */
+  close(): Promise<void> {
+    return this.#host.close();
   }
 }
 

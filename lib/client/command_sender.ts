@@ -88,7 +88,7 @@ export class CommandSender {
       if (command.kind === "ask") {
         throw new WrongInput(`the values are missing: post NAME ${describeFields(this.#words)}`);
       }
-      throw new WrongInput("only commands that send something work here, such as get all: help lists them");
+      throw new WrongInput("only commands that send something work here, as get all, or raw with its steps");
     } catch (error) {
       if (!(error instanceof WrongInput)) throw error;
       throw new HttpError(422, `Wrong Input: ${[error.message, ...error.command ? [error.command] : []].join(": ")}`);
