@@ -212,37 +212,18 @@ async function showOnPage(
   { file, connection, showCredentials }: ExplainOptions,
   { port, history }: PageChoice,
 ): Promise<number> {
-  const { RecordedTraffic } = await import("./traffic/live/recording.ts");
   const { RecordedPage } = await import("./page.ts");
-  const traffic = new RecordedTraffic(history);
-  const reader = new CaptureReader((event) => traffic.take(event), { connection });
-  const notes: string[] = [];
-  try {
-    reader.receive(start);
-    for await (const bytes of piecesOf(input)) reader.receive(bytes);
-    notes.push(...reader.end());
-  } catch (error) {
-    if (!(error instanceof CaptureError)) throw error;
-    throw cannotRead(file, error);
+  async function* pieces() {
+    yield start;
+    yield* piecesOf(input);
   }
-  traffic.finish();
-  checkConnections(file, connection, reader.connections);
-  if (traffic.missing > 0) {
-    notes.unshift(
-      `${counted(traffic.missing, "more event")} ${traffic.missing === 1 ? "is" : "are"} not shown, only the first ` +
-        `${traffic.history.last}: --page-history N shows more, --connection N one connection`,
-    );
-  }
-  const date = reader.start === undefined ? "" : new Date(reader.start / 1000).toISOString().slice(0, 16);
   const name = file === "-" ? "the input" : file.replace(/^.*[/\\]/, "");
-  const page = new RecordedPage({
-    port,
-    showCredentials,
-    traffic,
-    name,
-    date: `${date.replace("T", " ")} UTC`.trim(),
-    notes,
+  const page = await RecordedPage.open(pieces(), {
+    ...{ port, history, connection, showCredentials, name },
+    check: (connections) => checkConnections(file, connection, connections),
     failed: (error) => console.error(error),
+  }).catch((error) => {
+    throw error instanceof CaptureError ? cannotRead(file, error) : error;
   });
   await writeLine(Deno.stdout, `The traffic of ${name} is shown at ${page.url} (Ctrl-C stops)`);
   await new Promise<void>((resolve) => {

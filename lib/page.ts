@@ -7,7 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import config from "../deno.json" with { type: "json" };
-import { ByteBuffer, octetString } from "./bytes.ts";
+import { ByteBuffer, counted, octetString } from "./bytes.ts";
 import { PAGE_PORT, portProblem } from "./cli/addresses.ts";
 import { Failure } from "./cli/values.ts";
 import { authorityOf, type Endpoint } from "./address.ts";
@@ -36,7 +36,8 @@ import { aroundCaret } from "./traffic/explain/caret.ts";
 import { readingLines } from "./traffic/explain/text.ts";
 import { labelOfMasked, maskedReading, messageCredentials } from "./traffic/explain/credentials.ts";
 import { credentialsWithin, starCredentials } from "./masking.ts";
-import type { RecordedTraffic } from "./traffic/live/recording.ts";
+import { RecordedTraffic } from "./traffic/live/recording.ts";
+import { CaptureReader } from "./traffic/capture/reader.ts";
 import { PageAccess } from "./traffic/live/access.ts";
 import { type MessageRange, PageService } from "./traffic/live/service.ts";
 import type { Closed, TrafficListener } from "./traffic.ts";
@@ -299,15 +300,13 @@ export class Page {
 }
 
 /** What the page of a recording needs to know. */
-export interface RecordedPageOptions extends Pick<PageOptions, "port" | "showCredentials" | "failed" | "key"> {
-  /** What happened. */
-  readonly traffic: RecordedTraffic;
+export interface RecordedPageOptions extends Pick<PageOptions, "port" | "history" | "showCredentials" | "failed"> {
+  /** The only connection to show. */
+  readonly connection: number | undefined;
   /** The file's name. */
   readonly name: string;
-  /** When its first packet was captured, in UTC. */
-  readonly date: string;
-  /** One line on each thing that is not shown. */
-  readonly notes: readonly string[];
+  /** Receives the number of connections in the file before the page is opened. */
+  readonly check: (connections: number) => void;
 }
 
 /** The page of a recording while it is open. */
@@ -316,23 +315,45 @@ export class RecordedPage {
   readonly url: string;
   readonly #host: PageHost;
 
+  private constructor(host: PageHost) {
+    this.#host = host;
+    this.url = host.url;
+  }
+
   /**
-   * Opens the page on loopback.
+   * Reads a capture and opens the page on loopback.
    *
-   * @throws {Failure} If its port is taken.
+   * @param pieces The bytes of the file, each piece valid until the next one.
+   * @throws {CaptureError} If the file is no valid capture.
+   * @throws {Failure} If the port is taken.
    */
-  constructor({ traffic, name, date, notes, ...options }: RecordedPageOptions) {
-    const { history, end } = traffic;
-    this.#host = new PageHost({
+  static async open(pieces: AsyncIterable<Uint8Array>, options: RecordedPageOptions): Promise<RecordedPage> {
+    const { connection, name, check } = options;
+    const traffic = new RecordedTraffic(options.history);
+    const reader = new CaptureReader((event) => traffic.take(event), { connection });
+    for await (const bytes of pieces) reader.receive(bytes);
+    const notes = reader.end();
+    check(reader.connections);
+    traffic.finish();
+    const { history, end, missing } = traffic;
+    if (missing > 0) {
+      const events = `${counted(missing, "more event")} ${missing === 1 ? "is" : "are"} not shown`;
+      notes.unshift(`${events}, only the first ${history.last}: --page-history N, --connection N show others`);
+    }
+    const date = reader.start === undefined ? "" : new Date(reader.start / 1000).toISOString();
+    const host = new PageHost({
       ...options,
       source: traffic,
-      about: { keeps: history.last, recording: { name, date, end, notes } },
-      endpointOf: (connection) => {
-        const opened = traffic.serverOf(connection);
+      about: {
+        keeps: history.last,
+        recording: { name, date: date.replace(/^(.*)T(..:..).*$/, "$1 $2 UTC"), end, notes },
+      },
+      endpointOf: (number) => {
+        const opened = traffic.serverOf(number);
         return opened && { secure: opened.secure, host: opened.local.hostname, port: opened.local.port };
       },
     });
-    this.url = this.#host.url;
+    return new RecordedPage(host);
   }
 
   /** Ends the streams of events, then the page's server. */
