@@ -53,8 +53,9 @@ export interface TcpFacts {
   roundTrip?: number;
   /** The maximum segment size that each end announced. */
   readonly mss: Partial<Record<End, number>>;
-  /** Segments of each end whose octets had been sent before, and those that came late. */
+  /** Segments of each end whose octets had been sent before. */
   readonly repeated: Record<End, number>;
+  /** Segments of each end that came late: others had overtaken them. */
   readonly late: Record<End, number>;
   /** Whether packets of each end may have been left out of the reading; known once the connection ends. */
   readonly leftOut: Record<End, boolean>;

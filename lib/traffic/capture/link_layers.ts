@@ -24,8 +24,9 @@ export interface Segment {
   readonly flags: number;
   /** The window, without its scale. */
   readonly window: number;
-  /** The maximum segment size and the window's scale that a SYN announces (RFC 9293 §3.7.1, RFC 7323 §2.2). */
+  /** The maximum segment size that a SYN announces (RFC 9293 §3.7.1). */
   readonly mss?: number;
+  /** The window's scale that a SYN announces (RFC 7323 §2.2). */
   readonly windowScale?: number;
   /** The octets that were captured, valid as long as the packet. */
   readonly payload: Uint8Array;
@@ -37,8 +38,9 @@ export interface Segment {
 export interface LeftOut {
   /** What it is, as `packets of …`. */
   readonly what: string;
-  /** The addresses between which it was sent, in network order, if they are known. */
+  /** The sender's address in network order, if it is known. */
   readonly from?: string;
+  /** The receiver's address in network order, if it is known. */
   readonly to?: string;
 }
 

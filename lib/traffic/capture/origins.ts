@@ -26,8 +26,9 @@ export interface MessageOrigin {
   readonly end: number;
   /** The packets, of which those in the middle may be left out. */
   readonly packets: readonly number[];
-  /** How many pieces there are, and the octets of the largest. */
+  /** How many pieces there are. */
   readonly pieces: number;
+  /** The octets of the largest piece. */
   readonly largest: number;
   /** Whether they are reads or writes, not segments. */
   readonly isRecorded: boolean;

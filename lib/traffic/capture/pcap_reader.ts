@@ -28,6 +28,7 @@ export class PcapReader extends PacketFile {
     this.#take = take;
   }
 
+  /** Reads one block, and returns its length; 0 if more is needed. */
   protected override block(data: Uint8Array, view: DataView, at: number): number {
     if (this.#littleEndian === undefined) return this.#header(view, at);
     const start = at + PACKET_HEADER_BYTES;

@@ -54,6 +54,7 @@ export class PcapngReader extends PacketFile {
     this.#take = take;
   }
 
+  /** Reads one block, and returns its length; 0 if more is needed. */
   protected override block(data: Uint8Array, view: DataView, at: number): number {
     const available = data.length - at;
     if (available < BLOCK_START_BYTES) return 0;

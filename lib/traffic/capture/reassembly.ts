@@ -72,8 +72,9 @@ export class Flow<P> {
   /** The highest sequence number that the receiver has acknowledged; at first, that of the first octet. */
   #acknowledged = 0;
 
-  /** How many segments had octets that had been sent before, and how many only those that others had overtaken. */
+  /** How many segments had octets that had been sent before. */
   repeated = 0;
+  /** How many segments had only octets that others had overtaken. */
   late = 0;
 
   /** Creates a direction whose first sequence number is not known yet. */

@@ -128,7 +128,11 @@ export class MessagesJson implements MessagesView {
   /** Exchanges that are not printed, in their order. */
   readonly #waiting = new Map<Exchange, ExchangeJson>();
 
-  /** @param all Whether messages have their content and rows. */
+  /**
+   * Writes no exchange yet.
+   *
+   * @param all Whether messages have their content and rows.
+   */
   constructor(all: boolean) {
     this.#all = all;
   }
