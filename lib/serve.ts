@@ -158,9 +158,9 @@ function logTo(writer: BatchWriter, { verbose, logFormat, showCredentials }: Ser
 }
 
 /** Returns a log that prints exchanges, or with `--quiet` only counts them. */
-function exchangeLog(writer: BatchWriter, { quiet }: ServeOptions): ExchangeLog {
+function exchangeLog(writer: BatchWriter, { quiet, showCredentials }: ServeOptions): ExchangeLog {
   const print = (exchange: LoggedExchange) => writer.print(logLine("exchange", exchange));
-  return new ExchangeLog(quiet ? () => {} : print, (status) => STATUS_MEANINGS[status]?.[1]);
+  return new ExchangeLog(quiet ? () => {} : print, (status) => STATUS_MEANINGS[status]?.[1], showCredentials);
 }
 
 /**

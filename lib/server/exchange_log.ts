@@ -6,6 +6,7 @@
 
 import { octetString } from "../bytes.ts";
 import { type HttpError, type HttpResponse, isInterim } from "../http_message.ts";
+import { maskTarget } from "../masking.ts";
 import { escapeJson } from "../terminal.ts";
 import type { Observer } from "./context.ts";
 
@@ -65,17 +66,23 @@ export class ExchangeLog {
   exchanges = 0;
   readonly #ended: (exchange: LoggedExchange) => void;
   readonly #ruleOf: (status: number) => string | undefined;
+  readonly #showCredentials: boolean;
   readonly #now: () => number;
   readonly #open = new Map<number, { readonly peer: string; readonly exchanges: OpenExchange[] }>();
 
-  /** Creates a log that passes on each exchange when it has ended. `ruleOf` returns the section with a status. */
+  /**
+   * Creates a log that passes on each exchange when it has ended. `ruleOf` returns the section with a status. Passwords
+   * in targets are replaced by their length unless `showCredentials`.
+   */
   constructor(
     ended: (exchange: LoggedExchange) => void,
     ruleOf: (status: number) => string | undefined,
+    showCredentials = false,
     now: () => number = () => performance.now(),
   ) {
     this.#ended = ended;
     this.#ruleOf = ruleOf;
+    this.#showCredentials = showCredentials;
     this.#now = now;
   }
 
@@ -169,7 +176,8 @@ export class ExchangeLog {
     const ms = Math.round((now - (since ?? now)) * 100) / 100;
     const { peer } = this.#open.get(connection)!;
     const sizes = { requestOctets, responseOctets, ms };
-    this.#ended({ peer, connection, method, target, status, ...sizes, reason, detail, rule });
+    const shown = this.#showCredentials ? target : target && maskTarget(target);
+    this.#ended({ peer, connection, method, target: shown, status, ...sizes, reason, detail, rule });
   }
 }
 

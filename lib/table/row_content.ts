@@ -6,6 +6,7 @@
 
 import { type FieldLine, type FieldProblem, type Fields, HttpError, percentDecoded } from "../http_message.ts";
 import { MAX_NAME_BYTES } from "../limits.ts";
+import { maskTarget } from "../masking.ts";
 
 const ENCODER = new TextEncoder();
 const SLASH = 0x2f;
@@ -17,7 +18,7 @@ const SLASH = 0x2f;
  */
 export function rowName(path: string): string {
   if (path.indexOf("/", 1) > 0) {
-    throw new HttpError(404, `Nothing is at ${path}: a row is at /NAME, and a name has no /`);
+    throw new HttpError(404, `Nothing is at ${maskTarget(path)}: a row is at /NAME, and a name has no /`);
   }
   // Without a percent sign, a valid path is visible ASCII: it needs no decoding, and only its length can be wrong.
   const encoded = path.indexOf("%") >= 0;

@@ -34,6 +34,7 @@ async function talk(
       exchanges.push(JSON.parse(JSON.stringify(exchange)));
     },
     (status) => `section of ${status}`,
+    false,
     () => performance.now() + offset,
   );
   await using server = startServer(handler, { observer: log.observer, limits });
@@ -210,6 +211,20 @@ Deno.test("a client that leaves before the response: what was sent of it, and wh
   }, 1);
   assert.equal(unanswered.reason, "by the client");
   assert.deepEqual([unanswered.status, unanswered.responseOctets, unanswered.target], [undefined, 0, "/a"]);
+});
+
+Deno.test("a password in a target is replaced by its length, unless credentials are shown", () => {
+  for (const showCredentials of [false, true]) {
+    const targets: unknown[] = [];
+    const { observer } = new ExchangeLog(({ target }) => targets.push(target), () => undefined, showCredentials);
+    observer.opened!(1, "p");
+    for (const target of ["//me:secret@b/", "/?of=http://me:secret@b/"]) {
+      observer.abandoned!(1, `GET ${target} HTTP/1.1\r\n`, new Uint8Array(), 20);
+    }
+    observer.closed!(1, "by the client (reset)", 0);
+    const password = showCredentials ? "secret" : "(6 octets)";
+    assert.deepEqual(targets, [`//me:${password}@b/`, `/?of=http://me:${password}@b/`]);
+  }
 });
 
 Deno.test("a request that a reset cuts off is one exchange without a response", () => {

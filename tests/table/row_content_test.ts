@@ -22,6 +22,7 @@ Deno.test("a name is percent-decoded from a path, and encoded into one", () => {
 
 const paths: [path: string, refusal: string][] = [
   ["/a/b", "404 Nothing is at /a/b: a row is at /NAME, and a name has no /"],
+  ["//me:ab@b", "404 Nothing is at //me:(2 octets)@b: a row is at /NAME, and a name has no /"],
   ["//b", "404 Nothing is at //b: a row is at /NAME, and a name has no /"],
   ["/a%2Fb", "400 The row's name may not hold a /"],
   ["/.", "400 The row's name must not be ., which stands for another place in a path"],
