@@ -46,7 +46,7 @@ export const LOCAL_COMMANDS: readonly string[] = [
 
 /** Words for commands in other programs, and the command here. */
 const OTHER_WORDS: { readonly [word: string]: string } = {
-  ...{ update: "put or patch", set: "put", edit: "patch", change: "patch", modify: "patch" },
+  ...{ update: "put or patch", set: "put", edit: "patch", change: "patch", modify: "patch", del: "delete" },
   ...{ add: "post", create: "post", insert: "post", new: "post", remove: "delete", rm: "delete", erase: "delete" },
   ...{ list: "get", ls: "get", show: "get", find: "get", fetch: "get", bye: "q", close: "q", end: "q", stop: "q" },
 };

@@ -134,6 +134,7 @@ const commands: [line: string, shown: string | RegExp, table?: TableWords][] = [
   ["GET/ Pingping", 'wrong: "GET/" is not a command: did you mean get /Pingping?'],
   ["get/Pingping", 'wrong: "get/Pingping" is not a command: did you mean get /Pingping?'],
   ["update a b=c", 'wrong: "update" is not a command: did you mean put or patch?'],
+  ["del a", 'wrong: "del" is not a command: did you mean delete?'],
   ["bye", 'wrong: "bye" is not a command: did you mean q?'],
   ["constructor", /^wrong: "constructor" is not a command: use get, /],
   ["get api/users", "wrong: no row has a / in its name: did you mean get /api/users?"],
