@@ -114,14 +114,31 @@ const LINK_NAMES: Readonly<Record<number, string>> = {
   249: "USB",
   253: "netlink",
 };
-/** Other protocols over IP and UDP that hold packets. */
-const IP_TUNNELS: Readonly<Record<number, string>> = { 50: "encrypted IP (ESP, RFC 4303)", 115: "L2TP tunnels" };
+/** Other protocols over Ethernet, IP and UDP that hold packets. */
+const ETHERNET_TUNNELS: Readonly<Record<number, string>> = {
+  0x22eb: "ERSPAN tunnels",
+  0x22f3: "TRILL (RFC 6325)",
+  0x4305: "B.A.T.M.A.N. tunnels",
+  0x88be: "ERSPAN tunnels",
+  0x88e5: "encrypted Ethernet (MACsec, IEEE 802.1AE)",
+  0x88e7: "Ethernet in Ethernet (IEEE 802.1ah)",
+  0x894f: "service chains (NSH, RFC 8300)",
+};
+const IP_TUNNELS: Readonly<Record<number, string>> = {
+  50: "encrypted IP (ESP, RFC 4303)",
+  108: "compressed IP (IPComp, RFC 3173)",
+  115: "L2TP tunnels",
+};
 const UDP_TUNNELS: Readonly<Record<number, string>> = {
   1701: "L2TP tunnels",
   2152: "GTP tunnels",
   3544: "Teredo tunnels",
   4500: "encrypted IP in UDP (RFC 3948)",
+  4790: "VXLAN-GPE tunnels",
+  6080: "GUE tunnels",
   6081: "GENEVE tunnels",
+  6635: "MPLS in UDP (RFC 7510)",
+  8472: "VXLAN tunnels at Linux's own port",
   51820: "WireGuard tunnels",
 };
 const VXLAN_PORT = 4789;
@@ -178,12 +195,8 @@ function byType(place: Place, type: number, at: number): Found {
       return ppp(place, at);
     case 0x6558:
       return ethernet(place, at);
-    case 0x88be:
-    case 0x22eb:
-      return { what: "ERSPAN tunnels" };
-    case 0x88e5:
-      return { what: "encrypted Ethernet (MACsec, IEEE 802.1AE)" };
   }
+  return ETHERNET_TUNNELS[type] === undefined ? undefined : { what: ETHERNET_TUNNELS[type] };
 }
 
 /** Logical link control (IEEE 802.2), alone or with SNAP (RFC 1042). */
@@ -197,8 +210,10 @@ function llc(place: Place, at: number): Found {
 /** Passes over labels (RFC 3032); what they carry is told by its first bits. */
 function mpls(place: Place, at: number): Found {
   while ((place.view.getUint8(at + 2) & 1) === 0) at += 4;
-  // A control word stands before Ethernet (RFC 4385).
-  return place.view.getUint8(at + 4) >> 4 === 0 ? ethernet(place, at + 8) : ip(place, at + 4);
+  const first = place.view.getUint8(at + 4) >> 4;
+  if (first === 4 || first === 6) return ip(place, at + 4);
+  // A control word may stand before Ethernet (RFC 4385).
+  return (first === 0 ? ethernet(place, at + 8) : undefined) ?? ethernet(place, at + 4);
 }
 
 /** The Point-to-Point Protocol (RFC 1661), whose address and the first octet of whose protocol may be left out. */
@@ -303,7 +318,7 @@ function content(
   isFragment: boolean,
 ): Found {
   const { bytes, view } = place;
-  const holdsTcp = [TCP, 4, 41, 47, 50, 51, 97, 115, 137].includes(protocol);
+  const holdsTcp = [TCP, 4, 41, 47, 51, 97, 137].includes(protocol) || IP_TUNNELS[protocol] !== undefined;
   if (isFragment) {
     const [from, to] = [0, 1].map((i) =>
       octetString(bytes, addresses.at + i * addresses.bytes, addresses.at + (i + 1) * addresses.bytes)
