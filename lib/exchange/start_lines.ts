@@ -32,7 +32,9 @@ const OTHERS: readonly [name: string, client: RegExp, server?: RegExp][] = [
   ["ICAP (RFC 3507 §4.3.2)", /^[!-~]+ [!-~]+ ICAP\/\d\.\d\r?\n/, /^ICAP\/\d/],
   ["SSH (RFC 4253 §4.2)", /^SSH-[12]\./, /^SSH-[12]\./],
   ["SMTP (RFC 5321 §3.1)", /^(?:EHLO|HELO)[ \r\n]/i, /^220[ -][^\r\n]*SMTP/i],
-  ["FTP (RFC 959 §4.1)", /^USER [^\r\n]*\r?\n/i, /^220[ -][^\r\n]*FTP/i],
+  // Its client's first words are those of FTP; Redis answers +OK alone.
+  ["POP3 (RFC 1939 §4)", /^CAPA\r?\n/i, /^\+OK [^\r\n]*\r?\n/],
+  ["FTP (RFC 959 §4.1)", /^USER [^ \r\n]+\r?\n/i, /^220[ -][^\r\n]*FTP/i],
   ["FastCGI (FastCGI 1.0 §3.3)", /^\x01\x01..\0\x08/s, /^\x01[\x03\x06\x07]../s],
   [PROXY_LINE, /^PROXY (?:TCP[46]|UNKNOWN)[ \r]|^\r\n\r\n\0\r\nQUIT\n/],
 ];
