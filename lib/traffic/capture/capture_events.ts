@@ -57,7 +57,10 @@ export interface TcpFacts {
   readonly repeated: Record<End, number>;
   /** Segments of each end that came late: others had overtaken them. */
   readonly late: Record<End, number>;
-  /** Whether packets of each end may have been left out of the reading; known once the connection ends. */
+  /**
+   * Whether packets of each end may be missing: left out of the reading, which is known once the connection ends, or
+   * before the capture's first or acknowledged alone, which is known of the client's at once.
+   */
   readonly leftOut: Record<End, boolean>;
 }
 

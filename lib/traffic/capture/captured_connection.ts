@@ -179,6 +179,8 @@ export class CapturedConnection {
       if (!isSyn && side === this.#client) this.#endHandshake(packet);
     }
     this.#hasOctets ||= length > 0;
+    // What is told now may answer what was acknowledged, and not captured.
+    if (length > 0 && otherSide(side) === this.#client) this.#tcp.leftOut.client ||= other.flow.isBehind;
     own.flow.segment(isSyn ? sequence + 1 >>> 0 : sequence, payload, length, (flags & FIN) !== 0, packet);
     const by = this.#endOf(side);
     this.#tcp.repeated[by] = own.flow.repeated;
@@ -268,7 +270,7 @@ export class CapturedConnection {
   #noteLeftOut(): void {
     for (const side of [0, 1] as const) {
       const isLeftOut = this.#context.isLeftOut(this.#sides[side], this.#sides[otherSide(side)]);
-      this.#tcp.leftOut[this.#endOf(side)] = isLeftOut;
+      this.#tcp.leftOut[this.#endOf(side)] ||= isLeftOut;
     }
   }
 
@@ -370,6 +372,8 @@ export class CapturedConnection {
     const [local, remote] = this.#client === 1 ? addresses : addresses.toReversed();
     const { number } = packet;
     const { isStreamKnown } = this.#context;
+    // A request may have come before.
+    this.#tcp.leftOut.client ||= !this.#startCaptured;
     const opened = {
       ...{ local, remote, secure: this.#secure, startCaptured: this.#startCaptured, tcp: this.#tcp },
       stream: isStreamKnown ? this.number - 1 : undefined,

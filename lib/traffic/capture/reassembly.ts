@@ -93,6 +93,11 @@ export class Flow<P> {
     return this.#next === undefined ? 0 : Math.max(0, distance(this.#acknowledged, this.#next));
   }
 
+  /** Whether its receiver has acknowledged more than was captured. */
+  get isBehind(): boolean {
+    return distance(this.#sent, this.#acknowledged) > 0;
+  }
+
   /** Returns how far a sequence number is from the next one that its receiver expects: 0 if it may be the very one. */
   ahead(sequence: number): number {
     const isNext = sequence === this.#next || sequence === this.#sent || sequence === this.#acknowledged;

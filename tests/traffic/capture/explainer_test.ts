@@ -66,6 +66,22 @@ Deno.test("connections that overlap are explained one after the other", () => {
   );
 });
 
+Deno.test("a response to a request of which only the acknowledgment was captured says so, in its turn or later", () => {
+  const turns: Turn[] = [`>x ${GET}`, `< ${OK}`, `> ${GET}`, `< ${OK}`];
+  const { text, valid } = explained(interleaved([talk(turns), talk(turns, 40_001)]));
+  for (const line of outline(text).filter((line) => line.startsWith("response 1"))) {
+    assert.match(line, /, to a request that was not captured, from packet \d+$/);
+  }
+  assert.equal(
+    outline(text).filter((line) => line === "-- 27 octets of the client not captured (before packet 9)").length,
+    1,
+  );
+  assert.doesNotMatch(text, /to no request here/);
+  assert.equal(valid, false);
+  const unseen = outline(explained(talk([`< ${OK}`, `> ${GET}`, `< ${OK}`]).slice(3)).text);
+  assert.equal(unseen[1], "response 1 at 0.000000 s, to a request that was not captured, from packet 1");
+});
+
 Deno.test("one connection alone keeps its number", () => {
   const { text, connections } = explained([...TALK, ...talk([`> ${GET}`], 40_001), ...talk([], 40_002)], {
     connection: 2,
