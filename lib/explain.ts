@@ -72,7 +72,10 @@ async function explainMessages(
   { file, answers, all, crlf, json, list }: ExplainOptions,
   layout: ExplainTextOptions,
 ): Promise<number> {
-  if (start.length === 0) throw new Failure(`${inputName(file)} holds no octets, so there is no message`);
+  if (start.length === 0) {
+    if (input.damage !== undefined) throw new Failure(`${inputName(file)}: ${input.damage}`);
+    throw new Failure(`${inputName(file)} holds no octets, so there is no message`);
+  }
   const methods = [...answers];
   const bareLine = crlf ? undefined : bareFirstLine(start);
   const turns = new Turns({

@@ -73,6 +73,7 @@ export function inputName(file: string): string {
 }
 
 const GZIP_MAGIC = "1f8b08";
+const SMALLEST_PIECE_BYTES = 8;
 
 /**
  * The octets of a source, expanded if they are gzip. A few may expand to gigabytes, so one piece of 16 KiB is made at a
@@ -87,6 +88,8 @@ class Expanded implements Source {
   /** Whether it has octets to expand, and whether there will be no more of what it makes. */
   #works = false;
   #hasEnded = false;
+  /** How many octets have come to be expanded. */
+  #fed = 0;
   #wake = () => {};
   damage: string | undefined;
 
@@ -136,8 +139,10 @@ class Expanded implements Source {
   }
 
   async #feed(): Promise<void> {
-    const piece = new Uint8Array(EXPANDED_BYTES);
+    // An error takes with it all that its piece makes, so a piece is a small part of what has come.
+    const piece = new Uint8Array(Math.min(EXPANDED_BYTES, Math.max(SMALLEST_PIECE_BYTES, this.#fed >> 6)));
     const count = await this.#source.read(piece);
+    this.#fed += count ?? 0;
     // What follows the last member is ignored.
     if (this.#hasEnded) return;
     if (count !== null) return this.#write(piece.subarray(0, count));

@@ -59,6 +59,25 @@ Deno.test("a gzip file that is cut off is read as far as it goes", async () => {
   assert.equal(input.damage, "the gzip file is cut off");
 });
 
+for (
+  const [what, damaged] of [
+    ["whose sum is wrong", (file: Uint8Array) => file.with(-8, file.at(-8)! ^ 1)],
+    ["with other octets behind it", (file: Uint8Array) => joined([file, Uint8Array.from([1, 2, 3])])],
+  ] as const
+) {
+  Deno.test(`a gzip file ${what} is read as far as it goes`, async () => {
+    using folder = new TempFolder();
+    for (const octets of [NOISE.subarray(0, 1000), NOISE]) {
+      Deno.writeFileSync(folder.file("f"), damaged(gzipSync(octets)));
+      using input = await openFile(folder.file("f"));
+      const read = await all(input);
+      assert(read.length > 0.98 * octets.length, `${read.length} octets`);
+      assert.deepEqual(read, octets.subarray(0, read.length));
+      assert.match(input.damage!, /^the gzip file is damaged: incorrect (?:data|header) check$/);
+    }
+  });
+}
+
 Deno.test("a gzip file that expands to very much is expanded in small pieces", async () => {
   using folder = new TempFolder();
   Deno.writeFileSync(folder.file("f"), gzipSync(new Uint8Array(100 * 1024 * 1024)));
