@@ -87,12 +87,14 @@ export async function relay(options: RelayOptions): Promise<number> {
   const shared = {
     rule: new HostRule(endpoint, keepHost, !isLoopback(addr.hostname)),
     dial: (connection: number, cancel: AbortSignal) =>
-      dial(endpoint, {
-        timeoutMs,
-        caCerts,
-        startTls,
-        tap: told && ((conn) => tapped(conn, "client", connection, told)),
-      }, cancel),
+      Server.withDescriptors(() =>
+        dial(endpoint, {
+          timeoutMs,
+          caCerts,
+          startTls,
+          tap: told && ((conn) => tapped(conn, "client", connection, told)),
+        }, cancel)
+      ),
     answerMs,
     explains: options.explain && printer !== undefined,
     observer: joined<RelayObserver>([...observers, { noted }]),

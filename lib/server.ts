@@ -180,6 +180,21 @@ export class Server {
     }
   }
 
+  /**
+   * Opens something that needs descriptors. While the system lacks them, connections that are idle for longest give way.
+   */
+  static async withDescriptors<Opened>(open: () => Promise<Opened>): Promise<Opened> {
+    for (;;) {
+      try {
+        return await open();
+      } catch (error) {
+        if (scarcity(error) !== "descriptors" || !Server.#closeIdlest()) throw error;
+        // What was closed is free with the next turn.
+        await new Promise((resolve) => setTimeout(resolve, 0));
+      }
+    }
+  }
+
   /** Closes the connection that is idle for longest, whichever server it is of. Returns whether there was one. */
   static #closeIdlest(): boolean {
     let idlest: AcceptedConnection | undefined;

@@ -1,7 +1,7 @@
 /** What a server does when it has no descriptors left: a process of its own, with a low limit. */
 
 import assert from "node:assert/strict";
-import { ROOT } from "./serve_process.ts";
+import { ROOT, ServeProcess } from "./serve_process.ts";
 import { Peer } from "./support.ts";
 
 /** Fewer than the connections that a test makes, but more than the program has open when it starts. */
@@ -10,15 +10,19 @@ const CLIENTS = 48;
 const GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const TLS = `${ROOT}tests/testdata/tls/`;
 
-/** Starts `serve` with a low limit. Returns the addresses that it prints. */
-async function limitedServer(args: string[], lines: number): Promise<[child: Deno.ChildProcess, urls: URL[]]> {
+/** Starts `serve`, or another command, with a low limit. Returns the addresses that it prints. */
+async function limitedServer(
+  args: string[],
+  lines: number,
+  command = ["serve"],
+): Promise<[child: Deno.ChildProcess, urls: URL[]]> {
   const child = new Deno.Command("sh", {
     args: [
       "-c",
       `ulimit -n ${LIMIT} && exec "$0" run --no-prompt --allow-net --allow-read "$@"`,
       Deno.execPath(),
       `${ROOT}main.ts`,
-      ...["serve", "--quiet", "--port", "0", ...args],
+      ...[...command, "--quiet", "--port", "0", ...args],
     ],
     stdout: "piped",
     stderr: "piped",
@@ -78,6 +82,20 @@ limitTest("at the limit of descriptors the page is served", async () => {
   const { head } = await peer.exchange(`GET /${page.search} HTTP/1.1\r\nHost: ${page.host}\r\n\r\n`);
   assert.equal(head.status, 200);
   for (const { conn } of [...peers, peer]) conn.close();
+  child.kill("SIGTERM");
+  await Promise.all([child.status, child.stderr.cancel()]);
+});
+
+limitTest("at the limit of descriptors a relay still reaches its server for every new client", async () => {
+  await using server = await ServeProcess.start(["--quiet"]);
+  const [child, [{ port }]] = await limitedServer([], 1, ["relay", `127.0.0.1:${server.port}`]);
+  const peers: Peer[] = [];
+  for (let i = 0; i < CLIENTS; i++) {
+    const peer = new Peer(await Deno.connect({ hostname: "127.0.0.1", port: Number(port) }));
+    peers.push(peer);
+    assert.equal((await peer.exchange(GET)).head.status, 200, `client ${i + 1}`);
+  }
+  for (const peer of peers) peer.close();
   child.kill("SIGTERM");
   await Promise.all([child.status, child.stderr.cancel()]);
 });
