@@ -58,7 +58,9 @@ export interface ServeOptions extends Omit<Options<typeof SERVE_FLAGS>, "store" 
 }
 
 /** Options of `relay`: those of its flags, and the server. */
-export interface RelayOptions extends Options<typeof RELAY_FLAGS> {
+export interface RelayOptions extends Omit<Options<typeof RELAY_FLAGS>, "page"> {
+  /** The page that shows the traffic, if requested. */
+  readonly page: PageChoice | undefined;
   /** The server. */
   readonly endpoint: Endpoint;
   /** How long to wait for an answer, in milliseconds; `undefined` for any time. */
@@ -148,7 +150,7 @@ export function parseCommandLine(args: readonly string[]): Invocation {
       return { kind: "connect", options, files: { read: [...read, ...named], write, readsLater } };
     }
     case "relay": {
-      const parsed = parseFlags(rest, RELAY_FLAGS);
+      const parsed = parseFlags(withPagePort(rest), RELAY_FLAGS);
       if (parsed.help) return { kind: "text", text: helpOf("relay") };
       return { kind: "relay", options: relayOptions(parsed), files: parsed.files };
     }
@@ -257,11 +259,12 @@ function relayOptions({ options, positionals, given }: Parsed<typeof RELAY_FLAGS
   }
   const endpoint = serverAddress(positionals[0], "relay", "clients send their own", "relay");
   const answerMs = given.has("timeout") ? options.timeoutMs : undefined;
-  return { ...options, endpoint, answerMs, tls: listeningTls(options, given), limits: serverLimits(options) };
+  const page = pageChoice(options);
+  return { ...options, page, endpoint, answerMs, tls: listeningTls(options, given), limits: serverLimits(options) };
 }
 
 function pageChoice(
-  { page, pageHistory }: Pick<Options<typeof SERVE_FLAGS>, "page" | "pageHistory">,
+  { page, pageHistory }: Pick<Options<typeof SERVE_FLAGS>, "page"> & { readonly pageHistory?: number },
 ): PageChoice | undefined {
   if (pageHistory !== undefined && page === undefined) throw new UsageError("--page-history needs --page");
   if (page === undefined) return undefined;

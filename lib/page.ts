@@ -19,6 +19,7 @@ import { defaultFields, describeFields, type TableWords } from "./client/items.t
 import {
   CLIENT_TIMEOUT_MS,
   PAGE_COMMAND_BYTES,
+  PAGE_HISTORY_EVENTS,
   PAGE_MESSAGE_BYTES,
   PAGE_REASON_MS,
   PAGE_ROWS,
@@ -31,7 +32,7 @@ import { Server } from "./server.ts";
 import type { Table } from "./table.ts";
 import { Feed, type FeedSource } from "./traffic/live/feed.ts";
 import { Journal } from "./traffic/live/journal.ts";
-import { degreeSentence, explainOctets, readable } from "./exchange.ts";
+import { degreeSentence, explainOctets, type Finding, readable } from "./exchange.ts";
 import { aroundCaret } from "./traffic/explain/caret.ts";
 import { readingLines } from "./traffic/explain/text.ts";
 import { labelOfMasked, maskedReading, messageCredentials } from "./traffic/explain/credentials.ts";
@@ -62,8 +63,10 @@ export interface PageOptions {
   readonly caCerts: readonly string[];
   /** What commands may name. */
   readonly words: TableWords;
-  /** The table itself, which tells the page what it does. */
-  readonly table: Pick<Table, "contents" | "observer">;
+  /** The table itself, which tells the page what it does; without one, none is shown. */
+  readonly table?: Pick<Table, "contents" | "observer">;
+  /** The server behind a relay, of which both sides are shown. */
+  readonly relayTo?: Endpoint;
   /** Receives what goes wrong. */
   readonly failed: (error: unknown) => void;
   /** Receives the system's reason when the page cannot accept a connection. */
@@ -74,6 +77,15 @@ export interface PageOptions {
 
 /** Columns of the line with the octet that breaks a rule. */
 const FAULT_COLUMNS = 64;
+/** Changes of a relay that are kept of one connection. */
+const MAX_CHANGES = 1000;
+
+/** A Host that a relay has changed: where its value starts, what it was, and what it became. */
+interface Change {
+  readonly start: number;
+  readonly from: string;
+  readonly to: string;
+}
 
 /**
  * The page's own server has few clients, all on this machine: one that has left does not keep its place, and one that
@@ -98,6 +110,8 @@ interface HostOptions extends Pick<PageOptions, "port" | "showCredentials" | "fa
   readonly about: Record<string, unknown>;
   /** The server of a connection, for commands that can be copied. */
   readonly endpointOf: (connection: number) => Endpoint | undefined;
+  /** Returns what else there is to say of a message. */
+  readonly findingsOf?: (range: MessageRange) => readonly Finding[];
   /** Executes a command, see {@linkcode PageSource.command}; without it there are none. */
   readonly command?: (line: string, signal: AbortSignal) => Promise<string>;
 }
@@ -166,7 +180,10 @@ class PageHost {
           ? { start, end, kind, label: labelOfMasked(row), rule }
           : { start, end, kind, label, rule, parts };
       }),
-      findings,
+      findings: [
+        ...this.#options.findingsOf?.({ connection, direction, from, to, method, whole: complete }) ?? [],
+        ...findings,
+      ],
       fault: fault && {
         detail: degreeSentence(fault.detail, fault.degree),
         rule: fault.degree.rule,
@@ -215,6 +232,8 @@ export class Page {
   readonly #journal: Journal;
   readonly #host: PageHost;
   readonly #sender: CommandSender;
+  /** What a relay has changed, by the numbers of connections. */
+  readonly #changes = new Map<number, Change[]>();
   /** Connections whose end is not told yet, by their numbers. */
   readonly #ending = new Map<number, { readonly event: Closed; readonly timer: ReturnType<typeof setTimeout> }>();
   readonly #timer: ReturnType<typeof setInterval>;
@@ -229,20 +248,25 @@ export class Page {
     const journal = this.#journal = new Journal({
       maxEvents: options.history,
       messageLimits,
-      askTable: () => options.table.contents(PAGE_ROWS, PAGE_TABLE_BYTES),
+      askTable: options.table && (() => options.table!.contents(PAGE_ROWS, PAGE_TABLE_BYTES)),
+      relays: options.relayTo !== undefined,
       failed,
     });
     const table = `${endpoint.secure ? "https" : "http"}://${authorityOf(endpoint)}`;
-    const example = `get all · post NAME ${describeFields(options.words)} · delete NAME · raw "…" · help`;
+    const relay = options.relayTo && authorityOf(options.relayTo);
+    const example = relay !== undefined
+      ? 'get / · head / · raw "…" · help'
+      : `get all · post NAME ${describeFields(options.words)} · delete NAME · raw "…" · help`;
     this.#host = new PageHost({
       ...options,
       source: journal,
-      about: { table, keeps: options.history, example },
+      about: { table, keeps: options.history, example, relay },
+      findingsOf: (range) => this.#changesIn(range),
       endpointOf: () => endpoint,
       command: (line, signal) => this.#sender.send(line, signal),
     });
     this.url = this.#host.url;
-    options.table.observer = journal.takeTable;
+    if (options.table !== undefined) options.table.observer = journal.takeTable;
     let lines = "";
     const transcript = new Transcript({
       write: (text) => void (lines += text),
@@ -250,7 +274,9 @@ export class Page {
       timeoutMs: CLIENT_TIMEOUT_MS,
     });
     let connections = 0;
-    const told = allOf([journal.take, (event) => transcript.tell(event)])!;
+    // A relay's connections at the client's end are those to its server.
+    const follow = relay === undefined ? [journal.take] : [];
+    const told = allOf([...follow, (event) => transcript.tell(event)])!;
     this.#sender = new CommandSender({
       ...options,
       defaults: defaultFields(endpoint, config.version),
@@ -268,7 +294,7 @@ export class Page {
 
   /** Receives the events of the table's connections. */
   readonly take: TrafficListener = (event) => {
-    if (event.kind !== "closed") return this.#journal.take(event);
+    if (event.kind !== "closed" || event.end === "client") return this.#journal.take(event);
     // The server says why once all that it does for the connection has ended.
     const timer = setTimeout(() => this.#ended(event), PAGE_REASON_MS);
     this.#ending.set(event.connection, { event, timer });
@@ -280,6 +306,21 @@ export class Page {
     if (ending === undefined) return;
     clearTimeout(ending.timer);
     this.#ended({ ...ending.event, reason });
+  }
+
+  /** Receives that a relay passes a Host with another value. */
+  changed(connection: number, change: Change): void {
+    const changes = this.#changes.get(connection) ?? [];
+    this.#changes.set(connection, [...changes, change].slice(-MAX_CHANGES));
+    // Of the oldest connections there is no event left.
+    if (this.#changes.size > PAGE_HISTORY_EVENTS) this.#changes.delete(this.#changes.keys().next().value!);
+  }
+
+  #changesIn({ connection, direction, from, to }: MessageRange): Finding[] {
+    const changes = direction === "request" ? this.#changes.get(connection) ?? [] : [];
+    return changes.filter(({ start }) => start >= from && start < to).map((change) => {
+      return { text: `changed on the way: Host: ${change.from} -> ${change.to}`, rule: "RFC 9110 §7.2" };
+    });
   }
 
   #ended(event: Closed): void {

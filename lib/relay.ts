@@ -8,20 +8,24 @@ import { authorityOf, type Endpoint, isLoopback } from "./address.ts";
 import { writeLine } from "./bytes.ts";
 import type { RelayOptions } from "./cli.ts";
 import { readCertificates } from "./cli/files.ts";
+import { DEFAULT_FIELDS } from "./cli/flags.ts";
 import { UsageError } from "./cli/values.ts";
 import { dial } from "./client.ts";
-import { REQUEST_LIMITS } from "./limits.ts";
+import { HttpError } from "./http_message.ts";
+import { FALLBACK_COLUMNS, REQUEST_LIMITS } from "./limits.ts";
 import {
   columnsOf,
   exposure,
   listen,
   Outputs,
+  reachable,
   readIdentity,
   record,
   stopSignal,
   TAPPED_READ_BYTES,
   urlOf,
 } from "./listening.ts";
+import type { Page, PageOptions } from "./page.ts";
 import { RelayConnection } from "./relay/connection.ts";
 import { ExchangeLines } from "./relay/exchange_lines.ts";
 import { HostRule } from "./relay/host_rule.ts";
@@ -31,7 +35,8 @@ import { Server } from "./server.ts";
 import { joined, type Observer } from "./server/context.ts";
 import { logLine } from "./server/exchange_log.ts";
 import { startTls } from "./server/tls_relay.ts";
-import { FALLBACK_COLUMNS } from "./limits.ts";
+import { FILTER_OPERATORS } from "./table/query.ts";
+import { RowSchema } from "./table/row_schema.ts";
 import { isColored, painterFor, wrapMessage } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
 import { explanationText, refusalText } from "./traffic/explain/text.ts";
@@ -59,9 +64,17 @@ export async function relay(options: RelayOptions): Promise<number> {
     );
   }
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile, report, INTERFACES);
-  const told: TrafficListener | undefined = allOf(recorder === undefined ? [] : [recorder.take]);
-  const failed = (error: unknown) => report(error instanceof Error ? error.stack ?? error.message : String(error));
+  const failed = (error: unknown) => {
+    if (error instanceof HttpError) return report(error.message);
+    report(error instanceof Error ? error.stack ?? error.message : String(error));
+  };
   const cannotAccept = (reason: string) => report(`Cannot accept a connection now: ${reason}`);
+  const certificates = secrets.identity === undefined ? [] : [secrets.identity.cert];
+  const page = await openPage(options, { addr, caCerts: certificates, failed, cannotAccept });
+  const views: TrafficListener[] = [];
+  if (page !== undefined) views.push(page.take);
+  if (recorder !== undefined) views.push(recorder.take);
+  const told = allOf(views);
   const lines = logFormat === "json"
     ? new ExchangeLines((exchange) => quiet || writer.print(logLine("exchange", exchange)))
     : undefined;
@@ -97,7 +110,7 @@ export async function relay(options: RelayOptions): Promise<number> {
       ),
     answerMs,
     explains: options.explain && printer !== undefined,
-    observer: joined<RelayObserver>([...observers, { noted }]),
+    observer: joined<RelayObserver>([...observers, { noted, changed: (id, change) => page?.changed(id, change) }]),
     room: recorder && (() => recorder.room()),
   };
   const server = new Server(
@@ -106,14 +119,18 @@ export async function relay(options: RelayOptions): Promise<number> {
     {
       messageLimits: REQUEST_LIMITS,
       limits: { ...limits, minReadBytes: TAPPED_READ_BYTES },
-      observer: joined<Observer>([...observers, { cannotAccept, failed }]),
+      observer: joined<Observer>([
+        ...observers,
+        { closed: (connection, reason) => page?.closed(connection, reason), cannotAccept, failed },
+      ]),
     },
   );
   const stopped = stopSignal(() => Promise.resolve(outputs.tell("SIGHUP: a relay reads no file again")));
-  await announce(options, addr, report);
+  await announce(options, addr, page, report);
   await stopped;
   const since = performance.now();
   await server.shutdown();
+  await page?.close();
   await recorder?.close();
   if (lines !== undefined) {
     const { connections, exchanges } = lines;
@@ -124,7 +141,12 @@ export async function relay(options: RelayOptions): Promise<number> {
 }
 
 /** Prints where the relay listens, and before it a warning if others can reach it. */
-async function announce(options: RelayOptions, addr: Deno.NetAddr, report: (line: string) => void): Promise<void> {
+async function announce(
+  options: RelayOptions,
+  addr: Deno.NetAddr,
+  page: Page | undefined,
+  report: (line: string) => void,
+): Promise<void> {
   const { endpoint, logFormat, tls } = options;
   const server = `${endpoint.secure ? "https" : "http"}://${authorityOf(endpoint)}/`;
   const exposed = exposure(addr, `send requests to ${server} through this relay`, tls !== undefined);
@@ -132,7 +154,29 @@ async function announce(options: RelayOptions, addr: Deno.NetAddr, report: (line
   const url = urlOf(tls !== undefined, addr);
   const line = `Listening on ${url}, passing to ${server}; Ctrl-C stops`;
   const text = wrapMessage(line, columnsOf(Deno.stdout)?.());
-  await writeLine(Deno.stdout, logFormat === "json" ? logLine("listening", { url, server }).trimEnd() : text);
+  const isJson = logFormat === "json";
+  await writeLine(Deno.stdout, isJson ? logLine("listening", { url, server }).trimEnd() : text);
+  if (page === undefined) return;
+  const shown = `The traffic is shown at ${page.url}`;
+  await writeLine(Deno.stdout, isJson ? logLine("page", { url: page.url }).trimEnd() : shown);
+}
+
+/** Opens the page that shows the traffic, if it is asked for. */
+async function openPage(
+  { page, showCredentials, tls, endpoint }: RelayOptions,
+  { addr, ...others }: { readonly addr: Deno.NetAddr } & Pick<PageOptions, "caCerts" | "failed" | "cannotAccept">,
+): Promise<Page | undefined> {
+  if (page === undefined) return undefined;
+  const { Page } = await import("./page.ts");
+  return new Page({
+    ...page,
+    showCredentials,
+    messageLimits: { ...REQUEST_LIMITS, maxContentBytes: Number.MAX_SAFE_INTEGER },
+    endpoint: { secure: tls !== undefined, host: reachable(addr.hostname), port: addr.port },
+    relayTo: endpoint,
+    words: { fields: RowSchema.parse(DEFAULT_FIELDS).fields, filterOperators: FILTER_OPERATORS },
+    ...others,
+  });
 }
 
 /**

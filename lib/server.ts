@@ -24,7 +24,6 @@ export {
   CLOSE_REASONS,
   closeReasonOf,
   Deadline,
-  nextIdleOrder,
   type Observer,
   type ServerContext,
 } from "./server/context.ts";

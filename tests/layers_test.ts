@@ -5,7 +5,7 @@ import { dirname, join } from "node:path/posix";
 const MAY_IMPORT: Record<string, readonly string[]> = {
   main: ["cli", "serve", "connect", "relay", "explain", "replay", "client", "store", "data"],
   serve: ["listening", "page", "cli", "client", "server", "table", "store", "exchange", "traffic", "codec", "data"],
-  relay: ["listening", "passing", "cli", "client", "server", "traffic", "codec", "data"],
+  relay: ["listening", "passing", "page", "cli", "client", "server", "table", "traffic", "codec", "data"],
   passing: ["client", "server", "exchange", "codec"],
   listening: ["cli", "server", "traffic", "data"],
   connect: ["cli", "client", "table", "exchange", "traffic", "codec", "data"],

@@ -205,6 +205,7 @@ export const RELAY_FLAGS = {
   showCredentials: SERVE_FLAGS.showCredentials,
   explain: switchFlag("explain", "explain each octet of each exchange"),
   logFormat: SERVE_FLAGS.logFormat,
+  page: SERVE_FLAGS.page,
   recordFile: RECORD_FILE,
   certFile: SERVE_FLAGS.certFile,
   keyFile: SERVE_FLAGS.keyFile,

@@ -20,7 +20,6 @@ import {
   closeReasonOf,
   Deadline,
   isDisconnect,
-  nextIdleOrder,
   problemResponse,
   Reader,
   Sender,
@@ -369,7 +368,7 @@ export class RelayConnection implements AcceptedConnection, Precedence {
       const awaits = this.#pairing.unanswered[0]?.request?.state === "whole" && !this.#isAnswering;
       this.#deadline.set("the service", awaits ? clock + answerMs : Infinity);
     } else {
-      this.#idleOrder = nextIdleOrder();
+      this.#idleOrder = Deadline.nextIdleOrder();
       this.#deadline.set("a request", clock + (stopping ? limits.shutdownIdleMs : limits.idleTimeoutMs));
     }
   }

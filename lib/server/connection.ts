@@ -19,14 +19,7 @@ import {
   type Service,
 } from "../http_message.ts";
 import { FAIR_TURNS, waitFor } from "../turns.ts";
-import {
-  type AcceptedConnection,
-  CLOSE_REASONS,
-  closeReasonOf,
-  Deadline,
-  nextIdleOrder,
-  type ServerContext,
-} from "./context.ts";
+import { type AcceptedConnection, CLOSE_REASONS, closeReasonOf, Deadline, type ServerContext } from "./context.ts";
 import { closeAll, isDisconnect } from "./disconnect.ts";
 import { Incoming } from "./incoming.ts";
 import { textResponse } from "./problem.ts";
@@ -52,7 +45,7 @@ export class ServerConnection implements AcceptedConnection, Requester {
   /** A response that is pending or a stream. Whoever takes it must end its stream. */
   #slow: HttpResponse | Promise<HttpResponse> | undefined;
   #gone: AbortController | undefined;
-  #idleOrder = nextIdleOrder();
+  #idleOrder = Deadline.nextIdleOrder();
   /** Whether the last response was encoded, or no response follows. */
   #ended = false;
   #closed = false;
@@ -211,7 +204,7 @@ export class ServerConnection implements AcceptedConnection, Requester {
     } else if (!this.#incoming.idle) {
       if (waiting !== "a head") this.#deadline.set("a head", clock + limits.headTimeoutMs);
     } else {
-      this.#idleOrder = nextIdleOrder();
+      this.#idleOrder = Deadline.nextIdleOrder();
       this.#deadline.set("a request", clock + (stopping ? limits.shutdownIdleMs : limits.idleTimeoutMs));
     }
   }

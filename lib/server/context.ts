@@ -80,14 +80,6 @@ export interface AcceptedConnection {
   cutOff(reason: string): void;
 }
 
-/** Counts how often connections have become idle, for their order: the clock is too coarse. */
-let timesIdle = 0;
-
-/** Returns the place of a connection that becomes idle now, behind those of all others. */
-export function nextIdleOrder(): number {
-  return ++timesIdle;
-}
-
 /** Takes over accepted connections, which are numbered from 1. */
 export type ConnectionMaker = (id: number, conn: Deno.Conn, context: ServerContext) => AcceptedConnection;
 
@@ -204,10 +196,18 @@ export type Waiting =
 
 /** The end of a wait. */
 export class Deadline {
+  /** How often connections have become idle, for their order: the clock is too coarse. */
+  static #timesIdle = 0;
+
   /** What the connection waits for. */
   waiting: Waiting = "a request";
   /** When the wait ends, by the monotonic clock in milliseconds. */
   at: number = Infinity;
+
+  /** Returns the place of a connection that becomes idle now, behind those of all others. */
+  static nextIdleOrder(): number {
+    return ++Deadline.#timesIdle;
+  }
 
   /** Starts another wait, until `at`. */
   set(waiting: Waiting, at: number): void {

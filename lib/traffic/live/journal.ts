@@ -53,7 +53,9 @@ export interface JournalOptions {
   /** The caps that the server has on requests. */
   readonly messageLimits?: MessageLimits;
   /** Asks the table for its rows, each under its name as JSON; `undefined` if they are too long to be shown. */
-  readonly askTable: () => Promise<{ readonly rows: readonly string[] | undefined; readonly total: number }>;
+  readonly askTable?: () => Promise<{ readonly rows: readonly string[] | undefined; readonly total: number }>;
+  /** Whether the client's ends are those of a relay, whose connections to its server have its clients' numbers. */
+  readonly relays?: boolean;
   /** Receives what goes wrong with that. */
   readonly failed?: (error: unknown) => void;
   /** Decides what is taken. */
@@ -109,7 +111,8 @@ export class Journal {
   /** Takes an event of a tap. */
   readonly take = (event: TrafficEvent): Untold | undefined => {
     if (event.end === "client") {
-      this.#takeClient(event);
+      if (this.#options.relays) this.#takeRelayed(event);
+      else this.#takeClient(event);
       return undefined;
     }
     const { connection } = event;
@@ -156,6 +159,7 @@ export class Journal {
 
   /** Asks for the whole table. */
   askTable(): Promise<void> {
+    if (this.#options.askTable === undefined) return Promise.resolve();
     if (this.#asking !== undefined) return this.#asking;
     this.#meanwhile = [];
     this.#followed = true;
@@ -210,6 +214,11 @@ export class Journal {
     if (isOver) this.#byAddresses.delete(live.key);
   }
 
+  #takeRelayed(event: TrafficEvent): void {
+    const live = this.#connections.get(event.connection);
+    if (live !== undefined) this.#tellClient(event, live);
+  }
+
   #takeClient(event: TrafficEvent): void {
     if (event.kind === "opened") this.#clients.set(event.connection, addresses(event.local, event.remote));
     const key = this.#clients.get(event.connection);
@@ -236,7 +245,7 @@ export class Journal {
       this.#add({ ...told, direction, from, to });
     } else if (event.kind === "fin") this.#add({ ...told, by: event.by });
     else if (event.kind === "closed") this.#add({ ...told, reason: event.reason });
-    else this.#add(told);
+    else if (event.kind === "opened") this.#add({ ...told, ...this.#options.relays && { server: event.remote } });
   }
 
   #tell(event: Octets | Fin | Closed, live: Live): void {
@@ -302,7 +311,7 @@ export class Journal {
   async #ask(): Promise<void> {
     try {
       const before = [...this.#reports];
-      const { rows, total } = await this.#options.askTable();
+      const { rows, total } = await this.#options.askTable!();
       const shown: RowChange[] = [];
       for (const row of rows ?? []) {
         shown.push(rowOf(row));

@@ -210,10 +210,18 @@ function drawEvent({ events }, { connection, exchange }, number, { titles, about
   const last = isEnd ? events.at(-1) ?? event : event;
   pill.addEventListener("click", () => goTo(shownEvents().findIndex((one) => one.number === last.number)));
   const hasTitle = titles.length > 0;
-  node.append(side(ENDS[0]), element("span", wireClass(events, connection), ...hasTitle ? titles : [pill]));
-  node.append(side(ENDS[1]));
+  const wire = element("span", wireClass(events, connection), ...hasTitle ? titles : [pill]);
+  if (state.relay === undefined) node.append(side(ENDS[0]), wire, side(ENDS[1]));
+  else node.append(...besideRelay(event, wire, isEnd ? "" : sideText({ ...event, end: "client" }, connection)));
   if (hasTitle) node.append(element("span", "beneath", pill, ...about));
   return node;
+}
+
+/** The three lanes of a relay, which has the clock: to its left the client, to its right the server. @param {Told} event
+ * @param {Node} wire @param {string} text */
+function besideRelay({ end }, wire, text) {
+  const at = element("span", "at mono", text);
+  return end === "server" ? [wire, at, element("span", "")] : [element("span", ""), at, wire];
 }
 
 /** @param {[Told, ...Told[]]} events @param {Connection} connection */

@@ -83,7 +83,8 @@ function looseKey({ kind, number, direction }) {
 /** Whether two ends tell of the same octets, as a write and a read, or of the same signal. @param {Told} a
  * @param {Told} b */
 function isTwin(a, b) {
-  if (a.end === b.end || a.kind === "missing") return false;
+  // A relay's two ends tell of two things: what it read on one side, and what it wrote on the other.
+  if (a.end === b.end || a.kind === "missing" || state.relay !== undefined) return false;
   if (a.direction !== undefined) return a.direction === b.direction && a.from === b.from && a.to === b.to;
   return a.kind === b.kind && a.by === b.by;
 }

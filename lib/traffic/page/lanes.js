@@ -112,8 +112,11 @@ function drawEnds(list) {
   const one = connections.get(shown) ?? (connections.size === 1 ? [...connections.values()][0] : undefined);
   part("client").textContent = one?.client ?? (connections.size > 0 ? "all connections" : "");
   part("server").textContent = one?.server ?? [...connections.values()].at(-1)?.server ?? "";
+  if (state.relay !== undefined) part("server").textContent = state.relay;
   part("clock").textContent = list.length === 0
     ? ""
+    : state.relay !== undefined
+    ? `relay ${one?.server ?? ""} · seconds`
     : shown === 0
     ? "seconds since the first event"
     : "seconds since it was opened";

@@ -74,6 +74,8 @@ export const state = {
   table: "",
   /** The file that is shown instead of a server. @type {Recording | undefined} */
   recording: undefined,
+  /** The server behind a relay, of which both sides are shown. @type {string | undefined} */
+  relay: undefined,
 };
 
 /** @type {(how: { push?: boolean }) => void} */
@@ -159,6 +161,7 @@ export function startOver(start) {
   state.keeps = Math.min(start.keeps, MAX_EVENTS);
   state.table = start.table;
   state.recording = start.recording;
+  state.relay = start.relay;
   notice(start.missed > 0 ? `This page was too slow and missed ${start.missed} events.` : "");
   changed();
 }
@@ -209,7 +212,7 @@ function takeConnection(told) {
     // Where a peer is on this machine, its address tells nothing.
     if (!isLoopback(told.client) || !isLoopback(told.server)) connection.peer = told.client.hostname;
   }
-  if (told.end === "client" && state.recording === undefined) connection.tapped = true;
+  if (told.end === "client" && state.recording === undefined && state.relay === undefined) connection.tapped = true;
   if (told.kind === "closed" && told.end === mainEnd()) connection.open = false;
   const { exchanges } = connection;
   for (const exchange of told.exchanges ?? []) {
