@@ -158,6 +158,9 @@ export function parseCommandLine(args: readonly string[]): Invocation {
       const { options, positionals, help } = parseFlags(withPagePort(rest), EXPLAIN_FLAGS);
       if (help) return { kind: "text", text: helpOf("explain") };
       if (options.list && options.json) throw new UsageError("--list and --json cannot be used together");
+      if (options.page !== undefined && (options.list || options.json)) {
+        throw new UsageError(`--page and --${options.list ? "list" : "json"} cannot be used together`);
+      }
       const page = pageChoice(options);
       const file = onlyFile("explain takes one file, or - for the input", positionals);
       return {
