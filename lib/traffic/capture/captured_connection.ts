@@ -314,16 +314,17 @@ export class CapturedConnection {
     }
     this.#syns++;
     if (isFirst) this.#synTime ??= packet.time;
-    if (mss !== undefined) this.#tcp.mss[this.#endOf(side)] ??= mss;
     this.#scales[side] = windowScale;
+    if (this.#hasOctets) return;
+    if (mss !== undefined) this.#tcp.mss[this.#endOf(side)] ??= mss;
     const isNext = isFirst || this.#both()[otherSide(side)].flow.ahead(acknowledged) === 0;
     if (isNext && this.#tcp.handshake.length === (isFirst ? 0 : 1)) this.#tcp.handshake.push(packet.number);
   }
 
-  /** Notes the third packet of the handshake. */
+  /** Notes the third packet of the handshake, unless octets came before it: what was said with them stays so. */
   #endHandshake({ number, time }: PacketFacts): void {
     const { handshake } = this.#tcp;
-    if (handshake.length !== 2) return;
+    if (handshake.length !== 2 || this.#hasOctets) return;
     handshake.push(number);
     if (this.#syns === 2) this.#tcp.roundTrip = time - this.#synTime!;
   }

@@ -183,7 +183,8 @@ export class ExplainedConnection {
     else this.#beginning.receive(event.kind === "read" ? "request" : "response", event.bytes);
     if (this.isHttp) {
       const captured = this.#opened.startCaptured ? "" : ", start not captured";
-      const handshake = this.#isRecorded ? "" : handshakeText(this.#opened.tcp);
+      const isKnown = this.#opened.startCaptured && !this.#isRecorded;
+      const handshake = isKnown ? handshakeText(this.#opened.tcp) : "";
       this.#say(`${this.#title}${captured}${handshake}\n`);
     } else if (this.#beginning.isHttp === false) this.#exchanges = undefined;
   }
