@@ -80,10 +80,13 @@ const FAULT_COLUMNS = 64;
 /** Changes of a relay that are kept of one connection. */
 const MAX_CHANGES = 1000;
 
-/** A Host that a relay has changed: where its value starts, what it was, and what it became. */
-interface Change {
+/** A Host that a relay has changed. */
+export interface Change {
+  /** Where its value starts, in the client's octets. */
   readonly start: number;
+  /** What it was. */
   readonly from: string;
+  /** What it became. */
   readonly to: string;
 }
 
