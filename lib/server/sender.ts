@@ -18,7 +18,7 @@ export class Sender {
   #encoder: Encoder | undefined;
   /** The time the client has left, in milliseconds: it runs while octets wait, and grows as they are read. */
   #patienceMs: number;
-  /** The number of octets being written. */
+  /** The number of octets of what is being written: memory is held for all until the last is written. */
   #held = 0;
   #inPieces = false;
   #finished: Promise<number> | undefined;
@@ -88,10 +88,10 @@ export class Sender {
       const count = await this.#conn.write(sent === 0 && end === length ? bytes : bytes.subarray(sent, end));
       this.#patienceMs += count * 1000 / limits.minSendBytesPerSecond - (this.#context.clock - start);
       sent += count;
-      budget.take(-count);
-      this.#held -= count;
       this.#context.observer.sent?.(this.#id, count);
     }
+    budget.take(-this.#held);
+    this.#held = 0;
     this.#release();
   }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { MAX_TURN_MS } from "../../lib/limits.ts";
 import { Lanes } from "../../lib/table/lanes.ts";
+import { FAIR_TURNS } from "../../lib/turns.ts";
 import { REQUESTER } from "../support.ts";
 
 /** A write that lasts until it is told to end, and records its start and end. */
@@ -20,8 +21,15 @@ function writer(notes: string[]) {
   };
 }
 
+/** Resolves once all writes that may start have started, also those that wait for a turn. */
 async function settled(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await nextTurn();
+  for (let turn; (turn = FAIR_TURNS.yieldIfBusy()) !== undefined;) await turn;
+  await nextTurn();
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 Deno.test("unconditional writes overlap, others run alone", async () => {
