@@ -63,6 +63,14 @@ Deno.test("the files and folders in the README exist", () => {
   for (const [, name] of README.matchAll(/\]\((\.github\/[\w.-]+|LICENSE)\)/g)) Deno.statSync(`${ROOT}${name}`);
 });
 
+Deno.test("the map of the code is short, and what it names exists", () => {
+  const map = Deno.readTextFileSync(`${ROOT}.github/ARCHITECTURE.md`);
+  assert(map.trimEnd().split("\n").length <= 150);
+  const paths = [...map.matchAll(/(?<![\w/])(?:(?:lib|tests)\/[\w/]*\w(?:\.\w+)?|main\.ts)/g)].map(([path]) => path);
+  assert(paths.includes("main.ts") && paths.includes("lib/http/causes.ts"));
+  for (const path of paths) Deno.statSync(`${ROOT}${path}`);
+});
+
 /** Whether the programs that the blocks use beside this one are here. */
 const INSTALLED = Deno.build.os !== "windows" && (() => {
   try {
