@@ -15,8 +15,6 @@
  * @module
  */
 
-const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
-
 /** A row at some version. */
 export interface Row {
   /** The row's name: 1 to 256 bytes of UTF-8, without `/` and control characters. */
@@ -179,21 +177,4 @@ export class StoreError extends Error {
 /** Returns a row's content from its name and serialized value. */
 export function rowContent(name: string, json: string): string {
   return `{${JSON.stringify(name)}:${json}}`;
-}
-
-/** Returns a row's value from its content. */
-export function rowValue(content: string | Uint8Array): { [field: string]: unknown } {
-  const text = typeof content === "string" ? content : UTF8.decode(content);
-  // Parsed without its name: an object with a different shape for each row takes the engine twice the time.
-  let end = text.indexOf('"', 2);
-  while (end > 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1);
-  if (end < 0) throw new TypeError("The content of a row must be an object with the row as its member");
-  return JSON.parse(text.slice(end + 2, -1));
-}
-
-/** Whether an odd number of backslashes stands before this index. */
-function isEscaped(text: string, at: number): boolean {
-  let before = at;
-  while (text[before - 1] === "\\") before--;
-  return (at - before) % 2 === 1;
 }
