@@ -7,12 +7,14 @@
 import config from "../deno.json" with { type: "json" };
 import { authorityOf, isLoopback } from "./address.ts";
 import { BatchWriter } from "./batch_writer.ts";
+import { writeLine } from "./bytes.ts";
 import { answeringAddress, portProblem, WILDCARDS } from "./cli/addresses.ts";
 import type { Identity, IdentityFiles } from "./cli/certificate.ts";
 import { makeFile, readFlagFile } from "./cli/files.ts";
 import { certificateCommand } from "./cli/program.ts";
 import { END_SIGNALS, Failure } from "./cli/values.ts";
 import { EXIT_INTERRUPTED } from "./exit_code.ts";
+import { logLine } from "./server/exchange_log.ts";
 import { TlsRelay } from "./server/tls_relay.ts";
 import { escapeText, terminalColumns, wrapMessage } from "./terminal.ts";
 import type { End, TrafficListener } from "./traffic.ts";
@@ -153,11 +155,20 @@ function freePort(hostname: string): string {
   }
 }
 
-/** Returns a warning if others can reach what listens; `undefined` on loopback. */
-export function exposure({ hostname, port }: Deno.NetAddr, may: string, secure: boolean): string | undefined {
-  if (isLoopback(hostname)) return undefined;
+/** Says who may do what at an address that others can reach. */
+export function anyoneMay(what: string, { hostname, port }: Deno.NetAddr): string {
   const reach = `who reaches port ${port} of ${WILDCARDS.includes(hostname) ? "this machine" : hostname}`;
-  return `Anyone ${reach} may ${may}${secure ? "" : ", and all traffic is unencrypted: --cert and --key encrypt it"}`;
+  return `Anyone ${reach} may ${what}`;
+}
+
+/** Prints where a command listens, or its page: the line, or the facts as JSON. */
+export async function announceAddress(
+  format: "text" | "json",
+  event: string,
+  facts: { readonly url: string; readonly server?: string },
+  line: string,
+): Promise<void> {
+  await writeLine(Deno.stdout, format === "json" ? logLine(event, facts).trimEnd() : line);
 }
 
 /** Returns the address at which this program reaches itself: loopback instead of a wildcard. */

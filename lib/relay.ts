@@ -5,7 +5,6 @@
  */
 
 import { authorityOf, type Endpoint, isLoopback } from "./address.ts";
-import { writeLine } from "./bytes.ts";
 import type { RelayOptions } from "./cli.ts";
 import { readCertificates } from "./cli/files.ts";
 import { DEFAULT_FIELDS } from "./cli/flags.ts";
@@ -14,8 +13,9 @@ import { dial } from "./client.ts";
 import { HttpError } from "./http_message.ts";
 import { FALLBACK_COLUMNS, REQUEST_LIMITS } from "./limits.ts";
 import {
+  announceAddress,
+  anyoneMay,
   columnsOf,
-  exposure,
   listen,
   Outputs,
   reachable,
@@ -149,16 +149,15 @@ async function announce(
 ): Promise<void> {
   const { endpoint, logFormat, tls } = options;
   const server = `${endpoint.secure ? "https" : "http"}://${authorityOf(endpoint)}/`;
-  const exposed = exposure(addr, `send requests to ${server} through this relay`, tls !== undefined);
-  if (exposed !== undefined) report(exposed);
+  if (!isLoopback(addr.hostname)) {
+    const unencrypted = tls === undefined ? ", and all traffic is unencrypted: --cert and --key encrypt it" : "";
+    report(anyoneMay(`send requests to ${server} through this relay${unencrypted}`, addr));
+  }
   const url = urlOf(tls !== undefined, addr);
   const line = `Listening on ${url}, passing to ${server}; Ctrl-C stops`;
-  const text = wrapMessage(line, columnsOf(Deno.stdout)?.());
-  const isJson = logFormat === "json";
-  await writeLine(Deno.stdout, isJson ? logLine("listening", { url, server }).trimEnd() : text);
+  await announceAddress(logFormat, "listening", { url, server }, wrapMessage(line, columnsOf(Deno.stdout)?.()));
   if (page === undefined) return;
-  const shown = `The traffic is shown at ${page.url}`;
-  await writeLine(Deno.stdout, isJson ? logLine("page", { url: page.url }).trimEnd() : shown);
+  await announceAddress(logFormat, "page", { url: page.url }, `The traffic is shown at ${page.url}`);
 }
 
 /** Opens the page that shows the traffic, if it is asked for. */

@@ -7,7 +7,7 @@
 import type { BatchWriter } from "./batch_writer.ts";
 import { counted, writeLine } from "./bytes.ts";
 import type { EtcdChoice, ServeOptions } from "./cli.ts";
-import { linesForOthers, WILDCARDS } from "./cli/addresses.ts";
+import { linesForOthers } from "./cli/addresses.ts";
 import { isLoopback } from "./address.ts";
 import type { Identity } from "./cli/certificate.ts";
 import { readCertificates, readFlagFile, readTokens, readUser } from "./cli/files.ts";
@@ -17,6 +17,8 @@ import { STATUS_MEANINGS } from "./exchange/words.ts";
 import { HttpError } from "./http_message.ts";
 import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS, type ServerLimits } from "./limits.ts";
 import {
+  announceAddress,
+  anyoneMay,
   type CheckedIdentity,
   columnsOf,
   listen,
@@ -227,20 +229,13 @@ async function announce(
   const url = urlOf(options.tls !== undefined, addr);
   const exposure = exposureOf(options, addr);
   if (exposure !== undefined) report(exposure);
-  const print = async (event: string, url: string, line: string) => {
-    await writeLine(Deno.stdout, options.logFormat === "json" ? logLine(event, { url }).trimEnd() : line);
-  };
-  await print(
-    "listening",
-    url,
-    wrapMessage(
-      `Listening on ${url} with rows of ${schema} in ${placeOf(options)}; Ctrl-C stops`,
-      columnsOf(Deno.stdout)?.(),
-    ),
-  );
-  const others = options.logFormat === "text" ? linesForOthers(addr, options.tls !== undefined) : [];
+  const line = `Listening on ${url} with rows of ${schema} in ${placeOf(options)}; Ctrl-C stops`;
+  const { logFormat } = options;
+  await announceAddress(logFormat, "listening", { url }, wrapMessage(line, columnsOf(Deno.stdout)?.()));
+  const others = logFormat === "text" ? linesForOthers(addr, options.tls !== undefined) : [];
   for (const line of others) await writeLine(Deno.stdout, line);
-  if (page !== undefined) await print("page", page.url, `The traffic is shown at ${page.url}`);
+  if (page === undefined) return;
+  await announceAddress(logFormat, "page", { url: page.url }, `The traffic is shown at ${page.url}`);
 }
 
 /** Prints the life of each connection except its end, which the request log prints with more detail. */
@@ -328,14 +323,13 @@ async function renewed(options: ServeOptions, use: (secrets: Secrets) => void): 
 /** Returns a warning if others can reach the table; `undefined` on loopback, or with a token and TLS. */
 function exposureOf(
   { tokenFile, tls, readOnly }: ServeOptions,
-  { hostname, port }: Deno.NetAddr,
+  addr: Deno.NetAddr,
 ): string | undefined {
-  if (isLoopback(hostname) || tokenFile !== undefined && tls !== undefined) return undefined;
-  const reach = `who reaches port ${port} of ${WILDCARDS.includes(hostname) ? "this machine" : hostname}`;
+  if (isLoopback(addr.hostname) || tokenFile !== undefined && tls !== undefined) return undefined;
   if (tokenFile !== undefined) {
     return `All traffic, the token included, is unencrypted: --cert and --key encrypt it`;
   }
-  const may = `Anyone ${reach} may read${readOnly ? "" : " and write"} the table`;
+  const may = anyoneMay(`read${readOnly ? "" : " and write"} the table`, addr);
   return tls === undefined
     ? `${may}, and all traffic is unencrypted: --token-file requires a token, --cert and --key encrypt`
     : `${may}: --token-file requires a token`;
