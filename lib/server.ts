@@ -28,7 +28,7 @@ export {
   type ServerContext,
 } from "./server/context.ts";
 export { closeAll, isDisconnect } from "./server/disconnect.ts";
-export { problemResponse, textResponse } from "./server/problem.ts";
+export { overloaded, problemResponse, textResponse, tooSlow } from "./server/problem.ts";
 export { Banners } from "./server/request_log.ts";
 export { type LoggedExchange } from "./server/exchange_log.ts";
 export { Reader } from "./server/reader.ts";

@@ -8,7 +8,7 @@
  */
 
 import { addressText, socketAddress } from "../address.ts";
-import { NO_BYTES, writeAll } from "../bytes.ts";
+import { counted, NO_BYTES, writeAll } from "../bytes.ts";
 import { ClientError } from "../client.ts";
 import { type Direction, type ExchangeEvent, Explainer, Pairing } from "../exchange.ts";
 import { HttpError } from "../http_message.ts";
@@ -20,11 +20,13 @@ import {
   closeReasonOf,
   Deadline,
   isDisconnect,
+  overloaded,
   problemResponse,
   Reader,
   Sender,
   type ServerContext,
   textResponse,
+  tooSlow,
 } from "../server.ts";
 import { FAIR_TURNS, type Precedence } from "../turns.ts";
 import { Gate } from "./gate.ts";
@@ -127,14 +129,12 @@ export class RelayConnection implements AcceptedConnection, Precedence {
     switch (this.#deadline.waiting) {
       case "a head": {
         if (this.#gate.isBroken) return this.cutOff("by the server (a broken head did not end in time)");
-        const seconds = limits.headTimeoutMs / 1000;
-        const detail = `The request's head was not complete after ${seconds} seconds`;
-        return this.#refuse(new HttpError(408, detail, { rule: "RFC 9110 §15.5.9" }));
+        return this.#refuse(tooSlow("head", limits.headTimeoutMs));
       }
       case "the service": {
         const { answerMs } = this.#options;
         if (this.#isOpen && !this.#isAnswering && answerMs !== undefined) {
-          const detail = `The server did not answer within ${answerMs / 1000} seconds`;
+          const detail = `The server did not answer within ${counted(answerMs / 1000, "second")}`;
           return this.#refuse(new HttpError(504, detail, { rule: "RFC 9110 §15.6.5" }));
         }
         return this.cutOff(CLOSE_REASONS.idle);
@@ -204,8 +204,7 @@ export class RelayConnection implements AcceptedConnection, Precedence {
     const { budget } = this.#context;
     const more = this.#gate.held - this.#held;
     if (more > 0 && !budget.has(more)) {
-      const detail = "Too much is waiting at the moment: try again soon";
-      this.#refuse(new HttpError(503, detail, { rule: "RFC 9110 §15.6.4", fields: [["Retry-After", "1"]] }));
+      this.#refuse(overloaded("Too much is waiting at the moment: try again soon"));
     }
     budget.take(more);
     this.#held += more;

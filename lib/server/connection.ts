@@ -7,7 +7,6 @@
  * @module
  */
 
-import { counted } from "../bytes.ts";
 import { addressText, socketAddress } from "../address.ts";
 import {
   HttpError,
@@ -22,9 +21,8 @@ import { FAIR_TURNS, waitFor } from "../turns.ts";
 import { type AcceptedConnection, CLOSE_REASONS, closeReasonOf, Deadline, type ServerContext } from "./context.ts";
 import { closeAll, isDisconnect } from "./disconnect.ts";
 import { Incoming } from "./incoming.ts";
-import { textResponse } from "./problem.ts";
+import { overloaded, textResponse, tooSlow } from "./problem.ts";
 import { Reader } from "./reader.ts";
-import { overloaded } from "./request_content.ts";
 import { piecesOf, Sender } from "./sender.ts";
 
 /** A connection, from accept to close. */
@@ -417,11 +415,7 @@ export class ServerConnection implements AcceptedConnection, Requester {
   /** Refuses a request that is too slow. The pending read continues, but its result is ignored. */
   #timeOut(what: "a head" | "content"): void {
     const { headTimeoutMs, contentTimeoutMs } = this.#context.limits;
-    const seconds = (what === "a head" ? headTimeoutMs : contentTimeoutMs) / 1000;
-    const detail = `The request's ${what === "a head" ? "head" : "content"} was not complete after ${
-      counted(seconds, "second")
-    }`;
-    this.#encodeRefusal(new HttpError(408, detail, { rule: "RFC 9110 §15.5.9" }));
+    this.#encodeRefusal(what === "a head" ? tooSlow("head", headTimeoutMs) : tooSlow("content", contentTimeoutMs));
     this.#sendRefusal().then(() => this.#sender.finish()).catch(() => this.#close());
   }
 

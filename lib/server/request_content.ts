@@ -5,8 +5,8 @@
  */
 
 import { NO_BYTES, resized } from "../bytes.ts";
-import { HttpError } from "../http_message.ts";
 import type { Budget } from "./context.ts";
+import { overloaded } from "./problem.ts";
 
 /** Initial room for content in several pieces, unless less is announced. */
 const MIN_ROOM_BYTES = 4096;
@@ -62,10 +62,4 @@ export class RequestContent {
     this.#held = room;
     this.#bytes = resized(this.#bytes, this.#length, room);
   }
-}
-
-/** Creates the error for an exhausted budget. */
-export function overloaded(): HttpError {
-  const detail = "The server holds as much content and as many responses as --max-buffered allows: try again soon";
-  return new HttpError(503, detail, { rule: "RFC 9110 §15.6.4", fields: [["Retry-After", "1"]] });
 }
