@@ -11,7 +11,7 @@ import type { Peer, WholeResponse } from "./support.ts";
 
 const WRITERS = 16;
 const NAMES_OF_A_WRITER = 12;
-const MOST_WRITES_BEFORE_A_KILL = 1500;
+const MOST_WRITES_BEFORE_A_KILL = 600;
 
 /** A row as known to its writer; the tag is unknown if no response had it. */
 interface Known {

@@ -4,7 +4,13 @@ import type { HttpResponse, Requester } from "../../lib/http/message.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import type { Snapshot, Store } from "../../lib/store.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
-import { LISTING_PIECE_BYTES, MAX_QUERY_PARAMETERS, MAX_TURN_MS, REQUEST_LIMITS } from "../../lib/limits.ts";
+import {
+  LISTING_PIECE_BYTES,
+  MAX_QUERY_PARAMETERS,
+  MAX_SORTED_BYTES,
+  MAX_TURN_MS,
+  REQUEST_LIMITS,
+} from "../../lib/limits.ts";
 import { listTable } from "../../lib/table/listing.ts";
 import { FAIR_TURNS } from "../../lib/turns.ts";
 import { REQUESTER, requestOf, textOf } from "../support.ts";
@@ -398,9 +404,8 @@ Deno.test("lines have a tag of their own", async () => {
 
 Deno.test("no link leads to a refusal", async () => {
   const store = new MemoryStore(0);
-  for (let i = 0; i < 5; i++) {
-    store.put({ name: `n${i}`, json: JSON.stringify({ type: "x".repeat(40_000_000), age: i }) });
-  }
+  const size = Math.floor(0.3 * MAX_SORTED_BYTES);
+  for (let i = 0; i < 4; i++) store.put({ name: `n${i}`, json: JSON.stringify({ type: "x".repeat(size), age: i }) });
   const linksOf = async (page: number) => fieldOf(await list(store, `_sort=age&_per_page=1&_page=${page}`), "Link");
   for (const [page, relations] of [[1, "first next"], [2, "first prev next"], [3, "first prev"]] as const) {
     assert.equal([...(await linksOf(page))!.matchAll(/rel="(\w+)"/g)].map(([, name]) => name).join(" "), relations);

@@ -54,7 +54,7 @@ Deno.test("at most twice the limit of bytes and one row are held", async () => {
   const content = "x".repeat(10_000_000);
   const sorter = new Sorter(KEYS, 2, new Pacer());
   let most = 0;
-  for (let age = 60; age > 0; age--) {
+  for (let age = 40; age > 0; age--) {
     await addTo(sorter, { age }, content);
     most = Math.max(most, sorter.bytes);
   }
