@@ -12,17 +12,19 @@ import { capture, talk } from "./traffic/captures.ts";
 const GET = "GET /Momo HTTP/1.1\r\nHost: a\r\nCookie: s3cret\r\n\r\n";
 const ANSWER = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
 
-/** Runs a test on the page of a capture with three connections, the second of which is no HTTP. */
-function recorded(name: string, args: string[], run: (tab: Tab) => Promise<void>): void {
+/** Three connections, the second of which is no HTTP. */
+const CONNECTIONS = [
+  talk([`> ${GET}`, `< ${ANSWER}`, `> ${GET.slice(0, 20)}`, `> ${GET.slice(20)}`, `< ${ANSWER}`], 40_001),
+  talk(["> hello there\r\n\r\n", "< SSH-2.0-x\r\n"], 40_002),
+  talk([`> ${GET.replace("Momo", "Rex")}`, `< ${ANSWER}`], 40_003),
+].flat();
+
+/** Runs a test on the page of a capture. */
+function recorded(name: string, args: string[], run: (tab: Tab) => Promise<void>, packets = CONNECTIONS): void {
   browserTest(name, async (chromium) => {
     using folder = new TempFolder();
     const file = `${folder.path}/lesson.pcapng`;
-    const connections = [
-      talk([`> ${GET}`, `< ${ANSWER}`, `> ${GET.slice(0, 20)}`, `> ${GET.slice(20)}`, `< ${ANSWER}`], 40_001),
-      talk(["> hello there\r\n\r\n", "< SSH-2.0-x\r\n"], 40_002),
-      talk([`> ${GET.replace("Momo", "Rex")}`, `< ${ANSWER}`], 40_003),
-    ];
-    Deno.writeFileSync(file, capture(connections.flat()));
+    Deno.writeFileSync(file, capture(packets));
     const command = new Deno.Command(Deno.execPath(), {
       args: [
         "run",
@@ -115,3 +117,16 @@ Deno.test("what cannot be shown on a page is one line", async () => {
     assert.match(stderr, line);
   }
 });
+
+recorded(
+  "10,000 events stay fluid",
+  [],
+  async (tab) => {
+    await tab.until(`Number(document.querySelector("#position").textContent.split(" of ")[1]) > 9000`);
+    const nodes = await tab.evaluate<number>(`document.querySelectorAll("*").length`);
+    assert(nodes < 3000, `${nodes} elements`);
+    await tab.press("End");
+    await tab.until(`document.querySelector("#messages").innerText.includes("404 Not Found")`);
+  },
+  talk(Array.from({ length: 5_000 }, () => [`> ${GET}`, `< ${ANSWER}`] as const).flat(), 40_001),
+);
