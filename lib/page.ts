@@ -393,7 +393,7 @@ export class RecordedPage {
         recording: { name, date: date.replace(/^(.*)T(..:..).*$/, "$1 $2 UTC"), end, notes },
       },
       endpointOf: (number) => {
-        const opened = traffic.serverOf(number);
+        const opened = traffic.opened(number);
         return opened && { secure: opened.secure, host: opened.local.hostname, port: opened.local.port };
       },
     });
