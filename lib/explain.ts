@@ -215,13 +215,13 @@ async function showOnPage(
   { file, connection, showCredentials }: ExplainOptions,
   { port, history }: PageChoice,
 ): Promise<number> {
-  const { RecordedPage } = await import("./page.ts");
+  const { openRecordedPage } = await import("./page.ts");
   async function* pieces() {
     yield start;
     yield* piecesOf(input);
   }
   const name = file === "-" ? "the input" : file.replace(/^.*[/\\]/, "");
-  const page = await RecordedPage.open(pieces(), {
+  const page = await openRecordedPage(pieces(), {
     ...{ port, history, connection, showCredentials, name },
     check: (connections) => checkConnections(file, connection, connections),
     failed: (error) => console.error(error),

@@ -350,14 +350,6 @@ export const PAGE_ROW_MEMBERS: number = 50;
 export const PAGE_MESSAGE_BYTES: number = 256 * 1024;
 /** Pages that may follow at a time: with six streams a browser could send no command. */
 export const PAGE_VIEWERS: number = 4;
-/** Bytes of events that are sent to a page at a time, give or take one event. */
-export const PAGE_PIECE_BYTES: number = 64 * 1024;
-/** How long events gather before they are sent to the pages. */
-export const PAGE_GATHER_MS: number = 16;
-/** How often a quiet stream of events says that it is there. */
-export const PAGE_HEARTBEAT_MS: number = 15_000;
-/** How long the page waits for the server to say why it closed a connection. */
-export const PAGE_REASON_MS: number = 250;
 /** Characters of a text that a page looks for. */
 export const PAGE_FIND_CHARACTERS: number = 200;
 /** Octets of a command from the page, which is parsed in one call. Steps of `raw` may repeat a string. */

@@ -5,47 +5,47 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import config from "../deno.json" with { type: "json" };
+import { authorityOf, type Endpoint } from "./address.ts";
 import { ByteBuffer, counted, octetString } from "./bytes.ts";
 import { PAGE_PORT, portProblem } from "./cli/addresses.ts";
 import { Failure } from "./cli/values.ts";
-import { authorityOf, type Endpoint } from "./address.ts";
-import { curlCommand } from "./client/curl.ts";
-import { HttpError, type RequestHead } from "./http_message.ts";
-import { findText } from "./traffic/live/find.ts";
 import { CommandSender } from "./client/command_sender.ts";
+import { curlCommand } from "./client/curl.ts";
 import { defaultFields, describeFields, type TableWords } from "./client/items.ts";
+import { degreeSentence, explainOctets, type Finding, readable } from "./exchange.ts";
+import { HttpError, type RequestHead } from "./http_message.ts";
 import {
   CLIENT_TIMEOUT_MS,
+  type MessageLimits,
   PAGE_COMMAND_BYTES,
   PAGE_HISTORY_EVENTS,
   PAGE_MESSAGE_BYTES,
-  PAGE_REASON_MS,
   PAGE_ROWS,
   PAGE_TABLE_BYTES,
   REQUEST_LIMITS,
   SERVER_LIMITS,
   type ServerLimits,
 } from "./limits.ts";
+import { credentialsWithin, starCredentials } from "./masking.ts";
 import { Server } from "./server.ts";
 import type { Table } from "./table.ts";
-import { Feed, type FeedSource } from "./traffic/live/feed.ts";
-import { Journal } from "./traffic/live/journal.ts";
-import { degreeSentence, explainOctets, type Finding, readable } from "./exchange.ts";
-import { aroundCaret } from "./traffic/explain/caret.ts";
-import { readingLines } from "./traffic/explain/text.ts";
-import { labelOfMasked, maskedReading, messageCredentials } from "./traffic/explain/credentials.ts";
-import { credentialsWithin, starCredentials } from "./masking.ts";
-import { RecordedTraffic } from "./traffic/live/recording.ts";
-import { CaptureReader } from "./traffic/capture/reader.ts";
-import { PageAccess } from "./traffic/live/access.ts";
-import { type MessageRange, PageService } from "./traffic/live/service.ts";
-import type { Closed, TrafficListener } from "./traffic.ts";
-import { allOf, tapped } from "./traffic/tap.ts";
-import { Transcript } from "./traffic/explain/transcript.ts";
-import type { MessageLimits } from "./limits.ts";
 import { painterFor } from "./terminal.ts";
+import type { Closed, TrafficListener } from "./traffic.ts";
+import { CaptureReader } from "./traffic/capture/reader.ts";
+import { aroundCaret } from "./traffic/explain/caret.ts";
+import { labelOfMasked, maskedReading, messageCredentials } from "./traffic/explain/credentials.ts";
+import { readingLines } from "./traffic/explain/text.ts";
+import { Transcript } from "./traffic/explain/transcript.ts";
+import { PageAccess } from "./traffic/live/access.ts";
+import { Feed, type FeedSource } from "./traffic/live/feed.ts";
+import { findText } from "./traffic/live/find.ts";
+import { Journal } from "./traffic/live/journal.ts";
+import { RecordedTraffic } from "./traffic/live/recording.ts";
+import { type MessageRange, PageService } from "./traffic/live/service.ts";
+import { allOf, tapped } from "./traffic/tap.ts";
+
+export type { TableWords };
 
 /** What the page needs to know. */
 export interface PageOptions {
@@ -55,7 +55,7 @@ export interface PageOptions {
   readonly history: number;
   /** Whether credentials are shown. */
   readonly showCredentials: boolean;
-  /** The caps that the table's server has on requests. */
+  /** The limits that the table's server has on requests. */
   readonly messageLimits: MessageLimits;
   /** Where the table is reached. */
   readonly endpoint: Endpoint;
@@ -71,7 +71,7 @@ export interface PageOptions {
   readonly failed: (error: unknown) => void;
   /** Receives the system's reason when the page cannot accept a connection. */
   readonly cannotAccept?: (reason: string) => void;
-  /** The key; left out, a random one. */
+  /** The key; by default, a random one. */
   readonly key?: string;
 }
 
@@ -79,6 +79,8 @@ export interface PageOptions {
 const FAULT_COLUMNS = 64;
 /** Changes of a relay that are kept of one connection. */
 const MAX_CHANGES = 1000;
+/** How long the page waits for the server to say why it closed a connection. */
+const REASON_MS = 250;
 
 /** A Host that a relay has changed. */
 export interface Change {
@@ -119,88 +121,85 @@ interface HostOptions extends Pick<PageOptions, "port" | "showCredentials" | "fa
   readonly command?: (line: string, signal: AbortSignal) => Promise<string>;
 }
 
-/** Serves a page on loopback: its events, and the octets of messages with their meaning. */
-class PageHost {
+/** A page that is served. */
+export interface OpenPage {
   /** The address to open, with the key. */
   readonly url: string;
-  readonly #feed: Feed;
-  readonly #server: Server;
-  readonly #options: HostOptions;
+  /** Ends the streams of events, then the page's server. */
+  close(): Promise<void>;
+}
 
-  /**
-   * Opens the page.
-   *
-   * @throws {Failure} If its port is taken.
-   */
-  constructor(options: HostOptions) {
-    this.#options = options;
-    const { source, about, showCredentials, failed, cannotAccept } = options;
-    const listener = listen(options.port);
-    const { port } = listener.addr as Deno.NetAddr;
-    const key = options.key ?? randomText(18);
-    this.url = `http://${authorityOf({ secure: false, host: "127.0.0.1", port })}/?key=${key}`;
-    this.#feed = new Feed(source, { about, process: randomText(6) });
-    const service = new PageService(new PageAccess(port, key), this.#feed, {
-      message: (range) => this.#message(range),
-      find: (text) => findText(source.history, text, showCredentials),
-      command: options.command ?? (() => Promise.reject(new HttpError(404, "A recording takes no commands"))),
-    });
-    this.#server = new Server(listener, service, {
-      limits: PAGE_LIMITS,
-      messageLimits: { ...REQUEST_LIMITS, maxContentBytes: PAGE_COMMAND_BYTES },
-      observer: { failed, cannotAccept },
-    });
-  }
+/**
+ * Serves a page on loopback: its events, and the octets of messages with their meaning.
+ *
+ * @throws {Failure} If its port is taken.
+ */
+function host(options: HostOptions): OpenPage {
+  const { source, about, showCredentials, failed, cannotAccept } = options;
+  const listener = listen(options.port);
+  const { port } = listener.addr as Deno.NetAddr;
+  const key = options.key ?? randomText(18);
+  const feed = new Feed(source, { about, process: randomText(6) });
+  const service = new PageService(new PageAccess(port, key), feed, {
+    message: (range) => explainedMessage(range, options),
+    find: (text) => findText(source.history, text, showCredentials),
+    command: options.command ?? (() => Promise.reject(new HttpError(404, "A recording takes no commands"))),
+  });
+  const server = new Server(listener, service, {
+    limits: PAGE_LIMITS,
+    messageLimits: { ...REQUEST_LIMITS, maxContentBytes: PAGE_COMMAND_BYTES },
+    observer: { failed, cannotAccept },
+  });
+  return {
+    url: `http://${authorityOf({ secure: false, host: "127.0.0.1", port })}/?key=${key}`,
+    close: () => {
+      feed.stop();
+      return server.shutdown();
+    },
+  };
+}
 
-  /** Ends the streams of events, then the server. */
-  async close(): Promise<void> {
-    this.#feed.stop();
-    await this.#server.shutdown();
-  }
-
-  #message({ connection, direction, from, to, method, whole: complete }: MessageRange): unknown {
-    const end = Math.min(to, from + PAGE_MESSAGE_BYTES);
-    const { source: { history }, messageLimits: limits, showCredentials } = this.#options;
-    // Credentials are found in whole messages only: the octets asked for may begin or end in one.
-    const known = history.message(connection, direction, from);
-    const whole = known && history.octets(connection, direction, from, Math.min(known.to, from + PAGE_MESSAGE_BYTES));
-    if (whole === undefined || from + whole.length < end) return undefined;
-    const octets = whole.subarray(0, end - from);
-    const [explained] = explainOctets(direction, octets, {
-      answers: () => method,
-      limits,
-      closed: complete && end === to,
-    });
-    const { rows = [], findings = [], fault } = explained ?? {};
-    const credentials = showCredentials ? [] : messageCredentials(rows, octetString(whole));
-    const shown = starCredentials(octets, credentials);
-    return {
-      octets: shown.toBase64(),
-      leftOut: to - end,
-      rows: rows.map((row) => {
-        const { start, end, kind, label, rule, parts } = row;
-        return credentialsWithin(credentials, start, end).length > 0
-          ? { start, end, kind, label: labelOfMasked(row), rule }
-          : { start, end, kind, label, rule, parts };
-      }),
-      findings: [
-        ...this.#options.findingsOf?.({ connection, direction, from, to, method, whole: complete }) ?? [],
-        ...findings,
-      ],
-      fault: fault && {
-        detail: degreeSentence(fault.detail, fault.degree),
-        rule: fault.degree.rule,
-        offset: fault.offset,
-        line: lineWithCaret(octetString(shown), fault.offset),
-        fix: fault.fix,
-        readings: readingLines(showCredentials ? fault.readings : fault.readings.map(maskedReading), direction),
-      },
-      ...direction === "request" && end === to && {
-        raw: `raw "${readable(octetString(shown)).replaceAll('"', '\\"')}"`,
-        ...complete && { curl: curlOf(shown, this.#options.endpointOf(connection)) },
-      },
-    };
-  }
+/** Returns a message's octets with their meaning; `undefined` if they are no longer kept. */
+function explainedMessage(range: MessageRange, options: HostOptions): unknown {
+  const { connection, direction, from, to, method, whole: complete } = range;
+  const end = Math.min(to, from + PAGE_MESSAGE_BYTES);
+  const { source: { history }, messageLimits: limits, showCredentials } = options;
+  // Credentials are found in whole messages only: the octets asked for may begin or end in one.
+  const known = history.message(connection, direction, from);
+  const whole = known && history.octets(connection, direction, from, Math.min(known.to, from + PAGE_MESSAGE_BYTES));
+  if (whole === undefined || from + whole.length < end) return undefined;
+  const octets = whole.subarray(0, end - from);
+  const [explained] = explainOctets(direction, octets, {
+    answers: () => method,
+    limits,
+    closed: complete && end === to,
+  });
+  const { rows = [], findings = [], fault } = explained ?? {};
+  const credentials = showCredentials ? [] : messageCredentials(rows, octetString(whole));
+  const shown = starCredentials(octets, credentials);
+  return {
+    octets: shown.toBase64(),
+    leftOut: to - end,
+    rows: rows.map((row) => {
+      const { start, end, kind, label, rule, parts } = row;
+      return credentialsWithin(credentials, start, end).length > 0
+        ? { start, end, kind, label: labelOfMasked(row), rule }
+        : { start, end, kind, label, rule, parts };
+    }),
+    findings: [...options.findingsOf?.(range) ?? [], ...findings],
+    fault: fault && {
+      detail: degreeSentence(fault.detail, fault.degree),
+      rule: fault.degree.rule,
+      offset: fault.offset,
+      line: lineWithCaret(octetString(shown), fault.offset),
+      fix: fault.fix,
+      readings: readingLines(showCredentials ? fault.readings : fault.readings.map(maskedReading), direction),
+    },
+    ...direction === "request" && end === to && {
+      raw: `raw "${readable(octetString(shown)).replaceAll('"', '\\"')}"`,
+      ...complete && { curl: curlOf(shown, options.endpointOf(connection)) },
+    },
+  };
 }
 
 /** Returns the line with an octet, and a caret below it. */
@@ -228,12 +227,12 @@ function curlOf(octets: Uint8Array, endpoint: Endpoint | undefined): string | un
   return curlCommand({ method, target, fields, ...content.length > 0 && { content: content.view() } }, endpoint);
 }
 
-/** The page of `serve` while it is open. */
-export class Page {
+/** The page of `serve` or `relay` while it is open. */
+export class Page implements OpenPage {
   /** The address to open, with the key. */
   readonly url: string;
   readonly #journal: Journal;
-  readonly #host: PageHost;
+  readonly #host: OpenPage;
   readonly #sender: CommandSender;
   /** What a relay has changed, by the numbers of connections. */
   readonly #changes = new Map<number, Change[]>();
@@ -247,29 +246,32 @@ export class Page {
    * @throws {Failure} If its port is taken.
    */
   constructor(options: PageOptions) {
-    const { endpoint, messageLimits, failed } = options;
+    const { endpoint, history, messageLimits, failed, table, words } = options;
+    const relay = options.relayTo && authorityOf(options.relayTo);
     const journal = this.#journal = new Journal({
-      maxEvents: options.history,
+      maxEvents: history,
       messageLimits,
-      askTable: options.table && (() => options.table!.contents(PAGE_ROWS, PAGE_TABLE_BYTES)),
-      relays: options.relayTo !== undefined,
+      askTable: table && (() => table.contents(PAGE_ROWS, PAGE_TABLE_BYTES)),
+      relays: relay !== undefined,
       failed,
     });
-    const table = `${endpoint.secure ? "https" : "http"}://${authorityOf(endpoint)}`;
-    const relay = options.relayTo && authorityOf(options.relayTo);
-    const example = relay !== undefined
-      ? 'get / · head / · raw "…" · help'
-      : `get all · post NAME ${describeFields(options.words)} · delete NAME · raw "…" · help`;
-    this.#host = new PageHost({
+    this.#host = host({
       ...options,
       source: journal,
-      about: { table, keeps: options.history, example, relay },
+      about: {
+        table: `${endpoint.secure ? "https" : "http"}://${authorityOf(endpoint)}`,
+        keeps: history,
+        example: relay !== undefined
+          ? 'get / · head / · raw "…" · help'
+          : `get all · post NAME ${describeFields(words)} · delete NAME · raw "…" · help`,
+        relay,
+      },
       findingsOf: (range) => this.#changesIn(range),
       endpointOf: () => endpoint,
       command: (line, signal) => this.#sender.send(line, signal),
     });
     this.url = this.#host.url;
-    if (options.table !== undefined) options.table.observer = journal.takeTable;
+    if (table !== undefined) table.observer = journal.takeTable;
     let lines = "";
     const transcript = new Transcript({
       write: (text) => void (lines += text),
@@ -299,16 +301,17 @@ export class Page {
   readonly take: TrafficListener = (event) => {
     if (event.kind !== "closed" || event.end === "client") return this.#journal.take(event);
     // The server says why once all that it does for the connection has ended.
-    const timer = setTimeout(() => this.#ended(event), PAGE_REASON_MS);
+    const timer = setTimeout(() => this.closed(event.connection), REASON_MS);
     this.#ending.set(event.connection, { event, timer });
   };
 
-  /** Receives why the server closed a connection. */
-  closed(connection: number, reason: string): void {
+  /** Receives why the server closed a connection, if it says so. */
+  closed(connection: number, reason?: string): void {
     const ending = this.#ending.get(connection);
     if (ending === undefined) return;
     clearTimeout(ending.timer);
-    this.#ended({ ...ending.event, reason });
+    this.#ending.delete(connection);
+    this.#journal.take({ ...ending.event, ...reason !== undefined && { reason } });
   }
 
   /** Receives that a relay passes a Host with another value. */
@@ -326,18 +329,10 @@ export class Page {
     });
   }
 
-  #ended(event: Closed): void {
-    this.#ending.delete(event.connection);
-    this.#journal.take(event);
-  }
-
   /** Ends the streams of events, then the page's server. To be called once the table's server has stopped. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    for (const { event, timer } of this.#ending.values()) {
-      clearTimeout(timer);
-      this.#ended(event);
-    }
+    for (const connection of [...this.#ending.keys()]) this.closed(connection);
     this.#sender.close();
     await this.#host.close();
   }
@@ -353,57 +348,42 @@ export interface RecordedPageOptions extends Pick<PageOptions, "port" | "history
   readonly check: (connections: number) => void;
 }
 
-/** The page of a recording while it is open. */
-export class RecordedPage {
-  /** The address to open, with the key. */
-  readonly url: string;
-  readonly #host: PageHost;
-
-  private constructor(host: PageHost) {
-    this.#host = host;
-    this.url = host.url;
+/**
+ * Reads a capture and opens its page on loopback.
+ *
+ * @param pieces The bytes of the file, each piece valid until the next one.
+ * @throws {CaptureError} If the file is no valid capture.
+ * @throws {Failure} If the port is taken.
+ */
+export async function openRecordedPage(
+  pieces: AsyncIterable<Uint8Array>,
+  options: RecordedPageOptions,
+): Promise<OpenPage> {
+  const { connection, name, check } = options;
+  const traffic = new RecordedTraffic(options.history);
+  const reader = new CaptureReader((event) => traffic.take(event), { connection });
+  for await (const bytes of pieces) reader.receive(bytes);
+  const notes = reader.end();
+  check(reader.connections);
+  traffic.finish();
+  const { history, end, missing } = traffic;
+  if (missing > 0) {
+    const events = `${counted(missing, "more event")} ${missing === 1 ? "is" : "are"} not shown`;
+    notes.unshift(`${events}, only the first ${history.last}: --page-history N, --connection N show others`);
   }
-
-  /**
-   * Reads a capture and opens the page on loopback.
-   *
-   * @param pieces The bytes of the file, each piece valid until the next one.
-   * @throws {CaptureError} If the file is no valid capture.
-   * @throws {Failure} If the port is taken.
-   */
-  static async open(pieces: AsyncIterable<Uint8Array>, options: RecordedPageOptions): Promise<RecordedPage> {
-    const { connection, name, check } = options;
-    const traffic = new RecordedTraffic(options.history);
-    const reader = new CaptureReader((event) => traffic.take(event), { connection });
-    for await (const bytes of pieces) reader.receive(bytes);
-    const notes = reader.end();
-    check(reader.connections);
-    traffic.finish();
-    const { history, end, missing } = traffic;
-    if (missing > 0) {
-      const events = `${counted(missing, "more event")} ${missing === 1 ? "is" : "are"} not shown`;
-      notes.unshift(`${events}, only the first ${history.last}: --page-history N, --connection N show others`);
-    }
-    const date = reader.start === undefined ? "" : new Date(reader.start / 1000).toISOString();
-    const host = new PageHost({
-      ...options,
-      source: traffic,
-      about: {
-        keeps: history.last,
-        recording: { name, date: date.replace(/^(.*)T(..:..).*$/, "$1 $2 UTC"), end, notes },
-      },
-      endpointOf: (number) => {
-        const opened = traffic.serverOf(number);
-        return opened && { secure: opened.secure, host: opened.local.hostname, port: opened.local.port };
-      },
-    });
-    return new RecordedPage(host);
-  }
-
-  /** Ends the streams of events, then the page's server. */
-  close(): Promise<void> {
-    return this.#host.close();
-  }
+  const date = reader.start === undefined ? "" : new Date(reader.start / 1000).toISOString();
+  return host({
+    ...options,
+    source: traffic,
+    about: {
+      keeps: history.last,
+      recording: { name, date: date.replace(/^(.*)T(..:..).*$/, "$1 $2 UTC"), end, notes },
+    },
+    endpointOf: (number) => {
+      const opened = traffic.opened(number);
+      return opened && { secure: opened.secure, host: opened.local.hostname, port: opened.local.port };
+    },
+  });
 }
 
 function listen(port: number | undefined): Deno.Listener {
@@ -418,7 +398,7 @@ function listen(port: number | undefined): Deno.Listener {
   }
 }
 
-/** Text that nobody can guess: so many random bytes in hexadecimal digits. */
-function randomText(bytes: number): string {
-  return Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString("hex");
+/** Text that nobody can guess: so many random octets in hexadecimal digits. */
+function randomText(octets: number): string {
+  return crypto.getRandomValues(new Uint8Array(octets)).toHex();
 }

@@ -40,7 +40,7 @@ import { RowSchema } from "./table/row_schema.ts";
 import { isColored, painterFor, wrapMessage } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
 import { explanationText, refusalText } from "./traffic/explain/text.ts";
-import { allOf, tapped, TappedListener } from "./traffic/tap.ts";
+import { allOf, tapped, tappedListener } from "./traffic/tap.ts";
 
 /** How long connecting to an address may take that may be the relay's own. */
 const OWN_ADDRESS_MS = 1000;
@@ -114,7 +114,7 @@ export async function relay(options: RelayOptions): Promise<number> {
     room: recorder && (() => recorder.room()),
   };
   const server = new Server(
-    told === undefined ? listener : new TappedListener(listener, told),
+    told === undefined ? listener : tappedListener(listener, told),
     (id, conn, context) => new RelayConnection(id, conn, context, shared),
     {
       messageLimits: REQUEST_LIMITS,

@@ -46,8 +46,7 @@ import { insertFile, RowsFileError } from "./table/rows_file.ts";
 import { wrapMessage } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
 import { refusalText } from "./traffic/explain/text.ts";
-import { lifeLine } from "./traffic/life.ts";
-import { allOf, TappedListener } from "./traffic/tap.ts";
+import { allOf, lifeLine, tappedListener } from "./traffic/tap.ts";
 
 /** How long each kind of store may wait for others: a request may read before it writes. */
 const STORE_WAIT_MS = { memory: 0, sqlite: FILE_LOCK_WAIT_MS, etcd: 2 * CLUSTER_WAIT_MS };
@@ -96,7 +95,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const told = allOf(views);
   const log = options.logFormat === "json" ? exchangeLog(writer, options) : undefined;
   const observers = [...log ? [log.observer] : [], ...options.quiet ? [] : [logTo(writer, options)]];
-  const server = new Server(told === undefined ? listener : new TappedListener(listener, told), access, {
+  const server = new Server(told === undefined ? listener : tappedListener(listener, told), access, {
     messageLimits: options.messageLimits,
     limits: {
       ...options.limits,

@@ -35,29 +35,14 @@ export interface Opened extends Seen {
   readonly secure: boolean;
 }
 
-/** Octets of one read or write. They are valid only during the call: copy them to keep them. */
-export interface Octets extends Seen {
-  /** Distinguishes the events. */
-  readonly kind: "read" | "write";
-  /** The octets, valid until the listener returns. */
-  readonly bytes: Uint8Array;
-}
+/** Octets of one read or write. They are valid only until the listener returns: copy them to keep them. */
+export type Octets = Seen & { readonly kind: "read" | "write"; readonly bytes: Uint8Array };
 
-/** One end has closed its side. */
-export interface Fin extends Seen {
-  /** Distinguishes the events. */
-  readonly kind: "fin";
-  /** The end that sent FIN. */
-  readonly by: End;
-}
+/** One end has closed its side: it sent FIN. */
+export type Fin = Seen & { readonly kind: "fin"; readonly by: End };
 
-/** The connection was closed. */
-export interface Closed extends Seen {
-  /** Distinguishes the events. */
-  readonly kind: "closed";
-  /** The reason as seen by the socket: whose FIN came first, a reset, a failed handshake. */
-  readonly reason: string;
-}
+/** The connection was closed, and why as seen by the socket: whose FIN came first, a reset, a failed handshake. */
+export type Closed = Seen & { readonly kind: "closed"; readonly reason: string };
 
 /** An event of a connection. */
 export type TrafficEvent = Opened | Octets | Fin | Closed;

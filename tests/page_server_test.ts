@@ -10,7 +10,7 @@ import { MemoryStore } from "../lib/store/memory.ts";
 import { Table } from "../lib/table.ts";
 import { RowSchema } from "../lib/table/row_schema.ts";
 import { Feed } from "../lib/traffic/live/feed.ts";
-import type { Told } from "../lib/traffic/live/history.ts";
+import type { Told } from "../lib/traffic/live/told.ts";
 import { Journal } from "../lib/traffic/live/journal.ts";
 import { PageAccess } from "../lib/traffic/live/access.ts";
 import { PageService } from "../lib/traffic/live/service.ts";

@@ -25,11 +25,16 @@ browserTest("a relay's page has three lanes, with the time of each read and writ
     `[...document.querySelectorAll(".group .event")].map((event) =>
       [...event.children].slice(0, 3).map((one) => one.innerText).join(" | "))`,
   );
+  const times: number[] = await tab.evaluate(
+    `[...document.querySelectorAll(".event .at")].map((one) => parseFloat(one.innerText)).filter((time) => time >= 0)`,
+  );
+  assert.deepEqual(times, times.toSorted((a, b) => a - b), "the times are in order");
   const length = 35 + address.length - "localhost".length;
   assert.deepEqual(
-    rows.map((row) => row.replace(/[\d.]+ (?=read|write)/, "").replace(/\d+(?= octets \| write \| $)/, "N")),
+    rows.map((row) => row.replace(/[\d.]+ (?=read|write|connected)/, "").replace(/\d+(?= octets \| write \| $)/, "N")),
     [
       "1 · GET / | read | ",
+      " | connected | opened",
       ` | write | ${length} octets`,
       " | read | 200 OK",
       "N octets | write | ",

@@ -1,13 +1,12 @@
 /**
- * Wraps listeners and connections, and reports their events in user space.
- *
- * Reads and writes are reported unchanged; with TLS, their octets are the decrypted ones.
+ * Taps on listeners and connections: they report events in user space. With TLS, octets are the decrypted ones.
  *
  * @module
  */
 
-import { socketAddress } from "../address.ts";
-import type { End, TrafficListener, Untold } from "../traffic.ts";
+import { addressText, socketAddress } from "../address.ts";
+import { counted } from "../bytes.ts";
+import type { End, Seen, TrafficEvent, TrafficListener, Untold } from "../traffic.ts";
 
 /** Returns the monotonic time in microseconds since the program's start. */
 export type Microseconds = () => number;
@@ -15,74 +14,32 @@ export type Microseconds = () => number;
 /** The monotonic clock. */
 export const SINCE_START: Microseconds = (): number => Math.round(performance.now() * 1000);
 
-/**
- * A listener whose connections are tapped, at the server's end. They are numbered from 1 in the order of acceptance.
- */
-export class TappedListener implements Deno.Listener {
-  readonly #inner: Deno.Listener;
-  readonly #told: TrafficListener;
-  readonly #now: Microseconds;
-  #accepted = 0;
-
-  /** Taps the connections that a listener accepts. */
-  constructor(inner: Deno.Listener, told: TrafficListener, now: Microseconds = SINCE_START) {
-    this.#inner = inner;
-    this.#told = told;
-    this.#now = now;
-  }
-
-  /** Implements {@linkcode Deno.Listener.addr}. */
-  get addr(): Deno.Addr {
-    return this.#inner.addr;
-  }
-
-  /** Waits for the next connection. */
-  async accept(): Promise<Deno.Conn> {
-    const conn = await this.#inner.accept();
-    return tapped(conn, "server", ++this.#accepted, this.#told, this.#now);
-  }
-
-  /** Stops accepting. */
-  close(): void {
-    this.#inner.close();
-  }
-
-  /** Implements {@linkcode Deno.Listener.ref}. */
-  ref(): void {
-    this.#inner.ref();
-  }
-
-  /** Implements {@linkcode Deno.Listener.unref}. */
-  unref(): void {
-    this.#inner.unref();
-  }
-
-  /** Closes the listener. */
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
-  /** Iterates over the connections. */
-  async *[Symbol.asyncIterator](): AsyncIterableIterator<Deno.Conn> {
-    for (;;) yield await this.accept();
-  }
+/** Taps all connections of a listener, at the server's end. They are numbered from 1 in the order of acceptance. */
+export function tappedListener(
+  listener: Deno.Listener,
+  report: TrafficListener,
+  now: Microseconds = SINCE_START,
+): Deno.Listener {
+  const { accept } = listener;
+  let accepted = 0;
+  return Object.assign(listener, {
+    accept: async () => tapped(await accept.call(listener), "server", ++accepted, report, now),
+  });
 }
 
 /**
- * Wraps a connection to report its events.
+ * Taps a connection, of which one read and one write at a time are reported.
  *
  * @param end The end of it that this program holds.
- * @param connection Its number.
  */
 export function tapped(
   conn: Deno.Conn,
   end: End,
   connection: number,
-  told: TrafficListener,
+  report: TrafficListener,
   now: Microseconds = SINCE_START,
 ): Deno.Conn {
-  const make = "handshake" in conn ? TappedTlsConn : TappedConn;
-  return new make(conn, end, connection, told, now);
+  return Object.assign(conn, new Tap(conn as Deno.TlsConn, end, connection, report, now).methods);
 }
 
 /** Combines listeners into one, ignoring what they return; `undefined` if there are none. */
@@ -93,24 +50,79 @@ export function allOf(listeners: readonly TrafficListener[]): TrafficListener | 
   };
 }
 
-const NO_BYTES = new Uint8Array(0);
+/** One line about an event, without the end that saw it. */
+export function lifeLine(event: TrafficEvent): string {
+  const { connection } = event;
+  switch (event.kind) {
+    case "opened": {
+      const [client, server] = event.end === "client" ? [event.local, event.remote] : [event.remote, event.local];
+      return `connection ${connection} opened by ${addressText(client)} to ${addressText(server)}`;
+    }
+    case "read":
+    case "write":
+      return `connection ${connection} ${event.kind} of ${counted(event.bytes.length, "octet")}`;
+    case "fin":
+      return `connection ${connection} FIN by the ${event.by}`;
+    case "closed":
+      return `connection ${connection} closed ${event.reason}`;
+  }
+}
 
-class TappedConn implements Deno.Conn {
-  protected readonly conn: Deno.Conn;
+const NO_OCTETS = new Uint8Array(0);
+
+class Tap {
+  /** Those that take the place of the connection's own. */
+  readonly methods: Partial<Deno.TlsConn>;
+  readonly #conn: Deno.Conn;
   readonly #end: End;
   readonly #connection: number;
-  readonly #told: TrafficListener;
+  readonly #report: TrafficListener;
   readonly #now: Microseconds;
+  readonly #secure: boolean;
   #opened = false;
   #closed = false;
   /** The ends that have closed their side, in order. */
   readonly #fins: End[] = [];
-  /** Why the connection is broken, if it is. */
+  /** Why the connection is unusable, if it is. */
   #broken: string | undefined;
-  #readInto: Uint8Array = NO_BYTES;
-  #writeFrom: Uint8Array = NO_BYTES;
+  #readInto: Uint8Array = NO_OCTETS;
+  #writeFrom: Uint8Array = NO_OCTETS;
   /** Counts reads and writes once they are no longer reported. */
   #untold: Untold | undefined;
+
+  constructor(conn: Deno.TlsConn, end: End, connection: number, report: TrafficListener, now: Microseconds) {
+    this.#conn = conn;
+    this.#end = end;
+    this.#connection = connection;
+    this.#report = report;
+    this.#now = now;
+    const { read, write, closeWrite, close, handshake } = conn;
+    this.#secure = handshake !== undefined;
+    this.methods = {
+      read: (buffer) => {
+        const count = read.call(conn, buffer);
+        if (this.#isUntold()) return count;
+        this.#readInto = buffer;
+        return count.then(this.#hasRead, this.#failed);
+      },
+      write: (octets) => {
+        const count = write.call(conn, octets);
+        if (this.#isUntold()) return count;
+        this.#writeFrom = octets;
+        return count.then(this.#hasWritten, this.#failed);
+      },
+      closeWrite: () => {
+        this.#fin(end);
+        return closeWrite.call(conn);
+      },
+      close: () => {
+        this.#close();
+        close.call(conn);
+      },
+      ...this.#secure && { handshake: () => handshake.call(conn).then(this.#agreed, this.#refused) },
+    };
+    if (!this.#secure) this.#open();
+  }
 
   // Created once per connection, because reads and writes are frequent.
   readonly #hasRead = (count: number | null): number | null => {
@@ -126,96 +138,37 @@ class TappedConn implements Deno.Conn {
     // A read ended by close() says nothing about the peer.
     // Many peers end TLS with a FIN alone (RFC 8446 §6.1).
     if (error instanceof Deno.errors.UnexpectedEof) this.#finOfPeer();
-    else if (!this.#closed) this.break(error instanceof Deno.errors.ConnectionReset ? "reset" : "broken");
+    else if (!this.#closed) this.#broken ??= error instanceof Deno.errors.ConnectionReset ? "reset" : "broken";
+    throw error;
+  };
+  readonly #agreed = (info: Deno.TlsHandshakeInfo): Deno.TlsHandshakeInfo => {
+    this.#open();
+    return info;
+  };
+  readonly #refused = (error: unknown): never => {
+    this.#broken ??= "no TLS handshake";
     throw error;
   };
 
-  constructor(conn: Deno.Conn, end: End, connection: number, told: TrafficListener, now: Microseconds) {
-    this.conn = conn;
-    this.#end = end;
-    this.#connection = connection;
-    this.#told = told;
-    this.#now = now;
-    if (!("handshake" in conn)) this.open();
+  #isUntold(): boolean {
+    if (this.#untold !== undefined) this.#untold.events++;
+    return this.#untold !== undefined;
   }
 
-  get localAddr(): Deno.Addr {
-    return this.conn.localAddr;
-  }
-
-  get remoteAddr(): Deno.Addr {
-    return this.conn.remoteAddr;
-  }
-
-  /** Bypasses the tap. This program does not use streams of connections. */
-  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.conn.readable;
-  }
-
-  get writable(): WritableStream<Uint8Array<ArrayBufferLike>> {
-    return this.conn.writable;
-  }
-
-  /** Reads as {@linkcode Deno.Conn.read}; one read at a time. */
-  read(buffer: Uint8Array): Promise<number | null> {
-    if (this.#untold !== undefined) {
-      this.#untold.events++;
-      return this.conn.read(buffer);
-    }
-    this.#readInto = buffer;
-    return this.conn.read(buffer).then(this.#hasRead, this.#failed);
-  }
-
-  /** Writes as {@linkcode Deno.Conn.write}; one write at a time. */
-  write(bytes: Uint8Array): Promise<number> {
-    if (this.#untold !== undefined) {
-      this.#untold.events++;
-      return this.conn.write(bytes);
-    }
-    this.#writeFrom = bytes;
-    return this.conn.write(bytes).then(this.#hasWritten, this.#failed);
-  }
-
-  closeWrite(): Promise<void> {
-    this.#fin(this.#end);
-    return this.conn.closeWrite();
-  }
-
-  close(): void {
-    if (!this.#closed) {
-      this.open();
-      if (this.#broken === undefined) this.#fin(this.#end);
-      this.#closed = true;
-      const reason = this.#broken ?? `by the ${this.#fins[0]}`;
-      this.#told({ kind: "closed", ...this.#seen(), reason });
-    }
-    this.conn.close();
-  }
-
-  ref(): void {
-    this.conn.ref();
-  }
-
-  unref(): void {
-    this.conn.unref();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
-  /** Reports that the connection is open, once. */
-  protected open(): void {
+  #open(): void {
     if (this.#opened) return;
     this.#opened = true;
-    const local = socketAddress(this.conn.localAddr);
-    const remote = socketAddress(this.conn.remoteAddr);
-    this.#told({ kind: "opened", ...this.#seen(), local, remote, secure: "handshake" in this.conn });
+    const local = socketAddress(this.#conn.localAddr);
+    const remote = socketAddress(this.#conn.remoteAddr);
+    this.#report({ kind: "opened", ...this.#seen(), local, remote, secure: this.#secure });
   }
 
-  /** Records why the connection is unusable. */
-  protected break(reason: string): void {
-    this.#broken ??= reason;
+  #close(): void {
+    if (this.#closed) return;
+    this.#open();
+    if (this.#broken === undefined) this.#fin(this.#end);
+    this.#closed = true;
+    this.#report({ kind: "closed", ...this.#seen(), reason: this.#broken ?? `by the ${this.#fins[0]}` });
   }
 
   #finOfPeer(): void {
@@ -225,7 +178,7 @@ class TappedConn implements Deno.Conn {
   #fin(by: End): void {
     if (this.#closed || this.#broken !== undefined || this.#fins.includes(by)) return;
     this.#fins.push(by);
-    this.#told({ kind: "fin", ...this.#seen(), by });
+    this.#report({ kind: "fin", ...this.#seen(), by });
   }
 
   #octets(kind: "read" | "write", buffer: Uint8Array, count: number): void {
@@ -233,24 +186,10 @@ class TappedConn implements Deno.Conn {
     if (this.#closed || this.#broken !== undefined || count === 0) return;
     const bytes = count === buffer.length ? buffer : buffer.subarray(0, count);
     const event = { kind, end: this.#end, connection: this.#connection, time: this.#now(), bytes };
-    this.#untold = this.#told(event) ?? undefined;
+    this.#untold = this.#report(event) ?? undefined;
   }
 
-  #seen(): { end: End; connection: number; time: number } {
+  #seen(): Seen {
     return { end: this.#end, connection: this.#connection, time: this.#now() };
-  }
-}
-
-/** One that speaks TLS: it is there once that is agreed on. */
-class TappedTlsConn extends TappedConn {
-  async handshake(): Promise<Deno.TlsHandshakeInfo> {
-    try {
-      const info = await (this.conn as Deno.TlsConn).handshake();
-      this.open();
-      return info;
-    } catch (error) {
-      this.break("no TLS handshake");
-      throw error;
-    }
   }
 }

@@ -6,7 +6,7 @@ import { CapturedExchanges } from "../../lib/traffic/capture/captured_exchanges.
 import { LastExchange } from "../../lib/traffic/explain/exchange.ts";
 import { Transcript } from "../../lib/traffic/explain/transcript.ts";
 import { Journal } from "../../lib/traffic/live/journal.ts";
-import type { ToldExchange, ToldMessage } from "../../lib/traffic/live/history.ts";
+import type { ToldExchange, ToldMessage } from "../../lib/traffic/live/told.ts";
 import { CLOSED_BY_SERVER, Dialogue } from "../../lib/traffic/replay/dialogue.ts";
 import type { TrafficEvent } from "../../lib/traffic.ts";
 import { capture, readCapture, talk } from "../traffic/captures.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { TrafficEvent } from "../../lib/traffic.ts";
-import { tapped, TappedListener } from "../../lib/traffic/tap.ts";
+import type { End, TrafficEvent } from "../../lib/traffic.ts";
+import { lifeLine, tapped, tappedListener } from "../../lib/traffic/tap.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
 /** Formats events as short texts with copies of their octets. */
@@ -22,7 +22,7 @@ function recorder() {
 
 async function connection() {
   const { events, told, now } = recorder();
-  const listener = new TappedListener(Deno.listen({ hostname: "127.0.0.1", port: 0 }), told, now);
+  const listener = tappedListener(Deno.listen({ hostname: "127.0.0.1", port: 0 }), told, now);
   const { port } = listener.addr as Deno.NetAddr;
   const [client, server] = await Promise.all([Deno.connect({ hostname: "127.0.0.1", port }), listener.accept()]);
   listener.close();
@@ -130,7 +130,7 @@ Deno.test("with TLS a connection is reported once its handshake has succeeded or
 Deno.test("a listener that returns a counter gets no more octets, only the end", async () => {
   const events: string[] = [];
   const untold = { events: 0 };
-  const listener = new TappedListener(Deno.listen({ hostname: "127.0.0.1", port: 0 }), (event) => {
+  const listener = tappedListener(Deno.listen({ hostname: "127.0.0.1", port: 0 }), (event) => {
     events.push(event.kind);
     if (event.kind === "read") return untold;
   });
@@ -148,3 +148,30 @@ Deno.test("a listener that returns a counter gets no more octets, only the end",
   assert.deepEqual(events, ["opened", "read", "fin", "closed"]);
   assert.equal(untold.events, 5);
 });
+
+const CLIENT = { hostname: "127.0.0.1", port: 5 };
+const SERVER = { hostname: "::1", port: 80 };
+
+function eventsAt(end: End): TrafficEvent[] {
+  const seen = { end, connection: 7, time: 0 };
+  const [local, remote] = end === "client" ? [CLIENT, SERVER] : [SERVER, CLIENT];
+  return [
+    { ...seen, kind: "opened", local, remote, secure: false },
+    { ...seen, kind: "read", bytes: new Uint8Array(1) },
+    { ...seen, kind: "write", bytes: new Uint8Array(49) },
+    { ...seen, kind: "fin", by: "client" },
+    { ...seen, kind: "closed", reason: "by the client" },
+  ];
+}
+
+for (const end of ["client", "server"] as const) {
+  Deno.test(`the life of a connection, in lines, at the ${end}'s end`, () => {
+    assert.deepEqual(eventsAt(end).map(lifeLine), [
+      "connection 7 opened by 127.0.0.1:5 to [::1]:80",
+      "connection 7 read of 1 octet",
+      "connection 7 write of 49 octets",
+      "connection 7 FIN by the client",
+      "connection 7 closed by the client",
+    ]);
+  });
+}

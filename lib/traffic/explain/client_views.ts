@@ -7,8 +7,7 @@
 import { FALLBACK_COLUMNS } from "../../limits.ts";
 import { type Painter, terminalColumns } from "../../terminal.ts";
 import type { TrafficListener } from "../../traffic.ts";
-import { lifeLine } from "../life.ts";
-import { allOf, tapped } from "../tap.ts";
+import { allOf, lifeLine, tapped } from "../tap.ts";
 import { LastExchange } from "./exchange.ts";
 import { Transcript } from "./transcript.ts";
 

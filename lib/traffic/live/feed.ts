@@ -7,7 +7,7 @@
  * @module
  */
 
-import { PAGE_GATHER_MS, PAGE_HEARTBEAT_MS, PAGE_PIECE_BYTES, PAGE_VIEWERS } from "../../limits.ts";
+import { PAGE_VIEWERS } from "../../limits.ts";
 import type { History } from "./history.ts";
 import type { TableState } from "./table_state.ts";
 
@@ -27,11 +27,14 @@ export interface FeedOptions {
   readonly about: Record<string, unknown>;
   /** Tells this process from others: the first part of every event's id. */
   readonly process: string;
-  /** How long to gather events, in milliseconds. */
+  /** How long events gather before they are sent, in milliseconds. */
   readonly gatherMs?: number;
   /** How long a stream may be quiet, in milliseconds. */
   readonly heartbeatMs?: number;
 }
+
+/** Characters of events that are sent to a page at a time, give or take one event. */
+const PIECE_CHARACTERS = 64 * 1024;
 
 /** A page that follows. */
 interface Viewer {
@@ -52,7 +55,7 @@ export class Feed {
   /** Follows a journal, or a recording. */
   constructor(source: FeedSource, options: FeedOptions) {
     this.#source = source;
-    this.#options = { gatherMs: PAGE_GATHER_MS, heartbeatMs: PAGE_HEARTBEAT_MS, ...options };
+    this.#options = { gatherMs: 16, heartbeatMs: 15_000, ...options };
     source.onMore = () => this.#wake();
   }
 
@@ -73,30 +76,20 @@ export class Feed {
    * @param lastId The id of the last event that the page has, if it was here before.
    * @param signal Aborted once the page has left.
    */
-  stream(lastId: string | undefined, signal: AbortSignal): AsyncIterable<string> {
+  stream(lastId: string | undefined, signal: AbortSignal): AsyncGenerator<string, void> {
     const viewer: Viewer = { replaced: false, wake() {} };
-    this.#viewers.add(viewer);
+    if (!signal.aborted) this.#viewers.add(viewer);
     const [oldest] = this.#viewers;
     if (this.#viewers.size > PAGE_VIEWERS) {
       this.#viewers.delete(oldest);
       oldest.replaced = true;
       oldest.wake();
     }
-    const pieces = this.#pieces(this.#resumeAt(lastId), signal, viewer);
-    return {
-      [Symbol.asyncIterator]: () => ({
-        next: async () => {
-          const piece = await pieces.next();
-          if (piece.done) this.#viewers.delete(viewer);
-          return piece;
-        },
-        return: async () => {
-          this.#viewers.delete(viewer);
-          await pieces.return(undefined);
-          return { done: true, value: undefined };
-        },
-      }),
-    };
+    signal.addEventListener("abort", () => {
+      this.#viewers.delete(viewer);
+      viewer.wake();
+    });
+    return this.#pieces(this.#resumeAt(lastId), signal, viewer);
   }
 
   /** The number of the event to go on with; `undefined` for a page that has to start over. */
@@ -107,26 +100,26 @@ export class Feed {
     return process === this.#options.process && next >= first && next <= last + 1 ? next : undefined;
   }
 
-  async *#pieces(
-    resumeAt: number | undefined,
-    signal: AbortSignal,
-    viewer: Viewer,
-  ): AsyncGenerator<string, void> {
+  async *#pieces(resumeAt: number | undefined, signal: AbortSignal, viewer: Viewer): AsyncGenerator<string, void> {
     const { history } = this.#source;
     let next = resumeAt ?? history.first;
-    // The browser tries again after two seconds.
-    yield resumeAt === undefined ? `retry: 2000\n${this.#start(0)}` : `retry: 2000\n\n`;
-    while (!signal.aborted) {
-      if (viewer.replaced) return yield "event: replaced\ndata: {}\n\n";
-      let text = "";
-      if (next < history.first) {
-        text = this.#start(history.first - next);
-        next = history.first;
+    try {
+      // The browser tries again after two seconds.
+      yield resumeAt === undefined ? `retry: 2000\n${this.#start(0)}` : `retry: 2000\n\n`;
+      while (!signal.aborted) {
+        if (viewer.replaced) return yield "event: replaced\ndata: {}\n\n";
+        let text = "";
+        if (next < history.first) {
+          text = this.#start(history.first - next);
+          next = history.first;
+        }
+        while (text.length < PIECE_CHARACTERS && next <= history.last) text += this.#event(next++);
+        if (text === "" && this.#stopped) return;
+        if (text === "" && !await this.#more(signal, viewer)) text = ": still here\n\n";
+        if (text !== "") yield text;
       }
-      while (text.length < PAGE_PIECE_BYTES && next <= history.last) text += this.#event(next++);
-      if (text === "" && this.#stopped) return;
-      if (text === "") text = await this.#more(signal, viewer) ? "" : ": still here\n\n";
-      if (text !== "") yield text;
+    } finally {
+      this.#viewers.delete(viewer);
     }
   }
 
@@ -139,9 +132,7 @@ export class Feed {
       first: history.first,
       last: history.last,
       missed,
-      rows: base.rows.map(({ name, cells }) => [name, cells]),
-      total: base.total,
-      large: base.large,
+      ...base.told,
     });
   }
 
@@ -153,12 +144,10 @@ export class Feed {
   /** Waits for more events, and for those that come right after them. Returns false after a quiet time. */
   async #more(signal: AbortSignal, viewer: Viewer): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    const wake = viewer.wake = () => resolve(true);
     const timer = setTimeout(() => resolve(false), this.#options.heartbeatMs);
-    signal.addEventListener("abort", wake);
+    viewer.wake = () => resolve(true);
     const more = await promise;
     clearTimeout(timer);
-    signal.removeEventListener("abort", wake);
     if (more && !this.#stopped && !signal.aborted) {
       await new Promise((resolve) => setTimeout(resolve, this.#options.gatherMs));
     }

@@ -4,33 +4,32 @@
  * @module
  */
 
-import {
-  answeredIn,
-  type Direction,
-  type Exchange,
-  type ExchangeEvent,
-  finalResponse,
-  type Message,
-  Pairing,
-  type Stop,
-  titleOf,
-} from "../../exchange.ts";
-import { type MessageLimits, PAGE_CONTENT_BYTES, PAGE_HISTORY_EVENTS } from "../../limits.ts";
+import { type Direction, finalResponse } from "../../exchange.ts";
+import type { MessageLimits } from "../../limits.ts";
+import type { SocketAddress, TrafficEvent, Untold } from "../../traffic.ts";
 import { FAIR_TURNS } from "../../turns.ts";
-import type { Closed, Fin, Octets, Opened, SocketAddress, TrafficEvent, Untold } from "../../traffic.ts";
-import { History, type Told, type ToldExchange, type ToldMessage } from "./history.ts";
+import { History } from "./history.ts";
 import { Sampler } from "./sampler.ts";
 import { type RowChange, rowOf, rowsOf, TableState } from "./table_state.ts";
+import { Messages, type Told, toldOf } from "./told.ts";
 
-/** A connection that goes on. */
+/** A connection that goes on, at the server's end. */
 interface Live {
   readonly number: number;
+  /** Its addresses. */
   readonly key: string;
-  readonly pairing: Pairing;
-  /** The exchanges that the current event changes. */
-  readonly changed: Set<Exchange>;
+  readonly messages: Messages;
   /** Octets that the client's end has told, by direction. */
   readonly client: Record<Direction, number>;
+}
+
+/** The client's end of a connection. */
+interface ClientEnd {
+  readonly key: string;
+  /** The same connection at the server's end, once that has told of it. */
+  live: Live | undefined;
+  /** What was told before. */
+  readonly early: TrafficEvent[];
 }
 
 /** What the table did for an exchange. */
@@ -50,31 +49,22 @@ interface Report {
 export interface JournalOptions {
   /** Events that are kept. */
   readonly maxEvents?: number;
-  /** The caps that the server has on requests. */
+  /** The limits that the server has on requests. */
   readonly messageLimits?: MessageLimits;
   /** Asks the table for its rows, each under its name as JSON; `undefined` if they are too long to be shown. */
   readonly askTable?: () => Promise<{ readonly rows: readonly string[] | undefined; readonly total: number }>;
   /** Whether the client's ends are those of a relay, whose connections to its server have its clients' numbers. */
   readonly relays?: boolean;
-  /** Receives what goes wrong with that. */
+  /** Receives the error of a table that cannot be asked. */
   readonly failed?: (error: unknown) => void;
-  /** Decides what is taken. */
   readonly sampler?: Sampler;
 }
 
-/** What a page is told of octets that are not read as messages. */
-const UNREAD: Readonly<Record<Stop, string>> = {
-  "left HTTP": "no longer HTTP",
-  "connection ends": "not read",
-  "held": "held until the answer",
-  "lost": "not read",
-};
 /** Events of a client's end that came before the server's end told of the connection. */
 const MAX_EARLY_EVENTS = 1000;
 
-/** Keeps what happened, and tells listeners that there is more. */
+/** Keeps what happened, and tells its listener that there is more. */
 export class Journal {
-  /** What happened. */
   readonly history: History;
   /** The table before the oldest event that is kept. */
   readonly base = new TableState();
@@ -82,12 +72,10 @@ export class Journal {
   readonly #options: JournalOptions;
   readonly #table = new TableState();
   readonly #sampler: Sampler;
-  /** Connections by their number at the server's end, and by their addresses. */
+  /** By their numbers at the server's end. */
   readonly #connections = new Map<number, Live>();
-  readonly #byAddresses = new Map<string, Live>();
-  /** The addresses of the client's ends, by their numbers. */
-  readonly #clients = new Map<number, string>();
-  readonly #early = new Map<string, TrafficEvent[]>();
+  /** By their numbers at the client's end. */
+  readonly #clients = new Map<number, ClientEnd>();
   #toldLeftOut = 0;
   /** Whether all that happened since the table was asked for is shown of it. */
   #followed = false;
@@ -103,35 +91,34 @@ export class Journal {
   constructor(options: JournalOptions) {
     this.#options = options;
     this.#sampler = options.sampler ?? new Sampler();
-    this.history = new History(options.maxEvents ?? PAGE_HISTORY_EVENTS, undefined, ({ told }) => {
-      if (told.rows !== undefined) this.base.follow(told.rows, told.total!, told.large!, told.kind === "table");
+    this.history = new History(options.maxEvents, undefined, ({ told: { kind, rows, total, large } }) => {
+      if (rows !== undefined) this.base.follow(rows, total!, large!, kind === "table");
     });
   }
 
   /** Takes an event of a tap. */
   readonly take = (event: TrafficEvent): Untold | undefined => {
+    const { connection } = event;
     if (event.end === "client") {
-      if (this.#options.relays) this.#takeRelayed(event);
-      else this.#takeClient(event);
+      this.#takeClient(event);
       return undefined;
     }
-    const { connection } = event;
-    if (!this.#sampler.takes(connection, "bytes" in event ? event.bytes.length : 0, event.time)) {
-      this.#leaveOut(connection);
-      if (event.kind === "closed") this.#sampler.ended(connection);
+    const isTaken = this.#sampler.takes(connection, "bytes" in event ? event.bytes.length : 0, event.time);
+    if (event.kind === "closed") this.#sampler.ended(connection);
+    if (!isTaken) {
+      this.#followed = false;
+      this.#forget(connection);
       return this.#sampler.untold;
     }
     if (event.kind === "opened") this.#open(event);
     const live = this.#connections.get(connection);
-    if (live === undefined) return undefined;
+    if (live === undefined || event.kind === "opened") return undefined;
     if (event.kind === "closed") {
-      this.#sampler.ended(connection);
-      const hasWritten = this.#reports.some((report) => report.connection === connection && report.wrote);
-      this.#forget(live);
       // There is no response to show it with.
-      if (hasWritten) this.#followed = false;
+      if (this.#reports.some((report) => report.connection === connection && report.wrote)) this.#followed = false;
+      this.#forget(connection);
     }
-    if (event.kind !== "opened") this.#tell(event, live);
+    this.#addServer(event, live);
     return undefined;
   };
 
@@ -148,10 +135,10 @@ export class Journal {
       if (wrote) this.#followed = false;
       return;
     }
-    const isLong = content !== undefined && content.length > PAGE_CONTENT_BYTES;
-    const one = name !== undefined && [content === undefined ? { name, cells: null } : rowOf(content)];
-    const rows = one || (isLong ? undefined : rowsOf(content!));
-    const isWhole = !one && !wrote;
+    const rows = name === undefined
+      ? rowsOf(content!)
+      : [content === undefined ? { name, cells: null } : rowOf(content)];
+    const isWhole = name === undefined && !wrote;
     if (isWhole && rows === undefined) return;
     const created = how === "created" ? true : how === "removed" ? false : undefined;
     this.#reports.push({ connection, exchange, wrote, created, rows, isWhole });
@@ -163,7 +150,7 @@ export class Journal {
     if (this.#asking !== undefined) return this.#asking;
     this.#meanwhile = [];
     this.#followed = true;
-    return this.#asking = this.#ask();
+    return this.#asking = this.#ask(this.#options.askTable);
   }
 
   /** To be called every second: tells what was left out since, and asks for the table once nothing is any more. */
@@ -177,111 +164,69 @@ export class Journal {
     } else if (!this.#followed && this.#asking === undefined) this.askTable();
   }
 
-  #leaveOut(connection: number): void {
-    this.#followed = false;
-    const live = this.#connections.get(connection);
-    if (live !== undefined) this.#forget(live);
+  #open({ connection: number, remote, local, time, end, secure }: TrafficEvent & { kind: "opened" }): void {
+    const key = addresses(remote, local);
+    const messages = new Messages({ request: this.#options.messageLimits });
+    const live = { number, key, messages, client: { request: 0, response: 0 } };
+    this.#connections.set(number, live);
+    this.#add({ kind: "opened", time, connection: number, end, client: remote, server: local, secure });
+    for (const client of this.#clients.values()) {
+      if (client.key !== key || client.live !== undefined) continue;
+      client.live = live;
+      for (const event of client.early.splice(0)) this.#addClient(event, live);
+    }
   }
 
-  #open(event: Opened): void {
-    const key = addresses(event.remote, event.local);
-    const limits = { request: this.#options.messageLimits };
-    const changed = new Set<Exchange>();
-    const follow = (event: ExchangeEvent) => {
-      if ("message" in event && event.message !== undefined) changed.add(event.message.exchange);
-    };
-    const live: Live = {
-      number: event.connection,
-      key,
-      pairing: new Pairing(follow, { limits }),
-      changed,
-      client: { request: 0, response: 0 },
-    };
-    this.#connections.set(live.number, live);
-    this.#byAddresses.set(key, live);
-    const { time, connection, end, secure } = event;
-    this.#add({ kind: "opened", time, connection, end, client: event.remote, server: event.local, secure });
-    const early = this.#early.get(key) ?? [];
-    this.#early.delete(key);
-    for (const one of early) this.#tellClient(one, live);
-  }
-
-  #forget(live: Live): void {
-    this.#connections.delete(live.number);
-    this.#reports = this.#reports.filter(({ connection }) => connection !== live.number);
-    // The client's end, if it is here, may still have something to tell; a new connection may have the same addresses.
-    const isOver = this.#byAddresses.get(live.key) === live && ![...this.#clients.values()].includes(live.key);
-    if (isOver) this.#byAddresses.delete(live.key);
-  }
-
-  #takeRelayed(event: TrafficEvent): void {
-    const live = this.#connections.get(event.connection);
-    if (live !== undefined) this.#tellClient(event, live);
+  #forget(connection: number): void {
+    if (this.#connections.delete(connection)) {
+      this.#reports = this.#reports.filter((report) => report.connection !== connection);
+    }
   }
 
   #takeClient(event: TrafficEvent): void {
-    if (event.kind === "opened") this.#clients.set(event.connection, addresses(event.local, event.remote));
-    const key = this.#clients.get(event.connection);
-    if (key === undefined) return;
-    if (event.kind === "closed") this.#clients.delete(event.connection);
-    const live = this.#byAddresses.get(key);
-    if (live !== undefined) {
-      if (event.kind === "closed" && !this.#connections.has(live.number)) this.#byAddresses.delete(key);
-      return this.#tellClient(event, live);
+    const { connection } = event;
+    if (this.#options.relays) {
+      const live = this.#connections.get(connection);
+      if (live !== undefined) this.#addClient(event, live);
+      return;
     }
-    const early = this.#early.get(key) ?? [];
-    this.#early.set(key, early);
-    // Only their number counts: the server's end keeps the octets.
-    if (early.length < MAX_EARLY_EVENTS) early.push(event);
-    if (event.kind === "closed") this.#early.delete(key);
+    if (event.kind === "opened") {
+      const key = addresses(event.local, event.remote);
+      const live = this.#connections.values().find((one) => one.key === key);
+      this.#clients.set(connection, { key, live, early: [] });
+    }
+    const client = this.#clients.get(connection);
+    if (event.kind === "closed") this.#clients.delete(connection);
+    if (client?.live !== undefined) this.#addClient(event, client.live);
+    // Only the number of octets counts: the server's end keeps them.
+    else if (client !== undefined && client.early.length < MAX_EARLY_EVENTS) client.early.push(event);
   }
 
-  #tellClient(event: TrafficEvent, live: Live): void {
-    const told = { kind: event.kind, time: event.time, connection: live.number, end: event.end };
+  #addClient(event: TrafficEvent, live: Live): void {
+    const told = toldOfEvent(event, live);
     if (event.kind === "read" || event.kind === "write") {
       const direction = event.kind === "write" ? "request" : "response";
       const from = live.client[direction];
       const to = live.client[direction] += event.bytes.length;
       this.#add({ ...told, direction, from, to });
-    } else if (event.kind === "fin") this.#add({ ...told, by: event.by });
-    else if (event.kind === "closed") this.#add({ ...told, reason: event.reason });
-    else if (event.kind === "opened") this.#add({ ...told, ...this.#options.relays && { server: event.remote } });
+    } else this.#add({ ...told, ...this.#options.relays && event.kind === "opened" && { server: event.remote } });
   }
 
-  #tell(event: Octets | Fin | Closed, live: Live): void {
-    const { pairing } = live;
-    const told = { kind: event.kind, time: event.time, connection: live.number, end: event.end };
-    if (event.kind === "closed") return this.#add({ ...told, reason: event.reason });
-    if (event.kind === "fin") {
-      pairing.fin(event.by === "client" ? "request" : "response");
-      return this.#addProgress({ ...told, by: event.by }, live);
-    }
-    const direction = event.kind === "read" ? "request" : "response";
-    const from = pairing.received(direction);
+  #addServer(event: TrafficEvent, live: Live): void {
+    const { messages } = live;
+    if (event.kind === "fin") messages.fin(event.by);
     // They are lent, and kept for whoever opens the message.
-    const bytes = event.bytes.slice();
-    pairing.octets(direction, bytes, event.time);
-    const message = pairing.message(direction);
-    if (message !== undefined) live.changed.add(message.exchange);
-    const to = from + bytes.length;
-    const stop = pairing.stop(direction);
-    const unread = stop !== undefined && stop.from < to && { unread: UNREAD[stop.why] };
-    this.#addProgress({ ...told, direction, from, to, ...unread }, live, bytes);
-  }
-
-  #addProgress(told: Told, live: Live, bytes?: Uint8Array): void {
-    const changed = [...live.changed];
-    live.changed.clear();
+    const bytes = "bytes" in event ? event.bytes.slice() : undefined;
+    const octets = bytes && messages.octets(event.kind === "read" ? "request" : "response", bytes, event.time);
+    const changed = messages.takeChanged();
     const answered = changed.filter((exchange) => finalResponse(exchange)?.state === "whole");
-    const changes = answered.flatMap(({ number }) => this.#changesBy(told.connection, number));
+    const changes = answered.flatMap(({ number }) => this.#changesBy(live.number, number));
+    const { total, large } = this.#table;
     this.#add({
-      ...told,
+      ...toldOfEvent(event, live),
+      ...octets,
       ...changed.length > 0 && { exchanges: changed.map(toldOf) },
-      ...changes.length > 0 && {
-        rows: changes.map(({ name, cells }) => [name, cells] as const),
-        total: this.#table.total,
-        large: this.#table.large,
-      },
+      ...changes.length > 0 && { rows: changes.map(({ name, cells }) => [name, cells] as const), total, large },
     }, bytes);
   }
 
@@ -308,10 +253,10 @@ export class Journal {
     });
   }
 
-  async #ask(): Promise<void> {
+  async #ask(askTable: NonNullable<JournalOptions["askTable"]>): Promise<void> {
     try {
       const before = [...this.#reports];
-      const { rows, total } = await this.#options.askTable!();
+      const { rows, total } = await askTable();
       const shown: RowChange[] = [];
       for (const row of rows ?? []) {
         shown.push(rowOf(row));
@@ -329,16 +274,8 @@ export class Journal {
     }
     // What was not seen meanwhile may have written to the table: it is asked for again with a later tick.
     if (!this.#followed) return;
-    const { rows, total, large } = this.#table;
-    this.#add({
-      kind: "table",
-      time: Math.round(performance.now() * 1000),
-      connection: 0,
-      end: "server",
-      rows: rows.map(({ name, cells }) => [name, cells] as const),
-      total,
-      large,
-    });
+    const time = Math.round(performance.now() * 1000);
+    this.#add({ kind: "table", time, connection: 0, end: "server", ...this.#table.told });
   }
 
   #add(told: Told, bytes?: Uint8Array): void {
@@ -347,30 +284,10 @@ export class Journal {
   }
 }
 
-/** Copies what a page is told of an exchange, which may change later. */
-export function toldOf(exchange: Exchange): ToldExchange {
-  const { number, request, responses, unread } = exchange;
-  const time = answeredIn(exchange);
-  return {
-    number,
-    ...request && { request: messageOf(request) },
-    responses: responses.map(messageOf),
-    ...time !== undefined && { answeredIn: time },
-    ...unread !== undefined && { unread },
-  };
-}
-
-function messageOf(message: Message): ToldMessage {
-  const { from, to, state, head, error, behind } = message;
-  return {
-    from,
-    to,
-    whole: state === "whole",
-    title: titleOf(message),
-    status: head?.kind === "response" ? head.status : 0,
-    ...error && { fault: { detail: error.message, rule: error.rule ?? "", offset: error.offset ?? -1 } },
-    ...behind !== undefined && { behind },
-  };
+function toldOfEvent(event: TrafficEvent, { number: connection }: Live): Told {
+  const { kind, time, end } = event;
+  const told = { kind, time, connection, end };
+  return kind === "fin" ? { ...told, by: event.by } : kind === "closed" ? { ...told, reason: event.reason } : told;
 }
 
 /** Both addresses of a connection, the same from either end. */

@@ -4,15 +4,16 @@
  * @module
  */
 
-import { Beginning, type Direction, type Exchange, Pairing } from "../../exchange.ts";
+import { Buffer } from "node:buffer";
+import { Beginning, type Direction } from "../../exchange.ts";
 import { PAGE_HISTORY_BYTES, PAGE_TOLD_CHARACTERS, REQUEST_LIMITS, RESPONSE_LIMITS } from "../../limits.ts";
 import { painterFor } from "../../terminal.ts";
 import type { End } from "../../traffic.ts";
 import { ExplainedConnection } from "../capture/explained_connection.ts";
 import type { CaptureEvent, OpenedInCapture } from "../capture/reader.ts";
-import { History, type Told } from "./history.ts";
-import { toldOf } from "./journal.ts";
+import { History } from "./history.ts";
 import { TableState } from "./table_state.ts";
+import { Messages, type Told, toldOf } from "./told.ts";
 
 /** Content of any length: a capture is not limited as a server's clients are. */
 const ANY_CONTENT = { maxContentBytes: Number.MAX_SAFE_INTEGER };
@@ -22,8 +23,6 @@ const LIMITS = { request: { ...REQUEST_LIMITS, ...ANY_CONTENT }, response: { ...
 interface Kept {
   told: Told;
   bytes?: Uint8Array;
-  /** Whether it is not shown after all. */
-  isReleased?: boolean;
 }
 
 /** A connection of the capture. */
@@ -33,10 +32,7 @@ interface Captured {
   readonly beginning: Beginning;
   /** Says what it is, until it is known to be HTTP. */
   plain: ExplainedConnection | undefined;
-  readonly pairing: Pairing;
-  /** Exchanges that the current event changes. */
-  readonly changed: Set<Exchange>;
-  /** Its events, in their order. */
+  readonly messages: Messages;
   readonly events: Kept[];
   /** The last octets of each direction, which a recorded read may continue. */
   readonly last: Partial<Record<Direction, Kept>>;
@@ -57,8 +53,7 @@ export class RecordedTraffic {
 
   readonly #maxEvents: number;
   readonly #connections = new Map<number, Captured>();
-  readonly #kept: Kept[] = [];
-  #events = 0;
+  readonly #kept = new Set<Kept>();
   #bytes = 0;
 
   /** Keeps so many events. */
@@ -66,8 +61,8 @@ export class RecordedTraffic {
     this.#maxEvents = maxEvents;
   }
 
-  /** The address of a connection's server. */
-  serverOf(connection: number): OpenedInCapture | undefined {
+  /** The event that tells of a connection's addresses. */
+  opened(connection: number): OpenedInCapture | undefined {
     return this.#connections.get(connection)?.opened;
   }
 
@@ -83,9 +78,9 @@ export class RecordedTraffic {
       if (beginning.isHttp === true) captured.plain = undefined;
     }
     // What is no HTTP is one line at the end.
-    if (beginning.isHttp === false) return this.#release(captured.events.splice(1));
-    if ("bytes" in event) this.#octets(event, captured);
-    else this.#signal(event, captured);
+    if (beginning.isHttp === false) this.#release(captured.events.splice(1));
+    else if ("bytes" in event) this.#octets(event, captured);
+    else this.#keep(this.#signal(event, captured), captured);
   }
 
   /** Ends the file: from now on there is a history. Connections without HTTP are one line each. */
@@ -96,114 +91,88 @@ export class RecordedTraffic {
       plain.end();
       plain.print((bytes) => text += new TextDecoder().decode(bytes));
       this.#release(events.splice(1));
-      events[0].told = { ...events[0].told, ...this.#toldOf(opened, "folded"), reason: text.trim() };
+      events[0].told = { ...events[0].told, ...this.#told(opened), kind: "folded", reason: text.trim() };
     }
     const end = this.end ?? "server";
-    for (const { told, bytes, isReleased } of this.#kept) if (!isReleased) this.history.add({ ...told, end }, bytes);
-    this.#kept.length = 0;
+    for (const { told, bytes } of this.#kept) this.history.add({ ...told, end }, bytes);
+    this.#kept.clear();
   }
 
   /** Gives back the room of events that are not shown. */
-  #release(events: Kept[]): void {
+  #release(events: readonly Kept[]): void {
     for (const one of events) {
-      this.#events--;
+      this.#kept.delete(one);
       this.#bytes -= one.bytes?.length ?? 0;
-      one.bytes = undefined;
-      one.isReleased = true;
     }
   }
 
   #open(event: Extract<CaptureEvent, OpenedInCapture>): void {
-    const changed = new Set<Exchange>();
-    const pairing = new Pairing((told) => {
-      if ("message" in told && told.message !== undefined) changed.add(told.message.exchange);
-    }, { limits: LIMITS });
-    const plain = new ExplainedConnection(event, { width: Infinity, all: false, painter: painterFor(false) });
-    const beginning = new Beginning();
     this.#connections.set(event.connection, {
       opened: event,
-      beginning,
-      plain,
-      pairing,
-      changed,
+      beginning: new Beginning(),
+      plain: new ExplainedConnection(event, { width: Infinity, all: false, painter: painterFor(false) }),
+      messages: new Messages(LIMITS),
       events: [],
       last: {},
     });
   }
 
-  #toldOf({ time, connection, origin }: CaptureEvent, kind: Told["kind"]): Told {
-    return { kind, time, connection, end: this.end ?? "server", packet: origin.packet };
-  }
-
-  #signal(event: Exclude<CaptureEvent, { bytes: Uint8Array }>, captured: Captured): void {
-    const told = this.#toldOf(event, event.kind);
-    if (event.kind === "opened") {
-      const { remote: client, local: server, secure, startCaptured } = event;
-      const kind = startCaptured ? "opened" : "folded";
-      const reason = startCaptured ? {} : { reason: "the start was not captured" };
-      this.#keep({ told: { ...told, kind, client, server, secure, ...reason } }, captured);
-    } else if (event.kind === "missing") {
-      const { octets, why, by } = event;
-      const direction = by === "client" ? "request" : "response";
-      if (why === "not captured") captured.pairing.gap(direction);
-      this.#keep({ told: { ...told, octets, reason: `of the ${by} ${why}` } }, captured);
-    } else if (event.kind === "fin") {
-      captured.pairing.fin(event.by === "client" ? "request" : "response");
-      this.#keep({ told: { ...told, by: event.by } }, captured);
-    } else if (event.kind === "closed") {
-      const reason = event.reason.startsWith("left out") ? `(${event.reason})` : event.reason;
-      this.#keep({ told: { ...told, reason } }, captured);
+  #signal(event: Exclude<CaptureEvent, { bytes: Uint8Array }>, { messages }: Captured): Told {
+    const told = { ...this.#told(event), kind: event.kind };
+    switch (event.kind) {
+      case "opened": {
+        const { remote: client, local: server, secure, startCaptured } = event;
+        const opened = { ...told, client, server, secure };
+        return startCaptured ? opened : { ...opened, kind: "folded", reason: "the start was not captured" };
+      }
+      case "missing": {
+        const { octets, by, why } = event;
+        if (why === "not captured") messages.gap(by === "client" ? "request" : "response");
+        return { ...told, octets, reason: `of the ${by} ${why}` };
+      }
+      case "fin":
+        messages.fin(event.by);
+        return { ...told, by: event.by };
+      case "closed":
+        return { ...told, reason: event.reason.startsWith("left out") ? `(${event.reason})` : event.reason };
     }
   }
 
   #octets(event: Extract<CaptureEvent, { bytes: Uint8Array }>, captured: Captured): void {
     const direction = event.kind === "read" ? "request" : "response";
-    const { pairing, changed, last } = captured;
+    const { messages, last } = captured;
     const { call, continues } = event.origin;
-    if (call !== undefined) this.end ??= (call.startsWith("read")) === (direction === "request") ? "server" : "client";
+    if (call !== undefined) this.end ??= call.startsWith("read") === (direction === "request") ? "server" : "client";
     const bytes = event.bytes.slice();
-    const from = pairing.received(direction);
-    pairing.octets(direction, bytes, event.time);
-    const message = pairing.message(direction);
-    if (message !== undefined) changed.add(message.exchange);
-    const exchanges = { exchanges: [...changed].map(toldOf) };
-    changed.clear();
+    const octets = messages.octets(direction, bytes, event.time);
+    const exchanges = messages.takeChanged().map(toldOf);
     const before = last[direction];
     if (continues && before?.bytes !== undefined) {
       // A long read or write takes several packets.
-      const joined = new Uint8Array(before.bytes.length + bytes.length);
-      joined.set(before.bytes);
-      joined.set(bytes, before.bytes.length);
-      const numbers = new Set(exchanges.exchanges.map(({ number }) => number));
+      const numbers = new Set(exchanges.map(({ number }) => number));
       const others = before.told.exchanges?.filter(({ number }) => !numbers.has(number)) ?? [];
-      before.told = { ...before.told, to: from + bytes.length, exchanges: [...others, ...exchanges.exchanges] };
-      before.bytes = joined;
+      before.told = { ...before.told, to: octets.to, exchanges: [...others, ...exchanges] };
+      before.bytes = Buffer.concat([before.bytes, bytes]);
       this.#bytes += bytes.length;
       return;
     }
-    const stop = pairing.stop(direction);
-    const unread = stop !== undefined && stop.from < from + bytes.length && { unread: "no longer HTTP" };
     const kind = this.end === "client" ? event.kind === "read" ? "write" : "read" : event.kind;
-    const told = {
-      ...this.#toldOf(event, kind),
-      direction,
-      from,
-      to: from + bytes.length,
-      ...exchanges,
-      ...unread,
-    } as const;
-    last[direction] = this.#keep({ told, bytes }, captured);
+    last[direction] = this.#keep({ ...this.#told(event), kind, ...octets, exchanges }, captured, bytes);
   }
 
-  #keep(kept: Kept, { events }: Captured): Kept | undefined {
-    const weight = (kept.bytes?.length ?? 0) + PAGE_TOLD_CHARACTERS * (1 + (kept.told.exchanges?.length ?? 0));
-    if (this.#events >= this.#maxEvents || this.#bytes + weight > PAGE_HISTORY_BYTES) {
+  #told({ time, connection, origin }: CaptureEvent): Omit<Told, "kind"> {
+    return { time, connection, end: this.end ?? "server", packet: origin.packet };
+  }
+
+  #keep(told: Told, { events }: Captured, bytes?: Uint8Array): Kept | undefined {
+    const weight = (bytes?.length ?? 0) + PAGE_TOLD_CHARACTERS * (1 + (told.exchanges?.length ?? 0));
+    if (this.#kept.size >= this.#maxEvents || this.#bytes + weight > PAGE_HISTORY_BYTES) {
       this.missing++;
       return undefined;
     }
-    this.#events++;
+    const kept = { told, bytes };
     this.#bytes += weight;
-    this.#kept.push(kept);
+    this.#kept.add(kept);
     events.push(kept);
     return kept;
   }

@@ -4,16 +4,14 @@
  * @module
  */
 
-import type { Untold } from "../../traffic.ts";
 import { PAGE_BYTES_PER_SECOND, PAGE_EVENTS_PER_SECOND } from "../../limits.ts";
+import type { Untold } from "../../traffic.ts";
 
 const SECOND = 1_000_000;
 
-/** What was left out. */
+/** What was left out so far: connections, and events of theirs. */
 export interface LeftOut {
-  /** Connections, ever. */
   readonly connections: number;
-  /** Events of theirs, ever. */
   readonly events: number;
 }
 
@@ -22,10 +20,10 @@ export class Sampler {
   readonly #maxEvents: number;
   readonly #maxBytes: number;
   readonly #out = new Set<number>();
+  #connections = 0;
   #second = -Infinity;
   #events = 0;
   #bytes = 0;
-  #leftOutConnections = 0;
   /** Counts what connections that are left out bring. */
   readonly untold: Untold = { events: 0 };
 
@@ -37,27 +35,19 @@ export class Sampler {
 
   /** What was left out so far. */
   get leftOut(): LeftOut {
-    return { connections: this.#leftOutConnections, events: this.untold.events };
+    return { connections: this.#connections, events: this.untold.events };
   }
 
-  /**
-   * Whether an event is taken.
-   *
-   * @param bytes Octets that it brings.
-   * @param time When it happened, in microseconds.
-   */
+  /** Whether an event with so many octets is taken, at a time in microseconds. */
   takes(connection: number, bytes: number, time: number): boolean {
-    if (this.#out.has(connection)) {
-      this.untold.events++;
-      return false;
-    }
     if (time >= this.#second + SECOND) {
       this.#second = time;
       this.#events = this.#bytes = 0;
     }
-    if (this.#events + 1 > this.#maxEvents || this.#bytes + bytes > this.#maxBytes) {
+    const isOut = this.#out.has(connection);
+    if (isOut || this.#events + 1 > this.#maxEvents || this.#bytes + bytes > this.#maxBytes) {
+      if (!isOut) this.#connections++;
       this.#out.add(connection);
-      this.#leftOutConnections++;
       this.untold.events++;
       return false;
     }

@@ -4,14 +4,7 @@
  * @module
  */
 
-import {
-  HttpError,
-  type HttpResponse,
-  METHODS_WITH_CONTENT,
-  type Requester,
-  type RequestHead,
-  type Service,
-} from "../../http_message.ts";
+import { HttpError, type HttpResponse, type Requester, type RequestHead, type Service } from "../../http_message.ts";
 import type { Feed } from "./feed.ts";
 import { PAGE_FIND_CHARACTERS } from "../../limits.ts";
 import { LIVE_PATH, type PageAccess, SECURITY_FIELDS } from "./access.ts";
@@ -21,12 +14,12 @@ import lanesStyle from "../page/lanes.css" with { type: "text" };
 import style from "../page/page.css" with { type: "text" };
 import html from "../page/page.html" with { type: "text" };
 import arrows from "../page/arrows.js" with { type: "text" };
-import commandLine from "../page/command.js" with { type: "text" };
+import command from "../page/command.js" with { type: "text" };
 import groups from "../page/groups.js" with { type: "text" };
 import lanes from "../page/lanes.js" with { type: "text" };
 import message from "../page/message.js" with { type: "text" };
 import octets from "../page/octets.js" with { type: "text" };
-import script from "../page/page.js" with { type: "text" };
+import page from "../page/page.js" with { type: "text" };
 import place from "../page/place.js" with { type: "text" };
 import shown from "../page/shown.js" with { type: "text" };
 import state from "../page/state.js" with { type: "text" };
@@ -34,36 +27,19 @@ import table from "../page/table.js" with { type: "text" };
 import take from "../page/take.js" with { type: "text" };
 import text from "../page/text.js" with { type: "text" };
 
-type PageFile = Pick<HttpResponse, "contentType" | "content">;
+const SCRIPTS = { page, arrows, command, groups, lanes, message, octets, place, shown, state, table, take, text };
+const STYLES = { page: style, lanes: lanesStyle, details };
 
-const CSS = "text/css; charset=utf-8";
-const SCRIPT = "text/javascript; charset=utf-8";
-/** The page's files, by their paths: a script of modules, and its styles. */
-const FILES: Record<string, PageFile> = {
-  "/": { contentType: "text/html; charset=utf-8", content: html },
-  "/page.css": { contentType: CSS, content: style },
-  "/lanes.css": { contentType: CSS, content: lanesStyle },
-  "/details.css": { contentType: CSS, content: details },
-  ...Object.fromEntries(
-    Object.entries({
-      ...{
-        page: script,
-        arrows,
-        command: commandLine,
-        groups,
-        lanes,
-        message,
-        octets,
-        place,
-        shown,
-        state,
-        table,
-        take,
-      },
-      text,
-    }).map(([name, content]) => [`/${name}.js`, { contentType: SCRIPT, content }]),
-  ),
-};
+function file(type: string, content: string): HttpResponse {
+  return { status: 200, contentType: `text/${type}; charset=utf-8`, content };
+}
+
+/** The page's files, by their paths. */
+const FILES: ReadonlyMap<string, HttpResponse> = new Map([
+  ["/", file("html", html)],
+  ...Object.entries(STYLES).map(([name, content]) => [`/${name}.css`, file("css", content)] as const),
+  ...Object.entries(SCRIPTS).map(([name, content]) => [`/${name}.js`, file("javascript", content)] as const),
+]);
 
 const EVENTS_PATH = `${LIVE_PATH}events`;
 const MESSAGE_PATH = `${LIVE_PATH}message`;
@@ -72,13 +48,11 @@ const COMMAND_PATH = `${LIVE_PATH}command`;
 
 /** Which octets a page wants to see: those of a message. */
 export interface MessageRange {
-  /** The connection's number. */
   readonly connection: number;
-  /** Which way they went. */
   readonly direction: Direction;
-  /** The first one. */
+  /** The offset of the first one, counted from the first that went this way. */
   readonly from: number;
-  /** Behind the last one. */
+  /** The offset after the last one. */
   readonly to: number;
   /** The method of the request that a response answers; empty if that is not known. */
   readonly method: string;
@@ -107,7 +81,7 @@ export class PageService implements Service {
   readonly #feed: Feed;
   readonly #source: PageSource;
 
-  /** Serves a page to those whom `access` lets pass. */
+  /** Serves those whom `access` lets pass. */
   constructor(access: PageAccess, feed: Feed, source: PageSource) {
     this.#access = access;
     this.#feed = feed;
@@ -122,17 +96,16 @@ export class PageService implements Service {
   precheck(request: RequestHead): void {
     this.#access.check(request);
     const { method, path, fields } = request;
-    const isCommand = path === COMMAND_PATH;
-    if (![COMMAND_PATH, EVENTS_PATH, FIND_PATH, MESSAGE_PATH].includes(path) && !Object.hasOwn(FILES, path)) {
+    if (![COMMAND_PATH, EVENTS_PATH, FIND_PATH, MESSAGE_PATH].includes(path) && !FILES.has(path)) {
       throw new HttpError(404, `Nothing is at ${path}`);
     }
-    const allowed = isCommand ? ["POST"] : ["GET", "HEAD"];
+    const allowed = path === COMMAND_PATH ? ["POST"] : ["GET", "HEAD"];
     if (!allowed.includes(method)) {
       throw new HttpError(405, `${method} is not allowed on ${path}: use ${allowed.join(" or ")}`, {
         fields: [["Allow", allowed.join(", ")]],
       });
     }
-    if (!METHODS_WITH_CONTENT.includes(method)) return;
+    if (method !== "POST") return;
     this.#access.requireOrigin(request);
     const type = fields.get("content-type") ?? "none";
     if (/^application\/json *(?:;|$)/i.test(type)) return;
@@ -142,18 +115,34 @@ export class PageService implements Service {
   /** As {@linkcode Service.answer}. */
   async answer(request: RequestHead, content: Uint8Array, requester: Requester): Promise<HttpResponse> {
     this.precheck(request);
+    return secured(await this.#answer(request, content, requester));
+  }
+
+  async #answer(request: RequestHead, content: Uint8Array, { signal }: Requester): Promise<HttpResponse> {
+    const params = new URLSearchParams(request.query ?? "");
     switch (request.path) {
-      case EVENTS_PATH:
-        return secured(this.#events(request, requester));
-      case MESSAGE_PATH:
-        return secured(this.#message(request));
-      case FIND_PATH:
-        return secured(await this.#find(request));
+      case EVENTS_PATH: {
+        const response = { status: 200, contentType: "text/event-stream" };
+        if (request.method === "HEAD") return response;
+        return { ...response, content: this.#feed.stream(request.fields.get("last-event-id"), signal) };
+      }
+      case MESSAGE_PATH: {
+        const message = this.#source.message(rangeIn(params));
+        if (message === undefined) throw new HttpError(404, "These octets are no longer kept");
+        return json(message);
+      }
+      case FIND_PATH: {
+        const text = params.get("text") ?? "";
+        if (text === "" || text.length > PAGE_FIND_CHARACTERS) {
+          throw new HttpError(400, `A text to find has 1 to ${PAGE_FIND_CHARACTERS} characters, saw ${text.length}`);
+        }
+        return json({ places: await this.#source.find(text) });
+      }
       case COMMAND_PATH:
-        return secured(json({ text: await this.#source.command(commandIn(content), requester.signal) }));
+        return json({ text: await this.#source.command(commandIn(content), signal) });
       default: {
         const hasKey = this.#access.check(request);
-        return secured({ status: 200, ...FILES[request.path], fields: hasKey ? [this.#access.cookie] : [] });
+        return { ...FILES.get(request.path)!, fields: hasKey ? [this.#access.cookie] : [] };
       }
     }
   }
@@ -162,35 +151,6 @@ export class PageService implements Service {
   errorResponse(error: HttpError): HttpResponse {
     const { status, message, fields } = error;
     return secured({ ...json({ error: message }), status, fields });
-  }
-
-  #events({ method, fields }: RequestHead, { signal }: Requester): HttpResponse {
-    const response = { status: 200, contentType: "text/event-stream" };
-    if (method === "HEAD") return response;
-    return { ...response, content: this.#feed.stream(fields.get("last-event-id"), signal) };
-  }
-
-  #message({ query }: RequestHead): HttpResponse {
-    const params = new URLSearchParams(query ?? "");
-    const [connection, from, to] = ["connection", "from", "to"].map((name) => wholeNumber(params.get(name)));
-    const direction = params.get("direction");
-    if (
-      connection === undefined || from === undefined || to === undefined || to < from ||
-      direction !== "request" && direction !== "response"
-    ) throw new HttpError(400, "A message is given by connection, direction, from and to");
-    const method = params.get("method") ?? "";
-    const whole = params.get("whole") === "true";
-    const message = this.#source.message({ connection, direction, from, to, method, whole });
-    if (message === undefined) throw new HttpError(404, "These octets are no longer kept");
-    return json(message);
-  }
-
-  async #find({ query }: RequestHead): Promise<HttpResponse> {
-    const text = new URLSearchParams(query ?? "").get("text") ?? "";
-    if (text === "" || text.length > PAGE_FIND_CHARACTERS) {
-      throw new HttpError(400, `A text to find has 1 to ${PAGE_FIND_CHARACTERS} characters, saw ${text.length}`);
-    }
-    return json({ places: await this.#source.find(text) });
   }
 }
 
@@ -202,8 +162,17 @@ function json(value: unknown): HttpResponse {
   return { status: 200, contentType: "application/json", content: JSON.stringify(value) };
 }
 
-function wholeNumber(text: string | null): number | undefined {
-  return /^\d{1,15}$/.test(text ?? "") ? Number(text) : undefined;
+function rangeIn(params: URLSearchParams): MessageRange {
+  const [connection, from, to] = ["connection", "from", "to"].map((name) => {
+    return /^\d{1,15}$/.test(params.get(name) ?? "") ? Number(params.get(name)) : NaN;
+  });
+  const direction = params.get("direction");
+  // What is no number compares as false.
+  if (!(connection >= 0 && from <= to) || direction !== "request" && direction !== "response") {
+    throw new HttpError(400, "A message is given by connection, direction, from and to");
+  }
+  const method = params.get("method") ?? "";
+  return { connection, direction, from, to, method, whole: params.get("whole") === "true" };
 }
 
 function commandIn(content: Uint8Array): string {

@@ -22,11 +22,13 @@ export type Cells = readonly FieldLine[];
 
 /** What happened to one row. */
 export interface RowChange {
-  /** The row's name. */
   readonly name: string;
   /** What it holds now; `null` if it is gone. */
   readonly cells: Cells | null;
 }
+
+/** What a page is told of a row. */
+export type ToldRow = readonly [name: string, cells: Cells | null];
 
 /** The rows, as far as they are shown. */
 export class TableState {
@@ -41,6 +43,11 @@ export class TableState {
     return [...this.#rows.values()];
   }
 
+  /** What a page is told of the whole. */
+  get told(): { readonly rows: ToldRow[]; readonly total: number; readonly large: boolean } {
+    return { rows: this.rows.map(({ name, cells }) => [name, cells]), total: this.total, large: this.large };
+  }
+
   /** Starts with all rows, in the table's order; `undefined` if they are too long to be shown. */
   reset(rows: readonly RowChange[] | undefined, total: number): void {
     this.large = rows === undefined || total > PAGE_ROWS;
@@ -49,20 +56,11 @@ export class TableState {
   }
 
   /** Takes over what was told of another table. */
-  follow(
-    rows: readonly (readonly [name: string, cells: Cells | null])[],
-    total: number,
-    large: boolean,
-    whole: boolean,
-  ): void {
-    if (whole || large && !this.large) this.#rows = new Map();
+  follow(rows: readonly ToldRow[], total: number, large: boolean, whole: boolean): void {
+    if (whole || large && !this.large) this.#rows.clear();
     this.total = total;
     this.large = large;
-    for (const [name, cells] of rows) {
-      if (large) this.#touch({ name, cells });
-      else if (cells === null) this.#rows.delete(name);
-      else this.#rows.set(name, { name, cells });
-    }
+    for (const [name, cells] of rows) this.#set({ name, cells });
   }
 
   /**
@@ -72,33 +70,28 @@ export class TableState {
    */
   apply(change: RowChange, created: boolean | undefined): boolean {
     const { name, cells } = change;
-    const known = this.#rows.get(name);
-    const was = known !== undefined && known.cells !== null;
+    const known = this.#rows.get(name)?.cells ?? undefined;
     if (cells === null) {
-      const existed = this.large ? created === false || was : was;
-      if (existed) this.total--;
-      if (!this.large) this.#rows.delete(name);
-      else if (existed) this.#touch(change);
-      return existed;
+      if (known === undefined && !(this.large && created === false)) return false;
+      this.total--;
+    } else {
+      if (known !== undefined && isSame(known, cells)) return false;
+      if (known === undefined && (!this.large || created)) this.total++;
     }
-    if (was && isSame(known.cells!, cells)) return false;
-    if (this.large ? created === true && !was : !was) this.total++;
-    if (this.large) this.#touch(change);
-    else this.#rows.set(name, change);
-    if (!this.large && this.#rows.size > PAGE_ROWS) this.#becomeLarge();
+    this.#set(change);
+    if (!this.large && this.#rows.size > PAGE_ROWS) {
+      this.large = true;
+      this.#rows = new Map([[name, change]]);
+    }
     return true;
   }
 
-  #touch(change: RowChange): void {
-    this.#rows.delete(change.name);
-    this.#rows.set(change.name, change);
-    if (this.#rows.size > PAGE_ROWS) this.#rows.delete(this.#rows.keys().next().value!);
-  }
-
-  #becomeLarge(): void {
-    this.large = true;
-    const touched = [...this.#rows].slice(-1);
-    this.#rows = new Map(touched);
+  #set(change: RowChange): void {
+    const { name, cells } = change;
+    if (this.large) this.#rows.delete(name);
+    if (this.large || cells !== null) this.#rows.set(name, change);
+    else this.#rows.delete(name);
+    if (this.large && this.#rows.size > PAGE_ROWS) this.#rows.delete(this.#rows.keys().next().value!);
   }
 }
 
@@ -120,14 +113,15 @@ export function cellsOf(row: unknown): Cells {
 export function rowOf(content: string | Uint8Array): RowChange {
   const isLong = content.length > PAGE_CONTENT_BYTES;
   const text = typeof content === "string" ? content : UTF8.decode(isLong ? content.subarray(0, LONG_BYTES) : content);
-  const [row] = !isLong && rowsOf(text) || [];
+  const [row] = rowsOf(text) ?? [];
   if (row !== undefined) return row;
   const [start, name] = /^\{("(?:[^"\\]|\\.)*"):/.exec(text)!;
   return { name: JSON.parse(name), cells: [["", cut(text.slice(start.length))]] };
 }
 
-/** Reads rows as an object with one member each; `undefined` if one is damaged. */
+/** Reads rows as an object with one member each; `undefined` if they are long together, or one is damaged. */
 export function rowsOf(json: string | Uint8Array): RowChange[] | undefined {
+  if (json.length > PAGE_CONTENT_BYTES) return undefined;
   try {
     const rows = JSON.parse(typeof json === "string" ? json : UTF8.decode(json));
     return Object.entries(rows).map(([name, row]) => ({ name, cells: cellsOf(row) }));

@@ -35,7 +35,11 @@ export function groupsOf(list) {
       goesOn.set(connection.number, (goesOn.get(connection.number) ?? 0) + 1);
     }
     const isEnd = event.kind === "fin" || event.kind === "closed";
-    const key = isEnd ? end : `${connection.number} ${exchange?.number ?? looseKey(event)}`;
+    // A relay connects to its server during an exchange, and is shown to.
+    const asks = state.relay !== undefined && event.kind === "opened" && event.end === "client"
+      ? groups.findLast((one) => one.connection === connection && one.exchange !== undefined)
+      : undefined;
+    const key = isEnd ? end : asks?.key ?? `${connection.number} ${exchange?.number ?? looseKey(event)}`;
     let group = byKey.get(key);
     if (group === undefined) {
       group = { key, connection, exchange, lines: [], first: event.number, last: event.number };

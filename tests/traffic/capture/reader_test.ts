@@ -5,7 +5,7 @@ import { type CaptureEvent, captureEvents, type OpenedInCapture } from "../../..
 import { ACK, FIN, RST, SYN } from "../../../lib/traffic/capture/packets.ts";
 import { CaptureError } from "../../../lib/traffic/capture/packet_file.ts";
 import { recordingStart } from "../../../lib/traffic/capture/pcapng.ts";
-import { TappedListener } from "../../../lib/traffic/tap.ts";
+import { tappedListener } from "../../../lib/traffic/tap.ts";
 import type { End, TrafficEvent } from "../../../lib/traffic.ts";
 import { TempFolder } from "../../support.ts";
 import { TSHARK, tshark, withTshark } from "../../tshark.ts";
@@ -93,7 +93,7 @@ for (const end of ["server", "client"] as const) {
 
 Deno.test("what a tap told of real connections is read back, octet by octet", async () => {
   const told: TrafficEvent[] = [];
-  const listener = new TappedListener(Deno.listen({ hostname: "127.0.0.1", port: 0 }), (event) => {
+  const listener = tappedListener(Deno.listen({ hostname: "127.0.0.1", port: 0 }), (event) => {
     told.push("bytes" in event ? { ...event, bytes: event.bytes.slice() } : event);
   });
   const { port } = listener.addr as Deno.NetAddr;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { findText } from "../../../lib/traffic/live/find.ts";
-import { History, type ToldMessage } from "../../../lib/traffic/live/history.ts";
+import { History } from "../../../lib/traffic/live/history.ts";
+import type { ToldMessage } from "../../../lib/traffic/live/told.ts";
 import { wireOctets } from "../../wire_cases.ts";
 
 /** A history of reads on connection 2, in pieces, with the messages that they make. */

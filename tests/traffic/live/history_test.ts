@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { PAGE_TOLD_CHARACTERS } from "../../../lib/limits.ts";
-import { History, type Told } from "../../../lib/traffic/live/history.ts";
+import { History } from "../../../lib/traffic/live/history.ts";
+import type { Told } from "../../../lib/traffic/live/told.ts";
 import { octetString, wireOctets } from "../../wire_cases.ts";
 
 function read(from: number, octets: string, connection = 1): [Told, Uint8Array] {

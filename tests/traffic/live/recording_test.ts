@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Told } from "../../../lib/traffic/live/history.ts";
+import type { Told } from "../../../lib/traffic/live/told.ts";
 import { RecordedTraffic } from "../../../lib/traffic/live/recording.ts";
 import { capture, readCapture, talk } from "../captures.ts";
 
@@ -33,7 +33,7 @@ Deno.test("a capture is told as events with the numbers of their packets, and ex
   );
   // Packets were taken somewhere between the ends.
   assert.equal(traffic.end, undefined);
-  assert.equal(traffic.serverOf(1)!.local.port, 9999);
+  assert.equal(traffic.opened(1)!.local.port, 9999);
   assert.deepEqual(traffic.history.octets(1, "request", 0, 3), new TextEncoder().encode("GET"));
 });
 
@@ -65,4 +65,10 @@ Deno.test("octets that were not captured are told, and what comes next starts a 
   assert.deepEqual(events.at(-1)!.exchanges!.map(({ number, responses }) => [number, responses[0]?.title]), [
     [2, "404 Not Found"],
   ]);
+});
+
+Deno.test("a response that the end of the connection completes is told as complete", () => {
+  const { events } = told([[`> ${GET}`, "< HTTP/1.1 200 OK\r\n\r\nx", "< FIN", "> FIN"]]);
+  const last = events.findLast(({ exchanges = [] }) => exchanges.length > 0)!;
+  assert.deepEqual([last.kind, last.by, last.exchanges![0].responses[0].whole], ["fin", "server", true]);
 });

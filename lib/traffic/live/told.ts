@@ -1,0 +1,168 @@
+/**
+ * What a page is told: events, and the exchanges that they change.
+ *
+ * @module
+ */
+
+import {
+  answeredIn,
+  type Direction,
+  type Exchange,
+  type Message,
+  Pairing,
+  type PairingOptions,
+  type Stop,
+  titleOf,
+} from "../../exchange.ts";
+import type { End, SocketAddress } from "../../traffic.ts";
+import type { LeftOut } from "./sampler.ts";
+import type { ToldRow } from "./table_state.ts";
+
+/** A message. Offsets count the octets of its direction. */
+export interface ToldMessage {
+  readonly from: number;
+  /** The offset after its last octet so far. */
+  readonly to: number;
+  readonly whole: boolean;
+  /** The request's method and target, or the response's status and reason, once known. */
+  readonly title: string;
+  /** The response's status; 0 for a request or while it is unknown. */
+  readonly status: number;
+  /** Why it is broken: what was seen and what is allowed, the rule, and the octet, -1 without one. */
+  readonly fault?: { readonly detail: string; readonly rule: string; readonly offset: number };
+  /** The number of the exchange behind whose broken message reading started again with this one. */
+  readonly behind?: number;
+}
+
+/** An exchange, as it was at an event. */
+export interface ToldExchange {
+  /** Its number on its connection, starting from 1. */
+  readonly number: number;
+  readonly request?: ToldMessage;
+  /** Interim responses come first. */
+  readonly responses: readonly ToldMessage[];
+  /** Microseconds from the request's end to the final response; `"early"` if that came before the request's end. */
+  readonly answeredIn?: number | "early";
+  /** The number of the exchange behind whose broken request this one's was not read. */
+  readonly unread?: number;
+}
+
+/** One event. Its octets are not told. */
+export interface Told {
+  /** What happened: an event of a connection, what was left out, or that the table was asked for. */
+  readonly kind: "opened" | "read" | "write" | "fin" | "closed" | "missing" | "folded" | "left out" | "table";
+  /** Microseconds since the program's start. */
+  readonly time: number;
+  /** The connection's number at the server; 0 where there is none. */
+  readonly connection: number;
+  /** The end that saw it. */
+  readonly end: End;
+  /** Of `opened`: the client's address. */
+  readonly client?: SocketAddress;
+  /** Of `opened`: the server's address. */
+  readonly server?: SocketAddress;
+  /** Of `opened`: whether TLS is spoken. */
+  readonly secure?: boolean;
+  /** Of octets: which way they went. */
+  readonly direction?: Direction;
+  /** Of octets: the first one, counted from the first that went this way. */
+  readonly from?: number;
+  /** Of octets: the offset after the last one. */
+  readonly to?: number;
+  /** Of octets that are not all read as messages: why. */
+  readonly unread?: string;
+  /** Of `fin`: who sent it. */
+  readonly by?: End;
+  /** Of `closed`: why. Of octets that are missing, or a connection that is folded: what is said of it. */
+  readonly reason?: string;
+  /** Of a capture: the number of the packet that shows it. */
+  readonly packet?: number;
+  /** Of `missing`: how many octets. */
+  readonly octets?: number;
+  /** The connection's exchanges that changed. */
+  readonly exchanges?: readonly ToldExchange[];
+  /** Rows that changed, or all that are shown after the table was asked for. */
+  readonly rows?: readonly ToldRow[];
+  /** How many rows the table has then. */
+  readonly total?: number;
+  /** Whether it is too large to be shown whole. */
+  readonly large?: boolean;
+  /** What was left out so far. */
+  readonly leftOut?: LeftOut;
+}
+
+/** What is told of octets that are not read as messages. */
+const UNREAD: Readonly<Record<Stop, string>> = {
+  "left HTTP": "no longer HTTP",
+  "connection ends": "not read",
+  "held": "held until the answer",
+  "lost": "not read",
+};
+
+/** Pairs the messages of a connection, and remembers which exchanges have changed. */
+export class Messages {
+  readonly #pairing: Pairing;
+  readonly #changed = new Set<Exchange>();
+
+  /** Starts with a connection that has carried nothing. */
+  constructor(limits: PairingOptions["limits"]) {
+    this.#pairing = new Pairing((event) => {
+      if ("message" in event && event.message !== undefined) this.#changed.add(event.message.exchange);
+    }, { limits });
+  }
+
+  /** Receives octets, and returns what is told of them. They are not changed later. */
+  octets(direction: Direction, octets: Uint8Array, time: number): Pick<Told, "direction" | "from" | "to" | "unread"> {
+    const pairing = this.#pairing;
+    const from = pairing.received(direction);
+    const to = from + octets.length;
+    pairing.octets(direction, octets, time);
+    const message = pairing.message(direction);
+    if (message !== undefined) this.#changed.add(message.exchange);
+    const stop = pairing.stop(direction);
+    return { direction, from, to, ...stop !== undefined && stop.from < to && { unread: UNREAD[stop.why] } };
+  }
+
+  /** Receives the FIN of an end. */
+  fin(by: End): void {
+    this.#pairing.fin(by === "client" ? "request" : "response");
+  }
+
+  /** Passes over octets that are missing. */
+  gap(direction: Direction): void {
+    this.#pairing.gap(direction);
+  }
+
+  /** Returns the exchanges that have changed since the last call. */
+  takeChanged(): Exchange[] {
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    return changed;
+  }
+}
+
+/** Copies an exchange, which may change later. */
+export function toldOf(exchange: Exchange): ToldExchange {
+  const { number, request, responses, unread } = exchange;
+  const time = answeredIn(exchange);
+  return {
+    number,
+    ...request && { request: messageOf(request) },
+    responses: responses.map(messageOf),
+    ...time !== undefined && { answeredIn: time },
+    ...unread !== undefined && { unread },
+  };
+}
+
+function messageOf(message: Message): ToldMessage {
+  const { from, to, state, head, error, behind } = message;
+  return {
+    from,
+    to,
+    whole: state === "whole",
+    title: titleOf(message),
+    status: head?.kind === "response" ? head.status : 0,
+    ...error && { fault: { detail: error.message, rule: error.rule ?? "", offset: error.offset ?? -1 } },
+    ...behind !== undefined && { behind },
+  };
+}
