@@ -415,8 +415,6 @@ export const MAX_WAITING_BYTES: number = 8 * 1024;
 export const WAITING_CONNECTION_BYTES: number = 800;
 /** See {@linkcode WAITING_CONNECTION_BYTES}. */
 export const WAITING_EVENT_BYTES: number = 100;
-/** Octets that one unfinished message of a capture counts at most, besides the content that `--all` shows. */
-export const MAX_UNFINISHED_BYTES: number = 128 * 1024;
 /** Octets of one message's content that `explain --all` shows of a file with messages. */
 export const MAX_SHOWN_CONTENT_BYTES: number = 32 * 1024 * 1024;
 /** Chunks of it that have rows of their own. */

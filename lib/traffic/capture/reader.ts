@@ -14,7 +14,8 @@ import { captureFormatOf, FORMAT_BYTES, type Packet, type PacketFile, PcapFile }
 import { PcapngFile } from "./pcapng_file.ts";
 import { ReassemblyBudget } from "./reassembly.ts";
 
-export type { Acknowledged, CaptureEvent, Missing, OpenedInCapture, PacketOrigin, TcpFacts } from "./capture_events.ts";
+export { directionOf } from "./capture_events.ts";
+export type * from "./capture_events.ts";
 
 /** What a reader of captures is made with. */
 export interface CaptureReaderOptions {
