@@ -16,7 +16,7 @@ import { ALL_KEPT, type Placed, Turns } from "./exchange.ts";
 import { FOREIGN_BYTES, foreignForm } from "./traffic/explain/foreign.ts";
 import { CaptureList } from "./traffic/capture/list.ts";
 import { CaptureReader } from "./traffic/capture/reader.ts";
-import { type CaptureCounts, summaryText } from "./traffic/capture/summary.ts";
+import { type CaptureCounts, summaryText } from "./traffic/capture/words.ts";
 import { within } from "./turns.ts";
 import { MessagesJson } from "./traffic/explain/json.ts";
 import { afterBareLine, bareFirstLine, MessagesList, MessagesText } from "./traffic/explain/messages.ts";

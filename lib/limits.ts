@@ -378,15 +378,11 @@ export const SHOWN_RELAYED_BYTES: number = 16 * 1024;
 
 /** Bytes of a recording that may wait for the disk; packets beyond that are left out. */
 export const RECORD_WAITING_BYTES: number = 16 * 1024 * 1024;
-/** How long packets of a recording gather before they are written. */
-export const RECORD_GATHER_MS: number = 200;
 
 /** Octets of a gzip file that are expanded at a time, and that are made of them. */
 export const EXPANDED_BYTES: number = 16 * 1024;
 /** Octets of one packet of a capture, as in Wireshark. A larger packet is left out. */
 export const MAX_CAPTURED_PACKET_BYTES: number = 256 * 1024;
-/** Octets of a packet's comment that are read. */
-export const MAX_PACKET_COMMENT_BYTES: number = 256;
 /** Interfaces in one section of a capture. */
 export const MAX_CAPTURE_INTERFACES: number = 1000;
 /** Connections of a capture that are remembered though they have ended or have no octets: others do not count. */
@@ -411,8 +407,6 @@ export const MAX_WAITING_BYTES: number = 8 * 1024;
 export const WAITING_CONNECTION_BYTES: number = 800;
 /** See {@linkcode WAITING_CONNECTION_BYTES}. */
 export const WAITING_EVENT_BYTES: number = 100;
-/** Octets that one unfinished message of a capture counts at most, besides the content that `--all` shows. */
-export const MAX_UNFINISHED_BYTES: number = 128 * 1024;
 /** Octets of one message's content that `explain --all` shows of a file with messages. */
 export const MAX_SHOWN_CONTENT_BYTES: number = 32 * 1024 * 1024;
 /** Chunks of it that have rows of their own. */

@@ -146,8 +146,8 @@ const planted: [path: string, specifier: string, why: string][] = [
   ["lib/traffic/tap.ts", "./live/feed.ts", "lib/traffic/tap.ts may not import lib/traffic/live/feed.ts"],
   [
     "lib/traffic/explain/text.ts",
-    "../capture/times.ts",
-    "lib/traffic/explain/text.ts may not import lib/traffic/capture/times.ts",
+    "../capture/words.ts",
+    "lib/traffic/explain/text.ts may not import lib/traffic/capture/words.ts",
   ],
   ["lib/relay/gate.ts", "../traffic.ts", "passing may not import lib/traffic.ts"],
   ["lib/relay/connection.ts", "../server/reader.ts", "lib/server/reader.ts is behind a door"],

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Direction } from "../../exchange.ts";
 import type { Closed, End, Fin, Octets, Opened, Seen } from "../../traffic.ts";
 
 /** Where something of a capture comes from. */
@@ -18,11 +19,9 @@ export interface PacketOrigin {
 
 /** Octets that were sent but are not there. */
 export interface Missing extends Seen {
-  /** Distinguishes the events. */
   readonly kind: "missing";
   /** The end that sent them. */
   readonly by: End;
-  /** How many there are. */
   readonly octets: number;
   /**
    * `not captured`; `only acknowledged` where nothing of the direction was captured; or captured but skipped: they stand
@@ -35,11 +34,10 @@ export interface Missing extends Seen {
 
 /** Octets were acknowledged by the other end. */
 export interface Acknowledged extends Seen {
-  /** Distinguishes the events. */
   readonly kind: "acknowledged";
   /** The end that sent them. */
   readonly by: End;
-  /** How many of the octets told so far are not acknowledged yet. */
+  /** How many of the octets so far are not acknowledged yet. */
   readonly behind: number;
   /** The packet that acknowledges. */
   readonly origin: PacketOrigin;
@@ -68,7 +66,6 @@ export interface TcpFacts {
 export interface OpenedInCapture extends Opened {
   /** The number of its stream in Wireshark, unless packets were left out that may have begun others before. */
   readonly stream: number | undefined;
-  /** What is known of it, now and later. */
   readonly tcp: TcpFacts;
   /** Whether the handshake was captured; without it, octets before the first start line are skipped. */
   readonly startCaptured: boolean;
@@ -77,7 +74,13 @@ export interface OpenedInCapture extends Opened {
 }
 
 /** What happens on a connection, as the server's end sees it, and the packet that shows it. */
-export type CaptureEvent = (OpenedInCapture | Octets | Fin | Closed | Missing) & {
-  /** Where it comes from. */
-  readonly origin: PacketOrigin;
-};
+export type CaptureEvent = (OpenedInCapture | Octets | Fin | Closed | Missing) & { readonly origin: PacketOrigin };
+
+/** What happens in one direction. */
+export type StreamEvent = Exclude<CaptureEvent, OpenedInCapture | Closed> | Acknowledged;
+
+/** The direction of the octets that an event is of. */
+export function directionOf(event: StreamEvent): Direction {
+  const isClient = "by" in event ? event.by === "client" : event.kind === "read";
+  return isClient ? "request" : "response";
+}

@@ -4,14 +4,12 @@
  * @module
  */
 
-import { ByteBuffer, counted } from "../../bytes.ts";
-import type { Octets } from "../../traffic.ts";
-import type { Acknowledged, CaptureEvent, OpenedInCapture } from "./reader.ts";
-import { handshakeText, repeatedText } from "./tcp_text.ts";
-import { timeText } from "./times.ts";
-import { CapturedExchanges, type CapturedExchangesOptions } from "./captured_exchanges.ts";
-import { Beginning } from "../../exchange.ts";
 import { addressText } from "../../address.ts";
+import { ByteBuffer, counted } from "../../bytes.ts";
+import { Beginning } from "../../exchange.ts";
+import { CapturedExchanges, type CapturedExchangesOptions } from "./captured_exchanges.ts";
+import { type Acknowledged, type CaptureEvent, directionOf, type OpenedInCapture } from "./reader.ts";
+import { handshakeText, repeatedText, timeText } from "./words.ts";
 
 /** Memory for text that a connection keeps. */
 const TEXT_BYTES = 1024;
@@ -27,15 +25,19 @@ export class ExplainedConnection {
   #missing = 0;
   #ends: string[] = [];
   #fins = 0;
-  #ended = false;
-  #valid = true;
   /** Finished text in UTF-8: much of it as strings would slow the garbage collector. */
   readonly #text = new ByteBuffer(0);
   #hasPrinted = false;
   /** Whether it is of a recording of this program, which has reads and writes, and a handshake that is made up. */
   #isRecorded = false;
+  /** Whether nothing more is said of it. */
+  ended = false;
+  /** Whether a reset has ended it. */
+  isReset = false;
+  /** Whether all of its messages so far are complete and valid. */
+  valid = true;
 
-  /** Begins with the event that tells of the connection. */
+  /** Begins with the event that opens the connection. */
   constructor(opened: OpenedInCapture, options: CapturedExchangesOptions) {
     this.#opened = opened;
     this.#options = options;
@@ -46,50 +48,33 @@ export class ExplainedConnection {
     return this.#beginning.isHttp === true;
   }
 
-  /** Whether a reset has ended it. */
-  isReset = false;
-
-  /** Whether nothing more is told of it. */
-  get ended(): boolean {
-    return this.#ended;
-  }
-
-  /** Whether all of its messages so far are complete and valid. */
-  get valid(): boolean {
-    return this.#valid;
-  }
-
   /** How many octets and characters it holds. */
   get held(): number {
     return this.#text.length + (this.#exchanges?.held ?? 0);
   }
 
-  /** Receives an event of the connection. */
   tell(event: CaptureEvent | Acknowledged): void {
     if (event.kind === "opened") return this.#reopen(event);
-    if (this.#ended) return;
-    switch (event.kind) {
-      case "read":
-      case "write":
-        this.#isRecorded ||= event.origin.call !== undefined;
-        this.#decide(event);
-        break;
-      case "missing":
-        if (event.why === "skipped") this.#skipped += event.octets;
-        else {
-          this.#missing += event.octets;
-          this.#beginning.gap(event.by === "client" ? "request" : "response");
-        }
-        break;
-      case "fin":
-        this.#fins++;
-        this.#ends.push(`FIN by the ${event.by} ${when(event)}`);
-        break;
-      case "closed":
-        this.isReset = event.reason === "reset";
-        // With two FINs there is nothing to add.
-        if (this.#fins < 2) this.#ends.push(`closed ${event.reason} ${when(event)}`);
-        return this.end();
+    if (this.ended) return;
+    if (event.kind === "closed") {
+      this.isReset = event.reason === "reset";
+      // With two FINs there is nothing to add.
+      if (this.#fins < 2) this.#ends.push(`closed ${event.reason} ${when(event)}`);
+      return this.end();
+    }
+    const direction = directionOf(event);
+    if ("bytes" in event) {
+      this.#isRecorded ||= event.origin.call !== undefined;
+      this.#decide(() => this.#beginning.receive(direction, event.bytes));
+    } else if (event.kind === "fin") {
+      this.#fins++;
+      this.#ends.push(`FIN by the ${event.by} ${when(event)}`);
+    } else if (event.kind === "missing") {
+      if (event.why === "skipped") this.#skipped += event.octets;
+      else {
+        this.#missing += event.octets;
+        this.#beginning.gap(direction);
+      }
     }
     if (this.#beginning.isHttp === false) return;
     // A connection without octets needs no decoder.
@@ -106,20 +91,17 @@ export class ExplainedConnection {
     this.#beginning = new Beginning();
     this.#ends = [];
     this.#fins = this.#skipped = this.#missing = 0;
-    this.#ended = this.isReset = false;
+    this.ended = this.isReset = false;
   }
 
   /** Ends the connection, or what the capture has of it. */
   end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#decide();
-    if (!this.isHttp) {
-      this.#say(`${this.#title}: ${this.#otherwise()}\n`);
-      return;
-    }
+    if (this.ended) return;
+    this.ended = true;
+    this.#decide(() => this.#beginning.end());
+    if (!this.isHttp) return this.#say(`${this.#title}: ${this.#otherwise()}\n`);
     this.#exchanges!.end();
-    this.#valid &&= this.#exchanges!.valid;
+    this.valid &&= this.#exchanges!.valid;
     this.#text.appendText(this.#exchanges!.take());
     this.#exchanges = undefined;
     const end = this.#ends.length === 0 ? "open where the capture ends" : this.#ends.join(", ");
@@ -133,12 +115,12 @@ export class ExplainedConnection {
       this.#ends.push(`the rest is left out: ${why}`);
       this.end();
     } else {
-      this.#ended = true;
+      this.ended = true;
       this.#exchanges = undefined;
       this.#text.clear(TEXT_BYTES);
       this.#say(`${this.#title}: left out: ${why}\n`);
     }
-    this.#valid = false;
+    this.valid = false;
   }
 
   /** Gives the finished text, in UTF-8, to a function; it is valid during the call. */
@@ -176,16 +158,14 @@ export class ExplainedConnection {
     return `${title}: ${addressText(remote)} to ${addressText(local)}, ${filter} in Wireshark${encrypted}`;
   }
 
-  /** Decides by the first octets, or by all of them, whether this is HTTP. */
-  #decide(event?: Octets): void {
+  /** Decides by what comes, unless that is known, whether this is HTTP. */
+  #decide(receive: () => void): void {
     if (this.isHttp) return;
-    if (event === undefined) this.#beginning.end();
-    else this.#beginning.receive(event.kind === "read" ? "request" : "response", event.bytes);
+    receive();
     if (this.isHttp) {
-      const captured = this.#opened.startCaptured ? "" : ", start not captured";
-      const isKnown = this.#opened.startCaptured && !this.#isRecorded;
-      const handshake = isKnown ? handshakeText(this.#opened.tcp) : "";
-      this.#say(`${this.#title}${captured}${handshake}\n`);
+      const { startCaptured, tcp } = this.#opened;
+      const start = !startCaptured ? ", start not captured" : this.#isRecorded ? "" : handshakeText(tcp);
+      this.#say(`${this.#title}${start}\n`);
     } else if (this.#beginning.isHttp === false) this.#exchanges = undefined;
   }
 

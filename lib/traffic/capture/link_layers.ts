@@ -16,9 +16,7 @@ export interface Segment {
   readonly from: string;
   /** The receiver's. */
   readonly to: string;
-  /** The sequence number of the first octet. */
   readonly sequence: number;
-  /** The next sequence number that the sender expects. */
   readonly acknowledged: number;
   /** The flags, as in packets.ts. */
   readonly flags: number;
@@ -44,55 +42,59 @@ export interface LeftOut {
   readonly to?: string;
 }
 
-const TCP = 6;
-const ETHERTYPE_IPV4 = 0x0800;
-const ETHERTYPE_IPV6 = 0x86dd;
-/** Tags of virtual networks (IEEE 802.1Q, 802.1ad, and an older one). */
-const VLAN_TAGS: ReadonlySet<number> = new Set([0x8100, 0x88a8, 0x9100]);
-/** IPv6 extension headers that another header follows (RFC 8200 §4.1, RFC 6275, RFC 7401, RFC 5533). */
-const EXTENSIONS: ReadonlySet<number> = new Set([0, 43, 60, 135, 139, 140]);
+/** Where the reading of a packet is. */
+interface Place {
+  readonly octets: Uint8Array;
+  readonly view: DataView;
+  /** How many IP headers may follow. */
+  left: number;
+  /** Where the last IP packet ends, which may not be captured, where its addresses are, and how long each is. */
+  end: number;
+  addresses: number;
+  addressOctets: number;
+}
+
+/** What is found at a place of a packet; `undefined` if nothing there holds TCP. */
+type Found = Segment | LeftOut | undefined;
+/** How a header is read, or the name of what is not read. */
+type Layer = ((place: Place, at: number) => Found) | string;
+/** What a header announces, by the number that it gives to it. */
+type Layers = Readonly<Record<number, Layer>>;
+
+const IPV4_HEADER_OCTETS = 20;
+const IPV6_HEADER_OCTETS = 40;
+const TCP_HEADER_OCTETS = 20;
 const FRAGMENT_HEADER = 44;
 const AUTHENTICATION_HEADER = 51;
-const IPV4_HEADER_BYTES = 20;
-const IPV6_HEADER_BYTES = 40;
-const TCP_HEADER_BYTES = 20;
+/** IPv6 extension headers that another header follows (RFC 8200 §4.1, RFC 6275, RFC 7401, RFC 5533). */
+const EXTENSIONS: readonly number[] = [0, 43, 60, 135, 139, 140, FRAGMENT_HEADER, AUTHENTICATION_HEADER];
+const UDP = 17;
 /** How many packets may be inside one another. */
 const MAX_TUNNELS = 8;
 const CUT: LeftOut = { what: "which not all headers were captured: tcpdump -s 0" };
 const FRAGMENTS = "IP fragments, which are not put together";
 
-/** Where the reading of a packet is. */
-interface Place {
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-  /** How many IP headers may follow. */
-  left: number;
-}
-
-/** What is found at a place of a packet; `undefined` if nothing there holds TCP. */
-type Found = Segment | LeftOut | undefined;
-type Layer = (place: Place, at: number) => Found;
-
 /** What packets start with, by link type. */
-const LINK_LAYERS: ReadonlyMap<number, Layer> = new Map<number, Layer>([
+const LINK_TYPES: Layers = {
   // NULL and LOOP have the address family in one of the byte orders, which the IP version repeats.
-  [0, (place) => ip(place, 4)],
-  [108, (place) => ip(place, 4)],
-  [1, ethernet],
-  [9, ppp],
-  [50, ppp],
-  [51, (place) => ppp(place, 6)],
-  [104, (place) => byEtherType(place, 2)],
+  0: (place) => ip(place, 4),
+  108: (place) => ip(place, 4),
+  1: ethernet,
+  9: ppp,
+  50: ppp,
+  51: (place) => ppp(place, 6),
+  104: (place) => byEtherType(place, 2),
   // Raw IP: as such, by older systems, IPv4 alone, IPv6 alone.
-  ...[12, 14, 101, 228, 229].map((type) => [type, ip] as const),
-  [105, (place, at) => wireless(place, at)],
-  [127, radiotap],
+  12: ip,
+  14: ip,
+  101: ip,
+  228: ip,
+  229: ip,
+  105: wireless,
+  127: radiotap,
   // Linux cooked, versions 1 and 2.
-  [113, (place) => byEtherType(place, 14)],
-  [276, (place) => byType(place, place.view.getUint16(0), 20)],
-]);
-/** Names of link types that are not read. */
-const LINK_NAMES: Readonly<Record<number, string>> = {
+  113: (place) => byEtherType(place, 14),
+  276: (place) => byType(place, place.view.getUint16(0), 20),
   6: "Token Ring",
   7: "ARCNET",
   8: "SLIP",
@@ -114,8 +116,19 @@ const LINK_NAMES: Readonly<Record<number, string>> = {
   249: "USB",
   253: "netlink",
 };
-/** Other protocols over Ethernet, IP and UDP that hold packets. */
-const ETHERNET_TUNNELS: Readonly<Record<number, string>> = {
+
+const ETHER_TYPES: Layers = {
+  0x0800: ip,
+  0x86dd: ip,
+  // Tags of virtual networks (IEEE 802.1Q, 802.1ad, and an older one).
+  0x8100: (place, at) => byEtherType(place, at + 2),
+  0x88a8: (place, at) => byEtherType(place, at + 2),
+  0x9100: (place, at) => byEtherType(place, at + 2),
+  0x8847: mpls,
+  0x8848: mpls,
+  0x8864: (place, at) => ppp(place, at + 6),
+  0x880b: ppp,
+  0x6558: ethernet,
   0x22eb: "ERSPAN tunnels",
   0x22f3: "TRILL (RFC 6325)",
   0x4305: "B.A.T.M.A.N. tunnels",
@@ -124,12 +137,36 @@ const ETHERNET_TUNNELS: Readonly<Record<number, string>> = {
   0x88e7: "Ethernet in Ethernet (IEEE 802.1ah)",
   0x894f: "service chains (NSH, RFC 8300)",
 };
-const IP_TUNNELS: Readonly<Record<number, string>> = {
+
+const PPP_PROTOCOLS: Layers = {
+  0x21: ip,
+  0x57: ip,
+  0x0281: mpls,
+  0x2d: "PPP with compressed headers",
+  0x3d: "PPP multilink",
+  0x53: "encrypted PPP",
+  0xfd: "compressed PPP",
+};
+
+const IP_PROTOCOLS: Layers = {
+  6: tcp,
+  4: ip,
+  41: ip,
+  47: gre,
+  97: (place, at) => ethernet(place, at + 2),
+  137: mpls,
+  [AUTHENTICATION_HEADER]: (place, at) => {
+    const { view } = place;
+    return found(IP_PROTOCOLS[view.getUint8(at)], place, at + (view.getUint8(at + 1) + 2) * 4);
+  },
+  [UDP]: udp,
   50: "encrypted IP (ESP, RFC 4303)",
   108: "compressed IP (IPComp, RFC 3173)",
   115: "L2TP tunnels",
 };
-const UDP_TUNNELS: Readonly<Record<number, string>> = {
+
+const VXLAN_PORT = 4789;
+const UDP_PORTS: Layers = {
   1701: "L2TP tunnels",
   2152: "GTP tunnels",
   3544: "Teredo tunnels",
@@ -141,15 +178,14 @@ const UDP_TUNNELS: Readonly<Record<number, string>> = {
   8472: "VXLAN tunnels at Linux's own port",
   51820: "WireGuard tunnels",
 };
-const VXLAN_PORT = 4789;
 
 /** Returns the TCP segment in a packet of this link type, or what is left out; `undefined` if neither can be in it. */
-export function segmentOf(bytes: Uint8Array, linkType: number): Segment | LeftOut | undefined {
-  const layer = LINK_LAYERS.get(linkType);
-  if (layer === undefined) return { what: `${LINK_NAMES[linkType] ?? "an unknown kind"} (link type ${linkType})` };
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+export function segmentOf(octets: Uint8Array, linkType: number): Segment | LeftOut | undefined {
+  const layer = LINK_TYPES[linkType] ?? "an unknown kind";
+  if (typeof layer === "string") return { what: `${layer} (link type ${linkType})` };
+  const view = new DataView(octets.buffer, octets.byteOffset, octets.length);
   try {
-    return layer({ bytes, view, left: MAX_TUNNELS }, 0);
+    return layer({ octets, view, left: MAX_TUNNELS, end: 0, addresses: 0, addressOctets: 0 }, 0);
   } catch (error) {
     // A header goes beyond what was captured.
     if (error instanceof RangeError) return CUT;
@@ -157,18 +193,19 @@ export function segmentOf(bytes: Uint8Array, linkType: number): Segment | LeftOu
   }
 }
 
+function found(layer: Layer | undefined, place: Place, at: number): Found {
+  return typeof layer === "string" ? { what: layer } : layer?.(place, at);
+}
+
 /** Returns the address and port that a segment has in network order. */
 export function addressOf(endpoint: string): SocketAddress {
   const octets = Array.from(endpoint, (character) => character.charCodeAt(0));
   const port = octets.at(-2)! << 8 | octets.at(-1)!;
   const address = octets.slice(0, -2);
-  return { hostname: address.length === 4 ? address.join(".") : ipv6Text(address), port };
-}
-
-/** Writes an IPv6 address in its canonical form (RFC 5952), which URL knows. */
-function ipv6Text(address: readonly number[]): string {
+  if (address.length === 4) return { hostname: address.join("."), port };
   const groups = Array.from({ length: 8 }, (_, i) => (address[2 * i] << 8 | address[2 * i + 1]).toString(16));
-  return new URL(`http://[${groups.join(":")}]/`).hostname.slice(1, -1);
+  // URL knows the canonical form (RFC 5952).
+  return { hostname: new URL(`http://[${groups.join(":")}]/`).hostname.slice(1, -1), port };
 }
 
 function ethernet(place: Place, at: number): Found {
@@ -181,22 +218,8 @@ function byEtherType(place: Place, at: number): Found {
 }
 
 function byType(place: Place, type: number, at: number): Found {
-  if (type === ETHERTYPE_IPV4 || type === ETHERTYPE_IPV6) return ip(place, at);
-  if (VLAN_TAGS.has(type)) return byEtherType(place, at + 2);
   // A length, or what Linux has in its place: LLC follows.
-  if (type <= 1500) return llc(place, at);
-  switch (type) {
-    case 0x8847:
-    case 0x8848:
-      return mpls(place, at);
-    case 0x8864:
-      return ppp(place, at + 6);
-    case 0x880b:
-      return ppp(place, at);
-    case 0x6558:
-      return ethernet(place, at);
-  }
-  return ETHERNET_TUNNELS[type] === undefined ? undefined : { what: ETHERNET_TUNNELS[type] };
+  return type <= 1500 ? llc(place, at) : found(ETHER_TYPES[type], place, at);
 }
 
 /** Logical link control (IEEE 802.2), alone or with SNAP (RFC 1042). */
@@ -222,16 +245,7 @@ function ppp(place: Place, at: number): Found {
   if (view.getUint16(at) === 0xff03) at += 2;
   const isShort = (view.getUint8(at) & 1) === 1;
   const protocol = isShort ? view.getUint8(at) : view.getUint16(at);
-  const next = at + (isShort ? 1 : 2);
-  if (protocol === 0x21 || protocol === 0x57) return ip(place, next);
-  if (protocol === 0x0281) return mpls(place, next);
-  const names: Readonly<Record<number, string>> = {
-    0x2d: "PPP with compressed headers",
-    0x3d: "PPP multilink",
-    0x53: "encrypted PPP",
-    0xfd: "compressed PPP",
-  };
-  return names[protocol] === undefined ? undefined : { what: names[protocol] };
+  return found(PPP_PROTOCOLS[protocol], place, at + (isShort ? 1 : 2));
 }
 
 /** IEEE 802.11 with radiotap: its flags tell whether the header is padded. */
@@ -270,79 +284,52 @@ function ip(place: Place, at: number): Found {
 }
 
 function ipv4(place: Place, at: number): Found {
-  const { bytes, view } = place;
-  if (at + IPV4_HEADER_BYTES > bytes.length) return CUT;
-  const headerBytes = (view.getUint8(at) & 0x0f) * 4;
-  if (headerBytes < IPV4_HEADER_BYTES) return undefined;
+  const { octets, view } = place;
+  if (at + IPV4_HEADER_OCTETS > octets.length) return CUT;
+  const headerOctets = (view.getUint8(at) & 0x0f) * 4;
+  if (headerOctets < IPV4_HEADER_OCTETS) return undefined;
   // A length of 0 means that the network card splits the packet: all captured octets belong to it.
-  const length = view.getUint16(at + 2) || bytes.length - at;
-  const protocol = view.getUint8(at + 9);
+  place.end = at + (view.getUint16(at + 2) || octets.length - at);
+  place.addresses = at + 12;
+  place.addressOctets = 4;
   // More fragments follow, or this is not the first one.
   const isFragment = (view.getUint16(at + 6) & 0x3fff) !== 0;
-  return content(place, protocol, at + headerBytes, at + length, { at: at + 12, bytes: 4 }, isFragment);
+  return content(place, view.getUint8(at + 9), at + headerOctets, isFragment);
 }
 
 function ipv6(place: Place, at: number): Found {
-  const { bytes, view } = place;
-  if (at + IPV6_HEADER_BYTES > bytes.length) return CUT;
-  const payload = view.getUint16(at + 4);
-  const end = payload === 0 ? bytes.length : at + IPV6_HEADER_BYTES + payload;
+  const { octets, view } = place;
+  if (at + IPV6_HEADER_OCTETS > octets.length) return CUT;
+  const length = view.getUint16(at + 4);
+  place.end = length === 0 ? octets.length : at + IPV6_HEADER_OCTETS + length;
+  place.addresses = at + 8;
+  place.addressOctets = 16;
   let next = view.getUint8(at + 6);
-  let header = at + IPV6_HEADER_BYTES;
+  let header = at + IPV6_HEADER_OCTETS;
   let isFragment = false;
-  while (next === FRAGMENT_HEADER || next === AUTHENTICATION_HEADER || EXTENSIONS.has(next)) {
+  while (EXTENSIONS.includes(next) && !isFragment) {
     const units = view.getUint8(header + 1);
     // A fragment header may stand in a packet that is whole (RFC 6946).
-    if (next === FRAGMENT_HEADER) isFragment ||= (view.getUint16(header + 2) & 0xfff9) !== 0;
+    if (next === FRAGMENT_HEADER) isFragment = (view.getUint16(header + 2) & 0xfff9) !== 0;
     const length = next === FRAGMENT_HEADER ? 8 : next === AUTHENTICATION_HEADER ? (units + 2) * 4 : (units + 1) * 8;
     next = view.getUint8(header);
     header += length;
-    if (isFragment) break;
   }
-  return content(place, next, header, end, { at: at + 8, bytes: 16 }, isFragment);
-}
-
-/** Where both addresses of an IP packet are, and how long each is. */
-interface Addresses {
-  readonly at: number;
-  readonly bytes: number;
+  return content(place, next, header, isFragment);
 }
 
 /** Reads what an IP packet carries. */
-function content(
-  place: Place,
-  protocol: number,
-  at: number,
-  end: number,
-  addresses: Addresses,
-  isFragment: boolean,
-): Found {
-  const { bytes, view } = place;
-  const holdsTcp = [TCP, 4, 41, 47, 51, 97, 137].includes(protocol) || IP_TUNNELS[protocol] !== undefined;
-  if (isFragment) {
-    const [from, to] = [0, 1].map((i) =>
-      octetString(bytes, addresses.at + i * addresses.bytes, addresses.at + (i + 1) * addresses.bytes)
-    );
-    return holdsTcp ? { what: FRAGMENTS, from, to } : undefined;
-  }
-  switch (protocol) {
-    case TCP:
-      return tcp(bytes, view, at, end, addresses);
-    case 4:
-    case 41:
-      return ip(place, at);
-    case 47:
-      return gre(place, at);
-    case 97:
-      return ethernet(place, at + 2);
-    case 137:
-      return mpls(place, at);
-    case AUTHENTICATION_HEADER:
-      return content(place, view.getUint8(at), at + (view.getUint8(at + 1) + 2) * 4, end, addresses, false);
-    case 17:
-      return udp(place, at);
-  }
-  return IP_TUNNELS[protocol] === undefined ? undefined : { what: IP_TUNNELS[protocol] };
+function content(place: Place, protocol: number, at: number, isFragment: boolean): Found {
+  const layer = IP_PROTOCOLS[protocol];
+  if (!isFragment) return found(layer, place, at);
+  const [from, to] = [0, 1].map((index) => addressText(place, index));
+  return layer === undefined || protocol === UDP ? undefined : { what: FRAGMENTS, from, to };
+}
+
+/** The sender's address (0) or the receiver's (1) of the last IP packet. */
+function addressText({ octets, addresses, addressOctets }: Place, index: number): string {
+  const from = addresses + index * addressOctets;
+  return octetString(octets, from, from + addressOctets);
 }
 
 /** Generic Routing Encapsulation (RFC 2784, RFC 2890), and that of PPTP (RFC 2637). */
@@ -355,33 +342,28 @@ function gre(place: Place, at: number): Found {
 }
 
 function udp(place: Place, at: number): Found {
-  const ports = [place.view.getUint16(at + 2), place.view.getUint16(at)];
+  const [from, to] = [place.view.getUint16(at), place.view.getUint16(at + 2)];
   // VXLAN (RFC 7348).
-  if (ports[0] === VXLAN_PORT) return place.left-- === 0 ? undefined : ethernet(place, at + 16);
-  const what = UDP_TUNNELS[ports[0]] ?? UDP_TUNNELS[ports[1]];
-  return what === undefined ? undefined : { what };
+  if (to === VXLAN_PORT) return place.left-- === 0 ? undefined : ethernet(place, at + 16);
+  return found(UDP_PORTS[to] ?? UDP_PORTS[from], place, at);
 }
 
-/** Reads a TCP header whose packet ends at an offset that may not be captured. */
-function tcp(bytes: Uint8Array, packet: DataView, at: number, end: number, addresses: Addresses): Found {
-  if (at + TCP_HEADER_BYTES > Math.min(end, bytes.length)) return CUT;
-  const headerBytes = (packet.getUint8(at + 12) >> 4) * 4;
-  const start = at + headerBytes;
-  if (headerBytes < TCP_HEADER_BYTES || start > end) return undefined;
-  const address = (index: number) => {
-    const from = addresses.at + index * addresses.bytes;
-    return octetString(bytes, from, from + addresses.bytes) + octetString(bytes, at + 2 * index, at + 2 * index + 2);
-  };
-  const flags = packet.getUint8(at + 13);
+function tcp(place: Place, at: number): Found {
+  const { octets, view, end } = place;
+  if (at + TCP_HEADER_OCTETS > Math.min(end, octets.length)) return CUT;
+  const headerOctets = (view.getUint8(at + 12) >> 4) * 4;
+  const start = at + headerOctets;
+  if (headerOctets < TCP_HEADER_OCTETS || start > end) return undefined;
+  const flags = view.getUint8(at + 13);
   return {
-    from: address(0),
-    to: address(1),
-    sequence: packet.getUint32(at + 4),
-    acknowledged: packet.getUint32(at + 8),
+    from: addressText(place, 0) + octetString(octets, at, at + 2),
+    to: addressText(place, 1) + octetString(octets, at + 2, at + 4),
+    sequence: view.getUint32(at + 4),
+    acknowledged: view.getUint32(at + 8),
     flags,
-    window: packet.getUint16(at + 14),
-    ...(flags & SYN) !== 0 && synOptions(bytes.subarray(at + TCP_HEADER_BYTES, start)),
-    payload: bytes.subarray(start, Math.max(start, Math.min(end, bytes.length))),
+    window: view.getUint16(at + 14),
+    ...(flags & SYN) !== 0 && synOptions(octets.subarray(at + TCP_HEADER_OCTETS, start)),
+    payload: octets.subarray(start, Math.max(start, Math.min(end, octets.length))),
     length: end - start,
   };
 }

@@ -20,7 +20,7 @@ import { LISTED_CHARACTERS, MAX_LISTED_LINES, REQUEST_LIMITS, RESPONSE_LIMITS, S
 import { lineOf } from "../explain/messages.ts";
 import type { Explained } from "./explainer.ts";
 import { afterResetText, type CaptureEvent, CaptureReader, type Missing, type OpenedInCapture } from "./reader.ts";
-import { durationText, timeText } from "./times.ts";
+import { durationText, timeText } from "./words.ts";
 
 /** How a capture is listed. */
 export interface CaptureListOptions {

@@ -6,10 +6,10 @@
 
 import { KEPT_ORIGINS, SHOWN_ORIGINS } from "../../limits.ts";
 import type { PacketOrigin } from "./reader.ts";
-import { durationText } from "./times.ts";
+import { durationText } from "./words.ts";
 
 /** Octets of one direction that came together. */
-interface Origin {
+interface Piece {
   readonly from: number;
   to: number;
   readonly call: string | undefined;
@@ -39,11 +39,10 @@ export interface MessageOrigin {
 /** Remembers where the octets of one direction came from, until their message is finished. */
 export class Origins {
   readonly #most: number;
-  /** The first pieces of the message that is not finished. */
-  #kept: Origin[] = [];
+  /** The first pieces of the message that is not finished, and the last one. */
+  #pieces: Piece[] = [];
   /** The number of pieces between those and the last one. */
   #hidden = 0;
-  #last: Origin | undefined;
   #received = 0;
 
   /** Remembers at most so many pieces of a message, and the last one. */
@@ -55,7 +54,7 @@ export class Origins {
   add(octets: number, { packet, call, continues }: PacketOrigin, time: number): void {
     const from = this.#received;
     const to = this.#received += octets;
-    const last = this.#last;
+    const last = this.#pieces.at(-1);
     if (last !== undefined && continues && last.call === call) {
       last.to = to;
       if (last.packets.length >= KEPT_ORIGINS) last.packets.pop();
@@ -63,41 +62,43 @@ export class Origins {
       last.lastTime = time;
       return;
     }
-    if (last !== undefined) {
-      if (this.#kept.length < this.#most) this.#kept.push(last);
-      else this.#hidden++;
+    if (this.#pieces.length > this.#most) {
+      this.#pieces.pop();
+      this.#hidden++;
     }
-    this.#last = { from, to, call, packets: [packet], time, lastTime: time };
+    this.#pieces.push({ from, to, call, packets: [packet], time, lastTime: time });
   }
 
   /** Takes where the octets from one offset to another came from. What follows belongs to the next message. */
   take(start: number, end: number): MessageOrigin {
-    const all = this.#last === undefined ? this.#kept : [...this.#kept, this.#last];
-    const own = all.filter(({ from, to }) => from < end && to > start);
+    const own = this.#pieces.filter(({ from, to }) => from < end && to > start);
     // Only pieces of a message that is not finished are hidden.
-    const hidden = own.at(-1) === this.#last ? this.#hidden : 0;
-    const texts = own.length === 1 ? own.map(nameOf) : own.map((origin, i) => {
-      const { from, to, time } = origin;
+    const hidden = own.at(-1) === this.#pieces.at(-1) ? this.#hidden : 0;
+    const texts = own.length === 1 ? own.map(nameOf) : own.map((piece, i) => {
+      const { from, to, time } = piece;
       const [first, last] = [Math.max(from, start) - start, Math.min(to, end) - start - 1];
       const octets = first === last ? `octet ${first}` : `octets ${first}-${last}`;
       // What lies between the last two may be hidden.
       const before = hidden > 0 && i === own.length - 1 ? Infinity : own[i - 1]?.lastTime ?? Infinity;
       const later = time >= before ? `, ${durationText(time - before)} later` : "";
-      return `${octets}: ${nameOf(origin)}${later}`;
+      return `${octets}: ${nameOf(piece)}${later}`;
     });
     if (hidden > 0) texts.splice(-1, 0, `… ${hidden} more`);
     this.#hidden -= hidden;
-    this.#kept = this.#kept.filter(({ to }) => to > end);
-    if (this.#last !== undefined && this.#last.to <= end) this.#last = undefined;
-    const packets = own.flatMap((origin) => origin.packets);
-    const times = { start: own[0]?.time ?? 0, end: own.at(-1)?.lastTime ?? 0 };
-    const largest = Math.max(0, ...own.map(({ from, to }) => to - from));
-    const isRecorded = own.some(({ call }) => call !== undefined);
-    return { ...times, packets, pieces: own.length + hidden, largest, isRecorded, texts };
+    this.#pieces = this.#pieces.filter(({ to }) => to > end);
+    return {
+      start: own[0]?.time ?? 0,
+      end: own.at(-1)?.lastTime ?? 0,
+      packets: own.flatMap(({ packets }) => packets),
+      pieces: own.length + hidden,
+      largest: Math.max(0, ...own.map(({ from, to }) => to - from)),
+      isRecorded: own.some(({ call }) => call !== undefined),
+      texts,
+    };
   }
 }
 
-function nameOf({ call, packets: [first, ...more] }: Origin): string {
+function nameOf({ call, packets: [first, ...more] }: Piece): string {
   const packets = more.length === 0 ? `packet ${first}` : `packets ${first} to ${more.at(-1)}`;
   return call === undefined ? packets : `${call} (${packets})`;
 }

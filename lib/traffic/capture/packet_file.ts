@@ -1,13 +1,12 @@
 /**
- * Files of packets: how their format is recognised, and what all readers of them share.
+ * Files of packets: how their format is recognised, what all readers of them share, and classic pcap.
  *
  * @module
  */
 
 import { ByteBuffer } from "../../bytes.ts";
-import { EXPLAIN_READ_BYTES } from "../../limits.ts";
+import { EXPLAIN_READ_BYTES, MAX_CAPTURED_PACKET_BYTES } from "../../limits.ts";
 
-/** A captured packet. */
 export interface Packet {
   /** Its number in the file, starting from 1: Wireshark's `frame.number`. */
   readonly number: number;
@@ -68,29 +67,29 @@ export function otherFormatOf(start: Uint8Array): { readonly name: string; reado
 
 /** Receives the bytes of a file in pieces, and gives its packets. Memory is bounded by the largest packet. */
 export abstract class PacketFile {
+  readonly #take: (packet: Packet) => void;
   /** The beginning of a block that is not complete. */
   readonly #rest = new ByteBuffer(EXPLAIN_READ_BYTES);
   /** Bytes still to come of a block that is skipped. */
   #skipped = 0;
   /** The offset in the file of the block that is read. */
-  protected position = 0;
-  /** How many packets were read. */
+  #position = 0;
   packets = 0;
   /** How many of them were skipped because they exceed the limit. */
   tooLarge = 0;
   /** When the first packet was captured, in microseconds since 1970; `undefined` as long as no packet has a time. */
   start: number | undefined;
 
+  constructor(take: (packet: Packet) => void) {
+    this.#take = take;
+  }
+
   /** Whether the file, if it ended here, would be cut off in the middle of a block. */
   get cutOff(): boolean {
     return this.#rest.length > 0 || this.#skipped > 0;
   }
 
-  /**
-   * Receives bytes of the file.
-   *
-   * @throws {CaptureError} If they are no valid blocks.
-   */
+  /** @throws {CaptureError} If the bytes are no valid blocks. */
   receive(bytes: Uint8Array): void {
     const isRest = this.#rest.length > 0;
     if (isRest) this.#rest.append(bytes);
@@ -103,7 +102,7 @@ export abstract class PacketFile {
       at += skipped;
       const length = this.block(data, view, at);
       if (length === 0) break;
-      this.position += length;
+      this.#position += length;
       this.#skipped = Math.max(0, at + length - data.length);
       at = Math.min(data.length, at + length);
     }
@@ -119,16 +118,65 @@ export abstract class PacketFile {
    */
   protected abstract block(data: Uint8Array, view: DataView, at: number): number;
 
+  /** Gives a packet that had `sent` octets. */
+  protected give(time: number, linkType: number, bytes: Uint8Array, sent: number, comment = ""): void {
+    const number = ++this.packets;
+    this.#take({ number, time, linkType, bytes, ...sent > bytes.length && { sent }, comment });
+  }
+
   /** Counts a packet that is larger than may be read. */
   protected skipPacket(): void {
     this.packets++;
     this.tooLarge++;
   }
 
-  /** Ends the reading. */
   protected fail(format: string, what: string): never {
     this.#rest.clear(0);
     this.#skipped = 0;
-    throw new CaptureError(`no valid ${format} at octet ${this.position}: ${what}`);
+    throw new CaptureError(`no valid ${format} at octet ${this.#position}: ${what}`);
+  }
+}
+
+const FILE_HEADER_BYTES = 24;
+const PACKET_HEADER_BYTES = 16;
+/** The bits of the last header field that are the link type; the others tell of a frame check sequence. */
+const LINK_TYPE_BITS = 0xffff;
+
+/** Reads classic pcap files, in either byte order and unit of time (draft-ietf-opsawg-pcap). */
+export class PcapFile extends PacketFile {
+  #littleEndian: boolean | undefined;
+  #linkType = 0;
+  /** Ticks of the times' fractions in a microsecond. */
+  #ticks = 1;
+  /** The seconds and the fraction of the first packet's time. */
+  #first: readonly [seconds: number, fraction: number] | undefined;
+
+  protected override block(data: Uint8Array, view: DataView, at: number): number {
+    if (this.#littleEndian === undefined) return this.#header(view, at);
+    const start = at + PACKET_HEADER_BYTES;
+    if (start > data.length) return 0;
+    const little = this.#littleEndian;
+    const captured = view.getUint32(at + 8, little);
+    if (captured > MAX_CAPTURED_PACKET_BYTES) {
+      this.skipPacket();
+      return PACKET_HEADER_BYTES + captured;
+    }
+    if (start + captured > data.length) return 0;
+    const [seconds, fraction] = [view.getUint32(at, little), view.getUint32(at + 4, little)];
+    this.#first ??= [seconds, fraction];
+    this.start ??= seconds * 1e6 + fraction / this.#ticks;
+    const time = (seconds - this.#first[0]) * 1e6 + (fraction - this.#first[1]) / this.#ticks;
+    this.give(time, this.#linkType, data.subarray(start, start + captured), view.getUint32(at + 12, little));
+    return PACKET_HEADER_BYTES + captured;
+  }
+
+  #header(view: DataView, at: number): number {
+    if (view.byteLength - at < FILE_HEADER_BYTES) return 0;
+    const little = this.#littleEndian = [0xd4, 0x4d].includes(view.getUint8(at));
+    if (view.getUint32(at, little) === 0xa1b23c4d) this.#ticks = 1000;
+    const major = view.getUint16(at + 4, little);
+    if (major !== 2) this.fail("pcap", `the version is 2, saw ${major}`);
+    this.#linkType = view.getUint32(at + 20, little) & LINK_TYPE_BITS;
+    return FILE_HEADER_BYTES;
   }
 }

@@ -10,12 +10,12 @@ import type { Acknowledged, CaptureEvent } from "./capture_events.ts";
 import { CapturedConnection } from "./captured_connection.ts";
 import { type LeftOut, segmentOf } from "./link_layers.ts";
 import { ACK, SYN } from "./packets.ts";
-import { captureFormatOf, FORMAT_BYTES, type Packet, type PacketFile } from "./packet_file.ts";
-import { PcapReader } from "./pcap_reader.ts";
-import { PcapngReader } from "./pcapng_reader.ts";
+import { captureFormatOf, FORMAT_BYTES, type Packet, type PacketFile, PcapFile } from "./packet_file.ts";
+import { PcapngFile } from "./pcapng_file.ts";
 import { ReassemblyBudget } from "./reassembly.ts";
 
-export type { Acknowledged, CaptureEvent, Missing, OpenedInCapture, PacketOrigin, TcpFacts } from "./capture_events.ts";
+export { directionOf } from "./capture_events.ts";
+export type * from "./capture_events.ts";
 
 /** What a reader of captures is made with. */
 export interface CaptureReaderOptions {
@@ -82,7 +82,7 @@ export class CaptureReader {
     if (this.#file !== undefined) return this.#file.receive(bytes);
     this.#start.append(bytes);
     if (this.#start.length < FORMAT_BYTES) return;
-    const Format = captureFormatOf(this.#start.view()) === "pcap" ? PcapReader : PcapngReader;
+    const Format = captureFormatOf(this.#start.view()) === "pcap" ? PcapFile : PcapngFile;
     this.#file = new Format((packet) => this.#packet(packet));
     this.#file.receive(this.#start.view());
     this.#start.clear(0);

@@ -5,10 +5,9 @@
  */
 
 import { ByteBuffer, type Sink } from "../../bytes.ts";
-import { RECORD_GATHER_MS, RECORD_WAITING_BYTES } from "../../limits.ts";
+import { RECORD_WAITING_BYTES } from "../../limits.ts";
 import type { End, TrafficListener } from "../../traffic.ts";
-import { Capture } from "./writer.ts";
-import { recordingStart } from "./pcapng.ts";
+import { Capture, recordingStart } from "./writer.ts";
 
 /** The file of a recording. */
 export interface RecordingFile extends Sink {
@@ -34,10 +33,11 @@ export interface RecorderOptions {
 export const RECORDING_NOTICE: string = "it holds all that is sent and received, tokens and passwords included";
 
 const INITIAL_BYTES = 64 * 1024;
+/** How long packets gather before they are written. */
+const GATHER_MS = 200;
 
 /** Records what a tap tells. */
 export class Recorder {
-  /** Receives what happens on connections. */
   readonly take: TrafficListener;
   readonly #file: RecordingFile;
   readonly #options: RecorderOptions;
@@ -48,8 +48,8 @@ export class Recorder {
   #writing = new ByteBuffer(INITIAL_BYTES);
   /** How long the file is. */
   #written = 0;
+  /** Packets left out that are not reported yet. */
   #leftOut = 0;
-  #reported = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #flushing: Promise<void> | undefined;
   #ended = false;
@@ -69,8 +69,7 @@ export class Recorder {
 
   /** Resolves once there is room again for what a client reads or writes at a time; `undefined` if there is. */
   room(): Promise<void> | undefined {
-    const isHalfFull = this.#waiting.length + this.#writing.length > RECORD_WAITING_BYTES / 2;
-    return isHalfFull && !this.#ended ? this.#flush() : undefined;
+    return this.#held > RECORD_WAITING_BYTES / 2 && !this.#ended ? this.#flush() : undefined;
   }
 
   /** Writes what waits, and ends the recording. */
@@ -82,9 +81,13 @@ export class Recorder {
     this.#ended = true;
   }
 
+  get #held(): number {
+    return this.#waiting.length + this.#writing.length;
+  }
+
   #add(block: Uint8Array): void {
     if (this.#ended) return;
-    if (this.#waiting.length + this.#writing.length + block.length > this.#most) {
+    if (this.#held + block.length > this.#most) {
       this.#leftOut++;
       return;
     }
@@ -92,7 +95,7 @@ export class Recorder {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#flush();
-    }, RECORD_GATHER_MS);
+    }, GATHER_MS);
   }
 
   #flush(): Promise<void> {
@@ -117,23 +120,19 @@ export class Recorder {
     }
   }
 
-  /** Ends the recording behind its last whole block. */
+  /** Ends the recording after its last complete block. */
   async #fail({ message }: Error, whole: number): Promise<void> {
     this.#ended = true;
     this.#options.report(`The recording ${this.#options.name} ends here: ${message}`);
-    try {
-      await this.#file.truncate(this.#written + whole);
-    } catch {
-      // A reader takes a block that is cut off for the end.
-    }
+    // A reader takes a block that is cut off for the end.
+    await this.#file.truncate(this.#written + whole).catch(() => {});
     this.#file.close();
   }
 
   #reportLeftOut(): void {
-    const count = this.#leftOut - this.#reported;
-    if (count === 0) return;
-    this.#reported = this.#leftOut;
-    const packets = count === 1 ? "1 packet is" : `${count} packets are`;
+    if (this.#leftOut === 0) return;
+    const packets = this.#leftOut === 1 ? "1 packet is" : `${this.#leftOut} packets are`;
+    this.#leftOut = 0;
     this.#options.report(`The disk is too slow: ${packets} missing from the recording ${this.#options.name}`);
   }
 }

@@ -1,5 +1,6 @@
 /**
- * A capture of what a tap tells: the packets that a network would have carried, and what each of them is.
+ * A capture of what a tap tells, as pcapng (draft-ietf-opsawg-pcapng): the packets that a network would have carried, and
+ * what each of them is.
  *
  * Data packets are reads and writes as they were. What only the kernel sees, as the handshake and acknowledgments, is
  * made up, so that Wireshark understands the rest, and says so.
@@ -8,19 +9,90 @@
  */
 
 import { withoutMapping } from "../../address.ts";
-import { counted } from "../../bytes.ts";
+import { ByteBuffer, counted, NO_BYTES } from "../../bytes.ts";
 import type { End, SocketAddress, TrafficEvent } from "../../traffic.ts";
 import { ACK, FIN, MAX_SEGMENT_OCTETS, packetLength, PSH, RST, SYN, writePacket } from "./packets.ts";
-import { packetBlock } from "./pcapng.ts";
+import {
+  BLOCK_FRAME_BYTES,
+  BYTE_ORDER_MAGIC,
+  ENHANCED_PACKET,
+  INTERFACE_DESCRIPTION,
+  OPTION_COMMENT,
+  padTo4,
+  SECTION_HEADER,
+} from "./pcapng_file.ts";
 
-/** Receives the block of a packet. */
-export type BlockTaker = (block: Uint8Array) => void;
-
-const NO_OCTETS: Uint8Array = new Uint8Array(0);
+const OPTION_INTERFACE_NAME = 2;
+const OPTION_USER_APPLICATION = 4;
+/** The kind of packets that start with their IP header. */
+const LINKTYPE_RAW = 101;
+const ENCODER = new TextEncoder();
 const MADE_UP = "made up: only the kernel sees it";
+
+/**
+ * The blocks that a recording starts with: a section by this program, with an interface for each of these names, or one
+ * without a name. Their times are microseconds.
+ */
+export function recordingStart(program: string, interfaces: readonly string[] = [""]): Uint8Array {
+  const blocks = new ByteBuffer(256);
+  blocks.append(block(SECTION_HEADER, 16, OPTION_USER_APPLICATION, program, (body) => {
+    body.setUint32(0, BYTE_ORDER_MAGIC, true);
+    body.setUint16(4, 1, true);
+    // The section's length is not known.
+    body.setBigInt64(8, -1n, true);
+  }));
+  for (const name of interfaces) {
+    const describe = (body: DataView) => body.setUint16(0, LINKTYPE_RAW, true);
+    blocks.append(block(INTERFACE_DESCRIPTION, 8, OPTION_INTERFACE_NAME, name, describe));
+  }
+  return blocks.view();
+}
+
+/**
+ * A block with a packet, whose length is given.
+ *
+ * @param time When it was, in microseconds since 1970.
+ * @param from The number of its interface, from 0.
+ */
+export function packetBlock(
+  time: number,
+  length: number,
+  comment: string,
+  write: (packet: Uint8Array) => void,
+  from = 0,
+): Uint8Array {
+  return block(ENHANCED_PACKET, 20 + padTo4(length), OPTION_COMMENT, comment, (body) => {
+    body.setUint32(0, from, true);
+    body.setUint32(4, Math.floor(time / 2 ** 32), true);
+    body.setUint32(8, time % 2 ** 32, true);
+    body.setUint32(12, length, true);
+    body.setUint32(16, length, true);
+    write(new Uint8Array(body.buffer, body.byteOffset + 20, length));
+  });
+}
+
+/** A block with a body of so many bytes, and text as its only option, unless that is empty. */
+function block(type: number, bodyBytes: number, option: number, text: string, fill: (body: DataView) => void) {
+  const value = ENCODER.encode(text);
+  // Zeros end the list of options.
+  const optionBytes = value.length === 0 ? 0 : 4 + padTo4(value.length) + 4;
+  const bytes = new Uint8Array(BLOCK_FRAME_BYTES + bodyBytes + optionBytes);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, type, true);
+  view.setUint32(4, bytes.length, true);
+  fill(new DataView(bytes.buffer, 8));
+  if (value.length > 0) {
+    view.setUint16(8 + bodyBytes, option, true);
+    view.setUint16(10 + bodyBytes, value.length, true);
+    bytes.set(value, 12 + bodyBytes);
+  }
+  view.setUint32(bytes.length - 4, bytes.length, true);
+  return bytes;
+}
 
 /** One connection as packets show it. */
 interface Recorded {
+  /** The number of its interface. */
   readonly from: number;
   readonly client: SocketAddress;
   readonly server: SocketAddress;
@@ -32,25 +104,24 @@ interface Recorded {
 
 /** Turns events into the blocks of a pcapng file. */
 export class Capture {
-  readonly #take: BlockTaker;
+  readonly #take: (block: Uint8Array) => void;
   /** The ends whose connections have interfaces of their own, in order. */
   readonly #interfaces: readonly string[];
   /** The microseconds from 1970 to the program's start. */
   readonly #origin: number;
   readonly #connections = new Map<string, Recorded>();
 
-  /** Gives blocks to the taker, with an interface for each end if they are named. */
+  /** Gives blocks to a function, with an interface for each end if they are named. */
   constructor(
-    take: BlockTaker,
-    interfaces?: Readonly<Record<End, string>>,
+    take: (block: Uint8Array) => void,
+    interfaces: Readonly<Partial<Record<End, string>>> = {},
     origin: number = performance.timeOrigin * 1000,
   ) {
     this.#take = take;
-    this.#interfaces = Object.keys(interfaces ?? {});
+    this.#interfaces = Object.keys(interfaces);
     this.#origin = origin;
   }
 
-  /** Receives what happens on a connection. */
   tell(event: TrafficEvent): void {
     const key = `${event.end} ${event.connection}`;
     if (event.kind === "opened") this.#open(key, event);
@@ -73,7 +144,9 @@ export class Capture {
 
   #open(key: string, { time, end, local, remote, secure }: TrafficEvent & { kind: "opened" }): void {
     const [client, server] = (end === "client" ? [local, remote] : [remote, local]).map(withoutMapping);
-    const first = initialSequence(time);
+    // A clock with a tick of 4 µs gives the first sequence number (RFC 9293 §3.4.1): a later connection between the same
+    // ports would else look like a repetition of this one.
+    const first = Math.floor(time / 4) % 2 ** 32;
     const from = Math.max(0, this.#interfaces.indexOf(end));
     const connection = { from, client, server, next: { client: first, server: first }, reads: 0, writes: 0 };
     this.#connections.set(key, connection);
@@ -95,7 +168,14 @@ export class Capture {
   }
 
   /** Counts a packet whether there is room for it or not: what is left out shows as a gap in sequence numbers. */
-  #packet(time: number, connection: Recorded, by: End, flags: number, comment: string, octets = NO_OCTETS): void {
+  #packet(
+    time: number,
+    connection: Recorded,
+    by: End,
+    flags: number,
+    comment: string,
+    octets: Uint8Array = NO_BYTES,
+  ): void {
     const { from: number, client, server, next } = connection;
     const [from, to] = by === "client" ? [client, server] : [server, client];
     const acknowledged = (flags & ACK) === 0 ? 0 : next[otherEnd(by)];
@@ -105,14 +185,6 @@ export class Capture {
     const write = (packet: Uint8Array) => writePacket(packet, header, octets);
     this.#take(packetBlock(this.#origin + time, length, comment, write, number));
   }
-}
-
-/**
- * Returns the first sequence number of a connection, which a clock with a tick of 4 µs gives (RFC 9293 §3.4.1): a later
- * connection between the same ports would else look like a repetition of this one.
- */
-function initialSequence(time: number): number {
-  return Math.floor(time / 4) % 2 ** 32;
 }
 
 function otherEnd(end: End): End {

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { octetString } from "../../../lib/bytes.ts";
-import { Capture } from "../../../lib/traffic/capture/writer.ts";
+import { Capture, recordingStart } from "../../../lib/traffic/capture/writer.ts";
 import { type CaptureEvent, captureEvents, type OpenedInCapture } from "../../../lib/traffic/capture/reader.ts";
 import { ACK, FIN, RST, SYN } from "../../../lib/traffic/capture/packets.ts";
 import { CaptureError } from "../../../lib/traffic/capture/packet_file.ts";
-import { recordingStart } from "../../../lib/traffic/capture/pcapng.ts";
 import { tappedListener } from "../../../lib/traffic/tap.ts";
 import type { End, TrafficEvent } from "../../../lib/traffic.ts";
 import { TempFolder } from "../../support.ts";

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import type { End, SocketAddress, TrafficEvent } from "../../../lib/traffic.ts";
-import { Capture } from "../../../lib/traffic/capture/writer.ts";
+import { Capture, recordingStart } from "../../../lib/traffic/capture/writer.ts";
 import { MAX_SEGMENT_OCTETS } from "../../../lib/traffic/capture/packets.ts";
-import { recordingStart } from "../../../lib/traffic/capture/pcapng.ts";
 import { TempFolder } from "../../support.ts";
 import { dissect, TSHARK, tshark, withTshark } from "../../tshark.ts";
 import { wireOctets } from "../../wire_cases.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { packetBlock, recordingStart } from "../../../lib/traffic/capture/pcapng.ts";
+import { packetBlock, recordingStart } from "../../../lib/traffic/capture/writer.ts";
 
 Deno.test("a recording starts with a section of this program and an interface of raw IP packets", () => {
   const start = recordingStart("wiretable 1");

@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { handshakeText, repeatedText, segmentsText } from "../../../lib/traffic/capture/tcp_text.ts";
+import {
+  durationText,
+  handshakeText,
+  repeatedText,
+  segmentsText,
+  summaryText,
+  timeText,
+} from "../../../lib/traffic/capture/words.ts";
 import type { TcpFacts } from "../../../lib/traffic/capture/reader.ts";
 
 const NONE = { client: 0, server: 0 };
@@ -68,3 +75,31 @@ const cases: [what: string, text: string, shown: string][] = [
 for (const [what, text, shown] of cases) {
   Deno.test(`how a message of ${what} came`, () => assert.equal(text, shown));
 }
+
+const summaries: [start: number | undefined, text: string][] = [
+  [1_577_836_800_123_456, "first packet at 2020-01-01 00:00:00.123456 UTC; 1 packet, 2 connections"],
+  [1_577_836_800_999_999.75, "first packet at 2020-01-01 00:00:00.999999 UTC; 1 packet, 2 connections"],
+  [0, "first packet at 1970-01-01 00:00:00.000000 UTC; 1 packet, 2 connections"],
+  [-1, "first packet at 1969-12-31 23:59:59.999999 UTC; 1 packet, 2 connections"],
+  // No date, as an interface may have any resolution and offset.
+  [1e20, "1 packet, 2 connections"],
+  [undefined, "1 packet, 2 connections"],
+];
+
+for (const [start, text] of summaries) {
+  Deno.test(`a capture from ${start} on is summed up`, () => {
+    assert.equal(summaryText({ start, packets: 1, connections: 2 }, false), text);
+    assert.equal(summaryText({ start, packets: 1, connections: 2 }, true), `${text} so far`);
+  });
+}
+
+Deno.test("times are seconds, durations have a unit that fits", () => {
+  assert.deepEqual([0, 1.5, 61_000_001].map(timeText), ["0.000000 s", "0.000002 s", "61.000001 s"]);
+  assert.deepEqual([0, 999.4, 1000, 24_557, 1_234_567].map(durationText), [
+    "0 µs",
+    "999 µs",
+    "1.000 ms",
+    "24.557 ms",
+    "1.235 s",
+  ]);
+});

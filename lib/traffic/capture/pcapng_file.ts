@@ -5,56 +5,54 @@
  */
 
 import { octetString } from "../../bytes.ts";
-import { MAX_CAPTURE_INTERFACES, MAX_CAPTURED_PACKET_BYTES, MAX_PACKET_COMMENT_BYTES } from "../../limits.ts";
-import { type Packet, PacketFile } from "./packet_file.ts";
-import {
-  BLOCK_FRAME_BYTES,
-  BYTE_ORDER_MAGIC,
-  ENHANCED_PACKET,
-  INTERFACE_DESCRIPTION,
-  OPTION_COMMENT,
-  OPTION_TIME_OFFSET,
-  OPTION_TIME_RESOLUTION,
-  padTo4,
-  SECTION_HEADER,
-  SIMPLE_PACKET,
-} from "./pcapng.ts";
+import { MAX_CAPTURE_INTERFACES, MAX_CAPTURED_PACKET_BYTES } from "../../limits.ts";
+import { PacketFile } from "./packet_file.ts";
 
+/** Starts a section: all blocks up to the next one have its byte order. */
+export const SECTION_HEADER = 0x0a0d0d0a;
+/** Describes an interface: the kind of its packets, and the unit of their times. */
+export const INTERFACE_DESCRIPTION = 0x00000001;
+/** A packet of an interface, with its time. */
+export const ENHANCED_PACKET = 0x00000006;
+/** A packet without a time. */
+const SIMPLE_PACKET = 0x00000003;
 /** The obsolete block of a packet, with a time and a 16-bit interface. */
 const OLD_PACKET = 0x00000002;
+const PACKET_BLOCKS: readonly number[] = [ENHANCED_PACKET, SIMPLE_PACKET, OLD_PACKET];
+/** What a section header says so that its reader knows the byte order. */
+export const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
+
+/** Option codes. The same number means another thing in another block. */
+export const OPTION_COMMENT = 1;
+const OPTION_TIME_RESOLUTION = 9;
+const OPTION_TIME_OFFSET = 14;
+
+/** Bytes of a block around its body: its type and its length, twice. */
+export const BLOCK_FRAME_BYTES = 12;
 /** Octets that are needed to know a block's byte order: type, length, and the magic of a section header. */
 const BLOCK_START_BYTES = 12;
-const PACKET_BLOCKS: ReadonlySet<number> = new Set([ENHANCED_PACKET, OLD_PACKET, SIMPLE_PACKET]);
 /** Blocks with a packet may have options of this size besides it. */
 const MAX_BLOCK_BYTES = MAX_CAPTURED_PACKET_BYTES + 64 * 1024;
-/** An interface of a section. */
+/** Octets of a packet's comment that are read. */
+const MAX_COMMENT_BYTES = 256;
+const NANOSECONDS = 1_000_000_000n;
+
 interface Interface {
   readonly linkType: number;
   readonly snapLength: number;
-  /** Ticks of its clock in a second. */
   readonly ticksPerSecond: bigint;
   /** Nanoseconds to add to its times. */
   readonly offset: bigint;
 }
 
-const NANOSECONDS = 1_000_000_000n;
-
 /** Reads a pcapng file. */
-export class PcapngReader extends PacketFile {
-  readonly #take: (packet: Packet) => void;
+export class PcapngFile extends PacketFile {
   #inSection = false;
   #littleEndian = true;
   #interfaces: Interface[] = [];
   #origin: bigint | undefined;
   #lastTime = 0;
 
-  /** Gives packets to a function. */
-  constructor(take: (packet: Packet) => void) {
-    super();
-    this.#take = take;
-  }
-
-  /** Reads one block, and returns its length; 0 if more is needed. */
   protected override block(data: Uint8Array, view: DataView, at: number): number {
     const available = data.length - at;
     if (available < BLOCK_START_BYTES) return 0;
@@ -67,10 +65,12 @@ export class PcapngReader extends PacketFile {
     if (length < BLOCK_FRAME_BYTES || length % 4 !== 0) {
       this.#fail(`a block's length is a multiple of 4, at least ${BLOCK_FRAME_BYTES}, saw ${length}`);
     }
-    const isPacket = PACKET_BLOCKS.has(type);
-    if (length > MAX_BLOCK_BYTES || !(isPacket || isSection || type === INTERFACE_DESCRIPTION)) {
-      if (isSection || type === INTERFACE_DESCRIPTION) this.#fail(`a header has ${length} octets`);
-      if (isPacket) this.skipPacket();
+    const isHeader = isSection || type === INTERFACE_DESCRIPTION;
+    const isPacket = PACKET_BLOCKS.includes(type);
+    if (!isHeader && !isPacket) return length;
+    if (length > MAX_BLOCK_BYTES) {
+      if (isHeader) this.#fail(`a header has ${length} octets`);
+      this.skipPacket();
       return length;
     }
     if (available < length) return 0;
@@ -122,19 +122,17 @@ export class PcapngReader extends PacketFile {
     if (body.byteLength < headerBytes) this.#fail("a packet's header is too short");
     const index = isSimple ? 0 : type === OLD_PACKET ? body.getUint16(0, little) : body.getUint32(0, little);
     const from = this.#interfaces[index];
-    if (from === undefined) this.#fail(`packet ${this.packets + 1} names interface ${index}, which is not described`);
-    const captured = isSimple
-      ? Math.min(body.getUint32(0, little), from.snapLength || Infinity, body.byteLength - headerBytes)
-      : body.getUint32(12, little);
-    if (captured > body.byteLength - headerBytes) this.#fail(`packet ${this.packets + 1} is longer than its block`);
-    if (captured > MAX_CAPTURED_PACKET_BYTES) return this.skipPacket();
+    const name = `packet ${this.packets + 1}`;
+    if (from === undefined) this.#fail(`${name} names interface ${index}, which is not described`);
     const sent = body.getUint32(isSimple ? 0 : 16, little);
+    const available = body.byteLength - headerBytes;
+    const captured = isSimple ? Math.min(sent, from.snapLength || Infinity, available) : body.getUint32(12, little);
+    if (captured > available) this.#fail(`${name} is longer than its block`);
+    if (captured > MAX_CAPTURED_PACKET_BYTES) return this.skipPacket();
     const bytes = new Uint8Array(body.buffer, body.byteOffset + headerBytes, captured);
     if (!isSimple) this.#lastTime = this.#time(from, body.getUint32(4, little), body.getUint32(8, little));
     const comment = isSimple ? "" : commentOf(body, headerBytes + padTo4(captured), little);
-    const number = ++this.packets;
-    const { linkType } = from;
-    this.#take({ number, time: this.#lastTime, linkType, bytes, ...sent > captured && { sent }, comment });
+    this.give(this.#lastTime, from.linkType, bytes, sent, comment);
   }
 
   /** Returns the time in microseconds since the first packet. */
@@ -164,7 +162,12 @@ function* options(body: DataView, at: number, little: boolean): Generator<[code:
 function commentOf(body: DataView, optionsAt: number, little: boolean): string {
   for (const [code, at, length] of options(body, optionsAt, little)) {
     if (code !== OPTION_COMMENT) continue;
-    return octetString(new Uint8Array(body.buffer, body.byteOffset + at, Math.min(length, MAX_PACKET_COMMENT_BYTES)));
+    return octetString(new Uint8Array(body.buffer, body.byteOffset + at, Math.min(length, MAX_COMMENT_BYTES)));
   }
   return "";
+}
+
+/** The next multiple of four. */
+export function padTo4(length: number): number {
+  return Math.ceil(length / 4) * 4;
 }

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { CaptureError, type Packet } from "../../../lib/traffic/capture/packet_file.ts";
-import { PcapngReader } from "../../../lib/traffic/capture/pcapng_reader.ts";
+import { PcapngFile } from "../../../lib/traffic/capture/pcapng_file.ts";
 import { Blocks, joined, type Option } from "../captures.ts";
 
-function packetsOf(file: Uint8Array, pieces = file.length): { packets: Packet[]; reader: PcapngReader } {
+function packetsOf(file: Uint8Array, pieces = file.length): { packets: Packet[]; reader: PcapngFile } {
   const packets: Packet[] = [];
-  const reader = new PcapngReader((packet) => packets.push({ ...packet, bytes: packet.bytes.slice() }));
+  const reader = new PcapngFile((packet) => packets.push({ ...packet, bytes: packet.bytes.slice() }));
   for (let at = 0; at < file.length; at += pieces) reader.receive(file.subarray(at, at + pieces).slice());
   return { packets, reader };
 }

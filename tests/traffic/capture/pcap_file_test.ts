@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
-import type { Packet } from "../../../lib/traffic/capture/packet_file.ts";
-import { PcapReader } from "../../../lib/traffic/capture/pcap_reader.ts";
+import { type Packet, PcapFile } from "../../../lib/traffic/capture/packet_file.ts";
 import { joined, pcap, PCAP_START } from "../captures.ts";
 
-function packetsOf(file: Uint8Array, pieces = file.length): { packets: Packet[]; reader: PcapReader } {
+function packetsOf(file: Uint8Array, pieces = file.length): { packets: Packet[]; reader: PcapFile } {
   const packets: Packet[] = [];
-  const reader = new PcapReader((packet) => packets.push({ ...packet, bytes: packet.bytes.slice() }));
+  const reader = new PcapFile((packet) => packets.push({ ...packet, bytes: packet.bytes.slice() }));
   for (let at = 0; at < file.length; at += pieces) reader.receive(file.subarray(at, at + pieces).slice());
   return { packets, reader };
 }

@@ -1,0 +1,93 @@
+/**
+ * Says what packets tell beside the messages: times, what TCP did in captures of the wire, what a capture has.
+ *
+ * @module
+ */
+
+import { counted } from "../../bytes.ts";
+import type { MessageOrigin } from "./origins.ts";
+import type { TcpFacts } from "./reader.ts";
+
+/** Octets of a message above which its throughput says something. */
+const LEAST_MEASURED_OCTETS = 100_000;
+
+/** Formats a time in microseconds as Wireshark does: seconds since the first packet. */
+export function timeText(microseconds: number): string {
+  return `${(microseconds / 1_000_000).toFixed(6)} s`;
+}
+
+/** Formats a duration in microseconds in a readable unit. */
+export function durationText(microseconds: number): string {
+  if (microseconds < 1000) return `${Math.round(microseconds)} µs`;
+  if (microseconds < 1_000_000) return `${(microseconds / 1000).toFixed(3)} ms`;
+  return `${(microseconds / 1_000_000).toFixed(3)} s`;
+}
+
+/** What is known of a capture. */
+export interface CaptureCounts {
+  /** When its first packet was captured, in microseconds since 1970. */
+  readonly start: number | undefined;
+  readonly packets: number;
+  readonly connections: number;
+}
+
+/**
+ * Returns when a capture began, and how much it has.
+ *
+ * @param soFar Whether there may be more.
+ */
+export function summaryText({ start = NaN, packets, connections }: CaptureCounts, soFar: boolean): string {
+  const counts = `${counted(packets, "packet")}, ${counted(connections, "connection")}${soFar ? " so far" : ""}`;
+  const date = new Date(Math.floor(start / 1000));
+  // An interface may have any resolution and offset.
+  if (Number.isNaN(date.getTime())) return counts;
+  const microseconds = String(Math.floor(start % 1000 + 1000) % 1000).padStart(3, "0");
+  return `first packet at ${date.toISOString().replace("T", " ").replace("Z", "")}${microseconds} UTC; ${counts}`;
+}
+
+/** Says how a connection was opened: the packets of the handshake, the round trip, the MSS of both ends. */
+export function handshakeText({ handshake: [syn, answer, ack], roundTrip, mss: { client, server } }: TcpFacts): string {
+  const sizes = [client, server].filter((size) => size !== undefined);
+  const which = sizes.length === 2 ? "" : client === undefined ? " of the server" : " of the client";
+  return [
+    ack === undefined ? "" : `, handshake in packets ${syn}, ${answer} and ${ack}`,
+    roundTrip === undefined ? "" : `, round trip ${durationText(roundTrip)}`,
+    sizes.length === 0 ? "" : `, MSS ${sizes.join(" and ")}${which}`,
+  ].join("");
+}
+
+/** Says which segments had octets that were sent before, or came late. */
+export function repeatedText({ repeated, late }: TcpFacts): string {
+  return (["client", "server"] as const).flatMap((end) => [
+    repeated[end] > 0 ? `, ${counted(repeated[end], "segment")} sent again by the ${end}` : "",
+    late[end] > 0 ? `, ${counted(late[end], "segment")} of the ${end} late` : "",
+  ]).join("");
+}
+
+/**
+ * Says in how many segments a message came, when its last octet was acknowledged, and how fast a long one was.
+ *
+ * @param mss The most octets of a segment: a packet with more is split by the network card.
+ */
+export function segmentsText(
+  { packets, pieces, largest, start, end }: MessageOrigin,
+  octets: number,
+  mss: number = Infinity,
+  acknowledged: { readonly packet: number; readonly time: number } | undefined,
+): string {
+  if (pieces === 0) return "";
+  const which = pieces === 1 ? `packet ${packets[0]}` : `packets ${packets[0]} to ${packets.at(-1)}`;
+  const split = `${counted(pieces, "packet")}, before the card split ${pieces === 1 ? "it" : "them"}`;
+  const place = largest > mss
+    ? `in ${split}, ${which}`
+    : pieces === 1
+    ? `from ${which}`
+    : `in ${pieces} segments, ${which}`;
+  const after = acknowledged === undefined
+    ? ""
+    : `, acknowledged after ${durationText(Math.max(0, acknowledged.time - end))} (packet ${acknowledged.packet})`;
+  // Octets in a microsecond are megabytes in a second.
+  const rate = octets > LEAST_MEASURED_OCTETS && end > start ? octets / (end - start) : 0;
+  const speed = rate >= 1 ? `, ${rate.toFixed(1)} MB/s` : rate > 0 ? `, ${(1000 * rate).toFixed(1)} kB/s` : "";
+  return `, ${place}${after}${speed}`;
+}
