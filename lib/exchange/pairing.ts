@@ -43,8 +43,8 @@ import { type Arrival, Way } from "./way.ts";
 
 /** Options of a {@linkcode Pairing}. */
 export interface PairingOptions {
-  /** The limits on messages; by default those of `serve` and `connect`. */
-  readonly limits?: { readonly request?: MessageLimits; readonly response?: MessageLimits };
+  /** Limits on messages other than those of `serve` and `connect`; by default, content has any length. */
+  readonly limits?: { readonly [direction in Direction]?: Partial<MessageLimits> };
   /**
    * Returns the method that the next final response answers, for responses without their requests. With it, only one
    * direction is known, so that no octets are held.
@@ -53,6 +53,8 @@ export interface PairingOptions {
   /** Whether octets of both directions come in turn; see {@linkcode Pairing.takeBack}. */
   readonly inTurn?: boolean;
 }
+
+const ANY_CONTENT = { maxContentBytes: Number.MAX_SAFE_INTEGER };
 
 /** Decodes both directions of a connection and pairs the messages. */
 export class Pairing {
@@ -76,8 +78,8 @@ export class Pairing {
     this.#tell = tell;
     this.#answers = answers;
     this.#inTurn = inTurn;
-    this.#requests = new Way("request", limits?.request ?? REQUEST_LIMITS);
-    this.#responses = new Way("response", limits?.response ?? RESPONSE_LIMITS);
+    this.#requests = new Way("request", { ...REQUEST_LIMITS, ...ANY_CONTENT, ...limits?.request });
+    this.#responses = new Way("response", { ...RESPONSE_LIMITS, ...ANY_CONTENT, ...limits?.response });
   }
 
   /** Exchanges without a complete final response, in the order of their requests. */

@@ -117,7 +117,7 @@ export class CapturedExchanges {
   /** How many octets and characters are held. */
   get held(): number {
     const [requests, responses] = (["request", "response"] as const).map((direction) =>
-      Math.min(this.#mostHeld, this.#explainer.labels[direction].pending)
+      Math.min(this.#mostHeld, this.#explainer.pending(direction))
     );
     return this.#text.length + this.#waitingCharacters + requests + responses;
   }
@@ -145,8 +145,7 @@ export class CapturedExchanges {
 
   /** Ends both directions, with or without FIN. */
   end(): void {
-    this.#explainer.labels.request.end();
-    this.#explainer.labels.response.end();
+    this.#explainer.end();
     this.#collect();
     const broken = this.#explainer.pairing.message("response");
     const why = broken?.state === "broken" ? `: see the fault of response ${broken.exchange.number}` : undefined;

@@ -110,7 +110,7 @@ export class Transcript {
     if (unsent > 0) {
       this.#write(`(${unsent} octets were not sent: the server did not take them, or the connection had ended)`);
     }
-    this.#explainer.labels.request.end();
+    this.#explainer.end("request");
     this.#collect();
     for (const explanation of this.#requests.splice(0)) {
       const [first, ...more] = predictionLines(explanation, this.#width);
