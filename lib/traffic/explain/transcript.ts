@@ -19,7 +19,8 @@ import {
   units,
 } from "../../exchange.ts";
 import { type Accepted, acceptedIn } from "../../http_message.ts";
-import { readingLines, sentence, wrapUnits } from "./text.ts";
+import { wrapUnits } from "./octet_lines.ts";
+import { readingLines, sentence } from "./text.ts";
 import { type Microseconds, SINCE_START } from "../tap.ts";
 
 /** What a transcript is made with. */
