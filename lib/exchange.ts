@@ -32,7 +32,6 @@ export {
 export { withLineEnds } from "./exchange/line_ends.ts";
 export { octetsOf, readable, units } from "./exchange/octet_text.ts";
 export { Pairing, type PairingOptions } from "./exchange/pairing.ts";
-export { Beginning, startsMessage } from "./exchange/start_lines.ts";
-export { StartLineSearch } from "./exchange/start_search.ts";
+export { Beginning, type Found, type Piece, StartLineSearch, startsMessage } from "./exchange/start_lines.ts";
 export { type Placed, Turns, type TurnsOptions } from "./exchange/turns.ts";
 export { degreeSentence, fixFor, restartFindings } from "./exchange/verdict.ts";

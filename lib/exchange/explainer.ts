@@ -6,26 +6,19 @@
 
 import { octetString } from "../bytes.ts";
 import type { MessageKind } from "../http_message.ts";
-import { type MessageLimits, REQUEST_LIMITS, RESPONSE_LIMITS } from "../limits.ts";
+import type { MessageLimits } from "../limits.ts";
 import type { Explanation, Kept } from "./explanation.ts";
 import { Labels } from "./labels.ts";
 import type { Direction, ExchangeEvent } from "./messages.ts";
-import { Pairing } from "./pairing.ts";
+import { Pairing, type PairingOptions } from "./pairing.ts";
 
 /** Options of an {@linkcode Explainer}. */
-export interface ExplainOptions {
-  /**
-   * Returns the method that the next response answers, by default GET, where only one direction is known; called once for
-   * each final response.
-   */
-  readonly answers?: () => string | undefined;
+export interface ExplainOptions extends Omit<PairingOptions, "limits"> {
   /** What is kept of a message; by default a screenful. */
   readonly kept?: Kept;
-  /** Limits other than those of `serve` and `connect`. */
+  /** Limits on the messages of both directions, other than those of a {@linkcode Pairing}. */
   readonly limits?: Partial<MessageLimits>;
-  /** Whether octets of both directions come in turn; see {@linkcode Pairing.takeBack}. */
-  readonly inTurn?: boolean;
-  /** Receives what the pairing tells, once it is labelled. */
+  /** Receives each event of the pairing, once its octets are labelled. */
   readonly tell?: (event: ExchangeEvent) => void;
 }
 
@@ -33,26 +26,30 @@ export interface ExplainOptions {
 export class Explainer {
   /** Pairs the messages. */
   readonly pairing: Pairing;
-  /** Label the octets of each direction. */
-  readonly labels: Readonly<Record<Direction, Labels>>;
+  readonly #labels: Readonly<Record<Direction, Labels>>;
   #finished: Explanation[] = [];
 
   /** Creates an explainer that has received nothing. */
-  constructor({ answers, kept, limits, inTurn, tell }: ExplainOptions = {}) {
+  constructor({ kept, tell, limits, ...options }: ExplainOptions = {}) {
     const finished = (explanation: Explanation) => void this.#finished.push(explanation);
-    this.labels = {
+    this.#labels = {
       request: new Labels("request", kept, finished),
       response: new Labels("response", kept, finished),
     };
-    const any = { maxContentBytes: Number.MAX_SAFE_INTEGER, ...limits };
     this.pairing = new Pairing((event) => {
-      this.labels[event.direction].tell(event);
+      this.#labels[event.direction].receive(event);
       tell?.(event);
-    }, {
-      answers,
-      inTurn,
-      limits: { request: { ...REQUEST_LIMITS, ...any }, response: { ...RESPONSE_LIMITS, ...any } },
-    });
+    }, { ...options, limits: { request: limits, response: limits } });
+  }
+
+  /** Returns how many octets of a direction are not explained yet. */
+  pending(direction: Direction): number {
+    return this.#labels[direction].pending;
+  }
+
+  /** Whether more octets of a direction would change nothing but the number of those that are not read. */
+  needsNoMore(direction: Direction): boolean {
+    return this.#labels[direction].needsNoMore;
   }
 
   /**
@@ -61,21 +58,25 @@ export class Explainer {
    * @returns What follows the message that ended, if octets come in turn; see {@linkcode Pairing.takeBack}.
    */
   octets(direction: Direction, bytes: Uint8Array, time?: number): Uint8Array | undefined {
-    const { request, response } = this.labels;
-    this.labels[direction].lend(bytes);
+    const { request, response } = this.#labels;
+    this.#labels[direction].lend(bytes);
     this.pairing.octets(direction, bytes, time);
     const rest = this.pairing.takeBack(direction);
-    this.labels[direction].giveBack(rest?.length ?? 0);
+    this.#labels[direction].giveBack(rest?.length ?? 0);
     request.keep();
     response.keep();
     return rest;
   }
 
-  /** Takes the explanations finished so far. */
+  /** Explains what is incomplete, by default in both directions, whose later events are ignored. */
+  end(direction?: Direction): void {
+    if (direction !== "response") this.#labels.request.end();
+    if (direction !== "request") this.#labels.response.end();
+  }
+
+  /** Returns the explanations finished since the last call. */
   take(): Explanation[] {
-    const finished = this.#finished;
-    this.#finished = [];
-    return finished;
+    return this.#finished.splice(0);
   }
 }
 
@@ -88,7 +89,7 @@ export function explainOctets(
   const explainer = new Explainer({ answers: () => undefined, ...options });
   explainer.octets(direction, octets);
   if (closed) explainer.pairing.fin(direction);
-  explainer.labels[direction].end();
+  explainer.end();
   return explainer.take();
 }
 

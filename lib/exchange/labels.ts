@@ -11,18 +11,16 @@ import { counted, NO_BYTES, octetString } from "../bytes.ts";
 import { acceptedIn, CAUSES, type HttpError, type RequestHead, type ResponseHead } from "../http_message.ts";
 import { SHOWN_CHUNKS, SHOWN_CONTENT_BYTES, UNREAD_KEPT_BYTES } from "../limits.ts";
 import type { Explanation, Fault, Finding, Kept, Row, RowKind } from "./explanation.ts";
-import { KnownTags } from "./known_tags.ts";
 import type { Direction, ExchangeEvent, Message, Stop } from "./messages.ts";
 import { chunkLabel, HEAD_END, NO_TRAILERS, sectionRows, startLineRows, TRAILERS_END } from "./rows.ts";
 import {
-  chunkReadings,
-  contentFindings,
-  type MessageFacts,
+  factFindings,
+  type Facts,
+  heldFinding,
   missingFindings,
-  persistenceFindings,
+  readingsOf,
   restartFindings,
   SECTION_FAULTS,
-  twoReadings,
 } from "./verdict.ts";
 
 const LINE_END = "\r\n";
@@ -35,6 +33,9 @@ const UNREAD: Readonly<Record<Stop, readonly [label: string, rule: string | unde
   "lost": ["not read: octets are missing before it, up to the next start line", undefined, true],
 };
 
+/** A row whose octets may still come. */
+type OpenRow = { -readonly [Property in keyof Row]: Row[Property] };
+
 /**
  * Labels the octets of one direction, message by message.
  *
@@ -43,9 +44,9 @@ const UNREAD: Readonly<Record<Stop, readonly [label: string, rule: string | unde
 export class Labels {
   readonly #direction: Direction;
   readonly #kept: Kept;
-  readonly #tell: (explanation: Explanation) => void;
+  readonly #finished: (explanation: Explanation) => void;
 
-  /** The bytes received last, and the number of bytes received before them. */
+  /** The octets received last, and the number of those received before them. */
   #piece: Uint8Array = NO_BYTES;
   #pieceStart = 0;
   #received = 0;
@@ -56,33 +57,26 @@ export class Labels {
   /** Where what is labelled now starts: a message, or octets that are not read. */
   #start = 0;
   #message: Message | undefined;
-  readonly #tags = new KnownTags();
+  /** What is known of the message, once its head is complete. */
+  #facts: Facts | undefined;
+  #rows: OpenRow[] = [];
+  #keptContent = 0;
+  /** The row of chunks beyond those with rows of their own. */
+  #summary: OpenRow | undefined;
+  readonly #tags = new Map<string, number>();
   #stopped: Stop | undefined;
   #ended = false;
 
-  #phase: "head" | "content" | "chunks" = "head";
-  #rows: Row[] = [];
-  #facts: MessageFacts | undefined;
-  #inChunk = 0;
-  /** Whether the empty last chunk has been received. */
-  #lastChunk = false;
-  #keptContent = 0;
-  /** The row of chunks beyond those with rows of their own. */
-  #summary: { start: number; end: number; octets: string } | undefined;
-
-  /** Creates labels of one direction, whose listener receives each explanation once it is finished. */
-  constructor(direction: Direction, kept: Kept = SCREENFUL, tell: (explanation: Explanation) => void) {
+  constructor(direction: Direction, kept: Kept = SCREENFUL, finished: (explanation: Explanation) => void) {
     this.#direction = direction;
     this.#kept = kept;
-    this.#tell = tell;
+    this.#finished = finished;
   }
 
-  /** How many octets are not explained yet. */
   get pending(): number {
     return this.#received - this.#start;
   }
 
-  /** Whether more octets would change nothing but the number of those that are not read. */
   get needsNoMore(): boolean {
     return !this.#reads && this.#carry.length >= UNREAD_KEPT_BYTES;
   }
@@ -112,8 +106,8 @@ export class Labels {
     this.#pieceStart = this.#received;
   }
 
-  /** Receives what the pairing tells of this direction. */
-  tell(event: ExchangeEvent): void {
+  /** Receives an event of the pairing in this direction. */
+  receive(event: ExchangeEvent): void {
     if (this.#ended) return;
     switch (event.kind) {
       case "began":
@@ -126,7 +120,7 @@ export class Labels {
         this.#content(event.bytes, event.to);
         break;
       case "ended":
-        if (this.#phase === "chunks") this.#framing(this.#octets(event.message.to), true);
+        if (this.#facts!.chunked) this.#framing(this.#offset, this.#octets(event.message.to), true);
         this.#facts!.accepted.push(...acceptedIn({ kind: "end", trailers: event.trailers }));
         this.#finish("whole");
         break;
@@ -138,7 +132,7 @@ export class Labels {
       case "lost":
         this.#facts!.lost += event.octets;
         this.#facts!.contentBytes += event.octets;
-        this.#inChunk -= event.octets;
+        this.#facts!.inChunk -= event.octets;
         break;
       case "stopped":
         this.#finishBroken(event.from);
@@ -154,7 +148,7 @@ export class Labels {
     }
   }
 
-  /** Explains what is incomplete. What the pairing tells afterwards is ignored. */
+  /** Explains what is incomplete. Later events are ignored. */
   end(): void {
     this.#finishAll();
     this.#ended = true;
@@ -163,14 +157,22 @@ export class Labels {
   #finishAll(): void {
     const isEmptyLine = this.pending === 2 && this.#carry === LINE_END && this.#direction === "request";
     const mayFollow = this.#message === undefined && this.#start > 0 && this.#stopped !== "left HTTP";
-    if (isEmptyLine && mayFollow) this.#finishEmptyLine();
-    else if (this.#stopped !== undefined) this.#finishUnread(this.#stopped);
+    if (isEmptyLine && mayFollow) {
+      // An empty line behind the last message is no message.
+      this.#cutHead(0, this.#octets(this.#received));
+      this.#push({ kind: "unread", findings: [], state: "whole" });
+    } else if (this.#stopped !== undefined) this.#finishUnread(this.#stopped);
     else if (this.#message?.state === "broken") this.#finishBroken(this.#received);
     else if (this.pending > 0) this.#finishIncomplete();
   }
 
   get #reads(): boolean {
     return this.#message?.state !== "broken" && this.#stopped === undefined;
+  }
+
+  /** The offset of the first octet without a row, from the start of what is labelled now. */
+  get #offset(): number {
+    return this.#labelled - this.#start;
   }
 
   /** Takes the octets without a row up to an offset; they get a row. */
@@ -183,18 +185,15 @@ export class Labels {
   }
 
   #head(message: Message, head: RequestHead | ResponseHead, to: number): void {
-    const start = this.#labelled - this.#start;
-    this.#cutHead(this.#octets(to), start);
+    this.#cutHead(this.#offset, this.#octets(to));
     const chunked = head.contentLength === undefined && head.fields.get("transfer-encoding") !== undefined;
-    const { interim, exchange } = message;
-    const holds = head.kind === "response" ? this.#tags.finding(exchange, head) : undefined;
-    const facts = { head, interim, answers: exchange.method, chunked, chunks: 0, contentBytes: 0, lost: 0 };
-    this.#facts = { ...facts, holds, accepted: acceptedIn(head) };
-    this.#phase = chunked ? "chunks" : "content";
+    const holds = head.kind === "response" ? heldFinding(this.#tags, message.exchange, head) : undefined;
+    const counts = { chunks: 0, inChunk: 0, lastChunk: false, contentBytes: 0, lost: 0 };
+    this.#facts = { message, head, chunked, ...counts, holds, accepted: acceptedIn(head) };
   }
 
   /** Divides the complete lines of a head, and an empty line before it. Returns the number of octets. */
-  #cutHead(octets: string, start: number): number {
+  #cutHead(start: number, octets: string): number {
     let at = 0;
     if (octets.startsWith(LINE_END)) {
       this.#add("end", start, LINE_END, "an empty line before a request is ignored", "RFC 9112 §2.2");
@@ -206,48 +205,38 @@ export class Labels {
     return sectionRows(this.#rows, octets, lineEnd, start + lineEnd, HEAD_END);
   }
 
-  #content(bytes: Uint8Array, at: number): void {
+  #content(bytes: Uint8Array, to: number): void {
     const facts = this.#facts!;
-    const start = at - bytes.length;
-    if (start > this.#labelled) this.#framing(this.#octets(start), false);
+    const from = to - bytes.length;
+    if (from > this.#labelled) this.#framing(this.#offset, this.#octets(from), false);
     facts.contentBytes += bytes.length;
-    this.#inChunk -= bytes.length;
-    const offset = this.#labelled - this.#start;
-    const end = at - this.#start;
+    facts.inChunk -= bytes.length;
+    const start = this.#offset;
     this.#carry = "";
-    this.#labelled = at;
-    if (this.#summary !== undefined) {
-      this.#summary.end = end;
-      return;
-    }
-    const last = this.#rows.at(-1)!;
-    const room = this.#kept.contentBytes - this.#keptContent;
-    const kept = room <= 0 ? "" : octetString(bytes, 0, Math.min(bytes.length, room));
-    this.#keptContent += kept.length;
-    if (last.kind === "content") {
-      this.#rows[this.#rows.length - 1] = { ...last, end, octets: last.octets + kept };
+    this.#labelled = to;
+    const last = this.#summary ?? this.#rows.at(-1)!;
+    const room = this.#summary !== undefined ? 0 : this.#kept.contentBytes - this.#keptContent;
+    const octets = room <= 0 ? "" : octetString(bytes, 0, Math.min(bytes.length, room));
+    this.#keptContent += octets.length;
+    if (this.#summary !== undefined || last.kind === "content") {
+      last.end = this.#offset;
+      last.octets += octets;
       return;
     }
     const label = facts.chunked ? `content, from chunk ${facts.chunks}` : "content";
-    this.#rows.push({ start: offset, end, kind: "content", octets: kept, label });
-  }
-
-  /** Whether the message has so many chunks that the rest share one row. */
-  get #summarises(): boolean {
-    return this.#facts !== undefined && this.#facts.chunks > this.#kept.chunks;
+    this.#rows.push({ start, end: this.#offset, kind: "content", octets, label });
   }
 
   /**
    * Divides the framing of chunks: the line end after a chunk, the next chunk line, trailers. Returns the number of
    * octets.
    */
-  #framing(octets: string, ended: boolean): number {
+  #framing(start: number, octets: string, ended: boolean): number {
     const facts = this.#facts!;
-    const start = this.#labelled - octets.length - this.#start;
     let at = 0;
-    if (facts.chunks > 0 && this.#inChunk === 0 && octets.startsWith("\r\n")) {
-      this.#addChunkRow(start, "\r\n");
-      this.#inChunk = -1;
+    if (facts.chunks > 0 && facts.inChunk === 0 && octets.startsWith(LINE_END)) {
+      this.#addChunkRow(start, LINE_END);
+      facts.inChunk = -1;
       at = 2;
     }
     const lineEnd = octets.indexOf("\n", at) + 1;
@@ -256,61 +245,50 @@ export class Labels {
     const size = parseInt(line, 16);
     if (size > 0) {
       facts.chunks++;
-      this.#inChunk = size;
+      facts.inChunk = size;
       this.#addChunkRow(start + at, line);
       return lineEnd;
     }
-    this.#inChunk = -1;
-    this.#lastChunk = true;
+    facts.inChunk = -1;
+    facts.lastChunk = true;
     this.#add("framing", start + at, line, chunkLabel(line, 0), "RFC 9112 §7.1");
-    const endLabel = octets.startsWith("\r\n", lineEnd) ? NO_TRAILERS : TRAILERS_END;
-    return ended || octets.length > lineEnd
-      ? sectionRows(this.#rows, octets, lineEnd, start + lineEnd, endLabel)
-      : lineEnd;
+    if (!ended && octets.length === lineEnd) return lineEnd;
+    const endLabel = octets.startsWith(LINE_END, lineEnd) ? NO_TRAILERS : TRAILERS_END;
+    return sectionRows(this.#rows, octets, lineEnd, start + lineEnd, endLabel);
   }
 
   /** Adds a chunk line or chunk end, or extends the row of the rest. */
   #addChunkRow(start: number, octets: string): void {
-    const end = start + octets.length;
-    if (this.#summary !== undefined) this.#summary.end = end;
-    else if (this.#summarises) this.#summary = { start, end, octets };
-    else {
-      const label = octets === "\r\n" ? "the chunk's end" : chunkLabel(octets, this.#facts!.chunks);
-      this.#add("framing", start, octets, label);
+    const { chunks } = this.#facts!;
+    const more = chunks - this.#kept.chunks;
+    if (more <= 0) {
+      return this.#add("framing", start, octets, octets === LINE_END ? "the chunk's end" : chunkLabel(octets, chunks));
     }
-  }
-
-  #endSummary(): void {
-    if (this.#summary === undefined) return;
-    const more = this.#facts!.chunks - this.#kept.chunks;
-    const label = `${counted(more, "more chunk")}, with their content`;
-    this.#rows.push({ ...this.#summary, kind: "framing", label });
-    this.#summary = undefined;
+    if (this.#summary === undefined) {
+      this.#summary = { start, end: start, octets, kind: "framing", label: "" };
+      this.#rows.push(this.#summary);
+    }
+    this.#summary.end = start + octets.length;
+    this.#summary.label = `${counted(more, "more chunk")}, with their content`;
   }
 
   #add(kind: RowKind, start: number, octets: string, label: string, rule?: string): void {
-    this.#endSummary();
     if (octets !== "") this.#rows.push({ start, end: start + octets.length, kind, octets, label, rule });
   }
 
   /** Finishes a message whose rows are complete. */
   #finish(state: "whole" | "incomplete", findings: readonly Finding[] = [], fault?: Fault): void {
-    this.#endSummary();
     const facts = this.#facts;
-    const known = facts === undefined ? [] : [...contentFindings(facts, state), ...persistenceFindings(facts)];
+    const known = facts === undefined || fault !== undefined ? [] : factFindings(facts, state);
     this.#push({
       kind: this.#direction,
       message: this.#message,
-      findings: [...findings, ...restartFindings(this.#message), ...fault === undefined ? known : []],
+      findings: [...findings, ...restartFindings(this.#message), ...known],
       ...fault && { fault },
       state: fault === undefined ? state : "broken",
       contentBytes: facts?.contentBytes ?? 0,
     });
-    this.#message = undefined;
-    this.#facts = undefined;
-    this.#phase = "head";
-    this.#inChunk = 0;
-    this.#lastChunk = false;
+    this.#message = this.#facts = this.#summary = undefined;
     this.#keptContent = 0;
   }
 
@@ -319,31 +297,26 @@ export class Labels {
     const rows = this.#rows;
     this.#start = this.#labelled;
     this.#rows = [];
-    this.#tell({ direction: this.#direction, start, length: this.#labelled - start, rows, ...explanation });
+    this.#finished({ direction: this.#direction, start, length: this.#labelled - start, rows, ...explanation });
   }
 
   /** Finishes an incomplete message: its complete lines have rows, and the rest has one row. */
   #finishIncomplete(): void {
-    const { rest, start } = this.#cutPending(this.#carry);
-    this.#add(this.#phase === "head" ? "start" : "framing", start, rest, `the start of a line: more is to come`);
+    const start = this.#offset;
+    const cut = this.#cutPending(this.#carry);
+    const kind = this.#facts === undefined ? "start" : "framing";
+    this.#add(kind, start + cut, this.#carry.substring(cut), `the start of a line: more is to come`);
     this.#labelled = this.#received;
     this.#carry = "";
-    const missing = missingFindings(this.#facts, this.#inChunk, this.#lastChunk);
+    const missing = missingFindings(this.#facts);
     // Content that ends with the connection is complete at any octet.
     this.#finish(missing.length === 0 ? "whole" : "incomplete", missing);
   }
 
-  /** Divides the complete lines of octets that the decoder holds until a section is complete. */
-  #cutPending(octets: string): { rest: string; start: number } {
-    const start = this.#labelled - this.#start;
-    let cut = 0;
-    if (this.#phase === "head") cut = this.#cutHead(octets, start);
-    else if (this.#phase === "chunks") {
-      this.#labelled += octets.length;
-      cut = this.#framing(octets, true);
-      this.#labelled -= octets.length;
-    }
-    return { rest: octets.substring(cut), start: start + cut };
+  /** Divides the complete lines of octets that the decoder holds until a section is complete. Returns their number. */
+  #cutPending(octets: string): number {
+    if (this.#facts === undefined) return this.#cutHead(this.#offset, octets);
+    return this.#facts.chunked ? this.#framing(this.#offset, octets, true) : 0;
   }
 
   /**
@@ -355,18 +328,15 @@ export class Labels {
     if (error === undefined) return;
     const total = end - this.#labelled;
     const held = this.#carry.substring(0, total);
-    const start = this.#labelled - this.#start;
+    const start = this.#offset;
     const caret = error.offset! - start;
     let read: number;
-    if (SECTION_FAULTS.has(error.fault)) {
-      read = this.#cutPending(held).start - start;
-    } else {
-      const lineStart = held.lastIndexOf("\n", caret - 1) + 1;
-      const line = caret <= 0 ? 0 : lineStart;
+    if (SECTION_FAULTS.has(error.fault)) read = this.#cutPending(held);
+    else {
+      const line = caret <= 0 ? 0 : held.lastIndexOf("\n", caret - 1) + 1;
       const before = this.#cutPending(held.substring(0, line));
-      const lineEnd = held.indexOf("\n", Math.max(caret, 0)) + 1;
-      read = lineEnd > 0 ? lineEnd : held.length;
-      this.#add("broken", before.start, held.substring(before.start - start, read), "");
+      read = held.indexOf("\n", Math.max(caret, 0)) + 1 || held.length;
+      this.#add("broken", start + before, held.substring(before, read), "");
     }
     this.#labelled = end;
     this.#carry = "";
@@ -387,14 +357,8 @@ export class Labels {
       rule: error.rule,
       offset: error.offset!,
       fix: CAUSES[code].fix,
-      readings: (this.#phase === "head" ? twoReadings : chunkReadings)(code, held, start, total),
+      readings: readingsOf(code, held, start, total, this.#facts !== undefined),
     };
-  }
-
-  /** Finishes an empty line behind the last message, which is no message. */
-  #finishEmptyLine(): void {
-    this.#cutHead(this.#octets(this.#received), 0);
-    this.#push({ kind: "unread", findings: [], state: "whole" });
   }
 
   #finishUnread(why: Stop, end = this.#received): void {

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { ByteBuffer, octetString } from "../bytes.ts";
+import { ByteBuffer, NO_BYTES, octetString } from "../bytes.ts";
 import { isContentless, isInterim, leavesHttp, LF } from "../http_message.ts";
 
 const CRLF = new Uint8Array([13, 10]);
@@ -17,21 +17,19 @@ const LINE_CHARACTERS = 1024;
 /** Requests that may wait for their responses. */
 const MOST_METHODS = 1000;
 
+/** Reads octets, and waits for more by yielding. */
+type Reading<Result = void> = Generator<void, Result>;
+
 /** Converts messages of one direction, or of both in turn. */
 export class LineEnds {
   readonly #give: (octets: Uint8Array) => void;
   readonly #answers: () => string | undefined;
-  #phase: "start" | "head" | "chunk line" | "chunk end" | "trailers" = "start";
-  /** Octets of content, or of a chunk, still to come. */
-  #left = 0;
-  /** The start of the line so far, and its last octet. */
-  #line = "";
-  #last = "";
+  /** The octets received last, and how many of them are read. */
+  #bytes: Uint8Array = NO_BYTES;
+  #at = 0;
   /** Methods of requests without a response. */
   readonly #methods: string[] = [];
-  #head = { status: 0, length: 0, hasLength: false, chunked: false, expects: false };
-  /** The content of a request with Expect: a response may precede it. */
-  #expected: { readonly phase: "start" | "chunk line"; readonly left: number; interrupted: boolean } | undefined;
+  readonly #reading = this.#messages();
 
   /**
    * Gives converted octets to a function; they are valid during the call.
@@ -45,106 +43,103 @@ export class LineEnds {
 
   /** Receives octets. */
   receive(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length;) {
-      if (this.#expected?.interrupted === false) this.#interrupt(octetString(bytes, at, at + RESPONSE_START.length));
-      if (this.#left > 0) {
-        const end = Math.min(bytes.length, at + this.#left);
-        this.#give(bytes.subarray(at, end));
-        this.#left -= end - at;
-        at = end;
-        continue;
-      }
-      const lf = bytes.indexOf(LF, at);
-      const end = lf < 0 ? bytes.length : lf;
-      if (end > at) {
-        if (this.#line.length < LINE_CHARACTERS) {
-          this.#line += octetString(bytes, at, Math.min(end, at + LINE_CHARACTERS));
-        }
-        this.#last = octetString(bytes, end - 1, end);
-        this.#give(bytes.subarray(at, end));
-      }
-      if (lf < 0) return;
-      this.#give(this.#last === "\r" ? CRLF.subarray(1) : CRLF);
-      const line = this.#line.replace(/\r$/, "");
-      this.#line = this.#last = "";
-      this.#lineEnded(line);
-      at = lf + 1;
-    }
+    this.#bytes = bytes;
+    this.#at = 0;
+    this.#reading.next();
   }
 
-  /** Decides by the first octets behind a head with Expect whether a response precedes the content. */
-  #interrupt(start: string): void {
-    if (start === RESPONSE_START) {
-      this.#expected!.interrupted = true;
-      this.#left = 0;
-      this.#phase = "start";
-    } else this.#expected = undefined;
+  *#messages(): Reading<never> {
+    for (;;) yield* this.#message();
   }
 
-  #lineEnded(line: string): void {
-    switch (this.#phase) {
-      case "start":
-        // Empty lines before a request are ignored (RFC 9112 §2.2).
-        if (line !== "") this.#start(line);
-        break;
-      case "head":
-        if (line === "") this.#headEnded();
-        else this.#field(line);
-        break;
-      case "chunk end":
-        this.#phase = "chunk line";
-        break;
-      case "chunk line": {
-        const size = parseInt(line, 16);
-        this.#phase = size === 0 ? "trailers" : "chunk end";
-        // What is no size has no end.
-        this.#left = size >= 0 ? size : Infinity;
-        break;
-      }
-      case "trailers":
-        if (line === "") this.#phase = "start";
-    }
-  }
-
-  #start(line: string): void {
+  /** Converts the next message. Returns its status; 0 of a request. */
+  *#message(): Reading<number> {
+    let line = "";
+    // Empty lines before a request are ignored (RFC 9112 §2.2).
+    while (line === "") line = yield* this.#line();
     const status = line.startsWith(RESPONSE_START) ? Number(/^\S+ +(\d{3})/.exec(line)?.[1] ?? 200) : 0;
-    this.#head = { status, length: 0, hasLength: false, chunked: false, expects: false };
-    this.#phase = "head";
-    if (status === 0 && this.#methods.push(line.split(/[ \t]/, 1)[0]) > MOST_METHODS) this.#methods.shift();
+    const isRequest = status === 0;
+    if (isRequest && this.#methods.push(line.split(/[ \t]/, 1)[0]) > MOST_METHODS) this.#methods.shift();
+    let length = isRequest ? 0 : Infinity;
+    let chunked = false;
+    let expects = false;
+    while ((line = yield* this.#line()) !== "") {
+      const [, name, value] = /^([^:]*?)[ \t]*:[ \t]*(.*?)[ \t]*$/.exec(line) ?? [];
+      switch (name?.toLowerCase()) {
+        case "content-length":
+          length = Number(/^\d+/.exec(value)?.[0] ?? 0);
+          break;
+        case "transfer-encoding":
+          chunked = /(?:^|[, \t])chunked$/i.test(value);
+          break;
+        case "expect":
+          expects = isRequest;
+      }
+    }
+    if (isInterim(status) && status !== 101) return status;
+    const method = isRequest ? "" : this.#methods.shift() ?? this.#answers() ?? "GET";
+    if (leavesHttp(status, method)) yield* this.#content(Infinity);
+    if (!isRequest && (method === "HEAD" || isContentless(status))) return status;
+    // A response may precede the content of a request with Expect, and be the last one.
+    if (expects && (yield* this.#comesResponse()) && !isInterim(yield* this.#message())) return status;
+    if (chunked) yield* this.#chunks();
+    else yield* this.#content(length);
+    return status;
   }
 
-  #field(line: string): void {
-    const [, name, value] = /^([^:]*?)[ \t]*:[ \t]*(.*?)[ \t]*$/.exec(line) ?? [];
-    const head = this.#head;
-    switch (name?.toLowerCase()) {
-      case "content-length":
-        head.hasLength = true;
-        head.length = Number(/^\d+/.exec(value)?.[0] ?? 0);
-        break;
-      case "transfer-encoding":
-        head.chunked = /(?:^|[, \t])chunked$/i.test(value);
-        break;
-      case "expect":
-        head.expects = true;
+  /** Converts a line. Returns its start. */
+  *#line(): Reading<string> {
+    let line = "";
+    let last = "";
+    for (;;) {
+      const bytes = yield* this.#more();
+      const lf = bytes.indexOf(LF, this.#at);
+      const end = lf < 0 ? bytes.length : lf;
+      if (end > this.#at) {
+        if (line.length < LINE_CHARACTERS) {
+          line += octetString(bytes, this.#at, Math.min(end, this.#at + LINE_CHARACTERS));
+        }
+        last = octetString(bytes, end - 1, end);
+        this.#give(bytes.subarray(this.#at, end));
+      }
+      this.#at = end + 1;
+      if (lf < 0) continue;
+      this.#give(last === "\r" ? CRLF.subarray(1) : CRLF);
+      return line.replace(/\r$/, "");
     }
   }
 
-  #headEnded(): void {
-    const { status, length, hasLength, chunked, expects } = this.#head;
-    this.#phase = "start" as "start" | "chunk line";
-    if (isInterim(status) && status !== 101) {
-      ({ phase: this.#phase, left: this.#left } = this.#expected ?? { phase: "start", left: 0 });
-      this.#expected = undefined;
-      return;
+  *#content(length: number): Reading {
+    for (let left = length; left > 0;) {
+      const bytes = yield* this.#more();
+      const end = Math.min(bytes.length, this.#at + left);
+      this.#give(bytes.subarray(this.#at, end));
+      left -= end - this.#at;
+      this.#at = end;
     }
-    const method = status === 0 ? "" : this.#methods.shift() ?? this.#answers() ?? "GET";
-    if (status > 0) {
-      if (leavesHttp(status, method)) return void (this.#left = Infinity);
-      if (method === "HEAD" || isContentless(status)) return;
+  }
+
+  *#chunks(): Reading {
+    for (;;) {
+      const size = parseInt(yield* this.#line(), 16);
+      if (size === 0) break;
+      // What is no size has no end.
+      yield* this.#content(size >= 0 ? size : Infinity);
+      yield* this.#line();
     }
-    if (chunked) this.#phase = "chunk line";
-    else this.#left = hasLength || status === 0 ? length : Infinity;
-    this.#expected = expects ? { phase: this.#phase, left: this.#left, interrupted: false } : undefined;
+    while (yield* this.#line());
+  }
+
+  /** Whether the next octets of one read begin a response. */
+  *#comesResponse(): Reading<boolean> {
+    const bytes = yield* this.#more();
+    return octetString(bytes, this.#at, this.#at + RESPONSE_START.length) === RESPONSE_START;
+  }
+
+  /** Returns the octets received last, once some of them are not read. */
+  *#more(): Reading<Uint8Array> {
+    while (this.#at >= this.#bytes.length) yield;
+    return this.#bytes;
   }
 }
 

@@ -17,7 +17,7 @@
  * @module
  */
 
-import { ByteBuffer, octetString } from "../bytes.ts";
+import { ByteBuffer, NO_BYTES, octetString } from "../bytes.ts";
 import {
   type ContentPiece,
   HttpError,
@@ -37,14 +37,13 @@ import {
   type Message,
   type Stop,
 } from "./messages.ts";
-import { startsMessage } from "./start_lines.ts";
-import { StartLineSearch } from "./start_search.ts";
+import { StartLineSearch, startsMessage } from "./start_lines.ts";
 import { type Arrival, Way } from "./way.ts";
 
 /** Options of a {@linkcode Pairing}. */
 export interface PairingOptions {
-  /** The limits on messages; by default those of `serve` and `connect`. */
-  readonly limits?: { readonly request?: MessageLimits; readonly response?: MessageLimits };
+  /** Limits on messages other than those of `serve` and `connect`; by default, content has any length. */
+  readonly limits?: { readonly [direction in Direction]?: Partial<MessageLimits> };
   /**
    * Returns the method that the next final response answers, for responses without their requests. With it, only one
    * direction is known, so that no octets are held.
@@ -53,6 +52,8 @@ export interface PairingOptions {
   /** Whether octets of both directions come in turn; see {@linkcode Pairing.takeBack}. */
   readonly inTurn?: boolean;
 }
+
+const ANY_CONTENT = { maxContentBytes: Number.MAX_SAFE_INTEGER };
 
 /** Decodes both directions of a connection and pairs the messages. */
 export class Pairing {
@@ -69,15 +70,14 @@ export class Pairing {
   #unasked: Exchange | undefined;
   /** The request behind which octets are held. */
   #holding: Exchange | undefined;
-  #leftHttp = false;
 
   /** Creates a pairing whose listener receives what happens, in order. */
   constructor(tell: (event: ExchangeEvent) => void, { limits, answers, inTurn = false }: PairingOptions = {}) {
     this.#tell = tell;
     this.#answers = answers;
     this.#inTurn = inTurn;
-    this.#requests = new Way("request", limits?.request ?? REQUEST_LIMITS);
-    this.#responses = new Way("response", limits?.response ?? RESPONSE_LIMITS);
+    this.#requests = new Way("request", { ...REQUEST_LIMITS, ...ANY_CONTENT, ...limits?.request });
+    this.#responses = new Way("response", { ...RESPONSE_LIMITS, ...ANY_CONTENT, ...limits?.response });
   }
 
   /** Exchanges without a complete final response, in the order of their requests. */
@@ -118,22 +118,21 @@ export class Pairing {
     const from = way.received;
     way.received += bytes.length;
     way.paused = false;
-    const arrival = ++this.#calls;
-    if (way.search !== undefined) return this.#find(way, way.search, bytes, { time, arrival });
+    const arrival = { time, call: ++this.#calls };
+    if (way.search !== undefined) return this.#find(way, way.search, bytes, arrival);
     if (way.stopped === undefined) {
-      way.time = time;
       way.arrival = arrival;
       way.decoder.receive(bytes);
       return this.#read(way);
     }
-    if (way.stopped === "held") way.hold(bytes, from, time, arrival);
+    if (way.stopped === "held") way.hold(bytes, from, arrival);
     if (way.stopped !== "broken") return;
     const message = way.message!;
     message.to = way.received;
     if (!message.exchange.over) message.ended = time;
-    if (!way.holds && !startsMessage(bytes, direction)) return;
-    way.hold(bytes, from, time, arrival);
-    if (way.readOn && way.holds) this.#resume(way);
+    if (way.held === undefined && !startsMessage(bytes, direction)) return;
+    way.hold(bytes, from, arrival);
+    if (way.readOn && way.held !== undefined) this.#resume(way);
   }
 
   /**
@@ -192,31 +191,30 @@ export class Pairing {
     const octets = new ByteBuffer(0);
     for (const piece of found.pieces) octets.append(piece.bytes);
     if (direction === "response" && search.skipped > 0) this.#overButLast();
-    way.restart();
-    way.start = way.received - octets.length;
-    way.time = found.pieces[0].packet.time;
-    way.arrival = found.pieces[0].packet.arrival;
-    this.#tell({ kind: "resumed", direction, from: way.start, octets: octets.view() });
-    way.decoder.receive(octets.view());
-    this.#read(way);
+    way.restart({ from: way.received - octets.length, arrival: found.pieces[0].packet });
+    this.#readAgain(way, octets.view());
   }
 
   #way(direction: Direction): Way {
     return direction === "request" ? this.#requests : this.#responses;
   }
 
-  /** Reads octets that were held. */
+  /** Reads octets that are held; if there were too many, they cannot be read any more. */
   #resume(way: Way): void {
-    const { direction, message, stopped } = way;
-    const octets = way.takeHeld();
-    if (octets === undefined) return;
+    const { direction, message, stopped, held } = way;
+    if (held === "too many") return;
+    way.restart(held);
     if (stopped === "broken") {
       way.behind = message!.exchange.number;
       message!.to = way.start;
       // The response that broke was the last one to its request.
       if (direction === "response") this.#over(message!.exchange);
     }
-    this.#tell({ kind: "resumed", direction, from: way.start, octets });
+    this.#readAgain(way, held?.octets.view() ?? NO_BYTES);
+  }
+
+  #readAgain(way: Way, octets: Uint8Array): void {
+    this.#tell({ kind: "resumed", direction: way.direction, from: way.start, octets });
     way.decoder.receive(octets);
     this.#read(way);
   }
@@ -229,7 +227,7 @@ export class Pairing {
         // An empty line may precede a request (RFC 9112 §2.2), and does not begin one.
         if (way.direction === "response" || !isEmptyLine(unread)) this.#begin(way);
         // That may have let the other direction read on, and end HTTP.
-        if (way.stops) break;
+        if (way.stopped !== undefined) break;
       }
       try {
         this.#expect(way.message);
@@ -243,7 +241,7 @@ export class Pairing {
     }
     if (way.message?.state !== "incomplete") return;
     way.message.to = way.received;
-    way.message.ended = way.time;
+    way.message.ended = way.arrival.time;
   }
 
   /** Tells which method a response answers, which may become known while its head comes. */
@@ -259,22 +257,11 @@ export class Pairing {
   }
 
   #begin(way: Way): Message {
-    const { direction, behind } = way;
+    const { direction, behind, start: from, received: to, arrival: { time, call } } = way;
     const isRequest = direction === "request";
-    const exchange = isRequest ? this.#newExchange() : this.#answered(way.arrival);
-    const message: Message = {
-      direction,
-      exchange,
-      from: way.start,
-      to: way.received,
-      began: way.time,
-      ended: way.time,
-      state: "incomplete",
-      head: undefined,
-      interim: false,
-      behind,
-      arrival: way.arrival,
-    };
+    const exchange = isRequest ? this.#newExchange() : this.#answered(call);
+    const times = { began: time, ended: time, arrival: call };
+    const message: Message = { direction, exchange, from, to, ...times, state: "incomplete", interim: false, behind };
     way.behind = undefined;
     way.message = message;
     if (isRequest) {
@@ -307,7 +294,7 @@ export class Pairing {
   #readOn(way: Way): void {
     if (way.stopped !== "broken") return;
     way.readOn = true;
-    if (way.holds) this.#resume(way);
+    if (way.held !== undefined) this.#resume(way);
   }
 
   #step(way: Way, event: RequestHead | ResponseHead | ContentPiece | MessageEnd): void {
@@ -329,7 +316,7 @@ export class Pairing {
       case "end":
         message.state = "whole";
         message.to = way.start = way.at;
-        message.ended = way.time;
+        message.ended = way.arrival.time;
         way.message = undefined;
         way.paused = this.#inTurn;
         way.closes = !message.head!.persistent;
@@ -367,12 +354,12 @@ export class Pairing {
   #requested(way: Way, { exchange, head }: Message<RequestHead>): void {
     const mayLeave = head!.method === "CONNECT" || head!.fields.get("upgrade") !== undefined;
     const isAnswered = finalResponse(exchange)?.head !== undefined;
-    if (this.#leftHttp) this.#stop(way, "left HTTP");
+    if (this.#responses.stopped === "left HTTP") this.#stop(way, "left HTTP");
     else if (mayLeave && !isAnswered && this.#answers === undefined) {
       this.#holding = exchange;
       this.#stop(way, "held");
       const { unread } = way.decoder;
-      if (unread.length > 0) way.hold(unread, way.at, way.time, way.arrival);
+      if (unread.length > 0) way.hold(unread, way.at, way.arrival);
     } else if (way.closes) this.#stop(way, "connection ends");
   }
 
@@ -393,7 +380,6 @@ export class Pairing {
 
   /** Ends HTTP in both directions; a request that has a head is still read to its end. */
   #leave(): void {
-    this.#leftHttp = true;
     this.#stop(this.#responses, "left HTTP");
     const { message } = this.#requests;
     if (message === undefined) return this.#stop(this.#requests, "left HTTP");
@@ -406,19 +392,18 @@ export class Pairing {
   #stop(way: Way, why: Stop): void {
     const { direction, start } = way;
     way.stopped = why;
-    way.message = undefined;
-    way.drop();
+    way.message = way.held = undefined;
     this.#tell({ kind: "stopped", direction, from: start, why });
   }
 
   #break(way: Way, error: HttpError): void {
     const message = way.message ?? this.#begin(way);
-    if (way.stops) return;
+    if (way.stopped !== undefined) return;
     const { direction, decoder } = way;
     message.state = "broken";
     message.error = error;
     message.to = way.received;
-    message.ended = way.time;
+    message.ended = way.arrival.time;
     if (message.head === undefined) {
       message.line ??= lineOf(decoder.unread);
       if (direction === "request") message.exchange.method ||= decoder.method;

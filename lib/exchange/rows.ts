@@ -9,10 +9,17 @@
 import type { Part, Row } from "./explanation.ts";
 import { readable } from "./octet_text.ts";
 import { MEMBER, spelling, valueParts } from "./values.ts";
-import { FIELD_MEANINGS, type Meaning, METHOD_MEANINGS, STATUS_CLASSES, STATUS_MEANINGS } from "./words.ts";
+import {
+  FIELD_MEANINGS,
+  type FieldMeaning,
+  type Meaning,
+  METHOD_MEANINGS,
+  STATUS_CLASSES,
+  STATUS_MEANINGS,
+} from "./words.ts";
 
 const EXTENSION_METHOD: Meaning = ["an extension", "RFC 9110 §9.1"];
-const EXTENSION_FIELD: Meaning = ["an extension field", "RFC 9110 §16.3"];
+const EXTENSION_FIELD: FieldMeaning = ["an extension field", "RFC 9110 §16.3"];
 const LINE_END = "\r\n";
 
 /** Divides a complete start line. */
@@ -54,110 +61,79 @@ function targetForm(method: string, target: string): Meaning {
 /**
  * Returns authority, path and query parameters of a target, with what they spell; `undefined` if it is only a path that
  * is not percent-encoded.
+ *
+ * @param length The octets of the target and of the space after it, which belongs to its last part.
  */
 function targetParts(target: string, start: number, length: number): Part[] | undefined {
-  const query = target.indexOf("?");
-  const scheme = target.startsWith("/") ? 0 : target.indexOf("//") + 2;
-  if (query < 0 && (scheme === 0 || !target.includes("://"))) {
+  const [, origin = "", path, query] = /^([^/?]+(?:(?<=:)\/\/[^/?]*)?)?([^?]*)(.*)$/s.exec(target)!;
+  const end = start + length;
+  if (query === "" && (origin === "" || !target.includes("://"))) {
     const label = spelling(target);
-    return label === undefined ? undefined : [{ start, end: start + length, label }];
+    return label === undefined ? undefined : [{ start, end, label }];
   }
-  const spelt = (label: string, text: string) => [label, spelling(text) ?? []].flat().join("; ");
-  const mark = query < 0 ? target.length : query;
-  const path = scheme === 0 ? 0 : target.indexOf("/", scheme);
   const parts: Part[] = [];
-  const hasPath = path >= 0 && path < mark;
-  if (scheme > 0) parts.push({ start, end: start + (hasPath ? path : mark), label: "scheme and authority" });
-  if (hasPath) {
-    parts.push({ start: start + path, end: start + mark, label: spelt("path", target.substring(path, mark)) });
+  let at = start;
+  const add = (label: string, text: string, spelt = spelling(text)) => {
+    if (text === "") return;
+    parts.push({ start: at, end: at + text.length, label: spelt === undefined ? label : `${label}; ${spelt}` });
+    at += text.length;
+  };
+  add("scheme and authority", origin, undefined);
+  add("path", path);
+  for (const parameter of query.match(/[?&][^&]*/g) ?? []) {
+    const [name] = parameter.slice(1).split("=", 1);
+    if (name === "") add("empty query", parameter, undefined);
+    else add(`query parameter ${readable(name)}`, parameter);
   }
-  for (let at = mark; at < target.length;) {
-    const next = target.indexOf("&", at + 1);
-    const end = next < 0 ? target.length : next;
-    const name = target.substring(at + 1, end).split("=", 1)[0];
-    parts.push({
-      start: start + at,
-      end: start + end,
-      label: name === "" ? "empty query" : spelt(`query parameter ${readable(name)}`, target.substring(at, end)),
-    });
-    at = end;
-  }
-  // The space after the target belongs to its last part.
-  parts.push({ ...parts.pop()!, end: start + length });
+  parts.push({ ...parts.pop()!, end });
   return parts;
 }
 
 /** Returns the row of a field line: the meaning of its name, and the parts of its value. */
 export function fieldRow(line: string, start: number): Row {
-  const colon = line.indexOf(":");
-  const meaning = FIELD_MEANINGS.get(line.substring(0, colon).toLowerCase());
   const end = start + line.length;
-  if (/^[ \t]/.test(line)) {
-    return {
-      start,
-      end,
-      kind: "field",
-      octets: line,
-      label: "continues the field, as one space",
-      rule: "RFC 9112 §5.2",
-    };
-  }
-  if (meaning === undefined) {
-    const [label, rule] = EXTENSION_FIELD;
-    return { start, end, kind: "field", octets: line, label, rule };
-  }
-  const [label, rule, kind, member = MEMBER] = meaning;
-  if (kind === undefined) return { start, end, kind: "field", octets: line, label, rule };
+  const row = (label: string, rule: string, parts?: readonly Part[]): Row => {
+    return { start, end, kind: "field", octets: line, label, rule, parts };
+  };
+  if (/^[ \t]/.test(line)) return row("continues the field, as one space", "RFC 9112 §5.2");
+  const colon = line.indexOf(":");
+  const [label, rule, kind, member = MEMBER] = FIELD_MEANINGS.get(line.substring(0, colon).toLowerCase()) ??
+    EXTENSION_FIELD;
+  if (kind === undefined) return row(label, rule);
   const valueStart = colon + 1 + /^[ \t]*/.exec(line.substring(colon + 1))![0].length;
-  const values = valueParts(
-    kind,
-    line.substring(valueStart, line.length - LINE_END.length),
-    start + valueStart,
-    member,
-  );
-  if (values.length < 2 && (kind !== "uri" || values.length === 0)) {
-    const more = values.length === 1 && values[0].label !== "" && values[0].label !== member
-      ? `; ${values[0].label}`
-      : "";
-    return { start, end, kind: "field", octets: line, label: label + more, rule };
+  const value = line.substring(valueStart, line.length - LINE_END.length);
+  const values = valueParts(kind, value, start + valueStart, member);
+  if (values.length > 1 || values.length === 1 && kind === "uri") {
+    const name = { start, end: start + valueStart, label: "" };
+    return row(label, rule, [name, ...values, { start: end - LINE_END.length, end, label: "" }]);
   }
-  const parts = [
-    { start, end: start + valueStart, label: "" },
-    ...values,
-    { start: end - LINE_END.length, end, label: "" },
-  ];
-  return { start, end, kind: "field", octets: line, label, rule, parts };
+  const only = values[0]?.label ?? "";
+  return row(only === "" || only === member ? label : `${label}; ${only}`, rule);
 }
 
+/** The empty line that ends a section: its label, and the section of the specification. */
+type SectionEnd = readonly [label: string, rule?: string];
+export const HEAD_END: SectionEnd = ["the head ends", "RFC 9112 §2.1"];
+export const NO_TRAILERS: SectionEnd = ["no trailers"];
+export const TRAILERS_END: SectionEnd = ["the trailer section ends", "RFC 9112 §7.1.2"];
+
 /** Divides the complete lines of a header or trailer section that starts at `from`. Returns where it stopped. */
-export function sectionRows(rows: Row[], text: string, from: number, start: number, endLabel: string): number {
-  let at = from;
-  for (;;) {
+export function sectionRows(rows: Row[], text: string, from: number, start: number, sectionEnd: SectionEnd): number {
+  for (let at = from;;) {
     const end = text.indexOf("\n", at) + 1;
     if (end === 0) return at;
-    const line = text.substring(at, end);
-    if (line !== LINE_END) {
-      const row = fieldRow(line, start + at - from);
-      rows.push(endLabel === HEAD_END ? row : { ...row, label: `trailer, ${row.label}` });
-    } else {
-      const first = start + at - from;
-      rows.push({ start: first, end: first + 2, kind: "end", octets: line, label: endLabel, rule: endRule(endLabel) });
+    const octets = text.substring(at, end);
+    const first = start + at - from;
+    if (octets === LINE_END) {
+      const [label, rule] = sectionEnd;
+      rows.push({ start: first, end: first + octets.length, kind: "end", octets, label, rule });
       return end;
     }
+    const row = fieldRow(octets, first);
+    rows.push(sectionEnd === HEAD_END ? row : { ...row, label: `trailer, ${row.label}` });
     at = end;
   }
 }
-
-function endRule(label: string): string | undefined {
-  return label === NO_TRAILERS ? undefined : label === TRAILERS_END ? "RFC 9112 §7.1.2" : "RFC 9112 §2.1";
-}
-
-/** The label of the empty line after a head. */
-export const HEAD_END = "the head ends";
-/** The label of the empty line after the last chunk. */
-export const NO_TRAILERS = "no trailers";
-/** The label of the empty line after trailers. */
-export const TRAILERS_END = "the trailer section ends";
 
 /** Returns the label of a chunk line. */
 export function chunkLabel(line: string, number: number): string {

@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-control-regex -- other protocols start with control characters
 /**
- * Recognises the start lines of messages in octets, and other protocols, before anything is decoded.
+ * Recognises and finds the start lines of messages in octets, and other protocols, before anything is decoded.
  *
  * @module
  */
@@ -38,6 +38,8 @@ const OTHERS: readonly [name: string, client: RegExp, server?: RegExp][] = [
   ["FastCGI (FastCGI 1.0 §3.3)", /^\x01\x01..\0\x08/s, /^\x01[\x03\x06\x07]../s],
   [PROXY_LINE, /^PROXY (?:TCP[46]|UNKNOWN)[ \r]|^\r\n\r\n\0\r\nQUIT\n/],
 ];
+/** The beginning of a start line that has not ended. */
+const BEGINNING = /^[!-~]+(?: [\t -~\x80-\xff]*\r?)?$/;
 const SIMPLE_NAME = "HTTP/0.9 (RFC 1945 §4.1)";
 /** How many octets name any of them that have control characters. */
 const NAMING_OCTETS = 12;
@@ -124,4 +126,73 @@ export class Beginning {
   end(): void {
     this.isHttp ??= KNOWN_METHOD.test(this.#starts.request) || this.other === SIMPLE_NAME && this.octets.response === 0;
   }
+}
+
+/** Octets, and the packet that they came from. */
+export interface Piece<Packet> {
+  /** The octets. */
+  readonly bytes: Uint8Array;
+  /** The packet. */
+  readonly packet: Packet;
+}
+
+/** A start line that was found. */
+export interface Found<Packet> {
+  /** Whether it starts a request or a response. */
+  readonly direction: Direction;
+  /** The octets from its first one on, the last of them valid during the call. */
+  readonly pieces: readonly Piece<Packet>[];
+}
+
+/** Finds the first start line in octets whose beginning is missing, and holds at most the beginning of a line. */
+export class StartLineSearch<Packet> {
+  /** Octets before the start line. */
+  skipped = 0;
+  #held: Piece<Packet>[] = [];
+  #line = "";
+
+  /**
+   * Searches octets.
+   *
+   * @param wanted The direction that the start line must have, if known.
+   */
+  receive(bytes: Uint8Array, packet: Packet, wanted: Direction | undefined): Found<Packet> | undefined {
+    const text = octetString(bytes);
+    const directionOf = (line: string) => {
+      const kind = kindOfLine(line);
+      return wanted === undefined || wanted === kind ? kind : undefined;
+    };
+    // A message usually starts with a packet, but its start line may be cut in two.
+    const cut = this.#line === "" ? undefined : directionOf(this.#line + text.substring(0, text.indexOf("\n") + 1));
+    if (cut !== undefined) return { direction: cut, pieces: [...this.#held, { bytes, packet }] };
+    let at = 0;
+    for (let end = 0; (end = text.indexOf("\n", at) + 1) > 0; at = end) {
+      const direction = directionOf(text.substring(at, end));
+      if (direction === undefined) continue;
+      this.end();
+      this.skipped += at;
+      return { direction, pieces: [{ bytes: bytes.subarray(at), packet }] };
+    }
+    if (at > 0 || !mayBegin(this.#line + text)) this.end();
+    const line = this.#line + text.substring(at);
+    if (!mayBegin(line)) {
+      this.skipped += text.length;
+      return undefined;
+    }
+    this.skipped += at;
+    this.#line = line;
+    this.#held.push({ bytes: bytes.slice(at), packet });
+  }
+
+  /** Gives up what is held. Returns the number of octets skipped in all. */
+  end(): number {
+    this.skipped += this.#line.length;
+    this.#held = [];
+    this.#line = "";
+    return this.skipped;
+  }
+}
+
+function mayBegin(line: string): boolean {
+  return line.length <= MAX_SEARCHED_LINE_BYTES && BEGINNING.test(line);
 }

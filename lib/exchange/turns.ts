@@ -60,7 +60,7 @@ export class Turns {
 
   /** Whether more octets would change nothing. */
   get needsNoMore(): boolean {
-    return this.#direction !== undefined && !this.#isTurn && this.#explainer.labels[this.#direction].needsNoMore;
+    return this.#direction !== undefined && !this.#isTurn && this.#explainer.needsNoMore(this.#direction);
   }
 
   /** Receives the next octets, which may change after the call. */
@@ -75,8 +75,7 @@ export class Turns {
     this.#held = NO_BYTES;
     if (held.length > 0) this.#feed(held, true);
     this.#ended = true;
-    this.#explainer.labels.request.end();
-    this.#explainer.labels.response.end();
+    this.#explainer.end();
   }
 
   /** Takes what is explained, in the order of the file. */

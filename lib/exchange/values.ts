@@ -16,70 +16,62 @@ const IMF_FIXDATE =
 /** The two obsolete date formats. */
 const OLD_DATE = /^(?:\w+day, \d\d-\w{3}-\d\d \d\d:\d\d:\d\d GMT|\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
 
-/**
- * Divides a value into parts that cover it exactly.
- *
- * @param member What a member of a list is, or the first part of a value with parameters.
- */
+/** Divides a value that starts at an offset; a member says what those of a list are, or the first of the parameters. */
+type Division = (value: string, start: number, member: string) => Part[];
+
+const DIVISIONS: Readonly<Record<ValueKind, Division>> = {
+  text: () => [],
+  list: cutAt(",", memberLabel),
+  parameters: cutAt(";", (text, member, isFirst) => isFirst ? member : `parameter ${nameOf(text)}`),
+  cookies: cutAt(";", (text) => `${nameOf(text)} is ${text.includes("=") ? "set" : "on"}`),
+  cache: cutAt(",", directiveLabel),
+  options: cutAt(",", (text) => CONNECTION_OPTIONS[text.toLowerCase()] ?? "a field for the next hop only"),
+  tags: cutAt(",", tagLabel),
+  range: rangeParts,
+  date: whole((value) => dateLabel(value.trim())),
+  condition: whole((value) => conditionLabel(value.trim())),
+  uri: whole(spelling),
+  credentials: credentialParts,
+};
+
+/** Divides a value into parts that cover it exactly; none if there is nothing to say of them. */
 export function valueParts(kind: ValueKind, value: string, start: number, member: string = MEMBER): Part[] {
-  switch (kind) {
-    case "text":
-      return [];
-    case "date":
-      return [{ start, end: start + value.length, label: dateLabel(value.trim()) }];
-    case "parameters":
-      return cut(value, start, ";", (text, first) => first ? member : `parameter ${nameOf(text)}`);
-    case "cookies":
-      return cut(value, start, ";", (text) => text.includes("=") ? `${nameOf(text)} is set` : `${nameOf(text)} is on`);
-    case "cache":
-      return cut(value, start, ",", directiveLabel);
-    case "options":
-      return cut(
-        value,
-        start,
-        ",",
-        (text) => CONNECTION_OPTIONS[text.toLowerCase()] ?? "a field for the next hop only",
-      );
-    case "tags":
-      return cut(value, start, ",", tagLabel);
-    case "range":
-      return rangeParts(value, start);
-    case "condition":
-      return [{ start, end: start + value.length, label: conditionLabel(value.trim()) }];
-    case "uri": {
-      const label = spelling(value);
-      return label === undefined ? [] : [{ start, end: start + value.length, label }];
-    }
-    case "credentials":
-      return credentialParts(value, start);
-    case "list":
-      return cut(value, start, ",", (text) => memberLabel(text, member));
-  }
+  return DIVISIONS[kind](value, start, member);
+}
+
+function whole(labelOf: (value: string) => string | undefined): Division {
+  return (value, start) => {
+    const label = labelOf(value);
+    return label === undefined ? [] : [{ start, end: start + value.length, label }];
+  };
 }
 
 /** Splits at a separator outside of quoted strings. A part includes the separator after it. */
-function cut(value: string, start: number, separator: string, label: (text: string, first: boolean) => string): Part[] {
-  const parts: Part[] = [];
-  let from = 0;
-  let quoted = false;
-  for (let at = 0; at <= value.length; at++) {
-    const character = value[at];
-    if (at < value.length) {
-      if (quoted && character === "\\") at++;
-      else if (character === '"') quoted = !quoted;
-      if (quoted || character !== separator) continue;
+function cutAt(separator: string, label: (text: string, member: string, isFirst: boolean) => string): Division {
+  return (value, start, member) => {
+    const parts: Part[] = [];
+    let from = 0;
+    let quoted = false;
+    for (let at = 0; at <= value.length; at++) {
+      const character = value[at];
+      if (at < value.length) {
+        if (quoted && character === "\\") at++;
+        else if (character === '"') quoted = !quoted;
+        if (quoted || character !== separator) continue;
+      }
+      let end = Math.min(at + 1, value.length);
+      while (end < value.length && (value[end] === " " || value[end] === "\t")) end++;
+      if (end === from) break;
+      const text = value.substring(from, Math.min(at, value.length)).trim();
+      const meaning = text === "" ? "" : label(text, member, parts.length === 0);
+      parts.push({ start: start + from, end: start + end, label: meaning });
+      from = end;
+      at = end - 1;
     }
-    let end = Math.min(at + 1, value.length);
-    while (end < value.length && (value[end] === " " || value[end] === "\t")) end++;
-    if (end === from) break;
-    const text = value.substring(from, Math.min(at, value.length)).trim();
-    parts.push({ start: start + from, end: start + end, label: text === "" ? "" : label(text, parts.length === 0) });
-    from = end;
-    at = end - 1;
-  }
-  // An unclosed quoted string includes the rest of the value.
-  if (from < value.length) parts.push({ start: start + from, end: start + value.length, label: "" });
-  return parts;
+    // An unclosed quoted string includes the rest of the value.
+    if (from < value.length) parts.push({ start: start + from, end: start + value.length, label: "" });
+    return parts;
+  };
 }
 
 function nameOf(text: string): string {
@@ -117,11 +109,11 @@ function dateLabel(text: string): string {
   return OLD_DATE.test(text) ? "an obsolete form of a date" : "not a date";
 }
 
-function rangeParts(value: string, start: number): Part[] {
+function rangeParts(value: string, start: number, member: string): Part[] {
   const equals = value.indexOf("=") + 1;
   if (equals === 0) return [];
   const unit = { start, end: start + equals, label: `unit ${readable(value.substring(0, equals - 1))}` };
-  return [unit, ...cut(value.substring(equals), start + equals, ",", rangeLabel)];
+  return [unit, ...cutAt(",", rangeLabel)(value.substring(equals), start + equals, member)];
 }
 
 function rangeLabel(text: string): string {

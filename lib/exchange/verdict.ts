@@ -20,26 +20,26 @@ import {
   type RequestHead,
   type ResponseHead,
 } from "../http_message.ts";
-import { REQUEST_LIMITS } from "../limits.ts";
+import { MAX_KNOWN_TAGS, REQUEST_LIMITS } from "../limits.ts";
 import type { Finding, Reading } from "./explanation.ts";
-import type { Message } from "./messages.ts";
+import type { Exchange, Message } from "./messages.ts";
+import { readable } from "./octet_text.ts";
 
-/** The properties of a message. */
-export interface MessageFacts {
-  /** Its head. */
+/** What is known of a message whose head is complete. */
+export interface Facts {
+  readonly message: Message;
   readonly head: RequestHead | ResponseHead;
-  /** Whether it is an interim response. */
-  readonly interim: boolean;
-  /** The method that the response answers. */
-  readonly answers: string;
   /** What is accepted, though it breaks a rule. */
   readonly accepted: Accepted[];
   /** What a 304 says of an earlier response. */
   readonly holds: Finding | undefined;
-  /** Whether the content is chunked. */
   readonly chunked: boolean;
   /** The number of chunks so far, without the empty last one. */
   chunks: number;
+  /** Octets of the current chunk still to come; -1 between chunks. */
+  inChunk: number;
+  /** Whether the empty last chunk has come. */
+  lastChunk: boolean;
   /** Octets of content so far. */
   contentBytes: number;
   /** How many of them are missing. */
@@ -48,20 +48,14 @@ export interface MessageFacts {
 
 const RULE = "RFC 9112 §6.3";
 
-/**
- * Returns what an incomplete message needs; nothing if its content ends with the connection.
- *
- * @param facts Its properties, once its head is complete.
- * @param inChunk Octets of the current chunk still to come, if positive.
- * @param lastChunk Whether the empty last chunk has come.
- */
-export function missingFindings(facts: MessageFacts | undefined, inChunk: number, lastChunk: boolean): Finding[] {
+/** Returns what an incomplete message needs; nothing if its content ends with the connection. */
+export function missingFindings(facts: Facts | undefined): Finding[] {
   if (facts === undefined) return [{ text: "needs more: the head has not ended", rule: "RFC 9112 §2.1" }];
-  if (!facts.chunked) {
-    const { contentLength } = facts.head;
+  const { head: { contentLength }, chunked, lastChunk, inChunk, contentBytes } = facts;
+  if (!chunked) {
     return contentLength === undefined
       ? []
-      : [{ text: `needs ${counted(contentLength - facts.contentBytes, "more octet")} of content` }];
+      : [{ text: `needs ${counted(contentLength - contentBytes, "more octet")} of content` }];
   }
   if (lastChunk) return [{ text: "needs more: the trailer section has not ended", rule: "RFC 9112 §7.1.2" }];
   const text = inChunk > 0
@@ -70,71 +64,108 @@ export function missingFindings(facts: MessageFacts | undefined, inChunk: number
   return [{ text, rule: "RFC 9112 §7.1" }];
 }
 
-/** Returns what is accepted, though it breaks a rule, and why the content has its length. */
-export function contentFindings(facts: MessageFacts, state: "whole" | "incomplete"): Finding[] {
-  const { head, answers, chunked, chunks, contentBytes } = facts;
+/**
+ * Returns what is accepted in a message though it breaks a rule, why its content has its length, and why its connection
+ * persists or ends.
+ */
+export function factFindings(facts: Facts, state: "whole" | "incomplete"): Finding[] {
+  const { message, head, chunked, chunks, contentBytes, lost, holds } = facts;
   const findings: Finding[] = [...facts.accepted];
-  if (chunked && state === "whole") {
-    findings.push({ text: `${counted(contentBytes, "octet")} of content in ${counted(chunks, "chunk")}` });
-  } else if (!chunked) findings.push(...lengthFinding(head, answers, contentBytes));
-  if (facts.lost > 0) findings.push({ text: `${counted(facts.lost, "octet")} of the content not captured` });
-  if (facts.holds !== undefined) findings.push(facts.holds);
-  const announced = Math.max(contentBytes, head.contentLength ?? 0);
-  if (head.kind === "request" && announced > REQUEST_LIMITS.maxContentBytes) {
-    const text =
-      `serve would answer 413: it takes ${REQUEST_LIMITS.maxContentBytes} octets unless --max-body says more`;
-    findings.push({ text, rule: "RFC 9110 §15.5.14" });
-  }
-  if (head.kind === "request" && isSecureTarget(head.target)) {
-    const text = "must be refused with 421 where TLS does not secure the connection: the target is an https URI";
-    findings.push({ text, rule: "RFC 9110 §7.4" });
-  }
-  if (head.kind === "response" && isInterim(head.status)) {
-    findings.push(
-      facts.interim
-        ? { text: "interim: the final response is still to come", rule: "RFC 9110 §15.2" }
-        : { text: "no longer HTTP: what follows is the other protocol", rule: "RFC 9110 §7.8" },
-    );
-  }
+  const find = (text: string | undefined, rule?: string) => {
+    if (text !== undefined) findings.push({ text, rule });
+  };
+  if (!chunked) find(lengthText(facts), RULE);
+  else if (state === "whole") find(`${counted(contentBytes, "octet")} of content in ${counted(chunks, "chunk")}`);
+  if (lost > 0) find(`${counted(lost, "octet")} of the content not captured`);
+  find(holds?.text, holds?.rule);
+  if (head.kind === "request") {
+    const { maxContentBytes } = REQUEST_LIMITS;
+    if (Math.max(contentBytes, head.contentLength ?? 0) > maxContentBytes) {
+      find(
+        `serve would answer 413: it takes ${maxContentBytes} octets unless --max-body says more`,
+        "RFC 9110 §15.5.14",
+      );
+    }
+    if (isSecureTarget(head.target)) {
+      find(
+        "must be refused with 421 where TLS does not secure the connection: the target is an https URI",
+        "RFC 9110 §7.4",
+      );
+    }
+  } else if (message.interim) find("interim: the final response is still to come", "RFC 9110 §15.2");
+  else if (isInterim(head.status)) find("no longer HTTP: what follows is the other protocol", "RFC 9110 §7.8");
+  find(...persistence(facts));
   return findings;
 }
 
-function lengthFinding(head: RequestHead | ResponseHead, answers: string, contentBytes: number): Finding[] {
-  const length = head.fields.get("content-length");
+/** Says why content that is not chunked has its length. */
+function lengthText({ head, message, contentBytes }: Facts): string | undefined {
+  const { contentLength } = head;
   if (head.kind === "response") {
-    if (isInterim(head.status)) return [];
-    if (answers === "HEAD") return [{ text: "no content: it answers HEAD", rule: RULE }];
-    if (leavesHttp(head.status, answers)) {
-      return [{ text: "no content: it opens the tunnel that CONNECT asked for", rule: RULE }];
-    }
-    if (isContentless(head.status)) return [{ text: `no content: ${head.status} never has any`, rule: RULE }];
-    if (head.contentLength === undefined) {
-      return [{ text: `content until the connection ends: ${counted(contentBytes, "octet")} here`, rule: RULE }];
-    }
+    const { status } = head;
+    const { method } = message.exchange;
+    if (isInterim(status)) return undefined;
+    if (method === "HEAD") return "no content: it answers HEAD";
+    if (leavesHttp(status, method)) return "no content: it opens the tunnel that CONNECT asked for";
+    if (isContentless(status)) return `no content: ${status} never has any`;
+    if (contentLength === undefined) return `content until the connection ends: ${counted(contentBytes, "octet")} here`;
   }
-  if (length === undefined) {
-    return [{ text: "no content: neither Content-Length nor Transfer-Encoding", rule: RULE }];
+  if (head.fields.get("content-length") === undefined) {
+    return "no content: neither Content-Length nor Transfer-Encoding";
   }
-  if (head.contentLength === 0) return [{ text: "no content: Content-Length is 0", rule: RULE }];
-  return [{ text: `${counted(head.contentLength!, "octet")} of content: Content-Length`, rule: RULE }];
+  if (contentLength === 0) return "no content: Content-Length is 0";
+  return `${counted(contentLength!, "octet")} of content: Content-Length`;
 }
 
-/** Returns why the connection persists or ends. */
-export function persistenceFindings({ head, answers, chunked }: MessageFacts): Finding[] {
-  const { kind, minor, persistent, contentLength } = head;
+/** Says why the connection persists or ends, and the section. */
+function persistence({ head, message, chunked }: Facts): [text?: string, rule?: string] {
+  const { kind, minor, persistent, contentLength, fields } = head;
   // An interim response does not decide it, and a tunnel is no longer an HTTP connection.
-  if (kind === "response" && (isInterim(head.status) || leavesHttp(head.status, answers))) return [];
+  if (kind === "response" && (isInterim(head.status) || leavesHttp(head.status, message.exchange.method))) return [];
   const rule = "RFC 9112 §9.3";
-  const options = listMembers((head.fields.get("connection") ?? "").toLowerCase());
   if (persistent) {
-    const text = minor === 1 ? "HTTP/1.1 and no Connection: close" : "HTTP/1.0 and Connection: keep-alive";
-    return [{ text: `stays open: ${text}`, rule }];
+    const why = minor === 1 ? "HTTP/1.1 and no Connection: close" : "HTTP/1.0 and Connection: keep-alive";
+    return [`stays open: ${why}`, rule];
   }
-  if (options.includes("close")) return [{ text: "ends: Connection: close", rule }];
+  if (listMembers((fields.get("connection") ?? "").toLowerCase()).includes("close")) {
+    return ["ends: Connection: close", rule];
+  }
   if (kind === "response" && contentLength === undefined && !chunked) {
-    return [{ text: "ends: only the connection's end tells where the content ends", rule: RULE }];
+    return ["ends: only the connection's end tells where the content ends", RULE];
   }
-  return [{ text: "ends: HTTP/1.0 and no Connection: keep-alive", rule }];
+  return ["ends: HTTP/1.0 and no Connection: keep-alive", rule];
+}
+
+/** An entity tag without its mark of weakness: conditions compare it so (RFC 9110 §8.8.3.2). */
+const OPAQUE = /"[^"]*"/g;
+
+/**
+ * Returns what a 304 says of an earlier response.
+ *
+ * @param known The number of the exchange whose response had a tag last, by the tag and the target that it is of.
+ */
+export function heldFinding(
+  known: Map<string, number>,
+  { request, number }: Exchange,
+  { status, fields }: ResponseHead,
+): Finding | undefined {
+  const asked = request?.head;
+  if (asked === undefined || asked.method === "POST") return undefined;
+  const keyOf = (tag: string) => `${tag} ${asked.authority ?? ""} ${asked.target}`;
+  const tags = fields.get("etag")?.match(OPAQUE) ?? undefined;
+  if (status === 304) {
+    const tag = (tags ?? asked.fields.get("if-none-match")?.match(OPAQUE) ?? []).find((tag) => known.has(keyOf(tag)));
+    if (tag === undefined) return undefined;
+    return {
+      text: `the tag ${readable(tag)} of response ${known.get(keyOf(tag))} still holds`,
+      rule: "RFC 9110 §15.4.5",
+    };
+  }
+  if (tags === undefined || status < 200 || status > 299) return undefined;
+  const key = keyOf(tags[0]);
+  known.delete(key);
+  known.set(key, number);
+  if (known.size > MAX_KNOWN_TAGS) known.delete(known.keys().next().value!);
 }
 
 /** Says that reading started again with a message, and why. */
@@ -213,110 +244,92 @@ const NEXT_CHARACTERS = 40;
  * Returns how lenient receivers read a refused message, what they take for its content and for the next one; none if all
  * read it alike. Different readings make request smuggling possible (RFC 9112 §11.2).
  *
- * @param text The message from `start` on: its head, and the octets kept after it.
+ * @param text The octets of the message that are not accepted, and those kept after them.
  * @param start The offset of the text from the message's start.
  * @param total The number of octets from `start` on.
+ * @param inContent Whether the head is accepted, so that the text starts with a chunk line or the line end before it.
  */
-export function twoReadings(fault: FaultCode | undefined, text: string, start: number, total: number): Reading[] {
-  const head = readHead(text, /\r\n/);
-  const byLength = (by: string, { end, lengths }: LenientHead, which: number): Reading => {
-    const length = /^\d+$/.test(lengths.at(which) ?? "") ? Number(lengths.at(which)) : 0;
-    return reading(by, text, start, total, end, end + length);
+export function readingsOf(
+  fault: FaultCode,
+  text: string,
+  start: number,
+  total: number,
+  inContent: boolean,
+): Reading[] {
+  const reading = (by: string, from: number, to = Infinity): Reading => {
+    const known = Math.min(to, total);
+    const next = text.substring(known, known + NEXT_CHARACTERS);
+    return { by, start: start + from, end: start + known, next, missing: to - known };
   };
-  const byCoding = (by: string, { end }: LenientHead): Reading =>
-    reading(by, text, start, total, end, chunkedEnd(text, end, "\n") ?? Infinity);
-  switch (fault) {
-    case "two-framings":
-    case "coding-in-http10":
-      if (head === undefined) return [];
-      return differing([
-        byLength(head.lengths.length > 0 ? "Content-Length" : "no length", head, 0),
-        byCoding("Transfer-Encoding", head),
-      ]);
-    case "two-lengths":
-      if (head === undefined) return [];
-      return differing([
-        byLength("the first Content-Length", head, 0),
-        byLength("the last Content-Length", head, -1),
-      ]);
-    case "bare-lf": {
-      const lenient = readHead(text, /\r?\n/);
-      if (lenient === undefined) return [];
-      const read = (by: string, head: LenientHead) => head.chunked ? byCoding(by, head) : byLength(by, head, 0);
-      const strict = head ?? { end: total, lengths: [], chunked: false };
-      return differing([read("CR LF alone", strict), read("LF as a line end", lenient)]);
-    }
-    default:
-      return [];
+  const byLength = (by: string, { end, lengths }: LenientHead, which = 0) => {
+    const length = lengths.at(which) ?? "";
+    return reading(by, end, end + (/^\d+$/.test(length) ? Number(length) : 0));
+  };
+  const byCoding = (by: string, from: number, lineEnd = "\n") => reading(by, from, chunkedEnd(text, from, lineEnd));
+  if (inContent) {
+    const from = text.startsWith("\r\n") ? 2 : 0;
+    const line = text.substring(from, text.indexOf("\n", from));
+    // Without an extension, no receiver takes octets after the LF for a part of the line.
+    if (fault !== "bare-lf" && fault !== "chunk-bare-lf" || !line.includes(";")) return [];
+    return differing(byCoding("CR LF alone", from, "\r\n"), byCoding("LF as a line end", from));
   }
+  const head = readHead(text, /\r\n/);
+  if (fault === "bare-lf") {
+    const lenient = readHead(text, /\r?\n/);
+    if (lenient === undefined) return [];
+    const read = (by: string, head: LenientHead) => head.chunked ? byCoding(by, head.end) : byLength(by, head);
+    const strict = head ?? { end: total, lengths: [], chunked: false };
+    return differing(read("CR LF alone", strict), read("LF as a line end", lenient));
+  }
+  if (head === undefined) return [];
+  if (fault === "two-lengths") {
+    return differing(byLength("the first Content-Length", head), byLength("the last Content-Length", head, -1));
+  }
+  if (fault !== "two-framings" && fault !== "coding-in-http10") return [];
+  const by = head.lengths.length > 0 ? "Content-Length" : "no length";
+  return differing(byLength(by, head), byCoding("Transfer-Encoding", head.end));
 }
 
-function differing(readings: Reading[]): Reading[] {
-  const [first, second] = readings;
-  return first.start === second.start && first.end + first.missing === second.end + second.missing ? [] : readings;
+function differing(first: Reading, second: Reading): Reading[] {
+  const isAlike = first.start === second.start && first.end + first.missing === second.end + second.missing;
+  return isAlike ? [] : [first, second];
 }
 
 /** Reads the framing fields as a receiver that accepts this line end. */
 function readHead(text: string, lineEnd: RegExp): LenientHead | undefined {
-  const separator = new RegExp(`(?:${lineEnd.source}){2}`);
-  const empty = /^(?:\r\n)*/.exec(text)![0].length;
-  const match = separator.exec(text.substring(empty));
+  const [start] = /^(?:\r\n)*/.exec(text)!;
+  const rest = text.substring(start.length);
+  const match = new RegExp(`(?:${lineEnd.source}){2}`).exec(rest);
   if (match === null) return undefined;
-  const end = empty + match.index + match[0].length;
   const lengths: string[] = [];
   let chunked = false;
-  for (const line of text.substring(empty, empty + match.index).split(lineEnd).slice(1)) {
+  for (const line of rest.substring(0, match.index).split(lineEnd).slice(1)) {
     const colon = line.indexOf(":");
     const name = line.substring(0, colon).trim().toLowerCase();
     const value = line.substring(colon + 1).trim();
     if (name === "content-length") lengths.push(...value.split(",").map((member) => member.trim()));
     if (name === "transfer-encoding") chunked = /(?:^|,)\s*chunked\s*$/i.test(value);
   }
-  return { end, lengths, chunked };
-}
-
-/**
- * Returns the readings of chunked content with a bare LF in a chunk extension; none if there is only one.
- *
- * @param text The octets from the chunk line on, or from the line end before it.
- * @param start The offset of the text from the message's start.
- * @param total The number of octets from `start` on.
- */
-export function chunkReadings(fault: FaultCode | undefined, text: string, start: number, total: number): Reading[] {
-  const from = text.startsWith("\r\n") ? 2 : 0;
-  const line = text.substring(from, text.indexOf("\n", from));
-  // Without an extension, no receiver takes octets after the LF for a part of the line.
-  if (fault !== "bare-lf" && fault !== "chunk-bare-lf" || !line.includes(";")) return [];
-  const read = (by: string, lineEnd: string) =>
-    reading(by, text, start, total, from, chunkedEnd(text, from, lineEnd) ?? Infinity);
-  return differing([read("CR LF alone", "\r\n"), read("LF as a line end", "\n")]);
+  return { end: start.length + match.index + match[0].length, lengths, chunked };
 }
 
 /** Returns the end of chunked content; `undefined` if it is not available. */
 function chunkedEnd(text: string, start: number, lineEnd: string): number | undefined {
-  const behindLine = (at: number) => {
+  let at = start;
+  /** Passes over a line, and says whether it has an end. */
+  const pass = () => {
     const end = text.indexOf(lineEnd, at);
-    return end < 0 ? undefined : end + lineEnd.length;
+    at = end + lineEnd.length;
+    return end >= 0;
   };
-  for (let at: number | undefined = start;;) {
+  for (;;) {
     const size = parseInt(/^[\da-f]*/i.exec(text.substring(at, at + MOST_DIGITS))![0], 16);
-    at = behindLine(at);
-    if (at === undefined || !(size >= 0)) return undefined;
-    if (size > 0) {
-      at = behindLine(at + size);
-      if (at === undefined) return undefined;
-      continue;
-    }
-    for (let trailer = at;; trailer = at) {
-      at = behindLine(trailer);
-      if (at === undefined) return undefined;
-      if (text.substring(trailer, at).trim() === "") return at;
-    }
+    if (!(size >= 0) || !pass()) return undefined;
+    if (size === 0) break;
+    at += size;
+    if (!pass()) return undefined;
   }
-}
-
-function reading(by: string, text: string, start: number, total: number, from: number, to: number): Reading {
-  const known = Math.min(to, total);
-  const rest = text.substring(known, known + NEXT_CHARACTERS);
-  return { by, start: start + from, end: start + known, next: rest, missing: to - known };
+  for (let trailer = at; pass(); trailer = at) {
+    if (text.substring(trailer, at).trim() === "") return at;
+  }
 }

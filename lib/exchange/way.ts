@@ -4,39 +4,41 @@
  * @module
  */
 
-import { ByteBuffer, NO_BYTES } from "../bytes.ts";
+import { ByteBuffer } from "../bytes.ts";
 import { Decoder } from "../http_message.ts";
 import { type MessageLimits, UNREAD_KEPT_BYTES } from "../limits.ts";
 import type { Direction, Message, Stop } from "./messages.ts";
-import type { StartLineSearch } from "./start_search.ts";
+import type { StartLineSearch } from "./start_lines.ts";
 
 /** When octets came, by the caller's clock, and with which call. */
 export interface Arrival {
-  /** The time. */
   readonly time: number;
-  /** The number of the call. */
-  readonly arrival: number;
+  readonly call: number;
 }
 
-/** One direction of a connection. */
+/** Octets that may be read later. */
+interface Held {
+  readonly octets: ByteBuffer;
+  /** The offset of the first one. */
+  readonly from: number;
+  readonly arrival: Arrival;
+}
+
 export class Way {
-  /** Which one. */
   readonly direction: Direction;
   readonly #limits: MessageLimits;
-  /** Decodes its messages. */
-  decoder: Decoder;
+  decoder!: Decoder;
   /** How many octets have come. */
   received = 0;
   /** The offset after the last complete message. */
   start = 0;
-  /** When the octets that are being read came, by the caller's clock. */
-  time = 0;
-  /** The number of the call that brought them. */
-  arrival = 0;
+  /** When the octets that are being read came. */
+  arrival: Arrival = { time: 0, call: 0 };
   /** The message that is being read, or that broke. */
   message: Message | undefined;
   /** Why octets are not read; a broken message stops its direction, too. */
   stopped: Stop | "broken" | undefined;
+  held: Held | "too many" | undefined;
   /** Whether the receiver has read on behind the broken message. */
   readOn = false;
   /** The number of the exchange behind whose broken message reading has just started again. */
@@ -49,18 +51,11 @@ export class Way {
   ended = false;
   /** Whether it has to end after the last complete message (RFC 9112 §9.3). */
   closes = false;
-  /** Octets that may be read later, and where and when they came. */
-  #held:
-    | { readonly octets: ByteBuffer; readonly from: number; readonly time: number; readonly arrival: number }
-    | undefined;
-  /** Whether too many came: they cannot be read any more. */
-  #isFull = false;
 
-  /** Starts a direction whose messages have these limits. */
   constructor(direction: Direction, limits: MessageLimits) {
     this.direction = direction;
     this.#limits = limits;
-    this.decoder = new Decoder(direction, limits);
+    this.restart();
   }
 
   /** The offset of the first octet that was not decoded. */
@@ -68,52 +63,26 @@ export class Way {
     return this.received - this.decoder.unread.length;
   }
 
-  /** Whether octets are not read as messages. */
-  get stops(): boolean {
-    return this.stopped !== undefined;
-  }
-
-  /** Whether octets are held. */
-  get holds(): boolean {
-    return this.#held !== undefined;
-  }
-
   /** Holds octets that may be read later; if there are too many, none of them. */
-  hold(octets: Uint8Array, from: number, time: number, arrival: number): void {
-    if (this.#isFull) return;
-    this.#held ??= { octets: new ByteBuffer(0), from, time, arrival };
-    if (this.#held.octets.length + octets.length <= UNREAD_KEPT_BYTES) return this.#held.octets.append(octets);
-    this.#held = undefined;
+  hold(octets: Uint8Array, from: number, arrival: Arrival): void {
+    if (this.held === "too many") return;
+    this.held ??= { octets: new ByteBuffer(0), from, arrival };
+    if (this.held.octets.length + octets.length <= UNREAD_KEPT_BYTES) return this.held.octets.append(octets);
     // Behind a broken message, a later start line may do.
-    this.#isFull = this.stopped === "held";
+    this.held = this.stopped === "held" ? "too many" : undefined;
   }
 
-  /** Takes the octets that are held, to read them from their first on; `undefined` if there were too many. */
-  takeHeld(): Uint8Array | undefined {
-    if (this.#isFull) return undefined;
-    const held = this.#held;
-    this.restart();
-    if (held === undefined) return NO_BYTES;
-    this.start = held.from;
-    this.time = held.time;
-    this.arrival = held.arrival;
-    return held.octets.view();
-  }
-
-  /** Forgets what came: the next octet starts a message. */
-  restart(): void {
+  /** Forgets what came: the next octet, or the first one that was held, starts a message. */
+  restart({ from, arrival }: Omit<Held, "octets"> = { from: this.received, arrival: this.arrival }): void {
     this.decoder = new Decoder(this.direction, this.#limits);
     if (this.ended) this.decoder.close();
-    this.start = this.received;
-    this.message = undefined;
-    this.stopped = this.search = undefined;
+    this.start = from;
+    this.arrival = arrival;
+    this.message =
+      this.stopped =
+      this.search =
+      this.held =
+        undefined;
     this.readOn = false;
-    this.drop();
-  }
-
-  /** Drops what is held. */
-  drop(): void {
-    this.#held = undefined;
-    this.#isFull = false;
   }
 }

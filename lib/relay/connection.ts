@@ -432,8 +432,7 @@ export class RelayConnection implements AcceptedConnection, Precedence {
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#explainer?.labels.request.end();
-    this.#explainer?.labels.response.end();
+    this.#explainer?.end();
     this.#tellExplained();
     this.#cancel.abort();
     this.#answerCame();

@@ -109,7 +109,7 @@ for (const { file, cases } of readCases()) {
       }
       pieces.octets(kind, octets.subarray(5000));
       if (closed) pieces.pairing.fin(kind);
-      pieces.labels[kind].end();
+      pieces.end();
       assert.deepEqual(pieces.take().map(withoutMessage), whole.map(withoutMessage), "however the octets come");
     });
   }
@@ -355,7 +355,7 @@ Deno.test("every octet of both directions has one row, whatever they say in what
       if (random.below(2) === 0) explainer.pairing.fin(direction);
     }
     for (const direction of ["request", "response"] as const) {
-      explainer.labels[direction].end();
+      explainer.end(direction);
       explanations.push(...explainer.take());
     }
     for (const direction of ["request", "response"] as const) {

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import type { Direction } from "../../lib/exchange.ts";
-import { StartLineSearch } from "../../lib/exchange/start_search.ts";
+import { type Direction, StartLineSearch } from "../../lib/exchange.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
 /** Returns what is found in packets: direction, octets with the packet each comes from, octets skipped. */

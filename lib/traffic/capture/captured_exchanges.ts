@@ -110,9 +110,10 @@ export class CapturedExchanges {
   /** How many octets and characters are held. */
   get held(): number {
     const most = MAX_UNFINISHED_OCTETS + (this.#options.all ? ALL_KEPT.contentBytes : 0);
-    const { request, response } = this.#explainer.labels;
-    const unfinished = Math.min(most, request.pending) + Math.min(most, response.pending);
-    return this.#text.length + this.#waitingCharacters + unfinished;
+    const [requests, responses] = (["request", "response"] as const).map((direction) =>
+      Math.min(most, this.#explainer.pending(direction))
+    );
+    return this.#text.length + this.#waitingCharacters + requests + responses;
   }
 
   /** Receives an event of the connection, but for its beginning and its end. */
@@ -137,8 +138,7 @@ export class CapturedExchanges {
 
   /** Ends both directions, with or without FIN. */
   end(): void {
-    this.#explainer.labels.request.end();
-    this.#explainer.labels.response.end();
+    this.#explainer.end();
     this.#collect();
     const broken = this.#explainer.pairing.message("response");
     const isUnknown = this.#missingIn.has("response") || this.#tcp.leftOut.server;

@@ -42,8 +42,7 @@ export class LastExchange {
     if (this.#state !== "begun") return;
     this.#state = "ended";
     const explainer = this.#explain();
-    explainer.labels.request.end();
-    explainer.labels.response.end();
+    explainer.end();
     this.#explanations.push(...explainer.take());
     // Requests may be finished after their responses.
     this.#explanations.sort((a, b) => Number(a.direction === "response") - Number(b.direction === "response"));

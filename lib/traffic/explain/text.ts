@@ -6,27 +6,24 @@
  * @module
  */
 
-import { Buffer, isUtf8 } from "node:buffer";
 import { counted, octetString } from "../../bytes.ts";
-import { CAUSES, type Degree, type HttpError, LF, reasonPhrase } from "../../http_message.ts";
-import { SHOWN_CONTENT_LINES } from "../../limits.ts";
-import { type Credential, credentialsIn, credentialsWithin, maskCredentials, placeInMasked } from "../../masking.ts";
-import { displayWidth, escapeText, type Painter, type Style, wordsOf, wrapWords } from "../../terminal.ts";
-import { aroundCaret } from "./caret.ts";
-import { labelOfMasked, maskedReading, messageCredentials } from "./credentials.ts";
 import {
   degreeSentence,
   type Direction,
   type Explanation,
   type Fault,
   fixFor,
-  octetsOf,
   readable,
   type Reading,
   type Row,
   type RowKind,
   units,
 } from "../../exchange.ts";
+import { CAUSES, type Degree, type HttpError, LF, reasonPhrase } from "../../http_message.ts";
+import { SHOWN_CONTENT_LINES } from "../../limits.ts";
+import { type Credential, credentialsIn, credentialsWithin, maskCredentials, placeInMasked } from "../../masking.ts";
+import { displayWidth, escapeText, type Painter, painterFor, type Style, wordsOf, wrapWords } from "../../terminal.ts";
+import { aroundCaret, contentLines, firstLine, textLines, wrapUnits } from "./octet_lines.ts";
 
 /** Options of the layout. */
 export interface ExplainTextOptions {
@@ -34,9 +31,8 @@ export interface ExplainTextOptions {
   readonly width: number;
   /** The width of findings and sentences on a fault; by default each is one line. */
   readonly sentenceWidth?: number;
-  /** Whether all content is shown; by default one screenful. */
+  /** Whether all content is shown, or one screenful. */
   readonly all: boolean;
-  /** Colours octets by their kind. */
   readonly painter: Painter;
   /** Whether credentials are replaced by their length. */
   readonly masked?: boolean;
@@ -49,12 +45,7 @@ const INDENT = " ".repeat(OFFSET_WIDTH);
 const LABEL_COLUMN = 42;
 const USUAL_WIDTH = 80;
 const LEAST_WIDTH = 40;
-/** Octets per line of hexadecimal digits. */
-const HEX_OCTETS = 8;
-/** Octets of the longest character in UTF-8. */
-const LONGEST_CHARACTER = 4;
-/** Octets of content that are formatted at a time. */
-const SLICE_OCTETS = 8192;
+const PLAIN = painterFor(false);
 const STYLES: Readonly<Record<RowKind, Style>> = {
   start: "bold",
   field: "blue",
@@ -65,65 +56,49 @@ const STYLES: Readonly<Record<RowKind, Style>> = {
   unread: "dim",
 };
 
-/** Lines of octets as text. */
-export interface Wrapped {
-  /** The lines. */
-  lines: string[];
-  /** The number of octets in the lines. */
-  octets: number;
-}
-
 /** Formats one explanation as lines with line ends. */
 export function explanationText(explanation: Explanation, options: ExplainTextOptions): string {
   const { rows, findings, fault } = explanation;
+  const { painter, width, sentenceWidth, masked } = options;
   const lines: string[] = [];
-  const faulty = fault === undefined ? -1 : faultyRow(rows, fault.offset);
-  const credentials = options.masked ? messageCredentials(rows) : [];
-  rows.forEach((row, index) => {
+  const credentials = masked ? messageCredentials(rows) : [];
+  // The caret is in the row with the octet, or in the last one before it.
+  const faulty = fault && (rows.find(({ end }) => fault.offset < end) ?? rows.at(-1));
+  for (const row of rows) {
     const found = credentialsWithin(credentials, row.start, row.end);
-    const shown = index === faulty ? faultLines(explanation, row, found, options) : rowLines(row, found, options);
+    const shown = fault !== undefined && row === faulty
+      ? [...caretLines(row, fault.offset, found, width, painter), ...faultWords(explanation, fault, options)]
+      : rowLines(row, found, options);
     // Large content has more lines than a call can have arguments.
     for (const line of shown) lines.push(line);
-  });
+  }
   if (fault !== undefined && rows.length === 0) lines.push(...faultWords(explanation, fault, options));
   for (const { text, rule } of findings) {
-    lines.push(...sentence("=>", `${escapeText(text)}${section(rule)}`, options.sentenceWidth));
+    lines.push(...sentence("=>", `${escapeText(text)}${section(rule)}`, sentenceWidth));
   }
   return lines.map((line) => `${line.trimEnd()}\n`).join("");
 }
 
-/** Returns the row for the caret: the one with the octet, or the last before it. */
-function faultyRow(rows: readonly Row[], offset: number): number {
-  const index = rows.findIndex(({ end }) => offset < end);
-  return index < 0 ? rows.length - 1 : index;
-}
-
-/**
- * Formats the line with a fault, a caret under the octet, and the fix. Of a long line only the octets around the fault
- * are shown.
- */
-function faultLines(
-  explanation: Explanation,
-  row: Row,
+/** Formats a line with a caret under an octet. Of a long line only the octets around it are shown. */
+function caretLines(
+  { start, octets, kind }: Pick<Row, "start" | "octets" | "kind">,
+  offset: number,
   found: readonly Credential[],
-  options: ExplainTextOptions,
+  width: number,
+  painter: Painter,
 ): string[] {
-  const { painter } = options;
-  const fault = explanation.fault!;
-  const line = maskCredentials(row.octets, found);
-  const at = placeInMasked(row.octets, found, fault.offset - row.start);
   // Of long content only the first octets are kept.
-  const left = fault.offset > row.start + row.octets.length ? "…" : "";
-  const { shown, caret } = aroundCaret(line, at, options.width - OFFSET_WIDTH - left.length);
+  const left = offset > start + octets.length ? "…" : "";
+  const at = placeInMasked(octets, found, offset - start);
+  const { shown, caret } = aroundCaret(maskCredentials(octets, found), at, width - OFFSET_WIDTH - left.length);
   return [
-    `${String(row.start).padStart(OFFSET_WIDTH - 1)} ${painter(STYLES[row.kind], shown + left)}`,
-    `${INDENT}${" ".repeat(caret + left.length)}${painter("red", "^")} octet ${fault.offset}`,
-    ...faultWords(explanation, fault, options),
+    `${String(start).padStart(OFFSET_WIDTH - 1)} ${painter(STYLES[kind], shown + left)}`,
+    `${INDENT}${" ".repeat(caret + left.length)}${painter("red", "^")} octet ${offset}`,
   ];
 }
 
 /**
- * Formats the fault of a refused message, by default a request: the line with a caret under the octet, and the fix.
+ * Formats the fault of a refused message: the line with a caret under the octet, and the fix.
  *
  * @param rest The octets that were not decoded.
  * @param position The offset of the first of them, from the message's start.
@@ -138,24 +113,22 @@ export function refusalText(
   columns = Infinity,
   direction: Direction = "request",
 ): string {
-  const fix = fixFor(error);
-  const lines = fix === undefined ? [] : sentence("fix:", fix, columns);
-  if (error.fault !== undefined) {
-    lines.unshift(...verdictLines(error.seen, CAUSES[error.fault][direction], columns, (mark) => mark));
-  }
+  const lines: string[] = [];
   const at = error.fault === undefined ? -1 : error.offset! - position;
   if (at >= 0 && at < rest.length) {
     const start = at === 0 ? 0 : rest.lastIndexOf(LF, at - 1) + 1;
-    const end = rest.indexOf(LF, at) + 1;
-    const line = octetString(rest, start, end > 0 ? end : rest.length);
+    const octets = octetString(rest, start, rest.indexOf(LF, at) + 1 || rest.length);
     const credentials = showCredentials ? [] : credentialsIn(octetString(rest));
-    const found = credentialsWithin(credentials, start, start + line.length);
-    const place = placeInMasked(line, found, at - start);
+    const found = credentialsWithin(credentials, start, start + octets.length);
     const width = Math.max(LEAST_WIDTH, Math.min(USUAL_WIDTH, columns));
-    const { shown, caret } = aroundCaret(maskCredentials(line, found), place, width - OFFSET_WIDTH);
-    const number = String(position + start).padStart(OFFSET_WIDTH - 1);
-    lines.unshift(`${number} ${shown}`, `${INDENT}${" ".repeat(caret)}^ octet ${error.offset}`);
+    const line = { start: position + start, octets, kind: "broken" } as const;
+    lines.push(...caretLines(line, error.offset!, found, width, PLAIN));
   }
+  if (error.fault !== undefined) {
+    lines.push(...degreeLines(error.seen, CAUSES[error.fault][direction], columns, PLAIN));
+  }
+  const fix = fixFor(error);
+  if (fix !== undefined) lines.push(...sentence("fix:", fix, columns));
   return lines.map((line) => `${line}\n`).join("");
 }
 
@@ -166,7 +139,7 @@ function faultWords({ kind }: Explanation, fault: Fault, options: ExplainTextOpt
     ? "a strict client takes no more from this connection"
     : `a strict server answers ${status} ${reasonPhrase(status)}`.trimEnd() + " and closes the connection";
   return [
-    ...verdictLines(detail, degree, sentenceWidth, (mark) => painter("red", mark)),
+    ...degreeLines(detail, degree, sentenceWidth, painter),
     ...sentence("fix:", fix, sentenceWidth, (mark) => painter("yellow", mark)),
     ...readingLines(masked ? readings.map(maskedReading) : readings, kind === "response" ? "response" : "request"),
     ...sentence("", answer, sentenceWidth),
@@ -174,13 +147,9 @@ function faultWords({ kind }: Explanation, fault: Fault, options: ExplainTextOpt
 }
 
 /** Says what was seen, and whether it must or may be refused. */
-function verdictLines(
-  seen: string,
-  degree: Degree,
-  width: number | undefined,
-  paint: (mark: string) => string,
-): string[] {
-  return sentence("!!", `${escapeText(degreeSentence(seen, degree))}${section(degree.rule)}`, width, paint);
+function degreeLines(seen: string, degree: Degree, width: number | undefined, painter: Painter): string[] {
+  const text = `${escapeText(degreeSentence(seen, degree))}${section(degree.rule)}`;
+  return sentence("!!", text, width, (mark) => painter("red", mark));
 }
 
 /** Wraps a sentence after a mark to a number of columns. */
@@ -220,151 +189,90 @@ function section(rule: string | undefined): string {
 
 /** Formats a row with its credentials masked: wrapped octets on the left, the label on the right, and its parts below. */
 function rowLines(row: Row, found: readonly Credential[], options: ExplainTextOptions): string[] {
+  const { start, end, kind, octets, label, rule, parts = [] } = row;
+  const { all } = options;
+  const width = labelColumn(options) - OFFSET_WIDTH - 1;
   if (found.length > 0) {
-    const width = leftWidth(options);
-    const masked = maskCredentials(row.octets, found);
-    const left = row.kind === "unread" ? firstLine(masked, width) : wrapUnits(units(masked), width);
-    return twoColumns(row.start, left, labelOfMasked(row), row.rule, row.kind, options);
+    const masked = maskCredentials(octets, found);
+    const { lines } = kind === "unread" ? firstLine(masked, width) : wrapUnits(units(masked), width);
+    return twoColumns(row, lines, [labelOfMasked(row), rule], options);
   }
-  const { start, end, kind, octets, label, rule, parts } = row;
-  const left = row.kind === "content" || row.kind === "unread"
-    ? contentLines(row, options)
-    : wrapUnits(units(octets), leftWidth(options));
-  const lines = twoColumns(start, left, label, rule, kind, options);
+  const most = all ? Infinity : SHOWN_CONTENT_LINES;
+  const left = kind === "content"
+    ? contentLines(octets, width, most)
+    : kind === "unread"
+    ? all ? textLines(octets, width, most) : firstLine(octets, width)
+    : wrapUnits(units(octets), width);
+  const lines = twoColumns(row, left.lines, [label, rule], options);
   const hidden = end - start - left.octets;
   if (hidden > 0) {
-    lines.push(`${INDENT}… ${counted(hidden, "more octet")}${options.all ? "" : moreHint(kind)}`);
+    const hint = kind === "content" && !all ? " (--all shows them)" : "";
+    lines.push(`${INDENT}… ${counted(hidden, "more octet")}${hint}`);
   }
-  for (const part of parts ?? []) {
+  for (const part of parts) {
     if (part.label === "") continue;
     const text = octets.substring(part.start - start, part.end - start).trimEnd();
-    const indented = wrapUnits(units(text), leftWidth(options) - 2);
-    indented.lines = indented.lines.map((line) => `  ${line}`);
-    lines.push(...twoColumns(part.start, indented, part.label, undefined, kind, options));
+    const indented = wrapUnits(units(text), width - 2).lines.map((line) => `  ${line}`);
+    lines.push(...twoColumns({ start: part.start, kind }, indented, [part.label], options));
   }
   return lines;
 }
 
-function moreHint(kind: RowKind): string {
-  return kind === "content" ? " (--all shows them)" : "";
-}
-
-function leftWidth({ width }: ExplainTextOptions): number {
-  return labelColumn(width) - OFFSET_WIDTH - 1;
-}
-
-function labelColumn(width: number): number {
+function labelColumn({ width }: ExplainTextOptions): number {
   return Math.min(LABEL_COLUMN, Math.floor(Math.max(width, LEAST_WIDTH) * LABEL_COLUMN / USUAL_WIDTH));
 }
 
 function twoColumns(
-  offset: number,
-  { lines: left }: Wrapped,
-  label: string,
-  rule: string | undefined,
-  kind: RowKind,
-  { width, painter }: ExplainTextOptions,
+  { start, kind }: Pick<Row, "start" | "kind">,
+  left: readonly string[],
+  [label, rule]: readonly [label: string, rule?: string],
+  options: ExplainTextOptions,
 ): string[] {
-  const column = labelColumn(width);
+  const column = labelColumn(options);
   const words = [...escapeText(label).split(" "), ...rule === undefined ? [] : [`(${rule})`]];
-  const right = label === "" && rule === undefined ? [] : wrapWords(words, Math.max(width, LEAST_WIDTH) - column);
+  const width = Math.max(options.width, LEAST_WIDTH) - column;
+  const right = label === "" && rule === undefined ? [] : wrapWords(words, width);
   return Array.from({ length: Math.max(left.length, right.length) }, (_, i) => {
     const octets = (left[i] ?? "").trimEnd();
     const padding = " ".repeat(Math.max(0, column - OFFSET_WIDTH - displayWidth(octets)));
-    const number = i === 0 ? String(offset) : "";
-    const painted = octets === "" ? "" : painter(STYLES[kind], octets);
+    const number = i === 0 ? String(start) : "";
+    const painted = octets === "" ? "" : options.painter(STYLES[kind], octets);
     return `${number.padStart(OFFSET_WIDTH - 1)} ${painted}${padding}${right[i] ?? ""}`;
   });
 }
 
-/** Formats content or unread octets: as text if they are text, else in hexadecimal digits; one screenful. */
-function contentLines({ octets, kind }: Row, options: ExplainTextOptions): Wrapped {
-  const width = leftWidth(options);
-  const most = options.all ? Infinity : SHOWN_CONTENT_LINES;
-  if (kind === "unread" && !options.all) return firstLine(octets, width);
-  if (kind === "content" && isBinary(octets)) {
-    return hexLines(octets, Math.min(HEX_OCTETS, Math.floor(width / 4)), most);
-  }
-  const lines: string[] = [];
-  let count = 0;
-  if (!options.all) {
-    // What is shown mostly has a column for each octet.
-    const first = wrapUnits(units(octets.substring(0, sliceEnd(octets, 0, most * width))), width, most);
-    if (first.lines.length === most) return first;
-  }
-  for (let at = 0; at < octets.length && lines.length < most;) {
-    const end = sliceEnd(octets, at);
-    const wrapped = wrapUnits(units(octets.substring(at, end)), width, most - lines.length);
-    lines.push(...wrapped.lines);
-    count += wrapped.octets;
-    at = end;
-  }
-  return { lines, octets: count };
-}
-
-/** Returns the end of a piece of content that is formatted at a time, not inside a UTF-8 character. */
-function sliceEnd(octets: string, at: number, most = SLICE_OCTETS): number {
-  let end = Math.min(octets.length, at + most);
-  for (let i = 0; i < 3 && end < octets.length && (octets.charCodeAt(end) & 0xc0) === 0x80; i++) end--;
-  return end;
-}
-
-function firstLine(octets: string, width: number): Wrapped {
-  let line = "";
-  let columns = 0;
-  let count = 0;
-  for (const unit of units(octets.substring(0, LONGEST_CHARACTER * width))) {
-    columns += displayWidth(unit);
-    if (columns > width) break;
-    line += unit;
-    count += octetsOf(unit);
-  }
-  return { lines: [line], octets: count };
-}
-
-/** Whether octets are binary: not UTF-8, or with control characters that text does not have. */
-function isBinary(octets: string): boolean {
-  // deno-lint-ignore no-control-regex -- these are what text does not have
-  if (/[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]/.test(octets)) return true;
-  // deno-lint-ignore no-control-regex -- ASCII needs no look at each character
-  if (/^[\x00-\x7f]*$/.test(octets)) return false;
-  // The first and the last character may be cut, by a chunk or by the limit of what is kept.
-  const inner = octets.replace(/^[\x80-\xbf]{1,3}/, "").replace(/[\xc2-\xf4][\x80-\xbf]{0,2}$/, "");
-  return !isUtf8(Buffer.from(inner, "latin1"));
-}
-
-function hexLines(octets: string, perLine: number, most: number): Wrapped {
-  const lines: string[] = [];
-  let at = 0;
-  for (; at < octets.length && lines.length < most; at += perLine) {
-    const line = octets.substring(at, at + perLine);
-    const digits = Array.from(line, (octet) => octet.charCodeAt(0).toString(16).padStart(2, "0")).join(" ");
-    lines.push(`${digits.padEnd(3 * perLine)} ${line.replace(/[^ -~]/g, ".")}`);
-  }
-  return { lines, octets: Math.min(at, octets.length) };
-}
-
-/** Fills lines with units. A line end in the text also ends a line. */
-export function wrapUnits(all: readonly string[], width: number, most = Infinity): Wrapped {
-  const lines: string[] = [];
-  let line = "";
-  let columns = 0;
-  let octets = 0;
-  for (let i = 0; i < all.length; i++) {
-    const unit = all[i];
-    // Units are mostly ASCII, and many.
-    const added = unit <= "~" ? unit.length : displayWidth(unit);
-    const breaks = line !== "" && (columns + added > width || all[i - 1].endsWith("\\n"));
-    if (breaks) {
-      lines.push(line);
-      line = "";
-      columns = 0;
-      if (lines.length >= most) return { lines, octets };
+/**
+ * Finds the credentials of a message outside of its content. Their offsets count from the message's start.
+ *
+ * @param octets The octets of the message and after it, if more of them are shown than the rows hold.
+ */
+export function messageCredentials(rows: readonly Row[], octets?: string): Credential[] {
+  const found: Credential[] = [];
+  let run = "";
+  let start = 0;
+  const endRun = (end: number) => {
+    for (const one of credentialsIn(octets?.substring(start, end) ?? run)) {
+      found.push({ start: start + one.start, end: start + one.end });
     }
-    line += unit;
-    columns += added;
-    octets += octetsOf(unit);
+  };
+  for (const row of rows) {
+    // A row of many chunks holds their content too.
+    if (row.kind === "content" || row.kind === "framing" && row.octets.length < row.end - row.start) {
+      endRun(row.start);
+      run = "";
+      start = row.end;
+    } else run += row.octets;
   }
-  lines.push(line);
-  return { lines, octets };
+  endRun(octets?.length ?? 0);
+  return found;
+}
+
+/** Returns the label of a row whose value is masked: only what is said of its name. */
+export function labelOfMasked({ label }: Row): string {
+  return label.split(";", 1)[0];
+}
+
+/** Masks what a receiver takes for the next message. */
+export function maskedReading(reading: Reading): Reading {
+  return { ...reading, next: maskCredentials(reading.next) };
 }

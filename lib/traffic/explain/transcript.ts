@@ -19,7 +19,8 @@ import {
   units,
 } from "../../exchange.ts";
 import { type Accepted, acceptedIn } from "../../http_message.ts";
-import { readingLines, sentence, wrapUnits } from "./text.ts";
+import { wrapUnits } from "./octet_lines.ts";
+import { readingLines, sentence } from "./text.ts";
 import { type Microseconds, SINCE_START } from "../tap.ts";
 
 /** What a transcript is made with. */
@@ -110,7 +111,7 @@ export class Transcript {
     if (unsent > 0) {
       this.#write(`(${unsent} octets were not sent: the server did not take them, or the connection had ended)`);
     }
-    this.#explainer.labels.request.end();
+    this.#explainer.end("request");
     this.#collect();
     for (const explanation of this.#requests.splice(0)) {
       const [first, ...more] = predictionLines(explanation, this.#width);

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { maskedReading, messageCredentials } from "../../../lib/traffic/explain/credentials.ts";
 import { explainOctets } from "../../../lib/exchange.ts";
 import { painterFor } from "../../../lib/terminal.ts";
-import { explanationText } from "../../../lib/traffic/explain/text.ts";
+import { explanationText, maskedReading, messageCredentials } from "../../../lib/traffic/explain/text.ts";
 import { wireOctets } from "../../wire_cases.ts";
 
 const CHUNKED = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";

@@ -6,7 +6,8 @@ import type { MessageKind } from "../../../lib/http/message.ts";
 import { REQUEST_LIMITS } from "../../../lib/limits.ts";
 import { painterFor } from "../../../lib/terminal.ts";
 import { ALL_KEPT, explainOctets, units } from "../../../lib/exchange.ts";
-import { type ExplainTextOptions, explanationText, refusalText, wrapUnits } from "../../../lib/traffic/explain/text.ts";
+import { wrapUnits } from "../../../lib/traffic/explain/octet_lines.ts";
+import { type ExplainTextOptions, explanationText, refusalText } from "../../../lib/traffic/explain/text.ts";
 import { brokenMessages, Random } from "../../fuzzing.ts";
 import { octetString, wireOctets } from "../../wire_cases.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { aroundCaret } from "../../../lib/traffic/explain/caret.ts";
+import { aroundCaret } from "../../../lib/traffic/explain/octet_lines.ts";
 import { octetString } from "../../wire_cases.ts";
 
 const UTF8 = (text: string) => octetString(new TextEncoder().encode(text));
