@@ -7,7 +7,6 @@
  * @module
  */
 
-import { CLUSTER_PROBE_MS } from "../limits.ts";
 import { StoreError } from "../store.ts";
 import { waitFor } from "../turns.ts";
 import { type AskOptions, EtcdError, EtcdGateway, type GatewayOptions, NO_ETCD } from "./etcd_gateway.ts";
@@ -25,6 +24,9 @@ import {
   type TxnAnswer,
   writtenAt,
 } from "./etcd_messages.ts";
+
+/** How often a cluster that does not answer is asked whether it is there again. */
+const PROBE_MS = 500;
 
 /** Interval between login attempts after a refusal. Checking a password is slow for the node. */
 const DENIED_PROBE_MS = 5_000;
@@ -85,7 +87,7 @@ export class EtcdCluster {
   }
 
   /** Waits before a request is repeated. */
-  pause(ms: number = CLUSTER_PROBE_MS): Promise<void> {
+  pause(ms: number = PROBE_MS): Promise<void> {
     return this.#wait(ms, this.#closed.signal);
   }
 
@@ -142,7 +144,7 @@ export class EtcdCluster {
   /** Sends requests until one is answered. */
   async #find(asked: () => void): Promise<void> {
     for (;;) {
-      let pauseMs = CLUSTER_PROBE_MS;
+      let pauseMs = PROBE_MS;
       try {
         this.#base = await this.#open();
         if (this.isClosed) return;

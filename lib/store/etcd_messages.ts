@@ -10,7 +10,9 @@
  */
 
 import { Buffer } from "node:buffer";
-import { CLUSTER_TXN_OPERATIONS } from "../limits.ts";
+
+/** Operations in one transaction, unless the nodes have another `--max-txn-ops`. */
+export const MAX_OPERATIONS = 128;
 
 /** A key with its value. */
 export interface KeyValue {
@@ -210,11 +212,11 @@ export interface Outcome {
 }
 
 /** The number of rows that fit a transaction beside its marker, with etcd's default limit. */
-export const MAX_WRITES: number = CLUSTER_TXN_OPERATIONS - 2;
+export const MAX_WRITES: number = MAX_OPERATIONS - 2;
 /** The same if every row may fail: the marker then needs a compare for each row. */
-export const MAX_UNSURE_WRITES: number = CLUSTER_TXN_OPERATIONS / 2 - 1;
+export const MAX_UNSURE_WRITES: number = MAX_OPERATIONS / 2 - 1;
 /** The number of new rows that fit a transaction if its marker exists, with etcd's default limit. */
-export const MAX_ROWS: number = CLUSTER_TXN_OPERATIONS - 1;
+export const MAX_ROWS: number = MAX_OPERATIONS - 1;
 
 /** Returns how many rows to try after this many were too many; `undefined` if fewer do not help. */
 export function fewerRows(rows: number): number | undefined {

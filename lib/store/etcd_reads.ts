@@ -11,18 +11,26 @@
 import { Buffer } from "node:buffer";
 import { setImmediate } from "node:timers";
 import { octetString } from "../bytes.ts";
-import { CLUSTER_TXN_OPERATIONS, MAX_WAITING_WRITES } from "../limits.ts";
+import { MAX_WAITING_WRITES } from "../limits.ts";
 import { type Page, type Place, type Row, rowContent, type Snapshot, START, StoreError } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { clusterError, type EtcdCluster, numberOf } from "./etcd_cluster.ts";
 import { parseAnswer } from "./etcd_gateway.ts";
-import { decode, type KeyValue, latestMarker, range, transaction, type TxnAnswer } from "./etcd_messages.ts";
+import {
+  decode,
+  type KeyValue,
+  latestMarker,
+  MAX_OPERATIONS,
+  range,
+  transaction,
+  type TxnAnswer,
+} from "./etcd_messages.ts";
 
 /** Base64 that one transaction reads, estimated from the rows read before. */
 const MAX_READ_BYTES = 8 * 1024 * 1024;
 
 /** Rows in one transaction, beside `meta`. */
-const MAX_READS = CLUSTER_TXN_OPERATIONS - 1;
+const MAX_READS = MAX_OPERATIONS - 1;
 
 /** Bytes that are read of an answer with a page. Rows after that are requested again. */
 const MAX_PAGE_ANSWER_BYTES = 4 * 1024 * 1024;

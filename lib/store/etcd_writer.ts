@@ -10,7 +10,7 @@
  */
 
 import { setImmediate } from "node:timers";
-import { CLUSTER_TXN_OPERATIONS, MAX_WAITING_WRITES } from "../limits.ts";
+import { MAX_WAITING_WRITES } from "../limits.ts";
 import { StoreError } from "../store.ts";
 import { clusterError, type EtcdCluster } from "./etcd_cluster.ts";
 import { EtcdError } from "./etcd_gateway.ts";
@@ -26,6 +26,7 @@ import {
   isSure,
   type KeyValue,
   latestMarker,
+  MAX_OPERATIONS,
   MAX_ROWS,
   MAX_UNSURE_WRITES,
   MAX_WRITES,
@@ -214,8 +215,8 @@ export class EtcdWriter {
   /** Reads rows at a revision, without their values; `undefined` for those that do not exist. */
   async #readRows(keys: readonly string[], revision: number): Promise<(KeyValue | undefined)[]> {
     const rows: (KeyValue | undefined)[] = [];
-    for (let i = 0; i < keys.length; i += CLUSTER_TXN_OPERATIONS) {
-      const some = keys.slice(i, i + CLUSTER_TXN_OPERATIONS);
+    for (let i = 0; i < keys.length; i += MAX_OPERATIONS) {
+      const some = keys.slice(i, i + MAX_OPERATIONS);
       const ranges = some.map((key) => range(key, { revision, keys_only: true }));
       const { responses } = await this.#cluster.transact(transaction([], ranges));
       rows.push(...responses!.map(({ response_range }) => response_range!.kvs?.[0]));

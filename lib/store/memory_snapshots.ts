@@ -6,9 +6,12 @@
  */
 
 import { collectSoon } from "../bytes.ts";
-import { MAX_GARBAGE_BYTES, MEMORY_PAGE_BYTES } from "../limits.ts";
+import { MAX_GARBAGE_BYTES } from "../limits.ts";
 import { type Page, type Place, type SharedMemory, type Snapshot, START, StoreError } from "../store.ts";
 import { type Readers, type Segment, SEGMENT_ROWS } from "./memory_segment.ts";
+
+/** Bytes of rows read at a time, plus at most one row. */
+const PAGE_BYTES = 64 * 1024;
 
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
@@ -119,7 +122,7 @@ class MemorySnapshot implements Snapshot {
       const segment = segments[i];
       let to = from;
       for (; to < segment.rows; to++) {
-        if (bytes >= MEMORY_PAGE_BYTES && segment.length(to) > 0) break;
+        if (bytes >= PAGE_BYTES && segment.length(to) > 0) break;
         bytes += segment.length(to);
       }
       stretches.push({ segment, from, to });
