@@ -11,7 +11,7 @@
 import { setImmediate } from "node:timers";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { MAX_WAITING_WRITES } from "../limits.ts";
+import { Batches } from "./batches.ts";
 import { isFailure, type PutResult, type Write, type WriteFailure, type WriteResult } from "./sqlite_batch.ts";
 import {
   IS_OBJECT,
@@ -88,11 +88,11 @@ export class SqliteStore implements Store {
    * times as fast.
    */
   #readsThisTurn = 0;
-  #waiting: WaitingWrite[] = [];
-  /** Writes of the current transaction. */
-  #underWay: readonly WaitingWrite[] = [];
-  #isWriting = false;
-  #allWritten: (() => void) | undefined;
+  readonly #writes: Batches<WaitingWrite> = new Batches(
+    "writes wait for the disk",
+    nextBatch,
+    (batch) => this.#perform(batch),
+  );
   /** Why no more writes are accepted. */
   #refusal: StoreError | undefined;
   /** Resolves once the log was truncated and a snapshot may start; `undefined` if it may start now. */
@@ -157,10 +157,7 @@ export class SqliteStore implements Store {
   }
 
   async #startWriter(): Promise<void> {
-    this.#writer = new WriterThread((event) => this.#onEvent(event), (reason) => {
-      const detail = `The thread that writes the table failed (${reason}): restart the server`;
-      this.#end(new StoreError("unavailable", detail));
-    });
+    this.#writer = new WriterThread((event) => this.#onEvent(event), (error) => this.#refuse(error));
     if (await this.#writer.call("open", this.#file)) this.#onOthers();
   }
 
@@ -205,7 +202,7 @@ export class SqliteStore implements Store {
   }
 
   async close(): Promise<void> {
-    if (this.#isWriting) await new Promise<void>((done) => this.#allWritten = done);
+    await this.#writes.running;
     this.#isClosed = true;
     this.#refuse(new StoreError("unavailable", "The store is closed"));
     this.#checker?.end();
@@ -297,34 +294,20 @@ export class SqliteStore implements Store {
 
   #write(write: Write, parts?: Parts): Promise<WriteResult> {
     if (this.#refusal) return Promise.reject(this.#refusal);
-    if (this.#waiting.length >= MAX_WAITING_WRITES) {
-      const detail = `${MAX_WAITING_WRITES} writes wait for the disk already: try again soon`;
-      return Promise.reject(new StoreError("unavailable", detail));
-    }
     const waiting = { write, parts, ...Promise.withResolvers<WriteResult>() };
-    this.#waiting.push(waiting);
-    if (!this.#isWriting) {
-      this.#isWriting = true;
-      // All writes of one turn of the event loop share a transaction.
-      setImmediate(() => this.#writeNext());
-    }
+    this.#writes.add(waiting);
     return waiting.promise;
   }
 
-  /** Has the writes that wait performed, in one transaction after another. */
-  async #writeNext(): Promise<void> {
-    const batch = this.#underWay = this.#nextBatch();
-    if (batch.length === 0) {
-      this.#isWriting = false;
-      return this.#allWritten?.();
-    }
+  /** Has writes performed in one transaction. */
+  async #perform(batch: readonly WaitingWrite[]): Promise<void> {
     let reply: BatchReply;
     try {
       const [{ parts }] = batch;
       const writes = batch.map(({ write }) => write);
       reply = await (parts === undefined ? this.#writer!.call("batch", writes) : this.#handOver(batch[0], parts));
-    } catch {
-      // The thread has ended, and with it the writes.
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
       return;
     }
     const { results, othersWrote, logIsFull } = reply;
@@ -334,22 +317,11 @@ export class SqliteStore implements Store {
     if (damage !== undefined) this.#onDamage((damage as WriteFailure).message);
     // The check reads at one revision, too, and cannot be ended.
     if (logIsFull && this.#checker === undefined) this.#clearing ??= this.#shortenLog();
-    this.#writeNext();
     batch.forEach(({ resolve, reject }, i) => {
       const result = results[i];
       if (isFailure(result)) reject(new StoreError(result.fault, result.message));
       else resolve(result);
     });
-  }
-
-  /** Takes as many of the waiting writes as one transaction may have. */
-  #nextBatch(): readonly WaitingWrite[] {
-    let count = 0;
-    for (let characters = 0; count < this.#waiting.length && count < MAX_BATCH_WRITES; count++) {
-      if (characters > MAX_BATCH_CHARACTERS || this.#waiting[count].parts !== undefined) break;
-      characters += charactersOf(this.#waiting[count].write);
-    }
-    return this.#waiting.splice(0, Math.max(1, count));
   }
 
   /** Has rows inserted while they are read. */
@@ -389,17 +361,24 @@ export class SqliteStore implements Store {
   /** Stops accepting writes, and fails those that wait. */
   #refuse(error: StoreError): void {
     this.#refusal ??= error;
-    for (const { reject } of this.#waiting.splice(0)) reject(error);
+    this.#writes.reject(error);
   }
 
   /** The thread is of no use any more: fails the writes in progress, too. */
   #end(error: StoreError): void {
-    this.#writer?.end();
     this.#refuse(error);
-    for (const { reject } of this.#underWay) reject(error);
-    this.#isWriting = false;
-    this.#allWritten?.();
+    this.#writer?.end(error);
   }
+}
+
+/** Takes as many of the waiting writes as one transaction may have. */
+function nextBatch(waiting: WaitingWrite[]): readonly WaitingWrite[] {
+  let count = 0;
+  for (let characters = 0; count < waiting.length && count < MAX_BATCH_WRITES; count++) {
+    if (characters > MAX_BATCH_CHARACTERS || waiting[count].parts !== undefined) break;
+    characters += charactersOf(waiting[count].write);
+  }
+  return waiting.splice(0, Math.max(1, count));
 }
 
 /** Returns the row without its UTF-8 content, which is not needed and would be copied to the other thread. */

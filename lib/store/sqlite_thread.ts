@@ -12,24 +12,32 @@ export class WriterThread {
   readonly #worker = new Worker(new URL("./sqlite_writer.ts", import.meta.url), { type: "module" });
   /** The calls without a result, in order. */
   #calls: PromiseWithResolvers<unknown>[] = [];
+  #isStarted = false;
   #ended: StoreError | undefined;
 
   /**
    * Starts the thread.
    *
    * @param told Receives messages that are no results.
-   * @param failed Called if the thread fails.
+   * @param failed Called if the thread fails, with the error that its calls get.
    */
-  constructor(told?: (event: WriterMessage) => void, failed?: (reason: string) => void) {
+  constructor(told?: (event: WriterMessage) => void, failed?: (error: StoreError) => void) {
     this.#worker.onmessage = ({ data }: MessageEvent<WriterMessage>) => {
+      this.#isStarted = true;
       if (data.kind === "result") this.#calls.shift()!.resolve(data.result);
       else if (data.kind === "failed") this.#calls.shift()!.reject(new StoreError("unavailable", data.message));
       else told?.(data);
     };
     this.#worker.onerror = (event) => {
       event.preventDefault();
-      this.end(new StoreError("unavailable", `The thread beside the server cannot start: ${event.message}`));
-      failed?.(event.message);
+      const error = new StoreError(
+        "unavailable",
+        this.#isStarted
+          ? `The thread that writes the table failed (${event.message}): restart the server`
+          : `The thread beside the server cannot start: ${event.message}`,
+      );
+      failed?.(error);
+      this.end(error);
     };
   }
 
