@@ -93,8 +93,6 @@ export const MAX_SENT_SORTED_BYTES: number = 256 * 1024 * 1024;
 export const MAX_SORT_SLACK_ROWS: number = 1000;
 /** Bytes of a filtered or sorted listing up to which it is held and sent whole; a longer one is streamed in pieces. */
 export const LISTING_PIECE_BYTES: number = 64 * 1024;
-/** Bytes of rows read at a time from the memory store, plus at most one row. */
-export const MEMORY_PAGE_BYTES: number = 64 * 1024;
 
 /** Bytes that one request or listing may leave unused before the engine is asked to collect garbage. */
 export const MAX_GARBAGE_BYTES: number = 32 * 1024 * 1024;
@@ -278,47 +276,15 @@ export const SHOWN_FAULT_OCTETS: number = 30;
 /** Octets kept of those that are not read: after an error, or until an answer says what they are. */
 export const UNREAD_KEPT_BYTES: number = 64 * 1024;
 
-/** Writes in one transaction of the SQLite store; more wait for the next. */
-export const MAX_BATCH_WRITES: number = 10_000;
-/** Characters of rows in one transaction of the SQLite store, plus at most one write. */
-export const MAX_BATCH_CHARACTERS: number = 16 * 1024 * 1024;
 /** Writes that may wait for the SQLite store. Beyond it: 503. */
 export const MAX_WAITING_WRITES: number = 100_000;
-/** The most rows read at a time from the SQLite store. */
-export const SQLITE_PAGE_ROWS: number = 1000;
-/** Bytes of rows read at a time from the SQLite store, plus at most one row. */
-export const SQLITE_PAGE_BYTES: number = 256 * 1024;
-/** Rows skipped at a time in the SQLite store. */
-export const SQLITE_SKIPPED_ROWS: number = 50_000;
 /** Snapshots of different revisions that may be read from SQLite at a time. Beyond it: 503. */
 export const MAX_SNAPSHOTS: number = 256;
-/** The size to which the SQLite store's log (WAL) is truncated, in bytes. */
-export const MAX_KEPT_LOG_BYTES: number = 16 * 1024 * 1024;
-/** The size of that log beyond which no snapshot starts until it is truncated, in bytes. */
-export const MAX_LOG_BYTES: number = 64 * 1024 * 1024;
-/** How long snapshots may still be read that prevent the log from being truncated. */
-export const SNAPSHOT_GRACE_MS: number = 5_000;
-/** The interval between checks that the SQLite file is still the open one, while nothing is written. */
-export const FILE_CHECK_MS: number = 1_000;
-/** The size of an SQLite file up to which it is checked for damage before it is served; a larger one while it is. */
-export const MAX_CHECKED_FIRST_BYTES: number = 100 * 1024 * 1024;
-/** Room that is reserved beside an SQLite file, so that rows can be removed on a full disk. */
-export const RESERVE_BYTES: number = 1024 * 1024;
-/** The same on a disk that has no room for more. */
-export const SMALL_RESERVE_BYTES: number = 256 * 1024;
-/** Rows passed to the writing thread at a time; other clients are served in between. */
-export const SQLITE_PIECE_ROWS: number = 500;
-/** Connections to the SQLite file kept for later snapshots. */
-export const MAX_KEPT_READERS: number = 4;
 /** How long the SQLite store waits for another program's lock on its file. */
 export const FILE_LOCK_WAIT_MS: number = 5000;
 
 /** How long a request to an etcd cluster is tried before it is answered with 503. */
 export const CLUSTER_WAIT_MS: number = 10_000;
-/** How often a cluster that does not answer is asked whether it is there again. */
-export const CLUSTER_PROBE_MS: number = 500;
-/** Operations in one etcd transaction, unless the nodes have another `--max-txn-ops`. */
-export const CLUSTER_TXN_OPERATIONS: number = 128;
 /** Bytes of any other answer of a node: of as many rows as one transaction reads, each as large as nodes usually take. */
 export const CLUSTER_ANSWER_BYTES: number = 256 * 1024 * 1024;
 /** Bytes of a node's answer that tells an error. */

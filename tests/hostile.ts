@@ -4,7 +4,6 @@
  */
 
 import assert from "node:assert/strict";
-import { MAX_KEPT_READERS } from "../lib/limits.ts";
 import { isDisconnect } from "../lib/server/disconnect.ts";
 import type { NewRow, Snapshot, Store } from "../lib/store.ts";
 import { Table } from "../lib/table.ts";
@@ -158,6 +157,6 @@ export async function harass(
 }
 
 /**
- * The descriptors an SQLite store keeps: connections for later snapshots, each with the file, its log and its index.
+ * The descriptors an SQLite store keeps: four connections for later snapshots, each with the file, its log and its index.
  */
-export const SQLITE_KEPT: number = 6 * MAX_KEPT_READERS;
+export const SQLITE_KEPT: number = 6 * 4;

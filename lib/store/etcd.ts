@@ -34,7 +34,6 @@ const MAX_INSERTED_BYTES = 32 * 1024 * 1024;
 /** Rows that are encoded before other clients have their turn. */
 const STEP_ROWS = 500;
 
-/** Options of an {@linkcode EtcdStore}. */
 export interface EtcdStoreOptions extends ClusterOptions {
   /** The prefix of the table's keys, to which a `/` is added; by default none. */
   readonly prefix?: string;
@@ -48,7 +47,6 @@ export class EtcdStore implements Store {
   /** Resolves once no snapshot is being taken. */
   #snapshot: Promise<void> = Promise.resolve();
   #nextSnapshot: Promise<Snapshot> | undefined;
-  /** The number of writes in progress. */
   #writes = 0;
   #allWritten: (() => void) | undefined;
   #closed = false;
@@ -61,19 +59,16 @@ export class EtcdStore implements Store {
     this.#cluster.answers.then(() => this.#tidy());
   }
 
-  /** Implements {@linkcode Store.get}. */
   get(name: string): Promise<Row | undefined> {
     return this.#reads.get(name);
   }
 
-  /** Implements {@linkcode Store.put}. */
   async put({ name, json }: NewRow, expected?: number): Promise<Written | undefined> {
     const write = { kind: "put", key: this.#cluster.keys.row(name), value: encode(json), expected } as const;
     const { done, existed, version } = await this.#write(() => this.#writer.write(write));
     return done ? { row: { name, content: rowContent(name, json), version }, created: !existed } : undefined;
   }
 
-  /** Implements {@linkcode Store.insert}. */
   async insert(given: NewRows, expected?: number): Promise<readonly string[] | undefined> {
     const rows = "length" in given ? given : (await Array.fromAsync(given)).flat();
     if (rows.length > MAX_INSERTED_ROWS) throw tooLarge(MAX_INSERTED_ROWS);
@@ -92,13 +87,12 @@ export class EtcdStore implements Store {
     return taken?.map((i) => rows[i].name);
   }
 
-  /** Implements {@linkcode Store.remove}. */
   async remove(name: string, expected?: number): Promise<boolean> {
     const write = { kind: "remove", key: this.#cluster.keys.row(name), expected } as const;
     return (await this.#write(() => this.#writer.write(write))).done;
   }
 
-  /** Implements {@linkcode Store.snapshot}: calls that wait for the one being taken share the next. */
+  /** Calls that wait for the snapshot being taken share the next. */
   snapshot(): Promise<Snapshot> {
     return this.#nextSnapshot ??= this.#snapshot.then(() => {
       this.#nextSnapshot = undefined;
@@ -108,7 +102,6 @@ export class EtcdStore implements Store {
     });
   }
 
-  /** Implements {@linkcode Store.close}. */
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#writes > 0) await new Promise<void>((done) => this.#allWritten = done);
@@ -119,7 +112,7 @@ export class EtcdStore implements Store {
     if (this.#closed) throw new StoreError("unavailable", "The store is closed");
     this.#writes++;
     try {
-      if (this.#cluster.starting !== undefined) await this.#cluster.starting;
+      await this.#cluster.starting;
       if (this.#cluster.down !== undefined) throw this.#cluster.down;
       return await write();
     } finally {

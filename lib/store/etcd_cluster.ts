@@ -7,10 +7,16 @@
  * @module
  */
 
-import { CLUSTER_PROBE_MS } from "../limits.ts";
 import { StoreError } from "../store.ts";
 import { waitFor } from "../turns.ts";
-import { type AskOptions, EtcdError, EtcdGateway, type GatewayOptions, NO_ETCD } from "./etcd_gateway.ts";
+import {
+  type AskOptions,
+  EtcdError,
+  type EtcdFault,
+  EtcdGateway,
+  type GatewayOptions,
+  NO_ETCD,
+} from "./etcd_gateway.ts";
 import {
   decode,
   encode,
@@ -26,10 +32,12 @@ import {
   writtenAt,
 } from "./etcd_messages.ts";
 
+/** How often a cluster that does not answer is asked whether it is there again. */
+const PROBE_MS = 500;
+
 /** Interval between login attempts after a refusal. Checking a password is slow for the node. */
 const DENIED_PROBE_MS = 5_000;
 
-/** Options of an {@linkcode EtcdCluster}. */
 export interface ClusterOptions extends GatewayOptions {
   /** Receives a line for the operator when the cluster stops answering, and when it answers again. */
   readonly report?: (line: string) => void;
@@ -37,16 +45,19 @@ export interface ClusterOptions extends GatewayOptions {
 
 /** A cluster that may stop answering and recover. */
 export class EtcdCluster {
-  /** The table's keys. */
   readonly keys: TableKeys;
   readonly #gateway: EtcdGateway;
   readonly #report: (line: string) => void;
   readonly #wait: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly #closed = new AbortController();
-  #base = 0;
-  #down: StoreError | undefined;
-  #answers: Promise<void>;
-  #asked: Promise<void> | undefined;
+  /** The base of the table's versions: version = base + revision. */
+  base = 0;
+  /** Why requests fail at once; `undefined` while the cluster answers. */
+  down: StoreError | undefined;
+  /** Resolves once the cluster answers, or the store is closed. */
+  answers: Promise<void>;
+  /** Resolves after the first request, successful or not; `undefined` from then on. */
+  starting: Promise<void> | undefined;
 
   /** Creates the cluster, and sends it a first request. */
   constructor(keys: TableKeys, options: ClusterOptions) {
@@ -55,37 +66,16 @@ export class EtcdCluster {
     this.#report = options.report ?? (() => {});
     this.#wait = options.wait ?? waitFor;
     const asked = Promise.withResolvers<void>();
-    this.#asked = asked.promise.then(() => this.#asked = undefined);
-    this.#answers = this.#find(asked.resolve);
+    this.starting = asked.promise.then(() => this.starting = undefined);
+    this.answers = this.#find(asked.resolve);
   }
 
-  /** The base of the table's versions: version = base + revision. */
-  get base(): number {
-    return this.#base;
-  }
-
-  /** Why requests fail at once; `undefined` while the cluster answers. */
-  get down(): StoreError | undefined {
-    return this.#down;
-  }
-
-  /** Resolves after the first request, successful or not; `undefined` from then on. */
-  get starting(): Promise<void> | undefined {
-    return this.#asked;
-  }
-
-  /** Resolves once the cluster answers, or the store is closed. */
-  get answers(): Promise<void> {
-    return this.#answers;
-  }
-
-  /** Whether the store is closed. */
   get isClosed(): boolean {
     return this.#closed.signal.aborted;
   }
 
   /** Waits before a request is repeated. */
-  pause(ms: number = CLUSTER_PROBE_MS): Promise<void> {
+  pause(ms: number = PROBE_MS): Promise<void> {
     return this.#wait(ms, this.#closed.signal);
   }
 
@@ -102,8 +92,8 @@ export class EtcdCluster {
 
   /** Sends a request, like {@linkcode EtcdGateway.ask}; throws like {@linkcode EtcdCluster.transact}. */
   async ask<T>(path: string, body: string, options?: AskOptions<T>): Promise<T> {
-    if (this.#asked !== undefined) await this.#asked;
-    if (this.#down !== undefined) throw this.#down;
+    if (this.starting !== undefined) await this.starting;
+    if (this.down !== undefined) throw this.down;
     try {
       return await this.#gateway.ask(path, body, options);
     } catch (error) {
@@ -116,38 +106,37 @@ export class EtcdCluster {
 
   /** Reads `meta` again, because the cluster's data may have been replaced. */
   async reopen(): Promise<void> {
-    this.#base = await this.#open();
+    this.base = await this.#open();
   }
 
-  /** Aborts running requests and closes. */
   close(): void {
     this.#closed.abort();
-    this.#down = new StoreError("unavailable", "The store is closed");
+    this.down = new StoreError("unavailable", "The store is closed");
     this.#gateway.close();
   }
 
   #lose(error: EtcdError): void {
-    if (this.#down !== undefined) return;
+    if (this.down !== undefined) return;
     this.#setDown(error);
-    this.#answers = this.#find(() => {});
+    this.answers = this.#find(() => {});
   }
 
   #setDown(error: EtcdError): void {
-    const down = clusterError(error);
-    if (this.#down?.message === down.message) return;
-    this.#down = down;
+    const down = clusterError(error) as StoreError;
+    if (this.down?.message === down.message) return;
+    this.down = down;
     this.#report(`The table's cluster does not answer: ${error.message}; asked again until it does`);
   }
 
   /** Sends requests until one is answered. */
   async #find(asked: () => void): Promise<void> {
     for (;;) {
-      let pauseMs = CLUSTER_PROBE_MS;
+      let pauseMs = PROBE_MS;
       try {
-        this.#base = await this.#open();
+        this.base = await this.#open();
         if (this.isClosed) return;
-        if (this.#down !== undefined) this.#report("The table's cluster answers");
-        this.#down = undefined;
+        if (this.down !== undefined) this.#report("The table's cluster answers");
+        this.down = undefined;
         return;
       } catch (thrown) {
         if (this.isClosed) return;
@@ -192,14 +181,11 @@ export function numberOf(base: string): number {
 }
 
 /**
- * Converts an error of etcd for clients of the table, without the address of the cluster.
+ * Converts an error of etcd for clients of the table, without the address of the cluster. Others stay as they are.
  *
  * @param unknown Whether it concerns a write that may have been done.
  * @param rows The number of rows of an insertion.
  */
-export function clusterError(error: EtcdError, unknown?: boolean, rows?: number): StoreError;
-/** Returns other errors unchanged. */
-export function clusterError(error: unknown, unknown?: boolean, rows?: number): Error;
 export function clusterError(error: unknown, unknown = false, rows = 1): Error {
   if (!(error instanceof EtcdError)) return error as Error;
   const { fault } = error;
@@ -211,24 +197,19 @@ export function clusterError(error: unknown, unknown = false, rows = 1): Error {
   return new StoreError(fault === "full" ? fault : "unavailable", reasonOf(error));
 }
 
+const REASONS: { readonly [F in Exclude<EtcdFault, "too-large">]: string } = {
+  full: "The table's cluster has no room (etcd's --quota-backend-bytes)",
+  compacted: "The table's cluster has compacted the revision that was read",
+  forbidden: "The table's cluster does not allow this server to do that",
+  denied: "The table's cluster refuses this server",
+  closed: "The store is closed",
+  unavailable: "The table's cluster does not answer",
+};
+
 function reasonOf({ fault, message }: EtcdError, rows = 1): string {
-  switch (fault) {
-    case "too-large":
-      if (/operations/.test(message)) return "The table's cluster takes fewer rows at once (etcd's --max-txn-ops)";
-      return rows > MAX_ROWS
-        ? "The table's cluster takes fewer rows at once (etcd's --max-request-bytes and --max-txn-ops)"
-        : "The table's cluster takes fewer octets at once (etcd's --max-request-bytes)";
-    case "full":
-      return "The table's cluster has no room (etcd's --quota-backend-bytes)";
-    case "compacted":
-      return "The table's cluster has compacted the revision that was read";
-    case "forbidden":
-      return "The table's cluster does not allow this server to do that";
-    case "denied":
-      return "The table's cluster refuses this server";
-    case "closed":
-      return "The store is closed";
-    case "unavailable":
-      return "The table's cluster does not answer";
-  }
+  if (fault !== "too-large") return REASONS[fault];
+  if (/operations/.test(message)) return "The table's cluster takes fewer rows at once (etcd's --max-txn-ops)";
+  return rows > MAX_ROWS
+    ? "The table's cluster takes fewer rows at once (etcd's --max-request-bytes and --max-txn-ops)"
+    : "The table's cluster takes fewer octets at once (etcd's --max-request-bytes)";
 }

@@ -30,25 +30,16 @@ export type EtcdFault = "unavailable" | "denied" | "forbidden" | "full" | "too-l
 
 /** A failed request. The message is for the operator. */
 export class EtcdError extends Error {
-  /** The name of this error class. */
   override name = "EtcdError";
-  /** The kind of failure. */
-  readonly fault: EtcdFault;
-  /** Whether the request may have been executed, or may be later. */
-  readonly maybeDone: boolean;
 
-  /** Creates an error. */
-  constructor(fault: EtcdFault, message: string, maybeDone: boolean) {
+  /** @param maybeDone Whether the request may have been executed, or may be later. */
+  constructor(readonly fault: EtcdFault, message: string, readonly maybeDone: boolean) {
     super(message);
-    this.fault = fault;
-    this.maybeDone = maybeDone;
   }
 }
 
-/** Sends a request, like `fetch`. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** Options of an {@linkcode EtcdGateway}. */
 export interface GatewayOptions {
   /** The nodes' URLs, such as `http://HOST:PORT`. */
   readonly nodes: readonly string[];
@@ -58,15 +49,11 @@ export interface GatewayOptions {
   readonly caCerts?: readonly string[];
   /** The client certificate and its key, in PEM. */
   readonly identity?: { readonly cert: string; readonly key: string };
-  /** Sends requests; by default `fetch`. */
   readonly fetch?: Fetch;
-  /** A clock in milliseconds. */
   readonly now?: () => number;
-  /** Resolves after so many milliseconds, or when the signal is aborted. */
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** Options of a request. */
 export interface AskOptions<T> {
   /** Milliseconds for all attempts together. */
   readonly waitMs?: number;
@@ -90,7 +77,6 @@ type Tried<T> =
 /** Attempts of one request that may fail because of the token. */
 const MAX_AUTHENTICATIONS = 3;
 
-/** A client of a cluster's nodes. */
 export class EtcdGateway {
   readonly #options: GatewayOptions;
   readonly #fetch: Fetch;
@@ -160,7 +146,6 @@ export class EtcdGateway {
     }
   }
 
-  /** Aborts running requests and closes. */
   close(): void {
     this.#closed.abort();
     this.#client.close();
@@ -218,7 +203,6 @@ export class EtcdGateway {
     return this.#fetch(`${node}${path}`, { method: "POST", headers, body, signal, redirect: "manual" });
   }
 
-  /** Interprets an answer with a status other than 200. */
   #failure<T>(node: string, status: number, text: string, token: string | undefined): Tried<T> {
     const { code, message } = errorIn(text);
     if (status === 401 || /user name is empty|revision of auth store is old/.test(message)) {

@@ -10,19 +10,24 @@
  */
 
 import { Buffer } from "node:buffer";
-import { CLUSTER_TXN_OPERATIONS } from "../limits.ts";
 
-/** A key with its value. */
+/** Operations in one transaction, unless the nodes have another `--max-txn-ops`. */
+export const MAX_OPERATIONS = 128;
+/** The number of rows that fit a transaction beside its marker, with etcd's default limit. */
+export const MAX_WRITES = MAX_OPERATIONS - 2;
+/** The same if every row may fail: the marker then needs a compare for each row. */
+export const MAX_UNSURE_WRITES = MAX_OPERATIONS / 2 - 1;
+/** The number of new rows that fit a transaction if its marker exists, with etcd's default limit. */
+export const MAX_ROWS = MAX_OPERATIONS - 1;
+
 export interface KeyValue {
-  /** The key, in base64. */
   readonly key: string;
-  /** The value, in base64; omitted if it is empty or was not requested. */
+  /** Omitted if it is empty or was not requested. */
   readonly value?: string;
   /** The revision of the key's last write. */
   readonly mod_revision: string;
 }
 
-/** The answer to a range request. */
 export interface RangeAnswer {
   /** The keys, sorted. */
   readonly kvs?: readonly KeyValue[];
@@ -32,23 +37,19 @@ export interface RangeAnswer {
 
 /** The answer to one operation of a transaction. */
 export interface OperationAnswer {
-  /** The answer to {@linkcode range}. */
   readonly response_range?: RangeAnswer;
-  /** The answer to {@linkcode put} and {@linkcode replace}; the latter returns the key's previous value. */
+  /** With the key's previous value after {@linkcode replace}. */
   readonly response_put?: { readonly prev_kv?: KeyValue };
-  /** The answer to {@linkcode remove}, with the number of removed keys. */
   readonly response_delete_range?: { readonly deleted?: string };
-  /** The answer to {@linkcode nested}. */
   readonly response_txn?: TxnAnswer;
 }
 
-/** The answer to a transaction. */
+/** The answer to a transaction, or to one that is nested and has no header. */
 export interface TxnAnswer {
-  /** The cluster's revision after it; absent in a nested transaction. */
+  /** The cluster's revision after it. */
   readonly header: { readonly revision: string };
   /** Whether all compares held. */
   readonly succeeded?: boolean;
-  /** The answers to the operations, in order. */
   readonly responses?: readonly OperationAnswer[];
 }
 
@@ -62,7 +63,7 @@ export function decode(base64 = "", skippedBytes = 0): string {
   return Buffer.from(base64, "base64").toString("utf8", skippedBytes);
 }
 
-/** The keys of one table, in base64, all under its prefix. */
+/** The keys of one table, in base64, all under its prefix, which ends in `/` or is empty. */
 export class TableKeys {
   /** The key of the base of versions: version = base + revision. */
   readonly meta: string;
@@ -71,26 +72,21 @@ export class TableKeys {
   /** The range of the writers' markers. */
   readonly markers: readonly [start: string, end: string];
   readonly #prefix: string;
-  readonly #rowPrefixBytes: number;
 
-  /** Creates the keys. The prefix ends in `/`, or is empty. */
   constructor(prefix: string) {
     this.#prefix = prefix;
-    this.#rowPrefixBytes = Buffer.byteLength(prefix) + 2;
     this.meta = encode(`${prefix}meta`);
     // "0" follows "/" in ASCII.
     this.rows = [encode(`${prefix}r/`), encode(`${prefix}r0`)];
     this.markers = [encode(`${prefix}m/`), encode(`${prefix}m0`)];
   }
 
-  /** Returns the key of a row. */
   row(name: string): string {
     return encode(`${this.#prefix}r/${name}`);
   }
 
-  /** Returns the row's name from its key. */
   nameOf(key: string): string {
-    return decode(key, this.#rowPrefixBytes);
+    return decode(key, Buffer.byteLength(this.#prefix) + 2);
   }
 
   /** Returns the key that directly follows this one. */
@@ -98,7 +94,6 @@ export class TableKeys {
     return Buffer.concat([Buffer.from(key, "base64"), Buffer.of(0)]).toString("base64");
   }
 
-  /** Returns the key of a writer's marker. */
   marker(writer: string): string {
     return encode(`${this.#prefix}m/${writer}`);
   }
@@ -118,7 +113,6 @@ function unchangedSince([start, end]: readonly [string, string], revision: numbe
   return `{"key":"${start}","range_end":"${end}","target":"MOD","result":"LESS","mod_revision":"${revision + 1}"}`;
 }
 
-/** Returns an operation that writes a key. */
 export function put(key: string, value: string): string {
   return `{"request_put":{"key":"${key}","value":"${value}"}}`;
 }
@@ -128,31 +122,24 @@ export function replace(key: string, value: string): string {
   return `{"request_put":{"key":"${key}","value":"${value}","prev_kv":true}}`;
 }
 
-/** Returns an operation that removes a key. */
 export function remove(key: string): string {
   return `{"request_delete_range":{"key":"${key}"}}`;
 }
 
-/** Options of a range request. */
 export interface RangeOptions {
   /** The first key after the range; by default the range is a single key. */
   readonly range_end?: string;
-  /** The maximum number of keys to return. */
   readonly limit?: number;
   /** The revision to read; by default the latest. */
   readonly revision?: number;
-  /** Whether to omit the values. */
   readonly keys_only?: boolean;
-  /** Whether to return only the number of keys. */
   readonly count_only?: boolean;
-  /** The sort order; by default by key. */
   readonly sort_target?: "MOD";
-  /** The direction of the sort. */
   readonly sort_order?: "DESCEND";
 }
 
 /** Returns an operation that reads keys. */
-export function range(key: string, options: RangeOptions = {}): string {
+export function range(key: string, options?: RangeOptions): string {
   return `{"request_range":${rangeRequest(key, options)}}`;
 }
 
@@ -161,8 +148,7 @@ export function latestMarker({ markers: [start, range_end] }: TableKeys, revisio
   return range(start, { range_end, revision, limit: 1, keys_only: true, sort_target: "MOD", sort_order: "DESCEND" });
 }
 
-/** Returns a request that reads keys. */
-export function rangeRequest(key: string, options: RangeOptions = {}): string {
+export function rangeRequest(key: string, options?: RangeOptions): string {
   return JSON.stringify({ key, ...options });
 }
 
@@ -179,42 +165,25 @@ export function transaction(
   return `{"compare":[${compares.join()}],"success":[${then.join()}],"failure":[${otherwise.join()}]}`;
 }
 
-/** A write of one row. */
+/** A write of one row, which must have the expected version, 0 for no row; by default any. The value is in base64. */
 export type RowWrite =
-  & {
-    /** The row's key. */
-    readonly key: string;
-    /** The version the row must have, 0 for no row; by default any. */
-    readonly expected?: number;
-  }
+  & { readonly key: string; readonly expected?: number }
   & ({ readonly kind: "put"; readonly value: string } | { readonly kind: "remove" });
 
-/** New rows, inserted all or none. */
+/** New rows, inserted all or none. The table must have the expected revision; by default any. */
 export interface Insertion {
-  /** Distinguishes it from a {@linkcode RowWrite}. */
   readonly kind: "insert";
-  /** The rows' keys. */
   readonly keys: readonly string[];
-  /** The rows' values, in base64. */
+  /** In base64. */
   readonly values: readonly string[];
-  /** The revision the table must have; by default any. */
   readonly expected?: number;
 }
 
-/** The result of a {@linkcode RowWrite}. */
+/** The result of a {@linkcode RowWrite}: whether it was done, and whether the row existed before. */
 export interface Outcome {
-  /** Whether the row was written or removed. */
   readonly done: boolean;
-  /** Whether the row existed before. */
   readonly existed: boolean;
 }
-
-/** The number of rows that fit a transaction beside its marker, with etcd's default limit. */
-export const MAX_WRITES: number = CLUSTER_TXN_OPERATIONS - 2;
-/** The same if every row may fail: the marker then needs a compare for each row. */
-export const MAX_UNSURE_WRITES: number = CLUSTER_TXN_OPERATIONS / 2 - 1;
-/** The number of new rows that fit a transaction if its marker exists, with etcd's default limit. */
-export const MAX_ROWS: number = CLUSTER_TXN_OPERATIONS - 1;
 
 /** Returns how many rows to try after this many were too many; `undefined` if fewer do not help. */
 export function fewerRows(rows: number): number | undefined {
@@ -229,7 +198,6 @@ export function isSure(write: RowWrite): boolean {
 
 /** What a batch checks and writes beside its rows. */
 export interface BatchContext {
-  /** The table's keys. */
   readonly keys: TableKeys;
   /** The key of the writer's marker. */
   readonly marker: string;
@@ -243,11 +211,10 @@ export interface BatchContext {
 
 /** Returns a transaction that a writer's marker guards. If it is not executed, its answer has the marker and `meta`. */
 export function guarded(
-  context: BatchContext,
+  { keys, marker, revision, base }: BatchContext,
   operations: readonly string[],
   compares: readonly string[] = [],
 ): string {
-  const { keys, marker, revision, base } = context;
   const guards = [writtenAt(marker, revision)];
   // A marker that exists proves that meta is unchanged.
   if (revision === 0) guards.push(`{"key":"${keys.meta}","target":"VALUE","value":"${encode(String(base))}"}`);
@@ -255,9 +222,9 @@ export function guarded(
 }
 
 /** Whether the guards held although the transaction was not executed, so that another of its compares failed. */
-export function guardsHold([marker, meta]: readonly OperationAnswer[], context: BatchContext): boolean {
-  const revision = Number(marker.response_range!.kvs?.[0].mod_revision ?? 0);
-  return revision === context.revision && decode(meta.response_range!.kvs?.[0].value) === String(context.base);
+export function guardsHold([marker, meta]: readonly OperationAnswer[], { revision, base }: BatchContext): boolean {
+  const written = Number(marker.response_range!.kvs?.[0].mod_revision ?? 0);
+  return written === revision && decode(meta.response_range!.kvs?.[0].value) === String(base);
 }
 
 /**
@@ -297,20 +264,18 @@ function revisionOf(version: number, base: number): number {
 }
 
 /** Returns the result of a write from its answer. */
-export function outcomeOf(write: RowWrite, answer: OperationAnswer): Outcome {
-  if (write.expected !== undefined) {
-    return { done: answer.response_txn?.succeeded === true, existed: write.expected !== 0 };
-  }
-  if (write.kind === "put") return { done: true, existed: answer.response_put?.prev_kv !== undefined };
+export function outcomeOf({ kind, expected }: RowWrite, answer: OperationAnswer): Outcome {
+  if (expected !== undefined) return { done: answer.response_txn?.succeeded === true, existed: expected !== 0 };
+  if (kind === "put") return { done: true, existed: answer.response_put?.prev_kv !== undefined };
   const removed = answer.response_delete_range?.deleted !== undefined;
   return { done: removed, existed: removed };
 }
 
 /** Returns the result of a write from its row before the transaction, which is what the compares saw. */
-export function outcomeAfter(write: RowWrite, before: KeyValue | undefined, base: number): Outcome {
+export function outcomeAfter({ kind, expected }: RowWrite, before: KeyValue | undefined, base: number): Outcome {
   const existed = before !== undefined;
-  if (write.expected === undefined) return { done: existed || write.kind === "put", existed };
-  return { done: Number(before?.mod_revision ?? 0) === revisionOf(write.expected, base), existed };
+  if (expected === undefined) return { done: existed || kind === "put", existed };
+  return { done: Number(before?.mod_revision ?? 0) === revisionOf(expected, base), existed };
 }
 
 /** Returns a transaction with new rows, none of which may exist. */

@@ -9,20 +9,27 @@
  */
 
 import { Buffer } from "node:buffer";
-import { setImmediate } from "node:timers";
 import { octetString } from "../bytes.ts";
-import { CLUSTER_TXN_OPERATIONS, MAX_WAITING_WRITES } from "../limits.ts";
 import { type Page, type Place, type Row, rowContent, type Snapshot, START, StoreError } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
+import { Batches } from "./batches.ts";
 import { clusterError, type EtcdCluster, numberOf } from "./etcd_cluster.ts";
 import { parseAnswer } from "./etcd_gateway.ts";
-import { decode, type KeyValue, latestMarker, range, transaction, type TxnAnswer } from "./etcd_messages.ts";
+import {
+  decode,
+  type KeyValue,
+  latestMarker,
+  MAX_OPERATIONS,
+  range,
+  transaction,
+  type TxnAnswer,
+} from "./etcd_messages.ts";
 
 /** Base64 that one transaction reads, estimated from the rows read before. */
 const MAX_READ_BYTES = 8 * 1024 * 1024;
 
 /** Rows in one transaction, beside `meta`. */
-const MAX_READS = CLUSTER_TXN_OPERATIONS - 1;
+const MAX_READS = MAX_OPERATIONS - 1;
 
 /** Bytes that are read of an answer with a page. Rows after that are requested again. */
 const MAX_PAGE_ANSWER_BYTES = 4 * 1024 * 1024;
@@ -48,67 +55,50 @@ const STEP_ROWS = 500;
 /** What separates two keys in an answer, and occurs nowhere else in it. */
 const BETWEEN_KEYS = '"},{"';
 
-interface Reader {
+interface WaitingRead extends PromiseWithResolvers<Row | undefined> {
   readonly name: string;
-  readonly done: (row: Row | undefined) => void;
-  readonly failed: (error: Error) => void;
 }
 
 /** Reads single rows, with one transaction after another. */
 export class BatchedReads {
   readonly #cluster: EtcdCluster;
-  #waiting: Reader[] = [];
-  #running = false;
+  readonly #batches: Batches<WaitingRead>;
   /** The size of the longest row read recently, in base64. */
   #longest = 1;
 
-  /** Creates reads of this cluster's table. */
   constructor(cluster: EtcdCluster) {
     this.#cluster = cluster;
+    this.#batches = new Batches("reads wait for the table's cluster", (waiting) => {
+      return waiting.splice(0, Math.min(MAX_READS, Math.max(1, Math.floor(MAX_READ_BYTES / this.#longest))));
+    }, (batch) => this.#read(batch));
   }
 
   /** Returns the row of this name, or `undefined`. */
   get(name: string): Promise<Row | undefined> {
-    return new Promise((done, failed) => {
-      if (this.#waiting.length >= MAX_WAITING_WRITES) {
-        const detail = `${MAX_WAITING_WRITES} reads wait for the table's cluster already: try again soon`;
-        return failed(new StoreError("unavailable", detail));
-      }
-      this.#waiting.push({ name, done, failed });
-      if (this.#running) return;
-      this.#running = true;
-      // Reads that arrive in the same turn of the event loop share a transaction.
-      setImmediate(() => this.#run());
-    });
+    const read = { name, ...Promise.withResolvers<Row | undefined>() };
+    this.#batches.add(read);
+    return read.promise;
   }
 
-  async #run(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const most = Math.min(MAX_READS, Math.max(1, Math.floor(MAX_READ_BYTES / this.#longest)));
-      await this.#read(this.#waiting.splice(0, most));
-    }
-    this.#running = false;
-  }
-
-  async #read(readers: readonly Reader[]): Promise<void> {
+  async #read(reads: readonly WaitingRead[]): Promise<void> {
     const { keys } = this.#cluster;
     try {
-      const ranges = readers.map(({ name }) => range(keys.row(name)));
+      const ranges = reads.map(({ name }) => range(keys.row(name)));
       const { responses } = await this.#cluster.transact(transaction([], [range(keys.meta), ...ranges]));
       const meta = responses![0].response_range!.kvs?.[0];
       // Without meta there are no rows either: the cluster has lost its data.
       const base = meta === undefined ? 0 : numberOf(meta.value!);
       let longest = 1;
-      readers.forEach(({ name, done }, i) => {
+      reads.forEach(({ name, resolve }, i) => {
         const found = responses![i + 1].response_range!.kvs?.[0];
         const { value, mod_revision } = found ?? {};
         longest = Math.max(longest, value?.length ?? 0);
-        done(found && { name, content: rowContent(name, decode(value)), version: base + Number(mod_revision) });
+        resolve(found && { name, content: rowContent(name, decode(value)), version: base + Number(mod_revision) });
       });
       this.#longest = Math.max(longest, Math.floor(this.#longest / 2));
     } catch (error) {
       const failure = clusterError(error);
-      for (const { failed } of readers) failed(failure);
+      for (const { reject } of reads) reject(failure);
     }
   }
 }

@@ -9,9 +9,7 @@
  * @module
  */
 
-import { setImmediate } from "node:timers";
-import { CLUSTER_TXN_OPERATIONS, MAX_WAITING_WRITES } from "../limits.ts";
-import { StoreError } from "../store.ts";
+import { Batches } from "./batches.ts";
 import { clusterError, type EtcdCluster } from "./etcd_cluster.ts";
 import { EtcdError } from "./etcd_gateway.ts";
 import {
@@ -26,6 +24,7 @@ import {
   isSure,
   type KeyValue,
   latestMarker,
+  MAX_OPERATIONS,
   MAX_ROWS,
   MAX_UNSURE_WRITES,
   MAX_WRITES,
@@ -57,17 +56,15 @@ const MAX_LOSSES = 3;
 /** Age at which the marker of a server that writes no more is removed. */
 const MARKER_MS = 7 * 24 * 60 * 60 * 1000;
 
-interface Waiting<W, R> {
-  readonly write: W;
-  readonly done: (result: R) => void;
-  readonly failed: (error: Error) => void;
-}
-
 /** The result of a row's write, and the version it gave. */
 export type WrittenOutcome = Outcome & { readonly version: number };
 
-type WaitingRow = Waiting<RowWrite, WrittenOutcome>;
-type WaitingInsertion = Waiting<Insertion, readonly number[] | undefined>;
+interface WaitingRow extends PromiseWithResolvers<WrittenOutcome> {
+  readonly write: RowWrite;
+}
+interface WaitingInsertion extends PromiseWithResolvers<readonly number[] | undefined> {
+  readonly write: Insertion;
+}
 type WaitingWrite = WaitingRow | WaitingInsertion;
 
 /** Whether a transaction was executed; `lost` if another program replaced the marker or the data. */
@@ -85,8 +82,7 @@ interface Sent {
 export class EtcdWriter {
   readonly #cluster: EtcdCluster;
   readonly #marker: string;
-  #waiting: WaitingWrite[] = [];
-  #running = false;
+  readonly #batches: Batches<WaitingWrite>;
   /** The number of the last transaction sent. */
   #number = 0;
   /** The revision of the marker's last write, as far as known; 0 before the first one. */
@@ -97,6 +93,11 @@ export class EtcdWriter {
   constructor(cluster: EtcdCluster) {
     this.#cluster = cluster;
     this.#marker = cluster.keys.marker(crypto.randomUUID());
+    this.#batches = new Batches(
+      "writes wait for the table's cluster",
+      (waiting) => this.#take(waiting),
+      (batch) => this.#do(batch),
+    );
   }
 
   /**
@@ -105,7 +106,9 @@ export class EtcdWriter {
    * @throws {StoreError} The message tells if the outcome is unknown.
    */
   write(write: RowWrite): Promise<WrittenOutcome> {
-    return new Promise((done, failed) => this.#add({ write, done, failed }));
+    const waiting = { write, ...Promise.withResolvers<WrittenOutcome>() };
+    this.#batches.add(waiting);
+    return waiting.promise;
   }
 
   /**
@@ -115,37 +118,22 @@ export class EtcdWriter {
    * @throws {StoreError} The message tells if the outcome is unknown.
    */
   insert(write: Insertion): Promise<readonly number[] | undefined> {
-    return new Promise((done, failed) => this.#add({ write, done, failed }));
-  }
-
-  #add(waiting: WaitingWrite): void {
-    if (this.#waiting.length >= MAX_WAITING_WRITES) {
-      const detail = `${MAX_WAITING_WRITES} writes wait for the table's cluster already: try again soon`;
-      throw new StoreError("unavailable", detail);
-    }
-    this.#waiting.push(waiting);
-    if (this.#running) return;
-    this.#running = true;
-    // Writes that arrive in the same turn of the event loop share a transaction.
-    setImmediate(() => this.#run());
-  }
-
-  async #run(): Promise<void> {
-    for (let batch; (batch = this.#take()).length > 0;) await this.#do(batch);
-    this.#running = false;
+    const waiting = { write, ...Promise.withResolvers<readonly number[] | undefined>() };
+    this.#batches.add(waiting);
+    return waiting.promise;
   }
 
   /** Takes the writes of the next transaction: one insertion, or rows. etcd accepts each key once in a transaction. */
-  #take(): readonly WaitingWrite[] {
-    if (this.#waiting.length > 0 && isInsertion(this.#waiting[0])) return this.#waiting.splice(0, 1);
+  #take(writes: WaitingWrite[]): readonly WaitingWrite[] {
+    if (isInsertion(writes[0])) return writes.splice(0, 1);
     const taken: WaitingRow[] = [];
     const left: WaitingWrite[] = [];
     const keys = new Set<string>();
     let bytes = 0;
     let anySure = false;
     let at = 0;
-    for (; at < Math.min(this.#waiting.length, MAX_CONSIDERED_WRITES); at++) {
-      const waiting = this.#waiting[at];
+    for (; at < Math.min(writes.length, MAX_CONSIDERED_WRITES); at++) {
+      const waiting = writes[at];
       if (isInsertion(waiting) || keys.has(waiting.write.key)) {
         left.push(waiting);
         // Writes of its rows follow it.
@@ -162,7 +150,7 @@ export class EtcdWriter {
       keys.add(write.key);
       taken.push(waiting);
     }
-    this.#waiting.splice(0, at, ...left);
+    writes.splice(0, at, ...left);
     return taken;
   }
 
@@ -175,11 +163,11 @@ export class EtcdWriter {
       const unknown = error instanceof EtcdError && error.maybeDone;
       if (error instanceof EtcdError && error.fault === "too-large" && !unknown && batch.length > 1) {
         this.#maxWrites = Math.ceil(batch.length / 2);
-        this.#waiting.unshift(...batch);
+        this.#batches.putBack(batch);
         return;
       }
       const failure = clusterError(error, unknown, isInsertion(first) ? first.write.keys.length : 1);
-      for (const { failed } of batch) failed(failure);
+      for (const { reject } of batch) reject(failure);
       if (unknown) await this.#settle();
     }
   }
@@ -189,33 +177,33 @@ export class EtcdWriter {
     const sent = await this.#send((context) => batchRequest(writes, context), wasMarked);
     const version = sent.base + sent.revision;
     if (sent.kind === "answered") {
-      batch.forEach(({ write, done }, i) => done({ ...outcomeOf(write, sent.answers[i + 1]), version }));
+      batch.forEach(({ write, resolve }, i) => resolve({ ...outcomeOf(write, sent.answers[i + 1]), version }));
       return;
     }
     const before = await whatWasDone(() => this.#readRows(writes.map(({ key }) => key), sent.revision - 1));
-    batch.forEach(({ write, done }, i) => done({ ...outcomeAfter(write, before[i], sent.base), version }));
+    batch.forEach(({ write, resolve }, i) => resolve({ ...outcomeAfter(write, before[i], sent.base), version }));
   }
 
-  async #insert({ write, done }: WaitingInsertion): Promise<void> {
+  async #insert({ write, resolve }: WaitingInsertion): Promise<void> {
     // With a marker, the transaction has room for one more row. But writing one changes the table's revision.
     if (this.#revision === 0 && write.expected === undefined) await besideRows(() => this.#fence());
     const sent = await this.#send((context) => insertionRequest(write, context), () => true);
-    if (sent.kind !== "refused") return done([]);
+    if (sent.kind !== "refused") return resolve([]);
     if (write.expected !== undefined) {
       const marker = latestMarker(this.#cluster.keys, sent.revision);
       const { responses } = await besideRows(() => this.#cluster.transact(transaction([], [marker])));
       const latest = Number(responses![0].response_range!.kvs?.[0].mod_revision ?? 0);
-      if (sent.base + latest > write.expected) return done(undefined);
+      if (sent.base + latest > write.expected) return resolve(undefined);
     }
     const rows = await besideRows(() => this.#readRows(write.keys, sent.revision));
-    done(write.keys.map((_, i) => i).filter((i) => rows[i] !== undefined));
+    resolve(write.keys.map((_, i) => i).filter((i) => rows[i] !== undefined));
   }
 
   /** Reads rows at a revision, without their values; `undefined` for those that do not exist. */
   async #readRows(keys: readonly string[], revision: number): Promise<(KeyValue | undefined)[]> {
     const rows: (KeyValue | undefined)[] = [];
-    for (let i = 0; i < keys.length; i += CLUSTER_TXN_OPERATIONS) {
-      const some = keys.slice(i, i + CLUSTER_TXN_OPERATIONS);
+    for (let i = 0; i < keys.length; i += MAX_OPERATIONS) {
+      const some = keys.slice(i, i + MAX_OPERATIONS);
       const ranges = some.map((key) => range(key, { revision, keys_only: true }));
       const { responses } = await this.#cluster.transact(transaction([], ranges));
       rows.push(...responses!.map(({ response_range }) => response_range!.kvs?.[0]));
@@ -278,21 +266,17 @@ export class EtcdWriter {
   async #settle(): Promise<void> {
     for (;;) {
       // No client waits for a cluster that may never come back.
-      if (this.#cluster.down !== undefined) this.#failAll(this.#cluster.down);
+      if (this.#cluster.down !== undefined) this.#batches.reject(this.#cluster.down);
       await this.#cluster.answers;
       if (this.#cluster.isClosed) return;
       try {
         await this.#fence();
         return;
       } catch (error) {
-        this.#failAll(clusterError(error));
+        this.#batches.reject(clusterError(error));
         if (this.#cluster.down === undefined) await this.#cluster.pause();
       }
     }
-  }
-
-  #failAll(error: Error): void {
-    for (const { failed } of this.#waiting.splice(0)) failed(error);
   }
 
   #nextContext(): BatchContext {

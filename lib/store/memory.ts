@@ -22,13 +22,14 @@ import {
 import { FAIR_TURNS } from "../turns.ts";
 import { Segment, SEGMENT_ROWS } from "./memory_segment.ts";
 import { Snapshots } from "./memory_snapshots.ts";
-import { NameIndex } from "./name_index.ts";
 
 /** Rows inserted at once; more are inserted in steps of this size, and yield to others in between. */
 const STEP_ROWS = 256;
 /** A segment with fewer rows is merged with a neighbour, if the two have at most {@linkcode MERGED_ROWS}. */
 const SPARSE_ROWS = SEGMENT_ROWS / 4;
 const MERGED_ROWS = SEGMENT_ROWS / 2;
+/** Maps of the index. A Map blocks while it doubles its size, so many small ones are used. */
+const SHARDS = 256;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -37,34 +38,28 @@ const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
 const NAME_BYTES = new Uint8Array(MAX_NAME_BYTES);
 
-/** Rows being inserted in steps, not yet visible. */
-interface Bulk {
-  /** The position of each row. Writes to these names wait. */
-  readonly names: NameIndex;
-  /** The names that are not free. From the first one on, no row is written. */
-  readonly taken: string[];
-  readonly segments: Segment[];
-  /** Resolves once the insertion has succeeded or failed. */
-  readonly done: PromiseWithResolvers<void>;
+/** Where a row is. */
+interface Found {
+  readonly segment: Segment;
+  readonly place: number;
 }
 
 /** The table in memory. */
 export class MemoryStore implements Store {
-  /** The position of each row: its segment's id times {@linkcode SEGMENT_ROWS}, plus its place in the segment. */
-  #index = new NameIndex();
-  /** Positions of rows that were inserted in steps and are being moved into the index. */
-  #recent: NameIndex | undefined;
-  #bulk: Bulk | undefined;
-  /** Resolves once the next insertion in steps may start. */
-  #bulksDone: Promise<void> = Promise.resolve();
-
-  /** The segments, in the order of their rows. */
-  #order: Segment[] = [];
-  readonly #byId: Segment[] = [];
-  readonly #freeIds: number[] = [];
+  /** The position of each row by its name: its segment's id times {@linkcode SEGMENT_ROWS}, plus its place there. */
+  readonly #index: readonly Map<string, number>[] = Array.from({ length: SHARDS }, () => new Map());
+  /** The segments by their ids, in the order of their rows. Those with rows that are being inserted are not among them. */
+  readonly #segments = new Map<number, Segment>();
+  /** The last of them, to which rows are appended. */
+  #last: Segment | undefined;
+  #lastId = 0;
   #size = 0;
   #revision: number;
   readonly #snapshots = new Snapshots();
+  /** Resolves once the rows that are being inserted in steps are in the table, or their names free. */
+  #inserting: Promise<void> = Promise.resolve();
+  /** Resolves once the next insertion in steps may start. */
+  #insertionsDone: Promise<void> = Promise.resolve();
 
   /**
    * Creates an empty table.
@@ -76,33 +71,28 @@ export class MemoryStore implements Store {
     this.#revision = revision;
   }
 
-  /** Implements {@linkcode Store.get}. */
   get(name: string): Row | undefined {
-    const position = this.#find(name);
-    if (position === undefined) return undefined;
-    const segment = this.#byId[idOf(position)];
-    const place = placeOf(position);
-    return { name, content: segment.content(place), version: segment.version(place) };
+    const found = this.#find(name);
+    if (found === undefined || found === "being inserted") return undefined;
+    return { name, content: found.segment.content(found.place), version: versionOf(found) };
   }
 
-  /** Implements {@linkcode Store.put}. */
   put(row: NewRow, expected?: number): Awaitable<Written | undefined> {
     const { name } = row;
-    if (this.#bulk?.names.get(name) !== undefined) return this.#bulk.done.promise.then(() => this.put(row, expected));
-    const position = this.#find(name);
-    if (expected !== undefined && expected !== this.#version(position)) return undefined;
+    const found = this.#find(name);
+    if (found === "being inserted") return this.#inserting.then(() => this.put(row, expected));
+    if (expected !== undefined && expected !== versionOf(found)) return undefined;
     const version = ++this.#revision;
-    if (position === undefined) return { row: { name, content: this.#append(row, version), version }, created: true };
-    const content = this.#writable(this.#byId[idOf(position)]).write(placeOf(position), row, version);
-    return { row: { name, content, version }, created: false };
+    const content = found === undefined
+      ? this.#append(row, version)
+      : this.#writable(found.segment).write(found.place, row, version);
+    return { row: { name, content, version }, created: found === undefined };
   }
 
-  /** Implements {@linkcode Store.insert}. */
   insert(rows: NewRows, expected?: number): Awaitable<readonly string[] | undefined> {
-    const bulk = this.#bulk;
     if (!("length" in rows) || rows.length > STEP_ROWS) return this.#insertInSteps(rows, expected);
-    if (bulk !== undefined && rows.some(({ name }) => bulk.names.get(name) !== undefined)) {
-      return bulk.done.promise.then(() => this.insert(rows, expected));
+    if (rows.some(({ name }) => this.#find(name) === "being inserted")) {
+      return this.#inserting.then(() => this.insert(rows, expected));
     }
     if (expected !== undefined && expected !== this.#revision) return undefined;
     const taken = rows.filter(({ name }) => this.#find(name) !== undefined).map(({ name }) => name);
@@ -110,25 +100,23 @@ export class MemoryStore implements Store {
     return taken;
   }
 
-  /** Implements {@linkcode Store.remove}. */
   remove(name: string, expected?: number): Awaitable<boolean> {
-    if (this.#bulk?.names.get(name) !== undefined) {
-      return this.#bulk.done.promise.then(() => this.remove(name, expected));
-    }
-    const position = this.#find(name);
-    if (position === undefined || expected !== undefined && expected !== this.#version(position)) return false;
-    if (!this.#index.delete(name)) this.#recent!.delete(name);
+    const found = this.#find(name);
+    if (found === "being inserted") return this.#inserting.then(() => this.remove(name, expected));
+    if (found === undefined || expected !== undefined && expected !== versionOf(found)) return false;
+    this.#shardOf(name).delete(name);
     this.#revision++;
     this.#size--;
-    const segment = this.#writable(this.#byId[idOf(position)]);
-    segment.remove(placeOf(position));
-    if (segment.live < SPARSE_ROWS) this.#mergeSparse(segment);
+    const segment = this.#writable(found.segment);
+    segment.remove(found.place);
+    // A neighbour is looked for only now and then, because that takes the longer the more segments there are.
+    if (segment.live < SPARSE_ROWS && (segment.live & segment.live - 1) === 0) this.#mergeSparse(segment);
     return true;
   }
 
-  /** Implements {@linkcode Store.snapshot}. */
   snapshot(ended?: () => void): Snapshot {
-    return this.#snapshots.take(this.#order.slice(), this.#size, this.#revision, ended);
+    const segments = [...this.#segments.values()];
+    return this.#snapshots.take({ segments, total: this.#size, revision: this.#revision }, ended);
   }
 
   /**
@@ -147,163 +135,150 @@ export class MemoryStore implements Store {
     };
   }
 
-  /** Implements {@linkcode Store.close}. */
   async close(): Promise<void> {
-    await this.#bulksDone;
+    await this.#insertionsDone;
   }
 
-  #find(name: string): number | undefined {
-    const position = this.#index.get(name);
-    return position !== undefined || this.#recent === undefined ? position : this.#recent.get(name);
+  #shardOf(name: string): Map<string, number> {
+    // FNV-1a of all characters.
+    let hash = 0x811c9dc5;
+    for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
+    return this.#index[(hash ^ hash >>> 16) & SHARDS - 1];
   }
 
-  #version(position: number | undefined): number {
-    return position === undefined ? ABSENT : this.#byId[idOf(position)].version(placeOf(position));
+  #find(name: string): Found | "being inserted" | undefined {
+    const position = this.#shardOf(name).get(name);
+    if (position === undefined) return undefined;
+    const segment = this.#segments.get(Math.floor(position / SEGMENT_ROWS));
+    return segment === undefined ? "being inserted" : { segment, place: position % SEGMENT_ROWS };
   }
 
-  /** Appends a new row. Returns its content. */
-  #append(row: NewRow, version: number): Uint8Array | string {
-    const segment = this.#lastWith(room(row), this.#order);
+  /**
+   * Appends a new row to the table, or to segments that are not yet part of it. Returns its content as stored or as
+   * passed.
+   */
+  #append(row: NewRow, version: number, staged?: Segment[]): Uint8Array | string {
+    const last = staged === undefined ? this.#last : staged.at(-1);
+    let segment: Segment;
+    if (last?.hasRoom(minLength(row))) segment = staged === undefined ? this.#writable(last) : last;
+    else {
+      segment = new Segment(++this.#lastId, this.#snapshots, last?.neededBytes);
+      if (staged === undefined) this.#segments.set(segment.id, this.#last = segment);
+      else staged.push(segment);
+    }
     const place = segment.rows;
     const content = segment.write(place, row, version);
-    this.#index.set(ownName(row.name), segment.id * SEGMENT_ROWS + place);
-    this.#size++;
+    // The names of many rows are not copied, because whoever reads the rows has them in a set, too.
+    const name = staged === undefined ? ownName(row.name) : row.name;
+    this.#shardOf(name).set(name, segment.id * SEGMENT_ROWS + place);
+    if (staged === undefined) this.#size++;
     return content;
   }
 
-  /** Returns the last segment if it has room for a row, else a new one after it. */
-  #lastWith(length: number, segments: Segment[]): Segment {
-    const last = segments.at(-1);
-    if (last?.hasRoom(length)) return segments === this.#order ? this.#writable(last) : last;
-    const segment = this.#newSegment(this.#freeIds.pop() ?? this.#byId.length, last?.neededBytes);
-    this.#byId[segment.id] = segment;
-    segment.index = segments.push(segment) - 1;
-    return segment;
-  }
-
-  #newSegment(id: number, bytes?: number): Segment {
-    return Segment.empty(id, this.#snapshots.newest, (since, bytes) => this.#snapshots.retire(since, bytes), bytes);
-  }
-
-  /** Returns the segment, or a copy if a snapshot uses it. */
+  /** Returns the segment, or a copy that replaces it if a snapshot uses it. */
   #writable(segment: Segment): Segment {
     if (segment.epoch >= this.#snapshots.newest) return segment;
-    const copy = segment.copy(this.#snapshots.newest);
-    this.#byId[copy.id] = this.#order[copy.index] = copy;
+    const copy = segment.copy();
+    this.#segments.set(copy.id, copy);
+    if (this.#last === segment) this.#last = copy;
     return copy;
   }
 
   /** Inserts many rows: in steps that nobody sees, then published at once. */
   async #insertInSteps(rows: NewRows, expected?: number): Promise<readonly string[] | undefined> {
-    const before = this.#bulksDone;
-    const bulk: Bulk = { names: new NameIndex(), taken: [], segments: [], done: Promise.withResolvers() };
-    let finished = () => {};
-    this.#bulksDone = new Promise((resolve) => finished = resolve);
+    const before = this.#insertionsDone;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#insertionsDone = promise;
     await before;
+    this.#inserting = promise;
+    let staged: Segment[] = [];
     try {
       if (expected !== undefined && expected !== this.#revision) return undefined;
-      this.#bulk = bulk;
       const first = this.#revision;
-      if ("length" in rows) await this.#stage(rows, bulk);
-      else for await (const part of rows) await this.#stage(part, bulk);
-      if (bulk.taken.length > 0) return bulk.taken;
-      if (expected !== undefined && this.#revision !== first + bulk.names.size) return undefined;
-      this.#publish(bulk);
-      return bulk.taken;
+      let count = 0;
+      const taken: string[] = [];
+      const stage = (part: readonly NewRow[]) => {
+        count += part.length;
+        return this.#stage(part, staged, taken);
+      };
+      if ("length" in rows) await stage(rows);
+      else for await (const part of rows) await stage(part);
+      if (taken.length > 0) return taken;
+      if (expected !== undefined && this.#revision !== first + count) return undefined;
+      for (const segment of staged) this.#segments.set(segment.id, this.#last = segment);
+      staged = [];
+      this.#size += count;
+      this.#revision++;
+      return taken;
     } finally {
-      this.#bulk = undefined;
-      bulk.done.resolve();
-      if (this.#recent !== undefined) this.#mergeRecent().then(finished);
-      else {
-        this.#freeIds.push(...bulk.segments.map(({ id }) => id));
-        finished();
-      }
+      this.#freeNames(staged).then(resolve);
     }
   }
 
-  /** Writes rows into new segments. */
-  async #stage(rows: readonly NewRow[], { names, taken, segments }: Bulk): Promise<void> {
+  /** Writes rows into new segments, and notes names that are taken. From the first of them on, no row is written. */
+  async #stage(rows: readonly NewRow[], staged: Segment[], taken: string[]): Promise<void> {
     // Their versions are reserved; other writes meanwhile get later ones.
     let version = this.#revision;
     this.#revision += rows.length;
     for (let i = 0; i < rows.length; i++) {
-      const row = rows[i];
-      if (this.#find(row.name) !== undefined) taken.push(row.name);
-      else if (taken.length === 0) {
-        const segment = this.#lastWith(room(row), segments);
-        const place = segment.rows;
-        segment.write(place, row, ++version);
-        // The name is not copied, because whoever reads the rows has it in a set, too.
-        names.set(row.name, segment.id * SEGMENT_ROWS + place);
-      }
+      if (this.#find(rows[i].name) !== undefined) taken.push(rows[i].name);
+      else if (taken.length === 0) this.#append(rows[i], ++version, staged);
       if (i % STEP_ROWS === STEP_ROWS - 1) await FAIR_TURNS.yieldIfBusy();
     }
   }
 
-  /** Publishes the rows. */
-  #publish({ names, segments }: Bulk): void {
-    for (const segment of segments) segment.index = this.#order.push(segment) - 1;
-    this.#size += names.size;
-    this.#revision++;
-    // The smaller index is merged into the larger one.
-    [this.#index, this.#recent] = names.size > this.#index.size ? [names, this.#index] : [this.#index, names];
-  }
-
-  /** Moves the names of rows that were inserted in steps into the index, in steps. */
-  async #mergeRecent(): Promise<void> {
-    const recent = this.#recent!;
-    let moved = 0;
-    for (const [name, position] of recent) {
-      this.#index.set(name, position);
-      recent.delete(name);
-      if (++moved % STEP_ROWS === 0) await FAIR_TURNS.yieldIfBusy();
+  /** Forgets rows that will not be part of the table. */
+  async #freeNames(staged: readonly Segment[]): Promise<void> {
+    for (const segment of staged) {
+      for (const place of segment.places()) {
+        const name = nameIn(segment.content(place));
+        this.#shardOf(name).delete(name);
+      }
+      await FAIR_TURNS.yieldIfBusy();
     }
-    this.#recent = undefined;
   }
 
   /** Merges a segment that has few rows with a neighbour. Its cost is amortized over the removals before it. */
   #mergeSparse(segment: Segment): void {
-    const { index } = segment;
-    if (segment.live === 0) return this.#replace(index, 1, []);
-    for (const first of [index - 1, index]) {
-      const pair = this.#order.slice(Math.max(0, first), first + 2);
-      if (pair.length < 2 || pair[0].live + pair[1].live > MERGED_ROWS) continue;
-      const merged = this.#newSegment(pair[0].id);
-      for (const { place, from } of pair.flatMap((from) => from.places().map((place) => ({ place, from })))) {
-        const position = merged.id * SEGMENT_ROWS + merged.rows;
+    if (segment.live === 0) return this.#retire(segment, undefined);
+    let before: Segment | undefined;
+    for (const each of this.#segments.values()) {
+      const arePair = before !== undefined && (each === segment || before === segment);
+      if (arePair && before!.live + each.live <= MERGED_ROWS) return this.#merge(before!, each);
+      if (before === segment) return;
+      before = each;
+    }
+  }
+
+  #merge(first: Segment, second: Segment): void {
+    const merged = new Segment(first.id, this.#snapshots);
+    for (const from of [first, second]) {
+      for (const place of from.places()) {
         const content = from.content(place);
-        merged.put(merged.rows, content, content.length, from.version(place));
         const name = nameIn(content);
-        if (this.#index.get(name) !== undefined) this.#index.set(name, position);
-        else this.#recent!.set(name, position);
+        this.#shardOf(name).set(name, merged.id * SEGMENT_ROWS + merged.rows);
+        merged.put(merged.rows, content, content.length, from.version(place));
       }
-      return this.#replace(first, 2, [merged]);
     }
+    this.#retire(second, merged);
+    first.retire();
+    this.#segments.set(merged.id, merged);
   }
 
-  /** Replaces some segments by others. */
-  #replace(index: number, count: number, segments: Segment[]): void {
-    const removed = this.#order.splice(index, count, ...segments);
-    const kept = segments.map(({ id }) => id);
-    for (const segment of removed) {
-      segment.retire();
-      if (!kept.includes(segment.id)) this.#freeIds.push(segment.id);
-    }
-    for (const segment of segments) this.#byId[segment.id] = segment;
-    for (let i = index; i < this.#order.length; i++) this.#order[i].index = i;
+  /** Removes a segment, whose rows are in another one. */
+  #retire(segment: Segment, by: Segment | undefined): void {
+    segment.retire();
+    this.#segments.delete(segment.id);
+    if (this.#last === segment) this.#last = by;
   }
 }
 
-function idOf(position: number): number {
-  return Math.floor(position / SEGMENT_ROWS);
-}
-
-function placeOf(position: number): number {
-  return position % SEGMENT_ROWS;
+function versionOf(found: Found | undefined): number {
+  return found === undefined ? ABSENT : found.segment.version(found.place);
 }
 
 /** Returns a lower bound of a row's length in bytes, without encoding text. */
-function room({ name, json, content }: NewRow): number {
+function minLength({ name, json, content }: NewRow): number {
   return content?.length ?? name.length + json.length;
 }
 

@@ -38,77 +38,70 @@ interface LargeRow {
   readonly epoch: number;
 }
 
+/** The snapshots that may use a segment. */
+export interface Readers {
+  /** The number of the newest open snapshot, or 0. */
+  readonly newest: number;
+  /** Receives memory that the table no longer uses, with the number of the snapshot after which it came. */
+  retire(epoch: number, bytes: number): void;
+}
+
 /** Some consecutive rows. A row of version 0 is a hole: it was removed. */
 export class Segment {
-  /** The segment's index among all segments. */
-  index = 0;
+  /** The newest snapshot when the segment was made: only later ones use it. */
+  readonly epoch: number;
   /** The number of rows and holes. */
   rows = 0;
   /** The number of rows. */
   live = 0;
   /** The contents of small rows, filled from the start. */
-  #bytes = new Uint8Array(0);
+  #bytes: Uint8Array;
   #bytesEpoch: number;
   #used = 0;
   #dead = 0;
   #large: Map<number, LargeRow> | undefined;
-  #offsets = new Uint32Array(0);
-  #lengths = new Uint32Array(0);
-  #versions = new Float64Array(0);
+  #offsets: Uint32Array;
+  #lengths: Uint32Array;
+  #versions: Float64Array;
 
   /**
-   * Creates a segment without room for rows.
+   * Creates an empty segment with room for this many bytes, or a copy.
    *
    * @param id The segment's number, which its copies keep.
-   * @param epoch The number of the newest open snapshot, or 0: later ones use the segment.
-   * @param retired Receives memory that the table no longer uses, with the epoch of its first use.
    */
-  private constructor(
-    readonly id: number,
-    readonly epoch: number,
-    private readonly retired: (epoch: number, bytes: number) => void,
-  ) {
-    this.#bytesEpoch = epoch;
-  }
-
-  /** Creates an empty segment. */
-  static empty(
-    id: number,
-    epoch: number,
-    retired: (epoch: number, bytes: number) => void = () => {},
-    bytes: number = SEGMENT_BYTES,
-  ): Segment {
-    const segment = new Segment(id, epoch, retired);
-    segment.#bytes = ownPages(bytes);
-    segment.#offsets = new Uint32Array(SEGMENT_ROWS);
-    segment.#lengths = new Uint32Array(SEGMENT_ROWS);
-    segment.#versions = new Float64Array(SEGMENT_ROWS);
-    return segment;
+  constructor(readonly id: number, private readonly readers: Readers, from: number | Segment = SEGMENT_BYTES) {
+    this.epoch = readers.newest;
+    if (typeof from === "number") {
+      this.#bytes = ownPages(from);
+      this.#bytesEpoch = this.epoch;
+      this.#offsets = new Uint32Array(SEGMENT_ROWS);
+      this.#lengths = new Uint32Array(SEGMENT_ROWS);
+      this.#versions = new Float64Array(SEGMENT_ROWS);
+      return;
+    }
+    this.rows = from.rows;
+    this.live = from.live;
+    this.#bytes = from.#bytes;
+    this.#bytesEpoch = from.#bytesEpoch;
+    this.#used = from.#used;
+    this.#dead = from.#dead;
+    this.#large = from.#large && new Map(from.#large);
+    this.#offsets = from.#offsets.slice();
+    this.#lengths = from.#lengths.slice();
+    this.#versions = from.#versions.slice();
   }
 
   /** Creates a copy that replaces this segment and may be changed; both share the bytes written so far. */
-  copy(epoch: number): Segment {
-    this.retired(this.epoch, INDEX_BYTES);
-    const copy = new Segment(this.id, epoch, this.retired);
-    copy.index = this.index;
-    copy.rows = this.rows;
-    copy.live = this.live;
-    copy.#bytes = this.#bytes;
-    copy.#bytesEpoch = this.#bytesEpoch;
-    copy.#used = this.#used;
-    copy.#dead = this.#dead;
-    copy.#large = this.#large && new Map(this.#large);
-    copy.#offsets = this.#offsets.slice();
-    copy.#lengths = this.#lengths.slice();
-    copy.#versions = this.#versions.slice();
-    return copy;
+  copy(): Segment {
+    this.readers.retire(this.epoch, INDEX_BYTES);
+    return new Segment(this.id, this.readers, this);
   }
 
   /** Ends the use of this segment, whose rows are in another one. */
   retire(): void {
-    this.retired(this.epoch, INDEX_BYTES);
-    this.retired(this.#bytesEpoch, this.#bytes.length);
-    for (const { bytes, epoch } of this.#large?.values() ?? []) this.retired(epoch, bytes.length);
+    this.readers.retire(this.epoch, INDEX_BYTES);
+    this.readers.retire(this.#bytesEpoch, this.#bytes.length);
+    for (const { bytes, epoch } of this.#large?.values() ?? []) this.readers.retire(epoch, bytes.length);
   }
 
   /** The bytes that a segment after this one needs, if it gets as many rows of the same length. */
@@ -139,10 +132,10 @@ export class Segment {
     return this.#bytes.subarray(offset, offset + length);
   }
 
-  /** Returns the places of the rows from one place to before another. */
-  places(from = 0, to: number = this.rows): number[] {
+  /** Returns the places of the rows. */
+  places(): number[] {
     const places: number[] = [];
-    for (let place = from; place < to; place++) if (this.#lengths[place] > 0) places.push(place);
+    for (let place = 0; place < this.rows; place++) if (this.#lengths[place] > 0) places.push(place);
     return places;
   }
 
@@ -158,7 +151,12 @@ export class Segment {
       // A run is copied whole, which is faster than row by row; then each row moves up to the one before it.
       const runEnd = this.#runEnd(place, to);
       let source = at;
-      members.set(this.#run(place, runEnd), at);
+      members.set(
+        this.#lengths[place] > LARGE_ROW_BYTES
+          ? this.content(place)
+          : this.#bytes.subarray(this.#offsets[place], this.#offsets[runEnd - 1] + this.#lengths[runEnd - 1]),
+        at,
+      );
       for (; place < runEnd; place++) {
         const length = this.#lengths[place];
         if (length === 0) continue;
@@ -180,12 +178,6 @@ export class Segment {
       end += this.#lengths[next];
     }
     return next;
-  }
-
-  /** Returns the contents of a run. */
-  #run(place: number, end: number): Uint8Array {
-    if (this.#lengths[place] > LARGE_ROW_BYTES) return this.content(place);
-    return this.#bytes.subarray(this.#offsets[place], this.#offsets[end - 1] + this.#lengths[end - 1]);
   }
 
   /** Writes a row at a place, an existing row's or the first free one. Returns its content as stored or as passed. */
@@ -230,7 +222,7 @@ export class Segment {
 
   #forget(place: number): void {
     if (this.#lengths[place] > LARGE_ROW_BYTES) {
-      this.retired(this.#large!.get(place)!.epoch, this.#lengths[place]);
+      this.readers.retire(this.#large!.get(place)!.epoch, this.#lengths[place]);
       this.#large!.delete(place);
     } else this.#dead += this.#lengths[place];
     this.#lengths[place] = 0;
@@ -248,7 +240,7 @@ export class Segment {
       this.#offsets[place] = used;
       used += size;
     }
-    this.retired(this.#bytesEpoch, this.#bytes.length);
+    this.readers.retire(this.#bytesEpoch, this.#bytes.length);
     this.#bytes = bytes;
     this.#bytesEpoch = this.epoch;
     this.#used = used;

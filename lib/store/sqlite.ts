@@ -9,33 +9,21 @@
  */
 
 import { setImmediate } from "node:timers";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { Batches } from "./batches.ts";
+import { isFailure, type PutResult, type Write, type WriteFailure, type WriteResult } from "./sqlite_batch.ts";
 import {
-  MAX_BATCH_CHARACTERS,
-  MAX_BATCH_WRITES,
-  MAX_WAITING_WRITES,
-  SNAPSHOT_GRACE_MS,
-  SQLITE_PIECE_ROWS,
-} from "../limits.ts";
-import {
-  bareRow,
-  charactersOf,
-  isFailure,
-  partsOf,
-  type PutResult,
-  type Write,
-  type WriteFailure,
-  type WriteResult,
-} from "./sqlite_batch.ts";
-import {
-  damageReport,
   IS_OBJECT,
+  leastVersion,
+  lockFile,
   openFile,
   openingError,
   type PreparedFile,
   prepareFile,
   prepareToRead,
   READ_STATE,
+  realPath,
   storeError,
   type TableState,
 } from "./sqlite_file.ts";
@@ -52,22 +40,28 @@ import {
   StoreError,
   type Written,
 } from "../store.ts";
-import { lockFile, realPath } from "./sqlite_lock.ts";
-import { leastVersion } from "./sqlite_others.ts";
-import { LogGuard } from "./sqlite_log_guard.ts";
-import { startThread, startWriter } from "./sqlite_thread.ts";
-import type { WriterReply, WriterRequest } from "./sqlite_writer.ts";
+import { WriterThread } from "./sqlite_thread.ts";
+import type { BatchReply, WriterMessage } from "./sqlite_writer.ts";
 
+/** Writes in one transaction; more wait for the next. */
+const MAX_BATCH_WRITES = 10_000;
+/** Characters of rows in one transaction, plus at most one write. */
+const MAX_BATCH_CHARACTERS = 16 * 1024 * 1024;
+/** Rows passed to the writing thread at a time; other clients are served in between. */
+const PIECE_ROWS = 500;
+/** How long snapshots may still be read that prevent the log from being truncated. */
+const SNAPSHOT_GRACE_MS = 5_000;
 /** The delay before the log is truncated again after a failure. */
-const LOG_MOMENT_MS = 50;
+const LOG_PAUSE_MS = 50;
 
-/** A write that waits for its transaction. */
-interface Waiting {
+/** Rows that are handed over part by part. */
+type Parts = Iterable<readonly NewRow[]> | AsyncIterable<readonly NewRow[]>;
+
+/** A write that waits for its transaction, or for its end. */
+interface WaitingWrite extends PromiseWithResolvers<WriteResult> {
   readonly write: Write;
-  /** The rows of an insertion that has a transaction of its own, because they are handed over part by part. */
-  readonly parts?: Iterable<readonly NewRow[]> | AsyncIterable<readonly NewRow[]>;
-  readonly done: (result: WriteResult) => void;
-  readonly failed: (error: Error) => void;
+  /** The rows of an insertion that has a transaction of its own. */
+  readonly parts?: Parts;
 }
 
 interface FoundRow {
@@ -79,50 +73,44 @@ interface FoundRow {
 /** The table in an SQLite file. */
 export class SqliteStore implements Store {
   readonly #file: string;
+  readonly #report: (line: string) => void;
   readonly #lock: Deno.FsFile | undefined;
   readonly #reader: DatabaseSync;
   readonly #readRow: StatementSync;
   readonly #readState: StatementSync;
   readonly #readAll: StatementSync;
   readonly #snapshots: SnapshotPool;
-  /** The writing thread; `undefined` if nothing is written. */
-  readonly #writer: Worker | undefined;
-  /** Whether the writing thread cannot even be closed any more. */
-  #writerLost = false;
+  #writer: WriterThread | undefined;
   /** The thread that looks for damage. */
-  #checker: Worker | undefined;
+  #checker: WriterThread | undefined;
   /**
    * The number of reads since the event loop's last turn. From the second on they share a transaction, which is four
    * times as fast.
    */
   #readsThisTurn = 0;
-  /** Writes for the next transaction. */
-  #waiting: Waiting[] = [];
-  /** Writes of the current transaction. */
-  #underWay: Waiting[] = [];
-  #sending = false;
+  readonly #writes: Batches<WaitingWrite> = new Batches(
+    "writes wait for the disk",
+    nextBatch,
+    (batch) => this.#perform(batch),
+  );
   /** Why no more writes are accepted. */
   #refusal: StoreError | undefined;
-  #allWritten: (() => void) | undefined;
-  readonly #log: LogGuard;
-  /** Resolves once the writer has reported whether the log could be truncated. */
-  #logCleared: ((isClear: boolean) => void) | undefined;
+  /** Resolves once the log was truncated and a snapshot may start; `undefined` if it may start now. */
+  #clearing: Promise<void> | undefined;
+  #isClosed = false;
   /** See {@linkcode leastVersion}. */
   #leastVersion = 0;
-  /** Resolves once the writer has inserted the last part. */
-  #partTaken: (() => void) | undefined;
-  readonly #report: (line: string) => void;
   /** Whether damage was found, and reported. */
   #isDamaged = false;
 
   private constructor(
     file: string,
     { name, damage, isChecked }: PreparedFile,
-    { lock, writer, report }: { lock?: Deno.FsFile; writer?: Worker; report: (line: string) => void },
+    { lock, report }: { lock?: Deno.FsFile; report: (line: string) => void },
   ) {
     this.#file = file;
     this.#lock = lock;
-    this.#writer = writer;
+    this.#report = report;
     this.#reader = openFile(name, true);
     this.#readRow = this.#reader.prepare(`SELECT json, version, ${IS_OBJECT} AS ok FROM rows WHERE name = ?`);
     this.#readState = this.#reader.prepare(READ_STATE);
@@ -130,27 +118,9 @@ export class SqliteStore implements Store {
       SELECT group_concat(json_quote(name) || ':' || json) AS members
       FROM (SELECT name, json FROM rows WHERE ${IS_OBJECT} ORDER BY position)`);
     this.#snapshots = new SnapshotPool(name, (error) => this.#failure(error), report);
-    this.#report = report;
     if (damage !== undefined) this.#onDamage(damage);
     else this.#leastVersion = leastVersion(this.#reader);
     if (!isChecked) this.#check(name);
-    this.#log = new LogGuard(this.#snapshots, {
-      clear: () => this.#clearLog(),
-      graceMs: SNAPSHOT_GRACE_MS,
-      moment: () => new Promise((resolve) => setTimeout(resolve, LOG_MOMENT_MS)),
-      now: () => performance.now(),
-    });
-    if (writer === undefined) {
-      this.#refusal ??= new StoreError("unavailable", "The table's file may only be read");
-      return;
-    }
-    writer.onmessage = ({ data }: MessageEvent<WriterReply>) => this.#onReply(data);
-    writer.onerror = (event) => {
-      event.preventDefault();
-      this.#end(
-        new StoreError("unavailable", `The thread that writes the table failed (${event.message}): restart the server`),
-      );
-    };
   }
 
   /**
@@ -166,24 +136,31 @@ export class SqliteStore implements Store {
     report: (line: string) => void = () => {},
     readOnly: boolean = false,
   ): Promise<SqliteStore> {
-    if (readOnly) return new SqliteStore(file, prepareToRead(file), { report });
+    if (readOnly) {
+      const store = new SqliteStore(file, prepareToRead(file), { report });
+      store.#refuse(new StoreError("unavailable", "The table's file may only be read"));
+      return store;
+    }
     // Two names of one file, for example through a symbolic link, must have the same lock.
     const path = await realPath(file);
     const lock = await lockFile(path);
+    let store: SqliteStore | undefined;
     try {
       const prepared = prepareFile(path);
-      if (prepared.damage !== undefined) return new SqliteStore(path, prepared, { lock, report });
-      const { writer, othersWrote } = await startWriter(path);
-      const store = new SqliteStore(path, prepared, { lock, writer, report });
-      if (othersWrote) store.#onOthers();
+      store = new SqliteStore(path, prepared, { lock, report });
+      if (prepared.damage === undefined) await store.#startWriter();
       return store;
     } catch (error) {
-      lock.close();
+      await (store ?? lock).close();
       throw openingError(error, path);
     }
   }
 
-  /** Implements {@linkcode Store.get}. */
+  async #startWriter(): Promise<void> {
+    this.#writer = new WriterThread((event) => this.#onEvent(event), (error) => this.#refuse(error));
+    if (await this.#writer.call("open", this.#file)) this.#onOthers();
+  }
+
   get(name: string): Row | undefined {
     const found = this.#read(() => this.#readRow.get(name)) as FoundRow | undefined;
     if (found === undefined) return undefined;
@@ -196,58 +173,45 @@ export class SqliteStore implements Store {
     return { name, content: rowContent(name, found.json), version: Math.max(found.version, this.#leastVersion) };
   }
 
-  /** Implements {@linkcode Store.put}. */
-  put({ name, json }: NewRow, expected?: number): Promise<Written | undefined> {
-    return this.#write({ kind: "put", name, json, expected: expected ?? null }, (result) => {
-      const put = result as PutResult;
-      if (put === null) return undefined;
-      return { row: { name, content: rowContent(name, json), version: put.version }, created: put.created };
-    });
+  async put({ name, json }: NewRow, expected?: number): Promise<Written | undefined> {
+    const put = await this.#write({ kind: "put", name, json, expected }) as PutResult;
+    return put && { row: { name, content: rowContent(name, json), version: put.version }, created: put.created };
   }
 
-  /** Implements {@linkcode Store.insert}. */
   insert(rows: NewRows, expected?: number): Promise<readonly string[] | undefined> {
-    const isSmall = "length" in rows && rows.length <= SQLITE_PIECE_ROWS;
-    const write = { kind: "insert", rows: isSmall ? rows.map(bareRow) : [], expected: expected ?? null } as const;
+    const isSmall = "length" in rows && rows.length <= PIECE_ROWS;
+    const write: Write = { kind: "insert", rows: isSmall ? rows.map(bareRow) : [], expected };
     const parts = isSmall ? undefined : "length" in rows ? partsOf(rows) : rows;
-    return this.#write(write, (result) => result === null ? undefined : result as readonly string[], parts);
+    return this.#write(write, parts) as Promise<readonly string[] | undefined>;
   }
 
-  /** Implements {@linkcode Store.remove}. */
   remove(name: string, expected?: number): Promise<boolean> {
-    return this.#write({ kind: "remove", name, expected: expected ?? null }, (result) => result as boolean);
+    return this.#write({ kind: "remove", name, expected }) as Promise<boolean>;
   }
 
-  /** Implements {@linkcode Store.snapshot}. */
   snapshot(ended?: () => void): Awaitable<Snapshot> {
     const state = this.#read(() => this.#readState.get()) as unknown as TableState;
     // A table that fits one page is read at once; only a larger one needs a transaction of its own.
     if (fitsOnePage(state.longest, state.total + 1)) return this.#smallSnapshot();
-    if (this.#log.clearing !== undefined) return this.#log.clearing.then(() => this.snapshot(ended));
+    if (this.#clearing !== undefined) return this.#clearing.then(() => this.snapshot(ended));
     return this.#snapshots.take(state.revision, ended);
   }
 
-  /** Implements {@linkcode Store.largestNumber}. */
   largestNumber(): Promise<number> {
     return largestNumber(this.#reader, (query) => this.#read(query));
   }
 
-  /** Implements {@linkcode Store.close}. */
   async close(): Promise<void> {
-    if (this.#waiting.length + this.#underWay.length > 0) await new Promise<void>((done) => this.#allWritten = done);
+    await this.#writes.running;
+    this.#isClosed = true;
     this.#refuse(new StoreError("unavailable", "The store is closed"));
-    this.#checker?.terminate();
+    this.#checker?.end();
     this.#endReads();
-    this.#log.stop();
     this.#snapshots.close();
     this.#reader.close();
-    if (this.#writer !== undefined && !this.#writerLost) {
-      await new Promise<void>((closed) => {
-        this.#writer!.onmessage = ({ data }: MessageEvent<WriterReply>) => data.kind === "closed" && closed();
-        this.#tell({ kind: "close" });
-      });
-    }
-    this.#writer?.terminate();
+    // A thread that has failed cannot even be closed.
+    await this.#writer?.call("close").catch(() => {});
+    this.#writer?.end();
     this.#lock?.close();
   }
 
@@ -259,29 +223,6 @@ export class SqliteStore implements Store {
     } catch (error) {
       throw this.#failure(error);
     }
-  }
-
-  /** Converts an error of SQLite. Damage is reported, and ends writing: it could spread. */
-  #failure(error: unknown): StoreError {
-    const failure = storeError(error);
-    if (failure.fault === "damaged") this.#onDamage(failure.message);
-    return failure;
-  }
-
-  #onDamage(damage: string): void {
-    if (this.#isDamaged) return;
-    this.#isDamaged = true;
-    this.#report(damageReport(this.#file, damage.replace("The table's file: ", "")));
-    this.#refuse(new StoreError("damaged", "The table's file is damaged: nothing is written to it any more"));
-  }
-
-  /** Looks for damage while the table is served. */
-  #check(name: string): void {
-    this.#checker = startThread({ kind: "check", file: name }, (reply) => {
-      this.#checker?.terminate();
-      this.#checker = undefined;
-      if (reply.kind === "checked" && reply.damage !== undefined) this.#onDamage(reply.damage);
-    });
   }
 
   /**
@@ -297,10 +238,7 @@ export class SqliteStore implements Store {
     // This is not the turn's first read, so it runs in a transaction: state and rows have the same revision.
     const [{ revision, total }, { members }] = this.#read(
       () => [this.#readState.get(), this.#readAll.get()],
-    ) as unknown as [
-      TableState,
-      { readonly members: string | null },
-    ];
+    ) as unknown as [TableState, { readonly members: string | null }];
     return {
       revision,
       total,
@@ -310,95 +248,29 @@ export class SqliteStore implements Store {
     };
   }
 
-  /** Queues a write; `use` converts its result. */
-  #write<T>(write: Write, use: (result: WriteResult) => T, parts?: Waiting["parts"]): Promise<T> {
-    if (this.#refusal) return Promise.reject(this.#refusal);
-    if (this.#waiting.length >= MAX_WAITING_WRITES) {
-      const detail = `${MAX_WAITING_WRITES} writes wait for the disk already: try again soon`;
-      return Promise.reject(new StoreError("unavailable", detail));
-    }
-    return new Promise((resolve, failed) => {
-      this.#waiting.push({ write, parts, done: (result) => resolve(use(result)), failed });
-      if (this.#underWay.length > 0 || this.#sending) return;
-      // All writes of one turn of the event loop share a batch.
-      this.#sending = true;
-      setImmediate(() => this.#send());
-    });
+  /** Converts an error of SQLite. Damage is reported, and ends writing: it could spread. */
+  #failure(error: unknown): StoreError {
+    const failure = storeError(error);
+    if (failure.fault === "damaged") this.#onDamage(failure.message);
+    return failure;
   }
 
-  /** Sends waiting writes to the writer, as many as one transaction may have. */
-  #send(): void {
-    this.#sending = false;
-    if (this.#refusal || this.#waiting.length === 0) return;
-    let count = 0;
-    for (let characters = 0; count < this.#waiting.length && count < MAX_BATCH_WRITES; count++) {
-      if (characters > MAX_BATCH_CHARACTERS || this.#waiting[count].parts !== undefined) break;
-      characters += charactersOf(this.#waiting[count].write);
-    }
-    this.#underWay = this.#waiting.splice(0, Math.max(1, count));
-    const [{ parts, write, failed }] = this.#underWay;
-    if (parts !== undefined) return void this.#handOver(parts, write.expected, failed);
-    this.#tell({ kind: "batch", writes: this.#underWay.map(({ write }) => write) });
+  #onDamage(damage: string): void {
+    if (this.#isDamaged) return;
+    this.#isDamaged = true;
+    const found = `${this.#file} is damaged (${damage.replace("The table's file: ", "")})`;
+    const rescue = "stop the server, then restore a backup or try: sqlite3 FILE .recover | sqlite3 NEW-FILE";
+    this.#report(`${found}: what can be read is served, and writes are refused; ${rescue}`);
+    this.#refuse(new StoreError("damaged", "The table's file is damaged: nothing is written to it any more"));
   }
 
-  #tell(request: WriterRequest): void {
-    this.#writer?.postMessage(request);
-  }
-
-  #onReply(reply: WriterReply): void {
-    switch (reply.kind) {
-      case "results":
-        if (reply.othersWrote) this.#onOthers();
-        this.#onResults(reply.results);
-        // The check reads at one revision, too, and cannot be ended.
-        if (reply.logIsFull && this.#checker === undefined) this.#log.start();
-        return;
-      case "taken":
-        return this.#partTaken?.();
-      case "log":
-        return this.#logCleared?.(reply.isClear);
-      case "room":
-        return this.#report(
-          `${this.#file}: ${
-            reply.isLow
-              ? "the disk is full: until it has room, only removals, smaller rows and what fits into the file are written"
-              : "the disk has room again"
-          }`,
-        );
-      case "lost": {
-        if (this.#writerLost) return;
-        this.#report(`${reply.reason} while it was open: no more is written; put it back, or restart the server`);
-        // A write in progress may be in a file that is never opened again.
-        return this.#end(new StoreError("unavailable", "The table's file was removed or replaced while it was open"));
-      }
-    }
-  }
-
-  /** Has rows inserted while they are read. */
-  async #handOver(
-    parts: NonNullable<Waiting["parts"]>,
-    expected: number | null,
-    failed: Waiting["failed"],
-  ): Promise<void> {
-    this.#tell({ kind: "begin", expected });
-    let commit = false;
-    try {
-      for await (const rows of parts) {
-        this.#tell({ kind: "rows", rows: rows.map(bareRow) });
-        await new Promise<void>((taken) => this.#partTaken = taken);
-        if (this.#writerLost) return;
-      }
-      commit = true;
-    } catch (error) {
-      failed(error as Error);
-    }
-    this.#tell({ kind: "end", commit });
-  }
-
-  #clearLog(): Promise<boolean> {
-    this.#endReads();
-    this.#tell({ kind: "clear-log" });
-    return new Promise((resolve) => this.#logCleared = resolve);
+  /** Looks for damage while the table is served. */
+  async #check(name: string): Promise<void> {
+    this.#checker = new WriterThread();
+    const damage = await this.#checker.call("check", name).catch(() => undefined);
+    this.#checker.end();
+    this.#checker = undefined;
+    if (damage !== undefined) this.#onDamage(damage);
   }
 
   /** Another program has written to the file. */
@@ -409,33 +281,117 @@ export class SqliteStore implements Store {
     this.#report(`${this.#file}: ${line}`);
   }
 
-  #onResults(results: readonly WriteResult[]): void {
+  #onEvent(event: WriterMessage): void {
+    if (event.kind === "room") {
+      const low = "is full: until it has room, only removals, smaller rows and what fits into the file are written";
+      this.#report(`${this.#file}: the disk ${event.isLow ? low : "has room again"}`);
+    } else if (event.kind === "lost") {
+      this.#report(`${event.reason} while it was open: no more is written; put it back, or restart the server`);
+      // A write in progress may be in a file that is never opened again.
+      this.#end(new StoreError("unavailable", "The table's file was removed or replaced while it was open"));
+    }
+  }
+
+  #write(write: Write, parts?: Parts): Promise<WriteResult> {
+    if (this.#refusal) return Promise.reject(this.#refusal);
+    const waiting = { write, parts, ...Promise.withResolvers<WriteResult>() };
+    this.#writes.add(waiting);
+    return waiting.promise;
+  }
+
+  /** Has writes performed in one transaction. */
+  async #perform(batch: readonly WaitingWrite[]): Promise<void> {
+    let reply: BatchReply;
+    try {
+      const [{ parts }] = batch;
+      const writes = batch.map(({ write }) => write);
+      reply = await (parts === undefined ? this.#writer!.call("batch", writes) : this.#handOver(batch[0], parts));
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+      return;
+    }
+    const { results, othersWrote, logIsFull } = reply;
     this.#endReads();
-    const written = this.#underWay;
-    this.#underWay = [];
+    if (othersWrote) this.#onOthers();
     const damage = results.find((result) => isFailure(result) && result.fault === "damaged");
     if (damage !== undefined) this.#onDamage((damage as WriteFailure).message);
-    this.#send();
-    written.forEach(({ done, failed }, i) => {
+    // The check reads at one revision, too, and cannot be ended.
+    if (logIsFull && this.#checker === undefined) this.#clearing ??= this.#shortenLog();
+    batch.forEach(({ resolve, reject }, i) => {
       const result = results[i];
-      if (isFailure(result)) failed(new StoreError(result.fault, result.message));
-      else done(result);
+      if (isFailure(result)) reject(new StoreError(result.fault, result.message));
+      else resolve(result);
     });
-    if (this.#underWay.length + this.#waiting.length === 0) this.#allWritten?.();
+  }
+
+  /** Has rows inserted while they are read. */
+  async #handOver({ write: { expected }, reject }: WaitingWrite, parts: Parts): Promise<BatchReply> {
+    const writer = this.#writer!;
+    writer.call("begin", expected).catch(() => {});
+    let commit = false;
+    try {
+      for await (const rows of parts) await writer.call("add", rows.map(bareRow));
+      commit = true;
+    } catch (error) {
+      reject(error);
+    }
+    return await writer.call("end", commit);
+  }
+
+  /**
+   * Truncates a log that is too long, because a snapshot that is read keeps all later writes there. Meanwhile no
+   * snapshot starts: ending only the slowest does not help while others overlap. Open ones have some time to finish;
+   * then they are ended, the slowest first.
+   */
+  async #shortenLog(): Promise<void> {
+    const end = performance.now() + SNAPSHOT_GRACE_MS;
+    while (!this.#isClosed && !await this.#clearLog()) {
+      if (performance.now() >= end && this.#snapshots.open > 0) this.#snapshots.endSlowest();
+      else await sleep(LOG_PAUSE_MS);
+    }
+    this.#clearing = undefined;
+  }
+
+  #clearLog(): Promise<boolean> {
+    this.#endReads();
+    // There is no log any more once the thread has ended.
+    return this.#writer!.call("clearLog").catch(() => true);
   }
 
   /** Stops accepting writes, and fails those that wait. */
   #refuse(error: StoreError): void {
     this.#refusal ??= error;
-    for (const { failed } of this.#waiting.splice(0)) failed(error);
+    this.#writes.reject(error);
   }
 
-  /** The writer has ended: fails the writes in progress, too. */
+  /** The thread is of no use any more: fails the writes in progress, too. */
   #end(error: StoreError): void {
-    this.#writerLost = true;
     this.#refuse(error);
-    for (const { failed } of this.#underWay.splice(0)) failed(error);
-    this.#partTaken?.();
-    this.#allWritten?.();
+    this.#writer?.end(error);
   }
+}
+
+/** Takes as many of the waiting writes as one transaction may have. */
+function nextBatch(waiting: WaitingWrite[]): readonly WaitingWrite[] {
+  let count = 0;
+  for (let characters = 0; count < waiting.length && count < MAX_BATCH_WRITES; count++) {
+    if (characters > MAX_BATCH_CHARACTERS || waiting[count].parts !== undefined) break;
+    characters += charactersOf(waiting[count].write);
+  }
+  return waiting.splice(0, Math.max(1, count));
+}
+
+/** Returns the row without its UTF-8 content, which is not needed and would be copied to the other thread. */
+function bareRow({ name, json }: NewRow): NewRow {
+  return { name, json };
+}
+
+/** Cuts rows into parts that are short enough to be passed to the writing thread at once. */
+function* partsOf(rows: readonly NewRow[]): Generator<readonly NewRow[]> {
+  for (let i = 0; i < rows.length; i += PIECE_ROWS) yield rows.slice(i, i + PIECE_ROWS);
+}
+
+function charactersOf(write: Write): number {
+  if (write.kind === "insert") return write.rows.reduce((sum, { name, json }) => sum + name.length + json.length, 0);
+  return write.kind === "put" ? write.name.length + write.json.length : write.name.length;
 }

@@ -1,86 +1,85 @@
 /**
- * Writes of the SQLite store, many in one transaction: the operations, their execution and their results.
+ * Writes to an SQLite file, many in one transaction, and what other programs wrote to it although they may only read it.
  *
- * Messages between the store and its writer consist of plain values, because they cross threads.
+ * What others changed is unknown. So the table's revision rises, its rows are counted again, and the version of every
+ * row is from then on at least that revision, so that no client takes an older row for the current one. The revision is
+ * in the table `written_by_others`, which only such a file has.
  *
  * @module
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { SQLITE_PIECE_ROWS } from "../limits.ts";
-import { inTransaction, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
-import { OtherWriters } from "./sqlite_others.ts";
+import { inTransaction, leastVersion, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
 import type { Room } from "./sqlite_reserve.ts";
 import type { NewRow, StoreFault } from "../store.ts";
 
-/** An operation: a row to put (an `expected` of `null` accepts any version), rows to insert, or a name to remove. */
+/** A write: of plain values, because it crosses threads. Without an expected version, any is accepted. */
 export type Write =
-  | { readonly kind: "put"; readonly name: string; readonly json: string; readonly expected: number | null }
-  | { readonly kind: "insert"; readonly rows: readonly NewRow[]; readonly expected: number | null }
-  | { readonly kind: "remove"; readonly name: string; readonly expected: number | null };
+  | { readonly kind: "put"; readonly name: string; readonly json: string; readonly expected?: number }
+  | { readonly kind: "insert"; readonly rows: readonly NewRow[]; readonly expected?: number }
+  | { readonly kind: "remove"; readonly name: string; readonly expected?: number };
 
-/** The result of a put: the row's new version, and whether it is new. `null` if the expectation was not met. */
-export type PutResult = { readonly version: number; readonly created: boolean } | null;
-/**
- * The result of an insertion: the names that are taken; with any, nothing was inserted. `null` if the table has another
- * revision.
- */
-export type InsertResult = readonly string[] | null;
-/** The result of a removal: whether there was a row. */
-export type RemoveResult = boolean;
+/** The row's new version, and whether it is new; `undefined` if the expectation was not met. */
+export type PutResult = { readonly version: number; readonly created: boolean } | undefined;
+/** The names that are taken: with any, nothing was inserted. `undefined` if the table has another revision. */
+export type InsertResult = readonly string[] | undefined;
+
 /** A write that failed. */
 export interface WriteFailure {
-  /** Why it failed. */
   readonly fault: StoreFault;
-  /** The reason, for people. */
   readonly message: string;
 }
 
-/** The result of an operation. Results have the order of the operations. */
-export type WriteResult = PutResult | InsertResult | RemoveResult | WriteFailure;
+/** The result of a write; of a removal, whether there was a row. */
+export type WriteResult = PutResult | InsertResult | boolean | WriteFailure;
 
-/** Whether a write failed. */
 export function isFailure(result: WriteResult): result is WriteFailure {
-  return typeof result === "object" && result !== null && "fault" in result;
+  return typeof result === "object" && "fault" in result;
 }
 
-/** Performs writes in the file. */
+/** Writes to the file through one connection. */
 export class BatchRunner {
   readonly #database: DatabaseSync;
+  readonly #room: Room | undefined;
   readonly #readState: StatementSync;
   readonly #writeState: StatementSync;
+  readonly #dataVersion: StatementSync;
+  readonly #count: StatementSync;
   readonly #find: StatementSync;
   readonly #update: StatementSync;
-  readonly #updateVersion: StatementSync;
   readonly #insert: StatementSync;
   readonly #delete: StatementSync;
-  readonly #deleteVersion: StatementSync;
-  /** The result so far of an insertion whose rows come part by part. */
-  #insertion: InsertResult | WriteFailure = null;
-  readonly #others: OtherWriters;
-  #correcting = false;
   #state: TableState = { revision: 0, total: 0, longest: 0 };
+  /** The result so far of an insertion whose rows come part by part. */
+  #insertion: string[] | WriteFailure | undefined;
+  /** See {@linkcode leastVersion}. */
+  #leastVersion: number;
+  /** The file's `data_version`, which other programs' writes change, in the last transaction that was committed. */
+  #seen: number | undefined;
+  /** The same in the current transaction. */
+  #current: number | undefined;
+  /** Whether the current transaction is the first after another program's write. */
+  #isCorrecting = false;
   #othersWrote = false;
-  readonly #room: Room | undefined;
 
   /**
-   * Prepares the statements on an open database, and corrects the table's state if it does not fit its rows.
+   * Prepares the statements, and corrects the table's state if it does not fit its rows.
    *
    * @param room The room on the disk.
    */
   constructor(database: DatabaseSync, room?: Room) {
     this.#database = database;
     this.#room = room;
-    this.#others = new OtherWriters(database);
+    this.#leastVersion = leastVersion(database);
     const prepare = (sql: string) => database.prepare(sql);
     this.#readState = prepare(READ_STATE);
     this.#writeState = prepare("UPDATE state SET revision = ?, total = ?, longest = ?");
-    this.#find = prepare("SELECT 1 FROM rows WHERE name = ?");
+    this.#dataVersion = prepare("PRAGMA data_version");
+    this.#count = prepare("SELECT count(*) AS total FROM rows");
+    this.#find = prepare("SELECT max(version, ?, 1) AS version FROM rows WHERE name = ?");
     this.#update = prepare("UPDATE rows SET json = ?, version = ? WHERE name = ?");
-    this.#updateVersion = prepare("UPDATE rows SET json = ?, version = ? WHERE name = ? AND max(version, ?) = ?");
     this.#insert = prepare("INSERT INTO rows (name, json, version) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING");
     this.#delete = prepare("DELETE FROM rows WHERE name = ?");
-    this.#deleteVersion = prepare("DELETE FROM rows WHERE name = ? AND max(version, ?) = ?");
     this.run([]);
   }
 
@@ -97,20 +96,14 @@ export class BatchRunner {
    */
   run(writes: readonly Write[]): WriteResult[] {
     try {
-      return this.#runAll(writes);
-    } finally {
-      this.#room?.settle();
-    }
-  }
-
-  #runAll(writes: readonly Write[]): WriteResult[] {
-    try {
       return this.#inOne(writes);
     } catch (error) {
-      const failure = this.#failure(error);
+      const failure = failureOf(error);
       // Another program's lock or a broken disk affects all writes: waiting for it once is enough.
       if (failure.fault !== "full") return writes.map(() => failure);
       return writes.map((write) => this.#onFullDisk(write, writes.length === 1 ? failure : this.#alone(write)));
+    } finally {
+      this.#room?.settle();
     }
   }
 
@@ -129,18 +122,27 @@ export class BatchRunner {
     try {
       return this.#inOne([write])[0];
     } catch (error) {
-      return this.#failure(error);
+      return failureOf(error);
     }
   }
 
+  #inOne(writes: readonly Write[]): WriteResult[] {
+    const results = inTransaction(this.#database, () => {
+      this.#begin();
+      const results = writes.map((write) => this.#write(write));
+      if (writes.length > 0 || this.#isCorrecting) this.#saveState();
+      return results;
+    });
+    this.#committed();
+    return results;
+  }
+
   /** Begins an insertion of rows that come part by part, in a transaction of its own. */
-  begin(expected: number | null): void {
+  begin(expected?: number): void {
     this.#step(() => {
       this.#database.exec("BEGIN IMMEDIATE");
-      const wasFull = this.#room?.begin();
-      this.#state = this.#readState.get() as unknown as TableState;
-      this.#correcting = this.#others.correct(this.#state, wasFull);
-      this.#insertion = expected !== null && expected !== this.#state.revision ? null : [];
+      this.#begin();
+      this.#insertion = expected !== undefined && expected !== this.#state.revision ? undefined : [];
     });
   }
 
@@ -149,10 +151,7 @@ export class BatchRunner {
     const taken = this.#insertion;
     if (!Array.isArray(taken)) return;
     this.#step(() => {
-      for (const { name, json } of rows) {
-        if (this.#insert.run(name, json, this.#state.revision + 1).changes === 0) taken.push(name);
-        else this.#added(name, json);
-      }
+      for (const { name, json } of rows) if (!this.#add(name, json)) taken.push(name);
     });
   }
 
@@ -161,10 +160,8 @@ export class BatchRunner {
     this.#step(() => {
       if (!commit || !Array.isArray(this.#insertion) || this.#insertion.length > 0) return;
       this.#saveState();
-      this.#room?.claim();
       this.#database.exec("COMMIT");
-      this.#others.committed();
-      this.#othersWrote ||= this.#correcting;
+      this.#committed();
     });
     if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
     this.#room?.settle();
@@ -175,29 +172,47 @@ export class BatchRunner {
     try {
       work();
     } catch (error) {
-      this.#insertion = this.#failure(error);
+      this.#insertion = failureOf(error);
     }
   }
 
-  #inOne(writes: readonly Write[]): WriteResult[] {
-    let othersWrote = false;
-    const results = inTransaction(this.#database, () => {
-      const wasFull = this.#room?.begin();
-      this.#state = this.#readState.get() as unknown as TableState;
-      othersWrote = this.#others.correct(this.#state, wasFull);
-      const results = writes.map((write) => this.#write(write));
-      if (writes.length > 0 || othersWrote) this.#saveState();
-      this.#room?.claim();
-      return results;
-    });
-    this.#others.committed();
-    this.#othersWrote ||= othersWrote;
-    return results;
+  /** Reads the table's state at the start of a transaction. */
+  #begin(): void {
+    const wasFull = this.#room?.begin();
+    this.#state = this.#readState.get() as unknown as TableState;
+    // After a full disk, SQLite may take the own failure for another's write.
+    if (wasFull) this.#seen = undefined;
+    this.#current = this.#dataVersion.get()!.data_version as number;
+    // Of a file that was just opened, only another number of rows tells of others' writes.
+    this.#isCorrecting = this.#seen === undefined
+      ? this.#count.get()!.total !== this.#state.total
+      : this.#current !== this.#seen;
+    if (this.#isCorrecting) this.#correct();
   }
 
-  #failure(error: unknown): WriteFailure {
-    const { fault, message } = storeError(error);
-    return { fault, message };
+  /** Corrects the table's state, because another program has written to the file. */
+  #correct(): void {
+    const { total, longest, revision } = this.#database.prepare(`
+      SELECT count(*) AS total, ifnull(max(version), 0) AS revision,
+        ifnull(max(octet_length(name) + octet_length(json)), 0) AS longest FROM rows`).get() as unknown as TableState;
+    this.#state.total = total;
+    this.#state.longest = Math.max(this.#state.longest, longest);
+    this.#state.revision = Math.max(this.#state.revision, revision, this.#leastVersion) + 1;
+    this.#database.exec(`
+      CREATE TABLE IF NOT EXISTS written_by_others (revision INTEGER NOT NULL) STRICT;
+      INSERT INTO written_by_others VALUES (${this.#state.revision})`);
+    this.#leastVersion = this.#state.revision;
+  }
+
+  #saveState(): void {
+    this.#writeState.run(this.#state.revision, this.#state.total, this.#state.longest);
+    this.#room?.claim();
+  }
+
+  /** What the transaction corrected need not be corrected again. */
+  #committed(): void {
+    this.#seen = this.#current;
+    this.#othersWrote ||= this.#isCorrecting;
   }
 
   #write(write: Write): WriteResult {
@@ -211,52 +226,43 @@ export class BatchRunner {
     }
   }
 
-  #put(name: string, json: string, expected: number | null): PutResult {
+  #put(name: string, json: string, expected?: number): PutResult {
+    if (expected !== undefined && expected !== this.#versionOf(name)) return undefined;
     const version = this.#state.revision + 1;
-    if (expected === null || expected > 0) {
-      const { changes } = expected === null
-        ? this.#update.run(json, version, name)
-        : this.#updateVersion.run(json, version, name, this.#others.leastVersion, expected);
-      if (changes === 1) {
-        this.#note(name, json);
-        return { version, created: false };
-      }
-      if (expected !== null) return null;
+    if (expected !== 0 && this.#update.run(json, version, name).changes === 1) {
+      this.#note(name, json);
+      return { version, created: false };
     }
-    if (this.#insert.run(name, json, version).changes === 0) return null;
-    this.#added(name, json);
+    this.#add(name, json);
     return { version, created: true };
   }
 
-  #insertAll(rows: readonly NewRow[], expected: number | null): InsertResult {
-    if (expected !== null && expected !== this.#state.revision) return null;
-    const taken = rows.filter(({ name }) => this.#find.get(name) !== undefined).map(({ name }) => name);
-    if (taken.length > 0) return taken;
-    for (const { name, json } of rows) {
-      this.#insert.run(name, json, this.#state.revision + 1);
-      this.#added(name, json);
-    }
+  #insertAll(rows: readonly NewRow[], expected?: number): InsertResult {
+    if (expected !== undefined && expected !== this.#state.revision) return undefined;
+    const taken = rows.filter(({ name }) => this.#versionOf(name) !== 0).map(({ name }) => name);
+    if (taken.length === 0) { for (const { name, json } of rows) this.#add(name, json); }
     return taken;
   }
 
-  #remove(name: string, expected: number | null): RemoveResult {
-    const { changes } = expected === null
-      ? this.#delete.run(name)
-      : this.#deleteVersion.run(name, this.#others.leastVersion, expected);
-    if (changes === 0) return false;
+  #remove(name: string, expected?: number): boolean {
+    if (expected !== undefined && expected !== this.#versionOf(name)) return false;
+    if (this.#delete.run(name).changes === 0) return false;
     this.#state.revision++;
     this.#state.total--;
     return true;
   }
 
-  #saveState(): void {
-    this.#writeState.run(this.#state.revision, this.#state.total, this.#state.longest);
+  /** The row's version, 0 if there is none. */
+  #versionOf(name: string): number {
+    return (this.#find.get(this.#leastVersion, name)?.version ?? 0) as number;
   }
 
-  /** Records that a new row was written. */
-  #added(name: string, json: string): void {
+  /** Writes a new row. Returns whether its name was free. */
+  #add(name: string, json: string): boolean {
+    if (this.#insert.run(name, json, this.#state.revision + 1).changes === 0) return false;
     this.#note(name, json);
     this.#state.total++;
+    return true;
   }
 
   /** Records that a row was written. */
@@ -266,18 +272,7 @@ export class BatchRunner {
   }
 }
 
-/** Returns the row without its UTF-8 content, which is not needed and would be copied to the other thread. */
-export function bareRow({ name, json }: NewRow): NewRow {
-  return { name, json };
-}
-
-/** Cuts rows into parts that are short enough to be passed to the writing thread at once. */
-export function* partsOf(rows: readonly NewRow[]): Generator<readonly NewRow[]> {
-  for (let i = 0; i < rows.length; i += SQLITE_PIECE_ROWS) yield rows.slice(i, i + SQLITE_PIECE_ROWS);
-}
-
-/** Returns the characters that a write has. */
-export function charactersOf(write: Write): number {
-  if (write.kind === "insert") return write.rows.reduce((sum, { name, json }) => sum + name.length + json.length, 0);
-  return write.kind === "put" ? write.name.length + write.json.length : write.name.length;
+function failureOf(error: unknown): WriteFailure {
+  const { fault, message } = storeError(error);
+  return { fault, message };
 }

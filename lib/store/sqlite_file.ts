@@ -1,9 +1,8 @@
 /**
- * The file of the SQLite store: its format, how it is opened, and its errors.
+ * The file of the SQLite store: its path and lock, its format, how it is opened, and its errors.
  *
  * The format is in `PRAGMA user_version`. In format 1, the table `rows` has the rows in the order of `position`, and
- * the one row of `state` has the properties of the whole table. Other programs may read the file at any time; what they
- * write all the same is noticed (`sqlite_others.ts`).
+ * the one row of `state` has the properties of the whole table. Other programs may read the file at any time.
  *
  * A new format is a new entry of {@linkcode MIGRATIONS}. Opening a file applies the entries it lacks, each in a
  * transaction that also sets `user_version`. A file of a newer format is refused.
@@ -11,10 +10,18 @@
  * @module
  */
 
+import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
-import { FILE_LOCK_WAIT_MS, MAX_CHECKED_FIRST_BYTES, MAX_KEPT_LOG_BYTES } from "../limits.ts";
+import { FILE_LOCK_WAIT_MS } from "../limits.ts";
 import { StoreError } from "../store.ts";
+
+/** The size to which the log (WAL) is truncated, in bytes. */
+const MAX_KEPT_LOG_BYTES = 16 * 1024 * 1024;
+/** The size of a file up to which it is checked for damage before it is served; a larger one while it is. */
+const MAX_CHECKED_FIRST_BYTES = 100 * 1024 * 1024;
+/** The maximum of symbolic links to follow. */
+const MAX_LINKS = 40;
 
 /** Identifies this program's SQLite files (`PRAGMA application_id`): "wire" in ASCII. */
 const APPLICATION_ID = 0x77697265;
@@ -59,6 +66,55 @@ export const IS_OBJECT = "CASE WHEN json_valid(json) THEN json_type(json) = 'obj
 
 /** The query for the {@linkcode TableState}. */
 export const READ_STATE = "SELECT revision, total, longest FROM state";
+
+/** The least version of all rows: the revision at which another program's write was noticed last. */
+export function leastVersion(database: DatabaseSync): number {
+  const sql = "SELECT 1 FROM sqlite_schema WHERE name = 'written_by_others'";
+  if (database.prepare(sql).get() === undefined) return 0;
+  return (database.prepare("SELECT max(revision) AS least FROM written_by_others").get()!.least ?? 0) as number;
+}
+
+/** Returns the canonical path of a file, which need not exist, with symbolic links resolved. */
+export async function realPath(file: string, links = 0): Promise<string> {
+  try {
+    const { isFile, nlink } = await Deno.stat(file);
+    if (isFile && nlink !== null && nlink > 1) {
+      throw new StoreError("unavailable", `${file} has ${nlink} names (hard links): two servers might use it unseen`);
+    }
+    return await Deno.realPath(file);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const folder = await Deno.realPath(dirname(file)).catch(() => dirname(file));
+    const path = join(folder, basename(file));
+    // A link may point to a file that does not exist yet.
+    const target = links < MAX_LINKS ? await Deno.readLink(path).catch(() => undefined) : undefined;
+    return target === undefined ? path : await realPath(resolve(folder, target), links + 1);
+  }
+}
+
+/**
+ * Locks a file beside the store's for as long as the store is open. The system releases the lock even after a crash.
+ *
+ * @throws {StoreError} If another server has locked it, or it cannot be locked.
+ */
+export async function lockFile(file: string): Promise<Deno.FsFile> {
+  let lock: Deno.FsFile | undefined;
+  try {
+    lock = await Deno.open(`${file}-lock`, { create: true, write: true });
+    // Some file systems cannot lock, and on Windows a folder can be opened, but not locked.
+    if (await lock.tryLock(true)) return lock;
+  } catch (error) {
+    lock?.close();
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    const what = lock === undefined ? "written" : "locked";
+    const reason = error instanceof Deno.errors.NotFound
+      ? "its folder does not exist"
+      : `${file}-lock cannot be ${what} (${(error as Error).message.replace(/: open '.*/s, "")})`;
+    throw new StoreError("unavailable", `${file} cannot be opened: ${reason}`);
+  }
+  lock.close();
+  throw new StoreError("unavailable", `${file} is in use by another server`);
+}
 
 /**
  * Opens the file for reading or writing. Commits are synced to disk, and readers do not wait for the writer (WAL).
@@ -211,22 +267,15 @@ export function damageOf(database: DatabaseSync): string | undefined {
   }
 }
 
-/** What to do about a damaged file, for the operator. */
-export function damageReport(file: string, damage: string): string {
-  const rescue = "stop the server, then restore a backup or try: sqlite3 FILE .recover | sqlite3 NEW-FILE";
-  return `${file} is damaged (${damage}): what can be read is served, and writes are refused; ${rescue}`;
-}
-
 /** Checks whether the open file and its log are still those at its path. */
 export class FileWatch {
   readonly #file: string;
-  readonly #identity: string;
+  readonly #identity: string | undefined;
   #logIdentity: string | undefined;
 
-  /** Watches an open file. */
   constructor(file: string) {
     this.#file = file;
-    this.#identity = identityOf(file) ?? "";
+    this.#identity = identityOf(file);
   }
 
   /** Returns what happened to the file, for people; `undefined` if nothing did. Must be called after a transaction. */

@@ -13,10 +13,13 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { RESERVE_BYTES, SMALL_RESERVE_BYTES } from "../limits.ts";
 import { StoreError } from "../store.ts";
 import { clearLog, isFull, reserveOf, sizeOf } from "./sqlite_file.ts";
 
+/** Room that is reserved, so that rows can be removed on a full disk. */
+const RESERVE_BYTES = 1024 * 1024;
+/** The same on a disk that has no room for more. */
+const SMALL_RESERVE_BYTES = 256 * 1024;
 /** Bytes that no file system compresses. */
 const FILLING = crypto.getRandomValues(new Uint8Array(64 * 1024));
 /** The limit of an SQLite file, in pages. */

@@ -7,20 +7,23 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import {
-  MAX_KEPT_READERS,
-  MAX_SNAPSHOTS,
-  SQLITE_PAGE_BYTES,
-  SQLITE_PAGE_ROWS,
-  SQLITE_SKIPPED_ROWS,
-} from "../limits.ts";
+import { MAX_SNAPSHOTS } from "../limits.ts";
 import { IS_OBJECT, openFile, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
 import { type Page, type Place, type Snapshot, START, StoreError } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 
+/** The most rows read at a time. */
+const PAGE_ROWS = 1000;
+/** Bytes of rows read at a time, plus at most one row. */
+const PAGE_BYTES = 256 * 1024;
+/** Rows skipped at a time. */
+const SKIPPED_ROWS = 50_000;
+/** Connections to the file kept for later snapshots. */
+const MAX_IDLE = 4;
+
 /** Whether this many rows fit one page, even if all are as long as the longest ever. */
 export function fitsOnePage(longest: number, rows: number): boolean {
-  return rows <= SQLITE_PAGE_ROWS && rows * longest <= SQLITE_PAGE_BYTES;
+  return rows <= PAGE_ROWS && rows * longest <= PAGE_BYTES;
 }
 
 interface JsonPage {
@@ -72,12 +75,12 @@ class ReadTransaction {
 
   /** Returns how many rows the page at the cursor has: fewer than usual if some of them are long. */
   #pageRows(cursor: number): number {
-    if (fitsOnePage(this.state.longest, SQLITE_PAGE_ROWS)) return SQLITE_PAGE_ROWS;
+    if (fitsOnePage(this.state.longest, PAGE_ROWS)) return PAGE_ROWS;
     let rows = 0;
     let bytes = 0;
-    for (const row of this.#readSizes.iterate(cursor, SQLITE_PAGE_ROWS)) {
+    for (const row of this.#readSizes.iterate(cursor, PAGE_ROWS)) {
       bytes += row.bytes as number;
-      if (rows > 0 && bytes > SQLITE_PAGE_BYTES) break;
+      if (rows > 0 && bytes > PAGE_BYTES) break;
       rows++;
     }
     return Math.max(1, rows);
@@ -98,7 +101,7 @@ class ReadTransaction {
     const end = Math.min(row, this.state.total);
     let cursor = START;
     for (let at = 0; at < end;) {
-      const step = Math.min(end - at, SQLITE_SKIPPED_ROWS);
+      const step = Math.min(end - at, SKIPPED_ROWS);
       cursor = this.#skipRows.get(cursor, step - 1)!.position as number;
       at += step;
       await FAIR_TURNS.yieldIfBusy();
@@ -198,7 +201,7 @@ export class SnapshotPool {
   #release(transaction: ReadTransaction): void {
     transaction.end();
     transaction.readers.clear();
-    if (this.#idle.length < MAX_KEPT_READERS) this.#idle.push(transaction);
+    if (this.#idle.length < MAX_IDLE) this.#idle.push(transaction);
     else transaction.close();
   }
 

@@ -1,35 +1,66 @@
 /**
- * Starts the threads beside the server that write an SQLite file, or look for damage in it.
+ * A thread beside the server that writes an SQLite file, or looks for damage in it.
  *
  * @module
  */
 
 import { StoreError } from "../store.ts";
-import type { WriterReply, WriterRequest } from "./sqlite_writer.ts";
+import type { WriterCall, WriterCalls, WriterMessage } from "./sqlite_writer.ts";
 
-/**
- * Starts the writing thread.
- *
- * @throws {StoreError} If it cannot start, or cannot open the file.
- */
-export async function startWriter(file: string): Promise<{ writer: Worker; othersWrote: boolean }> {
-  return await new Promise((started, failed) => {
-    const writer = startThread({ kind: "open", file }, (reply) => {
-      if (reply.kind === "ready") return started({ writer, othersWrote: reply.othersWrote });
-      writer.terminate();
-      if (reply.kind === "failed") failed(new StoreError("unavailable", reply.message));
-    });
-  });
-}
+/** Calls the thread. It loads its modules itself, which needs read permission. */
+export class WriterThread {
+  readonly #worker = new Worker(new URL("./sqlite_writer.ts", import.meta.url), { type: "module" });
+  /** The calls without a result, in order. */
+  #calls: PromiseWithResolvers<unknown>[] = [];
+  #isStarted = false;
+  #ended: StoreError | undefined;
 
-/** Starts a thread beside this one. It loads its modules itself, which needs read permission. */
-export function startThread(request: WriterRequest, replied: (reply: WriterReply) => void): Worker {
-  const thread = new Worker(new URL("./sqlite_writer.ts", import.meta.url), { type: "module" });
-  thread.onmessage = ({ data }: MessageEvent<WriterReply>) => replied(data);
-  thread.onerror = (event) => {
-    event.preventDefault();
-    replied({ kind: "failed", message: `The thread beside the server cannot start: ${event.message}` });
-  };
-  thread.postMessage(request);
-  return thread;
+  /**
+   * Starts the thread.
+   *
+   * @param told Receives messages that are no results.
+   * @param failed Called if the thread fails, with the error that its calls get.
+   */
+  constructor(told?: (event: WriterMessage) => void, failed?: (error: StoreError) => void) {
+    this.#worker.onmessage = ({ data }: MessageEvent<WriterMessage>) => {
+      this.#isStarted = true;
+      if (data.kind === "result") this.#calls.shift()!.resolve(data.result);
+      else if (data.kind === "failed") this.#calls.shift()!.reject(new StoreError("unavailable", data.message));
+      else told?.(data);
+    };
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      const error = new StoreError(
+        "unavailable",
+        this.#isStarted
+          ? `The thread that writes the table failed (${event.message}): restart the server`
+          : `The thread beside the server cannot start: ${event.message}`,
+      );
+      failed?.(error);
+      this.end(error);
+    };
+  }
+
+  /**
+   * Calls a method of the thread.
+   *
+   * @throws {StoreError} If the file cannot be opened, or the thread has ended.
+   */
+  call<K extends keyof WriterCalls>(
+    method: K,
+    ...args: Parameters<WriterCalls[K]>
+  ): Promise<ReturnType<WriterCalls[K]>> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    const call = Promise.withResolvers<unknown>();
+    this.#calls.push(call);
+    this.#worker.postMessage({ method, args } satisfies WriterCall);
+    return call.promise as Promise<ReturnType<WriterCalls[K]>>;
+  }
+
+  /** Ends the thread, and fails the calls without a result. */
+  end(error: StoreError = new StoreError("unavailable", "The thread has ended")): void {
+    this.#ended ??= error;
+    this.#worker.terminate();
+    for (const { reject } of this.#calls.splice(0)) reject(error);
+  }
 }

@@ -1,111 +1,121 @@
 /**
  * The thread that writes to the SQLite store. Syncing a commit to disk takes time, which must not delay other requests.
  *
+ * The store calls the methods of {@linkcode WriterCalls} by messages; the results come in the order of the calls.
+ *
  * @module
  */
 
-import { FILE_CHECK_MS, MAX_LOG_BYTES } from "../limits.ts";
 import type { NewRow } from "../store.ts";
 import { BatchRunner, type Write, type WriteResult } from "./sqlite_batch.ts";
-import { Room } from "./sqlite_reserve.ts";
 import { clearLog, damageOf, FileWatch, leaveLog, openFile, openingError } from "./sqlite_file.ts";
+import { Room } from "./sqlite_reserve.ts";
 
-/** Messages to the thread; `open` is the first, `close` the last. */
-export type WriterRequest =
-  | { readonly kind: "open"; readonly file: string }
-  /** Instead of opening the file to write: looks for damage in it, and reports it. */
-  | { readonly kind: "check"; readonly file: string }
+/** The size of the log beyond which no snapshot starts until it is truncated, in bytes. */
+const MAX_LOG_BYTES = 64 * 1024 * 1024;
+/** The interval between checks that the file is still the open one, while nothing is written. */
+const FILE_CHECK_MS = 1_000;
+
+/** What the store calls: `open` first and `close` last, or `check` alone. */
+export interface WriterCalls {
+  /** Looks for damage in a file. */
+  check(file: string): string | undefined;
+  /** Opens a file to write to it. Returns whether another program has written to it. */
+  open(file: string): boolean;
+  batch(writes: readonly Write[]): BatchReply;
   /** Begins an insertion in a transaction of its own; nothing but its rows and its end follow. */
-  | { readonly kind: "begin"; readonly expected: number | null }
-  | { readonly kind: "rows"; readonly rows: readonly NewRow[] }
-  | { readonly kind: "end"; readonly commit: boolean }
-  | { readonly kind: "batch"; readonly writes: readonly Write[] }
-  | { readonly kind: "clear-log" }
-  | { readonly kind: "close" };
+  begin(expected?: number): void;
+  add(rows: readonly NewRow[]): void;
+  end(commit: boolean): BatchReply;
+  /** Truncates the log. Returns whether that was possible. */
+  clearLog(): boolean;
+  close(): void;
+}
 
-/** Messages from the thread. */
-export type WriterReply =
-  /** The file is open. Both tell whether another program has written to it. */
-  | { readonly kind: "ready"; readonly othersWrote: boolean }
+/** The results of a batch in order. */
+export interface BatchReply {
+  readonly results: readonly WriteResult[];
+  /** Whether the log is too long and cannot be truncated now. */
+  readonly logIsFull: boolean;
+  readonly othersWrote: boolean;
+}
+
+/** A message to the thread: a call. */
+export interface WriterCall {
+  readonly method: keyof WriterCalls;
+  readonly args: readonly unknown[];
+}
+
+/** A message from the thread: the result of a call, why it failed, or something that the store has to know. */
+export type WriterMessage =
+  | { readonly kind: "result"; readonly result: unknown }
   | { readonly kind: "failed"; readonly message: string }
-  | { readonly kind: "checked"; readonly damage: string | undefined }
-  /** The results of a batch in order, and whether the log is too long and cannot be truncated now. */
-  | {
-    readonly kind: "results";
-    readonly results: readonly WriteResult[];
-    readonly logIsFull: boolean;
-    readonly othersWrote: boolean;
-  }
-  /** The rows were inserted, or will not be. */
-  | { readonly kind: "taken" }
-  | { readonly kind: "log"; readonly isClear: boolean }
   /** Whether the disk is full, if that has changed. */
   | { readonly kind: "room"; readonly isLow: boolean }
   /** The file is no longer the one at its path: later writes are lost. */
-  | { readonly kind: "lost"; readonly reason: string }
-  | { readonly kind: "closed" };
+  | { readonly kind: "lost"; readonly reason: string };
 
 const scope = self as unknown as {
-  onmessage: (event: MessageEvent<WriterRequest>) => void;
-  postMessage(message: WriterReply): void;
+  onmessage: (event: MessageEvent<WriterCall>) => void;
+  postMessage(message: WriterMessage): void;
 };
 
-scope.onmessage = ({ data: request }) => {
-  if (request.kind !== "open" && request.kind !== "check") return;
+let calls: Partial<WriterCalls> = {
+  check(file) {
+    using database = openFile(file, true);
+    return damageOf(database);
+  },
+  open(file) {
+    const database = openFile(file);
+    const room = new Room(database, file);
+    const runner = new BatchRunner(database, room);
+    calls = writerOf(database, { room, runner, watch: new FileWatch(file) });
+    return runner.takeOthersWrote();
+  },
+};
+
+scope.onmessage = ({ data: { method, args } }) => {
   try {
-    if (request.kind === "check") {
-      using database = openFile(request.file, true);
-      return scope.postMessage({ kind: "checked", damage: damageOf(database) });
-    }
-    scope.postMessage({ kind: "ready", othersWrote: serve(request.file) });
+    const call = calls[method] as (...args: readonly unknown[]) => unknown;
+    scope.postMessage({ kind: "result", result: call(...args) });
   } catch (error) {
-    scope.postMessage({ kind: "failed", message: openingError(error, request.file).message });
+    if (method !== "open" && method !== "check") throw error;
+    scope.postMessage({ kind: "failed", message: openingError(error, String(args[0])).message });
   }
 };
 
-/** Opens the file, and writes to it from then on. Returns whether another program has written to it. */
-function serve(file: string): boolean {
-  const database = openFile(file);
-  const room = new Room(database, file);
-  const runner = new BatchRunner(database, room);
-  const watch = new FileWatch(file);
+/** Returns the calls that write to an open file. */
+function writerOf(
+  database: ReturnType<typeof openFile>,
+  { room, runner, watch }: { readonly room: Room; readonly runner: BatchRunner; readonly watch: FileWatch },
+): Partial<WriterCalls> {
   let wasLow = false;
   const check = () => {
     const reason = watch.change();
     if (reason !== undefined) scope.postMessage({ kind: "lost", reason });
     if (room.isLow !== wasLow) scope.postMessage({ kind: "room", isLow: wasLow = room.isLow });
-    return reason;
   };
   const timer = setInterval(() => {
     if (room.isLow) room.settle();
     check();
   }, FILE_CHECK_MS);
   const reply = (results: readonly WriteResult[]) => {
-    // A write into a file that is never opened again has failed.
-    if (check() !== undefined) return;
+    // A write into a file that is never opened again has failed: the store knows before it sees the results.
+    check();
     const logIsFull = watch.logBytes() > (room.isLow ? 0 : MAX_LOG_BYTES) && !clearLog(database);
-    scope.postMessage({ kind: "results", results, logIsFull, othersWrote: runner.takeOthersWrote() });
+    return { results, logIsFull, othersWrote: runner.takeOthersWrote() };
   };
-  scope.onmessage = ({ data: request }) => {
-    switch (request.kind) {
-      case "begin":
-        return runner.begin(request.expected);
-      case "rows":
-        runner.add(request.rows);
-        return scope.postMessage({ kind: "taken" });
-      case "end":
-        return reply([runner.end(request.commit)]);
-      case "batch":
-        return reply(runner.run(request.writes));
-      case "clear-log":
-        return scope.postMessage({ kind: "log", isClear: clearLog(database) ?? false });
-      case "close":
-        clearInterval(timer);
-        room.close();
-        leaveLog(database);
-        database.close();
-        return scope.postMessage({ kind: "closed" });
-    }
+  return {
+    batch: (writes) => reply(runner.run(writes)),
+    begin: (expected) => runner.begin(expected),
+    add: (rows) => runner.add(rows),
+    end: (commit) => reply([runner.end(commit)]),
+    clearLog: () => clearLog(database) ?? false,
+    close() {
+      clearInterval(timer);
+      room.close();
+      leaveLog(database);
+      database.close();
+    },
   };
-  return runner.takeOthersWrote();
 }

@@ -32,7 +32,7 @@ function open(): Opened {
   };
 }
 
-const put = (name: string, json = "{}", expected: number | null = null): Write => ({
+const put = (name: string, json = "{}", expected?: number): Write => ({
   kind: "put",
   name,
   json,
@@ -52,20 +52,20 @@ Deno.test("a batch answers each write, and keeps the table's state", () => {
     put("d", "{}", 5),
     { kind: "remove", name: "b", expected: 99 },
     { kind: "remove", name: "b", expected: 12 },
-    { kind: "remove", name: "b", expected: null },
-    { kind: "insert", rows: [{ name: "e", json: "{}" }, { name: "f", json: "{}" }], expected: null },
-    { kind: "insert", rows: [{ name: "g", json: "{}" }, { name: "a", json: "{}" }], expected: null },
+    { kind: "remove", name: "b" },
+    { kind: "insert", rows: [{ name: "e", json: "{}" }, { name: "f", json: "{}" }] },
+    { kind: "insert", rows: [{ name: "g", json: "{}" }, { name: "a", json: "{}" }] },
   ]);
   const [created, replaced] = [true, false].map((created) => (version: number) => ({ version, created }));
   assert.deepEqual(results, [
     created(11),
     created(12),
     replaced(13),
-    null,
+    undefined,
     replaced(14),
     created(15),
-    null,
-    null,
+    undefined,
+    undefined,
     false,
     true,
     false,
@@ -89,8 +89,8 @@ Deno.test("on a full disk only writes that need room fail, and none is lost or i
   const results = opened.runner.run([
     put("small", '{"a":2}'),
     put("large", large),
-    { kind: "insert", rows: [{ name: "first", json: "{}" }, { name: "second", json: large }], expected: null },
-    { kind: "remove", name: "nobody", expected: null },
+    { kind: "insert", rows: [{ name: "first", json: "{}" }, { name: "second", json: large }] },
+    { kind: "remove", name: "nobody" },
   ]);
   assert.deepEqual(results[0], { version: 12, created: false });
   for (const result of results.slice(1, 3)) {
@@ -123,7 +123,7 @@ Deno.test("a broken table is unavailable", () => {
 Deno.test("rows that come part by part are inserted together, or none of them", () => {
   using opened = open();
   const rows = (from: number) => [0, 1].map((i) => ({ name: `n${from + i}`, json: "{}" }));
-  const insert = (parts: number[], commit = true, expected: number | null = null) => {
+  const insert = (parts: number[], commit = true, expected?: number) => {
     opened.runner.begin(expected);
     for (const from of parts) opened.runner.add(rows(from));
     return opened.runner.end(commit);
@@ -133,7 +133,7 @@ Deno.test("rows that come part by part are inserted together, or none of them", 
   assert.deepEqual(opened.contents(), all);
   assert.deepEqual(insert([10, 3, 20, 1]), ["n3", "n1", "n2"]);
   assert.deepEqual(insert([10, 12], false), []);
-  assert.equal(insert([10], true, 13), null);
+  assert.equal(insert([10], true, 13), undefined);
   assert.deepEqual(opened.contents(), all);
   assert.deepEqual(insert([10], true, 14), []);
   assert.deepEqual(insert([]), []);
@@ -145,7 +145,7 @@ Deno.test("an insertion part by part that fails leaves nothing, and the next wri
   opened.database.exec(
     "CREATE TRIGGER t BEFORE INSERT ON rows WHEN NEW.name = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END",
   );
-  opened.runner.begin(null);
+  opened.runner.begin();
   opened.runner.add([{ name: "a", json: "{}" }, { name: "bad", json: "{}" }]);
   opened.runner.add([{ name: "b", json: "{}" }]);
   const result = opened.runner.end(true);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { SqliteStore } from "../../lib/store/sqlite.ts";
-import { inTransaction, openFile, prepareFile } from "../../lib/store/sqlite_file.ts";
-import { leastVersion, OtherWriters } from "../../lib/store/sqlite_others.ts";
+import { BatchRunner, isFailure } from "../../lib/store/sqlite_batch.ts";
+import { leastVersion, openFile, prepareFile, READ_STATE } from "../../lib/store/sqlite_file.ts";
 import { TempFolder } from "../support.ts";
 import { readJson } from "./contract.ts";
 
@@ -124,23 +124,21 @@ Deno.test("what a failed transaction would have corrected is corrected in the ne
   const file = folder.file();
   prepareFile(file);
   using database = openFile(file);
-  const others = new OtherWriters(database);
-  const state = () => ({ revision: 5, total: 0, longest: 0 });
-  assert.equal(inTransaction(database, () => others.correct(state())), false);
-  others.committed();
-  meddle(file, "INSERT INTO rows (name, json, version) VALUES ('a', '{}', 1)");
-  assert.throws(() =>
-    inTransaction(database, () => {
-      assert.equal(others.correct(state()), true);
-      throw new Error("full");
-    }), /full/);
-  assert.equal(leastVersion(database), 0);
-  const corrected = state();
-  assert.equal(inTransaction(database, () => others.correct(corrected)), true);
-  others.committed();
-  assert.deepEqual([corrected.total, corrected.longest, leastVersion(database)], [1, 3, corrected.revision]);
-  assert.equal(inTransaction(database, () => others.correct(state())), false);
+  const runner = new BatchRunner(database);
+  const put = (json: string) => runner.run([{ kind: "put", name: "a", json }])[0];
+  assert(!isFailure(put("{}")));
+  assert.equal(runner.takeOthersWrote(), false);
+  meddle(file, "INSERT INTO rows (name, json, version) VALUES ('b', '{}', 1)");
+  database.exec("CREATE TEMP TRIGGER refuse BEFORE UPDATE ON rows BEGIN SELECT RAISE(ABORT, 'no'); END");
+  assert(isFailure(put('{"n":1}')));
+  assert.deepEqual([runner.takeOthersWrote(), leastVersion(database)], [false, 0]);
+  database.exec("DROP TRIGGER refuse");
+  assert(!isFailure(put('{"n":2}')));
+  assert.equal(runner.takeOthersWrote(), true);
+  const { total, revision } = database.prepare(READ_STATE).get()!;
+  assert.deepEqual([total, revision], [2, leastVersion(database) + 1]);
   // This program's own writes, failures and truncations of the log are not another's.
-  database.exec("PRAGMA wal_checkpoint(TRUNCATE); UPDATE state SET total = 1");
-  assert.equal(inTransaction(database, () => others.correct(state())), false);
+  database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  put('{"n":3}');
+  assert.equal(runner.takeOthersWrote(), false);
 });

@@ -8,8 +8,8 @@ import { TempFolder, until } from "../support.ts";
 
 const MIB = 1024 * 1024;
 const text = (length: number) => JSON.stringify({ text: "x".repeat(length) });
-const put = (name: string, json: string): Write => ({ kind: "put", name, json, expected: null });
-const remove = (name: string): Write => ({ kind: "remove", name, expected: null });
+const put = (name: string, json: string): Write => ({ kind: "put", name, json });
+const remove = (name: string): Write => ({ kind: "remove", name });
 
 /** A table on a disk that can be filled: then neither the table nor the reserve can grow. */
 class Disk implements Disposable {

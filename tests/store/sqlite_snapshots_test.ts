@@ -23,7 +23,7 @@ Deno.test("a long row shortens only its own page", () => {
     { length: 3000 },
     (_, i) => ({ name: `n${i}`, json: i === 1100 || i === 1101 ? long : "{}" }),
   );
-  runner.run([{ kind: "insert", rows, expected: null }]);
+  runner.run([{ kind: "insert", rows }]);
   const pool = new SnapshotPool(folder.file());
   const snapshot = pool.take(0);
   for (const read of [snapshot.json]) {
@@ -49,7 +49,7 @@ Deno.test("reads of a damaged file fail, other reads do not", () => {
       { length: 3000 },
       (_, i) => ({ name: `n${i}`, json: JSON.stringify({ text: "x".repeat(100) }) }),
     );
-    new BatchRunner(database).run([{ kind: "insert", rows, expected: null }]);
+    new BatchRunner(database).run([{ kind: "insert", rows }]);
   }
   const bytes = Deno.readFileSync(folder.file());
   bytes.fill(0xff, 4096 * 20, 4096 * 60);
@@ -73,11 +73,11 @@ Deno.test("snapshots of one revision share a transaction until the last is close
   prepareFile(file);
   const database = openFile(file);
   const runner = new BatchRunner(database);
-  runner.run([{ kind: "put", name: "a", json: "{}", expected: null }]);
+  runner.run([{ kind: "put", name: "a", json: "{}" }]);
   const pool = new SnapshotPool(file);
   const first = pool.take(0);
   const second = pool.take(first.revision);
-  runner.run([{ kind: "put", name: "b", json: "{}", expected: null }]);
+  runner.run([{ kind: "put", name: "b", json: "{}" }]);
   const third = pool.take(first.revision + 1);
   assert.deepEqual([first.total, second.total, third.total], [1, 1, 2]);
   first.close();
@@ -111,7 +111,7 @@ Deno.test("the oldest revision is ended first, and only its readers get an error
   const told: string[] = [];
   const pool = new SnapshotPool(folder.file(), undefined, (line) => lines.push(line));
   const snapshots = [1, 2].map((i) => {
-    runner.run([{ kind: "put", name: `n${i}`, json: "{}", expected: null }]);
+    runner.run([{ kind: "put", name: `n${i}`, json: "{}" }]);
     return pool.take(0, () => told.push(`n${i}`));
   });
   const same = pool.take(snapshots[0].revision, () => told.push("same"));

@@ -348,3 +348,32 @@ Deno.test("the largest number of a name is found, whatever other names there are
   assert.equal(await store.largestNumber(), Number.MAX_SAFE_INTEGER);
   await store.close();
 });
+
+Deno.test("listings that keep the log long have some time; then they are ended, and new ones wait", async () => {
+  const lines: string[] = [];
+  const store = await SqliteStore.open(freshFile(), (line) => lines.push(line));
+  const put = (i: number) => store.put({ name: "a", json: JSON.stringify({ text: `${i % 9}`.repeat(1_000_000) }) });
+  await put(1);
+  const ended: string[] = [];
+  const first = await store.snapshot(() => ended.push("first"));
+  const second = await store.snapshot(() => ended.push("second"));
+  const { now } = performance;
+  try {
+    for (let i = 0; i < 70; i++) await put(i);
+    const waiting = store.snapshot();
+    assert(waiting instanceof Promise);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.deepEqual([ended, lines], [[], []]);
+    performance.now = () => now.call(performance) + 5_000;
+    const third = await waiting;
+    assert.deepEqual(ended, ["first", "second"]);
+    assert.deepEqual(lines, [
+      "The slowest 2 listings were ended: the file's log could not be shortened while they were read",
+    ]);
+    assert.throws(() => first.json(START), { name: "StoreError", message: /read too slowly/ });
+    for (const snapshot of [first, second, third]) snapshot.close();
+  } finally {
+    performance.now = now;
+  }
+  await store.close();
+});

@@ -1,0 +1,67 @@
+/**
+ * Work that is done in batches: what arrives in one turn of the event loop, or while a batch is under way, waits for the
+ * next one.
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers/promises";
+import { MAX_WAITING_WRITES } from "../limits.ts";
+import { StoreError } from "../store.ts";
+
+/** Something to do, whose promise may be rejected. */
+interface Rejectable {
+  readonly reject: (reason: unknown) => void;
+}
+
+/** A queue of which one batch after another is performed. */
+export class Batches<T extends Rejectable> {
+  readonly #waiting: T[] = [];
+  /** Resolves once nothing waits and nothing is under way; `undefined` then. */
+  running: Promise<void> | undefined;
+  readonly #what: string;
+  readonly #take: (waiting: T[]) => readonly T[];
+  readonly #perform: (batch: readonly T[]) => Promise<void>;
+
+  /**
+   * Creates an empty queue.
+   *
+   * @param what What waits for whom, for people.
+   * @param take Takes the next batch from what waits.
+   */
+  constructor(
+    what: string,
+    take: (waiting: T[]) => readonly T[],
+    perform: (batch: readonly T[]) => Promise<void>,
+  ) {
+    this.#what = what;
+    this.#take = take;
+    this.#perform = perform;
+  }
+
+  /** Adds something to do, or rejects it if too much waits. */
+  add(item: T): void {
+    if (this.#waiting.length >= MAX_WAITING_WRITES) {
+      const detail = `${MAX_WAITING_WRITES} ${this.#what} already: try again soon`;
+      return item.reject(new StoreError("unavailable", detail));
+    }
+    this.#waiting.push(item);
+    this.running ??= this.#run();
+  }
+
+  /** Puts a batch, of which nothing was done, before all that waits. */
+  putBack(batch: readonly T[]): void {
+    this.#waiting.unshift(...batch);
+  }
+
+  /** Rejects all that waits. */
+  reject(reason: unknown): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(reason);
+  }
+
+  async #run(): Promise<void> {
+    await setImmediate();
+    while (this.#waiting.length > 0) await this.#perform(this.#take(this.#waiting));
+    this.running = undefined;
+  }
+}
