@@ -14,14 +14,16 @@ import {
 } from "./client/connection.ts";
 import type { Endpoint } from "./address.ts";
 import { Cancelled, ClientError } from "./client/errors.ts";
-import { exchangeRaw, type RawOutcome, type RawView } from "./client/raw.ts";
+import { exchangeRaw, type RawOutcome, type RawStep, type RawView } from "./client/raw.ts";
 import type { RawResult } from "./exit_code.ts";
-import type { RawStep } from "./client/raw_steps.ts";
 
-export { type ClientOptions, type ExchangeEvent, type Notice, type SentRequest } from "./client/connection.ts";
+export type { ClientOptions, DialOptions, ExchangeEvent, Notice, SentRequest } from "./client/connection.ts";
 export { dial } from "./client/connection.ts";
-export { ContentView } from "./client/content_view.ts";
 export { Cancelled, ClientError, InputError, InvalidResponse, TimeoutError } from "./client/errors.ts";
+export type { RawOutcome, RawStep, RawView } from "./client/raw.ts";
+export type { Endpoint } from "./address.ts";
+export type { RawResult } from "./exit_code.ts";
+export { ContentView } from "./client/content_view.ts";
 
 /** Methods whose requests may be sent again without a second effect (RFC 9110 §9.2.2). */
 const IDEMPOTENT = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"];

@@ -372,8 +372,6 @@ export const MAX_RAW_BYTES: number = 16 * 1024 * 1024;
 export const MAX_RAW_STEPS: number = 1000;
 /** The longest pause of `raw`. */
 export const MAX_RAW_WAIT_MS: number = 600_000;
-/** How long `raw` waits for the server's FIN once all responses are here and the connection ends by the rules. */
-export const RAW_END_MS: number = 1_000;
 /** Reads and writes of one raw exchange that are shown; more are counted. */
 export const SHOWN_RAW_EVENTS: number = 1000;
 /** Octets of one of them that are shown. */

@@ -179,7 +179,6 @@ Deno.test("every file of lib has tests", () => {
     "lib/server/context",
     "lib/traffic",
     "lib/traffic/capture/capture_events",
-    "lib/client/errors",
     "lib/client/help",
     "lib/store/sqlite_thread",
     "lib/store/sqlite_writer",

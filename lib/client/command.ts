@@ -16,7 +16,7 @@ import {
   type Order,
   type TableWords,
 } from "./items.ts";
-import { parseRawSteps, type RawStep } from "./raw_steps.ts";
+import { parseRawSteps, type RawStep } from "./raw.ts";
 import { fieldWord, type PastedCurl, readCurl, readUrl, shellWords } from "./pasted.ts";
 import { asValue, checkJson, endOfJson, shellWord, splitLine, type Word, WrongInput } from "./words.ts";
 

@@ -13,7 +13,7 @@ import { pageHelpOn } from "./help.ts";
 import { describeFields, filesOf, requestOf, type TableWords } from "./items.ts";
 import { withData } from "./pasted.ts";
 import type { RawView } from "./raw.ts";
-import type { RawStep } from "./raw_steps.ts";
+import type { RawStep } from "./raw.ts";
 import { WrongInput } from "./words.ts";
 
 /** What commands are sent with. */

@@ -24,7 +24,7 @@ import { joinedLine, type Line, type LineInput, textOf } from "./line_input.ts";
 import { withData } from "./pasted.ts";
 import { sendInPieces } from "./pieces.ts";
 import type { RawView } from "./raw.ts";
-import type { RawStep } from "./raw_steps.ts";
+import type { RawStep } from "./raw.ts";
 import { splitLine, type Word, WrongInput } from "./words.ts";
 
 /** Explains exchanges, octet by octet. */
