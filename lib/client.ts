@@ -23,7 +23,6 @@ export { Cancelled, ClientError, InputError, InvalidResponse, TimeoutError } fro
 export type { RawOutcome, RawStep, RawView } from "./client/raw.ts";
 export type { Endpoint } from "./address.ts";
 export type { RawResult } from "./exit_code.ts";
-export { ContentView } from "./client/content_view.ts";
 
 /** Methods whose requests may be sent again without a second effect (RFC 9110 §9.2.2). */
 const IDEMPOTENT = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"];

@@ -6,12 +6,12 @@
 
 import { Buffer } from "node:buffer";
 import { octetsToText } from "../bytes.ts";
+import type { ContentView } from "../content.ts";
 import type { ExchangeEvent, SentRequest } from "../client.ts";
 import { acceptedIn, type Fields, LF } from "../http_message.ts";
 import { MAX_SHOWN_INVALID_BYTES } from "../limits.ts";
 import { maskCredentials } from "../masking.ts";
 import { escapeOctet, escapeText, type Painter, showHead } from "../terminal.ts";
-import { ContentView } from "./content_view.ts";
 
 /** The output of messages. */
 export interface Screen {
@@ -86,7 +86,7 @@ export class Display {
         return await this.#showRequest(event);
       case "response":
         if (this.#shows("hb")) await this.banner("-----RESPONSE-----");
-        this.#view = this.#viewOf(event.fields);
+        this.#view = await this.#newView(event.fields.get("content-type"), event.fields.get("content-encoding"));
         return this.#shows("h") ? await this.#showHead(event.text) : undefined;
       case "content":
         return this.#shows("b") ? await this.#showContent(event.bytes) : undefined;
@@ -156,7 +156,7 @@ export class Display {
     if (this.#shows("H")) await this.#showHead(text);
     if (content.length === 0 || !this.#shows("B")) return;
     const type = /^content-type:[ \t]*(.*?)[ \t]*\r$/im.exec(text)?.[1];
-    this.#view = this.#newView(type, undefined);
+    this.#view = await this.#newView(type);
     await this.#showContent(content);
     await this.endContent();
   }
@@ -181,14 +181,11 @@ export class Display {
     this.#midLine = bytes.at(-1) !== LF;
   }
 
-  #viewOf(fields: Fields): ContentView | undefined {
-    return this.#newView(fields.get("content-type"), fields.get("content-encoding"));
-  }
-
-  /** Returns options for showing content; `undefined` if it is written as received. */
-  #newView(type: string | undefined, coding: string | undefined): ContentView | undefined {
+  /** Creates a view of content; `undefined` if it is written as received. */
+  async #newView(type?: string, coding?: string): Promise<ContentView | undefined> {
     const { screen, pretty, painter } = this.#options;
     if (!screen.terminal && pretty !== "all") return undefined;
+    const { ContentView } = await import("../content.ts");
     const indent = pretty === "all" ? "always" : pretty === "none" ? "never" : "long";
     return new ContentView({
       type,
