@@ -17,7 +17,7 @@ import {
   type TableWords,
 } from "./items.ts";
 import { parseRawSteps, type RawStep } from "./raw.ts";
-import { fieldWord, type PastedCurl, readCurl, readUrl, shellWords } from "./pasted.ts";
+import { fieldWord, type PastedCurl, readCurl, readUrl, shellWords } from "./curl.ts";
 import { asValue, checkJson, endOfJson, shellWord, splitLine, type Word, WrongInput } from "./words.ts";
 
 /** A parsed command. */

@@ -11,7 +11,7 @@ import { CLIENT_TIMEOUT_MS } from "../limits.ts";
 import { parseLine } from "./command.ts";
 import { pageHelpOn } from "./help.ts";
 import { describeFields, filesOf, requestOf, type TableWords } from "./items.ts";
-import { withData } from "./pasted.ts";
+import { withData } from "./curl.ts";
 import type { RawView } from "./raw.ts";
 import type { RawStep } from "./raw.ts";
 import { WrongInput } from "./words.ts";

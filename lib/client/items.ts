@@ -34,7 +34,7 @@ import {
   multipart,
   typeOfFile,
 } from "./request_content.ts";
-import type { OwnServer } from "./pasted.ts";
+import type { OwnServer } from "./curl.ts";
 import { type Word, WrongInput } from "./words.ts";
 
 /** A field of the table's rows. */

@@ -26,9 +26,8 @@ export type Line =
 
 /** A source of lines. */
 export interface LineInput {
-  /** Returns the next line. */
   next(): Promise<Line>;
-  /** Shows a line above the text being typed. */
+  /** Shows a line above the text being typed; a script gets none. */
   notify(line: string): void;
   /** Restores the terminal. */
   close(): void;
@@ -61,12 +60,12 @@ export async function joinedLine(
 ): Promise<Line> {
   if (first.kind !== "line") return first;
   let { text, rest } = first;
-  let isTold = false;
+  let isAnnounced = false;
   for (let asked = 1, left = linesAfter(text, rest); left > 0; asked++, left = linesAfter(text, rest)) {
     const texts = [text];
     for (; left > 0; left--) {
-      if (rest === undefined && !isTold) await waits();
-      isTold ||= rest === undefined;
+      if (rest === undefined && !isAnnounced) await waits();
+      isAnnounced ||= rest === undefined;
       const line = await input.next();
       if (line.kind === "end") return { kind: "line", text: texts.join("\n") };
       if (line.kind !== "line") return line;
@@ -96,7 +95,6 @@ export function pipedInput(stream: ReadableStream<Uint8Array>): LineInput {
       const { done, value } = await lines.next();
       return done ? { kind: "end" } : value;
     },
-    // A script asks for nothing that it has not asked for.
     notify: () => {},
     close: () => void lines.return(undefined),
   };

@@ -11,7 +11,7 @@
 import type { Interface } from "node:readline";
 import { setImmediate } from "node:timers";
 import { MAX_HISTORY_LINES, MAX_TYPED_AHEAD_CHARACTERS } from "../limits.ts";
-import type { Completion } from "./completion.ts";
+import type { Completion } from "./help.ts";
 import type { Line, LineInput } from "./line_input.ts";
 
 /** The terminal's input and output. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { curlCommand } from "../../lib/client/curl.ts";
 import type { HttpRequest } from "../../lib/http_message.ts";
-import { type OwnServer, type PastedData, readCurl, shellWords } from "../../lib/client/pasted.ts";
+import { type OwnServer, type PastedData, readCurl, shellWords } from "../../lib/client/curl.ts";
 import { WrongInput } from "../../lib/client/words.ts";
 
 const HTTP: OwnServer = own(false, "127.0.0.1", 9999);
