@@ -141,7 +141,7 @@ export function parseCommand(words: readonly Word[], table: TableWords): Command
     case "auth":
       return authCommand(words.slice(1).map(({ text }) => text).join(" "));
     default:
-      if (isUrl(verb)) return parseCommand([{ text: "get", separable: [] }, ...words], table);
+      if (isUrl(verb)) return parseCommand([{ text: "get", signs: "" }, ...words], table);
       return requestCommand(methodOf(verb, words[1]?.text), words, table);
   }
 }
@@ -242,24 +242,21 @@ function withoutServer(method: string, [verb, url, ...items]: readonly Word[], t
   const own = fields.filter(([name]) =>
     !items.some(({ text }) => text.toLowerCase().startsWith(`${name}:`.toLowerCase()))
   );
-  return [verb, { text: target, separable: [] }, ...own.map(fieldWord), ...items];
+  return [verb, { text: target, signs: "" }, ...own.map(fieldWord), ...items];
 }
 
 /** Refuses items that were meant otherwise: a value behind a blank, and items after JSON. */
 function checkWords(words: readonly Word[]): void {
-  for (const [i, { text, isJson, isQuoted, separable }] of words.entries()) {
+  for (const [i, { text, isJson, isQuoted, signs }] of words.entries()) {
     if (isJson && !isQuoted) checkJson(text);
     const next = words[i + 1];
-    if (next === undefined || isQuoted || !/^[^:=]+:$/.test(text) || !separable.at(-1) || !isPlain(next)) continue;
+    // The next word is a value without a name.
+    const isValue = next !== undefined && !next.isJson && !/[:=@]/.test(next.signs);
+    if (!isValue || isQuoted || !/^[^:=]+:$/.test(text) || !signs.endsWith(":")) continue;
     const name = text.slice(0, -1);
     const value = isCredentialField(name) ? "…" : next.text;
     throw new WrongInput(`a blank ends an item: quote "${name}: ${value}", or put ${text} last to send no ${name}`);
   }
-}
-
-/** Whether a word is a value without a name. */
-function isPlain({ text, separable, isJson }: Word): boolean {
-  return !isJson && ![...separable.keys()].some((i) => separable[i] && /[:=@]/.test(text[i]));
 }
 
 /** Whether a command has credentials: in fields, in its target, or in octets to be sent unchanged. */

@@ -9,7 +9,7 @@ import { Buffer } from "node:buffer";
 import { addressText, type Endpoint } from "../address.ts";
 import { NO_BYTES, octetsToText } from "../bytes.ts";
 import { type HttpRequest, METHODS_WITH_CONTENT, percentDecoded } from "../http_message.ts";
-import { refuseTypographic, type Word, WrongInput } from "./words.ts";
+import { hidden, refuseTypographic, type Word, WrongInput } from "./words.ts";
 
 /** The server that commands are for, and the words for what it is not. */
 export interface OwnServer {
@@ -230,7 +230,8 @@ export function textOfField([name, value]: readonly [name: string, value: string
 /** Returns a field as a word of a command. */
 export function fieldWord(field: readonly [name: string, value: string | undefined]): Word {
   const text = textOfField(field);
-  return { text, separable: Array.from({ length: text.length }, (_, i) => i === field[0].length) };
+  const { length } = field[0];
+  return { text, signs: hidden(field[0]) + text[length] + hidden(text.slice(length + 1)) };
 }
 
 /** Whether a field is a Content-Length that says what this program will say itself. */

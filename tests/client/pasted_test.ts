@@ -25,8 +25,8 @@ function shownData(data: readonly PastedData[] | undefined): string {
 function shown(line: string, server: OwnServer | undefined): string {
   try {
     const { method, target, fields, data, follows } = readCurl(line, server);
-    const words = fields.map(({ text, separable }) => {
-      assert.deepEqual([...separable.keys()].filter((i) => separable[i]), [text.search(/[:;]/)]);
+    const words = fields.map(({ text, signs }) => {
+      assert.equal(signs.search(/[^\0]/), text.search(/[:;]/));
       return `(${text})`;
     });
     return [method, target, ...words].join(" ") + shownData(data) + (follows ? " follows" : "");
