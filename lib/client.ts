@@ -32,7 +32,7 @@ export class Session {
   readonly #endpoint: Endpoint;
   readonly #options: ClientOptions;
   #connection: ClientConnection | undefined;
-  /** Aborts the exchange in progress. */
+  /** Aborts the exchange in progress, or connecting. */
   #cancel: AbortController | undefined;
 
   /** Creates a session with a server; nothing is sent yet. */
@@ -48,13 +48,11 @@ export class Session {
    */
   async connect(): Promise<void> {
     if (this.#connection !== undefined) return;
-    const open = (signal: AbortSignal) => ClientConnection.open(this.#endpoint, this.#options, signal);
-    if (this.#cancel !== undefined) this.#connection = await open(this.#cancel.signal);
-    else {
-      await this.#cancellable(async ({ signal }) => {
-        this.#connection = await open(signal);
-      }, "Cancelled; there is no connection");
-    }
+    const open = async ({ signal }: AbortController) => {
+      this.#connection = await ClientConnection.open(this.#endpoint, this.#options, signal);
+    };
+    if (this.#cancel !== undefined) await open(this.#cancel);
+    else await this.#cancellable(open, "Cancelled; there is no connection");
   }
 
   /** Aborts the exchange in progress, or connecting, and closes the connection. Returns whether there was one. */
@@ -75,12 +73,34 @@ export class Session {
   async *exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
     const cancel = this.#cancel = new AbortController();
     try {
-      yield* this.#exchange(request);
+      const text = await this.#ready();
+      if (text !== undefined) yield { kind: "notice", text };
+      // Only on a reused connection may the server have closed at the moment the request was sent.
+      const mayResend = this.#connection?.used === true && IDEMPOTENT.includes(request.method);
+      try {
+        return yield* this.#exchangeOnce(request);
+      } catch (error) {
+        if (!(error instanceof NoResponse) || !mayResend || cancel.signal.aborted) throw error;
+      }
+      await this.connect();
+      yield { kind: "notice", text: "The server closed the connection without a response; sent again on a new one" };
+      yield* this.#exchangeOnce(request);
     } catch (error) {
       if (!cancel.signal.aborted) throw error;
       throw new Cancelled("Cancelled; the connection is closed, and what the server did with the request is not known");
     } finally {
       this.#cancel = undefined;
+    }
+  }
+
+  async *#exchangeOnce(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
+    let isComplete = false;
+    try {
+      yield* this.#connection!.exchange(request);
+      isComplete = true;
+    } finally {
+      // A connection whose response was not read to its end cannot be used again.
+      if (!isComplete) this.close();
     }
   }
 
@@ -113,30 +133,6 @@ export class Session {
       throw cancel.signal.aborted ? new Cancelled(message) : error;
     } finally {
       this.#cancel = undefined;
-    }
-  }
-
-  async *#exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
-    const text = await this.#ready();
-    if (text !== undefined) yield { kind: "notice", text };
-    // Only on a reused connection may the server have closed at the moment the request was sent.
-    let resend = this.#connection?.used === true && IDEMPOTENT.includes(request.method);
-    for (;;) {
-      const connection = this.#connection!;
-      let complete = false;
-      try {
-        yield* connection.exchange(request);
-        complete = true;
-        return;
-      } catch (error) {
-        if (!(error instanceof NoResponse) || !resend || this.#cancel?.signal.aborted) throw error;
-        resend = false;
-      } finally {
-        // A connection whose response was not read to its end cannot be used again.
-        if (!complete) this.close();
-      }
-      await this.connect();
-      yield { kind: "notice", text: "The server closed the connection without a response; sent again on a new one" };
     }
   }
 

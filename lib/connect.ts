@@ -18,13 +18,13 @@ import { defaultFields, filesOf, requestOf, type TableWords } from "./client/ite
 import { pipedInput } from "./client/line_input.ts";
 import { Notices, Output } from "./client/output.ts";
 import { type ReplOptions, runCommand, runCommands } from "./client/repl.ts";
+import type { TerminalStreams } from "./client/terminal_input.ts";
 import { WrongInput } from "./client/words.ts";
 import type { FieldLine } from "./http_message.ts";
 import { MAX_RAW_BYTES, MAX_SENT_FILE_BYTES } from "./limits.ts";
 import { RowSchema } from "./table/row_schema.ts";
 import { isColored, painterFor, terminalColumns, wrapMessage } from "./terminal.ts";
 import type { Recorder } from "./traffic/capture/recorder.ts";
-import type { ClientViewsOptions } from "./traffic/explain/client_views.ts";
 
 /**
  * Runs `connect`: a single command, or commands until the input ends. What only some runs need is loaded by them.
@@ -49,8 +49,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const command = alone && valid(alone);
 
   const isTyped = alone === undefined && Deno.stdin.isTerminal();
-  const prompt = isTyped ? await import("./client/terminal_input.ts") : undefined;
-  const streams = await prompt?.processTerminal();
+  const streams = isTyped ? await (await import("./client/terminal_input.ts")).processTerminal() : undefined;
   const interactive = streams !== undefined;
   const output = new Output(Deno.stdout);
   const terminal = Deno.stdout.isTerminal();
@@ -62,7 +61,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile);
   const life = terminal ? output : new Output(Deno.stderr);
   const isViewed = alone === undefined || command?.kind === "raw" || explain || verbose || recorder !== undefined;
-  const views = !isViewed ? undefined : await viewsOf({
+  const views = !isViewed ? undefined : new (await import("./traffic/explain/client_views.ts")).ClientViews({
     ...options,
     ...{ painter, terminal, kind: command?.kind, record: recorder?.take },
     write: (text) => output.print(text),
@@ -85,27 +84,18 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   });
   /** The sessions that Ctrl-C may have to cancel: this one, and one that follows a Location elsewhere. */
   const sessions = [session];
-  const seenNames = interactive ? new (await import("./client/help.ts")).SeenNames() : undefined;
-  using history = options.historyFile === undefined || !interactive
-    ? undefined
-    : await (await import("./cli/history_file.ts")).HistoryFile.open(
-      options.historyFile,
-      (line) => notices.showNote(line),
-    );
-  const input = notices.input = streams === undefined
-    ? pipedInput(Deno.stdin.readable)
-    : await prompt!.terminalInput(streams, {
-      complete: (line) => seenNames!.complete(line),
-      interrupted: () => sessions.forEach((each) => each.cancel()),
-      history: history?.lines,
-    });
+  const interrupted = () => sessions.forEach((each) => each.cancel());
+  const prompt = streams && await openPrompt(streams, options.historyFile, notices, interrupted);
+  using history = prompt?.history;
+  const input = notices.input = prompt?.input ?? pipedInput(Deno.stdin.readable);
   const { print, showCredentials } = options;
   const replOptions: ReplOptions = {
-    ...{ endpoint, session, seenNames, screen, interactive, painter, table, defaults },
+    ...{ endpoint, session, screen, interactive, painter, table, defaults },
     ...{ print, pretty, showCredentials },
     sessionWith: (other) => sessions[1] = new Session(other, clientOptions),
     readContent: (name) => readContent(name, { isAlone: alone !== undefined, interactive, files }),
     asks: Deno.stdin.isTerminal(),
+    seenNames: prompt?.seenNames,
     readFields: options.fieldsGiven ? undefined : (notation) => RowSchema.parse(notation).fields,
     explain: views,
     raw: views?.transcript,
@@ -143,10 +133,22 @@ function onSignal(close: () => Promise<void>): void {
   }
 }
 
-/** Creates the views of the traffic. */
-async function viewsOf(options: ClientViewsOptions) {
-  const { ClientViews } = await import("./traffic/explain/client_views.ts");
-  return new ClientViews(options);
+/** Opens the prompt, with its history and what Tab completes. */
+async function openPrompt(
+  streams: TerminalStreams,
+  historyFile: string | undefined,
+  notices: Notices,
+  interrupted: () => void,
+) {
+  const { terminalInput } = await import("./client/terminal_input.ts");
+  const { SeenNames } = await import("./client/help.ts");
+  const { HistoryFile } = await import("./cli/history_file.ts");
+  const seenNames = new SeenNames();
+  const report = (line: string) => notices.showNote(line);
+  const history = historyFile === undefined ? undefined : await HistoryFile.open(historyFile, report);
+  const complete = (line: string) => seenNames.complete(line);
+  const input = await terminalInput(streams, { complete, interrupted, history: history?.lines });
+  return { input, seenNames, history };
 }
 
 /** Returns the operators of filters. A command that neither has items nor asks for values needs none. */

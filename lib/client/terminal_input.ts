@@ -15,7 +15,7 @@ import type { Completion } from "./help.ts";
 import type { Line, LineInput } from "./line_input.ts";
 
 /** The terminal's input and output. */
-interface TerminalStreams {
+export interface TerminalStreams {
   /** The keys as text. The terminal is in raw mode. */
   readonly keys: AsyncIterable<string>;
   /** Where typed text is shown. */
