@@ -157,7 +157,6 @@ async function filterOperators(command: readonly string[]): Promise<readonly str
   return isPlain ? [] : (await import("./table/query.ts")).FILTER_OPERATORS;
 }
 
-/** Returns the default fields of requests. */
 async function fieldsOfAll({ endpoint, tokenFile, userPass }: ConnectOptions): Promise<FieldLine[]> {
   const fields = defaultFields(endpoint, config.version);
   if (tokenFile !== undefined) fields.push(["Authorization", `Bearer ${(await readTokens(tokenFile))[0]}`]);
@@ -177,7 +176,6 @@ async function commandAlone(
   return () => ({ kind: "raw", steps: [{ kind: "send", bytes }] });
 }
 
-/** Starts a recording in a new file. */
 async function record(name: string): Promise<Recorder> {
   const { Recorder, RECORDING_NOTICE } = await import("./traffic/capture/recorder.ts");
   const report = (line: string) => console.error(`wiretable: ${line}`);
@@ -222,7 +220,6 @@ function screenFor(output: Output, interactive: boolean, terminal: boolean, noti
   };
 }
 
-/** Reads the content named by a command. */
 async function readContent(
   name: string,
   { isAlone, interactive, files }: { isAlone: boolean; interactive: boolean; files: FileNeeds },

@@ -20,7 +20,6 @@ import { parseRawSteps, type RawStep } from "./raw.ts";
 import { fieldWord, type PastedCurl, readCurl, readUrl, shellWords } from "./curl.ts";
 import { asValue, checkJson, endOfJson, shellWord, splitLine, type Word, WrongInput } from "./words.ts";
 
-/** A parsed command. */
 export type Command =
   | { readonly kind: "nothing" | "quit" | "follow" | "curl" | "explain" }
   | { readonly kind: "help"; readonly topic: string | undefined }
@@ -35,9 +34,7 @@ export type Command =
   /** Values are missing: the program asks for them, and {@linkcode completeCommand} creates the request. */
   | { readonly kind: "ask"; readonly words: readonly Word[] };
 
-/** Known methods, as they are typed. */
 export const METHODS: readonly string[] = ["get", "head", "post", "put", "patch", "delete", "options"];
-/** Other commands. */
 export const LOCAL_COMMANDS: readonly string[] = [
   ...["print", "header", "auth", "follow", "curl", "explain", "raw", "help", "q"],
 ];
@@ -52,11 +49,6 @@ const OTHER_WORDS: { readonly [word: string]: string } = {
 /** A command of curl, with what comes after the word. */
 const CURL = /^\s*(?:\$\s+)?curl\s+(\S[^]*)$/i;
 
-/**
- * Parses a typed line.
- *
- * @throws {WrongInput} If it is not a command.
- */
 export function parseLine(line: string, table: TableWords): Command {
   const curl = CURL.exec(line);
   if (curl !== null) {
@@ -95,21 +87,11 @@ export function linesAfter(text: string, rest: string | undefined): number {
   }
 }
 
-/**
- * Parses words that a shell has split.
- *
- * @throws {WrongInput} If they are not a command.
- */
 export function parseArguments(words: readonly string[], table: TableWords): Command {
   if (words[0].toLowerCase() !== "raw") return parseCommand(words.map(shellWord), table);
   return { kind: "raw", steps: parseRawSteps(words.slice(1).join(" ")) };
 }
 
-/**
- * Parses words.
- *
- * @throws {WrongInput} If they are not a command.
- */
 export function parseCommand(words: readonly Word[], table: TableWords): Command {
   if (words.length === 0) return { kind: "nothing" };
   const [{ text: verb }, ...rest] = words;
@@ -151,7 +133,6 @@ function textOf(words: readonly Word[]): string {
   return words.map(({ text }) => text).join(" ");
 }
 
-/** Refuses words after a command that takes none. */
 function refuseAfter(words: readonly Word[], most: number): void {
   if (words.length <= most) return;
   throw new WrongInput(`nothing follows ${textOf(words.slice(0, most))}, saw ${textOf(words.slice(most))}`);
@@ -162,11 +143,6 @@ function isUrl(word: string): boolean {
   return /^(?:https?:\/\/|[\w.-]+:\d+\/)/i.test(word);
 }
 
-/**
- * Creates the request once the values were entered.
- *
- * @throws {WrongInput} If the values are invalid or missing.
- */
 export function completeCommand(words: readonly Word[], entered: readonly Word[], table: TableWords): Order {
   const values = entered.map(asValue);
   checkWords(values);

@@ -183,11 +183,6 @@ export class ClientConnection {
     return new Promise((resolve) => void (isFresh ? setImmediate(resolve) : setTimeout(resolve, 0)));
   }
 
-  /**
-   * Sends a request and yields the events of the exchange.
-   *
-   * @throws {ClientError} If no valid response arrives.
-   */
   async *exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
     // What came since the connection was opened may have ended it.
     if (this.ended !== undefined) throw new ClientError(sentenceOf(this.ended));
@@ -384,7 +379,6 @@ const LETTER_H = 0x48;
 const TOO_MANY_INTERIM = `The server sent more than ${MAX_INTERIM_RESPONSES} interim responses`;
 const NO_RESPONSE = "The server closed the connection without a response, so what it did with the request is not known";
 
-/** Returns how a connection ended as a sentence. */
 export function sentenceOf(ended: string): string {
   return `${ended[0].toUpperCase()}${ended.slice(1)}`;
 }

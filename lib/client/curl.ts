@@ -20,13 +20,11 @@ export interface OwnServer {
   readonly insecureAdvice: string;
 }
 
-/** A URL of the own server. */
 export interface PastedUrl {
   /** The path and the query as written, without the fragment. */
   readonly target: string;
   /** The authority, for Host. */
   readonly host: string;
-  /** The user and password, if it has them. */
   readonly userPass: string | undefined;
 }
 
@@ -35,14 +33,11 @@ export type PastedData =
   | { readonly text: string }
   | { readonly file: string; readonly joinsLines: boolean };
 
-/** A request as curl would send it. */
 export interface PastedCurl extends PastedUrl {
   readonly method: string;
   /** The fields as the words of a command; an empty one removes a default. */
   readonly fields: readonly Word[];
-  /** The parts of the content; `undefined` without any. */
   readonly data: readonly PastedData[] | undefined;
-  /** Whether redirections are to be followed. */
   readonly follows: boolean;
 }
 
@@ -208,7 +203,6 @@ function optionsOf(words: readonly string[]) {
   return { values, all, last: (name: string) => all(name).at(-1), has: (name: string) => all(name).length > 0 };
 }
 
-/** Returns a part of the content, if an option has one. */
 function dataOf(option: string, value: string): PastedData[] {
   if (!/^(?:data|json)/.test(option)) return [];
   if (option === "data-raw" || !value.startsWith("@")) return [{ text: value }];
@@ -227,7 +221,6 @@ export function textOfField([name, value]: readonly [name: string, value: string
   return value === undefined ? `${name}:` : value === "" ? `${name};` : `${name}: ${value}`;
 }
 
-/** Returns a field as a word of a command. */
 export function fieldWord(field: readonly [name: string, value: string | undefined]): Word {
   const text = textOfField(field);
   const { length } = field[0];
@@ -287,7 +280,6 @@ export function shellWords(line: string): string[] | undefined {
   return word === undefined ? words : [...words, word];
 }
 
-/** Returns what double quotes hold. */
 function unquoted(text: string): string {
   return text.replace(/\\(\r?\n|["\\$`])|[$`]/g, (match, escaped: string | undefined, at: number) => {
     const [replaced] = REPLACED.exec(text.slice(at)) ?? [];

@@ -74,7 +74,6 @@ q                   q or Ctrl-D quits; Ctrl-C cancels the
   ],
 ];
 
-/** The output of `help`. */
 const FIRST_HELP = `\
 get all             every row; get NAME: one
 head NAME           only the head of the response
@@ -138,7 +137,6 @@ export type Completion = [words: string[], typed: string];
 /** Commands with nothing after them. */
 const ALONE = ["follow", "curl", "explain", "help", "q"];
 
-/** Names of rows that a session has seen. */
 export class SeenNames {
   readonly #names = new Set<string>();
 

@@ -37,7 +37,6 @@ import {
 } from "./request_content.ts";
 import { type Word, WrongInput } from "./words.ts";
 
-/** A field of the table's rows. */
 interface NamedField {
   readonly name: string;
   /** The type of its value; `scalar` for any JSON value except an object or array. */
@@ -75,7 +74,6 @@ interface MadeRequest {
   readonly contentFrom?: string;
 }
 
-/** A value or an item of a command. */
 export type Item =
   | { readonly kind: "value" | "content"; readonly text: string; readonly word: Word }
   | { readonly kind: "file"; readonly name: string }
@@ -134,7 +132,6 @@ function fileIn(text: string): string {
   return text.replace(/^@/, "");
 }
 
-/** Whether the words include values or content. */
 export function hasValues(words: readonly Word[], table: TableWords): boolean {
   return words.some((word) => !["query", "field"].includes(readItem(word, table).kind));
 }
@@ -165,7 +162,6 @@ function itemsOf({ items }: Order, type: string): readonly Item[] {
   });
 }
 
-/** Whether an item is content, or a part of it. */
 function isContent({ kind }: Item): boolean {
   return kind !== "query" && kind !== "field";
 }
@@ -306,7 +302,6 @@ function fileText(file: string, octets: Uint8Array): string {
   }
 }
 
-/** Returns the fields of a request's items. */
 function askedFields({ items }: Order, textIn: (file: string) => string): AskedField[] {
   return items.flatMap((item): AskedField[] => {
     if (item.kind !== "field") return [];

@@ -23,9 +23,7 @@ import { joinedLine, type Line, type LineInput, textOf } from "./line_input.ts";
 import type { RawStep, RawView } from "./raw.ts";
 import { splitLine, type Word, WrongInput } from "./words.ts";
 
-/** Explains exchanges, octet by octet. */
 export interface ExchangeView {
-  /** Whether each exchange is explained automatically. */
   readonly each: boolean;
   begin(): void;
   /** Ends the exchange: what follows on a new connection is not part of it. */
@@ -34,13 +32,10 @@ export interface ExchangeView {
   text(): string | undefined;
 }
 
-/** Options and dependencies of the client. */
 export interface ReplOptions extends DisplayOptions {
   readonly endpoint: Endpoint;
   readonly session: Session;
-  /** Creates a session with another server. */
   readonly sessionWith: (endpoint: Endpoint) => Session;
-  /** What is known of the table. */
   readonly table: TableWords;
   /** Fields of every request, unless its command has others. */
   readonly defaults: readonly FieldLine[];
@@ -55,7 +50,6 @@ export interface ReplOptions extends DisplayOptions {
   readonly explain?: ExchangeView;
   /** Collects the names of rows in commands and listings, for Tab. */
   readonly seenNames?: SeenNames;
-  /** Keeps a typed line for later sessions. */
   readonly keep?: (line: string) => void;
   /** Whether a person types the values, though there is no prompt. */
   readonly asks?: boolean;
@@ -117,7 +111,6 @@ class Repl {
   /** What is known of the table; its fields may be learned from the server. */
   #table: TableWords;
   #last: Done | undefined;
-  /** Whether each exchange is explained, and one was. */
   #explained = false;
   /** Whether a command got no valid response. */
   failed = false;
@@ -407,7 +400,6 @@ class Repl {
     await screen.tell(escapeText(`(the server says what a row has: ${describeFields(this.#table)})`));
   }
 
-  /** Prints an error. Returns its exit code. */
   async #report(error: unknown): Promise<number> {
     const { screen } = this.#options;
     if (error instanceof WrongInput) {

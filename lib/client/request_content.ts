@@ -19,7 +19,6 @@ export interface Member {
   readonly json: string;
   /** Whether the name is a path into JSON, such as `a[b]`. */
   readonly isPath: boolean;
-  /** The file that is its value instead. */
   readonly file?: string;
 }
 
@@ -50,7 +49,6 @@ export function typeOfFile(file: string, content: Uint8Array): string | undefine
   return isJson(withoutMark(content)) ? "application/json" : undefined;
 }
 
-/** Whether a field is Content-Type. */
 export function isType(name: string): boolean {
   return name.toLowerCase() === "content-type";
 }
@@ -81,7 +79,6 @@ export function formText(json: string): string {
   return typeof value === "string" ? value : json;
 }
 
-/** Returns the part of a form that is a file. */
 export function partOf(name: string, file: string, content: Uint8Array): FormPart {
   const filename = file.replace(/^.*[/\\]/s, "");
   return { name, filename, type: typeOfFile(file, content) ?? "application/octet-stream", content };
