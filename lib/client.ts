@@ -14,14 +14,15 @@ import {
 } from "./client/connection.ts";
 import type { Endpoint } from "./address.ts";
 import { Cancelled, ClientError } from "./client/errors.ts";
-import { exchangeRaw, type RawOutcome, type RawView } from "./client/raw.ts";
+import { exchangeRaw, type RawOutcome, type RawStep, type RawView } from "./client/raw.ts";
 import type { RawResult } from "./exit_code.ts";
-import type { RawStep } from "./client/raw_steps.ts";
 
-export { type ClientOptions, type ExchangeEvent, type Notice, type SentRequest } from "./client/connection.ts";
+export type { ClientOptions, DialOptions, ExchangeEvent, Notice, SentRequest } from "./client/connection.ts";
 export { dial } from "./client/connection.ts";
-export { ContentView } from "./client/content_view.ts";
 export { Cancelled, ClientError, InputError, InvalidResponse, TimeoutError } from "./client/errors.ts";
+export type { RawOutcome, RawStep, RawView } from "./client/raw.ts";
+export type { Endpoint } from "./address.ts";
+export type { RawResult } from "./exit_code.ts";
 
 /** Methods whose requests may be sent again without a second effect (RFC 9110 §9.2.2). */
 const IDEMPOTENT = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"];
@@ -31,7 +32,7 @@ export class Session {
   readonly #endpoint: Endpoint;
   readonly #options: ClientOptions;
   #connection: ClientConnection | undefined;
-  /** Aborts the exchange in progress. */
+  /** Aborts the exchange in progress, or connecting. */
   #cancel: AbortController | undefined;
 
   /** Creates a session with a server; nothing is sent yet. */
@@ -47,13 +48,11 @@ export class Session {
    */
   async connect(): Promise<void> {
     if (this.#connection !== undefined) return;
-    const open = (signal: AbortSignal) => ClientConnection.open(this.#endpoint, this.#options, signal);
-    if (this.#cancel !== undefined) this.#connection = await open(this.#cancel.signal);
-    else {
-      await this.#cancellable(async ({ signal }) => {
-        this.#connection = await open(signal);
-      }, "Cancelled; there is no connection");
-    }
+    const open = async ({ signal }: AbortController) => {
+      this.#connection = await ClientConnection.open(this.#endpoint, this.#options, signal);
+    };
+    if (this.#cancel !== undefined) await open(this.#cancel);
+    else await this.#cancellable(open, "Cancelled; there is no connection");
   }
 
   /** Aborts the exchange in progress, or connecting, and closes the connection. Returns whether there was one. */
@@ -74,12 +73,34 @@ export class Session {
   async *exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
     const cancel = this.#cancel = new AbortController();
     try {
-      yield* this.#exchange(request);
+      const text = await this.#ready();
+      if (text !== undefined) yield { kind: "notice", text };
+      // Only on a reused connection may the server have closed at the moment the request was sent.
+      const mayResend = this.#connection?.used === true && IDEMPOTENT.includes(request.method);
+      try {
+        return yield* this.#exchangeOnce(request);
+      } catch (error) {
+        if (!(error instanceof NoResponse) || !mayResend || cancel.signal.aborted) throw error;
+      }
+      await this.connect();
+      yield { kind: "notice", text: "The server closed the connection without a response; sent again on a new one" };
+      yield* this.#exchangeOnce(request);
     } catch (error) {
       if (!cancel.signal.aborted) throw error;
       throw new Cancelled("Cancelled; the connection is closed, and what the server did with the request is not known");
     } finally {
       this.#cancel = undefined;
+    }
+  }
+
+  async *#exchangeOnce(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
+    let isComplete = false;
+    try {
+      yield* this.#connection!.exchange(request);
+      isComplete = true;
+    } finally {
+      // A connection whose response was not read to its end cannot be used again.
+      if (!isComplete) this.close();
     }
   }
 
@@ -112,30 +133,6 @@ export class Session {
       throw cancel.signal.aborted ? new Cancelled(message) : error;
     } finally {
       this.#cancel = undefined;
-    }
-  }
-
-  async *#exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
-    const text = await this.#ready();
-    if (text !== undefined) yield { kind: "notice", text };
-    // Only on a reused connection may the server have closed at the moment the request was sent.
-    let resend = this.#connection?.used === true && IDEMPOTENT.includes(request.method);
-    for (;;) {
-      const connection = this.#connection!;
-      let complete = false;
-      try {
-        yield* connection.exchange(request);
-        complete = true;
-        return;
-      } catch (error) {
-        if (!(error instanceof NoResponse) || !resend || this.#cancel?.signal.aborted) throw error;
-        resend = false;
-      } finally {
-        // A connection whose response was not read to its end cannot be used again.
-        if (!complete) this.close();
-      }
-      await this.connect();
-      yield { kind: "notice", text: "The server closed the connection without a response; sent again on a new one" };
     }
   }
 

@@ -8,32 +8,26 @@ import config from "../deno.json" with { type: "json" };
 import { writeLine } from "./bytes.ts";
 import type { ConnectOptions, FileNeeds } from "./cli.ts";
 import { makeFile, readCertificates, readFile, readTokens } from "./cli/files.ts";
-import { HistoryFile } from "./cli/history_file.ts";
 import { certificateAdvice, commandLine, insecureAdvice, USER_ARGS } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { exitCodeAfter } from "./exit_code.ts";
 import { type ClientOptions, Session } from "./client.ts";
 import { basicAuthorization, type Command, parseArguments } from "./client/command.ts";
-import { SeenNames } from "./client/completion.ts";
 import type { Screen } from "./client/display.ts";
 import { defaultFields, filesOf, requestOf, type TableWords } from "./client/items.ts";
 import { pipedInput } from "./client/line_input.ts";
-import { Notices } from "./client/notices.ts";
-import { Output } from "./client/output.ts";
+import { Notices, Output } from "./client/output.ts";
 import { type ReplOptions, runCommand, runCommands } from "./client/repl.ts";
-import { processTerminal, terminalInput } from "./client/terminal_input.ts";
+import type { TerminalStreams } from "./client/terminal_input.ts";
 import { WrongInput } from "./client/words.ts";
-import { withLineEnds } from "./exchange.ts";
 import type { FieldLine } from "./http_message.ts";
 import { MAX_RAW_BYTES, MAX_SENT_FILE_BYTES } from "./limits.ts";
-import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
 import { isColored, painterFor, terminalColumns, wrapMessage } from "./terminal.ts";
-import { Recorder, RECORDING_NOTICE } from "./traffic/capture/recorder.ts";
-import { ClientViews } from "./traffic/explain/client_views.ts";
+import type { Recorder } from "./traffic/capture/recorder.ts";
 
 /**
- * Runs `connect`: a single command, or commands until the input ends.
+ * Runs `connect`: a single command, or commands until the input ends. What only some runs need is loaded by them.
  *
  * @param files The files that the flags and the command name.
  */
@@ -42,7 +36,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const table: TableWords = {
     fields: flagValue("--fields", () => RowSchema.parse(options.fields)).fields,
     areGuessed: !options.fieldsGiven,
-    filterOperators: FILTER_OPERATORS,
+    filterOperators: await filterOperators(options.command),
     server: {
       endpoint,
       commandLine: (args) => commandLine(args, { read: [], write: [] }),
@@ -54,18 +48,20 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const alone = await commandAlone(options, table);
   const command = alone && valid(alone);
 
-  const streams = alone === undefined && Deno.stdin.isTerminal() ? await processTerminal() : undefined;
+  const isTyped = alone === undefined && Deno.stdin.isTerminal();
+  const streams = isTyped ? await (await import("./client/terminal_input.ts")).processTerminal() : undefined;
   const interactive = streams !== undefined;
   const output = new Output(Deno.stdout);
   const terminal = Deno.stdout.isTerminal();
-  const notices = new Notices(output, interactive);
+  const notices = new Notices(output);
   const screen = screenFor(output, interactive, terminal, () => notices.shown);
-  if (alone === undefined && Deno.stdin.isTerminal() && !interactive) await screen.tell(NO_RAW_MODE);
-  const { color, pretty } = options;
+  if (isTyped && !interactive) await screen.tell(NO_RAW_MODE);
+  const { color, pretty, explain, verbose } = options;
   const painter = painterFor(color === "auto" && pretty !== "auto" ? pretty === "all" : isColored(color));
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile);
   const life = terminal ? output : new Output(Deno.stderr);
-  const views = new ClientViews({
+  const isViewed = alone === undefined || command?.kind === "raw" || explain || verbose || recorder !== undefined;
+  const views = !isViewed ? undefined : new (await import("./traffic/explain/client_views.ts")).ClientViews({
     ...options,
     ...{ painter, terminal, kind: command?.kind, record: recorder?.take },
     write: (text) => output.print(text),
@@ -75,9 +71,10 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const clientOptions: ClientOptions = {
     timeoutMs: options.timeoutMs,
     caCerts,
-    tap: views.tap,
+    tap: views?.tap,
     room: () => recorder?.room(),
-    connected: (local, remote) => notices.showConnected(local, remote),
+    ...interactive &&
+      { connected: (local: Deno.NetAddr, remote: Deno.NetAddr) => notices.showConnected(local, remote) },
     certificateAdvice: (host) => certificateAdvice(USER_ARGS, files, host),
   };
   const session = new Session(endpoint, {
@@ -87,26 +84,22 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   });
   /** The sessions that Ctrl-C may have to cancel: this one, and one that follows a Location elsewhere. */
   const sessions = [session];
-  const seenNames = new SeenNames();
-  using history = options.historyFile === undefined || !interactive
-    ? undefined
-    : await HistoryFile.open(options.historyFile, (line) => notices.showNote(line));
-  const input = notices.input = streams === undefined ? pipedInput(Deno.stdin.readable) : await terminalInput(streams, {
-    complete: (line) => seenNames.complete(line),
-    interrupted: () => sessions.forEach((each) => each.cancel()),
-    history: history?.lines,
-  });
+  const interrupted = () => sessions.forEach((each) => each.cancel());
+  const prompt = streams && await openPrompt(streams, options.historyFile, notices, interrupted);
+  using history = prompt?.history;
+  const input = notices.input = prompt?.input ?? pipedInput(Deno.stdin.readable);
   const { print, showCredentials } = options;
   const replOptions: ReplOptions = {
-    ...{ endpoint, session, seenNames, screen, interactive, painter, table, defaults },
+    ...{ endpoint, session, screen, interactive, painter, table, defaults },
     ...{ print, pretty, showCredentials },
     sessionWith: (other) => sessions[1] = new Session(other, clientOptions),
     readContent: (name) => readContent(name, { isAlone: alone !== undefined, interactive, files }),
     asks: Deno.stdin.isTerminal(),
+    seenNames: prompt?.seenNames,
     readFields: options.fieldsGiven ? undefined : (notation) => RowSchema.parse(notation).fields,
     explain: views,
-    raw: views.transcript,
-    accepted: views.accepted,
+    raw: views?.transcript,
+    accepted: views?.accepted,
     keep: (line) => history?.add(line),
   };
   onSignal(async () => {
@@ -140,7 +133,30 @@ function onSignal(close: () => Promise<void>): void {
   }
 }
 
-/** Returns the default fields of requests. */
+/** Opens the prompt, with its history and what Tab completes. */
+async function openPrompt(
+  streams: TerminalStreams,
+  historyFile: string | undefined,
+  notices: Notices,
+  interrupted: () => void,
+) {
+  const { terminalInput } = await import("./client/terminal_input.ts");
+  const { SeenNames } = await import("./client/help.ts");
+  const { HistoryFile } = await import("./cli/history_file.ts");
+  const seenNames = new SeenNames();
+  const report = (line: string) => notices.showNote(line);
+  const history = historyFile === undefined ? undefined : await HistoryFile.open(historyFile, report);
+  const complete = (line: string) => seenNames.complete(line);
+  const input = await terminalInput(streams, { complete, interrupted, history: history?.lines });
+  return { input, seenNames, history };
+}
+
+/** Returns the operators of filters. A command that neither has items nor asks for values needs none. */
+async function filterOperators(command: readonly string[]): Promise<readonly string[]> {
+  const isPlain = command.length === 2 && !/^(?:post|put)$/i.test(command[0]);
+  return isPlain ? [] : (await import("./table/query.ts")).FILTER_OPERATORS;
+}
+
 async function fieldsOfAll({ endpoint, tokenFile, userPass }: ConnectOptions): Promise<FieldLine[]> {
   const fields = defaultFields(endpoint, config.version);
   if (tokenFile !== undefined) fields.push(["Authorization", `Bearer ${(await readTokens(tokenFile))[0]}`]);
@@ -156,12 +172,12 @@ async function commandAlone(
   if (rawFile === undefined) return command.length === 0 ? undefined : () => parseArguments(command, table);
   const octets = await readFile(`--raw ${rawFile}`, rawFile, MAX_RAW_BYTES);
   if (octets.length === 0) throw new Failure(`${rawFile === "-" ? "The input" : rawFile} holds no octets to send`);
-  const bytes = crlf ? withLineEnds(octets) : octets;
+  const bytes = crlf ? (await import("./exchange.ts")).withLineEnds(octets) : octets;
   return () => ({ kind: "raw", steps: [{ kind: "send", bytes }] });
 }
 
-/** Starts a recording in a new file. */
 async function record(name: string): Promise<Recorder> {
+  const { Recorder, RECORDING_NOTICE } = await import("./traffic/capture/recorder.ts");
   const report = (line: string) => console.error(`wiretable: ${line}`);
   const file = await makeFile("--record", name);
   report(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
@@ -204,7 +220,6 @@ function screenFor(output: Output, interactive: boolean, terminal: boolean, noti
   };
 }
 
-/** Reads the content named by a command. */
 async function readContent(
   name: string,
   { isAlone, interactive, files }: { isAlone: boolean; interactive: boolean; files: FileNeeds },

@@ -214,18 +214,10 @@ export const MAX_DETAIL_CHARACTERS: number = 300;
 export const MAX_HELD_CONTENT_BYTES: number = 1024 * 1024;
 /** Characters of indented JSON; JSON that would become longer is shown as received. */
 export const MAX_INDENTED_CHARACTERS: number = 16 * 1024 * 1024;
-/** How long `connect` holds JSON to indent it. */
-export const MAX_HELD_CONTENT_MS: number = 1000;
-/** How long `connect` holds other content until it has enough of it to decide whether it is text. */
-export const MAX_SNIFF_MS: number = 50;
-/** Bytes of content that decide whether it is text. */
-export const SNIFFED_CONTENT_BYTES: number = 1024;
 /** Content that `connect` decodes from its codings for display, in bytes after decoding. */
 export const MAX_DECODED_SHOWN_BYTES: number = 10 * 1024 * 1024;
 /** Content codings, applied one after another, that `connect` decodes. */
 export const MAX_CODINGS: number = 4;
-/** Content that `connect` escapes and writes at once, in bytes: escaped, it takes several times the memory. */
-export const SHOWN_PIECE_BYTES: number = 16 * 1024;
 /** Names of rows offered by Tab. */
 export const MAX_SEEN_NAMES: number = 1000;
 /** Content that a command may send from a file or the standard input, in bytes. */
@@ -330,8 +322,6 @@ export const MAX_RAW_BYTES: number = 16 * 1024 * 1024;
 export const MAX_RAW_STEPS: number = 1000;
 /** The longest pause of `raw`. */
 export const MAX_RAW_WAIT_MS: number = 600_000;
-/** How long `raw` waits for the server's FIN once all responses are here and the connection ends by the rules. */
-export const RAW_END_MS: number = 1_000;
 /** Reads and writes of one raw exchange that are shown; more are counted. */
 export const SHOWN_RAW_EVENTS: number = 1000;
 /** Octets of one of them that are shown. */

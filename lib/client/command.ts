@@ -16,16 +16,13 @@ import {
   type Order,
   type TableWords,
 } from "./items.ts";
-import { parseRawSteps, type RawStep } from "./raw_steps.ts";
-import { fieldWord, type PastedCurl, readCurl, readUrl, shellWords } from "./pasted.ts";
+import { parseRawSteps, type RawStep } from "./raw.ts";
+import { fieldWord, type PastedCurl, readCurl, readUrl, shellWords } from "./curl.ts";
 import { asValue, checkJson, endOfJson, shellWord, splitLine, type Word, WrongInput } from "./words.ts";
 
-/** A parsed command. */
 export type Command =
   | { readonly kind: "nothing" | "quit" | "follow" | "curl" | "explain" }
-  /** The help, on a topic if there is one. */
   | { readonly kind: "help"; readonly topic: string | undefined }
-  /** Octets to send unchanged. */
   | { readonly kind: "raw"; readonly steps: readonly RawStep[] }
   /** The parts of later exchanges to show; without parts, the current ones are printed. */
   | { readonly kind: "print"; readonly parts: string | undefined }
@@ -37,9 +34,7 @@ export type Command =
   /** Values are missing: the program asks for them, and {@linkcode completeCommand} creates the request. */
   | { readonly kind: "ask"; readonly words: readonly Word[] };
 
-/** Known methods, as they are typed. */
 export const METHODS: readonly string[] = ["get", "head", "post", "put", "patch", "delete", "options"];
-/** Other commands. */
 export const LOCAL_COMMANDS: readonly string[] = [
   ...["print", "header", "auth", "follow", "curl", "explain", "raw", "help", "q"],
 ];
@@ -54,14 +49,14 @@ const OTHER_WORDS: { readonly [word: string]: string } = {
 /** A command of curl, with what comes after the word. */
 const CURL = /^\s*(?:\$\s+)?curl\s+(\S[^]*)$/i;
 
-/**
- * Parses a typed line.
- *
- * @throws {WrongInput} If it is not a command.
- */
 export function parseLine(line: string, table: TableWords): Command {
   const curl = CURL.exec(line);
-  if (curl !== null) return pastedCommand(readCurl(curl[1], table.server), table);
+  if (curl !== null) {
+    const pasted = readCurl(curl[1], table.server);
+    // The method and the content are set afterwards: curl sends content with any method.
+    const order = makeOrder("POST", pasted.target, pasted.fields, table);
+    return { kind: "pasted", order, curl: { ...pasted, method: methodOf(pasted.method) } };
+  }
   // The strings of raw have quotes and escapes of their own.
   const steps = /^\s*raw(?:\s+(.*))?$/is.exec(line);
   return steps === null ? parseCommand(splitLine(line), table) : { kind: "raw", steps: parseRawSteps(steps[1] ?? "") };
@@ -92,34 +87,17 @@ export function linesAfter(text: string, rest: string | undefined): number {
   }
 }
 
-function pastedCommand(curl: PastedCurl, table: TableWords): Command {
-  // The method and the content are set afterwards: curl sends content with any method.
-  return {
-    kind: "pasted",
-    order: makeOrder("POST", curl.target, curl.fields, table),
-    curl: { ...curl, method: methodOf(curl.method) },
-  };
-}
-
-/**
- * Parses words that a shell has split.
- *
- * @throws {WrongInput} If they are not a command.
- */
 export function parseArguments(words: readonly string[], table: TableWords): Command {
   if (words[0].toLowerCase() !== "raw") return parseCommand(words.map(shellWord), table);
   return { kind: "raw", steps: parseRawSteps(words.slice(1).join(" ")) };
 }
 
-/**
- * Parses words.
- *
- * @throws {WrongInput} If they are not a command.
- */
 export function parseCommand(words: readonly Word[], table: TableWords): Command {
   if (words.length === 0) return { kind: "nothing" };
-  const [{ text: verb }] = words;
-  switch (verb.toLowerCase()) {
+  const [{ text: verb }, ...rest] = words;
+  const word = verb.toLowerCase();
+  const text = textOf(rest);
+  switch (word) {
     case "help":
     case "?":
       refuseAfter(words, 2);
@@ -133,24 +111,31 @@ export function parseCommand(words: readonly Word[], table: TableWords): Command
     case "curl":
     case "explain":
       refuseAfter(words, 1);
-      return { kind: verb.toLowerCase() as "follow" | "curl" | "explain" };
+      return { kind: word };
     case "print":
-      return { kind: "print", parts: partsOf(words.slice(1)) };
+      if (rest.length > 0 && !/^[HBhb]+$/.test(text)) {
+        throw new WrongInput(`print takes letters of HBhb, saw ${JSON.stringify(text)}`);
+      }
+      return { kind: "print", parts: text || undefined };
     case "header":
-      return headerCommand(words.slice(1).map(({ text }) => text).join(" "));
+      return headerCommand(text);
     case "auth":
-      return authCommand(words.slice(1).map(({ text }) => text).join(" "));
+      if (text === "-") return { kind: "header", dropped: "Authorization" };
+      if (!text.includes(":")) throw new WrongInput("auth takes USER:PASS, or - to drop them");
+      return { kind: "header", field: basicAuthorization(text) };
     default:
-      if (isUrl(verb)) return parseCommand([{ text: "get", separable: [] }, ...words], table);
+      if (isUrl(verb)) return parseCommand([{ text: "get", signs: "" }, ...words], table);
       return requestCommand(methodOf(verb, words[1]?.text), words, table);
   }
 }
 
-/** Refuses words after a command that takes none. */
+function textOf(words: readonly Word[]): string {
+  return words.map(({ text }) => text).join(" ");
+}
+
 function refuseAfter(words: readonly Word[], most: number): void {
   if (words.length <= most) return;
-  const rest = words.slice(most).map(({ text }) => text).join(" ");
-  throw new WrongInput(`nothing follows ${words.slice(0, most).map(({ text }) => text).join(" ")}, saw ${rest}`);
+  throw new WrongInput(`nothing follows ${textOf(words.slice(0, most))}, saw ${textOf(words.slice(most))}`);
 }
 
 /** Whether a word is a URL; a host with a port and a path is one, too. */
@@ -158,11 +143,6 @@ function isUrl(word: string): boolean {
   return /^(?:https?:\/\/|[\w.-]+:\d+\/)/i.test(word);
 }
 
-/**
- * Creates the request once the values were entered.
- *
- * @throws {WrongInput} If the values are invalid or missing.
- */
 export function completeCommand(words: readonly Word[], entered: readonly Word[], table: TableWords): Order {
   const values = entered.map(asValue);
   checkWords(values);
@@ -242,24 +222,21 @@ function withoutServer(method: string, [verb, url, ...items]: readonly Word[], t
   const own = fields.filter(([name]) =>
     !items.some(({ text }) => text.toLowerCase().startsWith(`${name}:`.toLowerCase()))
   );
-  return [verb, { text: target, separable: [] }, ...own.map(fieldWord), ...items];
+  return [verb, { text: target, signs: "" }, ...own.map(fieldWord), ...items];
 }
 
 /** Refuses items that were meant otherwise: a value behind a blank, and items after JSON. */
 function checkWords(words: readonly Word[]): void {
-  for (const [i, { text, isJson, isQuoted, separable }] of words.entries()) {
+  for (const [i, { text, isJson, isQuoted, signs }] of words.entries()) {
     if (isJson && !isQuoted) checkJson(text);
     const next = words[i + 1];
-    if (next === undefined || isQuoted || !/^[^:=]+:$/.test(text) || !separable.at(-1) || !isPlain(next)) continue;
+    // The next word is a value without a name.
+    const isValue = next !== undefined && !next.isJson && !/[:=@]/.test(next.signs);
+    if (!isValue || isQuoted || !/^[^:=]+:$/.test(text) || !signs.endsWith(":")) continue;
     const name = text.slice(0, -1);
     const value = isCredentialField(name) ? "…" : next.text;
     throw new WrongInput(`a blank ends an item: quote "${name}: ${value}", or put ${text} last to send no ${name}`);
   }
-}
-
-/** Whether a word is a value without a name. */
-function isPlain({ text, separable, isJson }: Word): boolean {
-  return !isJson && ![...separable.keys()].some((i) => separable[i] && /[:=@]/.test(text[i]));
 }
 
 /** Whether a command has credentials: in fields, in its target, or in octets to be sent unchanged. */
@@ -298,14 +275,6 @@ function fieldsHold(fields: readonly AskedField[]): boolean {
   return credentialsIn(fields.map(([name, value = ""]) => `${name}: ${value}\r\n`).join("")).length > 0;
 }
 
-/** Parses letters of HBhb, as in `--print`. */
-function partsOf(words: readonly Word[]): string | undefined {
-  if (words.length === 0) return undefined;
-  const text = words.map(({ text }) => text).join(" ");
-  if (/^[HBhb]+$/.test(text)) return text;
-  throw new WrongInput(`print takes letters of HBhb, saw ${JSON.stringify(text)}`);
-}
-
 /**
  * Parses `header Name: value`, which adds a field to later requests, `Name;` an empty one, and `Name:` none of that
  * name; `header -Name`, which drops it, and `header`, which lists them.
@@ -319,13 +288,6 @@ function headerCommand(text: string): Command {
   if (colon < 1) throw new WrongInput(`header takes Name: value, or -Name to drop it, saw ${JSON.stringify(text)}`);
   const [name, value] = fieldLine(text.slice(0, colon), text.slice(colon + 1));
   return { kind: "header", field: [name, value === "" ? undefined : value] };
-}
-
-/** Parses `auth USER:PASS`, which adds the credentials to later requests (RFC 7617), and `auth -`, which drops them. */
-function authCommand(text: string): Command {
-  if (text === "-") return { kind: "header", dropped: "Authorization" };
-  if (!text.includes(":")) throw new WrongInput("auth takes USER:PASS, or - to drop them");
-  return { kind: "header", field: basicAuthorization(text) };
 }
 
 /** Returns the field with a user's credentials: `Authorization: Basic …` (RFC 7617 §2). */

@@ -11,20 +11,16 @@ import { CLIENT_TIMEOUT_MS } from "../limits.ts";
 import { parseLine } from "./command.ts";
 import { pageHelpOn } from "./help.ts";
 import { describeFields, filesOf, requestOf, type TableWords } from "./items.ts";
-import { withData } from "./pasted.ts";
+import { withData } from "./curl.ts";
 import type { RawView } from "./raw.ts";
-import type { RawStep } from "./raw_steps.ts";
+import type { RawStep } from "./raw.ts";
 import { WrongInput } from "./words.ts";
 
-/** What commands are sent with. */
 export interface CommandSenderOptions extends Pick<ClientOptions, "caCerts" | "tap"> {
-  /** The server. */
   readonly endpoint: Endpoint;
-  /** What commands may name. */
   readonly words: TableWords;
   /** Fields of every request, unless its command has others. */
   readonly defaults: readonly FieldLine[];
-  /** Follows raw exchanges. */
   readonly raw: RawView;
   /** Takes the lines that were written on the raw exchange. */
   readonly takeLines: () => string;
@@ -38,7 +34,6 @@ export class CommandSender {
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  /** Creates a sender that has opened no connection. */
   constructor(options: CommandSenderOptions) {
     this.#options = options;
     const { endpoint, caCerts, tap } = options;

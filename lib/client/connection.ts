@@ -20,9 +20,17 @@ import {
 } from "../http_message.ts";
 import { type Endpoint, withoutZone } from "../address.ts";
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../limits.ts";
-import { connectError, endOf, startOf } from "./connection_causes.ts";
-import { ClientError, InvalidResponse, TimeoutError } from "./errors.ts";
-import { timeoutError, unseenMs, withTimeout } from "./waiting.ts";
+import {
+  ClientError,
+  connectError,
+  endOf,
+  InvalidResponse,
+  startOf,
+  TimeoutError,
+  timeoutError,
+  unseenMs,
+  withTimeout,
+} from "./errors.ts";
 
 /** How a connection is opened. */
 export interface DialOptions {
@@ -73,15 +81,17 @@ export interface SentRequest {
 /** An event of an exchange, in order: notices, the request, interim responses, the response. */
 export type ExchangeEvent = Notice | SentRequest | ResponseHead | ContentPiece | MessageEnd;
 
-const READ_BYTES = 256 * 1024;
-const WRITE_BYTES = 1024 * 1024;
+const READ_OCTETS = 256 * 1024;
+const WRITE_OCTETS = 1024 * 1024;
 /** What a server says of its own accord comes within this many milliseconds; later it is about a client too slow. */
 const GREETING_MS = 1000;
 /** A connection used within this many milliseconds is likely still open. */
 const FRESH_MS = 50;
 
 /** The connection ended before the first octet of a response. */
-export class NoResponse extends ClientError {}
+export class NoResponse extends ClientError {
+  override name = "ClientError";
+}
 
 /**
  * Opens a connection to a server, with TLS if the endpoint asks for it.
@@ -100,22 +110,17 @@ export async function dial(endpoint: Endpoint, options: DialOptions, cancel?: Ab
     // Sends small writes immediately. This must be set before TLS, which has no such option.
     tcp.setNoDelay(true);
     if (!secure) return tap(tcp);
-    const tls = tap(
-      await startTls(tcp, {
-        hostname: withoutZone(host),
-        caCerts: [...caCerts],
-        alpnProtocols: ["http/1.1"],
-        unsafelyDisableHostnameVerification: anyName,
-      }),
-    ) as Deno.TlsConn;
+    const started = await startTls(tcp, {
+      hostname: withoutZone(host),
+      caCerts: [...caCerts],
+      alpnProtocols: ["http/1.1"],
+      unsafelyDisableHostnameVerification: anyName,
+    });
+    const tls = tap(started) as Deno.TlsConn;
     try {
-      await withTimeout(tls.handshake(), timeoutMs, () => tls.close(), cancel);
+      await withTimeout(tls.handshake(), timeoutMs, () => {}, cancel);
     } catch (error) {
-      try {
-        tls.close();
-      } catch {
-        // The timeout has closed it.
-      }
+      tls.close();
       throw error;
     }
     return tls;
@@ -124,16 +129,14 @@ export async function dial(endpoint: Endpoint, options: DialOptions, cancel?: Ab
   }
 }
 
-/** A connection to a server. */
 export class ClientConnection {
   readonly #conn: Deno.Conn;
-  readonly #timeoutMs: number;
   readonly #options: ClientOptions;
-  /** When the last exchange ended, in milliseconds. */
+  /** When the last exchange ended, or the connection was opened, in milliseconds. */
   #idleSince = performance.now();
   readonly #decoder = new Decoder("response", RESPONSE_LIMITS);
   readonly #encoder = new Encoder();
-  readonly #buffer = new Uint8Array(READ_BYTES);
+  readonly #buffer = new Uint8Array(READ_OCTETS);
   /** When the current read times out, in milliseconds, and the function that rejects it. */
   #deadline = Infinity;
   #expire: (error: TimeoutError) => void = () => {};
@@ -144,8 +147,8 @@ export class ClientConnection {
   /** A read while no exchange is in progress, so that a close by the server is noticed immediately. */
   #reading: Promise<number | null> | undefined;
   #busy = false;
-  /** How the connection ended, or why it cannot be used again: a clause. */
-  #ended: string | undefined;
+  /** Why no further request can be sent, if so: a clause, such as `the server closed: FIN after 3 s idle`. */
+  ended: string | undefined;
   /** Why the server closes the connection after its response, if it said so. */
   #announced: string | undefined;
   #told = false;
@@ -154,29 +157,17 @@ export class ClientConnection {
   used = false;
   /** Whether the server spoke as soon as the connection was open, as it would on another one. */
   spokeFirst = false;
-  /** When the connection was last known to be open, in milliseconds. */
-  #lastUsed = -Infinity;
 
   private constructor(conn: Deno.Conn, options: ClientOptions) {
     this.#conn = conn;
     this.#options = options;
-    this.#timeoutMs = options.timeoutMs;
     options.connected?.(conn.localAddr as Deno.NetAddr, conn.remoteAddr as Deno.NetAddr);
     this.#reading = this.#read();
   }
 
-  /**
-   * Opens a connection.
-   *
-   * @throws {ClientError} If no server answers.
-   */
+  /** @throws {ClientError} If no server answers. */
   static async open(endpoint: Endpoint, options: ClientOptions, cancel?: AbortSignal): Promise<ClientConnection> {
     return new ClientConnection(await dial(endpoint, options, cancel), options);
-  }
-
-  /** Why no further request can be sent, if so: a clause, such as `the server closed: FIN after 3 s idle`. */
-  get ended(): string | undefined {
-    return this.#ended;
   }
 
   /** Whether the user knows that it has ended, or that it was to end. */
@@ -188,33 +179,27 @@ export class ClientConnection {
   news(): Promise<void> {
     // Only a timer lets the runtime poll I/O; setImmediate is ten times as fast, and enough between two immediate
     // requests.
-    const wait = performance.now() - this.#lastUsed > FRESH_MS ? setTimeout : setImmediate;
-    return new Promise((resolve) => void wait(resolve, 0));
+    const isFresh = this.used && performance.now() - this.#idleSince <= FRESH_MS;
+    return new Promise((resolve) => void (isFresh ? setImmediate(resolve) : setTimeout(resolve, 0)));
   }
 
-  /**
-   * Sends a request and yields the events of the exchange.
-   *
-   * @throws {ClientError} If no valid response arrives.
-   */
   async *exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
     // What came since the connection was opened may have ended it.
-    if (this.#ended !== undefined) throw new ClientError(sentenceOf(this.#ended));
-    const encoder = this.#encoder;
+    if (this.ended !== undefined) throw new ClientError(sentenceOf(this.ended));
     // The previous request was sent completely; otherwise the connection would not be reused.
-    encoder.clear();
-    encoder.request(request);
+    this.#encoder.clear();
+    this.#encoder.request(request);
     this.#decoder.expectResponseTo(request.method);
     this.#busy = true;
     // A server may respond and close before it has read the whole request, so the response is read at the same time. If
     // writing fails, reading reports the reason.
-    const octets = encoder.bytes();
+    const octets = this.#encoder.bytes();
     let sent = false;
     this.#handedOver = 0;
     this.#progress = performance.now();
     this.#send(octets).then(() => sent = true, () => {});
-    const headBytes = octets.length - (request.content?.length ?? 0);
-    yield { kind: "sent", head: octets.subarray(0, headBytes), content: octets.subarray(headBytes) };
+    const headEnd = octets.length - (request.content?.length ?? 0);
+    yield { kind: "sent", head: octets.subarray(0, headEnd), content: octets.subarray(headEnd) };
     let status = 100;
     let interim = 0;
     for (;;) {
@@ -237,18 +222,18 @@ export class ClientConnection {
         // After 101 (Switching Protocols) the connection no longer carries HTTP.
         if (!event.persistent || status === 101 || asksToClose(request)) {
           this.#announced = status === 101 ? undefined : announcedEnd(event, request);
-          this.#ended = status === 101 ? LEFT_HTTP : `the server closes ${this.#announced}`;
+          this.ended = status === 101 ? LEFT_HTTP : `the server closes ${this.#announced}`;
         }
       } else if (event.kind === "end" && (!isInterim(status) || status === 101)) break;
     }
     this.#busy = false;
     this.used = true;
-    this.#idleSince = this.#lastUsed = performance.now();
+    this.#idleSince = performance.now();
     if (status === 101) this.#endNow(LEFT_HTTP);
     // Otherwise the server would read the next request as content of this one (RFC 9112 §9.3).
     else if (!sent) this.#endNow("the server responded before it received the whole request");
     // Unsolicited data must not be taken for the next response (RFC 9112 §9.2).
-    else if (this.#ended === undefined && !this.#decoder.idle) this.#noteUnasked(this.#decoder.unread);
+    else if (this.ended === undefined && !this.#decoder.idle) this.#noteUnasked(this.#decoder.unread);
     else this.#reading = this.#read();
   }
 
@@ -269,10 +254,9 @@ export class ClientConnection {
     };
   }
 
-  /** Closes the connection. */
   close(): void {
     this.#isClosed = true;
-    this.#ended ??= "this program closed the connection";
+    this.ended ??= "this program closed the connection";
     clearTimeout(this.#timer);
     try {
       this.#conn.close();
@@ -317,7 +301,7 @@ export class ClientConnection {
     const { closed } = this.#options;
     // A close by this program is no news.
     if (this.#isClosed) return;
-    this.#ended = how;
+    this.ended = how;
     this.#told = closed !== undefined;
     this.close();
     closed?.(how);
@@ -342,7 +326,7 @@ export class ClientConnection {
   async #send(octets: Uint8Array): Promise<void> {
     while (this.#handedOver < octets.length) {
       await this.#options.room?.();
-      this.#handedOver += await this.#conn.write(octets.subarray(this.#handedOver, this.#handedOver + WRITE_BYTES));
+      this.#handedOver += await this.#conn.write(octets.subarray(this.#handedOver, this.#handedOver + WRITE_OCTETS));
       this.#progress = performance.now();
       if (this.#deadline !== Infinity) this.#deadline = this.#lastMoment;
     }
@@ -350,7 +334,7 @@ export class ClientConnection {
 
   /** Until when the server has time, in milliseconds: what was handed over last may still be on its way. */
   get #lastMoment(): number {
-    return this.#progress + this.#timeoutMs + unseenMs(this.#handedOver);
+    return this.#progress + this.#options.timeoutMs + unseenMs(this.#handedOver);
   }
 
   /** Waits for a read, within a deadline. One timer serves all reads, because most finish long before it fires. */
@@ -371,7 +355,7 @@ export class ClientConnection {
       this.#timer = setTimeout(() => this.#checkTime(), left);
       return;
     }
-    this.#expire(timeoutError(this.#timeoutMs, unseenMs(this.#handedOver)));
+    this.#expire(timeoutError(this.#options.timeoutMs, unseenMs(this.#handedOver)));
     this.close();
   }
 
@@ -395,7 +379,6 @@ const LETTER_H = 0x48;
 const TOO_MANY_INTERIM = `The server sent more than ${MAX_INTERIM_RESPONSES} interim responses`;
 const NO_RESPONSE = "The server closed the connection without a response, so what it did with the request is not known";
 
-/** Returns how a connection ended as a sentence. */
 export function sentenceOf(ended: string): string {
   return `${ended[0].toUpperCase()}${ended.slice(1)}`;
 }

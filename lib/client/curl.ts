@@ -1,27 +1,330 @@
 /**
- * Formats a request as an equivalent command of curl.
+ * Commands of curl: reads those that are pasted, as documentation and browsers write them, with URLs; and formats a
+ * request as one.
  *
  * @module
  */
 
-import { NO_BYTES, octetsToText } from "../bytes.ts";
+import { Buffer } from "node:buffer";
 import { addressText, type Endpoint } from "../address.ts";
-import { type HttpRequest, METHODS_WITH_CONTENT } from "../http_message.ts";
+import { NO_BYTES, octetsToText } from "../bytes.ts";
+import { type HttpRequest, METHODS_WITH_CONTENT, percentDecoded } from "../http_message.ts";
+import { hidden, refuseTypographic, type Word, WrongInput } from "./words.ts";
+
+/** The server that commands are for, and the words for what it is not. */
+export interface OwnServer {
+  readonly endpoint: Endpoint;
+  /** Returns the command that starts this program with these arguments. */
+  readonly commandLine: (args: readonly string[]) => string;
+  /** What there is in the place of a flag that accepts any certificate. */
+  readonly insecureAdvice: string;
+}
+
+export interface PastedUrl {
+  /** The path and the query as written, without the fragment. */
+  readonly target: string;
+  /** The authority, for Host. */
+  readonly host: string;
+  readonly userPass: string | undefined;
+}
+
+/** A part of a request's content: text, or a file, possibly without its line ends. */
+export type PastedData =
+  | { readonly text: string }
+  | { readonly file: string; readonly joinsLines: boolean };
+
+export interface PastedCurl extends PastedUrl {
+  readonly method: string;
+  /** The fields as the words of a command; an empty one removes a default. */
+  readonly fields: readonly Word[];
+  readonly data: readonly PastedData[] | undefined;
+  readonly follows: boolean;
+}
+
+const URL_PARTS =
+  /^(?:(https?):\/\/)?(?:([^/?#@]*)@)?(\[[^\]]*\]|[^:/?#[\]]+)(?::(\d+))?(\/[^?#]*)?(\?[^#]*)?(?:#.*)?$/is;
+/** Names of this machine's own address: servers at one port of them are one. */
+const LOCAL_NAMES = ["localhost", "127.0.0.1", "::1"];
+
+/**
+ * Reads a URL of the own server.
+ *
+ * @param rest For a URL of another server, what a command there has after the address; by default the line itself.
+ * @throws {WrongInput} If it is of another server, which is named with the command to type.
+ */
+export function readUrl(url: string, own: OwnServer | undefined, rest?: (target: string) => string[]): PastedUrl {
+  const [whole, scheme = "http", userPass, name, digits, path = "/", query = ""] = URL_PARTS.exec(url) ?? [];
+  if (whole === undefined) throw new WrongInput(`${JSON.stringify(url)} is not an http:// or https:// URL`);
+  const secure = scheme.toLowerCase() === "https";
+  const port = digits === undefined ? secure ? 443 : 80 : Number(digits);
+  // A zone of an IPv6 address stands behind an encoded % in a URL (RFC 6874 §2).
+  const host = name.replace(/^\[|\]$/g, "").replace("%25", "%");
+  const usual = port === (secure ? 443 : 80);
+  const authority = usual ? name : `${name}:${port}`;
+  const target = path + query;
+  if (own === undefined || !isSame(own.endpoint, { secure, host, port })) {
+    const origin = `${secure ? "https" : "http"}://${authority}`;
+    const words = ["connect", origin, ...rest?.(target) ?? []];
+    const how = rest === undefined ? "this is for another server: paste it at" : "give the server first, then the path";
+    throw own === undefined
+      ? new WrongInput(`${how}: ${words.join(" ")}`)
+      : new WrongInput(how, own.commandLine(words));
+  }
+  const decoded = userPass && (percentDecoded(userPass) ?? userPass);
+  return { target, host: authority, userPass: decoded?.replace(/^[^:]*$/, "$&:") };
+}
+
+function isSame(own: Endpoint, other: Endpoint): boolean {
+  const nameOf = ({ host }: Endpoint) => LOCAL_NAMES.includes(host.toLowerCase()) ? "localhost" : host.toLowerCase();
+  return own.secure === other.secure && own.port === other.port && nameOf(own) === nameOf(other);
+}
+
+/** curl's options with a value, and those without one, by their letters. */
+const WITH_VALUE: Readonly<Record<string, string>> = {
+  ...{ X: "request", H: "header", d: "data", u: "user", b: "cookie", A: "user-agent", e: "referer" },
+};
+const SWITCHES: Readonly<Record<string, string>> = {
+  ...{
+    I: "head",
+    k: "insecure",
+    L: "location",
+    g: "globoff",
+    s: "silent",
+    S: "show-error",
+    i: "include",
+    v: "verbose",
+  },
+};
+const LONG_WITH_VALUE = [...Object.values(WITH_VALUE), "data-ascii", "data-raw", "data-binary", "json", "url"];
+/** The last three are among what the command `curl` prints. */
+const LONG_SWITCHES = [...Object.values(SWITCHES), "show-headers", "compressed", "http1.1", "path-as-is"];
+
+/**
+ * Reads a command of curl.
+ *
+ * @param line The command without the word `curl`.
+ * @throws {WrongInput} If it has an option that is not read, if it is of another server, or if it needs a shell.
+ */
+export function readCurl(line: string, own: OwnServer | undefined): PastedCurl {
+  const words = shellWords(line);
+  if (words === undefined) throw new WrongInput("the line of curl goes on: a quote is not closed, or \\ is at its end");
+  const { values, all, last, has } = optionsOf(words);
+  const [url, ...more] = all("url");
+  if (url === undefined || more.length > 0) throw new WrongInput(`curl takes one URL here, saw ${all("url").length}`);
+  if (has("insecure") && /^https:/i.test(url)) throw new WrongInput(`in the place of -k: ${own?.insecureAdvice}`);
+  const [glob] = has("globoff") ? [] : /[[\]{}]/.exec(url.replace(/^(?:\w+:\/\/)?(?:[^/]*@)?\[[^\]]*\]/, "")) ?? [];
+  if (glob !== undefined) throw new WrongInput(`curl takes ${glob} in a URL for a list of them: add --globoff`);
+  const parsed = readUrl(has("path-as-is") ? url : withoutDots(url), own);
+
+  const data = values.flatMap(([name, value]) => dataOf(name, value));
+  const isJson = last("json") !== undefined;
+  const lines = all("header").map(fieldOf);
+  const given = lines.map(([name]) => name.toLowerCase());
+  const addLine = (name: string, value: string | undefined) => {
+    if (value !== undefined && !given.includes(name.toLowerCase())) lines.push([name, value || undefined]);
+  };
+  const userPass = last("user") ?? parsed.userPass;
+  if (userPass?.includes(":") === false) throw new WrongInput("-u takes USER:PASS");
+  const cookies = all("cookie");
+  const jar = cookies.find((cookie) => !cookie.includes("="));
+  if (jar !== undefined) throw new WrongInput("-b takes NAME=VALUE here, and no file");
+  addLine("Host", parsed.host);
+  addLine("User-Agent", last("user-agent"));
+  addLine("Referer", last("referer"));
+  addLine("Authorization", userPass && `Basic ${Buffer.from(userPass).toString("base64")}`);
+  addLine("Cookie", cookies.length > 0 ? cookies.join("; ") : undefined);
+  addLine("Accept-Encoding", has("compressed") ? "deflate, gzip, br, zstd" : undefined);
+  addLine("Accept", isJson ? "application/json" : undefined);
+  const isForm = data.length > 0 && !isJson;
+  addLine("Content-Type", isForm ? "application/x-www-form-urlencoded" : isJson ? "application/json" : undefined);
+  if (has("head") && data.length > 0) throw new WrongInput("curl takes either -I or data");
+  return {
+    ...parsed,
+    method: last("request") ?? (has("head") ? "HEAD" : data.length > 0 ? "POST" : "GET"),
+    fields: lines.filter(([name, value]) => !isTrueLength(name, value, data)).map(fieldWord),
+    data: data.length === 0 ? undefined : data.flatMap((part, i) => i === 0 || isJson ? [part] : [{ text: "&" }, part]),
+    follows: has("location"),
+  };
+}
+
+/** Returns a request with the method and the content of a command of curl, and the file that is its content. */
+export async function withData(
+  request: HttpRequest,
+  { method, data }: PastedCurl,
+  readContent: (name: string) => Promise<Uint8Array>,
+): Promise<{ readonly request: HttpRequest; readonly contentFrom?: string }> {
+  if (data === undefined) return { request: { ...request, method } };
+  const parts: Uint8Array[] = [];
+  for (const part of data) {
+    const octets = "text" in part ? Buffer.from(part.text) : await readContent(part.file);
+    parts.push("file" in part && part.joinsLines ? octets.filter((octet) => !DROPPED.includes(octet)) : octets);
+  }
+  const [first, ...more] = data;
+  const isFile = "file" in first && !first.joinsLines && more.length === 0;
+  return {
+    request: { ...request, method, content: Buffer.concat(parts) },
+    ...isFile && { contentFrom: first.file },
+  };
+}
+/** Octets of a file that `-d` leaves out: NUL, LF, CR. */
+const DROPPED = [0x00, 0x0a, 0x0d];
+
+/** Returns the options and their values in their order; a URL is the value of `url`. */
+function optionsOf(words: readonly string[]) {
+  const values: [name: string, value: string][] = [];
+  const rest = [...words];
+  const valueOf = (option: string, joined?: string) => {
+    const value = joined || rest.shift();
+    if (value === undefined) throw new WrongInput(`${option} of curl needs a value`);
+    return value;
+  };
+  const refuse = (option: string): never => {
+    throw new WrongInput(`${option} of curl is not read here, and nothing is sent`);
+  };
+  for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
+    if (word.startsWith("--")) {
+      const name = word.slice(2);
+      if (LONG_WITH_VALUE.includes(name)) values.push([name, valueOf(word)]);
+      else if (LONG_SWITCHES.includes(name)) values.push([name, ""]);
+      else refuse(word);
+    } else if (/^-./.test(word)) {
+      for (let i = 1; i < word.length; i++) {
+        const letter = word[i];
+        if (Object.hasOwn(SWITCHES, letter)) values.push([SWITCHES[letter], ""]);
+        else if (Object.hasOwn(WITH_VALUE, letter)) {
+          values.push([WITH_VALUE[letter], valueOf(`-${letter}`, word.slice(i + 1))]);
+          break;
+        } else refuse(`-${letter}`);
+      }
+    } else if (/^[–—]/.test(word)) throw new WrongInput(`${word[0]} is a dash of a word processor: write - or --`);
+    else values.push(["url", word]);
+  }
+  const all = (name: string) => values.flatMap(([each, value]) => each === name ? value : []);
+  return { values, all, last: (name: string) => all(name).at(-1), has: (name: string) => all(name).length > 0 };
+}
+
+function dataOf(option: string, value: string): PastedData[] {
+  if (!/^(?:data|json)/.test(option)) return [];
+  if (option === "data-raw" || !value.startsWith("@")) return [{ text: value }];
+  return [{ file: value.slice(1), joinsLines: option === "data" || option === "data-ascii" }];
+}
+
+/** Reads `Name: value`; `Name:`, which removes a field, and `Name;`, which sends an empty one. */
+function fieldOf(line: string): [name: string, value: string | undefined] {
+  const [, name, value, semicolon] = /^([^\s:;@][^:;]*)(?::(.*)|(;))$/s.exec(line) ?? [];
+  if (name === undefined) throw new WrongInput("-H takes 'Name: value'");
+  return [name, semicolon === undefined ? value.trim() || undefined : ""];
+}
+
+/** A field as it is typed: `Name: value`, `Name;` if it is empty, `Name:` for none of that name. */
+export function textOfField([name, value]: readonly [name: string, value: string | undefined]): string {
+  return value === undefined ? `${name}:` : value === "" ? `${name};` : `${name}: ${value}`;
+}
+
+export function fieldWord(field: readonly [name: string, value: string | undefined]): Word {
+  const text = textOfField(field);
+  const { length } = field[0];
+  return { text, signs: hidden(field[0]) + text[length] + hidden(text.slice(length + 1)) };
+}
+
+/** Whether a field is a Content-Length that says what this program will say itself. */
+function isTrueLength(name: string, value: string | undefined, data: readonly PastedData[]): boolean {
+  const length = Buffer.byteLength(data.map((part) => "text" in part ? part.text : "").join("&"));
+  return name.toLowerCase() === "content-length" && value === String(length) && data.every((part) => "text" in part);
+}
+
+/** Removes dot segments from a URL, as curl does (RFC 3986 §5.2.4). */
+function withoutDots(url: string): string {
+  const [, origin, path, rest] = /^((?:\w+:\/\/)?[^/?#]*)([^?#]*)(.*)$/s.exec(url)!;
+  return /\/(?:\.|%2e){1,2}(?:\/|$)/i.test(path) ? `${origin}${new URL(path, "http://a").pathname}${rest}` : url;
+}
+
+/** The pieces of a shell's line: a line end that is none, quotes of three kinds, an escape, blanks, what is plain. */
+const PIECES =
+  /\\\r?\n|\$'((?:\\[^]|[^'\\])*)'|'([^']*)'|"((?:\\[^]|[^"\\])*)"|\\([^])|(\s+)|([^\s'"\\$`|;&<>()]+|\$(?![\w({'"!?#@*$-]))/y;
+/** What a shell replaces, within double quotes too. */
+const REPLACED = /^(?:\$\(|\$\w+|\$\{|`)/;
+
+/**
+ * Splits a line as a POSIX shell does, with `$'…'`, and backslashes at line ends.
+ *
+ * @returns The words; `undefined` if the line goes on after its end.
+ * @throws {WrongInput} If the line has more than words.
+ */
+export function shellWords(line: string): string[] | undefined {
+  const words: string[] = [];
+  let word: string | undefined;
+  PIECES.lastIndex = 0;
+  while (PIECES.lastIndex < line.length) {
+    const at = PIECES.lastIndex;
+    const found = PIECES.exec(line);
+    if (found === null) {
+      const rest = line.slice(at);
+      if (/^(?:["'\\]|\$')/.test(rest)) return undefined;
+      const [sign] = REPLACED.exec(rest) ?? /^(?:\$.|.)/s.exec(rest)!;
+      throw new WrongInput(`${sign} is for a shell, and there is none here: leave it out, or quote it`);
+    }
+    const [piece, coded, single, double, escaped, blanks, plain] = found;
+    if (plain?.endsWith("^") && /^(?:["\r\n]|$)/.test(line.slice(PIECES.lastIndex))) {
+      throw new WrongInput("this line is for cmd: copy it as cURL (bash)");
+    }
+    if (blanks !== undefined) {
+      if (word !== undefined) words.push(word);
+      word = undefined;
+      continue;
+    }
+    if (/^\\\r?\n/.test(piece)) continue;
+    if (word === undefined && plain !== undefined) refuseTypographic(plain[0]);
+    word = (word ?? "") + (single ?? escaped ?? plain ?? (coded === undefined ? unquoted(double) : decoded(coded)));
+  }
+  return word === undefined ? words : [...words, word];
+}
+
+function unquoted(text: string): string {
+  return text.replace(/\\(\r?\n|["\\$`])|[$`]/g, (match, escaped: string | undefined, at: number) => {
+    const [replaced] = REPLACED.exec(text.slice(at)) ?? [];
+    if (replaced !== undefined) {
+      throw new WrongInput(`${replaced} is for a shell, and there is none here: use single quotes`);
+    }
+    return escaped === undefined ? match : escaped.trim();
+  });
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  ...{ a: "\x07", b: "\b", e: "\x1b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v" },
+};
+
+/** Decodes the escapes of `$'…'`, in which `\xHH` and `\OOO` are octets. */
+function decoded(text: string): string {
+  const octets = text.replace(
+    /((?:\\u[\da-fA-F]{4})+)|\\x([\da-fA-F]{1,2})|\\([0-7]{1,3})|\\([abefnrtv])|\\(["'\\?])|[^\\]+|\\/g,
+    (match, units?: string, hex?: string, octal?: string, control?: string, itself?: string) => {
+      if (hex !== undefined) return String.fromCharCode(parseInt(hex, 16));
+      if (octal !== undefined) return String.fromCharCode(parseInt(octal, 8) & 0xff);
+      if (control !== undefined) return ESCAPES[control];
+      return Buffer.from(units === undefined ? itself ?? match : JSON.parse(`"${units}"`)).toString("latin1");
+    },
+  );
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.from(octets, "latin1"));
+  } catch {
+    throw new WrongInput("the octets of a $'…' are not UTF-8: put them in a file, and type --data-binary @FILE");
+  }
+}
 
 /** Fields that curl adds by itself; a field without a value prevents that. */
 const CURLS_OWN = ["Host", "User-Agent", "Accept"];
 /** Before content of more octets, curl asks for 100 (Continue), and waits for it. */
-const UNASKED_CONTENT_BYTES = 1_000_000;
+const UNASKED_CONTENT_OCTETS = 1_000_000;
 /** A longer argument is more than some systems take. */
-const MAX_ARGUMENT_BYTES = 100_000;
-
+const MAX_ARGUMENT_OCTETS = 100_000;
 /** Characters that a terminal would act upon when they are pasted. */
 // deno-lint-ignore no-control-regex -- these are meant
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/;
 
 /**
- * Returns the command for a POSIX shell, and for fish. Content from a file is read from it again; other binary content is piped into
- * the command from base 64.
+ * Returns the command for a POSIX shell, and for fish. Content from a file is read from it again; other binary content
+ * is piped into the command from base 64.
  */
 export function curlCommand(
   { method, target, fields, content }: HttpRequest,
@@ -49,7 +352,7 @@ export function curlCommand(
   const text = body === undefined ? undefined : contentFrom === undefined ? textOf(body) : `@${contentFrom}`;
   if (body !== undefined) {
     if (!names.includes("content-type")) words.push("--header", "Content-Type:");
-    if (body.length > UNASKED_CONTENT_BYTES && !names.includes("expect")) words.push("--header", "Expect:");
+    if (body.length > UNASKED_CONTENT_OCTETS && !names.includes("expect")) words.push("--header", "Expect:");
     words.push("--data-binary", text ?? "@-");
   }
   if (target === "*") words.push("--request-target", "*");
@@ -63,7 +366,7 @@ export function curlCommand(
  * for a file.
  */
 function textOf(content: Uint8Array): string | undefined {
-  if (content.length > MAX_ARGUMENT_BYTES) return undefined;
+  if (content.length > MAX_ARGUMENT_OCTETS) return undefined;
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(content);
     return CONTROLS.test(text) || text.startsWith("@") ? undefined : text;

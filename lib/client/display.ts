@@ -5,13 +5,13 @@
  */
 
 import { Buffer } from "node:buffer";
-import { octetsToText } from "../bytes.ts";
+import { octetsToText, octetString } from "../bytes.ts";
 import type { ExchangeEvent, SentRequest } from "../client.ts";
-import { acceptedIn, type Fields, LF } from "../http_message.ts";
+import type { ContentView } from "../content.ts";
+import { acceptedIn, LF } from "../http_message.ts";
 import { MAX_SHOWN_INVALID_BYTES } from "../limits.ts";
 import { maskCredentials } from "../masking.ts";
 import { escapeOctet, escapeText, type Painter, showHead } from "../terminal.ts";
-import { ContentView } from "./content_view.ts";
 
 /** The output of messages. */
 export interface Screen {
@@ -19,17 +19,14 @@ export interface Screen {
   readonly terminal: boolean;
   /** The width of a line in characters. */
   readonly columns: () => number;
-  /** Writes all of the bytes. */
-  write(bytes: Uint8Array): Promise<void>;
-  /** Resolves once all bytes are written. */
+  write(octets: Uint8Array): Promise<void>;
+  /** Resolves once all octets are written. */
   flush(): Promise<void>;
   /** Writes a line for the user that is not part of a message: beside the output if that is not a terminal. */
   tell(line: string): Promise<void>;
 }
 
-/** Options of a display. */
 export interface DisplayOptions {
-  /** The output. */
   readonly screen: Screen;
   /**
    * The parts shown: `H` and `B` of the request, `h` and `b` of the response. The default is `hb` on a terminal; when
@@ -38,13 +35,13 @@ export interface DisplayOptions {
   readonly print: string | undefined;
   /** Whether a person types at a prompt, which has banners. */
   readonly interactive: boolean;
-  /** Whether JSON is indented and binary content omitted; otherwise content is shown as received. */
+  /** Whether JSON is indented and binary content is not shown; otherwise content is shown as received. */
   readonly pretty: "all" | "none" | "auto";
   /** Whether credentials (Authorization, Cookie and the like) are shown. */
   readonly showCredentials: boolean;
   /** Colours heads and JSON. */
   readonly painter: Painter;
-  /** Told what is accepted in a response, though it breaks a rule: a sentence. */
+  /** Receives what is accepted in a response, though it breaks a rule: a sentence. */
   readonly accepted?: (sentence: string) => void;
 }
 
@@ -65,13 +62,12 @@ export class Display {
    */
   #midLine = false;
 
-  /** Creates a display. */
   constructor(options: DisplayOptions) {
     this.#options = options;
     this.print = options.print;
   }
 
-  /** Shows the events of an exchange. */
+  /** Shows an event of an exchange. */
   async show(event: ExchangeEvent): Promise<void> {
     await this.#show(event);
     if (event.kind !== "response" && event.kind !== "end") return;
@@ -86,13 +82,15 @@ export class Display {
         return await this.#showRequest(event);
       case "response":
         if (this.#shows("hb")) await this.banner("-----RESPONSE-----");
-        this.#view = this.#viewOf(event.fields);
+        this.#view = await this.#viewOf(event.fields.get("content-type"), event.fields.get("content-encoding"));
         return this.#shows("h") ? await this.#showHead(event.text) : undefined;
       case "content":
         return this.#shows("b") ? await this.#showContent(event.bytes) : undefined;
       case "end":
         if (this.#shows("b")) await this.endContent();
-        if (event.trailers.size > 0 && this.#shows("h")) await this.#showTrailers(event.trailers);
+        if (event.trailers.size === 0 || !this.#shows("h")) return;
+        await this.write(`${this.#options.painter("dim", "-----TRAILERS-----")}\n`);
+        await this.#showHead([...event.trailers].map(([name, value]) => `${name}: ${value}\r\n`).join(""));
     }
   }
 
@@ -109,13 +107,8 @@ export class Display {
   async showInvalid(octets: Uint8Array): Promise<void> {
     if (!this.#shows("h") || octets.length === 0) return;
     await this.banner("-----RESPONSE-----");
-    const shown = octets.subarray(0, MAX_SHOWN_INVALID_BYTES);
-    const { screen, showCredentials } = this.#options;
-    const text = maskedUnless(showCredentials, Buffer.from(shown).toString("latin1"));
-    await this.endLine();
-    await screen.write(
-      screen.terminal ? ENCODER.encode(escapeText(octetsToText(text, escapeOctet))) : Buffer.from(text, "latin1"),
-    );
+    const shown = octetString(octets, 0, Math.min(octets.length, MAX_SHOWN_INVALID_BYTES));
+    const text = await this.#writeMasked(shown, (masked) => escapeText(octetsToText(masked, escapeOctet)));
     this.#midLine = !text.endsWith("\n");
     await this.endLine();
   }
@@ -149,62 +142,50 @@ export class Display {
   }
 
   async #showRequest({ head, content }: SentRequest): Promise<void> {
-    const text = Buffer.from(head).toString("latin1");
+    const text = octetString(head);
     this.#method = text.slice(0, text.indexOf(" "));
     await this.endLine();
     if (this.#shows("HB")) await this.banner("-----REQUEST-----");
     if (this.#shows("H")) await this.#showHead(text);
     if (content.length === 0 || !this.#shows("B")) return;
-    const type = /^content-type:[ \t]*(.*?)[ \t]*\r$/im.exec(text)?.[1];
-    this.#view = this.#newView(type, undefined);
+    this.#view = await this.#viewOf(/^content-type:[ \t]*(.*?)[ \t]*\r$/im.exec(text)?.[1]);
     await this.#showContent(content);
     await this.endContent();
   }
 
   async #showHead(head: string): Promise<void> {
-    const { screen, painter, showCredentials } = this.#options;
+    await this.#writeMasked(head, (masked) => showHead(masked, this.#options.painter));
+  }
+
+  /** Writes octets without credentials: as safe text on a terminal, exactly otherwise. Returns them. */
+  async #writeMasked(octets: string, safeText: (masked: string) => string): Promise<string> {
+    const { screen, showCredentials } = this.#options;
+    const masked = showCredentials ? octets : maskCredentials(octets);
     await this.endLine();
-    const masked = maskedUnless(showCredentials, head);
-    await screen.write(screen.terminal ? ENCODER.encode(showHead(masked, painter)) : Buffer.from(masked, "latin1"));
+    await screen.write(screen.terminal ? ENCODER.encode(safeText(masked)) : Buffer.from(masked, "latin1"));
+    return masked;
   }
 
-  async #showTrailers(trailers: Fields): Promise<void> {
-    const lines = [...trailers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
-    await this.write(`${this.#options.painter("dim", "-----TRAILERS-----")}\n`);
-    await this.#showHead(lines);
-  }
-
-  async #showContent(bytes: Uint8Array): Promise<void> {
-    if (this.#view !== undefined) return await this.#view.add(bytes);
+  async #showContent(octets: Uint8Array): Promise<void> {
+    if (this.#view !== undefined) return await this.#view.add(octets);
     // The content may be large: it is not converted to text.
-    await this.#options.screen.write(bytes);
-    this.#midLine = bytes.at(-1) !== LF;
+    await this.#options.screen.write(octets);
+    this.#midLine = octets.at(-1) !== LF;
   }
 
-  #viewOf(fields: Fields): ContentView | undefined {
-    return this.#newView(fields.get("content-type"), fields.get("content-encoding"));
-  }
-
-  /** Returns options for showing content; `undefined` if it is written as received. */
-  #newView(type: string | undefined, coding: string | undefined): ContentView | undefined {
+  /** Creates a view of content; `undefined` if it is written as received. */
+  async #viewOf(type?: string, coding?: string): Promise<ContentView | undefined> {
     const { screen, pretty, painter } = this.#options;
     if (!screen.terminal && pretty !== "all") return undefined;
-    const indent = pretty === "all" ? "always" : pretty === "none" ? "never" : "long";
+    const { ContentView } = await import("../content.ts");
     return new ContentView({
-      type,
-      coding,
-      indent,
-      columns: screen.columns(),
-      painter,
+      ...{ type, coding, painter, columns: screen.columns() },
+      indent: pretty === "all" ? "always" : pretty === "none" ? "never" : "long",
       write: (text) => screen.write(ENCODER.encode(text)),
       ...!screen.terminal && {
-        writeExactly: (bytes: Uint8Array) => screen.write(bytes),
+        writeExactly: (octets: Uint8Array) => screen.write(octets),
         tell: (line: string) => screen.tell(line),
       },
     });
   }
-}
-
-function maskedUnless(shown: boolean, text: string): string {
-  return shown ? text : maskCredentials(text);
 }

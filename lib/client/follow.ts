@@ -11,7 +11,6 @@ import { WrongInput } from "./words.ts";
 
 /** A completed exchange. */
 export interface Done {
-  /** The server. */
   readonly endpoint: Endpoint;
   /** The request as sent. */
   readonly request: HttpRequest;
@@ -28,15 +27,11 @@ const HARMLESS = /^(?:accept|accept-language|user-agent)$/i;
 /** Fields that describe content, which is not sent again (RFC 9110 §15.4). */
 const ABOUT_CONTENT = /^(?:content-.*|digest|last-modified)$/i;
 
-const percentEncoded = (octet: number) => `%${octet.toString(16).toUpperCase()}`;
-
-/** The request that follows an exchange. */
-export interface Following {
-  /** Its server. */
+/** The request that follows an exchange, without Host, and its server. */
+interface Following {
   readonly endpoint: Endpoint;
-  /** The request, without Host. */
   readonly request: HttpRequest;
-  /** The names of fields that are left out, because the server is another one and they may have credentials. */
+  /** The names of fields that are not sent, because the server is another one and they may have credentials. */
   readonly leftOut: readonly string[];
 }
 
@@ -47,6 +42,7 @@ export interface Following {
  * @throws {WrongInput} If the response has no Location, or one that is not an HTTP URL.
  */
 export function followUp({ endpoint, request, status, locations }: Done): Following {
+  const percentEncoded = (octet: number) => `%${octet.toString(16).toUpperCase()}`;
   // As browsers read it: what is UTF-8 as text, which URL encodes, any other octet percent-encoded by itself.
   const [location, ...others] = new Set(locations.map((octets) => octetsToText(octets, percentEncoded)));
   if (location === undefined) throw new WrongInput(`the last response (${status}) has no Location to follow`);
@@ -63,7 +59,6 @@ export function followUp({ endpoint, request, status, locations }: Done): Follow
   const name = url.hostname.replace(/^\[|\]$/g, "");
   // No URL has a zone.
   const host = name === withoutZone(endpoint.host) ? endpoint.host : name;
-  const next: Endpoint = { secure, host, port: url.port === "" ? secure ? 443 : 80 : Number(url.port) };
   const isSame = url.origin === new URL(base).origin;
   const keeps = status === 307 || status === 308 || request.method === "HEAD" ||
     (status === 301 || status === 302) && request.method !== "POST";
@@ -71,7 +66,7 @@ export function followUp({ endpoint, request, status, locations }: Done): Follow
   const sendsContent = keeps && request.content !== undefined;
   const fields = wanted.filter(([name]) => isSame || HARMLESS.test(name) || sendsContent && ABOUT_CONTENT.test(name));
   return {
-    endpoint: next,
+    endpoint: { secure, host, port: url.port === "" ? secure ? 443 : 80 : Number(url.port) },
     leftOut: wanted.filter((field) => !fields.includes(field)).map(([name]) => name),
     request: {
       method: keeps ? request.method : "GET",

@@ -20,9 +20,9 @@ import {
   METHODS_WITH_CONTENT,
 } from "../http_message.ts";
 import { isJson } from "../json.ts";
+import type { OwnServer } from "./curl.ts";
 import {
   boundaryOf,
-  filePartOf,
   FORM,
   formOf,
   type FormPart,
@@ -32,14 +32,12 @@ import {
   type Member,
   MULTIPART,
   multipart,
+  partOf,
   typeOfFile,
 } from "./request_content.ts";
-import type { OwnServer } from "./pasted.ts";
 import { type Word, WrongInput } from "./words.ts";
 
-/** A field of the table's rows. */
-export interface NamedField {
-  /** The member's name. */
+interface NamedField {
   readonly name: string;
   /** The type of its value; `scalar` for any JSON value except an object or array. */
   readonly type: "scalar" | "string" | "number" | "integer" | "boolean";
@@ -62,23 +60,33 @@ export type AskedField = readonly [name: string, value: string | undefined];
 
 /** A request as typed. Its content depends on the fields of the session too, and on the files that its items name. */
 export interface Order {
-  /** The method. */
   readonly method: string;
   /** The row's name, `all`, or a path, as typed. */
   readonly object: string;
   /** The target, without the parameters of items. */
   readonly target: string;
-  /** The values and items. */
   readonly items: readonly Item[];
 }
 
-/** A request to be sent, and the file that is its content; `-` for the standard input. */
-export interface MadeRequest {
-  /** The request, with all of its fields. */
+/** A request to be sent, and the file that is its content as it is; `-` for the standard input. */
+interface MadeRequest {
   readonly request: HttpRequest;
-  /** The file, if the content is that of a file as it is. */
   readonly contentFrom?: string;
 }
+
+export type Item =
+  | { readonly kind: "value" | "content"; readonly text: string; readonly word: Word }
+  | { readonly kind: "file"; readonly name: string }
+  /** A field of a form whose value is a file, as in `photo@FILE`. */
+  | { readonly kind: "part"; readonly name: string; readonly file: string }
+  | {
+    readonly kind: "text" | "json" | "query" | "field";
+    readonly name: string;
+    /** The value, or the file with it; `undefined` for a field that is not to be sent. */
+    readonly value: string | { readonly file: string } | undefined;
+    /** Whether the name is a path into JSON in HTTPie's syntax, such as `a[b]`. */
+    readonly isPath: boolean;
+  };
 
 const ENCODER = new TextEncoder();
 /** Methods on rows; `*` is not a row for other methods (RFC 9110 §7.1). */
@@ -92,58 +100,38 @@ export function describeFields({ fields }: Pick<TableWords, "fields">): string {
     "name=value …";
 }
 
-/** A value or an item of a command. */
-export type Item =
-  | { readonly kind: "value" | "content"; readonly text: string; readonly word: Word }
-  | { readonly kind: "file"; readonly name: string }
-  | {
-    readonly kind: "text" | "json" | "query" | "field";
-    readonly name: string;
-    /** The value, or the file with it; `undefined` for a field that is not to be sent. */
-    readonly value: string | { readonly file: string } | undefined;
-    /** Whether the name is a path into JSON in HTTPie's syntax, such as `a[b]`. */
-    readonly isPath: boolean;
-  };
-
 /**
  * Parses a word by its first separator: `:=`, `==`, `=` or `:`, or `;` at its end. A word without one, or with nothing
  * before it, is a plain value; `@FILE` and `-` are sources of content.
  */
 function readItem(word: Word, { filterOperators }: TableWords): Item {
-  const { text, separable, isJson } = word;
+  const { text, signs, isJson } = word;
   if (isJson) return { kind: "content", text, word };
-  if (separable[0] && (text === "-" || text.startsWith("@") && text.length > 1)) {
-    return { kind: "file", name: fileIn(text) };
+  if (signs === "-" || /^@[^]/.test(signs)) return { kind: "file", name: fileIn(text) };
+  const at = signs.slice(1).search(/[:=]/) + 1;
+  const [start, mark, name] = [text.slice(0, -1), signs[at], text.slice(0, at)];
+  if (at === 0) {
+    return signs.endsWith(";") && isToken(start)
+      ? { kind: "field", name: start, value: "", isPath: false }
+      : { kind: "value", text, word };
   }
-  for (let i = 1; i < text.length; i++) {
-    if (!separable[i]) continue;
-    const name = text.slice(0, i);
-    if (text[i] === ";" && i === text.length - 1 && isToken(name)) {
-      return { kind: "field", name, value: "", isPath: false };
-    }
-    if (text[i] !== ":" && text[i] !== "=") continue;
-    // A filter such as `age:gte=2` is not a header field.
-    const filter = text[i] === ":" ? /^:(\w+)==?/.exec(text.slice(i)) : null;
-    const isFilter = filter !== null && filterOperators.includes(filter[1]);
-    const isDouble = text[i + 1] === "=" && separable[i + 1];
-    const start = i + (isFilter ? filter[0].length : isDouble ? 2 : 1);
-    const rest = text.slice(start);
-    const value = rest.length > 1 && rest[0] === "@" && separable[start] ? { file: fileIn(rest) } : rest;
-    if (isFilter) return { kind: "query", name: `${name}:${filter[1]}`, value, isPath: false };
-    if (text[i] === ":" && !isDouble) {
-      return { kind: "field", name, value: value === "" ? undefined : value, isPath: false };
-    }
-    const isPath = /.\[.*\]$/.test(name) && separable[name.indexOf("[")];
-    return { kind: isDouble ? text[i] === ":" ? "json" : "query" : "text", name, value, isPath };
-  }
-  return { kind: "value", text, word };
+  // A filter such as `age:gte=2` is not a header field.
+  const [filter = "", operator] = mark === ":" ? /^:(\w+)==?/.exec(text.slice(at)) ?? [] : [];
+  const isFilter = filterOperators.includes(operator);
+  const isDouble = signs[at + 1] === "=";
+  const from = at + (isFilter ? filter.length : isDouble ? 2 : 1);
+  const rest = text.slice(from);
+  const value = rest.length > 1 && signs[from] === "@" ? { file: fileIn(rest) } : rest;
+  if (isFilter) return { kind: "query", name: `${name}:${operator}`, value, isPath: false };
+  if (mark === ":" && !isDouble) return { kind: "field", name, value: value === "" ? undefined : value, isPath: false };
+  const isPath = /.\[.*\]$/.test(name) && signs[name.indexOf("[")] === "[";
+  return { kind: isDouble ? mark === ":" ? "json" : "query" : "text", name, value, isPath };
 }
 
 function fileIn(text: string): string {
   return text.replace(/^@/, "");
 }
 
-/** Whether the words include values or content. */
 export function hasValues(words: readonly Word[], table: TableWords): boolean {
   return words.some((word) => !["query", "field"].includes(readItem(word, table).kind));
 }
@@ -163,15 +151,30 @@ export function makeOrder(method: string, object: string, words: readonly Word[]
   return order;
 }
 
+/** Returns the items of a request whose content has this media type: only a form with files has these as parts. */
+function itemsOf({ items }: Order, type: string): readonly Item[] {
+  return type !== MULTIPART ? items : items.map((item) => {
+    if (item.kind !== "value") return item;
+    const { text, word } = item;
+    const at = text.indexOf("@");
+    const isFile = at > 0 && at < text.length - 1 && word.signs[at] === "@";
+    return isFile ? { kind: "part", name: text.slice(0, at), file: text.slice(at + 1) } : item;
+  });
+}
+
+function isContent({ kind }: Item): boolean {
+  return kind !== "query" && kind !== "field";
+}
+
 /** Returns the names of the files that a request needs; `-` for the standard input. */
 export function filesOf(order: Order, session: readonly (readonly AskedField[])[]): string[] {
-  const isForm = mediaType(merged([askedFields(order, () => ""), ...session]).fields) === MULTIPART;
+  const items = itemsOf(order, mediaType(merged([askedFields(order, () => ""), ...session]).fields));
   // A single file or hyphen is the content; besides other values it is a value.
-  const isContent = contentItems(order).length === 1;
-  return order.items.flatMap((item) => {
-    if (item.kind === "file") return isContent ? item.name : [];
-    if ("value" in item) return typeof item.value === "object" ? item.value.file : [];
-    return isForm ? filePart(item)?.file ?? [] : [];
+  const isAlone = items.filter(isContent).length === 1;
+  return items.flatMap((item) => {
+    if (item.kind === "part") return item.file;
+    if (item.kind === "file") return isAlone ? item.name : [];
+    return "value" in item && typeof item.value === "object" ? item.value.file : [];
   });
 }
 
@@ -201,14 +204,15 @@ export function requestOf(
     if (method === "PATCH") throw new WrongInput("patch needs the fields to change: patch Pingping age=2");
     return { request };
   }
-  if (body.parts !== undefined) {
-    const boundary = boundaryOf(fields) ?? `wiretable-${crypto.randomUUID()}`;
+  const given = boundaryOf(fields);
+  if ("parts" in body) {
+    const boundary = given ?? `wiretable-${crypto.randomUUID()}`;
     const typed = fields.map(([name, value]): FieldLine =>
-      isType(name) && boundaryOf(fields) === undefined ? [name, `${value}; boundary=${boundary}`] : [name, value]
+      isType(name) && given === undefined ? [name, `${value}; boundary=${boundary}`] : [name, value]
     );
     return { request: { ...request, fields: typed, content: multipart(body.parts, boundary) } };
   }
-  if (type === MULTIPART && boundaryOf(fields) === undefined) {
+  if (type === MULTIPART && given === undefined) {
     throw new WrongInput(`${MULTIPART} takes items, as a=b photo@FILE; other content needs its boundary in the type`);
   }
   // The user may have removed it.
@@ -220,7 +224,7 @@ export function requestOf(
 
 /** The content of a request, and the type it has unless a field says otherwise; or the parts of a form. */
 type Body =
-  | { readonly content: Uint8Array; readonly type?: string; readonly file?: string; readonly parts?: undefined }
+  | { readonly content: Uint8Array; readonly type?: string; readonly file?: string }
   | { readonly parts: readonly FormPart[] };
 
 function bodyOf(
@@ -231,26 +235,21 @@ function bodyOf(
   textIn: (file: string) => string,
 ): Body | undefined {
   const { method, object } = order;
-  const contents = contentItems(order);
-  if (contents.length === 1) {
-    const [alone] = contents;
-    const isPart = type === MULTIPART && filePart(alone) !== undefined;
-    const body = isPart ? undefined : contentAlone(alone, object, files);
-    if (body !== undefined) {
-      refuseContent(method, alone.kind === "file" ? alone.name : "text" in alone ? alone.text : alone.name);
-      return body;
-    }
-  } else if (contents.some(({ kind }) => kind === "content")) {
+  const contents = itemsOf(order, type).filter(isContent);
+  const [first, ...more] = contents;
+  if (more.length > 0 && contents.some(({ kind }) => kind === "content")) {
     throw new WrongInput("JSON for the content stands alone, without other values");
   }
-  const partOf = (item: Item) => type === MULTIPART ? filePart(item) : undefined;
-  const values = contents.flatMap((item) => {
-    if (item.kind === "file") return item.name === "-" ? "-" : `@${item.name}`;
-    return item.kind === "value" && partOf(item) === undefined ? item.text : [];
-  });
+  const alone = first !== undefined && more.length === 0 ? contentAlone(first, object, files) : undefined;
+  if (alone !== undefined) {
+    refuseContent(method, "text" in first ? first.text : first.name);
+    return alone;
+  }
+  const values = contents.flatMap((item) =>
+    item.kind === "file" ? item.name === "-" ? "-" : `@${item.name}` : item.kind === "value" ? item.text : []
+  );
   const members = contents.flatMap((item): Member[] => {
-    const part = partOf(item);
-    if (part !== undefined) return [{ ...part, json: "", isPath: false }];
+    if (item.kind === "part") return [{ ...item, json: "", isPath: false }];
     if (item.kind !== "text" && item.kind !== "json") return [];
     const text = valueOf(item, textIn);
     if (item.kind === "json" && !isJson(ENCODER.encode(text))) throw notJson(item.name, text);
@@ -263,7 +262,7 @@ function bodyOf(
   if (type === MULTIPART) {
     return {
       parts: members.map(({ name, json, file }) =>
-        file === undefined ? { name, content: formText(json) } : filePartOf(name, file, files.get(file)!)
+        file === undefined ? { name, content: formText(json) } : partOf(name, file, files.get(file)!)
       ),
     };
   }
@@ -290,20 +289,6 @@ function contentAlone(item: Item, object: string, files: ReadonlyMap<string, Uin
   return { content, type: isText ? "text/plain; charset=utf-8" : "application/json" };
 }
 
-/** Returns the items that are content, or parts of it. */
-function contentItems({ items }: Order): Item[] {
-  return items.filter(({ kind }) => kind !== "query" && kind !== "field");
-}
-
-/** Returns the file of a form that a value names, as in `photo@FILE`. */
-function filePart(item: Item): { readonly name: string; readonly file: string } | undefined {
-  if (item.kind !== "value") return undefined;
-  const at = item.text.indexOf("@");
-  return at > 0 && at < item.text.length - 1 && item.word.separable[at]
-    ? { name: item.text.slice(0, at), file: item.text.slice(at + 1) }
-    : undefined;
-}
-
 function valueOf({ value }: Item & { kind: "text" | "json" | "query" | "field" }, textIn: (file: string) => string) {
   return typeof value === "object" ? textIn(value.file) : value ?? "";
 }
@@ -317,7 +302,6 @@ function fileText(file: string, octets: Uint8Array): string {
   }
 }
 
-/** Returns the fields of a request's items. */
 function askedFields({ items }: Order, textIn: (file: string) => string): AskedField[] {
   return items.flatMap((item): AskedField[] => {
     if (item.kind !== "field") return [];
@@ -381,11 +365,9 @@ function typedValue({ name, type }: NamedField, text: string): string {
   if (type === "scalar" || type === "string") return JSON.stringify(text);
   if (!isJson(ENCODER.encode(text))) throw notJson(name, text);
   const value: unknown = JSON.parse(text);
-  const fits = type === "integer" ? Number.isInteger(value) : type === (typeof value as string);
-  if (fits) return text;
-  throw new WrongInput(
-    `[${name}] takes ${type === "integer" ? "an integer" : `a ${type}`}, saw ${JSON.stringify(text)}`,
-  );
+  if (type === "integer" ? Number.isInteger(value) : type === (typeof value as string)) return text;
+  const expected = type === "integer" ? "an integer" : `a ${type}`;
+  throw new WrongInput(`[${name}] takes ${expected}, saw ${JSON.stringify(text)}`);
 }
 
 function notJson(name: string, text: string): WrongInput {

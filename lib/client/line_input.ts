@@ -10,14 +10,10 @@ import { LF } from "../http_message.ts";
 import { MAX_CURL_LINES, MAX_LINE_CHARACTERS } from "../limits.ts";
 import { WrongInput } from "./words.ts";
 
-/** The result of asking for a line: a line without its end, the end of the input, or a cancelled line. */
+/** The result of asking for a line. */
 export type Line =
-  | {
-    readonly kind: "line";
-    readonly text: string;
-    /** What was pasted after it, if there is more. */
-    readonly rest?: string;
-  }
+  /** A line without its end, and what was pasted after it, if there is more. */
+  | { readonly kind: "line"; readonly text: string; readonly rest?: string }
   /** A line that is not UTF-8, so that it would be changed if it were used. */
   | { readonly kind: "damaged" }
   | { readonly kind: "end" }
@@ -26,9 +22,8 @@ export type Line =
 
 /** A source of lines. */
 export interface LineInput {
-  /** Returns the next line. */
   next(): Promise<Line>;
-  /** Shows a line above the text being typed. */
+  /** Shows a line above the text being typed; a script gets none. */
   notify(line: string): void;
   /** Restores the terminal. */
   close(): void;
@@ -61,12 +56,12 @@ export async function joinedLine(
 ): Promise<Line> {
   if (first.kind !== "line") return first;
   let { text, rest } = first;
-  let isTold = false;
+  let isAnnounced = false;
   for (let asked = 1, left = linesAfter(text, rest); left > 0; asked++, left = linesAfter(text, rest)) {
     const texts = [text];
     for (; left > 0; left--) {
-      if (rest === undefined && !isTold) await waits();
-      isTold ||= rest === undefined;
+      if (rest === undefined && !isAnnounced) await waits();
+      isAnnounced ||= rest === undefined;
       const line = await input.next();
       if (line.kind === "end") return { kind: "line", text: texts.join("\n") };
       if (line.kind !== "line") return line;
@@ -85,18 +80,14 @@ export async function joinedLine(
 }
 
 /**
- * Reads lines from a stream of bytes in UTF-8.
+ * Reads lines from a stream of octets in UTF-8.
  *
  * @throws {InputError} From `next`, if a line is too long, or the text is UTF-16.
  */
 export function pipedInput(stream: ReadableStream<Uint8Array>): LineInput {
   const lines = splitLines(stream);
   return {
-    async next() {
-      const { done, value } = await lines.next();
-      return done ? { kind: "end" } : value;
-    },
-    // A script asks for nothing that it has not asked for.
+    next: async () => (await lines.next()).value ?? { kind: "end" },
     notify: () => {},
     close: () => void lines.return(undefined),
   };
@@ -119,16 +110,15 @@ async function* splitLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<L
     if (text.length > MAX_LINE_CHARACTERS) throw tooLong();
     return { kind: "line", text: text.endsWith("\r") ? text.slice(0, -1) : text };
   };
-  for await (const bytes of stream) {
+  for await (const octets of stream) {
     let start = 0;
-    for (let end = bytes.indexOf(LF); end >= 0; end = bytes.indexOf(LF, start)) {
-      const piece = bytes.subarray(start, end);
+    for (let end = octets.indexOf(LF); end >= 0; end = octets.indexOf(LF, start)) {
+      rest.append(octets.subarray(start, end));
       start = end + 1;
-      if (rest.length > 0) rest.append(piece);
-      yield lineOf(rest.length > 0 ? rest.view() : piece);
+      yield lineOf(rest.view());
       rest.length = 0;
     }
-    rest.append(bytes.subarray(start));
+    rest.append(octets.subarray(start));
     // A character takes at most three octets.
     if (rest.length > 3 * MAX_LINE_CHARACTERS) throw tooLong();
   }

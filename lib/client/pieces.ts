@@ -16,10 +16,9 @@ import { MAX_DETAIL_CHARACTERS, MAX_PROBLEM_BYTES } from "../limits.ts";
 import { escapeText } from "../terminal.ts";
 
 /** How requests are sent, and what the user is shown. */
-export interface PiecesOptions {
+interface PiecesOptions {
   /** Sends a request, passes on the events of the exchange, and returns the status of the response. */
   readonly send: (request: HttpRequest, show: (event: ExchangeEvent) => Promise<void>) => Promise<number>;
-  /** Shows an event. */
   readonly show: (event: ExchangeEvent) => Promise<void>;
   /** Writes a line for the user. */
   readonly tell: (line: string) => Promise<void>;
@@ -38,7 +37,6 @@ const CONDITIONS = ["if-match", "if-none-match", "if-modified-since", "if-unmodi
 const UTF8 = new TextDecoder();
 const LF = 0x0a;
 const SPACE = 0x20;
-const ENCODER = new TextEncoder();
 
 /**
  * Sends a request, and its rows in pieces if the server takes fewer at once. Stops at the first piece that fails, and
@@ -48,9 +46,8 @@ const ENCODER = new TextEncoder();
  */
 export async function sendInPieces(request: HttpRequest, options: PiecesOptions): Promise<number> {
   const { method, content, fields } = request;
-  const mayBeSplit = method === "POST" && content !== undefined &&
-    !fields.some(([name]) => CONDITIONS.includes(name.toLowerCase()));
-  if (!mayBeSplit) return await options.send(request, options.show);
+  const isConditional = fields.some(([name]) => CONDITIONS.includes(name.toLowerCase()));
+  if (method !== "POST" || content === undefined || isConditional) return await options.send(request, options.show);
   const type = fields.find(([name]) => name.toLowerCase() === "content-type")?.[1] ?? "";
   const rows = new Rows(content, /^application\/x-ndjson *(?:;|$)/i.test(type));
   const { status, refusal } = await sendOnce(request, () => rows.count, options);
@@ -74,12 +71,16 @@ async function sendRows(
   await tellPieces(detail, rows.count);
   for (let from = 0; from < rows.count;) {
     const to = Math.min(from + size, rows.count);
-    const piece = { ...request, content: rows.text(from, to) };
+    const tellRows = async (isOpen: boolean) => {
+      const created = from === 0 ? "none" : `the first ${from} of ${rows.count}, up to ${rows.name(from - 1)}`;
+      const open = isOpen ? `; not known: the next ${to - from}, up to ${rows.name(to - 1)}` : "";
+      await options.tell(`Rows created: ${created}${open}`);
+    };
     let answer;
     try {
-      answer = await sendOnce(piece, () => to - from, options);
+      answer = await sendOnce({ ...request, content: rows.text(from, to) }, () => to - from, options);
     } catch (error) {
-      await options.tell(whatIsIn(rows, from, to, true));
+      await tellRows(true);
       throw error;
     }
     if (answer.refusal !== undefined) {
@@ -90,18 +91,12 @@ async function sendRows(
     last = answer.status;
     if (last < 200 || last >= 300) {
       // Only a server error leaves open what became of the rows.
-      await options.tell(whatIsIn(rows, from, to, last >= 500));
+      await tellRows(last >= 500);
       break;
     }
     from = to;
   }
   return last;
-}
-
-/** Tells which rows are in the table after a piece that failed. */
-function whatIsIn(rows: Rows, from: number, to: number, isOpen: boolean): string {
-  const created = from === 0 ? "none" : `the first ${from} of ${rows.count}, up to ${rows.name(from - 1)}`;
-  return `Rows created: ${created}${isOpen ? `; not known: the next ${to - from}, up to ${rows.name(to - 1)}` : ""}`;
 }
 
 /** Sends a request with some rows. Its refusal is returned if fewer rows can be sent instead. */
@@ -121,18 +116,16 @@ async function sendOnce(
   try {
     const status = await send(request, async (event) => {
       if (event.kind === "response") {
-        const { status, fields } = event;
-        holds = status === 413 && /^application\/problem\+json\s*(?:;|$)/i.test(fields.get("content-type") ?? "");
+        const type = event.fields.get("content-type") ?? "";
+        holds = event.status === 413 && /^application\/problem\+json\s*(?:;|$)/i.test(type);
       }
       if (!holds) return await show(event);
+      // The octets of an event are valid only until the next one.
+      held.push(event.kind === "content" ? { ...event, bytes: event.bytes.slice() } : event);
       if (event.kind === "content") {
         document.append(event.bytes);
-        // The octets of an event are valid only until the next one.
-        held.push({ ...event, bytes: event.bytes.slice() });
         if (document.length > MAX_PROBLEM_BYTES) await release();
-        return;
       }
-      held.push(event);
       if (event.kind !== "end") return;
       const seen = refusalIn(document.view());
       if (seen !== undefined && seen.maxRows < rows()) refusal = seen;
@@ -181,7 +174,7 @@ class Rows {
   text(from: number, to: number): Uint8Array {
     const rows = this.#content.subarray(this.#spans[from].start, this.#spans[to - 1].end);
     // In lines, the first one's opening brace and the last one's closing brace stand outside of the spans, too.
-    return Buffer.concat([ENCODER.encode("{"), rows, ENCODER.encode(this.#isLines ? "}\n" : "}")]);
+    return Buffer.concat([Buffer.from("{"), rows, Buffer.from(this.#isLines ? "}\n" : "}")]);
   }
 
   /** Returns the name of a row, for a message. */
@@ -199,9 +192,8 @@ function lineSpans(content: Uint8Array): MemberSpan[] | undefined {
     if (end < 0) end = content.length;
     const line = content.subarray(start, end);
     if (line.every((octet) => octet <= SPACE)) continue;
-    const found = memberSpans(line);
-    if (found?.length !== 1) return undefined;
-    const [span] = found;
+    const [span, ...more] = memberSpans(line) ?? [];
+    if (span === undefined || more.length > 0) return undefined;
     spans.push({ start: start + span.start, nameEnd: start + span.nameEnd, end: start + span.end });
   }
   return spans;

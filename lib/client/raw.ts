@@ -7,10 +7,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RawConnection } from "../bytes.ts";
 import type { RawResult } from "../exit_code.ts";
-import { RAW_END_MS } from "../limits.ts";
+import { MAX_RAW_BYTES, MAX_RAW_STEPS, MAX_RAW_WAIT_MS } from "../limits.ts";
 import { within } from "../turns.ts";
-import type { RawStep } from "./raw_steps.ts";
-import { unseenMs } from "./waiting.ts";
+import { unseenMs } from "./errors.ts";
+import { refuseTypographic, WrongInput } from "./words.ts";
+
+/** One step of a raw exchange: octets that are one write, a pause, or the end of one's side (half-close). */
+export type RawStep =
+  | { readonly kind: "send"; readonly bytes: Uint8Array }
+  | { readonly kind: "wait"; readonly milliseconds: number }
+  | { readonly kind: "fin" };
 
 /** Knows, from the tap, what the rules of HTTP say of the exchange so far. */
 export interface RawView {
@@ -27,16 +33,100 @@ export interface RawView {
 /** How a raw exchange came to its end: nothing more is expected, the connection ended, or the time was up. */
 export type RawOutcome = "complete" | "ended" | "timeout";
 
-/** How long to wait, and what ends the wait. */
-export interface RawOptions {
-  /** How long to wait for the next octets, in milliseconds. */
+/** How long a raw exchange waits for the next octets, in milliseconds, and what ends it. */
+interface RawOptions {
   readonly timeoutMs: number;
-  /** Ends the exchange. */
   readonly signal: AbortSignal;
 }
 
+/** How long the server's FIN is waited for once all responses are here and the connection ends by the rules. */
+const RAW_END_MS = 1000;
+const EXPECTED = String.raw`steps are "text\r\n", "a"*9000, 200ms, 2s and fin`;
+/** One step: a string, perhaps repeated, a time, or `fin`. The string may hold escaped characters, and no quote else. */
+const STEP = /\s*(?:"((?:[^"\\]|\\.)*)"(?:\*(\d+))?|(\d+(?:\.\d+)?)(ms|s)|(fin))(?=\s|$)/iuys;
+const ESCAPES: Readonly<Record<string, number>> = { r: 13, n: 10, t: 9, "0": 0, "\\": 92, '"': 34 };
+const ENCODER = new TextEncoder();
+
 /**
- * Takes the steps, while it reads what comes, then waits for what is still expected.
+ * Parses the steps of a raw exchange, as they stand behind `raw`. What is no escape is sent as it was typed, in UTF-8.
+ *
+ * @throws {WrongInput} If they make no sense, or are too many or too long.
+ */
+export function parseRawSteps(text: string): RawStep[] {
+  const steps: RawStep[] = [];
+  STEP.lastIndex = 0;
+  for (let at = 0; at < text.trimEnd().length; at = STEP.lastIndex) {
+    const match = STEP.exec(text);
+    try {
+      if (match === null) throw new WrongInput(problemOf(text.slice(at).trim()));
+      if (match[1] !== undefined && steps.some(({ kind }) => kind === "fin")) {
+        throw new WrongInput("nothing can be sent after fin, which ends this side of the connection");
+      }
+      steps.push(stepOf(match, octetsIn(steps)));
+    } catch (error) {
+      throw error instanceof WrongInput ? new WrongInput(`${error.message}, in step ${steps.length + 1}`) : error;
+    }
+    if (steps.length > MAX_RAW_STEPS) throw new WrongInput(`there may be ${MAX_RAW_STEPS} steps, saw more`);
+  }
+  if (steps.length === 0) throw new WrongInput(`${EXPECTED}, saw nothing; help raw has examples`);
+  return steps;
+}
+
+/** Returns what is wrong with text that does not start with a step. */
+function problemOf(text: string): string {
+  const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
+  if (/^"(?:[^"\\]|\\.)*\\?$/su.test(text)) return `a string ends with ", saw ${shown} without it`;
+  refuseTypographic(text.slice(0, 1));
+  return `${EXPECTED}, saw ${shown}`;
+}
+
+function stepOf([, string, times, time, unit]: RegExpExecArray, before: number): RawStep {
+  if (string !== undefined) return { kind: "send", bytes: repeated(octetsOf(string), Number(times ?? 1), before) };
+  if (time === undefined) return { kind: "fin" };
+  const milliseconds = Number(time) * (unit.toLowerCase() === "s" ? 1000 : 1);
+  if (milliseconds <= MAX_RAW_WAIT_MS) return { kind: "wait", milliseconds };
+  throw new WrongInput(`a pause may be ${MAX_RAW_WAIT_MS / 1000}s long, saw ${time}${unit}`);
+}
+
+function repeated(octets: Uint8Array, times: number, before: number): Uint8Array {
+  const length = octets.length * times;
+  if (length === 0) throw new WrongInput(`there is nothing to send in "" or in a string repeated 0 times`);
+  if (before + length > MAX_RAW_BYTES) {
+    throw new WrongInput(`at most ${MAX_RAW_BYTES} octets can be sent, saw ${before + length}`);
+  }
+  const bytes = new Uint8Array(length);
+  bytes.set(octets);
+  // Each time twice as many are there to be copied.
+  for (let at = octets.length; at < length; at *= 2) bytes.copyWithin(at, 0, at);
+  return bytes;
+}
+
+/** Returns the octets that a string between quotes stands for. */
+function octetsOf(string: string): Uint8Array {
+  // What was not UTF-8 has become this character on its way here: which octet it was is not known any more.
+  if (/[\ufffd\ud800-\udfff]/u.test(string)) {
+    throw new WrongInput("write an octet that is no UTF-8 as \\xHH: what was typed is lost");
+  }
+  const octets: number[] = [];
+  for (const { 1: escape, 2: hex, 3: plain, index } of string.matchAll(/\\(x([0-9a-fA-F]{2})|.)|([^\\]+)/gsu)) {
+    if (plain !== undefined) {
+      for (const octet of ENCODER.encode(plain)) octets.push(octet);
+    } else if (hex !== undefined) octets.push(parseInt(hex, 16));
+    else if (ESCAPES[escape] !== undefined) octets.push(ESCAPES[escape]);
+    else {
+      const seen = string.slice(index, index + (escape === "x" ? "\\xHH".length : 1 + escape.length));
+      throw new WrongInput(String.raw`escapes are \r \n \t \0 \xHH \\ \", saw ${seen}`);
+    }
+  }
+  return Uint8Array.from(octets);
+}
+
+function octetsIn(steps: readonly RawStep[]): number {
+  return steps.reduce((octets, step) => octets + (step.kind === "send" ? step.bytes.length : 0), 0);
+}
+
+/**
+ * Takes the steps, while it reads all that comes, so that the tap sees it; then waits for what is still expected.
  *
  * @throws {DOMException} `AbortError`, if the signal ends it.
  */
@@ -44,18 +134,29 @@ export async function exchangeRaw(
   conn: RawConnection,
   steps: readonly RawStep[],
   view: RawView,
-  { timeoutMs, signal }: RawOptions,
+  options: RawOptions,
 ): Promise<RawOutcome> {
-  const incoming = new Incoming(conn);
-  const unsent = await takeSteps(conn, steps, timeoutMs, signal);
+  const { timeoutMs, signal } = options;
+  let hasEnded = false;
+  let change = Promise.withResolvers<void>();
+  const read = async () => {
+    // An error means that the connection is gone.
+    while (!hasEnded) {
+      hasEnded = await conn.read().catch(() => null) === null;
+      change.resolve();
+      change = Promise.withResolvers();
+    }
+  };
+  void read();
+  const unsent = await takeSteps(conn, steps, options);
   view.sent(unsent);
   const unseen = unseenMs(octetsIn(steps) - unsent);
   for (;;) {
     const { expects } = view;
     if (expects === "nothing") return "complete";
-    if (incoming.ended) return expects === "fin" ? "complete" : "ended";
+    if (hasEnded) return expects === "fin" ? "complete" : "ended";
     const limit = expects === "fin" ? Math.min(RAW_END_MS, timeoutMs) : timeoutMs + unseen;
-    if (await within(incoming.change, limit, signal)) continue;
+    if (await within(change.promise, limit, signal)) continue;
     return expects === "fin" ? "complete" : "timeout";
   }
 }
@@ -64,61 +165,25 @@ export async function exchangeRaw(
 async function takeSteps(
   conn: RawConnection,
   steps: readonly RawStep[],
-  timeoutMs: number,
-  signal: AbortSignal,
+  { timeoutMs, signal }: RawOptions,
 ): Promise<number> {
-  for (let i = 0; i < steps.length; i++) {
-    const step = steps[i];
+  for (const [i, step] of steps.entries()) {
     let sent = 0;
+    const unsent = () => octetsIn(steps.slice(i)) - sent;
     try {
       if (step.kind === "wait") await sleep(step.milliseconds, undefined, { signal });
       else if (step.kind === "fin") await conn.closeWrite();
       else {
         while (sent < step.bytes.length) {
           const writing = conn.write(step.bytes.subarray(sent)).then((count) => sent += count);
-          if (!await within(writing, timeoutMs + unseenMs(sent), signal)) return octetsIn(steps.slice(i)) - sent;
+          if (!await within(writing, timeoutMs + unseenMs(sent), signal)) return unsent();
         }
       }
     } catch (error) {
       if (signal.aborted) throw error;
       // The connection is gone.
-      return octetsIn(steps.slice(i)) - sent;
+      return unsent();
     }
   }
   return 0;
-}
-
-function octetsIn(steps: readonly RawStep[]): number {
-  return steps.reduce((octets, step) => octets + (step.kind === "send" ? step.bytes.length : 0), 0);
-}
-
-/** Reads all that comes, so that the tap sees it. */
-class Incoming {
-  /** Whether the server has ended its side, or the connection is gone. */
-  ended = false;
-  #changes = Promise.withResolvers<void>();
-
-  constructor(conn: RawConnection) {
-    this.#read(conn);
-  }
-
-  /** Resolves when something has come, or the end. */
-  get change(): Promise<void> {
-    return this.#changes.promise;
-  }
-
-  async #read(conn: RawConnection): Promise<void> {
-    try {
-      while (await conn.read() !== null) this.#tell();
-    } catch {
-      // The connection is gone.
-    }
-    this.ended = true;
-    this.#tell();
-  }
-
-  #tell(): void {
-    this.#changes.resolve();
-    this.#changes = Promise.withResolvers<void>();
-  }
 }

@@ -14,24 +14,17 @@ import { MAX_HELD_CONTENT_BYTES, MAX_PROBLEM_BYTES } from "../limits.ts";
 import { isCredentialField, maskCredentials, maskQuery, maskTarget } from "../masking.ts";
 import { escapeText } from "../terminal.ts";
 import { type Command, completeCommand, holdsCredentials, linesAfter, parseLine } from "./command.ts";
-import type { SeenNames } from "./completion.ts";
-import { curlCommand } from "./curl.ts";
+import { curlCommand, textOfField, withData } from "./curl.ts";
 import { Display, type DisplayOptions } from "./display.ts";
-import { type Done, followUp } from "./follow.ts";
+import type { Done } from "./follow.ts";
+import type { SeenNames } from "./help.ts";
 import { type AskedField, describeFields, filesOf, type Order, requestOf, type TableWords } from "./items.ts";
-import { helpOn } from "./help.ts";
 import { joinedLine, type Line, type LineInput, textOf } from "./line_input.ts";
-import { withData } from "./pasted.ts";
-import { sendInPieces } from "./pieces.ts";
-import type { RawView } from "./raw.ts";
-import type { RawStep } from "./raw_steps.ts";
+import type { RawStep, RawView } from "./raw.ts";
 import { splitLine, type Word, WrongInput } from "./words.ts";
 
-/** Explains exchanges, octet by octet. */
 export interface ExchangeView {
-  /** Whether each exchange is explained automatically. */
   readonly each: boolean;
-  /** Starts an exchange. */
   begin(): void;
   /** Ends the exchange: what follows on a new connection is not part of it. */
   end(): void;
@@ -39,15 +32,10 @@ export interface ExchangeView {
   text(): string | undefined;
 }
 
-/** Options and dependencies of the client. */
 export interface ReplOptions extends DisplayOptions {
-  /** The server. */
   readonly endpoint: Endpoint;
-  /** The session with the server. */
   readonly session: Session;
-  /** Creates a session with another server. */
   readonly sessionWith: (endpoint: Endpoint) => Session;
-  /** What is known of the table. */
   readonly table: TableWords;
   /** Fields of every request, unless its command has others. */
   readonly defaults: readonly FieldLine[];
@@ -57,13 +45,11 @@ export interface ReplOptions extends DisplayOptions {
    * @throws {WrongInput} If it cannot be read.
    */
   readonly readContent: (name: string) => Promise<Uint8Array>;
-  /** Shows raw exchanges, and the result expected by the rules. */
-  readonly raw: RawView;
-  /** Explains exchanges. */
+  /** Shows raw exchanges, and the result expected by the rules; needed for `raw` only. */
+  readonly raw?: RawView;
   readonly explain?: ExchangeView;
   /** Collects the names of rows in commands and listings, for Tab. */
   readonly seenNames?: SeenNames;
-  /** Keeps a typed line for later sessions. */
   readonly keep?: (line: string) => void;
   /** Whether a person types the values, though there is no prompt. */
   readonly asks?: boolean;
@@ -110,11 +96,7 @@ export async function runCommands(input: LineInput, options: ReplOptions): Promi
 }
 
 /** Runs one command; missing values are read from the input. Returns the exit code. */
-export async function runCommand(
-  command: () => Command,
-  input: LineInput,
-  options: ReplOptions,
-): Promise<number> {
+export async function runCommand(command: () => Command, input: LineInput, options: ReplOptions): Promise<number> {
   return await new Repl(options, input).run(command) ?? 0;
 }
 
@@ -124,12 +106,11 @@ class Repl {
   /** Returns what stands before an error: the line of a script. */
   readonly #place: () => string;
   readonly #display: Display;
-  /** Fields the user has added to later requests, by name in lower case. */
+  /** Fields that the user has added to later requests, by name in lower case. */
   readonly #headers = new Map<string, AskedField>();
   /** What is known of the table; its fields may be learned from the server. */
   #table: TableWords;
   #last: Done | undefined;
-  /** Whether each exchange is explained, and one was. */
   #explained = false;
   /** Whether a command got no valid response. */
   failed = false;
@@ -147,9 +128,8 @@ class Repl {
     if (this.#options.interactive) await this.#options.screen.tell(line);
   }
 
-  /** Ends the line of the last content. */
-  async endLine(): Promise<void> {
-    await this.#display.endLine();
+  endLine(): Promise<void> {
+    return this.#display.endLine();
   }
 
   /** Parses and runs the command of a line, and of those that belong to it. Returns as {@linkcode run}. */
@@ -158,7 +138,7 @@ class Repl {
     try {
       line = await this.#joined(first);
     } catch (error) {
-      return await this.#explain(error);
+      return await this.#report(error);
     }
     return line.kind === "cancelled" ? 0 : await this.run(() => parseLine(textOf(line), this.#table), line);
   }
@@ -185,7 +165,7 @@ class Repl {
       }
       return await this.#execute(command, line);
     } catch (error) {
-      return await this.#explain(error);
+      return await this.#report(error);
     }
   }
 
@@ -196,7 +176,7 @@ class Repl {
       case "quit":
         return undefined;
       case "help":
-        await this.#display.write(helpOn(command.topic));
+        await this.#display.write((await import("./help.ts")).helpOn(command.topic));
         return 0;
       case "raw":
         return await this.#raw(command.steps);
@@ -206,12 +186,8 @@ class Repl {
         return 0;
       case "header":
         return await this.#changeHeaders(command);
-      case "follow": {
-        const last = this.#lastDone();
-        const { endpoint, request, leftOut } = followUp(last);
-        if (leftOut.length > 0) await this.prompt(`(not sent to another server: ${leftOut.join(", ")})`);
-        return await this.#followTo(endpoint, request, request.content && last.contentFrom);
-      }
+      case "follow":
+        return await this.#follow(this.#lastDone());
       case "explain":
         return await this.#showExplanation();
       case "curl":
@@ -239,9 +215,7 @@ class Repl {
       throw new WrongInput(`no field ${JSON.stringify(dropped)} is kept`);
     }
     if (field !== undefined || dropped !== undefined) return 0;
-    const lines = [...this.#headers.values()].map(([name, value]) =>
-      value === "" ? `${name};\n` : value === undefined ? `${name}:\n` : `${name}: ${value}\n`
-    ).join("");
+    const lines = [...this.#headers.values()].map((field) => `${textOfField(field)}\n`).join("");
     await this.#display.write(this.#masked(lines === "" ? "(none)\n" : escapeText(lines)));
     return 0;
   }
@@ -292,7 +266,7 @@ class Repl {
   }
 
   async #order(order: Order, line: Line | undefined, pasted?: Command & { kind: "pasted" }): Promise<number> {
-    const { session, endpoint, screen, defaults, readContent } = this.#options;
+    const { screen, defaults, readContent } = this.#options;
     const kept = [[...this.#headers.values()], defaults];
     const files = new Map<string, Uint8Array>();
     for (const name of filesOf(order, kept)) if (!files.has(name)) files.set(name, await readContent(name));
@@ -302,13 +276,12 @@ class Repl {
       : await withData(made.request, pasted.curl, readContent);
     this.#keep(pasted ?? { kind: "request", order }, line);
     const sent = await this.#withoutEcho(request);
+    if (sent.method !== "POST") return exitCodeOf(await this.#exchange(sent, { contentFrom }));
+    const { sendInPieces } = await import("./pieces.ts");
     const status = await sendInPieces(sent, {
       // A piece is not what the file holds.
       send: (request, show) =>
-        this.#exchange(
-          { session, endpoint, request, contentFrom: request.content === sent.content ? contentFrom : undefined },
-          show,
-        ),
+        this.#exchange(request, { show, contentFrom: request.content === sent.content ? contentFrom : undefined }),
       show: (event) => this.#display.show(event),
       tell: (line) => screen.tell(line),
       showsRefusals: () => this.#display.showsHeads,
@@ -326,13 +299,17 @@ class Repl {
   }
 
   /** Sends the request that follows a Location, possibly to another server. */
-  async #followTo(endpoint: Endpoint, request: HttpRequest, contentFrom: string | undefined): Promise<number> {
+  async #follow(last: Done): Promise<number> {
+    const { followUp } = await import("./follow.ts");
+    const { endpoint, request, leftOut } = followUp(last);
+    if (leftOut.length > 0) await this.prompt(`(not sent to another server: ${leftOut.join(", ")})`);
     const own = this.#options.endpoint;
     const isSame = endpoint.secure === own.secure && endpoint.host === own.host && endpoint.port === own.port;
     const session = isSame ? this.#options.session : this.#options.sessionWith(endpoint);
     try {
-      const fields: FieldLine[] = [["Host", authorityOf(endpoint)], ...request.fields];
-      return exitCodeOf(await this.#exchange({ session, endpoint, request: { ...request, fields }, contentFrom }));
+      const sent: HttpRequest = { ...request, fields: [["Host", authorityOf(endpoint)], ...request.fields] };
+      const contentFrom = request.content && last.contentFrom;
+      return exitCodeOf(await this.#exchange(sent, { session, endpoint, contentFrom }));
     } finally {
       if (!isSame) session.close();
     }
@@ -344,7 +321,7 @@ class Repl {
     await this.endLine();
     explain?.begin();
     try {
-      const { outcome, status, valid, against } = await session.raw(steps, raw);
+      const { outcome, status, valid, against } = await session.raw(steps, raw!);
       if (outcome === "timeout") return EXIT_TIMEOUT;
       if (!valid || outcome === "ended") return EXIT_FAILURE;
       if (against) return EXIT_AGAINST;
@@ -360,10 +337,16 @@ class Repl {
 
   /** Sends a request, shows the exchange, and returns the status of the response. */
   async #exchange(
-    { session, endpoint, request, contentFrom }: Pick<Done, "endpoint" | "request" | "contentFrom"> & {
-      session: Session;
+    request: HttpRequest,
+    {
+      session = this.#options.session,
+      endpoint = this.#options.endpoint,
+      contentFrom,
+      show = (event) => this.#display.show(event),
+    }: Partial<Pick<Done, "endpoint" | "contentFrom">> & {
+      session?: Session;
+      show?: (event: ExchangeEvent) => Promise<void>;
     },
-    show: (event: ExchangeEvent) => Promise<void> = (event) => this.#display.show(event),
   ): Promise<number> {
     const { explain, seenNames } = this.#options;
     let status = 0;
@@ -400,7 +383,7 @@ class Repl {
     return status;
   }
 
-  /** Takes the fields of the server's rows for those of values, and says so where they are new. */
+  /** Uses the fields of the server's rows for values, and says so where they are new. */
   async #learn(notation: string): Promise<void> {
     const { readFields, screen } = this.#options;
     if (readFields === undefined) return;
@@ -417,8 +400,7 @@ class Repl {
     await screen.tell(escapeText(`(the server says what a row has: ${describeFields(this.#table)})`));
   }
 
-  /** Prints an error. Returns its exit code. */
-  async #explain(error: unknown): Promise<number> {
+  async #report(error: unknown): Promise<number> {
     const { screen } = this.#options;
     if (error instanceof WrongInput) {
       const command = error.command === undefined ? "" : `: ${error.command}`;

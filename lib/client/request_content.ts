@@ -9,64 +9,36 @@ import { withoutMark } from "../bytes.ts";
 import type { FieldLine } from "../http_message.ts";
 import { isJson } from "../json.ts";
 
-/** The media type of a form. */
 export const FORM = "application/x-www-form-urlencoded";
-/** The media type of a form with files. */
 export const MULTIPART = "multipart/form-data";
 
 /** A member of a row, or a field of a form. */
 export interface Member {
-  /** The name. */
   readonly name: string;
   /** The value as JSON text. */
   readonly json: string;
   /** Whether the name is a path into JSON, such as `a[b]`. */
   readonly isPath: boolean;
-  /** The file that is its value instead. */
   readonly file?: string;
 }
 
-/** A part of a form with files. */
+/** A part of a form with files; the name and type are those of a file, if it is one. */
 export interface FormPart {
-  /** The field's name. */
   readonly name: string;
-  /** The file's name, if it is one. */
   readonly filename?: string;
-  /** The media type, if it is a file. */
   readonly type?: string;
-  /** The value. */
   readonly content: string | Uint8Array;
 }
 
 /** Media types by the end of a file's name. */
 const TYPES: Readonly<Record<string, string>> = {
-  avif: "image/avif",
-  css: "text/css",
-  csv: "text/csv",
-  gif: "image/gif",
-  gz: "application/gzip",
-  htm: "text/html",
-  html: "text/html",
-  ico: "image/vnd.microsoft.icon",
-  jpeg: "image/jpeg",
-  jpg: "image/jpeg",
-  js: "text/javascript",
-  json: "application/json",
-  md: "text/markdown",
-  mjs: "text/javascript",
-  mp3: "audio/mpeg",
-  mp4: "video/mp4",
-  ndjson: "application/x-ndjson",
-  pdf: "application/pdf",
-  png: "image/png",
-  svg: "image/svg+xml",
-  txt: "text/plain",
-  wasm: "application/wasm",
-  wav: "audio/wav",
-  webp: "image/webp",
-  xml: "application/xml",
-  yaml: "application/yaml",
-  yml: "application/yaml",
+  ...{ avif: "image/avif", gif: "image/gif", ico: "image/vnd.microsoft.icon", jpeg: "image/jpeg", jpg: "image/jpeg" },
+  ...{ png: "image/png", svg: "image/svg+xml", webp: "image/webp", mp4: "video/mp4" },
+  ...{ mp3: "audio/mpeg", wav: "audio/wav" },
+  ...{ css: "text/css", csv: "text/csv", htm: "text/html", html: "text/html", js: "text/javascript" },
+  ...{ md: "text/markdown", mjs: "text/javascript", txt: "text/plain" },
+  ...{ gz: "application/gzip", json: "application/json", ndjson: "application/x-ndjson", pdf: "application/pdf" },
+  ...{ wasm: "application/wasm", xml: "application/xml", yaml: "application/yaml", yml: "application/yaml" },
   zip: "application/zip",
 };
 
@@ -77,7 +49,6 @@ export function typeOfFile(file: string, content: Uint8Array): string | undefine
   return isJson(withoutMark(content)) ? "application/json" : undefined;
 }
 
-/** Whether a field is Content-Type. */
 export function isType(name: string): boolean {
   return name.toLowerCase() === "content-type";
 }
@@ -108,8 +79,7 @@ export function formText(json: string): string {
   return typeof value === "string" ? value : json;
 }
 
-/** Returns the part of a form that is a file. */
-export function filePartOf(name: string, file: string, content: Uint8Array): FormPart {
+export function partOf(name: string, file: string, content: Uint8Array): FormPart {
   const filename = file.replace(/^.*[/\\]/s, "");
   return { name, filename, type: typeOfFile(file, content) ?? "application/octet-stream", content };
 }

@@ -11,7 +11,7 @@
 import type { Interface } from "node:readline";
 import { setImmediate } from "node:timers";
 import { MAX_HISTORY_LINES, MAX_TYPED_AHEAD_CHARACTERS } from "../limits.ts";
-import type { Completion } from "./completion.ts";
+import type { Completion } from "./help.ts";
 import type { Line, LineInput } from "./line_input.ts";
 
 /** The terminal's input and output. */
@@ -24,8 +24,7 @@ export interface TerminalStreams {
   restore(): void;
 }
 
-/** Options of the input besides the lines. */
-export interface TerminalOptions {
+interface TerminalOptions {
   /** Completes the last word of a partly typed line. */
   readonly complete: (line: string) => Completion;
   /** Called on Ctrl-C while no line is being read. */
@@ -58,18 +57,10 @@ const PASTE_END = "\x1b[201~";
 /** A run of text, a line end, or keys for the editor up to the next text or line end. */
 // deno-lint-ignore no-control-regex -- the keys are control characters
 const KEYS = /[^\x00-\x1f\x7f]+|\r\n|[\r\n]|\x1b(?:\[[0-9;]*[ -/]*[@-~]|O.|[^\x00-\x1f\x7f])|[^]/uy;
-
 /** A run of pasted text, or a line end. */
 const PASTED = /[^\n]+|\n/y;
-// deno-lint-ignore no-control-regex -- all but the tab are left out
+// deno-lint-ignore no-control-regex -- all but the tab
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f]/g;
-
-/** Returns how many characters at the end of a text are the start of a mark. */
-function startIn(text: string, mark: string): number {
-  let length = Math.min(mark.length - 1, text.length);
-  while (!text.endsWith(mark.slice(0, length))) length--;
-  return length;
-}
 
 /** Reads lines from a terminal. */
 export async function terminalInput(streams: TerminalStreams, options: TerminalOptions): Promise<LineInput> {
@@ -86,49 +77,44 @@ export async function terminalInput(streams: TerminalStreams, options: TerminalO
     prompt: "",
     completer: options.complete,
   });
-  return new TerminalInput(streams, editor, control, options.interrupted);
-}
-
-/** Text that was typed ahead, or pasted. */
-interface Ahead {
-  text: string;
-  readonly isPasted: boolean;
+  return new TerminalInput(streams, editor, (key) => void control.write(key), options.interrupted);
 }
 
 class TerminalInput implements LineInput {
   readonly #streams: TerminalStreams;
   readonly #editor: Interface;
-  readonly #control: { write(text: string): unknown };
+  readonly #writeKey: (key: string) => void;
   readonly #interrupted: () => void;
-  /** Text that the editor has not received yet. */
-  #ahead: Ahead[] = [];
+  /** Text that was typed ahead, or pasted, and that the editor has not received yet. */
+  #ahead: { text: string; readonly isPasted: boolean }[] = [];
   /** The start of a mark, of which the rest is still to come. */
   #partOfMark = "";
   /** What of a paste has come, until its end has. */
   #paste: string | undefined;
   /** What was pasted after the line that the editor receives. */
   #rest: string | undefined;
-  #feeding = false;
-  #ended = false;
+  #isFeeding = false;
+  #hasEnded = false;
   /** Resolves the next line. */
-  #asked: ((line: Line) => void) | undefined;
+  #answer: (line: Line) => void = () => {};
+  #isAsked = false;
 
   constructor(
     streams: TerminalStreams,
     editor: Interface,
-    control: { write(text: string): unknown },
+    writeKey: (key: string) => void,
     interrupted: () => void,
   ) {
     this.#streams = streams;
     this.#editor = editor;
-    this.#control = control;
+    this.#writeKey = writeKey;
     this.#interrupted = interrupted;
     editor.on("line", (text) => {
       // Keys that are not UTF-8 have become U+FFFD.
       const isDamaged = text.includes("\ufffd") || !text.isWellFormed();
       const rest = this.#rest;
       this.#rest = undefined;
-      this.#answer(isDamaged ? { kind: "damaged" } : { kind: "line", text, ...rest && { rest } });
+      this.#give(isDamaged ? { kind: "damaged" } : { kind: "line", text, ...rest && { rest } });
     });
     editor.on("close", () => this.#end());
     // Ctrl-Z is ignored: after a stop, the terminal would no longer be in the editor's mode.
@@ -138,10 +124,12 @@ class TerminalInput implements LineInput {
   }
 
   next(): Promise<Line> {
-    if (this.#ended) return Promise.resolve({ kind: "end" });
-    const line = new Promise<Line>((resolve) => this.#asked = resolve);
+    if (this.#hasEnded) return Promise.resolve({ kind: "end" });
+    const { promise, resolve } = Promise.withResolvers<Line>();
+    this.#answer = resolve;
+    this.#isAsked = true;
     this.#feed();
-    return line;
+    return promise;
   }
 
   notify(line: string): void {
@@ -153,33 +141,32 @@ class TerminalInput implements LineInput {
   }
 
   close(): void {
-    this.#ended = true;
+    this.#hasEnded = true;
     this.#editor.close();
     this.#streams.output.write(MARK_NO_PASTES);
     this.#streams.restore();
   }
 
-  #answer(line: Line): void {
-    const asked = this.#asked;
-    this.#asked = undefined;
-    asked?.(line);
+  #give(line: Line): void {
+    this.#isAsked = false;
+    this.#answer(line);
   }
 
   #end(): void {
-    this.#ended = true;
-    this.#answer({ kind: "end" });
+    this.#hasEnded = true;
+    this.#give({ kind: "end" });
   }
 
   async #read(): Promise<void> {
     try {
-      for await (const keys of this.#streams.keys) this.#take(keys);
+      for await (const keys of this.#streams.keys) this.#receive(keys);
     } catch {
       // The terminal is closed.
     }
     this.#end();
   }
 
-  #take(keys: string): void {
+  #receive(keys: string): void {
     const interrupt = keys.lastIndexOf(CTRL_C);
     if (interrupt >= 0) {
       // Drops text that was typed ahead, and a paste that has no end.
@@ -190,25 +177,25 @@ class TerminalInput implements LineInput {
       this.#partOfMark = "";
       this.#interrupt(typed === "");
     }
-    this.#receive(this.#partOfMark + keys.slice(interrupt + 1));
+    this.#cutAtMarks(this.#partOfMark + keys.slice(interrupt + 1));
     this.#feed();
   }
 
   /** Cuts text at the marks of pastes. */
-  #receive(text: string): void {
-    const isPaste = this.#paste !== undefined;
-    const mark = isPaste ? PASTE_END : PASTE_START;
+  #cutAtMarks(text: string): void {
+    const paste = this.#paste;
+    const mark = paste === undefined ? PASTE_START : PASTE_END;
     const at = text.indexOf(mark);
     const end = at < 0 ? text.length - startIn(text, mark) : at;
-    if (!isPaste) this.#add(text.slice(0, end), false);
-    // Of what is too long to be taken, no more is kept.
-    else if (this.#paste!.length <= MAX_TYPED_AHEAD_CHARACTERS) this.#paste += text.slice(0, end);
+    if (paste === undefined) this.#add(text.slice(0, end), false);
+    // Of what is too long to be kept, no more is kept.
+    else if (paste.length <= MAX_TYPED_AHEAD_CHARACTERS) this.#paste += text.slice(0, end);
     this.#partOfMark = at < 0 ? text.slice(end) : "";
     if (at < 0) return;
     // Controls in what was pasted are no keys.
-    if (isPaste) this.#add(this.#paste!.replace(/\r\n?/g, "\n").replace(CONTROLS, ""), true);
-    this.#paste = isPaste ? undefined : "";
-    this.#receive(text.slice(at + mark.length));
+    if (paste !== undefined) this.#add(this.#paste!.replace(/\r\n?/g, "\n").replace(CONTROLS, ""), true);
+    this.#paste = paste === undefined ? "" : undefined;
+    this.#cutAtMarks(text.slice(at + mark.length));
   }
 
   #add(text: string, isPasted: boolean): void {
@@ -220,20 +207,20 @@ class TerminalInput implements LineInput {
   }
 
   #interrupt(wasEmpty: boolean): void {
-    if (this.#asked === undefined) return this.#interrupted();
+    if (!this.#isAsked) return this.#interrupted();
     const typed = this.#editor.line;
     this.#editor.write(null, { ctrl: true, name: "e" });
     this.#editor.write(null, { ctrl: true, name: "u" });
     // The editor has erased the line: it stays readable above the next one.
     this.#streams.output.write(`${typed}^C\r\n`);
-    this.#answer({ kind: "cancelled", wasEmpty });
+    this.#give({ kind: "cancelled", wasEmpty });
   }
 
   /** Passes typed text to the editor, up to the end of the requested line. */
   async #feed(): Promise<void> {
-    if (this.#feeding) return;
-    this.#feeding = true;
-    while (this.#asked !== undefined && this.#ahead.length > 0 && !this.#ended) {
+    if (this.#isFeeding) return;
+    this.#isFeeding = true;
+    while (this.#isAsked && this.#ahead.length > 0 && !this.#hasEnded) {
       const [first] = this.#ahead;
       const pieces = first.isPasted ? PASTED : KEYS;
       pieces.lastIndex = 0;
@@ -245,11 +232,18 @@ class TerminalInput implements LineInput {
       if (!isLineEnd && (first.isPasted || key >= " " && key !== "\x7f")) this.#editor.write(key);
       else {
         // A line end is one key in every form.
-        this.#control.write(isLineEnd ? "\r" : key);
+        this.#writeKey(isLineEnd ? "\r" : key);
         // The editor reads other keys from a stream, and must handle them before the text after them.
         await new Promise((resolve) => setImmediate(resolve));
       }
     }
-    this.#feeding = false;
+    this.#isFeeding = false;
   }
+}
+
+/** Returns how many characters at the end of a text are the start of a mark. */
+function startIn(text: string, mark: string): number {
+  let length = Math.min(mark.length - 1, text.length);
+  while (!text.endsWith(mark.slice(0, length))) length--;
+  return length;
 }

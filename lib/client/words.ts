@@ -6,24 +6,22 @@
 
 /** Invalid input. The message is one line with the reason. */
 export class WrongInput extends Error {
-  /** The name of this error class. */
   override name = "WrongInput";
   /** A command line that avoids the error, to be typed as it is. */
   readonly command?: string;
 
-  /** Creates an error. */
   constructor(message: string, command?: string) {
     super(message);
     this.command = command;
   }
 }
 
-/** A word of a command. Quoted or escaped characters never separate an item's name from its value. */
+/** A word of a command. */
 export interface Word {
   /** The word without quotes and backslashes. */
   readonly text: string;
-  /** Whether each character may be a separator; none may in JSON. */
-  readonly separable: readonly boolean[];
+  /** The word with NUL in the place of quoted or escaped characters, which never separate; empty if none does. */
+  readonly signs: string;
   /** Whether the word is JSON: it starts with a brace or bracket. */
   readonly isJson?: boolean;
   /** Whether it has quotes. */
@@ -39,8 +37,9 @@ const TYPOGRAPHIC = /[“”„‟‘’‚‛]/;
 /** A word being read. */
 interface Draft {
   text: string;
-  /** What each character is: plain, quoted, or escaped. */
-  kinds: ("plain" | "quoted" | "escaped")[];
+  /** The word's signs if its quotes hold a part of it, and if they hold all. */
+  signs: string;
+  signsIfWhole: string;
   /** The pairs of quotes so far. */
   quotes: number;
   /** Whether there is a character outside of quotes. */
@@ -61,12 +60,14 @@ export function splitLine(line: string, windows: boolean = Deno.build.os === "wi
   const words: Word[] = [];
   let word: Draft | undefined;
   let quote = "";
-  const add = (text: string, kind: Draft["kinds"][number]) => {
-    word ??= { text: "", kinds: [], quotes: 0, isBare: false, isFile: false };
-    word.text += text;
-    for (let i = 0; i < text.length; i++) word.kinds.push(kind);
-    word.isBare ||= quote === "";
-    word.isFile ||= text === "@" && kind === "plain";
+  const begun = () => word ??= { text: "", signs: "", signsIfWhole: "", quotes: 0, isBare: false, isFile: false };
+  const add = (text: string, kind: "plain" | "quoted" | "escaped") => {
+    const draft = begun();
+    draft.text += text;
+    draft.signs += kind === "plain" ? text : hidden(text);
+    draft.signsIfWhole += kind === "escaped" ? hidden(text) : text;
+    draft.isBare ||= quote === "";
+    draft.isFile ||= text === "@" && kind === "plain";
   };
   const end = () => {
     if (word !== undefined) words.push(finished(word, words.length));
@@ -83,11 +84,10 @@ export function splitLine(line: string, windows: boolean = Deno.build.os === "wi
       // In single quotes the second of two backslashes escapes nothing.
       else add(next === "\\" ? character + line[++i] : character, "quoted");
     } else if (word === undefined && words.length >= WORDS_BEFORE_JSON && /[{[]/.test(character)) {
-      return [...words, { text: line.slice(i).trimEnd(), separable: [], isJson: true }];
+      return [...words, { text: line.slice(i).trimEnd(), signs: "", isJson: true }];
     } else if (character === '"' || character === "'") {
       quote = character;
-      word ??= { text: "", kinds: [], quotes: 0, isBare: false, isFile: false };
-      word.quotes++;
+      begun().quotes++;
     } else if (character === "\\" && next !== "" && !inFileName()) add(line[++i], "escaped");
     else if (/\s/.test(character)) end();
     else {
@@ -100,6 +100,11 @@ export function splitLine(line: string, windows: boolean = Deno.build.os === "wi
   return words;
 }
 
+/** Returns the signs of text without any. */
+export function hidden(text: string): string {
+  return "\0".repeat(text.length);
+}
+
 /**
  * Refuses a quote that word processors make of `"` and `'`.
  *
@@ -110,22 +115,19 @@ export function refuseTypographic(character: string): void {
   throw new WrongInput(`${character} is a typographic quote: write " or ', or \\${character} for itself`);
 }
 
-function finished({ text, kinds, quotes, isBare }: Draft, position: number): Word {
+function finished({ text, signs, signsIfWhole, quotes, isBare }: Draft, position: number): Word {
   const isWhole = quotes === 1 && !isBare;
   if (isWhole && position >= WORDS_BEFORE_JSON && /^[{[]/.test(text)) {
-    return { text, separable: [], isJson: true, isQuoted: true, isWhole };
+    return { text, signs: "", isJson: true, isQuoted: true, isWhole };
   }
   // A quoted @ names no file, and a quoted - is not the input.
-  const separable = kinds.map((kind, i) =>
-    kind === "plain" || isWhole && kind === "quoted" && !(i === 0 && /[@-]/.test(text[0]))
-  );
-  return { text, separable, ...quotes > 0 && { isQuoted: true }, ...isWhole && { isWhole } };
+  if (isWhole) return { text, signs: signsIfWhole.replace(/^[@-]/, hidden), isQuoted: true, isWhole };
+  return { text, signs, ...quotes > 0 && { isQuoted: true } };
 }
 
 /** Returns a word where values stand: what is in quotes has no separators there, and is no JSON. */
 export function asValue(word: Word): Word {
-  if (!word.isWhole) return word;
-  return { text: word.text, separable: Array(word.text.length).fill(false), isQuoted: true };
+  return word.isWhole ? { text: word.text, signs: "", isQuoted: true } : word;
 }
 
 /** Returns where the JSON at the start of a text ends; `undefined` if it goes on. */
@@ -154,13 +156,7 @@ export function checkJson(text: string): void {
 
 /** Converts a word that a shell has split: only a backslash before a separator, `@` or a bracket still escapes. */
 export function shellWord(argument: string, position: number): Word {
-  if (position >= WORDS_BEFORE_JSON && /^[{[]/.test(argument)) return { text: argument, separable: [], isJson: true };
-  let text = "";
-  const separable: boolean[] = [];
-  for (let i = 0; i < argument.length; i++) {
-    const escapes = argument[0] !== "@" && argument[i] === "\\" && /[:=;@[\]]/.test(argument[i + 1] ?? "");
-    text += argument[escapes ? ++i : i];
-    separable.push(!escapes);
-  }
-  return { text, separable };
+  if (position >= WORDS_BEFORE_JSON && /^[{[]/.test(argument)) return { text: argument, signs: "", isJson: true };
+  const escape = argument.startsWith("@") ? /(?!)/g : /\\([:=;@[\]])/g;
+  return { text: argument.replace(escape, "$1"), signs: argument.replace(escape, "\0") };
 }

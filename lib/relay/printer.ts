@@ -6,7 +6,7 @@
 
 import type { BatchWriter } from "../batch_writer.ts";
 import { counted, NO_BYTES, octetsToText, octetString } from "../bytes.ts";
-import { ContentView } from "../client.ts";
+import { ContentView } from "../content.ts";
 import type { Direction, ExchangeEvent, Explanation, Finding, Message } from "../exchange.ts";
 import { acceptedIn, type HttpError } from "../http_message.ts";
 import { SHOWN_RELAYED_BYTES } from "../limits.ts";

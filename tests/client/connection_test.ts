@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ClientError, InvalidResponse, Session, TimeoutError } from "../../lib/client.ts";
 import type { RawView } from "../../lib/client/raw.ts";
-import { parseRawSteps } from "../../lib/client/raw_steps.ts";
+import { parseRawSteps } from "../../lib/client/raw.ts";
 import { OK, request, ScriptedServer, sessionWith, show, TOGETHER } from "./scripted_server.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 

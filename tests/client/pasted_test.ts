@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { curlCommand } from "../../lib/client/curl.ts";
 import type { HttpRequest } from "../../lib/http_message.ts";
-import { type OwnServer, type PastedData, readCurl, shellWords } from "../../lib/client/pasted.ts";
+import { type OwnServer, type PastedData, readCurl, shellWords } from "../../lib/client/curl.ts";
 import { WrongInput } from "../../lib/client/words.ts";
 
 const HTTP: OwnServer = own(false, "127.0.0.1", 9999);
@@ -25,8 +25,8 @@ function shownData(data: readonly PastedData[] | undefined): string {
 function shown(line: string, server: OwnServer | undefined): string {
   try {
     const { method, target, fields, data, follows } = readCurl(line, server);
-    const words = fields.map(({ text, separable }) => {
-      assert.deepEqual([...separable.keys()].filter((i) => separable[i]), [text.search(/[:;]/)]);
+    const words = fields.map(({ text, signs }) => {
+      assert.equal(signs.search(/[^\0]/), text.search(/[:;]/));
       return `(${text})`;
     });
     return [method, target, ...words].join(" ") + shownData(data) + (follows ? " follows" : "");

@@ -8,7 +8,7 @@ import { type ReplOptions, runCommand, runCommands } from "../../lib/client/repl
 import { FILTER_OPERATORS } from "../../lib/table/query.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
-import { SeenNames } from "../../lib/client/completion.ts";
+import { SeenNames } from "../../lib/client/help.ts";
 import { Table } from "../../lib/table.ts";
 import { painterFor } from "../../lib/terminal.ts";
 import { type Handler, startServer, type TestServer } from "../support.ts";

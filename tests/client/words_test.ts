@@ -12,14 +12,14 @@ Deno.test("a line is split at blanks, except in quotes or after a backslash", ()
 });
 
 Deno.test("from the third word on, a brace or bracket includes the rest of the line", () => {
-  assert.deepEqual(splitLine(`post a { "b" : [1] }  `).at(-1), { text: `{ "b" : [1] }`, separable: [], isJson: true });
+  assert.deepEqual(splitLine(`post a { "b" : [1] }  `).at(-1), { text: `{ "b" : [1] }`, signs: "", isJson: true });
   assert.deepEqual(texts("a {b c"), ["a", "{b", "c"]);
   assert.deepEqual(texts("a b '{c d'"), ["a", "b", "{c d"]);
   assert.deepEqual(texts("a b c{d e"), ["a", "b", "c{d", "e"]);
 });
 
-Deno.test("quoted characters do not separate, and each half of a surrogate pair has an entry", () => {
-  assert.deepEqual(splitLine(`a'=b'=🐌`)[0].separable, [true, false, false, true, true, true]);
+Deno.test("quoted characters do not separate", () => {
+  assert.equal(splitLine(`a'=b'=🐌`)[0].signs, "a\0\0=🐌");
 });
 
 Deno.test("words of a shell are JSON in the same places", () => {

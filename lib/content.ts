@@ -5,20 +5,13 @@
  */
 
 import { Buffer } from "node:buffer";
-import { ByteBuffer, octetsToText, octetString, withoutMark } from "../bytes.ts";
-import { LF } from "../http_message.ts";
-import {
-  MAX_DECODED_SHOWN_BYTES,
-  MAX_HELD_CONTENT_BYTES,
-  MAX_HELD_CONTENT_MS,
-  MAX_SNIFF_MS,
-  SHOWN_PIECE_BYTES,
-  SNIFFED_CONTENT_BYTES,
-} from "../limits.ts";
-import { ContentText, displayWidth, escapeJson, escapeOctet, escapeText, type Painter } from "../terminal.ts";
-import { CharsetDecoder, charsetOf, hasPlainSigns, isUtf8Start } from "./charset.ts";
-import { ContentDecoder } from "./content_coding.ts";
-import { indentJson } from "./json_view.ts";
+import { ByteBuffer, octetsToText, octetString, withoutMark } from "./bytes.ts";
+import { CharsetDecoder, charsetOf, ContentDecoder, hasPlainSigns, isUtf8Start } from "./content/decoding.ts";
+import { indentJson } from "./content/json_view.ts";
+import { MAX_DECODED_SHOWN_BYTES, MAX_HELD_CONTENT_BYTES } from "./limits.ts";
+import { ContentText, displayWidth, escapeJson, escapeOctet, escapeText, type Painter } from "./terminal.ts";
+
+export type { Painter, Style } from "./terminal.ts";
 
 /** Options for showing content. */
 export interface ContentViewOptions {
@@ -38,7 +31,7 @@ export interface ContentViewOptions {
    * Writes content that is neither indented nor decoded: octet by octet, as into a file. Without it, as on a terminal,
    * text is escaped, one line stands for binary content, and notes say what differs from the octets on the wire.
    */
-  readonly writeExactly?: (bytes: Uint8Array) => Promise<void>;
+  readonly writeExactly?: (octets: Uint8Array) => Promise<void>;
   /** What can be done about content that is not shown; by default that it can be saved. */
   readonly hint?: string;
   /** Tells the user, beside the output, that not all of the content was decoded. */
@@ -49,6 +42,14 @@ const JSON_TYPE = /[/+]json$/;
 const TEXT_TYPE =
   /^text\/|[/+](?:json|xml|javascript|ecmascript|yaml|x-www-form-urlencoded|x-ndjson|toml|csv|graphql)$/;
 const BINARY_TYPE = /^(?:image\/(?!svg)|audio\/|video\/|font\/|application\/(?:octet-stream|zip|gzip|pdf|wasm))/;
+/** Octets of content that decide whether it is text. */
+const SNIFFED_OCTETS = 1024;
+/** How long content is held until it has so many, in milliseconds; and how long JSON, to indent it. */
+const SNIFFED_MS = 50;
+const JSON_HELD_MS = 1000;
+/** Octets that are escaped and written at once: escaped, they take several times the memory. */
+const PIECE_OCTETS = 16 * 1024;
+const LF = 0x0a;
 
 /** Shows the content of one message. */
 export class ContentView {
@@ -58,7 +59,7 @@ export class ContentView {
   readonly #type: string;
   /** The content codings, as `gzip, br`; empty without any. */
   readonly #coding: string;
-  /** Decodes the content; `undefined` if it is not coded, or shown as it is. */
+  /** Undoes the codings; `undefined` if there are none, or content is shown as it is. */
   #decoder: ContentDecoder | undefined;
   /** Whether the octets are not of the coding, or that is not known. */
   #isMiscoded = false;
@@ -67,7 +68,7 @@ export class ContentView {
   /** Coded octets, held until the kind of the decoded ones is known. */
   #coded = new ByteBuffer(0);
   readonly #text = new ContentText();
-  /** Decoded bytes that are held until their kind is known, and JSON for longer. */
+  /** Decoded octets that are held until their kind is known, and JSON for longer. */
   #held = new ByteBuffer(0);
   #holds = true;
   /** Ends the holding of a stream that pauses. */
@@ -75,7 +76,7 @@ export class ContentView {
   /** The steps so far: the timer's must not run within another one. */
   #steps = Promise.resolve();
   #isBinary: boolean | undefined;
-  #bytes = 0;
+  #octets = 0;
 
   /** Starts showing content. */
   constructor(options: ContentViewOptions) {
@@ -90,10 +91,10 @@ export class ContentView {
   }
 
   /** Shows another piece, or holds it. */
-  add(bytes: Uint8Array): Promise<void> {
+  add(octets: Uint8Array): Promise<void> {
     return this.#step(async () => {
-      this.#bytes += bytes.length;
-      for (const piece of pieces(bytes)) await this.#add(piece);
+      this.#octets += octets.length;
+      for (const piece of pieces(octets)) await this.#add(piece);
     });
   }
 
@@ -116,15 +117,15 @@ export class ContentView {
     return this.#steps = this.#steps.then(run);
   }
 
-  async #add(bytes: Uint8Array): Promise<void> {
-    if (this.#decoder === undefined || this.#isBinary) return await this.#addDecoded(bytes);
-    if (this.#isBinary === undefined) this.#coded.append(bytes);
-    await this.#decode(bytes);
+  async #add(octets: Uint8Array): Promise<void> {
+    if (this.#decoder === undefined || this.#isBinary) return await this.#addDecoded(octets);
+    if (this.#isBinary === undefined) this.#coded.append(octets);
+    await this.#decode(octets);
   }
 
-  async #decode(bytes: Uint8Array | "end"): Promise<void> {
+  async #decode(octets: Uint8Array | "end"): Promise<void> {
     const decoder = this.#decoder!;
-    for await (const piece of decoder.decode(bytes)) {
+    for await (const piece of decoder.decode(octets)) {
       await this.#addDecoded(piece);
       if (this.#isBinary) return;
     }
@@ -139,22 +140,22 @@ export class ContentView {
     } else if (this.#held.length === 0 && this.#coded.length > MAX_HELD_CONTENT_BYTES) await this.#releaseBinary();
   }
 
-  async #addDecoded(bytes: Uint8Array): Promise<void> {
-    if (this.#isBinary) return await this.#pass(bytes);
-    if (!this.#holds) return await this.#show(bytes);
-    this.#held.append(bytes);
+  async #addDecoded(octets: Uint8Array): Promise<void> {
+    if (this.#isBinary) return await this.#pass(octets);
+    if (!this.#holds) return await this.#show(octets);
+    this.#held.append(octets);
     this.#timer ??= setTimeout(
       // An error of writing is thrown by the next step.
       () => void this.#step(() => this.#release()).catch(() => {}),
-      this.#mayIndent() ? MAX_HELD_CONTENT_MS : MAX_SNIFF_MS,
+      this.#mayIndent ? JSON_HELD_MS : SNIFFED_MS,
     );
-    if (this.#held.length < SNIFFED_CONTENT_BYTES) return;
+    if (this.#held.length < SNIFFED_OCTETS) return;
     this.#classify();
-    if (this.#isBinary || !this.#mayIndent() || this.#held.length > MAX_HELD_CONTENT_BYTES) await this.#release();
+    if (this.#isBinary || !this.#mayIndent || this.#held.length > MAX_HELD_CONTENT_BYTES) await this.#release();
   }
 
   async #end(): Promise<void> {
-    if (this.#bytes === 0) return;
+    if (this.#octets === 0) return;
     if (this.#decoder !== undefined && !this.#isBinary) await this.#decode("end");
     this.#classify();
     const indented = this.#holds && !this.#isBinary ? this.#indented(this.#held.view()) : undefined;
@@ -169,7 +170,7 @@ export class ContentView {
     await this.#sayHow(indented !== undefined);
   }
 
-  #mayIndent(): boolean {
+  get #mayIndent(): boolean {
     return this.#options.indent !== "never" && (JSON_TYPE.test(this.#type) || this.#type === "");
   }
 
@@ -178,14 +179,14 @@ export class ContentView {
     if (!this.#holds) return;
     const start = this.#held.view();
     const { type = "", writeExactly } = this.#options;
-    const isText = /charset=/i.test(type) || TEXT_TYPE.test(this.#type);
-    const charset = isText && !BINARY_TYPE.test(this.#type) ? charsetOf(type, start) : undefined;
+    const isText = (/charset=/i.test(type) || TEXT_TYPE.test(this.#type)) && !BINARY_TYPE.test(this.#type);
+    const charset = isText ? charsetOf(type, start) : undefined;
     // Octets under a wrong coding are text only if they look like it.
     this.#isBinary ??= charset === undefined && isBinary(start, this.#isMiscoded ? "" : this.#type);
     // JSON that is UTF-8 is UTF-8, whatever its type says (RFC 8259 §11).
     const isUtf8 = JSON_TYPE.test(this.#type) && isUtf8Start(start) && !start.includes(0);
-    const label = this.#isBinary || isUtf8 || writeExactly !== undefined ? undefined : charset;
-    this.#charset = label === undefined ? undefined : new CharsetDecoder(label);
+    const isExact = this.#isBinary || isUtf8 || writeExactly !== undefined;
+    this.#charset = isExact || charset === undefined ? undefined : new CharsetDecoder(charset);
   }
 
   /** Shows what is held; what follows is shown as it comes. */
@@ -203,21 +204,20 @@ export class ContentView {
   async #releaseBinary(): Promise<void> {
     this.#isBinary = true;
     if (!this.#holds) return;
-    const held = this.#decoder === undefined ? this.#held : this.#coded;
     this.#holds = false;
-    await this.#pass(held.view());
+    await this.#pass((this.#decoder === undefined ? this.#held : this.#coded).view());
   }
 
-  async #pass(bytes: Uint8Array): Promise<void> {
+  async #pass(octets: Uint8Array): Promise<void> {
     const { writeExactly } = this.#options;
     if (writeExactly === undefined) return;
-    await writeExactly(bytes);
-    this.endsLine = bytes.at(-1) === LF;
+    await writeExactly(octets);
+    this.endsLine = octets.at(-1) === LF;
   }
 
-  async #show(bytes: Uint8Array): Promise<void> {
-    if (this.#options.writeExactly !== undefined) return await this.#pass(bytes);
-    for (const piece of pieces(bytes)) {
+  async #show(octets: Uint8Array): Promise<void> {
+    if (this.#options.writeExactly !== undefined) return await this.#pass(octets);
+    for (const piece of pieces(octets)) {
       await this.#write(this.#text.add(this.#charset?.decode(piece, false) ?? piece));
     }
   }
@@ -238,8 +238,7 @@ export class ContentView {
   /** Writes octets, one character each, exactly into a file; for a terminal they are text already. */
   async #writeOctets(octets: string): Promise<void> {
     const { writeExactly } = this.#options;
-    if (writeExactly === undefined) await this.#write(octets);
-    else await writeExactly(Buffer.from(octets, "latin1"));
+    await (writeExactly === undefined ? this.#write(octets) : writeExactly(Buffer.from(octets, "latin1")));
   }
 
   /** Writes a line on the content, on a terminal. */
@@ -248,12 +247,12 @@ export class ContentView {
   }
 
   /** Returns content indented; `undefined` if it is shown as received. */
-  #indented(bytes: Uint8Array): Iterable<string> | undefined {
+  #indented(held: Uint8Array): Iterable<string> | undefined {
     const { indent, columns, painter, writeExactly, type = "" } = this.#options;
-    if (!this.#mayIndent() || bytes.length > MAX_HELD_CONTENT_BYTES) return undefined;
-    const charset = writeExactly === undefined || isUtf8Start(bytes) ? undefined : charsetOf(type, bytes);
-    if (charset !== undefined && !hasPlainSigns(bytes, charset)) return undefined;
-    const json = withoutMark(this.#charset?.decode(bytes, true) ?? bytes);
+    if (!this.#mayIndent || held.length > MAX_HELD_CONTENT_BYTES) return undefined;
+    const charset = writeExactly === undefined || isUtf8Start(held) ? undefined : charsetOf(type, held);
+    if (charset !== undefined && !hasPlainSigns(held, charset)) return undefined;
+    const json = withoutMark(this.#charset?.decode(held, true) ?? held);
     const octets = octetString(json);
     const fits = displayWidth(octetsToText(octets)) <= columns && !octets.trimEnd().includes("\n");
     if (indent === "long" && fits) return undefined;
@@ -261,12 +260,11 @@ export class ContentView {
       return indentJson(octets, painter, (token) => escapeJson(octetsToText(token, escapeOctet)));
     }
     const indented = indentJson(octets, painter, (token) => token);
-    return indented && [octetString(bytes, 0, bytes.length - json.length), ...indented];
+    return indented && [octetString(held, 0, held.length - json.length), ...indented];
   }
 
   /** Says how shown text differs from the octets on the wire. */
   async #sayHow(isIndented: boolean): Promise<void> {
-    const octets = `${grouped(this.#bytes)} octets`;
     const coding = escapeText(this.#coding);
     const state = this.#decoder?.state ?? (this.#charset?.isValid === false ? "invalid" : "going");
     const far = {
@@ -283,7 +281,7 @@ export class ContentView {
     ].join(", ");
     if (how === "") return;
     const coded = this.#decoder === undefined ? "" : ` coded with ${coding}`;
-    const wire = coded !== "" || isIndented ? `; ${octets}${coded} on the wire` : "";
+    const wire = coded !== "" || isIndented ? `; ${grouped(this.#octets)} octets${coded} on the wire` : "";
     const line = `(${how}${wire})`;
     if (state !== "going" && this.#options.writeExactly !== undefined) await this.#options.tell?.(line);
     else await this.#say(line);
@@ -295,24 +293,19 @@ export class ContentView {
     const { hint = "; save with > FILE" } = this.#options;
     const isInvalid = this.#isMiscoded && ContentDecoder.for(this.#coding.split(", ")) !== undefined;
     const invalid = isInvalid ? `: they are not valid ${escapeText(this.#coding)}` : "";
-    await this.#say(`${grouped(this.#bytes)} octets of ${type}${coded}, not shown${invalid}${hint}`);
+    await this.#say(`${grouped(this.#octets)} octets of ${type}${coded}, not shown${invalid}${hint}`);
   }
 }
 
-/** Cuts bytes into pieces that are small enough to be escaped at once. */
-function* pieces(bytes: Uint8Array): Generator<Uint8Array> {
-  for (let start = 0; start < bytes.length; start += SHOWN_PIECE_BYTES) {
-    yield bytes.subarray(start, start + SHOWN_PIECE_BYTES);
-  }
+function* pieces(octets: Uint8Array): Generator<Uint8Array> {
+  for (let start = 0; start < octets.length; start += PIECE_OCTETS) yield octets.subarray(start, start + PIECE_OCTETS);
 }
 
 /** Whether content is binary, by its type and its first octets. */
-function isBinary(bytes: Uint8Array, type: string): boolean {
-  const start = bytes.subarray(0, SNIFFED_CONTENT_BYTES);
-  if (start.includes(0)) return true;
-  if (BINARY_TYPE.test(type)) return true;
-  if (TEXT_TYPE.test(type)) return false;
-  return !isUtf8Start(start);
+function isBinary(octets: Uint8Array, type: string): boolean {
+  const start = octets.subarray(0, SNIFFED_OCTETS);
+  if (start.includes(0) || BINARY_TYPE.test(type)) return true;
+  return !TEXT_TYPE.test(type) && !isUtf8Start(start);
 }
 
 function grouped(count: number): string {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { indentJson as piecesOf } from "../../lib/client/json_view.ts";
+import { indentJson as piecesOf } from "../../lib/content/json_view.ts";
 import { type Painter, painterFor } from "../../lib/terminal.ts";
 
 const plain = painterFor(false);

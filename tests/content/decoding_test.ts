@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
-import { ContentDecoder, type DecodingState } from "../../lib/client/content_coding.ts";
+import { ContentDecoder, type DecodingState } from "../../lib/content/decoding.ts";
 import { MAX_CODINGS, MAX_DECODED_SHOWN_BYTES } from "../../lib/limits.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);

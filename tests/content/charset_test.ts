@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CharsetDecoder, charsetOf, isUtf8Start } from "../../lib/client/charset.ts";
+import { CharsetDecoder, charsetOf, isUtf8Start } from "../../lib/content/decoding.ts";
 
 const none = new Uint8Array(0);
 

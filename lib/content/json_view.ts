@@ -1,0 +1,66 @@
+/**
+ * JSON for reading, indented and coloured by tokens. Only the blanks between tokens change: the order of members, the
+ * digits of numbers and repeated names stay as received.
+ *
+ * @module
+ */
+
+import { MAX_INDENTED_CHARACTERS } from "../limits.ts";
+import { escapeJson, type Painter, type Style } from "../terminal.ts";
+
+const INDENT = "  ";
+/** A string, with the colon after it if it is a name; a structural character, a number or a literal. */
+const TOKEN = /"(?:[^"\\]|\\.)*"(?=[ \t\r\n]*(:)?)|[{}[\],:]|[^ \t\r\n{}[\],:"]+/g;
+/** Text of about so many characters is a piece. */
+const PIECE_CHARACTERS = 16 * 1024;
+
+/** Returns how a string, number or literal is shown. */
+type ShowToken = (token: string, isName: boolean) => string;
+
+/**
+ * Returns JSON as lines, without a final line end, in pieces; `undefined` if it is not JSON, or so deeply nested that
+ * the lines would be too long to be read.
+ *
+ * @param octets One character each: octets beyond ASCII stand in strings only, whatever charset they are of.
+ */
+export function indentJson(
+  octets: string,
+  painter: Painter,
+  show: (token: string) => string = escapeJson,
+): Iterable<string> | undefined {
+  try {
+    JSON.parse(octets);
+  } catch {
+    return undefined;
+  }
+  let length = 0;
+  for (const piece of indented(octets, (token) => token)) {
+    length += piece.length;
+    if (length > MAX_INDENTED_CHARACTERS) return undefined;
+  }
+  return indented(octets, (token, isName) => {
+    const style: Style = isName ? "blue" : token.startsWith('"') ? "green" : /^[tfn]/.test(token) ? "yellow" : "cyan";
+    return painter(style, show(token));
+  });
+}
+
+function* indented(text: string, show: ShowToken): Generator<string> {
+  let shown = "";
+  let depth = 0;
+  let before = "";
+  for (const [token, colon] of text.matchAll(TOKEN)) {
+    const closes = token === "}" || token === "]";
+    const wasOpened = before === "{" || before === "[";
+    if (closes) depth--;
+    // An empty object or array stays on one line.
+    if (closes ? !wasOpened : wasOpened || before === ",") shown += `\n${INDENT.repeat(depth)}`;
+    shown += token === ":" ? ": " : /^[{}[\],]$/.test(token) ? token : show(token, colon === ":");
+    if (shown.length > PIECE_CHARACTERS) {
+      yield shown;
+      shown = "";
+    }
+    if (token === "{" || token === "[") depth++;
+    before = token;
+  }
+  yield shown;
+}
