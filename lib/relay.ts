@@ -26,11 +26,11 @@ import {
   urlOf,
 } from "./listening.ts";
 import type { Page, PageOptions } from "./page.ts";
-import { RelayConnection } from "./relay/connection.ts";
-import { ExchangeLines } from "./relay/exchange_lines.ts";
-import { HostRule } from "./relay/host_rule.ts";
-import type { RelayObserver } from "./relay/options.ts";
-import { Printer } from "./relay/printer.ts";
+import { RelayConnection, type RelayObserver } from "./relay/connection.ts";
+
+import { HostRule } from "./relay/gate.ts";
+
+import { ExchangeLines, Printer } from "./relay/printer.ts";
 import { Server } from "./server.ts";
 import { joined, type Observer } from "./server/context.ts";
 import { logLine } from "./server/exchange_log.ts";

@@ -33,7 +33,8 @@ import {
 import type { Page, PageOptions } from "./page.ts";
 import { Server } from "./server.ts";
 import { Access } from "./server/access.ts";
-import { CLOSE_REASONS, endedListings, joined, type Observer } from "./server/context.ts";
+import { endedListings, joined, type Observer } from "./server/context.ts";
+import { CLOSE_REASONS } from "./server/errors.ts";
 import { ExchangeLog, type LoggedExchange, logLine } from "./server/exchange_log.ts";
 import { requestLog } from "./server/request_log.ts";
 import type { TlsRelay } from "./server/tls_relay.ts";

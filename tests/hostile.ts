@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { MAX_KEPT_READERS } from "../lib/limits.ts";
-import { isDisconnect } from "../lib/server/disconnect.ts";
+import { isDisconnect } from "../lib/server/errors.ts";
 import type { NewRow, Snapshot, Store } from "../lib/store.ts";
 import { Table } from "../lib/table.ts";
 import { RowSchema } from "../lib/table/row_schema.ts";

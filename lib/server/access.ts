@@ -18,7 +18,7 @@ import {
   type Service,
 } from "../http_message.ts";
 import { hostOf, isLocalName } from "../address.ts";
-import { problemResponse } from "./problem.ts";
+import { problemResponse } from "./errors.ts";
 
 /** Access rules. */
 export interface AccessOptions {
@@ -48,12 +48,9 @@ const LIMIT_FLAGS: { readonly [Code in FaultCode]?: string } = {
   "target-too-long": "--max-head",
 };
 
-/** The protected service. Its errors are sent as problem documents. */
-export type Resource = Omit<Service, "errorResponse">;
-
-/** A service that checks Host, token and CORS, and passes permitted requests to a resource. */
+/** A service that checks Host, token and CORS, and passes permitted requests to another one. */
 export class Access implements Service {
-  readonly #resource: Resource;
+  readonly #service: Service;
   readonly #hosts: readonly string[] | undefined;
   readonly #cors: string | undefined;
   readonly #corsFields: readonly FieldLine[];
@@ -62,9 +59,9 @@ export class Access implements Service {
   /** The last accepted authority: nearly always the next request has the same one. */
   #lastAuthority: string | undefined;
 
-  /** Protects a resource. */
-  constructor(resource: Resource, options: AccessOptions) {
-    this.#resource = resource;
+  /** Protects a service. */
+  constructor(service: Service, options: AccessOptions) {
+    this.#service = service;
     this.#hosts = options.hosts?.map((host) => host.toLowerCase());
     this.#cors = options.cors;
     this.#corsFields = options.cors === undefined ? [] : corsFields(options.cors);
@@ -78,21 +75,21 @@ export class Access implements Service {
   }
 
   /**
-   * Refuses a request for another host or without the token; then as the resource's `precheck`.
+   * Refuses a request for another host or without the token; then as the service's `precheck`.
    *
-   * @throws {HttpError} 421 or 401, or an error of the resource.
+   * @throws {HttpError} 421 or 401, or an error of the service.
    */
   precheck(request: RequestHead): void {
     this.#check(request);
-    if (!this.#isPreflight(request)) this.#resource.precheck(request);
+    if (!this.#isPreflight(request)) this.#service.precheck(request);
   }
 
-  /** Answers preflight requests; passes others to the resource. */
+  /** Answers preflight requests; passes others to the service. */
   answer(request: RequestHead, content: Uint8Array, requester: Requester): HttpResponse | Promise<HttpResponse> {
     this.#check(request);
-    if (this.#cors === undefined) return this.#resource.answer(request, content, requester);
+    if (this.#cors === undefined) return this.#service.answer(request, content, requester);
     if (this.#isPreflight(request)) return this.#withCors({ status: 204, fields: preflightFields(request) });
-    const response = this.#resource.answer(request, content, requester);
+    const response = this.#service.answer(request, content, requester);
     return response instanceof Promise ? response.then((made) => this.#withCors(made)) : this.#withCors(response);
   }
 

@@ -10,7 +10,8 @@
 
 import { nextReadSize, writeAll } from "../bytes.ts";
 import { HttpError } from "../http_message.ts";
-import { closeAll, hadLeft, scarcity } from "./disconnect.ts";
+import { closeAll } from "./accepted.ts";
+import { hadLeft, scarcity } from "./errors.ts";
 
 /** Octets relayed at a time at first: many connections are idle. */
 const MIN_PASSED_BYTES = 1024;
