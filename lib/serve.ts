@@ -5,7 +5,7 @@
  */
 
 import type { BatchWriter } from "./batch_writer.ts";
-import { counted, writeLine } from "./bytes.ts";
+import { counted } from "./bytes.ts";
 import type { EtcdChoice, ServeOptions } from "./cli.ts";
 import { linesForOthers } from "./cli/addresses.ts";
 import { isLoopback } from "./address.ts";
@@ -14,41 +14,22 @@ import { readCertificates, readFlagFile, readTokens, readUser } from "./cli/file
 import { openFile } from "./cli/input.ts";
 import { Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { STATUS_MEANINGS } from "./exchange/words.ts";
-import { HttpError } from "./http_message.ts";
 import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS, type ServerLimits } from "./limits.ts";
-import {
-  announceAddress,
-  anyoneMay,
-  type CheckedIdentity,
-  columnsOf,
-  listen,
-  Outputs,
-  reachable,
-  readIdentity,
-  record,
-  stopSignal,
-  TAPPED_READ_BYTES,
-  urlOf,
-} from "./listening.ts";
-import type { Page, PageOptions } from "./page.ts";
-import { Server } from "./server.ts";
+import { anyoneMay, type CheckedIdentity, columnsOf, Listening, readIdentity, TAPPED_READ_BYTES } from "./listening.ts";
 import { Access } from "./server/access.ts";
 import { endedListings, joined, type Observer } from "./server/context.ts";
 import { CLOSE_REASONS } from "./server/errors.ts";
 import { ExchangeLog, type LoggedExchange, logLine } from "./server/exchange_log.ts";
 import { requestLog } from "./server/request_log.ts";
-import type { TlsRelay } from "./server/tls_relay.ts";
-import { type Store, StoreError } from "./store.ts";
+import type { Store } from "./store.ts";
 import { MemoryStore } from "./store/memory.ts";
 import { Table } from "./table.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
 import { insertFile, RowsFileError } from "./table/rows_file.ts";
-import { wrapMessage } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
 import { refusalText } from "./traffic/explain/text.ts";
 import { lifeLine } from "./traffic/life.ts";
-import { allOf, TappedListener } from "./traffic/tap.ts";
 
 /** How long each kind of store may wait for others: a request may read before it writes. */
 const STORE_WAIT_MS = { memory: 0, sqlite: FILE_LOCK_WAIT_MS, etcd: 2 * CLUSTER_WAIT_MS };
@@ -62,13 +43,11 @@ interface Secrets extends CheckedIdentity {
 export async function serve(options: ServeOptions): Promise<number> {
   const schema = flagValue("--fields", () => RowSchema.parse(options.fields));
   const secrets = await readSecrets(options);
-  // From here on all output uses these: a write that waits for its reader must not block the server.
-  const outputs = new Outputs();
+  const listening = await Listening.open(options, secrets);
+  const { addr, outputs } = listening;
   const { report, writer } = outputs;
-  const listener = await listen(options, secrets, report);
   // Opened last, because opening a store may create a file.
   const store = await openStore(options, report);
-  const addr = listener.addr as Deno.NetAddr;
   const limits = { schema, maxRowBytes: options.messageLimits.maxContentBytes };
   if (options.rowsFile !== undefined) await loadRows(options.rowsFile, { store, limits, options, report });
   const table = new Table(store, { ...limits, readOnly: options.readOnly });
@@ -78,67 +57,38 @@ export async function serve(options: ServeOptions): Promise<number> {
     tokens: secrets.tokens,
     secure: options.tls !== undefined,
   });
-  const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile, report);
-  const failed = (error: unknown) => {
-    if (!(error instanceof Error)) return report(String(error));
-    // A store has reported damage itself.
-    if (error instanceof StoreError && error.fault === "damaged") return;
-    // The page asks for the table as a client does, and may be refused like one; a listing may end with its store's.
-    const isForeseen = error instanceof HttpError || error instanceof StoreError;
-    report(isForeseen ? error.message : error.stack ?? error.message);
-  };
-  const cannotAccept = (reason: string) => report(`Cannot accept a connection now: ${reason}`);
-  const caCerts = secrets.identity === undefined ? [] : [secrets.identity.cert];
-  const page = await openPage(options, { addr, caCerts, schema, table, failed, cannotAccept });
-  const views: TrafficListener[] = [];
-  if (page !== undefined) views.push(page.take);
-  if (recorder !== undefined) views.push(recorder.take);
-  if (options.verbose && options.logFormat === "text") views.push(lifeView(writer));
-  const told = allOf(views);
+  const words = { fields: schema.fields, filterOperators: FILTER_OPERATORS };
+  const view = options.verbose && options.logFormat === "text" ? lifeView(writer) : undefined;
+  await listening.show({ messageLimits: options.messageLimits, words, table }, { view });
   const log = options.logFormat === "json" ? exchangeLog(writer, options) : undefined;
   const observers = [...log ? [log.observer] : [], ...options.quiet ? [] : [logTo(writer, options)]];
-  const server = new Server(told === undefined ? listener : new TappedListener(listener, told), access, {
+  const server = listening.serve(access, {
     messageLimits: options.messageLimits,
     limits: {
       ...options.limits,
       ...delayLimits(options.delayMs),
       storeMs: STORE_WAIT_MS[options.store.kind],
-      ...told !== undefined && { minReadBytes: TAPPED_READ_BYTES },
+      ...listening.tap !== undefined && { minReadBytes: TAPPED_READ_BYTES },
     },
-    observer: joined([
-      ...observers,
-      { closed: (connection, reason) => page?.closed(connection, reason), cannotAccept, failed },
-      endedListings(report),
-    ]),
+    observer: joined([...observers, endedListings(report)]),
   });
-
   if (store instanceof MemoryStore) store.share(server.budget, report);
-
-  // Signals are handled before the address is printed, because a reader of the address may stop the server immediately.
-  const stopped = stopSignal(async () => {
+  const renew = async () => {
     outputs.tell(
       await renewed(options, ({ tokens, identity }) => {
-        if (identity !== undefined) {
-          (listener as TlsRelay).renew(identity);
-          caCerts.splice(0, 1, identity.cert);
-        }
+        if (identity !== undefined) listening.renew(identity);
         if (tokens !== undefined) access.renewTokens(tokens);
       }),
     );
+  };
+  await listening.run(server, renew, {
+    warning: exposureOf(options, addr),
+    what: ` with rows of ${schema} in ${placeOf(options)}`,
+    lines: () => linesForOthers(addr, options.tls !== undefined),
   });
-  await announce(options, { addr, schema, page, report });
-  await stopped;
-  const since = performance.now();
-  await server.shutdown();
-  await page?.close();
-  await recorder?.close();
   await store.close();
-  if (log !== undefined) {
-    log.close(CLOSE_REASONS.stopping);
-    const { connections, exchanges } = log;
-    writer.print(logLine("stopped", { connections, exchanges }));
-  }
-  await outputs.flush(since + options.limits.shutdownMs);
+  log?.close(CLOSE_REASONS.stopping);
+  await listening.end(log);
   return 0;
 }
 
@@ -194,49 +144,6 @@ async function loadRows(
     if (error instanceof RowsFileError) throw new Failure(`--rows ${name}: ${error.message}`);
     throw error;
   }
-}
-
-/** Opens the page that shows the traffic, if it is asked for. */
-async function openPage(
-  options: ServeOptions,
-  { addr, schema, ...others }:
-    & { readonly addr: Deno.NetAddr; readonly schema: RowSchema }
-    & Pick<PageOptions, "table" | "failed" | "cannotAccept" | "caCerts">,
-): Promise<Page | undefined> {
-  if (options.page === undefined) return undefined;
-  const { tls } = options;
-  // What is not asked for is not loaded: with the page and all stores, the start would take a third longer.
-  const { Page } = await import("./page.ts");
-  return new Page({
-    ...options.page,
-    showCredentials: options.showCredentials,
-    messageLimits: options.messageLimits,
-    endpoint: { secure: tls !== undefined, host: reachable(addr.hostname), port: addr.port },
-    words: { fields: schema.fields, filterOperators: FILTER_OPERATORS },
-    ...others,
-  });
-}
-
-/** Prints where the server listens, and before it a warning if others can reach the table. */
-async function announce(
-  options: ServeOptions,
-  { addr, schema, page, report }: {
-    readonly addr: Deno.NetAddr;
-    readonly schema: RowSchema;
-    readonly page: Page | undefined;
-    readonly report: (line: string) => void;
-  },
-): Promise<void> {
-  const url = urlOf(options.tls !== undefined, addr);
-  const exposure = exposureOf(options, addr);
-  if (exposure !== undefined) report(exposure);
-  const line = `Listening on ${url} with rows of ${schema} in ${placeOf(options)}; Ctrl-C stops`;
-  const { logFormat } = options;
-  await announceAddress(logFormat, "listening", { url }, wrapMessage(line, columnsOf(Deno.stdout)?.()));
-  const others = logFormat === "text" ? linesForOthers(addr, options.tls !== undefined) : [];
-  for (const line of others) await writeLine(Deno.stdout, line);
-  if (page === undefined) return;
-  await announceAddress(logFormat, "page", { url: page.url }, `The traffic is shown at ${page.url}`);
 }
 
 /** Prints the life of each connection except its end, which the request log prints with more detail. */

@@ -4,10 +4,10 @@ import { dirname, join } from "node:path/posix";
 /** The imports allowed to each part of the program, besides its own files and those of {@linkcode SHARED}. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   main: ["cli", "serve", "connect", "relay", "explain", "replay", "client", "store", "data"],
-  serve: ["listening", "page", "cli", "client", "server", "table", "store", "exchange", "traffic", "codec", "data"],
-  relay: ["listening", "passing", "page", "cli", "client", "server", "table", "traffic", "codec", "data"],
+  serve: ["listening", "cli", "client", "server", "table", "store", "exchange", "traffic", "codec", "data"],
+  relay: ["listening", "passing", "cli", "client", "server", "table", "traffic", "codec", "data"],
   passing: ["client", "server", "exchange", "codec"],
-  listening: ["cli", "server", "traffic", "data"],
+  listening: ["page", "cli", "server", "store", "traffic", "codec", "data"],
   connect: ["cli", "client", "table", "exchange", "traffic", "codec", "data"],
   explain: ["page", "cli", "exchange", "traffic", "codec"],
   replay: ["cli", "client", "traffic"],
