@@ -6,7 +6,7 @@
  */
 
 import config from "../deno.json" with { type: "json" };
-import { authorityOf, isLoopback } from "./address.ts";
+import { isLoopback, originOf } from "./address.ts";
 import { BatchWriter } from "./batch_writer.ts";
 import { writeLine } from "./bytes.ts";
 import type { RelayOptions, ServeOptions } from "./cli.ts";
@@ -154,7 +154,7 @@ export class Listening {
     const secure = tls !== undefined;
     // Some systems cannot open a wildcard address.
     const host = WILDCARDS.includes(hostname) ? "localhost" : hostname;
-    const url = `${secure ? "https" : "http"}://${authorityOf({ secure, host, port })}/`;
+    const url = `${originOf({ secure, host, port })}/`;
     const line = wrapMessage(`Listening on ${url}${what}; Ctrl-C stops`, columnsOf(Deno.stdout)?.());
     const isText = logFormat === "text";
     await writeLine(Deno.stdout, isText ? line : logLine("listening", { url, ...facts }).trimEnd());

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { authorityOf, type Endpoint, isLoopback } from "./address.ts";
+import { authorityOf, type Endpoint, isLoopback, originOf } from "./address.ts";
 import type { RelayOptions } from "./cli.ts";
 import { readCertificates } from "./cli/files.ts";
 import { DEFAULT_FIELDS } from "./cli/flags.ts";
@@ -40,10 +40,8 @@ export async function relay(options: RelayOptions): Promise<number> {
   const { writer } = outputs;
   if (await isOwn(endpoint, addr)) {
     listening.close();
-    const server = authorityOf(endpoint);
-    throw new UsageError(
-      `${server} is the relay's own address: give the server's, or listen elsewhere with --port 9996`,
-    );
+    const own = `${authorityOf(endpoint)} is the relay's own address`;
+    throw new UsageError(`${own}: give the server's, or listen elsewhere with --port 9996`);
   }
   await listening.show({
     messageLimits: { ...REQUEST_LIMITS, maxContentBytes: Number.MAX_SAFE_INTEGER },
@@ -92,7 +90,7 @@ export async function relay(options: RelayOptions): Promise<number> {
       observer: joined<Observer>(observers),
     },
   );
-  const to = `${endpoint.secure ? "https" : "http"}://${authorityOf(endpoint)}/`;
+  const to = `${originOf(endpoint)}/`;
   const unencrypted = tls === undefined ? ", and all traffic is unencrypted: --cert and --key encrypt it" : "";
   const warning = anyoneMay(`send requests to ${to} through this relay${unencrypted}`, addr);
   await listening.run(server, () => Promise.resolve(outputs.tell("SIGHUP: a relay reads no file again")), {

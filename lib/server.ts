@@ -82,7 +82,8 @@ export class Server {
     this.#make = typeof answers === "function"
       ? answers
       : (connection, conn, context) => new ServerConnection(connection, conn, context, answers);
-    this.#context.budget.reclaim = () => this.#endSlowest();
+    // The listing that is to be read soonest gives way.
+    this.#context.budget.reclaim = () => cutOffLeast(this.#connections, "pieceEnd", CLOSE_REASONS.memory);
     this.#listener = listener;
     this.#now = options.now ?? Date.now;
     this.#monotonicNow = options.monotonicNow ?? (() => performance.now());
@@ -188,24 +189,8 @@ export class Server {
 
   /** Closes the connection that is idle for longest, whichever server it is of. Returns whether there was one. */
   static #closeIdlest(): boolean {
-    let idlest: AcceptedConnection | undefined;
-    for (const server of Server.#running) {
-      for (const connection of server.#connections) {
-        if (connection.idleOrder < (idlest?.idleOrder ?? Infinity)) idlest = connection;
-      }
-    }
-    idlest?.cutOff(CLOSE_REASONS.descriptors);
-    return idlest !== undefined;
-  }
-
-  /** Ends the listing that is to be read soonest. Returns whether there was one. */
-  #endSlowest(): boolean {
-    let slowest: AcceptedConnection | undefined;
-    for (const connection of this.#connections) {
-      if (connection.pieceEnd < (slowest?.pieceEnd ?? Infinity)) slowest = connection;
-    }
-    slowest?.cutOff(CLOSE_REASONS.memory);
-    return slowest !== undefined;
+    const connections = [...Server.#running].flatMap((server) => [...server.#connections]);
+    return cutOffLeast(connections, "idleOrder", CLOSE_REASONS.descriptors);
   }
 
   #admit(conn: Deno.Conn): void {
@@ -228,4 +213,18 @@ export class Server {
     this.#refused.delete(connection);
     if (this.#connections.size === 0) this.#allClosed?.();
   }
+}
+
+/** Closes the connection with the least of an order. Returns whether there was one: those without it have `Infinity`. */
+function cutOffLeast(
+  connections: Iterable<AcceptedConnection>,
+  order: "idleOrder" | "pieceEnd",
+  reason: string,
+): boolean {
+  let least: AcceptedConnection | undefined;
+  for (const connection of connections) {
+    if (connection[order] < (least?.[order] ?? Infinity)) least = connection;
+  }
+  least?.cutOff(reason);
+  return least !== undefined;
 }

@@ -73,13 +73,12 @@ export class FairTurns {
   }
 
   #next(): void {
-    const resume = this.#waiting.shift();
-    if (resume === undefined) {
+    if (this.#waiting.length === 0) {
       this.#scheduled = false;
       this.#since = undefined;
       return;
     }
-    resume();
+    this.#waiting.shift()!();
     // The caller continues after this returns. The next one follows when it waits again or has finished.
     setImmediate(() => {
       if (this.#now() < this.#since! + MAX_TURN_MS) this.#next();
@@ -92,17 +91,8 @@ export class FairTurns {
 export const FAIR_TURNS: FairTurns = new FairTurns();
 
 /** Resolves after so many milliseconds, or when the signal is aborted. */
-export function waitFor(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    if (signal.aborted) done();
-    else signal.addEventListener("abort", done);
-  });
+export async function waitFor(milliseconds: number, signal: AbortSignal): Promise<void> {
+  await sleep(milliseconds, undefined, { signal }).catch(() => {});
 }
 
 /**

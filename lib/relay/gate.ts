@@ -8,7 +8,7 @@
  * @module
  */
 
-import { authorityOf, type Endpoint, hostOf, isLocalName } from "../address.ts";
+import { authorityOf, type Endpoint, hostOf, isLocalName, originOf } from "../address.ts";
 import { ByteBuffer, octetString } from "../bytes.ts";
 import { type ExchangeEvent, type Pairing, startsMessage } from "../exchange.ts";
 import { HttpError } from "../http_message.ts";
@@ -20,50 +20,46 @@ const RULE = "RFC 9110 §7.4";
 export class HostRule {
   /** The value that Host becomes; `undefined` if it stays. */
   readonly authority: string | undefined;
-  readonly #server: Endpoint;
+  readonly #host: string;
+  readonly #origin: string;
   readonly #anyHost: boolean;
   /** The last accepted Host: nearly always the next request has the same one. */
   #lastHost = "";
 
   /**
-   * Creates the rule of a relay.
-   *
-   * @param keeps Whether Host stays as it is.
-   * @param anyHost Whether any host is passed on: a relay that others reach has names that it does not know.
+   * Creates the rule of a relay to a server. Unless it `keeps` Host, Host becomes the server's. It passes requests on for
+   * `anyHost` if others reach it: then it has names that it does not know.
    */
   constructor(server: Endpoint, keeps: boolean, anyHost: boolean) {
-    this.#server = server;
     this.authority = keeps ? undefined : authorityOf(server);
+    this.#host = hostOf(authorityOf(server));
+    this.#origin = originOf(server);
     this.#anyHost = anyHost;
   }
 
   /** Returns why a request with this Host is refused: it names neither this machine nor the server. */
   refuseHost(value: string): HttpError | undefined {
     if (this.#anyHost || value === this.#lastHost || value === "") return undefined;
-    const server = hostOf(authorityOf(this.#server));
-    if (isLocalName(value) || hostOf(value) === server) {
+    if (isLocalName(value) || hostOf(value) === this.#host) {
       this.#lastHost = value;
       return undefined;
     }
     const detail = `This relay does not answer for the host ${JSON.stringify(value)}: expected localhost, an IP ` +
-      `address, or ${server}`;
+      `address, or ${this.#host}`;
     return new HttpError(421, detail, { rule: RULE });
   }
 
   /** Returns why a request with this method and target is refused: it is one to a forward proxy. */
   refuseTarget(method: string, target: string): HttpError | undefined {
-    const scheme = this.#server.secure ? "https" : "http";
     const [, origin] = /^([a-z][a-z0-9+.-]*:\/\/[^/?#]*)/i.exec(target) ?? [];
     if (method !== "CONNECT" && (origin === undefined || this.#isServer(origin))) return undefined;
-    const detail = `This is no forward proxy: it passes requests to ${scheme}://${authorityOf(this.#server)} only`;
+    const detail = `This is no forward proxy: it passes requests to ${this.#origin} only`;
     return new HttpError(421, detail, { rule: RULE });
   }
 
   #isServer(origin: string): boolean {
     const url = URL.parse(origin);
-    const { secure, host, port } = this.#server;
-    if (url === null || url.username !== "" || url.password !== "") return false;
-    return url.origin === URL.parse(`${secure ? "https" : "http"}://${authorityOf({ secure, host, port })}`)?.origin;
+    return url !== null && url.username + url.password === "" && url.origin === URL.parse(this.#origin)?.origin;
   }
 }
 
