@@ -11,7 +11,7 @@ import { BatchWriter } from "./batch_writer.ts";
 import { writeLine } from "./bytes.ts";
 import type { RelayOptions, ServeOptions } from "./cli.ts";
 import { answeringAddress, portProblem, WILDCARDS } from "./cli/addresses.ts";
-import type { Identity, IdentityFiles } from "./cli/certificate.ts";
+import type { Identity } from "./cli/certificate.ts";
 import { makeFile, readFlagFile } from "./cli/files.ts";
 import { certificateCommand } from "./cli/program.ts";
 import { END_SIGNALS, Failure } from "./cli/values.ts";
@@ -19,7 +19,7 @@ import { EXIT_INTERRUPTED } from "./exit_code.ts";
 import { HttpError, type Service } from "./http_message.ts";
 import type { Page, PageOptions } from "./page.ts";
 import { type ConnectionMaker, Server, type ServerOptions } from "./server.ts";
-import { joined } from "./server/context.ts";
+import { joined, type Observer } from "./server/context.ts";
 import { logLine } from "./server/exchange_log.ts";
 import { TlsRelay } from "./server/tls_relay.ts";
 import { StoreError } from "./store.ts";
@@ -27,6 +27,8 @@ import { escapeText, terminalColumns, wrapMessage } from "./terminal.ts";
 import type { End, TrafficListener } from "./traffic.ts";
 import { Recorder, RECORDING_NOTICE } from "./traffic/capture/recorder.ts";
 import { allOf, TappedListener } from "./traffic/tap.ts";
+
+export type { Identity };
 
 /** The size of a read buffer of a tapped connection, so that one send of a client is one read. */
 export const TAPPED_READ_BYTES: number = 16 * 1024;
@@ -54,12 +56,11 @@ export class Listening {
   readonly outputs: Outputs;
   /** The page that shows what passes, if there is one. */
   page: Page | undefined;
-  /** The recording of what passes, if there is one. */
-  recorder: Recorder | undefined;
   /** Receives what passes; `undefined` if nothing shows it. */
   tap: TrafficListener | undefined;
   readonly #options: ServeOptions | RelayOptions;
   readonly #listener: Deno.Listener;
+  #recorder: Recorder | undefined;
   /** The server's own certificate, for the page's requests. */
   readonly #caCerts: string[];
 
@@ -104,7 +105,7 @@ export class Listening {
     { view, interfaces }: { view?: TrafficListener; interfaces?: Readonly<Record<End, string>> },
   ): Promise<void> {
     const { recordFile, page, showCredentials, tls } = this.#options;
-    if (recordFile !== undefined) this.recorder = await record(recordFile, this.outputs.report, interfaces);
+    if (recordFile !== undefined) this.#recorder = await record(recordFile, this.outputs.report, interfaces);
     if (page !== undefined) {
       // What is not asked for is not loaded: with the page and all stores, the start would take a third longer.
       const { Page } = await import("./page.ts");
@@ -119,15 +120,21 @@ export class Listening {
         cannotAccept: this.#cannotAccept,
       });
     }
-    this.tap = allOf([this.page?.take, this.recorder?.take, view].filter((one) => one !== undefined));
+    this.tap = allOf([this.page?.take, this.#recorder?.take, view].filter((one) => one !== undefined));
+  }
+
+  /** Resolves once there is room for a recording, or returns `undefined` if there is; `undefined` without a recording. */
+  get room(): (() => Promise<void> | undefined) | undefined {
+    const recorder = this.#recorder;
+    return recorder && (() => recorder.room());
   }
 
   /** Starts a server. */
   serve(answers: Service | ConnectionMaker, { observer = {}, ...options }: ServerOptions): Server {
     const { tap, page } = this;
     const listener = tap === undefined ? this.#listener : new TappedListener(this.#listener, tap);
-    const closed = (connection: number, reason: string) => page?.closed(connection, reason);
-    const own = { closed, cannotAccept: this.#cannotAccept, failed: this.#failed };
+    const own: Observer = { cannotAccept: this.#cannotAccept, failed: this.#failed };
+    if (page !== undefined) own.closed = (connection, reason) => page.closed(connection, reason);
     return new Server(listener, answers, { ...options, observer: joined([observer, own]) });
   }
 
@@ -135,7 +142,7 @@ export class Listening {
    * Prints where the server listens, and before it a warning; serves until a signal comes, then ends the server, the page
    * and the recording.
    */
-  async run(server: Server, renew: () => Promise<void>, announcement: {
+  async run(server: Server, renew: () => Promise<string>, announcement: {
     readonly warning: string | undefined;
     /** What follows the URL. */
     readonly what: string;
@@ -144,11 +151,11 @@ export class Listening {
     /** Further lines for people. */
     readonly lines?: () => readonly string[];
   }): Promise<void> {
-    const { page, recorder, outputs: { report } } = this;
+    const { page, outputs: { report } } = this;
     const { logFormat, tls, limits } = this.#options;
     const { warning, what, facts, lines } = announcement;
     // Signals are handled before the address is printed, because a reader of the address may stop the server immediately.
-    const stopped = stopSignal(renew);
+    const stopped = stopSignal(async () => this.outputs.tell(await renew()));
     if (warning !== undefined) report(warning);
     const { hostname, port } = this.addr;
     const secure = tls !== undefined;
@@ -167,7 +174,7 @@ export class Listening {
     this.outputs.until = performance.now() + limits.shutdownMs;
     await server.shutdown();
     await page?.close();
-    await recorder?.close();
+    await this.#recorder?.close();
   }
 
   /** Prints what a log has counted, and the rest of the output. */
@@ -229,15 +236,18 @@ export class Outputs {
   }
 }
 
-/** Reads the files of `--cert` and `--key`, if they are given. */
-export async function readIdentity(tls: IdentityFiles | undefined): Promise<CheckedIdentity> {
-  if (tls === undefined) return { identity: undefined, problems: [] };
-  const identity = {
-    cert: await readFlagFile("--cert", tls.certFile),
-    key: await readFlagFile("--key", tls.keyFile),
-  };
+/**
+ * Reads the files of `--cert` and `--key`, if they are given.
+ *
+ * @param prefix What the names of the flags start with, besides.
+ * @throws {Failure} If one of them is wrong.
+ */
+export async function readIdentity(files: ServeOptions["tls"], prefix = ""): Promise<CheckedIdentity> {
+  if (files === undefined) return { identity: undefined, problems: [] };
+  const cert = await readFlagFile(`--${prefix}cert`, files.certFile);
+  const key = await readFlagFile(`--${prefix}key`, files.keyFile);
   const { checkIdentity } = await import("./cli/certificate.ts");
-  return { identity, problems: checkIdentity(identity, tls) };
+  return { identity: { cert, key }, problems: checkIdentity({ cert, key }, { ...files, prefix }) };
 }
 
 /** Starts a recording in a new file. */

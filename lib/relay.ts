@@ -48,7 +48,7 @@ export async function relay(options: RelayOptions): Promise<number> {
     words: { fields: RowSchema.parse(DEFAULT_FIELDS).fields, filterOperators: FILTER_OPERATORS },
     relayTo: endpoint,
   }, { interfaces: INTERFACES });
-  const { page, recorder, tap } = listening;
+  const { page, room, tap } = listening;
   const lines = logFormat === "json"
     ? new ExchangeLines((exchange) => quiet || writer.print(logLine("exchange", exchange)))
     : undefined;
@@ -80,7 +80,7 @@ export async function relay(options: RelayOptions): Promise<number> {
     answerMs,
     explains: options.explain && printer !== undefined,
     observer: joined<RelayObserver>([...observers, { noted, changed: (id, change) => page?.changed(id, change) }]),
-    room: recorder && (() => recorder.room()),
+    room,
   };
   const server = listening.serve(
     (connection, conn, context) => new RelayConnection(connection, conn, context, shared),
@@ -93,7 +93,7 @@ export async function relay(options: RelayOptions): Promise<number> {
   const to = `${originOf(endpoint)}/`;
   const unencrypted = tls === undefined ? ", and all traffic is unencrypted: --cert and --key encrypt it" : "";
   const warning = anyoneMay(`send requests to ${to} through this relay${unencrypted}`, addr);
-  await listening.run(server, () => Promise.resolve(outputs.tell("SIGHUP: a relay reads no file again")), {
+  await listening.run(server, () => Promise.resolve("SIGHUP: a relay reads no file again"), {
     warning: isLoopback(addr.hostname) ? undefined : warning,
     what: `, passing to ${to}`,
     facts: { server: to },

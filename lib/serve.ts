@@ -9,8 +9,7 @@ import { counted } from "./bytes.ts";
 import type { EtcdChoice, ServeOptions } from "./cli.ts";
 import { linesForOthers } from "./cli/addresses.ts";
 import { isLoopback } from "./address.ts";
-import type { Identity } from "./cli/certificate.ts";
-import { readCertificates, readFlagFile, readTokens, readUser } from "./cli/files.ts";
+import { readCertificates, readTokens, readUser } from "./cli/files.ts";
 import { openFile } from "./cli/input.ts";
 import { Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { STATUS_MEANINGS } from "./exchange/words.ts";
@@ -49,7 +48,8 @@ export async function serve(options: ServeOptions): Promise<number> {
   // Opened last, because opening a store may create a file.
   const store = await openStore(options, report);
   const limits = { schema, maxRowBytes: options.messageLimits.maxContentBytes };
-  if (options.rowsFile !== undefined) await loadRows(options.rowsFile, { store, limits, options, report });
+  const unread = options.rowsFile === undefined ? undefined : await loadRows(options.rowsFile, store, limits, options);
+  if (unread !== undefined) report(unread);
   const table = new Table(store, { ...limits, readOnly: options.readOnly });
   const access = new Access(table, {
     hosts: isLoopback(addr.hostname) && !options.allowHosts.includes("*") ? options.allowHosts : undefined,
@@ -73,15 +73,11 @@ export async function serve(options: ServeOptions): Promise<number> {
     observer: joined([...observers, endedListings(report)]),
   });
   if (store instanceof MemoryStore) store.share(server.budget, report);
-  const renew = async () => {
-    outputs.tell(
-      await renewed(options, ({ tokens, identity }) => {
-        if (identity !== undefined) listening.renew(identity);
-        if (tokens !== undefined) access.renewTokens(tokens);
-      }),
-    );
+  const use = ({ tokens, identity }: Secrets) => {
+    if (identity !== undefined) listening.renew(identity);
+    if (tokens !== undefined) access.renewTokens(tokens);
   };
-  await listening.run(server, renew, {
+  await listening.run(server, () => renewed(options, use), {
     warning: exposureOf(options, addr),
     what: ` with rows of ${schema} in ${placeOf(options)}`,
     lines: () => linesForOthers(addr, options.tls !== undefined),
@@ -117,26 +113,22 @@ function exchangeLog(writer: BatchWriter, { quiet, showCredentials }: ServeOptio
 }
 
 /**
- * Writes the rows of a file into the store, unless that has rows. The whole file is checked first.
+ * Writes the rows of a file into the store, unless that has rows: then returns a line that says so. The whole file is
+ * checked first.
  *
  * @throws {Failure} If the file or one of its rows is wrong, or the store fails. The store is closed.
  */
 async function loadRows(
   name: string,
-  { store, limits, options, report }: {
-    readonly store: Store;
-    readonly limits: { readonly schema: RowSchema; readonly maxRowBytes: number };
-    readonly options: ServeOptions;
-    readonly report: (line: string) => void;
-  },
-): Promise<void> {
+  store: Store,
+  limits: { readonly schema: RowSchema; readonly maxRowBytes: number },
+  options: ServeOptions,
+): Promise<string | undefined> {
   try {
     const snapshot = await store.snapshot();
     const { total } = snapshot;
     snapshot.close();
-    if (total > 0) {
-      return report(`--rows ${name} is not read: ${placeOf(options)} has ${counted(total, "row")} already`);
-    }
+    if (total > 0) return `--rows ${name} is not read: ${placeOf(options)} has ${counted(total, "row")} already`;
     using file = await openFile(name);
     await insertFile(store, file, { ...limits, inPieces: options.store.kind === "etcd" });
   } catch (error) {
@@ -186,17 +178,9 @@ async function openCluster(choice: EtcdChoice, report: (line: string) => void): 
     prefix,
     user,
     caCerts: caFile === undefined ? [] : [await readCertificates("--etcd-cacert", caFile)],
-    identity: identity && await readEtcdIdentity(identity),
+    identity: (await readIdentity(identity, "etcd-")).identity,
     report,
   });
-}
-
-async function readEtcdIdentity(files: { readonly certFile: string; readonly keyFile: string }): Promise<Identity> {
-  const cert = await readFlagFile("--etcd-cert", files.certFile);
-  const key = await readFlagFile("--etcd-key", files.keyFile);
-  const { checkIdentity } = await import("./cli/certificate.ts");
-  checkIdentity({ cert, key }, { ...files, prefix: "etcd-" });
-  return { cert, key };
 }
 
 /** Whether what is sent to this URL cannot be read on the way. */
@@ -205,11 +189,6 @@ function isPrivate(url: string): boolean {
   return protocol === "https:" || hostname === "localhost" || hostname === "[::1]" || isLoopback(hostname);
 }
 
-/**
- * Reads the files of `--token-file`, `--cert` and `--key`.
- *
- * @throws {Failure} If one of them is wrong.
- */
 async function readSecrets({ tokenFile, tls }: ServeOptions): Promise<Secrets> {
   const tokens = tokenFile === undefined ? undefined : await readTokens(tokenFile);
   return { tokens, ...await readIdentity(tls) };
@@ -229,14 +208,9 @@ async function renewed(options: ServeOptions, use: (secrets: Secrets) => void): 
 }
 
 /** Returns a warning if others can reach the table; `undefined` on loopback, or with a token and TLS. */
-function exposureOf(
-  { tokenFile, tls, readOnly }: ServeOptions,
-  addr: Deno.NetAddr,
-): string | undefined {
+function exposureOf({ tokenFile, tls, readOnly }: ServeOptions, addr: Deno.NetAddr): string | undefined {
   if (isLoopback(addr.hostname) || tokenFile !== undefined && tls !== undefined) return undefined;
-  if (tokenFile !== undefined) {
-    return `All traffic, the token included, is unencrypted: --cert and --key encrypt it`;
-  }
+  if (tokenFile !== undefined) return "All traffic, the token included, is unencrypted: --cert and --key encrypt it";
   const may = anyoneMay(`read${readOnly ? "" : " and write"} the table`, addr);
   return tls === undefined
     ? `${may}, and all traffic is unencrypted: --token-file requires a token, --cert and --key encrypt`

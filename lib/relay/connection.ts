@@ -259,14 +259,15 @@ export class RelayConnection extends AcceptedConnection {
 
   /** Notes that the client's connection has failed. */
   protected override fail(error: unknown): void {
+    const isHere = !this.closed;
     if (!isDisconnect(error)) {
       this.closeReason ??= CLOSE_REASONS.defect;
-      if (!this.closed) this.context.observer.failed?.(error);
+      if (isHere) this.context.observer.failed?.(error);
       return;
     }
     const isReset = error instanceof Deno.errors.ConnectionReset;
-    if (!this.closed && isReset && this.#server !== undefined) this.#note("reset by the client; the server saw FIN");
-    if (!this.closed && !this.#ended.request) this.closeReason = closeReasonOf(error);
+    if (isHere && isReset && this.#server !== undefined) this.#note("reset by the client; the server saw FIN");
+    if (isHere && !this.#ended.request) this.closeReason = undefined;
     this.closeReason ??= closeReasonOf(error);
   }
 
@@ -278,10 +279,8 @@ export class RelayConnection extends AcceptedConnection {
   }
 
   #tellExplained(): void {
-    const explanations = this.#explainer?.take();
-    if (explanations !== undefined && explanations.length > 0) {
-      this.#options.observer.explained?.(this.connection, explanations);
-    }
+    const explanations = this.#explainer?.take() ?? [];
+    if (explanations.length > 0) this.#options.observer.explained?.(this.connection, explanations);
   }
 
   #told(event: ExchangeEvent): void {
@@ -319,9 +318,7 @@ export class RelayConnection extends AcceptedConnection {
       const { answerMs = Infinity } = this.#options;
       const awaits = this.#pairing.unanswered[0]?.request?.state === "whole" && !this.#isAnswering;
       this.wait("the service", awaits ? clock + answerMs : Infinity);
-    } else {
-      this.awaitRequest();
-    }
+    } else this.awaitRequest();
   }
 
   /** Answers instead of the server, and ends the connection. */
@@ -344,13 +341,11 @@ export class RelayConnection extends AcceptedConnection {
     const first = unanswered[0]?.request;
     const isEarlier = first?.state === "whole" && first.from < this.#gate.passed;
     if (response !== undefined || isEarlier && [408, 421].includes(error.status)) return;
-    const method = unanswered[0]?.method ?? "";
-    const minor = first?.head?.minor ?? 1;
     const { encoder, isPlain, context: { date } } = this;
-    const answer = isPlain ? textResponse(error) : problemResponse(error);
-    encoder.response(answer, { method, minor, close: true, date });
+    const context = { method: unanswered[0]?.method ?? "", minor: first?.head?.minor ?? 1, close: true, date };
+    encoder.response(isPlain ? textResponse(error) : problemResponse(error), context);
     this.closeReason ??= `by the server (error ${error.status})`;
-    closeAll(...this.#server === undefined ? [] : [this.#server]);
+    closeAll(this.#server);
     this.#cancel.abort();
     this.#answerCame();
     this.#answering = (async () => {
@@ -373,6 +368,6 @@ export class RelayConnection extends AcceptedConnection {
     this.#answerCame();
     this.#fromServer?.end();
     this.context.budget.take(-this.#held);
-    if (this.#server !== undefined) closeAll(this.#server);
+    closeAll(this.#server);
   }
 }

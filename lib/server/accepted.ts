@@ -329,10 +329,10 @@ export abstract class AcceptedConnection {
 }
 
 /** Closes connections, of which some may be closed already. */
-export function closeAll(...connections: readonly Deno.Conn[]): void {
+export function closeAll(...connections: readonly (Deno.Conn | undefined)[]): void {
   for (const connection of connections) {
     try {
-      connection.close();
+      connection?.close();
     } catch {
       // It is closed.
     }
