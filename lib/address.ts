@@ -36,6 +36,11 @@ export function authorityOf({ secure, host, port }: Endpoint): string {
   return port === (secure ? 443 : 80) ? name : `${name}:${port}`;
 }
 
+/** Returns the URL of an endpoint, without a path. */
+export function originOf(endpoint: Endpoint): string {
+  return `${endpoint.secure ? "https" : "http"}://${authorityOf(endpoint)}`;
+}
+
 /** Returns a host without the zone of an IPv6 address. */
 export function withoutZone(host: string): string {
   return host.replace(/%.*$/s, "");

@@ -6,6 +6,7 @@
 
 import { ByteBuffer, type Sink, writeAll } from "./bytes.ts";
 import { MAX_UNPRINTED_BYTES } from "./limits.ts";
+import { within } from "./turns.ts";
 
 const INITIAL_BYTES = 16 * 1024;
 /** A buffer larger than this many bytes is released once it has been written. */
@@ -32,7 +33,7 @@ export class BatchWriter {
   #gathered = new ByteBuffer(INITIAL_BYTES);
   #messages = 0;
   #spare = new ByteBuffer(INITIAL_BYTES);
-  #leftOut = 0;
+  #omitted = 0;
   /** Why messages were omitted last. */
   #reason = "";
   #writing: Promise<void> | undefined;
@@ -51,7 +52,7 @@ export class BatchWriter {
     const most = 3 * (before.length + after.length) + (bytes?.length ?? 0);
     if (this.#broken) return;
     if (this.#gathered.length + most > this.#options.maxBytes) {
-      this.#leaveOut(1, this.#failing ? "it could not be written" : "the output is too slow");
+      this.#omit(1, this.#failing ? "it could not be written" : "the output is too slow");
       return;
     }
     this.#gathered.appendText(before);
@@ -64,11 +65,8 @@ export class BatchWriter {
   /** Resolves once all messages are written or cannot be; after `withinMs` at the latest. */
   async flush(withinMs: number = Infinity): Promise<void> {
     if (this.#writing === undefined) return;
-    if (withinMs === Infinity) return await this.#writing;
-    let timer;
-    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, withinMs));
-    await Promise.race([this.#writing, late]);
-    clearTimeout(timer);
+    if (withinMs === Infinity) await this.#writing;
+    else await within(this.#writing, withinMs);
   }
 
   async #writeAll(): Promise<void> {
@@ -76,7 +74,7 @@ export class BatchWriter {
     do {
       await new Promise((resolve) => setTimeout(resolve, delayMs));
       delayMs = 0;
-      const messages = this.#messages + this.#leftOut;
+      const messages = this.#messages + this.#omitted;
       try {
         await this.#writeBatch();
         this.#failing = false;
@@ -87,7 +85,7 @@ export class BatchWriter {
           // A full disk may have room again: later messages are retried.
           if (!this.#failing) this.#options.failed(error as Error);
           this.#failing = true;
-          this.#leaveOut(messages, "it could not be written");
+          this.#omit(messages, "it could not be written");
           delayMs = this.#options.retryMs;
         }
       }
@@ -96,15 +94,11 @@ export class BatchWriter {
   }
 
   async #writeBatch(): Promise<void> {
-    if (this.#leftOut > 0) {
-      const note = `... ${this.#leftOut} messages omitted: ${this.#reason}\n`;
-      this.#leftOut = 0;
-      this.#gathered.appendText(note);
-    }
+    if (this.#omitted > 0) this.#gathered.appendText(`... ${this.#omitted} messages omitted: ${this.#reason}\n`);
     const batch = this.#gathered;
     this.#gathered = this.#spare;
     this.#spare = batch;
-    this.#messages = 0;
+    this.#messages = this.#omitted = 0;
     try {
       await writeAll(this.#sink, batch.view());
     } finally {
@@ -112,8 +106,8 @@ export class BatchWriter {
     }
   }
 
-  #leaveOut(messages: number, reason: string): void {
-    this.#leftOut += messages;
+  #omit(messages: number, reason: string): void {
+    this.#omitted += messages;
     this.#reason = reason;
   }
 }

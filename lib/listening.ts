@@ -1,24 +1,34 @@
 /**
- * What commands that listen share: the listener, reports, recordings, and the signal that ends them.
+ * Composes what `serve` and `relay` have in common: outputs, a listener, the page and the recording of what passes, and a
+ * server, until a signal ends it.
  *
  * @module
  */
 
 import config from "../deno.json" with { type: "json" };
-import { authorityOf, isLoopback } from "./address.ts";
+import { isLoopback, originOf } from "./address.ts";
 import { BatchWriter } from "./batch_writer.ts";
 import { writeLine } from "./bytes.ts";
+import type { RelayOptions, ServeOptions } from "./cli.ts";
 import { answeringAddress, portProblem, WILDCARDS } from "./cli/addresses.ts";
-import type { Identity, IdentityFiles } from "./cli/certificate.ts";
+import type { Identity } from "./cli/certificate.ts";
 import { makeFile, readFlagFile } from "./cli/files.ts";
 import { certificateCommand } from "./cli/program.ts";
 import { END_SIGNALS, Failure } from "./cli/values.ts";
 import { EXIT_INTERRUPTED } from "./exit_code.ts";
+import { HttpError, type Service } from "./http_message.ts";
+import type { Page, PageOptions } from "./page.ts";
+import { type ConnectionMaker, Server, type ServerOptions } from "./server.ts";
+import { joined, type Observer } from "./server/context.ts";
 import { logLine } from "./server/exchange_log.ts";
 import { TlsRelay } from "./server/tls_relay.ts";
+import { StoreError } from "./store.ts";
 import { escapeText, terminalColumns, wrapMessage } from "./terminal.ts";
 import type { End, TrafficListener } from "./traffic.ts";
 import { Recorder, RECORDING_NOTICE } from "./traffic/capture/recorder.ts";
+import { allOf, tappedListener } from "./traffic/tap.ts";
+
+export type { Identity };
 
 /** The size of a read buffer of a tapped connection, so that one send of a client is one read. */
 export const TAPPED_READ_BYTES: number = 16 * 1024;
@@ -27,7 +37,6 @@ export const TAPPED_READ_BYTES: number = 16 * 1024;
 const SAME_SIGNAL_MS = 300;
 /** The minimum interval between identical reports. */
 const REPORT_AGAIN_MS = 10_000;
-
 /** How long the rest of the output may take at the end, where the shutdown has used up its time. */
 const MIN_FLUSH_MS = 250;
 
@@ -39,20 +48,163 @@ export interface CheckedIdentity {
   readonly problems: readonly string[];
 }
 
-/** A recording of traffic. */
-export interface Recording {
-  /** Receives what happens on connections. */
-  readonly take: TrafficListener;
-  /** Resolves once there is room again; `undefined` if there is. */
-  room(): Promise<void> | undefined;
-  /** Writes what waits, and ends the recording. */
-  close(): Promise<void>;
+/** A command that listens, and what shows what passes. */
+export class Listening {
+  /** The address that it listens on. */
+  readonly addr: Deno.NetAddr;
+  /** The outputs of the process. */
+  readonly outputs: Outputs;
+  /** The page that shows what passes, if there is one. */
+  page: Page | undefined;
+  /** Receives what passes; `undefined` if nothing shows it. */
+  tap: TrafficListener | undefined;
+  readonly #options: ServeOptions | RelayOptions;
+  readonly #listener: Deno.Listener;
+  #recorder: Recorder | undefined;
+  /** The server's own certificate, for the page's requests. */
+  readonly #caCerts: string[];
+
+  private constructor(
+    options: ServeOptions | RelayOptions,
+    outputs: Outputs,
+    listener: Deno.Listener,
+    identity: Identity | undefined,
+  ) {
+    this.#options = options;
+    this.outputs = outputs;
+    this.#listener = listener;
+    this.#caCerts = identity === undefined ? [] : [identity.cert];
+    this.addr = listener.addr as Deno.NetAddr;
+  }
+
+  /**
+   * Listens, with TLS if there is a certificate. From here on all output uses `outputs`.
+   *
+   * @throws {Failure} If the address cannot be listened on.
+   */
+  static async open(options: ServeOptions | RelayOptions, certificate: CheckedIdentity): Promise<Listening> {
+    const outputs = new Outputs();
+    const listener = await listen(options, certificate, outputs.report);
+    return new Listening(options, outputs, listener, certificate.identity);
+  }
+
+  /** Stops listening, before there is a server. */
+  close(): void {
+    this.#listener.close();
+  }
+
+  /** Uses another certificate from now on. */
+  renew(identity: Identity): void {
+    (this.#listener as TlsRelay).renew(identity);
+    this.#caCerts.splice(0, 1, identity.cert);
+  }
+
+  /** Starts the recording and the page if they are asked for; both, and `view`, will be told what passes. */
+  async show(
+    about: Pick<PageOptions, "messageLimits" | "words" | "table" | "relayTo">,
+    { view, interfaces }: { view?: TrafficListener; interfaces?: Readonly<Record<End, string>> },
+  ): Promise<void> {
+    const { recordFile, page, showCredentials, tls } = this.#options;
+    if (recordFile !== undefined) this.#recorder = await record(recordFile, this.outputs.report, interfaces);
+    if (page !== undefined) {
+      // What is not asked for is not loaded: with the page and all stores, the start would take a third longer.
+      const { Page } = await import("./page.ts");
+      const { hostname, port } = this.addr;
+      this.page = new Page({
+        ...page,
+        ...about,
+        showCredentials,
+        endpoint: { secure: tls !== undefined, host: reachable(hostname), port },
+        caCerts: this.#caCerts,
+        failed: this.#failed,
+        cannotAccept: this.#cannotAccept,
+      });
+    }
+    this.tap = allOf([this.page?.take, this.#recorder?.take, view].filter((one) => one !== undefined));
+  }
+
+  /** Resolves once there is room for a recording, or returns `undefined` if there is; `undefined` without a recording. */
+  get room(): (() => Promise<void> | undefined) | undefined {
+    const recorder = this.#recorder;
+    return recorder && (() => recorder.room());
+  }
+
+  /** Starts a server. */
+  serve(answers: Service | ConnectionMaker, { observer = {}, ...options }: ServerOptions): Server {
+    const { tap, page } = this;
+    const listener = tap === undefined ? this.#listener : tappedListener(this.#listener, tap);
+    const own: Observer = { cannotAccept: this.#cannotAccept, failed: this.#failed };
+    if (page !== undefined) own.closed = (connection, reason) => page.closed(connection, reason);
+    return new Server(listener, answers, { ...options, observer: joined([observer, own]) });
+  }
+
+  /**
+   * Prints where the server listens, and before it a warning; serves until a signal comes, then ends the server, the page
+   * and the recording.
+   */
+  async run(server: Server, renew: () => Promise<string>, announcement: {
+    readonly warning: string | undefined;
+    /** What follows the URL. */
+    readonly what: string;
+    /** What programs are told besides it. */
+    readonly facts?: { readonly server: string };
+    /** Further lines for people. */
+    readonly lines?: () => readonly string[];
+  }): Promise<void> {
+    const { page, outputs: { report } } = this;
+    const { logFormat, tls, limits } = this.#options;
+    const { warning, what, facts, lines } = announcement;
+    // Signals are handled before the address is printed, because a reader of the address may stop the server immediately.
+    const stopped = stopSignal(async () => this.outputs.tell(await renew()));
+    if (warning !== undefined) report(warning);
+    const { hostname, port } = this.addr;
+    const secure = tls !== undefined;
+    // Some systems cannot open a wildcard address.
+    const host = WILDCARDS.includes(hostname) ? "localhost" : hostname;
+    const url = `${originOf({ secure, host, port })}/`;
+    const line = wrapMessage(`Listening on ${url}${what}; Ctrl-C stops`, columnsOf(Deno.stdout)?.());
+    const isText = logFormat === "text";
+    await writeLine(Deno.stdout, isText ? line : logLine("listening", { url, ...facts }).trimEnd());
+    for (const line of isText ? lines?.() ?? [] : []) await writeLine(Deno.stdout, line);
+    if (page !== undefined) {
+      const { url } = page;
+      await writeLine(Deno.stdout, isText ? `The traffic is shown at ${url}` : logLine("page", { url }).trimEnd());
+    }
+    await stopped;
+    this.outputs.until = performance.now() + limits.shutdownMs;
+    await server.shutdown();
+    await page?.close();
+    await this.#recorder?.close();
+  }
+
+  /** Prints what a log has counted, and the rest of the output. */
+  async end(log: { readonly connections: number; readonly exchanges: number } | undefined): Promise<void> {
+    if (log !== undefined) {
+      const { connections, exchanges } = log;
+      this.outputs.writer.print(logLine("stopped", { connections, exchanges }));
+    }
+    await this.outputs.flush();
+  }
+
+  readonly #cannotAccept = (reason: string): void => this.outputs.report(`Cannot accept a connection now: ${reason}`);
+
+  readonly #failed = (error: unknown): void => {
+    const { report } = this.outputs;
+    if (!(error instanceof Error)) return report(String(error));
+    // A store has reported damage itself.
+    if (error instanceof StoreError && error.fault === "damaged") return;
+    // The page asks for the table as a client does, and may be refused like one; a listing may end with its store's.
+    const isForeseen = error instanceof HttpError || error instanceof StoreError;
+    report(isForeseen ? error.message : error.stack ?? error.message);
+  };
 }
 
 /** The outputs of a command that listens. A write that waits for its reader must not block the process. */
 export class Outputs {
   /** The standard output. */
   readonly writer: BatchWriter;
+  /** Until when output is written once the command has ended, by the monotonic clock: nobody may read it. */
+  until: number = Infinity;
   readonly #errors = new BatchWriter(Deno.stderr);
   #last = "";
   #lastTime = -Infinity;
@@ -64,7 +216,7 @@ export class Outputs {
     });
   }
 
-  /** Prints a line for the user. */
+  /** Prints a line for the user on the standard error. */
   tell(text: string): void {
     this.#errors.print(`${wrapMessage(`wiretable: ${escapeText(text)}`, columnsOf(Deno.stderr)?.())}\n`);
   }
@@ -77,36 +229,33 @@ export class Outputs {
     this.tell(text);
   };
 
-  /** Resolves once everything is written, or at this time of the monotonic clock: nobody may read the output. */
-  async flush(until: number): Promise<void> {
-    const leftMs = Math.max(MIN_FLUSH_MS, until - performance.now());
+  /** Resolves once everything is written, or the time is over. */
+  async flush(): Promise<void> {
+    const leftMs = Math.max(MIN_FLUSH_MS, this.until - performance.now());
     await Promise.all([this.writer, this.#errors].map((output) => output.flush(leftMs)));
   }
 }
 
-/** Reads the files of `--cert` and `--key`, if they are given. */
-export async function readIdentity(tls: IdentityFiles | undefined): Promise<CheckedIdentity> {
-  if (tls === undefined) return { identity: undefined, problems: [] };
-  const identity = {
-    cert: await readFlagFile("--cert", tls.certFile),
-    key: await readFlagFile("--key", tls.keyFile),
-  };
+/**
+ * Reads the files of `--cert` and `--key`, if they are given.
+ *
+ * @param prefix What the names of the flags start with, besides.
+ * @throws {Failure} If one of them is wrong.
+ */
+export async function readIdentity(files: ServeOptions["tls"], prefix = ""): Promise<CheckedIdentity> {
+  if (files === undefined) return { identity: undefined, problems: [] };
+  const cert = await readFlagFile(`--${prefix}cert`, files.certFile);
+  const key = await readFlagFile(`--${prefix}key`, files.keyFile);
   const { checkIdentity } = await import("./cli/certificate.ts");
-  return { identity, problems: checkIdentity(identity, tls) };
-}
-
-/** Returns the URL that users open: some systems cannot open a wildcard address. */
-export function urlOf(secure: boolean, { hostname, port }: Deno.NetAddr): string {
-  const host = WILDCARDS.includes(hostname) ? "localhost" : hostname;
-  return `${secure ? "https" : "http"}://${authorityOf({ secure, host, port })}/`;
+  return { identity: { cert, key }, problems: checkIdentity({ cert, key }, { ...files, prefix }) };
 }
 
 /** Starts a recording in a new file. */
-export async function record(
+async function record(
   name: string,
   report: (line: string) => void,
   interfaces?: Readonly<Record<End, string>>,
-): Promise<Recording> {
+): Promise<Recorder> {
   const file = await makeFile("--record", name);
   report(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
   return new Recorder(file, { program: `wiretable ${config.version}`, name, report, interfaces });
@@ -117,7 +266,7 @@ export async function record(
  *
  * @throws {Failure} If the address cannot be listened on.
  */
-export async function listen(
+async function listen(
   { host: hostname, port }: { readonly host: string; readonly port: number },
   { identity, problems }: CheckedIdentity,
   report: (line: string) => void,
@@ -161,18 +310,8 @@ export function anyoneMay(what: string, { hostname, port }: Deno.NetAddr): strin
   return `Anyone ${reach} may ${what}`;
 }
 
-/** Prints where a command listens, or its page: the line, or the facts as JSON. */
-export async function announceAddress(
-  format: "text" | "json",
-  event: string,
-  facts: { readonly url: string; readonly server?: string },
-  line: string,
-): Promise<void> {
-  await writeLine(Deno.stdout, format === "json" ? logLine(event, facts).trimEnd() : line);
-}
-
 /** Returns the address at which this program reaches itself: loopback instead of a wildcard. */
-export function reachable(hostname: string): string {
+function reachable(hostname: string): string {
   return hostname === "0.0.0.0" ? "127.0.0.1" : hostname === "::" ? "::1" : hostname;
 }
 
@@ -185,7 +324,7 @@ export function columnsOf(output: { isTerminal(): boolean }): (() => number) | u
  * Resolves on Ctrl-C or a termination signal. A second one ends the process. SIGHUP is the end of the terminal that is
  * the standard input, and on Windows of the console; without one, it calls `renew`, one call at a time.
  */
-export function stopSignal(renew: () => Promise<void>): Promise<void> {
+function stopSignal(renew: () => Promise<void>): Promise<void> {
   return new Promise((resolve) => {
     let asked: number | undefined;
     const stop = () => {

@@ -5,48 +5,30 @@
  */
 
 import type { BatchWriter } from "./batch_writer.ts";
-import { counted, writeLine } from "./bytes.ts";
+import { counted } from "./bytes.ts";
 import type { EtcdChoice, ServeOptions } from "./cli.ts";
 import { linesForOthers } from "./cli/addresses.ts";
 import { isLoopback } from "./address.ts";
-import type { Identity } from "./cli/certificate.ts";
-import { readCertificates, readFlagFile, readTokens, readUser } from "./cli/files.ts";
+import { readCertificates, readTokens, readUser } from "./cli/files.ts";
 import { openFile } from "./cli/input.ts";
 import { Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { STATUS_MEANINGS } from "./exchange/words.ts";
-import { HttpError } from "./http_message.ts";
 import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS, type ServerLimits } from "./limits.ts";
-import {
-  announceAddress,
-  anyoneMay,
-  type CheckedIdentity,
-  columnsOf,
-  listen,
-  Outputs,
-  reachable,
-  readIdentity,
-  record,
-  stopSignal,
-  TAPPED_READ_BYTES,
-  urlOf,
-} from "./listening.ts";
-import type { Page, PageOptions } from "./page.ts";
-import { Server } from "./server.ts";
+import { anyoneMay, type CheckedIdentity, columnsOf, Listening, readIdentity, TAPPED_READ_BYTES } from "./listening.ts";
 import { Access } from "./server/access.ts";
-import { CLOSE_REASONS, endedListings, joined, type Observer } from "./server/context.ts";
+import { endedListings, joined, type Observer } from "./server/context.ts";
+import { CLOSE_REASONS } from "./server/errors.ts";
 import { ExchangeLog, type LoggedExchange, logLine } from "./server/exchange_log.ts";
 import { requestLog } from "./server/request_log.ts";
-import type { TlsRelay } from "./server/tls_relay.ts";
-import { type Store, StoreError } from "./store.ts";
+import type { Store } from "./store.ts";
 import { MemoryStore } from "./store/memory.ts";
 import { Table } from "./table.ts";
 import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
 import { insertFile, RowsFileError } from "./table/rows_file.ts";
-import { wrapMessage } from "./terminal.ts";
 import type { TrafficListener } from "./traffic.ts";
 import { refusalText } from "./traffic/explain/text.ts";
-import { allOf, lifeLine, tappedListener } from "./traffic/tap.ts";
+import { lifeLine } from "./traffic/tap.ts";
 
 /** How long each kind of store may wait for others: a request may read before it writes. */
 const STORE_WAIT_MS = { memory: 0, sqlite: FILE_LOCK_WAIT_MS, etcd: 2 * CLUSTER_WAIT_MS };
@@ -60,15 +42,14 @@ interface Secrets extends CheckedIdentity {
 export async function serve(options: ServeOptions): Promise<number> {
   const schema = flagValue("--fields", () => RowSchema.parse(options.fields));
   const secrets = await readSecrets(options);
-  // From here on all output uses these: a write that waits for its reader must not block the server.
-  const outputs = new Outputs();
+  const listening = await Listening.open(options, secrets);
+  const { addr, outputs } = listening;
   const { report, writer } = outputs;
-  const listener = await listen(options, secrets, report);
   // Opened last, because opening a store may create a file.
   const store = await openStore(options, report);
-  const addr = listener.addr as Deno.NetAddr;
   const limits = { schema, maxRowBytes: options.messageLimits.maxContentBytes };
-  if (options.rowsFile !== undefined) await loadRows(options.rowsFile, { store, limits, options, report });
+  const unread = options.rowsFile === undefined ? undefined : await loadRows(options.rowsFile, store, limits, options);
+  if (unread !== undefined) report(unread);
   const table = new Table(store, { ...limits, readOnly: options.readOnly });
   const access = new Access(table, {
     hosts: isLoopback(addr.hostname) && !options.allowHosts.includes("*") ? options.allowHosts : undefined,
@@ -76,67 +57,34 @@ export async function serve(options: ServeOptions): Promise<number> {
     tokens: secrets.tokens,
     secure: options.tls !== undefined,
   });
-  const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile, report);
-  const failed = (error: unknown) => {
-    if (!(error instanceof Error)) return report(String(error));
-    // A store has reported damage itself.
-    if (error instanceof StoreError && error.fault === "damaged") return;
-    // The page asks for the table as a client does, and may be refused like one; a listing may end with its store's.
-    const isForeseen = error instanceof HttpError || error instanceof StoreError;
-    report(isForeseen ? error.message : error.stack ?? error.message);
-  };
-  const cannotAccept = (reason: string) => report(`Cannot accept a connection now: ${reason}`);
-  const caCerts = secrets.identity === undefined ? [] : [secrets.identity.cert];
-  const page = await openPage(options, { addr, caCerts, schema, table, failed, cannotAccept });
-  const views: TrafficListener[] = [];
-  if (page !== undefined) views.push(page.take);
-  if (recorder !== undefined) views.push(recorder.take);
-  if (options.verbose && options.logFormat === "text") views.push(lifeView(writer));
-  const told = allOf(views);
+  const words = { fields: schema.fields, filterOperators: FILTER_OPERATORS };
+  const view = options.verbose && options.logFormat === "text" ? lifeView(writer) : undefined;
+  await listening.show({ messageLimits: options.messageLimits, words, table }, { view });
   const log = options.logFormat === "json" ? exchangeLog(writer, options) : undefined;
   const observers = [...log ? [log.observer] : [], ...options.quiet ? [] : [logTo(writer, options)]];
-  const server = new Server(told === undefined ? listener : tappedListener(listener, told), access, {
+  const server = listening.serve(access, {
     messageLimits: options.messageLimits,
     limits: {
       ...options.limits,
       ...delayLimits(options.delayMs),
       storeMs: STORE_WAIT_MS[options.store.kind],
-      ...told !== undefined && { minReadBytes: TAPPED_READ_BYTES },
+      ...listening.tap !== undefined && { minReadBytes: TAPPED_READ_BYTES },
     },
-    observer: joined([
-      ...observers,
-      { closed: (connection, reason) => page?.closed(connection, reason), cannotAccept, failed },
-      endedListings(report),
-    ]),
+    observer: joined([...observers, endedListings(report)]),
   });
-
   if (store instanceof MemoryStore) store.share(server.budget, report);
-
-  // Signals are handled before the address is printed, because a reader of the address may stop the server immediately.
-  const stopped = stopSignal(async () => {
-    outputs.tell(
-      await renewed(options, ({ tokens, identity }) => {
-        if (identity !== undefined) {
-          (listener as TlsRelay).renew(identity);
-          caCerts.splice(0, 1, identity.cert);
-        }
-        if (tokens !== undefined) access.renewTokens(tokens);
-      }),
-    );
+  const use = ({ tokens, identity }: Secrets) => {
+    if (identity !== undefined) listening.renew(identity);
+    if (tokens !== undefined) access.renewTokens(tokens);
+  };
+  await listening.run(server, () => renewed(options, use), {
+    warning: exposureOf(options, addr),
+    what: ` with rows of ${schema} in ${placeOf(options)}`,
+    lines: () => linesForOthers(addr, options.tls !== undefined),
   });
-  await announce(options, { addr, schema, page, report });
-  await stopped;
-  const since = performance.now();
-  await server.shutdown();
-  await page?.close();
-  await recorder?.close();
   await store.close();
-  if (log !== undefined) {
-    log.close(CLOSE_REASONS.stopping);
-    const { connections, exchanges } = log;
-    writer.print(logLine("stopped", { connections, exchanges }));
-  }
-  await outputs.flush(since + options.limits.shutdownMs);
+  log?.close(CLOSE_REASONS.stopping);
+  await listening.end(log);
   return 0;
 }
 
@@ -165,26 +113,22 @@ function exchangeLog(writer: BatchWriter, { quiet, showCredentials }: ServeOptio
 }
 
 /**
- * Writes the rows of a file into the store, unless that has rows. The whole file is checked first.
+ * Writes the rows of a file into the store, unless that has rows: then returns a line that says so. The whole file is
+ * checked first.
  *
  * @throws {Failure} If the file or one of its rows is wrong, or the store fails. The store is closed.
  */
 async function loadRows(
   name: string,
-  { store, limits, options, report }: {
-    readonly store: Store;
-    readonly limits: { readonly schema: RowSchema; readonly maxRowBytes: number };
-    readonly options: ServeOptions;
-    readonly report: (line: string) => void;
-  },
-): Promise<void> {
+  store: Store,
+  limits: { readonly schema: RowSchema; readonly maxRowBytes: number },
+  options: ServeOptions,
+): Promise<string | undefined> {
   try {
     const snapshot = await store.snapshot();
     const { total } = snapshot;
     snapshot.close();
-    if (total > 0) {
-      return report(`--rows ${name} is not read: ${placeOf(options)} has ${counted(total, "row")} already`);
-    }
+    if (total > 0) return `--rows ${name} is not read: ${placeOf(options)} has ${counted(total, "row")} already`;
     using file = await openFile(name);
     await insertFile(store, file, { ...limits, inPieces: options.store.kind === "etcd" });
   } catch (error) {
@@ -192,49 +136,6 @@ async function loadRows(
     if (error instanceof RowsFileError) throw new Failure(`--rows ${name}: ${error.message}`);
     throw error;
   }
-}
-
-/** Opens the page that shows the traffic, if it is asked for. */
-async function openPage(
-  options: ServeOptions,
-  { addr, schema, ...others }:
-    & { readonly addr: Deno.NetAddr; readonly schema: RowSchema }
-    & Pick<PageOptions, "table" | "failed" | "cannotAccept" | "caCerts">,
-): Promise<Page | undefined> {
-  if (options.page === undefined) return undefined;
-  const { tls } = options;
-  // What is not asked for is not loaded: with the page and all stores, the start would take a third longer.
-  const { Page } = await import("./page.ts");
-  return new Page({
-    ...options.page,
-    showCredentials: options.showCredentials,
-    messageLimits: options.messageLimits,
-    endpoint: { secure: tls !== undefined, host: reachable(addr.hostname), port: addr.port },
-    words: { fields: schema.fields, filterOperators: FILTER_OPERATORS },
-    ...others,
-  });
-}
-
-/** Prints where the server listens, and before it a warning if others can reach the table. */
-async function announce(
-  options: ServeOptions,
-  { addr, schema, page, report }: {
-    readonly addr: Deno.NetAddr;
-    readonly schema: RowSchema;
-    readonly page: Page | undefined;
-    readonly report: (line: string) => void;
-  },
-): Promise<void> {
-  const url = urlOf(options.tls !== undefined, addr);
-  const exposure = exposureOf(options, addr);
-  if (exposure !== undefined) report(exposure);
-  const line = `Listening on ${url} with rows of ${schema} in ${placeOf(options)}; Ctrl-C stops`;
-  const { logFormat } = options;
-  await announceAddress(logFormat, "listening", { url }, wrapMessage(line, columnsOf(Deno.stdout)?.()));
-  const others = logFormat === "text" ? linesForOthers(addr, options.tls !== undefined) : [];
-  for (const line of others) await writeLine(Deno.stdout, line);
-  if (page === undefined) return;
-  await announceAddress(logFormat, "page", { url: page.url }, `The traffic is shown at ${page.url}`);
 }
 
 /** Prints the life of each connection except its end, which the request log prints with more detail. */
@@ -277,17 +178,9 @@ async function openCluster(choice: EtcdChoice, report: (line: string) => void): 
     prefix,
     user,
     caCerts: caFile === undefined ? [] : [await readCertificates("--etcd-cacert", caFile)],
-    identity: identity && await readEtcdIdentity(identity),
+    identity: (await readIdentity(identity, "etcd-")).identity,
     report,
   });
-}
-
-async function readEtcdIdentity(files: { readonly certFile: string; readonly keyFile: string }): Promise<Identity> {
-  const cert = await readFlagFile("--etcd-cert", files.certFile);
-  const key = await readFlagFile("--etcd-key", files.keyFile);
-  const { checkIdentity } = await import("./cli/certificate.ts");
-  checkIdentity({ cert, key }, { ...files, prefix: "etcd-" });
-  return { cert, key };
 }
 
 /** Whether what is sent to this URL cannot be read on the way. */
@@ -296,11 +189,6 @@ function isPrivate(url: string): boolean {
   return protocol === "https:" || hostname === "localhost" || hostname === "[::1]" || isLoopback(hostname);
 }
 
-/**
- * Reads the files of `--token-file`, `--cert` and `--key`.
- *
- * @throws {Failure} If one of them is wrong.
- */
 async function readSecrets({ tokenFile, tls }: ServeOptions): Promise<Secrets> {
   const tokens = tokenFile === undefined ? undefined : await readTokens(tokenFile);
   return { tokens, ...await readIdentity(tls) };
@@ -320,14 +208,9 @@ async function renewed(options: ServeOptions, use: (secrets: Secrets) => void): 
 }
 
 /** Returns a warning if others can reach the table; `undefined` on loopback, or with a token and TLS. */
-function exposureOf(
-  { tokenFile, tls, readOnly }: ServeOptions,
-  addr: Deno.NetAddr,
-): string | undefined {
+function exposureOf({ tokenFile, tls, readOnly }: ServeOptions, addr: Deno.NetAddr): string | undefined {
   if (isLoopback(addr.hostname) || tokenFile !== undefined && tls !== undefined) return undefined;
-  if (tokenFile !== undefined) {
-    return `All traffic, the token included, is unencrypted: --cert and --key encrypt it`;
-  }
+  if (tokenFile !== undefined) return "All traffic, the token included, is unencrypted: --cert and --key encrypt it";
   const may = anyoneMay(`read${readOnly ? "" : " and write"} the table`, addr);
   return tls === undefined
     ? `${may}, and all traffic is unencrypted: --token-file requires a token, --cert and --key encrypt`

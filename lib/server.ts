@@ -4,35 +4,27 @@
  * @module
  */
 
-import { HttpError, type Service } from "./http_message.ts";
+import { Decoder, Encoder, HttpError, type Service } from "./http_message.ts";
 import { type MessageLimits, REQUEST_LIMITS, SERVER_LIMITS, type ServerLimits } from "./limits.ts";
+import type { AcceptedConnection } from "./server/accepted.ts";
 import { ServerConnection } from "./server/connection.ts";
-import {
-  type AcceptedConnection,
-  Budget,
-  CLOSE_REASONS,
-  CodecPool,
-  type ConnectionMaker,
-  type Observer,
-  type ServerContext,
-} from "./server/context.ts";
-import { hadLeft, scarcity } from "./server/disconnect.ts";
+import { Budget, type Observer, Pool, type ServerContext } from "./server/context.ts";
+import { CLOSE_REASONS, hadLeft, scarcity } from "./server/errors.ts";
 import { FAIR_TURNS } from "./turns.ts";
 
+export { AcceptedConnection, closeAll, Reader, type Wait } from "./server/accepted.ts";
+export { Budget, type Observer, Pool, type ServerContext } from "./server/context.ts";
 export {
-  type AcceptedConnection,
   CLOSE_REASONS,
   closeReasonOf,
-  Deadline,
-  type Observer,
-  type ServerContext,
-} from "./server/context.ts";
-export { closeAll, isDisconnect } from "./server/disconnect.ts";
-export { overloaded, problemResponse, textResponse, tooSlow } from "./server/problem.ts";
-export { Banners } from "./server/request_log.ts";
+  isDisconnect,
+  overloaded,
+  problemResponse,
+  textResponse,
+  tooSlow,
+} from "./server/errors.ts";
 export { type LoggedExchange } from "./server/exchange_log.ts";
-export { Reader } from "./server/reader.ts";
-export { Sender } from "./server/sender.ts";
+export { Banners } from "./server/request_log.ts";
 
 /** Options of a {@linkcode Server}. */
 export interface ServerOptions {
@@ -48,22 +40,25 @@ export interface ServerOptions {
   readonly monotonicNow?: () => number;
 }
 
+/** Takes over accepted connections, which are numbered from 1. */
+export type ConnectionMaker = (connection: number, conn: Deno.Conn, context: ServerContext) => AcceptedConnection;
+
 /** Serves HTTP/1.1 on a listener, from construction until {@linkcode Server.shutdown}. */
 export class Server {
   /** The servers of this process, which share its descriptors. */
   static readonly #running = new Set<Server>();
 
-  /** What the connections see of the server. */
-  readonly #context: { -readonly [Member in keyof ServerContext]: ServerContext[Member] };
+  readonly #context: ServerContext;
   readonly #listener: Deno.Listener;
   readonly #now: () => number;
   readonly #monotonicNow: () => number;
   readonly #make: ConnectionMaker;
   readonly #connections = new Set<AcceptedConnection>();
+  /** Those of them that are beyond the limit, and only refused. */
   readonly #refused = new Set<AcceptedConnection>();
   readonly #accepting: Promise<void>;
   #timer: ReturnType<typeof setInterval>;
-  #lastId = 0;
+  #accepted = 0;
   #allClosed: (() => void) | undefined;
   #stopped: Promise<void> | undefined;
   /** When all connections are closed, apart from the time that this server itself lets requests wait. */
@@ -72,21 +67,23 @@ export class Server {
   /** Starts accepting connections, whose requests a service answers, unless a function takes them over. */
   constructor(listener: Deno.Listener, answers: Service | ConnectionMaker, options: ServerOptions = {}) {
     const { messageLimits = REQUEST_LIMITS, limits = SERVER_LIMITS, observer = {} } = options;
+    const { maxSpareCodecs } = limits;
     this.#context = {
-      messageLimits,
       limits,
       observer,
-      codecs: new CodecPool(messageLimits, limits.maxSpareCodecs),
+      encoders: new Pool(() => new Encoder(), (encoder) => encoder.clear(), maxSpareCodecs),
+      decoders: new Pool(() => new Decoder("request", messageLimits), (decoder) => decoder.release(), maxSpareCodecs),
       budget: new Budget(limits.maxBufferedBytes),
       clock: 0,
       date: "",
       stopping: false,
-      ended: (connection) => this.#ended(connection),
+      ended: (connection) => this.#ended(connection as AcceptedConnection),
     };
     this.#make = typeof answers === "function"
       ? answers
-      : (id, conn, context) => new ServerConnection(id, conn, context, answers);
-    this.#context.budget.reclaim = () => this.#endSlowest();
+      : (connection, conn, context) => new ServerConnection(connection, conn, context, answers);
+    // The listing that is to be read soonest gives way.
+    this.#context.budget.reclaim = () => cutOffLeast(this.#connections, "pieceEnd", CLOSE_REASONS.memory);
     this.#listener = listener;
     this.#now = options.now ?? Date.now;
     this.#monotonicNow = options.monotonicNow ?? (() => performance.now());
@@ -96,12 +93,12 @@ export class Server {
     Server.#running.add(this);
   }
 
-  /** The number of connections. */
+  /** The number of connections within the limit. */
   get connections(): number {
-    return this.#connections.size;
+    return this.#connections.size - this.#refused.size;
   }
 
-  /** Bytes that all connections hold together. */
+  /** Octets that all connections hold together. */
   get budget(): Budget {
     return this.#context.budget;
   }
@@ -112,14 +109,12 @@ export class Server {
     const sinceMs = clock - this.#context.clock;
     this.#context.clock = clock;
     this.#context.date = new Date(this.#now()).toUTCString();
-    for (const connections of [this.#connections, this.#refused]) {
-      for (const connection of connections) {
-        connection.sweep(sinceMs);
-        if (clock < this.#stopsAt + connection.ownMs) continue;
-        connection.cutOff(CLOSE_REASONS.stopping);
-        // Shutdown does not wait for a running handler.
-        this.#ended(connection);
-      }
+    for (const connection of this.#connections) {
+      connection.sweep(sinceMs);
+      if (clock < this.#stopsAt + connection.ownMs) continue;
+      connection.cutOff(CLOSE_REASONS.stopping);
+      // Shutdown does not wait for a running handler.
+      this.#ended(connection);
     }
   }
 
@@ -144,9 +139,7 @@ export class Server {
       Math.min(this.#context.limits.sweepMs, this.#context.limits.shutdownIdleMs / 4),
     );
     await this.#accepting;
-    if (this.#connections.size + this.#refused.size > 0) {
-      await new Promise<void>((resolve) => this.#allClosed = resolve);
-    }
+    if (this.#connections.size > 0) await new Promise<void>((resolve) => this.#allClosed = resolve);
     clearInterval(this.#timer);
     Server.#running.delete(this);
   }
@@ -196,44 +189,42 @@ export class Server {
 
   /** Closes the connection that is idle for longest, whichever server it is of. Returns whether there was one. */
   static #closeIdlest(): boolean {
-    let idlest: AcceptedConnection | undefined;
-    for (const server of Server.#running) {
-      for (const connection of server.#connections) {
-        if (connection.idleOrder < (idlest?.idleOrder ?? Infinity)) idlest = connection;
-      }
-    }
-    idlest?.cutOff(CLOSE_REASONS.descriptors);
-    return idlest !== undefined;
-  }
-
-  /** Ends the listing that is to be read soonest. Returns whether there was one. */
-  #endSlowest(): boolean {
-    let slowest: AcceptedConnection | undefined;
-    for (const connection of this.#connections) {
-      if (connection.pieceEnd < (slowest?.pieceEnd ?? Infinity)) slowest = connection;
-    }
-    slowest?.cutOff(CLOSE_REASONS.memory);
-    return slowest !== undefined;
+    const connections = [...Server.#running].flatMap((server) => [...server.#connections]);
+    return cutOffLeast(connections, "idleOrder", CLOSE_REASONS.descriptors);
   }
 
   #admit(conn: Deno.Conn): void {
+    const { maxConnections, maxRefusedConnections } = this.#context.limits;
     // Every accepted connection is counted, so that the numbers equal those of a tap.
-    const id = ++this.#lastId;
-    const connection = this.#make(id, conn, this.#context);
-    if (this.#connections.size < this.#context.limits.maxConnections) {
-      this.#connections.add(connection);
-      connection.serve();
-    } else if (this.#refused.size < this.#context.limits.maxRefusedConnections) {
-      const detail = `The server is at its limit of ${this.#context.limits.maxConnections} connections: try again soon`;
-      const error = new HttpError(503, detail, { rule: "RFC 9110 §15.6.4", fields: [["Retry-After", "1"]] });
+    const connection = this.#make(++this.#accepted, conn, this.#context);
+    let refusal: HttpError | undefined;
+    if (this.connections >= maxConnections) {
+      if (this.#refused.size >= maxRefusedConnections) return conn.close();
+      const detail = `The server is at its limit of ${maxConnections} connections: try again soon`;
+      refusal = new HttpError(503, detail, { rule: "RFC 9110 §15.6.4", fields: [["Retry-After", "1"]] });
       this.#refused.add(connection);
-      connection.serve(error);
-    } else conn.close();
+    }
+    this.#connections.add(connection);
+    connection.serve(refusal);
   }
 
-  #ended(connection: unknown): void {
-    this.#connections.delete(connection as AcceptedConnection);
-    this.#refused.delete(connection as AcceptedConnection);
-    if (this.#connections.size + this.#refused.size === 0) this.#allClosed?.();
+  #ended(connection: AcceptedConnection): void {
+    this.#connections.delete(connection);
+    this.#refused.delete(connection);
+    if (this.#connections.size === 0) this.#allClosed?.();
   }
+}
+
+/** Closes the connection with the least of an order. Returns whether there was one: those without it have `Infinity`. */
+function cutOffLeast(
+  connections: Iterable<AcceptedConnection>,
+  order: "idleOrder" | "pieceEnd",
+  reason: string,
+): boolean {
+  let least: AcceptedConnection | undefined;
+  for (const connection of connections) {
+    if (connection[order] < (least?.[order] ?? Infinity)) least = connection;
+  }
+  least?.cutOff(reason);
+  return least !== undefined;
 }

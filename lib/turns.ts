@@ -17,19 +17,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MAX_SHARE_MS, MAX_TURN_MS } from "./limits.ts";
 
-/** The client that work is done for. Work for a client that may have disconnected is done last. */
-export interface Precedence {
-  /** Whether the client has closed its side. */
-  readonly halfClosed: boolean;
-}
-
 /** Distributes turns of the event loop. */
 export class FairTurns {
   /** When the current turn began, in milliseconds; `undefined` if the event loop is not busy. */
   #since: number | undefined;
-  /** Callers that wait, in order. Those whose clients may have disconnected come last. */
+  /** Callers that wait, in order. */
   readonly #waiting: (() => void)[] = [];
-  readonly #behind: (() => void)[] = [];
   /** Whether the next caller is already scheduled. */
   #scheduled = false;
   readonly #now: () => number;
@@ -50,13 +43,13 @@ export class FairTurns {
   }
 
   /** Returns a promise to await before more work is done; `undefined` while budget is left and nobody waits. */
-  yieldIfBusy(client?: Precedence): Promise<void> | undefined {
+  yieldIfBusy(): Promise<void> | undefined {
     if (!this.#scheduled && !this.#isTurnOver()) return undefined;
     if (!this.#scheduled) {
       this.#scheduled = true;
       this.#afterTurn();
     }
-    return new Promise((resolve) => (client?.halfClosed ? this.#behind : this.#waiting).push(resolve));
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   #isTurnOver(): boolean {
@@ -80,13 +73,12 @@ export class FairTurns {
   }
 
   #next(): void {
-    const resume = this.#waiting.shift() ?? this.#behind.shift();
-    if (resume === undefined) {
+    if (this.#waiting.length === 0) {
       this.#scheduled = false;
       this.#since = undefined;
       return;
     }
-    resume();
+    this.#waiting.shift()!();
     // The caller continues after this returns. The next one follows when it waits again or has finished.
     setImmediate(() => {
       if (this.#now() < this.#since! + MAX_TURN_MS) this.#next();
@@ -99,17 +91,8 @@ export class FairTurns {
 export const FAIR_TURNS: FairTurns = new FairTurns();
 
 /** Resolves after so many milliseconds, or when the signal is aborted. */
-export function waitFor(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    if (signal.aborted) done();
-    else signal.addEventListener("abort", done);
-  });
+export async function waitFor(milliseconds: number, signal: AbortSignal): Promise<void> {
+  await sleep(milliseconds, undefined, { signal }).catch(() => {});
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Attacks a live server with invalid requests in random pieces, from clients that disconnect at any time. */
 
 import assert from "node:assert/strict";
-import { isDisconnect } from "../lib/server/disconnect.ts";
+import { isDisconnect } from "../lib/server/errors.ts";
 import { Decoder } from "../lib/http/decoder.ts";
 import { RESPONSE_LIMITS } from "../lib/limits.ts";
 import { RowSchema } from "../lib/table/row_schema.ts";

@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { isDisconnect } from "../lib/server/disconnect.ts";
+import { isDisconnect } from "../lib/server/errors.ts";
 import type { NewRow, Snapshot, Store } from "../lib/store.ts";
 import { Table } from "../lib/table.ts";
 import { RowSchema } from "../lib/table/row_schema.ts";

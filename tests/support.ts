@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Decoder } from "../lib/http/decoder.ts";
+import { Encoder } from "../lib/http/encoder.ts";
 import type {
   ContentStream,
   HttpResponse,
@@ -13,8 +14,7 @@ import type {
 } from "../lib/http/message.ts";
 import { REQUEST_LIMITS, RESPONSE_LIMITS, SERVER_LIMITS, type ServerLimits } from "../lib/limits.ts";
 import { Server, type ServerOptions } from "../lib/server.ts";
-import { Budget, CodecPool, type Observer, type ServerContext } from "../lib/server/context.ts";
-import { problemResponse } from "../lib/server/problem.ts";
+import { Budget, type Observer, Pool, type ServerContext } from "../lib/server/context.ts";
 import { FairTurns } from "../lib/turns.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
@@ -58,7 +58,7 @@ export type Handler = Service["answer"];
 
 /** Creates a service that only answers. */
 export function serviceOf(answer: Handler, precheck: Service["precheck"] = () => {}): Service {
-  return { precheck, answer, errorResponse: problemResponse };
+  return { precheck, answer };
 }
 
 /** A client that never disconnects. */
@@ -66,19 +66,18 @@ export const REQUESTER: Requester = {
   connection: 1,
   exchange: 1,
   signal: new AbortController().signal,
-  halfClosed: false,
 };
 
 /** Creates the shared state of a connection that is tested without a server. */
 export function connectionContext(observer: Observer = {}) {
   return {
-    messageLimits: REQUEST_LIMITS,
     limits: SERVER_LIMITS as ServerLimits,
     observer,
     clock: 0,
     date: "now",
     stopping: false as boolean,
-    codecs: new CodecPool(REQUEST_LIMITS, 1),
+    encoders: new Pool(() => new Encoder(), (encoder) => encoder.clear(), 1),
+    decoders: new Pool(() => new Decoder("request", REQUEST_LIMITS), (decoder) => decoder.release(), 1),
     budget: new Budget(SERVER_LIMITS.maxBufferedBytes),
     ended: () => {},
   } satisfies ServerContext;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { HttpError } from "../lib/http/error.ts";
 import type { HttpResponse } from "../lib/http/message.ts";
 import { MAX_WRITE_ATTEMPTS } from "../lib/limits.ts";
-import { problemResponse } from "../lib/server/problem.ts";
+import { problemResponse } from "../lib/server/errors.ts";
 import { RowSchema } from "../lib/table/row_schema.ts";
 import { type NewRow, type Store, StoreError, type StoreFault } from "../lib/store.ts";
 import { MemoryStore } from "../lib/store/memory.ts";

@@ -55,7 +55,7 @@ Deno.test("a client has a share of a turn though others wait, and all of it if n
 /** Clients that each do so much at a time, and wait in between. Notes who goes on, and when the event loop turns. */
 async function work(
   turns: FairTurns,
-  clients: { name: string; halfClosed?: boolean }[],
+  clients: { name: string }[],
   rounds: number,
   step: () => void,
 ) {
@@ -66,9 +66,9 @@ async function work(
     notes.push("turn");
     setTimeout(watch, 0);
   };
-  await Promise.all(clients.map(async ({ name, halfClosed = false }) => {
+  await Promise.all(clients.map(async ({ name }) => {
     for (let i = 0; i < rounds; i++) {
-      await turns.yieldIfBusy({ halfClosed });
+      await turns.yieldIfBusy();
       notes.push(name);
       step();
       if (notes.length === 1) watch();
@@ -91,17 +91,5 @@ Deno.test("all waiting callers share the budget of one turn", async () => {
   const order = notes.filter((note) => note !== "turn");
   assert.deepEqual(order.slice(0, 50), clients.map(({ name }) => name));
   assert.deepEqual(order.slice(50, 100), clients.map(({ name }) => name));
-  await anyTurn();
-});
-
-Deno.test("half-closed clients continue after all others", async () => {
-  let now = 0;
-  const turns = new FairTurns(() => now);
-  turns.yieldIfBusy();
-  now += MAX_TURN_MS;
-  const clients = [{ name: "left", halfClosed: true }, { name: "here" }, { name: "there" }];
-  const notes = await work(turns, clients, 3, () => now += MAX_TURN_MS / 2);
-  const order = notes.filter((note) => note !== "turn").join(" ");
-  assert.equal(order, "here there here there here there left left left");
   await anyTurn();
 });

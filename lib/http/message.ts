@@ -141,8 +141,6 @@ export interface Requester {
   readonly exchange: number;
   /** Aborted once the client has disconnected: its response is no longer needed. */
   readonly signal: AbortSignal;
-  /** Whether the client has closed its side (FIN). It may have disconnected, so its request runs after all others. */
-  readonly halfClosed: boolean;
   /** Closes the connection: the response cannot be continued, because the client reads it too slowly. */
   tooSlow?(): void;
 }
@@ -164,8 +162,8 @@ export interface Service {
    * 500.
    */
   answer(request: RequestHead, content: Uint8Array, requester: Requester): HttpResponse | Promise<HttpResponse>;
-  /** Returns the response for an error: an invalid message, or a request that failed. */
-  errorResponse(error: HttpError): HttpResponse;
+  /** Returns the response for an error, an invalid message or a request that failed; by default a problem document. */
+  errorResponse?(error: HttpError): HttpResponse;
 }
 
 /** The offset after the status code in a status line. */

@@ -3,17 +3,65 @@
  *
  * A head waits until it is complete. One that the codec accepts has one Host, whose place is known. From a fault on, the
  * octets have no sure meaning: then each line counts that some receiver may read as Host, until the connection ends, and
- * whatever the pairing reads behind the fault.
+ * whatever the pairing reads after the fault.
  *
  * @module
  */
 
+import { authorityOf, type Endpoint, hostOf, isLocalName, originOf } from "../address.ts";
 import { ByteBuffer, octetString } from "../bytes.ts";
 import { type ExchangeEvent, type Pairing, startsMessage } from "../exchange.ts";
 import { HttpError } from "../http_message.ts";
 import { MAX_HELD_HEAD_BYTES } from "../limits.ts";
-import type { HostRule } from "./host_rule.ts";
-import { headEnd, hostLines, unfinishedHost } from "./host_lines.ts";
+
+const RULE = "RFC 9110 §7.4";
+
+/** Judges the hosts of requests, and rewrites them. */
+export class HostRule {
+  /** The value that Host becomes; `undefined` if it stays. */
+  readonly authority: string | undefined;
+  readonly #host: string;
+  readonly #origin: string;
+  readonly #anyHost: boolean;
+  /** The last accepted Host: nearly always the next request has the same one. */
+  #lastHost = "";
+
+  /**
+   * Creates the rule of a relay to a server. Unless it `keeps` Host, Host becomes the server's. It passes requests on for
+   * `anyHost` if others reach it: then it has names that it does not know.
+   */
+  constructor(server: Endpoint, keeps: boolean, anyHost: boolean) {
+    this.authority = keeps ? undefined : authorityOf(server);
+    this.#host = hostOf(authorityOf(server));
+    this.#origin = originOf(server);
+    this.#anyHost = anyHost;
+  }
+
+  /** Returns why a request with this Host is refused: it names neither this machine nor the server. */
+  refuseHost(value: string): HttpError | undefined {
+    if (this.#anyHost || value === this.#lastHost || value === "") return undefined;
+    if (isLocalName(value) || hostOf(value) === this.#host) {
+      this.#lastHost = value;
+      return undefined;
+    }
+    const detail = `This relay does not answer for the host ${JSON.stringify(value)}: expected localhost, an IP ` +
+      `address, or ${this.#host}`;
+    return new HttpError(421, detail, { rule: RULE });
+  }
+
+  /** Returns why a request with this method and target is refused: it is one to a forward proxy. */
+  refuseTarget(method: string, target: string): HttpError | undefined {
+    const [, origin] = /^([a-z][a-z0-9+.-]*:\/\/[^/?#]*)/i.exec(target) ?? [];
+    if (method !== "CONNECT" && (origin === undefined || this.#isServer(origin))) return undefined;
+    const detail = `This is no forward proxy: it passes requests to ${this.#origin} only`;
+    return new HttpError(421, detail, { rule: RULE });
+  }
+
+  #isServer(origin: string): boolean {
+    const url = URL.parse(origin);
+    return url !== null && url.username + url.password === "" && url.origin === URL.parse(this.#origin)?.origin;
+  }
+}
 
 /** A changed Host. */
 export interface HostChange {
@@ -25,23 +73,15 @@ export interface HostChange {
   readonly to: string;
 }
 
-/** What the gate needs. */
-export interface GateOptions {
-  /** Reads the requests. */
-  readonly pairing: Pairing;
-  /** Judges and changes Host. */
-  readonly rule: HostRule;
-  /** Receives each change. */
-  readonly changed: (change: HostChange) => void;
-}
-
 /** Decides on the octets of one client. */
 export class Gate {
   /** Why nothing more passes. */
   refusal: HttpError | undefined;
   /** The number of octets that have passed; offsets are the client's. */
   passed = 0;
-  readonly #options: GateOptions;
+  readonly #pairing: Pairing;
+  readonly #rule: HostRule;
+  readonly #observe: (change: HostChange) => void;
   /** Octets that came after those. */
   #held = new ByteBuffer(0);
   /** Where the head starts that is refused. */
@@ -53,9 +93,11 @@ export class Gate {
   #startsLine = true;
   #searched = 0;
 
-  /** Creates a gate that nothing has passed. */
-  constructor(options: GateOptions) {
-    this.#options = options;
+  /** Creates a gate for the requests that a pairing reads. Each change of a Host is observed. */
+  constructor(pairing: Pairing, rule: HostRule, observe: (change: HostChange) => void) {
+    this.#pairing = pairing;
+    this.#rule = rule;
+    this.#observe = observe;
   }
 
   /** How many octets are held. */
@@ -70,7 +112,7 @@ export class Gate {
 
   /** Whether octets wait for an answer that tells whether they are HTTP (RFC 9110 §7.8). */
   get awaitsAnswer(): boolean {
-    return this.held > 0 && this.#options.pairing.stop("request")?.why === "held";
+    return this.held > 0 && this.#pairing.stop("request")?.why === "held";
   }
 
   /** Receives what the pairing tells of requests. */
@@ -79,9 +121,11 @@ export class Gate {
     const { message: { from }, head: { method, target, fields, text }, to } = event;
     // What is read again behind a fault has been judged.
     if (this.isBroken || to <= this.passed || this.refusal !== undefined) return;
-    const { rule } = this.#options;
     const host = fields.get("host");
-    this.#refuse(rule.refuseTarget(method, target) ?? (host === undefined ? undefined : rule.refuseHost(host)), from);
+    this.#refuse(
+      this.#rule.refuseTarget(method, target) ?? (host === undefined ? undefined : this.#rule.refuseHost(host)),
+      from,
+    );
     if (host !== undefined) this.#change(to - text.length + fields.valueOffset("host"), host);
   }
 
@@ -108,11 +152,10 @@ export class Gate {
 
   /** Returns how many of the octets may pass. */
   #free(all: Uint8Array, octets: Uint8Array, isEnd: boolean): number {
-    const { pairing } = this.#options;
-    const stop = pairing.stop("request");
+    const stop = this.#pairing.stop("request");
     if (stop?.why === "left HTTP") return all.length;
     if (this.#awaits === undefined) {
-      const message = pairing.message("request");
+      const message = this.#pairing.message("request");
       const isBroken = message?.state === "broken";
       if (stop?.why === "connection ends") this.#awaits = "lines";
       else if (isBroken) this.#awaits = message.head === undefined ? "head" : "lines";
@@ -145,13 +188,13 @@ export class Gate {
     this.#awaits = "lines";
     const head = text.slice(0, end);
     const [, method = "", target = ""] = /^[\r\n]*(\S*)[ \t]+(\S+)/.exec(head) ?? [];
-    this.#refuse(this.#options.rule.refuseTarget(method, target), base);
+    this.#refuse(this.#rule.refuseTarget(method, target), base);
     const hosts = hostLines(head, true);
     if (end === undefined && hosts.length === 0 && text.length > 0) {
       const why = isEnd ? "ended before its Host" : `has no Host in its first ${MAX_HELD_HEAD_BYTES} octets`;
       this.#refuse(new HttpError(421, `The request ${why}, so that it is not known whom it is for`), base);
     }
-    for (const { value } of hosts) this.#refuse(this.#options.rule.refuseHost(value), base);
+    for (const { value } of hosts) this.#refuse(this.#rule.refuseHost(value), base);
     if (end !== undefined && hosts.length === 1) this.#change(base + hosts[0].start, hosts[0].value);
     this.#startsLine = true;
     // Without its end, the last line is judged with those that follow.
@@ -162,7 +205,7 @@ export class Gate {
   #lines(text: string, base: number, isEnd: boolean): number {
     const judged = isEnd ? text.length : unfinishedHost(text, this.#startsLine);
     for (const { value } of hostLines(text.slice(0, judged), this.#startsLine)) {
-      this.#refuse(this.#options.rule.refuseHost(value), base);
+      this.#refuse(this.#rule.refuseHost(value), base);
     }
     if (text.length - judged > MAX_HELD_HEAD_BYTES) {
       this.#refuse(new HttpError(421, `A line that may be Host is longer than ${MAX_HELD_HEAD_BYTES} octets`), base);
@@ -179,11 +222,11 @@ export class Gate {
   }
 
   #change(start: number, from: string): void {
-    const to = this.#options.rule.authority;
+    const to = this.#rule.authority;
     if (to === undefined || to === from || this.refusal !== undefined) return;
     const change = { start, from, to };
     this.#changes.push(change);
-    this.#options.changed(change);
+    this.#observe(change);
   }
 
   /** Makes the changes in octets that pass. */
@@ -202,4 +245,59 @@ export class Gate {
     passing.append(octets.subarray(at));
     return passing.view();
   }
+}
+
+// Receivers differ in where a line ends, and in what may stand before a name and before its colon. Whatever one of them
+// may take for Host counts.
+
+/** Blanks and control characters, but for line ends: what a lenient receiver may skip. */
+const SKIPPED = String.raw`[\0-\t\v\f\x0e-\x20]*`;
+/** A value, with lines that continue it (RFC 9112 §5.2). */
+const VALUE = String.raw`[^\r\n]*(?:(?:\r\n|\r|\n)[ \t][^\r\n]*)*`;
+const HOST = new RegExp(String.raw`(?<=[\r\n])${SKIPPED}host${SKIPPED}:(${VALUE})`, "gi");
+/** What may be, or become, a Host field once more octets come. */
+const UNFINISHED = new RegExp(
+  String.raw`(?<=[\r\n])(?!$)${SKIPPED}(?:h?|ho|hos|host${SKIPPED}(?::${VALUE}(?:\r\n?|\n)?)?)$`,
+  "i",
+);
+/** The end of a head, with lenient line ends. */
+const HEAD_END = /\n\r?\n/g;
+
+/** A line that may be read as Host. */
+export interface HostLine {
+  /** The value, without blanks around it. */
+  readonly value: string;
+  /** The offset of the value. */
+  readonly start: number;
+}
+
+/**
+ * Returns the lines that may be read as Host.
+ *
+ * @param startsLine Whether the octets start a line.
+ */
+export function hostLines(octets: string, startsLine: boolean): HostLine[] {
+  return [...inLines(octets, startsLine).matchAll(HOST)].map(({ 0: { length }, 1: value, index }) => ({
+    value: value.trim(),
+    // The first octet is the line end before them.
+    start: index + length - value.trimStart().length - 1,
+  }));
+}
+
+/** Returns where a line starts, at the end of the octets, that may yet be read as Host; their length if none does. */
+export function unfinishedHost(octets: string, startsLine: boolean): number {
+  const found = UNFINISHED.exec(inLines(octets, startsLine));
+  return found === null ? octets.length : found.index - 1;
+}
+
+/** Returns where a head ends that begins with the octets; `undefined` if its end is not there. */
+export function headEnd(octets: string, searched: number): number | undefined {
+  // Empty lines before a request are ignored (RFC 9112 §2.2).
+  HEAD_END.lastIndex = Math.max(searched - 2, /^[\r\n]*/.exec(octets)![0].length);
+  const found = HEAD_END.exec(octets);
+  return found === null ? undefined : found.index + found[0].length;
+}
+
+function inLines(octets: string, startsLine: boolean): string {
+  return (startsLine ? "\n" : ".") + octets;
 }

@@ -1,21 +1,30 @@
 /**
- * Prints what passes a relay: each message as it comes, with what was changed in it, and what there is to say of it.
+ * Prints what passes a relay: for people each message as it comes, with what was changed in it, and what there is to say
+ * of it; for programs each exchange, once its response has passed or cannot.
  *
  * @module
  */
 
+import { hostOf } from "../address.ts";
 import type { BatchWriter } from "../batch_writer.ts";
 import { counted, NO_BYTES, octetsToText, octetString } from "../bytes.ts";
 import { ContentView } from "../content.ts";
-import type { Direction, ExchangeEvent, Explanation, Finding, Message } from "../exchange.ts";
+import {
+  type Direction,
+  type Exchange,
+  type ExchangeEvent,
+  type Explanation,
+  finalResponse,
+  type Finding,
+  type Message,
+} from "../exchange.ts";
 import { acceptedIn, type HttpError } from "../http_message.ts";
 import { SHOWN_RELAYED_BYTES } from "../limits.ts";
-import { maskCredentials } from "../masking.ts";
-import { Banners } from "../server.ts";
+import { maskCredentials, maskTarget } from "../masking.ts";
+import { Banners, type LoggedExchange } from "../server.ts";
 import { escapeText, painterFor, wrapMessage } from "../terminal.ts";
-import { requestFindings, responseFindings } from "./findings.ts";
+import type { RelayObserver } from "./connection.ts";
 import type { HostChange } from "./gate.ts";
-import type { RelayObserver } from "./options.ts";
 
 /** Options of the output. */
 export interface PrinterOptions {
@@ -255,5 +264,105 @@ export class Printer {
     const isLine = text.startsWith("-----") && this.#midLine;
     this.#writer.print(isLine ? `\n${text}` : text);
     this.#midLine = !text.endsWith("\n");
+  }
+}
+
+/** Returns what the server may take amiss in a request whose Host was changed. */
+export function requestFindings({ head }: Message, change: HostChange | undefined): Finding[] {
+  const origin = head?.fields.get("origin");
+  if (origin === undefined || change === undefined || origin === "null") return [];
+  const host = URL.parse(origin)?.host;
+  if (host === undefined || host === URL.parse(`http://${change.to}`)?.host) return [];
+  const text = `Origin is ${origin}, Host has become ${change.to}: the server may refuse the request as another site's`;
+  return [{ text, rule: "RFC 6454 §7" }];
+}
+
+/**
+ * Returns what leads a browser elsewhere, or what it refuses, in a response.
+ *
+ * @param secure Whether the relay speaks TLS with its clients.
+ */
+export function responseFindings({ head, exchange }: Message, secure: boolean): Finding[] {
+  const authority = exchange.request?.head?.authority;
+  if (head === undefined || authority === undefined) return [];
+  const findings: Finding[] = [];
+  const location = head.fields.get("location");
+  const relay = URL.parse(`${secure ? "https" : "http"}://${authority}`);
+  const target = location === undefined ? null : URL.parse(location, relay?.href);
+  if (relay !== null && target !== null && target.origin !== relay.origin) {
+    const text = `Location leaves the relay: ${maskTarget(location!)} is not at ${relay.origin}`;
+    findings.push({ text, rule: "RFC 9110 §10.2.2" });
+  }
+  if (secure && hostOf(authority) === "localhost" && head.fields.get("strict-transport-security") !== undefined) {
+    const text = "Strict-Transport-Security pins localhost to https in this browser, on every port";
+    findings.push({ text, rule: "RFC 6797 §8.3" });
+  }
+  for (const [name, value] of head.fields) {
+    if (name.toLowerCase() !== "set-cookie") continue;
+    const domain = /;[ \t]*domain[ \t]*=[ \t]*\.?([^;\s]+)/i.exec(value)?.[1].toLowerCase();
+    const host = hostOf(authority);
+    if (domain === undefined || host === domain || host.endsWith(`.${domain}`)) continue;
+    const text = `a browser at ${host} refuses the cookie ${
+      value.slice(0, value.search(/[=;]|$/))
+    }: its Domain is ${domain}`;
+    findings.push({ text, rule: "RFC 6265 §5.3" });
+  }
+  return findings;
+}
+
+/** Gathers the exchanges of all connections. */
+export class ExchangeLines {
+  /** How many connections there have been. */
+  connections = 0;
+  /** How many exchanges there have been. */
+  exchanges = 0;
+  readonly #print: (exchange: LoggedExchange) => void;
+  readonly #open = new Map<number, { readonly peer: string; readonly exchanges: Set<Exchange> }>();
+
+  /** Creates a log that passes on each exchange when it has ended. */
+  constructor(print: (exchange: LoggedExchange) => void) {
+    this.#print = print;
+  }
+
+  /** Receives what happens. */
+  readonly observer: RelayObserver = {
+    opened: (id, peer) => {
+      this.connections++;
+      this.#open.set(id, { peer, exchanges: new Set() });
+    },
+    exchange: (id, { kind, ...event }) => {
+      const message = "message" in event ? event.message : undefined;
+      if (message === undefined) return;
+      if (kind === "began") this.#open.get(id)!.exchanges.add(message.exchange);
+      const isOver = kind === "broken" || kind === "ended" && !message.interim;
+      if (isOver && message.direction === "response") this.#end(id, message.exchange);
+    },
+    closed: (id, reason) => {
+      for (const exchange of this.#open.get(id)!.exchanges) this.#end(id, exchange, reason);
+      this.#open.delete(id);
+    },
+  };
+
+  #end(connection: number, exchange: Exchange, reason?: string): void {
+    const { peer, exchanges } = this.#open.get(connection)!;
+    if (!exchanges.delete(exchange)) return;
+    this.exchanges++;
+    const { request, responses } = exchange;
+    const final = finalResponse(exchange);
+    const error = request?.error ?? final?.error;
+    const ended = (responses.at(-1) ?? request)!.ended;
+    this.#print({
+      peer,
+      connection,
+      method: exchange.method || undefined,
+      target: request?.head?.target,
+      status: final?.head?.status,
+      requestOctets: request === undefined ? 0 : request.to - request.from,
+      responseOctets: responses.reduce((sum, { from, to }) => sum + to - from, 0),
+      ms: Math.max(0, Math.round((ended - (request?.ended ?? ended)) * 100) / 100),
+      reason,
+      detail: error?.message,
+      rule: error?.rule,
+    });
   }
 }

@@ -18,7 +18,7 @@ import {
   type Service,
 } from "../http_message.ts";
 import { hostOf, isLocalName } from "../address.ts";
-import { problemResponse } from "./problem.ts";
+import { problemResponse } from "./errors.ts";
 
 /** Access rules. */
 export interface AccessOptions {
@@ -48,28 +48,24 @@ const LIMIT_FLAGS: { readonly [Code in FaultCode]?: string } = {
   "target-too-long": "--max-head",
 };
 
-/** The protected service. Its errors are sent as problem documents. */
-export type Resource = Omit<Service, "errorResponse">;
-
-/** A service that checks Host, token and CORS, and passes permitted requests to a resource. */
+/** A service that checks Host, token and CORS, and passes permitted requests to another one. */
 export class Access implements Service {
-  readonly #resource: Resource;
+  readonly #service: Service;
   readonly #hosts: readonly string[] | undefined;
-  readonly #cors: string | undefined;
-  readonly #corsFields: readonly FieldLine[];
+  /** The fields that let pages of the allowed origin read a response; `undefined` without one. */
+  readonly #corsFields: readonly FieldLine[] | undefined;
   #tokens: readonly string[] | undefined;
   readonly #secure: boolean;
   /** The last accepted authority: nearly always the next request has the same one. */
   #lastAuthority: string | undefined;
 
-  /** Protects a resource. */
-  constructor(resource: Resource, options: AccessOptions) {
-    this.#resource = resource;
-    this.#hosts = options.hosts?.map((host) => host.toLowerCase());
-    this.#cors = options.cors;
-    this.#corsFields = options.cors === undefined ? [] : corsFields(options.cors);
-    this.#tokens = options.tokens;
-    this.#secure = options.secure ?? false;
+  /** Protects a service. */
+  constructor(service: Service, { hosts, cors, tokens, secure = false }: AccessOptions) {
+    this.#service = service;
+    this.#hosts = hosts?.map((host) => host.toLowerCase());
+    this.#corsFields = cors === undefined ? undefined : corsFields(cors);
+    this.#tokens = tokens;
+    this.#secure = secure;
   }
 
   /** Accepts other tokens from the next request on. */
@@ -78,21 +74,19 @@ export class Access implements Service {
   }
 
   /**
-   * Refuses a request for another host or without the token; then as the resource's `precheck`.
+   * Refuses a request for another host or without the token; then as the service's `precheck`.
    *
-   * @throws {HttpError} 421 or 401, or an error of the resource.
+   * @throws {HttpError} 421 or 401, or an error of the service.
    */
   precheck(request: RequestHead): void {
-    this.#check(request);
-    if (!this.#isPreflight(request)) this.#resource.precheck(request);
+    if (!this.#admitPreflight(request)) this.#service.precheck(request);
   }
 
-  /** Answers preflight requests; passes others to the resource. */
+  /** Answers preflight requests; passes others to the service. */
   answer(request: RequestHead, content: Uint8Array, requester: Requester): HttpResponse | Promise<HttpResponse> {
-    this.#check(request);
-    if (this.#cors === undefined) return this.#resource.answer(request, content, requester);
-    if (this.#isPreflight(request)) return this.#withCors({ status: 204, fields: preflightFields(request) });
-    const response = this.#resource.answer(request, content, requester);
+    if (this.#admitPreflight(request)) return this.#withCors({ status: 204, fields: preflightFields(request) });
+    const response = this.#service.answer(request, content, requester);
+    if (this.#corsFields === undefined) return response;
     return response instanceof Promise ? response.then((made) => this.#withCors(made)) : this.#withCors(response);
   }
 
@@ -102,16 +96,22 @@ export class Access implements Service {
     return this.#withCors(problemResponse(error, flag && `${error.message}: ${flag} of the server allows more`));
   }
 
-  /** Adds the fields that let pages of the allowed origin read the response. */
   #withCors(response: HttpResponse): HttpResponse {
-    return this.#corsFields.length === 0
-      ? response
-      : { ...response, fields: [...response.fields ?? [], ...this.#corsFields] };
+    if (this.#corsFields === undefined) return response;
+    return { ...response, fields: [...response.fields ?? [], ...this.#corsFields] };
   }
 
-  #check(request: RequestHead): void {
+  /**
+   * Checks the host, and the token. Returns whether the request is a preflight, which has none: a browser asks whether a
+   * page may send a request (Fetch, "CORS-preflight request").
+   */
+  #admitPreflight(request: RequestHead): boolean {
     this.#checkHost(request);
-    if (!this.#isPreflight(request)) this.#checkToken(request);
+    const { method, fields } = request;
+    const isPreflight = this.#corsFields !== undefined && method === "OPTIONS" && fields.count("origin") > 0 &&
+      fields.count("access-control-request-method") > 0;
+    if (!isPreflight) this.#checkToken(request);
+    return isPreflight;
   }
 
   #checkHost({ authority, target }: RequestHead): void {
@@ -122,38 +122,26 @@ export class Access implements Service {
     }
     if (this.#hosts === undefined || authority === "" || authority === this.#lastAuthority) return;
     const host = hostOf(authority);
-    if (isLocalName(authority) || this.#hosts.includes(host)) {
-      this.#lastAuthority = authority;
-      return;
+    if (!isLocalName(authority) && !this.#hosts.includes(host)) {
+      const unknown = `This server does not answer for the host ${JSON.stringify(host)}`;
+      throw new HttpError(421, `${unknown}: start it with --allow-host ${host}`, { rule: "RFC 9110 §7.4" });
     }
-    const detail = `This server does not answer for the host ${
-      JSON.stringify(host)
-    }: start it with --allow-host ${host}`;
-    throw new HttpError(421, detail, { rule: "RFC 9110 §7.4" });
+    this.#lastAuthority = authority;
   }
 
   #checkToken({ path, fields }: RequestHead): void {
     // `OPTIONS *` is a health check, and says nothing of the table (RFC 9110 §9.3.7).
     if (this.#tokens === undefined || path === "*") return;
-    const authorization = fields.get("authorization");
-    const token = /^bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
+    const authorization = fields.get("authorization") ?? "";
+    const token = /^bearer +(\S+)$/i.exec(authorization)?.[1];
     if (token !== undefined && isAmong(token, this.#tokens)) return;
     // An error is named only for credentials of this scheme (RFC 6750 §3).
-    const isBearer = /^bearer(?: |$)/i.test(authorization ?? "");
+    const isBearer = /^bearer(?: |$)/i.test(authorization);
     const detail = isBearer ? "The request's token is not the right one" : "The request has no token";
     throw new HttpError(401, `${detail}: expected Authorization: Bearer and the token`, {
       rule: "RFC 6750 §3",
       fields: [["WWW-Authenticate", isBearer ? 'Bearer error="invalid_token"' : "Bearer"]],
     });
-  }
-
-  /**
-   * Whether the request is a preflight: a browser asks whether a page may send a request (Fetch, "CORS-preflight
-   * request"). It has no token.
-   */
-  #isPreflight({ method, fields }: RequestHead): boolean {
-    return this.#cors !== undefined && method === "OPTIONS" && fields.count("origin") > 0 &&
-      fields.count("access-control-request-method") > 0;
   }
 }
 

@@ -42,10 +42,7 @@ export function logLine(event: string, members: object, time: number = Date.now(
 }
 
 /** An exchange whose response is not sent. */
-interface OpenExchange {
-  method?: string;
-  target?: string;
-  status?: number;
+interface OpenExchange extends Pick<LoggedExchange, "method" | "target" | "status" | "detail" | "rule"> {
   requestOctets: number;
   responseOctets: number;
   /** Octets of the response that were encoded, and not sent. */
@@ -54,8 +51,6 @@ interface OpenExchange {
   since?: number;
   /** Whether the response was encoded to its end. */
   answered: boolean;
-  detail?: string;
-  rule?: string;
 }
 
 /** Gathers the exchanges of all connections from the events of a server. */
@@ -92,29 +87,32 @@ export class ExchangeLog {
       this.connections++;
       this.#open.set(id, { peer, exchanges: [] });
     },
-    request: (id, { method, target }) => void Object.assign(this.#requested(id), { method, target }),
-    received: (id, requestOctets, since) => void Object.assign(this.#last(id), { requestOctets, since }),
+    request: (id, { method, target }) => this.#note(id, { method, target }),
+    received: (id, requestOctets, since) => this.#note(id, { requestOctets, since }),
     refused: (id, { message, rule, fault, offset }, head, rest, position) => {
       // A field that is missing is missed at the first octet.
-      const at = fault === "no-host" ? undefined : offset;
-      const received = { ...requestLine(head, rest, at), requestOctets: position + rest.length };
-      Object.assign(this.#requested(id), received, { since: this.#now(), detail: message, rule });
+      const line = requestLine(head, rest, fault === "no-host" ? undefined : offset);
+      const requestOctets = position + rest.length;
+      this.#note(id, { ...line, requestOctets, since: this.#now(), detail: message, rule });
     },
     abandoned: (id, head, rest, position) => {
-      const received = { ...requestLine(head, rest), requestOctets: position + rest.length };
-      Object.assign(this.#requested(id), received, { since: this.#now() });
+      this.#note(id, { ...requestLine(head, rest), requestOctets: position + rest.length, since: this.#now() });
     },
-    response: (id, bytes, status) => {
-      const exchange = status !== undefined && isInterim(status) ? this.#requested(id) : this.#last(id);
-      exchange.unsent += bytes.length;
-      if (status !== undefined && !isInterim(status)) exchange.status = status;
+    response: (id, octets, status) => {
+      if (status !== undefined && isInterim(status)) this.#note(id, {});
+      const exchange = this.#exchanges(id).at(-1);
+      // The log may be closed before the connection is.
+      if (exchange === undefined) return;
+      exchange.unsent += octets.length;
+      if (status !== undefined && !isInterim(status)) Object.assign(exchange, { status });
     },
     answered: (id, response) => {
-      const exchange = this.#last(id);
+      const exchange = this.#exchanges(id).at(-1);
+      if (exchange === undefined) return;
       exchange.answered = true;
       if (response !== undefined && response.status >= 400) {
-        Object.assign(exchange, problemOf(response));
-        exchange.rule ??= this.#ruleOf(response.status);
+        const rule = exchange.rule ?? this.#ruleOf(response.status);
+        Object.assign(exchange, { rule }, problemOf(response));
       }
       this.#endSent(id);
     },
@@ -136,24 +134,18 @@ export class ExchangeLog {
     for (const id of this.#open.keys()) this.#close(id, reason);
   }
 
-  /** The exchange whose response comes next. */
-  #last(id: number): OpenExchange {
-    return this.#exchanges(id).at(-1) ?? this.#requested(id);
-  }
-
   /** The open exchanges of a connection; none of one that was closed. */
   #exchanges(id: number): OpenExchange[] {
     return this.#open.get(id)?.exchanges ?? [];
   }
 
-  /** The exchange of a request that is not complete: a new one, unless 100 (Continue) was sent for it. */
-  #requested(id: number): OpenExchange {
+  /** Notes facts of a request that is not complete: a new one, unless 100 (Continue) was sent for it. */
+  #note(id: number, facts: Partial<OpenExchange>): void {
     const exchanges = this.#exchanges(id);
-    const last = exchanges.at(-1);
-    if (last !== undefined && last.since === undefined) return last;
-    const exchange = { requestOctets: 0, responseOctets: 0, unsent: 0, answered: false };
-    exchanges.push(exchange);
-    return exchange;
+    if (exchanges.length === 0 || exchanges.at(-1)!.since !== undefined) {
+      exchanges.push({ requestOctets: 0, responseOctets: 0, unsent: 0, answered: false });
+    }
+    Object.assign(exchanges.at(-1)!, facts);
   }
 
   /** Ends the exchanges whose response was sent. */
@@ -182,9 +174,8 @@ export class ExchangeLog {
 }
 
 /**
- * Returns method and target of a request with its head or, if that is not complete, the octets that came of it.
- *
- * @param offset Where the fault is; method and target have none if they end before it.
+ * Returns method and target of a request with its head or, if that is not complete, the octets that came of it; none if
+ * they end before the fault, which is at an offset.
  */
 function requestLine(head: string, rest: Uint8Array, offset = Infinity): { method?: string; target?: string } {
   const text = head === "" ? octetString(rest, 0, rest.length) : head;
@@ -193,8 +184,8 @@ function requestLine(head: string, rest: Uint8Array, offset = Infinity): { metho
 }
 
 /** Returns what a problem document says (RFC 9457), which the response to HEAD does not show. */
-function problemOf({ contentType, content }: HttpResponse): Partial<Pick<HttpError, "rule">> & { detail?: string } {
+function problemOf({ contentType, content }: HttpResponse): Pick<HttpError, "rule"> & { detail?: string } {
   if (contentType !== "application/problem+json" || typeof content !== "string") return {};
   const { detail, rule } = JSON.parse(content);
-  return { detail, rule };
+  return { detail, ...rule && { rule } };
 }

@@ -4,10 +4,13 @@
  * @module
  */
 
-import { NO_BYTES } from "../bytes.ts";
+import { NO_BYTES, resized } from "../bytes.ts";
 import { type Decoder, Fields, HttpError, listMembers, type RequestHead, type Service } from "../http_message.ts";
-import type { ServerContext } from "./context.ts";
-import { RequestContent } from "./request_content.ts";
+import type { Budget, ServerContext } from "./context.ts";
+import { overloaded } from "./errors.ts";
+
+/** Initial room for content in several pieces, unless less is announced. */
+const MIN_ROOM_BYTES = 4096;
 
 /**
  * The state after decoding: a complete request, a client that waits for 100 (Continue), more bytes needed, or the end.
@@ -28,7 +31,6 @@ export class Incoming {
   #decoder: Decoder | undefined;
   #awaitsContinue = false;
 
-  /** Creates a decoder within the limits of a server. */
   constructor(context: ServerContext, service: Service) {
     this.#context = context;
     this.#service = service;
@@ -62,7 +64,7 @@ export class Incoming {
 
   /** Receives octets, which must stay unchanged until {@linkcode next} returns "more"; `null` is the end of input. */
   receive(bytes: Uint8Array, count: number | null): void {
-    this.#decoder ??= this.#context.codecs.decoder();
+    this.#decoder ??= this.#context.decoders.take();
     if (count === null) this.#decoder.close();
     else this.#decoder.receive(bytes, count);
   }
@@ -111,7 +113,7 @@ export class Incoming {
 
   #wantMore(decoder: Decoder): Progress {
     if (decoder.reusable) {
-      this.#context.codecs.releaseDecoder(decoder);
+      this.#context.decoders.release(decoder);
       this.#decoder = undefined;
     } else if (this.#awaitsContinue) {
       this.#awaitsContinue = false;
@@ -134,5 +136,57 @@ export class Incoming {
     }
     this.#service.precheck(request);
     this.#awaitsContinue = expectations.length > 0 && request.contentLength !== 0;
+  }
+}
+
+/** Collects the content of one request after another, within a budget shared by all connections. */
+export class RequestContent {
+  readonly #budget: Budget;
+  #bytes: Uint8Array = NO_BYTES;
+  #length = 0;
+  /** Bytes taken from the budget. */
+  #held = 0;
+
+  constructor(budget: Budget) {
+    this.#budget = budget;
+  }
+
+  /**
+   * Adds a piece. A piece that is the whole content is not copied, so it must stay valid until the content is taken.
+   *
+   * @param announced The length of the whole content in bytes, if known.
+   * @throws {HttpError} 503 if the budget is exhausted.
+   */
+  add(piece: Uint8Array, announced: number = Infinity): void {
+    const length = this.#length + piece.length;
+    if (length === announced && this.#length === 0) this.#bytes = piece;
+    else {
+      // Memory is allocated as content arrives, because a client could announce any length.
+      if (length > this.#bytes.length) this.#grow(Math.min(Math.max(2 * length, MIN_ROOM_BYTES), announced));
+      this.#bytes.set(piece, this.#length);
+    }
+    this.#length = length;
+  }
+
+  /** Takes the complete content. Pieces added later belong to the next request. */
+  take(): Uint8Array {
+    const whole = this.#bytes.length === this.#length ? this.#bytes : this.#bytes.subarray(0, this.#length);
+    this.#bytes = NO_BYTES;
+    this.#length = 0;
+    return whole;
+  }
+
+  /** Releases the collected content and its share of the budget. */
+  release(): void {
+    if (this.#held > 0) this.#budget.take(-this.#held);
+    this.#held = 0;
+  }
+
+  #grow(room: number): void {
+    const more = room - this.#held;
+    if (!this.#budget.has(more)) throw overloaded();
+    this.#budget.take(more);
+    this.#held = room;
+    this.#bytes = resized(this.#bytes, this.#length, room);
   }
 }

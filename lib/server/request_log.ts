@@ -43,7 +43,7 @@ export function requestLog(writer: BatchWriter, options: RequestLogOptions): Obs
   return {
     opened,
     closed,
-    request: (id, head, content, trailers) => isIcon(head) ? undefined : request!(id, head, content, trailers),
+    request: (...event) => isIcon(event[1]) ? undefined : request!(...event),
     refused,
   };
 }

@@ -10,7 +10,8 @@
 
 import { nextReadSize, writeAll } from "../bytes.ts";
 import { HttpError } from "../http_message.ts";
-import { closeAll, hadLeft, scarcity } from "./disconnect.ts";
+import { closeAll } from "./accepted.ts";
+import { hadLeft, scarcity } from "./errors.ts";
 
 /** Octets relayed at a time at first: many connections are idle. */
 const MIN_PASSED_BYTES = 1024;
@@ -122,27 +123,22 @@ export class TlsRelay implements Deno.Listener {
     this.#awaited?.accepted.reject(new Deno.errors.Interrupted("The listener is closed"));
   }
 
-  /** Implements {@linkcode Deno.Listener.ref}. */
   ref(): void {
     this.#public.ref();
   }
 
-  /** Implements {@linkcode Deno.Listener.unref}. */
   unref(): void {
     this.#public.unref();
   }
 
-  /** Closes the listener. */
   [Symbol.dispose](): void {
     this.close();
   }
 
-  /** Iterates over the connections. */
   async *[Symbol.asyncIterator](): AsyncIterableIterator<RelayedConn> {
     for (;;) yield await this.accept();
   }
 
-  /** Starts an inner listener. */
   #listen(identity: TlsIdentity): Deno.TlsListener {
     const alpnProtocols = ["http/1.1", "http/1.0"];
     const inner = Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...identity, alpnProtocols });
@@ -260,12 +256,10 @@ export class RelayedConn implements Deno.Conn {
     return this.#outer.localAddr;
   }
 
-  /** Implements {@linkcode Deno.Conn.readable}. */
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.#tls.readable;
   }
 
-  /** Implements {@linkcode Deno.Conn.writable}. */
   get writable(): WritableStream<Uint8Array<ArrayBufferLike>> {
     return this.#tls.writable;
   }
@@ -326,17 +320,14 @@ export class RelayedConn implements Deno.Conn {
     closeAll(this.#outer, this.#link, this.#tls);
   }
 
-  /** Implements {@linkcode Deno.Conn.ref}. */
   ref(): void {
     this.#outer.ref();
   }
 
-  /** Implements {@linkcode Deno.Conn.unref}. */
   unref(): void {
     this.#outer.unref();
   }
 
-  /** Closes the connection. */
   [Symbol.dispose](): void {
     this.close();
   }

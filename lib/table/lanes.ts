@@ -74,7 +74,7 @@ export class Lanes {
   /** Resolves once it is the write's turn, which is a turn between clients too: many writes may wait in one lane. */
   async #wait(lane: Lane, alone: boolean, requester: Requester | undefined): Promise<void> {
     await new Promise<void>((start, giveUp) => lane.waiting.push({ alone, requester, start, giveUp }));
-    await FAIR_TURNS.yieldIfBusy(requester);
+    await FAIR_TURNS.yieldIfBusy();
   }
 
   async #finish<T>(name: string, lane: Lane, write: () => Awaitable<T>): Promise<T> {

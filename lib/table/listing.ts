@@ -49,7 +49,7 @@ export function listTable(
   const form = formOf(request.fields);
   if (!request.query && form === JSON_TYPE) {
     // The first page takes time, and memory until it is sent: many clients may ask at once.
-    const turn = FAIR_TURNS.yieldIfBusy(requester);
+    const turn = FAIR_TURNS.yieldIfBusy();
     const snapshot = turn === undefined ? store.snapshot() : turn.then(() => {
       requester?.signal.throwIfAborted();
       return store.snapshot();

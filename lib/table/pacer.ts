@@ -36,7 +36,7 @@ export class Pacer {
     if (this.#work < MAX_WORK_BETWEEN_TURNS) return undefined;
     this.#work = 0;
     this.#requester?.signal.throwIfAborted();
-    return this.#turns.yieldIfBusy(this.#requester);
+    return this.#turns.yieldIfBusy();
   }
 
   /** Runs steps, each of which yields the work it has done: at once while there is time left. */

@@ -3,9 +3,8 @@
 import assert from "node:assert/strict";
 import { dial } from "../../lib/client.ts";
 import { SERVER_LIMITS, type ServerLimits } from "../../lib/limits.ts";
-import { RelayConnection } from "../../lib/relay/connection.ts";
-import { HostRule } from "../../lib/relay/host_rule.ts";
-import type { RelayObserver, RelayOptions } from "../../lib/relay/options.ts";
+import { RelayConnection, type RelayObserver, type RelayOptions } from "../../lib/relay/connection.ts";
+import { HostRule } from "../../lib/relay/gate.ts";
 import { Server } from "../../lib/server.ts";
 import { joined, type Observer } from "../../lib/server/context.ts";
 import type { Endpoint } from "../../lib/address.ts";

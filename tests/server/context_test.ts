@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { LISTING_PIECE_BYTES } from "../../lib/limits.ts";
-import { Budget, CLOSE_REASONS, endedListings } from "../../lib/server/context.ts";
+import { Budget, endedListings } from "../../lib/server/context.ts";
+import { CLOSE_REASONS } from "../../lib/server/errors.ts";
 
 /** Returns a budget with holders of bytes that may be ended, and the number of those that were. */
 function budgetOf(most: number, held: number[]) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Pairing } from "../../lib/exchange.ts";
 import type { Message } from "../../lib/exchange.ts";
-import { requestFindings, responseFindings } from "../../lib/relay/findings.ts";
+import { requestFindings, responseFindings } from "../../lib/relay/printer.ts";
 import { wireOctets } from "../wire_cases.ts";
 
 function exchangeOf(request: string, response: string): { request: Message; response: Message } {
