@@ -85,6 +85,12 @@ export function commandLine(args: readonly string[], needs: FileNeeds, start: St
   return [...words, ...args].map((word) => quoteForShell(word, start.windows)).join(" ");
 }
 
+/** Returns the command that starts the program with these arguments, which need no file. */
+export function exampleLine(args: readonly string[], start: Start = thisStart()): string {
+  const { installed } = start;
+  return installed === undefined ? commandLine(args, { read: [], write: [] }, start) : ["wiretable", ...args].join(" ");
+}
+
 /** Returns what there is in the place of a flag that accepts any certificate. */
 export function insecureAdvice(start: Start = thisStart()): string {
   return start.standalone
