@@ -24,7 +24,6 @@ import {
   type Verdict,
 } from "./text.ts";
 
-/** Options of a {@linkcode Replayer}. */
 export interface ReplayerOptions {
   /** The server to replay to; by default the one of each connection. */
   readonly to?: Endpoint;
@@ -34,9 +33,7 @@ export interface ReplayerOptions {
   readonly timeoutMs: number;
   /** Opens a connection to a server. */
   readonly open: (server: Endpoint) => Promise<RawConnection>;
-  /** Colours the report. */
   readonly painter: Painter;
-  /** Receives the lines of the report. */
   readonly print: (line: string) => Promise<void>;
   /** Receives each exchange as JSON; by default it is a part of the report. */
   readonly printJson?: (line: string) => Promise<void>;
@@ -74,7 +71,6 @@ export class Replayer {
   /** Whether an answer that was recorded did not come in time. */
   timedOut = false;
 
-  /** Creates a replayer that has sent nothing. */
   constructor(options: ReplayerOptions) {
     this.#options = options;
   }
@@ -126,7 +122,6 @@ export class Replayer {
     await this.#options.print(sumText(this.#counts, this.#cutShort.size));
   }
 
-  /** Closes all connections. */
   close(): void {
     for (const { raw } of this.#live.values()) raw.close();
     this.#live.clear();
@@ -135,10 +130,7 @@ export class Replayer {
   async #open({ connection, dialogue, server, secure }: Step & { kind: "open" }): Promise<void> {
     const { to, open } = this.#options;
     const raw = await open(to ?? { secure, host: server.hostname, port: server.port });
-    const live = {
-      ...{ connection, dialogue, raw },
-      ...{ unsent: 0, unsentWhy: undefined, closing: false, late: false },
-    };
+    const live = { connection, dialogue, raw, unsent: 0, unsentWhy: undefined, closing: false, late: false };
     this.#live.set(connection, live);
     this.#read(live);
   }

@@ -13,12 +13,7 @@ export type RecordedEvent = TrafficEvent | Omit<Missing, "origin">;
 
 /** A step of the client. */
 export type Step =
-  & {
-    /** The connection's number. */
-    readonly connection: number;
-    /** Its exchanges. */
-    readonly dialogue: Dialogue;
-  }
+  & { readonly connection: number; readonly dialogue: Dialogue }
   & (
     | { readonly kind: "open"; readonly server: SocketAddress; readonly secure: boolean }
     /** `pause`: the microseconds since the last response that was complete, or the last write if that was later. */
@@ -33,15 +28,11 @@ export type Step =
 /** Turns what was recorded into steps. It holds what is needed of connections that are open in the recording. */
 export class Script {
   readonly #dialogues = new Map<number, Dialogue>();
+  /** Connections of which not all requests are in the recording. */
   readonly #incomplete: ReadonlySet<number>;
   /** When the last response was complete or the last write was made, in the recording; at first there is none. */
   #cause = Infinity;
 
-  /**
-   * Starts a script.
-   *
-   * @param incomplete Connections of which not all requests are in the recording.
-   */
   constructor(incomplete: ReadonlySet<number> = new Set()) {
     this.#incomplete = incomplete;
   }

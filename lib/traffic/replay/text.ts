@@ -22,11 +22,8 @@ function nameOf(connection: number): string {
   return `connection ${connection}`;
 }
 
-/** An exchange that is compared. */
 export interface Compared {
-  /** The result. */
   readonly verdict: Verdict;
-  /** What differs. */
   readonly differences: readonly Difference[];
   /** Why there is no answer to compare, recorded or now. */
   readonly why?: string;
