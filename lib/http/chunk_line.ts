@@ -30,7 +30,6 @@ export class ChunkLine {
   readonly #limits: MessageLimits;
   #extensionsBytes = 0;
 
-  /** Creates a scanner within the limits on a line and on one message's extensions. */
   constructor(limits: MessageLimits) {
     this.#limits = limits;
   }
@@ -51,11 +50,8 @@ export class ChunkLine {
     const stop = Math.min(end, start + this.#limits.maxChunkLineBytes);
     const lineEnd = this.#scanLine(buffer, start, stop);
     if (lineEnd === MORE && stop - start === this.#limits.maxChunkLineBytes) {
-      throw wireError(
-        "chunk-line-too-long",
-        stop,
-        `The chunk-size line is longer than ${this.#limits.maxChunkLineBytes} octets`,
-      );
+      const seen = `The chunk-size line is longer than ${this.#limits.maxChunkLineBytes} octets`;
+      throw wireError("chunk-line-too-long", stop, seen);
     }
     return lineEnd;
   }
@@ -81,11 +77,8 @@ export class ChunkLine {
     if (lineEnd === MORE) return MORE;
     this.#extensionsBytes += at - sizeEnd;
     if (this.#extensionsBytes > this.#limits.maxChunkExtensionsBytes) {
-      throw wireError(
-        "chunk-extensions-too-long",
-        at,
-        `The message's chunk extensions are longer than ${this.#limits.maxChunkExtensionsBytes} octets`,
-      );
+      const seen = `The message's chunk extensions are longer than ${this.#limits.maxChunkExtensionsBytes} octets`;
+      throw wireError("chunk-extensions-too-long", at, seen);
     }
     return lineEnd;
   }

@@ -366,14 +366,8 @@ export class Decoder {
   /** Reads the line end after a chunk and the next chunk line, then content or trailers. */
   #nextChunk(): HttpEvent | undefined {
     if (this.#phase === "chunk-end") {
-      const lineEnd = scanLineEnd(
-        this.#buffer,
-        this.#at,
-        this.#end,
-        "the chunk's content",
-        "chunk-end",
-        "chunk-bare-lf",
-      );
+      const before = "the chunk's content";
+      const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, before, "chunk-end", "chunk-bare-lf");
       if (lineEnd === MORE) return undefined;
       this.#at = lineEnd;
       this.#phase = "chunk-line";

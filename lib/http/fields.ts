@@ -123,11 +123,10 @@ export class Fields {
 
 /** The limits of a header or trailer section, and its name in errors. */
 export interface SectionLimits {
-  /** The maximum of octets from the section's start to the end of its empty line. */
+  /** Octets from the section's start to the end of its empty line. */
   readonly maxBytes: number;
-  /** The maximum of field lines. */
   readonly maxLines: number;
-  /** The section's name: `header section` or `trailer section`. */
+  /** Its name in errors: `header section` or `trailer section`. */
   readonly name: string;
 }
 
@@ -144,20 +143,17 @@ export class FieldSection {
   nameLengths = 0;
   /** The start of the current line, counted from the section's start. */
   #line = 0;
+  /**
+   * Whether a field may be folded over several lines: a user agent has to read such a response, a server may refuse such
+   * a request (RFC 9112 §5.2).
+   */
   readonly #mayFold: boolean;
   #folded = false;
 
-  /**
-   * Creates a reader.
-   *
-   * @param mayFold Whether a field may be folded over several lines: a user agent has to read such a response, a server
-   * may refuse such a request (RFC 9112 §5.2).
-   */
   constructor(mayFold = false) {
     this.#mayFold = mayFold;
   }
 
-  /** Returns the fields that were read, with the section's text. */
   fields(text: string): Fields {
     return new Fields(text, this.spans, this.nameLengths, this.#folded);
   }

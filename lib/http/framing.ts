@@ -34,11 +34,8 @@ export function readHost(fields: Fields, minor: 0 | 1, offset: number): string {
   const lines = fields.count("host");
   const at = offset + fields.valueOffset("host");
   if (lines > 1) throw wireError("two-hosts", at, `A request must have one Host field, saw ${lines}`);
-  throw wireError(
-    /^(?::\d*)?$/.test(host) ? "empty-host" : "host-value",
-    at,
-    `The Host field must be host or host:port, saw ${quoted(maskTarget(host))}`,
-  );
+  const fault = /^(?::\d*)?$/.test(host) ? "empty-host" : "host-value";
+  throw wireError(fault, at, `The Host field must be host or host:port, saw ${quoted(maskTarget(host))}`);
 }
 
 /**
@@ -95,15 +92,11 @@ function lengthFault(value: string): FaultCode {
 function transferCoding(value: string, offset: number): "chunked" {
   const codings = value.toLowerCase().split(",").map(trimBlanks);
   if (codings.length === 1 && codings[0] === "chunked") return "chunked";
-  const seen = quoted(value.slice(0, 64));
   const fault = codingFault(codings);
-  throw wireError(
-    fault,
-    offset,
-    fault === "unknown-coding"
-      ? `No transfer coding other than chunked is known here, saw ${seen}`
-      : `Transfer-Encoding must be chunked, once and as the last coding, saw ${seen}`,
-  );
+  const allowed = fault === "unknown-coding"
+    ? "No transfer coding other than chunked is known here"
+    : "Transfer-Encoding must be chunked, once and as the last coding";
+  throw wireError(fault, offset, `${allowed}, saw ${quoted(value.slice(0, 64))}`);
 }
 
 /** Returns what is wrong with transfer codings. Only a receiver that knows where `chunked` ends can find the end. */
@@ -141,7 +134,6 @@ export function refuseForbiddenTrailers(trailers: Fields, offset: number): void 
   }
 }
 
-/** Returns a value's octets as quoted text for a message. */
 function quoted(value: string): string {
   return JSON.stringify(octetsToText(value));
 }

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { FaultCode } from "./causes.ts";
 import { wireError } from "./error.ts";
 import {
   CR,
@@ -40,7 +39,6 @@ export class StartLine {
 
   readonly #limits: MessageLimits;
 
-  /** Creates a scanner within the limits on method, target and the whole line. */
   constructor(limits: MessageLimits) {
     this.#limits = limits;
   }
@@ -97,11 +95,8 @@ export class StartLine {
     let at = start;
     while (at < stop && at <= longest && isTokenByte(buffer[at])) at++;
     if (at > longest) {
-      throw wireError(
-        "method-too-long",
-        longest,
-        `The method is longer than ${this.#limits.maxMethodBytes} octets, and no such method is known`,
-      );
+      const seen = `The method is longer than ${this.#limits.maxMethodBytes} octets, and no such method is known`;
+      throw wireError("method-too-long", longest, seen);
     }
     if (at >= stop) return MORE;
     if (at > start && buffer[at] === SP) return at;
@@ -141,11 +136,9 @@ export class StartLine {
       if (at >= stop) return MORE;
       const byte = buffer[at];
       if (i === MAJOR_AT || i === MINOR_AT ? !isDigit(byte) : byte !== VERSION.charCodeAt(i)) {
-        throw wireError(
-          i === 0 && isBlank(byte) ? "blank-before-version" : "version-byte",
-          at,
-          `Expected the version HTTP/1.1 or HTTP/1.0, saw ${nameByte(byte)} as its character ${i + 1}`,
-        );
+        const fault = i === 0 && isBlank(byte) ? "blank-before-version" : "version-byte";
+        const seen = `Expected the version HTTP/1.1 or HTTP/1.0, saw ${nameByte(byte)} as its character ${i + 1}`;
+        throw wireError(fault, at, seen);
       }
       if (i === MAJOR_AT && byte !== 0x31) {
         const seen = `Only HTTP/1.1 and HTTP/1.0 are supported, not major version ${byte - 0x30}`;
@@ -170,20 +163,15 @@ function refuseMethod(byte: number, offset: number, isFirst: boolean): never {
   if (isFirst && byte === 0x16) {
     throw wireError("tls", offset, seen, "this looks like TLS, but the port speaks plain HTTP");
   }
-  const fault: FaultCode = isBlank(byte)
-    ? isFirst ? "blank-before-method" : "blank-after-method"
-    : isFirst
-    ? "no-method"
-    : "method-byte";
-  throw wireError(fault, offset, seen);
+  const [ifBlank, otherwise] = isFirst
+    ? ["blank-before-method", "no-method"] as const
+    : ["blank-after-method", "method-byte"] as const;
+  throw wireError(isBlank(byte) ? ifBlank : otherwise, offset, seen);
 }
 
 function refusePercent(byte: number, offset: number): never {
-  throw wireError(
-    "target-percent",
-    offset,
-    `Expected a hexadecimal digit after % in the target, saw ${nameByte(byte)}`,
-  );
+  const seen = `Expected a hexadecimal digit after % in the target, saw ${nameByte(byte)}`;
+  throw wireError("target-percent", offset, seen);
 }
 
 function refuseEmptyTarget(byte: number, offset: number): never {
@@ -201,9 +189,6 @@ function refuseTargetByte(byte: number, offset: number): never {
 }
 
 function refuseStatus(byte: number, offset: number, wanted: string): never {
-  throw wireError(
-    isBlank(byte) ? "status-blank" : "status-code",
-    offset,
-    `Expected ${wanted}, saw ${nameByte(byte)}`,
-  );
+  const fault = isBlank(byte) ? "status-blank" : "status-code";
+  throw wireError(fault, offset, `Expected ${wanted}, saw ${nameByte(byte)}`);
 }

@@ -13,7 +13,6 @@ export type TargetForm = "origin" | "absolute" | "authority" | "asterisk";
 
 /** A request target in its parts. */
 export interface Target {
-  /** Which of the four forms it has. */
   readonly form: TargetForm;
   /** Host and port; `undefined` in origin and asterisk form, which leave them to the Host field. */
   readonly authority: string | undefined;
@@ -53,22 +52,17 @@ function authorityForm(target: string, offset: number): Target {
 function absoluteForm(method: string, target: string, offset: number): Target {
   const scheme = /^https?:\/\//i.exec(target)?.[0];
   if (scheme === undefined) {
-    const seen = `A target starts with / or with http:// or https://, not as ${
-      JSON.stringify(maskTarget(target).slice(0, 32))
-    }`;
-    throw wireError("target-form", offset, seen);
+    const seen = JSON.stringify(maskTarget(target).slice(0, 32));
+    throw wireError("target-form", offset, `A target starts with / or with http:// or https://, not as ${seen}`);
   }
   const rest = target.slice(scheme.length);
   const end = rest.search(/[/?]/);
   const authority = end < 0 ? rest : rest.slice(0, end);
   if (!isAuthority(authority)) {
-    throw wireError(
-      /^(?::\d*)?$/.test(authority) ? "target-no-host" : "target-authority",
-      offset + scheme.length,
-      `The target's authority must be host or host:port, without user or password, not ${
-        JSON.stringify(maskTarget(authority))
-      }`,
-    );
+    const fault = /^(?::\d*)?$/.test(authority) ? "target-no-host" : "target-authority";
+    const seen = JSON.stringify(maskTarget(authority));
+    const allowed = "The target's authority must be host or host:port, without user or password";
+    throw wireError(fault, offset + scheme.length, `${allowed}, not ${seen}`);
   }
   const tail = end < 0 ? "" : rest.slice(end);
   // An absolute target without a path stands for `*` with OPTIONS (RFC 9112 §3.2.4), for `/` otherwise.
