@@ -7,8 +7,7 @@
 import config from "../deno.json" with { type: "json" };
 import { writeLine } from "./bytes.ts";
 import type { ConnectOptions, FileNeeds } from "./cli.ts";
-import { makeFile, readCertificates, readFile, readTokens } from "./cli/files.ts";
-import { HistoryFile } from "./cli/history_file.ts";
+import { HistoryFile, makeFile, readCertificates, readFile, readTokens } from "./cli/files.ts";
 import { certificateAdvice, commandLine, insecureAdvice, USER_ARGS } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { exitCodeAfter } from "./exit_code.ts";

@@ -11,15 +11,12 @@ import { Failure } from "./values.ts";
 export interface Identity {
   /** The certificate, followed by its chain. */
   readonly cert: string;
-  /** The key. */
   readonly key: string;
 }
 
-/** The files of the certificate and key. */
+/** The files of a certificate and its key. */
 export interface IdentityFiles {
-  /** The value of `--cert`. */
   readonly certFile: string;
-  /** The value of `--key`. */
   readonly keyFile: string;
   /** The prefix of the two flags: `etcd-`, or empty. */
   readonly prefix?: string;

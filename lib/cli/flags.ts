@@ -322,7 +322,6 @@ function replayTarget(text: string, flag: string): Endpoint {
 
 /** Parsed arguments of a command. */
 export interface Parsed<Table extends FlagTable> {
-  /** The option of each flag. */
   readonly options: Options<Table>;
   /** Whether only the help is asked for. */
   readonly help: boolean;
@@ -334,11 +333,7 @@ export interface Parsed<Table extends FlagTable> {
   readonly files: { readonly read: string[]; readonly write: string[] };
 }
 
-/**
- * Parses flags and positional arguments.
- *
- * @throws {UsageError} If a flag is unknown, lacks its value, or has an invalid one.
- */
+/** Parses flags and positional arguments. */
 export function parseFlags<Table extends FlagTable>(args: string[], table: Table): Parsed<Table> {
   const flags = [...Object.values<Flag>(table), HELP_FLAG];
   const config = Object.fromEntries(flags.map(({ name, short, value, multiple }) => [

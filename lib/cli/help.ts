@@ -14,20 +14,18 @@ export const SHELLS = ["bash", "zsh", "fish"] as const;
 
 /** A command of the program. */
 export interface CommandHelp {
-  /** The name, as typed. */
   readonly name: string;
   /** The arguments after the name. */
   readonly usage: string;
   /** What the arguments are, for completion: files, or one of these words. */
   readonly completes?: "files" | readonly string[];
-  /** A summary for the list of commands. */
+  /** For the list of commands. */
   readonly summary: string;
-  /** A description for the command's help. */
+  /** For the command's own help. */
   readonly about: string;
   /** A description of the arguments. */
   readonly details?: string;
   readonly flags: readonly Flag[];
-  /** Notes below the flags. */
   readonly notes?: string;
   /** Arguments that work as typed, at the end of the help; those of a command with many flags, which stand in groups. */
   readonly examples?: readonly string[][];

@@ -26,7 +26,6 @@ const INSTALLED = "--installed";
 /** The arguments that the user gave. */
 export const USER_ARGS: readonly string[] = Deno.args.slice(Deno.args[0] === INSTALLED ? 1 : 0);
 
-/** How the program was started. */
 export interface Start {
   /** Whether it is an executable of `deno compile`. */
   readonly standalone: boolean;
@@ -38,7 +37,6 @@ export interface Start {
   readonly installed?: readonly ("read" | "write")[];
 }
 
-/** Returns how this process was started. */
 export function thisStart(): Start {
   const { standalone, os } = Deno.build;
   const windows = os === "windows";
