@@ -389,8 +389,6 @@ export const RECORD_WAITING_BYTES: number = 16 * 1024 * 1024;
 /** How long packets of a recording gather before they are written. */
 export const RECORD_GATHER_MS: number = 200;
 
-/** Octets of a gzip file that are expanded at a time, and that are made of them. */
-export const EXPANDED_BYTES: number = 16 * 1024;
 /** Octets of one packet of a capture, as in Wireshark. A larger packet is left out. */
 export const MAX_CAPTURED_PACKET_BYTES: number = 256 * 1024;
 /** Octets of a packet's comment that are read. */
@@ -437,9 +435,5 @@ export const KEPT_ORIGINS: number = 10_000;
 export const REPLAY_KEPT_CONTENT_BYTES: number = 16 * 1024;
 /** Entity tags for which a replay remembers the recorded one. */
 export const REPLAY_KEPT_TAGS: number = 1000;
-/** How long a replay waits for an interim response that was recorded, in milliseconds. */
-export const REPLAY_INTERIM_MS: number = 1_000;
 /** Connections of a recording that are replayed; of one with more, `--connection` picks one. */
 export const MAX_REPLAYED_CONNECTIONS: number = 100_000;
-/** Characters of a field's value or of content that a replay shows of each side. */
-export const REPLAY_SHOWN_CHARACTERS: number = 240;

@@ -7,7 +7,6 @@
 
 import type { Gunzip } from "node:zlib";
 import { NO_BYTES, type Source } from "../bytes.ts";
-import { EXPANDED_BYTES } from "../limits.ts";
 import { reasonOf } from "./files.ts";
 import { quoteForShell } from "./program.ts";
 import { Failure, MissingPermission } from "./values.ts";
@@ -73,6 +72,8 @@ export function inputName(file: string): string {
 }
 
 const GZIP_MAGIC = "1f8b08";
+/** Octets that are expanded at a time, and that are made of them. */
+const EXPANDED_BYTES = 16 * 1024;
 const SMALLEST_PIECE_BYTES = 8;
 
 /**

@@ -17,8 +17,7 @@ import { CR } from "./grammar.ts";
 import type { ConnectionEnd, HttpEvent, MessageEnd, MessageKind, RequestHead, ResponseHead } from "./message.ts";
 import { type Framing, readFraming, readHost, readPersistence, refuseForbiddenTrailers } from "./framing.ts";
 import { MORE, scanLineEnd } from "./scan.ts";
-import { StartLine } from "./start_line.ts";
-import { parseTarget } from "./target.ts";
+import { parseTarget, StartLine } from "./start_line.ts";
 import type { MessageLimits } from "../limits.ts";
 
 /**

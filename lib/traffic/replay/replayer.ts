@@ -7,7 +7,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Endpoint } from "../../address.ts";
 import type { RawConnection } from "../../bytes.ts";
-import { REPLAY_INTERIM_MS } from "../../limits.ts";
 import type { Painter } from "../../terminal.ts";
 import { within } from "../../turns.ts";
 import { EntityTags } from "./compare.ts";
@@ -39,6 +38,8 @@ export interface ReplayerOptions {
   readonly printJson?: (line: string) => Promise<void>;
 }
 
+/** How long to wait for an interim response that was recorded. */
+const INTERIM_MS = 1000;
 /** The longest wait of one timer, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -167,7 +168,7 @@ export class Replayer {
       for (const live of this.#live.values()) {
         const lack = live.dialogue.lacks();
         if (lack === undefined) continue;
-        const most = lack === "interim" ? Math.min(REPLAY_INTERIM_MS, timeoutMs) : timeoutMs;
+        const most = lack === "interim" ? Math.min(INTERIM_MS, timeoutMs) : timeoutMs;
         if (waited < most) limit = Math.min(limit, most);
         else {
           live.late ||= lack === "final";

@@ -6,13 +6,15 @@
 
 import { counted } from "../../bytes.ts";
 import type { RequestHead } from "../../http_message.ts";
-import { REPLAY_SHOWN_CHARACTERS } from "../../limits.ts";
 import { maskCredentials, maskTarget } from "../../masking.ts";
 import { jsonText, octetsForJson } from "../explain/json.ts";
 import type { Painter } from "../../terminal.ts";
 import { readable } from "../../exchange.ts";
 import { type Answer, type Difference, differences, type EntityTags, statusText } from "./compare.ts";
 import { NOT_ASKED, type ReplayedExchange } from "./dialogue.ts";
+
+/** Characters of a field's value or of content that are shown of each side. */
+const SHOWN_CHARACTERS = 240;
 
 /** The result of comparing an exchange. */
 export type Verdict = "same" | "different" | "not compared";
@@ -147,6 +149,6 @@ export function sumText(counts: Readonly<Record<Verdict, number>>, cutShort: num
 
 /** Escapes octets for a terminal, in one line of limited length. */
 function shown(octets: string): string {
-  const text = octets.length > REPLAY_SHOWN_CHARACTERS ? `${octets.slice(0, REPLAY_SHOWN_CHARACTERS)}…` : octets;
+  const text = octets.length > SHOWN_CHARACTERS ? `${octets.slice(0, SHOWN_CHARACTERS)}…` : octets;
   return text.split("…").map(readable).join("…");
 }
