@@ -39,6 +39,7 @@ export type {
   HttpRequest,
   HttpResponse,
   MessageEnd,
+  MessageHead,
   MessageKind,
   Requester,
   RequestHead,

@@ -6,7 +6,7 @@
  */
 
 import type { Gunzip } from "node:zlib";
-import { NO_BYTES, type Source } from "../bytes.ts";
+import { NO_BYTES, readStart, type Source } from "../bytes.ts";
 import { reasonOf } from "./files.ts";
 import { quoteForShell } from "./program.ts";
 import { Failure, MissingPermission } from "./values.ts";
@@ -123,12 +123,8 @@ class Expanded implements Source {
   }
 
   async #begin(): Promise<Uint8Array> {
-    const start = new Uint8Array(GZIP_MAGIC.length / 2);
-    let length = 0;
-    for (let count: number | null = 0; length < start.length && count !== null; length += count ?? 0) {
-      count = await this.#source.read(start.subarray(length));
-    }
-    if (start.toHex() !== GZIP_MAGIC) return start.subarray(0, length);
+    const start = await readStart(this.#source, GZIP_MAGIC.length / 2);
+    if (start.toHex() !== GZIP_MAGIC) return start;
     // Loaded on demand, because loading takes a noticeable part of the start.
     const { createGunzip } = await import("node:zlib");
     this.#gunzip = createGunzip({ chunkSize: EXPANDED_BYTES });
