@@ -78,12 +78,9 @@ export function parseAddress(given: string, port?: number): Address {
 }
 
 /**
- * Parses the address of a server alone, without credentials and a path.
+ * Parses the address of a server alone, which `what` takes without credentials for a reason, and without a path.
  *
- * @param what What takes the address.
- * @param why Why it takes no credentials.
  * @param typed What stands before the address if the user is told what to type.
- * @throws {UsageError} If the address is invalid, or there is more to it.
  */
 export function serverAddress(text: string, what: string, why: string, typed?: string): Endpoint {
   const [, scheme, host] = /^([a-z][a-z0-9+.-]*:\/\/)?([^/?#]*)/i.exec(text)!;

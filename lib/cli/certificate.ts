@@ -30,10 +30,8 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/s;
 const ENCRYPTED = /^-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m;
 
 /**
- * Checks a certificate and its key.
+ * Checks a certificate and its key. Returns why clients will refuse the certificate, one line for each reason.
  *
- * @param now The current time in milliseconds.
- * @returns Why clients will refuse the certificate, one line for each reason.
  * @throws {Failure} If a file has other content, or if certificate and key do not match.
  */
 export function checkIdentity({ cert, key }: Identity, files: IdentityFiles, now: number = Date.now()): string[] {

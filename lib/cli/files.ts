@@ -32,11 +32,7 @@ export async function readUser(file: string): Promise<{ name: string; password: 
   throw new Failure(`--etcd-user-file ${file}: expected one line, USER:PASSWORD`);
 }
 
-/**
- * Reads trusted certificates in PEM.
- *
- * @throws {Failure} If the file has none, or an invalid one.
- */
+/** Reads trusted certificates in PEM, all of which have to be valid. */
 export async function readCertificates(flag: string, file: string): Promise<string> {
   const text = await readFlagFile(flag, file);
   const certificates = text.match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs) ?? [];
@@ -53,18 +49,11 @@ export async function readCertificates(flag: string, file: string): Promise<stri
   return text;
 }
 
-/** Reads a small text file named by a flag. */
 export async function readFlagFile(flag: string, file: string): Promise<string> {
   return new TextDecoder().decode(await readFile(`${flag} ${file}`, file, MAX_FLAG_FILE_BYTES));
 }
 
-/**
- * Reads a whole file, or the standard input for `-`.
- *
- * @param what The flag and file, for errors.
- * @param most The maximum size in bytes.
- * @throws {Failure} If the file cannot be read or is larger.
- */
+/** Reads a whole file of at most so many bytes, or the standard input for `-`; an error tells what it is. */
 export async function readFile(what: string, file: string, most: number): Promise<Uint8Array> {
   try {
     using opened = file === "-" ? undefined : await Deno.open(file);
@@ -78,11 +67,7 @@ export async function readFile(what: string, file: string, most: number): Promis
   }
 }
 
-/**
- * Creates a new file that only its owner may access. On Windows it has the permissions of its folder.
- *
- * @throws {Failure} If the file exists or cannot be created.
- */
+/** Creates a new file that only its owner may access. On Windows it has the permissions of its folder. */
 export async function makeFile(flag: string, file: string): Promise<Deno.FsFile> {
   try {
     return await Deno.open(file, { write: true, createNew: true, mode: 0o600 });
@@ -109,9 +94,7 @@ export class HistoryFile implements Disposable {
 
   /**
    * Opens or creates the file, which only its owner may access. If it has too many lines, the oldest are removed.
-   *
-   * @param report Receives one line if a later write fails.
-   * @throws {Failure} If the file cannot be read or written.
+   * `report` receives one line if a later write fails.
    */
   static async open(name: string, report: (line: string) => void): Promise<HistoryFile> {
     const what = `--history ${name}`;
@@ -145,7 +128,6 @@ export class HistoryFile implements Disposable {
     }
   }
 
-  /** Closes the file. */
   [Symbol.dispose](): void {
     this.#file.close();
   }

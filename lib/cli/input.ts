@@ -13,17 +13,13 @@ import { Failure, MissingPermission } from "./values.ts";
 
 /** A file, or the standard input, that is read in pieces. A read that fails throws a {@linkcode Failure}. */
 export interface InputFile extends Source, Disposable {
-  /** Goes back to the start; left out for pipes and the like. */
+  /** Goes back to the start; absent for pipes and the like. */
   readonly rewind?: () => Promise<unknown>;
   /** One line on how a gzip file ended before its end, if it did. */
   readonly damage?: string;
 }
 
-/**
- * Opens a file to read it in pieces, or the standard input for `-`.
- *
- * @throws {Failure} If it cannot be opened.
- */
+/** Opens a file to read it in pieces, or the standard input for `-`. */
 export async function openFile(file: string): Promise<InputFile> {
   const failed = (error: unknown) => {
     throw cannotRead(file, error);
@@ -98,7 +94,6 @@ class Expanded implements Source {
     this.#source = source;
   }
 
-  /** Reads some octets. */
   async read(buffer: Uint8Array): Promise<number | null> {
     this.#rest ??= await this.#begin();
     while (this.#rest.length === 0) {
@@ -117,7 +112,6 @@ class Expanded implements Source {
     return count;
   }
 
-  /** Releases the memory. */
   close(): void {
     this.#gunzip?.destroy();
   }

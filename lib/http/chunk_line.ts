@@ -34,7 +34,7 @@ export class ChunkLine {
     this.#limits = limits;
   }
 
-  /** Starts counting extensions anew, for another message. */
+  /** Counts extensions anew, for another message. */
   reset(): void {
     this.#extensionsBytes = 0;
   }
@@ -42,9 +42,6 @@ export class ChunkLine {
   /**
    * Scans `chunk-size [ chunk-ext ] CRLF`, with `chunk-size = 1*HEXDIG` (RFC 9112 §7.1). Extensions are checked, then
    * ignored.
-   *
-   * @throws {HttpError} 400 if the line is malformed, too long or beyond 2^53 - 1 octets; 413 if the extensions are too
-   * long.
    */
   scan(buffer: Uint8Array, start: number, end: number): number {
     const stop = Math.min(end, start + this.#limits.maxChunkLineBytes);

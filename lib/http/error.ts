@@ -122,11 +122,8 @@ export class HttpError extends Error {
 }
 
 /**
- * Returns the error of a message that is broken.
- *
- * @param offset The offset of the octet that breaks the rule.
- * @param seen What was seen there.
- * @param allowed What is allowed instead; by default the first part tells it too.
+ * Returns the error of a message that an octet breaks, with what was seen there, and what is allowed instead; by default
+ * the first tells both.
  */
 export function wireError(fault: FaultCode, offset: number, seen: string, allowed?: string): HttpError {
   const { status, rule } = CAUSES[fault];

@@ -45,11 +45,7 @@ export class StartLine {
     this.#limits = limits;
   }
 
-  /**
-   * `request-line = method SP request-target SP HTTP-version CRLF` (RFC 9112 §3).
-   *
-   * @throws {HttpError} 400; 414 or 431 if it is too long; 501 if the method is; 505 for another major version.
-   */
+  /** `request-line = method SP request-target SP HTTP-version CRLF` (RFC 9112 §3). */
   scanRequest(buffer: Uint8Array, start: number, end: number): number {
     this.firstEnd = 0;
     const stop = Math.min(end, start + this.#limits.maxHeadBytes);
@@ -69,8 +65,6 @@ export class StartLine {
   /**
    * `status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF` (RFC 9112 §4). Many servers leave out the
    * space before an empty reason phrase: a line that ends there has one reading only.
-   *
-   * @throws {HttpError} As {@linkcode scanRequest} does.
    */
   scanStatus(buffer: Uint8Array, start: number, end: number): number {
     const stop = Math.min(end, start + this.#limits.maxHeadBytes);
@@ -209,12 +203,7 @@ export interface Target {
   readonly query: string | undefined;
 }
 
-/**
- * Takes a request target apart. Its bytes must have been checked already.
- *
- * @param offset Where the target stands, for the error.
- * @throws {HttpError} 400 if the target has none of the four forms, or one that the method does not allow.
- */
+/** Takes a request target apart whose octets are valid: it has one of the four forms, one that the method allows. */
 export function parseTarget(method: string, target: string, offset: number): Target {
   if (method === "CONNECT") return authorityForm(target, offset);
   if (target.startsWith("/")) return withPath("origin", undefined, target);

@@ -114,11 +114,7 @@ export class Dialogue {
     now.pairing.octets("request", octets);
   }
 
-  /**
-   * Receives octets of the server.
-   *
-   * @returns Whether a response, interim or final, is complete.
-   */
+  /** Receives octets of the server. Returns whether they complete a response, interim or final. */
   received(source: Source, octets: Uint8Array): boolean {
     const side = this.#sides[source];
     if (side.ended !== undefined) return false;
@@ -127,12 +123,7 @@ export class Dialogue {
     return side.completes;
   }
 
-  /**
-   * Ends the answers of a source: content that ends with the connection is complete.
-   *
-   * @param why Why there are no more; it follows "no response: ".
-   * @returns Whether that completes a response.
-   */
+  /** Ends the answers of a source, and says why. Returns whether that completes a response. */
   end(source: Source, why: string): boolean {
     const side = this.#sides[source];
     if (side.ended !== undefined) return false;

@@ -81,11 +81,7 @@ export class Replayer {
     return this.#counts.different === 0 && this.#counts.same > 0 && this.#cutShort.size === 0;
   }
 
-  /**
-   * Takes a step, after all answers are here that were complete before it in the recording.
-   *
-   * @throws {Error} If no server answers.
-   */
+  /** Takes a step, after all answers are here that were complete before it in the recording. */
   async take(step: Step): Promise<void> {
     await this.#answers();
     await this.#report();

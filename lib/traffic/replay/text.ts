@@ -84,7 +84,6 @@ export function exchangeJson(
   });
 }
 
-/** Formats a difference: what differs, and both values below it. */
 function differenceLines(difference: Difference): string[] {
   const [recorded, now] = valuesOf(difference).map(shown);
   return [`  ${shown(difference.what)}`, `    recorded: ${recorded}`, `    now:      ${now}`];
@@ -113,12 +112,10 @@ function hintFor(recorded: Answer, now: Answer, request: RequestHead | undefined
   if (tags?.includes('"')) return `the request names the recorded entity tag ${tags}, which no other run gives`;
 }
 
-/** Formats how much was not sent, and why. */
 export function unsentText(connection: number, octets: number, why: string): string {
   return `${nameOf(connection)}: ${counted(octets, "octet")} not sent: ${shown(why)}`;
 }
 
-/** Says that a connection was no longer HTTP. */
 export function beyondText(connection: number): string {
   return `${nameOf(connection)}: no longer HTTP after its last exchange, so what follows is sent and not compared`;
 }
@@ -128,11 +125,7 @@ export function endedText(connection: number): string {
   return `${nameOf(connection)}: differs\n    recorded: stays open\n    now:      ends, without having said so`;
 }
 
-/**
- * The last line: how many exchanges there were, and of which kind.
- *
- * @param cutShort How many connections ended before the recorded ones did.
- */
+/** The last line: how many exchanges there were of which kind, and how many connections ended before the recorded ones. */
 export function sumText(counts: Readonly<Record<Verdict, number>>, cutShort: number): string {
   const { same, different, "not compared": rest } = counts;
   const all = same + different + rest;
