@@ -2,8 +2,7 @@
  * wiretable: both ends of an HTTP/1.1 connection, with every byte in view.
  *
  * The command line becomes options (`lib/cli.ts`), and those a running command: `lib/serve.ts`, `lib/connect.ts`,
- * `lib/relay.ts`,
- * `lib/explain.ts` or `lib/replay.ts`.
+ * `lib/relay.ts`, `lib/explain.ts` or `lib/replay.ts`.
  *
  * @module
  */
@@ -41,26 +40,16 @@ async function main(args: readonly string[]): Promise<number> {
         await writeLine(Deno.stdout, `wiretable ${config.version} (Deno ${Deno.version.deno})`);
         return 0;
       // Each command loads only what it needs itself.
-      case "serve": {
-        const { serve } = await import("./lib/serve.ts");
-        return await serve(invocation.options);
-      }
-      case "connect": {
-        const { connect } = await import("./lib/connect.ts");
-        return await connect(invocation.options, files);
-      }
-      case "relay": {
-        const { relay } = await import("./lib/relay.ts");
-        return await relay(invocation.options);
-      }
-      case "explain": {
-        const { explain } = await import("./lib/explain.ts");
-        return await explain(invocation.options);
-      }
-      case "replay": {
-        const { replay } = await import("./lib/replay.ts");
-        return await replay(invocation.options);
-      }
+      case "serve":
+        return await (await import("./lib/serve.ts")).serve(invocation.options);
+      case "connect":
+        return await (await import("./lib/connect.ts")).connect(invocation.options, files);
+      case "relay":
+        return await (await import("./lib/relay.ts")).relay(invocation.options);
+      case "explain":
+        return await (await import("./lib/explain.ts")).explain(invocation.options);
+      case "replay":
+        return await (await import("./lib/replay.ts")).replay(invocation.options);
     }
   } catch (error) {
     // The reader of the output has enough, as head has.
@@ -72,11 +61,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/**
- * Formats an error as one line, a defect of the program with its stack.
- *
- * @param command Returns the command to type if a permission is missing.
- */
+/** Formats an error as one line, with the command to type if a permission is missing; a defect with its stack. */
 function describe(error: unknown, command: () => string): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof MissingPermission) return `${error.message}: ${command()}`;

@@ -84,6 +84,16 @@ export async function readAtMost(source: Source, most: number, expected = 0): Pr
   }
 }
 
+/** Reads the first bytes of a source, at most so many. */
+export async function readStart(source: Source, most: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(most);
+  let length = 0;
+  for (let count: number | null = 0; length < most && count !== null; length += count ?? 0) {
+    count = await source.read(bytes.subarray(length));
+  }
+  return bytes.subarray(0, length);
+}
+
 /**
  * Returns the size of a buffer for the next read: after a read that filled the last one it is larger, after a small read
  * the smallest.

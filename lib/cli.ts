@@ -11,6 +11,7 @@ import { completionScript } from "./cli/completions.ts";
 import {
   CONNECT_FLAGS,
   EXPLAIN_FLAGS,
+  type FlagTable,
   type Options,
   type Parsed,
   parseFlags,
@@ -25,9 +26,20 @@ import { quote, UsageError } from "./cli/values.ts";
 import { type MessageLimits, PAGE_HISTORY_EVENTS, REQUEST_LIMITS, SERVER_LIMITS, type ServerLimits } from "./limits.ts";
 
 export { type Address, parseAddress } from "./cli/addresses.ts";
+export {
+  CONNECT_FLAGS,
+  EXPLAIN_FLAGS,
+  type Flag,
+  type FlagTable,
+  type Given,
+  type Options,
+  RELAY_FLAGS,
+  REPLAY_FLAGS,
+  SERVE_FLAGS,
+} from "./cli/flags.ts";
 export type { FileNeeds } from "./cli/program.ts";
 export type { EtcdChoice, StoreChoice } from "./cli/store_choice.ts";
-export { UsageError } from "./cli/values.ts";
+export { Failure, UsageError } from "./cli/values.ts";
 
 /** Words of commands at the prompt, besides methods in capitals. */
 const CLIENT_COMMANDS = [
@@ -43,32 +55,30 @@ export interface PageChoice {
   readonly history: number;
 }
 
-/** Options of `serve`: those of its flags, and some that several flags make together. */
-export interface ServeOptions extends Omit<Options<typeof SERVE_FLAGS>, "store" | "page"> {
-  /** The store of the rows. */
-  readonly store: StoreChoice;
+/** What several flags of a command that listens make together. */
+export interface ListeningOptions {
   /** The page that shows the traffic, if requested. */
   readonly page: PageChoice | undefined;
-  /** Files with a certificate and its key, for TLS. */
-  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
-  /** Limits on each request. */
-  readonly messageLimits: MessageLimits;
-  /** Limits on connections and durations. */
-  readonly limits: ServerLimits;
-}
-
-/** Options of `relay`: those of its flags, and the server. */
-export interface RelayOptions extends Omit<Options<typeof RELAY_FLAGS>, "page"> {
-  /** The page that shows the traffic, if requested. */
-  readonly page: PageChoice | undefined;
-  /** The server. */
-  readonly endpoint: Endpoint;
-  /** How long to wait for an answer, in milliseconds; `undefined` for any time. */
-  readonly answerMs: number | undefined;
   /** Files with a certificate and its key, for TLS with clients. */
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   /** Limits on connections and durations. */
   readonly limits: ServerLimits;
+}
+
+/** Options of `serve`: those of its flags, and some that several flags make together. */
+export interface ServeOptions extends Omit<Options<typeof SERVE_FLAGS>, "store" | "page">, ListeningOptions {
+  /** The store of the rows. */
+  readonly store: StoreChoice;
+  /** Limits on each request. */
+  readonly messageLimits: MessageLimits;
+}
+
+/** Options of `relay`: those of its flags, and the server. */
+export interface RelayOptions extends Omit<Options<typeof RELAY_FLAGS>, "page">, ListeningOptions {
+  /** The server. */
+  readonly endpoint: Endpoint;
+  /** How long to wait for an answer, in milliseconds; `undefined` for any time. */
+  readonly answerMs: number | undefined;
 }
 
 /** Options of `connect`: those of its flags, the server and the command. */
@@ -118,67 +128,19 @@ export function parseCommandLine(args: readonly string[]): Invocation {
   if (damaged !== undefined) throw new UsageError(`${quote(damaged)} is ${NOT_UTF8}`);
   const [command, ...rest] = args;
   switch (command) {
-    case "serve": {
-      const parsed = parseFlags(withPagePort(rest), SERVE_FLAGS);
-      if (parsed.help) return { kind: "text", text: helpOf("serve") };
-      const options = serveOptions(parsed);
-      const { files } = parsed;
-      if (options.store.kind !== "sqlite") return { kind: "serve", options, files };
-      // The store's threads load their own module, from the program's location.
-      return { kind: "serve", options, files: { read: true, write: options.readOnly ? files.write : true } };
-    }
-    case "connect": {
-      const curl = rest.findIndex((word) => word.toLowerCase() === "curl");
-      if (
-        curl >= 0 && curl < rest.length - 1 &&
-        rest.slice(0, curl).every((word) => word.startsWith("-") || looksLikeAddress(word))
-      ) {
-        throw new UsageError(
-          "A line of curl is pasted at the prompt; here leave the word curl out: connect http://HOST:PORT get /path",
-        );
-      }
-      const parsed = parseFlags(rest, CONNECT_FLAGS);
-      if (parsed.help) return { kind: "text", text: helpOf("connect") };
-      const options = connectOptions(parsed);
-      // In a form with files, any word may name one.
-      const isForm = options.command.some((word) => /multipart\/form-data/i.test(word));
-      const named = options.command.slice(2).flatMap((word) => {
-        return (isForm ? /@(.+)$/s : /^(?:[^:=]+(?:[:=]=?|:\w+==?))?@(.+)$/s).exec(word)?.[1] ?? [];
-      });
-      const { read, write } = parsed.files;
-      const readsLater = options.command.length === 0 && options.rawFile === undefined;
-      return { kind: "connect", options, files: { read: [...read, ...named], write, readsLater } };
-    }
-    case "relay": {
-      const parsed = parseFlags(withPagePort(rest), RELAY_FLAGS);
-      if (parsed.help) return { kind: "text", text: helpOf("relay") };
-      return { kind: "relay", options: relayOptions(parsed), files: parsed.files };
-    }
-    case "explain": {
-      const { options, positionals, help } = parseFlags(withPagePort(rest), EXPLAIN_FLAGS);
-      if (help) return { kind: "text", text: helpOf("explain") };
-      if (options.list && options.json) throw new UsageError("--list and --json cannot be used together");
-      if (options.page !== undefined && (options.list || options.json)) {
-        throw new UsageError(`--page and --${options.list ? "list" : "json"} cannot be used together`);
-      }
-      const page = pageChoice(options);
-      const file = onlyFile("explain takes one file, or - for the input", positionals);
-      return {
-        kind: "explain",
-        options: { ...options, file, page },
-        files: { read: file === "-" ? [] : [file], write: [] },
-      };
-    }
-    case "replay": {
-      const { options, positionals, files, help } = parseFlags(rest, REPLAY_FLAGS);
-      if (help) return { kind: "text", text: helpOf("replay") };
-      const file = onlyFile("replay takes one file", positionals);
-      return { kind: "replay", options: { ...options, file }, files: { ...files, read: [file, ...files.read] } };
-    }
-    case "completions": {
-      const { positionals, help } = parseFlags(rest, {});
-      return { kind: "text", text: help ? helpOf("completions") : completionScript(positionals) };
-    }
+    case "serve":
+      return parsed(command, rest, SERVE_FLAGS, serveCommand);
+    case "connect":
+      refuseCurl(rest);
+      return parsed(command, rest, CONNECT_FLAGS, connectCommand);
+    case "relay":
+      return parsed(command, rest, RELAY_FLAGS, relayCommand);
+    case "explain":
+      return parsed(command, rest, EXPLAIN_FLAGS, explainCommand);
+    case "replay":
+      return parsed(command, rest, REPLAY_FLAGS, replayCommand);
+    case "completions":
+      return parsed(command, rest, {}, ({ positionals }) => ({ kind: "text", text: completionScript(positionals) }));
     case "--help":
     case "-h":
     case "help":
@@ -188,14 +150,23 @@ export function parseCommandLine(args: readonly string[]): Invocation {
       return { kind: "version" };
     case undefined:
       throw new UsageError("Expected serve, connect, relay, explain or replay: see --help");
-    default:
-      throw new UsageError(`Unknown command ${quote(command)}: ${nearestCommand(command)} see --help`);
+    default: {
+      const near = nearest(command, COMMANDS.map(({ name }) => name));
+      const hint = near === undefined ? "expected serve, connect, relay, explain or replay," : `did you mean ${near}?`;
+      throw new UsageError(`Unknown command ${quote(command)}: ${hint} see --help`);
+    }
   }
 }
 
-function nearestCommand(command: string): string {
-  const near = nearest(command, COMMANDS.map(({ name }) => name));
-  return near === undefined ? "expected serve, connect, relay, explain or replay," : `did you mean ${near}?`;
+/** Parses a command's flags. Returns its help if that is asked for, else what `read` makes of them. */
+function parsed<Table extends FlagTable>(
+  command: string,
+  args: string[],
+  table: Table,
+  read: (parsed: Parsed<Table>) => Invocation,
+): Invocation {
+  const flags = parseFlags(args, table);
+  return flags.help ? { kind: "text", text: helpOf(command) } : read(flags);
 }
 
 function onlyFile(expected: string, positionals: readonly string[]): string {
@@ -203,67 +174,49 @@ function onlyFile(expected: string, positionals: readonly string[]): string {
   throw new UsageError(`${expected}, saw ${quote(positionals.join(" "))}`);
 }
 
-function serveOptions({ options, positionals, given }: Parsed<typeof SERVE_FLAGS>): ServeOptions {
+function serveCommand({ options, positionals, given, files }: Parsed<typeof SERVE_FLAGS>): Invocation {
   if (positionals.length > 0) {
     const hint = /^\d+$/.test(positionals[0]) ? `did you mean --port ${positionals[0]}? ` : "";
     throw new UsageError(`serve takes flags only, saw ${quote(positionals[0])}: ${hint}see serve --help`);
   }
   const { maxBody, maxHead, maxBuffered } = options;
-  const tls = listeningTls(options, given);
+  const listening = listeningOptions(options, given);
   // Content of the allowed size has to fit the memory allowed for it.
   if (maxBody > maxBuffered) {
     throw new UsageError(
       `--max-body ${maxBody} is more than --max-buffered ${maxBuffered} allows: raise --max-buffered`,
     );
   }
+  const store = storeChoice(options);
+  const messageLimits = {
+    ...REQUEST_LIMITS,
+    maxContentBytes: maxBody,
+    maxHeadBytes: maxHead,
+    // A target is shorter than its head, so a larger head allows a larger target, and larger trailers.
+    maxTargetBytes: Math.max(REQUEST_LIMITS.maxTargetBytes, Math.floor(maxHead / 2)),
+    maxTrailerBytes: Math.max(REQUEST_LIMITS.maxTrailerBytes, Math.floor(maxHead / 2)),
+  };
   return {
-    ...options,
-    store: storeChoice(options),
-    page: pageChoice(options),
-    tls,
-    messageLimits: {
-      ...REQUEST_LIMITS,
-      maxContentBytes: maxBody,
-      maxHeadBytes: maxHead,
-      // A target is shorter than its head, so a larger head allows a larger target, and larger trailers.
-      maxTargetBytes: Math.max(REQUEST_LIMITS.maxTargetBytes, Math.floor(maxHead / 2)),
-      maxTrailerBytes: Math.max(REQUEST_LIMITS.maxTrailerBytes, Math.floor(maxHead / 2)),
-    },
-    limits: serverLimits(options),
+    kind: "serve",
+    options: { ...options, ...listening, store, messageLimits },
+    // SQLite's threads load their own module, from the program's location.
+    files: store.kind === "sqlite" ? { read: true, write: options.readOnly ? files.write : true } : files,
   };
 }
 
-/** Checks flags of commands that listen. Returns the files of `--cert` and `--key`. */
-function listeningTls(
-  { certFile, keyFile, quiet, verbose }: Pick<
-    Options<typeof SERVE_FLAGS>,
-    "certFile" | "keyFile" | "quiet" | "verbose"
-  >,
+/** Checks the flags that `serve` and `relay` share, and combines them. */
+function listeningOptions(
+  options: Pick<Options<typeof SERVE_FLAGS>, keyof typeof SERVE_FLAGS & keyof typeof RELAY_FLAGS>,
   given: ReadonlySet<string>,
-): ServeOptions["tls"] {
+): ListeningOptions {
+  const { certFile, keyFile, quiet, verbose, maxBuffered, maxConnections, idleTimeoutMs, headTimeoutMs } = options;
   if (given.has("cert") !== given.has("key")) throw new UsageError("--cert and --key must be given together");
   if (quiet && verbose) throw new UsageError("--quiet and --verbose cannot be used together");
-  return certFile === undefined ? undefined : { certFile, keyFile: keyFile! };
-}
-
-function serverLimits(
-  { maxBuffered, maxConnections, idleTimeoutMs, headTimeoutMs }: Pick<
-    Options<typeof SERVE_FLAGS>,
-    "maxBuffered" | "maxConnections" | "idleTimeoutMs" | "headTimeoutMs"
-  >,
-): ServerLimits {
-  return { ...SERVER_LIMITS, maxBufferedBytes: maxBuffered, maxConnections, idleTimeoutMs, headTimeoutMs };
-}
-
-function relayOptions({ options, positionals, given }: Parsed<typeof RELAY_FLAGS>): RelayOptions {
-  if (positionals.length !== 1) {
-    const seen = positionals.length === 0 ? "none" : quote(positionals.join(" "));
-    throw new UsageError(`relay takes the address of one server, such as https://api.example.com, saw ${seen}`);
-  }
-  const endpoint = serverAddress(positionals[0], "relay", "clients send their own", "relay");
-  const answerMs = given.has("timeout") ? options.timeoutMs : undefined;
-  const page = pageChoice(options);
-  return { ...options, page, endpoint, answerMs, tls: listeningTls(options, given), limits: serverLimits(options) };
+  return {
+    page: pageChoice(options),
+    tls: certFile === undefined ? undefined : { certFile, keyFile: keyFile! },
+    limits: { ...SERVER_LIMITS, maxBufferedBytes: maxBuffered, maxConnections, idleTimeoutMs, headTimeoutMs },
+  };
 }
 
 function pageChoice(
@@ -274,17 +227,46 @@ function pageChoice(
   return { port: page === "default" ? undefined : page, history: pageHistory ?? PAGE_HISTORY_EVENTS };
 }
 
-/** Gives `--page` a value in every case, because parseArgs has no flags with an optional value. */
-function withPagePort(args: readonly string[]): string[] {
-  const given: string[] = [];
-  for (let i = 0; i < args.length; i++) {
-    const isBare = args[i] === "--page";
-    given.push(isBare ? `--page=${/^\d+$/.test(args[i + 1] ?? "") ? args[++i] : ""}` : args[i]);
+function relayCommand({ options, positionals, given, files }: Parsed<typeof RELAY_FLAGS>): Invocation {
+  if (positionals.length !== 1) {
+    const seen = positionals.length === 0 ? "none" : quote(positionals.join(" "));
+    throw new UsageError(`relay takes the address of one server, such as https://api.example.com, saw ${seen}`);
   }
-  return given;
+  const endpoint = serverAddress(positionals[0], "relay", "clients send their own", "relay");
+  const answerMs = given.has("timeout") ? options.timeoutMs : undefined;
+  return { kind: "relay", options: { ...options, ...listeningOptions(options, given), endpoint, answerMs }, files };
 }
 
-function connectOptions({ options, positionals, given }: Parsed<typeof CONNECT_FLAGS>): ConnectOptions {
+function explainCommand({ options, positionals }: Parsed<typeof EXPLAIN_FLAGS>): Invocation {
+  if (options.list && options.json) throw new UsageError("--list and --json cannot be used together");
+  if (options.page !== undefined && (options.list || options.json)) {
+    throw new UsageError(`--page and --${options.list ? "list" : "json"} cannot be used together`);
+  }
+  const page = pageChoice(options);
+  const file = onlyFile("explain takes one file, or - for the input", positionals);
+  return {
+    kind: "explain",
+    options: { ...options, file, page },
+    files: { read: file === "-" ? [] : [file], write: [] },
+  };
+}
+
+function replayCommand({ options, positionals, files }: Parsed<typeof REPLAY_FLAGS>): Invocation {
+  const file = onlyFile("replay takes one file", positionals);
+  return { kind: "replay", options: { ...options, file }, files: { ...files, read: [file, ...files.read] } };
+}
+
+function refuseCurl(words: readonly string[]): void {
+  const curl = words.findIndex((word) => word.toLowerCase() === "curl");
+  const isPasted = curl >= 0 && curl < words.length - 1 &&
+    words.slice(0, curl).every((word) => word.startsWith("-") || looksLikeAddress(word));
+  if (!isPasted) return;
+  throw new UsageError(
+    "A line of curl is pasted at the prompt; here leave the word curl out: connect http://HOST:PORT get /path",
+  );
+}
+
+function connectCommand({ options, positionals, given, files }: Parsed<typeof CONNECT_FLAGS>): Invocation {
   const { address, command } = addressAndCommand(positionals);
   const { userPass, ...endpoint } = parseAddress(address, options.port);
   const { print, verbose, rawFile } = options;
@@ -293,13 +275,26 @@ function connectOptions({ options, positionals, given }: Parsed<typeof CONNECT_F
   if (rawFile !== undefined && command.length > 0) {
     throw new UsageError(`--raw and a command cannot be used together, saw ${quote(command[0])}`);
   }
+  // In a form with files, any word may name one.
+  const isForm = command.some((word) => /multipart\/form-data/i.test(word));
+  const named = command.slice(2).flatMap((word) => {
+    return (isForm ? /@(.+)$/s : /^(?:[^:=]+(?:[:=]=?|:\w+==?))?@(.+)$/s).exec(word)?.[1] ?? [];
+  });
   return {
-    ...options,
-    endpoint,
-    userPass,
-    fieldsGiven: given.has("fields"),
-    command,
-    print: print ?? (verbose ? "HBhb" : undefined),
+    kind: "connect",
+    options: {
+      ...options,
+      endpoint,
+      userPass,
+      fieldsGiven: given.has("fields"),
+      command,
+      print: print ?? (verbose ? "HBhb" : undefined),
+    },
+    files: {
+      ...files,
+      read: [...files.read, ...named],
+      readsLater: command.length === 0 && rawFile === undefined,
+    },
   };
 }
 

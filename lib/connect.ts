@@ -7,7 +7,7 @@
 import config from "../deno.json" with { type: "json" };
 import { writeLine } from "./bytes.ts";
 import type { ConnectOptions, FileNeeds } from "./cli.ts";
-import { makeFile, readCertificates, readFile, readTokens } from "./cli/files.ts";
+import { HistoryFile, makeFile, readCertificates, readFile, readTokens } from "./cli/files.ts";
 import { certificateAdvice, commandLine, insecureAdvice, USER_ARGS } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { exitCodeAfter } from "./exit_code.ts";
@@ -142,7 +142,6 @@ async function openPrompt(
 ) {
   const { terminalInput } = await import("./client/terminal_input.ts");
   const { SeenNames } = await import("./client/help.ts");
-  const { HistoryFile } = await import("./cli/history_file.ts");
   const seenNames = new SeenNames();
   const report = (line: string) => notices.showNote(line);
   const history = historyFile === undefined ? undefined : await HistoryFile.open(historyFile, report);

@@ -29,7 +29,7 @@ export {
   METHODS_WITH_CONTENT,
   percentDecoded,
 } from "./http/grammar.ts";
-export { isSecureTarget } from "./http/target.ts";
+export { isSecureTarget } from "./http/start_line.ts";
 export { type Accepted, acceptedIn } from "./http/message.ts";
 export type {
   ConnectionEnd,
@@ -39,6 +39,7 @@ export type {
   HttpRequest,
   HttpResponse,
   MessageEnd,
+  MessageHead,
   MessageKind,
   Requester,
   RequestHead,

@@ -7,37 +7,28 @@
  * @module
  */
 
-/** Limits on one HTTP message, applied by the decoder while it receives bytes. */
-export interface MessageLimits {
-  /** The start line and field lines together, line ends included (`--max-head`). Beyond it: 431. */
-  readonly maxHeadBytes: number;
-  /** The request target; RFC 9112 §3 recommends at least 8000. Beyond it: 414. */
-  readonly maxTargetBytes: number;
-  /** The method's name. Beyond it: 501, since no known method is that long (RFC 9112 §3). */
-  readonly maxMethodBytes: number;
-  /** Field lines in a header or trailer section. Beyond it: 431. */
-  readonly maxFieldLines: number;
-  /** Content after the chunked coding is removed, and a row as it is stored (`--max-body`). Beyond it: 413. */
-  readonly maxContentBytes: number;
-  /** One chunk-size line, its extensions and line end included. */
-  readonly maxChunkLineBytes: number;
-  /** All chunk extensions of one message together; RFC 9112 §7.1.1 requires a total limit. */
-  readonly maxChunkExtensionsBytes: number;
-  /** The trailer section, line ends included. Beyond it: 431. */
-  readonly maxTrailerBytes: number;
-}
-
 /** The limits of `serve` on requests, unless flags change them. */
-export const REQUEST_LIMITS: MessageLimits = {
+export const REQUEST_LIMITS = {
+  /** The start line and field lines together, line ends included (`--max-head`). Beyond it: 431. */
   maxHeadBytes: 16 * 1024,
+  /** The request target; RFC 9112 §3 recommends at least 8000. Beyond it: 414. */
   maxTargetBytes: 8 * 1024,
+  /** The method's name. Beyond it: 501, since no known method is that long (RFC 9112 §3). */
   maxMethodBytes: 32,
+  /** Field lines in a header or trailer section. Beyond it: 431. */
   maxFieldLines: 128,
+  /** Content after the chunked coding is removed, and a row as it is stored (`--max-body`). Beyond it: 413. */
   maxContentBytes: 1024 * 1024,
+  /** One chunk-size line, its extensions and line end included. */
   maxChunkLineBytes: 1024,
+  /** All chunk extensions of one message together; RFC 9112 §7.1.1 requires a total limit. */
   maxChunkExtensionsBytes: 8 * 1024,
+  /** The trailer section, line ends included. Beyond it: 431. */
   maxTrailerBytes: 8 * 1024,
 };
+
+/** Limits on one HTTP message, applied by the decoder while it receives bytes. */
+export type MessageLimits = { readonly [Limit in keyof typeof REQUEST_LIMITS]: number };
 
 /** The limits of `connect` on responses. Content is passed on as it arrives, so its length is not limited. */
 export const RESPONSE_LIMITS: MessageLimits = {
@@ -100,97 +91,70 @@ export const MAX_GARBAGE_BYTES: number = 32 * 1024 * 1024;
 /** Work for one request between two checks of the clock, in characters read or equivalent work. */
 export const MAX_WORK_BETWEEN_TURNS: number = 16 * 1024;
 
-/** Limits on a server's connections and on the duration of each part of an exchange. */
-export interface ServerLimits {
+/** The limits of `serve`, unless flags change them. */
+export const SERVER_LIMITS = {
   /** Connections at a time (`--max-connections`). One more is answered with 503 and closed. */
-  readonly maxConnections: number;
+  maxConnections: 16_384,
   /** Connections being refused at a time, in addition to those above; one more is closed without a response. */
-  readonly maxRefusedConnections: number;
+  maxRefusedConnections: 128,
   /** How long a connection without a request stays open (`--idle-timeout`). */
-  readonly idleTimeoutMs: number;
+  idleTimeoutMs: 600_000,
   /** The time from the first byte of a head to its end (`--head-timeout`). Beyond it: 408. */
-  readonly headTimeoutMs: number;
+  headTimeoutMs: 10_000,
   /**
    * The time from the end of a head to the end of its content, extended by {@linkcode minContentBytesPerSecond}. Beyond
    * it: 408.
    */
-  readonly contentTimeoutMs: number;
+  contentTimeoutMs: 30_000,
   /** Bytes of content that extend the time by one second, so that slow clients can finish but dripping ones cannot. */
-  readonly minContentBytesPerSecond: number;
+  minContentBytesPerSecond: 1024,
   /** The time a client has to read a response, extended by {@linkcode minSendBytesPerSecond}. */
-  readonly sendTimeoutMs: number;
+  sendTimeoutMs: 30_000,
   /** Bytes of a response that extend the time by one second as the client reads them. */
-  readonly minSendBytesPerSecond: number;
+  minSendBytesPerSecond: 16 * 1024,
   /** The most bytes passed to the system in one write, which counts as one step. */
-  readonly maxWriteBytes: number;
+  maxWriteBytes: 1024 * 1024,
   /**
    * Bytes of content being received, of responses not yet read, and of replaced rows that only listings hold, on all
    * connections together (`--max-buffered`). Beyond it the slowest listings are ended; without one: 503.
    */
-  readonly maxBufferedBytes: number;
-  /** How long every final response waits at most (`--delay`), those to one connection too many excepted. */
-  readonly delayMs: number;
-  /** How much less it may wait, at random. */
-  readonly delaySpreadMs: number;
-  /** How long the store may wait for others. As the delay, this is never taken from a client's time. */
-  readonly storeMs: number;
-  /** How long the request of a client that has closed its side may take until the first byte of the response. */
-  readonly halfClosedMs: number;
-  /** How long a client that is read from after its last response, so that no reset destroys it, may be silent. */
-  readonly lingerMs: number;
-  /** How long it is read from in all. */
-  readonly maxLingerMs: number;
-  /** During shutdown, how long a connection without a request may still send one. */
-  readonly shutdownIdleMs: number;
-  /** During shutdown, how long requests in flight may take. */
-  readonly shutdownMs: number;
-  /** The interval between checks of the timeouts above. */
-  readonly sweepMs: number;
-  /** How often in a row accepting may fail for an unknown reason before each further attempt is delayed. */
-  readonly maxAcceptFailures: number;
-  /** The delay after accepting has failed, for example because no file descriptor is free. */
-  readonly acceptRetryMs: number;
-  /** The size of a read buffer while a connection is quiet. */
-  readonly minReadBytes: number;
-  /** A read of this many bytes makes the connection yield to others. */
-  readonly minTurnBytes: number;
-  /** The size of a read buffer once a client fills it. */
-  readonly maxReadBytes: number;
-  /** Responses to pipelined requests are sent when they reach this size, else all together. */
-  readonly maxGatheredBytes: number;
-  /** Encoders, and decoders, kept for later connections. */
-  readonly maxSpareCodecs: number;
-}
-
-/** The limits of `serve`, unless flags change them. */
-export const SERVER_LIMITS: ServerLimits = {
-  maxConnections: 16_384,
-  maxRefusedConnections: 128,
-  idleTimeoutMs: 600_000,
-  headTimeoutMs: 10_000,
-  contentTimeoutMs: 30_000,
-  minContentBytesPerSecond: 1024,
-  sendTimeoutMs: 30_000,
-  minSendBytesPerSecond: 16 * 1024,
-  maxWriteBytes: 1024 * 1024,
   maxBufferedBytes: 256 * 1024 * 1024,
+  /** How long every final response waits at most (`--delay`), those to one connection too many excepted. */
   delayMs: 0,
+  /** How much less it may wait, at random. */
   delaySpreadMs: 0,
+  /** How long the store may wait for others. As the delay, this is never taken from a client's time. */
   storeMs: 0,
+  /** How long the request of a client that has closed its side may take until the first byte of the response. */
   halfClosedMs: 5_000,
+  /** How long a client that is read from after its last response, so that no reset destroys it, may be silent. */
   lingerMs: 2_000,
+  /** How long it is read from in all. */
   maxLingerMs: 30_000,
+  /** During shutdown, how long a connection without a request may still send one. */
   shutdownIdleMs: 250,
+  /** During shutdown, how long requests in flight may take. */
   shutdownMs: 4_000,
+  /** The interval between checks of the timeouts above. */
   sweepMs: 250,
+  /** How often in a row accepting may fail for an unknown reason before each further attempt is delayed. */
   maxAcceptFailures: 100,
+  /** The delay after accepting has failed, for example because no file descriptor is free. */
   acceptRetryMs: 100,
+  /** The size of a read buffer while a connection is quiet. */
   minReadBytes: 512,
+  /** A read of this many bytes makes the connection yield to others. */
   minTurnBytes: 512,
+  /** The size of a read buffer once a client fills it. */
   maxReadBytes: 64 * 1024,
+  /** Responses to pipelined requests are sent when they reach this size, else all together. */
   maxGatheredBytes: 256 * 1024,
+  /** Encoders, and decoders, kept for later connections. */
   maxSpareCodecs: 256,
 };
+
+/** Limits on a server's connections and on the duration of each part of an exchange. */
+export type ServerLimits = { readonly [Limit in keyof typeof SERVER_LIMITS]: number };
 
 /** How long clients that always have more to send or to read are served before all others are. */
 export const MAX_TURN_MS: number = 10;
@@ -335,8 +299,6 @@ export const SHOWN_RELAYED_BYTES: number = 16 * 1024;
 /** Bytes of a recording that may wait for the disk; packets beyond that are left out. */
 export const RECORD_WAITING_BYTES: number = 16 * 1024 * 1024;
 
-/** Octets of a gzip file that are expanded at a time, and that are made of them. */
-export const EXPANDED_BYTES: number = 16 * 1024;
 /** Octets of one packet of a capture, as in Wireshark. A larger packet is left out. */
 export const MAX_CAPTURED_PACKET_BYTES: number = 256 * 1024;
 /** Interfaces in one section of a capture. */
@@ -379,9 +341,5 @@ export const KEPT_ORIGINS: number = 10_000;
 export const REPLAY_KEPT_CONTENT_BYTES: number = 16 * 1024;
 /** Entity tags for which a replay remembers the recorded one. */
 export const REPLAY_KEPT_TAGS: number = 1000;
-/** How long a replay waits for an interim response that was recorded, in milliseconds. */
-export const REPLAY_INTERIM_MS: number = 1_000;
 /** Connections of a recording that are replayed; of one with more, `--connection` picks one. */
 export const MAX_REPLAYED_CONNECTIONS: number = 100_000;
-/** Characters of a field's value or of content that a replay shows of each side. */
-export const REPLAY_SHOWN_CHARACTERS: number = 240;

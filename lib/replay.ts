@@ -4,7 +4,7 @@
  * @module
  */
 
-import { counted, type Source, writeLine } from "./bytes.ts";
+import { counted, readStart, type Source, writeLine } from "./bytes.ts";
 import type { ReplayOptions } from "./cli.ts";
 import { addressText, type Endpoint, isLoopback } from "./address.ts";
 import { readCertificates } from "./cli/files.ts";
@@ -104,12 +104,7 @@ async function survey(
 
 /** @throws {Failure} If the input does not start as a capture. */
 async function requireCapture(input: Source, file: string): Promise<void> {
-  const buffer = new Uint8Array(FOREIGN_BYTES);
-  let length = 0;
-  for (let count: number | null = 0; length < buffer.length && count !== null; length += count ?? 0) {
-    count = await input.read(buffer.subarray(length));
-  }
-  const start = buffer.subarray(0, length);
+  const start = await readStart(input, FOREIGN_BYTES);
   const other = otherFormatOf(start);
   if (other !== undefined) throw otherFormat(file, other);
   if (captureFormatOf(start) !== undefined) return;

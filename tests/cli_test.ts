@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { COMMANDS } from "../lib/cli/help.ts";
 import { type ConnectOptions, parseAddress, parseCommandLine, type ServeOptions, UsageError } from "../lib/cli.ts";
 import { REQUEST_LIMITS, SERVER_LIMITS } from "../lib/limits.ts";
 
@@ -385,13 +384,5 @@ Deno.test("--max-buffered takes 64k to 1024g", () => {
   assert.equal(serve("--max-buffered", "1024g").limits.maxBufferedBytes, 2 ** 40);
   for (const value of ["65535", "1025g"]) {
     assert.throws(() => serve("--max-buffered", value, "--max-body", "1k"), UsageError);
-  }
-});
-
-Deno.test("help fits a terminal of 80 columns", () => {
-  for (const args of [["--help"], ...COMMANDS.map(({ name }) => [name, "--help"])]) {
-    const invocation = parseCommandLine(args);
-    assert(invocation.kind === "text");
-    for (const line of invocation.text.split("\n")) assert(line.length <= 80, `${args.join(" ")}: ${line}`);
   }
 });

@@ -19,10 +19,9 @@ import { quote, UsageError } from "./values.ts";
 /** Addresses for all interfaces of the machine. */
 export const WILDCARDS: readonly string[] = ["0.0.0.0", "::"];
 /** The default port of the page. */
-export const PAGE_PORT: number = 9998;
-
+export const PAGE_PORT = 9998;
 /** The default port of `relay`. */
-export const RELAY_PORT: number = 9997;
+export const RELAY_PORT = 9997;
 
 /** A server, and optional credentials. */
 export interface Address extends Endpoint {
@@ -79,12 +78,9 @@ export function parseAddress(given: string, port?: number): Address {
 }
 
 /**
- * Parses the address of a server alone, without credentials and a path.
+ * Parses the address of a server alone, which `what` takes without credentials for a reason, and without a path.
  *
- * @param what What takes the address.
- * @param why Why it takes no credentials.
  * @param typed What stands before the address if the user is told what to type.
- * @throws {UsageError} If the address is invalid, or there is more to it.
  */
 export function serverAddress(text: string, what: string, why: string, typed?: string): Endpoint {
   const [, scheme, host] = /^([a-z][a-z0-9+.-]*:\/\/)?([^/?#]*)/i.exec(text)!;
@@ -107,21 +103,13 @@ function decoded(text: string): string {
   }
 }
 
-/**
- * Checks the address to listen on.
- *
- * @throws {UsageError} If it has a port.
- */
+/** Checks that an address to listen on has no port. */
 export function listenHost(host: string): string {
   if (!/^[^:]*:\d*$/.test(host)) return host;
   throw new UsageError(`--host takes an address without a port, which --port gives, saw ${quote(host)}`);
 }
 
-/**
- * Checks an origin, such as `http://localhost:3000`, or `*`.
- *
- * @throws {UsageError} If it is invalid.
- */
+/** Checks an origin, such as `http://localhost:3000`, or `*`. */
 export function corsOrigin(origin: string): string {
   if (origin === "*") return origin;
   const url = URL.parse(looksLikeAddress(origin) && !origin.includes("://") ? `http://${origin}` : origin);
@@ -132,11 +120,7 @@ export function corsOrigin(origin: string): string {
   throw new UsageError(`--cors takes an origin, saw ${quote(origin)}${hint}`);
 }
 
-/**
- * Checks a host name without a port, or `*`.
- *
- * @throws {UsageError} If it is invalid.
- */
+/** Checks a host name without a port, or `*`. */
 export function hostName(host: string): string {
   if (host === "*" || /^[\w-]+(?:\.[\w-]+)*$/.test(host)) return host;
   throw new UsageError(`--allow-host takes a host name without a port, or '*', saw ${quote(host)}`);
@@ -160,10 +144,8 @@ export function portProblem(error: unknown, port: number): string | undefined {
 const LOOK_MS = 100;
 
 /**
- * Looks for a server that answers on a port before this one listens there on some address: Windows and macOS let one
- * server have all addresses and another one of them, and every system lets two have an address each.
- *
- * @returns The address that a server answers on, if any of those that clients on this machine try is one.
+ * Returns the address that a server answers on already, if any of those that clients on this machine try is one: Windows
+ * and macOS let one server have all addresses and another one of them, and every system lets two have an address each.
  */
 export async function answeringAddress(hostname: string, port: number): Promise<string | undefined> {
   const hosts = new Set(["127.0.0.1", "::1", ...WILDCARDS.includes(hostname) ? [] : [hostname]]);

@@ -11,15 +11,12 @@ import { Failure } from "./values.ts";
 export interface Identity {
   /** The certificate, followed by its chain. */
   readonly cert: string;
-  /** The key. */
   readonly key: string;
 }
 
-/** The files of the certificate and key. */
+/** The files of a certificate and its key. */
 export interface IdentityFiles {
-  /** The value of `--cert`. */
   readonly certFile: string;
-  /** The value of `--key`. */
   readonly keyFile: string;
   /** The prefix of the two flags: `etcd-`, or empty. */
   readonly prefix?: string;
@@ -33,10 +30,8 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/s;
 const ENCRYPTED = /^-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m;
 
 /**
- * Checks a certificate and its key.
+ * Checks a certificate and its key. Returns why clients will refuse the certificate, one line for each reason.
  *
- * @param now The current time in milliseconds.
- * @returns Why clients will refuse the certificate, one line for each reason.
  * @throws {Failure} If a file has other content, or if certificate and key do not match.
  */
 export function checkIdentity({ cert, key }: Identity, files: IdentityFiles, now: number = Date.now()): string[] {

@@ -12,12 +12,7 @@ const SCRIPTS: Record<(typeof SHELLS)[number], () => string> = { bash, zsh, fish
 /** Flags that stand in the place of a command. */
 const INSTEAD = [["help", "show the commands"], ["version", "print the version"]] as const;
 
-/**
- * Returns the completion script for a shell.
- *
- * @param args The shell's name.
- * @throws {UsageError} Unless there is exactly one known shell.
- */
+/** Returns the completion script for the shell that the only argument names. */
 export function completionScript(args: readonly string[]): string {
   const shell = SHELLS.find((name) => name === args[0]);
   if (args.length === 1 && shell !== undefined) return SCRIPTS[shell]();

@@ -1,11 +1,11 @@
 /**
- * Reads the files named by flags.
+ * The files named by flags.
  *
  * @module
  */
 
 import { NOT_UTF8, readAtMost } from "../bytes.ts";
-import { MAX_FLAG_FILE_BYTES, MAX_TOKENS } from "../limits.ts";
+import { MAX_FLAG_FILE_BYTES, MAX_HISTORY_BYTES, MAX_HISTORY_LINES, MAX_TOKENS } from "../limits.ts";
 import { Failure, MissingPermission } from "./values.ts";
 
 /** Reads the tokens in the file of `--token-file`, one in each line that is not blank. */
@@ -32,11 +32,7 @@ export async function readUser(file: string): Promise<{ name: string; password: 
   throw new Failure(`--etcd-user-file ${file}: expected one line, USER:PASSWORD`);
 }
 
-/**
- * Reads trusted certificates in PEM.
- *
- * @throws {Failure} If the file has none, or an invalid one.
- */
+/** Reads trusted certificates in PEM, all of which have to be valid. */
 export async function readCertificates(flag: string, file: string): Promise<string> {
   const text = await readFlagFile(flag, file);
   const certificates = text.match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs) ?? [];
@@ -53,18 +49,11 @@ export async function readCertificates(flag: string, file: string): Promise<stri
   return text;
 }
 
-/** Reads a small text file named by a flag. */
 export async function readFlagFile(flag: string, file: string): Promise<string> {
   return new TextDecoder().decode(await readFile(`${flag} ${file}`, file, MAX_FLAG_FILE_BYTES));
 }
 
-/**
- * Reads a whole file, or the standard input for `-`.
- *
- * @param what The flag and file, for errors.
- * @param most The maximum size in bytes.
- * @throws {Failure} If the file cannot be read or is larger.
- */
+/** Reads a whole file of at most so many bytes, or the standard input for `-`; an error tells what it is. */
 export async function readFile(what: string, file: string, most: number): Promise<Uint8Array> {
   try {
     using opened = file === "-" ? undefined : await Deno.open(file);
@@ -78,11 +67,7 @@ export async function readFile(what: string, file: string, most: number): Promis
   }
 }
 
-/**
- * Creates a new file that only its owner may access. On Windows it has the permissions of its folder.
- *
- * @throws {Failure} If the file exists or cannot be created.
- */
+/** Creates a new file that only its owner may access. On Windows it has the permissions of its folder. */
 export async function makeFile(flag: string, file: string): Promise<Deno.FsFile> {
   try {
     return await Deno.open(file, { write: true, createNew: true, mode: 0o600 });
@@ -90,6 +75,61 @@ export async function makeFile(flag: string, file: string): Promise<Deno.FsFile>
     if (error instanceof Deno.errors.AlreadyExists) throw new Failure(`${flag} ${file}: the file already exists`);
     if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`${flag} ${file} needs a permission`);
     throw new Failure(`${flag} ${file}: ${reasonOf(error)}`);
+  }
+}
+
+/** The history of earlier sessions, to which lines of this one are appended immediately. */
+export class HistoryFile implements Disposable {
+  /** The lines of the file, oldest first. */
+  readonly lines: readonly string[];
+  readonly #file: Deno.FsFile;
+  readonly #report: (line: string) => void;
+  #failed = false;
+
+  private constructor(lines: readonly string[], file: Deno.FsFile, report: (line: string) => void) {
+    this.lines = lines;
+    this.#file = file;
+    this.#report = report;
+  }
+
+  /**
+   * Opens or creates the file, which only its owner may access. If it has too many lines, the oldest are removed.
+   * `report` receives one line if a later write fails.
+   */
+  static async open(name: string, report: (line: string) => void): Promise<HistoryFile> {
+    const what = `--history ${name}`;
+    let file: Deno.FsFile | undefined;
+    try {
+      file = await Deno.open(name, { read: true, append: true, create: true, mode: 0o600 });
+      const { isFile, mode } = await file.stat();
+      // The mode of an existing file may be wider; Windows has none.
+      if (isFile && mode !== null && (mode & 0o077) !== 0) await Deno.chmod(name, 0o600);
+      const text = new TextDecoder().decode(await readFile(what, name, MAX_HISTORY_BYTES));
+      const lines = text.split(/\r?\n/).filter((line) => line !== "");
+      const kept = lines.slice(-MAX_HISTORY_LINES);
+      if (kept.length < lines.length) await Deno.writeTextFile(name, kept.map((line) => `${line}\n`).join(""));
+      return new HistoryFile(kept, file, report);
+    } catch (error) {
+      file?.close();
+      if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`${what} needs a permission`);
+      if (error instanceof Failure) throw error;
+      throw new Failure(`${what}: ${(error as Error).message}`);
+    }
+  }
+
+  /** Adds a line, unless it is empty or begins with a space. */
+  add(line: string): void {
+    if (this.#failed || line.trim() === "" || line.startsWith(" ")) return;
+    try {
+      this.#file.writeSync(new TextEncoder().encode(`${line}\n`));
+    } catch (error) {
+      this.#failed = true;
+      this.#report(`The history is no longer saved: ${(error as Error).message}`);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#file.close();
   }
 }
 

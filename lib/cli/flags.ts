@@ -27,9 +27,11 @@ export interface Flag<Value = unknown> {
   readonly name: string;
   /** The help, one line. */
   readonly help: string;
+  /** The group in the help of a command with many flags; by default none. */
+  readonly group?: string;
   /** The one-letter form, if any. */
   readonly short?: string;
-  /** The placeholder of the value in the help; a flag without one is a switch. */
+  /** The placeholder of the value in the help, in brackets if it is optional; a flag without one is a switch. */
   readonly value?: string;
   /** Whether the flag may be repeated. */
   readonly multiple?: boolean;
@@ -52,226 +54,255 @@ export type Options<Table extends FlagTable> = {
   readonly [Option in keyof Table]: Table[Option] extends Flag<infer Value> ? Value : never;
 };
 
-type Shape = Pick<Flag, "short" | "file">;
+type Read<Value> = (text: string, flag: string) => Value;
 
-/** Creates a flag with a value; `or` is the option without it. */
-function valueFlag<Value = string, const Default = undefined>(
-  name: string,
-  value: string,
-  help: string,
-  { read = (text) => text as Value, or, ...shape }:
-    & { readonly read?: (text: string, flag: string) => Value; readonly or?: Default }
-    & Shape = {},
-): Flag<Value | Default> {
-  const option = (given: Given) => given === undefined ? or as Default : read(given as string, `--${name}`);
-  return { name, value, help, ...shape, option };
-}
-
-/** Creates a flag with one of a few values; `or` is the option without it. */
-function choiceFlag<const Choice extends string, const Default extends string>(
-  name: string,
-  value: string,
-  help: string,
-  { choices, or }: { readonly choices: readonly Choice[]; readonly or: Default },
-): Flag<Choice | Default> {
-  return { ...valueFlag(name, value, help, { read: oneOf(choices), or }), choices };
+/** Takes a flag apart that is given as it is typed: `-p, --port PORT`. */
+function shapeOf(group: string | undefined, typed: string, help: string): Omit<Flag, "option"> {
+  const [, short, name, value] = /^(?:-(\w), )?--([\w-]+)(?: (.+))?$/.exec(typed)!;
+  return { name, short, value, help, group };
 }
 
 /** Creates a flag without a value. */
-function switchFlag(name: string, help: string, shape: Shape = {}): Flag<boolean> {
-  return { name, help, ...shape, option: (given) => given === true };
+function toggle(group: string | undefined, typed: string, help: string): Flag<boolean> {
+  return { ...shapeOf(group, typed, help), option: (given) => given === true };
+}
+
+/** Creates a flag with a value; `or` is the option without it. */
+function valued<Value = string, const Default = undefined>(
+  group: string | undefined,
+  typed: string,
+  help: string,
+  read: Read<Value> = (text) => text as Value,
+  or?: Default,
+): Flag<Value | Default> {
+  const shape = shapeOf(group, typed, help);
+  const option = (given: Given) => given === undefined ? or as Default : read(given as string, `--${shape.name}`);
+  return { ...shape, option };
+}
+
+/** Creates a flag with a value that has a default: its help names it as it would be given. */
+function preset<Value = string>(
+  group: string | undefined,
+  typed: string,
+  help: string,
+  or: string | number,
+  read: Read<Value> = (text) => text as Value,
+): Flag<Value> {
+  return valued(group, typed, `${help} (${or})`, read, read(String(or), typed));
+}
+
+/** Creates a flag with one of a few values; `or` is the option without it. */
+function choice<const Choice extends string, const Default extends string>(
+  typed: string,
+  help: string,
+  choices: readonly Choice[],
+  or: Default,
+): Flag<Choice | Default> {
+  return { ...valued(SHOWN, typed, help, oneOf(choices), or), choices };
 }
 
 /** Creates a flag that names a file. */
-function fileFlag(name: string, file: Flag["file"], help: string, value: string = "FILE"): Flag<string | undefined> {
-  return valueFlag(name, value, help, { file });
+function filed(group: string, typed: string, file: Flag["file"], help: string): Flag<string | undefined> {
+  return { ...valued(group, typed, help), file };
 }
 
-const COLOR = choiceFlag("color", "WHEN", "auto (at a terminal), always or never (auto)", {
-  choices: ["auto", "always", "never"],
-  or: "auto",
-});
-const CA_FILE = fileFlag("cacert", "read", "trust the certificates in this file too (PEM)");
-const CONNECTION = (help: string) => valueFlag("connection", "N", help, { read: wholeNumber(1, 1_000_000_000) });
-const FIELDS = (help: string) => valueFlag("fields", "LIST", `${help} (${DEFAULT_FIELDS})`, { or: DEFAULT_FIELDS });
-const RECORD_FILE = fileFlag("record", "write", "a new file for the traffic, for Wireshark (pcapng)");
-const SHOW_CREDENTIALS = (verb: string) =>
-  switchFlag("show-credentials", `${verb} values of Authorization, Cookie and the like`);
-const TIMEOUT = (help: string) =>
-  valueFlag("timeout", "SEC", `${help} (${CLIENT_TIMEOUT_MS / 1000})`, { read: milliseconds, or: CLIENT_TIMEOUT_MS });
-const TOKEN_FILE = (help: string) => fileFlag("token-file", "read", help);
+// The groups in the help.
+const ADDRESS = "Address";
+const ROWS = "Rows";
+const SHOWN = "What is shown and kept";
+const ANSWERED = "Who is answered, and how";
+const TLS = "TLS";
+const ETCD = "etcd";
+const LIMITS = "Limits";
+const SERVER = "Server";
+const SENT = "What is sent";
+const FEW = undefined;
 
-/** What the bytes of `--max-buffered` hold of what passes a relay. */
-const BUFFERED = "memory for what waits, in both directions";
-const PAGE = (what: string) =>
-  valueFlag("page", "[PORT]", `${what}, on loopback (${PAGE_PORT}, or any)`, {
-    read: (text, flag) => text === "" ? "default" as const : wholeNumber(0, 65535)(text, flag),
+const CA_FILE = (group: string) =>
+  filed(group, "--cacert FILE", "read", "trust the certificates in this file too (PEM)");
+const COLOR = choice(
+  "--color WHEN",
+  "auto (at a terminal), always or never (auto)",
+  ["auto", "always", "never"],
+  "auto",
+);
+const CONNECTION = (help: string) => valued(FEW, "--connection N", help, wholeNumber(1, 1_000_000_000));
+const EXPLAIN = toggle(SHOWN, "--explain", "explain each octet of each exchange");
+const FIELDS = (group: string, help: string) => preset(group, "--fields LIST", help, DEFAULT_FIELDS);
+const JSON_LINES = toggle(FEW, "--json", "one line of JSON for each exchange");
+const MAX_BUFFERED = (help: string) =>
+  preset(
+    LIMITS,
+    "--max-buffered BYTES",
+    help,
+    mebibytes(SERVER_LIMITS.maxBufferedBytes),
+    byteCount(64 * 1024, 2 ** 40),
+  );
+const MAX_CONNECTIONS = (help: string) =>
+  preset(LIMITS, "--max-connections N", help, SERVER_LIMITS.maxConnections, wholeNumber(1, 1_000_000));
+const PAGE = (help: string) =>
+  valued(SHOWN, "--page [PORT]", `${help}, on loopback (${PAGE_PORT}, or any)`, (text, flag) => {
+    return text === "" ? "default" as const : wholeNumber(0, 65535)(text, flag);
   });
-const PAGE_HISTORY = (what: string) =>
-  valueFlag("page-history", "N", `${what} (${PAGE_HISTORY_EVENTS})`, { read: wholeNumber(1, 1_000_000) });
+const PAGE_HISTORY = (help: string) =>
+  valued(SHOWN, "--page-history N", `${help} (${PAGE_HISTORY_EVENTS})`, wholeNumber(1, 1_000_000));
+const PORT = (or: number) =>
+  preset(ADDRESS, "-p, --port PORT", "the port, 0 for any free one", or, wholeNumber(0, 65535));
+const RECORD_FILE = filed(SHOWN, "--record FILE", "write", "a new file for the traffic, for Wireshark (pcapng)");
+const SHOW_CREDENTIALS = (verb: string) =>
+  toggle(SHOWN, "--show-credentials", `${verb} values of Authorization, Cookie and the like`);
+const TIMEOUT = (group: string, help: string) =>
+  preset(group, "--timeout SEC", help, CLIENT_TIMEOUT_MS / 1000, milliseconds);
 
 /** The flag that every command has. */
-export const HELP_FLAG: Flag<boolean> = switchFlag("help", "show this text", { short: "h" });
+export const HELP_FLAG: Flag<boolean> = toggle(FEW, "-h, --help", "show this text");
 
 /** The flags of `serve`. */
 export const SERVE_FLAGS = {
-  host: valueFlag("host", "ADDRESS", `the address to listen on (${DEFAULT_HOST})`, {
-    read: listenHost,
-    or: DEFAULT_HOST,
-  }),
-  port: valueFlag("port", "PORT", `the port, 0 for any free one (${DEFAULT_PORT})`, {
-    read: wholeNumber(0, 65535),
-    or: DEFAULT_PORT,
-    short: "p",
-  }),
-  store: valueFlag("store", "STORE", "memory, sqlite:FILE, etcd:URL,URL/PREFIX (memory)", { or: "memory" }),
-  rowsFile: fileFlag("rows", "read", "fill an empty table: of get all, or a row a line"),
-  fields: FIELDS("fields as type,age:integer, or '*'"),
-  quiet: switchFlag("quiet", "print no requests", { short: "q" }),
-  verbose: switchFlag("verbose", "print responses and connections too", { short: "v" }),
+  host: preset(ADDRESS, "--host ADDRESS", "the address to listen on", DEFAULT_HOST, listenHost),
+  port: PORT(DEFAULT_PORT),
+  store: preset(ROWS, "--store STORE", "memory, sqlite:FILE, etcd:URL,URL/PREFIX", "memory"),
+  rowsFile: filed(ROWS, "--rows FILE", "read", "fill an empty table: of get all, or a row a line"),
+  fields: FIELDS(ROWS, "fields as type,age:integer, or '*'"),
+  quiet: toggle(SHOWN, "-q, --quiet", "print no requests"),
+  verbose: toggle(SHOWN, "-v, --verbose", "print responses and connections too"),
   showCredentials: SHOW_CREDENTIALS("print"),
-  logFormat: choiceFlag("log-format", "FORMAT", "text, or json: a line for each exchange (text)", {
-    choices: ["text", "json"],
-    or: "text",
-  }),
+  logFormat: choice(
+    "--log-format FORMAT",
+    "text, or json: a line for each exchange (text)",
+    ["text", "json"],
+    "text",
+  ),
   page: PAGE("a page of the traffic"),
   recordFile: RECORD_FILE,
   pageHistory: PAGE_HISTORY("events that the page keeps"),
-  readOnly: switchFlag("read-only", "refuse writes"),
-  delayMs: valueFlag("delay", "MS", "delay responses: 100, or 100-900 (milliseconds)", {
-    read: wholeNumbers(0, 600_000),
-    or: 0,
-  }),
-  cors: valueFlag("cors", "ORIGIN", "let pages of this origin, or '*', read responses", { read: corsOrigin }),
+  readOnly: toggle(ANSWERED, "--read-only", "refuse writes"),
+  delayMs: valued(
+    ANSWERED,
+    "--delay MS",
+    "delay responses: 100, or 100-900 (milliseconds)",
+    wholeNumbers(0, 600_000),
+    0,
+  ),
+  cors: valued(ANSWERED, "--cors ORIGIN", "let pages of this origin, or '*', read responses", corsOrigin),
   allowHosts: {
-    name: "allow-host",
-    value: "NAME",
+    ...shapeOf(ANSWERED, "--allow-host NAME", "answer for this host too, '*' for any; repeatable"),
     multiple: true,
-    help: "answer for this host too, '*' for any; repeatable",
     option: (given) => (given as string[] | undefined ?? []).map(hostName),
   } as Flag<string[]>,
-  certFile: fileFlag("cert", "read", "speak TLS with this certificate (PEM), needs --key"),
-  keyFile: fileFlag("key", "read", "the certificate's key (PEM)"),
-  tokenFile: TOKEN_FILE("require a bearer token of this file, one a line"),
-  etcdCaFile: fileFlag("etcd-cacert", "read", "authorities of etcd's certificates to trust (PEM)"),
-  etcdCertFile: fileFlag("etcd-cert", "read", "show etcd this certificate (PEM), needs --etcd-key"),
-  etcdKeyFile: fileFlag("etcd-key", "read", "its key (PEM)"),
-  etcdUserFile: fileFlag("etcd-user-file", "read", "log in to etcd with the USER:PASSWORD in this file"),
-  maxBody: valueFlag(
-    "max-body",
-    "BYTES",
-    `the largest content, and the largest row (${REQUEST_LIMITS.maxContentBytes / 1024 ** 2}m)`,
-    { read: byteCount(0, MAX_BODY_FLAG_BYTES), or: REQUEST_LIMITS.maxContentBytes },
+  certFile: filed(TLS, "--cert FILE", "read", "speak TLS with this certificate (PEM), needs --key"),
+  keyFile: filed(TLS, "--key FILE", "read", "the certificate's key (PEM)"),
+  tokenFile: filed(ANSWERED, "--token-file FILE", "read", "require a bearer token of this file, one a line"),
+  etcdCaFile: filed(ETCD, "--etcd-cacert FILE", "read", "authorities of etcd's certificates to trust (PEM)"),
+  etcdCertFile: filed(ETCD, "--etcd-cert FILE", "read", "show etcd this certificate (PEM), needs --etcd-key"),
+  etcdKeyFile: filed(ETCD, "--etcd-key FILE", "read", "its key (PEM)"),
+  etcdUserFile: filed(ETCD, "--etcd-user-file FILE", "read", "log in to etcd with the USER:PASSWORD in this file"),
+  maxBody: preset(
+    LIMITS,
+    "--max-body BYTES",
+    "the largest content, and the largest row",
+    mebibytes(REQUEST_LIMITS.maxContentBytes),
+    byteCount(0, MAX_BODY_FLAG_BYTES),
   ),
-  maxHead: valueFlag("max-head", "BYTES", `the largest head of a request (${REQUEST_LIMITS.maxHeadBytes / 1024}k)`, {
-    read: byteCount(256, 2 ** 20),
-    or: REQUEST_LIMITS.maxHeadBytes,
-  }),
-  maxBuffered: valueFlag(
-    "max-buffered",
-    "BYTES",
-    `memory for content, responses and listings (${SERVER_LIMITS.maxBufferedBytes / 1024 ** 2}m)`,
-    { read: byteCount(64 * 1024, 2 ** 40), or: SERVER_LIMITS.maxBufferedBytes },
+  maxHead: preset(
+    LIMITS,
+    "--max-head BYTES",
+    "the largest head of a request",
+    `${REQUEST_LIMITS.maxHeadBytes / 1024}k`,
+    byteCount(256, 2 ** 20),
   ),
-  maxConnections: valueFlag("max-connections", "N", `connections at a time (${SERVER_LIMITS.maxConnections})`, {
-    read: wholeNumber(1, 1_000_000),
-    or: SERVER_LIMITS.maxConnections,
-  }),
-  idleTimeoutMs: valueFlag(
-    "idle-timeout",
-    "SEC",
-    `how long a connection may be idle (${SERVER_LIMITS.idleTimeoutMs / 1000})`,
-    { read: milliseconds, or: SERVER_LIMITS.idleTimeoutMs },
+  maxBuffered: MAX_BUFFERED("memory for content, responses and listings"),
+  maxConnections: MAX_CONNECTIONS("connections at a time"),
+  idleTimeoutMs: preset(
+    LIMITS,
+    "--idle-timeout SEC",
+    "how long a connection may be idle",
+    SERVER_LIMITS.idleTimeoutMs / 1000,
+    milliseconds,
   ),
-  headTimeoutMs: valueFlag(
-    "head-timeout",
-    "SEC",
-    `how long a request's head may take (${SERVER_LIMITS.headTimeoutMs / 1000})`,
-    { read: milliseconds, or: SERVER_LIMITS.headTimeoutMs },
+  headTimeoutMs: preset(
+    LIMITS,
+    "--head-timeout SEC",
+    "how long a request's head may take",
+    SERVER_LIMITS.headTimeoutMs / 1000,
+    milliseconds,
   ),
 };
 
 /** The flags of `relay`. */
 export const RELAY_FLAGS = {
   host: SERVE_FLAGS.host,
-  port: valueFlag("port", "PORT", `the port, 0 for any free one (${RELAY_PORT})`, {
-    read: wholeNumber(0, 65535),
-    or: RELAY_PORT,
-    short: "p",
-  }),
-  keepHost: switchFlag("keep-host", "pass Host as it is, instead of the server's name"),
-  quiet: switchFlag("quiet", "print no messages", { short: "q" }),
-  verbose: switchFlag("verbose", "print a line on each connection, too", { short: "v" }),
+  port: PORT(RELAY_PORT),
+  keepHost: toggle(ADDRESS, "--keep-host", "pass Host as it is, instead of the server's name"),
+  quiet: toggle(SHOWN, "-q, --quiet", "print no messages"),
+  verbose: toggle(SHOWN, "-v, --verbose", "print a line on each connection, too"),
   showCredentials: SERVE_FLAGS.showCredentials,
-  explain: switchFlag("explain", "explain each octet of each exchange"),
+  explain: EXPLAIN,
   logFormat: SERVE_FLAGS.logFormat,
   page: SERVE_FLAGS.page,
   recordFile: RECORD_FILE,
   certFile: SERVE_FLAGS.certFile,
   keyFile: SERVE_FLAGS.keyFile,
-  caFile: CA_FILE,
-  timeoutMs: TIMEOUT("for connecting; if given, for answers too"),
-  maxBuffered: { ...SERVE_FLAGS.maxBuffered, help: SERVE_FLAGS.maxBuffered.help.replace(/.*(?= \()/, BUFFERED) },
-  maxConnections: {
-    ...SERVE_FLAGS.maxConnections,
-    help: SERVE_FLAGS.maxConnections.help.replace("connections at a time", "two descriptors each, four with https"),
-  },
+  caFile: CA_FILE(TLS),
+  timeoutMs: TIMEOUT(LIMITS, "for connecting; if given, for answers too"),
+  maxBuffered: MAX_BUFFERED("memory for what waits, in both directions"),
+  maxConnections: MAX_CONNECTIONS("two descriptors each, four with https"),
   idleTimeoutMs: SERVE_FLAGS.idleTimeoutMs,
   headTimeoutMs: SERVE_FLAGS.headTimeoutMs,
 };
 
 /** The flags of `connect`. */
 export const CONNECT_FLAGS = {
-  port: valueFlag("port", "PORT", `the port, where ADDRESS names none (${DEFAULT_PORT})`, {
-    read: wholeNumber(1, 65535),
-    short: "p",
-  }),
-  fields: FIELDS("fields that values fill, in order"),
-  print: valueFlag("print", "PARTS", "request H head B body, response h b (hb; piped b)", { read: messageParts }),
-  verbose: switchFlag("verbose", "show requests too (HBhb), and each read and write", { short: "v" }),
-  pretty: choiceFlag("pretty", "WHAT", "all: indent and colour JSON, piped too; or none", {
-    choices: ["all", "none"],
-    or: "auto",
-  }),
+  port: valued(
+    SERVER,
+    "-p, --port PORT",
+    `the port, where ADDRESS names none (${DEFAULT_PORT})`,
+    wholeNumber(1, 65535),
+  ),
+  fields: FIELDS(SENT, "fields that values fill, in order"),
+  print: valued(SHOWN, "--print PARTS", "request H head B body, response h b (hb; piped b)", messageParts),
+  verbose: toggle(SHOWN, "-v, --verbose", "show requests too (HBhb), and each read and write"),
+  pretty: choice("--pretty WHAT", "all: indent and colour JSON, piped too; or none", ["all", "none"], "auto"),
   showCredentials: SHOW_CREDENTIALS("show"),
-  historyFile: fileFlag("history", "both", "keep the lines typed at the prompt in this file"),
-  explain: switchFlag("explain", "explain each octet of each exchange"),
+  historyFile: filed(SHOWN, "--history FILE", "both", "keep the lines typed at the prompt in this file"),
+  explain: EXPLAIN,
   recordFile: RECORD_FILE,
-  rawFile: fileFlag("raw", "read", "send the octets of this file unchanged", "FILE|-"),
-  crlf: switchFlag("crlf", "with --raw: a bare \\n outside content as \\r\\n"),
-  timeoutMs: TIMEOUT("how long to wait for the server"),
-  caFile: CA_FILE,
-  tokenFile: TOKEN_FILE("send the first bearer token in this file"),
+  rawFile: filed(SENT, "--raw FILE|-", "read", "send the octets of this file unchanged"),
+  crlf: toggle(SENT, "--crlf", "with --raw: a bare \\n outside content as \\r\\n"),
+  timeoutMs: TIMEOUT(SERVER, "how long to wait for the server"),
+  caFile: CA_FILE(SERVER),
+  tokenFile: filed(SENT, "--token-file FILE", "read", "send the first bearer token in this file"),
   color: COLOR,
 };
 
 /** The flags of `explain`. */
 export const EXPLAIN_FLAGS = {
-  answers: valueFlag("answers", "METHODS", "methods that the responses answer: HEAD,GET (GET)", {
-    read: methodList,
-    or: [],
-  }),
+  answers: valued(FEW, "--answers METHODS", "methods that the responses answer: HEAD,GET (GET)", methodList, []),
   connection: CONNECTION("explain only the capture's connection N"),
   page: PAGE("a page of the capture"),
   pageHistory: PAGE_HISTORY("events that the page shows, the first ones"),
   showCredentials: SHOW_CREDENTIALS("show"),
-  all: switchFlag("all", "show all content and chunks, not a screenful"),
-  list: switchFlag("list", "one line for each exchange, or message"),
-  json: switchFlag("json", "one line of JSON for each exchange"),
-  crlf: switchFlag("crlf", "read each bare \\n outside of content as \\r\\n"),
+  all: toggle(FEW, "--all", "show all content and chunks, not a screenful"),
+  list: toggle(FEW, "--list", "one line for each exchange, or message"),
+  json: JSON_LINES,
+  crlf: toggle(FEW, "--crlf", "read each bare \\n outside of content as \\r\\n"),
   color: COLOR,
 };
 
 /** The flags of `replay`. */
 export const REPLAY_FLAGS = {
-  to: valueFlag("to", "ADDRESS", "the server (the recorded one, if on this machine)", { read: replayTarget }),
-  fast: switchFlag("fast", "make no pauses"),
-  json: switchFlag("json", "one line of JSON for each exchange"),
+  to: valued(FEW, "--to ADDRESS", "the server (the recorded one, if on this machine)", replayTarget),
+  fast: toggle(FEW, "--fast", "make no pauses"),
+  json: JSON_LINES,
   connection: CONNECTION("replay only the recording's connection N"),
-  timeoutMs: TIMEOUT("how long to wait for an answer"),
-  caFile: CA_FILE,
+  timeoutMs: TIMEOUT(LIMITS, "how long to wait for an answer"),
+  caFile: CA_FILE(TLS),
   color: COLOR,
 };
+
+function mebibytes(bytes: number): string {
+  return `${bytes / 1024 ** 2}m`;
+}
 
 function messageParts(text: string, flag: string): string {
   if (/^[HBhb]*$/.test(text)) return text;
@@ -291,7 +322,6 @@ function replayTarget(text: string, flag: string): Endpoint {
 
 /** Parsed arguments of a command. */
 export interface Parsed<Table extends FlagTable> {
-  /** The option of each flag. */
   readonly options: Options<Table>;
   /** Whether only the help is asked for. */
   readonly help: boolean;
@@ -303,21 +333,17 @@ export interface Parsed<Table extends FlagTable> {
   readonly files: { readonly read: string[]; readonly write: string[] };
 }
 
-/**
- * Parses flags and positional arguments.
- *
- * @throws {UsageError} If a flag is unknown, lacks its value, or has an invalid one.
- */
+/** Parses flags and positional arguments. */
 export function parseFlags<Table extends FlagTable>(args: string[], table: Table): Parsed<Table> {
-  const flags = Object.entries<Flag>({ ...table, help: HELP_FLAG });
-  const config = Object.fromEntries(flags.map(([, { name, short, value, multiple }]) => [
+  const flags = [...Object.values<Flag>(table), HELP_FLAG];
+  const config = Object.fromEntries(flags.map(({ name, short, value, multiple }) => [
     name,
     { type: value === undefined ? "boolean" : "string", ...short && { short }, ...multiple && { multiple } },
   ])) as ParseArgsConfig["options"];
   // A negative number is a value, not a flag. The prefix NUL, which no argument can contain, hides it from parseArgs.
   const shielded = args.map((arg) => /^-\.?\d/.test(arg) ? `\0${arg}` : arg);
   const unshield = (text: string) => text.replace(/^\0/, "");
-  const { values, positionals } = parsedArgs(shielded, config, flags.map(([, { name }]) => name));
+  const { values, positionals } = parsedArgs(withEmptyValues(shielded, flags), config, flags.map(({ name }) => name));
   const files = { read: [] as string[], write: [] as string[] };
   const options = Object.entries(table).map(([option, flag]) => {
     const value = values[flag.name];
@@ -335,6 +361,17 @@ export function parseFlags<Table extends FlagTable>(args: string[], table: Table
     positionals: positionals.map(unshield),
     files,
   };
+}
+
+/** Gives flags with an optional value one in every case, because parseArgs has none such: the next word, if a number. */
+function withEmptyValues(args: readonly string[], flags: readonly Flag[]): string[] {
+  const optional = flags.filter(({ value }) => value?.startsWith("[")).map(({ name }) => `--${name}`);
+  const given: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const isBare = optional.includes(args[i]);
+    given.push(isBare ? `${args[i]}=${/^\d+$/.test(args[i + 1] ?? "") ? args[++i] : ""}` : args[i]);
+  }
+  return given;
 }
 
 function parsedArgs(args: string[], options: ParseArgsConfig["options"], names: readonly string[]) {

@@ -7,28 +7,28 @@
 import { DEFAULT_HOST, DEFAULT_PORT } from "../address.ts";
 import { RELAY_PORT } from "./addresses.ts";
 import { CONNECT_FLAGS, EXPLAIN_FLAGS, type Flag, HELP_FLAG, RELAY_FLAGS, REPLAY_FLAGS, SERVE_FLAGS } from "./flags.ts";
+import { exampleLine } from "./program.ts";
 
 /** The shells that completions are for. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 
 /** A command of the program. */
 export interface CommandHelp {
-  /** The name, as typed. */
   readonly name: string;
   /** The arguments after the name. */
   readonly usage: string;
   /** What the arguments are, for completion: files, or one of these words. */
   readonly completes?: "files" | readonly string[];
-  /** A summary for the list of commands. */
+  /** For the list of commands. */
   readonly summary: string;
-  /** A description for the command's help. */
+  /** For the command's own help. */
   readonly about: string;
   /** A description of the arguments. */
   readonly details?: string;
-  /** The flags. */
   readonly flags: readonly Flag[];
-  /** Notes below the flags. */
   readonly notes?: string;
+  /** Arguments that work as typed, at the end of the help; those of a command with many flags, which stand in groups. */
+  readonly examples?: readonly string[][];
 }
 
 /** All commands, in the order of the help. */
@@ -42,6 +42,7 @@ export const COMMANDS: readonly CommandHelp[] = [
     notes: `\
 Sizes are in bytes, or as 16k or 1m. Ctrl-C finishes requests, then stops. On
 Windows, --host :: is IPv6 only; 0.0.0.0 is all addresses of IPv4.`,
+    examples: [["serve", "--page"], ["serve", "--port", "8080", "--fields", "name,age:integer"]],
   },
   {
     name: "connect",
@@ -59,6 +60,7 @@ Exit code: 0 for a status below 400, 4 and 5 for those classes, 3 if raw got an
 answer against the rules, 1 for wrong usage or without a valid response, 2 for a
 timeout, 129, 130 and 143 for SIGHUP, Ctrl-C and SIGTERM. Of several commands
 the worst counts: 1, 2, 3, 5, 4.`,
+    examples: [["connect", "post", "Pingping", "snail", "1", "0"], ["connect", "--explain", "get", "all"]],
   },
   {
     name: "relay",
@@ -74,6 +76,10 @@ Host, which becomes the server's name; messages are shown, and judged.`,
 Requests for other hosts than this machine and the server are answered with 421;
 502, 504 and 408 say that the server or the client was not there in time. Where
 a site's own name is needed: curl --connect-to SITE:80:${DEFAULT_HOST}:${RELAY_PORT}`,
+    examples: [
+      ["relay", `http://${DEFAULT_HOST}:${DEFAULT_PORT}`],
+      ["relay", `http://${DEFAULT_HOST}:${DEFAULT_PORT}`, "--page", "--explain"],
+    ],
   },
   {
     name: "explain",
@@ -138,14 +144,26 @@ ${lines.join("")}  wiretable ${COMMANDS.map(({ name }) => name).join("|")} --hel
 
 /** Returns the output of `--help` after a command. */
 export function helpOf(command: string): string {
-  const { name, usage, about, details, flags, notes } = COMMANDS.find(({ name }) => name === command)!;
-  const parts = [`wiretable ${name} ${usage}: ${about}`, details, describeFlags(flags), notes];
-  return parts.filter((part) => part !== undefined && part !== "").join("\n\n") + "\n";
+  const { name, usage, about, details, flags, notes, examples } = COMMANDS.find(({ name }) => name === command)!;
+  const parts = [
+    `wiretable ${name} ${usage}: ${about}`,
+    details,
+    examples === undefined ? flags.map(flagLine).join("\n") : groupedLines(flags),
+    notes,
+    examples && ["Examples:", ...examples.map((args) => `  ${exampleLine(args)}`)].join("\n"),
+  ];
+  return parts.filter((part) => part !== undefined).join("\n\n") + "\n";
 }
 
-function describeFlags(flags: readonly Flag[]): string {
-  return flags.map(({ name, short, value, help }) => {
-    const left = `${short === undefined ? "    " : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`;
-    return `  ${left.padEnd(27)} ${help}`;
-  }).join("\n");
+/** Formats flags under the titles of their groups. */
+function groupedLines(flags: readonly Flag[]): string {
+  const groups = [...Map.groupBy(flags, ({ group }) => group)];
+  return groups.map(([title, flags]) => {
+    return [...title === undefined ? [] : [`${title}:`], ...flags.map(flagLine)].join("\n");
+  }).join("\n\n");
+}
+
+function flagLine({ name, short, value, help }: Flag): string {
+  const left = `${short === undefined ? "    " : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`;
+  return `  ${left.padEnd(27)} ${help}`;
 }

@@ -6,25 +6,20 @@
  */
 
 import type { Gunzip } from "node:zlib";
-import { NO_BYTES, type Source } from "../bytes.ts";
-import { EXPANDED_BYTES } from "../limits.ts";
+import { NO_BYTES, readStart, type Source } from "../bytes.ts";
 import { reasonOf } from "./files.ts";
 import { quoteForShell } from "./program.ts";
 import { Failure, MissingPermission } from "./values.ts";
 
 /** A file, or the standard input, that is read in pieces. A read that fails throws a {@linkcode Failure}. */
 export interface InputFile extends Source, Disposable {
-  /** Goes back to the start; left out for pipes and the like. */
+  /** Goes back to the start; absent for pipes and the like. */
   readonly rewind?: () => Promise<unknown>;
   /** One line on how a gzip file ended before its end, if it did. */
   readonly damage?: string;
 }
 
-/**
- * Opens a file to read it in pieces, or the standard input for `-`.
- *
- * @throws {Failure} If it cannot be opened.
- */
+/** Opens a file to read it in pieces, or the standard input for `-`. */
 export async function openFile(file: string): Promise<InputFile> {
   const failed = (error: unknown) => {
     throw cannotRead(file, error);
@@ -73,6 +68,8 @@ export function inputName(file: string): string {
 }
 
 const GZIP_MAGIC = "1f8b08";
+/** Octets that are expanded at a time, and that are made of them. */
+const EXPANDED_BYTES = 16 * 1024;
 const SMALLEST_PIECE_BYTES = 8;
 
 /**
@@ -97,7 +94,6 @@ class Expanded implements Source {
     this.#source = source;
   }
 
-  /** Reads some octets. */
   async read(buffer: Uint8Array): Promise<number | null> {
     this.#rest ??= await this.#begin();
     while (this.#rest.length === 0) {
@@ -116,18 +112,13 @@ class Expanded implements Source {
     return count;
   }
 
-  /** Releases the memory. */
   close(): void {
     this.#gunzip?.destroy();
   }
 
   async #begin(): Promise<Uint8Array> {
-    const start = new Uint8Array(GZIP_MAGIC.length / 2);
-    let length = 0;
-    for (let count: number | null = 0; length < start.length && count !== null; length += count ?? 0) {
-      count = await this.#source.read(start.subarray(length));
-    }
-    if (start.toHex() !== GZIP_MAGIC) return start.subarray(0, length);
+    const start = await readStart(this.#source, GZIP_MAGIC.length / 2);
+    if (start.toHex() !== GZIP_MAGIC) return start;
     // Loaded on demand, because loading takes a noticeable part of the start.
     const { createGunzip } = await import("node:zlib");
     this.#gunzip = createGunzip({ chunkSize: EXPANDED_BYTES });

@@ -26,7 +26,6 @@ const INSTALLED = "--installed";
 /** The arguments that the user gave. */
 export const USER_ARGS: readonly string[] = Deno.args.slice(Deno.args[0] === INSTALLED ? 1 : 0);
 
-/** How the program was started. */
 export interface Start {
   /** Whether it is an executable of `deno compile`. */
   readonly standalone: boolean;
@@ -38,7 +37,6 @@ export interface Start {
   readonly installed?: readonly ("read" | "write")[];
 }
 
-/** Returns how this process was started. */
 export function thisStart(): Start {
   const { standalone, os } = Deno.build;
   const windows = os === "windows";
@@ -83,6 +81,12 @@ export function commandLine(args: readonly string[], needs: FileNeeds, start: St
     start.script,
   ];
   return [...words, ...args].map((word) => quoteForShell(word, start.windows)).join(" ");
+}
+
+/** Returns the command that starts the program with these arguments, which need no file. */
+export function exampleLine(args: readonly string[], start: Start = thisStart()): string {
+  const { installed } = start;
+  return installed === undefined ? commandLine(args, { read: [], write: [] }, start) : ["wiretable", ...args].join(" ");
 }
 
 /** Returns what there is in the place of a flag that accepts any certificate. */

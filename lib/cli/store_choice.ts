@@ -30,18 +30,13 @@ export type StoreChoice =
   | { readonly kind: "sqlite"; readonly file: string }
   | EtcdChoice;
 
-/** The options that choose a store. */
 export type StoreOptions = Partial<
   Pick<Options<typeof SERVE_FLAGS>, "store" | "etcdCaFile" | "etcdCertFile" | "etcdKeyFile" | "etcdUserFile">
 >;
 
 const EXPECTED = "memory, sqlite:FILE or etcd:URL,URL/PREFIX";
 
-/**
- * Parses `--store` and its related flags.
- *
- * @throws {UsageError} If they are invalid.
- */
+/** Parses `--store` and its related flags. */
 export function storeChoice({ store = "memory", ...options }: StoreOptions): StoreChoice {
   const { etcdCaFile, etcdCertFile, etcdKeyFile, etcdUserFile } = options;
   const etcd = { etcdCaFile, etcdCertFile, etcdKeyFile, etcdUserFile };

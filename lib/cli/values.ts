@@ -36,7 +36,7 @@ export function flagValue<T>(flag: string, read: () => T): T {
   }
 }
 
-/** Reads one of the allowed texts; any other is a {@linkcode UsageError}. */
+/** Reads one of these texts. All readers of values throw a {@linkcode UsageError} for any other one. */
 export function oneOf<T extends string>(choices: readonly T[]): (text: string, flag: string) => T {
   return (text, flag) => {
     if (choices.includes(text as T)) return text as T;
@@ -44,7 +44,6 @@ export function oneOf<T extends string>(choices: readonly T[]): (text: string, f
   };
 }
 
-/** Reads an integer from `least` to `most`; anything else is a {@linkcode UsageError}. */
 export function wholeNumber(least: number, most: number): (text: string, flag: string) => number {
   return (text, flag) => {
     const number = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
@@ -53,7 +52,7 @@ export function wholeNumber(least: number, most: number): (text: string, flag: s
   };
 }
 
-/** Reads an integer as {@linkcode wholeNumber} does, or a range of two such as 100-900. */
+/** Reads a whole number, or a range of two such as 100-900. */
 export function wholeNumbers(
   least: number,
   most: number,
@@ -67,18 +66,14 @@ export function wholeNumbers(
   };
 }
 
-/**
- * Returns milliseconds from a text in seconds, with an optional fraction.
- *
- * @throws {UsageError} If the text is invalid, 0, or more than a day.
- */
+/** Reads seconds with an optional fraction, more than 0 and at most a day, and returns milliseconds. */
 export function milliseconds(text: string, flag: string): number {
   const seconds = /^\d{1,6}(?:\.\d{1,3})?$/.test(text) ? Number(text) : NaN;
   if (seconds > 0 && seconds <= 86_400) return seconds * 1000;
   throw new UsageError(`${flag} takes seconds, more than 0 and at most 86400, saw ${quote(text)}`);
 }
 
-/** Reads a number of bytes, with an optional unit: 64k, 1m, 2g; anything else is a {@linkcode UsageError}. */
+/** Reads a number of bytes, with an optional unit: 64k, 1m, 2g. */
 export function byteCount(least: number, most: number): (text: string, flag: string) => number {
   return (text, flag) => {
     const [, digits, unit = ""] = /^(\d{1,12})([kmg]?)$/i.exec(text) ?? [];

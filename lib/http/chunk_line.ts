@@ -30,12 +30,11 @@ export class ChunkLine {
   readonly #limits: MessageLimits;
   #extensionsBytes = 0;
 
-  /** Creates a scanner within the limits on a line and on one message's extensions. */
   constructor(limits: MessageLimits) {
     this.#limits = limits;
   }
 
-  /** Starts counting extensions anew, for another message. */
+  /** Counts extensions anew, for another message. */
   reset(): void {
     this.#extensionsBytes = 0;
   }
@@ -43,19 +42,13 @@ export class ChunkLine {
   /**
    * Scans `chunk-size [ chunk-ext ] CRLF`, with `chunk-size = 1*HEXDIG` (RFC 9112 §7.1). Extensions are checked, then
    * ignored.
-   *
-   * @throws {HttpError} 400 if the line is malformed, too long or beyond 2^53 - 1 octets; 413 if the extensions are too
-   * long.
    */
   scan(buffer: Uint8Array, start: number, end: number): number {
     const stop = Math.min(end, start + this.#limits.maxChunkLineBytes);
     const lineEnd = this.#scanLine(buffer, start, stop);
     if (lineEnd === MORE && stop - start === this.#limits.maxChunkLineBytes) {
-      throw wireError(
-        "chunk-line-too-long",
-        stop,
-        `The chunk-size line is longer than ${this.#limits.maxChunkLineBytes} octets`,
-      );
+      const seen = `The chunk-size line is longer than ${this.#limits.maxChunkLineBytes} octets`;
+      throw wireError("chunk-line-too-long", stop, seen);
     }
     return lineEnd;
   }
@@ -81,11 +74,8 @@ export class ChunkLine {
     if (lineEnd === MORE) return MORE;
     this.#extensionsBytes += at - sizeEnd;
     if (this.#extensionsBytes > this.#limits.maxChunkExtensionsBytes) {
-      throw wireError(
-        "chunk-extensions-too-long",
-        at,
-        `The message's chunk extensions are longer than ${this.#limits.maxChunkExtensionsBytes} octets`,
-      );
+      const seen = `The message's chunk extensions are longer than ${this.#limits.maxChunkExtensionsBytes} octets`;
+      throw wireError("chunk-extensions-too-long", at, seen);
     }
     return lineEnd;
   }

@@ -17,8 +17,7 @@ import { CR } from "./grammar.ts";
 import type { ConnectionEnd, HttpEvent, MessageEnd, MessageKind, RequestHead, ResponseHead } from "./message.ts";
 import { type Framing, readFraming, readHost, readPersistence, refuseForbiddenTrailers } from "./framing.ts";
 import { MORE, scanLineEnd } from "./scan.ts";
-import { StartLine } from "./start_line.ts";
-import { parseTarget } from "./target.ts";
+import { parseTarget, StartLine } from "./start_line.ts";
 import type { MessageLimits } from "../limits.ts";
 
 /**
@@ -366,14 +365,8 @@ export class Decoder {
   /** Reads the line end after a chunk and the next chunk line, then content or trailers. */
   #nextChunk(): HttpEvent | undefined {
     if (this.#phase === "chunk-end") {
-      const lineEnd = scanLineEnd(
-        this.#buffer,
-        this.#at,
-        this.#end,
-        "the chunk's content",
-        "chunk-end",
-        "chunk-bare-lf",
-      );
+      const before = "the chunk's content";
+      const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, before, "chunk-end", "chunk-bare-lf");
       if (lineEnd === MORE) return undefined;
       this.#at = lineEnd;
       this.#phase = "chunk-line";

@@ -72,22 +72,9 @@ export interface FieldProblem {
 }
 
 /** Optional properties of an {@linkcode HttpError}. */
-export interface HttpErrorOptions {
-  /** The cause; only for wire errors. */
-  readonly fault?: FaultCode;
-  /** What was seen, without what is allowed; only for wire errors. */
-  readonly seen?: string;
-  /** The section of the specification that the message breaks, such as `RFC 9112 §5.1`. */
-  readonly rule?: string;
-  /** The offset of the octet where the message breaks the rule, from the message's first; only for wire errors. */
-  readonly offset?: number;
-  /** The invalid members of the content. */
-  readonly errors?: readonly FieldProblem[];
-  /** The rows that one request may create, if those of this request were too many; only with 413. */
-  readonly maxRows?: number;
-  /** Field lines for the response, such as Allow with a 405. */
-  readonly fields?: readonly FieldLine[];
-}
+export type HttpErrorOptions = Partial<
+  Pick<HttpError, "fault" | "seen" | "rule" | "offset" | "errors" | "maxRows" | "fields">
+>;
 
 /**
  * An HTTP error: the message breaks a rule, or the request cannot be fulfilled.
@@ -101,15 +88,15 @@ export class HttpError extends Error {
   readonly status: number;
   /** The cause; only for wire errors. */
   readonly fault?: FaultCode;
-  /** The section of the specification that the message breaks. */
+  /** The section of the specification that the message breaks, such as `RFC 9112 §5.1`. */
   readonly rule?: string;
-  /** The offset of the octet where the message breaks the rule; only for wire errors. */
+  /** The offset of the octet where the message breaks the rule, from the message's first; only for wire errors. */
   readonly offset?: number;
   /** The invalid members of the content. */
   readonly errors?: readonly FieldProblem[];
-  /** The rows that one request may create; only with 413. */
+  /** The rows that one request may create, if those of this request were too many; only with 413. */
   readonly maxRows?: number;
-  /** Field lines for the response. */
+  /** Field lines for the response, such as Allow with a 405. */
   readonly fields: readonly FieldLine[];
   /** The fields of the table's rows, in the notation of `--fields`; only with 422, set by the table. */
   rowFields?: string;
@@ -135,11 +122,8 @@ export class HttpError extends Error {
 }
 
 /**
- * Returns the error of a message that is broken.
- *
- * @param offset The offset of the octet that breaks the rule.
- * @param seen What was seen there.
- * @param allowed What is allowed instead; by default the first part tells it too.
+ * Returns the error of a message that an octet breaks, with what was seen there, and what is allowed instead; by default
+ * the first tells both.
  */
 export function wireError(fault: FaultCode, offset: number, seen: string, allowed?: string): HttpError {
   const { status, rule } = CAUSES[fault];

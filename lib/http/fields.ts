@@ -20,9 +20,8 @@ import {
 import { MORE, nameByte, scanLineEnd } from "./scan.ts";
 
 /**
- * A header or trailer section as received.
- *
- * It holds the section's text and the positions of names and values. Strings are created only on access.
+ * A header or trailer section as received: its text and the positions of names and values. Strings are created only on
+ * access. A field is looked up by its name in lower-case letters, digits and hyphens.
  */
 export class Fields {
   /** A section with no lines. */
@@ -38,9 +37,7 @@ export class Fields {
   /**
    * Creates a section from its text.
    *
-   * @param spans Four numbers per line: start and end of the name, start and end of the value.
-   * @param nameLengths A bit mask of the lengths of names, modulo 32; by default all bits. A name of another length is
-   * absent.
+   * @param nameLengths A bit mask of the lengths of names, modulo 32; a name of another length is absent.
    */
   constructor(text: string, spans: readonly number[], nameLengths = -1, folded = false) {
     this.#text = text;
@@ -54,12 +51,7 @@ export class Fields {
     return this.#spans.length / 4;
   }
 
-  /**
-   * Returns the value of a field, its lines joined by `, ` in order (RFC 9110 §5.3); `undefined` if the field is
-   * absent.
-   *
-   * @param name The field's name: lower-case letters, digits and hyphens.
-   */
+  /** Returns the value of a field, its lines joined by `, ` in order (RFC 9110 §5.3); `undefined` if it is absent. */
   get(name: string): string | undefined {
     // Most fields that are looked up are absent, and most of their names have a length that no field's name has.
     if ((this.#nameLengths & 1 << name.length) === 0) return undefined;
@@ -73,22 +65,14 @@ export class Fields {
     return value;
   }
 
-  /**
-   * Returns how many lines the field has.
-   *
-   * @param name The field's name: lower-case letters, digits and hyphens.
-   */
+  /** Returns how many lines the field has. */
   count(name: string): number {
     let lines = 0;
     for (let i = 0; i < this.#spans.length; i += 4) if (this.#named(i, name)) lines++;
     return lines;
   }
 
-  /**
-   * Returns the offset of the value in the field's last line, from the section's start; -1 if the field is absent.
-   *
-   * @param name The field's name: lower-case letters, digits and hyphens.
-   */
+  /** Returns the offset of the value in the field's last line, from the section's start; -1 if the field is absent. */
   valueOffset(name: string): number {
     for (let i = this.#spans.length - 4; i >= 0; i -= 4) if (this.#named(i, name)) return this.#spans[i + 2];
     return -1;
@@ -123,11 +107,10 @@ export class Fields {
 
 /** The limits of a header or trailer section, and its name in errors. */
 export interface SectionLimits {
-  /** The maximum of octets from the section's start to the end of its empty line. */
+  /** Octets from the section's start to the end of its empty line. */
   readonly maxBytes: number;
-  /** The maximum of field lines. */
   readonly maxLines: number;
-  /** The section's name: `header section` or `trailer section`. */
+  /** Its name in errors: `header section` or `trailer section`. */
   readonly name: string;
 }
 
@@ -144,30 +127,22 @@ export class FieldSection {
   nameLengths = 0;
   /** The start of the current line, counted from the section's start. */
   #line = 0;
+  /**
+   * Whether a field may be folded over several lines: a user agent has to read such a response, a server may refuse such
+   * a request (RFC 9112 §5.2).
+   */
   readonly #mayFold: boolean;
   #folded = false;
 
-  /**
-   * Creates a reader.
-   *
-   * @param mayFold Whether a field may be folded over several lines: a user agent has to read such a response, a server
-   * may refuse such a request (RFC 9112 §5.2).
-   */
   constructor(mayFold = false) {
     this.#mayFold = mayFold;
   }
 
-  /** Returns the fields that were read, with the section's text. */
   fields(text: string): Fields {
     return new Fields(text, this.spans, this.nameLengths, this.#folded);
   }
 
-  /**
-   * Starts a new section.
-   *
-   * @param line The offset of the first field line from the section's start: a header section begins with the start
-   * line.
-   */
+  /** Starts a new section, whose first field line has this offset: a header section begins with the start line. */
   reset(line: number): void {
     this.spans = [];
     this.nameLengths = 0;
@@ -175,14 +150,7 @@ export class FieldSection {
     this.#folded = false;
   }
 
-  /**
-   * Reads all complete lines.
-   *
-   * @param start The section's start in the buffer.
-   * @param end The end of the buffer's bytes.
-   * @returns The section's end, its empty line included, or {@linkcode MORE}.
-   * @throws {HttpError} 400 or 431 with the offset in the buffer.
-   */
+  /** Reads all complete lines of the section that starts here. Returns its end, its empty line included. */
   scan(buffer: Uint8Array, start: number, end: number, limits: SectionLimits): number {
     const stop = Math.min(end, start + limits.maxBytes);
     for (;;) {

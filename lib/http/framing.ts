@@ -2,7 +2,7 @@
  * What the fields of a head mean for the message and its connection: Host, framing, persistence.
  *
  * These rules decide where a message ends and which host it is for, so each is as strict as RFC 9112 allows: request
- * smuggling needs two readings of one message (RFC 9112 §11.2).
+ * smuggling needs two readings of one message (RFC 9112 §11.2). Each takes its section's offset, for errors.
  *
  * @module
  */
@@ -17,12 +17,7 @@ import { isAuthority, isDigit, listMembers, trimBlanks } from "./grammar.ts";
 /** How the end of the content is found: by its length in octets, or by the chunked coding. */
 export type Framing = number | "chunked";
 
-/**
- * Returns the Host field's value. HTTP/1.1 requires exactly one valid Host (RFC 9112 §3.2); empty if HTTP/1.0 omits it.
- *
- * @param offset The head's offset, for errors.
- * @throws {HttpError} 400
- */
+/** Returns the Host field's value: HTTP/1.1 requires exactly one valid Host (RFC 9112 §3.2), HTTP/1.0 may omit it. */
 export function readHost(fields: Fields, minor: 0 | 1, offset: number): string {
   const host = fields.get("host");
   if (host === undefined) {
@@ -34,19 +29,11 @@ export function readHost(fields: Fields, minor: 0 | 1, offset: number): string {
   const lines = fields.count("host");
   const at = offset + fields.valueOffset("host");
   if (lines > 1) throw wireError("two-hosts", at, `A request must have one Host field, saw ${lines}`);
-  throw wireError(
-    /^(?::\d*)?$/.test(host) ? "empty-host" : "host-value",
-    at,
-    `The Host field must be host or host:port, saw ${quoted(maskTarget(host))}`,
-  );
+  const fault = /^(?::\d*)?$/.test(host) ? "empty-host" : "host-value";
+  throw wireError(fault, at, `The Host field must be host or host:port, saw ${quoted(maskTarget(host))}`);
 }
 
-/**
- * Returns the framing of the content (RFC 9112 §6); `undefined` without Content-Length and Transfer-Encoding.
- *
- * @param offset The head's offset, for errors.
- * @throws {HttpError} 400; 501 for a transfer coding other than chunked.
- */
+/** Returns the framing of the content (RFC 9112 §6); `undefined` without Content-Length and Transfer-Encoding. */
 export function readFraming(fields: Fields, minor: 0 | 1, offset: number): Framing | undefined {
   const length = fields.get("content-length");
   const coding = fields.get("transfer-encoding");
@@ -61,9 +48,7 @@ export function readFraming(fields: Fields, minor: 0 | 1, offset: number): Frami
   return transferCoding(coding, at);
 }
 
-/**
- * Parses `Content-Length = 1*DIGIT`. A list is refused even if its members are equal, which RFC 9110 §8.6 would allow.
- */
+/** Parses `Content-Length = 1*DIGIT`. A list is refused even if its members are equal (RFC 9110 §8.6 allows both). */
 function contentLength(value: string, fields: Fields, offset: number): number {
   let length = value.length === 0 ? NaN : 0;
   for (let i = 0; i < value.length; i++) {
@@ -95,15 +80,11 @@ function lengthFault(value: string): FaultCode {
 function transferCoding(value: string, offset: number): "chunked" {
   const codings = value.toLowerCase().split(",").map(trimBlanks);
   if (codings.length === 1 && codings[0] === "chunked") return "chunked";
-  const seen = quoted(value.slice(0, 64));
   const fault = codingFault(codings);
-  throw wireError(
-    fault,
-    offset,
-    fault === "unknown-coding"
-      ? `No transfer coding other than chunked is known here, saw ${seen}`
-      : `Transfer-Encoding must be chunked, once and as the last coding, saw ${seen}`,
-  );
+  const allowed = fault === "unknown-coding"
+    ? "No transfer coding other than chunked is known here"
+    : "Transfer-Encoding must be chunked, once and as the last coding";
+  throw wireError(fault, offset, `${allowed}, saw ${quoted(value.slice(0, 64))}`);
 }
 
 /** Returns what is wrong with transfer codings. Only a receiver that knows where `chunked` ends can find the end. */
@@ -127,12 +108,7 @@ export function readPersistence(fields: Fields, minor: 0 | 1): boolean {
   return !options.includes("close") && (minor === 1 || options.includes("keep-alive"));
 }
 
-/**
- * Refuses trailer fields that frame or route the message (RFC 9110 §6.5.1).
- *
- * @param offset The section's offset, for errors.
- * @throws {HttpError} 400
- */
+/** Refuses trailer fields that frame or route the message (RFC 9110 §6.5.1). */
 export function refuseForbiddenTrailers(trailers: Fields, offset: number): void {
   for (const name of ["content-length", "transfer-encoding", "host"]) {
     if (trailers.count(name) === 0) continue;
@@ -141,7 +117,6 @@ export function refuseForbiddenTrailers(trailers: Fields, offset: number): void 
   }
 }
 
-/** Returns a value's octets as quoted text for a message. */
 function quoted(value: string): string {
   return JSON.stringify(octetsToText(value));
 }

@@ -12,27 +12,17 @@
  */
 export type FieldLine = readonly [name: string, value: string];
 
-/** Carriage return, the first byte of a line end. */
 export const CR = 0x0d;
 /** Line feed, the last byte of a line end. */
 export const LF = 0x0a;
-/** Space. */
 export const SP = 0x20;
-/** Horizontal tab. */
 export const HTAB = 0x09;
-/** `:` between a field's name and its value. */
 export const COLON = 0x3a;
-/** `%`, which starts a percent-encoded octet. */
 export const PERCENT = 0x25;
-/** `;` before a parameter or a chunk extension. */
 export const SEMICOLON = 0x3b;
-/** `=` between a chunk extension's name and its value. */
 export const EQUALS = 0x3d;
-/** `"` around a quoted string. */
 export const DQUOTE = 0x22;
-/** `\`, which starts a quoted pair. */
 export const BACKSLASH = 0x5c;
-/** `,`, which separates the members of a list. */
 const COMMA = 0x2c;
 
 const TOKEN = 1;
@@ -43,33 +33,21 @@ const DIGIT = 16;
 const QUOTED = 32;
 const REG_NAME = 64;
 
-const CLASSES = new Uint8Array(256);
+/** The octets of each class. `\w` and `-.~` are `unreserved` (RFC 3986 §2.3), `!$&'()*+,;=` `sub-delims` (§2.2). */
+const MEMBERS: readonly (readonly [bit: number, members: RegExp])[] = [
+  [TOKEN, /[\w!#$%&'*+\-.^`|~]/],
+  [FIELD_CONTENT, /[\t\x20-\x7e\x80-\xff]/],
+  [QUOTED, /[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]/],
+  [REG_NAME, /[\w\-.~!$&'()*+,;=]/],
+  [TARGET, /[\w\-.~!$&'()*+,;=:/?[\]@]/],
+  [HEX, /[\dA-Fa-f]/],
+  [DIGIT, /\d/],
+];
 
-function mark(bit: number, characters: string): void {
-  for (let i = 0; i < characters.length; i++) CLASSES[characters.charCodeAt(i)] |= bit;
-}
-
-function markRange(bit: number, first: number, last: number): void {
-  for (let byte = first; byte <= last; byte++) CLASSES[byte] |= bit;
-}
-
-const DIGITS = "0123456789";
-const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/** `unreserved = ALPHA / DIGIT / "-" / "." / "_" / "~"` (RFC 3986 §2.3). */
-const UNRESERVED = LETTERS + DIGITS + "-._~";
-/** `sub-delims = "!" / "$" / "&" / "'" / "(" / ")" / "*" / "+" / "," / ";" / "="` (RFC 3986 §2.2). */
-const SUB_DELIMS = "!$&'()*+,;=";
-
-mark(TOKEN, LETTERS + DIGITS + "!#$%&'*+-.^_`|~");
-mark(TARGET, UNRESERVED + SUB_DELIMS + ":/?[]@");
-mark(DIGIT, DIGITS);
-mark(HEX, DIGITS + "abcdefABCDEF");
-mark(REG_NAME, UNRESERVED + SUB_DELIMS);
-mark(FIELD_CONTENT | QUOTED, " \t");
-markRange(FIELD_CONTENT | QUOTED, 0x21, 0x7e);
-markRange(FIELD_CONTENT | QUOTED, 0x80, 0xff);
-CLASSES[DQUOTE] &= ~QUOTED;
-CLASSES[BACKSLASH] &= ~QUOTED;
+const CLASSES = Uint8Array.from({ length: 256 }, (_, octet) => {
+  const character = String.fromCharCode(octet);
+  return MEMBERS.reduce((bits, [bit, members]) => members.test(character) ? bits | bit : bits, 0);
+});
 
 /**
  * `tchar = "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`" / "|" / "~" / DIGIT / ALPHA`

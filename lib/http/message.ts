@@ -14,12 +14,24 @@ import type { FieldLine } from "./grammar.ts";
 /** The kind of message that a peer sends: a server decodes requests, a client responses. */
 export type MessageKind = "request" | "response";
 
-/** A request line and its header section (RFC 9112 §3, §5), and what they imply for the rest of the message. */
-export interface RequestHead {
-  /** Distinguishes the events. */
-  readonly kind: "request";
+/** A start line and its header section, and what they imply for the rest of the message. */
+export interface MessageHead {
   /** The head as received, one character per octet, including the empty line. */
   readonly text: string;
+  /** The minor version: 0 or 1; a later HTTP/1.x counts as 1 (RFC 9110 §2.5). */
+  readonly minor: 0 | 1;
+  /** The header section (RFC 9112 §5). */
+  readonly fields: Fields;
+  /** Whether the connection persists after this message, and the response to a request (RFC 9112 §9.3). */
+  readonly persistent: boolean;
+  /** Octets of content that follow; `undefined` with the chunked coding, or if the content ends with the connection. */
+  readonly contentLength: number | undefined;
+}
+
+/** The head of a request (RFC 9112 §3). */
+export interface RequestHead extends MessageHead {
+  /** Distinguishes the events. */
+  readonly kind: "request";
   /** The method as sent; methods are case-sensitive (RFC 9110 §9.1). */
   readonly method: string;
   /** The request target as sent. */
@@ -30,34 +42,16 @@ export interface RequestHead {
   readonly path: string;
   /** The target's part after `?`, still percent-encoded; `undefined` without a `?`. */
   readonly query: string | undefined;
-  /** The minor version: 0 or 1; a later HTTP/1.x counts as 1 (RFC 9110 §2.5). */
-  readonly minor: 0 | 1;
-  /** The header section. */
-  readonly fields: Fields;
-  /** Whether the connection persists after this message and its response (RFC 9112 §9.3). */
-  readonly persistent: boolean;
-  /** Octets of content that follow; `undefined` with the chunked coding. */
-  readonly contentLength: number | undefined;
 }
 
-/** A status line and its header section (RFC 9112 §4, §5), and what they imply for the rest of the message. */
-export interface ResponseHead {
+/** The head of a response (RFC 9112 §4). */
+export interface ResponseHead extends MessageHead {
   /** Distinguishes the events. */
   readonly kind: "response";
-  /** The head as received, one character per octet, including the empty line. */
-  readonly text: string;
   /** The three-digit status code. */
   readonly status: number;
   /** The reason phrase as sent; may be empty. */
   readonly reason: string;
-  /** The minor version: 0 or 1; a later HTTP/1.x counts as 1. */
-  readonly minor: 0 | 1;
-  /** The header section. */
-  readonly fields: Fields;
-  /** Whether the connection persists after this message (RFC 9112 §9.3). */
-  readonly persistent: boolean;
-  /** Octets of content that follow; `undefined` with the chunked coding, or if the content ends with the connection. */
-  readonly contentLength: number | undefined;
 }
 
 /** A piece of content, in order, without the transfer coding. */

@@ -16,19 +16,17 @@ export const MORE: number = -1;
 
 const BYTE_NAMES: Record<number, string> = { 0: "NUL", [HTAB]: "TAB", [LF]: "LF", [CR]: "CR", [SP]: "SP" };
 
-/** A byte as an error names it: `"x"`, `SP`, `0x1b`. */
+/** An octet as an error names it: `"x"`, `SP`, `0x1b`. */
 export function nameByte(byte: number): string {
   if (byte > SP && byte < 0x7f) return JSON.stringify(String.fromCharCode(byte));
   return BYTE_NAMES[byte] ?? `0x${byte.toString(16).padStart(2, "0")}`;
 }
 
 /**
- * Expects CR LF at the index.
+ * Expects CR LF at the index: nobody may send a bare CR or LF (RFC 9112 §2.2).
  *
  * @param before What precedes it, for the error.
- * @param fault The cause if neither CR nor LF stands there.
- * @param bareLf The cause if an LF stands there.
- * @throws {HttpError} 400 if something else stands there (RFC 9112 §2.2 lets nobody send a bare CR or LF).
+ * @param fault The cause if neither CR nor LF stands there; `bareLf` if an LF does.
  */
 export function scanLineEnd(
   buffer: Uint8Array,

@@ -1,13 +1,14 @@
 /**
- * Reading the start line of a message: request line and status line.
+ * Reading the start line of a message: request line and status line, and the forms of a target (RFC 9112 §3.2).
  *
  * @module
  */
 
-import type { FaultCode } from "./causes.ts";
+import { maskTarget } from "../masking.ts";
 import { wireError } from "./error.ts";
 import {
   CR,
+  isAuthority,
   isBlank,
   isDigit,
   isFieldContentByte,
@@ -40,16 +41,11 @@ export class StartLine {
 
   readonly #limits: MessageLimits;
 
-  /** Creates a scanner within the limits on method, target and the whole line. */
   constructor(limits: MessageLimits) {
     this.#limits = limits;
   }
 
-  /**
-   * `request-line = method SP request-target SP HTTP-version CRLF` (RFC 9112 §3).
-   *
-   * @throws {HttpError} 400; 414 or 431 if it is too long; 501 if the method is; 505 for another major version.
-   */
+  /** `request-line = method SP request-target SP HTTP-version CRLF` (RFC 9112 §3). */
   scanRequest(buffer: Uint8Array, start: number, end: number): number {
     this.firstEnd = 0;
     const stop = Math.min(end, start + this.#limits.maxHeadBytes);
@@ -69,8 +65,6 @@ export class StartLine {
   /**
    * `status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF` (RFC 9112 §4). Many servers leave out the
    * space before an empty reason phrase: a line that ends there has one reading only.
-   *
-   * @throws {HttpError} As {@linkcode scanRequest} does.
    */
   scanStatus(buffer: Uint8Array, start: number, end: number): number {
     const stop = Math.min(end, start + this.#limits.maxHeadBytes);
@@ -97,11 +91,8 @@ export class StartLine {
     let at = start;
     while (at < stop && at <= longest && isTokenByte(buffer[at])) at++;
     if (at > longest) {
-      throw wireError(
-        "method-too-long",
-        longest,
-        `The method is longer than ${this.#limits.maxMethodBytes} octets, and no such method is known`,
-      );
+      const seen = `The method is longer than ${this.#limits.maxMethodBytes} octets, and no such method is known`;
+      throw wireError("method-too-long", longest, seen);
     }
     if (at >= stop) return MORE;
     if (at > start && buffer[at] === SP) return at;
@@ -141,11 +132,9 @@ export class StartLine {
       if (at >= stop) return MORE;
       const byte = buffer[at];
       if (i === MAJOR_AT || i === MINOR_AT ? !isDigit(byte) : byte !== VERSION.charCodeAt(i)) {
-        throw wireError(
-          i === 0 && isBlank(byte) ? "blank-before-version" : "version-byte",
-          at,
-          `Expected the version HTTP/1.1 or HTTP/1.0, saw ${nameByte(byte)} as its character ${i + 1}`,
-        );
+        const fault = i === 0 && isBlank(byte) ? "blank-before-version" : "version-byte";
+        const seen = `Expected the version HTTP/1.1 or HTTP/1.0, saw ${nameByte(byte)} as its character ${i + 1}`;
+        throw wireError(fault, at, seen);
       }
       if (i === MAJOR_AT && byte !== 0x31) {
         const seen = `Only HTTP/1.1 and HTTP/1.0 are supported, not major version ${byte - 0x30}`;
@@ -170,20 +159,15 @@ function refuseMethod(byte: number, offset: number, isFirst: boolean): never {
   if (isFirst && byte === 0x16) {
     throw wireError("tls", offset, seen, "this looks like TLS, but the port speaks plain HTTP");
   }
-  const fault: FaultCode = isBlank(byte)
-    ? isFirst ? "blank-before-method" : "blank-after-method"
-    : isFirst
-    ? "no-method"
-    : "method-byte";
-  throw wireError(fault, offset, seen);
+  const [ifBlank, otherwise] = isFirst
+    ? ["blank-before-method", "no-method"] as const
+    : ["blank-after-method", "method-byte"] as const;
+  throw wireError(isBlank(byte) ? ifBlank : otherwise, offset, seen);
 }
 
 function refusePercent(byte: number, offset: number): never {
-  throw wireError(
-    "target-percent",
-    offset,
-    `Expected a hexadecimal digit after % in the target, saw ${nameByte(byte)}`,
-  );
+  const seen = `Expected a hexadecimal digit after % in the target, saw ${nameByte(byte)}`;
+  throw wireError("target-percent", offset, seen);
 }
 
 function refuseEmptyTarget(byte: number, offset: number): never {
@@ -201,9 +185,77 @@ function refuseTargetByte(byte: number, offset: number): never {
 }
 
 function refuseStatus(byte: number, offset: number, wanted: string): never {
-  throw wireError(
-    isBlank(byte) ? "status-blank" : "status-code",
-    offset,
-    `Expected ${wanted}, saw ${nameByte(byte)}`,
-  );
+  const fault = isBlank(byte) ? "status-blank" : "status-code";
+  throw wireError(fault, offset, `Expected ${wanted}, saw ${nameByte(byte)}`);
+}
+
+/** The four forms of a request target (RFC 9112 §3.2). */
+export type TargetForm = "origin" | "absolute" | "authority" | "asterisk";
+
+/** A request target in its parts. */
+export interface Target {
+  readonly form: TargetForm;
+  /** Host and port; `undefined` in origin and asterisk form, which leave them to the Host field. */
+  readonly authority: string | undefined;
+  /** The path, still percent-encoded; `*` in asterisk form, empty in authority form. */
+  readonly path: string;
+  /** What follows the first `?`, still percent-encoded; `undefined` without one. */
+  readonly query: string | undefined;
+}
+
+/** Takes a request target apart whose octets are valid: it has one of the four forms, one that the method allows. */
+export function parseTarget(method: string, target: string, offset: number): Target {
+  if (method === "CONNECT") return authorityForm(target, offset);
+  if (target.startsWith("/")) return withPath("origin", undefined, target);
+  if (target === "*") {
+    if (method === "OPTIONS") return { form: "asterisk", authority: undefined, path: "*", query: undefined };
+    throw wireError("asterisk-target", offset, `The target * is for OPTIONS alone, not for ${method}`);
+  }
+  return absoluteForm(method, target, offset);
+}
+
+/** `authority-form = uri-host ":" port`, only for CONNECT (RFC 9112 §3.2.3). */
+function authorityForm(target: string, offset: number): Target {
+  const hasPort = /:\d+$/.test(target);
+  if (!hasPort || !isAuthority(target)) {
+    const seen = `CONNECT takes host:port as its target, not ${JSON.stringify(maskTarget(target))}`;
+    throw wireError(hasPort ? "connect-target" : "connect-port", offset, seen);
+  }
+  return { form: "authority", authority: target, path: "", query: undefined };
+}
+
+/** `absolute-form = absolute-URI`, which every server must accept (RFC 9112 §3.2.2). */
+function absoluteForm(method: string, target: string, offset: number): Target {
+  const scheme = /^https?:\/\//i.exec(target)?.[0];
+  if (scheme === undefined) {
+    const seen = JSON.stringify(maskTarget(target).slice(0, 32));
+    throw wireError("target-form", offset, `A target starts with / or with http:// or https://, not as ${seen}`);
+  }
+  const rest = target.slice(scheme.length);
+  const end = rest.search(/[/?]/);
+  const authority = end < 0 ? rest : rest.slice(0, end);
+  if (!isAuthority(authority)) {
+    const fault = /^(?::\d*)?$/.test(authority) ? "target-no-host" : "target-authority";
+    const seen = JSON.stringify(maskTarget(authority));
+    const allowed = "The target's authority must be host or host:port, without user or password";
+    throw wireError(fault, offset + scheme.length, `${allowed}, not ${seen}`);
+  }
+  const tail = end < 0 ? "" : rest.slice(end);
+  // An absolute target without a path stands for `*` with OPTIONS (RFC 9112 §3.2.4), for `/` otherwise.
+  if (tail === "" && method === "OPTIONS") return { form: "absolute", authority, path: "*", query: undefined };
+  return withPath("absolute", authority, tail.startsWith("/") ? tail : `/${tail}`);
+}
+
+/**
+ * Whether a target is an https URI, which a server must refuse on a connection that TLS does not secure (RFC 9110 §7.4).
+ * The rules of the http scheme are met on a secured connection, too.
+ */
+export function isSecureTarget(target: string): boolean {
+  return !target.startsWith("/") && /^https:\/\//i.test(target);
+}
+
+function withPath(form: TargetForm, authority: string | undefined, target: string): Target {
+  const mark = target.indexOf("?");
+  if (mark < 0) return { form, authority, path: target, query: undefined };
+  return { form, authority, path: target.slice(0, mark), query: target.slice(mark + 1) };
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { HistoryFile } from "../../lib/cli/history_file.ts";
+import { HistoryFile } from "../../lib/cli/files.ts";
 import { Failure } from "../../lib/cli/values.ts";
 import { MAX_HISTORY_BYTES, MAX_HISTORY_LINES } from "../../lib/limits.ts";
 import { TempFolder } from "../support.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
-import { parseTarget, type Target } from "../../lib/http/target.ts";
+import { parseTarget, type Target } from "../../lib/http/start_line.ts";
 
 const targets: [method: string, target: string, Target][] = [
   ["GET", "/", { form: "origin", authority: undefined, path: "/", query: undefined }],

@@ -5,13 +5,12 @@
  */
 
 import { createHash } from "node:crypto";
-import { counted, octetString } from "../../bytes.ts";
+import { ByteBuffer, counted, octetString } from "../../bytes.ts";
 import type { FieldLine } from "../../http_message.ts";
 import { REPLAY_KEPT_CONTENT_BYTES, REPLAY_KEPT_TAGS, SHOWN_FAULT_OCTETS } from "../../limits.ts";
 
 /** An interim response (1xx). */
 export interface Interim {
-  /** Its status code. */
   readonly status: number;
   /** In the recording, whether the client had it before it sent more. */
   awaited: boolean;
@@ -19,15 +18,11 @@ export interface Interim {
 
 /** A complete final response, and what came before it. */
 export interface Answer {
-  /** The status code. */
   readonly status: number;
-  /** The reason phrase. */
   readonly reason: string;
-  /** The header section. */
   readonly fields: readonly FieldLine[];
   /** The content, without its transfer coding. */
   readonly content: ContentPrint;
-  /** The trailer section. */
   readonly trailers: readonly FieldLine[];
   /** Whether the connection stays open by the rules (RFC 9112 §9.3). */
   readonly stays: boolean;
@@ -37,26 +32,21 @@ export interface Answer {
 
 /** Content as its length, its first octets and its digest. Memory does not depend on its length. */
 export class ContentPrint {
-  /** How many octets it has. */
   length = 0;
   readonly #hash = createHash("sha256");
-  readonly #kept: Uint8Array[] = [];
-  #keptBytes = 0;
+  readonly #kept = new ByteBuffer(0);
   #digest: string | undefined;
 
   /** Appends octets, which are copied. */
   add(octets: Uint8Array): void {
     this.length += octets.length;
     this.#hash.update(octets);
-    const room = REPLAY_KEPT_CONTENT_BYTES - this.#keptBytes;
-    if (room <= 0) return;
-    this.#kept.push(octets.slice(0, room));
-    this.#keptBytes += Math.min(room, octets.length);
+    this.#kept.append(octets.subarray(0, REPLAY_KEPT_CONTENT_BYTES - this.#kept.length));
   }
 
   /** The first octets, one character each. */
   get start(): string {
-    return this.#kept.map((piece) => octetString(piece)).join("");
+    return octetString(this.#kept.view());
   }
 
   /** The digest of all octets. No more can be added. */
@@ -69,9 +59,7 @@ export class ContentPrint {
 export interface Difference {
   /** What differs: `status`, `field Location`, `content`. */
   readonly what: string;
-  /** How it was. */
   readonly recorded: string;
-  /** How it is. */
   readonly now: string;
 }
 
@@ -83,6 +71,7 @@ const IGNORED = new Set([
 /** Fields whose values no two runs share: only whether they are there is compared. */
 const VARYING = new Set(["etag", "last-modified", "expires", "set-cookie"]);
 const ABSENT = "none";
+const CONTINUE = 100;
 
 /** A tag of fewer characters may occur in content by chance. */
 const LEAST_TAG_CHARACTERS = 6;
@@ -120,18 +109,21 @@ function opaqueTag(fields: readonly FieldLine[]): string | undefined {
 
 /** Returns what is different between the recorded answer and this one, in the order of a response. */
 export function differences(recorded: Answer, now: Answer, tags: EntityTags): Difference[] {
-  const found: Difference[] = [...interimDifferences(recorded.interims, now.interims)];
-  if (recorded.status !== now.status) {
-    found.push({ what: "status", recorded: statusText(recorded), now: statusText(now) });
-  }
-  found.push(...fieldDifferences("field", recorded.fields, now.fields));
-  const content = contentDifference(recorded.content, now.content, tags);
-  if (content !== undefined) found.push(content);
-  found.push(...fieldDifferences("trailer", recorded.trailers, now.trailers));
-  if (recorded.stays !== now.stays) {
-    found.push({ what: "connection", recorded: stayText(recorded.stays), now: stayText(now.stays) });
-  }
-  return found;
+  const texts = (what: string, textOf: (answer: Answer) => string): Difference[] => {
+    const [was, is] = [recorded, now].map(textOf);
+    return was === is ? [] : [{ what, recorded: was, now: is }];
+  };
+  return [
+    ...texts("interim responses", ({ interims }) => {
+      return interims.map(({ status }) => status).filter((status) => status !== CONTINUE).join(", ") || ABSENT;
+    }),
+    ...continueDifference(recorded.interims, now.interims),
+    ...recorded.status === now.status ? [] : texts("status", statusText),
+    ...fieldDifferences("field", recorded.fields, now.fields),
+    ...contentDifference(recorded.content, now.content, tags),
+    ...fieldDifferences("trailer", recorded.trailers, now.trailers),
+    ...texts("connection", ({ stays }) => stays ? "stays open" : "ends"),
+  ];
 }
 
 /** Returns a status with its reason phrase. */
@@ -139,22 +131,14 @@ export function statusText({ status, reason }: Pick<Answer, "status" | "reason">
   return reason === "" ? String(status) : `${status} ${reason}`;
 }
 
-function stayText(stays: boolean): string {
-  return stays ? "stays open" : "ends";
-}
-
 /**
  * A server may leave out a 100 (Continue) if content arrives first (RFC 9110 §10.1.1), so it is compared only if the
  * client had waited for it.
  */
-function* interimDifferences(recorded: readonly Interim[], now: readonly Interim[]): Generator<Difference> {
-  const others = (interims: readonly Interim[]) => interims.map(({ status }) => status).filter((s) => s !== 100);
-  const texts = [recorded, now].map((interims) => others(interims).join(", ") || ABSENT);
-  if (texts[0] !== texts[1]) yield { what: "interim responses", recorded: texts[0], now: texts[1] };
-  const waited = recorded.some(({ status, awaited }) => status === 100 && awaited);
-  if (waited && !now.some(({ status }) => status === 100)) {
-    yield { what: "100 (Continue)", recorded: "sent before the content", now: ABSENT };
-  }
+function continueDifference(recorded: readonly Interim[], now: readonly Interim[]): Difference[] {
+  const isAwaited = recorded.some(({ status, awaited }) => status === CONTINUE && awaited);
+  if (!isAwaited || now.some(({ status }) => status === CONTINUE)) return [];
+  return [{ what: "100 (Continue)", recorded: "sent before the content", now: ABSENT }];
 }
 
 function* fieldDifferences(
@@ -181,17 +165,17 @@ function byName(lines: readonly FieldLine[]): Map<string, { name: string; value:
   return fields;
 }
 
-function contentDifference(recorded: ContentPrint, now: ContentPrint, tags: EntityTags): Difference | undefined {
-  if (recorded.length === now.length && recorded.digest === now.digest) return undefined;
+function contentDifference(recorded: ContentPrint, now: ContentPrint, tags: EntityTags): Difference[] {
+  if (recorded.length === now.length && recorded.digest === now.digest) return [];
   const [was, is] = [recorded.start, now.start];
   const isWhole = was.length === recorded.length && is.length === now.length;
-  if (isWhole && tags.asRecorded(is) === was) return undefined;
+  if (isWhole && tags.asRecorded(is) === was) return [];
   const most = Math.min(was.length, is.length);
   let at = 0;
   while (at < most && was.charCodeAt(at) === is.charCodeAt(at)) at++;
   const beyond = at === most && most === REPLAY_KEPT_CONTENT_BYTES;
   const where = beyond ? `, beyond octet ${most}` : at === 0 ? "" : `, from octet ${at} on`;
-  return { what: `content${where}`, recorded: excerpt(recorded, was, at), now: excerpt(now, is, at) };
+  return [{ what: `content${where}`, recorded: excerpt(recorded, was, at), now: excerpt(now, is, at) }];
 }
 
 /** Returns the octets around the first one that differs, and how many there are in all. */

@@ -18,15 +18,13 @@ export type Outcome = { readonly answer: Answer } | { readonly answer?: undefine
 
 /** A request with both answers. */
 export interface ReplayedExchange {
-  /** Its number on its connection, starting from 1. */
+  /** On its connection, from 1. */
   readonly number: number;
   /** The method and target, as sent. */
   readonly title: string;
   /** The request's head; `undefined` if it is not complete, or invalid. */
   readonly request: RequestHead | undefined;
-  /** The recorded answer. */
   readonly recorded: Outcome;
-  /** The answer to the replayed request. */
   readonly now: Outcome;
 }
 
@@ -75,13 +73,9 @@ export class Dialogue {
   /** Recorded answers that are no longer waited for. */
   #excused = { finals: 0, interims: 0 };
 
+  /** Whether not all requests are in the recording, so that some answers have none. */
   readonly #isIncomplete: boolean;
 
-  /**
-   * Starts a dialogue.
-   *
-   * @param isIncomplete Whether not all requests are in the recording, so that some answers have none.
-   */
   constructor(isIncomplete = false) {
     this.#isIncomplete = isIncomplete;
   }
@@ -120,11 +114,7 @@ export class Dialogue {
     now.pairing.octets("request", octets);
   }
 
-  /**
-   * Receives octets of the server.
-   *
-   * @returns Whether a response, interim or final, is complete.
-   */
+  /** Receives octets of the server. Returns whether they complete a response, interim or final. */
   received(source: Source, octets: Uint8Array): boolean {
     const side = this.#sides[source];
     if (side.ended !== undefined) return false;
@@ -133,12 +123,7 @@ export class Dialogue {
     return side.completes;
   }
 
-  /**
-   * Ends the answers of a source: content that ends with the connection is complete.
-   *
-   * @param why Why there are no more; it follows "no response: ".
-   * @returns Whether that completes a response.
-   */
+  /** Ends the answers of a source, and says why. Returns whether that completes a response. */
   end(source: Source, why: string): boolean {
     const side = this.#sides[source];
     if (side.ended !== undefined) return false;

@@ -7,7 +7,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Endpoint } from "../../address.ts";
 import type { RawConnection } from "../../bytes.ts";
-import { REPLAY_INTERIM_MS } from "../../limits.ts";
 import type { Painter } from "../../terminal.ts";
 import { within } from "../../turns.ts";
 import { EntityTags } from "./compare.ts";
@@ -24,7 +23,6 @@ import {
   type Verdict,
 } from "./text.ts";
 
-/** Options of a {@linkcode Replayer}. */
 export interface ReplayerOptions {
   /** The server to replay to; by default the one of each connection. */
   readonly to?: Endpoint;
@@ -34,14 +32,14 @@ export interface ReplayerOptions {
   readonly timeoutMs: number;
   /** Opens a connection to a server. */
   readonly open: (server: Endpoint) => Promise<RawConnection>;
-  /** Colours the report. */
   readonly painter: Painter;
-  /** Receives the lines of the report. */
   readonly print: (line: string) => Promise<void>;
   /** Receives each exchange as JSON; by default it is a part of the report. */
   readonly printJson?: (line: string) => Promise<void>;
 }
 
+/** How long to wait for an interim response that was recorded. */
+const INTERIM_MS = 1000;
 /** The longest wait of one timer, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -74,7 +72,6 @@ export class Replayer {
   /** Whether an answer that was recorded did not come in time. */
   timedOut = false;
 
-  /** Creates a replayer that has sent nothing. */
   constructor(options: ReplayerOptions) {
     this.#options = options;
   }
@@ -84,11 +81,7 @@ export class Replayer {
     return this.#counts.different === 0 && this.#counts.same > 0 && this.#cutShort.size === 0;
   }
 
-  /**
-   * Takes a step, after all answers are here that were complete before it in the recording.
-   *
-   * @throws {Error} If no server answers.
-   */
+  /** Takes a step, after all answers are here that were complete before it in the recording. */
   async take(step: Step): Promise<void> {
     await this.#answers();
     await this.#report();
@@ -126,7 +119,6 @@ export class Replayer {
     await this.#options.print(sumText(this.#counts, this.#cutShort.size));
   }
 
-  /** Closes all connections. */
   close(): void {
     for (const { raw } of this.#live.values()) raw.close();
     this.#live.clear();
@@ -135,10 +127,7 @@ export class Replayer {
   async #open({ connection, dialogue, server, secure }: Step & { kind: "open" }): Promise<void> {
     const { to, open } = this.#options;
     const raw = await open(to ?? { secure, host: server.hostname, port: server.port });
-    const live = {
-      ...{ connection, dialogue, raw },
-      ...{ unsent: 0, unsentWhy: undefined, closing: false, late: false },
-    };
+    const live = { connection, dialogue, raw, unsent: 0, unsentWhy: undefined, closing: false, late: false };
     this.#live.set(connection, live);
     this.#read(live);
   }
@@ -175,7 +164,7 @@ export class Replayer {
       for (const live of this.#live.values()) {
         const lack = live.dialogue.lacks();
         if (lack === undefined) continue;
-        const most = lack === "interim" ? Math.min(REPLAY_INTERIM_MS, timeoutMs) : timeoutMs;
+        const most = lack === "interim" ? Math.min(INTERIM_MS, timeoutMs) : timeoutMs;
         if (waited < most) limit = Math.min(limit, most);
         else {
           live.late ||= lack === "final";

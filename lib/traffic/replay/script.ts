@@ -13,14 +13,9 @@ export type RecordedEvent = TrafficEvent | Omit<Missing, "origin">;
 
 /** A step of the client. */
 export type Step =
-  & {
-    /** The connection's number. */
-    readonly connection: number;
-    /** Its exchanges. */
-    readonly dialogue: Dialogue;
-  }
+  & { readonly connection: number }
   & (
-    | { readonly kind: "open"; readonly server: SocketAddress; readonly secure: boolean }
+    | { readonly kind: "open"; readonly server: SocketAddress; readonly secure: boolean; readonly dialogue: Dialogue }
     /** `pause`: the microseconds since the last response that was complete, or the last write if that was later. */
     | { readonly kind: "send"; readonly octets: Uint8Array; readonly pause: number }
     | { readonly kind: "fin"; readonly pause: number }
@@ -33,15 +28,11 @@ export type Step =
 /** Turns what was recorded into steps. It holds what is needed of connections that are open in the recording. */
 export class Script {
   readonly #dialogues = new Map<number, Dialogue>();
+  /** Connections of which not all requests are in the recording. */
   readonly #incomplete: ReadonlySet<number>;
   /** When the last response was complete or the last write was made, in the recording; at first there is none. */
   #cause = Infinity;
 
-  /**
-   * Starts a script.
-   *
-   * @param incomplete Connections of which not all requests are in the recording.
-   */
   constructor(incomplete: ReadonlySet<number> = new Set()) {
     this.#incomplete = incomplete;
   }
@@ -61,7 +52,7 @@ export class Script {
       case "fin":
         if (event.by === "client") {
           const pause = dialogue.unanswered ? Math.max(0, event.time - this.#cause) : 0;
-          return { kind: "fin", connection, dialogue, pause };
+          return { kind: "fin", connection, pause };
         }
         if (dialogue.end("recorded", CLOSED_BY_SERVER)) this.#cause = event.time;
         return undefined;
@@ -69,11 +60,11 @@ export class Script {
         // What was before the first start line is not part of what is replayed.
         if (event.why === "skipped") return undefined;
         dialogue.end("recorded", `${event.octets} octets of the ${event.by} are missing in it`);
-        return event.by === "client" ? { kind: "gap", connection, dialogue } : undefined;
+        return event.by === "client" ? { kind: "gap", connection } : undefined;
       case "closed":
         this.#dialogues.delete(connection);
         dialogue.end("recorded", `the connection ${event.reason === "reset" ? "was reset" : `ended ${event.reason}`}`);
-        return { kind: "close", connection, dialogue };
+        return { kind: "close", connection };
     }
   }
 
@@ -81,7 +72,7 @@ export class Script {
   *end(): Generator<Step> {
     for (const [connection, dialogue] of this.#dialogues) {
       dialogue.end("recorded", "the recording ends");
-      yield { kind: "close", connection, dialogue };
+      yield { kind: "close", connection };
     }
     this.#dialogues.clear();
   }
@@ -96,6 +87,6 @@ export class Script {
     const pause = Math.max(0, time - this.#cause);
     this.#cause = time;
     dialogue.sent(bytes);
-    return { kind: "send", connection, dialogue, octets: bytes, pause };
+    return { kind: "send", connection, octets: bytes, pause };
   }
 }

@@ -6,13 +6,15 @@
 
 import { counted } from "../../bytes.ts";
 import type { RequestHead } from "../../http_message.ts";
-import { REPLAY_SHOWN_CHARACTERS } from "../../limits.ts";
 import { maskCredentials, maskTarget } from "../../masking.ts";
 import { jsonText, octetsForJson } from "../explain/json.ts";
 import type { Painter } from "../../terminal.ts";
 import { readable } from "../../exchange.ts";
 import { type Answer, type Difference, differences, type EntityTags, statusText } from "./compare.ts";
 import { NOT_ASKED, type ReplayedExchange } from "./dialogue.ts";
+
+/** Characters of a field's value or of content that are shown of each side. */
+const SHOWN_CHARACTERS = 240;
 
 /** The result of comparing an exchange. */
 export type Verdict = "same" | "different" | "not compared";
@@ -22,11 +24,8 @@ function nameOf(connection: number): string {
   return `connection ${connection}`;
 }
 
-/** An exchange that is compared. */
 export interface Compared {
-  /** The result. */
   readonly verdict: Verdict;
-  /** What differs. */
   readonly differences: readonly Difference[];
   /** Why there is no answer to compare, recorded or now. */
   readonly why?: string;
@@ -85,7 +84,6 @@ export function exchangeJson(
   });
 }
 
-/** Formats a difference: what differs, and both values below it. */
 function differenceLines(difference: Difference): string[] {
   const [recorded, now] = valuesOf(difference).map(shown);
   return [`  ${shown(difference.what)}`, `    recorded: ${recorded}`, `    now:      ${now}`];
@@ -114,12 +112,10 @@ function hintFor(recorded: Answer, now: Answer, request: RequestHead | undefined
   if (tags?.includes('"')) return `the request names the recorded entity tag ${tags}, which no other run gives`;
 }
 
-/** Formats how much was not sent, and why. */
 export function unsentText(connection: number, octets: number, why: string): string {
   return `${nameOf(connection)}: ${counted(octets, "octet")} not sent: ${shown(why)}`;
 }
 
-/** Says that a connection was no longer HTTP. */
 export function beyondText(connection: number): string {
   return `${nameOf(connection)}: no longer HTTP after its last exchange, so what follows is sent and not compared`;
 }
@@ -129,11 +125,7 @@ export function endedText(connection: number): string {
   return `${nameOf(connection)}: differs\n    recorded: stays open\n    now:      ends, without having said so`;
 }
 
-/**
- * The last line: how many exchanges there were, and of which kind.
- *
- * @param cutShort How many connections ended before the recorded ones did.
- */
+/** The last line: how many exchanges there were of which kind, and how many connections ended before the recorded ones. */
 export function sumText(counts: Readonly<Record<Verdict, number>>, cutShort: number): string {
   const { same, different, "not compared": rest } = counts;
   const all = same + different + rest;
@@ -150,6 +142,6 @@ export function sumText(counts: Readonly<Record<Verdict, number>>, cutShort: num
 
 /** Escapes octets for a terminal, in one line of limited length. */
 function shown(octets: string): string {
-  const text = octets.length > REPLAY_SHOWN_CHARACTERS ? `${octets.slice(0, REPLAY_SHOWN_CHARACTERS)}…` : octets;
+  const text = octets.length > SHOWN_CHARACTERS ? `${octets.slice(0, SHOWN_CHARACTERS)}…` : octets;
   return text.split("…").map(readable).join("…");
 }
