@@ -14,7 +14,6 @@ import lanesStyle from "../page/lanes.css" with { type: "text" };
 import style from "../page/page.css" with { type: "text" };
 import html from "../page/page.html" with { type: "text" };
 import arrows from "../page/arrows.js" with { type: "text" };
-import command from "../page/command.js" with { type: "text" };
 import groups from "../page/groups.js" with { type: "text" };
 import lanes from "../page/lanes.js" with { type: "text" };
 import message from "../page/message.js" with { type: "text" };
@@ -27,7 +26,7 @@ import table from "../page/table.js" with { type: "text" };
 import take from "../page/take.js" with { type: "text" };
 import text from "../page/text.js" with { type: "text" };
 
-const SCRIPTS = { page, arrows, command, groups, lanes, message, octets, place, shown, state, table, take, text };
+const SCRIPTS = { page, arrows, groups, lanes, message, octets, place, shown, state, table, take, text };
 const STYLES = { page: style, lanes: lanesStyle, details };
 
 function file(type: string, content: string): HttpResponse {
