@@ -6,12 +6,12 @@
 
 import { type Direction, finalResponse } from "../../exchange.ts";
 import type { MessageLimits } from "../../limits.ts";
-import type { SocketAddress, TrafficEvent, Untold } from "../../traffic.ts";
+import type { Opened, SocketAddress, TrafficEvent, Untold } from "../../traffic.ts";
 import { FAIR_TURNS } from "../../turns.ts";
 import { History } from "./history.ts";
 import { Sampler } from "./sampler.ts";
 import { type RowChange, rowOf, rowsOf, TableState } from "./table_state.ts";
-import { Messages, type Told, toldOf } from "./told.ts";
+import { Messages, type Told } from "./told.ts";
 
 /** A connection that goes on, at the server's end. */
 interface Live {
@@ -112,13 +112,14 @@ export class Journal {
     }
     if (event.kind === "opened") this.#open(event);
     const live = this.#connections.get(connection);
-    if (live === undefined || event.kind === "opened") return undefined;
+    if (live === undefined) return undefined;
     if (event.kind === "closed") {
       // There is no response to show it with.
       if (this.#reports.some((report) => report.connection === connection && report.wrote)) this.#followed = false;
       this.#forget(connection);
     }
     this.#addServer(event, live);
+    if (event.kind === "opened") this.#join(live);
     return undefined;
   };
 
@@ -164,14 +165,16 @@ export class Journal {
     } else if (!this.#followed && this.#asking === undefined) this.askTable();
   }
 
-  #open({ connection: number, remote, local, time, end, secure }: TrafficEvent & { kind: "opened" }): void {
-    const key = addresses(remote, local);
+  #open({ connection: number, remote, local }: Opened): void {
     const messages = new Messages({ request: this.#options.messageLimits });
-    const live = { number, key, messages, client: { request: 0, response: 0 } };
-    this.#connections.set(number, live);
-    this.#add({ kind: "opened", time, connection: number, end, client: remote, server: local, secure });
+    const key = addresses(remote, local);
+    this.#connections.set(number, { number, key, messages, client: { request: 0, response: 0 } });
+  }
+
+  /** Adds what the client's end has told before. */
+  #join(live: Live): void {
     for (const client of this.#clients.values()) {
-      if (client.key !== key || client.live !== undefined) continue;
+      if (client.key !== live.key || client.live !== undefined) continue;
       client.live = live;
       for (const event of client.early.splice(0)) this.#addClient(event, live);
     }
@@ -202,32 +205,25 @@ export class Journal {
     else if (client !== undefined && client.early.length < MAX_EARLY_EVENTS) client.early.push(event);
   }
 
-  #addClient(event: TrafficEvent, live: Live): void {
-    const told = toldOfEvent(event, live);
-    if (event.kind === "read" || event.kind === "write") {
-      const direction = event.kind === "write" ? "request" : "response";
-      const from = live.client[direction];
-      const to = live.client[direction] += event.bytes.length;
-      this.#add({ ...told, direction, from, to });
-    } else this.#add({ ...told, ...this.#options.relays && event.kind === "opened" && { server: event.remote } });
+  #addClient(event: TrafficEvent, { number: connection, client }: Live): void {
+    const { kind, time, end } = event;
+    const told = { kind, time, connection, end };
+    if ("bytes" in event) {
+      const direction = kind === "write" ? "request" : "response";
+      const from = client[direction];
+      this.#add({ ...told, direction, from, to: client[direction] += event.bytes.length });
+    } else if (kind === "fin") this.#add({ ...told, by: event.by });
+    else if (kind === "closed") this.#add({ ...told, reason: event.reason });
+    else this.#add({ ...told, ...this.#options.relays && { server: event.remote } });
   }
 
-  #addServer(event: TrafficEvent, live: Live): void {
-    const { messages } = live;
-    if (event.kind === "fin") messages.fin(event.by);
-    // They are lent, and kept for whoever opens the message.
-    const bytes = "bytes" in event ? event.bytes.slice() : undefined;
-    const octets = bytes && messages.octets(event.kind === "read" ? "request" : "response", bytes, event.time);
-    const changed = messages.takeChanged();
+  #addServer(event: TrafficEvent, { number, messages }: Live): void {
+    const { told, bytes, changed } = messages.receive(event);
     const answered = changed.filter((exchange) => finalResponse(exchange)?.state === "whole");
-    const changes = answered.flatMap(({ number }) => this.#changesBy(live.number, number));
+    const changes = answered.flatMap((exchange) => this.#changesBy(number, exchange.number));
     const { total, large } = this.#table;
-    this.#add({
-      ...toldOfEvent(event, live),
-      ...octets,
-      ...changed.length > 0 && { exchanges: changed.map(toldOf) },
-      ...changes.length > 0 && { rows: changes.map(({ name, cells }) => [name, cells] as const), total, large },
-    }, bytes);
+    const rows = changes.map(({ name, cells }) => [name, cells] as const);
+    this.#add({ ...told, ...changes.length > 0 && { rows, total, large } }, bytes);
   }
 
   /** Makes the changes that an exchange made to the table, and returns them. */
@@ -282,12 +278,6 @@ export class Journal {
     this.history.add(told, bytes);
     this.onMore();
   }
-}
-
-function toldOfEvent(event: TrafficEvent, { number: connection }: Live): Told {
-  const { kind, time, end } = event;
-  const told = { kind, time, connection, end };
-  return kind === "fin" ? { ...told, by: event.by } : kind === "closed" ? { ...told, reason: event.reason } : told;
 }
 
 /** Both addresses of a connection, the same from either end. */

@@ -8,12 +8,12 @@ import { Buffer } from "node:buffer";
 import { Beginning, type Direction } from "../../exchange.ts";
 import { PAGE_HISTORY_BYTES, PAGE_TOLD_CHARACTERS, REQUEST_LIMITS, RESPONSE_LIMITS } from "../../limits.ts";
 import { painterFor } from "../../terminal.ts";
-import type { End } from "../../traffic.ts";
+import type { End, Octets } from "../../traffic.ts";
 import { ExplainedConnection } from "../capture/explained_connection.ts";
 import type { CaptureEvent, OpenedInCapture } from "../capture/reader.ts";
 import { History } from "./history.ts";
 import { TableState } from "./table_state.ts";
-import { Messages, type Told, toldOf } from "./told.ts";
+import { Messages, type Told } from "./told.ts";
 
 /** Content of any length: a capture is not limited as a server's clients are. */
 const ANY_CONTENT = { maxContentBytes: Number.MAX_SAFE_INTEGER };
@@ -79,8 +79,7 @@ export class RecordedTraffic {
     }
     // What is no HTTP is one line at the end.
     if (beginning.isHttp === false) this.#release(captured.events.splice(1));
-    else if ("bytes" in event) this.#octets(event, captured);
-    else this.#keep(this.#signal(event, captured), captured);
+    else this.#tell(event, captured);
   }
 
   /** Ends the file: from now on there is a history. Connections without HTTP are one line each. */
@@ -91,7 +90,7 @@ export class RecordedTraffic {
       plain.end();
       plain.print((bytes) => text += new TextDecoder().decode(bytes));
       this.#release(events.splice(1));
-      events[0].told = { ...events[0].told, ...this.#told(opened), kind: "folded", reason: text.trim() };
+      events[0].told = { ...events[0].told, ...this.#place(opened), kind: "folded", reason: text.trim() };
     }
     const end = this.end ?? "server";
     for (const { told, bytes } of this.#kept) this.history.add({ ...told, end }, bytes);
@@ -117,50 +116,40 @@ export class RecordedTraffic {
     });
   }
 
-  #signal(event: Exclude<CaptureEvent, { bytes: Uint8Array }>, { messages }: Captured): Told {
-    const told = { ...this.#told(event), kind: event.kind };
-    switch (event.kind) {
-      case "opened": {
-        const { remote: client, local: server, secure, startCaptured } = event;
-        const opened = { ...told, client, server, secure };
-        return startCaptured ? opened : { ...opened, kind: "folded", reason: "the start was not captured" };
-      }
-      case "missing": {
-        const { octets, by, why } = event;
-        if (why === "not captured") messages.gap(by === "client" ? "request" : "response");
-        return { ...told, octets, reason: `of the ${by} ${why}` };
-      }
-      case "fin":
-        messages.fin(event.by);
-        return { ...told, by: event.by };
-      case "closed":
-        return { ...told, reason: event.reason.startsWith("left out") ? `(${event.reason})` : event.reason };
-    }
+  #tell(event: CaptureEvent, captured: Captured): void {
+    const { told, bytes } = captured.messages.receive(event);
+    if ("bytes" in event) return this.#tellOctets(event, { ...told, ...this.#place(event) }, captured, bytes!);
+    const { kind } = event;
+    const isFolded = kind === "opened" && !event.startCaptured;
+    const isLeftOut = kind === "closed" && event.reason.startsWith("left out");
+    this.#keep({
+      ...told,
+      ...this.#place(event),
+      ...isFolded && { kind: "folded", reason: "the start was not captured" },
+      ...isLeftOut && { reason: `(${event.reason})` },
+    }, captured);
   }
 
-  #octets(event: Extract<CaptureEvent, { bytes: Uint8Array }>, captured: Captured): void {
-    const direction = event.kind === "read" ? "request" : "response";
-    const { messages, last } = captured;
-    const { call, continues } = event.origin;
+  #tellOctets(event: CaptureEvent & Octets, told: Told, captured: Captured, bytes: Uint8Array): void {
+    const { kind, origin: { call, continues } } = event;
+    const direction = told.direction!;
     if (call !== undefined) this.end ??= call.startsWith("read") === (direction === "request") ? "server" : "client";
-    const bytes = event.bytes.slice();
-    const octets = messages.octets(direction, bytes, event.time);
-    const exchanges = messages.takeChanged().map(toldOf);
-    const before = last[direction];
+    const before = captured.last[direction];
     if (continues && before?.bytes !== undefined) {
       // A long read or write takes several packets.
+      const { to, exchanges = [] } = told;
       const numbers = new Set(exchanges.map(({ number }) => number));
       const others = before.told.exchanges?.filter(({ number }) => !numbers.has(number)) ?? [];
-      before.told = { ...before.told, to: octets.to, exchanges: [...others, ...exchanges] };
+      before.told = { ...before.told, to, exchanges: [...others, ...exchanges] };
       before.bytes = Buffer.concat([before.bytes, bytes]);
       this.#bytes += bytes.length;
       return;
     }
-    const kind = this.end === "client" ? event.kind === "read" ? "write" : "read" : event.kind;
-    last[direction] = this.#keep({ ...this.#told(event), kind, ...octets, exchanges }, captured, bytes);
+    const atEnd = this.end === "client" ? kind === "read" ? "write" : "read" : kind;
+    captured.last[direction] = this.#keep({ ...told, kind: atEnd }, captured, bytes);
   }
 
-  #told({ time, connection, origin }: CaptureEvent): Omit<Told, "kind"> {
+  #place({ time, connection, origin }: CaptureEvent): Pick<Told, "time" | "connection" | "end" | "packet"> {
     return { time, connection, end: this.end ?? "server", packet: origin.packet };
   }
 

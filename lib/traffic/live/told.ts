@@ -14,7 +14,8 @@ import {
   type Stop,
   titleOf,
 } from "../../exchange.ts";
-import type { End, SocketAddress } from "../../traffic.ts";
+import type { End, SocketAddress, TrafficEvent } from "../../traffic.ts";
+import type { Missing } from "../capture/reader.ts";
 import type { LeftOut } from "./sampler.ts";
 import type { ToldRow } from "./table_state.ts";
 
@@ -99,7 +100,7 @@ const UNREAD: Readonly<Record<Stop, string>> = {
   "lost": "not read",
 };
 
-/** Pairs the messages of a connection, and remembers which exchanges have changed. */
+/** Pairs the messages of a connection, as its server's end or a capture tells of it. */
 export class Messages {
   readonly #pairing: Pairing;
   readonly #changed = new Set<Exchange>();
@@ -111,8 +112,18 @@ export class Messages {
     }, { limits });
   }
 
-  /** Receives octets, and returns what is told of them. They are not changed later. */
-  octets(direction: Direction, octets: Uint8Array, time: number): Pick<Told, "direction" | "from" | "to" | "unread"> {
+  /** Receives an event. Returns what is told of it, a copy of its octets, and the exchanges that it changes. */
+  receive(event: TrafficEvent | Missing): { told: Told; bytes?: Uint8Array; changed: readonly Exchange[] } {
+    const { kind, time, connection, end } = event;
+    const bytes = "bytes" in event ? event.bytes.slice() : undefined;
+    const about = bytes ? this.#octets(kind === "read" ? "request" : "response", bytes, time) : this.#signal(event);
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    const exchanges = changed.length > 0 && { exchanges: changed.map(toldOf) };
+    return { told: { kind, time, connection, end, ...about, ...exchanges }, bytes, changed };
+  }
+
+  #octets(direction: Direction, octets: Uint8Array, time: number): Partial<Told> {
     const pairing = this.#pairing;
     const from = pairing.received(direction);
     const to = from + octets.length;
@@ -123,21 +134,20 @@ export class Messages {
     return { direction, from, to, ...stop !== undefined && stop.from < to && { unread: UNREAD[stop.why] } };
   }
 
-  /** Receives the FIN of an end. */
-  fin(by: End): void {
-    this.#pairing.fin(by === "client" ? "request" : "response");
-  }
-
-  /** Passes over octets that are missing. */
-  gap(direction: Direction): void {
-    this.#pairing.gap(direction);
-  }
-
-  /** Returns the exchanges that have changed since the last call. */
-  takeChanged(): Exchange[] {
-    const changed = [...this.#changed];
-    this.#changed.clear();
-    return changed;
+  #signal(event: TrafficEvent | Missing): Partial<Told> {
+    switch (event.kind) {
+      case "opened":
+        return { client: event.remote, server: event.local, secure: event.secure };
+      case "fin":
+        this.#pairing.fin(event.by === "client" ? "request" : "response");
+        return { by: event.by };
+      case "missing":
+        if (event.why === "not captured") this.#pairing.gap(event.by === "client" ? "request" : "response");
+        return { octets: event.octets, reason: `of the ${event.by} ${event.why}` };
+      case "closed":
+        return { reason: event.reason };
+    }
+    return {};
   }
 }
 
