@@ -77,20 +77,10 @@ export interface PageOptions {
 
 /** Columns of the line with the octet that breaks a rule. */
 const FAULT_COLUMNS = 64;
-/** Changes of a relay that are kept of one connection. */
-const MAX_CHANGES = 1000;
+/** Findings that are kept of one connection. */
+const MAX_FINDINGS = 1000;
 /** How long the page waits for the server to say why it closed a connection. */
 const REASON_MS = 250;
-
-/** A Host that a relay has changed. */
-export interface Change {
-  /** Where its value starts, in the client's octets. */
-  readonly start: number;
-  /** What it was. */
-  readonly from: string;
-  /** What it became. */
-  readonly to: string;
-}
 
 /**
  * The page's own server has few clients, all on this machine: one that has left does not keep its place, and one that
@@ -234,8 +224,8 @@ export class Page implements OpenPage {
   readonly #journal: Journal;
   readonly #host: OpenPage;
   readonly #sender: CommandSender;
-  /** What a relay has changed, by the numbers of connections. */
-  readonly #changes = new Map<number, Change[]>();
+  /** Findings on requests, by the numbers of connections, and the octets that they are about. */
+  readonly #findings = new Map<number, (readonly [at: number, finding: Finding])[]>();
   /** Connections whose end is not told yet, by their numbers. */
   readonly #ending = new Map<number, { readonly event: Closed; readonly timer: ReturnType<typeof setTimeout> }>();
   readonly #timer: ReturnType<typeof setInterval>;
@@ -266,7 +256,7 @@ export class Page implements OpenPage {
           : `get all · post NAME ${describeFields(words)} · delete NAME · raw "…" · help`,
         relay,
       },
-      findingsOf: (range) => this.#changesIn(range),
+      findingsOf: (range) => this.#findingsIn(range),
       endpointOf: () => endpoint,
       command: (line, signal) => this.#sender.send(line, signal),
     });
@@ -314,19 +304,17 @@ export class Page implements OpenPage {
     this.#journal.take({ ...ending.event, ...reason !== undefined && { reason } });
   }
 
-  /** Receives that a relay passes a Host with another value. */
-  changed(connection: number, change: Change): void {
-    const changes = this.#changes.get(connection) ?? [];
-    this.#changes.set(connection, [...changes, change].slice(-MAX_CHANGES));
+  /** Receives what there is to say of an octet that a client has sent. */
+  find(connection: number, at: number, finding: Finding): void {
+    const findings = this.#findings.get(connection) ?? [];
+    this.#findings.set(connection, [...findings, [at, finding] as const].slice(-MAX_FINDINGS));
     // Of the oldest connections there is no event left.
-    if (this.#changes.size > PAGE_HISTORY_EVENTS) this.#changes.delete(this.#changes.keys().next().value!);
+    if (this.#findings.size > PAGE_HISTORY_EVENTS) this.#findings.delete(this.#findings.keys().next().value!);
   }
 
-  #changesIn({ connection, direction, from, to }: MessageRange): Finding[] {
-    const changes = direction === "request" ? this.#changes.get(connection) ?? [] : [];
-    return changes.filter(({ start }) => start >= from && start < to).map((change) => {
-      return { text: `changed on the way: Host: ${change.from} -> ${change.to}`, rule: "RFC 9110 §7.2" };
-    });
+  #findingsIn({ connection, direction, from, to }: MessageRange): Finding[] {
+    const findings = direction === "request" ? this.#findings.get(connection) ?? [] : [];
+    return findings.flatMap(([at, finding]) => at >= from && at < to ? [finding] : []);
   }
 
   /** Ends the streams of events, then the page's server. To be called once the table's server has stopped. */
