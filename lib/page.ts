@@ -39,7 +39,6 @@ import { readingLines } from "./traffic/explain/text.ts";
 import { Transcript } from "./traffic/explain/transcript.ts";
 import { PageAccess } from "./traffic/live/access.ts";
 import { Feed, type FeedSource } from "./traffic/live/feed.ts";
-import { findText } from "./traffic/live/find.ts";
 import { Journal } from "./traffic/live/journal.ts";
 import { RecordedTraffic } from "./traffic/live/recording.ts";
 import { type MessageRange, PageService } from "./traffic/live/service.ts";
@@ -132,7 +131,7 @@ function host(options: HostOptions): OpenPage {
   const feed = new Feed(source, { about, process: randomText(6) });
   const service = new PageService(new PageAccess(port, key), feed, {
     message: (range) => explainedMessage(range, options),
-    find: (text) => findText(source.history, text, showCredentials),
+    find: (text) => source.history.find(text, showCredentials),
     command: options.command ?? (() => Promise.reject(new HttpError(404, "A recording takes no commands"))),
   });
   const server = new Server(listener, service, {

@@ -4,9 +4,12 @@
  * @module
  */
 
+import { octetString } from "../../bytes.ts";
 import type { Direction } from "../../exchange.ts";
 import { PAGE_HISTORY_BYTES, PAGE_HISTORY_EVENTS, PAGE_TOLD_CHARACTERS } from "../../limits.ts";
-import type { Told, ToldMessage } from "./told.ts";
+import { credentialsIn, credentialsWithin } from "../../masking.ts";
+import { FAIR_TURNS } from "../../turns.ts";
+import type { Told, ToldExchange, ToldMessage } from "./told.ts";
 
 /** One event that is kept. */
 export interface Entry {
@@ -68,11 +71,6 @@ export class History {
     }
   }
 
-  /** The events that are kept, from the oldest on. */
-  entries(): Iterable<Entry> {
-    return this.#entries.values();
-  }
-
   /** The event of a number, if it is kept. */
   at(number: number): Entry | undefined {
     return this.#entries.get(number);
@@ -82,7 +80,7 @@ export class History {
   octets(connection: number, direction: Direction, from: number, to: number): Uint8Array | undefined {
     const octets = new Uint8Array(to - from);
     let missing = octets.length;
-    for (const { told, bytes } of this.entries()) {
+    for (const { told, bytes } of this.#entries.values()) {
       if (bytes === undefined || told.connection !== connection || told.direction !== direction) continue;
       const start = Math.max(from, told.from!);
       const end = Math.min(to, told.to!);
@@ -96,7 +94,7 @@ export class History {
   /** The message that begins with this octet, as it was last told; `undefined` if none does. */
   message(connection: number, direction: Direction, from: number): ToldMessage | undefined {
     let last: ToldMessage | undefined;
-    for (const { told } of this.entries()) {
+    for (const { told } of this.#entries.values()) {
       if (told.connection !== connection) continue;
       for (const { request, responses } of told.exchanges ?? []) {
         last = (direction === "request" ? [request] : responses).find((one) => one?.from === from) ?? last;
@@ -104,6 +102,52 @@ export class History {
     }
     return last;
   }
+
+  /**
+   * Finds text in the octets of messages.
+   *
+   * @param text Upper and lower case are alike in ASCII.
+   * @param showCredentials Whether it is looked for in credentials, too.
+   * @returns Exchanges, each as its connection's number and its own, such as `2 14`.
+   */
+  async find(text: string, showCredentials: boolean): Promise<string[]> {
+    const wanted = octetString(new TextEncoder().encode(text)).toLowerCase();
+    /** The octets that went each way on each connection, as far as they are kept, one character each. */
+    const kept: Record<string, { readonly from: number; text: string }> = {};
+    const exchanges = new Map<string, { readonly connection: number; readonly exchange: ToldExchange }>();
+    for (const { told: { connection, direction, from, exchanges: changed = [] }, bytes } of this.#entries.values()) {
+      if (bytes !== undefined) {
+        const way = kept[`${connection} ${direction}`] ??= { from: from!, text: "" };
+        way.text += octetString(bytes);
+      }
+      for (const exchange of changed) exchanges.set(`${connection} ${exchange.number}`, { connection, exchange });
+    }
+    const has = (way: string, message: ToldMessage | undefined) => {
+      if (message === undefined || kept[way] === undefined) return false;
+      const octets = kept[way].text.substring(message.from - kept[way].from, message.to - kept[way].from);
+      return hasText(octets, wanted, showCredentials);
+    };
+    const places: string[] = [];
+    for (const [place, { connection, exchange: { request, responses } }] of exchanges) {
+      const isFound = has(`${connection} request`, request) ||
+        responses.some((response) => has(`${connection} response`, response));
+      if (isFound) places.push(place);
+      await FAIR_TURNS.yieldIfBusy();
+    }
+    return places;
+  }
+}
+
+function hasText(octets: string, wanted: string, showCredentials: boolean): boolean {
+  const lower = octets.toLowerCase();
+  let hidden: ReturnType<typeof credentialsIn> | undefined;
+  for (let at = lower.indexOf(wanted); at >= 0; at = lower.indexOf(wanted, at + wanted.length)) {
+    if (showCredentials) return true;
+    // What begins or ends in a credential would tell something of it.
+    hidden ??= credentialsIn(octets);
+    if (credentialsWithin(hidden, at, at + wanted.length).length === 0) return true;
+  }
+  return false;
 }
 
 /** The characters of what is told: one read may bring thousands of exchanges, or rows. */

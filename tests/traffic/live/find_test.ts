@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { findText } from "../../../lib/traffic/live/find.ts";
 import { History } from "../../../lib/traffic/live/history.ts";
 import type { ToldMessage } from "../../../lib/traffic/live/told.ts";
 import { wireOctets } from "../../wire_cases.ts";
@@ -40,11 +39,11 @@ const cases: [what: string, text: string, shown: boolean, places: string[]][] = 
 for (const [what, text, shown, places] of cases) {
   Deno.test(`text ${what} is found where it may be`, async () => {
     const history = historyOf([A + B.slice(0, 7), B.slice(7)], [A, B]);
-    assert.deepEqual(await findText(history, text, shown), places);
+    assert.deepEqual(await history.find(text, shown), places);
   });
 }
 
 Deno.test("text of UTF-8 is found by its characters", async () => {
   const octets = "POST / HTTP/1.1\r\nHost: a\r\n\r\n\xed\x95\x91";
-  assert.deepEqual(await findText(historyOf([octets], [octets]), "핑", false), ["2 1"]);
+  assert.deepEqual(await historyOf([octets], [octets]).find("핑", false), ["2 1"]);
 });
