@@ -5,7 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { Beginning, type Direction } from "../../exchange.ts";
+import type { Direction } from "../../exchange.ts";
 import { PAGE_HISTORY_BYTES, PAGE_TOLD_CHARACTERS, REQUEST_LIMITS, RESPONSE_LIMITS } from "../../limits.ts";
 import { painterFor } from "../../terminal.ts";
 import type { End, Octets } from "../../traffic.ts";
@@ -28,9 +28,7 @@ interface Kept {
 /** A connection of the capture. */
 interface Captured {
   readonly opened: Extract<CaptureEvent, OpenedInCapture>;
-  /** Decides by its first octets whether it is HTTP. */
-  readonly beginning: Beginning;
-  /** Says what it is, until it is known to be HTTP. */
+  /** Decides by its first octets whether it is HTTP, and says what it is otherwise. */
   plain: ExplainedConnection | undefined;
   readonly messages: Messages;
   readonly events: Kept[];
@@ -72,13 +70,9 @@ export class RecordedTraffic {
     const captured = this.#connections.get(event.connection);
     if (captured === undefined) return;
     if (event.kind !== "opened") captured.plain?.tell(event);
-    const { beginning } = captured;
-    if ("bytes" in event && beginning.isHttp === undefined) {
-      beginning.receive(event.kind === "read" ? "request" : "response", event.bytes);
-      if (beginning.isHttp === true) captured.plain = undefined;
-    }
+    if ("bytes" in event && captured.plain?.isHttp) captured.plain = undefined;
     // What is no HTTP is one line at the end.
-    if (beginning.isHttp === false) this.#release(captured.events.splice(1));
+    if (captured.plain?.isHttp === false) this.#release(captured.events.splice(1));
     else this.#tell(event, captured);
   }
 
@@ -108,7 +102,6 @@ export class RecordedTraffic {
   #open(event: Extract<CaptureEvent, OpenedInCapture>): void {
     this.#connections.set(event.connection, {
       opened: event,
-      beginning: new Beginning(),
       plain: new ExplainedConnection(event, { width: Infinity, all: false, painter: painterFor(false) }),
       messages: new Messages(LIMITS),
       events: [],
