@@ -45,7 +45,6 @@ export class Feed {
   #more = Promise.withResolvers<boolean>();
   #stopped = false;
 
-  /** Follows a journal, or a recording. */
   constructor(source: FeedSource, options: FeedOptions) {
     this.#source = source;
     this.#options = { gatherMs: 16, heartbeatMs: 15_000, ...options };

@@ -47,7 +47,6 @@ interface Report {
 
 /** How a journal behaves. */
 export interface JournalOptions {
-  /** Events that are kept. */
   readonly maxEvents?: number;
   /** The limits that the server has on requests. */
   readonly messageLimits?: MessageLimits;
@@ -55,7 +54,7 @@ export interface JournalOptions {
   readonly askTable?: () => Promise<{ readonly rows: readonly string[] | undefined; readonly total: number }>;
   /** Whether the client's ends are those of a relay, whose connections to its server have its clients' numbers. */
   readonly relays?: boolean;
-  /** Receives the error of a table that cannot be asked. */
+  /** Receives why the table could not be asked. */
   readonly failed?: (error: unknown) => void;
   readonly sampler?: Sampler;
 }
@@ -87,7 +86,6 @@ export class Journal {
   /** Called once there is more. */
   onMore: () => void = () => {};
 
-  /** Starts with an empty history. */
   constructor(options: JournalOptions) {
     this.#options = options;
     this.#sampler = options.sampler ?? new Sampler();

@@ -38,7 +38,7 @@ interface Captured {
 
 /** Takes the events of a capture. Its first ones are kept, the others counted. */
 export class RecordedTraffic {
-  /** What happened, once the file has ended. */
+  /** It is empty until the file has ended. */
   readonly history: History = new History(Infinity, Infinity);
   /** There is no table in a capture. */
   readonly base: TableState = new TableState();
@@ -54,7 +54,6 @@ export class RecordedTraffic {
   readonly #kept = new Set<Kept>();
   #bytes = 0;
 
-  /** Keeps so many events. */
   constructor(maxEvents: number) {
     this.#maxEvents = maxEvents;
   }

@@ -105,7 +105,6 @@ export class Messages {
   readonly #pairing: Pairing;
   readonly #changed = new Set<Exchange>();
 
-  /** Starts with a connection that has carried nothing. */
   constructor(limits: PairingOptions["limits"]) {
     this.#pairing = new Pairing((event) => {
       if ("message" in event && event.message !== undefined) this.#changed.add(event.message.exchange);
