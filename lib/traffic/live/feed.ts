@@ -114,9 +114,9 @@ export class Feed {
 
   /** What a page starts with: the server, and the table before the oldest event. */
   #start(missed: number): string {
-    const { base, history: { first, last } } = this.#source;
+    const { base: { rows, total, large }, history: { first, last } } = this.#source;
     const { about, process } = this.#options;
-    return message("start", `${process}-${first - 1}`, { ...about, process, first, last, missed, ...base.told });
+    return message("start", `${process}-${first - 1}`, { ...about, process, first, last, missed, rows, total, large });
   }
 
   #event(number: number): string {

@@ -6,10 +6,13 @@
 
 import { octetString } from "../../bytes.ts";
 import type { Direction } from "../../exchange.ts";
-import { PAGE_HISTORY_BYTES, PAGE_HISTORY_EVENTS, PAGE_TOLD_CHARACTERS } from "../../limits.ts";
+import { PAGE_HISTORY_BYTES, PAGE_HISTORY_EVENTS } from "../../limits.ts";
 import { credentialsIn, credentialsWithin } from "../../masking.ts";
 import { FAIR_TURNS } from "../../turns.ts";
 import type { Told, ToldExchange, ToldMessage } from "./told.ts";
+
+/** Characters that an exchange or a row counts besides its text: its overhead in memory. */
+export const TOLD_CHARACTERS: number = 128;
 
 /** One event that is kept. */
 export interface Entry {
@@ -154,11 +157,11 @@ function hasText(octets: string, wanted: string, showCredentials: boolean): bool
 function weightOf({ exchanges = [], rows = [] }: Told): number {
   let weight = 0;
   for (const { request, responses } of exchanges) {
-    weight += PAGE_TOLD_CHARACTERS + (request?.title.length ?? 0);
+    weight += TOLD_CHARACTERS + (request?.title.length ?? 0);
     for (const { title } of responses) weight += title.length;
   }
   for (const [name, cells] of rows) {
-    weight += PAGE_TOLD_CHARACTERS + name.length;
+    weight += TOLD_CHARACTERS + name.length;
     for (const [member, value] of cells ?? []) weight += member.length + value.length;
   }
   return weight;

@@ -10,11 +10,11 @@ import type { Opened, SocketAddress, TrafficEvent, Untold } from "../../traffic.
 import { FAIR_TURNS } from "../../turns.ts";
 import { History } from "./history.ts";
 import { Sampler } from "./sampler.ts";
-import { type RowChange, rowOf, rowsOf, TableState } from "./table_state.ts";
+import { rowOf, rowsOf, type ShownRow, TableState } from "./table_state.ts";
 import { Messages, type Told } from "./told.ts";
 
 /** A connection that goes on, at the server's end. */
-interface Live {
+interface ServerEnd {
   readonly number: number;
   /** Its addresses. */
   readonly key: string;
@@ -27,7 +27,7 @@ interface Live {
 interface ClientEnd {
   readonly key: string;
   /** The same connection at the server's end, once that has told of it. */
-  live: Live | undefined;
+  live: ServerEnd | undefined;
   /** What was told before. */
   readonly early: TrafficEvent[];
 }
@@ -40,7 +40,7 @@ interface Report {
   /** Whether the rows are new, as far as that is known; false if they were removed. */
   readonly created: boolean | undefined;
   /** The rows, but for those of which a newer report was told; `undefined` if they are too many. */
-  rows: RowChange[] | undefined;
+  rows: ShownRow[] | undefined;
   /** Whether they are the whole table. */
   isWhole: boolean;
 }
@@ -72,7 +72,7 @@ export class Journal {
   readonly #table = new TableState();
   readonly #sampler: Sampler;
   /** By their numbers at the server's end. */
-  readonly #connections = new Map<number, Live>();
+  readonly #connections = new Map<number, ServerEnd>();
   /** By their numbers at the client's end. */
   readonly #clients = new Map<number, ClientEnd>();
   #toldLeftOut = 0;
@@ -136,7 +136,7 @@ export class Journal {
     }
     const rows = name === undefined
       ? rowsOf(content!)
-      : [content === undefined ? { name, cells: null } : rowOf(content)];
+      : [content === undefined ? [name, null] as const : rowOf(content)];
     const isWhole = name === undefined && !wrote;
     if (isWhole && rows === undefined) return;
     const created = how === "created" ? true : how === "removed" ? false : undefined;
@@ -170,7 +170,7 @@ export class Journal {
   }
 
   /** Adds what the client's end has told before. */
-  #join(live: Live): void {
+  #join(live: ServerEnd): void {
     for (const client of this.#clients.values()) {
       if (client.key !== live.key || client.live !== undefined) continue;
       client.live = live;
@@ -203,7 +203,7 @@ export class Journal {
     else if (client !== undefined && client.early.length < MAX_EARLY_EVENTS) client.early.push(event);
   }
 
-  #addClient(event: TrafficEvent, { number: connection, client }: Live): void {
+  #addClient(event: TrafficEvent, { number: connection, client }: ServerEnd): void {
     const { kind, time, end } = event;
     const told = { kind, time, connection, end };
     if ("bytes" in event) {
@@ -215,17 +215,16 @@ export class Journal {
     else this.#add({ ...told, ...this.#options.relays && { server: event.remote } });
   }
 
-  #addServer(event: TrafficEvent, { number, messages }: Live): void {
+  #addServer(event: TrafficEvent, { number, messages }: ServerEnd): void {
     const { told, bytes, changed } = messages.receive(event);
     const answered = changed.filter((exchange) => finalResponse(exchange)?.state === "whole");
-    const changes = answered.flatMap((exchange) => this.#changesBy(number, exchange.number));
+    const rows = answered.flatMap((exchange) => this.#changesBy(number, exchange.number));
     const { total, large } = this.#table;
-    const rows = changes.map(({ name, cells }) => [name, cells] as const);
-    this.#add({ ...told, ...changes.length > 0 && { rows, total, large } }, bytes);
+    this.#add({ ...told, ...rows.length > 0 && { rows, total, large } }, bytes);
   }
 
   /** Makes the changes that an exchange made to the table, and returns them. */
-  #changesBy(connection: number, exchange: number): RowChange[] {
+  #changesBy(connection: number, exchange: number): ShownRow[] {
     const index = this.#reports.findIndex((one) => one.connection === connection && one.exchange === exchange);
     if (index < 0) return [];
     const [{ rows, isWhole, created }] = this.#reports.splice(index, 1);
@@ -233,15 +232,15 @@ export class Journal {
       this.#followed = false;
       return [];
     }
-    const names = new Set(rows.map(({ name }) => name));
+    const names = new Set(rows.map(([name]) => name));
     for (const older of this.#reports.slice(0, index)) {
-      older.rows = older.isWhole ? [] : older.rows?.filter(({ name }) => !names.has(name));
+      older.rows = older.isWhole ? [] : older.rows?.filter(([name]) => !names.has(name));
       older.isWhole = false;
     }
     if (isWhole && this.#table.large) return [];
-    const gone = isWhole ? this.#table.rows.filter(({ name }) => !names.has(name)) : [];
-    return [...gone.map(({ name }) => ({ name, cells: null })), ...rows].filter((change) => {
-      const apply = () => this.#table.apply(change, created);
+    const gone = isWhole ? this.#table.rows.filter(([name]) => !names.has(name)) : [];
+    return [...gone.map(([name]) => [name, null] as const), ...rows].filter((row) => {
+      const apply = () => this.#table.apply(row, created);
       if (this.#asking !== undefined) this.#meanwhile.push(apply);
       return apply();
     });
@@ -251,7 +250,7 @@ export class Journal {
     try {
       const before = [...this.#reports];
       const { rows, total } = await askTable();
-      const shown: RowChange[] = [];
+      const shown: ShownRow[] = [];
       for (const row of rows ?? []) {
         shown.push(rowOf(row));
         await FAIR_TURNS.yieldIfBusy();
@@ -268,8 +267,9 @@ export class Journal {
     }
     // What was not seen meanwhile may have written to the table: it is asked for again with a later tick.
     if (!this.#followed) return;
+    const { rows, total, large } = this.#table;
     const time = Math.round(performance.now() * 1000);
-    this.#add({ kind: "table", time, connection: 0, end: "server", ...this.#table.told });
+    this.#add({ kind: "table", time, connection: 0, end: "server", rows, total, large });
   }
 
   #add(told: Told, bytes?: Uint8Array): void {

@@ -6,12 +6,12 @@
 
 import { Buffer } from "node:buffer";
 import type { Direction } from "../../exchange.ts";
-import { PAGE_HISTORY_BYTES, PAGE_TOLD_CHARACTERS, REQUEST_LIMITS, RESPONSE_LIMITS } from "../../limits.ts";
+import { PAGE_HISTORY_BYTES, REQUEST_LIMITS, RESPONSE_LIMITS } from "../../limits.ts";
 import { painterFor } from "../../terminal.ts";
 import type { End, Octets } from "../../traffic.ts";
 import { ExplainedConnection } from "../capture/explained_connection.ts";
 import type { CaptureEvent, OpenedInCapture } from "../capture/reader.ts";
-import { History } from "./history.ts";
+import { History, TOLD_CHARACTERS } from "./history.ts";
 import { TableState } from "./table_state.ts";
 import { Messages, type Told } from "./told.ts";
 
@@ -146,7 +146,7 @@ export class RecordedTraffic {
   }
 
   #keep(told: Told, { events }: Captured, bytes?: Uint8Array): Kept | undefined {
-    const weight = (bytes?.length ?? 0) + PAGE_TOLD_CHARACTERS * (1 + (told.exchanges?.length ?? 0));
+    const weight = (bytes?.length ?? 0) + TOLD_CHARACTERS * (1 + (told.exchanges?.length ?? 0));
     if (this.#kept.size >= this.#maxEvents || this.#bytes + weight > PAGE_HISTORY_BYTES) {
       this.missing++;
       return undefined;

@@ -17,7 +17,7 @@ import {
 import type { End, SocketAddress, TrafficEvent } from "../../traffic.ts";
 import type { Missing } from "../capture/reader.ts";
 import type { LeftOut } from "./sampler.ts";
-import type { ToldRow } from "./table_state.ts";
+import type { ShownRow } from "./table_state.ts";
 
 /** A message. Offsets count the octets of its direction. */
 export interface ToldMessage {
@@ -83,7 +83,7 @@ export interface Told {
   /** The connection's exchanges that changed. */
   readonly exchanges?: readonly ToldExchange[];
   /** Rows that changed, or all that are shown after the table was asked for. */
-  readonly rows?: readonly ToldRow[];
+  readonly rows?: readonly ShownRow[];
   /** How many rows the table has then. */
   readonly total?: number;
   /** Whether it is too large to be shown whole. */
