@@ -76,8 +76,6 @@ export interface PageOptions {
 
 /** Columns of the line with the octet that breaks a rule. */
 const FAULT_COLUMNS = 64;
-/** Findings that are kept of one connection. */
-const MAX_FINDINGS = 1000;
 /** How long the page waits for the server to say why it closed a connection. */
 const REASON_MS = 250;
 
@@ -171,9 +169,8 @@ function explainedMessage(range: MessageRange, options: HostOptions): unknown {
     leftOut: to - end,
     rows: rows.map((row) => {
       const { start, end, kind, label, rule, parts } = row;
-      return credentialsWithin(credentials, start, end).length > 0
-        ? { start, end, kind, label: labelOfMasked(row), rule }
-        : { start, end, kind, label, rule, parts };
+      const isMasked = credentialsWithin(credentials, start, end).length > 0;
+      return { start, end, kind, rule, ...isMasked ? { label: labelOfMasked(row) } : { label, parts } };
     }),
     findings: [...options.findingsOf?.(range) ?? [], ...findings],
     fault: fault && {
@@ -223,8 +220,8 @@ export class Page implements OpenPage {
   readonly #journal: Journal;
   readonly #host: OpenPage;
   readonly #sender: CommandSender;
-  /** Findings on requests, by the numbers of connections, and the octets that they are about. */
-  readonly #findings = new Map<number, (readonly [at: number, finding: Finding])[]>();
+  /** What there is to say of octets that clients have sent. */
+  readonly #findings: { readonly connection: number; readonly at: number; readonly finding: Finding }[] = [];
   /** Connections whose end is not told yet, by their numbers. */
   readonly #ending = new Map<number, { readonly event: Closed; readonly timer: ReturnType<typeof setTimeout> }>();
   readonly #timer: ReturnType<typeof setInterval>;
@@ -305,15 +302,15 @@ export class Page implements OpenPage {
 
   /** Receives what there is to say of an octet that a client has sent. */
   find(connection: number, at: number, finding: Finding): void {
-    const findings = this.#findings.get(connection) ?? [];
-    this.#findings.set(connection, [...findings, [at, finding] as const].slice(-MAX_FINDINGS));
-    // Of the oldest connections there is no event left.
-    if (this.#findings.size > PAGE_HISTORY_EVENTS) this.#findings.delete(this.#findings.keys().next().value!);
+    this.#findings.push({ connection, at, finding });
+    // Of the oldest ones there is no event left.
+    if (this.#findings.length > 2 * PAGE_HISTORY_EVENTS) this.#findings.splice(0, PAGE_HISTORY_EVENTS);
   }
 
   #findingsIn({ connection, direction, from, to }: MessageRange): Finding[] {
-    const findings = direction === "request" ? this.#findings.get(connection) ?? [] : [];
-    return findings.flatMap(([at, finding]) => at >= from && at < to ? [finding] : []);
+    if (direction === "response") return [];
+    return this.#findings.filter((one) => one.connection === connection && one.at >= from && one.at < to)
+      .map(({ finding }) => finding);
   }
 
   /** Ends the streams of events, then the page's server. To be called once the table's server has stopped. */

@@ -14,7 +14,7 @@ import {
   type Stop,
   titleOf,
 } from "../../exchange.ts";
-import type { End, SocketAddress, TrafficEvent } from "../../traffic.ts";
+import type { End, Seen, SocketAddress, TrafficEvent } from "../../traffic.ts";
 import type { Missing } from "../capture/reader.ts";
 import type { LeftOut } from "./sampler.ts";
 import type { ShownRow } from "./table_state.ts";
@@ -49,15 +49,11 @@ export interface ToldExchange {
 }
 
 /** One event. Its octets are not told. */
-export interface Told {
+export interface Told extends Seen {
   /** What happened: an event of a connection, what was left out, or that the table was asked for. */
   readonly kind: "opened" | "read" | "write" | "fin" | "closed" | "missing" | "folded" | "left out" | "table";
-  /** Microseconds since the program's start. */
-  readonly time: number;
-  /** The connection's number at the server; 0 where there is none. */
+  /** Its number at the server; 0 where there is none. */
   readonly connection: number;
-  /** The end that saw it. */
-  readonly end: End;
   /** Of `opened`: the client's address. */
   readonly client?: SocketAddress;
   /** Of `opened`: the server's address. */
