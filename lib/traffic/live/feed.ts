@@ -16,8 +16,6 @@ export interface FeedSource {
   readonly history: History;
   /** The table before the oldest event that is kept. */
   readonly base: TableState;
-  /** Called once there is more. */
-  onMore: () => void;
 }
 
 /** How a feed behaves. */
@@ -48,7 +46,7 @@ export class Feed {
   constructor(source: FeedSource, options: FeedOptions) {
     this.#source = source;
     this.#options = { gatherMs: 16, heartbeatMs: 15_000, ...options };
-    source.onMore = () => this.#wake();
+    source.history.onMore = () => this.#wake();
   }
 
   /** Ends all streams, each after the last event. */

@@ -34,6 +34,8 @@ export class History {
   readonly #entries = new Map<number, Entry>();
   #weight = 0;
   #last = 0;
+  /** Called once there is more. */
+  onMore: () => void = () => {};
 
   /**
    * Keeps so many events, and octets with the characters of what is told of them.
@@ -72,6 +74,7 @@ export class History {
       this.#weight -= oldest.weight;
       this.#forget(oldest);
     }
+    this.onMore();
   }
 
   /** The event of a number, if it is kept. */

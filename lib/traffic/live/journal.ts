@@ -11,7 +11,7 @@ import { FAIR_TURNS } from "../../turns.ts";
 import { History } from "./history.ts";
 import { Sampler } from "./sampler.ts";
 import { rowOf, rowsOf, type ShownRow, TableState } from "./table_state.ts";
-import { Messages, type Told } from "./told.ts";
+import { Messages } from "./told.ts";
 
 /** A connection that goes on, at the server's end. */
 interface ServerEnd {
@@ -36,9 +36,7 @@ interface ClientEnd {
 interface Report {
   readonly connection: number;
   readonly exchange: number;
-  readonly wrote: boolean;
-  /** Whether the rows are new, as far as that is known; false if they were removed. */
-  readonly created: boolean | undefined;
+  readonly how: string;
   /** The rows, but for those of which a newer report was told; `undefined` if they are too many. */
   rows: ShownRow[] | undefined;
   /** Whether they are the whole table. */
@@ -62,7 +60,7 @@ export interface JournalOptions {
 /** Events of a client's end that came before the server's end told of the connection. */
 const MAX_EARLY_EVENTS = 1000;
 
-/** Keeps what happened, and tells its listener that there is more. */
+/** Keeps what happened. */
 export class Journal {
   readonly history: History;
   /** The table before the oldest event that is kept. */
@@ -83,8 +81,6 @@ export class Journal {
   #reports: Report[] = [];
   /** What wrote to the table while it was asked for: its answer may be older. */
   #meanwhile: (() => void)[] = [];
-  /** Called once there is more. */
-  onMore: () => void = () => {};
 
   constructor(options: JournalOptions) {
     this.#options = options;
@@ -113,7 +109,9 @@ export class Journal {
     if (live === undefined) return undefined;
     if (event.kind === "closed") {
       // There is no response to show it with.
-      if (this.#reports.some((report) => report.connection === connection && report.wrote)) this.#followed = false;
+      if (this.#reports.some((report) => report.connection === connection && report.how !== "read")) {
+        this.#followed = false;
+      }
       this.#forget(connection);
     }
     this.#addServer(event, live);
@@ -139,17 +137,13 @@ export class Journal {
       : [content === undefined ? [name, null] as const : rowOf(content)];
     const isWhole = name === undefined && !wrote;
     if (isWhole && rows === undefined) return;
-    const created = how === "created" ? true : how === "removed" ? false : undefined;
-    this.#reports.push({ connection, exchange, wrote, created, rows, isWhole });
+    this.#reports.push({ connection, exchange, how, rows, isWhole });
   };
 
   /** Asks for the whole table. */
   askTable(): Promise<void> {
-    if (this.#options.askTable === undefined) return Promise.resolve();
-    if (this.#asking !== undefined) return this.#asking;
-    this.#meanwhile = [];
-    this.#followed = true;
-    return this.#asking = this.#ask(this.#options.askTable);
+    const { askTable } = this.#options;
+    return askTable === undefined ? Promise.resolve() : this.#asking ??= this.#ask(askTable);
   }
 
   /** To be called every second: tells what was left out since, and asks for the table once nothing is any more. */
@@ -159,7 +153,7 @@ export class Journal {
       this.#toldLeftOut = leftOut.events;
       // A connection that stays left out may write to the table, again and again.
       this.#followed = false;
-      this.#add({ kind: "left out", time, connection: 0, end: "server", leftOut });
+      this.history.add({ kind: "left out", time, connection: 0, end: "server", leftOut });
     } else if (!this.#followed && this.#asking === undefined) this.askTable();
   }
 
@@ -209,10 +203,10 @@ export class Journal {
     if ("bytes" in event) {
       const direction = kind === "write" ? "request" : "response";
       const from = client[direction];
-      this.#add({ ...told, direction, from, to: client[direction] += event.bytes.length });
-    } else if (kind === "fin") this.#add({ ...told, by: event.by });
-    else if (kind === "closed") this.#add({ ...told, reason: event.reason });
-    else this.#add({ ...told, ...this.#options.relays && { server: event.remote } });
+      this.history.add({ ...told, direction, from, to: client[direction] += event.bytes.length });
+    } else if (kind === "fin") this.history.add({ ...told, by: event.by });
+    else if (kind === "closed") this.history.add({ ...told, reason: event.reason });
+    else this.history.add({ ...told, ...this.#options.relays && { server: event.remote } });
   }
 
   #addServer(event: TrafficEvent, { number, messages }: ServerEnd): void {
@@ -220,14 +214,15 @@ export class Journal {
     const answered = changed.filter((exchange) => finalResponse(exchange)?.state === "whole");
     const rows = answered.flatMap((exchange) => this.#changesBy(number, exchange.number));
     const { total, large } = this.#table;
-    this.#add({ ...told, ...rows.length > 0 && { rows, total, large } }, bytes);
+    this.history.add({ ...told, ...rows.length > 0 && { rows, total, large } }, bytes);
   }
 
   /** Makes the changes that an exchange made to the table, and returns them. */
   #changesBy(connection: number, exchange: number): ShownRow[] {
     const index = this.#reports.findIndex((one) => one.connection === connection && one.exchange === exchange);
     if (index < 0) return [];
-    const [{ rows, isWhole, created }] = this.#reports.splice(index, 1);
+    const [{ rows, isWhole, how }] = this.#reports.splice(index, 1);
+    const created = how === "created" ? true : how === "removed" ? false : undefined;
     if (rows === undefined) {
       this.#followed = false;
       return [];
@@ -247,6 +242,8 @@ export class Journal {
   }
 
   async #ask(askTable: NonNullable<JournalOptions["askTable"]>): Promise<void> {
+    this.#meanwhile = [];
+    this.#followed = true;
     try {
       const before = [...this.#reports];
       const { rows, total } = await askTable();
@@ -269,12 +266,7 @@ export class Journal {
     if (!this.#followed) return;
     const { rows, total, large } = this.#table;
     const time = Math.round(performance.now() * 1000);
-    this.#add({ kind: "table", time, connection: 0, end: "server", rows, total, large });
-  }
-
-  #add(told: Told, bytes?: Uint8Array): void {
-    this.history.add(told, bytes);
-    this.onMore();
+    this.history.add({ kind: "table", time, connection: 0, end: "server", rows, total, large });
   }
 }
 

@@ -42,8 +42,6 @@ export class RecordedTraffic {
   readonly history: History = new History(Infinity, Infinity);
   /** There is no table in a capture. */
   readonly base: TableState = new TableState();
-  /** Nothing comes after the end of a file. */
-  onMore: () => void = () => {};
   /** The number of events that are not kept. */
   missing = 0;
   /** The end that was recorded by this program; `undefined` for packets that were taken somewhere between the ends. */
