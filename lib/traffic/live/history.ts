@@ -30,8 +30,9 @@ export class History {
   readonly #maxEvents: number;
   readonly #maxBytes: number;
   readonly #forget: (entry: Entry) => void;
-  /** By their numbers. */
-  readonly #entries = new Map<number, Entry>();
+  #entries: (Entry | undefined)[] = [];
+  /** Where the first entry is: those before it are given up at once, their places many at a time. */
+  #start = 0;
   #weight = 0;
   #last = 0;
   /** Called once there is more. */
@@ -54,7 +55,7 @@ export class History {
 
   /** The number of the oldest event; one more than the last where there is none. */
   get first(): number {
-    return this.#last - this.#entries.size + 1;
+    return this.#last - (this.#entries.length - this.#start) + 1;
   }
 
   /** The number of the newest event; 0 before there is one. */
@@ -65,28 +66,35 @@ export class History {
   /** Adds an event. */
   add(told: Told, bytes?: Uint8Array): void {
     const weight = (bytes?.length ?? 0) + weightOf(told);
-    const number = ++this.#last;
-    this.#entries.set(number, { number, told, bytes, weight });
+    this.#entries.push({ number: ++this.#last, told, bytes, weight });
     this.#weight += weight;
-    while (this.#entries.size > this.#maxEvents || this.#weight > this.#maxBytes) {
-      const oldest = this.#entries.get(this.first)!;
-      this.#entries.delete(oldest.number);
+    while (this.#entries.length - this.#start > this.#maxEvents || this.#weight > this.#maxBytes) {
+      const oldest = this.#entries[this.#start]!;
+      this.#entries[this.#start++] = undefined;
       this.#weight -= oldest.weight;
       this.#forget(oldest);
+    }
+    if (this.#start > this.#entries.length / 2) {
+      this.#entries = this.#kept();
+      this.#start = 0;
     }
     this.onMore();
   }
 
   /** The event of a number, if it is kept. */
   at(number: number): Entry | undefined {
-    return this.#entries.get(number);
+    return number < this.first ? undefined : this.#entries[this.#start + number - this.first];
+  }
+
+  #kept(): Entry[] {
+    return this.#entries.slice(this.#start) as Entry[];
   }
 
   /** The octets that went one way, from one offset to another; `undefined` if some are no longer kept. */
   octets(connection: number, direction: Direction, from: number, to: number): Uint8Array | undefined {
     const octets = new Uint8Array(to - from);
     let missing = octets.length;
-    for (const { told, bytes } of this.#entries.values()) {
+    for (const { told, bytes } of this.#kept()) {
       if (bytes === undefined || told.connection !== connection || told.direction !== direction) continue;
       const start = Math.max(from, told.from!);
       const end = Math.min(to, told.to!);
@@ -100,7 +108,7 @@ export class History {
   /** The message that begins with this octet, as it was last told; `undefined` if none does. */
   message(connection: number, direction: Direction, from: number): ToldMessage | undefined {
     let last: ToldMessage | undefined;
-    for (const { told } of this.#entries.values()) {
+    for (const { told } of this.#kept()) {
       if (told.connection !== connection) continue;
       for (const { request, responses } of told.exchanges ?? []) {
         last = (direction === "request" ? [request] : responses).find((one) => one?.from === from) ?? last;
@@ -121,7 +129,7 @@ export class History {
     /** The octets that went each way on each connection, as far as they are kept, one character each. */
     const kept: Record<string, { readonly from: number; text: string }> = {};
     const exchanges = new Map<string, { readonly connection: number; readonly exchange: ToldExchange }>();
-    for (const { told: { connection, direction, from, exchanges: changed = [] }, bytes } of this.#entries.values()) {
+    for (const { told: { connection, direction, from, exchanges: changed = [] }, bytes } of this.#kept()) {
       if (bytes !== undefined) {
         const way = kept[`${connection} ${direction}`] ??= { from: from!, text: "" };
         way.text += octetString(bytes);

@@ -214,7 +214,7 @@ export class Journal {
     const answered = changed.filter((exchange) => finalResponse(exchange)?.state === "whole");
     const rows = answered.flatMap((exchange) => this.#changesBy(number, exchange.number));
     const { total, large } = this.#table;
-    this.history.add({ ...told, ...rows.length > 0 && { rows, total, large } }, bytes);
+    this.history.add(rows.length > 0 ? { ...told, rows, total, large } : told, bytes);
   }
 
   /** Makes the changes that an exchange made to the table, and returns them. */
