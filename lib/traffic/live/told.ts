@@ -54,17 +54,13 @@ export interface Told extends Seen {
   readonly kind: "opened" | "read" | "write" | "fin" | "closed" | "missing" | "folded" | "left out" | "table";
   /** Its number at the server; 0 where there is none. */
   readonly connection: number;
-  /** Of `opened`: the client's address. */
+  /** Of `opened`: both addresses, and whether TLS is spoken. */
   readonly client?: SocketAddress;
-  /** Of `opened`: the server's address. */
   readonly server?: SocketAddress;
-  /** Of `opened`: whether TLS is spoken. */
   readonly secure?: boolean;
-  /** Of octets: which way they went. */
+  /** Of octets: which way they went, and where they begin and end, counted from the first that went this way. */
   readonly direction?: Direction;
-  /** Of octets: the first one, counted from the first that went this way. */
   readonly from?: number;
-  /** Of octets: the offset after the last one. */
   readonly to?: number;
   /** Of octets that are not all read as messages: why. */
   readonly unread?: string;
@@ -78,11 +74,9 @@ export interface Told extends Seen {
   readonly octets?: number;
   /** The connection's exchanges that changed. */
   readonly exchanges?: readonly ToldExchange[];
-  /** Rows that changed, or all that are shown after the table was asked for. */
+  /** Of the table: rows that changed, or all after it was asked for; how many there are; whether not all are shown. */
   readonly rows?: readonly ShownRow[];
-  /** How many rows the table has then. */
   readonly total?: number;
-  /** Whether it is too large to be shown whole. */
   readonly large?: boolean;
   /** What was left out so far. */
   readonly leftOut?: LeftOut;
