@@ -250,8 +250,6 @@ export const CLUSTER_ERROR_BYTES: number = 64 * 1024;
 export const PAGE_HISTORY_EVENTS: number = 10_000;
 /** Octets that the page keeps with them, and characters of exchanges and rows. */
 export const PAGE_HISTORY_BYTES: number = 16 * 1024 * 1024;
-/** Characters that an exchange or a row counts there besides its text: its overhead in memory. */
-export const PAGE_TOLD_CHARACTERS: number = 128;
 /** Events that the page takes in a second; of more it counts those of whole connections that it leaves out. */
 export const PAGE_EVENTS_PER_SECOND: number = 2000;
 /** Octets that the page takes in a second, likewise. */

@@ -38,7 +38,6 @@ import { labelOfMasked, maskedReading, messageCredentials, readingLines } from "
 import { Transcript } from "./traffic/explain/transcript.ts";
 import { PageAccess } from "./traffic/live/access.ts";
 import { Feed, type FeedSource } from "./traffic/live/feed.ts";
-import { findText } from "./traffic/live/find.ts";
 import { Journal } from "./traffic/live/journal.ts";
 import { RecordedTraffic } from "./traffic/live/recording.ts";
 import { type MessageRange, PageService } from "./traffic/live/service.ts";
@@ -76,20 +75,8 @@ export interface PageOptions {
 
 /** Columns of the line with the octet that breaks a rule. */
 const FAULT_COLUMNS = 64;
-/** Changes of a relay that are kept of one connection. */
-const MAX_CHANGES = 1000;
 /** How long the page waits for the server to say why it closed a connection. */
 const REASON_MS = 250;
-
-/** A Host that a relay has changed. */
-export interface Change {
-  /** Where its value starts, in the client's octets. */
-  readonly start: number;
-  /** What it was. */
-  readonly from: string;
-  /** What it became. */
-  readonly to: string;
-}
 
 /**
  * The page's own server has few clients, all on this machine: one that has left does not keep its place, and one that
@@ -141,7 +128,7 @@ function host(options: HostOptions): OpenPage {
   const feed = new Feed(source, { about, process: randomText(6) });
   const service = new PageService(new PageAccess(port, key), feed, {
     message: (range) => explainedMessage(range, options),
-    find: (text) => findText(source.history, text, showCredentials),
+    find: (text) => source.history.find(text, showCredentials),
     command: options.command ?? (() => Promise.reject(new HttpError(404, "A recording takes no commands"))),
   });
   const server = new Server(listener, service, {
@@ -181,9 +168,8 @@ function explainedMessage(range: MessageRange, options: HostOptions): unknown {
     leftOut: to - end,
     rows: rows.map((row) => {
       const { start, end, kind, label, rule, parts } = row;
-      return credentialsWithin(credentials, start, end).length > 0
-        ? { start, end, kind, label: labelOfMasked(row), rule }
-        : { start, end, kind, label, rule, parts };
+      const isMasked = credentialsWithin(credentials, start, end).length > 0;
+      return { start, end, kind, rule, ...isMasked ? { label: labelOfMasked(row) } : { label, parts } };
     }),
     findings: [...options.findingsOf?.(range) ?? [], ...findings],
     fault: fault && {
@@ -233,8 +219,8 @@ export class Page implements OpenPage {
   readonly #journal: Journal;
   readonly #host: OpenPage;
   readonly #sender: CommandSender;
-  /** What a relay has changed, by the numbers of connections. */
-  readonly #changes = new Map<number, Change[]>();
+  /** What there is to say of octets that clients have sent. */
+  readonly #findings: { readonly connection: number; readonly at: number; readonly finding: Finding }[] = [];
   /** Connections whose end is not told yet, by their numbers. */
   readonly #ending = new Map<number, { readonly event: Closed; readonly timer: ReturnType<typeof setTimeout> }>();
   readonly #timer: ReturnType<typeof setInterval>;
@@ -265,7 +251,7 @@ export class Page implements OpenPage {
           : `get all · post NAME ${describeFields(words)} · delete NAME · raw "…" · help`,
         relay,
       },
-      findingsOf: (range) => this.#changesIn(range),
+      findingsOf: (range) => this.#findingsIn(range),
       endpointOf: () => endpoint,
       command: (line, signal) => this.#sender.send(line, signal),
     });
@@ -313,19 +299,17 @@ export class Page implements OpenPage {
     this.#journal.take({ ...ending.event, ...reason !== undefined && { reason } });
   }
 
-  /** Receives that a relay passes a Host with another value. */
-  changed(connection: number, change: Change): void {
-    const changes = this.#changes.get(connection) ?? [];
-    this.#changes.set(connection, [...changes, change].slice(-MAX_CHANGES));
-    // Of the oldest connections there is no event left.
-    if (this.#changes.size > PAGE_HISTORY_EVENTS) this.#changes.delete(this.#changes.keys().next().value!);
+  /** Receives what there is to say of an octet that a client has sent. */
+  find(connection: number, at: number, finding: Finding): void {
+    this.#findings.push({ connection, at, finding });
+    // Of the oldest ones there is no event left.
+    if (this.#findings.length > 2 * PAGE_HISTORY_EVENTS) this.#findings.splice(0, PAGE_HISTORY_EVENTS);
   }
 
-  #changesIn({ connection, direction, from, to }: MessageRange): Finding[] {
-    const changes = direction === "request" ? this.#changes.get(connection) ?? [] : [];
-    return changes.filter(({ start }) => start >= from && start < to).map((change) => {
-      return { text: `changed on the way: Host: ${change.from} -> ${change.to}`, rule: "RFC 9110 §7.2" };
-    });
+  #findingsIn({ connection, direction, from, to }: MessageRange): Finding[] {
+    if (direction === "response") return [];
+    return this.#findings.filter((one) => one.connection === connection && one.at >= from && one.at < to)
+      .map(({ finding }) => finding);
   }
 
   /** Ends the streams of events, then the page's server. To be called once the table's server has stopped. */

@@ -79,7 +79,11 @@ export async function relay(options: RelayOptions): Promise<number> {
     },
     answerMs,
     explains: options.explain && printer !== undefined,
-    observer: joined<RelayObserver>([...observers, { noted, changed: (id, change) => page?.changed(id, change) }]),
+    observer: joined<RelayObserver>([...observers, {
+      noted,
+      changed: (id, { start, from, to }) =>
+        page?.find(id, start, { text: `changed on the way: Host: ${from} -> ${to}`, rule: "RFC 9110 §7.2" }),
+    }]),
     room,
   };
   const server = listening.serve(

@@ -28,7 +28,8 @@ export function tappedListener(
 }
 
 /**
- * Taps a connection, of which one read and one write at a time are reported.
+ * Taps a connection, of which one read and one write at a time are reported: the methods that do that take the place of
+ * its own.
  *
  * @param end The end of it that this program holds.
  */
@@ -39,7 +40,94 @@ export function tapped(
   report: TrafficListener,
   now: Microseconds = SINCE_START,
 ): Deno.Conn {
-  return Object.assign(conn, new Tap(conn as Deno.TlsConn, end, connection, report, now).methods);
+  const { read, write, closeWrite, close, handshake } = conn as Deno.TlsConn;
+  let isOpen = false;
+  let isClosed = false;
+  /** The ends that have closed their side, in order. */
+  const fins: End[] = [];
+  /** Why the connection is unusable, if it is. */
+  let broken: string | undefined;
+  let readInto: Uint8Array;
+  let writeFrom: Uint8Array;
+  /** Counts reads and writes once they are no longer reported. */
+  let untold: Untold | undefined;
+
+  const seen = (): Seen => ({ end, connection, time: now() });
+  const opened = () => {
+    if (isOpen) return;
+    isOpen = true;
+    const [local, remote] = [conn.localAddr, conn.remoteAddr].map(socketAddress);
+    report({ kind: "opened", ...seen(), local, remote, secure: handshake !== undefined });
+  };
+  const fin = (by: End) => {
+    if (isClosed || broken !== undefined || fins.includes(by)) return;
+    fins.push(by);
+    report({ kind: "fin", ...seen(), by });
+  };
+  const octets = (kind: "read" | "write", buffer: Uint8Array, count: number) => {
+    // A client that speaks plain HTTP where TLS is expected is answered, but that is no part of a TLS connection.
+    if (isClosed || broken !== undefined || count === 0) return;
+    const bytes = count === buffer.length ? buffer : buffer.subarray(0, count);
+    untold = report({ kind, end, connection, time: now(), bytes }) ?? undefined;
+  };
+  const isCounted = () => {
+    if (untold === undefined) return false;
+    untold.events++;
+    return true;
+  };
+  // These are made once, because reads and writes are frequent.
+  const hasRead = (count: number | null) => {
+    if (count === null) fin(end === "server" ? "client" : "server");
+    else octets("read", readInto, count);
+    return count;
+  };
+  const hasWritten = (count: number) => {
+    octets("write", writeFrom, count);
+    return count;
+  };
+  const failed = (error: unknown): never => {
+    // Many peers end TLS with a FIN alone (RFC 8446 §6.1). A read ended by close() says nothing about the peer.
+    if (error instanceof Deno.errors.UnexpectedEof) hasRead(null);
+    else if (!isClosed) broken ??= error instanceof Deno.errors.ConnectionReset ? "reset" : "broken";
+    throw error;
+  };
+
+  if (handshake === undefined) opened();
+  return Object.assign(conn, {
+    read(buffer: Uint8Array) {
+      const count = read.call(conn, buffer);
+      readInto = buffer;
+      return isCounted() ? count : count.then(hasRead, failed);
+    },
+    write(buffer: Uint8Array) {
+      const count = write.call(conn, buffer);
+      writeFrom = buffer;
+      return isCounted() ? count : count.then(hasWritten, failed);
+    },
+    closeWrite() {
+      fin(end);
+      return closeWrite.call(conn);
+    },
+    close() {
+      if (!isClosed) {
+        opened();
+        if (broken === undefined) fin(end);
+        isClosed = true;
+        report({ kind: "closed", ...seen(), reason: broken ?? `by the ${fins[0]}` });
+      }
+      close.call(conn);
+    },
+    ...handshake && {
+      handshake: () =>
+        handshake.call(conn).then((info) => {
+          opened();
+          return info;
+        }, (error) => {
+          broken ??= "no TLS handshake";
+          throw error;
+        }),
+    },
+  });
 }
 
 /** Combines listeners into one, ignoring what they return; `undefined` if there are none. */
@@ -65,131 +153,5 @@ export function lifeLine(event: TrafficEvent): string {
       return `connection ${connection} FIN by the ${event.by}`;
     case "closed":
       return `connection ${connection} closed ${event.reason}`;
-  }
-}
-
-const NO_OCTETS = new Uint8Array(0);
-
-class Tap {
-  /** Those that take the place of the connection's own. */
-  readonly methods: Partial<Deno.TlsConn>;
-  readonly #conn: Deno.Conn;
-  readonly #end: End;
-  readonly #connection: number;
-  readonly #report: TrafficListener;
-  readonly #now: Microseconds;
-  readonly #secure: boolean;
-  #opened = false;
-  #closed = false;
-  /** The ends that have closed their side, in order. */
-  readonly #fins: End[] = [];
-  /** Why the connection is unusable, if it is. */
-  #broken: string | undefined;
-  #readInto: Uint8Array = NO_OCTETS;
-  #writeFrom: Uint8Array = NO_OCTETS;
-  /** Counts reads and writes once they are no longer reported. */
-  #untold: Untold | undefined;
-
-  constructor(conn: Deno.TlsConn, end: End, connection: number, report: TrafficListener, now: Microseconds) {
-    this.#conn = conn;
-    this.#end = end;
-    this.#connection = connection;
-    this.#report = report;
-    this.#now = now;
-    const { read, write, closeWrite, close, handshake } = conn;
-    this.#secure = handshake !== undefined;
-    this.methods = {
-      read: (buffer) => {
-        const count = read.call(conn, buffer);
-        if (this.#isUntold()) return count;
-        this.#readInto = buffer;
-        return count.then(this.#hasRead, this.#failed);
-      },
-      write: (octets) => {
-        const count = write.call(conn, octets);
-        if (this.#isUntold()) return count;
-        this.#writeFrom = octets;
-        return count.then(this.#hasWritten, this.#failed);
-      },
-      closeWrite: () => {
-        this.#fin(end);
-        return closeWrite.call(conn);
-      },
-      close: () => {
-        this.#close();
-        close.call(conn);
-      },
-      ...this.#secure && { handshake: () => handshake.call(conn).then(this.#agreed, this.#refused) },
-    };
-    if (!this.#secure) this.#open();
-  }
-
-  // Created once per connection, because reads and writes are frequent.
-  readonly #hasRead = (count: number | null): number | null => {
-    if (count === null) this.#finOfPeer();
-    else this.#octets("read", this.#readInto, count);
-    return count;
-  };
-  readonly #hasWritten = (count: number): number => {
-    this.#octets("write", this.#writeFrom, count);
-    return count;
-  };
-  readonly #failed = (error: unknown): never => {
-    // A read ended by close() says nothing about the peer.
-    // Many peers end TLS with a FIN alone (RFC 8446 §6.1).
-    if (error instanceof Deno.errors.UnexpectedEof) this.#finOfPeer();
-    else if (!this.#closed) this.#broken ??= error instanceof Deno.errors.ConnectionReset ? "reset" : "broken";
-    throw error;
-  };
-  readonly #agreed = (info: Deno.TlsHandshakeInfo): Deno.TlsHandshakeInfo => {
-    this.#open();
-    return info;
-  };
-  readonly #refused = (error: unknown): never => {
-    this.#broken ??= "no TLS handshake";
-    throw error;
-  };
-
-  #isUntold(): boolean {
-    if (this.#untold !== undefined) this.#untold.events++;
-    return this.#untold !== undefined;
-  }
-
-  #open(): void {
-    if (this.#opened) return;
-    this.#opened = true;
-    const local = socketAddress(this.#conn.localAddr);
-    const remote = socketAddress(this.#conn.remoteAddr);
-    this.#report({ kind: "opened", ...this.#seen(), local, remote, secure: this.#secure });
-  }
-
-  #close(): void {
-    if (this.#closed) return;
-    this.#open();
-    if (this.#broken === undefined) this.#fin(this.#end);
-    this.#closed = true;
-    this.#report({ kind: "closed", ...this.#seen(), reason: this.#broken ?? `by the ${this.#fins[0]}` });
-  }
-
-  #finOfPeer(): void {
-    this.#fin(this.#end === "server" ? "client" : "server");
-  }
-
-  #fin(by: End): void {
-    if (this.#closed || this.#broken !== undefined || this.#fins.includes(by)) return;
-    this.#fins.push(by);
-    this.#report({ kind: "fin", ...this.#seen(), by });
-  }
-
-  #octets(kind: "read" | "write", buffer: Uint8Array, count: number): void {
-    // A client that speaks plain HTTP where TLS is expected is answered, but that is no part of a TLS connection.
-    if (this.#closed || this.#broken !== undefined || count === 0) return;
-    const bytes = count === buffer.length ? buffer : buffer.subarray(0, count);
-    const event = { kind, end: this.#end, connection: this.#connection, time: this.#now(), bytes };
-    this.#untold = this.#report(event) ?? undefined;
-  }
-
-  #seen(): Seen {
-    return { end: this.#end, connection: this.#connection, time: this.#now() };
   }
 }

@@ -43,9 +43,9 @@ export class ExplainedConnection {
     this.#options = options;
   }
 
-  /** Whether it has a request or status line. */
-  get isHttp(): boolean {
-    return this.#beginning.isHttp === true;
+  /** Whether it has a request or status line; `undefined` until that is known. */
+  get isHttp(): boolean | undefined {
+    return this.#beginning.isHttp;
   }
 
   /** How many octets and characters it holds. */

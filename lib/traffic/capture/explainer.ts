@@ -106,7 +106,7 @@ export class CaptureExplainer {
   /** Connections with HTTP that ended with a reset. */
   readonly #resets = new Set<number>();
   /** The connection that was printed last. */
-  #printed: { readonly number: number; readonly isHttp: boolean } | undefined;
+  #printed: { readonly number: number; readonly isHttp?: boolean } | undefined;
   #held = 0;
   #valid = true;
   #leftOut: number | undefined;

@@ -32,8 +32,7 @@ export const SECURITY_FIELDS: readonly FieldLine[] = [
 /** Below this path is what needs the key. No row has it: names have no slash. */
 export const LIVE_PATH = "/live/";
 
-const HTTP_PORT = 80;
-/** The end of an authority that names this port, or none. */
+/** The end of an authority that names the scheme's port, or none. */
 const DEFAULT_PORT = /:(?:80)?$/;
 
 /** Lets pass who has the key that was printed. */
@@ -42,9 +41,8 @@ export class PageAccess {
   readonly #cookieName: string;
   readonly #key: string;
 
-  /** Protects a page on a port of this machine. */
   constructor(port: number, key: string) {
-    this.#hosts = ["127.0.0.1", "localhost"].map((host) => port === HTTP_PORT ? host : `${host}:${port}`);
+    this.#hosts = ["127.0.0.1", "localhost"].map((host) => `${host}:${port}`.replace(DEFAULT_PORT, ""));
     this.#cookieName = `wiretable-${port}`;
     this.#key = key;
   }
@@ -69,40 +67,20 @@ export class PageAccess {
       throw new HttpError(421, detail, { rule: "RFC 9110 §7.4" });
     }
     const given = new URLSearchParams(query ?? "").getAll("key");
-    const cookies = cookieValues(fields.get("cookie") ?? "", this.#cookieName);
-    if (![...given, ...cookies].every((key) => this.#isKey(key))) {
+    const cookies = (fields.get("cookie") ?? "").split(";").map((pair) => pair.trim().split(/=(.*)/s))
+      .flatMap(([name, value]) => name === this.#cookieName && value !== undefined ? [value] : []);
+    if (![...given, ...cookies].every((key) => isSameSecret(key, this.#key))) {
       throw new HttpError(403, "The key is not this server's: open the address that it printed when it started");
     }
     if (!path.startsWith(LIVE_PATH)) return given.length > 0;
     if (given.length + cookies.length === 0) {
       throw new HttpError(403, "The key is missing: open the address that serve (or explain) printed");
     }
-    this.#checkOrigin(`http://${host}`, fields.get("origin"), fields.get("sec-fetch-site"));
-    return given.length > 0;
-  }
-
-  /**
-   * Checks that a request that changes something comes from the page.
-   *
-   * @throws {HttpError} 403 if it does not say so.
-   */
-  requireOrigin({ fields }: RequestHead): void {
-    if (fields.get("origin") === undefined) throw new HttpError(403, "A command needs the Origin of this page");
-  }
-
-  /** Ports of one host are one site, so a cookie alone does not tell who asks. */
-  #checkOrigin(own: string, origin: string | undefined, site: string | undefined): void {
-    const isOwn = origin === undefined || origin === own;
-    if (isOwn && (site === undefined || site === "same-origin" || site === "none")) return;
+    // Ports of one host are one site, so a cookie alone does not tell who asks.
+    const origin = fields.get("origin");
+    const site = fields.get("sec-fetch-site") ?? "none";
+    const isOwn = origin === undefined || origin === `http://${host}`;
+    if (isOwn && (site === "same-origin" || site === "none")) return given.length > 0;
     throw new HttpError(403, `Only this page may ask, saw the origin ${JSON.stringify(origin ?? site)}`);
   }
-
-  #isKey(text: string): boolean {
-    return isSameSecret(text, this.#key);
-  }
-}
-
-function cookieValues(cookie: string, name: string): string[] {
-  return cookie.split(";").map((pair) => pair.trim()).filter((pair) => pair.startsWith(`${name}=`))
-    .map((pair) => pair.slice(name.length + 1));
 }

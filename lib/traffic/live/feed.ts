@@ -13,12 +13,9 @@ import type { TableState } from "./table_state.ts";
 
 /** What a feed tells of. */
 export interface FeedSource {
-  /** What happened. */
   readonly history: History;
   /** The table before the oldest event that is kept. */
   readonly base: TableState;
-  /** Called once there is more. */
-  onMore: () => void;
 }
 
 /** How a feed behaves. */
@@ -36,27 +33,20 @@ export interface FeedOptions {
 /** Characters of events that are sent to a page at a time, give or take one event. */
 const PIECE_CHARACTERS = 64 * 1024;
 
-/** A page that follows. */
-interface Viewer {
-  /** Whether another page has taken its place. */
-  replaced: boolean;
-  /** Ends its wait for more events. */
-  wake: () => void;
-}
-
 /** Sends what happens to the pages. */
 export class Feed {
   readonly #source: FeedSource;
   readonly #options: Required<FeedOptions>;
-  /** The pages, the one that follows for longest first. */
-  readonly #viewers = new Set<Viewer>();
+  /** Aborted once their pages have left; the one that follows for longest first. */
+  readonly #viewers = new Set<AbortSignal>();
+  /** Ends the waits of those that have been sent all. */
+  #more = Promise.withResolvers<boolean>();
   #stopped = false;
 
-  /** Follows a journal, or a recording. */
   constructor(source: FeedSource, options: FeedOptions) {
     this.#source = source;
     this.#options = { gatherMs: 16, heartbeatMs: 15_000, ...options };
-    source.onMore = () => this.#wake();
+    source.history.onMore = () => this.#wake();
   }
 
   /** Ends all streams, each after the last event. */
@@ -66,7 +56,8 @@ export class Feed {
   }
 
   #wake(): void {
-    for (const { wake } of this.#viewers) wake();
+    this.#more.resolve(true);
+    this.#more = Promise.withResolvers();
   }
 
   /**
@@ -77,19 +68,15 @@ export class Feed {
    * @param signal Aborted once the page has left.
    */
   stream(lastId: string | undefined, signal: AbortSignal): AsyncGenerator<string, void> {
-    const viewer: Viewer = { replaced: false, wake() {} };
-    if (!signal.aborted) this.#viewers.add(viewer);
+    if (!signal.aborted) this.#viewers.add(signal);
     const [oldest] = this.#viewers;
-    if (this.#viewers.size > PAGE_VIEWERS) {
-      this.#viewers.delete(oldest);
-      oldest.replaced = true;
-      oldest.wake();
-    }
+    if (this.#viewers.size > PAGE_VIEWERS) this.#viewers.delete(oldest);
     signal.addEventListener("abort", () => {
-      this.#viewers.delete(viewer);
-      viewer.wake();
+      this.#viewers.delete(signal);
+      this.#wake();
     });
-    return this.#pieces(this.#resumeAt(lastId), signal, viewer);
+    this.#wake();
+    return this.#pieces(this.#resumeAt(lastId), signal);
   }
 
   /** The number of the event to go on with; `undefined` for a page that has to start over. */
@@ -100,14 +87,14 @@ export class Feed {
     return process === this.#options.process && next >= first && next <= last + 1 ? next : undefined;
   }
 
-  async *#pieces(resumeAt: number | undefined, signal: AbortSignal, viewer: Viewer): AsyncGenerator<string, void> {
+  async *#pieces(resumeAt: number | undefined, signal: AbortSignal): AsyncGenerator<string, void> {
     const { history } = this.#source;
     let next = resumeAt ?? history.first;
     try {
       // The browser tries again after two seconds.
       yield resumeAt === undefined ? `retry: 2000\n${this.#start(0)}` : `retry: 2000\n\n`;
       while (!signal.aborted) {
-        if (viewer.replaced) return yield "event: replaced\ndata: {}\n\n";
+        if (!this.#viewers.has(signal)) return yield "event: replaced\ndata: {}\n\n";
         let text = "";
         if (next < history.first) {
           text = this.#start(history.first - next);
@@ -115,42 +102,33 @@ export class Feed {
         }
         while (text.length < PIECE_CHARACTERS && next <= history.last) text += this.#event(next++);
         if (text === "" && this.#stopped) return;
-        if (text === "" && !await this.#more(signal, viewer)) text = ": still here\n\n";
+        if (text === "" && !await this.#hasMore()) text = ": still here\n\n";
         if (text !== "") yield text;
       }
     } finally {
-      this.#viewers.delete(viewer);
+      this.#viewers.delete(signal);
     }
   }
 
   /** What a page starts with: the server, and the table before the oldest event. */
   #start(missed: number): string {
-    const { base, history } = this.#source;
-    return message("start", `${this.#options.process}-${history.first - 1}`, {
-      ...this.#options.about,
-      process: this.#options.process,
-      first: history.first,
-      last: history.last,
-      missed,
-      ...base.told,
-    });
+    const { base: { rows, total, large }, history: { first, last } } = this.#source;
+    const { about, process } = this.#options;
+    return message("start", `${process}-${first - 1}`, { ...about, process, first, last, missed, rows, total, large });
   }
 
   #event(number: number): string {
-    const { told } = this.#source.history.at(number)!;
-    return message("", `${this.#options.process}-${number}`, { number, ...told });
+    return message("", `${this.#options.process}-${number}`, { number, ...this.#source.history.at(number)!.told });
   }
 
   /** Waits for more events, and for those that come right after them. Returns false after a quiet time. */
-  async #more(signal: AbortSignal, viewer: Viewer): Promise<boolean> {
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => resolve(false), this.#options.heartbeatMs);
-    viewer.wake = () => resolve(true);
-    const more = await promise;
+  async #hasMore(): Promise<boolean> {
+    const { promise } = this.#more;
+    const quiet = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => quiet.resolve(false), this.#options.heartbeatMs);
+    const more = await Promise.race([promise, quiet.promise]);
     clearTimeout(timer);
-    if (more && !this.#stopped && !signal.aborted) {
-      await new Promise((resolve) => setTimeout(resolve, this.#options.gatherMs));
-    }
+    if (more && !this.#stopped) await new Promise((resolve) => setTimeout(resolve, this.#options.gatherMs));
     return more;
   }
 }

@@ -4,9 +4,15 @@
  * @module
  */
 
+import { octetString } from "../../bytes.ts";
 import type { Direction } from "../../exchange.ts";
-import { PAGE_HISTORY_BYTES, PAGE_HISTORY_EVENTS, PAGE_TOLD_CHARACTERS } from "../../limits.ts";
-import type { Told, ToldMessage } from "./told.ts";
+import { PAGE_HISTORY_BYTES, PAGE_HISTORY_EVENTS } from "../../limits.ts";
+import { credentialsIn, credentialsWithin } from "../../masking.ts";
+import { FAIR_TURNS } from "../../turns.ts";
+import type { Told, ToldExchange, ToldMessage } from "./told.ts";
+
+/** Characters that an exchange or a row counts besides its text: its overhead in memory. */
+export const TOLD_CHARACTERS: number = 128;
 
 /** One event that is kept. */
 export interface Entry {
@@ -24,10 +30,13 @@ export class History {
   readonly #maxEvents: number;
   readonly #maxBytes: number;
   readonly #forget: (entry: Entry) => void;
-  /** By their numbers. */
-  readonly #entries = new Map<number, Entry>();
+  #entries: (Entry | undefined)[] = [];
+  /** Where the first entry is: those before it are given up at once, their places many at a time. */
+  #start = 0;
   #weight = 0;
   #last = 0;
+  /** Called once there is more. */
+  onMore: () => void = () => {};
 
   /**
    * Keeps so many events, and octets with the characters of what is told of them.
@@ -46,7 +55,7 @@ export class History {
 
   /** The number of the oldest event; one more than the last where there is none. */
   get first(): number {
-    return this.#last - this.#entries.size + 1;
+    return this.#last - (this.#entries.length - this.#start) + 1;
   }
 
   /** The number of the newest event; 0 before there is one. */
@@ -57,32 +66,35 @@ export class History {
   /** Adds an event. */
   add(told: Told, bytes?: Uint8Array): void {
     const weight = (bytes?.length ?? 0) + weightOf(told);
-    const number = ++this.#last;
-    this.#entries.set(number, { number, told, bytes, weight });
+    this.#entries.push({ number: ++this.#last, told, bytes, weight });
     this.#weight += weight;
-    while (this.#entries.size > this.#maxEvents || this.#weight > this.#maxBytes) {
-      const oldest = this.#entries.get(this.first)!;
-      this.#entries.delete(oldest.number);
+    while (this.#entries.length - this.#start > this.#maxEvents || this.#weight > this.#maxBytes) {
+      const oldest = this.#entries[this.#start]!;
+      this.#entries[this.#start++] = undefined;
       this.#weight -= oldest.weight;
       this.#forget(oldest);
     }
-  }
-
-  /** The events that are kept, from the oldest on. */
-  entries(): Iterable<Entry> {
-    return this.#entries.values();
+    if (this.#start > this.#entries.length / 2) {
+      this.#entries = this.#kept();
+      this.#start = 0;
+    }
+    this.onMore();
   }
 
   /** The event of a number, if it is kept. */
   at(number: number): Entry | undefined {
-    return this.#entries.get(number);
+    return number < this.first ? undefined : this.#entries[this.#start + number - this.first];
+  }
+
+  #kept(): Entry[] {
+    return this.#entries.slice(this.#start) as Entry[];
   }
 
   /** The octets that went one way, from one offset to another; `undefined` if some are no longer kept. */
   octets(connection: number, direction: Direction, from: number, to: number): Uint8Array | undefined {
     const octets = new Uint8Array(to - from);
     let missing = octets.length;
-    for (const { told, bytes } of this.entries()) {
+    for (const { told, bytes } of this.#kept()) {
       if (bytes === undefined || told.connection !== connection || told.direction !== direction) continue;
       const start = Math.max(from, told.from!);
       const end = Math.min(to, told.to!);
@@ -96,7 +108,7 @@ export class History {
   /** The message that begins with this octet, as it was last told; `undefined` if none does. */
   message(connection: number, direction: Direction, from: number): ToldMessage | undefined {
     let last: ToldMessage | undefined;
-    for (const { told } of this.entries()) {
+    for (const { told } of this.#kept()) {
       if (told.connection !== connection) continue;
       for (const { request, responses } of told.exchanges ?? []) {
         last = (direction === "request" ? [request] : responses).find((one) => one?.from === from) ?? last;
@@ -104,17 +116,63 @@ export class History {
     }
     return last;
   }
+
+  /**
+   * Finds text in the octets of messages.
+   *
+   * @param text Upper and lower case are alike in ASCII.
+   * @param showCredentials Whether it is looked for in credentials, too.
+   * @returns Exchanges, each as its connection's number and its own, such as `2 14`.
+   */
+  async find(text: string, showCredentials: boolean): Promise<string[]> {
+    const wanted = octetString(new TextEncoder().encode(text)).toLowerCase();
+    /** The octets that went each way on each connection, as far as they are kept, one character each. */
+    const kept: Record<string, { readonly from: number; text: string }> = {};
+    const exchanges = new Map<string, { readonly connection: number; readonly exchange: ToldExchange }>();
+    for (const { told: { connection, direction, from, exchanges: changed = [] }, bytes } of this.#kept()) {
+      if (bytes !== undefined) {
+        const way = kept[`${connection} ${direction}`] ??= { from: from!, text: "" };
+        way.text += octetString(bytes);
+      }
+      for (const exchange of changed) exchanges.set(`${connection} ${exchange.number}`, { connection, exchange });
+    }
+    const has = (way: string, message: ToldMessage | undefined) => {
+      if (message === undefined || kept[way] === undefined) return false;
+      const octets = kept[way].text.substring(message.from - kept[way].from, message.to - kept[way].from);
+      return hasText(octets, wanted, showCredentials);
+    };
+    const places: string[] = [];
+    for (const [place, { connection, exchange: { request, responses } }] of exchanges) {
+      const isFound = has(`${connection} request`, request) ||
+        responses.some((response) => has(`${connection} response`, response));
+      if (isFound) places.push(place);
+      await FAIR_TURNS.yieldIfBusy();
+    }
+    return places;
+  }
+}
+
+function hasText(octets: string, wanted: string, showCredentials: boolean): boolean {
+  const lower = octets.toLowerCase();
+  let hidden: ReturnType<typeof credentialsIn> | undefined;
+  for (let at = lower.indexOf(wanted); at >= 0; at = lower.indexOf(wanted, at + wanted.length)) {
+    if (showCredentials) return true;
+    // What begins or ends in a credential would tell something of it.
+    hidden ??= credentialsIn(octets);
+    if (credentialsWithin(hidden, at, at + wanted.length).length === 0) return true;
+  }
+  return false;
 }
 
 /** The characters of what is told: one read may bring thousands of exchanges, or rows. */
 function weightOf({ exchanges = [], rows = [] }: Told): number {
   let weight = 0;
   for (const { request, responses } of exchanges) {
-    weight += PAGE_TOLD_CHARACTERS + (request?.title.length ?? 0);
+    weight += TOLD_CHARACTERS + (request?.title.length ?? 0);
     for (const { title } of responses) weight += title.length;
   }
   for (const [name, cells] of rows) {
-    weight += PAGE_TOLD_CHARACTERS + name.length;
+    weight += TOLD_CHARACTERS + name.length;
     for (const [member, value] of cells ?? []) weight += member.length + value.length;
   }
   return weight;

@@ -6,15 +6,15 @@
 
 import { type Direction, finalResponse } from "../../exchange.ts";
 import type { MessageLimits } from "../../limits.ts";
-import type { SocketAddress, TrafficEvent, Untold } from "../../traffic.ts";
+import type { Opened, SocketAddress, TrafficEvent, Untold } from "../../traffic.ts";
 import { FAIR_TURNS } from "../../turns.ts";
 import { History } from "./history.ts";
 import { Sampler } from "./sampler.ts";
-import { type RowChange, rowOf, rowsOf, TableState } from "./table_state.ts";
-import { Messages, type Told, toldOf } from "./told.ts";
+import { rowOf, rowsOf, type ShownRow, TableState } from "./table_state.ts";
+import { Messages } from "./told.ts";
 
 /** A connection that goes on, at the server's end. */
-interface Live {
+interface ServerEnd {
   readonly number: number;
   /** Its addresses. */
   readonly key: string;
@@ -27,7 +27,7 @@ interface Live {
 interface ClientEnd {
   readonly key: string;
   /** The same connection at the server's end, once that has told of it. */
-  live: Live | undefined;
+  live: ServerEnd | undefined;
   /** What was told before. */
   readonly early: TrafficEvent[];
 }
@@ -36,18 +36,15 @@ interface ClientEnd {
 interface Report {
   readonly connection: number;
   readonly exchange: number;
-  readonly wrote: boolean;
-  /** Whether the rows are new, as far as that is known; false if they were removed. */
-  readonly created: boolean | undefined;
+  readonly how: string;
   /** The rows, but for those of which a newer report was told; `undefined` if they are too many. */
-  rows: RowChange[] | undefined;
+  rows: ShownRow[] | undefined;
   /** Whether they are the whole table. */
   isWhole: boolean;
 }
 
 /** How a journal behaves. */
 export interface JournalOptions {
-  /** Events that are kept. */
   readonly maxEvents?: number;
   /** The limits that the server has on requests. */
   readonly messageLimits?: MessageLimits;
@@ -55,7 +52,7 @@ export interface JournalOptions {
   readonly askTable?: () => Promise<{ readonly rows: readonly string[] | undefined; readonly total: number }>;
   /** Whether the client's ends are those of a relay, whose connections to its server have its clients' numbers. */
   readonly relays?: boolean;
-  /** Receives the error of a table that cannot be asked. */
+  /** Receives why the table could not be asked. */
   readonly failed?: (error: unknown) => void;
   readonly sampler?: Sampler;
 }
@@ -63,7 +60,7 @@ export interface JournalOptions {
 /** Events of a client's end that came before the server's end told of the connection. */
 const MAX_EARLY_EVENTS = 1000;
 
-/** Keeps what happened, and tells its listener that there is more. */
+/** Keeps what happened. */
 export class Journal {
   readonly history: History;
   /** The table before the oldest event that is kept. */
@@ -73,7 +70,7 @@ export class Journal {
   readonly #table = new TableState();
   readonly #sampler: Sampler;
   /** By their numbers at the server's end. */
-  readonly #connections = new Map<number, Live>();
+  readonly #connections = new Map<number, ServerEnd>();
   /** By their numbers at the client's end. */
   readonly #clients = new Map<number, ClientEnd>();
   #toldLeftOut = 0;
@@ -84,10 +81,7 @@ export class Journal {
   #reports: Report[] = [];
   /** What wrote to the table while it was asked for: its answer may be older. */
   #meanwhile: (() => void)[] = [];
-  /** Called once there is more. */
-  onMore: () => void = () => {};
 
-  /** Starts with an empty history. */
   constructor(options: JournalOptions) {
     this.#options = options;
     this.#sampler = options.sampler ?? new Sampler();
@@ -112,13 +106,16 @@ export class Journal {
     }
     if (event.kind === "opened") this.#open(event);
     const live = this.#connections.get(connection);
-    if (live === undefined || event.kind === "opened") return undefined;
+    if (live === undefined) return undefined;
     if (event.kind === "closed") {
       // There is no response to show it with.
-      if (this.#reports.some((report) => report.connection === connection && report.wrote)) this.#followed = false;
+      if (this.#reports.some((report) => report.connection === connection && report.how !== "read")) {
+        this.#followed = false;
+      }
       this.#forget(connection);
     }
     this.#addServer(event, live);
+    if (event.kind === "opened") this.#join(live);
     return undefined;
   };
 
@@ -137,20 +134,16 @@ export class Journal {
     }
     const rows = name === undefined
       ? rowsOf(content!)
-      : [content === undefined ? { name, cells: null } : rowOf(content)];
+      : [content === undefined ? [name, null] as const : rowOf(content)];
     const isWhole = name === undefined && !wrote;
     if (isWhole && rows === undefined) return;
-    const created = how === "created" ? true : how === "removed" ? false : undefined;
-    this.#reports.push({ connection, exchange, wrote, created, rows, isWhole });
+    this.#reports.push({ connection, exchange, how, rows, isWhole });
   };
 
   /** Asks for the whole table. */
   askTable(): Promise<void> {
-    if (this.#options.askTable === undefined) return Promise.resolve();
-    if (this.#asking !== undefined) return this.#asking;
-    this.#meanwhile = [];
-    this.#followed = true;
-    return this.#asking = this.#ask(this.#options.askTable);
+    const { askTable } = this.#options;
+    return askTable === undefined ? Promise.resolve() : this.#asking ??= this.#ask(askTable);
   }
 
   /** To be called every second: tells what was left out since, and asks for the table once nothing is any more. */
@@ -160,18 +153,20 @@ export class Journal {
       this.#toldLeftOut = leftOut.events;
       // A connection that stays left out may write to the table, again and again.
       this.#followed = false;
-      this.#add({ kind: "left out", time, connection: 0, end: "server", leftOut });
+      this.history.add({ kind: "left out", time, connection: 0, end: "server", leftOut });
     } else if (!this.#followed && this.#asking === undefined) this.askTable();
   }
 
-  #open({ connection: number, remote, local, time, end, secure }: TrafficEvent & { kind: "opened" }): void {
-    const key = addresses(remote, local);
+  #open({ connection: number, remote, local }: Opened): void {
     const messages = new Messages({ request: this.#options.messageLimits });
-    const live = { number, key, messages, client: { request: 0, response: 0 } };
-    this.#connections.set(number, live);
-    this.#add({ kind: "opened", time, connection: number, end, client: remote, server: local, secure });
+    const key = addresses(remote, local);
+    this.#connections.set(number, { number, key, messages, client: { request: 0, response: 0 } });
+  }
+
+  /** Adds what the client's end has told before. */
+  #join(live: ServerEnd): void {
     for (const client of this.#clients.values()) {
-      if (client.key !== key || client.live !== undefined) continue;
+      if (client.key !== live.key || client.live !== undefined) continue;
       client.live = live;
       for (const event of client.early.splice(0)) this.#addClient(event, live);
     }
@@ -202,62 +197,57 @@ export class Journal {
     else if (client !== undefined && client.early.length < MAX_EARLY_EVENTS) client.early.push(event);
   }
 
-  #addClient(event: TrafficEvent, live: Live): void {
-    const told = toldOfEvent(event, live);
-    if (event.kind === "read" || event.kind === "write") {
-      const direction = event.kind === "write" ? "request" : "response";
-      const from = live.client[direction];
-      const to = live.client[direction] += event.bytes.length;
-      this.#add({ ...told, direction, from, to });
-    } else this.#add({ ...told, ...this.#options.relays && event.kind === "opened" && { server: event.remote } });
+  #addClient(event: TrafficEvent, { number: connection, client }: ServerEnd): void {
+    const { kind, time, end } = event;
+    const told = { kind, time, connection, end };
+    if ("bytes" in event) {
+      const direction = kind === "write" ? "request" : "response";
+      const from = client[direction];
+      this.history.add({ ...told, direction, from, to: client[direction] += event.bytes.length });
+    } else if (kind === "fin") this.history.add({ ...told, by: event.by });
+    else if (kind === "closed") this.history.add({ ...told, reason: event.reason });
+    else this.history.add({ ...told, ...this.#options.relays && { server: event.remote } });
   }
 
-  #addServer(event: TrafficEvent, live: Live): void {
-    const { messages } = live;
-    if (event.kind === "fin") messages.fin(event.by);
-    // They are lent, and kept for whoever opens the message.
-    const bytes = "bytes" in event ? event.bytes.slice() : undefined;
-    const octets = bytes && messages.octets(event.kind === "read" ? "request" : "response", bytes, event.time);
-    const changed = messages.takeChanged();
+  #addServer(event: TrafficEvent, { number, messages }: ServerEnd): void {
+    const { told, bytes, changed } = messages.receive(event);
     const answered = changed.filter((exchange) => finalResponse(exchange)?.state === "whole");
-    const changes = answered.flatMap(({ number }) => this.#changesBy(live.number, number));
+    const rows = answered.flatMap((exchange) => this.#changesBy(number, exchange.number));
     const { total, large } = this.#table;
-    this.#add({
-      ...toldOfEvent(event, live),
-      ...octets,
-      ...changed.length > 0 && { exchanges: changed.map(toldOf) },
-      ...changes.length > 0 && { rows: changes.map(({ name, cells }) => [name, cells] as const), total, large },
-    }, bytes);
+    this.history.add(rows.length > 0 ? { ...told, rows, total, large } : told, bytes);
   }
 
   /** Makes the changes that an exchange made to the table, and returns them. */
-  #changesBy(connection: number, exchange: number): RowChange[] {
+  #changesBy(connection: number, exchange: number): ShownRow[] {
     const index = this.#reports.findIndex((one) => one.connection === connection && one.exchange === exchange);
     if (index < 0) return [];
-    const [{ rows, isWhole, created }] = this.#reports.splice(index, 1);
+    const [{ rows, isWhole, how }] = this.#reports.splice(index, 1);
+    const created = how === "created" ? true : how === "removed" ? false : undefined;
     if (rows === undefined) {
       this.#followed = false;
       return [];
     }
-    const names = new Set(rows.map(({ name }) => name));
+    const names = new Set(rows.map(([name]) => name));
     for (const older of this.#reports.slice(0, index)) {
-      older.rows = older.isWhole ? [] : older.rows?.filter(({ name }) => !names.has(name));
+      older.rows = older.isWhole ? [] : older.rows?.filter(([name]) => !names.has(name));
       older.isWhole = false;
     }
     if (isWhole && this.#table.large) return [];
-    const gone = isWhole ? this.#table.rows.filter(({ name }) => !names.has(name)) : [];
-    return [...gone.map(({ name }) => ({ name, cells: null })), ...rows].filter((change) => {
-      const apply = () => this.#table.apply(change, created);
+    const gone = isWhole ? this.#table.rows.filter(([name]) => !names.has(name)) : [];
+    return [...gone.map(([name]) => [name, null] as const), ...rows].filter((row) => {
+      const apply = () => this.#table.apply(row, created);
       if (this.#asking !== undefined) this.#meanwhile.push(apply);
       return apply();
     });
   }
 
   async #ask(askTable: NonNullable<JournalOptions["askTable"]>): Promise<void> {
+    this.#meanwhile = [];
+    this.#followed = true;
     try {
       const before = [...this.#reports];
       const { rows, total } = await askTable();
-      const shown: RowChange[] = [];
+      const shown: ShownRow[] = [];
       for (const row of rows ?? []) {
         shown.push(rowOf(row));
         await FAIR_TURNS.yieldIfBusy();
@@ -274,20 +264,10 @@ export class Journal {
     }
     // What was not seen meanwhile may have written to the table: it is asked for again with a later tick.
     if (!this.#followed) return;
+    const { rows, total, large } = this.#table;
     const time = Math.round(performance.now() * 1000);
-    this.#add({ kind: "table", time, connection: 0, end: "server", ...this.#table.told });
+    this.history.add({ kind: "table", time, connection: 0, end: "server", rows, total, large });
   }
-
-  #add(told: Told, bytes?: Uint8Array): void {
-    this.history.add(told, bytes);
-    this.onMore();
-  }
-}
-
-function toldOfEvent(event: TrafficEvent, { number: connection }: Live): Told {
-  const { kind, time, end } = event;
-  const told = { kind, time, connection, end };
-  return kind === "fin" ? { ...told, by: event.by } : kind === "closed" ? { ...told, reason: event.reason } : told;
 }
 
 /** Both addresses of a connection, the same from either end. */

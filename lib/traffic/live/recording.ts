@@ -5,15 +5,15 @@
  */
 
 import { Buffer } from "node:buffer";
-import { Beginning, type Direction } from "../../exchange.ts";
-import { PAGE_HISTORY_BYTES, PAGE_TOLD_CHARACTERS, REQUEST_LIMITS, RESPONSE_LIMITS } from "../../limits.ts";
+import type { Direction } from "../../exchange.ts";
+import { PAGE_HISTORY_BYTES, REQUEST_LIMITS, RESPONSE_LIMITS } from "../../limits.ts";
 import { painterFor } from "../../terminal.ts";
-import type { End } from "../../traffic.ts";
+import type { End, Octets } from "../../traffic.ts";
 import { ExplainedConnection } from "../capture/explained_connection.ts";
 import type { CaptureEvent, OpenedInCapture } from "../capture/reader.ts";
-import { History } from "./history.ts";
+import { History, TOLD_CHARACTERS } from "./history.ts";
 import { TableState } from "./table_state.ts";
-import { Messages, type Told, toldOf } from "./told.ts";
+import { Messages, type Told } from "./told.ts";
 
 /** Content of any length: a capture is not limited as a server's clients are. */
 const ANY_CONTENT = { maxContentBytes: Number.MAX_SAFE_INTEGER };
@@ -28,9 +28,7 @@ interface Kept {
 /** A connection of the capture. */
 interface Captured {
   readonly opened: Extract<CaptureEvent, OpenedInCapture>;
-  /** Decides by its first octets whether it is HTTP. */
-  readonly beginning: Beginning;
-  /** Says what it is, until it is known to be HTTP. */
+  /** Decides by its first octets whether it is HTTP, and says what it is otherwise. */
   plain: ExplainedConnection | undefined;
   readonly messages: Messages;
   readonly events: Kept[];
@@ -40,12 +38,10 @@ interface Captured {
 
 /** Takes the events of a capture. Its first ones are kept, the others counted. */
 export class RecordedTraffic {
-  /** What happened, once the file has ended. */
+  /** It is empty until the file has ended. */
   readonly history: History = new History(Infinity, Infinity);
   /** There is no table in a capture. */
   readonly base: TableState = new TableState();
-  /** Nothing comes after the end of a file. */
-  onMore: () => void = () => {};
   /** The number of events that are not kept. */
   missing = 0;
   /** The end that was recorded by this program; `undefined` for packets that were taken somewhere between the ends. */
@@ -56,7 +52,6 @@ export class RecordedTraffic {
   readonly #kept = new Set<Kept>();
   #bytes = 0;
 
-  /** Keeps so many events. */
   constructor(maxEvents: number) {
     this.#maxEvents = maxEvents;
   }
@@ -72,15 +67,10 @@ export class RecordedTraffic {
     const captured = this.#connections.get(event.connection);
     if (captured === undefined) return;
     if (event.kind !== "opened") captured.plain?.tell(event);
-    const { beginning } = captured;
-    if ("bytes" in event && beginning.isHttp === undefined) {
-      beginning.receive(event.kind === "read" ? "request" : "response", event.bytes);
-      if (beginning.isHttp === true) captured.plain = undefined;
-    }
+    if ("bytes" in event && captured.plain?.isHttp) captured.plain = undefined;
     // What is no HTTP is one line at the end.
-    if (beginning.isHttp === false) this.#release(captured.events.splice(1));
-    else if ("bytes" in event) this.#octets(event, captured);
-    else this.#keep(this.#signal(event, captured), captured);
+    if (captured.plain?.isHttp === false) this.#release(captured.events.splice(1));
+    else this.#tell(event, captured);
   }
 
   /** Ends the file: from now on there is a history. Connections without HTTP are one line each. */
@@ -91,7 +81,7 @@ export class RecordedTraffic {
       plain.end();
       plain.print((bytes) => text += new TextDecoder().decode(bytes));
       this.#release(events.splice(1));
-      events[0].told = { ...events[0].told, ...this.#told(opened), kind: "folded", reason: text.trim() };
+      events[0].told = { ...events[0].told, ...this.#place(opened), kind: "folded", reason: text.trim() };
     }
     const end = this.end ?? "server";
     for (const { told, bytes } of this.#kept) this.history.add({ ...told, end }, bytes);
@@ -109,7 +99,6 @@ export class RecordedTraffic {
   #open(event: Extract<CaptureEvent, OpenedInCapture>): void {
     this.#connections.set(event.connection, {
       opened: event,
-      beginning: new Beginning(),
       plain: new ExplainedConnection(event, { width: Infinity, all: false, painter: painterFor(false) }),
       messages: new Messages(LIMITS),
       events: [],
@@ -117,55 +106,45 @@ export class RecordedTraffic {
     });
   }
 
-  #signal(event: Exclude<CaptureEvent, { bytes: Uint8Array }>, { messages }: Captured): Told {
-    const told = { ...this.#told(event), kind: event.kind };
-    switch (event.kind) {
-      case "opened": {
-        const { remote: client, local: server, secure, startCaptured } = event;
-        const opened = { ...told, client, server, secure };
-        return startCaptured ? opened : { ...opened, kind: "folded", reason: "the start was not captured" };
-      }
-      case "missing": {
-        const { octets, by, why } = event;
-        if (why === "not captured") messages.gap(by === "client" ? "request" : "response");
-        return { ...told, octets, reason: `of the ${by} ${why}` };
-      }
-      case "fin":
-        messages.fin(event.by);
-        return { ...told, by: event.by };
-      case "closed":
-        return { ...told, reason: event.reason.startsWith("left out") ? `(${event.reason})` : event.reason };
-    }
+  #tell(event: CaptureEvent, captured: Captured): void {
+    const { told, bytes } = captured.messages.receive(event);
+    if ("bytes" in event) return this.#tellOctets(event, { ...told, ...this.#place(event) }, captured, bytes!);
+    const { kind } = event;
+    const isFolded = kind === "opened" && !event.startCaptured;
+    const isLeftOut = kind === "closed" && event.reason.startsWith("left out");
+    this.#keep({
+      ...told,
+      ...this.#place(event),
+      ...isFolded && { kind: "folded", reason: "the start was not captured" },
+      ...isLeftOut && { reason: `(${event.reason})` },
+    }, captured);
   }
 
-  #octets(event: Extract<CaptureEvent, { bytes: Uint8Array }>, captured: Captured): void {
-    const direction = event.kind === "read" ? "request" : "response";
-    const { messages, last } = captured;
-    const { call, continues } = event.origin;
+  #tellOctets(event: CaptureEvent & Octets, told: Told, captured: Captured, bytes: Uint8Array): void {
+    const { kind, origin: { call, continues } } = event;
+    const direction = told.direction!;
     if (call !== undefined) this.end ??= call.startsWith("read") === (direction === "request") ? "server" : "client";
-    const bytes = event.bytes.slice();
-    const octets = messages.octets(direction, bytes, event.time);
-    const exchanges = messages.takeChanged().map(toldOf);
-    const before = last[direction];
+    const before = captured.last[direction];
     if (continues && before?.bytes !== undefined) {
       // A long read or write takes several packets.
+      const { to, exchanges = [] } = told;
       const numbers = new Set(exchanges.map(({ number }) => number));
       const others = before.told.exchanges?.filter(({ number }) => !numbers.has(number)) ?? [];
-      before.told = { ...before.told, to: octets.to, exchanges: [...others, ...exchanges] };
+      before.told = { ...before.told, to, exchanges: [...others, ...exchanges] };
       before.bytes = Buffer.concat([before.bytes, bytes]);
       this.#bytes += bytes.length;
       return;
     }
-    const kind = this.end === "client" ? event.kind === "read" ? "write" : "read" : event.kind;
-    last[direction] = this.#keep({ ...this.#told(event), kind, ...octets, exchanges }, captured, bytes);
+    const atEnd = this.end === "client" ? kind === "read" ? "write" : "read" : kind;
+    captured.last[direction] = this.#keep({ ...told, kind: atEnd }, captured, bytes);
   }
 
-  #told({ time, connection, origin }: CaptureEvent): Omit<Told, "kind"> {
+  #place({ time, connection, origin }: CaptureEvent): Pick<Told, "time" | "connection" | "end" | "packet"> {
     return { time, connection, end: this.end ?? "server", packet: origin.packet };
   }
 
   #keep(told: Told, { events }: Captured, bytes?: Uint8Array): Kept | undefined {
-    const weight = (bytes?.length ?? 0) + PAGE_TOLD_CHARACTERS * (1 + (told.exchanges?.length ?? 0));
+    const weight = (bytes?.length ?? 0) + TOLD_CHARACTERS * (1 + (told.exchanges?.length ?? 0));
     if (this.#kept.size >= this.#maxEvents || this.#bytes + weight > PAGE_HISTORY_BYTES) {
       this.missing++;
       return undefined;

@@ -27,13 +27,11 @@ export class Sampler {
   /** Counts what connections that are left out bring. */
   readonly untold: Untold = { events: 0 };
 
-  /** Takes so many events and octets a second. */
   constructor(maxEvents: number = PAGE_EVENTS_PER_SECOND, maxBytes: number = PAGE_BYTES_PER_SECOND) {
     this.#maxEvents = maxEvents;
     this.#maxBytes = maxBytes;
   }
 
-  /** What was left out so far. */
   get leftOut(): LeftOut {
     return { connections: this.#connections, events: this.untold.events };
   }

@@ -14,7 +14,6 @@ import lanesStyle from "../page/lanes.css" with { type: "text" };
 import style from "../page/page.css" with { type: "text" };
 import html from "../page/page.html" with { type: "text" };
 import arrows from "../page/arrows.js" with { type: "text" };
-import command from "../page/command.js" with { type: "text" };
 import groups from "../page/groups.js" with { type: "text" };
 import lanes from "../page/lanes.js" with { type: "text" };
 import message from "../page/message.js" with { type: "text" };
@@ -27,7 +26,7 @@ import table from "../page/table.js" with { type: "text" };
 import take from "../page/take.js" with { type: "text" };
 import text from "../page/text.js" with { type: "text" };
 
-const SCRIPTS = { page, arrows, command, groups, lanes, message, octets, place, shown, state, table, take, text };
+const SCRIPTS = { page, arrows, groups, lanes, message, octets, place, shown, state, table, take, text };
 const STYLES = { page: style, lanes: lanesStyle, details };
 
 function file(type: string, content: string): HttpResponse {
@@ -62,14 +61,13 @@ export interface MessageRange {
 
 /** What the page asks the program for. */
 export interface PageSource {
-  /** A message's octets and rows, as JSON; `undefined` if they are no longer kept. */
+  /** Returns a message's octets and rows; `undefined` if they are no longer kept. */
   message(range: MessageRange): unknown;
-  /** Finds messages with a text in their octets: of each the connection and the number of the exchange. */
+  /** Finds text in octets, see {@linkcode History.find}. */
   find(text: string): Promise<readonly string[]>;
   /**
-   * Executes a command, until the signal is aborted: its client has left.
+   * Executes a command, until the signal is aborted: its client has left. Returns what to show.
    *
-   * @returns One line to show.
    * @throws {HttpError} 422 if it is none.
    */
   command(line: string, signal: AbortSignal): Promise<string>;
@@ -81,18 +79,13 @@ export class PageService implements Service {
   readonly #feed: Feed;
   readonly #source: PageSource;
 
-  /** Serves those whom `access` lets pass. */
   constructor(access: PageAccess, feed: Feed, source: PageSource) {
     this.#access = access;
     this.#feed = feed;
     this.#source = source;
   }
 
-  /**
-   * As {@linkcode Service.precheck}.
-   *
-   * @throws {HttpError} 403, 404, 405, 415 or 421.
-   */
+  /** @throws {HttpError} 403, 404, 405, 415 or 421. */
   precheck(request: RequestHead): void {
     this.#access.check(request);
     const { method, path, fields } = request;
@@ -106,13 +99,12 @@ export class PageService implements Service {
       });
     }
     if (method !== "POST") return;
-    this.#access.requireOrigin(request);
+    if (fields.get("origin") === undefined) throw new HttpError(403, "A command needs the Origin of this page");
     const type = fields.get("content-type") ?? "none";
     if (/^application\/json *(?:;|$)/i.test(type)) return;
     throw new HttpError(415, `A command is application/json, saw ${JSON.stringify(type)}`);
   }
 
-  /** As {@linkcode Service.answer}. */
   async answer(request: RequestHead, content: Uint8Array, requester: Requester): Promise<HttpResponse> {
     this.precheck(request);
     return secured(await this.#answer(request, content, requester));
@@ -147,7 +139,6 @@ export class PageService implements Service {
     }
   }
 
-  /** As {@linkcode Service.errorResponse}: an error is one line of JSON. */
   errorResponse(error: HttpError): HttpResponse {
     const { status, message, fields } = error;
     return secured({ ...json({ error: message }), status, fields });

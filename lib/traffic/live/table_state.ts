@@ -20,47 +20,34 @@ const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 /** A row's members as they are shown: names and values, long ones cut. */
 export type Cells = readonly FieldLine[];
 
-/** What happened to one row. */
-export interface RowChange {
-  readonly name: string;
-  /** What it holds now; `null` if it is gone. */
-  readonly cells: Cells | null;
-}
-
-/** What a page is told of a row. */
-export type ToldRow = readonly [name: string, cells: Cells | null];
+/** A row: what it holds now; `null` if it is gone. */
+export type ShownRow = readonly [name: string, cells: Cells | null];
 
 /** The rows, as far as they are shown. */
 export class TableState {
-  #rows = new Map<string, RowChange>();
+  /** In their order. */
+  readonly #rows = new Map<string, Cells | null>();
   /** How many rows the table has. */
   total = 0;
   /** Whether it is too large to be shown: there are only the rows that were touched last. */
   large = false;
 
-  /** The rows in their order. */
-  get rows(): RowChange[] {
-    return [...this.#rows.values()];
-  }
-
-  /** What a page is told of the whole. */
-  get told(): { readonly rows: ToldRow[]; readonly total: number; readonly large: boolean } {
-    return { rows: this.rows.map(({ name, cells }) => [name, cells]), total: this.total, large: this.large };
+  get rows(): ShownRow[] {
+    return [...this.#rows];
   }
 
   /** Starts with all rows, in the table's order; `undefined` if they are too long to be shown. */
-  reset(rows: readonly RowChange[] | undefined, total: number): void {
-    this.large = rows === undefined || total > PAGE_ROWS;
-    this.total = total;
-    this.#rows = new Map(rows === undefined || this.large ? [] : rows.map((row) => [row.name, row]));
+  reset(rows: readonly ShownRow[] | undefined, total: number): void {
+    const large = rows === undefined || total > PAGE_ROWS;
+    this.follow(large ? [] : rows, total, large, true);
   }
 
   /** Takes over what was told of another table. */
-  follow(rows: readonly ToldRow[], total: number, large: boolean, whole: boolean): void {
+  follow(rows: readonly ShownRow[], total: number, large: boolean, whole: boolean): void {
     if (whole || large && !this.large) this.#rows.clear();
     this.total = total;
     this.large = large;
-    for (const [name, cells] of rows) this.#set({ name, cells });
+    for (const row of rows) this.#set(row);
   }
 
   /**
@@ -68,9 +55,9 @@ export class TableState {
    *
    * @param created Whether the row was new, as far as that is known; false for one that was removed.
    */
-  apply(change: RowChange, created: boolean | undefined): boolean {
-    const { name, cells } = change;
-    const known = this.#rows.get(name)?.cells ?? undefined;
+  apply(row: ShownRow, created: boolean | undefined): boolean {
+    const [name, cells] = row;
+    const known = this.#rows.get(name) ?? undefined;
     if (cells === null) {
       if (known === undefined && !(this.large && created === false)) return false;
       this.total--;
@@ -78,20 +65,18 @@ export class TableState {
       if (known !== undefined && isSame(known, cells)) return false;
       if (known === undefined && (!this.large || created)) this.total++;
     }
-    this.#set(change);
-    if (!this.large && this.#rows.size > PAGE_ROWS) {
+    if (!this.large && cells !== null && known === undefined && this.#rows.size === PAGE_ROWS) {
+      this.#rows.clear();
       this.large = true;
-      this.#rows = new Map([[name, change]]);
     }
+    this.#set(row);
     return true;
   }
 
-  #set(change: RowChange): void {
-    const { name, cells } = change;
-    if (this.large) this.#rows.delete(name);
-    if (this.large || cells !== null) this.#rows.set(name, change);
-    else this.#rows.delete(name);
-    if (this.large && this.#rows.size > PAGE_ROWS) this.#rows.delete(this.#rows.keys().next().value!);
+  #set([name, cells]: ShownRow): void {
+    if (this.large || cells === null) this.#rows.delete(name);
+    if (this.large || cells !== null) this.#rows.set(name, cells);
+    if (this.#rows.size > PAGE_ROWS) this.#rows.delete(this.#rows.keys().next().value!);
   }
 }
 
@@ -110,21 +95,21 @@ export function cellsOf(row: unknown): Cells {
 }
 
 /** Reads a row under its name, `{"Pingping":{…}}`; of one that is long, or damaged, the beginning is shown as it is. */
-export function rowOf(content: string | Uint8Array): RowChange {
+export function rowOf(content: string | Uint8Array): ShownRow {
   const isLong = content.length > PAGE_CONTENT_BYTES;
   const text = typeof content === "string" ? content : UTF8.decode(isLong ? content.subarray(0, LONG_BYTES) : content);
   const [row] = rowsOf(text) ?? [];
   if (row !== undefined) return row;
   const [start, name] = /^\{("(?:[^"\\]|\\.)*"):/.exec(text)!;
-  return { name: JSON.parse(name), cells: [["", cut(text.slice(start.length))]] };
+  return [JSON.parse(name), [["", cut(text.slice(start.length))]]];
 }
 
 /** Reads rows as an object with one member each; `undefined` if they are long together, or one is damaged. */
-export function rowsOf(json: string | Uint8Array): RowChange[] | undefined {
+export function rowsOf(json: string | Uint8Array): ShownRow[] | undefined {
   if (json.length > PAGE_CONTENT_BYTES) return undefined;
   try {
     const rows = JSON.parse(typeof json === "string" ? json : UTF8.decode(json));
-    return Object.entries(rows).map(([name, row]) => ({ name, cells: cellsOf(row) }));
+    return Object.entries(rows).map(([name, row]) => [name, cellsOf(row)]);
   } catch {
     return undefined;
   }

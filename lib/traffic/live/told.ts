@@ -14,9 +14,10 @@ import {
   type Stop,
   titleOf,
 } from "../../exchange.ts";
-import type { End, SocketAddress } from "../../traffic.ts";
+import type { End, Seen, SocketAddress, TrafficEvent } from "../../traffic.ts";
+import type { Missing } from "../capture/reader.ts";
 import type { LeftOut } from "./sampler.ts";
-import type { ToldRow } from "./table_state.ts";
+import type { ShownRow } from "./table_state.ts";
 
 /** A message. Offsets count the octets of its direction. */
 export interface ToldMessage {
@@ -48,26 +49,18 @@ export interface ToldExchange {
 }
 
 /** One event. Its octets are not told. */
-export interface Told {
+export interface Told extends Seen {
   /** What happened: an event of a connection, what was left out, or that the table was asked for. */
   readonly kind: "opened" | "read" | "write" | "fin" | "closed" | "missing" | "folded" | "left out" | "table";
-  /** Microseconds since the program's start. */
-  readonly time: number;
-  /** The connection's number at the server; 0 where there is none. */
+  /** Its number at the server; 0 where there is none. */
   readonly connection: number;
-  /** The end that saw it. */
-  readonly end: End;
-  /** Of `opened`: the client's address. */
+  /** Of `opened`: both addresses, and whether TLS is spoken. */
   readonly client?: SocketAddress;
-  /** Of `opened`: the server's address. */
   readonly server?: SocketAddress;
-  /** Of `opened`: whether TLS is spoken. */
   readonly secure?: boolean;
-  /** Of octets: which way they went. */
+  /** Of octets: which way they went, and where they begin and end, counted from the first that went this way. */
   readonly direction?: Direction;
-  /** Of octets: the first one, counted from the first that went this way. */
   readonly from?: number;
-  /** Of octets: the offset after the last one. */
   readonly to?: number;
   /** Of octets that are not all read as messages: why. */
   readonly unread?: string;
@@ -81,11 +74,9 @@ export interface Told {
   readonly octets?: number;
   /** The connection's exchanges that changed. */
   readonly exchanges?: readonly ToldExchange[];
-  /** Rows that changed, or all that are shown after the table was asked for. */
-  readonly rows?: readonly ToldRow[];
-  /** How many rows the table has then. */
+  /** Of the table: rows that changed, or all after it was asked for; how many there are; whether not all are shown. */
+  readonly rows?: readonly ShownRow[];
   readonly total?: number;
-  /** Whether it is too large to be shown whole. */
   readonly large?: boolean;
   /** What was left out so far. */
   readonly leftOut?: LeftOut;
@@ -99,20 +90,29 @@ const UNREAD: Readonly<Record<Stop, string>> = {
   "lost": "not read",
 };
 
-/** Pairs the messages of a connection, and remembers which exchanges have changed. */
+/** Pairs the messages of a connection, as its server's end or a capture tells of it. */
 export class Messages {
   readonly #pairing: Pairing;
   readonly #changed = new Set<Exchange>();
 
-  /** Starts with a connection that has carried nothing. */
   constructor(limits: PairingOptions["limits"]) {
     this.#pairing = new Pairing((event) => {
       if ("message" in event && event.message !== undefined) this.#changed.add(event.message.exchange);
     }, { limits });
   }
 
-  /** Receives octets, and returns what is told of them. They are not changed later. */
-  octets(direction: Direction, octets: Uint8Array, time: number): Pick<Told, "direction" | "from" | "to" | "unread"> {
+  /** Receives an event. Returns what is told of it, a copy of its octets, and the exchanges that it changes. */
+  receive(event: TrafficEvent | Missing): { told: Told; bytes?: Uint8Array; changed: readonly Exchange[] } {
+    const { kind, time, connection, end } = event;
+    const bytes = "bytes" in event ? event.bytes.slice() : undefined;
+    const about = bytes ? this.#octets(kind === "read" ? "request" : "response", bytes, time) : this.#signal(event);
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    const exchanges = changed.length > 0 && { exchanges: changed.map(toldOf) };
+    return { told: { kind, time, connection, end, ...about, ...exchanges }, bytes, changed };
+  }
+
+  #octets(direction: Direction, octets: Uint8Array, time: number): Partial<Told> {
     const pairing = this.#pairing;
     const from = pairing.received(direction);
     const to = from + octets.length;
@@ -123,21 +123,20 @@ export class Messages {
     return { direction, from, to, ...stop !== undefined && stop.from < to && { unread: UNREAD[stop.why] } };
   }
 
-  /** Receives the FIN of an end. */
-  fin(by: End): void {
-    this.#pairing.fin(by === "client" ? "request" : "response");
-  }
-
-  /** Passes over octets that are missing. */
-  gap(direction: Direction): void {
-    this.#pairing.gap(direction);
-  }
-
-  /** Returns the exchanges that have changed since the last call. */
-  takeChanged(): Exchange[] {
-    const changed = [...this.#changed];
-    this.#changed.clear();
-    return changed;
+  #signal(event: TrafficEvent | Missing): Partial<Told> {
+    switch (event.kind) {
+      case "opened":
+        return { client: event.remote, server: event.local, secure: event.secure };
+      case "fin":
+        this.#pairing.fin(event.by === "client" ? "request" : "response");
+        return { by: event.by };
+      case "missing":
+        if (event.why === "not captured") this.#pairing.gap(event.by === "client" ? "request" : "response");
+        return { octets: event.octets, reason: `of the ${event.by} ${event.why}` };
+      case "closed":
+        return { reason: event.reason };
+    }
+    return {};
   }
 }
 

@@ -5,12 +5,10 @@
  * @import { Group, Line } from "./groups.js"
  */
 
-import { goTo, openExchange, shownEvents } from "./shown.js";
+import { goTo, isChosen, openExchange, shownEvents } from "./shown.js";
 import { mainEnd, state } from "./state.js";
 import { address, counted, duration, element, isLoopback, octetsIn, titleText, visible } from "./text.js";
 
-/** The lanes, from left to right. @type {End[]} */
-const ENDS = ["client", "server"];
 /** Lines of one group that are drawn. */
 const MAX_LINES = 40;
 /** A pause shorter than this, in microseconds, is none. */
@@ -19,8 +17,7 @@ export const PAUSE = 100_000;
 /** @param {number} micros */
 export function drawPause(micros) {
   const pause = element("div", "pause", element("span", "", duration(micros)));
-  pause.setAttribute("role", "listitem");
-  pause.setAttribute("aria-label", `pause of ${duration(micros)}`);
+  Object.assign(pause, { role: "listitem", ariaLabel: `pause of ${duration(micros)}` });
   // A longer pause takes more room, ten times as long one line more.
   pause.style.height = `${(1.2 + Math.max(0, Math.log10(micros / PAUSE))).toFixed(2)}rem`;
   return pause;
@@ -29,13 +26,12 @@ export function drawPause(micros) {
 /** @param {Group} group @param {number} number */
 export function drawGroup(group, number) {
   const { connection, exchange, lines } = group;
-  const { chosen, current } = state;
-  const node = element("div", exchange === undefined ? "loose" : "group");
-  node.setAttribute("role", "listitem");
+  const { current } = state;
+  const node = Object.assign(element("div", exchange === undefined ? "loose" : "group"), { role: "listitem" });
   if (connection.tapped || mainEnd() === "client") node.classList.add("tapped");
-  if (chosen?.connection === connection.number && chosen.exchange === exchange?.number) node.classList.add("chosen");
+  if (isChosen(connection, exchange)) node.classList.add("chosen");
   if (current > 0 && group.first > number) node.classList.add("later");
-  const titles = new Titles(group);
+  const titles = titlesOf(group);
   const cut = lines.length - MAX_LINES;
   node.append(...titles.without("request"));
   if (cut > 0) node.append(element("p", "faint", `${cut} more reads and writes before these`));
@@ -50,58 +46,34 @@ export function drawGroup(group, number) {
   return node;
 }
 
-/** The titles of an exchange's messages, each on the first arrow that carries some of it. */
-class Titles {
-  /** @param {Group} group */
-  constructor({ connection, exchange, lines }) {
-    this.connection = connection;
-    this.exchange = exchange;
-    this.lines = lines;
-    /** @type {Map<Line, Message[]>} */
-    this.byLine = new Map();
-    /** Messages that came with the octets of others. @type {Message[]} */
-    this.rest = [];
-    for (const message of exchange ? [exchange.request, ...exchange.responses] : []) {
-      if (message === undefined) continue;
-      const direction = message === exchange?.request ? "request" : "response";
-      const line = lines.slice(-MAX_LINES).find(({ events: [{ direction: way, from = 0, to = 0 }] }) =>
-        way === direction && from < message.to && message.from < to
-      );
-      if (line === undefined) this.rest.push(message);
-      else this.byLine.set(line, [...this.byLine.get(line) ?? [], message]);
-    }
-  }
-
-  /** What the arrow of a line carries. @param {Line} line */
-  of(line) {
-    return this.drawn(this.byLine.get(line) ?? []);
-  }
-
-  /** Arrows for messages without a line of their own. @param {"request" | "response"} direction */
-  without(direction) {
-    const isRequest = direction === "request";
-    const messages = this.rest.filter((message) => isRequest === (message === this.exchange?.request));
-    const { titles, about } = this.drawn(messages);
-    if (titles.length === 0) return [];
-    const node = element("div", "event");
-    const beneath = element("span", "beneath", isRequest ? "in the read before" : "in the write before", ...about);
-    node.append(
-      element("span", "at"),
-      element("span", isRequest ? "wire" : "wire back", ...titles),
-      element("span", "at"),
+/** The titles of an exchange's messages, each on the first arrow that carries some of it. @param {Group} group */
+function titlesOf({ connection, exchange, lines }) {
+  const messages = [exchange?.request, ...exchange?.responses ?? []].filter((message) => message !== undefined);
+  const byLine = Map.groupBy(messages, (message) => {
+    const direction = message === exchange?.request ? "request" : "response";
+    return lines.slice(-MAX_LINES).find(({ events: [{ direction: way, from = 0, to = 0 }] }) =>
+      way === direction && from < message.to && message.from < to
     );
-    node.append(beneath);
-    return [node];
-  }
-
+  });
   /** @param {Message[]} messages */
-  drawn(messages) {
-    const { connection, exchange } = this;
-    if (exchange === undefined) return { titles: [], about: [] };
-    const titles = messages.map((message) => drawTitle(connection, exchange, message));
-    const about = messages.flatMap((message) => aboutMessage(connection, exchange, message, this.lines));
-    return { titles, about };
-  }
+  const drawn = (messages) => ({
+    titles: exchange ? messages.map((message) => drawTitle(connection, exchange, message)) : [],
+    about: exchange ? messages.flatMap((message) => aboutMessage(connection, exchange, message, lines)) : [],
+  });
+  return {
+    /** What the arrow of a line carries. @param {Line} line */
+    of: (line) => drawn(byLine.get(line) ?? []),
+    /** Arrows for messages that came with the octets of others. @param {"request" | "response"} direction */
+    without: (direction) => {
+      const isRequest = direction === "request";
+      const rest = byLine.get(undefined) ?? [];
+      const { titles, about } = drawn(rest.filter((message) => isRequest === (message === exchange?.request)));
+      if (titles.length === 0) return [];
+      const wire = element("span", isRequest ? "wire" : "wire back", ...titles);
+      const beneath = element("span", "beneath", isRequest ? "in the read before" : "in the write before", ...about);
+      return [element("div", "event", element("span", "at"), wire, element("span", "at"), beneath)];
+    },
+  };
 }
 
 /** The number of a connection, with its peer's address if that is another machine's. @param {Connection} connection */
@@ -111,25 +83,20 @@ function tagOf({ number, peer }) {
 
 /** @param {Connection} connection @param {Exchange} exchange @param {Message} message */
 function drawTitle(connection, exchange, message) {
-  const { chosen, shown } = state;
   const isRequest = message === exchange.request;
   const { nodes, whole, isCut } = titleText(message.title);
-  const title = element("button", `title ${statusClass(message)}`.trim(), ...nodes);
+  const { status, fault } = message;
+  const verdict = fault !== undefined || status >= 400 ? " bad" : status >= 200 ? " good" : "";
+  const title = element("button", `title${verdict}`, ...nodes);
   title.dataset.id = `${connection.number}-${exchange.number}-${
     isRequest ? "request" : exchange.responses.indexOf(message)
   }`;
   if (isCut) title.title = whole;
   const isFirst = isRequest || exchange.request === undefined;
-  if (shown === 0 && isFirst) title.prepend(tagOf(connection));
-  const isOpen = chosen?.connection === connection.number && chosen.exchange === exchange.number;
-  if (isOpen && isFirst) title.setAttribute("aria-current", "true");
+  if (state.shown === 0 && isFirst) title.prepend(tagOf(connection));
+  if (isFirst && isChosen(connection, exchange)) title.setAttribute("aria-current", "true");
   title.addEventListener("click", () => openExchange(connection, exchange));
   return title;
-}
-
-/** @param {Message} message */
-function statusClass({ status, fault }) {
-  return fault !== undefined || status >= 400 ? "bad" : status >= 200 ? "good" : "";
 }
 
 /** What is said beneath a message's first arrow. @param {Connection} connection @param {Exchange} exchange
@@ -196,7 +163,7 @@ function drawEvent({ events }, { connection, exchange }, number, { titles, about
   const isEnd = event.kind === "fin" || event.kind === "closed";
   /** @param {End} end */
   const side = (end) => {
-    const told = arePackets() && end === ENDS.at(-1) ? event : events.find((one) => one.end === end);
+    const told = arePackets() && end === "server" ? event : events.find((one) => one.end === end);
     return element("span", "at mono", told === undefined || isEnd ? "" : sideText(told, connection));
   };
   const pill = element("button", "octets", pillText(events, connection));
@@ -211,17 +178,14 @@ function drawEvent({ events }, { connection, exchange }, number, { titles, about
   pill.addEventListener("click", () => goTo(shownEvents().findIndex((one) => one.number === last.number)));
   const hasTitle = titles.length > 0;
   const wire = element("span", wireClass(events, connection), ...hasTitle ? titles : [pill]);
-  if (state.relay === undefined) node.append(side(ENDS[0]), wire, side(ENDS[1]));
-  else node.append(...besideRelay(event, wire, isEnd ? "" : sideText({ ...event, end: "client" }, connection)));
+  if (state.relay !== undefined) {
+    // A relay has the clock: to its left is the client, to its right the server.
+    const at = element("span", "at mono", isEnd ? "" : sideText({ ...event, end: "client" }, connection));
+    const none = element("span", "");
+    node.append(...event.end === "server" ? [wire, at, none] : [none, at, wire]);
+  } else node.append(side("client"), wire, side("server"));
   if (hasTitle) node.append(element("span", "beneath", pill, ...about));
   return node;
-}
-
-/** The three lanes of a relay, which has the clock: to its left the client, to its right the server. @param {Told} event
- * @param {Node} wire @param {string} text */
-function besideRelay({ end }, wire, text) {
-  const at = element("span", "at mono", text);
-  return end === "server" ? [wire, at, element("span", "")] : [element("span", ""), at, wire];
 }
 
 /** @param {[Told, ...Told[]]} events @param {Connection} connection */

@@ -39,7 +39,9 @@ export function groupsOf(list) {
     const asks = state.relay !== undefined && event.kind === "opened" && event.end === "client"
       ? groups.findLast((one) => one.connection === connection && one.exchange !== undefined)
       : undefined;
-    const key = isEnd ? end : asks?.key ?? `${connection.number} ${exchange?.number ?? looseKey(event)}`;
+    // What both ends tell of the same thing goes together.
+    const place = exchange?.number ?? (event.direction !== undefined ? `event ${event.number}` : event.kind);
+    const key = isEnd ? end : asks?.key ?? `${connection.number} ${place}`;
     let group = byKey.get(key);
     if (group === undefined) {
       group = { key, connection, exchange, lines: [], first: event.number, last: event.number };
@@ -77,11 +79,6 @@ function withQuietExchanges(groups) {
     }
     return all;
   });
-}
-
-/** What both ends tell of the same thing goes together. @param {Told} event */
-function looseKey({ kind, number, direction }) {
-  return direction !== undefined ? `event ${number}` : kind;
 }
 
 /** Whether two ends tell of the same octets, as a write and a read, or of the same signal. @param {Told} a

@@ -7,8 +7,9 @@
 
 import { drawGroup, drawPause, PAUSE } from "./arrows.js";
 import { groupsOf } from "./groups.js";
+import { isChosen } from "./shown.js";
 import { state } from "./state.js";
-import { counted, part, replaceSome, shift } from "./text.js";
+import { counted, part, reachWithArrows, replaceSome, shift } from "./text.js";
 
 /** Groups that are drawn at a time, those around the current event; and on paper. */
 const MAX_GROUPS = 24;
@@ -25,8 +26,6 @@ const ROOM = 40;
 let drawn = new Map();
 /** Whether the view follows what comes: the reader may have scrolled back. */
 let following = true;
-/** Whether it is drawn for paper. */
-let isPrinting = false;
 /** Which of the buttons had the focus last, unless it has left the lanes. @type {string | undefined} */
 let visited;
 
@@ -38,14 +37,8 @@ traffic.addEventListener("scroll", () => {
 new ResizeObserver(() => {
   if (state.current === 0 && following) traffic.scrollTop = traffic.scrollHeight;
 }).observe(traffic);
-lanes.addEventListener("keydown", (event) => {
-  if (event.key !== "ArrowUp" && event.key !== "ArrowDown" || event.altKey || event.ctrlKey || event.metaKey) return;
-  event.preventDefault();
-  const buttons = [...lanes.querySelectorAll("button")];
-  const at = buttons.findIndex((button) => button === document.activeElement);
-  buttons[at + (event.key === "ArrowUp" ? -1 : 1)]?.focus();
-});
-// One of the buttons is reached with the Tab key, the others from there. What has the focus is what is looked at.
+reachWithArrows(lanes, "button");
+// What has the focus is what is looked at.
 document.addEventListener("focusin", ({ target }) => {
   const id = target instanceof HTMLElement && lanes.contains(target) ? target.dataset.id : undefined;
   // It comes back to what had it when the window does, and when that is drawn anew.
@@ -63,17 +56,12 @@ export function followLanes() {
   following = true;
 }
 
-/** Draws for paper from now on, or for the screen. @param {boolean} printing */
-export function printLanes(printing) {
-  isPrinting = printing;
-}
-
 /** Draws the groups around the current event. @param {Told[]} list The events that are shown.
  * @param {number} at Where the current one is. */
 export function drawLanes(list, at) {
   const { current } = state;
   drawEnds(list);
-  const most = isPrinting ? MAX_PRINTED : MAX_GROUPS;
+  const most = state.isPrinting ? MAX_PRINTED : MAX_GROUPS;
   // Around the current event, as many events as can make the groups that are drawn.
   const span = 4 * most;
   const from = Math.max(0, at - span);
@@ -83,11 +71,11 @@ export function drawLanes(list, at) {
   const middle = index < 0 ? all.length - 1 : index;
   const end = Math.min(all.length, Math.max(middle + most / 2, most));
   const groups = all.slice(Math.max(0, end - most), end);
-  lanes.classList.toggle(
-    "few",
-    groups.filter(({ exchange }) => exchange).length <= FEW && all.length === groups.length,
-  );
-  drawEarlier(list, groups[0]?.first ?? 0);
+  const exchanges = groups.filter(({ exchange }) => exchange).length;
+  lanes.classList.toggle("few", exchanges <= FEW && all.length === groups.length);
+  const earlier = list.filter(({ number }) => number < (groups[0]?.first ?? 0)).length;
+  part("earlier").hidden = earlier === 0;
+  part("earlier").textContent = `${counted(earlier, "earlier event")}: step back, or move the slider`;
   /** @type {typeof drawn} */
   const next = new Map();
   let last = 0;
@@ -111,8 +99,7 @@ function drawEnds(list) {
   const { cleared, connections, keeps, newest, recording, shown } = state;
   const one = connections.get(shown) ?? (connections.size === 1 ? [...connections.values()][0] : undefined);
   part("client").textContent = one?.client ?? (connections.size > 0 ? "all connections" : "");
-  part("server").textContent = one?.server ?? [...connections.values()].at(-1)?.server ?? "";
-  if (state.relay !== undefined) part("server").textContent = state.relay;
+  part("server").textContent = state.relay ?? one?.server ?? [...connections.values()].at(-1)?.server ?? "";
   part("clock").textContent = list.length === 0
     ? ""
     : state.relay !== undefined
@@ -126,13 +113,6 @@ function drawEnds(list) {
   part("none").textContent = cleared > 0
     ? "Cleared: what comes next is shown. A reload brings the rest back."
     : "Nothing of what has happened is shown.";
-}
-
-/** Tells how much there is before the first group that is drawn. @param {Told[]} list @param {number} first */
-function drawEarlier(list, first) {
-  const earlier = list.filter(({ number }) => number < first).length;
-  part("earlier").hidden = earlier === 0;
-  part("earlier").textContent = `${counted(earlier, "earlier event")}: step back, or move the slider`;
 }
 
 /** @param {HTMLElement[]} nodes */
@@ -176,13 +156,14 @@ function makeOnlyStop(stop) {
 
 /** All that a group's drawing depends on. @param {Group} group @param {number} number */
 function sourceOf({ lines, exchange, connection, first, last }, number) {
-  const { chosen, current, shown } = state;
-  const isChosen = chosen?.connection === connection.number && chosen.exchange === exchange?.number;
+  const { current, shown } = state;
   const place = current === 0 ? "live" : number >= first && number <= last ? number : number < first;
   const told = lines.map(({ events }) => events.length);
   const sides = exchange &&
     [exchange.request, ...exchange.responses].map((one) =>
       `${one?.from} ${one?.to} ${one?.whole} ${one?.title} ${one?.fault?.detail}`
     );
-  return `${first} ${last} ${told} ${sides} ${isChosen} ${place} ${connection.tapped} ${shown} ${state.start}`;
+  return `${first} ${last} ${told} ${sides} ${
+    isChosen(connection, exchange)
+  } ${place} ${connection.tapped} ${shown} ${state.start}`;
 }

@@ -15,7 +15,18 @@ import { drawLines } from "./octets.js";
 import { view } from "./place.js";
 import { exchangeAt, octetsSeen } from "./shown.js";
 import { mainEnd, state } from "./state.js";
-import { counted, duration, element, octetsIn, part, titleText, unbroken, visible, withRule } from "./text.js";
+import {
+  counted,
+  duration,
+  element,
+  octetsIn,
+  part,
+  reachWithArrows,
+  titleText,
+  unbroken,
+  visible,
+  withRule,
+} from "./text.js";
 
 /** Responses of one exchange that are shown: the last ones. */
 const MAX_RESPONSES = 6;
@@ -72,26 +83,13 @@ export async function drawMessages() {
   }
   const { connection, exchange } = open;
   const method = exchange.request?.title.split(" ", 1)[0] ?? "";
-  const queries = parts.map(({ direction, message: { from, to: end, whole, fault }, to }) =>
-    String(
-      new URLSearchParams({
-        connection: String(connection.number),
-        direction,
-        from: String(from),
-        to: String(to),
-        whole: String((whole || fault !== undefined) && to === end),
-        ...direction === "response" && { method },
-      }),
-    )
-  );
-  const wanted = [
-    view.hex,
-    isAmongOthers(),
-    connection.number,
-    exchange.number,
-    ...queries,
-    ...parts.map(({ about, cuts }) => about + cuts),
-  ].join();
+  const queries = parts.map(({ direction, message: { from, to: end, whole, fault }, to }) => {
+    const isOver = (whole || fault !== undefined) && to === end;
+    const query = `connection=${connection.number}&direction=${direction}&from=${from}&to=${to}&whole=${isOver}`;
+    return direction === "request" ? query : `${query}&method=${encodeURIComponent(method)}`;
+  });
+  const marks = parts.map(({ about, cuts }) => about + cuts);
+  const wanted = [view.hex, isAmongOthers(), connection.number, exchange.number, ...queries, ...marks].join();
   // One exchange at a time: the newest one is asked for when the last one is here.
   if (wanted === drawn || isLoading) return;
   drawn = wanted;
@@ -109,16 +107,11 @@ export async function drawMessages() {
 async function load(query) {
   const known = loaded.get(query);
   if (known !== undefined) return known;
-  try {
-    const response = await fetch(`/live/message?${query}`);
-    if (!response.ok) return undefined;
-    /** @type {Labelled} */
-    const labelled = await response.json();
-    return { labelled, octets: Uint8Array.from(atob(labelled.octets), (character) => character.charCodeAt(0)) };
-  } catch {
-    // The server does not answer, which the stream of events tells.
-    return undefined;
-  }
+  // That the server does not answer, the stream of events tells.
+  const response = fetch(`/live/message?${query}`).then((one) => one.ok ? one.json() : undefined);
+  /** @type {Labelled | undefined} */
+  const labelled = await response.catch(() => undefined);
+  return labelled && { labelled, octets: Uint8Array.from(atob(labelled.octets), (one) => one.charCodeAt(0)) };
 }
 
 function drawNone() {
@@ -153,8 +146,7 @@ function show(connection, exchange, parts, messages) {
   const top = box.scrollTop;
   box.replaceChildren(...blocks);
   box.scrollTop = isSame ? top : 0;
-  const first = /** @type {HTMLElement | null} */ (box.querySelector(".part"));
-  if (first !== null) first.tabIndex = 0;
+  box.querySelector(".part")?.setAttribute("tabindex", "0");
   const all = messages.filter((message) => message !== undefined);
   shownMessages = { all, ...parts[0].direction === "request" && { request: messages[0] } };
   part("take").hidden = all.length === 0;
@@ -175,8 +167,7 @@ function absence({ number }) {
 /** @param {Part} part @param {Loaded | undefined} message */
 function drawPart({ direction, cuts, about }, message) {
   const block = element("div", `message ${direction}`);
-  block.setAttribute("role", "group");
-  block.setAttribute("aria-label", direction === "request" ? "Request" : "Response");
+  Object.assign(block, { role: "group", ariaLabel: direction === "request" ? "Request" : "Response" });
   if (message === undefined) {
     block.append(element("p", "absent", "These octets are no longer kept."));
     return block;
@@ -185,15 +176,12 @@ function drawPart({ direction, cuts, about }, message) {
   block.append(drawLines(octets, labelled, { cuts, about, direction }));
   if (labelled.fault) block.append(drawFault(labelled.fault));
   const { findings, leftOut } = labelled;
-  const lines = [...findings];
-  if (cuts.length > 0) {
-    lines.push({
-      text: `it came in ${
-        counted(cuts.length + 1, direction === "request" ? readWord().word : readWord().back)
-      }: another one starts at octet ${cuts.join(", ")}`,
-    });
-  }
-  if (leftOut > 0) lines.push({ text: `${leftOut} more octets are not shown` });
+  const { word, back } = readWord();
+  const pieces = counted(cuts.length + 1, direction === "request" ? word : back);
+  const came = { text: `it came in ${pieces}: another one starts at octet ${cuts.join(", ")}` };
+  const more = { text: `${leftOut} more octets are not shown` };
+  /** @type {typeof findings} */
+  const lines = [...findings, ...cuts.length > 0 ? [came] : [], ...leftOut > 0 ? [more] : []];
   const list = element("ul", "findings", ...lines.map(({ text, rule }) => element("li", "", ...withRule(text, rule))));
   if (lines.length > 0) block.append(list);
   return block;
@@ -212,19 +200,7 @@ function drawFault({ detail, rule, line, fix, readings = [] }) {
 
 const messages = part("messages");
 for (const type of ["mouseover", "focusin", "mouseleave"]) messages.addEventListener(type, mark);
-messages.addEventListener("keydown", (event) => {
-  if (event.key !== "ArrowUp" && event.key !== "ArrowDown" || !(event.target instanceof HTMLElement)) return;
-  const rows = /** @type {HTMLElement[]} */ ([...messages.querySelectorAll(".part")]);
-  const at = rows.indexOf(event.target);
-  const next = rows[at + (event.key === "ArrowUp" ? -1 : 1)];
-  if (at < 0) return;
-  event.preventDefault();
-  if (next === undefined) return;
-  // One of the rows is reached with the Tab key, the others from there.
-  event.target.tabIndex = -1;
-  next.tabIndex = 0;
-  next.focus();
-});
+reachWithArrows(messages, ".part");
 
 /** @param {Event} event */
 function mark({ target, type }) {

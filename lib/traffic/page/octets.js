@@ -9,13 +9,11 @@ import { element, hexOf, octetText, unbroken, visible } from "./text.js";
 
 /** Octets of one row that are drawn. */
 const MAX_SHOWN_OCTETS = 4096;
-/** Parts of a row that are told. */
+/** Parts of a row that are told, and octets of a part. */
 const MAX_PARTS = 20;
-/** Octets of a part that are told. */
 const MAX_PART_OCTETS = 100;
 /** Octets in a line of hexadecimal digits. */
 const HEX_WIDTH = 8;
-
 /** Octets of content beside which there is no room. */
 const LONG_CONTENT = 60;
 
@@ -26,8 +24,7 @@ const LINE_ENDS = { 13: "←", 10: "↓" };
  * }} how Where reads start, and what is said of the message. */
 export function drawLines(octets, { rows, fault }, { cuts, about, direction }) {
   const lines = element("div", view.hex ? "lines hex" : "lines");
-  lines.setAttribute("role", "list");
-  lines.setAttribute("aria-label", `Octets of the ${direction}, with their meaning`);
+  Object.assign(lines, { role: "list", ariaLabel: `Octets of the ${direction}, with their meaning` });
   const drawn = rows.map((row, index) => drawRow(octets, row, `${direction}-${index}`, { cuts, fault }));
   // A start line is one line, of which three rows tell.
   const isStart = (/** @type {number} */ index) => rows[index]?.kind === "start";
@@ -52,21 +49,12 @@ function drawRow(octets, { start, end, label, rule, parts = [] }, id, { cuts, fa
   const isWrong = fault !== undefined && fault.offset >= start && fault.offset < end;
   const text = isWrong && label === "" ? `breaks a rule at octet ${fault.offset}` : label;
   const last = Math.min(end, start + MAX_SHOWN_OCTETS);
-  const shown = view.hex
-    ? drawHex(octets, start, last, { cuts, fault })
-    : drawText(octets, start, last, { cuts, fault });
-  const node = element(
-    "span",
-    "part",
-    ...shown,
-    last < end ? element("span", "faint", ` … ${end - last} more octets`) : "",
-  );
-  node.setAttribute("role", "listitem");
+  const node = element("span", "part", ...(view.hex ? drawHex : drawText)(octets, start, last, { cuts, fault }));
+  if (last < end) node.append(element("span", "faint", ` … ${end - last} more octets`));
   const range = end - start === 1 ? `octet ${start}` : `octets ${start}-${end - 1}`;
   const details = [range, text, rule, ...partTexts(octets, parts)].filter((one) => one);
-  node.setAttribute("aria-label", unbroken(details.join(" · ")));
+  Object.assign(node, { role: "listitem", ariaLabel: unbroken(details.join(" · ")), tabIndex: -1 });
   node.dataset.row = id;
-  node.tabIndex = -1;
   const what = element("span", isWrong ? "what bad" : "what", ...visible(text));
   if (rule) what.append(element("span", "rule", ` · ${rule.replace(/^RFC /, "").replace(" ", "\u00a0")}`));
   what.dataset.row = id;
@@ -81,12 +69,9 @@ function pieces(start, last, { cuts, fault }) {
   const wrong = fault?.offset ?? -1;
   const stops = [start, ...cuts, wrong, wrong + 1, last].filter((at) => at >= start && at <= last);
   const sorted = [...new Set(stops)].sort((a, b) => a - b);
-  return sorted.slice(0, -1).map((from, i) => ({
-    from,
-    to: sorted[i + 1],
-    isCut: cuts.includes(from),
-    isWrong: from === wrong,
-  }));
+  return sorted.slice(0, -1).map((from, i) => {
+    return { from, to: sorted[i + 1], isCut: cuts.includes(from), isWrong: from === wrong };
+  });
 }
 
 /** @param {Uint8Array} octets @param {number} start @param {number} last @param {{ cuts: number[], fault?: Broken }} marks */

@@ -3,7 +3,6 @@
  */
 
 import { inWords } from "./arrows.js";
-import "./command.js";
 import { drawLanes, followLanes } from "./lanes.js";
 import { drawMessages, forgetMessages } from "./message.js";
 import { keepPlace, openPlace, setView, view } from "./place.js";
@@ -15,7 +14,7 @@ import {
   followNewest,
   goLive,
   goTo,
-  hiddenExchanges,
+  hiddenText,
   setFilter,
   showConnection,
   shownEvents,
@@ -71,9 +70,7 @@ function drawChips() {
     const chip = element("button", "", number === 0 ? "all" : String(number));
     const isOpen = state.recording ? "" : `, ${open ? "open" : "closed"}`;
     const name = number === 0 ? "All connections" : `Connection ${number}${peer && `, ${peer}`}${isOpen}`;
-    chip.setAttribute("aria-pressed", String(number === shown));
-    chip.setAttribute("aria-label", name);
-    if (peer !== "") chip.title = peer;
+    Object.assign(chip, { ariaPressed: String(number === shown), ariaLabel: name, title: peer });
     if (open && !state.recording) chip.append(element("span", "dot"));
     chip.addEventListener("click", () => showConnection(number));
     return chip;
@@ -88,11 +85,7 @@ function drawChips() {
 /** Lists all connections that have events: done when the list is opened, for there may be thousands. */
 function listOlder() {
   const numbers = [...state.connections.keys()].sort((a, b) => a - b);
-  const options = numbers.map((number) => {
-    const option = /** @type {HTMLOptionElement} */ (element("option", "", `connection ${number}`));
-    option.value = String(number);
-    return option;
-  });
+  const options = numbers.map((number) => new Option(`connection ${number}`, String(number)));
   older.replaceChildren(older.options[0], ...options);
 }
 
@@ -115,8 +108,7 @@ function drawTime(list, at) {
   part("live").setAttribute("aria-pressed", String(isLive));
   part("live").hidden = state.recording !== undefined;
   part("paused").textContent = isLive || state.recording ? "" : `paused · ${state.came} new`;
-  const { all = 0, hidden = 0 } = hiddenExchanges() ?? {};
-  part("hides").textContent = hiddenExchanges() ? `the filter hides ${hidden} of ${all}` : "";
+  part("hides").textContent = hiddenText();
 }
 
 part("back").addEventListener("click", () => step(-1));
@@ -141,6 +133,59 @@ part("large").addEventListener("click", () => {
 part("legend-button").addEventListener("click", () => legend.showModal());
 part("dismiss").addEventListener("click", () => notice(""));
 
+// The command line
+
+/** @type {string[]} */
+const commands = [];
+let recalled = 0;
+
+/** @param {string} text @param {boolean} bad */
+function answer(text, bad) {
+  const output = part("answer");
+  output.textContent = text;
+  output.className = bad ? "mono bad" : "mono";
+  // One line stays in the footer, more lie over the page until the next command.
+  const isLong = text.includes("\n") || output.scrollWidth > output.clientWidth + 1;
+  output.classList.toggle("long", isLong);
+  part("close").hidden = !isLong;
+  // It is scrolled with the keys.
+  if (isLong) output.tabIndex = 0;
+  else output.removeAttribute("tabindex");
+}
+
+part("send").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const line = command.value.trim();
+  if (line === "") return;
+  commands.push(line);
+  recalled = commands.length;
+  command.value = "";
+  answer("…", false);
+  goLive();
+  try {
+    const response = await fetch("/live/command", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ command: line }),
+    });
+    const { text, error } = await response.json();
+    answer(text ?? error, !response.ok);
+  } catch {
+    answer("The server does not answer", true);
+  }
+});
+part("close").addEventListener("click", () => {
+  answer("", false);
+  command.focus();
+});
+command.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") answer("", false);
+  if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
+  event.preventDefault();
+  recalled = Math.max(0, Math.min(commands.length, recalled + (event.key === "ArrowUp" ? -1 : 1)));
+  command.value = commands[recalled] ?? "";
+});
+
 // Keys
 
 addEventListener("keydown", (event) => {
@@ -161,12 +206,7 @@ addEventListener("keydown", (event) => {
   // What is too wide for its place is scrolled with these keys.
   const wide = target instanceof Element && target.closest(".scroll");
   if (wide && wide.scrollWidth > wide.clientWidth) return;
-  const action = {
-    ArrowLeft: () => step(-1),
-    ArrowRight: () => step(1),
-    Home: () => goTo(0),
-    End: goLive,
-  }[key];
+  const action = { ArrowLeft: () => step(-1), ArrowRight: () => step(1), Home: () => goTo(0), End: goLive }[key];
   if (action === undefined) return;
   event.preventDefault();
   action();
@@ -234,11 +274,8 @@ function follow() {
     const wasLost = lost;
     lost = true;
     if (source.readyState !== EventSource.CLOSED) {
-      return notice(
-        state.recording
-          ? "The program has ended: this page shows what it had."
-          : "The server does not answer; trying again …",
-      );
+      const ended = "The program has ended: this page shows what it had.";
+      return notice(state.recording ? ended : "The server does not answer; trying again …");
     }
     const response = await fetch("/live/message").catch(() => undefined);
     if (response?.status === 403) {

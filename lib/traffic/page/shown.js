@@ -2,7 +2,7 @@
  * What is shown of what the page knows: the moment, the connection, the exchange that is open, what the filter lets
  * pass.
  *
- * @import { Choice, Connection, Direction, Exchange, Message, Told } from "./state.js"
+ * @import { Choice, Connection, Direction, Exchange, Told } from "./state.js"
  */
 
 import { changed, exchangeOf, exchangesOf, state } from "./state.js";
@@ -26,16 +26,12 @@ let isFinding = false;
 /** Shows only exchanges that all words of a text match. @param {string} text */
 export function setFilter(text) {
   words = text.split(/\s+/).filter((word) => word !== "");
-  found = new Map(words.filter((word) => isText(word)).map((word) => [word, found.get(word) ?? new Set()]));
+  const texts = words.filter((word) => !METHODS.includes(word) && !/^(?:[1-5]xx|c\d+)$/.test(word));
+  found = new Map(texts.map((word) => [word, found.get(word) ?? new Set()]));
   verdicts = new WeakMap();
   foundAfter = -1;
   find();
   changed();
-}
-
-/** @param {string} word */
-function isText(word) {
-  return !METHODS.includes(word) && !/^(?:[1-5]xx|c\d+)$/.test(word);
 }
 
 /** Looks for words in octets, which only the server has, and again while more come. */
@@ -58,11 +54,8 @@ export async function find() {
 /** Whether the filter lets an exchange pass. @param {Connection} connection @param {Exchange} exchange */
 export function passes(connection, exchange) {
   if (words.length === 0) return true;
-  let verdict = verdicts.get(exchange);
-  if (verdict === undefined) {
-    verdict = words.every((word) => matches(connection, exchange, word));
-    verdicts.set(exchange, verdict);
-  }
+  const verdict = verdicts.get(exchange) ?? words.every((word) => matches(connection, exchange, word));
+  verdicts.set(exchange, verdict);
   return verdict;
 }
 
@@ -78,19 +71,15 @@ function matches({ number }, exchange, word) {
     found.get(word)?.has(`${number} ${exchange.number}`) === true;
 }
 
-/** How many exchanges the filter hides, of how many. */
-export function hiddenExchanges() {
-  if (words.length === 0) return undefined;
-  let all = 0;
-  let hidden = 0;
-  for (const connection of state.connections.values()) {
-    if (state.shown !== 0 && state.shown !== connection.number) continue;
-    for (const exchange of connection.exchanges.values()) {
-      all++;
-      if (!passes(connection, exchange)) hidden++;
-    }
-  }
-  return { all, hidden };
+/** How many exchanges the filter hides, in words. */
+export function hiddenText() {
+  if (words.length === 0) return "";
+  const verdicts = [...state.connections.values()].flatMap((connection) =>
+    state.shown !== 0 && state.shown !== connection.number
+      ? []
+      : [...connection.exchanges.values()].map((exchange) => passes(connection, exchange))
+  );
+  return `the filter hides ${verdicts.filter((passes) => !passes).length} of ${verdicts.length}`;
 }
 
 /** The events that are shown, in the order in which they were told. */
@@ -129,6 +118,11 @@ export function exchangeAt(choice) {
   return connection && exchange ? { connection, exchange } : undefined;
 }
 
+/** Whether an exchange is the one that is open. @param {Connection} connection @param {Exchange} [exchange] */
+export function isChosen(connection, exchange) {
+  return state.chosen?.connection === connection.number && state.chosen.exchange === exchange?.number;
+}
+
 /** How many octets had come in each direction of a connection at the moment that is looked at.
  * @param {number} connection @returns {Record<Direction, number>} */
 export function octetsSeen(connection) {
@@ -141,22 +135,14 @@ export function octetsSeen(connection) {
   return seen;
 }
 
-/** The events of an exchange. @param {Connection} connection @param {Exchange} exchange */
-function eventsOf({ number }, { request, responses }) {
-  /** @param {Told} event @param {Message | undefined} message */
-  const has = ({ from = 0, to = 0 }, message) => message !== undefined && from < message.to && to > message.from;
-  return state.events.filter((event) =>
-    event.connection === number &&
-    (event.direction === "request"
-      ? has(event, request)
-      : event.direction === "response" && responses.some((response) => has(event, response)))
-  );
-}
-
 /** Opens an exchange, at its last event. @param {Connection} connection @param {Exchange} exchange */
 export function openExchange(connection, exchange) {
-  const last = eventsOf(connection, exchange).at(-1)?.number ?? state.current;
-  state.current = last || (state.events.at(-1)?.number ?? 0);
+  const { request, responses } = exchange;
+  const last = state.events.findLast(({ connection: number, direction, from = 0, to = 0 }) => {
+    const messages = direction === undefined ? [] : direction === "request" ? [request] : responses;
+    return number === connection.number && messages.some((one) => one && from < one.to && to > one.from);
+  });
+  state.current = (last?.number ?? state.current) || (state.events.at(-1)?.number ?? 0);
   state.chosen = { connection: connection.number, exchange: exchange.number };
   changed({ push: true });
 }

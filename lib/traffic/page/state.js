@@ -1,21 +1,13 @@
 /**
  * What the page knows: the events that it keeps, what they make of connections and table, and what is looked at.
  *
- * @typedef {{ detail: string, rule: string, offset: number }} Fault
- * @typedef {{ from: number, to: number, whole: boolean, title: string, status: number, fault?: Fault,
- *   behind?: number }} Message
- * @typedef {{ number: number, request?: Message, responses: Message[], answeredIn?: number | "early",
- *   unread?: number }} Exchange
- * @typedef {"request" | "response"} Direction
- * @typedef {"client" | "server"} End
- * @typedef {[name: string, value: string][]} Cells
- * @typedef {{ hostname: string, port: number }} Address
- * @typedef {{
- *   number: number, kind: string, time: number, connection: number, end: End, client?: Address, server?: Address,
- *   secure?: boolean, direction?: Direction, from?: number, to?: number, unread?: string, by?: End, reason?: string,
- *   exchanges?: Exchange[], rows?: [string, Cells | null][], total?: number, large?: boolean,
- *   leftOut?: { connections: number, events: number }, packet?: number, octets?: number
- * }} Told
+ * @typedef {import("../live/told.ts").Told & { number: number }} Told
+ * @typedef {import("../live/told.ts").ToldExchange} Exchange
+ * @typedef {import("../live/told.ts").ToldMessage} Message
+ * @typedef {import("../live/table_state.ts").Cells} Cells
+ * @typedef {import("../../traffic.ts").End} End
+ * @typedef {import("../../traffic.ts").SocketAddress} Address
+ * @typedef {import("../../exchange.ts").Direction} Direction
  * @typedef {{ number: number, client: string, server: string, peer: string, open: boolean, start: number,
  *   tapped: boolean, exchanges: Map<number, Exchange>, newest: number }} Connection
  * @typedef {{ rows: Map<string, Cells | null>, total: number, large: boolean }} Table
@@ -28,8 +20,7 @@ import { address, counted, isLoopback, notice } from "./text.js";
 
 /** Events that the page keeps, and exchanges of one connection, however many the server does. */
 const MAX_EVENTS = 100_000;
-/** How many times as long as a drawing took the next one waits for; and where much happens at once. */
-const REST = 1;
+/** How many times as long as a drawing took the next one waits for, where much happens at once; else as long. */
 const LONG_REST = 15;
 /** The longest wait, in milliseconds: what is seen is never much older. */
 const LONGEST_REST = 500;
@@ -40,43 +31,48 @@ export const MAX_CHIPS = 12;
 /** Rows of a table that is too large to be shown whole, as the server tells them. */
 const MAX_ROWS = 500;
 
-/** What the page knows. */
-export const state = {
-  /** @type {Told[]} */
-  events: [],
-  /** @type {Map<number, Connection>} */
-  connections: new Map(),
-  /** The table before the first event. */
-  base: emptyTable(),
-  /** The table after the last event. */
-  latest: emptyTable(),
-  /** Whether the table follows from all that happened. */
-  followed: false,
-  /** When the first event of a connection was, in microseconds. @type {number | undefined} */
-  start: undefined,
-  /** The connection that is shown; 0 for all. */
-  shown: 0,
-  /** The number of the last event that was cleared away. */
-  cleared: 0,
-  /** How many events are kept: as many as the server keeps; 0 before it has told. */
-  keeps: 0,
-  /** The number of the event that is looked at; 0 while live. */
-  current: 0,
-  /** The exchange that is open. @type {Choice | undefined} */
-  chosen: undefined,
-  /** Exchanges that have come since the last moment that was live. */
-  came: 0,
-  /** The exchange that has begun last. @type {Choice | undefined} */
-  newest: undefined,
-  /** The number of the last event before the stream was opened, until it is here; then 0. */
-  awaited: Infinity,
-  /** Where the table is. */
-  table: "",
-  /** The file that is shown instead of a server. @type {Recording | undefined} */
-  recording: undefined,
-  /** The server behind a relay, of which both sides are shown. @type {string | undefined} */
-  relay: undefined,
-};
+/** What the page knows of a stream of events that begins. */
+function nothing() {
+  return {
+    /** @type {Told[]} */
+    events: [],
+    /** @type {Map<number, Connection>} */
+    connections: new Map(),
+    /** The table before the first event. */
+    base: emptyTable(),
+    /** The table after the last event. */
+    latest: emptyTable(),
+    /** Whether the table follows from all that happened. */
+    followed: false,
+    /** When the first event of a connection was, in microseconds. @type {number | undefined} */
+    start: undefined,
+    /** The connection that is shown; 0 for all. */
+    shown: 0,
+    /** The number of the last event that was cleared away. */
+    cleared: 0,
+    /** How many events are kept: as many as the server keeps; 0 before it has told. */
+    keeps: 0,
+    /** The number of the event that is looked at; 0 while live. */
+    current: 0,
+    /** The exchange that is open. @type {Choice | undefined} */
+    chosen: undefined,
+    /** Exchanges that have come since the last moment that was live. */
+    came: 0,
+    /** The exchange that has begun last. @type {Choice | undefined} */
+    newest: undefined,
+    /** The number of the last event before the stream was opened, until it is here; then 0. */
+    awaited: Infinity,
+    /** Where the table is. */
+    table: "",
+    /** The file that is shown instead of a server. @type {Recording | undefined} */
+    recording: undefined,
+    /** The server behind a relay, of which both sides are shown. @type {string | undefined} */
+    relay: undefined,
+    /** Whether it is drawn for paper. */
+    isPrinting: false,
+  };
+}
+export const state = nothing();
 
 /** @type {(how: { push?: boolean }) => void} */
 let listener = () => {};
@@ -113,7 +109,7 @@ function drawWithFrame() {
     scheduled = false;
     changed();
     const end = performance.now();
-    restUntil = end + Math.min(LONGEST_REST, (undrawn > MUCH ? LONG_REST : REST) * (end - start));
+    restUntil = end + Math.min(LONGEST_REST, (undrawn > MUCH ? LONG_REST : 1) * (end - start));
     undrawn = 0;
   });
 }
@@ -144,25 +140,11 @@ export function applyRows(table, told) {
 }
 
 /** Forgets everything: the stream of events starts anew. @param {any} start */
-export function startOver(start) {
-  state.events = [];
-  state.connections = new Map();
-  state.base = { rows: new Map(start.rows), total: start.total, large: start.large };
-  state.latest = copyOf(state.base);
-  state.followed = false;
-  state.start = undefined;
-  state.shown =
-    state.current =
-    state.cleared =
-    state.came =
-      0;
-  state.chosen = state.newest = undefined;
-  state.awaited = start.last;
-  state.keeps = Math.min(start.keeps, MAX_EVENTS);
-  state.table = start.table;
-  state.recording = start.recording;
-  state.relay = start.relay;
-  notice(start.missed > 0 ? `This page was too slow and missed ${start.missed} events.` : "");
+export function startOver({ rows, total, large, last, keeps, missed, table, recording, relay }) {
+  const base = { rows: new Map(rows), total, large };
+  Object.assign(state, nothing(), { base, latest: copyOf(base), awaited: last, table, recording, relay });
+  state.keeps = Math.min(keeps, MAX_EVENTS);
+  notice(missed > 0 ? `This page was too slow and missed ${missed} events.` : "");
   changed();
 }
 
@@ -177,10 +159,8 @@ export function take(told) {
   if (told.kind === "left out") {
     state.followed = false;
     const { connections, events } = /** @type {{ connections: number, events: number }} */ (told.leftOut);
-    const are = connections === 1 ? "is" : "are";
-    notice(
-      `Too much at once: ${counted(connections, "connection")} ${are} left out, with ${counted(events, "event")}.`,
-    );
+    const are = `${counted(connections, "connection")} ${connections === 1 ? "is" : "are"}`;
+    notice(`Too much at once: ${are} left out, with ${counted(events, "event")}.`);
   }
   if (told.connection > 0) takeConnection(told);
   changedSoon();
@@ -191,20 +171,15 @@ function takeConnection(told) {
   const { connections } = state;
   let connection = connections.get(told.connection);
   if (connection === undefined) {
-    connection = {
-      number: told.connection,
-      client: "",
-      server: "",
-      peer: "",
-      open: true,
-      start: told.time,
-      tapped: false,
-      exchanges: new Map(),
-      newest: 0,
-    };
-    connections.set(told.connection, connection);
-    // Connections without events any more are forgotten with them.
-    if (connections.size > 2 * MAX_CHIPS && connections.size % 64 === 0) forgetOld();
+    const { connection: number, time: start } = told;
+    const addresses = { client: "", server: "", peer: "" };
+    connection = { number, ...addresses, open: true, start, tapped: false, exchanges: new Map(), newest: 0 };
+    connections.set(number, connection);
+    if (connections.size > 2 * MAX_CHIPS && connections.size % 64 === 0) {
+      // Connections without events any more are forgotten with them.
+      const kept = new Set(state.events.map(({ connection }) => connection));
+      for (const number of connections.keys()) if (!kept.has(number)) connections.delete(number);
+    }
   }
   if (told.client && told.server) {
     connection.client = address(told.client);
@@ -231,11 +206,6 @@ function takeConnection(told) {
 /** The end that tells of all octets: the server's, unless a client was recorded. */
 export function mainEnd() {
   return state.recording?.end ?? "server";
-}
-
-function forgetOld() {
-  const kept = new Set(state.events.map(({ connection }) => connection));
-  for (const number of state.connections.keys()) if (!kept.has(number)) state.connections.delete(number);
 }
 
 /** The number of the exchange that an event's octets belong to, once it is known. It stays so. @type {WeakMap<Told,

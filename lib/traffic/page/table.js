@@ -40,9 +40,8 @@ export function drawTable(event, place) {
     one.exchanges?.some(({ number }) => number === chosen?.exchange)
   );
   const newest = events.findLast((one) => one.rows !== undefined)?.number;
-  const from = `${
-    current === 0 ? "live" : `${at} ${place}`
-  } ${marking?.number} ${followed} ${latest.total} ${newest} ${state.keeps}`;
+  const moment = current === 0 ? "live" : `${at} ${place}`;
+  const from = `${moment} ${marking?.number} ${followed} ${latest.total} ${newest} ${state.keeps}`;
   if (from === drawn) return;
   drawn = from;
   const table = current === 0 ? latest : tableBefore(at + 1);
@@ -83,15 +82,10 @@ function drawRows(table, before, changes) {
   const rows = [...shown].filter(([name]) => table.rows.has(name) || changes.get(name) === null);
   const names = [...new Set(rows.flatMap(([, cells]) => (cells ?? []).map(([name]) => name)))]
     .filter((name) => name !== "").slice(0, 50);
-  const head = element(
-    "tr",
-    "",
-    ...["name", ...names].map((name) => {
-      const cell = element("th", "", ...visible(name));
-      cell.setAttribute("scope", "col");
-      return cell;
-    }),
-  );
+  const titles = ["name", ...names].map((name) => {
+    return Object.assign(element("th", "", ...visible(name)), { scope: "col" });
+  });
+  const head = element("tr", "", ...titles);
   part("table-head").replaceChildren(...rows.length === 0 ? [] : [head]);
   const columns = JSON.stringify(names);
   /** @type {typeof drawnRows} */
@@ -125,8 +119,7 @@ function markOf(cells, change, wasThere) {
 /** @param {string} name @param {string[]} columns @param {Pick<DrawnRow, "cells" | "known" | "mark">} row */
 function drawRow(name, columns, { cells, known, mark }) {
   const row = element("tr", mark);
-  const title = element("th", "", clamped(name));
-  title.setAttribute("scope", "row");
+  const title = Object.assign(element("th", "", clamped(name)), { scope: "row" });
   const sign = { added: "+", changed: "~", removed: "−" }[mark];
   if (sign !== undefined) title.append(element("span", "hidden", ` (${mark})`));
   if (sign !== undefined) title.dataset.sign = sign;

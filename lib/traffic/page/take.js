@@ -2,9 +2,8 @@
  * What is taken away from the page: octets that are copied, and paper.
  */
 
-import { printLanes } from "./lanes.js";
 import { shownMessages } from "./message.js";
-import { changed } from "./state.js";
+import { changed, state } from "./state.js";
 import { hexOf, part } from "./text.js";
 
 /** Octets in a line of a dump. */
@@ -32,7 +31,8 @@ const TAKES = {
   raw: () => shownMessages.request?.labelled.raw ?? "",
 };
 
-let saying = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let saying;
 
 for (const [what, textOf] of Object.entries(TAKES)) {
   part(`copy-${what}`).addEventListener("click", async () => {
@@ -76,7 +76,7 @@ part("messages").addEventListener("copy", (event) => {
 
 /** @param {boolean} isPrinting */
 function print(isPrinting) {
-  printLanes(isPrinting);
+  state.isPrinting = isPrinting;
   changed();
 }
 

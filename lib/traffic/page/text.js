@@ -40,6 +40,23 @@ export function replaceSome(parent, nodes) {
   }
 }
 
+/** One of these is reached with the Tab key, the others from there with the arrow keys. @param {HTMLElement} box
+ * @param {string} selector */
+export function reachWithArrows(box, selector) {
+  box.addEventListener("keydown", (event) => {
+    const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    const all = /** @type {HTMLElement[]} */ ([...box.querySelectorAll(selector)]);
+    const at = all.findIndex((one) => one === document.activeElement);
+    if (by === undefined || at < 0 || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    const next = all[at + by];
+    if (next === undefined) return;
+    all[at].tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
+  });
+}
+
 /** How far a box has to be scrolled so that one of its parts is seen. (`scrollIntoView` would move the page too,
  * which is only right when its reader asks for it.) @param {number} start Where the part starts. @param {number}
  * end @param {number} from Where what is seen of the box starts. @param {number} to */
@@ -183,12 +200,8 @@ export function duration(micros) {
   if (micros < 1_000_000) return `${Math.round(micros / 1000)} ms`;
   const seconds = micros / 1e6;
   if (seconds < 100) return `${seconds.toFixed(1)} s`;
-  const [many, unit] = seconds < 3600
-    ? [seconds / 60, "min"]
-    : seconds < 172_800
-    ? [seconds / 3600, "h"]
-    : [seconds / 86_400, "days"];
-  return `${many.toFixed(1).replace(/\.0$/, "")} ${unit}`;
+  const [length, unit] = seconds < 3600 ? [60, "min"] : seconds < 172_800 ? [3600, "h"] : [86_400, "days"];
+  return `${(seconds / length).toFixed(1).replace(/\.0$/, "")} ${unit}`;
 }
 
 /** @param {Address} address */

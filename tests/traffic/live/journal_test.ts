@@ -357,5 +357,5 @@ Deno.test("what the history forgets goes into the table before it", () => {
   octets("write", CREATED);
   assert.deepEqual(journal.base.rows, []);
   for (let i = 0; i < 3; i++) take({ kind: "fin", by: "client" });
-  assert.deepEqual(journal.base.rows, [{ name: "A", cells: [["x", "1"]] }]);
+  assert.deepEqual(journal.base.rows, [["A", [["x", "1"]]]]);
 });

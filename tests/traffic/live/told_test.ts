@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
-import { Messages, toldOf } from "../../../lib/traffic/live/told.ts";
+import type { TrafficEvent } from "../../../lib/traffic.ts";
+import { Messages } from "../../../lib/traffic/live/told.ts";
 import { wireOctets } from "../../wire_cases.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n";
+
+const SEEN = { end: "server", connection: 1, time: 0 } as const;
+
+function octets(kind: "read" | "write", octets: string): TrafficEvent {
+  return { ...SEEN, kind, bytes: wireOctets(octets) };
+}
 
 const unread: [why: string, request: string, response: string, told: unknown][] = [
   ["that are messages", `${GET}\r\n`, "", undefined],
@@ -19,9 +26,8 @@ const unread: [why: string, request: string, response: string, told: unknown][] 
 for (const [why, request, response, told] of unread) {
   Deno.test(`octets ${why} are told with what they are`, () => {
     const messages = new Messages(undefined);
-    const sent = messages.octets("request", wireOctets(request), 1);
-    const answered = messages.octets("response", wireOctets(response), 2);
-    const { direction, from, to, unread } = response === "" ? sent : answered;
+    const sent = messages.receive(octets("read", request)).told;
+    const { direction, from, to, unread } = response === "" ? sent : messages.receive(octets("write", response)).told;
     assert.deepEqual([direction, from, to, unread], [
       response === "" ? "request" : "response",
       0,
@@ -33,15 +39,12 @@ for (const [why, request, response, told] of unread) {
 
 Deno.test("an exchange is told each time that it changes, as it is then", () => {
   const messages = new Messages(undefined);
-  const changed = () =>
-    messages.takeChanged().map(toldOf).map(({ request, responses }) =>
+  const changed = (event: TrafficEvent) =>
+    messages.receive(event).told.exchanges?.map(({ request, responses }) =>
       [request, ...responses].map((one) => one!.whole)
     );
-  messages.octets("request", wireOctets(`${GET}\r\n`), 1);
-  assert.deepEqual(changed(), [[true]]);
-  messages.octets("response", wireOctets("HTTP/1.1 200 OK\r\n\r\nx"), 2);
-  assert.deepEqual(changed(), [[true, false]]);
-  assert.deepEqual(changed(), []);
-  messages.fin("server");
-  assert.deepEqual(changed(), [[true, true]]);
+  assert.deepEqual(changed(octets("read", `${GET}\r\n`)), [[true]]);
+  assert.deepEqual(changed(octets("write", "HTTP/1.1 200 OK\r\n\r\nx")), [[true, false]]);
+  assert.deepEqual(changed({ ...SEEN, kind: "fin", by: "client" }), undefined);
+  assert.deepEqual(changed({ ...SEEN, kind: "fin", by: "server" }), [[true, true]]);
 });
