@@ -4,7 +4,8 @@
  * @module
  */
 
-import { MAX_EXPLAINED_BYTES, MAX_WAITING_BYTES, WAITING_CONNECTION_BYTES, WAITING_EVENT_BYTES } from "../../limits.ts";
+import { ByteBuffer, NO_BYTES } from "../../bytes.ts";
+import { MAX_EXPLAINED_BYTES } from "../../limits.ts";
 import type { CapturedExchangesOptions } from "./captured_exchanges.ts";
 import { type Acknowledged, afterResetText, type CaptureEvent, CaptureReader, type OpenedInCapture } from "./reader.ts";
 import { ExplainedConnection } from "./explained_connection.ts";
@@ -38,66 +39,82 @@ export interface Explained {
 }
 
 const LINE_END = new TextEncoder().encode("\n");
+/** Octets of one direction in a row from which on a connection that waits is explained. */
+const LONG_OCTETS = 8 * 1024;
+/** What a connection that waits, and each of its events, counts besides its octets: the overhead in memory. */
+const CONNECTION_BYTES = 800;
+const EVENT_BYTES = 200;
 
 /** A connection that is printed, or waits for those before it. */
 class Waiting {
-  readonly #options: CapturedExchangesOptions;
-  readonly #opened: OpenedInCapture;
-  /** What was told of it, as long as that is little; then its text waits. */
+  readonly explained: ExplainedConnection;
+  /**
+   * What has come while it waits, and its octets: as text, small messages take more memory than their octets, and long
+   * ones less.
+   */
   #events: (CaptureEvent | Acknowledged)[] = [];
-  #eventBytes = WAITING_CONNECTION_BYTES;
-  #explained: ExplainedConnection | undefined;
-  /** Why it is left out, or the rest of it. */
-  #leftOut: string | undefined;
+  #lengths: number[] = [];
+  #octets = new ByteBuffer(0);
+  /** How many octets have come in a row in the last direction. */
+  #run = { kind: "", octets: 0 };
+  #isLeftOut = false;
+  /** What it held when that was last counted. */
+  counted = 0;
 
   constructor(opened: OpenedInCapture, options: CapturedExchangesOptions) {
-    this.#opened = opened;
-    this.#options = options;
+    this.explained = new ExplainedConnection(opened, options);
   }
 
   /** How many octets and characters it holds. */
   get held(): number {
-    return this.#eventBytes + (this.#explained?.held ?? 0);
+    return CONNECTION_BYTES + EVENT_BYTES * this.#events.length + this.#octets.length + this.explained.held;
   }
 
   /** Receives an event, which is explained at once if it is the connection's turn. */
   tell(event: CaptureEvent | Acknowledged, isTurn: boolean): void {
-    if (this.#leftOut !== undefined) return;
-    if (isTurn || this.#eventBytes > MAX_WAITING_BYTES) return this.explain().tell(event);
-    const hasOctets = event.kind === "read" || event.kind === "write";
-    this.#events.push(hasOctets ? { ...event, bytes: event.bytes.slice() } : event);
-    this.#eventBytes += WAITING_EVENT_BYTES + (hasOctets ? event.bytes.length : 0);
+    if (this.#isLeftOut) return;
+    if (isTurn || this.#run.octets > LONG_OCTETS) {
+      this.explain();
+      return this.explained.tell(event);
+    }
+    const bytes = "bytes" in event ? event.bytes : NO_BYTES;
+    const before = event.kind === this.#run.kind ? this.#run.octets : 0;
+    if (bytes.length > 0) this.#run = { kind: event.kind, octets: before + bytes.length };
+    this.#events.push("bytes" in event ? { ...event, bytes: NO_BYTES } : event);
+    this.#lengths.push(bytes.length);
+    this.#octets.append(bytes);
+  }
+
+  /** Explains what has waited. */
+  explain(): void {
+    let at = 0;
+    for (const [i, event] of this.#events.entries()) {
+      const bytes = this.#octets.bytes.subarray(at, at += this.#lengths[i]);
+      this.explained.tell("bytes" in event ? { ...event, bytes } : event);
+    }
+    this.#drop();
   }
 
   /** Leaves out what was not printed. */
   leaveOut(why: string): void {
     this.#drop();
-    this.#explained?.leaveOut(why);
-    this.#leftOut = why;
-    this.#eventBytes = 0;
-  }
-
-  /** Explains what has waited. */
-  explain(): ExplainedConnection {
-    if (this.#explained === undefined) {
-      this.#explained = new ExplainedConnection(this.#opened, this.#options);
-      if (this.#leftOut !== undefined) this.#explained.leaveOut(this.#leftOut);
-    }
-    for (const event of this.#events) this.#explained.tell(event);
-    this.#drop();
-    return this.#explained;
+    this.explained.leaveOut(why);
+    this.#isLeftOut = true;
   }
 
   #drop(): void {
+    if (this.#events.length === 0) return;
     this.#events = [];
-    this.#eventBytes = WAITING_CONNECTION_BYTES;
+    this.#lengths = [];
+    this.#octets = new ByteBuffer(0);
+    this.#run = { kind: "", octets: 0 };
   }
 }
 
 /** Explains the connections of a capture, while its bytes come in. */
 export class CaptureExplainer {
   readonly #options: CaptureExplainerOptions;
-  /** Reads the capture. */
+  readonly #layout: CapturedExchangesOptions;
   readonly reader: CaptureReader;
   /** Connections that are not printed whole, by number. */
   readonly #connections = new Map<number, Waiting>();
@@ -111,24 +128,17 @@ export class CaptureExplainer {
   #valid = true;
   #leftOut: number | undefined;
 
-  /** Creates an explainer of a capture. */
   constructor(options: CaptureExplainerOptions) {
     this.#options = options;
+    this.#layout = { ...options, json: options.isJson ? () => this.reader.start : undefined };
     const { connection, from = 1 } = options;
     this.#turn = connection ?? from;
     const wanted = (number: number) => number >= from && number < (this.#leftOut ?? Infinity);
-    this.reader = new CaptureReader((event) => this.#tell(event), {
-      connection,
-      wanted,
-      acknowledged: (event) => this.#tell(event),
-    });
+    const acknowledged = (event: Acknowledged) => this.#tell(event);
+    this.reader = new CaptureReader((event) => this.#tell(event), { connection, wanted, acknowledged });
   }
 
-  /**
-   * Receives bytes of the file.
-   *
-   * @throws {CaptureError} If they are no valid capture.
-   */
+  /** @throws {CaptureError} If the bytes are no valid capture. */
   receive(bytes: Uint8Array): void {
     this.reader.receive(bytes);
   }
@@ -137,7 +147,8 @@ export class CaptureExplainer {
   end(): Explained {
     const notes = this.reader.end();
     for (const [number, waiting] of this.#inOrder()) {
-      waiting.explain().end();
+      waiting.explain();
+      waiting.explained.end();
       this.#print(number);
     }
     for (const [number, octets] of this.reader.afterResets) {
@@ -151,23 +162,24 @@ export class CaptureExplainer {
   #tell(event: CaptureEvent | Acknowledged): void {
     const number = event.connection;
     if (number >= (this.#leftOut ?? Infinity)) return;
-    const known = this.#connections.get(number);
-    if (known === undefined) {
-      // What is left out has no beginning.
-      if (event.kind !== "opened") return;
-      const json = this.#options.isJson ? () => this.reader.start : undefined;
-      const waiting = new Waiting(event, { ...this.#options, json });
-      this.#connections.set(number, waiting);
-      this.#held += waiting.held;
-      return this.#limit();
-    }
-    const before = known.held;
+    let waiting = this.#connections.get(number);
     // One that is opened again after its turn does not wait.
     const isTurn = number <= this.#turn;
-    known.tell(event, isTurn);
-    this.#held += known.held - before;
+    if (waiting !== undefined) waiting.tell(event, isTurn);
+    else {
+      // What is left out has no beginning.
+      if (event.kind !== "opened") return;
+      waiting = new Waiting(event, this.#layout);
+      this.#connections.set(number, waiting);
+    }
+    this.#count(waiting);
     if (isTurn) this.#print(number);
     this.#limit();
+  }
+
+  #count(waiting: Waiting, held = waiting.held): void {
+    this.#held += held - waiting.counted;
+    waiting.counted = held;
   }
 
   #inOrder(): [number: number, waiting: Waiting][] {
@@ -177,14 +189,11 @@ export class CaptureExplainer {
   /** Prints a connection whose turn it is, and those behind it if it has ended. */
   #print(number = this.#turn): void {
     for (let waiting = this.#connections.get(number); waiting !== undefined; waiting = this.#connections.get(number)) {
-      const before = waiting.held;
-      const explained = waiting.explain();
+      const { explained } = waiting;
+      waiting.explain();
       explained.print((text) => this.#printText(number, explained, text));
-      if (!explained.ended) {
-        this.#held += waiting.held - before;
-        return;
-      }
-      this.#held -= before;
+      if (!explained.ended) return this.#count(waiting);
+      this.#count(waiting, 0);
       this.#valid &&= explained.valid;
       if (explained.isHttp && explained.isReset) this.#resets.add(number);
       this.#connections.delete(number);
@@ -209,16 +218,15 @@ export class CaptureExplainer {
     const most = maxHeld * 7 / 8;
     for (const [number, waiting] of this.#inOrder().toReversed()) {
       if (this.#held <= most) return;
-      const before = waiting.held;
-      if (number <= this.#turn) {
-        if (this.#held > maxHeld) waiting.leaveOut("it needs too much memory");
-      } else if (again) {
+      if (number > this.#turn && again) {
         this.#leftOut = number;
         this.#connections.delete(number);
-        this.#held -= before;
+        this.#count(waiting, 0);
         continue;
-      } else waiting.leaveOut("too much waits for those before it");
-      this.#held += waiting.held - before;
+      }
+      if (number > this.#turn) waiting.leaveOut("too much waits for those before it");
+      else if (this.#held > maxHeld) waiting.leaveOut("it needs too much memory");
+      this.#count(waiting);
     }
     this.#print();
   }
