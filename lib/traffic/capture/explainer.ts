@@ -7,7 +7,7 @@
 import { ByteBuffer, NO_BYTES } from "../../bytes.ts";
 import { MAX_EXPLAINED_BYTES } from "../../limits.ts";
 import type { CapturedExchangesOptions } from "./captured_exchanges.ts";
-import { type Acknowledged, afterResetText, type CaptureEvent, CaptureReader, type OpenedInCapture } from "./reader.ts";
+import { type Acknowledged, type CaptureEvent, CaptureReader, type OpenedInCapture } from "./reader.ts";
 import { ExplainedConnection } from "./explained_connection.ts";
 
 /** How a capture is explained. */
@@ -151,12 +151,9 @@ export class CaptureExplainer {
       waiting.explained.end();
       this.#print(number);
     }
-    for (const [number, octets] of this.reader.afterResets) {
-      if (!this.#resets.has(number)) continue;
-      notes.push(afterResetText(number, octets));
-      this.#valid = false;
-    }
-    return { valid: this.#valid, connections: this.reader.connections, leftOut: this.#leftOut, notes };
+    const late = this.reader.notesAfterResets(this.#resets);
+    const valid = this.#valid && late.length === 0;
+    return { valid, connections: this.reader.connections, leftOut: this.#leftOut, notes: [...notes, ...late] };
   }
 
   #tell(event: CaptureEvent | Acknowledged): void {
