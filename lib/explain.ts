@@ -25,7 +25,6 @@ import { CaptureError, captureFormatOf, otherFormatOf } from "./traffic/capture/
 
 /** How long a pipe may bring nothing before what is explained is shown. */
 const IDLE_MS = 200;
-/** Memory for output that is kept. */
 const OUTPUT_BYTES = 1024 * 1024;
 const ENCODER = new TextEncoder();
 
@@ -187,7 +186,6 @@ async function explainCapture(
   return valid ? 0 : EXIT_FAILURE;
 }
 
-/** Counts the packets and connections of a file. */
 async function countsOf(file: string): Promise<CaptureCounts> {
   using input = await openFile(file);
   const reader = new CaptureReader(() => {}, { wanted: () => false });

@@ -13,7 +13,6 @@ import { ACK, FIN, RST, SYN } from "./packets.ts";
 import type { Packet } from "./packet_file.ts";
 import { Flow, type ReassemblyBudget } from "./reassembly.ts";
 
-/** What is kept of a packet. */
 export type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet, "comment">> & {
   /** At how many octets it was cut, if so. */
   readonly cut?: number;
@@ -21,9 +20,7 @@ export type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet,
 
 /** What a connection needs from its reader. */
 export interface ConnectionContext {
-  /** Whether events are wanted. */
   readonly wanted: boolean;
-  /** The octets that may wait for earlier ones. */
   readonly budget: ReassemblyBudget;
   /** Whether Wireshark gives its stream the connection's number, less one. */
   readonly isStreamKnown: boolean;
@@ -63,9 +60,7 @@ interface Reset {
 /** An event without what all of a connection have. */
 type Happened<Event = CaptureEvent> = Event extends unknown ? Omit<Event, keyof Seen | "origin"> : never;
 
-/** A connection, from its first packet in the file to its last. */
 export class CapturedConnection {
-  /** Its number in the file, starting from 1. */
   readonly number: number;
   /** Octets that were sent for the first time after a reset that ended the connection, and after those in flight. */
   afterReset = 0;
@@ -75,7 +70,6 @@ export class CapturedConnection {
   readonly #first: [number?, number?] = [];
   /** Both directions, until the connection has ended; after a reset, longer. */
   #lanes: readonly [Lane, Lane] | undefined;
-  /** The client's side, once known. */
   #client: Side | undefined;
   #startCaptured = false;
   #secure = false;
@@ -103,7 +97,6 @@ export class CapturedConnection {
     this.#ended = !context.wanted;
   }
 
-  /** Whether it has octets and has not ended. */
   get isOpen(): boolean {
     return this.#hasOctets && !this.#ended;
   }

@@ -14,17 +14,14 @@ import type { Explained } from "./explainer.ts";
 import { type CaptureEvent, CaptureReader, directionOf, type OpenedInCapture, type StreamEvent } from "./reader.ts";
 import { durationText, timeText } from "./words.ts";
 
-/** How a capture is listed. */
 export interface CaptureListOptions {
   /** Receives whole lines of safe text. */
   readonly print: (text: string) => void;
-  /** The only connection to list. */
   readonly connection?: number;
   /** The most lines that wait for the end of an exchange before them. */
   readonly maxLines?: number;
 }
 
-/** The line of an exchange. */
 interface Line {
   readonly packet: number;
   /** Its text, once the exchange has ended; empty if it turned out to be none. */
@@ -44,7 +41,6 @@ function columns([time, connection, packet, request, ...rest]: readonly string[]
   return `${left} ${status.padStart(6)} ${octets.padStart(10)} ${duration.padStart(14)}  ${server}\n`;
 }
 
-/** Lists the exchanges while the bytes of a capture come in. */
 export class CaptureList {
   readonly reader: CaptureReader;
   readonly #options: CaptureListOptions;
@@ -69,7 +65,6 @@ export class CaptureList {
     this.#print(false);
   }
 
-  /** Ends the file, and prints what is left. */
   end(): Explained {
     const notes = this.reader.end();
     const late = this.reader.notesAfterResets(this.#resets);
@@ -131,7 +126,6 @@ export class CaptureList {
   }
 }
 
-/** A connection whose exchanges are listed. */
 class ListedConnection {
   readonly #opened: OpenedInCapture;
   readonly #add: (line: Line) => void;

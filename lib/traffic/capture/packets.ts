@@ -16,13 +16,10 @@ export const ACK = 0x10;
 /** The most octets that one packet here carries: an IPv4 packet has 65,535 with both headers. */
 export const MAX_SEGMENT_OCTETS: number = 65_495;
 
-/** What is said of a segment in its header. */
 export interface SegmentHeader {
   readonly from: SocketAddress;
   readonly to: SocketAddress;
-  /** The sequence number of its first octet. */
   readonly sequence: number;
-  /** The next sequence number that its sender expects. */
   readonly acknowledged: number;
   readonly flags: number;
 }
@@ -35,7 +32,6 @@ const MSS_OPTION_BYTES = 4;
 const IPV4_HEADER_BYTES = 20;
 const IPV6_HEADER_BYTES = 40;
 
-/** The length of a packet with so many octets of data. */
 export function packetLength({ from, flags }: SegmentHeader, octets: number): number {
   const ip = from.hostname.includes(":") ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES;
   return ip + tcpHeaderBytes(flags) + octets;

@@ -17,13 +17,11 @@ import { ReassemblyBudget } from "./reassembly.ts";
 export { directionOf } from "./capture_events.ts";
 export type * from "./capture_events.ts";
 
-/** What a reader of captures is made with. */
 export interface CaptureReaderOptions {
   /** The number of the only connection whose events are wanted; by default all are. */
   readonly connection?: number;
   /** Whether the events of a connection are wanted; by default all are. */
   readonly wanted?: (connection: number) => boolean;
-  /** Receives acknowledgments, among the events. */
   readonly acknowledged?: (event: Acknowledged) => void;
   /** Octets that may wait for earlier ones, all connections together. */
   readonly maxWaitingBytes?: number;
@@ -48,7 +46,6 @@ export class CaptureReader {
   /** Connections that end once what was in flight at their reset has come. */
   readonly #reset = new Set<CapturedConnection>();
   #lastTime = 0;
-  /** How many TCP connections were found so far. */
   connections = 0;
   /**
    * How many octets were sent for the first time after the reset that ended a connection, and after those in flight, by
@@ -63,7 +60,6 @@ export class CaptureReader {
     this.#budget = new ReassemblyBudget(options.maxWaitingBytes);
   }
 
-  /** How many packets were found so far. */
   get packets(): number {
     return this.#file?.packets ?? 0;
   }
@@ -190,12 +186,10 @@ export class CaptureReader {
   }
 }
 
-/** Returns the line on octets after a reset. */
 export function afterResetText(connection: number, octets: number): string {
   return `connection ${connection}: ${counted(octets, "octet")} after the reset not explained`;
 }
 
-/** What is known of a capture at its end. */
 export interface CaptureEnd extends Pick<CaptureReader, "connections" | "afterResets"> {
   /** One line on each thing that was not read. */
   readonly notes: readonly string[];

@@ -18,7 +18,6 @@ export interface FlowTaker<P> {
   octets(octets: Uint8Array, packet: P): void;
   /** Receives the number of octets that were sent but not captured, and the packet that was cut before them, if so. */
   missing(count: number, packet: P, cut?: P): void;
-  /** Receives the end of the direction. */
   fin(packet: P): void;
 }
 
@@ -32,7 +31,6 @@ export class ReassemblyBudget {
   }
 }
 
-/** A segment that waits for octets before it. */
 interface Waiting<P> {
   readonly sequence: number;
   readonly octets: Uint8Array;
@@ -54,7 +52,6 @@ export class Flow<P> {
   /** The sequence number of the next octet, once known, and whether a SYN has told it. */
   #next: number | undefined;
   #isSure = false;
-  /** Whether segments with octets were captured. */
   isSeen = false;
   /** Packets that were cut, by the sequence number of the first octet that is missing. */
   #cuts: Map<number, P> | undefined;
@@ -63,7 +60,6 @@ export class Flow<P> {
   /** Segments behind a gap, by sequence number. */
   #waiting: Waiting<P>[] = [];
   #waitingOctets = 0;
-  /** The sequence number of the FIN, and its packet. */
   #fin: { readonly sequence: number; readonly packet: P } | undefined;
   #ended = false;
   /** The highest sequence number that the receiver has acknowledged; at first, that of the first octet. */
@@ -160,7 +156,6 @@ export class Flow<P> {
     this.#endIfComplete();
   }
 
-  /** Discards the octets that wait, and ends the direction. */
   discard(): void {
     this.#waiting = [];
     this.#hold(-this.#waitingOctets);

@@ -90,13 +90,10 @@ function block(type: number, bodyBytes: number, option: number, text: string, fi
   return bytes;
 }
 
-/** One connection as packets show it. */
 interface Recorded {
-  /** The number of its interface. */
   readonly from: number;
   readonly client: SocketAddress;
   readonly server: SocketAddress;
-  /** The next sequence number of each end. */
   readonly next: Record<End, number>;
   reads: number;
   writes: number;
