@@ -15,13 +15,13 @@ const TEXT_BYTES = 1024;
 /** Octets of one direction in a row from which on a connection that waits is explained. */
 const LONG_OCTETS = 8 * 1024;
 /** What a connection, and each event that waits, counts besides its octets: the overhead in memory. */
-const CONNECTION_BYTES = 800;
-const EVENT_BYTES = 200;
+const CONNECTION_BYTES = 650;
+const EVENT_BYTES = 150;
 
 export class ExplainedConnection {
   #opened: OpenedInCapture;
   readonly #options: CapturedExchangesOptions;
-  #beginning = new Beginning();
+  #beginning!: Beginning;
   /** Its exchanges, from its first octets on, until it is known not to be HTTP. */
   #exchanges: CapturedExchanges | undefined;
   #skipped = 0;
@@ -36,7 +36,8 @@ export class ExplainedConnection {
   #lengths: number[] = [];
   #octets = new ByteBuffer(0);
   /** How many octets have come in a row in the last direction. */
-  #run = { kind: "", octets: 0 };
+  #inRow = 0;
+  #lastKind = "";
   #isLeftOut = false;
   /** Finished text in UTF-8: much of it as strings would slow the garbage collector. */
   readonly #text = new ByteBuffer(0);
@@ -50,14 +51,16 @@ export class ExplainedConnection {
   /** What it held when that was last counted. */
   counted = 0;
 
-  constructor(opened: OpenedInCapture, options: CapturedExchangesOptions) {
+  constructor(opened: Extract<CaptureEvent, OpenedInCapture>, options: CapturedExchangesOptions) {
     this.#opened = opened;
     this.#options = options;
+    // Many connections wait, and have no more than this until it is their turn.
+    this.#keep(opened, NO_BYTES);
   }
 
   /** Whether it has a request or status line. */
   get isHttp(): boolean {
-    return this.#beginning.isHttp === true;
+    return this.#beginning?.isHttp === true;
   }
 
   get held(): number {
@@ -68,16 +71,22 @@ export class ExplainedConnection {
   /** Receives an event, which is explained at once if it is the connection's turn. */
   tell(event: CaptureEvent | Acknowledged, isTurn = true): void {
     if (this.#isLeftOut) return;
-    if (isTurn || this.#run.octets > LONG_OCTETS) {
+    if (isTurn || this.#inRow > LONG_OCTETS) {
       this.explain();
       return this.#explain(event);
     }
     const bytes = "bytes" in event ? event.bytes : NO_BYTES;
-    const before = event.kind === this.#run.kind ? this.#run.octets : 0;
-    if (bytes.length > 0) this.#run = { kind: event.kind, octets: before + bytes.length };
-    this.#events.push("bytes" in event ? { ...event, bytes: NO_BYTES } : event);
-    this.#lengths.push(bytes.length);
-    this.#octets.append(bytes);
+    if (bytes.length > 0) {
+      this.#inRow = bytes.length + (event.kind === this.#lastKind ? this.#inRow : 0);
+      this.#lastKind = event.kind;
+    }
+    this.#keep("bytes" in event ? { ...event, bytes: NO_BYTES } : event, bytes);
+  }
+
+  #keep(event: CaptureEvent | Acknowledged, octets: Uint8Array): void {
+    this.#events.push(event);
+    this.#lengths.push(octets.length);
+    this.#octets.append(octets);
   }
 
   /** Explains what has waited. */
@@ -95,7 +104,7 @@ export class ExplainedConnection {
     this.#events = [];
     this.#lengths = [];
     this.#octets = new ByteBuffer(0);
-    this.#run = { kind: "", octets: 0 };
+    this.#inRow = 0;
   }
 
   #explain(event: CaptureEvent | Acknowledged): void {
