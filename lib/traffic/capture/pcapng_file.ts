@@ -27,7 +27,7 @@ const OPTION_TIME_RESOLUTION = 9;
 const OPTION_TIME_OFFSET = 14;
 
 /** Bytes of a block around its body: its type and its length, twice. */
-export const BLOCK_FRAME_BYTES = 12;
+const BLOCK_FRAME_BYTES = 12;
 /** Octets that are needed to know a block's byte order: type, length, and the magic of a section header. */
 const BLOCK_START_BYTES = 12;
 /** Blocks with a packet may have options of this size besides it. */
