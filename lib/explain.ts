@@ -25,7 +25,6 @@ import { CaptureError, captureFormatOf, otherFormatOf } from "./traffic/capture/
 
 /** How long a pipe may bring nothing before what is explained is shown. */
 const IDLE_MS = 200;
-/** Memory for output that is kept. */
 const OUTPUT_BYTES = 1024 * 1024;
 const ENCODER = new TextEncoder();
 
@@ -117,65 +116,48 @@ async function explainMessages(
   return valid ? 0 : EXIT_FAILURE;
 }
 
-/** Explains a capture, then prints what of it was not read. */
+/** Explains a capture, then prints what of it was not read. If too much waits at a time in it, it is read again. */
 async function explainCapture(
   input: InputFile,
   start: Uint8Array,
-  options: ExplainOptions,
+  { file, answers, connection, json, list }: ExplainOptions,
   layout: ExplainTextOptions,
 ): Promise<number> {
-  const { file, answers, connection } = options;
   if (answers.length > 0) throw new UsageError("--answers is for responses alone: a capture has their requests");
-  const { valid, connections, notes, failure, printed } = await explainInPasses(input, start, options, layout);
-  const lines = [...notes, input.damage].map((note) => note === undefined ? "" : `${note}\n`).join("");
-  // Notes are no lines of JSON.
-  const notesTo = options.json ? Deno.stderr : Deno.stdout;
-  if (lines !== "") await writeAll(notesTo, ENCODER.encode(printed && !options.json ? `\n${lines}` : lines));
-  if (failure !== undefined) throw cannotRead(file, failure);
-  checkConnections(file, connection, connections);
-  return valid ? 0 : EXIT_FAILURE;
-}
-
-/** Explains a capture; if too much waits at a time in it, it is read again for what was left out. */
-async function explainInPasses(
-  input: InputFile,
-  start: Uint8Array,
-  { file, connection, json, list }: ExplainOptions,
-  layout: ExplainTextOptions,
-): Promise<Explained & { readonly failure: CaptureError | undefined; readonly printed: boolean }> {
   const output = new ByteBuffer(OUTPUT_BYTES);
   const print = (text: Uint8Array) => output.append(text);
-  let printed = false;
+  const again = input.rewind !== undefined;
+  let hasPrinted = false;
   let isSummed = json;
   const flush = async (reader: CaptureReader, how?: "end" | "idle") => {
     if (!isSummed) {
       // Little text waits for the end of the file, which the first line counts.
       if (how === undefined && output.length < OUTPUT_BYTES) return;
       isSummed = true;
-      const counts = how === undefined && input.rewind !== undefined ? await countsOf(file) : reader;
+      const counts = how === undefined && again ? await countsOf(file) : reader;
       const summary = summaryText(counts, counts === reader && how !== "end");
       if (output.length > 0) await writeLine(Deno.stdout, `${summary}\n`);
     }
-    printed ||= output.length > 0;
+    hasPrinted ||= output.length > 0;
     await writeAll(Deno.stdout, output.view());
     output.clear(OUTPUT_BYTES);
   };
+  const notes = new Set<string>();
   let valid = true;
-  const notes: string[] = [];
-  for (let from = 1, first: Uint8Array = start;; first = NO_BYTES) {
-    const again = input.rewind !== undefined;
-    const explainer = list
+  let failure: CaptureError | undefined;
+  let connections = 0;
+  for (let from: number | undefined = 1; from !== undefined;) {
+    const explainer: CaptureExplainer | CaptureList = list
       ? new CaptureList({ print: (text) => output.appendText(text), connection })
       : new CaptureExplainer({ ...layout, isJson: json, print, connection, from, again });
     const { reader } = explainer;
-    let failure: CaptureError | undefined;
     try {
-      explainer.receive(first);
+      explainer.receive(from === 1 ? start : NO_BYTES);
       await flush(reader);
       const pieces = piecesOf(input);
       for (let next = pieces.next();; next = pieces.next()) {
         // What a pipe has brought is shown while it brings nothing more.
-        const isIdle = !isSummed && input.rewind === undefined && !await within(next, IDLE_MS);
+        const isIdle = !isSummed && !again && !await within(next, IDLE_MS);
         if (isIdle && reader.connections > 0) await flush(reader, "idle");
         const { done, value } = await next;
         if (done) break;
@@ -186,17 +168,24 @@ async function explainInPasses(
       if (!(error instanceof CaptureError)) throw error;
       failure = error;
     }
-    const explained = explainer.end();
+    const explained: Explained = explainer.end();
     await flush(reader, "end");
     valid &&= explained.valid;
-    notes.push(...explained.notes.filter((note) => !notes.includes(note)));
-    if (explained.leftOut === undefined) return { ...explained, notes, valid, failure, printed };
+    connections = explained.connections;
+    for (const note of explained.notes) notes.add(note);
     from = explained.leftOut;
-    await input.rewind!();
+    if (from !== undefined) await input.rewind!();
   }
+  if (input.damage !== undefined) notes.add(input.damage);
+  // Notes are no lines of JSON.
+  const space = hasPrinted && !json && notes.size > 0 ? "\n" : "";
+  const lines = [...notes].map((note) => `${note}\n`).join("");
+  await writeAll(json ? Deno.stderr : Deno.stdout, ENCODER.encode(`${space}${lines}`));
+  if (failure !== undefined) throw cannotRead(file, failure);
+  checkConnections(file, connection, connections);
+  return valid ? 0 : EXIT_FAILURE;
 }
 
-/** Counts the packets and connections of a file. */
 async function countsOf(file: string): Promise<CaptureCounts> {
   using input = await openFile(file);
   const reader = new CaptureReader(() => {}, { wanted: () => false });

@@ -317,12 +317,6 @@ export const REASSEMBLED_SEGMENT_BYTES: number = 256;
 export const MAX_SEARCHED_LINE_BYTES: number = 9 * 1024;
 /** Octets and characters that `explain` holds of connections of a capture that wait for those before them. */
 export const MAX_EXPLAINED_BYTES: number = 32 * 1024 * 1024;
-/** Octets of one of them that wait as they are; beyond it their explanation does. */
-export const MAX_WAITING_BYTES: number = 8 * 1024;
-/** What each of them, and each of its events, counts besides: the overhead in memory. */
-export const WAITING_CONNECTION_BYTES: number = 800;
-/** See {@linkcode WAITING_CONNECTION_BYTES}. */
-export const WAITING_EVENT_BYTES: number = 100;
 /** Octets of one message's content that `explain --all` shows of a file with messages. */
 export const MAX_SHOWN_CONTENT_BYTES: number = 32 * 1024 * 1024;
 /** Chunks of it that have rows of their own. */

@@ -1,6 +1,6 @@
 /** Builds captures as other programs write them: any byte order, link type, unit of time, and order of segments. */
 
-import { ACK, FIN, packetLength, RST, SYN, writePacket } from "../../lib/traffic/capture/packets.ts";
+import { ACK, FIN, packetOf, RST, SYN } from "../../lib/traffic/capture/packets.ts";
 import type { SocketAddress } from "../../lib/traffic.ts";
 import type { CaptureEvent } from "../../lib/traffic/capture/reader.ts";
 import { CaptureReader, type CaptureReaderOptions } from "../../lib/traffic/capture/reader.ts";
@@ -78,10 +78,7 @@ export function ipPacket(spec: SegmentSpec): Uint8Array {
   const { by = "client", sequence, acknowledged = 0, flags = ACK, octets = "" } = spec;
   const { client = CLIENT, server = SERVER } = spec;
   const [from, to] = by === "client" ? [client, server] : [server, client];
-  const header = { from, to, sequence, acknowledged, flags };
-  const packet = new Uint8Array(packetLength(header, octets.length));
-  writePacket(packet, header, wireOctets(octets));
-  return packet;
+  return packetOf({ from, to, sequence, acknowledged, flags }, wireOctets(octets));
 }
 
 /** Segments of a handshake, after which the client's first octet is `1 + start`, and the server's 501. */

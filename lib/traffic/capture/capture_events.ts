@@ -7,7 +7,6 @@
 import type { Direction } from "../../exchange.ts";
 import type { Closed, End, Fin, Octets, Opened, Seen } from "../../traffic.ts";
 
-/** Where something of a capture comes from. */
 export interface PacketOrigin {
   /** The packet's number in the file: Wireshark's `frame.number`. */
   readonly packet: number;
@@ -20,7 +19,6 @@ export interface PacketOrigin {
 /** Octets that were sent but are not there. */
 export interface Missing extends Seen {
   readonly kind: "missing";
-  /** The end that sent them. */
   readonly by: End;
   readonly octets: number;
   /**
@@ -35,11 +33,9 @@ export interface Missing extends Seen {
 /** Octets were acknowledged by the other end. */
 export interface Acknowledged extends Seen {
   readonly kind: "acknowledged";
-  /** The end that sent them. */
   readonly by: End;
   /** How many of the octets so far are not acknowledged yet. */
   readonly behind: number;
-  /** The packet that acknowledges. */
   readonly origin: PacketOrigin;
 }
 
@@ -76,10 +72,8 @@ export interface OpenedInCapture extends Opened {
 /** What happens on a connection, as the server's end sees it, and the packet that shows it. */
 export type CaptureEvent = (OpenedInCapture | Octets | Fin | Closed | Missing) & { readonly origin: PacketOrigin };
 
-/** What happens in one direction. */
 export type StreamEvent = Exclude<CaptureEvent, OpenedInCapture | Closed> | Acknowledged;
 
-/** The direction of the octets that an event is of. */
 export function directionOf(event: StreamEvent): Direction {
   const isClient = "by" in event ? event.by === "client" : event.kind === "read";
   return isClient ? "request" : "response";

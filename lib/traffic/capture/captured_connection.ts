@@ -5,15 +5,14 @@
  */
 
 import type { End, Seen, SocketAddress } from "../../traffic.ts";
-import type { Acknowledged, CaptureEvent, Missing, TcpFacts } from "./capture_events.ts";
-import { type Direction, StartLineSearch } from "../../exchange.ts";
+import type { Acknowledged, CaptureEvent, PacketOrigin, TcpFacts } from "./capture_events.ts";
+import { StartLineSearch } from "../../exchange.ts";
 import { REASSEMBLED_SEGMENT_BYTES, UNKNOWN_ROUND_TRIP_MICROSECONDS } from "../../limits.ts";
 import { addressOf, type Segment } from "./link_layers.ts";
 import { ACK, FIN, RST, SYN } from "./packets.ts";
 import type { Packet } from "./packet_file.ts";
 import { Flow, type ReassemblyBudget } from "./reassembly.ts";
 
-/** What is kept of a packet. */
 export type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet, "comment">> & {
   /** At how many octets it was cut, if so. */
   readonly cut?: number;
@@ -21,17 +20,13 @@ export type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet,
 
 /** What a connection needs from its reader. */
 export interface ConnectionContext {
-  /** Whether events are wanted. */
   readonly wanted: boolean;
-  /** The octets that may wait for earlier ones. */
   readonly budget: ReassemblyBudget;
   /** Whether Wireshark gives its stream the connection's number, less one. */
   readonly isStreamKnown: boolean;
   /** Whether packets from one endpoint to another may have been left out. */
   readonly isLeftOut: (from: string, to: string) => boolean;
-  /** Receives events. */
   readonly take: (event: CaptureEvent) => void;
-  /** Receives acknowledgments. */
   readonly acknowledged?: (event: Acknowledged) => void;
   /** Asks for {@linkcode CapturedConnection.expire} to be called as time goes on. */
   readonly expires: (connection: CapturedConnection) => void;
@@ -39,12 +34,13 @@ export interface ConnectionContext {
 
 /** One of the two sides, in the order in which they sent their first packet. */
 type Side = 0 | 1;
+const SIDES = [0, 1] as const;
 
 /** A direction with its search for a start line, if it has to search. */
 interface Lane {
   readonly flow: Flow<PacketFacts>;
   search: StartLineSearch<PacketFacts> | undefined;
-  /** Whether octets were told that are not all acknowledged. */
+  /** Whether octets were given that are not all acknowledged. */
   hasNews: boolean;
 }
 
@@ -61,9 +57,10 @@ interface Reset {
   readonly isExact: boolean;
 }
 
-/** A connection, from its first packet in the file to its last. */
+/** An event without what all of a connection have. */
+type Happened<Event = CaptureEvent> = Event extends unknown ? Omit<Event, keyof Seen | "origin"> : never;
+
 export class CapturedConnection {
-  /** Its number in the file, starting from 1. */
   readonly number: number;
   /** Octets that were sent for the first time after a reset that ended the connection, and after those in flight. */
   afterReset = 0;
@@ -73,7 +70,6 @@ export class CapturedConnection {
   readonly #first: [number?, number?] = [];
   /** Both directions, until the connection has ended; after a reset, longer. */
   #lanes: readonly [Lane, Lane] | undefined;
-  /** The client's side, once known. */
   #client: Side | undefined;
   #startCaptured = false;
   #secure = false;
@@ -101,7 +97,6 @@ export class CapturedConnection {
     this.#ended = !context.wanted;
   }
 
-  /** Whether it has octets and has not ended. */
   get isOpen(): boolean {
     return this.#hasOctets && !this.#ended;
   }
@@ -115,7 +110,6 @@ export class CapturedConnection {
     return first !== undefined && first !== sequence;
   }
 
-  /** Receives a segment. */
   segment(segment: Segment, { number, time, comment, sent, bytes }: Packet): void {
     const { from, flags, sequence, acknowledged } = segment;
     const packet: PacketFacts = { number, time, comment, ...sent !== undefined && { cut: bytes.length } };
@@ -139,8 +133,9 @@ export class CapturedConnection {
 
   /** Ends the file: events tell what is left, and the connection stays open unless it was reset. */
   end(packet: PacketFacts): void {
-    if (this.#reset !== undefined) this.close(packet, "reset");
-    if (!this.#ended) this.#end(packet);
+    if (this.#ended) return;
+    if (this.#reset !== undefined) this.#closeByReset();
+    else this.#end(packet);
   }
 
   /** Closes the connection if it was reset, and all that was in flight has come. Returns whether it does not wait. */
@@ -169,22 +164,22 @@ export class CapturedConnection {
 
   #read(side: Side, segment: Segment, packet: PacketFacts): void {
     const { flags, sequence, acknowledged, payload, length, window } = segment;
-    const [own, other] = side === 0 ? this.#both() : this.#both().toReversed();
+    const other = otherSide(side);
+    const { flow } = this.#lane(side);
     const isSyn = (flags & SYN) !== 0;
     if (isSyn) this.#synchronize(side, segment, packet);
     else this.#windows[side] = window << this.#scales[side];
     if ((flags & ACK) !== 0) {
-      other.flow.acknowledge(acknowledged, packet);
-      this.#tellAcknowledged(otherSide(side), other, packet);
+      this.#lane(other).flow.acknowledge(acknowledged, packet);
+      this.#acknowledged(other, packet);
       if (!isSyn && side === this.#client) this.#endHandshake(packet);
     }
     this.#hasOctets ||= length > 0;
     // What is told now may answer what was acknowledged, and not captured.
-    if (length > 0 && otherSide(side) === this.#client) this.#tcp.leftOut.client ||= other.flow.isBehind;
-    own.flow.segment(isSyn ? sequence + 1 >>> 0 : sequence, payload, length, (flags & FIN) !== 0, packet);
-    const by = this.#endOf(side);
-    this.#tcp.repeated[by] = own.flow.repeated;
-    this.#tcp.late[by] = own.flow.late;
+    if (length > 0 && other === this.#client) this.#tcp.leftOut.client ||= this.#lane(other).flow.isBehind;
+    flow.segment(isSyn ? sequence + 1 >>> 0 : sequence, payload, length, (flags & FIN) !== 0, packet);
+    this.#tcp.repeated[this.#endOf(side)] = flow.repeated;
+    this.#tcp.late[this.#endOf(side)] = flow.late;
   }
 
   /**
@@ -192,19 +187,20 @@ export class CapturedConnection {
    * elsewhere in the window, what follows tells (RFC 9293 §3.5.3, §3.10.7.4). Text in it is no data (§3.5.2).
    */
   #receiveReset(side: Side, { flags, sequence, acknowledged }: Segment, packet: PacketFacts): void {
-    const [own, other] = side === 0 ? this.#both() : this.#both().toReversed();
-    const answers = (flags & ACK) !== 0 && (!other.flow.isKnown || other.flow.ahead(acknowledged) === 0);
-    if (!own.flow.isKnown) {
+    const { flow } = this.#lane(side);
+    const { flow: other } = this.#lane(otherSide(side));
+    const answers = (flags & ACK) !== 0 && (!other.isKnown || other.ahead(acknowledged) === 0);
+    if (!flow.isKnown) {
       if (this.#synTime !== undefined && !answers) return;
       this.#reset = { packet, by: side, isExact: true };
       return this.#closeByReset();
     }
-    const ahead = own.flow.ahead(sequence);
+    const ahead = flow.ahead(sequence);
     const isAnswer = answers && this.#tcp.handshake.length === 1 && this.#synTime !== undefined;
     const isExact = ahead === 0 || isAnswer;
     if (!isExact && (ahead < 0 || ahead >= this.#windows[otherSide(side)]) || this.#reset?.isExact) return;
     if (isExact || this.#reset === undefined) this.#reset = { packet, by: side, isExact };
-    if ((flags & ACK) !== 0) other.flow.acknowledge(acknowledged, packet);
+    if ((flags & ACK) !== 0) other.acknowledge(acknowledged, packet);
     if (isExact) this.#context.expires(this);
   }
 
@@ -223,7 +219,7 @@ export class CapturedConnection {
       this.#countAfterReset(side, segment);
       return true;
     }
-    const isNew = side !== by && this.#both()[side].flow.newOctets(segment.sequence, segment.length) > 0;
+    const isNew = side !== by && this.#lane(side).flow.newOctets(segment.sequence, segment.length) > 0;
     if (!isNew) {
       this.#held.push({ segment: { ...segment, payload: segment.payload.slice() }, packet });
       budget.used += REASSEMBLED_SEGMENT_BYTES + segment.payload.length;
@@ -243,32 +239,29 @@ export class CapturedConnection {
   }
 
   #closeByReset(): void {
-    const reset = this.#reset!;
-    this.#end(reset.packet);
+    const { packet } = this.#reset!;
+    this.#end(packet);
     // What is told at the end may have closed it.
-    if (this.#ended) return;
-    const lanes = this.#lanes;
-    this.#closed(reset.packet, "reset");
-    // They know what was sent before.
-    [this.#lanes, this.#reset] = [lanes, reset];
-    for (const { segment } of this.#takeHeld()) this.#countAfterReset(this.#sideOf(segment.from), segment);
+    if (!this.#ended) this.#closed(packet, "reset");
   }
 
   #countAfterReset(side: Side, { sequence, length, flags }: Segment): void {
     if (this.#reset === undefined || length === 0 || (flags & RST) !== 0) return;
-    this.afterReset += this.#lanes![side].flow.countNew(sequence, length);
+    this.afterReset += this.#lane(side).flow.countNew(sequence, length);
   }
 
   #closed(packet: PacketFacts, reason: string): void {
     this.#noteLeftOut();
-    this.#tell({ kind: "closed", ...this.#seen(packet), reason, origin: { packet: packet.number } });
+    this.#tell(packet, { kind: "closed", reason });
     this.#ended = true;
     for (const { flow } of this.#lanes ?? []) flow.discard();
-    this.#lanes = this.#reset = undefined;
+    // After a reset they know what was sent before.
+    if (reason !== "reset") this.#lanes = this.#reset = undefined;
+    for (const { segment } of this.#takeHeld()) this.#countAfterReset(this.#sideOf(segment.from), segment);
   }
 
   #noteLeftOut(): void {
-    for (const side of [0, 1] as const) {
+    for (const side of SIDES) {
       const isLeftOut = this.#context.isLeftOut(this.#sides[side], this.#sides[otherSide(side)]);
       this.#tcp.leftOut[this.#endOf(side)] ||= isLeftOut;
     }
@@ -281,16 +274,16 @@ export class CapturedConnection {
     this.#open(packet);
     this.#noteLeftOut();
     // What was told above may have ended it.
-    for (const side of [0, 1] as const) this.#tellSkipped(side, this.#lanes?.[side].search?.end(), packet);
-  }
-
-  #both(): readonly [Lane, Lane] {
-    return this.#lanes ??= [this.#lane(0), this.#lane(1)];
+    for (const side of SIDES) this.#skipped(side, this.#lanes?.[side].search?.end(), packet);
   }
 
   #lane(side: Side): Lane {
+    return (this.#lanes ??= [this.#newLane(0), this.#newLane(1)])[side];
+  }
+
+  #newLane(side: Side): Lane {
     const flow = new Flow<PacketFacts>({
-      octets: (bytes, packet) => this.#octets(side, bytes, packet),
+      octets: (octets, packet) => this.#octets(side, octets, packet),
       missing: (count, packet, cut) => this.#missing(side, count, packet, cut),
       fin: (packet) => this.#fin(side, packet),
     }, this.#context.budget);
@@ -302,14 +295,14 @@ export class CapturedConnection {
     { flags, sequence, acknowledged, mss, windowScale = 0 }: Segment,
     packet: PacketFacts,
   ): void {
-    this.#both()[side].flow.start(sequence + 1, true);
+    this.#lane(side).flow.start(sequence + 1, true);
     const isFirst = (flags & ACK) === 0;
     if (!this.#opened) {
       this.#client = isFirst ? side : otherSide(side);
       this.#startCaptured = true;
       this.#secure = ENCRYPTED.test(packet.comment ?? "");
       this.#relayed = RELAYED.test(packet.comment ?? "");
-      for (const lane of this.#both()) lane.search = undefined;
+      for (const lane of this.#lanes!) lane.search = undefined;
       this.#open(packet);
     }
     this.#syns++;
@@ -317,7 +310,7 @@ export class CapturedConnection {
     this.#scales[side] = windowScale;
     if (this.#hasOctets) return;
     if (mss !== undefined) this.#tcp.mss[this.#endOf(side)] ??= mss;
-    const isNext = isFirst || this.#both()[otherSide(side)].flow.ahead(acknowledged) === 0;
+    const isNext = isFirst || this.#lane(otherSide(side)).flow.ahead(acknowledged) === 0;
     if (isNext && this.#tcp.handshake.length === (isFirst ? 0 : 1)) this.#tcp.handshake.push(packet.number);
   }
 
@@ -330,37 +323,49 @@ export class CapturedConnection {
   }
 
   #octets(side: Side, bytes: Uint8Array, packet: PacketFacts): void {
-    const lane = this.#both()[side];
-    if (lane.search === undefined) return this.#tellOctets(side, bytes, packet);
-    const found = lane.search.receive(bytes, packet, this.#directionOf(side));
-    if (found === undefined) return;
-    this.#client ??= found.direction === "request" ? side : otherSide(side);
-    this.#open(packet);
-    this.#tellSkipped(side, lane.search.skipped, packet);
-    lane.search = undefined;
-    for (const piece of found.pieces) this.#tellOctets(side, piece.bytes, piece.packet);
-  }
-
-  #directionOf(side: Side): Direction | undefined {
-    if (this.#client === undefined) return undefined;
-    return side === this.#client ? "request" : "response";
+    const lane = this.#lane(side);
+    const known = this.#client === undefined ? undefined : side === this.#client ? "request" : "response";
+    const found = lane.search?.receive(bytes, packet, known);
+    if (lane.search !== undefined) {
+      if (found === undefined) return;
+      this.#client ??= found.direction === "request" ? side : otherSide(side);
+      this.#open(packet);
+      this.#skipped(side, lane.search.skipped, packet);
+      lane.search = undefined;
+    }
+    for (const { bytes: octets, packet: from } of found?.pieces ?? [{ bytes, packet }]) {
+      const [, call, first = "0"] = CALL.exec(from.comment ?? "") ?? [];
+      lane.hasNews = true;
+      const origin = { packet: from.number, ...call && { call, continues: first !== "0" } };
+      this.#tell(from, { kind: side === this.#client ? "read" : "write", bytes: octets }, origin);
+    }
   }
 
   #missing(side: Side, octets: number, packet: PacketFacts, cut?: PacketFacts): void {
-    const { search, flow } = this.#both()[side];
+    const { search, flow } = this.#lane(side);
     if (search !== undefined && flow.isSeen) return void search.end();
     this.#open(packet);
-    this.#tellMissing(side, octets, flow.isSeen ? "not captured" : "only acknowledged", packet, cut);
+    this.#tell(packet, {
+      kind: "missing",
+      by: this.#endOf(side),
+      octets,
+      why: flow.isSeen ? "not captured" : "only acknowledged",
+      ...cut && { cut: { packet: cut.number, octets: cut.cut! } },
+    });
+  }
+
+  #skipped(side: Side, octets = 0, packet: PacketFacts): void {
+    if (octets > 0) this.#tell(packet, { kind: "missing", by: this.#endOf(side), octets, why: "skipped" });
   }
 
   #fin(side: Side, packet: PacketFacts): void {
     this.#open(packet);
-    const lane = this.#both()[side];
-    this.#tellSkipped(side, lane.search?.end(), packet);
+    const lane = this.#lane(side);
+    this.#skipped(side, lane.search?.end(), packet);
     lane.search = undefined;
     const by = this.#endOf(side);
     this.#fins.push(by);
-    this.#tell({ kind: "fin", ...this.#seen(packet), by, origin: { packet: packet.number } });
+    this.#tell(packet, { kind: "fin", by });
     if (this.#fins.length === 2) this.#closed(packet, `by the ${this.#fins[0]}`);
   }
 
@@ -371,56 +376,36 @@ export class CapturedConnection {
     const addresses = this.#sides.map(addressOf) as [SocketAddress, SocketAddress];
     this.#client ??= addresses[0].port < addresses[1].port ? 1 : 0;
     const [local, remote] = this.#client === 1 ? addresses : addresses.toReversed();
-    const { number } = packet;
-    const { isStreamKnown } = this.#context;
     // A request may have come before.
     this.#tcp.leftOut.client ||= !this.#startCaptured;
-    const opened = {
-      ...{ local, remote, secure: this.#secure, startCaptured: this.#startCaptured, tcp: this.#tcp },
-      stream: isStreamKnown ? this.number - 1 : undefined,
+    this.#tell(packet, {
+      ...{ kind: "opened", local, remote, secure: this.#secure, startCaptured: this.#startCaptured, tcp: this.#tcp },
+      stream: this.#context.isStreamKnown ? this.number - 1 : undefined,
       ...this.#relayed && { relayed: true },
-    };
-    this.#tell({ kind: "opened", ...this.#seen(packet), ...opened, origin: { packet: number } });
+    });
   }
 
-  #tellOctets(side: Side, bytes: Uint8Array, packet: PacketFacts): void {
-    const kind = side === this.#client ? "read" : "write";
-    const [, call, from = "0"] = CALL.exec(packet.comment ?? "") ?? [];
-    const origin = { packet: packet.number, ...call && { call, continues: from !== "0" } };
-    this.#both()[side].hasNews = true;
-    this.#tell({ kind, ...this.#seen(packet), bytes, origin });
-  }
-
-  /** Tells how far octets are acknowledged, if not all of them were. */
-  #tellAcknowledged(side: Side, lane: Lane, packet: PacketFacts): void {
+  /** Tells how far the octets of a side are acknowledged, if not all of them were. */
+  #acknowledged(side: Side, packet: PacketFacts): void {
     const { acknowledged } = this.#context;
+    const lane = this.#lane(side);
     if (!lane.hasNews || this.#ended || acknowledged === undefined) return;
     const behind = lane.flow.unacknowledged;
     lane.hasNews = behind > 0;
-    const by = this.#endOf(side);
-    acknowledged({ kind: "acknowledged", ...this.#seen(packet), by, behind, origin: { packet: packet.number } });
-  }
-
-  #tellSkipped(side: Side, octets: number | undefined, packet: PacketFacts): void {
-    if (octets !== undefined && octets > 0) this.#tellMissing(side, octets, "skipped", packet);
-  }
-
-  #tellMissing(side: Side, octets: number, why: Missing["why"], packet: PacketFacts, cutBy?: PacketFacts): void {
-    const cut = cutBy && { packet: cutBy.number, octets: cutBy.cut! };
-    const missing = { by: this.#endOf(side), octets, why, ...cut && { cut }, origin: { packet: packet.number } };
-    this.#tell({ kind: "missing", ...this.#seen(packet), ...missing });
-  }
-
-  #seen({ time }: PacketFacts): Seen {
-    return { end: "server", connection: this.number, time };
+    acknowledged({ ...this.#seen(packet), kind: "acknowledged", by: this.#endOf(side), behind });
   }
 
   #endOf(side: Side): End {
     return side === this.#client ? "client" : "server";
   }
 
-  #tell(event: CaptureEvent): void {
-    if (!this.#ended) this.#context.take(event);
+  #seen({ time, number }: PacketFacts): Seen & { readonly origin: PacketOrigin } {
+    return { end: "server", connection: this.number, time, origin: { packet: number } };
+  }
+
+  #tell(packet: PacketFacts, event: Happened, origin?: PacketOrigin): void {
+    if (this.#ended) return;
+    this.#context.take({ ...this.#seen(packet), ...event, ...origin && { origin } } as CaptureEvent);
   }
 }
 

@@ -35,7 +35,6 @@ const MAX_UNFINISHED_OCTETS = 128 * 1024;
 interface Part {
   /** The exchange; `undefined` for octets that are no message. */
   readonly exchange: Exchange | undefined;
-  /** How many responses are explained. */
   responses: number;
   /** Whether the request is explained, if there is one. */
   isRequested: boolean;
@@ -47,27 +46,23 @@ interface Part {
 /** A text that comes next, and may wait until the last octet of its message is acknowledged. */
 interface Text {
   readonly make: (acknowledged?: Acknowledgment) => string;
-  /** About how many characters it has. */
   readonly characters: number;
   /** The offset after the message, as long as it waits. */
   to?: number;
   acknowledged?: Acknowledgment;
 }
 
-/** The first packet that acknowledges all octets before some offset. */
 interface Acknowledgment {
   readonly to: number;
   readonly packet: number;
   readonly time: number;
 }
 
-/** How a connection's exchanges are explained. */
 export interface CapturedExchangesOptions extends ExplainTextOptions {
   /** Returns when the capture started, in microseconds since 1970: asks for JSON. */
   readonly json?: () => number | undefined;
 }
 
-/** Explains an HTTP connection from the events of a capture. */
 export class CapturedExchanges {
   readonly #options: CapturedExchangesOptions;
   readonly #tcp: Pick<TcpFacts, "leftOut" | "mss">;
@@ -107,7 +102,6 @@ export class CapturedExchanges {
     this.#origins = { request: new Origins(most), response: new Origins(most) };
   }
 
-  /** How many octets and characters are held. */
   get held(): number {
     const most = MAX_UNFINISHED_OCTETS + (this.#options.all ? ALL_KEPT.contentBytes : 0);
     const [requests, responses] = (["request", "response"] as const).map((direction) =>
@@ -156,7 +150,6 @@ export class CapturedExchanges {
     this.#print(true);
   }
 
-  /** Takes the text that is finished. */
   take(): string {
     const text = this.#text;
     this.#text = "";
@@ -192,7 +185,6 @@ export class CapturedExchanges {
     );
   }
 
-  /** Adds a line where the text is. */
   #note(text: string): void {
     // What belongs to no exchange has a part of its own.
     this.#addLine(this.#parts.at(-1) ?? this.#partOf(undefined), text);

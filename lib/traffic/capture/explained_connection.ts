@@ -5,62 +5,116 @@
  */
 
 import { addressText } from "../../address.ts";
-import { ByteBuffer, counted } from "../../bytes.ts";
+import { ByteBuffer, counted, NO_BYTES } from "../../bytes.ts";
 import { Beginning } from "../../exchange.ts";
 import { CapturedExchanges, type CapturedExchangesOptions } from "./captured_exchanges.ts";
 import { type Acknowledged, type CaptureEvent, directionOf, type OpenedInCapture } from "./reader.ts";
 import { handshakeText, repeatedText, timeText } from "./words.ts";
 
-/** Memory for text that a connection keeps. */
 const TEXT_BYTES = 1024;
+/** Octets of one direction in a row from which on a connection that waits is explained. */
+const LONG_OCTETS = 8 * 1024;
+/** What a connection, and each event that waits, counts besides its octets: the overhead in memory. */
+const CONNECTION_BYTES = 650;
+const EVENT_BYTES = 150;
 
-/** A connection that is explained. */
 export class ExplainedConnection {
   #opened: OpenedInCapture;
   readonly #options: CapturedExchangesOptions;
-  #beginning = new Beginning();
+  #beginning!: Beginning;
   /** Its exchanges, from its first octets on, until it is known not to be HTTP. */
   #exchanges: CapturedExchanges | undefined;
   #skipped = 0;
   #missing = 0;
   #ends: string[] = [];
   #fins = 0;
+  /**
+   * What has come while it waits, and its octets: as text, small messages take more memory than their octets, and long
+   * ones less.
+   */
+  #events: (CaptureEvent | Acknowledged)[] = [];
+  #lengths: number[] = [];
+  #octets = new ByteBuffer(0);
+  /** How many octets have come in a row in the last direction. */
+  #inRow = 0;
+  #lastKind = "";
+  #isLeftOut = false;
   /** Finished text in UTF-8: much of it as strings would slow the garbage collector. */
   readonly #text = new ByteBuffer(0);
   #hasPrinted = false;
   /** Whether it is of a recording of this program, which has reads and writes, and a handshake that is made up. */
   #isRecorded = false;
-  /** Whether nothing more is said of it. */
   ended = false;
-  /** Whether a reset has ended it. */
   isReset = false;
   /** Whether all of its messages so far are complete and valid. */
   valid = true;
+  /** What it held when that was last counted. */
+  counted = 0;
 
-  /** Begins with the event that opens the connection. */
-  constructor(opened: OpenedInCapture, options: CapturedExchangesOptions) {
+  constructor(opened: Extract<CaptureEvent, OpenedInCapture>, options: CapturedExchangesOptions) {
     this.#opened = opened;
     this.#options = options;
+    // Many connections wait, and have no more than this until it is their turn.
+    this.#keep(opened, NO_BYTES);
   }
 
   /** Whether it has a request or status line; `undefined` until that is known. */
   get isHttp(): boolean | undefined {
-    return this.#beginning.isHttp;
+    return this.#beginning?.isHttp;
   }
 
-  /** How many octets and characters it holds. */
   get held(): number {
-    return this.#text.length + (this.#exchanges?.held ?? 0);
+    const waiting = EVENT_BYTES * this.#events.length + this.#octets.length;
+    return CONNECTION_BYTES + waiting + this.#text.length + (this.#exchanges?.held ?? 0);
   }
 
-  tell(event: CaptureEvent | Acknowledged): void {
+  /** Receives an event, which is explained at once if it is the connection's turn. */
+  tell(event: CaptureEvent | Acknowledged, isTurn = true): void {
+    if (this.#isLeftOut) return;
+    if (isTurn || this.#inRow > LONG_OCTETS) {
+      this.explain();
+      return this.#explain(event);
+    }
+    const bytes = "bytes" in event ? event.bytes : NO_BYTES;
+    if (bytes.length > 0) {
+      this.#inRow = bytes.length + (event.kind === this.#lastKind ? this.#inRow : 0);
+      this.#lastKind = event.kind;
+    }
+    this.#keep("bytes" in event ? { ...event, bytes: NO_BYTES } : event, bytes);
+  }
+
+  #keep(event: CaptureEvent | Acknowledged, octets: Uint8Array): void {
+    this.#events.push(event);
+    this.#lengths.push(octets.length);
+    this.#octets.append(octets);
+  }
+
+  /** Explains what has waited. */
+  explain(): void {
+    let at = 0;
+    for (const [i, event] of this.#events.entries()) {
+      const bytes = this.#octets.bytes.subarray(at, at += this.#lengths[i]);
+      this.#explain("bytes" in event ? { ...event, bytes } : event);
+    }
+    this.#drop();
+  }
+
+  #drop(): void {
+    if (this.#events.length === 0) return;
+    this.#events = [];
+    this.#lengths = [];
+    this.#octets = new ByteBuffer(0);
+    this.#inRow = 0;
+  }
+
+  #explain(event: CaptureEvent | Acknowledged): void {
     if (event.kind === "opened") return this.#reopen(event);
     if (this.ended) return;
     if (event.kind === "closed") {
       this.isReset = event.reason === "reset";
       // With two FINs there is nothing to add.
       if (this.#fins < 2) this.#ends.push(`closed ${event.reason} ${when(event)}`);
-      return this.end();
+      return this.#end();
     }
     const direction = directionOf(event);
     if ("bytes" in event) {
@@ -94,8 +148,12 @@ export class ExplainedConnection {
     this.ended = this.isReset = false;
   }
 
-  /** Ends the connection, or what the capture has of it. */
   end(): void {
+    this.explain();
+    this.#end();
+  }
+
+  #end(): void {
     if (this.ended) return;
     this.ended = true;
     this.#decide(() => this.#beginning.end());
@@ -111,9 +169,11 @@ export class ExplainedConnection {
 
   /** Ends the connection before its end. Text that was not taken is left out too, unless it follows other text. */
   leaveOut(why: string): void {
+    this.#drop();
+    this.#isLeftOut = true;
     if (this.#hasPrinted) {
       this.#ends.push(`the rest is left out: ${why}`);
-      this.end();
+      this.#end();
     } else {
       this.ended = true;
       this.#exchanges = undefined;
@@ -169,7 +229,6 @@ export class ExplainedConnection {
     } else if (this.#beginning.isHttp === false) this.#exchanges = undefined;
   }
 
-  /** Describes a connection without HTTP. */
   #otherwise(): string {
     const { octets: { request, response }, other } = this.#beginning;
     const gone = [

@@ -10,15 +10,12 @@ import { octetString } from "../../bytes.ts";
 import type { SocketAddress } from "../../traffic.ts";
 import { SYN } from "./packets.ts";
 
-/** A TCP segment of a packet. */
 export interface Segment {
   /** The sender's address and port in network order, one character per octet; see {@linkcode addressOf}. */
   readonly from: string;
-  /** The receiver's. */
   readonly to: string;
   readonly sequence: number;
   readonly acknowledged: number;
-  /** The flags, as in packets.ts. */
   readonly flags: number;
   /** The window, without its scale. */
   readonly window: number;
@@ -28,7 +25,6 @@ export interface Segment {
   readonly windowScale?: number;
   /** The octets that were captured, valid as long as the packet. */
   readonly payload: Uint8Array;
-  /** The number of octets that were sent. */
   readonly length: number;
 }
 
@@ -38,11 +34,9 @@ export interface LeftOut {
   readonly what: string;
   /** The sender's address in network order, if it is known. */
   readonly from?: string;
-  /** The receiver's address in network order, if it is known. */
   readonly to?: string;
 }
 
-/** Where the reading of a packet is. */
 interface Place {
   readonly octets: Uint8Array;
   readonly view: DataView;
@@ -69,7 +63,6 @@ const AUTHENTICATION_HEADER = 51;
 /** IPv6 extension headers that another header follows (RFC 8200 §4.1, RFC 6275, RFC 7401, RFC 5533). */
 const EXTENSIONS: readonly number[] = [0, 43, 60, 135, 139, 140, FRAGMENT_HEADER, AUTHENTICATION_HEADER];
 const UDP = 17;
-/** How many packets may be inside one another. */
 const MAX_TUNNELS = 8;
 const CUT: LeftOut = { what: "which not all headers were captured: tcpdump -s 0" };
 const FRAGMENTS = "IP fragments, which are not put together";

@@ -6,33 +6,22 @@
 
 import { addressText } from "../../address.ts";
 import { counted } from "../../bytes.ts";
-import {
-  Beginning,
-  type Direction,
-  type Exchange,
-  type ExchangeEvent,
-  finalResponse,
-  Pairing,
-  readable,
-} from "../../exchange.ts";
+import { Beginning, type Exchange, type ExchangeEvent, finalResponse, Pairing, readable } from "../../exchange.ts";
 import type { RequestHead, ResponseHead } from "../../http_message.ts";
 import { LISTED_CHARACTERS, MAX_LISTED_LINES, REQUEST_LIMITS, RESPONSE_LIMITS, SHOWN_NUMBERS } from "../../limits.ts";
 import { lineOf } from "../explain/messages.ts";
 import type { Explained } from "./explainer.ts";
-import { afterResetText, type CaptureEvent, CaptureReader, type Missing, type OpenedInCapture } from "./reader.ts";
+import { type CaptureEvent, CaptureReader, directionOf, type OpenedInCapture, type StreamEvent } from "./reader.ts";
 import { durationText, timeText } from "./words.ts";
 
-/** How a capture is listed. */
 export interface CaptureListOptions {
   /** Receives whole lines of safe text. */
   readonly print: (text: string) => void;
-  /** The only connection to list. */
   readonly connection?: number;
   /** The most lines that wait for the end of an exchange before them. */
   readonly maxLines?: number;
 }
 
-/** The line of an exchange. */
 interface Line {
   readonly packet: number;
   /** Its text, once the exchange has ended; empty if it turned out to be none. */
@@ -46,15 +35,13 @@ const LIMITS = { request: { ...REQUEST_LIMITS, ...ANY_CONTENT }, response: { ...
 const COLUMNS = ["time", "connection", "packet", "request", "status", "octets", "duration"];
 
 /** Formats a line of the list. The request is on the left of its column. */
-function columns(cells: readonly string[], server: string): string {
-  const [time, connection, packet, request, status, octets, duration] = cells;
+function columns([time, connection, packet, request, ...rest]: readonly string[], server: string): string {
   const left = `${time.padStart(12)} ${connection.padStart(10)} ${packet.padStart(8)}  ${request.padEnd(32)}`;
+  const [status, octets, duration] = rest;
   return `${left} ${status.padStart(6)} ${octets.padStart(10)} ${duration.padStart(14)}  ${server}\n`;
 }
 
-/** Lists the exchanges while the bytes of a capture come in. */
 export class CaptureList {
-  /** Reads the capture. */
   readonly reader: CaptureReader;
   readonly #options: CaptureListOptions;
   readonly #connections = new Map<number, ListedConnection>();
@@ -67,39 +54,31 @@ export class CaptureList {
   #hasLines = false;
   #valid = true;
 
-  /** Creates a list without lines. */
   constructor(options: CaptureListOptions) {
     this.#options = options;
     this.reader = new CaptureReader((event) => this.#tell(event), { connection: options.connection });
   }
 
-  /**
-   * Receives bytes of the file.
-   *
-   * @throws {CaptureError} If they are no valid capture.
-   */
+  /** @throws {CaptureError} If the bytes are no valid capture. */
   receive(bytes: Uint8Array): void {
     this.reader.receive(bytes);
     this.#print(false);
   }
 
-  /** Ends the file, and prints what is left. */
   end(): Explained {
     const notes = this.reader.end();
-    for (const [number, octets] of this.reader.afterResets) {
-      if (!this.#resets.has(number)) continue;
-      notes.push(afterResetText(number, octets));
-      this.#valid = false;
-    }
+    const late = this.reader.notesAfterResets(this.#resets);
+    this.#valid &&= late.length === 0;
     for (const number of [...this.#connections.keys()]) this.#end(number);
     this.#print(true);
-    for (
-      const [kind, all] of Map.groupBy([...this.#others.keys()].sort((a, b) => a - b), (n) => this.#others.get(n)!)
-    ) {
-      const numbers = `${all.slice(0, SHOWN_NUMBERS).join(", ")}${all.length > SHOWN_NUMBERS ? ", …" : ""}`;
-      this.#options.print(`${counted(all.length, "connection")}, ${kind}: ${numbers}\n`);
+    const others = [...this.#others].sort(([a], [b]) => a - b);
+    for (const [kind, all] of Map.groupBy(others, ([, kind]) => kind)) {
+      const numbers = all.slice(0, SHOWN_NUMBERS).map(([number]) => number).join(", ");
+      const more = all.length > SHOWN_NUMBERS ? ", …" : "";
+      this.#options.print(`${counted(all.length, "connection")}, ${kind}: ${numbers}${more}\n`);
     }
-    return { valid: this.#valid, connections: this.reader.connections, leftOut: undefined, notes };
+    const { connections } = this.reader;
+    return { valid: this.#valid, connections, leftOut: undefined, notes: [...notes, ...late] };
   }
 
   #tell(event: CaptureEvent): void {
@@ -109,21 +88,17 @@ export class CaptureList {
       this.#others.delete(number);
       this.#connections.set(number, new ListedConnection(event, (line) => this.#add(line)));
     } else if (event.kind === "closed") {
-      const isHttp = this.#end(number);
-      if (isHttp && event.reason === "reset") this.#resets.add(number);
+      this.#end(number);
+      if (!this.#others.has(number) && event.reason === "reset") this.#resets.add(number);
     } else this.#connections.get(number)?.tell(event);
   }
 
-  /** Ends a connection. Returns whether it is HTTP. */
-  #end(number: number): boolean {
-    const connection = this.#connections.get(number);
-    if (connection === undefined) return false;
+  #end(number: number): void {
+    const connection = this.#connections.get(number)!;
     this.#connections.delete(number);
     const kind = connection.end();
+    if (kind !== undefined) this.#others.set(number, kind);
     this.#valid &&= connection.valid;
-    if (kind === undefined) return true;
-    this.#others.set(number, kind);
-    return false;
   }
 
   /** Adds a line, most probably at the end. */
@@ -151,7 +126,6 @@ export class CaptureList {
   }
 }
 
-/** A connection whose exchanges are listed. */
 class ListedConnection {
   readonly #opened: OpenedInCapture;
   readonly #add: (line: Line) => void;
@@ -161,7 +135,8 @@ class ListedConnection {
   readonly #open = new Map<Exchange, { readonly line: Line; octets: number }>();
   /** Lines of a connection of which it is not known whether it is HTTP. */
   #doubtful: Line[] = [];
-  #event!: CaptureEvent;
+  /** The packet of the last event. */
+  #packet = 0;
   /** Whether all messages so far are complete and valid. */
   valid = true;
 
@@ -170,59 +145,43 @@ class ListedConnection {
     this.#add = add;
   }
 
-  /** Receives an event. */
-  tell(event: CaptureEvent): void {
-    this.#event = event;
+  tell(event: StreamEvent): void {
+    this.#packet = event.origin.packet;
     const { isHttp } = this.#beginning;
     if (isHttp === false) return;
-    this.#pairing ??= new Pairing((event) => this.#pair(event), { limits: LIMITS });
-    switch (event.kind) {
-      case "read":
-      case "write": {
-        const direction = event.kind === "read" ? "request" : "response";
-        if (isHttp === undefined) this.#beginning.receive(direction, event.bytes);
-        if (this.#beginning.isHttp === false) return this.#drop();
-        this.#pairing.octets(direction, event.bytes, event.time);
-        break;
-      }
-      case "fin":
-        this.#pairing.fin(event.by === "client" ? "request" : "response");
-        break;
-      case "missing":
-        this.#lose(event.by === "client" ? "request" : "response", event);
+    const pairing = this.#pairing ??= new Pairing((event) => this.#pair(event), { limits: LIMITS });
+    const direction = directionOf(event);
+    if ("bytes" in event) {
+      this.#beginning.receive(direction, event.bytes);
+      if (this.#beginning.isHttp === false) return this.#drop();
+      pairing.octets(direction, event.bytes, event.time);
+    } else if (event.kind === "fin") pairing.fin(direction);
+    else if (event.kind === "missing" && event.why !== "skipped") {
+      this.valid = false;
+      this.#beginning.gap(direction);
+      pairing.gap(direction, event.octets);
     }
     if (this.#beginning.isHttp) this.#doubtful = [];
   }
 
-  /** Octets are missing, but for those before the first start line. */
-  #lose(direction: Direction, { why, octets }: Missing): void {
-    if (why === "skipped") return;
-    this.valid = false;
-    this.#beginning.gap(direction);
-    this.#pairing!.gap(direction, octets);
-  }
-
   /** Ends the connection. Returns what it is, if it is not HTTP. */
   end(): string | undefined {
-    const beginning = this.#beginning;
-    beginning.end();
-    const { isHttp, other, octets } = beginning;
+    this.#beginning.end();
+    const { isHttp, other, octets } = this.#beginning;
     if (!isHttp) {
       this.#drop();
       this.valid = true;
       if (other) return `not HTTP/1 but ${other}`;
       return octets.request + octets.response === 0 ? "no octets" : "not HTTP";
     }
-    for (const direction of ["request", "response"] as const) this.valid &&= this.#isWhole(direction);
-    for (const [exchange] of this.#open) this.#finish(exchange);
-  }
-
-  #isWhole(direction: Direction): boolean {
     const pairing = this.#pairing!;
-    const { state, head } = pairing.message(direction) ?? {};
-    const stop = pairing.stop(direction);
-    if (stop?.why === "connection ends" && pairing.received(direction) > stop.from) return false;
-    return state === undefined || endsWithConnection(head);
+    this.valid &&= (["request", "response"] as const).every((direction) => {
+      const { state, head } = pairing.message(direction) ?? {};
+      const stop = pairing.stop(direction);
+      if (stop?.why === "connection ends" && pairing.received(direction) > stop.from) return false;
+      return state === undefined || endsWithConnection(head);
+    });
+    for (const [exchange] of this.#open) this.#finish(exchange);
   }
 
   /** Drops the lines of what is no HTTP. */
@@ -235,28 +194,18 @@ class ListedConnection {
 
   #pair(event: ExchangeEvent): void {
     if (event.kind === "stopped" || event.kind === "resumed" || event.message === undefined) return;
-    const { message } = event;
-    const { exchange } = message;
+    const { message: { exchange, interim }, kind, direction } = event;
     const open = this.#open.get(exchange);
-    switch (event.kind) {
-      case "began":
-        if (open === undefined && !exchange.over) this.#begin(exchange);
-        break;
-      case "content":
-        if (open !== undefined && event.direction === "response") open.octets += event.bytes.length;
-        break;
-      case "broken":
-      case "cut":
-        this.valid = false;
-        if (event.direction === "response") this.#finish(exchange);
-        break;
-      case "ended":
-        if (event.direction === "response" && !message.interim) this.#finish(exchange);
-    }
+    if (kind === "began" && open === undefined && !exchange.over) this.#begin(exchange);
+    const isBroken = kind === "broken" || kind === "cut";
+    if (isBroken) this.valid = false;
+    if (direction === "request") return;
+    if (kind === "content" && open !== undefined) open.octets += event.bytes.length;
+    if (isBroken || kind === "ended" && !interim) this.#finish(exchange);
   }
 
   #begin(exchange: Exchange): void {
-    const { packet } = this.#event.origin;
+    const packet = this.#packet;
     const line: Line = { packet, text: undefined, make: (isLast) => this.#textOf(exchange, packet, isLast) };
     this.#open.set(exchange, { line, octets: 0 });
     if (this.#beginning.isHttp === undefined) this.#doubtful.push(line);
@@ -278,17 +227,17 @@ class ListedConnection {
     const { octets = 0 } = this.#open.get(exchange) ?? {};
     const { began } = request ?? exchange.responses[0];
     const name = request === undefined ? "(no request)" : readable(lineOf(request));
-    const isAnswered = final?.head !== undefined;
-    const isBroken = final === undefined ? request?.state === "broken" : final.state === "broken";
-    const isWhole = final?.state === "whole" || isLast && isAnswered && endsWithConnection(final.head);
+    const head = final?.head;
+    const isBroken = (final ?? request)?.state === "broken";
+    const isWhole = final?.state === "whole" || isLast && endsWithConnection(head);
     const missing = final === undefined ? "no response" : "not whole";
     return columns([
       timeText(began),
       String(this.#opened.connection),
       String(packet),
       name.length > LISTED_CHARACTERS ? `${name.slice(0, LISTED_CHARACTERS)}…` : name,
-      isAnswered ? String(final.head!.status) : "-",
-      isAnswered ? String(octets) : "-",
+      head === undefined ? "-" : String(head.status),
+      head === undefined ? "-" : String(octets),
       isBroken ? "invalid" : isWhole ? durationText(final!.ended - began) : isLast ? missing : "not ended yet",
     ], addressText(this.#opened.local));
   }

@@ -18,17 +18,13 @@ interface Piece {
   lastTime: number;
 }
 
-/** Where the octets of a message came from. */
 export interface MessageOrigin {
   /** The time of its first octet, in microseconds. */
   readonly start: number;
-  /** The time of its last octet. */
   readonly end: number;
   /** The packets, of which those in the middle may be left out. */
   readonly packets: readonly number[];
-  /** How many pieces there are. */
   readonly pieces: number;
-  /** The octets of the largest piece. */
   readonly largest: number;
   /** Whether they are reads or writes, not segments. */
   readonly isRecorded: boolean;

@@ -12,7 +12,6 @@ export interface Packet {
   readonly number: number;
   /** The time in microseconds since the file's first packet; negative if the packet is older. */
   readonly time: number;
-  /** The kind of its first header (LINKTYPE). */
   readonly linkType: number;
   /** The captured octets, valid during the call. */
   readonly bytes: Uint8Array;
@@ -68,11 +67,9 @@ export function otherFormatOf(start: Uint8Array): { readonly name: string; reado
 /** Receives the bytes of a file in pieces, and gives its packets. Memory is bounded by the largest packet. */
 export abstract class PacketFile {
   readonly #take: (packet: Packet) => void;
-  /** The beginning of a block that is not complete. */
   readonly #rest = new ByteBuffer(EXPLAIN_READ_BYTES);
   /** Bytes still to come of a block that is skipped. */
   #skipped = 0;
-  /** The offset in the file of the block that is read. */
   #position = 0;
   packets = 0;
   /** How many of them were skipped because they exceed the limit. */
@@ -124,7 +121,6 @@ export abstract class PacketFile {
     this.#take({ number, time, linkType, bytes, ...sent > bytes.length && { sent }, comment });
   }
 
-  /** Counts a packet that is larger than may be read. */
   protected skipPacket(): void {
     this.packets++;
     this.tooLarge++;

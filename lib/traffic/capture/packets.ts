@@ -16,11 +16,9 @@ export const ACK = 0x10;
 /** The most octets that one packet here carries: an IPv4 packet has 65,535 with both headers. */
 export const MAX_SEGMENT_OCTETS: number = 65_495;
 
-/** What is said of a segment in its header. */
 export interface SegmentHeader {
   readonly from: SocketAddress;
   readonly to: SocketAddress;
-  /** The sequence number of its first octet. */
   readonly sequence: number;
   /** The next sequence number that its sender expects. */
   readonly acknowledged: number;
@@ -30,56 +28,48 @@ export interface SegmentHeader {
 const TCP = 6;
 const HOP_LIMIT = 64;
 const WINDOW = 65_535;
-const TCP_HEADER_BYTES = 20;
-const MSS_OPTION_BYTES = 4;
-const IPV4_HEADER_BYTES = 20;
-const IPV6_HEADER_BYTES = 40;
+const IPV4_HEADER_OCTETS = 20;
+const IPV6_HEADER_OCTETS = 40;
+const TCP_HEADER_OCTETS = 20;
+const MSS_OPTION_OCTETS = 4;
 
-/** The length of a packet with so many octets of data. */
-export function packetLength({ from, flags }: SegmentHeader, octets: number): number {
-  const ip = from.hostname.includes(":") ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES;
-  return ip + tcpHeaderBytes(flags) + octets;
-}
-
-/** Writes a packet, with right checksums, to `packet`, which has its length and only zeros. */
-export function writePacket(packet: Uint8Array, header: SegmentHeader, octets: Uint8Array): void {
-  const { from, to, sequence, acknowledged, flags } = header;
-  const view = new DataView(packet.buffer, packet.byteOffset, packet.length);
+/** Makes a packet with right checksums. */
+export function packetOf({ from, to, sequence, acknowledged, flags }: SegmentHeader, octets: Uint8Array): Uint8Array {
   const [source, destination] = [addressBytes(from), addressBytes(to)];
-  let at = IPV4_HEADER_BYTES;
-  if (source.length === 16) {
-    at = IPV6_HEADER_BYTES;
-    view.setUint32(0, 0x60000000);
-    view.setUint16(4, packet.length - IPV6_HEADER_BYTES);
-    view.setUint16(6, TCP << 8 | HOP_LIMIT);
-  } else {
+  const isIpv4 = source.length === 4;
+  const isSyn = (flags & SYN) !== 0;
+  const at = isIpv4 ? IPV4_HEADER_OCTETS : IPV6_HEADER_OCTETS;
+  const headerOctets = TCP_HEADER_OCTETS + (isSyn ? MSS_OPTION_OCTETS : 0);
+  const packet = new Uint8Array(at + headerOctets + octets.length);
+  const view = new DataView(packet.buffer);
+  packet.set(source, at - 2 * source.length);
+  packet.set(destination, at - source.length);
+  if (isIpv4) {
     view.setUint16(0, 0x4500);
     view.setUint16(2, packet.length);
     // Do not fragment.
     view.setUint16(6, 0x4000);
     view.setUint16(8, HOP_LIMIT << 8 | TCP);
+    view.setUint16(10, checksum(sumOf(packet.subarray(0, at))));
+  } else {
+    view.setUint32(0, 0x60000000);
+    view.setUint16(4, packet.length - at);
+    view.setUint16(6, TCP << 8 | HOP_LIMIT);
   }
-  packet.set(source, at - 2 * source.length);
-  packet.set(destination, at - source.length);
-  if (at === IPV4_HEADER_BYTES) view.setUint16(10, checksum(sumOf(packet.subarray(0, at))));
-  const headerBytes = tcpHeaderBytes(flags);
   view.setUint16(at, from.port);
   view.setUint16(at + 2, to.port);
   view.setUint32(at + 4, sequence >>> 0);
   view.setUint32(at + 8, acknowledged >>> 0);
-  view.setUint16(at + 12, (headerBytes / 4) << 12 | flags);
+  view.setUint16(at + 12, (headerOctets / 4) << 12 | flags);
   view.setUint16(at + 14, WINDOW);
   // The maximum segment size (RFC 9293 §3.7.1).
-  if ((flags & SYN) !== 0) view.setUint32(at + TCP_HEADER_BYTES, 0x02040000 | MAX_SEGMENT_OCTETS);
-  packet.set(octets, at + headerBytes);
+  if (isSyn) view.setUint32(at + TCP_HEADER_OCTETS, 0x02040000 | MAX_SEGMENT_OCTETS);
+  packet.set(octets, at + headerOctets);
   // The pseudo-header: both addresses, the protocol, and the segment's length (RFC 9293 §3.1).
   const segment = packet.subarray(at);
   const pseudo = sumOf(source) + sumOf(destination) + TCP + segment.length;
   view.setUint16(at + 16, checksum(pseudo + sumOf(segment)));
-}
-
-function tcpHeaderBytes(flags: number): number {
-  return (flags & SYN) === 0 ? TCP_HEADER_BYTES : TCP_HEADER_BYTES + MSS_OPTION_BYTES;
+  return packet;
 }
 
 /** The sum of 16-bit words, the last one filled with a zero (RFC 1071). It fits a number for any packet. */

@@ -14,7 +14,6 @@ export const SECTION_HEADER = 0x0a0d0d0a;
 export const INTERFACE_DESCRIPTION = 0x00000001;
 /** A packet of an interface, with its time. */
 export const ENHANCED_PACKET = 0x00000006;
-/** A packet without a time. */
 const SIMPLE_PACKET = 0x00000003;
 /** The obsolete block of a packet, with a time and a 16-bit interface. */
 const OLD_PACKET = 0x00000002;
@@ -28,7 +27,7 @@ const OPTION_TIME_RESOLUTION = 9;
 const OPTION_TIME_OFFSET = 14;
 
 /** Bytes of a block around its body: its type and its length, twice. */
-export const BLOCK_FRAME_BYTES = 12;
+const BLOCK_FRAME_BYTES = 12;
 /** Octets that are needed to know a block's byte order: type, length, and the magic of a section header. */
 const BLOCK_START_BYTES = 12;
 /** Blocks with a packet may have options of this size besides it. */
@@ -45,7 +44,6 @@ interface Interface {
   readonly offset: bigint;
 }
 
-/** Reads a pcapng file. */
 export class PcapngFile extends PacketFile {
   #inSection = false;
   #littleEndian = true;
@@ -167,7 +165,6 @@ function commentOf(body: DataView, optionsAt: number, little: boolean): string {
   return "";
 }
 
-/** The next multiple of four. */
 export function padTo4(length: number): number {
   return Math.ceil(length / 4) * 4;
 }

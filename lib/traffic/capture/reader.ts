@@ -17,13 +17,11 @@ import { ReassemblyBudget } from "./reassembly.ts";
 export { directionOf } from "./capture_events.ts";
 export type * from "./capture_events.ts";
 
-/** What a reader of captures is made with. */
 export interface CaptureReaderOptions {
   /** The number of the only connection whose events are wanted; by default all are. */
   readonly connection?: number;
   /** Whether the events of a connection are wanted; by default all are. */
   readonly wanted?: (connection: number) => boolean;
-  /** Receives acknowledgments, among the events. */
   readonly acknowledged?: (event: Acknowledged) => void;
   /** Octets that may wait for earlier ones, all connections together. */
   readonly maxWaitingBytes?: number;
@@ -44,12 +42,16 @@ export class CaptureReader {
   /** What was left out that may hold TCP, and between which addresses, each address one character per octet. */
   readonly #skipped = new Map<string, { count: number; readonly first: number }>();
   readonly #skippedBetween = new Set<string>();
-  #connections = 0;
   #hasForgotten = false;
   /** Connections that end once what was in flight at their reset has come. */
   readonly #reset = new Set<CapturedConnection>();
-  readonly #afterResets = new Map<number, number>();
   #lastTime = 0;
+  connections = 0;
+  /**
+   * How many octets were sent for the first time after the reset that ended a connection, and after those in flight, by
+   * the connection's number; known at the end.
+   */
+  readonly afterResets = new Map<number, number>();
 
   /** Gives events to a function, which may keep an event's octets only as a copy. */
   constructor(take: (event: CaptureEvent) => void, options: CaptureReaderOptions = {}) {
@@ -58,12 +60,6 @@ export class CaptureReader {
     this.#budget = new ReassemblyBudget(options.maxWaitingBytes);
   }
 
-  /** How many TCP connections were found so far. */
-  get connections(): number {
-    return this.#connections;
-  }
-
-  /** How many packets were found so far. */
   get packets(): number {
     return this.#file?.packets ?? 0;
   }
@@ -73,11 +69,7 @@ export class CaptureReader {
     return this.#file?.start;
   }
 
-  /**
-   * Receives bytes of the file.
-   *
-   * @throws {CaptureError} If they are no valid pcapng or pcap.
-   */
+  /** @throws {CaptureError} If the bytes are no valid pcapng or pcap. */
   receive(bytes: Uint8Array): void {
     if (this.#file !== undefined) return this.#file.receive(bytes);
     this.#start.append(bytes);
@@ -98,15 +90,22 @@ export class CaptureReader {
       connection.end(this.#now);
       this.#forget(key, connection);
     }
-    return this.#notes();
+    const notes = Array.from(this.#skipped, ([what, { count, first }]) => {
+      const where = count === 1 ? `packet ${first}` : `the first is packet ${first}`;
+      return `left out: ${counted(count, "packet")} of ${what} (${where})`;
+    });
+    const { tooLarge = 0, cutOff = this.#start.length > 0 } = this.#file ?? {};
+    if (tooLarge > 0) {
+      notes.push(`left out: ${counted(tooLarge, "packet")} with more than ${MAX_CAPTURED_PACKET_BYTES} octets`);
+    }
+    if (cutOff) notes.push(`the file is cut off in the block after packet ${this.packets}`);
+    return notes;
   }
 
-  /**
-   * How many octets were sent for the first time after the reset that ended a connection, and after those in flight, by
-   * the connection's number; known at the end.
-   */
-  get afterResets(): ReadonlyMap<number, number> {
-    return this.#afterResets;
+  /** Returns one line on each of these connections that had octets after its reset. */
+  notesAfterResets(connections: { has(connection: number): boolean }): string[] {
+    return [...this.afterResets].filter(([connection]) => connections.has(connection))
+      .map(([connection, octets]) => afterResetText(connection, octets));
   }
 
   get #now(): { number: number; time: number } {
@@ -153,13 +152,13 @@ export class CaptureReader {
   }
 
   #connection(from: string, to: string): CapturedConnection {
-    const number = ++this.#connections;
-    const { connection: only = number, wanted } = this.#options;
+    const number = ++this.connections;
+    const { connection: only = number, wanted, acknowledged } = this.#options;
     return new CapturedConnection(number, [from, to], {
       wanted: only === number && (wanted?.(number) ?? true),
       budget: this.#budget,
       take: this.#take,
-      acknowledged: this.#options.acknowledged,
+      acknowledged,
       // Wireshark may see connections in what is left out here, and forgets none.
       isStreamKnown: this.#skipped.size === 0 && this.#file!.tooLarge === 0 && !this.#hasForgotten,
       isLeftOut: (from, to) => this.#isLeftOut(from, to),
@@ -168,52 +167,32 @@ export class CaptureReader {
   }
 
   #forget(key: string, { number, afterReset }: CapturedConnection): void {
-    if (afterReset > 0) this.#afterResets.set(number, afterReset);
+    if (afterReset > 0) this.afterResets.set(number, afterReset);
     this.#known.delete(key);
     this.#quiet.delete(key);
   }
 
   /** Whether packets of a direction, or of nobody knows whom, were left out. */
   #isLeftOut(from: string, to: string): boolean {
-    if (this.#file!.tooLarge > 0) return true;
-    return this.#skippedBetween.has("") || this.#skippedBetween.has(from.slice(0, -2) + to.slice(0, -2));
+    const between = this.#skippedBetween;
+    return this.#file!.tooLarge > 0 || between.has("") || between.has(from.slice(0, -2) + to.slice(0, -2));
   }
 
   #skip({ what, from = "", to = "" }: LeftOut, first: number): void {
     if (this.#skippedBetween.size < MAX_QUIET_CONNECTIONS) this.#skippedBetween.add(from + to);
-    const skipped = this.#skipped.get(what);
-    if (skipped === undefined) this.#skipped.set(what, { count: 1, first });
-    else skipped.count++;
-  }
-
-  #notes(): string[] {
-    const notes: string[] = [];
-    for (const [what, { count, first }] of this.#skipped) {
-      const where = count === 1 ? `packet ${first}` : `the first is packet ${first}`;
-      notes.push(`left out: ${counted(count, "packet")} of ${what} (${where})`);
-    }
-    const { tooLarge = 0, cutOff = this.#start.length > 0, packets = 0 } = this.#file ?? {};
-    if (tooLarge > 0) {
-      notes.push(`left out: ${counted(tooLarge, "packet")} with more than ${MAX_CAPTURED_PACKET_BYTES} octets`);
-    }
-    if (cutOff) notes.push(`the file is cut off in the block after packet ${packets}`);
-    return notes;
+    const skipped = this.#skipped.get(what) ?? { count: 0, first };
+    skipped.count++;
+    this.#skipped.set(what, skipped);
   }
 }
 
-/** Returns the line on octets after a reset. */
 export function afterResetText(connection: number, octets: number): string {
   return `connection ${connection}: ${counted(octets, "octet")} after the reset not explained`;
 }
 
-/** What is known of a capture at its end. */
-export interface CaptureEnd {
-  /** How many connections there are. */
-  readonly connections: number;
+export interface CaptureEnd extends Pick<CaptureReader, "connections" | "afterResets"> {
   /** One line on each thing that was not read. */
   readonly notes: readonly string[];
-  /** See {@linkcode CaptureReader.afterResets}. */
-  readonly afterResets: ReadonlyMap<number, number>;
 }
 
 /**

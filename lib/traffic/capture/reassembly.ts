@@ -15,49 +15,43 @@ import {
 /** Receives what a direction carries, in order. `P` identifies the packet that it came from. */
 export interface FlowTaker<P> {
   /** Receives octets, which are valid during the call. */
-  octets(bytes: Uint8Array, packet: P): void;
+  octets(octets: Uint8Array, packet: P): void;
   /** Receives the number of octets that were sent but not captured, and the packet that was cut before them, if so. */
   missing(count: number, packet: P, cut?: P): void;
-  /** Receives the end of the direction. */
   fin(packet: P): void;
 }
 
-/** Octets that wait for earlier ones, in all directions of all connections. */
+/** Octets that wait for earlier ones, in all directions of all connections, with what keeping them costs. */
 export class ReassemblyBudget {
-  /** How many octets wait, with what keeping them costs. */
   used = 0;
-  /** The most that may wait. */
   readonly most: number;
 
-  /** Allows a number of octets. */
   constructor(most: number = MAX_REASSEMBLED_BYTES) {
     this.most = most;
   }
 }
 
-/** A segment that waits for octets before it. */
 interface Waiting<P> {
   readonly sequence: number;
-  readonly bytes: Uint8Array;
+  readonly octets: Uint8Array;
   readonly packet: P;
 }
 
 /** Returns how far a sequence number is behind another: they count modulo 2^32. */
-export function distance(from: number, to: number): number {
+function distance(from: number, to: number): number {
   return to - from | 0;
 }
 
 /** How many packets that were cut are remembered, for what is missing at the time. */
 const MAX_CUTS = 100;
 
-/** One direction of a connection. */
+/** One direction of a connection, whose first sequence number is not known at first. */
 export class Flow<P> {
   readonly #taker: FlowTaker<P>;
   readonly #budget: ReassemblyBudget;
   /** The sequence number of the next octet, once known, and whether a SYN has told it. */
   #next: number | undefined;
   #isSure = false;
-  /** Whether segments with octets were captured. */
   isSeen = false;
   /** Packets that were cut, by the sequence number of the first octet that is missing. */
   #cuts: Map<number, P> | undefined;
@@ -65,8 +59,7 @@ export class Flow<P> {
   #sent = 0;
   /** Segments behind a gap, by sequence number. */
   #waiting: Waiting<P>[] = [];
-  #waitingBytes = 0;
-  /** The sequence number of the FIN, and its packet. */
+  #waitingOctets = 0;
   #fin: { readonly sequence: number; readonly packet: P } | undefined;
   #ended = false;
   /** The highest sequence number that the receiver has acknowledged; at first, that of the first octet. */
@@ -77,7 +70,6 @@ export class Flow<P> {
   /** How many segments had only octets that others had overtaken. */
   late = 0;
 
-  /** Creates a direction whose first sequence number is not known yet. */
   constructor(taker: FlowTaker<P>, budget: ReassemblyBudget) {
     this.#taker = taker;
     this.#budget = budget;
@@ -100,8 +92,8 @@ export class Flow<P> {
 
   /** Returns how far a sequence number is from the next one that its receiver expects: 0 if it may be the very one. */
   ahead(sequence: number): number {
-    const isNext = sequence === this.#next || sequence === this.#sent || sequence === this.#acknowledged;
-    return isNext ? 0 : distance(this.#acknowledged, sequence);
+    const mayBeNext = [this.#next, this.#sent, this.#acknowledged].includes(sequence);
+    return mayBeNext ? 0 : distance(this.#acknowledged, sequence);
   }
 
   /** Sets the next sequence number, unless it is known. A SYN knows better than any other segment before it. */
@@ -111,13 +103,8 @@ export class Flow<P> {
     this.#isSure = isSyn;
   }
 
-  /**
-   * Receives a segment.
-   *
-   * @param bytes Its captured octets.
-   * @param length How many octets it had.
-   */
-  segment(sequence: number, bytes: Uint8Array, length: number, fin: boolean, packet: P): void {
+  /** Receives a segment that had so many octets, of which these were captured. */
+  segment(sequence: number, octets: Uint8Array, length: number, fin: boolean, packet: P): void {
     if (this.#ended) return;
     // What has been acknowledged may be captured later.
     if (!this.isSeen && this.#next !== undefined && distance(this.#next, sequence) < 0) this.#next = undefined;
@@ -128,10 +115,12 @@ export class Flow<P> {
     if (length > 0) this.#count(sequence, end, length);
     const last = fin ? end + 1 >>> 0 : end;
     if (distance(this.#sent, last) > 0) this.#sent = last;
-    if (bytes.length < length) this.#cut(sequence + bytes.length >>> 0, packet);
-    if (bytes.length > 0) this.#add(sequence, bytes, packet);
+    if (octets.length < length) {
+      this.#cuts ??= new Map();
+      if (this.#cuts.size < MAX_CUTS) this.#cuts.set(sequence + octets.length >>> 0, packet);
+    }
+    if (octets.length > 0) this.#add(sequence, octets, packet);
     this.#skipAcknowledged(packet);
-    this.#endIfComplete();
   }
 
   /**
@@ -144,7 +133,6 @@ export class Flow<P> {
     if (distance(this.#sent, sequence) > MAX_ACKNOWLEDGED_AHEAD_BYTES) return;
     if (distance(this.#acknowledged, sequence) > 0) this.#acknowledged = sequence;
     this.#skipAcknowledged(packet);
-    this.#endIfComplete();
   }
 
   /** Returns how many octets of a segment were not sent before. */
@@ -161,19 +149,16 @@ export class Flow<P> {
 
   /** Gives all that waits, and what is missing before it: nothing more comes. */
   end(packet: P): void {
-    while (this.#waiting.length > 0) this.#skipGap(packet);
+    while (this.#waiting.length > 0) this.#skipTo(this.#waiting[0].sequence, packet);
     if (this.#next === undefined || this.#ended) return;
-    const missing = distance(this.#next, this.#fin?.sequence ?? this.#acknowledged);
     // The FIN, too, takes a sequence number that is acknowledged.
-    if (missing > 0) this.#skip(missing, packet);
+    this.#skipTo(this.#fin?.sequence ?? this.#acknowledged, packet);
     this.#endIfComplete();
   }
 
-  /** Discards the octets that wait, and ends the direction. */
   discard(): void {
     this.#waiting = [];
-    this.#budget.used -= this.#waitingBytes;
-    this.#waitingBytes = 0;
+    this.#hold(-this.#waitingOctets);
     this.#ended = true;
   }
 
@@ -181,87 +166,80 @@ export class Flow<P> {
   #count(sequence: number, end: number, length: number): void {
     if (distance(this.#sent, end) > 0 || length === 1 && end === this.#sent) return;
     const isLate = distance(this.#next!, sequence) >= 0 && this.#waiting.every((waiting) => {
-      return distance(waiting.sequence, end) <= 0 || distance(sequence, waiting.sequence + waiting.bytes.length) <= 0;
+      return distance(waiting.sequence, end) <= 0 || distance(sequence, waiting.sequence + waiting.octets.length) <= 0;
     });
     if (isLate) this.late++;
     else this.repeated++;
   }
 
-  #cut(sequence: number, packet: P): void {
-    this.#cuts ??= new Map();
-    if (this.#cuts.size < MAX_CUTS) this.#cuts.set(sequence, packet);
-  }
-
-  #add(sequence: number, bytes: Uint8Array, packet: P): void {
-    const ahead = distance(this.#next!, sequence);
-    if (ahead <= 0) {
-      // The octets that came first count; only those beyond them are new.
-      if (-ahead < bytes.length) this.#give(ahead === 0 ? bytes : bytes.subarray(-ahead), packet);
+  #add(sequence: number, octets: Uint8Array, packet: P): void {
+    if (distance(this.#next!, sequence) <= 0) {
+      this.#give(sequence, octets, packet);
       return this.#giveWaiting();
     }
-    this.#keep(sequence, bytes, packet);
-    while (this.#waitingBytes > MAX_REASSEMBLED_DIRECTION_BYTES || this.#budget.used > this.#budget.most) {
+    this.#keep(sequence, octets, packet);
+    while (this.#waitingOctets > MAX_REASSEMBLED_DIRECTION_BYTES || this.#budget.used > this.#budget.most) {
       if (this.#waiting.length === 0) break;
-      this.#skipGap(packet);
+      this.#skipTo(this.#waiting[0].sequence, packet);
     }
   }
 
-  #keep(sequence: number, bytes: Uint8Array, packet: P): void {
+  #keep(sequence: number, octets: Uint8Array, packet: P): void {
     let index = this.#waiting.length;
     while (index > 0 && distance(this.#waiting[index - 1].sequence, sequence) < 0) index--;
     const before = this.#waiting[index - 1];
     // A segment is often repeated until the missing one has come.
-    if (before?.sequence === sequence && before.bytes.length >= bytes.length) return;
-    this.#waiting.splice(index, 0, { sequence, bytes: bytes.slice(), packet });
-    this.#hold(bytes.length + REASSEMBLED_SEGMENT_BYTES);
+    if (before?.sequence === sequence && before.octets.length >= octets.length) return;
+    this.#waiting.splice(index, 0, { sequence, octets: octets.slice(), packet });
+    this.#hold(octets.length + REASSEMBLED_SEGMENT_BYTES);
   }
 
-  #hold(bytes: number): void {
-    this.#waitingBytes += bytes;
-    this.#budget.used += bytes;
+  #hold(octets: number): void {
+    this.#waitingOctets += octets;
+    this.#budget.used += octets;
   }
 
-  #give(bytes: Uint8Array, packet: P): void {
-    this.#next = this.#next! + bytes.length >>> 0;
-    this.#taker.octets(bytes, packet);
+  /** Gives the octets of a segment without a gap before it. Those that came first count; only those beyond them are new. */
+  #give(sequence: number, octets: Uint8Array, packet: P): void {
+    const known = distance(sequence, this.#next!);
+    if (known >= octets.length) return;
+    this.#next = sequence + octets.length >>> 0;
+    this.#taker.octets(known === 0 ? octets : octets.subarray(known), packet);
   }
 
   /** Gives the segments that waited for octets which have come. */
   #giveWaiting(): void {
     let given = 0;
-    for (const { sequence, bytes, packet } of this.#waiting) {
-      const ahead = distance(this.#next!, sequence);
-      if (ahead > 0) break;
+    for (const { sequence, octets, packet } of this.#waiting) {
+      if (distance(this.#next!, sequence) > 0) break;
       given++;
-      this.#hold(-bytes.length - REASSEMBLED_SEGMENT_BYTES);
-      if (-ahead < bytes.length) this.#give(bytes.subarray(-ahead), packet);
+      this.#hold(-octets.length - REASSEMBLED_SEGMENT_BYTES);
+      this.#give(sequence, octets, packet);
     }
     if (given > 0) this.#waiting.splice(0, given);
   }
 
+  /** Gives up what is missing before the last acknowledgment. */
   #skipAcknowledged(packet: P): void {
-    while (this.#waiting.length > 0) {
-      if (distance(this.#waiting[0].sequence, this.#acknowledged) < 0) return;
-      this.#skipGap(packet);
+    const isAcknowledged = (sequence: number) => distance(sequence, this.#acknowledged) >= 0;
+    while (this.#waiting.length > 0 && isAcknowledged(this.#waiting[0].sequence)) {
+      this.#skipTo(this.#waiting[0].sequence, packet);
     }
     const fin = this.#fin?.sequence;
-    if (fin === undefined || distance(fin, this.#acknowledged) < 0) return;
-    const missing = distance(this.#next!, fin);
-    if (missing > 0) this.#skip(missing, packet);
+    if (this.#waiting.length === 0 && fin !== undefined && isAcknowledged(fin)) this.#skipTo(fin, packet);
+    this.#endIfComplete();
   }
 
-  /** Gives up the octets before the first segment that waits. */
-  #skipGap(packet: P): void {
-    const count = distance(this.#next!, this.#waiting[0].sequence);
-    if (count > 0) this.#skip(count, packet);
+  /** Gives up the octets before a sequence number, then gives the segments that waited for them. */
+  #skipTo(sequence: number, packet: P): void {
+    const count = distance(this.#next!, sequence);
+    if (count > 0) {
+      const cut = this.#cuts?.get(this.#next!);
+      this.#cuts?.delete(this.#next!);
+      this.#next = sequence >>> 0;
+      this.#taker.missing(count, packet, cut);
+    }
     this.#giveWaiting();
-  }
-
-  #skip(count: number, packet: P): void {
-    const cut = this.#cuts?.get(this.#next!);
-    this.#cuts?.delete(this.#next!);
-    this.#next = this.#next! + count >>> 0;
-    this.#taker.missing(count, packet, cut);
   }
 
   #endIfComplete(): void {

@@ -9,17 +9,12 @@ import { RECORD_WAITING_BYTES } from "../../limits.ts";
 import type { End, TrafficListener } from "../../traffic.ts";
 import { Capture, recordingStart } from "./writer.ts";
 
-/** The file of a recording. */
 export interface RecordingFile extends Sink {
-  /** Cuts the file off. */
   truncate(length: number): Promise<void>;
-  /** Gives the file back. */
   close(): void;
 }
 
-/** What a recorder is made with. */
 export interface RecorderOptions {
-  /** The name of the program that records. */
   readonly program: string;
   /** The names of interfaces for the connections of each end, the server's first; by default there is one for all. */
   readonly interfaces?: Readonly<Record<End, string>>;
@@ -36,7 +31,6 @@ const INITIAL_BYTES = 64 * 1024;
 /** How long packets gather before they are written. */
 const GATHER_MS = 200;
 
-/** Records what a tap tells. */
 export class Recorder {
   readonly take: TrafficListener;
   readonly #file: RecordingFile;
@@ -46,7 +40,6 @@ export class Recorder {
   /** Whole blocks that wait to be written, and those that are being written. */
   #waiting = new ByteBuffer(INITIAL_BYTES);
   #writing = new ByteBuffer(INITIAL_BYTES);
-  /** How long the file is. */
   #written = 0;
   /** Packets left out that are not reported yet. */
   #leftOut = 0;
@@ -54,7 +47,6 @@ export class Recorder {
   #flushing: Promise<void> | undefined;
   #ended = false;
 
-  /** Starts a recording in an empty file. */
   constructor(file: RecordingFile, options: RecorderOptions) {
     this.#file = file;
     this.#options = options;

@@ -23,7 +23,6 @@ export function durationText(microseconds: number): string {
   return `${(microseconds / 1_000_000).toFixed(3)} s`;
 }
 
-/** What is known of a capture. */
 export interface CaptureCounts {
   /** When its first packet was captured, in microseconds since 1970. */
   readonly start: number | undefined;

@@ -11,9 +11,8 @@
 import { withoutMapping } from "../../address.ts";
 import { ByteBuffer, counted, NO_BYTES } from "../../bytes.ts";
 import type { End, SocketAddress, TrafficEvent } from "../../traffic.ts";
-import { ACK, FIN, MAX_SEGMENT_OCTETS, packetLength, PSH, RST, SYN, writePacket } from "./packets.ts";
+import { ACK, FIN, MAX_SEGMENT_OCTETS, packetOf, PSH, RST, SYN } from "./packets.ts";
 import {
-  BLOCK_FRAME_BYTES,
   BYTE_ORDER_MAGIC,
   ENHANCED_PACKET,
   INTERFACE_DESCRIPTION,
@@ -35,68 +34,61 @@ const MADE_UP = "made up: only the kernel sees it";
  */
 export function recordingStart(program: string, interfaces: readonly string[] = [""]): Uint8Array {
   const blocks = new ByteBuffer(256);
-  blocks.append(block(SECTION_HEADER, 16, OPTION_USER_APPLICATION, program, (body) => {
-    body.setUint32(0, BYTE_ORDER_MAGIC, true);
-    body.setUint16(4, 1, true);
-    // The section's length is not known.
-    body.setBigInt64(8, -1n, true);
-  }));
+  const section = new DataView(new ArrayBuffer(16));
+  section.setUint32(0, BYTE_ORDER_MAGIC, true);
+  section.setUint16(4, 1, true);
+  // The section's length is not known.
+  section.setBigInt64(8, -1n, true);
+  blocks.append(block(SECTION_HEADER, section, NO_BYTES, OPTION_USER_APPLICATION, program));
   for (const name of interfaces) {
-    const describe = (body: DataView) => body.setUint16(0, LINKTYPE_RAW, true);
-    blocks.append(block(INTERFACE_DESCRIPTION, 8, OPTION_INTERFACE_NAME, name, describe));
+    const description = new DataView(new ArrayBuffer(8));
+    description.setUint16(0, LINKTYPE_RAW, true);
+    blocks.append(block(INTERFACE_DESCRIPTION, description, NO_BYTES, OPTION_INTERFACE_NAME, name));
   }
   return blocks.view();
 }
 
 /**
- * A block with a packet, whose length is given.
+ * A block with a packet.
  *
  * @param time When it was, in microseconds since 1970.
  * @param from The number of its interface, from 0.
  */
-export function packetBlock(
-  time: number,
-  length: number,
-  comment: string,
-  write: (packet: Uint8Array) => void,
-  from = 0,
-): Uint8Array {
-  return block(ENHANCED_PACKET, 20 + padTo4(length), OPTION_COMMENT, comment, (body) => {
-    body.setUint32(0, from, true);
-    body.setUint32(4, Math.floor(time / 2 ** 32), true);
-    body.setUint32(8, time % 2 ** 32, true);
-    body.setUint32(12, length, true);
-    body.setUint32(16, length, true);
-    write(new Uint8Array(body.buffer, body.byteOffset + 20, length));
-  });
+export function packetBlock(time: number, packet: Uint8Array, comment: string, from = 0): Uint8Array {
+  const header = new DataView(new ArrayBuffer(20));
+  header.setUint32(0, from, true);
+  header.setUint32(4, Math.floor(time / 2 ** 32), true);
+  header.setUint32(8, time % 2 ** 32, true);
+  header.setUint32(12, packet.length, true);
+  header.setUint32(16, packet.length, true);
+  return block(ENHANCED_PACKET, header, packet, OPTION_COMMENT, comment);
 }
 
-/** A block with a body of so many bytes, and text as its only option, unless that is empty. */
-function block(type: number, bodyBytes: number, option: number, text: string, fill: (body: DataView) => void) {
+/** A block with a header, octets, and text as its only option, unless that is empty. */
+function block(type: number, header: DataView, octets: Uint8Array, option: number, text: string): Uint8Array {
   const value = ENCODER.encode(text);
+  const at = 8 + header.byteLength + padTo4(octets.length);
   // Zeros end the list of options.
   const optionBytes = value.length === 0 ? 0 : 4 + padTo4(value.length) + 4;
-  const bytes = new Uint8Array(BLOCK_FRAME_BYTES + bodyBytes + optionBytes);
+  const bytes = new Uint8Array(at + optionBytes + 4);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, type, true);
   view.setUint32(4, bytes.length, true);
-  fill(new DataView(bytes.buffer, 8));
+  bytes.set(new Uint8Array(header.buffer), 8);
+  bytes.set(octets, 8 + header.byteLength);
   if (value.length > 0) {
-    view.setUint16(8 + bodyBytes, option, true);
-    view.setUint16(10 + bodyBytes, value.length, true);
-    bytes.set(value, 12 + bodyBytes);
+    view.setUint16(at, option, true);
+    view.setUint16(at + 2, value.length, true);
+    bytes.set(value, at + 4);
   }
   view.setUint32(bytes.length - 4, bytes.length, true);
   return bytes;
 }
 
-/** One connection as packets show it. */
 interface Recorded {
-  /** The number of its interface. */
   readonly from: number;
   readonly client: SocketAddress;
   readonly server: SocketAddress;
-  /** The next sequence number of each end. */
   readonly next: Record<End, number>;
   reads: number;
   writes: number;
@@ -181,9 +173,7 @@ export class Capture {
     const acknowledged = (flags & ACK) === 0 ? 0 : next[otherEnd(by)];
     const header = { from, to, sequence: next[by], acknowledged, flags };
     next[by] = (next[by] + octets.length + ((flags & (SYN | FIN)) === 0 ? 0 : 1)) % 2 ** 32;
-    const length = packetLength(header, octets.length);
-    const write = (packet: Uint8Array) => writePacket(packet, header, octets);
-    this.#take(packetBlock(this.#origin + time, length, comment, write, number));
+    this.#take(packetBlock(this.#origin + time, packetOf(header, octets), comment, number));
   }
 }
 

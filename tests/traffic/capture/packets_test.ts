@@ -1,21 +1,10 @@
 import assert from "node:assert/strict";
-import {
-  ACK,
-  addressBytes,
-  MAX_SEGMENT_OCTETS,
-  packetLength,
-  PSH,
-  SYN,
-  writePacket,
-} from "../../../lib/traffic/capture/packets.ts";
+import { ACK, addressBytes, MAX_SEGMENT_OCTETS, packetOf, PSH, SYN } from "../../../lib/traffic/capture/packets.ts";
 import type { SocketAddress } from "../../../lib/traffic.ts";
 import { wireOctets } from "../../wire_cases.ts";
 
-function packetOf(from: SocketAddress, to: SocketAddress, flags: number, octets: Uint8Array): Uint8Array {
-  const header = { from, to, sequence: 7, acknowledged: 2 ** 32 - 1, flags };
-  const packet = new Uint8Array(packetLength(header, octets.length));
-  writePacket(packet, header, octets);
-  return packet;
+function packetTo(from: SocketAddress, to: SocketAddress, flags: number, octets: Uint8Array): Uint8Array {
+  return packetOf({ from, to, sequence: 7, acknowledged: 2 ** 32 - 1, flags }, octets);
 }
 
 /** The sum in ones' complement, as a receiver computes it: 0xffff if the checksum is right (RFC 1071). */
@@ -27,7 +16,7 @@ function receivedSum(bytes: Uint8Array): number {
 }
 
 Deno.test("an IPv4 packet has its lengths, ports and checksums", () => {
-  const packet = packetOf(
+  const packet = packetTo(
     { hostname: "127.0.0.1", port: 258 },
     { hostname: "10.1.2.3", port: 80 },
     PSH | ACK,
@@ -43,7 +32,7 @@ Deno.test("an IPv4 packet has its lengths, ports and checksums", () => {
 });
 
 Deno.test("an IPv6 packet has its lengths and checksum", () => {
-  const packet = packetOf({ hostname: "::1", port: 1 }, { hostname: "fe80::2%eth0", port: 2 }, SYN, new Uint8Array());
+  const packet = packetTo({ hostname: "::1", port: 1 }, { hostname: "fe80::2%eth0", port: 2 }, SYN, new Uint8Array());
   assert.equal(packet.length, 64);
   assert.deepEqual([...packet.subarray(0, 8)], [0x60, 0, 0, 0, 0, 24, 6, 64]);
   const pseudo = [...packet.subarray(8, 40), 0, 0, 0, 24, 0, 0, 0, 6];
@@ -53,7 +42,7 @@ Deno.test("an IPv6 packet has its lengths and checksum", () => {
 
 Deno.test("the largest packet of each kind has a right checksum", () => {
   const octets = new Uint8Array(MAX_SEGMENT_OCTETS).fill(255);
-  const packet = packetOf(
+  const packet = packetTo(
     { hostname: "255.255.255.255", port: 65535 },
     { hostname: "255.255.255.255", port: 65535 },
     ACK,
