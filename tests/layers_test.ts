@@ -188,7 +188,7 @@ Deno.test("every file of lib has tests", () => {
   const parts = [
     ...["lib/exchange/way", "lib/exchange/labels", "lib/traffic/replay/replayer"],
     ...["lib/relay/host_rule", "lib/relay/exchange_lines", "lib/relay/printer"],
-    ...["lib/client/command_sender", "lib/client/notices", "lib/traffic/explain/client_views"],
+    ...["lib/client/command_sender", "lib/client/notices"],
   ];
   const composed = [
     "lib/serve",

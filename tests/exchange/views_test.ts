@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { painterFor } from "../../lib/terminal.ts";
 import { CapturedExchanges } from "../../lib/traffic/capture/captured_exchanges.ts";
-import { LastExchange } from "../../lib/traffic/explain/exchange.ts";
+import { LastExchange } from "../../lib/traffic/explain/client_views.ts";
 import { Transcript } from "../../lib/traffic/explain/transcript.ts";
 import { Journal } from "../../lib/traffic/live/journal.ts";
 import type { ToldExchange, ToldMessage } from "../../lib/traffic/live/history.ts";

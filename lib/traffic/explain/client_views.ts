@@ -1,16 +1,20 @@
 /**
- * The views at a client's end: which there are, and what each of them is told.
+ * The views at a client's end: the last exchange explained, the transcript of a raw one, the life of connections.
  *
  * @module
  */
 
+import { Explainer, type Explanation } from "../../exchange.ts";
 import { FALLBACK_COLUMNS } from "../../limits.ts";
 import { type Painter, terminalColumns } from "../../terminal.ts";
-import type { TrafficListener } from "../../traffic.ts";
+import type { Fin, Octets, TrafficEvent, TrafficListener } from "../../traffic.ts";
 import { lifeLine } from "../life.ts";
 import { allOf, tapped } from "../tap.ts";
-import { LastExchange } from "./exchange.ts";
+import { type ExplainTextOptions, explanationText } from "./text.ts";
 import { Transcript } from "./transcript.ts";
+
+/** Octets of the last exchange that are kept until the user asks to explain them. */
+const KEPT_EXCHANGE_BYTES = 64 * 1024;
 
 /** What the views show, and where. */
 export interface ClientViewsOptions {
@@ -18,15 +22,13 @@ export interface ClientViewsOptions {
   readonly explain: boolean;
   /** Whether the life of connections is shown. */
   readonly verbose: boolean;
-  /** Whether credentials are shown. */
   readonly showCredentials: boolean;
-  /** How long a raw exchange waits for the next octets, in milliseconds. */
+  /** How long a raw exchange waits for the next octets. */
   readonly timeoutMs: number;
   /** The kind of the only command; `undefined` if commands are read from the input. */
   readonly kind: string | undefined;
   /** Records the traffic. */
   readonly record: TrafficListener | undefined;
-  /** Colours the views. */
   readonly painter: Painter;
   /** Whether the output is a terminal. */
   readonly terminal: boolean;
@@ -42,7 +44,6 @@ export class ClientViews {
   readonly tap: ((conn: Deno.Conn) => Deno.Conn) | undefined;
   /** Whether each exchange is explained. */
   readonly each: boolean;
-  /** Shows raw exchanges. */
   readonly transcript: Transcript;
   /** Shows what is accepted in responses, though it breaks a rule. */
   readonly accepted: ((sentence: string) => void) | undefined;
@@ -50,7 +51,6 @@ export class ClientViews {
   readonly #exchange = new LastExchange();
   #connections = 0;
 
-  /** Creates the views that these options ask for. */
   constructor(options: ClientViewsOptions) {
     this.#options = options;
     const { explain, verbose, kind, record, painter, timeoutMs, write, writeLife } = options;
@@ -86,5 +86,61 @@ export class ClientViews {
 
   get #sentenceWidth(): number {
     return this.#options.terminal ? terminalColumns() : Infinity;
+  }
+}
+
+/** Explains the latest exchange at a client's end. */
+export class LastExchange {
+  #state: "none" | "begun" | "ended" = "none";
+  #explainer = new Explainer();
+  #explanations: Explanation[] = [];
+  /** Events that are explained on demand, or when they are many: most exchanges are never explained. */
+  #kept: (Octets | Fin)[] = [];
+  #keptBytes = 0;
+
+  /** Starts an exchange and forgets the last one. */
+  begin(): void {
+    this.#state = "begun";
+    this.#explainer = new Explainer();
+    this.#explanations = [];
+    this.#kept = [];
+    this.#keptBytes = 0;
+  }
+
+  /** Receives an event of the connection. */
+  tell(event: TrafficEvent): void {
+    if (this.#state !== "begun" || event.kind === "closed") return;
+    // On a new connection the request is sent again from its start.
+    if (event.kind === "opened") return this.begin();
+    this.#kept.push(event.kind === "fin" ? event : { ...event, bytes: event.bytes.slice() });
+    if (event.kind !== "fin") this.#keptBytes += event.bytes.length;
+    if (this.#keptBytes > KEPT_EXCHANGE_BYTES) this.#explain();
+  }
+
+  /** Ends the exchange: what follows on a new connection is not part of it. */
+  end(): void {
+    if (this.#state !== "begun") return;
+    this.#state = "ended";
+    this.#explain();
+    this.#explainer.end();
+    this.#explanations.push(...this.#explainer.take());
+    // Requests may be finished after their responses.
+    this.#explanations.sort((a, b) => Number(a.direction === "response") - Number(b.direction === "response"));
+  }
+
+  /** Returns the exchange as text: the request, then each response; `undefined` if there was no exchange. */
+  text(options: ExplainTextOptions): string | undefined {
+    if (this.#state === "none") return undefined;
+    this.end();
+    return this.#explanations.map((explanation) => explanationText(explanation, options)).join("\n");
+  }
+
+  #explain(): void {
+    for (const event of this.#kept.splice(0)) {
+      if (event.kind === "fin") this.#explainer.pairing.fin(event.by === "client" ? "request" : "response");
+      else this.#explainer.octets(event.kind === "write" ? "request" : "response", event.bytes);
+    }
+    this.#keptBytes = 0;
+    this.#explanations.push(...this.#explainer.take());
   }
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { painterFor } from "../../../lib/terminal.ts";
 import type { TrafficEvent } from "../../../lib/traffic.ts";
-import { LastExchange } from "../../../lib/traffic/explain/exchange.ts";
+import { LastExchange } from "../../../lib/traffic/explain/client_views.ts";
 import { wireOctets } from "../../wire_cases.ts";
 
 const LAYOUT = { width: 80, all: false, painter: painterFor(false), masked: true };
