@@ -104,18 +104,12 @@ export class Beginning {
     if (this.isHttp) return;
     this.octets[direction] += bytes.length;
     if (this.isHttp === false || this.#others.has(direction)) return;
-    if (this.#gaps.has(direction)) {
-      this.isHttp = startsMessage(bytes, direction) || undefined;
-      return;
-    }
+    if (this.#gaps.has(direction)) return void (this.isHttp = startsMessage(bytes, direction) || undefined);
     this.#starts[direction] += octetString(bytes, 0, Math.min(bytes.length, MAX_SEARCHED_LINE_BYTES + 1));
     const protocol = protocolOf(this.#starts[direction], direction);
     if (protocol === undefined) return;
     this.#starts[direction] = "";
-    if (protocol === "HTTP/1") {
-      this.isHttp = true;
-      return;
-    }
+    if (protocol === "HTTP/1") return void (this.isHttp = true);
     this.#others.add(direction);
     this.other ||= protocol;
     // A server may answer in HTTP/1 what is not; what follows a PROXY line is not read.

@@ -153,7 +153,7 @@ export class Transcript {
     if (event.kind === "began") this.#starts.push(event.message.from);
     if (event.kind === "head" && event.head.kind === "response") {
       const { request } = event.message.exchange;
-      this.#judge.add({ head: event.head, request: request?.head, fault: request?.error?.fault });
+      this.#judge.add(event.head, request?.head, request?.error?.fault);
       this.#accepted.push(...acceptedIn(event.head));
     }
     if (event.kind !== "ended") return;
