@@ -52,7 +52,6 @@ export class Labels {
   #received = 0;
   /** Octets before those that have no row yet. */
   #carry = "";
-  /** The number of octets that have rows. */
   #labelled = 0;
   /** Where what is labelled now starts: a message, or octets that are not read. */
   #start = 0;
@@ -81,14 +80,12 @@ export class Labels {
     return !this.#reads && this.#carry.length >= UNREAD_KEPT_BYTES;
   }
 
-  /** Receives the octets that the pairing receives next. */
   lend(bytes: Uint8Array): void {
     this.#piece = bytes;
     this.#pieceStart = this.#received;
     this.#received += bytes.length;
   }
 
-  /** Gives back the last octets that were received. */
   giveBack(count: number): void {
     this.#received -= count;
     this.#piece = this.#piece.subarray(0, this.#piece.length - count);
@@ -276,7 +273,6 @@ export class Labels {
     if (octets !== "") this.#rows.push({ start, end: start + octets.length, kind, octets, label, rule });
   }
 
-  /** Finishes a message whose rows are complete. */
   #finish(state: "whole" | "incomplete", findings: readonly Finding[] = [], fault?: Fault): void {
     const facts = this.#facts;
     const known = facts === undefined || fault !== undefined ? [] : factFindings(facts, state);

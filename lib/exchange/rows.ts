@@ -22,7 +22,6 @@ const EXTENSION_METHOD: Meaning = ["an extension", "RFC 9110 §9.1"];
 const EXTENSION_FIELD: FieldMeaning = ["an extension field", "RFC 9110 §16.3"];
 const LINE_END = "\r\n";
 
-/** Divides a complete start line. */
 export function startLineRows(rows: Row[], line: string, start: number, isRequest: boolean): void {
   const first = line.indexOf(" ") + 1;
   const space = line.indexOf(" ", first);
@@ -135,7 +134,6 @@ export function sectionRows(rows: Row[], text: string, from: number, start: numb
   }
 }
 
-/** Returns the label of a chunk line. */
 export function chunkLabel(line: string, number: number): string {
   const [, digits, rest] = /^([\dA-Fa-f]+)([^]*)\r\n$/.exec(line)!;
   const size = parseInt(digits, 16);

@@ -10,15 +10,12 @@ import { MAX_SEARCHED_LINE_BYTES } from "../limits.ts";
 import type { Direction } from "./messages.ts";
 import { METHOD_MEANINGS } from "./words.ts";
 
-/** A request line (RFC 9112 §3). */
 const REQUEST_LINE = /^[!#$%&'*+.^_`|~\w-]+ [!-~]+ HTTP\/1\.[01]\r?\n$/;
-/** A status line (RFC 9112 §4). */
 const STATUS_LINE = /^HTTP\/1\.[01] [1-5]\d\d(?: [^\r\n]*)?\r?\n$/;
 /** A known method and a blank, which begin a request line however it goes on. */
 const KNOWN_METHOD = new RegExp(`^(?:${Object.keys(METHOD_MEANINGS).join("|")})[ \t]`);
 /** A request line of a method that is not known, perhaps broken. */
 const ANY_METHOD = /^[!-~]+[ \t].*[ \t]HTTP\/\d(?:\.\d+)?[ \t]*\r?$/i;
-/** A request line without a version. */
 const SIMPLE_REQUEST = /^GET [!-~]+\r?$/;
 
 const PROXY_LINE = "a PROXY line (PROXY protocol §2)";

@@ -8,7 +8,6 @@ import type { Part } from "./explanation.ts";
 import { octetsOf, readable, units } from "./octet_text.ts";
 import { CACHE_DIRECTIVES, CONNECTION_OPTIONS, type ValueKind } from "./words.ts";
 
-/** The label of a member without a meaning of its own. */
 export const MEMBER: string = "member";
 /** The date format of HTTP/1.1 (RFC 9110 §5.6.7). */
 const IMF_FIXDATE =
@@ -91,7 +90,6 @@ function memberLabel(text: string, member: string): string {
   return weight === undefined ? member : `${member}, ${Number(weight) === 0 ? "not acceptable" : `weight ${weight}`}`;
 }
 
-/** Returns the label of an entity tag, a time, or a number of seconds. */
 function conditionLabel(text: string): string {
   if (/^(?:W\/)?"/.test(text)) return tagLabel(text);
   return /^\d+$/.test(text) ? "seconds" : dateLabel(text);

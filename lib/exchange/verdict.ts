@@ -38,9 +38,7 @@ export interface Facts {
   chunks: number;
   /** Octets of the current chunk still to come; -1 between chunks. */
   inChunk: number;
-  /** Whether the empty last chunk has come. */
   lastChunk: boolean;
-  /** Octets of content so far. */
   contentBytes: number;
   /** How many of them are missing. */
   lost: number;
@@ -227,9 +225,7 @@ export function fixFor({ fault, rule }: HttpError): string | undefined {
   return rule === undefined ? undefined : RULE_FIXES[rule];
 }
 
-/** A head as read by a lenient receiver. */
 interface LenientHead {
-  /** The start of the content. */
   readonly end: number;
   readonly lengths: readonly string[];
   readonly chunked: boolean;

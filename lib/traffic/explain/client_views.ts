@@ -16,9 +16,7 @@ import { Transcript } from "./transcript.ts";
 /** Octets of the last exchange that are kept until the user asks to explain them. */
 const KEPT_EXCHANGE_BYTES = 64 * 1024;
 
-/** What the views show, and where. */
 export interface ClientViewsOptions {
-  /** Whether each exchange is explained. */
   readonly explain: boolean;
   /** Whether the life of connections is shown. */
   readonly verbose: boolean;
@@ -27,10 +25,8 @@ export interface ClientViewsOptions {
   readonly timeoutMs: number;
   /** The kind of the only command; `undefined` if commands are read from the input. */
   readonly kind: string | undefined;
-  /** Records the traffic. */
   readonly record: TrafficListener | undefined;
   readonly painter: Painter;
-  /** Whether the output is a terminal. */
   readonly terminal: boolean;
   /** Receives the text of exchanges. */
   readonly write: (text: string) => void;
@@ -40,9 +36,7 @@ export interface ClientViewsOptions {
 
 /** The views of the traffic. Each listens to the tap, which exists only if there is a view. */
 export class ClientViews {
-  /** Taps each connection. */
   readonly tap: ((conn: Deno.Conn) => Deno.Conn) | undefined;
-  /** Whether each exchange is explained. */
   readonly each: boolean;
   readonly transcript: Transcript;
   /** Shows what is accepted in responses, though it breaks a rule. */
@@ -66,7 +60,6 @@ export class ClientViews {
     this.tap = told && ((conn) => tapped(conn, "client", ++this.#connections, told));
   }
 
-  /** Starts an exchange, which may be explained. */
   begin(): void {
     this.#exchange.begin();
   }
@@ -76,7 +69,6 @@ export class ClientViews {
     this.#exchange.end();
   }
 
-  /** Returns the last exchange, explained in safe text; `undefined` if there was none. */
   text(): string | undefined {
     const { terminal, painter, showCredentials } = this.#options;
     const width = terminal ? terminalColumns() : FALLBACK_COLUMNS;
@@ -89,7 +81,6 @@ export class ClientViews {
   }
 }
 
-/** Explains the latest exchange at a client's end. */
 export class LastExchange {
   #state: "none" | "begun" | "ended" = "none";
   #explainer = new Explainer();
@@ -98,7 +89,6 @@ export class LastExchange {
   #kept: (Octets | Fin)[] = [];
   #keptBytes = 0;
 
-  /** Starts an exchange and forgets the last one. */
   begin(): void {
     this.#state = "begun";
     this.#explainer = new Explainer();
@@ -107,7 +97,6 @@ export class LastExchange {
     this.#keptBytes = 0;
   }
 
-  /** Receives an event of the connection. */
   tell(event: TrafficEvent): void {
     if (this.#state !== "begun" || event.kind === "closed") return;
     // On a new connection the request is sent again from its start.

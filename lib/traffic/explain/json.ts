@@ -8,7 +8,6 @@ import type { Exchange, Explanation } from "../../exchange.ts";
 import { MAX_WAITING_IN_TURN } from "../../limits.ts";
 import type { MessagesView } from "./messages.ts";
 
-/** Where a message comes from. */
 interface Place {
   /** The offset of its first octet in its direction, or in the file. */
   readonly offset: number;
@@ -36,7 +35,6 @@ export function jsonText(value: unknown): string {
   );
 }
 
-/** An exchange as JSON, message by message. */
 export class ExchangeJson {
   #request = "null";
   readonly #interim: string[] = [];
@@ -48,7 +46,6 @@ export class ExchangeJson {
     return over && this.#messages === responses.length + (request === undefined ? 0 : 1);
   }
 
-  /** How many characters it has. */
   get length(): number {
     return this.#interim.reduce((sum, { length }) => sum + length, this.#request.length + this.#response.length);
   }

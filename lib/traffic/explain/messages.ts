@@ -11,7 +11,6 @@ import { type ExplainTextOptions, explanationText } from "./text.ts";
 /** Returns the text that is ready with the next explanation; without one, what is left. */
 export type MessagesView = (placed?: Placed) => string;
 
-/** Views messages octet by octet. */
 export function messagesText(options: ExplainTextOptions): MessagesView {
   let isFirst = true;
   return (placed) => {
@@ -38,7 +37,6 @@ export function messagesList(): MessagesView {
   };
 }
 
-/** Columns of a request or status line. */
 const LINE_COLUMNS = 36;
 
 function nameOf({ kind, message }: Explanation): string {

@@ -23,7 +23,6 @@ import { wrapUnits } from "./octet_lines.ts";
 import { readingLines, sentence } from "./text.ts";
 import { type Microseconds, SINCE_START } from "../tap.ts";
 
-/** How a transcript is shown. */
 export interface TranscriptOptions {
   /** Receives whole lines of safe text, as things happen. */
   readonly write: (text: string) => void;
@@ -32,7 +31,6 @@ export interface TranscriptOptions {
   readonly timeoutMs: number;
   /** Columns of a line; by default, there is no limit. */
   readonly width?: () => number;
-  /** The clock that the tap uses. */
   readonly now?: Microseconds;
 }
 
@@ -87,7 +85,6 @@ export class Transcript {
     return this.#finSent || closes ? "fin" : "nothing";
   }
 
-  /** Receives what happens on the connection. */
   tell(event: TrafficEvent): void {
     if (this.#start === undefined) return;
     switch (event.kind) {
