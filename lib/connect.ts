@@ -30,7 +30,7 @@ import { FILTER_OPERATORS } from "./table/query.ts";
 import { RowSchema } from "./table/row_schema.ts";
 import { isColored, painterFor, terminalColumns, wrapMessage } from "./terminal.ts";
 import { Recorder, RECORDING_NOTICE } from "./traffic/capture/recorder.ts";
-import { ClientViews } from "./traffic/explain/client_views.ts";
+import { clientViews } from "./traffic/explain/client_views.ts";
 
 /**
  * Runs `connect`: a single command, or commands until the input ends.
@@ -65,7 +65,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const painter = painterFor(color === "auto" && pretty !== "auto" ? pretty === "all" : isColored(color));
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile);
   const life = terminal ? output : new Output(Deno.stderr);
-  const views = new ClientViews({
+  const views = clientViews({
     ...options,
     ...{ painter, terminal, kind: command?.kind, record: recorder?.take },
     write: (text) => output.print(text),
@@ -104,9 +104,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     readContent: (name) => readContent(name, { isAlone: alone !== undefined, interactive, files }),
     asks: Deno.stdin.isTerminal(),
     readFields: options.fieldsGiven ? undefined : (notation) => RowSchema.parse(notation).fields,
-    explain: views,
-    raw: views.transcript,
-    accepted: views.accepted,
+    ...{ explain: views.explain, raw: views.raw, accepted: views.accepted },
     keep: (line) => history?.add(line),
   };
   onSignal(async () => {

@@ -12,7 +12,7 @@ import { acceptedIn, CAUSES, type HttpError, type RequestHead, type ResponseHead
 import { SHOWN_CHUNKS, SHOWN_CONTENT_BYTES, UNREAD_KEPT_BYTES } from "../limits.ts";
 import type { Explanation, Fault, Finding, Kept, Row, RowKind } from "./explanation.ts";
 import type { Direction, ExchangeEvent, Message, Stop } from "./messages.ts";
-import { chunkLabel, HEAD_END, NO_TRAILERS, sectionRows, startLineRows, TRAILERS_END } from "./rows.ts";
+import { chunkLabel, HEAD_END, NO_TRAILERS, rowOf, sectionRows, startLineRows, TRAILERS_END } from "./rows.ts";
 import {
   factFindings,
   type Facts,
@@ -198,7 +198,7 @@ export class Labels {
     }
     const lineEnd = octets.indexOf("\n", at) + 1;
     if (lineEnd === 0) return at;
-    startLineRows(this.#rows, octets.substring(at, lineEnd), start + at, this.#direction === "request");
+    this.#rows.push(...startLineRows(octets.substring(at, lineEnd), start + at, this.#direction === "request"));
     return sectionRows(this.#rows, octets, lineEnd, start + lineEnd, HEAD_END);
   }
 
@@ -270,7 +270,7 @@ export class Labels {
   }
 
   #add(kind: RowKind, start: number, octets: string, label: string, rule?: string): void {
-    if (octets !== "") this.#rows.push({ start, end: start + octets.length, kind, octets, label, rule });
+    if (octets !== "") this.#rows.push(rowOf(kind, start, octets, label, rule));
   }
 
   #finish(state: "whole" | "incomplete", findings: readonly Finding[] = [], fault?: Fault): void {

@@ -119,11 +119,11 @@ function captured({ turns }: Conversation) {
 
 /** What `explain` at the prompt says: requests, then responses. */
 function explained({ turns }: Conversation): string[] {
-  const exchange = new LastExchange();
+  const exchange = new LastExchange(() => LAYOUT);
   exchange.begin();
   for (const event of clientEvents(turns)) exchange.tell(event);
   // Octets that are no message have no findings.
-  return exchange.text(LAYOUT)!.split("\n\n").filter((part) => /=>|!!/.test(part)).map(startLine);
+  return exchange.text()!.split("\n\n").filter((part) => /=>|!!/.test(part)).map(startLine);
 }
 
 function clientEvents(turns: readonly Turn[]): TrafficEvent[] {

@@ -35,53 +35,48 @@ export interface ClientViewsOptions {
 }
 
 /** The views of the traffic. Each listens to the tap, which exists only if there is a view. */
-export class ClientViews {
+export interface ClientViews {
   readonly tap: ((conn: Deno.Conn) => Deno.Conn) | undefined;
-  readonly each: boolean;
-  readonly transcript: Transcript;
+  readonly explain: LastExchange;
+  readonly raw: Transcript;
   /** Shows what is accepted in responses, though it breaks a rule. */
   readonly accepted: ((sentence: string) => void) | undefined;
-  readonly #options: ClientViewsOptions;
-  readonly #exchange = new LastExchange();
-  #connections = 0;
-
-  constructor(options: ClientViewsOptions) {
-    this.#options = options;
-    const { explain, verbose, kind, record, painter, timeoutMs, write, writeLife } = options;
-    this.each = explain;
-    this.transcript = new Transcript({ write, painter, timeoutMs, width: () => this.#sentenceWidth });
-    this.accepted = verbose ? (sentence) => writeLife(`=> ${sentence}\n`) : undefined;
-    const listeners: TrafficListener[] = [];
-    if (kind === undefined || explain) listeners.push((event) => this.#exchange.tell(event));
-    if (kind === undefined || kind === "raw") listeners.push((event) => this.transcript.tell(event));
-    if (record !== undefined) listeners.push(record);
-    if (verbose) listeners.push((event) => writeLife(`${painter("dim", lifeLine(event))}\n`));
-    const told = allOf(listeners);
-    this.tap = told && ((conn) => tapped(conn, "client", ++this.#connections, told));
-  }
-
-  begin(): void {
-    this.#exchange.begin();
-  }
-
-  /** Ends the exchange: what follows on a new connection is not part of it. */
-  end(): void {
-    this.#exchange.end();
-  }
-
-  text(): string | undefined {
-    const { terminal, painter, showCredentials } = this.#options;
-    const width = terminal ? terminalColumns() : FALLBACK_COLUMNS;
-    const sentenceWidth = this.#sentenceWidth;
-    return this.#exchange.text({ width, sentenceWidth, all: false, painter, masked: !showCredentials });
-  }
-
-  get #sentenceWidth(): number {
-    return this.#options.terminal ? terminalColumns() : Infinity;
-  }
 }
 
+export function clientViews(options: ClientViewsOptions): ClientViews {
+  const { verbose, kind, record, painter, timeoutMs, terminal, showCredentials, write, writeLife } = options;
+  const sentenceWidth = () => terminal ? terminalColumns() : Infinity;
+  const explain = new LastExchange(
+    () => ({
+      width: terminal ? terminalColumns() : FALLBACK_COLUMNS,
+      sentenceWidth: sentenceWidth(),
+      all: false,
+      painter,
+      masked: !showCredentials,
+    }),
+    options.explain,
+  );
+  const raw = new Transcript({ write, painter, timeoutMs, width: sentenceWidth });
+  const listeners: TrafficListener[] = [];
+  if (kind === undefined || options.explain) listeners.push((event) => explain.tell(event));
+  if (kind === undefined || kind === "raw") listeners.push((event) => raw.tell(event));
+  if (record !== undefined) listeners.push(record);
+  if (verbose) listeners.push((event) => writeLife(`${painter("dim", lifeLine(event))}\n`));
+  const told = allOf(listeners);
+  let connections = 0;
+  return {
+    tap: told && ((conn) => tapped(conn, "client", ++connections, told)),
+    explain,
+    raw,
+    accepted: verbose ? (sentence) => writeLife(`=> ${sentence}\n`) : undefined,
+  };
+}
+
+/** Explains the latest exchange in safe text. */
 export class LastExchange {
+  /** Whether each exchange is explained. */
+  readonly each: boolean;
+  readonly #layout: () => ExplainTextOptions;
   #state: "none" | "begun" | "ended" = "none";
   #explainer = new Explainer();
   #explanations: Explanation[] = [];
@@ -89,6 +84,12 @@ export class LastExchange {
   #kept: (Octets | Fin)[] = [];
   #keptBytes = 0;
 
+  constructor(layout: () => ExplainTextOptions, each = false) {
+    this.#layout = layout;
+    this.each = each;
+  }
+
+  /** Starts an exchange and forgets the last one. */
   begin(): void {
     this.#state = "begun";
     this.#explainer = new Explainer();
@@ -118,9 +119,10 @@ export class LastExchange {
   }
 
   /** Returns the exchange as text: the request, then each response; `undefined` if there was no exchange. */
-  text(options: ExplainTextOptions): string | undefined {
+  text(): string | undefined {
     if (this.#state === "none") return undefined;
     this.end();
+    const options = this.#layout();
     return this.#explanations.map((explanation) => explanationText(explanation, options)).join("\n");
   }
 
