@@ -181,12 +181,12 @@ export class Labels {
     return octets;
   }
 
-  #head(message: Message, head: RequestHead | ResponseHead, to: number): void {
+  #head({ exchange, interim }: Message, head: RequestHead | ResponseHead, to: number): void {
     this.#cutHead(this.#offset, this.#octets(to));
     const chunked = head.contentLength === undefined && head.fields.get("transfer-encoding") !== undefined;
-    const holds = head.kind === "response" ? heldFinding(this.#tags, message.exchange, head) : undefined;
+    const holds = head.kind === "response" ? heldFinding(this.#tags, exchange, head) : undefined;
     const counts = { chunks: 0, inChunk: 0, lastChunk: false, contentBytes: 0, lost: 0 };
-    this.#facts = { message, head, chunked, ...counts, holds, accepted: acceptedIn(head) };
+    this.#facts = { head, interim, method: exchange.method, chunked, ...counts, holds, accepted: acceptedIn(head) };
   }
 
   /** Divides the complete lines of a head, and an empty line before it. Returns the number of octets. */

@@ -72,7 +72,7 @@ function targetForm(method: string, target: string): Meaning {
  * @param length The octets of the target and of the space after it, which belongs to its last part.
  */
 function targetParts(target: string, start: number, length: number): Part[] | undefined {
-  const [, origin = "", path, query] = /^([^/?]+(?:(?<=:)\/\/[^/?]*)?)?([^?]*)(.*)$/s.exec(target)!;
+  const [, origin = "", path, query] = /^((?!\/)(?:[^?]*?\/\/)?[^/?]*)?([^?]*)(.*)$/s.exec(target)!;
   const end = start + length;
   if (query === "" && (origin === "" || !target.includes("://"))) {
     const label = spelling(target);
