@@ -86,18 +86,16 @@ export class Labels {
     this.#received += bytes.length;
   }
 
-  giveBack(count: number): void {
-    this.#received -= count;
-    this.#piece = this.#piece.subarray(0, this.#piece.length - count);
-  }
-
   /**
    * Copies octets without a row, because the piece may change: all octets of a message, but only some that are not read.
+   *
+   * @param givenBack How many of the last octets were not received after all.
    */
-  keep(): void {
+  keep(givenBack = 0): void {
+    this.#received -= givenBack;
     const room = this.#reads ? Infinity : UNREAD_KEPT_BYTES - this.#carry.length;
     const from = Math.max(this.#labelled, this.#pieceStart) - this.#pieceStart;
-    const end = Math.min(this.#piece.length, from + room);
+    const end = Math.min(this.#piece.length - givenBack, from + room);
     if (end > from) this.#carry += octetString(this.#piece, from, end);
     this.#piece = NO_BYTES;
     this.#pieceStart = this.#received;
@@ -302,8 +300,7 @@ export class Labels {
     const cut = this.#cutPending(this.#carry);
     const kind = this.#facts === undefined ? "start" : "framing";
     this.#add(kind, start + cut, this.#carry.substring(cut), `the start of a line: more is to come`);
-    this.#labelled = this.#received;
-    this.#carry = "";
+    this.#octets(this.#received);
     const missing = missingFindings(this.#facts);
     // Content that ends with the connection is complete at any octet.
     this.#finish(missing.length === 0 ? "whole" : "incomplete", missing);
@@ -322,20 +319,18 @@ export class Labels {
   #finishBroken(end: number): void {
     const { error, exchange } = this.#message ?? {};
     if (error === undefined) return;
+    const start = this.#offset;
     const total = end - this.#labelled;
     const held = this.#carry.substring(0, total);
-    const start = this.#offset;
-    const caret = error.offset! - start;
     let read: number;
     if (SECTION_FAULTS.has(error.fault)) read = this.#cutPending(held);
     else {
-      const line = caret <= 0 ? 0 : held.lastIndexOf("\n", caret - 1) + 1;
-      const before = this.#cutPending(held.substring(0, line));
-      read = held.indexOf("\n", Math.max(caret, 0)) + 1 || held.length;
+      const caret = Math.max(0, error.offset! - start);
+      const before = this.#cutPending(held.substring(0, caret === 0 ? 0 : held.lastIndexOf("\n", caret - 1) + 1));
+      read = held.indexOf("\n", caret) + 1 || held.length;
       this.#add("broken", start + before, held.substring(before, read), "");
     }
-    this.#labelled = end;
-    this.#carry = "";
+    this.#octets(end);
     if (total > read) {
       const label = `not read: see the fault of ${this.#direction} ${exchange!.number}`;
       this.#rows.push({ start: start + read, end: start + total, kind: "unread", octets: held.substring(read), label });

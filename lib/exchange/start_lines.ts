@@ -120,20 +120,10 @@ export class Beginning {
 }
 
 /** Octets, and the packet that they came from. */
-export interface Piece<Packet> {
-  /** The octets. */
-  readonly bytes: Uint8Array;
-  /** The packet. */
-  readonly packet: Packet;
-}
+export type Piece<Packet> = { readonly bytes: Uint8Array; readonly packet: Packet };
 
-/** A start line that was found. */
-export interface Found<Packet> {
-  /** Whether it starts a request or a response. */
-  readonly direction: Direction;
-  /** The octets from its first one on, the last of them valid during the call. */
-  readonly pieces: readonly Piece<Packet>[];
-}
+/** The message that a start line begins, and the octets from its first one on, the last of them valid during the call. */
+export type Found<Packet> = { readonly direction: Direction; readonly pieces: readonly Piece<Packet>[] };
 
 /** Finds the first start line in octets whose beginning is missing, and holds at most the beginning of a line. */
 export class StartLineSearch<Packet> {

@@ -19,7 +19,6 @@ const OLD_DATE = /^(?:\w+day, \d\d-\w{3}-\d\d \d\d:\d\d:\d\d GMT|\w{3} \w{3} [ \
 type Division = (value: string, start: number, member: string) => Part[];
 
 const DIVISIONS: Readonly<Record<ValueKind, Division>> = {
-  text: () => [],
   list: cutAt(",", memberLabel),
   parameters: cutAt(";", (text, member, isFirst) => isFirst ? member : `parameter ${nameOf(text)}`),
   cookies: cutAt(";", (text) => `${nameOf(text)} is ${text.includes("=") ? "set" : "on"}`),

@@ -8,14 +8,11 @@ import type { Exchange, Explanation } from "../../exchange.ts";
 import { MAX_WAITING_IN_TURN } from "../../limits.ts";
 import type { MessagesView } from "./messages.ts";
 
+/** Where a message comes from: the offset of its first octet, seconds since 1970, packets, and what TCP did with it. */
 interface Place {
-  /** The offset of its first octet in its direction, or in the file. */
   readonly offset: number;
-  /** When its first octet was captured, in seconds since 1970. */
   readonly time?: number;
-  /** The packets that brought it. */
   readonly packets?: readonly number[];
-  /** What TCP did with it; times in seconds. */
   readonly tcp?: object;
 }
 
