@@ -61,7 +61,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile);
   const life = terminal ? output : new Output(Deno.stderr);
   const isViewed = alone === undefined || command?.kind === "raw" || explain || verbose || recorder !== undefined;
-  const views = !isViewed ? undefined : new (await import("./traffic/explain/client_views.ts")).ClientViews({
+  const views = !isViewed ? undefined : (await import("./traffic/explain/client_views.ts")).clientViews({
     ...options,
     ...{ painter, terminal, kind: command?.kind, record: recorder?.take },
     write: (text) => output.print(text),
@@ -97,9 +97,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     asks: Deno.stdin.isTerminal(),
     seenNames: prompt?.seenNames,
     readFields: options.fieldsGiven ? undefined : (notation) => RowSchema.parse(notation).fields,
-    explain: views,
-    raw: views?.transcript,
-    accepted: views?.accepted,
+    ...{ explain: views?.explain, raw: views?.raw, accepted: views?.accepted },
     keep: (line) => history?.add(line),
   };
   onSignal(async () => {

@@ -18,7 +18,7 @@ export {
   type Row,
   type RowKind,
 } from "./exchange/explanation.ts";
-export { type Answer, Judge, type Verdict } from "./exchange/judge.ts";
+export { Judge, type Verdict } from "./exchange/judge.ts";
 export {
   answeredIn,
   type Direction,

@@ -18,8 +18,8 @@ import { CaptureList } from "./traffic/capture/list.ts";
 import { CaptureReader } from "./traffic/capture/reader.ts";
 import { type CaptureCounts, summaryText } from "./traffic/capture/words.ts";
 import { within } from "./turns.ts";
-import { MessagesJson } from "./traffic/explain/json.ts";
-import { afterBareLine, bareFirstLine, MessagesList, MessagesText } from "./traffic/explain/messages.ts";
+import { messagesJson } from "./traffic/explain/json.ts";
+import { afterBareLine, bareFirstLine, messagesList, messagesText } from "./traffic/explain/messages.ts";
 import type { ExplainTextOptions } from "./traffic/explain/text.ts";
 import { CaptureError, captureFormatOf, otherFormatOf } from "./traffic/capture/packet_file.ts";
 
@@ -82,11 +82,11 @@ async function explainMessages(
     crlf: crlf || bareLine !== undefined,
     ...all && { kept: ALL_KEPT },
   });
-  const view = json ? new MessagesJson(all) : list ? new MessagesList() : new MessagesText(layout);
+  const view = json ? messagesJson(all) : list ? messagesList() : messagesText(layout);
   let valid = true;
   const print = async (placed: readonly Placed[]) => {
     valid &&= placed.every(({ explanation }) => explanation.state === "whole");
-    await writeAll(Deno.stdout, ENCODER.encode(placed.map((one) => view.of(one)).join("")));
+    await writeAll(Deno.stdout, ENCODER.encode(placed.map((one) => view(one)).join("")));
   };
   turns.receive(start);
   let rest = "";
@@ -109,7 +109,7 @@ async function explainMessages(
   }
   turns.end();
   await print(turns.take());
-  await writeAll(Deno.stdout, ENCODER.encode(view.end()));
+  await writeAll(Deno.stdout, ENCODER.encode(view()));
   if (input.damage !== undefined) rest = `\n${input.damage}\n`;
   // Notes are no lines of JSON.
   await writeAll(json ? Deno.stderr : Deno.stdout, ENCODER.encode(rest));

@@ -219,8 +219,6 @@ export const SHOWN_NUMBERS: number = 10;
 export const MAX_KNOWN_TAGS: number = 1000;
 /** Requests of a file that may wait for their responses, where those follow in turn. */
 export const MAX_WAITING_IN_TURN: number = 1000;
-/** Octets of the last exchange that are kept until the user asks to explain them. */
-export const KEPT_EXCHANGE_BYTES: number = 64 * 1024;
 /** Octets of one message's content that `explain` shows, unless `--all` is given. */
 export const SHOWN_CONTENT_BYTES: number = 4096;
 /** Chunks of one message that `explain` shows in rows of their own, unless `--all` is given. */

@@ -34,7 +34,6 @@ const PASSWORD = new RegExp(String.raw`(?://|^host:[ \t]*|^\S+[ \t]+)${USER}`, "
 /** One whose end is still to come. What is only digits may be a port. */
 const PASSWORD_START = /(?:\/\/|^[A-Z]+ )[^\s/?#@:"]*:(?!\d+$)([^\s/?#"]+)(?![^])/m;
 const TARGET_PASSWORD = new RegExp(`(?<=^|//)${USER}`, "g");
-/** A parameter of a query, and its value. */
 const PARAMETER = /(?<=[?&])([^=&#]+)=([^&#]+)/g;
 /** The scheme of a credential (RFC 9110 §11.1), which is no secret. */
 const SCHEME =

@@ -62,9 +62,9 @@ export class Explainer {
     this.#labels[direction].lend(bytes);
     this.pairing.octets(direction, bytes, time);
     const rest = this.pairing.takeBack(direction);
-    this.#labels[direction].giveBack(rest?.length ?? 0);
-    request.keep();
-    response.keep();
+    this.#labels[direction].keep(rest?.length);
+    // Octets of the other direction may have been read that were held.
+    (direction === "request" ? response : request).keep();
     return rest;
   }
 

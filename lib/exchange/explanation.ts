@@ -22,17 +22,11 @@ export interface Part {
 }
 
 /** Octets with their meaning. The rows of a message cover it exactly, in order. */
-export interface Row {
-  /** Offset of the first octet, from the message's start. */
-  readonly start: number;
-  /** Offset after the last octet. */
-  readonly end: number;
+export interface Row extends Part {
   /** The kind of the octets. */
   readonly kind: RowKind;
   /** The octets, one character each; for long content only the first. */
   readonly octets: string;
-  /** The meaning of the octets. */
-  readonly label: string;
   /** The section of the specification. */
   readonly rule?: string;
   /** The parts of the row, if it has several. */

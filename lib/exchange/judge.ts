@@ -14,16 +14,6 @@ import {
   type ResponseHead,
 } from "../http_message.ts";
 
-/** The head of a response, and what it answers. */
-export interface Answer {
-  /** The head of the response, which may be an interim one. */
-  readonly head: ResponseHead;
-  /** The head of the request; `undefined` if there is none, or if it is invalid. */
-  readonly request: RequestHead | undefined;
-  /** Why the request was invalid when the response came. */
-  readonly fault: FaultCode | undefined;
-}
-
 /** What the specification says of a server's answers. */
 export interface Verdict {
   /** The worst that there is to say, as a sentence. */
@@ -42,8 +32,13 @@ export class Judge {
   /** Whether each final answer has the very status that the specification demands. */
   #required = true;
 
-  /** Receives the next answer. */
-  add({ head, request, fault }: Answer): void {
+  /**
+   * Receives the head of the next response, which may be an interim one.
+   *
+   * @param request The head of the request; `undefined` if there is none, or if it is invalid.
+   * @param fault Why the request was invalid when the response came.
+   */
+  add(head: ResponseHead, request: RequestHead | undefined, fault: FaultCode | undefined): void {
     const cause = fault && CAUSES[fault];
     const isRequired = cause?.request.must === true && head.status === cause.status;
     const rule = ANSWER_RULES.find(([, , isBroken]) => isBroken(head, request));
@@ -66,8 +61,8 @@ export class Judge {
    */
   verdict(ended: boolean): Verdict | undefined {
     if (!this.#answered) return undefined;
-    const open = ended || this.#closes === undefined ? undefined : `${this.#closes} says to close the connection`;
-    const broken = this.#broken ?? open;
+    const broken = this.#broken ??
+      (ended || this.#closes === undefined ? undefined : `${this.#closes} says to close the connection`);
     if (broken !== undefined) return { text: `against the rules: ${broken}`, against: true };
     return { text: this.#required ? "as the rules say" : "as the rules allow", against: false };
   }
@@ -77,42 +72,32 @@ function asksToClose(request: RequestHead | undefined): boolean {
   return listMembers(request?.fields.get("connection")?.toLowerCase() ?? "").includes("close");
 }
 
+type Test = (head: ResponseHead, request: RequestHead | undefined) => boolean;
+
 /** What a server must send or must not send with an answer: the section, what it says, and whether that is broken. */
-const ANSWER_RULES: readonly [
-  rule: string,
-  says: string,
-  isBroken: (head: ResponseHead, request: RequestHead | undefined) => boolean,
-][] = [
+const ANSWER_RULES: readonly [rule: string, says: string, isBroken: Test][] = [
   ["RFC 9112 §4", "a space follows the status code", ({ text }) => text.startsWith("\r", "HTTP/1.1 200".length)],
   ["RFC 9112 §5.2", "no field is folded", ({ fields }) => fields.folded],
   ["RFC 9110 §15.2", "HTTP/1.0 gets no 1xx", ({ status }, request) => isInterim(status) && request?.minor === 0],
   [
     "RFC 9112 §6.1",
     "no Transfer-Encoding with HTTP/1.0",
-    (head, request) => request?.minor === 0 && has(head, "transfer-encoding"),
+    has("transfer-encoding", (_, request) => request?.minor === 0),
   ],
-  [
-    "RFC 9112 §6.1",
-    "no Transfer-Encoding here",
-    (head, request) => isUnframed(head, request) && has(head, "transfer-encoding"),
-  ],
-  [
-    "RFC 9110 §8.6",
-    "no Content-Length here",
-    (head, request) => isUnframed(head, request) && has(head, "content-length"),
-  ],
+  ["RFC 9112 §6.1", "no Transfer-Encoding here", has("transfer-encoding", isUnframed)],
+  ["RFC 9110 §8.6", "no Content-Length here", has("content-length", isUnframed)],
   ["RFC 9110 §15.5.2", "401 has WWW-Authenticate", lacks(401, "www-authenticate")],
   ["RFC 9110 §15.5.6", "405 has Allow", lacks(405, "allow")],
   ["RFC 9110 §15.5.8", "407 has Proxy-Authenticate", lacks(407, "proxy-authenticate")],
   ["RFC 9110 §15.5.22", "426 has Upgrade", lacks(426, "upgrade")],
 ];
 
-function has({ fields }: ResponseHead, name: string): boolean {
-  return fields.count(name) > 0;
+function has(name: string, test: Test): Test {
+  return (head, request) => head.fields.count(name) > 0 && test(head, request);
 }
 
-function lacks(status: number, name: string): (head: ResponseHead) => boolean {
-  return (head) => head.status === status && !has(head, name);
+function lacks(status: number, name: string): Test {
+  return ({ status: own, fields }) => own === status && fields.count(name) === 0;
 }
 
 /** Whether a response must not have fields that frame content (RFC 9112 §6.1, RFC 9110 §8.6). */

@@ -12,7 +12,7 @@ import { acceptedIn, CAUSES, type HttpError, type RequestHead, type ResponseHead
 import { SHOWN_CHUNKS, SHOWN_CONTENT_BYTES, UNREAD_KEPT_BYTES } from "../limits.ts";
 import type { Explanation, Fault, Finding, Kept, Row, RowKind } from "./explanation.ts";
 import type { Direction, ExchangeEvent, Message, Stop } from "./messages.ts";
-import { chunkLabel, HEAD_END, NO_TRAILERS, sectionRows, startLineRows, TRAILERS_END } from "./rows.ts";
+import { chunkLabel, HEAD_END, NO_TRAILERS, rowOf, sectionRows, startLineRows, TRAILERS_END } from "./rows.ts";
 import {
   factFindings,
   type Facts,
@@ -52,7 +52,6 @@ export class Labels {
   #received = 0;
   /** Octets before those that have no row yet. */
   #carry = "";
-  /** The number of octets that have rows. */
   #labelled = 0;
   /** Where what is labelled now starts: a message, or octets that are not read. */
   #start = 0;
@@ -81,26 +80,22 @@ export class Labels {
     return !this.#reads && this.#carry.length >= UNREAD_KEPT_BYTES;
   }
 
-  /** Receives the octets that the pairing receives next. */
   lend(bytes: Uint8Array): void {
     this.#piece = bytes;
     this.#pieceStart = this.#received;
     this.#received += bytes.length;
   }
 
-  /** Gives back the last octets that were received. */
-  giveBack(count: number): void {
-    this.#received -= count;
-    this.#piece = this.#piece.subarray(0, this.#piece.length - count);
-  }
-
   /**
    * Copies octets without a row, because the piece may change: all octets of a message, but only some that are not read.
+   *
+   * @param givenBack How many of the last octets were not received after all.
    */
-  keep(): void {
+  keep(givenBack = 0): void {
+    this.#received -= givenBack;
     const room = this.#reads ? Infinity : UNREAD_KEPT_BYTES - this.#carry.length;
     const from = Math.max(this.#labelled, this.#pieceStart) - this.#pieceStart;
-    const end = Math.min(this.#piece.length, from + room);
+    const end = Math.min(this.#piece.length - givenBack, from + room);
     if (end > from) this.#carry += octetString(this.#piece, from, end);
     this.#piece = NO_BYTES;
     this.#pieceStart = this.#received;
@@ -184,12 +179,12 @@ export class Labels {
     return octets;
   }
 
-  #head(message: Message, head: RequestHead | ResponseHead, to: number): void {
+  #head({ exchange, interim }: Message, head: RequestHead | ResponseHead, to: number): void {
     this.#cutHead(this.#offset, this.#octets(to));
     const chunked = head.contentLength === undefined && head.fields.get("transfer-encoding") !== undefined;
-    const holds = head.kind === "response" ? heldFinding(this.#tags, message.exchange, head) : undefined;
+    const holds = head.kind === "response" ? heldFinding(this.#tags, exchange, head) : undefined;
     const counts = { chunks: 0, inChunk: 0, lastChunk: false, contentBytes: 0, lost: 0 };
-    this.#facts = { message, head, chunked, ...counts, holds, accepted: acceptedIn(head) };
+    this.#facts = { head, interim, method: exchange.method, chunked, ...counts, holds, accepted: acceptedIn(head) };
   }
 
   /** Divides the complete lines of a head, and an empty line before it. Returns the number of octets. */
@@ -201,7 +196,7 @@ export class Labels {
     }
     const lineEnd = octets.indexOf("\n", at) + 1;
     if (lineEnd === 0) return at;
-    startLineRows(this.#rows, octets.substring(at, lineEnd), start + at, this.#direction === "request");
+    this.#rows.push(...startLineRows(octets.substring(at, lineEnd), start + at, this.#direction === "request"));
     return sectionRows(this.#rows, octets, lineEnd, start + lineEnd, HEAD_END);
   }
 
@@ -273,10 +268,9 @@ export class Labels {
   }
 
   #add(kind: RowKind, start: number, octets: string, label: string, rule?: string): void {
-    if (octets !== "") this.#rows.push({ start, end: start + octets.length, kind, octets, label, rule });
+    if (octets !== "") this.#rows.push(rowOf(kind, start, octets, label, rule));
   }
 
-  /** Finishes a message whose rows are complete. */
   #finish(state: "whole" | "incomplete", findings: readonly Finding[] = [], fault?: Fault): void {
     const facts = this.#facts;
     const known = facts === undefined || fault !== undefined ? [] : factFindings(facts, state);
@@ -306,8 +300,7 @@ export class Labels {
     const cut = this.#cutPending(this.#carry);
     const kind = this.#facts === undefined ? "start" : "framing";
     this.#add(kind, start + cut, this.#carry.substring(cut), `the start of a line: more is to come`);
-    this.#labelled = this.#received;
-    this.#carry = "";
+    this.#octets(this.#received);
     const missing = missingFindings(this.#facts);
     // Content that ends with the connection is complete at any octet.
     this.#finish(missing.length === 0 ? "whole" : "incomplete", missing);
@@ -326,20 +319,18 @@ export class Labels {
   #finishBroken(end: number): void {
     const { error, exchange } = this.#message ?? {};
     if (error === undefined) return;
+    const start = this.#offset;
     const total = end - this.#labelled;
     const held = this.#carry.substring(0, total);
-    const start = this.#offset;
-    const caret = error.offset! - start;
     let read: number;
     if (SECTION_FAULTS.has(error.fault)) read = this.#cutPending(held);
     else {
-      const line = caret <= 0 ? 0 : held.lastIndexOf("\n", caret - 1) + 1;
-      const before = this.#cutPending(held.substring(0, line));
-      read = held.indexOf("\n", Math.max(caret, 0)) + 1 || held.length;
+      const caret = Math.max(0, error.offset! - start);
+      const before = this.#cutPending(held.substring(0, caret === 0 ? 0 : held.lastIndexOf("\n", caret - 1) + 1));
+      read = held.indexOf("\n", caret) + 1 || held.length;
       this.#add("broken", start + before, held.substring(before, read), "");
     }
-    this.#labelled = end;
-    this.#carry = "";
+    this.#octets(end);
     if (total > read) {
       const label = `not read: see the fault of ${this.#direction} ${exchange!.number}`;
       this.#rows.push({ start: start + read, end: start + total, kind: "unread", octets: held.substring(read), label });

@@ -17,7 +17,6 @@ const LINE_CHARACTERS = 1024;
 /** Requests that may wait for their responses. */
 const MOST_METHODS = 1000;
 
-/** Reads octets, and waits for more by yielding. */
 type Reading<Result = void> = Generator<void, Result>;
 
 /** Converts messages of one direction, or of both in turn. */
@@ -41,7 +40,6 @@ export class LineEnds {
     this.#answers = answers;
   }
 
-  /** Receives octets. */
   receive(bytes: Uint8Array): void {
     this.#bytes = bytes;
     this.#at = 0;
@@ -87,7 +85,6 @@ export class LineEnds {
     return status;
   }
 
-  /** Converts a line. Returns its start. */
   *#line(): Reading<string> {
     let line = "";
     let last = "";

@@ -27,22 +27,20 @@ export function units(octets: string): string[] {
   for (let at = 0; at < octets.length;) {
     const octet = octets[at];
     if (octet > "~") {
-      const character = characterAt(octets, at);
-      const length = character === undefined ? 1 : Buffer.byteLength(character);
-      if (character === undefined || !isVisible(character, all.at(-1))) {
-        for (const hidden of octets.substring(at, at + length)) all.push(escaped(hidden));
-      } else all.push(character);
-      at += length;
-      continue;
-    }
-    // A line end is one unit.
-    if (octet === "\r" && octets[at + 1] === "\n") {
+      UTF8_CHARACTER.lastIndex = at;
+      const [encoded = octet] = UTF8_CHARACTER.exec(octets) ?? [];
+      const character = encoded === octet ? "" : octetsToText(encoded);
+      if (isVisible(character, all.at(-1))) all.push(character);
+      else for (const hidden of encoded) all.push(escaped(hidden));
+      at += encoded.length;
+    } else if (octet === "\r" && octets[at + 1] === "\n") {
+      // A line end is one unit.
       all.push("\\r\\n");
       at += 2;
-      continue;
+    } else {
+      all.push(NAMED[octet] ?? (octet < " " ? escaped(octet) : octet));
+      at++;
     }
-    all.push(NAMED[octet] ?? (octet < " " ? escaped(octet) : octet));
-    at++;
   }
   return all;
 }
@@ -50,12 +48,6 @@ export function units(octets: string): string[] {
 /** Returns octets as one line of readable text. */
 export function readable(octets: string): string {
   return units(octets).join("");
-}
-
-function characterAt(octets: string, at: number): string | undefined {
-  UTF8_CHARACTER.lastIndex = at;
-  const [encoded] = UTF8_CHARACTER.exec(octets) ?? [];
-  return encoded === undefined ? undefined : octetsToText(encoded);
 }
 
 function isVisible(character: string, before: string | undefined): boolean {

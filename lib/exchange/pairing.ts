@@ -185,12 +185,11 @@ export class Pairing {
 
   /** Looks for a start line in octets behind missing ones. */
   #find(way: Way, search: StartLineSearch<Arrival>, bytes: Uint8Array, arrival: Arrival): void {
-    const { direction } = way;
-    const found = search.receive(bytes, arrival, direction);
+    const found = search.receive(bytes, arrival, way.direction);
     if (found === undefined) return;
     const octets = new ByteBuffer(0);
     for (const piece of found.pieces) octets.append(piece.bytes);
-    if (direction === "response" && search.skipped > 0) this.#overButLast();
+    if (way.direction === "response" && search.skipped > 0) this.#overButLast();
     way.restart({ from: way.received - octets.length, arrival: found.pieces[0].packet });
     this.#readAgain(way, octets.view());
   }
@@ -230,7 +229,11 @@ export class Pairing {
         if (way.stopped !== undefined) break;
       }
       try {
-        this.#expect(way.message);
+        const { message } = way;
+        if (message?.direction === "response" && message.head === undefined) {
+          // The method that it answers may become known while its head comes.
+          way.decoder.expectResponseTo(this.#methodOf(message.exchange));
+        }
         const event = way.decoder.next();
         if (event === undefined || event.kind === "closed") break;
         this.#step(way, event);
@@ -242,12 +245,6 @@ export class Pairing {
     if (way.message?.state !== "incomplete") return;
     way.message.to = way.received;
     way.message.ended = way.arrival.time;
-  }
-
-  /** Tells which method a response answers, which may become known while its head comes. */
-  #expect(message: Message | undefined): void {
-    if (message?.direction !== "response" || message.head !== undefined) return;
-    this.#responses.decoder.expectResponseTo(this.#methodOf(message.exchange));
   }
 
   /** The method of an exchange, even if the request's head is not complete. */
@@ -364,9 +361,8 @@ export class Pairing {
   }
 
   #responded(way: Way, message: Message<ResponseHead>): void {
-    const { exchange, interim } = message;
-    if (interim) return;
-    this.#over(exchange);
+    if (message.interim) return;
+    this.#over(message.exchange);
     if (this.#leaves(message)) this.#leave();
     else if (way.closes) this.#stop(way, "connection ends");
   }
@@ -381,12 +377,14 @@ export class Pairing {
   /** Ends HTTP in both directions; a request that has a head is still read to its end. */
   #leave(): void {
     this.#stop(this.#responses, "left HTTP");
-    const { message } = this.#requests;
-    if (message === undefined) return this.#stop(this.#requests, "left HTTP");
-    if (message.state === "incomplete" && message.head !== undefined) return;
-    if (message.state === "incomplete") this.#tell({ kind: "cut", direction: "request", message });
-    this.#requests.start = this.#requests.received;
-    this.#stop(this.#requests, "left HTTP");
+    const requests = this.#requests;
+    const { message } = requests;
+    if (message?.state === "incomplete") {
+      if (message.head !== undefined) return;
+      this.#tell({ kind: "cut", direction: "request", message });
+    }
+    if (message !== undefined) requests.start = requests.received;
+    this.#stop(requests, "left HTTP");
   }
 
   #stop(way: Way, why: Stop): void {
@@ -413,12 +411,11 @@ export class Pairing {
   }
 }
 
-const CR = 0x0d;
 /** Characters of an invalid request that name it. */
 const LINE_CHARACTERS = 80;
 
 function isEmptyLine(octets: Uint8Array): boolean {
-  return octets[0] === CR && (octets.length === 1 || octets.length === 2 && octets[1] === 0x0a);
+  return octets.length < 3 && "\r\n".startsWith(octetString(octets));
 }
 
 /** Returns the first line, without the HTTP version and without credentials, which are found before it is cut. */

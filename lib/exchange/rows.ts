@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Part, Row } from "./explanation.ts";
+import type { Part, Row, RowKind } from "./explanation.ts";
 import { readable } from "./octet_text.ts";
 import { MEMBER, spelling, valueParts } from "./values.ts";
 import {
@@ -21,35 +21,42 @@ import {
 const EXTENSION_METHOD: Meaning = ["an extension", "RFC 9110 §9.1"];
 const EXTENSION_FIELD: FieldMeaning = ["an extension field", "RFC 9110 §16.3"];
 const LINE_END = "\r\n";
+/** What octets mean: their label, the section of the specification, and their parts. */
+type Meanings = readonly [label: string, rule?: string, parts?: readonly Part[]];
 
-/** Divides a complete start line. */
-export function startLineRows(rows: Row[], line: string, start: number, isRequest: boolean): void {
-  const first = line.indexOf(" ") + 1;
-  const space = line.indexOf(" ", first);
-  // A status line may end after its code.
-  const second = space < 0 ? line.length - LINE_END.length : space + 1;
-  const add = (from: number, to: number, label: string, rule: string, parts?: readonly Part[]) => {
-    if (from === to) return;
-    const octets = line.substring(from, to);
-    rows.push({ start: start + from, end: start + to, kind: "start", octets, label, rule, parts });
-  };
-  if (isRequest) {
-    const method = line.substring(0, first - 1);
-    const [meaning, rule] = METHOD_MEANINGS[method] ?? EXTENSION_METHOD;
-    add(0, first, `method: ${meaning}`, rule);
-    const target = line.substring(first, second - 1);
-    const parts = targetParts(target, start + first, second - first);
-    const [form, section] = targetForm(method, target);
-    add(first, second, `target, ${form} form`, section, parts);
-    add(second, line.length, "version, line end", "RFC 9112 §2.3");
-  } else {
-    const status = Number(line.substring(first, first + 3));
-    const [meaning, rule] = STATUS_MEANINGS[status] ?? STATUS_CLASSES[Math.trunc(status / 100)] ?? STATUS_CLASSES[0];
-    add(0, first, "version", "RFC 9112 §2.3");
-    add(first, second, `status: ${meaning}`, rule);
-    const reason = line.length - second > LINE_END.length;
-    add(second, line.length, reason ? "reason phrase, line end" : "no reason phrase, line end", "RFC 9112 §4");
-  }
+/** Returns a row of octets that are all here. */
+export function rowOf(kind: RowKind, start: number, octets: string, ...[label, rule, parts]: Meanings): Row {
+  return { start, end: start + octets.length, kind, octets, label, rule, parts };
+}
+
+/** Divides a complete start line; a status line may end after its code. */
+export function startLineRows(line: string, start: number, isRequest: boolean): Row[] {
+  const [, first, second, third] = /^([^ ]* ?)([^ \r]* ?)([^]*)$/.exec(line)!;
+  const at = start + first.length;
+  const meanings = isRequest ? requestMeanings(first, second, at) : statusMeanings(second, third);
+  return [
+    rowOf("start", start, first, ...meanings[0]),
+    rowOf("start", at, second, ...meanings[1]),
+    rowOf("start", at + second.length, third, ...meanings[2]),
+  ].filter(({ octets }) => octets !== "");
+}
+
+function requestMeanings(first: string, second: string, at: number): Meanings[] {
+  const [method, target] = [first, second].map((word) => word.replace(/ $/, ""));
+  const [meaning, rule] = METHOD_MEANINGS[method] ?? EXTENSION_METHOD;
+  const [form, section] = targetForm(method, target);
+  return [
+    [`method: ${meaning}`, rule],
+    [`target, ${form} form`, section, targetParts(target, at, second.length)],
+    ["version, line end", "RFC 9112 §2.3"],
+  ];
+}
+
+function statusMeanings(code: string, reason: string): Meanings[] {
+  const status = parseInt(code);
+  const [meaning, rule] = STATUS_MEANINGS[status] ?? STATUS_CLASSES[Math.trunc(status / 100)] ?? STATUS_CLASSES[0];
+  const what = reason.length > LINE_END.length ? "reason phrase" : "no reason phrase";
+  return [["version", "RFC 9112 §2.3"], [`status: ${meaning}`, rule], [`${what}, line end`, "RFC 9112 §4"]];
 }
 
 function targetForm(method: string, target: string): Meaning {
@@ -65,7 +72,7 @@ function targetForm(method: string, target: string): Meaning {
  * @param length The octets of the target and of the space after it, which belongs to its last part.
  */
 function targetParts(target: string, start: number, length: number): Part[] | undefined {
-  const [, origin = "", path, query] = /^([^/?]+(?:(?<=:)\/\/[^/?]*)?)?([^?]*)(.*)$/s.exec(target)!;
+  const [, origin = "", path, query] = /^((?!\/)(?:[^?]*?\/\/)?[^/?]*)?([^?]*)(.*)$/s.exec(target)!;
   const end = start + length;
   if (query === "" && (origin === "" || !target.includes("://"))) {
     const label = spelling(target);
@@ -91,10 +98,7 @@ function targetParts(target: string, start: number, length: number): Part[] | un
 
 /** Returns the row of a field line: the meaning of its name, and the parts of its value. */
 export function fieldRow(line: string, start: number): Row {
-  const end = start + line.length;
-  const row = (label: string, rule: string, parts?: readonly Part[]): Row => {
-    return { start, end, kind: "field", octets: line, label, rule, parts };
-  };
+  const row = (label: string, rule: string, parts?: readonly Part[]) => rowOf("field", start, line, label, rule, parts);
   if (/^[ \t]/.test(line)) return row("continues the field, as one space", "RFC 9112 §5.2");
   const colon = line.indexOf(":");
   const [label, rule, kind, member = MEMBER] = FIELD_MEANINGS.get(line.substring(0, colon).toLowerCase()) ??
@@ -104,6 +108,7 @@ export function fieldRow(line: string, start: number): Row {
   const value = line.substring(valueStart, line.length - LINE_END.length);
   const values = valueParts(kind, value, start + valueStart, member);
   if (values.length > 1 || values.length === 1 && kind === "uri") {
+    const end = start + line.length;
     const name = { start, end: start + valueStart, label: "" };
     return row(label, rule, [name, ...values, { start: end - LINE_END.length, end, label: "" }]);
   }
@@ -125,8 +130,7 @@ export function sectionRows(rows: Row[], text: string, from: number, start: numb
     const octets = text.substring(at, end);
     const first = start + at - from;
     if (octets === LINE_END) {
-      const [label, rule] = sectionEnd;
-      rows.push({ start: first, end: first + octets.length, kind: "end", octets, label, rule });
+      rows.push(rowOf("end", first, octets, ...sectionEnd));
       return end;
     }
     const row = fieldRow(octets, first);
@@ -135,7 +139,6 @@ export function sectionRows(rows: Row[], text: string, from: number, start: numb
   }
 }
 
-/** Returns the label of a chunk line. */
 export function chunkLabel(line: string, number: number): string {
   const [, digits, rest] = /^([\dA-Fa-f]+)([^]*)\r\n$/.exec(line)!;
   const size = parseInt(digits, 16);

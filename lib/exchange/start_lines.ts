@@ -10,15 +10,12 @@ import { MAX_SEARCHED_LINE_BYTES } from "../limits.ts";
 import type { Direction } from "./messages.ts";
 import { METHOD_MEANINGS } from "./words.ts";
 
-/** A request line (RFC 9112 §3). */
 const REQUEST_LINE = /^[!#$%&'*+.^_`|~\w-]+ [!-~]+ HTTP\/1\.[01]\r?\n$/;
-/** A status line (RFC 9112 §4). */
 const STATUS_LINE = /^HTTP\/1\.[01] [1-5]\d\d(?: [^\r\n]*)?\r?\n$/;
 /** A known method and a blank, which begin a request line however it goes on. */
 const KNOWN_METHOD = new RegExp(`^(?:${Object.keys(METHOD_MEANINGS).join("|")})[ \t]`);
 /** A request line of a method that is not known, perhaps broken. */
 const ANY_METHOD = /^[!-~]+[ \t].*[ \t]HTTP\/\d(?:\.\d+)?[ \t]*\r?$/i;
-/** A request line without a version. */
 const SIMPLE_REQUEST = /^GET [!-~]+\r?$/;
 
 const PROXY_LINE = "a PROXY line (PROXY protocol §2)";
@@ -104,18 +101,12 @@ export class Beginning {
     if (this.isHttp) return;
     this.octets[direction] += bytes.length;
     if (this.isHttp === false || this.#others.has(direction)) return;
-    if (this.#gaps.has(direction)) {
-      this.isHttp = startsMessage(bytes, direction) || undefined;
-      return;
-    }
+    if (this.#gaps.has(direction)) return void (this.isHttp = startsMessage(bytes, direction) || undefined);
     this.#starts[direction] += octetString(bytes, 0, Math.min(bytes.length, MAX_SEARCHED_LINE_BYTES + 1));
     const protocol = protocolOf(this.#starts[direction], direction);
     if (protocol === undefined) return;
     this.#starts[direction] = "";
-    if (protocol === "HTTP/1") {
-      this.isHttp = true;
-      return;
-    }
+    if (protocol === "HTTP/1") return void (this.isHttp = true);
     this.#others.add(direction);
     this.other ||= protocol;
     // A server may answer in HTTP/1 what is not; what follows a PROXY line is not read.
@@ -129,20 +120,10 @@ export class Beginning {
 }
 
 /** Octets, and the packet that they came from. */
-export interface Piece<Packet> {
-  /** The octets. */
-  readonly bytes: Uint8Array;
-  /** The packet. */
-  readonly packet: Packet;
-}
+export type Piece<Packet> = { readonly bytes: Uint8Array; readonly packet: Packet };
 
-/** A start line that was found. */
-export interface Found<Packet> {
-  /** Whether it starts a request or a response. */
-  readonly direction: Direction;
-  /** The octets from its first one on, the last of them valid during the call. */
-  readonly pieces: readonly Piece<Packet>[];
-}
+/** The message that a start line begins, and the octets from its first one on, the last of them valid during the call. */
+export type Found<Packet> = { readonly direction: Direction; readonly pieces: readonly Piece<Packet>[] };
 
 /** Finds the first start line in octets whose beginning is missing, and holds at most the beginning of a line. */
 export class StartLineSearch<Packet> {

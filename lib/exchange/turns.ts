@@ -4,12 +4,13 @@
  * @module
  */
 
-import { NO_BYTES, octetString } from "../bytes.ts";
+import { ByteBuffer, NO_BYTES, octetString } from "../bytes.ts";
 import type { Explanation } from "./explanation.ts";
 import { Explainer, type ExplainOptions } from "./explainer.ts";
 import { LineEnds } from "./line_ends.ts";
 import type { Direction, ExchangeEvent, Message } from "./messages.ts";
 import { MAX_SEARCHED_LINE_BYTES } from "../limits.ts";
+import { rowOf } from "./rows.ts";
 import { protocolOf } from "./start_lines.ts";
 
 /** An explanation, and the offset of its first octet in the file. */
@@ -43,7 +44,7 @@ export class Turns {
   /** Whether the next octets tell who sent them. */
   #isTurn = true;
   /** The first octets of a turn, as long as they are too few to tell. */
-  #held = NO_BYTES as Uint8Array;
+  #held = new ByteBuffer(0);
   #hasRequests = false;
   #hadContent = false;
   #ended = false;
@@ -71,9 +72,7 @@ export class Turns {
 
   /** Ends the file. */
   end(): void {
-    const held = this.#held;
-    this.#held = NO_BYTES;
-    if (held.length > 0) this.#feed(held, true);
+    this.#receive(NO_BYTES, true);
     this.#ended = true;
     this.#explainer.end();
   }
@@ -87,9 +86,10 @@ export class Turns {
     // A request that a response interrupts is explained after it.
     const waiting = this.#ended ? undefined : this.#explainer.pairing.message("request");
     const until = waiting?.state === "incomplete" ? this.#starts.get(waiting)! : Infinity;
-    const all = this.#placed.sort((a, b) => a.at - b.at);
-    this.#placed = all.filter(({ at }) => at >= until);
-    return all.filter(({ at }) => at < until);
+    this.#placed.sort((a, b) => a.at - b.at);
+    const { ready = [], later = [] } = Object.groupBy(this.#placed, ({ at }) => at < until ? "ready" : "later");
+    this.#placed = later;
+    return ready;
   }
 
   #tell(event: ExchangeEvent): void {
@@ -105,28 +105,26 @@ export class Turns {
     return at + this.#between + this.#explainer.pairing.received(direction === "request" ? "response" : "request");
   }
 
-  #receive(bytes: Uint8Array): void {
-    if (this.#held.length === 0) return this.#feed(bytes, false);
-    const all = new Uint8Array(this.#held.length + bytes.length);
-    all.set(this.#held);
-    all.set(bytes, this.#held.length);
-    this.#held = NO_BYTES;
-    this.#feed(all, false);
-  }
-
-  #feed(bytes: Uint8Array, isEnd: boolean): void {
-    for (let rest: Uint8Array | undefined = bytes; rest !== undefined && rest.length > 0;) {
+  #receive(bytes: Uint8Array, isEnd = false): void {
+    let rest = bytes;
+    if (this.#held.length > 0) {
+      this.#held.append(bytes);
+      rest = this.#held.view();
+      this.#held = new ByteBuffer(0);
+    }
+    while (rest.length > 0) {
       if (this.#isTurn) {
         const next = this.#next(octetString(rest, 0, Math.min(rest.length, MAX_SEARCHED_LINE_BYTES)), isEnd);
-        if (next === undefined) return void (this.#held = rest.slice());
+        if (next === undefined) return this.#held.append(rest);
         if (typeof next === "number") {
           rest = rest.subarray(next);
           continue;
         }
         this.#direction = next;
       }
-      rest = this.#explainer.octets(this.#direction!, rest);
-      this.#isTurn = rest !== undefined;
+      const behind = this.#explainer.octets(this.#direction!, rest);
+      this.#isTurn = behind !== undefined;
+      rest = behind ?? NO_BYTES;
     }
   }
 
@@ -152,22 +150,19 @@ export class Turns {
   }
 
   /** Explains line ends behind a message, unless they may precede the next one. Returns their number of octets. */
-  #lineEnds(direction: Direction, start: string): number {
-    const [octets] = LINE_ENDS.exec(start) ?? [""];
+  #lineEnds(direction: Direction, text: string): number {
+    const [octets] = LINE_ENDS.exec(text) ?? [""];
     const isIgnored = direction === "request" && /^(?:\r\n)*$/.test(octets);
     if (octets === "" || isIgnored && !this.#hadContent) return 0;
     const count = octets.split("\n").length - 1;
-    const what = `${count === 1 ? "one line end" : `${count} line ends`} too many`;
-    const label = `${what} after the ${this.#hadContent ? "content" : direction}`;
+    const what = count === 1 ? "one line end" : `${count} line ends`;
+    const label = `${what} too many after the ${this.#hadContent ? "content" : direction}`;
     const { length } = octets;
-    const rows = [{ start: 0, end: length, kind: "unread" as const, octets, label, rule: "RFC 9112 §2.2" }];
-    const from = this.#explainer.pairing.received(direction);
-    const at = this.#offset(direction, from);
+    const start = this.#explainer.pairing.received(direction);
+    const rows = [rowOf("unread", 0, octets, label, "RFC 9112 §2.2")];
     const state = isIgnored ? "whole" : "broken";
-    this.#placed.push({
-      at,
-      explanation: { direction, kind: "unread", start: from, length, rows, findings: [], state },
-    });
+    const explanation = { direction, kind: "unread", start, length, rows, findings: [], state } as const;
+    this.#placed.push({ at: this.#offset(direction, start), explanation });
     this.#between += length;
     return length;
   }

@@ -8,7 +8,6 @@ import type { Part } from "./explanation.ts";
 import { octetsOf, readable, units } from "./octet_text.ts";
 import { CACHE_DIRECTIVES, CONNECTION_OPTIONS, type ValueKind } from "./words.ts";
 
-/** The label of a member without a meaning of its own. */
 export const MEMBER: string = "member";
 /** The date format of HTTP/1.1 (RFC 9110 §5.6.7). */
 const IMF_FIXDATE =
@@ -20,7 +19,6 @@ const OLD_DATE = /^(?:\w+day, \d\d-\w{3}-\d\d \d\d:\d\d:\d\d GMT|\w{3} \w{3} [ \
 type Division = (value: string, start: number, member: string) => Part[];
 
 const DIVISIONS: Readonly<Record<ValueKind, Division>> = {
-  text: () => [],
   list: cutAt(",", memberLabel),
   parameters: cutAt(";", (text, member, isFirst) => isFirst ? member : `parameter ${nameOf(text)}`),
   cookies: cutAt(";", (text) => `${nameOf(text)} is ${text.includes("=") ? "set" : "on"}`),
@@ -91,7 +89,6 @@ function memberLabel(text: string, member: string): string {
   return weight === undefined ? member : `${member}, ${Number(weight) === 0 ? "not acceptable" : `weight ${weight}`}`;
 }
 
-/** Returns the label of an entity tag, a time, or a number of seconds. */
 function conditionLabel(text: string): string {
   if (/^(?:W\/)?"/.test(text)) return tagLabel(text);
   return /^\d+$/.test(text) ? "seconds" : dateLabel(text);

@@ -27,8 +27,10 @@ import { readable } from "./octet_text.ts";
 
 /** What is known of a message whose head is complete. */
 export interface Facts {
-  readonly message: Message;
   readonly head: RequestHead | ResponseHead;
+  readonly interim: boolean;
+  /** The method that a response answers, as far as it was known when its head was complete. */
+  readonly method: string;
   /** What is accepted, though it breaks a rule. */
   readonly accepted: Accepted[];
   /** What a 304 says of an earlier response. */
@@ -38,9 +40,7 @@ export interface Facts {
   chunks: number;
   /** Octets of the current chunk still to come; -1 between chunks. */
   inChunk: number;
-  /** Whether the empty last chunk has come. */
   lastChunk: boolean;
-  /** Octets of content so far. */
   contentBytes: number;
   /** How many of them are missing. */
   lost: number;
@@ -69,7 +69,7 @@ export function missingFindings(facts: Facts | undefined): Finding[] {
  * persists or ends.
  */
 export function factFindings(facts: Facts, state: "whole" | "incomplete"): Finding[] {
-  const { message, head, chunked, chunks, contentBytes, lost, holds } = facts;
+  const { interim, head, chunked, chunks, contentBytes, lost, holds } = facts;
   const findings: Finding[] = [...facts.accepted];
   const find = (text: string | undefined, rule?: string) => {
     if (text !== undefined) findings.push({ text, rule });
@@ -92,18 +92,17 @@ export function factFindings(facts: Facts, state: "whole" | "incomplete"): Findi
         "RFC 9110 §7.4",
       );
     }
-  } else if (message.interim) find("interim: the final response is still to come", "RFC 9110 §15.2");
+  } else if (interim) find("interim: the final response is still to come", "RFC 9110 §15.2");
   else if (isInterim(head.status)) find("no longer HTTP: what follows is the other protocol", "RFC 9110 §7.8");
   find(...persistence(facts));
   return findings;
 }
 
 /** Says why content that is not chunked has its length. */
-function lengthText({ head, message, contentBytes }: Facts): string | undefined {
+function lengthText({ head, method, contentBytes }: Facts): string | undefined {
   const { contentLength } = head;
   if (head.kind === "response") {
     const { status } = head;
-    const { method } = message.exchange;
     if (isInterim(status)) return undefined;
     if (method === "HEAD") return "no content: it answers HEAD";
     if (leavesHttp(status, method)) return "no content: it opens the tunnel that CONNECT asked for";
@@ -118,10 +117,10 @@ function lengthText({ head, message, contentBytes }: Facts): string | undefined 
 }
 
 /** Says why the connection persists or ends, and the section. */
-function persistence({ head, message, chunked }: Facts): [text?: string, rule?: string] {
+function persistence({ head, method, chunked }: Facts): [text?: string, rule?: string] {
   const { kind, minor, persistent, contentLength, fields } = head;
   // An interim response does not decide it, and a tunnel is no longer an HTTP connection.
-  if (kind === "response" && (isInterim(head.status) || leavesHttp(head.status, message.exchange.method))) return [];
+  if (kind === "response" && (isInterim(head.status) || leavesHttp(head.status, method))) return [];
   const rule = "RFC 9112 §9.3";
   if (persistent) {
     const why = minor === 1 ? "HTTP/1.1 and no Connection: close" : "HTTP/1.0 and Connection: keep-alive";
@@ -227,9 +226,7 @@ export function fixFor({ fault, rule }: HttpError): string | undefined {
   return rule === undefined ? undefined : RULE_FIXES[rule];
 }
 
-/** A head as read by a lenient receiver. */
 interface LenientHead {
-  /** The start of the content. */
   readonly end: number;
   readonly lengths: readonly string[];
   readonly chunked: boolean;

@@ -19,7 +19,6 @@ export interface Arrival {
 /** Octets that may be read later. */
 interface Held {
   readonly octets: ByteBuffer;
-  /** The offset of the first one. */
   readonly from: number;
   readonly arrival: Arrival;
 }
@@ -28,7 +27,6 @@ export class Way {
   readonly direction: Direction;
   readonly #limits: MessageLimits;
   decoder!: Decoder;
-  /** How many octets have come. */
   received = 0;
   /** The offset after the last complete message. */
   start = 0;
@@ -47,7 +45,6 @@ export class Way {
   search: StartLineSearch<Arrival> | undefined;
   /** Whether the caller decides who sent what comes next. */
   paused = false;
-  /** Whether the direction has ended. */
   ended = false;
   /** Whether it has to end after the last complete message (RFC 9112 §9.3). */
   closes = false;

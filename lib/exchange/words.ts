@@ -99,7 +99,6 @@ export const STATUS_CLASSES: readonly Meaning[] = [
 
 /** How a field's value is cut into parts. */
 export type ValueKind =
-  | "text"
   | "list"
   | "parameters"
   | "cache"

@@ -3,9 +3,7 @@ import type { Row } from "../../lib/exchange/explanation.ts";
 import { chunkLabel, fieldRow, HEAD_END, sectionRows, startLineRows, TRAILERS_END } from "../../lib/exchange/rows.ts";
 
 function startLine(line: string, isRequest: boolean): string[] {
-  const rows: Row[] = [];
-  startLineRows(rows, line, 0, isRequest);
-  return rows.map(({ octets, label, rule }) => `${octets}|${label}|${rule}`);
+  return startLineRows(line, 0, isRequest).map(({ octets, label, rule }) => `${octets}|${label}|${rule}`);
 }
 
 Deno.test("start lines are divided into parts", () => {
@@ -40,9 +38,8 @@ const targets: [method: string, target: string, form: string, parts: string[]][]
 
 for (const [method, target, form, expected] of targets) {
   Deno.test(`the target ${target} and its parts`, () => {
-    const rows: Row[] = [];
-    startLineRows(rows, `${method} ${target} HTTP/1.1\r\n`, 5, true);
-    const { start, octets, label, parts = [] } = rows[1];
+    const [, row] = startLineRows(`${method} ${target} HTTP/1.1\r\n`, 5, true);
+    const { start, octets, label, parts = [] } = row;
     assert.equal(label, `target, ${form} form`);
     assert.deepEqual(
       parts.map((part) => `${octets.slice(part.start - start, part.end - start)}|${part.label}`),

@@ -3,7 +3,6 @@ import { spelling, valueParts } from "../../lib/exchange/values.ts";
 import type { ValueKind } from "../../lib/exchange/words.ts";
 
 const cases: [kind: ValueKind, value: string, parts: string[]][] = [
-  ["text", "a", []],
   ["list", "a, b;q=0.5 ,c;q=0", ["a, |member", "b;q=0.5 ,|member, weight 0.5", "c;q=0|member, not acceptable"]],
   ["list", 'a="b,\\"c", d', ['a="b,\\"c", |member', "d|member"]],
   ["list", 'a, "b, c', ["a, |member", '"b, c|member']],

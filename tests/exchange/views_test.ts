@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { painterFor } from "../../lib/terminal.ts";
 import { CapturedExchanges } from "../../lib/traffic/capture/captured_exchanges.ts";
-import { LastExchange } from "../../lib/traffic/explain/exchange.ts";
+import { LastExchange } from "../../lib/traffic/explain/client_views.ts";
 import { Transcript } from "../../lib/traffic/explain/transcript.ts";
 import { Journal } from "../../lib/traffic/live/journal.ts";
 import type { ToldExchange, ToldMessage } from "../../lib/traffic/live/told.ts";
@@ -119,11 +119,11 @@ function captured({ turns }: Conversation) {
 
 /** What `explain` at the prompt says: requests, then responses. */
 function explained({ turns }: Conversation): string[] {
-  const exchange = new LastExchange();
+  const exchange = new LastExchange(() => LAYOUT);
   exchange.begin();
   for (const event of clientEvents(turns)) exchange.tell(event);
   // Octets that are no message have no findings.
-  return exchange.text(LAYOUT)!.split("\n\n").filter((part) => /=>|!!/.test(part)).map(startLine);
+  return exchange.text()!.split("\n\n").filter((part) => /=>|!!/.test(part)).map(startLine);
 }
 
 function clientEvents(turns: readonly Turn[]): TrafficEvent[] {

@@ -1,33 +1,31 @@
 /**
- * The views at a client's end: which there are, and what each of them is told.
+ * The views at a client's end: the last exchange explained, the transcript of a raw one, the life of connections.
  *
  * @module
  */
 
+import { Explainer, type Explanation } from "../../exchange.ts";
 import { FALLBACK_COLUMNS } from "../../limits.ts";
 import { type Painter, terminalColumns } from "../../terminal.ts";
-import type { TrafficListener } from "../../traffic.ts";
+import type { Fin, Octets, TrafficEvent, TrafficListener } from "../../traffic.ts";
 import { allOf, lifeLine, tapped } from "../tap.ts";
-import { LastExchange } from "./exchange.ts";
+import { type ExplainTextOptions, explanationText } from "./text.ts";
 import { Transcript } from "./transcript.ts";
 
-/** What the views show, and where. */
+/** Octets of the last exchange that are kept until the user asks to explain them. */
+const KEPT_EXCHANGE_BYTES = 64 * 1024;
+
 export interface ClientViewsOptions {
-  /** Whether each exchange is explained. */
   readonly explain: boolean;
   /** Whether the life of connections is shown. */
   readonly verbose: boolean;
-  /** Whether credentials are shown. */
   readonly showCredentials: boolean;
-  /** How long a raw exchange waits for the next octets, in milliseconds. */
+  /** How long a raw exchange waits for the next octets. */
   readonly timeoutMs: number;
   /** The kind of the only command; `undefined` if commands are read from the input. */
   readonly kind: string | undefined;
-  /** Records the traffic. */
   readonly record: TrafficListener | undefined;
-  /** Colours the views. */
   readonly painter: Painter;
-  /** Whether the output is a terminal. */
   readonly terminal: boolean;
   /** Receives the text of exchanges. */
   readonly write: (text: string) => void;
@@ -36,54 +34,103 @@ export interface ClientViewsOptions {
 }
 
 /** The views of the traffic. Each listens to the tap, which exists only if there is a view. */
-export class ClientViews {
-  /** Taps each connection. */
+export interface ClientViews {
   readonly tap: ((conn: Deno.Conn) => Deno.Conn) | undefined;
-  /** Whether each exchange is explained. */
-  readonly each: boolean;
-  /** Shows raw exchanges. */
-  readonly transcript: Transcript;
+  readonly explain: LastExchange;
+  readonly raw: Transcript;
   /** Shows what is accepted in responses, though it breaks a rule. */
   readonly accepted: ((sentence: string) => void) | undefined;
-  readonly #options: ClientViewsOptions;
-  readonly #exchange = new LastExchange();
-  #connections = 0;
+}
 
-  /** Creates the views that these options ask for. */
-  constructor(options: ClientViewsOptions) {
-    this.#options = options;
-    const { explain, verbose, kind, record, painter, timeoutMs, write, writeLife } = options;
-    this.each = explain;
-    this.transcript = new Transcript({ write, painter, timeoutMs, width: () => this.#sentenceWidth });
-    this.accepted = verbose ? (sentence) => writeLife(`=> ${sentence}\n`) : undefined;
-    const listeners: TrafficListener[] = [];
-    if (kind === undefined || explain) listeners.push((event) => this.#exchange.tell(event));
-    if (kind === undefined || kind === "raw") listeners.push((event) => this.transcript.tell(event));
-    if (record !== undefined) listeners.push(record);
-    if (verbose) listeners.push((event) => writeLife(`${painter("dim", lifeLine(event))}\n`));
-    const told = allOf(listeners);
-    this.tap = told && ((conn) => tapped(conn, "client", ++this.#connections, told));
+export function clientViews(options: ClientViewsOptions): ClientViews {
+  const { verbose, kind, record, painter, timeoutMs, terminal, showCredentials, write, writeLife } = options;
+  const sentenceWidth = () => terminal ? terminalColumns() : Infinity;
+  const explain = new LastExchange(
+    () => ({
+      width: terminal ? terminalColumns() : FALLBACK_COLUMNS,
+      sentenceWidth: sentenceWidth(),
+      all: false,
+      painter,
+      masked: !showCredentials,
+    }),
+    options.explain,
+  );
+  const raw = new Transcript({ write, painter, timeoutMs, width: sentenceWidth });
+  const listeners: TrafficListener[] = [];
+  if (kind === undefined || options.explain) listeners.push((event) => explain.tell(event));
+  if (kind === undefined || kind === "raw") listeners.push((event) => raw.tell(event));
+  if (record !== undefined) listeners.push(record);
+  if (verbose) listeners.push((event) => writeLife(`${painter("dim", lifeLine(event))}\n`));
+  const told = allOf(listeners);
+  let connections = 0;
+  return {
+    tap: told && ((conn) => tapped(conn, "client", ++connections, told)),
+    explain,
+    raw,
+    accepted: verbose ? (sentence) => writeLife(`=> ${sentence}\n`) : undefined,
+  };
+}
+
+/** Explains the latest exchange in safe text. */
+export class LastExchange {
+  /** Whether each exchange is explained. */
+  readonly each: boolean;
+  readonly #layout: () => ExplainTextOptions;
+  #state: "none" | "begun" | "ended" = "none";
+  #explainer = new Explainer();
+  #explanations: Explanation[] = [];
+  /** Events that are explained on demand, or when they are many: most exchanges are never explained. */
+  #kept: (Octets | Fin)[] = [];
+  #keptBytes = 0;
+
+  constructor(layout: () => ExplainTextOptions, each = false) {
+    this.#layout = layout;
+    this.each = each;
   }
 
-  /** Starts an exchange, which may be explained. */
+  /** Starts an exchange and forgets the last one. */
   begin(): void {
-    this.#exchange.begin();
+    this.#state = "begun";
+    this.#explainer = new Explainer();
+    this.#explanations = [];
+    this.#kept = [];
+    this.#keptBytes = 0;
+  }
+
+  tell(event: TrafficEvent): void {
+    if (this.#state !== "begun" || event.kind === "closed") return;
+    // On a new connection the request is sent again from its start.
+    if (event.kind === "opened") return this.begin();
+    this.#kept.push(event.kind === "fin" ? event : { ...event, bytes: event.bytes.slice() });
+    if (event.kind !== "fin") this.#keptBytes += event.bytes.length;
+    if (this.#keptBytes > KEPT_EXCHANGE_BYTES) this.#explain();
   }
 
   /** Ends the exchange: what follows on a new connection is not part of it. */
   end(): void {
-    this.#exchange.end();
+    if (this.#state !== "begun") return;
+    this.#state = "ended";
+    this.#explain();
+    this.#explainer.end();
+    this.#explanations.push(...this.#explainer.take());
+    // Requests may be finished after their responses.
+    this.#explanations.sort((a, b) => Number(a.direction === "response") - Number(b.direction === "response"));
   }
 
-  /** Returns the last exchange, explained in safe text; `undefined` if there was none. */
+  /** Returns the exchange as text: the request, then each response; `undefined` if there was no exchange. */
   text(): string | undefined {
-    const { terminal, painter, showCredentials } = this.#options;
-    const width = terminal ? terminalColumns() : FALLBACK_COLUMNS;
-    const sentenceWidth = this.#sentenceWidth;
-    return this.#exchange.text({ width, sentenceWidth, all: false, painter, masked: !showCredentials });
+    if (this.#state === "none") return undefined;
+    this.end();
+    const options = this.#layout();
+    return this.#explanations.map((explanation) => explanationText(explanation, options)).join("\n");
   }
 
-  get #sentenceWidth(): number {
-    return this.#options.terminal ? terminalColumns() : Infinity;
+  #explain(): void {
+    for (const event of this.#kept.splice(0)) {
+      if (event.kind === "fin") this.#explainer.pairing.fin(event.by === "client" ? "request" : "response");
+      else this.#explainer.octets(event.kind === "write" ? "request" : "response", event.bytes);
+    }
+    this.#keptBytes = 0;
+    this.#explanations.push(...this.#explainer.take());
   }
 }

@@ -4,26 +4,15 @@
  * @module
  */
 
-import type { Exchange, Explanation, Finding, Placed } from "../../exchange.ts";
+import type { Exchange, Explanation } from "../../exchange.ts";
 import { MAX_WAITING_IN_TURN } from "../../limits.ts";
+import type { MessagesView } from "./messages.ts";
 
-/** Formats the messages of a file. */
-export interface MessagesView {
-  /** Returns what is ready with the next explanation. */
-  of(placed: Placed): string;
-  /** Returns what is left. */
-  end(): string;
-}
-
-/** Where a message comes from. */
-export interface Place {
-  /** The offset of its first octet in its direction, or in the file. */
+/** Where a message comes from: the offset of its first octet, seconds since 1970, packets, and what TCP did with it. */
+interface Place {
   readonly offset: number;
-  /** When its first octet was captured, in seconds since 1970. */
   readonly time?: number;
-  /** The packets that brought it. */
   readonly packets?: readonly number[];
-  /** What TCP did with it; times in seconds. */
   readonly tcp?: object;
 }
 
@@ -43,7 +32,6 @@ export function jsonText(value: unknown): string {
   );
 }
 
-/** An exchange as JSON, message by message. */
 export class ExchangeJson {
   #request = "null";
   readonly #interim: string[] = [];
@@ -55,16 +43,11 @@ export class ExchangeJson {
     return over && this.#messages === responses.length + (request === undefined ? 0 : 1);
   }
 
-  /** How many characters it has. */
   get length(): number {
     return this.#interim.reduce((sum, { length }) => sum + length, this.#request.length + this.#response.length);
   }
 
-  /**
-   * Adds a message.
-   *
-   * @param all Whether it has its content and rows.
-   */
+  /** Adds a message; on request, with its content and rows. */
   add(explanation: Explanation, place: Place, all: boolean): void {
     this.#messages++;
     const text = jsonText(messageOf(explanation, place, all));
@@ -82,27 +65,24 @@ export class ExchangeJson {
   }
 }
 
-function messageOf(explanation: Explanation, place: Place, all: boolean): object {
+function messageOf(explanation: Explanation, { tcp, ...origin }: Place, all: boolean): object {
   const { direction, message, findings, fault, state, rows, contentBytes } = explanation;
   const { head, exchange } = message!;
-  const version = head === undefined ? null : `HTTP/1.${head.minor}`;
-  const { tcp, ...origin } = place;
-  const start = direction === "request"
-    ? {
-      method: octetsForJson(exchange.method) || null,
-      target: head?.kind === "request" ? octetsForJson(head.target) : null,
-    }
-    : head?.kind === "response"
-    ? { status: head.status, reason: octetsForJson(head.reason) }
-    : { status: null, reason: null };
   return {
     ...origin,
-    ...start,
-    version,
-    fields: Array.from(head?.fields ?? [], ([name, value]) => [octetsForJson(name), octetsForJson(value)]),
+    ...direction === "request"
+      ? {
+        method: octetsForJson(exchange.method) || null,
+        target: head?.kind === "request" ? octetsForJson(head.target) : null,
+      }
+      : head?.kind === "response"
+      ? { status: head.status, reason: octetsForJson(head.reason) }
+      : { status: null, reason: null },
+    version: head === undefined ? null : `HTTP/1.${head.minor}`,
+    fields: Array.from(head?.fields ?? [], (line) => line.map(octetsForJson)),
     contentLength: contentBytes,
     whole: state === "whole",
-    findings: findings.map(findingText),
+    findings: findings.map(({ text, rule }) => rule === undefined ? text : `${text} (${rule})`),
     fault: fault === undefined ? null : {
       cause: fault.code,
       rule: fault.rule,
@@ -118,45 +98,26 @@ function messageOf(explanation: Explanation, place: Place, all: boolean): object
   };
 }
 
-function findingText({ text, rule }: Finding): string {
-  return rule === undefined ? text : `${text} (${rule})`;
-}
-
-/** The messages of a file as JSON. */
-export class MessagesJson implements MessagesView {
-  readonly #all: boolean;
+/** Views the messages of a file as JSON; on request, with their content and rows. */
+export function messagesJson(all: boolean): MessagesView {
   /** Exchanges that are not printed, in their order. */
-  readonly #waiting = new Map<Exchange, ExchangeJson>();
-
-  /**
-   * Writes no exchange yet.
-   *
-   * @param all Whether messages have their content and rows.
-   */
-  constructor(all: boolean) {
-    this.#all = all;
-  }
-
-  /** Returns the lines that are complete with the next explanation. */
-  of({ explanation, at }: Placed): string {
-    const exchange = explanation.message?.exchange;
-    if (exchange === undefined) return "";
-    const json = this.#waiting.get(exchange) ?? new ExchangeJson();
-    this.#waiting.set(exchange, json);
-    json.add(explanation, { offset: at }, this.#all);
+  const waiting = new Map<Exchange, ExchangeJson>();
+  return (placed) => {
+    if (placed !== undefined) {
+      const { explanation, at } = placed;
+      const exchange = explanation.message?.exchange;
+      if (exchange === undefined) return "";
+      const json = waiting.get(exchange) ?? new ExchangeJson();
+      waiting.set(exchange, json);
+      json.add(explanation, { offset: at }, all);
+    }
     let lines = "";
-    for (const [exchange, json] of this.#waiting) {
-      if (!json.isWhole(exchange) && this.#waiting.size <= MAX_WAITING_IN_TURN) break;
+    for (const [exchange, json] of waiting) {
+      const isReady = placed === undefined || json.isWhole(exchange) || waiting.size > MAX_WAITING_IN_TURN;
+      if (!isReady) break;
       lines += json.line();
-      this.#waiting.delete(exchange);
+      waiting.delete(exchange);
     }
     return lines;
-  }
-
-  /** Returns the lines of exchanges without an end. */
-  end(): string {
-    const lines = Array.from(this.#waiting.values(), (json) => json.line()).join("");
-    this.#waiting.clear();
-    return lines;
-  }
+  };
 }

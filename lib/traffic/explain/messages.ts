@@ -6,64 +6,43 @@
 
 import { counted, octetString } from "../../bytes.ts";
 import { explainOctets, type Explanation, type Message, messageKindOf, type Placed, readable } from "../../exchange.ts";
-import type { MessagesView } from "./json.ts";
 import { type ExplainTextOptions, explanationText } from "./text.ts";
 
-/** The text on messages. */
-export class MessagesText implements MessagesView {
-  readonly #options: ExplainTextOptions;
-  #isFirst = true;
+/** Returns the text that is ready with the next explanation; without one, what is left. */
+export type MessagesView = (placed?: Placed) => string;
 
-  /** Starts with the first message. */
-  constructor(options: ExplainTextOptions) {
-    this.#options = options;
-  }
-
-  /** Returns the text on the next explanation. */
-  of({ explanation, at }: Placed): string {
-    const { kind, message } = explanation;
-    const interim = message?.interim ? "interim " : "";
-    const what = kind === "unread" ? "not explained" : `${interim}${kind} ${message!.exchange.number}`;
-    const title = this.#isFirst ? "" : `\n${what}, from octet ${at} on\n`;
-    this.#isFirst = false;
-    return title + explanationText(explanation, this.#options);
-  }
-
-  /** Returns nothing more. */
-  end(): string {
-    return "";
-  }
+export function messagesText(options: ExplainTextOptions): MessagesView {
+  let isFirst = true;
+  return (placed) => {
+    if (placed === undefined) return "";
+    const title = isFirst ? "" : `\n${nameOf(placed.explanation)}, from octet ${placed.at} on\n`;
+    isFirst = false;
+    return title + explanationText(placed.explanation, options);
+  };
 }
 
-/** The list of messages: one line for each. */
-export class MessagesList implements MessagesView {
-  #isFirst = true;
-
-  /** Returns the line of the next message. */
-  of({ explanation, at }: Placed): string {
-    const { kind, message, state, contentBytes, rows } = explanation;
-    const number = `${message?.interim ? "interim " : ""}${kind} ${message?.exchange.number ?? ""}`;
+/** Views messages as a list, one line each. */
+export function messagesList(): MessagesView {
+  let title = "   octet  message              method and target, or status      content\n";
+  return (placed) => {
+    if (placed === undefined) return "";
+    const { at, explanation } = placed;
+    const { message, contentBytes, rows } = explanation;
     const what = message === undefined ? rows[0].label : readable(lineOf(message));
-    const cells = [
-      String(at).padStart(8),
-      (message === undefined ? "not explained" : number).padEnd(20),
-      what.padEnd(LINE_COLUMNS),
-      ...message === undefined ? [] : [counted(contentBytes ?? 0, "octet")],
-      ...state === "whole" ? [] : [endOf(explanation)],
-    ];
-    const title = this.#isFirst ? "   octet  message              method and target, or status      content\n" : "";
-    this.#isFirst = false;
-    return `${title}${cells.join("  ").trimEnd()}\n`;
-  }
-
-  /** Returns nothing more. */
-  end(): string {
-    return "";
-  }
+    const cells = [String(at).padStart(8), nameOf(explanation).padEnd(20), what.padEnd(LINE_COLUMNS)];
+    if (message !== undefined) cells.push(counted(contentBytes ?? 0, "octet"));
+    const line = `${title}${[...cells, endOf(explanation)].join("  ").trimEnd()}\n`;
+    title = "";
+    return line;
+  };
 }
 
-/** Columns of a request or status line. */
 const LINE_COLUMNS = 36;
+
+function nameOf({ kind, message }: Explanation): string {
+  if (message === undefined) return "not explained";
+  return `${message.interim ? "interim " : ""}${kind} ${message.exchange.number}`;
+}
 
 /** Returns the method and target of a request, or the status and reason of a response. */
 export function lineOf({ head, line, exchange }: Message): string {
@@ -73,7 +52,8 @@ export function lineOf({ head, line, exchange }: Message): string {
 
 function endOf({ kind, fault, state }: Explanation): string {
   if (fault !== undefined) return `invalid at octet ${fault.offset}`;
-  return state === "incomplete" ? "not whole" : kind === "unread" ? "" : "invalid";
+  if (state === "incomplete") return "not whole";
+  return state === "whole" || kind === "unread" ? "" : "invalid";
 }
 
 /** Returns the explanation of a file's first line if that ends in a bare LF, and is no worse. */
@@ -103,9 +83,9 @@ export function afterBareLine(
   // A fault of its own has its own lines.
   if (first.fault !== undefined && isText) return [{ explanation: { ...line, fault }, at }, ...placed];
   const rows = [...line.rows, ...first.rows.filter(({ kind }) => kind !== "start")];
-  const rest = { text: "the lines after the first are explained as if they ended in \\r\\n" };
-  return [
-    { explanation: { ...first, rows, fault, findings: [rest, ...first.findings], state: "broken" }, at },
-    ...more,
+  const findings = [
+    { text: "the lines after the first are explained as if they ended in \\r\\n" },
+    ...first.findings,
   ];
+  return [{ explanation: { ...first, rows, fault, findings, state: "broken" }, at }, ...more];
 }

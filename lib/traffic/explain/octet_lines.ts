@@ -9,19 +9,14 @@ import { octetsOf, units } from "../../exchange.ts";
 import { SHOWN_FAULT_OCTETS } from "../../limits.ts";
 import { displayWidth } from "../../terminal.ts";
 
-/** Octets per line of hexadecimal digits. */
 const HEX_OCTETS = 8;
-/** Octets of the longest character in UTF-8. */
 const LONGEST_CHARACTER = 4;
 /** Columns of the longest escaped octets, `\r\n` and `\xff`. */
 const LONGEST_UNIT = 4;
-/** Octets of content that are formatted at a time. */
 const SLICE_OCTETS = 8192;
 
-/** Lines of octets as text. */
 export interface Wrapped {
   readonly lines: string[];
-  /** The number of octets in the lines. */
   readonly octets: number;
 }
 
@@ -53,7 +48,6 @@ export function wrapUnits(all: readonly string[], width: number, most = Infinity
   return { lines, octets };
 }
 
-/** Returns the octets that fit one line. */
 export function firstLine(octets: string, width: number): Wrapped {
   return wrapUnits(units(octets.substring(0, LONGEST_CHARACTER * width)), width, 1, false);
 }

@@ -25,9 +25,7 @@ import { type Credential, credentialsIn, credentialsWithin, maskCredentials, pla
 import { displayWidth, escapeText, type Painter, painterFor, type Style, wordsOf, wrapWords } from "../../terminal.ts";
 import { aroundCaret, contentLines, firstLine, textLines, wrapUnits } from "./octet_lines.ts";
 
-/** Options of the layout. */
 export interface ExplainTextOptions {
-  /** The width of the terminal in columns. */
   readonly width: number;
   /** The width of findings and sentences on a fault; by default each is one line. */
   readonly sentenceWidth?: number;
@@ -56,7 +54,6 @@ const STYLES: Readonly<Record<RowKind, Style>> = {
   unread: "dim",
 };
 
-/** Formats one explanation as lines with line ends. */
 export function explanationText(explanation: Explanation, options: ExplainTextOptions): string {
   const { rows, findings, fault } = explanation;
   const { painter, width, sentenceWidth, masked } = options;
@@ -146,13 +143,11 @@ function faultWords({ kind }: Explanation, fault: Fault, options: ExplainTextOpt
   ];
 }
 
-/** Says what was seen, and whether it must or may be refused. */
 function degreeLines(seen: string, degree: Degree, width: number | undefined, painter: Painter): string[] {
   const text = `${escapeText(degreeSentence(seen, degree))}${section(degree.rule)}`;
   return sentence("!!", text, width, (mark) => painter("red", mark));
 }
 
-/** Wraps a sentence after a mark to a number of columns. */
 export function sentence(
   mark: string,
   text: string,

@@ -23,60 +23,58 @@ import { wrapUnits } from "./octet_lines.ts";
 import { readingLines, sentence } from "./text.ts";
 import { type Microseconds, SINCE_START } from "../tap.ts";
 
-/** What a transcript is made with. */
 export interface TranscriptOptions {
   /** Receives whole lines of safe text, as things happen. */
   readonly write: (text: string) => void;
-  /** Colours the two directions. */
   readonly painter: Painter;
-  /** How long the exchange waits for the next octets, in milliseconds. */
+  /** How long the exchange waits for the next octets. */
   readonly timeoutMs: number;
-  /** Columns of a line; left out, there is no limit. */
+  /** Columns of a line; by default, there is no limit. */
   readonly width?: () => number;
-  /** The clock that the tap uses. */
   readonly now?: Microseconds;
 }
 
 /** Columns before the octets: time, direction, count. */
 const INDENT = " ".repeat(16);
 const LEAST_COLUMNS = 24;
+const BY_THE_RULES = "by the rules: ";
 
-/** Listens to a tap at the client's end, and tells of the exchange that was begun last. */
+/** Listens to a tap at the client's end, and writes the exchange that was begun last. */
 export class Transcript {
   readonly #options: TranscriptOptions;
   readonly #now: Microseconds;
+  /** When the exchange began; `undefined` while there is none. */
   #start: number | undefined;
-  #explainer = this.#newExplainer();
-  #requests: Explanation[] = [];
+  #explainer!: Explainer;
+  #judge!: Judge;
+  #requests!: Explanation[];
   /** Where responses have begun in the octets that are read. */
-  #starts: number[] = [];
+  #starts!: number[];
+  #accepted!: Accepted[];
+  #result!: RawResult;
   #finSent = false;
-  #result: RawResult = { status: undefined, valid: true };
-  #judge = new Judge();
-  #accepted: Accepted[] = [];
   #ended = false;
-  #shownEvents = 0;
-  #hidden = { events: 0, octets: 0 };
+  #events = 0;
+  #hiddenOctets = 0;
 
-  /** Tells nothing until an exchange begins. */
   constructor(options: TranscriptOptions) {
     this.#options = options;
     this.#now = options.now ?? SINCE_START;
+    this.begin();
+    this.#start = undefined;
   }
 
   /** Begins an exchange on a connection that has carried no message, or only whole ones. */
   begin(): void {
     this.#start = this.#now();
-    this.#explainer = this.#newExplainer();
+    this.#explainer = new Explainer({ tell: (event) => this.#follow(event) });
+    this.#judge = new Judge();
     this.#requests = [];
     this.#starts = [];
-    this.#finSent = false;
-    this.#result = { status: undefined, valid: true };
-    this.#judge = new Judge();
     this.#accepted = [];
-    this.#ended = false;
-    this.#shownEvents = 0;
-    this.#hidden = { events: 0, octets: 0 };
+    this.#result = { status: undefined, valid: true };
+    this.#finSent = this.#ended = false;
+    this.#events = this.#hiddenOctets = 0;
   }
 
   /** What the server has to send by the rules. */
@@ -87,18 +85,24 @@ export class Transcript {
     return this.#finSent || closes ? "fin" : "nothing";
   }
 
-  /** Receives what happens on the connection. */
   tell(event: TrafficEvent): void {
     if (this.#start === undefined) return;
     switch (event.kind) {
       case "write":
         this.#line(event, ">");
         this.#explainer.octets("request", event.bytes);
-        return;
+        break;
       case "read":
-        return this.#read(event);
-      case "fin":
-        return this.#fin(event.time, event.by === "client");
+        this.#read(event);
+        break;
+      case "fin": {
+        const isOwn = event.by === "client";
+        this.#print(event.time, isOwn ? ">" : "<", " FIN");
+        this.#finSent ||= isOwn;
+        this.#ended ||= !isOwn;
+        this.#explainer.pairing.fin(isOwn ? "request" : "response");
+        break;
+      }
       case "closed":
         this.#ended = true;
         if (event.reason === "reset") this.#print(event.time, "<", " RST");
@@ -106,7 +110,7 @@ export class Transcript {
     }
   }
 
-  /** Tells what the rules say of what was sent; no more is. */
+  /** Writes what the rules say of what was sent; no more is. */
   sent(unsent: number): void {
     if (unsent > 0) {
       this.#write(`(${unsent} octets were not sent: the server did not take them, or the connection had ended)`);
@@ -120,10 +124,10 @@ export class Transcript {
     }
   }
 
-  /** Ends the exchange. Nothing more is told until another begins. */
+  /** Ends the exchange. Nothing more is written until another begins. */
   end(outcome: "complete" | "ended" | "timeout"): RawResult {
-    const { events, octets } = this.#hidden;
-    if (events > 0) this.#write(`… ${events} more reads and writes, ${octets} octets`);
+    const hidden = this.#events - SHOWN_RAW_EVENTS;
+    if (hidden > 0) this.#write(`… ${hidden} more reads and writes, ${this.#hiddenOctets} octets`);
     if (outcome === "timeout") this.#write(`(nothing more came within ${this.#options.timeoutMs / 1000} s)`);
     if (outcome === "ended") {
       const missing = this.#result.status === undefined ? "there was" : "every request had";
@@ -136,10 +140,6 @@ export class Transcript {
     return verdict.against ? { ...this.#result, against: true } : this.#result;
   }
 
-  #newExplainer(): Explainer {
-    return new Explainer({ tell: (event) => this.#follow(event) });
-  }
-
   #collect(): void {
     this.#requests.push(...this.#explainer.take().filter(({ direction }) => direction === "request"));
   }
@@ -150,7 +150,7 @@ export class Transcript {
     if (event.kind === "began") this.#starts.push(event.message.from);
     if (event.kind === "head" && event.head.kind === "response") {
       const { request } = event.message.exchange;
-      this.#judge.add({ head: event.head, request: request?.head, fault: request?.error?.fault });
+      this.#judge.add(event.head, request?.head, request?.error?.fault);
       this.#accepted.push(...acceptedIn(event.head));
     }
     if (event.kind !== "ended") return;
@@ -167,11 +167,8 @@ export class Transcript {
     this.#explainer.octets("response", bytes);
     this.#collect();
     const starts = this.#starts.splice(0).map((from) => from - before).filter((at) => at > 0 && at < bytes.length);
-    const cuts = [0, ...new Set(starts), bytes.length];
-    for (let i = 1; i < cuts.length; i++) {
-      const piece = bytes.subarray(cuts[i - 1], cuts[i]);
-      this.#line({ ...event, bytes: piece }, "<");
-    }
+    const cuts = [...new Set([0, ...starts]), bytes.length];
+    for (let i = 1; i < cuts.length; i++) this.#line({ ...event, bytes: bytes.subarray(cuts[i - 1], cuts[i]) }, "<");
     for (const { text, rule } of this.#accepted.splice(0)) {
       for (const line of sentence("=>", `${text} (${rule})`, this.#width)) this.#write(line);
     }
@@ -183,16 +180,9 @@ export class Transcript {
     );
   }
 
-  #fin(time: number, own: boolean): void {
-    this.#print(time, own ? ">" : "<", " FIN");
-    this.#finSent ||= own;
-    this.#ended ||= !own;
-    this.#explainer.pairing.fin(own ? "request" : "response");
-  }
-
   #line({ time, bytes }: Octets, direction: "<" | ">"): void {
-    if (++this.#shownEvents > SHOWN_RAW_EVENTS) {
-      this.#hidden = { events: this.#hidden.events + 1, octets: this.#hidden.octets + bytes.length };
+    if (++this.#events > SHOWN_RAW_EVENTS) {
+      this.#hiddenOctets += bytes.length;
       return;
     }
     const octets = units(octetString(bytes, 0, Math.min(bytes.length, SHOWN_RAW_OCTETS)));
@@ -213,9 +203,10 @@ export class Transcript {
   }
 
   #sentence(text: string): void {
-    const [first, ...more] = wrapWords(wordsOf(`by the rules: ${text}`), this.#width);
-    this.#write(`by the rules: ${this.#options.painter("bold", first.slice("by the rules: ".length))}`);
-    for (const line of more) this.#write(`      ${this.#options.painter("bold", line)}`);
+    const bold = (line: string) => this.#options.painter("bold", line);
+    const [first, ...more] = wrapWords(wordsOf(BY_THE_RULES + text), this.#width);
+    this.#write(BY_THE_RULES + bold(first.slice(BY_THE_RULES.length)));
+    for (const line of more) this.#write(`      ${bold(line)}`);
   }
 
   get #width(): number {
@@ -229,11 +220,8 @@ export class Transcript {
 
 /** What the rules say of one message: the first line, and what there is below it. */
 function predictionLines(explanation: Explanation, width: number): string[] {
-  const again = restartFindings(explanation.message).flatMap(({ text }) => sentence("=>", text, width));
-  return [...judgementLines(explanation, width), ...again];
-}
-
-function judgementLines({ kind, rows, state, fault, findings, length }: Explanation, width: number): string[] {
+  const { message, kind, rows, state, fault, findings, length } = explanation;
+  const again = restartFindings(message).flatMap(({ text }) => sentence("=>", text, width));
   if (kind === "unread") return [`${counted(length, "octet")} behind it: ${rows[0].label}`];
   if (fault !== undefined) {
     const { words, or, rule } = fault.degree;
@@ -242,11 +230,12 @@ function judgementLines({ kind, rows, state, fault, findings, length }: Explanat
       `${words}: ${fault.status} at octet ${fault.offset}, ${described(seen, rule)}`,
       ...sentence("fix:", fault.fix, width),
       ...readingLines(fault.readings, "request"),
+      ...again,
     ];
   }
-  if (state === "incomplete") return [`not a whole request yet: ${findings[0].text}`];
+  if (state === "incomplete") return [`not a whole request yet: ${findings[0].text}`, ...again];
   const startLine = rows.filter((row) => row.kind === "start").map(({ octets }) => octets).join("");
-  return [`a complete request: ${readable(startLine.replace(/ HTTP\/.*$/s, ""))}`];
+  return [`a complete request: ${readable(startLine.replace(/ HTTP\/.*$/s, ""))}`, ...again];
 }
 
 /** An error's words as the rest of a sentence. */

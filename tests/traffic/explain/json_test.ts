@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { ALL_KEPT, Turns } from "../../../lib/exchange.ts";
-import { jsonText, MessagesJson, octetsForJson } from "../../../lib/traffic/explain/json.ts";
+import { jsonText, messagesJson, octetsForJson } from "../../../lib/traffic/explain/json.ts";
 import { wireOctets } from "../../wire_cases.ts";
 
 /** Returns the lines of a file's messages, read in pieces of a size. */
 function linesOf(file: string, { all = false, size = Infinity } = {}): string[] {
   const octets = wireOctets(file);
   const turns = new Turns({ answers: () => undefined, crlf: false, ...all && { kept: ALL_KEPT } });
-  const view = new MessagesJson(all);
+  const view = messagesJson(all);
   let text = "";
   const print = () => {
-    for (const placed of turns.take()) text += view.of(placed);
+    for (const placed of turns.take()) text += view(placed);
   };
   for (let at = 0; at < octets.length; at += size) {
     turns.receive(octets.subarray(at, at + size));
@@ -18,7 +18,7 @@ function linesOf(file: string, { all = false, size = Infinity } = {}): string[] 
   }
   turns.end();
   print();
-  return (text + view.end()).split("\n").slice(0, -1);
+  return (text + view()).split("\n").slice(0, -1);
 }
 
 const GET = "GET /a HTTP/1.1\r\nHost: a\r\nHost2: b\r\n\r\n";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Turns } from "../../../lib/exchange.ts";
 import { painterFor } from "../../../lib/terminal.ts";
-import { afterBareLine, bareFirstLine, MessagesText } from "../../../lib/traffic/explain/messages.ts";
+import { afterBareLine, bareFirstLine, messagesText } from "../../../lib/traffic/explain/messages.ts";
 import { wireOctets } from "../../wire_cases.ts";
 
 const POST = "POST / HTTP/1.1\nHost: a\nContent-Length: 2\n\na\n";
@@ -12,8 +12,8 @@ function textOf(file: string): string {
   const turns = new Turns({ answers: () => undefined, crlf: true });
   turns.receive(octets);
   turns.end();
-  const view = new MessagesText({ width: 80, all: false, painter: painterFor(false) });
-  return afterBareLine(line, turns.take(), { isWhole: true, isText: true }).map((placed) => view.of(placed)).join("");
+  const view = messagesText({ width: 80, all: false, painter: painterFor(false) });
+  return afterBareLine(line, turns.take(), { isWhole: true, isText: true }).map((placed) => view(placed)).join("");
 }
 
 Deno.test("behind a first line that ends in LF, the rest is explained, and the fix names --crlf", () => {

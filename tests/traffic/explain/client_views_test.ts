@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { painterFor } from "../../../lib/terminal.ts";
 import type { TrafficEvent } from "../../../lib/traffic.ts";
-import { LastExchange } from "../../../lib/traffic/explain/exchange.ts";
+import { LastExchange } from "../../../lib/traffic/explain/client_views.ts";
 import { wireOctets } from "../../wire_cases.ts";
 
 const LAYOUT = { width: 80, all: false, painter: painterFor(false), masked: true };
@@ -15,18 +15,18 @@ function octets(kind: "read" | "write", text: string): TrafficEvent {
 
 /** Returns the first column of each row, and what follows `=>`. */
 function shown(exchange: LastExchange): string[] {
-  const text = exchange.text(LAYOUT)!;
+  const text = exchange.text()!;
   return text.split("\n").filter((line) => /^ *\d+ |=>|!!/.test(line)).map((line) => line.slice(6, 42).trim());
 }
 
 Deno.test("before the first request there is no exchange", () => {
-  const exchange = new LastExchange();
+  const exchange = new LastExchange(() => LAYOUT);
   exchange.tell(OPENED);
-  assert.equal(exchange.text(LAYOUT), undefined);
+  assert.equal(exchange.text(), undefined);
 });
 
 Deno.test("the last exchange has its request and responses", () => {
-  const exchange = new LastExchange();
+  const exchange = new LastExchange(() => LAYOUT);
   for (const target of ["/a", "/b"]) {
     exchange.begin();
     exchange.tell(octets("write", `HEAD ${target} HTTP/1.1\r\nHost: a\r\n\r\n`));
@@ -53,7 +53,7 @@ Deno.test("the last exchange has its request and responses", () => {
 });
 
 Deno.test("a request that is sent again on a new connection is explained once", () => {
-  const exchange = new LastExchange();
+  const exchange = new LastExchange(() => LAYOUT);
   exchange.begin();
   exchange.tell(octets("write", "GET /a HTTP/1.1\r\n"));
   exchange.tell({ ...SEEN, kind: "fin", by: "server" });
@@ -68,7 +68,7 @@ Deno.test("a request that is sent again on a new connection is explained once", 
 });
 
 Deno.test("a response cut off by the server is broken", () => {
-  const exchange = new LastExchange();
+  const exchange = new LastExchange(() => LAYOUT);
   exchange.begin();
   exchange.tell(octets("write", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
   exchange.tell(octets("read", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc"));
@@ -77,16 +77,18 @@ Deno.test("a response cut off by the server is broken", () => {
 });
 
 Deno.test("credentials are shown as their length", () => {
-  const exchange = new LastExchange();
+  let layout = LAYOUT;
+  const exchange = new LastExchange(() => layout);
   exchange.begin();
   exchange.tell(octets("write", "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer 12345\r\n\r\n"));
-  assert.match(exchange.text(LAYOUT)!, / 25 Authorization: Bearer \(5 octets\) {4}credentials for the server/);
-  assert.doesNotMatch(exchange.text(LAYOUT)!, /12345/);
-  assert.match(exchange.text({ ...LAYOUT, masked: false })!, /Bearer 12345/);
+  assert.match(exchange.text()!, / 25 Authorization: Bearer \(5 octets\) {4}credentials for the server/);
+  assert.doesNotMatch(exchange.text()!, /12345/);
+  layout = { ...LAYOUT, masked: false };
+  assert.match(exchange.text()!, /Bearer 12345/);
 });
 
 Deno.test("the requests of a raw exchange tell what their responses answer, and it ends with its connection", () => {
-  const exchange = new LastExchange();
+  const exchange = new LastExchange(() => LAYOUT);
   exchange.begin();
   exchange.tell(octets("write", "HEAD /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n"));
   exchange.tell({ ...SEEN, kind: "fin", by: "client" });
