@@ -53,9 +53,7 @@ const DAMAGE = /disk image is malformed|malformed database|file is not a databas
 
 /** The properties of the whole table. */
 export interface TableState {
-  /** The revision of the last write. */
   revision: number;
-  /** The number of rows. */
   total: number;
   /** The largest number of characters that a row's name and value have ever had together. */
   longest: number;
@@ -64,7 +62,6 @@ export interface TableState {
 /** Whether a row's value is a JSON object: another program may have written something else. */
 export const IS_OBJECT = "CASE WHEN json_valid(json) THEN json_type(json) = 'object' END";
 
-/** The query for the {@linkcode TableState}. */
 export const READ_STATE = "SELECT revision, total, longest FROM state";
 
 /** The least version of all rows: the revision at which another program's write was noticed last. */
@@ -74,7 +71,7 @@ export function leastVersion(database: DatabaseSync): number {
   return (database.prepare("SELECT max(revision) AS least FROM written_by_others").get()!.least ?? 0) as number;
 }
 
-/** Returns the canonical path of a file, which need not exist, with symbolic links resolved. */
+/** Returns the path of a file, which need not exist, with symbolic links resolved. */
 export async function realPath(file: string, links = 0): Promise<string> {
   try {
     const { isFile, nlink } = await Deno.stat(file);
@@ -141,7 +138,6 @@ function configure(database: DatabaseSync): void {
     PRAGMA journal_size_limit = ${MAX_KEPT_LOG_BYTES}`);
 }
 
-/** A file that may be served. */
 export interface PreparedFile {
   /** The name to open it under: its path, or a URL. */
   readonly name: string;
@@ -222,13 +218,9 @@ export function prepareToRead(file: string): PreparedFile {
 }
 
 function readFile(name: string, file: string): PreparedFile {
-  const database = new DatabaseSync(name, { timeout: FILE_LOCK_WAIT_MS, readOnly: true });
-  try {
-    if (formatOf(database, file) === 0) throw new StoreError("unavailable", `${file} holds no table`);
-    return { ...checked(database, file), name };
-  } finally {
-    database.close();
-  }
+  using database = new DatabaseSync(name, { timeout: FILE_LOCK_WAIT_MS, readOnly: true });
+  if (formatOf(database, file) === 0) throw new StoreError("unavailable", `${file} holds no table`);
+  return { ...checked(database, file), name };
 }
 
 function checked(database: DatabaseSync, file: string): PreparedFile {
@@ -267,30 +259,22 @@ export function damageOf(database: DatabaseSync): string | undefined {
   }
 }
 
-/** Checks whether the open file and its log are still those at its path. */
-export class FileWatch {
-  readonly #file: string;
-  readonly #identity: string | undefined;
-  #logIdentity: string | undefined;
-
-  constructor(file: string) {
-    this.#file = file;
-    this.#identity = identityOf(file);
-  }
-
-  /** Returns what happened to the file, for people; `undefined` if nothing did. Must be called after a transaction. */
-  change(): string | undefined {
-    const identity = identityOf(this.#file);
-    if (identity !== this.#identity) return `${this.#file} was ${identity === undefined ? "removed" : "replaced"}`;
-    const log = identityOf(`${this.#file}-wal`);
-    this.#logIdentity ??= log;
-    if (log !== this.#logIdentity) return `${this.#file}-wal was ${log === undefined ? "removed" : "replaced"}`;
-  }
-
-  /** The size of the log in bytes. */
-  logBytes(): number {
-    return sizeOf(`${this.#file}-wal`);
-  }
+/**
+ * Returns a function that says what happened to an open file or its log, for people; `undefined` if nothing did. It must
+ * be called after a transaction.
+ */
+export function watchFile(file: string): () => string | undefined {
+  const names = [file, `${file}-wal`];
+  const seen: (string | undefined)[] = [];
+  const change = () => {
+    for (const [i, name] of names.entries()) {
+      const identity = identityOf(name);
+      seen[i] ??= identity;
+      if (identity !== seen[i]) return `${name} was ${identity === undefined ? "removed" : "replaced"}`;
+    }
+  };
+  change();
+  return change;
 }
 
 /** The file that reserves room on the disk for a table's file. */
@@ -374,7 +358,7 @@ export function storeError(error: unknown): StoreError {
   return new StoreError(fault, `The table's file: ${reason}`, { cause: error });
 }
 
-/** Explains an error of SQLite to the operator. */
+/** Converts an error of SQLite for the operator. */
 export function openingError(error: unknown, file: string): Error {
   if (error instanceof StoreError || error instanceof Deno.errors.NotCapable) return error;
   const { message } = error as Error;

@@ -6,9 +6,10 @@
  * @module
  */
 
+import type { DatabaseSync } from "node:sqlite";
 import type { NewRow } from "../store.ts";
 import { BatchRunner, type Write, type WriteResult } from "./sqlite_batch.ts";
-import { clearLog, damageOf, FileWatch, leaveLog, openFile, openingError } from "./sqlite_file.ts";
+import { clearLog, damageOf, leaveLog, openFile, openingError, sizeOf, watchFile } from "./sqlite_file.ts";
 import { Room } from "./sqlite_reserve.ts";
 
 /** The size of the log beyond which no snapshot starts until it is truncated, in bytes. */
@@ -69,7 +70,7 @@ let calls: Partial<WriterCalls> = {
     const database = openFile(file);
     const room = new Room(database, file);
     const runner = new BatchRunner(database, room);
-    calls = writerOf(database, { room, runner, watch: new FileWatch(file) });
+    calls = writing(database, { file, room, runner });
     return runner.takeOthersWrote();
   },
 };
@@ -85,13 +86,14 @@ scope.onmessage = ({ data: { method, args } }) => {
 };
 
 /** Returns the calls that write to an open file. */
-function writerOf(
-  database: ReturnType<typeof openFile>,
-  { room, runner, watch }: { readonly room: Room; readonly runner: BatchRunner; readonly watch: FileWatch },
+function writing(
+  database: DatabaseSync,
+  { file, room, runner }: { readonly file: string; readonly room: Room; readonly runner: BatchRunner },
 ): Partial<WriterCalls> {
+  const change = watchFile(file);
   let wasLow = false;
   const check = () => {
-    const reason = watch.change();
+    const reason = change();
     if (reason !== undefined) scope.postMessage({ kind: "lost", reason });
     if (room.isLow !== wasLow) scope.postMessage({ kind: "room", isLow: wasLow = room.isLow });
   };
@@ -102,7 +104,7 @@ function writerOf(
   const reply = (results: readonly WriteResult[]) => {
     // A write into a file that is never opened again has failed: the store knows before it sees the results.
     check();
-    const logIsFull = watch.logBytes() > (room.isLow ? 0 : MAX_LOG_BYTES) && !clearLog(database);
+    const logIsFull = sizeOf(`${file}-wal`) > (room.isLow ? 0 : MAX_LOG_BYTES) && !clearLog(database);
     return { results, logIsFull, othersWrote: runner.takeOthersWrote() };
   };
   return {
