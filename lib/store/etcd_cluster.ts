@@ -79,18 +79,12 @@ export class EtcdCluster {
     return this.#wait(ms, this.#closed.signal);
   }
 
-  /**
-   * Runs a transaction.
-   *
-   * @param unanswered See {@linkcode AskOptions.unanswered}.
-   * @throws {EtcdError}
-   * @throws {StoreError} If the cluster did not answer earlier requests.
-   */
+  /** Runs a transaction; throws like {@linkcode EtcdCluster.ask}. */
   transact(body: string, unanswered?: () => void): Promise<TxnAnswer> {
     return this.ask<TxnAnswer>("/v3/kv/txn", body, { unanswered });
   }
 
-  /** Sends a request, like {@linkcode EtcdGateway.ask}; throws like {@linkcode EtcdCluster.transact}. */
+  /** Sends a request, like {@linkcode EtcdGateway.ask}, unless the cluster did not answer earlier ones. */
   async ask<T>(path: string, body: string, options?: AskOptions<T>): Promise<T> {
     if (this.starting !== undefined) await this.starting;
     if (this.down !== undefined) throw this.down;
@@ -168,11 +162,7 @@ export class EtcdCluster {
   }
 }
 
-/**
- * Parses a base from base64.
- *
- * @throws {EtcdError} If it is not a number in its usual form: another program wrote the key.
- */
+/** Parses a base from base64, or throws an {@linkcode EtcdError}: another program wrote the key. */
 export function numberOf(base: string): number {
   const text = decode(base);
   const number = Number(text);
@@ -184,7 +174,6 @@ export function numberOf(base: string): number {
  * Converts an error of etcd for clients of the table, without the address of the cluster. Others stay as they are.
  *
  * @param unknown Whether it concerns a write that may have been done.
- * @param rows The number of rows of an insertion.
  */
 export function clusterError(error: unknown, unknown = false, rows = 1): Error {
   if (!(error instanceof EtcdError)) return error as Error;

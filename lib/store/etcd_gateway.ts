@@ -61,7 +61,7 @@ export interface AskOptions<T> {
   readonly once?: boolean;
   /** Milliseconds for one attempt. */
   readonly tryMs?: number;
-  /** Reads the content of an answer with status 200; by default JSON with etcd's header. */
+  /** Reads the content of an answer, unless it is longer than allowed. */
   readonly read?: (response: Response) => Promise<T>;
   /** Called after an attempt without an answer, which may have been executed, or may be later. */
   readonly unanswered?: () => void;
@@ -101,13 +101,7 @@ export class EtcdGateway {
     this.#wait = wait;
   }
 
-  /**
-   * Sends a request to one node after another until one answers.
-   *
-   * @param path The path, such as `/v3/kv/txn`.
-   * @param body The content, JSON.
-   * @throws {EtcdError}
-   */
+  /** Sends a request with JSON to one node after another until one answers, or throws an {@linkcode EtcdError}. */
   async ask<T>(path: string, body: string, options: AskOptions<T> = {}): Promise<T> {
     // A large request takes longer.
     const more = Math.floor(body.length / BYTES_PER_MS);
@@ -247,11 +241,7 @@ async function readAnswer<T>(response: Response): Promise<T> {
   return parseAnswer(await textOf(response, CLUSTER_ANSWER_BYTES));
 }
 
-/**
- * Parses an answer.
- *
- * @throws {Error} If it is not JSON with etcd's header.
- */
+/** Parses an answer, which must be JSON with etcd's header. */
 export function parseAnswer<T>(text: string): T {
   const answer = JSON.parse(text);
   if (typeof answer?.header?.revision !== "string") throw new Error(NO_ETCD);

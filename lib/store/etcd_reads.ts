@@ -73,7 +73,6 @@ export class BatchedReads {
     }, (batch) => this.#read(batch));
   }
 
-  /** Returns the row of this name, or `undefined`. */
   get(name: string): Promise<Row | undefined> {
     const read = { name, ...Promise.withResolvers<Row | undefined>() };
     this.#batches.add(read);
@@ -103,11 +102,7 @@ export class BatchedReads {
   }
 }
 
-/**
- * Returns the table as of now.
- *
- * @throws {StoreError}
- */
+/** Returns the table as of now. */
 export async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
   const { keys, keys: { rows: [start, range_end] } } = cluster;
   const operations = [

@@ -38,7 +38,6 @@ const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
 const NAME_BYTES = new Uint8Array(MAX_NAME_BYTES);
 
-/** Where a row is. */
 interface Found {
   readonly segment: Segment;
   readonly place: number;
@@ -50,7 +49,6 @@ export class MemoryStore implements Store {
   readonly #index: readonly Map<string, number>[] = Array.from({ length: SHARDS }, () => new Map());
   /** The segments by their ids, in the order of their rows. Those with rows that are being inserted are not among them. */
   readonly #segments = new Map<number, Segment>();
-  /** The last of them, to which rows are appended. */
   #last: Segment | undefined;
   #lastId = 0;
   #size = 0;
@@ -61,12 +59,7 @@ export class MemoryStore implements Store {
   /** Resolves once the next insertion in steps may start. */
   #insertionsDone: Promise<void> = Promise.resolve();
 
-  /**
-   * Creates an empty table.
-   *
-   * @param revision The revision before the first write. The default is the clock in microseconds, so that versions of
-   * an earlier process are never reused.
-   */
+  /** @param revision The revision before the first write. By default the clock in microseconds: no version is reused. */
   constructor(revision: number = Date.now() * 1000) {
     this.#revision = revision;
   }
@@ -116,14 +109,12 @@ export class MemoryStore implements Store {
 
   snapshot(ended?: () => void): Snapshot {
     const segments = [...this.#segments.values()];
-    return this.#snapshots.take({ segments, total: this.#size, revision: this.#revision }, ended);
+    return this.#snapshots.snapshot({ segments, total: this.#size, revision: this.#revision }, ended);
   }
 
   /**
-   * Counts the memory that only snapshots hold as a part of shared memory. Where that is short, the slowest snapshots
-   * are ended.
-   *
-   * @param report Receives a line for the operator.
+   * Counts the memory that only snapshots hold as a part of shared memory. Where that is short, the slowest snapshots are
+   * ended, and the operator gets a line.
    */
   share(memory: SharedMemory, report: (line: string) => void): void {
     this.#snapshots.memory = memory;
@@ -265,7 +256,6 @@ export class MemoryStore implements Store {
     this.#segments.set(merged.id, merged);
   }
 
-  /** Removes a segment, whose rows are in another one. */
   #retire(segment: Segment, by: Segment | undefined): void {
     segment.retire();
     this.#segments.delete(segment.id);

@@ -25,7 +25,6 @@ const LARGE_ROW_BYTES = 16 * 1024;
 /** Bytes of replaced or removed rows that a segment may hold besides those of its rows. */
 const DEAD_BYTES = 32 * 1024;
 
-/** The size of a segment's index in bytes. */
 const INDEX_BYTES = SEGMENT_ROWS * (2 * Uint32Array.BYTES_PER_ELEMENT + Float64Array.BYTES_PER_ELEMENT);
 
 const COMMA = 0x2c;
@@ -40,7 +39,6 @@ interface LargeRow {
 
 /** The snapshots that may use a segment. */
 export interface Readers {
-  /** The number of the newest open snapshot, or 0. */
   readonly newest: number;
   /** Receives memory that the table no longer uses, with the number of the snapshot after which it came. */
   retire(epoch: number, bytes: number): void;
@@ -64,11 +62,7 @@ export class Segment {
   #lengths: Uint32Array;
   #versions: Float64Array;
 
-  /**
-   * Creates an empty segment with room for this many bytes, or a copy.
-   *
-   * @param id The segment's number, which its copies keep.
-   */
+  /** Creates an empty segment with room for this many bytes, or a copy, which has the same id. */
   constructor(readonly id: number, private readonly readers: Readers, from: number | Segment = SEGMENT_BYTES) {
     this.epoch = readers.newest;
     if (typeof from === "number") {
@@ -114,17 +108,16 @@ export class Segment {
     return this.rows < SEGMENT_ROWS && (length > LARGE_ROW_BYTES || this.#used + length <= this.#bytes.length);
   }
 
-  /** Returns the version of the row at a place; 0 for a hole. */
+  /** 0 for a hole. */
   version(place: number): number {
     return this.#versions[place];
   }
 
-  /** Returns the length of the content at a place in bytes; 0 for a hole. */
+  /** In bytes; 0 for a hole. */
   length(place: number): number {
     return this.#lengths[place];
   }
 
-  /** Returns the content at a place. */
   content(place: number): Uint8Array {
     const length = this.#lengths[place];
     if (length > LARGE_ROW_BYTES) return this.#large!.get(place)!.bytes;
@@ -132,7 +125,6 @@ export class Segment {
     return this.#bytes.subarray(offset, offset + length);
   }
 
-  /** Returns the places of the rows. */
   places(): number[] {
     const places: number[] = [];
     for (let place = 0; place < this.rows; place++) if (this.#lengths[place] > 0) places.push(place);
@@ -211,7 +203,6 @@ export class Segment {
     this.#versions[place] = version;
   }
 
-  /** Removes the row at a place. */
   remove(place: number): void {
     this.#forget(place);
     this.#versions[place] = 0;

@@ -29,7 +29,6 @@ interface Retired {
  * closed with the one before.
  */
 export class Snapshots implements Readers {
-  /** The shared memory that is counted against. */
   memory: SharedMemory | undefined;
   #taken = 0;
   /** The open snapshots, the oldest first. */
@@ -37,13 +36,11 @@ export class Snapshots implements Readers {
   /** The bytes released since garbage was collected. */
   #released = 0;
 
-  /** How many snapshots had been taken when the newest open one was. */
   get newest(): number {
     return this.#open.at(-1)?.number ?? 0;
   }
 
-  /** Takes a snapshot: see {@linkcode Store.snapshot}. */
-  take(table: TableAtRevision, ended?: () => void): Snapshot {
+  snapshot(table: TableAtRevision, ended?: () => void): Snapshot {
     const snapshot = new MemorySnapshot(++this.#taken, table, () => this.#close(snapshot), ended);
     this.#open.push(snapshot);
     return snapshot;

@@ -95,7 +95,7 @@ export class SqliteStore implements Store {
   );
   /** Why no more writes are accepted. */
   #refusal: StoreError | undefined;
-  /** Resolves once the log was truncated and a snapshot may start; `undefined` if it may start now. */
+  /** Resolves once a snapshot may start; `undefined` if it may start now. */
   #clearing: Promise<void> | undefined;
   #isClosed = false;
   /** See {@linkcode leastVersion}. */
@@ -194,7 +194,7 @@ export class SqliteStore implements Store {
     // A table that fits one page is read at once; only a larger one needs a transaction of its own.
     if (fitsOnePage(state.longest, state.total + 1)) return this.#smallSnapshot();
     if (this.#clearing !== undefined) return this.#clearing.then(() => this.snapshot(ended));
-    return this.#snapshots.take(state.revision, ended);
+    return this.#snapshots.snapshot(state.revision, ended);
   }
 
   largestNumber(): Promise<number> {
@@ -205,13 +205,13 @@ export class SqliteStore implements Store {
     await this.#writes.running;
     this.#isClosed = true;
     this.#refuse(new StoreError("unavailable", "The store is closed"));
-    this.#checker?.end();
+    this.#checker?.terminate();
     this.#endReads();
     this.#snapshots.close();
     this.#reader.close();
     // A thread that has failed cannot even be closed.
     await this.#writer?.call("close").catch(() => {});
-    this.#writer?.end();
+    this.#writer?.terminate();
     this.#lock?.close();
   }
 
@@ -268,7 +268,7 @@ export class SqliteStore implements Store {
   async #check(name: string): Promise<void> {
     this.#checker = new WriterThread();
     const damage = await this.#checker.call("check", name).catch(() => undefined);
-    this.#checker.end();
+    this.#checker.terminate();
     this.#checker = undefined;
     if (damage !== undefined) this.#onDamage(damage);
   }
@@ -288,7 +288,7 @@ export class SqliteStore implements Store {
     } else if (event.kind === "lost") {
       this.#report(`${event.reason} while it was open: no more is written; put it back, or restart the server`);
       // A write in progress may be in a file that is never opened again.
-      this.#end(new StoreError("unavailable", "The table's file was removed or replaced while it was open"));
+      this.#fail(new StoreError("unavailable", "The table's file was removed or replaced while it was open"));
     }
   }
 
@@ -365,9 +365,9 @@ export class SqliteStore implements Store {
   }
 
   /** The thread is of no use any more: fails the writes in progress, too. */
-  #end(error: StoreError): void {
+  #fail(error: StoreError): void {
     this.#refuse(error);
-    this.#writer?.end(error);
+    this.#writer?.terminate(error);
   }
 }
 

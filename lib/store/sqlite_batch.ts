@@ -24,7 +24,6 @@ export type PutResult = { readonly version: number; readonly created: boolean } 
 /** The names that are taken: with any, nothing was inserted. `undefined` if the table has another revision. */
 export type InsertResult = readonly string[] | undefined;
 
-/** A write that failed. */
 export interface WriteFailure {
   readonly fault: StoreFault;
   readonly message: string;
@@ -62,11 +61,7 @@ export class BatchRunner {
   #isCorrecting = false;
   #othersWrote = false;
 
-  /**
-   * Prepares the statements, and corrects the table's state if it does not fit its rows.
-   *
-   * @param room The room on the disk.
-   */
+  /** Corrects the table's state, too, if it does not fit its rows. */
   constructor(database: DatabaseSync, room?: Room) {
     this.#database = database;
     this.#room = room;
@@ -84,7 +79,7 @@ export class BatchRunner {
   }
 
   /** Whether another program has written to the file since this was asked last. */
-  takeOthersWrote(): boolean {
+  noticedOthers(): boolean {
     const wrote = this.#othersWrote;
     this.#othersWrote = false;
     return wrote;

@@ -89,11 +89,7 @@ export async function realPath(file: string, links = 0): Promise<string> {
   }
 }
 
-/**
- * Locks a file beside the store's for as long as the store is open. The system releases the lock even after a crash.
- *
- * @throws {StoreError} If another server has locked it, or it cannot be locked.
- */
+/** Locks a file beside the store's for as long as the store is open. The system releases the lock even after a crash. */
 export async function lockFile(file: string): Promise<Deno.FsFile> {
   let lock: Deno.FsFile | undefined;
   try {
@@ -114,10 +110,9 @@ export async function lockFile(file: string): Promise<Deno.FsFile> {
 }
 
 /**
- * Opens the file for reading or writing. Commits are synced to disk, and readers do not wait for the writer (WAL).
+ * Opens the file. Commits are synced to disk, and readers do not wait for the writer (WAL).
  *
  * @param readOnly Whether nothing is changed: neither its rows nor how it is kept.
- * @throws {StoreError} If the file cannot be opened or is not a database.
  */
 export function openFile(file: string, readOnly = false): DatabaseSync {
   let database: DatabaseSync | undefined;
@@ -147,11 +142,7 @@ export interface PreparedFile {
   readonly isChecked: boolean;
 }
 
-/**
- * Prepares the file: creates it, or migrates it to the current format, unless it is damaged.
- *
- * @throws {StoreError} If that fails, if the file belongs to another program, or if its format is newer.
- */
+/** Creates the file, or migrates it to the current format, unless it is damaged. */
 export function prepareFile(file: string): PreparedFile {
   let database: DatabaseSync | undefined;
   let ready: PreparedFile | undefined;
@@ -184,11 +175,7 @@ export function prepareFile(file: string): PreparedFile {
   return prepareFile(file);
 }
 
-/**
- * Looks at a file that may only be read, and changes nothing.
- *
- * @throws {StoreError} If it cannot be read whole, or is not a table of this program.
- */
+/** Looks at a file that may only be read, and changes nothing. */
 export function prepareToRead(file: string): PreparedFile {
   if (sizeOf(file) === 0) throw new StoreError("unavailable", `${file} holds no table, and --read-only makes none`);
   try {
@@ -228,11 +215,7 @@ function checked(database: DatabaseSync, file: string): PreparedFile {
   return { name: file, damage: isChecked ? damageOf(database) : undefined, isChecked };
 }
 
-/**
- * Returns the format of a file of this program, 0 for an empty one.
- *
- * @throws {StoreError} If it belongs to another program, or its format is unknown.
- */
+/** Returns the format of a file of this program, 0 for an empty one. */
 function formatOf(database: DatabaseSync, file: string): number {
   const { application_id: application } = database.prepare("PRAGMA application_id").get()!;
   const { user_version: format } = database.prepare("PRAGMA user_version").get() as { user_version: number };
@@ -287,7 +270,7 @@ export function isFull(error: unknown): boolean {
   return /disk is full|os error (?:28|112|122|69)\b/.test((error as Error).message);
 }
 
-/** The size of a file in bytes, 0 if there is none. */
+/** In bytes, 0 if there is no file. */
 export function sizeOf(file: string): number {
   try {
     return Deno.statSync(file).size;
@@ -296,9 +279,7 @@ export function sizeOf(file: string): number {
   }
 }
 
-/**
- * Returns a value that identifies a file; `undefined` if it does not exist. Some systems only report that it exists.
- */
+/** Some systems only report that a file exists. */
 function identityOf(file: string): string | undefined {
   try {
     const { dev, ino } = Deno.statSync(file);

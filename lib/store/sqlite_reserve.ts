@@ -42,11 +42,7 @@ export class Room {
   #wasFull = false;
   #wasEverFull = false;
 
-  /**
-   * Makes the reserve, unless the disk is full.
-   *
-   * @param resize Changes the size of the file that reserves room.
-   */
+  /** Makes the reserve, unless the disk is full. */
   constructor(database: DatabaseSync, file: string, resize: typeof resizeFile = resizeFile) {
     this.#database = database;
     this.#file = file;
@@ -67,11 +63,7 @@ export class Room {
     return wasFull;
   }
 
-  /**
-   * Reserves room for what a transaction adds to the file. Call it before COMMIT.
-   *
-   * @throws {StoreError} If the disk is full.
-   */
+  /** Reserves room for what a transaction adds to the file, or throws. Call it before COMMIT. */
   claim(): void {
     const growth = this.#growth();
     if (this.isLow || growth <= this.#size / 2 || this.#held >= growth + this.#size) return;
@@ -131,7 +123,7 @@ export class Room {
     return this.#pages.get()!.page_count as number * this.#pageBytes - sizeOf(this.#file);
   }
 
-  /** Makes the reserve this large. Returns whether there is room. */
+  /** Returns whether there is room. */
   #hold(bytes: number): boolean {
     if (!this.#resize(reserveOf(this.#file), this.#held, bytes)) return false;
     this.#held = bytes;

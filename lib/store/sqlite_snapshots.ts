@@ -52,14 +52,13 @@ class ReadTransaction {
     };
   }
 
-  /** Starts a read transaction, which does not see later writes. */
   begin(): void {
     this.database.exec("BEGIN");
     this.state = this.#query.state.get() as unknown as TableState;
   }
 
-  /** Rolls back: nothing was written, and COMMIT would fail after a failed read. */
-  end(): void {
+  /** Nothing was written, and COMMIT would fail after a failed read. */
+  rollBack(): void {
     if (this.database.isTransaction) this.database.exec("ROLLBACK");
     this.readers.clear();
   }
@@ -111,10 +110,7 @@ export class SnapshotPool {
   readonly #idle: ReadTransaction[] = [];
   #isClosed = false;
 
-  /**
-   * @param failure Converts the errors of SQLite.
-   * @param report Receives a line for the operator when snapshots are ended.
-   */
+  /** @param failure Converts the errors of SQLite. */
   constructor(
     file: string,
     failure: (error: unknown) => StoreError = storeError,
@@ -129,17 +125,14 @@ export class SnapshotPool {
    * Returns the table as of now.
    *
    * @param revision The revision that the caller has just read: a transaction that reads it is shared.
-   * @param ended Called if the snapshot is ended before it is closed.
-   * @throws {StoreError} If too many revisions are being read, or the file cannot be opened.
    */
-  take(revision: number, ended?: () => void): Snapshot {
+  snapshot(revision: number, ended?: () => void): Snapshot {
     const transaction = this.#open.get(revision) ?? this.#begin();
     const snapshot = this.#snapshotOf(transaction);
     transaction.readers.set(snapshot, ended);
     return snapshot;
   }
 
-  /** The number of revisions being read. */
   get open(): number {
     return this.#open.size;
   }
@@ -155,7 +148,6 @@ export class SnapshotPool {
     this.#report(`The slowest ${which} ended: the file's log could not be shortened while they were read`);
   }
 
-  /** Ends all snapshots, and closes the file. */
   close(): void {
     this.#isClosed = true;
     for (const { database } of [...this.#open.values(), ...this.#idle]) database.close();
@@ -188,7 +180,7 @@ export class SnapshotPool {
   }
 
   #keep(transaction: ReadTransaction): void {
-    transaction.end();
+    transaction.rollBack();
     if (this.#idle.length < MAX_IDLE) this.#idle.push(transaction);
     else transaction.database.close();
   }
@@ -222,11 +214,7 @@ export class SnapshotPool {
   }
 }
 
-/**
- * Finds the largest N of the rows named rN in the index of names, some at a time: see {@linkcode Store.largestNumber}.
- *
- * @param read Runs a query.
- */
+/** Looks through the index of names, some at a time: see {@linkcode Store.largestNumber}. */
 export async function largestNumber(database: DatabaseSync, read: <T>(query: () => T) => T): Promise<number> {
   const beyond = Number.MAX_SAFE_INTEGER + 1;
   const some = database.prepare(`

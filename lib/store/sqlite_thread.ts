@@ -15,18 +15,13 @@ export class WriterThread {
   #isStarted = false;
   #ended: StoreError | undefined;
 
-  /**
-   * Starts the thread.
-   *
-   * @param told Receives messages that are no results.
-   * @param failed Called if the thread fails, with the error that its calls get.
-   */
-  constructor(told?: (event: WriterMessage) => void, failed?: (error: StoreError) => void) {
+  /** @param onFailure Called if the thread fails, with the error that its calls get. */
+  constructor(onEvent?: (event: WriterMessage) => void, onFailure?: (error: StoreError) => void) {
     this.#worker.onmessage = ({ data }: MessageEvent<WriterMessage>) => {
       this.#isStarted = true;
       if (data.kind === "result") this.#calls.shift()!.resolve(data.result);
       else if (data.kind === "failed") this.#calls.shift()!.reject(new StoreError("unavailable", data.message));
-      else told?.(data);
+      else onEvent?.(data);
     };
     this.#worker.onerror = (event) => {
       event.preventDefault();
@@ -36,16 +31,12 @@ export class WriterThread {
           ? `The thread that writes the table failed (${event.message}): restart the server`
           : `The thread beside the server cannot start: ${event.message}`,
       );
-      failed?.(error);
-      this.end(error);
+      onFailure?.(error);
+      this.terminate(error);
     };
   }
 
-  /**
-   * Calls a method of the thread.
-   *
-   * @throws {StoreError} If the file cannot be opened, or the thread has ended.
-   */
+  /** Calls a method of the thread. Fails if the file cannot be opened, or the thread has ended. */
   call<K extends keyof WriterCalls>(
     method: K,
     ...args: Parameters<WriterCalls[K]>
@@ -58,7 +49,7 @@ export class WriterThread {
   }
 
   /** Ends the thread, and fails the calls without a result. */
-  end(error: StoreError = new StoreError("unavailable", "The thread has ended")): void {
+  terminate(error: StoreError = new StoreError("unavailable", "The thread has ended")): void {
     this.#ended ??= error;
     this.#worker.terminate();
     for (const { reject } of this.#calls.splice(0)) reject(error);

@@ -19,7 +19,6 @@ const FILE_CHECK_MS = 1_000;
 
 /** What the store calls: `open` first and `close` last, or `check` alone. */
 export interface WriterCalls {
-  /** Looks for damage in a file. */
   check(file: string): string | undefined;
   /** Opens a file to write to it. Returns whether another program has written to it. */
   open(file: string): boolean;
@@ -41,7 +40,6 @@ export interface BatchReply {
   readonly othersWrote: boolean;
 }
 
-/** A message to the thread: a call. */
 export interface WriterCall {
   readonly method: keyof WriterCalls;
   readonly args: readonly unknown[];
@@ -71,7 +69,7 @@ let calls: Partial<WriterCalls> = {
     const room = new Room(database, file);
     const runner = new BatchRunner(database, room);
     calls = writing(database, { file, room, runner });
-    return runner.takeOthersWrote();
+    return runner.noticedOthers();
   },
 };
 
@@ -105,7 +103,7 @@ function writing(
     // A write into a file that is never opened again has failed: the store knows before it sees the results.
     check();
     const logIsFull = sizeOf(`${file}-wal`) > (room.isLow ? 0 : MAX_LOG_BYTES) && !clearLog(database);
-    return { results, logIsFull, othersWrote: runner.takeOthersWrote() };
+    return { results, logIsFull, othersWrote: runner.noticedOthers() };
   };
   return {
     batch: (writes) => reply(runner.run(writes)),
