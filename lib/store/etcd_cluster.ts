@@ -65,9 +65,9 @@ export class EtcdCluster {
     this.#gateway = new EtcdGateway(options);
     this.#report = options.report ?? (() => {});
     this.#wait = options.wait ?? waitFor;
-    const asked = Promise.withResolvers<void>();
-    this.starting = asked.promise.then(() => this.starting = undefined);
-    this.answers = this.#find(asked.resolve);
+    const first = this.#find();
+    this.starting = first.then(() => this.starting = undefined);
+    this.answers = this.#findAgain(first);
   }
 
   get isClosed(): boolean {
@@ -112,7 +112,7 @@ export class EtcdCluster {
   #lose(error: EtcdError): void {
     if (this.down !== undefined) return;
     this.#setDown(error);
-    this.answers = this.#find(() => {});
+    this.answers = this.#findAgain(this.#find());
   }
 
   #setDown(error: EtcdError): void {
@@ -122,27 +122,24 @@ export class EtcdCluster {
     this.#report(`The table's cluster does not answer: ${error.message}; asked again until it does`);
   }
 
-  /** Sends requests until one is answered. */
-  async #find(asked: () => void): Promise<void> {
-    for (;;) {
-      let pauseMs = PROBE_MS;
-      try {
-        this.base = await this.#open();
-        if (this.isClosed) return;
-        if (this.down !== undefined) this.#report("The table's cluster answers");
-        this.down = undefined;
-        return;
-      } catch (thrown) {
-        if (this.isClosed) return;
-        // An answer that parses like one of etcd may lack its parts.
-        const error = thrown instanceof EtcdError ? thrown : new EtcdError("unavailable", NO_ETCD, false);
-        if (error.fault === "denied") pauseMs = DENIED_PROBE_MS;
-        this.#setDown(error);
-      } finally {
-        asked();
-      }
-      await this.pause(pauseMs);
-      if (this.isClosed) return;
+  /** Tries again until the cluster answers. */
+  async #findAgain(tried: Promise<number | undefined>): Promise<void> {
+    for (let pauseMs; (pauseMs = await tried) !== undefined; tried = this.#find()) await this.pause(pauseMs);
+  }
+
+  /** Asks the cluster for the base. Returns how long to wait before the next attempt; `undefined` if it answers. */
+  async #find(): Promise<number | undefined> {
+    try {
+      this.base = await this.#open();
+      if (this.isClosed) return undefined;
+      if (this.down !== undefined) this.#report("The table's cluster answers");
+      this.down = undefined;
+    } catch (thrown) {
+      if (this.isClosed) return undefined;
+      // An answer that parses like one of etcd may lack its parts.
+      const error = thrown instanceof EtcdError ? thrown : new EtcdError("unavailable", NO_ETCD, false);
+      this.#setDown(error);
+      return error.fault === "denied" ? DENIED_PROBE_MS : PROBE_MS;
     }
   }
 

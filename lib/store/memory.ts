@@ -20,8 +20,7 @@ import {
   type Written,
 } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
-import { Segment, SEGMENT_ROWS } from "./memory_segment.ts";
-import { Snapshots } from "./memory_snapshots.ts";
+import { Segment, SEGMENT_ROWS, Snapshots } from "./memory_segments.ts";
 
 /** Rows inserted at once; more are inserted in steps of this size, and yield to others in between. */
 const STEP_ROWS = 256;

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { Segment, SEGMENT_ROWS } from "../../lib/store/memory_segment.ts";
+import { Segment, SEGMENT_ROWS, Snapshots } from "../../lib/store/memory_segments.ts";
 
-const READERS = { newest: 0, retire: () => {} };
+const SNAPSHOTS = new Snapshots();
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const row = (name: string, size: number) => ({ name, json: JSON.stringify("x".repeat(size)) });
 
 Deno.test("a segment has a maximum number of rows", () => {
-  const segment = new Segment(0, READERS);
+  const segment = new Segment(0, SNAPSHOTS);
   for (let i = 0; i < SEGMENT_ROWS; i++) {
     assert(segment.hasRoom(10));
     segment.write(i, { name: String(i), json: "1" }, i + 1);
@@ -16,7 +16,7 @@ Deno.test("a segment has a maximum number of rows", () => {
 });
 
 Deno.test("a copy does not change with its segment, for rows of any size", () => {
-  const segment = new Segment(3, READERS);
+  const segment = new Segment(3, SNAPSHOTS);
   segment.write(0, row("small", 10), 1);
   segment.write(1, row("large", 50_000), 2);
   const copy = segment.copy();
@@ -32,7 +32,7 @@ Deno.test("a copy does not change with its segment, for rows of any size", () =>
 });
 
 Deno.test("a row may become large and small again", () => {
-  const segment = new Segment(0, READERS);
+  const segment = new Segment(0, SNAPSHOTS);
   for (const size of [1, 100_000, 5, 16_372, 16_373, 16_374, 16_375, 2]) {
     segment.write(0, row("a", size), size);
     assert.equal(text(segment.content(0)), `{"a":"${"x".repeat(size)}"}`);
@@ -41,7 +41,7 @@ Deno.test("a row may become large and small again", () => {
 });
 
 Deno.test("members are written in order, wherever their contents stand", () => {
-  const segment = new Segment(0, READERS);
+  const segment = new Segment(0, SNAPSHOTS);
   const sizes = [10, 0, 20_000, 30, 30, 17_000, 16_373, 16_374, 5, 5, 5];
   sizes.forEach((size, place) => segment.write(place, row(`r${place}`, size), place + 1));
   // Moved behind the others, grown and shrunk over the size of a large row, and removed at the start, in a run, at the end.
