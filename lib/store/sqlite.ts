@@ -136,22 +136,18 @@ export class SqliteStore implements Store {
     report: (line: string) => void = () => {},
     readOnly: boolean = false,
   ): Promise<SqliteStore> {
-    if (readOnly) {
-      const store = new SqliteStore(file, prepareToRead(file), { report });
-      store.#refuse(new StoreError("unavailable", "The table's file may only be read"));
-      return store;
-    }
     // Two names of one file, for example through a symbolic link, must have the same lock.
-    const path = await realPath(file);
-    const lock = await lockFile(path);
+    const path = readOnly ? file : await realPath(file);
+    const lock = readOnly ? undefined : await lockFile(path);
     let store: SqliteStore | undefined;
     try {
-      const prepared = prepareFile(path);
+      const prepared = readOnly ? prepareToRead(path) : prepareFile(path);
       store = new SqliteStore(path, prepared, { lock, report });
-      if (prepared.damage === undefined) await store.#startWriter();
+      if (readOnly) store.#refuse(new StoreError("unavailable", "The table's file may only be read"));
+      else if (prepared.damage === undefined) await store.#startWriter();
       return store;
     } catch (error) {
-      await (store ?? lock).close();
+      await (store ?? lock)?.close();
       throw openingError(error, path);
     }
   }

@@ -1,11 +1,8 @@
 /**
  * The file of the SQLite store: its path and lock, its format, how it is opened, and its errors.
  *
- * The format is in `PRAGMA user_version`. In format 1, the table `rows` has the rows in the order of `position`, and
- * the one row of `state` has the properties of the whole table. Other programs may read the file at any time.
- *
- * A new format is a new entry of {@linkcode MIGRATIONS}. Opening a file applies the entries it lacks, each in a
- * transaction that also sets `user_version`. A file of a newer format is refused.
+ * The table `rows` has the rows in the order of `position`, and the one row of `state` has the properties of the whole
+ * table. Other programs may read the file at any time. A file of a newer format is refused.
  *
  * @module
  */
@@ -26,27 +23,29 @@ const MAX_LINKS = 40;
 /** Identifies this program's SQLite files (`PRAGMA application_id`): "wire" in ASCII. */
 const APPLICATION_ID = 0x77697265;
 
-/** Each entry migrates a file from the format of its index to the next. */
-const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
-  (database) => {
-    database.exec(`
-      CREATE TABLE rows (
-        position INTEGER PRIMARY KEY,
-        name TEXT NOT NULL UNIQUE,
-        json TEXT NOT NULL,
-        version INTEGER NOT NULL
-      ) STRICT;
-      CREATE TABLE state (
-        id INTEGER PRIMARY KEY CHECK (id = 1),
-        revision INTEGER NOT NULL,
-        total INTEGER NOT NULL,
-        longest INTEGER NOT NULL
-      ) STRICT;
-    `);
-    // The revision starts from the clock in microseconds, so that the versions of a deleted file are never reused.
-    database.prepare("INSERT INTO state VALUES (1, ?, 0, 0)").run(Date.now() * 1000);
-  },
-];
+/** The newest format (`PRAGMA user_version`). */
+const FORMAT = 1;
+
+/** Makes an empty file one of this format. */
+function create(database: DatabaseSync): void {
+  database.exec(`
+    CREATE TABLE rows (
+      position INTEGER PRIMARY KEY,
+      name TEXT NOT NULL UNIQUE,
+      json TEXT NOT NULL,
+      version INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE state (
+      id INTEGER PRIMARY KEY CHECK (id = 1),
+      revision INTEGER NOT NULL,
+      total INTEGER NOT NULL,
+      longest INTEGER NOT NULL
+    ) STRICT;
+    PRAGMA application_id = ${APPLICATION_ID};
+    PRAGMA user_version = ${FORMAT}`);
+  // The revision starts from the clock in microseconds, so that the versions of a deleted file are never reused.
+  database.prepare("INSERT INTO state VALUES (1, ?, 0, 0)").run(Date.now() * 1000);
+}
 
 /** The messages of SQLITE_CORRUPT and SQLITE_NOTADB. */
 const DAMAGE = /disk image is malformed|malformed database|file is not a database/;
@@ -115,15 +114,9 @@ export async function lockFile(file: string): Promise<Deno.FsFile> {
  * @param readOnly Whether nothing is changed: neither its rows nor how it is kept.
  */
 export function openFile(file: string, readOnly = false): DatabaseSync {
-  let database: DatabaseSync | undefined;
-  try {
-    database = new DatabaseSync(file, { timeout: FILE_LOCK_WAIT_MS, readOnly });
-    if (!readOnly) configure(database);
-    return database;
-  } catch (error) {
-    database?.close();
-    throw openingError(error, file);
-  }
+  const database = new DatabaseSync(file, { timeout: FILE_LOCK_WAIT_MS, readOnly });
+  if (!readOnly) configure(database);
+  return database;
 }
 
 function configure(database: DatabaseSync): void {
@@ -142,23 +135,18 @@ export interface PreparedFile {
   readonly isChecked: boolean;
 }
 
-/** Creates the file, or migrates it to the current format, unless it is damaged. */
+/** Creates the file, or looks at one that is there. */
 export function prepareFile(file: string): PreparedFile {
   let database: DatabaseSync | undefined;
   let ready: PreparedFile | undefined;
   try {
     // Nothing is changed in a file before it is identified as this program's.
     database = new DatabaseSync(file, { timeout: FILE_LOCK_WAIT_MS });
-    const format = formatOf(database, file);
+    const isEmpty = formatOf(database, file) === 0;
     const prepared = checked(database, file);
     if (prepared.damage !== undefined) return prepared;
     configure(database);
-    for (let next = format; next < MIGRATIONS.length; next++) {
-      inTransaction(database, (database) => {
-        MIGRATIONS[next](database);
-        database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${next + 1}`);
-      });
-    }
+    if (isEmpty) inTransaction(database, create);
     ready = prepared;
     // Fails now, instead of at the first write, if the file is read-only.
     const { changes } = inTransaction(database, (database) => database.prepare("UPDATE state SET id = id").run());
@@ -224,9 +212,9 @@ function formatOf(database: DatabaseSync, file: string): number {
   if (format < 1) {
     throw new StoreError("unavailable", `${file} is damaged: it has format ${format}, and formats start from 1`);
   }
-  if (format > MIGRATIONS.length) {
+  if (format > FORMAT) {
     const detail = `${file} was written by a newer version of this program: it has format ${format}`;
-    throw new StoreError("unavailable", `${detail}, and ${MIGRATIONS.length} is the newest one known here`);
+    throw new StoreError("unavailable", `${detail}, and ${FORMAT} is the newest one known here`);
   }
   return format;
 }
