@@ -57,7 +57,7 @@ const MAX_LOSSES = 3;
 const MARKER_MS = 7 * 24 * 60 * 60 * 1000;
 
 /** The result of a row's write, and the version it gave. */
-export type WrittenOutcome = Outcome & { readonly version: number };
+type WrittenOutcome = Outcome & { readonly version: number };
 
 interface WaitingRow extends PromiseWithResolvers<WrittenOutcome> {
   readonly write: RowWrite;

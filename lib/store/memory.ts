@@ -7,20 +7,20 @@
  * @module
  */
 
-import { MAX_NAME_BYTES } from "../limits.ts";
 import {
   ABSENT,
   type Awaitable,
   type NewRow,
   type NewRows,
   type Row,
+  rowContent,
   type SharedMemory,
   type Snapshot,
   type Store,
   type Written,
 } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
-import { Segment, SEGMENT_ROWS, Snapshots } from "./memory_segments.ts";
+import { type Content, Segment, SEGMENT_ROWS, Snapshots } from "./memory_segments.ts";
 
 /** Rows inserted at once; more are inserted in steps of this size, and yield to others in between. */
 const STEP_ROWS = 256;
@@ -33,9 +33,7 @@ const SHARDS = 256;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-const ENCODER = new TextEncoder();
-const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
-const NAME_BYTES = new Uint8Array(MAX_NAME_BYTES);
+const DECODER = new TextDecoder();
 
 interface Found {
   readonly segment: Segment;
@@ -75,9 +73,9 @@ export class MemoryStore implements Store {
     if (found === "being inserted") return this.#inserting.then(() => this.put(row, expected));
     if (expected !== undefined && expected !== versionOf(found)) return undefined;
     const version = ++this.#revision;
-    const content = found === undefined
-      ? this.#append(row, version)
-      : this.#writable(found.segment).write(found.place, row, version);
+    const content = contentOf(row);
+    if (found === undefined) this.#append(name, content, version);
+    else this.#writable(found.segment).put(found.place, content, version);
     return { row: { name, content, version }, created: found === undefined };
   }
 
@@ -88,7 +86,7 @@ export class MemoryStore implements Store {
     }
     if (expected !== undefined && expected !== this.#revision) return undefined;
     const taken = rows.filter(({ name }) => this.#find(name) !== undefined).map(({ name }) => name);
-    if (taken.length === 0) { for (const row of rows) this.#append(row, ++this.#revision); }
+    if (taken.length === 0) { for (const row of rows) this.#append(row.name, contentOf(row), ++this.#revision); }
     return taken;
   }
 
@@ -143,26 +141,22 @@ export class MemoryStore implements Store {
     return segment === undefined ? "being inserted" : { segment, place: position % SEGMENT_ROWS };
   }
 
-  /**
-   * Appends a new row to the table, or to segments that are not yet part of it. Returns its content as stored or as
-   * passed.
-   */
-  #append(row: NewRow, version: number, staged?: Segment[]): Uint8Array | string {
+  /** Appends a new row to the table, or to segments that are not yet part of it. */
+  #append(name: string, content: Content, version: number, staged?: Segment[]): void {
     const last = staged === undefined ? this.#last : staged.at(-1);
     let segment: Segment;
-    if (last?.hasRoom(minLength(row))) segment = staged === undefined ? this.#writable(last) : last;
+    if (last?.hasRoom(content.length)) segment = staged === undefined ? this.#writable(last) : last;
     else {
       segment = new Segment(++this.#lastId, this.#snapshots, last?.neededBytes);
       if (staged === undefined) this.#segments.set(segment.id, this.#last = segment);
       else staged.push(segment);
     }
     const place = segment.rows;
-    const content = segment.write(place, row, version);
-    // The names of many rows are not copied, because whoever reads the rows has them in a set, too.
-    const name = staged === undefined ? ownName(row.name) : row.name;
-    this.#shardOf(name).set(name, segment.id * SEGMENT_ROWS + place);
+    segment.put(place, content, version);
     if (staged === undefined) this.#size++;
-    return content;
+    // A name that is a slice would keep the text of a whole request in memory; whoever reads many rows keeps it anyway.
+    const ownName = staged === undefined ? JSON.parse(JSON.stringify(name)) : name;
+    this.#shardOf(name).set(ownName, segment.id * SEGMENT_ROWS + place);
   }
 
   /** Returns the segment, or a copy that replaces it if a snapshot uses it. */
@@ -211,8 +205,9 @@ export class MemoryStore implements Store {
     let version = this.#revision;
     this.#revision += rows.length;
     for (let i = 0; i < rows.length; i++) {
-      if (this.#find(rows[i].name) !== undefined) taken.push(rows[i].name);
-      else if (taken.length === 0) this.#append(rows[i], ++version, staged);
+      const { name } = rows[i];
+      if (this.#find(name) !== undefined) taken.push(name);
+      else if (taken.length === 0) this.#append(name, contentOf(rows[i]), ++version, staged);
       if (i % STEP_ROWS === STEP_ROWS - 1) await FAIR_TURNS.yieldIfBusy();
     }
   }
@@ -247,7 +242,7 @@ export class MemoryStore implements Store {
         const content = from.content(place);
         const name = nameIn(content);
         this.#shardOf(name).set(name, merged.id * SEGMENT_ROWS + merged.rows);
-        merged.put(merged.rows, content, content.length, from.version(place));
+        merged.put(merged.rows, content, from.version(place));
       }
     }
     this.#retire(second, merged);
@@ -266,14 +261,8 @@ function versionOf(found: Found | undefined): number {
   return found === undefined ? ABSENT : found.segment.version(found.place);
 }
 
-/** Returns a lower bound of a row's length in bytes, without encoding text. */
-function minLength({ name, json, content }: NewRow): number {
-  return content?.length ?? name.length + json.length;
-}
-
-/** Copies the name: as a slice it would keep the text of a whole request in memory. */
-function ownName(name: string): string {
-  return DECODER.decode(NAME_BYTES.subarray(0, ENCODER.encodeInto(name, NAME_BYTES).written));
+function contentOf({ name, json, content }: NewRow): Content {
+  return content ?? rowContent(name, json);
 }
 
 /** Returns the name in a row's content, which starts with `{"name":`. */

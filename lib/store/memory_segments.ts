@@ -11,16 +11,7 @@
 import { Buffer } from "node:buffer";
 import { collectSoon, ownPages } from "../bytes.ts";
 import { MAX_GARBAGE_BYTES } from "../limits.ts";
-import {
-  type NewRow,
-  type Page,
-  type Place,
-  rowContent,
-  type SharedMemory,
-  type Snapshot,
-  START,
-  StoreError,
-} from "../store.ts";
+import { type Page, type Place, type Row, type SharedMemory, type Snapshot, START, StoreError } from "../store.ts";
 
 /**
  * The most rows in a segment. A snapshot references each segment; the first write after it copies one segment's index.
@@ -45,6 +36,9 @@ const CLOSE_BRACE = 0x7d;
 const COMMA = 0x2c;
 
 const ENCODER = new TextEncoder();
+
+/** The content of a row, as {@linkcode Row.content}. */
+export type Content = Row["content"];
 
 /** A row with a buffer of its own, and the segment's epoch when it was written. */
 interface LargeRow {
@@ -180,16 +174,9 @@ export class Segment {
     return next;
   }
 
-  /** Writes a row at a place, an existing row's or the first free one. Returns its content as stored or as passed. */
-  write(place: number, row: NewRow, version: number): Uint8Array | string {
-    const content = row.content ?? rowContent(row.name, row.json);
+  /** Writes a row at a place, an existing row's or the first free one. */
+  put(place: number, content: Content, version: number): void {
     const length = typeof content === "string" ? Buffer.byteLength(content) : content.length;
-    this.put(place, content, length, version);
-    return content;
-  }
-
-  /** Reserves this many bytes for the content at a place, an existing row's or the first free one. */
-  put(place: number, content: Uint8Array | string, length: number, version: number): void {
     if (place === this.rows) {
       this.rows++;
       this.live++;

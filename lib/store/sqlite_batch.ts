@@ -22,7 +22,7 @@ export type Write =
 /** The row's new version, and whether it is new; `undefined` if the expectation was not met. */
 export type PutResult = { readonly version: number; readonly created: boolean } | undefined;
 /** The names that are taken: with any, nothing was inserted. `undefined` if the table has another revision. */
-export type InsertResult = readonly string[] | undefined;
+type InsertResult = readonly string[] | undefined;
 
 export interface WriteFailure {
   readonly fault: StoreFault;
