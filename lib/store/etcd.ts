@@ -22,7 +22,7 @@ import { FAIR_TURNS } from "../turns.ts";
 import { type ClusterOptions, EtcdCluster } from "./etcd_cluster.ts";
 import { EtcdError } from "./etcd_gateway.ts";
 import { encode, fewerRows, TableKeys } from "./etcd_messages.ts";
-import { BatchedReads, takeSnapshot } from "./etcd_reads.ts";
+import { batchedReads, takeSnapshot } from "./etcd_reads.ts";
 import { EtcdWriter, removeOldMarkers } from "./etcd_writer.ts";
 
 /** Rows that one request may insert, regardless of the nodes' limits: a large transaction delays other clients. */
@@ -42,7 +42,7 @@ export interface EtcdStoreOptions extends ClusterOptions {
 /** The table in an etcd cluster. */
 export class EtcdStore implements Store {
   readonly #cluster: EtcdCluster;
-  readonly #reads: BatchedReads;
+  readonly #read: (name: string) => Promise<Row | undefined>;
   readonly #writer: EtcdWriter;
   /** Resolves once no snapshot is being taken. */
   #snapshot: Promise<void> = Promise.resolve();
@@ -54,13 +54,13 @@ export class EtcdStore implements Store {
   /** Creates the store. The cluster need not answer yet. */
   constructor(options: EtcdStoreOptions) {
     this.#cluster = new EtcdCluster(new TableKeys(options.prefix === undefined ? "" : `${options.prefix}/`), options);
-    this.#reads = new BatchedReads(this.#cluster);
+    this.#read = batchedReads(this.#cluster);
     this.#writer = new EtcdWriter(this.#cluster);
     this.#cluster.answers.then(() => this.#tidy());
   }
 
   get(name: string): Promise<Row | undefined> {
-    return this.#reads.get(name);
+    return this.#read(name);
   }
 
   async put({ name, json }: NewRow, expected?: number): Promise<Written | undefined> {

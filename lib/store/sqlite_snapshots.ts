@@ -102,9 +102,6 @@ class ReadTransaction {
 
 /** The snapshots of one file. */
 export class SnapshotPool {
-  readonly #file: string;
-  readonly #failure: (error: unknown) => StoreError;
-  readonly #report: (line: string) => void;
   /** By revision, the oldest first. */
   readonly #open = new Map<number, ReadTransaction>();
   readonly #idle: ReadTransaction[] = [];
@@ -112,14 +109,10 @@ export class SnapshotPool {
 
   /** @param failure Converts the errors of SQLite. */
   constructor(
-    file: string,
-    failure: (error: unknown) => StoreError = storeError,
-    report: (line: string) => void = () => {},
-  ) {
-    this.#file = file;
-    this.#failure = failure;
-    this.#report = report;
-  }
+    private readonly file: string,
+    private readonly failure: (error: unknown) => StoreError = storeError,
+    private readonly report: (line: string) => void = () => {},
+  ) {}
 
   /**
    * Returns the table as of now.
@@ -145,7 +138,7 @@ export class SnapshotPool {
     this.#release(transaction);
     for (const ended of readers) ended?.();
     const which = readers.length === 1 ? "listing was" : `${readers.length} listings were`;
-    this.#report(`The slowest ${which} ended: the file's log could not be shortened while they were read`);
+    this.report(`The slowest ${which} ended: the file's log could not be shortened while they were read`);
   }
 
   close(): void {
@@ -162,7 +155,7 @@ export class SnapshotPool {
     }
     let transaction: ReadTransaction | undefined;
     try {
-      transaction = this.#idle.pop() ?? new ReadTransaction(this.#file);
+      transaction = this.#idle.pop() ?? new ReadTransaction(this.file);
       transaction.begin();
       const same = this.#open.get(transaction.state.revision);
       if (same !== undefined) this.#keep(transaction);
@@ -170,7 +163,7 @@ export class SnapshotPool {
       return same ?? transaction;
     } catch (error) {
       transaction?.database.close();
-      throw this.#failure(error);
+      throw this.failure(error);
     }
   }
 
@@ -197,7 +190,7 @@ export class SnapshotPool {
       try {
         return page();
       } catch (error) {
-        throw this.#failure(error);
+        throw this.failure(error);
       }
     };
     const snapshot: Snapshot = {
