@@ -147,7 +147,7 @@ export class MemoryStore implements Store {
     let segment: Segment;
     if (last?.hasRoom(content.length)) segment = staged === undefined ? this.#writable(last) : last;
     else {
-      segment = new Segment(++this.#lastId, this.#snapshots, last?.neededBytes);
+      segment = new Segment(++this.#lastId, this.#snapshots);
       if (staged === undefined) this.#segments.set(segment.id, this.#last = segment);
       else staged.push(segment);
     }

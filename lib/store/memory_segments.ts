@@ -64,11 +64,12 @@ export class Segment {
   #lengths: Uint32Array;
   #versions: Float64Array;
 
-  /** Creates an empty segment with room for this many bytes, or a copy, which has the same id. */
-  constructor(readonly id: number, private readonly snapshots: Snapshots, from: number | Segment = SEGMENT_BYTES) {
+  /** Creates an empty segment, or a copy, which has the same id. */
+  constructor(readonly id: number, private readonly snapshots: Snapshots, from?: Segment) {
     this.epoch = snapshots.newest;
-    if (typeof from === "number") {
-      this.#bytes = ownPages(from);
+    if (from === undefined) {
+      // Memory that is not written to is not used.
+      this.#bytes = ownPages(SEGMENT_BYTES);
       this.#bytesEpoch = this.epoch;
       this.#offsets = new Uint32Array(SEGMENT_ROWS);
       this.#lengths = new Uint32Array(SEGMENT_ROWS);
@@ -98,11 +99,6 @@ export class Segment {
     this.snapshots.retire(this.epoch, INDEX_BYTES);
     this.snapshots.retire(this.#bytesEpoch, this.#bytes.length);
     for (const { bytes, epoch } of this.#large?.values() ?? []) this.snapshots.retire(epoch, bytes.length);
-  }
-
-  /** The bytes that a segment after this one needs, if it gets as many rows of the same length. */
-  get neededBytes(): number {
-    return this.rows < SEGMENT_ROWS ? SEGMENT_BYTES : Math.min(SEGMENT_BYTES, Math.ceil(1.05 * this.#used) + 256);
   }
 
   /** Whether another row can be appended. */
