@@ -7,7 +7,7 @@
 
 import { setImmediate } from "node:timers/promises";
 import { MAX_WAITING_WRITES } from "../limits.ts";
-import { StoreError } from "../store.ts";
+import { unavailable } from "../store.ts";
 
 /** Something to do, whose promise may be rejected. */
 interface Rejectable {
@@ -33,8 +33,7 @@ export class Batches<T extends Rejectable> {
   /** Adds something to do, or rejects it if too much waits. */
   add(item: T): void {
     if (this.#waiting.length >= MAX_WAITING_WRITES) {
-      const detail = `${MAX_WAITING_WRITES} ${this.what} already: try again soon`;
-      return item.reject(new StoreError("unavailable", detail));
+      return item.reject(unavailable(`${MAX_WAITING_WRITES} ${this.what} already: try again soon`));
     }
     this.#waiting.push(item);
     this.running ??= this.#run();

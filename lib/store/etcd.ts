@@ -16,6 +16,7 @@ import {
   type Snapshot,
   type Store,
   StoreError,
+  unavailable,
   type Written,
 } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
@@ -109,7 +110,7 @@ export class EtcdStore implements Store {
   }
 
   async #write<T>(write: () => Promise<T>): Promise<T> {
-    if (this.#closed) throw new StoreError("unavailable", "The store is closed");
+    if (this.#closed) throw unavailable("The store is closed");
     this.#writes++;
     try {
       await this.#cluster.starting;

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { StoreError } from "../store.ts";
+import { StoreError, unavailable } from "../store.ts";
 import { waitFor } from "../turns.ts";
 import {
   type AskOptions,
@@ -105,7 +105,7 @@ export class EtcdCluster {
 
   close(): void {
     this.#closed.abort();
-    this.down = new StoreError("unavailable", "The store is closed");
+    this.down = unavailable("The store is closed");
     this.#gateway.close();
   }
 
@@ -177,7 +177,7 @@ export function clusterError(error: unknown, unknown = false, rows = 1): Error {
   const { fault } = error;
   if (unknown) {
     const outcome = "the outcome of this write is unknown, it may have been done or not";
-    return new StoreError("unavailable", `${reasonOf(error)}: ${outcome}`);
+    return unavailable(`${reasonOf(error)}: ${outcome}`);
   }
   if (fault === "too-large") return new StoreError(fault, reasonOf(error, rows), { maxRows: fewerRows(rows) });
   return new StoreError(fault === "full" ? fault : "unavailable", reasonOf(error));

@@ -10,7 +10,7 @@
 
 import { Buffer } from "node:buffer";
 import { octetString } from "../bytes.ts";
-import { type Page, type Row, rowContent, type Snapshot, START, StoreError } from "../store.ts";
+import { type Page, type Row, rowContent, type Snapshot, START, unavailable } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { Batches } from "./batches.ts";
 import { clusterError, type EtcdCluster, numberOf } from "./etcd_cluster.ts";
@@ -153,7 +153,7 @@ function snapshotOf(cluster: EtcdCluster, { revision, total, at, first }: TableA
     const next = end < total ? end : undefined;
     if (next !== undefined) {
       // The count and the rows are of the same revision.
-      if (members.length === 0) throw new StoreError("unavailable", "The table's cluster did not return all rows");
+      if (members.length === 0) throw unavailable("The table's cluster did not return all rows");
       // As many rows as fit if they are of the same size.
       const fitting = Math.max(1, Math.floor(PAGE_CHARACTERS / (size / members.length)));
       const limit = Math.min(fitting, PAGE_GROWTH * kvs.length, MAX_PAGE_ROWS);

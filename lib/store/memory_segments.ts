@@ -11,7 +11,7 @@
 import { Buffer } from "node:buffer";
 import { collectSoon, ownPages } from "../bytes.ts";
 import { MAX_GARBAGE_BYTES } from "../limits.ts";
-import { type Page, type Place, type Row, type SharedMemory, type Snapshot, START, StoreError } from "../store.ts";
+import { type Page, type Place, type Row, type SharedMemory, type Snapshot, START, unavailable } from "../store.ts";
 
 /**
  * The most rows in a segment. A snapshot references each segment; the first write after it copies one segment's index.
@@ -321,7 +321,7 @@ class MemorySnapshot implements Snapshot {
   }
 
   json(cursor: number): Page<Uint8Array> {
-    if (this.#isEnded) throw new StoreError("unavailable", "The listing was ended: it was read too slowly");
+    if (this.#isEnded) throw unavailable("The listing was ended: it was read too slowly");
     const segments = this.#segments ?? [];
     const stretches: { segment: Segment; from: number; to: number }[] = [];
     let bytes = 0;

@@ -38,6 +38,7 @@ import {
   START,
   type Store,
   StoreError,
+  unavailable,
   type Written,
 } from "../store.ts";
 import { WriterThread } from "./sqlite_thread.ts";
@@ -143,7 +144,7 @@ export class SqliteStore implements Store {
     try {
       const prepared = readOnly ? prepareToRead(path) : prepareFile(path);
       store = new SqliteStore(path, prepared, { lock, report });
-      if (readOnly) store.#refuse(new StoreError("unavailable", "The table's file may only be read"));
+      if (readOnly) store.#refuse(unavailable("The table's file may only be read"));
       else if (prepared.damage === undefined) await store.#startWriter();
       return store;
     } catch (error) {
@@ -200,7 +201,7 @@ export class SqliteStore implements Store {
   async close(): Promise<void> {
     await this.#writes.running;
     this.#isClosed = true;
-    this.#refuse(new StoreError("unavailable", "The store is closed"));
+    this.#refuse(unavailable("The store is closed"));
     this.#checker?.terminate();
     this.#endReads();
     this.#snapshots.close();
@@ -284,7 +285,7 @@ export class SqliteStore implements Store {
     } else if (event.kind === "lost") {
       this.#report(`${event.reason} while it was open: no more is written; put it back, or restart the server`);
       // A write in progress may be in a file that is never opened again.
-      this.#fail(new StoreError("unavailable", "The table's file was removed or replaced while it was open"));
+      this.#fail(unavailable("The table's file was removed or replaced while it was open"));
     }
   }
 

@@ -11,7 +11,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { FILE_LOCK_WAIT_MS } from "../limits.ts";
-import { StoreError } from "../store.ts";
+import { StoreError, unavailable } from "../store.ts";
 
 /** The size to which the log (WAL) is truncated, in bytes. */
 const MAX_KEPT_LOG_BYTES = 16 * 1024 * 1024;
@@ -75,7 +75,7 @@ export async function realPath(file: string, links = 0): Promise<string> {
   try {
     const { isFile, nlink } = await Deno.stat(file);
     if (isFile && nlink !== null && nlink > 1) {
-      throw new StoreError("unavailable", `${file} has ${nlink} names (hard links): two servers might use it unseen`);
+      throw unavailable(`${file} has ${nlink} names (hard links): two servers might use it unseen`);
     }
     return await Deno.realPath(file);
   } catch (error) {
@@ -102,10 +102,10 @@ export async function lockFile(file: string): Promise<Deno.FsFile> {
     const reason = error instanceof Deno.errors.NotFound
       ? "its folder does not exist"
       : `${file}-lock cannot be ${what} (${(error as Error).message.replace(/: open '.*/s, "")})`;
-    throw new StoreError("unavailable", `${file} cannot be opened: ${reason}`);
+    throw unavailable(`${file} cannot be opened: ${reason}`);
   }
   lock.close();
-  throw new StoreError("unavailable", `${file} is in use by another server`);
+  throw unavailable(`${file} is in use by another server`);
 }
 
 /**
@@ -150,7 +150,7 @@ export function prepareFile(file: string): PreparedFile {
     ready = prepared;
     // Fails now, instead of at the first write, if the file is read-only.
     const { changes } = inTransaction(database, (database) => database.prepare("UPDATE state SET id = id").run());
-    if (changes !== 1) throw new StoreError("unavailable", `${file} is damaged: its table state has ${changes} rows`);
+    if (changes !== 1) throw unavailable(`${file} is damaged: its table state has ${changes} rows`);
     return prepared;
   } catch (error) {
     // On a full disk, what is in the file can be served, and perhaps removed.
@@ -165,36 +165,31 @@ export function prepareFile(file: string): PreparedFile {
 
 /** Looks at a file that may only be read, and changes nothing. */
 export function prepareToRead(file: string): PreparedFile {
-  if (sizeOf(file) === 0) throw new StoreError("unavailable", `${file} holds no table, and --read-only makes none`);
+  if (sizeOf(file) === 0) throw unavailable(`${file} holds no table, and --read-only makes none`);
   try {
     return readFile(file, file);
   } catch (error) {
     if (!/unable to open|readonly/.test((error as Error).message)) throw openingError(error, file);
     // Where nothing may be written, SQLite cannot read a log, and does not open a file that may have one.
-    for (const log of [`${file}-wal`, `${file}-journal`]) {
-      if (sizeOf(log) === 0) continue;
-      const detail =
+    const log = [`${file}-wal`, `${file}-journal`].find((log) => sizeOf(log) > 0);
+    if (log !== undefined) {
+      const why =
         `${log} holds changes that are not yet in ${file}, and it cannot be read where nothing may be written`;
-      throw new StoreError(
-        "unavailable",
-        `${detail}: copy both to a folder that may be written, or serve them there once`,
-      );
+      throw unavailable(`${why}: copy both to a folder that may be written, or serve them there once`);
     }
     try {
       // Without a log, the file is whole. Deno takes a URL only with all permissions.
       return readFile(`${pathToFileURL(file)}?immutable=1`, file);
     } catch {
       const detail = `${file} was left by a server that was killed, or may not be read`;
-      throw new StoreError("unavailable", `${detail}: if it may be, all permissions (deno run -A) open it as it is`, {
-        cause: error,
-      });
+      throw unavailable(`${detail}: if it may be, all permissions (deno run -A) open it as it is`, { cause: error });
     }
   }
 }
 
 function readFile(name: string, file: string): PreparedFile {
   using database = new DatabaseSync(name, { timeout: FILE_LOCK_WAIT_MS, readOnly: true });
-  if (formatOf(database, file) === 0) throw new StoreError("unavailable", `${file} holds no table`);
+  if (formatOf(database, file) === 0) throw unavailable(`${file} holds no table`);
   return { ...checked(database, file), name };
 }
 
@@ -208,13 +203,13 @@ function formatOf(database: DatabaseSync, file: string): number {
   const { application_id: application } = database.prepare("PRAGMA application_id").get()!;
   const { user_version: format } = database.prepare("PRAGMA user_version").get() as { user_version: number };
   if (database.prepare("SELECT 1 FROM sqlite_schema").get() === undefined) return 0;
-  if (application !== APPLICATION_ID) throw new StoreError("unavailable", `${file} is the database of another program`);
+  if (application !== APPLICATION_ID) throw unavailable(`${file} is the database of another program`);
   if (format < 1) {
-    throw new StoreError("unavailable", `${file} is damaged: it has format ${format}, and formats start from 1`);
+    throw unavailable(`${file} is damaged: it has format ${format}, and formats start from 1`);
   }
   if (format > FORMAT) {
     const detail = `${file} was written by a newer version of this program: it has format ${format}`;
-    throw new StoreError("unavailable", `${detail}, and ${FORMAT} is the newest one known here`);
+    throw unavailable(`${detail}, and ${FORMAT} is the newest one known here`);
   }
   return format;
 }
@@ -333,5 +328,5 @@ export function openingError(error: unknown, file: string): Error {
   const { message } = error as Error;
   const about = message.includes(file) ? message : `${file}: ${message}`;
   const hint = /unable to open/.test(message) ? " (is its folder there, and may it be written?)" : "";
-  return new StoreError("unavailable", `${about}${hint}`, { cause: error });
+  return unavailable(`${about}${hint}`, { cause: error });
 }

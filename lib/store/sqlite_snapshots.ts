@@ -9,7 +9,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { MAX_SNAPSHOTS } from "../limits.ts";
 import { IS_OBJECT, openFile, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
-import { type Page, type Place, type Snapshot, START, StoreError } from "../store.ts";
+import { type Page, type Place, type Snapshot, START, type StoreError, unavailable } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 
 /** The most rows read at a time. */
@@ -148,10 +148,7 @@ export class SnapshotPool {
 
   #begin(): ReadTransaction {
     if (this.#open.size >= MAX_SNAPSHOTS) {
-      throw new StoreError(
-        "unavailable",
-        `The table is being read at ${MAX_SNAPSHOTS} revisions already: try again soon`,
-      );
+      throw unavailable(`The table is being read at ${MAX_SNAPSHOTS} revisions already: try again soon`);
     }
     let transaction: ReadTransaction | undefined;
     try {
@@ -182,10 +179,9 @@ export class SnapshotPool {
     const { readers, state: { revision, total } } = transaction;
     let isOpen = true;
     const read = <T>(page: () => T): T => {
-      if (!isOpen || this.#isClosed) throw new StoreError("unavailable", "The store is closed");
+      if (!isOpen || this.#isClosed) throw unavailable("The store is closed");
       if (!readers.has(snapshot)) {
-        const detail = "The snapshot was ended: it was read too slowly while much was written";
-        throw new StoreError("unavailable", detail);
+        throw unavailable("The snapshot was ended: it was read too slowly while much was written");
       }
       try {
         return page();

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { StoreError } from "../store.ts";
+import { type StoreError, unavailable } from "../store.ts";
 import type { WriterCall, WriterCalls, WriterMessage } from "./sqlite_writer.ts";
 
 /** Calls the thread. It loads its modules itself, which needs read permission. */
@@ -20,13 +20,12 @@ export class WriterThread {
     this.#worker.onmessage = ({ data }: MessageEvent<WriterMessage>) => {
       this.#isStarted = true;
       if (data.kind === "result") this.#calls.shift()!.resolve(data.result);
-      else if (data.kind === "failed") this.#calls.shift()!.reject(new StoreError("unavailable", data.message));
+      else if (data.kind === "failed") this.#calls.shift()!.reject(unavailable(data.message));
       else onEvent?.(data);
     };
     this.#worker.onerror = (event) => {
       event.preventDefault();
-      const error = new StoreError(
-        "unavailable",
+      const error = unavailable(
         this.#isStarted
           ? `The thread that writes the table failed (${event.message}): restart the server`
           : `The thread beside the server cannot start: ${event.message}`,
@@ -49,7 +48,7 @@ export class WriterThread {
   }
 
   /** Ends the thread, and fails the calls without a result. */
-  terminate(error: StoreError = new StoreError("unavailable", "The thread has ended")): void {
+  terminate(error: StoreError = unavailable("The thread has ended")): void {
     this.#ended ??= error;
     this.#worker.terminate();
     for (const { reject } of this.#calls.splice(0)) reject(error);
