@@ -181,7 +181,6 @@ Deno.test("every file of lib has tests", () => {
     "lib/traffic/capture/capture_events",
     "lib/client/errors",
     "lib/client/help",
-    "lib/store/sqlite_thread",
     "lib/store/sqlite_writer",
   ];
   // These are tested with the only file that uses them: pairing.ts, explainer.ts, replay.ts, page.ts, connect.ts.
