@@ -67,14 +67,16 @@ export class BatchRunner {
     this.#room = room;
     this.#leastVersion = leastVersion(database);
     const prepare = (sql: string) => database.prepare(sql);
+    // Any version is expected where none is given.
+    const isExpected = "ifnull(max(version, ?) = ?, 1)";
     this.#readState = prepare(READ_STATE);
     this.#writeState = prepare("UPDATE state SET revision = ?, total = ?, longest = ?");
     this.#dataVersion = prepare("PRAGMA data_version");
     this.#count = prepare("SELECT count(*) AS total FROM rows");
-    this.#find = prepare("SELECT max(version, ?, 1) AS version FROM rows WHERE name = ?");
-    this.#update = prepare("UPDATE rows SET json = ?, version = ? WHERE name = ?");
+    this.#find = prepare("SELECT 1 FROM rows WHERE name = ?");
+    this.#update = prepare(`UPDATE rows SET json = ?, version = ? WHERE name = ? AND ${isExpected}`);
     this.#insert = prepare("INSERT INTO rows (name, json, version) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING");
-    this.#delete = prepare("DELETE FROM rows WHERE name = ?");
+    this.#delete = prepare(`DELETE FROM rows WHERE name = ? AND ${isExpected}`);
     this.run([]);
   }
 
@@ -222,34 +224,26 @@ export class BatchRunner {
   }
 
   #put(name: string, json: string, expected?: number): PutResult {
-    if (expected !== undefined && expected !== this.#versionOf(name)) return undefined;
     const version = this.#state.revision + 1;
-    if (expected !== 0 && this.#update.run(json, version, name).changes === 1) {
+    if (expected !== 0 && this.#update.run(json, version, name, this.#leastVersion, expected ?? null).changes === 1) {
       this.#note(name, json);
       return { version, created: false };
     }
-    this.#add(name, json);
-    return { version, created: true };
+    return !expected && this.#add(name, json) ? { version, created: true } : undefined;
   }
 
   #insertAll(rows: readonly NewRow[], expected?: number): InsertResult {
     if (expected !== undefined && expected !== this.#state.revision) return undefined;
-    const taken = rows.filter(({ name }) => this.#versionOf(name) !== 0).map(({ name }) => name);
+    const taken = rows.filter(({ name }) => this.#find.get(name) !== undefined).map(({ name }) => name);
     if (taken.length === 0) { for (const { name, json } of rows) this.#add(name, json); }
     return taken;
   }
 
   #remove(name: string, expected?: number): boolean {
-    if (expected !== undefined && expected !== this.#versionOf(name)) return false;
-    if (this.#delete.run(name).changes === 0) return false;
+    if (this.#delete.run(name, this.#leastVersion, expected ?? null).changes === 0) return false;
     this.#state.revision++;
     this.#state.total--;
     return true;
-  }
-
-  /** The row's version, 0 if there is none. */
-  #versionOf(name: string): number {
-    return (this.#find.get(this.#leastVersion, name)?.version ?? 0) as number;
   }
 
   /** Writes a new row. Returns whether its name was free. */
