@@ -164,7 +164,7 @@ export class EtcdGateway {
     path: string,
     body: string,
     tryMs: number,
-    { read = readAnswer }: AskOptions<T>,
+    { read = async (response) => parseAnswer(await textOf(response, CLUSTER_ANSWER_BYTES)) }: AskOptions<T>,
   ): Promise<Tried<T>> {
     let sending = false;
     const timeout = new AbortController();
@@ -217,7 +217,7 @@ export class EtcdGateway {
   }
 
   async #getToken(node: string, signal: AbortSignal): Promise<void> {
-    const response = await this.#send(node, AUTHENTICATE, JSON.stringify(this.#options.user), signal);
+    const response = await this.#send(node, "/v3/auth/authenticate", JSON.stringify(this.#options.user), signal);
     const text = await textOf(response, CLUSTER_ERROR_BYTES);
     if (response.status === 200) {
       this.#token = JSON.parse(text).token;
@@ -234,12 +234,6 @@ export class EtcdGateway {
 
 /** The reason for an answer that is not from etcd. */
 export const NO_ETCD: string = "the answer is not from etcd";
-const AUTHENTICATE = "/v3/auth/authenticate";
-
-/** Reads an answer. It may be from another server, of any content and length. */
-async function readAnswer<T>(response: Response): Promise<T> {
-  return parseAnswer(await textOf(response, CLUSTER_ANSWER_BYTES));
-}
 
 /** Parses an answer, which must be JSON with etcd's header. */
 export function parseAnswer<T>(text: string): T {

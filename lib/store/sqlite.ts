@@ -332,7 +332,9 @@ export class SqliteStore implements Store {
     } else if (event.kind === "lost") {
       this.#report(`${event.reason} while it was open: no more is written; put it back, or restart the server`);
       // A write in progress may be in a file that is never opened again.
-      this.#fail(unavailable("The table's file was removed or replaced while it was open"));
+      const error = unavailable("The table's file was removed or replaced while it was open");
+      this.#refuse(error);
+      this.#writer?.terminate(error);
     }
   }
 
@@ -389,29 +391,22 @@ export class SqliteStore implements Store {
    */
   async #shortenLog(): Promise<void> {
     const end = performance.now() + SNAPSHOT_GRACE_MS;
-    while (!this.#isClosed && !await this.#clearLog()) {
+    const isClear = () => {
+      this.#endReads();
+      // There is no log any more once the thread has ended.
+      return this.#writer!.call("clearLog").catch(() => true);
+    };
+    while (!this.#isClosed && !await isClear()) {
       if (performance.now() >= end && this.#snapshots.open > 0) this.#snapshots.endSlowest();
       else await sleep(LOG_PAUSE_MS);
     }
     this.#clearing = undefined;
   }
 
-  #clearLog(): Promise<boolean> {
-    this.#endReads();
-    // There is no log any more once the thread has ended.
-    return this.#writer!.call("clearLog").catch(() => true);
-  }
-
   /** Stops accepting writes, and fails those that wait. */
   #refuse(error: StoreError): void {
     this.#refusal ??= error;
     this.#writes.reject(error);
-  }
-
-  /** The thread is of no use any more: fails the writes in progress, too. */
-  #fail(error: StoreError): void {
-    this.#refuse(error);
-    this.#writer?.terminate(error);
   }
 }
 

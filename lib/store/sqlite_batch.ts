@@ -98,29 +98,24 @@ export class BatchRunner {
       const failure = failureOf(error);
       // Another program's lock or a broken disk affects all writes: waiting for it once is enough.
       if (failure.fault !== "full") return writes.map(() => failure);
-      return writes.map((write) => this.#onFullDisk(write, writes.length === 1 ? failure : this.#alone(write)));
+      return writes.map((write) => this.#again(write, failure, writes.length === 1));
     } finally {
       this.#room?.settle();
     }
   }
 
-  /** Tries a write again that met the full disk, once there is more room. */
-  #onFullDisk(write: Write, first: WriteResult): WriteResult {
-    const room = this.#room;
-    let result = first;
-    for (const makeRoom of room === undefined ? [] : [() => room.truncateLog(), () => room.giveUp()]) {
-      if (!isFailure(result) || result.fault !== "full") break;
-      if (makeRoom()) result = this.#alone(write);
+  /** Tries a write again that met the full disk: by itself, and once there is more room. */
+  #again(write: Write, first: WriteFailure, wasAlone: boolean): WriteResult {
+    let failure = first;
+    for (const hasRoom of [() => !wasAlone, () => this.#room?.truncateLog(), () => this.#room?.giveUp()]) {
+      if (failure.fault !== "full" || !hasRoom()) continue;
+      try {
+        return this.#inOne([write])[0];
+      } catch (error) {
+        failure = failureOf(error);
+      }
     }
-    return result;
-  }
-
-  #alone(write: Write): WriteResult {
-    try {
-      return this.#inOne([write])[0];
-    } catch (error) {
-      return failureOf(error);
-    }
+    return failure;
   }
 
   #inOne(writes: readonly Write[]): WriteResult[] {
