@@ -179,15 +179,11 @@ export class MemoryStore implements Store {
     try {
       if (expected !== undefined && expected !== this.#revision) return undefined;
       const first = this.#revision;
-      let count = 0;
       const taken: string[] = [];
-      const stage = (part: readonly NewRow[]) => {
-        count += part.length;
-        return this.#stage(part, staged, taken);
-      };
-      if ("length" in rows) await stage(rows);
-      else for await (const part of rows) await stage(part);
+      if ("length" in rows) await this.#stage(rows, staged, taken);
+      else for await (const part of rows) await this.#stage(part, staged, taken);
       if (taken.length > 0) return taken;
+      const count = staged.reduce((sum, { live }) => sum + live, 0);
       if (expected !== undefined && this.#revision !== first + count) return undefined;
       for (const segment of staged) this.#segments.set(segment.id, this.#last = segment);
       staged = [];

@@ -154,7 +154,8 @@ export class SqliteStore implements Store {
   private constructor(
     file: string,
     { name, damage, isChecked }: PreparedFile,
-    { lock, report }: { lock?: Deno.FsFile; report: (line: string) => void },
+    report: (line: string) => void,
+    lock: Deno.FsFile | undefined,
   ) {
     this.#file = file;
     this.#lock = lock;
@@ -190,7 +191,7 @@ export class SqliteStore implements Store {
     let store: SqliteStore | undefined;
     try {
       const prepared = readOnly ? prepareToRead(path) : prepareFile(path);
-      store = new SqliteStore(path, prepared, { lock, report });
+      store = new SqliteStore(path, prepared, report, lock);
       if (readOnly) store.#refuse(unavailable("The table's file may only be read"));
       else if (prepared.damage === undefined) await store.#startWriter();
       return store;
