@@ -61,7 +61,7 @@ export interface AskOptions<T> {
   readonly once?: boolean;
   /** Milliseconds for one attempt. */
   readonly tryMs?: number;
-  /** Reads the content of an answer, unless it is longer than allowed. */
+  /** Reads the content of an answer with status 200; by default JSON with etcd's header. */
   readonly read?: (response: Response) => Promise<T>;
   /** Called after an attempt without an answer, which may have been executed, or may be later. */
   readonly unanswered?: () => void;
@@ -242,11 +242,7 @@ export function parseAnswer<T>(text: string): T {
   return answer;
 }
 
-/**
- * Reads the content of an answer as text.
- *
- * @throws {Error} If it is longer than allowed. The rest is not read.
- */
+/** Reads the content of an answer as text, unless it is longer than allowed. */
 async function textOf(response: Response, mostBytes: number): Promise<string> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;

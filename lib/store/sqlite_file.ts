@@ -135,7 +135,7 @@ export interface PreparedFile {
   readonly isChecked: boolean;
 }
 
-/** Creates the file, or looks at one that is there. */
+/** Creates the file if there is none, and looks whether it can be served. */
 export function prepareFile(file: string): PreparedFile {
   let database: DatabaseSync | undefined;
   let ready: PreparedFile | undefined;
