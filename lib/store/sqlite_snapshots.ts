@@ -121,8 +121,30 @@ export class SnapshotPool {
    */
   snapshot(revision: number, ended?: () => void): Snapshot {
     const transaction = this.#open.get(revision) ?? this.#begin();
-    const snapshot = this.#snapshotOf(transaction);
-    transaction.readers.set(snapshot, ended);
+    const { readers, state } = transaction;
+    let isOpen = true;
+    const read = <T>(page: () => T): T => {
+      if (!isOpen || this.#isClosed) throw unavailable("The store is closed");
+      if (!readers.has(snapshot)) {
+        throw unavailable("The snapshot was ended: it was read too slowly while much was written");
+      }
+      try {
+        return page();
+      } catch (error) {
+        throw this.failure(error);
+      }
+    };
+    const snapshot: Snapshot = {
+      revision: state.revision,
+      total: state.total,
+      json: (cursor) => read(() => transaction.json(cursor)),
+      seek: (row) => read(() => transaction.seek(row)),
+      close: () => {
+        isOpen = false;
+        if (readers.delete(snapshot) && readers.size === 0 && !this.#isClosed) this.#release(transaction);
+      },
+    };
+    readers.set(snapshot, ended);
     return snapshot;
   }
 
@@ -173,33 +195,6 @@ export class SnapshotPool {
     transaction.rollBack();
     if (this.#idle.length < MAX_IDLE) this.#idle.push(transaction);
     else transaction.database.close();
-  }
-
-  #snapshotOf(transaction: ReadTransaction): Snapshot {
-    const { readers, state: { revision, total } } = transaction;
-    let isOpen = true;
-    const read = <T>(page: () => T): T => {
-      if (!isOpen || this.#isClosed) throw unavailable("The store is closed");
-      if (!readers.has(snapshot)) {
-        throw unavailable("The snapshot was ended: it was read too slowly while much was written");
-      }
-      try {
-        return page();
-      } catch (error) {
-        throw this.failure(error);
-      }
-    };
-    const snapshot: Snapshot = {
-      revision,
-      total,
-      json: (cursor) => read(() => transaction.json(cursor)),
-      seek: (row) => read(() => transaction.seek(row)),
-      close: () => {
-        isOpen = false;
-        if (readers.delete(snapshot) && readers.size === 0 && !this.#isClosed) this.#release(transaction);
-      },
-    };
-    return snapshot;
   }
 }
 
