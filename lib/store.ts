@@ -174,6 +174,11 @@ export class StoreError extends Error {
   }
 }
 
+/** Returns the error of a store that cannot be reached, or not now. */
+export function unavailable(message: string, options?: ErrorOptions): StoreError {
+  return new StoreError("unavailable", message, options);
+}
+
 /** Returns a row's content from its name and serialized value. */
 export function rowContent(name: string, json: string): string {
   return `{${JSON.stringify(name)}:${json}}`;

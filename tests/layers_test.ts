@@ -178,7 +178,6 @@ Deno.test("every file of lib has tests", () => {
     "lib/http/message",
     "lib/traffic",
     "lib/traffic/capture/capture_events",
-    "lib/store/sqlite_thread",
     "lib/store/sqlite_writer",
   ];
   // These are tested with the only file that uses them: pairing.ts, explainer.ts, replay.ts, page.ts, connect.ts.

@@ -7,7 +7,7 @@
 
 import { setImmediate } from "node:timers/promises";
 import { MAX_WAITING_WRITES } from "../limits.ts";
-import { StoreError } from "../store.ts";
+import { unavailable } from "../store.ts";
 
 /** Something to do, whose promise may be rejected. */
 interface Rejectable {
@@ -19,31 +19,21 @@ export class Batches<T extends Rejectable> {
   readonly #waiting: T[] = [];
   /** Resolves once nothing waits and nothing is under way; `undefined` then. */
   running: Promise<void> | undefined;
-  readonly #what: string;
-  readonly #take: (waiting: T[]) => readonly T[];
-  readonly #perform: (batch: readonly T[]) => Promise<void>;
 
   /**
-   * Creates an empty queue.
-   *
    * @param what What waits for whom, for people.
    * @param take Takes the next batch from what waits.
    */
   constructor(
-    what: string,
-    take: (waiting: T[]) => readonly T[],
-    perform: (batch: readonly T[]) => Promise<void>,
-  ) {
-    this.#what = what;
-    this.#take = take;
-    this.#perform = perform;
-  }
+    private readonly what: string,
+    private readonly take: (waiting: T[]) => readonly T[],
+    private readonly perform: (batch: readonly T[]) => Promise<void>,
+  ) {}
 
   /** Adds something to do, or rejects it if too much waits. */
   add(item: T): void {
     if (this.#waiting.length >= MAX_WAITING_WRITES) {
-      const detail = `${MAX_WAITING_WRITES} ${this.#what} already: try again soon`;
-      return item.reject(new StoreError("unavailable", detail));
+      return item.reject(unavailable(`${MAX_WAITING_WRITES} ${this.what} already: try again soon`));
     }
     this.#waiting.push(item);
     this.running ??= this.#run();
@@ -61,7 +51,7 @@ export class Batches<T extends Rejectable> {
 
   async #run(): Promise<void> {
     await setImmediate();
-    while (this.#waiting.length > 0) await this.#perform(this.#take(this.#waiting));
+    while (this.#waiting.length > 0) await this.perform(this.take(this.#waiting));
     this.running = undefined;
   }
 }

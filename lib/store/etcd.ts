@@ -16,13 +16,14 @@ import {
   type Snapshot,
   type Store,
   StoreError,
+  unavailable,
   type Written,
 } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { type ClusterOptions, EtcdCluster } from "./etcd_cluster.ts";
 import { EtcdError } from "./etcd_gateway.ts";
 import { encode, fewerRows, TableKeys } from "./etcd_messages.ts";
-import { BatchedReads, takeSnapshot } from "./etcd_reads.ts";
+import { batchedReads, takeSnapshot } from "./etcd_reads.ts";
 import { EtcdWriter, removeOldMarkers } from "./etcd_writer.ts";
 
 /** Rows that one request may insert, regardless of the nodes' limits: a large transaction delays other clients. */
@@ -42,7 +43,7 @@ export interface EtcdStoreOptions extends ClusterOptions {
 /** The table in an etcd cluster. */
 export class EtcdStore implements Store {
   readonly #cluster: EtcdCluster;
-  readonly #reads: BatchedReads;
+  readonly #read: (name: string) => Promise<Row | undefined>;
   readonly #writer: EtcdWriter;
   /** Resolves once no snapshot is being taken. */
   #snapshot: Promise<void> = Promise.resolve();
@@ -54,13 +55,13 @@ export class EtcdStore implements Store {
   /** Creates the store. The cluster need not answer yet. */
   constructor(options: EtcdStoreOptions) {
     this.#cluster = new EtcdCluster(new TableKeys(options.prefix === undefined ? "" : `${options.prefix}/`), options);
-    this.#reads = new BatchedReads(this.#cluster);
+    this.#read = batchedReads(this.#cluster);
     this.#writer = new EtcdWriter(this.#cluster);
     this.#cluster.answers.then(() => this.#tidy());
   }
 
   get(name: string): Promise<Row | undefined> {
-    return this.#reads.get(name);
+    return this.#read(name);
   }
 
   async put({ name, json }: NewRow, expected?: number): Promise<Written | undefined> {
@@ -109,7 +110,7 @@ export class EtcdStore implements Store {
   }
 
   async #write<T>(write: () => Promise<T>): Promise<T> {
-    if (this.#closed) throw new StoreError("unavailable", "The store is closed");
+    if (this.#closed) throw unavailable("The store is closed");
     this.#writes++;
     try {
       await this.#cluster.starting;

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { StoreError } from "../store.ts";
+import { StoreError, unavailable } from "../store.ts";
 import { waitFor } from "../turns.ts";
 import {
   type AskOptions,
@@ -65,9 +65,9 @@ export class EtcdCluster {
     this.#gateway = new EtcdGateway(options);
     this.#report = options.report ?? (() => {});
     this.#wait = options.wait ?? waitFor;
-    const asked = Promise.withResolvers<void>();
-    this.starting = asked.promise.then(() => this.starting = undefined);
-    this.answers = this.#find(asked.resolve);
+    const first = this.#find();
+    this.starting = first.then(() => this.starting = undefined);
+    this.answers = this.#findAgain(first);
   }
 
   get isClosed(): boolean {
@@ -79,18 +79,12 @@ export class EtcdCluster {
     return this.#wait(ms, this.#closed.signal);
   }
 
-  /**
-   * Runs a transaction.
-   *
-   * @param unanswered See {@linkcode AskOptions.unanswered}.
-   * @throws {EtcdError}
-   * @throws {StoreError} If the cluster did not answer earlier requests.
-   */
+  /** Runs a transaction; throws like {@linkcode EtcdCluster.ask}. */
   transact(body: string, unanswered?: () => void): Promise<TxnAnswer> {
     return this.ask<TxnAnswer>("/v3/kv/txn", body, { unanswered });
   }
 
-  /** Sends a request, like {@linkcode EtcdGateway.ask}; throws like {@linkcode EtcdCluster.transact}. */
+  /** Sends a request, like {@linkcode EtcdGateway.ask}, unless the cluster did not answer earlier ones. */
   async ask<T>(path: string, body: string, options?: AskOptions<T>): Promise<T> {
     if (this.starting !== undefined) await this.starting;
     if (this.down !== undefined) throw this.down;
@@ -111,14 +105,14 @@ export class EtcdCluster {
 
   close(): void {
     this.#closed.abort();
-    this.down = new StoreError("unavailable", "The store is closed");
+    this.down = unavailable("The store is closed");
     this.#gateway.close();
   }
 
   #lose(error: EtcdError): void {
     if (this.down !== undefined) return;
     this.#setDown(error);
-    this.answers = this.#find(() => {});
+    this.answers = this.#findAgain(this.#find());
   }
 
   #setDown(error: EtcdError): void {
@@ -128,27 +122,24 @@ export class EtcdCluster {
     this.#report(`The table's cluster does not answer: ${error.message}; asked again until it does`);
   }
 
-  /** Sends requests until one is answered. */
-  async #find(asked: () => void): Promise<void> {
-    for (;;) {
-      let pauseMs = PROBE_MS;
-      try {
-        this.base = await this.#open();
-        if (this.isClosed) return;
-        if (this.down !== undefined) this.#report("The table's cluster answers");
-        this.down = undefined;
-        return;
-      } catch (thrown) {
-        if (this.isClosed) return;
-        // An answer that parses like one of etcd may lack its parts.
-        const error = thrown instanceof EtcdError ? thrown : new EtcdError("unavailable", NO_ETCD, false);
-        if (error.fault === "denied") pauseMs = DENIED_PROBE_MS;
-        this.#setDown(error);
-      } finally {
-        asked();
-      }
-      await this.pause(pauseMs);
-      if (this.isClosed) return;
+  /** Tries again until the cluster answers. */
+  async #findAgain(tried: Promise<number | undefined>): Promise<void> {
+    for (let pauseMs; (pauseMs = await tried) !== undefined; tried = this.#find()) await this.pause(pauseMs);
+  }
+
+  /** Asks the cluster for the base. Returns how long to wait before the next attempt; `undefined` if it answers. */
+  async #find(): Promise<number | undefined> {
+    try {
+      this.base = await this.#open();
+      if (this.isClosed) return undefined;
+      if (this.down !== undefined) this.#report("The table's cluster answers");
+      this.down = undefined;
+    } catch (thrown) {
+      if (this.isClosed) return undefined;
+      // An answer that parses like one of etcd may lack its parts.
+      const error = thrown instanceof EtcdError ? thrown : new EtcdError("unavailable", NO_ETCD, false);
+      this.#setDown(error);
+      return error.fault === "denied" ? DENIED_PROBE_MS : PROBE_MS;
     }
   }
 
@@ -168,11 +159,7 @@ export class EtcdCluster {
   }
 }
 
-/**
- * Parses a base from base64.
- *
- * @throws {EtcdError} If it is not a number in its usual form: another program wrote the key.
- */
+/** Parses a base from base64, or throws an {@linkcode EtcdError}: another program wrote the key. */
 export function numberOf(base: string): number {
   const text = decode(base);
   const number = Number(text);
@@ -184,14 +171,13 @@ export function numberOf(base: string): number {
  * Converts an error of etcd for clients of the table, without the address of the cluster. Others stay as they are.
  *
  * @param unknown Whether it concerns a write that may have been done.
- * @param rows The number of rows of an insertion.
  */
 export function clusterError(error: unknown, unknown = false, rows = 1): Error {
   if (!(error instanceof EtcdError)) return error as Error;
   const { fault } = error;
   if (unknown) {
     const outcome = "the outcome of this write is unknown, it may have been done or not";
-    return new StoreError("unavailable", `${reasonOf(error)}: ${outcome}`);
+    return unavailable(`${reasonOf(error)}: ${outcome}`);
   }
   if (fault === "too-large") return new StoreError(fault, reasonOf(error, rows), { maxRows: fewerRows(rows) });
   return new StoreError(fault === "full" ? fault : "unavailable", reasonOf(error));

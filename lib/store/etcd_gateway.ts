@@ -101,13 +101,7 @@ export class EtcdGateway {
     this.#wait = wait;
   }
 
-  /**
-   * Sends a request to one node after another until one answers.
-   *
-   * @param path The path, such as `/v3/kv/txn`.
-   * @param body The content, JSON.
-   * @throws {EtcdError}
-   */
+  /** Sends a request with JSON to one node after another until one answers, or throws an {@linkcode EtcdError}. */
   async ask<T>(path: string, body: string, options: AskOptions<T> = {}): Promise<T> {
     // A large request takes longer.
     const more = Math.floor(body.length / BYTES_PER_MS);
@@ -170,7 +164,7 @@ export class EtcdGateway {
     path: string,
     body: string,
     tryMs: number,
-    { read = readAnswer }: AskOptions<T>,
+    { read = async (response) => parseAnswer(await textOf(response, CLUSTER_ANSWER_BYTES)) }: AskOptions<T>,
   ): Promise<Tried<T>> {
     let sending = false;
     const timeout = new AbortController();
@@ -223,7 +217,7 @@ export class EtcdGateway {
   }
 
   async #getToken(node: string, signal: AbortSignal): Promise<void> {
-    const response = await this.#send(node, AUTHENTICATE, JSON.stringify(this.#options.user), signal);
+    const response = await this.#send(node, "/v3/auth/authenticate", JSON.stringify(this.#options.user), signal);
     const text = await textOf(response, CLUSTER_ERROR_BYTES);
     if (response.status === 200) {
       this.#token = JSON.parse(text).token;
@@ -240,29 +234,15 @@ export class EtcdGateway {
 
 /** The reason for an answer that is not from etcd. */
 export const NO_ETCD: string = "the answer is not from etcd";
-const AUTHENTICATE = "/v3/auth/authenticate";
 
-/** Reads an answer. It may be from another server, of any content and length. */
-async function readAnswer<T>(response: Response): Promise<T> {
-  return parseAnswer(await textOf(response, CLUSTER_ANSWER_BYTES));
-}
-
-/**
- * Parses an answer.
- *
- * @throws {Error} If it is not JSON with etcd's header.
- */
+/** Parses an answer, which must be JSON with etcd's header. */
 export function parseAnswer<T>(text: string): T {
   const answer = JSON.parse(text);
   if (typeof answer?.header?.revision !== "string") throw new Error(NO_ETCD);
   return answer;
 }
 
-/**
- * Reads the content of an answer as text.
- *
- * @throws {Error} If it is longer than allowed. The rest is not read.
- */
+/** Reads the content of an answer as text, unless it is longer than allowed. */
 async function textOf(response: Response, mostBytes: number): Promise<string> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;

@@ -126,7 +126,7 @@ export function remove(key: string): string {
   return `{"request_delete_range":{"key":"${key}"}}`;
 }
 
-export interface RangeOptions {
+interface RangeOptions {
   /** The first key after the range; by default the range is a single key. */
   readonly range_end?: string;
   readonly limit?: number;

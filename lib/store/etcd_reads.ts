@@ -10,7 +10,7 @@
 
 import { Buffer } from "node:buffer";
 import { octetString } from "../bytes.ts";
-import { type Page, type Place, type Row, rowContent, type Snapshot, START, StoreError } from "../store.ts";
+import { type Page, type Row, rowContent, type Snapshot, START, unavailable } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { Batches } from "./batches.ts";
 import { clusterError, type EtcdCluster, numberOf } from "./etcd_cluster.ts";
@@ -59,55 +59,45 @@ interface WaitingRead extends PromiseWithResolvers<Row | undefined> {
   readonly name: string;
 }
 
-/** Reads single rows, with one transaction after another. */
-export class BatchedReads {
-  readonly #cluster: EtcdCluster;
-  readonly #batches: Batches<WaitingRead>;
+/** Returns a function that reads the row of a name, in one transaction with others that wait. */
+export function batchedReads(cluster: EtcdCluster): (name: string) => Promise<Row | undefined> {
+  const { keys } = cluster;
   /** The size of the longest row read recently, in base64. */
-  #longest = 1;
+  let longest = 1;
 
-  constructor(cluster: EtcdCluster) {
-    this.#cluster = cluster;
-    this.#batches = new Batches("reads wait for the table's cluster", (waiting) => {
-      return waiting.splice(0, Math.min(MAX_READS, Math.max(1, Math.floor(MAX_READ_BYTES / this.#longest))));
-    }, (batch) => this.#read(batch));
+  function nextBatch(waiting: WaitingRead[]): readonly WaitingRead[] {
+    return waiting.splice(0, Math.min(MAX_READS, Math.max(1, Math.floor(MAX_READ_BYTES / longest))));
   }
 
-  /** Returns the row of this name, or `undefined`. */
-  get(name: string): Promise<Row | undefined> {
-    const read = { name, ...Promise.withResolvers<Row | undefined>() };
-    this.#batches.add(read);
-    return read.promise;
-  }
-
-  async #read(reads: readonly WaitingRead[]): Promise<void> {
-    const { keys } = this.#cluster;
+  async function read(reads: readonly WaitingRead[]): Promise<void> {
     try {
       const ranges = reads.map(({ name }) => range(keys.row(name)));
-      const { responses } = await this.#cluster.transact(transaction([], [range(keys.meta), ...ranges]));
+      const { responses } = await cluster.transact(transaction([], [range(keys.meta), ...ranges]));
       const meta = responses![0].response_range!.kvs?.[0];
       // Without meta there are no rows either: the cluster has lost its data.
       const base = meta === undefined ? 0 : numberOf(meta.value!);
-      let longest = 1;
+      longest = Math.max(1, Math.floor(longest / 2));
       reads.forEach(({ name, resolve }, i) => {
         const found = responses![i + 1].response_range!.kvs?.[0];
         const { value, mod_revision } = found ?? {};
         longest = Math.max(longest, value?.length ?? 0);
         resolve(found && { name, content: rowContent(name, decode(value)), version: base + Number(mod_revision) });
       });
-      this.#longest = Math.max(longest, Math.floor(this.#longest / 2));
     } catch (error) {
       const failure = clusterError(error);
       for (const { reject } of reads) reject(failure);
     }
   }
+
+  const batches = new Batches("reads wait for the table's cluster", nextBatch, read);
+  return (name) => {
+    const waiting = { name, ...Promise.withResolvers<Row | undefined>() };
+    batches.add(waiting);
+    return waiting.promise;
+  };
 }
 
-/**
- * Returns the table as of now.
- *
- * @throws {StoreError}
- */
+/** Returns the table as of now. */
 export async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
   const { keys, keys: { rows: [start, range_end] } } = cluster;
   const operations = [
@@ -121,44 +111,35 @@ export async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
     const [meta, marker, count, first] = responses!.map(({ response_range }) => response_range!);
     if (meta.kvs !== undefined) {
       const revision = numberOf(meta.kvs[0].value!) + Number(marker.kvs?.[0].mod_revision ?? 0);
-      const table = { revision, total: Number(count.count ?? 0), at: header.revision, first: first.kvs ?? [] };
-      return new EtcdSnapshot(cluster, table);
+      const total = Number(count.count ?? 0);
+      return snapshotOf(cluster, { revision, total, at: Number(header.revision), first: first.kvs ?? [] });
     }
     await cluster.reopen().catch((error) => Promise.reject(clusterError(error)));
   }
 }
 
-/** Where a page starts, and how many rows to request. */
-interface PageStart {
-  readonly key: string;
-  readonly limit: number;
-}
-
 /** The table at one revision. */
-class EtcdSnapshot implements Snapshot {
+interface TableAtRevision {
   readonly revision: number;
   readonly total: number;
-  readonly #cluster: EtcdCluster;
   /** The cluster's revision. */
-  readonly #at: number;
-  readonly #first: readonly KeyValue[];
-  /** The pages after those that were read, by the number of rows before them. */
-  readonly #starts = new Map<number, PageStart>();
+  readonly at: number;
+  /** The rows of the first page. */
+  readonly first: readonly KeyValue[];
+}
 
-  constructor(
-    cluster: EtcdCluster,
-    { revision, total, at, first }: { revision: number; total: number; at: string; first: readonly KeyValue[] },
-  ) {
-    this.#cluster = cluster;
-    this.#at = Number(at);
-    this.revision = revision;
-    this.total = total;
-    this.#first = first;
+function snapshotOf(cluster: EtcdCluster, { revision, total, at, first }: TableAtRevision): Snapshot {
+  const { keys, keys: { rows: [, range_end] } } = cluster;
+  /** What reads the pages after those that were read, by the number of rows before them. */
+  const nextPages = new Map<number, string>();
+
+  async function read(cursor: number): Promise<readonly KeyValue[]> {
+    const { responses } = await readRows(cluster, [nextPages.get(cursor)!]);
+    return responses![0].response_range!.kvs ?? [];
   }
 
-  async json(cursor: number): Promise<Page<string>> {
-    const { keys } = this.#cluster;
-    const kvs = cursor === START ? this.#first : await this.#read(this.#starts.get(cursor)!);
+  async function json(cursor: number): Promise<Page<string>> {
+    const kvs = cursor === START ? first : await read(cursor);
     const members: string[] = [];
     let size = 0;
     for (const { key, value } of kvs) {
@@ -169,31 +150,21 @@ class EtcdSnapshot implements Snapshot {
       if (members.length % STEP_ROWS === 0) await FAIR_TURNS.yieldIfBusy();
     }
     const end = cursor + members.length;
-    const next = end < this.total ? end : undefined;
+    const next = end < total ? end : undefined;
     if (next !== undefined) {
       // The count and the rows are of the same revision.
-      if (members.length === 0) throw new StoreError("unavailable", "The table's cluster did not return all rows");
+      if (members.length === 0) throw unavailable("The table's cluster did not return all rows");
       // As many rows as fit if they are of the same size.
       const fitting = Math.max(1, Math.floor(PAGE_CHARACTERS / (size / members.length)));
       const limit = Math.min(fitting, PAGE_GROWTH * kvs.length, MAX_PAGE_ROWS);
-      this.#starts.set(next, { key: keys.after(kvs[members.length - 1].key), limit });
+      nextPages.set(next, range(keys.after(kvs[members.length - 1].key), { range_end, limit, revision: at }));
     }
     const start = cursor === START ? "{" : ",";
     return { content: `${start}${members.join(",")}${next === undefined ? "}" : ""}`, next };
   }
 
-  /** A page is found only from the one before. */
-  seek(): Place {
-    return { cursor: START, row: 0 };
-  }
-
-  close(): void {}
-
-  async #read({ key, limit }: PageStart): Promise<readonly KeyValue[]> {
-    const { keys: { rows: [, range_end] } } = this.#cluster;
-    const { responses } = await readRows(this.#cluster, [range(key, { range_end, limit, revision: this.#at })]);
-    return responses![0].response_range!.kvs ?? [];
-  }
+  // A page is found only from the one before.
+  return { revision, total, json, seek: () => ({ cursor: START, row: 0 }), close: () => {} };
 }
 
 /** Runs operations, of which the last one reads rows. Of a long answer, only the first rows are returned. */

@@ -57,7 +57,7 @@ const MAX_LOSSES = 3;
 const MARKER_MS = 7 * 24 * 60 * 60 * 1000;
 
 /** The result of a row's write, and the version it gave. */
-export type WrittenOutcome = Outcome & { readonly version: number };
+type WrittenOutcome = Outcome & { readonly version: number };
 
 interface WaitingRow extends PromiseWithResolvers<WrittenOutcome> {
   readonly write: RowWrite;
@@ -95,28 +95,18 @@ export class EtcdWriter {
     this.#marker = cluster.keys.marker(crypto.randomUUID());
     this.#batches = new Batches(
       "writes wait for the table's cluster",
-      (waiting) => this.#take(waiting),
+      (waiting) => this.#nextBatch(waiting),
       (batch) => this.#do(batch),
     );
   }
 
-  /**
-   * Writes a row.
-   *
-   * @throws {StoreError} The message tells if the outcome is unknown.
-   */
   write(write: RowWrite): Promise<WrittenOutcome> {
     const waiting = { write, ...Promise.withResolvers<WrittenOutcome>() };
     this.#batches.add(waiting);
     return waiting.promise;
   }
 
-  /**
-   * Inserts rows.
-   *
-   * @returns The indexes of the rows whose names are taken; `undefined` if the table has another revision.
-   * @throws {StoreError} The message tells if the outcome is unknown.
-   */
+  /** Returns the indexes of the rows whose names are taken; `undefined` if the table has another revision. */
   insert(write: Insertion): Promise<readonly number[] | undefined> {
     const waiting = { write, ...Promise.withResolvers<readonly number[] | undefined>() };
     this.#batches.add(waiting);
@@ -124,7 +114,7 @@ export class EtcdWriter {
   }
 
   /** Takes the writes of the next transaction: one insertion, or rows. etcd accepts each key once in a transaction. */
-  #take(writes: WaitingWrite[]): readonly WaitingWrite[] {
+  #nextBatch(writes: WaitingWrite[]): readonly WaitingWrite[] {
     if (isInsertion(writes[0])) return writes.splice(0, 1);
     const taken: WaitingRow[] = [];
     const left: WaitingWrite[] = [];
@@ -311,8 +301,6 @@ async function besideRows<T>(ask: () => Promise<T>): Promise<T> {
 /**
  * Removes markers that were not written for a week, except the latest, whose revision is the table's. A server that was
  * idle for so long starts again with a new one.
- *
- * @throws {EtcdError}
  */
 export async function removeOldMarkers(cluster: EtcdCluster): Promise<void> {
   const [start, range_end] = cluster.keys.markers;

@@ -7,21 +7,20 @@
  * @module
  */
 
-import { MAX_NAME_BYTES } from "../limits.ts";
 import {
   ABSENT,
   type Awaitable,
   type NewRow,
   type NewRows,
   type Row,
+  rowContent,
   type SharedMemory,
   type Snapshot,
   type Store,
   type Written,
 } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
-import { Segment, SEGMENT_ROWS } from "./memory_segment.ts";
-import { Snapshots } from "./memory_snapshots.ts";
+import { type Content, Segment, SEGMENT_ROWS, Snapshots } from "./memory_segments.ts";
 
 /** Rows inserted at once; more are inserted in steps of this size, and yield to others in between. */
 const STEP_ROWS = 256;
@@ -34,11 +33,8 @@ const SHARDS = 256;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-const ENCODER = new TextEncoder();
-const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
-const NAME_BYTES = new Uint8Array(MAX_NAME_BYTES);
+const DECODER = new TextDecoder();
 
-/** Where a row is. */
 interface Found {
   readonly segment: Segment;
   readonly place: number;
@@ -50,7 +46,6 @@ export class MemoryStore implements Store {
   readonly #index: readonly Map<string, number>[] = Array.from({ length: SHARDS }, () => new Map());
   /** The segments by their ids, in the order of their rows. Those with rows that are being inserted are not among them. */
   readonly #segments = new Map<number, Segment>();
-  /** The last of them, to which rows are appended. */
   #last: Segment | undefined;
   #lastId = 0;
   #size = 0;
@@ -61,12 +56,7 @@ export class MemoryStore implements Store {
   /** Resolves once the next insertion in steps may start. */
   #insertionsDone: Promise<void> = Promise.resolve();
 
-  /**
-   * Creates an empty table.
-   *
-   * @param revision The revision before the first write. The default is the clock in microseconds, so that versions of
-   * an earlier process are never reused.
-   */
+  /** @param revision The revision before the first write. By default the clock in microseconds: no version is reused. */
   constructor(revision: number = Date.now() * 1000) {
     this.#revision = revision;
   }
@@ -83,9 +73,9 @@ export class MemoryStore implements Store {
     if (found === "being inserted") return this.#inserting.then(() => this.put(row, expected));
     if (expected !== undefined && expected !== versionOf(found)) return undefined;
     const version = ++this.#revision;
-    const content = found === undefined
-      ? this.#append(row, version)
-      : this.#writable(found.segment).write(found.place, row, version);
+    const content = contentOf(row);
+    if (found === undefined) this.#append(name, content, version);
+    else this.#writable(found.segment).put(found.place, content, version);
     return { row: { name, content, version }, created: found === undefined };
   }
 
@@ -96,7 +86,7 @@ export class MemoryStore implements Store {
     }
     if (expected !== undefined && expected !== this.#revision) return undefined;
     const taken = rows.filter(({ name }) => this.#find(name) !== undefined).map(({ name }) => name);
-    if (taken.length === 0) { for (const row of rows) this.#append(row, ++this.#revision); }
+    if (taken.length === 0) { for (const row of rows) this.#append(row.name, contentOf(row), ++this.#revision); }
     return taken;
   }
 
@@ -116,14 +106,12 @@ export class MemoryStore implements Store {
 
   snapshot(ended?: () => void): Snapshot {
     const segments = [...this.#segments.values()];
-    return this.#snapshots.take({ segments, total: this.#size, revision: this.#revision }, ended);
+    return this.#snapshots.snapshot({ segments, total: this.#size, revision: this.#revision }, ended);
   }
 
   /**
-   * Counts the memory that only snapshots hold as a part of shared memory. Where that is short, the slowest snapshots
-   * are ended.
-   *
-   * @param report Receives a line for the operator.
+   * Counts the memory that only snapshots hold as a part of shared memory. Where that is short, the slowest snapshots are
+   * ended, and the operator gets a line.
    */
   share(memory: SharedMemory, report: (line: string) => void): void {
     this.#snapshots.memory = memory;
@@ -153,26 +141,22 @@ export class MemoryStore implements Store {
     return segment === undefined ? "being inserted" : { segment, place: position % SEGMENT_ROWS };
   }
 
-  /**
-   * Appends a new row to the table, or to segments that are not yet part of it. Returns its content as stored or as
-   * passed.
-   */
-  #append(row: NewRow, version: number, staged?: Segment[]): Uint8Array | string {
+  /** Appends a new row to the table, or to segments that are not yet part of it. */
+  #append(name: string, content: Content, version: number, staged?: Segment[]): void {
     const last = staged === undefined ? this.#last : staged.at(-1);
     let segment: Segment;
-    if (last?.hasRoom(minLength(row))) segment = staged === undefined ? this.#writable(last) : last;
+    if (last?.hasRoom(content.length)) segment = staged === undefined ? this.#writable(last) : last;
     else {
-      segment = new Segment(++this.#lastId, this.#snapshots, last?.neededBytes);
+      segment = new Segment(++this.#lastId, this.#snapshots);
       if (staged === undefined) this.#segments.set(segment.id, this.#last = segment);
       else staged.push(segment);
     }
     const place = segment.rows;
-    const content = segment.write(place, row, version);
-    // The names of many rows are not copied, because whoever reads the rows has them in a set, too.
-    const name = staged === undefined ? ownName(row.name) : row.name;
-    this.#shardOf(name).set(name, segment.id * SEGMENT_ROWS + place);
+    segment.put(place, content, version);
     if (staged === undefined) this.#size++;
-    return content;
+    // A name that is a slice would keep the text of a whole request in memory; whoever reads many rows keeps it anyway.
+    const ownName = staged === undefined ? JSON.parse(JSON.stringify(name)) : name;
+    this.#shardOf(name).set(ownName, segment.id * SEGMENT_ROWS + place);
   }
 
   /** Returns the segment, or a copy that replaces it if a snapshot uses it. */
@@ -195,15 +179,11 @@ export class MemoryStore implements Store {
     try {
       if (expected !== undefined && expected !== this.#revision) return undefined;
       const first = this.#revision;
-      let count = 0;
       const taken: string[] = [];
-      const stage = (part: readonly NewRow[]) => {
-        count += part.length;
-        return this.#stage(part, staged, taken);
-      };
-      if ("length" in rows) await stage(rows);
-      else for await (const part of rows) await stage(part);
+      if ("length" in rows) await this.#stage(rows, staged, taken);
+      else for await (const part of rows) await this.#stage(part, staged, taken);
       if (taken.length > 0) return taken;
+      const count = staged.reduce((sum, { live }) => sum + live, 0);
       if (expected !== undefined && this.#revision !== first + count) return undefined;
       for (const segment of staged) this.#segments.set(segment.id, this.#last = segment);
       staged = [];
@@ -221,8 +201,9 @@ export class MemoryStore implements Store {
     let version = this.#revision;
     this.#revision += rows.length;
     for (let i = 0; i < rows.length; i++) {
-      if (this.#find(rows[i].name) !== undefined) taken.push(rows[i].name);
-      else if (taken.length === 0) this.#append(rows[i], ++version, staged);
+      const { name } = rows[i];
+      if (this.#find(name) !== undefined) taken.push(name);
+      else if (taken.length === 0) this.#append(name, contentOf(rows[i]), ++version, staged);
       if (i % STEP_ROWS === STEP_ROWS - 1) await FAIR_TURNS.yieldIfBusy();
     }
   }
@@ -257,7 +238,7 @@ export class MemoryStore implements Store {
         const content = from.content(place);
         const name = nameIn(content);
         this.#shardOf(name).set(name, merged.id * SEGMENT_ROWS + merged.rows);
-        merged.put(merged.rows, content, content.length, from.version(place));
+        merged.put(merged.rows, content, from.version(place));
       }
     }
     this.#retire(second, merged);
@@ -265,7 +246,6 @@ export class MemoryStore implements Store {
     this.#segments.set(merged.id, merged);
   }
 
-  /** Removes a segment, whose rows are in another one. */
   #retire(segment: Segment, by: Segment | undefined): void {
     segment.retire();
     this.#segments.delete(segment.id);
@@ -277,14 +257,8 @@ function versionOf(found: Found | undefined): number {
   return found === undefined ? ABSENT : found.segment.version(found.place);
 }
 
-/** Returns a lower bound of a row's length in bytes, without encoding text. */
-function minLength({ name, json, content }: NewRow): number {
-  return content?.length ?? name.length + json.length;
-}
-
-/** Copies the name: as a slice it would keep the text of a whole request in memory. */
-function ownName(name: string): string {
-  return DECODER.decode(NAME_BYTES.subarray(0, ENCODER.encodeInto(name, NAME_BYTES).written));
+function contentOf({ name, json, content }: NewRow): Content {
+  return content ?? rowContent(name, json);
 }
 
 /** Returns the name in a row's content, which starts with `{"name":`. */

@@ -38,10 +38,10 @@ import {
   START,
   type Store,
   StoreError,
+  unavailable,
   type Written,
 } from "../store.ts";
-import { WriterThread } from "./sqlite_thread.ts";
-import type { BatchReply, WriterMessage } from "./sqlite_writer.ts";
+import type { BatchReply, WriterCall, WriterCalls, WriterMessage } from "./sqlite_writer.ts";
 
 /** Writes in one transaction; more wait for the next. */
 const MAX_BATCH_WRITES = 10_000;
@@ -70,6 +70,54 @@ interface FoundRow {
   readonly ok: number;
 }
 
+/** Calls the thread. It loads its modules itself, which needs read permission. */
+class WriterThread {
+  readonly #worker = new Worker(new URL("./sqlite_writer.ts", import.meta.url), { type: "module" });
+  /** The calls without a result, in order. */
+  #calls: PromiseWithResolvers<unknown>[] = [];
+  #isStarted = false;
+  #ended: StoreError | undefined;
+
+  /** @param onFailure Called if the thread fails, with the error that its calls get. */
+  constructor(onEvent?: (event: WriterMessage) => void, onFailure?: (error: StoreError) => void) {
+    this.#worker.onmessage = ({ data }: MessageEvent<WriterMessage>) => {
+      this.#isStarted = true;
+      if (data.kind === "result") this.#calls.shift()!.resolve(data.result);
+      else if (data.kind === "failed") this.#calls.shift()!.reject(unavailable(data.message));
+      else onEvent?.(data);
+    };
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      const error = unavailable(
+        this.#isStarted
+          ? `The thread that writes the table failed (${event.message}): restart the server`
+          : `The thread beside the server cannot start: ${event.message}`,
+      );
+      onFailure?.(error);
+      this.terminate(error);
+    };
+  }
+
+  /** Calls a method of the thread. Fails if the file cannot be opened, or the thread has ended. */
+  call<K extends keyof WriterCalls>(
+    method: K,
+    ...args: Parameters<WriterCalls[K]>
+  ): Promise<ReturnType<WriterCalls[K]>> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    const call = Promise.withResolvers<unknown>();
+    this.#calls.push(call);
+    this.#worker.postMessage({ method, args } satisfies WriterCall);
+    return call.promise as Promise<ReturnType<WriterCalls[K]>>;
+  }
+
+  /** Ends the thread, and fails the calls without a result. */
+  terminate(error: StoreError = unavailable("The thread has ended")): void {
+    this.#ended ??= error;
+    this.#worker.terminate();
+    for (const { reject } of this.#calls.splice(0)) reject(error);
+  }
+}
+
 /** The table in an SQLite file. */
 export class SqliteStore implements Store {
   readonly #file: string;
@@ -95,7 +143,7 @@ export class SqliteStore implements Store {
   );
   /** Why no more writes are accepted. */
   #refusal: StoreError | undefined;
-  /** Resolves once the log was truncated and a snapshot may start; `undefined` if it may start now. */
+  /** Resolves once a snapshot may start; `undefined` if it may start now. */
   #clearing: Promise<void> | undefined;
   #isClosed = false;
   /** See {@linkcode leastVersion}. */
@@ -106,7 +154,8 @@ export class SqliteStore implements Store {
   private constructor(
     file: string,
     { name, damage, isChecked }: PreparedFile,
-    { lock, report }: { lock?: Deno.FsFile; report: (line: string) => void },
+    report: (line: string) => void,
+    lock: Deno.FsFile | undefined,
   ) {
     this.#file = file;
     this.#lock = lock;
@@ -136,22 +185,18 @@ export class SqliteStore implements Store {
     report: (line: string) => void = () => {},
     readOnly: boolean = false,
   ): Promise<SqliteStore> {
-    if (readOnly) {
-      const store = new SqliteStore(file, prepareToRead(file), { report });
-      store.#refuse(new StoreError("unavailable", "The table's file may only be read"));
-      return store;
-    }
     // Two names of one file, for example through a symbolic link, must have the same lock.
-    const path = await realPath(file);
-    const lock = await lockFile(path);
+    const path = readOnly ? file : await realPath(file);
+    const lock = readOnly ? undefined : await lockFile(path);
     let store: SqliteStore | undefined;
     try {
-      const prepared = prepareFile(path);
-      store = new SqliteStore(path, prepared, { lock, report });
-      if (prepared.damage === undefined) await store.#startWriter();
+      const prepared = readOnly ? prepareToRead(path) : prepareFile(path);
+      store = new SqliteStore(path, prepared, report, lock);
+      if (readOnly) store.#refuse(unavailable("The table's file may only be read"));
+      else if (prepared.damage === undefined) await store.#startWriter();
       return store;
     } catch (error) {
-      await (store ?? lock).close();
+      await (store ?? lock)?.close();
       throw openingError(error, path);
     }
   }
@@ -194,7 +239,7 @@ export class SqliteStore implements Store {
     // A table that fits one page is read at once; only a larger one needs a transaction of its own.
     if (fitsOnePage(state.longest, state.total + 1)) return this.#smallSnapshot();
     if (this.#clearing !== undefined) return this.#clearing.then(() => this.snapshot(ended));
-    return this.#snapshots.take(state.revision, ended);
+    return this.#snapshots.snapshot(state.revision, ended);
   }
 
   largestNumber(): Promise<number> {
@@ -204,14 +249,14 @@ export class SqliteStore implements Store {
   async close(): Promise<void> {
     await this.#writes.running;
     this.#isClosed = true;
-    this.#refuse(new StoreError("unavailable", "The store is closed"));
-    this.#checker?.end();
+    this.#refuse(unavailable("The store is closed"));
+    this.#checker?.terminate();
     this.#endReads();
     this.#snapshots.close();
     this.#reader.close();
     // A thread that has failed cannot even be closed.
     await this.#writer?.call("close").catch(() => {});
-    this.#writer?.end();
+    this.#writer?.terminate();
     this.#lock?.close();
   }
 
@@ -268,7 +313,7 @@ export class SqliteStore implements Store {
   async #check(name: string): Promise<void> {
     this.#checker = new WriterThread();
     const damage = await this.#checker.call("check", name).catch(() => undefined);
-    this.#checker.end();
+    this.#checker.terminate();
     this.#checker = undefined;
     if (damage !== undefined) this.#onDamage(damage);
   }
@@ -288,7 +333,9 @@ export class SqliteStore implements Store {
     } else if (event.kind === "lost") {
       this.#report(`${event.reason} while it was open: no more is written; put it back, or restart the server`);
       // A write in progress may be in a file that is never opened again.
-      this.#end(new StoreError("unavailable", "The table's file was removed or replaced while it was open"));
+      const error = unavailable("The table's file was removed or replaced while it was open");
+      this.#refuse(error);
+      this.#writer?.terminate(error);
     }
   }
 
@@ -345,29 +392,22 @@ export class SqliteStore implements Store {
    */
   async #shortenLog(): Promise<void> {
     const end = performance.now() + SNAPSHOT_GRACE_MS;
-    while (!this.#isClosed && !await this.#clearLog()) {
+    const isClear = () => {
+      this.#endReads();
+      // There is no log any more once the thread has ended.
+      return this.#writer!.call("clearLog").catch(() => true);
+    };
+    while (!this.#isClosed && !await isClear()) {
       if (performance.now() >= end && this.#snapshots.open > 0) this.#snapshots.endSlowest();
       else await sleep(LOG_PAUSE_MS);
     }
     this.#clearing = undefined;
   }
 
-  #clearLog(): Promise<boolean> {
-    this.#endReads();
-    // There is no log any more once the thread has ended.
-    return this.#writer!.call("clearLog").catch(() => true);
-  }
-
   /** Stops accepting writes, and fails those that wait. */
   #refuse(error: StoreError): void {
     this.#refusal ??= error;
     this.#writes.reject(error);
-  }
-
-  /** The thread is of no use any more: fails the writes in progress, too. */
-  #end(error: StoreError): void {
-    this.#refuse(error);
-    this.#writer?.end(error);
   }
 }
 

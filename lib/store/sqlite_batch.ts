@@ -22,9 +22,8 @@ export type Write =
 /** The row's new version, and whether it is new; `undefined` if the expectation was not met. */
 export type PutResult = { readonly version: number; readonly created: boolean } | undefined;
 /** The names that are taken: with any, nothing was inserted. `undefined` if the table has another revision. */
-export type InsertResult = readonly string[] | undefined;
+type InsertResult = readonly string[] | undefined;
 
-/** A write that failed. */
 export interface WriteFailure {
   readonly fault: StoreFault;
   readonly message: string;
@@ -62,29 +61,27 @@ export class BatchRunner {
   #isCorrecting = false;
   #othersWrote = false;
 
-  /**
-   * Prepares the statements, and corrects the table's state if it does not fit its rows.
-   *
-   * @param room The room on the disk.
-   */
+  /** Corrects the table's state, too, if it does not fit its rows. */
   constructor(database: DatabaseSync, room?: Room) {
     this.#database = database;
     this.#room = room;
     this.#leastVersion = leastVersion(database);
     const prepare = (sql: string) => database.prepare(sql);
+    // Any version is expected where none is given.
+    const isExpected = "ifnull(max(version, ?) = ?, 1)";
     this.#readState = prepare(READ_STATE);
     this.#writeState = prepare("UPDATE state SET revision = ?, total = ?, longest = ?");
     this.#dataVersion = prepare("PRAGMA data_version");
     this.#count = prepare("SELECT count(*) AS total FROM rows");
-    this.#find = prepare("SELECT max(version, ?, 1) AS version FROM rows WHERE name = ?");
-    this.#update = prepare("UPDATE rows SET json = ?, version = ? WHERE name = ?");
+    this.#find = prepare("SELECT 1 FROM rows WHERE name = ?");
+    this.#update = prepare(`UPDATE rows SET json = ?, version = ? WHERE name = ? AND ${isExpected}`);
     this.#insert = prepare("INSERT INTO rows (name, json, version) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING");
-    this.#delete = prepare("DELETE FROM rows WHERE name = ?");
+    this.#delete = prepare(`DELETE FROM rows WHERE name = ? AND ${isExpected}`);
     this.run([]);
   }
 
   /** Whether another program has written to the file since this was asked last. */
-  takeOthersWrote(): boolean {
+  noticedOthers(): boolean {
     const wrote = this.#othersWrote;
     this.#othersWrote = false;
     return wrote;
@@ -101,29 +98,24 @@ export class BatchRunner {
       const failure = failureOf(error);
       // Another program's lock or a broken disk affects all writes: waiting for it once is enough.
       if (failure.fault !== "full") return writes.map(() => failure);
-      return writes.map((write) => this.#onFullDisk(write, writes.length === 1 ? failure : this.#alone(write)));
+      return writes.map((write) => this.#again(write, failure, writes.length === 1));
     } finally {
       this.#room?.settle();
     }
   }
 
-  /** Tries a write again that met the full disk, once there is more room. */
-  #onFullDisk(write: Write, first: WriteResult): WriteResult {
-    const room = this.#room;
-    let result = first;
-    for (const makeRoom of room === undefined ? [] : [() => room.truncateLog(), () => room.giveUp()]) {
-      if (!isFailure(result) || result.fault !== "full") break;
-      if (makeRoom()) result = this.#alone(write);
+  /** Tries a write again that met the full disk: by itself, and once there is more room. */
+  #again(write: Write, first: WriteFailure, wasAlone: boolean): WriteResult {
+    let failure = first;
+    for (const hasRoom of [() => !wasAlone, () => this.#room?.truncateLog(), () => this.#room?.giveUp()]) {
+      if (failure.fault !== "full" || !hasRoom()) continue;
+      try {
+        return this.#inOne([write])[0];
+      } catch (error) {
+        failure = failureOf(error);
+      }
     }
-    return result;
-  }
-
-  #alone(write: Write): WriteResult {
-    try {
-      return this.#inOne([write])[0];
-    } catch (error) {
-      return failureOf(error);
-    }
+    return failure;
   }
 
   #inOne(writes: readonly Write[]): WriteResult[] {
@@ -227,34 +219,26 @@ export class BatchRunner {
   }
 
   #put(name: string, json: string, expected?: number): PutResult {
-    if (expected !== undefined && expected !== this.#versionOf(name)) return undefined;
     const version = this.#state.revision + 1;
-    if (expected !== 0 && this.#update.run(json, version, name).changes === 1) {
+    if (expected !== 0 && this.#update.run(json, version, name, this.#leastVersion, expected ?? null).changes === 1) {
       this.#note(name, json);
       return { version, created: false };
     }
-    this.#add(name, json);
-    return { version, created: true };
+    return !expected && this.#add(name, json) ? { version, created: true } : undefined;
   }
 
   #insertAll(rows: readonly NewRow[], expected?: number): InsertResult {
     if (expected !== undefined && expected !== this.#state.revision) return undefined;
-    const taken = rows.filter(({ name }) => this.#versionOf(name) !== 0).map(({ name }) => name);
+    const taken = rows.filter(({ name }) => this.#find.get(name) !== undefined).map(({ name }) => name);
     if (taken.length === 0) { for (const { name, json } of rows) this.#add(name, json); }
     return taken;
   }
 
   #remove(name: string, expected?: number): boolean {
-    if (expected !== undefined && expected !== this.#versionOf(name)) return false;
-    if (this.#delete.run(name).changes === 0) return false;
+    if (this.#delete.run(name, this.#leastVersion, expected ?? null).changes === 0) return false;
     this.#state.revision++;
     this.#state.total--;
     return true;
-  }
-
-  /** The row's version, 0 if there is none. */
-  #versionOf(name: string): number {
-    return (this.#find.get(this.#leastVersion, name)?.version ?? 0) as number;
   }
 
   /** Writes a new row. Returns whether its name was free. */

@@ -1,11 +1,8 @@
 /**
  * The file of the SQLite store: its path and lock, its format, how it is opened, and its errors.
  *
- * The format is in `PRAGMA user_version`. In format 1, the table `rows` has the rows in the order of `position`, and
- * the one row of `state` has the properties of the whole table. Other programs may read the file at any time.
- *
- * A new format is a new entry of {@linkcode MIGRATIONS}. Opening a file applies the entries it lacks, each in a
- * transaction that also sets `user_version`. A file of a newer format is refused.
+ * The table `rows` has the rows in the order of `position`, and the one row of `state` has the properties of the whole
+ * table. Other programs may read the file at any time. A file of a newer format is refused.
  *
  * @module
  */
@@ -14,7 +11,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { FILE_LOCK_WAIT_MS } from "../limits.ts";
-import { StoreError } from "../store.ts";
+import { StoreError, unavailable } from "../store.ts";
 
 /** The size to which the log (WAL) is truncated, in bytes. */
 const MAX_KEPT_LOG_BYTES = 16 * 1024 * 1024;
@@ -26,36 +23,36 @@ const MAX_LINKS = 40;
 /** Identifies this program's SQLite files (`PRAGMA application_id`): "wire" in ASCII. */
 const APPLICATION_ID = 0x77697265;
 
-/** Each entry migrates a file from the format of its index to the next. */
-const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
-  (database) => {
-    database.exec(`
-      CREATE TABLE rows (
-        position INTEGER PRIMARY KEY,
-        name TEXT NOT NULL UNIQUE,
-        json TEXT NOT NULL,
-        version INTEGER NOT NULL
-      ) STRICT;
-      CREATE TABLE state (
-        id INTEGER PRIMARY KEY CHECK (id = 1),
-        revision INTEGER NOT NULL,
-        total INTEGER NOT NULL,
-        longest INTEGER NOT NULL
-      ) STRICT;
-    `);
-    // The revision starts from the clock in microseconds, so that the versions of a deleted file are never reused.
-    database.prepare("INSERT INTO state VALUES (1, ?, 0, 0)").run(Date.now() * 1000);
-  },
-];
+/** The newest format (`PRAGMA user_version`). */
+const FORMAT = 1;
+
+/** Makes an empty file one of this format. */
+function create(database: DatabaseSync): void {
+  database.exec(`
+    CREATE TABLE rows (
+      position INTEGER PRIMARY KEY,
+      name TEXT NOT NULL UNIQUE,
+      json TEXT NOT NULL,
+      version INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE state (
+      id INTEGER PRIMARY KEY CHECK (id = 1),
+      revision INTEGER NOT NULL,
+      total INTEGER NOT NULL,
+      longest INTEGER NOT NULL
+    ) STRICT;
+    PRAGMA application_id = ${APPLICATION_ID};
+    PRAGMA user_version = ${FORMAT}`);
+  // The revision starts from the clock in microseconds, so that the versions of a deleted file are never reused.
+  database.prepare("INSERT INTO state VALUES (1, ?, 0, 0)").run(Date.now() * 1000);
+}
 
 /** The messages of SQLITE_CORRUPT and SQLITE_NOTADB. */
 const DAMAGE = /disk image is malformed|malformed database|file is not a database/;
 
 /** The properties of the whole table. */
 export interface TableState {
-  /** The revision of the last write. */
   revision: number;
-  /** The number of rows. */
   total: number;
   /** The largest number of characters that a row's name and value have ever had together. */
   longest: number;
@@ -64,7 +61,6 @@ export interface TableState {
 /** Whether a row's value is a JSON object: another program may have written something else. */
 export const IS_OBJECT = "CASE WHEN json_valid(json) THEN json_type(json) = 'object' END";
 
-/** The query for the {@linkcode TableState}. */
 export const READ_STATE = "SELECT revision, total, longest FROM state";
 
 /** The least version of all rows: the revision at which another program's write was noticed last. */
@@ -74,12 +70,12 @@ export function leastVersion(database: DatabaseSync): number {
   return (database.prepare("SELECT max(revision) AS least FROM written_by_others").get()!.least ?? 0) as number;
 }
 
-/** Returns the canonical path of a file, which need not exist, with symbolic links resolved. */
+/** Returns the path of a file, which need not exist, with symbolic links resolved. */
 export async function realPath(file: string, links = 0): Promise<string> {
   try {
     const { isFile, nlink } = await Deno.stat(file);
     if (isFile && nlink !== null && nlink > 1) {
-      throw new StoreError("unavailable", `${file} has ${nlink} names (hard links): two servers might use it unseen`);
+      throw unavailable(`${file} has ${nlink} names (hard links): two servers might use it unseen`);
     }
     return await Deno.realPath(file);
   } catch (error) {
@@ -92,11 +88,7 @@ export async function realPath(file: string, links = 0): Promise<string> {
   }
 }
 
-/**
- * Locks a file beside the store's for as long as the store is open. The system releases the lock even after a crash.
- *
- * @throws {StoreError} If another server has locked it, or it cannot be locked.
- */
+/** Locks a file beside the store's for as long as the store is open. The system releases the lock even after a crash. */
 export async function lockFile(file: string): Promise<Deno.FsFile> {
   let lock: Deno.FsFile | undefined;
   try {
@@ -110,28 +102,21 @@ export async function lockFile(file: string): Promise<Deno.FsFile> {
     const reason = error instanceof Deno.errors.NotFound
       ? "its folder does not exist"
       : `${file}-lock cannot be ${what} (${(error as Error).message.replace(/: open '.*/s, "")})`;
-    throw new StoreError("unavailable", `${file} cannot be opened: ${reason}`);
+    throw unavailable(`${file} cannot be opened: ${reason}`);
   }
   lock.close();
-  throw new StoreError("unavailable", `${file} is in use by another server`);
+  throw unavailable(`${file} is in use by another server`);
 }
 
 /**
- * Opens the file for reading or writing. Commits are synced to disk, and readers do not wait for the writer (WAL).
+ * Opens the file. Commits are synced to disk, and readers do not wait for the writer (WAL).
  *
  * @param readOnly Whether nothing is changed: neither its rows nor how it is kept.
- * @throws {StoreError} If the file cannot be opened or is not a database.
  */
 export function openFile(file: string, readOnly = false): DatabaseSync {
-  let database: DatabaseSync | undefined;
-  try {
-    database = new DatabaseSync(file, { timeout: FILE_LOCK_WAIT_MS, readOnly });
-    if (!readOnly) configure(database);
-    return database;
-  } catch (error) {
-    database?.close();
-    throw openingError(error, file);
-  }
+  const database = new DatabaseSync(file, { timeout: FILE_LOCK_WAIT_MS, readOnly });
+  if (!readOnly) configure(database);
+  return database;
 }
 
 function configure(database: DatabaseSync): void {
@@ -141,7 +126,6 @@ function configure(database: DatabaseSync): void {
     PRAGMA journal_size_limit = ${MAX_KEPT_LOG_BYTES}`);
 }
 
-/** A file that may be served. */
 export interface PreparedFile {
   /** The name to open it under: its path, or a URL. */
   readonly name: string;
@@ -151,31 +135,22 @@ export interface PreparedFile {
   readonly isChecked: boolean;
 }
 
-/**
- * Prepares the file: creates it, or migrates it to the current format, unless it is damaged.
- *
- * @throws {StoreError} If that fails, if the file belongs to another program, or if its format is newer.
- */
+/** Creates the file if there is none, and looks whether it can be served. */
 export function prepareFile(file: string): PreparedFile {
   let database: DatabaseSync | undefined;
   let ready: PreparedFile | undefined;
   try {
     // Nothing is changed in a file before it is identified as this program's.
     database = new DatabaseSync(file, { timeout: FILE_LOCK_WAIT_MS });
-    const format = formatOf(database, file);
+    const isEmpty = formatOf(database, file) === 0;
     const prepared = checked(database, file);
     if (prepared.damage !== undefined) return prepared;
     configure(database);
-    for (let next = format; next < MIGRATIONS.length; next++) {
-      inTransaction(database, (database) => {
-        MIGRATIONS[next](database);
-        database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${next + 1}`);
-      });
-    }
+    if (isEmpty) inTransaction(database, create);
     ready = prepared;
     // Fails now, instead of at the first write, if the file is read-only.
     const { changes } = inTransaction(database, (database) => database.prepare("UPDATE state SET id = id").run());
-    if (changes !== 1) throw new StoreError("unavailable", `${file} is damaged: its table state has ${changes} rows`);
+    if (changes !== 1) throw unavailable(`${file} is damaged: its table state has ${changes} rows`);
     return prepared;
   } catch (error) {
     // On a full disk, what is in the file can be served, and perhaps removed.
@@ -188,47 +163,34 @@ export function prepareFile(file: string): PreparedFile {
   return prepareFile(file);
 }
 
-/**
- * Looks at a file that may only be read, and changes nothing.
- *
- * @throws {StoreError} If it cannot be read whole, or is not a table of this program.
- */
+/** Looks at a file that may only be read, and changes nothing. */
 export function prepareToRead(file: string): PreparedFile {
-  if (sizeOf(file) === 0) throw new StoreError("unavailable", `${file} holds no table, and --read-only makes none`);
+  if (sizeOf(file) === 0) throw unavailable(`${file} holds no table, and --read-only makes none`);
   try {
     return readFile(file, file);
   } catch (error) {
     if (!/unable to open|readonly/.test((error as Error).message)) throw openingError(error, file);
     // Where nothing may be written, SQLite cannot read a log, and does not open a file that may have one.
-    for (const log of [`${file}-wal`, `${file}-journal`]) {
-      if (sizeOf(log) === 0) continue;
-      const detail =
+    const log = [`${file}-wal`, `${file}-journal`].find((log) => sizeOf(log) > 0);
+    if (log !== undefined) {
+      const why =
         `${log} holds changes that are not yet in ${file}, and it cannot be read where nothing may be written`;
-      throw new StoreError(
-        "unavailable",
-        `${detail}: copy both to a folder that may be written, or serve them there once`,
-      );
+      throw unavailable(`${why}: copy both to a folder that may be written, or serve them there once`);
     }
     try {
       // Without a log, the file is whole. Deno takes a URL only with all permissions.
       return readFile(`${pathToFileURL(file)}?immutable=1`, file);
     } catch {
       const detail = `${file} was left by a server that was killed, or may not be read`;
-      throw new StoreError("unavailable", `${detail}: if it may be, all permissions (deno run -A) open it as it is`, {
-        cause: error,
-      });
+      throw unavailable(`${detail}: if it may be, all permissions (deno run -A) open it as it is`, { cause: error });
     }
   }
 }
 
 function readFile(name: string, file: string): PreparedFile {
-  const database = new DatabaseSync(name, { timeout: FILE_LOCK_WAIT_MS, readOnly: true });
-  try {
-    if (formatOf(database, file) === 0) throw new StoreError("unavailable", `${file} holds no table`);
-    return { ...checked(database, file), name };
-  } finally {
-    database.close();
-  }
+  using database = new DatabaseSync(name, { timeout: FILE_LOCK_WAIT_MS, readOnly: true });
+  if (formatOf(database, file) === 0) throw unavailable(`${file} holds no table`);
+  return { ...checked(database, file), name };
 }
 
 function checked(database: DatabaseSync, file: string): PreparedFile {
@@ -236,22 +198,18 @@ function checked(database: DatabaseSync, file: string): PreparedFile {
   return { name: file, damage: isChecked ? damageOf(database) : undefined, isChecked };
 }
 
-/**
- * Returns the format of a file of this program, 0 for an empty one.
- *
- * @throws {StoreError} If it belongs to another program, or its format is unknown.
- */
+/** Returns the format of a file of this program, 0 for an empty one. */
 function formatOf(database: DatabaseSync, file: string): number {
   const { application_id: application } = database.prepare("PRAGMA application_id").get()!;
   const { user_version: format } = database.prepare("PRAGMA user_version").get() as { user_version: number };
   if (database.prepare("SELECT 1 FROM sqlite_schema").get() === undefined) return 0;
-  if (application !== APPLICATION_ID) throw new StoreError("unavailable", `${file} is the database of another program`);
+  if (application !== APPLICATION_ID) throw unavailable(`${file} is the database of another program`);
   if (format < 1) {
-    throw new StoreError("unavailable", `${file} is damaged: it has format ${format}, and formats start from 1`);
+    throw unavailable(`${file} is damaged: it has format ${format}, and formats start from 1`);
   }
-  if (format > MIGRATIONS.length) {
+  if (format > FORMAT) {
     const detail = `${file} was written by a newer version of this program: it has format ${format}`;
-    throw new StoreError("unavailable", `${detail}, and ${MIGRATIONS.length} is the newest one known here`);
+    throw unavailable(`${detail}, and ${FORMAT} is the newest one known here`);
   }
   return format;
 }
@@ -267,30 +225,22 @@ export function damageOf(database: DatabaseSync): string | undefined {
   }
 }
 
-/** Checks whether the open file and its log are still those at its path. */
-export class FileWatch {
-  readonly #file: string;
-  readonly #identity: string | undefined;
-  #logIdentity: string | undefined;
-
-  constructor(file: string) {
-    this.#file = file;
-    this.#identity = identityOf(file);
-  }
-
-  /** Returns what happened to the file, for people; `undefined` if nothing did. Must be called after a transaction. */
-  change(): string | undefined {
-    const identity = identityOf(this.#file);
-    if (identity !== this.#identity) return `${this.#file} was ${identity === undefined ? "removed" : "replaced"}`;
-    const log = identityOf(`${this.#file}-wal`);
-    this.#logIdentity ??= log;
-    if (log !== this.#logIdentity) return `${this.#file}-wal was ${log === undefined ? "removed" : "replaced"}`;
-  }
-
-  /** The size of the log in bytes. */
-  logBytes(): number {
-    return sizeOf(`${this.#file}-wal`);
-  }
+/**
+ * Returns a function that says what happened to an open file or its log, for people; `undefined` if nothing did. It must
+ * be called after a transaction.
+ */
+export function watchFile(file: string): () => string | undefined {
+  const names = [file, `${file}-wal`];
+  const seen: (string | undefined)[] = [];
+  const change = () => {
+    for (const [i, name] of names.entries()) {
+      const identity = identityOf(name);
+      seen[i] ??= identity;
+      if (identity !== seen[i]) return `${name} was ${identity === undefined ? "removed" : "replaced"}`;
+    }
+  };
+  change();
+  return change;
 }
 
 /** The file that reserves room on the disk for a table's file. */
@@ -303,7 +253,7 @@ export function isFull(error: unknown): boolean {
   return /disk is full|os error (?:28|112|122|69)\b/.test((error as Error).message);
 }
 
-/** The size of a file in bytes, 0 if there is none. */
+/** In bytes, 0 if there is no file. */
 export function sizeOf(file: string): number {
   try {
     return Deno.statSync(file).size;
@@ -312,9 +262,7 @@ export function sizeOf(file: string): number {
   }
 }
 
-/**
- * Returns a value that identifies a file; `undefined` if it does not exist. Some systems only report that it exists.
- */
+/** Some systems only report that a file exists. */
 function identityOf(file: string): string | undefined {
   try {
     const { dev, ino } = Deno.statSync(file);
@@ -374,11 +322,11 @@ export function storeError(error: unknown): StoreError {
   return new StoreError(fault, `The table's file: ${reason}`, { cause: error });
 }
 
-/** Explains an error of SQLite to the operator. */
+/** Converts an error of SQLite for the operator. */
 export function openingError(error: unknown, file: string): Error {
   if (error instanceof StoreError || error instanceof Deno.errors.NotCapable) return error;
   const { message } = error as Error;
   const about = message.includes(file) ? message : `${file}: ${message}`;
   const hint = /unable to open/.test(message) ? " (is its folder there, and may it be written?)" : "";
-  return new StoreError("unavailable", `${about}${hint}`, { cause: error });
+  return unavailable(`${about}${hint}`, { cause: error });
 }

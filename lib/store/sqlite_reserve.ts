@@ -36,17 +36,13 @@ export class Room {
   #held: number;
   /** The part of it that is not for what the log holds. */
   #size: number = RESERVE_BYTES;
-  #isLow = false;
-  /** Whether the disk was full since the last transaction. */
+  /** Whether the reserve was given up, and could not be made again yet. */
+  isLow = false;
+  /** Since the last transaction. */
   #wasFull = false;
-  /** Whether it was ever full. */
   #wasEverFull = false;
 
-  /**
-   * Makes the reserve, unless the disk is full.
-   *
-   * @param resize Changes the size of the file that reserves room.
-   */
+  /** Makes the reserve, unless the disk is full. */
   constructor(database: DatabaseSync, file: string, resize: typeof resizeFile = resizeFile) {
     this.#database = database;
     this.#file = file;
@@ -57,29 +53,20 @@ export class Room {
     this.settle();
   }
 
-  /** Whether the reserve was given up, and could not be made again yet. */
-  get isLow(): boolean {
-    return this.#isLow;
-  }
-
   /** Call it at the start of a transaction. Returns whether the disk was full since the last one. */
   begin(): boolean {
     // The least limit that SQLite takes is the file's size in this transaction.
-    if (this.#isLow) this.#database.exec("PRAGMA max_page_count = 1");
-    const wasFull = this.#wasFull || this.#isLow;
+    if (this.isLow) this.#database.exec("PRAGMA max_page_count = 1");
+    const wasFull = this.#wasFull || this.isLow;
     this.#wasEverFull ||= wasFull;
     this.#wasFull = false;
     return wasFull;
   }
 
-  /**
-   * Reserves room for what a transaction adds to the file. Call it before COMMIT.
-   *
-   * @throws {StoreError} If the disk is full.
-   */
+  /** Reserves room for what a transaction adds to the file, or throws. Call it before COMMIT. */
   claim(): void {
     const growth = this.#growth();
-    if (this.#isLow || growth <= this.#size / 2 || this.#held >= growth + this.#size) return;
+    if (this.isLow || growth <= this.#size / 2 || this.#held >= growth + this.#size) return;
     if (!this.#hold(growth + this.#size)) throw new StoreError("full", "The table's file: database or disk is full");
   }
 
@@ -96,15 +83,15 @@ export class Room {
   /** Gives the reserve up, because truncating the log was not enough. Returns whether there was one. */
   giveUp(): boolean {
     const held = this.#held;
-    this.#isLow = true;
+    this.isLow = true;
     this.#hold(0);
     return held > 0;
   }
 
   /** Truncates the log before it needs too much room, and makes the reserve again. Call it after each batch. */
   settle(): void {
-    if (this.#isLow || this.#growth() > this.#size / 2) this.#moveLog();
-    if (this.#isLow || this.#held !== this.#size) this.#restore();
+    if (this.isLow || this.#growth() > this.#size / 2) this.#moveLog();
+    if (this.isLow || this.#held !== this.#size) this.#restore();
   }
 
   /** Removes the reserve, because the table is closed; but on a disk that was full it is needed to open it again. */
@@ -125,7 +112,7 @@ export class Room {
     // What a log needs that is being read stays reserved.
     if (this.#held > 0 && this.#growth() > this.#size / 2) return;
     const size = [RESERVE_BYTES, SMALL_RESERVE_BYTES].find((size) => this.#hold(size));
-    this.#isLow = size === undefined;
+    this.isLow = size === undefined;
     if (size === undefined) return;
     this.#size = size;
     this.#database.exec(`PRAGMA max_page_count = ${MAX_PAGES}`);
@@ -136,11 +123,11 @@ export class Room {
     return this.#pages.get()!.page_count as number * this.#pageBytes - sizeOf(this.#file);
   }
 
-  /** Makes the reserve this large. Returns whether there is room. */
+  /** Returns whether there is room. */
   #hold(bytes: number): boolean {
-    const isDone = this.#resize(reserveOf(this.#file), this.#held, bytes);
-    if (isDone) this.#held = bytes;
-    return isDone;
+    if (!this.#resize(reserveOf(this.#file), this.#held, bytes)) return false;
+    this.#held = bytes;
+    return true;
   }
 }
 

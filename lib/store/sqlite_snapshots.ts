@@ -6,10 +6,10 @@
  * @module
  */
 
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { MAX_SNAPSHOTS } from "../limits.ts";
 import { IS_OBJECT, openFile, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
-import { type Page, type Place, type Snapshot, START, StoreError } from "../store.ts";
+import { type Page, type Place, type Snapshot, START, type StoreError, unavailable } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 
 /** The most rows read at a time. */
@@ -20,57 +20,47 @@ const PAGE_BYTES = 256 * 1024;
 const SKIPPED_ROWS = 50_000;
 /** Connections to the file kept for later snapshots. */
 const MAX_IDLE = 4;
+/** Names read at a time when the largest number is looked for. */
+const NAMES_PER_READ = 20_000;
 
 /** Whether this many rows fit one page, even if all are as long as the longest ever. */
 export function fitsOnePage(longest: number, rows: number): boolean {
   return rows <= PAGE_ROWS && rows * longest <= PAGE_BYTES;
 }
 
-interface JsonPage {
-  readonly members: string | null;
-  readonly last: number;
-  readonly count: number;
-}
-
 /** A connection, with a read transaction while it has readers. */
 class ReadTransaction {
   state: TableState = { revision: 0, total: 0, longest: 0 };
-  /** Its readers, each with what is called if its snapshot is ended. */
+  /** Its open snapshots, each with what is called if it is ended. */
   readonly readers = new Map<Snapshot, (() => void) | undefined>();
-  readonly #database: DatabaseSync;
-  readonly #readState: StatementSync;
-  readonly #readJson: StatementSync;
-  readonly #skipRows: StatementSync;
-  readonly #readSizes: StatementSync;
+  readonly database: DatabaseSync;
+  readonly #query;
 
   constructor(file: string) {
-    this.#database = openFile(file, true);
-    this.#readState = this.#database.prepare(READ_STATE);
-    const page = "SELECT position, name, json FROM rows WHERE position > ? ORDER BY position LIMIT ?";
-    // The rows keep the order of the inner query and are joined in it: sorting them again would double the time.
-    this.#readJson = this.#database.prepare(`
-      SELECT group_concat(json_quote(name) || ':' || json) FILTER (WHERE ${IS_OBJECT}) AS members, max(position) AS last, count(*) AS count
-      FROM (${page})`);
-    this.#skipRows = this.#database.prepare(
-      "SELECT position FROM rows WHERE position > ? ORDER BY position LIMIT 1 OFFSET ?",
-    );
-    this.#readSizes = this.#database.prepare(`
-      SELECT octet_length(name) + octet_length(json) AS bytes FROM rows WHERE position > ? ORDER BY position LIMIT ?`);
+    this.database = openFile(file, true);
+    const prepare = (sql: string) => this.database.prepare(sql);
+    const after = "FROM rows WHERE position > ? ORDER BY position LIMIT";
+    this.#query = {
+      state: prepare(READ_STATE),
+      // The rows keep the order of the inner query and are joined in it: sorting them again would double the time.
+      json: prepare(`
+        SELECT group_concat(json_quote(name) || ':' || json) FILTER (WHERE ${IS_OBJECT}) AS members,
+          max(position) AS last, count(*) AS count
+        FROM (SELECT position, name, json ${after} ?)`),
+      skip: prepare(`SELECT position ${after} 1 OFFSET ?`),
+      sizes: prepare(`SELECT octet_length(name) + octet_length(json) AS bytes ${after} ?`),
+    };
   }
 
-  /** Starts a read transaction, which does not see later writes. */
   begin(): void {
-    this.#database.exec("BEGIN");
-    this.state = this.#readState.get() as unknown as TableState;
+    this.database.exec("BEGIN");
+    this.state = this.#query.state.get() as unknown as TableState;
   }
 
-  /** Rolls back: nothing was written, and COMMIT would fail after a failed read. */
-  end(): void {
-    if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-  }
-
-  close(): void {
-    this.#database.close();
+  /** Nothing was written, and COMMIT would fail after a failed read. */
+  rollBack(): void {
+    if (this.database.isTransaction) this.database.exec("ROLLBACK");
+    this.readers.clear();
   }
 
   /** Returns how many rows the page at the cursor has: fewer than usual if some of them are long. */
@@ -78,7 +68,7 @@ class ReadTransaction {
     if (fitsOnePage(this.state.longest, PAGE_ROWS)) return PAGE_ROWS;
     let rows = 0;
     let bytes = 0;
-    for (const row of this.#readSizes.iterate(cursor, PAGE_ROWS)) {
+    for (const row of this.#query.sizes.iterate(cursor, PAGE_ROWS)) {
       bytes += row.bytes as number;
       if (rows > 0 && bytes > PAGE_BYTES) break;
       rows++;
@@ -88,12 +78,12 @@ class ReadTransaction {
 
   json(cursor: number, isFirst = cursor === START): Page<string> {
     const limit = this.#pageRows(cursor);
-    const { members, last, count } = this.#readJson.get(cursor, limit) as unknown as JsonPage;
-    const next = count < limit ? undefined : last;
+    const page = this.#query.json.get(cursor, limit) as { members: string | null; last: number; count: number };
+    const next = page.count < limit ? undefined : page.last;
     // Without a row, the start of the object goes with the next page.
-    if (members === null && next !== undefined) return this.json(next, isFirst);
-    const before = isFirst ? "{" : members === null ? "" : ",";
-    return { content: `${before}${members ?? ""}${next === undefined ? "}" : ""}`, next };
+    if (page.members === null && next !== undefined) return this.json(next, isFirst);
+    const before = isFirst ? "{" : page.members === null ? "" : ",";
+    return { content: `${before}${page.members ?? ""}${next === undefined ? "}" : ""}`, next };
   }
 
   /** Skips rows in steps that do not block other clients. */
@@ -102,7 +92,7 @@ class ReadTransaction {
     let cursor = START;
     for (let at = 0; at < end;) {
       const step = Math.min(end - at, SKIPPED_ROWS);
-      cursor = this.#skipRows.get(cursor, step - 1)!.position as number;
+      cursor = this.#query.skip.get(cursor, step - 1)!.position as number;
       at += step;
       await FAIR_TURNS.yieldIfBusy();
     }
@@ -112,140 +102,103 @@ class ReadTransaction {
 
 /** The snapshots of one file. */
 export class SnapshotPool {
-  readonly #file: string;
-  readonly #failure: (error: unknown) => StoreError;
+  /** By revision, the oldest first. */
   readonly #open = new Map<number, ReadTransaction>();
   readonly #idle: ReadTransaction[] = [];
-  readonly #report: (line: string) => void;
-  #closed = false;
+  #isClosed = false;
 
-  /**
-   * Creates snapshots of this file.
-   *
-   * @param failure Converts the errors of SQLite.
-   * @param report Receives a line for the operator when snapshots are ended.
-   */
+  /** @param failure Converts the errors of SQLite. */
   constructor(
-    file: string,
-    failure: (error: unknown) => StoreError = storeError,
-    report: (line: string) => void = () => {},
-  ) {
-    this.#file = file;
-    this.#failure = failure;
-    this.#report = report;
-  }
+    private readonly file: string,
+    private readonly failure: (error: unknown) => StoreError = storeError,
+    private readonly report: (line: string) => void = () => {},
+  ) {}
 
   /**
    * Returns the table as of now.
    *
    * @param revision The revision that the caller has just read: a transaction that reads it is shared.
-   * @param ended Called if the snapshot is ended before it is closed.
-   * @throws {StoreError} If too many revisions are being read, or the file cannot be opened.
    */
-  take(revision: number, ended?: () => void): Snapshot {
+  snapshot(revision: number, ended?: () => void): Snapshot {
     const transaction = this.#open.get(revision) ?? this.#begin();
-    const snapshot = this.#snapshotOf(transaction);
-    transaction.readers.set(snapshot, ended);
+    const { readers, state } = transaction;
+    let isOpen = true;
+    const read = <T>(page: () => T): T => {
+      if (!isOpen || this.#isClosed) throw unavailable("The store is closed");
+      if (!readers.has(snapshot)) {
+        throw unavailable("The snapshot was ended: it was read too slowly while much was written");
+      }
+      try {
+        return page();
+      } catch (error) {
+        throw this.failure(error);
+      }
+    };
+    const snapshot: Snapshot = {
+      revision: state.revision,
+      total: state.total,
+      json: (cursor) => read(() => transaction.json(cursor)),
+      seek: (row) => read(() => transaction.seek(row)),
+      close: () => {
+        isOpen = false;
+        if (readers.delete(snapshot) && readers.size === 0 && !this.#isClosed) this.#release(transaction);
+      },
+    };
+    readers.set(snapshot, ended);
     return snapshot;
   }
 
-  /** The number of revisions being read. */
   get open(): number {
     return this.#open.size;
   }
 
   /** Ends the snapshots of the oldest revision; their readers get an error. */
   endSlowest(): void {
-    for (const [revision, transaction] of this.#open) {
-      this.#open.delete(revision);
-      const readers = [...transaction.readers.values()];
-      this.#release(transaction);
-      for (const ended of readers) ended?.();
-      const which = readers.length === 1 ? "listing was" : `${readers.length} listings were`;
-      return this.#report(`The slowest ${which} ended: the file's log could not be shortened while they were read`);
-    }
+    const [transaction] = this.#open.values();
+    if (transaction === undefined) return;
+    const readers = [...transaction.readers.values()];
+    this.#release(transaction);
+    for (const ended of readers) ended?.();
+    const which = readers.length === 1 ? "listing was" : `${readers.length} listings were`;
+    this.report(`The slowest ${which} ended: the file's log could not be shortened while they were read`);
   }
 
-  /** Ends all snapshots, and closes the file. */
   close(): void {
-    this.#closed = true;
-    for (const transaction of [...this.#open.values(), ...this.#idle]) transaction.close();
-    this.#open.clear();
-    this.#idle.length = 0;
+    this.#isClosed = true;
+    for (const { database } of [...this.#open.values(), ...this.#idle]) database.close();
   }
 
   #begin(): ReadTransaction {
     if (this.#open.size >= MAX_SNAPSHOTS) {
-      throw new StoreError(
-        "unavailable",
-        `The table is being read at ${MAX_SNAPSHOTS} revisions already: try again soon`,
-      );
+      throw unavailable(`The table is being read at ${MAX_SNAPSHOTS} revisions already: try again soon`);
     }
     let transaction: ReadTransaction | undefined;
     try {
-      transaction = this.#idle.pop() ?? new ReadTransaction(this.#file);
+      transaction = this.#idle.pop() ?? new ReadTransaction(this.file);
       transaction.begin();
       const same = this.#open.get(transaction.state.revision);
-      if (same !== undefined) {
-        this.#release(transaction);
-        return same;
-      }
-      this.#open.set(transaction.state.revision, transaction);
-      return transaction;
+      if (same !== undefined) this.#keep(transaction);
+      else this.#open.set(transaction.state.revision, transaction);
+      return same ?? transaction;
     } catch (error) {
-      transaction?.close();
-      throw this.#failure(error);
+      transaction?.database.close();
+      throw this.failure(error);
     }
   }
 
   #release(transaction: ReadTransaction): void {
-    transaction.end();
-    transaction.readers.clear();
-    if (this.#idle.length < MAX_IDLE) this.#idle.push(transaction);
-    else transaction.close();
+    this.#open.delete(transaction.state.revision);
+    this.#keep(transaction);
   }
 
-  #snapshotOf(transaction: ReadTransaction): Snapshot {
-    const { revision, total } = transaction.state;
-    let open = true;
-    const read = <T>(page: () => T): T => {
-      if (!open || this.#closed) throw new StoreError("unavailable", "The store is closed");
-      if (this.#open.get(revision) !== transaction) {
-        const detail = "The snapshot was ended: it was read too slowly while much was written";
-        throw new StoreError("unavailable", detail);
-      }
-      try {
-        return page();
-      } catch (error) {
-        throw this.#failure(error);
-      }
-    };
-    const snapshot: Snapshot = {
-      revision,
-      total,
-      json: (cursor) => read(() => transaction.json(cursor)),
-      seek: (row) => read(() => transaction.seek(row)),
-      close: () => {
-        if (!open) return;
-        open = false;
-        transaction.readers.delete(snapshot);
-        if (this.#open.get(revision) !== transaction || transaction.readers.size > 0) return;
-        this.#open.delete(revision);
-        this.#release(transaction);
-      },
-    };
-    return snapshot;
+  #keep(transaction: ReadTransaction): void {
+    transaction.rollBack();
+    if (this.#idle.length < MAX_IDLE) this.#idle.push(transaction);
+    else transaction.database.close();
   }
 }
 
-/** Names read at a time when the largest number is looked for. */
-const NAMES_PER_READ = 20_000;
-
-/**
- * Finds the largest N of the rows named rN in the index of names, some at a time: see {@linkcode Store.largestNumber}.
- *
- * @param read Runs a query.
- */
+/** Looks through the index of names, some at a time: see {@linkcode Store.largestNumber}. */
 export async function largestNumber(database: DatabaseSync, read: <T>(query: () => T) => T): Promise<number> {
   const beyond = Number.MAX_SAFE_INTEGER + 1;
   const some = database.prepare(`

@@ -6,9 +6,10 @@
  * @module
  */
 
+import type { DatabaseSync } from "node:sqlite";
 import type { NewRow } from "../store.ts";
 import { BatchRunner, type Write, type WriteResult } from "./sqlite_batch.ts";
-import { clearLog, damageOf, FileWatch, leaveLog, openFile, openingError } from "./sqlite_file.ts";
+import { clearLog, damageOf, leaveLog, openFile, openingError, sizeOf, watchFile } from "./sqlite_file.ts";
 import { Room } from "./sqlite_reserve.ts";
 
 /** The size of the log beyond which no snapshot starts until it is truncated, in bytes. */
@@ -18,7 +19,6 @@ const FILE_CHECK_MS = 1_000;
 
 /** What the store calls: `open` first and `close` last, or `check` alone. */
 export interface WriterCalls {
-  /** Looks for damage in a file. */
   check(file: string): string | undefined;
   /** Opens a file to write to it. Returns whether another program has written to it. */
   open(file: string): boolean;
@@ -40,7 +40,6 @@ export interface BatchReply {
   readonly othersWrote: boolean;
 }
 
-/** A message to the thread: a call. */
 export interface WriterCall {
   readonly method: keyof WriterCalls;
   readonly args: readonly unknown[];
@@ -69,8 +68,8 @@ let calls: Partial<WriterCalls> = {
     const database = openFile(file);
     const room = new Room(database, file);
     const runner = new BatchRunner(database, room);
-    calls = writerOf(database, { room, runner, watch: new FileWatch(file) });
-    return runner.takeOthersWrote();
+    calls = writing(database, { file, room, runner });
+    return runner.noticedOthers();
   },
 };
 
@@ -85,13 +84,14 @@ scope.onmessage = ({ data: { method, args } }) => {
 };
 
 /** Returns the calls that write to an open file. */
-function writerOf(
-  database: ReturnType<typeof openFile>,
-  { room, runner, watch }: { readonly room: Room; readonly runner: BatchRunner; readonly watch: FileWatch },
+function writing(
+  database: DatabaseSync,
+  { file, room, runner }: { readonly file: string; readonly room: Room; readonly runner: BatchRunner },
 ): Partial<WriterCalls> {
+  const change = watchFile(file);
   let wasLow = false;
   const check = () => {
-    const reason = watch.change();
+    const reason = change();
     if (reason !== undefined) scope.postMessage({ kind: "lost", reason });
     if (room.isLow !== wasLow) scope.postMessage({ kind: "room", isLow: wasLow = room.isLow });
   };
@@ -102,8 +102,8 @@ function writerOf(
   const reply = (results: readonly WriteResult[]) => {
     // A write into a file that is never opened again has failed: the store knows before it sees the results.
     check();
-    const logIsFull = watch.logBytes() > (room.isLow ? 0 : MAX_LOG_BYTES) && !clearLog(database);
-    return { results, logIsFull, othersWrote: runner.takeOthersWrote() };
+    const logIsFull = sizeOf(`${file}-wal`) > (room.isLow ? 0 : MAX_LOG_BYTES) && !clearLog(database);
+    return { results, logIsFull, othersWrote: runner.noticedOthers() };
   };
   return {
     batch: (writes) => reply(runner.run(writes)),

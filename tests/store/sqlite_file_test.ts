@@ -2,14 +2,15 @@ import assert from "node:assert/strict";
 import type { DatabaseSync } from "node:sqlite";
 import {
   clearLog,
-  FileWatch,
   inTransaction,
   lockFile,
   openFile,
   openingError,
   prepareFile,
   realPath,
+  sizeOf,
   storeError,
+  watchFile,
 } from "../../lib/store/sqlite_file.ts";
 import { StoreError } from "../../lib/store.ts";
 import { TempFolder } from "../support.ts";
@@ -91,21 +92,21 @@ function noticesChanges(): void {
   withFile((file) => {
     prepareFile(file);
     const database = openFile(file);
-    const watch = new FileWatch(file);
+    const change = watchFile(file);
     const write = () => database.exec("UPDATE state SET total = total + 1");
     write();
-    assert.equal(watch.change(), undefined);
-    assert(watch.logBytes() > 0);
+    assert.equal(change(), undefined);
+    assert(sizeOf(`${file}-wal`) > 0);
     Deno.renameSync(file, `${file}-old`);
-    assert.equal(watch.change(), `${file} was removed`);
+    assert.equal(change(), `${file} was removed`);
     Deno.copyFileSync(`${file}-old`, file);
-    assert.equal(watch.change(), `${file} was replaced`);
+    assert.equal(change(), `${file} was replaced`);
     Deno.renameSync(`${file}-old`, file);
-    assert.equal(watch.change(), undefined);
+    assert.equal(change(), undefined);
     Deno.renameSync(`${file}-wal`, `${file}-wal-old`);
-    assert.equal(watch.change(), `${file}-wal was removed`);
+    assert.equal(change(), `${file}-wal was removed`);
     Deno.writeTextFileSync(`${file}-wal`, "");
-    assert.equal(watch.change(), `${file}-wal was replaced`);
+    assert.equal(change(), `${file}-wal was replaced`);
     database.close();
   });
 }
@@ -115,15 +116,14 @@ Deno.test("the log is truncated if nobody reads it, without waiting", () => {
     prepareFile(file);
     const database = openFile(file);
     const reader = openFile(file);
-    const watch = new FileWatch(file);
     reader.exec("BEGIN");
     single(reader, "SELECT total FROM state");
     database.exec("UPDATE state SET total = 5");
     assert.equal(clearLog(database), false);
-    assert(watch.logBytes() > 0);
+    assert(sizeOf(`${file}-wal`) > 0);
     reader.exec("ROLLBACK");
     assert.equal(clearLog(database), true);
-    assert.equal(watch.logBytes(), 0);
+    assert.equal(sizeOf(`${file}-wal`), 0);
     database.close();
     reader.close();
   });

@@ -25,7 +25,7 @@ Deno.test("a long row shortens only its own page", () => {
   );
   runner.run([{ kind: "insert", rows }]);
   const pool = new SnapshotPool(folder.file());
-  const snapshot = pool.take(0);
+  const snapshot = pool.snapshot(0);
   for (const read of [snapshot.json]) {
     const pages: number[] = [];
     for (let cursor: number | undefined = START; cursor !== undefined;) {
@@ -56,7 +56,7 @@ Deno.test("reads of a damaged file fail, other reads do not", () => {
   Deno.writeFileSync(folder.file(), bytes);
   const pool = new SnapshotPool(folder.file());
   for (let i = 0; i < 3; i++) {
-    const snapshot = pool.take(0);
+    const snapshot = pool.snapshot(0);
     assert.throws(() => {
       for (let cursor: number | undefined = START; cursor !== undefined;) {
         cursor = (snapshot.json(cursor) as Page<string>).next;
@@ -75,10 +75,10 @@ Deno.test("snapshots of one revision share a transaction until the last is close
   const runner = new BatchRunner(database);
   runner.run([{ kind: "put", name: "a", json: "{}" }]);
   const pool = new SnapshotPool(file);
-  const first = pool.take(0);
-  const second = pool.take(first.revision);
+  const first = pool.snapshot(0);
+  const second = pool.snapshot(first.revision);
   runner.run([{ kind: "put", name: "b", json: "{}" }]);
-  const third = pool.take(first.revision + 1);
+  const third = pool.snapshot(first.revision + 1);
   assert.deepEqual([first.total, second.total, third.total], [1, 1, 2]);
   first.close();
   first.close();
@@ -96,7 +96,7 @@ Deno.test("a closed pool reads no more pages", () => {
   const file = folder.file();
   prepareFile(file);
   const pool = new SnapshotPool(file);
-  const snapshot = pool.take(0);
+  const snapshot = pool.snapshot(0);
   pool.close();
   assert.throws(() => snapshot.json(START), { name: "StoreError", message: "The store is closed" });
   snapshot.close();
@@ -112,9 +112,9 @@ Deno.test("the oldest revision is ended first, and only its readers get an error
   const pool = new SnapshotPool(folder.file(), undefined, (line) => lines.push(line));
   const snapshots = [1, 2].map((i) => {
     runner.run([{ kind: "put", name: `n${i}`, json: "{}" }]);
-    return pool.take(0, () => told.push(`n${i}`));
+    return pool.snapshot(0, () => told.push(`n${i}`));
   });
-  const same = pool.take(snapshots[0].revision, () => told.push("same"));
+  const same = pool.snapshot(snapshots[0].revision, () => told.push("same"));
   assert.equal(pool.open, 2);
   pool.endSlowest();
   assert.equal(pool.open, 1);

@@ -1,5 +1,5 @@
 /**
- * A run of consecutive rows of the table in memory.
+ * Runs of consecutive rows of the table in memory, and snapshots of them.
  *
  * The rows' contents are stored in UTF-8 in one buffer instead of many small strings: this halves the memory, relieves
  * the garbage collector, and makes a response one copy of bytes. Bytes in the buffer never change once written, so
@@ -9,8 +9,9 @@
  */
 
 import { Buffer } from "node:buffer";
-import { ownPages } from "../bytes.ts";
-import { type NewRow, rowContent } from "../store.ts";
+import { collectSoon, ownPages } from "../bytes.ts";
+import { MAX_GARBAGE_BYTES } from "../limits.ts";
+import { type Page, type Place, type Row, type SharedMemory, type Snapshot, START, unavailable } from "../store.ts";
 
 /**
  * The most rows in a segment. A snapshot references each segment; the first write after it copies one segment's index.
@@ -25,25 +26,24 @@ const LARGE_ROW_BYTES = 16 * 1024;
 /** Bytes of replaced or removed rows that a segment may hold besides those of its rows. */
 const DEAD_BYTES = 32 * 1024;
 
-/** The size of a segment's index in bytes. */
 const INDEX_BYTES = SEGMENT_ROWS * (2 * Uint32Array.BYTES_PER_ELEMENT + Float64Array.BYTES_PER_ELEMENT);
 
+/** Bytes of rows read at a time, plus at most one row. */
+const PAGE_BYTES = 64 * 1024;
+
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
 const COMMA = 0x2c;
 
 const ENCODER = new TextEncoder();
+
+/** The content of a row, as {@linkcode Row.content}. */
+export type Content = Row["content"];
 
 /** A row with a buffer of its own, and the segment's epoch when it was written. */
 interface LargeRow {
   readonly bytes: Uint8Array;
   readonly epoch: number;
-}
-
-/** The snapshots that may use a segment. */
-export interface Readers {
-  /** The number of the newest open snapshot, or 0. */
-  readonly newest: number;
-  /** Receives memory that the table no longer uses, with the number of the snapshot after which it came. */
-  retire(epoch: number, bytes: number): void;
 }
 
 /** Some consecutive rows. A row of version 0 is a hole: it was removed. */
@@ -64,15 +64,12 @@ export class Segment {
   #lengths: Uint32Array;
   #versions: Float64Array;
 
-  /**
-   * Creates an empty segment with room for this many bytes, or a copy.
-   *
-   * @param id The segment's number, which its copies keep.
-   */
-  constructor(readonly id: number, private readonly readers: Readers, from: number | Segment = SEGMENT_BYTES) {
-    this.epoch = readers.newest;
-    if (typeof from === "number") {
-      this.#bytes = ownPages(from);
+  /** Creates an empty segment, or a copy, which has the same id. */
+  constructor(readonly id: number, private readonly snapshots: Snapshots, from?: Segment) {
+    this.epoch = snapshots.newest;
+    if (from === undefined) {
+      // Memory that is not written to is not used.
+      this.#bytes = ownPages(SEGMENT_BYTES);
       this.#bytesEpoch = this.epoch;
       this.#offsets = new Uint32Array(SEGMENT_ROWS);
       this.#lengths = new Uint32Array(SEGMENT_ROWS);
@@ -93,20 +90,15 @@ export class Segment {
 
   /** Creates a copy that replaces this segment and may be changed; both share the bytes written so far. */
   copy(): Segment {
-    this.readers.retire(this.epoch, INDEX_BYTES);
-    return new Segment(this.id, this.readers, this);
+    this.snapshots.retire(this.epoch, INDEX_BYTES);
+    return new Segment(this.id, this.snapshots, this);
   }
 
   /** Ends the use of this segment, whose rows are in another one. */
   retire(): void {
-    this.readers.retire(this.epoch, INDEX_BYTES);
-    this.readers.retire(this.#bytesEpoch, this.#bytes.length);
-    for (const { bytes, epoch } of this.#large?.values() ?? []) this.readers.retire(epoch, bytes.length);
-  }
-
-  /** The bytes that a segment after this one needs, if it gets as many rows of the same length. */
-  get neededBytes(): number {
-    return this.rows < SEGMENT_ROWS ? SEGMENT_BYTES : Math.min(SEGMENT_BYTES, Math.ceil(1.05 * this.#used) + 256);
+    this.snapshots.retire(this.epoch, INDEX_BYTES);
+    this.snapshots.retire(this.#bytesEpoch, this.#bytes.length);
+    for (const { bytes, epoch } of this.#large?.values() ?? []) this.snapshots.retire(epoch, bytes.length);
   }
 
   /** Whether another row can be appended. */
@@ -114,17 +106,16 @@ export class Segment {
     return this.rows < SEGMENT_ROWS && (length > LARGE_ROW_BYTES || this.#used + length <= this.#bytes.length);
   }
 
-  /** Returns the version of the row at a place; 0 for a hole. */
+  /** 0 for a hole. */
   version(place: number): number {
     return this.#versions[place];
   }
 
-  /** Returns the length of the content at a place in bytes; 0 for a hole. */
+  /** In bytes; 0 for a hole. */
   length(place: number): number {
     return this.#lengths[place];
   }
 
-  /** Returns the content at a place. */
   content(place: number): Uint8Array {
     const length = this.#lengths[place];
     if (length > LARGE_ROW_BYTES) return this.#large!.get(place)!.bytes;
@@ -132,7 +123,6 @@ export class Segment {
     return this.#bytes.subarray(offset, offset + length);
   }
 
-  /** Returns the places of the rows. */
   places(): number[] {
     const places: number[] = [];
     for (let place = 0; place < this.rows; place++) if (this.#lengths[place] > 0) places.push(place);
@@ -180,16 +170,9 @@ export class Segment {
     return next;
   }
 
-  /** Writes a row at a place, an existing row's or the first free one. Returns its content as stored or as passed. */
-  write(place: number, row: NewRow, version: number): Uint8Array | string {
-    const content = row.content ?? rowContent(row.name, row.json);
+  /** Writes a row at a place, an existing row's or the first free one. */
+  put(place: number, content: Content, version: number): void {
     const length = typeof content === "string" ? Buffer.byteLength(content) : content.length;
-    this.put(place, content, length, version);
-    return content;
-  }
-
-  /** Reserves this many bytes for the content at a place, an existing row's or the first free one. */
-  put(place: number, content: Uint8Array | string, length: number, version: number): void {
     if (place === this.rows) {
       this.rows++;
       this.live++;
@@ -211,7 +194,6 @@ export class Segment {
     this.#versions[place] = version;
   }
 
-  /** Removes the row at a place. */
   remove(place: number): void {
     this.#forget(place);
     this.#versions[place] = 0;
@@ -222,7 +204,7 @@ export class Segment {
 
   #forget(place: number): void {
     if (this.#lengths[place] > LARGE_ROW_BYTES) {
-      this.readers.retire(this.#large!.get(place)!.epoch, this.#lengths[place]);
+      this.snapshots.retire(this.#large!.get(place)!.epoch, this.#lengths[place]);
       this.#large!.delete(place);
     } else this.#dead += this.#lengths[place];
     this.#lengths[place] = 0;
@@ -240,10 +222,150 @@ export class Segment {
       this.#offsets[place] = used;
       used += size;
     }
-    this.readers.retire(this.#bytesEpoch, this.#bytes.length);
+    this.snapshots.retire(this.#bytesEpoch, this.#bytes.length);
     this.#bytes = bytes;
     this.#bytesEpoch = this.epoch;
     this.#used = used;
     this.#dead = 0;
+  }
+}
+
+/** Memory that left the table, and how many snapshots had been taken when it came: earlier ones do not hold it. */
+interface Retired {
+  readonly since: number;
+  readonly bytes: number;
+}
+
+/**
+ * The open snapshots of a table. What leaves the table is counted with the newest one that holds it, and when that is
+ * closed with the one before.
+ */
+export class Snapshots {
+  memory: SharedMemory | undefined;
+  #taken = 0;
+  /** The open snapshots, the oldest first. */
+  readonly #open: MemorySnapshot[] = [];
+  /** The bytes released since garbage was collected. */
+  #released = 0;
+
+  get newest(): number {
+    return this.#open.at(-1)?.number ?? 0;
+  }
+
+  snapshot(table: TableAtRevision, ended?: () => void): Snapshot {
+    const snapshot = new MemorySnapshot(++this.#taken, table, () => this.#close(snapshot), ended);
+    this.#open.push(snapshot);
+    return snapshot;
+  }
+
+  /** Counts memory that leaves the table, if a snapshot holds it. */
+  retire(since: number, bytes: number): void {
+    if (this.newest <= since) return;
+    this.#open.at(-1)!.retired.push({ since, bytes });
+    this.memory?.take(bytes);
+    // Ends snapshots if there is too much.
+    this.memory?.has(0);
+  }
+
+  /** Ends the oldest snapshot that holds memory. Returns whether there was one. */
+  endSlowest(): boolean {
+    let since = Infinity;
+    for (const { retired } of this.#open) for (const each of retired) since = Math.min(since, each.since);
+    const slowest = this.#open.find(({ number }) => number > since);
+    slowest?.end();
+    return slowest !== undefined;
+  }
+
+  #close(snapshot: MemorySnapshot): void {
+    const index = this.#open.indexOf(snapshot);
+    const before = this.#open[index - 1];
+    this.#open.splice(index, 1);
+    for (const each of snapshot.retired) {
+      if (before?.number > each.since) before.retired.push(each);
+      else {
+        this.memory?.take(-each.bytes);
+        this.#released += each.bytes;
+      }
+    }
+    if (this.#released < MAX_GARBAGE_BYTES) return;
+    this.#released = 0;
+    collectSoon();
+  }
+}
+
+/** The table's segments, which no longer change, and its state. */
+interface TableAtRevision {
+  readonly segments: readonly Segment[];
+  readonly total: number;
+  readonly revision: number;
+}
+
+/** Its cursor is an index in its own list of segments, times the rows of one, plus a place. */
+class MemorySnapshot implements Snapshot {
+  readonly total: number;
+  readonly revision: number;
+  /** What is counted with this snapshot. */
+  readonly retired: Retired[] = [];
+  #segments: readonly Segment[] | undefined;
+  #isEnded = false;
+
+  constructor(
+    readonly number: number,
+    { segments, total, revision }: TableAtRevision,
+    private readonly onClose: () => void,
+    private readonly ended?: () => void,
+  ) {
+    this.total = total;
+    this.revision = revision;
+    this.#segments = segments;
+  }
+
+  json(cursor: number): Page<Uint8Array> {
+    if (this.#isEnded) throw unavailable("The listing was ended: it was read too slowly");
+    const segments = this.#segments ?? [];
+    const stretches: { segment: Segment; from: number; to: number }[] = [];
+    let bytes = 0;
+    let next: number | undefined;
+    let from = cursor % SEGMENT_ROWS;
+    for (let i = Math.floor(cursor / SEGMENT_ROWS); i < segments.length && next === undefined; i++, from = 0) {
+      const segment = segments[i];
+      let to = from;
+      for (; to < segment.rows; to++) {
+        if (bytes >= PAGE_BYTES && segment.length(to) > 0) break;
+        bytes += segment.length(to);
+      }
+      stretches.push({ segment, from, to });
+      if (to < segment.rows) next = i * SEGMENT_ROWS + to;
+    }
+    if (bytes === 0) return { content: ENCODER.encode("{}"), next };
+    const members = new Uint8Array(bytes + 1);
+    let end = 0;
+    for (const { segment, from, to } of stretches) end = segment.writeMembers(from, to, members, end);
+    if (cursor === START) members[0] = OPEN_BRACE;
+    if (next === undefined) members[end++] = CLOSE_BRACE;
+    return { content: members.subarray(0, end), next };
+  }
+
+  seek(row: number): Place {
+    const segments = this.#segments ?? [];
+    let before = 0;
+    for (const [i, segment] of segments.entries()) {
+      if (row < before + segment.live) return { cursor: i * SEGMENT_ROWS + segment.places()[row - before], row };
+      before += segment.live;
+    }
+    return { cursor: segments.length * SEGMENT_ROWS, row: before };
+  }
+
+  close(): void {
+    if (this.#segments === undefined) return;
+    this.#segments = undefined;
+    this.onClose();
+  }
+
+  /** Closes the snapshot though it is being read. */
+  end(): void {
+    this.#isEnded = true;
+    this.close();
+    this.ended?.();
   }
 }

@@ -1,26 +1,27 @@
 import assert from "node:assert/strict";
-import { Segment, SEGMENT_ROWS } from "../../lib/store/memory_segment.ts";
+import { rowContent } from "../../lib/store.ts";
+import { Segment, SEGMENT_ROWS, Snapshots } from "../../lib/store/memory_segments.ts";
 
-const READERS = { newest: 0, retire: () => {} };
+const SNAPSHOTS = new Snapshots();
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-const row = (name: string, size: number) => ({ name, json: JSON.stringify("x".repeat(size)) });
+const row = (name: string, size: number) => rowContent(name, JSON.stringify("x".repeat(size)));
 
 Deno.test("a segment has a maximum number of rows", () => {
-  const segment = new Segment(0, READERS);
+  const segment = new Segment(0, SNAPSHOTS);
   for (let i = 0; i < SEGMENT_ROWS; i++) {
     assert(segment.hasRoom(10));
-    segment.write(i, { name: String(i), json: "1" }, i + 1);
+    segment.put(i, rowContent(String(i), "1"), i + 1);
   }
   assert(!segment.hasRoom(10));
   assert.equal(segment.live, SEGMENT_ROWS);
 });
 
 Deno.test("a copy does not change with its segment, for rows of any size", () => {
-  const segment = new Segment(3, READERS);
-  segment.write(0, row("small", 10), 1);
-  segment.write(1, row("large", 50_000), 2);
+  const segment = new Segment(3, SNAPSHOTS);
+  segment.put(0, row("small", 10), 1);
+  segment.put(1, row("large", 50_000), 2);
   const copy = segment.copy();
-  for (let i = 0; i < 100; i++) segment.write(0, row("small", 10_000 + i), 3 + i);
+  for (let i = 0; i < 100; i++) segment.put(0, row("small", 10_000 + i), 3 + i);
   segment.remove(1);
   assert.equal(text(copy.content(0)), '{"small":"xxxxxxxxxx"}');
   assert.equal(copy.content(1).length, 50_012);
@@ -32,28 +33,28 @@ Deno.test("a copy does not change with its segment, for rows of any size", () =>
 });
 
 Deno.test("a row may become large and small again", () => {
-  const segment = new Segment(0, READERS);
+  const segment = new Segment(0, SNAPSHOTS);
   for (const size of [1, 100_000, 5, 16_372, 16_373, 16_374, 16_375, 2]) {
-    segment.write(0, row("a", size), size);
+    segment.put(0, row("a", size), size);
     assert.equal(text(segment.content(0)), `{"a":"${"x".repeat(size)}"}`);
   }
   assert.equal(segment.live, 1);
 });
 
 Deno.test("members are written in order, wherever their contents stand", () => {
-  const segment = new Segment(0, READERS);
+  const segment = new Segment(0, SNAPSHOTS);
   const sizes = [10, 0, 20_000, 30, 30, 17_000, 16_373, 16_374, 5, 5, 5];
-  sizes.forEach((size, place) => segment.write(place, row(`r${place}`, size), place + 1));
+  sizes.forEach((size, place) => segment.put(place, row(`r${place}`, size), place + 1));
   // Moved behind the others, grown and shrunk over the size of a large row, and removed at the start, in a run, at the end.
   const changes = [
     () => {},
-    () => segment.write(3, row("r3", 31), 20),
-    () => segment.write(2, row("r2", 1), 21),
-    () => segment.write(4, row("r4", 20_000), 22),
+    () => segment.put(3, row("r3", 31), 20),
+    () => segment.put(2, row("r2", 1), 21),
+    () => segment.put(4, row("r4", 20_000), 22),
     () => segment.remove(0),
     () => segment.remove(9),
     () => segment.remove(5),
-    () => segment.write(5, row("r5", 7), 23),
+    () => segment.put(5, row("r5", 7), 23),
     () => segment.remove(10),
   ];
   for (const change of changes) {
