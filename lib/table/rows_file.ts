@@ -10,8 +10,8 @@
 import { ByteBuffer, counted, type Source, withoutMark } from "../bytes.ts";
 import { HttpError } from "../http_message.ts";
 import { type NewRow, type Store, StoreError } from "../store.ts";
+import { Pacer } from "../turns.ts";
 import { BareRow, readRows } from "./bulk_rows.ts";
-import { Pacer } from "./pacer.ts";
 import type { RowSchema } from "./row_schema.ts";
 
 /** Octets of a file read at a time, and of rows put into one object. */

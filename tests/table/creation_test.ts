@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { MemoryStore } from "../../lib/store/memory.ts";
-import { ChosenNames } from "../../lib/table/chosen_names.ts";
-import { Pacer } from "../../lib/table/pacer.ts";
+import { ChosenNames } from "../../lib/table/creation.ts";
+import { Pacer } from "../../lib/turns.ts";
 import { CountedTurns } from "../support.ts";
 
 Deno.test("the names of a large table are looked at once, in turns", async () => {
