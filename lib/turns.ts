@@ -252,17 +252,8 @@ export function then<T, Next>(value: T | Promise<T>, next: (value: T) => Next | 
 }
 
 /** Resolves after so many milliseconds, or when the signal is aborted. */
-export function waitFor(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    if (signal.aborted) done();
-    else signal.addEventListener("abort", done);
-  });
+export async function waitFor(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => {});
 }
 
 /**
@@ -270,11 +261,7 @@ export function waitFor(ms: number, signal: AbortSignal): Promise<void> {
  *
  * @throws {DOMException} `AbortError`, if the signal ends the wait.
  */
-export async function within(
-  promise: Promise<unknown>,
-  milliseconds: number,
-  signal?: AbortSignal,
-): Promise<boolean> {
+export async function within(promise: Promise<unknown>, milliseconds: number, signal?: AbortSignal): Promise<boolean> {
   const timer = new AbortController();
   try {
     const signals = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);

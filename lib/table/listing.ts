@@ -91,7 +91,6 @@ function wholeTable(snapshot: Snapshot, request: RequestHead): Awaitable<HttpRes
   }
 }
 
-/** Answers with the rows that match a query. */
 async function selection(
   store: Pick<Store, "snapshot">,
   request: RequestHead,

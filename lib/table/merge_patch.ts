@@ -65,7 +65,6 @@ export function* mergePatch(target: Uint8Array, patch: Uint8Array): Generator<nu
   return merged.view();
 }
 
-/** Goes to the next member of the outermost object. Returns false at the end. */
 function* nextMember(scanner: JsonScanner): Generator<number, boolean> {
   for (;;) {
     const piece = Math.floor(scanner.at / JSON_PIECE_BYTES);

@@ -11,7 +11,6 @@ import { HeldRows } from "./held_rows.ts";
 import type { SortKey } from "./query.ts";
 import type { RowJoiner, StoredRows } from "./stored_rows.ts";
 
-/** Rows sorted in one step. */
 const RUN_ROWS = 512;
 /** Work of one comparison, in octets read. */
 const COMPARISON_WORK = 32;
@@ -35,7 +34,6 @@ export class Sorter {
     this.#rows = new HeldRows(keys);
   }
 
-  /** The memory that all held rows take, in bytes. */
   get bytes(): number {
     return this.#rows.bytes;
   }

@@ -52,7 +52,6 @@ export class StoredRows {
   start = 0;
   /** The octet after the row; at first after the object's opening brace, or a comma. */
   end = 1;
-  /** The page. */
   readonly bytes: Uint8Array;
   readonly #filters: readonly ((row: StoredRows) => boolean)[];
   #row = 0;
@@ -62,7 +61,6 @@ export class StoredRows {
   #lastStart = 0;
   #lastField: Field | undefined;
 
-  /** Starts before the page's first row. */
   constructor(bytes: Uint8Array, filters: readonly ((row: StoredRows) => boolean)[] = []) {
     this.bytes = bytes;
     this.#filters = filters;
@@ -124,7 +122,6 @@ export class StoredRows {
   }
 }
 
-/** A field of rows as queries name it. */
 export interface Field {
   /** The names of nested members, each as it is stored: a JSON string with its quotes. */
   readonly path: readonly Uint8Array[];
@@ -258,7 +255,6 @@ function notJson(octet: number): TypeError {
   return new TypeError(`What is stored is not JSON at octet ${octet} of a page`);
 }
 
-/** The forms of a listing. */
 export type ListingForm = typeof JSON_TYPE | typeof LINES_TYPE;
 
 /** Joins rows, each given as its name, a colon and its value, to one JSON object, or to one object a line. */
@@ -271,7 +267,6 @@ export class RowJoiner {
     this.#isLines = form === LINES_TYPE;
   }
 
-  /** The number of octets that were not taken. */
   get length(): number {
     return this.#buffer.length;
   }
