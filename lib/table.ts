@@ -63,6 +63,14 @@ const PATCH_TYPES = [JSON_TYPE, "application/merge-patch+json"];
 /** What a PATCH may have as its content: in OPTIONS of what may be patched, and in a 415 (RFC 5789 §2.2, §3.1). */
 const ACCEPT_PATCH: readonly FieldLine[] = [["Accept-Patch", PATCH_TYPES.join(", ")]];
 
+/** A request for a row. */
+interface RowCall {
+  readonly request: RequestHead;
+  readonly name: string;
+  readonly content: Uint8Array;
+  readonly requester: Requester | undefined;
+}
+
 /** Serves a store's rows as resources: one at `/NAME`, all of them at `/`. */
 export class Table implements Pick<Service, "precheck" | "answer"> {
   /** Receives what was written and read. */
@@ -110,11 +118,14 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
       const name = this.#route(request);
       const response = name === undefined
         ? this.#answerTable(request, content, requester)
-        : this.#answerRow(request, name, content, requester);
+        : this.#answerRow({ request, name, content, requester });
       if (name !== undefined && !READING_METHODS.includes(request.method)) this.#creator.note(name);
-      const reported = this.observer === undefined || requester === undefined
-        ? response
-        : then(response, (made) => this.#reported(request, name, content, made, requester));
+      const { observer } = this;
+      const reported = observer === undefined || requester === undefined ? response : then(response, (made) => {
+        const report = reportOf(request, name, content, made);
+        if (report !== undefined) observer(requester, report);
+        return made;
+      });
       return reported instanceof Promise ? reported.catch((error) => this.#refuse(error)) : reported;
     } catch (error) {
       this.#refuse(error);
@@ -125,19 +136,6 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   #refuse(error: unknown): never {
     if (error instanceof HttpError && error.status === 422) error.rowFields = this.#schema.toString();
     refuseStoreError(error);
-  }
-
-  /** Reports to the observer what was done for a request, and returns the response. */
-  #reported(
-    request: RequestHead,
-    name: string | undefined,
-    content: Uint8Array,
-    made: HttpResponse,
-    requester: Requester,
-  ): HttpResponse {
-    const report = reportOf(request, name, content, made);
-    if (report !== undefined) this.observer?.(requester, report);
-    return made;
   }
 
   /**
@@ -176,29 +174,18 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     }
   }
 
-  #answerRow(
-    request: RequestHead,
-    name: string,
-    content: Uint8Array,
-    requester?: Requester,
-  ): Awaitable<HttpResponse> {
-    switch (request.method) {
+  #answerRow(call: RowCall): Awaitable<HttpResponse> {
+    switch (call.request.method) {
       case "GET":
-      case "HEAD": {
-        const respond = (row: Row | undefined) => {
-          if (row === undefined && requester) this.observer?.(requester, { name, content: undefined, how: "read" });
-          return rowResponse(request, name, row);
-        };
-        return then(this.#store.get(name), respond);
-      }
+      case "HEAD":
+        return this.#readRow(call);
       case "POST":
-        return this.#createRow(request, name, content, requester);
       case "PUT":
-        return this.#putRow(request, name, content, requester);
+        return this.#putRow(call);
       case "PATCH":
-        return this.#patchRow(request, name, content, requester);
+        return this.#patchRow(call);
       case "DELETE":
-        return this.#deleteRow(request, name, requester);
+        return this.#deleteRow(call);
       default:
         return allow(this.#rowMethods, [
           ...this.#rowMethods.includes("PATCH") ? ACCEPT_PATCH : [],
@@ -207,52 +194,38 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     }
   }
 
-  #createRow(request: RequestHead, name: string, content: Uint8Array, requester?: Requester): Awaitable<HttpResponse> {
-    const preconditions = readPreconditions(request.fields);
-    if (preconditions === undefined) {
-      return then(this.#write(name, content, ABSENT, requester), (written) => createdResponse(name, written));
-    }
-    return this.#lanes.alone(name, requester, async () => {
-      // A row that exists is a 409 whatever the preconditions are (RFC 9110 §13.2.1).
-      const current = await this.#store.get(name);
-      if (current === undefined) preconditionsHold(preconditions, request.method, undefined);
-      const row = await this.#readRow(name, content, requester);
-      return createdResponse(name, await this.#store.put(row, ABSENT));
+  #readRow({ request, name, requester }: RowCall): Awaitable<HttpResponse> {
+    return then(this.#store.get(name), (row) => {
+      if (row === undefined && requester) this.observer?.(requester, { name, content: undefined, how: "read" });
+      return rowResponse(request, name, row);
     });
   }
 
-  #putRow(request: RequestHead, name: string, content: Uint8Array, requester?: Requester): Awaitable<HttpResponse> {
+  /** Writes the row in the content: for POST a new one only. */
+  #putRow(call: RowCall): Awaitable<HttpResponse> {
+    const { request, name, content, requester } = call;
+    const isNew = request.method === "POST";
+    const respond = (written: Written | undefined) =>
+      isNew ? createdResponse(name, written) : writtenResponse(written!, content);
     const preconditions = readPreconditions(request.fields);
     if (preconditions === undefined) {
-      return then(this.#write(name, content, undefined, requester), (written) => writtenResponse(written!, content));
+      const write = (row: NewRow) =>
+        this.#lanes.share(name, requester, () => this.#store.put(row, isNew ? ABSENT : undefined));
+      return then(then(this.#newRow(call), write), respond);
     }
     let row: NewRow | undefined;
-    return this.#readAndWrite(request, name, preconditions, requester, async (current) => {
-      row ??= await this.#readRow(name, content, requester);
-      const written = await this.#store.put(row, current?.version ?? ABSENT);
-      return written && writtenResponse(written, content);
+    return this.#readAndWrite(call, preconditions, async (current) => {
+      row ??= await this.#newRow(call);
+      const written = await this.#store.put(row, isNew || current === undefined ? ABSENT : current.version);
+      return written !== undefined || isNew ? respond(written) : undefined;
     });
   }
 
-  /**
-   * Writes a row unconditionally, or over the expected version, possibly at the same time as other writes of this kind.
-   */
-  #write(
-    name: string,
-    content: Uint8Array,
-    expected: number | undefined,
-    requester?: Requester,
-  ): Awaitable<Written | undefined> {
-    return then(
-      this.#readRow(name, content, requester),
-      (row) => this.#lanes.share(name, requester, () => this.#store.put(row, expected)),
-    );
-  }
-
-  #patchRow(request: RequestHead, name: string, content: Uint8Array, requester?: Requester): Promise<HttpResponse> {
+  #patchRow(call: RowCall): Promise<HttpResponse> {
+    const { request, name, content, requester } = call;
     let patch: Uint8Array | undefined;
     const pacer = new Pacer(requester);
-    return this.#readAndWrite(request, name, readPreconditions(request.fields), requester, async (current) => {
+    return this.#readAndWrite(call, readPreconditions(request.fields), async (current) => {
       if (current === undefined) throw noSuchRow(name);
       patch ??= await pacer.run(readRow(content, name, this.#schema));
       const value = await pacer.run(this.#patched(current, patch));
@@ -261,17 +234,18 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     });
   }
 
-  #deleteRow(request: RequestHead, name: string, requester?: Requester): Awaitable<HttpResponse> {
+  #deleteRow(call: RowCall): Awaitable<HttpResponse> {
+    const { request, name, requester } = call;
     const preconditions = readPreconditions(request.fields);
-    if (preconditions !== undefined) {
-      return this.#readAndWrite(request, name, preconditions, requester, async (current) => {
-        if (current === undefined) throw noSuchRow(name);
-        return await this.#store.remove(name, current.version) ? response(204) : undefined;
+    if (preconditions === undefined) {
+      return then(this.#lanes.share(name, requester, () => this.#store.remove(name)), (isRemoved) => {
+        if (!isRemoved) throw noSuchRow(name);
+        return response(204);
       });
     }
-    return then(this.#lanes.share(name, requester, () => this.#store.remove(name)), (removed) => {
-      if (!removed) throw noSuchRow(name);
-      return response(204);
+    return this.#readAndWrite(call, preconditions, async (current) => {
+      if (current === undefined) throw noSuchRow(name);
+      return await this.#store.remove(name, current.version) ? response(204) : undefined;
     });
   }
 
@@ -282,24 +256,21 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
    * @param write Returns `undefined` if the row has changed.
    */
   #readAndWrite(
-    request: RequestHead,
-    name: string,
+    { request: { method }, name, requester }: RowCall,
     preconditions: Preconditions | undefined,
-    requester: Requester | undefined,
     write: (current: Row | undefined) => Promise<HttpResponse | undefined>,
   ): Promise<HttpResponse> {
     const attempt = async () => {
       const current = await this.#store.get(name);
-      // Preconditions are ignored where the response would be 404 without them (RFC 9110 §13.2.1).
-      if (preconditions !== undefined && (current !== undefined || request.method === "PUT")) {
-        preconditionsHold(preconditions, request.method, current?.version);
-      }
+      // Preconditions are ignored where the response would be 404 or 409 without them (RFC 9110 §13.2.1).
+      const isDone = method === "PUT" || (method === "POST" ? current === undefined : current !== undefined);
+      if (preconditions !== undefined && isDone) preconditionsHold(preconditions, method, current?.version);
       return await write(current);
     };
     return this.#lanes.alone(name, requester, () => retried(`The row ${JSON.stringify(name)}`, attempt));
   }
 
-  #readRow(name: string, content: Uint8Array, requester?: Requester): Awaitable<NewRow> {
+  #newRow({ name, content, requester }: RowCall): Awaitable<NewRow> {
     return this.#canonical.read(content, name) ?? new Pacer(requester).run(this.#parsed(name, content));
   }
 

@@ -207,35 +207,22 @@ function stringEnd(bytes: Uint8Array, quote: number): number {
 /** Returns the end of the value that starts here. */
 function valueEnd(bytes: Uint8Array, start: number): number {
   let depth = 0;
-  for (let at = start;;) {
-    switch (bytes[at]) {
-      case QUOTE:
-        at = stringEnd(bytes, at);
-        break;
-      case OPEN_BRACE:
-      case OPEN_BRACKET:
-        depth++;
-        at++;
-        break;
-      case CLOSE_BRACE:
-      case CLOSE_BRACKET:
-        depth--;
-        at++;
-        break;
-      case COMMA:
-      case COLON:
-        at++;
-        continue;
-      default:
-        if (at >= bytes.length) throw notJson(at);
-        if (bytes[at] <= SPACE) {
-          at++;
-          continue;
-        }
-        while (isWithin(bytes[at])) at++;
-    }
+  for (let at = start; at < bytes.length;) {
+    const byte = bytes[at];
+    if (byte === QUOTE) at = stringEnd(bytes, at);
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+      depth++;
+      at++;
+    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
+      depth--;
+      at++;
+    } else if (byte === COMMA || byte === COLON || byte <= SPACE) {
+      at++;
+      continue;
+    } else while (isWithin(bytes[at])) at++;
     if (depth === 0) return at;
   }
+  throw notJson(bytes.length);
 }
 
 /** Skips what stands between tokens. */
