@@ -22,7 +22,7 @@ import type { TerminalStreams } from "./client/terminal_input.ts";
 import { WrongInput } from "./client/words.ts";
 import type { FieldLine } from "./http_message.ts";
 import { MAX_RAW_BYTES, MAX_SENT_FILE_BYTES } from "./limits.ts";
-import { RowSchema } from "./table/row_schema.ts";
+import { FILTER_OPERATORS, RowSchema } from "./table/row_schema.ts";
 import { isColored, painterFor, terminalColumns, wrapMessage } from "./terminal.ts";
 import type { Recorder } from "./traffic/capture/recorder.ts";
 
@@ -36,7 +36,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const table: TableWords = {
     fields: flagValue("--fields", () => RowSchema.parse(options.fields)).fields,
     areGuessed: !options.fieldsGiven,
-    filterOperators: await filterOperators(options.command),
+    filterOperators: FILTER_OPERATORS,
     server: {
       endpoint,
       commandLine: (args) => commandLine(args, { read: [], write: [] }),
@@ -146,12 +146,6 @@ async function openPrompt(
   const complete = (line: string) => seenNames.complete(line);
   const input = await terminalInput(streams, { complete, interrupted, history: history?.lines });
   return { input, seenNames, history };
-}
-
-/** Returns the operators of filters. A command that neither has items nor asks for values needs none. */
-async function filterOperators(command: readonly string[]): Promise<readonly string[]> {
-  const isPlain = command.length === 2 && !/^(?:post|put)$/i.test(command[0]);
-  return isPlain ? [] : (await import("./table/query.ts")).FILTER_OPERATORS;
 }
 
 async function fieldsOfAll({ endpoint, tokenFile, userPass }: ConnectOptions): Promise<FieldLine[]> {

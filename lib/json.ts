@@ -52,14 +52,23 @@ const MINUS = 0x2d;
 const DOT = 0x2e;
 const ZERO = 0x30;
 const NINE = 0x39;
+/** What may follow a backslash, besides `u` and four hexadecimal digits. */
+const ESCAPES = [...'"\\/bfnrt'].map((character) => character.charCodeAt(0));
 /** Significant decimal digits that distinguish any two doubles: `%.17g` prints as many. */
 const MAX_DIGITS = 17;
 /** JavaScript writes larger numbers with an exponent, so they do not look like integers. */
 const MIN_EXPONENTIAL = 1e21;
 /** Numbers without an exponent and with at most this many octets are exact. */
-const MAX_PLAIN_OCTETS = 15;
+export const MAX_PLAIN_OCTETS: number = 15;
 
-const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
+/** Decodes UTF-8, in which a byte order mark is a character like any other. */
+export const UTF8: TextDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** Parses JSON text in UTF-8, which must be short enough for JSON.parse. */
+// deno-lint-ignore no-explicit-any -- as JSON.parse
+export function parseOctets(bytes: Uint8Array, start = 0, end: number = bytes.length): any {
+  return JSON.parse(UTF8.decode(bytes.subarray(start, end)));
+}
 
 /** Scans one JSON text. Whether it is valid UTF-8 is not checked. */
 export class JsonScanner {
@@ -290,13 +299,11 @@ export class JsonScanner {
   }
 
   #scanLiteral(literal: string): boolean {
-    const end = literalEnd(this.#bytes, this.at, literal);
-    if (end === 0) {
-      let at = this.at;
-      while (this.#bytes[at] === literal.charCodeAt(at - this.at)) at++;
-      return this.#failAt(at);
+    let at = this.at;
+    for (let i = 0; i < literal.length; i++, at++) {
+      if (this.#bytes[at] !== literal.charCodeAt(i)) return this.#failAt(at);
     }
-    this.at = end;
+    this.at = at;
     return true;
   }
 
@@ -320,11 +327,11 @@ export interface MemberSpan {
 export function memberSpans(bytes: Uint8Array): MemberSpan[] | undefined {
   const scanner = new JsonScanner(bytes);
   const spans: MemberSpan[] = [];
-  for (;;) {
-    const scanned = scanner.next();
-    if (scanned !== "member") return scanned === "end" && scanner.isObject ? spans : undefined;
+  let scanned: Scanned;
+  while ((scanned = scanner.next()) === "member") {
     spans.push({ start: scanner.nameStart, nameEnd: scanner.nameEnd, end: scanner.valueEnd });
   }
+  return scanned === "end" && scanner.isObject ? spans : undefined;
 }
 
 /** Whether octets are JSON text in UTF-8. */
@@ -335,34 +342,8 @@ export function isJson(bytes: Uint8Array): boolean {
   return scanned === "end" && isUtf8(bytes);
 }
 
-/** Returns the end of the literal that starts here; 0 if there is none. */
-export function literalEnd(bytes: Uint8Array, start: number, literal: string): number {
-  for (let i = 0; i < literal.length; i++) if (bytes[start + i] !== literal.charCodeAt(i)) return 0;
-  return start + literal.length;
-}
-
-/**
- * Returns the end of the string that starts at this quote, its closing quote included; 0 if it has an escape or no end.
- */
-export function plainStringEnd(bytes: Uint8Array, quote: number): number {
-  for (let at = quote + 1; at < bytes.length; at++) {
-    const byte = bytes[at];
-    if (byte === QUOTE) return at + 1;
-    if (byte === BACKSLASH || byte < 0x20) return 0;
-  }
-  return 0;
-}
-
-/** Returns the end of the integer that starts here; 0 if it is not exact or not in canonical form. */
-export function canonicalIntegerEnd(bytes: Uint8Array, start: number): number {
-  const first = bytes[start] === MINUS ? start + 1 : start;
-  // A single 0 is canonical; -0 and 01 are not.
-  if (bytes[first] === ZERO) return first === start ? first + 1 : 0;
-  const end = digitsEnd(bytes, first);
-  return end === first || end - start > MAX_PLAIN_OCTETS ? 0 : end;
-}
-
-function isDigit(byte: number): boolean {
+/** Whether an octet is a decimal digit. */
+export function isDigit(byte: number): boolean {
   return byte >= ZERO && byte <= NINE;
 }
 
@@ -373,22 +354,10 @@ function digitsEnd(bytes: Uint8Array, at: number): number {
 
 /** Returns the end of the escape that starts at the backslash; 0 if it is invalid (RFC 8259 §7). */
 function escapeEnd(bytes: Uint8Array, backslash: number): number {
-  switch (bytes[backslash + 1]) {
-    case QUOTE:
-    case BACKSLASH:
-    case 0x2f:
-    case 0x62:
-    case 0x66:
-    case 0x6e:
-    case 0x72:
-    case 0x74:
-      return backslash + 2;
-    case 0x75:
-      for (let i = 2; i < 6; i++) if (!isHexDigit(bytes[backslash + i])) return 0;
-      return backslash + 6;
-    default:
-      return 0;
-  }
+  const letter = bytes[backslash + 1];
+  if (letter !== 0x75) return ESCAPES.includes(letter) ? backslash + 2 : 0;
+  for (let i = 2; i < 6; i++) if (!isHexDigit(bytes[backslash + i])) return 0;
+  return backslash + 6;
 }
 
 function isHexDigit(byte: number): boolean {
@@ -422,17 +391,9 @@ export function beyondInteger(): string {
 
 /** Counts the digits from the first to the last that is not 0. */
 function significantDigits(text: string): number {
-  let first = -1;
-  let last = 0;
-  let digits = 0;
-  for (let at = 0; at < text.length; at++) {
-    const character = text[at];
-    if (character === "e" || character === "E") break;
-    if (character < "0" || character > "9") continue;
-    digits++;
-    if (character === "0") continue;
-    if (first < 0) first = digits;
-    last = digits;
-  }
-  return first < 0 ? 0 : last - first + 1;
+  const digits = text.replace(/[eE].*|[-.]/g, "").replace(/^0+/, "");
+  // Not an expression: its time would grow with the square of the zeros within.
+  let end = digits.length;
+  while (digits[end - 1] === "0") end--;
+  return end;
 }

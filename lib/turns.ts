@@ -1,5 +1,5 @@
 /**
- * Shares the event loop fairly among clients.
+ * Shares the event loop fairly among clients, and lets their work begin in order.
  *
  * A read or write that completes at once resolves without a turn of the event loop. A client that sends as fast as it
  * is read could therefore keep the server busy: no other connection would be read, no timer would fire, no signal would
@@ -8,14 +8,20 @@
  * A client with several requests at hand has a share of a turn for them, so that they are answered together though others
  * wait.
  *
- * Code that may run for long calls {@linkcode FairTurns.yieldIfBusy} at intervals. All callers share one budget per
- * turn: they continue one after the other until it is spent; then I/O and timers run first.
+ * Code that may run for long calls {@linkcode FairTurns.yieldIfBusy} at intervals, best through a {@linkcode Pacer}. All
+ * callers share one budget per turn: they continue one after the other until it is spent; then I/O and timers run first.
  *
  * @module
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { MAX_SHARE_MS, MAX_TURN_MS } from "./limits.ts";
+import { MAX_SHARE_MS, MAX_TURN_MS, MAX_WORK_BETWEEN_TURNS } from "./limits.ts";
+
+/** A client that may disconnect. */
+export interface Client {
+  /** Aborted once it has disconnected. */
+  readonly signal: AbortSignal;
+}
 
 /** Distributes turns of the event loop. */
 export class FairTurns {
@@ -90,9 +96,156 @@ export class FairTurns {
 /** The queue of this process: connections and handlers share one event loop. */
 export const FAIR_TURNS: FairTurns = new FairTurns();
 
+/** Paces long work for one client: yields to others, and is aborted once its own client has disconnected. */
+export class Pacer {
+  readonly #client: Client | undefined;
+  readonly #turns: FairTurns;
+  #work = 0;
+
+  /** Paces work for a client; without one the work is never aborted. */
+  constructor(client?: Client, turns: FairTurns = FAIR_TURNS) {
+    this.#client = client;
+    this.#turns = turns;
+  }
+
+  /**
+   * Counts work done, in characters read or equivalent work.
+   *
+   * @returns A promise to await before more work; `undefined` while there is time left.
+   * @throws {DOMException} `AbortError` if the client has disconnected.
+   */
+  after(work: number): Promise<void> | undefined {
+    this.#work += work;
+    if (this.#work < MAX_WORK_BETWEEN_TURNS) return undefined;
+    this.#work = 0;
+    this.#client?.signal.throwIfAborted();
+    return this.#turns.yieldIfBusy();
+  }
+
+  /** Runs steps, each of which yields the work it has done: at once while there is time left. */
+  run<T>(steps: Generator<number, T>): T | Promise<T> {
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) return value;
+      const turn = this.after(value);
+      if (turn !== undefined) return turn.then(() => this.run(steps));
+    }
+  }
+}
+
+/** Lets work begin, first come, first served, while the work in progress leaves room for it. */
+export class Gate {
+  readonly #room: number;
+  #used = 0;
+  readonly #waiting = new Set<{ readonly size: number; readonly start: () => void }>();
+
+  /** Creates a gate with room for so much work at a time. */
+  constructor(room: number) {
+    this.#room = room;
+  }
+
+  /** How many wait. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Whether no work is in progress. */
+  get isEmpty(): boolean {
+    return this.#used === 0;
+  }
+
+  /**
+   * Runs work once there is room for its size. After a wait others run first: many may wait at one gate.
+   *
+   * @throws {DOMException} `AbortError` if the client disconnects while the work waits.
+   */
+  async run<T>(work: () => T | Promise<T>, client?: Client, size = 1): Promise<T> {
+    if (this.#waiting.size === 0 && this.#used + size <= this.#room) this.#used += size;
+    else {
+      await this.#wait(size, client?.signal);
+      await FAIR_TURNS.yieldIfBusy();
+    }
+    try {
+      return await work();
+    } finally {
+      this.#used -= size;
+      this.#startNext();
+    }
+  }
+
+  #wait(size: number, signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiter = { size, start: resolve };
+    const leave = () => {
+      reject(signal!.reason);
+      this.#waiting.delete(waiter);
+      this.#startNext();
+    };
+    this.#waiting.add(waiter);
+    signal?.addEventListener("abort", leave);
+    return promise.finally(() => signal?.removeEventListener("abort", leave));
+  }
+
+  #startNext(): void {
+    for (const waiter of this.#waiting) {
+      if (this.#used + waiter.size > this.#room) return;
+      this.#waiting.delete(waiter);
+      this.#used += waiter.size;
+      waiter.start();
+    }
+  }
+}
+
+/** The size of work that runs alone in its lane. */
+const ALONE = 2 ** 32;
+
+/**
+ * Orders the writes to each name. A write that depends on a read runs alone, so it never has to be retried because of
+ * another write of this process.
+ */
+export class Lanes {
+  /** A lane for each name with writes in progress. */
+  readonly #lanes = new Map<string, Gate>();
+
+  /** How many names have writes in progress. */
+  get size(): number {
+    return this.#lanes.size;
+  }
+
+  /** Runs a write that does not depend on a read: it may run at the same time as others of its kind. */
+  share<T>(name: string, client: Client | undefined, write: () => T | Promise<T>): T | Promise<T> {
+    if (this.#lanes.size > 0 && this.#lanes.has(name)) return this.#run(name, client, write, 1);
+    const written = write();
+    // A store that writes at once needs no lane.
+    return written instanceof Promise ? this.#run(name, client, () => written, 1) : written;
+  }
+
+  /** Runs a write that depends on a read: alone. */
+  alone<T>(name: string, client: Client | undefined, write: () => T | Promise<T>): Promise<T> {
+    return this.#run(name, client, write, ALONE);
+  }
+
+  async #run<T>(name: string, client: Client | undefined, write: () => T | Promise<T>, size: number): Promise<T> {
+    const lane = this.#lanes.get(name) ?? new Gate(ALONE);
+    this.#lanes.set(name, lane);
+    try {
+      return await lane.run(write, client, size);
+    } finally {
+      // Of two writes that end together, the second may find another lane there.
+      if (lane.isEmpty && this.#lanes.get(name) === lane) this.#lanes.delete(name);
+    }
+  }
+}
+
+/** Passes a value on: at once if it is there, so that nothing waits for a turn of the event loop; else once it is. */
+export function then<T, Next>(value: T | Promise<T>, next: (value: T) => Next | Promise<Next>): Next | Promise<Next> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
+
 /** Resolves after so many milliseconds, or when the signal is aborted. */
-export async function waitFor(milliseconds: number, signal: AbortSignal): Promise<void> {
-  await sleep(milliseconds, undefined, { signal }).catch(() => {});
+export async function waitFor(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => {});
 }
 
 /**
@@ -100,11 +253,7 @@ export async function waitFor(milliseconds: number, signal: AbortSignal): Promis
  *
  * @throws {DOMException} `AbortError`, if the signal ends the wait.
  */
-export async function within(
-  promise: Promise<unknown>,
-  milliseconds: number,
-  signal?: AbortSignal,
-): Promise<boolean> {
+export async function within(promise: Promise<unknown>, milliseconds: number, signal?: AbortSignal): Promise<boolean> {
   const timer = new AbortController();
   try {
     const signals = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);

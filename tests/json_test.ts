@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { canonicalIntegerEnd, JsonScanner, memberSpans, numberProblem, plainStringEnd } from "../lib/json.ts";
+import { JsonScanner, memberSpans, numberProblem } from "../lib/json.ts";
+import { canonicalIntegerEnd, plainStringEnd } from "../lib/table/row_text.ts";
 import { Random } from "./fuzzing.ts";
 
 const ENCODER = new TextEncoder();

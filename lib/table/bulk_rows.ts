@@ -5,20 +5,29 @@
  * @module
  */
 
-import { octetString } from "../bytes.ts";
+import { ByteBuffer, octetString } from "../bytes.ts";
 import { type FieldProblem, HttpError } from "../http_message.ts";
-import { JSON_PIECE_BYTES, MAX_JSON_DEPTH, MAX_PROBLEM_ERRORS, MAX_ROW_MEMBERS } from "../limits.ts";
+import { JsonScanner, parseOctets, type Scanned } from "../json.ts";
+import { JSON_PIECE_BYTES, MAX_PROBLEM_ERRORS } from "../limits.ts";
 import type { NewRow } from "../store.ts";
-import { JsonScanner, type Scanned } from "../json.ts";
-import { CanonicalRows, rowOf, SentRow } from "./canonical_row.ts";
-import { NameSet } from "./name_set.ts";
-import type { Pacer } from "./pacer.ts";
-import { nameProblem } from "./row_content.ts";
+import type { Pacer } from "../turns.ts";
+import { nameProblem } from "./resource.ts";
 import type { RowSchema } from "./row_schema.ts";
-import { notJson, notObject, scannerOf, schemaProblems, tooDeep, tooMany, tooManyFor } from "./row_text.ts";
-import { storedText } from "./stored_text.ts";
+import {
+  CanonicalRows,
+  notJson,
+  notObject,
+  rowOf,
+  scannerOf,
+  schemaProblems,
+  SentRow,
+  storedText,
+  type TextProblem,
+  textProblem,
+  tooManyFor,
+} from "./row_text.ts";
 
-const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
+const ENCODER = new TextEncoder();
 const OPEN_BRACE = 0x7b;
 const LF = 0x0a;
 const BLANKS = [0x20, 0x09, 0x0d];
@@ -46,24 +55,22 @@ export async function* readRows(
 ): AsyncGenerator<readonly NewRow[], void> {
   const scanner = scannerOf(content);
   const start = scanner.at;
-  const reader = new RowsReader(content, schema, maxRowBytes);
+  const reader = new RowsReader(content, schema, maxRowBytes, pacer);
   let isFirst = true;
-  let scanned: Scanned;
-  do {
+  for (let scanned: Scanned = "more"; scanned !== "end";) {
     scanned = scanner.next(scanner.at + JSON_PIECE_BYTES);
+    if (scanned === "error") throw notJson(content, scanner.at);
     if (scanned === "member") {
       // In a table with declared fields, a row that begins with an object is none: its other members are told instead.
       const mayBeBare = schema.fields === undefined || isFirst;
       if (mayBeBare && content[scanner.valueStart] !== OPEN_BRACE) throw new BareRow();
       isFirst = false;
-      reader.add(scanner);
-    } else if (scanned === "error") throw notJson(content, scanner.at);
-    else await pacer.after(JSON_PIECE_BYTES);
-    if (scanned === "member" && reader.waiting < JSON_PIECE_BYTES) continue;
-    await pacer.after(reader.waiting);
-    const rows = await pacer.run(reader.flush());
+    }
+    const turn = scanned === "member" ? reader.add(scanner) : pacer.after(JSON_PIECE_BYTES);
+    if (turn instanceof Promise) await turn;
+    const rows = reader.part(scanned === "end");
     if (rows.length > 0) yield rows;
-  } while (scanned !== "end");
+  }
   if (!scanner.isObject) throw notObject(content.subarray(start), TABLE_FORMS);
   reader.finish();
 }
@@ -79,117 +86,98 @@ export async function* readLines(
   maxRowBytes: number,
   pacer: Pacer,
 ): AsyncGenerator<readonly NewRow[], void> {
-  const reader = new RowsReader(content, schema, maxRowBytes);
+  const reader = new RowsReader(content, schema, maxRowBytes, pacer);
   for (let start = scannerOf(content).at, number = 1; start < content.length; number++) {
-    const end = content.indexOf(LF, start) >>> 0;
-    const line = content.subarray(start, end);
-    await pacer.run(readLine(line, start, number, reader));
+    const line = content.subarray(start, content.indexOf(LF, start) >>> 0);
+    const scanner = new JsonScanner(line);
+    let members = 0;
+    let scanned: Scanned;
+    while ((scanned = scanner.next(scanner.at + JSON_PIECE_BYTES)) === "member" || scanned === "more") {
+      if (scanned === "member") members++;
+      else await pacer.after(JSON_PIECE_BYTES);
+    }
+    // Only the end of the text tells a line of blanks.
+    const isBlank = scanned === "error" && line.every((octet) => BLANKS.includes(octet));
+    if (scanned === "error" && !isBlank) throw notJson(line, scanner.at, `Line ${number}`);
+    if (members === 1) {
+      const turn = reader.add(scanner, start, number);
+      if (turn instanceof Promise) await turn;
+    } else if (!isBlank) reader.refuseLine(number, members === 0 ? "no row" : `${members} members`);
     start += line.length + 1;
-    if (reader.waiting < JSON_PIECE_BYTES && start < content.length) continue;
-    await pacer.after(reader.waiting);
-    const rows = await pacer.run(reader.flush());
+    const rows = reader.part(start >= content.length);
     if (rows.length > 0) yield rows;
   }
   reader.finish();
 }
-
-/** Reads a line, which starts at this octet of the content. */
-function* readLine(line: Uint8Array, start: number, number: number, reader: RowsReader): Generator<number, void> {
-  const scanner = new JsonScanner(line);
-  let members = 0;
-  for (let scanned: Scanned = "more"; scanned !== "end";) {
-    scanned = scanner.next(scanner.at + JSON_PIECE_BYTES);
-    if (scanned === "member" && members++ === 0) reader.add(scanner, { start, line: number });
-    else if (scanned === "more") yield JSON_PIECE_BYTES;
-    else if (scanned === "error") {
-      // Only the end of the text tells a line of blanks.
-      if (line.every((octet) => BLANKS.includes(octet))) return;
-      throw notJson(line, scanner.at, `Line ${number}`);
-    }
-  }
-  if (members !== 1) reader.refuseLine(number, members === 0 ? "no row" : `${members} members`, members > 0);
-}
-
-/**
- * Numbers per row in the list of {@linkcode RowsReader}: start and end of its name, start and end of its value, in
- * octets, and the number of its line, 0 if the content has no lines.
- */
-const SPAN = 5;
 
 /** Creates rows from their positions in the content. */
 class RowsReader {
   readonly #content: Uint8Array;
   readonly #schema: RowSchema;
   readonly #maxRowBytes: number;
+  readonly #pacer: Pacer;
   readonly #canonical: CanonicalRows;
+  readonly #names = new NameSet();
   #rows: NewRow[] = [];
-  readonly #names: NameSet;
+  /** Octets of the rows of the current part. */
+  #length = 0;
   readonly #errors: FieldProblem[] = [];
   #refused = 0;
   #tooLong: HttpError | undefined;
-  /** The rows of the current piece, {@linkcode SPAN} numbers for each. */
-  #spans: number[] = [];
-  /** Problems in the text of rows in the current piece, by their index in `#spans`. */
-  #problems = new Map<number, string>();
 
-  constructor(content: Uint8Array, schema: RowSchema, maxRowBytes: number) {
+  constructor(content: Uint8Array, schema: RowSchema, maxRowBytes: number, pacer: Pacer) {
     this.#content = content;
     this.#schema = schema;
     this.#maxRowBytes = maxRowBytes;
-    this.#names = new NameSet(content);
+    this.#pacer = pacer;
     this.#canonical = new CanonicalRows(schema);
   }
 
-  /** Octets from the start of the current piece's first row to the end of its last. */
-  get waiting(): number {
-    return this.#spans.length === 0 ? 0 : this.#spans[this.#spans.length - 2] - this.#spans[0];
-  }
-
   /**
-   * Adds the member that the scanner found last.
+   * Adds the member that a scanner found last.
    *
-   * @param place Where the scanner's text starts in the content, and in which line.
+   * @param start Where the scanner's text starts in the content.
+   * @param line Its line; 0 if the content has no lines.
+   * @returns Sometimes a promise to await before more members are added.
    */
-  add(scanner: JsonScanner, { start, line } = { start: 0, line: 0 }): void {
-    const problem = textProblem(scanner, this.#schema);
-    if (problem !== undefined) this.#problems.set(this.#spans.length, problem);
-    const { nameStart, nameEnd, valueStart, valueEnd } = scanner;
-    this.#spans.push(start + nameStart, start + nameEnd, start + valueStart, start + valueEnd, line);
+  add(scanner: JsonScanner, start = 0, line = 0): Promise<void> | void {
+    const nameStart = start + scanner.nameStart + 1;
+    const nameEnd = start + scanner.nameEnd - 1;
+    const octets = octetString(this.#content, nameStart, nameEnd);
+    // A string of its own: a slice of a longer one would keep that in memory.
+    const name: string = PLAIN_NAME.test(octets) ? octets : parseOctets(this.#content, nameStart - 1, nameEnd + 1);
+    let problem = nameProblem(name);
+    if (problem === undefined) {
+      const isNew = octets.includes("\\")
+        ? this.#names.add(ENCODER.encode(name))
+        : this.#names.add(this.#content, nameStart, nameEnd);
+      if (!isNew) problem = "is given twice";
+    }
+    const length = scanner.valueEnd - scanner.nameStart;
+    this.#length += length;
+    if (problem !== undefined) this.#refuse(name, problem, line);
+    else {
+      const [from, to] = [start + scanner.valueStart, start + scanner.valueEnd];
+      if (this.#canonical.rowEnd(this.#content, from) !== to) {
+        return this.#pacer.run(this.#read(name, this.#content.subarray(from, to), scanner, line));
+      }
+      this.#rows.push(new SentRow(name, this.#content, from, to, false));
+    }
+    return this.#pacer.after(length);
   }
 
-  /** Refuses a line that has not exactly one row; its first one may have been added. */
-  refuseLine(line: number, seen: string, wasAdded: boolean): void {
-    if (wasAdded) this.#spans.length -= SPAN;
+  /** Refuses a line that has not exactly one row. */
+  refuseLine(line: number, seen: string): void {
     this.#refuse(`line ${line}`, `must be one object with one member, saw ${seen}`, 0);
   }
 
-  /** Returns the rows of the current piece, and starts the next piece. */
-  *flush(): Generator<number, readonly NewRow[]> {
-    const spans = this.#spans;
-    if (spans.length === 0) return [];
+  /** Returns the rows of a part that is large enough, or the last; none if any row was refused. */
+  part(isLast: boolean): readonly NewRow[] {
+    if (this.#length < JSON_PIECE_BYTES && !isLast) return [];
+    const rows = this.#rows;
     this.#rows = [];
-    for (let at = 0; at < spans.length; at += SPAN) {
-      const octets = octetString(this.#content, spans[at] + 1, spans[at + 1] - 1);
-      // A string of its own: a slice of a longer one would keep that in memory.
-      const name: string = PLAIN_NAME.test(octets)
-        ? octets
-        : JSON.parse(UTF8.decode(this.#content.subarray(spans[at], spans[at + 1])));
-      const isNew = this.#names.add(spans[at], octets.includes("\\") ? JSON.stringify(name) : undefined);
-      const valueStart = spans[at + 2];
-      const valueEnd = spans[at + 3];
-      const line = spans[at + 4];
-      const nameIsWrong = nameProblem(name) ?? (isNew ? undefined : "is given twice");
-      if (nameIsWrong !== undefined) this.#refuse(name, nameIsWrong, line);
-      else if (this.#canonical.rowEnd(this.#content, valueStart) === valueEnd) {
-        this.#rows.push(new SentRow(name, this.#content, valueStart, valueEnd, false));
-      } else {
-        const problem = yield* this.#read(name, this.#content.subarray(valueStart, valueEnd), this.#problems.get(at));
-        if (problem !== undefined) this.#refuse(name, problem, line);
-      }
-    }
-    this.#spans = [];
-    this.#problems.clear();
-    return this.#refused === 0 ? this.#rows : [];
+    this.#length = 0;
+    return this.#refused === 0 ? rows : [];
   }
 
   /** Refuses the rows if some are invalid. */
@@ -203,20 +191,25 @@ class RowsReader {
     throw new HttpError(422, `No row was created: ${first}: it ${detail}`, { errors: this.#errors });
   }
 
-  /** Reads a row, and returns its problem, if any. */
-  *#read(name: string, sent: Uint8Array, textProblem: string | undefined): Generator<number, string | undefined> {
-    if (textProblem !== undefined) return textProblem;
-    if (sent[0] !== OPEN_BRACE) return "must be an object with the row's fields";
+  /** Reads a row that is not in canonical form. */
+  *#read(name: string, sent: Uint8Array, scanner: JsonScanner, line: number): Generator<number, void> {
+    yield sent.length;
+    // The outermost object is not part of the row.
+    const problem: TextProblem | undefined = textProblem(scanner, 1) ?? tooManyFor(this.#schema, scanner.members);
+    if (problem !== undefined) {
+      return this.#refuse(name, problem.rule === undefined ? problem.detail : wrongField(problem), line);
+    }
+    if (sent[0] !== OPEN_BRACE) return this.#refuse(name, "must be an object with the row's fields", line);
     try {
       const value = yield* storedText(sent);
-      const [problem] = schemaProblems(value, this.#schema);
-      if (problem !== undefined) return wrongField(problem);
-      this.#rows.push(rowOf(name, value, this.#maxRowBytes));
+      const [wrong] = schemaProblems(value, this.#schema);
+      if (wrong !== undefined) this.#refuse(name, wrongField(wrong), line);
+      else this.#rows.push(rowOf(name, value, this.#maxRowBytes));
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       // A member that is given twice is one more problem of the rows; a row that is too long is not.
-      if (error.errors !== undefined) return wrongField(error.errors[0]);
-      this.#tooLong ??= error;
+      if (error.errors !== undefined) this.#refuse(name, wrongField(error.errors[0]), line);
+      else this.#tooLong ??= error;
     }
   }
 
@@ -227,17 +220,77 @@ class RowsReader {
   }
 }
 
-/** Returns the problem of the row that was scanned last. */
-function textProblem({ members, depth, badNumber }: JsonScanner, schema: RowSchema): string | undefined {
-  if (members > MAX_ROW_MEMBERS) return tooMany(members);
-  // The outermost object is not part of the row.
-  if (depth - 1 > MAX_JSON_DEPTH) return tooDeep();
-  // A number at the outer level is not a row: that problem is reported when the row is read.
-  const field = badNumber?.path[1];
-  if (field !== undefined) return wrongField({ field: JSON.parse(field), detail: badNumber!.problem });
-  return tooManyFor(schema, members);
-}
-
 function wrongField({ field, detail }: FieldProblem): string {
   return `has a wrong field: ${field} ${detail}`;
+}
+
+const PARTS = 256;
+const FIRST_SLOTS = 16;
+
+/**
+ * A set of names that grows without a pause, with some 8 octets a name besides its own: a set of strings takes several
+ * times as much, and blocks for 0.2 s when it grows to a million.
+ */
+class NameSet {
+  /** The names, each with a NUL after it. */
+  readonly #names = new ByteBuffer(1024);
+  /** In each part the places of its names, from 1, by their hash or in the next free slot after it. */
+  readonly #parts = Array.from({ length: PARTS }, () => new Uint32Array(FIRST_SLOTS));
+  readonly #sizes = new Uint32Array(PARTS);
+  /** Unknown to clients, who could otherwise choose names with equal hashes. */
+  readonly #seed = crypto.getRandomValues(new Uint32Array(1))[0];
+
+  /** Adds a name without control characters, in UTF-8. Returns whether it was new. */
+  add(octets: Uint8Array, start = 0, end: number = octets.length): boolean {
+    const place = this.#names.length;
+    this.#names.reserve(end - start + 1);
+    const { bytes } = this.#names;
+    let to = place;
+    for (let at = start; at < end; at++) bytes[to++] = octets[at];
+    bytes[to++] = 0;
+    const hash = this.#hash(place);
+    const part = hash & PARTS - 1;
+    if (this.#sizes[part] * 2 >= this.#parts[part].length) this.#grow(part);
+    const slots = this.#parts[part];
+    const slot = this.#slotOf(place, hash, slots);
+    if (slots[slot] !== 0) return false;
+    this.#names.length = to;
+    slots[slot] = place + 1;
+    this.#sizes[part]++;
+    return true;
+  }
+
+  #grow(part: number): void {
+    const slots = new Uint32Array(2 * this.#parts[part].length);
+    for (const place of this.#parts[part]) {
+      if (place > 0) slots[this.#slotOf(place - 1, this.#hash(place - 1), slots)] = place;
+    }
+    this.#parts[part] = slots;
+  }
+
+  /** Returns the slot of an equal name, or else the free one for this name. */
+  #slotOf(place: number, hash: number, slots: Uint32Array): number {
+    for (let slot = hash >>> 8;; slot++) {
+      slot &= slots.length - 1;
+      if (slots[slot] === 0 || this.#areEqual(slots[slot] - 1, place)) return slot;
+    }
+  }
+
+  #hash(place: number): number {
+    const { bytes } = this.#names;
+    let hash = this.#seed;
+    for (let at = place; bytes[at] !== 0; at++) {
+      hash = Math.imul(hash ^ bytes[at], 0x01000193);
+      hash ^= hash >>> 15;
+    }
+    hash = Math.imul(hash, 0x85ebca6b);
+    return hash ^ hash >>> 13;
+  }
+
+  #areEqual(first: number, second: number): boolean {
+    const { bytes } = this.#names;
+    let length = 0;
+    while (bytes[first + length] === bytes[second + length] && bytes[first + length] !== 0) length++;
+    return bytes[first + length] === bytes[second + length];
+  }
 }

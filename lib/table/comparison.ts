@@ -9,44 +9,28 @@
 
 import { Buffer } from "node:buffer";
 import { NO_BYTES, octetString } from "../bytes.ts";
+import { UTF8 } from "../json.ts";
 import { MAX_COMPARED_DIGITS, MAX_NATIVE_NEEDLE_CHARACTERS } from "../limits.ts";
 
-/** A kind of value. The first four sort in this order; the others, in either direction, behind them, and tie. */
+/**
+ * The kinds of values: a number, or a text that counts as one; another text; three literals; what has members; and no
+ * value. The first four sort in this order; the others, in either direction, behind them, and tie.
+ */
+export const [NUMBER, TEXT, FALSE, TRUE, NULL, ARRAY, OBJECT, MISSING] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
 export type Kind = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
-/** A number, or a text that counts as one. */
-export const NUMBER = 0;
-/** A text. */
-export const TEXT = 1;
-/** The value `false`. */
-export const FALSE = 2;
-/** The value `true`. */
-export const TRUE = 3;
-/** The value `null`. */
-export const NULL = 4;
-/** An array. */
-export const ARRAY = 5;
-/** An object. */
-export const OBJECT = 6;
-/** No value: the row has no such member. */
-export const MISSING = 7;
 
 /** Every number of this many digits without an exponent differs as a double from all others of as many. */
 const MAX_EXACT_DIGITS = 15;
 const MINUS = 0x2d;
 const PLUS = 0x2b;
 const DOT = 0x2e;
-const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const NUMBER_NOTATION = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
 
 /** A value to compare. A text and a number's digits are octets of UTF-8, from `start` to before `end`. */
 export class Value {
-  /** The kind. */
   kind: Kind = MISSING;
-  /** The octets that hold the text or the digits. */
   bytes: Uint8Array = NO_BYTES;
-  /** Where they start. */
   start = 0;
-  /** The octet after them. */
   end = 0;
   /** A number's nearest double. */
   number = 0;
@@ -194,7 +178,6 @@ export function folded(text: string): string {
   return text.normalize("NFC").toLowerCase().replaceAll("ς", "σ");
 }
 
-/** Returns the folded text of a value. */
 export function foldedText(value: Value): string {
   const { bytes, start, end } = value;
   return isAscii(bytes, start, end) ? octetString(bytes, start, end).toLowerCase() : folded(value.text);

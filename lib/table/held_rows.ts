@@ -15,19 +15,18 @@ const ROW_BYTES = 16;
 /** Bytes that each key of a row takes, besides the octets of a text that had to be copied. */
 const KEY_BYTES = 17;
 const INITIAL_ROWS = 64;
-// Added to the kind of a value: a number that its double does not tell from all others; a text that is not in the row.
+/** Added to the kind of a number that its double does not tell from all others. */
 const INEXACT = 8;
-const COPIED = 16;
+
+/** Octets of a row, a text or digits: a page's row or a {@linkcode Value}. */
+type Octets = Pick<Value, "bytes" | "start" | "end">;
 
 /** Rows in the order in which they were added. */
 export class HeldRows {
-  /** The memory that all rows take, in bytes. */
   bytes = 0;
-  /** The number of rows. */
   count = 0;
   readonly #keys: readonly SortKey[];
   readonly #buffers: Uint8Array[] = [];
-  /** Room in the last buffer. */
   #used = BUFFER_BYTES;
   #places = new Uint32Array(INITIAL_ROWS);
   #lengths = new Uint32Array(INITIAL_ROWS);
@@ -39,7 +38,6 @@ export class HeldRows {
   readonly #a = new Value();
   readonly #b = new Value();
 
-  /** Holds no rows yet. */
   constructor(keys: readonly SortKey[]) {
     const values = INITIAL_ROWS * keys.length;
     this.#keys = keys;
@@ -61,40 +59,34 @@ export class HeldRows {
 
   /** Adds the current row of a page. */
   add(page: StoredRows): void {
-    this.bytes += this.sizeOf(page);
-    const place = this.#addRow(page.row());
-    for (let k = 0; k < this.#keys.length; k++) {
-      const value = page.value(this.#keys[k].field);
-      const at = this.count * this.#keys.length + k;
-      const isHere = isInRow(value, page);
-      this.#kinds[at] = value.kind | (value.isExact ? 0 : INEXACT) | (isHere ? 0 : COPIED);
-      this.#numbers[at] = value.number;
-      if (!hasOctets(value)) continue;
-      this.#textLengths[at] = value.end - value.start;
-      this.#textPlaces[at] = isHere
-        ? place + value.start - page.start
-        : this.#addOctets(value.bytes.subarray(value.start, value.end));
-    }
-    this.count++;
+    this.#add(page, (k) => page.value(this.#keys[k].field));
   }
 
   /** Adds a copy of another holder's row. */
   copy(from: HeldRows, index: number): void {
-    const row = from.row(index);
-    const place = this.#addRow(row);
-    this.bytes += row.length + ROW_BYTES + KEY_BYTES * this.#keys.length;
+    const bytes = from.#bufferAt(from.#places[index]);
+    const start = from.#places[index] % BUFFER_BYTES;
+    const row = { bytes, start, end: start + from.#lengths[index] };
+    this.#add(row, (k) => from.#read(index, k, this.#a));
+  }
+
+  #add(row: Octets, valueOf: (key: number) => Value): void {
+    if (this.count === this.#places.length) this.#grow();
+    const place = this.#addOctets(row);
+    this.#places[this.count] = place;
+    this.#lengths[this.count] = row.end - row.start;
+    this.bytes += row.end - row.start + ROW_BYTES + KEY_BYTES * this.#keys.length;
     for (let k = 0; k < this.#keys.length; k++) {
+      const value = valueOf(k);
       const at = this.count * this.#keys.length + k;
-      const other = index * this.#keys.length + k;
-      this.#kinds[at] = from.#kinds[other];
-      this.#numbers[at] = from.#numbers[other];
-      this.#textLengths[at] = from.#textLengths[other];
-      this.#textPlaces[at] = place + from.#textPlaces[other] - from.#places[index];
-      if ((this.#kinds[at] & COPIED) === 0) continue;
-      from.#read(index, k, this.#a);
-      if (!hasOctets(this.#a)) continue;
-      this.#textPlaces[at] = this.#addOctets(this.#a.bytes.subarray(this.#a.start, this.#a.end));
-      this.bytes += this.#textLengths[at];
+      this.#kinds[at] = value.kind | (value.isExact ? 0 : INEXACT);
+      this.#numbers[at] = value.number;
+      if (!hasOctets(value)) continue;
+      const length = value.end - value.start;
+      const isHere = isInRow(value, row);
+      this.#textLengths[at] = length;
+      this.#textPlaces[at] = isHere ? place + value.start - row.start : this.#addOctets(value);
+      if (!isHere) this.bytes += length;
     }
     this.count++;
   }
@@ -105,7 +97,6 @@ export class HeldRows {
     return this.#bufferAt(place).subarray(place % BUFFER_BYTES, place % BUFFER_BYTES + this.#lengths[index]);
   }
 
-  /** Compares two rows by their keys. */
   compare(a: number, b: number): number {
     for (let k = 0; k < this.#keys.length; k++) {
       this.#read(a, k, this.#a);
@@ -126,35 +117,30 @@ export class HeldRows {
     return 0;
   }
 
-  #read(index: number, key: number, value: Value): void {
+  #read(index: number, key: number, value: Value): Value {
     const at = index * this.#keys.length + key;
     const kind = this.#kinds[at];
-    value.kind = (kind & ~(INEXACT | COPIED)) as Kind;
+    value.kind = (kind & ~INEXACT) as Kind;
     value.number = this.#numbers[at];
     value.isExact = (kind & INEXACT) === 0;
-    if (!hasOctets(value)) return;
+    if (!hasOctets(value)) return value;
     const place = this.#textPlaces[at];
     value.bytes = this.#bufferAt(place);
     value.start = place % BUFFER_BYTES;
     value.end = value.start + this.#textLengths[at];
+    return value;
   }
 
-  #addRow(row: Uint8Array): number {
-    if (this.count === this.#places.length) this.#grow();
-    this.#places[this.count] = this.#addOctets(row);
-    this.#lengths[this.count] = row.length;
-    return this.#places[this.count];
-  }
-
-  #addOctets(octets: Uint8Array): number {
-    if (this.#used + octets.length > BUFFER_BYTES) {
-      this.#buffers.push(new Uint8Array(Math.max(BUFFER_BYTES, octets.length)));
+  #addOctets({ bytes, start, end }: Octets): number {
+    const length = end - start;
+    if (this.#used + length > BUFFER_BYTES) {
+      this.#buffers.push(new Uint8Array(Math.max(BUFFER_BYTES, length)));
       this.#used = 0;
     }
     const last = this.#buffers.length - 1;
     const place = last * BUFFER_BYTES + this.#used;
-    this.#buffers[last].set(octets, this.#used);
-    this.#used += octets.length;
+    this.#buffers[last].set(bytes.subarray(start, end), this.#used);
+    this.#used += length;
     return place;
   }
 
@@ -185,6 +171,6 @@ function hasOctets({ kind, isExact }: Value): boolean {
 }
 
 /** Whether a place in the row's buffer tells where the value's octets are: they have no escape, and begin early. */
-function isInRow(value: Value, page: StoredRows): boolean {
-  return value.bytes === page.bytes && value.start - page.start < BUFFER_BYTES;
+function isInRow({ bytes, start, end }: Value, row: Octets): boolean {
+  return bytes === row.bytes && start >= row.start && end <= row.end && start - row.start < BUFFER_BYTES;
 }

@@ -13,26 +13,19 @@ import {
   type Requester,
   type RequestHead,
 } from "../http_message.ts";
-import { LISTING_PIECE_BYTES, MAX_QUERY_PARAMETERS, REQUEST_LIMITS } from "../limits.ts";
+import { LISTING_PIECE_BYTES, MAX_QUERY_PARAMETERS, MAX_SORTS, REQUEST_LIMITS } from "../limits.ts";
 import { type Awaitable, type Page, type Snapshot, START, type Store } from "../store.ts";
-import { FAIR_TURNS } from "../turns.ts";
-import { Pacer } from "./pacer.ts";
-import { entityTag, preconditionsHold, readPreconditions } from "./preconditions.ts";
-import { type ListingQuery, type PageRequest, parseQuery, type RowTest } from "./query.ts";
-import { type ListingForm, RowJoiner } from "./row_joiner.ts";
+import { FAIR_TURNS, Gate, Pacer, then } from "../turns.ts";
+import { type ListingQuery, type PageRequest, parseQuery } from "./query.ts";
+import { entityTag, JSON_TYPE, LINES_TYPE, preconditionsHold, readPreconditions } from "./resource.ts";
 import type { RowSchema } from "./row_schema.ts";
-import { Sorter, SortQueue } from "./sorting.ts";
-import { StoredRows } from "./stored_rows.ts";
+import { holdSorted, Sorter } from "./sorting.ts";
+import { type ListingForm, RowJoiner, storedPages, type StoredRows } from "./stored_rows.ts";
 
 type Pieces = Required<Pick<AsyncIterator<string | Uint8Array, undefined>, "next" | "return">>;
 
-const JSON_TYPE = "application/json";
-/** One JSON object a line, in the listing's order, which an object loses for names that are whole numbers. */
-export const LINES_TYPE = "application/x-ndjson";
-const ENCODER = new TextEncoder();
-
-/** Shared by all listings of the process: it bounds the memory of sorted ones. */
-const SORTS = new SortQueue();
+/** Bounds the memory of all sorted listings: how many of the process are produced at a time. */
+const SORTS = new Gate(MAX_SORTS);
 
 /**
  * Answers GET and HEAD of the table: at once if there is no query and the store reads at once.
@@ -54,13 +47,11 @@ export function listTable(
       requester?.signal.throwIfAborted();
       return store.snapshot();
     });
-    return snapshot instanceof Promise
-      ? snapshot.then((snapshot) => wholeTable(snapshot, request))
-      : wholeTable(snapshot, request);
+    return then(snapshot, (snapshot) => wholeTable(snapshot, request));
   }
   const query = parseQuery(request.query ?? "", schema);
   const select = () => selection(store, request, query, form, new Pacer(requester));
-  return query.sort.length === 0 ? select() : SORTS.run(requester?.signal, select);
+  return query.sort.length === 0 ? select() : SORTS.run(select, requester);
 }
 
 /** Chooses the form by Accept (RFC 9110 §12.5.1): lines if they weigh more, or as much and only they are named. */
@@ -81,31 +72,25 @@ function formOf(fields: Fields): ListingForm {
 
 /** Answers with a table that fits one page of the store whole, with its length; streams a larger one. */
 function wholeTable(snapshot: Snapshot, request: RequestHead): Awaitable<HttpResponse> {
-  let first: Awaitable<Page<string | Uint8Array>>;
+  const fail = (error: unknown): never => {
+    snapshot.close();
+    throw error;
+  };
   try {
     if (isUnchanged(snapshot, request, JSON_TYPE)) return unchanged(snapshot, JSON_TYPE);
-    first = snapshot.json(START);
+    const response = then(snapshot.json(START), (first) => {
+      if (first.next === undefined) snapshot.close();
+      const content = first.next === undefined
+        ? first.content
+        : streamOf(wholePieces(snapshot, first), () => snapshot.close());
+      return listingResponse(snapshot, JSON_TYPE, { total: snapshot.total, content });
+    });
+    return response instanceof Promise ? response.catch(fail) : response;
   } catch (error) {
-    snapshot.close();
-    throw error;
+    return fail(error);
   }
-  if (!(first instanceof Promise)) return wholeResponse(snapshot, first);
-  return first.then((first) => wholeResponse(snapshot, first), (error) => {
-    snapshot.close();
-    throw error;
-  });
 }
 
-function wholeResponse(snapshot: Snapshot, first: Page<string | Uint8Array>): HttpResponse {
-  if (first.next !== undefined) {
-    const content = streamOf(wholePieces(snapshot, first), () => snapshot.close());
-    return listingResponse(snapshot, JSON_TYPE, { total: snapshot.total, content });
-  }
-  snapshot.close();
-  return listingResponse(snapshot, JSON_TYPE, { total: snapshot.total, content: first.content });
-}
-
-/** Answers with the rows that match a query. */
 async function selection(
   store: Pick<Store, "snapshot">,
   request: RequestHead,
@@ -228,7 +213,7 @@ async function selectedRows(
   let total = row;
   const listed = new RowJoiner(form);
   let fits = true;
-  for await (const rows of matchingRows(snapshot, cursor, query.filters, pacer)) {
+  for await (const rows of storedPages(snapshot, cursor, pacer, query.filters)) {
     for (; rows.next(); total++) {
       if (!fits || total < first || total >= end) continue;
       listed.add(rows.row());
@@ -239,27 +224,12 @@ async function selectedRows(
   if (!isFiltered) total = snapshot.total;
   // A listing too large to be held is read a second time to be sent.
   if (!fits) {
-    const rows = matchingRows(snapshot, cursor, query.filters, pacer);
+    const rows = storedPages(snapshot, cursor, pacer, query.filters);
     const pieces = selectionPieces(rows, first - row, end - row, new RowJoiner(form));
     return { total, content: streamOf(pieces, () => snapshot.close()) };
   }
   snapshot.close();
   return { total, content: listed.end() };
-}
-
-/** Yields the matching rows of each page of the store, and to other clients in between. */
-async function* matchingRows(
-  snapshot: Snapshot,
-  from: number,
-  filters: readonly RowTest[],
-  pacer: Pacer,
-): AsyncGenerator<StoredRows> {
-  for (let cursor: number | undefined = from; cursor !== undefined;) {
-    const { content, next }: Page<string | Uint8Array> = await snapshot.json(cursor);
-    yield new StoredRows(typeof content === "string" ? ENCODER.encode(content) : content, filters);
-    await pacer.after(content.length * (1 + filters.length));
-    cursor = next;
-  }
 }
 
 /** Yields the rows from `first` to before `end`, as pieces of the listing. */
@@ -287,7 +257,7 @@ async function sortedRows(
 ): Promise<Listing> {
   let total = 0;
   const sorter = new Sorter(query.sort, end, pacer);
-  for await (const rows of matchingRows(snapshot, START, query.filters, pacer)) {
+  for await (const rows of storedPages(snapshot, START, pacer, query.filters)) {
     for (; rows.next(); total++) {
       const full = sorter.add(rows);
       if (full !== undefined) await full;
@@ -296,7 +266,7 @@ async function sortedRows(
   const pieces = await sorter.pieces(first, new RowJoiner(form));
   const reaches = (end: number) => sorter.reaches(end);
   const content = sorter.bytes > LISTING_PIECE_BYTES
-    ? streamOf(pieces, SORTS.hold(sorter.bytes))
+    ? streamOf(pieces, holdSorted(sorter.bytes))
     : pieces.next().value!;
   snapshot.close();
   return { total, content, reaches };

@@ -9,7 +9,7 @@ import { Buffer } from "node:buffer";
 import { ByteBuffer, octetString } from "../bytes.ts";
 import { JSON_PIECE_BYTES } from "../limits.ts";
 import { JsonScanner } from "../json.ts";
-import { canonicalString } from "./stored_text.ts";
+import { canonicalString } from "./row_text.ts";
 
 const OPEN_BRACE = 0x7b;
 const NULL = 0x6e;
@@ -65,7 +65,6 @@ export function* mergePatch(target: Uint8Array, patch: Uint8Array): Generator<nu
   return merged.view();
 }
 
-/** Goes to the next member of the outermost object. Returns false at the end. */
 function* nextMember(scanner: JsonScanner): Generator<number, boolean> {
   for (;;) {
     const piece = Math.floor(scanner.at / JSON_PIECE_BYTES);

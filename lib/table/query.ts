@@ -21,7 +21,7 @@ import {
   type Value,
   valueOf,
 } from "./comparison.ts";
-import type { RowFieldType, RowSchema } from "./row_schema.ts";
+import { FILTER_OPERATORS, type RowFieldType, type RowSchema } from "./row_schema.ts";
 import { type Field, fieldOf, type StoredRows } from "./stored_rows.ts";
 
 /** Rows per page, unless the query says otherwise. */
@@ -29,17 +29,14 @@ const DEFAULT_PER_PAGE = 10;
 
 /** A field to sort by. */
 export interface SortKey {
-  /** The field. */
   readonly field: Field;
   /** Whether the largest comes first. */
   readonly descending: boolean;
 }
 
-/** One page of a listing. */
 export interface PageRequest {
   /** The page's number, starting from 1. */
   readonly number: number;
-  /** Rows per page. */
   readonly size: number;
 }
 
@@ -53,7 +50,6 @@ export interface ListingQuery {
   readonly page: PageRequest | undefined;
 }
 
-/** A field that a query names, with its type. */
 interface TypedField extends Field {
   readonly type: RowFieldType;
 }
@@ -123,10 +119,6 @@ function valueFor(operand: string, { type, isText }: TypedField, parameter: stri
   throw new HttpError(400, `The parameter ${parameter} takes ${expected}, saw ${JSON.stringify(operand)}`);
 }
 
-/** The operators of filters. */
-export const FILTER_OPERATORS: readonly string[] = ["eq", ...Object.keys(OPERATORS), "in"];
-
-/** Options of a listing. */
 const OPTIONS = ["_sort", "_page", "_per_page"];
 /** Options of json-server that this table does not have. */
 const OTHER_OPTIONS = ["_limit", "_start", "_end", "_order", "_embed", "_expand"];
@@ -134,7 +126,6 @@ const OTHER_OPTIONS = ["_limit", "_start", "_end", "_order", "_embed", "_expand"
 const OTHER_FORM = /^(.+?)(?:_(?!in$)([A-Za-z]+)|\[([A-Za-z]+)\]|([<>!]))$/;
 const OTHER_OPERATORS: Record<string, string> = { like: "contains", "<": "lte", ">": "gte", "!": "ne" };
 
-/** Tests a row against one filter. */
 export type RowTest = (row: StoredRows) => boolean;
 
 /**

@@ -5,14 +5,12 @@
  */
 
 import { type Fields, type HttpResponse, isStream, type Requester, type RequestHead } from "../http_message.ts";
+import { UTF8 } from "../json.ts";
 import { JSON_PIECE_BYTES } from "../limits.ts";
-import { type Page, type Row, START, type Store } from "../store.ts";
-import { LINES_TYPE } from "./listing.ts";
-import { mediaType } from "./row_content.ts";
-import { StoredRows } from "./stored_rows.ts";
-
-const ENCODER = new TextEncoder();
-const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
+import { type Row, START, type Store } from "../store.ts";
+import { Pacer } from "../turns.ts";
+import { LINES_TYPE, mediaType } from "./resource.ts";
+import { storedPages } from "./stored_rows.ts";
 
 /** What a table did for a request. */
 export interface TableReport {
@@ -70,13 +68,10 @@ export async function readContents(store: Store, mostRows: number, mostLength: n
     if (total > mostRows) return { rows: undefined, total };
     const rows: string[] = [];
     let length = 0;
-    for (let cursor: number | undefined = START; cursor !== undefined;) {
-      const { content, next }: Page<string | Uint8Array> = await snapshot.json(cursor);
-      length += content.length;
+    for await (const page of storedPages(snapshot, START, new Pacer())) {
+      length += page.bytes.length;
       if (length > mostLength) return { rows: undefined, total };
-      const page = new StoredRows(typeof content === "string" ? ENCODER.encode(content) : content);
       while (page.next()) rows.push(`{${UTF8.decode(page.row())}}`);
-      cursor = next;
     }
     return { rows, total };
   } finally {

@@ -19,6 +19,9 @@ export interface RowField {
   readonly type: RowFieldType;
 }
 
+/** The operators of filters. */
+export const FILTER_OPERATORS: readonly string[] = "eq ne lt lte gt gte contains startsWith endsWith in".split(" ");
+
 const TYPES: readonly string[] = ["string", "number", "integer", "boolean"];
 
 /** The schema of a table's rows. */

@@ -10,8 +10,8 @@
 import { ByteBuffer, counted, type Source, withoutMark } from "../bytes.ts";
 import { HttpError } from "../http_message.ts";
 import { type NewRow, type Store, StoreError } from "../store.ts";
+import { Pacer } from "../turns.ts";
 import { BareRow, readRows } from "./bulk_rows.ts";
-import { Pacer } from "./pacer.ts";
 import type { RowSchema } from "./row_schema.ts";
 
 /** Octets of a file read at a time, and of rows put into one object. */
@@ -29,9 +29,7 @@ const BLANKS = [0x20, 0x09, 0x0d, LF];
 /** A file that has not the rows of a table. The message names the row. */
 export class RowsFileError extends Error {}
 
-/** What rows of a file have to be. */
 export interface RowLimits {
-  /** The fields of the table. */
   readonly schema: RowSchema;
   /** The largest row in bytes, as it is stored. */
   readonly maxRowBytes: number;
@@ -181,12 +179,10 @@ class RowCutter {
     if (this.#ends.length > 0) yield this.#piece();
   }
 
-  /** The number of the row that is being read. */
   get #number(): number {
     return this.#before + this.#ends.length + 1;
   }
 
-  /** Where the current row starts in the content. */
   get #start(): number {
     return this.#ends.at(-1) ?? 0;
   }
@@ -232,7 +228,6 @@ class RowCutter {
     this.#lineEnded = false;
   }
 
-  /** Adds octets of a row. */
   #add(octets: Uint8Array): void {
     // The octet before a row: a comma, which becomes the brace of its piece where that starts.
     if (this.#content.length === 0) this.#content.append(Uint8Array.of(COMMA));

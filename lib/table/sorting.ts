@@ -5,20 +5,12 @@
  */
 
 import { HttpError } from "../http_message.ts";
-import {
-  LISTING_PIECE_BYTES,
-  MAX_SENT_SORTED_BYTES,
-  MAX_SORT_SLACK_ROWS,
-  MAX_SORTED_BYTES,
-  MAX_SORTS,
-} from "../limits.ts";
+import { LISTING_PIECE_BYTES, MAX_SENT_SORTED_BYTES, MAX_SORT_SLACK_ROWS, MAX_SORTED_BYTES } from "../limits.ts";
+import type { Pacer } from "../turns.ts";
 import { HeldRows } from "./held_rows.ts";
-import type { Pacer } from "./pacer.ts";
 import type { SortKey } from "./query.ts";
-import type { RowJoiner } from "./row_joiner.ts";
-import type { StoredRows } from "./stored_rows.ts";
+import type { RowJoiner, StoredRows } from "./stored_rows.ts";
 
-/** Rows sorted in one step. */
 const RUN_ROWS = 512;
 /** Work of one comparison, in octets read. */
 const COMPARISON_WORK = 32;
@@ -34,11 +26,7 @@ export class Sorter {
   /** What all rows that were added would take, and the largest of them, in bytes. */
   #seen = { bytes: 0, most: 0 };
 
-  /**
-   * Creates a sorter.
-   *
-   * @param end How many rows to keep: those up to the end of the requested page.
-   */
+  /** Keeps the rows up to the end of the requested page. */
   constructor(keys: readonly SortKey[], end: number, pacer: Pacer) {
     this.#keys = keys;
     this.#end = end;
@@ -46,7 +34,6 @@ export class Sorter {
     this.#rows = new HeldRows(keys);
   }
 
-  /** The memory that all held rows take, in bytes. */
   get bytes(): number {
     return this.#rows.bytes;
   }
@@ -146,65 +133,24 @@ export async function sortInTurns(
   return order;
 }
 
-/** Bounds the memory of all sorted listings: how many are produced at a time, and how much is held while they are sent. */
-export class SortQueue {
-  #running = 0;
-  readonly #waiting = new Set<() => void>();
-  #sentBytes = 0;
+/** Bytes of all sorted listings that are being sent. */
+let sentBytes = 0;
 
-  /** Sorted listings that wait. */
-  get waiting(): number {
-    return this.#waiting.size;
+/**
+ * Reserves memory for a sorted listing while it is sent.
+ *
+ * @returns A function that releases the memory.
+ * @throws {HttpError} 503 if slow clients hold too much already.
+ */
+export function holdSorted(bytes: number): () => void {
+  if (sentBytes + bytes > MAX_SENT_SORTED_BYTES) {
+    throw new HttpError(503, "Too many sorted listings are being sent: try again soon", {
+      fields: [["Retry-After", "1"]],
+    });
   }
-
-  /**
-   * Produces a sorted listing when it is its turn.
-   *
-   * @throws {DOMException} `AbortError` if the client disconnects while it waits.
-   */
-  async run<T>(signal: AbortSignal | undefined, make: () => Promise<T>): Promise<T> {
-    if (this.#running < MAX_SORTS) this.#running++;
-    else await this.#turn(signal);
-    try {
-      return await make();
-    } finally {
-      const [next] = this.#waiting;
-      if (next === undefined) this.#running--;
-      else {
-        this.#waiting.delete(next);
-        next();
-      }
-    }
-  }
-
-  /**
-   * Reserves memory for a sorted listing while it is sent.
-   *
-   * @returns A function that releases the memory.
-   * @throws {HttpError} 503 if slow clients hold too much already.
-   */
-  hold(bytes: number): () => void {
-    if (this.#sentBytes + bytes > MAX_SENT_SORTED_BYTES) {
-      throw new HttpError(503, "Too many sorted listings are being sent: try again soon", {
-        fields: [["Retry-After", "1"]],
-      });
-    }
-    this.#sentBytes += bytes;
-    return () => {
-      this.#sentBytes -= bytes;
-      bytes = 0;
-    };
-  }
-
-  async #turn(signal: AbortSignal | undefined): Promise<void> {
-    signal?.throwIfAborted();
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const leave = () => {
-      this.#waiting.delete(resolve);
-      reject(signal!.reason);
-    };
-    this.#waiting.add(resolve);
-    signal?.addEventListener("abort", leave);
-    await promise.finally(() => signal?.removeEventListener("abort", leave));
-  }
+  sentBytes += bytes;
+  return () => {
+    sentBytes -= bytes;
+    bytes = 0;
+  };
 }

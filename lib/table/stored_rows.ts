@@ -1,5 +1,5 @@
 /**
- * Reads rows where they are stored: in the pages of a snapshot, as octets, without parsing.
+ * Reads rows where they are stored: in the pages of a snapshot, as octets, without parsing; and joins them to listings.
  *
  * What is stored was checked before, so the ends of strings, objects and arrays are all that must be found.
  *
@@ -7,8 +7,15 @@
  */
 
 import { Buffer } from "node:buffer";
+import { ByteBuffer } from "../bytes.ts";
+import { parseOctets } from "../json.ts";
+import type { Page, Snapshot } from "../store.ts";
+import type { Pacer } from "../turns.ts";
 import { ARRAY, FALSE, MISSING, NULL, OBJECT, TRUE, Value } from "./comparison.ts";
+import { type JSON_TYPE, LINES_TYPE } from "./resource.ts";
 
+const LF = 0x0a;
+const CR = 0x0d;
 const SPACE = 0x20;
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -18,12 +25,26 @@ const BACKSLASH = 0x5c;
 const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
-
 const LOWER_F = 0x66;
 const LOWER_N = 0x6e;
 const LOWER_T = 0x74;
 
-const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
+const ENCODER = new TextEncoder();
+
+/** Yields the rows of each page of a snapshot from a cursor on, as far as they pass all filters. */
+export async function* storedPages(
+  snapshot: Snapshot,
+  from: number,
+  pacer: Pacer,
+  filters: readonly ((row: StoredRows) => boolean)[] = [],
+): AsyncGenerator<StoredRows> {
+  for (let cursor: number | undefined = from; cursor !== undefined;) {
+    const { content, next }: Page<string | Uint8Array> = await snapshot.json(cursor);
+    yield new StoredRows(typeof content === "string" ? ENCODER.encode(content) : content, filters);
+    await pacer.after(content.length * (1 + filters.length));
+    cursor = next;
+  }
+}
 
 /** Reads the rows of a page one after the other. A page is a part of one JSON object with the rows as its members. */
 export class StoredRows {
@@ -31,7 +52,6 @@ export class StoredRows {
   start = 0;
   /** The octet after the row; at first after the object's opening brace, or a comma. */
   end = 1;
-  /** The page. */
   readonly bytes: Uint8Array;
   readonly #filters: readonly ((row: StoredRows) => boolean)[];
   #row = 0;
@@ -41,7 +61,6 @@ export class StoredRows {
   #lastStart = 0;
   #lastField: Field | undefined;
 
-  /** Starts before the page's first row. */
   constructor(bytes: Uint8Array, filters: readonly ((row: StoredRows) => boolean)[] = []) {
     this.bytes = bytes;
     this.#filters = filters;
@@ -103,7 +122,6 @@ export class StoredRows {
   }
 }
 
-/** A field of rows as queries name it. */
 export interface Field {
   /** The names of nested members, each as it is stored: a JSON string with its quotes. */
   readonly path: readonly Uint8Array[];
@@ -123,31 +141,31 @@ function readValue(bytes: Uint8Array, start: number, isText: boolean, value: Val
     case QUOTE:
       if (!hasEscape(bytes, start, end)) value.setText(bytes, start + 1, end - 1, !isText);
       else {
-        const text = Buffer.from(JSON.parse(DECODER.decode(bytes.subarray(start, end))));
+        const text = Buffer.from(parseOctets(bytes, start, end));
         value.setText(text, 0, text.length, !isText);
       }
-      return end;
+      break;
     case OPEN_BRACE:
       value.kind = OBJECT;
-      return end;
+      break;
     case OPEN_BRACKET:
       value.kind = ARRAY;
       value.start = start;
       value.end = end;
-      return end;
+      break;
     case LOWER_N:
       value.kind = NULL;
-      return end;
+      break;
     case LOWER_T:
       value.kind = TRUE;
-      return end;
+      break;
     case LOWER_F:
       value.kind = FALSE;
-      return end;
+      break;
     default:
       value.setText(bytes, start, end, !isText);
-      return end;
   }
+  return end;
 }
 
 /** Returns where the member's value starts in the object that starts here; 0 if there is none. */
@@ -169,9 +187,7 @@ function isSame(bytes: Uint8Array, start: number, end: number, name: Uint8Array)
     while (i < name.length && bytes[start + i] === name[i]) i++;
     if (i === name.length) return true;
   }
-  if (!hasEscape(bytes, start, end)) return false;
-  const written = JSON.parse(DECODER.decode(bytes.subarray(start, end)));
-  return written === JSON.parse(DECODER.decode(name));
+  return hasEscape(bytes, start, end) && parseOctets(bytes, start, end) === parseOctets(name);
 }
 
 function hasEscape(bytes: Uint8Array, start: number, end: number): boolean {
@@ -191,35 +207,22 @@ function stringEnd(bytes: Uint8Array, quote: number): number {
 /** Returns the end of the value that starts here. */
 function valueEnd(bytes: Uint8Array, start: number): number {
   let depth = 0;
-  for (let at = start;;) {
-    switch (bytes[at]) {
-      case QUOTE:
-        at = stringEnd(bytes, at);
-        break;
-      case OPEN_BRACE:
-      case OPEN_BRACKET:
-        depth++;
-        at++;
-        break;
-      case CLOSE_BRACE:
-      case CLOSE_BRACKET:
-        depth--;
-        at++;
-        break;
-      case COMMA:
-      case COLON:
-        at++;
-        continue;
-      default:
-        if (at >= bytes.length) throw notJson(at);
-        if (bytes[at] <= SPACE) {
-          at++;
-          continue;
-        }
-        while (isWithin(bytes[at])) at++;
-    }
+  for (let at = start; at < bytes.length;) {
+    const byte = bytes[at];
+    if (byte === QUOTE) at = stringEnd(bytes, at);
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+      depth++;
+      at++;
+    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
+      depth--;
+      at++;
+    } else if (byte === COMMA || byte === COLON || byte <= SPACE) {
+      at++;
+      continue;
+    } else while (isWithin(bytes[at])) at++;
     if (depth === 0) return at;
   }
+  throw notJson(bytes.length);
 }
 
 /** Skips what stands between tokens. */
@@ -237,4 +240,54 @@ function isWithin(byte: number): boolean {
 /** Creates the error for what another program has stored. */
 function notJson(octet: number): TypeError {
   return new TypeError(`What is stored is not JSON at octet ${octet} of a page`);
+}
+
+export type ListingForm = typeof JSON_TYPE | typeof LINES_TYPE;
+
+/** Joins rows, each given as its name, a colon and its value, to one JSON object, or to one object a line. */
+export class RowJoiner {
+  readonly #buffer = new ByteBuffer(1024);
+  readonly #isLines: boolean;
+  #before = OPEN_BRACE;
+
+  constructor(form: ListingForm) {
+    this.#isLines = form === LINES_TYPE;
+  }
+
+  get length(): number {
+    return this.#buffer.length;
+  }
+
+  add(row: Uint8Array): void {
+    this.#octet(this.#isLines ? OPEN_BRACE : this.#before);
+    this.#before = COMMA;
+    this.#buffer.append(row);
+    if (!this.#isLines) return;
+    // A line end between tokens, which another program may have written, is a blank.
+    const written = this.#buffer.view(this.#buffer.length - row.length);
+    for (let i = 0; i < written.length; i++) if (written[i] === LF || written[i] === CR) written[i] = SPACE;
+    this.#octet(CLOSE_BRACE);
+    this.#octet(LF);
+  }
+
+  /** Ends the content, and returns its last piece. */
+  end(): Uint8Array {
+    if (!this.#isLines) {
+      if (this.#before === OPEN_BRACE) this.#octet(OPEN_BRACE);
+      this.#octet(CLOSE_BRACE);
+    }
+    return this.take();
+  }
+
+  /** Returns what was joined since the last piece. */
+  take(): Uint8Array {
+    const piece = this.#buffer.view().slice();
+    this.#buffer.length = 0;
+    return piece;
+  }
+
+  #octet(octet: number): void {
+    this.#buffer.reserve(1);
+    this.#buffer.bytes[this.#buffer.length++] = octet;
+  }
 }

@@ -19,7 +19,7 @@ import {
 } from "../../lib/client/items.ts";
 import { shellWord, splitLine, WrongInput } from "../../lib/client/words.ts";
 import type { HttpRequest } from "../../lib/http/message.ts";
-import { FILTER_OPERATORS } from "../../lib/table/query.ts";
+import { FILTER_OPERATORS } from "../../lib/table/row_schema.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 
 const PLAIN = tableWords("type,age,leg");

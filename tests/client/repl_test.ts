@@ -5,7 +5,7 @@ import type { RawView } from "../../lib/client/raw.ts";
 import { WrongInput } from "../../lib/client/words.ts";
 import { type Line, pipedInput } from "../../lib/client/line_input.ts";
 import { type ReplOptions, runCommand, runCommands } from "../../lib/client/repl.ts";
-import { FILTER_OPERATORS } from "../../lib/table/query.ts";
+import { FILTER_OPERATORS } from "../../lib/table/row_schema.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
 import { SeenNames } from "../../lib/client/help.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
 import { JSON_PIECE_BYTES, MAX_PROBLEM_ERRORS, MAX_ROW_MEMBERS } from "../../lib/limits.ts";
 import { BareRow, readLines, readRows } from "../../lib/table/bulk_rows.ts";
-import { Pacer } from "../../lib/table/pacer.ts";
+import { Pacer } from "../../lib/turns.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import { CountedTurns, REQUESTER } from "../support.ts";
 
@@ -200,4 +200,21 @@ Deno.test("many lines are read in turns, a part after the other", async () => {
   assert(parts.length > 5, `${parts.length} parts`);
   assert.deepEqual(parts.flat().map(({ name }) => name), Array.from({ length: 20_000 }, (_, i) => `n${i}`));
   assert(turns.asked >= 5, `${turns.asked} turns`);
+});
+
+Deno.test("a name is given twice also far behind, and whether or not it has escapes", async () => {
+  const names = Array.from({ length: 20_000 }, (_, i) => `"name${i % 10_000}"`);
+  const others = ['"a"', '"ab"', '"핑"', '"\ufeffa"', '"__proto__"'];
+  const escaped = ['"\\u0061"', '"\\""', '"\\u0022"', '"\\\\"', '"\\u005c"', '"\\"a"', '"\\u0022\\u0061"', '"\\ud551"'];
+  const rows = (names: string[]) => `{${names.map((name) => `${name}:{}`).join()}}`;
+  assert.equal((await read(rows([...names.slice(0, 10_000), ...others]))).length, 10_005);
+  assert.match((await refusal(rows([...names, ...others, ...others]))).message, /: 10005 are invalid/);
+  const { errors } = await refusal(rows([...others, ...escaped]));
+  assert.deepEqual(errors!.map(({ field, detail }) => [field, detail]), [
+    ["a", "is given twice"],
+    ['"', "is given twice"],
+    ["\\", "is given twice"],
+    ['"a', "is given twice"],
+    ["핑", "is given twice"],
+  ]);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { JSON_PIECE_BYTES } from "../../lib/limits.ts";
 import { mergePatch } from "../../lib/table/merge_patch.ts";
-import { Pacer } from "../../lib/table/pacer.ts";
+import { Pacer } from "../../lib/turns.ts";
 import { Random } from "../fuzzing.ts";
 import { CountedTurns } from "../support.ts";
 

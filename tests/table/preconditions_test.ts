@@ -1,94 +1,102 @@
 import assert from "node:assert/strict";
-import { entityTag, preconditionsHold, readPreconditions } from "../../lib/table/preconditions.ts";
-import { HttpError } from "../../lib/http/error.ts";
-import { Fields, FieldSection } from "../../lib/http/fields.ts";
-import { wireOctets } from "../wire_cases.ts";
+import { MAX_WRITE_ATTEMPTS } from "../../lib/limits.ts";
+import type { NewRow, Store } from "../../lib/store.ts";
+import { MemoryStore } from "../../lib/store/memory.ts";
+import { SNAIL, TestTable } from "./test_table.ts";
 
-function fieldsOf(lines: Record<string, string>): Fields {
-  const text = `${Object.entries(lines).map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
-  const section = new FieldSection();
-  section.reset(0);
-  section.scan(wireOctets(text), 0, text.length, { maxBytes: 10_000, maxLines: 10, name: "header section" });
-  return new Fields(text, section.spans);
-}
-
-function outcome(method: string, lines: Record<string, string>, version: number | undefined): number {
-  const preconditions = readPreconditions(fieldsOf(lines));
-  if (preconditions === undefined) return 200;
-  try {
-    return preconditionsHold(preconditions, method, version) ? 200 : 304;
-  } catch (error) {
-    if (error instanceof HttpError) return error.status;
-    throw error;
-  }
-}
-
-/** Method, fields, current version, and result: 200 means that the request is performed. */
-const cases: [method: string, lines: Record<string, string>, version: number | undefined, outcome: number][] = [
-  ["GET", {}, 1, 200],
-  ["PUT", { "If-Match": '"1"' }, 1, 200],
-  ["PUT", { "If-Match": '"2"' }, 1, 412],
-  ["PUT", { "If-Match": '"2" , "1"' }, 1, 200],
-  ["PUT", { "If-Match": 'W/"1"' }, 1, 412],
-  ["PUT", { "If-Match": "*" }, 1, 200],
-  ["PUT", { "If-Match": "*" }, undefined, 412],
-  ["PUT", { "If-Match": '"1"' }, undefined, 412],
-  ["GET", { "If-Match": '"2"' }, 1, 412],
-  ["GET", { "If-None-Match": '"1"' }, 1, 304],
-  ["HEAD", { "If-None-Match": '"1"' }, 1, 304],
-  ["GET", { "If-None-Match": 'W/"1"' }, 1, 304],
-  ["GET", { "If-None-Match": '"2", W/"1"' }, 1, 304],
-  ["GET", { "If-None-Match": '"2"' }, 1, 200],
-  ["GET", { "If-None-Match": "*" }, 1, 304],
-  ["PUT", { "If-None-Match": "*" }, 1, 412],
-  ["PUT", { "If-None-Match": "*" }, undefined, 200],
-  ["PUT", { "If-None-Match": '"1"' }, 1, 412],
-  ["DELETE", { "If-None-Match": '"1"' }, 2, 200],
-  // If-Match is evaluated first, then If-None-Match (§13.2.2).
-  ["GET", { "If-Match": '"1"', "If-None-Match": '"1"' }, 1, 304],
-  ["GET", { "If-None-Match": '"1"', "If-Match": '"2"' }, 1, 412],
-  // Rows have no dates, so these are ignored (§13.1.3, §13.1.4).
-  ["GET", { "If-Modified-Since": "Sun, 06 Nov 1994 08:49:37 GMT" }, 1, 200],
-  ["PUT", { "If-Unmodified-Since": "Sun, 06 Nov 1994 08:49:37 GMT" }, 1, 200],
-  // Tags may contain commas, and lists empty members (§5.6.1.2).
-  ["PUT", { "If-Match": '"a,b", "1"' }, 1, 200],
-  ["PUT", { "If-Match": ', "1",, ' }, 1, 200],
-  // A tag without quotes is malformed: an error is better than a guess.
-  ["PUT", { "If-Match": "1" }, 1, 400],
-  ["PUT", { "If-Match": "" }, 1, 400],
-  ["PUT", { "If-Match": '"1' }, 1, 400],
-  ["PUT", { "If-Match": 'w/"1"' }, 1, 400],
-  ["PUT", { "If-Match": '"1" "2"' }, 1, 400],
-  ["PUT", { "If-Match": '*, "1"' }, 1, 400],
-  ["GET", { "If-None-Match": "1" }, 1, 400],
-  ["GET", { "If-None-Match": Array(100).fill('"2"').join() }, 1, 200],
-  ["GET", { "If-None-Match": Array(101).fill('"2"').join() }, 1, 400],
+/** Method, precondition, and the results for a row with the tag "1" and for a missing row. */
+const preconditions: [method: string, field: string, there: number, missing: number][] = [
+  ["GET", 'If-None-Match: "1"', 304, 404],
+  ["GET", 'If-None-Match: "2"', 200, 404],
+  ["GET", 'If-Match: "2"', 412, 404],
+  ["PUT", 'If-Match: "1"', 200, 412],
+  ["PUT", 'If-Match: "2"', 412, 412],
+  ["PUT", "If-Match: *", 200, 412],
+  ["PUT", "If-None-Match: *", 412, 201],
+  ["PUT", 'If-None-Match: "1"', 412, 201],
+  ["PATCH", 'If-Match: "1"', 200, 404],
+  ["PATCH", 'If-Match: "2"', 412, 404],
+  ["DELETE", 'If-Match: "1"', 204, 404],
+  ["DELETE", 'If-Match: "2"', 412, 404],
+  ["DELETE", 'If-None-Match: "2"', 204, 404],
 ];
 
-for (const [method, lines, version, expected] of cases) {
-  const fields = JSON.stringify(lines).slice(0, 80);
-  Deno.test(`RFC 9110 §13: ${method} with ${fields} of ${version ?? "nothing"}: ${expected}`, () => {
-    assert.equal(outcome(method, lines, version), expected);
+for (const [method, field, there, missing] of preconditions) {
+  Deno.test(`${method} with ${field}: ${there} for a row, ${missing} for none`, async () => {
+    const content = method === "GET" || method === "DELETE" ? "" : SNAIL;
+    assert.equal((await (await TestTable.withPingping()).send(`${method} /Pingping`, content, field)).status, there);
+    assert.equal((await new TestTable().send(`${method} /Pingping`, content, field)).status, missing);
   });
 }
 
-Deno.test("a long malformed list is refused at once", () => {
-  assert.equal(outcome("PUT", { "If-Match": `"1",${" ".repeat(9000)}x` }, 1), 400);
+Deno.test("a 304 has the tag, and no content", async () => {
+  const table = await TestTable.withPingping();
+  assert.deepEqual(await table.send("GET /Pingping", "", 'If-None-Match: W/"1"'), {
+    status: 304,
+    contentType: undefined,
+    fields: { ETag: '"1"' },
+    content: "",
+  });
 });
 
-Deno.test("an entity tag is strong", () => {
-  assert.equal(entityTag(17), '"17"');
-  assert.equal(readPreconditions(fieldsOf({ "If-Range": '"1"' })), undefined);
+Deno.test("a precondition is evaluated before the content, but after the media type", async () => {
+  const table = await TestTable.withPingping();
+  assert.equal((await table.send("PUT /Pingping", "{", 'If-Match: "2"')).status, 412);
+  assert.equal((await table.send("PUT /Pingping", "{", 'If-Match: "1"')).status, 400);
+  assert.equal((await table.send("PUT /Pingping", "{", 'If-Match: "2"', "Content-Type: a/b")).status, 415);
 });
 
-Deno.test("the error names the current tag, or that nothing exists", () => {
-  const ifMatch = { ifMatch: '"1"', ifNoneMatch: undefined };
-  assert.throws(() => preconditionsHold(ifMatch, "PUT", undefined), {
-    message: 'If-Match asks for "1", but nothing exists',
-  });
-  assert.throws(() => preconditionsHold(ifMatch, "PUT", 2), { message: 'If-Match asks for "1", but the tag is "2"' });
-  const ifNoneMatch = { ifMatch: undefined, ifNoneMatch: "*" };
-  assert.throws(() => preconditionsHold(ifNoneMatch, "PUT", 2), {
-    message: 'If-None-Match asks that nothing exists, but the tag is "2"',
-  });
+Deno.test("a row that changes between read and write is read again", async () => {
+  const store = new MemoryStore(0);
+  store.put({ name: "a", json: SNAIL });
+  let interruptions = 1;
+  let puts = 0;
+  const interrupted: Store = {
+    get: (name) => store.get(name),
+    put(row: NewRow, expected?: number) {
+      puts++;
+      if (interruptions-- > 0) store.put({ name: "a", json: SNAIL.replace("snail", "slug") });
+      return store.put(row, expected);
+    },
+    insert: (rows) => store.insert(rows),
+    remove: (name, expected) => store.remove(name, expected),
+    snapshot: () => store.snapshot(),
+    close: () => store.close(),
+  };
+  const table = new TestTable({}, interrupted);
+  const patched = await table.send("PATCH /a", '{"age":"9"}');
+  assert.equal(patched.content, '{"a":{"type":"slug","age":"9","leg":"0"}}');
+  interruptions = 1;
+  assert.equal((await table.send("PUT /a", SNAIL, `If-Match: ${patched.fields.ETag}`)).status, 412);
+  interruptions = 1;
+  assert.equal((await table.send("PUT /a", SNAIL, "If-Match: *")).status, 200);
+  interruptions = Infinity;
+  puts = 0;
+  const given = await table.send("PATCH /a", '{"age":"9"}');
+  assert.deepEqual([given.status, given.fields["Retry-After"]], [503, "1"]);
+  assert.equal(puts, MAX_WRITE_ATTEMPTS);
+});
+
+Deno.test("POST takes preconditions too", async () => {
+  const table = await TestTable.withPingping();
+  const post = async (target: string, field: string) => {
+    const content = target === "/" ? `{"${field.length}":${SNAIL}}` : SNAIL;
+    return (await table.send(`POST ${target}`, content, field)).status;
+  };
+  assert.equal(await post("/new", 'If-Match: "1"'), 412);
+  assert.equal(await post("/new", "If-Match: *"), 412);
+  assert.equal(await post("/new", "If-None-Match: *"), 201);
+  assert.equal(await post("/new", "If-Match: *"), 409);
+  assert.equal(await post("/", 'If-Match: "1"'), 412);
+  assert.equal(await post("/", "If-None-Match: *"), 412);
+  assert.equal(await post("/", 'If-Match: "2"'), 201);
+});
+
+Deno.test("the response to a PUT has an ETag only if the row was stored as sent", async () => {
+  const table = new TestTable();
+  const asSent = await table.send("PUT /a", `{"a":${SNAIL}}`);
+  assert.equal(asSent.fields.ETag, '"1"');
+  assert.equal((await table.send("PUT /a", SNAIL)).fields.ETag, undefined);
+  assert.equal((await table.send("PUT /a", `{"a": ${SNAIL}}`)).fields.ETag, undefined);
+  assert.equal((await table.send("GET /a")).fields.ETag, '"3"');
 });

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { MAX_SENT_SORTED_BYTES, MAX_SORT_SLACK_ROWS, MAX_SORTED_BYTES, MAX_SORTS } from "../../lib/limits.ts";
-import { Pacer } from "../../lib/table/pacer.ts";
+import { Gate, Pacer } from "../../lib/turns.ts";
 import { HeldRows } from "../../lib/table/held_rows.ts";
-import { Sorter, sortInTurns, SortQueue } from "../../lib/table/sorting.ts";
+import { holdSorted, Sorter, sortInTurns } from "../../lib/table/sorting.ts";
 import type { JsonObject } from "../../lib/json.ts";
-import { RowJoiner } from "../../lib/table/row_joiner.ts";
+import { RowJoiner } from "../../lib/table/stored_rows.ts";
 import { fieldOf, StoredRows } from "../../lib/table/stored_rows.ts";
 import { Random } from "../fuzzing.ts";
-import { CountedTurns } from "../support.ts";
+import { CountedTurns, REQUESTER } from "../support.ts";
 
 const KEYS = [{ field: fieldOf(["age"]), descending: false }];
 
@@ -88,16 +88,16 @@ async function settled(): Promise<void> {
 }
 
 Deno.test("few sorts run at a time, and one whose client disconnects stops waiting immediately", async () => {
-  const queue = new SortQueue();
+  const queue = new Gate(MAX_SORTS);
   const ends: (() => void)[] = [];
   const started: number[] = [];
   const clients = Array.from({ length: MAX_SORTS + 3 }, () => new AbortController());
   const sorts = clients.map(({ signal }, i) =>
-    queue.run(signal, async () => {
+    queue.run(async () => {
       started.push(i);
       await new Promise<void>((end) => ends.push(end));
       return i;
-    }).catch((error) => error.name)
+    }, { ...REQUESTER, signal }).catch((error) => error.name)
   );
   await settled();
   assert.equal(started.length, MAX_SORTS);
@@ -114,18 +114,18 @@ Deno.test("few sorts run at a time, and one whose client disconnects stops waiti
   }
   assert.equal((await Promise.all(sorts)).filter((result) => result === "AbortError").length, 1);
   assert.equal(started.length, MAX_SORTS + 2);
-  assert.equal(await queue.run(undefined, () => Promise.resolve("next")), "next");
+  assert.equal(await queue.run(() => Promise.resolve("next")), "next");
 });
 
 Deno.test("listings being sent share one limit", () => {
-  const queue = new SortQueue();
-  const giveBack = queue.hold(MAX_SENT_SORTED_BYTES - 1);
-  queue.hold(1);
-  assert.throws(() => queue.hold(1), { name: "HttpError", status: 503 });
+  const giveBack = holdSorted(MAX_SENT_SORTED_BYTES - 1);
+  const releases = [holdSorted(1)];
+  assert.throws(() => holdSorted(1), { name: "HttpError", status: 503 });
   giveBack();
   giveBack();
-  queue.hold(MAX_SENT_SORTED_BYTES - 1);
-  assert.throws(() => queue.hold(1), { name: "HttpError", status: 503 });
+  releases.push(holdSorted(MAX_SENT_SORTED_BYTES - 1));
+  assert.throws(() => holdSorted(1), { name: "HttpError", status: 503 });
+  for (const release of releases) release();
 });
 
 Deno.test("the memory of a row is counted when it is added: its octets, 33 bytes, and a text key that was copied", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ARRAY, MISSING, NUMBER, OBJECT } from "../../lib/table/comparison.ts";
-import { fieldOf, StoredRows } from "../../lib/table/stored_rows.ts";
+import { fieldOf, RowJoiner, StoredRows } from "../../lib/table/stored_rows.ts";
 
 const SCALARS = ["", "a", '"', "\\", "é😀", "}", "]", ",", ":", "x".repeat(40), 0, -1.5, 1e21, 5e-7, true, false, null];
 
@@ -119,4 +119,24 @@ Deno.test("what is not JSON is an error, and never a wait without end", () => {
       }
     }
   }
+});
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (octets: Uint8Array) => new TextDecoder().decode(octets);
+
+Deno.test("joined rows are one JSON object, however many pieces are taken", () => {
+  assert.equal(text(new RowJoiner("application/json").end()), "{}");
+  const joiner = new RowJoiner("application/json");
+  joiner.add(bytes('"a":{}'));
+  assert.equal(text(joiner.take()), '{"a":{}');
+  joiner.add(bytes('"b":{}'));
+  assert.equal(text(joiner.end()), ',"b":{}}');
+});
+
+Deno.test("joined lines are one object each, whatever is between the tokens of a row", () => {
+  assert.equal(text(new RowJoiner("application/x-ndjson").end()), "");
+  const joiner = new RowJoiner("application/x-ndjson");
+  joiner.add(bytes('"10":{"a":"\\n"}'));
+  joiner.add(bytes('"2":{\r\n"a":1\n}'));
+  assert.equal(text(joiner.end()), '{"10":{"a":"\\n"}}\n{"2":{  "a":1 }}\n');
 });
