@@ -11,7 +11,6 @@ import { CLIENT_TIMEOUT_MS } from "../limits.ts";
 import { parseLine } from "./command.ts";
 import { pageHelpOn } from "./help.ts";
 import { describeFields, filesOf, requestOf, type TableWords } from "./items.ts";
-import { withData } from "./curl.ts";
 import type { RawView } from "./raw.ts";
 import type { RawStep } from "./raw.ts";
 import { WrongInput } from "./words.ts";
@@ -66,19 +65,17 @@ export class CommandSender {
     if (!this.#session.cancel()) this.#session.close();
   }
 
-  async #parse(line: string): Promise<HttpRequest | readonly RawStep[] | string> {
+  #parse(line: string): HttpRequest | readonly RawStep[] | string {
     const { defaults } = this.#options;
-    const refuseFile = (): never => {
-      throw new WrongInput("no file is read for a page: type the content itself");
-    };
     try {
       const command = parseLine(line, this.#words);
       if (command.kind === "raw") return command.steps;
       if (command.kind === "help") return pageHelpOn(command.topic);
-      if (command.kind === "request" || command.kind === "pasted") {
-        if (filesOf(command.order, [defaults]).length > 0) refuseFile();
-        const { request } = requestOf(command.order, [defaults], this.#words);
-        return command.kind === "request" ? request : (await withData(request, command.curl, refuseFile)).request;
+      if (command.kind === "request") {
+        if (filesOf(command.order, [defaults]).length > 0) {
+          throw new WrongInput("no file is read for a page: type the content itself");
+        }
+        return requestOf(command.order, [defaults], this.#words).request;
       }
       if (command.kind === "ask") {
         throw new WrongInput(`the values are missing: post NAME ${describeFields(this.#words)}`);
@@ -93,7 +90,7 @@ export class CommandSender {
   async #execute(line: string, signal: AbortSignal): Promise<string> {
     if (this.#closed) throw new HttpError(503, "The server is stopping");
     if (signal.aborted) throw new HttpError(503, "The page has left");
-    const order = await this.#parse(line);
+    const order = this.#parse(line);
     if (typeof order === "string") return order.trimEnd();
     const cancel = () => this.#session.cancel();
     signal.addEventListener("abort", cancel);

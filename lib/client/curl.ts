@@ -33,6 +33,7 @@ export type PastedData =
   | { readonly text: string }
   | { readonly file: string; readonly joinsLines: boolean };
 
+/** A request as curl would send it. */
 export interface PastedCurl extends PastedUrl {
   readonly method: string;
   /** The fields as the words of a command; an empty one removes a default. */
@@ -84,16 +85,8 @@ const WITH_VALUE: Readonly<Record<string, string>> = {
   ...{ X: "request", H: "header", d: "data", u: "user", b: "cookie", A: "user-agent", e: "referer" },
 };
 const SWITCHES: Readonly<Record<string, string>> = {
-  ...{
-    I: "head",
-    k: "insecure",
-    L: "location",
-    g: "globoff",
-    s: "silent",
-    S: "show-error",
-    i: "include",
-    v: "verbose",
-  },
+  ...{ I: "head", k: "insecure", L: "location", g: "globoff", i: "include" },
+  ...{ s: "silent", S: "show-error", v: "verbose" },
 };
 const LONG_WITH_VALUE = [...Object.values(WITH_VALUE), "data-ascii", "data-raw", "data-binary", "json", "url"];
 /** The last three are among what the command `curl` prints. */
@@ -147,27 +140,20 @@ export function readCurl(line: string, own: OwnServer | undefined): PastedCurl {
   };
 }
 
-/** Returns a request with the method and the content of a command of curl, and the file that is its content. */
-export async function withData(
-  request: HttpRequest,
-  { method, data }: PastedCurl,
-  readContent: (name: string) => Promise<Uint8Array>,
-): Promise<{ readonly request: HttpRequest; readonly contentFrom?: string }> {
-  if (data === undefined) return { request: { ...request, method } };
-  const parts: Uint8Array[] = [];
-  for (const part of data) {
-    const octets = "text" in part ? Buffer.from(part.text) : await readContent(part.file);
-    parts.push("file" in part && part.joinsLines ? octets.filter((octet) => !DROPPED.includes(octet)) : octets);
-  }
-  const [first, ...more] = data;
-  const isFile = "file" in first && !first.joinsLines && more.length === 0;
-  return {
-    request: { ...request, method, content: Buffer.concat(parts) },
-    ...isFile && { contentFrom: first.file },
-  };
-}
 /** Octets of a file that `-d` leaves out: NUL, LF, CR. */
 const DROPPED = [0x00, 0x0a, 0x0d];
+
+/** Returns content that is put together from files and texts, and the file that it is, if it is one as it is. */
+export function contentOf(data: readonly PastedData[], files: ReadonlyMap<string, Uint8Array>) {
+  const parts = data.map((part) => {
+    if ("text" in part) return Buffer.from(part.text);
+    const octets = files.get(part.file)!;
+    return part.joinsLines ? octets.filter((octet) => !DROPPED.includes(octet)) : octets;
+  });
+  const [first, ...more] = data;
+  const isFile = more.length === 0 && "file" in first && !first.joinsLines;
+  return { content: Buffer.concat(parts), contentFrom: isFile ? first.file : undefined };
+}
 
 /** Returns the options and their values in their order; a URL is the value of `url`. */
 function optionsOf(words: readonly string[]) {

@@ -20,7 +20,7 @@ import {
   METHODS_WITH_CONTENT,
 } from "../http_message.ts";
 import { isJson } from "../json.ts";
-import type { OwnServer } from "./curl.ts";
+import { contentOf, type OwnServer, type PastedCurl } from "./curl.ts";
 import {
   boundaryOf,
   FORM,
@@ -66,6 +66,8 @@ export interface Order {
   /** The target, without the parameters of items. */
   readonly target: string;
   readonly items: readonly Item[];
+  /** What else a pasted command of curl has. */
+  readonly pasted?: Pick<PastedCurl, "data" | "follows">;
 }
 
 /** A request to be sent, and the file that is its content as it is; `-` for the standard input. */
@@ -171,11 +173,12 @@ export function filesOf(order: Order, session: readonly (readonly AskedField[])[
   const items = itemsOf(order, mediaType(merged([askedFields(order, () => ""), ...session]).fields));
   // A single file or hyphen is the content; besides other values it is a value.
   const isAlone = items.filter(isContent).length === 1;
-  return items.flatMap((item) => {
+  const names = items.flatMap((item) => {
     if (item.kind === "part") return item.file;
     if (item.kind === "file") return isAlone ? item.name : [];
     return "value" in item && typeof item.value === "object" ? item.value.file : [];
   });
+  return [...names, ...order.pasted?.data?.flatMap((part) => "file" in part ? part.file : []) ?? []];
 }
 
 /**
@@ -191,17 +194,23 @@ export function requestOf(
   table: TableWords,
   files: ReadonlyMap<string, Uint8Array> = new Map(),
 ): MadeRequest {
-  const { method } = order;
+  const { method, pasted } = order;
   const textIn = (file: string) => fileText(file, files.get(file)!);
   const { fields, names } = merged([askedFields(order, textIn), ...session]);
   const parameters = order.items.flatMap((item) =>
     item.kind === "query" ? `${encodeURIComponent(item.name)}=${encodeURIComponent(valueOf(item, textIn))}` : []
   );
   const request = { method, target: withQuery(order.target, parameters), fields };
+  if (pasted?.data !== undefined) {
+    const { content, contentFrom } = contentOf(pasted.data, files);
+    return { request: { ...request, content }, contentFrom };
+  }
   const type = mediaType(fields);
   const body = bodyOf(order, type, table, files, textIn);
   if (body === undefined) {
-    if (method === "PATCH") throw new WrongInput("patch needs the fields to change: patch Pingping age=2");
+    if (method === "PATCH" && pasted === undefined) {
+      throw new WrongInput("patch needs the fields to change: patch Pingping age=2");
+    }
     return { request };
   }
   const given = boundaryOf(fields);

@@ -14,7 +14,7 @@ import { MAX_HELD_CONTENT_BYTES, MAX_PROBLEM_BYTES } from "../limits.ts";
 import { isCredentialField, maskCredentials, maskQuery, maskTarget } from "../masking.ts";
 import { escapeText } from "../terminal.ts";
 import { type Command, completeCommand, holdsCredentials, linesAfter, parseLine } from "./command.ts";
-import { curlCommand, textOfField, withData } from "./curl.ts";
+import { curlCommand, textOfField } from "./curl.ts";
 import { Display, type DisplayOptions } from "./display.ts";
 import type { Done } from "./follow.ts";
 import type { SeenNames } from "./help.ts";
@@ -158,7 +158,7 @@ class Repl {
     try {
       const command = parse();
       // Whether a request is valid is known once its files are read.
-      if (command.kind !== "request" && command.kind !== "pasted") this.#keep(command, line);
+      if (command.kind !== "request") this.#keep(command, line);
       if (command.kind === "request") this.#options.seenNames?.add(command.order.object);
       if (command.kind === "ask" && command.words[1].text !== "all") {
         this.#options.seenNames?.add(command.words[1].text);
@@ -193,12 +193,10 @@ class Repl {
       case "curl":
         return await this.#showCurl(this.#lastDone());
       case "request":
-        return await this.#order(command.order, line);
-      case "pasted":
-        if (command.curl.follows) {
+        if (command.order.pasted?.follows) {
           await this.#options.screen.tell("(in the place of -L: follow requests a response's Location)");
         }
-        return await this.#order(command.order, line, command);
+        return await this.#order(command.order, line);
       case "ask":
         return await this.#askAndExchange(command.words);
     }
@@ -261,20 +259,18 @@ class Repl {
 
   #keep(command: Command, line: Line | undefined): void {
     if (line === undefined || holdsCredentials(command)) return;
-    const text = textOf(line).replaceAll(command.kind === "pasted" ? "\\\n" : "\n", " ");
+    const isPasted = command.kind === "request" && command.order.pasted !== undefined;
+    const text = textOf(line).replaceAll(isPasted ? "\\\n" : "\n", " ");
     if (!text.includes("\n")) this.#options.keep?.(text);
   }
 
-  async #order(order: Order, line: Line | undefined, pasted?: Command & { kind: "pasted" }): Promise<number> {
+  async #order(order: Order, line: Line | undefined): Promise<number> {
     const { screen, defaults, readContent } = this.#options;
     const kept = [[...this.#headers.values()], defaults];
     const files = new Map<string, Uint8Array>();
     for (const name of filesOf(order, kept)) if (!files.has(name)) files.set(name, await readContent(name));
-    const made = requestOf(order, kept, this.#table, files);
-    const { request, contentFrom } = pasted === undefined
-      ? made
-      : await withData(made.request, pasted.curl, readContent);
-    this.#keep(pasted ?? { kind: "request", order }, line);
+    const { request, contentFrom } = requestOf(order, kept, this.#table, files);
+    this.#keep({ kind: "request", order }, line);
     const sent = await this.#withoutEcho(request);
     if (sent.method !== "POST") return exitCodeOf(await this.#exchange(sent, { contentFrom }));
     const { sendInPieces } = await import("./pieces.ts");
