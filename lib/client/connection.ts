@@ -20,6 +20,7 @@ import {
 } from "../http_message.ts";
 import { type Endpoint, withoutZone } from "../address.ts";
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../limits.ts";
+import { within } from "../turns.ts";
 import {
   ClientError,
   connectError,
@@ -29,7 +30,6 @@ import {
   TimeoutError,
   timeoutError,
   unseenMs,
-  withTimeout,
 } from "./errors.ts";
 
 /** How a connection is opened. */
@@ -102,11 +102,18 @@ export async function dial(endpoint: Endpoint, options: DialOptions, cancel?: Ab
   const { secure, host, port } = endpoint;
   const { timeoutMs, caCerts = [], anyName = false, tap = (conn: Deno.Conn) => conn } = options;
   const startTls = options.startTls ?? Deno.startTls;
+  const inTime = async <T>(promise: Promise<T>, giveUp: () => void): Promise<T> => {
+    try {
+      if (await within(promise, timeoutMs, cancel)) return await promise;
+      throw timeoutError(timeoutMs);
+    } catch (error) {
+      giveUp();
+      throw error;
+    }
+  };
   const abort = new AbortController();
-  const signal = cancel === undefined ? abort.signal : AbortSignal.any([abort.signal, cancel]);
   try {
-    const connecting = Deno.connect({ hostname: host, port, signal });
-    const tcp = await withTimeout(connecting, timeoutMs, () => abort.abort(), cancel);
+    const tcp = await inTime(Deno.connect({ hostname: host, port, signal: abort.signal }), () => abort.abort());
     // Sends small writes immediately. This must be set before TLS, which has no such option.
     tcp.setNoDelay(true);
     if (!secure) return tap(tcp);
@@ -117,12 +124,7 @@ export async function dial(endpoint: Endpoint, options: DialOptions, cancel?: Ab
       unsafelyDisableHostnameVerification: anyName,
     });
     const tls = tap(started) as Deno.TlsConn;
-    try {
-      await withTimeout(tls.handshake(), timeoutMs, () => {}, cancel);
-    } catch (error) {
-      tls.close();
-      throw error;
-    }
+    await inTime(tls.handshake(), () => tls.close());
     return tls;
   } catch (error) {
     throw connectError(error, endpoint, options.certificateAdvice);

@@ -8,7 +8,6 @@
 import { authorityOf, type Endpoint } from "../address.ts";
 import { counted, octetsToText, octetString } from "../bytes.ts";
 import { escapeOctet, escapeText } from "../terminal.ts";
-import { within } from "../turns.ts";
 
 /** No valid response arrived. */
 export class ClientError extends Error {
@@ -133,20 +132,4 @@ export function timeoutError(timeoutMs: number, unseen = 0): TimeoutError {
   const more = Math.round(unseen / 1000);
   const upload = more === 0 ? "" : `, and ${counted(more, "second")} for what was sent last`;
   return new TimeoutError(`No response came within ${seconds} (--timeout)${upload}`);
-}
-
-/** Rejects if the promise takes longer than the timeout, or is cancelled, once `giveUp` was called. */
-export async function withTimeout<T>(
-  promise: Promise<T>,
-  timeoutMs: number,
-  giveUp: () => void,
-  cancel: AbortSignal | undefined,
-): Promise<T> {
-  try {
-    if (await within(promise, timeoutMs, cancel)) return await promise;
-    throw timeoutError(timeoutMs);
-  } catch (error) {
-    if (cancel?.aborted || error instanceof TimeoutError) giveUp();
-    throw error;
-  }
 }

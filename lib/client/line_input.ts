@@ -50,7 +50,7 @@ export function textOf(line: Line): string {
  */
 export async function joinedLine(
   first: Line,
-  input: LineInput,
+  input: Pick<LineInput, "next">,
   linesAfter: (text: string, rest: string | undefined) => number,
   waits: () => Promise<void>,
 ): Promise<Line> {

@@ -1,14 +1,15 @@
 /**
- * Output of a client: what it prints, and notices on what happens beside the commands.
+ * Output of a client: what it prints, and lines for the user, on what happens beside the commands too.
  *
  * @module
  */
 
 import { setImmediate } from "node:timers";
 import { addressText } from "../address.ts";
-import { ByteBuffer, type Sink, writeAll } from "../bytes.ts";
+import { ByteBuffer, type Sink, writeAll, writeLine } from "../bytes.ts";
 import { GATHERED_OUTPUT_BYTES } from "../limits.ts";
 import { terminalColumns, wrapMessage, wrapWords } from "../terminal.ts";
+import type { Screen } from "./display.ts";
 import type { LineInput } from "./line_input.ts";
 
 const ENCODER = new TextEncoder();
@@ -69,31 +70,50 @@ export class Output {
   }
 }
 
-/** Shows notices in their order, each after all that was printed before it. */
-export class Notices {
-  /** Resolves once the notices so far are shown; errors of writing are reported where the output ends. */
-  shown: Promise<void> = Promise.resolve();
-  /** Shows them, once it is there. */
+/** The screen of this process. Notices are shown in their order, each after all that was printed before it. */
+export class ProcessScreen implements Screen {
+  readonly terminal = Deno.stdout.isTerminal();
+  readonly columns = terminalColumns;
+  /** Shows notices, once it is there. */
   input: LineInput | undefined;
   readonly #output: Output;
+  readonly #interactive: boolean;
+  /** Resolves once the notices so far are shown; errors of writing are reported where the output ends. */
+  #noticed: Promise<void> = Promise.resolve();
 
-  constructor(output: Output) {
+  constructor(output: Output, interactive: boolean) {
     this.#output = output;
+    this.#interactive = interactive;
+  }
+
+  write(octets: Uint8Array): Promise<void> {
+    return this.#output.write(octets);
+  }
+
+  flush(): Promise<void> {
+    return this.#output.flush();
+  }
+
+  async tell(line: string): Promise<void> {
+    await this.#noticed;
+    await this.flush();
+    const shown = this.#interactive ? wrapMessage(line, terminalColumns()) : line;
+    await writeLine(this.#interactive && this.terminal ? Deno.stdout : Deno.stderr, shown);
   }
 
   /** Shows a line in parentheses. */
-  showNote(line: string): void {
-    this.#show(wrapMessage(`(${line})`, terminalColumns()));
+  note(line: string): void {
+    this.#notice(wrapMessage(`(${line})`, terminalColumns()));
   }
 
   /** Shows the addresses of a connection. Each of these words is copied as a whole. */
-  showConnected(local: Deno.NetAddr, remote: Deno.NetAddr): void {
+  noteConnected(local: Deno.NetAddr, remote: Deno.NetAddr): void {
     const port = `(tcp.port == ${local.port})`;
     const words = ["(connected", addressText(local), "->", addressText(remote), port, "in Wireshark)"];
-    this.#show(wrapWords(words, terminalColumns()).join("\n"));
+    this.#notice(wrapWords(words, terminalColumns()).join("\n"));
   }
 
-  #show(text: string): void {
-    this.shown = this.shown.then(() => this.#output.flush()).then(() => this.input?.notify(text), () => {});
+  #notice(text: string): void {
+    this.#noticed = this.#noticed.then(() => this.flush()).then(() => this.input?.notify(text), () => {});
   }
 }

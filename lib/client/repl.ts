@@ -68,31 +68,8 @@ const RANKS: readonly number[] = [0, 4, 5, EXIT_AGAINST, EXIT_TIMEOUT, EXIT_FAIL
  * Runs commands until the input ends. Returns the exit code: the worst of all; at a prompt 0, or 130 after Ctrl-C
  * twice.
  */
-export async function runCommands(input: LineInput, options: ReplOptions): Promise<number> {
-  let read = 0;
-  const counting: LineInput = { ...input, next: () => (read++, input.next()) };
-  const repl = new Repl(options, counting, () => options.interactive ? "" : `line ${read}: `);
-  let worst = 0;
-  for (let interruptions = 0;;) {
-    await repl.prompt("Enter: [method] [objectName]");
-    const line = await counting.next();
-    if (line.kind === "end") break;
-    // A comment in a script. A line that answers a question is read elsewhere.
-    if (!options.interactive && line.kind === "line" && /^\s*#/.test(line.text)) continue;
-    if (line.kind === "cancelled") {
-      interruptions = line.wasEmpty ? interruptions + 1 : 0;
-      if (interruptions > 1) return EXIT_INTERRUPTED;
-      if (line.wasEmpty) await repl.prompt("(q, Ctrl-D, or Ctrl-C once more quits)");
-      continue;
-    }
-    interruptions = 0;
-    const code = await repl.runLine(line);
-    if (code === undefined) break;
-    worst = RANKS.indexOf(code) < RANKS.indexOf(worst) ? worst : code;
-    if (repl.failed && !options.interactive) return code;
-  }
-  await repl.endLine();
-  return options.interactive ? 0 : worst;
+export function runCommands(input: LineInput, options: ReplOptions): Promise<number> {
+  return new Repl(options, input).runAll();
 }
 
 /** Runs one command; missing values are read from the input. Returns the exit code. */
@@ -103,8 +80,6 @@ export async function runCommand(command: () => Command, input: LineInput, optio
 class Repl {
   readonly #options: ReplOptions;
   readonly #input: LineInput;
-  /** Returns what stands before an error: the line of a script. */
-  readonly #place: () => string;
   readonly #display: Display;
   /** Fields that the user has added to later requests, by name in lower case. */
   readonly #headers = new Map<string, AskedField>();
@@ -113,27 +88,55 @@ class Repl {
   #last: Done | undefined;
   #explained = false;
   /** Whether a command got no valid response. */
-  failed = false;
+  #failed = false;
+  /** The number of the last line of a script, which stands before errors. */
+  #line: number | undefined;
 
-  constructor(options: ReplOptions, input: LineInput, place: () => string = () => "") {
+  constructor(options: ReplOptions, input: LineInput) {
     this.#options = options;
     this.#input = input;
-    this.#place = place;
     this.#table = options.table;
     this.#display = new Display(options);
   }
 
+  async runAll(): Promise<number> {
+    const { interactive } = this.#options;
+    if (!interactive) this.#line = 0;
+    let worst = 0;
+    for (let interruptions = 0;;) {
+      await this.#prompt("Enter: [method] [objectName]");
+      const line = await this.#next();
+      if (line.kind === "end") break;
+      // A comment in a script. A line that answers a question is read elsewhere.
+      if (!interactive && line.kind === "line" && /^\s*#/.test(line.text)) continue;
+      if (line.kind === "cancelled") {
+        interruptions = line.wasEmpty ? interruptions + 1 : 0;
+        if (interruptions > 1) return EXIT_INTERRUPTED;
+        if (line.wasEmpty) await this.#prompt("(q, Ctrl-D, or Ctrl-C once more quits)");
+        continue;
+      }
+      interruptions = 0;
+      const code = await this.#runLine(line);
+      if (code === undefined) break;
+      worst = RANKS.indexOf(code) < RANKS.indexOf(worst) ? worst : code;
+      if (this.#failed && !interactive) return code;
+    }
+    await this.#display.endLine();
+    return interactive ? 0 : worst;
+  }
+
+  #next(): Promise<Line> {
+    if (this.#line !== undefined) this.#line++;
+    return this.#input.next();
+  }
+
   /** Prints a line at a prompt; nothing in a script. */
-  async prompt(line: string): Promise<void> {
+  async #prompt(line: string): Promise<void> {
     if (this.#options.interactive) await this.#options.screen.tell(line);
   }
 
-  endLine(): Promise<void> {
-    return this.#display.endLine();
-  }
-
   /** Parses and runs the command of a line, and of those that belong to it. Returns as {@linkcode run}. */
-  async runLine(first: Line): Promise<number | undefined> {
+  async #runLine(first: Line): Promise<number | undefined> {
     let line: Line;
     try {
       line = await this.#joined(first);
@@ -147,9 +150,9 @@ class Repl {
   #joined(first: Line, withWords = (text: string) => text): Promise<Line> {
     return joinedLine(
       first,
-      this.#input,
+      { next: () => this.#next() },
       (text, rest) => linesAfter(withWords(text), rest),
-      () => this.prompt("(a quote is open, or \\ is at the end: the line goes on; Ctrl-C cancels it)"),
+      () => this.#prompt("(a quote is open, or \\ is at the end: the line goes on; Ctrl-C cancels it)"),
     );
   }
 
@@ -159,10 +162,9 @@ class Repl {
       const command = parse();
       // Whether a request is valid is known once its files are read.
       if (command.kind !== "request") this.#keep(command, line);
-      if (command.kind === "request") this.#options.seenNames?.add(command.order.object);
-      if (command.kind === "ask" && command.words[1].text !== "all") {
-        this.#options.seenNames?.add(command.words[1].text);
-      }
+      const object = command.kind === "request" ? command.order.object : undefined;
+      const name = command.kind === "ask" ? command.words[1].text : object;
+      if (name !== undefined) this.#options.seenNames?.add(name);
       return await this.#execute(command, line);
     } catch (error) {
       return await this.#report(error);
@@ -182,7 +184,7 @@ class Repl {
         return await this.#raw(command.steps);
       case "print":
         this.#display.print = command.parts ?? this.#display.print;
-        await this.prompt(`(shown: ${this.#display.print ?? "hb"})`);
+        await this.#prompt(`(shown: ${this.#display.print ?? "hb"})`);
         return 0;
       case "header":
         return await this.#changeHeaders(command);
@@ -229,7 +231,7 @@ class Repl {
     };
     const shown = this.#options.showCredentials ? command : curlCommand(masked, endpoint, contentFrom);
     await this.#display.write(`${this.#options.screen.terminal ? escapeText(shown) : shown}\n`);
-    if (shown !== command) await this.prompt("(credentials are left out; --show-credentials shows them)");
+    if (shown !== command) await this.#prompt("(credentials are left out; --show-credentials shows them)");
     return 0;
   }
 
@@ -251,7 +253,7 @@ class Repl {
     if (interactive || asks) await screen.tell(`Enter information: ${describeFields(this.#table)}`);
     // Two words stand for those of the command before the values.
     const withWords = (text: string) => `put - ${text}`;
-    const line = await this.#joined(await this.#input.next(), withWords);
+    const line = await this.#joined(await this.#next(), withWords);
     if (line.kind === "cancelled") return 0;
     const values = splitLine(withWords(textOf(line))).slice(2);
     return await this.#order(completeCommand(words, values, this.#table), line);
@@ -290,7 +292,7 @@ class Repl {
     if (request.method !== "TRACE") return request;
     const fields = request.fields.filter(([name]) => !isCredentialField(name));
     const leftOut = request.fields.filter((field) => !fields.includes(field)).map(([name]) => name);
-    if (leftOut.length > 0) await this.prompt(`(not sent with TRACE, which sends all back: ${leftOut.join(", ")})`);
+    if (leftOut.length > 0) await this.#prompt(`(not sent with TRACE, which sends all back: ${leftOut.join(", ")})`);
     return { ...request, fields };
   }
 
@@ -298,7 +300,7 @@ class Repl {
   async #follow(last: Done): Promise<number> {
     const { followUp } = await import("./follow.ts");
     const { endpoint, request, leftOut } = followUp(last);
-    if (leftOut.length > 0) await this.prompt(`(not sent to another server: ${leftOut.join(", ")})`);
+    if (leftOut.length > 0) await this.#prompt(`(not sent to another server: ${leftOut.join(", ")})`);
     const own = this.#options.endpoint;
     const isSame = endpoint.secure === own.secure && endpoint.host === own.host && endpoint.port === own.port;
     const session = isSame ? this.#options.session : this.#options.sessionWith(endpoint);
@@ -314,7 +316,7 @@ class Repl {
   /** Sends octets unchanged; afterwards the session opens a new connection. */
   async #raw(steps: readonly RawStep[]): Promise<number> {
     const { session, screen, explain, raw, interactive } = this.#options;
-    await this.endLine();
+    await this.#display.endLine();
     explain?.begin();
     try {
       const { outcome, status, valid, against } = await session.raw(steps, raw!);
@@ -398,16 +400,17 @@ class Repl {
 
   async #report(error: unknown): Promise<number> {
     const { screen } = this.#options;
+    const place = this.#line === undefined ? "" : `line ${this.#line}: `;
     if (error instanceof WrongInput) {
       const command = error.command === undefined ? "" : `: ${error.command}`;
-      await screen.tell(`${this.#place()}Wrong Input: try again (${escapeText(error.message)})${escapeText(command)}`);
+      await screen.tell(`${place}Wrong Input: try again (${escapeText(error.message)})${escapeText(command)}`);
       return EXIT_FAILURE;
     }
     if (!(error instanceof ClientError)) throw error;
-    this.failed = true;
-    await this.endLine();
+    this.#failed = true;
+    await this.#display.endLine();
     if (error instanceof InvalidResponse) await this.#display.showInvalid(error.octets);
-    await screen.tell(`${this.#place()}${escapeText(error.message)}`);
+    await screen.tell(`${place}${escapeText(error.message)}`);
     if (error instanceof Cancelled) return EXIT_INTERRUPTED;
     return error instanceof TimeoutError ? EXIT_TIMEOUT : EXIT_FAILURE;
   }
