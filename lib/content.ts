@@ -301,7 +301,6 @@ function* pieces(octets: Uint8Array): Generator<Uint8Array> {
   for (let start = 0; start < octets.length; start += PIECE_OCTETS) yield octets.subarray(start, start + PIECE_OCTETS);
 }
 
-/** Whether content is binary, by its type and its first octets. */
 function isBinary(octets: Uint8Array, type: string): boolean {
   const start = octets.subarray(0, SNIFFED_OCTETS);
   if (start.includes(0) || BINARY_TYPE.test(type)) return true;

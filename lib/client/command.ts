@@ -163,7 +163,6 @@ function methodOf(verb: string, object = ""): string {
   );
 }
 
-/** Returns the command that a word was likely meant to be. */
 function nearestCommand(verb: string, object: string): string | undefined {
   const word = verb.toLowerCase();
   const [method, ...path] = verb.split(/(?=\/)/);

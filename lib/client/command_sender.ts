@@ -14,7 +14,7 @@ import { describeFields, filesOf, requestOf, type TableWords } from "./items.ts"
 import type { RawView } from "./raw.ts";
 import { WrongInput } from "./words.ts";
 
-export interface CommandSenderOptions extends Pick<ClientOptions, "caCerts" | "tap"> {
+interface CommandSenderOptions extends Pick<ClientOptions, "caCerts" | "tap"> {
   readonly endpoint: Endpoint;
   readonly words: TableWords;
   /** Fields of every request, unless its command has others. */

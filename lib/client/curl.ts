@@ -20,7 +20,7 @@ export interface OwnServer {
   readonly insecureAdvice: string;
 }
 
-export interface PastedUrl {
+interface PastedUrl {
   /** The path and the query as written, without the fragment. */
   readonly target: string;
   /** The authority, for Host. */
@@ -80,17 +80,21 @@ function isSame(own: Endpoint, other: Endpoint): boolean {
   return own.secure === other.secure && own.port === other.port && nameOf(own) === nameOf(other);
 }
 
-/** curl's options with a value, and those without one, by their letters. */
-const WITH_VALUE: Readonly<Record<string, string>> = {
+/** curl's options with a value. */
+const VALUED = [
+  ...["request", "header", "user", "cookie", "user-agent", "referer", "url"],
+  ...["data", "data-ascii", "data-raw", "data-binary", "json"],
+];
+/** Those without one. The last three are among what the command `curl` prints. */
+const SWITCHES = [
+  ...["head", "insecure", "location", "globoff", "silent", "show-error", "include", "verbose"],
+  ...["show-headers", "compressed", "http1.1", "path-as-is"],
+];
+const LETTERS: Readonly<Record<string, string>> = {
   ...{ X: "request", H: "header", d: "data", u: "user", b: "cookie", A: "user-agent", e: "referer" },
-};
-const SWITCHES: Readonly<Record<string, string>> = {
   ...{ I: "head", k: "insecure", L: "location", g: "globoff", i: "include" },
   ...{ s: "silent", S: "show-error", v: "verbose" },
 };
-const LONG_WITH_VALUE = [...Object.values(WITH_VALUE), "data-ascii", "data-raw", "data-binary", "json", "url"];
-/** The last three are among what the command `curl` prints. */
-const LONG_SWITCHES = [...Object.values(SWITCHES), "show-headers", "compressed", "http1.1", "path-as-is"];
 
 /**
  * Reads a command of curl.
@@ -159,28 +163,21 @@ export function contentOf(data: readonly PastedData[], files: ReadonlyMap<string
 function optionsOf(words: readonly string[]) {
   const values: [name: string, value: string][] = [];
   const rest = [...words];
-  const valueOf = (option: string, joined?: string) => {
-    const value = joined || rest.shift();
+  const add = (option: string, name: string, joined?: string) => {
+    if (!VALUED.includes(name) && !SWITCHES.includes(name)) {
+      throw new WrongInput(`${option} of curl is not read here, and nothing is sent`);
+    }
+    const value = SWITCHES.includes(name) ? "" : joined || rest.shift();
     if (value === undefined) throw new WrongInput(`${option} of curl needs a value`);
-    return value;
-  };
-  const refuse = (option: string): never => {
-    throw new WrongInput(`${option} of curl is not read here, and nothing is sent`);
+    values.push([name, value]);
   };
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
-    if (word.startsWith("--")) {
-      const name = word.slice(2);
-      if (LONG_WITH_VALUE.includes(name)) values.push([name, valueOf(word)]);
-      else if (LONG_SWITCHES.includes(name)) values.push([name, ""]);
-      else refuse(word);
-    } else if (/^-./.test(word)) {
+    if (word.startsWith("--")) add(word, word.slice(2));
+    else if (/^-./.test(word)) {
       for (let i = 1; i < word.length; i++) {
-        const letter = word[i];
-        if (Object.hasOwn(SWITCHES, letter)) values.push([SWITCHES[letter], ""]);
-        else if (Object.hasOwn(WITH_VALUE, letter)) {
-          values.push([WITH_VALUE[letter], valueOf(`-${letter}`, word.slice(i + 1))]);
-          break;
-        } else refuse(`-${letter}`);
+        const name = LETTERS[word[i]];
+        add(`-${word[i]}`, name, word.slice(i + 1));
+        if (VALUED.includes(name)) break;
       }
     } else if (/^[–—]/.test(word)) throw new WrongInput(`${word[0]} is a dash of a word processor: write - or --`);
     else values.push(["url", word]);

@@ -39,7 +39,6 @@ export class InputError extends Error {
   override name = "InputError";
 }
 
-/** Why a certificate is refused, for the user. */
 const CERTIFICATE_REASONS: readonly [pattern: RegExp, reason: string][] = [
   [/UnknownIssuer/, "its certificate is not signed by a trusted authority; --cacert FILE adds one"],
   [/CaUsedAsEndEntity/, "its certificate is a CA certificate, which a server may not use (basicConstraints)"],
@@ -64,14 +63,12 @@ const TLS_ALERT = 0x15;
 const FRAMES: Readonly<Record<number, string>> = { 4: "SETTINGS", 7: "GOAWAY" };
 /** The length of what precedes each frame (RFC 9113 §4.1). */
 const FRAME_HEADER_OCTETS = 9;
-/** Octets of a server's first line that are shown. */
 const SHOWN_START_OCTETS = 100;
 /** Octets of an upload that the systems at both ends may hold after they were handed over. */
 const UNSEEN_OCTETS = 4 * 1024 * 1024;
 /** How many of them reach the server in a millisecond, at least. */
 const UNSEEN_OCTETS_PER_MS = 64 * 1024 / 1000;
 
-/** Creates the error for a server to which no connection can be opened. */
 export function connectError(
   error: unknown,
   endpoint: Endpoint,

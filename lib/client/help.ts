@@ -84,7 +84,6 @@ q                   quit
 more: help all
 `;
 
-/** The output of `help raw`: examples to start with. */
 const RAW_HELP = String.raw`raw STEP…   send octets as they are, show the answer, timed
 "…"         one write; \r \n \t \0 \xHH \\ \" are an octet each
 "a"*9000    the same, repeated

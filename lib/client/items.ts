@@ -43,7 +43,6 @@ interface NamedField {
   readonly type: "scalar" | "string" | "number" | "integer" | "boolean";
 }
 
-/** What is known of the table at the other end. */
 export interface TableWords {
   /** The fields, in the order of values without names; `undefined` if a row may have any. */
   readonly fields: readonly NamedField[] | undefined;
@@ -76,7 +75,7 @@ interface MadeRequest {
   readonly contentFrom?: string;
 }
 
-export type Item =
+type Item =
   | { readonly kind: "value" | "content"; readonly text: string; readonly word: Word }
   | { readonly kind: "file"; readonly name: string }
   /** A field of a form whose value is a file, as in `photo@FILE`. */
@@ -369,7 +368,7 @@ function positionalValues(method: string, values: readonly string[], table: Tabl
   return table.fields.map((field, i) => ({ name: field.name, json: typedValue(field, values[i]), isPath: false }));
 }
 
-/** Returns a value as JSON. A value of a typed field must be JSON already; others are text. */
+/** A value of a typed field must be JSON already; others are text. */
 function typedValue({ name, type }: NamedField, text: string): string {
   if (type === "scalar" || type === "string") return JSON.stringify(text);
   if (!isJson(ENCODER.encode(text))) throw notJson(name, text);

@@ -10,7 +10,6 @@ import { LF } from "../http_message.ts";
 import { MAX_CURL_LINES, MAX_LINE_CHARACTERS } from "../limits.ts";
 import { WrongInput } from "./words.ts";
 
-/** The result of asking for a line. */
 export type Line =
   /** A line without its end, and what was pasted after it, if there is more. */
   | { readonly kind: "line"; readonly text: string; readonly rest?: string }
@@ -20,12 +19,10 @@ export type Line =
   /** Ctrl-C; `wasEmpty` is whether nothing was typed. */
   | { readonly kind: "cancelled"; readonly wasEmpty: boolean };
 
-/** A source of lines. */
 export interface LineInput {
   next(): Promise<Line>;
   /** Shows a line above the text being typed; a script gets none. */
   notify(line: string): void;
-  /** Restores the terminal. */
   close(): void;
 }
 

@@ -15,12 +15,10 @@ import { type MemberSpan, memberSpans } from "../json.ts";
 import { MAX_DETAIL_CHARACTERS, MAX_PROBLEM_BYTES } from "../limits.ts";
 import { escapeText } from "../terminal.ts";
 
-/** How requests are sent, and what the user is shown. */
 interface PiecesOptions {
   /** Sends a request, passes on the events of the exchange, and returns the status of the response. */
   readonly send: (request: HttpRequest, show: (event: ExchangeEvent) => Promise<void>) => Promise<number>;
   readonly show: (event: ExchangeEvent) => Promise<void>;
-  /** Writes a line for the user. */
   readonly tell: (line: string) => Promise<void>;
   /** Whether a refusal is shown although its rows are sent in pieces. */
   readonly showsRefusals: () => boolean;
@@ -177,7 +175,6 @@ class Rows {
     return Buffer.concat([Buffer.from("{"), rows, Buffer.from(this.#isLines ? "}\n" : "}")]);
   }
 
-  /** Returns the name of a row, for a message. */
   name(row: number): string {
     const { start, nameEnd } = this.#spans[row];
     return escapeText(JSON.stringify(JSON.parse(UTF8.decode(this.#content.subarray(start, nameEnd)))));

@@ -72,7 +72,6 @@ export function parseRawSteps(text: string): RawStep[] {
   return steps;
 }
 
-/** Returns what is wrong with text that does not start with a step. */
 function problemOf(text: string): string {
   const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
   if (/^"(?:[^"\\]|\\.)*\\?$/su.test(text)) return `a string ends with ", saw ${shown} without it`;
@@ -101,7 +100,6 @@ function repeated(octets: Uint8Array, times: number, before: number): Uint8Array
   return bytes;
 }
 
-/** Returns the octets that a string between quotes stands for. */
 function octetsOf(string: string): Uint8Array {
   // What was not UTF-8 has become this character on its way here: which octet it was is not known any more.
   if (/[\ufffd\ud800-\udfff]/u.test(string)) {

@@ -23,7 +23,7 @@ import { joinedLine, type Line, type LineInput, textOf } from "./line_input.ts";
 import type { RawStep, RawView } from "./raw.ts";
 import { splitLine, type Word, WrongInput } from "./words.ts";
 
-export interface ExchangeView {
+interface ExchangeView {
   readonly each: boolean;
   begin(): void;
   /** Ends the exchange: what follows on a new connection is not part of it. */

@@ -12,7 +12,6 @@ import { isJson } from "../json.ts";
 export const FORM = "application/x-www-form-urlencoded";
 export const MULTIPART = "multipart/form-data";
 
-/** A member of a row, or a field of a form. */
 export interface Member {
   readonly name: string;
   /** The value as JSON text. */

@@ -16,7 +16,6 @@ export class WrongInput extends Error {
   }
 }
 
-/** A word of a command. */
 export interface Word {
   /** The word without quotes and backslashes. */
   readonly text: string;
@@ -24,7 +23,6 @@ export interface Word {
   readonly signs: string;
   /** Whether the word is JSON: it starts with a brace or bracket. */
   readonly isJson?: boolean;
-  /** Whether it has quotes. */
   readonly isQuoted?: boolean;
   /** Whether one pair of quotes holds all of it: an item as in a shell, where values stand a value. */
   readonly isWhole?: boolean;
@@ -34,7 +32,6 @@ export interface Word {
 const WORDS_BEFORE_JSON = 2;
 const TYPOGRAPHIC = /[“”„‟‘’‚‛]/;
 
-/** A word being read. */
 interface Draft {
   text: string;
   /** The word's signs if its quotes hold a part of it, and if they hold all. */
