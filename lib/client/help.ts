@@ -11,24 +11,16 @@ import { LOCAL_COMMANDS, METHODS } from "./command.ts";
 import { WrongInput } from "./words.ts";
 
 /** The help on each command, by its names. Its lines fit a terminal of 60 columns. */
-const TOPICS: readonly (readonly [names: string, text: string])[] = [
-  [
-    "get",
-    `\
+const TOPICS: Readonly<Record<string, string>> = {
+  "get": `\
 get NAME            one row; get all: every row
 get all age:gte=2 leg==4 _sort==-age      some rows, sorted
 get /a?b=c          any target, sent as it is
 `,
-  ],
-  [
-    "head delete options",
-    `\
+  "head delete options": `\
 head NAME           only the head; delete NAME, options NAME
 `,
-  ],
-  [
-    "post put patch purge",
-    `\
+  "post put patch purge": `\
 post NAME [values]  a new row; post alone: the server names it
 put NAME [values]   a new row, or over the old one
 patch NAME items    some fields of a row
@@ -38,41 +30,28 @@ PURGE /x            any method, in capitals
   If-Match:'"1"' header; "X-A: b c" with a blank;
   or the whole content: {"type":"snail"}, @FILE
 `,
-  ],
-  [
-    "print",
-    `\
+  "print": `\
 print HBhb          what is shown: H B the request's head,
                     body; h b the response's
 `,
-  ],
-  [
-    "header",
-    `\
+  "header": `\
 header Name: value  send a field from now on; header lists
                     them, header -Name drops one
 `,
-  ],
-  ["auth", "auth USER:PASS      send credentials (Basic); auth - drops\n"],
-  ["follow", "follow              request the last response's Location\n"],
-  [
-    "curl",
-    `\
+  "auth": "auth USER:PASS      send credentials (Basic); auth - drops\n",
+  "follow": "follow              request the last response's Location\n",
+  "curl": `\
 curl                the last request as a command of curl
 curl -H … URL       a command of curl, pasted: sent
 `,
-  ],
-  ["explain", "explain             each octet of the last exchange\n"],
-  ["raw", "raw STEP…           octets as they are; help raw tells more\n"],
-  [
-    "help ? q quit exit",
-    `\
+  "explain": "explain             each octet of the last exchange\n",
+  "raw": "raw STEP…           octets as they are; help raw tells more\n",
+  "help ? q quit exit": `\
 help COMMAND        about one; help all: about all of them
 q                   q or Ctrl-D quits; Ctrl-C cancels the
                     line, the question or the transfer
 `,
-  ],
-];
+};
 
 const FIRST_HELP = `\
 get all             every row; get NAME: one
@@ -110,8 +89,8 @@ Half-close: the server sees the end, and still answers:
 export function helpOn(topic: string | undefined): string {
   if (topic === undefined) return FIRST_HELP;
   if (topic === "raw") return RAW_HELP;
-  if (topic === "all") return TOPICS.map(([, text]) => text).join("");
-  const found = TOPICS.find(([names]) => names.split(" ").includes(topic));
+  if (topic === "all") return Object.values(TOPICS).join("");
+  const found = Object.entries(TOPICS).find(([names]) => names.split(" ").includes(topic));
   if (found !== undefined) return found[1];
   throw new WrongInput(`there is no help on ${JSON.stringify(topic)}: see help all`);
 }
@@ -126,7 +105,9 @@ const ON_PAGE = ["get", "head", "post", "raw"];
  */
 export function pageHelpOn(topic: string | undefined): string {
   if (topic !== undefined && topic !== "all") return helpOn(topic);
-  const topics = TOPICS.filter(([names]) => ON_PAGE.includes(names.split(" ", 1)[0])).map(([, text]) => text);
+  const topics = Object.entries(TOPICS).filter(([names]) => ON_PAGE.includes(names.split(" ", 1)[0])).map(([, text]) =>
+    text
+  );
   return `${topics.join("").replace("[values]  a new row\n", "values    a new row\n").replace(", @FILE", "")}`;
 }
 
