@@ -147,7 +147,7 @@ export function hasValues(words: readonly Word[], table: TableWords): boolean {
 export function makeOrder(method: string, object: string, words: readonly Word[], table: TableWords): Order {
   const order = { method, object, target: targetOf(method, object), items: words.map((word) => readItem(word, table)) };
   // What is wrong without its files is refused before they are read.
-  askedFields(order, () => "");
+  askedFields(order);
   for (const item of order.items) if (item.kind === "file") refuseContent(method, item.name);
   return order;
 }
@@ -169,7 +169,7 @@ function isContent({ kind }: Item): boolean {
 
 /** Returns the names of the files that a request needs; `-` for the standard input. */
 export function filesOf(order: Order, session: readonly (readonly AskedField[])[]): string[] {
-  const items = itemsOf(order, mediaType(merged([askedFields(order, () => ""), ...session]).fields));
+  const items = itemsOf(order, mediaType(merged([askedFields(order), ...session]).fields));
   // A single file or hyphen is the content; besides other values it is a value.
   const isAlone = items.filter(isContent).length === 1;
   const names = items.flatMap((item) => {
@@ -194,10 +194,9 @@ export function requestOf(
   files: ReadonlyMap<string, Uint8Array> = new Map(),
 ): MadeRequest {
   const { method, pasted } = order;
-  const textIn = (file: string) => fileText(file, files.get(file)!);
-  const { fields, names } = merged([askedFields(order, textIn), ...session]);
+  const { fields, names } = merged([askedFields(order, files), ...session]);
   const parameters = order.items.flatMap((item) =>
-    item.kind === "query" ? `${encodeURIComponent(item.name)}=${encodeURIComponent(valueOf(item, textIn))}` : []
+    item.kind === "query" ? `${encodeURIComponent(item.name)}=${encodeURIComponent(valueOf(item, files))}` : []
   );
   const request = { method, target: withQuery(order.target, parameters), fields };
   if (pasted?.data !== undefined) {
@@ -205,7 +204,7 @@ export function requestOf(
     return { request: { ...request, content }, contentFrom };
   }
   const type = mediaType(fields);
-  const body = bodyOf(order, type, table, files, textIn);
+  const body = bodyOf(order, type, table, files);
   if (body === undefined) {
     if (method === "PATCH" && pasted === undefined) {
       throw new WrongInput("patch needs the fields to change: patch Pingping age=2");
@@ -240,7 +239,6 @@ function bodyOf(
   type: string,
   table: TableWords,
   files: ReadonlyMap<string, Uint8Array>,
-  textIn: (file: string) => string,
 ): Body | undefined {
   const { method, object } = order;
   const contents = itemsOf(order, type).filter(isContent);
@@ -259,7 +257,7 @@ function bodyOf(
   const members = contents.flatMap((item): Member[] => {
     if (item.kind === "part") return [{ ...item, json: "", isPath: false }];
     if (item.kind !== "text" && item.kind !== "json") return [];
-    const text = valueOf(item, textIn);
+    const text = valueOf(item, files);
     if (item.kind === "json" && !isJson(ENCODER.encode(text))) throw notJson(item.name, text);
     return [{ name: item.name, json: item.kind === "json" ? text : JSON.stringify(text), isPath: item.isPath }];
   });
@@ -297,23 +295,20 @@ function contentAlone(item: Item, object: string, files: ReadonlyMap<string, Uin
   return { content, type: isText ? "text/plain; charset=utf-8" : "application/json" };
 }
 
-function valueOf({ value }: Item & { kind: "text" | "json" | "query" | "field" }, textIn: (file: string) => string) {
-  return typeof value === "object" ? textIn(value.file) : value ?? "";
-}
-
-/** Returns the text of a file that is an item's value, without its last line end. */
-function fileText(file: string, octets: Uint8Array): string {
+/** Returns the value of an item: of a file that was read its text, without its last line end. */
+function valueOf({ value }: Extract<Item, { isPath: boolean }>, files?: ReadonlyMap<string, Uint8Array>): string {
+  if (typeof value !== "object") return value ?? "";
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(octets).replace(/\r?\n$/, "");
+    return new TextDecoder("utf-8", { fatal: true }).decode(files?.get(value.file)).replace(/\r?\n$/, "");
   } catch {
-    throw new WrongInput(`@${file} is ${NOT_UTF8}`);
+    throw new WrongInput(`@${value.file} is ${NOT_UTF8}`);
   }
 }
 
-function askedFields({ items }: Order, textIn: (file: string) => string): AskedField[] {
+function askedFields({ items }: Order, files?: ReadonlyMap<string, Uint8Array>): AskedField[] {
   return items.flatMap((item): AskedField[] => {
     if (item.kind !== "field") return [];
-    const [name, value] = fieldLine(item.name, valueOf(item, textIn));
+    const [name, value] = fieldLine(item.name, valueOf(item, files));
     return [[name, item.value === undefined ? undefined : value]];
   });
 }
