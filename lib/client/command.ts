@@ -62,9 +62,7 @@ export function parseLine(line: string, table: TableWords): Command {
 
 /**
  * Returns how many lines of a command follow, as far as is known: a command of curl goes on as in a shell, and JSON that
- * is pasted goes on to its end.
- *
- * @param rest What was pasted after the text.
+ * is pasted goes on to its end. What was pasted after the text is the rest.
  */
 export function linesAfter(text: string, rest: string | undefined): number {
   try {

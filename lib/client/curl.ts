@@ -48,10 +48,8 @@ const URL_PARTS =
 const LOCAL_NAMES = ["localhost", "127.0.0.1", "::1"];
 
 /**
- * Reads a URL of the own server.
- *
- * @param rest For a URL of another server, what a command there has after the address; by default the line itself.
- * @throws {WrongInput} If it is of another server, which is named with the command to type.
+ * Reads a URL of the own server; one of another is refused with the command to type there, which ends with `rest`, or
+ * with the line itself.
  */
 export function readUrl(url: string, own: OwnServer | undefined, rest?: (target: string) => string[]): PastedUrl {
   const [whole, scheme = "http", userPass, name, digits, path = "/", query = ""] = URL_PARTS.exec(url) ?? [];
@@ -96,12 +94,7 @@ const LETTERS: Readonly<Record<string, string>> = {
   ...{ s: "silent", S: "show-error", v: "verbose" },
 };
 
-/**
- * Reads a command of curl.
- *
- * @param line The command without the word `curl`.
- * @throws {WrongInput} If it has an option that is not read, if it is of another server, or if it needs a shell.
- */
+/** Reads a command of curl, without the word `curl`. What needs a shell, and options that are not read, are refused. */
 export function readCurl(line: string, own: OwnServer | undefined): PastedCurl {
   const words = shellWords(line);
   if (words === undefined) throw new WrongInput("the line of curl goes on: a quote is not closed, or \\ is at its end");
@@ -228,12 +221,7 @@ const PIECES =
 /** What a shell replaces, within double quotes too. */
 const REPLACED = /^(?:\$\(|\$\w+|\$\{|`)/;
 
-/**
- * Splits a line as a POSIX shell does, with `$'…'`, and backslashes at line ends.
- *
- * @returns The words; `undefined` if the line goes on after its end.
- * @throws {WrongInput} If the line has more than words.
- */
+/** Splits a line as a POSIX shell does, with `$'…'`, and backslashes at line ends; `undefined` if it goes on. */
 export function shellWords(line: string): string[] | undefined {
   const words: string[] = [];
   let word: string | undefined;
@@ -344,10 +332,7 @@ export function curlCommand(
   return body === undefined || text !== undefined ? line : `echo ${body.toBase64()} | base64 -d | ${line}`;
 }
 
-/**
- * Returns content as text for an argument; `undefined` if it is binary, too long, or starts with `@`, which curl takes
- * for a file.
- */
+/** Returns content as text for an argument; `undefined` if it is binary, too long, or a file for curl, with `@`. */
 function textOf(content: Uint8Array): string | undefined {
   if (content.length > MAX_ARGUMENT_OCTETS) return undefined;
   try {

@@ -1,6 +1,6 @@
 /**
- * Errors of the client, each message one line for the user: why a connection could not be opened, how it ended, how long
- * was waited, and what a server sent instead of a response.
+ * Errors of the client, each message one line for the user: why a connection could not be opened, how it ended, how
+ * long was waited, and what a server sent instead of a response.
  *
  * @module
  */
@@ -119,11 +119,7 @@ export function unseenMs(handedOver: number): number {
   return Math.min(handedOver, UNSEEN_OCTETS) / UNSEEN_OCTETS_PER_MS;
 }
 
-/**
- * Creates the error of a wait that took too long.
- *
- * @param unseen How much longer the server had for an upload, in milliseconds.
- */
+/** Creates the error of a wait that took too long; for an upload the server had `unseen` milliseconds more. */
 export function timeoutError(timeoutMs: number, unseen = 0): TimeoutError {
   const seconds = timeoutMs === 1000 ? "1 second" : `${timeoutMs / 1000} seconds`;
   const more = Math.round(unseen / 1000);

@@ -81,11 +81,7 @@ Half-close: the server sees the end, and still answers:
   raw "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" fin
 `;
 
-/**
- * Returns the output of `help`, or of `help` with a command or `all`.
- *
- * @throws {WrongInput} If there is no such command.
- */
+/** Returns the output of `help`, or of `help` with a command or `all`. */
 export function helpOn(topic: string | undefined): string {
   if (topic === undefined) return FIRST_HELP;
   if (topic === "raw") return RAW_HELP;
@@ -98,11 +94,7 @@ export function helpOn(topic: string | undefined): string {
 /** Commands that work in the command line of a page: they send something, and read no file. */
 const ON_PAGE = ["get", "head", "post", "raw"];
 
-/**
- * Returns the output of `help` on a page: all that works there, or one topic.
- *
- * @throws {WrongInput} If there is no such command.
- */
+/** Returns the output of `help` on a page: all that works there, or one topic. */
 export function pageHelpOn(topic: string | undefined): string {
   if (topic !== undefined && topic !== "all") return helpOn(topic);
   const topics = Object.entries(TOPICS).filter(([names]) => ON_PAGE.includes(names.split(" ", 1)[0])).map(([, text]) =>

@@ -137,13 +137,7 @@ export function hasValues(words: readonly Word[], table: TableWords): boolean {
   return words.some((word) => !["query", "field"].includes(readItem(word, table).kind));
 }
 
-/**
- * Reads the words after a method.
- *
- * @param method The method as sent.
- * @param object A row's name, `all`, or a path.
- * @throws {WrongInput} If the words are invalid.
- */
+/** Reads the words after a method: its object is a row's name, `all`, or a path. */
 export function makeOrder(method: string, object: string, words: readonly Word[], table: TableWords): Order {
   const order = { method, object, target: targetOf(method, object), items: words.map((word) => readItem(word, table)) };
   // What is wrong without its files is refused before they are read.
@@ -390,11 +384,7 @@ function targetOf(method: string, object: string): string {
   return object.replace(/#.*/s, "").toWellFormed().replace(/[^\w\-.~!$&'()*+,;=:@/?[\]%]/gu, encodeURIComponent);
 }
 
-/**
- * Creates a header field with its value in UTF-8.
- *
- * @throws {WrongInput} If the field is invalid or may not be set.
- */
+/** Creates a header field with its value in UTF-8, unless it is invalid or may not be set. */
 export function fieldLine(name: string, value: string): FieldLine {
   const octets = Buffer.from(value.trim()).toString("latin1");
   if (!isToken(name)) {

@@ -28,11 +28,7 @@ export interface LineInput {
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/**
- * Returns the text of a line; empty at the end of the input.
- *
- * @throws {WrongInput} If the line is not UTF-8.
- */
+/** Returns the text of a line, which must be UTF-8; empty at the end of the input. */
 export function textOf(line: Line): string {
   if (line.kind === "damaged") throw new WrongInput(NOT_UTF8);
   return line.kind === "line" ? line.text : "";
@@ -76,11 +72,7 @@ export async function joinedLine(
   return { kind: "line", text };
 }
 
-/**
- * Reads lines from a stream of octets in UTF-8.
- *
- * @throws {InputError} From `next`, if a line is too long, or the text is UTF-16.
- */
+/** Reads lines from a stream of octets in UTF-8. A line that is too long, and UTF-16, are an {@linkcode InputError}. */
 export function pipedInput(stream: ReadableStream<Uint8Array>): LineInput {
   const lines = splitLines(stream);
   return {

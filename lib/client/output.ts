@@ -25,11 +25,7 @@ export class Output {
     this.#sink = sink;
   }
 
-  /**
-   * Prints octets. If there are too many, waits until they are written.
-   *
-   * @throws {Error} If this or an earlier write failed.
-   */
+  /** Prints octets. If there are too many, waits until they are written. Throws the error of an earlier write. */
   async write(octets: Uint8Array): Promise<void> {
     if (this.#gathered.length + octets.length > GATHERED_OUTPUT_BYTES) await this.flush();
     this.#throwFailure();
@@ -43,11 +39,7 @@ export class Output {
     this.write(ENCODER.encode(text)).catch(() => {});
   }
 
-  /**
-   * Resolves once everything is written.
-   *
-   * @throws {Error} If a write failed.
-   */
+  /** Resolves once everything is written; rejects if a write failed. */
   async flush(): Promise<void> {
     await this.#writing;
     this.#throwFailure();

@@ -39,11 +39,7 @@ export interface ReplOptions extends DisplayOptions {
   readonly table: TableWords;
   /** Fields of every request, unless its command has others. */
   readonly defaults: readonly FieldLine[];
-  /**
-   * Reads the content named by a command: a file, or `-` for the standard input.
-   *
-   * @throws {WrongInput} If it cannot be read.
-   */
+  /** Reads the content named by a command, a file or `-` for the standard input, or throws a {@linkcode WrongInput}. */
   readonly readContent: (name: string) => Promise<Uint8Array>;
   /** Shows raw exchanges, and the result expected by the rules; needed for `raw` only. */
   readonly raw?: RawView;
@@ -53,21 +49,14 @@ export interface ReplOptions extends DisplayOptions {
   readonly keep?: (line: string) => void;
   /** Whether a person types the values, though there is no prompt. */
   readonly asks?: boolean;
-  /**
-   * Reads fields in the notation of `--fields`; without it, none are learned from the server.
-   *
-   * @throws {RangeError} If the notation is wrong.
-   */
+  /** Reads fields in the notation of `--fields`, or throws a RangeError; without it, the server teaches none. */
   readonly readFields?: (notation: string) => TableWords["fields"];
 }
 
 /** The exit codes of commands, from the best to the worst. */
 const RANKS: readonly number[] = [0, 4, 5, EXIT_AGAINST, EXIT_TIMEOUT, EXIT_FAILURE];
 
-/**
- * Runs commands until the input ends. Returns the exit code: the worst of all; at a prompt 0, or 130 after Ctrl-C
- * twice.
- */
+/** Runs commands until the input ends. Returns the worst exit code; at a prompt 0, or 130 after Ctrl-C twice. */
 export function runCommands(input: LineInput, options: ReplOptions): Promise<number> {
   return new Repl(options, input).runAll();
 }

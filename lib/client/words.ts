@@ -102,11 +102,7 @@ export function hidden(text: string): string {
   return "\0".repeat(text.length);
 }
 
-/**
- * Refuses a quote that word processors make of `"` and `'`.
- *
- * @throws {WrongInput} If the character is one.
- */
+/** Refuses a quote that word processors make of `"` and `'`. */
 export function refuseTypographic(character: string): void {
   if (!TYPOGRAPHIC.test(character)) return;
   throw new WrongInput(`${character} is a typographic quote: write " or ', or \\${character} for itself`);
@@ -137,9 +133,8 @@ export function endOfJson(text: string): number | undefined {
 }
 
 /**
- * Checks JSON that is the rest of a line. It need not be valid: a server may be asked what it says of it.
- *
- * @throws {WrongInput} If items follow it, or if its quotes are typographic.
+ * Refuses items after JSON that is the rest of a line, and typographic quotes in it. It need not be valid: a server may
+ * be asked what it says of it.
  */
 export function checkJson(text: string): void {
   const end = endOfJson(text) ?? text.length;
