@@ -99,11 +99,15 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     accepted: views?.accepted,
     keep: (line) => history?.add(line),
   };
-  onSignal(async () => {
+  const close = async () => {
     session.close();
     input.close();
     await recorder?.close();
-  });
+  };
+  // In raw mode Ctrl-C is a key, and no signal.
+  for (const signal of END_SIGNALS) {
+    Deno.addSignalListener(signal, () => void close().finally(() => Deno.exit(exitCodeAfter(signal))));
+  }
   try {
     // An invalid command, or one whose content cannot be read, is refused before a connection is opened.
     if (alone === undefined || opensFirst(command, defaults, table)) await session.connect();
@@ -116,17 +120,8 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   } finally {
     // Writes what was shown before an error.
     await output.flush().catch(() => {});
-    session.close();
-    await recorder?.close();
+    await close();
     await life.flush().catch(() => {});
-    input.close();
-  }
-}
-
-/** Ends the program on a signal, after what leaves the terminal as it was. In raw mode Ctrl-C is a key, and no signal. */
-function onSignal(close: () => Promise<void>): void {
-  for (const signal of END_SIGNALS) {
-    Deno.addSignalListener(signal, () => void close().finally(() => Deno.exit(exitCodeAfter(signal))));
   }
 }
 

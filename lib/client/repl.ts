@@ -163,26 +163,29 @@ class Repl {
   async #execute(command: Command, line: Line | undefined): Promise<number | undefined> {
     switch (command.kind) {
       case "nothing":
-        return 0;
+        break;
       case "quit":
         return undefined;
       case "help":
         await this.#display.write((await import("./help.ts")).helpOn(command.topic));
-        return 0;
+        break;
       case "raw":
         return await this.#raw(command.steps);
       case "print":
         this.#display.print = command.parts ?? this.#display.print;
         await this.#prompt(`(shown: ${this.#display.print ?? "hb"})`);
-        return 0;
+        break;
       case "header":
-        return await this.#changeHeaders(command);
+        await this.#changeHeaders(command);
+        break;
       case "follow":
         return await this.#follow(this.#lastDone());
       case "explain":
-        return await this.#showExplanation();
+        await this.#showExplanation();
+        break;
       case "curl":
-        return await this.#showCurl(this.#lastDone());
+        await this.#showCurl(this.#lastDone());
+        break;
       case "request":
         if (command.order.pasted?.follows) {
           await this.#options.screen.tell("(in the place of -L: follow requests a response's Location)");
@@ -191,6 +194,7 @@ class Repl {
       case "ask":
         return await this.#askAndExchange(command.words);
     }
+    return 0;
   }
 
   #lastDone(): Done {
@@ -198,18 +202,18 @@ class Repl {
     throw new WrongInput("there was no request yet");
   }
 
-  async #changeHeaders({ field, dropped }: Command & { kind: "header" }): Promise<number> {
+  async #changeHeaders({ field, dropped }: Command & { kind: "header" }): Promise<void> {
     if (field !== undefined) this.#headers.set(field[0].toLowerCase(), field);
-    else if (dropped !== undefined && !this.#headers.delete(dropped.toLowerCase())) {
+    else if (dropped === undefined) {
+      const lines = [...this.#headers.values()].map((field) => `${textOfField(field)}\n`).join("");
+      const shown = lines === "" ? "(none)\n" : escapeText(lines);
+      await this.#display.write(this.#options.showCredentials ? shown : maskCredentials(shown));
+    } else if (!this.#headers.delete(dropped.toLowerCase())) {
       throw new WrongInput(`no field ${JSON.stringify(dropped)} is kept`);
     }
-    if (field !== undefined || dropped !== undefined) return 0;
-    const lines = [...this.#headers.values()].map((field) => `${textOfField(field)}\n`).join("");
-    await this.#display.write(this.#masked(lines === "" ? "(none)\n" : escapeText(lines)));
-    return 0;
   }
 
-  async #showCurl({ request, endpoint, contentFrom }: Done): Promise<number> {
+  async #showCurl({ request, endpoint, contentFrom }: Done): Promise<void> {
     const command = curlCommand(request, endpoint, contentFrom);
     const masked = {
       ...request,
@@ -221,20 +225,14 @@ class Repl {
     const shown = this.#options.showCredentials ? command : curlCommand(masked, endpoint, contentFrom);
     await this.#display.write(`${this.#options.screen.terminal ? escapeText(shown) : shown}\n`);
     if (shown !== command) await this.#prompt("(credentials are left out; --show-credentials shows them)");
-    return 0;
   }
 
-  async #showExplanation(): Promise<number> {
+  async #showExplanation(): Promise<void> {
     const text = this.#options.explain?.text();
     if (text === undefined) throw new WrongInput("there was no request yet");
     // An empty line between exchanges, as there is one between their messages.
     await this.#display.write(this.#explained ? `\n${text}` : text);
     this.#explained = this.#options.explain!.each;
-    return 0;
-  }
-
-  #masked(text: string): string {
-    return this.#options.showCredentials ? text : maskCredentials(text);
   }
 
   async #askAndExchange(words: readonly Word[]): Promise<number> {
