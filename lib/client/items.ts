@@ -25,14 +25,11 @@ import {
   boundaryOf,
   FORM,
   formOf,
-  type FormPart,
-  formText,
   isType,
   mediaType,
   type Member,
   MULTIPART,
   multipart,
-  partOf,
   typeOfFile,
 } from "./request_content.ts";
 import { type Word, WrongInput } from "./words.ts";
@@ -198,23 +195,22 @@ export function requestOf(
     return { request: { ...request, content }, contentFrom };
   }
   const type = mediaType(fields);
-  const body = bodyOf(order, type, table, files);
+  const given = boundaryOf(fields);
+  const boundary = given ?? `wiretable-${crypto.randomUUID()}`;
+  const body = bodyOf(order, type, boundary, table, files);
   if (body === undefined) {
     if (method === "PATCH" && pasted === undefined) {
       throw new WrongInput("patch needs the fields to change: patch Pingping age=2");
     }
     return { request };
   }
-  const given = boundaryOf(fields);
-  if ("parts" in body) {
-    const boundary = given ?? `wiretable-${crypto.randomUUID()}`;
-    const typed = fields.map(([name, value]): FieldLine =>
-      isType(name) && given === undefined ? [name, `${value}; boundary=${boundary}`] : [name, value]
-    );
-    return { request: { ...request, fields: typed, content: multipart(body.parts, boundary) } };
-  }
   if (type === MULTIPART && given === undefined) {
-    throw new WrongInput(`${MULTIPART} takes items, as a=b photo@FILE; other content needs its boundary in the type`);
+    if (!body.hasParts) {
+      throw new WrongInput(`${MULTIPART} takes items, as a=b photo@FILE; other content needs its boundary in the type`);
+    }
+    for (const [i, [name, value]] of fields.entries()) {
+      if (isType(name)) fields[i] = [name, `${value}; boundary=${boundary}`];
+    }
   }
   // The user may have removed it.
   if (body.type !== undefined && !names.has("content-type")) fields.push(["Content-Type", body.type]);
@@ -223,14 +219,19 @@ export function requestOf(
   return { request: { ...request, content }, ...content === body.content && { contentFrom: body.file } };
 }
 
-/** The content of a request, and the type it has unless a field says otherwise; or the parts of a form. */
-type Body =
-  | { readonly content: Uint8Array; readonly type?: string; readonly file?: string }
-  | { readonly parts: readonly FormPart[] };
+/** The content of a request, the type it has unless a field says otherwise, and the file that it is. */
+interface Body {
+  readonly content: Uint8Array;
+  readonly type?: string;
+  readonly file?: string;
+  /** Whether it is the parts of a form. */
+  readonly hasParts?: boolean;
+}
 
 function bodyOf(
   order: Order,
   type: string,
+  boundary: string,
   table: TableWords,
   files: ReadonlyMap<string, Uint8Array>,
 ): Body | undefined {
@@ -259,13 +260,7 @@ function bodyOf(
   if (members.length === 0) return undefined;
   refuseContent(method, members.map(({ name }) => name).join(", "));
   if (type === FORM) return { content: ENCODER.encode(formOf(members)) };
-  if (type === MULTIPART) {
-    return {
-      parts: members.map(({ name, json, file }) =>
-        file === undefined ? { name, content: formText(json) } : partOf(name, file, files.get(file)!)
-      ),
-    };
-  }
+  if (type === MULTIPART) return { content: multipart(members, files, boundary), hasParts: true };
   const path = members.find(({ isPath }) => isPath);
   if (path !== undefined) {
     throw new WrongInput(`${path.name} is not a member's name: nested JSON is written as a:='{"b":1}' or as JSON`);
