@@ -7,12 +7,13 @@
 import { setImmediate } from "node:timers";
 import { addressText } from "../address.ts";
 import { ByteBuffer, type Sink, writeAll, writeLine } from "../bytes.ts";
-import { GATHERED_OUTPUT_BYTES } from "../limits.ts";
 import { terminalColumns, wrapMessage, wrapWords } from "../terminal.ts";
 import type { Screen } from "./display.ts";
 import type { LineInput } from "./line_input.ts";
 
 const ENCODER = new TextEncoder();
+/** Octets that are gathered before a writer has to wait. */
+const GATHERED_OCTETS = 64 * 1024;
 
 /** Gathers octets and writes them at the end of the event loop's turn, or earlier if there are many. */
 export class Output {
@@ -27,9 +28,9 @@ export class Output {
 
   /** Prints octets. If there are too many, waits until they are written. Throws the error of an earlier write. */
   async write(octets: Uint8Array): Promise<void> {
-    if (this.#gathered.length + octets.length > GATHERED_OUTPUT_BYTES) await this.flush();
+    if (this.#gathered.length + octets.length > GATHERED_OCTETS) await this.flush();
     this.#throwFailure();
-    if (octets.length > GATHERED_OUTPUT_BYTES) return await writeAll(this.#sink, octets);
+    if (octets.length > GATHERED_OCTETS) return await writeAll(this.#sink, octets);
     this.#gathered.append(octets);
     this.#writing ??= this.#writeGathered();
   }
