@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
+import { Buffer, isUtf8 } from "node:buffer";
 import { addressText, type Endpoint } from "../address.ts";
 import { NO_BYTES, octetsToText } from "../bytes.ts";
 import { type HttpRequest, METHODS_WITH_CONTENT, percentDecoded } from "../http_message.ts";
@@ -246,7 +246,7 @@ export function shellWords(line: string): string[] | undefined {
     }
     if (/^\\\r?\n/.test(piece)) continue;
     if (word === undefined && plain !== undefined) refuseTypographic(plain[0]);
-    word = (word ?? "") + (single ?? escaped ?? plain ?? (coded === undefined ? unquoted(double) : decoded(coded)));
+    word = (word ?? "") + (single ?? escaped ?? plain ?? (coded === undefined ? unquoted(double) : unescaped(coded)));
   }
   return word === undefined ? words : [...words, word];
 }
@@ -266,7 +266,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 
 /** Decodes the escapes of `$'…'`, in which `\xHH` and `\OOO` are octets. */
-function decoded(text: string): string {
+function unescaped(text: string): string {
   const octets = text.replace(
     /((?:\\u[\da-fA-F]{4})+)|\\x([\da-fA-F]{1,2})|\\([0-7]{1,3})|\\([abefnrtv])|\\(["'\\?])|[^\\]+|\\/g,
     (match, units?: string, hex?: string, octal?: string, control?: string, itself?: string) => {
@@ -276,11 +276,9 @@ function decoded(text: string): string {
       return Buffer.from(units === undefined ? itself ?? match : JSON.parse(`"${units}"`)).toString("latin1");
     },
   );
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.from(octets, "latin1"));
-  } catch {
-    throw new WrongInput("the octets of a $'…' are not UTF-8: put them in a file, and type --data-binary @FILE");
-  }
+  const decoded = Buffer.from(octets, "latin1");
+  if (isUtf8(decoded)) return decoded.toString();
+  throw new WrongInput("the octets of a $'…' are not UTF-8: put them in a file, and type --data-binary @FILE");
 }
 
 /** Fields that curl adds by itself; a field without a value prevents that. */
@@ -334,13 +332,9 @@ export function curlCommand(
 
 /** Returns content as text for an argument; `undefined` if it is binary, too long, or a file for curl, with `@`. */
 function textOf(content: Uint8Array): string | undefined {
-  if (content.length > MAX_ARGUMENT_OCTETS) return undefined;
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(content);
-    return CONTROLS.test(text) || text.startsWith("@") ? undefined : text;
-  } catch {
-    return undefined;
-  }
+  if (content.length > MAX_ARGUMENT_OCTETS || !isUtf8(content)) return undefined;
+  const text = Buffer.from(content).toString();
+  return CONTROLS.test(text) || text.startsWith("@") ? undefined : text;
 }
 
 /** Quotes a word. Within quotes fish takes a backslash for an escape, so each stands outside of them. */

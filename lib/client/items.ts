@@ -9,8 +9,8 @@
  */
 
 import { authorityOf, type Endpoint } from "../address.ts";
-import { Buffer } from "node:buffer";
-import { NOT_UTF8, withoutMark } from "../bytes.ts";
+import { Buffer, isUtf8 } from "node:buffer";
+import { NO_BYTES, NOT_UTF8, withoutMark } from "../bytes.ts";
 import {
   type FieldLine,
   type HttpRequest,
@@ -287,11 +287,9 @@ function contentAlone(item: Item, object: string, files: ReadonlyMap<string, Uin
 /** Returns the value of an item: of a file that was read its text, without its last line end. */
 function valueOf({ value }: Extract<Item, { isPath: boolean }>, files?: ReadonlyMap<string, Uint8Array>): string {
   if (typeof value !== "object") return value ?? "";
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(files?.get(value.file)).replace(/\r?\n$/, "");
-  } catch {
-    throw new WrongInput(`@${value.file} is ${NOT_UTF8}`);
-  }
+  const octets = files?.get(value.file) ?? NO_BYTES;
+  if (!isUtf8(octets)) throw new WrongInput(`@${value.file} is ${NOT_UTF8}`);
+  return new TextDecoder().decode(octets).replace(/\r?\n$/, "");
 }
 
 function askedFields({ items }: Order, files?: ReadonlyMap<string, Uint8Array>): AskedField[] {

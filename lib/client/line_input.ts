@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isUtf8 } from "node:buffer";
 import { ByteBuffer, NOT_UTF8, withoutMark } from "../bytes.ts";
 import { InputError } from "../client.ts";
 import { LF } from "../http_message.ts";
@@ -26,7 +27,7 @@ export interface LineInput {
   close(): void;
 }
 
-const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Returns the text of a line, which must be UTF-8; empty at the end of the input. */
 export function textOf(line: Line): string {
@@ -90,12 +91,8 @@ async function* splitLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<L
     // A byte order mark at the start of a file is not part of the first command.
     const line = isFirst ? withoutMark(octets) : octets;
     isFirst = false;
-    let text;
-    try {
-      text = UTF8.decode(line);
-    } catch {
-      return { kind: "damaged" };
-    }
+    if (!isUtf8(line)) return { kind: "damaged" };
+    const text = UTF8.decode(line);
     if (text.length > MAX_LINE_CHARACTERS) throw tooLong();
     return { kind: "line", text: text.endsWith("\r") ? text.slice(0, -1) : text };
   };

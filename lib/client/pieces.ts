@@ -74,13 +74,11 @@ async function sendRows(
       const open = isOpen ? `; not known: the next ${to - from}, up to ${rows.name(to - 1)}` : "";
       await options.tell(`Rows created: ${created}${open}`);
     };
-    let answer;
-    try {
-      answer = await sendOnce({ ...request, content: rows.text(from, to) }, () => to - from, options);
-    } catch (error) {
+    const piece = { ...request, content: rows.text(from, to) };
+    const answer = await sendOnce(piece, () => to - from, options).catch(async (error) => {
       await tellRows(true);
       throw error;
-    }
+    });
     if (answer.refusal !== undefined) {
       size = answer.refusal.maxRows;
       await tellPieces(answer.refusal.detail, rows.count - from);

@@ -126,12 +126,8 @@ class Repl {
 
   /** Parses and runs the command of a line, and of those that belong to it. Returns as {@linkcode run}. */
   async #runLine(first: Line): Promise<number | undefined> {
-    let line: Line;
-    try {
-      line = await this.#joined(first);
-    } catch (error) {
-      return await this.#report(error);
-    }
+    const line = await this.#joined(first).catch((error) => this.#report(error));
+    if (typeof line === "number") return line;
     return line.kind === "cancelled" ? 0 : await this.run(() => parseLine(textOf(line), this.#table), line);
   }
 
