@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isObject } from "../json.ts";
+import { isObject, parsedJson } from "../json.ts";
 import { MAX_SEEN_NAMES } from "../limits.ts";
 import { escapeText } from "../terminal.ts";
 import { LOCAL_COMMANDS, METHODS } from "./command.ts";
@@ -120,13 +120,9 @@ export class SeenNames {
 
   /** Adds the names of a listing: the members of a JSON object whose values are objects. */
   addListing(json: string): void {
-    try {
-      const listing: unknown = JSON.parse(json);
-      if (!isObject(listing)) return;
-      for (const [name, row] of Object.entries(listing)) if (isObject(row)) this.add(name);
-    } catch {
-      // Not JSON: there are no names.
-    }
+    const listing = parsedJson(json);
+    if (!isObject(listing)) return;
+    for (const [name, row] of Object.entries(listing)) if (isObject(row)) this.add(name);
   }
 
   /** Completes the first word of a line by a command, the second one of a request by a row's name, of help by a command. */

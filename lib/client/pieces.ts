@@ -11,9 +11,10 @@ import { Buffer } from "node:buffer";
 import { ByteBuffer, counted } from "../bytes.ts";
 import type { ExchangeEvent } from "../client.ts";
 import type { HttpRequest } from "../http_message.ts";
-import { type MemberSpan, memberSpans } from "../json.ts";
+import { isObject, type MemberSpan, memberSpans, parsedJson } from "../json.ts";
 import { MAX_DETAIL_CHARACTERS, MAX_PROBLEM_BYTES } from "../limits.ts";
 import { escapeText } from "../terminal.ts";
+import { mediaType } from "./request_content.ts";
 
 interface PiecesOptions {
   /** Sends a request, passes on the events of the exchange, and returns the status of the response. */
@@ -46,8 +47,7 @@ export async function sendInPieces(request: HttpRequest, options: PiecesOptions)
   const { method, content, fields } = request;
   const isConditional = fields.some(([name]) => CONDITIONS.includes(name.toLowerCase()));
   if (method !== "POST" || content === undefined || isConditional) return await options.send(request, options.show);
-  const type = fields.find(([name]) => name.toLowerCase() === "content-type")?.[1] ?? "";
-  const rows = new Rows(content, /^application\/x-ndjson *(?:;|$)/i.test(type));
+  const rows = new Rows(content, mediaType(fields) === "application/x-ndjson");
   const { status, refusal } = await sendOnce(request, () => rows.count, options);
   return refusal === undefined ? status : await sendRows(request, rows, refusal, options);
 }
@@ -136,14 +136,12 @@ async function sendOnce(
 
 /** Returns the refusal in a problem document; `undefined` if it is not about the number of rows. */
 function refusalIn(document: Uint8Array): Refusal | undefined {
-  try {
-    const { maxRows, detail } = JSON.parse(UTF8.decode(document));
-    if (!Number.isSafeInteger(maxRows) || maxRows < 1) return undefined;
-    const isLine = typeof detail === "string" && detail.length <= MAX_DETAIL_CHARACTERS && !/[\r\n]/.test(detail);
-    return { maxRows, detail: isLine ? detail : "The server takes fewer rows at once" };
-  } catch {
-    return undefined;
-  }
+  const problem = parsedJson(UTF8.decode(document));
+  if (!isObject(problem)) return undefined;
+  const { maxRows, detail } = problem;
+  if (typeof maxRows !== "number" || !Number.isSafeInteger(maxRows) || maxRows < 1) return undefined;
+  const isLine = typeof detail === "string" && detail.length <= MAX_DETAIL_CHARACTERS && !/[\r\n]/.test(detail);
+  return { maxRows, detail: isLine ? detail : "The server takes fewer rows at once" };
 }
 
 /** The rows in the content of a request, in their order: members of one object, or objects in lines of their own. */

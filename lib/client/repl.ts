@@ -10,6 +10,7 @@ import { authorityOf, type Endpoint } from "../address.ts";
 import { BoundedBytes } from "../bytes.ts";
 import { Cancelled, ClientError, type ExchangeEvent, InvalidResponse, type Session, TimeoutError } from "../client.ts";
 import { type FieldLine, type HttpRequest, percentDecoded } from "../http_message.ts";
+import { isObject, parsedJson } from "../json.ts";
 import { MAX_HELD_CONTENT_BYTES, MAX_PROBLEM_BYTES } from "../limits.ts";
 import { isCredentialField, maskCredentials, maskQuery, maskTarget } from "../masking.ts";
 import { escapeText } from "../terminal.ts";
@@ -401,10 +402,6 @@ class Repl {
 
 /** Returns the fields of rows in a problem document; `undefined` if it names none. */
 function fieldsOfProblem(document: Uint8Array | undefined): string | undefined {
-  try {
-    const { fields } = JSON.parse(new TextDecoder().decode(document));
-    return typeof fields === "string" ? fields : undefined;
-  } catch {
-    return undefined;
-  }
+  const problem = parsedJson(new TextDecoder().decode(document));
+  return isObject(problem) && typeof problem.fields === "string" ? problem.fields : undefined;
 }
