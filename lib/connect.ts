@@ -5,7 +5,6 @@
  */
 
 import config from "../deno.json" with { type: "json" };
-import { writeLine } from "./bytes.ts";
 import type { ConnectOptions, FileNeeds } from "./cli.ts";
 import { HistoryFile, makeFile, readCertificates, readFile, readTokens } from "./cli/files.ts";
 import { certificateAdvice, commandLine, insecureAdvice, USER_ARGS } from "./cli/program.ts";
@@ -13,17 +12,16 @@ import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values
 import { exitCodeAfter } from "./exit_code.ts";
 import { type ClientOptions, Session } from "./client.ts";
 import { basicAuthorization, type Command, parseArguments } from "./client/command.ts";
-import type { Screen } from "./client/display.ts";
 import { defaultFields, filesOf, requestOf, type TableWords } from "./client/items.ts";
 import { pipedInput } from "./client/line_input.ts";
-import { Notices, Output } from "./client/output.ts";
+import { Output, ProcessScreen } from "./client/output.ts";
 import { type ReplOptions, runCommand, runCommands } from "./client/repl.ts";
 import type { TerminalStreams } from "./client/terminal_input.ts";
 import { WrongInput } from "./client/words.ts";
 import type { FieldLine } from "./http_message.ts";
 import { MAX_RAW_BYTES, MAX_SENT_FILE_BYTES } from "./limits.ts";
 import { FILTER_OPERATORS, RowSchema } from "./table/row_schema.ts";
-import { isColored, painterFor, terminalColumns, wrapMessage } from "./terminal.ts";
+import { isColored, painterFor } from "./terminal.ts";
 import type { Recorder } from "./traffic/capture/recorder.ts";
 
 /**
@@ -52,9 +50,8 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const streams = isTyped ? await (await import("./client/terminal_input.ts")).processTerminal() : undefined;
   const interactive = streams !== undefined;
   const output = new Output(Deno.stdout);
-  const terminal = Deno.stdout.isTerminal();
-  const notices = new Notices(output);
-  const screen = screenFor(output, interactive, terminal, () => notices.shown);
+  const screen = new ProcessScreen(output, interactive);
+  const { terminal } = screen;
   if (isTyped && !interactive) await screen.tell(NO_RAW_MODE);
   const { color, pretty, explain, verbose } = options;
   const painter = painterFor(color === "auto" && pretty !== "auto" ? pretty === "all" : isColored(color));
@@ -74,20 +71,20 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     tap: views?.tap,
     room: () => recorder?.room(),
     ...interactive &&
-      { connected: (local: Deno.NetAddr, remote: Deno.NetAddr) => notices.showConnected(local, remote) },
+      { connected: (local: Deno.NetAddr, remote: Deno.NetAddr) => screen.noteConnected(local, remote) },
     certificateAdvice: (host) => certificateAdvice(USER_ARGS, files, host),
   };
   const session = new Session(endpoint, {
     ...clientOptions,
     // A script is told when that matters: before its next request.
-    ...interactive && { closed: (how) => notices.showNote(`${how}; the next request opens a new connection`) },
+    ...interactive && { closed: (how) => screen.note(`${how}; the next request opens a new connection`) },
   });
   /** The sessions that Ctrl-C may have to cancel: this one, and one that follows a Location elsewhere. */
   const sessions = [session];
   const interrupted = () => sessions.forEach((each) => each.cancel());
-  const prompt = streams && await openPrompt(streams, options.historyFile, notices, interrupted);
+  const prompt = streams && await openPrompt(streams, options.historyFile, screen, interrupted);
   using history = prompt?.history;
-  const input = notices.input = prompt?.input ?? pipedInput(Deno.stdin.readable);
+  const input = screen.input = prompt?.input ?? pipedInput(Deno.stdin.readable);
   const { print, showCredentials } = options;
   const replOptions: ReplOptions = {
     ...{ endpoint, session, screen, interactive, painter, table, defaults },
@@ -100,11 +97,15 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     ...{ explain: views?.explain, raw: views?.raw, accepted: views?.accepted },
     keep: (line) => history?.add(line),
   };
-  onSignal(async () => {
+  const close = async () => {
     session.close();
     input.close();
     await recorder?.close();
-  });
+  };
+  // In raw mode Ctrl-C is a key, and no signal.
+  for (const signal of END_SIGNALS) {
+    Deno.addSignalListener(signal, () => void close().finally(() => Deno.exit(exitCodeAfter(signal))));
+  }
   try {
     // An invalid command, or one whose content cannot be read, is refused before a connection is opened.
     if (alone === undefined || opensFirst(command, defaults, table)) await session.connect();
@@ -117,17 +118,8 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   } finally {
     // Writes what was shown before an error.
     await output.flush().catch(() => {});
-    session.close();
-    await recorder?.close();
+    await close();
     await life.flush().catch(() => {});
-    input.close();
-  }
-}
-
-/** Ends the program on a signal, after what leaves the terminal as it was. In raw mode Ctrl-C is a key, and no signal. */
-function onSignal(close: () => Promise<void>): void {
-  for (const signal of END_SIGNALS) {
-    Deno.addSignalListener(signal, () => void close().finally(() => Deno.exit(exitCodeAfter(signal))));
   }
 }
 
@@ -135,13 +127,13 @@ function onSignal(close: () => Promise<void>): void {
 async function openPrompt(
   streams: TerminalStreams,
   historyFile: string | undefined,
-  notices: Notices,
+  screen: ProcessScreen,
   interrupted: () => void,
 ) {
   const { terminalInput } = await import("./client/terminal_input.ts");
   const { SeenNames } = await import("./client/help.ts");
   const seenNames = new SeenNames();
-  const report = (line: string) => notices.showNote(line);
+  const report = (line: string) => screen.note(line);
   const history = historyFile === undefined ? undefined : await HistoryFile.open(historyFile, report);
   const complete = (line: string) => seenNames.complete(line);
   const input = await terminalInput(streams, { complete, interrupted, history: history?.lines });
@@ -194,22 +186,6 @@ function valid<T>(make: () => T): T | undefined {
 
 const NO_RAW_MODE =
   "This terminal gives no single keys, so there is no prompt: type commands, or use Windows Terminal or winpty";
-
-/** @param notices Resolves once the notices so far are shown. */
-function screenFor(output: Output, interactive: boolean, terminal: boolean, notices: () => Promise<void>): Screen {
-  return {
-    terminal,
-    columns: terminalColumns,
-    write: (bytes) => output.write(bytes),
-    flush: () => output.flush(),
-    async tell(line) {
-      await notices();
-      await output.flush();
-      const shown = interactive ? wrapMessage(line, terminalColumns()) : line;
-      await writeLine(interactive && terminal ? Deno.stdout : Deno.stderr, shown);
-    },
-  };
-}
 
 async function readContent(
   name: string,

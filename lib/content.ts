@@ -160,7 +160,8 @@ export class ContentView {
     this.#classify();
     const indented = this.#holds && !this.#isBinary ? this.#indented(this.#held.view()) : undefined;
     if (indented !== undefined) {
-      for (const piece of indented) await this.#writeOctets(piece);
+      const isText = this.#options.writeExactly === undefined;
+      for (const piece of indented) await (isText ? this.#write(piece) : this.#pass(Buffer.from(piece, "latin1")));
       await this.#write("\n");
     } else {
       await this.#release();
@@ -235,18 +236,12 @@ export class ContentView {
     this.endsLine = text.endsWith("\n");
   }
 
-  /** Writes octets, one character each, exactly into a file; for a terminal they are text already. */
-  async #writeOctets(octets: string): Promise<void> {
-    const { writeExactly } = this.#options;
-    await (writeExactly === undefined ? this.#write(octets) : writeExactly(Buffer.from(octets, "latin1")));
-  }
-
   /** Writes a line on the content, on a terminal. */
   async #say(line: string): Promise<void> {
     if (this.#options.writeExactly === undefined) await this.#write(`${this.#options.painter("dim", line)}\n`);
   }
 
-  /** Returns content indented; `undefined` if it is shown as received. */
+  /** Returns content indented, one character for each octet if it is exact; `undefined` if it is shown as received. */
   #indented(held: Uint8Array): Iterable<string> | undefined {
     const { indent, columns, painter, writeExactly, type = "" } = this.#options;
     if (!this.#mayIndent || held.length > MAX_HELD_CONTENT_BYTES) return undefined;
@@ -301,7 +296,6 @@ function* pieces(octets: Uint8Array): Generator<Uint8Array> {
   for (let start = 0; start < octets.length; start += PIECE_OCTETS) yield octets.subarray(start, start + PIECE_OCTETS);
 }
 
-/** Whether content is binary, by its type and its first octets. */
 function isBinary(octets: Uint8Array, type: string): boolean {
   const start = octets.subarray(0, SNIFFED_OCTETS);
   if (start.includes(0) || BINARY_TYPE.test(type)) return true;

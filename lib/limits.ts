@@ -168,8 +168,6 @@ export const MAX_UNPRINTED_BYTES: number = 8 * 1024 * 1024;
 export const MAX_LINE_CHARACTERS: number = 1024 * 1024;
 /** Lines of a pasted command of curl. */
 export const MAX_CURL_LINES: number = 1000;
-/** Output that `connect` buffers before it waits for the writes, in bytes. */
-export const GATHERED_OUTPUT_BYTES: number = 64 * 1024;
 /** A problem document that `connect` holds until it knows whether rows are sent in pieces instead. */
 export const MAX_PROBLEM_BYTES: number = 64 * 1024;
 /** Characters of a server's reason that `connect` tells; a longer one is not told. */

@@ -57,39 +57,33 @@ export function escapeOctet(octet: number): string {
   return `\\x${octet.toString(16).padStart(2, "0")}`;
 }
 
-/** The start of a character in UTF-8, at the end of octets. */
-const CUT_CHARACTER = /(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})$/;
+/** The start of a character in UTF-8, or of a line end, at the end of octets. */
+const CUT = /(?:\r|[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})$/;
 
 /**
  * Escapes content that arrives in pieces. A character or a line end may be split between two of them. Octets that are
  * not UTF-8 are shown as `\xe9`.
  */
 export class ContentText {
-  /** Octets of a character whose rest is still to come. */
+  /** Octets of a character or a line end whose rest is still to come. */
   #cut = "";
-  #delayed = "";
   /** Whether the text so far ends with a line end; true at the beginning. */
   endsLine = true;
 
   /** Returns the piece's text, except for an incomplete character or line end. */
   add(bytes: Uint8Array): string {
     const octets = this.#cut + octetString(bytes);
-    this.#cut = CUT_CHARACTER.exec(octets)?.[0] ?? "";
-    return this.#show(octetsToText(octets.slice(0, octets.length - this.#cut.length), escapeOctet), false);
+    this.#cut = CUT.exec(octets)?.[0] ?? "";
+    return this.#show(octets.slice(0, octets.length - this.#cut.length));
   }
 
-  /** Returns the rest that {@linkcode next} has kept back. */
+  /** Returns the rest that {@linkcode add} has kept back. */
   end(): string {
-    return this.#show(octetsToText(this.#cut, escapeOctet), true);
+    return this.#show(this.#cut);
   }
 
-  #show(decoded: string, last: boolean): string {
-    let text = this.#delayed + decoded;
-    this.#delayed = "";
-    if (!last && text.endsWith("\r")) {
-      this.#delayed = "\r";
-      text = text.slice(0, -1);
-    }
+  #show(octets: string): string {
+    const text = octetsToText(octets, escapeOctet);
     if (text !== "") this.endsLine = text.endsWith("\n");
     return escapeText(text);
   }

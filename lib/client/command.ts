@@ -17,7 +17,7 @@ import {
   type TableWords,
 } from "./items.ts";
 import { parseRawSteps, type RawStep } from "./raw.ts";
-import { fieldWord, type PastedCurl, readCurl, readUrl, shellWords } from "./curl.ts";
+import { fieldWord, readCurl, readUrl, shellWords } from "./curl.ts";
 import { asValue, checkJson, endOfJson, shellWord, splitLine, type Word, WrongInput } from "./words.ts";
 
 export type Command =
@@ -29,8 +29,6 @@ export type Command =
   /** A header field for later requests, or the name of one to drop; without either, they are listed. */
   | { readonly kind: "header"; readonly field?: AskedField; readonly dropped?: string }
   | { readonly kind: "request"; readonly order: Order }
-  /** A request as curl would send it: the order has its target and fields. */
-  | { readonly kind: "pasted"; readonly order: Order; readonly curl: PastedCurl }
   /** Values are missing: the program asks for them, and {@linkcode completeCommand} creates the request. */
   | { readonly kind: "ask"; readonly words: readonly Word[] };
 
@@ -52,10 +50,10 @@ const CURL = /^\s*(?:\$\s+)?curl\s+(\S[^]*)$/i;
 export function parseLine(line: string, table: TableWords): Command {
   const curl = CURL.exec(line);
   if (curl !== null) {
-    const pasted = readCurl(curl[1], table.server);
-    // The method and the content are set afterwards: curl sends content with any method.
-    const order = makeOrder("POST", pasted.target, pasted.fields, table);
-    return { kind: "pasted", order, curl: { ...pasted, method: methodOf(pasted.method) } };
+    const { method, target, fields, ...pasted } = readCurl(curl[1], table.server);
+    // curl sends content with any method.
+    const order = makeOrder("POST", target, fields, table);
+    return { kind: "request", order: { ...order, method: methodOf(method), pasted } };
   }
   // The strings of raw have quotes and escapes of their own.
   const steps = /^\s*raw(?:\s+(.*))?$/is.exec(line);
@@ -64,9 +62,7 @@ export function parseLine(line: string, table: TableWords): Command {
 
 /**
  * Returns how many lines of a command follow, as far as is known: a command of curl goes on as in a shell, and JSON that
- * is pasted goes on to its end.
- *
- * @param rest What was pasted after the text.
+ * is pasted goes on to its end. What was pasted after the text is the rest.
  */
 export function linesAfter(text: string, rest: string | undefined): number {
   try {
@@ -165,7 +161,6 @@ function methodOf(verb: string, object = ""): string {
   );
 }
 
-/** Returns the command that a word was likely meant to be. */
 function nearestCommand(verb: string, object: string): string | undefined {
   const word = verb.toLowerCase();
   const [method, ...path] = verb.split(/(?=\/)/);
@@ -253,18 +248,16 @@ export function holdsCredentials(command: Command): boolean {
       return command.words.slice(2).some(({ text }) =>
         isCredentialField(text.split(/[:=]/, 1)[0]) || credentialsIn(text).length > 0
       );
-    case "pasted": {
-      const text = command.curl.data?.map((part) => "text" in part ? part.text : "").join("") ?? "";
-      return holdsCredentials({ kind: "request", order: command.order }) ||
-        [...text.matchAll(/(?<![\w-])([\w-]{1,64})"?\s*[:=]/g)].some(([, name]) => isCredentialField(name));
-    }
     case "request": {
-      const { target, items } = command.order;
+      const { target, items, pasted } = command.order;
+      const text = pasted?.data?.map((part) => "text" in part ? part.text : "").join("") ?? "";
+      const members = [...text.matchAll(/(?<![\w-])([\w-]{1,64})"?\s*[:=]/g)].map(([, name]) => name);
       const parameters = items.flatMap((item) => item.kind === "query" ? item.name : []);
       const fields = items.flatMap((item): AskedField[] =>
         item.kind === "field" ? [[item.name, typeof item.value === "object" ? "file" : item.value]] : []
       );
-      return fieldsHold(fields) || maskQuery(maskTarget(target)) !== target || parameters.some(isCredentialField);
+      return fieldsHold(fields) || maskQuery(maskTarget(target)) !== target ||
+        [...parameters, ...members].some(isCredentialField);
     }
     default:
       return false;

@@ -6,17 +6,15 @@
 
 import type { Endpoint } from "../address.ts";
 import { ClientError, type ClientOptions, Session } from "../client.ts";
-import { type FieldLine, HttpError, type HttpRequest, isInterim } from "../http_message.ts";
+import { type FieldLine, HttpError, isInterim } from "../http_message.ts";
 import { CLIENT_TIMEOUT_MS } from "../limits.ts";
-import { parseLine } from "./command.ts";
+import { type Command, parseLine } from "./command.ts";
 import { pageHelpOn } from "./help.ts";
 import { describeFields, filesOf, requestOf, type TableWords } from "./items.ts";
-import { withData } from "./curl.ts";
 import type { RawView } from "./raw.ts";
-import type { RawStep } from "./raw.ts";
 import { WrongInput } from "./words.ts";
 
-export interface CommandSenderOptions extends Pick<ClientOptions, "caCerts" | "tap"> {
+interface CommandSenderOptions extends Pick<ClientOptions, "caCerts" | "tap"> {
   readonly endpoint: Endpoint;
   readonly words: TableWords;
   /** Fields of every request, unless its command has others. */
@@ -37,14 +35,9 @@ export class CommandSender {
   constructor(options: CommandSenderOptions) {
     this.#options = options;
     const { endpoint, caCerts, tap } = options;
-    this.#words = {
-      ...options.words,
-      server: {
-        endpoint,
-        commandLine: (args) => args.join(" "),
-        insecureAdvice: "nothing, its certificate is trusted",
-      },
-    };
+    const insecureAdvice = "nothing, its certificate is trusted";
+    const commandLine = (args: readonly string[]) => args.join(" ");
+    this.#words = { ...options.words, server: { endpoint, commandLine, insecureAdvice } };
     // The server is this program, at an address that its certificate may not name.
     this.#session = new Session(endpoint, { timeoutMs: CLIENT_TIMEOUT_MS, caCerts, anyName: true, tap });
   }
@@ -66,59 +59,46 @@ export class CommandSender {
     if (!this.#session.cancel()) this.#session.close();
   }
 
-  async #parse(line: string): Promise<HttpRequest | readonly RawStep[] | string> {
-    const { defaults } = this.#options;
-    const refuseFile = (): never => {
-      throw new WrongInput("no file is read for a page: type the content itself");
-    };
-    try {
-      const command = parseLine(line, this.#words);
-      if (command.kind === "raw") return command.steps;
-      if (command.kind === "help") return pageHelpOn(command.topic);
-      if (command.kind === "request" || command.kind === "pasted") {
-        if (filesOf(command.order, [defaults]).length > 0) refuseFile();
-        const { request } = requestOf(command.order, [defaults], this.#words);
-        return command.kind === "request" ? request : (await withData(request, command.curl, refuseFile)).request;
-      }
-      if (command.kind === "ask") {
-        throw new WrongInput(`the values are missing: post NAME ${describeFields(this.#words)}`);
-      }
-      throw new WrongInput("only commands that send something work here, as get all, or raw with its steps");
-    } catch (error) {
-      if (!(error instanceof WrongInput)) throw error;
-      throw new HttpError(422, `Wrong Input: ${[error.message, ...error.command ? [error.command] : []].join(": ")}`);
-    }
-  }
-
   async #execute(line: string, signal: AbortSignal): Promise<string> {
     if (this.#closed) throw new HttpError(503, "The server is stopping");
     if (signal.aborted) throw new HttpError(503, "The page has left");
-    const order = await this.#parse(line);
-    if (typeof order === "string") return order.trimEnd();
     const cancel = () => this.#session.cancel();
     signal.addEventListener("abort", cancel);
     try {
-      return await ("method" in order ? this.#exchange(order) : this.#raw(order));
+      return (await this.#run(parseLine(line, this.#words))).trimEnd();
     } catch (error) {
       if (error instanceof ClientError) throw new HttpError(502, error.message);
-      throw error;
+      if (!(error instanceof WrongInput)) throw error;
+      throw new HttpError(422, `Wrong Input: ${[error.message, ...error.command ? [error.command] : []].join(": ")}`);
     } finally {
       signal.removeEventListener("abort", cancel);
     }
   }
 
-  async #exchange(request: HttpRequest): Promise<string> {
-    let text = "no answer";
-    for await (const event of this.#session.exchange(request)) {
-      if (event.kind === "response" && !isInterim(event.status)) text = `${event.status} ${event.reason}`.trim();
+  async #run(command: Command): Promise<string> {
+    const { defaults, raw, takeLines } = this.#options;
+    switch (command.kind) {
+      case "help":
+        return pageHelpOn(command.topic);
+      case "raw":
+        takeLines();
+        await this.#session.raw(command.steps, raw);
+        return takeLines();
+      case "request": {
+        if (filesOf(command.order, [defaults]).length > 0) {
+          throw new WrongInput("no file is read for a page: type the content itself");
+        }
+        const { request } = requestOf(command.order, [defaults], this.#words);
+        let text = "no answer";
+        for await (const event of this.#session.exchange(request)) {
+          if (event.kind === "response" && !isInterim(event.status)) text = `${event.status} ${event.reason}`;
+        }
+        return text;
+      }
+      case "ask":
+        throw new WrongInput(`the values are missing: post NAME ${describeFields(this.#words)}`);
+      default:
+        throw new WrongInput("only commands that send something work here, as get all, or raw with its steps");
     }
-    return text;
-  }
-
-  async #raw(steps: readonly RawStep[]): Promise<string> {
-    const { raw, takeLines } = this.#options;
-    takeLines();
-    await this.#session.raw(steps, raw);
-    return takeLines().trimEnd();
   }
 }

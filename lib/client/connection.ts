@@ -20,16 +20,16 @@ import {
 } from "../http_message.ts";
 import { type Endpoint, withoutZone } from "../address.ts";
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../limits.ts";
+import { within } from "../turns.ts";
 import {
   ClientError,
   connectError,
   endOf,
   InvalidResponse,
   startOf,
-  TimeoutError,
+  type TimeoutError,
   timeoutError,
   unseenMs,
-  withTimeout,
 } from "./errors.ts";
 
 /** How a connection is opened. */
@@ -102,11 +102,18 @@ export async function dial(endpoint: Endpoint, options: DialOptions, cancel?: Ab
   const { secure, host, port } = endpoint;
   const { timeoutMs, caCerts = [], anyName = false, tap = (conn: Deno.Conn) => conn } = options;
   const startTls = options.startTls ?? Deno.startTls;
+  const inTime = async <T>(promise: Promise<T>, giveUp: () => void): Promise<T> => {
+    try {
+      if (await within(promise, timeoutMs, cancel)) return await promise;
+      throw timeoutError(timeoutMs);
+    } catch (error) {
+      giveUp();
+      throw error;
+    }
+  };
   const abort = new AbortController();
-  const signal = cancel === undefined ? abort.signal : AbortSignal.any([abort.signal, cancel]);
   try {
-    const connecting = Deno.connect({ hostname: host, port, signal });
-    const tcp = await withTimeout(connecting, timeoutMs, () => abort.abort(), cancel);
+    const tcp = await inTime(Deno.connect({ hostname: host, port, signal: abort.signal }), () => abort.abort());
     // Sends small writes immediately. This must be set before TLS, which has no such option.
     tcp.setNoDelay(true);
     if (!secure) return tap(tcp);
@@ -117,12 +124,7 @@ export async function dial(endpoint: Endpoint, options: DialOptions, cancel?: Ab
       unsafelyDisableHostnameVerification: anyName,
     });
     const tls = tap(started) as Deno.TlsConn;
-    try {
-      await withTimeout(tls.handshake(), timeoutMs, () => {}, cancel);
-    } catch (error) {
-      tls.close();
-      throw error;
-    }
+    await inTime(tls.handshake(), () => tls.close());
     return tls;
   } catch (error) {
     throw connectError(error, endpoint, options.certificateAdvice);
@@ -137,12 +139,12 @@ export class ClientConnection {
   readonly #decoder = new Decoder("response", RESPONSE_LIMITS);
   readonly #encoder = new Encoder();
   readonly #buffer = new Uint8Array(READ_OCTETS);
-  /** When the current read times out, in milliseconds, and the function that rejects it. */
-  #deadline = Infinity;
-  #expire: (error: TimeoutError) => void = () => {};
   /** When the request's octets were last taken, in milliseconds, and how many were. */
   #progress = 0;
   #handedOver = 0;
+  /** Whether a response is waited for, and the error once that took too long. */
+  #waits = false;
+  #late: TimeoutError | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** A read while no exchange is in progress, so that a close by the server is noticed immediately. */
   #reading: Promise<number | null> | undefined;
@@ -208,7 +210,7 @@ export class ClientConnection {
         await this.#options.room?.();
         // The head must arrive in time; content may take longer as long as octets arrive.
         if (!isInterim(status)) this.#progress = performance.now();
-        await this.#receive(this.#lastMoment);
+        await this.#receive();
         continue;
       }
       if (event.kind === "request" || event.kind === "closed") throw new NoResponse(NO_RESPONSE);
@@ -307,19 +309,19 @@ export class ClientConnection {
     closed?.(how);
   }
 
-  async #receive(deadline: number): Promise<void> {
+  async #receive(): Promise<void> {
     const reading = this.#reading ?? this.#read();
     this.#reading = undefined;
-    let count: number | null;
-    try {
-      count = await this.#inTime(reading, deadline);
-    } catch (error) {
-      if (error instanceof TimeoutError || !(error instanceof Error)) throw error;
-      if (this.#decoder.idle) throw new NoResponse(`${NO_RESPONSE}: ${endOf(error)}`);
-      throw new ClientError(`The connection broke in the middle of the response: ${endOf(error)}`);
-    }
+    this.#waits = true;
+    // One timer serves all reads, because most finish long before it fires.
+    this.#timer ??= setTimeout(() => this.#checkTime(), Math.max(0, this.#lastMoment - performance.now()));
+    const count = await reading.catch((error: unknown) => ({ error }));
+    this.#waits = false;
+    if (this.#late !== undefined) throw this.#late;
     if (count === null) this.#decoder.close();
-    else this.#decoder.receive(this.#buffer.subarray(0, count));
+    else if (typeof count === "number") this.#decoder.receive(this.#buffer.subarray(0, count));
+    else if (this.#decoder.idle) throw new NoResponse(`${NO_RESPONSE}: ${endOf(count.error)}`);
+    else throw new ClientError(`The connection broke in the middle of the response: ${endOf(count.error)}`);
   }
 
   /** Sends a request's octets. Each step that is taken gives the server time anew. */
@@ -328,7 +330,6 @@ export class ClientConnection {
       await this.#options.room?.();
       this.#handedOver += await this.#conn.write(octets.subarray(this.#handedOver, this.#handedOver + WRITE_OCTETS));
       this.#progress = performance.now();
-      if (this.#deadline !== Infinity) this.#deadline = this.#lastMoment;
     }
   }
 
@@ -337,25 +338,16 @@ export class ClientConnection {
     return this.#progress + this.#options.timeoutMs + unseenMs(this.#handedOver);
   }
 
-  /** Waits for a read, within a deadline. One timer serves all reads, because most finish long before it fires. */
-  #inTime(reading: Promise<number | null>, deadline: number): Promise<number | null> {
-    this.#deadline = deadline;
-    this.#timer ??= setTimeout(() => this.#checkTime(), Math.max(0, deadline - performance.now()));
-    return new Promise<number | null>((resolve, reject) => {
-      this.#expire = reject;
-      reading.then(resolve, reject);
-    }).finally(() => this.#deadline = Infinity);
-  }
-
   #checkTime(): void {
     this.#timer = undefined;
-    if (this.#deadline === Infinity) return;
-    const left = this.#deadline - performance.now();
+    if (!this.#waits) return;
+    const left = this.#lastMoment - performance.now();
     if (left > 0) {
       this.#timer = setTimeout(() => this.#checkTime(), left);
       return;
     }
-    this.#expire(timeoutError(this.#options.timeoutMs, unseenMs(this.#handedOver)));
+    this.#late = timeoutError(this.#options.timeoutMs, unseenMs(this.#handedOver));
+    // Ends the read, too.
     this.close();
   }
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
+import { Buffer, isUtf8 } from "node:buffer";
 import { addressText, type Endpoint } from "../address.ts";
 import { NO_BYTES, octetsToText } from "../bytes.ts";
 import { type HttpRequest, METHODS_WITH_CONTENT, percentDecoded } from "../http_message.ts";
@@ -20,7 +20,7 @@ export interface OwnServer {
   readonly insecureAdvice: string;
 }
 
-export interface PastedUrl {
+interface PastedUrl {
   /** The path and the query as written, without the fragment. */
   readonly target: string;
   /** The authority, for Host. */
@@ -33,6 +33,7 @@ export type PastedData =
   | { readonly text: string }
   | { readonly file: string; readonly joinsLines: boolean };
 
+/** A request as curl would send it. */
 export interface PastedCurl extends PastedUrl {
   readonly method: string;
   /** The fields as the words of a command; an empty one removes a default. */
@@ -47,10 +48,8 @@ const URL_PARTS =
 const LOCAL_NAMES = ["localhost", "127.0.0.1", "::1"];
 
 /**
- * Reads a URL of the own server.
- *
- * @param rest For a URL of another server, what a command there has after the address; by default the line itself.
- * @throws {WrongInput} If it is of another server, which is named with the command to type.
+ * Reads a URL of the own server; one of another is refused with the command to type there, which ends with `rest`, or
+ * with the line itself.
  */
 export function readUrl(url: string, own: OwnServer | undefined, rest?: (target: string) => string[]): PastedUrl {
   const [whole, scheme = "http", userPass, name, digits, path = "/", query = ""] = URL_PARTS.exec(url) ?? [];
@@ -79,32 +78,23 @@ function isSame(own: Endpoint, other: Endpoint): boolean {
   return own.secure === other.secure && own.port === other.port && nameOf(own) === nameOf(other);
 }
 
-/** curl's options with a value, and those without one, by their letters. */
-const WITH_VALUE: Readonly<Record<string, string>> = {
+/** curl's options with a value. */
+const VALUED = [
+  ...["request", "header", "user", "cookie", "user-agent", "referer", "url"],
+  ...["data", "data-ascii", "data-raw", "data-binary", "json"],
+];
+/** Those without one. The last three are among what the command `curl` prints. */
+const SWITCHES = [
+  ...["head", "insecure", "location", "globoff", "silent", "show-error", "include", "verbose"],
+  ...["show-headers", "compressed", "http1.1", "path-as-is"],
+];
+const LETTERS: Readonly<Record<string, string>> = {
   ...{ X: "request", H: "header", d: "data", u: "user", b: "cookie", A: "user-agent", e: "referer" },
+  ...{ I: "head", k: "insecure", L: "location", g: "globoff", i: "include" },
+  ...{ s: "silent", S: "show-error", v: "verbose" },
 };
-const SWITCHES: Readonly<Record<string, string>> = {
-  ...{
-    I: "head",
-    k: "insecure",
-    L: "location",
-    g: "globoff",
-    s: "silent",
-    S: "show-error",
-    i: "include",
-    v: "verbose",
-  },
-};
-const LONG_WITH_VALUE = [...Object.values(WITH_VALUE), "data-ascii", "data-raw", "data-binary", "json", "url"];
-/** The last three are among what the command `curl` prints. */
-const LONG_SWITCHES = [...Object.values(SWITCHES), "show-headers", "compressed", "http1.1", "path-as-is"];
 
-/**
- * Reads a command of curl.
- *
- * @param line The command without the word `curl`.
- * @throws {WrongInput} If it has an option that is not read, if it is of another server, or if it needs a shell.
- */
+/** Reads a command of curl, without the word `curl`. What needs a shell, and options that are not read, are refused. */
 export function readCurl(line: string, own: OwnServer | undefined): PastedCurl {
   const words = shellWords(line);
   if (words === undefined) throw new WrongInput("the line of curl goes on: a quote is not closed, or \\ is at its end");
@@ -147,54 +137,40 @@ export function readCurl(line: string, own: OwnServer | undefined): PastedCurl {
   };
 }
 
-/** Returns a request with the method and the content of a command of curl, and the file that is its content. */
-export async function withData(
-  request: HttpRequest,
-  { method, data }: PastedCurl,
-  readContent: (name: string) => Promise<Uint8Array>,
-): Promise<{ readonly request: HttpRequest; readonly contentFrom?: string }> {
-  if (data === undefined) return { request: { ...request, method } };
-  const parts: Uint8Array[] = [];
-  for (const part of data) {
-    const octets = "text" in part ? Buffer.from(part.text) : await readContent(part.file);
-    parts.push("file" in part && part.joinsLines ? octets.filter((octet) => !DROPPED.includes(octet)) : octets);
-  }
-  const [first, ...more] = data;
-  const isFile = "file" in first && !first.joinsLines && more.length === 0;
-  return {
-    request: { ...request, method, content: Buffer.concat(parts) },
-    ...isFile && { contentFrom: first.file },
-  };
-}
 /** Octets of a file that `-d` leaves out: NUL, LF, CR. */
 const DROPPED = [0x00, 0x0a, 0x0d];
+
+/** Returns content that is put together from files and texts, and the file that it is, if it is one as it is. */
+export function contentOf(data: readonly PastedData[], files: ReadonlyMap<string, Uint8Array>) {
+  const parts = data.map((part) => {
+    if ("text" in part) return Buffer.from(part.text);
+    const octets = files.get(part.file)!;
+    return part.joinsLines ? octets.filter((octet) => !DROPPED.includes(octet)) : octets;
+  });
+  const [first, ...more] = data;
+  const isFile = more.length === 0 && "file" in first && !first.joinsLines;
+  return { content: Buffer.concat(parts), contentFrom: isFile ? first.file : undefined };
+}
 
 /** Returns the options and their values in their order; a URL is the value of `url`. */
 function optionsOf(words: readonly string[]) {
   const values: [name: string, value: string][] = [];
   const rest = [...words];
-  const valueOf = (option: string, joined?: string) => {
-    const value = joined || rest.shift();
+  const add = (option: string, name: string, joined?: string) => {
+    if (!VALUED.includes(name) && !SWITCHES.includes(name)) {
+      throw new WrongInput(`${option} of curl is not read here, and nothing is sent`);
+    }
+    const value = SWITCHES.includes(name) ? "" : joined || rest.shift();
     if (value === undefined) throw new WrongInput(`${option} of curl needs a value`);
-    return value;
-  };
-  const refuse = (option: string): never => {
-    throw new WrongInput(`${option} of curl is not read here, and nothing is sent`);
+    values.push([name, value]);
   };
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
-    if (word.startsWith("--")) {
-      const name = word.slice(2);
-      if (LONG_WITH_VALUE.includes(name)) values.push([name, valueOf(word)]);
-      else if (LONG_SWITCHES.includes(name)) values.push([name, ""]);
-      else refuse(word);
-    } else if (/^-./.test(word)) {
+    if (word.startsWith("--")) add(word, word.slice(2));
+    else if (/^-./.test(word)) {
       for (let i = 1; i < word.length; i++) {
-        const letter = word[i];
-        if (Object.hasOwn(SWITCHES, letter)) values.push([SWITCHES[letter], ""]);
-        else if (Object.hasOwn(WITH_VALUE, letter)) {
-          values.push([WITH_VALUE[letter], valueOf(`-${letter}`, word.slice(i + 1))]);
-          break;
-        } else refuse(`-${letter}`);
+        const name = LETTERS[word[i]];
+        add(`-${word[i]}`, name, word.slice(i + 1));
+        if (VALUED.includes(name)) break;
       }
     } else if (/^[–—]/.test(word)) throw new WrongInput(`${word[0]} is a dash of a word processor: write - or --`);
     else values.push(["url", word]);
@@ -245,12 +221,7 @@ const PIECES =
 /** What a shell replaces, within double quotes too. */
 const REPLACED = /^(?:\$\(|\$\w+|\$\{|`)/;
 
-/**
- * Splits a line as a POSIX shell does, with `$'…'`, and backslashes at line ends.
- *
- * @returns The words; `undefined` if the line goes on after its end.
- * @throws {WrongInput} If the line has more than words.
- */
+/** Splits a line as a POSIX shell does, with `$'…'`, and backslashes at line ends; `undefined` if it goes on. */
 export function shellWords(line: string): string[] | undefined {
   const words: string[] = [];
   let word: string | undefined;
@@ -275,7 +246,7 @@ export function shellWords(line: string): string[] | undefined {
     }
     if (/^\\\r?\n/.test(piece)) continue;
     if (word === undefined && plain !== undefined) refuseTypographic(plain[0]);
-    word = (word ?? "") + (single ?? escaped ?? plain ?? (coded === undefined ? unquoted(double) : decoded(coded)));
+    word = (word ?? "") + (single ?? escaped ?? plain ?? (coded === undefined ? unquoted(double) : unescaped(coded)));
   }
   return word === undefined ? words : [...words, word];
 }
@@ -295,7 +266,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 
 /** Decodes the escapes of `$'…'`, in which `\xHH` and `\OOO` are octets. */
-function decoded(text: string): string {
+function unescaped(text: string): string {
   const octets = text.replace(
     /((?:\\u[\da-fA-F]{4})+)|\\x([\da-fA-F]{1,2})|\\([0-7]{1,3})|\\([abefnrtv])|\\(["'\\?])|[^\\]+|\\/g,
     (match, units?: string, hex?: string, octal?: string, control?: string, itself?: string) => {
@@ -305,11 +276,9 @@ function decoded(text: string): string {
       return Buffer.from(units === undefined ? itself ?? match : JSON.parse(`"${units}"`)).toString("latin1");
     },
   );
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.from(octets, "latin1"));
-  } catch {
-    throw new WrongInput("the octets of a $'…' are not UTF-8: put them in a file, and type --data-binary @FILE");
-  }
+  const decoded = Buffer.from(octets, "latin1");
+  if (isUtf8(decoded)) return decoded.toString();
+  throw new WrongInput("the octets of a $'…' are not UTF-8: put them in a file, and type --data-binary @FILE");
 }
 
 /** Fields that curl adds by itself; a field without a value prevents that. */
@@ -361,18 +330,11 @@ export function curlCommand(
   return body === undefined || text !== undefined ? line : `echo ${body.toBase64()} | base64 -d | ${line}`;
 }
 
-/**
- * Returns content as text for an argument; `undefined` if it is binary, too long, or starts with `@`, which curl takes
- * for a file.
- */
+/** Returns content as text for an argument; `undefined` if it is binary, too long, or a file for curl, with `@`. */
 function textOf(content: Uint8Array): string | undefined {
-  if (content.length > MAX_ARGUMENT_OCTETS) return undefined;
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(content);
-    return CONTROLS.test(text) || text.startsWith("@") ? undefined : text;
-  } catch {
-    return undefined;
-  }
+  if (content.length > MAX_ARGUMENT_OCTETS || !isUtf8(content)) return undefined;
+  const text = Buffer.from(content).toString();
+  return CONTROLS.test(text) || text.startsWith("@") ? undefined : text;
 }
 
 /** Quotes a word. Within quotes fish takes a backslash for an escape, so each stands outside of them. */

@@ -13,11 +13,9 @@ import { MAX_SHOWN_INVALID_BYTES } from "../limits.ts";
 import { maskCredentials } from "../masking.ts";
 import { escapeOctet, escapeText, type Painter, showHead } from "../terminal.ts";
 
-/** The output of messages. */
 export interface Screen {
   /** Whether it is a terminal. Data from the server is escaped on a terminal, and exact otherwise. */
   readonly terminal: boolean;
-  /** The width of a line in characters. */
   readonly columns: () => number;
   write(octets: Uint8Array): Promise<void>;
   /** Resolves once all octets are written. */
@@ -39,7 +37,6 @@ export interface DisplayOptions {
   readonly pretty: "all" | "none" | "auto";
   /** Whether credentials (Authorization, Cookie and the like) are shown. */
   readonly showCredentials: boolean;
-  /** Colours heads and JSON. */
   readonly painter: Painter;
   /** Receives what is accepted in a response, though it breaks a rule: a sentence. */
   readonly accepted?: (sentence: string) => void;
@@ -49,7 +46,6 @@ const ENCODER = new TextEncoder();
 /** Methods whose response has only a head. */
 const HEAD_METHODS = ["HEAD", "OPTIONS"];
 
-/** Shows messages. */
 export class Display {
   /** The parts shown, as {@linkcode DisplayOptions.print}; may change between exchanges. */
   print: string | undefined;
@@ -67,7 +63,6 @@ export class Display {
     this.print = options.print;
   }
 
-  /** Shows an event of an exchange. */
   async show(event: ExchangeEvent): Promise<void> {
     await this.#show(event);
     if (event.kind !== "response" && event.kind !== "end") return;
@@ -119,13 +114,11 @@ export class Display {
     await this.#options.screen.write(ENCODER.encode(text));
   }
 
-  /** Ends the line of the last content. */
   async endLine(): Promise<void> {
     if (this.#midLine) await this.#options.screen.write(ENCODER.encode("\n"));
     this.#midLine = false;
   }
 
-  /** Shows a banner, at a prompt. */
   async banner(text: string): Promise<void> {
     if (this.#options.interactive) await this.write(`${this.#options.painter("dim", text)}\n`);
   }

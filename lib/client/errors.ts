@@ -1,6 +1,6 @@
 /**
- * Errors of the client, each message one line for the user: why a connection could not be opened, how it ended, how long
- * was waited, and what a server sent instead of a response.
+ * Errors of the client, each message one line for the user: why a connection could not be opened, how it ended, how
+ * long was waited, and what a server sent instead of a response.
  *
  * @module
  */
@@ -8,7 +8,6 @@
 import { authorityOf, type Endpoint } from "../address.ts";
 import { counted, octetsToText, octetString } from "../bytes.ts";
 import { escapeOctet, escapeText } from "../terminal.ts";
-import { within } from "../turns.ts";
 
 /** No valid response arrived. */
 export class ClientError extends Error {
@@ -40,7 +39,6 @@ export class InputError extends Error {
   override name = "InputError";
 }
 
-/** Why a certificate is refused, for the user. */
 const CERTIFICATE_REASONS: readonly [pattern: RegExp, reason: string][] = [
   [/UnknownIssuer/, "its certificate is not signed by a trusted authority; --cacert FILE adds one"],
   [/CaUsedAsEndEntity/, "its certificate is a CA certificate, which a server may not use (basicConstraints)"],
@@ -65,14 +63,12 @@ const TLS_ALERT = 0x15;
 const FRAMES: Readonly<Record<number, string>> = { 4: "SETTINGS", 7: "GOAWAY" };
 /** The length of what precedes each frame (RFC 9113 §4.1). */
 const FRAME_HEADER_OCTETS = 9;
-/** Octets of a server's first line that are shown. */
 const SHOWN_START_OCTETS = 100;
 /** Octets of an upload that the systems at both ends may hold after they were handed over. */
 const UNSEEN_OCTETS = 4 * 1024 * 1024;
 /** How many of them reach the server in a millisecond, at least. */
 const UNSEEN_OCTETS_PER_MS = 64 * 1024 / 1000;
 
-/** Creates the error for a server to which no connection can be opened. */
 export function connectError(
   error: unknown,
   endpoint: Endpoint,
@@ -123,30 +119,10 @@ export function unseenMs(handedOver: number): number {
   return Math.min(handedOver, UNSEEN_OCTETS) / UNSEEN_OCTETS_PER_MS;
 }
 
-/**
- * Creates the error of a wait that took too long.
- *
- * @param unseen How much longer the server had for an upload, in milliseconds.
- */
+/** Creates the error of a wait that took too long; for an upload the server had `unseen` milliseconds more. */
 export function timeoutError(timeoutMs: number, unseen = 0): TimeoutError {
   const seconds = timeoutMs === 1000 ? "1 second" : `${timeoutMs / 1000} seconds`;
   const more = Math.round(unseen / 1000);
   const upload = more === 0 ? "" : `, and ${counted(more, "second")} for what was sent last`;
   return new TimeoutError(`No response came within ${seconds} (--timeout)${upload}`);
-}
-
-/** Rejects if the promise takes longer than the timeout, or is cancelled, once `giveUp` was called. */
-export async function withTimeout<T>(
-  promise: Promise<T>,
-  timeoutMs: number,
-  giveUp: () => void,
-  cancel: AbortSignal | undefined,
-): Promise<T> {
-  try {
-    if (await within(promise, timeoutMs, cancel)) return await promise;
-    throw timeoutError(timeoutMs);
-  } catch (error) {
-    if (cancel?.aborted || error instanceof TimeoutError) giveUp();
-    throw error;
-  }
 }

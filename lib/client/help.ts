@@ -4,31 +4,23 @@
  * @module
  */
 
-import { isObject } from "../json.ts";
+import { isObject, parsedJson } from "../json.ts";
 import { MAX_SEEN_NAMES } from "../limits.ts";
 import { escapeText } from "../terminal.ts";
 import { LOCAL_COMMANDS, METHODS } from "./command.ts";
 import { WrongInput } from "./words.ts";
 
 /** The help on each command, by its names. Its lines fit a terminal of 60 columns. */
-const TOPICS: readonly (readonly [names: string, text: string])[] = [
-  [
-    "get",
-    `\
+const TOPICS: Readonly<Record<string, string>> = {
+  "get": `\
 get NAME            one row; get all: every row
 get all age:gte=2 leg==4 _sort==-age      some rows, sorted
 get /a?b=c          any target, sent as it is
 `,
-  ],
-  [
-    "head delete options",
-    `\
+  "head delete options": `\
 head NAME           only the head; delete NAME, options NAME
 `,
-  ],
-  [
-    "post put patch purge",
-    `\
+  "post put patch purge": `\
 post NAME [values]  a new row; post alone: the server names it
 put NAME [values]   a new row, or over the old one
 patch NAME items    some fields of a row
@@ -38,41 +30,28 @@ PURGE /x            any method, in capitals
   If-Match:'"1"' header; "X-A: b c" with a blank;
   or the whole content: {"type":"snail"}, @FILE
 `,
-  ],
-  [
-    "print",
-    `\
+  "print": `\
 print HBhb          what is shown: H B the request's head,
                     body; h b the response's
 `,
-  ],
-  [
-    "header",
-    `\
+  "header": `\
 header Name: value  send a field from now on; header lists
                     them, header -Name drops one
 `,
-  ],
-  ["auth", "auth USER:PASS      send credentials (Basic); auth - drops\n"],
-  ["follow", "follow              request the last response's Location\n"],
-  [
-    "curl",
-    `\
+  "auth": "auth USER:PASS      send credentials (Basic); auth - drops\n",
+  "follow": "follow              request the last response's Location\n",
+  "curl": `\
 curl                the last request as a command of curl
 curl -H … URL       a command of curl, pasted: sent
 `,
-  ],
-  ["explain", "explain             each octet of the last exchange\n"],
-  ["raw", "raw STEP…           octets as they are; help raw tells more\n"],
-  [
-    "help ? q quit exit",
-    `\
+  "explain": "explain             each octet of the last exchange\n",
+  "raw": "raw STEP…           octets as they are; help raw tells more\n",
+  "help ? q quit exit": `\
 help COMMAND        about one; help all: about all of them
 q                   q or Ctrl-D quits; Ctrl-C cancels the
                     line, the question or the transfer
 `,
-  ],
-];
+};
 
 const FIRST_HELP = `\
 get all             every row; get NAME: one
@@ -84,7 +63,6 @@ q                   quit
 more: help all
 `;
 
-/** The output of `help raw`: examples to start with. */
 const RAW_HELP = String.raw`raw STEP…   send octets as they are, show the answer, timed
 "…"         one write; \r \n \t \0 \xHH \\ \" are an octet each
 "a"*9000    the same, repeated
@@ -103,16 +81,12 @@ Half-close: the server sees the end, and still answers:
   raw "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" fin
 `;
 
-/**
- * Returns the output of `help`, or of `help` with a command or `all`.
- *
- * @throws {WrongInput} If there is no such command.
- */
+/** Returns the output of `help`, or of `help` with a command or `all`. */
 export function helpOn(topic: string | undefined): string {
   if (topic === undefined) return FIRST_HELP;
   if (topic === "raw") return RAW_HELP;
-  if (topic === "all") return TOPICS.map(([, text]) => text).join("");
-  const found = TOPICS.find(([names]) => names.split(" ").includes(topic));
+  if (topic === "all") return Object.values(TOPICS).join("");
+  const found = Object.entries(TOPICS).find(([names]) => names.split(" ").includes(topic));
   if (found !== undefined) return found[1];
   throw new WrongInput(`there is no help on ${JSON.stringify(topic)}: see help all`);
 }
@@ -120,14 +94,12 @@ export function helpOn(topic: string | undefined): string {
 /** Commands that work in the command line of a page: they send something, and read no file. */
 const ON_PAGE = ["get", "head", "post", "raw"];
 
-/**
- * Returns the output of `help` on a page: all that works there, or one topic.
- *
- * @throws {WrongInput} If there is no such command.
- */
+/** Returns the output of `help` on a page: all that works there, or one topic. */
 export function pageHelpOn(topic: string | undefined): string {
   if (topic !== undefined && topic !== "all") return helpOn(topic);
-  const topics = TOPICS.filter(([names]) => ON_PAGE.includes(names.split(" ", 1)[0])).map(([, text]) => text);
+  const topics = Object.entries(TOPICS).filter(([names]) => ON_PAGE.includes(names.split(" ", 1)[0])).map(([, text]) =>
+    text
+  );
   return `${topics.join("").replace("[values]  a new row\n", "values    a new row\n").replace(", @FILE", "")}`;
 }
 
@@ -148,13 +120,9 @@ export class SeenNames {
 
   /** Adds the names of a listing: the members of a JSON object whose values are objects. */
   addListing(json: string): void {
-    try {
-      const listing: unknown = JSON.parse(json);
-      if (!isObject(listing)) return;
-      for (const [name, row] of Object.entries(listing)) if (isObject(row)) this.add(name);
-    } catch {
-      // Not JSON: there are no names.
-    }
+    const listing = parsedJson(json);
+    if (!isObject(listing)) return;
+    for (const [name, row] of Object.entries(listing)) if (isObject(row)) this.add(name);
   }
 
   /** Completes the first word of a line by a command, the second one of a request by a row's name, of help by a command. */

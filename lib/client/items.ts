@@ -9,8 +9,8 @@
  */
 
 import { authorityOf, type Endpoint } from "../address.ts";
-import { Buffer } from "node:buffer";
-import { NOT_UTF8, withoutMark } from "../bytes.ts";
+import { Buffer, isUtf8 } from "node:buffer";
+import { NO_BYTES, NOT_UTF8, withoutMark } from "../bytes.ts";
 import {
   type FieldLine,
   type HttpRequest,
@@ -20,19 +20,16 @@ import {
   METHODS_WITH_CONTENT,
 } from "../http_message.ts";
 import { isJson } from "../json.ts";
-import type { OwnServer } from "./curl.ts";
+import { contentOf, type OwnServer, type PastedCurl } from "./curl.ts";
 import {
   boundaryOf,
   FORM,
   formOf,
-  type FormPart,
-  formText,
   isType,
   mediaType,
   type Member,
   MULTIPART,
   multipart,
-  partOf,
   typeOfFile,
 } from "./request_content.ts";
 import { type Word, WrongInput } from "./words.ts";
@@ -43,7 +40,6 @@ interface NamedField {
   readonly type: "scalar" | "string" | "number" | "integer" | "boolean";
 }
 
-/** What is known of the table at the other end. */
 export interface TableWords {
   /** The fields, in the order of values without names; `undefined` if a row may have any. */
   readonly fields: readonly NamedField[] | undefined;
@@ -66,6 +62,8 @@ export interface Order {
   /** The target, without the parameters of items. */
   readonly target: string;
   readonly items: readonly Item[];
+  /** What else a pasted command of curl has. */
+  readonly pasted?: Pick<PastedCurl, "data" | "follows">;
 }
 
 /** A request to be sent, and the file that is its content as it is; `-` for the standard input. */
@@ -74,7 +72,7 @@ interface MadeRequest {
   readonly contentFrom?: string;
 }
 
-export type Item =
+type Item =
   | { readonly kind: "value" | "content"; readonly text: string; readonly word: Word }
   | { readonly kind: "file"; readonly name: string }
   /** A field of a form whose value is a file, as in `photo@FILE`. */
@@ -136,17 +134,11 @@ export function hasValues(words: readonly Word[], table: TableWords): boolean {
   return words.some((word) => !["query", "field"].includes(readItem(word, table).kind));
 }
 
-/**
- * Reads the words after a method.
- *
- * @param method The method as sent.
- * @param object A row's name, `all`, or a path.
- * @throws {WrongInput} If the words are invalid.
- */
+/** Reads the words after a method: its object is a row's name, `all`, or a path. */
 export function makeOrder(method: string, object: string, words: readonly Word[], table: TableWords): Order {
   const order = { method, object, target: targetOf(method, object), items: words.map((word) => readItem(word, table)) };
   // What is wrong without its files is refused before they are read.
-  askedFields(order, () => "");
+  askedFields(order);
   for (const item of order.items) if (item.kind === "file") refuseContent(method, item.name);
   return order;
 }
@@ -168,14 +160,15 @@ function isContent({ kind }: Item): boolean {
 
 /** Returns the names of the files that a request needs; `-` for the standard input. */
 export function filesOf(order: Order, session: readonly (readonly AskedField[])[]): string[] {
-  const items = itemsOf(order, mediaType(merged([askedFields(order, () => ""), ...session]).fields));
+  const items = itemsOf(order, mediaType(merged([askedFields(order), ...session]).fields));
   // A single file or hyphen is the content; besides other values it is a value.
   const isAlone = items.filter(isContent).length === 1;
-  return items.flatMap((item) => {
+  const names = items.flatMap((item) => {
     if (item.kind === "part") return item.file;
     if (item.kind === "file") return isAlone ? item.name : [];
     return "value" in item && typeof item.value === "object" ? item.value.file : [];
   });
+  return [...names, ...order.pasted?.data?.flatMap((part) => "file" in part ? part.file : []) ?? []];
 }
 
 /**
@@ -191,29 +184,33 @@ export function requestOf(
   table: TableWords,
   files: ReadonlyMap<string, Uint8Array> = new Map(),
 ): MadeRequest {
-  const { method } = order;
-  const textIn = (file: string) => fileText(file, files.get(file)!);
-  const { fields, names } = merged([askedFields(order, textIn), ...session]);
+  const { method, pasted } = order;
+  const { fields, names } = merged([askedFields(order, files), ...session]);
   const parameters = order.items.flatMap((item) =>
-    item.kind === "query" ? `${encodeURIComponent(item.name)}=${encodeURIComponent(valueOf(item, textIn))}` : []
+    item.kind === "query" ? `${encodeURIComponent(item.name)}=${encodeURIComponent(valueOf(item, files))}` : []
   );
   const request = { method, target: withQuery(order.target, parameters), fields };
+  if (pasted?.data !== undefined) {
+    const { content, contentFrom } = contentOf(pasted.data, files);
+    return { request: { ...request, content }, contentFrom };
+  }
   const type = mediaType(fields);
-  const body = bodyOf(order, type, table, files, textIn);
+  const given = boundaryOf(fields);
+  const boundary = given ?? `wiretable-${crypto.randomUUID()}`;
+  const body = bodyOf(order, type, boundary, table, files);
   if (body === undefined) {
-    if (method === "PATCH") throw new WrongInput("patch needs the fields to change: patch Pingping age=2");
+    if (method === "PATCH" && pasted === undefined) {
+      throw new WrongInput("patch needs the fields to change: patch Pingping age=2");
+    }
     return { request };
   }
-  const given = boundaryOf(fields);
-  if ("parts" in body) {
-    const boundary = given ?? `wiretable-${crypto.randomUUID()}`;
-    const typed = fields.map(([name, value]): FieldLine =>
-      isType(name) && given === undefined ? [name, `${value}; boundary=${boundary}`] : [name, value]
-    );
-    return { request: { ...request, fields: typed, content: multipart(body.parts, boundary) } };
-  }
   if (type === MULTIPART && given === undefined) {
-    throw new WrongInput(`${MULTIPART} takes items, as a=b photo@FILE; other content needs its boundary in the type`);
+    if (!body.hasParts) {
+      throw new WrongInput(`${MULTIPART} takes items, as a=b photo@FILE; other content needs its boundary in the type`);
+    }
+    for (const [i, [name, value]] of fields.entries()) {
+      if (isType(name)) fields[i] = [name, `${value}; boundary=${boundary}`];
+    }
   }
   // The user may have removed it.
   if (body.type !== undefined && !names.has("content-type")) fields.push(["Content-Type", body.type]);
@@ -222,17 +219,21 @@ export function requestOf(
   return { request: { ...request, content }, ...content === body.content && { contentFrom: body.file } };
 }
 
-/** The content of a request, and the type it has unless a field says otherwise; or the parts of a form. */
-type Body =
-  | { readonly content: Uint8Array; readonly type?: string; readonly file?: string }
-  | { readonly parts: readonly FormPart[] };
+/** The content of a request, the type it has unless a field says otherwise, and the file that it is. */
+interface Body {
+  readonly content: Uint8Array;
+  readonly type?: string;
+  readonly file?: string;
+  /** Whether it is the parts of a form. */
+  readonly hasParts?: boolean;
+}
 
 function bodyOf(
   order: Order,
   type: string,
+  boundary: string,
   table: TableWords,
   files: ReadonlyMap<string, Uint8Array>,
-  textIn: (file: string) => string,
 ): Body | undefined {
   const { method, object } = order;
   const contents = itemsOf(order, type).filter(isContent);
@@ -251,7 +252,7 @@ function bodyOf(
   const members = contents.flatMap((item): Member[] => {
     if (item.kind === "part") return [{ ...item, json: "", isPath: false }];
     if (item.kind !== "text" && item.kind !== "json") return [];
-    const text = valueOf(item, textIn);
+    const text = valueOf(item, files);
     if (item.kind === "json" && !isJson(ENCODER.encode(text))) throw notJson(item.name, text);
     return [{ name: item.name, json: item.kind === "json" ? text : JSON.stringify(text), isPath: item.isPath }];
   });
@@ -259,13 +260,7 @@ function bodyOf(
   if (members.length === 0) return undefined;
   refuseContent(method, members.map(({ name }) => name).join(", "));
   if (type === FORM) return { content: ENCODER.encode(formOf(members)) };
-  if (type === MULTIPART) {
-    return {
-      parts: members.map(({ name, json, file }) =>
-        file === undefined ? { name, content: formText(json) } : partOf(name, file, files.get(file)!)
-      ),
-    };
-  }
+  if (type === MULTIPART) return { content: multipart(members, files, boundary), hasParts: true };
   const path = members.find(({ isPath }) => isPath);
   if (path !== undefined) {
     throw new WrongInput(`${path.name} is not a member's name: nested JSON is written as a:='{"b":1}' or as JSON`);
@@ -289,23 +284,18 @@ function contentAlone(item: Item, object: string, files: ReadonlyMap<string, Uin
   return { content, type: isText ? "text/plain; charset=utf-8" : "application/json" };
 }
 
-function valueOf({ value }: Item & { kind: "text" | "json" | "query" | "field" }, textIn: (file: string) => string) {
-  return typeof value === "object" ? textIn(value.file) : value ?? "";
+/** Returns the value of an item: of a file that was read its text, without its last line end. */
+function valueOf({ value }: Extract<Item, { isPath: boolean }>, files?: ReadonlyMap<string, Uint8Array>): string {
+  if (typeof value !== "object") return value ?? "";
+  const octets = files?.get(value.file) ?? NO_BYTES;
+  if (!isUtf8(octets)) throw new WrongInput(`@${value.file} is ${NOT_UTF8}`);
+  return new TextDecoder().decode(octets).replace(/\r?\n$/, "");
 }
 
-/** Returns the text of a file that is an item's value, without its last line end. */
-function fileText(file: string, octets: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(octets).replace(/\r?\n$/, "");
-  } catch {
-    throw new WrongInput(`@${file} is ${NOT_UTF8}`);
-  }
-}
-
-function askedFields({ items }: Order, textIn: (file: string) => string): AskedField[] {
+function askedFields({ items }: Order, files?: ReadonlyMap<string, Uint8Array>): AskedField[] {
   return items.flatMap((item): AskedField[] => {
     if (item.kind !== "field") return [];
-    const [name, value] = fieldLine(item.name, valueOf(item, textIn));
+    const [name, value] = fieldLine(item.name, valueOf(item, files));
     return [[name, item.value === undefined ? undefined : value]];
   });
 }
@@ -360,7 +350,7 @@ function positionalValues(method: string, values: readonly string[], table: Tabl
   return table.fields.map((field, i) => ({ name: field.name, json: typedValue(field, values[i]), isPath: false }));
 }
 
-/** Returns a value as JSON. A value of a typed field must be JSON already; others are text. */
+/** A value of a typed field must be JSON already; others are text. */
 function typedValue({ name, type }: NamedField, text: string): string {
   if (type === "scalar" || type === "string") return JSON.stringify(text);
   if (!isJson(ENCODER.encode(text))) throw notJson(name, text);
@@ -387,11 +377,7 @@ function targetOf(method: string, object: string): string {
   return object.replace(/#.*/s, "").toWellFormed().replace(/[^\w\-.~!$&'()*+,;=:@/?[\]%]/gu, encodeURIComponent);
 }
 
-/**
- * Creates a header field with its value in UTF-8.
- *
- * @throws {WrongInput} If the field is invalid or may not be set.
- */
+/** Creates a header field with its value in UTF-8, unless it is invalid or may not be set. */
 export function fieldLine(name: string, value: string): FieldLine {
   const octets = Buffer.from(value.trim()).toString("latin1");
   if (!isToken(name)) {

@@ -4,13 +4,13 @@
  * @module
  */
 
+import { isUtf8 } from "node:buffer";
 import { ByteBuffer, NOT_UTF8, withoutMark } from "../bytes.ts";
 import { InputError } from "../client.ts";
 import { LF } from "../http_message.ts";
 import { MAX_CURL_LINES, MAX_LINE_CHARACTERS } from "../limits.ts";
 import { WrongInput } from "./words.ts";
 
-/** The result of asking for a line. */
 export type Line =
   /** A line without its end, and what was pasted after it, if there is more. */
   | { readonly kind: "line"; readonly text: string; readonly rest?: string }
@@ -20,22 +20,16 @@ export type Line =
   /** Ctrl-C; `wasEmpty` is whether nothing was typed. */
   | { readonly kind: "cancelled"; readonly wasEmpty: boolean };
 
-/** A source of lines. */
 export interface LineInput {
   next(): Promise<Line>;
   /** Shows a line above the text being typed; a script gets none. */
   notify(line: string): void;
-  /** Restores the terminal. */
   close(): void;
 }
 
-const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/**
- * Returns the text of a line; empty at the end of the input.
- *
- * @throws {WrongInput} If the line is not UTF-8.
- */
+/** Returns the text of a line, which must be UTF-8; empty at the end of the input. */
 export function textOf(line: Line): string {
   if (line.kind === "damaged") throw new WrongInput(NOT_UTF8);
   return line.kind === "line" ? line.text : "";
@@ -50,7 +44,7 @@ export function textOf(line: Line): string {
  */
 export async function joinedLine(
   first: Line,
-  input: LineInput,
+  input: Pick<LineInput, "next">,
   linesAfter: (text: string, rest: string | undefined) => number,
   waits: () => Promise<void>,
 ): Promise<Line> {
@@ -79,11 +73,7 @@ export async function joinedLine(
   return { kind: "line", text };
 }
 
-/**
- * Reads lines from a stream of octets in UTF-8.
- *
- * @throws {InputError} From `next`, if a line is too long, or the text is UTF-16.
- */
+/** Reads lines from a stream of octets in UTF-8. A line that is too long, and UTF-16, are an {@linkcode InputError}. */
 export function pipedInput(stream: ReadableStream<Uint8Array>): LineInput {
   const lines = splitLines(stream);
   return {
@@ -101,12 +91,8 @@ async function* splitLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<L
     // A byte order mark at the start of a file is not part of the first command.
     const line = isFirst ? withoutMark(octets) : octets;
     isFirst = false;
-    let text;
-    try {
-      text = UTF8.decode(line);
-    } catch {
-      return { kind: "damaged" };
-    }
+    if (!isUtf8(line)) return { kind: "damaged" };
+    const text = UTF8.decode(line);
     if (text.length > MAX_LINE_CHARACTERS) throw tooLong();
     return { kind: "line", text: text.endsWith("\r") ? text.slice(0, -1) : text };
   };

@@ -1,17 +1,19 @@
 /**
- * Output of a client: what it prints, and notices on what happens beside the commands.
+ * Output of a client: what it prints, and lines for the user, on what happens beside the commands too.
  *
  * @module
  */
 
 import { setImmediate } from "node:timers";
 import { addressText } from "../address.ts";
-import { ByteBuffer, type Sink, writeAll } from "../bytes.ts";
-import { GATHERED_OUTPUT_BYTES } from "../limits.ts";
+import { ByteBuffer, type Sink, writeAll, writeLine } from "../bytes.ts";
 import { terminalColumns, wrapMessage, wrapWords } from "../terminal.ts";
+import type { Screen } from "./display.ts";
 import type { LineInput } from "./line_input.ts";
 
 const ENCODER = new TextEncoder();
+/** Octets that are gathered before a writer has to wait. */
+const GATHERED_OCTETS = 64 * 1024;
 
 /** Gathers octets and writes them at the end of the event loop's turn, or earlier if there are many. */
 export class Output {
@@ -24,15 +26,11 @@ export class Output {
     this.#sink = sink;
   }
 
-  /**
-   * Prints octets. If there are too many, waits until they are written.
-   *
-   * @throws {Error} If this or an earlier write failed.
-   */
+  /** Prints octets. If there are too many, waits until they are written. Throws the error of an earlier write. */
   async write(octets: Uint8Array): Promise<void> {
-    if (this.#gathered.length + octets.length > GATHERED_OUTPUT_BYTES) await this.flush();
+    if (this.#gathered.length + octets.length > GATHERED_OCTETS) await this.flush();
     this.#throwFailure();
-    if (octets.length > GATHERED_OUTPUT_BYTES) return await writeAll(this.#sink, octets);
+    if (octets.length > GATHERED_OCTETS) return await writeAll(this.#sink, octets);
     this.#gathered.append(octets);
     this.#writing ??= this.#writeGathered();
   }
@@ -42,11 +40,7 @@ export class Output {
     this.write(ENCODER.encode(text)).catch(() => {});
   }
 
-  /**
-   * Resolves once everything is written.
-   *
-   * @throws {Error} If a write failed.
-   */
+  /** Resolves once everything is written; rejects if a write failed. */
   async flush(): Promise<void> {
     await this.#writing;
     this.#throwFailure();
@@ -69,31 +63,50 @@ export class Output {
   }
 }
 
-/** Shows notices in their order, each after all that was printed before it. */
-export class Notices {
-  /** Resolves once the notices so far are shown; errors of writing are reported where the output ends. */
-  shown: Promise<void> = Promise.resolve();
-  /** Shows them, once it is there. */
+/** The screen of this process. Notices are shown in their order, each after all that was printed before it. */
+export class ProcessScreen implements Screen {
+  readonly terminal = Deno.stdout.isTerminal();
+  readonly columns = terminalColumns;
+  /** Shows notices, once it is there. */
   input: LineInput | undefined;
   readonly #output: Output;
+  readonly #interactive: boolean;
+  /** Resolves once the notices so far are shown; errors of writing are reported where the output ends. */
+  #noticed: Promise<void> = Promise.resolve();
 
-  constructor(output: Output) {
+  constructor(output: Output, interactive: boolean) {
     this.#output = output;
+    this.#interactive = interactive;
+  }
+
+  write(octets: Uint8Array): Promise<void> {
+    return this.#output.write(octets);
+  }
+
+  flush(): Promise<void> {
+    return this.#output.flush();
+  }
+
+  async tell(line: string): Promise<void> {
+    await this.#noticed;
+    await this.flush();
+    const shown = this.#interactive ? wrapMessage(line, terminalColumns()) : line;
+    await writeLine(this.#interactive && this.terminal ? Deno.stdout : Deno.stderr, shown);
   }
 
   /** Shows a line in parentheses. */
-  showNote(line: string): void {
-    this.#show(wrapMessage(`(${line})`, terminalColumns()));
+  note(line: string): void {
+    this.#notice(wrapMessage(`(${line})`, terminalColumns()));
   }
 
   /** Shows the addresses of a connection. Each of these words is copied as a whole. */
-  showConnected(local: Deno.NetAddr, remote: Deno.NetAddr): void {
+  noteConnected(local: Deno.NetAddr, remote: Deno.NetAddr): void {
     const port = `(tcp.port == ${local.port})`;
     const words = ["(connected", addressText(local), "->", addressText(remote), port, "in Wireshark)"];
-    this.#show(wrapWords(words, terminalColumns()).join("\n"));
+    this.#notice(wrapWords(words, terminalColumns()).join("\n"));
   }
 
-  #show(text: string): void {
-    this.shown = this.shown.then(() => this.#output.flush()).then(() => this.input?.notify(text), () => {});
+  #notice(text: string): void {
+    this.#noticed = this.#noticed.then(() => this.flush()).then(() => this.input?.notify(text), () => {});
   }
 }

@@ -11,16 +11,15 @@ import { Buffer } from "node:buffer";
 import { ByteBuffer, counted } from "../bytes.ts";
 import type { ExchangeEvent } from "../client.ts";
 import type { HttpRequest } from "../http_message.ts";
-import { type MemberSpan, memberSpans } from "../json.ts";
+import { isObject, type MemberSpan, memberSpans, parsedJson } from "../json.ts";
 import { MAX_DETAIL_CHARACTERS, MAX_PROBLEM_BYTES } from "../limits.ts";
 import { escapeText } from "../terminal.ts";
+import { mediaType } from "./request_content.ts";
 
-/** How requests are sent, and what the user is shown. */
 interface PiecesOptions {
   /** Sends a request, passes on the events of the exchange, and returns the status of the response. */
   readonly send: (request: HttpRequest, show: (event: ExchangeEvent) => Promise<void>) => Promise<number>;
   readonly show: (event: ExchangeEvent) => Promise<void>;
-  /** Writes a line for the user. */
   readonly tell: (line: string) => Promise<void>;
   /** Whether a refusal is shown although its rows are sent in pieces. */
   readonly showsRefusals: () => boolean;
@@ -48,8 +47,7 @@ export async function sendInPieces(request: HttpRequest, options: PiecesOptions)
   const { method, content, fields } = request;
   const isConditional = fields.some(([name]) => CONDITIONS.includes(name.toLowerCase()));
   if (method !== "POST" || content === undefined || isConditional) return await options.send(request, options.show);
-  const type = fields.find(([name]) => name.toLowerCase() === "content-type")?.[1] ?? "";
-  const rows = new Rows(content, /^application\/x-ndjson *(?:;|$)/i.test(type));
+  const rows = new Rows(content, mediaType(fields) === "application/x-ndjson");
   const { status, refusal } = await sendOnce(request, () => rows.count, options);
   return refusal === undefined ? status : await sendRows(request, rows, refusal, options);
 }
@@ -76,13 +74,11 @@ async function sendRows(
       const open = isOpen ? `; not known: the next ${to - from}, up to ${rows.name(to - 1)}` : "";
       await options.tell(`Rows created: ${created}${open}`);
     };
-    let answer;
-    try {
-      answer = await sendOnce({ ...request, content: rows.text(from, to) }, () => to - from, options);
-    } catch (error) {
+    const piece = { ...request, content: rows.text(from, to) };
+    const answer = await sendOnce(piece, () => to - from, options).catch(async (error) => {
       await tellRows(true);
       throw error;
-    }
+    });
     if (answer.refusal !== undefined) {
       size = answer.refusal.maxRows;
       await tellPieces(answer.refusal.detail, rows.count - from);
@@ -140,14 +136,12 @@ async function sendOnce(
 
 /** Returns the refusal in a problem document; `undefined` if it is not about the number of rows. */
 function refusalIn(document: Uint8Array): Refusal | undefined {
-  try {
-    const { maxRows, detail } = JSON.parse(UTF8.decode(document));
-    if (!Number.isSafeInteger(maxRows) || maxRows < 1) return undefined;
-    const isLine = typeof detail === "string" && detail.length <= MAX_DETAIL_CHARACTERS && !/[\r\n]/.test(detail);
-    return { maxRows, detail: isLine ? detail : "The server takes fewer rows at once" };
-  } catch {
-    return undefined;
-  }
+  const problem = parsedJson(UTF8.decode(document));
+  if (!isObject(problem)) return undefined;
+  const { maxRows, detail } = problem;
+  if (typeof maxRows !== "number" || !Number.isSafeInteger(maxRows) || maxRows < 1) return undefined;
+  const isLine = typeof detail === "string" && detail.length <= MAX_DETAIL_CHARACTERS && !/[\r\n]/.test(detail);
+  return { maxRows, detail: isLine ? detail : "The server takes fewer rows at once" };
 }
 
 /** The rows in the content of a request, in their order: members of one object, or objects in lines of their own. */
@@ -177,7 +171,6 @@ class Rows {
     return Buffer.concat([Buffer.from("{"), rows, Buffer.from(this.#isLines ? "}\n" : "}")]);
   }
 
-  /** Returns the name of a row, for a message. */
   name(row: number): string {
     const { start, nameEnd } = this.#spans[row];
     return escapeText(JSON.stringify(JSON.parse(UTF8.decode(this.#content.subarray(start, nameEnd)))));

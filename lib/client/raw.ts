@@ -47,11 +47,7 @@ const STEP = /\s*(?:"((?:[^"\\]|\\.)*)"(?:\*(\d+))?|(\d+(?:\.\d+)?)(ms|s)|(fin))
 const ESCAPES: Readonly<Record<string, number>> = { r: 13, n: 10, t: 9, "0": 0, "\\": 92, '"': 34 };
 const ENCODER = new TextEncoder();
 
-/**
- * Parses the steps of a raw exchange, as they stand behind `raw`. What is no escape is sent as it was typed, in UTF-8.
- *
- * @throws {WrongInput} If they make no sense, or are too many or too long.
- */
+/** Parses the steps of a raw exchange, behind `raw`. What is no escape is sent as it was typed, in UTF-8. */
 export function parseRawSteps(text: string): RawStep[] {
   const steps: RawStep[] = [];
   STEP.lastIndex = 0;
@@ -72,7 +68,6 @@ export function parseRawSteps(text: string): RawStep[] {
   return steps;
 }
 
-/** Returns what is wrong with text that does not start with a step. */
 function problemOf(text: string): string {
   const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
   if (/^"(?:[^"\\]|\\.)*\\?$/su.test(text)) return `a string ends with ", saw ${shown} without it`;
@@ -101,7 +96,6 @@ function repeated(octets: Uint8Array, times: number, before: number): Uint8Array
   return bytes;
 }
 
-/** Returns the octets that a string between quotes stands for. */
 function octetsOf(string: string): Uint8Array {
   // What was not UTF-8 has become this character on its way here: which octet it was is not known any more.
   if (/[\ufffd\ud800-\udfff]/u.test(string)) {
@@ -125,11 +119,7 @@ function octetsIn(steps: readonly RawStep[]): number {
   return steps.reduce((octets, step) => octets + (step.kind === "send" ? step.bytes.length : 0), 0);
 }
 
-/**
- * Takes the steps, while it reads all that comes, so that the tap sees it; then waits for what is still expected.
- *
- * @throws {DOMException} `AbortError`, if the signal ends it.
- */
+/** Takes the steps, while it reads all that comes, so that the tap sees it; then waits for what is still expected. */
 export async function exchangeRaw(
   conn: RawConnection,
   steps: readonly RawStep[],

@@ -10,11 +10,12 @@ import { authorityOf, type Endpoint } from "../address.ts";
 import { BoundedBytes } from "../bytes.ts";
 import { Cancelled, ClientError, type ExchangeEvent, InvalidResponse, type Session, TimeoutError } from "../client.ts";
 import { type FieldLine, type HttpRequest, percentDecoded } from "../http_message.ts";
+import { isObject, parsedJson } from "../json.ts";
 import { MAX_HELD_CONTENT_BYTES, MAX_PROBLEM_BYTES } from "../limits.ts";
 import { isCredentialField, maskCredentials, maskQuery, maskTarget } from "../masking.ts";
 import { escapeText } from "../terminal.ts";
 import { type Command, completeCommand, holdsCredentials, linesAfter, parseLine } from "./command.ts";
-import { curlCommand, textOfField, withData } from "./curl.ts";
+import { curlCommand, textOfField } from "./curl.ts";
 import { Display, type DisplayOptions } from "./display.ts";
 import type { Done } from "./follow.ts";
 import type { SeenNames } from "./help.ts";
@@ -23,7 +24,7 @@ import { joinedLine, type Line, type LineInput, textOf } from "./line_input.ts";
 import type { RawStep, RawView } from "./raw.ts";
 import { splitLine, type Word, WrongInput } from "./words.ts";
 
-export interface ExchangeView {
+interface ExchangeView {
   readonly each: boolean;
   begin(): void;
   /** Ends the exchange: what follows on a new connection is not part of it. */
@@ -39,11 +40,7 @@ export interface ReplOptions extends DisplayOptions {
   readonly table: TableWords;
   /** Fields of every request, unless its command has others. */
   readonly defaults: readonly FieldLine[];
-  /**
-   * Reads the content named by a command: a file, or `-` for the standard input.
-   *
-   * @throws {WrongInput} If it cannot be read.
-   */
+  /** Reads the content named by a command, a file or `-` for the standard input, or throws a {@linkcode WrongInput}. */
   readonly readContent: (name: string) => Promise<Uint8Array>;
   /** Shows raw exchanges, and the result expected by the rules; needed for `raw` only. */
   readonly raw?: RawView;
@@ -53,46 +50,16 @@ export interface ReplOptions extends DisplayOptions {
   readonly keep?: (line: string) => void;
   /** Whether a person types the values, though there is no prompt. */
   readonly asks?: boolean;
-  /**
-   * Reads fields in the notation of `--fields`; without it, none are learned from the server.
-   *
-   * @throws {RangeError} If the notation is wrong.
-   */
+  /** Reads fields in the notation of `--fields`, or throws a RangeError; without it, the server teaches none. */
   readonly readFields?: (notation: string) => TableWords["fields"];
 }
 
 /** The exit codes of commands, from the best to the worst. */
 const RANKS: readonly number[] = [0, 4, 5, EXIT_AGAINST, EXIT_TIMEOUT, EXIT_FAILURE];
 
-/**
- * Runs commands until the input ends. Returns the exit code: the worst of all; at a prompt 0, or 130 after Ctrl-C
- * twice.
- */
-export async function runCommands(input: LineInput, options: ReplOptions): Promise<number> {
-  let read = 0;
-  const counting: LineInput = { ...input, next: () => (read++, input.next()) };
-  const repl = new Repl(options, counting, () => options.interactive ? "" : `line ${read}: `);
-  let worst = 0;
-  for (let interruptions = 0;;) {
-    await repl.prompt("Enter: [method] [objectName]");
-    const line = await counting.next();
-    if (line.kind === "end") break;
-    // A comment in a script. A line that answers a question is read elsewhere.
-    if (!options.interactive && line.kind === "line" && /^\s*#/.test(line.text)) continue;
-    if (line.kind === "cancelled") {
-      interruptions = line.wasEmpty ? interruptions + 1 : 0;
-      if (interruptions > 1) return EXIT_INTERRUPTED;
-      if (line.wasEmpty) await repl.prompt("(q, Ctrl-D, or Ctrl-C once more quits)");
-      continue;
-    }
-    interruptions = 0;
-    const code = await repl.runLine(line);
-    if (code === undefined) break;
-    worst = RANKS.indexOf(code) < RANKS.indexOf(worst) ? worst : code;
-    if (repl.failed && !options.interactive) return code;
-  }
-  await repl.endLine();
-  return options.interactive ? 0 : worst;
+/** Runs commands until the input ends. Returns the worst exit code; at a prompt 0, or 130 after Ctrl-C twice. */
+export function runCommands(input: LineInput, options: ReplOptions): Promise<number> {
+  return new Repl(options, input).runAll();
 }
 
 /** Runs one command; missing values are read from the input. Returns the exit code. */
@@ -103,8 +70,6 @@ export async function runCommand(command: () => Command, input: LineInput, optio
 class Repl {
   readonly #options: ReplOptions;
   readonly #input: LineInput;
-  /** Returns what stands before an error: the line of a script. */
-  readonly #place: () => string;
   readonly #display: Display;
   /** Fields that the user has added to later requests, by name in lower case. */
   readonly #headers = new Map<string, AskedField>();
@@ -113,33 +78,57 @@ class Repl {
   #last: Done | undefined;
   #explained = false;
   /** Whether a command got no valid response. */
-  failed = false;
+  #failed = false;
+  /** The number of the last line of a script, which stands before errors. */
+  #line: number | undefined;
 
-  constructor(options: ReplOptions, input: LineInput, place: () => string = () => "") {
+  constructor(options: ReplOptions, input: LineInput) {
     this.#options = options;
     this.#input = input;
-    this.#place = place;
     this.#table = options.table;
     this.#display = new Display(options);
   }
 
+  async runAll(): Promise<number> {
+    const { interactive } = this.#options;
+    if (!interactive) this.#line = 0;
+    let worst = 0;
+    for (let interruptions = 0;;) {
+      await this.#prompt("Enter: [method] [objectName]");
+      const line = await this.#next();
+      if (line.kind === "end") break;
+      // A comment in a script. A line that answers a question is read elsewhere.
+      if (!interactive && line.kind === "line" && /^\s*#/.test(line.text)) continue;
+      if (line.kind === "cancelled") {
+        interruptions = line.wasEmpty ? interruptions + 1 : 0;
+        if (interruptions > 1) return EXIT_INTERRUPTED;
+        if (line.wasEmpty) await this.#prompt("(q, Ctrl-D, or Ctrl-C once more quits)");
+        continue;
+      }
+      interruptions = 0;
+      const code = await this.#runLine(line);
+      if (code === undefined) break;
+      worst = RANKS.indexOf(code) < RANKS.indexOf(worst) ? worst : code;
+      if (this.#failed && !interactive) return code;
+    }
+    await this.#display.endLine();
+    return interactive ? 0 : worst;
+  }
+
+  #next(): Promise<Line> {
+    if (this.#line !== undefined) this.#line++;
+    return this.#input.next();
+  }
+
   /** Prints a line at a prompt; nothing in a script. */
-  async prompt(line: string): Promise<void> {
+  async #prompt(line: string): Promise<void> {
     if (this.#options.interactive) await this.#options.screen.tell(line);
   }
 
-  endLine(): Promise<void> {
-    return this.#display.endLine();
-  }
-
   /** Parses and runs the command of a line, and of those that belong to it. Returns as {@linkcode run}. */
-  async runLine(first: Line): Promise<number | undefined> {
-    let line: Line;
-    try {
-      line = await this.#joined(first);
-    } catch (error) {
-      return await this.#report(error);
-    }
+  async #runLine(first: Line): Promise<number | undefined> {
+    const line = await this.#joined(first).catch((error) => this.#report(error));
+    if (typeof line === "number") return line;
     return line.kind === "cancelled" ? 0 : await this.run(() => parseLine(textOf(line), this.#table), line);
   }
 
@@ -147,9 +136,9 @@ class Repl {
   #joined(first: Line, withWords = (text: string) => text): Promise<Line> {
     return joinedLine(
       first,
-      this.#input,
+      { next: () => this.#next() },
       (text, rest) => linesAfter(withWords(text), rest),
-      () => this.prompt("(a quote is open, or \\ is at the end: the line goes on; Ctrl-C cancels it)"),
+      () => this.#prompt("(a quote is open, or \\ is at the end: the line goes on; Ctrl-C cancels it)"),
     );
   }
 
@@ -158,11 +147,10 @@ class Repl {
     try {
       const command = parse();
       // Whether a request is valid is known once its files are read.
-      if (command.kind !== "request" && command.kind !== "pasted") this.#keep(command, line);
-      if (command.kind === "request") this.#options.seenNames?.add(command.order.object);
-      if (command.kind === "ask" && command.words[1].text !== "all") {
-        this.#options.seenNames?.add(command.words[1].text);
-      }
+      if (command.kind !== "request") this.#keep(command, line);
+      const object = command.kind === "request" ? command.order.object : undefined;
+      const name = command.kind === "ask" ? command.words[1].text : object;
+      if (name !== undefined) this.#options.seenNames?.add(name);
       return await this.#execute(command, line);
     } catch (error) {
       return await this.#report(error);
@@ -172,36 +160,38 @@ class Repl {
   async #execute(command: Command, line: Line | undefined): Promise<number | undefined> {
     switch (command.kind) {
       case "nothing":
-        return 0;
+        break;
       case "quit":
         return undefined;
       case "help":
         await this.#display.write((await import("./help.ts")).helpOn(command.topic));
-        return 0;
+        break;
       case "raw":
         return await this.#raw(command.steps);
       case "print":
         this.#display.print = command.parts ?? this.#display.print;
-        await this.prompt(`(shown: ${this.#display.print ?? "hb"})`);
-        return 0;
+        await this.#prompt(`(shown: ${this.#display.print ?? "hb"})`);
+        break;
       case "header":
-        return await this.#changeHeaders(command);
+        await this.#changeHeaders(command);
+        break;
       case "follow":
         return await this.#follow(this.#lastDone());
       case "explain":
-        return await this.#showExplanation();
+        await this.#showExplanation();
+        break;
       case "curl":
-        return await this.#showCurl(this.#lastDone());
+        await this.#showCurl(this.#lastDone());
+        break;
       case "request":
-        return await this.#order(command.order, line);
-      case "pasted":
-        if (command.curl.follows) {
+        if (command.order.pasted?.follows) {
           await this.#options.screen.tell("(in the place of -L: follow requests a response's Location)");
         }
-        return await this.#order(command.order, line, command);
+        return await this.#order(command.order, line);
       case "ask":
         return await this.#askAndExchange(command.words);
     }
+    return 0;
   }
 
   #lastDone(): Done {
@@ -209,18 +199,18 @@ class Repl {
     throw new WrongInput("there was no request yet");
   }
 
-  async #changeHeaders({ field, dropped }: Command & { kind: "header" }): Promise<number> {
+  async #changeHeaders({ field, dropped }: Command & { kind: "header" }): Promise<void> {
     if (field !== undefined) this.#headers.set(field[0].toLowerCase(), field);
-    else if (dropped !== undefined && !this.#headers.delete(dropped.toLowerCase())) {
+    else if (dropped === undefined) {
+      const lines = [...this.#headers.values()].map((field) => `${textOfField(field)}\n`).join("");
+      const shown = lines === "" ? "(none)\n" : escapeText(lines);
+      await this.#display.write(this.#options.showCredentials ? shown : maskCredentials(shown));
+    } else if (!this.#headers.delete(dropped.toLowerCase())) {
       throw new WrongInput(`no field ${JSON.stringify(dropped)} is kept`);
     }
-    if (field !== undefined || dropped !== undefined) return 0;
-    const lines = [...this.#headers.values()].map((field) => `${textOfField(field)}\n`).join("");
-    await this.#display.write(this.#masked(lines === "" ? "(none)\n" : escapeText(lines)));
-    return 0;
   }
 
-  async #showCurl({ request, endpoint, contentFrom }: Done): Promise<number> {
+  async #showCurl({ request, endpoint, contentFrom }: Done): Promise<void> {
     const command = curlCommand(request, endpoint, contentFrom);
     const masked = {
       ...request,
@@ -231,21 +221,15 @@ class Repl {
     };
     const shown = this.#options.showCredentials ? command : curlCommand(masked, endpoint, contentFrom);
     await this.#display.write(`${this.#options.screen.terminal ? escapeText(shown) : shown}\n`);
-    if (shown !== command) await this.prompt("(credentials are left out; --show-credentials shows them)");
-    return 0;
+    if (shown !== command) await this.#prompt("(credentials are left out; --show-credentials shows them)");
   }
 
-  async #showExplanation(): Promise<number> {
+  async #showExplanation(): Promise<void> {
     const text = this.#options.explain?.text();
     if (text === undefined) throw new WrongInput("there was no request yet");
     // An empty line between exchanges, as there is one between their messages.
     await this.#display.write(this.#explained ? `\n${text}` : text);
     this.#explained = this.#options.explain!.each;
-    return 0;
-  }
-
-  #masked(text: string): string {
-    return this.#options.showCredentials ? text : maskCredentials(text);
   }
 
   async #askAndExchange(words: readonly Word[]): Promise<number> {
@@ -253,7 +237,7 @@ class Repl {
     if (interactive || asks) await screen.tell(`Enter information: ${describeFields(this.#table)}`);
     // Two words stand for those of the command before the values.
     const withWords = (text: string) => `put - ${text}`;
-    const line = await this.#joined(await this.#input.next(), withWords);
+    const line = await this.#joined(await this.#next(), withWords);
     if (line.kind === "cancelled") return 0;
     const values = splitLine(withWords(textOf(line))).slice(2);
     return await this.#order(completeCommand(words, values, this.#table), line);
@@ -261,20 +245,18 @@ class Repl {
 
   #keep(command: Command, line: Line | undefined): void {
     if (line === undefined || holdsCredentials(command)) return;
-    const text = textOf(line).replaceAll(command.kind === "pasted" ? "\\\n" : "\n", " ");
+    const isPasted = command.kind === "request" && command.order.pasted !== undefined;
+    const text = textOf(line).replaceAll(isPasted ? "\\\n" : "\n", " ");
     if (!text.includes("\n")) this.#options.keep?.(text);
   }
 
-  async #order(order: Order, line: Line | undefined, pasted?: Command & { kind: "pasted" }): Promise<number> {
+  async #order(order: Order, line: Line | undefined): Promise<number> {
     const { screen, defaults, readContent } = this.#options;
     const kept = [[...this.#headers.values()], defaults];
     const files = new Map<string, Uint8Array>();
     for (const name of filesOf(order, kept)) if (!files.has(name)) files.set(name, await readContent(name));
-    const made = requestOf(order, kept, this.#table, files);
-    const { request, contentFrom } = pasted === undefined
-      ? made
-      : await withData(made.request, pasted.curl, readContent);
-    this.#keep(pasted ?? { kind: "request", order }, line);
+    const { request, contentFrom } = requestOf(order, kept, this.#table, files);
+    this.#keep({ kind: "request", order }, line);
     const sent = await this.#withoutEcho(request);
     if (sent.method !== "POST") return exitCodeOf(await this.#exchange(sent, { contentFrom }));
     const { sendInPieces } = await import("./pieces.ts");
@@ -294,7 +276,7 @@ class Repl {
     if (request.method !== "TRACE") return request;
     const fields = request.fields.filter(([name]) => !isCredentialField(name));
     const leftOut = request.fields.filter((field) => !fields.includes(field)).map(([name]) => name);
-    if (leftOut.length > 0) await this.prompt(`(not sent with TRACE, which sends all back: ${leftOut.join(", ")})`);
+    if (leftOut.length > 0) await this.#prompt(`(not sent with TRACE, which sends all back: ${leftOut.join(", ")})`);
     return { ...request, fields };
   }
 
@@ -302,7 +284,7 @@ class Repl {
   async #follow(last: Done): Promise<number> {
     const { followUp } = await import("./follow.ts");
     const { endpoint, request, leftOut } = followUp(last);
-    if (leftOut.length > 0) await this.prompt(`(not sent to another server: ${leftOut.join(", ")})`);
+    if (leftOut.length > 0) await this.#prompt(`(not sent to another server: ${leftOut.join(", ")})`);
     const own = this.#options.endpoint;
     const isSame = endpoint.secure === own.secure && endpoint.host === own.host && endpoint.port === own.port;
     const session = isSame ? this.#options.session : this.#options.sessionWith(endpoint);
@@ -318,7 +300,7 @@ class Repl {
   /** Sends octets unchanged; afterwards the session opens a new connection. */
   async #raw(steps: readonly RawStep[]): Promise<number> {
     const { session, screen, explain, raw, interactive } = this.#options;
-    await this.endLine();
+    await this.#display.endLine();
     explain?.begin();
     try {
       const { outcome, status, valid, against } = await session.raw(steps, raw!);
@@ -402,16 +384,17 @@ class Repl {
 
   async #report(error: unknown): Promise<number> {
     const { screen } = this.#options;
+    const place = this.#line === undefined ? "" : `line ${this.#line}: `;
     if (error instanceof WrongInput) {
       const command = error.command === undefined ? "" : `: ${error.command}`;
-      await screen.tell(`${this.#place()}Wrong Input: try again (${escapeText(error.message)})${escapeText(command)}`);
+      await screen.tell(`${place}Wrong Input: try again (${escapeText(error.message)})${escapeText(command)}`);
       return EXIT_FAILURE;
     }
     if (!(error instanceof ClientError)) throw error;
-    this.failed = true;
-    await this.endLine();
+    this.#failed = true;
+    await this.#display.endLine();
     if (error instanceof InvalidResponse) await this.#display.showInvalid(error.octets);
-    await screen.tell(`${this.#place()}${escapeText(error.message)}`);
+    await screen.tell(`${place}${escapeText(error.message)}`);
     if (error instanceof Cancelled) return EXIT_INTERRUPTED;
     return error instanceof TimeoutError ? EXIT_TIMEOUT : EXIT_FAILURE;
   }
@@ -419,10 +402,6 @@ class Repl {
 
 /** Returns the fields of rows in a problem document; `undefined` if it names none. */
 function fieldsOfProblem(document: Uint8Array | undefined): string | undefined {
-  try {
-    const { fields } = JSON.parse(new TextDecoder().decode(document));
-    return typeof fields === "string" ? fields : undefined;
-  } catch {
-    return undefined;
-  }
+  const problem = parsedJson(new TextDecoder().decode(document));
+  return isObject(problem) && typeof problem.fields === "string" ? problem.fields : undefined;
 }

@@ -12,7 +12,6 @@ import { isJson } from "../json.ts";
 export const FORM = "application/x-www-form-urlencoded";
 export const MULTIPART = "multipart/form-data";
 
-/** A member of a row, or a field of a form. */
 export interface Member {
   readonly name: string;
   /** The value as JSON text. */
@@ -20,14 +19,6 @@ export interface Member {
   /** Whether the name is a path into JSON, such as `a[b]`. */
   readonly isPath: boolean;
   readonly file?: string;
-}
-
-/** A part of a form with files; the name and type are those of a file, if it is one. */
-export interface FormPart {
-  readonly name: string;
-  readonly filename?: string;
-  readonly type?: string;
-  readonly content: string | Uint8Array;
 }
 
 /** Media types by the end of a file's name. */
@@ -74,23 +65,25 @@ export function formOf(members: readonly Member[]): string {
 }
 
 /** Returns a value as it stands in a form: a text as it is, other JSON as it is written. */
-export function formText(json: string): string {
+function formText(json: string): string {
   const value: unknown = json.trimStart().startsWith('"') ? JSON.parse(json) : undefined;
   return typeof value === "string" ? value : json;
 }
 
-export function partOf(name: string, file: string, content: Uint8Array): FormPart {
-  const filename = file.replace(/^.*[/\\]/s, "");
-  return { name, filename, type: typeOfFile(file, content) ?? "application/octet-stream", content };
-}
-
 /** Encodes a form with files, as browsers do (RFC 7578; HTML, "multipart/form-data encoding algorithm"). */
-export function multipart(parts: readonly FormPart[], boundary: string): Uint8Array {
+export function multipart(
+  members: readonly Member[],
+  files: ReadonlyMap<string, Uint8Array>,
+  boundary: string,
+): Uint8Array {
   const quoted = (text: string) => text.replace(/[\r\n"]/g, (character) => encodeURIComponent(character));
-  const pieces = parts.flatMap(({ name, filename, type, content }) => {
-    const file = filename === undefined ? "" : `; filename="${quoted(filename)}"`;
-    const head = `--${boundary}\r\nContent-Disposition: form-data; name="${quoted(name)}"${file}\r\n`;
-    return [`${head}${type === undefined ? "" : `Content-Type: ${type}\r\n`}\r\n`, content, "\r\n"];
+  const pieces = members.flatMap(({ name, json, file }) => {
+    const head = `--${boundary}\r\nContent-Disposition: form-data; name="${quoted(name)}"`;
+    if (file === undefined) return [`${head}\r\n\r\n${formText(json)}\r\n`];
+    const content = files.get(file)!;
+    const type = typeOfFile(file, content) ?? "application/octet-stream";
+    const filename = quoted(file.replace(/^.*[/\\]/s, ""));
+    return [`${head}; filename="${filename}"\r\nContent-Type: ${type}\r\n\r\n`, content, "\r\n"];
   });
   return Buffer.concat([...pieces, `--${boundary}--\r\n`].map((piece) => Buffer.from(piece as string)));
 }

@@ -14,13 +14,11 @@ import { MAX_HISTORY_LINES, MAX_TYPED_AHEAD_CHARACTERS } from "../limits.ts";
 import type { Completion } from "./help.ts";
 import type { Line, LineInput } from "./line_input.ts";
 
-/** The terminal's input and output. */
 export interface TerminalStreams {
   /** The keys as text. The terminal is in raw mode. */
   readonly keys: AsyncIterable<string>;
   /** Where typed text is shown. */
   readonly output: NodeJS.WritableStream;
-  /** Restores the terminal. */
   restore(): void;
 }
 
@@ -62,7 +60,6 @@ const PASTED = /[^\n]+|\n/y;
 // deno-lint-ignore no-control-regex -- all but the tab
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f]/g;
 
-/** Reads lines from a terminal. */
 export async function terminalInput(streams: TerminalStreams, options: TerminalOptions): Promise<LineInput> {
   // Loaded on demand, because loading takes a noticeable part of the start.
   const { createInterface } = await import("node:readline");
@@ -95,7 +92,6 @@ class TerminalInput implements LineInput {
   #rest: string | undefined;
   #isFeeding = false;
   #hasEnded = false;
-  /** Resolves the next line. */
   #answer: (line: Line) => void = () => {};
   #isAsked = false;
 

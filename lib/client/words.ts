@@ -16,7 +16,6 @@ export class WrongInput extends Error {
   }
 }
 
-/** A word of a command. */
 export interface Word {
   /** The word without quotes and backslashes. */
   readonly text: string;
@@ -24,7 +23,6 @@ export interface Word {
   readonly signs: string;
   /** Whether the word is JSON: it starts with a brace or bracket. */
   readonly isJson?: boolean;
-  /** Whether it has quotes. */
   readonly isQuoted?: boolean;
   /** Whether one pair of quotes holds all of it: an item as in a shell, where values stand a value. */
   readonly isWhole?: boolean;
@@ -34,7 +32,6 @@ export interface Word {
 const WORDS_BEFORE_JSON = 2;
 const TYPOGRAPHIC = /[“”„‟‘’‚‛]/;
 
-/** A word being read. */
 interface Draft {
   text: string;
   /** The word's signs if its quotes hold a part of it, and if they hold all. */
@@ -105,11 +102,7 @@ export function hidden(text: string): string {
   return "\0".repeat(text.length);
 }
 
-/**
- * Refuses a quote that word processors make of `"` and `'`.
- *
- * @throws {WrongInput} If the character is one.
- */
+/** Refuses a quote that word processors make of `"` and `'`. */
 export function refuseTypographic(character: string): void {
   if (!TYPOGRAPHIC.test(character)) return;
   throw new WrongInput(`${character} is a typographic quote: write " or ', or \\${character} for itself`);
@@ -140,9 +133,8 @@ export function endOfJson(text: string): number | undefined {
 }
 
 /**
- * Checks JSON that is the rest of a line. It need not be valid: a server may be asked what it says of it.
- *
- * @throws {WrongInput} If items follow it, or if its quotes are typographic.
+ * Refuses items after JSON that is the rest of a line, and typographic quotes in it. It need not be valid: a server may
+ * be asked what it says of it.
  */
 export function checkJson(text: string): void {
   const end = endOfJson(text) ?? text.length;

@@ -27,7 +27,6 @@ const CODINGS: Readonly<Record<string, (zlib: Zlib, first: number) => Stream>> =
 /** How decoding goes: it may go on, it has reached the limit, or the octets are invalid or end too early. */
 export type DecodingState = "going" | "cut" | "invalid";
 
-/** Decodes the content of one message, up to a limit. */
 export class ContentDecoder {
   readonly #names: readonly string[];
   #stages: Stage[] | undefined;
@@ -66,13 +65,11 @@ export class ContentDecoder {
     if (chunk === "end") yield* this.#from(index + 1, chunk);
   }
 
-  /** Releases the decoder's memory. */
   close(): void {
     for (const stage of this.#stages ?? []) stage.close();
   }
 }
 
-/** Undoes one coding. */
 class Stage {
   state: DecodingState = "going";
   readonly #create: (first: number) => Stream;

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { parsedJson } from "../json.ts";
 import { MAX_INDENTED_CHARACTERS } from "../limits.ts";
 import { escapeJson, type Painter, type Style } from "../terminal.ts";
 
@@ -28,11 +29,7 @@ export function indentJson(
   painter: Painter,
   show: (token: string) => string = escapeJson,
 ): Iterable<string> | undefined {
-  try {
-    JSON.parse(octets);
-  } catch {
-    return undefined;
-  }
+  if (parsedJson(octets) === undefined) return undefined;
   let length = 0;
   for (const piece of indented(octets, (token) => token)) {
     length += piece.length;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { connectError, endOf, startOf, timeoutError, unseenMs, withTimeout } from "../../lib/client/errors.ts";
+import { connectError, endOf, startOf, timeoutError, unseenMs } from "../../lib/client/errors.ts";
 import { wireOctets } from "../wire_cases.ts";
 
 const starts: [octets: string, name: string][] = [
@@ -59,16 +59,4 @@ Deno.test("a timeout names its flag, and the time for an upload", () => {
     timeoutError(30_000, 64_000).message,
     "No response came within 30 seconds (--timeout), and 64 seconds for what was sent last",
   );
-});
-
-Deno.test("a promise is waited for up to a time, or until it is cancelled", async () => {
-  const never = new Promise<void>(() => {});
-  let left = 0;
-  await assert.rejects(withTimeout(never, 1, () => left++, undefined), { name: "TimeoutError" });
-  const cancel = new AbortController();
-  const waiting = withTimeout(never, 10_000, () => left++, cancel.signal);
-  cancel.abort();
-  await assert.rejects(waiting, { name: "AbortError" });
-  assert.equal(left, 2);
-  assert.equal(await withTimeout(Promise.resolve(7), 10_000, () => left++, undefined), 7);
 });

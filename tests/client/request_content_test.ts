@@ -44,10 +44,8 @@ Deno.test("a form keeps repeated names, and JSON as it is written", () => {
 
 Deno.test("the parts of a form are what a decoder of forms reads", async () => {
   const octets = Uint8Array.of(0, 0xff, 0x0d, 0x0a);
-  const body = multipart([
-    { name: 'a"b', content: "é" },
-    { name: "f", filename: "핑.png", type: "image/png", content: octets },
-  ], "B");
+  const members = [{ name: 'a"b', json: '"é"', isPath: false }, { name: "f", json: "", isPath: false, file: "핑.png" }];
+  const body = multipart(members, new Map([["핑.png", octets]]), "B");
   const headers = { "Content-Type": "multipart/form-data; boundary=B" };
   const form = await new Response(body as Uint8Array<ArrayBuffer>, { headers }).formData();
   assert.equal(form.get("a%22b") ?? form.get('a"b'), "é");
