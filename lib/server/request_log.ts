@@ -18,7 +18,6 @@ import { ContentText, escapeText, wrapMessage } from "../terminal.ts";
 export interface RequestLogOptions {
   /** Whether responses and connections are printed too. */
   readonly verbose: boolean;
-  /** Text for people, or one JSON object per line for programs. */
   readonly format: "text" | "json";
   /** Whether the output is a terminal. Data from clients is escaped on a terminal, and exact otherwise. */
   readonly terminal: boolean;
@@ -28,7 +27,6 @@ export interface RequestLogOptions {
   readonly showCredentials: boolean;
   /** Shows where an invalid message is broken and how to fix it, as whole lines of safe text. */
   readonly explain?: (error: HttpError, rest: Uint8Array, position: number) => string;
-  /** The wall clock in milliseconds. */
   readonly now?: () => number;
 }
 
@@ -40,12 +38,7 @@ export function requestLog(writer: BatchWriter, options: RequestLogOptions): Obs
   const { opened, request, refused, closed } = log;
   // Browsers request the icon by themselves: the log omits it.
   const isIcon = ({ method, path }: RequestHead) => method === "GET" && path === "/favicon.ico";
-  return {
-    opened,
-    closed,
-    request: (...event) => isIcon(event[1]) ? undefined : request!(...event),
-    refused,
-  };
+  return { opened, closed, refused, request: (...event) => isIcon(event[1]) ? undefined : request!(...event) };
 }
 
 function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
@@ -68,13 +61,12 @@ function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
       const refused = `refused: ${describe(error, terminal)}`;
       writer.print(`${wrapMessage(refused, options.columns?.())}\n${explained}`);
     },
-    response: (id, bytes, status) => {
-      message(writer, status === undefined ? "" : banners.banner("RESPONSE", id), "", bytes);
+    response: (id, octets, status) => {
+      message(writer, status === undefined ? "" : banners.banner("RESPONSE", id), "", octets);
     },
     closed: (id, reason, requests) => {
       banners.closed(id);
-      if (!verbose) return;
-      writer.print(`connection ${id} closed ${reason} after ${counted(requests, "request")}\n`);
+      if (verbose) writer.print(`connection ${id} closed ${reason} after ${counted(requests, "request")}\n`);
     },
   };
 }
@@ -111,10 +103,8 @@ export class Banners {
 
 /** Formats the local time as 12:01:02.123. */
 function timeOfDay(milliseconds: number): string {
-  const date = new Date(milliseconds);
-  const two = (number: number) => String(number).padStart(2, "0");
-  const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":");
-  return `${time}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+  const offset = new Date(milliseconds).getTimezoneOffset();
+  return new Date(milliseconds - offset * 60_000).toISOString().slice(-13, -1);
 }
 
 function maskBytes(bytes: Uint8Array, mask: (text: string) => string): Uint8Array {
