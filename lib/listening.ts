@@ -48,6 +48,24 @@ export interface CheckedIdentity {
   readonly problems: readonly string[];
 }
 
+/** What a command prints while it runs, and does. */
+export interface Running {
+  /** What the user should know before others connect. */
+  readonly warning: string | undefined;
+  /** What is said after the URL. */
+  readonly what: string;
+  /** What programs are told besides the URL. */
+  readonly facts?: { readonly server: string };
+  /** Further lines for people. */
+  readonly lines?: () => readonly string[];
+  /** Answers SIGHUP with a line. */
+  readonly renew: () => Promise<string>;
+  /** Ends what the server needed. */
+  readonly stopped?: () => Promise<void>;
+  /** What is counted for programs. */
+  readonly log: { readonly connections: number; readonly exchanges: number } | undefined;
+}
+
 /** A command that listens, and what shows what passes. */
 export class Listening {
   /** The address that it listens on. */
@@ -104,8 +122,13 @@ export class Listening {
     about: Pick<PageOptions, "messageLimits" | "words" | "table" | "relayTo">,
     { view, interfaces }: { view?: TrafficListener; interfaces?: Readonly<Record<End, string>> },
   ): Promise<void> {
-    const { recordFile, page, showCredentials, tls } = this.#options;
-    if (recordFile !== undefined) this.#recorder = await record(recordFile, this.outputs.report, interfaces);
+    const { recordFile: name, page, showCredentials, tls } = this.#options;
+    const { report } = this.outputs;
+    if (name !== undefined) {
+      const file = await makeFile("--record", name);
+      report(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
+      this.#recorder = new Recorder(file, { program: `wiretable ${config.version}`, name, report, interfaces });
+    }
     if (page !== undefined) {
       // What is not asked for is not loaded: with the page and all stores, the start would take a third longer.
       const { Page } = await import("./page.ts");
@@ -139,23 +162,15 @@ export class Listening {
   }
 
   /**
-   * Prints where the server listens, and before it a warning; serves until a signal comes, then ends the server, the page
-   * and the recording.
+   * Prints where the server listens, and before it a warning; serves until a signal comes; then ends the server, the page,
+   * the recording and the output.
    */
-  async run(server: Server, renew: () => Promise<string>, announcement: {
-    readonly warning: string | undefined;
-    /** What follows the URL. */
-    readonly what: string;
-    /** What programs are told besides it. */
-    readonly facts?: { readonly server: string };
-    /** Further lines for people. */
-    readonly lines?: () => readonly string[];
-  }): Promise<void> {
-    const { page, outputs: { report } } = this;
+  async run(server: Server, running: Running): Promise<number> {
+    const { page, outputs: { report, writer } } = this;
     const { logFormat, tls, limits } = this.#options;
-    const { warning, what, facts, lines } = announcement;
+    const { warning, what, facts, lines, log } = running;
     // Signals are handled before the address is printed, because a reader of the address may stop the server immediately.
-    const stopped = stopSignal(async () => this.outputs.tell(await renew()));
+    const stopped = stopSignal(async () => this.outputs.tell(await running.renew()));
     if (warning !== undefined) report(warning);
     const { hostname, port } = this.addr;
     const secure = tls !== undefined;
@@ -171,19 +186,17 @@ export class Listening {
       await writeLine(Deno.stdout, isText ? `The traffic is shown at ${url}` : logLine("page", { url }).trimEnd());
     }
     await stopped;
-    this.outputs.until = performance.now() + limits.shutdownMs;
+    const end = performance.now() + limits.shutdownMs;
     await server.shutdown();
     await page?.close();
     await this.#recorder?.close();
-  }
-
-  /** Prints what a log has counted, and the rest of the output. */
-  async end(log: { readonly connections: number; readonly exchanges: number } | undefined): Promise<void> {
+    await running.stopped?.();
     if (log !== undefined) {
       const { connections, exchanges } = log;
-      this.outputs.writer.print(logLine("stopped", { connections, exchanges }));
+      writer.print(logLine("stopped", { connections, exchanges }));
     }
-    await this.outputs.flush();
+    await this.outputs.flush(end);
+    return 0;
   }
 
   readonly #cannotAccept = (reason: string): void => this.outputs.report(`Cannot accept a connection now: ${reason}`);
@@ -203,8 +216,6 @@ export class Listening {
 export class Outputs {
   /** The standard output. */
   readonly writer: BatchWriter;
-  /** Until when output is written once the command has ended, by the monotonic clock: nobody may read it. */
-  until: number = Infinity;
   readonly #errors = new BatchWriter(Deno.stderr);
   #last = "";
   #lastTime = -Infinity;
@@ -229,9 +240,9 @@ export class Outputs {
     this.tell(text);
   };
 
-  /** Resolves once everything is written, or the time is over. */
-  async flush(): Promise<void> {
-    const leftMs = Math.max(MIN_FLUSH_MS, this.until - performance.now());
+  /** Resolves once everything is written, or at this time of the monotonic clock: nobody may read the output. */
+  async flush(until: number): Promise<void> {
+    const leftMs = Math.max(MIN_FLUSH_MS, until - performance.now());
     await Promise.all([this.writer, this.#errors].map((output) => output.flush(leftMs)));
   }
 }
@@ -250,17 +261,6 @@ export async function readIdentity(files: ServeOptions["tls"], prefix = ""): Pro
   return { identity: { cert, key }, problems: checkIdentity({ cert, key }, { ...files, prefix }) };
 }
 
-/** Starts a recording in a new file. */
-async function record(
-  name: string,
-  report: (line: string) => void,
-  interfaces?: Readonly<Record<End, string>>,
-): Promise<Recorder> {
-  const file = await makeFile("--record", name);
-  report(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
-  return new Recorder(file, { program: `wiretable ${config.version}`, name, report, interfaces });
-}
-
 /**
  * Listens on an address, with TLS if there is a certificate.
  *
@@ -272,7 +272,10 @@ async function listen(
   report: (line: string) => void,
 ): Promise<Deno.Listener> {
   for (const problem of problems) report(problem);
-  if (problems.length > 0) report(`This makes one that they accept: ${certificateCommand(nameOf(hostname))}`);
+  if (problems.length > 0) {
+    const name = WILDCARDS.includes(hostname) || isLoopback(hostname) ? "localhost" : hostname;
+    report(`This makes one that they accept: ${certificateCommand(name)}`);
+  }
   // Once this server listens, it is the one that answers.
   const other = port === 0 ? undefined : await answeringAddress(hostname, port);
   try {
@@ -285,11 +288,6 @@ async function listen(
     if (error instanceof Deno.errors.NotCapable || !(error instanceof Error)) throw error;
     throw new Failure(`Cannot listen on ${hostname} port ${port}: ${error.message}`);
   }
-}
-
-/** Returns the name by which clients on this machine, or others, reach an address. */
-function nameOf(hostname: string): string {
-  return WILDCARDS.includes(hostname) || isLoopback(hostname) ? "localhost" : hostname;
 }
 
 /** Returns a hint with a free port, if one is found. */

@@ -77,15 +77,17 @@ export async function serve(options: ServeOptions): Promise<number> {
     if (identity !== undefined) listening.renew(identity);
     if (tokens !== undefined) access.renewTokens(tokens);
   };
-  await listening.run(server, () => renewed(options, use), {
+  return await listening.run(server, {
     warning: exposureOf(options, addr),
     what: ` with rows of ${schema} in ${placeOf(options)}`,
     lines: () => linesForOthers(addr, options.tls !== undefined),
+    renew: () => renewed(options, use),
+    stopped: async () => {
+      await store.close();
+      log?.close(CLOSE_REASONS.stopping);
+    },
+    log,
   });
-  await store.close();
-  log?.close(CLOSE_REASONS.stopping);
-  await listening.end(log);
-  return 0;
 }
 
 function delayLimits(delay: ServeOptions["delayMs"]): Pick<ServerLimits, "delayMs" | "delaySpreadMs"> {
