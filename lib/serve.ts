@@ -95,7 +95,6 @@ function delayLimits(delay: ServeOptions["delayMs"]): Pick<ServerLimits, "delayM
   return { delayMs, delaySpreadMs: delayMs - leastMs };
 }
 
-/** Returns an observer that prints requests and responses. */
 function logTo(writer: BatchWriter, { verbose, logFormat, showCredentials }: ServeOptions): Observer {
   const columns = columnsOf(Deno.stdout);
   return requestLog(writer, {

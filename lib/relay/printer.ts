@@ -26,15 +26,12 @@ import { escapeText, painterFor, wrapMessage } from "../terminal.ts";
 import type { RelayObserver } from "./connection.ts";
 import type { HostChange } from "./gate.ts";
 
-/** Options of the output. */
 export interface PrinterOptions {
   /** Whether clients speak TLS. */
   readonly secure: boolean;
-  /** Whether connections are printed, too. */
   readonly verbose: boolean;
   /** Whether the output is a terminal. What peers send is escaped on a terminal, and exact otherwise. */
   readonly terminal: boolean;
-  /** The width of the terminal in characters. */
   readonly columns?: () => number;
   /** Whether credentials are printed; by default only their length is. */
   readonly showCredentials: boolean;
@@ -44,7 +41,6 @@ export interface PrinterOptions {
   readonly fault: (error: HttpError, unread: Uint8Array, at: number, direction: Direction) => string;
 }
 
-/** What is printed of a message's content. */
 interface Shown {
   readonly view: ContentView | undefined;
   octets: number;
@@ -53,7 +49,6 @@ interface Shown {
   readonly findings: readonly Finding[];
 }
 
-/** A connection whose traffic is printed. */
 interface Printed {
   readonly peer: string;
   readonly since: number;
@@ -72,14 +67,12 @@ export class Printer {
   #last = "";
   #midLine = false;
 
-  /** Creates a printer that prints to a writer. */
   constructor(writer: BatchWriter, options: PrinterOptions) {
     this.#writer = writer;
     this.#options = options;
     this.#banners = new Banners(false);
   }
 
-  /** Receives what happens. */
   readonly observer: RelayObserver = {
     opened: (id, peer) => {
       this.#banners.opened(id, peer);
@@ -277,11 +270,7 @@ export function requestFindings({ head }: Message, change: HostChange | undefine
   return [{ text, rule: "RFC 6454 §7" }];
 }
 
-/**
- * Returns what leads a browser elsewhere, or what it refuses, in a response.
- *
- * @param secure Whether the relay speaks TLS with its clients.
- */
+/** Returns what leads a browser elsewhere, or what it refuses, in a response of a relay that may speak TLS. */
 export function responseFindings({ head, exchange }: Message, secure: boolean): Finding[] {
   const authority = exchange.request?.head?.authority;
   if (head === undefined || authority === undefined) return [];
@@ -312,19 +301,15 @@ export function responseFindings({ head, exchange }: Message, secure: boolean): 
 
 /** Gathers the exchanges of all connections. */
 export class ExchangeLines {
-  /** How many connections there have been. */
   connections = 0;
-  /** How many exchanges there have been. */
   exchanges = 0;
   readonly #print: (exchange: LoggedExchange) => void;
   readonly #open = new Map<number, { readonly peer: string; readonly exchanges: Set<Exchange> }>();
 
-  /** Creates a log that passes on each exchange when it has ended. */
   constructor(print: (exchange: LoggedExchange) => void) {
     this.#print = print;
   }
 
-  /** Receives what happens. */
   readonly observer: RelayObserver = {
     opened: (id, peer) => {
       this.connections++;

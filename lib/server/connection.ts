@@ -44,7 +44,6 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   #refusal: (() => void) | undefined;
   #refusing: Promise<void> | undefined;
 
-  /** Takes over an accepted connection. */
   constructor(connection: number, conn: Deno.Conn, context: ServerContext, service: Service) {
     super(connection, conn, context);
     this.#service = service;
@@ -114,7 +113,6 @@ export class ServerConnection extends AcceptedConnection implements Requester {
     this.#ended = true;
   }
 
-  /** Closes the connection: its client reads a response too slowly. */
   tooSlow(): void {
     this.cutOff(CLOSE_REASONS.slow);
   }
@@ -361,7 +359,6 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   }
 }
 
-/** Starts the stream that is a response's content, if it is one. */
 function piecesOf({ content }: HttpResponse): AsyncIterator<string | Uint8Array> | undefined {
   return isStream(content) ? content[Symbol.asyncIterator]() : undefined;
 }

@@ -49,12 +49,10 @@ export class Incoming {
     return this.consumed > 0 ? this.request?.text ?? "" : "";
   }
 
-  /** The octets that were received but not decoded. */
   get unread(): Uint8Array {
     return this.#decoder?.unread ?? NO_BYTES;
   }
 
-  /** The offset of those octets in the message. */
   get consumed(): number {
     return this.#decoder?.consumed ?? 0;
   }

@@ -14,14 +14,12 @@ import { logLine } from "./exchange_log.ts";
 import { maskCredentials, maskTarget } from "../masking.ts";
 import { ContentText, escapeText, wrapMessage } from "../terminal.ts";
 
-/** Options of the log. */
 export interface RequestLogOptions {
   /** Whether responses and connections are printed too. */
   readonly verbose: boolean;
   readonly format: "text" | "json";
   /** Whether the output is a terminal. Data from clients is escaped on a terminal, and exact otherwise. */
   readonly terminal: boolean;
-  /** The width of the terminal in characters; without it, lines on refused messages are not wrapped. */
   readonly columns?: () => number;
   /** Whether credentials (Authorization, Cookie and the like) are printed; by default only their length is. */
   readonly showCredentials: boolean;
