@@ -93,14 +93,21 @@ export class RelayConnection extends AcceptedConnection {
     this.#gate = new Gate(this.#pairing, options.rule, (change) => options.observer.changed?.(connection, change));
   }
 
-  protected override async run(refusal: HttpError | undefined): Promise<void> {
-    if (refusal !== undefined) this.#refuse(refusal);
-    await this.#passRequests();
-    await this.#passingBack;
-    if (this.#refusal === undefined) return;
-    await this.#answering;
-    // The client closes its side once it has the relay's answer, or is silent.
-    if (!this.closed) await this.linger();
+  override async serve(refusal?: HttpError): Promise<void> {
+    try {
+      if (this.begin()) refusal = await this.handshake() ?? refusal;
+      if (refusal !== undefined) this.#refuse(refusal);
+      await this.#passRequests();
+      await this.#passingBack;
+      if (this.#refusal !== undefined) {
+        await this.#answering;
+        // The client closes its side once it has the relay's answer, or is silent.
+        if (!this.closed) await this.linger();
+      }
+    } catch (error) {
+      this.fail(error);
+    }
+    this.end();
   }
 
   protected override get endReason(): string {

@@ -62,32 +62,32 @@ export class ServerConnection extends AcceptedConnection implements Requester {
     return this.#gone.signal;
   }
 
-  protected override async run(refusal: HttpError | undefined): Promise<void> {
-    if (refusal !== undefined && !this.#ended) this.#refuse(refusal, this.isPlain ? undefined : 0);
-    // The local variables of this function stay in memory for every idle connection, so there are few.
-    while (!this.#ended) {
-      this.#awaitOctets();
-      const count = await this.reader.read();
-      // A timeout may have refused the request during the read.
-      if (this.#ended) break;
-      this.#receive(count);
-      while (this.#answerAtOnce()) {
-        // Sends finished responses before it waits for the pending one.
-        this.restart();
-        if (this.#slow === undefined) await this.flush();
-        else await this.#answerSlowly();
-        if (!this.#ended && !this.#incoming.idle) await FAIR_TURNS.yieldIfBusy();
+  override async serve(refusal?: HttpError): Promise<void> {
+    try {
+      if (this.begin()) refusal = await this.handshake() ?? refusal;
+      if (refusal !== undefined && !this.#ended) this.#refuse(refusal, this.isPlain ? undefined : 0);
+      // The local variables of this function stay in memory for every idle connection, so there are few.
+      while (!this.#ended) {
+        this.#awaitOctets();
+        const count = await this.reader.read();
+        // A timeout may have refused the request during the read.
+        if (this.#ended) break;
+        this.#receive(count);
+        while (this.#answerAtOnce()) await this.#answerLater();
+        if (count !== null && count >= this.context.limits.minTurnBytes) await FAIR_TURNS.yieldIfBusy();
+        if (this.unsent > 0) {
+          this.restart();
+          await this.flush();
+        }
       }
-      if (count !== null && count >= this.context.limits.minTurnBytes) await FAIR_TURNS.yieldIfBusy();
-      if (this.unsent > 0) {
-        this.restart();
-        await this.flush();
-      }
+      await this.#sendRefusal();
+      if (this.#peerDone) this.closeReason ??= CLOSE_REASONS.byClient;
+      if (this.#peerDone) await this.finish();
+      else await this.linger();
+    } catch (error) {
+      this.fail(error);
     }
-    await this.#sendRefusal();
-    if (this.#peerDone) this.closeReason ??= CLOSE_REASONS.byClient;
-    if (this.#peerDone) await this.finish();
-    else await this.linger();
+    this.end();
   }
 
   protected override timeOut(wait: Wait): void {
@@ -186,6 +186,14 @@ export class ServerConnection extends AcceptedConnection implements Requester {
     return false;
   }
 
+  /** Sends finished responses, then the one that could not be sent at once, if there is one. */
+  async #answerLater(): Promise<void> {
+    this.restart();
+    if (this.#slow === undefined) await this.flush();
+    else await this.#answerSlowly();
+    if (!this.#ended && !this.#incoming.idle) await FAIR_TURNS.yieldIfBusy();
+  }
+
   /** Sends a response that is pending, delayed or a stream. The stream is ended in every case. */
   async #answerSlowly(): Promise<void> {
     const request = this.#incoming.request!;
@@ -266,7 +274,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
     // Only a GET is refused for lack of memory: it can be repeated, but the result of a write must be reported.
     const fits = request.method !== "GET" || this.context.budget.fits(response.content);
     const remains = this.#encodeResponse(request, fits ? response : this.#errorResponse(overloaded()), close);
-    if (close) this.#end(stops ? CLOSE_REASONS.stopping : CLOSE_REASONS.finished);
+    if (close) this.#endWith(stops ? CLOSE_REASONS.stopping : CLOSE_REASONS.finished);
     return remains;
   }
 
@@ -292,7 +300,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
     };
     if (delayMs > 0) this.#refusal = encode;
     else encode();
-    this.#end(`by the server (error ${error.status})`);
+    this.#endWith(`by the server (error ${error.status})`);
   }
 
   /** Sends what is left: the response to an invalid message, if there is one. */
@@ -333,7 +341,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
     return done;
   }
 
-  #end(reason: string): void {
+  #endWith(reason: string): void {
     this.#ended = true;
     this.closeReason ??= reason;
   }
@@ -347,7 +355,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
 
   /** Ends an idle connection. Over TLS, the last response may still be on its way. */
   #endIdle(reason: string): void {
-    this.#end(reason);
+    this.#endWith(reason);
     this.finish().catch(() => {}).then(() => this.close());
   }
 
