@@ -48,24 +48,6 @@ export interface CheckedIdentity {
   readonly problems: readonly string[];
 }
 
-/** What a command prints while it runs, and does. */
-export interface Running {
-  /** What the user should know before others connect. */
-  readonly warning: string | undefined;
-  /** What is said after the URL. */
-  readonly what: string;
-  /** What programs are told besides the URL. */
-  readonly facts?: { readonly server: string };
-  /** Further lines for people. */
-  readonly lines?: () => readonly string[];
-  /** Answers SIGHUP with a line. */
-  readonly renew: () => Promise<string>;
-  /** Ends what the server needed. */
-  readonly stopped?: () => Promise<void>;
-  /** What is counted for programs. */
-  readonly log: { readonly connections: number; readonly exchanges: number } | undefined;
-}
-
 /** A command that listens, and what shows what passes. */
 export class Listening {
   /** The address that it listens on. */
@@ -117,7 +99,7 @@ export class Listening {
     this.#caCerts.splice(0, 1, identity.cert);
   }
 
-  /** Starts the recording and the page if they are asked for; both, and `view`, will be told what passes. */
+  /** Starts the recording and the page if they are asked for; both, and `view`, receive what passes. */
   async show(
     about: Pick<PageOptions, "messageLimits" | "words" | "table" | "relayTo">,
     { view, interfaces }: { view?: TrafficListener; interfaces?: Readonly<Record<End, string>> },
@@ -133,11 +115,13 @@ export class Listening {
       // What is not asked for is not loaded: with the page and all stores, the start would take a third longer.
       const { Page } = await import("./page.ts");
       const { hostname, port } = this.addr;
+      // This program reaches a wildcard address by loopback.
+      const host = hostname === "0.0.0.0" ? "127.0.0.1" : hostname === "::" ? "::1" : hostname;
       this.page = new Page({
         ...page,
         ...about,
         showCredentials,
-        endpoint: { secure: tls !== undefined, host: reachable(hostname), port },
+        endpoint: { secure: tls !== undefined, host, port },
         caCerts: this.#caCerts,
         failed: this.#failed,
         cannotAccept: this.#cannotAccept,
@@ -165,18 +149,29 @@ export class Listening {
    * Prints where the server listens, and before it a warning; serves until a signal comes; then ends the server, the page,
    * the recording and the output.
    */
-  async run(server: Server, running: Running): Promise<number> {
+  async run(server: Server, running: {
+    readonly warning: string | undefined;
+    /** What is said after the URL, and what programs are told besides it. */
+    readonly what: string;
+    readonly facts?: { readonly server: string };
+    /** Further lines for people. */
+    readonly lines?: () => readonly string[];
+    /** Answers SIGHUP with a line. */
+    readonly renew: () => Promise<string>;
+    /** Ends what the server needed. */
+    readonly stopped?: () => Promise<void>;
+    readonly log: { readonly connections: number; readonly exchanges: number } | undefined;
+  }): Promise<number> {
     const { page, outputs: { report, writer } } = this;
     const { logFormat, tls, limits } = this.#options;
     const { warning, what, facts, lines, log } = running;
     // Signals are handled before the address is printed, because a reader of the address may stop the server immediately.
-    const stopped = stopSignal(async () => this.outputs.tell(await running.renew()));
+    const stopped = stopSignal(async () => this.outputs.say(await running.renew()));
     if (warning !== undefined) report(warning);
     const { hostname, port } = this.addr;
-    const secure = tls !== undefined;
     // Some systems cannot open a wildcard address.
     const host = WILDCARDS.includes(hostname) ? "localhost" : hostname;
-    const url = `${originOf({ secure, host, port })}/`;
+    const url = `${originOf({ secure: tls !== undefined, host, port })}/`;
     const line = wrapMessage(`Listening on ${url}${what}; Ctrl-C stops`, columnsOf(Deno.stdout)?.());
     const isText = logFormat === "text";
     await writeLine(Deno.stdout, isText ? line : logLine("listening", { url, ...facts }).trimEnd());
@@ -228,7 +223,7 @@ export class Outputs {
   }
 
   /** Prints a line for the user on the standard error. */
-  tell(text: string): void {
+  say(text: string): void {
     this.#errors.print(`${wrapMessage(`wiretable: ${escapeText(text)}`, columnsOf(Deno.stderr)?.())}\n`);
   }
 
@@ -237,7 +232,7 @@ export class Outputs {
     if (text === this.#last && performance.now() < this.#lastTime + REPORT_AGAIN_MS) return;
     this.#last = text;
     this.#lastTime = performance.now();
-    this.tell(text);
+    this.say(text);
   };
 
   /** Resolves once everything is written, or at this time of the monotonic clock: nobody may read the output. */
@@ -306,11 +301,6 @@ function freePort(hostname: string): string {
 export function anyoneMay(what: string, { hostname, port }: Deno.NetAddr): string {
   const reach = `who reaches port ${port} of ${WILDCARDS.includes(hostname) ? "this machine" : hostname}`;
   return `Anyone ${reach} may ${what}`;
-}
-
-/** Returns the address at which this program reaches itself: loopback instead of a wildcard. */
-function reachable(hostname: string): string {
-  return hostname === "0.0.0.0" ? "127.0.0.1" : hostname === "::" ? "::1" : hostname;
 }
 
 /** Returns the width of an output in characters, which may change; `undefined` if it is no terminal. */

@@ -67,7 +67,7 @@ export async function relay(options: RelayOptions): Promise<number> {
     fault: (error, unread, at, direction) => refusalText(error, unread, at, showCredentials, columns?.(), direction),
   });
   const noted = (connection: number, line: string) => {
-    if (printer === undefined && !quiet) outputs.tell(`connection ${connection} ${line}`);
+    if (printer === undefined && !quiet) outputs.say(`connection ${connection} ${line}`);
   };
   const observers = [lines, printer].filter((one) => one !== undefined).map(({ observer }) => observer);
   const shared = {

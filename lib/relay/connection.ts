@@ -87,7 +87,7 @@ export class RelayConnection extends AcceptedConnection {
   constructor(connection: number, client: Deno.Conn, context: ServerContext, options: RelayOptions) {
     super(connection, client, context);
     this.#options = options;
-    const tell = (event: ExchangeEvent) => this.#told(event);
+    const tell = (event: ExchangeEvent) => this.#observe(event);
     if (options.explains) this.#explainer = new Explainer({ tell });
     this.#pairing = this.#explainer?.pairing ?? new Pairing(tell, { limits: LIMITS });
     this.#gate = new Gate(this.#pairing, options.rule, (change) => options.observer.changed?.(connection, change));
@@ -241,7 +241,7 @@ export class RelayConnection extends AcceptedConnection {
     }
   }
 
-  /** Reads from the server. A reset is told, and passes as an end, as this system has no other. */
+  /** Reads from the server. A reset is noted, and passes as an end, as this system has no other. */
   async #read(reader: Reader): Promise<number | null> {
     try {
       return await reader.read();
@@ -272,17 +272,17 @@ export class RelayConnection extends AcceptedConnection {
   #receive(direction: Direction, octets: Uint8Array, isEnd: boolean): void {
     (this.#explainer ?? this.#pairing).octets(direction, octets, performance.now());
     if (isEnd) this.#pairing.fin(direction);
-    this.#tellExplained();
+    this.#reportExplained();
   }
 
-  #tellExplained(): void {
+  #reportExplained(): void {
     const explanations = this.#explainer?.take() ?? [];
     if (explanations.length > 0) this.#options.observer.explained?.(this.connection, explanations);
   }
 
-  #told(event: ExchangeEvent): void {
+  #observe(event: ExchangeEvent): void {
     if (event.kind === "ended" && event.direction === "request") this.requests++;
-    this.#gate.tell(event);
+    this.#gate.observe(event);
     this.#options.observer.exchange?.(this.connection, event);
   }
 
@@ -359,7 +359,7 @@ export class RelayConnection extends AcceptedConnection {
   protected override release(): void {
     this.#explainer?.labels.request.end();
     this.#explainer?.labels.response.end();
-    this.#tellExplained();
+    this.#reportExplained();
     this.#cancel.abort();
     this.#answerCame();
     this.#fromServer?.end();

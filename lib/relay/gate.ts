@@ -76,7 +76,7 @@ export class Gate {
   passed = 0;
   readonly #pairing: Pairing;
   readonly #rule: HostRule;
-  readonly #observe: (change: HostChange) => void;
+  readonly #changedHost: (change: HostChange) => void;
   /** Octets that came after those. */
   #held = new ByteBuffer(0);
   #refusedFrom = Infinity;
@@ -87,11 +87,11 @@ export class Gate {
   #startsLine = true;
   #searched = 0;
 
-  /** Creates a gate for the requests that a pairing reads. Each change of a Host is observed. */
-  constructor(pairing: Pairing, rule: HostRule, observe: (change: HostChange) => void) {
+  /** Creates a gate for the requests that a pairing reads. Each change of a Host is reported. */
+  constructor(pairing: Pairing, rule: HostRule, changedHost: (change: HostChange) => void) {
     this.#pairing = pairing;
     this.#rule = rule;
-    this.#observe = observe;
+    this.#changedHost = changedHost;
   }
 
   get held(): number {
@@ -108,7 +108,8 @@ export class Gate {
     return this.held > 0 && this.#pairing.stop("request")?.why === "held";
   }
 
-  tell(event: ExchangeEvent): void {
+  /** Judges a request whose head the pairing has read. */
+  observe(event: ExchangeEvent): void {
     if (event.direction !== "request" || event.kind !== "head" || event.head.kind !== "request") return;
     const { message: { from }, head: { method, target, fields, text }, to } = event;
     // What is read again behind a fault has been judged.
@@ -212,7 +213,7 @@ export class Gate {
     if (to === undefined || to === from || this.refusal !== undefined) return;
     const change = { start, from, to };
     this.#changes.push(change);
-    this.#observe(change);
+    this.#changedHost(change);
   }
 
   #changed(octets: Uint8Array): Uint8Array {

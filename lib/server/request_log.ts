@@ -51,7 +51,7 @@ function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
       if (trailers.size > 0) message(writer, "-----TRAILERS-----\n", mask(trailerText(trailers)), NO_BYTES);
     },
     refused: (id, error, head, rest, position) => {
-      // What is refused before it was read is told in one line.
+      // What is refused before it was read takes one line.
       if (head.length + rest.length > 0) {
         message(writer, banners.banner("REQUEST", id), mask(head), maskBytes(rest, mask));
       }
