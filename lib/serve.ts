@@ -13,7 +13,7 @@ import { readCertificates, readTokens, readUser } from "./cli/files.ts";
 import { openFile } from "./cli/input.ts";
 import { Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { STATUS_MEANINGS } from "./exchange/words.ts";
-import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS, type ServerLimits } from "./limits.ts";
+import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS } from "./limits.ts";
 import { anyoneMay, type CheckedIdentity, columnsOf, Listening, readIdentity, TAPPED_READ_BYTES } from "./listening.ts";
 import { Access } from "./server/access.ts";
 import { endedListings, joined, type Observer } from "./server/context.ts";
@@ -58,15 +58,22 @@ export async function serve(options: ServeOptions): Promise<number> {
     secure: options.tls !== undefined,
   });
   const words = { fields: schema.fields, filterOperators: FILTER_OPERATORS };
-  const view = options.verbose && options.logFormat === "text" ? lifeView(writer) : undefined;
+  // The request log prints the end of each connection, with more detail.
+  const life: TrafficListener = (event) => {
+    if (event.kind !== "closed") writer.print(`${lifeLine(event)}\n`);
+  };
+  const view = options.verbose && options.logFormat === "text" ? life : undefined;
   await listening.show({ messageLimits: options.messageLimits, words, table }, { view });
   const log = options.logFormat === "json" ? exchangeLog(writer, options) : undefined;
   const observers = [...log ? [log.observer] : [], ...options.quiet ? [] : [logTo(writer, options)]];
+  // One delay, or the least and the most.
+  const delays = [options.delayMs].flat();
   const server = listening.serve(access, {
     messageLimits: options.messageLimits,
     limits: {
       ...options.limits,
-      ...delayLimits(options.delayMs),
+      delayMs: delays.at(-1)!,
+      delaySpreadMs: delays.at(-1)! - delays[0],
       storeMs: STORE_WAIT_MS[options.store.kind],
       ...listening.tap !== undefined && { minReadBytes: TAPPED_READ_BYTES },
     },
@@ -88,11 +95,6 @@ export async function serve(options: ServeOptions): Promise<number> {
     },
     log,
   });
-}
-
-function delayLimits(delay: ServeOptions["delayMs"]): Pick<ServerLimits, "delayMs" | "delaySpreadMs"> {
-  const [leastMs, delayMs] = typeof delay === "number" ? [delay, delay] : delay;
-  return { delayMs, delaySpreadMs: delayMs - leastMs };
 }
 
 function logTo(writer: BatchWriter, { verbose, logFormat, showCredentials }: ServeOptions): Observer {
@@ -137,13 +139,6 @@ async function loadRows(
     if (error instanceof RowsFileError) throw new Failure(`--rows ${name}: ${error.message}`);
     throw error;
   }
-}
-
-/** Prints the life of each connection except its end, which the request log prints with more detail. */
-function lifeView(writer: BatchWriter): TrafficListener {
-  return (event) => {
-    if (event.kind !== "closed") writer.print(`${lifeLine(event)}\n`);
-  };
 }
 
 function placeOf({ store }: ServeOptions): string {
