@@ -18,7 +18,7 @@ import {
   type Finding,
   type Message,
 } from "../exchange.ts";
-import { acceptedIn, type HttpError } from "../http_message.ts";
+import { acceptedIn, Fields, type HttpError } from "../http_message.ts";
 import { SHOWN_RELAYED_BYTES } from "../limits.ts";
 import { maskCredentials, maskTarget } from "../masking.ts";
 import { Banners, type LoggedExchange } from "../server.ts";
@@ -54,7 +54,7 @@ interface Printed {
   readonly since: number;
   readonly octets: Record<Direction, number>;
   readonly shown: Partial<Record<Direction, Shown>>;
-  change: HostChange | undefined;
+  change?: HostChange;
 }
 
 /** Prints the traffic of all connections. */
@@ -76,8 +76,7 @@ export class Printer {
   readonly observer: RelayObserver = {
     opened: (id, peer) => {
       this.#banners.opened(id, peer);
-      const octets = { request: 0, response: 0 };
-      this.#connections.set(id, { peer, since: performance.now(), octets, shown: {}, change: undefined });
+      this.#connections.set(id, { peer, since: performance.now(), octets: { request: 0, response: 0 }, shown: {} });
     },
     exchange: (id, event) => this.#exchange(id, event),
     explained: (_id, explanations) => {
@@ -105,10 +104,8 @@ export class Printer {
     this.#connections.delete(id);
     if (!this.#options.verbose) return;
     const seconds = ((performance.now() - since) / 1000).toFixed(3);
-    const sums = `${counted(octets.request, "octet")} to the server, ${octets.response} back`;
-    this.#line(
-      `connection ${id} of ${peer} closed ${reason} after ${counted(requests, "request")}, ${sums}, ${seconds} s`,
-    );
+    const sums = `${counted(octets.request, "octet")} to the server, ${octets.response} back, ${seconds} s`;
+    this.#line(`connection ${id} of ${peer} closed ${reason} after ${counted(requests, "request")}, ${sums}`);
   }
 
   #exchange(id: number, event: ExchangeEvent): void {
@@ -119,16 +116,10 @@ export class Printer {
       case "content":
         return this.#content(id, direction, event.bytes);
       case "ended":
-        return this.#end(id, direction, () => {
-          const { trailers } = event;
-          const lines = [...trailers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
-          if (lines !== "") this.#octets(id, direction, "-----TRAILERS-----\n", lines);
-          this.#findings(acceptedIn({ kind: "end", trailers }));
-        });
+      case "cut":
+        return this.#end(id, direction, event.kind === "ended" ? event.trailers : undefined);
       case "broken":
         return this.#broken(id, event);
-      case "cut":
-        return this.#end(id, direction);
       case "stopped":
         if (event.why !== "left HTTP" || direction === "request") return;
         return this.#line(`connection ${id} no longer HTTP: the octets of both directions pass as they are`);
@@ -136,10 +127,11 @@ export class Printer {
   }
 
   #head(id: number, message: Message, to: number): void {
-    const { direction, head } = message;
+    const { direction } = message;
+    const head = message.head!;
     const connection = this.#connections.get(id)!;
     const { terminal, columns } = this.#options;
-    let { text } = head!;
+    let { text } = head;
     const change = direction === "request" ? connection.change : undefined;
     if (change !== undefined) {
       const end = change.start - (to - text.length) + change.from.length;
@@ -147,18 +139,17 @@ export class Printer {
       connection.change = undefined;
     }
     this.#octets(id, direction, this.#banners.banner(direction.toUpperCase(), id), text);
-    const coding = head!.fields.get("content-encoding");
+    const coding = head.fields.get("content-encoding");
     const view = terminal || coding !== undefined
       ? new ContentView({
-        ...{ type: head!.fields.get("content-type"), coding, hint: "" },
+        ...{ type: head.fields.get("content-type"), coding, hint: "" },
         ...{ indent: "never", columns: columns?.() ?? Infinity, painter: painterFor(false) },
         write: (text) => Promise.resolve(this.#shownText(id, direction, shown, text)),
       })
       : undefined;
-    const own = direction === "request"
-      ? requestFindings(message, change)
-      : responseFindings(message, this.#options.secure);
-    const shown: Shown = { view, octets: 0, printed: 0, findings: [...acceptedIn(head!), ...own] };
+    const isRequest = direction === "request";
+    const own = isRequest ? requestFindings(message, change) : responseFindings(message, this.#options.secure);
+    const shown: Shown = { view, octets: 0, printed: 0, findings: [...acceptedIn(head), ...own] };
     connection.shown[direction] = shown;
   }
 
@@ -181,7 +172,7 @@ export class Printer {
     this.#text(part);
   }
 
-  #end(id: number, direction: Direction, finish: () => void = () => {}): void {
+  #end(id: number, direction: Direction, trailers: Fields = Fields.EMPTY): void {
     const { shown } = this.#connections.get(id)!;
     const one = shown[direction];
     delete shown[direction];
@@ -191,7 +182,9 @@ export class Printer {
       if (more > 0) this.#line(`… ${counted(more, "more octet")}`);
       else if (isCut) this.#line(`… ${counted(one.printed - SHOWN_RELAYED_BYTES, "more character")}`);
       this.#findings(one?.findings ?? []);
-      finish();
+      const lines = [...trailers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
+      if (lines !== "") this.#octets(id, direction, "-----TRAILERS-----\n", lines);
+      this.#findings(acceptedIn({ kind: "end", trailers }));
     };
     if (one?.view === undefined) return last();
     void (more > 0 ? one.view.cut() : one.view.end()).then(last);
