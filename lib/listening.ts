@@ -99,22 +99,29 @@ export class Listening {
     this.#caCerts.splice(0, 1, identity.cert);
   }
 
-  /** Starts the recording and the page if they are asked for; both, and `view`, will be told what passes. */
+  /** Starts the recording and the page if they are asked for; both, and `view`, receive what passes. */
   async show(
     about: Pick<PageOptions, "messageLimits" | "words" | "table" | "relayTo">,
     { view, interfaces }: { view?: TrafficListener; interfaces?: Readonly<Record<End, string>> },
   ): Promise<void> {
-    const { recordFile, page, showCredentials, tls } = this.#options;
-    if (recordFile !== undefined) this.#recorder = await record(recordFile, this.outputs.report, interfaces);
+    const { recordFile: name, page, showCredentials, tls } = this.#options;
+    const { report } = this.outputs;
+    if (name !== undefined) {
+      const file = await makeFile("--record", name);
+      report(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
+      this.#recorder = new Recorder(file, { program: `wiretable ${config.version}`, name, report, interfaces });
+    }
     if (page !== undefined) {
       // What is not asked for is not loaded: with the page and all stores, the start would take a third longer.
       const { Page } = await import("./page.ts");
       const { hostname, port } = this.addr;
+      // This program reaches a wildcard address by loopback.
+      const host = hostname === "0.0.0.0" ? "127.0.0.1" : hostname === "::" ? "::1" : hostname;
       this.page = new Page({
         ...page,
         ...about,
         showCredentials,
-        endpoint: { secure: tls !== undefined, host: reachable(hostname), port },
+        endpoint: { secure: tls !== undefined, host, port },
         caCerts: this.#caCerts,
         failed: this.#failed,
         cannotAccept: this.#cannotAccept,
@@ -139,29 +146,32 @@ export class Listening {
   }
 
   /**
-   * Prints where the server listens, and before it a warning; serves until a signal comes, then ends the server, the page
-   * and the recording.
+   * Prints where the server listens, and before it a warning; serves until a signal comes; then ends the server, the page,
+   * the recording and the output.
    */
-  async run(server: Server, renew: () => Promise<string>, announcement: {
+  async run(server: Server, running: {
     readonly warning: string | undefined;
-    /** What follows the URL. */
+    /** What is said after the URL, and what programs are told besides it. */
     readonly what: string;
-    /** What programs are told besides it. */
     readonly facts?: { readonly server: string };
     /** Further lines for people. */
     readonly lines?: () => readonly string[];
-  }): Promise<void> {
-    const { page, outputs: { report } } = this;
+    /** Answers SIGHUP with a line. */
+    readonly renew: () => Promise<string>;
+    /** Ends what the server needed. */
+    readonly stopped?: () => Promise<void>;
+    readonly log: { readonly connections: number; readonly exchanges: number } | undefined;
+  }): Promise<number> {
+    const { page, outputs: { report, writer } } = this;
     const { logFormat, tls, limits } = this.#options;
-    const { warning, what, facts, lines } = announcement;
+    const { warning, what, facts, lines, log } = running;
     // Signals are handled before the address is printed, because a reader of the address may stop the server immediately.
-    const stopped = stopSignal(async () => this.outputs.tell(await renew()));
+    const stopped = stopSignal(async () => this.outputs.say(await running.renew()));
     if (warning !== undefined) report(warning);
     const { hostname, port } = this.addr;
-    const secure = tls !== undefined;
     // Some systems cannot open a wildcard address.
     const host = WILDCARDS.includes(hostname) ? "localhost" : hostname;
-    const url = `${originOf({ secure, host, port })}/`;
+    const url = `${originOf({ secure: tls !== undefined, host, port })}/`;
     const line = wrapMessage(`Listening on ${url}${what}; Ctrl-C stops`, columnsOf(Deno.stdout)?.());
     const isText = logFormat === "text";
     await writeLine(Deno.stdout, isText ? line : logLine("listening", { url, ...facts }).trimEnd());
@@ -171,19 +181,17 @@ export class Listening {
       await writeLine(Deno.stdout, isText ? `The traffic is shown at ${url}` : logLine("page", { url }).trimEnd());
     }
     await stopped;
-    this.outputs.until = performance.now() + limits.shutdownMs;
+    const end = performance.now() + limits.shutdownMs;
     await server.shutdown();
     await page?.close();
     await this.#recorder?.close();
-  }
-
-  /** Prints what a log has counted, and the rest of the output. */
-  async end(log: { readonly connections: number; readonly exchanges: number } | undefined): Promise<void> {
+    await running.stopped?.();
     if (log !== undefined) {
       const { connections, exchanges } = log;
-      this.outputs.writer.print(logLine("stopped", { connections, exchanges }));
+      writer.print(logLine("stopped", { connections, exchanges }));
     }
-    await this.outputs.flush();
+    await this.outputs.flush(end);
+    return 0;
   }
 
   readonly #cannotAccept = (reason: string): void => this.outputs.report(`Cannot accept a connection now: ${reason}`);
@@ -203,8 +211,6 @@ export class Listening {
 export class Outputs {
   /** The standard output. */
   readonly writer: BatchWriter;
-  /** Until when output is written once the command has ended, by the monotonic clock: nobody may read it. */
-  until: number = Infinity;
   readonly #errors = new BatchWriter(Deno.stderr);
   #last = "";
   #lastTime = -Infinity;
@@ -217,7 +223,7 @@ export class Outputs {
   }
 
   /** Prints a line for the user on the standard error. */
-  tell(text: string): void {
+  say(text: string): void {
     this.#errors.print(`${wrapMessage(`wiretable: ${escapeText(text)}`, columnsOf(Deno.stderr)?.())}\n`);
   }
 
@@ -226,12 +232,12 @@ export class Outputs {
     if (text === this.#last && performance.now() < this.#lastTime + REPORT_AGAIN_MS) return;
     this.#last = text;
     this.#lastTime = performance.now();
-    this.tell(text);
+    this.say(text);
   };
 
-  /** Resolves once everything is written, or the time is over. */
-  async flush(): Promise<void> {
-    const leftMs = Math.max(MIN_FLUSH_MS, this.until - performance.now());
+  /** Resolves once everything is written, or at this time of the monotonic clock: nobody may read the output. */
+  async flush(until: number): Promise<void> {
+    const leftMs = Math.max(MIN_FLUSH_MS, until - performance.now());
     await Promise.all([this.writer, this.#errors].map((output) => output.flush(leftMs)));
   }
 }
@@ -250,17 +256,6 @@ export async function readIdentity(files: ServeOptions["tls"], prefix = ""): Pro
   return { identity: { cert, key }, problems: checkIdentity({ cert, key }, { ...files, prefix }) };
 }
 
-/** Starts a recording in a new file. */
-async function record(
-  name: string,
-  report: (line: string) => void,
-  interfaces?: Readonly<Record<End, string>>,
-): Promise<Recorder> {
-  const file = await makeFile("--record", name);
-  report(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
-  return new Recorder(file, { program: `wiretable ${config.version}`, name, report, interfaces });
-}
-
 /**
  * Listens on an address, with TLS if there is a certificate.
  *
@@ -272,7 +267,10 @@ async function listen(
   report: (line: string) => void,
 ): Promise<Deno.Listener> {
   for (const problem of problems) report(problem);
-  if (problems.length > 0) report(`This makes one that they accept: ${certificateCommand(nameOf(hostname))}`);
+  if (problems.length > 0) {
+    const name = WILDCARDS.includes(hostname) || isLoopback(hostname) ? "localhost" : hostname;
+    report(`This makes one that they accept: ${certificateCommand(name)}`);
+  }
   // Once this server listens, it is the one that answers.
   const other = port === 0 ? undefined : await answeringAddress(hostname, port);
   try {
@@ -285,11 +283,6 @@ async function listen(
     if (error instanceof Deno.errors.NotCapable || !(error instanceof Error)) throw error;
     throw new Failure(`Cannot listen on ${hostname} port ${port}: ${error.message}`);
   }
-}
-
-/** Returns the name by which clients on this machine, or others, reach an address. */
-function nameOf(hostname: string): string {
-  return WILDCARDS.includes(hostname) || isLoopback(hostname) ? "localhost" : hostname;
 }
 
 /** Returns a hint with a free port, if one is found. */
@@ -308,11 +301,6 @@ function freePort(hostname: string): string {
 export function anyoneMay(what: string, { hostname, port }: Deno.NetAddr): string {
   const reach = `who reaches port ${port} of ${WILDCARDS.includes(hostname) ? "this machine" : hostname}`;
   return `Anyone ${reach} may ${what}`;
-}
-
-/** Returns the address at which this program reaches itself: loopback instead of a wildcard. */
-function reachable(hostname: string): string {
-  return hostname === "0.0.0.0" ? "127.0.0.1" : hostname === "::" ? "::1" : hostname;
 }
 
 /** Returns the width of an output in characters, which may change; `undefined` if it is no terminal. */

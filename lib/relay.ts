@@ -66,7 +66,7 @@ export async function relay(options: RelayOptions): Promise<number> {
     fault: (error, unread, at, direction) => refusalText(error, unread, at, showCredentials, columns?.(), direction),
   });
   const noted = (connection: number, line: string) => {
-    if (printer === undefined && !quiet) outputs.tell(`connection ${connection} ${line}`);
+    if (printer === undefined && !quiet) outputs.say(`connection ${connection} ${line}`);
   };
   const observers = [lines, printer].filter((one) => one !== undefined).map(({ observer }) => observer);
   const shared = {
@@ -96,13 +96,13 @@ export async function relay(options: RelayOptions): Promise<number> {
   const to = `${originOf(endpoint)}/`;
   const unencrypted = tls === undefined ? ", and all traffic is unencrypted: --cert and --key encrypt it" : "";
   const warning = anyoneMay(`send requests to ${to} through this relay${unencrypted}`, addr);
-  await listening.run(server, () => Promise.resolve("SIGHUP: a relay reads no file again"), {
+  return await listening.run(server, {
     warning: isLoopback(addr.hostname) ? undefined : warning,
     what: `, passing to ${to}`,
     facts: { server: to },
+    renew: () => Promise.resolve("SIGHUP: a relay reads no file again"),
+    log: lines,
   });
-  await listening.end(lines);
-  return 0;
 }
 
 /**

@@ -13,7 +13,7 @@ import { readCertificates, readTokens, readUser } from "./cli/files.ts";
 import { openFile } from "./cli/input.ts";
 import { Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { STATUS_MEANINGS } from "./exchange/words.ts";
-import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS, type ServerLimits } from "./limits.ts";
+import { CLUSTER_WAIT_MS, FILE_LOCK_WAIT_MS } from "./limits.ts";
 import { anyoneMay, type CheckedIdentity, columnsOf, Listening, readIdentity, TAPPED_READ_BYTES } from "./listening.ts";
 import { Access } from "./server/access.ts";
 import { endedListings, joined, type Observer } from "./server/context.ts";
@@ -57,15 +57,22 @@ export async function serve(options: ServeOptions): Promise<number> {
     secure: options.tls !== undefined,
   });
   const words = { fields: schema.fields, filterOperators: FILTER_OPERATORS };
-  const view = options.verbose && options.logFormat === "text" ? lifeView(writer) : undefined;
+  // The request log prints the end of each connection, with more detail.
+  const life: TrafficListener = (event) => {
+    if (event.kind !== "closed") writer.print(`${lifeLine(event)}\n`);
+  };
+  const view = options.verbose && options.logFormat === "text" ? life : undefined;
   await listening.show({ messageLimits: options.messageLimits, words, table }, { view });
   const log = options.logFormat === "json" ? exchangeLog(writer, options) : undefined;
   const observers = [...log ? [log.observer] : [], ...options.quiet ? [] : [logTo(writer, options)]];
+  // One delay, or the least and the most.
+  const delays = [options.delayMs].flat();
   const server = listening.serve(access, {
     messageLimits: options.messageLimits,
     limits: {
       ...options.limits,
-      ...delayLimits(options.delayMs),
+      delayMs: delays.at(-1)!,
+      delaySpreadMs: delays.at(-1)! - delays[0],
       storeMs: STORE_WAIT_MS[options.store.kind],
       ...listening.tap !== undefined && { minReadBytes: TAPPED_READ_BYTES },
     },
@@ -76,23 +83,19 @@ export async function serve(options: ServeOptions): Promise<number> {
     if (identity !== undefined) listening.renew(identity);
     if (tokens !== undefined) access.renewTokens(tokens);
   };
-  await listening.run(server, () => renewed(options, use), {
+  return await listening.run(server, {
     warning: exposureOf(options, addr),
     what: ` with rows of ${schema} in ${placeOf(options)}`,
     lines: () => linesForOthers(addr, options.tls !== undefined),
+    renew: () => renewed(options, use),
+    stopped: async () => {
+      await store.close();
+      log?.close(CLOSE_REASONS.stopping);
+    },
+    log,
   });
-  await store.close();
-  log?.close(CLOSE_REASONS.stopping);
-  await listening.end(log);
-  return 0;
 }
 
-function delayLimits(delay: ServeOptions["delayMs"]): Pick<ServerLimits, "delayMs" | "delaySpreadMs"> {
-  const [leastMs, delayMs] = typeof delay === "number" ? [delay, delay] : delay;
-  return { delayMs, delaySpreadMs: delayMs - leastMs };
-}
-
-/** Returns an observer that prints requests and responses. */
 function logTo(writer: BatchWriter, { verbose, logFormat, showCredentials }: ServeOptions): Observer {
   const columns = columnsOf(Deno.stdout);
   return requestLog(writer, {
@@ -135,13 +138,6 @@ async function loadRows(
     if (error instanceof RowsFileError) throw new Failure(`--rows ${name}: ${error.message}`);
     throw error;
   }
-}
-
-/** Prints the life of each connection except its end, which the request log prints with more detail. */
-function lifeView(writer: BatchWriter): TrafficListener {
-  return (event) => {
-    if (event.kind !== "closed") writer.print(`${lifeLine(event)}\n`);
-  };
 }
 
 function placeOf({ store }: ServeOptions): string {

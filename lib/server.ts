@@ -50,8 +50,7 @@ export class Server {
 
   readonly #context: ServerContext;
   readonly #listener: Deno.Listener;
-  readonly #now: () => number;
-  readonly #monotonicNow: () => number;
+  readonly #clocks: Required<Pick<ServerOptions, "now" | "monotonicNow">>;
   readonly #make: ConnectionMaker;
   readonly #connections = new Set<AcceptedConnection>();
   /** Those of them that are beyond the limit, and only refused. */
@@ -77,7 +76,7 @@ export class Server {
       clock: 0,
       date: "",
       stopping: false,
-      ended: (connection) => this.#ended(connection as AcceptedConnection),
+      ended: (connection) => this.#ended(connection),
     };
     this.#make = typeof answers === "function"
       ? answers
@@ -85,8 +84,7 @@ export class Server {
     // The listing that is to be read soonest gives way.
     this.#context.budget.reclaim = () => cutOffLeast(this.#connections, "pieceEnd", CLOSE_REASONS.memory);
     this.#listener = listener;
-    this.#now = options.now ?? Date.now;
-    this.#monotonicNow = options.monotonicNow ?? (() => performance.now());
+    this.#clocks = { now: Date.now, monotonicNow: () => performance.now(), ...options };
     this.sweep();
     this.#timer = setInterval(() => this.sweep(), limits.sweepMs);
     this.#accepting = this.#accept();
@@ -105,10 +103,10 @@ export class Server {
 
   /** Updates the clocks and ends every wait whose deadline has passed. Called every `sweepMs`. */
   sweep(): void {
-    const clock = this.#monotonicNow();
+    const clock = this.#clocks.monotonicNow();
     const sinceMs = clock - this.#context.clock;
     this.#context.clock = clock;
-    this.#context.date = new Date(this.#now()).toUTCString();
+    this.#context.date = new Date(this.#clocks.now()).toUTCString();
     for (const connection of this.#connections) {
       connection.sweep(sinceMs);
       if (clock < this.#stopsAt + connection.ownMs) continue;

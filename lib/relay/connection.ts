@@ -41,7 +41,6 @@ export interface RelayObserver extends Pick<Observer, "opened" | "closed"> {
   exchange?(connection: number, event: ExchangeEvent): void;
   /** Messages are explained: only if that was asked for. */
   explained?(connection: number, explanations: readonly Explanation[]): void;
-  /** A Host passes with another value. */
   changed?(connection: number, change: HostChange): void;
   /** Something that the user should know: one line. */
   noted?(connection: number, line: string): void;
@@ -51,15 +50,12 @@ export interface RelayObserver extends Pick<Observer, "opened" | "closed"> {
 
 /** What connections of a relay have in common. */
 export interface RelayOptions {
-  /** Judges and changes Host. */
   readonly rule: HostRule;
   /** Opens a connection to the server for this connection of a client. */
   readonly dial: (connection: number, cancel: AbortSignal) => Promise<Deno.Conn>;
   /** How long to wait for an answer, in milliseconds; by default without end. */
   readonly answerMs?: number;
-  /** Whether messages are explained. */
   readonly explains: boolean;
-  /** Receives what happens. */
   readonly observer: RelayObserver;
   /** Resolves once there is room for a recording; `undefined` if there is. */
   readonly room?: () => Promise<void> | undefined;
@@ -83,9 +79,7 @@ export class RelayConnection extends AcceptedConnection {
   #answering: Promise<void> | undefined;
   /** Whether octets of the server are being written to the client. */
   #isWriting = false;
-  /** Whether the server's connection is gone. */
   #isLost = false;
-  /** Which sides have ended. */
   readonly #ended = { request: false, response: false };
   /** How many octets of the budget those take that the gate holds. */
   #held = 0;
@@ -93,21 +87,27 @@ export class RelayConnection extends AcceptedConnection {
   constructor(connection: number, client: Deno.Conn, context: ServerContext, options: RelayOptions) {
     super(connection, client, context);
     this.#options = options;
-    const tell = (event: ExchangeEvent) => this.#told(event);
+    const tell = (event: ExchangeEvent) => this.#observe(event);
     if (options.explains) this.#explainer = new Explainer({ tell });
     this.#pairing = this.#explainer?.pairing ?? new Pairing(tell, { limits: LIMITS });
     this.#gate = new Gate(this.#pairing, options.rule, (change) => options.observer.changed?.(connection, change));
   }
 
-  /** Passes octets until both sides have ended, or only sends the error. */
-  protected override async run(refusal: HttpError | undefined): Promise<void> {
-    if (refusal !== undefined) this.#refuse(refusal);
-    await this.#passRequests();
-    await this.#passingBack;
-    if (this.#refusal === undefined) return;
-    await this.#answering;
-    // The client closes its side once it has the relay's answer, or is silent.
-    if (!this.closed) await this.linger();
+  override async serve(refusal?: HttpError): Promise<void> {
+    try {
+      if (this.begin()) refusal = await this.handshake() ?? refusal;
+      if (refusal !== undefined) this.#refuse(refusal);
+      await this.#passRequests();
+      await this.#passingBack;
+      if (this.#refusal !== undefined) {
+        await this.#answering;
+        // The client closes its side once it has the relay's answer, or is silent.
+        if (!this.closed) await this.linger();
+      }
+    } catch (error) {
+      this.fail(error);
+    }
+    this.end();
   }
 
   protected override get endReason(): string {
@@ -176,7 +176,6 @@ export class RelayConnection extends AcceptedConnection {
     this.#wait();
   }
 
-  /** Passes on the client's end. */
   async #endToServer(): Promise<void> {
     this.#ended.request = true;
     this.closeReason ??= CLOSE_REASONS.byClient;
@@ -242,7 +241,7 @@ export class RelayConnection extends AcceptedConnection {
     }
   }
 
-  /** Reads from the server. A reset is told, and passes as an end, as this system has no other. */
+  /** Reads from the server. A reset is noted, and passes as an end, as this system has no other. */
   async #read(reader: Reader): Promise<number | null> {
     try {
       return await reader.read();
@@ -257,7 +256,6 @@ export class RelayConnection extends AcceptedConnection {
     }
   }
 
-  /** Notes that the client's connection has failed. */
   protected override fail(error: unknown): void {
     const isHere = !this.closed;
     if (!isDisconnect(error)) {
@@ -271,21 +269,20 @@ export class RelayConnection extends AcceptedConnection {
     this.closeReason ??= closeReasonOf(error);
   }
 
-  /** Has octets, or the end of a direction, paired. */
   #receive(direction: Direction, octets: Uint8Array, isEnd: boolean): void {
     (this.#explainer ?? this.#pairing).octets(direction, octets, performance.now());
     if (isEnd) this.#pairing.fin(direction);
-    this.#tellExplained();
+    this.#reportExplained();
   }
 
-  #tellExplained(): void {
+  #reportExplained(): void {
     const explanations = this.#explainer?.take() ?? [];
     if (explanations.length > 0) this.#options.observer.explained?.(this.connection, explanations);
   }
 
-  #told(event: ExchangeEvent): void {
+  #observe(event: ExchangeEvent): void {
     if (event.kind === "ended" && event.direction === "request") this.requests++;
-    this.#gate.tell(event);
+    this.#gate.observe(event);
     this.#options.observer.exchange?.(this.connection, event);
   }
 
@@ -294,7 +291,6 @@ export class RelayConnection extends AcceptedConnection {
     return this.#isAnswering || this.#pairing.unanswered.length > 0;
   }
 
-  /** Whether a response has begun. */
   get #isAnswering(): boolean {
     return this.#pairing.message("response") !== undefined;
   }
@@ -362,7 +358,7 @@ export class RelayConnection extends AcceptedConnection {
 
   protected override release(): void {
     this.#explainer?.end();
-    this.#tellExplained();
+    this.#reportExplained();
     this.#cancel.abort();
     this.#answerCame();
     this.#fromServer?.end();

@@ -16,7 +16,6 @@ import { MAX_HELD_HEAD_BYTES } from "../limits.ts";
 
 const RULE = "RFC 9110 §7.4";
 
-/** Judges the hosts of requests, and rewrites them. */
 export class HostRule {
   /** The value that Host becomes; `undefined` if it stays. */
   readonly authority: string | undefined;
@@ -63,28 +62,23 @@ export class HostRule {
   }
 }
 
-/** A changed Host. */
 export interface HostChange {
   /** The offset of the value in the client's octets. */
   readonly start: number;
-  /** The value that the client sent. */
   readonly from: string;
-  /** The value that the server gets. */
   readonly to: string;
 }
 
 /** Decides on the octets of one client. */
 export class Gate {
-  /** Why nothing more passes. */
   refusal: HttpError | undefined;
   /** The number of octets that have passed; offsets are the client's. */
   passed = 0;
   readonly #pairing: Pairing;
   readonly #rule: HostRule;
-  readonly #observe: (change: HostChange) => void;
+  readonly #changedHost: (change: HostChange) => void;
   /** Octets that came after those. */
   #held = new ByteBuffer(0);
-  /** Where the head starts that is refused. */
   #refusedFrom = Infinity;
   #changes: HostChange[] = [];
   /** From the first fault on: whether a head is awaited, or any line. */
@@ -93,14 +87,13 @@ export class Gate {
   #startsLine = true;
   #searched = 0;
 
-  /** Creates a gate for the requests that a pairing reads. Each change of a Host is observed. */
-  constructor(pairing: Pairing, rule: HostRule, observe: (change: HostChange) => void) {
+  /** Creates a gate for the requests that a pairing reads. Each change of a Host is reported. */
+  constructor(pairing: Pairing, rule: HostRule, changedHost: (change: HostChange) => void) {
     this.#pairing = pairing;
     this.#rule = rule;
-    this.#observe = observe;
+    this.#changedHost = changedHost;
   }
 
-  /** How many octets are held. */
   get held(): number {
     return this.#held.length;
   }
@@ -115,8 +108,8 @@ export class Gate {
     return this.held > 0 && this.#pairing.stop("request")?.why === "held";
   }
 
-  /** Receives what the pairing tells of requests. */
-  tell(event: ExchangeEvent): void {
+  /** Judges a request whose head the pairing has read. */
+  observe(event: ExchangeEvent): void {
     if (event.direction !== "request" || event.kind !== "head" || event.head.kind !== "request") return;
     const { message: { from }, head: { method, target, fields, text }, to } = event;
     // What is read again behind a fault has been judged.
@@ -129,12 +122,7 @@ export class Gate {
     if (host !== undefined) this.#change(to - text.length + fields.valueOffset("host"), host);
   }
 
-  /**
-   * Receives the octets of one read, after the pairing has.
-   *
-   * @param isEnd Whether they are the client's last ones.
-   * @returns The octets that pass now, valid until the next call.
-   */
+  /** Receives the octets of one read, after the pairing has. Returns those that pass now, valid until the next call. */
   pass(octets: Uint8Array, isEnd = false): Uint8Array {
     if (this.held > 0) this.#held.append(octets);
     const all = this.held > 0 ? this.#held.view() : octets;
@@ -150,7 +138,6 @@ export class Gate {
     return passing;
   }
 
-  /** Returns how many of the octets may pass. */
   #free(all: Uint8Array, octets: Uint8Array, isEnd: boolean): number {
     const stop = this.#pairing.stop("request");
     if (stop?.why === "left HTTP") return all.length;
@@ -226,10 +213,9 @@ export class Gate {
     if (to === undefined || to === from || this.refusal !== undefined) return;
     const change = { start, from, to };
     this.#changes.push(change);
-    this.#observe(change);
+    this.#changedHost(change);
   }
 
-  /** Makes the changes in octets that pass. */
   #changed(octets: Uint8Array): Uint8Array {
     if (this.#changes.length === 0 || octets.length === 0) return octets;
     const end = this.passed + octets.length;
@@ -263,19 +249,12 @@ const UNFINISHED = new RegExp(
 /** The end of a head, with lenient line ends. */
 const HEAD_END = /\n\r?\n/g;
 
-/** A line that may be read as Host. */
 export interface HostLine {
-  /** The value, without blanks around it. */
   readonly value: string;
-  /** The offset of the value. */
   readonly start: number;
 }
 
-/**
- * Returns the lines that may be read as Host.
- *
- * @param startsLine Whether the octets start a line.
- */
+/** Returns the values of lines that may be read as Host, with their offsets; the octets may start a line. */
 export function hostLines(octets: string, startsLine: boolean): HostLine[] {
   return [...inLines(octets, startsLine).matchAll(HOST)].map(({ 0: { length }, 1: value, index }) => ({
     value: value.trim(),

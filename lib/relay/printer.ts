@@ -18,7 +18,7 @@ import {
   type Finding,
   type Message,
 } from "../exchange.ts";
-import { acceptedIn, type HttpError } from "../http_message.ts";
+import { acceptedIn, Fields, type HttpError } from "../http_message.ts";
 import { SHOWN_RELAYED_BYTES } from "../limits.ts";
 import { maskCredentials, maskTarget } from "../masking.ts";
 import { Banners, type LoggedExchange } from "../server.ts";
@@ -26,15 +26,12 @@ import { escapeText, painterFor, wrapMessage } from "../terminal.ts";
 import type { RelayObserver } from "./connection.ts";
 import type { HostChange } from "./gate.ts";
 
-/** Options of the output. */
 export interface PrinterOptions {
   /** Whether clients speak TLS. */
   readonly secure: boolean;
-  /** Whether connections are printed, too. */
   readonly verbose: boolean;
   /** Whether the output is a terminal. What peers send is escaped on a terminal, and exact otherwise. */
   readonly terminal: boolean;
-  /** The width of the terminal in characters. */
   readonly columns?: () => number;
   /** Whether credentials are printed; by default only their length is. */
   readonly showCredentials: boolean;
@@ -44,7 +41,6 @@ export interface PrinterOptions {
   readonly fault: (error: HttpError, unread: Uint8Array, at: number, direction: Direction) => string;
 }
 
-/** What is printed of a message's content. */
 interface Shown {
   readonly view: ContentView | undefined;
   octets: number;
@@ -53,13 +49,12 @@ interface Shown {
   readonly findings: readonly Finding[];
 }
 
-/** A connection whose traffic is printed. */
 interface Printed {
   readonly peer: string;
   readonly since: number;
   readonly octets: Record<Direction, number>;
   readonly shown: Partial<Record<Direction, Shown>>;
-  change: HostChange | undefined;
+  change?: HostChange;
 }
 
 /** Prints the traffic of all connections. */
@@ -72,19 +67,16 @@ export class Printer {
   #last = "";
   #midLine = false;
 
-  /** Creates a printer that prints to a writer. */
   constructor(writer: BatchWriter, options: PrinterOptions) {
     this.#writer = writer;
     this.#options = options;
     this.#banners = new Banners(false);
   }
 
-  /** Receives what happens. */
   readonly observer: RelayObserver = {
     opened: (id, peer) => {
       this.#banners.opened(id, peer);
-      const octets = { request: 0, response: 0 };
-      this.#connections.set(id, { peer, since: performance.now(), octets, shown: {}, change: undefined });
+      this.#connections.set(id, { peer, since: performance.now(), octets: { request: 0, response: 0 }, shown: {} });
     },
     exchange: (id, event) => this.#exchange(id, event),
     explained: (_id, explanations) => {
@@ -112,10 +104,8 @@ export class Printer {
     this.#connections.delete(id);
     if (!this.#options.verbose) return;
     const seconds = ((performance.now() - since) / 1000).toFixed(3);
-    const sums = `${counted(octets.request, "octet")} to the server, ${octets.response} back`;
-    this.#line(
-      `connection ${id} of ${peer} closed ${reason} after ${counted(requests, "request")}, ${sums}, ${seconds} s`,
-    );
+    const sums = `${counted(octets.request, "octet")} to the server, ${octets.response} back, ${seconds} s`;
+    this.#line(`connection ${id} of ${peer} closed ${reason} after ${counted(requests, "request")}, ${sums}`);
   }
 
   #exchange(id: number, event: ExchangeEvent): void {
@@ -126,16 +116,10 @@ export class Printer {
       case "content":
         return this.#content(id, direction, event.bytes);
       case "ended":
-        return this.#end(id, direction, () => {
-          const { trailers } = event;
-          const lines = [...trailers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
-          if (lines !== "") this.#octets(id, direction, "-----TRAILERS-----\n", lines);
-          this.#findings(acceptedIn({ kind: "end", trailers }));
-        });
+      case "cut":
+        return this.#end(id, direction, event.kind === "ended" ? event.trailers : undefined);
       case "broken":
         return this.#broken(id, event);
-      case "cut":
-        return this.#end(id, direction);
       case "stopped":
         if (event.why !== "left HTTP" || direction === "request") return;
         return this.#line(`connection ${id} no longer HTTP: the octets of both directions pass as they are`);
@@ -143,10 +127,11 @@ export class Printer {
   }
 
   #head(id: number, message: Message, to: number): void {
-    const { direction, head } = message;
+    const { direction } = message;
+    const head = message.head!;
     const connection = this.#connections.get(id)!;
     const { terminal, columns } = this.#options;
-    let { text } = head!;
+    let { text } = head;
     const change = direction === "request" ? connection.change : undefined;
     if (change !== undefined) {
       const end = change.start - (to - text.length) + change.from.length;
@@ -154,18 +139,17 @@ export class Printer {
       connection.change = undefined;
     }
     this.#octets(id, direction, this.#banners.banner(direction.toUpperCase(), id), text);
-    const coding = head!.fields.get("content-encoding");
+    const coding = head.fields.get("content-encoding");
     const view = terminal || coding !== undefined
       ? new ContentView({
-        ...{ type: head!.fields.get("content-type"), coding, hint: "" },
+        ...{ type: head.fields.get("content-type"), coding, hint: "" },
         ...{ indent: "never", columns: columns?.() ?? Infinity, painter: painterFor(false) },
         write: (text) => Promise.resolve(this.#shownText(id, direction, shown, text)),
       })
       : undefined;
-    const own = direction === "request"
-      ? requestFindings(message, change)
-      : responseFindings(message, this.#options.secure);
-    const shown: Shown = { view, octets: 0, printed: 0, findings: [...acceptedIn(head!), ...own] };
+    const isRequest = direction === "request";
+    const own = isRequest ? requestFindings(message, change) : responseFindings(message, this.#options.secure);
+    const shown: Shown = { view, octets: 0, printed: 0, findings: [...acceptedIn(head), ...own] };
     connection.shown[direction] = shown;
   }
 
@@ -188,7 +172,7 @@ export class Printer {
     this.#text(part);
   }
 
-  #end(id: number, direction: Direction, finish: () => void = () => {}): void {
+  #end(id: number, direction: Direction, trailers: Fields = Fields.EMPTY): void {
     const { shown } = this.#connections.get(id)!;
     const one = shown[direction];
     delete shown[direction];
@@ -198,7 +182,9 @@ export class Printer {
       if (more > 0) this.#line(`… ${counted(more, "more octet")}`);
       else if (isCut) this.#line(`… ${counted(one.printed - SHOWN_RELAYED_BYTES, "more character")}`);
       this.#findings(one?.findings ?? []);
-      finish();
+      const lines = [...trailers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
+      if (lines !== "") this.#octets(id, direction, "-----TRAILERS-----\n", lines);
+      this.#findings(acceptedIn({ kind: "end", trailers }));
     };
     if (one?.view === undefined) return last();
     void (more > 0 ? one.view.cut() : one.view.end()).then(last);
@@ -277,11 +263,7 @@ export function requestFindings({ head }: Message, change: HostChange | undefine
   return [{ text, rule: "RFC 6454 §7" }];
 }
 
-/**
- * Returns what leads a browser elsewhere, or what it refuses, in a response.
- *
- * @param secure Whether the relay speaks TLS with its clients.
- */
+/** Returns what leads a browser elsewhere, or what it refuses, in a response of a relay that may speak TLS. */
 export function responseFindings({ head, exchange }: Message, secure: boolean): Finding[] {
   const authority = exchange.request?.head?.authority;
   if (head === undefined || authority === undefined) return [];
@@ -312,19 +294,15 @@ export function responseFindings({ head, exchange }: Message, secure: boolean): 
 
 /** Gathers the exchanges of all connections. */
 export class ExchangeLines {
-  /** How many connections there have been. */
   connections = 0;
-  /** How many exchanges there have been. */
   exchanges = 0;
   readonly #print: (exchange: LoggedExchange) => void;
   readonly #open = new Map<number, { readonly peer: string; readonly exchanges: Set<Exchange> }>();
 
-  /** Creates a log that passes on each exchange when it has ended. */
   constructor(print: (exchange: LoggedExchange) => void) {
     this.#print = print;
   }
 
-  /** Receives what happens. */
   readonly observer: RelayObserver = {
     opened: (id, peer) => {
       this.connections++;

@@ -148,22 +148,25 @@ export abstract class AcceptedConnection {
     return this.#inPieces && this.#held > 0 ? this.deadline : Infinity;
   }
 
-  /** Serves the connection until it ends, or only sends this error, whatever the request is. Never rejects. */
-  async serve(refusal?: HttpError): Promise<void> {
-    const { observer } = this.context;
-    observer.opened?.(this.connection, addressText(socketAddress(this.conn.remoteAddr)));
-    try {
-      await this.run("handshake" in this.conn ? await this.#handshake() ?? refusal : refusal);
-    } catch (error) {
-      this.fail(error);
-    }
-    this.close();
-    observer.closed?.(this.connection, this.endReason, this.requests);
-    this.context.ended(this);
+  /**
+   * Serves the connection until it ends, or only sends this error, whatever the request is. Never rejects.
+   *
+   * It calls {@linkcode begin} and {@linkcode end}: a function around it would stay in memory for every idle connection.
+   */
+  abstract serve(refusal?: HttpError): Promise<void>;
+
+  /** Reports the connection. Returns whether it begins with {@linkcode handshake}. */
+  protected begin(): boolean {
+    this.context.observer.opened?.(this.connection, addressText(socketAddress(this.conn.remoteAddr)));
+    return "handshake" in this.conn;
   }
 
-  /** Serves the connection, or only sends the error. */
-  protected abstract run(refusal: HttpError | undefined): Promise<void>;
+  /** Closes the connection, and reports that. */
+  protected end(): void {
+    this.close();
+    this.context.observer.closed?.(this.connection, this.endReason, this.requests);
+    this.context.ended(this);
+  }
 
   /** Notes why the connection has failed. */
   protected abstract fail(error: unknown): void;
@@ -220,7 +223,7 @@ export abstract class AcceptedConnection {
   }
 
   /** Performs the TLS handshake, with the deadline of a head. Returns why a client that speaks plain HTTP is refused. */
-  async #handshake(): Promise<HttpError | undefined> {
+  protected async handshake(): Promise<HttpError | undefined> {
     this.wait("the handshake", this.context.clock + this.context.limits.headTimeoutMs);
     try {
       await (this.conn as Deno.TlsConn).handshake();

@@ -20,7 +20,6 @@ import {
 import { hostOf, isLocalName } from "../address.ts";
 import { problemResponse } from "./errors.ts";
 
-/** Access rules. */
 export interface AccessOptions {
   /**
    * Accepted host names besides IP addresses, `localhost` and names under it; `undefined` for any. A web page can point
@@ -59,7 +58,6 @@ export class Access implements Service {
   /** The last accepted authority: nearly always the next request has the same one. */
   #lastAuthority: string | undefined;
 
-  /** Protects a service. */
   constructor(service: Service, { hosts, cors, tokens, secure = false }: AccessOptions) {
     this.#service = service;
     this.#hosts = hosts?.map((host) => host.toLowerCase());
@@ -82,7 +80,6 @@ export class Access implements Service {
     if (!this.#admitPreflight(request)) this.#service.precheck(request);
   }
 
-  /** Answers preflight requests; passes others to the service. */
   answer(request: RequestHead, content: Uint8Array, requester: Requester): HttpResponse | Promise<HttpResponse> {
     if (this.#admitPreflight(request)) return this.#withCors({ status: 204, fields: preflightFields(request) });
     const response = this.#service.answer(request, content, requester);

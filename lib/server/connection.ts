@@ -44,7 +44,6 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   #refusal: (() => void) | undefined;
   #refusing: Promise<void> | undefined;
 
-  /** Takes over an accepted connection. */
   constructor(connection: number, conn: Deno.Conn, context: ServerContext, service: Service) {
     super(connection, conn, context);
     this.#service = service;
@@ -63,32 +62,32 @@ export class ServerConnection extends AcceptedConnection implements Requester {
     return this.#gone.signal;
   }
 
-  protected override async run(refusal: HttpError | undefined): Promise<void> {
-    if (refusal !== undefined && !this.#ended) this.#refuse(refusal, this.isPlain ? undefined : 0);
-    // The local variables of this function stay in memory for every idle connection, so there are few.
-    while (!this.#ended) {
-      this.#awaitOctets();
-      const count = await this.reader.read();
-      // A timeout may have refused the request during the read.
-      if (this.#ended) break;
-      this.#receive(count);
-      while (this.#answerAtOnce()) {
-        // Sends finished responses before it waits for the pending one.
-        this.restart();
-        if (this.#slow === undefined) await this.flush();
-        else await this.#answerSlowly();
-        if (!this.#ended && !this.#incoming.idle) await FAIR_TURNS.yieldIfBusy();
+  override async serve(refusal?: HttpError): Promise<void> {
+    try {
+      if (this.begin()) refusal = await this.handshake() ?? refusal;
+      if (refusal !== undefined && !this.#ended) this.#refuse(refusal, this.isPlain ? undefined : 0);
+      // The local variables of this function stay in memory for every idle connection, so there are few.
+      while (!this.#ended) {
+        this.#awaitOctets();
+        const count = await this.reader.read();
+        // A timeout may have refused the request during the read.
+        if (this.#ended) break;
+        this.#receive(count);
+        while (this.#answerAtOnce()) await this.#answerLater();
+        if (count !== null && count >= this.context.limits.minTurnBytes) await FAIR_TURNS.yieldIfBusy();
+        if (this.unsent > 0) {
+          this.restart();
+          await this.flush();
+        }
       }
-      if (count !== null && count >= this.context.limits.minTurnBytes) await FAIR_TURNS.yieldIfBusy();
-      if (this.unsent > 0) {
-        this.restart();
-        await this.flush();
-      }
+      await this.#sendRefusal();
+      if (this.#peerDone) this.closeReason ??= CLOSE_REASONS.byClient;
+      if (this.#peerDone) await this.finish();
+      else await this.linger();
+    } catch (error) {
+      this.fail(error);
     }
-    await this.#sendRefusal();
-    if (this.#peerDone) this.closeReason ??= CLOSE_REASONS.byClient;
-    if (this.#peerDone) await this.finish();
-    else await this.linger();
+    this.end();
   }
 
   protected override timeOut(wait: Wait): void {
@@ -114,7 +113,6 @@ export class ServerConnection extends AcceptedConnection implements Requester {
     this.#ended = true;
   }
 
-  /** Closes the connection: its client reads a response too slowly. */
   tooSlow(): void {
     this.cutOff(CLOSE_REASONS.slow);
   }
@@ -186,6 +184,14 @@ export class ServerConnection extends AcceptedConnection implements Requester {
       if (FAIR_TURNS.mustYield(shareEnd)) return true;
     }
     return false;
+  }
+
+  /** Sends finished responses, then the one that could not be sent at once, if there is one. */
+  async #answerLater(): Promise<void> {
+    this.restart();
+    if (this.#slow === undefined) await this.flush();
+    else await this.#answerSlowly();
+    if (!this.#ended && !this.#incoming.idle) await FAIR_TURNS.yieldIfBusy();
   }
 
   /** Sends a response that is pending, delayed or a stream. The stream is ended in every case. */
@@ -268,7 +274,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
     // Only a GET is refused for lack of memory: it can be repeated, but the result of a write must be reported.
     const fits = request.method !== "GET" || this.context.budget.fits(response.content);
     const remains = this.#encodeResponse(request, fits ? response : this.#errorResponse(overloaded()), close);
-    if (close) this.#end(stops ? CLOSE_REASONS.stopping : CLOSE_REASONS.finished);
+    if (close) this.#endWith(stops ? CLOSE_REASONS.stopping : CLOSE_REASONS.finished);
     return remains;
   }
 
@@ -294,7 +300,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
     };
     if (delayMs > 0) this.#refusal = encode;
     else encode();
-    this.#end(`by the server (error ${error.status})`);
+    this.#endWith(`by the server (error ${error.status})`);
   }
 
   /** Sends what is left: the response to an invalid message, if there is one. */
@@ -335,7 +341,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
     return done;
   }
 
-  #end(reason: string): void {
+  #endWith(reason: string): void {
     this.#ended = true;
     this.closeReason ??= reason;
   }
@@ -349,7 +355,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
 
   /** Ends an idle connection. Over TLS, the last response may still be on its way. */
   #endIdle(reason: string): void {
-    this.#end(reason);
+    this.#endWith(reason);
     this.finish().catch(() => {}).then(() => this.close());
   }
 
@@ -361,7 +367,6 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   }
 }
 
-/** Starts the stream that is a response's content, if it is one. */
 function piecesOf({ content }: HttpResponse): AsyncIterator<string | Uint8Array> | undefined {
   return isStream(content) ? content[Symbol.asyncIterator]() : undefined;
 }

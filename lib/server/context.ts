@@ -15,6 +15,7 @@ import {
   type RequestHead,
 } from "../http_message.ts";
 import { LISTING_PIECE_BYTES, type ServerLimits } from "../limits.ts";
+import type { AcceptedConnection } from "./accepted.ts";
 import { CLOSE_REASONS } from "./errors.ts";
 
 /** Receives events of a server's connections. Octets are valid only during the call. */
@@ -89,7 +90,7 @@ export interface ServerContext {
   /** Whether every response is the last one on its connection. */
   stopping: boolean;
   /** Called by each connection when it has ended. */
-  ended(connection: unknown): void;
+  ended(connection: AcceptedConnection): void;
 }
 
 /** Things that are used again. */

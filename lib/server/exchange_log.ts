@@ -41,7 +41,6 @@ export function logLine(event: string, members: object, time: number = Date.now(
   return `${escapeJson(JSON.stringify({ time: new Date(time).toISOString(), event, ...members }))}\n`;
 }
 
-/** An exchange whose response is not sent. */
 interface OpenExchange extends Pick<LoggedExchange, "method" | "target" | "status" | "detail" | "rule"> {
   requestOctets: number;
   responseOctets: number;
@@ -81,7 +80,6 @@ export class ExchangeLog {
     this.#now = now;
   }
 
-  /** Receives the events. */
   readonly observer: Observer = {
     opened: (id, peer) => {
       this.connections++;
@@ -148,7 +146,6 @@ export class ExchangeLog {
     Object.assign(exchanges.at(-1)!, facts);
   }
 
-  /** Ends the exchanges whose response was sent. */
   #endSent(id: number): void {
     const exchanges = this.#exchanges(id);
     while (exchanges.length > 0 && exchanges[0].answered && exchanges[0].unsent === 0) {

@@ -9,21 +9,18 @@ import { type Decoder, Fields, HttpError, listMembers, type RequestHead, type Se
 import type { Budget, ServerContext } from "./context.ts";
 import { overloaded } from "./errors.ts";
 
-/** Initial room for content in several pieces, unless less is announced. */
+/** The first room for content in several pieces, unless less is announced. */
 const MIN_ROOM_BYTES = 4096;
 
-/**
- * The state after decoding: a complete request, a client that waits for 100 (Continue), more bytes needed, or the end.
- */
+/** What decoding came to: a complete request, a client that waits for 100 (Continue), a lack of octets, or the end. */
 export type Progress = "request" | "continue" | "more" | "closed";
 
 /** Decodes requests. Between requests it holds no decoder, so that an idle connection costs little memory. */
 export class Incoming {
   /** The request whose content is being read or whose response is being produced; `undefined` between requests. */
   request: RequestHead | undefined;
-  /** The trailer section of the complete request. */
+  /** The trailer section of the complete request, and how many octets it had in all. */
   trailers: Fields = Fields.EMPTY;
-  /** How many octets the complete request had. */
   octets = 0;
   readonly #context: ServerContext;
   readonly #service: Service;
@@ -52,12 +49,10 @@ export class Incoming {
     return this.consumed > 0 ? this.request?.text ?? "" : "";
   }
 
-  /** The octets that were received but not decoded. */
   get unread(): Uint8Array {
     return this.#decoder?.unread ?? NO_BYTES;
   }
 
-  /** The offset of those octets in the message. */
   get consumed(): number {
     return this.#decoder?.consumed ?? 0;
   }
@@ -80,27 +75,20 @@ export class Incoming {
     for (;;) {
       const event = decoder.next();
       if (event === undefined) return this.#wantMore(decoder);
-      switch (event.kind) {
-        case "request":
-          this.#begin(event);
-          break;
-        case "content":
-          // The client did not wait for 100 (Continue) (RFC 9110 §10.1.1).
-          this.#awaitsContinue = false;
-          this.#content.add(event.bytes, this.request!.contentLength);
-          break;
-        case "end":
-          this.#awaitsContinue = false;
-          this.trailers = event.trailers;
-          this.octets = decoder.messageOctets;
-          return "request";
-        case "closed":
-          return "closed";
+      if (event.kind === "closed") return "closed";
+      // A client that sends on does not wait for 100 (Continue) (RFC 9110 §10.1.1).
+      this.#awaitsContinue = false;
+      if (event.kind === "request") this.#begin(event);
+      else if (event.kind === "content") this.#content.add(event.bytes, this.request!.contentLength);
+      else if (event.kind === "end") {
+        this.trailers = event.trailers;
+        this.octets = decoder.messageOctets;
+        return "request";
       }
     }
   }
 
-  /** Takes the content of the complete request. */
+  /** Returns the content of the complete request, once. */
   takeContent(): Uint8Array {
     return this.#content.take();
   }
@@ -130,9 +118,8 @@ export class Incoming {
     const expectations = listMembers(expectation.toLowerCase());
     const unknown = expectations.find((member) => member !== "100-continue");
     if (unknown !== undefined) {
-      throw new HttpError(417, `The only expectation known is 100-continue, saw ${unknown}`, {
-        rule: "RFC 9110 §10.1.1",
-      });
+      const detail = `The only expectation known is 100-continue, saw ${unknown}`;
+      throw new HttpError(417, detail, { rule: "RFC 9110 §10.1.1" });
     }
     this.#service.precheck(request);
     this.#awaitsContinue = expectations.length > 0 && request.contentLength !== 0;
@@ -144,7 +131,7 @@ export class RequestContent {
   readonly #budget: Budget;
   #bytes: Uint8Array = NO_BYTES;
   #length = 0;
-  /** Bytes taken from the budget. */
+  /** Octets taken from the budget. */
   #held = 0;
 
   constructor(budget: Budget) {
@@ -152,9 +139,9 @@ export class RequestContent {
   }
 
   /**
-   * Adds a piece. A piece that is the whole content is not copied, so it must stay valid until the content is taken.
+   * Adds a piece of content of an announced length. If that is all, it is not copied, so that it must stay valid until the
+   * content is taken.
    *
-   * @param announced The length of the whole content in bytes, if known.
    * @throws {HttpError} 503 if the budget is exhausted.
    */
   add(piece: Uint8Array, announced: number = Infinity): void {
@@ -176,9 +163,8 @@ export class RequestContent {
     return whole;
   }
 
-  /** Releases the collected content and its share of the budget. */
   release(): void {
-    if (this.#held > 0) this.#budget.take(-this.#held);
+    this.#budget.take(-this.#held);
     this.#held = 0;
   }
 

@@ -14,21 +14,17 @@ import { logLine } from "./exchange_log.ts";
 import { maskCredentials, maskTarget } from "../masking.ts";
 import { ContentText, escapeText, wrapMessage } from "../terminal.ts";
 
-/** Options of the log. */
 export interface RequestLogOptions {
   /** Whether responses and connections are printed too. */
   readonly verbose: boolean;
-  /** Text for people, or one JSON object per line for programs. */
   readonly format: "text" | "json";
   /** Whether the output is a terminal. Data from clients is escaped on a terminal, and exact otherwise. */
   readonly terminal: boolean;
-  /** The width of the terminal in characters; without it, lines on refused messages are not wrapped. */
   readonly columns?: () => number;
   /** Whether credentials (Authorization, Cookie and the like) are printed; by default only their length is. */
   readonly showCredentials: boolean;
   /** Shows where an invalid message is broken and how to fix it, as whole lines of safe text. */
   readonly explain?: (error: HttpError, rest: Uint8Array, position: number) => string;
-  /** The wall clock in milliseconds. */
   readonly now?: () => number;
 }
 
@@ -40,12 +36,7 @@ export function requestLog(writer: BatchWriter, options: RequestLogOptions): Obs
   const { opened, request, refused, closed } = log;
   // Browsers request the icon by themselves: the log omits it.
   const isIcon = ({ method, path }: RequestHead) => method === "GET" && path === "/favicon.ico";
-  return {
-    opened,
-    closed,
-    request: (...event) => isIcon(event[1]) ? undefined : request!(...event),
-    refused,
-  };
+  return { opened, closed, refused, request: (...event) => isIcon(event[1]) ? undefined : request!(...event) };
 }
 
 function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
@@ -60,7 +51,7 @@ function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
       if (trailers.size > 0) message(writer, "-----TRAILERS-----\n", mask(trailerText(trailers)), NO_BYTES);
     },
     refused: (id, error, head, rest, position) => {
-      // What is refused before it was read is told in one line.
+      // What is refused before it was read takes one line.
       if (head.length + rest.length > 0) {
         message(writer, banners.banner("REQUEST", id), mask(head), maskBytes(rest, mask));
       }
@@ -68,13 +59,12 @@ function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
       const refused = `refused: ${describe(error, terminal)}`;
       writer.print(`${wrapMessage(refused, options.columns?.())}\n${explained}`);
     },
-    response: (id, bytes, status) => {
-      message(writer, status === undefined ? "" : banners.banner("RESPONSE", id), "", bytes);
+    response: (id, octets, status) => {
+      message(writer, status === undefined ? "" : banners.banner("RESPONSE", id), "", octets);
     },
     closed: (id, reason, requests) => {
       banners.closed(id);
-      if (!verbose) return;
-      writer.print(`connection ${id} closed ${reason} after ${counted(requests, "request")}\n`);
+      if (verbose) writer.print(`connection ${id} closed ${reason} after ${counted(requests, "request")}\n`);
     },
   };
 }
@@ -111,10 +101,8 @@ export class Banners {
 
 /** Formats the local time as 12:01:02.123. */
 function timeOfDay(milliseconds: number): string {
-  const date = new Date(milliseconds);
-  const two = (number: number) => String(number).padStart(2, "0");
-  const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":");
-  return `${time}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+  const offset = new Date(milliseconds).getTimezoneOffset();
+  return new Date(milliseconds - offset * 60_000).toISOString().slice(-13, -1);
 }
 
 function maskBytes(bytes: Uint8Array, mask: (text: string) => string): Uint8Array {

@@ -28,11 +28,9 @@ const RECORD_OVERHEAD_BYTES = 21;
  */
 const MAX_PASSING_BYTES = 64 * 1024;
 
-/** A certificate and its key, in PEM. */
+/** A certificate, followed by its chain, and its key, in PEM. */
 export interface TlsIdentity {
-  /** The certificate, followed by its chain. */
   readonly cert: string;
-  /** The key. */
   readonly key: string;
 }
 
@@ -54,11 +52,7 @@ export class TlsRelay implements Deno.Listener {
   /** The port of the expected inner connection, and the promise that waits for it. */
   #awaited: { readonly port: number; readonly accepted: PromiseWithResolvers<Deno.TlsConn> } | undefined;
 
-  /**
-   * Takes over a listener.
-   *
-   * @throws {Error} If certificate and key do not match.
-   */
+  /** @throws {Error} If certificate and key do not match. */
   constructor(listener: Deno.Listener, identity: TlsIdentity) {
     this.#public = listener;
     this.#inner = this.#listen(identity);
@@ -77,7 +71,6 @@ export class TlsRelay implements Deno.Listener {
     if (!this.#linking && this.#awaited === undefined) this.#closeRetired();
   }
 
-  /** The public address. */
   get addr(): Deno.Addr {
     return this.#public.addr;
   }
@@ -111,7 +104,6 @@ export class TlsRelay implements Deno.Listener {
     }
   }
 
-  /** Stops accepting. */
   close(): void {
     this.#closed = true;
     this.#public.close();
@@ -246,12 +238,10 @@ export class RelayedConn implements Deno.Conn {
     received.catch((error) => this.#break(error));
   }
 
-  /** The client's address. */
   get remoteAddr(): Deno.Addr {
     return this.#outer.remoteAddr;
   }
 
-  /** The public address. */
   get localAddr(): Deno.Addr {
     return this.#outer.localAddr;
   }
@@ -315,7 +305,6 @@ export class RelayedConn implements Deno.Conn {
     if (this.#spoken === this.#tls) await this.#sent;
   }
 
-  /** Closes all sockets of the connection at once. */
   close(): void {
     closeAll(this.#outer, this.#link, this.#tls);
   }
