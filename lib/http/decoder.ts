@@ -1,8 +1,8 @@
 /**
- * Bytes in, events out: the incremental decoder of HTTP/1.1 messages (RFC 9112), for both ends of a connection.
+ * Octets in, events out: the incremental decoder of HTTP/1.1 messages (RFC 9112), for both ends of a connection.
  *
- * It does no I/O. {@linkcode Decoder.receive} takes bytes in pieces of any size, {@linkcode Decoder.next} returns one
- * event at a time. An event, "more bytes are needed" and an error are three distinct results: an object, `undefined`,
+ * It does no I/O. {@linkcode Decoder.receive} takes octets in pieces of any size, {@linkcode Decoder.next} returns one
+ * event at a time. An event, "more octets are needed" and an error are three distinct results: an object, `undefined`,
  * and a thrown {@linkcode HttpError}. After an error the decoder stays failed, because the end of a broken message is
  * unknown.
  *
@@ -44,7 +44,7 @@ type Phase =
   | "end"
   | "closed";
 
-/** Bytes of the buffer converted to text in one call; more if a head is larger. */
+/** Octets of the buffer converted to text in one call; more if a head is larger. */
 const TEXT_BYTES = 2048;
 const END: MessageEnd = { kind: "end", trailers: Fields.EMPTY };
 const CLOSED: ConnectionEnd = { kind: "closed" };
@@ -63,7 +63,7 @@ export class Decoder {
   #failure: HttpError | undefined;
   #peerDone = false;
 
-  /** The bytes received last, or a copy of them appended to the unread ones. */
+  /** The octets received last, or a copy of them appended to the unread ones. */
   #buffer: Uint8Array = NO_BYTES;
   /** Index of the first octet not consumed. */
   #at = 0;
@@ -149,12 +149,12 @@ export class Decoder {
     this.#answeredMethod = method;
   }
 
-  /** Receives the first `length` of the bytes. They must stay unchanged until {@linkcode next} returns `undefined`. */
-  receive(bytes: Uint8Array, length: number = bytes.length): void {
+  /** Receives the first `length` of the octets. They must stay unchanged until {@linkcode next} returns `undefined`. */
+  receive(octets: Uint8Array, length: number = octets.length): void {
     const left = this.#end - this.#at;
     if (left === 0) {
       this.#messageStart -= this.#end;
-      this.#buffer = bytes;
+      this.#buffer = octets;
       this.#bufferIsOwn = false;
       this.#text = "";
       this.#at = 0;
@@ -162,7 +162,7 @@ export class Decoder {
       return;
     }
     if (!this.#bufferIsOwn || this.#end + length > this.#buffer.length) this.#moveLeftover(left + length);
-    this.#buffer.set(length === bytes.length ? bytes : bytes.subarray(0, length), this.#end);
+    this.#buffer.set(length === octets.length ? octets : octets.subarray(0, length), this.#end);
     this.#end += length;
   }
 
@@ -184,9 +184,9 @@ export class Decoder {
   }
 
   /**
-   * Returns the next event, or `undefined` if more bytes are needed.
+   * Returns the next event, or `undefined` if more octets are needed.
    *
-   * @throws {HttpError} If the bytes break a rule or a limit: with the status to answer (502 for a response), the rule,
+   * @throws {HttpError} If the octets break a rule or a limit: with the status to answer (502 for a response), the rule,
    * and the offset in octets from the message's first. Every later call throws the same error.
    */
   next(): HttpEvent | undefined {
@@ -229,12 +229,12 @@ export class Decoder {
     }
   }
 
-  /** Copies the unread bytes, because the caller may change its buffer after this call. */
+  /** Copies the unread octets, because the caller may change its buffer after this call. */
   #keepLeftover(): undefined {
     if (this.#at < this.#end && !this.#bufferIsOwn) this.#moveLeftover(this.#end - this.#at);
   }
 
-  /** Moves the unread bytes into a buffer of twice `size` octets. */
+  /** Moves the unread octets into a buffer of twice `size` octets. */
   #moveLeftover(size: number): void {
     const leftover = this.#buffer.subarray(this.#at, this.#end);
     this.#buffer = new Uint8Array(Math.max(512, 2 * size));

@@ -1,5 +1,5 @@
 /**
- * Messages in, bytes out: the encoder of HTTP/1.1 messages (RFC 9112), for both ends of a connection.
+ * Messages in, octets out: the encoder of HTTP/1.1 messages (RFC 9112), for both ends of a connection.
  *
  * Only the encoder writes the fields that frame a message, so a message never has two framings or a wrong length.
  * Encoded messages are collected in one buffer until the caller has sent them.
@@ -13,9 +13,9 @@ import { CR, type FieldLine, isFieldValue, isFramingField, isToken, LF, METHODS_
 import type { ContentStream, HttpRequest, HttpResponse, ResponseContext } from "./message.ts";
 
 const UTF8 = new TextEncoder();
-/** Initial size of the buffer in bytes: a few responses. */
+/** Initial size of the buffer in octets: a few responses. */
 const INITIAL_BYTES = 2048;
-/** A buffer larger than this many bytes is released once it has been sent. */
+/** A buffer larger than this many octets is released once it has been sent. */
 const KEPT_BYTES = 64 * 1024;
 /** How many media types have their Content-Type line cached. Services use a few constants. */
 const MAX_KEPT_TYPES = 32;
@@ -72,17 +72,17 @@ export class Encoder {
   #dateValue = "";
   #dateLine: Uint8Array = NO_BYTES;
 
-  /** How many bytes have not been sent. */
+  /** How many octets have not been sent. */
   get length(): number {
     return this.#buffer.length;
   }
 
-  /** The bytes that have not been sent; valid until the next message is encoded. */
+  /** The octets that have not been sent; valid until the next message is encoded. */
   bytes(from = 0): Uint8Array<ArrayBuffer> {
     return this.#buffer.view(from);
   }
 
-  /** Clears the buffer after its bytes were sent. */
+  /** Clears the buffer after its octets were sent. */
   clear(): void {
     this.#buffer.clear(KEPT_BYTES);
   }

@@ -55,16 +55,16 @@ class Side {
   /** Whether the connection stays open after the last response by the rules. */
   stays = true;
 
-  constructor(tell: (side: Side, event: ExchangeEvent) => void) {
-    this.pairing = new Pairing((event) => tell(this, event), { limits: { request: RESPONSE_LIMITS } });
+  constructor(receive: (side: Side, event: ExchangeEvent) => void) {
+    this.pairing = new Pairing((event) => receive(this, event), { limits: { request: RESPONSE_LIMITS } });
   }
 }
 
 /** A connection's exchanges, as recorded and as replayed. Both sides see the same requests. */
 export class Dialogue {
   readonly #sides: Record<Source, Side> = {
-    recorded: new Side((side, event) => this.#tell("recorded", side, event)),
-    now: new Side((side, event) => this.#tell("now", side, event)),
+    recorded: new Side((side, event) => this.#receive("recorded", side, event)),
+    now: new Side((side, event) => this.#receive("now", side, event)),
   };
   /** How many exchanges were taken. */
   #taken = 0;
@@ -180,7 +180,7 @@ export class Dialogue {
     return { number: ++this.#taken, title, request: request?.head, recorded: was, now: is };
   }
 
-  #tell(source: Source, side: Side, event: ExchangeEvent): void {
+  #receive(source: Source, side: Side, event: ExchangeEvent): void {
     if (event.kind === "stopped" || event.kind === "resumed" || event.message === undefined) return;
     const { message } = event;
     if (message.direction === "request") {
