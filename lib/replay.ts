@@ -107,5 +107,5 @@ async function requireCapture(input: Source, file: string): Promise<void> {
   const other = otherFormatOf(start);
   if (other !== undefined) throw otherFormat(file, other);
   if (captureFormatOf(start) !== undefined) return;
-  throw new Failure(`${file} ${foreignForm(start) ?? "is no capture, expected pcapng or pcap"}`);
+  throw new Failure(`${file} ${foreignForm(start) ?? "is not a capture, expected pcapng or pcap"}`);
 }

@@ -72,7 +72,7 @@ Deno.test("a server that sends first gets no request", async () => {
   listener.close();
   await assert.rejects(show(session.exchange(request())), {
     name: "ClientError",
-    message: /^The server sent \d+ octets before there was a request: HTTP\/1\.1 200 OK$/,
+    message: /^The server sent \d+ octets before the first request: HTTP\/1\.1 200 OK$/,
   });
 });
 
@@ -153,7 +153,7 @@ Deno.test("a server that sends first on the connection for a repeated request ge
   const exchange = session.exchange(request());
   await assert.rejects(async () => {
     for await (const event of exchange) if (event.kind === "notice") await arrived.promise;
-  }, { name: "ClientError", message: /^The server sent \d octets? before there was a request: S/ });
+  }, { name: "ClientError", message: /^The server sent \d octets? before the first request: S/ });
 });
 
 Deno.test("an idempotent request without a response on a reused connection is sent again", async () => {

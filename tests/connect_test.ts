@@ -168,7 +168,7 @@ Deno.test("a script is told why its connection is a new one, and what a server s
     assert.equal(code, 1);
     assert.match(
       stderr,
-      /^(?:line 1: )?The (?:server sent \d+ octets? before there was a request: |response is not valid HTTP: .* sent: )S[^\n]*\n$/,
+      /^(?:line 1: )?The (?:server sent \d+ octets? before the first request: |response is not valid HTTP: .* sent: )S[^\n]*\n$/,
     );
   }
 });

@@ -68,7 +68,7 @@ function etcdChoice(
   const urls = list.split(",").map(nodeUrl);
   const prefix = urls[urls.length - 1].pathname.replace(/^\/+|\/+$/g, "");
   if (urls.slice(0, -1).some(({ pathname }) => pathname !== "/")) {
-    throw new UsageError(`--store etcd: takes one prefix, behind the last URL, saw ${quote(list)}`);
+    throw new UsageError(`--store etcd: takes one prefix, after the last URL, saw ${quote(list)}`);
   }
   if (!/^[\w.~-]*(?:\/[\w.~-]+)*$/.test(prefix)) {
     throw new UsageError(`--store etcd: takes letters, digits and ._~-/ in a prefix, saw ${quote(prefix)}`);

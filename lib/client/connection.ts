@@ -297,14 +297,14 @@ export class ClientConnection {
   #noteEnd(how: string): void {
     if (this.#busy || this.#told) return;
     const when = this.#announced ??
-      `after ${this.#idleSeconds} s idle${this.used ? "" : ", before there was a request"}`;
+      `after ${this.#idleSeconds} s idle${this.used ? "" : ", before the first request"}`;
     this.#endNow(how.includes(" ") ? `the server closed ${when}: ${how}` : `the server closed: ${how} ${when}`);
   }
 
   #noteUnasked(octets: Uint8Array): void {
     if (this.#busy || this.#told) return;
     this.spokeFirst = !this.used && performance.now() - this.#idleSince < GREETING_MS;
-    const when = this.used ? `unasked after ${this.#idleSeconds} s idle` : "before there was a request";
+    const when = this.used ? `unasked after ${this.#idleSeconds} s idle` : "before the first request";
     this.#endNow(`the server sent ${counted(octets.length, "octet")} ${when}: ${startOf(octets)}`);
   }
 

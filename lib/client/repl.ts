@@ -236,7 +236,7 @@ class Repl {
   async #changeHeaders({ field, dropped }: Command & { kind: "header" }): Promise<number> {
     if (field !== undefined) this.#headers.set(field[0].toLowerCase(), field);
     else if (dropped !== undefined && !this.#headers.delete(dropped.toLowerCase())) {
-      throw new WrongInput(`no field ${JSON.stringify(dropped)} is kept`);
+      throw new WrongInput(`no header ${JSON.stringify(dropped)} is set for later requests`);
     }
     if (field !== undefined || dropped !== undefined) return 0;
     const lines = [...this.#headers.values()].map(([name, value]) =>

@@ -249,6 +249,6 @@ function refuseName(octet: number, offset: number, beforeColon: boolean): never 
 }
 
 function refuseValue(octet: number, offset: number): never {
-  const seen = `A field value may not hold the control character ${nameOctet(octet)}`;
+  const seen = `A field value must not contain the control character ${nameOctet(octet)}`;
   throw wireError(octet === 0 ? "value-nul" : "value-byte", offset, seen);
 }

@@ -90,7 +90,7 @@ function parseTags(value: string, name: string): { weak: boolean; tag: string }[
     }
     if (found[2] !== undefined) tags.push({ weak: found[1] !== undefined, tag: found[2] });
     if (tags.length > MAX_ENTITY_TAGS) {
-      throw new HttpError(400, `${name} may list at most ${MAX_ENTITY_TAGS} entity tags`, { rule: "RFC 9110 §13.1" });
+      throw new HttpError(400, `${name} has at most ${MAX_ENTITY_TAGS} entity tags`, { rule: "RFC 9110 §13.1" });
     }
   }
   if (tags.length === 0) {

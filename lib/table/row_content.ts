@@ -48,8 +48,8 @@ export function nameProblem(name: string): string | undefined {
   }
   for (let i = 0; i < name.length; i++) {
     const code = name.charCodeAt(i);
-    if (code < 0x20 || code >= 0x7f && code < 0xa0) return "may not hold control characters";
-    if (code === SLASH) return "may not hold a /";
+    if (code < 0x20 || code >= 0x7f && code < 0xa0) return "must not contain control characters";
+    if (code === SLASH) return "must not contain a /";
   }
   if (!name.isWellFormed()) return "must be well-formed Unicode, saw half of a surrogate pair";
 }

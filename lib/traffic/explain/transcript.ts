@@ -233,7 +233,7 @@ function predictionLines(explanation: Explanation, width: number): string[] {
 }
 
 function judgementLines({ kind, rows, state, fault, findings, length }: Explanation, width: number): string[] {
-  if (kind === "unread") return [`${counted(length, "octet")} behind it: ${rows[0].label}`];
+  if (kind === "unread") return [`${counted(length, "octet")} after it: ${rows[0].label}`];
   if (fault !== undefined) {
     const { words, or, rule } = fault.degree;
     const seen = `${fault.detail}${or === undefined ? "" : `, or ${or}`}`;
