@@ -18,7 +18,7 @@ import { afterResetText, captureEvents } from "./traffic/capture/reader.ts";
 import { CaptureError, captureFormatOf, otherFormatOf } from "./traffic/capture/packet_file.ts";
 import { FOREIGN_BYTES, foreignForm } from "./traffic/explain/foreign.ts";
 import { Replayer } from "./traffic/replay/replayer.ts";
-import { type RecordedServer, Script, Survey } from "./traffic/replay/script.ts";
+import { Script, Survey } from "./traffic/replay/script.ts";
 
 /** Replays a recording. The exit code is 0 if all answers are the recorded ones. */
 export async function replay(options: ReplayOptions): Promise<number> {
@@ -54,20 +54,8 @@ export async function replay(options: ReplayOptions): Promise<number> {
   }
 }
 
-/** What can be replayed. */
-interface Surveyed {
-  readonly servers: ReadonlyMap<number, RecordedServer>;
-  readonly incomplete: ReadonlySet<number>;
-  readonly notes: readonly string[];
-  /** Whether no octets come after a reset. */
-  readonly isWhole: boolean;
-}
-
-/** Finds what can be replayed, before anything is sent. */
-async function survey(
-  input: InputFile,
-  { file, to, connection }: ReplayOptions,
-): Promise<Surveyed> {
+/** Finds what can be replayed, before anything is sent, and whether that is all: no octets come after a reset. */
+async function survey(input: InputFile, { file, to, connection }: ReplayOptions) {
   const found = new Survey();
   const events = captureEvents(input, { connection });
   let next = await events.next();

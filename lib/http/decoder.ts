@@ -20,29 +20,18 @@ import { MORE, scanLineEnd } from "./scan.ts";
 import { parseTarget, StartLine } from "./start_line.ts";
 import type { MessageLimits } from "../limits.ts";
 
-/**
- * What the decoder expects next:
- *
- * - `start`: a start line, after at most one empty line
- * - `head`: the field lines of a head whose start line was read
- * - `content`: content whose length is known
- * - `chunk-line`, `chunk`, `chunk-end`: a chunk's size, its content, the line end behind it
- * - `trailers`: the trailer section
- * - `until-closed`: content that ends with the connection
- * - `end`: nothing; the event that ends the message comes next
- * - `closed`: nothing more on this connection; further input is ignored
- */
+/** What the decoder expects next. */
 type Phase =
-  | "start"
-  | "head"
-  | "content"
-  | "chunk-line"
-  | "chunk"
-  | "chunk-end"
-  | "trailers"
-  | "until-closed"
-  | "end"
-  | "closed";
+  | "start" // a start line, after at most one empty line
+  | "head" // the field lines of a head whose start line was read
+  | "content" // content whose length is known
+  | "chunk-line" // a chunk's size
+  | "chunk" // its content
+  | "chunk-end" // the line end after it
+  | "trailers" // the trailer section
+  | "until-closed" // content that ends with the connection
+  | "end" // nothing; the event that ends the message comes next
+  | "closed"; // nothing more on this connection; further input is ignored
 
 /** Octets of the buffer converted to text in one call; more if a head is larger. */
 const TEXT_BYTES = 2048;
@@ -51,6 +40,9 @@ const CLOSED: ConnectionEnd = { kind: "closed" };
 
 /** Decodes the messages of one connection in order. */
 export class Decoder {
+  /** How many octets the last complete message had, with an empty line before it. */
+  messageOctets = 0;
+
   readonly #kind: MessageKind;
   readonly #maxContentBytes: number;
   readonly #headerLimits: SectionLimits;
@@ -74,7 +66,6 @@ export class Decoder {
   #textStart = 0;
   /** Index of the message's first octet; negative once it has left the buffer. */
   #messageStart = 0;
-  #messageOctets = 0;
 
   #skippedEmptyLine = false;
   #persistent = true;
@@ -134,11 +125,6 @@ export class Decoder {
   /** How many octets of the current message were decoded: the offset at which {@linkcode unread} starts. */
   get consumed(): number {
     return this.#at - this.#messageStart;
-  }
-
-  /** How many octets the last complete message had, with an empty line before it. */
-  get messageOctets(): number {
-    return this.#messageOctets;
   }
 
   /**
@@ -262,7 +248,7 @@ export class Decoder {
 
   #finish(end: MessageEnd): MessageEnd {
     this.#phase = this.#persistent ? "start" : "closed";
-    this.#messageOctets = this.#at - this.#messageStart;
+    this.messageOctets = this.#at - this.#messageStart;
     this.#messageStart = this.#at;
     this.#skippedEmptyLine = false;
     return end;
