@@ -385,7 +385,6 @@ export class Decoder {
     return this.#finish({ kind: "end", trailers });
   }
 
-  /** Returns octets of the buffer as text. */
   #octets(start: number, end: number): string {
     if (start < this.#textStart || end > this.#textStart + this.#text.length) {
       const textEnd = Math.max(end, Math.min(this.#end, start + TEXT_BYTES));

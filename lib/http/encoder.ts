@@ -35,9 +35,7 @@ const KEEP_ALIVE = UTF8.encode("Connection: keep-alive\r\n");
 const LAST_CHUNK = UTF8.encode("0\r\n\r\n");
 const CONTINUE = UTF8.encode("HTTP/1.1 100 Continue\r\n\r\n");
 
-/** Encoded status lines by status code. */
 const statusLines: (Uint8Array | undefined)[] = new Array(STATUS_END).fill(undefined);
-/** Encoded Content-Type lines by media type. */
 const typeLines = new Map<string, Uint8Array>();
 
 /**
@@ -183,7 +181,6 @@ export class Encoder {
     this.#octets('"\r\n');
   }
 
-  /** Encodes an integer in decimal digits. */
   #decimal(value: number): void {
     const buffer = this.#buffer;
     buffer.reserve(MAX_DECIMAL_DIGITS);

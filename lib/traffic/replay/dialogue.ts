@@ -10,13 +10,11 @@ import type { FieldLine, RequestHead, ResponseHead } from "../../http_message.ts
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../../limits.ts";
 import { type Answer, ContentPrint, type Interim } from "./compare.ts";
 
-/** The two sources of answers. */
 export type Source = "recorded" | "now";
 
 /** The outcome of a request: an answer, or why there is none. */
 export type Outcome = { readonly answer: Answer } | { readonly answer?: undefined; readonly why: string };
 
-/** A request with both answers. */
 export interface ReplayedExchange {
   /** On its connection, from 1. */
   readonly number: number;
@@ -28,7 +26,6 @@ export interface ReplayedExchange {
   readonly now: Outcome;
 }
 
-/** An exchange of one side. */
 interface Entry {
   readonly exchange: Exchange;
   outcome: Outcome | undefined;

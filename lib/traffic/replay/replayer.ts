@@ -26,11 +26,9 @@ import {
 export interface ReplayerOptions {
   /** The server to replay to; by default the one of each connection. */
   readonly to?: Endpoint;
-  /** Whether no pauses are made. */
   readonly fast: boolean;
   /** How long to wait for an answer, in milliseconds. */
   readonly timeoutMs: number;
-  /** Opens a connection to a server. */
   readonly open: (server: Endpoint) => Promise<RawConnection>;
   readonly painter: Painter;
   readonly print: (line: string) => Promise<void>;

@@ -11,7 +11,6 @@ import type { Opened, SocketAddress, TrafficEvent } from "../../traffic.ts";
 import type { Missing, OpenedInCapture } from "../capture/reader.ts";
 import { CLOSED_BY_SERVER, Dialogue } from "./dialogue.ts";
 
-/** An event of a recording. */
 export type RecordedEvent = TrafficEvent | Omit<Missing, "origin">;
 
 /** The server of a connection that carries HTTP. */
@@ -70,7 +69,6 @@ export class Survey {
   }
 }
 
-/** A step of the client. */
 export type Step =
   & { readonly connection: number }
   & (

@@ -16,7 +16,6 @@ import { NOT_ASKED, type ReplayedExchange } from "./dialogue.ts";
 /** Characters of a field's value or of content that are shown of each side. */
 const SHOWN_CHARACTERS = 240;
 
-/** The result of comparing an exchange. */
 export type Verdict = "same" | "different" | "not compared";
 
 /** Returns a connection's name in the report; its number is Wireshark's `tcp.stream` plus one. */
