@@ -219,8 +219,8 @@ export class Replayer {
         const compared = compareExchange(exchange, this.#tags);
         this.#counts[compared.verdict]++;
         this.timedOut ||= late && compared.verdict === "different" && exchange.now.answer === undefined;
-        if (printJson === undefined) await print(exchangeText(connection, exchange, compared, painter));
-        else await printJson(exchangeJson(connection, exchange, compared));
+        if (printJson === undefined) await print(exchangeText(connection, compared, painter));
+        else await printJson(exchangeJson(connection, compared));
       }
       if (done && dialogue.isBeyondHttp) await this.#options.print(beyondText(connection));
       if (done && live.unsent > 0) await this.#options.print(unsentText(connection, live.unsent, live.unsentWhy!));
