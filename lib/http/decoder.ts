@@ -178,9 +178,7 @@ export class Decoder {
   next(): HttpEvent | undefined {
     if (this.#failure) throw this.#failure;
     try {
-      const event = this.#step();
-      if (event === undefined) return this.#peerDone ? this.#ended() : this.#keepLeftover();
-      return event;
+      return this.#step() ?? (this.#peerDone ? this.#ended() : this.#keepLeftover());
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       // For a client, an invalid response is a 502 (RFC 9110 §15.6.3), whatever the status for a request would be.
