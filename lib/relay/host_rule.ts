@@ -48,7 +48,7 @@ export class HostRule {
     const scheme = this.#server.secure ? "https" : "http";
     const [, origin] = /^([a-z][a-z0-9+.-]*:\/\/[^/?#]*)/i.exec(target) ?? [];
     if (method !== "CONNECT" && (origin === undefined || this.#isServer(origin))) return undefined;
-    const detail = `This is not a forward proxy: it passes requests to ${scheme}://${authorityOf(this.#server)} only`;
+    const detail = `This is no forward proxy: it passes requests to ${scheme}://${authorityOf(this.#server)} only`;
     return new HttpError(421, detail, { rule: RULE });
   }
 
