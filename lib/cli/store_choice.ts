@@ -30,7 +30,7 @@ export type StoreChoice =
   | { readonly kind: "sqlite"; readonly file: string }
   | EtcdChoice;
 
-export type StoreOptions = Partial<
+type StoreOptions = Partial<
   Pick<Options<typeof SERVE_FLAGS>, "store" | "etcdCaFile" | "etcdCertFile" | "etcdKeyFile" | "etcdUserFile">
 >;
 

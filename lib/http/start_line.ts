@@ -21,6 +21,7 @@ import {
 } from "./grammar.ts";
 import { MORE, nameOctet, scanLineEnd } from "./scan.ts";
 import type { MessageLimits } from "../limits.ts";
+import type { RequestHead } from "./message.ts";
 
 /** `HTTP-version = HTTP-name "/" DIGIT "." DIGIT` (RFC 9112 §2.3), with 0 where a digit stands. */
 const VERSION = "HTTP/0.0";
@@ -189,26 +190,15 @@ function refuseStatus(octet: number, offset: number, wanted: string): never {
   throw wireError(fault, offset, `Expected ${wanted}, saw ${nameOctet(octet)}`);
 }
 
-/** The four forms of a request target (RFC 9112 §3.2). */
-export type TargetForm = "origin" | "absolute" | "authority" | "asterisk";
-
-/** A request target in its parts. */
-export interface Target {
-  readonly form: TargetForm;
-  /** Host and port; `undefined` in origin and asterisk form, which leave them to the Host field. */
-  readonly authority: string | undefined;
-  /** The path, still percent-encoded; `*` in asterisk form, empty in authority form. */
-  readonly path: string;
-  /** What follows the first `?`, still percent-encoded; `undefined` without one. */
-  readonly query: string | undefined;
-}
+/** A request target in its parts; origin and asterisk form have no authority, and leave it to the Host field. */
+export type Target = Pick<RequestHead, "path" | "query"> & { readonly authority: string | undefined };
 
 /** Takes a request target apart whose octets are valid: it has one of the four forms, one that the method allows. */
 export function parseTarget(method: string, target: string, offset: number): Target {
   if (method === "CONNECT") return authorityForm(target, offset);
-  if (target.startsWith("/")) return withPath("origin", undefined, target);
+  if (target.startsWith("/")) return withPath(undefined, target);
   if (target === "*") {
-    if (method === "OPTIONS") return { form: "asterisk", authority: undefined, path: "*", query: undefined };
+    if (method === "OPTIONS") return { authority: undefined, path: "*", query: undefined };
     throw wireError("asterisk-target", offset, `The target * is for OPTIONS alone, not for ${method}`);
   }
   return absoluteForm(method, target, offset);
@@ -221,7 +211,7 @@ function authorityForm(target: string, offset: number): Target {
     const seen = `CONNECT takes host:port as its target, not ${JSON.stringify(maskTarget(target))}`;
     throw wireError(hasPort ? "connect-target" : "connect-port", offset, seen);
   }
-  return { form: "authority", authority: target, path: "", query: undefined };
+  return { authority: target, path: "", query: undefined };
 }
 
 /** `absolute-form = absolute-URI`, which every server must accept (RFC 9112 §3.2.2). */
@@ -242,8 +232,8 @@ function absoluteForm(method: string, target: string, offset: number): Target {
   }
   const tail = end < 0 ? "" : rest.slice(end);
   // An absolute target without a path stands for `*` with OPTIONS (RFC 9112 §3.2.4), for `/` otherwise.
-  if (tail === "" && method === "OPTIONS") return { form: "absolute", authority, path: "*", query: undefined };
-  return withPath("absolute", authority, tail.startsWith("/") ? tail : `/${tail}`);
+  if (tail === "" && method === "OPTIONS") return { authority, path: "*", query: undefined };
+  return withPath(authority, tail.startsWith("/") ? tail : `/${tail}`);
 }
 
 /**
@@ -254,8 +244,8 @@ export function isSecureTarget(target: string): boolean {
   return !target.startsWith("/") && /^https:\/\//i.test(target);
 }
 
-function withPath(form: TargetForm, authority: string | undefined, target: string): Target {
+function withPath(authority: string | undefined, target: string): Target {
   const mark = target.indexOf("?");
-  if (mark < 0) return { form, authority, path: target, query: undefined };
-  return { form, authority, path: target.slice(0, mark), query: target.slice(mark + 1) };
+  if (mark < 0) return { authority, path: target, query: undefined };
+  return { authority, path: target.slice(0, mark), query: target.slice(mark + 1) };
 }

@@ -14,7 +14,7 @@ import { CLOSED_BY_SERVER, Dialogue } from "./dialogue.ts";
 export type RecordedEvent = TrafficEvent | Omit<Missing, "origin">;
 
 /** The server of a connection that carries HTTP. */
-export interface RecordedServer {
+interface RecordedServer {
   readonly address: SocketAddress;
   /** Whether the recorded program spoke TLS with it. */
   readonly secure: boolean;
