@@ -302,7 +302,9 @@ function connectCommand({ options, positionals, given, files }: Parsed<typeof CO
 function addressAndCommand(words: string[]): { address: string; command: string[] } {
   const [first, second] = words;
   if (/^\d+$/.test(first ?? "")) {
-    throw new UsageError(`${quote(first)} is no address: did you mean ${DEFAULT_HOST}:${first}, or --port ${first}?`);
+    throw new UsageError(
+      `${quote(first)} is not an address: did you mean ${DEFAULT_HOST}:${first}, or --port ${first}?`,
+    );
   }
   if (first === undefined || isCommand(first)) return { address: DEFAULT_HOST, command: words };
   if (!looksLikeAddress(first)) {
@@ -311,7 +313,7 @@ function addressAndCommand(words: string[]): { address: string; command: string[
     const name = nearest(first.toLowerCase(), CLIENT_COMMANDS, 1);
     const near = name === undefined ? "" : `did you mean ${name}? `;
     throw new UsageError(
-      `${first} is no command and no address: ${near}an address has its port, as ${first}:${DEFAULT_PORT}`,
+      `${first} is neither a command nor an address: ${near}an address has its port, as ${first}:${DEFAULT_PORT}`,
     );
   }
   if (second !== undefined && /^\d+$/.test(second)) {

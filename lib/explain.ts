@@ -46,7 +46,7 @@ export async function explain(options: ExplainOptions): Promise<number> {
   if (foreign !== undefined) throw new Failure(`${inputName(options.file)} ${foreign}`);
   const isCapture = captureFormatOf(start) !== undefined;
   if (!isCapture && options.page !== undefined) {
-    throw new Failure(`--page shows a capture (pcapng or pcap), and ${inputName(options.file)} is none`);
+    throw new Failure(`--page shows a capture (pcapng or pcap), and ${inputName(options.file)} is not one`);
   }
   if (!isCapture && options.connection !== undefined) {
     throw new UsageError(`--connection needs a capture (pcapng or pcap): ${inputName(options.file)} has messages`);

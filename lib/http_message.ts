@@ -1,6 +1,6 @@
 /**
  * The codec's door: everything that `serve` and `connect` use of HTTP/1.1 messages. The files behind it, in `http/`,
- * are pure: bytes in, events out, and back.
+ * are pure: octets in, events out, and back.
  *
  * @module
  */

@@ -18,8 +18,7 @@ import { afterResetText, captureEvents } from "./traffic/capture/reader.ts";
 import { CaptureError, captureFormatOf, otherFormatOf } from "./traffic/capture/packet_file.ts";
 import { FOREIGN_BYTES, foreignForm } from "./traffic/explain/foreign.ts";
 import { Replayer } from "./traffic/replay/replayer.ts";
-import { Script } from "./traffic/replay/script.ts";
-import { type RecordedServer, Survey } from "./traffic/replay/survey.ts";
+import { Script, Survey } from "./traffic/replay/script.ts";
 
 /** Replays a recording. The exit code is 0 if all answers are the recorded ones. */
 export async function replay(options: ReplayOptions): Promise<number> {
@@ -41,10 +40,10 @@ export async function replay(options: ReplayOptions): Promise<number> {
       for (const note of notes) await print(note);
       const script = new Script(incomplete);
       for await (const event of captureEvents(input, { connection: options.connection })) {
-        const step = servers.has(event.connection) ? script.tell(event) : undefined;
-        if (step !== undefined) await replayer.take(step);
+        const step = servers.has(event.connection) ? script.step(event) : undefined;
+        if (step !== undefined) await replayer.run(step);
       }
-      for (const step of script.end()) await replayer.take(step);
+      for (const step of script.rest()) await replayer.run(step);
       await replayer.finish();
     } finally {
       replayer.close();
@@ -55,29 +54,17 @@ export async function replay(options: ReplayOptions): Promise<number> {
   }
 }
 
-/** What can be replayed. */
-interface Surveyed {
-  readonly servers: ReadonlyMap<number, RecordedServer>;
-  readonly incomplete: ReadonlySet<number>;
-  readonly notes: readonly string[];
-  /** Whether no octets come after a reset. */
-  readonly isWhole: boolean;
-}
-
-/** Finds what can be replayed, before anything is sent. */
-async function survey(
-  input: InputFile,
-  { file, to, connection }: ReplayOptions,
-): Promise<Surveyed> {
+/** Finds what can be replayed, before anything is sent, and whether that is all: no octets come after a reset. */
+async function survey(input: InputFile, { file, to, connection }: ReplayOptions) {
   const found = new Survey();
   const events = captureEvents(input, { connection });
   let next = await events.next();
   for (; !next.done; next = await events.next()) {
-    found.tell(next.value);
+    found.receive(next.value);
     if (found.servers.size <= MAX_REPLAYED_CONNECTIONS) continue;
     throw new Failure(`${file} has more than ${MAX_REPLAYED_CONNECTIONS} connections: --connection N picks one`);
   }
-  found.end();
+  found.finish();
   const { servers, incomplete, others } = found;
   const { connections } = next.value;
   if (connection !== undefined && connection > connections) {
@@ -108,5 +95,5 @@ async function requireCapture(input: Source, file: string): Promise<void> {
   const other = otherFormatOf(start);
   if (other !== undefined) throw otherFormat(file, other);
   if (captureFormatOf(start) !== undefined) return;
-  throw new Failure(`${file} ${foreignForm(start) ?? "is no capture, expected pcapng or pcap"}`);
+  throw new Failure(`${file} ${foreignForm(start) ?? "is not a capture, expected pcapng or pcap"}`);
 }

@@ -106,7 +106,7 @@ Deno.test("what cannot be shown on a page is one line", async () => {
   const capturePath = `${folder.path}/lesson.pcapng`;
   Deno.writeFileSync(capturePath, capture(talk([`> ${GET}`])));
   const cases: [args: string[], line: RegExp][] = [
-    [[file, "--page", "0"], /^wiretable: --page shows a capture .* and .* is none\n$/],
+    [[file, "--page", "0"], /^wiretable: --page shows a capture .* and .* is not one\n$/],
     [[capturePath, "--page", `${port}`], new RegExp(`^wiretable: Port ${port} on 127.0.0.1 is taken: choose another`)],
     [[capturePath, "--page-history", "5"], /^wiretable: --page-history needs --page\n$/],
     [[capturePath, "--page", "0", "--list"], /^wiretable: --page and --list cannot be used together\n$/],

@@ -111,7 +111,7 @@ Deno.test("what cannot be replayed is one line, and nothing is sent", async () =
     [[http, "--connection", "2"], `${http} has 1 connection, so there is no connection 2`],
     [[mail], `${mail} holds no HTTP, so there is nothing to replay`],
     [[mail, "--connection", "1"], `Connection 1 of ${mail} holds no HTTP, so there is nothing to replay`],
-    [[none], `${none} is no capture, expected pcapng or pcap`],
+    [[none], `${none} is not a capture, expected pcapng or pcap`],
     [["-"], "The input is read twice: expected a file, saw a pipe"],
     [
       [pcap],

@@ -85,7 +85,7 @@ Deno.test("a read-only table refuses every write with 405", async () => {
 
 const refused: [line: string, content: string, fields: string[], status: number, detail: RegExp][] = [
   ["GET /a/b", "", [], 404, /^Nothing is at \/a\/b/],
-  ["GET /%2F", "", [], 400, /may not hold a \//],
+  ["GET /%2F", "", [], 400, /must not contain a \//],
   ["GET /%FF", "", [], 400, /percent-encoded UTF-8/],
   ["PUT /a", SNAIL, ["Content-Type: text/plain"], 415, /must be application\/json, saw "text\/plain"/],
   ["POST /a", SNAIL, ["Content-Type: application/x-www-form-urlencoded"], 415, /saw "application\/x-www-form/],

@@ -62,7 +62,7 @@ export function parseAddress(given: string, port?: number): Address {
     ? null
     : URL.parse(hasScheme ? address : `http://${address}`);
   if (url === null || url.hostname === "") {
-    throw new UsageError(`${shown} is no address: expected HOST:PORT, http://HOST:PORT or https://HOST:PORT`);
+    throw new UsageError(`${shown} is not an address: expected HOST:PORT, http://HOST:PORT or https://HOST:PORT`);
   }
   if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
     throw new UsageError(`The address is ${url.host}; give the path to the command: get ${url.pathname}${url.search}`);

@@ -11,6 +11,7 @@ import { Failure } from "./values.ts";
 export interface Identity {
   /** The certificate, followed by its chain. */
   readonly cert: string;
+  /** The key, not encrypted. */
   readonly key: string;
 }
 

@@ -60,7 +60,7 @@ export async function readFile(what: string, file: string, most: number): Promis
     return await readAtMost(opened ?? Deno.stdin, most, (await opened?.stat())?.size);
   } catch (error) {
     if (error instanceof RangeError) {
-      throw new Failure(`${what}: the file has more than the ${most} bytes that are read`);
+      throw new Failure(`${what}: the file has more than the ${most} octets that are read`);
     }
     if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`${what} needs a permission`);
     throw new Failure(`${what}: ${reasonOf(error)}`);

@@ -68,24 +68,24 @@ export function inputName(file: string): string {
 }
 
 const GZIP_MAGIC = "1f8b08";
-/** Octets that are expanded at a time, and that are made of them. */
+/** Octets that are given to zlib, and that it returns, at a time. */
 const EXPANDED_BYTES = 16 * 1024;
 const SMALLEST_PIECE_BYTES = 8;
 
 /**
- * The octets of a source, expanded if they are gzip. A few may expand to gigabytes, so one piece of 16 KiB is made at a
- * time, and the next one once that is taken. (DecompressionStream expands all of a chunk at once, and ends at a second
- * member.)
+ * The octets of a source, expanded if they are gzip. A few may expand to gigabytes, so 16 KiB are expanded at a time, and
+ * more once those are read. (DecompressionStream expands all of a chunk at once, and ends at a second member.)
  */
 class Expanded implements Source {
   readonly #source: Source;
-  /** The next octets, those that told the format at first. */
+  /** The next octets, at first those that show the format. */
   #rest: Uint8Array | undefined;
   #gunzip: Gunzip | undefined;
-  /** Whether it has octets to expand, and whether there will be no more of what it makes. */
+  /** Whether zlib has octets to expand. */
   #works = false;
+  /** Whether zlib returns no more. */
   #hasEnded = false;
-  /** How many octets have come to be expanded. */
+  /** How many octets were given to zlib. */
   #fed = 0;
   #wake = () => {};
   damage: string | undefined;
@@ -130,7 +130,7 @@ class Expanded implements Source {
   }
 
   async #feed(): Promise<void> {
-    // An error takes with it all that its piece makes, so a piece is a small part of what has come.
+    // After an error, nothing of its piece is expanded, so a piece is a small part of what has come.
     const piece = new Uint8Array(Math.min(EXPANDED_BYTES, Math.max(SMALLEST_PIECE_BYTES, this.#fed >> 6)));
     const count = await this.#source.read(piece);
     this.#fed += count ?? 0;
@@ -138,7 +138,7 @@ class Expanded implements Source {
     if (this.#hasEnded) return;
     if (count !== null) return this.#write(piece.subarray(0, count));
     this.#works = true;
-    // What a file has that is cut off is made before its end is found to be missing.
+    // Expands what a file has that is cut off, before zlib finds that its end is missing.
     this.#gunzip!.flush(() => this.#gunzip!.end());
   }
 

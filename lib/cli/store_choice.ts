@@ -30,7 +30,7 @@ export type StoreChoice =
   | { readonly kind: "sqlite"; readonly file: string }
   | EtcdChoice;
 
-export type StoreOptions = Partial<
+type StoreOptions = Partial<
   Pick<Options<typeof SERVE_FLAGS>, "store" | "etcdCaFile" | "etcdCertFile" | "etcdKeyFile" | "etcdUserFile">
 >;
 
@@ -68,7 +68,7 @@ function etcdChoice(
   const urls = list.split(",").map(nodeUrl);
   const prefix = urls[urls.length - 1].pathname.replace(/^\/+|\/+$/g, "");
   if (urls.slice(0, -1).some(({ pathname }) => pathname !== "/")) {
-    throw new UsageError(`--store etcd: takes one prefix, behind the last URL, saw ${quote(list)}`);
+    throw new UsageError(`--store etcd: takes one prefix, after the last URL, saw ${quote(list)}`);
   }
   if (!/^[\w.~-]*(?:\/[\w.~-]+)*$/.test(prefix)) {
     throw new UsageError(`--store etcd: takes letters, digits and ._~-/ in a prefix, saw ${quote(prefix)}`);

@@ -53,7 +53,7 @@ export function followUp({ endpoint, request, status, locations }: Done): Follow
   const base = `${endpoint.secure ? "https" : "http"}://${authorityOf(endpoint)}`;
   const url = URL.parse(location, new URL(request.target.startsWith("/") ? request.target : "/", base).href);
   if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === "") {
-    throw new WrongInput(`the Location ${JSON.stringify(location)} is no address of HTTP`);
+    throw new WrongInput(`the Location ${JSON.stringify(location)} is not an http:// or https:// URL`);
   }
   const secure = url.protocol === "https:";
   const name = url.hostname.replace(/^\[|\]$/g, "");

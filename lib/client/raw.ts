@@ -62,7 +62,7 @@ export function parseRawSteps(text: string): RawStep[] {
     } catch (error) {
       throw error instanceof WrongInput ? new WrongInput(`${error.message}, in step ${steps.length + 1}`) : error;
     }
-    if (steps.length > MAX_RAW_STEPS) throw new WrongInput(`there may be ${MAX_RAW_STEPS} steps, saw more`);
+    if (steps.length > MAX_RAW_STEPS) throw new WrongInput(`raw has at most ${MAX_RAW_STEPS} steps, saw more`);
   }
   if (steps.length === 0) throw new WrongInput(`${EXPECTED}, saw nothing; help raw has examples`);
   return steps;
@@ -80,7 +80,7 @@ function stepOf([, string, times, time, unit]: RegExpExecArray, before: number):
   if (time === undefined) return { kind: "fin" };
   const milliseconds = Number(time) * (unit.toLowerCase() === "s" ? 1000 : 1);
   if (milliseconds <= MAX_RAW_WAIT_MS) return { kind: "wait", milliseconds };
-  throw new WrongInput(`a pause may be ${MAX_RAW_WAIT_MS / 1000}s long, saw ${time}${unit}`);
+  throw new WrongInput(`a pause lasts at most ${MAX_RAW_WAIT_MS / 1000}s, saw ${time}${unit}`);
 }
 
 function repeated(octets: Uint8Array, times: number, before: number): Uint8Array {
@@ -99,7 +99,7 @@ function repeated(octets: Uint8Array, times: number, before: number): Uint8Array
 function octetsOf(string: string): Uint8Array {
   // What was not UTF-8 has become this character on its way here: which octet it was is not known any more.
   if (/[\ufffd\ud800-\udfff]/u.test(string)) {
-    throw new WrongInput("write an octet that is no UTF-8 as \\xHH: what was typed is lost");
+    throw new WrongInput("write an octet that is not UTF-8 as \\xHH: what was typed is lost");
   }
   const octets: number[] = [];
   for (const { 1: escape, 2: hex, 3: plain, index } of string.matchAll(/\\(x([0-9a-fA-F]{2})|.)|([^\\]+)/gsu)) {

@@ -206,7 +206,7 @@ class Repl {
       const shown = lines === "" ? "(none)\n" : escapeText(lines);
       await this.#display.write(this.#options.showCredentials ? shown : maskCredentials(shown));
     } else if (!this.#headers.delete(dropped.toLowerCase())) {
-      throw new WrongInput(`no field ${JSON.stringify(dropped)} is kept`);
+      throw new WrongInput(`no header ${JSON.stringify(dropped)} is set for later requests`);
     }
   }
 

@@ -25,7 +25,7 @@ export interface Degree {
 }
 
 /** The properties of a cause. */
-export interface Cause {
+interface Cause {
   /** The status with which a server refuses a request. */
   readonly status: number;
   /** The section of the specification that the message breaks. */

@@ -12,14 +12,14 @@ import {
   EQUALS,
   hexValue,
   isBlank,
-  isFieldContentByte,
+  isFieldContentOctet,
   isHexDigit,
-  isQuotedTextByte,
-  isTokenByte,
+  isQuotedTextOctet,
+  isTokenOctet,
   LF,
   SEMICOLON,
 } from "./grammar.ts";
-import { MORE, nameByte, scanLineEnd } from "./scan.ts";
+import { MORE, nameOctet, scanLineEnd } from "./scan.ts";
 import type { MessageLimits } from "../limits.ts";
 
 /** Scans chunk lines and holds the last one's size. */
@@ -64,7 +64,7 @@ export class ChunkLine {
     }
     if (at >= stop) return MORE;
     if (at === start || !isSizeEnd(buffer[at])) {
-      throw wireError("chunk-size", at, `A chunk size has hexadecimal digits only, saw ${nameByte(buffer[at])}`);
+      throw wireError("chunk-size", at, `A chunk size has hexadecimal digits only, saw ${nameOctet(buffer[at])}`);
     }
     const sizeEnd = at;
     at = scanExtensions(buffer, at, stop);
@@ -82,8 +82,8 @@ export class ChunkLine {
 }
 
 /** Whether an octet may follow a chunk size: that of a line end, an extension, or a blank before one. */
-function isSizeEnd(byte: number): boolean {
-  return byte === CR || byte === LF || byte === SEMICOLON || isBlank(byte);
+function isSizeEnd(octet: number): boolean {
+  return octet === CR || octet === LF || octet === SEMICOLON || isBlank(octet);
 }
 
 /**
@@ -117,7 +117,7 @@ function skipBlank(buffer: Uint8Array, start: number, stop: number): number {
 
 function scanToken(buffer: Uint8Array, start: number, stop: number): number {
   let at = start;
-  while (at < stop && isTokenByte(buffer[at])) at++;
+  while (at < stop && isTokenOctet(buffer[at])) at++;
   if (at >= stop) return MORE;
   return at > start ? at : refuseExtension(buffer[at], at, "a token");
 }
@@ -128,13 +128,13 @@ function scanQuoted(buffer: Uint8Array, start: number, stop: number): number {
     if (buffer[at] === DQUOTE) return at + 1 < stop ? at + 1 : MORE;
     if (buffer[at] === BACKSLASH) {
       if (++at >= stop) return MORE;
-      if (!isFieldContentByte(buffer[at])) refuseExtension(buffer[at], at, "a character after the backslash");
-    } else if (!isQuotedTextByte(buffer[at])) refuseExtension(buffer[at], at, "a quoted string");
+      if (!isFieldContentOctet(buffer[at])) refuseExtension(buffer[at], at, "a character after the backslash");
+    } else if (!isQuotedTextOctet(buffer[at])) refuseExtension(buffer[at], at, "a quoted string");
   }
   return MORE;
 }
 
-function refuseExtension(byte: number, offset: number, expected: string): never {
-  const seen = byte === CR || byte === LF ? "A chunk extension ends too early" : "Malformed chunk extension";
-  throw wireError("chunk-extension", offset, seen, `expected ${expected}, saw ${nameByte(byte)}`);
+function refuseExtension(octet: number, offset: number, expected: string): never {
+  const seen = octet === CR || octet === LF ? "A chunk extension ends too early" : "Malformed chunk extension";
+  throw wireError("chunk-extension", offset, seen, `expected ${expected}, saw ${nameOctet(octet)}`);
 }

@@ -1,8 +1,8 @@
 /**
- * Bytes in, events out: the incremental decoder of HTTP/1.1 messages (RFC 9112), for both ends of a connection.
+ * Octets in, events out: the incremental decoder of HTTP/1.1 messages (RFC 9112), for both ends of a connection.
  *
- * It does no I/O. {@linkcode Decoder.receive} takes bytes in pieces of any size, {@linkcode Decoder.next} returns one
- * event at a time. An event, "more bytes are needed" and an error are three distinct results: an object, `undefined`,
+ * It does no I/O. {@linkcode Decoder.receive} takes octets in pieces of any size, {@linkcode Decoder.next} returns one
+ * event at a time. An event, "more octets are needed" and an error are three distinct results: an object, `undefined`,
  * and a thrown {@linkcode HttpError}. After an error the decoder stays failed, because the end of a broken message is
  * unknown.
  *
@@ -20,37 +20,29 @@ import { MORE, scanLineEnd } from "./scan.ts";
 import { parseTarget, StartLine } from "./start_line.ts";
 import type { MessageLimits } from "../limits.ts";
 
-/**
- * What the decoder expects next:
- *
- * - `start`: a start line, after at most one empty line
- * - `head`: the field lines of a head whose start line was read
- * - `content`: content whose length is known
- * - `chunk-line`, `chunk`, `chunk-end`: a chunk's size, its content, the line end behind it
- * - `trailers`: the trailer section
- * - `until-closed`: content that ends with the connection
- * - `end`: nothing; the event that ends the message comes next
- * - `closed`: nothing more on this connection; further input is ignored
- */
+/** What the decoder expects next. */
 type Phase =
-  | "start"
-  | "head"
-  | "content"
-  | "chunk-line"
-  | "chunk"
-  | "chunk-end"
-  | "trailers"
-  | "until-closed"
-  | "end"
-  | "closed";
+  | "start" // a start line, after at most one empty line
+  | "head" // the field lines of a head whose start line was read
+  | "content" // content whose length is known
+  | "chunk-line" // a chunk's size
+  | "chunk" // its content
+  | "chunk-end" // the line end after it
+  | "trailers" // the trailer section
+  | "until-closed" // content that ends with the connection
+  | "end" // nothing; the event that ends the message comes next
+  | "closed"; // nothing more on this connection; further input is ignored
 
-/** Bytes of the buffer converted to text in one call; more if a head is larger. */
+/** Octets of the buffer converted to text in one call; more if a head is larger. */
 const TEXT_BYTES = 2048;
 const END: MessageEnd = { kind: "end", trailers: Fields.EMPTY };
 const CLOSED: ConnectionEnd = { kind: "closed" };
 
 /** Decodes the messages of one connection in order. */
 export class Decoder {
+  /** How many octets the last complete message had, with an empty line before it. */
+  messageOctets = 0;
+
   readonly #kind: MessageKind;
   readonly #maxContentBytes: number;
   readonly #headerLimits: SectionLimits;
@@ -63,7 +55,7 @@ export class Decoder {
   #failure: HttpError | undefined;
   #peerDone = false;
 
-  /** The bytes received last, or a copy of them appended to the unread ones. */
+  /** The octets received last, or a copy of them appended to the unread ones. */
   #buffer: Uint8Array = NO_BYTES;
   /** Index of the first octet not consumed. */
   #at = 0;
@@ -74,7 +66,6 @@ export class Decoder {
   #textStart = 0;
   /** Index of the message's first octet; negative once it has left the buffer. */
   #messageStart = 0;
-  #messageOctets = 0;
 
   #skippedEmptyLine = false;
   #persistent = true;
@@ -136,11 +127,6 @@ export class Decoder {
     return this.#at - this.#messageStart;
   }
 
-  /** How many octets the last complete message had, with an empty line before it. */
-  get messageOctets(): number {
-    return this.#messageOctets;
-  }
-
   /**
    * Sets the method of the request that the next response answers: a response to HEAD has no content, nor has a 2xx to
    * CONNECT, after which the connection is a tunnel: no more is decoded (RFC 9112 §6.3).
@@ -149,12 +135,12 @@ export class Decoder {
     this.#answeredMethod = method;
   }
 
-  /** Receives the first `length` of the bytes. They must stay unchanged until {@linkcode next} returns `undefined`. */
-  receive(bytes: Uint8Array, length: number = bytes.length): void {
+  /** Receives the first `length` of the octets. They must stay unchanged until {@linkcode next} returns `undefined`. */
+  receive(octets: Uint8Array, length: number = octets.length): void {
     const left = this.#end - this.#at;
     if (left === 0) {
       this.#messageStart -= this.#end;
-      this.#buffer = bytes;
+      this.#buffer = octets;
       this.#bufferIsOwn = false;
       this.#text = "";
       this.#at = 0;
@@ -162,7 +148,7 @@ export class Decoder {
       return;
     }
     if (!this.#bufferIsOwn || this.#end + length > this.#buffer.length) this.#moveLeftover(left + length);
-    this.#buffer.set(length === bytes.length ? bytes : bytes.subarray(0, length), this.#end);
+    this.#buffer.set(length === octets.length ? octets : octets.subarray(0, length), this.#end);
     this.#end += length;
   }
 
@@ -184,17 +170,15 @@ export class Decoder {
   }
 
   /**
-   * Returns the next event, or `undefined` if more bytes are needed.
+   * Returns the next event, or `undefined` if more octets are needed.
    *
-   * @throws {HttpError} If the bytes break a rule or a limit: with the status to answer (502 for a response), the rule,
+   * @throws {HttpError} If the octets break a rule or a limit: with the status to answer (502 for a response), the rule,
    * and the offset in octets from the message's first. Every later call throws the same error.
    */
   next(): HttpEvent | undefined {
     if (this.#failure) throw this.#failure;
     try {
-      const event = this.#step();
-      if (event === undefined) return this.#peerDone ? this.#ended() : this.#keepLeftover();
-      return event;
+      return this.#step() ?? (this.#peerDone ? this.#ended() : this.#keepLeftover());
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       // For a client, an invalid response is a 502 (RFC 9110 §15.6.3), whatever the status for a request would be.
@@ -229,12 +213,12 @@ export class Decoder {
     }
   }
 
-  /** Copies the unread bytes, because the caller may change its buffer after this call. */
+  /** Copies the unread octets, because the caller may change its buffer after this call. */
   #keepLeftover(): undefined {
     if (this.#at < this.#end && !this.#bufferIsOwn) this.#moveLeftover(this.#end - this.#at);
   }
 
-  /** Moves the unread bytes into a buffer of twice `size` octets. */
+  /** Moves the unread octets into a buffer of twice `size` octets. */
   #moveLeftover(size: number): void {
     const leftover = this.#buffer.subarray(this.#at, this.#end);
     this.#buffer = new Uint8Array(Math.max(512, 2 * size));
@@ -262,7 +246,7 @@ export class Decoder {
 
   #finish(end: MessageEnd): MessageEnd {
     this.#phase = this.#persistent ? "start" : "closed";
-    this.#messageOctets = this.#at - this.#messageStart;
+    this.messageOctets = this.#at - this.#messageStart;
     this.#messageStart = this.#at;
     this.#skippedEmptyLine = false;
     return end;
@@ -399,7 +383,6 @@ export class Decoder {
     return this.#finish({ kind: "end", trailers });
   }
 
-  /** Returns octets of the buffer as text. */
   #octets(start: number, end: number): string {
     if (start < this.#textStart || end > this.#textStart + this.#text.length) {
       const textEnd = Math.max(end, Math.min(this.#end, start + TEXT_BYTES));

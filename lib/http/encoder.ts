@@ -1,5 +1,5 @@
 /**
- * Messages in, bytes out: the encoder of HTTP/1.1 messages (RFC 9112), for both ends of a connection.
+ * Messages in, octets out: the encoder of HTTP/1.1 messages (RFC 9112), for both ends of a connection.
  *
  * Only the encoder writes the fields that frame a message, so a message never has two framings or a wrong length.
  * Encoded messages are collected in one buffer until the caller has sent them.
@@ -13,9 +13,9 @@ import { CR, type FieldLine, isFieldValue, isFramingField, isToken, LF, METHODS_
 import type { ContentStream, HttpRequest, HttpResponse, ResponseContext } from "./message.ts";
 
 const UTF8 = new TextEncoder();
-/** Initial size of the buffer in bytes: a few responses. */
+/** Initial size of the buffer in octets: a few responses. */
 const INITIAL_BYTES = 2048;
-/** A buffer larger than this many bytes is released once it has been sent. */
+/** A buffer larger than this many octets is released once it has been sent. */
 const KEPT_BYTES = 64 * 1024;
 /** How many media types have their Content-Type line cached. Services use a few constants. */
 const MAX_KEPT_TYPES = 32;
@@ -35,9 +35,7 @@ const KEEP_ALIVE = UTF8.encode("Connection: keep-alive\r\n");
 const LAST_CHUNK = UTF8.encode("0\r\n\r\n");
 const CONTINUE = UTF8.encode("HTTP/1.1 100 Continue\r\n\r\n");
 
-/** Encoded status lines by status code. */
 const statusLines: (Uint8Array | undefined)[] = new Array(STATUS_END).fill(undefined);
-/** Encoded Content-Type lines by media type. */
 const typeLines = new Map<string, Uint8Array>();
 
 /**
@@ -72,17 +70,17 @@ export class Encoder {
   #dateValue = "";
   #dateLine: Uint8Array = NO_BYTES;
 
-  /** How many bytes have not been sent. */
+  /** How many octets have not been sent. */
   get length(): number {
     return this.#buffer.length;
   }
 
-  /** The bytes that have not been sent; valid until the next message is encoded. */
+  /** The octets that have not been sent; valid until the next message is encoded. */
   bytes(from = 0): Uint8Array<ArrayBuffer> {
     return this.#buffer.view(from);
   }
 
-  /** Clears the buffer after its bytes were sent. */
+  /** Clears the buffer after its octets were sent. */
   clear(): void {
     this.#buffer.clear(KEPT_BYTES);
   }
@@ -183,7 +181,6 @@ export class Encoder {
     this.#octets('"\r\n');
   }
 
-  /** Encodes an integer in decimal digits. */
   #decimal(value: number): void {
     const buffer = this.#buffer;
     buffer.reserve(MAX_DECIMAL_DIGITS);

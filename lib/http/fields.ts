@@ -1,5 +1,5 @@
 /**
- * Header and trailer sections: reads field lines from bytes, and looks up fields by name.
+ * Header and trailer sections: reads field lines from octets, and looks up fields by name.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import {
   CR,
   type FieldLine,
   isBlank,
-  isFieldContentByte,
+  isFieldContentOctet,
   isFramingField,
-  isTokenByte,
+  isTokenOctet,
   LF,
   trimBlanks,
 } from "./grammar.ts";
-import { MORE, nameByte, scanLineEnd } from "./scan.ts";
+import { MORE, nameOctet, scanLineEnd } from "./scan.ts";
 
 /**
  * A header or trailer section as received: its text and the positions of names and values. Strings are created only on
@@ -156,7 +156,7 @@ export class FieldSection {
     for (;;) {
       let at = start + this.#line;
       if (at >= stop) break;
-      if (!isTokenByte(buffer[at])) {
+      if (!isTokenOctet(buffer[at])) {
         if (buffer[at] !== CR) {
           const isFold = this.#mayFold && this.spans.length > 0 && isBlank(buffer[at]);
           if (!isFold) refuseLineStart(buffer[at], at, this.spans.length === 0);
@@ -168,7 +168,7 @@ export class FieldSection {
         return sectionEnd;
       }
       const nameStart = at;
-      while (at < stop && isTokenByte(buffer[at])) at++;
+      while (at < stop && isTokenOctet(buffer[at])) at++;
       if (at >= stop) break;
       if (buffer[at] !== COLON) {
         let next = at;
@@ -179,7 +179,7 @@ export class FieldSection {
       const nameEnd = at++;
       while (at < stop && isBlank(buffer[at])) at++;
       const valueStart = at;
-      while (at < stop && isFieldContentByte(buffer[at])) at++;
+      while (at < stop && isFieldContentOctet(buffer[at])) at++;
       if (at >= stop) break;
       if (buffer[at] !== CR && buffer[at] !== LF) refuseValue(buffer[at], at);
       const lineEnd = scanLineEnd(buffer, at, stop, "a field line", "value-byte");
@@ -209,7 +209,7 @@ export class FieldSection {
   #scanFold(buffer: Uint8Array, start: number, stop: number): boolean {
     const from = start + this.#line;
     let at = from;
-    while (at < stop && isFieldContentByte(buffer[at])) at++;
+    while (at < stop && isFieldContentOctet(buffer[at])) at++;
     if (at >= stop) return false;
     if (buffer[at] !== CR && buffer[at] !== LF) refuseValue(buffer[at], at);
     const lineEnd = scanLineEnd(buffer, at, stop, "a field line", "value-byte");
@@ -227,10 +227,10 @@ export class FieldSection {
   }
 }
 
-function refuseLineStart(byte: number, offset: number, first: boolean): never {
-  const name = nameByte(byte);
-  if (byte === LF) throw wireError("bare-lf", offset, "A line ends with a bare LF", "lines end with CR LF");
-  if (!isBlank(byte)) throw wireError("field-name", offset, `Expected a field name or the empty line, saw ${name}`);
+function refuseLineStart(octet: number, offset: number, first: boolean): never {
+  const name = nameOctet(octet);
+  if (octet === LF) throw wireError("bare-lf", offset, "A line ends with a bare LF", "lines end with CR LF");
+  if (!isBlank(octet)) throw wireError("field-name", offset, `Expected a field name or the empty line, saw ${name}`);
   if (first) {
     const seen = `Expected a field name or the empty line, saw ${name} at the line's start`;
     throw wireError("blank-first-line", offset, seen);
@@ -239,16 +239,16 @@ function refuseLineStart(byte: number, offset: number, first: boolean): never {
   throw wireError("folded-line", offset, `A field line starts with ${name}`, allowed);
 }
 
-function refuseName(byte: number, offset: number, beforeColon: boolean): never {
+function refuseName(octet: number, offset: number, beforeColon: boolean): never {
   if (beforeColon) {
     const allowed = "the colon follows the name at once";
     throw wireError("blank-before-colon", offset, "A blank stands before the colon of a field", allowed);
   }
-  const fault = isBlank(byte) ? "blank-in-name" : "no-colon";
-  throw wireError(fault, offset, `Expected a colon after the field name, saw ${nameByte(byte)}`);
+  const fault = isBlank(octet) ? "blank-in-name" : "no-colon";
+  throw wireError(fault, offset, `Expected a colon after the field name, saw ${nameOctet(octet)}`);
 }
 
-function refuseValue(byte: number, offset: number): never {
-  const seen = `A field value may not hold the control character ${nameByte(byte)}`;
-  throw wireError(byte === 0 ? "value-nul" : "value-byte", offset, seen);
+function refuseValue(octet: number, offset: number): never {
+  const seen = `A field value must not contain the control character ${nameOctet(octet)}`;
+  throw wireError(octet === 0 ? "value-nul" : "value-byte", offset, seen);
 }

@@ -44,7 +44,7 @@ export function readFraming(fields: Fields, minor: 0 | 1, offset: number): Frami
   if (length !== undefined) {
     throw wireError("two-framings", at, "Content-Length or Transfer-Encoding, saw both");
   }
-  if (minor === 0) throw wireError("coding-in-http10", at, "An HTTP/1.0 message may not have Transfer-Encoding");
+  if (minor === 0) throw wireError("coding-in-http10", at, "An HTTP/1.0 message must not have Transfer-Encoding");
   return transferCoding(coding, at);
 }
 
@@ -113,7 +113,7 @@ export function refuseForbiddenTrailers(trailers: Fields, offset: number): void 
   for (const name of ["content-length", "transfer-encoding", "host"]) {
     if (trailers.count(name) === 0) continue;
     const at = offset + trailers.valueOffset(name);
-    throw wireError("forbidden-trailer", at, `The field ${name} may not stand in the trailer section`);
+    throw wireError("forbidden-trailer", at, `The field ${name} must not stand in the trailer section`);
   }
 }
 

@@ -13,7 +13,7 @@
 export type FieldLine = readonly [name: string, value: string];
 
 export const CR = 0x0d;
-/** Line feed, the last byte of a line end. */
+/** Line feed, the last octet of a line end. */
 export const LF = 0x0a;
 export const SP = 0x20;
 export const HTAB = 0x09;
@@ -53,44 +53,44 @@ const CLASSES = Uint8Array.from({ length: 256 }, (_, octet) => {
  * `tchar = "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`" / "|" / "~" / DIGIT / ALPHA`
  * (RFC 9110 §5.6.2): methods, field names, chunk extension names.
  */
-export function isTokenByte(byte: number): boolean {
-  return (CLASSES[byte] & TOKEN) !== 0;
+export function isTokenOctet(octet: number): boolean {
+  return (CLASSES[octet] & TOKEN) !== 0;
 }
 
 /**
  * `field-content`: `VCHAR`, `obs-text`, `SP` or `HTAB` (RFC 9110 §5.5).
  * Every other control character is refused, not only the CR, LF and NUL that §5.5 calls dangerous.
  */
-export function isFieldContentByte(byte: number): boolean {
-  return (CLASSES[byte] & FIELD_CONTENT) !== 0;
+export function isFieldContentOctet(octet: number): boolean {
+  return (CLASSES[octet] & FIELD_CONTENT) !== 0;
 }
 
 /**
- * A byte that may stand unencoded in a request target (RFC 3986). `%` is not included, because it is valid only before
+ * A octet that may stand unencoded in a request target (RFC 3986). `%` is not included, because it is valid only before
  * two `HEXDIG`.
  */
-export function isTargetByte(byte: number): boolean {
-  return (CLASSES[byte] & TARGET) !== 0;
+export function isTargetOctet(octet: number): boolean {
+  return (CLASSES[octet] & TARGET) !== 0;
 }
 
 /** `DIGIT = %x30-39` (RFC 5234 appendix B.1). */
-export function isDigit(byte: number): boolean {
-  return (CLASSES[byte] & DIGIT) !== 0;
+export function isDigit(octet: number): boolean {
+  return (CLASSES[octet] & DIGIT) !== 0;
 }
 
 /** `HEXDIG`, in either case (RFC 5234 appendix B.1). */
-export function isHexDigit(byte: number): boolean {
-  return (CLASSES[byte] & HEX) !== 0;
+export function isHexDigit(octet: number): boolean {
+  return (CLASSES[octet] & HEX) !== 0;
 }
 
-/** Returns the value of a `HEXDIG`, 0 to 15. The byte must be one. */
-export function hexValue(byte: number): number {
-  return byte <= 0x39 ? byte - 0x30 : (byte | 0x20) - 0x57;
+/** Returns the value of a `HEXDIG`, 0 to 15. The octet must be one. */
+export function hexValue(octet: number): number {
+  return octet <= 0x39 ? octet - 0x30 : (octet | 0x20) - 0x57;
 }
 
 /** `qdtext`: what may stand between double quotes without a backslash (RFC 9110 §5.6.4). */
-export function isQuotedTextByte(byte: number): boolean {
-  return (CLASSES[byte] & QUOTED) !== 0;
+export function isQuotedTextOctet(octet: number): boolean {
+  return (CLASSES[octet] & QUOTED) !== 0;
 }
 
 /** Whether the text is a `token`: one or more `tchar` (RFC 9110 §5.6.2). */
@@ -98,7 +98,7 @@ export function isToken(text: string): boolean {
   if (text.length === 0) return false;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
-    if (code > 0xff || !isTokenByte(code)) return false;
+    if (code > 0xff || !isTokenOctet(code)) return false;
   }
   return true;
 }
@@ -117,8 +117,8 @@ export function isFieldValue(text: string): boolean {
 }
 
 /** `SP / HTAB`: the octets of `OWS` and `BWS` (RFC 9110 §5.6.3). */
-export function isBlank(byte: number): boolean {
-  return byte === SP || byte === HTAB;
+export function isBlank(octet: number): boolean {
+  return octet === SP || octet === HTAB;
 }
 
 /**

@@ -94,7 +94,7 @@ export interface HttpRequest {
   readonly content?: Uint8Array;
 }
 
-/** Content produced while it is sent, as text or bytes. The next piece is requested once the previous one was sent. */
+/** Content produced while it is sent, as text or octets. The next piece is requested once the previous one was sent. */
 export type ContentStream = AsyncIterable<string | Uint8Array>;
 
 /** A response to encode. The encoder adds Connection, Date, and the fields that frame the content. */
@@ -150,7 +150,7 @@ export interface Service {
   /**
    * Answers a request.
    *
-   * The content's bytes are valid until the response is returned or resolved.
+   * The content's octets are valid until the response is returned or resolved.
    *
    * @throws {HttpError} Thrown or rejected, it becomes {@linkcode Service.errorResponse}; any other error becomes a
    * 500.

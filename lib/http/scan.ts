@@ -14,12 +14,12 @@ import { CR, HTAB, LF, SP } from "./grammar.ts";
 /** What a scanner returns while the element's end has not come yet. */
 export const MORE: number = -1;
 
-const BYTE_NAMES: Record<number, string> = { 0: "NUL", [HTAB]: "TAB", [LF]: "LF", [CR]: "CR", [SP]: "SP" };
+const OCTET_NAMES: Record<number, string> = { 0: "NUL", [HTAB]: "TAB", [LF]: "LF", [CR]: "CR", [SP]: "SP" };
 
 /** An octet as an error names it: `"x"`, `SP`, `0x1b`. */
-export function nameByte(byte: number): string {
-  if (byte > SP && byte < 0x7f) return JSON.stringify(String.fromCharCode(byte));
-  return BYTE_NAMES[byte] ?? `0x${byte.toString(16).padStart(2, "0")}`;
+export function nameOctet(octet: number): string {
+  if (octet > SP && octet < 0x7f) return JSON.stringify(String.fromCharCode(octet));
+  return OCTET_NAMES[octet] ?? `0x${octet.toString(16).padStart(2, "0")}`;
 }
 
 /**
@@ -40,11 +40,11 @@ export function scanLineEnd(
   if (buffer[at] !== CR) {
     throw buffer[at] === LF
       ? wireError(bareLf, at, `A bare LF follows ${before}`, "lines end with CR LF")
-      : wireError(fault, at, `Expected CR LF after ${before}, saw ${nameByte(buffer[at])}`);
+      : wireError(fault, at, `Expected CR LF after ${before}, saw ${nameOctet(buffer[at])}`);
   }
   if (at + 1 >= stop) return MORE;
   if (buffer[at + 1] !== LF) {
-    throw wireError("bare-cr", at, `A CR must be followed by LF, not by ${nameByte(buffer[at + 1])}`);
+    throw wireError("bare-cr", at, `A CR must be followed by LF, not by ${nameOctet(buffer[at + 1])}`);
   }
   return at + 2;
 }

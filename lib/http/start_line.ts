@@ -11,16 +11,17 @@ import {
   isAuthority,
   isBlank,
   isDigit,
-  isFieldContentByte,
+  isFieldContentOctet,
   isHexDigit,
-  isTargetByte,
-  isTokenByte,
+  isTargetOctet,
+  isTokenOctet,
   LF,
   PERCENT,
   SP,
 } from "./grammar.ts";
-import { MORE, nameByte, scanLineEnd } from "./scan.ts";
+import { MORE, nameOctet, scanLineEnd } from "./scan.ts";
 import type { MessageLimits } from "../limits.ts";
+import type { RequestHead } from "./message.ts";
 
 /** `HTTP-version = HTTP-name "/" DIGIT "." DIGIT` (RFC 9112 §2.3), with 0 where a digit stands. */
 const VERSION = "HTTP/0.0";
@@ -80,7 +81,7 @@ export class StartLine {
       at++;
     }
     this.secondEnd = at - start;
-    while (at < stop && isFieldContentByte(buffer[at])) at++;
+    while (at < stop && isFieldContentOctet(buffer[at])) at++;
     const lineEnd = scanLineEnd(buffer, at, stop, "the reason phrase", "reason-byte");
     return lineEnd === MORE ? this.#more(start, stop) : lineEnd;
   }
@@ -89,7 +90,7 @@ export class StartLine {
   #scanMethod(buffer: Uint8Array, start: number, stop: number): number {
     const longest = start + this.#limits.maxMethodBytes;
     let at = start;
-    while (at < stop && at <= longest && isTokenByte(buffer[at])) at++;
+    while (at < stop && at <= longest && isTokenOctet(buffer[at])) at++;
     if (at > longest) {
       const seen = `The method is longer than ${this.#limits.maxMethodBytes} octets, and no such method is known`;
       throw wireError("method-too-long", longest, seen);
@@ -104,9 +105,9 @@ export class StartLine {
     const longest = start + this.#limits.maxTargetBytes;
     let at = start;
     for (; at < stop && at <= longest; at++) {
-      const byte = buffer[at];
-      if (isTargetByte(byte)) continue;
-      if (byte !== PERCENT) break;
+      const octet = buffer[at];
+      if (isTargetOctet(octet)) continue;
+      if (octet !== PERCENT) break;
       for (let digit = 1; digit <= 2; digit++) {
         if (at + digit > longest) this.#refuseTargetLength(longest);
         if (at + digit >= stop) return MORE;
@@ -117,7 +118,7 @@ export class StartLine {
     if (at > longest) this.#refuseTargetLength(longest);
     if (at >= stop) return MORE;
     if (at > start && buffer[at] === SP) return at;
-    return at === start ? refuseEmptyTarget(buffer[at], at) : refuseTargetByte(buffer[at], at);
+    return at === start ? refuseEmptyTarget(buffer[at], at) : refuseTargetOctet(buffer[at], at);
   }
 
   #refuseTargetLength(offset: number): never {
@@ -130,14 +131,14 @@ export class StartLine {
     for (let i = 0; i < VERSION.length; i++) {
       const at = start + i;
       if (at >= stop) return MORE;
-      const byte = buffer[at];
-      if (i === MAJOR_AT || i === MINOR_AT ? !isDigit(byte) : byte !== VERSION.charCodeAt(i)) {
-        const fault = i === 0 && isBlank(byte) ? "blank-before-version" : "version-byte";
-        const seen = `Expected the version HTTP/1.1 or HTTP/1.0, saw ${nameByte(byte)} as its character ${i + 1}`;
+      const octet = buffer[at];
+      if (i === MAJOR_AT || i === MINOR_AT ? !isDigit(octet) : octet !== VERSION.charCodeAt(i)) {
+        const fault = i === 0 && isBlank(octet) ? "blank-before-version" : "version-byte";
+        const seen = `Expected the version HTTP/1.1 or HTTP/1.0, saw ${nameOctet(octet)} as its character ${i + 1}`;
         throw wireError(fault, at, seen);
       }
-      if (i === MAJOR_AT && byte !== 0x31) {
-        const seen = `Only HTTP/1.1 and HTTP/1.0 are supported, not major version ${byte - 0x30}`;
+      if (i === MAJOR_AT && octet !== 0x31) {
+        const seen = `Only HTTP/1.1 and HTTP/1.0 are supported, not major version ${octet - 0x30}`;
         throw wireError("version-major", at, seen);
       }
     }
@@ -152,63 +153,52 @@ export class StartLine {
   }
 }
 
-function refuseMethod(byte: number, offset: number, isFirst: boolean): never {
+function refuseMethod(octet: number, offset: number, isFirst: boolean): never {
   const where = isFirst ? "a method at the start of the request" : "one space after the method";
-  const seen = `Expected ${where}, saw ${nameByte(byte)}`;
+  const seen = `Expected ${where}, saw ${nameOctet(octet)}`;
   // 0x16 starts every TLS record of a handshake (RFC 8446 §5.1).
-  if (isFirst && byte === 0x16) {
+  if (isFirst && octet === 0x16) {
     throw wireError("tls", offset, seen, "this looks like TLS, but the port speaks plain HTTP");
   }
   const [ifBlank, otherwise] = isFirst
     ? ["blank-before-method", "no-method"] as const
     : ["blank-after-method", "method-byte"] as const;
-  throw wireError(isBlank(byte) ? ifBlank : otherwise, offset, seen);
+  throw wireError(isBlank(octet) ? ifBlank : otherwise, offset, seen);
 }
 
-function refusePercent(byte: number, offset: number): never {
-  const seen = `Expected a hexadecimal digit after % in the target, saw ${nameByte(byte)}`;
+function refusePercent(octet: number, offset: number): never {
+  const seen = `Expected a hexadecimal digit after % in the target, saw ${nameOctet(octet)}`;
   throw wireError("target-percent", offset, seen);
 }
 
-function refuseEmptyTarget(byte: number, offset: number): never {
-  const fault = isBlank(byte) ? "blank-before-target" : "empty-target";
-  throw wireError(fault, offset, `Expected a request target after one space, saw ${nameByte(byte)}`);
+function refuseEmptyTarget(octet: number, offset: number): never {
+  const fault = isBlank(octet) ? "blank-before-target" : "empty-target";
+  throw wireError(fault, offset, `Expected a request target after one space, saw ${nameOctet(octet)}`);
 }
 
-function refuseTargetByte(byte: number, offset: number): never {
-  if (byte !== CR && byte !== LF) {
-    const seen = `The octet ${nameByte(byte)} is not allowed in a target as it is`;
+function refuseTargetOctet(octet: number, offset: number): never {
+  if (octet !== CR && octet !== LF) {
+    const seen = `The octet ${nameOctet(octet)} is not allowed in a target as it is`;
     throw wireError("target-byte", offset, seen, "percent-encode it");
   }
-  const allowed = `expected one space and HTTP/1.1, saw ${nameByte(byte)}`;
+  const allowed = `expected one space and HTTP/1.1, saw ${nameOctet(octet)}`;
   throw wireError("no-version", offset, "The request line ends without a version", allowed);
 }
 
-function refuseStatus(byte: number, offset: number, wanted: string): never {
-  const fault = isBlank(byte) ? "status-blank" : "status-code";
-  throw wireError(fault, offset, `Expected ${wanted}, saw ${nameByte(byte)}`);
+function refuseStatus(octet: number, offset: number, wanted: string): never {
+  const fault = isBlank(octet) ? "status-blank" : "status-code";
+  throw wireError(fault, offset, `Expected ${wanted}, saw ${nameOctet(octet)}`);
 }
 
-/** The four forms of a request target (RFC 9112 §3.2). */
-export type TargetForm = "origin" | "absolute" | "authority" | "asterisk";
-
-/** A request target in its parts. */
-export interface Target {
-  readonly form: TargetForm;
-  /** Host and port; `undefined` in origin and asterisk form, which leave them to the Host field. */
-  readonly authority: string | undefined;
-  /** The path, still percent-encoded; `*` in asterisk form, empty in authority form. */
-  readonly path: string;
-  /** What follows the first `?`, still percent-encoded; `undefined` without one. */
-  readonly query: string | undefined;
-}
+/** A request target in its parts; origin and asterisk form have no authority, and leave it to the Host field. */
+export type Target = Pick<RequestHead, "path" | "query"> & { readonly authority: string | undefined };
 
 /** Takes a request target apart whose octets are valid: it has one of the four forms, one that the method allows. */
 export function parseTarget(method: string, target: string, offset: number): Target {
   if (method === "CONNECT") return authorityForm(target, offset);
-  if (target.startsWith("/")) return withPath("origin", undefined, target);
+  if (target.startsWith("/")) return withPath(undefined, target);
   if (target === "*") {
-    if (method === "OPTIONS") return { form: "asterisk", authority: undefined, path: "*", query: undefined };
+    if (method === "OPTIONS") return { authority: undefined, path: "*", query: undefined };
     throw wireError("asterisk-target", offset, `The target * is for OPTIONS alone, not for ${method}`);
   }
   return absoluteForm(method, target, offset);
@@ -221,7 +211,7 @@ function authorityForm(target: string, offset: number): Target {
     const seen = `CONNECT takes host:port as its target, not ${JSON.stringify(maskTarget(target))}`;
     throw wireError(hasPort ? "connect-target" : "connect-port", offset, seen);
   }
-  return { form: "authority", authority: target, path: "", query: undefined };
+  return { authority: target, path: "", query: undefined };
 }
 
 /** `absolute-form = absolute-URI`, which every server must accept (RFC 9112 §3.2.2). */
@@ -242,8 +232,8 @@ function absoluteForm(method: string, target: string, offset: number): Target {
   }
   const tail = end < 0 ? "" : rest.slice(end);
   // An absolute target without a path stands for `*` with OPTIONS (RFC 9112 §3.2.4), for `/` otherwise.
-  if (tail === "" && method === "OPTIONS") return { form: "absolute", authority, path: "*", query: undefined };
-  return withPath("absolute", authority, tail.startsWith("/") ? tail : `/${tail}`);
+  if (tail === "" && method === "OPTIONS") return { authority, path: "*", query: undefined };
+  return withPath(authority, tail.startsWith("/") ? tail : `/${tail}`);
 }
 
 /**
@@ -254,8 +244,8 @@ export function isSecureTarget(target: string): boolean {
   return !target.startsWith("/") && /^https:\/\//i.test(target);
 }
 
-function withPath(form: TargetForm, authority: string | undefined, target: string): Target {
+function withPath(authority: string | undefined, target: string): Target {
   const mark = target.indexOf("?");
-  if (mark < 0) return { form, authority, path: target, query: undefined };
-  return { form, authority, path: target.slice(0, mark), query: target.slice(mark + 1) };
+  if (mark < 0) return { authority, path: target, query: undefined };
+  return { authority, path: target.slice(0, mark), query: target.slice(mark + 1) };
 }

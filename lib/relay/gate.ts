@@ -52,7 +52,7 @@ export class HostRule {
   refuseTarget(method: string, target: string): HttpError | undefined {
     const [, origin] = /^([a-z][a-z0-9+.-]*:\/\/[^/?#]*)/i.exec(target) ?? [];
     if (method !== "CONNECT" && (origin === undefined || this.#isServer(origin))) return undefined;
-    const detail = `This is no forward proxy: it passes requests to ${this.#origin} only`;
+    const detail = `This is not a forward proxy: it passes requests to ${this.#origin} only`;
     return new HttpError(421, detail, { rule: RULE });
   }
 

@@ -212,7 +212,7 @@ export class SqliteStore implements Store {
     if (!found.ok) {
       throw new StoreError(
         "damaged",
-        `Another program has written the row ${JSON.stringify(name)}: it is no JSON object`,
+        `Another program has written the row ${JSON.stringify(name)}: it is not a JSON object`,
       );
     }
     return { name, content: rowContent(name, found.json), version: Math.max(found.version, this.#leastVersion) };

@@ -140,7 +140,7 @@ export function parseQuery(query: string, schema: RowSchema): ListingQuery {
   }
   const parameters = [...new URLSearchParams(query)];
   if (parameters.length > MAX_QUERY_PARAMETERS) {
-    throw new HttpError(400, `A query may have ${MAX_QUERY_PARAMETERS} parameters, saw ${parameters.length}`);
+    throw new HttpError(400, `A query has at most ${MAX_QUERY_PARAMETERS} parameters, saw ${parameters.length}`);
   }
   const options = new Map<string, string>();
   const fields = new Map<string, TypedField>();

@@ -69,8 +69,8 @@ export function nameProblem(name: string): string | undefined {
   if (octets > MAX_NAME_BYTES) return `has at most ${MAX_NAME_BYTES} octets of UTF-8, saw ${octets}`;
   for (let i = 0; i < name.length; i++) {
     const code = name.charCodeAt(i);
-    if (code < 0x20 || code >= 0x7f && code < 0xa0) return "may not hold control characters";
-    if (code === SLASH) return "may not hold a /";
+    if (code < 0x20 || code >= 0x7f && code < 0xa0) return "must not contain control characters";
+    if (code === SLASH) return "must not contain a /";
   }
   if (!name.isWellFormed()) return "must be well-formed Unicode, saw half of a surrogate pair";
 }
@@ -191,7 +191,7 @@ function matches(value: string, name: string, current: string | undefined, stron
     const [, weak, tag] = found;
     if (tag !== undefined) count++;
     if (count > MAX_ENTITY_TAGS) {
-      throw new HttpError(400, `${name} may list at most ${MAX_ENTITY_TAGS} entity tags`, { rule: "RFC 9110 §13.1" });
+      throw new HttpError(400, `${name} has at most ${MAX_ENTITY_TAGS} entity tags`, { rule: "RFC 9110 §13.1" });
     }
     isMatch ||= tag !== undefined && tag === current && !(strong && weak !== undefined);
   }

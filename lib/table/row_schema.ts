@@ -106,7 +106,7 @@ function parseField(text: string): RowField {
     throw new RangeError(`A field's name has at most ${MAX_ROW_FIELD_CHARACTERS} characters, saw ${name.length}`);
   }
   if (name.startsWith("_") || name === "*") {
-    throw new RangeError(`A field's name may not be * or start with _, saw ${JSON.stringify(name)}`);
+    throw new RangeError(`A field's name must not be * or start with _, saw ${JSON.stringify(name)}`);
   }
   if (type !== "scalar" && !TYPES.includes(type)) {
     throw new RangeError(`A field's type is ${TYPES.join(", ")}, or left out, saw ${JSON.stringify(type)}`);

@@ -233,7 +233,7 @@ class RowCutter {
     if (this.#content.length === 0) this.#content.append(Uint8Array.of(COMMA));
     this.#content.append(octets);
     if (this.#content.length - this.#start <= this.#maxRowBytes) return;
-    throw new RowsFileError(`row ${this.#number} has more than the ${this.#maxRowBytes} bytes that are read of one`);
+    throw new RowsFileError(`row ${this.#number} has more than the ${this.#maxRowBytes} octets that are read of one`);
   }
 
   /** Ends a row at a comma, or at the end of its object. */

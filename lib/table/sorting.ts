@@ -84,7 +84,7 @@ export class Sorter {
         const limit = `${MAX_SORTED_BYTES / 1024 / 1024} MiB`;
         throw new HttpError(
           400,
-          `The parameter _sort: more than ${limit} of rows would have to be held; filter, or ask for an earlier _page`,
+          `The parameter _sort: the rows to sort exceed ${limit}: add a filter, or ask for an earlier _page`,
         );
       }
       const turn = this.#pacer.after(COMPARISON_WORK);

@@ -17,7 +17,7 @@ Deno.test("a file is read up to the size limit, and refused beyond it", async ()
   assert.equal(await withFile(most, (file) => readFlagFile("--key", file)), most);
   await assert.rejects(
     withFile(`${most}x`, (file) => readFlagFile("--key", file)),
-    /^Error: --key \S+: the file has more than the 1048576 bytes that are read$/,
+    /^Error: --key \S+: the file has more than the 1048576 octets that are read$/,
   );
 });
 
@@ -29,7 +29,7 @@ Deno.test({
   fn: () =>
     assert.rejects(
       readFlagFile("--cert", "/dev/zero"),
-      /^Error: --cert \/dev\/zero: the file has more than the 1048576 bytes/,
+      /^Error: --cert \/dev\/zero: the file has more than the 1048576 octets/,
     ),
 });
 

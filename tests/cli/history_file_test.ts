@@ -41,7 +41,7 @@ Deno.test("a file that is too large or missing is refused with its name", async 
   (await HistoryFile.open(name, NEVER))[Symbol.dispose]();
   await Deno.writeTextFile(name, "x", { append: true });
   await assert.rejects(HistoryFile.open(name, NEVER), (error) => {
-    return error instanceof Failure && /^--history \S+: the file has more than the 1048576 bytes/.test(error.message);
+    return error instanceof Failure && /^--history \S+: the file has more than the 1048576 octets/.test(error.message);
   });
   await assert.rejects(HistoryFile.open(folder.path, NEVER), /^Error: --history \S+: /);
 });

@@ -95,16 +95,16 @@ Deno.test("in the place of --insecure there is Deno's flag for a script, and --c
 
 Deno.test("no other module asks whether the program is compiled", async () => {
   const asking: string[] = [];
-  for (
-    const folder of ["", "lib/", "lib/cli/", "lib/client/", "lib/server/", "lib/store/", "lib/table/", "lib/traffic/"]
-  ) {
-    for await (const { name } of Deno.readDir(`${ROOT}${folder}`)) {
-      if (name.endsWith(".ts") && /standalone/.test(await Deno.readTextFile(`${ROOT}${folder}${name}`))) {
-        asking.push(`${folder}${name}`);
-      }
+  const look = async (folder: string) => {
+    for await (const { name, isDirectory } of Deno.readDir(`${ROOT}${folder}`)) {
+      const path = `${folder}${name}`;
+      if (isDirectory) await look(`${path}/`);
+      else if (name.endsWith(".ts") && /standalone/.test(await Deno.readTextFile(ROOT + path))) asking.push(path);
     }
-  }
+  };
+  await look("lib/");
   assert.deepEqual(asking, ["lib/cli/program.ts"]);
+  assert.doesNotMatch(await Deno.readTextFile(`${ROOT}main.ts`), /standalone/);
 });
 
 Deno.test("a script knows the path to its main module", () => {

@@ -57,7 +57,7 @@ const wrong: [values: Record<string, string>, message: string][] = [
   ],
   [
     { store: "etcd:http://a:2379/x,http://b:2379" },
-    '--store etcd: takes one prefix, behind the last URL, saw "http://a:2379/x,http://b:2379"',
+    '--store etcd: takes one prefix, after the last URL, saw "http://a:2379/x,http://b:2379"',
   ],
   [
     { store: "etcd:http://a:2379/a%20b" },

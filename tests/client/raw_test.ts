@@ -170,8 +170,8 @@ const refused: [text: string, message: RegExp][] = [
   [String.raw`"\R"`, /saw \\R, in step 1$/],
   [`""`, /^there is nothing to send in ""/],
   [`"a"*0`, /^there is nothing to send/],
-  ['"\ufffd"', /^write an octet that is no UTF-8 as \\xHH/],
-  ['"\ud800"', /^write an octet that is no UTF-8 as \\xHH/],
+  ['"\ufffd"', /^write an octet that is not UTF-8 as \\xHH/],
+  ['"\ud800"', /^write an octet that is not UTF-8 as \\xHH/],
   [`${"x".repeat(50)}`, /saw x{40}…, in step 1$/],
   ["-2s", /saw -2s, in step 1$/],
 ];
@@ -193,5 +193,8 @@ Deno.test("octets, steps and pauses of raw are bounded", () => {
   assert.equal(parseRawSteps("1ms ".repeat(MAX_RAW_STEPS)).length, MAX_RAW_STEPS);
   assert.throws(() => parseRawSteps("1ms ".repeat(MAX_RAW_STEPS + 1)), WrongInput);
   assert.equal(parseRawSteps(`${MAX_RAW_WAIT_MS}ms`).length, 1);
-  assert.throws(() => parseRawSteps(`${MAX_RAW_WAIT_MS / 1000 + 1}s`), /a pause may be 600s long, saw 601s, in step 1/);
+  assert.throws(
+    () => parseRawSteps(`${MAX_RAW_WAIT_MS / 1000 + 1}s`),
+    /a pause lasts at most 600s, saw 601s, in step 1/,
+  );
 });

@@ -16,7 +16,7 @@ Deno.test("a field is kept for the session, listed, and dropped", async () => {
     shown,
     "1 undefined\n2 Basic YTpi\nX-A: 1\nAuthorization: Basic (4 octets)\n(none)\nundefined undefined\n",
   );
-  assert.equal(told, 'line 10: Wrong Input: try again (no field "X-A" is kept)\n');
+  assert.equal(told, 'line 10: Wrong Input: try again (no header "X-A" is set for later requests)\n');
 });
 
 Deno.test("TRACE, which sends all back, has no credentials", async () => {

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import {
   hexValue,
   isAuthority,
-  isFieldContentByte,
+  isFieldContentOctet,
   isFieldValue,
   isHexDigit,
-  isQuotedTextByte,
-  isTargetByte,
+  isQuotedTextOctet,
+  isTargetOctet,
   isToken,
-  isTokenByte,
+  isTokenOctet,
   listMembers,
   trimBlanks,
 } from "../../lib/http/grammar.ts";
@@ -24,20 +24,20 @@ const LOWER = UPPER.toLowerCase();
 const DIGITS = "0123456789";
 
 Deno.test("RFC 9110 §5.6.2: exactly these 77 bytes are tchar", () => {
-  assert.equal(bytesWhere(isTokenByte), `!#$%&'*+-.${DIGITS}${UPPER}^_\`${LOWER}|~`);
+  assert.equal(bytesWhere(isTokenOctet), `!#$%&'*+-.${DIGITS}${UPPER}^_\`${LOWER}|~`);
 });
 
 Deno.test("RFC 3986: exactly these bytes are valid in a target", () => {
-  assert.equal(bytesWhere(isTargetByte), `!$&'()*+,-./${DIGITS}:;=?@${UPPER}[]_${LOWER}~`);
+  assert.equal(bytesWhere(isTargetOctet), `!$&'()*+,-./${DIGITS}:;=?@${UPPER}[]_${LOWER}~`);
 });
 
 Deno.test("RFC 9110 §5.5: field content is everything but control characters", () => {
-  assert.equal(bytesWhere((byte) => !isFieldContentByte(byte)), bytesWhere((b) => b < 0x20 && b !== 9 || b === 0x7f));
+  assert.equal(bytesWhere((byte) => !isFieldContentOctet(byte)), bytesWhere((b) => b < 0x20 && b !== 9 || b === 0x7f));
 });
 
 Deno.test("RFC 9110 §5.6.4: qdtext is field content except the quote and the backslash", () => {
-  assert.equal(bytesWhere((byte) => isFieldContentByte(byte) && !isQuotedTextByte(byte)), '"\\');
-  assert.equal(bytesWhere((byte) => isQuotedTextByte(byte) && !isFieldContentByte(byte)), "");
+  assert.equal(bytesWhere((byte) => isFieldContentOctet(byte) && !isQuotedTextOctet(byte)), '"\\');
+  assert.equal(bytesWhere((byte) => isQuotedTextOctet(byte) && !isFieldContentOctet(byte)), "");
 });
 
 Deno.test("hexadecimal digits have their values in either case", () => {

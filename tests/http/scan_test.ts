@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import type { FaultCode } from "../../lib/http/causes.ts";
 import { HttpError } from "../../lib/http/error.ts";
-import { MORE, nameByte, scanLineEnd } from "../../lib/http/scan.ts";
+import { MORE, nameOctet, scanLineEnd } from "../../lib/http/scan.ts";
 import { wireOctets } from "../wire_cases.ts";
 
 Deno.test("bytes have readable names", () => {
-  const names = [0x41, 0x22, 0x00, 0x09, 0x0a, 0x0d, 0x20, 0x1b, 0x7f, 0xe9].map(nameByte);
+  const names = [0x41, 0x22, 0x00, 0x09, 0x0a, 0x0d, 0x20, 0x1b, 0x7f, 0xe9].map(nameOctet);
   assert.deepEqual(names, ['"A"', '"\\""', "NUL", "TAB", "LF", "CR", "SP", "0x1b", "0x7f", "0xe9"]);
 });
 

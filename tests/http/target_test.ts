@@ -3,16 +3,16 @@ import { HttpError } from "../../lib/http/error.ts";
 import { parseTarget, type Target } from "../../lib/http/start_line.ts";
 
 const targets: [method: string, target: string, Target][] = [
-  ["GET", "/", { form: "origin", authority: undefined, path: "/", query: undefined }],
-  ["GET", "/a?b?c", { form: "origin", authority: undefined, path: "/a", query: "b?c" }],
-  ["GET", "/a?", { form: "origin", authority: undefined, path: "/a", query: "" }],
-  ["GET", "//a", { form: "origin", authority: undefined, path: "//a", query: undefined }],
-  ["GET", "http://h:1/a?b", { form: "absolute", authority: "h:1", path: "/a", query: "b" }],
-  ["GET", "HTTPS://h", { form: "absolute", authority: "h", path: "/", query: undefined }],
-  ["GET", "http://h?b", { form: "absolute", authority: "h", path: "/", query: "b" }],
-  ["OPTIONS", "http://h", { form: "absolute", authority: "h", path: "*", query: undefined }],
-  ["OPTIONS", "*", { form: "asterisk", authority: undefined, path: "*", query: undefined }],
-  ["CONNECT", "[::1]:443", { form: "authority", authority: "[::1]:443", path: "", query: undefined }],
+  ["GET", "/", { authority: undefined, path: "/", query: undefined }],
+  ["GET", "/a?b?c", { authority: undefined, path: "/a", query: "b?c" }],
+  ["GET", "/a?", { authority: undefined, path: "/a", query: "" }],
+  ["GET", "//a", { authority: undefined, path: "//a", query: undefined }],
+  ["GET", "http://h:1/a?b", { authority: "h:1", path: "/a", query: "b" }],
+  ["GET", "HTTPS://h", { authority: "h", path: "/", query: undefined }],
+  ["GET", "http://h?b", { authority: "h", path: "/", query: "b" }],
+  ["OPTIONS", "http://h", { authority: "h", path: "*", query: undefined }],
+  ["OPTIONS", "*", { authority: undefined, path: "*", query: undefined }],
+  ["CONNECT", "[::1]:443", { authority: "[::1]:443", path: "", query: undefined }],
 ];
 
 for (const [method, target, parts] of targets) {

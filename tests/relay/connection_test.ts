@@ -115,7 +115,7 @@ for (const [name, octets] of refused) {
     const { head, content } = await client.receive(octets.slice(0, octets.indexOf(" ")));
     assert.equal(head.status, 421);
     assert.equal(head.fields.get("content-type"), "application/problem+json");
-    assert.match(JSON.parse(content).detail, /^This (?:relay does not answer for the host|is no forward proxy)/);
+    assert.match(JSON.parse(content).detail, /^This (?:relay does not answer for the host|is not a forward proxy)/);
     assert.equal(await client.receiveAll(), "");
     assert.equal(relay.notes.length, 1);
   });

@@ -93,7 +93,7 @@ Deno.test("a row that is no JSON object fails alone, and is left out of listings
     assert.throws(() => store.get("a"), {
       name: "StoreError",
       fault: "damaged",
-      message: 'Another program has written the row "a": it is no JSON object',
+      message: 'Another program has written the row "a": it is not a JSON object',
     });
     assert.equal((await listed(store)).text, '{"b":{},"c":{}}');
     assert.equal(store.get("b")!.content, '{"b":{}}');

@@ -140,7 +140,7 @@ Deno.test("only the first problems are kept, and all are counted", async () => {
     const { message, errors } = await refusal(content(count));
     assert.match(
       message,
-      new RegExp(`^No row was created: ${count} are invalid, the first one "n0/": it may not hold`),
+      new RegExp(`^No row was created: ${count} are invalid, the first one "n0/": it must not contain`),
     );
     assert.equal(errors!.length, MAX_PROBLEM_ERRORS);
   }

@@ -321,7 +321,7 @@ Deno.test("sorting too many characters is refused, but a page of them is not", a
   await assert.rejects(list(store, "_sort=age"), (error) => {
     assert(error instanceof HttpError);
     assert.equal(error.status, 400);
-    assert.match(error.message, /^The parameter _sort: more than 128 MiB/);
+    assert.match(error.message, /^The parameter _sort: the rows to sort exceed 128 MiB/);
     return true;
   });
   assert.equal(await namesOf(await list(store, "_sort=age&_per_page=2")), "n139 n138");
@@ -410,5 +410,5 @@ Deno.test("no link leads to a refusal", async () => {
   for (const [page, relations] of [[1, "first next"], [2, "first prev next"], [3, "first prev"]] as const) {
     assert.equal([...(await linksOf(page))!.matchAll(/rel="(\w+)"/g)].map(([, name]) => name).join(" "), relations);
   }
-  await assert.rejects(() => linksOf(4), { status: 400, message: /more than 128 MiB of rows/ });
+  await assert.rejects(() => linksOf(4), { status: 400, message: /the rows to sort exceed 128 MiB/ });
 });

@@ -179,7 +179,7 @@ const refused: [query: string, message: RegExp, schema?: RowSchema][] = [
   ["_per_page=0", /^The parameter _per_page takes/],
   ["_page=99999999999999999", /^The parameter _page takes/],
   ["_per_page=10001", /^The parameter _per_page takes a whole number from 1 to 10000, saw "10001"$/],
-  [Array(65).fill("age=1").join("&"), /^A query may have 64 parameters, saw 65$/],
+  [Array(65).fill("age=1").join("&"), /^A query has at most 64 parameters, saw 65$/],
 ];
 
 for (const [query, message, schema = SHAPE] of refused) {

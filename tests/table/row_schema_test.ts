@@ -22,8 +22,8 @@ const refused: [text: string, message: RegExp][] = [
   [":integer", /has no name/],
   ["a,a", /"a" is named twice/],
   ["a:date", /type is string, number, integer, boolean, or left out, saw "date"/],
-  ["_sort", /may not be \* or start with _, saw "_sort"/],
-  ["a,*", /may not be \*/],
+  ["_sort", /must not be \* or start with _, saw "_sort"/],
+  ["a,*", /must not be \*/],
   ["x".repeat(65), /at most 64 characters, saw 65/],
   [Array.from({ length: 65 }, (_, i) => `f${i}`).join(","), /At most 64 fields are allowed, saw 65/],
 ];

@@ -87,7 +87,7 @@ const wrong: [what: string, text: string | Uint8Array, message: RegExp][] = [
   [
     "a row without an end",
     `{"a":{},"b":{"x":"${"x".repeat(200_000)}`,
-    /^row 2 has more than the 67536 bytes that are read of one$/,
+    /^row 2 has more than the 67536 octets that are read of one$/,
   ],
 ];
 

@@ -222,7 +222,7 @@ export class Transcript {
 function predictionLines(explanation: Explanation, width: number): string[] {
   const { message, kind, rows, state, fault, findings, length } = explanation;
   const again = restartFindings(message).flatMap(({ text }) => sentence("=>", text, width));
-  if (kind === "unread") return [`${counted(length, "octet")} behind it: ${rows[0].label}`];
+  if (kind === "unread") return [`${counted(length, "octet")} after it: ${rows[0].label}`];
   if (fault !== undefined) {
     const { words, or, rule } = fault.degree;
     const seen = `${fault.detail}${or === undefined ? "" : `, or ${or}`}`;

@@ -9,7 +9,6 @@ import { ByteBuffer, counted, octetString } from "../../bytes.ts";
 import type { FieldLine } from "../../http_message.ts";
 import { REPLAY_KEPT_CONTENT_BYTES, REPLAY_KEPT_TAGS, SHOWN_FAULT_OCTETS } from "../../limits.ts";
 
-/** An interim response (1xx). */
 export interface Interim {
   readonly status: number;
   /** In the recording, whether the client had it before it sent more. */
@@ -83,7 +82,6 @@ const LEAST_TAG_CHARACTERS = 6;
 export class EntityTags {
   readonly #recorded = new Map<string, string>();
 
-  /** Notes the tags of two answers to one request. */
   learn(recorded: Answer, now: Answer): void {
     const [was, is] = [recorded, now].map(({ fields }) => opaqueTag(fields));
     if (was === undefined || is === undefined) return;
@@ -126,7 +124,6 @@ export function differences(recorded: Answer, now: Answer, tags: EntityTags): Di
   ];
 }
 
-/** Returns a status with its reason phrase. */
 export function statusText({ status, reason }: Pick<Answer, "status" | "reason">): string {
   return reason === "" ? String(status) : `${status} ${reason}`;
 }

@@ -10,13 +10,11 @@ import type { FieldLine, RequestHead, ResponseHead } from "../../http_message.ts
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../../limits.ts";
 import { type Answer, ContentPrint, type Interim } from "./compare.ts";
 
-/** The two sources of answers. */
 export type Source = "recorded" | "now";
 
 /** The outcome of a request: an answer, or why there is none. */
 export type Outcome = { readonly answer: Answer } | { readonly answer?: undefined; readonly why: string };
 
-/** A request with both answers. */
 export interface ReplayedExchange {
   /** On its connection, from 1. */
   readonly number: number;
@@ -28,7 +26,6 @@ export interface ReplayedExchange {
   readonly now: Outcome;
 }
 
-/** An exchange of one side. */
 interface Entry {
   readonly exchange: Exchange;
   outcome: Outcome | undefined;
@@ -55,16 +52,16 @@ class Side {
   /** Whether the connection stays open after the last response by the rules. */
   stays = true;
 
-  constructor(tell: (side: Side, event: ExchangeEvent) => void) {
-    this.pairing = new Pairing((event) => tell(this, event), { limits: { request: RESPONSE_LIMITS } });
+  constructor(receive: (side: Side, event: ExchangeEvent) => void) {
+    this.pairing = new Pairing((event) => receive(this, event), { limits: { request: RESPONSE_LIMITS } });
   }
 }
 
 /** A connection's exchanges, as recorded and as replayed. Both sides see the same requests. */
 export class Dialogue {
   readonly #sides: Record<Source, Side> = {
-    recorded: new Side((side, event) => this.#tell("recorded", side, event)),
-    now: new Side((side, event) => this.#tell("now", side, event)),
+    recorded: new Side((side, event) => this.#receive("recorded", side, event)),
+    now: new Side((side, event) => this.#receive("now", side, event)),
   };
   /** How many exchanges were taken. */
   #taken = 0;
@@ -180,7 +177,7 @@ export class Dialogue {
     return { number: ++this.#taken, title, request: request?.head, recorded: was, now: is };
   }
 
-  #tell(source: Source, side: Side, event: ExchangeEvent): void {
+  #receive(source: Source, side: Side, event: ExchangeEvent): void {
     if (event.kind === "stopped" || event.kind === "resumed" || event.message === undefined) return;
     const { message } = event;
     if (message.direction === "request") {

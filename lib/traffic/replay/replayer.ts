@@ -26,11 +26,9 @@ import {
 export interface ReplayerOptions {
   /** The server to replay to; by default the one of each connection. */
   readonly to?: Endpoint;
-  /** Whether no pauses are made. */
   readonly fast: boolean;
   /** How long to wait for an answer, in milliseconds. */
   readonly timeoutMs: number;
-  /** Opens a connection to a server. */
   readonly open: (server: Endpoint) => Promise<RawConnection>;
   readonly painter: Painter;
   readonly print: (line: string) => Promise<void>;
@@ -57,7 +55,7 @@ interface Live {
   late: boolean;
 }
 
-/** Takes the steps of a script one after the other, and reports on each exchange. */
+/** Runs the steps of a script one after the other, and reports on each exchange. */
 export class Replayer {
   readonly #options: ReplayerOptions;
   /** Connections whose exchanges are not all reported. */
@@ -81,8 +79,8 @@ export class Replayer {
     return this.#counts.different === 0 && this.#counts.same > 0 && this.#cutShort.size === 0;
   }
 
-  /** Takes a step, after all answers are here that were complete before it in the recording. */
-  async take(step: Step): Promise<void> {
+  /** Runs a step, after all answers are here that were complete before it in the recording. */
+  async run(step: Step): Promise<void> {
     await this.#answers();
     await this.#report();
     if (step.kind === "open") return await this.#open(step);
@@ -136,16 +134,16 @@ export class Replayer {
     let why = CLOSED_BY_SERVER;
     try {
       for (let octets = await raw.read(); octets !== null; octets = await raw.read()) {
-        if (dialogue.received("now", octets)) this.#tell();
+        if (dialogue.received("now", octets)) this.#wake();
       }
     } catch (error) {
       why = error instanceof Deno.errors.ConnectionReset ? "the server reset the connection" : (error as Error).message;
     }
     dialogue.end("now", why);
-    this.#tell();
+    this.#wake();
   }
 
-  #tell(): void {
+  #wake(): void {
     this.#cause = performance.now();
     this.#news.resolve();
     this.#news = Promise.withResolvers<void>();
@@ -221,8 +219,8 @@ export class Replayer {
         const compared = compareExchange(exchange, this.#tags);
         this.#counts[compared.verdict]++;
         this.timedOut ||= late && compared.verdict === "different" && exchange.now.answer === undefined;
-        if (printJson === undefined) await print(exchangeText(connection, exchange, compared, painter));
-        else await printJson(exchangeJson(connection, exchange, compared));
+        if (printJson === undefined) await print(exchangeText(connection, compared, painter));
+        else await printJson(exchangeJson(connection, compared));
       }
       if (done && dialogue.isBeyondHttp) await this.#options.print(beyondText(connection));
       if (done && live.unsent > 0) await this.#options.print(unsentText(connection, live.unsent, live.unsentWhy!));

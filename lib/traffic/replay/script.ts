@@ -1,17 +1,74 @@
 /**
- * Turns a recording into a script: the client's steps in recorded order, and the pauses before them.
+ * Turns a recording into a script: finds the connections that carry HTTP, then the client's steps in recorded order, and
+ * the pauses before them.
  *
  * @module
  */
 
+import { Beginning } from "../../exchange.ts";
+import { MAX_REPLAYED_CONNECTIONS } from "../../limits.ts";
 import type { Opened, SocketAddress, TrafficEvent } from "../../traffic.ts";
-import type { Missing } from "../capture/reader.ts";
+import type { Missing, OpenedInCapture } from "../capture/reader.ts";
 import { CLOSED_BY_SERVER, Dialogue } from "./dialogue.ts";
 
-/** An event of a recording. */
 export type RecordedEvent = TrafficEvent | Omit<Missing, "origin">;
 
-/** A step of the client. */
+/** The server of a connection that carries HTTP. */
+interface RecordedServer {
+  readonly address: SocketAddress;
+  /** Whether the recorded program spoke TLS with it. */
+  readonly secure: boolean;
+}
+
+/** Finds the connections of a recording that carry HTTP. */
+export class Survey {
+  /** The servers of the connections that carry HTTP, by number. */
+  readonly servers = new Map<number, RecordedServer>();
+  /** Connections of which not all requests are in the recording. */
+  readonly incomplete = new Set<number>();
+  /** The numbers of connections that carry other octets. */
+  readonly others: number[] = [];
+  /** Those whose first octets do not show yet what they carry. */
+  readonly #undecided = new Map<number, RecordedServer & { readonly beginning: Beginning }>();
+
+  receive(event: RecordedEvent): void {
+    const { kind, connection } = event;
+    if (kind === "opened") {
+      const { end, local, remote, secure, startCaptured = true, relayed } = event as
+        & Partial<OpenedInCapture>
+        & typeof event;
+      // What a relay passed on comes again from the relay that the client's octets are sent to, or needs none.
+      if (relayed) return;
+      if (!startCaptured) this.incomplete.add(connection);
+      const address = end === "server" ? local : remote;
+      this.#undecided.set(connection, { address, secure, beginning: new Beginning() });
+      return;
+    }
+    if (kind === "missing" && event.by === "client") this.incomplete.add(connection);
+    const undecided = this.#undecided.get(connection);
+    if (undecided === undefined) return;
+    if (kind === "closed") return this.#decide(connection);
+    if (kind !== "read" && kind !== "write") return;
+    const { beginning } = undecided;
+    beginning.receive((kind === "read") === (event.end === "server") ? "request" : "response", event.bytes);
+    if (beginning.isHttp) this.#decide(connection);
+  }
+
+  /** Decides on the connections that are open at the end of the recording. */
+  finish(): void {
+    for (const connection of this.#undecided.keys()) this.#decide(connection);
+  }
+
+  #decide(connection: number): void {
+    const { address, secure, beginning } = this.#undecided.get(connection)!;
+    this.#undecided.delete(connection);
+    beginning.end();
+    if (beginning.isHttp) this.servers.set(connection, { address, secure });
+    const hasOctets = beginning.octets.request + beginning.octets.response > 0;
+    if (!beginning.isHttp && hasOctets && this.others.length < MAX_REPLAYED_CONNECTIONS) this.others.push(connection);
+  }
+}
+
 export type Step =
   & { readonly connection: number }
   & (
@@ -37,8 +94,8 @@ export class Script {
     this.#incomplete = incomplete;
   }
 
-  /** Receives an event of the recording. Octets of the step are those of the event. */
-  tell(event: RecordedEvent): Step | undefined {
+  /** Returns the step that an event of the recording is, if it is one. Octets of the step are those of the event. */
+  step(event: RecordedEvent): Step | undefined {
     const { kind, connection } = event;
     if (kind === "opened") return this.#open(event);
     const dialogue = this.#dialogues.get(connection);
@@ -68,8 +125,8 @@ export class Script {
     }
   }
 
-  /** Ends the recording. Returns the last step of each connection that is open. */
-  *end(): Generator<Step> {
+  /** Returns the last step of each connection that is open at the end of the recording. */
+  *rest(): Generator<Step> {
     for (const [connection, dialogue] of this.#dialogues) {
       dialogue.end("recorded", "the recording ends");
       yield { kind: "close", connection };

@@ -16,7 +16,6 @@ import { NOT_ASKED, type ReplayedExchange } from "./dialogue.ts";
 /** Characters of a field's value or of content that are shown of each side. */
 const SHOWN_CHARACTERS = 240;
 
-/** The result of comparing an exchange. */
 export type Verdict = "same" | "different" | "not compared";
 
 /** Returns a connection's name in the report; its number is Wireshark's `tcp.stream` plus one. */
@@ -24,7 +23,7 @@ function nameOf(connection: number): string {
   return `connection ${connection}`;
 }
 
-export interface Compared {
+export interface Compared extends ReplayedExchange {
   readonly verdict: Verdict;
   readonly differences: readonly Difference[];
   /** Why there is no answer to compare, recorded or now. */
@@ -32,21 +31,20 @@ export interface Compared {
 }
 
 /** Compares an exchange. The entity tags of its answers are added to those so far. */
-export function compareExchange({ recorded, now }: ReplayedExchange, tags: EntityTags): Compared {
-  if (recorded.answer === undefined) return { verdict: "not compared", differences: [], why: recorded.why };
-  if (now.answer === undefined) return { verdict: "different", differences: [], why: now.why };
+export function compareExchange(exchange: ReplayedExchange, tags: EntityTags): Compared {
+  const { recorded, now } = exchange;
+  if (recorded.answer === undefined) {
+    return { ...exchange, verdict: "not compared", differences: [], why: recorded.why };
+  }
+  if (now.answer === undefined) return { ...exchange, verdict: "different", differences: [], why: now.why };
   tags.learn(recorded.answer, now.answer);
   const found = differences(recorded.answer, now.answer, tags);
-  return { verdict: found.length === 0 ? "same" : "different", differences: found };
+  return { ...exchange, verdict: found.length === 0 ? "same" : "different", differences: found };
 }
 
 /** Formats a compared exchange, without the last line's end. */
-export function exchangeText(
-  connection: number,
-  { number, title, request, recorded, now }: ReplayedExchange,
-  { verdict, differences, why }: Compared,
-  painter: Painter,
-): string {
+export function exchangeText(connection: number, compared: Compared, painter: Painter): string {
+  const { number, title, request, recorded, now, verdict, differences, why } = compared;
   const start = `${nameOf(connection)}, exchange ${number}: ${shown(title) || "no request"}: `;
   if (why === NOT_ASKED) return `${start}not compared: ${why}`;
   if (verdict === "not compared") {
@@ -63,11 +61,8 @@ export function exchangeText(
 }
 
 /** Returns a compared exchange as JSON, without credentials; the keys are listed in `.github/ARCHITECTURE.md`. */
-export function exchangeJson(
-  connection: number,
-  { number, request, recorded, now }: ReplayedExchange,
-  { verdict, differences, why }: Compared,
-): string {
+export function exchangeJson(connection: number, compared: Compared): string {
+  const { number, request, recorded, now, verdict, differences, why } = compared;
   return jsonText({
     connection,
     exchange: number,

@@ -140,7 +140,7 @@ Deno.test("what is sent behind CONNECT is judged by the answer, if that came bef
   const late = new Exchange(`> ${connect}${chunked}`);
   late.transcript.sent(0);
   late.happen(`< ${refusal}${OK}`);
-  assert.match(late.text, /^by the rules: 67 octets behind it: not read: no answer has said what this is$/m);
+  assert.match(late.text, /^by the rules: 67 octets after it: not read: no answer has said what this is$/m);
   assert.equal(late.transcript.end("complete").status, 200);
   const early = new Exchange(`> ${connect}${chunked}`, `< ${refusal}`);
   early.transcript.sent(0);
@@ -149,7 +149,7 @@ Deno.test("what is sent behind CONNECT is judged by the answer, if that came bef
   tunnel.transcript.sent(0);
   assert.match(
     tunnel.text,
-    /^by the rules: 3 octets behind it: no longer HTTP: the connection speaks another protocol$/m,
+    /^by the rules: 3 octets after it: no longer HTTP: the connection speaks another protocol$/m,
   );
 });
 

@@ -67,10 +67,10 @@ async function replayed(
   try {
     const script = new Script();
     for (const happening of happenings) {
-      const step = script.tell(eventOf("server", happening, { hostname: "127.0.0.1", port }));
-      if (step !== undefined) await replayer.take(step);
+      const step = script.step(eventOf("server", happening, { hostname: "127.0.0.1", port }));
+      if (step !== undefined) await replayer.run(step);
     }
-    for (const step of script.end()) await replayer.take(step);
+    for (const step of script.rest()) await replayer.run(step);
     await replayer.finish();
   } finally {
     replayer.close();

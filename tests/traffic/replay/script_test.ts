@@ -19,8 +19,8 @@ function textOf(step: Step): string {
 /** The steps of happenings, each with its connection and its time. */
 function stepsOf(end: End, happenings: readonly Happening[]): string[] {
   const script = new Script();
-  const steps = happenings.map((happening) => script.tell(eventOf(end, happening)));
-  return [...steps, ...script.end()].filter((step) => step !== undefined).map(textOf);
+  const steps = happenings.map((happening) => script.step(eventOf(end, happening)));
+  return [...steps, ...script.rest()].filter((step) => step !== undefined).map(textOf);
 }
 
 for (const end of ["server", "client"] as const) {
@@ -102,5 +102,5 @@ Deno.test("octets that the recording lacks are a gap, those before the first sta
 
 Deno.test("what belongs to no open connection is no step", () => {
   const script = new Script();
-  assert.equal(script.tell(eventOf("server", [1, 0, `> ${GET}`])), undefined);
+  assert.equal(script.step(eventOf("server", [1, 0, `> ${GET}`])), undefined);
 });

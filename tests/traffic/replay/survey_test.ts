@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Survey } from "../../../lib/traffic/replay/survey.ts";
+import { Survey } from "../../../lib/traffic/replay/script.ts";
 import { wireOctets } from "../../wire_cases.ts";
 
 const CLIENT = { hostname: "127.0.0.1", port: 50_000 };
@@ -20,11 +20,11 @@ connections.forEach(([what, client, server, isHttp]) => {
     for (const closed of [true, false]) {
       const survey = new Survey();
       const seen = { end: "server", connection: 1, time: 0 } as const;
-      survey.tell({ ...seen, kind: "opened", local: SERVER, remote: CLIENT, secure: false });
-      for (const octet of client) survey.tell({ ...seen, kind: "read", bytes: wireOctets(octet) });
-      if (server !== "") survey.tell({ ...seen, kind: "write", bytes: wireOctets(server) });
-      if (closed) survey.tell({ ...seen, kind: "closed", reason: "by the client" });
-      survey.end();
+      survey.receive({ ...seen, kind: "opened", local: SERVER, remote: CLIENT, secure: false });
+      for (const octet of client) survey.receive({ ...seen, kind: "read", bytes: wireOctets(octet) });
+      if (server !== "") survey.receive({ ...seen, kind: "write", bytes: wireOctets(server) });
+      if (closed) survey.receive({ ...seen, kind: "closed", reason: "by the client" });
+      survey.finish();
       assert.deepEqual([...survey.servers], isHttp ? [[1, { address: SERVER, secure: false }]] : []);
       assert.deepEqual(survey.others, isHttp || client + server === "" ? [] : [1]);
     }

@@ -16,7 +16,7 @@ function replayed(request: string, recorded: string | undefined, now: string | u
   }
   const [exchange] = dialogue.take();
   const compared = compareExchange(exchange, new EntityTags());
-  return { text: exchangeText(3, exchange, compared, painterFor(false)), json: exchangeJson(3, exchange, compared) };
+  return { text: exchangeText(3, compared, painterFor(false)), json: exchangeJson(3, compared) };
 }
 
 function textOf(request: string, recorded: string | undefined, now: string | undefined): string {
@@ -142,7 +142,7 @@ Deno.test("whatever both ends send, each exchange is reported once, in safe text
     const texts: string[] = [];
     const report = () => {
       for (const exchange of dialogue.take()) {
-        texts.push(exchangeText(1, exchange, compareExchange(exchange, tags), painterFor(false)));
+        texts.push(exchangeText(1, compareExchange(exchange, tags), painterFor(false)));
       }
     };
     for (let step = 0; step < 12; step++) {
