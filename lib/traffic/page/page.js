@@ -22,7 +22,7 @@ import {
 } from "./shown.js";
 import { changed, MAX_CHIPS, startOver, state, take, whenChanged } from "./state.js";
 import { drawTable } from "./table.js";
-import "./take.js";
+import "./copy.js";
 import { counted, element, notice, part, shift, titleText } from "./text.js";
 
 /** How long to wait before the server is asked again after it has refused, in milliseconds. */

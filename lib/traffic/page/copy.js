@@ -1,5 +1,5 @@
 /**
- * What is taken away from the page: octets that are copied, and paper.
+ * What leaves the page: octets that are copied, and paper.
  */
 
 import { shownMessages } from "./message.js";
@@ -24,7 +24,7 @@ function dump(octets) {
 }
 
 /** @type {Record<string, () => string>} */
-const TAKES = {
+const FORMS = {
   text: () => shownMessages.all.map(({ octets }) => new TextDecoder().decode(octets)).join("\n"),
   hex: () => shownMessages.all.map(({ octets }) => dump(octets)).join("\n"),
   curl: () => shownMessages.request?.labelled.curl ?? "",
@@ -34,7 +34,7 @@ const TAKES = {
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let saying;
 
-for (const [what, textOf] of Object.entries(TAKES)) {
+for (const [what, textOf] of Object.entries(FORMS)) {
   part(`copy-${what}`).addEventListener("click", async () => {
     const isCopied = await copy(textOf());
     part("copied").textContent = isCopied ? "copied" : "the browser does not let it be copied";
