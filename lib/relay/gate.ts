@@ -112,14 +112,13 @@ export class Gate {
   observe(event: ExchangeEvent): void {
     if (event.direction !== "request" || event.kind !== "head" || event.head.kind !== "request") return;
     const { message: { from }, head: { method, target, fields, text }, to } = event;
-    // What is read again behind a fault has been judged.
+    // What is read again after a fault has been judged.
     if (this.isBroken || to <= this.passed || this.refusal !== undefined) return;
+    this.#refuse(this.#rule.refuseTarget(method, target), from);
     const host = fields.get("host");
-    this.#refuse(
-      this.#rule.refuseTarget(method, target) ?? (host === undefined ? undefined : this.#rule.refuseHost(host)),
-      from,
-    );
-    if (host !== undefined) this.#change(to - text.length + fields.valueOffset("host"), host);
+    if (host === undefined) return;
+    this.#refuse(this.#rule.refuseHost(host), from);
+    this.#change(to - text.length + fields.valueOffset("host"), host);
   }
 
   /** Receives the octets of one read, after the pairing has. Returns those that pass now, valid until the next call. */

@@ -154,7 +154,8 @@ export class MemoryStore implements Store {
     const place = segment.rows;
     segment.put(place, content, version);
     if (staged === undefined) this.#size++;
-    // A name that is a slice would keep the text of a whole request in memory; whoever reads many rows keeps it anyway.
+    // A name that is a slice would keep the text of a whole request in memory. Whoever reads many rows has names of
+    // its own, in a set.
     const ownName = staged === undefined ? JSON.parse(JSON.stringify(name)) : name;
     this.#shardOf(name).set(ownName, segment.id * SEGMENT_ROWS + place);
   }
