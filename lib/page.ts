@@ -12,7 +12,8 @@ import { PAGE_PORT, portProblem } from "./cli/addresses.ts";
 import { Failure } from "./cli/values.ts";
 import { CommandSender } from "./client/command_sender.ts";
 import { curlCommand } from "./client/curl.ts";
-import { defaultFields, describeFields, type TableWords } from "./client/items.ts";
+import type { OwnServer } from "./client/curl.ts";
+import { defaultFields, describeFields, type NamedField, type TableWords } from "./client/items.ts";
 import { degreeSentence, explainOctets, type Finding, readable } from "./exchange.ts";
 import { HttpError, type RequestHead } from "./http_message.ts";
 import {
@@ -43,7 +44,7 @@ import { RecordedTraffic } from "./traffic/live/recording.ts";
 import { type MessageRange, PageService } from "./traffic/live/service.ts";
 import { allOf, tapped } from "./traffic/tap.ts";
 
-export type { TableWords };
+export type { NamedField, OwnServer, TableWords };
 
 /** What the page needs to know. */
 export interface PageOptions {

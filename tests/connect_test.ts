@@ -218,14 +218,3 @@ Deno.test("a refused certificate is explained, and the printed command accepts i
   const { stdout } = await new Deno.Command(Deno.execPath(), { args: words }).output();
   assert.equal(new TextDecoder().decode(stdout), "{}");
 });
-
-Deno.test("a command that only asks runs in at most 50 files of the program", async () => {
-  await using server = await ServeProcess.start(["--quiet"]);
-  using folder = new TempFolder();
-  const flags = ["--allow-net", `--coverage=${folder.path}`];
-  const { stdout } = await runProgram(["connect", `127.0.0.1:${server.port}`, "get", "all"], "", flags);
-  assert.equal(stdout, "{}");
-  const scripts = [...Deno.readDirSync(folder.path)].map(({ name }) => Deno.readTextFileSync(folder.file(name)));
-  const urls = scripts.map((script): string => JSON.parse(script).url).filter((url) => url.endsWith(".ts"));
-  assert(urls.length > 10 && urls.length <= 50, `${urls.length} files: ${urls.sort().join(", ")}`);
-});

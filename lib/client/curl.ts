@@ -13,6 +13,7 @@ import { hidden, refuseTypographic, type Word, WrongInput } from "./words.ts";
 
 /** The server that commands are for, and the words for what it is not. */
 export interface OwnServer {
+  /** Where it is. */
   readonly endpoint: Endpoint;
   /** Returns the command that starts this program with these arguments. */
   readonly commandLine: (args: readonly string[]) => string;

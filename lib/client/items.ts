@@ -34,12 +34,15 @@ import {
 } from "./request_content.ts";
 import { type Word, WrongInput } from "./words.ts";
 
-interface NamedField {
+/** A field of a table's rows. */
+export interface NamedField {
+  /** Its name in JSON. */
   readonly name: string;
   /** The type of its value; `scalar` for any JSON value except an object or array. */
   readonly type: "scalar" | "string" | "number" | "integer" | "boolean";
 }
 
+/** What commands may name of a table. */
 export interface TableWords {
   /** The fields, in the order of values without names; `undefined` if a row may have any. */
   readonly fields: readonly NamedField[] | undefined;
