@@ -20,10 +20,7 @@ export type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet,
 
 /** What a connection needs from its reader. */
 export interface ConnectionContext {
-  readonly wanted: boolean;
   readonly budget: ReassemblyBudget;
-  /** Whether Wireshark gives its stream the connection's number, less one. */
-  readonly isStreamKnown: boolean;
   /** Whether packets from one endpoint to another may have been left out. */
   readonly isLeftOut: (from: string, to: string) => boolean;
   readonly take: (event: CaptureEvent) => void;
@@ -66,6 +63,8 @@ export class CapturedConnection {
   afterReset = 0;
   readonly #sides: readonly [from: string, to: string];
   readonly #context: ConnectionContext;
+  /** Whether Wireshark gives its stream the connection's number, less one. */
+  readonly #isStreamKnown: boolean;
   /** The first sequence number of each side, as Wireshark counts. */
   readonly #first: [number?, number?] = [];
   /** Both directions, until the connection has ended; after a reset, longer. */
@@ -90,11 +89,18 @@ export class CapturedConnection {
   readonly #scales: [number, number] = [0, 0];
 
   /** Creates a connection between two endpoints, the first of which sent the first packet. */
-  constructor(number: number, sides: readonly [from: string, to: string], context: ConnectionContext) {
+  constructor(
+    number: number,
+    sides: readonly [from: string, to: string],
+    context: ConnectionContext,
+    isWanted: boolean,
+    isStreamKnown: boolean,
+  ) {
     this.number = number;
     this.#sides = sides;
     this.#context = context;
-    this.#ended = !context.wanted;
+    this.#ended = !isWanted;
+    this.#isStreamKnown = isStreamKnown;
   }
 
   get isOpen(): boolean {
@@ -380,7 +386,7 @@ export class CapturedConnection {
     this.#tcp.leftOut.client ||= !this.#startCaptured;
     this.#tell(packet, {
       ...{ kind: "opened", local, remote, secure: this.#secure, startCaptured: this.#startCaptured, tcp: this.#tcp },
-      stream: this.#context.isStreamKnown ? this.number - 1 : undefined,
+      stream: this.#isStreamKnown ? this.number - 1 : undefined,
       ...this.#relayed && { relayed: true },
     });
   }

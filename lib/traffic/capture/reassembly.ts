@@ -7,7 +7,6 @@
 
 import {
   MAX_ACKNOWLEDGED_AHEAD_BYTES,
-  MAX_REASSEMBLED_BYTES,
   MAX_REASSEMBLED_DIRECTION_BYTES,
   REASSEMBLED_SEGMENT_BYTES,
 } from "../../limits.ts";
@@ -22,13 +21,9 @@ export interface FlowTaker<P> {
 }
 
 /** Octets that wait for earlier ones, in all directions of all connections, with what keeping them costs. */
-export class ReassemblyBudget {
-  used = 0;
+export interface ReassemblyBudget {
+  used: number;
   readonly most: number;
-
-  constructor(most: number = MAX_REASSEMBLED_BYTES) {
-    this.most = most;
-  }
 }
 
 interface Waiting<P> {
