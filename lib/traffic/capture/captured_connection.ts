@@ -33,7 +33,6 @@ export interface ConnectionContext {
 type Side = 0 | 1;
 const SIDES = [0, 1] as const;
 
-/** A direction with its search for a start line, if it has to search. */
 interface Lane {
   readonly flow: Flow<PacketFacts>;
   search: StartLineSearch<PacketFacts> | undefined;
@@ -69,11 +68,8 @@ export class CapturedConnection {
   readonly #first: [number?, number?] = [];
   /** Both directions, until the connection has ended; after a reset, longer. */
   #lanes: readonly [Lane, Lane] | undefined;
+  /** The client's side, once the connection is opened. */
   #client: Side | undefined;
-  #startCaptured = false;
-  #secure = false;
-  #relayed = false;
-  #opened = false;
   #hasOctets = false;
   #ended = false;
   #reset: Reset | undefined;
@@ -162,7 +158,7 @@ export class CapturedConnection {
       this.#client =
       this.#synTime =
         undefined;
-    this.#opened = this.#ended = this.#hasOctets = false;
+    this.#ended = this.#hasOctets = false;
     this.#fins.length = this.#syns = 0;
     this.#tcp = newFacts();
     return true;
@@ -273,7 +269,6 @@ export class CapturedConnection {
     }
   }
 
-  /** Tells what is left to be told. */
   #end(packet: PacketFacts): void {
     if (this.#lanes === undefined) return;
     for (const { flow } of this.#lanes) flow.end(packet);
@@ -303,13 +298,9 @@ export class CapturedConnection {
   ): void {
     this.#lane(side).flow.start(sequence + 1, true);
     const isFirst = (flags & ACK) === 0;
-    if (!this.#opened) {
-      this.#client = isFirst ? side : otherSide(side);
-      this.#startCaptured = true;
-      this.#secure = ENCRYPTED.test(packet.comment ?? "");
-      this.#relayed = RELAYED.test(packet.comment ?? "");
+    if (this.#client === undefined) {
       for (const lane of this.#lanes!) lane.search = undefined;
-      this.#open(packet);
+      this.#open(packet, isFirst ? side : otherSide(side), true);
     }
     this.#syns++;
     if (isFirst) this.#synTime ??= packet.time;
@@ -334,8 +325,7 @@ export class CapturedConnection {
     const found = lane.search?.receive(bytes, packet, known);
     if (lane.search !== undefined) {
       if (found === undefined) return;
-      this.#client ??= found.direction === "request" ? side : otherSide(side);
-      this.#open(packet);
+      this.#open(packet, found.direction === "request" ? side : otherSide(side));
       this.#skipped(side, lane.search.skipped, packet);
       lane.search = undefined;
     }
@@ -376,18 +366,18 @@ export class CapturedConnection {
   }
 
   /** Tells once that the connection exists. Without a SYN or a start line, the lower port is the server's. */
-  #open(packet: PacketFacts): void {
-    if (this.#opened) return;
-    this.#opened = true;
+  #open(packet: PacketFacts, client?: Side, startCaptured = false): void {
+    if (this.#client !== undefined) return;
     const addresses = this.#sides.map(addressOf) as [SocketAddress, SocketAddress];
-    this.#client ??= addresses[0].port < addresses[1].port ? 1 : 0;
+    this.#client = client ?? (addresses[0].port < addresses[1].port ? 1 : 0);
     const [local, remote] = this.#client === 1 ? addresses : addresses.toReversed();
     // A request may have come before.
-    this.#tcp.leftOut.client ||= !this.#startCaptured;
+    this.#tcp.leftOut.client ||= !startCaptured;
+    const comment = startCaptured ? packet.comment ?? "" : "";
     this.#tell(packet, {
-      ...{ kind: "opened", local, remote, secure: this.#secure, startCaptured: this.#startCaptured, tcp: this.#tcp },
+      ...{ kind: "opened", local, remote, secure: ENCRYPTED.test(comment), startCaptured, tcp: this.#tcp },
       stream: this.#isStreamKnown ? this.number - 1 : undefined,
-      ...this.#relayed && { relayed: true },
+      ...RELAYED.test(comment) && { relayed: true },
     });
   }
 

@@ -109,7 +109,6 @@ export class CapturedExchanges {
     return this.#text.length + this.#waitingCharacters + unfinished;
   }
 
-  /** Receives an event of the connection, but for its beginning and its end. */
   tell(event: StreamEvent): void {
     const direction = directionOf(event);
     switch (event.kind) {
@@ -287,7 +286,6 @@ export class CapturedExchanges {
     ];
   }
 
-  /** Says when a response came, by its request. */
   #answerText({ exchange, began, interim }: Message): string {
     const { request, unread } = exchange;
     if (unread !== undefined) return `, to a request that was not read: see the fault of request ${unread}`;
@@ -301,7 +299,6 @@ export class CapturedExchanges {
     return interim ? ", before the request ended" : ", answered before its content had come";
   }
 
-  /** Adds what is finished to the text, in the order of exchanges. */
   #print(all = false): void {
     for (let [part] = this.#parts; part !== undefined; [part] = this.#parts) {
       const { exchange, isRequested, responses, texts, json } = part;

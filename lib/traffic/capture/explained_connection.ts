@@ -139,7 +139,6 @@ export class ExplainedConnection {
     if (this.isHttp) this.#text.appendText(this.#exchanges!.take());
   }
 
-  /** Begins anew after a reset. */
   #reopen(opened: OpenedInCapture): void {
     this.#opened = opened;
     this.#beginning = new Beginning();
@@ -196,7 +195,6 @@ export class ExplainedConnection {
     if (this.#options.json === undefined) this.#text.appendText(line);
   }
 
-  /** What lines of JSON start with. */
   get #members(): object {
     const { connection, local, remote, tcp } = this.#opened;
     const members = { connection, client: addressText(remote), server: addressText(local) };

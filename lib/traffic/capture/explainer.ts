@@ -21,7 +21,6 @@ export interface CaptureExplainerOptions extends Omit<CapturedExchangesOptions, 
 }
 
 export interface Explained {
-  /** Whether all messages are complete and valid. */
   readonly valid: boolean;
   readonly connections: number;
   /** The first connection that is left out: the file has to be read again from there. */

@@ -70,7 +70,6 @@ export class Flow<P> {
     this.#budget = budget;
   }
 
-  /** Whether anything tells where the direction is. */
   get isKnown(): boolean {
     return this.#next !== undefined;
   }
@@ -130,7 +129,6 @@ export class Flow<P> {
     this.#skipAcknowledged(packet);
   }
 
-  /** Returns how many octets of a segment were not sent before. */
   newOctets(sequence: number, length: number): number {
     return this.#next === undefined ? length : Math.min(length, Math.max(0, distance(this.#sent, sequence + length)));
   }
@@ -202,7 +200,6 @@ export class Flow<P> {
     this.#taker.octets(known === 0 ? octets : octets.subarray(known), packet);
   }
 
-  /** Gives the segments that waited for octets which have come. */
   #giveWaiting(): void {
     let given = 0;
     for (const { sequence, octets, packet } of this.#waiting) {
@@ -214,7 +211,6 @@ export class Flow<P> {
     if (given > 0) this.#waiting.splice(0, given);
   }
 
-  /** Gives up what is missing before the last acknowledgment. */
   #skipAcknowledged(packet: P): void {
     const isAcknowledged = (sequence: number) => distance(sequence, this.#acknowledged) >= 0;
     while (this.#waiting.length > 0 && isAcknowledged(this.#waiting[0].sequence)) {

@@ -64,7 +64,6 @@ export class Recorder {
     return this.#held > RECORD_WAITING_BYTES / 2 && !this.#ended ? this.#flush() : undefined;
   }
 
-  /** Writes what waits, and ends the recording. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     while (!this.#ended && (this.#waiting.length > 0 || this.#flushing !== undefined)) await this.#flush();
@@ -129,7 +128,6 @@ export class Recorder {
   }
 }
 
-/** How many of the first bytes are whole blocks. */
 function wholeBlocks(bytes: Uint8Array, available: number): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let whole = 0;
