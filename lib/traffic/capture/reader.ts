@@ -45,7 +45,8 @@ export class CaptureReader {
   /** What was left out that may hold TCP, and between which addresses, each address one character per octet. */
   readonly #skipped = new Map<string, { count: number; readonly first: number }>();
   readonly #skippedBetween = new Set<string>();
-  #hasForgotten = false;
+  /** Whether connections have the numbers of Wireshark's streams, which sees some in what is left out here. */
+  #areStreamsKnown = true;
   /** Connections that end once what was in flight at their reset has come. */
   readonly #reset = new Set<CapturedConnection>();
   #lastTime = 0;
@@ -151,7 +152,8 @@ export class CaptureReader {
   #addQuiet(key: string, connection: CapturedConnection): void {
     this.#quiet.set(key, connection);
     if (this.#quiet.size <= MAX_QUIET_CONNECTIONS) return;
-    this.#hasForgotten = true;
+    // Wireshark forgets none.
+    this.#areStreamsKnown = false;
     for (const [key, connection] of this.#quiet) {
       connection.close(this.#now, "left out: there are too many others");
       this.#forget(key, connection);
@@ -163,8 +165,7 @@ export class CaptureReader {
     const number = ++this.connections;
     const { connection: only = number, wanted } = this.#options;
     const isWanted = only === number && (wanted?.(number) ?? true);
-    // Wireshark may see connections in what is left out here, and forgets none.
-    const isStreamKnown = this.#skipped.size === 0 && this.#file!.tooLarge === 0 && !this.#hasForgotten;
+    const isStreamKnown = this.#areStreamsKnown && this.#file!.tooLarge === 0;
     return new CapturedConnection(number, [from, to], this.#context, isWanted, isStreamKnown);
   }
 
@@ -181,6 +182,7 @@ export class CaptureReader {
   }
 
   #skip({ what, from = "", to = "" }: LeftOut, first: number): void {
+    this.#areStreamsKnown = false;
     if (this.#skippedBetween.size < MAX_QUIET_CONNECTIONS) this.#skippedBetween.add(from + to);
     const skipped = this.#skipped.get(what) ?? { count: 0, first };
     skipped.count++;
