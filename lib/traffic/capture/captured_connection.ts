@@ -7,11 +7,10 @@
 import type { End, Seen, SocketAddress } from "../../traffic.ts";
 import type { Acknowledged, CaptureEvent, PacketOrigin, TcpFacts } from "./capture_events.ts";
 import { StartLineSearch } from "../../exchange.ts";
-import { REASSEMBLED_SEGMENT_BYTES, UNKNOWN_ROUND_TRIP_MICROSECONDS } from "../../limits.ts";
 import { addressOf, type Segment } from "./link_layers.ts";
 import { ACK, FIN, RST, SYN } from "./packets.ts";
 import type { Packet } from "./packet_file.ts";
-import { Flow, type ReassemblyBudget } from "./reassembly.ts";
+import { Flow, type ReassemblyBudget, SEGMENT_BYTES } from "./reassembly.ts";
 
 export type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet, "comment">> & {
   /** At how many octets it was cut, if so. */
@@ -40,6 +39,8 @@ interface Lane {
   hasNews: boolean;
 }
 
+/** The round trip of a connection whose handshake does not show it: the first timeout of TCP (RFC 6298 §2). */
+const UNKNOWN_ROUND_TRIP_MICROSECONDS = 1_000_000;
 /** The comment of this program's recordings on a packet with octets. */
 const CALL = /^((?:read|write) \d+): \d+ octets?(?:, from octet (\d+) on)?$/;
 const ENCRYPTED = /; what follows was encrypted by TLS$/;
@@ -224,7 +225,7 @@ export class CapturedConnection {
     const isNew = side !== by && this.#lane(side).flow.newOctets(segment.sequence, segment.length) > 0;
     if (!isNew) {
       this.#held.push({ segment: { ...segment, payload: segment.payload.slice() }, packet });
-      budget.used += REASSEMBLED_SEGMENT_BYTES + segment.payload.length;
+      budget.used += SEGMENT_BYTES + segment.payload.length;
       return true;
     }
     // Its receiver goes on, so it was not taken.
@@ -235,7 +236,7 @@ export class CapturedConnection {
 
   #takeHeld() {
     for (const { segment: { payload } } of this.#held) {
-      this.#context.budget.used -= REASSEMBLED_SEGMENT_BYTES + payload.length;
+      this.#context.budget.used -= SEGMENT_BYTES + payload.length;
     }
     return this.#held.splice(0);
   }

@@ -13,13 +13,7 @@ import {
   type Explanation,
   type Message,
 } from "../../exchange.ts";
-import {
-  KEPT_ORIGINS,
-  MAX_EXPLAINED_CHUNKS,
-  MAX_EXPLAINED_CONTENT_BYTES,
-  MAX_UNACKNOWLEDGED_CHARACTERS,
-  SHOWN_ORIGINS,
-} from "../../limits.ts";
+import { KEPT_ORIGINS, MAX_EXPLAINED_CHUNKS, MAX_EXPLAINED_CONTENT_BYTES, SHOWN_ORIGINS } from "../../limits.ts";
 import { ExchangeJson } from "../explain/json.ts";
 import { type ExplainTextOptions, explanationText, sentence } from "../explain/text.ts";
 import { type MessageOrigin, Origins } from "./origins.ts";
@@ -30,6 +24,8 @@ import { durationText, segmentsText, timeText } from "./words.ts";
 const ALL_KEPT = { contentBytes: MAX_EXPLAINED_CONTENT_BYTES, chunks: MAX_EXPLAINED_CHUNKS };
 /** Octets that one unfinished message counts at most, besides that content. */
 const MAX_UNFINISHED_OCTETS = 128 * 1024;
+/** Characters of explained messages that wait for the acknowledgment of one before them. */
+const MAX_UNACKNOWLEDGED_CHARACTERS = 2 * 1024 * 1024;
 
 /** The text on an exchange, as far as it is finished and not printed. */
 interface Part {

@@ -4,15 +4,12 @@
  * @module
  */
 
-import { ByteBuffer, type Sink } from "../../bytes.ts";
+import { ByteBuffer } from "../../bytes.ts";
 import { RECORD_WAITING_BYTES } from "../../limits.ts";
 import type { End, TrafficListener } from "../../traffic.ts";
 import { Capture, recordingStart } from "./writer.ts";
 
-export interface RecordingFile extends Sink {
-  truncate(length: number): Promise<void>;
-  close(): void;
-}
+export type RecordingFile = Pick<Deno.FsFile, "write" | "truncate" | "close">;
 
 export interface RecorderOptions {
   readonly program: string;
