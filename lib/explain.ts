@@ -63,7 +63,6 @@ export async function explain(options: ExplainOptions): Promise<number> {
   }
 }
 
-/** Explains requests and responses in the order of the file. */
 async function explainMessages(
   input: InputFile,
   pieces: AsyncGenerator<Uint8Array>,

@@ -205,8 +205,6 @@ export const MAX_FLAG_FILE_BYTES: number = 1024 * 1024;
 export const EXPLAIN_READ_BYTES: number = 64 * 1024;
 /** Columns of text that is not written to a terminal. */
 export const FALLBACK_COLUMNS: number = 80;
-/** Characters of explained messages that wait for the acknowledgment of one before them. */
-export const MAX_UNACKNOWLEDGED_CHARACTERS: number = 2 * 1024 * 1024;
 /** Lines of a list of exchanges that wait for the end of one before them. */
 export const MAX_LISTED_LINES: number = 100_000;
 /** Characters of a method and target in such a line. */
@@ -303,12 +301,6 @@ export const MAX_QUIET_CONNECTIONS: number = 32_768;
 export const MAX_REASSEMBLED_BYTES: number = 32 * 1024 * 1024;
 /** Octets of one direction of a connection that may wait, as in the largest window that a system usually has. */
 export const MAX_REASSEMBLED_DIRECTION_BYTES: number = 8 * 1024 * 1024;
-/** How many octets beyond those that were sent may be acknowledged: a gap in the capture. More is of another connection. */
-export const MAX_ACKNOWLEDGED_AHEAD_BYTES: number = 64 * 1024 * 1024;
-/** The round trip of a connection whose handshake does not show it: the first timeout of TCP (RFC 6298 §2). */
-export const UNKNOWN_ROUND_TRIP_MICROSECONDS: number = 1_000_000;
-/** Octets that a waiting segment counts besides its own: its overhead in memory. */
-export const REASSEMBLED_SEGMENT_BYTES: number = 256;
 /** Octets of a start line that is searched for where the start of a connection was not captured. */
 export const MAX_SEARCHED_LINE_BYTES: number = 9 * 1024;
 /** Octets and characters that `explain` holds of connections of a capture that wait for those before them. */

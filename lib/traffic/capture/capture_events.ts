@@ -16,7 +16,6 @@ export interface PacketOrigin {
   readonly continues?: boolean;
 }
 
-/** Octets that were sent but are not there. */
 export interface Missing extends Seen {
   readonly kind: "missing";
   readonly by: End;
@@ -30,7 +29,6 @@ export interface Missing extends Seen {
   readonly cut?: { readonly packet: number; readonly octets: number };
 }
 
-/** Octets were acknowledged by the other end. */
 export interface Acknowledged extends Seen {
   readonly kind: "acknowledged";
   readonly by: End;

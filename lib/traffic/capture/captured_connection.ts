@@ -7,11 +7,10 @@
 import type { End, Seen, SocketAddress } from "../../traffic.ts";
 import type { Acknowledged, CaptureEvent, PacketOrigin, TcpFacts } from "./capture_events.ts";
 import { StartLineSearch } from "../../exchange.ts";
-import { REASSEMBLED_SEGMENT_BYTES, UNKNOWN_ROUND_TRIP_MICROSECONDS } from "../../limits.ts";
 import { addressOf, type Segment } from "./link_layers.ts";
 import { ACK, FIN, RST, SYN } from "./packets.ts";
 import type { Packet } from "./packet_file.ts";
-import { Flow, type ReassemblyBudget } from "./reassembly.ts";
+import { Flow, type ReassemblyBudget, SEGMENT_BYTES } from "./reassembly.ts";
 
 export type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet, "comment">> & {
   /** At how many octets it was cut, if so. */
@@ -20,10 +19,7 @@ export type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet,
 
 /** What a connection needs from its reader. */
 export interface ConnectionContext {
-  readonly wanted: boolean;
   readonly budget: ReassemblyBudget;
-  /** Whether Wireshark gives its stream the connection's number, less one. */
-  readonly isStreamKnown: boolean;
   /** Whether packets from one endpoint to another may have been left out. */
   readonly isLeftOut: (from: string, to: string) => boolean;
   readonly take: (event: CaptureEvent) => void;
@@ -36,7 +32,6 @@ export interface ConnectionContext {
 type Side = 0 | 1;
 const SIDES = [0, 1] as const;
 
-/** A direction with its search for a start line, if it has to search. */
 interface Lane {
   readonly flow: Flow<PacketFacts>;
   search: StartLineSearch<PacketFacts> | undefined;
@@ -44,6 +39,8 @@ interface Lane {
   hasNews: boolean;
 }
 
+/** The round trip of a connection whose handshake does not show it: the first timeout of TCP (RFC 6298 §2). */
+const UNKNOWN_ROUND_TRIP_MICROSECONDS = 1_000_000;
 /** The comment of this program's recordings on a packet with octets. */
 const CALL = /^((?:read|write) \d+): \d+ octets?(?:, from octet (\d+) on)?$/;
 const ENCRYPTED = /; what follows was encrypted by TLS$/;
@@ -66,15 +63,14 @@ export class CapturedConnection {
   afterReset = 0;
   readonly #sides: readonly [from: string, to: string];
   readonly #context: ConnectionContext;
+  /** Whether Wireshark gives its stream the connection's number, less one. */
+  readonly #isStreamKnown: boolean;
   /** The first sequence number of each side, as Wireshark counts. */
   readonly #first: [number?, number?] = [];
   /** Both directions, until the connection has ended; after a reset, longer. */
   #lanes: readonly [Lane, Lane] | undefined;
+  /** The client's side, once the connection is opened. */
   #client: Side | undefined;
-  #startCaptured = false;
-  #secure = false;
-  #relayed = false;
-  #opened = false;
   #hasOctets = false;
   #ended = false;
   #reset: Reset | undefined;
@@ -90,11 +86,18 @@ export class CapturedConnection {
   readonly #scales: [number, number] = [0, 0];
 
   /** Creates a connection between two endpoints, the first of which sent the first packet. */
-  constructor(number: number, sides: readonly [from: string, to: string], context: ConnectionContext) {
+  constructor(
+    number: number,
+    sides: readonly [from: string, to: string],
+    context: ConnectionContext,
+    isWanted: boolean,
+    isStreamKnown: boolean,
+  ) {
     this.number = number;
     this.#sides = sides;
     this.#context = context;
-    this.#ended = !context.wanted;
+    this.#ended = !isWanted;
+    this.#isStreamKnown = isStreamKnown;
   }
 
   get isOpen(): boolean {
@@ -156,7 +159,7 @@ export class CapturedConnection {
       this.#client =
       this.#synTime =
         undefined;
-    this.#opened = this.#ended = this.#hasOctets = false;
+    this.#ended = this.#hasOctets = false;
     this.#fins.length = this.#syns = 0;
     this.#tcp = newFacts();
     return true;
@@ -222,7 +225,7 @@ export class CapturedConnection {
     const isNew = side !== by && this.#lane(side).flow.newOctets(segment.sequence, segment.length) > 0;
     if (!isNew) {
       this.#held.push({ segment: { ...segment, payload: segment.payload.slice() }, packet });
-      budget.used += REASSEMBLED_SEGMENT_BYTES + segment.payload.length;
+      budget.used += SEGMENT_BYTES + segment.payload.length;
       return true;
     }
     // Its receiver goes on, so it was not taken.
@@ -233,7 +236,7 @@ export class CapturedConnection {
 
   #takeHeld() {
     for (const { segment: { payload } } of this.#held) {
-      this.#context.budget.used -= REASSEMBLED_SEGMENT_BYTES + payload.length;
+      this.#context.budget.used -= SEGMENT_BYTES + payload.length;
     }
     return this.#held.splice(0);
   }
@@ -267,7 +270,6 @@ export class CapturedConnection {
     }
   }
 
-  /** Tells what is left to be told. */
   #end(packet: PacketFacts): void {
     if (this.#lanes === undefined) return;
     for (const { flow } of this.#lanes) flow.end(packet);
@@ -297,13 +299,9 @@ export class CapturedConnection {
   ): void {
     this.#lane(side).flow.start(sequence + 1, true);
     const isFirst = (flags & ACK) === 0;
-    if (!this.#opened) {
-      this.#client = isFirst ? side : otherSide(side);
-      this.#startCaptured = true;
-      this.#secure = ENCRYPTED.test(packet.comment ?? "");
-      this.#relayed = RELAYED.test(packet.comment ?? "");
+    if (this.#client === undefined) {
       for (const lane of this.#lanes!) lane.search = undefined;
-      this.#open(packet);
+      this.#open(packet, isFirst ? side : otherSide(side), true);
     }
     this.#syns++;
     if (isFirst) this.#synTime ??= packet.time;
@@ -328,8 +326,7 @@ export class CapturedConnection {
     const found = lane.search?.receive(bytes, packet, known);
     if (lane.search !== undefined) {
       if (found === undefined) return;
-      this.#client ??= found.direction === "request" ? side : otherSide(side);
-      this.#open(packet);
+      this.#open(packet, found.direction === "request" ? side : otherSide(side));
       this.#skipped(side, lane.search.skipped, packet);
       lane.search = undefined;
     }
@@ -370,18 +367,18 @@ export class CapturedConnection {
   }
 
   /** Tells once that the connection exists. Without a SYN or a start line, the lower port is the server's. */
-  #open(packet: PacketFacts): void {
-    if (this.#opened) return;
-    this.#opened = true;
+  #open(packet: PacketFacts, client?: Side, startCaptured = false): void {
+    if (this.#client !== undefined) return;
     const addresses = this.#sides.map(addressOf) as [SocketAddress, SocketAddress];
-    this.#client ??= addresses[0].port < addresses[1].port ? 1 : 0;
+    this.#client = client ?? (addresses[0].port < addresses[1].port ? 1 : 0);
     const [local, remote] = this.#client === 1 ? addresses : addresses.toReversed();
     // A request may have come before.
-    this.#tcp.leftOut.client ||= !this.#startCaptured;
+    this.#tcp.leftOut.client ||= !startCaptured;
+    const comment = startCaptured ? packet.comment ?? "" : "";
     this.#tell(packet, {
-      ...{ kind: "opened", local, remote, secure: this.#secure, startCaptured: this.#startCaptured, tcp: this.#tcp },
-      stream: this.#context.isStreamKnown ? this.number - 1 : undefined,
-      ...this.#relayed && { relayed: true },
+      ...{ kind: "opened", local, remote, secure: ENCRYPTED.test(comment), startCaptured, tcp: this.#tcp },
+      stream: this.#isStreamKnown ? this.number - 1 : undefined,
+      ...RELAYED.test(comment) && { relayed: true },
     });
   }
 

@@ -13,13 +13,7 @@ import {
   type Explanation,
   type Message,
 } from "../../exchange.ts";
-import {
-  KEPT_ORIGINS,
-  MAX_EXPLAINED_CHUNKS,
-  MAX_EXPLAINED_CONTENT_BYTES,
-  MAX_UNACKNOWLEDGED_CHARACTERS,
-  SHOWN_ORIGINS,
-} from "../../limits.ts";
+import { KEPT_ORIGINS, MAX_EXPLAINED_CHUNKS, MAX_EXPLAINED_CONTENT_BYTES, SHOWN_ORIGINS } from "../../limits.ts";
 import { ExchangeJson } from "../explain/json.ts";
 import { type ExplainTextOptions, explanationText, sentence } from "../explain/text.ts";
 import { type MessageOrigin, Origins } from "./origins.ts";
@@ -30,6 +24,8 @@ import { durationText, segmentsText, timeText } from "./words.ts";
 const ALL_KEPT = { contentBytes: MAX_EXPLAINED_CONTENT_BYTES, chunks: MAX_EXPLAINED_CHUNKS };
 /** Octets that one unfinished message counts at most, besides that content. */
 const MAX_UNFINISHED_OCTETS = 128 * 1024;
+/** Characters of explained messages that wait for the acknowledgment of one before them. */
+const MAX_UNACKNOWLEDGED_CHARACTERS = 2 * 1024 * 1024;
 
 /** The text on an exchange, as far as it is finished and not printed. */
 interface Part {
@@ -110,7 +106,6 @@ export class CapturedExchanges {
     return this.#text.length + this.#waitingCharacters + requests + responses;
   }
 
-  /** Receives an event of the connection, but for its beginning and its end. */
   tell(event: StreamEvent): void {
     const direction = directionOf(event);
     switch (event.kind) {
@@ -287,7 +282,6 @@ export class CapturedExchanges {
     ];
   }
 
-  /** Says when a response came, by its request. */
   #answerText({ exchange, began, interim }: Message): string {
     const { request, unread } = exchange;
     if (unread !== undefined) return `, to a request that was not read: see the fault of request ${unread}`;
@@ -301,7 +295,6 @@ export class CapturedExchanges {
     return interim ? ", before the request ended" : ", answered before its content had come";
   }
 
-  /** Adds what is finished to the text, in the order of exchanges. */
   #print(all = false): void {
     for (let [part] = this.#parts; part !== undefined; [part] = this.#parts) {
       const { exchange, isRequested, responses, texts, json } = part;

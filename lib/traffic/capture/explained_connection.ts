@@ -27,7 +27,6 @@ export class ExplainedConnection {
   #skipped = 0;
   #missing = 0;
   #ends: string[] = [];
-  #fins = 0;
   /**
    * What has come while it waits, and its octets: as text, small messages take more memory than their octets, and long
    * ones less.
@@ -113,22 +112,18 @@ export class ExplainedConnection {
     if (event.kind === "closed") {
       this.isReset = event.reason === "reset";
       // With two FINs there is nothing to add.
-      if (this.#fins < 2) this.#ends.push(`closed ${event.reason} ${when(event)}`);
+      if (this.#ends.length < 2) this.#ends.push(`closed ${event.reason} ${when(event)}`);
       return this.#end();
     }
     const direction = directionOf(event);
     if ("bytes" in event) {
       this.#isRecorded ||= event.origin.call !== undefined;
       this.#decide(() => this.#beginning.receive(direction, event.bytes));
-    } else if (event.kind === "fin") {
-      this.#fins++;
-      this.#ends.push(`FIN by the ${event.by} ${when(event)}`);
-    } else if (event.kind === "missing") {
-      if (event.why === "skipped") this.#skipped += event.octets;
-      else {
-        this.#missing += event.octets;
-        this.#beginning.gap(direction);
-      }
+    } else if (event.kind === "fin") this.#ends.push(`FIN by the ${event.by} ${when(event)}`);
+    else if (event.kind === "missing" && event.why === "skipped") this.#skipped += event.octets;
+    else if (event.kind === "missing") {
+      this.#missing += event.octets;
+      this.#beginning.gap(direction);
     }
     if (this.#beginning.isHttp === false) return;
     // A connection without octets needs no decoder.
@@ -139,12 +134,11 @@ export class ExplainedConnection {
     if (this.isHttp) this.#text.appendText(this.#exchanges!.take());
   }
 
-  /** Begins anew after a reset. */
   #reopen(opened: OpenedInCapture): void {
     this.#opened = opened;
     this.#beginning = new Beginning();
     this.#ends = [];
-    this.#fins = this.#skipped = this.#missing = 0;
+    this.#skipped = this.#missing = 0;
     this.ended = this.isReset = false;
   }
 
@@ -196,7 +190,6 @@ export class ExplainedConnection {
     if (this.#options.json === undefined) this.#text.appendText(line);
   }
 
-  /** What lines of JSON start with. */
   get #members(): object {
     const { connection, local, remote, tcp } = this.#opened;
     const members = { connection, client: addressText(remote), server: addressText(local) };

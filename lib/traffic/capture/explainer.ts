@@ -14,6 +14,7 @@ export interface CaptureExplainerOptions extends Omit<CapturedExchangesOptions, 
   /** Receives the text in UTF-8, connection by connection; it is valid during the call. */
   readonly print: (text: Uint8Array) => void;
   readonly connection?: number;
+  /** The first connection to explain. */
   readonly from?: number;
   /** Whether the file can be read again for connections that are left out; else they are only named. */
   readonly again?: boolean;
@@ -21,7 +22,6 @@ export interface CaptureExplainerOptions extends Omit<CapturedExchangesOptions, 
 }
 
 export interface Explained {
-  /** Whether all messages are complete and valid. */
   readonly valid: boolean;
   readonly connections: number;
   /** The first connection that is left out: the file has to be read again from there. */
@@ -31,6 +31,7 @@ export interface Explained {
 }
 
 const LINE_END = new TextEncoder().encode("\n");
+
 /** Explains the connections of a capture, while its bytes come in. */
 export class CaptureExplainer {
   readonly #options: CaptureExplainerOptions;
@@ -38,6 +39,7 @@ export class CaptureExplainer {
   readonly reader: CaptureReader;
   /** Connections that are not printed whole, by number. */
   readonly #connections = new Map<number, ExplainedConnection>();
+  /** The connection that is printed; those after it wait. */
   #turn: number;
   /** Connections with HTTP that ended with a reset. */
   readonly #resets = new Set<number>();

@@ -311,7 +311,6 @@ function ipv6(place: Place, at: number): Found {
   return content(place, next, header, isFragment);
 }
 
-/** Reads what an IP packet carries. */
 function content(place: Place, protocol: number, at: number, isFragment: boolean): Found {
   const layer = IP_PROTOCOLS[protocol];
   if (!isFragment) return found(layer, place, at);

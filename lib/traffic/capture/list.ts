@@ -45,7 +45,6 @@ export class CaptureList {
   readonly reader: CaptureReader;
   readonly #options: CaptureListOptions;
   readonly #connections = new Map<number, ListedConnection>();
-  /** Lines that are not printed, in their order. */
   #lines: Line[] = [];
   /** What each connection is that is not HTTP. */
   readonly #others = new Map<number, string>();
@@ -135,7 +134,6 @@ class ListedConnection {
   readonly #open = new Map<Exchange, { readonly line: Line; octets: number }>();
   /** Lines of a connection of which it is not known whether it is HTTP. */
   #doubtful: Line[] = [];
-  /** The packet of the last event. */
   #packet = 0;
   /** Whether all messages so far are complete and valid. */
   valid = true;
@@ -184,7 +182,6 @@ class ListedConnection {
     for (const [exchange] of this.#open) this.#finish(exchange);
   }
 
-  /** Drops the lines of what is no HTTP. */
   #drop(): void {
     for (const line of this.#doubtful) line.text = "";
     this.#doubtful = [];

@@ -68,7 +68,6 @@ export function otherFormatOf(start: Uint8Array): { readonly name: string; reado
 export abstract class PacketFile {
   readonly #take: (packet: Packet) => void;
   readonly #rest = new ByteBuffer(EXPLAIN_READ_BYTES);
-  /** Bytes still to come of a block that is skipped. */
   #skipped = 0;
   #position = 0;
   packets = 0;

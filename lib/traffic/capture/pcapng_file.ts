@@ -45,8 +45,8 @@ interface Interface {
 }
 
 export class PcapngFile extends PacketFile {
-  #inSection = false;
-  #littleEndian = true;
+  /** The byte order of the section; `undefined` before the first one. */
+  #littleEndian: boolean | undefined;
   #interfaces: Interface[] = [];
   #origin: bigint | undefined;
   #lastTime = 0;
@@ -56,7 +56,7 @@ export class PcapngFile extends PacketFile {
     if (available < BLOCK_START_BYTES) return 0;
     const isSection = view.getUint32(at) === SECTION_HEADER;
     if (isSection) this.#littleEndian = this.#byteOrderOf(view, at);
-    else if (!this.#inSection) this.#fail("a pcapng file starts with a section header");
+    else if (this.#littleEndian === undefined) this.#fail("a pcapng file starts with a section header");
     const little = this.#littleEndian;
     const type = isSection ? SECTION_HEADER : view.getUint32(at, little);
     const length = view.getUint32(at + 4, little);
@@ -90,7 +90,6 @@ export class PcapngFile extends PacketFile {
     if (body.byteLength < 16) this.#fail("a section header is too short");
     const major = body.getUint16(4, this.#littleEndian);
     if (major !== 1) this.#fail(`the version is 1, saw ${major}`);
-    this.#inSection = true;
     this.#interfaces = [];
   }
 
@@ -147,7 +146,7 @@ export class PcapngFile extends PacketFile {
 }
 
 /** Iterates over options: the code, where the value is in the body, and its length. */
-function* options(body: DataView, at: number, little: boolean): Generator<[code: number, at: number, length: number]> {
+function* options(body: DataView, at: number, little?: boolean): Generator<[code: number, at: number, length: number]> {
   while (at + 4 <= body.byteLength) {
     const code = body.getUint16(at, little);
     const length = body.getUint16(at + 2, little);
@@ -157,7 +156,7 @@ function* options(body: DataView, at: number, little: boolean): Generator<[code:
   }
 }
 
-function commentOf(body: DataView, optionsAt: number, little: boolean): string {
+function commentOf(body: DataView, optionsAt: number, little?: boolean): string {
   for (const [code, at, length] of options(body, optionsAt, little)) {
     if (code !== OPTION_COMMENT) continue;
     return octetString(new Uint8Array(body.buffer, body.byteOffset + at, Math.min(length, MAX_COMMENT_BYTES)));

@@ -5,14 +5,18 @@
  */
 
 import { ByteBuffer, counted, type Source } from "../../bytes.ts";
-import { EXPLAIN_READ_BYTES, MAX_CAPTURED_PACKET_BYTES, MAX_QUIET_CONNECTIONS } from "../../limits.ts";
+import {
+  EXPLAIN_READ_BYTES,
+  MAX_CAPTURED_PACKET_BYTES,
+  MAX_QUIET_CONNECTIONS,
+  MAX_REASSEMBLED_BYTES,
+} from "../../limits.ts";
 import type { Acknowledged, CaptureEvent } from "./capture_events.ts";
-import { CapturedConnection } from "./captured_connection.ts";
+import { CapturedConnection, type ConnectionContext } from "./captured_connection.ts";
 import { type LeftOut, segmentOf } from "./link_layers.ts";
 import { ACK, SYN } from "./packets.ts";
 import { captureFormatOf, FORMAT_BYTES, type Packet, type PacketFile, PcapFile } from "./packet_file.ts";
 import { PcapngFile } from "./pcapng_file.ts";
-import { ReassemblyBudget } from "./reassembly.ts";
 
 export { directionOf } from "./capture_events.ts";
 export type * from "./capture_events.ts";
@@ -30,11 +34,10 @@ export interface CaptureReaderOptions {
 /** Reads the bytes of a pcapng or pcap file, in pieces of any size. Memory does not depend on its length. */
 export class CaptureReader {
   readonly #options: CaptureReaderOptions;
-  readonly #take: (event: CaptureEvent) => void;
+  readonly #context: ConnectionContext;
   /** The reader of the file's format, once its first octets have told that. */
   #file: PacketFile | undefined;
   readonly #start = new ByteBuffer(FORMAT_BYTES);
-  readonly #budget: ReassemblyBudget;
   /** Connections by both endpoints. */
   readonly #known = new Map<string, CapturedConnection>();
   /** Those that have ended or have no octets, by the same: only a packet that comes late would need them. */
@@ -42,7 +45,8 @@ export class CaptureReader {
   /** What was left out that may hold TCP, and between which addresses, each address one character per octet. */
   readonly #skipped = new Map<string, { count: number; readonly first: number }>();
   readonly #skippedBetween = new Set<string>();
-  #hasForgotten = false;
+  /** Whether connections have the numbers of Wireshark's streams, which sees some in what is left out here. */
+  #areStreamsKnown = true;
   /** Connections that end once what was in flight at their reset has come. */
   readonly #reset = new Set<CapturedConnection>();
   #lastTime = 0;
@@ -55,9 +59,14 @@ export class CaptureReader {
 
   /** Gives events to a function, which may keep an event's octets only as a copy. */
   constructor(take: (event: CaptureEvent) => void, options: CaptureReaderOptions = {}) {
-    this.#take = take;
     this.#options = options;
-    this.#budget = new ReassemblyBudget(options.maxWaitingBytes);
+    this.#context = {
+      take,
+      acknowledged: options.acknowledged,
+      budget: { used: 0, most: options.maxWaitingBytes ?? MAX_REASSEMBLED_BYTES },
+      isLeftOut: (from, to) => this.#isLeftOut(from, to),
+      expires: (connection) => this.#reset.add(connection),
+    };
   }
 
   get packets(): number {
@@ -143,7 +152,8 @@ export class CaptureReader {
   #addQuiet(key: string, connection: CapturedConnection): void {
     this.#quiet.set(key, connection);
     if (this.#quiet.size <= MAX_QUIET_CONNECTIONS) return;
-    this.#hasForgotten = true;
+    // Wireshark forgets none.
+    this.#areStreamsKnown = false;
     for (const [key, connection] of this.#quiet) {
       connection.close(this.#now, "left out: there are too many others");
       this.#forget(key, connection);
@@ -153,17 +163,10 @@ export class CaptureReader {
 
   #connection(from: string, to: string): CapturedConnection {
     const number = ++this.connections;
-    const { connection: only = number, wanted, acknowledged } = this.#options;
-    return new CapturedConnection(number, [from, to], {
-      wanted: only === number && (wanted?.(number) ?? true),
-      budget: this.#budget,
-      take: this.#take,
-      acknowledged,
-      // Wireshark may see connections in what is left out here, and forgets none.
-      isStreamKnown: this.#skipped.size === 0 && this.#file!.tooLarge === 0 && !this.#hasForgotten,
-      isLeftOut: (from, to) => this.#isLeftOut(from, to),
-      expires: (connection) => this.#reset.add(connection),
-    });
+    const { connection: only = number, wanted } = this.#options;
+    const isWanted = only === number && (wanted?.(number) ?? true);
+    const isStreamKnown = this.#areStreamsKnown && this.#file!.tooLarge === 0;
+    return new CapturedConnection(number, [from, to], this.#context, isWanted, isStreamKnown);
   }
 
   #forget(key: string, { number, afterReset }: CapturedConnection): void {
@@ -179,6 +182,7 @@ export class CaptureReader {
   }
 
   #skip({ what, from = "", to = "" }: LeftOut, first: number): void {
+    this.#areStreamsKnown = false;
     if (this.#skippedBetween.size < MAX_QUIET_CONNECTIONS) this.#skippedBetween.add(from + to);
     const skipped = this.#skipped.get(what) ?? { count: 0, first };
     skipped.count++;

@@ -5,12 +5,7 @@
  * @module
  */
 
-import {
-  MAX_ACKNOWLEDGED_AHEAD_BYTES,
-  MAX_REASSEMBLED_BYTES,
-  MAX_REASSEMBLED_DIRECTION_BYTES,
-  REASSEMBLED_SEGMENT_BYTES,
-} from "../../limits.ts";
+import { MAX_REASSEMBLED_DIRECTION_BYTES } from "../../limits.ts";
 
 /** Receives what a direction carries, in order. `P` identifies the packet that it came from. */
 export interface FlowTaker<P> {
@@ -22,13 +17,9 @@ export interface FlowTaker<P> {
 }
 
 /** Octets that wait for earlier ones, in all directions of all connections, with what keeping them costs. */
-export class ReassemblyBudget {
-  used = 0;
+export interface ReassemblyBudget {
+  used: number;
   readonly most: number;
-
-  constructor(most: number = MAX_REASSEMBLED_BYTES) {
-    this.most = most;
-  }
 }
 
 interface Waiting<P> {
@@ -42,6 +33,10 @@ function distance(from: number, to: number): number {
   return to - from | 0;
 }
 
+/** Octets that a waiting segment counts besides its own: its overhead in memory. */
+export const SEGMENT_BYTES: number = 256;
+/** How many octets beyond those that were sent may be acknowledged: a gap in the capture. More is of another connection. */
+const MAX_ACKNOWLEDGED_AHEAD = 64 * 1024 * 1024;
 /** How many packets that were cut are remembered, for what is missing at the time. */
 const MAX_CUTS = 100;
 
@@ -75,7 +70,6 @@ export class Flow<P> {
     this.#budget = budget;
   }
 
-  /** Whether anything tells where the direction is. */
   get isKnown(): boolean {
     return this.#next !== undefined;
   }
@@ -130,12 +124,11 @@ export class Flow<P> {
   acknowledge(sequence: number, packet: P): void {
     if (this.#ended) return;
     this.start(sequence);
-    if (distance(this.#sent, sequence) > MAX_ACKNOWLEDGED_AHEAD_BYTES) return;
+    if (distance(this.#sent, sequence) > MAX_ACKNOWLEDGED_AHEAD) return;
     if (distance(this.#acknowledged, sequence) > 0) this.#acknowledged = sequence;
     this.#skipAcknowledged(packet);
   }
 
-  /** Returns how many octets of a segment were not sent before. */
   newOctets(sequence: number, length: number): number {
     return this.#next === undefined ? length : Math.min(length, Math.max(0, distance(this.#sent, sequence + length)));
   }
@@ -191,7 +184,7 @@ export class Flow<P> {
     // A segment is often repeated until the missing one has come.
     if (before?.sequence === sequence && before.octets.length >= octets.length) return;
     this.#waiting.splice(index, 0, { sequence, octets: octets.slice(), packet });
-    this.#hold(octets.length + REASSEMBLED_SEGMENT_BYTES);
+    this.#hold(octets.length + SEGMENT_BYTES);
   }
 
   #hold(octets: number): void {
@@ -207,19 +200,17 @@ export class Flow<P> {
     this.#taker.octets(known === 0 ? octets : octets.subarray(known), packet);
   }
 
-  /** Gives the segments that waited for octets which have come. */
   #giveWaiting(): void {
     let given = 0;
     for (const { sequence, octets, packet } of this.#waiting) {
       if (distance(this.#next!, sequence) > 0) break;
       given++;
-      this.#hold(-octets.length - REASSEMBLED_SEGMENT_BYTES);
+      this.#hold(-octets.length - SEGMENT_BYTES);
       this.#give(sequence, octets, packet);
     }
     if (given > 0) this.#waiting.splice(0, given);
   }
 
-  /** Gives up what is missing before the last acknowledgment. */
   #skipAcknowledged(packet: P): void {
     const isAcknowledged = (sequence: number) => distance(sequence, this.#acknowledged) >= 0;
     while (this.#waiting.length > 0 && isAcknowledged(this.#waiting[0].sequence)) {

@@ -4,15 +4,12 @@
  * @module
  */
 
-import { ByteBuffer, type Sink } from "../../bytes.ts";
+import { ByteBuffer } from "../../bytes.ts";
 import { RECORD_WAITING_BYTES } from "../../limits.ts";
 import type { End, TrafficListener } from "../../traffic.ts";
 import { Capture, recordingStart } from "./writer.ts";
 
-export interface RecordingFile extends Sink {
-  truncate(length: number): Promise<void>;
-  close(): void;
-}
+export type RecordingFile = Pick<Deno.FsFile, "write" | "truncate" | "close">;
 
 export interface RecorderOptions {
   readonly program: string;
@@ -64,7 +61,6 @@ export class Recorder {
     return this.#held > RECORD_WAITING_BYTES / 2 && !this.#ended ? this.#flush() : undefined;
   }
 
-  /** Writes what waits, and ends the recording. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     while (!this.#ended && (this.#waiting.length > 0 || this.#flushing !== undefined)) await this.#flush();
@@ -129,7 +125,6 @@ export class Recorder {
   }
 }
 
-/** How many of the first bytes are whole blocks. */
 function wholeBlocks(bytes: Uint8Array, available: number): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let whole = 0;

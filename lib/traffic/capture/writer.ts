@@ -97,7 +97,6 @@ interface Recorded {
 /** Turns events into the blocks of a pcapng file. */
 export class Capture {
   readonly #take: (block: Uint8Array) => void;
-  /** The ends whose connections have interfaces of their own, in order. */
   readonly #interfaces: readonly string[];
   /** The microseconds from 1970 to the program's start. */
   readonly #origin: number;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { Flow, ReassemblyBudget } from "../../../lib/traffic/capture/reassembly.ts";
+import { Flow, type ReassemblyBudget } from "../../../lib/traffic/capture/reassembly.ts";
+import { MAX_REASSEMBLED_BYTES } from "../../../lib/limits.ts";
 import { Random } from "../../fuzzing.ts";
 import { octetString, wireOctets } from "../../wire_cases.ts";
 
@@ -8,12 +9,12 @@ type Step = readonly [at: number, octets: string] | readonly [acknowledged: numb
 
 class Log {
   readonly told: string[] = [];
-  readonly budget = new ReassemblyBudget();
+  readonly budget: ReassemblyBudget;
   readonly flow: Flow<number>;
   #packet = 0;
   readonly #start: number;
 
-  constructor(start = 1000, budget = new ReassemblyBudget()) {
+  constructor(start = 1000, budget: ReassemblyBudget = { used: 0, most: MAX_REASSEMBLED_BYTES }) {
     this.#start = start;
     this.budget = budget;
     this.flow = new Flow<number>({
@@ -94,7 +95,7 @@ Deno.test("the end of a packet may not be captured", () => {
 });
 
 Deno.test("a gap is given up if too much waits behind it, here or in all", () => {
-  const shared = new ReassemblyBudget(3 * 256);
+  const shared = { used: 0, most: 3 * 256 };
   const [first, second] = [new Log(0, shared), new Log(0, shared)];
   first.play([[2, "c"], [4, "e"]]);
   assert.deepEqual(first.told, []);
@@ -103,7 +104,7 @@ Deno.test("a gap is given up if too much waits behind it, here or in all", () =>
   first.flow.discard();
   assert.equal(shared.used, 0);
 
-  const one = new Log(0, new ReassemblyBudget(Infinity));
+  const one = new Log(0, { used: 0, most: Infinity });
   const large = new Uint8Array(1024 * 1024);
   for (let i = 0; i < 8; i++) one.flow.segment(1 + i * large.length, large, large.length, false, i);
   assert.equal(one.told[0], "1 missing");
@@ -114,7 +115,7 @@ Deno.test("random segments in any order give the octets, or report what is missi
   const random = new Random(12);
   const text = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
   for (let round = 0; round < 2000; round++) {
-    const log = new Log(random.pick([0, 2 ** 32 - 20, 2 ** 31 - 20]), new ReassemblyBudget(random.pick([1e6, 1500])));
+    const log = new Log(random.pick([0, 2 ** 32 - 20, 2 ** 31 - 20]), { used: 0, most: random.pick([1e6, 1500]) });
     const seen = new Set<number>();
     const steps = Array.from({ length: random.below(20) }, (): Step => {
       if (random.below(5) === 0) return [random.below(text.length)];
