@@ -268,7 +268,7 @@ export class Labels {
   }
 
   #add(kind: RowKind, start: number, octets: string, label: string, rule?: string): void {
-    if (octets !== "") this.#rows.push(rowOf(kind, start, octets, label, rule));
+    if (octets !== "") this.#rows.push(rowOf(kind, start, octets, [label, rule]));
   }
 
   #finish(state: "whole" | "incomplete", findings: readonly Finding[] = [], fault?: Fault): void {

@@ -159,7 +159,7 @@ export class Turns {
     const label = `${what} too many after the ${this.#hadContent ? "content" : direction}`;
     const { length } = octets;
     const start = this.#explainer.pairing.received(direction);
-    const rows = [rowOf("unread", 0, octets, label, "RFC 9112 §2.2")];
+    const rows = [rowOf("unread", 0, octets, [label, "RFC 9112 §2.2"])];
     const state = isIgnored ? "whole" : "broken";
     const explanation = { direction, kind: "unread", start, length, rows, findings: [], state } as const;
     this.#placed.push({ at: this.#offset(direction, start), explanation });
