@@ -34,7 +34,7 @@ export interface Message<Head = RequestHead | ResponseHead> {
   interim: boolean;
   /** Why it is broken. */
   error?: HttpError;
-  /** The number of the exchange behind whose broken message reading started again with this one. */
+  /** The number of the exchange after whose broken message reading started again with this one. */
   readonly behind?: number;
   /** The number of the call that brought its first octet: only a later response can answer a request. */
   readonly arrival: number;
@@ -50,7 +50,7 @@ export interface Exchange {
   method: string;
   /** The responses, interim ones first. */
   readonly responses: Message<ResponseHead>[];
-  /** The number of the exchange behind whose broken request the request was not read. */
+  /** The number of the exchange after whose broken request the request was not read. */
   readonly unread?: number;
   /** Whether no more responses are expected: the final one is complete, or will not be known. */
   over: boolean;
@@ -87,7 +87,7 @@ export type ExchangeEvent =
       readonly unread: Uint8Array;
       readonly at: number;
     }
-    /** Octets of content are missing: reading goes on behind them. */
+    /** Octets of content are missing: reading goes on after them. */
     | { readonly kind: "lost"; readonly message: Message; readonly octets: number }
     /** Octets are missing: what is left of a message, if any, will not come. */
     | { readonly kind: "cut"; readonly message: Message | undefined }

@@ -6,11 +6,11 @@
  * - A response answers the oldest request that has begun before it and has no complete final response. Without one,
  *   nobody asked for it.
  * - An interim response (1xx) leaves its request unanswered. A 101 is interim if its request has no Upgrade field.
- * - A 101, or a 2xx to CONNECT, ends HTTP in both directions (RFC 9110 §7.8, §9.3.6). What the client sends behind such
+ * - A 101, or a 2xx to CONNECT, ends HTTP in both directions (RFC 9110 §7.8, §9.3.6). What the client sends after such
  *   a request is held until the answer says what it is.
  * - An error ends the reading of its direction. It starts again, at the next start line that begins a read, once the
- *   receiver has evidently read on: a server that sends another response behind the error's own, a client that sends
- *   another request behind a broken response.
+ *   receiver has evidently read on: a server that sends another response after the error's own, a client that sends
+ *   another request after a broken response.
  *
  * It does no I/O. The decoder is the only judge of octets.
  *
@@ -68,7 +68,7 @@ export class Pairing {
   #calls = 0;
   /** The last exchange without a request, until a final response ends it. */
   #unasked: Exchange | undefined;
-  /** The request behind which octets are held. */
+  /** The request after which octets are held. */
   #holding: Exchange | undefined;
 
   /** Creates a pairing whose listener receives what happens, in order. */
@@ -157,7 +157,7 @@ export class Pairing {
   }
 
   /**
-   * Passes over octets that are missing in one direction: content of known length goes on behind them. Otherwise they end
+   * Passes over octets that are missing in one direction: content of known length goes on after them. Otherwise they end
    * the message, and the next start line begins one.
    */
   gap(direction: Direction, octets = Infinity): void {
@@ -178,12 +178,12 @@ export class Pairing {
     this.#overButLast();
   }
 
-  /** What comes behind missing octets most probably answers the last request. */
+  /** What comes after missing octets most probably answers the last request. */
   #overButLast(): void {
     while (this.#open.length > 1) this.#over(this.#open[0]);
   }
 
-  /** Looks for a start line in octets behind missing ones. */
+  /** Looks for a start line in octets after missing ones. */
   #find(way: Way, search: StartLineSearch<Arrival>, bytes: Uint8Array, arrival: Arrival): void {
     const found = search.receive(bytes, arrival, way.direction);
     if (found === undefined) return;
@@ -287,7 +287,7 @@ export class Pairing {
     return this.#unasked;
   }
 
-  /** The receiver of this direction has read on behind a broken message, if there is one. */
+  /** The receiver of this direction has read on after a broken message, if there is one. */
   #readOn(way: Way): void {
     if (way.stopped !== "broken") return;
     way.readOn = true;
@@ -323,7 +323,7 @@ export class Pairing {
     }
   }
 
-  /** A response's head is complete: what was held behind its request can be read, unless HTTP ends. */
+  /** A response's head is complete: what was held after its request can be read, unless HTTP ends. */
   #answer(way: Way, message: Message<ResponseHead>, head: ResponseHead): void {
     const { exchange } = message;
     const requests = this.#requests;
