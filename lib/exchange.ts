@@ -22,6 +22,7 @@ export { Judge, type Verdict } from "./exchange/judge.ts";
 export {
   answeredIn,
   type Direction,
+  type EventOfMessage,
   type Exchange,
   type ExchangeEvent,
   finalResponse,

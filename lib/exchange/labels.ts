@@ -153,7 +153,7 @@ export class Labels {
     const isEmptyLine = this.pending === 2 && this.#carry === LINE_END && this.#direction === "request";
     const mayFollow = this.#message === undefined && this.#start > 0 && this.#stopped !== "left HTTP";
     if (isEmptyLine && mayFollow) {
-      // An empty line behind the last message is no message.
+      // An empty line after the last message is no message.
       this.#cutHead(0, this.#octets(this.#received));
       this.#push({ kind: "unread", findings: [], state: "whole" });
     } else if (this.#stopped !== undefined) this.#finishUnread(this.#stopped);
@@ -268,7 +268,7 @@ export class Labels {
   }
 
   #add(kind: RowKind, start: number, octets: string, label: string, rule?: string): void {
-    if (octets !== "") this.#rows.push(rowOf(kind, start, octets, label, rule));
+    if (octets !== "") this.#rows.push(rowOf(kind, start, octets, [label, rule]));
   }
 
   #finish(state: "whole" | "incomplete", findings: readonly Finding[] = [], fault?: Fault): void {

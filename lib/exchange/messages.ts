@@ -34,7 +34,7 @@ export interface Message<Head = RequestHead | ResponseHead> {
   interim: boolean;
   /** Why it is broken. */
   error?: HttpError;
-  /** The number of the exchange behind whose broken message reading started again with this one. */
+  /** The number of the exchange after whose broken message reading started again with this one. */
   readonly behind?: number;
   /** The number of the call that brought its first octet: only a later response can answer a request. */
   readonly arrival: number;
@@ -50,7 +50,7 @@ export interface Exchange {
   method: string;
   /** The responses, interim ones first. */
   readonly responses: Message<ResponseHead>[];
-  /** The number of the exchange behind whose broken request the request was not read. */
+  /** The number of the exchange after whose broken request the request was not read. */
   readonly unread?: number;
   /** Whether no more responses are expected: the final one is complete, or will not be known. */
   over: boolean;
@@ -63,38 +63,31 @@ export type Stop = "left HTTP" | "connection ends" | "held" | "lost";
 export type ExchangeEvent =
   & { readonly direction: Direction }
   & (
-    /** The first octet of a message came. */
-    | { readonly kind: "began"; readonly message: Message }
-    /** A head is complete; it ends before `to`. */
-    | {
-      readonly kind: "head";
-      readonly message: Message;
-      readonly head: RequestHead | ResponseHead;
-      readonly to: number;
-    }
-    /** A piece of content, which ends before `to`. It is valid during the call. */
-    | { readonly kind: "content"; readonly message: Message; readonly bytes: Uint8Array; readonly to: number }
-    /** A message is complete. */
-    | { readonly kind: "ended"; readonly message: Message; readonly trailers: Fields }
-    /**
-     * A message is broken. Its octets from where decoding stopped, at an offset from its first, are valid during the
-     * call.
-     */
-    | {
-      readonly kind: "broken";
-      readonly message: Message;
-      readonly error: HttpError;
-      readonly unread: Uint8Array;
-      readonly at: number;
-    }
-    /** Octets of content are missing: reading goes on behind them. */
-    | { readonly kind: "lost"; readonly message: Message; readonly octets: number }
+    | EventOfMessage
     /** Octets are missing: what is left of a message, if any, will not come. */
     | { readonly kind: "cut"; readonly message: Message | undefined }
     /** From an offset on, octets are not read as messages. */
     | { readonly kind: "stopped"; readonly from: number; readonly why: Stop }
-    /** Reading starts again with octets that were held, or at a start line that follows missing octets. Valid as above. */
+    /** Reading starts again with octets that were held, or at a start line after missing ones; valid during the call. */
     | { readonly kind: "resumed"; readonly from: number; readonly octets: Uint8Array }
+  );
+
+/** What happens to a message. Octets are valid during the call. */
+export type EventOfMessage =
+  & { readonly message: Message }
+  & (
+    /** Its first octet came. */
+    | { readonly kind: "began" }
+    /** Its head is complete, and ends before `to`. */
+    | { readonly kind: "head"; readonly head: RequestHead | ResponseHead; readonly to: number }
+    /** A piece of content, which ends before `to`. */
+    | { readonly kind: "content"; readonly bytes: Uint8Array; readonly to: number }
+    /** It is complete. */
+    | { readonly kind: "ended"; readonly trailers: Fields }
+    /** It is broken; `unread` are its octets from where decoding stopped, at an offset from its first. */
+    | { readonly kind: "broken"; readonly error: HttpError; readonly unread: Uint8Array; readonly at: number }
+    /** Octets of content are missing: reading goes on after them. */
+    | { readonly kind: "lost"; readonly octets: number }
   );
 
 /** Names a message, without credentials: a request by its method and target, a response by its status and reason. */

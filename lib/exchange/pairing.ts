@@ -6,11 +6,11 @@
  * - A response answers the oldest request that has begun before it and has no complete final response. Without one,
  *   nobody asked for it.
  * - An interim response (1xx) leaves its request unanswered. A 101 is interim if its request has no Upgrade field.
- * - A 101, or a 2xx to CONNECT, ends HTTP in both directions (RFC 9110 §7.8, §9.3.6). What the client sends behind such
+ * - A 101, or a 2xx to CONNECT, ends HTTP in both directions (RFC 9110 §7.8, §9.3.6). What the client sends after such
  *   a request is held until the answer says what it is.
  * - An error ends the reading of its direction. It starts again, at the next start line that begins a read, once the
- *   receiver has evidently read on: a server that sends another response behind the error's own, a client that sends
- *   another request behind a broken response.
+ *   receiver has evidently read on: a server that sends another response after the error's own, a client that sends
+ *   another request after a broken response.
  *
  * It does no I/O. The decoder is the only judge of octets.
  *
@@ -60,15 +60,14 @@ export class Pairing {
   readonly #tell: (event: ExchangeEvent) => void;
   readonly #answers: (() => string | undefined) | undefined;
   readonly #inTurn: boolean;
-  readonly #requests: Way;
-  readonly #responses: Way;
+  readonly #ways: Readonly<Record<Direction, Way>>;
   /** Exchanges without a complete final response, in the order of their requests. */
   readonly #open: Exchange[] = [];
   #exchanges = 0;
   #calls = 0;
   /** The last exchange without a request, until a final response ends it. */
   #unasked: Exchange | undefined;
-  /** The request behind which octets are held. */
+  /** The request after which octets are held. */
   #holding: Exchange | undefined;
 
   /** Creates a pairing whose listener receives what happens, in order. */
@@ -76,8 +75,10 @@ export class Pairing {
     this.#tell = tell;
     this.#answers = answers;
     this.#inTurn = inTurn;
-    this.#requests = new Way("request", { ...REQUEST_LIMITS, ...ANY_CONTENT, ...limits?.request });
-    this.#responses = new Way("response", { ...RESPONSE_LIMITS, ...ANY_CONTENT, ...limits?.response });
+    this.#ways = {
+      request: new Way("request", { ...REQUEST_LIMITS, ...ANY_CONTENT, ...limits?.request }),
+      response: new Way("response", { ...RESPONSE_LIMITS, ...ANY_CONTENT, ...limits?.response }),
+    };
   }
 
   /** Exchanges without a complete final response, in the order of their requests. */
@@ -87,24 +88,23 @@ export class Pairing {
 
   /** Whether the connection must be closed by the rules (RFC 9112 §9.3), for example after a broken message. */
   get closes(): boolean {
-    const ways = [this.#requests, this.#responses];
-    return ways.some(({ ended, closes, stopped }) => ended || closes || stopped === "broken");
+    return Object.values(this.#ways).some(({ ended, closes, stopped }) => ended || closes || stopped === "broken");
   }
 
   /** The message of a direction that is incomplete, or that broke and ended the reading. */
   message(direction: Direction): Message | undefined {
-    return this.#way(direction).message;
+    return this.#ways[direction].message;
   }
 
   /** Why octets of a direction are not read as messages, and from which on; `undefined` if they are, or one broke. */
   stop(direction: Direction): { readonly why: Stop; readonly from: number } | undefined {
-    const { stopped, start } = this.#way(direction);
+    const { stopped, start } = this.#ways[direction];
     return stopped === undefined || stopped === "broken" ? undefined : { why: stopped, from: start };
   }
 
   /** Returns the number of octets in one direction. */
   received(direction: Direction): number {
-    return this.#way(direction).received;
+    return this.#ways[direction].received;
   }
 
   /**
@@ -114,7 +114,7 @@ export class Pairing {
    */
   octets(direction: Direction, bytes: Uint8Array, time = 0): void {
     if (bytes.length === 0) return;
-    const way = this.#way(direction);
+    const way = this.#ways[direction];
     const from = way.received;
     way.received += bytes.length;
     way.paused = false;
@@ -140,7 +140,7 @@ export class Pairing {
    * tell. It is valid as long as the octets received last; `undefined` while the message goes on.
    */
   takeBack(direction: Direction): Uint8Array | undefined {
-    const way = this.#way(direction);
+    const way = this.#ways[direction];
     if (!way.paused) return undefined;
     const octets = way.decoder.takeUnread();
     way.received -= octets.length;
@@ -150,18 +150,18 @@ export class Pairing {
 
   /** Receives the end of one direction. */
   fin(direction: Direction): void {
-    const way = this.#way(direction);
+    const way = this.#ways[direction];
     way.ended = true;
     way.decoder.close();
     this.#read(way);
   }
 
   /**
-   * Passes over octets that are missing in one direction: content of known length goes on behind them. Otherwise they end
+   * Passes over octets that are missing in one direction: content of known length goes on after them. Otherwise they end
    * the message, and the next start line begins one.
    */
   gap(direction: Direction, octets = Infinity): void {
-    const way = this.#way(direction);
+    const way = this.#ways[direction];
     const { message, search } = way;
     if (search !== undefined) return void search.end();
     if (way.stopped === undefined && message?.head !== undefined && way.decoder.skip(octets)) {
@@ -178,12 +178,12 @@ export class Pairing {
     this.#overButLast();
   }
 
-  /** What comes behind missing octets most probably answers the last request. */
+  /** What comes after missing octets most probably answers the last request. */
   #overButLast(): void {
     while (this.#open.length > 1) this.#over(this.#open[0]);
   }
 
-  /** Looks for a start line in octets behind missing ones. */
+  /** Looks for a start line in octets after missing ones. */
   #find(way: Way, search: StartLineSearch<Arrival>, bytes: Uint8Array, arrival: Arrival): void {
     const found = search.receive(bytes, arrival, way.direction);
     if (found === undefined) return;
@@ -192,10 +192,6 @@ export class Pairing {
     if (way.direction === "response" && search.skipped > 0) this.#overButLast();
     way.restart({ from: way.received - octets.length, arrival: found.pieces[0].packet });
     this.#readAgain(way, octets.view());
-  }
-
-  #way(direction: Direction): Way {
-    return direction === "request" ? this.#requests : this.#responses;
   }
 
   /** Reads octets that are held; if there were too many, they cannot be read any more. */
@@ -249,16 +245,27 @@ export class Pairing {
 
   /** The method of an exchange, even if the request's head is not complete. */
   #methodOf({ method, request }: Exchange): string {
-    const isComing = request !== undefined && request === this.#requests.message;
-    return method === "" && isComing ? this.#requests.decoder.method : method;
+    const isComing = request !== undefined && request === this.#ways.request.message;
+    return method === "" && isComing ? this.#ways.request.decoder.method : method;
   }
 
   #begin(way: Way): Message {
     const { direction, behind, start: from, received: to, arrival: { time, call } } = way;
     const isRequest = direction === "request";
     const exchange = isRequest ? this.#newExchange() : this.#answered(call);
-    const times = { began: time, ended: time, arrival: call };
-    const message: Message = { direction, exchange, from, to, ...times, state: "incomplete", interim: false, behind };
+    const message: Message = {
+      direction,
+      exchange,
+      from,
+      to,
+      began: time,
+      ended: time,
+      state: "incomplete",
+      head: undefined,
+      interim: false,
+      behind,
+      arrival: call,
+    };
     way.behind = undefined;
     way.message = message;
     if (isRequest) {
@@ -267,7 +274,7 @@ export class Pairing {
       if (this.#inTurn && this.#open.length > MAX_WAITING_IN_TURN) this.#open.shift();
     } else exchange.responses.push(message as Message<ResponseHead>);
     this.#tell({ kind: "began", direction, message });
-    if (isRequest) this.#readOn(this.#responses);
+    if (isRequest) this.#readOn(this.#ways.response);
     return message;
   }
 
@@ -277,17 +284,17 @@ export class Pairing {
 
   /** The exchange that a response belongs to that begins now. */
   #answered(arrival: number): Exchange {
-    if (this.#open.length === 0) this.#readOn(this.#requests);
+    if (this.#open.length === 0) this.#readOn(this.#ways.request);
     const [first] = this.#open;
     if (first !== undefined && first.request!.arrival <= arrival) return first;
     if (this.#unasked !== undefined) return this.#unasked;
-    const { stopped, message } = this.#requests;
+    const { stopped, message } = this.#ways.request;
     this.#unasked = this.#newExchange(stopped === "broken" ? message!.exchange.number : undefined);
     if (this.#answers !== undefined) this.#unasked.method = this.#answers() ?? "GET";
     return this.#unasked;
   }
 
-  /** The receiver of this direction has read on behind a broken message, if there is one. */
+  /** The receiver of this direction has read on after a broken message, if there is one. */
   #readOn(way: Way): void {
     if (way.stopped !== "broken") return;
     way.readOn = true;
@@ -323,10 +330,10 @@ export class Pairing {
     }
   }
 
-  /** A response's head is complete: what was held behind its request can be read, unless HTTP ends. */
+  /** A response's head is complete: what was held after its request can be read, unless HTTP ends. */
   #answer(way: Way, message: Message<ResponseHead>, head: ResponseHead): void {
     const { exchange } = message;
-    const requests = this.#requests;
+    const requests = this.#ways.request;
     exchange.method = this.#methodOf(exchange);
     const coming = requests.message === exchange.request ? requests.message : undefined;
     if (coming?.state === "incomplete" && coming.head === undefined) coming.line ??= lineOf(requests.decoder.unread);
@@ -351,7 +358,7 @@ export class Pairing {
   #requested(way: Way, { exchange, head }: Message<RequestHead>): void {
     const mayLeave = head!.method === "CONNECT" || head!.fields.get("upgrade") !== undefined;
     const isAnswered = finalResponse(exchange)?.head !== undefined;
-    if (this.#responses.stopped === "left HTTP") this.#stop(way, "left HTTP");
+    if (this.#ways.response.stopped === "left HTTP") this.#stop(way, "left HTTP");
     else if (mayLeave && !isAnswered && this.#answers === undefined) {
       this.#holding = exchange;
       this.#stop(way, "held");
@@ -376,8 +383,8 @@ export class Pairing {
 
   /** Ends HTTP in both directions; a request that has a head is still read to its end. */
   #leave(): void {
-    this.#stop(this.#responses, "left HTTP");
-    const requests = this.#requests;
+    this.#stop(this.#ways.response, "left HTTP");
+    const requests = this.#ways.request;
     const { message } = requests;
     if (message?.state === "incomplete") {
       if (message.head !== undefined) return;

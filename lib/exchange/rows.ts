@@ -25,38 +25,44 @@ const LINE_END = "\r\n";
 type Meanings = readonly [label: string, rule?: string, parts?: readonly Part[]];
 
 /** Returns a row of octets that are all here. */
-export function rowOf(kind: RowKind, start: number, octets: string, ...[label, rule, parts]: Meanings): Row {
+export function rowOf(kind: RowKind, start: number, octets: string, [label, rule, parts]: Meanings): Row {
   return { start, end: start + octets.length, kind, octets, label, rule, parts };
 }
 
 /** Divides a complete start line; a status line may end after its code. */
 export function startLineRows(line: string, start: number, isRequest: boolean): Row[] {
-  const [, first, second, third] = /^([^ ]* ?)([^ \r]* ?)([^]*)$/.exec(line)!;
-  const at = start + first.length;
-  const meanings = isRequest ? requestMeanings(first, second, at) : statusMeanings(second, third);
-  return [
-    rowOf("start", start, first, ...meanings[0]),
-    rowOf("start", at, second, ...meanings[1]),
-    rowOf("start", at + second.length, third, ...meanings[2]),
-  ].filter(({ octets }) => octets !== "");
+  const first = line.indexOf(" ") + 1;
+  const space = line.indexOf(" ", first);
+  const second = space < 0 ? line.length - LINE_END.length : space + 1;
+  const meanings = isRequest
+    ? requestMeanings(line.substring(0, first - 1), line.substring(first, second - 1), start + first)
+    : statusMeanings(Number(line.substring(first, first + 3)), line.length - second > LINE_END.length);
+  const cuts = [0, first, second, line.length];
+  const rows: Row[] = [];
+  for (let i = 0; i < meanings.length; i++) {
+    const octets = line.substring(cuts[i], cuts[i + 1]);
+    if (octets !== "") rows.push(rowOf("start", start + cuts[i], octets, meanings[i]));
+  }
+  return rows;
 }
 
-function requestMeanings(first: string, second: string, at: number): Meanings[] {
-  const [method, target] = [first, second].map((word) => word.replace(/ $/, ""));
+function requestMeanings(method: string, target: string, start: number): Meanings[] {
   const [meaning, rule] = METHOD_MEANINGS[method] ?? EXTENSION_METHOD;
   const [form, section] = targetForm(method, target);
   return [
     [`method: ${meaning}`, rule],
-    [`target, ${form} form`, section, targetParts(target, at, second.length)],
+    [`target, ${form} form`, section, targetParts(target, start)],
     ["version, line end", "RFC 9112 §2.3"],
   ];
 }
 
-function statusMeanings(code: string, reason: string): Meanings[] {
-  const status = parseInt(code);
+function statusMeanings(status: number, hasReason: boolean): Meanings[] {
   const [meaning, rule] = STATUS_MEANINGS[status] ?? STATUS_CLASSES[Math.trunc(status / 100)] ?? STATUS_CLASSES[0];
-  const what = reason.length > LINE_END.length ? "reason phrase" : "no reason phrase";
-  return [["version", "RFC 9112 §2.3"], [`status: ${meaning}`, rule], [`${what}, line end`, "RFC 9112 §4"]];
+  return [
+    ["version", "RFC 9112 §2.3"],
+    [`status: ${meaning}`, rule],
+    [`${hasReason ? "" : "no "}reason phrase, line end`, "RFC 9112 §4"],
+  ];
 }
 
 function targetForm(method: string, target: string): Meaning {
@@ -67,30 +73,28 @@ function targetForm(method: string, target: string): Meaning {
 
 /**
  * Returns authority, path and query parameters of a target, with what they spell; `undefined` if it is only a path that
- * is not percent-encoded.
- *
- * @param length The octets of the target and of the space after it, which belongs to its last part.
+ * is not percent-encoded. The space after the target belongs to its last part.
  */
-function targetParts(target: string, start: number, length: number): Part[] | undefined {
+function targetParts(target: string, start: number): Part[] | undefined {
   const [, origin = "", path, query] = /^((?!\/)(?:[^?]*?\/\/)?[^/?]*)?([^?]*)(.*)$/s.exec(target)!;
-  const end = start + length;
+  const end = start + target.length + 1;
   if (query === "" && (origin === "" || !target.includes("://"))) {
     const label = spelling(target);
     return label === undefined ? undefined : [{ start, end, label }];
   }
   const parts: Part[] = [];
   let at = start;
-  const add = (label: string, text: string, spelt = spelling(text)) => {
+  const add = (text: string, label: string, spelt?: string) => {
     if (text === "") return;
     parts.push({ start: at, end: at + text.length, label: spelt === undefined ? label : `${label}; ${spelt}` });
     at += text.length;
   };
-  add("scheme and authority", origin, undefined);
-  add("path", path);
+  add(origin, "scheme and authority");
+  add(path, "path", spelling(path));
   for (const parameter of query.match(/[?&][^&]*/g) ?? []) {
     const [name] = parameter.slice(1).split("=", 1);
-    if (name === "") add("empty query", parameter, undefined);
-    else add(`query parameter ${readable(name)}`, parameter);
+    if (name === "") add(parameter, "empty query");
+    else add(parameter, `query parameter ${readable(name)}`, spelling(parameter));
   }
   parts.push({ ...parts.pop()!, end });
   return parts;
@@ -98,7 +102,7 @@ function targetParts(target: string, start: number, length: number): Part[] | un
 
 /** Returns the row of a field line: the meaning of its name, and the parts of its value. */
 export function fieldRow(line: string, start: number): Row {
-  const row = (label: string, rule: string, parts?: readonly Part[]) => rowOf("field", start, line, label, rule, parts);
+  const row = (...meanings: Meanings) => rowOf("field", start, line, meanings);
   if (/^[ \t]/.test(line)) return row("continues the field, as one space", "RFC 9112 §5.2");
   const colon = line.indexOf(":");
   const [label, rule, kind, member = MEMBER] = FIELD_MEANINGS.get(line.substring(0, colon).toLowerCase()) ??
@@ -130,7 +134,7 @@ export function sectionRows(rows: Row[], text: string, from: number, start: numb
     const octets = text.substring(at, end);
     const first = start + at - from;
     if (octets === LINE_END) {
-      rows.push(rowOf("end", first, octets, ...sectionEnd));
+      rows.push(rowOf("end", first, octets, sectionEnd));
       return end;
     }
     const row = fieldRow(octets, first);

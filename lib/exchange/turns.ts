@@ -33,8 +33,8 @@ const RESPONSE_START = "HTTP/";
 const LINE_ENDS = /^(?:\r?\n)+/;
 
 /**
- * Explains the octets of a file in order. What begins with `HTTP/` is a response at the start of the file, behind a
- * message, and behind a head with Expect.
+ * Explains the octets of a file in order. What begins with `HTTP/` is a response at the start of the file, after a
+ * message, and after a head with Expect.
  */
 export class Turns {
   readonly #explainer: Explainer;
@@ -149,7 +149,7 @@ export class Turns {
     return begins || this.#hasRequests && protocol === undefined ? "request" : last;
   }
 
-  /** Explains line ends behind a message, unless they may precede the next one. Returns their number of octets. */
+  /** Explains line ends after a message, unless they may precede the next one. Returns their number of octets. */
   #lineEnds(direction: Direction, text: string): number {
     const [octets] = LINE_ENDS.exec(text) ?? [""];
     const isIgnored = direction === "request" && /^(?:\r\n)*$/.test(octets);
@@ -159,7 +159,7 @@ export class Turns {
     const label = `${what} too many after the ${this.#hadContent ? "content" : direction}`;
     const { length } = octets;
     const start = this.#explainer.pairing.received(direction);
-    const rows = [rowOf("unread", 0, octets, label, "RFC 9112 §2.2")];
+    const rows = [rowOf("unread", 0, octets, [label, "RFC 9112 §2.2"])];
     const state = isIgnored ? "whole" : "broken";
     const explanation = { direction, kind: "unread", start, length, rows, findings: [], state } as const;
     this.#placed.push({ at: this.#offset(direction, start), explanation });

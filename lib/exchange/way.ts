@@ -37,11 +37,11 @@ export class Way {
   /** Why octets are not read; a broken message stops its direction, too. */
   stopped: Stop | "broken" | undefined;
   held: Held | "too many" | undefined;
-  /** Whether the receiver has read on behind the broken message. */
+  /** Whether the receiver has read on after the broken message. */
   readOn = false;
-  /** The number of the exchange behind whose broken message reading has just started again. */
+  /** The number of the exchange after whose broken message reading has just started again. */
   behind: number | undefined;
-  /** Looks for the next message behind octets that are missing. */
+  /** Looks for the next message after octets that are missing. */
   search: StartLineSearch<Arrival> | undefined;
   /** Whether the caller decides who sent what comes next. */
   paused = false;
