@@ -7,8 +7,8 @@
 
 import { ByteBuffer, octetString } from "../bytes.ts";
 import { type FieldProblem, HttpError } from "../http_message.ts";
-import { JsonScanner, parseOctets, type Scanned } from "../json.ts";
-import { JSON_PIECE_BYTES, MAX_PROBLEM_ERRORS } from "../limits.ts";
+import { JsonScanner, parseOctets, type Scanned, JSON_PIECE_BYTES } from "../json.ts";
+import { MAX_PROBLEM_ERRORS } from "../limits.ts";
 import type { NewRow } from "../store.ts";
 import type { Pacer } from "../turns.ts";
 import { nameProblem } from "./resource.ts";
@@ -75,11 +75,7 @@ export async function* readRows(
   reader.finish();
 }
 
-/**
- * Reads the rows in the content line by line, as {@linkcode readRows} does. Lines of blanks are skipped.
- *
- * @throws {HttpError} As {@linkcode readRows}; the detail names the line.
- */
+/** Reads the rows in the content line by line, as {@linkcode readRows} does. Lines of blanks are skipped. */
 export async function* readLines(
   content: Uint8Array,
   schema: RowSchema,
@@ -133,13 +129,7 @@ class RowsReader {
     this.#canonical = new CanonicalRows(schema);
   }
 
-  /**
-   * Adds the member that a scanner found last.
-   *
-   * @param start Where the scanner's text starts in the content.
-   * @param line Its line; 0 if the content has no lines.
-   * @returns Sometimes a promise to await before more members are added.
-   */
+  /** Adds the member that a scanner found last in text that starts here, in this line; 0 if there are no lines. */
   add(scanner: JsonScanner, start = 0, line = 0): Promise<void> | void {
     const nameStart = start + scanner.nameStart + 1;
     const nameEnd = start + scanner.nameEnd - 1;
@@ -180,7 +170,6 @@ class RowsReader {
     return this.#refused === 0 ? rows : [];
   }
 
-  /** Refuses the rows if some are invalid. */
   finish(): void {
     if (this.#tooLong !== undefined) throw this.#tooLong;
     if (this.#refused === 0) return;

@@ -6,7 +6,7 @@
 
 import { collectSoon } from "../bytes.ts";
 import { HttpError, type HttpResponse, type Requester, type RequestHead } from "../http_message.ts";
-import { JSON_PIECE_BYTES, MAX_GARBAGE_BYTES, MAX_WRITE_ATTEMPTS } from "../limits.ts";
+import { MAX_GARBAGE_BYTES, MAX_WRITE_ATTEMPTS } from "../limits.ts";
 import { ABSENT, type NewRow, START, type Store } from "../store.ts";
 import { type Lanes, Pacer } from "../turns.ts";
 import { BareRow, readLines, readRows, TABLE_FORMS } from "./bulk_rows.ts";
@@ -21,13 +21,13 @@ import {
 import type { RowSchema } from "./row_schema.ts";
 import { readRow, requireSchema, rowOf } from "./row_text.ts";
 import { storedPages, type StoredRows } from "./stored_rows.ts";
+import { JSON_PIECE_BYTES } from "../json.ts";
 
 const LOWER_R = 0x72;
 const QUOTE = 0x22;
 /** The digits of 2^53 - 1, the largest number that is counted with. */
 const MAX_DIGITS = 16;
 
-/** Creates rows in a store. */
 export class Creator {
   readonly #store: Store;
   readonly #schema: RowSchema;
@@ -43,7 +43,6 @@ export class Creator {
     this.#names = new ChosenNames(store);
   }
 
-  /** Takes note of a name that was written or removed. */
   note(name: string): void {
     this.#names.note(name);
   }
@@ -135,7 +134,6 @@ export class ChosenNames {
   #last = 0;
   #found: Promise<void> | undefined;
 
-  /** Chooses names that a store does not have. */
   constructor(store: Store) {
     this.#store = store;
   }
@@ -147,11 +145,7 @@ export class ChosenNames {
     if (number > this.#last && Number.isSafeInteger(number)) this.#last = number;
   }
 
-  /**
-   * Returns the next name. The first time, all names in the store are looked at.
-   *
-   * @throws {HttpError} 507 if there is no further number.
-   */
+  /** Returns the next name. The first time, all names in the store are looked at. */
   async next(pacer: Pacer): Promise<string> {
     await (this.#found ??= this.#find(pacer).catch((error) => {
       this.#found = undefined;
@@ -182,11 +176,8 @@ export class ChosenNames {
 }
 
 /**
- * Retries a conditional write until the row has not changed meanwhile. Writes of this server are queued, but those of
- * other servers on the same store are not.
- *
- * @param attempt Returns `undefined` if the row has changed.
- * @throws {HttpError} 503 after {@linkcode MAX_WRITE_ATTEMPTS}.
+ * Retries a conditional write until it returns a response: until the row has not changed meanwhile. Writes of this server
+ * are queued, but those of other servers on the same store are not.
  */
 export async function retried(what: string, attempt: () => Promise<HttpResponse | undefined>): Promise<HttpResponse> {
   for (let attempts = 0; attempts < MAX_WRITE_ATTEMPTS; attempts++) {

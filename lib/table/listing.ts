@@ -120,7 +120,6 @@ function isUnchanged({ revision }: Snapshot, { fields, method }: RequestHead, fo
   return preconditions !== undefined && !preconditionsHold(preconditions, method, revision, tagForm(form));
 }
 
-/** What a listing's tag has after the revision: nothing for JSON. */
 function tagForm(form: ListingForm): string {
   return form === LINES_TYPE ? "-ndjson" : "";
 }

@@ -88,11 +88,6 @@ async function insertInPieces(store: Store, parts: AsyncIterable<readonly NewRow
   }
 }
 
-/**
- * Reads the rows of a file, part by part.
- *
- * @throws {RowsFileError} If a row is wrong.
- */
 async function* rowsOf(file: Source, limits: RowLimits): AsyncGenerator<readonly NewRow[]> {
   const { schema, maxRowBytes } = limits;
   for await (const piece of new RowCutter(maxRowBytes).pieces(file)) {
@@ -104,7 +99,6 @@ async function* rowsOf(file: Source, limits: RowLimits): AsyncGenerator<readonly
   }
 }
 
-/** Rows of a file as one JSON object. */
 interface Piece {
   readonly content: Uint8Array;
   /** How many rows are before it in the file. */
@@ -236,7 +230,6 @@ class RowCutter {
     throw new RowsFileError(`row ${this.#number} has more than the ${this.#maxRowBytes} bytes that are read of one`);
   }
 
-  /** Ends a row at a comma, or at the end of its object. */
   #endRow(octet: number): void {
     const isLast = octet !== COMMA;
     if (isLast && octet !== CLOSE_BRACE) throw new RowsFileError(`row ${this.#number}: saw ] where } is expected`);

@@ -5,11 +5,14 @@
  */
 
 import { HttpError } from "../http_message.ts";
-import { LISTING_PIECE_BYTES, MAX_SENT_SORTED_BYTES, MAX_SORT_SLACK_ROWS, MAX_SORTED_BYTES } from "../limits.ts";
+import { LISTING_PIECE_BYTES, MAX_SENT_SORTED_BYTES, MAX_SORTED_BYTES } from "../limits.ts";
 import type { Pacer } from "../turns.ts";
 import { HeldRows } from "./held_rows.ts";
 import type { SortKey } from "./query.ts";
 import type { RowJoiner, StoredRows } from "./stored_rows.ts";
+
+/** Rows that a sorted listing may collect beyond twice those it keeps, before it sorts and drops the rest. */
+export const MAX_SORT_SLACK_ROWS: number = 1000;
 
 const RUN_ROWS = 512;
 /** Work of one comparison, in octets read. */
@@ -44,11 +47,7 @@ export class Sorter {
     return Math.min(this.#seen.bytes, this.#rows.bytes + more) <= MAX_SORTED_BYTES;
   }
 
-  /**
-   * Adds the current row of a page.
-   *
-   * @returns Sometimes a promise to await before more rows are added.
-   */
+  /** Adds the current row of a page. Sometimes returns a promise to await before more rows are added. */
   add(page: StoredRows): Promise<void> | undefined {
     const size = this.#rows.sizeOf(page);
     this.#seen.bytes += size;
@@ -60,11 +59,7 @@ export class Sorter {
     return isFull ? this.#keepFirst() : undefined;
   }
 
-  /**
-   * Returns the rows from `first` on, in order, as pieces of a listing.
-   *
-   * @throws {HttpError} 400 if the held rows exceed the limit.
-   */
+  /** Returns the rows from `first` on, in order, as pieces of a listing. Throws a 400 if they exceed the limit. */
   async pieces(first: number, joiner: RowJoiner): Promise<Generator<Uint8Array>> {
     if (this.#rows.bytes > MAX_SORTED_BYTES) await this.#keepFirst();
     const order = await this.#order();
@@ -137,10 +132,8 @@ export async function sortInTurns(
 let sentBytes = 0;
 
 /**
- * Reserves memory for a sorted listing while it is sent.
- *
- * @returns A function that releases the memory.
- * @throws {HttpError} 503 if slow clients hold too much already.
+ * Reserves memory for a sorted listing while it is sent, and returns a function that releases it. Throws a 503 if slow
+ * clients hold too much already.
  */
 export function holdSorted(bytes: number): () => void {
   if (sentBytes + bytes > MAX_SENT_SORTED_BYTES) {

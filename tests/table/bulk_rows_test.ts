@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
-import { JSON_PIECE_BYTES, MAX_PROBLEM_ERRORS, MAX_ROW_MEMBERS } from "../../lib/limits.ts";
+import { MAX_PROBLEM_ERRORS, MAX_ROW_MEMBERS } from "../../lib/limits.ts";
 import { BareRow, readLines, readRows } from "../../lib/table/bulk_rows.ts";
 import { Pacer } from "../../lib/turns.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import { CountedTurns, REQUESTER } from "../support.ts";
+import { JSON_PIECE_BYTES } from "../../lib/json.ts";
 
 const ANY = RowSchema.parse("*");
 const ENCODER = new TextEncoder();

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { MAX_SENT_SORTED_BYTES, MAX_SORT_SLACK_ROWS, MAX_SORTED_BYTES, MAX_SORTS } from "../../lib/limits.ts";
+import { MAX_SENT_SORTED_BYTES, MAX_SORTED_BYTES, MAX_SORTS } from "../../lib/limits.ts";
 import { Gate, Pacer } from "../../lib/turns.ts";
 import { HeldRows } from "../../lib/table/held_rows.ts";
-import { holdSorted, Sorter, sortInTurns } from "../../lib/table/sorting.ts";
+import { holdSorted, MAX_SORT_SLACK_ROWS, Sorter, sortInTurns } from "../../lib/table/sorting.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { RowJoiner } from "../../lib/table/stored_rows.ts";
 import { fieldOf, StoredRows } from "../../lib/table/stored_rows.ts";
