@@ -7,7 +7,7 @@
 
 import { ByteBuffer, octetString } from "../bytes.ts";
 import { type FieldProblem, HttpError } from "../http_message.ts";
-import { JsonScanner, parseOctets, type Scanned, JSON_PIECE_BYTES } from "../json.ts";
+import { JSON_PIECE_BYTES, JsonScanner, parseOctets, type Scanned } from "../json.ts";
 import { MAX_PROBLEM_ERRORS } from "../limits.ts";
 import type { NewRow } from "../store.ts";
 import type { Pacer } from "../turns.ts";

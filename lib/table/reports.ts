@@ -5,7 +5,7 @@
  */
 
 import { type Fields, type HttpResponse, isStream, type Requester, type RequestHead } from "../http_message.ts";
-import { UTF8, JSON_PIECE_BYTES } from "../json.ts";
+import { JSON_PIECE_BYTES, UTF8 } from "../json.ts";
 import { type Row, START, type Store } from "../store.ts";
 import { Pacer } from "../turns.ts";
 import { LINES_TYPE, mediaType } from "./resource.ts";

@@ -13,7 +13,7 @@
 import { isUtf8 } from "node:buffer";
 import { ByteBuffer, octetString, withoutMark } from "../bytes.ts";
 import { type FieldProblem, HttpError } from "../http_message.ts";
-import { isDigit, JsonScanner, MAX_PLAIN_OCTETS, parseOctets, UTF8, JSON_PIECE_BYTES } from "../json.ts";
+import { isDigit, JSON_PIECE_BYTES, JsonScanner, MAX_PLAIN_OCTETS, parseOctets, UTF8 } from "../json.ts";
 import { MAX_JSON_DEPTH, MAX_PROBLEM_ERRORS, MAX_ROW_FIELDS, MAX_ROW_MEMBERS } from "../limits.ts";
 import type { NewRow } from "../store.ts";
 import { unfit } from "./resource.ts";

@@ -55,12 +55,7 @@ export async function insertFile(
 ): Promise<void> {
   if (file.rewind === undefined) throw new RowsFileError("it is read twice, which a pipe or a terminal cannot be");
   const names = new Set<string>();
-  for await (const rows of rowsOf(file, limits)) {
-    for (const { name } of rows) {
-      if (names.has(name)) throw givenTwice(name);
-      names.add(name);
-    }
-  }
+  for await (const rows of rowsOf(file, limits)) addNames(names, rows);
   await file.rewind();
   const rows = rowsOf(file, limits);
   if (limits.inPieces) await insertInPieces(store, rows, names.size);
@@ -115,20 +110,18 @@ async function firstWrong({ content, before, ends }: Piece, limits: RowLimits): 
     row[0] = OPEN_BRACE;
     row[row.length - 1] = CLOSE_BRACE;
     try {
-      for await (const rows of readRows(row, limits.schema, limits.maxRowBytes, new Pacer())) {
-        for (const { name } of rows) {
-          if (names.has(name)) return givenTwice(name);
-          names.add(name);
-        }
-      }
+      for await (const rows of readRows(row, limits.schema, limits.maxRowBytes, new Pacer())) addNames(names, rows);
     } catch (error) {
       return wrongRow(before + i + 1, error);
     }
   }
 }
 
-function givenTwice(name: string): RowsFileError {
-  return new RowsFileError(`the row ${JSON.stringify(name)} is given twice`);
+function addNames(names: Set<string>, rows: readonly NewRow[]): void {
+  for (const { name } of rows) {
+    if (names.has(name)) throw new RowsFileError(`the row ${JSON.stringify(name)} is given twice`);
+    names.add(name);
+  }
 }
 
 function wrongRow(number: number, error: unknown): RowsFileError {
