@@ -12,7 +12,7 @@ import { MAX_PROBLEM_ERRORS } from "../limits.ts";
 import type { NewRow } from "../store.ts";
 import type { Pacer } from "../turns.ts";
 import { nameProblem } from "./resource.ts";
-import type { RowSchema } from "./row_schema.ts";
+import type { RowLimits } from "./row_schema.ts";
 import {
   CanonicalRows,
   notJson,
@@ -49,20 +49,19 @@ export const TABLE_FORMS = 'POST / takes rows as {"NAME":{…}}, or the fields o
  */
 export async function* readRows(
   content: Uint8Array,
-  schema: RowSchema,
-  maxRowBytes: number,
+  limits: RowLimits,
   pacer: Pacer,
 ): AsyncGenerator<readonly NewRow[], void> {
   const scanner = scannerOf(content);
   const start = scanner.at;
-  const reader = new RowsReader(content, schema, maxRowBytes, pacer);
+  const reader = new RowsReader(content, limits, pacer);
   let isFirst = true;
   for (let scanned: Scanned = "more"; scanned !== "end";) {
     scanned = scanner.next(scanner.at + JSON_PIECE_BYTES);
     if (scanned === "error") throw notJson(content, scanner.at);
     if (scanned === "member") {
       // In a table with declared fields, a row that begins with an object is none: its other members are told instead.
-      const mayBeBare = schema.fields === undefined || isFirst;
+      const mayBeBare = limits.schema.fields === undefined || isFirst;
       if (mayBeBare && content[scanner.valueStart] !== OPEN_BRACE) throw new BareRow();
       isFirst = false;
     }
@@ -78,11 +77,10 @@ export async function* readRows(
 /** Reads the rows in the content line by line, as {@linkcode readRows} does. Lines of blanks are skipped. */
 export async function* readLines(
   content: Uint8Array,
-  schema: RowSchema,
-  maxRowBytes: number,
+  limits: RowLimits,
   pacer: Pacer,
 ): AsyncGenerator<readonly NewRow[], void> {
-  const reader = new RowsReader(content, schema, maxRowBytes, pacer);
+  const reader = new RowsReader(content, limits, pacer);
   for (let start = scannerOf(content).at, number = 1; start < content.length; number++) {
     const line = content.subarray(start, content.indexOf(LF, start) >>> 0);
     const scanner = new JsonScanner(line);
@@ -109,8 +107,7 @@ export async function* readLines(
 /** Creates rows from their positions in the content. */
 class RowsReader {
   readonly #content: Uint8Array;
-  readonly #schema: RowSchema;
-  readonly #maxRowBytes: number;
+  readonly #limits: RowLimits;
   readonly #pacer: Pacer;
   readonly #canonical: CanonicalRows;
   readonly #names = new NameSet();
@@ -121,12 +118,11 @@ class RowsReader {
   #refused = 0;
   #tooLong: HttpError | undefined;
 
-  constructor(content: Uint8Array, schema: RowSchema, maxRowBytes: number, pacer: Pacer) {
+  constructor(content: Uint8Array, limits: RowLimits, pacer: Pacer) {
     this.#content = content;
-    this.#schema = schema;
-    this.#maxRowBytes = maxRowBytes;
+    this.#limits = limits;
     this.#pacer = pacer;
-    this.#canonical = new CanonicalRows(schema);
+    this.#canonical = new CanonicalRows(limits.schema);
   }
 
   /** Adds the member that a scanner found last in text that starts here, in this line; 0 if there are no lines. */
@@ -182,18 +178,19 @@ class RowsReader {
 
   /** Reads a row that is not in canonical form. */
   *#read(name: string, sent: Uint8Array, scanner: JsonScanner, line: number): Generator<number, void> {
+    const { schema, maxRowBytes } = this.#limits;
     yield sent.length;
     // The outermost object is not part of the row.
-    const problem: TextProblem | undefined = textProblem(scanner, 1) ?? tooManyFor(this.#schema, scanner.members);
+    const problem: TextProblem | undefined = textProblem(scanner, 1) ?? tooManyFor(schema, scanner.members);
     if (problem !== undefined) {
       return this.#refuse(name, problem.rule === undefined ? problem.detail : wrongField(problem), line);
     }
     if (sent[0] !== OPEN_BRACE) return this.#refuse(name, "must be an object with the row's fields", line);
     try {
       const value = yield* storedText(sent);
-      const [wrong] = schemaProblems(value, this.#schema);
+      const [wrong] = schemaProblems(value, schema);
       if (wrong !== undefined) this.#refuse(name, wrongField(wrong), line);
-      else this.#rows.push(rowOf(name, value, this.#maxRowBytes));
+      else this.#rows.push(rowOf(name, value, maxRowBytes));
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       // A member that is given twice is one more problem of the rows; a row that is too long is not.

@@ -18,7 +18,7 @@ import {
   readPreconditions,
   writtenResponse,
 } from "./resource.ts";
-import type { RowSchema } from "./row_schema.ts";
+import type { RowLimits } from "./row_schema.ts";
 import { readRow, requireSchema, rowOf } from "./row_text.ts";
 import { storedPages, type StoredRows } from "./stored_rows.ts";
 import { JSON_PIECE_BYTES } from "../json.ts";
@@ -30,15 +30,13 @@ const MAX_DIGITS = 16;
 
 export class Creator {
   readonly #store: Store;
-  readonly #schema: RowSchema;
-  readonly #maxRowBytes: number;
+  readonly #limits: RowLimits;
   readonly #lanes: Lanes;
   readonly #names: ChosenNames;
 
-  constructor(store: Store, limits: { readonly schema: RowSchema; readonly maxRowBytes: number }, lanes: Lanes) {
+  constructor(store: Store, limits: RowLimits, lanes: Lanes) {
     this.#store = store;
-    this.#schema = limits.schema;
-    this.#maxRowBytes = limits.maxRowBytes;
+    this.#limits = limits;
     this.#lanes = lanes;
     this.#names = new ChosenNames(store);
   }
@@ -52,7 +50,7 @@ export class Creator {
     const read = mediaType(fields) === LINES_TYPE ? readLines : readRows;
     const create = async (expected?: number) => {
       try {
-        const parts = read(content, this.#schema, this.#maxRowBytes, new Pacer(requester));
+        const parts = read(content, this.#limits, new Pacer(requester));
         return await this.#insertRows(parts, content.length <= JSON_PIECE_BYTES, expected);
       } catch (error) {
         if (!(error instanceof BareRow)) throw error;
@@ -102,7 +100,7 @@ export class Creator {
     const value = await pacer.run(this.#bareValue(content));
     for (;;) {
       const name = await this.#names.next(pacer);
-      const row = rowOf(name, value, this.#maxRowBytes);
+      const row = rowOf(name, value, this.#limits.maxRowBytes);
       if (expected === undefined) {
         const written = await this.#lanes.share(name, requester, () => this.#store.put(row, ABSENT));
         if (written !== undefined) return writtenResponse(written);
@@ -117,8 +115,8 @@ export class Creator {
 
   *#bareValue(content: Uint8Array): Generator<number, Uint8Array> {
     try {
-      const value = yield* readRow(content, undefined, this.#schema);
-      requireSchema(value, this.#schema);
+      const value = yield* readRow(content, undefined, this.#limits.schema);
+      requireSchema(value, this.#limits.schema);
       return value;
     } catch (error) {
       if (!(error instanceof HttpError) || error.status !== 422) throw error;

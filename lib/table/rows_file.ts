@@ -12,7 +12,7 @@ import { HttpError } from "../http_message.ts";
 import { type NewRow, type Store, StoreError } from "../store.ts";
 import { Pacer } from "../turns.ts";
 import { BareRow, readRows } from "./bulk_rows.ts";
-import type { RowSchema } from "./row_schema.ts";
+import type { RowLimits } from "./row_schema.ts";
 
 /** Octets of a file read at a time, and of rows put into one object. */
 const PIECE_BYTES = 64 * 1024;
@@ -28,12 +28,6 @@ const BLANKS = [0x20, 0x09, 0x0d, LF];
 
 /** A file that has not the rows of a table. The message names the row. */
 export class RowsFileError extends Error {}
-
-export interface RowLimits {
-  readonly schema: RowSchema;
-  /** The largest row in bytes, as it is stored. */
-  readonly maxRowBytes: number;
-}
 
 /** A file that is read in pieces, and again from its start. */
 export interface RowsFile extends Source {
@@ -84,10 +78,9 @@ async function insertInPieces(store: Store, parts: AsyncIterable<readonly NewRow
 }
 
 async function* rowsOf(file: Source, limits: RowLimits): AsyncGenerator<readonly NewRow[]> {
-  const { schema, maxRowBytes } = limits;
-  for await (const piece of new RowCutter(maxRowBytes).pieces(file)) {
+  for await (const piece of new RowCutter(limits.maxRowBytes).pieces(file)) {
     try {
-      for await (const rows of readRows(piece.content, schema, maxRowBytes, new Pacer())) yield rows;
+      for await (const rows of readRows(piece.content, limits, new Pacer())) yield rows;
     } catch (error) {
       throw await firstWrong(piece, limits) ?? wrongRow(piece.before + 1, error);
     }
@@ -110,7 +103,7 @@ async function firstWrong({ content, before, ends }: Piece, limits: RowLimits): 
     row[0] = OPEN_BRACE;
     row[row.length - 1] = CLOSE_BRACE;
     try {
-      for await (const rows of readRows(row, limits.schema, limits.maxRowBytes, new Pacer())) addNames(names, rows);
+      for await (const rows of readRows(row, limits, new Pacer())) addNames(names, rows);
     } catch (error) {
       return wrongRow(before + i + 1, error);
     }
