@@ -68,7 +68,7 @@ export async function* readRows(
     const turn = scanned === "member" ? reader.add(scanner) : pacer.after(JSON_PIECE_BYTES);
     if (turn instanceof Promise) await turn;
     const rows = reader.part(scanned === "end");
-    if (rows.length > 0) yield rows;
+    if (rows !== undefined) yield rows;
   }
   if (!scanner.isObject) throw notObject(content.subarray(start), TABLE_FORMS);
   reader.finish();
@@ -99,7 +99,7 @@ export async function* readLines(
     } else if (!isBlank) reader.refuseLine(number, members === 0 ? "no row" : `${members} members`);
     start += line.length + 1;
     const rows = reader.part(start >= content.length);
-    if (rows.length > 0) yield rows;
+    if (rows !== undefined) yield rows;
   }
   reader.finish();
 }
@@ -157,13 +157,13 @@ class RowsReader {
     this.#refuse(`line ${line}`, `must be one object with one member, saw ${seen}`, 0);
   }
 
-  /** Returns the rows of a part that is large enough, or the last; none if any row was refused. */
-  part(isLast: boolean): readonly NewRow[] {
-    if (this.#length < JSON_PIECE_BYTES && !isLast) return [];
+  /** Returns the rows of a part that is large enough, or the last; `undefined` without any, or if any was refused. */
+  part(isLast: boolean): readonly NewRow[] | undefined {
+    if (this.#length < JSON_PIECE_BYTES && !isLast) return undefined;
     const rows = this.#rows;
     this.#rows = [];
     this.#length = 0;
-    return this.#refused === 0 ? rows : [];
+    return this.#refused === 0 && rows.length > 0 ? rows : undefined;
   }
 
   finish(): void {

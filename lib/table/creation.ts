@@ -32,17 +32,13 @@ export class Creator {
   readonly #store: Store;
   readonly #limits: RowLimits;
   readonly #lanes: Lanes;
-  readonly #names: ChosenNames;
+  readonly names: ChosenNames;
 
   constructor(store: Store, limits: RowLimits, lanes: Lanes) {
     this.#store = store;
     this.#limits = limits;
     this.#lanes = lanes;
-    this.#names = new ChosenNames(store);
-  }
-
-  note(name: string): void {
-    this.#names.note(name);
+    this.names = new ChosenNames(store);
   }
 
   /** Creates all rows in the content, or none; or one row under a name of the server's choice. */
@@ -76,7 +72,7 @@ export class Creator {
     isShort: boolean,
     expected?: number,
   ): Promise<HttpResponse | undefined> {
-    const names = this.#names;
+    const { names } = this;
     let count = 0;
     async function* counted(): AsyncGenerator<readonly NewRow[]> {
       for await (const rows of parts) {
@@ -99,7 +95,7 @@ export class Creator {
     const pacer = new Pacer(requester);
     const value = await pacer.run(this.#bareValue(content));
     for (;;) {
-      const name = await this.#names.next(pacer);
+      const name = await this.names.next(pacer);
       const row = rowOf(name, value, this.#limits.maxRowBytes);
       if (expected === undefined) {
         const written = await this.#lanes.share(name, requester, () => this.#store.put(row, ABSENT));
