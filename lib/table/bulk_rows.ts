@@ -60,7 +60,7 @@ export async function* readRows(
     scanned = scanner.next(scanner.at + JSON_PIECE_BYTES);
     if (scanned === "error") throw notJson(content, scanner.at);
     if (scanned === "member") {
-      // In a table with declared fields, a row that begins with an object is none: its other members are told instead.
+      // In a table with declared fields, a row that begins with an object is none: its other members are reported instead.
       const mayBeBare = limits.schema.fields === undefined || isFirst;
       if (mayBeBare && content[scanner.valueStart] !== OPEN_BRACE) throw new BareRow();
       isFirst = false;

@@ -241,7 +241,7 @@ async function* selectionPieces(
   let at = 0;
   for await (const rows of pages) {
     for (; rows.next(); at++) if (at >= first && at < end) listed.add(rows.row());
-    if (listed.length >= LISTING_PIECE_BYTES) yield listed.take();
+    if (listed.length >= LISTING_PIECE_BYTES) yield listed.piece();
     if (at >= end) break;
   }
   yield listed.end();

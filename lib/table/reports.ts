@@ -1,5 +1,5 @@
 /**
- * What a table tells of itself: what it did for each request, and all that it holds.
+ * What a table reports: what it did for each request, and all that it holds.
  *
  * @module
  */
@@ -38,7 +38,7 @@ export function reportOf(
     if (location === undefined) return { name, content: rowsIn(fields, sent), how: "created" };
     return { name: decodeURIComponent(location.slice(1)), content: answered, how: "created" };
   }
-  // A listing that was selected, or is too long for one page of the store, does not tell what the table holds.
+  // A listing that was selected, or is too long for one page of the store, does not show what the table holds.
   const isWhole = name !== undefined || !query && contentType !== LINES_TYPE;
   if (answered === undefined || method === "HEAD" || !isWhole) return undefined;
   return { name, content: answered, how: method === "GET" ? "read" : status === 201 ? "created" : "replaced" };

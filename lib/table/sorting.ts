@@ -94,7 +94,7 @@ export class Sorter {
 function* joined(rows: HeldRows, order: Uint32Array, joiner: RowJoiner): Generator<Uint8Array> {
   for (const index of order) {
     joiner.add(rows.row(index));
-    if (joiner.length >= LISTING_PIECE_BYTES) yield joiner.take();
+    if (joiner.length >= LISTING_PIECE_BYTES) yield joiner.piece();
   }
   yield joiner.end();
 }

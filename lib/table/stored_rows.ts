@@ -134,7 +134,7 @@ export function fieldOf(names: readonly string[], isText = false): Field {
   return { path: names.map((name) => Buffer.from(JSON.stringify(name))), isText };
 }
 
-/** The kinds of values that are told by their first octet alone. */
+/** The kinds of values that the first octet decides. */
 const KINDS: { readonly [octet: number]: Kind } = {
   [OPEN_BRACE]: OBJECT,
   [OPEN_BRACKET]: ARRAY,
@@ -268,11 +268,11 @@ export class RowJoiner {
       if (this.#before === OPEN_BRACE) this.#octet(OPEN_BRACE);
       this.#octet(CLOSE_BRACE);
     }
-    return this.take();
+    return this.piece();
   }
 
   /** Returns what was joined since the last piece. */
-  take(): Uint8Array {
+  piece(): Uint8Array {
     const piece = this.#buffer.view().slice();
     this.#buffer.length = 0;
     return piece;
