@@ -90,16 +90,16 @@ export class ExplainedConnection {
 
   /** Explains what has waited. */
   explain(): void {
+    if (this.#events.length === 0) return;
     let at = 0;
-    for (const [i, event] of this.#events.entries()) {
+    this.#events.forEach((event, i) => {
       const bytes = this.#octets.bytes.subarray(at, at += this.#lengths[i]);
       this.#explain("bytes" in event ? { ...event, bytes } : event);
-    }
+    });
     this.#drop();
   }
 
   #drop(): void {
-    if (this.#events.length === 0) return;
     this.#events = [];
     this.#lengths = [];
     this.#octets = new ByteBuffer(0);
