@@ -70,16 +70,16 @@ export class ExplainedConnection {
   /** Receives an event, which is explained at once if it is the connection's turn. */
   tell(event: CaptureEvent | Acknowledged, isTurn = true): void {
     if (this.#isLeftOut) return;
-    if (isTurn || this.#inRow > LONG_OCTETS) {
-      this.explain();
-      return this.#explain(event);
-    }
     const bytes = "bytes" in event ? event.bytes : NO_BYTES;
+    const isLong = this.#inRow > LONG_OCTETS;
     if (bytes.length > 0) {
       this.#inRow = bytes.length + (event.kind === this.#lastKind ? this.#inRow : 0);
       this.#lastKind = event.kind;
     }
-    this.#keep("bytes" in event ? { ...event, bytes: NO_BYTES } : event, bytes);
+    if (isTurn || isLong) {
+      this.explain();
+      this.#explain(event);
+    } else this.#keep("bytes" in event ? { ...event, bytes: NO_BYTES } : event, bytes);
   }
 
   #keep(event: CaptureEvent | Acknowledged, octets: Uint8Array): void {
@@ -90,20 +90,19 @@ export class ExplainedConnection {
 
   /** Explains what has waited. */
   explain(): void {
+    if (this.#events.length === 0) return;
     let at = 0;
-    for (const [i, event] of this.#events.entries()) {
+    this.#events.forEach((event, i) => {
       const bytes = this.#octets.bytes.subarray(at, at += this.#lengths[i]);
       this.#explain("bytes" in event ? { ...event, bytes } : event);
-    }
+    });
     this.#drop();
   }
 
   #drop(): void {
-    if (this.#events.length === 0) return;
     this.#events = [];
     this.#lengths = [];
     this.#octets = new ByteBuffer(0);
-    this.#inRow = 0;
   }
 
   #explain(event: CaptureEvent | Acknowledged): void {
