@@ -27,7 +27,7 @@ import {
   storeError,
   type TableState,
 } from "./sqlite_file.ts";
-import { fitsOnePage, largestNumber, SnapshotPool } from "./sqlite_snapshots.ts";
+import { fitsOnePortion, largestNumber, SnapshotPool } from "./sqlite_snapshots.ts";
 import {
   type Awaitable,
   type NewRow,
@@ -236,8 +236,8 @@ export class SqliteStore implements Store {
 
   snapshot(ended?: () => void): Awaitable<Snapshot> {
     const state = this.#read(() => this.#readState.get()) as unknown as TableState;
-    // A table that fits one page is read at once; only a larger one needs a transaction of its own.
-    if (fitsOnePage(state.longest, state.total + 1)) return this.#smallSnapshot();
+    // A table that fits one portion is read at once; only a larger one needs a transaction of its own.
+    if (fitsOnePortion(state.longest, state.total + 1)) return this.#smallSnapshot();
     if (this.#clearing !== undefined) return this.#clearing.then(() => this.snapshot(ended));
     return this.#snapshots.snapshot(state.revision, ended);
   }
