@@ -60,7 +60,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const isViewed = alone === undefined || command?.kind === "raw" || explain || verbose || recorder !== undefined;
   const views = !isViewed ? undefined : (await import("./traffic/explain/client_views.ts")).clientViews({
     ...options,
-    ...{ painter, terminal, kind: command?.kind, record: recorder?.take },
+    ...{ painter, terminal, kind: command?.kind, record: recorder?.receive },
     write: (text) => output.print(text),
     writeLife: (text) => life.print(text),
   });

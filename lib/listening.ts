@@ -127,7 +127,7 @@ export class Listening {
         cannotAccept: this.#cannotAccept,
       });
     }
-    this.tap = allOf([this.page?.take, this.#recorder?.take, view].filter((one) => one !== undefined));
+    this.tap = allOf([this.page?.receive, this.#recorder?.receive, view].filter((one) => one !== undefined));
   }
 
   /** Resolves once there is room for a recording, or returns `undefined` if there is; `undefined` without a recording. */

@@ -201,7 +201,7 @@ function curlOf(octets: Uint8Array, endpoint: Endpoint | undefined): string | un
   let head: RequestHead | undefined;
   const content = new ByteBuffer(0);
   explainOctets("request", octets, {
-    tell: (event) => {
+    listener: (event) => {
       if (event.kind === "head" && event.head.kind === "request") head = event.head;
       if (event.kind === "content") content.append(event.bytes);
     },
@@ -257,7 +257,7 @@ export class Page implements OpenPage {
       command: (line, signal) => this.#sender.send(line, signal),
     });
     this.url = this.#host.url;
-    if (table !== undefined) table.observer = journal.takeTable;
+    if (table !== undefined) table.observer = journal.receiveReport;
     let lines = "";
     const transcript = new Transcript({
       write: (text) => void (lines += text),
@@ -266,12 +266,12 @@ export class Page implements OpenPage {
     });
     let connections = 0;
     // A relay's connections at the client's end are those to its server.
-    const follow = relay === undefined ? [journal.take] : [];
-    const told = allOf([...follow, (event) => transcript.tell(event)])!;
+    const follow = relay === undefined ? [journal.receive] : [];
+    const listener = allOf([...follow, (event) => transcript.receive(event)])!;
     this.#sender = new CommandSender({
       ...options,
       defaults: defaultFields(endpoint, config.version),
-      tap: (conn) => tapped(conn, "client", ++connections, told),
+      tap: (conn) => tapped(conn, "client", ++connections, listener),
       raw: transcript,
       takeLines: () => {
         const text = lines;
@@ -284,8 +284,8 @@ export class Page implements OpenPage {
   }
 
   /** Receives the events of the table's connections. */
-  readonly take: TrafficListener = (event) => {
-    if (event.kind !== "closed" || event.end === "client") return this.#journal.take(event);
+  readonly receive: TrafficListener = (event) => {
+    if (event.kind !== "closed" || event.end === "client") return this.#journal.receive(event);
     // The server says why once all that it does for the connection has ended.
     const timer = setTimeout(() => this.closed(event.connection), REASON_MS);
     this.#ending.set(event.connection, { event, timer });
@@ -297,7 +297,7 @@ export class Page implements OpenPage {
     if (ending === undefined) return;
     clearTimeout(ending.timer);
     this.#ending.delete(connection);
-    this.#journal.take({ ...ending.event, ...reason !== undefined && { reason } });
+    this.#journal.receive({ ...ending.event, ...reason !== undefined && { reason } });
   }
 
   /** Receives what there is to say of an octet that a client has sent. */
@@ -345,7 +345,7 @@ export async function openRecordedPage(
 ): Promise<OpenPage> {
   const { connection, name, check } = options;
   const traffic = new RecordedTraffic(options.history);
-  const reader = new CaptureReader((event) => traffic.take(event), { connection });
+  const reader = new CaptureReader((event) => traffic.receive(event), { connection });
   for await (const bytes of pieces) reader.receive(bytes);
   const notes = reader.end();
   check(reader.connections);

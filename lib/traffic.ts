@@ -48,7 +48,7 @@ export type Closed = Seen & { readonly kind: "closed"; readonly reason: string }
 export type TrafficEvent = Opened | Octets | Fin | Closed;
 
 /** Counts reads and writes instead of reporting them. */
-export interface Untold {
+export interface EventCounter {
   /** The number of reads and writes. */
   events: number;
 }
@@ -59,4 +59,4 @@ export interface Untold {
  * If it returns a counter, further reads and writes of the connection are only counted there, and only its end is
  * reported.
  */
-export type TrafficListener = (event: TrafficEvent) => Untold | void;
+export type TrafficListener = (event: TrafficEvent) => EventCounter | void;

@@ -38,7 +38,7 @@ export class Judge {
    * @param request The head of the request; `undefined` if there is none, or if it is invalid.
    * @param fault Why the request was invalid when the response came.
    */
-  add(head: ResponseHead, request: RequestHead | undefined, fault: FaultCode | undefined): void {
+  receive(head: ResponseHead, request: RequestHead | undefined, fault: FaultCode | undefined): void {
     const cause = fault && CAUSES[fault];
     const isRequired = cause?.request.must === true && head.status === cause.status;
     const rule = ANSWER_RULES.find(([, , isBroken]) => isBroken(head, request));

@@ -57,7 +57,7 @@ const ANY_CONTENT = { maxContentBytes: Number.MAX_SAFE_INTEGER };
 
 /** Decodes both directions of a connection and pairs the messages. */
 export class Pairing {
-  readonly #tell: (event: ExchangeEvent) => void;
+  readonly #listener: (event: ExchangeEvent) => void;
   readonly #answers: (() => string | undefined) | undefined;
   readonly #inTurn: boolean;
   readonly #ways: Readonly<Record<Direction, Way>>;
@@ -71,8 +71,8 @@ export class Pairing {
   #holding: Exchange | undefined;
 
   /** Creates a pairing whose listener receives what happens, in order. */
-  constructor(tell: (event: ExchangeEvent) => void, { limits, answers, inTurn = false }: PairingOptions = {}) {
-    this.#tell = tell;
+  constructor(listener: (event: ExchangeEvent) => void, { limits, answers, inTurn = false }: PairingOptions = {}) {
+    this.#listener = listener;
     this.#answers = answers;
     this.#inTurn = inTurn;
     this.#ways = {
@@ -163,12 +163,12 @@ export class Pairing {
   gap(direction: Direction, octets = Infinity): void {
     const way = this.#ways[direction];
     const { message, search } = way;
-    if (search !== undefined) return void search.end();
+    if (search !== undefined) return void search.giveUp();
     if (way.stopped === undefined && message?.head !== undefined && way.decoder.skip(octets)) {
-      this.#tell({ kind: "lost", direction, message, octets });
+      this.#listener({ kind: "lost", direction, message, octets });
       return this.#read(way);
     }
-    this.#tell({ kind: "cut", direction, message });
+    this.#listener({ kind: "cut", direction, message });
     if (way.stopped === "left HTTP") return;
     way.restart();
     way.stopped = "lost";
@@ -209,7 +209,7 @@ export class Pairing {
   }
 
   #readAgain(way: Way, octets: Uint8Array): void {
-    this.#tell({ kind: "resumed", direction: way.direction, from: way.start, octets });
+    this.#listener({ kind: "resumed", direction: way.direction, from: way.start, octets });
     way.decoder.receive(octets);
     this.#read(way);
   }
@@ -273,7 +273,7 @@ export class Pairing {
       if (this.#answers === undefined || this.#inTurn) this.#open.push(exchange);
       if (this.#inTurn && this.#open.length > MAX_WAITING_IN_TURN) this.#open.shift();
     } else exchange.responses.push(message as Message<ResponseHead>);
-    this.#tell({ kind: "began", direction, message });
+    this.#listener({ kind: "began", direction, message });
     if (isRequest) this.#readOn(this.#ways.response);
     return message;
   }
@@ -309,13 +309,13 @@ export class Pairing {
         message.head = event;
         message.exchange.method = event.method;
         way.paused = this.#inTurn && event.fields.get("expect") !== undefined;
-        this.#tell({ kind: "head", direction, message, head: event, to: way.at });
+        this.#listener({ kind: "head", direction, message, head: event, to: way.at });
         break;
       case "response":
         this.#answer(way, message as Message<ResponseHead>, event);
         break;
       case "content":
-        this.#tell({ kind: "content", direction, message, bytes: event.bytes, to: way.at });
+        this.#listener({ kind: "content", direction, message, bytes: event.bytes, to: way.at });
         break;
       case "end":
         message.state = "whole";
@@ -324,7 +324,7 @@ export class Pairing {
         way.message = undefined;
         way.paused = this.#inTurn;
         way.closes = !message.head!.persistent;
-        this.#tell({ kind: "ended", direction, message, trailers: event.trailers });
+        this.#listener({ kind: "ended", direction, message, trailers: event.trailers });
         if (direction === "request") this.#requested(way, message as Message<RequestHead>);
         else this.#responded(way, message as Message<ResponseHead>);
     }
@@ -340,7 +340,7 @@ export class Pairing {
     message.head = head;
     const leaves = this.#leaves(message);
     message.interim = isInterim(head.status) && !leaves;
-    this.#tell({ kind: "head", direction: "response", message, head, to: way.at });
+    this.#listener({ kind: "head", direction: "response", message, head, to: way.at });
     if (message.interim || leaves || this.#holding !== exchange) return;
     this.#holding = undefined;
     if (requests.stopped !== "held") return;
@@ -388,7 +388,7 @@ export class Pairing {
     const { message } = requests;
     if (message?.state === "incomplete") {
       if (message.head !== undefined) return;
-      this.#tell({ kind: "cut", direction: "request", message });
+      this.#listener({ kind: "cut", direction: "request", message });
     }
     if (message !== undefined) requests.start = requests.received;
     this.#stop(requests, "left HTTP");
@@ -398,7 +398,7 @@ export class Pairing {
     const { direction, start } = way;
     way.stopped = why;
     way.message = way.held = undefined;
-    this.#tell({ kind: "stopped", direction, from: start, why });
+    this.#listener({ kind: "stopped", direction, from: start, why });
   }
 
   #break(way: Way, error: HttpError): void {
@@ -414,7 +414,7 @@ export class Pairing {
       if (direction === "request") message.exchange.method ||= decoder.method;
     }
     way.stopped = "broken";
-    this.#tell({ kind: "broken", direction, message, error, unread: decoder.unread, at: decoder.consumed });
+    this.#listener({ kind: "broken", direction, message, error, unread: decoder.unread, at: decoder.consumed });
   }
 }
 

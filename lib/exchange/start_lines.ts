@@ -150,11 +150,11 @@ export class StartLineSearch<Packet> {
     for (let end = 0; (end = text.indexOf("\n", at) + 1) > 0; at = end) {
       const direction = directionOf(text.substring(at, end));
       if (direction === undefined) continue;
-      this.end();
+      this.giveUp();
       this.skipped += at;
       return { direction, pieces: [{ bytes: bytes.subarray(at), packet }] };
     }
-    if (at > 0 || !mayBegin(this.#line + text)) this.end();
+    if (at > 0 || !mayBegin(this.#line + text)) this.giveUp();
     const line = this.#line + text.substring(at);
     if (!mayBegin(line)) {
       this.skipped += text.length;
@@ -166,7 +166,7 @@ export class StartLineSearch<Packet> {
   }
 
   /** Gives up what is held. Returns the number of octets skipped in all. */
-  end(): number {
+  giveUp(): number {
     this.skipped += this.#line.length;
     this.#held = [];
     this.#line = "";

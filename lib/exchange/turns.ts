@@ -55,7 +55,7 @@ export class Turns {
 
   /** Creates an explainer at the start of a file. */
   constructor({ crlf, ...options }: TurnsOptions) {
-    this.#explainer = new Explainer({ ...options, inTurn: true, tell: (event) => this.#tell(event) });
+    this.#explainer = new Explainer({ ...options, inTurn: true, listener: (event) => this.#receiveEvent(event) });
     if (crlf) this.#lines = new LineEnds((octets) => this.#receive(octets), options.answers);
   }
 
@@ -92,7 +92,7 @@ export class Turns {
     return ready;
   }
 
-  #tell(event: ExchangeEvent): void {
+  #receiveEvent(event: ExchangeEvent): void {
     if (event.kind === "began") {
       this.#hadContent = false;
       this.#hasRequests ||= event.direction === "request";

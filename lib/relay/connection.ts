@@ -87,9 +87,9 @@ export class RelayConnection extends AcceptedConnection {
   constructor(connection: number, client: Deno.Conn, context: ServerContext, options: RelayOptions) {
     super(connection, client, context);
     this.#options = options;
-    const tell = (event: ExchangeEvent) => this.#observe(event);
-    if (options.explains) this.#explainer = new Explainer({ tell });
-    this.#pairing = this.#explainer?.pairing ?? new Pairing(tell, { limits: LIMITS });
+    const listener = (event: ExchangeEvent) => this.#receiveEvent(event);
+    if (options.explains) this.#explainer = new Explainer({ listener });
+    this.#pairing = this.#explainer?.pairing ?? new Pairing(listener, { limits: LIMITS });
     this.#gate = new Gate(this.#pairing, options.rule, (change) => options.observer.changed?.(connection, change));
   }
 
@@ -280,9 +280,9 @@ export class RelayConnection extends AcceptedConnection {
     if (explanations.length > 0) this.#options.observer.explained?.(this.connection, explanations);
   }
 
-  #observe(event: ExchangeEvent): void {
+  #receiveEvent(event: ExchangeEvent): void {
     if (event.kind === "ended" && event.direction === "request") this.requests++;
-    this.#gate.observe(event);
+    this.#gate.receive(event);
     this.#options.observer.exchange?.(this.connection, event);
   }
 

@@ -109,7 +109,7 @@ export class Gate {
   }
 
   /** Judges a request whose head the pairing has read. */
-  observe(event: ExchangeEvent): void {
+  receive(event: ExchangeEvent): void {
     if (event.direction !== "request" || event.kind !== "head" || event.head.kind !== "request") return;
     const { message: { from }, head: { method, target, fields, text }, to } = event;
     // What is read again after a fault has been judged.

@@ -276,7 +276,7 @@ export class CapturedConnection {
     this.#open(packet);
     this.#noteLeftOut();
     // What was told above may have ended it.
-    for (const side of SIDES) this.#skipped(side, this.#lanes?.[side].search?.end(), packet);
+    for (const side of SIDES) this.#skipped(side, this.#lanes?.[side].search?.giveUp(), packet);
   }
 
   #lane(side: Side): Lane {
@@ -340,7 +340,7 @@ export class CapturedConnection {
 
   #missing(side: Side, octets: number, packet: PacketFacts, cut?: PacketFacts): void {
     const { search, flow } = this.#lane(side);
-    if (search !== undefined && flow.isSeen) return void search.end();
+    if (search !== undefined && flow.isSeen) return void search.giveUp();
     this.#open(packet);
     this.#tell(packet, {
       kind: "missing",
@@ -358,7 +358,7 @@ export class CapturedConnection {
   #fin(side: Side, packet: PacketFacts): void {
     this.#open(packet);
     const lane = this.#lane(side);
-    this.#skipped(side, lane.search?.end(), packet);
+    this.#skipped(side, lane.search?.giveUp(), packet);
     lane.search = undefined;
     const by = this.#endOf(side);
     this.#fins.push(by);

@@ -90,7 +90,7 @@ export class CapturedExchanges {
     this.#members = members;
     this.#explainer = new Explainer({
       kept: options.all ? ALL_KEPT : undefined,
-      tell: (event) => {
+      listener: (event) => {
         if (event.kind === "began") this.#partOf(event.message.exchange);
       },
     });

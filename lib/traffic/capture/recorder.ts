@@ -29,7 +29,7 @@ const INITIAL_BYTES = 64 * 1024;
 const GATHER_MS = 200;
 
 export class Recorder {
-  readonly take: TrafficListener;
+  readonly receive: TrafficListener;
   readonly #file: RecordingFile;
   readonly #options: RecorderOptions;
   /** How many bytes may wait. A relay waits for the disk itself, with all its connections. */
@@ -50,7 +50,7 @@ export class Recorder {
     const { program, interfaces } = options;
     this.#most = interfaces === undefined ? RECORD_WAITING_BYTES : Infinity;
     const capture = new Capture((block) => this.#add(block), interfaces);
-    this.take = (event) => {
+    this.receive = (event) => {
       if (!this.#ended) capture.tell(event);
     };
     this.#add(recordingStart(program, interfaces && Object.values(interfaces)));

@@ -57,14 +57,14 @@ export function clientViews(options: ClientViewsOptions): ClientViews {
   );
   const raw = new Transcript({ write, painter, timeoutMs, width: sentenceWidth });
   const listeners: TrafficListener[] = [];
-  if (kind === undefined || options.explain) listeners.push((event) => explain.tell(event));
-  if (kind === undefined || kind === "raw") listeners.push((event) => raw.tell(event));
+  if (kind === undefined || options.explain) listeners.push((event) => explain.receive(event));
+  if (kind === undefined || kind === "raw") listeners.push((event) => raw.receive(event));
   if (record !== undefined) listeners.push(record);
   if (verbose) listeners.push((event) => writeLife(`${painter("dim", lifeLine(event))}\n`));
-  const told = allOf(listeners);
+  const listener = allOf(listeners);
   let connections = 0;
   return {
-    tap: told && ((conn) => tapped(conn, "client", ++connections, told)),
+    tap: listener && ((conn) => tapped(conn, "client", ++connections, listener)),
     explain,
     raw,
     accepted: verbose ? (sentence) => writeLife(`=> ${sentence}\n`) : undefined,
@@ -97,7 +97,7 @@ export class LastExchange {
     this.#keptBytes = 0;
   }
 
-  tell(event: TrafficEvent): void {
+  receive(event: TrafficEvent): void {
     if (this.#state !== "begun" || event.kind === "closed") return;
     // On a new connection the request is sent again from its start.
     if (event.kind === "opened") return this.begin();

@@ -67,7 +67,7 @@ export class Transcript {
   /** Begins an exchange on a connection that has carried no message, or only whole ones. */
   begin(): void {
     this.#start = this.#now();
-    this.#explainer = new Explainer({ tell: (event) => this.#follow(event) });
+    this.#explainer = new Explainer({ listener: (event) => this.#follow(event) });
     this.#judge = new Judge();
     this.#requests = [];
     this.#starts = [];
@@ -85,7 +85,7 @@ export class Transcript {
     return this.#finSent || closes ? "fin" : "nothing";
   }
 
-  tell(event: TrafficEvent): void {
+  receive(event: TrafficEvent): void {
     if (this.#start === undefined) return;
     switch (event.kind) {
       case "write":
@@ -150,7 +150,7 @@ export class Transcript {
     if (event.kind === "began") this.#starts.push(event.message.from);
     if (event.kind === "head" && event.head.kind === "response") {
       const { request } = event.message.exchange;
-      this.#judge.add(event.head, request?.head, request?.error?.fault);
+      this.#judge.receive(event.head, request?.head, request?.error?.fault);
       this.#accepted.push(...acceptedIn(event.head));
     }
     if (event.kind !== "ended") return;

@@ -42,7 +42,7 @@ export class TableState {
     this.follow(large ? [] : rows, total, large, true);
   }
 
-  /** Takes over what was told of another table. */
+  /** Takes over what was said of another table. */
   follow(rows: readonly ShownRow[], total: number, large: boolean, whole: boolean): void {
     if (whole || large && !this.large) this.#rows.clear();
     this.total = total;
