@@ -1,8 +1,4 @@
-/**
- * The journal: makes of the events of a tap what a page is told, and follows the table.
- *
- * @module
- */
+/** The journal: makes of the events of a tap what a page is told, and follows the table. */
 
 import { type Direction, finalResponse } from "../../exchange.ts";
 import type { MessageLimits } from "../../limits.ts";

@@ -1,8 +1,4 @@
-/**
- * Whose events are taken when there are too many: whole connections are left out, and what they bring is counted.
- *
- * @module
- */
+/** Whose events are taken when there are too many: whole connections are left out, and what they bring is counted. */
 
 import { PAGE_BYTES_PER_SECOND, PAGE_EVENTS_PER_SECOND } from "../../limits.ts";
 import type { Untold } from "../../traffic.ts";

@@ -1,8 +1,4 @@
-/**
- * What a page is told: events, and the exchanges that they change.
- *
- * @module
- */
+/** What a page is told: events, and the exchanges that they change. */
 
 import {
   answeredIn,
