@@ -7,6 +7,8 @@
  * @module
  */
 
+// Messages
+
 /** The limits of `serve` on requests, unless flags change them. */
 export const REQUEST_LIMITS = {
   /** The start line and field lines together, line ends included (`--max-head`). Beyond it: 431. */
@@ -38,6 +40,13 @@ export const RESPONSE_LIMITS: MessageLimits = {
   maxContentBytes: Number.MAX_SAFE_INTEGER,
   maxChunkExtensionsBytes: 1024 * 1024,
 };
+
+/** Interim responses (1xx) to one request that `connect` accepts. */
+export const MAX_INTERIM_RESPONSES: number = 100;
+/** Octets of a head that `relay` holds until it is complete, if the codec refuses it. */
+export const MAX_HELD_HEAD_BYTES: number = 64 * 1024;
+
+// Rows, and requests for them
 
 /** A row's name, in bytes of UTF-8. */
 export const MAX_NAME_BYTES: number = 256;
@@ -73,9 +82,10 @@ export const MAX_SORTS: number = 2;
 export const MAX_SENT_SORTED_BYTES: number = 256 * 1024 * 1024;
 /** Bytes of a filtered or sorted listing up to which it is held and sent whole; a longer one is streamed in pieces. */
 export const LISTING_PIECE_BYTES: number = 64 * 1024;
-
 /** Bytes that one request or listing may leave unused before the engine is asked to collect garbage. */
 export const MAX_GARBAGE_BYTES: number = 32 * 1024 * 1024;
+
+// A server
 
 /** The limits of `serve`, unless flags change them. */
 export const SERVER_LIMITS = {
@@ -145,6 +155,40 @@ export type ServerLimits = { readonly [Limit in keyof typeof SERVER_LIMITS]: num
 /** Printed messages that may wait for a slow output, in bytes; beyond it messages are omitted and counted. */
 export const MAX_UNPRINTED_BYTES: number = 8 * 1024 * 1024;
 
+// The stores
+
+/** Writes that may wait for the SQLite store. Beyond it: 503. */
+export const MAX_WAITING_WRITES: number = 100_000;
+/** Snapshots of different revisions that may be read from SQLite at a time. Beyond it: 503. */
+export const MAX_SNAPSHOTS: number = 256;
+/** How long the SQLite store waits for another program's lock on its file. */
+export const FILE_LOCK_WAIT_MS: number = 5000;
+/** How long a request to an etcd cluster is tried before it is answered with 503. */
+export const CLUSTER_WAIT_MS: number = 10_000;
+/** Bytes of any other answer of a node: of as many rows as one transaction reads, each as large as nodes usually take. */
+export const CLUSTER_ANSWER_BYTES: number = 256 * 1024 * 1024;
+/** Bytes of a node's answer that tells an error. */
+export const CLUSTER_ERROR_BYTES: number = 64 * 1024;
+
+// Flags, and the files that they name
+
+/** Content that a command may send from a file or the standard input, in bytes. */
+export const MAX_SENT_FILE_BYTES: number = 511 * 1024 * 1024;
+/** Lines in the prompt's history. */
+export const MAX_HISTORY_LINES: number = 1000;
+/** The largest value of `--max-body`: content is read into one string, which is limited to 2^29 characters. */
+export const MAX_BODY_FLAG_BYTES: number = 511 * 1024 * 1024;
+/** How long `connect` waits for a server (`--timeout`). */
+export const CLIENT_TIMEOUT_MS: number = 30_000;
+/** Tokens in the file of `--token-file`. */
+export const MAX_TOKENS: number = 100;
+/** A file named by a flag, in bytes: certificates, keys, tokens. */
+export const MAX_FLAG_FILE_BYTES: number = 1024 * 1024;
+/** Bytes of a file with typed lines (`connect --history`). */
+export const MAX_HISTORY_BYTES: number = 1024 * 1024;
+
+// A client
+
 /** Characters in one line of piped input to `connect`. */
 export const MAX_LINE_CHARACTERS: number = 1024 * 1024;
 /** Lines of a pasted command of curl. */
@@ -163,24 +207,24 @@ export const MAX_DECODED_SHOWN_BYTES: number = 10 * 1024 * 1024;
 export const MAX_CODINGS: number = 4;
 /** Names of rows offered by Tab. */
 export const MAX_SEEN_NAMES: number = 1000;
-/** Content that a command may send from a file or the standard input, in bytes. */
-export const MAX_SENT_FILE_BYTES: number = 511 * 1024 * 1024;
 /** Characters that may be typed or pasted ahead of the prompt. */
 export const MAX_TYPED_AHEAD_CHARACTERS: number = 4 * 1024 * 1024;
-/** Lines in the prompt's history. */
-export const MAX_HISTORY_LINES: number = 1000;
 /** Bytes of a response that is not HTTP which `connect` shows. */
 export const MAX_SHOWN_INVALID_BYTES: number = 1000;
-/** Interim responses (1xx) to one request that `connect` accepts. */
-export const MAX_INTERIM_RESPONSES: number = 100;
-/** The largest value of `--max-body`: content is read into one string, which is limited to 2^29 characters. */
-export const MAX_BODY_FLAG_BYTES: number = 511 * 1024 * 1024;
-/** How long `connect` waits for a server (`--timeout`). */
-export const CLIENT_TIMEOUT_MS: number = 30_000;
-/** Tokens in the file of `--token-file`. */
-export const MAX_TOKENS: number = 100;
-/** A file named by a flag, in bytes: certificates, keys, tokens. */
-export const MAX_FLAG_FILE_BYTES: number = 1024 * 1024;
+/** Octets that the steps of one `raw` send. */
+export const MAX_RAW_BYTES: number = 16 * 1024 * 1024;
+/** Steps of one `raw`. */
+export const MAX_RAW_STEPS: number = 1000;
+/** The longest pause of `raw`. */
+export const MAX_RAW_WAIT_MS: number = 600_000;
+/** Reads and writes of one raw exchange that are shown; more are counted. */
+export const SHOWN_RAW_EVENTS: number = 1000;
+/** Octets of one of them that are shown. */
+export const SHOWN_RAW_OCTETS: number = 1024;
+/** Octets of each content that `relay` prints; the rest is counted. */
+export const SHOWN_RELAYED_BYTES: number = 16 * 1024;
+
+// Explanations
 
 /** Octets that `explain` reads from a file per read. */
 export const EXPLAIN_READ_BYTES: number = 64 * 1024;
@@ -206,20 +250,45 @@ export const SHOWN_CONTENT_LINES: number = 16;
 export const SHOWN_FAULT_OCTETS: number = 30;
 /** Octets kept of those that are not read: after an error, or until an answer says what they are. */
 export const UNREAD_KEPT_BYTES: number = 64 * 1024;
+/** Octets of a start line that is searched for where the start of a connection was not captured. */
+export const MAX_SEARCHED_LINE_BYTES: number = 9 * 1024;
+/** Octets of one message's content that `explain --all` shows of a file with messages. */
+export const MAX_SHOWN_CONTENT_BYTES: number = 32 * 1024 * 1024;
+/** Chunks of it that have rows of their own. */
+export const MAX_SHOWN_CHUNKS: number = 100_000;
+/** Packets or reads of one message that `explain` lists, unless `--all` is given. */
+export const SHOWN_ORIGINS: number = 8;
+/** Packets or reads of one message that `explain --all` lists. */
+export const KEPT_ORIGINS: number = 10_000;
 
-/** Writes that may wait for the SQLite store. Beyond it: 503. */
-export const MAX_WAITING_WRITES: number = 100_000;
-/** Snapshots of different revisions that may be read from SQLite at a time. Beyond it: 503. */
-export const MAX_SNAPSHOTS: number = 256;
-/** How long the SQLite store waits for another program's lock on its file. */
-export const FILE_LOCK_WAIT_MS: number = 5000;
+// Captures and recordings
 
-/** How long a request to an etcd cluster is tried before it is answered with 503. */
-export const CLUSTER_WAIT_MS: number = 10_000;
-/** Bytes of any other answer of a node: of as many rows as one transaction reads, each as large as nodes usually take. */
-export const CLUSTER_ANSWER_BYTES: number = 256 * 1024 * 1024;
-/** Bytes of a node's answer that tells an error. */
-export const CLUSTER_ERROR_BYTES: number = 64 * 1024;
+/** Bytes of a recording that may wait for the disk; packets beyond that are left out. */
+export const RECORD_WAITING_BYTES: number = 16 * 1024 * 1024;
+/** Octets of one packet of a capture, as in Wireshark. A larger packet is left out. */
+export const MAX_CAPTURED_PACKET_BYTES: number = 256 * 1024;
+/** Interfaces in one section of a capture. */
+export const MAX_CAPTURE_INTERFACES: number = 1000;
+/** Connections of a capture that are remembered though they have ended or have no octets: others do not count. */
+export const MAX_QUIET_CONNECTIONS: number = 32_768;
+/** Octets of a capture that may wait for earlier ones, all connections together. Beyond it they are given up. */
+export const MAX_REASSEMBLED_BYTES: number = 32 * 1024 * 1024;
+/** Octets of one direction of a connection that may wait, as in the largest window that a system usually has. */
+export const MAX_REASSEMBLED_DIRECTION_BYTES: number = 8 * 1024 * 1024;
+/** Octets and characters that `explain` holds of connections of a capture that wait for those before them. */
+export const MAX_EXPLAINED_BYTES: number = 32 * 1024 * 1024;
+/** Octets of one message's content that `explain --all` shows of a capture. */
+export const MAX_EXPLAINED_CONTENT_BYTES: number = 1024 * 1024;
+/** Chunks of one message that `explain --all` shows of a capture, each in a row of its own. */
+export const MAX_EXPLAINED_CHUNKS: number = 10_000;
+/** Octets of each answer's content that a replay keeps, to show where it differs from the recorded one. */
+export const REPLAY_KEPT_CONTENT_BYTES: number = 16 * 1024;
+/** Entity tags for which a replay remembers the recorded one. */
+export const REPLAY_KEPT_TAGS: number = 1000;
+/** Connections of a recording that are replayed; of one with more, `--connection` picks one. */
+export const MAX_REPLAYED_CONNECTIONS: number = 100_000;
+
+// The page
 
 /** Events of traffic that the page keeps, unless a flag (`--page-history`) says otherwise. */
 export const PAGE_HISTORY_EVENTS: number = 10_000;
@@ -249,58 +318,3 @@ export const PAGE_VIEWERS: number = 4;
 export const PAGE_FIND_CHARACTERS: number = 200;
 /** Octets of a command from the page, which is parsed in one call. Steps of `raw` may repeat a string. */
 export const PAGE_COMMAND_BYTES: number = 64 * 1024;
-
-/** Bytes of a file with typed lines (`connect --history`). */
-export const MAX_HISTORY_BYTES: number = 1024 * 1024;
-
-/** Octets that the steps of one `raw` send. */
-export const MAX_RAW_BYTES: number = 16 * 1024 * 1024;
-/** Steps of one `raw`. */
-export const MAX_RAW_STEPS: number = 1000;
-/** The longest pause of `raw`. */
-export const MAX_RAW_WAIT_MS: number = 600_000;
-/** Reads and writes of one raw exchange that are shown; more are counted. */
-export const SHOWN_RAW_EVENTS: number = 1000;
-/** Octets of one of them that are shown. */
-export const SHOWN_RAW_OCTETS: number = 1024;
-
-/** Octets of a head that `relay` holds until it is complete, if the codec refuses it. */
-export const MAX_HELD_HEAD_BYTES: number = 64 * 1024;
-/** Octets of each content that `relay` prints; the rest is counted. */
-export const SHOWN_RELAYED_BYTES: number = 16 * 1024;
-
-/** Bytes of a recording that may wait for the disk; packets beyond that are left out. */
-export const RECORD_WAITING_BYTES: number = 16 * 1024 * 1024;
-
-/** Octets of one packet of a capture, as in Wireshark. A larger packet is left out. */
-export const MAX_CAPTURED_PACKET_BYTES: number = 256 * 1024;
-/** Interfaces in one section of a capture. */
-export const MAX_CAPTURE_INTERFACES: number = 1000;
-/** Connections of a capture that are remembered though they have ended or have no octets: others do not count. */
-export const MAX_QUIET_CONNECTIONS: number = 32_768;
-/** Octets of a capture that may wait for earlier ones, all connections together. Beyond it they are given up. */
-export const MAX_REASSEMBLED_BYTES: number = 32 * 1024 * 1024;
-/** Octets of one direction of a connection that may wait, as in the largest window that a system usually has. */
-export const MAX_REASSEMBLED_DIRECTION_BYTES: number = 8 * 1024 * 1024;
-/** Octets of a start line that is searched for where the start of a connection was not captured. */
-export const MAX_SEARCHED_LINE_BYTES: number = 9 * 1024;
-/** Octets and characters that `explain` holds of connections of a capture that wait for those before them. */
-export const MAX_EXPLAINED_BYTES: number = 32 * 1024 * 1024;
-/** Octets of one message's content that `explain --all` shows of a file with messages. */
-export const MAX_SHOWN_CONTENT_BYTES: number = 32 * 1024 * 1024;
-/** Chunks of it that have rows of their own. */
-export const MAX_SHOWN_CHUNKS: number = 100_000;
-/** Octets of one message's content that `explain --all` shows of a capture. */
-export const MAX_EXPLAINED_CONTENT_BYTES: number = 1024 * 1024;
-/** Chunks of one message that `explain --all` shows of a capture, each in a row of its own. */
-export const MAX_EXPLAINED_CHUNKS: number = 10_000;
-/** Packets or reads of one message that `explain` lists, unless `--all` is given. */
-export const SHOWN_ORIGINS: number = 8;
-/** Packets or reads of one message that `explain --all` lists. */
-export const KEPT_ORIGINS: number = 10_000;
-/** Octets of each answer's content that a replay keeps, to show where it differs from the recorded one. */
-export const REPLAY_KEPT_CONTENT_BYTES: number = 16 * 1024;
-/** Entity tags for which a replay remembers the recorded one. */
-export const REPLAY_KEPT_TAGS: number = 1000;
-/** Connections of a recording that are replayed; of one with more, `--connection` picks one. */
-export const MAX_REPLAYED_CONNECTIONS: number = 100_000;

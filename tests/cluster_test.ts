@@ -166,6 +166,23 @@ Deno.test("a store in a cluster needs the network, and its files, by name", asyn
   assert.equal(wrong, `wiretable: --etcd-user-file ${file}: expected one line, USER:PASSWORD\n`);
 });
 
+Deno.test("a password that others can read on its way to etcd is warned of, on this machine and with TLS not", async () => {
+  using folder = new TempFolder();
+  const file = folder.file("user");
+  Deno.writeTextFileSync(file, "user:password\n");
+  const warned = async (url: string) => {
+    const args = ["--store", `etcd:${url}`, "--etcd-user-file", file];
+    await using server = await ServeProcess.start(args, ["--allow-net", "--allow-read"]);
+    await server.stop();
+    return server.errors.includes("The password for etcd can be read on the way: https URLs in --store encrypt it");
+  };
+  // Nothing listens there, or answers: 192.0.2.0/24 is for documentation.
+  assert(await warned("http://192.0.2.1:1"));
+  for (const url of ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1", "https://192.0.2.1:1"]) {
+    assert(!await warned(url), url);
+  }
+});
+
 /** The program as it names itself in a command to type. */
 function main(): string {
   return `${ROOT}main.ts`.slice(Deno.cwd().length + 1);

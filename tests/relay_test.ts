@@ -94,6 +94,22 @@ Deno.test("of each content at most 16 KiB is printed, decoded, and the rest coun
   assert.match(relay.output, /\r\n\{"a":"b{16378}\n… 23\d\d\d more characters\n/);
 });
 
+Deno.test("a message that goes on after another one was printed says which one it is", async () => {
+  using server = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using relay = await relayTo(`127.0.0.1:${(server.addr as Deno.NetAddr).port}`);
+  const head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\n\r\n";
+  const [one, other] = [await relay.connect(), await relay.connect()];
+  await one.send(`${head}one`);
+  await relay.printed("one");
+  await other.send(`${head}two`);
+  await relay.printed("two");
+  await one.send("end");
+  await relay.printed("end");
+  one.close();
+  other.close();
+  assert.match(relay.output, /\r\n\r\none\n-----REQUEST----- 2, [^\n]*\n[^]*two\n-----REQUEST----- 1, continued\nend/);
+});
+
 Deno.test("--explain labels each exchange, and --quiet prints nothing", async () => {
   using server = answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
   await using relay = await relayTo(`127.0.0.1:${server.port}`, ["--explain"]);

@@ -1,8 +1,4 @@
-/**
- * Parses addresses, host names and origins.
- *
- * @module
- */
+/** Parses addresses, host names and origins. */
 
 import {
   authorityOf,

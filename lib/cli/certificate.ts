@@ -1,8 +1,4 @@
-/**
- * Checks a server's certificate and key: whether they match, and whether clients will accept them.
- *
- * @module
- */
+/** Checks a server's certificate and key: whether they match, and whether clients will accept them. */
 
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { Failure } from "./values.ts";

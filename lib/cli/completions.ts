@@ -1,8 +1,4 @@
-/**
- * Generates shell completions from the table of commands.
- *
- * @module
- */
+/** Generates shell completions from the table of commands. */
 
 import type { Flag } from "./flags.ts";
 import { type CommandHelp, COMMANDS, SHELLS } from "./help.ts";

@@ -1,8 +1,6 @@
 /**
  * Ends the program with one line under a version of Deno that lacks what it needs. `main.ts` imports this module before
  * all others, which such a version may fail to run, so it uses only the oldest syntax.
- *
- * @module
  */
 
 const [major, minor] = Deno.version.deno.split(".").map(Number);

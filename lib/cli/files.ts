@@ -1,8 +1,4 @@
-/**
- * The files named by flags.
- *
- * @module
- */
+/** The files named by flags. */
 
 import { NOT_UTF8, readAtMost } from "../bytes.ts";
 import { MAX_FLAG_FILE_BYTES, MAX_HISTORY_BYTES, MAX_HISTORY_LINES, MAX_TOKENS } from "../limits.ts";

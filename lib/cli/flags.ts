@@ -1,8 +1,4 @@
-/**
- * The flags of all commands with their values and help, and the parser for them.
- *
- * @module
- */
+/** The flags of all commands with their values and help, and the parser for them. */
 
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { DEFAULT_HOST, DEFAULT_PORT, type Endpoint } from "../address.ts";

@@ -1,8 +1,4 @@
-/**
- * The commands of the program, and help texts generated from their flags.
- *
- * @module
- */
+/** The commands of the program, and help texts generated from their flags. */
 
 import { DEFAULT_HOST, DEFAULT_PORT } from "../address.ts";
 import { RELAY_PORT } from "./addresses.ts";

@@ -1,8 +1,6 @@
 /**
  * Reads files of any size in pieces: the file that `explain` and `replay` are given, or the standard input. What gzip
  * has compressed is expanded (RFC 1952).
- *
- * @module
  */
 
 import type { Gunzip } from "node:zlib";

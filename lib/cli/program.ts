@@ -1,8 +1,6 @@
 /**
  * How this program was started, and the command that starts it again: as a script with Deno's permission flags, as the
  * command of `deno install`, or as the executable of `deno compile`. All differences between them are handled here.
- *
- * @module
  */
 
 import { relative } from "node:path";

@@ -1,8 +1,4 @@
-/**
- * The store of `serve`: parses `--store` and its related flags.
- *
- * @module
- */
+/** The store of `serve`: parses `--store` and its related flags. */
 
 import { type Options, SERVE_FLAGS } from "./flags.ts";
 import { quoteForShell } from "./program.ts";

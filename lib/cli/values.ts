@@ -1,8 +1,4 @@
-/**
- * Parses values of flags, and reports invalid ones.
- *
- * @module
- */
+/** Parses values of flags, and reports invalid ones. */
 
 /**
  * Signals that ask a program to end. SIGHUP is sent when the terminal is closed. Windows sends no SIGTERM to programs

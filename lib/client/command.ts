@@ -1,8 +1,4 @@
-/**
- * Parses what a user types, into a request or a command of the program. Pure: no I/O.
- *
- * @module
- */
+/** Parses what a user types, into a request or a command of the program. Pure: no I/O. */
 
 import { nearest, octetString } from "../bytes.ts";
 import type { FieldLine } from "../http_message.ts";

@@ -1,8 +1,4 @@
-/**
- * Sends the commands of a page to this program's own server.
- *
- * @module
- */
+/** Sends the commands of a page to this program's own server. */
 
 import type { Endpoint } from "../address.ts";
 import { ClientError, type ClientOptions, Session } from "../client.ts";

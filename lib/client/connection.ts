@@ -1,8 +1,4 @@
-/**
- * A client's connection: sends requests and receives responses, one exchange after the other.
- *
- * @module
- */
+/** A client's connection: sends requests and receives responses, one exchange after the other. */
 
 import { setImmediate } from "node:timers";
 import { counted, type RawConnection } from "../bytes.ts";

@@ -1,8 +1,6 @@
 /**
  * Commands of curl: reads those that are pasted, as documentation and browsers write them, with URLs; and formats a
  * request as one.
- *
- * @module
  */
 
 import { Buffer, isUtf8 } from "node:buffer";

@@ -1,8 +1,4 @@
-/**
- * Shows the selected parts of requests and responses to a user.
- *
- * @module
- */
+/** Shows the selected parts of requests and responses to a user. */
 
 import { Buffer } from "node:buffer";
 import { octetsToText, octetString } from "../bytes.ts";

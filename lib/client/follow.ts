@@ -1,8 +1,4 @@
-/**
- * Creates the request that follows a response's Location (RFC 9110 §10.2.2, §15.4).
- *
- * @module
- */
+/** Creates the request that follows a response's Location (RFC 9110 §10.2.2, §15.4). */
 
 import { octetsToText } from "../bytes.ts";
 import { authorityOf, type Endpoint, withoutZone } from "../address.ts";

@@ -1,8 +1,4 @@
-/**
- * Help at the prompt: texts on the commands, and what Tab completes.
- *
- * @module
- */
+/** Help at the prompt: texts on the commands, and what Tab completes. */
 
 import { isObject, parsedJson } from "../json.ts";
 import { MAX_SEEN_NAMES } from "../limits.ts";

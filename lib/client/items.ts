@@ -4,8 +4,6 @@
  * In `post Pingping snail 1 0`, values have the order of the fields. Items have names: `type=snail` is text, `age:=1`
  * JSON, `page==2` a query parameter, `If-Match:"1"` a header field, `Name;` an empty one, `Name:` none of that name.
  * After their separator `@FILE` is the text of a file. The whole content may also be given: `{"type":"a"}`, `@FILE`.
- *
- * @module
  */
 
 import { authorityOf, type Endpoint } from "../address.ts";

@@ -1,8 +1,4 @@
-/**
- * Sources of command lines.
- *
- * @module
- */
+/** Sources of command lines. */
 
 import { isUtf8 } from "node:buffer";
 import { ByteBuffer, NOT_UTF8, withoutMark } from "../bytes.ts";

@@ -1,8 +1,4 @@
-/**
- * Output of a client: what it prints, and lines for the user, on what happens beside the commands too.
- *
- * @module
- */
+/** Output of a client: what it prints, and lines for the user, on what happens beside the commands too. */
 
 import { setImmediate } from "node:timers";
 import { addressText } from "../address.ts";

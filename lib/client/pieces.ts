@@ -3,8 +3,6 @@
  *
  * Such a server answers 413 with a problem document (RFC 9457) whose extension member `maxRows` tells how many rows one
  * request may create.
- *
- * @module
  */
 
 import { Buffer } from "node:buffer";

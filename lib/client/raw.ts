@@ -1,8 +1,4 @@
-/**
- * Raw exchanges: octets out in steps, octets in, until the answers are here.
- *
- * @module
- */
+/** Raw exchanges: octets out in steps, octets in, until the answers are here. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RawConnection } from "../bytes.ts";

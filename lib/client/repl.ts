@@ -1,8 +1,6 @@
 /**
  * Runs the client's commands: reads them from a prompt, a pipe or the command line, shows the exchanges, and returns an
  * exit code.
- *
- * @module
  */
 
 import { EXIT_AGAINST, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT, exitCodeOf } from "../exit_code.ts";

@@ -1,8 +1,4 @@
-/**
- * Encodes the content of requests: forms, forms with files (RFC 7578), and what is known of a file by its name.
- *
- * @module
- */
+/** Encodes the content of requests: forms, forms with files (RFC 7578), and what is known of a file by its name. */
 
 import { Buffer } from "node:buffer";
 import { withoutMark } from "../bytes.ts";

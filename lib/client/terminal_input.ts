@@ -4,8 +4,6 @@
  * Keys are preprocessed before they reach the editor. A run of text is passed as a whole, because the editor redraws
  * its line after each key; text typed ahead waits until it is needed; and Ctrl-C is handled immediately. The terminal
  * marks what is pasted ("bracketed paste"): its tabs and line ends are no keys.
- *
- * @module
  */
 
 import type { Interface } from "node:readline";

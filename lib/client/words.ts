@@ -1,8 +1,4 @@
-/**
- * Splits a line into words, as a shell does.
- *
- * @module
- */
+/** Splits a line into words, as a shell does. */
 
 /** Invalid input. The message is one line with the reason. */
 export class WrongInput extends Error {

@@ -3,8 +3,6 @@
  *
  * A few octets may decode to gigabytes. So a decoder makes one piece of 16 KiB at a time, the next one once that was
  * taken, and ends at a limit. (DecompressionStream decodes all of a chunk at once.)
- *
- * @module
  */
 
 import { Buffer } from "node:buffer";

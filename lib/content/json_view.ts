@@ -1,8 +1,6 @@
 /**
  * JSON for reading, indented and coloured by tokens. Only the blanks between tokens change: the order of members, the
  * digits of numbers and repeated names stay as received.
- *
- * @module
  */
 
 import { parsedJson } from "../json.ts";

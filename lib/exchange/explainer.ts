@@ -1,8 +1,4 @@
-/**
- * Explains a connection: pairs its messages, and labels every octet of both directions.
- *
- * @module
- */
+/** Explains a connection: pairs its messages, and labels every octet of both directions. */
 
 import { octetString } from "../bytes.ts";
 import type { MessageKind } from "../http_message.ts";

@@ -1,8 +1,4 @@
-/**
- * The parts of an explanation: rows with labels, findings, faults. All views are based on these.
- *
- * @module
- */
+/** The parts of an explanation: rows with labels, findings, faults. All views are based on these. */
 
 import type { Degree, FaultCode, MessageKind } from "../http_message.ts";
 import { MAX_SHOWN_CHUNKS, MAX_SHOWN_CONTENT_BYTES } from "../limits.ts";

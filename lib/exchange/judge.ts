@@ -1,8 +1,4 @@
-/**
- * Judges a server's answers: whether they are as the specification says.
- *
- * @module
- */
+/** Judges a server's answers: whether they are as the specification says. */
 
 import {
   CAUSES,

@@ -3,8 +3,6 @@
  *
  * The decoder alone judges messages: labels listen to a pairing, and divide what the decoder has accepted. A fault is the
  * error it has thrown.
- *
- * @module
  */
 
 import { counted, NO_BYTES, octetString } from "../bytes.ts";

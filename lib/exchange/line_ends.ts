@@ -3,8 +3,6 @@
  *
  * The messages may be broken in other ways, because they may be meant to be sent so: their framing is read leniently, by
  * the first rule of RFC 9112 §6.3 that applies.
- *
- * @module
  */
 
 import { ByteBuffer, NO_BYTES, octetString } from "../bytes.ts";

@@ -1,8 +1,4 @@
-/**
- * Messages and exchanges, and what happens to them.
- *
- * @module
- */
+/** Messages and exchanges, and what happens to them. */
 
 import type { Fields, HttpError, MessageKind, RequestHead, ResponseHead } from "../http_message.ts";
 import { maskTarget } from "../masking.ts";

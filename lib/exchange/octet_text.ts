@@ -1,8 +1,4 @@
-/**
- * Formats octets as readable text in which every octet is distinguishable: `\r\n`, `\xff`.
- *
- * @module
- */
+/** Formats octets as readable text in which every octet is distinguishable: `\r\n`, `\xff`. */
 
 import { Buffer } from "node:buffer";
 import { octetsToText } from "../bytes.ts";

@@ -13,8 +13,6 @@
  *   another request after a broken response.
  *
  * It does no I/O. The decoder is the only judge of octets.
- *
- * @module
  */
 
 import { ByteBuffer, NO_BYTES, octetString } from "../bytes.ts";

@@ -2,8 +2,6 @@
  * Divides a message's head into labelled rows.
  *
  * The decoder has accepted these octets, so nothing is checked again.
- *
- * @module
  */
 
 import type { Part, Row, RowKind } from "./explanation.ts";

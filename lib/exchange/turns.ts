@@ -1,8 +1,4 @@
-/**
- * Explains messages of a file, where requests and responses may follow one another in turn.
- *
- * @module
- */
+/** Explains messages of a file, where requests and responses may follow one another in turn. */
 
 import { ByteBuffer, NO_BYTES, octetString } from "../bytes.ts";
 import type { Explanation } from "./explanation.ts";

@@ -1,8 +1,4 @@
-/**
- * Divides field values: members of lists, parameters, directives, dates, entity tags, ranges.
- *
- * @module
- */
+/** Divides field values: members of lists, parameters, directives, dates, entity tags, ranges. */
 
 import type { Part } from "./explanation.ts";
 import { octetsOf, readable, units } from "./octet_text.ts";

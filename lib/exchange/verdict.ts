@@ -1,8 +1,6 @@
 /**
  * What there is to say of a message: why its content has its length, whether its connection persists, and of a refused
  * one what the specification says of it, how to put it right, and how others read it.
- *
- * @module
  */
 
 import { counted } from "../bytes.ts";

@@ -1,8 +1,4 @@
-/**
- * The state of one direction of a connection: what is read, and what is held to be read later.
- *
- * @module
- */
+/** The state of one direction of a connection: what is read, and what is held to be read later. */
 
 import { ByteBuffer } from "../bytes.ts";
 import { Decoder } from "../http_message.ts";

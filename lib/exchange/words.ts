@@ -1,8 +1,4 @@
-/**
- * What the words of HTTP mean, one line each, with the section that says more: methods, statuses, fields.
- *
- * @module
- */
+/** What the words of HTTP mean, one line each, with the section that says more: methods, statuses, fields. */
 
 /** A meaning and the section it comes from. */
 export type Meaning = readonly [text: string, rule: string];

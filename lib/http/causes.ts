@@ -4,8 +4,6 @@
  *
  * The decoder refuses all of them. What it says differs: some a recipient *must* refuse, and some it *may* refuse, or
  * do instead what the specification allows.
- *
- * @module
  */
 
 /** What the specification says of refusing a broken message. */

@@ -1,8 +1,4 @@
-/**
- * Reading the line before each chunk: its size and its extensions (RFC 9112 §7.1).
- *
- * @module
- */
+/** Reading the line before each chunk: its size and its extensions (RFC 9112 §7.1). */
 
 import { wireError } from "./error.ts";
 import {

@@ -5,8 +5,6 @@
  * event at a time. An event, "more octets are needed" and an error are three distinct results: an object, `undefined`,
  * and a thrown {@linkcode HttpError}. After an error the decoder stays failed, because the end of a broken message is
  * unknown.
- *
- * @module
  */
 
 import { NO_BYTES, octetString } from "../bytes.ts";

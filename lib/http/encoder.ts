@@ -3,8 +3,6 @@
  *
  * Only the encoder writes the fields that frame a message, so a message never has two framings or a wrong length.
  * Encoded messages are collected in one buffer until the caller has sent them.
- *
- * @module
  */
 
 import { ByteBuffer, byteLength, NO_BYTES } from "../bytes.ts";

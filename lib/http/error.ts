@@ -1,8 +1,4 @@
-/**
- * The error type of HTTP messages, and the reason phrases of the statuses that this program sends.
- *
- * @module
- */
+/** The error type of HTTP messages, and the reason phrases of the statuses that this program sends. */
 
 import { CAUSES, type FaultCode } from "./causes.ts";
 import type { FieldLine } from "./grammar.ts";

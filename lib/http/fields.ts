@@ -1,8 +1,4 @@
-/**
- * Header and trailer sections: reads field lines from octets, and looks up fields by name.
- *
- * @module
- */
+/** Header and trailer sections: reads field lines from octets, and looks up fields by name. */
 
 import { wireError } from "./error.ts";
 import { octetString } from "../bytes.ts";

@@ -3,8 +3,6 @@
  *
  * These rules decide where a message ends and which host it is for, so each is as strict as RFC 9112 allows: request
  * smuggling needs two readings of one message (RFC 9112 §11.2). Each takes its section's offset, for errors.
- *
- * @module
  */
 
 import { octetsToText } from "../bytes.ts";

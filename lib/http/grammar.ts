@@ -3,8 +3,6 @@
  *
  * A table of 256 entries holds one bit per class, so a test is a load and a mask. Where a specification lets a
  * recipient be lenient, these predicates are strict.
- *
- * @module
  */
 
 /**

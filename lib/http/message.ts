@@ -3,8 +3,6 @@
  *
  * Strings from the wire are *octet strings*: one character (U+0000 to U+00FF) per octet. Lengths and offsets count
  * octets, and no character decoding loses information.
- *
- * @module
  */
 
 import type { Fields } from "./fields.ts";

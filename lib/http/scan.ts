@@ -3,8 +3,6 @@
  *
  * A scanner reads one element from `start`, never past `stop`, and returns where the element ends,
  * or {@linkcode MORE}, or throws an `HttpError` whose offset is an index of the buffer.
- *
- * @module
  */
 
 import type { FaultCode } from "./causes.ts";

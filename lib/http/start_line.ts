@@ -1,8 +1,4 @@
-/**
- * Reading the start line of a message: request line and status line, and the forms of a target (RFC 9112 §3.2).
- *
- * @module
- */
+/** Reading the start line of a message: request line and status line, and the forms of a target (RFC 9112 §3.2). */
 
 import { maskTarget } from "../masking.ts";
 import { wireError } from "./error.ts";

@@ -3,8 +3,6 @@
  *
  * Each direction is a loop of one read and one write, so that who does not read is not read from. What the relay answers
  * itself stands for the server's answer, and ends the connection.
- *
- * @module
  */
 
 import { counted, NO_BYTES, writeAll } from "../bytes.ts";

@@ -4,8 +4,6 @@
  * A head waits until it is complete. One that the codec accepts has one Host, whose place is known. From a fault on, the
  * octets have no sure meaning: then each line counts that some receiver may read as Host, until the connection ends, and
  * whatever the pairing reads after the fault.
- *
- * @module
  */
 
 import { authorityOf, type Endpoint, hostOf, isLocalName, originOf } from "../address.ts";

@@ -1,8 +1,6 @@
 /**
  * Prints what passes a relay: for people each message as it comes, with what was changed in it, and what there is to say
  * of it; for programs each exchange, once its response has passed or cannot.
- *
- * @module
  */
 
 import { hostOf } from "../address.ts";

@@ -1,8 +1,6 @@
 /**
  * What all accepted connections share: reading and writing within the server's budget, the deadlines of their waits, and
  * their end.
- *
- * @module
  */
 
 import { addressText, socketAddress } from "../address.ts";

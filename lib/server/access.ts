@@ -1,8 +1,4 @@
-/**
- * Access control: the Host of a request, pages of other sites (CORS), and the token.
- *
- * @module
- */
+/** Access control: the Host of a request, pages of other sites (CORS), and the token. */
 
 import { isSameSecret } from "../bytes.ts";
 import {

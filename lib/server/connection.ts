@@ -3,8 +3,6 @@
  *
  * All requests of one read are answered with one write. While a response is produced or sent, at most one read is made
  * ahead. A client that does not read its responses is therefore not read from either, which bounds memory.
- *
- * @module
  */
 
 import {

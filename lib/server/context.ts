@@ -1,8 +1,4 @@
-/**
- * The state shared by a server and its connections, and the events they report.
- *
- * @module
- */
+/** The state shared by a server and its connections, and the events they report. */
 
 import { byteLength } from "../bytes.ts";
 import {

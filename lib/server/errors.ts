@@ -1,8 +1,4 @@
-/**
- * Errors: those of connections, and why these end; those of requests, as responses.
- *
- * @module
- */
+/** Errors: those of connections, and why these end; those of requests, as responses. */
 
 import { counted } from "../bytes.ts";
 import { HttpError, type HttpResponse, reasonPhrase } from "../http_message.ts";

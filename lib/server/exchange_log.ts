@@ -1,8 +1,4 @@
-/**
- * The log for programs: one JSON object for each request and its response, once that is sent or cannot be.
- *
- * @module
- */
+/** The log for programs: one JSON object for each request and its response, once that is sent or cannot be. */
 
 import { octetString } from "../bytes.ts";
 import { type HttpError, type HttpResponse, isInterim } from "../http_message.ts";

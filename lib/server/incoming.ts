@@ -1,8 +1,4 @@
-/**
- * Decodes the requests of a connection in order, and collects their content.
- *
- * @module
- */
+/** Decodes the requests of a connection in order, and collects their content. */
 
 import { NO_BYTES, resized } from "../bytes.ts";
 import { type Decoder, Fields, HttpError, listMembers, type RequestHead, type Service } from "../http_message.ts";

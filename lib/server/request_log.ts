@@ -1,8 +1,6 @@
 /**
  * The output of `serve`: each request, and with `--verbose` each response and the end of each connection. As JSON, all
  * of it needs `--verbose`: the log of exchanges stands beside it.
- *
- * @module
  */
 
 import { counted, NO_BYTES, octetsToText } from "../bytes.ts";

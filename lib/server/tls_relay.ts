@@ -4,8 +4,6 @@
  * Closing a TLS connection in Deno releases nothing while its handshake is unfinished or a write is blocked, so a
  * client could keep sockets open. Therefore the public listener is a plain one, and its octets are relayed to a TLS
  * listener on loopback. Closing the plain sockets ends both sides whatever the client does.
- *
- * @module
  */
 
 import { nextReadSize, writeAll } from "../bytes.ts";

@@ -1,8 +1,6 @@
 /**
  * Work that is done in batches: what arrives in one turn of the event loop, or while a batch is under way, waits for the
  * next one.
- *
- * @module
  */
 
 import { setImmediate } from "node:timers/promises";

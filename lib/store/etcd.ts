@@ -4,8 +4,6 @@
  * Nothing is cached: a read sees every write that was answered before it, through whatever server. Writes that wait at
  * the same time share one transaction, and so do reads, because each transaction needs an agreement among the nodes. A
  * write is done exactly once, or its error says that its outcome is unknown.
- *
- * @module
  */
 
 import {

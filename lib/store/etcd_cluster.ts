@@ -3,8 +3,6 @@
  *
  * A cluster that does not answer is asked again until it does. Meanwhile requests fail at once, so that no client waits
  * in vain.
- *
- * @module
  */
 
 import { StoreError, unavailable } from "../store.ts";

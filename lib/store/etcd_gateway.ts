@@ -2,8 +2,6 @@
  * Sends requests to an etcd cluster through its HTTP/JSON gateway, to one node after another until one answers.
  *
  * A request without an answer may still be executed, now or later. Writers have to know, so every error tells it.
- *
- * @module
  */
 
 import { Buffer } from "node:buffer";

@@ -4,8 +4,6 @@
  * Reads that wait at the same time share a transaction, which sees every write that was answered before it was sent,
  * through whatever server. A listing holds nothing in the cluster: if its revision is compacted before it ends, it ends
  * with an error.
- *
- * @module
  */
 
 import { Buffer } from "node:buffer";

@@ -5,8 +5,6 @@
  * and the writer's marker tells whether it was executed before. If the retries run out, its clients are told that the
  * outcome is unknown, and a transaction with only the marker is sent until it succeeds. It invalidates everything sent
  * before, so a write that was given up cannot overwrite a later one.
- *
- * @module
  */
 
 import { Batches } from "./batches.ts";

@@ -3,8 +3,6 @@
  *
  * No write blocks for long, however many rows there are: long operations run in steps, or their cost is amortized over
  * the writes that led to them.
- *
- * @module
  */
 
 import {

@@ -4,8 +4,6 @@
  * The rows' contents are stored in UTF-8 in one buffer instead of many small strings: this halves the memory, relieves
  * the garbage collector, and makes a response one copy of bytes. Bytes in the buffer never change once written, so
  * readers may keep references to them.
- *
- * @module
  */
 
 import { Buffer } from "node:buffer";

@@ -4,8 +4,6 @@
  * Rows are read from the file on this thread, which takes microseconds. Writes run on a thread of their own: all writes
  * waiting at a moment share one transaction and one sync to disk, and resolve after it. A resolved write therefore
  * survives a crash of the process or the machine.
- *
- * @module
  */
 
 import { setImmediate } from "node:timers";

@@ -4,8 +4,6 @@
  * What others changed is unknown. So the table's revision rises, its rows are counted again, and the version of every
  * row is from then on at least that revision, so that no client takes an older row for the current one. The revision is
  * in the table `written_by_others`, which only such a file has.
- *
- * @module
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";

@@ -3,8 +3,6 @@
  *
  * The table `rows` has the rows in the order of `position`, and the one row of `state` has the properties of the whole
  * table. Other programs may read the file at any time. A file of a newer format is refused.
- *
- * @module
  */
 
 import { basename, dirname, join, resolve } from "node:path";

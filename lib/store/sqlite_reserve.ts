@@ -8,8 +8,6 @@
  * What the log holds beyond the file's end needs room a second time when it is moved into the file, without which the
  * log cannot be truncated. So it is moved before it outgrows half of the reserve, and a transaction that outgrows it at
  * once, or a log that is being read, has as much reserved first.
- *
- * @module
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";

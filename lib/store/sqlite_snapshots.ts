@@ -2,8 +2,6 @@
  * Snapshots of the SQLite table, read portion by portion in a read transaction.
  *
  * Snapshots of the same revision share a connection to the file. Connections are reused.
- *
- * @module
  */
 
 import type { DatabaseSync } from "node:sqlite";

@@ -2,8 +2,6 @@
  * The thread that writes to the SQLite store. Syncing a commit to disk takes time, which must not delay other requests.
  *
  * The store calls the methods of {@linkcode WriterCalls} by messages; the results come in the order of the calls.
- *
- * @module
  */
 
 import type { DatabaseSync } from "node:sqlite";

@@ -1,8 +1,6 @@
 /**
  * The content of a bulk POST, read row by row: one JSON object with rows as members, or one such object a line, with a
  * row each.
- *
- * @module
  */
 
 import { ByteBuffer, octetString } from "../bytes.ts";

@@ -3,8 +3,6 @@
  *
  * A value is a number, a text, a boolean, null, an array, an object, or missing. A text in a number's notation counts as
  * that number, unless its field has the type `string`. Numbers compare by their decimal value, texts by code point.
- *
- * @module
  */
 
 import { Buffer } from "node:buffer";

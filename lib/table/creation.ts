@@ -1,7 +1,5 @@
 /**
  * `POST /`: creates rows together, or one row under a name that the server chooses: r1, r2 and so on (RFC 9110 §9.3.3).
- *
- * @module
  */
 
 import { collectSoon } from "../bytes.ts";

@@ -1,8 +1,4 @@
-/**
- * `GET /`: the whole table, or the rows that match a query, streamed as one JSON object or as one object a line.
- *
- * @module
- */
+/** `GET /`: the whole table, or the rows that match a query, streamed as one JSON object or as one object a line. */
 
 import {
   type ContentStream,

@@ -1,8 +1,6 @@
 /**
  * Merge patches (RFC 7396), applied to text: members that a patch does not name are copied unseen, so that a small
  * patch of a large row costs little.
- *
- * @module
  */
 
 import { Buffer } from "node:buffer";

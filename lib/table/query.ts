@@ -3,8 +3,6 @@
  *
  * `age:gte=2` filters (without an operator: equal), `_sort=-age,type` sorts, `_page=2&_per_page=10` selects a page. What
  * a comparison means is in `comparison.ts`.
- *
- * @module
  */
 
 import { HttpError, percentDecoded } from "../http_message.ts";

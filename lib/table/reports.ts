@@ -1,8 +1,4 @@
-/**
- * What a table reports: what it did for each request, and all that it holds.
- *
- * @module
- */
+/** What a table reports: what it did for each request, and all that it holds. */
 
 import { type Fields, type HttpResponse, isStream, type Requester, type RequestHead } from "../http_message.ts";
 import { JSON_PIECE_BYTES, UTF8 } from "../json.ts";

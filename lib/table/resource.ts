@@ -4,8 +4,6 @@
  * Preconditions are If-Match and If-None-Match over entity tags (RFC 9110 §13). Rows have no modification dates, so
  * If-Modified-Since and If-Unmodified-Since are ignored, as §13.1.3 and §13.1.4 require; If-Range is ignored because
  * ranges are not supported (§13.1.5).
- *
- * @module
  */
 
 import { Buffer } from "node:buffer";

@@ -1,8 +1,4 @@
-/**
- * The fields of a row and their types, as given by `--fields`.
- *
- * @module
- */
+/** The fields of a row and their types, as given by `--fields`. */
 
 import type { FieldProblem } from "../http_message.ts";
 import { beyondInteger, isObject, type JsonObject } from "../json.ts";

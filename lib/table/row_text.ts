@@ -6,8 +6,6 @@
  * Content that equals, octet for octet, what would be stored is recognised, and needs no parsing. Other content is
  * worked on as octets, in steps that a {@linkcode Pacer} runs, because JSON.parse and JSON.stringify block other clients
  * for 0.2 s on a row of 90,000 names.
- *
- * @module
  */
 
 import { isUtf8 } from "node:buffer";

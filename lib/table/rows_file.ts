@@ -3,8 +3,6 @@
  * such object a line, with a row each.
  *
  * The file is cut between rows into objects of some size, which are read as the content of a POST is.
- *
- * @module
  */
 
 import { ByteBuffer, counted, type Source, withoutMark } from "../bytes.ts";

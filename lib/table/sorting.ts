@@ -1,8 +1,6 @@
 /**
  * Sorts the rows of a listing in bounded memory, and yields to other clients in between. Rows are held with their octets
  * in few large buffers, and with the values of their keys in columns.
- *
- * @module
  */
 
 import { HttpError } from "../http_message.ts";

@@ -2,8 +2,6 @@
  * Reads rows where they are stored: in the portions of a snapshot, as octets, without parsing; and joins them to listings.
  *
  * What is stored was checked before, so the ends of strings, objects and arrays are all that must be found.
- *
- * @module
  */
 
 import { Buffer } from "node:buffer";

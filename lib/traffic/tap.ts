@@ -1,8 +1,4 @@
-/**
- * Taps on listeners and connections: they report events in user space. With TLS, octets are the decrypted ones.
- *
- * @module
- */
+/** Taps on listeners and connections: they report events in user space. With TLS, octets are the decrypted ones. */
 
 import { addressText, socketAddress } from "../address.ts";
 import { counted } from "../bytes.ts";

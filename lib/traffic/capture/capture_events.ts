@@ -1,8 +1,4 @@
-/**
- * What happens on the connections of a capture, as the server's end sees it.
- *
- * @module
- */
+/** What happens on the connections of a capture, as the server's end sees it. */
 
 import type { Direction } from "../../exchange.ts";
 import type { Closed, End, Fin, Octets, Opened, Seen } from "../../traffic.ts";

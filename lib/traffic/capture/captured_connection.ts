@@ -1,8 +1,4 @@
-/**
- * One TCP connection of a capture: which side is the client, and its events in order.
- *
- * @module
- */
+/** One TCP connection of a capture: which side is the client, and its events in order. */
 
 import type { End, Seen, SocketAddress } from "../../traffic.ts";
 import type { Acknowledged, CaptureEvent, PacketOrigin, TcpFacts } from "./capture_events.ts";

@@ -1,8 +1,4 @@
-/**
- * Explains one connection of a capture: its exchanges in order, each request before its responses.
- *
- * @module
- */
+/** Explains one connection of a capture: its exchanges in order, each request before its responses. */
 
 import { counted } from "../../bytes.ts";
 import {

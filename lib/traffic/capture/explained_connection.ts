@@ -1,8 +1,4 @@
-/**
- * Explains one connection of a capture: its addresses, its exchanges if it is HTTP, and how it ends.
- *
- * @module
- */
+/** Explains one connection of a capture: its addresses, its exchanges if it is HTTP, and how it ends. */
 
 import { addressText } from "../../address.ts";
 import { ByteBuffer, counted, NO_BYTES } from "../../bytes.ts";

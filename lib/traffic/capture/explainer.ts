@@ -1,8 +1,4 @@
-/**
- * Explains captures: each connection, in the order of its first packet, with its exchanges.
- *
- * @module
- */
+/** Explains captures: each connection, in the order of its first packet, with its exchanges. */
 
 import { MAX_EXPLAINED_BYTES } from "../../limits.ts";
 import type { CapturedExchangesOptions } from "./captured_exchanges.ts";

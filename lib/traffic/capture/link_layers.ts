@@ -2,8 +2,6 @@
  * Finds the TCP segment in a captured packet: link layer, IPv4 or IPv6, TCP (RFC 791, RFC 8200, RFC 9293).
  *
  * Checksums are not checked: where the network card computes them, a capture has wrong ones.
- *
- * @module
  */
 
 import { octetString } from "../../bytes.ts";

@@ -1,8 +1,4 @@
-/**
- * Lists the exchanges of a capture over all connections, one line each, in the order of their requests.
- *
- * @module
- */
+/** Lists the exchanges of a capture over all connections, one line each, in the order of their requests. */
 
 import { addressText } from "../../address.ts";
 import { counted } from "../../bytes.ts";

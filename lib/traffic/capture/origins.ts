@@ -1,8 +1,4 @@
-/**
- * Tells which packets, or reads and writes, the octets of a message came from, and when.
- *
- * @module
- */
+/** Tells which packets, or reads and writes, the octets of a message came from, and when. */
 
 import { KEPT_ORIGINS, SHOWN_ORIGINS } from "../../limits.ts";
 import type { PacketOrigin } from "./reader.ts";

@@ -1,8 +1,4 @@
-/**
- * Files of packets: how their format is recognised, what all readers of them share, and classic pcap.
- *
- * @module
- */
+/** Files of packets: how their format is recognised, what all readers of them share, and classic pcap. */
 
 import { ByteBuffer } from "../../bytes.ts";
 import { EXPLAIN_READ_BYTES, MAX_CAPTURED_PACKET_BYTES } from "../../limits.ts";

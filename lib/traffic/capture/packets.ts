@@ -1,8 +1,4 @@
-/**
- * IP packets with TCP segments, as a network would carry them: made for captures (RFC 791, RFC 8200, RFC 9293).
- *
- * @module
- */
+/** IP packets with TCP segments, as a network would carry them: made for captures (RFC 791, RFC 8200, RFC 9293). */
 
 import type { SocketAddress } from "../../traffic.ts";
 

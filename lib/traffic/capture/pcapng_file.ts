@@ -1,8 +1,4 @@
-/**
- * Reads pcapng files block by block, in either byte order (draft-ietf-opsawg-pcapng).
- *
- * @module
- */
+/** Reads pcapng files block by block, in either byte order (draft-ietf-opsawg-pcapng). */
 
 import { octetString } from "../../bytes.ts";
 import { MAX_CAPTURE_INTERFACES, MAX_CAPTURED_PACKET_BYTES } from "../../limits.ts";

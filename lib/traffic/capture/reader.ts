@@ -1,8 +1,4 @@
-/**
- * Reads captures: makes of their packets the events that a tap at the server's end would have told.
- *
- * @module
- */
+/** Reads captures: makes of their packets the events that a tap at the server's end would have told. */
 
 import { ByteBuffer, counted, type Source } from "../../bytes.ts";
 import {

@@ -1,8 +1,4 @@
-/**
- * Writes a recording: gathers blocks for a moment. Nobody has to wait for the disk, but a client may.
- *
- * @module
- */
+/** Writes a recording: gathers blocks for a moment. Nobody has to wait for the disk, but a client may. */
 
 import { ByteBuffer } from "../../bytes.ts";
 import { RECORD_WAITING_BYTES } from "../../limits.ts";

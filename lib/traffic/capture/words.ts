@@ -1,8 +1,4 @@
-/**
- * Says what packets tell beside the messages: times, what TCP did in captures of the wire, what a capture has.
- *
- * @module
- */
+/** Says what packets tell beside the messages: times, what TCP did in captures of the wire, what a capture has. */
 
 import { counted } from "../../bytes.ts";
 import type { MessageOrigin } from "./origins.ts";

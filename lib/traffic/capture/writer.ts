@@ -4,8 +4,6 @@
  *
  * Data packets are reads and writes as they were. What only the kernel sees, as the handshake and acknowledgments, is
  * made up, so that Wireshark understands the rest, and says so.
- *
- * @module
  */
 
 import { withoutMapping } from "../../address.ts";

@@ -1,8 +1,4 @@
-/**
- * The views at a client's end: the last exchange explained, the transcript of a raw one, the life of connections.
- *
- * @module
- */
+/** The views at a client's end: the last exchange explained, the transcript of a raw one, the life of connections. */
 
 import { Explainer, type Explanation } from "../../exchange.ts";
 import { FALLBACK_COLUMNS } from "../../limits.ts";

@@ -1,8 +1,4 @@
-/**
- * Recognises files that hold no octets of messages, though they tell of them.
- *
- * @module
- */
+/** Recognises files that hold no octets of messages, though they tell of them. */
 
 import { octetString } from "../../bytes.ts";
 

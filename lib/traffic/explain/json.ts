@@ -1,8 +1,4 @@
-/**
- * Explanations as JSON for programs, one line an exchange. The keys are listed in `.github/ARCHITECTURE.md`.
- *
- * @module
- */
+/** Explanations as JSON for programs, one line an exchange. The keys are listed in `.github/ARCHITECTURE.md`. */
 
 import type { Exchange, Explanation } from "../../exchange.ts";
 import { MAX_WAITING_IN_TURN } from "../../limits.ts";

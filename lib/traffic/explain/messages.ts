@@ -1,8 +1,4 @@
-/**
- * Explains the messages of a file as text, in their order.
- *
- * @module
- */
+/** Explains the messages of a file as text, in their order. */
 
 import { counted, octetString } from "../../bytes.ts";
 import { explainOctets, type Explanation, type Message, messageKindOf, type Placed, readable } from "../../exchange.ts";

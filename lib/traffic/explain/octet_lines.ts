@@ -1,8 +1,4 @@
-/**
- * Fills lines with octets: as readable text, in hexadecimal digits, or around one of them, for a caret under it.
- *
- * @module
- */
+/** Fills lines with octets: as readable text, in hexadecimal digits, or around one of them, for a caret under it. */
 
 import { Buffer, isUtf8 } from "node:buffer";
 import { octetsOf, units } from "../../exchange.ts";

@@ -2,8 +2,6 @@
  * Formats explanations as text: octets on the left, labels on the right, a caret under a fault.
  *
  * Everything from a peer is escaped, so that no octet controls the terminal.
- *
- * @module
  */
 
 import { counted, octetString } from "../../bytes.ts";

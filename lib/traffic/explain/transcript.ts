@@ -1,8 +1,4 @@
-/**
- * A raw exchange as text: what was sent and received, when, and what the rules say of it.
- *
- * @module
- */
+/** A raw exchange as text: what was sent and received, when, and what the rules say of it. */
 
 import { counted, octetString } from "../../bytes.ts";
 import type { RawResult } from "../../exit_code.ts";

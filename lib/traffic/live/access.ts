@@ -1,8 +1,4 @@
-/**
- * Who may see the page's data, and the fields that every response of it has.
- *
- * @module
- */
+/** Who may see the page's data, and the fields that every response of it has. */
 
 import { isSameSecret } from "../../bytes.ts";
 import { type FieldLine, HttpError, isSecureTarget, type RequestHead } from "../../http_message.ts";

@@ -3,8 +3,6 @@
  *
  * Nothing waits for a page: each has a place in the history, and one that is overtaken by its oldest event misses some
  * and learns how many.
- *
- * @module
  */
 
 import { PAGE_VIEWERS } from "../../limits.ts";

@@ -1,8 +1,4 @@
-/**
- * What happened, in order, as far back as memory allows.
- *
- * @module
- */
+/** What happened, in order, as far back as memory allows. */
 
 import { octetString } from "../../bytes.ts";
 import type { Direction } from "../../exchange.ts";

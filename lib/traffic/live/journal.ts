@@ -1,8 +1,4 @@
-/**
- * The journal: turns the events of a tap into those of a page, and follows the table.
- *
- * @module
- */
+/** The journal: turns the events of a tap into those of a page, and follows the table. */
 
 import { type Direction, finalResponse } from "../../exchange.ts";
 import type { MessageLimits } from "../../limits.ts";

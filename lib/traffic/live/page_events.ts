@@ -1,8 +1,4 @@
-/**
- * Events as they are sent to a page, with the exchanges that they change.
- *
- * @module
- */
+/** Events as they are sent to a page, with the exchanges that they change. */
 
 import {
   answeredIn,

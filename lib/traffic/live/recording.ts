@@ -1,8 +1,4 @@
-/**
- * A capture as a page shows it: what a journal would have kept, from a file that has ended.
- *
- * @module
- */
+/** A capture as a page shows it: what a journal would have kept, from a file that has ended. */
 
 import { Buffer } from "node:buffer";
 import type { Direction } from "../../exchange.ts";

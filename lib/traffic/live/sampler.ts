@@ -1,8 +1,4 @@
-/**
- * Chooses events when there are too many: whole connections are left out, and their events are counted.
- *
- * @module
- */
+/** Chooses events when there are too many: whole connections are left out, and their events are counted. */
 
 import { PAGE_BYTES_PER_SECOND, PAGE_EVENTS_PER_SECOND } from "../../limits.ts";
 import type { EventCounter } from "../../traffic.ts";

@@ -1,8 +1,4 @@
-/**
- * The page as resources: its files, the events, a message's octets, and commands.
- *
- * @module
- */
+/** The page as resources: its files, the events, a message's octets, and commands. */
 
 import { HttpError, type HttpResponse, type Requester, type RequestHead, type Service } from "../../http_message.ts";
 import type { Feed } from "./feed.ts";

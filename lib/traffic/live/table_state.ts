@@ -1,8 +1,4 @@
-/**
- * The table as it is shown: rows by name, changed by one exchange after the other.
- *
- * @module
- */
+/** The table as it is shown: rows by name, changed by one exchange after the other. */
 
 import type { FieldLine } from "../../http_message.ts";
 import {

@@ -1,8 +1,4 @@
-/**
- * Compares an answer with the recorded one.
- *
- * @module
- */
+/** Compares an answer with the recorded one. */
 
 import { createHash } from "node:crypto";
 import { ByteBuffer, counted, octetString } from "../../bytes.ts";

@@ -1,8 +1,4 @@
-/**
- * Pairs each request of a connection with the recorded answer and with the answer to the replay.
- *
- * @module
- */
+/** Pairs each request of a connection with the recorded answer and with the answer to the replay. */
 
 import { counted } from "../../bytes.ts";
 import { type Exchange, type ExchangeEvent, type Message, Pairing, titleOf } from "../../exchange.ts";

@@ -1,8 +1,4 @@
-/**
- * Replays a script: sends what the clients of a recording sent, and reports on the answers.
- *
- * @module
- */
+/** Replays a script: sends what the clients of a recording sent, and reports on the answers. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Endpoint } from "../../address.ts";

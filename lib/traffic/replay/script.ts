@@ -1,8 +1,6 @@
 /**
  * Turns a recording into a script: finds the connections that carry HTTP, then the client's steps in recorded order, and
  * the pauses before them.
- *
- * @module
  */
 
 import { Beginning } from "../../exchange.ts";

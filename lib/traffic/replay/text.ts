@@ -1,8 +1,4 @@
-/**
- * The report of a replay as text: each exchange, the same or what differs, and the sum of them.
- *
- * @module
- */
+/** The report of a replay as text: each exchange, the same or what differs, and the sum of them. */
 
 import { counted } from "../../bytes.ts";
 import type { RequestHead } from "../../http_message.ts";
