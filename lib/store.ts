@@ -126,7 +126,7 @@ export interface Snapshot {
   readonly total: number;
   /** Returns the next part of one JSON object that has every row as a member. The joined parts are that object. */
   json(cursor: number): Awaitable<Portion<string | Uint8Array>>;
-  /** Returns the cursor of a portion that starts at the row of this index, or before it if that cannot be found fast. */
+  /** Returns the cursor of a portion that starts at the row of this index, or before it if that is not found fast. */
   seek(row: number): Awaitable<Place>;
   /** Releases the snapshot. Further calls have no effect. */
   close(): void;

@@ -175,7 +175,7 @@ export function filesOf(order: Order, session: readonly (readonly AskedField[])[
 /**
  * Creates the request, once its files are read.
  *
- * @param session Fields of later requests, and those of all: each takes the place of those behind it.
+ * @param session Fields of later requests, and those of all: each replaces those after it.
  * @param files The contents of the files in {@linkcode filesOf}.
  * @throws {WrongInput} If the values are invalid.
  */
@@ -302,7 +302,7 @@ function askedFields({ items }: Order, files?: ReadonlyMap<string, Uint8Array>):
 }
 
 /**
- * Merges fields: those of a list take the place of those of the same name in the lists behind it, and come after
+ * Merges fields: those of a list take the place of those of the same name in the lists after it, and come after
  * them. Also returns all names in lower case, removed ones included.
  */
 function merged(lists: readonly (readonly AskedField[])[]): { fields: FieldLine[]; names: ReadonlySet<string> } {

@@ -43,7 +43,7 @@ const STEP = /\s*(?:"((?:[^"\\]|\\.)*)"(?:\*(\d+))?|(\d+(?:\.\d+)?)(ms|s)|(fin))
 const ESCAPES: Readonly<Record<string, number>> = { r: 13, n: 10, t: 9, "0": 0, "\\": 92, '"': 34 };
 const ENCODER = new TextEncoder();
 
-/** Parses the steps of a raw exchange, behind `raw`. What is no escape is sent as it was typed, in UTF-8. */
+/** Parses the steps after the word `raw`. Text that is not an escape is sent as it was typed, in UTF-8. */
 export function parseRawSteps(text: string): RawStep[] {
   const steps: RawStep[] = [];
   STEP.lastIndex = 0;

@@ -68,7 +68,7 @@ export class Pairing {
   /** The request after which octets are held. */
   #holding: Exchange | undefined;
 
-  /** Creates a pairing whose listener receives what happens, in order. */
+  /** Creates a pairing whose listener receives the events in order. */
   constructor(listener: (event: ExchangeEvent) => void, { limits, answers, inTurn = false }: PairingOptions = {}) {
     this.#listener = listener;
     this.#answers = answers;
@@ -134,8 +134,8 @@ export class Pairing {
   }
 
   /**
-   * Takes back what follows a message, or a head with Expect, if octets come in turn: who sent it is for the caller to
-   * tell. It is valid as long as the octets received last; `undefined` while the message goes on.
+   * Takes back what follows a message, or a head with Expect, if octets come in turn: the caller decides who
+   * sent it. It is valid as long as the octets received last; `undefined` while the message goes on.
    */
   takeBack(direction: Direction): Uint8Array | undefined {
     const way = this.#ways[direction];
@@ -176,7 +176,7 @@ export class Pairing {
     this.#overButLast();
   }
 
-  /** What comes after missing octets most probably answers the last request. */
+  /** Ends all open exchanges but the last: what comes after missing octets most probably answers that one's request. */
   #overButLast(): void {
     while (this.#open.length > 1) this.#over(this.#open[0]);
   }
@@ -198,7 +198,7 @@ export class Pairing {
     if (held === "too many") return;
     way.restart(held);
     if (stopped === "broken") {
-      way.behind = message!.exchange.number;
+      way.restartsAfter = message!.exchange.number;
       message!.to = way.start;
       // The response that broke was the last one to its request.
       if (direction === "response") this.#over(message!.exchange);
@@ -248,7 +248,7 @@ export class Pairing {
   }
 
   #begin(way: Way): Message {
-    const { direction, behind, start: from, received: to, arrival: { time, call } } = way;
+    const { direction, restartsAfter, start: from, received: to, arrival: { time, call } } = way;
     const isRequest = direction === "request";
     const exchange = isRequest ? this.#newExchange() : this.#answered(call);
     const message: Message = {
@@ -261,10 +261,10 @@ export class Pairing {
       state: "incomplete",
       head: undefined,
       interim: false,
-      behind,
+      restartsAfter,
       arrival: call,
     };
-    way.behind = undefined;
+    way.restartsAfter = undefined;
     way.message = message;
     if (isRequest) {
       exchange.request = message as Message<RequestHead>;

@@ -88,7 +88,7 @@ export class Beginning {
   /** The first octets of each direction, while they may begin a message. */
   readonly #starts: Record<Direction, string> = { request: "", response: "" };
   readonly #others = new Set<Direction>();
-  /** Directions whose first octets are not known: a start line that begins a read tells. */
+  /** Directions whose first octets are not known: a start line that begins a read shows that. */
   readonly #gaps = new Set<Direction>();
 
   /** Receives a gap before the next octets. */
@@ -113,7 +113,7 @@ export class Beginning {
     if (protocol === PROXY_LINE || this.#others.size === 2) this.isHttp = false;
   }
 
-  /** Decides by the octets that came, as there are no more. */
+  /** Decides by the octets so far: there are no more. */
   end(): void {
     this.isHttp ??= KNOWN_METHOD.test(this.#starts.request) || this.other === SIMPLE_NAME && this.octets.response === 0;
   }

@@ -19,7 +19,7 @@ export interface Placed {
 
 /** Options of {@linkcode Turns}. */
 export interface TurnsOptions extends Pick<ExplainOptions, "kept" | "limits"> {
-  /** Returns the method that a response answers whose request is not there. */
+  /** Returns the method that a response without its request answers. */
   readonly answers: () => string | undefined;
   /** Whether bare LF outside of content is explained as if it were CR LF. */
   readonly crlf: boolean;
@@ -37,9 +37,9 @@ export class Turns {
   readonly #lines: LineEnds | undefined;
   /** Who sent the last octets; `undefined` at the start. */
   #direction: Direction | undefined;
-  /** Whether the next octets tell who sent them. */
+  /** Whether the next octets show who sent them. */
   #isTurn = true;
-  /** The first octets of a turn, as long as they are too few to tell. */
+  /** The first octets of a turn, as long as they are too few to show that. */
   #held = new ByteBuffer(0);
   #hasRequests = false;
   #hadContent = false;
@@ -73,7 +73,7 @@ export class Turns {
     this.#explainer.end();
   }
 
-  /** Takes what is explained, in the order of the file. */
+  /** Removes and returns the finished explanations, in the order of the file. */
   take(): Placed[] {
     for (const explanation of this.#explainer.take()) {
       const { message, start, direction } = explanation;
@@ -118,9 +118,9 @@ export class Turns {
         }
         this.#direction = next;
       }
-      const behind = this.#explainer.octets(this.#direction!, rest);
-      this.#isTurn = behind !== undefined;
-      rest = behind ?? NO_BYTES;
+      const after = this.#explainer.octets(this.#direction!, rest);
+      this.#isTurn = after !== undefined;
+      rest = after ?? NO_BYTES;
     }
   }
 

@@ -167,10 +167,10 @@ export function heldFinding(
 
 /** Says that reading started again with a message, and why. */
 export function restartFindings(message: Message | undefined): Finding[] {
-  if (message?.behind === undefined) return [];
-  const { direction, behind } = message;
+  if (message?.restartsAfter === undefined) return [];
+  const { direction, restartsAfter } = message;
   const reader = direction === "request" ? "server" : "client";
-  return [{ text: `read again from here on: the ${reader} read on after the fault of ${direction} ${behind}` }];
+  return [{ text: `read again from here on: the ${reader} read on after the fault of ${direction} ${restartsAfter}` }];
 }
 
 /** Says what was seen, and what the specification says of it: one sentence without its section. */

@@ -36,7 +36,7 @@ export class Way {
   /** Whether the receiver has read on after the broken message. */
   readOn = false;
   /** The number of the exchange after whose broken message reading has just started again. */
-  behind: number | undefined;
+  restartsAfter: number | undefined;
   /** Looks for the next message after octets that are missing. */
   search: StartLineSearch<Arrival> | undefined;
   /** Whether the caller decides who sent what comes next. */
@@ -61,7 +61,7 @@ export class Way {
     if (this.held === "too many") return;
     this.held ??= { octets: new ByteBuffer(0), from, arrival };
     if (this.held.octets.length + octets.length <= UNREAD_KEPT_BYTES) return this.held.octets.append(octets);
-    // Behind a broken message, a later start line may do.
+    // After a broken message, reading may also start at a later start line.
     this.held = this.stopped === "held" ? "too many" : undefined;
   }
 

@@ -109,7 +109,7 @@ function startLine(part: string): string {
 function captured({ turns }: Conversation) {
   const exchanges = new CapturedExchanges(LAYOUT);
   for (const event of readCapture(capture(talk(turns))).events) {
-    if (event.kind !== "opened" && event.kind !== "closed") exchanges.tell(event);
+    if (event.kind !== "opened" && event.kind !== "closed") exchanges.receive(event);
   }
   exchanges.end();
   const text = exchanges.take();

@@ -16,9 +16,9 @@ import { type MessageOrigin, Origins } from "./origins.ts";
 import { type Acknowledged, type CaptureEvent, directionOf, type StreamEvent, type TcpFacts } from "./reader.ts";
 import { durationText, segmentsText, timeText } from "./words.ts";
 
-/** What is kept of one message for `--all`: several may be unfinished at a time. */
+/** How much of one message is kept for `--all`: several may be unfinished at a time. */
 const ALL_KEPT = { contentBytes: MAX_EXPLAINED_CONTENT_BYTES, chunks: MAX_EXPLAINED_CHUNKS };
-/** Octets that one unfinished message counts at most, besides that content. */
+/** The most octets that one unfinished message counts, besides that content. */
 const MAX_UNFINISHED_OCTETS = 128 * 1024;
 /** Characters of explained messages that wait for the acknowledgment of one before them. */
 const MAX_UNACKNOWLEDGED_CHARACTERS = 2 * 1024 * 1024;
@@ -102,13 +102,13 @@ export class CapturedExchanges {
     return this.#text.length + this.#waitingCharacters + requests + responses;
   }
 
-  tell(event: StreamEvent): void {
+  receive(event: StreamEvent): void {
     const direction = directionOf(event);
     switch (event.kind) {
       case "read":
       case "write":
         this.#missingIn.delete(direction);
-        this.#origins[direction].add(event.bytes.length, event.origin, event.time);
+        this.#origins[direction].receive(event.bytes.length, event.origin, event.time);
         this.#explainer.octets(direction, event.bytes, event.time);
         break;
       case "missing":
@@ -189,8 +189,8 @@ export class CapturedExchanges {
     part.texts.push({ make: () => line, characters: line.length });
   }
 
-  #acknowledge(direction: Direction, { behind, time, origin: { packet } }: Acknowledged): void {
-    const to = this.#explainer.pairing.received(direction) - behind;
+  #acknowledge(direction: Direction, { unacknowledged, time, origin: { packet } }: Acknowledged): void {
+    const to = this.#explainer.pairing.received(direction) - unacknowledged;
     if (to <= (this.#acknowledged[direction]?.to ?? 0)) return;
     const acknowledged = this.#acknowledged[direction] = { to, time, packet };
     const waiting = this.#unacknowledged[direction];
@@ -263,7 +263,7 @@ export class CapturedExchanges {
     };
   }
 
-  /** Names a message, and says when it came, by those before it. */
+  /** Returns a message's name, and how long after those before it it came. */
   #titleOf({ message, direction }: Explanation): [title: string, after: string] {
     if (message === undefined) return [`from the ${direction === "request" ? "client" : "server"}, not explained`, ""];
     const { exchange: { number }, began, ended, interim } = message;

@@ -20,7 +20,7 @@ export interface Packet {
 /** A file that is no valid capture, from some octet on. The message is the rest of a line for the user. */
 export class CaptureError extends Error {}
 
-/** How many of a file's first octets tell its format. */
+/** How many of a file's first octets show its format. */
 export const FORMAT_BYTES = 8;
 
 /** The four magic numbers of classic pcap: microseconds and nanoseconds, in both byte orders. */
@@ -62,7 +62,7 @@ export function otherFormatOf(start: Uint8Array): { readonly name: string; reado
 
 /** Receives the bytes of a file in pieces, and gives its packets. Memory is bounded by the largest packet. */
 export abstract class PacketFile {
-  readonly #take: (packet: Packet) => void;
+  readonly #listener: (packet: Packet) => void;
   readonly #rest = new ByteBuffer(EXPLAIN_READ_BYTES);
   #skipped = 0;
   #position = 0;
@@ -72,8 +72,8 @@ export abstract class PacketFile {
   /** When the first packet was captured, in microseconds since 1970; `undefined` as long as no packet has a time. */
   start: number | undefined;
 
-  constructor(take: (packet: Packet) => void) {
-    this.#take = take;
+  constructor(listener: (packet: Packet) => void) {
+    this.#listener = listener;
   }
 
   /** Whether the file, if it ended here, would be cut off in the middle of a block. */
@@ -113,7 +113,7 @@ export abstract class PacketFile {
   /** Gives a packet that had `sent` octets. */
   protected give(time: number, linkType: number, bytes: Uint8Array, sent: number, comment = ""): void {
     const number = ++this.packets;
-    this.#take({ number, time, linkType, bytes, ...sent > bytes.length && { sent }, comment });
+    this.#listener({ number, time, linkType, bytes, ...sent > bytes.length && { sent }, comment });
   }
 
   protected skipPacket(): void {
@@ -130,7 +130,7 @@ export abstract class PacketFile {
 
 const FILE_HEADER_BYTES = 24;
 const PACKET_HEADER_BYTES = 16;
-/** The bits of the last header field that are the link type; the others tell of a frame check sequence. */
+/** The bits of the last header field that are the link type; the others describe a frame check sequence. */
 const LINK_TYPE_BITS = 0xffff;
 
 /** Reads classic pcap files, in either byte order and unit of time (draft-ietf-opsawg-pcap). */

@@ -102,7 +102,7 @@ export class PcapngFile extends PacketFile {
       if (code === OPTION_TIME_RESOLUTION && length >= 1) resolution = body.getUint8(at);
       if (code === OPTION_TIME_OFFSET && length >= 8) offset = body.getBigInt64(at, little) * NANOSECONDS;
     }
-    // The highest bit tells a power of two from one of ten.
+    // The highest bit distinguishes a power of two from one of ten.
     const ticksPerSecond = resolution >= 0x80 ? 2n ** BigInt(resolution & 0x7f) : 10n ** BigInt(resolution);
     const linkType = body.getUint16(0, little);
     return { linkType, snapLength: body.getUint32(4, little), ticksPerSecond, offset };

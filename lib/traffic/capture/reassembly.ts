@@ -6,7 +6,7 @@
 import { MAX_REASSEMBLED_DIRECTION_BYTES } from "../../limits.ts";
 
 /** Receives what a direction carries, in order. `P` identifies the packet that it came from. */
-export interface FlowTaker<P> {
+export interface FlowListener<P> {
   /** Receives octets, which are valid during the call. */
   octets(octets: Uint8Array, packet: P): void;
   /** Receives the number of octets that were sent but not captured, and the packet that was cut before them, if so. */
@@ -14,19 +14,19 @@ export interface FlowTaker<P> {
   fin(packet: P): void;
 }
 
-/** Octets that wait for earlier ones, in all directions of all connections, with what keeping them costs. */
+/** Octets that wait for earlier ones, in all directions of all connections, and the overhead of keeping them. */
 export interface ReassemblyBudget {
   used: number;
   readonly most: number;
 }
 
-interface Waiting<P> {
+interface WaitingSegment<P> {
   readonly sequence: number;
   readonly octets: Uint8Array;
   readonly packet: P;
 }
 
-/** Returns how far a sequence number is behind another: they count modulo 2^32. */
+/** Returns how far a sequence number is after another: they count modulo 2^32. */
 function distance(from: number, to: number): number {
   return to - from | 0;
 }
@@ -40,9 +40,9 @@ const MAX_CUTS = 100;
 
 /** One direction of a connection, whose first sequence number is not known at first. */
 export class Flow<P> {
-  readonly #taker: FlowTaker<P>;
+  readonly #listener: FlowListener<P>;
   readonly #budget: ReassemblyBudget;
-  /** The sequence number of the next octet, once known, and whether a SYN has told it. */
+  /** The sequence number of the next octet, once known, and whether a SYN has shown it. */
   #next: number | undefined;
   #isSure = false;
   isSeen = false;
@@ -50,8 +50,8 @@ export class Flow<P> {
   #cuts: Map<number, P> | undefined;
   /** The sequence number after the last octet, or the FIN, that was sent. */
   #sent = 0;
-  /** Segments behind a gap, by sequence number. */
-  #waiting: Waiting<P>[] = [];
+  /** Segments after a gap, by sequence number. */
+  #waiting: WaitingSegment<P>[] = [];
   #waitingOctets = 0;
   #fin: { readonly sequence: number; readonly packet: P } | undefined;
   #ended = false;
@@ -63,8 +63,8 @@ export class Flow<P> {
   /** How many segments had only octets that others had overtaken. */
   late = 0;
 
-  constructor(taker: FlowTaker<P>, budget: ReassemblyBudget) {
-    this.#taker = taker;
+  constructor(listener: FlowListener<P>, budget: ReassemblyBudget) {
+    this.#listener = listener;
     this.#budget = budget;
   }
 
@@ -195,7 +195,7 @@ export class Flow<P> {
     const known = distance(sequence, this.#next!);
     if (known >= octets.length) return;
     this.#next = sequence + octets.length >>> 0;
-    this.#taker.octets(known === 0 ? octets : octets.subarray(known), packet);
+    this.#listener.octets(known === 0 ? octets : octets.subarray(known), packet);
   }
 
   #giveWaiting(): void {
@@ -226,7 +226,7 @@ export class Flow<P> {
       const cut = this.#cuts?.get(this.#next!);
       this.#cuts?.delete(this.#next!);
       this.#next = sequence >>> 0;
-      this.#taker.missing(count, packet, cut);
+      this.#listener.missing(count, packet, cut);
     }
     this.#giveWaiting();
   }
@@ -235,6 +235,6 @@ export class Flow<P> {
     if (this.#ended || this.#fin === undefined || distance(this.#next!, this.#fin.sequence) > 0) return;
     // Octets after the FIN are not part of the direction.
     this.discard();
-    this.#taker.fin(this.#fin.packet);
+    this.#listener.fin(this.#fin.packet);
   }
 }

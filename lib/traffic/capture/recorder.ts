@@ -1,4 +1,4 @@
-/** Writes a recording: gathers blocks for a moment. Nobody has to wait for the disk, but a client may. */
+/** Writes a recording: gathers blocks for a moment. Nobody waits for the disk, except a relay's connections. */
 
 import { ByteBuffer } from "../../bytes.ts";
 import { RECORD_WAITING_BYTES } from "../../limits.ts";
@@ -47,7 +47,7 @@ export class Recorder {
     this.#most = interfaces === undefined ? RECORD_WAITING_BYTES : Infinity;
     const capture = new Capture((block) => this.#add(block), interfaces);
     this.receive = (event) => {
-      if (!this.#ended) capture.tell(event);
+      if (!this.#ended) capture.receive(event);
     };
     this.#add(recordingStart(program, interfaces && Object.values(interfaces)));
   }

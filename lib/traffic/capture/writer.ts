@@ -1,5 +1,5 @@
 /**
- * A capture of what a tap tells, as pcapng (draft-ietf-opsawg-pcapng): the packets that a network would have carried, and
+ * A capture of a tap's events, as pcapng (draft-ietf-opsawg-pcapng): the packets that a network would have carried, and
  * what each of them is.
  *
  * Data packets are reads and writes as they were. What only the kernel sees, as the handshake and acknowledgments, is
@@ -94,7 +94,7 @@ interface Recorded {
 
 /** Turns events into the blocks of a pcapng file. */
 export class Capture {
-  readonly #take: (block: Uint8Array) => void;
+  readonly #write: (block: Uint8Array) => void;
   readonly #interfaces: readonly string[];
   /** The microseconds from 1970 to the program's start. */
   readonly #origin: number;
@@ -102,16 +102,16 @@ export class Capture {
 
   /** Gives blocks to a function, with an interface for each end if they are named. */
   constructor(
-    take: (block: Uint8Array) => void,
+    write: (block: Uint8Array) => void,
     interfaces: Readonly<Partial<Record<End, string>>> = {},
     origin: number = performance.timeOrigin * 1000,
   ) {
-    this.#take = take;
+    this.#write = write;
     this.#interfaces = Object.keys(interfaces);
     this.#origin = origin;
   }
 
-  tell(event: TrafficEvent): void {
+  receive(event: TrafficEvent): void {
     const key = `${event.end} ${event.connection}`;
     if (event.kind === "opened") this.#open(key, event);
     const connection = this.#connections.get(key);
@@ -170,7 +170,7 @@ export class Capture {
     const acknowledged = (flags & ACK) === 0 ? 0 : next[otherEnd(by)];
     const header = { from, to, sequence: next[by], acknowledged, flags };
     next[by] = (next[by] + octets.length + ((flags & (SYN | FIN)) === 0 ? 0 : 1)) % 2 ** 32;
-    this.#take(packetBlock(this.#origin + time, packetOf(header, octets), comment, number));
+    this.#write(packetBlock(this.#origin + time, packetOf(header, octets), comment, number));
   }
 }
 

@@ -150,7 +150,7 @@ export function pageExchange(exchange: Exchange): PageExchange {
 }
 
 function pageMessage(message: Message): PageMessage {
-  const { from, to, state, head, error, behind } = message;
+  const { from, to, state, head, error, restartsAfter } = message;
   return {
     from,
     to,
@@ -158,6 +158,6 @@ function pageMessage(message: Message): PageMessage {
     title: titleOf(message),
     status: head?.kind === "response" ? head.status : 0,
     ...error && { fault: { detail: error.message, rule: error.rule ?? "", offset: error.offset ?? -1 } },
-    ...behind !== undefined && { behind },
+    ...restartsAfter !== undefined && { behind: restartsAfter },
   };
 }

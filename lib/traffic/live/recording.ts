@@ -62,7 +62,7 @@ export class RecordedTraffic {
     if (event.kind === "opened") this.#open(event);
     const captured = this.#connections.get(event.connection);
     if (captured === undefined) return;
-    if (event.kind !== "opened") captured.plain?.tell(event);
+    if (event.kind !== "opened") captured.plain?.receive(event);
     if ("bytes" in event && captured.plain?.isHttp) captured.plain = undefined;
     // What is no HTTP is one line at the end.
     if (captured.plain?.isHttp === false) this.#release(captured.events.splice(1));
