@@ -52,7 +52,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const output = new Output(Deno.stdout);
   const screen = new ProcessScreen(output, interactive);
   const { terminal } = screen;
-  if (isTyped && !interactive) await screen.tell(NO_RAW_MODE);
+  if (isTyped && !interactive) await screen.note(NO_RAW_MODE);
   const { color, pretty, explain, verbose } = options;
   const painter = painterFor(color === "auto" && pretty !== "auto" ? pretty === "all" : isColored(color));
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile);
@@ -71,13 +71,13 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     tap: views?.tap,
     room: () => recorder?.room(),
     ...interactive &&
-      { connected: (local: Deno.NetAddr, remote: Deno.NetAddr) => screen.noteConnected(local, remote) },
+      { connected: (local: Deno.NetAddr, remote: Deno.NetAddr) => screen.notifyConnected(local, remote) },
     certificateAdvice: (host) => certificateAdvice(USER_ARGS, files, host),
   };
   const session = new Session(endpoint, {
     ...clientOptions,
     // A script is told when that matters: before its next request.
-    ...interactive && { closed: (how) => screen.note(`${how}; the next request opens a new connection`) },
+    ...interactive && { closed: (how) => screen.notify(`${how}; the next request opens a new connection`) },
   });
   /** The sessions that Ctrl-C may have to cancel: this one, and one that follows a Location elsewhere. */
   const sessions = [session];
@@ -109,7 +109,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   try {
     // An invalid command, or one whose content cannot be read, is refused before a connection is opened.
     if (alone === undefined || opensFirst(command, defaults, table)) await session.connect();
-    if (interactive) await screen.tell("(help lists commands, q quits)");
+    if (interactive) await screen.note("(help lists commands, q quits)");
     const code = alone === undefined
       ? await runCommands(input, replOptions)
       : await runCommand(alone, input, replOptions);
@@ -133,8 +133,8 @@ async function openPrompt(
   const { terminalInput } = await import("./client/terminal_input.ts");
   const { SeenNames } = await import("./client/help.ts");
   const seenNames = new SeenNames();
-  const report = (line: string) => screen.note(line);
-  const history = historyFile === undefined ? undefined : await HistoryFile.open(historyFile, report);
+  const note = (line: string) => screen.notify(line);
+  const history = historyFile === undefined ? undefined : await HistoryFile.open(historyFile, note);
   const complete = (line: string) => seenNames.complete(line);
   const input = await terminalInput(streams, { complete, interrupted, history: history?.lines });
   return { input, seenNames, history };
@@ -161,10 +161,10 @@ async function commandAlone(
 
 async function record(name: string): Promise<Recorder> {
   const { Recorder, RECORDING_NOTICE } = await import("./traffic/capture/recorder.ts");
-  const report = (line: string) => console.error(`wiretable: ${line}`);
+  const note = (line: string) => console.error(`wiretable: ${line}`);
   const file = await makeFile("--record", name);
-  report(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
-  return new Recorder(file, { program: `wiretable ${config.version}`, name, report });
+  note(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
+  return new Recorder(file, { program: `wiretable ${config.version}`, name, note });
 }
 
 /** Whether a connection is opened before the command runs. */

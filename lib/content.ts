@@ -35,7 +35,7 @@ export interface ContentViewOptions {
   /** What can be done about content that is not shown; by default that it can be saved. */
   readonly hint?: string;
   /** Tells the user, beside the output, that not all of the content was decoded. */
-  readonly tell?: (line: string) => Promise<void>;
+  readonly note?: (line: string) => Promise<void>;
 }
 
 const JSON_TYPE = /[/+]json$/;
@@ -278,7 +278,7 @@ export class ContentView {
     const coded = this.#decoder === undefined ? "" : ` coded with ${coding}`;
     const wire = coded !== "" || isIndented ? `; ${grouped(this.#octets)} octets${coded} on the wire` : "";
     const line = `(${how}${wire})`;
-    if (state !== "going" && this.#options.writeExactly !== undefined) await this.#options.tell?.(line);
+    if (state !== "going" && this.#options.writeExactly !== undefined) await this.#options.note?.(line);
     else await this.#say(line);
   }
 

@@ -255,7 +255,7 @@ Deno.test("what is neither indented nor decoded is written exactly into a file, 
   const tell = (line: string) => Promise.resolve(void told.push(line));
   const gzip = await coded("[1]", "gzip");
   const bomb = await coded(new Uint8Array(MAX_DECODED_SHOWN_BYTES + 1).fill(0x61), "gzip");
-  const { written: start } = await write([bomb], { coding: "gzip", type: "text/plain", tell });
+  const { written: start } = await write([bomb], { coding: "gzip", type: "text/plain", note: tell });
   assert.equal(start.length, MAX_DECODED_SHOWN_BYTES);
   assert.match(
     told.join("\n"),

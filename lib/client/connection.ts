@@ -149,7 +149,7 @@ export class ClientConnection {
   ended: string | undefined;
   /** Why the server closes the connection after its response, if it said so. */
   #announced: string | undefined;
-  #told = false;
+  #isEndNoted = false;
   #isClosed = false;
   /** Whether an exchange has completed on this connection. */
   used = false;
@@ -170,7 +170,7 @@ export class ClientConnection {
 
   /** Whether the user knows that it has ended, or that it was to end. */
   get endIsKnown(): boolean {
-    return this.#told || this.#announced !== undefined;
+    return this.#isEndNoted || this.#announced !== undefined;
   }
 
   /** Resolves after a turn of the event loop, when unsolicited data or a close by the server is known. */
@@ -277,14 +277,14 @@ export class ClientConnection {
   }
 
   #noteEnd(how: string): void {
-    if (this.#busy || this.#told) return;
+    if (this.#busy || this.#isEndNoted) return;
     const when = this.#announced ??
       `after ${this.#idleSeconds} s idle${this.used ? "" : ", before there was a request"}`;
     this.#endNow(how.includes(" ") ? `the server closed ${when}: ${how}` : `the server closed: ${how} ${when}`);
   }
 
   #noteUnasked(octets: Uint8Array): void {
-    if (this.#busy || this.#told) return;
+    if (this.#busy || this.#isEndNoted) return;
     this.spokeFirst = !this.used && performance.now() - this.#idleSince < GREETING_MS;
     const when = this.used ? `unasked after ${this.#idleSeconds} s idle` : "before there was a request";
     this.#endNow(`the server sent ${counted(octets.length, "octet")} ${when}: ${startOf(octets)}`);
@@ -300,7 +300,7 @@ export class ClientConnection {
     // A close by this program is no news.
     if (this.#isClosed) return;
     this.ended = how;
-    this.#told = closed !== undefined;
+    this.#isEndNoted = closed !== undefined;
     this.close();
     closed?.(how);
   }

@@ -17,7 +17,7 @@ export interface Screen {
   /** Resolves once all octets are written. */
   flush(): Promise<void>;
   /** Writes a line for the user that is not part of a message: beside the output if that is not a terminal. */
-  tell(line: string): Promise<void>;
+  note(line: string): Promise<void>;
 }
 
 export interface DisplayOptions {
@@ -68,7 +68,7 @@ export class Display {
   async #show(event: ExchangeEvent): Promise<void> {
     switch (event.kind) {
       case "notice":
-        return await this.#options.screen.tell(`(${event.text})`);
+        return await this.#options.screen.note(`(${event.text})`);
       case "sent":
         return await this.#showRequest(event);
       case "response":
@@ -173,7 +173,7 @@ export class Display {
       write: (text) => screen.write(ENCODER.encode(text)),
       ...!screen.terminal && {
         writeExactly: (octets: Uint8Array) => screen.write(octets),
-        tell: (line: string) => screen.tell(line),
+        note: (line: string) => screen.note(line),
       },
     });
   }

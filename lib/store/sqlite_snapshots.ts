@@ -109,7 +109,7 @@ export class SnapshotPool {
   constructor(
     private readonly file: string,
     private readonly failure: (error: unknown) => StoreError = storeError,
-    private readonly report: (line: string) => void = () => {},
+    private readonly note: (line: string) => void = () => {},
   ) {}
 
   /**
@@ -158,7 +158,7 @@ export class SnapshotPool {
     this.#release(transaction);
     for (const ended of readers) ended?.();
     const which = readers.length === 1 ? "listing was" : `${readers.length} listings were`;
-    this.report(`The slowest ${which} ended: the file's log could not be shortened while they were read`);
+    this.note(`The slowest ${which} ended: the file's log could not be shortened while they were read`);
   }
 
   close(): void {

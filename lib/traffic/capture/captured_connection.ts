@@ -251,7 +251,7 @@ export class CapturedConnection {
   }
 
   #closed(packet: PacketFacts, reason: string): void {
-    this.#noteLeftOut();
+    this.#markLeftOut();
     this.#emit(packet, { kind: "closed", reason });
     this.#ended = true;
     for (const { flow } of this.#halves ?? []) flow.discard();
@@ -260,7 +260,7 @@ export class CapturedConnection {
     for (const { segment } of this.#takeHeld()) this.#countAfterReset(this.#sideOf(segment.from), segment);
   }
 
-  #noteLeftOut(): void {
+  #markLeftOut(): void {
     for (const side of SIDES) {
       const isLeftOut = this.#context.isLeftOut(this.#sides[side], this.#sides[otherSide(side)]);
       this.#tcp.leftOut[this.#endOf(side)] ||= isLeftOut;
@@ -271,7 +271,7 @@ export class CapturedConnection {
     if (this.#halves === undefined) return;
     for (const { flow } of this.#halves) flow.end(packet);
     this.#open(packet);
-    this.#noteLeftOut();
+    this.#markLeftOut();
     // The events above may have closed it.
     for (const side of SIDES) this.#skipped(side, this.#halves?.[side].search?.giveUp(), packet);
   }

@@ -14,7 +14,7 @@ export interface RecorderOptions {
   /** The file's name, for what is reported. */
   readonly name: string;
   /** Receives a line where something is missing from the recording. */
-  readonly report: (line: string) => void;
+  readonly note: (line: string) => void;
 }
 
 /** What users should know before they hand a recording on. */
@@ -107,7 +107,7 @@ export class Recorder {
   /** Ends the recording after its last complete block. */
   async #fail({ message }: Error, whole: number): Promise<void> {
     this.#ended = true;
-    this.#options.report(`The recording ${this.#options.name} ends here: ${message}`);
+    this.#options.note(`The recording ${this.#options.name} ends here: ${message}`);
     // A reader takes a block that is cut off for the end.
     await this.#file.truncate(this.#written + whole).catch(() => {});
     this.#file.close();
@@ -117,7 +117,7 @@ export class Recorder {
     if (this.#leftOut === 0) return;
     const packets = this.#leftOut === 1 ? "1 packet is" : `${this.#leftOut} packets are`;
     this.#leftOut = 0;
-    this.#options.report(`The disk is too slow: ${packets} missing from the recording ${this.#options.name}`);
+    this.#options.note(`The disk is too slow: ${packets} missing from the recording ${this.#options.name}`);
   }
 }
 

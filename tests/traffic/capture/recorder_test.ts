@@ -53,7 +53,7 @@ class FakeFile implements RecordingFile {
 
 function recorderOf(file: FakeFile): { recorder: Recorder; told: string[] } {
   const told: string[] = [];
-  const recorder = new Recorder(file, { program: "test", name: "r.pcapng", report: (line) => told.push(line) });
+  const recorder = new Recorder(file, { program: "test", name: "r.pcapng", note: (line) => told.push(line) });
   return { recorder, told };
 }
 
