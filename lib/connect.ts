@@ -19,7 +19,7 @@ import { type ReplOptions, runCommand, runCommands } from "./client/repl.ts";
 import type { TerminalStreams } from "./client/terminal_input.ts";
 import { WrongInput } from "./client/words.ts";
 import type { FieldLine } from "./http_message.ts";
-import { MAX_RAW_BYTES, MAX_SENT_FILE_BYTES } from "./limits.ts";
+import { MAX_RAW_OCTETS, MAX_SENT_FILE_BYTES } from "./limits.ts";
 import { FILTER_OPERATORS, RowSchema } from "./table/row_schema.ts";
 import { isColored, painterFor } from "./terminal.ts";
 import type { Recorder } from "./traffic/capture/recorder.ts";
@@ -153,7 +153,7 @@ async function commandAlone(
   table: TableWords,
 ): Promise<(() => Command) | undefined> {
   if (rawFile === undefined) return command.length === 0 ? undefined : () => parseArguments(command, table);
-  const octets = await readFile(`--raw ${rawFile}`, rawFile, MAX_RAW_BYTES);
+  const octets = await readFile(`--raw ${rawFile}`, rawFile, MAX_RAW_OCTETS);
   if (octets.length === 0) throw new Failure(`${rawFile === "-" ? "The input" : rawFile} holds no octets to send`);
   const bytes = crlf ? (await import("./exchange.ts")).withLineEnds(octets) : octets;
   return () => ({ kind: "raw", steps: [{ kind: "send", bytes }] });

@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import { ByteBuffer, octetsToText, octetString, withoutMark } from "./bytes.ts";
 import { CharsetDecoder, charsetOf, ContentDecoder, hasPlainSigns, isUtf8Start } from "./content/decoding.ts";
 import { indentJson } from "./content/json_view.ts";
-import { MAX_DECODED_SHOWN_BYTES, MAX_HELD_CONTENT_BYTES } from "./limits.ts";
+import { MAX_DECODED_SHOWN_BYTES, MAX_HELD_CONTENT_OCTETS } from "./limits.ts";
 import { ContentText, displayWidth, escapeJson, escapeOctet, escapeText, type Painter } from "./terminal.ts";
 
 export type { Painter, Style } from "./terminal.ts";
@@ -137,7 +137,7 @@ export class ContentView {
       this.#isMiscoded = true;
       this.#held = new ByteBuffer(0);
       await this.#addDecoded(this.#coded.view());
-    } else if (this.#held.length === 0 && this.#coded.length > MAX_HELD_CONTENT_BYTES) await this.#releaseBinary();
+    } else if (this.#held.length === 0 && this.#coded.length > MAX_HELD_CONTENT_OCTETS) await this.#releaseBinary();
   }
 
   async #addDecoded(octets: Uint8Array): Promise<void> {
@@ -151,7 +151,7 @@ export class ContentView {
     );
     if (this.#held.length < SNIFFED_OCTETS) return;
     this.#classify();
-    if (this.#isBinary || !this.#mayIndent || this.#held.length > MAX_HELD_CONTENT_BYTES) await this.#release();
+    if (this.#isBinary || !this.#mayIndent || this.#held.length > MAX_HELD_CONTENT_OCTETS) await this.#release();
   }
 
   async #end(): Promise<void> {
@@ -244,7 +244,7 @@ export class ContentView {
   /** Returns content indented, one character for each octet if it is exact; `undefined` if it is shown as received. */
   #indented(held: Uint8Array): Iterable<string> | undefined {
     const { indent, columns, painter, writeExactly, type = "" } = this.#options;
-    if (!this.#mayIndent || held.length > MAX_HELD_CONTENT_BYTES) return undefined;
+    if (!this.#mayIndent || held.length > MAX_HELD_CONTENT_OCTETS) return undefined;
     const charset = writeExactly === undefined || isUtf8Start(held) ? undefined : charsetOf(type, held);
     if (charset !== undefined && !hasPlainSigns(held, charset)) return undefined;
     const json = withoutMark(this.#charset?.decode(held, true) ?? held);

@@ -13,7 +13,7 @@ import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS } from "./limits.ts";
 import { isColored, painterFor, terminalColumns } from "./terminal.ts";
 import { CaptureExplainer, type Explained } from "./traffic/capture/explainer.ts";
 import { ALL_KEPT, type Placed, Turns } from "./exchange.ts";
-import { FOREIGN_BYTES, foreignForm } from "./traffic/explain/foreign.ts";
+import { FOREIGN_OCTETS, foreignForm } from "./traffic/explain/foreign.ts";
 import { CaptureList } from "./traffic/capture/list.ts";
 import { CaptureReader } from "./traffic/capture/reader.ts";
 import { type CaptureCounts, summaryText } from "./traffic/capture/words.ts";
@@ -39,7 +39,7 @@ export async function explain(options: ExplainOptions): Promise<number> {
     painter: painterFor(isColored(options.color)),
   };
   const pieces = piecesOf(input);
-  const start = await startOf(pieces, FOREIGN_BYTES);
+  const start = await startOf(pieces, FOREIGN_OCTETS);
   const other = otherFormatOf(start);
   if (other !== undefined) throw otherFormat(options.file, other);
   const foreign = foreignForm(start);

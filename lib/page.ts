@@ -19,9 +19,9 @@ import { HttpError, type RequestHead } from "./http_message.ts";
 import {
   CLIENT_TIMEOUT_MS,
   type MessageLimits,
-  PAGE_COMMAND_BYTES,
+  PAGE_COMMAND_OCTETS,
   PAGE_HISTORY_EVENTS,
-  PAGE_MESSAGE_BYTES,
+  PAGE_MESSAGE_OCTETS,
   PAGE_ROWS,
   PAGE_TABLE_BYTES,
   REQUEST_LIMITS,
@@ -134,7 +134,7 @@ function host(options: HostOptions): OpenPage {
   });
   const server = new Server(listener, service, {
     limits: PAGE_LIMITS,
-    messageLimits: { ...REQUEST_LIMITS, maxContentBytes: PAGE_COMMAND_BYTES },
+    messageLimits: { ...REQUEST_LIMITS, maxContentBytes: PAGE_COMMAND_OCTETS },
     observer: { failed, cannotAccept },
   });
   return {
@@ -149,11 +149,11 @@ function host(options: HostOptions): OpenPage {
 /** Returns a message's octets with their meaning; `undefined` if they are no longer kept. */
 function explainedMessage(range: MessageRange, options: HostOptions): unknown {
   const { connection, direction, from, to, method, whole: complete } = range;
-  const end = Math.min(to, from + PAGE_MESSAGE_BYTES);
+  const end = Math.min(to, from + PAGE_MESSAGE_OCTETS);
   const { source: { history }, messageLimits: limits, showCredentials } = options;
   // Credentials are found in whole messages only: the octets asked for may begin or end in one.
   const known = history.message(connection, direction, from);
-  const whole = known && history.octets(connection, direction, from, Math.min(known.to, from + PAGE_MESSAGE_BYTES));
+  const whole = known && history.octets(connection, direction, from, Math.min(known.to, from + PAGE_MESSAGE_OCTETS));
   if (whole === undefined || from + whole.length < end) return undefined;
   const octets = whole.subarray(0, end - from);
   const [explained] = explainOctets(direction, octets, {

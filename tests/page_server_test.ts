@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import { Failure } from "../lib/cli/values.ts";
-import { PAGE_COMMAND_BYTES, PAGE_CONTENT_BYTES, PAGE_TABLE_BYTES } from "../lib/limits.ts";
+import { PAGE_COMMAND_OCTETS, PAGE_CONTENT_BYTES, PAGE_TABLE_BYTES } from "../lib/limits.ts";
 import type { Page } from "../lib/page.ts";
 import { MemoryStore } from "../lib/store/memory.ts";
 import { Table } from "../lib/table.ts";
@@ -254,7 +254,7 @@ Deno.test("a command ends when its client leaves, and the next one is sent", asy
   assert.equal((await second.answer).content, '{"text":"204 No Content"}');
   second.peer.close();
   next.close();
-  const { peer, answer } = await command(`get ${"x".repeat(PAGE_COMMAND_BYTES)}`);
+  const { peer, answer } = await command(`get ${"x".repeat(PAGE_COMMAND_OCTETS)}`);
   assert.equal((await answer).head.status, 413);
   peer.close();
   await page.close();

@@ -5,7 +5,7 @@ import { octetsToText, octetString } from "../bytes.ts";
 import type { ExchangeEvent, SentRequest } from "../client.ts";
 import type { ContentView } from "../content.ts";
 import { acceptedIn, LF } from "../http_message.ts";
-import { MAX_SHOWN_INVALID_BYTES } from "../limits.ts";
+import { MAX_SHOWN_INVALID_OCTETS } from "../limits.ts";
 import { maskCredentials } from "../masking.ts";
 import { escapeOctet, escapeText, type Painter, showHead } from "../terminal.ts";
 
@@ -98,7 +98,7 @@ export class Display {
   async showInvalid(octets: Uint8Array): Promise<void> {
     if (!this.#shows("h") || octets.length === 0) return;
     await this.banner("-----RESPONSE-----");
-    const shown = octetString(octets, 0, Math.min(octets.length, MAX_SHOWN_INVALID_BYTES));
+    const shown = octetString(octets, 0, Math.min(octets.length, MAX_SHOWN_INVALID_OCTETS));
     const text = await this.#writeMasked(shown, (masked) => escapeText(octetsToText(masked, escapeOctet)));
     this.#midLine = !text.endsWith("\n");
     await this.endLine();

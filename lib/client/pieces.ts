@@ -10,7 +10,7 @@ import { ByteBuffer, counted } from "../bytes.ts";
 import type { ExchangeEvent } from "../client.ts";
 import type { HttpRequest } from "../http_message.ts";
 import { isObject, type MemberSpan, memberSpans, parsedJson } from "../json.ts";
-import { MAX_DETAIL_CHARACTERS, MAX_PROBLEM_BYTES } from "../limits.ts";
+import { MAX_DETAIL_CHARACTERS, MAX_PROBLEM_OCTETS } from "../limits.ts";
 import { escapeText } from "../terminal.ts";
 import { mediaType } from "./request_content.ts";
 
@@ -118,7 +118,7 @@ async function sendOnce(
       held.push(event.kind === "content" ? { ...event, bytes: event.bytes.slice() } : event);
       if (event.kind === "content") {
         document.append(event.bytes);
-        if (document.length > MAX_PROBLEM_BYTES) await release();
+        if (document.length > MAX_PROBLEM_OCTETS) await release();
       }
       if (event.kind !== "end") return;
       const seen = refusalIn(document.view());

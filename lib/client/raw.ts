@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RawConnection } from "../bytes.ts";
 import type { RawResult } from "../exit_code.ts";
-import { MAX_RAW_BYTES, MAX_RAW_STEPS, MAX_RAW_WAIT_MS } from "../limits.ts";
+import { MAX_RAW_OCTETS, MAX_RAW_STEPS, MAX_RAW_WAIT_MS } from "../limits.ts";
 import { within } from "../turns.ts";
 import { unseenMs } from "./errors.ts";
 import { refuseTypographic, WrongInput } from "./words.ts";
@@ -82,8 +82,8 @@ function stepOf([, string, times, time, unit]: RegExpExecArray, before: number):
 function repeated(octets: Uint8Array, times: number, before: number): Uint8Array {
   const length = octets.length * times;
   if (length === 0) throw new WrongInput(`there is nothing to send in "" or in a string repeated 0 times`);
-  if (before + length > MAX_RAW_BYTES) {
-    throw new WrongInput(`at most ${MAX_RAW_BYTES} octets can be sent, saw ${before + length}`);
+  if (before + length > MAX_RAW_OCTETS) {
+    throw new WrongInput(`at most ${MAX_RAW_OCTETS} octets can be sent, saw ${before + length}`);
   }
   const bytes = new Uint8Array(length);
   bytes.set(octets);

@@ -9,7 +9,7 @@ import { BoundedBytes } from "../bytes.ts";
 import { Cancelled, ClientError, type ExchangeEvent, InvalidResponse, type Session, TimeoutError } from "../client.ts";
 import { type FieldLine, type HttpRequest, percentDecoded } from "../http_message.ts";
 import { isObject, parsedJson } from "../json.ts";
-import { MAX_HELD_CONTENT_BYTES, MAX_PROBLEM_BYTES } from "../limits.ts";
+import { MAX_HELD_CONTENT_OCTETS, MAX_PROBLEM_OCTETS } from "../limits.ts";
 import { isCredentialField, maskCredentials, maskQuery, maskTarget } from "../masking.ts";
 import { escapeText } from "../terminal.ts";
 import { type Command, completeCommand, holdsCredentials, linesAfter, parseLine } from "./command.ts";
@@ -332,9 +332,9 @@ class Repl {
     let status = 0;
     let locations: string[] = [];
     const listing = seenNames && /^\/(?:\?|$)/.test(request.target)
-      ? new BoundedBytes(MAX_HELD_CONTENT_BYTES)
+      ? new BoundedBytes(MAX_HELD_CONTENT_OCTETS)
       : undefined;
-    const problem = new BoundedBytes(MAX_PROBLEM_BYTES);
+    const problem = new BoundedBytes(MAX_PROBLEM_OCTETS);
     let fields: string | undefined;
     explain?.begin();
     try {

@@ -20,7 +20,7 @@ export interface Verdict {
 
 /** Judges a server's answers on one connection. */
 export class Judge {
-  /** What the specification demands of an answer that was otherwise. */
+  /** What the specification demands that an answer did not do. */
   #broken: string | undefined;
   /** The section by which the connection has to be closed, though no answer announced it. */
   #closes: string | undefined;

@@ -134,8 +134,8 @@ export class Pairing {
   }
 
   /**
-   * Takes back what follows a message, or a head with Expect, if octets come in turn: the caller decides who
-   * sent it. It is valid as long as the octets received last; `undefined` while the message goes on.
+   * Takes back what follows a message, or a head with Expect, if octets come in turn: the caller decides who sent it.
+   * It is valid as long as the octets received last; `undefined` while the message goes on.
    */
   takeBack(direction: Direction): Uint8Array | undefined {
     const way = this.#ways[direction];
@@ -280,7 +280,7 @@ export class Pairing {
     return { number: ++this.#exchanges, request: undefined, method: "", responses: [], unread, over: false };
   }
 
-  /** The exchange that a response belongs to that begins now. */
+  /** The exchange of a response that begins now. */
   #answered(arrival: number): Exchange {
     if (this.#open.length === 0) this.#readOn(this.#ways.request);
     const [first] = this.#open;

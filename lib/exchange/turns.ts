@@ -5,7 +5,7 @@ import type { Explanation } from "./explanation.ts";
 import { Explainer, type ExplainOptions } from "./explainer.ts";
 import { LineEnds } from "./line_ends.ts";
 import type { Direction, ExchangeEvent, Message } from "./messages.ts";
-import { MAX_SEARCHED_LINE_BYTES } from "../limits.ts";
+import { MAX_SEARCHED_LINE_OCTETS } from "../limits.ts";
 import { rowOf } from "./rows.ts";
 import { protocolOf } from "./start_lines.ts";
 
@@ -110,7 +110,7 @@ export class Turns {
     }
     while (rest.length > 0) {
       if (this.#isTurn) {
-        const next = this.#next(octetString(rest, 0, Math.min(rest.length, MAX_SEARCHED_LINE_BYTES)), isEnd);
+        const next = this.#next(octetString(rest, 0, Math.min(rest.length, MAX_SEARCHED_LINE_OCTETS)), isEnd);
         if (next === undefined) return this.#held.append(rest);
         if (typeof next === "number") {
           rest = rest.subarray(next);
@@ -124,7 +124,7 @@ export class Turns {
     }
   }
 
-  /** Returns who sent the next octets, or how many of them are no message; `undefined` if that needs more octets. */
+  /** Returns who sent the next octets, or how many of them are not in a message; `undefined` if that needs more. */
   #next(start: string, isEnd: boolean): Direction | number | undefined {
     if (start.startsWith(RESPONSE_START)) return "response";
     if (RESPONSE_START.startsWith(start) && !isEnd) return undefined;

@@ -2,7 +2,7 @@
 
 import { ByteBuffer } from "../bytes.ts";
 import { Decoder } from "../http_message.ts";
-import { type MessageLimits, UNREAD_KEPT_BYTES } from "../limits.ts";
+import { type MessageLimits, UNREAD_KEPT_OCTETS } from "../limits.ts";
 import type { Direction, Message, Stop } from "./messages.ts";
 import type { StartLineSearch } from "./start_lines.ts";
 
@@ -60,7 +60,7 @@ export class Way {
   hold(octets: Uint8Array, from: number, arrival: Arrival): void {
     if (this.held === "too many") return;
     this.held ??= { octets: new ByteBuffer(0), from, arrival };
-    if (this.held.octets.length + octets.length <= UNREAD_KEPT_BYTES) return this.held.octets.append(octets);
+    if (this.held.octets.length + octets.length <= UNREAD_KEPT_OCTETS) return this.held.octets.append(octets);
     // After a broken message, reading may also start at a later start line.
     this.held = this.stopped === "held" ? "too many" : undefined;
   }

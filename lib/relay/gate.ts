@@ -10,7 +10,7 @@ import { authorityOf, type Endpoint, hostOf, isLocalName, originOf } from "../ad
 import { ByteBuffer, octetString } from "../bytes.ts";
 import { type ExchangeEvent, type Pairing, startsMessage } from "../exchange.ts";
 import { HttpError } from "../http_message.ts";
-import { MAX_HELD_HEAD_BYTES } from "../limits.ts";
+import { MAX_HELD_HEAD_OCTETS } from "../limits.ts";
 
 const RULE = "RFC 9110 §7.4";
 
@@ -164,7 +164,7 @@ export class Gate {
   /** Looks for the end of a head that the codec does not read. Returns how many octets are judged with it. */
   #head(text: string, base: number, isEnd: boolean): number {
     const found = headEnd(text, this.#searched);
-    const isTooLong = (found ?? text.length) > MAX_HELD_HEAD_BYTES;
+    const isTooLong = (found ?? text.length) > MAX_HELD_HEAD_OCTETS;
     const end = isTooLong ? undefined : found;
     this.#searched = end === undefined ? text.length : 0;
     if (end === undefined && !isEnd && !isTooLong) return 0;
@@ -175,7 +175,7 @@ export class Gate {
     this.#refuse(this.#rule.refuseTarget(method, target), base);
     const hosts = hostLines(head, true);
     if (end === undefined && hosts.length === 0 && text.length > 0) {
-      const why = isEnd ? "ended before its Host" : `has no Host in its first ${MAX_HELD_HEAD_BYTES} octets`;
+      const why = isEnd ? "ended before its Host" : `has no Host in its first ${MAX_HELD_HEAD_OCTETS} octets`;
       this.#refuse(new HttpError(421, `The request ${why}, so that it is not known whom it is for`), base);
     }
     for (const { value } of hosts) this.#refuse(this.#rule.refuseHost(value), base);
@@ -191,8 +191,8 @@ export class Gate {
     for (const { value } of hostLines(text.slice(0, judged), this.#startsLine)) {
       this.#refuse(this.#rule.refuseHost(value), base);
     }
-    if (text.length - judged > MAX_HELD_HEAD_BYTES) {
-      this.#refuse(new HttpError(421, `A line that may be Host is longer than ${MAX_HELD_HEAD_BYTES} octets`), base);
+    if (text.length - judged > MAX_HELD_HEAD_OCTETS) {
+      this.#refuse(new HttpError(421, `A line that may be Host is longer than ${MAX_HELD_HEAD_OCTETS} octets`), base);
     }
     if (judged > 0) this.#startsLine = /[\r\n]/.test(text[judged - 1]);
     return judged;

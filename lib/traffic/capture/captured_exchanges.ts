@@ -9,7 +9,7 @@ import {
   type Explanation,
   type Message,
 } from "../../exchange.ts";
-import { KEPT_ORIGINS, MAX_EXPLAINED_CHUNKS, MAX_EXPLAINED_CONTENT_BYTES, SHOWN_ORIGINS } from "../../limits.ts";
+import { KEPT_ORIGINS, MAX_EXPLAINED_CHUNKS, MAX_EXPLAINED_CONTENT_OCTETS, SHOWN_ORIGINS } from "../../limits.ts";
 import { ExchangeJson } from "../explain/json.ts";
 import { type ExplainTextOptions, explanationText, sentence } from "../explain/text.ts";
 import { type MessageOrigin, Origins } from "./origins.ts";
@@ -17,7 +17,7 @@ import { type Acknowledged, type CaptureEvent, directionOf, type StreamEvent, ty
 import { durationText, segmentsText, timeText } from "./words.ts";
 
 /** How much of one message is kept for `--all`: several may be unfinished at a time. */
-const ALL_KEPT = { contentBytes: MAX_EXPLAINED_CONTENT_BYTES, chunks: MAX_EXPLAINED_CHUNKS };
+const ALL_KEPT = { contentOctets: MAX_EXPLAINED_CONTENT_OCTETS, chunks: MAX_EXPLAINED_CHUNKS };
 /** The most octets that one unfinished message counts, besides that content. */
 const MAX_UNFINISHED_OCTETS = 128 * 1024;
 /** Characters of explained messages that wait for the acknowledgment of one before them. */
@@ -95,7 +95,7 @@ export class CapturedExchanges {
   }
 
   get held(): number {
-    const most = MAX_UNFINISHED_OCTETS + (this.#options.all ? ALL_KEPT.contentBytes : 0);
+    const most = MAX_UNFINISHED_OCTETS + (this.#options.all ? ALL_KEPT.contentOctets : 0);
     const [requests, responses] = (["request", "response"] as const).map((direction) =>
       Math.min(most, this.#explainer.pending(direction))
     );

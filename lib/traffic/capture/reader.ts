@@ -3,7 +3,7 @@
 import { ByteBuffer, counted, type Source } from "../../bytes.ts";
 import {
   EXPLAIN_READ_BYTES,
-  MAX_CAPTURED_PACKET_BYTES,
+  MAX_CAPTURED_PACKET_OCTETS,
   MAX_QUIET_CONNECTIONS,
   MAX_REASSEMBLED_BYTES,
 } from "../../limits.ts";
@@ -101,7 +101,7 @@ export class CaptureReader {
     });
     const { tooLarge = 0, cutOff = this.#start.length > 0 } = this.#file ?? {};
     if (tooLarge > 0) {
-      notes.push(`left out: ${counted(tooLarge, "packet")} with more than ${MAX_CAPTURED_PACKET_BYTES} octets`);
+      notes.push(`left out: ${counted(tooLarge, "packet")} with more than ${MAX_CAPTURED_PACKET_OCTETS} octets`);
     }
     if (cutOff) notes.push(`the file is cut off in the block after packet ${this.packets}`);
     return notes;

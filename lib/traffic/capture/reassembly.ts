@@ -31,9 +31,9 @@ function distance(from: number, to: number): number {
   return to - from | 0;
 }
 
-/** Octets that a waiting segment counts besides its own: its overhead in memory. */
+/** Bytes that a waiting segment counts besides its octets: its overhead in memory. */
 export const SEGMENT_BYTES: number = 256;
-/** How many octets beyond those that were sent may be acknowledged: a gap in the capture. More is of another connection. */
+/** How many octets beyond those sent may be acknowledged: a gap in the capture. More belongs to another connection. */
 const MAX_ACKNOWLEDGED_AHEAD = 64 * 1024 * 1024;
 /** How many packets that were cut are remembered, for what is missing at the time. */
 const MAX_CUTS = 100;
@@ -72,7 +72,7 @@ export class Flow<P> {
     return this.#next !== undefined;
   }
 
-  /** How many octets that were given are not acknowledged. */
+  /** How many octets that were emitted are not acknowledged. */
   get unacknowledged(): number {
     return this.#next === undefined ? 0 : Math.max(0, distance(this.#acknowledged, this.#next));
   }
@@ -138,7 +138,7 @@ export class Flow<P> {
     return octets;
   }
 
-  /** Gives all that waits, and what is missing before it: nothing more comes. */
+  /** Emits all that waits, and what is missing before it: nothing more comes. */
   end(packet: P): void {
     while (this.#waiting.length > 0) this.#skipTo(this.#waiting[0].sequence, packet);
     if (this.#next === undefined || this.#ended) return;
@@ -190,7 +190,7 @@ export class Flow<P> {
     this.#budget.used += octets;
   }
 
-  /** Gives the octets of a segment without a gap before it. Those that came first count; only those beyond them are new. */
+  /** Emits the octets of a segment without a gap before it: only those beyond what was emitted are new. */
   #give(sequence: number, octets: Uint8Array, packet: P): void {
     const known = distance(sequence, this.#next!);
     if (known >= octets.length) return;
@@ -219,7 +219,7 @@ export class Flow<P> {
     this.#endIfComplete();
   }
 
-  /** Gives up the octets before a sequence number, then gives the segments that waited for them. */
+  /** Gives up the octets before a sequence number, then emits the segments that waited for them. */
   #skipTo(sequence: number, packet: P): void {
     const count = distance(this.#next!, sequence);
     if (count > 0) {

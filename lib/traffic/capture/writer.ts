@@ -2,7 +2,7 @@
  * A capture of a tap's events, as pcapng (draft-ietf-opsawg-pcapng): the packets that a network would have carried, and
  * what each of them is.
  *
- * Data packets are reads and writes as they were. What only the kernel sees, as the handshake and acknowledgments, is
+ * Data packets are reads and writes as they were. What only the kernel sees, such as the handshake and acknowledgments, is
  * made up, so that Wireshark understands the rest, and says so.
  */
 
@@ -100,7 +100,7 @@ export class Capture {
   readonly #origin: number;
   readonly #connections = new Map<string, Recorded>();
 
-  /** Gives blocks to a function, with an interface for each end if they are named. */
+  /** Passes blocks on, with an interface for each end if they are named. */
   constructor(
     write: (block: Uint8Array) => void,
     interfaces: Readonly<Partial<Record<End, string>>> = {},
@@ -134,7 +134,7 @@ export class Capture {
   #open(key: string, { time, end, local, remote, secure }: TrafficEvent & { kind: "opened" }): void {
     const [client, server] = (end === "client" ? [local, remote] : [remote, local]).map(withoutMapping);
     // A clock with a tick of 4 µs gives the first sequence number (RFC 9293 §3.4.1): a later connection between the same
-    // ports would else look like a repetition of this one.
+    // ports would otherwise look like a repetition of this one.
     const first = Math.floor(time / 4) % 2 ** 32;
     const from = Math.max(0, this.#interfaces.indexOf(end));
     const connection = { from, client, server, next: { client: first, server: first }, reads: 0, writes: 0 };

@@ -3,7 +3,7 @@
 import { octetString } from "../../bytes.ts";
 
 /** How many of a file's first octets tell what it is. */
-export const FOREIGN_BYTES = 256;
+export const FOREIGN_OCTETS = 256;
 
 const RECORD = "record the octets with Wireshark, tcpdump or connect --record";
 const RUN = "send it with connect";
@@ -64,7 +64,7 @@ const FORMS: readonly [start: RegExp, what: string, why: string, instead: string
 
 /** Returns what a file is that holds no octets, as the rest of a line after its name; `undefined` if it may hold some. */
 export function foreignForm(start: Uint8Array): string | undefined {
-  const text = octetString(start, 0, Math.min(start.length, FOREIGN_BYTES));
+  const text = octetString(start, 0, Math.min(start.length, FOREIGN_OCTETS));
   const [, what, why, instead] = FORMS.find(([form]) => form.test(text)) ?? [];
   return what === undefined ? undefined : `is ${what}, which has no octets of messages: ${why}; ${instead}`;
 }
