@@ -76,7 +76,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   };
   const session = new Session(endpoint, {
     ...clientOptions,
-    // A script is told when that matters: before its next request.
+    // A script learns of it when it matters: before its next request.
     ...interactive && { closed: (how) => screen.notify(`${how}; the next request opens a new connection`) },
   });
   /** The sessions that Ctrl-C may have to cancel: this one, and one that follows a Location elsewhere. */

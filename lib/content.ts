@@ -34,7 +34,7 @@ export interface ContentViewOptions {
   readonly writeExactly?: (octets: Uint8Array) => Promise<void>;
   /** What can be done about content that is not shown; by default that it can be saved. */
   readonly hint?: string;
-  /** Tells the user, beside the output, that not all of the content was decoded. */
+  /** Notes, beside the output, that not all of the content was decoded. */
   readonly note?: (line: string) => Promise<void>;
 }
 
@@ -57,11 +57,11 @@ export class ContentView {
   endsLine = true;
   readonly #options: ContentViewOptions;
   readonly #type: string;
-  /** The content codings, as `gzip, br`; empty without any. */
+  /** The content codings, such as `gzip, br`; empty without any. */
   readonly #coding: string;
   /** Undoes the codings; `undefined` if there are none, or content is shown as it is. */
   #decoder: ContentDecoder | undefined;
-  /** Whether the octets are not of the coding, or that is not known. */
+  /** Whether the octets are not in the coding, or the coding is not known. */
   #isMiscoded = false;
   /** Decodes the text; `undefined` if it is UTF-8, or shown as it is. */
   #charset: CharsetDecoder | undefined;
@@ -131,7 +131,7 @@ export class ContentView {
     }
     if (this.#isBinary !== undefined) return;
     if (decoder.state === "invalid" && (this.#held.length === 0 || !isBinary(this.#coded.view(), ""))) {
-      // What was never coded is shown as it came, if it is text.
+      // Content that was never coded is shown as it came, if it is text.
       decoder.close();
       this.#decoder = undefined;
       this.#isMiscoded = true;

@@ -62,7 +62,7 @@ export interface PageOptions {
   readonly caCerts: readonly string[];
   /** What commands may name. */
   readonly words: TableWords;
-  /** The table itself, which tells the page what it does; without one, none is shown. */
+  /** The table itself, which reports what it does; without one, none is shown. */
   readonly table?: Pick<Table, "contents" | "observer">;
   /** The server behind a relay, of which both sides are shown. */
   readonly relayTo?: Endpoint;
@@ -98,11 +98,11 @@ interface HostOptions extends Pick<PageOptions, "port" | "showCredentials" | "fa
   readonly messageLimits?: MessageLimits;
   /** What is shown. */
   readonly source: FeedSource;
-  /** What a page is told of it when it starts. */
+  /** What a page learns of it when it starts. */
   readonly about: Record<string, unknown>;
   /** The server of a connection, for commands that can be copied. */
   readonly endpointOf: (connection: number) => Endpoint | undefined;
-  /** Returns what else there is to say of a message. */
+  /** Returns further findings on a message. */
   readonly findingsOf?: (range: MessageRange) => readonly Finding[];
   /** Executes a command, see {@linkcode PageSource.command}; without it there are none. */
   readonly command?: (line: string, signal: AbortSignal) => Promise<string>;
@@ -151,7 +151,7 @@ function explainedMessage(range: MessageRange, options: HostOptions): unknown {
   const { connection, direction, from, to, method, whole: complete } = range;
   const end = Math.min(to, from + PAGE_MESSAGE_OCTETS);
   const { source: { history }, messageLimits: limits, showCredentials } = options;
-  // Credentials are found in whole messages only: the octets asked for may begin or end in one.
+  // Credentials are found in whole messages only: the requested octets may begin or end in one.
   const known = history.message(connection, direction, from);
   const whole = known && history.octets(connection, direction, from, Math.min(known.to, from + PAGE_MESSAGE_OCTETS));
   if (whole === undefined || from + whole.length < end) return undefined;
@@ -196,7 +196,7 @@ function lineWithCaret(octets: string, offset: number): string {
   return `${shown}\n${" ".repeat(caret)}^ octet ${offset}`;
 }
 
-/** Returns a complete request as a command of curl; `undefined` if it is none that curl can send. */
+/** Returns a complete request as a command of curl; `undefined` if curl cannot send it. */
 function curlOf(octets: Uint8Array, endpoint: Endpoint | undefined): string | undefined {
   let head: RequestHead | undefined;
   const content = new ByteBuffer(0);
@@ -220,9 +220,9 @@ export class Page implements OpenPage {
   readonly #journal: Journal;
   readonly #host: OpenPage;
   readonly #sender: CommandSender;
-  /** What there is to say of octets that clients have sent. */
+  /** Findings on octets that clients have sent. */
   readonly #findings: { readonly connection: number; readonly at: number; readonly finding: Finding }[] = [];
-  /** Connections whose end is not told yet, by their numbers. */
+  /** Connections whose end is not reported yet, by their numbers. */
   readonly #ending = new Map<number, { readonly event: Closed; readonly timer: ReturnType<typeof setTimeout> }>();
   readonly #timer: ReturnType<typeof setInterval>;
 
@@ -300,7 +300,7 @@ export class Page implements OpenPage {
     this.#journal.receive({ ...ending.event, ...reason !== undefined && { reason } });
   }
 
-  /** Receives what there is to say of an octet that a client has sent. */
+  /** Receives a finding on an octet that a client has sent. */
   find(connection: number, at: number, finding: Finding): void {
     this.#findings.push({ connection, at, finding });
     // Of the oldest ones there is no event left.

@@ -47,7 +47,7 @@ export type Closed = Seen & { readonly kind: "closed"; readonly reason: string }
 /** An event of a connection. */
 export type TrafficEvent = Opened | Octets | Fin | Closed;
 
-/** Counts reads and writes instead of reporting them. */
+/** Counts reads and writes that are not reported. */
 export interface EventCounter {
   /** The number of reads and writes. */
   events: number;

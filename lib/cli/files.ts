@@ -49,7 +49,7 @@ export async function readFlagFile(flag: string, file: string): Promise<string> 
   return new TextDecoder().decode(await readFile(`${flag} ${file}`, file, MAX_FLAG_FILE_BYTES));
 }
 
-/** Reads a whole file of at most so many bytes, or the standard input for `-`; an error tells what it is. */
+/** Reads a whole file of at most so many bytes, or the standard input for `-`; an error says what it is. */
 export async function readFile(what: string, file: string, most: number): Promise<Uint8Array> {
   try {
     using opened = file === "-" ? undefined : await Deno.open(file);

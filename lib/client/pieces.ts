@@ -1,7 +1,7 @@
 /**
  * Sends many rows in several requests to a server that takes fewer at once.
  *
- * Such a server answers 413 with a problem document (RFC 9457) whose extension member `maxRows` tells how many rows one
+ * Such a server answers 413 with a problem document (RFC 9457) whose extension member `maxRows` says how many rows one
  * request may create.
  */
 
@@ -37,7 +37,7 @@ const SPACE = 0x20;
 
 /**
  * Sends a request, and its rows in pieces if the server takes fewer at once. Stops at the first piece that fails, and
- * tells which rows are in the table then.
+ * notes which rows are in the table then.
  *
  * @returns The status of the last response.
  */
@@ -84,7 +84,7 @@ async function sendRows(
     }
     last = answer.status;
     if (last < 200 || last >= 300) {
-      // Only a server error leaves open what became of the rows.
+      // Only a server error leaves it open whether the rows were created.
       await noteRows(last >= 500);
       break;
     }

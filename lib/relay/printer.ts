@@ -1,6 +1,6 @@
 /**
- * Prints what passes a relay: for people each message as it comes, with what was changed in it, and what there is to say
- * of it; for programs each exchange, once its response has passed or cannot.
+ * Prints what passes a relay: for people each message as it comes, with changes in it and findings on it; for programs
+ * each exchange, once its response has passed or cannot pass any more.
  */
 
 import { hostOf } from "../address.ts";
@@ -43,7 +43,7 @@ interface Shown {
   readonly view: ContentView | undefined;
   octets: number;
   printed: number;
-  /** What there is to say once it has ended. */
+  /** Findings to print once it has ended. */
   readonly findings: readonly Finding[];
 }
 
@@ -251,7 +251,7 @@ export class Printer {
   }
 }
 
-/** Returns what the server may take amiss in a request whose Host was changed. */
+/** Returns what the server may refuse in a request whose Host was changed. */
 export function requestFindings({ head }: Message, change: HostChange | undefined): Finding[] {
   const origin = head?.fields.get("origin");
   if (origin === undefined || change === undefined || origin === "null") return [];
@@ -261,7 +261,7 @@ export function requestFindings({ head }: Message, change: HostChange | undefine
   return [{ text, rule: "RFC 6454 §7" }];
 }
 
-/** Returns what leads a browser elsewhere, or what it refuses, in a response of a relay that may speak TLS. */
+/** Returns what, in a response of a relay that may speak TLS, leads a browser elsewhere or makes it refuse. */
 export function responseFindings({ head, exchange }: Message, secure: boolean): Finding[] {
   const authority = exchange.request?.head?.authority;
   if (head === undefined || authority === undefined) return [];

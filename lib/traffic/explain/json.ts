@@ -12,7 +12,7 @@ interface Place {
   readonly tcp?: object;
 }
 
-/** Octets are moved to this code point, so that they can be told from other characters. */
+/** Octets are moved to this code point, so that they differ from other characters. */
 const OCTETS = 0xe000;
 
 /** Marks text that has one character an octet: those beyond ASCII become `\u0080` to `\u00ff`. */

@@ -52,7 +52,7 @@ function endOf({ kind, fault, state }: Explanation): string {
   return state === "whole" || kind === "unread" ? "" : "invalid";
 }
 
-/** Returns the explanation of a file's first line if that ends in a bare LF, and is no worse. */
+/** Returns the explanation of a file's first line if that ends in a bare LF, which is its only fault. */
 export function bareFirstLine(start: Uint8Array): Explanation | undefined {
   const [first] = explainOctets(messageKindOf(start), start);
   const { fault, rows } = first ?? {};

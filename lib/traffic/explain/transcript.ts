@@ -106,7 +106,7 @@ export class Transcript {
     }
   }
 
-  /** Writes what the rules say of what was sent; no more is. */
+  /** Writes what the rules say of the octets sent, after the last of them. */
   sent(unsent: number): void {
     if (unsent > 0) {
       this.#write(`(${unsent} octets were not sent: the server did not take them, or the connection had ended)`);
@@ -214,7 +214,7 @@ export class Transcript {
   }
 }
 
-/** What the rules say of one message: the first line, and what there is below it. */
+/** What the rules say of one message: the first line, and those below it. */
 function predictionLines(explanation: Explanation, width: number): string[] {
   const { message, kind, rows, state, fault, findings, length } = explanation;
   const again = restartFindings(message).flatMap(({ text }) => sentence("=>", text, width));
