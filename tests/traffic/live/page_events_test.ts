@@ -48,3 +48,11 @@ Deno.test("an exchange is told each time that it changes, as it is then", () => 
   assert.deepEqual(changed({ ...SEEN, kind: "fin", by: "client" }), undefined);
   assert.deepEqual(changed({ ...SEEN, kind: "fin", by: "server" }), [[true, true]]);
 });
+
+Deno.test("a response to a request that was not read, behind a broken one, names that one", () => {
+  const messages = new Messages(undefined);
+  messages.receive(octets("read", `GET / HTTP/1.1\r\nHost : a\r\n\r\n${GET}\r\n`));
+  const response = "HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n";
+  const { exchanges } = messages.receive(octets("write", `${response}${response}`)).told;
+  assert.deepEqual(exchanges?.map(({ number, unread }) => [number, unread]), [[1, undefined], [2, 1]]);
+});
