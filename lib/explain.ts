@@ -115,7 +115,7 @@ async function explainMessages(
   return valid ? 0 : EXIT_FAILURE;
 }
 
-/** Explains a capture, then prints what of it was not read. If too much waits at a time in it, it is read again. */
+/** Explains a capture, then prints what was not read of it. If too much of it has to wait at a time, it is read again. */
 async function explainCapture(
   input: InputFile,
   start: Uint8Array,
@@ -130,7 +130,7 @@ async function explainCapture(
   let isSummed = json;
   const flush = async (reader: CaptureReader, how?: "end" | "idle") => {
     if (!isSummed) {
-      // Little text waits for the end of the file, which the first line counts.
+      // Little text waits for the end of the file: the first line has its counts.
       if (how === undefined && output.length < OUTPUT_BYTES) return;
       isSummed = true;
       const counts = how === undefined && again ? await countsOf(file) : reader;

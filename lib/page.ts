@@ -96,7 +96,7 @@ const PAGE_LIMITS: ServerLimits = {
 interface HostOptions extends Pick<PageOptions, "port" | "showCredentials" | "failed" | "cannotAccept" | "key"> {
   /** The limits that messages had to keep, if other than the largest. */
   readonly messageLimits?: MessageLimits;
-  /** What is shown. */
+  /** The events to show. */
   readonly source: FeedSource;
   /** What a page learns of it when it starts. */
   readonly about: Record<string, unknown>;
@@ -303,7 +303,7 @@ export class Page implements OpenPage {
   /** Receives a finding on an octet that a client has sent. */
   find(connection: number, at: number, finding: Finding): void {
     this.#findings.push({ connection, at, finding });
-    // Of the oldest ones there is no event left.
+    // The events of the oldest ones are no longer kept.
     if (this.#findings.length > 2 * PAGE_HISTORY_EVENTS) this.#findings.splice(0, PAGE_HISTORY_EVENTS);
   }
 

@@ -104,7 +104,7 @@ export class Display {
     await this.endLine();
   }
 
-  /** Shows text on its own line. */
+  /** Writes text on its own line. */
   async write(text: string): Promise<void> {
     await this.endLine();
     await this.#options.screen.write(ENCODER.encode(text));

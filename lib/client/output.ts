@@ -90,7 +90,7 @@ export class ProcessScreen implements Screen {
     await writeLine(this.#interactive && this.terminal ? Deno.stdout : Deno.stderr, shown);
   }
 
-  /** Shows a line in parentheses. */
+  /** Shows a line in parentheses as soon as the prompt can, without waiting for that. */
   notify(line: string): void {
     this.#notice(wrapMessage(`(${line})`, terminalColumns()));
   }

@@ -10,7 +10,7 @@ import { Pairing, type PairingOptions } from "./pairing.ts";
 
 /** Options of an {@linkcode Explainer}. */
 export interface ExplainOptions extends Omit<PairingOptions, "limits"> {
-  /** What is kept of a message; by default a screenful. */
+  /** How much is kept of a message; by default a screenful. */
   readonly kept?: Kept;
   /** Limits on the messages of both directions, other than those of a {@linkcode Pairing}. */
   readonly limits?: Partial<MessageLimits>;

@@ -151,7 +151,7 @@ export class Labels {
     const isEmptyLine = this.pending === 2 && this.#carry === LINE_END && this.#direction === "request";
     const mayFollow = this.#message === undefined && this.#start > 0 && this.#stopped !== "left HTTP";
     if (isEmptyLine && mayFollow) {
-      // An empty line after the last message is no message.
+      // An empty line after the last message is not a message.
       this.#cutHead(0, this.#octets(this.#received));
       this.#push({ kind: "unread", findings: [], state: "whole" });
     } else if (this.#stopped !== undefined) this.#finishUnread(this.#stopped);

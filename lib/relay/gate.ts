@@ -110,7 +110,7 @@ export class Gate {
   receive(event: ExchangeEvent): void {
     if (event.direction !== "request" || event.kind !== "head" || event.head.kind !== "request") return;
     const { message: { from }, head: { method, target, fields, text }, to } = event;
-    // What is read again after a fault has been judged.
+    // A head that is read again after a fault has been judged already.
     if (this.isBroken || to <= this.passed || this.refusal !== undefined) return;
     this.#refuse(this.#rule.refuseTarget(method, target), from);
     const host = fields.get("host");

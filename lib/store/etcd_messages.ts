@@ -51,7 +51,6 @@ export interface TxnAnswer {
   readonly responses?: readonly OperationAnswer[];
 }
 
-/** Encodes text in base64. */
 export function encode(text: string): string {
   return Buffer.from(text).toString("base64");
 }

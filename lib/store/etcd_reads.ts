@@ -95,7 +95,6 @@ export function batchedReads(cluster: EtcdCluster): (name: string) => Promise<Ro
   };
 }
 
-/** Returns the table as of now. */
 export async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
   const { keys, keys: { rows: [start, range_end] } } = cluster;
   const operations = [
@@ -116,7 +115,6 @@ export async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
   }
 }
 
-/** The table at one revision. */
 interface TableAtRevision {
   readonly revision: number;
   readonly total: number;

@@ -28,7 +28,7 @@ export interface ConnectionContext {
 type Side = 0 | 1;
 const SIDES = [0, 1] as const;
 
-/** What is known of the octets that one side sends. */
+/** The octets that one side sends. */
 interface Half {
   readonly flow: Flow<PacketFacts>;
   search: StartLineSearch<PacketFacts> | undefined;

@@ -25,12 +25,12 @@ const MAX_UNACKNOWLEDGED_CHARACTERS = 2 * 1024 * 1024;
 
 /** The text on an exchange, as far as it is finished and not printed. */
 interface Part {
-  /** The exchange; `undefined` for octets that are no message. */
+  /** The exchange; `undefined` for octets outside of messages. */
   readonly exchange: Exchange | undefined;
   responses: number;
   /** Whether the request is explained, if there is one. */
   isRequested: boolean;
-  /** What comes next, once the request is explained. */
+  /** The texts that come next, once the request is explained. */
   readonly texts: Text[];
   readonly json: ExchangeJson;
 }
@@ -77,7 +77,7 @@ export class CapturedExchanges {
   /**
    * Explains with this layout.
    *
-   * @param tcp What is known of the connection, now and later.
+   * @param tcp Facts on the connection, which grow later.
    * @param members Returns the first members of each line of JSON.
    */
   constructor(options: CapturedExchangesOptions, tcp = NO_FACTS, members: () => object = () => ({})) {

@@ -24,7 +24,7 @@ export class ExplainedConnection {
   #missing = 0;
   #ends: string[] = [];
   /**
-   * What has come while it waits, and its octets: as text, small messages take more memory than their octets, and long
+   * Events that came while it waits, and their octets: as text, small messages take more memory than that, and long
    * ones less.
    */
   #events: (CaptureEvent | Acknowledged)[] = [];

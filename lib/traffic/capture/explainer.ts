@@ -79,7 +79,7 @@ export class CaptureExplainer {
     const isTurn = number <= this.#turn;
     if (connection !== undefined) connection.receive(event, isTurn);
     else {
-      // What is left out has no beginning.
+      // A connection that is left out has no `opened`.
       if (event.kind !== "opened") return;
       connection = new ExplainedConnection(event, this.#layout);
       this.#connections.set(number, connection);

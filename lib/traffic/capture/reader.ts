@@ -38,7 +38,7 @@ export class CaptureReader {
   readonly #known = new Map<string, CapturedConnection>();
   /** Those that have ended or have no octets: only a late packet would need them. */
   readonly #quiet = new Map<string, CapturedConnection>();
-  /** What was left out that may hold TCP, and between which addresses, each address one character per octet. */
+  /** Packets that were left out and may hold TCP, by kind; and between which addresses, one character per octet. */
   readonly #skipped = new Map<string, { count: number; readonly first: number }>();
   readonly #skippedBetween = new Set<string>();
   /** Whether connections have the numbers of Wireshark's streams, which sees some in what is left out here. */

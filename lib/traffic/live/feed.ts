@@ -9,14 +9,12 @@ import { PAGE_VIEWERS } from "../../limits.ts";
 import type { History } from "./history.ts";
 import type { TableState } from "./table_state.ts";
 
-/** What a feed sends. */
 export interface FeedSource {
   readonly history: History;
   /** The table before the oldest event that is kept. */
   readonly base: TableState;
 }
 
-/** How a feed behaves. */
 export interface FeedOptions {
   /** What a page learns of the server when it starts. */
   readonly about: Record<string, unknown>;
@@ -31,7 +29,7 @@ export interface FeedOptions {
 /** Characters of events that are sent to a page at a time, give or take one event. */
 const PIECE_CHARACTERS = 64 * 1024;
 
-/** Sends what happens to the pages. */
+/** Sends events to all open pages. */
 export class Feed {
   readonly #source: FeedSource;
   readonly #options: Required<FeedOptions>;

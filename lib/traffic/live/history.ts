@@ -10,7 +10,6 @@ import type { PageEvent, PageExchange, PageMessage } from "./page_events.ts";
 /** Characters that an exchange or a row counts besides its text: its overhead in memory. */
 export const OVERHEAD_CHARACTERS: number = 128;
 
-/** One event that is kept. */
 export interface Entry {
   /** Counted from 1. */
   readonly number: number;
@@ -21,7 +20,6 @@ export interface Entry {
   readonly weight: number;
 }
 
-/** Keeps the last events. */
 export class History {
   readonly #maxEvents: number;
   readonly #maxBytes: number;
@@ -59,7 +57,6 @@ export class History {
     return this.#last;
   }
 
-  /** Adds an event. */
   add(event: PageEvent, bytes?: Uint8Array): void {
     const weight = (bytes?.length ?? 0) + weightOf(event);
     this.#entries.push({ number: ++this.#last, event, bytes, weight });
@@ -153,7 +150,7 @@ function hasText(octets: string, wanted: string, showCredentials: boolean): bool
   let hidden: ReturnType<typeof credentialsIn> | undefined;
   for (let at = lower.indexOf(wanted); at >= 0; at = lower.indexOf(wanted, at + wanted.length)) {
     if (showCredentials) return true;
-    // What begins or ends in a credential would tell something of it.
+    // A match that begins or ends in a credential would reveal a part of it.
     hidden ??= credentialsIn(octets);
     if (credentialsWithin(hidden, at, at + wanted.length).length === 0) return true;
   }

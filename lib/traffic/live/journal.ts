@@ -12,7 +12,7 @@ import { Messages } from "./page_events.ts";
 /** A connection that goes on, at the server's end. */
 interface ServerEnd {
   readonly number: number;
-  /** Its addresses. */
+  /** Both addresses, the same from either end. */
   readonly key: string;
   readonly messages: Messages;
   /** The number of octets that the client's end has reported, by direction. */
@@ -39,7 +39,6 @@ interface Report {
   isWhole: boolean;
 }
 
-/** How a journal behaves. */
 export interface JournalOptions {
   readonly maxEvents?: number;
   /** The limits that the server has on requests. */
@@ -56,7 +55,6 @@ export interface JournalOptions {
 /** Events of a client's end that came before the server's end reported the connection. */
 const MAX_EARLY_EVENTS = 1000;
 
-/** Keeps what happened. */
 export class Journal {
   readonly history: History;
   /** The table before the oldest event that is kept. */
@@ -103,7 +101,7 @@ export class Journal {
     const live = this.#connections.get(connection);
     if (live === undefined) return undefined;
     if (event.kind === "closed") {
-      // There is no response to show it with.
+      // There is no response to show its changes with.
       if (this.#reports.some((report) => report.connection === connection && report.how !== "read")) {
         this.#followed = false;
       }
@@ -135,7 +133,6 @@ export class Journal {
     this.#reports.push({ connection, exchange, how, rows, isWhole });
   };
 
-  /** Asks for the whole table. */
   askTable(): Promise<void> {
     const { askTable } = this.#options;
     return askTable === undefined ? Promise.resolve() : this.#asking ??= this.#ask(askTable);
@@ -247,7 +244,7 @@ export class Journal {
         shown.push(rowOf(row));
         await FAIR_TURNS.yieldIfBusy();
       }
-      // What was done before is in it.
+      // The answer includes what these reports say.
       for (const report of before) Object.assign(report, { rows: [], isWhole: false });
       this.#table.reset(rows && shown, total);
       for (const apply of this.#meanwhile.splice(0)) apply();
@@ -257,7 +254,7 @@ export class Journal {
     } finally {
       this.#asking = undefined;
     }
-    // What was not seen meanwhile may have written to the table: it is asked for again with a later tick.
+    // Something unseen may have written to the table meanwhile: a later tick asks for it again.
     if (!this.#followed) return;
     const { rows, total, large } = this.#table;
     const time = Math.round(performance.now() * 1000);

@@ -21,7 +21,6 @@ interface Kept {
   bytes?: Uint8Array;
 }
 
-/** A connection of the capture. */
 interface Captured {
   readonly opened: Extract<CaptureEvent, OpenedInCapture>;
   /** Decides by its first octets whether it is HTTP, and says what it is otherwise. */
@@ -64,7 +63,7 @@ export class RecordedTraffic {
     if (captured === undefined) return;
     if (event.kind !== "opened") captured.plain?.receive(event);
     if ("bytes" in event && captured.plain?.isHttp) captured.plain = undefined;
-    // What is no HTTP is one line at the end.
+    // A connection without HTTP is one line at the end.
     if (captured.plain?.isHttp === false) this.#release(captured.events.splice(1));
     else this.#add(event, captured);
   }

@@ -50,7 +50,6 @@ export class Sampler {
     return true;
   }
 
-  /** Forgets a connection that has ended. */
   ended(connection: number): void {
     this.#out.delete(connection);
   }

@@ -21,9 +21,8 @@ export type ShownRow = readonly [name: string, cells: Cells | null];
 
 /** The rows, as far as they are shown. */
 export class TableState {
-  /** In their order. */
+  /** In the table's order. */
   readonly #rows = new Map<string, Cells | null>();
-  /** How many rows the table has. */
   total = 0;
   /** Whether it is too large to be shown: there are only the rows that were touched last. */
   large = false;

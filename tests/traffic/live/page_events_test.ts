@@ -53,6 +53,6 @@ Deno.test("a response to a request that was not read, behind a broken one, names
   const messages = new Messages(undefined);
   messages.receive(octets("read", `GET / HTTP/1.1\r\nHost : a\r\n\r\n${GET}\r\n`));
   const response = "HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n";
-  const { exchanges } = messages.receive(octets("write", `${response}${response}`)).told;
+  const { exchanges } = messages.receive(octets("write", `${response}${response}`)).event;
   assert.deepEqual(exchanges?.map(({ number, unread }) => [number, unread]), [[1, undefined], [2, 1]]);
 });
