@@ -5,19 +5,13 @@
  */
 
 import type { HttpRequest } from "./http_message.ts";
-import {
-  ClientConnection,
-  type ClientOptions,
-  type ExchangeEvent,
-  NoResponse,
-  sentenceOf,
-} from "./client/connection.ts";
+import { ClientConnection, type ClientEvent, type ClientOptions, NoResponse, sentenceOf } from "./client/connection.ts";
 import type { Endpoint } from "./address.ts";
 import { Cancelled, ClientError } from "./client/errors.ts";
 import { exchangeRaw, type RawOutcome, type RawStep, type RawView } from "./client/raw.ts";
 import type { RawResult } from "./exit_code.ts";
 
-export type { ClientOptions, DialOptions, ExchangeEvent, Notice, SentRequest } from "./client/connection.ts";
+export type { ClientEvent, ClientOptions, DialOptions, Notice, SentRequest } from "./client/connection.ts";
 export { dial } from "./client/connection.ts";
 export { Cancelled, ClientError, InputError, InvalidResponse, TimeoutError } from "./client/errors.ts";
 export type { RawOutcome, RawStep, RawView } from "./client/raw.ts";
@@ -70,7 +64,7 @@ export class Session {
    *
    * @throws {ClientError} If no valid response arrives.
    */
-  async *exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
+  async *exchange(request: HttpRequest): AsyncGenerator<ClientEvent> {
     const cancel = this.#cancel = new AbortController();
     try {
       const text = await this.#ready();
@@ -93,7 +87,7 @@ export class Session {
     }
   }
 
-  async *#exchangeOnce(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
+  async *#exchangeOnce(request: HttpRequest): AsyncGenerator<ClientEvent> {
     let isComplete = false;
     try {
       yield* this.#connection!.exchange(request);

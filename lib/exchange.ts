@@ -6,17 +6,17 @@
  * @module
  */
 
-export { Explainer, explainOctets, type ExplainOptions, messageKindOf } from "./exchange/explainer.ts";
+export { Explainer, type ExplainerOptions, explainOctets, messageKindOf } from "./exchange/explainer.ts";
 export {
   ALL_KEPT,
   type Explanation,
   type Fault,
   type Finding,
   type Kept,
+  type OctetKind,
+  type OctetRow,
   type Part,
   type Reading,
-  type Row,
-  type RowKind,
 } from "./exchange/explanation.ts";
 export { Judge, type Verdict } from "./exchange/judge.ts";
 export {
@@ -33,6 +33,12 @@ export {
 export { withLineEnds } from "./exchange/line_ends.ts";
 export { octetsOf, readable, units } from "./exchange/octet_text.ts";
 export { Pairing, type PairingOptions } from "./exchange/pairing.ts";
-export { Beginning, type Found, type Piece, StartLineSearch, startsMessage } from "./exchange/start_lines.ts";
-export { type Placed, Turns, type TurnsOptions } from "./exchange/turns.ts";
+export {
+  Beginning,
+  type FoundLine,
+  type PacketOctets,
+  StartLineSearch,
+  startsMessage,
+} from "./exchange/start_lines.ts";
+export { FileExplainer, type FileExplainerOptions, type Placed } from "./exchange/file_explainer.ts";
 export { degreeSentence, fixFor, restartFindings } from "./exchange/verdict.ts";

@@ -12,7 +12,7 @@ import { EXIT_FAILURE } from "./exit_code.ts";
 import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS } from "./limits.ts";
 import { isColored, painterFor, terminalColumns } from "./terminal.ts";
 import { CaptureExplainer, type Explained } from "./traffic/capture/explainer.ts";
-import { ALL_KEPT, type Placed, Turns } from "./exchange.ts";
+import { ALL_KEPT, FileExplainer, type Placed } from "./exchange.ts";
 import { FOREIGN_OCTETS, foreignForm } from "./traffic/explain/foreign.ts";
 import { CaptureList } from "./traffic/capture/list.ts";
 import { CaptureReader } from "./traffic/capture/reader.ts";
@@ -76,7 +76,7 @@ async function explainMessages(
   }
   const methods = [...answers];
   const bareLine = crlf ? undefined : bareFirstLine(start);
-  const turns = new Turns({
+  const explainer = new FileExplainer({
     answers: () => methods.shift(),
     crlf: crlf || bareLine !== undefined,
     ...all && { kept: ALL_KEPT },
@@ -87,27 +87,27 @@ async function explainMessages(
     valid &&= placed.every(({ explanation }) => explanation.state === "whole");
     await writeAll(Deno.stdout, ENCODER.encode(placed.map((one) => view(one)).join("")));
   };
-  turns.receive(start);
+  explainer.receive(start);
   let rest = "";
   if (bareLine !== undefined) {
     const more = await startOf(pieces, EXPLAIN_READ_BYTES);
-    turns.receive(more);
+    explainer.receive(more);
     const isWhole = more.length < EXPLAIN_READ_BYTES;
-    if (isWhole) turns.end();
-    await print(afterBareLine(bareLine, turns.take(), { isWhole, isText: !json && !list }));
+    if (isWhole) explainer.end();
+    await print(afterBareLine(bareLine, explainer.take(), { isWhole, isText: !json && !list }));
   }
-  await print(turns.take());
+  await print(explainer.take());
   for await (const bytes of pieces) {
     // The input may have no end.
-    if (turns.needsNoMore) {
+    if (explainer.needsNoMore) {
       rest = "\nThe rest of the input is not read\n";
       break;
     }
-    turns.receive(bytes);
-    await print(turns.take());
+    explainer.receive(bytes);
+    await print(explainer.take());
   }
-  turns.end();
-  await print(turns.take());
+  explainer.end();
+  await print(explainer.take());
   await writeAll(Deno.stdout, ENCODER.encode(view()));
   if (input.damage !== undefined) rest = `\n${input.damage}\n`;
   // Notes are no lines of JSON.

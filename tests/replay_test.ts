@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 
-import { Capture, recordingStart } from "../lib/traffic/capture/writer.ts";
+import { CaptureWriter, recordingStart } from "../lib/traffic/capture/writer.ts";
 import type { SocketAddress } from "../lib/traffic.ts";
 import { ROOT, runProgram, ServeProcess, signalTest } from "./serve_process.ts";
 import { TempFolder } from "./support.ts";
@@ -54,7 +54,7 @@ signalTest("a recording of either end is replayed to a fresh server, with and wi
 /** Writes a recording of these happenings at a server's address. */
 async function writeRecording(file: string, address: SocketAddress, happenings: readonly Happening[]): Promise<void> {
   const blocks = [recordingStart("test")];
-  const capture = new Capture((block) => blocks.push(block), undefined, 0);
+  const capture = new CaptureWriter((block) => blocks.push(block), undefined, 0);
   for (const happening of happenings) {
     const event = eventOf("server", happening, address);
     if (event.kind !== "missing") capture.receive(event);

@@ -75,7 +75,7 @@ export interface SentRequest {
 }
 
 /** An event of an exchange, in order: notices, the request, interim responses, the response. */
-export type ExchangeEvent = Notice | SentRequest | ResponseHead | ContentPiece | MessageEnd;
+export type ClientEvent = Notice | SentRequest | ResponseHead | ContentPiece | MessageEnd;
 
 const READ_OCTETS = 256 * 1024;
 const WRITE_OCTETS = 1024 * 1024;
@@ -181,7 +181,7 @@ export class ClientConnection {
     return new Promise((resolve) => void (isFresh ? setImmediate(resolve) : setTimeout(resolve, 0)));
   }
 
-  async *exchange(request: HttpRequest): AsyncGenerator<ExchangeEvent> {
+  async *exchange(request: HttpRequest): AsyncGenerator<ClientEvent> {
     // What came since the connection was opened may have ended it.
     if (this.ended !== undefined) throw new ClientError(sentenceOf(this.ended));
     // The previous request was sent completely; otherwise the connection would not be reused.

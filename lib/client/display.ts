@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { octetsToText, octetString } from "../bytes.ts";
-import type { ExchangeEvent, SentRequest } from "../client.ts";
+import type { ClientEvent, SentRequest } from "../client.ts";
 import type { ContentView } from "../content.ts";
 import { acceptedIn, LF } from "../http_message.ts";
 import { MAX_SHOWN_INVALID_OCTETS } from "../limits.ts";
@@ -59,13 +59,13 @@ export class Display {
     this.print = options.print;
   }
 
-  async show(event: ExchangeEvent): Promise<void> {
+  async show(event: ClientEvent): Promise<void> {
     await this.#show(event);
     if (event.kind !== "response" && event.kind !== "end") return;
     for (const { text, rule } of acceptedIn(event)) this.#options.accepted?.(`${text} (${rule})`);
   }
 
-  async #show(event: ExchangeEvent): Promise<void> {
+  async #show(event: ClientEvent): Promise<void> {
     switch (event.kind) {
       case "notice":
         return await this.#options.screen.note(`(${event.text})`);

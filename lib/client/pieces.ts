@@ -7,7 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import { ByteBuffer, counted } from "../bytes.ts";
-import type { ExchangeEvent } from "../client.ts";
+import type { ClientEvent } from "../client.ts";
 import type { HttpRequest } from "../http_message.ts";
 import { isObject, type MemberSpan, memberSpans, parsedJson } from "../json.ts";
 import { MAX_DETAIL_CHARACTERS, MAX_PROBLEM_OCTETS } from "../limits.ts";
@@ -16,8 +16,8 @@ import { mediaType } from "./request_content.ts";
 
 interface PiecesOptions {
   /** Sends a request, passes on the events of the exchange, and returns the status of the response. */
-  readonly send: (request: HttpRequest, show: (event: ExchangeEvent) => Promise<void>) => Promise<number>;
-  readonly show: (event: ExchangeEvent) => Promise<void>;
+  readonly send: (request: HttpRequest, show: (event: ClientEvent) => Promise<void>) => Promise<number>;
+  readonly show: (event: ClientEvent) => Promise<void>;
   readonly note: (line: string) => Promise<void>;
   /** Whether a refusal is shown although its rows are sent in pieces. */
   readonly showsRefusals: () => boolean;
@@ -99,7 +99,7 @@ async function sendOnce(
   rows: () => number,
   { send, show, showsRefusals }: PiecesOptions,
 ): Promise<{ status: number; refusal?: Refusal }> {
-  const held: ExchangeEvent[] = [];
+  const held: ClientEvent[] = [];
   const document = new ByteBuffer(1024);
   let holds = false;
   let refusal: Refusal | undefined;

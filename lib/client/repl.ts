@@ -6,7 +6,7 @@
 import { EXIT_AGAINST, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT, exitCodeOf } from "../exit_code.ts";
 import { authorityOf, type Endpoint } from "../address.ts";
 import { BoundedBytes } from "../bytes.ts";
-import { Cancelled, ClientError, type ExchangeEvent, InvalidResponse, type Session, TimeoutError } from "../client.ts";
+import { Cancelled, ClientError, type ClientEvent, InvalidResponse, type Session, TimeoutError } from "../client.ts";
 import { type FieldLine, type HttpRequest, percentDecoded } from "../http_message.ts";
 import { isObject, parsedJson } from "../json.ts";
 import { MAX_HELD_CONTENT_OCTETS, MAX_PROBLEM_OCTETS } from "../limits.ts";
@@ -325,7 +325,7 @@ class Repl {
       show = (event) => this.#display.show(event),
     }: Partial<Pick<Done, "endpoint" | "contentFrom">> & {
       session?: Session;
-      show?: (event: ExchangeEvent) => Promise<void>;
+      show?: (event: ClientEvent) => Promise<void>;
     },
   ): Promise<number> {
     const { explain, seenNames } = this.#options;

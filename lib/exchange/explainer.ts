@@ -9,7 +9,7 @@ import type { Direction, ExchangeEvent } from "./messages.ts";
 import { Pairing, type PairingOptions } from "./pairing.ts";
 
 /** Options of an {@linkcode Explainer}. */
-export interface ExplainOptions extends Omit<PairingOptions, "limits"> {
+export interface ExplainerOptions extends Omit<PairingOptions, "limits"> {
   /** How much is kept of a message; by default a screenful. */
   readonly kept?: Kept;
   /** Limits on the messages of both directions, other than those of a {@linkcode Pairing}. */
@@ -26,7 +26,7 @@ export class Explainer {
   #finished: Explanation[] = [];
 
   /** Creates an explainer that has received nothing. */
-  constructor({ kept, listener, limits, ...options }: ExplainOptions = {}) {
+  constructor({ kept, listener, limits, ...options }: ExplainerOptions = {}) {
     const finished = (explanation: Explanation) => void this.#finished.push(explanation);
     this.#labels = {
       request: new Labels("request", kept, finished),
@@ -80,7 +80,7 @@ export class Explainer {
 export function explainOctets(
   direction: Direction,
   octets: Uint8Array,
-  { closed, ...options }: ExplainOptions & { readonly closed?: boolean } = {},
+  { closed, ...options }: ExplainerOptions & { readonly closed?: boolean } = {},
 ): Explanation[] {
   const explainer = new Explainer({ answers: () => undefined, ...options });
   explainer.octets(direction, octets);

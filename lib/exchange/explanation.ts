@@ -5,7 +5,7 @@ import { MAX_SHOWN_CHUNKS, MAX_SHOWN_CONTENT_OCTETS } from "../limits.ts";
 import type { Direction, Message } from "./messages.ts";
 
 /** The kind of a row's octets. A view may colour by it. */
-export type RowKind = "start" | "field" | "end" | "framing" | "content" | "broken" | "unread";
+export type OctetKind = "start" | "field" | "end" | "framing" | "content" | "broken" | "unread";
 
 /** Some octets of a row. The parts of a row cover it exactly. */
 export interface Part {
@@ -18,9 +18,9 @@ export interface Part {
 }
 
 /** Octets with their meaning. The rows of a message cover it exactly, in order. */
-export interface Row extends Part {
+export interface OctetRow extends Part {
   /** The kind of the octets. */
-  readonly kind: RowKind;
+  readonly kind: OctetKind;
   /** The octets, one character each; for long content only the first. */
   readonly octets: string;
   /** The section of the specification. */
@@ -82,7 +82,7 @@ export interface Explanation {
   /** The number of its octets. */
   readonly length: number;
   /** The meaning of each octet. The rows cover the message exactly, in order. */
-  readonly rows: readonly Row[];
+  readonly rows: readonly OctetRow[];
   /** Conclusions from the message. */
   readonly findings: readonly Finding[];
   /** Why the message is invalid. */

@@ -8,9 +8,9 @@
 import { counted, NO_BYTES, octetString } from "../bytes.ts";
 import { acceptedIn, CAUSES, type HttpError, type RequestHead, type ResponseHead } from "../http_message.ts";
 import { SHOWN_CHUNKS, SHOWN_CONTENT_OCTETS, UNREAD_KEPT_OCTETS } from "../limits.ts";
-import type { Explanation, Fault, Finding, Kept, Row, RowKind } from "./explanation.ts";
+import type { Explanation, Fault, Finding, Kept, OctetKind, OctetRow } from "./explanation.ts";
 import type { Direction, ExchangeEvent, Message, Stop } from "./messages.ts";
-import { chunkLabel, HEAD_END, NO_TRAILERS, rowOf, sectionRows, startLineRows, TRAILERS_END } from "./rows.ts";
+import { chunkLabel, HEAD_END, NO_TRAILERS, octetRow, sectionRows, startLineRows, TRAILERS_END } from "./rows.ts";
 import {
   factFindings,
   type Facts,
@@ -32,7 +32,7 @@ const UNREAD: Readonly<Record<Stop, readonly [label: string, rule: string | unde
 };
 
 /** A row whose octets may still come. */
-type OpenRow = { -readonly [Property in keyof Row]: Row[Property] };
+type OpenRow = { -readonly [Property in keyof OctetRow]: OctetRow[Property] };
 
 /**
  * Labels the octets of one direction, message by message.
@@ -265,8 +265,8 @@ export class Labels {
     this.#summary.label = `${counted(more, "more chunk")}, with their content`;
   }
 
-  #add(kind: RowKind, start: number, octets: string, label: string, rule?: string): void {
-    if (octets !== "") this.#rows.push(rowOf(kind, start, octets, [label, rule]));
+  #add(kind: OctetKind, start: number, octets: string, label: string, rule?: string): void {
+    if (octets !== "") this.#rows.push(octetRow(kind, start, octets, [label, rule]));
   }
 
   #finish(state: "whole" | "incomplete", findings: readonly Finding[] = [], fault?: Fault): void {

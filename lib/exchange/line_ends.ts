@@ -15,7 +15,7 @@ const LINE_CHARACTERS = 1024;
 /** Requests that may wait for their responses. */
 const MOST_METHODS = 1000;
 
-type Reading<Result = void> = Generator<void, Result>;
+type Steps<Result = void> = Generator<void, Result>;
 
 /** Converts messages of one direction, or of both in turn. */
 export class LineEnds {
@@ -43,12 +43,12 @@ export class LineEnds {
     this.#reading.next();
   }
 
-  *#messages(): Reading<never> {
+  *#messages(): Steps<never> {
     for (;;) yield* this.#message();
   }
 
   /** Converts the next message. Returns its status; 0 of a request. */
-  *#message(): Reading<number> {
+  *#message(): Steps<number> {
     let line = "";
     // Empty lines before a request are ignored (RFC 9112 §2.2).
     while (line === "") line = yield* this.#line();
@@ -82,7 +82,7 @@ export class LineEnds {
     return status;
   }
 
-  *#line(): Reading<string> {
+  *#line(): Steps<string> {
     let line = "";
     let last = "";
     for (;;) {
@@ -103,7 +103,7 @@ export class LineEnds {
     }
   }
 
-  *#content(length: number): Reading {
+  *#content(length: number): Steps {
     for (let left = length; left > 0;) {
       const bytes = yield* this.#more();
       const end = Math.min(bytes.length, this.#at + left);
@@ -113,7 +113,7 @@ export class LineEnds {
     }
   }
 
-  *#chunks(): Reading {
+  *#chunks(): Steps {
     for (;;) {
       const size = parseInt(yield* this.#line(), 16);
       if (size === 0) break;
@@ -125,13 +125,13 @@ export class LineEnds {
   }
 
   /** Whether the next octets of one read begin a response. */
-  *#comesResponse(): Reading<boolean> {
+  *#comesResponse(): Steps<boolean> {
     const bytes = yield* this.#more();
     return octetString(bytes, this.#at, this.#at + RESPONSE_START.length) === RESPONSE_START;
   }
 
   /** Returns the octets received last, once some of them are not read. */
-  *#more(): Reading<Uint8Array> {
+  *#more(): Steps<Uint8Array> {
     while (this.#at >= this.#bytes.length) yield;
     return this.#bytes;
   }

@@ -4,7 +4,7 @@
  * The decoder has accepted these octets, so nothing is checked again.
  */
 
-import type { Part, Row, RowKind } from "./explanation.ts";
+import type { OctetKind, OctetRow, Part } from "./explanation.ts";
 import { readable } from "./octet_text.ts";
 import { MEMBER, spelling, valueParts } from "./values.ts";
 import {
@@ -23,12 +23,12 @@ const LINE_END = "\r\n";
 type Meanings = readonly [label: string, rule?: string, parts?: readonly Part[]];
 
 /** Returns a row of octets that are all here. */
-export function rowOf(kind: RowKind, start: number, octets: string, [label, rule, parts]: Meanings): Row {
+export function octetRow(kind: OctetKind, start: number, octets: string, [label, rule, parts]: Meanings): OctetRow {
   return { start, end: start + octets.length, kind, octets, label, rule, parts };
 }
 
 /** Divides a complete start line; a status line may end after its code. */
-export function startLineRows(line: string, start: number, isRequest: boolean): Row[] {
+export function startLineRows(line: string, start: number, isRequest: boolean): OctetRow[] {
   const first = line.indexOf(" ") + 1;
   const space = line.indexOf(" ", first);
   const second = space < 0 ? line.length - LINE_END.length : space + 1;
@@ -36,10 +36,10 @@ export function startLineRows(line: string, start: number, isRequest: boolean): 
     ? requestMeanings(line.substring(0, first - 1), line.substring(first, second - 1), start + first)
     : statusMeanings(Number(line.substring(first, first + 3)), line.length - second > LINE_END.length);
   const cuts = [0, first, second, line.length];
-  const rows: Row[] = [];
+  const rows: OctetRow[] = [];
   for (let i = 0; i < meanings.length; i++) {
     const octets = line.substring(cuts[i], cuts[i + 1]);
-    if (octets !== "") rows.push(rowOf("start", start + cuts[i], octets, meanings[i]));
+    if (octets !== "") rows.push(octetRow("start", start + cuts[i], octets, meanings[i]));
   }
   return rows;
 }
@@ -99,8 +99,8 @@ function targetParts(target: string, start: number): Part[] | undefined {
 }
 
 /** Returns the row of a field line: the meaning of its name, and the parts of its value. */
-export function fieldRow(line: string, start: number): Row {
-  const row = (...meanings: Meanings) => rowOf("field", start, line, meanings);
+export function fieldRow(line: string, start: number): OctetRow {
+  const row = (...meanings: Meanings) => octetRow("field", start, line, meanings);
   if (/^[ \t]/.test(line)) return row("continues the field, as one space", "RFC 9112 §5.2");
   const colon = line.indexOf(":");
   const [label, rule, kind, member = MEMBER] = FIELD_MEANINGS.get(line.substring(0, colon).toLowerCase()) ??
@@ -125,18 +125,18 @@ export const NO_TRAILERS: SectionEnd = ["no trailers"];
 export const TRAILERS_END: SectionEnd = ["the trailer section ends", "RFC 9112 §7.1.2"];
 
 /** Divides the complete lines of a header or trailer section that starts at `from`. Returns where it stopped. */
-export function sectionRows(rows: Row[], text: string, from: number, start: number, sectionEnd: SectionEnd): number {
+export function sectionRows(rows: OctetRow[], text: string, from: number, start: number, last: SectionEnd): number {
   for (let at = from;;) {
     const end = text.indexOf("\n", at) + 1;
     if (end === 0) return at;
     const octets = text.substring(at, end);
     const first = start + at - from;
     if (octets === LINE_END) {
-      rows.push(rowOf("end", first, octets, sectionEnd));
+      rows.push(octetRow("end", first, octets, last));
       return end;
     }
     const row = fieldRow(octets, first);
-    rows.push(sectionEnd === HEAD_END ? row : { ...row, label: `trailer, ${row.label}` });
+    rows.push(last === HEAD_END ? row : { ...row, label: `trailer, ${row.label}` });
     at = end;
   }
 }

@@ -120,16 +120,16 @@ export class Beginning {
 }
 
 /** Octets, and the packet that they came from. */
-export type Piece<Packet> = { readonly bytes: Uint8Array; readonly packet: Packet };
+export type PacketOctets<Packet> = { readonly bytes: Uint8Array; readonly packet: Packet };
 
 /** The message that a start line begins, and the octets from its first one on, the last of them valid during the call. */
-export type Found<Packet> = { readonly direction: Direction; readonly pieces: readonly Piece<Packet>[] };
+export type FoundLine<Packet> = { readonly direction: Direction; readonly pieces: readonly PacketOctets<Packet>[] };
 
 /** Finds the first start line in octets whose beginning is missing, and holds at most the beginning of a line. */
 export class StartLineSearch<Packet> {
   /** Octets before the start line. */
   skipped = 0;
-  #held: Piece<Packet>[] = [];
+  #held: PacketOctets<Packet>[] = [];
   #line = "";
 
   /**
@@ -137,7 +137,7 @@ export class StartLineSearch<Packet> {
    *
    * @param wanted The direction that the start line must have, if known.
    */
-  receive(bytes: Uint8Array, packet: Packet, wanted: Direction | undefined): Found<Packet> | undefined {
+  receive(bytes: Uint8Array, packet: Packet, wanted: Direction | undefined): FoundLine<Packet> | undefined {
     const text = octetString(bytes);
     const directionOf = (line: string) => {
       const kind = kindOfLine(line);

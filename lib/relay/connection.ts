@@ -26,7 +26,7 @@ import {
   type Wait,
 } from "../server.ts";
 import { FAIR_TURNS } from "../turns.ts";
-import { Gate, type HostChange, type HostRule } from "./gate.ts";
+import { type HostChange, HostGate, type HostRule } from "./gate.ts";
 
 /** The limits of messages that pass: content has none. */
 const LIMITS = { request: { ...REQUEST_LIMITS, maxContentBytes: Number.MAX_SAFE_INTEGER } };
@@ -47,7 +47,7 @@ export interface RelayObserver extends Pick<Observer, "opened" | "closed"> {
 }
 
 /** What connections of a relay have in common. */
-export interface RelayOptions {
+export interface RelayConnectionOptions {
   readonly rule: HostRule;
   /** Opens a connection to the server for this connection of a client. */
   readonly dial: (connection: number, cancel: AbortSignal) => Promise<Deno.Conn>;
@@ -61,10 +61,10 @@ export interface RelayOptions {
 
 /** A connection of a client, and the one to the server. */
 export class RelayConnection extends AcceptedConnection {
-  readonly #options: RelayOptions;
+  readonly #options: RelayConnectionOptions;
   readonly #pairing: Pairing;
   readonly #explainer?: Explainer;
-  readonly #gate: Gate;
+  readonly #gate: HostGate;
   readonly #cancel = new AbortController();
   #dialling: Promise<Deno.Conn> | undefined;
   #server: Deno.Conn | undefined;
@@ -82,13 +82,13 @@ export class RelayConnection extends AcceptedConnection {
   /** How many octets of the budget the gate's held octets use. */
   #held = 0;
 
-  constructor(connection: number, client: Deno.Conn, context: ServerContext, options: RelayOptions) {
+  constructor(connection: number, client: Deno.Conn, context: ServerContext, options: RelayConnectionOptions) {
     super(connection, client, context);
     this.#options = options;
     const listener = (event: ExchangeEvent) => this.#receiveEvent(event);
     if (options.explains) this.#explainer = new Explainer({ listener });
     this.#pairing = this.#explainer?.pairing ?? new Pairing(listener, { limits: LIMITS });
-    this.#gate = new Gate(this.#pairing, options.rule, (change) => options.observer.changed?.(connection, change));
+    this.#gate = new HostGate(this.#pairing, options.rule, (change) => options.observer.changed?.(connection, change));
   }
 
   override async serve(refusal?: HttpError): Promise<void> {

@@ -68,7 +68,7 @@ export interface HostChange {
 }
 
 /** Decides on the octets of one client. */
-export class Gate {
+export class HostGate {
   refusal: HttpError | undefined;
   /** The number of octets that have passed; offsets are the client's. */
   passed = 0;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { ExchangeEvent } from "../../lib/client.ts";
+import type { ClientEvent } from "../../lib/client.ts";
 import { sendInPieces } from "../../lib/client/pieces.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
 import { type NewRow, START, StoreError } from "../../lib/store.ts";
@@ -67,7 +67,7 @@ async function postTo(
 ): Promise<Outcome> {
   using session = sessionWith(port);
   const outcome: Outcome = { status: 0, shown: "", told: [] };
-  const show = (event: ExchangeEvent) => {
+  const show = (event: ClientEvent) => {
     if (event.kind === "response") outcome.shown += `${event.status}: `;
     else if (event.kind === "content") outcome.shown += octetString(event.bytes);
     else if (event.kind === "end") outcome.shown += "\n";

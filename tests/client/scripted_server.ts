@@ -1,6 +1,6 @@
 /** A server that follows a script, and a session with it. */
 
-import { type ClientOptions, type ExchangeEvent, Session } from "../../lib/client.ts";
+import { type ClientEvent, type ClientOptions, Session } from "../../lib/client.ts";
 import type { HttpRequest } from "../../lib/http/message.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
@@ -83,7 +83,7 @@ export function sessionWith(port: number, options: Partial<ClientOptions> = {}):
 }
 
 /** Formats events in short: notices in parentheses, statuses followed by their content. */
-export async function show(events: AsyncIterable<ExchangeEvent>): Promise<string> {
+export async function show(events: AsyncIterable<ClientEvent>): Promise<string> {
   const shown: string[] = [];
   for await (const event of events) {
     if (event.kind === "notice") shown.push(`(${event.text})`);

@@ -10,7 +10,7 @@ import {
   explainOctets,
   type Explanation,
   messageKindOf,
-  type Row,
+  type OctetRow,
 } from "../../lib/exchange.ts";
 import { brokenMessages, Random } from "../fuzzing.ts";
 import { octetString, readCases, wireOctets } from "../wire_cases.ts";
@@ -147,7 +147,7 @@ function explained(text: string, kind: MessageKind = "request", answers: string[
   return explainOctets(kind, wireOctets(text), { answers: () => methods.shift() });
 }
 
-function labels(rows: readonly Row[]): string[] {
+function labels(rows: readonly OctetRow[]): string[] {
   return rows.map(({ start, label }) => `${start} ${label}`);
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Row } from "../../lib/exchange/explanation.ts";
+import type { OctetRow } from "../../lib/exchange/explanation.ts";
 import { chunkLabel, fieldRow, HEAD_END, sectionRows, startLineRows, TRAILERS_END } from "../../lib/exchange/rows.ts";
 
 function startLine(line: string, isRequest: boolean): string[] {
@@ -64,14 +64,14 @@ Deno.test("a single part of a field is described in the field's label", () => {
 });
 
 Deno.test("a section ends with its empty line", () => {
-  const rows: Row[] = [];
+  const rows: OctetRow[] = [];
   assert.equal(sectionRows(rows, "A: b\r\n\r\nmore", 0, 10, HEAD_END), 8);
   assert.deepEqual(rows.map(({ start, end }) => [start, end]), [[10, 16], [16, 18]]);
   assert.equal(sectionRows([], "A: b\r\nB: ", 0, 0, HEAD_END), 6);
 });
 
 Deno.test("trailers are labelled as trailers", () => {
-  const rows: Row[] = [];
+  const rows: OctetRow[] = [];
   sectionRows(rows, 'ETag: "a"\r\nA: b\r\n\r\n', 0, 0, TRAILERS_END);
   assert.deepEqual(rows.map(({ label }) => label), [
     "trailer, tag of this version of the content; a strong tag",

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { dial } from "../../lib/client.ts";
 import { SERVER_LIMITS, type ServerLimits } from "../../lib/limits.ts";
-import { RelayConnection, type RelayObserver, type RelayOptions } from "../../lib/relay/connection.ts";
+import { RelayConnection, type RelayConnectionOptions, type RelayObserver } from "../../lib/relay/connection.ts";
 import { HostRule } from "../../lib/relay/gate.ts";
 import { Server } from "../../lib/server.ts";
 import { joined, type Observer } from "../../lib/server/context.ts";
@@ -35,7 +35,7 @@ export interface RelayedOptions {
   readonly observer?: RelayObserver & Observer;
   /** The server's name, for Host; by default `api.example`. */
   readonly server?: Partial<Endpoint>;
-  readonly dial?: RelayOptions["dial"];
+  readonly dial?: RelayConnectionOptions["dial"];
 }
 
 /** A relay on a free port. */
@@ -62,7 +62,7 @@ export class Relayed implements AsyncDisposable {
       failed: (error) => void this.#failures.push(error),
     }, options.observer ?? {}]);
     const endpoint = { secure: false, host: "127.0.0.1", port: (this.#upstream.addr as Deno.NetAddr).port };
-    const shared: RelayOptions = {
+    const shared: RelayConnectionOptions = {
       rule: new HostRule(server, options.keepHost ?? false, false),
       dial: options.dial ?? ((_id, cancel) => dial(endpoint, { timeoutMs: 5000 }, cancel)),
       answerMs: options.answerMs,

@@ -24,7 +24,7 @@ const MAX_UNFINISHED_OCTETS = 128 * 1024;
 const MAX_UNACKNOWLEDGED_CHARACTERS = 2 * 1024 * 1024;
 
 /** The text on an exchange, as far as it is finished and not printed. */
-interface Part {
+interface ExchangeText {
   /** The exchange; `undefined` for octets outside of messages. */
   readonly exchange: Exchange | undefined;
   responses: number;
@@ -62,7 +62,7 @@ export class CapturedExchanges {
   readonly #explainer: Explainer;
   readonly #origins: Readonly<Record<Direction, Origins>>;
   /** Exchanges that are not printed whole, in their order. */
-  readonly #parts: Part[] = [];
+  readonly #parts: ExchangeText[] = [];
   #waitingCharacters = 0;
   #text = "";
   /** Texts that wait for an acknowledgment, and the last acknowledgment of octets that were sent before. */
@@ -147,7 +147,7 @@ export class CapturedExchanges {
     return text;
   }
 
-  #partOf(exchange: Exchange | undefined): Part {
+  #partOf(exchange: Exchange | undefined): ExchangeText {
     let part = this.#parts.findLast((part) => exchange !== undefined && part.exchange === exchange);
     if (part === undefined) {
       const isRequested = exchange?.request === undefined;
@@ -182,7 +182,7 @@ export class CapturedExchanges {
     this.#print();
   }
 
-  #addLine(part: Part, text: string): void {
+  #addLine(part: ExchangeText, text: string): void {
     if (this.#options.json !== undefined) return;
     const line = `\n${sentence("--", text, this.#options.sentenceWidth).map((line) => `${line}\n`).join("")}`;
     this.#waitingCharacters += line.length;

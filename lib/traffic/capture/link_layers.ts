@@ -27,7 +27,7 @@ export interface Segment {
 }
 
 /** A packet that may hold a segment, but is not read. */
-export interface LeftOut {
+export interface SkippedPacket {
   /** What it is, as `packets of …`. */
   readonly what: string;
   /** The sender's address in network order, if it is known. */
@@ -35,7 +35,7 @@ export interface LeftOut {
   readonly to?: string;
 }
 
-interface Place {
+interface PacketPlace {
   readonly octets: Uint8Array;
   readonly view: DataView;
   /** How many IP headers may follow. */
@@ -47,9 +47,9 @@ interface Place {
 }
 
 /** What is found at a place of a packet; `undefined` if nothing there holds TCP. */
-type Found = Segment | LeftOut | undefined;
+type Found = Segment | SkippedPacket | undefined;
 /** How a header is read, or the name of what is not read. */
-type Layer = ((place: Place, at: number) => Found) | string;
+type Layer = ((place: PacketPlace, at: number) => Found) | string;
 /** What a header announces, by the number that it gives to it. */
 type Layers = Readonly<Record<number, Layer>>;
 
@@ -62,7 +62,7 @@ const AUTHENTICATION_HEADER = 51;
 const EXTENSIONS: readonly number[] = [0, 43, 60, 135, 139, 140, FRAGMENT_HEADER, AUTHENTICATION_HEADER];
 const UDP = 17;
 const MAX_TUNNELS = 8;
-const CUT: LeftOut = { what: "which not all headers were captured: tcpdump -s 0" };
+const CUT: SkippedPacket = { what: "which not all headers were captured: tcpdump -s 0" };
 const FRAGMENTS = "IP fragments, which are not put together";
 
 /** What packets start with, by link type. */
@@ -171,7 +171,7 @@ const UDP_PORTS: Layers = {
 };
 
 /** Returns the TCP segment in a packet of this link type, or what is left out; `undefined` if neither can be in it. */
-export function segmentOf(octets: Uint8Array, linkType: number): Segment | LeftOut | undefined {
+export function segmentOf(octets: Uint8Array, linkType: number): Segment | SkippedPacket | undefined {
   const layer = LINK_TYPES[linkType] ?? "an unknown kind";
   if (typeof layer === "string") return { what: `${layer} (link type ${linkType})` };
   const view = new DataView(octets.buffer, octets.byteOffset, octets.length);
@@ -184,7 +184,7 @@ export function segmentOf(octets: Uint8Array, linkType: number): Segment | LeftO
   }
 }
 
-function found(layer: Layer | undefined, place: Place, at: number): Found {
+function found(layer: Layer | undefined, place: PacketPlace, at: number): Found {
   return typeof layer === "string" ? { what: layer } : layer?.(place, at);
 }
 
@@ -199,22 +199,22 @@ export function addressOf(endpoint: string): SocketAddress {
   return { hostname: new URL(`http://[${groups.join(":")}]/`).hostname.slice(1, -1), port };
 }
 
-function ethernet(place: Place, at: number): Found {
+function ethernet(place: PacketPlace, at: number): Found {
   return byEtherType(place, at + 12);
 }
 
 /** Reads what an EtherType announces, which stands right before it. */
-function byEtherType(place: Place, at: number): Found {
+function byEtherType(place: PacketPlace, at: number): Found {
   return byType(place, place.view.getUint16(at), at + 2);
 }
 
-function byType(place: Place, type: number, at: number): Found {
+function byType(place: PacketPlace, type: number, at: number): Found {
   // A length, or what Linux has in its place: LLC follows.
   return type <= 1500 ? llc(place, at) : found(ETHER_TYPES[type], place, at);
 }
 
 /** Logical link control (IEEE 802.2), alone or with SNAP (RFC 1042). */
-function llc(place: Place, at: number): Found {
+function llc(place: PacketPlace, at: number): Found {
   const { view } = place;
   const points = view.getUint16(at);
   if (points === 0x0606) return ip(place, at + 3);
@@ -222,7 +222,7 @@ function llc(place: Place, at: number): Found {
 }
 
 /** Passes over labels (RFC 3032); the first bits of what they carry show what it is. */
-function mpls(place: Place, at: number): Found {
+function mpls(place: PacketPlace, at: number): Found {
   while ((place.view.getUint8(at + 2) & 1) === 0) at += 4;
   const first = place.view.getUint8(at + 4) >> 4;
   if (first === 4 || first === 6) return ip(place, at + 4);
@@ -231,7 +231,7 @@ function mpls(place: Place, at: number): Found {
 }
 
 /** The Point-to-Point Protocol (RFC 1661), whose address and the first octet of whose protocol may be left out. */
-function ppp(place: Place, at: number): Found {
+function ppp(place: PacketPlace, at: number): Found {
   const { view } = place;
   if (view.getUint16(at) === 0xff03) at += 2;
   const isShort = (view.getUint8(at) & 1) === 1;
@@ -240,7 +240,7 @@ function ppp(place: Place, at: number): Found {
 }
 
 /** IEEE 802.11 with radiotap: its flags say whether the header is padded. */
-function radiotap(place: Place, at: number): Found {
+function radiotap(place: PacketPlace, at: number): Found {
   const { view } = place;
   let field = at + 4;
   const present = view.getUint32(field, true);
@@ -252,7 +252,7 @@ function radiotap(place: Place, at: number): Found {
 }
 
 /** A frame of IEEE 802.11: data frames hold LLC, unless they are encrypted. */
-function wireless(place: Place, at: number, isPadded = false): Found {
+function wireless(place: PacketPlace, at: number, isPadded = false): Found {
   const { view } = place;
   const [kind, flags] = [view.getUint8(at), view.getUint8(at + 1)];
   const isData = (kind & 0x0c) === 0x08 && (kind & 0x40) === 0;
@@ -267,14 +267,14 @@ function wireless(place: Place, at: number, isPadded = false): Found {
   return llc(place, at + (isPadded ? Math.ceil(header / 4) * 4 : header));
 }
 
-function ip(place: Place, at: number): Found {
+function ip(place: PacketPlace, at: number): Found {
   if (place.left-- === 0) return { what: `more than ${MAX_TUNNELS} packets inside one another` };
   const version = place.view.getUint8(at) >> 4;
   if (version === 4) return ipv4(place, at);
   return version === 6 ? ipv6(place, at) : undefined;
 }
 
-function ipv4(place: Place, at: number): Found {
+function ipv4(place: PacketPlace, at: number): Found {
   const { octets, view } = place;
   if (at + IPV4_HEADER_OCTETS > octets.length) return CUT;
   const headerOctets = (view.getUint8(at) & 0x0f) * 4;
@@ -288,7 +288,7 @@ function ipv4(place: Place, at: number): Found {
   return content(place, view.getUint8(at + 9), at + headerOctets, isFragment);
 }
 
-function ipv6(place: Place, at: number): Found {
+function ipv6(place: PacketPlace, at: number): Found {
   const { octets, view } = place;
   if (at + IPV6_HEADER_OCTETS > octets.length) return CUT;
   const length = view.getUint16(at + 4);
@@ -309,7 +309,7 @@ function ipv6(place: Place, at: number): Found {
   return content(place, next, header, isFragment);
 }
 
-function content(place: Place, protocol: number, at: number, isFragment: boolean): Found {
+function content(place: PacketPlace, protocol: number, at: number, isFragment: boolean): Found {
   const layer = IP_PROTOCOLS[protocol];
   if (!isFragment) return found(layer, place, at);
   const [from, to] = [0, 1].map((index) => addressText(place, index));
@@ -317,13 +317,13 @@ function content(place: Place, protocol: number, at: number, isFragment: boolean
 }
 
 /** The sender's address (0) or the receiver's (1) of the last IP packet. */
-function addressText({ octets, addresses, addressOctets }: Place, index: number): string {
+function addressText({ octets, addresses, addressOctets }: PacketPlace, index: number): string {
   const from = addresses + index * addressOctets;
   return octetString(octets, from, from + addressOctets);
 }
 
 /** Generic Routing Encapsulation (RFC 2784, RFC 2890), and that of PPTP (RFC 2637). */
-function gre(place: Place, at: number): Found {
+function gre(place: PacketPlace, at: number): Found {
   const flags = place.view.getUint16(at);
   const optional = [0x8000, 0x2000, 0x1000, ...(flags & 7) === 1 ? [0x0080] : []];
   const options = optional.filter((flag) => (flags & flag) !== 0).length;
@@ -331,14 +331,14 @@ function gre(place: Place, at: number): Found {
   return byType(place, place.view.getUint16(at + 2), at + 4 + 4 * options);
 }
 
-function udp(place: Place, at: number): Found {
+function udp(place: PacketPlace, at: number): Found {
   const [from, to] = [place.view.getUint16(at), place.view.getUint16(at + 2)];
   // VXLAN (RFC 7348).
   if (to === VXLAN_PORT) return place.left-- === 0 ? undefined : ethernet(place, at + 16);
   return found(UDP_PORTS[to] ?? UDP_PORTS[from], place, at);
 }
 
-function tcp(place: Place, at: number): Found {
+function tcp(place: PacketPlace, at: number): Found {
   const { octets, view, end } = place;
   if (at + TCP_HEADER_OCTETS > Math.min(end, octets.length)) return CUT;
   const headerOctets = (view.getUint8(at + 12) >> 4) * 4;

@@ -18,7 +18,7 @@ export interface CaptureListOptions {
   readonly maxLines?: number;
 }
 
-interface Line {
+interface ListLine {
   readonly packet: number;
   /** Its text, once the exchange has ended; empty if it turned out to be none. */
   text: string | undefined;
@@ -41,7 +41,7 @@ export class CaptureList {
   readonly reader: CaptureReader;
   readonly #options: CaptureListOptions;
   readonly #connections = new Map<number, ListedConnection>();
-  #lines: Line[] = [];
+  #lines: ListLine[] = [];
   /** What each connection is that is not HTTP. */
   readonly #others = new Map<number, string>();
   /** Connections with HTTP that ended with a reset. */
@@ -97,7 +97,7 @@ export class CaptureList {
   }
 
   /** Adds a line, most probably at the end. */
-  #add(line: Line): void {
+  #add(line: ListLine): void {
     let at = this.#lines.length;
     while (at > 0 && this.#lines[at - 1].packet > line.packet) at--;
     this.#lines.splice(at, 0, line);
@@ -123,18 +123,18 @@ export class CaptureList {
 
 class ListedConnection {
   readonly #opened: OpenedInCapture;
-  readonly #add: (line: Line) => void;
+  readonly #add: (line: ListLine) => void;
   readonly #beginning = new Beginning();
   #pairing: Pairing | undefined;
   /** Lines of exchanges that have not ended, with the octets of content of their final response. */
-  readonly #open = new Map<Exchange, { readonly line: Line; octets: number }>();
+  readonly #open = new Map<Exchange, { readonly line: ListLine; octets: number }>();
   /** Lines that go if the connection turns out not to be HTTP. */
-  #doubtful: Line[] = [];
+  #doubtful: ListLine[] = [];
   #packet = 0;
   /** Whether all messages so far are complete and valid. */
   valid = true;
 
-  constructor(opened: OpenedInCapture, add: (line: Line) => void) {
+  constructor(opened: OpenedInCapture, add: (line: ListLine) => void) {
     this.#opened = opened;
     this.#add = add;
   }
@@ -199,7 +199,7 @@ class ListedConnection {
 
   #begin(exchange: Exchange): void {
     const packet = this.#packet;
-    const line: Line = { packet, text: undefined, make: (isLast) => this.#textOf(exchange, packet, isLast) };
+    const line: ListLine = { packet, text: undefined, make: (isLast) => this.#textOf(exchange, packet, isLast) };
     this.#open.set(exchange, { line, octets: 0 });
     if (this.#beginning.isHttp === undefined) this.#doubtful.push(line);
     this.#add(line);

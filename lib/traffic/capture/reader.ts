@@ -9,7 +9,7 @@ import {
 } from "../../limits.ts";
 import type { Acknowledged, CaptureEvent } from "./capture_events.ts";
 import { CapturedConnection, type ConnectionContext } from "./captured_connection.ts";
-import { type LeftOut, segmentOf } from "./link_layers.ts";
+import { segmentOf, type SkippedPacket } from "./link_layers.ts";
 import { ACK, SYN } from "./packets.ts";
 import { captureFormatOf, FORMAT_BYTES, type Packet, type PacketFile, PcapFile } from "./packet_file.ts";
 import { PcapngFile } from "./pcapng_file.ts";
@@ -177,7 +177,7 @@ export class CaptureReader {
     return this.#file!.tooLarge > 0 || between.has("") || between.has(from.slice(0, -2) + to.slice(0, -2));
   }
 
-  #skip({ what, from = "", to = "" }: LeftOut, first: number): void {
+  #skip({ what, from = "", to = "" }: SkippedPacket, first: number): void {
     this.#areStreamsKnown = false;
     if (this.#skippedBetween.size < MAX_QUIET_CONNECTIONS) this.#skippedBetween.add(from + to);
     const skipped = this.#skipped.get(what) ?? { count: 0, first };

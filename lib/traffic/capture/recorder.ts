@@ -3,7 +3,7 @@
 import { ByteBuffer } from "../../bytes.ts";
 import { RECORD_WAITING_BYTES } from "../../limits.ts";
 import type { End, TrafficListener } from "../../traffic.ts";
-import { Capture, recordingStart } from "./writer.ts";
+import { CaptureWriter, recordingStart } from "./writer.ts";
 
 export type RecordingFile = Pick<Deno.FsFile, "write" | "truncate" | "close">;
 
@@ -45,7 +45,7 @@ export class Recorder {
     this.#options = options;
     const { program, interfaces } = options;
     this.#most = interfaces === undefined ? RECORD_WAITING_BYTES : Infinity;
-    const capture = new Capture((block) => this.#add(block), interfaces);
+    const capture = new CaptureWriter((block) => this.#add(block), interfaces);
     this.receive = (event) => {
       if (!this.#ended) capture.receive(event);
     };

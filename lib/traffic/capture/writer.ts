@@ -93,7 +93,7 @@ interface Recorded {
 }
 
 /** Turns events into the blocks of a pcapng file. */
-export class Capture {
+export class CaptureWriter {
   readonly #write: (block: Uint8Array) => void;
   readonly #interfaces: readonly string[];
   /** The microseconds from 1970 to the program's start. */

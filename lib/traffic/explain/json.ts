@@ -5,7 +5,7 @@ import { MAX_WAITING_IN_TURN } from "../../limits.ts";
 import type { MessagesView } from "./messages.ts";
 
 /** Where a message comes from: the offset of its first octet, seconds since 1970, packets, and what TCP did with it. */
-interface Place {
+interface MessagePlace {
   readonly offset: number;
   readonly time?: number;
   readonly packets?: readonly number[];
@@ -44,7 +44,7 @@ export class ExchangeJson {
   }
 
   /** Adds a message; on request, with its content and rows. */
-  add(explanation: Explanation, place: Place, all: boolean): void {
+  add(explanation: Explanation, place: MessagePlace, all: boolean): void {
     this.#messages++;
     const text = jsonText(messageOf(explanation, place, all));
     if (explanation.direction === "request") this.#request = text;
@@ -61,7 +61,7 @@ export class ExchangeJson {
   }
 }
 
-function messageOf(explanation: Explanation, { tcp, ...origin }: Place, all: boolean): object {
+function messageOf(explanation: Explanation, { tcp, ...origin }: MessagePlace, all: boolean): object {
   const { direction, message, findings, fault, state, rows, contentOctets } = explanation;
   const { head, exchange } = message!;
   return {

@@ -11,10 +11,10 @@ import {
   type Explanation,
   type Fault,
   fixFor,
+  type OctetKind,
+  type OctetRow,
   readable,
   type Reading,
-  type Row,
-  type RowKind,
   units,
 } from "../../exchange.ts";
 import { CAUSES, type Degree, type HttpError, LF, reasonPhrase } from "../../http_message.ts";
@@ -42,7 +42,7 @@ const LABEL_COLUMN = 42;
 const USUAL_WIDTH = 80;
 const LEAST_WIDTH = 40;
 const PLAIN = painterFor(false);
-const STYLES: Readonly<Record<RowKind, Style>> = {
+const STYLES: Readonly<Record<OctetKind, Style>> = {
   start: "bold",
   field: "blue",
   end: "dim",
@@ -76,7 +76,7 @@ export function explanationText(explanation: Explanation, options: ExplainTextOp
 
 /** Formats a line with a caret under an octet. Of a long line only the octets around it are shown. */
 function caretLines(
-  { start, octets, kind }: Pick<Row, "start" | "octets" | "kind">,
+  { start, octets, kind }: Pick<OctetRow, "start" | "octets" | "kind">,
   offset: number,
   found: readonly Credential[],
   width: number,
@@ -181,7 +181,7 @@ function section(rule: string | undefined): string {
 }
 
 /** Formats a row with its credentials masked: wrapped octets on the left, the label on the right, and its parts below. */
-function rowLines(row: Row, found: readonly Credential[], options: ExplainTextOptions): string[] {
+function rowLines(row: OctetRow, found: readonly Credential[], options: ExplainTextOptions): string[] {
   const { start, end, kind, octets, label, rule, parts = [] } = row;
   const { all } = options;
   const width = labelColumn(options) - OFFSET_WIDTH - 1;
@@ -216,7 +216,7 @@ function labelColumn({ width }: ExplainTextOptions): number {
 }
 
 function twoColumns(
-  { start, kind }: Pick<Row, "start" | "kind">,
+  { start, kind }: Pick<OctetRow, "start" | "kind">,
   left: readonly string[],
   [label, rule]: readonly [label: string, rule?: string],
   options: ExplainTextOptions,
@@ -239,7 +239,7 @@ function twoColumns(
  *
  * @param octets The octets of the message and after it, if more of them are shown than the rows hold.
  */
-export function messageCredentials(rows: readonly Row[], octets?: string): Credential[] {
+export function messageCredentials(rows: readonly OctetRow[], octets?: string): Credential[] {
   const found: Credential[] = [];
   let run = "";
   let start = 0;
@@ -261,7 +261,7 @@ export function messageCredentials(rows: readonly Row[], octets?: string): Crede
 }
 
 /** Returns the label of a row whose value is masked: only what its name means. */
-export function labelOfMasked({ label }: Row): string {
+export function labelOfMasked({ label }: OctetRow): string {
   return label.split(";", 1)[0];
 }
 

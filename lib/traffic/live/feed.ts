@@ -7,12 +7,12 @@
 
 import { PAGE_VIEWERS } from "../../limits.ts";
 import type { History } from "./history.ts";
-import type { TableState } from "./table_state.ts";
+import type { ShownTable } from "./shown_table.ts";
 
 export interface FeedSource {
   readonly history: History;
   /** The table before the oldest event that is kept. */
-  readonly base: TableState;
+  readonly base: ShownTable;
 }
 
 export interface FeedOptions {

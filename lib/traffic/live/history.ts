@@ -10,7 +10,7 @@ import type { PageEvent, PageExchange, PageMessage } from "./page_events.ts";
 /** Characters that an exchange or a row counts besides its text: its overhead in memory. */
 export const OVERHEAD_CHARACTERS: number = 128;
 
-export interface Entry {
+export interface HistoryEntry {
   /** Counted from 1. */
   readonly number: number;
   readonly event: PageEvent;
@@ -23,8 +23,8 @@ export interface Entry {
 export class History {
   readonly #maxEvents: number;
   readonly #maxBytes: number;
-  readonly #forget: (entry: Entry) => void;
-  #entries: (Entry | undefined)[] = [];
+  readonly #forget: (entry: HistoryEntry) => void;
+  #entries: (HistoryEntry | undefined)[] = [];
   /** Where the first entry is: those before it are given up at once, but their places only many at a time. */
   #start = 0;
   #weight = 0;
@@ -40,7 +40,7 @@ export class History {
   constructor(
     maxEvents: number = PAGE_HISTORY_EVENTS,
     maxBytes: number = PAGE_HISTORY_BYTES,
-    forget: (entry: Entry) => void = () => {},
+    forget: (entry: HistoryEntry) => void = () => {},
   ) {
     this.#maxEvents = maxEvents;
     this.#maxBytes = maxBytes;
@@ -75,12 +75,12 @@ export class History {
   }
 
   /** The event of a number, if it is kept. */
-  at(number: number): Entry | undefined {
+  at(number: number): HistoryEntry | undefined {
     return number < this.first ? undefined : this.#entries[this.#start + number - this.first];
   }
 
-  #kept(): Entry[] {
-    return this.#entries.slice(this.#start) as Entry[];
+  #kept(): HistoryEntry[] {
+    return this.#entries.slice(this.#start) as HistoryEntry[];
   }
 
   /** The octets that went one way, from one offset to another; `undefined` if some are no longer kept. */

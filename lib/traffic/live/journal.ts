@@ -6,7 +6,7 @@ import type { EventCounter, Opened, SocketAddress, TrafficEvent } from "../../tr
 import { FAIR_TURNS } from "../../turns.ts";
 import { History } from "./history.ts";
 import { Sampler } from "./sampler.ts";
-import { rowOf, rowsOf, type ShownRow, TableState } from "./table_state.ts";
+import { rowOf, rowsOf, type ShownRow, ShownTable } from "./shown_table.ts";
 import { Messages } from "./page_events.ts";
 
 /** A connection that goes on, at the server's end. */
@@ -58,10 +58,10 @@ const MAX_EARLY_EVENTS = 1000;
 export class Journal {
   readonly history: History;
   /** The table before the oldest event that is kept. */
-  readonly base = new TableState();
+  readonly base = new ShownTable();
 
   readonly #options: JournalOptions;
-  readonly #table = new TableState();
+  readonly #table = new ShownTable();
   readonly #sampler: Sampler;
   /** By their numbers at the server's end. */
   readonly #connections = new Map<number, ServerEnd>();

@@ -13,7 +13,7 @@ import {
 import type { End, Seen, SocketAddress, TrafficEvent } from "../../traffic.ts";
 import type { Missing } from "../capture/reader.ts";
 import type { LeftOut } from "./sampler.ts";
-import type { ShownRow } from "./table_state.ts";
+import type { ShownRow } from "./shown_table.ts";
 
 /** A message. Offsets count the octets of its direction. */
 export interface PageMessage {

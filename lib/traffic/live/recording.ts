@@ -8,7 +8,7 @@ import type { End, Octets } from "../../traffic.ts";
 import { ExplainedConnection } from "../capture/explained_connection.ts";
 import type { CaptureEvent, OpenedInCapture } from "../capture/reader.ts";
 import { History, OVERHEAD_CHARACTERS } from "./history.ts";
-import { TableState } from "./table_state.ts";
+import { ShownTable } from "./shown_table.ts";
 import { Messages, type PageEvent } from "./page_events.ts";
 
 /** Content of any length: a capture is not limited as a server's clients are. */
@@ -16,7 +16,7 @@ const ANY_CONTENT = { maxContentBytes: Number.MAX_SAFE_INTEGER };
 const LIMITS = { request: { ...REQUEST_LIMITS, ...ANY_CONTENT }, response: { ...RESPONSE_LIMITS, ...ANY_CONTENT } };
 
 /** An event that is kept until the file has ended. */
-interface Kept {
+interface KeptEvent {
   event: PageEvent;
   bytes?: Uint8Array;
 }
@@ -26,9 +26,9 @@ interface Captured {
   /** Decides by its first octets whether it is HTTP, and says what it is otherwise. */
   plain: ExplainedConnection | undefined;
   readonly messages: Messages;
-  readonly events: Kept[];
+  readonly events: KeptEvent[];
   /** The last octets of each direction, which a recorded read may continue. */
-  readonly last: Partial<Record<Direction, Kept>>;
+  readonly last: Partial<Record<Direction, KeptEvent>>;
 }
 
 /** Keeps the first events of a capture, and counts the others. */
@@ -36,7 +36,7 @@ export class RecordedTraffic {
   /** It is empty until the file has ended. */
   readonly history: History = new History(Infinity, Infinity);
   /** There is no table in a capture. */
-  readonly base: TableState = new TableState();
+  readonly base: ShownTable = new ShownTable();
   /** The number of events that are not kept. */
   missing = 0;
   /** The end that was recorded by this program; `undefined` for packets that were taken somewhere between the ends. */
@@ -44,7 +44,7 @@ export class RecordedTraffic {
 
   readonly #maxEvents: number;
   readonly #connections = new Map<number, Captured>();
-  readonly #kept = new Set<Kept>();
+  readonly #kept = new Set<KeptEvent>();
   #bytes = 0;
 
   constructor(maxEvents: number) {
@@ -84,7 +84,7 @@ export class RecordedTraffic {
   }
 
   /** Gives back the room of events that are not shown. */
-  #release(events: readonly Kept[]): void {
+  #release(events: readonly KeptEvent[]): void {
     for (const one of events) {
       this.#kept.delete(one);
       this.#bytes -= one.bytes?.length ?? 0;
@@ -138,7 +138,7 @@ export class RecordedTraffic {
     return { time, connection, end: this.end ?? "server", packet: origin.packet };
   }
 
-  #keep(shown: PageEvent, { events }: Captured, bytes?: Uint8Array): Kept | undefined {
+  #keep(shown: PageEvent, { events }: Captured, bytes?: Uint8Array): KeptEvent | undefined {
     const weight = (bytes?.length ?? 0) + OVERHEAD_CHARACTERS * (1 + (shown.exchanges?.length ?? 0));
     if (this.#kept.size >= this.#maxEvents || this.#bytes + weight > PAGE_HISTORY_BYTES) {
       this.missing++;

@@ -4,7 +4,7 @@
  * @typedef {import("../live/page_events.ts").PageEvent & { number: number }} PageEvent
  * @typedef {import("../live/page_events.ts").PageExchange} Exchange
  * @typedef {import("../live/page_events.ts").PageMessage} Message
- * @typedef {import("../live/table_state.ts").Cells} Cells
+ * @typedef {import("../live/shown_table.ts").Cells} Cells
  * @typedef {import("../../traffic.ts").End} End
  * @typedef {import("../../traffic.ts").SocketAddress} Address
  * @typedef {import("../../exchange.ts").Direction} Direction

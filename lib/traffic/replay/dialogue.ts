@@ -6,10 +6,10 @@ import type { FieldLine, RequestHead, ResponseHead } from "../../http_message.ts
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../../limits.ts";
 import { type Answer, ContentPrint, type Interim } from "./compare.ts";
 
-export type Source = "recorded" | "now";
+export type AnswerSource = "recorded" | "now";
 
 /** The outcome of a request: an answer, or why there is none. */
-export type Outcome = { readonly answer: Answer } | { readonly answer?: undefined; readonly why: string };
+export type AnswerOutcome = { readonly answer: Answer } | { readonly answer?: undefined; readonly why: string };
 
 export interface ReplayedExchange {
   /** On its connection, from 1. */
@@ -18,21 +18,21 @@ export interface ReplayedExchange {
   readonly title: string;
   /** The request's head; `undefined` if it is not complete, or invalid. */
   readonly request: RequestHead | undefined;
-  readonly recorded: Outcome;
-  readonly now: Outcome;
+  readonly recorded: AnswerOutcome;
+  readonly now: AnswerOutcome;
 }
 
-interface Entry {
+interface RequestEntry {
   readonly exchange: Exchange;
-  outcome: Outcome | undefined;
+  outcome: AnswerOutcome | undefined;
 }
 
 /** The requests, with the answers of one source. */
 class Side {
   readonly pairing: Pairing;
   /** Its exchanges with and without a request, in order, until they are taken. */
-  readonly asked: Entry[] = [];
-  readonly unasked: Entry[] = [];
+  readonly asked: RequestEntry[] = [];
+  readonly unasked: RequestEntry[] = [];
   /** How many final responses are complete, or broken. */
   finals = 0;
   /** Whether the current call completes a response. */
@@ -55,7 +55,7 @@ class Side {
 
 /** A connection's exchanges, as recorded and as replayed. Both sides see the same requests. */
 export class Dialogue {
-  readonly #sides: Record<Source, Side> = {
+  readonly #sides: Record<AnswerSource, Side> = {
     recorded: new Side((side, event) => this.#receive("recorded", side, event)),
     now: new Side((side, event) => this.#receive("now", side, event)),
   };
@@ -79,7 +79,7 @@ export class Dialogue {
   }
 
   /** Why this source sends no more answers, if so. */
-  ended(source: Source): string | undefined {
+  ended(source: AnswerSource): string | undefined {
     return this.#sides[source].ended;
   }
 
@@ -108,7 +108,7 @@ export class Dialogue {
   }
 
   /** Receives octets of the server. Returns whether they complete a response, interim or final. */
-  received(source: Source, octets: Uint8Array): boolean {
+  received(source: AnswerSource, octets: Uint8Array): boolean {
     const side = this.#sides[source];
     if (side.ended !== undefined) return false;
     side.completes = false;
@@ -117,7 +117,7 @@ export class Dialogue {
   }
 
   /** Ends the answers of a source, and says why. Returns whether that completes a response. */
-  end(source: Source, why: string): boolean {
+  end(source: AnswerSource, why: string): boolean {
     const side = this.#sides[source];
     if (side.ended !== undefined) return false;
     side.completes = false;
@@ -173,7 +173,7 @@ export class Dialogue {
     return { number: ++this.#taken, title, request: request?.head, recorded: was, now: is };
   }
 
-  #receive(source: Source, side: Side, event: ExchangeEvent): void {
+  #receive(source: AnswerSource, side: Side, event: ExchangeEvent): void {
     if (event.kind === "stopped" || event.kind === "resumed" || event.message === undefined) return;
     const { message } = event;
     if (message.direction === "request") {
@@ -199,7 +199,7 @@ export class Dialogue {
     }
   }
 
-  #complete(source: Source, side: Side, message: Message<ResponseHead>, trailers: FieldLine[]): void {
+  #complete(source: AnswerSource, side: Side, message: Message<ResponseHead>, trailers: FieldLine[]): void {
     const { status, reason, fields, persistent: stays } = message.head!;
     const { content, interims } = side;
     if (!message.interim) {
@@ -212,7 +212,7 @@ export class Dialogue {
     if (interims.length > MAX_INTERIM_RESPONSES) this.end(source, "there are too many interim responses");
   }
 
-  #final(side: Side, { exchange }: Message, outcome: Outcome): void {
+  #final(side: Side, { exchange }: Message, outcome: AnswerOutcome): void {
     const { recorded, now } = this.#sides;
     side.interims = [];
     side.content = new ContentPrint();
@@ -224,7 +224,7 @@ export class Dialogue {
     this.#outcome(side, exchange, outcome);
   }
 
-  #outcome(side: Side, exchange: Exchange, outcome: Outcome): void {
+  #outcome(side: Side, exchange: Exchange, outcome: AnswerOutcome): void {
     const entries = exchange.request === undefined ? side.unasked : side.asked;
     const entry = entries.find((entry) => entry.exchange === exchange);
     if (entry === undefined) entries.push({ exchange, outcome });

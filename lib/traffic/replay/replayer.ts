@@ -14,9 +14,9 @@ import {
   endedText,
   exchangeJson,
   exchangeText,
+  type ReplayVerdict,
   sumText,
   unsentText,
-  type Verdict,
 } from "./text.ts";
 
 export interface ReplayerOptions {
@@ -57,7 +57,7 @@ export class Replayer {
   /** Connections whose exchanges are not all reported. */
   readonly #live = new Map<number, Live>();
   readonly #tags = new EntityTags();
-  readonly #counts: Record<Verdict, number> = { same: 0, different: 0, "not compared": 0 };
+  readonly #counts: Record<ReplayVerdict, number> = { same: 0, different: 0, "not compared": 0 };
   /** When the last answer was complete or the last write was made, in milliseconds. */
   #cause = performance.now();
   #news = Promise.withResolvers<void>();

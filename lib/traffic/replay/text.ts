@@ -12,7 +12,7 @@ import { NOT_ASKED, type ReplayedExchange } from "./dialogue.ts";
 /** Characters of a field's value or of content that are shown of each side. */
 const SHOWN_CHARACTERS = 240;
 
-export type Verdict = "same" | "different" | "not compared";
+export type ReplayVerdict = "same" | "different" | "not compared";
 
 /** Returns a connection's name in the report; its number is Wireshark's `tcp.stream` plus one. */
 function nameOf(connection: number): string {
@@ -20,7 +20,7 @@ function nameOf(connection: number): string {
 }
 
 export interface Compared extends ReplayedExchange {
-  readonly verdict: Verdict;
+  readonly verdict: ReplayVerdict;
   readonly differences: readonly Difference[];
   /** Why there is no answer to compare, recorded or now. */
   readonly why?: string;
@@ -117,7 +117,7 @@ export function endedText(connection: number): string {
 }
 
 /** The last line: how many exchanges there were of which kind, and how many connections ended before the recorded ones. */
-export function sumText(counts: Readonly<Record<Verdict, number>>, cutShort: number): string {
+export function sumText(counts: Readonly<Record<ReplayVerdict, number>>, cutShort: number): string {
   const { same, different, "not compared": rest } = counts;
   const all = same + different + rest;
   const parts = [

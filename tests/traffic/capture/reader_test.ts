@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { octetString } from "../../../lib/bytes.ts";
-import { Capture, recordingStart } from "../../../lib/traffic/capture/writer.ts";
+import { CaptureWriter, recordingStart } from "../../../lib/traffic/capture/writer.ts";
 import { type CaptureEvent, captureEvents, type OpenedInCapture } from "../../../lib/traffic/capture/reader.ts";
 import { ACK, FIN, RST, SYN } from "../../../lib/traffic/capture/packets.ts";
 import { CaptureError } from "../../../lib/traffic/capture/packet_file.ts";
@@ -67,7 +67,7 @@ function withoutStart(
 
 function recorded(events: readonly TrafficEvent[]): Uint8Array {
   const blocks = [recordingStart("wiretable test")];
-  const recording = new Capture((block) => blocks.push(block), undefined, 1_700_000_000_000_000);
+  const recording = new CaptureWriter((block) => blocks.push(block), undefined, 1_700_000_000_000_000);
   for (const event of events) recording.receive(event);
   return joined(blocks);
 }
@@ -217,7 +217,7 @@ function sourceOf(bytes: Uint8Array, most: number) {
 
 function recording(): Uint8Array {
   const blocks = [recordingStart("test")];
-  const capture = new Capture((block) => blocks.push(block), undefined, 0);
+  const capture = new CaptureWriter((block) => blocks.push(block), undefined, 0);
   const seen = { end: "server", connection: 1, time: 0 } as const;
   const address = (port: number) => ({ hostname: "127.0.0.1", port });
   capture.receive({ ...seen, kind: "opened", local: address(80), remote: address(5000), secure: false });

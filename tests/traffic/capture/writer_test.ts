@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { End, SocketAddress, TrafficEvent } from "../../../lib/traffic.ts";
-import { Capture, recordingStart } from "../../../lib/traffic/capture/writer.ts";
+import { CaptureWriter, recordingStart } from "../../../lib/traffic/capture/writer.ts";
 import { MAX_SEGMENT_OCTETS } from "../../../lib/traffic/capture/packets.ts";
 import { TempFolder } from "../../support.ts";
 import { dissect, TSHARK, tshark, withTshark } from "../../tshark.ts";
@@ -58,7 +58,7 @@ const conversations: [name: string, server: SocketAddress, happenings: Happening
 /** The first sends of the conversation, then the second ones, and so on, as of connections at the same time. */
 function record(end: End, all: typeof conversations): Uint8Array[] {
   const blocks = [recordingStart("wiretable test")];
-  const capture = new Capture((block) => blocks.push(block), undefined, 1_700_000_000_000_000);
+  const capture = new CaptureWriter((block) => blocks.push(block), undefined, 1_700_000_000_000_000);
   let time = 0;
   const tell = (connection: number, happening: Happening | SocketAddress) => {
     capture.receive(eventOf({ end, connection, time: time += 100 }, happening));
@@ -144,7 +144,7 @@ Deno.test({
     using folder = new TempFolder();
     const file = folder.file("r.pcapng");
     const blocks = [recordingStart("wiretable test")];
-    const capture = new Capture((block) => blocks.push(block), undefined, 1_700_000_000_000_000);
+    const capture = new CaptureWriter((block) => blocks.push(block), undefined, 1_700_000_000_000_000);
     const client = { hostname: "127.0.0.1", port: 50_000 };
     let time = 0;
     for (const connection of [1, 2]) {
@@ -191,7 +191,7 @@ Deno.test("a write that is longer than a packet says where each of its packets b
 Deno.test("a packet that is left out shows as a gap in the sequence numbers", () => {
   const sequences: number[] = [];
   let left = 0;
-  const capture = new Capture((block) => {
+  const capture = new CaptureWriter((block) => {
     // The third read is lost.
     if (left++ === 7) return;
     const view = new DataView(block.buffer);

@@ -1,22 +1,22 @@
 import assert from "node:assert/strict";
-import { ALL_KEPT, Turns } from "../../../lib/exchange.ts";
+import { ALL_KEPT, FileExplainer } from "../../../lib/exchange.ts";
 import { jsonText, messagesJson, octetsForJson } from "../../../lib/traffic/explain/json.ts";
 import { wireOctets } from "../../wire_cases.ts";
 
 /** Returns the lines of a file's messages, read in pieces of a size. */
 function linesOf(file: string, { all = false, size = Infinity } = {}): string[] {
   const octets = wireOctets(file);
-  const turns = new Turns({ answers: () => undefined, crlf: false, ...all && { kept: ALL_KEPT } });
+  const explainer = new FileExplainer({ answers: () => undefined, crlf: false, ...all && { kept: ALL_KEPT } });
   const view = messagesJson(all);
   let text = "";
   const print = () => {
-    for (const placed of turns.take()) text += view(placed);
+    for (const placed of explainer.take()) text += view(placed);
   };
   for (let at = 0; at < octets.length; at += size) {
-    turns.receive(octets.subarray(at, at + size));
+    explainer.receive(octets.subarray(at, at + size));
     print();
   }
-  turns.end();
+  explainer.end();
   print();
   return (text + view()).split("\n").slice(0, -1);
 }

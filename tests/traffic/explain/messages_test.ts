@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Turns } from "../../../lib/exchange.ts";
+import { FileExplainer } from "../../../lib/exchange.ts";
 import { painterFor } from "../../../lib/terminal.ts";
 import { afterBareLine, bareFirstLine, messagesText } from "../../../lib/traffic/explain/messages.ts";
 import { wireOctets } from "../../wire_cases.ts";
@@ -9,11 +9,11 @@ const POST = "POST / HTTP/1.1\nHost: a\nContent-Length: 2\n\na\n";
 function textOf(file: string): string {
   const octets = wireOctets(file);
   const line = bareFirstLine(octets)!;
-  const turns = new Turns({ answers: () => undefined, crlf: true });
-  turns.receive(octets);
-  turns.end();
+  const explainer = new FileExplainer({ answers: () => undefined, crlf: true });
+  explainer.receive(octets);
+  explainer.end();
   const view = messagesText({ width: 80, all: false, painter: painterFor(false) });
-  return afterBareLine(line, turns.take(), { isWhole: true, isText: true }).map((placed) => view(placed)).join("");
+  return afterBareLine(line, explainer.take(), { isWhole: true, isText: true }).map((placed) => view(placed)).join("");
 }
 
 Deno.test("behind a first line that ends in LF, the rest is explained, and the fix names --crlf", () => {

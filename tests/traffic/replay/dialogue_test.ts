@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CLOSED_BY_SERVER, Dialogue, type Outcome } from "../../../lib/traffic/replay/dialogue.ts";
+import { type AnswerOutcome, CLOSED_BY_SERVER, Dialogue } from "../../../lib/traffic/replay/dialogue.ts";
 import { MAX_INTERIM_RESPONSES } from "../../../lib/limits.ts";
 import { wireOctets } from "../../wire_cases.ts";
 
@@ -9,7 +9,7 @@ const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const EMPTY = "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n";
 const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 
-function textOf(outcome: Outcome | undefined): string {
+function textOf(outcome: AnswerOutcome | undefined): string {
   if (outcome?.answer === undefined) return outcome?.why ?? "pending";
   const { status, content, interims } = outcome.answer;
   return [...interims.map(({ status, awaited }) => awaited ? `${status} awaited` : status), status, content.start].join(

@@ -20,7 +20,7 @@ export type Cells = readonly FieldLine[];
 export type ShownRow = readonly [name: string, cells: Cells | null];
 
 /** The rows, as far as they are shown. */
-export class TableState {
+export class ShownTable {
   /** In the table's order. */
   readonly #rows = new Map<string, Cells | null>();
   total = 0;

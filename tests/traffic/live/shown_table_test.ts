@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { PAGE_CONTENT_BYTES, PAGE_ROW_CHARACTERS } from "../../../lib/limits.ts";
-import { cellsOf, rowOf, rowsOf, TableState } from "../../../lib/traffic/live/table_state.ts";
+import { cellsOf, rowOf, rowsOf, ShownTable } from "../../../lib/traffic/live/shown_table.ts";
 import { wireOctets } from "../../wire_cases.ts";
 
 const A = '{"A":{"type":"ant","age":1}}';
@@ -22,7 +22,7 @@ for (const [what, content, name, cells] of contents) {
 }
 
 Deno.test("rows are added, changed and removed; other responses change nothing", () => {
-  const table = new TableState();
+  const table = new ShownTable();
   table.reset(rowsOf(A)!, 1);
   const [row] = rowsOf(A)!;
   assert.equal(table.apply(row, undefined), false, "the same again");
@@ -38,7 +38,7 @@ Deno.test("rows are added, changed and removed; other responses change nothing",
 
 Deno.test("of a table with more than 500 rows the last changed ones are kept", () => {
   const rows = (count: number) => Array.from({ length: count }, (_, i) => [`${i}`, []] as const);
-  const table = new TableState();
+  const table = new ShownTable();
   table.reset(rows(500), 500);
   assert.deepEqual([table.large, table.rows.length], [false, 500]);
   table.apply(["new", []], true);
@@ -50,7 +50,7 @@ Deno.test("of a table with more than 500 rows the last changed ones are kept", (
 });
 
 Deno.test("a table that follows another one becomes equal to it", () => {
-  const table = new TableState();
+  const table = new ShownTable();
   table.follow([["A", []], ["B", []]], 2, false, true);
   table.follow([["A", null], ["C", []]], 2, false, false);
   assert.deepEqual(table.rows.map(([name]) => name), ["B", "C"]);
@@ -72,7 +72,7 @@ Deno.test("values are shown as text, up to a limit", () => {
 });
 
 Deno.test("a table that is too long to be shown is large, however few rows it has", () => {
-  const table = new TableState();
+  const table = new ShownTable();
   table.reset(undefined, 2);
   assert.deepEqual([table.large, table.total, table.rows], [true, 2, []]);
   table.apply(rowsOf(A)![0], true);

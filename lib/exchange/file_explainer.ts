@@ -2,11 +2,11 @@
 
 import { ByteBuffer, NO_BYTES, octetString } from "../bytes.ts";
 import type { Explanation } from "./explanation.ts";
-import { Explainer, type ExplainOptions } from "./explainer.ts";
+import { Explainer, type ExplainerOptions } from "./explainer.ts";
 import { LineEnds } from "./line_ends.ts";
 import type { Direction, ExchangeEvent, Message } from "./messages.ts";
 import { MAX_SEARCHED_LINE_OCTETS } from "../limits.ts";
-import { rowOf } from "./rows.ts";
+import { octetRow } from "./rows.ts";
 import { protocolOf } from "./start_lines.ts";
 
 /** An explanation, and the offset of its first octet in the file. */
@@ -17,8 +17,8 @@ export interface Placed {
   readonly at: number;
 }
 
-/** Options of {@linkcode Turns}. */
-export interface TurnsOptions extends Pick<ExplainOptions, "kept" | "limits"> {
+/** Options of {@linkcode FileExplainer}. */
+export interface FileExplainerOptions extends Pick<ExplainerOptions, "kept" | "limits"> {
   /** Returns the method that a response without its request answers. */
   readonly answers: () => string | undefined;
   /** Whether bare LF outside of content is explained as if it were CR LF. */
@@ -32,7 +32,7 @@ const LINE_ENDS = /^(?:\r?\n)+/;
  * Explains the octets of a file in order. What begins with `HTTP/` is a response at the start of the file, after a
  * message, and after a head with Expect.
  */
-export class Turns {
+export class FileExplainer {
   readonly #explainer: Explainer;
   readonly #lines: LineEnds | undefined;
   /** Who sent the last octets; `undefined` at the start. */
@@ -50,7 +50,7 @@ export class Turns {
   #placed: Placed[] = [];
 
   /** Creates an explainer at the start of a file. */
-  constructor({ crlf, ...options }: TurnsOptions) {
+  constructor({ crlf, ...options }: FileExplainerOptions) {
     this.#explainer = new Explainer({ ...options, inTurn: true, listener: (event) => this.#receiveEvent(event) });
     if (crlf) this.#lines = new LineEnds((octets) => this.#receive(octets), options.answers);
   }
@@ -155,7 +155,7 @@ export class Turns {
     const label = `${what} too many after the ${this.#hadContent ? "content" : direction}`;
     const { length } = octets;
     const start = this.#explainer.pairing.received(direction);
-    const rows = [rowOf("unread", 0, octets, [label, "RFC 9112 §2.2"])];
+    const rows = [octetRow("unread", 0, octets, [label, "RFC 9112 §2.2"])];
     const state = isIgnored ? "whole" : "broken";
     const explanation = { direction, kind: "unread", start, length, rows, findings: [], state } as const;
     this.#placed.push({ at: this.#offset(direction, start), explanation });

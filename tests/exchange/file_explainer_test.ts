@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Placed, Turns } from "../../lib/exchange.ts";
+import { FileExplainer, type Placed } from "../../lib/exchange.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -8,17 +8,17 @@ const EXPECT = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Le
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 function explained(pieces: readonly Uint8Array[], crlf = false): Placed[] {
-  const turns = new Turns({ answers: () => undefined, crlf });
+  const explainer = new FileExplainer({ answers: () => undefined, crlf });
   const placed: Placed[] = [];
   for (const piece of pieces) {
     const copy = piece.slice();
-    turns.receive(copy);
-    placed.push(...turns.take());
+    explainer.receive(copy);
+    placed.push(...explainer.take());
     // A reader reuses its memory.
     copy.fill(0x78);
   }
-  turns.end();
-  return [...placed, ...turns.take()];
+  explainer.end();
+  return [...placed, ...explainer.take()];
 }
 
 /** One line a message: offset, kind and number, state, octets of content or the label of what is no message. */
@@ -127,10 +127,10 @@ Deno.test("line ends are converted in both directions", () => {
 
 Deno.test("requests that nobody answers are forgotten in time, and memory is bounded", () => {
   const many = 3000;
-  const turns = new Turns({ answers: () => undefined, crlf: false });
-  for (let i = 0; i < many; i++) turns.receive(wireOctets(GET));
-  turns.receive(wireOctets(OK));
-  turns.end();
-  assert.equal(shown(turns.take()).at(-1), `${many * GET.length} response ${many - 999}, ok`);
+  const explainer = new FileExplainer({ answers: () => undefined, crlf: false });
+  for (let i = 0; i < many; i++) explainer.receive(wireOctets(GET));
+  explainer.receive(wireOctets(OK));
+  explainer.end();
+  assert.equal(shown(explainer.take()).at(-1), `${many * GET.length} response ${many - 999}, ok`);
   assert.equal(octetString(wireOctets(OK)), OK);
 });
