@@ -19,7 +19,7 @@ import { type ReplOptions, runCommand, runCommands } from "./client/repl.ts";
 import type { TerminalStreams } from "./client/terminal_input.ts";
 import { WrongInput } from "./client/words.ts";
 import type { FieldLine } from "./http_message.ts";
-import { MAX_RAW_BYTES, MAX_SENT_FILE_BYTES } from "./limits.ts";
+import { MAX_RAW_OCTETS, MAX_SENT_FILE_BYTES } from "./limits.ts";
 import { FILTER_OPERATORS, RowSchema } from "./table/row_schema.ts";
 import { isColored, painterFor } from "./terminal.ts";
 import type { Recorder } from "./traffic/capture/recorder.ts";
@@ -52,7 +52,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const output = new Output(Deno.stdout);
   const screen = new ProcessScreen(output, interactive);
   const { terminal } = screen;
-  if (isTyped && !interactive) await screen.tell(NO_RAW_MODE);
+  if (isTyped && !interactive) await screen.note(NO_RAW_MODE);
   const { color, pretty, explain, verbose } = options;
   const painter = painterFor(color === "auto" && pretty !== "auto" ? pretty === "all" : isColored(color));
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile);
@@ -60,7 +60,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const isViewed = alone === undefined || command?.kind === "raw" || explain || verbose || recorder !== undefined;
   const views = !isViewed ? undefined : (await import("./traffic/explain/client_views.ts")).clientViews({
     ...options,
-    ...{ painter, terminal, kind: command?.kind, record: recorder?.take },
+    ...{ painter, terminal, kind: command?.kind, record: recorder?.receive },
     write: (text) => output.print(text),
     writeLife: (text) => life.print(text),
   });
@@ -71,13 +71,13 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     tap: views?.tap,
     room: () => recorder?.room(),
     ...interactive &&
-      { connected: (local: Deno.NetAddr, remote: Deno.NetAddr) => screen.noteConnected(local, remote) },
+      { connected: (local: Deno.NetAddr, remote: Deno.NetAddr) => screen.notifyConnected(local, remote) },
     certificateAdvice: (host) => certificateAdvice(USER_ARGS, files, host),
   };
   const session = new Session(endpoint, {
     ...clientOptions,
-    // A script is told when that matters: before its next request.
-    ...interactive && { closed: (how) => screen.note(`${how}; the next request opens a new connection`) },
+    // A script learns of it when it matters: before its next request.
+    ...interactive && { closed: (how) => screen.notify(`${how}; the next request opens a new connection`) },
   });
   /** The sessions that Ctrl-C may have to cancel: this one, and one that follows a Location elsewhere. */
   const sessions = [session];
@@ -109,7 +109,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   try {
     // An invalid command, or one whose content cannot be read, is refused before a connection is opened.
     if (alone === undefined || opensFirst(command, defaults, table)) await session.connect();
-    if (interactive) await screen.tell("(help lists commands, q quits)");
+    if (interactive) await screen.note("(help lists commands, q quits)");
     const code = alone === undefined
       ? await runCommands(input, replOptions)
       : await runCommand(alone, input, replOptions);
@@ -133,8 +133,8 @@ async function openPrompt(
   const { terminalInput } = await import("./client/terminal_input.ts");
   const { SeenNames } = await import("./client/help.ts");
   const seenNames = new SeenNames();
-  const report = (line: string) => screen.note(line);
-  const history = historyFile === undefined ? undefined : await HistoryFile.open(historyFile, report);
+  const note = (line: string) => screen.notify(line);
+  const history = historyFile === undefined ? undefined : await HistoryFile.open(historyFile, note);
   const complete = (line: string) => seenNames.complete(line);
   const input = await terminalInput(streams, { complete, interrupted, history: history?.lines });
   return { input, seenNames, history };
@@ -153,7 +153,7 @@ async function commandAlone(
   table: TableWords,
 ): Promise<(() => Command) | undefined> {
   if (rawFile === undefined) return command.length === 0 ? undefined : () => parseArguments(command, table);
-  const octets = await readFile(`--raw ${rawFile}`, rawFile, MAX_RAW_BYTES);
+  const octets = await readFile(`--raw ${rawFile}`, rawFile, MAX_RAW_OCTETS);
   if (octets.length === 0) throw new Failure(`${rawFile === "-" ? "The input" : rawFile} holds no octets to send`);
   const bytes = crlf ? (await import("./exchange.ts")).withLineEnds(octets) : octets;
   return () => ({ kind: "raw", steps: [{ kind: "send", bytes }] });
@@ -161,10 +161,10 @@ async function commandAlone(
 
 async function record(name: string): Promise<Recorder> {
   const { Recorder, RECORDING_NOTICE } = await import("./traffic/capture/recorder.ts");
-  const report = (line: string) => console.error(`wiretable: ${line}`);
+  const note = (line: string) => console.error(`wiretable: ${line}`);
   const file = await makeFile("--record", name);
-  report(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
-  return new Recorder(file, { program: `wiretable ${config.version}`, name, report });
+  note(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
+  return new Recorder(file, { program: `wiretable ${config.version}`, name, note });
 }
 
 /** Whether a connection is opened before the command runs. */

@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import { ByteBuffer, octetsToText, octetString, withoutMark } from "./bytes.ts";
 import { CharsetDecoder, charsetOf, ContentDecoder, hasPlainSigns, isUtf8Start } from "./content/decoding.ts";
 import { indentJson } from "./content/json_view.ts";
-import { MAX_DECODED_SHOWN_BYTES, MAX_HELD_CONTENT_BYTES } from "./limits.ts";
+import { MAX_DECODED_SHOWN_BYTES, MAX_HELD_CONTENT_OCTETS } from "./limits.ts";
 import { ContentText, displayWidth, escapeJson, escapeOctet, escapeText, type Painter } from "./terminal.ts";
 
 export type { Painter, Style } from "./terminal.ts";
@@ -34,8 +34,8 @@ export interface ContentViewOptions {
   readonly writeExactly?: (octets: Uint8Array) => Promise<void>;
   /** What can be done about content that is not shown; by default that it can be saved. */
   readonly hint?: string;
-  /** Tells the user, beside the output, that not all of the content was decoded. */
-  readonly tell?: (line: string) => Promise<void>;
+  /** Notes, beside the output, that not all of the content was decoded. */
+  readonly note?: (line: string) => Promise<void>;
 }
 
 const JSON_TYPE = /[/+]json$/;
@@ -57,11 +57,11 @@ export class ContentView {
   endsLine = true;
   readonly #options: ContentViewOptions;
   readonly #type: string;
-  /** The content codings, as `gzip, br`; empty without any. */
+  /** The content codings, such as `gzip, br`; empty without any. */
   readonly #coding: string;
   /** Undoes the codings; `undefined` if there are none, or content is shown as it is. */
   #decoder: ContentDecoder | undefined;
-  /** Whether the octets are not of the coding, or that is not known. */
+  /** Whether the octets are not in the coding, or the coding is not known. */
   #isMiscoded = false;
   /** Decodes the text; `undefined` if it is UTF-8, or shown as it is. */
   #charset: CharsetDecoder | undefined;
@@ -131,13 +131,13 @@ export class ContentView {
     }
     if (this.#isBinary !== undefined) return;
     if (decoder.state === "invalid" && (this.#held.length === 0 || !isBinary(this.#coded.view(), ""))) {
-      // What was never coded is shown as it came, if it is text.
+      // Content that was never coded is shown as it came, if it is text.
       decoder.close();
       this.#decoder = undefined;
       this.#isMiscoded = true;
       this.#held = new ByteBuffer(0);
       await this.#addDecoded(this.#coded.view());
-    } else if (this.#held.length === 0 && this.#coded.length > MAX_HELD_CONTENT_BYTES) await this.#releaseBinary();
+    } else if (this.#held.length === 0 && this.#coded.length > MAX_HELD_CONTENT_OCTETS) await this.#releaseBinary();
   }
 
   async #addDecoded(octets: Uint8Array): Promise<void> {
@@ -151,7 +151,7 @@ export class ContentView {
     );
     if (this.#held.length < SNIFFED_OCTETS) return;
     this.#classify();
-    if (this.#isBinary || !this.#mayIndent || this.#held.length > MAX_HELD_CONTENT_BYTES) await this.#release();
+    if (this.#isBinary || !this.#mayIndent || this.#held.length > MAX_HELD_CONTENT_OCTETS) await this.#release();
   }
 
   async #end(): Promise<void> {
@@ -244,7 +244,7 @@ export class ContentView {
   /** Returns content indented, one character for each octet if it is exact; `undefined` if it is shown as received. */
   #indented(held: Uint8Array): Iterable<string> | undefined {
     const { indent, columns, painter, writeExactly, type = "" } = this.#options;
-    if (!this.#mayIndent || held.length > MAX_HELD_CONTENT_BYTES) return undefined;
+    if (!this.#mayIndent || held.length > MAX_HELD_CONTENT_OCTETS) return undefined;
     const charset = writeExactly === undefined || isUtf8Start(held) ? undefined : charsetOf(type, held);
     if (charset !== undefined && !hasPlainSigns(held, charset)) return undefined;
     const json = withoutMark(this.#charset?.decode(held, true) ?? held);
@@ -278,7 +278,7 @@ export class ContentView {
     const coded = this.#decoder === undefined ? "" : ` coded with ${coding}`;
     const wire = coded !== "" || isIndented ? `; ${grouped(this.#octets)} octets${coded} on the wire` : "";
     const line = `(${how}${wire})`;
-    if (state !== "going" && this.#options.writeExactly !== undefined) await this.#options.tell?.(line);
+    if (state !== "going" && this.#options.writeExactly !== undefined) await this.#options.note?.(line);
     else await this.#say(line);
   }
 

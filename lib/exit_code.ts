@@ -19,11 +19,11 @@ export function exitCodeAfter(signal: Deno.Signal): number {
   return signal === "SIGHUP" ? 129 : signal === "SIGTERM" ? 143 : EXIT_INTERRUPTED;
 }
 
-/** What came of a raw exchange. */
+/** The result of a raw exchange. */
 export interface RawResult {
   /** The status of the last final response that is complete; `undefined` if there is none. */
   readonly status: number | undefined;
-  /** Whether what came is HTTP. */
+  /** Whether the received octets are valid HTTP. */
   readonly valid: boolean;
   /** Whether an answer is against the rules. */
   readonly against?: boolean;

@@ -13,7 +13,7 @@ import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS } from "./limits.ts";
 import { isColored, painterFor, terminalColumns } from "./terminal.ts";
 import { CaptureExplainer, type Explained } from "./traffic/capture/explainer.ts";
 import { ALL_KEPT, type Placed, Turns } from "./exchange.ts";
-import { FOREIGN_BYTES, foreignForm } from "./traffic/explain/foreign.ts";
+import { FOREIGN_OCTETS, foreignForm } from "./traffic/explain/foreign.ts";
 import { CaptureList } from "./traffic/capture/list.ts";
 import { CaptureReader } from "./traffic/capture/reader.ts";
 import { type CaptureCounts, summaryText } from "./traffic/capture/words.ts";
@@ -39,7 +39,7 @@ export async function explain(options: ExplainOptions): Promise<number> {
     painter: painterFor(isColored(options.color)),
   };
   const pieces = piecesOf(input);
-  const start = await startOf(pieces, FOREIGN_BYTES);
+  const start = await startOf(pieces, FOREIGN_OCTETS);
   const other = otherFormatOf(start);
   if (other !== undefined) throw otherFormat(options.file, other);
   const foreign = foreignForm(start);
@@ -115,7 +115,7 @@ async function explainMessages(
   return valid ? 0 : EXIT_FAILURE;
 }
 
-/** Explains a capture, then prints what of it was not read. If too much waits at a time in it, it is read again. */
+/** Explains a capture, then prints what was not read of it. If too much of it has to wait at a time, it is read again. */
 async function explainCapture(
   input: InputFile,
   start: Uint8Array,
@@ -130,7 +130,7 @@ async function explainCapture(
   let isSummed = json;
   const flush = async (reader: CaptureReader, how?: "end" | "idle") => {
     if (!isSummed) {
-      // Little text waits for the end of the file, which the first line counts.
+      // Little text waits for the end of the file: the first line has its counts.
       if (how === undefined && output.length < OUTPUT_BYTES) return;
       isSummed = true;
       const counts = how === undefined && again ? await countsOf(file) : reader;

@@ -44,7 +44,7 @@ export const RESPONSE_LIMITS: MessageLimits = {
 /** Interim responses (1xx) to one request that `connect` accepts. */
 export const MAX_INTERIM_RESPONSES: number = 100;
 /** Octets of a head that `relay` holds until it is complete, if the codec refuses it. */
-export const MAX_HELD_HEAD_BYTES: number = 64 * 1024;
+export const MAX_HELD_HEAD_OCTETS: number = 64 * 1024;
 
 // Rows, and requests for them
 
@@ -167,7 +167,7 @@ export const FILE_LOCK_WAIT_MS: number = 5000;
 export const CLUSTER_WAIT_MS: number = 10_000;
 /** Bytes of any other answer of a node: of as many rows as one transaction reads, each as large as nodes usually take. */
 export const CLUSTER_ANSWER_BYTES: number = 256 * 1024 * 1024;
-/** Bytes of a node's answer that tells an error. */
+/** Bytes of a node's answer with an error. */
 export const CLUSTER_ERROR_BYTES: number = 64 * 1024;
 
 // Flags, and the files that they name
@@ -194,11 +194,11 @@ export const MAX_LINE_CHARACTERS: number = 1024 * 1024;
 /** Lines of a pasted command of curl. */
 export const MAX_CURL_LINES: number = 1000;
 /** A problem document that `connect` holds until it knows whether rows are sent in pieces instead. */
-export const MAX_PROBLEM_BYTES: number = 64 * 1024;
-/** Characters of a server's reason that `connect` tells; a longer one is not told. */
+export const MAX_PROBLEM_OCTETS: number = 64 * 1024;
+/** Characters of a server's reason that `connect` shows; a longer one is not shown. */
 export const MAX_DETAIL_CHARACTERS: number = 300;
-/** JSON that `connect` holds to indent it, in bytes; the rest is shown as received. */
-export const MAX_HELD_CONTENT_BYTES: number = 1024 * 1024;
+/** JSON that `connect` holds to indent it, in octets; the rest is shown as received. */
+export const MAX_HELD_CONTENT_OCTETS: number = 1024 * 1024;
 /** Characters of indented JSON; JSON that would become longer is shown as received. */
 export const MAX_INDENTED_CHARACTERS: number = 16 * 1024 * 1024;
 /** Content that `connect` decodes from its codings for display, in bytes after decoding. */
@@ -209,10 +209,10 @@ export const MAX_CODINGS: number = 4;
 export const MAX_SEEN_NAMES: number = 1000;
 /** Characters that may be typed or pasted ahead of the prompt. */
 export const MAX_TYPED_AHEAD_CHARACTERS: number = 4 * 1024 * 1024;
-/** Bytes of a response that is not HTTP which `connect` shows. */
-export const MAX_SHOWN_INVALID_BYTES: number = 1000;
+/** Octets that `connect` shows of a response that is not HTTP. */
+export const MAX_SHOWN_INVALID_OCTETS: number = 1000;
 /** Octets that the steps of one `raw` send. */
-export const MAX_RAW_BYTES: number = 16 * 1024 * 1024;
+export const MAX_RAW_OCTETS: number = 16 * 1024 * 1024;
 /** Steps of one `raw`. */
 export const MAX_RAW_STEPS: number = 1000;
 /** The longest pause of `raw`. */
@@ -222,11 +222,11 @@ export const SHOWN_RAW_EVENTS: number = 1000;
 /** Octets of one of them that are shown. */
 export const SHOWN_RAW_OCTETS: number = 1024;
 /** Octets of each content that `relay` prints; the rest is counted. */
-export const SHOWN_RELAYED_BYTES: number = 16 * 1024;
+export const SHOWN_RELAYED_OCTETS: number = 16 * 1024;
 
 // Explanations
 
-/** Octets that `explain` reads from a file per read. */
+/** Bytes that `explain` reads from a file per read. */
 export const EXPLAIN_READ_BYTES: number = 64 * 1024;
 /** Columns of text that is not written to a terminal. */
 export const FALLBACK_COLUMNS: number = 80;
@@ -241,7 +241,7 @@ export const MAX_KNOWN_TAGS: number = 1000;
 /** Requests of a file that may wait for their responses, where those follow in turn. */
 export const MAX_WAITING_IN_TURN: number = 1000;
 /** Octets of one message's content that `explain` shows, unless `--all` is given. */
-export const SHOWN_CONTENT_BYTES: number = 4096;
+export const SHOWN_CONTENT_OCTETS: number = 4096;
 /** Chunks of one message that `explain` shows in rows of their own, unless `--all` is given. */
 export const SHOWN_CHUNKS: number = 200;
 /** Lines of one row's content in `explain`, unless `--all` is given. */
@@ -249,11 +249,11 @@ export const SHOWN_CONTENT_LINES: number = 16;
 /** Octets shown on each side of an error in a long line. */
 export const SHOWN_FAULT_OCTETS: number = 30;
 /** Octets kept of those that are not read: after an error, or until an answer says what they are. */
-export const UNREAD_KEPT_BYTES: number = 64 * 1024;
+export const UNREAD_KEPT_OCTETS: number = 64 * 1024;
 /** Octets of a start line that is searched for where the start of a connection was not captured. */
-export const MAX_SEARCHED_LINE_BYTES: number = 9 * 1024;
+export const MAX_SEARCHED_LINE_OCTETS: number = 9 * 1024;
 /** Octets of one message's content that `explain --all` shows of a file with messages. */
-export const MAX_SHOWN_CONTENT_BYTES: number = 32 * 1024 * 1024;
+export const MAX_SHOWN_CONTENT_OCTETS: number = 32 * 1024 * 1024;
 /** Chunks of it that have rows of their own. */
 export const MAX_SHOWN_CHUNKS: number = 100_000;
 /** Packets or reads of one message that `explain` lists, unless `--all` is given. */
@@ -266,23 +266,23 @@ export const KEPT_ORIGINS: number = 10_000;
 /** Bytes of a recording that may wait for the disk; packets beyond that are left out. */
 export const RECORD_WAITING_BYTES: number = 16 * 1024 * 1024;
 /** Octets of one packet of a capture, as in Wireshark. A larger packet is left out. */
-export const MAX_CAPTURED_PACKET_BYTES: number = 256 * 1024;
+export const MAX_CAPTURED_PACKET_OCTETS: number = 256 * 1024;
 /** Interfaces in one section of a capture. */
 export const MAX_CAPTURE_INTERFACES: number = 1000;
 /** Connections of a capture that are remembered though they have ended or have no octets: others do not count. */
 export const MAX_QUIET_CONNECTIONS: number = 32_768;
-/** Octets of a capture that may wait for earlier ones, all connections together. Beyond it they are given up. */
+/** Bytes of a capture that may wait for earlier ones, all connections together. Beyond it they are given up. */
 export const MAX_REASSEMBLED_BYTES: number = 32 * 1024 * 1024;
-/** Octets of one direction of a connection that may wait, as in the largest window that a system usually has. */
+/** Bytes of one direction of a connection that may wait, as in the largest window that a system usually has. */
 export const MAX_REASSEMBLED_DIRECTION_BYTES: number = 8 * 1024 * 1024;
-/** Octets and characters that `explain` holds of connections of a capture that wait for those before them. */
+/** Bytes and characters that `explain` holds of connections of a capture that wait for those before them. */
 export const MAX_EXPLAINED_BYTES: number = 32 * 1024 * 1024;
 /** Octets of one message's content that `explain --all` shows of a capture. */
-export const MAX_EXPLAINED_CONTENT_BYTES: number = 1024 * 1024;
+export const MAX_EXPLAINED_CONTENT_OCTETS: number = 1024 * 1024;
 /** Chunks of one message that `explain --all` shows of a capture, each in a row of its own. */
 export const MAX_EXPLAINED_CHUNKS: number = 10_000;
 /** Octets of each answer's content that a replay keeps, to show where it differs from the recorded one. */
-export const REPLAY_KEPT_CONTENT_BYTES: number = 16 * 1024;
+export const REPLAY_KEPT_CONTENT_OCTETS: number = 16 * 1024;
 /** Entity tags for which a replay remembers the recorded one. */
 export const REPLAY_KEPT_TAGS: number = 1000;
 /** Connections of a recording that are replayed; of one with more, `--connection` picks one. */
@@ -292,7 +292,7 @@ export const MAX_REPLAYED_CONNECTIONS: number = 100_000;
 
 /** Events of traffic that the page keeps, unless a flag (`--page-history`) says otherwise. */
 export const PAGE_HISTORY_EVENTS: number = 10_000;
-/** Octets that the page keeps with them, and characters of exchanges and rows. */
+/** Bytes that the page keeps with them, and characters of exchanges and rows. */
 export const PAGE_HISTORY_BYTES: number = 16 * 1024 * 1024;
 /** Events that the page takes in a second; of more it counts those of whole connections that it leaves out. */
 export const PAGE_EVENTS_PER_SECOND: number = 2000;
@@ -311,10 +311,10 @@ export const PAGE_ROW_CHARACTERS: number = 4096;
 /** Members of a row that the page shows. */
 export const PAGE_ROW_MEMBERS: number = 50;
 /** Octets of one message that the page labels and shows. */
-export const PAGE_MESSAGE_BYTES: number = 256 * 1024;
+export const PAGE_MESSAGE_OCTETS: number = 256 * 1024;
 /** Pages that may follow at a time: with six streams a browser could send no command. */
 export const PAGE_VIEWERS: number = 4;
 /** Characters of a text that a page looks for. */
 export const PAGE_FIND_CHARACTERS: number = 200;
 /** Octets of a command from the page, which is parsed in one call. Steps of `raw` may repeat a string. */
-export const PAGE_COMMAND_BYTES: number = 64 * 1024;
+export const PAGE_COMMAND_OCTETS: number = 64 * 1024;

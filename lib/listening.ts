@@ -84,7 +84,7 @@ export class Listening {
    */
   static async open(options: ServeOptions | RelayOptions, certificate: CheckedIdentity): Promise<Listening> {
     const outputs = new Outputs();
-    const listener = await listen(options, certificate, outputs.report);
+    const listener = await listen(options, certificate, outputs.note);
     return new Listening(options, outputs, listener, certificate.identity);
   }
 
@@ -105,11 +105,11 @@ export class Listening {
     { view, interfaces }: { view?: TrafficListener; interfaces?: Readonly<Record<End, string>> },
   ): Promise<void> {
     const { recordFile: name, page, showCredentials, tls } = this.#options;
-    const { report } = this.outputs;
+    const { note } = this.outputs;
     if (name !== undefined) {
       const file = await makeFile("--record", name);
-      report(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
-      this.#recorder = new Recorder(file, { program: `wiretable ${config.version}`, name, report, interfaces });
+      note(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
+      this.#recorder = new Recorder(file, { program: `wiretable ${config.version}`, name, note, interfaces });
     }
     if (page !== undefined) {
       // What is not asked for is not loaded: with the page and all stores, the start would take a third longer.
@@ -127,7 +127,7 @@ export class Listening {
         cannotAccept: this.#cannotAccept,
       });
     }
-    this.tap = allOf([this.page?.take, this.#recorder?.take, view].filter((one) => one !== undefined));
+    this.tap = allOf([this.page?.receive, this.#recorder?.receive, view].filter((one) => one !== undefined));
   }
 
   /** Resolves once there is room for a recording, or returns `undefined` if there is; `undefined` without a recording. */
@@ -162,12 +162,12 @@ export class Listening {
     readonly stopped?: () => Promise<void>;
     readonly log: { readonly connections: number; readonly exchanges: number } | undefined;
   }): Promise<number> {
-    const { page, outputs: { report, writer } } = this;
+    const { page, outputs: { note, writer } } = this;
     const { logFormat, tls, limits } = this.#options;
     const { warning, what, facts, lines, log } = running;
     // Signals are handled before the address is printed, because a reader of the address may stop the server immediately.
     const stopped = stopSignal(async () => this.outputs.say(await running.renew()));
-    if (warning !== undefined) report(warning);
+    if (warning !== undefined) note(warning);
     const { hostname, port } = this.addr;
     // Some systems cannot open a wildcard address.
     const host = WILDCARDS.includes(hostname) ? "localhost" : hostname;
@@ -194,16 +194,16 @@ export class Listening {
     return 0;
   }
 
-  readonly #cannotAccept = (reason: string): void => this.outputs.report(`Cannot accept a connection now: ${reason}`);
+  readonly #cannotAccept = (reason: string): void => this.outputs.note(`Cannot accept a connection now: ${reason}`);
 
   readonly #failed = (error: unknown): void => {
-    const { report } = this.outputs;
-    if (!(error instanceof Error)) return report(String(error));
+    const { note } = this.outputs;
+    if (!(error instanceof Error)) return note(String(error));
     // A store has reported damage itself.
     if (error instanceof StoreError && error.fault === "damaged") return;
     // The page asks for the table as a client does, and may be refused like one; a listing may end with its store's.
     const isForeseen = error instanceof HttpError || error instanceof StoreError;
-    report(isForeseen ? error.message : error.stack ?? error.message);
+    note(isForeseen ? error.message : error.stack ?? error.message);
   };
 }
 
@@ -218,7 +218,7 @@ export class Outputs {
   /** Takes over both outputs of the process. */
   constructor() {
     this.writer = new BatchWriter(Deno.stdout, {
-      failed: ({ message }) => this.report(`Cannot print: ${message}; retried until it works`),
+      failed: ({ message }) => this.note(`Cannot print: ${message}; retried until it works`),
     });
   }
 
@@ -228,7 +228,7 @@ export class Outputs {
   }
 
   /** Reports a problem, an identical one only at intervals. */
-  readonly report = (text: string): void => {
+  readonly note = (text: string): void => {
     if (text === this.#last && performance.now() < this.#lastTime + REPORT_AGAIN_MS) return;
     this.#last = text;
     this.#lastTime = performance.now();
@@ -264,18 +264,18 @@ export async function readIdentity(files: ServeOptions["tls"], prefix = ""): Pro
 async function listen(
   { host: hostname, port }: { readonly host: string; readonly port: number },
   { identity, problems }: CheckedIdentity,
-  report: (line: string) => void,
+  note: (line: string) => void,
 ): Promise<Deno.Listener> {
-  for (const problem of problems) report(problem);
+  for (const problem of problems) note(problem);
   if (problems.length > 0) {
     const name = WILDCARDS.includes(hostname) || isLoopback(hostname) ? "localhost" : hostname;
-    report(`This makes one that they accept: ${certificateCommand(name)}`);
+    note(`This makes one that they accept: ${certificateCommand(name)}`);
   }
   // Once this server listens, it is the one that answers.
   const other = port === 0 ? undefined : await answeringAddress(hostname, port);
   try {
     const listener = Deno.listen({ hostname, port });
-    if (other !== undefined) report(`Another server answers on port ${port} of ${other}: clients may reach that one`);
+    if (other !== undefined) note(`Another server answers on port ${port} of ${other}: clients may reach that one`);
     return identity === undefined ? listener : new TlsRelay(listener, identity);
   } catch (error) {
     const problem = portProblem(error, port);

@@ -2,7 +2,7 @@
  * Finds credentials in messages, and masks them: by their length in text, by asterisks where offsets must stay.
  *
  * What only looks like a field with a credential counts too, because a broken message is shown as well. Pass all octets
- * from a line's start on, and cut them afterwards: the start of a value does not tell what it is.
+ * from a line's start on, and cut them afterwards: the start of a value does not show what it is.
  *
  * @module
  */

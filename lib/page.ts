@@ -19,9 +19,9 @@ import { HttpError, type RequestHead } from "./http_message.ts";
 import {
   CLIENT_TIMEOUT_MS,
   type MessageLimits,
-  PAGE_COMMAND_BYTES,
+  PAGE_COMMAND_OCTETS,
   PAGE_HISTORY_EVENTS,
-  PAGE_MESSAGE_BYTES,
+  PAGE_MESSAGE_OCTETS,
   PAGE_ROWS,
   PAGE_TABLE_BYTES,
   REQUEST_LIMITS,
@@ -62,7 +62,7 @@ export interface PageOptions {
   readonly caCerts: readonly string[];
   /** What commands may name. */
   readonly words: TableWords;
-  /** The table itself, which tells the page what it does; without one, none is shown. */
+  /** The table itself, which reports what it does; without one, none is shown. */
   readonly table?: Pick<Table, "contents" | "observer">;
   /** The server behind a relay, of which both sides are shown. */
   readonly relayTo?: Endpoint;
@@ -96,13 +96,13 @@ const PAGE_LIMITS: ServerLimits = {
 interface HostOptions extends Pick<PageOptions, "port" | "showCredentials" | "failed" | "cannotAccept" | "key"> {
   /** The limits that messages had to keep, if other than the largest. */
   readonly messageLimits?: MessageLimits;
-  /** What is shown. */
+  /** The events to show. */
   readonly source: FeedSource;
-  /** What a page is told of it when it starts. */
+  /** What a page learns of it when it starts. */
   readonly about: Record<string, unknown>;
   /** The server of a connection, for commands that can be copied. */
   readonly endpointOf: (connection: number) => Endpoint | undefined;
-  /** Returns what else there is to say of a message. */
+  /** Returns further findings on a message. */
   readonly findingsOf?: (range: MessageRange) => readonly Finding[];
   /** Executes a command, see {@linkcode PageSource.command}; without it there are none. */
   readonly command?: (line: string, signal: AbortSignal) => Promise<string>;
@@ -134,7 +134,7 @@ function host(options: HostOptions): OpenPage {
   });
   const server = new Server(listener, service, {
     limits: PAGE_LIMITS,
-    messageLimits: { ...REQUEST_LIMITS, maxContentBytes: PAGE_COMMAND_BYTES },
+    messageLimits: { ...REQUEST_LIMITS, maxContentBytes: PAGE_COMMAND_OCTETS },
     observer: { failed, cannotAccept },
   });
   return {
@@ -149,11 +149,11 @@ function host(options: HostOptions): OpenPage {
 /** Returns a message's octets with their meaning; `undefined` if they are no longer kept. */
 function explainedMessage(range: MessageRange, options: HostOptions): unknown {
   const { connection, direction, from, to, method, whole: complete } = range;
-  const end = Math.min(to, from + PAGE_MESSAGE_BYTES);
+  const end = Math.min(to, from + PAGE_MESSAGE_OCTETS);
   const { source: { history }, messageLimits: limits, showCredentials } = options;
-  // Credentials are found in whole messages only: the octets asked for may begin or end in one.
+  // Credentials are found in whole messages only: the requested octets may begin or end in one.
   const known = history.message(connection, direction, from);
-  const whole = known && history.octets(connection, direction, from, Math.min(known.to, from + PAGE_MESSAGE_BYTES));
+  const whole = known && history.octets(connection, direction, from, Math.min(known.to, from + PAGE_MESSAGE_OCTETS));
   if (whole === undefined || from + whole.length < end) return undefined;
   const octets = whole.subarray(0, end - from);
   const [explained] = explainOctets(direction, octets, {
@@ -196,12 +196,12 @@ function lineWithCaret(octets: string, offset: number): string {
   return `${shown}\n${" ".repeat(caret)}^ octet ${offset}`;
 }
 
-/** Returns a complete request as a command of curl; `undefined` if it is none that curl can send. */
+/** Returns a complete request as a command of curl; `undefined` if curl cannot send it. */
 function curlOf(octets: Uint8Array, endpoint: Endpoint | undefined): string | undefined {
   let head: RequestHead | undefined;
   const content = new ByteBuffer(0);
   explainOctets("request", octets, {
-    tell: (event) => {
+    listener: (event) => {
       if (event.kind === "head" && event.head.kind === "request") head = event.head;
       if (event.kind === "content") content.append(event.bytes);
     },
@@ -220,9 +220,9 @@ export class Page implements OpenPage {
   readonly #journal: Journal;
   readonly #host: OpenPage;
   readonly #sender: CommandSender;
-  /** What there is to say of octets that clients have sent. */
+  /** Findings on octets that clients have sent. */
   readonly #findings: { readonly connection: number; readonly at: number; readonly finding: Finding }[] = [];
-  /** Connections whose end is not told yet, by their numbers. */
+  /** Connections whose end is not reported yet, by their numbers. */
   readonly #ending = new Map<number, { readonly event: Closed; readonly timer: ReturnType<typeof setTimeout> }>();
   readonly #timer: ReturnType<typeof setInterval>;
 
@@ -257,7 +257,7 @@ export class Page implements OpenPage {
       command: (line, signal) => this.#sender.send(line, signal),
     });
     this.url = this.#host.url;
-    if (table !== undefined) table.observer = journal.takeTable;
+    if (table !== undefined) table.observer = journal.receiveReport;
     let lines = "";
     const transcript = new Transcript({
       write: (text) => void (lines += text),
@@ -266,12 +266,12 @@ export class Page implements OpenPage {
     });
     let connections = 0;
     // A relay's connections at the client's end are those to its server.
-    const follow = relay === undefined ? [journal.take] : [];
-    const told = allOf([...follow, (event) => transcript.tell(event)])!;
+    const follow = relay === undefined ? [journal.receive] : [];
+    const listener = allOf([...follow, (event) => transcript.receive(event)])!;
     this.#sender = new CommandSender({
       ...options,
       defaults: defaultFields(endpoint, config.version),
-      tap: (conn) => tapped(conn, "client", ++connections, told),
+      tap: (conn) => tapped(conn, "client", ++connections, listener),
       raw: transcript,
       takeLines: () => {
         const text = lines;
@@ -284,8 +284,8 @@ export class Page implements OpenPage {
   }
 
   /** Receives the events of the table's connections. */
-  readonly take: TrafficListener = (event) => {
-    if (event.kind !== "closed" || event.end === "client") return this.#journal.take(event);
+  readonly receive: TrafficListener = (event) => {
+    if (event.kind !== "closed" || event.end === "client") return this.#journal.receive(event);
     // The server says why once all that it does for the connection has ended.
     const timer = setTimeout(() => this.closed(event.connection), REASON_MS);
     this.#ending.set(event.connection, { event, timer });
@@ -297,13 +297,13 @@ export class Page implements OpenPage {
     if (ending === undefined) return;
     clearTimeout(ending.timer);
     this.#ending.delete(connection);
-    this.#journal.take({ ...ending.event, ...reason !== undefined && { reason } });
+    this.#journal.receive({ ...ending.event, ...reason !== undefined && { reason } });
   }
 
-  /** Receives what there is to say of an octet that a client has sent. */
+  /** Receives a finding on an octet that a client has sent. */
   find(connection: number, at: number, finding: Finding): void {
     this.#findings.push({ connection, at, finding });
-    // Of the oldest ones there is no event left.
+    // The events of the oldest ones are no longer kept.
     if (this.#findings.length > 2 * PAGE_HISTORY_EVENTS) this.#findings.splice(0, PAGE_HISTORY_EVENTS);
   }
 
@@ -345,7 +345,7 @@ export async function openRecordedPage(
 ): Promise<OpenPage> {
   const { connection, name, check } = options;
   const traffic = new RecordedTraffic(options.history);
-  const reader = new CaptureReader((event) => traffic.take(event), { connection });
+  const reader = new CaptureReader((event) => traffic.receive(event), { connection });
   for await (const bytes of pieces) reader.receive(bytes);
   const notes = reader.end();
   check(reader.connections);

@@ -24,7 +24,7 @@ import { isColored, painterFor } from "./terminal.ts";
 import { explanationText, refusalText } from "./traffic/explain/text.ts";
 import { tapped } from "./traffic/tap.ts";
 
-/** How long connecting to an address may take that may be the relay's own. */
+/** How long connecting may take to an address that may be the relay's own. */
 const OWN_ADDRESS_MS = 1000;
 /** The names of the interfaces of a recording, by the end of a connection that the relay holds. */
 const INTERFACES = { server: "client to relay", client: "relay to server" };
@@ -106,8 +106,8 @@ export async function relay(options: RelayOptions): Promise<number> {
 }
 
 /**
- * Whether a server's address is the one that is listened on: then each connection would make another. Nobody is connected
- * to whose port is another one.
+ * Whether a server's address is the one that the relay listens on: then each connection would make another one. It only
+ * connects to find out if the ports are equal.
  */
 async function isOwn({ host, port }: Endpoint, addr: Deno.NetAddr): Promise<boolean> {
   if (port !== addr.port) return false;

@@ -16,7 +16,7 @@ import { MAX_REPLAYED_CONNECTIONS, SHOWN_NUMBERS } from "./limits.ts";
 import { isColored, painterFor } from "./terminal.ts";
 import { afterResetText, captureEvents } from "./traffic/capture/reader.ts";
 import { CaptureError, captureFormatOf, otherFormatOf } from "./traffic/capture/packet_file.ts";
-import { FOREIGN_BYTES, foreignForm } from "./traffic/explain/foreign.ts";
+import { FOREIGN_OCTETS, foreignForm } from "./traffic/explain/foreign.ts";
 import { Replayer } from "./traffic/replay/replayer.ts";
 import { Script, Survey } from "./traffic/replay/script.ts";
 
@@ -91,7 +91,7 @@ async function survey(input: InputFile, { file, to, connection }: ReplayOptions)
 
 /** @throws {Failure} If the input does not start as a capture. */
 async function requireCapture(input: Source, file: string): Promise<void> {
-  const start = await readStart(input, FOREIGN_BYTES);
+  const start = await readStart(input, FOREIGN_OCTETS);
   const other = otherFormatOf(start);
   if (other !== undefined) throw otherFormat(file, other);
   if (captureFormatOf(start) !== undefined) return;

@@ -43,12 +43,12 @@ export async function serve(options: ServeOptions): Promise<number> {
   const secrets = await readSecrets(options);
   const listening = await Listening.open(options, secrets);
   const { addr, outputs } = listening;
-  const { report, writer } = outputs;
+  const { note, writer } = outputs;
   // Opened last, because opening a store may create a file.
-  const store = await openStore(options, report);
+  const store = await openStore(options, note);
   const limits = { schema, maxRowBytes: options.messageLimits.maxContentBytes };
   const unread = options.rowsFile === undefined ? undefined : await loadRows(options.rowsFile, store, limits, options);
-  if (unread !== undefined) report(unread);
+  if (unread !== undefined) note(unread);
   const table = new Table(store, { ...limits, readOnly: options.readOnly });
   const access = new Access(table, {
     hosts: isLoopback(addr.hostname) && !options.allowHosts.includes("*") ? options.allowHosts : undefined,
@@ -76,9 +76,9 @@ export async function serve(options: ServeOptions): Promise<number> {
       storeMs: STORE_WAIT_MS[options.store.kind],
       ...listening.tap !== undefined && { minReadBytes: TAPPED_READ_BYTES },
     },
-    observer: joined([...observers, endedListings(report)]),
+    observer: joined([...observers, endedListings(note)]),
   });
-  if (store instanceof MemoryStore) store.share(server.budget, report);
+  if (store instanceof MemoryStore) store.share(server.budget, note);
   const use = ({ tokens, identity }: Secrets) => {
     if (identity !== undefined) listening.renew(identity);
     if (tokens !== undefined) access.renewTokens(tokens);
@@ -145,18 +145,18 @@ function placeOf({ store }: ServeOptions): string {
   return store.kind === "memory" ? "memory" : store.file;
 }
 
-async function openStore({ store, readOnly }: ServeOptions, report: (line: string) => void): Promise<Store> {
+async function openStore({ store, readOnly }: ServeOptions, note: (line: string) => void): Promise<Store> {
   if (store.kind === "memory") return new MemoryStore();
-  if (store.kind === "etcd") return await openCluster(store, report);
+  if (store.kind === "etcd") return await openCluster(store, note);
   for (const name of readOnly ? ["read"] as const : ["read", "write"] as const) {
     if ((await Deno.permissions.request({ name })).state === "granted") continue;
     throw new MissingPermission("--store needs more permissions");
   }
   const { SqliteStore } = await import("./store/sqlite.ts");
-  return await SqliteStore.open(store.file, report, readOnly);
+  return await SqliteStore.open(store.file, note, readOnly);
 }
 
-async function openCluster(choice: EtcdChoice, report: (line: string) => void): Promise<Store> {
+async function openCluster(choice: EtcdChoice, note: (line: string) => void): Promise<Store> {
   const { nodes, prefix, caFile, identity, userFile } = choice;
   for (const node of nodes) {
     const { host } = new URL(node);
@@ -165,7 +165,7 @@ async function openCluster(choice: EtcdChoice, report: (line: string) => void): 
   }
   const user = userFile === undefined ? undefined : await readUser(userFile);
   if (user !== undefined && nodes.some((node) => !isPrivate(node))) {
-    report("The password for etcd can be read on the way: https URLs in --store encrypt it");
+    note("The password for etcd can be read on the way: https URLs in --store encrypt it");
   }
   const { EtcdStore } = await import("./store/etcd.ts");
   return new EtcdStore({
@@ -174,7 +174,7 @@ async function openCluster(choice: EtcdChoice, report: (line: string) => void): 
     user,
     caCerts: caFile === undefined ? [] : [await readCertificates("--etcd-cacert", caFile)],
     identity: (await readIdentity(identity, "etcd-")).identity,
-    report,
+    note,
   });
 }
 

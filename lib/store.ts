@@ -116,7 +116,7 @@ export interface SharedMemory {
 /**
  * The table at one revision.
  *
- * It is read in pages of limited size: the first from {@linkcode START}, each further one from the cursor of the page
+ * It is read in portions of limited size: the first from {@linkcode START}, each further one from the cursor of the one
  * before.
  */
 export interface Snapshot {
@@ -125,29 +125,29 @@ export interface Snapshot {
   /** The number of rows. */
   readonly total: number;
   /** Returns the next part of one JSON object that has every row as a member. The joined parts are that object. */
-  json(cursor: number): Awaitable<Page<string | Uint8Array>>;
-  /** Returns the cursor of a page that starts at the row of this index, or before it if that cannot be found fast. */
+  json(cursor: number): Awaitable<Portion<string | Uint8Array>>;
+  /** Returns the cursor of a portion that starts at the row of this index, or before it if that is not found fast. */
   seek(row: number): Awaitable<Place>;
   /** Releases the snapshot. Further calls have no effect. */
   close(): void;
 }
 
-/** The cursor of a snapshot's first page. */
+/** The cursor of a snapshot's first portion. */
 export const START: number = 0;
 
 /** A place in a snapshot. */
 export interface Place {
-  /** The cursor of a page. */
+  /** The cursor of a portion. */
   readonly cursor: number;
   /** How many rows are before it. */
   readonly row: number;
 }
 
-/** A page of a snapshot. */
-export interface Page<T> {
-  /** The page's content. */
+/** A portion of a snapshot. */
+export interface Portion<T> {
+  /** The portion's content. */
   readonly content: T;
-  /** The cursor of the next page; `undefined` after the last row. */
+  /** The cursor of the next portion; `undefined` after the last row. */
   readonly next: number | undefined;
 }
 

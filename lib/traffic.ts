@@ -47,8 +47,8 @@ export type Closed = Seen & { readonly kind: "closed"; readonly reason: string }
 /** An event of a connection. */
 export type TrafficEvent = Opened | Octets | Fin | Closed;
 
-/** Counts reads and writes instead of reporting them. */
-export interface Untold {
+/** Counts reads and writes that are not reported. */
+export interface EventCounter {
   /** The number of reads and writes. */
   events: number;
 }
@@ -59,4 +59,4 @@ export interface Untold {
  * If it returns a counter, further reads and writes of the connection are only counted there, and only its end is
  * reported.
  */
-export type TrafficListener = (event: TrafficEvent) => Untold | void;
+export type TrafficListener = (event: TrafficEvent) => EventCounter | void;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { constants, gzipSync } from "node:zlib";
 import { ContentView, type ContentViewOptions } from "../lib/content.ts";
-import { MAX_DECODED_SHOWN_BYTES, MAX_HELD_CONTENT_BYTES } from "../lib/limits.ts";
+import { MAX_DECODED_SHOWN_BYTES, MAX_HELD_CONTENT_OCTETS } from "../lib/limits.ts";
 import { painterFor } from "../lib/terminal.ts";
 import { octetString } from "./wire_cases.ts";
 
@@ -48,7 +48,7 @@ Deno.test("JSON that fits a line is shown as sent; longer JSON is indented, with
 });
 
 Deno.test("JSON beyond the limit is shown as received", async () => {
-  const value = `["${"x".repeat(MAX_HELD_CONTENT_BYTES)}"]`;
+  const value = `["${"x".repeat(MAX_HELD_CONTENT_OCTETS)}"]`;
   assert.equal(await shown([value.slice(0, 2000), value.slice(2000)]), `${value}\n`);
 });
 
@@ -255,7 +255,7 @@ Deno.test("what is neither indented nor decoded is written exactly into a file, 
   const tell = (line: string) => Promise.resolve(void told.push(line));
   const gzip = await coded("[1]", "gzip");
   const bomb = await coded(new Uint8Array(MAX_DECODED_SHOWN_BYTES + 1).fill(0x61), "gzip");
-  const { written: start } = await write([bomb], { coding: "gzip", type: "text/plain", tell });
+  const { written: start } = await write([bomb], { coding: "gzip", type: "text/plain", note: tell });
   assert.equal(start.length, MAX_DECODED_SHOWN_BYTES);
   assert.match(
     told.join("\n"),

@@ -146,8 +146,8 @@ browserTest("titles are names that people read, and stay short", async (chromium
     cases.forEach(([line], index) => {
       const seen = { end: "server", connection: index + 1, time: index } as const;
       const remote = { hostname: "192.0.2.7", port: 50_000 + index };
-      page.take({ ...seen, kind: "opened", local: { hostname: "192.0.2.1", port: 1 }, remote, secure: false });
-      page.take({ ...seen, kind: "read", bytes: wireOctets(`${line}\r\nHost: a\r\n\r\n`) });
+      page.receive({ ...seen, kind: "opened", local: { hostname: "192.0.2.1", port: 1 }, remote, secure: false });
+      page.receive({ ...seen, kind: "read", bytes: wireOctets(`${line}\r\nHost: a\r\n\r\n`) });
     });
     await tab.until(`${headings}.length === ${cases.length}`);
     // Where a peer is on another machine, its address is said.

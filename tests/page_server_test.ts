@@ -4,13 +4,13 @@
 
 import assert from "node:assert/strict";
 import { Failure } from "../lib/cli/values.ts";
-import { PAGE_COMMAND_BYTES, PAGE_CONTENT_BYTES, PAGE_TABLE_BYTES } from "../lib/limits.ts";
+import { PAGE_COMMAND_OCTETS, PAGE_CONTENT_BYTES, PAGE_TABLE_BYTES } from "../lib/limits.ts";
 import type { Page } from "../lib/page.ts";
 import { MemoryStore } from "../lib/store/memory.ts";
 import { Table } from "../lib/table.ts";
 import { RowSchema } from "../lib/table/row_schema.ts";
 import { Feed } from "../lib/traffic/live/feed.ts";
-import type { Told } from "../lib/traffic/live/told.ts";
+import type { PageEvent } from "../lib/traffic/live/page_events.ts";
 import { Journal } from "../lib/traffic/live/journal.ts";
 import { PageAccess } from "../lib/traffic/live/access.ts";
 import { PageService } from "../lib/traffic/live/service.ts";
@@ -163,8 +163,8 @@ Deno.test("a page that stalls delays nobody, and learns what it missed", async (
   const reason = "x".repeat(20_000);
   let time = 0;
   const happen = () => {
-    journal.take({ kind: "opened", end: "server", connection: ++time, time, secure: false, ...ADDRESSES });
-    journal.take({ kind: "closed", end: "server", connection: time, time, reason });
+    journal.receive({ kind: "opened", end: "server", connection: ++time, time, secure: false, ...ADDRESSES });
+    journal.receive({ kind: "closed", end: "server", connection: time, time, reason });
   };
   // More than the system takes for a client that does not read.
   for (let i = 0; i < 600; i++) {
@@ -254,7 +254,7 @@ Deno.test("a command ends when its client leaves, and the next one is sent", asy
   assert.equal((await second.answer).content, '{"text":"204 No Content"}');
   second.peer.close();
   next.close();
-  const { peer, answer } = await command(`get ${"x".repeat(PAGE_COMMAND_BYTES)}`);
+  const { peer, answer } = await command(`get ${"x".repeat(PAGE_COMMAND_OCTETS)}`);
   assert.equal((await answer).head.status, 413);
   peer.close();
   await page.close();
@@ -320,7 +320,10 @@ Deno.test("the page receives credentials only as asterisks", async () => {
 });
 
 /** What a page that follows is told until an event satisfies a condition: the text, and the events. */
-async function toldTo(page: Page, isLast: (told: Told) => boolean): Promise<{ text: string; events: Told[] }> {
+async function toldTo(
+  page: Page,
+  isLast: (told: PageEvent) => boolean,
+): Promise<{ text: string; events: PageEvent[] }> {
   const { port, search } = new URL(page.url);
   const peer = new Peer(await Deno.connect({ hostname: "127.0.0.1", port: Number(port) }));
   await peer.send(`GET /live/events${search} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
@@ -361,9 +364,9 @@ for (const [where, octets] of secrets) {
         return exchange(Number(port), `GET /live/message${query} HTTP/1.1\r\nHost: 127.0.0.1:${port}`);
       };
       const seen = { end: "server", connection: 1, time: 1 } as const;
-      page.take({ kind: "opened", secure: false, ...ADDRESSES, ...seen });
+      page.receive({ kind: "opened", secure: false, ...ADDRESSES, ...seen });
       for (const bytes of [octets.slice(0, 20), octets.slice(20)]) {
-        page.take({ kind: "read", bytes: wireOctets(bytes), ...seen });
+        page.receive({ kind: "read", bytes: wireOctets(bytes), ...seen });
       }
       const { text, events } = await toldTo(page, ({ kind, to }) => kind === "read" && to === octets.length);
       assert.doesNotMatch(text, /s3cret/);

@@ -242,8 +242,8 @@ browserTest("requests of one read have a heading each, however their responses a
   try {
     const seen = { end: "server", connection: 1, time: 1 } as const;
     const address = { hostname: "127.0.0.1", port: 1 };
-    page.take({ ...seen, kind: "opened", local: address, remote: address, secure: false });
-    const octets = (kind: "read" | "write", text: string) => page.take({ ...seen, kind, bytes: wireOctets(text) });
+    page.receive({ ...seen, kind: "opened", local: address, remote: address, secure: false });
+    const octets = (kind: "read" | "write", text: string) => page.receive({ ...seen, kind, bytes: wireOctets(text) });
     octets("read", ["A", "B", "C", "D"].map((name) => `GET /${name} HTTP/1.1\r\nHost: a\r\n\r\n`).join(""));
     const response = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
     octets("write", response);

@@ -57,7 +57,7 @@ async function writeRecording(file: string, address: SocketAddress, happenings: 
   const capture = new Capture((block) => blocks.push(block), undefined, 0);
   for (const happening of happenings) {
     const event = eventOf("server", happening, address);
-    if (event.kind !== "missing") capture.tell(event);
+    if (event.kind !== "missing") capture.receive(event);
   }
   await Deno.writeFile(file, new Blob(blocks as BlobPart[]).stream());
 }

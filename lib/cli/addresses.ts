@@ -76,7 +76,7 @@ export function parseAddress(given: string, port?: number): Address {
 /**
  * Parses the address of a server alone, which `what` takes without credentials for a reason, and without a path.
  *
- * @param typed What stands before the address if the user is told what to type.
+ * @param typed What stands before the address if the error says what to type.
  */
 export function serverAddress(text: string, what: string, why: string, typed?: string): Endpoint {
   const [, scheme, host] = /^([a-z][a-z0-9+.-]*:\/\/)?([^/?#]*)/i.exec(text)!;

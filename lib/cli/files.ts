@@ -49,7 +49,7 @@ export async function readFlagFile(flag: string, file: string): Promise<string> 
   return new TextDecoder().decode(await readFile(`${flag} ${file}`, file, MAX_FLAG_FILE_BYTES));
 }
 
-/** Reads a whole file of at most so many bytes, or the standard input for `-`; an error tells what it is. */
+/** Reads a whole file of at most so many bytes, or the standard input for `-`; an error says what it is. */
 export async function readFile(what: string, file: string, most: number): Promise<Uint8Array> {
   try {
     using opened = file === "-" ? undefined : await Deno.open(file);
@@ -79,20 +79,20 @@ export class HistoryFile implements Disposable {
   /** The lines of the file, oldest first. */
   readonly lines: readonly string[];
   readonly #file: Deno.FsFile;
-  readonly #report: (line: string) => void;
+  readonly #note: (line: string) => void;
   #failed = false;
 
-  private constructor(lines: readonly string[], file: Deno.FsFile, report: (line: string) => void) {
+  private constructor(lines: readonly string[], file: Deno.FsFile, note: (line: string) => void) {
     this.lines = lines;
     this.#file = file;
-    this.#report = report;
+    this.#note = note;
   }
 
   /**
    * Opens or creates the file, which only its owner may access. If it has too many lines, the oldest are removed.
-   * `report` receives one line if a later write fails.
+   * `note` receives one line if a later write fails.
    */
-  static async open(name: string, report: (line: string) => void): Promise<HistoryFile> {
+  static async open(name: string, note: (line: string) => void): Promise<HistoryFile> {
     const what = `--history ${name}`;
     let file: Deno.FsFile | undefined;
     try {
@@ -104,7 +104,7 @@ export class HistoryFile implements Disposable {
       const lines = text.split(/\r?\n/).filter((line) => line !== "");
       const kept = lines.slice(-MAX_HISTORY_LINES);
       if (kept.length < lines.length) await Deno.writeTextFile(name, kept.map((line) => `${line}\n`).join(""));
-      return new HistoryFile(kept, file, report);
+      return new HistoryFile(kept, file, note);
     } catch (error) {
       file?.close();
       if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`${what} needs a permission`);
@@ -120,7 +120,7 @@ export class HistoryFile implements Disposable {
       this.#file.writeSync(new TextEncoder().encode(`${line}\n`));
     } catch (error) {
       this.#failed = true;
-      this.#report(`The history is no longer saved: ${(error as Error).message}`);
+      this.#note(`The history is no longer saved: ${(error as Error).message}`);
     }
   }
 

@@ -18,7 +18,7 @@ export interface FileNeeds {
   readonly anyCertificateOf?: string;
 }
 
-/** The word that an installed command passes before the user's. Nothing else tells it that it is one. */
+/** The word that an installed command passes before the user's. Nothing else shows that it is one. */
 const INSTALLED = "--installed";
 
 /** The arguments that the user gave. */

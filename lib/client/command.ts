@@ -216,7 +216,7 @@ function withoutServer(method: string, [verb, url, ...items]: readonly Word[], t
   return [verb, { text: target, signs: "" }, ...own.map(fieldWord), ...items];
 }
 
-/** Refuses items that were meant otherwise: a value behind a blank, and items after JSON. */
+/** Refuses items that were meant otherwise: a value after a blank, and items after JSON. */
 function checkWords(words: readonly Word[]): void {
   for (const [i, { text, isJson, isQuoted, signs }] of words.entries()) {
     if (isJson && !isQuoted) checkJson(text);

@@ -16,7 +16,7 @@ interface CommandSenderOptions extends Pick<ClientOptions, "caCerts" | "tap"> {
   /** Fields of every request, unless its command has others. */
   readonly defaults: readonly FieldLine[];
   readonly raw: RawView;
-  /** Takes the lines that were written on the raw exchange. */
+  /** Removes and returns the lines on the raw exchange. */
   readonly takeLines: () => string;
 }
 
@@ -49,7 +49,7 @@ export class CommandSender {
     return sent;
   }
 
-  /** Ends the command that is under way, and sends no more. */
+  /** Ends the running command, and sends no more. */
   close(): void {
     this.#closed = true;
     if (!this.#session.cancel()) this.#session.close();

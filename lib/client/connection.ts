@@ -79,7 +79,7 @@ export type ExchangeEvent = Notice | SentRequest | ResponseHead | ContentPiece |
 
 const READ_OCTETS = 256 * 1024;
 const WRITE_OCTETS = 1024 * 1024;
-/** What a server says of its own accord comes within this many milliseconds; later it is about a client too slow. */
+/** A server's greeting comes within this many milliseconds; unasked octets after that are about a slow client. */
 const GREETING_MS = 1000;
 /** A connection used within this many milliseconds is likely still open. */
 const FRESH_MS = 50;
@@ -135,10 +135,10 @@ export class ClientConnection {
   readonly #decoder = new Decoder("response", RESPONSE_LIMITS);
   readonly #encoder = new Encoder();
   readonly #buffer = new Uint8Array(READ_OCTETS);
-  /** When the request's octets were last taken, in milliseconds, and how many were. */
+  /** When the system last accepted octets of the request, in milliseconds, and how many. */
   #progress = 0;
   #handedOver = 0;
-  /** Whether a response is waited for, and the error once that took too long. */
+  /** Whether a response is awaited, and the error once that took too long. */
   #waits = false;
   #late: TimeoutError | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -149,7 +149,7 @@ export class ClientConnection {
   ended: string | undefined;
   /** Why the server closes the connection after its response, if it said so. */
   #announced: string | undefined;
-  #told = false;
+  #isEndNoted = false;
   #isClosed = false;
   /** Whether an exchange has completed on this connection. */
   used = false;
@@ -170,7 +170,7 @@ export class ClientConnection {
 
   /** Whether the user knows that it has ended, or that it was to end. */
   get endIsKnown(): boolean {
-    return this.#told || this.#announced !== undefined;
+    return this.#isEndNoted || this.#announced !== undefined;
   }
 
   /** Resolves after a turn of the event loop, when unsolicited data or a close by the server is known. */
@@ -277,14 +277,14 @@ export class ClientConnection {
   }
 
   #noteEnd(how: string): void {
-    if (this.#busy || this.#told) return;
+    if (this.#busy || this.#isEndNoted) return;
     const when = this.#announced ??
       `after ${this.#idleSeconds} s idle${this.used ? "" : ", before there was a request"}`;
     this.#endNow(how.includes(" ") ? `the server closed ${when}: ${how}` : `the server closed: ${how} ${when}`);
   }
 
   #noteUnasked(octets: Uint8Array): void {
-    if (this.#busy || this.#told) return;
+    if (this.#busy || this.#isEndNoted) return;
     this.spokeFirst = !this.used && performance.now() - this.#idleSince < GREETING_MS;
     const when = this.used ? `unasked after ${this.#idleSeconds} s idle` : "before there was a request";
     this.#endNow(`the server sent ${counted(octets.length, "octet")} ${when}: ${startOf(octets)}`);
@@ -294,13 +294,13 @@ export class ClientConnection {
     return Math.round((performance.now() - this.#idleSince) / 1000);
   }
 
-  /** Ends the connection between two exchanges, and tells the user. */
+  /** Ends the connection between two exchanges, and notes that for the user. */
   #endNow(how: string): void {
     const { closed } = this.#options;
     // A close by this program is no news.
     if (this.#isClosed) return;
     this.ended = how;
-    this.#told = closed !== undefined;
+    this.#isEndNoted = closed !== undefined;
     this.close();
     closed?.(how);
   }
@@ -320,7 +320,7 @@ export class ClientConnection {
     else throw new ClientError(`The connection broke in the middle of the response: ${endOf(count.error)}`);
   }
 
-  /** Sends a request's octets. Each step that is taken gives the server time anew. */
+  /** Sends a request's octets. Each piece that the system accepts gives the server time anew. */
   async #send(octets: Uint8Array): Promise<void> {
     while (this.#handedOver < octets.length) {
       await this.#options.room?.();
@@ -353,7 +353,7 @@ export class ClientConnection {
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       const octets = this.#decoder.unread;
-      // What starts otherwise is another protocol's.
+      // Octets that start otherwise belong to another protocol.
       const isOther = this.#decoder.consumed === 0 && octets.length > 0 && octets[0] !== LETTER_H;
       const seen = isOther ? `; the server sent: ${startOf(octets)}` : "";
       const about = `${error.message} (${error.rule}, at octet ${error.offset})${seen}`;

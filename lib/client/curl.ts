@@ -55,7 +55,7 @@ export function readUrl(url: string, own: OwnServer | undefined, rest?: (target:
   if (whole === undefined) throw new WrongInput(`${JSON.stringify(url)} is not an http:// or https:// URL`);
   const secure = scheme.toLowerCase() === "https";
   const port = digits === undefined ? secure ? 443 : 80 : Number(digits);
-  // A zone of an IPv6 address stands behind an encoded % in a URL (RFC 6874 §2).
+  // A zone of an IPv6 address stands after an encoded % in a URL (RFC 6874 §2).
   const host = name.replace(/^\[|\]$/g, "").replace("%25", "%");
   const usual = port === (secure ? 443 : 80);
   const authority = usual ? name : `${name}:${port}`;
@@ -299,7 +299,7 @@ export function curlCommand(
   { secure, host, port }: Endpoint,
   contentFrom?: string,
 ): string {
-  // A zone of an IPv6 address stands behind an encoded % in a URL (RFC 6874 §2).
+  // A zone of an IPv6 address stands after an encoded % in a URL (RFC 6874 §2).
   const authority = addressText({ hostname: host.replace("%", "%25"), port });
   // As this program does, curl then says that there is no content.
   const body = content ?? (METHODS_WITH_CONTENT.includes(method) ? NO_BYTES : undefined);

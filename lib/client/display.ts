@@ -5,7 +5,7 @@ import { octetsToText, octetString } from "../bytes.ts";
 import type { ExchangeEvent, SentRequest } from "../client.ts";
 import type { ContentView } from "../content.ts";
 import { acceptedIn, LF } from "../http_message.ts";
-import { MAX_SHOWN_INVALID_BYTES } from "../limits.ts";
+import { MAX_SHOWN_INVALID_OCTETS } from "../limits.ts";
 import { maskCredentials } from "../masking.ts";
 import { escapeOctet, escapeText, type Painter, showHead } from "../terminal.ts";
 
@@ -17,7 +17,7 @@ export interface Screen {
   /** Resolves once all octets are written. */
   flush(): Promise<void>;
   /** Writes a line for the user that is not part of a message: beside the output if that is not a terminal. */
-  tell(line: string): Promise<void>;
+  note(line: string): Promise<void>;
 }
 
 export interface DisplayOptions {
@@ -68,7 +68,7 @@ export class Display {
   async #show(event: ExchangeEvent): Promise<void> {
     switch (event.kind) {
       case "notice":
-        return await this.#options.screen.tell(`(${event.text})`);
+        return await this.#options.screen.note(`(${event.text})`);
       case "sent":
         return await this.#showRequest(event);
       case "response":
@@ -98,13 +98,13 @@ export class Display {
   async showInvalid(octets: Uint8Array): Promise<void> {
     if (!this.#shows("h") || octets.length === 0) return;
     await this.banner("-----RESPONSE-----");
-    const shown = octetString(octets, 0, Math.min(octets.length, MAX_SHOWN_INVALID_BYTES));
+    const shown = octetString(octets, 0, Math.min(octets.length, MAX_SHOWN_INVALID_OCTETS));
     const text = await this.#writeMasked(shown, (masked) => escapeText(octetsToText(masked, escapeOctet)));
     this.#midLine = !text.endsWith("\n");
     await this.endLine();
   }
 
-  /** Shows text on its own line. */
+  /** Writes text on its own line. */
   async write(text: string): Promise<void> {
     await this.endLine();
     await this.#options.screen.write(ENCODER.encode(text));
@@ -173,7 +173,7 @@ export class Display {
       write: (text) => screen.write(ENCODER.encode(text)),
       ...!screen.terminal && {
         writeExactly: (octets: Uint8Array) => screen.write(octets),
-        tell: (line: string) => screen.tell(line),
+        note: (line: string) => screen.note(line),
       },
     });
   }

@@ -1,6 +1,6 @@
 /**
  * Errors of the client, each message one line for the user: why a connection could not be opened, how it ended, how
- * long was waited, and what a server sent instead of a response.
+ * long the client waited, and what a server sent instead of a response.
  */
 
 import { authorityOf, type Endpoint } from "../address.ts";

@@ -39,7 +39,7 @@ interface Following {
  */
 export function followUp({ endpoint, request, status, locations }: Done): Following {
   const percentEncoded = (octet: number) => `%${octet.toString(16).toUpperCase()}`;
-  // As browsers read it: what is UTF-8 as text, which URL encodes, any other octet percent-encoded by itself.
+  // As browsers read it: UTF-8 as text, which URL encodes; any other octet is percent-encoded by itself.
   const [location, ...others] = new Set(locations.map((octets) => octetsToText(octets, percentEncoded)));
   if (location === undefined) throw new WrongInput(`the last response (${status}) has no Location to follow`);
   if (others.length > 0) {

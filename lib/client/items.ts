@@ -40,15 +40,15 @@ export interface NamedField {
   readonly type: "scalar" | "string" | "number" | "integer" | "boolean";
 }
 
-/** What commands may name of a table. */
+/** The words for a table in commands. */
 export interface TableWords {
   /** The fields, in the order of values without names; `undefined` if a row may have any. */
   readonly fields: readonly NamedField[] | undefined;
-  /** Whether nobody has named these fields, so that the server's may be others. */
+  /** Whether these fields are assumed, so that the server's may differ. */
   readonly areGuessed?: boolean;
   /** The operators of filters, such as `gte` in `age:gte=2`. */
   readonly filterOperators: readonly string[];
-  /** The server; without it, every URL is of another one. */
+  /** The server; without it, every URL is one of another server. */
   readonly server?: OwnServer;
 }
 
@@ -138,7 +138,7 @@ export function hasValues(words: readonly Word[], table: TableWords): boolean {
 /** Reads the words after a method: its object is a row's name, `all`, or a path. */
 export function makeOrder(method: string, object: string, words: readonly Word[], table: TableWords): Order {
   const order = { method, object, target: targetOf(method, object), items: words.map((word) => readItem(word, table)) };
-  // What is wrong without its files is refused before they are read.
+  // A request that is wrong whatever its files hold is refused before they are read.
   askedFields(order);
   for (const item of order.items) if (item.kind === "file") refuseContent(method, item.name);
   return order;
@@ -175,7 +175,7 @@ export function filesOf(order: Order, session: readonly (readonly AskedField[])[
 /**
  * Creates the request, once its files are read.
  *
- * @param session Fields of later requests, and those of all: each takes the place of those behind it.
+ * @param session Fields of later requests, and those of all: each replaces those after it.
  * @param files The contents of the files in {@linkcode filesOf}.
  * @throws {WrongInput} If the values are invalid.
  */
@@ -220,7 +220,7 @@ export function requestOf(
   return { request: { ...request, content }, ...content === body.content && { contentFrom: body.file } };
 }
 
-/** The content of a request, the type it has unless a field says otherwise, and the file that it is. */
+/** The content of a request, its type unless a field says otherwise, and the file that it comes from. */
 interface Body {
   readonly content: Uint8Array;
   readonly type?: string;
@@ -302,7 +302,7 @@ function askedFields({ items }: Order, files?: ReadonlyMap<string, Uint8Array>):
 }
 
 /**
- * Merges fields: those of a list take the place of those of the same name in the lists behind it, and come after
+ * Merges fields: those of a list take the place of those of the same name in the lists after it, and come after
  * them. Also returns all names in lower case, removed ones included.
  */
 function merged(lists: readonly (readonly AskedField[])[]): { fields: FieldLine[]; names: ReadonlySet<string> } {

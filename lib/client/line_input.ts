@@ -32,7 +32,7 @@ export function textOf(line: Line): string {
 }
 
 /**
- * Joins lines to a first one while its command goes on. A line that is no text is returned instead.
+ * Joins lines to a first one while its command goes on. A line that is not text is returned instead.
  *
  * @param linesAfter How many lines follow a text, before what was pasted after it, as far as is known.
  * @param waits Called once, before a line that was not pasted.

@@ -83,20 +83,20 @@ export class ProcessScreen implements Screen {
     return this.#output.flush();
   }
 
-  async tell(line: string): Promise<void> {
+  async note(line: string): Promise<void> {
     await this.#noticed;
     await this.flush();
     const shown = this.#interactive ? wrapMessage(line, terminalColumns()) : line;
     await writeLine(this.#interactive && this.terminal ? Deno.stdout : Deno.stderr, shown);
   }
 
-  /** Shows a line in parentheses. */
-  note(line: string): void {
+  /** Shows a line in parentheses as soon as the prompt can, without waiting for that. */
+  notify(line: string): void {
     this.#notice(wrapMessage(`(${line})`, terminalColumns()));
   }
 
   /** Shows the addresses of a connection. Each of these words is copied as a whole. */
-  noteConnected(local: Deno.NetAddr, remote: Deno.NetAddr): void {
+  notifyConnected(local: Deno.NetAddr, remote: Deno.NetAddr): void {
     const port = `(tcp.port == ${local.port})`;
     const words = ["(connected", addressText(local), "->", addressText(remote), port, "in Wireshark)"];
     this.#notice(wrapWords(words, terminalColumns()).join("\n"));

@@ -1,7 +1,7 @@
 /**
  * Sends many rows in several requests to a server that takes fewer at once.
  *
- * Such a server answers 413 with a problem document (RFC 9457) whose extension member `maxRows` tells how many rows one
+ * Such a server answers 413 with a problem document (RFC 9457) whose extension member `maxRows` says how many rows one
  * request may create.
  */
 
@@ -10,7 +10,7 @@ import { ByteBuffer, counted } from "../bytes.ts";
 import type { ExchangeEvent } from "../client.ts";
 import type { HttpRequest } from "../http_message.ts";
 import { isObject, type MemberSpan, memberSpans, parsedJson } from "../json.ts";
-import { MAX_DETAIL_CHARACTERS, MAX_PROBLEM_BYTES } from "../limits.ts";
+import { MAX_DETAIL_CHARACTERS, MAX_PROBLEM_OCTETS } from "../limits.ts";
 import { escapeText } from "../terminal.ts";
 import { mediaType } from "./request_content.ts";
 
@@ -18,7 +18,7 @@ interface PiecesOptions {
   /** Sends a request, passes on the events of the exchange, and returns the status of the response. */
   readonly send: (request: HttpRequest, show: (event: ExchangeEvent) => Promise<void>) => Promise<number>;
   readonly show: (event: ExchangeEvent) => Promise<void>;
-  readonly tell: (line: string) => Promise<void>;
+  readonly note: (line: string) => Promise<void>;
   /** Whether a refusal is shown although its rows are sent in pieces. */
   readonly showsRefusals: () => boolean;
 }
@@ -37,7 +37,7 @@ const SPACE = 0x20;
 
 /**
  * Sends a request, and its rows in pieces if the server takes fewer at once. Stops at the first piece that fails, and
- * tells which rows are in the table then.
+ * notes which rows are in the table then.
  *
  * @returns The status of the last response.
  */
@@ -58,34 +58,34 @@ async function sendRows(
 ): Promise<number> {
   let size = maxRows;
   let last = 0;
-  const tellPieces = async (why: string, left: number) => {
+  const notePieces = async (why: string, left: number) => {
     const pieces = counted(Math.ceil(left / size), "piece");
-    await options.tell(
+    await options.note(
       `${escapeText(why)}: ${left} rows are sent in ${pieces} of at most ${size}, each created whole or not at all`,
     );
   };
-  await tellPieces(detail, rows.count);
+  await notePieces(detail, rows.count);
   for (let from = 0; from < rows.count;) {
     const to = Math.min(from + size, rows.count);
-    const tellRows = async (isOpen: boolean) => {
+    const noteRows = async (isOpen: boolean) => {
       const created = from === 0 ? "none" : `the first ${from} of ${rows.count}, up to ${rows.name(from - 1)}`;
       const open = isOpen ? `; not known: the next ${to - from}, up to ${rows.name(to - 1)}` : "";
-      await options.tell(`Rows created: ${created}${open}`);
+      await options.note(`Rows created: ${created}${open}`);
     };
     const piece = { ...request, content: rows.text(from, to) };
     const answer = await sendOnce(piece, () => to - from, options).catch(async (error) => {
-      await tellRows(true);
+      await noteRows(true);
       throw error;
     });
     if (answer.refusal !== undefined) {
       size = answer.refusal.maxRows;
-      await tellPieces(answer.refusal.detail, rows.count - from);
+      await notePieces(answer.refusal.detail, rows.count - from);
       continue;
     }
     last = answer.status;
     if (last < 200 || last >= 300) {
-      // Only a server error leaves open what became of the rows.
-      await tellRows(last >= 500);
+      // Only a server error leaves it open whether the rows were created.
+      await noteRows(last >= 500);
       break;
     }
     from = to;
@@ -118,7 +118,7 @@ async function sendOnce(
       held.push(event.kind === "content" ? { ...event, bytes: event.bytes.slice() } : event);
       if (event.kind === "content") {
         document.append(event.bytes);
-        if (document.length > MAX_PROBLEM_BYTES) await release();
+        if (document.length > MAX_PROBLEM_OCTETS) await release();
       }
       if (event.kind !== "end") return;
       const seen = refusalIn(document.view());

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RawConnection } from "../bytes.ts";
 import type { RawResult } from "../exit_code.ts";
-import { MAX_RAW_BYTES, MAX_RAW_STEPS, MAX_RAW_WAIT_MS } from "../limits.ts";
+import { MAX_RAW_OCTETS, MAX_RAW_STEPS, MAX_RAW_WAIT_MS } from "../limits.ts";
 import { within } from "../turns.ts";
 import { unseenMs } from "./errors.ts";
 import { refuseTypographic, WrongInput } from "./words.ts";
@@ -14,7 +14,7 @@ export type RawStep =
   | { readonly kind: "wait"; readonly milliseconds: number }
   | { readonly kind: "fin" };
 
-/** Knows, from the tap, what the rules of HTTP say of the exchange so far. */
+/** Follows a raw exchange at the tap, and says what the rules of HTTP demand next. */
 export interface RawView {
   /** Called when the exchange begins. */
   begin(): void;
@@ -22,7 +22,7 @@ export interface RawView {
   sent(unsent: number): void;
   /** What the server has to send by the rules: a response, FIN, or nothing. */
   readonly expects: "response" | "fin" | "nothing";
-  /** Called at the exchange's end. Returns what came of it. */
+  /** Called at the exchange's end. Returns its result. */
   end(outcome: RawOutcome): RawResult;
 }
 
@@ -38,12 +38,12 @@ interface RawOptions {
 /** How long the server's FIN is waited for once all responses are here and the connection ends by the rules. */
 const RAW_END_MS = 1000;
 const EXPECTED = String.raw`steps are "text\r\n", "a"*9000, 200ms, 2s and fin`;
-/** One step: a string, perhaps repeated, a time, or `fin`. The string may hold escaped characters, and no quote else. */
+/** One step: a string, perhaps repeated, a time, or `fin`. Quotes in the string must be escaped. */
 const STEP = /\s*(?:"((?:[^"\\]|\\.)*)"(?:\*(\d+))?|(\d+(?:\.\d+)?)(ms|s)|(fin))(?=\s|$)/iuys;
 const ESCAPES: Readonly<Record<string, number>> = { r: 13, n: 10, t: 9, "0": 0, "\\": 92, '"': 34 };
 const ENCODER = new TextEncoder();
 
-/** Parses the steps of a raw exchange, behind `raw`. What is no escape is sent as it was typed, in UTF-8. */
+/** Parses the steps after the word `raw`. Text that is not an escape is sent as it was typed, in UTF-8. */
 export function parseRawSteps(text: string): RawStep[] {
   const steps: RawStep[] = [];
   STEP.lastIndex = 0;
@@ -82,18 +82,18 @@ function stepOf([, string, times, time, unit]: RegExpExecArray, before: number):
 function repeated(octets: Uint8Array, times: number, before: number): Uint8Array {
   const length = octets.length * times;
   if (length === 0) throw new WrongInput(`there is nothing to send in "" or in a string repeated 0 times`);
-  if (before + length > MAX_RAW_BYTES) {
-    throw new WrongInput(`at most ${MAX_RAW_BYTES} octets can be sent, saw ${before + length}`);
+  if (before + length > MAX_RAW_OCTETS) {
+    throw new WrongInput(`at most ${MAX_RAW_OCTETS} octets can be sent, saw ${before + length}`);
   }
   const bytes = new Uint8Array(length);
   bytes.set(octets);
-  // Each time twice as many are there to be copied.
+  // Each copy doubles what there is to copy.
   for (let at = octets.length; at < length; at *= 2) bytes.copyWithin(at, 0, at);
   return bytes;
 }
 
 function octetsOf(string: string): Uint8Array {
-  // What was not UTF-8 has become this character on its way here: which octet it was is not known any more.
+  // Octets that were not UTF-8 have become this character before: which ones they were is not known any more.
   if (/[\ufffd\ud800-\udfff]/u.test(string)) {
     throw new WrongInput("write an octet that is not UTF-8 as \\xHH: what was typed is lost");
   }
@@ -115,7 +115,7 @@ function octetsIn(steps: readonly RawStep[]): number {
   return steps.reduce((octets, step) => octets + (step.kind === "send" ? step.bytes.length : 0), 0);
 }
 
-/** Takes the steps, while it reads all that comes, so that the tap sees it; then waits for what is still expected. */
+/** Performs the steps while it reads all that comes, so that the tap sees it; then waits for what is still expected. */
 export async function exchangeRaw(
   conn: RawConnection,
   steps: readonly RawStep[],
@@ -147,7 +147,7 @@ export async function exchangeRaw(
   }
 }
 
-/** Takes the steps one after the other. Returns how many octets could not be sent. */
+/** Performs the steps one after the other. Returns how many octets could not be sent. */
 async function takeSteps(
   conn: RawConnection,
   steps: readonly RawStep[],

@@ -9,7 +9,7 @@ import { BoundedBytes } from "../bytes.ts";
 import { Cancelled, ClientError, type ExchangeEvent, InvalidResponse, type Session, TimeoutError } from "../client.ts";
 import { type FieldLine, type HttpRequest, percentDecoded } from "../http_message.ts";
 import { isObject, parsedJson } from "../json.ts";
-import { MAX_HELD_CONTENT_BYTES, MAX_PROBLEM_BYTES } from "../limits.ts";
+import { MAX_HELD_CONTENT_OCTETS, MAX_PROBLEM_OCTETS } from "../limits.ts";
 import { isCredentialField, maskCredentials, maskQuery, maskTarget } from "../masking.ts";
 import { escapeText } from "../terminal.ts";
 import { type Command, completeCommand, holdsCredentials, linesAfter, parseLine } from "./command.ts";
@@ -120,12 +120,12 @@ class Repl {
 
   /** Prints a line at a prompt; nothing in a script. */
   async #prompt(line: string): Promise<void> {
-    if (this.#options.interactive) await this.#options.screen.tell(line);
+    if (this.#options.interactive) await this.#options.screen.note(line);
   }
 
   /** Parses and runs the command of a line, and of those that belong to it. Returns as {@linkcode run}. */
   async #runLine(first: Line): Promise<number | undefined> {
-    const line = await this.#joined(first).catch((error) => this.#report(error));
+    const line = await this.#joined(first).catch((error) => this.#noteError(error));
     if (typeof line === "number") return line;
     return line.kind === "cancelled" ? 0 : await this.run(() => parseLine(textOf(line), this.#table), line);
   }
@@ -151,7 +151,7 @@ class Repl {
       if (name !== undefined) this.#options.seenNames?.add(name);
       return await this.#execute(command, line);
     } catch (error) {
-      return await this.#report(error);
+      return await this.#noteError(error);
     }
   }
 
@@ -183,7 +183,7 @@ class Repl {
         break;
       case "request":
         if (command.order.pasted?.follows) {
-          await this.#options.screen.tell("(in the place of -L: follow requests a response's Location)");
+          await this.#options.screen.note("(in the place of -L: follow requests a response's Location)");
         }
         return await this.#order(command.order, line);
       case "ask":
@@ -232,7 +232,7 @@ class Repl {
 
   async #askAndExchange(words: readonly Word[]): Promise<number> {
     const { interactive, asks, screen } = this.#options;
-    if (interactive || asks) await screen.tell(`Enter information: ${describeFields(this.#table)}`);
+    if (interactive || asks) await screen.note(`Enter information: ${describeFields(this.#table)}`);
     // Two words stand for those of the command before the values.
     const withWords = (text: string) => `put - ${text}`;
     const line = await this.#joined(await this.#next(), withWords);
@@ -263,7 +263,7 @@ class Repl {
       send: (request, show) =>
         this.#exchange(request, { show, contentFrom: request.content === sent.content ? contentFrom : undefined }),
       show: (event) => this.#display.show(event),
-      tell: (line) => screen.tell(line),
+      note: (line) => screen.note(line),
       showsRefusals: () => this.#display.showsHeads,
     });
     return exitCodeOf(status);
@@ -332,9 +332,9 @@ class Repl {
     let status = 0;
     let locations: string[] = [];
     const listing = seenNames && /^\/(?:\?|$)/.test(request.target)
-      ? new BoundedBytes(MAX_HELD_CONTENT_BYTES)
+      ? new BoundedBytes(MAX_HELD_CONTENT_OCTETS)
       : undefined;
-    const problem = new BoundedBytes(MAX_PROBLEM_BYTES);
+    const problem = new BoundedBytes(MAX_PROBLEM_OCTETS);
     let fields: string | undefined;
     explain?.begin();
     try {
@@ -377,22 +377,22 @@ class Repl {
     const areNew = describeFields({ fields }) !== describeFields(this.#table);
     this.#table = { ...this.#table, fields, areGuessed: false };
     if (!areNew) return;
-    await screen.tell(escapeText(`(the server says what a row has: ${describeFields(this.#table)})`));
+    await screen.note(escapeText(`(the server says what a row has: ${describeFields(this.#table)})`));
   }
 
-  async #report(error: unknown): Promise<number> {
+  async #noteError(error: unknown): Promise<number> {
     const { screen } = this.#options;
     const place = this.#line === undefined ? "" : `line ${this.#line}: `;
     if (error instanceof WrongInput) {
       const command = error.command === undefined ? "" : `: ${error.command}`;
-      await screen.tell(`${place}Wrong Input: try again (${escapeText(error.message)})${escapeText(command)}`);
+      await screen.note(`${place}Wrong Input: try again (${escapeText(error.message)})${escapeText(command)}`);
       return EXIT_FAILURE;
     }
     if (!(error instanceof ClientError)) throw error;
     this.#failed = true;
     await this.#display.endLine();
     if (error instanceof InvalidResponse) await this.#display.showInvalid(error.octets);
-    await screen.tell(`${place}${escapeText(error.message)}`);
+    await screen.note(`${place}${escapeText(error.message)}`);
     if (error instanceof Cancelled) return EXIT_INTERRUPTED;
     return error instanceof TimeoutError ? EXIT_TIMEOUT : EXIT_FAILURE;
   }

@@ -10,12 +10,12 @@ import { Pairing, type PairingOptions } from "./pairing.ts";
 
 /** Options of an {@linkcode Explainer}. */
 export interface ExplainOptions extends Omit<PairingOptions, "limits"> {
-  /** What is kept of a message; by default a screenful. */
+  /** How much is kept of a message; by default a screenful. */
   readonly kept?: Kept;
   /** Limits on the messages of both directions, other than those of a {@linkcode Pairing}. */
   readonly limits?: Partial<MessageLimits>;
   /** Receives each event of the pairing, once its octets are labelled. */
-  readonly tell?: (event: ExchangeEvent) => void;
+  readonly listener?: (event: ExchangeEvent) => void;
 }
 
 /** Explains both directions of a connection, or one alone. */
@@ -26,7 +26,7 @@ export class Explainer {
   #finished: Explanation[] = [];
 
   /** Creates an explainer that has received nothing. */
-  constructor({ kept, tell, limits, ...options }: ExplainOptions = {}) {
+  constructor({ kept, listener, limits, ...options }: ExplainOptions = {}) {
     const finished = (explanation: Explanation) => void this.#finished.push(explanation);
     this.#labels = {
       request: new Labels("request", kept, finished),
@@ -34,7 +34,7 @@ export class Explainer {
     };
     this.pairing = new Pairing((event) => {
       this.#labels[event.direction].receive(event);
-      tell?.(event);
+      listener?.(event);
     }, { ...options, limits: { request: limits, response: limits } });
   }
 

@@ -1,7 +1,7 @@
 /** The parts of an explanation: rows with labels, findings, faults. All views are based on these. */
 
 import type { Degree, FaultCode, MessageKind } from "../http_message.ts";
-import { MAX_SHOWN_CHUNKS, MAX_SHOWN_CONTENT_BYTES } from "../limits.ts";
+import { MAX_SHOWN_CHUNKS, MAX_SHOWN_CONTENT_OCTETS } from "../limits.ts";
 import type { Direction, Message } from "./messages.ts";
 
 /** The kind of a row's octets. A view may colour by it. */
@@ -92,16 +92,16 @@ export interface Explanation {
   /** The message, if it is one that has begun. */
   readonly message?: Message;
   /** How many octets of content came. */
-  readonly contentBytes?: number;
+  readonly contentOctets?: number;
 }
 
 /** How much of one message is kept. */
 export interface Kept {
   /** Octets of content. */
-  readonly contentBytes: number;
+  readonly contentOctets: number;
   /** Chunks with rows of their own. */
   readonly chunks: number;
 }
 
 /** Keeps all that can be shown of one message. */
-export const ALL_KEPT: Kept = { contentBytes: MAX_SHOWN_CONTENT_BYTES, chunks: MAX_SHOWN_CHUNKS };
+export const ALL_KEPT: Kept = { contentOctets: MAX_SHOWN_CONTENT_OCTETS, chunks: MAX_SHOWN_CHUNKS };

@@ -20,7 +20,7 @@ export interface Verdict {
 
 /** Judges a server's answers on one connection. */
 export class Judge {
-  /** What the specification demands of an answer that was otherwise. */
+  /** What the specification demands that an answer did not do. */
   #broken: string | undefined;
   /** The section by which the connection has to be closed, though no answer announced it. */
   #closes: string | undefined;
@@ -34,7 +34,7 @@ export class Judge {
    * @param request The head of the request; `undefined` if there is none, or if it is invalid.
    * @param fault Why the request was invalid when the response came.
    */
-  add(head: ResponseHead, request: RequestHead | undefined, fault: FaultCode | undefined): void {
+  receive(head: ResponseHead, request: RequestHead | undefined, fault: FaultCode | undefined): void {
     const cause = fault && CAUSES[fault];
     const isRequired = cause?.request.must === true && head.status === cause.status;
     const rule = ANSWER_RULES.find(([, , isBroken]) => isBroken(head, request));

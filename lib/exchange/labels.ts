@@ -7,7 +7,7 @@
 
 import { counted, NO_BYTES, octetString } from "../bytes.ts";
 import { acceptedIn, CAUSES, type HttpError, type RequestHead, type ResponseHead } from "../http_message.ts";
-import { SHOWN_CHUNKS, SHOWN_CONTENT_BYTES, UNREAD_KEPT_BYTES } from "../limits.ts";
+import { SHOWN_CHUNKS, SHOWN_CONTENT_OCTETS, UNREAD_KEPT_OCTETS } from "../limits.ts";
 import type { Explanation, Fault, Finding, Kept, Row, RowKind } from "./explanation.ts";
 import type { Direction, ExchangeEvent, Message, Stop } from "./messages.ts";
 import { chunkLabel, HEAD_END, NO_TRAILERS, rowOf, sectionRows, startLineRows, TRAILERS_END } from "./rows.ts";
@@ -22,8 +22,8 @@ import {
 } from "./verdict.ts";
 
 const LINE_END = "\r\n";
-const SCREENFUL: Kept = { contentBytes: SHOWN_CONTENT_BYTES, chunks: SHOWN_CHUNKS };
-/** What octets are that are not read as messages, why, and whether that is as it should be. */
+const SCREENFUL: Kept = { contentOctets: SHOWN_CONTENT_OCTETS, chunks: SHOWN_CHUNKS };
+/** How octets that are not read as messages are labelled, the section, and whether that is right. */
 const UNREAD: Readonly<Record<Stop, readonly [label: string, rule: string | undefined, isRight: boolean]>> = {
   "left HTTP": ["no longer HTTP: the connection speaks another protocol", "RFC 9110 §7.8", true],
   "connection ends": ["not read: the connection ends", "RFC 9112 §9.6", false],
@@ -75,7 +75,7 @@ export class Labels {
   }
 
   get needsNoMore(): boolean {
-    return !this.#reads && this.#carry.length >= UNREAD_KEPT_BYTES;
+    return !this.#reads && this.#carry.length >= UNREAD_KEPT_OCTETS;
   }
 
   lend(bytes: Uint8Array): void {
@@ -91,7 +91,7 @@ export class Labels {
    */
   keep(givenBack = 0): void {
     this.#received -= givenBack;
-    const room = this.#reads ? Infinity : UNREAD_KEPT_BYTES - this.#carry.length;
+    const room = this.#reads ? Infinity : UNREAD_KEPT_OCTETS - this.#carry.length;
     const from = Math.max(this.#labelled, this.#pieceStart) - this.#pieceStart;
     const end = Math.min(this.#piece.length - givenBack, from + room);
     if (end > from) this.#carry += octetString(this.#piece, from, end);
@@ -124,7 +124,7 @@ export class Labels {
         break;
       case "lost":
         this.#facts!.lost += event.octets;
-        this.#facts!.contentBytes += event.octets;
+        this.#facts!.contentOctets += event.octets;
         this.#facts!.inChunk -= event.octets;
         break;
       case "stopped":
@@ -151,7 +151,7 @@ export class Labels {
     const isEmptyLine = this.pending === 2 && this.#carry === LINE_END && this.#direction === "request";
     const mayFollow = this.#message === undefined && this.#start > 0 && this.#stopped !== "left HTTP";
     if (isEmptyLine && mayFollow) {
-      // An empty line after the last message is no message.
+      // An empty line after the last message is not a message.
       this.#cutHead(0, this.#octets(this.#received));
       this.#push({ kind: "unread", findings: [], state: "whole" });
     } else if (this.#stopped !== undefined) this.#finishUnread(this.#stopped);
@@ -168,7 +168,7 @@ export class Labels {
     return this.#labelled - this.#start;
   }
 
-  /** Takes the octets without a row up to an offset; they get a row. */
+  /** Removes and returns the octets without a row up to an offset: the caller makes a row of them. */
   #octets(end: number): string {
     const from = Math.max(this.#labelled, this.#pieceStart) - this.#pieceStart;
     const octets = this.#carry + octetString(this.#piece, from, end - this.#pieceStart);
@@ -181,7 +181,7 @@ export class Labels {
     this.#cutHead(this.#offset, this.#octets(to));
     const chunked = head.contentLength === undefined && head.fields.get("transfer-encoding") !== undefined;
     const holds = head.kind === "response" ? heldFinding(this.#tags, exchange, head) : undefined;
-    const counts = { chunks: 0, inChunk: 0, lastChunk: false, contentBytes: 0, lost: 0 };
+    const counts = { chunks: 0, inChunk: 0, lastChunk: false, contentOctets: 0, lost: 0 };
     this.#facts = { head, interim, method: exchange.method, chunked, ...counts, holds, accepted: acceptedIn(head) };
   }
 
@@ -202,13 +202,13 @@ export class Labels {
     const facts = this.#facts!;
     const from = to - bytes.length;
     if (from > this.#labelled) this.#framing(this.#offset, this.#octets(from), false);
-    facts.contentBytes += bytes.length;
+    facts.contentOctets += bytes.length;
     facts.inChunk -= bytes.length;
     const start = this.#offset;
     this.#carry = "";
     this.#labelled = to;
     const last = this.#summary ?? this.#rows.at(-1)!;
-    const room = this.#summary !== undefined ? 0 : this.#kept.contentBytes - this.#keptContent;
+    const room = this.#summary !== undefined ? 0 : this.#kept.contentOctets - this.#keptContent;
     const octets = room <= 0 ? "" : octetString(bytes, 0, Math.min(bytes.length, room));
     this.#keptContent += octets.length;
     if (this.#summary !== undefined || last.kind === "content") {
@@ -278,7 +278,7 @@ export class Labels {
       findings: [...findings, ...restartFindings(this.#message), ...known],
       ...fault && { fault },
       state: fault === undefined ? state : "broken",
-      contentBytes: facts?.contentBytes ?? 0,
+      contentOctets: facts?.contentOctets ?? 0,
     });
     this.#message = this.#facts = this.#summary = undefined;
     this.#keptContent = 0;

@@ -29,9 +29,8 @@ export class LineEnds {
   readonly #reading = this.#messages();
 
   /**
-   * Gives converted octets to a function; they are valid during the call.
-   *
-   * @param answers Returns the method that a response answers whose request is not there.
+   * @param give Receives converted octets, which are valid during the call.
+   * @param answers Returns the method that a response without its request answers.
    */
   constructor(give: (octets: Uint8Array) => void, answers: () => string | undefined = () => undefined) {
     this.#give = give;
@@ -118,7 +117,7 @@ export class LineEnds {
     for (;;) {
       const size = parseInt(yield* this.#line(), 16);
       if (size === 0) break;
-      // What is no size has no end.
+      // Without a valid size, the content has no end.
       yield* this.#content(size >= 0 ? size : Infinity);
       yield* this.#line();
     }
@@ -138,7 +137,7 @@ export class LineEnds {
   }
 }
 
-/** Returns requests with CR LF wherever a bare LF is no content. */
+/** Returns requests with CR LF for every bare LF outside of content. */
 export function withLineEnds(octets: Uint8Array): Uint8Array {
   const converted = new ByteBuffer(octets.length);
   new LineEnds((piece) => converted.append(piece)).receive(octets);

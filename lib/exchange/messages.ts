@@ -31,7 +31,7 @@ export interface Message<Head = RequestHead | ResponseHead> {
   /** Why it is broken. */
   error?: HttpError;
   /** The number of the exchange after whose broken message reading started again with this one. */
-  readonly behind?: number;
+  readonly restartsAfter?: number;
   /** The number of the call that brought its first octet: only a later response can answer a request. */
   readonly arrival: number;
 }

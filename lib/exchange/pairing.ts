@@ -55,7 +55,7 @@ const ANY_CONTENT = { maxContentBytes: Number.MAX_SAFE_INTEGER };
 
 /** Decodes both directions of a connection and pairs the messages. */
 export class Pairing {
-  readonly #tell: (event: ExchangeEvent) => void;
+  readonly #listener: (event: ExchangeEvent) => void;
   readonly #answers: (() => string | undefined) | undefined;
   readonly #inTurn: boolean;
   readonly #ways: Readonly<Record<Direction, Way>>;
@@ -68,9 +68,9 @@ export class Pairing {
   /** The request after which octets are held. */
   #holding: Exchange | undefined;
 
-  /** Creates a pairing whose listener receives what happens, in order. */
-  constructor(tell: (event: ExchangeEvent) => void, { limits, answers, inTurn = false }: PairingOptions = {}) {
-    this.#tell = tell;
+  /** Creates a pairing whose listener receives the events in order. */
+  constructor(listener: (event: ExchangeEvent) => void, { limits, answers, inTurn = false }: PairingOptions = {}) {
+    this.#listener = listener;
     this.#answers = answers;
     this.#inTurn = inTurn;
     this.#ways = {
@@ -134,8 +134,8 @@ export class Pairing {
   }
 
   /**
-   * Takes back what follows a message, or a head with Expect, if octets come in turn: who sent it is for the caller to
-   * tell. It is valid as long as the octets received last; `undefined` while the message goes on.
+   * Takes back what follows a message, or a head with Expect, if octets come in turn: the caller decides who sent it.
+   * It is valid as long as the octets received last; `undefined` while the message goes on.
    */
   takeBack(direction: Direction): Uint8Array | undefined {
     const way = this.#ways[direction];
@@ -161,12 +161,12 @@ export class Pairing {
   gap(direction: Direction, octets = Infinity): void {
     const way = this.#ways[direction];
     const { message, search } = way;
-    if (search !== undefined) return void search.end();
+    if (search !== undefined) return void search.giveUp();
     if (way.stopped === undefined && message?.head !== undefined && way.decoder.skip(octets)) {
-      this.#tell({ kind: "lost", direction, message, octets });
+      this.#listener({ kind: "lost", direction, message, octets });
       return this.#read(way);
     }
-    this.#tell({ kind: "cut", direction, message });
+    this.#listener({ kind: "cut", direction, message });
     if (way.stopped === "left HTTP") return;
     way.restart();
     way.stopped = "lost";
@@ -176,7 +176,7 @@ export class Pairing {
     this.#overButLast();
   }
 
-  /** What comes after missing octets most probably answers the last request. */
+  /** Ends all open exchanges but the last: what comes after missing octets most probably answers that one's request. */
   #overButLast(): void {
     while (this.#open.length > 1) this.#over(this.#open[0]);
   }
@@ -198,7 +198,7 @@ export class Pairing {
     if (held === "too many") return;
     way.restart(held);
     if (stopped === "broken") {
-      way.behind = message!.exchange.number;
+      way.restartsAfter = message!.exchange.number;
       message!.to = way.start;
       // The response that broke was the last one to its request.
       if (direction === "response") this.#over(message!.exchange);
@@ -207,7 +207,7 @@ export class Pairing {
   }
 
   #readAgain(way: Way, octets: Uint8Array): void {
-    this.#tell({ kind: "resumed", direction: way.direction, from: way.start, octets });
+    this.#listener({ kind: "resumed", direction: way.direction, from: way.start, octets });
     way.decoder.receive(octets);
     this.#read(way);
   }
@@ -248,7 +248,7 @@ export class Pairing {
   }
 
   #begin(way: Way): Message {
-    const { direction, behind, start: from, received: to, arrival: { time, call } } = way;
+    const { direction, restartsAfter, start: from, received: to, arrival: { time, call } } = way;
     const isRequest = direction === "request";
     const exchange = isRequest ? this.#newExchange() : this.#answered(call);
     const message: Message = {
@@ -261,17 +261,17 @@ export class Pairing {
       state: "incomplete",
       head: undefined,
       interim: false,
-      behind,
+      restartsAfter,
       arrival: call,
     };
-    way.behind = undefined;
+    way.restartsAfter = undefined;
     way.message = message;
     if (isRequest) {
       exchange.request = message as Message<RequestHead>;
       if (this.#answers === undefined || this.#inTurn) this.#open.push(exchange);
       if (this.#inTurn && this.#open.length > MAX_WAITING_IN_TURN) this.#open.shift();
     } else exchange.responses.push(message as Message<ResponseHead>);
-    this.#tell({ kind: "began", direction, message });
+    this.#listener({ kind: "began", direction, message });
     if (isRequest) this.#readOn(this.#ways.response);
     return message;
   }
@@ -280,7 +280,7 @@ export class Pairing {
     return { number: ++this.#exchanges, request: undefined, method: "", responses: [], unread, over: false };
   }
 
-  /** The exchange that a response belongs to that begins now. */
+  /** The exchange of a response that begins now. */
   #answered(arrival: number): Exchange {
     if (this.#open.length === 0) this.#readOn(this.#ways.request);
     const [first] = this.#open;
@@ -307,13 +307,13 @@ export class Pairing {
         message.head = event;
         message.exchange.method = event.method;
         way.paused = this.#inTurn && event.fields.get("expect") !== undefined;
-        this.#tell({ kind: "head", direction, message, head: event, to: way.at });
+        this.#listener({ kind: "head", direction, message, head: event, to: way.at });
         break;
       case "response":
         this.#answer(way, message as Message<ResponseHead>, event);
         break;
       case "content":
-        this.#tell({ kind: "content", direction, message, bytes: event.bytes, to: way.at });
+        this.#listener({ kind: "content", direction, message, bytes: event.bytes, to: way.at });
         break;
       case "end":
         message.state = "whole";
@@ -322,7 +322,7 @@ export class Pairing {
         way.message = undefined;
         way.paused = this.#inTurn;
         way.closes = !message.head!.persistent;
-        this.#tell({ kind: "ended", direction, message, trailers: event.trailers });
+        this.#listener({ kind: "ended", direction, message, trailers: event.trailers });
         if (direction === "request") this.#requested(way, message as Message<RequestHead>);
         else this.#responded(way, message as Message<ResponseHead>);
     }
@@ -338,7 +338,7 @@ export class Pairing {
     message.head = head;
     const leaves = this.#leaves(message);
     message.interim = isInterim(head.status) && !leaves;
-    this.#tell({ kind: "head", direction: "response", message, head, to: way.at });
+    this.#listener({ kind: "head", direction: "response", message, head, to: way.at });
     if (message.interim || leaves || this.#holding !== exchange) return;
     this.#holding = undefined;
     if (requests.stopped !== "held") return;
@@ -386,7 +386,7 @@ export class Pairing {
     const { message } = requests;
     if (message?.state === "incomplete") {
       if (message.head !== undefined) return;
-      this.#tell({ kind: "cut", direction: "request", message });
+      this.#listener({ kind: "cut", direction: "request", message });
     }
     if (message !== undefined) requests.start = requests.received;
     this.#stop(requests, "left HTTP");
@@ -396,7 +396,7 @@ export class Pairing {
     const { direction, start } = way;
     way.stopped = why;
     way.message = way.held = undefined;
-    this.#tell({ kind: "stopped", direction, from: start, why });
+    this.#listener({ kind: "stopped", direction, from: start, why });
   }
 
   #break(way: Way, error: HttpError): void {
@@ -412,7 +412,7 @@ export class Pairing {
       if (direction === "request") message.exchange.method ||= decoder.method;
     }
     way.stopped = "broken";
-    this.#tell({ kind: "broken", direction, message, error, unread: decoder.unread, at: decoder.consumed });
+    this.#listener({ kind: "broken", direction, message, error, unread: decoder.unread, at: decoder.consumed });
   }
 }
 

@@ -6,13 +6,13 @@
  */
 
 import { octetString } from "../bytes.ts";
-import { MAX_SEARCHED_LINE_BYTES } from "../limits.ts";
+import { MAX_SEARCHED_LINE_OCTETS } from "../limits.ts";
 import type { Direction } from "./messages.ts";
 import { METHOD_MEANINGS } from "./words.ts";
 
 const REQUEST_LINE = /^[!#$%&'*+.^_`|~\w-]+ [!-~]+ HTTP\/1\.[01]\r?\n$/;
 const STATUS_LINE = /^HTTP\/1\.[01] [1-5]\d\d(?: [^\r\n]*)?\r?\n$/;
-/** A known method and a blank, which begin a request line however it goes on. */
+/** A known method and a blank begin a request line, whatever follows. */
 const KNOWN_METHOD = new RegExp(`^(?:${Object.keys(METHOD_MEANINGS).join("|")})[ \t]`);
 /** A request line of a method that is not known, perhaps broken. */
 const ANY_METHOD = /^[!-~]+[ \t].*[ \t]HTTP\/\d(?:\.\d+)?[ \t]*\r?$/i;
@@ -38,18 +38,18 @@ const OTHERS: readonly [name: string, client: RegExp, server?: RegExp][] = [
 /** The beginning of a start line that has not ended. */
 const BEGINNING = /^[!-~]+(?: [\t -~\x80-\xff]*\r?)?$/;
 const SIMPLE_NAME = "HTTP/0.9 (RFC 1945 §4.1)";
-/** How many octets name any of them that have control characters. */
+/** How many octets are enough to name any of them that has control characters. */
 const NAMING_OCTETS = 12;
 
 /** Returns what a line with its end starts; `undefined` if it is no start line. */
 export function kindOfLine(line: string): Direction | undefined {
-  if (line.length > MAX_SEARCHED_LINE_BYTES) return undefined;
+  if (line.length > MAX_SEARCHED_LINE_OCTETS) return undefined;
   return STATUS_LINE.test(line) ? "response" : REQUEST_LINE.test(line) ? "request" : undefined;
 }
 
 /** Whether octets begin with a whole start line of this direction. */
 export function startsMessage(octets: Uint8Array, direction: Direction): boolean {
-  const start = octetString(octets, 0, Math.min(octets.length, MAX_SEARCHED_LINE_BYTES));
+  const start = octetString(octets, 0, Math.min(octets.length, MAX_SEARCHED_LINE_OCTETS));
   return kindOfLine(start.substring(0, start.indexOf("\n") + 1)) === direction;
 }
 
@@ -66,7 +66,7 @@ export function protocolOf(octets: string, direction: Direction): string | undef
   // Empty lines before a request are ignored (RFC 9112 §2.2).
   const start = octets.replace(/^(?:\r?\n)+/, "");
   const [line] = start.split("\n", 1);
-  const isWhole = line.length < start.length || line.length > MAX_SEARCHED_LINE_BYTES;
+  const isWhole = line.length < start.length || line.length > MAX_SEARCHED_LINE_OCTETS;
   // A start line has no control characters.
   const isText = /^[\t\r\x20-\x7e\x80-\xff]*$/.test(line);
   if (KNOWN_METHOD.test(line)) {
@@ -88,7 +88,7 @@ export class Beginning {
   /** The first octets of each direction, while they may begin a message. */
   readonly #starts: Record<Direction, string> = { request: "", response: "" };
   readonly #others = new Set<Direction>();
-  /** Directions whose first octets are not known: a start line that begins a read tells. */
+  /** Directions whose first octets are not known: a start line that begins a read shows that. */
   readonly #gaps = new Set<Direction>();
 
   /** Receives a gap before the next octets. */
@@ -102,18 +102,18 @@ export class Beginning {
     this.octets[direction] += bytes.length;
     if (this.isHttp === false || this.#others.has(direction)) return;
     if (this.#gaps.has(direction)) return void (this.isHttp = startsMessage(bytes, direction) || undefined);
-    this.#starts[direction] += octetString(bytes, 0, Math.min(bytes.length, MAX_SEARCHED_LINE_BYTES + 1));
+    this.#starts[direction] += octetString(bytes, 0, Math.min(bytes.length, MAX_SEARCHED_LINE_OCTETS + 1));
     const protocol = protocolOf(this.#starts[direction], direction);
     if (protocol === undefined) return;
     this.#starts[direction] = "";
     if (protocol === "HTTP/1") return void (this.isHttp = true);
     this.#others.add(direction);
     this.other ||= protocol;
-    // A server may answer in HTTP/1 what is not; what follows a PROXY line is not read.
+    // A server may answer another protocol in HTTP/1; what follows a PROXY line is not read.
     if (protocol === PROXY_LINE || this.#others.size === 2) this.isHttp = false;
   }
 
-  /** Decides by the octets that came, as there are no more. */
+  /** Decides by the octets so far: there are no more. */
   end(): void {
     this.isHttp ??= KNOWN_METHOD.test(this.#starts.request) || this.other === SIMPLE_NAME && this.octets.response === 0;
   }
@@ -150,11 +150,11 @@ export class StartLineSearch<Packet> {
     for (let end = 0; (end = text.indexOf("\n", at) + 1) > 0; at = end) {
       const direction = directionOf(text.substring(at, end));
       if (direction === undefined) continue;
-      this.end();
+      this.giveUp();
       this.skipped += at;
       return { direction, pieces: [{ bytes: bytes.subarray(at), packet }] };
     }
-    if (at > 0 || !mayBegin(this.#line + text)) this.end();
+    if (at > 0 || !mayBegin(this.#line + text)) this.giveUp();
     const line = this.#line + text.substring(at);
     if (!mayBegin(line)) {
       this.skipped += text.length;
@@ -166,7 +166,7 @@ export class StartLineSearch<Packet> {
   }
 
   /** Gives up what is held. Returns the number of octets skipped in all. */
-  end(): number {
+  giveUp(): number {
     this.skipped += this.#line.length;
     this.#held = [];
     this.#line = "";
@@ -175,5 +175,5 @@ export class StartLineSearch<Packet> {
 }
 
 function mayBegin(line: string): boolean {
-  return line.length <= MAX_SEARCHED_LINE_BYTES && BEGINNING.test(line);
+  return line.length <= MAX_SEARCHED_LINE_OCTETS && BEGINNING.test(line);
 }

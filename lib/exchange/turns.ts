@@ -5,7 +5,7 @@ import type { Explanation } from "./explanation.ts";
 import { Explainer, type ExplainOptions } from "./explainer.ts";
 import { LineEnds } from "./line_ends.ts";
 import type { Direction, ExchangeEvent, Message } from "./messages.ts";
-import { MAX_SEARCHED_LINE_BYTES } from "../limits.ts";
+import { MAX_SEARCHED_LINE_OCTETS } from "../limits.ts";
 import { rowOf } from "./rows.ts";
 import { protocolOf } from "./start_lines.ts";
 
@@ -19,7 +19,7 @@ export interface Placed {
 
 /** Options of {@linkcode Turns}. */
 export interface TurnsOptions extends Pick<ExplainOptions, "kept" | "limits"> {
-  /** Returns the method that a response answers whose request is not there. */
+  /** Returns the method that a response without its request answers. */
   readonly answers: () => string | undefined;
   /** Whether bare LF outside of content is explained as if it were CR LF. */
   readonly crlf: boolean;
@@ -37,9 +37,9 @@ export class Turns {
   readonly #lines: LineEnds | undefined;
   /** Who sent the last octets; `undefined` at the start. */
   #direction: Direction | undefined;
-  /** Whether the next octets tell who sent them. */
+  /** Whether the next octets show who sent them. */
   #isTurn = true;
-  /** The first octets of a turn, as long as they are too few to tell. */
+  /** The first octets of a turn, as long as they are too few to show that. */
   #held = new ByteBuffer(0);
   #hasRequests = false;
   #hadContent = false;
@@ -51,7 +51,7 @@ export class Turns {
 
   /** Creates an explainer at the start of a file. */
   constructor({ crlf, ...options }: TurnsOptions) {
-    this.#explainer = new Explainer({ ...options, inTurn: true, tell: (event) => this.#tell(event) });
+    this.#explainer = new Explainer({ ...options, inTurn: true, listener: (event) => this.#receiveEvent(event) });
     if (crlf) this.#lines = new LineEnds((octets) => this.#receive(octets), options.answers);
   }
 
@@ -73,7 +73,7 @@ export class Turns {
     this.#explainer.end();
   }
 
-  /** Takes what is explained, in the order of the file. */
+  /** Removes and returns the finished explanations, in the order of the file. */
   take(): Placed[] {
     for (const explanation of this.#explainer.take()) {
       const { message, start, direction } = explanation;
@@ -88,7 +88,7 @@ export class Turns {
     return ready;
   }
 
-  #tell(event: ExchangeEvent): void {
+  #receiveEvent(event: ExchangeEvent): void {
     if (event.kind === "began") {
       this.#hadContent = false;
       this.#hasRequests ||= event.direction === "request";
@@ -110,7 +110,7 @@ export class Turns {
     }
     while (rest.length > 0) {
       if (this.#isTurn) {
-        const next = this.#next(octetString(rest, 0, Math.min(rest.length, MAX_SEARCHED_LINE_BYTES)), isEnd);
+        const next = this.#next(octetString(rest, 0, Math.min(rest.length, MAX_SEARCHED_LINE_OCTETS)), isEnd);
         if (next === undefined) return this.#held.append(rest);
         if (typeof next === "number") {
           rest = rest.subarray(next);
@@ -118,13 +118,13 @@ export class Turns {
         }
         this.#direction = next;
       }
-      const behind = this.#explainer.octets(this.#direction!, rest);
-      this.#isTurn = behind !== undefined;
-      rest = behind ?? NO_BYTES;
+      const after = this.#explainer.octets(this.#direction!, rest);
+      this.#isTurn = after !== undefined;
+      rest = after ?? NO_BYTES;
     }
   }
 
-  /** Returns who sent the next octets, or how many of them are no message; `undefined` if that needs more octets. */
+  /** Returns who sent the next octets, or how many of them are not in a message; `undefined` if that needs more. */
   #next(start: string, isEnd: boolean): Direction | number | undefined {
     if (start.startsWith(RESPONSE_START)) return "response";
     if (RESPONSE_START.startsWith(start) && !isEnd) return undefined;

@@ -11,7 +11,7 @@ const IMF_FIXDATE =
 /** The two obsolete date formats. */
 const OLD_DATE = /^(?:\w+day, \d\d-\w{3}-\d\d \d\d:\d\d:\d\d GMT|\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
 
-/** Divides a value that starts at an offset; a member says what those of a list are, or the first of the parameters. */
+/** Divides a value that starts at an offset. `member` is the label of a list's members, or of what precedes parameters. */
 type Division = (value: string, start: number, member: string) => Part[];
 
 const DIVISIONS: Readonly<Record<ValueKind, Division>> = {

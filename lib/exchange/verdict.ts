@@ -1,6 +1,6 @@
 /**
- * What there is to say of a message: why its content has its length, whether its connection persists, and of a refused
- * one what the specification says of it, how to put it right, and how others read it.
+ * Conclusions from a message: why its content has its length, whether its connection persists; and for a refused one,
+ * what the specification says of it, how to fix it, and how others read it.
  */
 
 import { counted } from "../bytes.ts";
@@ -39,7 +39,7 @@ export interface Facts {
   /** Octets of the current chunk still to come; -1 between chunks. */
   inChunk: number;
   lastChunk: boolean;
-  contentBytes: number;
+  contentOctets: number;
   /** How many of them are missing. */
   lost: number;
 }
@@ -49,11 +49,11 @@ const RULE = "RFC 9112 §6.3";
 /** Returns what an incomplete message needs; nothing if its content ends with the connection. */
 export function missingFindings(facts: Facts | undefined): Finding[] {
   if (facts === undefined) return [{ text: "needs more: the head has not ended", rule: "RFC 9112 §2.1" }];
-  const { head: { contentLength }, chunked, lastChunk, inChunk, contentBytes } = facts;
+  const { head: { contentLength }, chunked, lastChunk, inChunk, contentOctets } = facts;
   if (!chunked) {
     return contentLength === undefined
       ? []
-      : [{ text: `needs ${counted(contentLength - contentBytes, "more octet")} of content` }];
+      : [{ text: `needs ${counted(contentLength - contentOctets, "more octet")} of content` }];
   }
   if (lastChunk) return [{ text: "needs more: the trailer section has not ended", rule: "RFC 9112 §7.1.2" }];
   const text = inChunk > 0
@@ -67,18 +67,18 @@ export function missingFindings(facts: Facts | undefined): Finding[] {
  * persists or ends.
  */
 export function factFindings(facts: Facts, state: "whole" | "incomplete"): Finding[] {
-  const { interim, head, chunked, chunks, contentBytes, lost, holds } = facts;
+  const { interim, head, chunked, chunks, contentOctets, lost, holds } = facts;
   const findings: Finding[] = [...facts.accepted];
   const find = (text: string | undefined, rule?: string) => {
     if (text !== undefined) findings.push({ text, rule });
   };
   if (!chunked) find(lengthText(facts), RULE);
-  else if (state === "whole") find(`${counted(contentBytes, "octet")} of content in ${counted(chunks, "chunk")}`);
+  else if (state === "whole") find(`${counted(contentOctets, "octet")} of content in ${counted(chunks, "chunk")}`);
   if (lost > 0) find(`${counted(lost, "octet")} of the content not captured`);
   find(holds?.text, holds?.rule);
   if (head.kind === "request") {
     const { maxContentBytes } = REQUEST_LIMITS;
-    if (Math.max(contentBytes, head.contentLength ?? 0) > maxContentBytes) {
+    if (Math.max(contentOctets, head.contentLength ?? 0) > maxContentBytes) {
       find(
         `serve would answer 413: it takes ${maxContentBytes} octets unless --max-body says more`,
         "RFC 9110 §15.5.14",
@@ -97,7 +97,7 @@ export function factFindings(facts: Facts, state: "whole" | "incomplete"): Findi
 }
 
 /** Says why content that is not chunked has its length. */
-function lengthText({ head, method, contentBytes }: Facts): string | undefined {
+function lengthText({ head, method, contentOctets }: Facts): string | undefined {
   const { contentLength } = head;
   if (head.kind === "response") {
     const { status } = head;
@@ -105,7 +105,9 @@ function lengthText({ head, method, contentBytes }: Facts): string | undefined {
     if (method === "HEAD") return "no content: it answers HEAD";
     if (leavesHttp(status, method)) return "no content: it opens the tunnel that CONNECT asked for";
     if (isContentless(status)) return `no content: ${status} never has any`;
-    if (contentLength === undefined) return `content until the connection ends: ${counted(contentBytes, "octet")} here`;
+    if (contentLength === undefined) {
+      return `content until the connection ends: ${counted(contentOctets, "octet")} here`;
+    }
   }
   if (head.fields.get("content-length") === undefined) {
     return "no content: neither Content-Length nor Transfer-Encoding";
@@ -167,10 +169,10 @@ export function heldFinding(
 
 /** Says that reading started again with a message, and why. */
 export function restartFindings(message: Message | undefined): Finding[] {
-  if (message?.behind === undefined) return [];
-  const { direction, behind } = message;
+  if (message?.restartsAfter === undefined) return [];
+  const { direction, restartsAfter } = message;
   const reader = direction === "request" ? "server" : "client";
-  return [{ text: `read again from here on: the ${reader} read on after the fault of ${direction} ${behind}` }];
+  return [{ text: `read again from here on: the ${reader} read on after the fault of ${direction} ${restartsAfter}` }];
 }
 
 /** Says what was seen, and what the specification says of it: one sentence without its section. */
@@ -218,7 +220,7 @@ const RULE_FIXES: Readonly<Record<string, string>> = {
   "RFC 9110 §9.1": "use a method that the server knows",
 };
 
-/** How to put the error right; `undefined` where only its own words say so. */
+/** How to fix the error; `undefined` where only its own words say so. */
 export function fixFor({ fault, rule }: HttpError): string | undefined {
   if (fault !== undefined) return CAUSES[fault].fix;
   return rule === undefined ? undefined : RULE_FIXES[rule];

@@ -2,7 +2,7 @@
 
 import { ByteBuffer } from "../bytes.ts";
 import { Decoder } from "../http_message.ts";
-import { type MessageLimits, UNREAD_KEPT_BYTES } from "../limits.ts";
+import { type MessageLimits, UNREAD_KEPT_OCTETS } from "../limits.ts";
 import type { Direction, Message, Stop } from "./messages.ts";
 import type { StartLineSearch } from "./start_lines.ts";
 
@@ -36,7 +36,7 @@ export class Way {
   /** Whether the receiver has read on after the broken message. */
   readOn = false;
   /** The number of the exchange after whose broken message reading has just started again. */
-  behind: number | undefined;
+  restartsAfter: number | undefined;
   /** Looks for the next message after octets that are missing. */
   search: StartLineSearch<Arrival> | undefined;
   /** Whether the caller decides who sent what comes next. */
@@ -60,8 +60,8 @@ export class Way {
   hold(octets: Uint8Array, from: number, arrival: Arrival): void {
     if (this.held === "too many") return;
     this.held ??= { octets: new ByteBuffer(0), from, arrival };
-    if (this.held.octets.length + octets.length <= UNREAD_KEPT_BYTES) return this.held.octets.append(octets);
-    // Behind a broken message, a later start line may do.
+    if (this.held.octets.length + octets.length <= UNREAD_KEPT_OCTETS) return this.held.octets.append(octets);
+    // After a broken message, reading may also start at a later start line.
     this.held = this.stopped === "held" ? "too many" : undefined;
   }
 

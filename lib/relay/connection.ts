@@ -1,8 +1,8 @@
 /**
  * One client's connection through a relay: octets to the server, through the gate, and back.
  *
- * Each direction is a loop of one read and one write, so that who does not read is not read from. What the relay answers
- * itself stands for the server's answer, and ends the connection.
+ * Each direction is a loop of one read and one write, so that a peer that does not read is not read from. An answer by
+ * the relay itself replaces the server's, and ends the connection.
  */
 
 import { counted, NO_BYTES, writeAll } from "../bytes.ts";
@@ -72,22 +72,22 @@ export class RelayConnection extends AcceptedConnection {
   #passingBack: Promise<void> | undefined;
   /** Continues the requests that wait for an answer. */
   #answerCame = () => {};
-  /** What is answered instead of the server. */
+  /** The error that the relay answers instead of the server. */
   #refusal: HttpError | undefined;
   #answering: Promise<void> | undefined;
   /** Whether octets of the server are being written to the client. */
   #isWriting = false;
   #isLost = false;
   readonly #ended = { request: false, response: false };
-  /** How many octets of the budget those take that the gate holds. */
+  /** How many octets of the budget the gate's held octets use. */
   #held = 0;
 
   constructor(connection: number, client: Deno.Conn, context: ServerContext, options: RelayOptions) {
     super(connection, client, context);
     this.#options = options;
-    const tell = (event: ExchangeEvent) => this.#observe(event);
-    if (options.explains) this.#explainer = new Explainer({ tell });
-    this.#pairing = this.#explainer?.pairing ?? new Pairing(tell, { limits: LIMITS });
+    const listener = (event: ExchangeEvent) => this.#receiveEvent(event);
+    if (options.explains) this.#explainer = new Explainer({ listener });
+    this.#pairing = this.#explainer?.pairing ?? new Pairing(listener, { limits: LIMITS });
     this.#gate = new Gate(this.#pairing, options.rule, (change) => options.observer.changed?.(connection, change));
   }
 
@@ -227,7 +227,7 @@ export class RelayConnection extends AcceptedConnection {
       this.closeReason ??= "by the server";
       this.#answerCame();
       if (this.#answering !== undefined) return;
-      // Answers that come before the relay's own did not come.
+      // Earlier answers, which must precede the relay's own, did not come.
       if (this.#refusal !== undefined) return this.close();
       await this.conn.closeWrite();
       this.#wait();
@@ -239,7 +239,7 @@ export class RelayConnection extends AcceptedConnection {
     }
   }
 
-  /** Reads from the server. A reset is noted, and passes as an end, as this system has no other. */
+  /** Reads from the server. A reset is noted, and passed on as FIN: the runtime cannot send a reset. */
   async #read(reader: Reader): Promise<number | null> {
     try {
       return await reader.read();
@@ -278,9 +278,9 @@ export class RelayConnection extends AcceptedConnection {
     if (explanations.length > 0) this.#options.observer.explained?.(this.connection, explanations);
   }
 
-  #observe(event: ExchangeEvent): void {
+  #receiveEvent(event: ExchangeEvent): void {
     if (event.kind === "ended" && event.direction === "request") this.requests++;
-    this.#gate.observe(event);
+    this.#gate.receive(event);
     this.#options.observer.exchange?.(this.connection, event);
   }
 

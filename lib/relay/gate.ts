@@ -2,7 +2,7 @@
  * The gate between a client and its server: judges the Host of each request, and changes it.
  *
  * A head waits until it is complete. One that the codec accepts has one Host, whose place is known. From a fault on, the
- * octets have no sure meaning: then each line counts that some receiver may read as Host, until the connection ends, and
+ * octets have no certain meaning: then each line that some receiver may read as Host counts, until the connection ends,
  * whatever the pairing reads after the fault.
  */
 
@@ -10,7 +10,7 @@ import { authorityOf, type Endpoint, hostOf, isLocalName, originOf } from "../ad
 import { ByteBuffer, octetString } from "../bytes.ts";
 import { type ExchangeEvent, type Pairing, startsMessage } from "../exchange.ts";
 import { HttpError } from "../http_message.ts";
-import { MAX_HELD_HEAD_BYTES } from "../limits.ts";
+import { MAX_HELD_HEAD_OCTETS } from "../limits.ts";
 
 const RULE = "RFC 9110 §7.4";
 
@@ -25,7 +25,7 @@ export class HostRule {
 
   /**
    * Creates the rule of a relay to a server. Unless it `keeps` Host, Host becomes the server's. It passes requests on for
-   * `anyHost` if others reach it: then it has names that it does not know.
+   * `anyHost` if other machines reach it: then it has names that it does not know.
    */
   constructor(server: Endpoint, keeps: boolean, anyHost: boolean) {
     this.authority = keeps ? undefined : authorityOf(server);
@@ -46,7 +46,7 @@ export class HostRule {
     return new HttpError(421, detail, { rule: RULE });
   }
 
-  /** Returns why a request with this method and target is refused: it is one to a forward proxy. */
+  /** Returns why a request with this method and target is refused: it is for a forward proxy. */
   refuseTarget(method: string, target: string): HttpError | undefined {
     const [, origin] = /^([a-z][a-z0-9+.-]*:\/\/[^/?#]*)/i.exec(target) ?? [];
     if (method !== "CONNECT" && (origin === undefined || this.#isServer(origin))) return undefined;
@@ -81,7 +81,7 @@ export class Gate {
   #changes: HostChange[] = [];
   /** From the first fault on: whether a head is awaited, or any line. */
   #awaits: "head" | "lines" | undefined;
-  /** In octets without sure meaning: whether the next one starts a line, and how many were searched for a head's end. */
+  /** In octets without certain meaning: whether the next one starts a line, and how many were searched for an end. */
   #startsLine = true;
   #searched = 0;
 
@@ -96,21 +96,21 @@ export class Gate {
     return this.#held.length;
   }
 
-  /** Whether the octets have lost their sure meaning. */
+  /** Whether the octets no longer have a certain meaning. */
   get isBroken(): boolean {
     return this.#awaits !== undefined;
   }
 
-  /** Whether octets wait for an answer that tells whether they are HTTP (RFC 9110 §7.8). */
+  /** Whether octets wait for an answer that shows whether they are HTTP (RFC 9110 §7.8). */
   get awaitsAnswer(): boolean {
     return this.held > 0 && this.#pairing.stop("request")?.why === "held";
   }
 
   /** Judges a request whose head the pairing has read. */
-  observe(event: ExchangeEvent): void {
+  receive(event: ExchangeEvent): void {
     if (event.direction !== "request" || event.kind !== "head" || event.head.kind !== "request") return;
     const { message: { from }, head: { method, target, fields, text }, to } = event;
-    // What is read again after a fault has been judged.
+    // A head that is read again after a fault has been judged already.
     if (this.isBroken || to <= this.passed || this.refusal !== undefined) return;
     this.#refuse(this.#rule.refuseTarget(method, target), from);
     const host = fields.get("host");
@@ -149,7 +149,7 @@ export class Gate {
       if (this.#awaits === undefined) return free;
       return free + this.#searchFrom(all, free, isEnd);
     }
-    // A head that begins a read is one, as far as can be told.
+    // Octets that begin a read like a head are taken for one.
     if (all.length === octets.length && startsMessage(octets, "request")) this.#awaits = "head";
     return this.#searchFrom(all, 0, isEnd);
   }
@@ -164,7 +164,7 @@ export class Gate {
   /** Looks for the end of a head that the codec does not read. Returns how many octets are judged with it. */
   #head(text: string, base: number, isEnd: boolean): number {
     const found = headEnd(text, this.#searched);
-    const isTooLong = (found ?? text.length) > MAX_HELD_HEAD_BYTES;
+    const isTooLong = (found ?? text.length) > MAX_HELD_HEAD_OCTETS;
     const end = isTooLong ? undefined : found;
     this.#searched = end === undefined ? text.length : 0;
     if (end === undefined && !isEnd && !isTooLong) return 0;
@@ -175,7 +175,7 @@ export class Gate {
     this.#refuse(this.#rule.refuseTarget(method, target), base);
     const hosts = hostLines(head, true);
     if (end === undefined && hosts.length === 0 && text.length > 0) {
-      const why = isEnd ? "ended before its Host" : `has no Host in its first ${MAX_HELD_HEAD_BYTES} octets`;
+      const why = isEnd ? "ended before its Host" : `has no Host in its first ${MAX_HELD_HEAD_OCTETS} octets`;
       this.#refuse(new HttpError(421, `The request ${why}, so that it is not known whom it is for`), base);
     }
     for (const { value } of hosts) this.#refuse(this.#rule.refuseHost(value), base);
@@ -191,8 +191,8 @@ export class Gate {
     for (const { value } of hostLines(text.slice(0, judged), this.#startsLine)) {
       this.#refuse(this.#rule.refuseHost(value), base);
     }
-    if (text.length - judged > MAX_HELD_HEAD_BYTES) {
-      this.#refuse(new HttpError(421, `A line that may be Host is longer than ${MAX_HELD_HEAD_BYTES} octets`), base);
+    if (text.length - judged > MAX_HELD_HEAD_OCTETS) {
+      this.#refuse(new HttpError(421, `A line that may be Host is longer than ${MAX_HELD_HEAD_OCTETS} octets`), base);
     }
     if (judged > 0) this.#startsLine = /[\r\n]/.test(text[judged - 1]);
     return judged;

@@ -1,6 +1,6 @@
 /**
- * Prints what passes a relay: for people each message as it comes, with what was changed in it, and what there is to say
- * of it; for programs each exchange, once its response has passed or cannot.
+ * Prints what passes a relay: for people each message as it comes, with changes in it and findings on it; for programs
+ * each exchange, once its response has passed or cannot pass any more.
  */
 
 import { hostOf } from "../address.ts";
@@ -17,7 +17,7 @@ import {
   type Message,
 } from "../exchange.ts";
 import { acceptedIn, Fields, type HttpError } from "../http_message.ts";
-import { SHOWN_RELAYED_BYTES } from "../limits.ts";
+import { SHOWN_RELAYED_OCTETS } from "../limits.ts";
 import { maskCredentials, maskTarget } from "../masking.ts";
 import { Banners, type LoggedExchange } from "../server.ts";
 import { escapeText, painterFor, wrapMessage } from "../terminal.ts";
@@ -43,7 +43,7 @@ interface Shown {
   readonly view: ContentView | undefined;
   octets: number;
   printed: number;
-  /** What there is to say once it has ended. */
+  /** Findings to print once it has ended. */
   readonly findings: readonly Finding[];
 }
 
@@ -154,7 +154,7 @@ export class Printer {
   #content(id: number, direction: Direction, bytes: Uint8Array): void {
     const shown = this.#connections.get(id)!.shown[direction];
     if (shown === undefined) return;
-    const part = bytes.subarray(0, Math.max(0, SHOWN_RELAYED_BYTES - shown.octets));
+    const part = bytes.subarray(0, Math.max(0, SHOWN_RELAYED_OCTETS - shown.octets));
     shown.octets += bytes.length;
     if (part.length === 0) return;
     if (shown.view === undefined) this.#octets(id, direction, "", "", part);
@@ -163,7 +163,7 @@ export class Printer {
 
   /** Prints text of a content, up to the limit: a few octets may decode to many. */
   #shownText(id: number, direction: Direction, shown: Shown, text: string): void {
-    const part = text.slice(0, Math.max(0, SHOWN_RELAYED_BYTES - shown.printed));
+    const part = text.slice(0, Math.max(0, SHOWN_RELAYED_OCTETS - shown.printed));
     shown.printed += text.length;
     if (part === "") return;
     this.#turnTo(id, direction);
@@ -174,11 +174,11 @@ export class Printer {
     const { shown } = this.#connections.get(id)!;
     const one = shown[direction];
     delete shown[direction];
-    const more = (one?.octets ?? 0) - SHOWN_RELAYED_BYTES;
+    const more = (one?.octets ?? 0) - SHOWN_RELAYED_OCTETS;
     const last = () => {
-      const isCut = one !== undefined && one.printed > SHOWN_RELAYED_BYTES;
+      const isCut = one !== undefined && one.printed > SHOWN_RELAYED_OCTETS;
       if (more > 0) this.#line(`… ${counted(more, "more octet")}`);
-      else if (isCut) this.#line(`… ${counted(one.printed - SHOWN_RELAYED_BYTES, "more character")}`);
+      else if (isCut) this.#line(`… ${counted(one.printed - SHOWN_RELAYED_OCTETS, "more character")}`);
       this.#findings(one?.findings ?? []);
       const lines = [...trailers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
       if (lines !== "") this.#octets(id, direction, "-----TRAILERS-----\n", lines);
@@ -194,7 +194,7 @@ export class Printer {
     const hadHead = message.head !== undefined;
     this.#end(id, direction);
     const banner = hadHead ? "" : this.#banners.banner(direction.toUpperCase(), id);
-    const part = octetString(unread, 0, Math.min(unread.length, SHOWN_RELAYED_BYTES));
+    const part = octetString(unread, 0, Math.min(unread.length, SHOWN_RELAYED_OCTETS));
     if (unread.length > 0) this.#octets(id, direction, banner, part);
     if (unread.length > part.length) this.#line(`… ${counted(unread.length - part.length, "more octet")}`);
     const rule = error.rule === undefined ? "" : ` (${error.rule})`;
@@ -251,7 +251,7 @@ export class Printer {
   }
 }
 
-/** Returns what the server may take amiss in a request whose Host was changed. */
+/** Returns what the server may refuse in a request whose Host was changed. */
 export function requestFindings({ head }: Message, change: HostChange | undefined): Finding[] {
   const origin = head?.fields.get("origin");
   if (origin === undefined || change === undefined || origin === "null") return [];
@@ -261,7 +261,7 @@ export function requestFindings({ head }: Message, change: HostChange | undefine
   return [{ text, rule: "RFC 6454 §7" }];
 }
 
-/** Returns what leads a browser elsewhere, or what it refuses, in a response of a relay that may speak TLS. */
+/** Returns what, in a response of a relay that may speak TLS, leads a browser elsewhere or makes it refuse. */
 export function responseFindings({ head, exchange }: Message, secure: boolean): Finding[] {
   const authority = exchange.request?.head?.authority;
   if (head === undefined || authority === undefined) return [];

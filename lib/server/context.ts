@@ -59,10 +59,10 @@ export function joined<AnyObserver extends object = Observer>(observers: readonl
 }
 
 /** Reports the listings that were ended for lack of memory. */
-export function endedListings(report: (line: string) => void): Observer {
+export function endedListings(note: (line: string) => void): Observer {
   return {
     closed: (_, reason) => {
-      if (reason === CLOSE_REASONS.memory) report("A listing that was not read was ended: --max-buffered was reached");
+      if (reason === CLOSE_REASONS.memory) note("A listing that was not read was ended: --max-buffered was reached");
     },
   };
 }

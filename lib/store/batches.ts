@@ -19,8 +19,8 @@ export class Batches<T extends Rejectable> {
   running: Promise<void> | undefined;
 
   /**
-   * @param what What waits for whom, for people.
-   * @param take Takes the next batch from what waits.
+   * @param what What waits, and for whom: words for an error.
+   * @param take Removes and returns the next batch.
    */
   constructor(
     private readonly what: string,
@@ -42,7 +42,7 @@ export class Batches<T extends Rejectable> {
     this.#waiting.unshift(...batch);
   }
 
-  /** Rejects all that waits. */
+  /** Rejects everything that waits. */
   reject(reason: unknown): void {
     for (const { reject } of this.#waiting.splice(0)) reject(reason);
   }

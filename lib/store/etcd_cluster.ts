@@ -38,14 +38,14 @@ const DENIED_PROBE_MS = 5_000;
 
 export interface ClusterOptions extends GatewayOptions {
   /** Receives a line for the operator when the cluster stops answering, and when it answers again. */
-  readonly report?: (line: string) => void;
+  readonly note?: (line: string) => void;
 }
 
 /** A cluster that may stop answering and recover. */
 export class EtcdCluster {
   readonly keys: TableKeys;
   readonly #gateway: EtcdGateway;
-  readonly #report: (line: string) => void;
+  readonly #note: (line: string) => void;
   readonly #wait: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly #closed = new AbortController();
   /** The base of the table's versions: version = base + revision. */
@@ -61,7 +61,7 @@ export class EtcdCluster {
   constructor(keys: TableKeys, options: ClusterOptions) {
     this.keys = keys;
     this.#gateway = new EtcdGateway(options);
-    this.#report = options.report ?? (() => {});
+    this.#note = options.note ?? (() => {});
     this.#wait = options.wait ?? waitFor;
     const first = this.#find();
     this.starting = first.then(() => this.starting = undefined);
@@ -117,7 +117,7 @@ export class EtcdCluster {
     const down = clusterError(error) as StoreError;
     if (this.down?.message === down.message) return;
     this.down = down;
-    this.#report(`The table's cluster does not answer: ${error.message}; asked again until it does`);
+    this.#note(`The table's cluster does not answer: ${error.message}; asked again until it does`);
   }
 
   /** Tries again until the cluster answers. */
@@ -130,7 +130,7 @@ export class EtcdCluster {
     try {
       this.base = await this.#open();
       if (this.isClosed) return undefined;
-      if (this.down !== undefined) this.#report("The table's cluster answers");
+      if (this.down !== undefined) this.#note("The table's cluster answers");
       this.down = undefined;
     } catch (thrown) {
       if (this.isClosed) return undefined;

@@ -1,7 +1,7 @@
 /**
  * Sends requests to an etcd cluster through its HTTP/JSON gateway, to one node after another until one answers.
  *
- * A request without an answer may still be executed, now or later. Writers have to know, so every error tells it.
+ * A request without an answer may still be executed, now or later. Writers have to know, so each error says so.
  */
 
 import { Buffer } from "node:buffer";

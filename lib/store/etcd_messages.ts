@@ -4,7 +4,7 @@
  *
  * Writes share one transaction, a batch. It first compares its writer's marker, a key of the table, with the revision
  * the writer last saw, and then writes the marker. So if a batch is sent several times, even to several nodes, etcd
- * executes it at most once; and the marker, whose value starts with the batch's number, tells which one was executed.
+ * executes it at most once; and the marker, whose value starts with the batch's number, shows which one was executed.
  */
 
 import { Buffer } from "node:buffer";
@@ -51,7 +51,6 @@ export interface TxnAnswer {
   readonly responses?: readonly OperationAnswer[];
 }
 
-/** Encodes text in base64. */
 export function encode(text: string): string {
   return Buffer.from(text).toString("base64");
 }

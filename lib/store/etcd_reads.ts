@@ -8,7 +8,7 @@
 
 import { Buffer } from "node:buffer";
 import { octetString } from "../bytes.ts";
-import { type Page, type Row, rowContent, type Snapshot, START, unavailable } from "../store.ts";
+import { type Portion, type Row, rowContent, type Snapshot, START, unavailable } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { Batches } from "./batches.ts";
 import { clusterError, type EtcdCluster, numberOf } from "./etcd_cluster.ts";
@@ -29,23 +29,23 @@ const MAX_READ_BYTES = 8 * 1024 * 1024;
 /** Rows in one transaction, beside `meta`. */
 const MAX_READS = MAX_OPERATIONS - 1;
 
-/** Bytes that are read of an answer with a page. Rows after that are requested again. */
-const MAX_PAGE_ANSWER_BYTES = 4 * 1024 * 1024;
+/** Bytes that are read of an answer with a portion. Rows after that are requested again. */
+const MAX_PORTION_ANSWER_BYTES = 4 * 1024 * 1024;
 
-/** Characters of a page, except for one with a single row. */
-const PAGE_CHARACTERS = 1024 * 1024;
+/** Characters of a portion, except for one with a single row. */
+const PORTION_CHARACTERS = 1024 * 1024;
 
-/** Rows on a page. Each page costs the nodes as much as all rows after it, so pages should be large. */
-const MAX_PAGE_ROWS = 10_000;
+/** Rows in a portion. Each portion costs the nodes as much as all rows after it, so portions should be large. */
+const MAX_PORTION_ROWS = 10_000;
 
-/** Rows on the first page, before their size is known. */
-const FIRST_PAGE_ROWS = 256;
+/** Rows in the first portion, before their size is known. */
+const FIRST_PORTION_ROWS = 256;
 
-/** How many times as many rows a page may have as the one before: they may be larger. */
-const PAGE_GROWTH = 4;
+/** How many times as many rows a portion may have as the one before: they may be larger. */
+const PORTION_GROWTH = 4;
 
-/** How long one attempt to read a page may take. */
-const PAGE_TRY_MS = 10_000;
+/** How long one attempt to read a portion may take. */
+const PORTION_TRY_MS = 10_000;
 
 /** Rows that are decoded before other clients have their turn. */
 const STEP_ROWS = 500;
@@ -95,14 +95,13 @@ export function batchedReads(cluster: EtcdCluster): (name: string) => Promise<Ro
   };
 }
 
-/** Returns the table as of now. */
 export async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
   const { keys, keys: { rows: [start, range_end] } } = cluster;
   const operations = [
     range(keys.meta),
     latestMarker(keys),
     range(start, { range_end, count_only: true }),
-    range(start, { range_end, limit: FIRST_PAGE_ROWS }),
+    range(start, { range_end, limit: FIRST_PORTION_ROWS }),
   ];
   for (;;) {
     const { header, responses } = await readRows(cluster, operations);
@@ -116,33 +115,32 @@ export async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
   }
 }
 
-/** The table at one revision. */
 interface TableAtRevision {
   readonly revision: number;
   readonly total: number;
   /** The cluster's revision. */
   readonly at: number;
-  /** The rows of the first page. */
+  /** The rows of the first portion. */
   readonly first: readonly KeyValue[];
 }
 
 function snapshotOf(cluster: EtcdCluster, { revision, total, at, first }: TableAtRevision): Snapshot {
   const { keys, keys: { rows: [, range_end] } } = cluster;
-  /** What reads the pages after those that were read, by the number of rows before them. */
-  const nextPages = new Map<number, string>();
+  /** What reads the portions after those that were read, by the number of rows before them. */
+  const nextPortions = new Map<number, string>();
 
   async function read(cursor: number): Promise<readonly KeyValue[]> {
-    const { responses } = await readRows(cluster, [nextPages.get(cursor)!]);
+    const { responses } = await readRows(cluster, [nextPortions.get(cursor)!]);
     return responses![0].response_range!.kvs ?? [];
   }
 
-  async function json(cursor: number): Promise<Page<string>> {
+  async function json(cursor: number): Promise<Portion<string>> {
     const kvs = cursor === START ? first : await read(cursor);
     const members: string[] = [];
     let size = 0;
     for (const { key, value } of kvs) {
       const member = `${JSON.stringify(keys.nameOf(key))}:${decode(value)}`;
-      if (members.length > 0 && size + member.length > PAGE_CHARACTERS) break;
+      if (members.length > 0 && size + member.length > PORTION_CHARACTERS) break;
       size += member.length;
       members.push(member);
       if (members.length % STEP_ROWS === 0) await FAIR_TURNS.yieldIfBusy();
@@ -153,29 +151,29 @@ function snapshotOf(cluster: EtcdCluster, { revision, total, at, first }: TableA
       // The count and the rows are of the same revision.
       if (members.length === 0) throw unavailable("The table's cluster did not return all rows");
       // As many rows as fit if they are of the same size.
-      const fitting = Math.max(1, Math.floor(PAGE_CHARACTERS / (size / members.length)));
-      const limit = Math.min(fitting, PAGE_GROWTH * kvs.length, MAX_PAGE_ROWS);
-      nextPages.set(next, range(keys.after(kvs[members.length - 1].key), { range_end, limit, revision: at }));
+      const fitting = Math.max(1, Math.floor(PORTION_CHARACTERS / (size / members.length)));
+      const limit = Math.min(fitting, PORTION_GROWTH * kvs.length, MAX_PORTION_ROWS);
+      nextPortions.set(next, range(keys.after(kvs[members.length - 1].key), { range_end, limit, revision: at }));
     }
     const start = cursor === START ? "{" : ",";
     return { content: `${start}${members.join(",")}${next === undefined ? "}" : ""}`, next };
   }
 
-  // A page is found only from the one before.
+  // A portion is found only from the one before.
   return { revision, total, json, seek: () => ({ cursor: START, row: 0 }), close: () => {} };
 }
 
 /** Runs operations, of which the last one reads rows. Of a long answer, only the first rows are returned. */
 async function readRows(cluster: EtcdCluster, operations: readonly string[]): Promise<TxnAnswer> {
-  const times = { tryMs: PAGE_TRY_MS, waitMs: PAGE_TRY_MS };
+  const times = { tryMs: PORTION_TRY_MS, waitMs: PORTION_TRY_MS };
   try {
-    return await cluster.ask("/v3/kv/txn", transaction([], operations), { ...times, read: readPage });
+    return await cluster.ask("/v3/kv/txn", transaction([], operations), { ...times, read: readPortion });
   } catch (error) {
     throw clusterError(error);
   }
 }
 
-async function readPage(response: Response): Promise<TxnAnswer> {
+async function readPortion(response: Response): Promise<TxnAnswer> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;
   // Base64 and digits are ASCII.
@@ -183,7 +181,7 @@ async function readPage(response: Response): Promise<TxnAnswer> {
   for await (const piece of response.body!) {
     pieces.push(piece);
     bytes += piece.length;
-    if (bytes < MAX_PAGE_ANSWER_BYTES) continue;
+    if (bytes < MAX_PORTION_ANSWER_BYTES) continue;
     const soFar = text();
     const end = soFar.lastIndexOf(BETWEEN_KEYS);
     if (end >= 0) return JSON.parse(`${soFar.slice(0, end + 2)}]}}]}`);

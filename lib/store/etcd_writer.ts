@@ -2,7 +2,7 @@
  * Writes to a cluster's table, one transaction after another, each executed exactly once.
  *
  * Writes that wait at the same time share a transaction. If no answer arrives, the transaction is sent again unchanged,
- * and the writer's marker tells whether it was executed before. If the retries run out, its clients are told that the
+ * and the writer's marker shows whether it was executed before. If the retries run out, its clients learn that the
  * outcome is unknown, and a transaction with only the marker is sent until it succeeds. It invalidates everything sent
  * before, so a write that was given up cannot overwrite a later one.
  */
@@ -111,7 +111,7 @@ export class EtcdWriter {
     return waiting.promise;
   }
 
-  /** Takes the writes of the next transaction: one insertion, or rows. etcd accepts each key once in a transaction. */
+  /** Removes and returns the writes of the next transaction: one insertion, or rows, because etcd accepts a key once. */
   #nextBatch(writes: WaitingWrite[]): readonly WaitingWrite[] {
     if (isInsertion(writes[0])) return writes.splice(0, 1);
     const taken: WaitingRow[] = [];

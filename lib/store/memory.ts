@@ -111,12 +111,12 @@ export class MemoryStore implements Store {
    * Counts the memory that only snapshots hold as a part of shared memory. Where that is short, the slowest snapshots are
    * ended, and the operator gets a line.
    */
-  share(memory: SharedMemory, report: (line: string) => void): void {
+  share(memory: SharedMemory, note: (line: string) => void): void {
     this.#snapshots.memory = memory;
     const others = memory.reclaim;
     memory.reclaim = () => {
       if (!this.#snapshots.endSlowest()) return others();
-      report("The slowest listing was ended: what it held of the changing table did not fit --max-buffered");
+      note("The slowest listing was ended: what it held of the changing table did not fit --max-buffered");
       return true;
     };
   }

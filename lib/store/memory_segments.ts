@@ -9,7 +9,7 @@
 import { Buffer } from "node:buffer";
 import { collectSoon, ownPages } from "../bytes.ts";
 import { MAX_GARBAGE_BYTES } from "../limits.ts";
-import { type Page, type Place, type Row, type SharedMemory, type Snapshot, START, unavailable } from "../store.ts";
+import { type Place, type Portion, type Row, type SharedMemory, type Snapshot, START, unavailable } from "../store.ts";
 
 /**
  * The most rows in a segment. A snapshot references each segment; the first write after it copies one segment's index.
@@ -27,7 +27,7 @@ const DEAD_BYTES = 32 * 1024;
 const INDEX_BYTES = SEGMENT_ROWS * (2 * Uint32Array.BYTES_PER_ELEMENT + Float64Array.BYTES_PER_ELEMENT);
 
 /** Bytes of rows read at a time, plus at most one row. */
-const PAGE_BYTES = 64 * 1024;
+const PORTION_BYTES = 64 * 1024;
 
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
@@ -318,7 +318,7 @@ class MemorySnapshot implements Snapshot {
     this.#segments = segments;
   }
 
-  json(cursor: number): Page<Uint8Array> {
+  json(cursor: number): Portion<Uint8Array> {
     if (this.#isEnded) throw unavailable("The listing was ended: it was read too slowly");
     const segments = this.#segments ?? [];
     const stretches: { segment: Segment; from: number; to: number }[] = [];
@@ -329,7 +329,7 @@ class MemorySnapshot implements Snapshot {
       const segment = segments[i];
       let to = from;
       for (; to < segment.rows; to++) {
-        if (bytes >= PAGE_BYTES && segment.length(to) > 0) break;
+        if (bytes >= PORTION_BYTES && segment.length(to) > 0) break;
         bytes += segment.length(to);
       }
       stretches.push({ segment, from, to });

@@ -25,7 +25,7 @@ import {
   storeError,
   type TableState,
 } from "./sqlite_file.ts";
-import { fitsOnePage, largestNumber, SnapshotPool } from "./sqlite_snapshots.ts";
+import { fitsOnePortion, largestNumber, SnapshotPool } from "./sqlite_snapshots.ts";
 import {
   type Awaitable,
   type NewRow,
@@ -119,7 +119,7 @@ class WriterThread {
 /** The table in an SQLite file. */
 export class SqliteStore implements Store {
   readonly #file: string;
-  readonly #report: (line: string) => void;
+  readonly #note: (line: string) => void;
   readonly #lock: Deno.FsFile | undefined;
   readonly #reader: DatabaseSync;
   readonly #readRow: StatementSync;
@@ -152,19 +152,19 @@ export class SqliteStore implements Store {
   private constructor(
     file: string,
     { name, damage, isChecked }: PreparedFile,
-    report: (line: string) => void,
+    note: (line: string) => void,
     lock: Deno.FsFile | undefined,
   ) {
     this.#file = file;
     this.#lock = lock;
-    this.#report = report;
+    this.#note = note;
     this.#reader = openFile(name, true);
     this.#readRow = this.#reader.prepare(`SELECT json, version, ${IS_OBJECT} AS ok FROM rows WHERE name = ?`);
     this.#readState = this.#reader.prepare(READ_STATE);
     this.#readAll = this.#reader.prepare(`
       SELECT group_concat(json_quote(name) || ':' || json) AS members
       FROM (SELECT name, json FROM rows WHERE ${IS_OBJECT} ORDER BY position)`);
-    this.#snapshots = new SnapshotPool(name, (error) => this.#failure(error), report);
+    this.#snapshots = new SnapshotPool(name, (error) => this.#failure(error), note);
     if (damage !== undefined) this.#onDamage(damage);
     else this.#leastVersion = leastVersion(this.#reader);
     if (!isChecked) this.#check(name);
@@ -175,12 +175,12 @@ export class SqliteStore implements Store {
    * damaged file, what can be read is served, and writes are refused.
    *
    * @param readOnly Whether the file may only be read, beside any others that use it: no permission to write is needed.
-   * @param report Receives a line for the operator when the open file is removed or replaced, or found to be damaged.
+   * @param note Receives a line for the operator when the open file is removed or replaced, or found to be damaged.
    * @throws {StoreError} If the file cannot be opened.
    */
   static async open(
     file: string,
-    report: (line: string) => void = () => {},
+    note: (line: string) => void = () => {},
     readOnly: boolean = false,
   ): Promise<SqliteStore> {
     // Two names of one file, for example through a symbolic link, must have the same lock.
@@ -189,7 +189,7 @@ export class SqliteStore implements Store {
     let store: SqliteStore | undefined;
     try {
       const prepared = readOnly ? prepareToRead(path) : prepareFile(path);
-      store = new SqliteStore(path, prepared, report, lock);
+      store = new SqliteStore(path, prepared, note, lock);
       if (readOnly) store.#refuse(unavailable("The table's file may only be read"));
       else if (prepared.damage === undefined) await store.#startWriter();
       return store;
@@ -234,8 +234,8 @@ export class SqliteStore implements Store {
 
   snapshot(ended?: () => void): Awaitable<Snapshot> {
     const state = this.#read(() => this.#readState.get()) as unknown as TableState;
-    // A table that fits one page is read at once; only a larger one needs a transaction of its own.
-    if (fitsOnePage(state.longest, state.total + 1)) return this.#smallSnapshot();
+    // A table that fits one portion is read at once; only a larger one needs a transaction of its own.
+    if (fitsOnePortion(state.longest, state.total + 1)) return this.#smallSnapshot();
     if (this.#clearing !== undefined) return this.#clearing.then(() => this.snapshot(ended));
     return this.#snapshots.snapshot(state.revision, ended);
   }
@@ -303,7 +303,7 @@ export class SqliteStore implements Store {
     this.#isDamaged = true;
     const found = `${this.#file} is damaged (${damage.replace("The table's file: ", "")})`;
     const rescue = "stop the server, then restore a backup or try: sqlite3 FILE .recover | sqlite3 NEW-FILE";
-    this.#report(`${found}: what can be read is served, and writes are refused; ${rescue}`);
+    this.#note(`${found}: what can be read is served, and writes are refused; ${rescue}`);
     this.#refuse(new StoreError("damaged", "The table's file is damaged: nothing is written to it any more"));
   }
 
@@ -321,15 +321,15 @@ export class SqliteStore implements Store {
     this.#endReads();
     this.#leastVersion = leastVersion(this.#reader);
     const line = "another program has written to it, but may only read it: every row counts as changed";
-    this.#report(`${this.#file}: ${line}`);
+    this.#note(`${this.#file}: ${line}`);
   }
 
   #onEvent(event: WriterMessage): void {
     if (event.kind === "room") {
       const low = "is full: until it has room, only removals, smaller rows and what fits into the file are written";
-      this.#report(`${this.#file}: the disk ${event.isLow ? low : "has room again"}`);
+      this.#note(`${this.#file}: the disk ${event.isLow ? low : "has room again"}`);
     } else if (event.kind === "lost") {
-      this.#report(`${event.reason} while it was open: no more is written; put it back, or restart the server`);
+      this.#note(`${event.reason} while it was open: no more is written; put it back, or restart the server`);
       // A write in progress may be in a file that is never opened again.
       const error = unavailable("The table's file was removed or replaced while it was open");
       this.#refuse(error);

@@ -173,7 +173,7 @@ export class BatchRunner {
     // After a full disk, SQLite may take the own failure for another's write.
     if (wasFull) this.#seen = undefined;
     this.#current = this.#dataVersion.get()!.data_version as number;
-    // Of a file that was just opened, only another number of rows tells of others' writes.
+    // Of a file that was just opened, only another number of rows shows others' writes.
     this.#isCorrecting = this.#seen === undefined
       ? this.#count.get()!.total !== this.#state.total
       : this.#current !== this.#seen;

@@ -1,5 +1,5 @@
 /**
- * Snapshots of the SQLite table, read page by page in a read transaction.
+ * Snapshots of the SQLite table, read portion by portion in a read transaction.
  *
  * Snapshots of the same revision share a connection to the file. Connections are reused.
  */
@@ -7,13 +7,13 @@
 import type { DatabaseSync } from "node:sqlite";
 import { MAX_SNAPSHOTS } from "../limits.ts";
 import { IS_OBJECT, openFile, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
-import { type Page, type Place, type Snapshot, START, type StoreError, unavailable } from "../store.ts";
+import { type Place, type Portion, type Snapshot, START, type StoreError, unavailable } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 
 /** The most rows read at a time. */
-const PAGE_ROWS = 1000;
+const PORTION_ROWS = 1000;
 /** Bytes of rows read at a time, plus at most one row. */
-const PAGE_BYTES = 256 * 1024;
+const PORTION_BYTES = 256 * 1024;
 /** Rows skipped at a time. */
 const SKIPPED_ROWS = 50_000;
 /** Connections to the file kept for later snapshots. */
@@ -21,9 +21,9 @@ const MAX_IDLE = 4;
 /** Names read at a time when the largest number is looked for. */
 const NAMES_PER_READ = 20_000;
 
-/** Whether this many rows fit one page, even if all are as long as the longest ever. */
-export function fitsOnePage(longest: number, rows: number): boolean {
-  return rows <= PAGE_ROWS && rows * longest <= PAGE_BYTES;
+/** Whether this many rows fit one portion, even if all are as long as the longest ever. */
+export function fitsOnePortion(longest: number, rows: number): boolean {
+  return rows <= PORTION_ROWS && rows * longest <= PORTION_BYTES;
 }
 
 /** A connection, with a read transaction while it has readers. */
@@ -61,27 +61,27 @@ class ReadTransaction {
     this.readers.clear();
   }
 
-  /** Returns how many rows the page at the cursor has: fewer than usual if some of them are long. */
-  #pageRows(cursor: number): number {
-    if (fitsOnePage(this.state.longest, PAGE_ROWS)) return PAGE_ROWS;
+  /** Returns how many rows the portion at the cursor has: fewer than usual if some of them are long. */
+  #portionRows(cursor: number): number {
+    if (fitsOnePortion(this.state.longest, PORTION_ROWS)) return PORTION_ROWS;
     let rows = 0;
     let bytes = 0;
-    for (const row of this.#query.sizes.iterate(cursor, PAGE_ROWS)) {
+    for (const row of this.#query.sizes.iterate(cursor, PORTION_ROWS)) {
       bytes += row.bytes as number;
-      if (rows > 0 && bytes > PAGE_BYTES) break;
+      if (rows > 0 && bytes > PORTION_BYTES) break;
       rows++;
     }
     return Math.max(1, rows);
   }
 
-  json(cursor: number, isFirst = cursor === START): Page<string> {
-    const limit = this.#pageRows(cursor);
-    const page = this.#query.json.get(cursor, limit) as { members: string | null; last: number; count: number };
-    const next = page.count < limit ? undefined : page.last;
-    // Without a row, the start of the object goes with the next page.
-    if (page.members === null && next !== undefined) return this.json(next, isFirst);
-    const before = isFirst ? "{" : page.members === null ? "" : ",";
-    return { content: `${before}${page.members ?? ""}${next === undefined ? "}" : ""}`, next };
+  json(cursor: number, isFirst = cursor === START): Portion<string> {
+    const limit = this.#portionRows(cursor);
+    const portion = this.#query.json.get(cursor, limit) as { members: string | null; last: number; count: number };
+    const next = portion.count < limit ? undefined : portion.last;
+    // Without a row, the start of the object goes with the next portion.
+    if (portion.members === null && next !== undefined) return this.json(next, isFirst);
+    const before = isFirst ? "{" : portion.members === null ? "" : ",";
+    return { content: `${before}${portion.members ?? ""}${next === undefined ? "}" : ""}`, next };
   }
 
   /** Skips rows in steps that do not block other clients. */
@@ -109,7 +109,7 @@ export class SnapshotPool {
   constructor(
     private readonly file: string,
     private readonly failure: (error: unknown) => StoreError = storeError,
-    private readonly report: (line: string) => void = () => {},
+    private readonly note: (line: string) => void = () => {},
   ) {}
 
   /**
@@ -121,13 +121,13 @@ export class SnapshotPool {
     const transaction = this.#open.get(revision) ?? this.#begin();
     const { readers, state } = transaction;
     let isOpen = true;
-    const read = <T>(page: () => T): T => {
+    const read = <T>(portion: () => T): T => {
       if (!isOpen || this.#isClosed) throw unavailable("The store is closed");
       if (!readers.has(snapshot)) {
         throw unavailable("The snapshot was ended: it was read too slowly while much was written");
       }
       try {
-        return page();
+        return portion();
       } catch (error) {
         throw this.failure(error);
       }
@@ -158,7 +158,7 @@ export class SnapshotPool {
     this.#release(transaction);
     for (const ended of readers) ended?.();
     const which = readers.length === 1 ? "listing was" : `${readers.length} listings were`;
-    this.report(`The slowest ${which} ended: the file's log could not be shortened while they were read`);
+    this.note(`The slowest ${which} ended: the file's log could not be shortened while they were read`);
   }
 
   close(): void {

@@ -10,7 +10,7 @@ import {
   type RequestHead,
 } from "../http_message.ts";
 import { LISTING_PIECE_BYTES, MAX_QUERY_PARAMETERS, MAX_SORTS, REQUEST_LIMITS } from "../limits.ts";
-import { type Awaitable, type Page, type Snapshot, START, type Store } from "../store.ts";
+import { type Awaitable, type Portion, type Snapshot, START, type Store } from "../store.ts";
 import { FAIR_TURNS, Gate, Pacer, then } from "../turns.ts";
 import { type ListingQuery, type PageRequest, parseQuery } from "./query.ts";
 import { entityTag, JSON_TYPE, LINES_TYPE, preconditionsHold, readPreconditions } from "./resource.ts";
@@ -66,7 +66,7 @@ function formOf(fields: Fields): ListingForm {
   return areLines ? LINES_TYPE : JSON_TYPE;
 }
 
-/** Answers with a table that fits one page of the store whole, with its length; streams a larger one. */
+/** Answers with a table that fits one portion whole, with its length; streams a larger one. */
 function wholeTable(snapshot: Snapshot, request: RequestHead): Awaitable<HttpResponse> {
   const fail = (error: unknown): never => {
     snapshot.close();
@@ -152,8 +152,8 @@ interface Listing {
 }
 
 /** Reads the table piece by piece. A piece is not kept once it was given away: a generator would hold it. */
-function wholePieces(snapshot: Snapshot, first: Page<string | Uint8Array>): Pieces {
-  let ready: Page<string | Uint8Array> | undefined = first;
+function wholePieces(snapshot: Snapshot, first: Portion<string | Uint8Array>): Pieces {
+  let ready: Portion<string | Uint8Array> | undefined = first;
   let cursor = first.next;
   return {
     async next() {

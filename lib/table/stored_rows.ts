@@ -1,5 +1,5 @@
 /**
- * Reads rows where they are stored: in the pages of a snapshot, as octets, without parsing; and joins them to listings.
+ * Reads rows where they are stored: in the portions of a snapshot, as octets, without parsing; and joins them to listings.
  *
  * What is stored was checked before, so the ends of strings, objects and arrays are all that must be found.
  */
@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import { ByteBuffer } from "../bytes.ts";
 import { parseOctets } from "../json.ts";
-import type { Page, Snapshot } from "../store.ts";
+import type { Portion, Snapshot } from "../store.ts";
 import type { Pacer } from "../turns.ts";
 import { ARRAY, FALSE, type Kind, MISSING, NULL, OBJECT, TRUE, Value } from "./comparison.ts";
 import { type JSON_TYPE, LINES_TYPE } from "./resource.ts";
@@ -29,7 +29,7 @@ const LOWER_T = 0x74;
 
 const ENCODER = new TextEncoder();
 
-/** Yields the rows of each page of a snapshot from a cursor on, as far as they pass all filters. */
+/** Yields the rows of each portion of a snapshot from a cursor on, as far as they pass all filters. */
 export async function* storedPages(
   snapshot: Snapshot,
   from: number,
@@ -37,14 +37,14 @@ export async function* storedPages(
   filters: readonly ((row: StoredRows) => boolean)[] = [],
 ): AsyncGenerator<StoredRows> {
   for (let cursor: number | undefined = from; cursor !== undefined;) {
-    const { content, next }: Page<string | Uint8Array> = await snapshot.json(cursor);
+    const { content, next }: Portion<string | Uint8Array> = await snapshot.json(cursor);
     yield new StoredRows(typeof content === "string" ? ENCODER.encode(content) : content, filters);
     await pacer.after(content.length * (1 + filters.length));
     cursor = next;
   }
 }
 
-/** Reads the rows of a page one after the other. A page is a part of one JSON object with the rows as its members. */
+/** Reads the rows of a portion one after the other. A portion is a part of one JSON object with the rows as its members. */
 export class StoredRows {
   /** The current row as a member of the object: its name, a colon and its value. */
   start = 0;
@@ -86,7 +86,7 @@ export class StoredRows {
     return true;
   }
 
-  /** Returns the current row, valid as long as the page. */
+  /** Returns the current row, valid as long as the portion. */
   row(): Uint8Array {
     return this.bytes.subarray(this.start, this.end);
   }

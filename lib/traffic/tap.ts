@@ -2,7 +2,7 @@
 
 import { addressText, socketAddress } from "../address.ts";
 import { counted } from "../bytes.ts";
-import type { End, Seen, TrafficEvent, TrafficListener, Untold } from "../traffic.ts";
+import type { End, EventCounter, Seen, TrafficEvent, TrafficListener } from "../traffic.ts";
 
 /** Returns the monotonic time in microseconds since the program's start. */
 export type Microseconds = () => number;
@@ -12,14 +12,14 @@ export const SINCE_START: Microseconds = (): number => Math.round(performance.no
 
 /** Taps all connections of a listener, at the server's end. They are numbered from 1 in the order of acceptance. */
 export function tappedListener(
-  listener: Deno.Listener,
-  report: TrafficListener,
+  socket: Deno.Listener,
+  listener: TrafficListener,
   now: Microseconds = SINCE_START,
 ): Deno.Listener {
-  const { accept } = listener;
+  const { accept } = socket;
   let accepted = 0;
-  return Object.assign(listener, {
-    accept: async () => tapped(await accept.call(listener), "server", ++accepted, report, now),
+  return Object.assign(socket, {
+    accept: async () => tapped(await accept.call(socket), "server", ++accepted, listener, now),
   });
 }
 
@@ -33,7 +33,7 @@ export function tapped(
   conn: Deno.Conn,
   end: End,
   connection: number,
-  report: TrafficListener,
+  listener: TrafficListener,
   now: Microseconds = SINCE_START,
 ): Deno.Conn {
   const { read, write, closeWrite, close, handshake } = conn as Deno.TlsConn;
@@ -46,29 +46,29 @@ export function tapped(
   let readInto: Uint8Array;
   let writeFrom: Uint8Array;
   /** Counts reads and writes once they are no longer reported. */
-  let untold: Untold | undefined;
+  let counter: EventCounter | undefined;
 
   const seen = (): Seen => ({ end, connection, time: now() });
   const opened = () => {
     if (isOpen) return;
     isOpen = true;
     const [local, remote] = [conn.localAddr, conn.remoteAddr].map(socketAddress);
-    report({ kind: "opened", ...seen(), local, remote, secure: handshake !== undefined });
+    listener({ kind: "opened", ...seen(), local, remote, secure: handshake !== undefined });
   };
   const fin = (by: End) => {
     if (isClosed || broken !== undefined || fins.includes(by)) return;
     fins.push(by);
-    report({ kind: "fin", ...seen(), by });
+    listener({ kind: "fin", ...seen(), by });
   };
   const octets = (kind: "read" | "write", buffer: Uint8Array, count: number) => {
     // A client that speaks plain HTTP where TLS is expected is answered, but that is no part of a TLS connection.
     if (isClosed || broken !== undefined || count === 0) return;
     const bytes = count === buffer.length ? buffer : buffer.subarray(0, count);
-    untold = report({ kind, end, connection, time: now(), bytes }) ?? undefined;
+    counter = listener({ kind, end, connection, time: now(), bytes }) ?? undefined;
   };
   const isCounted = () => {
-    if (untold === undefined) return false;
-    untold.events++;
+    if (counter === undefined) return false;
+    counter.events++;
     return true;
   };
   // These are made once, because reads and writes are frequent.
@@ -109,7 +109,7 @@ export function tapped(
         opened();
         if (broken === undefined) fin(end);
         isClosed = true;
-        report({ kind: "closed", ...seen(), reason: broken ?? `by the ${fins[0]}` });
+        listener({ kind: "closed", ...seen(), reason: broken ?? `by the ${fins[0]}` });
       }
       close.call(conn);
     },

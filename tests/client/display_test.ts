@@ -19,7 +19,7 @@ async function shown(
       columns: () => 20,
       write: (bytes) => Promise.resolve(void (text += octetString(bytes))),
       flush: () => Promise.resolve(),
-      tell: () => Promise.resolve(),
+      note: () => Promise.resolve(),
     },
     print: undefined,
     pretty: "auto",
@@ -67,7 +67,7 @@ Deno.test("an invalid response is shown with masked credentials", async () => {
     columns: () => 80,
     write,
     flush: () => Promise.resolve(),
-    tell: () => Promise.resolve(),
+    note: () => Promise.resolve(),
   };
   const options = { screen, print: undefined, pretty: "auto", showCredentials: false, interactive: false } as const;
   const display = new Display({ ...options, painter: painterFor(false) });

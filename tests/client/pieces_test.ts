@@ -89,7 +89,7 @@ async function postTo(
       return status;
     },
     show,
-    tell: (line) => Promise.resolve(void outcome.told.push(line)),
+    note: (line) => Promise.resolve(void outcome.told.push(line)),
     showsRefusals: () => showsRefusals,
   }).catch((error: Error) => error.message);
   return outcome;

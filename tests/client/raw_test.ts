@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { RawConnection } from "../../lib/bytes.ts";
 import { exchangeRaw, parseRawSteps, type RawView } from "../../lib/client/raw.ts";
 import { WrongInput } from "../../lib/client/words.ts";
-import { MAX_RAW_BYTES, MAX_RAW_STEPS, MAX_RAW_WAIT_MS } from "../../lib/limits.ts";
+import { MAX_RAW_OCTETS, MAX_RAW_STEPS, MAX_RAW_WAIT_MS } from "../../lib/limits.ts";
 import { octetString } from "../wire_cases.ts";
 
 const STAYS = new AbortController().signal;
@@ -183,10 +183,10 @@ for (const [text, message] of refused) {
 }
 
 Deno.test("octets, steps and pauses of raw are bounded", () => {
-  assert.equal(shown(`"a" "b"*${MAX_RAW_BYTES - 1}`)[1].length, MAX_RAW_BYTES - 1);
+  assert.equal(shown(`"a" "b"*${MAX_RAW_OCTETS - 1}`)[1].length, MAX_RAW_OCTETS - 1);
   assert.throws(
-    () => parseRawSteps(`"a" "b"*${MAX_RAW_BYTES}`),
-    { message: `at most ${MAX_RAW_BYTES} octets can be sent, saw ${MAX_RAW_BYTES + 1}, in step 2` },
+    () => parseRawSteps(`"a" "b"*${MAX_RAW_OCTETS}`),
+    { message: `at most ${MAX_RAW_OCTETS} octets can be sent, saw ${MAX_RAW_OCTETS + 1}, in step 2` },
   );
   const [{ kind, ...step }] = parseRawSteps('"abc"*7');
   assert.deepEqual([kind, step], ["send", { bytes: new TextEncoder().encode("abc".repeat(7)) }]);

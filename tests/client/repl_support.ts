@@ -57,7 +57,7 @@ export async function run(
         return Promise.resolve();
       },
       flush: () => Promise.resolve(),
-      tell(line) {
+      note(line) {
         if (options.interactive) outcome.shown += `${line}\n`;
         else outcome.told += `${line}\n`;
         return Promise.resolve();
@@ -103,7 +103,7 @@ export async function runLines(port: number, lines: Line[], options: Partial<Rep
       columns: () => 80,
       write: (bytes) => Promise.resolve(void (outcome.shown += octetString(bytes))),
       flush: () => Promise.resolve(),
-      tell: (line) => Promise.resolve(void (outcome.told += `${line}\n`)),
+      note: (line) => Promise.resolve(void (outcome.told += `${line}\n`)),
     },
     print: undefined,
     pretty: "auto",

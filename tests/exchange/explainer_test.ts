@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Decoder } from "../../lib/http/decoder.ts";
 import { HttpError } from "../../lib/http/error.ts";
 import type { MessageKind } from "../../lib/http/message.ts";
-import { MAX_SHOWN_CONTENT_BYTES, type MessageLimits, REQUEST_LIMITS, RESPONSE_LIMITS } from "../../lib/limits.ts";
+import { MAX_SHOWN_CONTENT_OCTETS, type MessageLimits, REQUEST_LIMITS, RESPONSE_LIMITS } from "../../lib/limits.ts";
 import {
   ALL_KEPT,
   type Direction,
@@ -257,11 +257,11 @@ Deno.test("for long content the first octets are kept, and the first chunks have
 
 Deno.test("all content is kept up to its limit, and covered beyond it", () => {
   const explainer = new Explainer({ kept: ALL_KEPT });
-  const length = MAX_SHOWN_CONTENT_BYTES + 1;
+  const length = MAX_SHOWN_CONTENT_OCTETS + 1;
   explainer.octets("request", wireOctets(`PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`));
   explainer.octets("request", new Uint8Array(length));
   const { start, end, octets } = explainer.take()[0].rows.at(-1)!;
-  assert.deepEqual([end - start, octets.length], [length, MAX_SHOWN_CONTENT_BYTES]);
+  assert.deepEqual([end - start, octets.length], [length, MAX_SHOWN_CONTENT_OCTETS]);
 });
 
 Deno.test("many chunks are covered at any end", () => {

@@ -20,7 +20,7 @@ Deno.test("a sentence says what was seen, the degree, and what else is allowed",
 function verdictOn(status: number, fault: FaultCode) {
   const judge = new Judge();
   const octets = `HTTP/1.1 ${status} No\r\nA: b\r\nContent-Length: 0\r\n\r\n`;
-  judge.add(headOf(status < 200 ? octets.replace(/Content.*\r\n/, "") : octets), undefined, fault);
+  judge.receive(headOf(status < 200 ? octets.replace(/Content.*\r\n/, "") : octets), undefined, fault);
   return judge.verdict(true);
 }
 

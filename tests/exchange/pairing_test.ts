@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { answeredIn, type Exchange, type ExchangeEvent, type Message, Pairing, titleOf } from "../../lib/exchange.ts";
-import { UNREAD_KEPT_BYTES } from "../../lib/limits.ts";
+import { UNREAD_KEPT_OCTETS } from "../../lib/limits.ts";
 import { type Conversation, CONVERSATIONS, stepsOf, type Turn } from "./conversations.ts";
 
 function shown(message: Message): string {
@@ -117,7 +117,7 @@ Deno.test("content is lent, offsets count the octets of a direction, and a messa
 
 Deno.test("what is held is bounded", () => {
   const connect = "> CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n";
-  const many = "> GET / HTTP/1.1\r\nHost: a\r\n\r\n" + "\0".repeat(UNREAD_KEPT_BYTES);
+  const many = "> GET / HTTP/1.1\r\nHost: a\r\n\r\n" + "\0".repeat(UNREAD_KEPT_OCTETS);
   const { exchanges, stops } = paired([connect, many as Turn, "< HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n"]);
   assert.deepEqual([exchanges, stops.request], [[["CONNECT a:1", "400 No"]], "held"]);
   const lenient = paired(["> GET /\n\n", many as Turn, "< HTTP/1.1 204 No\r\n\r\nHTTP/1.1 204 No\r\n\r\n"]);

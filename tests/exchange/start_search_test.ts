@@ -14,7 +14,7 @@ function search(packets: readonly string[], wanted?: Direction): string {
     }
     lent.fill(0);
   }
-  return `nothing in ${searched.end()}`;
+  return `nothing in ${searched.giveUp()}`;
 }
 
 const GET = "GET / HTTP/1.1\r\n";

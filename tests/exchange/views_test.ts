@@ -6,7 +6,7 @@ import { CapturedExchanges } from "../../lib/traffic/capture/captured_exchanges.
 import { LastExchange } from "../../lib/traffic/explain/client_views.ts";
 import { Transcript } from "../../lib/traffic/explain/transcript.ts";
 import { Journal } from "../../lib/traffic/live/journal.ts";
-import type { ToldExchange, ToldMessage } from "../../lib/traffic/live/told.ts";
+import type { PageExchange, PageMessage } from "../../lib/traffic/live/page_events.ts";
 import { CLOSED_BY_SERVER, Dialogue } from "../../lib/traffic/replay/dialogue.ts";
 import type { TrafficEvent } from "../../lib/traffic.ts";
 import { capture, readCapture, talk } from "../traffic/captures.ts";
@@ -19,22 +19,22 @@ const SERVER = { hostname: "127.0.0.1", port: 9999 };
 function onPage({ turns }: Conversation): { exchanges: string[][]; unread: string[] } {
   const journal = new Journal({ askTable: () => Promise.resolve({ rows: [], total: 0 }) });
   const seen = { end: "server", connection: 1, time: 0 } as const;
-  journal.take({ ...seen, kind: "opened", local: SERVER, remote: CLIENT, secure: false });
+  journal.receive({ ...seen, kind: "opened", local: SERVER, remote: CLIENT, secure: false });
   for (const { kind, direction, octets } of stepsOf(turns)) {
     const by = direction === "request" ? "client" : "server";
     const event: TrafficEvent = kind === "fin"
       ? { ...seen, kind, by }
       : { ...seen, kind: direction === "request" ? "read" : "write", bytes: octets };
-    journal.take(event);
+    journal.receive(event);
   }
-  const exchanges = new Map<number, ToldExchange>();
+  const exchanges = new Map<number, PageExchange>();
   const unread = new Set<string>();
   for (let number = 1; number <= journal.history.last; number++) {
-    const { told } = journal.history.at(number)!;
+    const { event: told } = journal.history.at(number)!;
     for (const exchange of told.exchanges ?? []) exchanges.set(exchange.number, exchange);
     if (told.unread !== undefined) unread.add(`${told.direction === "request" ? ">" : "<"} ${told.unread}`);
   }
-  const shown = ({ title, whole, fault }: ToldMessage) => `${title}${fault ? " !" : whole ? "" : " …"}`;
+  const shown = ({ title, whole, fault }: PageMessage) => `${title}${fault ? " !" : whole ? "" : " …"}`;
   const told = [...exchanges.values()].sort((a, b) => a.number - b.number).map(({ request, responses, unread }) => [
     request === undefined ? unread ? "?" : "-" : shown(request),
     ...responses.map(shown),
@@ -109,7 +109,7 @@ function startLine(part: string): string {
 function captured({ turns }: Conversation) {
   const exchanges = new CapturedExchanges(LAYOUT);
   for (const event of readCapture(capture(talk(turns))).events) {
-    if (event.kind !== "opened" && event.kind !== "closed") exchanges.tell(event);
+    if (event.kind !== "opened" && event.kind !== "closed") exchanges.receive(event);
   }
   exchanges.end();
   const text = exchanges.take();
@@ -121,7 +121,7 @@ function captured({ turns }: Conversation) {
 function explained({ turns }: Conversation): string[] {
   const exchange = new LastExchange(() => LAYOUT);
   exchange.begin();
-  for (const event of clientEvents(turns)) exchange.tell(event);
+  for (const event of clientEvents(turns)) exchange.receive(event);
   // Octets that are no message have no findings.
   return exchange.text()!.split("\n\n").filter((part) => /=>|!!/.test(part)).map(startLine);
 }
@@ -144,7 +144,7 @@ function raw({ turns }: Conversation): { requests: string[]; status: number | un
     timeoutMs: 1,
   });
   transcript.begin();
-  for (const event of clientEvents(turns)) transcript.tell(event);
+  for (const event of clientEvents(turns)) transcript.receive(event);
   text = "";
   transcript.sent(0);
   const requests = [...text.matchAll(/^by the rules: (.*)$/gm)].map(([, line]) => line);

@@ -6,7 +6,7 @@ import { octetString, wireOctets } from "../wire_cases.ts";
 /** Passes octets through a gate, in these pieces, and their end. Returns what has passed, and why no more did. */
 function pass(pieces: readonly string[], answers: readonly string[] = []): { passed: string; refused: boolean } {
   const rule = new HostRule({ secure: false, host: "api.example", port: 80 }, false, false);
-  const pairing: Pairing = new Pairing((event) => gate.observe(event));
+  const pairing: Pairing = new Pairing((event) => gate.receive(event));
   const gate: Gate = new Gate(pairing, rule, () => {});
   let passed = "";
   pieces.forEach((piece, i) => {

@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import {
   ABSENT,
   type NewRow,
-  type Page,
+  type Portion,
   type Row,
   rowContent,
   type Snapshot,
@@ -58,7 +58,7 @@ export function rowsIn(content: string | Uint8Array): string[] {
 async function readRows(snapshot: Snapshot): Promise<string[]> {
   const rows: string[] = [];
   for (let cursor: number | undefined = START; cursor !== undefined;) {
-    const page: Page<string | Uint8Array> = await snapshot.json(cursor);
+    const page: Portion<string | Uint8Array> = await snapshot.json(cursor);
     rows.push(...rowsIn(page.content));
     cursor = page.next;
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { type Page, type Snapshot, START } from "../../lib/store.ts";
+import { type Portion, type Snapshot, START } from "../../lib/store.ts";
 import { ServeProcess, signalTest } from "../serve_process.ts";
 import { until } from "../support.ts";
 import { readJson, rowsIn } from "./contract.ts";
@@ -52,7 +52,7 @@ async function fill(faulty: Faulty, rows: number, bytes: number): Promise<void> 
 async function rowsOf(snapshot: Snapshot): Promise<number[]> {
   const counts: number[] = [];
   for (let cursor: number | undefined = START; cursor !== undefined;) {
-    const page: Page<string | Uint8Array> = await snapshot.json(cursor);
+    const page: Portion<string | Uint8Array> = await snapshot.json(cursor);
     counts.push(rowsIn(page.content).length);
     cursor = page.next;
   }

@@ -10,7 +10,7 @@ function test(name: string, fn: () => Promise<void>): void {
 /** Whether a store with these options reads and writes; else what clients are told, and the operator. */
 async function works(options: EtcdStoreOptions): Promise<true | { detail: string; reports: string[] }> {
   const reports: string[] = [];
-  const store = new EtcdStore({ ...options, report: (line) => reports.push(line) });
+  const store = new EtcdStore({ ...options, note: (line) => reports.push(line) });
   try {
     await store.put({ name: "a", json: "{}" });
     assert.equal((await store.get("a"))?.content, '{"a":{}}');

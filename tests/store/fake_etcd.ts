@@ -241,7 +241,7 @@ export class Faulty implements AsyncDisposable {
         this.#now += ms;
         return new Promise((resolve) => void setImmediate(resolve));
       },
-      report: (line) => this.reports.push(line),
+      note: (line) => this.reports.push(line),
       ...options,
     });
   }

@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { rowsIn } from "./contract.ts";
 import { BatchRunner } from "../../lib/store/sqlite_batch.ts";
 import { openFile, prepareFile } from "../../lib/store/sqlite_file.ts";
-import { fitsOnePage, SnapshotPool } from "../../lib/store/sqlite_snapshots.ts";
-import { type Page, START } from "../../lib/store.ts";
+import { fitsOnePortion, SnapshotPool } from "../../lib/store/sqlite_snapshots.ts";
+import { type Portion, START } from "../../lib/store.ts";
 import { TempFolder } from "../support.ts";
 
 Deno.test("tables that fit one page are recognised without reading", () => {
-  assert.equal(fitsOnePage(50, 1000), true);
-  assert.equal(fitsOnePage(50, 1001), false);
-  assert.equal(fitsOnePage(500, 1000), false);
-  assert.equal(fitsOnePage(500, 500), true);
+  assert.equal(fitsOnePortion(50, 1000), true);
+  assert.equal(fitsOnePortion(50, 1001), false);
+  assert.equal(fitsOnePortion(500, 1000), false);
+  assert.equal(fitsOnePortion(500, 500), true);
 });
 
 Deno.test("a long row shortens only its own page", () => {
@@ -29,7 +29,7 @@ Deno.test("a long row shortens only its own page", () => {
   for (const read of [snapshot.json]) {
     const pages: number[] = [];
     for (let cursor: number | undefined = START; cursor !== undefined;) {
-      const page = read(cursor) as Page<string>;
+      const page = read(cursor) as Portion<string>;
       const { content } = page;
       pages.push(content.split('"n').length - 1);
       cursor = page.next;
@@ -59,7 +59,7 @@ Deno.test("reads of a damaged file fail, other reads do not", () => {
     const snapshot = pool.snapshot(0);
     assert.throws(() => {
       for (let cursor: number | undefined = START; cursor !== undefined;) {
-        cursor = (snapshot.json(cursor) as Page<string>).next;
+        cursor = (snapshot.json(cursor) as Portion<string>).next;
       }
     }, { name: "StoreError", message: /malformed/ });
     snapshot.close();
@@ -126,7 +126,7 @@ Deno.test("the oldest revision is ended first, and only its readers get an error
     assert.throws(() => ended.json(START), { name: "StoreError", fault: "unavailable", message: /read too slowly/ });
     ended.close();
   }
-  assert.equal(rowsIn((snapshots[1].json(START) as Page<string>).content).length, 2);
+  assert.equal(rowsIn((snapshots[1].json(START) as Portion<string>).content).length, 2);
   snapshots[1].close();
   assert.equal(pool.open, 0);
   pool.endSlowest();

@@ -6,7 +6,7 @@ import type { Closed, End, Fin, Octets, Opened, Seen } from "../../traffic.ts";
 export interface PacketOrigin {
   /** The packet's number in the file: Wireshark's `frame.number`. */
   readonly packet: number;
-  /** In a recording of this program, the read or write that the octets are of, such as `read 3`. */
+  /** In a recording of this program, the read or write that had the octets, such as `read 3`. */
   readonly call?: string;
   /** Whether the octets belong to the same read or write as those before them. */
   readonly continues?: boolean;
@@ -29,7 +29,7 @@ export interface Acknowledged extends Seen {
   readonly kind: "acknowledged";
   readonly by: End;
   /** How many of the octets so far are not acknowledged yet. */
-  readonly behind: number;
+  readonly unacknowledged: number;
   readonly origin: PacketOrigin;
 }
 
@@ -46,8 +46,8 @@ export interface TcpFacts {
   /** Segments of each end that came late: others had overtaken them. */
   readonly late: Record<End, number>;
   /**
-   * Whether packets of each end may be missing: left out of the reading, which is known once the connection ends, or
-   * before the capture's first or acknowledged alone, which is known of the client's at once.
+   * Whether packets of each end may be missing: they were left out, which is known once the connection ends; or they
+   * came before the first one captured, or were only acknowledged, which is known of the client's at once.
    */
   readonly leftOut: Record<End, boolean>;
 }

@@ -18,7 +18,7 @@ export interface ConnectionContext {
   readonly budget: ReassemblyBudget;
   /** Whether packets from one endpoint to another may have been left out. */
   readonly isLeftOut: (from: string, to: string) => boolean;
-  readonly take: (event: CaptureEvent) => void;
+  readonly listener: (event: CaptureEvent) => void;
   readonly acknowledged?: (event: Acknowledged) => void;
   /** Asks for {@linkcode CapturedConnection.expire} to be called as time goes on. */
   readonly expires: (connection: CapturedConnection) => void;
@@ -28,10 +28,11 @@ export interface ConnectionContext {
 type Side = 0 | 1;
 const SIDES = [0, 1] as const;
 
-interface Lane {
+/** The octets that one side sends. */
+interface Half {
   readonly flow: Flow<PacketFacts>;
   search: StartLineSearch<PacketFacts> | undefined;
-  /** Whether octets were given that are not all acknowledged. */
+  /** Whether octets were emitted that are not all acknowledged. */
   hasNews: boolean;
 }
 
@@ -46,11 +47,11 @@ const RELAYED = /; from a relay to its server(?:$|;)/;
 interface Reset {
   readonly packet: PacketFacts;
   readonly by: Side;
-  /** Whether its number is the one that its receiver expects; otherwise what follows tells whether it was taken. */
+  /** Whether its number is the one that its receiver expects; otherwise what follows shows whether it was accepted. */
   readonly isExact: boolean;
 }
 
-/** An event without what all of a connection have. */
+/** An event without the properties that all events of a connection have. */
 type Happened<Event = CaptureEvent> = Event extends unknown ? Omit<Event, keyof Seen | "origin"> : never;
 
 export class CapturedConnection {
@@ -63,14 +64,14 @@ export class CapturedConnection {
   readonly #isStreamKnown: boolean;
   /** The first sequence number of each side, as Wireshark counts. */
   readonly #first: [number?, number?] = [];
-  /** Both directions, until the connection has ended; after a reset, longer. */
-  #lanes: readonly [Lane, Lane] | undefined;
+  /** What both sides sent, until the connection has ended; after a reset, longer. */
+  #halves: readonly [Half, Half] | undefined;
   /** The client's side, once the connection is opened. */
   #client: Side | undefined;
   #hasOctets = false;
   #ended = false;
   #reset: Reset | undefined;
-  /** Segments that come long after a reset of which it is not known whether it was taken. */
+  /** Segments that come long after a reset of which it is not known whether it was accepted. */
   #held: { readonly segment: Segment; readonly packet: PacketFacts }[] = [];
   readonly #fins: End[] = [];
   #tcp = newFacts();
@@ -126,15 +127,15 @@ export class CapturedConnection {
   close(packet: PacketFacts, reason: string): void {
     if (this.#ended) return;
     if (this.#reset !== undefined) return this.#closeByReset();
-    this.#end(packet);
+    this.#endHalves(packet);
     this.#closed(packet, reason);
   }
 
-  /** Ends the file: events tell what is left, and the connection stays open unless it was reset. */
+  /** Ends the file: emits what is left. The connection stays open unless it was reset. */
   end(packet: PacketFacts): void {
     if (this.#ended) return;
     if (this.#reset !== undefined) this.#closeByReset();
-    else this.#end(packet);
+    else this.#endHalves(packet);
   }
 
   /** Closes the connection if it was reset, and all that was in flight has come. Returns whether it does not wait. */
@@ -151,7 +152,7 @@ export class CapturedConnection {
   #reopens(flags: number): boolean {
     if ((flags & (SYN | ACK)) !== SYN || this.#reset === undefined) return false;
     this.#reset =
-      this.#lanes =
+      this.#halves =
       this.#client =
       this.#synTime =
         undefined;
@@ -164,30 +165,30 @@ export class CapturedConnection {
   #read(side: Side, segment: Segment, packet: PacketFacts): void {
     const { flags, sequence, acknowledged, payload, length, window } = segment;
     const other = otherSide(side);
-    const { flow } = this.#lane(side);
+    const { flow } = this.#half(side);
     const isSyn = (flags & SYN) !== 0;
     if (isSyn) this.#synchronize(side, segment, packet);
     else this.#windows[side] = window << this.#scales[side];
     if ((flags & ACK) !== 0) {
-      this.#lane(other).flow.acknowledge(acknowledged, packet);
+      this.#half(other).flow.acknowledge(acknowledged, packet);
       this.#acknowledged(other, packet);
       if (!isSyn && side === this.#client) this.#endHandshake(packet);
     }
     this.#hasOctets ||= length > 0;
-    // What is told now may answer what was acknowledged, and not captured.
-    if (length > 0 && other === this.#client) this.#tcp.leftOut.client ||= this.#lane(other).flow.isBehind;
+    // What is emitted now may answer octets that were acknowledged, but not captured.
+    if (length > 0 && other === this.#client) this.#tcp.leftOut.client ||= this.#half(other).flow.isBehind;
     flow.segment(isSyn ? sequence + 1 >>> 0 : sequence, payload, length, (flags & FIN) !== 0, packet);
     this.#tcp.repeated[this.#endOf(side)] = flow.repeated;
     this.#tcp.late[this.#endOf(side)] = flow.late;
   }
 
   /**
-   * Receives a reset. It is taken if it answers a SYN and acknowledges it, or has the number that is expected; if that is
-   * elsewhere in the window, what follows tells (RFC 9293 §3.5.3, §3.10.7.4). Text in it is no data (§3.5.2).
+   * Receives a reset. It is accepted if it answers a SYN and acknowledges it, or has the expected number; if that is
+   * elsewhere in the window, what follows shows it (RFC 9293 §3.5.3, §3.10.7.4). Text in it is not data (§3.5.2).
    */
   #receiveReset(side: Side, { flags, sequence, acknowledged }: Segment, packet: PacketFacts): void {
-    const { flow } = this.#lane(side);
-    const { flow: other } = this.#lane(otherSide(side));
+    const { flow } = this.#half(side);
+    const { flow: other } = this.#half(otherSide(side));
     const answers = (flags & ACK) !== 0 && (!other.isKnown || other.ahead(acknowledged) === 0);
     if (!flow.isKnown) {
       if (this.#synTime !== undefined && !answers) return;
@@ -218,13 +219,13 @@ export class CapturedConnection {
       this.#countAfterReset(side, segment);
       return true;
     }
-    const isNew = side !== by && this.#lane(side).flow.newOctets(segment.sequence, segment.length) > 0;
+    const isNew = side !== by && this.#half(side).flow.newOctets(segment.sequence, segment.length) > 0;
     if (!isNew) {
       this.#held.push({ segment: { ...segment, payload: segment.payload.slice() }, packet });
       budget.used += SEGMENT_BYTES + segment.payload.length;
       return true;
     }
-    // Its receiver goes on, so it was not taken.
+    // Its receiver goes on, so it was not accepted.
     this.#reset = undefined;
     for (const { segment, packet } of this.#takeHeld()) this.#read(this.#sideOf(segment.from), segment, packet);
     return this.#ended;
@@ -239,47 +240,47 @@ export class CapturedConnection {
 
   #closeByReset(): void {
     const { packet } = this.#reset!;
-    this.#end(packet);
-    // What is told at the end may have closed it.
+    this.#endHalves(packet);
+    // The last events may have closed it.
     if (!this.#ended) this.#closed(packet, "reset");
   }
 
   #countAfterReset(side: Side, { sequence, length, flags }: Segment): void {
     if (this.#reset === undefined || length === 0 || (flags & RST) !== 0) return;
-    this.afterReset += this.#lane(side).flow.countNew(sequence, length);
+    this.afterReset += this.#half(side).flow.countNew(sequence, length);
   }
 
   #closed(packet: PacketFacts, reason: string): void {
-    this.#noteLeftOut();
-    this.#tell(packet, { kind: "closed", reason });
+    this.#markLeftOut();
+    this.#emit(packet, { kind: "closed", reason });
     this.#ended = true;
-    for (const { flow } of this.#lanes ?? []) flow.discard();
+    for (const { flow } of this.#halves ?? []) flow.discard();
     // After a reset they know what was sent before.
-    if (reason !== "reset") this.#lanes = this.#reset = undefined;
+    if (reason !== "reset") this.#halves = this.#reset = undefined;
     for (const { segment } of this.#takeHeld()) this.#countAfterReset(this.#sideOf(segment.from), segment);
   }
 
-  #noteLeftOut(): void {
+  #markLeftOut(): void {
     for (const side of SIDES) {
       const isLeftOut = this.#context.isLeftOut(this.#sides[side], this.#sides[otherSide(side)]);
       this.#tcp.leftOut[this.#endOf(side)] ||= isLeftOut;
     }
   }
 
-  #end(packet: PacketFacts): void {
-    if (this.#lanes === undefined) return;
-    for (const { flow } of this.#lanes) flow.end(packet);
+  #endHalves(packet: PacketFacts): void {
+    if (this.#halves === undefined) return;
+    for (const { flow } of this.#halves) flow.end(packet);
     this.#open(packet);
-    this.#noteLeftOut();
-    // What was told above may have ended it.
-    for (const side of SIDES) this.#skipped(side, this.#lanes?.[side].search?.end(), packet);
+    this.#markLeftOut();
+    // The events above may have closed it.
+    for (const side of SIDES) this.#skipped(side, this.#halves?.[side].search?.giveUp(), packet);
   }
 
-  #lane(side: Side): Lane {
-    return (this.#lanes ??= [this.#newLane(0), this.#newLane(1)])[side];
+  #half(side: Side): Half {
+    return (this.#halves ??= [this.#newHalf(0), this.#newHalf(1)])[side];
   }
 
-  #newLane(side: Side): Lane {
+  #newHalf(side: Side): Half {
     const flow = new Flow<PacketFacts>({
       octets: (octets, packet) => this.#octets(side, octets, packet),
       missing: (count, packet, cut) => this.#missing(side, count, packet, cut),
@@ -293,10 +294,10 @@ export class CapturedConnection {
     { flags, sequence, acknowledged, mss, windowScale = 0 }: Segment,
     packet: PacketFacts,
   ): void {
-    this.#lane(side).flow.start(sequence + 1, true);
+    this.#half(side).flow.start(sequence + 1, true);
     const isFirst = (flags & ACK) === 0;
     if (this.#client === undefined) {
-      for (const lane of this.#lanes!) lane.search = undefined;
+      for (const half of this.#halves!) half.search = undefined;
       this.#open(packet, isFirst ? side : otherSide(side), true);
     }
     this.#syns++;
@@ -304,11 +305,11 @@ export class CapturedConnection {
     this.#scales[side] = windowScale;
     if (this.#hasOctets) return;
     if (mss !== undefined) this.#tcp.mss[this.#endOf(side)] ??= mss;
-    const isNext = isFirst || this.#lane(otherSide(side)).flow.ahead(acknowledged) === 0;
+    const isNext = isFirst || this.#half(otherSide(side)).flow.ahead(acknowledged) === 0;
     if (isNext && this.#tcp.handshake.length === (isFirst ? 0 : 1)) this.#tcp.handshake.push(packet.number);
   }
 
-  /** Notes the third packet of the handshake, unless octets came before it: what was said with them stays so. */
+  /** Notes the third packet of the handshake, unless octets came before it: what was emitted with them stays so. */
   #endHandshake({ number, time }: PacketFacts): void {
     const { handshake } = this.#tcp;
     if (handshake.length !== 2 || this.#hasOctets) return;
@@ -317,28 +318,28 @@ export class CapturedConnection {
   }
 
   #octets(side: Side, bytes: Uint8Array, packet: PacketFacts): void {
-    const lane = this.#lane(side);
+    const half = this.#half(side);
     const known = this.#client === undefined ? undefined : side === this.#client ? "request" : "response";
-    const found = lane.search?.receive(bytes, packet, known);
-    if (lane.search !== undefined) {
+    const found = half.search?.receive(bytes, packet, known);
+    if (half.search !== undefined) {
       if (found === undefined) return;
       this.#open(packet, found.direction === "request" ? side : otherSide(side));
-      this.#skipped(side, lane.search.skipped, packet);
-      lane.search = undefined;
+      this.#skipped(side, half.search.skipped, packet);
+      half.search = undefined;
     }
     for (const { bytes: octets, packet: from } of found?.pieces ?? [{ bytes, packet }]) {
       const [, call, first = "0"] = CALL.exec(from.comment ?? "") ?? [];
-      lane.hasNews = true;
+      half.hasNews = true;
       const origin = { packet: from.number, ...call && { call, continues: first !== "0" } };
-      this.#tell(from, { kind: side === this.#client ? "read" : "write", bytes: octets }, origin);
+      this.#emit(from, { kind: side === this.#client ? "read" : "write", bytes: octets }, origin);
     }
   }
 
   #missing(side: Side, octets: number, packet: PacketFacts, cut?: PacketFacts): void {
-    const { search, flow } = this.#lane(side);
-    if (search !== undefined && flow.isSeen) return void search.end();
+    const { search, flow } = this.#half(side);
+    if (search !== undefined && flow.isSeen) return void search.giveUp();
     this.#open(packet);
-    this.#tell(packet, {
+    this.#emit(packet, {
       kind: "missing",
       by: this.#endOf(side),
       octets,
@@ -348,21 +349,21 @@ export class CapturedConnection {
   }
 
   #skipped(side: Side, octets = 0, packet: PacketFacts): void {
-    if (octets > 0) this.#tell(packet, { kind: "missing", by: this.#endOf(side), octets, why: "skipped" });
+    if (octets > 0) this.#emit(packet, { kind: "missing", by: this.#endOf(side), octets, why: "skipped" });
   }
 
   #fin(side: Side, packet: PacketFacts): void {
     this.#open(packet);
-    const lane = this.#lane(side);
-    this.#skipped(side, lane.search?.end(), packet);
-    lane.search = undefined;
+    const half = this.#half(side);
+    this.#skipped(side, half.search?.giveUp(), packet);
+    half.search = undefined;
     const by = this.#endOf(side);
     this.#fins.push(by);
-    this.#tell(packet, { kind: "fin", by });
+    this.#emit(packet, { kind: "fin", by });
     if (this.#fins.length === 2) this.#closed(packet, `by the ${this.#fins[0]}`);
   }
 
-  /** Tells once that the connection exists. Without a SYN or a start line, the lower port is the server's. */
+  /** Emits `opened`, once. Without a SYN or a start line, the lower port is the server's. */
   #open(packet: PacketFacts, client?: Side, startCaptured = false): void {
     if (this.#client !== undefined) return;
     const addresses = this.#sides.map(addressOf) as [SocketAddress, SocketAddress];
@@ -371,21 +372,26 @@ export class CapturedConnection {
     // A request may have come before.
     this.#tcp.leftOut.client ||= !startCaptured;
     const comment = startCaptured ? packet.comment ?? "" : "";
-    this.#tell(packet, {
+    this.#emit(packet, {
       ...{ kind: "opened", local, remote, secure: ENCRYPTED.test(comment), startCaptured, tcp: this.#tcp },
       stream: this.#isStreamKnown ? this.number - 1 : undefined,
       ...RELAYED.test(comment) && { relayed: true },
     });
   }
 
-  /** Tells how far the octets of a side are acknowledged, if not all of them were. */
+  /** Reports how far the octets of a side are acknowledged, if not all of them were before. */
   #acknowledged(side: Side, packet: PacketFacts): void {
     const { acknowledged } = this.#context;
-    const lane = this.#lane(side);
-    if (!lane.hasNews || this.#ended || acknowledged === undefined) return;
-    const behind = lane.flow.unacknowledged;
-    lane.hasNews = behind > 0;
-    acknowledged({ ...this.#seen(packet), kind: "acknowledged", by: this.#endOf(side), behind });
+    const half = this.#half(side);
+    if (!half.hasNews || this.#ended || acknowledged === undefined) return;
+    const unacknowledged = half.flow.unacknowledged;
+    half.hasNews = unacknowledged > 0;
+    acknowledged({
+      ...this.#seen(packet),
+      kind: "acknowledged",
+      by: this.#endOf(side),
+      unacknowledged,
+    });
   }
 
   #endOf(side: Side): End {
@@ -396,9 +402,9 @@ export class CapturedConnection {
     return { end: "server", connection: this.number, time, origin: { packet: number } };
   }
 
-  #tell(packet: PacketFacts, event: Happened, origin?: PacketOrigin): void {
+  #emit(packet: PacketFacts, event: Happened, origin?: PacketOrigin): void {
     if (this.#ended) return;
-    this.#context.take({ ...this.#seen(packet), ...event, ...origin && { origin } } as CaptureEvent);
+    this.#context.listener({ ...this.#seen(packet), ...event, ...origin && { origin } } as CaptureEvent);
   }
 }
 

@@ -9,28 +9,28 @@ import {
   type Explanation,
   type Message,
 } from "../../exchange.ts";
-import { KEPT_ORIGINS, MAX_EXPLAINED_CHUNKS, MAX_EXPLAINED_CONTENT_BYTES, SHOWN_ORIGINS } from "../../limits.ts";
+import { KEPT_ORIGINS, MAX_EXPLAINED_CHUNKS, MAX_EXPLAINED_CONTENT_OCTETS, SHOWN_ORIGINS } from "../../limits.ts";
 import { ExchangeJson } from "../explain/json.ts";
 import { type ExplainTextOptions, explanationText, sentence } from "../explain/text.ts";
 import { type MessageOrigin, Origins } from "./origins.ts";
 import { type Acknowledged, type CaptureEvent, directionOf, type StreamEvent, type TcpFacts } from "./reader.ts";
 import { durationText, segmentsText, timeText } from "./words.ts";
 
-/** What is kept of one message for `--all`: several may be unfinished at a time. */
-const ALL_KEPT = { contentBytes: MAX_EXPLAINED_CONTENT_BYTES, chunks: MAX_EXPLAINED_CHUNKS };
-/** Octets that one unfinished message counts at most, besides that content. */
+/** How much of one message is kept for `--all`: several may be unfinished at a time. */
+const ALL_KEPT = { contentOctets: MAX_EXPLAINED_CONTENT_OCTETS, chunks: MAX_EXPLAINED_CHUNKS };
+/** The most octets that one unfinished message counts, besides that content. */
 const MAX_UNFINISHED_OCTETS = 128 * 1024;
 /** Characters of explained messages that wait for the acknowledgment of one before them. */
 const MAX_UNACKNOWLEDGED_CHARACTERS = 2 * 1024 * 1024;
 
 /** The text on an exchange, as far as it is finished and not printed. */
 interface Part {
-  /** The exchange; `undefined` for octets that are no message. */
+  /** The exchange; `undefined` for octets outside of messages. */
   readonly exchange: Exchange | undefined;
   responses: number;
   /** Whether the request is explained, if there is one. */
   isRequested: boolean;
-  /** What comes next, once the request is explained. */
+  /** The texts that come next, once the request is explained. */
   readonly texts: Text[];
   readonly json: ExchangeJson;
 }
@@ -77,7 +77,7 @@ export class CapturedExchanges {
   /**
    * Explains with this layout.
    *
-   * @param tcp What is known of the connection, now and later.
+   * @param tcp Facts on the connection, which grow later.
    * @param members Returns the first members of each line of JSON.
    */
   constructor(options: CapturedExchangesOptions, tcp = NO_FACTS, members: () => object = () => ({})) {
@@ -86,7 +86,7 @@ export class CapturedExchanges {
     this.#members = members;
     this.#explainer = new Explainer({
       kept: options.all ? ALL_KEPT : undefined,
-      tell: (event) => {
+      listener: (event) => {
         if (event.kind === "began") this.#partOf(event.message.exchange);
       },
     });
@@ -95,20 +95,20 @@ export class CapturedExchanges {
   }
 
   get held(): number {
-    const most = MAX_UNFINISHED_OCTETS + (this.#options.all ? ALL_KEPT.contentBytes : 0);
+    const most = MAX_UNFINISHED_OCTETS + (this.#options.all ? ALL_KEPT.contentOctets : 0);
     const [requests, responses] = (["request", "response"] as const).map((direction) =>
       Math.min(most, this.#explainer.pending(direction))
     );
     return this.#text.length + this.#waitingCharacters + requests + responses;
   }
 
-  tell(event: StreamEvent): void {
+  receive(event: StreamEvent): void {
     const direction = directionOf(event);
     switch (event.kind) {
       case "read":
       case "write":
         this.#missingIn.delete(direction);
-        this.#origins[direction].add(event.bytes.length, event.origin, event.time);
+        this.#origins[direction].receive(event.bytes.length, event.origin, event.time);
         this.#explainer.octets(direction, event.bytes, event.time);
         break;
       case "missing":
@@ -189,8 +189,8 @@ export class CapturedExchanges {
     part.texts.push({ make: () => line, characters: line.length });
   }
 
-  #acknowledge(direction: Direction, { behind, time, origin: { packet } }: Acknowledged): void {
-    const to = this.#explainer.pairing.received(direction) - behind;
+  #acknowledge(direction: Direction, { unacknowledged, time, origin: { packet } }: Acknowledged): void {
+    const to = this.#explainer.pairing.received(direction) - unacknowledged;
     if (to <= (this.#acknowledged[direction]?.to ?? 0)) return;
     const acknowledged = this.#acknowledged[direction] = { to, time, packet };
     const waiting = this.#unacknowledged[direction];
@@ -263,7 +263,7 @@ export class CapturedExchanges {
     };
   }
 
-  /** Names a message, and says when it came, by those before it. */
+  /** Returns a message's name, and how long after those before it it came. */
   #titleOf({ message, direction }: Explanation): [title: string, after: string] {
     if (message === undefined) return [`from the ${direction === "request" ? "client" : "server"}, not explained`, ""];
     const { exchange: { number }, began, ended, interim } = message;

@@ -24,7 +24,7 @@ export class ExplainedConnection {
   #missing = 0;
   #ends: string[] = [];
   /**
-   * What has come while it waits, and its octets: as text, small messages take more memory than their octets, and long
+   * Events that came while it waits, and their octets: as text, small messages take more memory than that, and long
    * ones less.
    */
   #events: (CaptureEvent | Acknowledged)[] = [];
@@ -64,7 +64,7 @@ export class ExplainedConnection {
   }
 
   /** Receives an event, which is explained at once if it is the connection's turn. */
-  tell(event: CaptureEvent | Acknowledged, isTurn = true): void {
+  receive(event: CaptureEvent | Acknowledged, isTurn = true): void {
     if (this.#isLeftOut) return;
     const bytes = "bytes" in event ? event.bytes : NO_BYTES;
     const isLong = this.#inRow > LONG_OCTETS;
@@ -125,7 +125,7 @@ export class ExplainedConnection {
     if (event.kind !== "fin") {
       this.#exchanges ??= new CapturedExchanges(this.#options, this.#opened.tcp, () => this.#members);
     }
-    this.#exchanges?.tell(event);
+    this.#exchanges?.receive(event);
     if (this.isHttp) this.#text.appendText(this.#exchanges!.take());
   }
 
@@ -173,10 +173,10 @@ export class ExplainedConnection {
   }
 
   /** Gives the finished text, in UTF-8, to a function; it is valid during the call. */
-  print(take: (text: Uint8Array) => void): void {
+  print(write: (text: Uint8Array) => void): void {
     if (this.#text.length === 0) return;
     this.#hasPrinted = true;
-    take(this.#text.view());
+    write(this.#text.view());
     this.#text.clear(TEXT_BYTES);
   }
 

@@ -51,8 +51,8 @@ export class CaptureExplainer {
     const { connection, from = 1 } = options;
     this.#turn = connection ?? from;
     const wanted = (number: number) => number >= from && number < (this.#leftOut ?? Infinity);
-    const acknowledged = (event: Acknowledged) => this.#tell(event);
-    this.reader = new CaptureReader((event) => this.#tell(event), { connection, wanted, acknowledged });
+    const acknowledged = (event: Acknowledged) => this.#receiveEvent(event);
+    this.reader = new CaptureReader((event) => this.#receiveEvent(event), { connection, wanted, acknowledged });
   }
 
   /** @throws {CaptureError} If the bytes are no valid capture. */
@@ -71,15 +71,15 @@ export class CaptureExplainer {
     return { valid, connections: this.reader.connections, leftOut: this.#leftOut, notes: [...notes, ...late] };
   }
 
-  #tell(event: CaptureEvent | Acknowledged): void {
+  #receiveEvent(event: CaptureEvent | Acknowledged): void {
     const number = event.connection;
     if (number >= (this.#leftOut ?? Infinity)) return;
     let connection = this.#connections.get(number);
     // One that is opened again after its turn does not wait.
     const isTurn = number <= this.#turn;
-    if (connection !== undefined) connection.tell(event, isTurn);
+    if (connection !== undefined) connection.receive(event, isTurn);
     else {
-      // What is left out has no beginning.
+      // A connection that is left out has no `opened`.
       if (event.kind !== "opened") return;
       connection = new ExplainedConnection(event, this.#layout);
       this.#connections.set(number, connection);
@@ -98,7 +98,7 @@ export class CaptureExplainer {
     return [...this.#connections].toSorted(([a], [b]) => a - b);
   }
 
-  /** Prints a connection whose turn it is, and those behind it if it has ended. */
+  /** Prints a connection whose turn it is, and those after it if it has ended. */
   #print(number = this.#turn): void {
     for (let one = this.#connections.get(number); one !== undefined; one = this.#connections.get(number)) {
       const connection = one;

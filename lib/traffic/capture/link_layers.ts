@@ -221,7 +221,7 @@ function llc(place: Place, at: number): Found {
   return points === 0xaaaa && view.getUint8(at + 2) === 3 ? byEtherType(place, at + 6) : undefined;
 }
 
-/** Passes over labels (RFC 3032); what they carry is told by its first bits. */
+/** Passes over labels (RFC 3032); the first bits of what they carry show what it is. */
 function mpls(place: Place, at: number): Found {
   while ((place.view.getUint8(at + 2) & 1) === 0) at += 4;
   const first = place.view.getUint8(at + 4) >> 4;
@@ -239,7 +239,7 @@ function ppp(place: Place, at: number): Found {
   return found(PPP_PROTOCOLS[protocol], place, at + (isShort ? 1 : 2));
 }
 
-/** IEEE 802.11 with radiotap: its flags tell whether the header is padded. */
+/** IEEE 802.11 with radiotap: its flags say whether the header is padded. */
 function radiotap(place: Place, at: number): Found {
   const { view } = place;
   let field = at + 4;

@@ -51,7 +51,7 @@ export class CaptureList {
 
   constructor(options: CaptureListOptions) {
     this.#options = options;
-    this.reader = new CaptureReader((event) => this.#tell(event), { connection: options.connection });
+    this.reader = new CaptureReader((event) => this.#receiveEvent(event), { connection: options.connection });
   }
 
   /** @throws {CaptureError} If the bytes are no valid capture. */
@@ -64,7 +64,7 @@ export class CaptureList {
     const notes = this.reader.end();
     const late = this.reader.notesAfterResets(this.#resets);
     this.#valid &&= late.length === 0;
-    for (const number of [...this.#connections.keys()]) this.#end(number);
+    for (const number of [...this.#connections.keys()]) this.#endConnection(number);
     this.#print(true);
     const others = [...this.#others].sort(([a], [b]) => a - b);
     for (const [kind, all] of Map.groupBy(others, ([, kind]) => kind)) {
@@ -76,19 +76,19 @@ export class CaptureList {
     return { valid: this.#valid, connections, leftOut: undefined, notes: [...notes, ...late] };
   }
 
-  #tell(event: CaptureEvent): void {
+  #receiveEvent(event: CaptureEvent): void {
     const number = event.connection;
     if (event.kind === "opened") {
       // A connection may be opened again after a reset.
       this.#others.delete(number);
       this.#connections.set(number, new ListedConnection(event, (line) => this.#add(line)));
     } else if (event.kind === "closed") {
-      this.#end(number);
+      this.#endConnection(number);
       if (!this.#others.has(number) && event.reason === "reset") this.#resets.add(number);
-    } else this.#connections.get(number)?.tell(event);
+    } else this.#connections.get(number)?.receive(event);
   }
 
-  #end(number: number): void {
+  #endConnection(number: number): void {
     const connection = this.#connections.get(number)!;
     this.#connections.delete(number);
     const kind = connection.end();
@@ -128,7 +128,7 @@ class ListedConnection {
   #pairing: Pairing | undefined;
   /** Lines of exchanges that have not ended, with the octets of content of their final response. */
   readonly #open = new Map<Exchange, { readonly line: Line; octets: number }>();
-  /** Lines of a connection of which it is not known whether it is HTTP. */
+  /** Lines that go if the connection turns out not to be HTTP. */
   #doubtful: Line[] = [];
   #packet = 0;
   /** Whether all messages so far are complete and valid. */
@@ -139,11 +139,11 @@ class ListedConnection {
     this.#add = add;
   }
 
-  tell(event: StreamEvent): void {
+  receive(event: StreamEvent): void {
     this.#packet = event.origin.packet;
     const { isHttp } = this.#beginning;
     if (isHttp === false) return;
-    const pairing = this.#pairing ??= new Pairing((event) => this.#pair(event), { limits: LIMITS });
+    const pairing = this.#pairing ??= new Pairing((event) => this.#receiveEvent(event), { limits: LIMITS });
     const direction = directionOf(event);
     if ("bytes" in event) {
       this.#beginning.receive(direction, event.bytes);
@@ -185,7 +185,7 @@ class ListedConnection {
     this.#pairing = undefined;
   }
 
-  #pair(event: ExchangeEvent): void {
+  #receiveEvent(event: ExchangeEvent): void {
     if (event.kind === "stopped" || event.kind === "resumed" || event.message === undefined) return;
     const { message: { exchange, interim }, kind, direction } = event;
     const open = this.#open.get(exchange);

@@ -1,4 +1,4 @@
-/** Tells which packets, or reads and writes, the octets of a message came from, and when. */
+/** Remembers which packets, or reads and writes, the octets of a message came from, and when. */
 
 import { KEPT_ORIGINS, SHOWN_ORIGINS } from "../../limits.ts";
 import type { PacketOrigin } from "./reader.ts";
@@ -43,7 +43,7 @@ export class Origins {
   }
 
   /** Receives the number of the next octets, and where they come from. */
-  add(octets: number, { packet, call, continues }: PacketOrigin, time: number): void {
+  receive(octets: number, { packet, call, continues }: PacketOrigin, time: number): void {
     const from = this.#received;
     const to = this.#received += octets;
     const last = this.#pieces.at(-1);
@@ -61,7 +61,7 @@ export class Origins {
     this.#pieces.push({ from, to, call, packets: [packet], time, lastTime: time });
   }
 
-  /** Takes where the octets from one offset to another came from. What follows belongs to the next message. */
+  /** Removes and returns the origin of the octets of one message; what follows belongs to the next one. */
   take(start: number, end: number): MessageOrigin {
     const own = this.#pieces.filter(({ from, to }) => from < end && to > start);
     // Only pieces of a message that is not finished are hidden.

@@ -1,7 +1,7 @@
 /** Files of packets: how their format is recognised, what all readers of them share, and classic pcap. */
 
 import { ByteBuffer } from "../../bytes.ts";
-import { EXPLAIN_READ_BYTES, MAX_CAPTURED_PACKET_BYTES } from "../../limits.ts";
+import { EXPLAIN_READ_BYTES, MAX_CAPTURED_PACKET_OCTETS } from "../../limits.ts";
 
 export interface Packet {
   /** Its number in the file, starting from 1: Wireshark's `frame.number`. */
@@ -17,16 +17,16 @@ export interface Packet {
   readonly comment: string;
 }
 
-/** A file that is no valid capture, from some octet on. The message is the rest of a line for the user. */
+/** A file that is not a valid capture, from some octet on. The message is the rest of a line for the user. */
 export class CaptureError extends Error {}
 
-/** How many of a file's first octets tell its format. */
+/** How many of a file's first octets show its format. */
 export const FORMAT_BYTES = 8;
 
 /** The four magic numbers of classic pcap: microseconds and nanoseconds, in both byte orders. */
 const PCAP_MAGICS: readonly string[] = ["a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1"];
 
-/** Formats that are not read, by their first octets, and what makes of them one that is. */
+/** Formats that are not read, by their first octets, and the command that converts them to one that is. */
 const OTHER_FORMATS: readonly [start: string, name: string, tool: string][] = [
   ["736e6f6f70000000", "a snoop capture (RFC 1761)", "tshark"],
   ["a1b2cd34", "a modified pcap capture", "tshark"],
@@ -46,23 +46,23 @@ const OTHER_FORMATS: readonly [start: string, name: string, tool: string][] = [
   ["377abcaf271c", "a 7z archive", "7z x"],
 ];
 
-/** Returns the format by a file's first octets; `undefined` if it is no capture that can be read. */
+/** Returns the format by a file's first octets; `undefined` if it is not a capture that can be read. */
 export function captureFormatOf(start: Uint8Array): "pcapng" | "pcap" | undefined {
   const magic = start.subarray(0, 4).toHex();
   if (magic === "0a0d0d0a") return "pcapng";
   return PCAP_MAGICS.includes(magic) ? "pcap" : undefined;
 }
 
-/** Returns the name of a format that is not read, and the command that makes of it one that is. */
+/** Returns the name of a format that is not read, and the command that converts it to one that is. */
 export function otherFormatOf(start: Uint8Array): { readonly name: string; readonly tool: string } | undefined {
   const octets = start.toHex();
   const [, name, tool] = OTHER_FORMATS.find(([magic]) => octets.startsWith(magic)) ?? [];
   return name === undefined ? undefined : { name, tool: tool! };
 }
 
-/** Receives the bytes of a file in pieces, and gives its packets. Memory is bounded by the largest packet. */
+/** Receives the bytes of a file in pieces, and emits its packets. Memory is bounded by the largest packet. */
 export abstract class PacketFile {
-  readonly #take: (packet: Packet) => void;
+  readonly #listener: (packet: Packet) => void;
   readonly #rest = new ByteBuffer(EXPLAIN_READ_BYTES);
   #skipped = 0;
   #position = 0;
@@ -72,8 +72,8 @@ export abstract class PacketFile {
   /** When the first packet was captured, in microseconds since 1970; `undefined` as long as no packet has a time. */
   start: number | undefined;
 
-  constructor(take: (packet: Packet) => void) {
-    this.#take = take;
+  constructor(listener: (packet: Packet) => void) {
+    this.#listener = listener;
   }
 
   /** Whether the file, if it ended here, would be cut off in the middle of a block. */
@@ -110,10 +110,10 @@ export abstract class PacketFile {
    */
   protected abstract block(data: Uint8Array, view: DataView, at: number): number;
 
-  /** Gives a packet that had `sent` octets. */
+  /** Emits a packet that had `sent` octets. */
   protected give(time: number, linkType: number, bytes: Uint8Array, sent: number, comment = ""): void {
     const number = ++this.packets;
-    this.#take({ number, time, linkType, bytes, ...sent > bytes.length && { sent }, comment });
+    this.#listener({ number, time, linkType, bytes, ...sent > bytes.length && { sent }, comment });
   }
 
   protected skipPacket(): void {
@@ -130,7 +130,7 @@ export abstract class PacketFile {
 
 const FILE_HEADER_BYTES = 24;
 const PACKET_HEADER_BYTES = 16;
-/** The bits of the last header field that are the link type; the others tell of a frame check sequence. */
+/** The bits of the last header field that are the link type; the others describe a frame check sequence. */
 const LINK_TYPE_BITS = 0xffff;
 
 /** Reads classic pcap files, in either byte order and unit of time (draft-ietf-opsawg-pcap). */
@@ -148,7 +148,7 @@ export class PcapFile extends PacketFile {
     if (start > data.length) return 0;
     const little = this.#littleEndian;
     const captured = view.getUint32(at + 8, little);
-    if (captured > MAX_CAPTURED_PACKET_BYTES) {
+    if (captured > MAX_CAPTURED_PACKET_OCTETS) {
       this.skipPacket();
       return PACKET_HEADER_BYTES + captured;
     }

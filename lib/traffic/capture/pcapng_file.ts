@@ -1,7 +1,7 @@
 /** Reads pcapng files block by block, in either byte order (draft-ietf-opsawg-pcapng). */
 
 import { octetString } from "../../bytes.ts";
-import { MAX_CAPTURE_INTERFACES, MAX_CAPTURED_PACKET_BYTES } from "../../limits.ts";
+import { MAX_CAPTURE_INTERFACES, MAX_CAPTURED_PACKET_OCTETS } from "../../limits.ts";
 import { PacketFile } from "./packet_file.ts";
 
 /** Starts a section: all blocks up to the next one have its byte order. */
@@ -24,10 +24,10 @@ const OPTION_TIME_OFFSET = 14;
 
 /** Bytes of a block around its body: its type and its length, twice. */
 const BLOCK_FRAME_BYTES = 12;
-/** Octets that are needed to know a block's byte order: type, length, and the magic of a section header. */
+/** Bytes that are needed to know a block's byte order: type, length, and the magic of a section header. */
 const BLOCK_START_BYTES = 12;
 /** Blocks with a packet may have options of this size besides it. */
-const MAX_BLOCK_BYTES = MAX_CAPTURED_PACKET_BYTES + 64 * 1024;
+const MAX_BLOCK_BYTES = MAX_CAPTURED_PACKET_OCTETS + 64 * 1024;
 /** Octets of a packet's comment that are read. */
 const MAX_COMMENT_BYTES = 256;
 const NANOSECONDS = 1_000_000_000n;
@@ -102,7 +102,7 @@ export class PcapngFile extends PacketFile {
       if (code === OPTION_TIME_RESOLUTION && length >= 1) resolution = body.getUint8(at);
       if (code === OPTION_TIME_OFFSET && length >= 8) offset = body.getBigInt64(at, little) * NANOSECONDS;
     }
-    // The highest bit tells a power of two from one of ten.
+    // The highest bit distinguishes a power of two from one of ten.
     const ticksPerSecond = resolution >= 0x80 ? 2n ** BigInt(resolution & 0x7f) : 10n ** BigInt(resolution);
     const linkType = body.getUint16(0, little);
     return { linkType, snapLength: body.getUint32(4, little), ticksPerSecond, offset };
@@ -121,7 +121,7 @@ export class PcapngFile extends PacketFile {
     const available = body.byteLength - headerBytes;
     const captured = isSimple ? Math.min(sent, from.snapLength || Infinity, available) : body.getUint32(12, little);
     if (captured > available) this.#fail(`${name} is longer than its block`);
-    if (captured > MAX_CAPTURED_PACKET_BYTES) return this.skipPacket();
+    if (captured > MAX_CAPTURED_PACKET_OCTETS) return this.skipPacket();
     const bytes = new Uint8Array(body.buffer, body.byteOffset + headerBytes, captured);
     if (!isSimple) this.#lastTime = this.#time(from, body.getUint32(4, little), body.getUint32(8, little));
     const comment = isSimple ? "" : commentOf(body, headerBytes + padTo4(captured), little);

@@ -1,9 +1,9 @@
-/** Reads captures: makes of their packets the events that a tap at the server's end would have told. */
+/** Reads captures: turns their packets into the events that a tap at the server's end would have reported. */
 
 import { ByteBuffer, counted, type Source } from "../../bytes.ts";
 import {
   EXPLAIN_READ_BYTES,
-  MAX_CAPTURED_PACKET_BYTES,
+  MAX_CAPTURED_PACKET_OCTETS,
   MAX_QUIET_CONNECTIONS,
   MAX_REASSEMBLED_BYTES,
 } from "../../limits.ts";
@@ -24,21 +24,21 @@ export interface CaptureReaderOptions {
   readonly wanted?: (connection: number) => boolean;
   readonly acknowledged?: (event: Acknowledged) => void;
   /** Octets that may wait for earlier ones, all connections together. */
-  readonly maxWaitingBytes?: number;
+  readonly maxWaitingOctets?: number;
 }
 
 /** Reads the bytes of a pcapng or pcap file, in pieces of any size. Memory does not depend on its length. */
 export class CaptureReader {
   readonly #options: CaptureReaderOptions;
   readonly #context: ConnectionContext;
-  /** The reader of the file's format, once its first octets have told that. */
+  /** The reader of the file's format, once its first octets have shown which. */
   #file: PacketFile | undefined;
   readonly #start = new ByteBuffer(FORMAT_BYTES);
   /** Connections by both endpoints. */
   readonly #known = new Map<string, CapturedConnection>();
-  /** Those that have ended or have no octets, by the same: only a packet that comes late would need them. */
+  /** Those that have ended or have no octets: only a late packet would need them. */
   readonly #quiet = new Map<string, CapturedConnection>();
-  /** What was left out that may hold TCP, and between which addresses, each address one character per octet. */
+  /** Packets that were left out and may hold TCP, by kind; and between which addresses, one character per octet. */
   readonly #skipped = new Map<string, { count: number; readonly first: number }>();
   readonly #skippedBetween = new Set<string>();
   /** Whether connections have the numbers of Wireshark's streams, which sees some in what is left out here. */
@@ -53,13 +53,13 @@ export class CaptureReader {
    */
   readonly afterResets = new Map<number, number>();
 
-  /** Gives events to a function, which may keep an event's octets only as a copy. */
-  constructor(take: (event: CaptureEvent) => void, options: CaptureReaderOptions = {}) {
+  /** The listener may keep an event's octets only as a copy. */
+  constructor(listener: (event: CaptureEvent) => void, options: CaptureReaderOptions = {}) {
     this.#options = options;
     this.#context = {
-      take,
+      listener: listener,
       acknowledged: options.acknowledged,
-      budget: { used: 0, most: options.maxWaitingBytes ?? MAX_REASSEMBLED_BYTES },
+      budget: { used: 0, most: options.maxWaitingOctets ?? MAX_REASSEMBLED_BYTES },
       isLeftOut: (from, to) => this.#isLeftOut(from, to),
       expires: (connection) => this.#reset.add(connection),
     };
@@ -101,7 +101,7 @@ export class CaptureReader {
     });
     const { tooLarge = 0, cutOff = this.#start.length > 0 } = this.#file ?? {};
     if (tooLarge > 0) {
-      notes.push(`left out: ${counted(tooLarge, "packet")} with more than ${MAX_CAPTURED_PACKET_BYTES} octets`);
+      notes.push(`left out: ${counted(tooLarge, "packet")} with more than ${MAX_CAPTURED_PACKET_OCTETS} octets`);
     }
     if (cutOff) notes.push(`the file is cut off in the block after packet ${this.packets}`);
     return notes;
@@ -171,7 +171,7 @@ export class CaptureReader {
     this.#quiet.delete(key);
   }
 
-  /** Whether packets of a direction, or of nobody knows whom, were left out. */
+  /** Whether packets of a direction, or of unknown senders, were left out. */
   #isLeftOut(from: string, to: string): boolean {
     const between = this.#skippedBetween;
     return this.#file!.tooLarge > 0 || between.has("") || between.has(from.slice(0, -2) + to.slice(0, -2));

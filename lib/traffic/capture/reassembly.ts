@@ -6,7 +6,7 @@
 import { MAX_REASSEMBLED_DIRECTION_BYTES } from "../../limits.ts";
 
 /** Receives what a direction carries, in order. `P` identifies the packet that it came from. */
-export interface FlowTaker<P> {
+export interface FlowListener<P> {
   /** Receives octets, which are valid during the call. */
   octets(octets: Uint8Array, packet: P): void;
   /** Receives the number of octets that were sent but not captured, and the packet that was cut before them, if so. */
@@ -14,35 +14,35 @@ export interface FlowTaker<P> {
   fin(packet: P): void;
 }
 
-/** Octets that wait for earlier ones, in all directions of all connections, with what keeping them costs. */
+/** Octets that wait for earlier ones, in all directions of all connections, and the overhead of keeping them. */
 export interface ReassemblyBudget {
   used: number;
   readonly most: number;
 }
 
-interface Waiting<P> {
+interface WaitingSegment<P> {
   readonly sequence: number;
   readonly octets: Uint8Array;
   readonly packet: P;
 }
 
-/** Returns how far a sequence number is behind another: they count modulo 2^32. */
+/** Returns how far a sequence number is after another: they count modulo 2^32. */
 function distance(from: number, to: number): number {
   return to - from | 0;
 }
 
-/** Octets that a waiting segment counts besides its own: its overhead in memory. */
+/** Bytes that a waiting segment counts besides its octets: its overhead in memory. */
 export const SEGMENT_BYTES: number = 256;
-/** How many octets beyond those that were sent may be acknowledged: a gap in the capture. More is of another connection. */
+/** How many octets beyond those sent may be acknowledged: a gap in the capture. More belongs to another connection. */
 const MAX_ACKNOWLEDGED_AHEAD = 64 * 1024 * 1024;
 /** How many packets that were cut are remembered, for what is missing at the time. */
 const MAX_CUTS = 100;
 
 /** One direction of a connection, whose first sequence number is not known at first. */
 export class Flow<P> {
-  readonly #taker: FlowTaker<P>;
+  readonly #listener: FlowListener<P>;
   readonly #budget: ReassemblyBudget;
-  /** The sequence number of the next octet, once known, and whether a SYN has told it. */
+  /** The sequence number of the next octet, once known, and whether a SYN has shown it. */
   #next: number | undefined;
   #isSure = false;
   isSeen = false;
@@ -50,8 +50,8 @@ export class Flow<P> {
   #cuts: Map<number, P> | undefined;
   /** The sequence number after the last octet, or the FIN, that was sent. */
   #sent = 0;
-  /** Segments behind a gap, by sequence number. */
-  #waiting: Waiting<P>[] = [];
+  /** Segments after a gap, by sequence number. */
+  #waiting: WaitingSegment<P>[] = [];
   #waitingOctets = 0;
   #fin: { readonly sequence: number; readonly packet: P } | undefined;
   #ended = false;
@@ -63,8 +63,8 @@ export class Flow<P> {
   /** How many segments had only octets that others had overtaken. */
   late = 0;
 
-  constructor(taker: FlowTaker<P>, budget: ReassemblyBudget) {
-    this.#taker = taker;
+  constructor(listener: FlowListener<P>, budget: ReassemblyBudget) {
+    this.#listener = listener;
     this.#budget = budget;
   }
 
@@ -72,7 +72,7 @@ export class Flow<P> {
     return this.#next !== undefined;
   }
 
-  /** How many octets that were given are not acknowledged. */
+  /** How many octets that were emitted are not acknowledged. */
   get unacknowledged(): number {
     return this.#next === undefined ? 0 : Math.max(0, distance(this.#acknowledged, this.#next));
   }
@@ -138,7 +138,7 @@ export class Flow<P> {
     return octets;
   }
 
-  /** Gives all that waits, and what is missing before it: nothing more comes. */
+  /** Emits all that waits, and what is missing before it: nothing more comes. */
   end(packet: P): void {
     while (this.#waiting.length > 0) this.#skipTo(this.#waiting[0].sequence, packet);
     if (this.#next === undefined || this.#ended) return;
@@ -190,12 +190,12 @@ export class Flow<P> {
     this.#budget.used += octets;
   }
 
-  /** Gives the octets of a segment without a gap before it. Those that came first count; only those beyond them are new. */
+  /** Emits the octets of a segment without a gap before it: only those beyond what was emitted are new. */
   #give(sequence: number, octets: Uint8Array, packet: P): void {
     const known = distance(sequence, this.#next!);
     if (known >= octets.length) return;
     this.#next = sequence + octets.length >>> 0;
-    this.#taker.octets(known === 0 ? octets : octets.subarray(known), packet);
+    this.#listener.octets(known === 0 ? octets : octets.subarray(known), packet);
   }
 
   #giveWaiting(): void {
@@ -219,14 +219,14 @@ export class Flow<P> {
     this.#endIfComplete();
   }
 
-  /** Gives up the octets before a sequence number, then gives the segments that waited for them. */
+  /** Gives up the octets before a sequence number, then emits the segments that waited for them. */
   #skipTo(sequence: number, packet: P): void {
     const count = distance(this.#next!, sequence);
     if (count > 0) {
       const cut = this.#cuts?.get(this.#next!);
       this.#cuts?.delete(this.#next!);
       this.#next = sequence >>> 0;
-      this.#taker.missing(count, packet, cut);
+      this.#listener.missing(count, packet, cut);
     }
     this.#giveWaiting();
   }
@@ -235,6 +235,6 @@ export class Flow<P> {
     if (this.#ended || this.#fin === undefined || distance(this.#next!, this.#fin.sequence) > 0) return;
     // Octets after the FIN are not part of the direction.
     this.discard();
-    this.#taker.fin(this.#fin.packet);
+    this.#listener.fin(this.#fin.packet);
   }
 }

@@ -1,4 +1,4 @@
-/** Writes a recording: gathers blocks for a moment. Nobody has to wait for the disk, but a client may. */
+/** Writes a recording: gathers blocks for a moment. Nobody waits for the disk, except a relay's connections. */
 
 import { ByteBuffer } from "../../bytes.ts";
 import { RECORD_WAITING_BYTES } from "../../limits.ts";
@@ -14,7 +14,7 @@ export interface RecorderOptions {
   /** The file's name, for what is reported. */
   readonly name: string;
   /** Receives a line where something is missing from the recording. */
-  readonly report: (line: string) => void;
+  readonly note: (line: string) => void;
 }
 
 /** What users should know before they hand a recording on. */
@@ -25,7 +25,7 @@ const INITIAL_BYTES = 64 * 1024;
 const GATHER_MS = 200;
 
 export class Recorder {
-  readonly take: TrafficListener;
+  readonly receive: TrafficListener;
   readonly #file: RecordingFile;
   readonly #options: RecorderOptions;
   /** How many bytes may wait. A relay waits for the disk itself, with all its connections. */
@@ -46,8 +46,8 @@ export class Recorder {
     const { program, interfaces } = options;
     this.#most = interfaces === undefined ? RECORD_WAITING_BYTES : Infinity;
     const capture = new Capture((block) => this.#add(block), interfaces);
-    this.take = (event) => {
-      if (!this.#ended) capture.tell(event);
+    this.receive = (event) => {
+      if (!this.#ended) capture.receive(event);
     };
     this.#add(recordingStart(program, interfaces && Object.values(interfaces)));
   }
@@ -107,7 +107,7 @@ export class Recorder {
   /** Ends the recording after its last complete block. */
   async #fail({ message }: Error, whole: number): Promise<void> {
     this.#ended = true;
-    this.#options.report(`The recording ${this.#options.name} ends here: ${message}`);
+    this.#options.note(`The recording ${this.#options.name} ends here: ${message}`);
     // A reader takes a block that is cut off for the end.
     await this.#file.truncate(this.#written + whole).catch(() => {});
     this.#file.close();
@@ -117,7 +117,7 @@ export class Recorder {
     if (this.#leftOut === 0) return;
     const packets = this.#leftOut === 1 ? "1 packet is" : `${this.#leftOut} packets are`;
     this.#leftOut = 0;
-    this.#options.report(`The disk is too slow: ${packets} missing from the recording ${this.#options.name}`);
+    this.#options.note(`The disk is too slow: ${packets} missing from the recording ${this.#options.name}`);
   }
 }
 

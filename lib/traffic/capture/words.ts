@@ -1,4 +1,4 @@
-/** Says what packets tell beside the messages: times, what TCP did in captures of the wire, what a capture has. */
+/** Words for what packets show besides messages: times, what TCP did, what a capture contains. */
 
 import { counted } from "../../bytes.ts";
 import type { MessageOrigin } from "./origins.ts";

@@ -1,8 +1,8 @@
 /**
- * A capture of what a tap tells, as pcapng (draft-ietf-opsawg-pcapng): the packets that a network would have carried, and
+ * A capture of a tap's events, as pcapng (draft-ietf-opsawg-pcapng): the packets that a network would have carried, and
  * what each of them is.
  *
- * Data packets are reads and writes as they were. What only the kernel sees, as the handshake and acknowledgments, is
+ * Data packets are reads and writes as they were. What only the kernel sees, such as the handshake and acknowledgments, is
  * made up, so that Wireshark understands the rest, and says so.
  */
 
@@ -94,24 +94,24 @@ interface Recorded {
 
 /** Turns events into the blocks of a pcapng file. */
 export class Capture {
-  readonly #take: (block: Uint8Array) => void;
+  readonly #write: (block: Uint8Array) => void;
   readonly #interfaces: readonly string[];
   /** The microseconds from 1970 to the program's start. */
   readonly #origin: number;
   readonly #connections = new Map<string, Recorded>();
 
-  /** Gives blocks to a function, with an interface for each end if they are named. */
+  /** Passes blocks on, with an interface for each end if they are named. */
   constructor(
-    take: (block: Uint8Array) => void,
+    write: (block: Uint8Array) => void,
     interfaces: Readonly<Partial<Record<End, string>>> = {},
     origin: number = performance.timeOrigin * 1000,
   ) {
-    this.#take = take;
+    this.#write = write;
     this.#interfaces = Object.keys(interfaces);
     this.#origin = origin;
   }
 
-  tell(event: TrafficEvent): void {
+  receive(event: TrafficEvent): void {
     const key = `${event.end} ${event.connection}`;
     if (event.kind === "opened") this.#open(key, event);
     const connection = this.#connections.get(key);
@@ -134,7 +134,7 @@ export class Capture {
   #open(key: string, { time, end, local, remote, secure }: TrafficEvent & { kind: "opened" }): void {
     const [client, server] = (end === "client" ? [local, remote] : [remote, local]).map(withoutMapping);
     // A clock with a tick of 4 µs gives the first sequence number (RFC 9293 §3.4.1): a later connection between the same
-    // ports would else look like a repetition of this one.
+    // ports would otherwise look like a repetition of this one.
     const first = Math.floor(time / 4) % 2 ** 32;
     const from = Math.max(0, this.#interfaces.indexOf(end));
     const connection = { from, client, server, next: { client: first, server: first }, reads: 0, writes: 0 };
@@ -170,7 +170,7 @@ export class Capture {
     const acknowledged = (flags & ACK) === 0 ? 0 : next[otherEnd(by)];
     const header = { from, to, sequence: next[by], acknowledged, flags };
     next[by] = (next[by] + octets.length + ((flags & (SYN | FIN)) === 0 ? 0 : 1)) % 2 ** 32;
-    this.#take(packetBlock(this.#origin + time, packetOf(header, octets), comment, number));
+    this.#write(packetBlock(this.#origin + time, packetOf(header, octets), comment, number));
   }
 }
 

@@ -9,7 +9,7 @@ import { type ExplainTextOptions, explanationText } from "./text.ts";
 import { Transcript } from "./transcript.ts";
 
 /** Octets of the last exchange that are kept until the user asks to explain them. */
-const KEPT_EXCHANGE_BYTES = 64 * 1024;
+const KEPT_EXCHANGE_OCTETS = 64 * 1024;
 
 export interface ClientViewsOptions {
   readonly explain: boolean;
@@ -53,14 +53,14 @@ export function clientViews(options: ClientViewsOptions): ClientViews {
   );
   const raw = new Transcript({ write, painter, timeoutMs, width: sentenceWidth });
   const listeners: TrafficListener[] = [];
-  if (kind === undefined || options.explain) listeners.push((event) => explain.tell(event));
-  if (kind === undefined || kind === "raw") listeners.push((event) => raw.tell(event));
+  if (kind === undefined || options.explain) listeners.push((event) => explain.receive(event));
+  if (kind === undefined || kind === "raw") listeners.push((event) => raw.receive(event));
   if (record !== undefined) listeners.push(record);
   if (verbose) listeners.push((event) => writeLife(`${painter("dim", lifeLine(event))}\n`));
-  const told = allOf(listeners);
+  const listener = allOf(listeners);
   let connections = 0;
   return {
-    tap: told && ((conn) => tapped(conn, "client", ++connections, told)),
+    tap: listener && ((conn) => tapped(conn, "client", ++connections, listener)),
     explain,
     raw,
     accepted: verbose ? (sentence) => writeLife(`=> ${sentence}\n`) : undefined,
@@ -77,7 +77,7 @@ export class LastExchange {
   #explanations: Explanation[] = [];
   /** Events that are explained on demand, or when they are many: most exchanges are never explained. */
   #kept: (Octets | Fin)[] = [];
-  #keptBytes = 0;
+  #keptOctets = 0;
 
   constructor(layout: () => ExplainTextOptions, each = false) {
     this.#layout = layout;
@@ -90,16 +90,16 @@ export class LastExchange {
     this.#explainer = new Explainer();
     this.#explanations = [];
     this.#kept = [];
-    this.#keptBytes = 0;
+    this.#keptOctets = 0;
   }
 
-  tell(event: TrafficEvent): void {
+  receive(event: TrafficEvent): void {
     if (this.#state !== "begun" || event.kind === "closed") return;
     // On a new connection the request is sent again from its start.
     if (event.kind === "opened") return this.begin();
     this.#kept.push(event.kind === "fin" ? event : { ...event, bytes: event.bytes.slice() });
-    if (event.kind !== "fin") this.#keptBytes += event.bytes.length;
-    if (this.#keptBytes > KEPT_EXCHANGE_BYTES) this.#explain();
+    if (event.kind !== "fin") this.#keptOctets += event.bytes.length;
+    if (this.#keptOctets > KEPT_EXCHANGE_OCTETS) this.#explain();
   }
 
   /** Ends the exchange: what follows on a new connection is not part of it. */
@@ -126,7 +126,7 @@ export class LastExchange {
       if (event.kind === "fin") this.#explainer.pairing.fin(event.by === "client" ? "request" : "response");
       else this.#explainer.octets(event.kind === "write" ? "request" : "response", event.bytes);
     }
-    this.#keptBytes = 0;
+    this.#keptOctets = 0;
     this.#explanations.push(...this.#explainer.take());
   }
 }

@@ -1,9 +1,9 @@
-/** Recognises files that hold no octets of messages, though they tell of them. */
+/** Recognises files that describe messages, but do not have their octets. */
 
 import { octetString } from "../../bytes.ts";
 
-/** How many of a file's first octets tell what it is. */
-export const FOREIGN_BYTES = 256;
+/** How many of a file's first octets show what it is. */
+export const FOREIGN_OCTETS = 256;
 
 const RECORD = "record the octets with Wireshark, tcpdump or connect --record";
 const RUN = "send it with connect";
@@ -62,9 +62,9 @@ const FORMS: readonly [start: RegExp, what: string, why: string, instead: string
   [/^(?:Invoke-WebRequest|\$session = )/, "a command of PowerShell", "it makes a request of it", RUN],
 ];
 
-/** Returns what a file is that holds no octets, as the rest of a line after its name; `undefined` if it may hold some. */
+/** Returns what a file without octets is, as the rest of a line after its name; `undefined` if it may have some. */
 export function foreignForm(start: Uint8Array): string | undefined {
-  const text = octetString(start, 0, Math.min(start.length, FOREIGN_BYTES));
+  const text = octetString(start, 0, Math.min(start.length, FOREIGN_OCTETS));
   const [, what, why, instead] = FORMS.find(([form]) => form.test(text)) ?? [];
   return what === undefined ? undefined : `is ${what}, which has no octets of messages: ${why}; ${instead}`;
 }

@@ -12,7 +12,7 @@ interface Place {
   readonly tcp?: object;
 }
 
-/** Octets are moved to this code point, so that they can be told from other characters. */
+/** Octets are moved to this code point, so that they differ from other characters. */
 const OCTETS = 0xe000;
 
 /** Marks text that has one character an octet: those beyond ASCII become `\u0080` to `\u00ff`. */
@@ -62,7 +62,7 @@ export class ExchangeJson {
 }
 
 function messageOf(explanation: Explanation, { tcp, ...origin }: Place, all: boolean): object {
-  const { direction, message, findings, fault, state, rows, contentBytes } = explanation;
+  const { direction, message, findings, fault, state, rows, contentOctets } = explanation;
   const { head, exchange } = message!;
   return {
     ...origin,
@@ -76,7 +76,7 @@ function messageOf(explanation: Explanation, { tcp, ...origin }: Place, all: boo
       : { status: null, reason: null },
     version: head === undefined ? null : `HTTP/1.${head.minor}`,
     fields: Array.from(head?.fields ?? [], (line) => line.map(octetsForJson)),
-    contentLength: contentBytes,
+    contentLength: contentOctets,
     whole: state === "whole",
     findings: findings.map(({ text, rule }) => rule === undefined ? text : `${text} (${rule})`),
     fault: fault === undefined ? null : {

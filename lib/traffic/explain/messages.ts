@@ -23,10 +23,10 @@ export function messagesList(): MessagesView {
   return (placed) => {
     if (placed === undefined) return "";
     const { at, explanation } = placed;
-    const { message, contentBytes, rows } = explanation;
+    const { message, contentOctets, rows } = explanation;
     const what = message === undefined ? rows[0].label : readable(lineOf(message));
     const cells = [String(at).padStart(8), nameOf(explanation).padEnd(20), what.padEnd(LINE_COLUMNS)];
-    if (message !== undefined) cells.push(counted(contentBytes ?? 0, "octet"));
+    if (message !== undefined) cells.push(counted(contentOctets ?? 0, "octet"));
     const line = `${title}${[...cells, endOf(explanation)].join("  ").trimEnd()}\n`;
     title = "";
     return line;
@@ -52,7 +52,7 @@ function endOf({ kind, fault, state }: Explanation): string {
   return state === "whole" || kind === "unread" ? "" : "invalid";
 }
 
-/** Returns the explanation of a file's first line if that ends in a bare LF, and is no worse. */
+/** Returns the explanation of a file's first line if that ends in a bare LF, which is its only fault. */
 export function bareFirstLine(start: Uint8Array): Explanation | undefined {
   const [first] = explainOctets(messageKindOf(start), start);
   const { fault, rows } = first ?? {};

@@ -57,7 +57,7 @@ export function contentLines(octets: string, width: number, most: number): Wrapp
 
 export function textLines(octets: string, width: number, most: number): Wrapped {
   if (most < Infinity) {
-    // What is shown mostly has a column for each octet.
+    // Most octets take one column.
     const first = wrapUnits(units(octets.substring(0, sliceEnd(octets, 0, most * width))), width, most);
     if (first.lines.length === most) return first;
   }
@@ -103,8 +103,8 @@ function hexLines(octets: string, perLine: number, most: number): Wrapped {
 }
 
 /**
- * Returns a line of escaped octets, and the number of columns before a caret under one of them. Of a long line only the
- * octets around it are kept.
+ * Returns a line of escaped octets, and the number of columns before a caret under one of them. Of a long line only
+ * the octets around that one are kept.
  */
 export function aroundCaret(octets: string, at: number, width: number): { shown: string; caret: number } {
   const all = units(octets);

@@ -260,7 +260,7 @@ export function messageCredentials(rows: readonly Row[], octets?: string): Crede
   return found;
 }
 
-/** Returns the label of a row whose value is masked: only what is said of its name. */
+/** Returns the label of a row whose value is masked: only what its name means. */
 export function labelOfMasked({ label }: Row): string {
   return label.split(";", 1)[0];
 }

@@ -63,7 +63,7 @@ export class Transcript {
   /** Begins an exchange on a connection that has carried no message, or only whole ones. */
   begin(): void {
     this.#start = this.#now();
-    this.#explainer = new Explainer({ tell: (event) => this.#follow(event) });
+    this.#explainer = new Explainer({ listener: (event) => this.#follow(event) });
     this.#judge = new Judge();
     this.#requests = [];
     this.#starts = [];
@@ -81,7 +81,7 @@ export class Transcript {
     return this.#finSent || closes ? "fin" : "nothing";
   }
 
-  tell(event: TrafficEvent): void {
+  receive(event: TrafficEvent): void {
     if (this.#start === undefined) return;
     switch (event.kind) {
       case "write":
@@ -106,7 +106,7 @@ export class Transcript {
     }
   }
 
-  /** Writes what the rules say of what was sent; no more is. */
+  /** Writes what the rules say of the octets sent, after the last of them. */
   sent(unsent: number): void {
     if (unsent > 0) {
       this.#write(`(${unsent} octets were not sent: the server did not take them, or the connection had ended)`);
@@ -146,7 +146,7 @@ export class Transcript {
     if (event.kind === "began") this.#starts.push(event.message.from);
     if (event.kind === "head" && event.head.kind === "response") {
       const { request } = event.message.exchange;
-      this.#judge.add(event.head, request?.head, request?.error?.fault);
+      this.#judge.receive(event.head, request?.head, request?.error?.fault);
       this.#accepted.push(...acceptedIn(event.head));
     }
     if (event.kind !== "ended") return;
@@ -214,7 +214,7 @@ export class Transcript {
   }
 }
 
-/** What the rules say of one message: the first line, and what there is below it. */
+/** What the rules say of one message: the first line, and those below it. */
 function predictionLines(explanation: Explanation, width: number): string[] {
   const { message, kind, rows, state, fault, findings, length } = explanation;
   const again = restartFindings(message).flatMap(({ text }) => sentence("=>", text, width));

@@ -2,25 +2,23 @@
  * The stream of events that a page follows: server-sent events (HTML, "Server-sent events").
  *
  * Nothing waits for a page: each has a place in the history, and one that is overtaken by its oldest event misses some
- * and is told how many.
+ * and learns how many.
  */
 
 import { PAGE_VIEWERS } from "../../limits.ts";
 import type { History } from "./history.ts";
 import type { TableState } from "./table_state.ts";
 
-/** What a feed tells of. */
 export interface FeedSource {
   readonly history: History;
   /** The table before the oldest event that is kept. */
   readonly base: TableState;
 }
 
-/** How a feed behaves. */
 export interface FeedOptions {
-  /** What a page is told of the server when it starts. */
+  /** What a page learns of the server when it starts. */
   readonly about: Record<string, unknown>;
-  /** Tells this process from others: the first part of every event's id. */
+  /** Distinguishes this process from others: the first part of every event's id. */
   readonly process: string;
   /** How long events gather before they are sent, in milliseconds. */
   readonly gatherMs?: number;
@@ -31,7 +29,7 @@ export interface FeedOptions {
 /** Characters of events that are sent to a page at a time, give or take one event. */
 const PIECE_CHARACTERS = 64 * 1024;
 
-/** Sends what happens to the pages. */
+/** Sends events to all open pages. */
 export class Feed {
   readonly #source: FeedSource;
   readonly #options: Required<FeedOptions>;
@@ -60,7 +58,7 @@ export class Feed {
 
   /**
    * A stream for one more page. It takes the oldest one's place if there are too many: that one may read nothing, which
-   * cannot be seen while nothing happens. It is told so, and its stream ends.
+   * cannot be seen while nothing happens. It gets a message that says so, and its stream ends.
    *
    * @param lastId The id of the last event that the page has, if it was here before.
    * @param signal Aborted once the page has left.
@@ -116,7 +114,7 @@ export class Feed {
   }
 
   #event(number: number): string {
-    return message("", `${this.#options.process}-${number}`, { number, ...this.#source.history.at(number)!.told });
+    return message("", `${this.#options.process}-${number}`, { number, ...this.#source.history.at(number)!.event });
   }
 
   /** Waits for more events, and for those that come right after them. Returns false after a quiet time. */

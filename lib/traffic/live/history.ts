@@ -5,37 +5,35 @@ import type { Direction } from "../../exchange.ts";
 import { PAGE_HISTORY_BYTES, PAGE_HISTORY_EVENTS } from "../../limits.ts";
 import { credentialsIn, credentialsWithin } from "../../masking.ts";
 import { FAIR_TURNS } from "../../turns.ts";
-import type { Told, ToldExchange, ToldMessage } from "./told.ts";
+import type { PageEvent, PageExchange, PageMessage } from "./page_events.ts";
 
 /** Characters that an exchange or a row counts besides its text: its overhead in memory. */
-export const TOLD_CHARACTERS: number = 128;
+export const OVERHEAD_CHARACTERS: number = 128;
 
-/** One event that is kept. */
 export interface Entry {
   /** Counted from 1. */
   readonly number: number;
-  readonly told: Told;
+  readonly event: PageEvent;
   /** Its octets, if it is one of the server's reads and writes. */
   readonly bytes: Uint8Array | undefined;
   /** Its size, counted against the history's limit. */
   readonly weight: number;
 }
 
-/** Keeps the last events. */
 export class History {
   readonly #maxEvents: number;
   readonly #maxBytes: number;
   readonly #forget: (entry: Entry) => void;
   #entries: (Entry | undefined)[] = [];
-  /** Where the first entry is: those before it are given up at once, their places many at a time. */
+  /** Where the first entry is: those before it are given up at once, but their places only many at a time. */
   #start = 0;
   #weight = 0;
   #last = 0;
-  /** Called once there is more. */
+  /** Called after each event. */
   onMore: () => void = () => {};
 
   /**
-   * Keeps so many events, and octets with the characters of what is told of them.
+   * Keeps at most so many events, and so many octets and characters that describe them.
    *
    * @param forget Receives each entry that is given up.
    */
@@ -59,10 +57,9 @@ export class History {
     return this.#last;
   }
 
-  /** Adds an event. */
-  add(told: Told, bytes?: Uint8Array): void {
-    const weight = (bytes?.length ?? 0) + weightOf(told);
-    this.#entries.push({ number: ++this.#last, told, bytes, weight });
+  add(event: PageEvent, bytes?: Uint8Array): void {
+    const weight = (bytes?.length ?? 0) + weightOf(event);
+    this.#entries.push({ number: ++this.#last, event, bytes, weight });
     this.#weight += weight;
     while (this.#entries.length - this.#start > this.#maxEvents || this.#weight > this.#maxBytes) {
       const oldest = this.#entries[this.#start]!;
@@ -90,23 +87,23 @@ export class History {
   octets(connection: number, direction: Direction, from: number, to: number): Uint8Array | undefined {
     const octets = new Uint8Array(to - from);
     let missing = octets.length;
-    for (const { told, bytes } of this.#kept()) {
-      if (bytes === undefined || told.connection !== connection || told.direction !== direction) continue;
-      const start = Math.max(from, told.from!);
-      const end = Math.min(to, told.to!);
+    for (const { event, bytes } of this.#kept()) {
+      if (bytes === undefined || event.connection !== connection || event.direction !== direction) continue;
+      const start = Math.max(from, event.from!);
+      const end = Math.min(to, event.to!);
       if (start >= end) continue;
-      octets.set(bytes.subarray(start - told.from!, end - told.from!), start - from);
+      octets.set(bytes.subarray(start - event.from!, end - event.from!), start - from);
       missing -= end - start;
     }
     return missing === 0 ? octets : undefined;
   }
 
-  /** The message that begins with this octet, as it was last told; `undefined` if none does. */
-  message(connection: number, direction: Direction, from: number): ToldMessage | undefined {
-    let last: ToldMessage | undefined;
-    for (const { told } of this.#kept()) {
-      if (told.connection !== connection) continue;
-      for (const { request, responses } of told.exchanges ?? []) {
+  /** The message that begins with this octet, as it was last described; `undefined` if none does. */
+  message(connection: number, direction: Direction, from: number): PageMessage | undefined {
+    let last: PageMessage | undefined;
+    for (const { event } of this.#kept()) {
+      if (event.connection !== connection) continue;
+      for (const { request, responses } of event.exchanges ?? []) {
         last = (direction === "request" ? [request] : responses).find((one) => one?.from === from) ?? last;
       }
     }
@@ -124,15 +121,15 @@ export class History {
     const wanted = octetString(new TextEncoder().encode(text)).toLowerCase();
     /** The octets that went each way on each connection, as far as they are kept, one character each. */
     const kept: Record<string, { readonly from: number; text: string }> = {};
-    const exchanges = new Map<string, { readonly connection: number; readonly exchange: ToldExchange }>();
-    for (const { told: { connection, direction, from, exchanges: changed = [] }, bytes } of this.#kept()) {
+    const exchanges = new Map<string, { readonly connection: number; readonly exchange: PageExchange }>();
+    for (const { event: { connection, direction, from, exchanges: changed = [] }, bytes } of this.#kept()) {
       if (bytes !== undefined) {
         const way = kept[`${connection} ${direction}`] ??= { from: from!, text: "" };
         way.text += octetString(bytes);
       }
       for (const exchange of changed) exchanges.set(`${connection} ${exchange.number}`, { connection, exchange });
     }
-    const has = (way: string, message: ToldMessage | undefined) => {
+    const has = (way: string, message: PageMessage | undefined) => {
       if (message === undefined || kept[way] === undefined) return false;
       const octets = kept[way].text.substring(message.from - kept[way].from, message.to - kept[way].from);
       return hasText(octets, wanted, showCredentials);
@@ -153,22 +150,22 @@ function hasText(octets: string, wanted: string, showCredentials: boolean): bool
   let hidden: ReturnType<typeof credentialsIn> | undefined;
   for (let at = lower.indexOf(wanted); at >= 0; at = lower.indexOf(wanted, at + wanted.length)) {
     if (showCredentials) return true;
-    // What begins or ends in a credential would tell something of it.
+    // A match that begins or ends in a credential would reveal a part of it.
     hidden ??= credentialsIn(octets);
     if (credentialsWithin(hidden, at, at + wanted.length).length === 0) return true;
   }
   return false;
 }
 
-/** The characters of what is told: one read may bring thousands of exchanges, or rows. */
-function weightOf({ exchanges = [], rows = [] }: Told): number {
+/** The characters that describe an event: one read may bring thousands of exchanges, or rows. */
+function weightOf({ exchanges = [], rows = [] }: PageEvent): number {
   let weight = 0;
   for (const { request, responses } of exchanges) {
-    weight += TOLD_CHARACTERS + (request?.title.length ?? 0);
+    weight += OVERHEAD_CHARACTERS + (request?.title.length ?? 0);
     for (const { title } of responses) weight += title.length;
   }
   for (const [name, cells] of rows) {
-    weight += TOLD_CHARACTERS + name.length;
+    weight += OVERHEAD_CHARACTERS + name.length;
     for (const [member, value] of cells ?? []) weight += member.length + value.length;
   }
   return weight;

@@ -1,30 +1,30 @@
-/** The journal: makes of the events of a tap what a page is told, and follows the table. */
+/** The journal: turns the events of a tap into those of a page, and follows the table. */
 
 import { type Direction, finalResponse } from "../../exchange.ts";
 import type { MessageLimits } from "../../limits.ts";
-import type { Opened, SocketAddress, TrafficEvent, Untold } from "../../traffic.ts";
+import type { EventCounter, Opened, SocketAddress, TrafficEvent } from "../../traffic.ts";
 import { FAIR_TURNS } from "../../turns.ts";
 import { History } from "./history.ts";
 import { Sampler } from "./sampler.ts";
 import { rowOf, rowsOf, type ShownRow, TableState } from "./table_state.ts";
-import { Messages } from "./told.ts";
+import { Messages } from "./page_events.ts";
 
 /** A connection that goes on, at the server's end. */
 interface ServerEnd {
   readonly number: number;
-  /** Its addresses. */
+  /** Both addresses, the same from either end. */
   readonly key: string;
   readonly messages: Messages;
-  /** Octets that the client's end has told, by direction. */
+  /** The number of octets that the client's end has reported, by direction. */
   readonly client: Record<Direction, number>;
 }
 
 /** The client's end of a connection. */
 interface ClientEnd {
   readonly key: string;
-  /** The same connection at the server's end, once that has told of it. */
+  /** The same connection at the server's end, once that has reported it. */
   live: ServerEnd | undefined;
-  /** What was told before. */
+  /** Its events before that. */
   readonly early: TrafficEvent[];
 }
 
@@ -33,13 +33,12 @@ interface Report {
   readonly connection: number;
   readonly exchange: number;
   readonly how: string;
-  /** The rows, but for those of which a newer report was told; `undefined` if they are too many. */
+  /** The rows, but for those that a newer report has shown; `undefined` if they are too many. */
   rows: ShownRow[] | undefined;
   /** Whether they are the whole table. */
   isWhole: boolean;
 }
 
-/** How a journal behaves. */
 export interface JournalOptions {
   readonly maxEvents?: number;
   /** The limits that the server has on requests. */
@@ -53,10 +52,9 @@ export interface JournalOptions {
   readonly sampler?: Sampler;
 }
 
-/** Events of a client's end that came before the server's end told of the connection. */
+/** Events of a client's end that came before the server's end reported the connection. */
 const MAX_EARLY_EVENTS = 1000;
 
-/** Keeps what happened. */
 export class Journal {
   readonly history: History;
   /** The table before the oldest event that is kept. */
@@ -69,11 +67,11 @@ export class Journal {
   readonly #connections = new Map<number, ServerEnd>();
   /** By their numbers at the client's end. */
   readonly #clients = new Map<number, ClientEnd>();
-  #toldLeftOut = 0;
-  /** Whether all that happened since the table was asked for is shown of it. */
+  #lastLeftOut = 0;
+  /** Whether every change since the table was asked for is shown. */
   #followed = false;
   #asking: Promise<void> | undefined;
-  /** What the table did for exchanges whose responses are not told yet, in its order. */
+  /** What the table did for exchanges whose responses are not there yet, in its order. */
   #reports: Report[] = [];
   /** What wrote to the table while it was asked for: its answer may be older. */
   #meanwhile: (() => void)[] = [];
@@ -81,30 +79,29 @@ export class Journal {
   constructor(options: JournalOptions) {
     this.#options = options;
     this.#sampler = options.sampler ?? new Sampler();
-    this.history = new History(options.maxEvents, undefined, ({ told: { kind, rows, total, large } }) => {
+    this.history = new History(options.maxEvents, undefined, ({ event: { kind, rows, total, large } }) => {
       if (rows !== undefined) this.base.follow(rows, total!, large!, kind === "table");
     });
   }
 
-  /** Takes an event of a tap. */
-  readonly take = (event: TrafficEvent): Untold | undefined => {
+  readonly receive = (event: TrafficEvent): EventCounter | undefined => {
     const { connection } = event;
     if (event.end === "client") {
-      this.#takeClient(event);
+      this.#receiveClient(event);
       return undefined;
     }
-    const isTaken = this.#sampler.takes(connection, "bytes" in event ? event.bytes.length : 0, event.time);
+    const isAdmitted = this.#sampler.admits(connection, "bytes" in event ? event.bytes.length : 0, event.time);
     if (event.kind === "closed") this.#sampler.ended(connection);
-    if (!isTaken) {
+    if (!isAdmitted) {
       this.#followed = false;
       this.#forget(connection);
-      return this.#sampler.untold;
+      return this.#sampler.counter;
     }
     if (event.kind === "opened") this.#open(event);
     const live = this.#connections.get(connection);
     if (live === undefined) return undefined;
     if (event.kind === "closed") {
-      // There is no response to show it with.
+      // There is no response to show its changes with.
       if (this.#reports.some((report) => report.connection === connection && report.how !== "read")) {
         this.#followed = false;
       }
@@ -119,7 +116,7 @@ export class Journal {
    * Receives what the table did for an exchange: rows under their names as JSON, or one of this name; without content
    * there is none.
    */
-  readonly takeTable = (
+  readonly receiveReport = (
     { connection, exchange }: { readonly connection: number; readonly exchange: number },
     { name, content, how }: { readonly name?: string; readonly content?: string | Uint8Array; readonly how: string },
   ): void => {
@@ -136,17 +133,16 @@ export class Journal {
     this.#reports.push({ connection, exchange, how, rows, isWhole });
   };
 
-  /** Asks for the whole table. */
   askTable(): Promise<void> {
     const { askTable } = this.#options;
     return askTable === undefined ? Promise.resolve() : this.#asking ??= this.#ask(askTable);
   }
 
-  /** To be called every second: tells what was left out since, and asks for the table once nothing is any more. */
+  /** To be called every second: adds what was left out since then; once nothing is, asks for the table. */
   tick(time: number): void {
     const { leftOut } = this.#sampler;
-    if (leftOut.events > this.#toldLeftOut) {
-      this.#toldLeftOut = leftOut.events;
+    if (leftOut.events > this.#lastLeftOut) {
+      this.#lastLeftOut = leftOut.events;
       // A connection that stays left out may write to the table, again and again.
       this.#followed = false;
       this.history.add({ kind: "left out", time, connection: 0, end: "server", leftOut });
@@ -159,7 +155,7 @@ export class Journal {
     this.#connections.set(number, { number, key, messages, client: { request: 0, response: 0 } });
   }
 
-  /** Adds what the client's end has told before. */
+  /** Adds the events that the client's end has reported before. */
   #join(live: ServerEnd): void {
     for (const client of this.#clients.values()) {
       if (client.key !== live.key || client.live !== undefined) continue;
@@ -174,7 +170,7 @@ export class Journal {
     }
   }
 
-  #takeClient(event: TrafficEvent): void {
+  #receiveClient(event: TrafficEvent): void {
     const { connection } = event;
     if (this.#options.relays) {
       const live = this.#connections.get(connection);
@@ -195,22 +191,22 @@ export class Journal {
 
   #addClient(event: TrafficEvent, { number: connection, client }: ServerEnd): void {
     const { kind, time, end } = event;
-    const told = { kind, time, connection, end };
+    const shown = { kind, time, connection, end };
     if ("bytes" in event) {
       const direction = kind === "write" ? "request" : "response";
       const from = client[direction];
-      this.history.add({ ...told, direction, from, to: client[direction] += event.bytes.length });
-    } else if (kind === "fin") this.history.add({ ...told, by: event.by });
-    else if (kind === "closed") this.history.add({ ...told, reason: event.reason });
-    else this.history.add({ ...told, ...this.#options.relays && { server: event.remote } });
+      this.history.add({ ...shown, direction, from, to: client[direction] += event.bytes.length });
+    } else if (kind === "fin") this.history.add({ ...shown, by: event.by });
+    else if (kind === "closed") this.history.add({ ...shown, reason: event.reason });
+    else this.history.add({ ...shown, ...this.#options.relays && { server: event.remote } });
   }
 
   #addServer(event: TrafficEvent, { number, messages }: ServerEnd): void {
-    const { told, bytes, changed } = messages.receive(event);
+    const { event: shown, bytes, changed } = messages.receive(event);
     const answered = changed.filter((exchange) => finalResponse(exchange)?.state === "whole");
     const rows = answered.flatMap((exchange) => this.#changesBy(number, exchange.number));
     const { total, large } = this.#table;
-    this.history.add(rows.length > 0 ? { ...told, rows, total, large } : told, bytes);
+    this.history.add(rows.length > 0 ? { ...shown, rows, total, large } : shown, bytes);
   }
 
   /** Makes the changes that an exchange made to the table, and returns them. */
@@ -248,7 +244,7 @@ export class Journal {
         shown.push(rowOf(row));
         await FAIR_TURNS.yieldIfBusy();
       }
-      // What was done before is in it.
+      // The answer includes what these reports say.
       for (const report of before) Object.assign(report, { rows: [], isWhole: false });
       this.#table.reset(rows && shown, total);
       for (const apply of this.#meanwhile.splice(0)) apply();
@@ -258,7 +254,7 @@ export class Journal {
     } finally {
       this.#asking = undefined;
     }
-    // What was not seen meanwhile may have written to the table: it is asked for again with a later tick.
+    // Something unseen may have written to the table meanwhile: a later tick asks for it again.
     if (!this.#followed) return;
     const { rows, total, large } = this.#table;
     const time = Math.round(performance.now() * 1000);

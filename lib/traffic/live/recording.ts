@@ -1,4 +1,4 @@
-/** A capture as a page shows it: what a journal would have told, from a file that has ended. */
+/** A capture as a page shows it: what a journal would have kept, from a file that has ended. */
 
 import { Buffer } from "node:buffer";
 import type { Direction } from "../../exchange.ts";
@@ -7,9 +7,9 @@ import { painterFor } from "../../terminal.ts";
 import type { End, Octets } from "../../traffic.ts";
 import { ExplainedConnection } from "../capture/explained_connection.ts";
 import type { CaptureEvent, OpenedInCapture } from "../capture/reader.ts";
-import { History, TOLD_CHARACTERS } from "./history.ts";
+import { History, OVERHEAD_CHARACTERS } from "./history.ts";
 import { TableState } from "./table_state.ts";
-import { Messages, type Told } from "./told.ts";
+import { Messages, type PageEvent } from "./page_events.ts";
 
 /** Content of any length: a capture is not limited as a server's clients are. */
 const ANY_CONTENT = { maxContentBytes: Number.MAX_SAFE_INTEGER };
@@ -17,11 +17,10 @@ const LIMITS = { request: { ...REQUEST_LIMITS, ...ANY_CONTENT }, response: { ...
 
 /** An event that is kept until the file has ended. */
 interface Kept {
-  told: Told;
+  event: PageEvent;
   bytes?: Uint8Array;
 }
 
-/** A connection of the capture. */
 interface Captured {
   readonly opened: Extract<CaptureEvent, OpenedInCapture>;
   /** Decides by its first octets whether it is HTTP, and says what it is otherwise. */
@@ -32,7 +31,7 @@ interface Captured {
   readonly last: Partial<Record<Direction, Kept>>;
 }
 
-/** Takes the events of a capture. Its first ones are kept, the others counted. */
+/** Keeps the first events of a capture, and counts the others. */
 export class RecordedTraffic {
   /** It is empty until the file has ended. */
   readonly history: History = new History(Infinity, Infinity);
@@ -52,24 +51,24 @@ export class RecordedTraffic {
     this.#maxEvents = maxEvents;
   }
 
-  /** The event that tells of a connection's addresses. */
+  /** The event that has a connection's addresses. */
   opened(connection: number): OpenedInCapture | undefined {
     return this.#connections.get(connection)?.opened;
   }
 
-  /** Takes an event; its octets are copied. */
-  take(event: CaptureEvent): void {
+  /** Receives an event; its octets are copied. */
+  receive(event: CaptureEvent): void {
     if (event.kind === "opened") this.#open(event);
     const captured = this.#connections.get(event.connection);
     if (captured === undefined) return;
-    if (event.kind !== "opened") captured.plain?.tell(event);
+    if (event.kind !== "opened") captured.plain?.receive(event);
     if ("bytes" in event && captured.plain?.isHttp) captured.plain = undefined;
-    // What is no HTTP is one line at the end.
+    // A connection without HTTP is one line at the end.
     if (captured.plain?.isHttp === false) this.#release(captured.events.splice(1));
-    else this.#tell(event, captured);
+    else this.#add(event, captured);
   }
 
-  /** Ends the file: from now on there is a history. Connections without HTTP are one line each. */
+  /** Ends the file: fills the history. A connection without HTTP is one line of it. */
   finish(): void {
     for (const { plain, events, opened } of this.#connections.values()) {
       if (plain === undefined || events.length === 0) continue;
@@ -77,10 +76,10 @@ export class RecordedTraffic {
       plain.end();
       plain.print((bytes) => text += new TextDecoder().decode(bytes));
       this.#release(events.splice(1));
-      events[0].told = { ...events[0].told, ...this.#place(opened), kind: "folded", reason: text.trim() };
+      events[0].event = { ...events[0].event, ...this.#place(opened), kind: "folded", reason: text.trim() };
     }
     const end = this.end ?? "server";
-    for (const { told, bytes } of this.#kept) this.history.add({ ...told, end }, bytes);
+    for (const { event: shown, bytes } of this.#kept) this.history.add({ ...shown, end }, bytes);
     this.#kept.clear();
   }
 
@@ -102,50 +101,50 @@ export class RecordedTraffic {
     });
   }
 
-  #tell(event: CaptureEvent, captured: Captured): void {
-    const { told, bytes } = captured.messages.receive(event);
-    if ("bytes" in event) return this.#tellOctets(event, { ...told, ...this.#place(event) }, captured, bytes!);
+  #add(event: CaptureEvent, captured: Captured): void {
+    const { event: shown, bytes } = captured.messages.receive(event);
+    if ("bytes" in event) return this.#addOctets(event, { ...shown, ...this.#place(event) }, captured, bytes!);
     const { kind } = event;
     const isFolded = kind === "opened" && !event.startCaptured;
     const isLeftOut = kind === "closed" && event.reason.startsWith("left out");
     this.#keep({
-      ...told,
+      ...shown,
       ...this.#place(event),
       ...isFolded && { kind: "folded", reason: "the start was not captured" },
       ...isLeftOut && { reason: `(${event.reason})` },
     }, captured);
   }
 
-  #tellOctets(event: CaptureEvent & Octets, told: Told, captured: Captured, bytes: Uint8Array): void {
+  #addOctets(event: CaptureEvent & Octets, shown: PageEvent, captured: Captured, bytes: Uint8Array): void {
     const { kind, origin: { call, continues } } = event;
-    const direction = told.direction!;
+    const direction = shown.direction!;
     if (call !== undefined) this.end ??= call.startsWith("read") === (direction === "request") ? "server" : "client";
     const before = captured.last[direction];
     if (continues && before?.bytes !== undefined) {
       // A long read or write takes several packets.
-      const { to, exchanges = [] } = told;
+      const { to, exchanges = [] } = shown;
       const numbers = new Set(exchanges.map(({ number }) => number));
-      const others = before.told.exchanges?.filter(({ number }) => !numbers.has(number)) ?? [];
-      before.told = { ...before.told, to, exchanges: [...others, ...exchanges] };
+      const others = before.event.exchanges?.filter(({ number }) => !numbers.has(number)) ?? [];
+      before.event = { ...before.event, to, exchanges: [...others, ...exchanges] };
       before.bytes = Buffer.concat([before.bytes, bytes]);
       this.#bytes += bytes.length;
       return;
     }
     const atEnd = this.end === "client" ? kind === "read" ? "write" : "read" : kind;
-    captured.last[direction] = this.#keep({ ...told, kind: atEnd }, captured, bytes);
+    captured.last[direction] = this.#keep({ ...shown, kind: atEnd }, captured, bytes);
   }
 
-  #place({ time, connection, origin }: CaptureEvent): Pick<Told, "time" | "connection" | "end" | "packet"> {
+  #place({ time, connection, origin }: CaptureEvent): Pick<PageEvent, "time" | "connection" | "end" | "packet"> {
     return { time, connection, end: this.end ?? "server", packet: origin.packet };
   }
 
-  #keep(told: Told, { events }: Captured, bytes?: Uint8Array): Kept | undefined {
-    const weight = (bytes?.length ?? 0) + TOLD_CHARACTERS * (1 + (told.exchanges?.length ?? 0));
+  #keep(shown: PageEvent, { events }: Captured, bytes?: Uint8Array): Kept | undefined {
+    const weight = (bytes?.length ?? 0) + OVERHEAD_CHARACTERS * (1 + (shown.exchanges?.length ?? 0));
     if (this.#kept.size >= this.#maxEvents || this.#bytes + weight > PAGE_HISTORY_BYTES) {
       this.missing++;
       return undefined;
     }
-    const kept = { told, bytes };
+    const kept = { event: shown, bytes };
     this.#bytes += weight;
     this.#kept.add(kept);
     events.push(kept);

@@ -1,7 +1,7 @@
-/** Whose events are taken when there are too many: whole connections are left out, and what they bring is counted. */
+/** Chooses events when there are too many: whole connections are left out, and their events are counted. */
 
 import { PAGE_BYTES_PER_SECOND, PAGE_EVENTS_PER_SECOND } from "../../limits.ts";
-import type { Untold } from "../../traffic.ts";
+import type { EventCounter } from "../../traffic.ts";
 
 const SECOND = 1_000_000;
 
@@ -11,7 +11,7 @@ export interface LeftOut {
   readonly events: number;
 }
 
-/** Takes the events of connections until a second has too many; a connection that is left out stays so to its end. */
+/** Admits the events of connections until a second has too many; a connection that is left out stays so to its end. */
 export class Sampler {
   readonly #maxEvents: number;
   readonly #maxBytes: number;
@@ -20,8 +20,8 @@ export class Sampler {
   #second = -Infinity;
   #events = 0;
   #bytes = 0;
-  /** Counts what connections that are left out bring. */
-  readonly untold: Untold = { events: 0 };
+  /** Counts the events of connections that are left out. */
+  readonly counter: EventCounter = { events: 0 };
 
   constructor(maxEvents: number = PAGE_EVENTS_PER_SECOND, maxBytes: number = PAGE_BYTES_PER_SECOND) {
     this.#maxEvents = maxEvents;
@@ -29,11 +29,11 @@ export class Sampler {
   }
 
   get leftOut(): LeftOut {
-    return { connections: this.#connections, events: this.untold.events };
+    return { connections: this.#connections, events: this.counter.events };
   }
 
-  /** Whether an event with so many octets is taken, at a time in microseconds. */
-  takes(connection: number, bytes: number, time: number): boolean {
+  /** Whether an event with so many octets is admitted, at a time in microseconds. */
+  admits(connection: number, bytes: number, time: number): boolean {
     if (time >= this.#second + SECOND) {
       this.#second = time;
       this.#events = this.#bytes = 0;
@@ -42,7 +42,7 @@ export class Sampler {
     if (isOut || this.#events + 1 > this.#maxEvents || this.#bytes + bytes > this.#maxBytes) {
       if (!isOut) this.#connections++;
       this.#out.add(connection);
-      this.untold.events++;
+      this.counter.events++;
       return false;
     }
     this.#events++;
@@ -50,7 +50,6 @@ export class Sampler {
     return true;
   }
 
-  /** Forgets a connection that has ended. */
   ended(connection: number): void {
     this.#out.delete(connection);
   }

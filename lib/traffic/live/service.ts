@@ -69,7 +69,6 @@ export interface PageSource {
   command(line: string, signal: AbortSignal): Promise<string>;
 }
 
-/** Serves the page. */
 export class PageService implements Service {
   readonly #access: PageAccess;
   readonly #feed: Feed;
@@ -154,7 +153,7 @@ function rangeIn(params: URLSearchParams): MessageRange {
     return /^\d{1,15}$/.test(params.get(name) ?? "") ? Number(params.get(name)) : NaN;
   });
   const direction = params.get("direction");
-  // What is no number compares as false.
+  // NaN compares as false.
   if (!(connection >= 0 && from <= to) || direction !== "request" && direction !== "response") {
     throw new HttpError(400, "A message is given by connection, direction, from and to");
   }

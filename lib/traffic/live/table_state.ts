@@ -21,9 +21,8 @@ export type ShownRow = readonly [name: string, cells: Cells | null];
 
 /** The rows, as far as they are shown. */
 export class TableState {
-  /** In their order. */
+  /** In the table's order. */
   readonly #rows = new Map<string, Cells | null>();
-  /** How many rows the table has. */
   total = 0;
   /** Whether it is too large to be shown: there are only the rows that were touched last. */
   large = false;
@@ -38,7 +37,7 @@ export class TableState {
     this.follow(large ? [] : rows, total, large, true);
   }
 
-  /** Takes over what was told of another table. */
+  /** Takes over what was said of another table. */
   follow(rows: readonly ShownRow[], total: number, large: boolean, whole: boolean): void {
     if (whole || large && !this.large) this.#rows.clear();
     this.total = total;

@@ -1,7 +1,7 @@
 /**
  * One group of the lanes: arrows between the ends, with what they carry.
  *
- * @import { Connection, End, Exchange, Message, Told } from "./state.js"
+ * @import { Connection, End, Exchange, Message, PageEvent } from "./state.js"
  * @import { Group, Line } from "./groups.js"
  */
 
@@ -138,7 +138,7 @@ function aboutMessage(connection, exchange, message, lines) {
   return parts.flatMap((one) => [" · ", one]);
 }
 
-/** What brings octets to the end that tells of them: packets were taken at one place between the ends. */
+/** What brings octets to the end that saw them: packets were taken at one place between the ends. */
 export function readWord() {
   if (arePackets()) return { kind: "read", word: "segment", back: "segment" };
   return mainEnd() === "client"
@@ -163,8 +163,8 @@ function drawEvent({ events }, { connection, exchange }, number, { titles, about
   const isEnd = event.kind === "fin" || event.kind === "closed";
   /** @param {End} end */
   const side = (end) => {
-    const told = arePackets() && end === "server" ? event : events.find((one) => one.end === end);
-    return element("span", "at mono", told === undefined || isEnd ? "" : sideText(told, connection));
+    const seen = arePackets() && end === "server" ? event : events.find((one) => one.end === end);
+    return element("span", "at mono", seen === undefined || isEnd ? "" : sideText(seen, connection));
   };
   const pill = element("button", "octets", pillText(events, connection));
   if (shown === 0 && exchange === undefined) pill.prepend(tagOf(connection));
@@ -188,7 +188,7 @@ function drawEvent({ events }, { connection, exchange }, number, { titles, about
   return node;
 }
 
-/** @param {[Told, ...Told[]]} events @param {Connection} connection */
+/** @param {[PageEvent, ...PageEvent[]]} events @param {Connection} connection */
 function wireClass([event, ...more], connection) {
   const classes = ["wire"];
   const closed = [event, ...more].find(({ kind }) => kind === "closed");
@@ -203,38 +203,38 @@ function wireClass([event, ...more], connection) {
   return classes.join(" ");
 }
 
-/** What is no event of an end: octets that are not there, a connection without HTTP. @param {Told} event @param {Connection} connection */
+/** What is no event of an end: octets that are not there, a connection without HTTP. @param {PageEvent} event @param {Connection} connection */
 function drawRemark(event, connection) {
   const text = event.kind === "missing" ? `${counted(event.octets ?? 0, "octet")} ${event.reason}` : event.reason ?? "";
   const tag = state.shown === 0 && !text.startsWith("connection ") ? [tagOf(connection)] : [];
   return element("p", "remark faint", ...tag, ...visible(text));
 }
 
-/** @param {Told} told @param {Connection} connection */
+/** @param {PageEvent} event @param {Connection} connection */
 function seconds({ time }, connection) {
   return ((time - (state.shown === 0 ? state.start ?? 0 : connection.start)) / 1e6).toFixed(3);
 }
 
-/** @param {Told} told @param {Connection} connection */
-function sideText(told, connection) {
-  const { kind, end, packet } = told;
+/** @param {PageEvent} event @param {Connection} connection */
+function sideText(event, connection) {
+  const { kind, end, packet } = event;
   const opened = { server: "accepted", client: "connected" }[end];
   const what = arePackets() ? `packet ${packet}` : kind === "opened" ? opened : kind;
-  return end === "client" ? `${seconds(told, connection)} ${what}` : `${what} ${seconds(told, connection)}`;
+  return end === "client" ? `${seconds(event, connection)} ${what}` : `${what} ${seconds(event, connection)}`;
 }
 
-/** @param {Told} told */
+/** @param {PageEvent} event */
 function signalText({ kind, by, reason }) {
   return kind === "fin" ? `FIN by the ${by}` : `closed ${reason}`;
 }
 
-/** @param {[Told, ...Told[]]} events @param {Connection} connection */
+/** @param {[PageEvent, ...PageEvent[]]} events @param {Connection} connection */
 function pillText(events, connection) {
   const [event] = events;
-  // What one end tells of the end is what the other one tells: one line, the last word of it.
+  // Both ends say the same of the connection's end: one line, the last word of it.
   const closed = events.filter(({ kind }) => kind === "closed");
-  const told = closed.find(({ end }) => end === mainEnd()) ?? closed[0] ?? events.at(-1) ?? event;
-  if (told.kind === "fin" || told.kind === "closed") return `${signalText(told)} · ${seconds(told, connection)}`;
+  const last = closed.find(({ end }) => end === mainEnd()) ?? closed[0] ?? events.at(-1) ?? event;
+  if (last.kind === "fin" || last.kind === "closed") return `${signalText(last)} · ${seconds(last, connection)}`;
   const main = events.find(({ end }) => end === mainEnd()) ?? event;
   if (main.direction !== undefined) {
     return (arePackets() ? "segment of " : "") + octetsIn(main) + (main.unread ? ` · ${main.unread}` : "");
@@ -245,17 +245,17 @@ function pillText(events, connection) {
   return `opened · ${isNear ? client.port : address(client)} → ${isNear ? server.port : address(server)}`;
 }
 
-/** An event for those who hear the page. @param {Told} told */
-export function inWords(told) {
-  const where = `connection ${told.connection}, `;
-  const { direction, kind, packet, unread } = told;
+/** An event for those who hear the page. @param {PageEvent} event */
+export function inWords(event) {
+  const where = `connection ${event.connection}, `;
+  const { direction, kind, packet, unread } = event;
   const packets = arePackets();
   if (direction !== undefined && kind !== "missing") {
-    const octets = `${octetsIn(told)}${unread ? `, ${unread}` : ""}`;
-    if (!packets) return `${where}${told.end} ${kind} ${octets}`;
+    const octets = `${octetsIn(event)}${unread ? `, ${unread}` : ""}`;
+    if (!packets) return `${where}${event.end} ${kind} ${octets}`;
     return `${where}segment of ${octets} from the ${direction === "request" ? "client" : "server"}, packet ${packet}`;
   }
   const at = packets && packet ? `, packet ${packet}` : "";
-  if (kind === "opened") return told.client ? `${where}opened by ${address(told.client)}${at}` : `${where}opened`;
-  return `${where}${kind === "fin" || kind === "closed" ? signalText(told) : told.reason ?? kind}${at}`;
+  if (kind === "opened") return event.client ? `${where}opened by ${address(event.client)}${at}` : `${where}opened`;
+  return `${where}${kind === "fin" || kind === "closed" ? signalText(event) : event.reason ?? kind}${at}`;
 }

@@ -1,8 +1,8 @@
 /**
- * Events as groups: one for each exchange, with what both ends tell of it side by side.
+ * Events as groups: one for each exchange, with what both ends saw of it side by side.
  *
- * @import { Connection, Exchange, Told } from "./state.js"
- * @typedef {{ events: [Told, ...Told[]] }} Line What several ends tell of the same thing, or how a connection ended.
+ * @import { Connection, Exchange, PageEvent } from "./state.js"
+ * @typedef {{ events: [PageEvent, ...PageEvent[]] }} Line What ends saw of one thing, or how a connection ended.
  * @typedef {{ key: string, connection: Connection, exchange?: Exchange, lines: Line[], first: number, last: number }} Group
  */
 
@@ -12,7 +12,7 @@ import { exchangeOf, mainEnd, state } from "./state.js";
 /** Exchanges without a line of their own that follow one group. */
 const MAX_QUIET = 24;
 
-/** Events as groups: one for each exchange, and one for what belongs to none. @param {Told[]} list
+/** Events as groups: one for each exchange, and one for what belongs to none. @param {PageEvent[]} list
  * @returns {Group[]} */
 export function groupsOf(list) {
   /** @type {Group[]} */
@@ -39,7 +39,7 @@ export function groupsOf(list) {
     const asks = state.relay !== undefined && event.kind === "opened" && event.end === "client"
       ? groups.findLast((one) => one.connection === connection && one.exchange !== undefined)
       : undefined;
-    // What both ends tell of the same thing goes together.
+    // What both ends saw of the same thing goes together.
     const place = exchange?.number ?? (event.direction !== undefined ? `event ${event.number}` : event.kind);
     const key = isEnd ? end : asks?.key ?? `${connection.number} ${place}`;
     let group = byKey.get(key);
@@ -81,10 +81,10 @@ function withQuietExchanges(groups) {
   });
 }
 
-/** Whether two ends tell of the same octets, as a write and a read, or of the same signal. @param {Told} a
- * @param {Told} b */
+/** Whether two ends saw the same octets, as a write and a read, or the same signal. @param {PageEvent} a
+ * @param {PageEvent} b */
 function isTwin(a, b) {
-  // A relay's two ends tell of two things: what it read on one side, and what it wrote on the other.
+  // A relay's two ends see two things: what it read on one side, and what it wrote on the other.
   if (a.end === b.end || a.kind === "missing" || state.relay !== undefined) return false;
   if (a.direction !== undefined) return a.direction === b.direction && a.from === b.from && a.to === b.to;
   return a.kind === b.kind && a.by === b.by;

@@ -1,7 +1,7 @@
 /**
- * The lanes: what the ends of connections told, in the order of time.
+ * The lanes: what the ends of connections saw, in the order of time.
  *
- * @import { Told } from "./state.js"
+ * @import { PageEvent } from "./state.js"
  * @import { Group } from "./groups.js"
  */
 
@@ -56,7 +56,7 @@ export function followLanes() {
   following = true;
 }
 
-/** Draws the groups around the current event. @param {Told[]} list The events that are shown.
+/** Draws the groups around the current event. @param {PageEvent[]} list The events that are shown.
  * @param {number} at Where the current one is. */
 export function drawLanes(list, at) {
   const { current } = state;
@@ -94,7 +94,7 @@ export function drawLanes(list, at) {
   show(nodes);
 }
 
-/** @param {Told[]} list */
+/** @param {PageEvent[]} list */
 function drawEnds(list) {
   const { cleared, connections, keeps, newest, recording, shown } = state;
   const one = connections.get(shown) ?? (connections.size === 1 ? [...connections.values()][0] : undefined);
@@ -158,12 +158,12 @@ function makeOnlyStop(stop) {
 function sourceOf({ lines, exchange, connection, first, last }, number) {
   const { current, shown } = state;
   const place = current === 0 ? "live" : number >= first && number <= last ? number : number < first;
-  const told = lines.map(({ events }) => events.length);
+  const counts = lines.map(({ events }) => events.length);
   const sides = exchange &&
     [exchange.request, ...exchange.responses].map((one) =>
       `${one?.from} ${one?.to} ${one?.whole} ${one?.title} ${one?.fault?.detail}`
     );
-  return `${first} ${last} ${told} ${sides} ${
+  return `${first} ${last} ${counts} ${sides} ${
     isChosen(connection, exchange)
   } ${place} ${connection.tapped} ${shown} ${state.start}`;
 }

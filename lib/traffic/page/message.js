@@ -107,7 +107,7 @@ export async function drawMessages() {
 async function load(query) {
   const known = loaded.get(query);
   if (known !== undefined) return known;
-  // That the server does not answer, the stream of events tells.
+  // The stream of events shows that the server does not answer.
   const response = fetch(`/live/message?${query}`).then((one) => one.ok ? one.json() : undefined);
   /** @type {Labelled | undefined} */
   const labelled = await response.catch(() => undefined);

@@ -9,7 +9,7 @@ import { element, hexOf, octetText, unbroken, visible } from "./text.js";
 
 /** Octets of one row that are drawn. */
 const MAX_SHOWN_OCTETS = 4096;
-/** Parts of a row that are told, and octets of a part. */
+/** Parts of a row that are described, and octets of a part. */
 const MAX_PARTS = 20;
 const MAX_PART_OCTETS = 100;
 /** Octets in a line of hexadecimal digits. */
@@ -26,7 +26,7 @@ export function drawLines(octets, { rows, fault }, { cuts, about, direction }) {
   const lines = element("div", view.hex ? "lines hex" : "lines");
   Object.assign(lines, { role: "list", ariaLabel: `Octets of the ${direction}, with their meaning` });
   const drawn = rows.map((row, index) => drawRow(octets, row, `${direction}-${index}`, { cuts, fault }));
-  // A start line is one line, of which three rows tell.
+  // A start line is one line, which three rows describe.
   const isStart = (/** @type {number} */ index) => rows[index]?.kind === "start";
   const first = isStart(0) && !view.hex ? rows.findIndex((_, index) => !isStart(index + 1)) + 1 : 0;
   if (first > 0) {
@@ -58,7 +58,7 @@ function drawRow(octets, { start, end, label, rule, parts = [] }, id, { cuts, fa
   const what = element("span", isWrong ? "what bad" : "what", ...visible(text));
   if (rule) what.append(element("span", "rule", ` · ${rule.replace(/^RFC /, "").replace(" ", "\u00a0")}`));
   what.dataset.row = id;
-  // The octets' name tells it.
+  // The octets' name says it.
   what.setAttribute("aria-hidden", "true");
   return { part: node, what };
 }

@@ -20,14 +20,14 @@ import {
   shownEvents,
   step,
 } from "./shown.js";
-import { changed, MAX_CHIPS, startOver, state, take, whenChanged } from "./state.js";
+import { changed, MAX_CHIPS, receive, startOver, state, whenChanged } from "./state.js";
 import { drawTable } from "./table.js";
 import "./copy.js";
 import { counted, element, notice, part, shift, titleText } from "./text.js";
 
 /** How long to wait before the server is asked again after it has refused, in milliseconds. */
 const AGAIN_MS = 5000;
-/** How often those who hear the page are told of new exchanges, in milliseconds. */
+/** How often new exchanges are announced to those who hear the page, in milliseconds. */
 const NEWS_MS = 3000;
 
 const slider = /** @type {HTMLInputElement} */ (part("slider"));
@@ -97,7 +97,7 @@ older.addEventListener("change", () => {
 
 // Time, and what is found
 
-/** @param {import("./state.js").Told[]} list @param {number} at */
+/** @param {import("./state.js").PageEvent[]} list @param {number} at */
 function drawTime(list, at) {
   slider.max = String(Math.max(0, list.length - 1));
   slider.value = String(at);
@@ -212,7 +212,7 @@ addEventListener("keydown", (event) => {
   action();
 });
 
-// Those who hear the page are told of new exchanges now and then, not of each.
+// To those who hear the page, new exchanges are announced now and then, not each.
 
 let known = 0;
 setInterval(() => {
@@ -257,9 +257,9 @@ function follow() {
   const source = new EventSource("/live/events");
   source.addEventListener("start", (event) => begin(JSON.parse(event.data)));
   source.addEventListener("message", (event) => {
-    const told = JSON.parse(event.data);
-    take(told);
-    if (state.awaited > 0 && told.number >= state.awaited) arrive();
+    const received = JSON.parse(event.data);
+    receive(received);
+    if (state.awaited > 0 && received.number >= state.awaited) arrive();
   });
   source.addEventListener("open", () => {
     if (lost) notice("");

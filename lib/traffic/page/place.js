@@ -106,7 +106,7 @@ export function setView(hex, large) {
 
 for (const type of ["popstate", "hashchange"]) {
   addEventListener(type, () => {
-    // The page itself has written it, or it is what both events tell.
+    // The page itself has written it, or both events say the same.
     if (state.awaited === 0 && placeShown() !== location.pathname + location.search + location.hash) openPlace();
   });
 }

@@ -2,7 +2,7 @@
  * What is shown of what the page knows: the moment, the connection, the exchange that is open, what the filter lets
  * pass.
  *
- * @import { Choice, Connection, Direction, Exchange, Told } from "./state.js"
+ * @import { Choice, Connection, Direction, Exchange, PageEvent } from "./state.js"
  */
 
 import { changed, exchangeOf, exchangesOf, state } from "./state.js";
@@ -82,7 +82,7 @@ export function hiddenText() {
   return `the filter hides ${verdicts.filter((passes) => !passes).length} of ${verdicts.length}`;
 }
 
-/** The events that are shown, in the order in which they were told. */
+/** The events that are shown, in the order in which they came. */
 export function shownEvents() {
   const { cleared, connections, events, shown } = state;
   const ofConnections = words.every((word) => /^c\d+$/.test(word));
@@ -96,13 +96,13 @@ export function shownEvents() {
   });
 }
 
-/** Where the current event is among those that are shown: the last one while live. @param {Told[]} list */
+/** Where the current event is among those that are shown: the last one while live. @param {PageEvent[]} list */
 export function currentIndex(list) {
   const found = state.current === 0 ? -1 : list.findIndex(({ number }) => number >= state.current);
   return found < 0 ? list.length - 1 : found;
 }
 
-/** Live, the exchange that changed last is open. @param {Told[]} list */
+/** Live, the exchange that changed last is open. @param {PageEvent[]} list */
 export function followNewest(list) {
   if (state.current !== 0) return;
   const last = list.findLast((event) => event.exchanges?.length);
@@ -161,7 +161,7 @@ export function goTo(index) {
   changed();
 }
 
-/** What belongs to no exchange leaves the one before it open. @param {Told[]} list @param {number} at */
+/** What belongs to no exchange leaves the one before it open. @param {PageEvent[]} list @param {number} at */
 function choiceBefore(list, at) {
   for (let i = at; i >= 0; i--) {
     const connection = state.connections.get(list[i].connection);

@@ -1,9 +1,9 @@
 /**
  * What the page knows: the events that it keeps, what they make of connections and table, and what is looked at.
  *
- * @typedef {import("../live/told.ts").Told & { number: number }} Told
- * @typedef {import("../live/told.ts").ToldExchange} Exchange
- * @typedef {import("../live/told.ts").ToldMessage} Message
+ * @typedef {import("../live/page_events.ts").PageEvent & { number: number }} PageEvent
+ * @typedef {import("../live/page_events.ts").PageExchange} Exchange
+ * @typedef {import("../live/page_events.ts").PageMessage} Message
  * @typedef {import("../live/table_state.ts").Cells} Cells
  * @typedef {import("../../traffic.ts").End} End
  * @typedef {import("../../traffic.ts").SocketAddress} Address
@@ -28,13 +28,13 @@ const LONGEST_REST = 500;
 const MUCH = 50;
 /** Connections that the page lists. */
 export const MAX_CHIPS = 12;
-/** Rows of a table that is too large to be shown whole, as the server tells them. */
+/** Rows of a table that is too large to be shown whole, as the server sends them. */
 const MAX_ROWS = 500;
 
 /** What the page knows of a stream of events that begins. */
 function nothing() {
   return {
-    /** @type {Told[]} */
+    /** @type {PageEvent[]} */
     events: [],
     /** @type {Map<number, Connection>} */
     connections: new Map(),
@@ -50,7 +50,7 @@ function nothing() {
     shown: 0,
     /** The number of the last event that was cleared away. */
     cleared: 0,
-    /** How many events are kept: as many as the server keeps; 0 before it has told. */
+    /** How many events are kept: as many as the server keeps; 0 before it has said so. */
     keeps: 0,
     /** The number of the event that is looked at; 0 while live. */
     current: 0,
@@ -82,7 +82,7 @@ let restUntil = 0;
 /** Events since the last drawing. */
 let undrawn = 0;
 
-/** Calls back whenever something is to be drawn, and tells whether that is a step in the window's history.
+/** Calls back whenever something is to be drawn, with whether that is a step in the window's history.
  * @param {(how: { push?: boolean }) => void} callback */
 export function whenChanged(callback) {
   listener = callback;
@@ -124,14 +124,14 @@ export function copyOf(table) {
   return { ...table, rows: new Map(table.rows) };
 }
 
-/** Changes a table as an event tells. @param {Table} table @param {Told} told */
-export function applyRows(table, told) {
-  if (told.rows === undefined) return;
-  const large = told.large === true;
-  if (told.kind === "table" || large && !table.large) table.rows.clear();
-  table.total = told.total ?? 0;
+/** Makes the changes that an event made to a table. @param {Table} table @param {PageEvent} event */
+export function applyRows(table, event) {
+  if (event.rows === undefined) return;
+  const large = event.large === true;
+  if (event.kind === "table" || large && !table.large) table.rows.clear();
+  table.total = event.total ?? 0;
   table.large = large;
-  for (const [name, cells] of told.rows) {
+  for (const [name, cells] of event.rows) {
     if (large) table.rows.delete(name);
     if (cells === null && !large) table.rows.delete(name);
     else table.rows.set(name, cells);
@@ -148,30 +148,30 @@ export function startOver({ rows, total, large, last, keeps, missed, table, reco
   changed();
 }
 
-/** Takes what is told of an event. @param {Told} told */
-export function take(told) {
+/** Receives an event. @param {PageEvent} event */
+export function receive(event) {
   const { events } = state;
-  if (told.connection > 0) state.start ??= told.time;
-  events.push(told);
-  if (events.length > state.keeps) applyRows(state.base, /** @type {Told} */ (events.shift()));
-  applyRows(state.latest, told);
-  if (told.kind === "table") state.followed = true;
-  if (told.kind === "left out") {
+  if (event.connection > 0) state.start ??= event.time;
+  events.push(event);
+  if (events.length > state.keeps) applyRows(state.base, /** @type {PageEvent} */ (events.shift()));
+  applyRows(state.latest, event);
+  if (event.kind === "table") state.followed = true;
+  if (event.kind === "left out") {
     state.followed = false;
-    const { connections, events } = /** @type {{ connections: number, events: number }} */ (told.leftOut);
+    const { connections, events } = /** @type {{ connections: number, events: number }} */ (event.leftOut);
     const are = `${counted(connections, "connection")} ${connections === 1 ? "is" : "are"}`;
     notice(`Too much at once: ${are} left out, with ${counted(events, "event")}.`);
   }
-  if (told.connection > 0) takeConnection(told);
+  if (event.connection > 0) receiveConnection(event);
   changedSoon();
 }
 
-/** @param {Told} told */
-function takeConnection(told) {
+/** @param {PageEvent} event */
+function receiveConnection(event) {
   const { connections } = state;
-  let connection = connections.get(told.connection);
+  let connection = connections.get(event.connection);
   if (connection === undefined) {
-    const { connection: number, time: start } = told;
+    const { connection: number, time: start } = event;
     const addresses = { client: "", server: "", peer: "" };
     connection = { number, ...addresses, open: true, start, tapped: false, exchanges: new Map(), newest: 0 };
     connections.set(number, connection);
@@ -181,16 +181,16 @@ function takeConnection(told) {
       for (const number of connections.keys()) if (!kept.has(number)) connections.delete(number);
     }
   }
-  if (told.client && told.server) {
-    connection.client = address(told.client);
-    connection.server = address(told.server) + (told.secure ? " TLS" : "");
-    // Where a peer is on this machine, its address tells nothing.
-    if (!isLoopback(told.client) || !isLoopback(told.server)) connection.peer = told.client.hostname;
+  if (event.client && event.server) {
+    connection.client = address(event.client);
+    connection.server = address(event.server) + (event.secure ? " TLS" : "");
+    // The address of a peer on this machine says nothing.
+    if (!isLoopback(event.client) || !isLoopback(event.server)) connection.peer = event.client.hostname;
   }
-  if (told.end === "client" && state.recording === undefined && state.relay === undefined) connection.tapped = true;
-  if (told.kind === "closed" && told.end === mainEnd()) connection.open = false;
+  if (event.end === "client" && state.recording === undefined && state.relay === undefined) connection.tapped = true;
+  if (event.kind === "closed" && event.end === mainEnd()) connection.open = false;
   const { exchanges } = connection;
-  for (const exchange of told.exchanges ?? []) {
+  for (const exchange of event.exchanges ?? []) {
     exchanges.set(exchange.number, exchange);
     if (exchange.number > connection.newest) {
       connection.newest = exchange.number;
@@ -200,19 +200,19 @@ function takeConnection(told) {
     if (exchanges.size > state.keeps) exchanges.delete(/** @type {number} */ (exchanges.keys().next().value));
   }
   // It is among the newest ones now, where it is found at once.
-  exchangeOf(connection, told);
+  exchangeOf(connection, event);
 }
 
-/** The end that tells of all octets: the server's, unless a client was recorded. */
+/** The end that saw all octets: the server's, unless a client was recorded. */
 export function mainEnd() {
   return state.recording?.end ?? "server";
 }
 
-/** The number of the exchange that an event's octets belong to, once it is known. It stays so. @type {WeakMap<Told,
- * number>} */
+/** The number of the exchange that an event's octets belong to, once it is known. It stays so.
+ * @type {WeakMap<PageEvent, number>} */
 const exchangeNumbers = new WeakMap();
 
-/** The first exchange that an event's octets belong to. @param {Connection} connection @param {Told} event
+/** The first exchange that an event's octets belong to. @param {Connection} connection @param {PageEvent} event
  * @returns {Exchange | undefined} */
 export function exchangeOf({ exchanges, newest }, event) {
   const { direction, from = 0, to = 0 } = event;
@@ -237,7 +237,7 @@ export function exchangeOf({ exchanges, newest }, event) {
 }
 
 /** All exchanges that an event's octets belong to, as far as several are drawn. @param {Connection} connection
- * @param {Told} event @param {number} most @returns {Exchange[]} */
+ * @param {PageEvent} event @param {number} most @returns {Exchange[]} */
 export function exchangesOf(connection, event, most) {
   const first = exchangeOf(connection, event);
   if (first === undefined) return [];

@@ -1,7 +1,7 @@
 /**
  * The table as it was at the current event, with what that event changed.
  *
- * @import { Cells, Table, Told } from "./state.js"
+ * @import { Cells, PageEvent, Table } from "./state.js"
  */
 
 import { applyRows, copyOf, emptyTable, state } from "./state.js";
@@ -29,7 +29,7 @@ function showRows() {
  * Cells | undefined, mark: string, columns: string, node: HTMLElement }} DrawnRow @type {Map<string, DrawnRow>} */
 let drawnRows = new Map();
 
-/** @param {Told | undefined} event The current one.
+/** @param {PageEvent | undefined} event The current one.
  * @param {number} place Its place among those that are shown, from 1. */
 export function drawTable(event, place) {
   const { base, chosen, current, events, followed, latest } = state;
@@ -75,7 +75,7 @@ export function drawTable(event, place) {
 
 /** @param {Table} table @param {Table} before @param {Map<string, Cells | null>} changes */
 function drawRows(table, before, changes) {
-  // Of a large table only the number tells whether a row that was not shown is new.
+  // Of a large table only the number shows whether a row that was not shown is new.
   const isMore = !table.large || table.total > before.total;
   // A row that is gone is still shown where it was.
   const shown = table.large ? table.rows : new Map([...before.rows, ...table.rows]);

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { ByteBuffer, counted, octetString } from "../../bytes.ts";
 import type { FieldLine } from "../../http_message.ts";
-import { REPLAY_KEPT_CONTENT_BYTES, REPLAY_KEPT_TAGS, SHOWN_FAULT_OCTETS } from "../../limits.ts";
+import { REPLAY_KEPT_CONTENT_OCTETS, REPLAY_KEPT_TAGS, SHOWN_FAULT_OCTETS } from "../../limits.ts";
 
 export interface Interim {
   readonly status: number;
@@ -36,7 +36,7 @@ export class ContentPrint {
   add(octets: Uint8Array): void {
     this.length += octets.length;
     this.#hash.update(octets);
-    this.#kept.append(octets.subarray(0, REPLAY_KEPT_CONTENT_BYTES - this.#kept.length));
+    this.#kept.append(octets.subarray(0, REPLAY_KEPT_CONTENT_OCTETS - this.#kept.length));
   }
 
   /** The first octets, one character each. */
@@ -50,7 +50,7 @@ export class ContentPrint {
   }
 }
 
-/** One thing that is not as recorded. The texts have one character per octet, as sent by the server. */
+/** One difference from the recording. The texts have one character per octet, as sent by the server. */
 export interface Difference {
   /** What differs: `status`, `field Location`, `content`. */
   readonly what: string;
@@ -166,7 +166,7 @@ function contentDifference(recorded: ContentPrint, now: ContentPrint, tags: Enti
   const most = Math.min(was.length, is.length);
   let at = 0;
   while (at < most && was.charCodeAt(at) === is.charCodeAt(at)) at++;
-  const beyond = at === most && most === REPLAY_KEPT_CONTENT_BYTES;
+  const beyond = at === most && most === REPLAY_KEPT_CONTENT_OCTETS;
   const where = beyond ? `, beyond octet ${most}` : at === 0 ? "" : `, from octet ${at} on`;
   return [{ what: `content${where}`, recorded: excerpt(recorded, was, at), now: excerpt(now, is, at) }];
 }

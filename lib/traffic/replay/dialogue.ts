@@ -131,7 +131,7 @@ export class Dialogue {
     return side.completes;
   }
 
-  /** What the recording has that is not here yet: a final response or an interim one. */
+  /** The kind of response that was recorded and is still missing here: final or interim. */
   lacks(): "final" | "interim" | undefined {
     const { recorded, now } = this.#sides;
     if (now.ended !== undefined || now.broken !== undefined) return undefined;
@@ -179,7 +179,7 @@ export class Dialogue {
     if (message.direction === "request") {
       if (event.kind !== "head" && event.kind !== "broken") return;
       const { exchange } = message;
-      // A request that was answered before has its entry.
+      // A request that was answered before already has an entry.
       if (!exchange.over && side.asked.at(-1)?.exchange !== exchange) side.asked.push({ exchange, outcome: undefined });
       if (source === "now" && event.kind === "head") this.#staysAfterRequests &&= event.head.persistent;
       return;
@@ -235,5 +235,5 @@ export class Dialogue {
 /** Why a source sends no more answers, if the server has ended its side. */
 export const CLOSED_BY_SERVER = "the server closed the connection";
 
-/** Why a recorded answer is not compared whose request is not in the recording: it cannot be sent. */
+/** Why a recorded answer without a recorded request is not compared: the request cannot be sent. */
 export const NOT_ASKED = "its request was not captured";

@@ -88,7 +88,7 @@ export class Replayer {
         return await this.#send(live, step.octets);
       case "fin":
         await this.#pause(step.pause);
-        // One turn of the event loop shows a FIN that came right behind the last answer.
+        // One turn of the event loop shows a FIN that came right after the last answer.
         if (live.unsentWhy === undefined) await sleep(1);
         if (live.dialogue.endsUnsaid) {
           this.#cutShort.add(step.connection);

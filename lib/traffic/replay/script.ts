@@ -74,13 +74,13 @@ export type Step =
     /** `pause`: the microseconds since the last response that was complete, or the last write if that was later. */
     | { readonly kind: "send"; readonly octets: Uint8Array; readonly pause: number }
     | { readonly kind: "fin"; readonly pause: number }
-    /** What the client sent next is not in the recording. */
+    /** Octets that the client sent next are not in the recording. */
     | { readonly kind: "gap" }
     /** The recording has no more of the connection. */
     | { readonly kind: "close" }
   );
 
-/** Turns what was recorded into steps. It holds what is needed of connections that are open in the recording. */
+/** Turns a recording into steps. Memory grows only with the connections that are open in it. */
 export class Script {
   readonly #dialogues = new Map<number, Dialogue>();
   /** Connections of which not all requests are in the recording. */
@@ -92,7 +92,7 @@ export class Script {
     this.#incomplete = incomplete;
   }
 
-  /** Returns the step that an event of the recording is, if it is one. Octets of the step are those of the event. */
+  /** Returns the step for an event of the recording, if there is one. It shares the event's octets. */
   step(event: RecordedEvent): Step | undefined {
     const { kind, connection } = event;
     if (kind === "opened") return this.#open(event);
@@ -112,7 +112,7 @@ export class Script {
         if (dialogue.end("recorded", CLOSED_BY_SERVER)) this.#cause = event.time;
         return undefined;
       case "missing":
-        // What was before the first start line is not part of what is replayed.
+        // Octets before the first start line are not replayed.
         if (event.why === "skipped") return undefined;
         dialogue.end("recorded", `${event.octets} octets of the ${event.by} are missing in it`);
         return event.by === "client" ? { kind: "gap", connection } : undefined;

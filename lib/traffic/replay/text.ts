@@ -92,7 +92,7 @@ function valueOf(line: string): string {
   return line.slice(line.indexOf(": ") + 2);
 }
 
-/** Explains what is not the server's fault: requests are sent as recorded. */
+/** Explains differences that are not the server's fault: requests are sent as recorded. */
 function hintFor(recorded: Answer, now: Answer, request: RequestHead | undefined): string | undefined {
   if (recorded.status === now.status) return undefined;
   if (now.status === 421) {

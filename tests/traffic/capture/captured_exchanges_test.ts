@@ -14,7 +14,7 @@ function explained(turns: readonly Turn[]): { text: string; valid: boolean } {
   let text = "";
   for (const event of readCapture(capture(talk(turns))).events) {
     if (event.kind === "opened" || event.kind === "closed") continue;
-    exchanges.tell(event);
+    exchanges.receive(event);
     text += exchanges.take();
   }
   exchanges.end();

@@ -10,7 +10,7 @@ function explained(turns: Turn[], skip = 0): { text: string; valid: boolean } {
   let connection: ExplainedConnection | undefined;
   for (const event of readCapture(capture(talk(turns).slice(skip))).events) {
     if (event.kind === "opened") connection = new ExplainedConnection(event, LAYOUT);
-    else connection!.tell(event);
+    else connection!.receive(event);
   }
   connection!.end();
   let text = "";
@@ -82,7 +82,7 @@ function textOf(file: Uint8Array): string {
   let connection: ExplainedConnection | undefined;
   for (const event of readCapture(file).events) {
     if (event.kind === "opened") connection = new ExplainedConnection(event, LAYOUT);
-    else connection!.tell(event);
+    else connection!.receive(event);
   }
   connection!.end();
   connection!.print((bytes) => text += new TextDecoder().decode(bytes));

@@ -3,7 +3,7 @@ import { Origins } from "../../../lib/traffic/capture/origins.ts";
 
 Deno.test("octets that came in one piece have no numbers", () => {
   const origins = new Origins();
-  origins.add(30, { packet: 4 }, 1000);
+  origins.receive(30, { packet: 4 }, 1000);
   assert.deepEqual(origins.take(0, 30), {
     start: 1000,
     end: 1000,
@@ -17,8 +17,8 @@ Deno.test("octets that came in one piece have no numbers", () => {
 
 Deno.test("each octet of a message has its packet or read, and the time between them", () => {
   const origins = new Origins();
-  origins.add(1, { packet: 4, call: "read 1", continues: false }, 1000);
-  origins.add(9, { packet: 6, call: "read 2", continues: false }, 3500);
+  origins.receive(1, { packet: 4, call: "read 1", continues: false }, 1000);
+  origins.receive(9, { packet: 6, call: "read 2", continues: false }, 3500);
   assert.deepEqual(origins.take(0, 10), {
     start: 1000,
     end: 3500,
@@ -32,11 +32,11 @@ Deno.test("each octet of a message has its packet or read, and the time between 
 
 Deno.test("messages that came together share a packet, and count their own octets", () => {
   const origins = new Origins();
-  origins.add(10, { packet: 1 }, 1);
-  origins.add(25, { packet: 2 }, 2);
+  origins.receive(10, { packet: 1 }, 1);
+  origins.receive(25, { packet: 2 }, 2);
   assert.deepEqual(origins.take(0, 15).texts, ["octets 0-9: packet 1", "octets 10-14: packet 2, 1 µs later"]);
   assert.deepEqual(origins.take(15, 20).texts, ["packet 2"]);
-  origins.add(5, { packet: 3 }, 0);
+  origins.receive(5, { packet: 3 }, 0);
   assert.deepEqual(origins.take(20, 40), {
     start: 2,
     end: 0,
@@ -50,22 +50,22 @@ Deno.test("messages that came together share a packet, and count their own octet
 
 Deno.test("a read of several packets is one", () => {
   const origins = new Origins();
-  origins.add(10, { packet: 4, call: "read 1", continues: false }, 1);
-  origins.add(10, { packet: 5, call: "read 1", continues: true }, 1);
-  origins.add(10, { packet: 7, call: "read 1", continues: true }, 1);
+  origins.receive(10, { packet: 4, call: "read 1", continues: false }, 1);
+  origins.receive(10, { packet: 5, call: "read 1", continues: true }, 1);
+  origins.receive(10, { packet: 7, call: "read 1", continues: true }, 1);
   const { texts, packets, pieces } = origins.take(0, 30);
   assert.deepEqual([texts, packets, pieces], [["read 1 (packets 4 to 7)"], [4, 5, 7], 1]);
 });
 
 Deno.test("of many packets the first and the last are listed", () => {
   const origins = new Origins(2);
-  for (let i = 1; i <= 10; i++) origins.add(10, { packet: i }, i);
+  for (let i = 1; i <= 10; i++) origins.receive(10, { packet: i }, i);
   assert.deepEqual(origins.take(0, 95).texts, [
     "octets 0-9: packet 1",
     "octets 10-19: packet 2, 1 µs later",
     "… 7 more",
     "octets 90-94: packet 10",
   ]);
-  origins.add(10, { packet: 11 }, 11);
+  origins.receive(10, { packet: 11 }, 11);
   assert.deepEqual(origins.take(95, 110).texts, ["octets 0-4: packet 10", "octets 5-14: packet 11, 1 µs later"]);
 });

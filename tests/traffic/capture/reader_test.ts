@@ -68,7 +68,7 @@ function withoutStart(
 function recorded(events: readonly TrafficEvent[]): Uint8Array {
   const blocks = [recordingStart("wiretable test")];
   const recording = new Capture((block) => blocks.push(block), undefined, 1_700_000_000_000_000);
-  for (const event of events) recording.tell(event);
+  for (const event of events) recording.receive(event);
   return joined(blocks);
 }
 
@@ -220,8 +220,8 @@ function recording(): Uint8Array {
   const capture = new Capture((block) => blocks.push(block), undefined, 0);
   const seen = { end: "server", connection: 1, time: 0 } as const;
   const address = (port: number) => ({ hostname: "127.0.0.1", port });
-  capture.tell({ ...seen, kind: "opened", local: address(80), remote: address(5000), secure: false });
-  for (const text of ["GET ", "/ HTTP/1.1\r\n"]) capture.tell({ ...seen, kind: "read", bytes: wireOctets(text) });
+  capture.receive({ ...seen, kind: "opened", local: address(80), remote: address(5000), secure: false });
+  for (const text of ["GET ", "/ HTTP/1.1\r\n"]) capture.receive({ ...seen, kind: "read", bytes: wireOctets(text) });
   return Uint8Array.from(blocks.flatMap((block) => [...block]));
 }
 

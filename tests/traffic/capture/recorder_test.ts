@@ -53,16 +53,16 @@ class FakeFile implements RecordingFile {
 
 function recorderOf(file: FakeFile): { recorder: Recorder; told: string[] } {
   const told: string[] = [];
-  const recorder = new Recorder(file, { program: "test", name: "r.pcapng", report: (line) => told.push(line) });
+  const recorder = new Recorder(file, { program: "test", name: "r.pcapng", note: (line) => told.push(line) });
   return { recorder, told };
 }
 
 Deno.test("a recording starts with its section and its interface, and has all packets once it is closed", async () => {
   const file = new FakeFile();
   const { recorder, told } = recorderOf(file);
-  recorder.take(OPENED);
+  recorder.receive(OPENED);
   await recorder.close();
-  recorder.take(OPENED);
+  recorder.receive(OPENED);
   await recorder.close();
   assert.deepEqual(file.blocks, [0x0a0d0d0a, 1, 6, 6, 6]);
   assert.deepEqual([told, file.closed], [[], 1]);
@@ -71,10 +71,10 @@ Deno.test("a recording starts with its section and its interface, and has all pa
 Deno.test("a full disk ends the recording after a complete block, with one line", async () => {
   const file = new FakeFile();
   const { recorder, told } = recorderOf(file);
-  recorder.take(OPENED);
+  recorder.receive(OPENED);
   file.room = 300;
   await recorder.close();
-  recorder.take(OPENED);
+  recorder.receive(OPENED);
   assert.deepEqual(file.blocks, [0x0a0d0d0a, 1, 6, 6]);
   assert.deepEqual(told, ["The recording r.pcapng ends here: No space left on device"]);
   assert.equal(file.closed, 1);
@@ -85,9 +85,9 @@ Deno.test("packets that a slow disk cannot take are omitted, counted and reporte
   const { recorder, told } = recorderOf(file);
   file.held = Promise.withResolvers<void>();
   const bytes = new Uint8Array(60_000);
-  recorder.take(OPENED);
+  recorder.receive(OPENED);
   const events = Math.floor(RECORD_WAITING_BYTES / bytes.length) + 10;
-  for (let i = 0; i < events; i++) recorder.take({ ...SEEN, kind: "read", bytes });
+  for (let i = 0; i < events; i++) recorder.receive({ ...SEEN, kind: "read", bytes });
   file.held.resolve();
   await recorder.close();
   assert(file.content.length <= RECORD_WAITING_BYTES);
@@ -104,8 +104,8 @@ Deno.test({
     const file = new FakeFile();
     const { recorder, told } = recorderOf(file);
     const bytes = new Uint8Array(65_000);
-    const read = () => recorder.take({ ...SEEN, kind: "read", bytes });
-    recorder.take({ ...OPENED, local: { ...ADDRESS, port: 9999 } });
+    const read = () => recorder.receive({ ...SEEN, kind: "read", bytes });
+    recorder.receive({ ...OPENED, local: { ...ADDRESS, port: 9999 } });
     file.held = Promise.withResolvers<void>();
     // More than may wait at a time.
     for (let octets = 0; octets < 1.5 * RECORD_WAITING_BYTES; octets += bytes.length) read();
@@ -134,12 +134,12 @@ Deno.test("a client that waits for room loses nothing to a slow disk", async () 
   const file = new FakeFile();
   const held = file.held = Promise.withResolvers<void>();
   const { recorder, told } = recorderOf(file);
-  recorder.take(OPENED);
+  recorder.receive(OPENED);
   const bytes = new Uint8Array(1024 * 1024);
   let room: Promise<void> | undefined;
   for (let sent = 0; room === undefined; sent += bytes.length, room = recorder.room()) {
     assert(sent < RECORD_WAITING_BYTES);
-    recorder.take({ ...SEEN, kind: "read", bytes });
+    recorder.receive({ ...SEEN, kind: "read", bytes });
   }
   held.resolve();
   await room;

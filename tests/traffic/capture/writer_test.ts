@@ -61,7 +61,7 @@ function record(end: End, all: typeof conversations): Uint8Array[] {
   const capture = new Capture((block) => blocks.push(block), undefined, 1_700_000_000_000_000);
   let time = 0;
   const tell = (connection: number, happening: Happening | SocketAddress) => {
-    capture.tell(eventOf({ end, connection, time: time += 100 }, happening));
+    capture.receive(eventOf({ end, connection, time: time += 100 }, happening));
   };
   all.forEach(([_name, server], i) => tell(i + 1, server));
   for (let step = 0; all.some(([, , happenings]) => step < happenings.length); step++) {
@@ -149,8 +149,8 @@ Deno.test({
     let time = 0;
     for (const connection of [1, 2]) {
       const seen = () => ({ end: "server" as const, connection, time: time += 100 });
-      capture.tell({ ...seen(), kind: "opened", local: SERVER, remote: client, secure: false });
-      for (const happening of conversations[0][2]) capture.tell(eventOf(seen(), happening));
+      capture.receive({ ...seen(), kind: "opened", local: SERVER, remote: client, secure: false });
+      for (const happening of conversations[0][2]) capture.receive(eventOf(seen(), happening));
     }
     await Deno.writeFile(file, new Blob(blocks as BlobPart[]).stream());
     const { messages } = await dissect(file, [9999], 0);
@@ -197,7 +197,7 @@ Deno.test("a packet that is left out shows as a gap in the sequence numbers", ()
     const view = new DataView(block.buffer);
     if (view.getUint8(28 + 33) === 0x18) sequences.push(view.getUint32(28 + 24));
   });
-  capture.tell(eventOf({ end: "server", connection: 1, time: 0 }, SERVER));
-  for (let i = 0; i < 4; i++) capture.tell(eventOf({ end: "server", connection: 1, time: 0 }, "< 12345"));
+  capture.receive(eventOf({ end: "server", connection: 1, time: 0 }, SERVER));
+  for (let i = 0; i < 4; i++) capture.receive(eventOf({ end: "server", connection: 1, time: 0 }, "< 12345"));
   assert.deepEqual(sequences, [1, 6, 16]);
 });

@@ -21,7 +21,7 @@ function shown(exchange: LastExchange): string[] {
 
 Deno.test("before the first request there is no exchange", () => {
   const exchange = new LastExchange(() => LAYOUT);
-  exchange.tell(OPENED);
+  exchange.receive(OPENED);
   assert.equal(exchange.text(), undefined);
 });
 
@@ -29,9 +29,9 @@ Deno.test("the last exchange has its request and responses", () => {
   const exchange = new LastExchange(() => LAYOUT);
   for (const target of ["/a", "/b"]) {
     exchange.begin();
-    exchange.tell(octets("write", `HEAD ${target} HTTP/1.1\r\nHost: a\r\n\r\n`));
-    exchange.tell(octets("read", "HTTP/1.1 200 OK\r\nContent-"));
-    exchange.tell(octets("read", "Length: 5\r\n\r\n"));
+    exchange.receive(octets("write", `HEAD ${target} HTTP/1.1\r\nHost: a\r\n\r\n`));
+    exchange.receive(octets("read", "HTTP/1.1 200 OK\r\nContent-"));
+    exchange.receive(octets("read", "Length: 5\r\n\r\n"));
   }
   assert.deepEqual(shown(exchange), [
     "HEAD",
@@ -55,13 +55,13 @@ Deno.test("the last exchange has its request and responses", () => {
 Deno.test("a request that is sent again on a new connection is explained once", () => {
   const exchange = new LastExchange(() => LAYOUT);
   exchange.begin();
-  exchange.tell(octets("write", "GET /a HTTP/1.1\r\n"));
-  exchange.tell({ ...SEEN, kind: "fin", by: "server" });
-  exchange.tell(OPENED);
-  exchange.tell(octets("write", "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"));
-  exchange.tell(octets("read", "HTTP/1.1 200 OK\r\n\r\nabc"));
-  exchange.tell({ ...SEEN, kind: "fin", by: "server" });
-  exchange.tell({ ...SEEN, kind: "closed", reason: "by the server" });
+  exchange.receive(octets("write", "GET /a HTTP/1.1\r\n"));
+  exchange.receive({ ...SEEN, kind: "fin", by: "server" });
+  exchange.receive(OPENED);
+  exchange.receive(octets("write", "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"));
+  exchange.receive(octets("read", "HTTP/1.1 200 OK\r\n\r\nabc"));
+  exchange.receive({ ...SEEN, kind: "fin", by: "server" });
+  exchange.receive({ ...SEEN, kind: "closed", reason: "by the server" });
   const lines = shown(exchange);
   assert.equal(lines.filter((line) => line === "GET").length, 1);
   assert(lines.includes("abc"));
@@ -70,9 +70,9 @@ Deno.test("a request that is sent again on a new connection is explained once", 
 Deno.test("a response cut off by the server is broken", () => {
   const exchange = new LastExchange(() => LAYOUT);
   exchange.begin();
-  exchange.tell(octets("write", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
-  exchange.tell(octets("read", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc"));
-  exchange.tell({ ...SEEN, kind: "fin", by: "server" });
+  exchange.receive(octets("write", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  exchange.receive(octets("read", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc"));
+  exchange.receive({ ...SEEN, kind: "fin", by: "server" });
   assert(shown(exchange).some((line) => line.startsWith("!! The connection ended in the")));
 });
 
@@ -80,7 +80,7 @@ Deno.test("credentials are shown as their length", () => {
   let layout = LAYOUT;
   const exchange = new LastExchange(() => layout);
   exchange.begin();
-  exchange.tell(octets("write", "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer 12345\r\n\r\n"));
+  exchange.receive(octets("write", "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer 12345\r\n\r\n"));
   assert.match(exchange.text()!, / 25 Authorization: Bearer \(5 octets\) {4}credentials for the server/);
   assert.doesNotMatch(exchange.text()!, /12345/);
   layout = { ...LAYOUT, masked: false };
@@ -90,13 +90,13 @@ Deno.test("credentials are shown as their length", () => {
 Deno.test("the requests of a raw exchange tell what their responses answer, and it ends with its connection", () => {
   const exchange = new LastExchange(() => LAYOUT);
   exchange.begin();
-  exchange.tell(octets("write", "HEAD /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n"));
-  exchange.tell({ ...SEEN, kind: "fin", by: "client" });
-  exchange.tell(
+  exchange.receive(octets("write", "HEAD /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n"));
+  exchange.receive({ ...SEEN, kind: "fin", by: "client" });
+  exchange.receive(
     octets("read", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1"),
   );
   exchange.end();
-  exchange.tell(OPENED);
+  exchange.receive(OPENED);
   const lines = shown(exchange);
   assert.deepEqual(lines.filter((line) => line.startsWith("=> ") && !line.includes("stays")).slice(2), [
     "=> no content: it answers HEAD (RFC",

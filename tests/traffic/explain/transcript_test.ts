@@ -27,7 +27,7 @@ class Exchange {
   }
 
   happen(...happenings: Happening[]): void {
-    for (const happening of happenings) this.transcript.tell(this.#event(happening));
+    for (const happening of happenings) this.transcript.receive(this.#event(happening));
   }
 
   #event(happening: Happening): TrafficEvent {
@@ -226,9 +226,9 @@ Deno.test("on a terminal, sentences and what came are wrapped at its width", () 
     width: () => 60,
   });
   transcript.begin();
-  transcript.tell({ ...SEEN, time: 0, kind: "write", bytes: wireOctets("GET / HTTP/1.1\nHost: a\n\n") });
+  transcript.receive({ ...SEEN, time: 0, kind: "write", bytes: wireOctets("GET / HTTP/1.1\nHost: a\n\n") });
   transcript.sent(0);
-  transcript.tell({ ...SEEN, time: 0, kind: "read", bytes: wireOctets(`${OK.slice(0, 17)}A: ${"b".repeat(60)}`) });
+  transcript.receive({ ...SEEN, time: 0, kind: "read", bytes: wireOctets(`${OK.slice(0, 17)}A: ${"b".repeat(60)}`) });
   assert.equal(text.split("\n").every((line) => line.length <= 60), true, text);
   assert.match(text, /^by the rules: may be refused: 400 at octet 14, a bare LF\n {6}follows the HTTP version, /m);
 });

@@ -30,7 +30,7 @@ Deno.test("a page starts with what is kept, and goes on with what comes", async 
   const first = await next();
   assert.match(first, /^id: abc-1\n/);
   const pending = next();
-  journal.take({
+  journal.receive({
     kind: "opened",
     time: 9,
     connection: 1,

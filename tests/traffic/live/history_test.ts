@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { History, TOLD_CHARACTERS } from "../../../lib/traffic/live/history.ts";
-import type { Told, ToldMessage } from "../../../lib/traffic/live/told.ts";
+import { History, OVERHEAD_CHARACTERS } from "../../../lib/traffic/live/history.ts";
+import type { PageEvent, PageMessage } from "../../../lib/traffic/live/page_events.ts";
 import { octetString, wireOctets } from "../../wire_cases.ts";
 
-function read(from: number, octets: string, connection = 1): [Told, Uint8Array] {
+function read(from: number, octets: string, connection = 1): [PageEvent, Uint8Array] {
   const told = { kind: "read", time: 0, connection, end: "server", direction: "request" } as const;
   return [{ ...told, from, to: from + octets.length }, wireOctets(octets)];
 }
@@ -18,7 +18,7 @@ Deno.test("the history keeps as many events as it may, and tells what it forgets
   assert.deepEqual([history.first, history.last], [8, 10]);
   assert.deepEqual(forgotten, [1, 2, 3, 4, 5, 6, 7]);
   assert.equal(history.at(7), undefined);
-  assert.deepEqual([8, 9, 10].map((number) => history.at(number)!.told.from), [7, 8, 9]);
+  assert.deepEqual([8, 9, 10].map((number) => history.at(number)!.event.from), [7, 8, 9]);
   assert.equal(history.at(11), undefined);
 });
 
@@ -33,7 +33,7 @@ Deno.test("the history keeps as many octets as it may", () => {
 
 Deno.test("exchanges and rows count like octets: one read may bring thousands of them", () => {
   const forgotten: number[] = [];
-  const history = new History(100, 4 * TOLD_CHARACTERS, ({ number }) => forgotten.push(number));
+  const history = new History(100, 4 * OVERHEAD_CHARACTERS, ({ number }) => forgotten.push(number));
   const message = { from: 0, to: 1, whole: true, status: 0, title: "GET /" };
   const exchanges = [1, 2].map((number) => ({ number, request: message, responses: [] }));
   const rows = [["A", [["x", "1"]]], ["B", null]] as const;
@@ -63,7 +63,7 @@ function historyOf(pieces: string[], messages: string[]): History {
   const history = new History();
   let at = 0;
   const exchanges = messages.map((text, index) => {
-    const request: ToldMessage = { from: at, to: at += text.length, whole: true, title: "", status: 0 };
+    const request: PageMessage = { from: at, to: at += text.length, whole: true, title: "", status: 0 };
     return { number: index + 1, request, responses: [] };
   });
   let from = 0;

@@ -27,7 +27,7 @@ function journalOf(
   });
   let time = 0;
   const take = (event: Record<string, unknown>, end: End = "server", connection = 1) =>
-    journal.take({ end, connection, time: ++time, ...event } as unknown as TrafficEvent);
+    journal.receive({ end, connection, time: ++time, ...event } as unknown as TrafficEvent);
   return {
     journal,
     asked: () => asked,
@@ -43,11 +43,11 @@ function journalOf(
       exchange = 1,
       connection = 1,
       how = content === undefined ? "removed" : "created",
-    ) => journal.takeTable({ connection, exchange }, { name: "A", content: content, how: how }),
+    ) => journal.receiveReport({ connection, exchange }, { name: "A", content: content, how: how }),
     take,
     told: () => {
       const told = [];
-      for (let i = journal.history.first; i <= journal.history.last; i++) told.push(journal.history.at(i)!.told);
+      for (let i = journal.history.first; i <= journal.history.last; i++) told.push(journal.history.at(i)!.event);
       return told;
     },
   };
@@ -149,8 +149,8 @@ const orders: [what: string, reports: (journal: Journal) => void, responses: num
   [
     "in the order of their responses",
     (journal) => {
-      journal.takeTable({ connection: 1, exchange: 1 }, { name: "A", content: A, how: "created" });
-      journal.takeTable({ connection: 2, exchange: 1 }, { name: "A", content: '{"A":{"x":2}}', how: "replaced" });
+      journal.receiveReport({ connection: 1, exchange: 1 }, { name: "A", content: A, how: "created" });
+      journal.receiveReport({ connection: 2, exchange: 1 }, { name: "A", content: '{"A":{"x":2}}', how: "replaced" });
     },
     [1, 2],
     [[["A", [["x", "1"]]]], [["A", [["x", "2"]]]]],
@@ -158,8 +158,8 @@ const orders: [what: string, reports: (journal: Journal) => void, responses: num
   [
     "but for what is older than what was told",
     (journal) => {
-      journal.takeTable({ connection: 1, exchange: 1 }, { name: "A", content: A, how: "created" });
-      journal.takeTable({ connection: 2, exchange: 1 }, { name: "A", content: undefined, how: "removed" });
+      journal.receiveReport({ connection: 1, exchange: 1 }, { name: "A", content: A, how: "created" });
+      journal.receiveReport({ connection: 2, exchange: 1 }, { name: "A", content: undefined, how: "removed" });
     },
     [2, 1],
     [undefined, undefined],
@@ -167,8 +167,8 @@ const orders: [what: string, reports: (journal: Journal) => void, responses: num
   [
     "but for what an older reader saw",
     (journal) => {
-      journal.takeTable({ connection: 1, exchange: 1 }, { name: "A", content: undefined, how: "read" });
-      journal.takeTable({ connection: 2, exchange: 1 }, { name: "A", content: A, how: "created" });
+      journal.receiveReport({ connection: 1, exchange: 1 }, { name: "A", content: undefined, how: "read" });
+      journal.receiveReport({ connection: 2, exchange: 1 }, { name: "A", content: A, how: "created" });
     },
     [2, 1],
     [[["A", [["x", "1"]]]], undefined],
@@ -176,8 +176,8 @@ const orders: [what: string, reports: (journal: Journal) => void, responses: num
   [
     "but for what an older listing saw",
     (journal) => {
-      journal.takeTable({ connection: 1, exchange: 1 }, { content: "{}", how: "read" });
-      journal.takeTable({ connection: 2, exchange: 1 }, { name: "A", content: A, how: "created" });
+      journal.receiveReport({ connection: 1, exchange: 1 }, { content: "{}", how: "read" });
+      journal.receiveReport({ connection: 2, exchange: 1 }, { name: "A", content: A, how: "created" });
     },
     [2, 1],
     [[["A", [["x", "1"]]]], undefined],
@@ -185,9 +185,12 @@ const orders: [what: string, reports: (journal: Journal) => void, responses: num
   [
     "with what another server wrote, once it is read",
     (journal) => {
-      journal.takeTable({ connection: 1, exchange: 1 }, { name: "A", content: A, how: "read" });
-      journal.takeTable({ connection: 2, exchange: 1 }, { content: wireOctets('{"A":{"x":1},"B":{}}'), how: "read" });
-      journal.takeTable({ connection: 3, exchange: 1 }, { content: '{"C":{},"B":{}}', how: "read" });
+      journal.receiveReport({ connection: 1, exchange: 1 }, { name: "A", content: A, how: "read" });
+      journal.receiveReport({ connection: 2, exchange: 1 }, {
+        content: wireOctets('{"A":{"x":1},"B":{}}'),
+        how: "read",
+      });
+      journal.receiveReport({ connection: 3, exchange: 1 }, { content: '{"C":{},"B":{}}', how: "read" });
     },
     [1, 2, 3],
     [[["A", [["x", "1"]]]], [["B", []]], [["A", null], ["C", []]]],
@@ -195,7 +198,7 @@ const orders: [what: string, reports: (journal: Journal) => void, responses: num
   [
     "with all rows that were created",
     (journal) => {
-      journal.takeTable({ connection: 1, exchange: 1 }, {
+      journal.receiveReport({ connection: 1, exchange: 1 }, {
         content: wireOctets('{"B":{},"\\"":{"x":1}}'),
         how: "created",
       });
@@ -242,7 +245,7 @@ Deno.test("for rows that are long together the table is asked", async () => {
   await journal.askTable();
   open();
   octets("read", PUT);
-  journal.takeTable({ connection: 1, exchange: 1 }, { content: `{"A":"${"x".repeat(40_000)}"}`, how: "created" });
+  journal.receiveReport({ connection: 1, exchange: 1 }, { content: `{"A":"${"x".repeat(40_000)}"}`, how: "created" });
   octets("write", CREATED);
   journal.tick(1);
   assert.equal(asked(), 2);
@@ -294,7 +297,7 @@ Deno.test("a table that cannot be read is asked for again", async () => {
   journal.tick(1);
   await journal.askTable();
   assert.equal(asked, 2);
-  assert.equal(journal.history.at(1)!.told.kind, "table");
+  assert.equal(journal.history.at(1)!.event.kind, "table");
 });
 
 Deno.test("when there is too much, whole connections are left out and counted, until there is less", async () => {
@@ -319,14 +322,14 @@ Deno.test("a connection that stays left out may go on to write: the table is ask
   const { journal, open, octets, told, asked } = journalOf({ sampler });
   await journal.askTable();
   open();
-  assert.equal(octets("read", "G"), sampler.untold);
+  assert.equal(octets("read", "G"), sampler.counter);
   journal.tick(5);
   journal.tick(6);
   await journal.askTable();
   assert.equal(told().at(-1)!.kind, "table");
   const before = asked();
   // The tap tells no more of it, but counts.
-  sampler.untold.events++;
+  sampler.counter.events++;
   journal.tick(7);
   assert.equal(told().at(-1)!.kind, "left out");
   assert.equal(asked(), before);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Told } from "../../../lib/traffic/live/told.ts";
+import type { PageEvent } from "../../../lib/traffic/live/page_events.ts";
 import { RecordedTraffic } from "../../../lib/traffic/live/recording.ts";
 import { capture, readCapture, talk } from "../captures.ts";
 
@@ -7,13 +7,16 @@ const GET = "GET /Momo HTTP/1.1\r\nHost: a\r\n\r\n";
 const ANSWER = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
 
 /** What a page is told of a capture of connections, each with its turns. */
-function told(connections: Parameters<typeof talk>[0][], most = 100): { traffic: RecordedTraffic; events: Told[] } {
+function told(
+  connections: Parameters<typeof talk>[0][],
+  most = 100,
+): { traffic: RecordedTraffic; events: PageEvent[] } {
   const traffic = new RecordedTraffic(most);
   const file = capture(connections.flatMap((turns, index) => talk(turns, 40_000 + index)));
-  for (const event of readCapture(file).events) traffic.take(event);
+  for (const event of readCapture(file).events) traffic.receive(event);
   traffic.finish();
   const { history } = traffic;
-  return { traffic, events: Array.from({ length: history.last }, (_, i) => history.at(i + 1)!.told) };
+  return { traffic, events: Array.from({ length: history.last }, (_, i) => history.at(i + 1)!.event) };
 }
 
 Deno.test("a capture is told as events with the numbers of their packets, and exchanges", () => {

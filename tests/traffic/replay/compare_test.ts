@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { FieldLine } from "../../../lib/http_message.ts";
-import { REPLAY_KEPT_CONTENT_BYTES, REPLAY_KEPT_TAGS } from "../../../lib/limits.ts";
+import { REPLAY_KEPT_CONTENT_OCTETS, REPLAY_KEPT_TAGS } from "../../../lib/limits.ts";
 import {
   type Answer,
   ContentPrint,
@@ -74,12 +74,12 @@ const cases: [what: string, recorded: Answer, now: Answer, found: [what: string,
   ],
   [
     "content that differs beyond what is kept",
-    answer({ content: `${"x".repeat(REPLAY_KEPT_CONTENT_BYTES)}1` }),
-    answer({ content: `${"x".repeat(REPLAY_KEPT_CONTENT_BYTES)}2` }),
+    answer({ content: `${"x".repeat(REPLAY_KEPT_CONTENT_OCTETS)}1` }),
+    answer({ content: `${"x".repeat(REPLAY_KEPT_CONTENT_OCTETS)}2` }),
     [[
-      `content, beyond octet ${REPLAY_KEPT_CONTENT_BYTES}`,
-      `…${"x".repeat(30)}… (${REPLAY_KEPT_CONTENT_BYTES + 1} octets)`,
-      `…${"x".repeat(30)}… (${REPLAY_KEPT_CONTENT_BYTES + 1} octets)`,
+      `content, beyond octet ${REPLAY_KEPT_CONTENT_OCTETS}`,
+      `…${"x".repeat(30)}… (${REPLAY_KEPT_CONTENT_OCTETS + 1} octets)`,
+      `…${"x".repeat(30)}… (${REPLAY_KEPT_CONTENT_OCTETS + 1} octets)`,
     ]],
   ],
   ["another trailer", answer({ trailers: [["Sum", "1"]] }), answer({ trailers: [["Sum", "2"]] }), [
@@ -106,7 +106,7 @@ for (const [what, recorded, now, found] of cases) {
 Deno.test("content is kept only at its start", () => {
   const content = new ContentPrint();
   for (let i = 0; i < 100; i++) content.add(new Uint8Array(1024).fill(65));
-  assert.deepEqual([content.length, content.start.length], [100 * 1024, REPLAY_KEPT_CONTENT_BYTES]);
+  assert.deepEqual([content.length, content.start.length], [100 * 1024, REPLAY_KEPT_CONTENT_OCTETS]);
 });
 
 Deno.test("content that names an entity tag is the same if that tag replaces the recorded one", () => {

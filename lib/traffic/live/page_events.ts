@@ -1,4 +1,4 @@
-/** What a page is told: events, and the exchanges that they change. */
+/** Events as they are sent to a page, with the exchanges that they change. */
 
 import {
   answeredIn,
@@ -16,7 +16,7 @@ import type { LeftOut } from "./sampler.ts";
 import type { ShownRow } from "./table_state.ts";
 
 /** A message. Offsets count the octets of its direction. */
-export interface ToldMessage {
+export interface PageMessage {
   readonly from: number;
   /** The offset after its last octet so far. */
   readonly to: number;
@@ -27,25 +27,25 @@ export interface ToldMessage {
   readonly status: number;
   /** Why it is broken: what was seen and what is allowed, the rule, and the octet, -1 without one. */
   readonly fault?: { readonly detail: string; readonly rule: string; readonly offset: number };
-  /** The number of the exchange behind whose broken message reading started again with this one. */
+  /** The number of the exchange after whose broken message reading started again with this one. */
   readonly behind?: number;
 }
 
 /** An exchange, as it was at an event. */
-export interface ToldExchange {
+export interface PageExchange {
   /** Its number on its connection, starting from 1. */
   readonly number: number;
-  readonly request?: ToldMessage;
+  readonly request?: PageMessage;
   /** Interim responses come first. */
-  readonly responses: readonly ToldMessage[];
+  readonly responses: readonly PageMessage[];
   /** Microseconds from the request's end to the final response; `"early"` if that came before the request's end. */
   readonly answeredIn?: number | "early";
-  /** The number of the exchange behind whose broken request this one's was not read. */
+  /** The number of the exchange after whose broken request this one's was not read. */
   readonly unread?: number;
 }
 
-/** One event. Its octets are not told. */
-export interface Told extends Seen {
+/** One event, without its octets. */
+export interface PageEvent extends Seen {
   /** What happened: an event of a connection, what was left out, or that the table was asked for. */
   readonly kind: "opened" | "read" | "write" | "fin" | "closed" | "missing" | "folded" | "left out" | "table";
   /** Its number at the server; 0 where there is none. */
@@ -62,14 +62,14 @@ export interface Told extends Seen {
   readonly unread?: string;
   /** Of `fin`: who sent it. */
   readonly by?: End;
-  /** Of `closed`: why. Of octets that are missing, or a connection that is folded: what is said of it. */
+  /** Of `closed`: why. Of octets that are missing, or a connection that is folded: how it is described. */
   readonly reason?: string;
   /** Of a capture: the number of the packet that shows it. */
   readonly packet?: number;
   /** Of `missing`: how many octets. */
   readonly octets?: number;
   /** The connection's exchanges that changed. */
-  readonly exchanges?: readonly ToldExchange[];
+  readonly exchanges?: readonly PageExchange[];
   /** Of the table: rows that changed, or all after it was asked for; how many there are; whether not all are shown. */
   readonly rows?: readonly ShownRow[];
   readonly total?: number;
@@ -78,7 +78,7 @@ export interface Told extends Seen {
   readonly leftOut?: LeftOut;
 }
 
-/** What is told of octets that are not read as messages. */
+/** How a page describes octets that are not read as messages. */
 const UNREAD: Readonly<Record<Stop, string>> = {
   "left HTTP": "no longer HTTP",
   "connection ends": "not read",
@@ -86,7 +86,7 @@ const UNREAD: Readonly<Record<Stop, string>> = {
   "lost": "not read",
 };
 
-/** Pairs the messages of a connection, as its server's end or a capture tells of it. */
+/** Pairs the messages of a connection, as its server's end or a capture shows them. */
 export class Messages {
   readonly #pairing: Pairing;
   readonly #changed = new Set<Exchange>();
@@ -97,18 +97,18 @@ export class Messages {
     }, { limits });
   }
 
-  /** Receives an event. Returns what is told of it, a copy of its octets, and the exchanges that it changes. */
-  receive(event: TrafficEvent | Missing): { told: Told; bytes?: Uint8Array; changed: readonly Exchange[] } {
+  /** Receives an event. Returns it for the page, with a copy of its octets and the exchanges that it changes. */
+  receive(event: TrafficEvent | Missing): { event: PageEvent; bytes?: Uint8Array; changed: readonly Exchange[] } {
     const { kind, time, connection, end } = event;
     const bytes = "bytes" in event ? event.bytes.slice() : undefined;
     const about = bytes ? this.#octets(kind === "read" ? "request" : "response", bytes, time) : this.#signal(event);
     const changed = [...this.#changed];
     this.#changed.clear();
-    const exchanges = changed.length > 0 && { exchanges: changed.map(toldOf) };
-    return { told: { kind, time, connection, end, ...about, ...exchanges }, bytes, changed };
+    const exchanges = changed.length > 0 && { exchanges: changed.map(pageExchange) };
+    return { event: { kind, time, connection, end, ...about, ...exchanges }, bytes, changed };
   }
 
-  #octets(direction: Direction, octets: Uint8Array, time: number): Partial<Told> {
+  #octets(direction: Direction, octets: Uint8Array, time: number): Partial<PageEvent> {
     const pairing = this.#pairing;
     const from = pairing.received(direction);
     const to = from + octets.length;
@@ -119,7 +119,7 @@ export class Messages {
     return { direction, from, to, ...stop !== undefined && stop.from < to && { unread: UNREAD[stop.why] } };
   }
 
-  #signal(event: TrafficEvent | Missing): Partial<Told> {
+  #signal(event: TrafficEvent | Missing): Partial<PageEvent> {
     switch (event.kind) {
       case "opened":
         return { client: event.remote, server: event.local, secure: event.secure };
@@ -137,20 +137,20 @@ export class Messages {
 }
 
 /** Copies an exchange, which may change later. */
-export function toldOf(exchange: Exchange): ToldExchange {
+export function pageExchange(exchange: Exchange): PageExchange {
   const { number, request, responses, unread } = exchange;
   const time = answeredIn(exchange);
   return {
     number,
-    ...request && { request: messageOf(request) },
-    responses: responses.map(messageOf),
+    ...request && { request: pageMessage(request) },
+    responses: responses.map(pageMessage),
     ...time !== undefined && { answeredIn: time },
     ...unread !== undefined && { unread },
   };
 }
 
-function messageOf(message: Message): ToldMessage {
-  const { from, to, state, head, error, behind } = message;
+function pageMessage(message: Message): PageMessage {
+  const { from, to, state, head, error, restartsAfter } = message;
   return {
     from,
     to,
@@ -158,6 +158,6 @@ function messageOf(message: Message): ToldMessage {
     title: titleOf(message),
     status: head?.kind === "response" ? head.status : 0,
     ...error && { fault: { detail: error.message, rule: error.rule ?? "", offset: error.offset ?? -1 } },
-    ...behind !== undefined && { behind },
+    ...restartsAfter !== undefined && { behind: restartsAfter },
   };
 }

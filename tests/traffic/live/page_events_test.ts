@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { TrafficEvent } from "../../../lib/traffic.ts";
-import { Messages } from "../../../lib/traffic/live/told.ts";
+import { Messages } from "../../../lib/traffic/live/page_events.ts";
 import { wireOctets } from "../../wire_cases.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n";
@@ -27,8 +27,8 @@ const unread: [why: string, request: string, response: string, told: unknown][] 
 for (const [why, request, response, told] of unread) {
   Deno.test(`octets ${why} are told with what they are`, () => {
     const messages = new Messages(undefined);
-    const sent = messages.receive(octets("read", request)).told;
-    const { direction, from, to, unread } = response === "" ? sent : messages.receive(octets("write", response)).told;
+    const sent = messages.receive(octets("read", request)).event;
+    const { direction, from, to, unread } = response === "" ? sent : messages.receive(octets("write", response)).event;
     assert.deepEqual([direction, from, to, unread], [
       response === "" ? "request" : "response",
       0,
@@ -41,7 +41,7 @@ for (const [why, request, response, told] of unread) {
 Deno.test("an exchange is told each time that it changes, as it is then", () => {
   const messages = new Messages(undefined);
   const changed = (event: TrafficEvent) =>
-    messages.receive(event).told.exchanges?.map(({ request, responses }) =>
+    messages.receive(event).event.exchanges?.map(({ request, responses }) =>
       [request, ...responses].map((one) => one!.whole)
     );
   assert.deepEqual(changed(octets("read", `${GET}\r\n`)), [[true]]);
@@ -54,6 +54,6 @@ Deno.test("a response to a request that was not read, behind a broken one, names
   const messages = new Messages(undefined);
   messages.receive(octets("read", `GET / HTTP/1.1\r\nHost : a\r\n\r\n${GET}\r\n`));
   const response = "HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n";
-  const { exchanges } = messages.receive(octets("write", `${response}${response}`)).told;
+  const { exchanges } = messages.receive(octets("write", `${response}${response}`)).event;
   assert.deepEqual(exchanges?.map(({ number, unread }) => [number, unread]), [[1, undefined], [2, 1]]);
 });
