@@ -191,7 +191,7 @@ export class Decoder {
   #step(): HttpEvent | undefined {
     switch (this.#phase) {
       case "start":
-        return this.#scanStartLine() ? this.#head() : undefined;
+        return this.#at < this.#end && this.#scanStartLine() ? this.#head() : undefined;
       case "head":
         return this.#head();
       case "content":
