@@ -51,11 +51,6 @@ export const MAX_ROW_FIELDS_LINE_BYTES: number = 4096;
 export const MAX_JSON_DEPTH: number = 64;
 /** Members and elements in a row, those of nested objects and arrays included. */
 export const MAX_ROW_MEMBERS: number = 100_000;
-/**
- * Content up to this size is parsed in one call. Larger content is processed in pieces of this size, so that other
- * clients are served in between.
- */
-export const JSON_PIECE_BYTES: number = 64 * 1024;
 /** Entries of `errors` in one problem document. */
 export const MAX_PROBLEM_ERRORS: number = 100;
 /** How often a conditional write is retried when other clients write the same row meanwhile. */
@@ -68,10 +63,6 @@ export const MAX_QUERY_PARAMETERS: number = 64;
 export const MAX_ROWS_PER_PAGE: number = 10_000;
 /** A query reads texts up to this many characters as numbers; a longer text compares as text. */
 export const MAX_COMPARED_DIGITS: number = 400;
-/**
- * A query finds parts up to this many characters with the engine's own search, which can be too slow for longer ones.
- */
-export const MAX_NATIVE_NEEDLE_CHARACTERS: number = 256;
 /** Fields that one listing may be sorted by. */
 export const MAX_SORT_KEYS: number = 8;
 /** Bytes of rows that a sorted listing may keep: of all that match, or of those up to the requested page's end. */
@@ -80,16 +71,11 @@ export const MAX_SORTED_BYTES: number = 128 * 1024 * 1024;
 export const MAX_SORTS: number = 2;
 /** Bytes held by all sorted listings together while they are sent. Beyond it: 503. */
 export const MAX_SENT_SORTED_BYTES: number = 256 * 1024 * 1024;
-/** Rows that a sorted listing may collect beyond twice those it keeps, before it sorts and drops the rest. */
-export const MAX_SORT_SLACK_ROWS: number = 1000;
 /** Bytes of a filtered or sorted listing up to which it is held and sent whole; a longer one is streamed in pieces. */
 export const LISTING_PIECE_BYTES: number = 64 * 1024;
 
 /** Bytes that one request or listing may leave unused before the engine is asked to collect garbage. */
 export const MAX_GARBAGE_BYTES: number = 32 * 1024 * 1024;
-
-/** Work for one request between two checks of the clock, in characters read or equivalent work. */
-export const MAX_WORK_BETWEEN_TURNS: number = 16 * 1024;
 
 /** The limits of `serve`, unless flags change them. */
 export const SERVER_LIMITS = {
@@ -155,11 +141,6 @@ export const SERVER_LIMITS = {
 
 /** Limits on a server's connections and on the duration of each part of an exchange. */
 export type ServerLimits = { readonly [Limit in keyof typeof SERVER_LIMITS]: number };
-
-/** How long clients that always have more to send or to read are served before all others are. */
-export const MAX_TURN_MS: number = 10;
-/** How long the requests that one client has sent together are answered while others wait. */
-export const MAX_SHARE_MS: number = 0.2;
 
 /** Printed messages that may wait for a slow output, in bytes; beyond it messages are omitted and counted. */
 export const MAX_UNPRINTED_BYTES: number = 8 * 1024 * 1024;

@@ -119,7 +119,8 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
       const response = name === undefined
         ? this.#answerTable(request, content, requester)
         : this.#answerRow({ request, name, content, requester });
-      if (name !== undefined && !READING_METHODS.includes(request.method)) this.#creator.note(name);
+      // The server chooses names such as r1, and no name that there was.
+      if (name?.[0] === "r" && !READING_METHODS.includes(request.method)) this.#creator.names.note(name);
       const { observer } = this;
       const reported = observer === undefined || requester === undefined ? response : then(response, (made) => {
         const report = reportOf(request, name, content, made);

@@ -15,7 +15,15 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { MAX_SHARE_MS, MAX_TURN_MS, MAX_WORK_BETWEEN_TURNS } from "./limits.ts";
+
+/** Work for one request between two checks of the clock, in characters read or equivalent work. */
+export const MAX_WORK_BETWEEN_TURNS: number = 16 * 1024;
+
+/** How long the requests that one client has sent together are answered while others wait. */
+export const MAX_SHARE_MS: number = 0.2;
+
+/** How long clients that always have more to send or to read are served before all others are. */
+export const MAX_TURN_MS: number = 10;
 
 /** A client that may disconnect. */
 export interface Client {

@@ -7,12 +7,12 @@
 
 import { ByteBuffer, octetString } from "../bytes.ts";
 import { type FieldProblem, HttpError } from "../http_message.ts";
-import { JsonScanner, parseOctets, type Scanned } from "../json.ts";
-import { JSON_PIECE_BYTES, MAX_PROBLEM_ERRORS } from "../limits.ts";
+import { JSON_PIECE_BYTES, JsonScanner, parseOctets, type Scanned } from "../json.ts";
+import { MAX_PROBLEM_ERRORS } from "../limits.ts";
 import type { NewRow } from "../store.ts";
 import type { Pacer } from "../turns.ts";
 import { nameProblem } from "./resource.ts";
-import type { RowSchema } from "./row_schema.ts";
+import type { RowLimits } from "./row_schema.ts";
 import {
   CanonicalRows,
   notJson,
@@ -49,44 +49,38 @@ export const TABLE_FORMS = 'POST / takes rows as {"NAME":{…}}, or the fields o
  */
 export async function* readRows(
   content: Uint8Array,
-  schema: RowSchema,
-  maxRowBytes: number,
+  limits: RowLimits,
   pacer: Pacer,
 ): AsyncGenerator<readonly NewRow[], void> {
   const scanner = scannerOf(content);
   const start = scanner.at;
-  const reader = new RowsReader(content, schema, maxRowBytes, pacer);
+  const reader = new RowsReader(content, limits, pacer);
   let isFirst = true;
   for (let scanned: Scanned = "more"; scanned !== "end";) {
     scanned = scanner.next(scanner.at + JSON_PIECE_BYTES);
     if (scanned === "error") throw notJson(content, scanner.at);
     if (scanned === "member") {
-      // In a table with declared fields, a row that begins with an object is none: its other members are told instead.
-      const mayBeBare = schema.fields === undefined || isFirst;
+      // In a table with declared fields, a row that begins with an object is none: its other members are reported instead.
+      const mayBeBare = limits.schema.fields === undefined || isFirst;
       if (mayBeBare && content[scanner.valueStart] !== OPEN_BRACE) throw new BareRow();
       isFirst = false;
     }
     const turn = scanned === "member" ? reader.add(scanner) : pacer.after(JSON_PIECE_BYTES);
     if (turn instanceof Promise) await turn;
     const rows = reader.part(scanned === "end");
-    if (rows.length > 0) yield rows;
+    if (rows !== undefined) yield rows;
   }
   if (!scanner.isObject) throw notObject(content.subarray(start), TABLE_FORMS);
   reader.finish();
 }
 
-/**
- * Reads the rows in the content line by line, as {@linkcode readRows} does. Lines of blanks are skipped.
- *
- * @throws {HttpError} As {@linkcode readRows}; the detail names the line.
- */
+/** Reads the rows in the content line by line, as {@linkcode readRows} does. Lines of blanks are skipped. */
 export async function* readLines(
   content: Uint8Array,
-  schema: RowSchema,
-  maxRowBytes: number,
+  limits: RowLimits,
   pacer: Pacer,
 ): AsyncGenerator<readonly NewRow[], void> {
-  const reader = new RowsReader(content, schema, maxRowBytes, pacer);
+  const reader = new RowsReader(content, limits, pacer);
   for (let start = scannerOf(content).at, number = 1; start < content.length; number++) {
     const line = content.subarray(start, content.indexOf(LF, start) >>> 0);
     const scanner = new JsonScanner(line);
@@ -105,7 +99,7 @@ export async function* readLines(
     } else if (!isBlank) reader.refuseLine(number, members === 0 ? "no row" : `${members} members`);
     start += line.length + 1;
     const rows = reader.part(start >= content.length);
-    if (rows.length > 0) yield rows;
+    if (rows !== undefined) yield rows;
   }
   reader.finish();
 }
@@ -113,8 +107,7 @@ export async function* readLines(
 /** Creates rows from their positions in the content. */
 class RowsReader {
   readonly #content: Uint8Array;
-  readonly #schema: RowSchema;
-  readonly #maxRowBytes: number;
+  readonly #limits: RowLimits;
   readonly #pacer: Pacer;
   readonly #canonical: CanonicalRows;
   readonly #names = new NameSet();
@@ -125,21 +118,14 @@ class RowsReader {
   #refused = 0;
   #tooLong: HttpError | undefined;
 
-  constructor(content: Uint8Array, schema: RowSchema, maxRowBytes: number, pacer: Pacer) {
+  constructor(content: Uint8Array, limits: RowLimits, pacer: Pacer) {
     this.#content = content;
-    this.#schema = schema;
-    this.#maxRowBytes = maxRowBytes;
+    this.#limits = limits;
     this.#pacer = pacer;
-    this.#canonical = new CanonicalRows(schema);
+    this.#canonical = new CanonicalRows(limits.schema);
   }
 
-  /**
-   * Adds the member that a scanner found last.
-   *
-   * @param start Where the scanner's text starts in the content.
-   * @param line Its line; 0 if the content has no lines.
-   * @returns Sometimes a promise to await before more members are added.
-   */
+  /** Adds the member that a scanner found last in text that starts here, in this line; 0 if there are no lines. */
   add(scanner: JsonScanner, start = 0, line = 0): Promise<void> | void {
     const nameStart = start + scanner.nameStart + 1;
     const nameEnd = start + scanner.nameEnd - 1;
@@ -171,16 +157,15 @@ class RowsReader {
     this.#refuse(`line ${line}`, `must be one object with one member, saw ${seen}`, 0);
   }
 
-  /** Returns the rows of a part that is large enough, or the last; none if any row was refused. */
-  part(isLast: boolean): readonly NewRow[] {
-    if (this.#length < JSON_PIECE_BYTES && !isLast) return [];
+  /** Returns the rows of a part that is large enough, or the last; `undefined` without any, or if any was refused. */
+  part(isLast: boolean): readonly NewRow[] | undefined {
+    if (this.#length < JSON_PIECE_BYTES && !isLast) return undefined;
     const rows = this.#rows;
     this.#rows = [];
     this.#length = 0;
-    return this.#refused === 0 ? rows : [];
+    return this.#refused === 0 && rows.length > 0 ? rows : undefined;
   }
 
-  /** Refuses the rows if some are invalid. */
   finish(): void {
     if (this.#tooLong !== undefined) throw this.#tooLong;
     if (this.#refused === 0) return;
@@ -193,18 +178,19 @@ class RowsReader {
 
   /** Reads a row that is not in canonical form. */
   *#read(name: string, sent: Uint8Array, scanner: JsonScanner, line: number): Generator<number, void> {
+    const { schema, maxRowBytes } = this.#limits;
     yield sent.length;
     // The outermost object is not part of the row.
-    const problem: TextProblem | undefined = textProblem(scanner, 1) ?? tooManyFor(this.#schema, scanner.members);
+    const problem: TextProblem | undefined = textProblem(scanner, 1) ?? tooManyFor(schema, scanner.members);
     if (problem !== undefined) {
       return this.#refuse(name, problem.rule === undefined ? problem.detail : wrongField(problem), line);
     }
     if (sent[0] !== OPEN_BRACE) return this.#refuse(name, "must be an object with the row's fields", line);
     try {
       const value = yield* storedText(sent);
-      const [wrong] = schemaProblems(value, this.#schema);
+      const [wrong] = schemaProblems(value, schema);
       if (wrong !== undefined) this.#refuse(name, wrongField(wrong), line);
-      else this.#rows.push(rowOf(name, value, this.#maxRowBytes));
+      else this.#rows.push(rowOf(name, value, maxRowBytes));
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       // A member that is given twice is one more problem of the rows; a row that is too long is not.

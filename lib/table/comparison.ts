@@ -10,7 +10,12 @@
 import { Buffer } from "node:buffer";
 import { NO_BYTES, octetString } from "../bytes.ts";
 import { UTF8 } from "../json.ts";
-import { MAX_COMPARED_DIGITS, MAX_NATIVE_NEEDLE_CHARACTERS } from "../limits.ts";
+import { MAX_COMPARED_DIGITS } from "../limits.ts";
+
+/**
+ * A query finds parts up to this many characters with the engine's own search, which can be too slow for longer ones.
+ */
+export const MAX_NATIVE_NEEDLE_CHARACTERS: number = 256;
 
 /**
  * The kinds of values: a number, or a text that counts as one; another text; three literals; what has members; and no
@@ -78,7 +83,6 @@ export class Value {
   }
 }
 
-/** Returns the value of a text in a query. */
 export function valueOf(text: string, mayBeNumber: boolean): Value {
   const value = new Value();
   const bytes = Buffer.from(text);

@@ -6,7 +6,7 @@
 
 import { collectSoon } from "../bytes.ts";
 import { HttpError, type HttpResponse, type Requester, type RequestHead } from "../http_message.ts";
-import { JSON_PIECE_BYTES, MAX_GARBAGE_BYTES, MAX_WRITE_ATTEMPTS } from "../limits.ts";
+import { MAX_GARBAGE_BYTES, MAX_WRITE_ATTEMPTS } from "../limits.ts";
 import { ABSENT, type NewRow, START, type Store } from "../store.ts";
 import { type Lanes, Pacer } from "../turns.ts";
 import { BareRow, readLines, readRows, TABLE_FORMS } from "./bulk_rows.ts";
@@ -18,34 +18,27 @@ import {
   readPreconditions,
   writtenResponse,
 } from "./resource.ts";
-import type { RowSchema } from "./row_schema.ts";
+import type { RowLimits } from "./row_schema.ts";
 import { readRow, requireSchema, rowOf } from "./row_text.ts";
 import { storedPages, type StoredRows } from "./stored_rows.ts";
+import { JSON_PIECE_BYTES } from "../json.ts";
 
 const LOWER_R = 0x72;
 const QUOTE = 0x22;
 /** The digits of 2^53 - 1, the largest number that is counted with. */
 const MAX_DIGITS = 16;
 
-/** Creates rows in a store. */
 export class Creator {
   readonly #store: Store;
-  readonly #schema: RowSchema;
-  readonly #maxRowBytes: number;
+  readonly #limits: RowLimits;
   readonly #lanes: Lanes;
-  readonly #names: ChosenNames;
+  readonly names: ChosenNames;
 
-  constructor(store: Store, limits: { readonly schema: RowSchema; readonly maxRowBytes: number }, lanes: Lanes) {
+  constructor(store: Store, limits: RowLimits, lanes: Lanes) {
     this.#store = store;
-    this.#schema = limits.schema;
-    this.#maxRowBytes = limits.maxRowBytes;
+    this.#limits = limits;
     this.#lanes = lanes;
-    this.#names = new ChosenNames(store);
-  }
-
-  /** Takes note of a name that was written or removed. */
-  note(name: string): void {
-    this.#names.note(name);
+    this.names = new ChosenNames(store);
   }
 
   /** Creates all rows in the content, or none; or one row under a name of the server's choice. */
@@ -53,7 +46,7 @@ export class Creator {
     const read = mediaType(fields) === LINES_TYPE ? readLines : readRows;
     const create = async (expected?: number) => {
       try {
-        const parts = read(content, this.#schema, this.#maxRowBytes, new Pacer(requester));
+        const parts = read(content, this.#limits, new Pacer(requester));
         return await this.#insertRows(parts, content.length <= JSON_PIECE_BYTES, expected);
       } catch (error) {
         if (!(error instanceof BareRow)) throw error;
@@ -79,7 +72,7 @@ export class Creator {
     isShort: boolean,
     expected?: number,
   ): Promise<HttpResponse | undefined> {
-    const names = this.#names;
+    const { names } = this;
     let count = 0;
     async function* counted(): AsyncGenerator<readonly NewRow[]> {
       for await (const rows of parts) {
@@ -102,8 +95,8 @@ export class Creator {
     const pacer = new Pacer(requester);
     const value = await pacer.run(this.#bareValue(content));
     for (;;) {
-      const name = await this.#names.next(pacer);
-      const row = rowOf(name, value, this.#maxRowBytes);
+      const name = await this.names.next(pacer);
+      const row = rowOf(name, value, this.#limits.maxRowBytes);
       if (expected === undefined) {
         const written = await this.#lanes.share(name, requester, () => this.#store.put(row, ABSENT));
         if (written !== undefined) return writtenResponse(written);
@@ -118,8 +111,8 @@ export class Creator {
 
   *#bareValue(content: Uint8Array): Generator<number, Uint8Array> {
     try {
-      const value = yield* readRow(content, undefined, this.#schema);
-      requireSchema(value, this.#schema);
+      const value = yield* readRow(content, undefined, this.#limits.schema);
+      requireSchema(value, this.#limits.schema);
       return value;
     } catch (error) {
       if (!(error instanceof HttpError) || error.status !== 422) throw error;
@@ -135,7 +128,6 @@ export class ChosenNames {
   #last = 0;
   #found: Promise<void> | undefined;
 
-  /** Chooses names that a store does not have. */
   constructor(store: Store) {
     this.#store = store;
   }
@@ -147,11 +139,7 @@ export class ChosenNames {
     if (number > this.#last && Number.isSafeInteger(number)) this.#last = number;
   }
 
-  /**
-   * Returns the next name. The first time, all names in the store are looked at.
-   *
-   * @throws {HttpError} 507 if there is no further number.
-   */
+  /** Returns the next name. The first time, all names in the store are looked at. */
   async next(pacer: Pacer): Promise<string> {
     await (this.#found ??= this.#find(pacer).catch((error) => {
       this.#found = undefined;
@@ -182,11 +170,8 @@ export class ChosenNames {
 }
 
 /**
- * Retries a conditional write until the row has not changed meanwhile. Writes of this server are queued, but those of
- * other servers on the same store are not.
- *
- * @param attempt Returns `undefined` if the row has changed.
- * @throws {HttpError} 503 after {@linkcode MAX_WRITE_ATTEMPTS}.
+ * Retries a conditional write until it returns a response: until the row has not changed meanwhile. Writes of this server
+ * are queued, but those of other servers on the same store are not.
  */
 export async function retried(what: string, attempt: () => Promise<HttpResponse | undefined>): Promise<HttpResponse> {
   for (let attempts = 0; attempts < MAX_WRITE_ATTEMPTS; attempts++) {

@@ -120,7 +120,6 @@ function isUnchanged({ revision }: Snapshot, { fields, method }: RequestHead, fo
   return preconditions !== undefined && !preconditionsHold(preconditions, method, revision, tagForm(form));
 }
 
-/** What a listing's tag has after the revision: nothing for JSON. */
 function tagForm(form: ListingForm): string {
   return form === LINES_TYPE ? "-ndjson" : "";
 }
@@ -242,7 +241,7 @@ async function* selectionPieces(
   let at = 0;
   for await (const rows of pages) {
     for (; rows.next(); at++) if (at >= first && at < end) listed.add(rows.row());
-    if (listed.length >= LISTING_PIECE_BYTES) yield listed.take();
+    if (listed.length >= LISTING_PIECE_BYTES) yield listed.piece();
     if (at >= end) break;
   }
   yield listed.end();

@@ -7,8 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import { ByteBuffer, octetString } from "../bytes.ts";
-import { JSON_PIECE_BYTES } from "../limits.ts";
-import { JsonScanner } from "../json.ts";
+import { JSON_PIECE_BYTES, JsonScanner } from "../json.ts";
 import { canonicalString } from "./row_text.ts";
 
 const OPEN_BRACE = 0x7b;

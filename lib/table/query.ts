@@ -40,7 +40,6 @@ export interface PageRequest {
   readonly size: number;
 }
 
-/** A parsed query. */
 export interface ListingQuery {
   /** The filters: a row must pass all of them. */
   readonly filters: readonly RowTest[];
@@ -106,11 +105,7 @@ function part(holds: (text: string, part: string) => boolean): Operator {
   };
 }
 
-/**
- * Returns the value that a parameter compares with.
- *
- * @throws {HttpError} 400 if it is not in the notation of the field's type.
- */
+/** Returns the value that a parameter compares with. Throws a 400 if it is not in the notation of the field's type. */
 function valueFor(operand: string, { type, isText }: TypedField, parameter: string): Value {
   const value = valueOf(operand, !isText);
   const isNumber = type === "integer" || type === "number";
@@ -129,10 +124,7 @@ const OTHER_OPERATORS: Record<string, string> = { like: "contains", "<": "lte", 
 export type RowTest = (row: StoredRows) => boolean;
 
 /**
- * Parses a query.
- *
- * @param query The part of the target after `?`, percent-encoded.
- * @throws {HttpError} 400 if a parameter is unknown, malformed or repeated; the detail names it.
+ * Parses a query, percent-encoded. Throws a 400 if a parameter is unknown, malformed or repeated; the detail names it.
  */
 export function parseQuery(query: string, schema: RowSchema): ListingQuery {
   if (percentDecoded(query) === undefined) {

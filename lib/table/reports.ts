@@ -1,12 +1,11 @@
 /**
- * What a table tells of itself: what it did for each request, and all that it holds.
+ * What a table reports: what it did for each request, and all that it holds.
  *
  * @module
  */
 
 import { type Fields, type HttpResponse, isStream, type Requester, type RequestHead } from "../http_message.ts";
-import { UTF8 } from "../json.ts";
-import { JSON_PIECE_BYTES } from "../limits.ts";
+import { JSON_PIECE_BYTES, UTF8 } from "../json.ts";
 import { type Row, START, type Store } from "../store.ts";
 import { Pacer } from "../turns.ts";
 import { LINES_TYPE, mediaType } from "./resource.ts";
@@ -39,7 +38,7 @@ export function reportOf(
     if (location === undefined) return { name, content: rowsIn(fields, sent), how: "created" };
     return { name: decodeURIComponent(location.slice(1)), content: answered, how: "created" };
   }
-  // A listing that was selected, or is too long for one page of the store, does not tell what the table holds.
+  // A listing that was selected, or is too long for one page of the store, does not show what the table holds.
   const isWhole = name !== undefined || !query && contentType !== LINES_TYPE;
   if (answered === undefined || method === "HEAD" || !isWhole) return undefined;
   return { name, content: answered, how: method === "GET" ? "read" : status === 201 ? "created" : "replaced" };

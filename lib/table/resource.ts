@@ -38,11 +38,7 @@ const FAULT_STATUS: { readonly [fault in StoreFault]?: number } = {
   damaged: 500,
 };
 
-/**
- * Returns the row's name in a path: percent-decoded UTF-8 after the first slash.
- *
- * @throws {HttpError} 400 if a row cannot have the name; 404 if the path has more than one segment.
- */
+/** Returns the row's name in a path: percent-decoded UTF-8 after the first slash. Throws a 400 or 404. */
 export function rowName(path: string): string {
   if (path.indexOf("/", 1) > 0) {
     throw new HttpError(404, `Nothing is at ${maskTarget(path)}: a row is at /NAME, and a name has no /`);
@@ -75,12 +71,10 @@ export function nameProblem(name: string): string | undefined {
   if (!name.isWellFormed()) return "must be well-formed Unicode, saw half of a surrogate pair";
 }
 
-/** Returns the path of a row: the inverse of {@linkcode rowName}. */
 export function rowPath(name: string): string {
   return `/${encodeURIComponent(name)}`;
 }
 
-/** Returns the type of the content without parameters, in lower case. */
 export function mediaType(fields: Fields): string | undefined {
   return fields.get("content-type")?.split(";", 1)[0].trimEnd().toLowerCase();
 }
@@ -117,23 +111,17 @@ function refused(detail: string, wanted: FieldLine, hints: readonly FieldLine[])
   return new HttpError(415, detail, { rule: "RFC 9110 §15.5.16", fields: [wanted, ...hints] });
 }
 
-/** Creates the error for an invalid row: 422 with its problems. */
 export function unfit(errors: readonly FieldProblem[], rule?: string): HttpError {
   const [{ field, detail }] = errors;
   const more = errors.length > 1 ? `, and ${errors.length - 1} more (see errors)` : "";
   return new HttpError(422, `The row does not fit the table: ${field} ${detail}${more}`, { errors, rule });
 }
 
-/**
- * Returns the strong entity tag of a version (RFC 9110 §8.8.3).
- *
- * @param form Distinguishes a representation in another form than JSON, which has another tag (§8.8.3.3).
- */
+/** Returns the strong entity tag of a version (RFC 9110 §8.8.3); each form has tags of its own (§8.8.3.3). */
 export function entityTag(version: number, form = ""): string {
   return `"${version}${form}"`;
 }
 
-/** The preconditions of a request: the values of its fields. */
 export interface Preconditions {
   readonly ifMatch: string | undefined;
   readonly ifNoneMatch: string | undefined;
@@ -147,13 +135,10 @@ export function readPreconditions(fields: Fields): Preconditions | undefined {
 }
 
 /**
- * Evaluates preconditions in the order of RFC 9110 §13.2.2.
+ * Evaluates preconditions in the order of RFC 9110 §13.2.2: throws a 412 if one is false; returns `false` if the
+ * response is 304.
  *
- * @param method The request's method: for GET and HEAD a false If-None-Match is a 304.
  * @param version The version of the selected representation; `undefined` if there is none.
- * @param form The form of that representation, as for {@linkcode entityTag}.
- * @returns `true` if the request should be performed; `false` if the response is 304.
- * @throws {HttpError} 412 if a precondition is false; 400 if a field's value is malformed.
  */
 export function preconditionsHold(
   { ifMatch, ifNoneMatch }: Preconditions,
@@ -203,7 +188,6 @@ function notTags(name: string, seen: string): HttpError {
   return new HttpError(400, `${name} takes * or entity tags in double quotes, ${seen}`, { rule: "RFC 9110 §8.8.3" });
 }
 
-/** Throws the response to an error of the store. */
 export function refuseStoreError(error: unknown): never {
   if (!(error instanceof StoreError)) throw error;
   const { message, maxRows, fault } = error;
@@ -221,7 +205,6 @@ export function response(
   return { status, contentType: content === undefined ? undefined : JSON_TYPE, etag, fields, content };
 }
 
-/** Returns the response to GET or HEAD of a row, or throws 404 or 412. */
 export function rowResponse(request: RequestHead, name: string, row: Row | undefined): HttpResponse {
   if (row === undefined) throw noSuchRow(name);
   const preconditions = readPreconditions(request.fields);
@@ -251,7 +234,7 @@ function isSame(octets: Uint8Array, content: string | Uint8Array): boolean {
   return Buffer.compare(octets, typeof content === "string" ? Buffer.from(content) : content) === 0;
 }
 
-/** Returns the response to a row that was to be created: 409 if its name is taken. */
+/** Responds to a row that was to be created: 409 if its name is taken. */
 export function createdResponse(name: string, written: Written | undefined): HttpResponse {
   if (written !== undefined) return writtenResponse(written);
   throw new HttpError(409, `A row named ${JSON.stringify(name)} already exists`);
@@ -266,12 +249,10 @@ export function allCreatedResponse(count: number, taken: readonly string[]): Htt
   });
 }
 
-/** Creates the error for a row that does not exist. */
 export function noSuchRow(name: string): HttpError {
   return new HttpError(404, `No row is named ${JSON.stringify(name)}`);
 }
 
-/** Returns the response to OPTIONS (RFC 9110 §9.3.7). */
 export function allow(methods: readonly string[], hints: readonly FieldLine[]): HttpResponse {
   return response(204, undefined, undefined, [["Allow", methods.join(", ")], ...hints]);
 }

@@ -19,6 +19,13 @@ export interface RowField {
   readonly type: RowFieldType;
 }
 
+/** What rows have to be. */
+export interface RowLimits {
+  readonly schema: RowSchema;
+  /** The most octets of a row, as it is stored under its name. */
+  readonly maxRowBytes: number;
+}
+
 /** The operators of filters. */
 export const FILTER_OPERATORS: readonly string[] = "eq ne lt lte gt gte contains startsWith endsWith in".split(" ");
 

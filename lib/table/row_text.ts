@@ -13,8 +13,8 @@
 import { isUtf8 } from "node:buffer";
 import { ByteBuffer, octetString, withoutMark } from "../bytes.ts";
 import { type FieldProblem, HttpError } from "../http_message.ts";
-import { isDigit, JsonScanner, MAX_PLAIN_OCTETS, parseOctets, UTF8 } from "../json.ts";
-import { JSON_PIECE_BYTES, MAX_JSON_DEPTH, MAX_PROBLEM_ERRORS, MAX_ROW_FIELDS, MAX_ROW_MEMBERS } from "../limits.ts";
+import { isDigit, JSON_PIECE_BYTES, JsonScanner, MAX_PLAIN_OCTETS, parseOctets, UTF8 } from "../json.ts";
+import { MAX_JSON_DEPTH, MAX_PROBLEM_ERRORS, MAX_ROW_FIELDS, MAX_ROW_MEMBERS } from "../limits.ts";
 import type { NewRow } from "../store.ts";
 import { unfit } from "./resource.ts";
 import type { RowFieldType, RowSchema } from "./row_schema.ts";
@@ -36,11 +36,7 @@ export class SentRow implements NewRow {
   readonly #start: number;
   readonly #end: number;
 
-  /**
-   * Creates a row whose value is the octets from `start` to `end`.
-   *
-   * @param isWhole Whether the octets are exactly the row wrapped under its name.
-   */
+  /** The value is the octets from `start` to `end`; all of them are the row under its name, or not. */
   constructor(name: string, bytes: Uint8Array, start: number, end: number, isWhole: boolean) {
     this.name = name;
     this.content = isWhole ? bytes : undefined;
@@ -194,11 +190,7 @@ export function* readRow(
   );
 }
 
-/**
- * Whether the only member of the content is the row with this name, and no field of the row.
- *
- * @throws {HttpError} 422 if it is another row.
- */
+/** Whether the content's only member is the row with this name, and no field of it. Throws a 422 for another row. */
 function isRow(member: string, name: string, schema: RowSchema): boolean {
   if (member === name) return true;
   if (schema.fields === undefined || schema.has(member)) return false;
@@ -208,11 +200,7 @@ function isRow(member: string, name: string, schema: RowSchema): boolean {
   );
 }
 
-/**
- * Checks a row's value after a patch against the limit on members.
- *
- * @throws {HttpError} 422
- */
+/** Refuses a row that has too many members after a patch. */
 export function* requireFewMembers(value: Uint8Array): Generator<number, void> {
   // A member or an element has at least two octets.
   if (value.length <= 2 * MAX_ROW_MEMBERS) return;
@@ -220,11 +208,7 @@ export function* requireFewMembers(value: Uint8Array): Generator<number, void> {
   if (members > MAX_ROW_MEMBERS) throw unfit([tooMany(members)]);
 }
 
-/**
- * Checks a row's value, as it is stored, against the schema.
- *
- * @throws {HttpError} 422 with an entry of `errors` for each invalid field.
- */
+/** Refuses a value, as it is stored, that does not fit the schema. */
 export function requireSchema(value: Uint8Array, schema: RowSchema): void {
   const errors = schemaProblems(value, schema);
   if (errors.length > 0) throw unfit(errors);
@@ -238,11 +222,7 @@ export function schemaProblems(value: Uint8Array, schema: RowSchema): readonly F
 /** What is counted in a row's text, or in that of the outermost member which a scanner found last. */
 type Counted = Pick<JsonScanner, "members" | "depth" | "badNumber">;
 
-/**
- * Scans a row's text to its end: counts the members of its outermost object, and all members.
- *
- * @throws {HttpError} 400 if the text is not JSON.
- */
+/** Scans a row's text, which is refused if it is not JSON: counts the outermost object's members, and all members. */
 function* surveyOf(content: Uint8Array, scanner: JsonScanner): Generator<number, Counted & { outer: number }> {
   const survey = { outer: 0, members: 0, depth: 1, badNumber: scanner.badNumber };
   for (let limit = JSON_PIECE_BYTES;;) {
@@ -291,10 +271,8 @@ export function tooManyFor(schema: RowSchema, members: number): TextProblem | un
 }
 
 /**
- * Returns a scanner at the start of the content's JSON text. A parser may ignore a byte order mark instead of treating
- * it as an error (RFC 8259 §8.1).
- *
- * @throws {HttpError} 400 if the content is not UTF-8.
+ * Returns a scanner at the start of the content's JSON text, which must be UTF-8. A parser may ignore a byte order mark
+ * instead of treating it as an error (RFC 8259 §8.1).
  */
 export function scannerOf(content: Uint8Array): JsonScanner {
   if (!isUtf8(content)) throw new HttpError(400, "The content is not UTF-8", { rule: "RFC 8259 §8.1" });
@@ -306,8 +284,6 @@ export function scannerOf(content: Uint8Array): JsonScanner {
 /**
  * Creates the error for content that is not JSON from this octet on: with the parser's own message if it is short. On
  * long content the parser would block other clients.
- *
- * @param what What it is, as a sentence begins.
  */
 export function notJson(content: Uint8Array, octet: number, what = "The content"): HttpError {
   let detail = `${what} is not JSON: unexpected octet or end at ${octet}`;
@@ -324,11 +300,7 @@ export function notJson(content: Uint8Array, octet: number, what = "The content"
   return new HttpError(400, detail, { rule: "RFC 8259 §2" });
 }
 
-/**
- * Creates the error for JSON text that is not an object. Only its start is looked at.
- *
- * @param expected What is expected, as a sentence.
- */
+/** Creates the error for JSON text that is not an object. Only its start is looked at. */
 export function notObject(text: Uint8Array, expected = "The content must be a JSON object"): HttpError {
   const first = text.findIndex((octet) => octet > 0x20);
   const start = UTF8.decode(text.subarray(first, first + 160)).slice(0, 40).trimEnd();

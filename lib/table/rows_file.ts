@@ -12,7 +12,7 @@ import { HttpError } from "../http_message.ts";
 import { type NewRow, type Store, StoreError } from "../store.ts";
 import { Pacer } from "../turns.ts";
 import { BareRow, readRows } from "./bulk_rows.ts";
-import type { RowSchema } from "./row_schema.ts";
+import type { RowLimits } from "./row_schema.ts";
 
 /** Octets of a file read at a time, and of rows put into one object. */
 const PIECE_BYTES = 64 * 1024;
@@ -28,12 +28,6 @@ const BLANKS = [0x20, 0x09, 0x0d, LF];
 
 /** A file that has not the rows of a table. The message names the row. */
 export class RowsFileError extends Error {}
-
-export interface RowLimits {
-  readonly schema: RowSchema;
-  /** The largest row in bytes, as it is stored. */
-  readonly maxRowBytes: number;
-}
 
 /** A file that is read in pieces, and again from its start. */
 export interface RowsFile extends Source {
@@ -55,12 +49,7 @@ export async function insertFile(
 ): Promise<void> {
   if (file.rewind === undefined) throw new RowsFileError("it is read twice, which a pipe or a terminal cannot be");
   const names = new Set<string>();
-  for await (const rows of rowsOf(file, limits)) {
-    for (const { name } of rows) {
-      if (names.has(name)) throw givenTwice(name);
-      names.add(name);
-    }
-  }
+  for await (const rows of rowsOf(file, limits)) addNames(names, rows);
   await file.rewind();
   const rows = rowsOf(file, limits);
   if (limits.inPieces) await insertInPieces(store, rows, names.size);
@@ -88,23 +77,16 @@ async function insertInPieces(store: Store, parts: AsyncIterable<readonly NewRow
   }
 }
 
-/**
- * Reads the rows of a file, part by part.
- *
- * @throws {RowsFileError} If a row is wrong.
- */
 async function* rowsOf(file: Source, limits: RowLimits): AsyncGenerator<readonly NewRow[]> {
-  const { schema, maxRowBytes } = limits;
-  for await (const piece of new RowCutter(maxRowBytes).pieces(file)) {
+  for await (const piece of new RowCutter(limits.maxRowBytes).pieces(file)) {
     try {
-      for await (const rows of readRows(piece.content, schema, maxRowBytes, new Pacer())) yield rows;
+      for await (const rows of readRows(piece.content, limits, new Pacer())) yield rows;
     } catch (error) {
       throw await firstWrong(piece, limits) ?? wrongRow(piece.before + 1, error);
     }
   }
 }
 
-/** Rows of a file as one JSON object. */
 interface Piece {
   readonly content: Uint8Array;
   /** How many rows are before it in the file. */
@@ -121,20 +103,18 @@ async function firstWrong({ content, before, ends }: Piece, limits: RowLimits): 
     row[0] = OPEN_BRACE;
     row[row.length - 1] = CLOSE_BRACE;
     try {
-      for await (const rows of readRows(row, limits.schema, limits.maxRowBytes, new Pacer())) {
-        for (const { name } of rows) {
-          if (names.has(name)) return givenTwice(name);
-          names.add(name);
-        }
-      }
+      for await (const rows of readRows(row, limits, new Pacer())) addNames(names, rows);
     } catch (error) {
       return wrongRow(before + i + 1, error);
     }
   }
 }
 
-function givenTwice(name: string): RowsFileError {
-  return new RowsFileError(`the row ${JSON.stringify(name)} is given twice`);
+function addNames(names: Set<string>, rows: readonly NewRow[]): void {
+  for (const { name } of rows) {
+    if (names.has(name)) throw new RowsFileError(`the row ${JSON.stringify(name)} is given twice`);
+    names.add(name);
+  }
 }
 
 function wrongRow(number: number, error: unknown): RowsFileError {
@@ -236,7 +216,6 @@ class RowCutter {
     throw new RowsFileError(`row ${this.#number} has more than the ${this.#maxRowBytes} octets that are read of one`);
   }
 
-  /** Ends a row at a comma, or at the end of its object. */
   #endRow(octet: number): void {
     const isLast = octet !== COMMA;
     if (isLast && octet !== CLOSE_BRACE) throw new RowsFileError(`row ${this.#number}: saw ] where } is expected`);

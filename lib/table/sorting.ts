@@ -1,15 +1,19 @@
 /**
- * Sorts the rows of a listing in bounded memory, and yields to other clients in between.
+ * Sorts the rows of a listing in bounded memory, and yields to other clients in between. Rows are held with their octets
+ * in few large buffers, and with the values of their keys in columns.
  *
  * @module
  */
 
 import { HttpError } from "../http_message.ts";
-import { LISTING_PIECE_BYTES, MAX_SENT_SORTED_BYTES, MAX_SORT_SLACK_ROWS, MAX_SORTED_BYTES } from "../limits.ts";
+import { LISTING_PIECE_BYTES, MAX_SENT_SORTED_BYTES, MAX_SORTED_BYTES } from "../limits.ts";
 import type { Pacer } from "../turns.ts";
-import { HeldRows } from "./held_rows.ts";
-import type { SortKey } from "./query.ts";
+import { type Kind, NUMBER, TEXT, Value } from "./comparison.ts";
+import { compareBy, type SortKey } from "./query.ts";
 import type { RowJoiner, StoredRows } from "./stored_rows.ts";
+
+/** Rows that a sorted listing may collect beyond twice those it keeps, before it sorts and drops the rest. */
+export const MAX_SORT_SLACK_ROWS: number = 1000;
 
 const RUN_ROWS = 512;
 /** Work of one comparison, in octets read. */
@@ -44,11 +48,7 @@ export class Sorter {
     return Math.min(this.#seen.bytes, this.#rows.bytes + more) <= MAX_SORTED_BYTES;
   }
 
-  /**
-   * Adds the current row of a page.
-   *
-   * @returns Sometimes a promise to await before more rows are added.
-   */
+  /** Adds the current row of a page. Sometimes returns a promise to await before more rows are added. */
   add(page: StoredRows): Promise<void> | undefined {
     const size = this.#rows.sizeOf(page);
     this.#seen.bytes += size;
@@ -60,11 +60,7 @@ export class Sorter {
     return isFull ? this.#keepFirst() : undefined;
   }
 
-  /**
-   * Returns the rows from `first` on, in order, as pieces of a listing.
-   *
-   * @throws {HttpError} 400 if the held rows exceed the limit.
-   */
+  /** Returns the rows from `first` on, in order, as pieces of a listing. Throws a 400 if they exceed the limit. */
   async pieces(first: number, joiner: RowJoiner): Promise<Generator<Uint8Array>> {
     if (this.#rows.bytes > MAX_SORTED_BYTES) await this.#keepFirst();
     const order = await this.#order();
@@ -98,7 +94,7 @@ export class Sorter {
 function* joined(rows: HeldRows, order: Uint32Array, joiner: RowJoiner): Generator<Uint8Array> {
   for (const index of order) {
     joiner.add(rows.row(index));
-    if (joiner.length >= LISTING_PIECE_BYTES) yield joiner.take();
+    if (joiner.length >= LISTING_PIECE_BYTES) yield joiner.piece();
   }
   yield joiner.end();
 }
@@ -137,10 +133,8 @@ export async function sortInTurns(
 let sentBytes = 0;
 
 /**
- * Reserves memory for a sorted listing while it is sent.
- *
- * @returns A function that releases the memory.
- * @throws {HttpError} 503 if slow clients hold too much already.
+ * Reserves memory for a sorted listing while it is sent, and returns a function that releases it. Throws a 503 if slow
+ * clients hold too much already.
  */
 export function holdSorted(bytes: number): () => void {
   if (sentBytes + bytes > MAX_SENT_SORTED_BYTES) {
@@ -153,4 +147,171 @@ export function holdSorted(bytes: number): () => void {
     sentBytes -= bytes;
     bytes = 0;
   };
+}
+
+/** The size of a buffer in bytes, unless a row needs more. */
+const BUFFER_BYTES = 64 * 1024;
+/** Bytes that a row takes besides its octets: its place and length, and its place in the order, twice. */
+const ROW_BYTES = 16;
+/** Bytes that each key of a row takes, besides the octets of a text that had to be copied. */
+const KEY_BYTES = 17;
+const INITIAL_ROWS = 64;
+/** Added to the kind of a number that its double does not tell from all others. */
+const INEXACT = 8;
+
+/** Octets of a row, a text or digits: a page's row or a {@linkcode Value}. */
+type Octets = Pick<Value, "bytes" | "start" | "end">;
+
+/** Rows in the order in which they were added. */
+export class HeldRows {
+  bytes = 0;
+  count = 0;
+  readonly #keys: readonly SortKey[];
+  readonly #buffers: Uint8Array[] = [];
+  #used = BUFFER_BYTES;
+  #places = new Uint32Array(INITIAL_ROWS);
+  #lengths = new Uint32Array(INITIAL_ROWS);
+  // Of key k of row i, at i * keys + k: the kind, a number's double, and where the text or the digits are.
+  #kinds: Uint8Array<ArrayBuffer>;
+  #numbers: Float64Array<ArrayBuffer>;
+  #textPlaces: Uint32Array<ArrayBuffer>;
+  #textLengths: Uint32Array<ArrayBuffer>;
+  readonly #a = new Value();
+  readonly #b = new Value();
+
+  constructor(keys: readonly SortKey[]) {
+    const values = INITIAL_ROWS * keys.length;
+    this.#keys = keys;
+    this.#kinds = new Uint8Array(values);
+    this.#numbers = new Float64Array(values);
+    this.#textPlaces = new Uint32Array(values);
+    this.#textLengths = new Uint32Array(values);
+  }
+
+  /** Returns the memory that the current row of a page would take, in bytes. */
+  sizeOf(page: StoredRows): number {
+    let size = page.end - page.start + ROW_BYTES + KEY_BYTES * this.#keys.length;
+    for (const { field } of this.#keys) {
+      const value = page.value(field);
+      if (hasOctets(value) && !isInRow(value, page)) size += value.end - value.start;
+    }
+    return size;
+  }
+
+  /** Adds the current row of a page. */
+  add(page: StoredRows): void {
+    this.#add(page, (k) => page.value(this.#keys[k].field));
+  }
+
+  /** Adds a copy of another holder's row. */
+  copy(from: HeldRows, index: number): void {
+    const bytes = from.#bufferAt(from.#places[index]);
+    const start = from.#places[index] % BUFFER_BYTES;
+    const row = { bytes, start, end: start + from.#lengths[index] };
+    this.#add(row, (k) => from.#read(index, k, this.#a));
+  }
+
+  #add(row: Octets, valueOf: (key: number) => Value): void {
+    if (this.count === this.#places.length) this.#grow();
+    const place = this.#addOctets(row);
+    this.#places[this.count] = place;
+    this.#lengths[this.count] = row.end - row.start;
+    this.bytes += row.end - row.start + ROW_BYTES + KEY_BYTES * this.#keys.length;
+    for (let k = 0; k < this.#keys.length; k++) {
+      const value = valueOf(k);
+      const at = this.count * this.#keys.length + k;
+      this.#kinds[at] = value.kind | (value.isExact ? 0 : INEXACT);
+      this.#numbers[at] = value.number;
+      if (!hasOctets(value)) continue;
+      const length = value.end - value.start;
+      const isHere = isInRow(value, row);
+      this.#textLengths[at] = length;
+      this.#textPlaces[at] = isHere ? place + value.start - row.start : this.#addOctets(value);
+      if (!isHere) this.bytes += length;
+    }
+    this.count++;
+  }
+
+  /** Returns the octets of a row: its name, a colon and its value. */
+  row(index: number): Uint8Array {
+    const place = this.#places[index];
+    return this.#bufferAt(place).subarray(place % BUFFER_BYTES, place % BUFFER_BYTES + this.#lengths[index]);
+  }
+
+  compare(a: number, b: number): number {
+    for (let k = 0; k < this.#keys.length; k++) {
+      this.#read(a, k, this.#a);
+      this.#read(b, k, this.#b);
+      const order = compareBy(this.#keys[k], this.#a, this.#b);
+      if (order !== 0) return order;
+    }
+    return 0;
+  }
+
+  /** Compares the current row of a page with a held one. */
+  compareTo(page: StoredRows, index: number): number {
+    for (let k = 0; k < this.#keys.length; k++) {
+      this.#read(index, k, this.#b);
+      const order = compareBy(this.#keys[k], page.value(this.#keys[k].field), this.#b);
+      if (order !== 0) return order;
+    }
+    return 0;
+  }
+
+  #read(index: number, key: number, value: Value): Value {
+    const at = index * this.#keys.length + key;
+    const kind = this.#kinds[at];
+    value.kind = (kind & ~INEXACT) as Kind;
+    value.number = this.#numbers[at];
+    value.isExact = (kind & INEXACT) === 0;
+    if (!hasOctets(value)) return value;
+    const place = this.#textPlaces[at];
+    value.bytes = this.#bufferAt(place);
+    value.start = place % BUFFER_BYTES;
+    value.end = value.start + this.#textLengths[at];
+    return value;
+  }
+
+  #addOctets({ bytes, start, end }: Octets): number {
+    const length = end - start;
+    if (this.#used + length > BUFFER_BYTES) {
+      this.#buffers.push(new Uint8Array(Math.max(BUFFER_BYTES, length)));
+      this.#used = 0;
+    }
+    const last = this.#buffers.length - 1;
+    const place = last * BUFFER_BYTES + this.#used;
+    this.#buffers[last].set(bytes.subarray(start, end), this.#used);
+    this.#used += length;
+    return place;
+  }
+
+  #bufferAt(place: number): Uint8Array {
+    return this.#buffers[Math.floor(place / BUFFER_BYTES)];
+  }
+
+  #grow(): void {
+    const rows = 2 * this.#places.length;
+    const values = rows * this.#keys.length;
+    this.#places = grown(this.#places, new Uint32Array(rows));
+    this.#lengths = grown(this.#lengths, new Uint32Array(rows));
+    this.#kinds = grown(this.#kinds, new Uint8Array(values));
+    this.#numbers = grown(this.#numbers, new Float64Array(values));
+    this.#textPlaces = grown(this.#textPlaces, new Uint32Array(values));
+    this.#textLengths = grown(this.#textLengths, new Uint32Array(values));
+  }
+}
+
+function grown<Column extends { set(from: Column): void }>(from: Column, to: Column): Column {
+  to.set(from);
+  return to;
+}
+
+/** Whether the octets of a value are needed to compare it. */
+function hasOctets({ kind, isExact }: Value): boolean {
+  return kind === TEXT || kind === NUMBER && !isExact;
+}
+
+/** Whether a place in the row's buffer tells where the value's octets are: they have no escape, and begin early. */
+function isInRow({ bytes, start, end }: Value, row: Octets): boolean {
+  return bytes === row.bytes && start >= row.start && end <= row.end && start - row.start < BUFFER_BYTES;
 }

@@ -11,7 +11,7 @@ import { ByteBuffer } from "../bytes.ts";
 import { parseOctets } from "../json.ts";
 import type { Page, Snapshot } from "../store.ts";
 import type { Pacer } from "../turns.ts";
-import { ARRAY, FALSE, MISSING, NULL, OBJECT, TRUE, Value } from "./comparison.ts";
+import { ARRAY, FALSE, type Kind, MISSING, NULL, OBJECT, TRUE, Value } from "./comparison.ts";
 import { type JSON_TYPE, LINES_TYPE } from "./resource.ts";
 
 const LF = 0x0a;
@@ -134,36 +134,28 @@ export function fieldOf(names: readonly string[], isText = false): Field {
   return { path: names.map((name) => Buffer.from(JSON.stringify(name))), isText };
 }
 
+/** The kinds of values that the first octet decides. */
+const KINDS: { readonly [octet: number]: Kind } = {
+  [OPEN_BRACE]: OBJECT,
+  [OPEN_BRACKET]: ARRAY,
+  [LOWER_N]: NULL,
+  [LOWER_T]: TRUE,
+  [LOWER_F]: FALSE,
+};
+
 /** Reads the value that starts here, and returns its end. */
 function readValue(bytes: Uint8Array, start: number, isText: boolean, value: Value): number {
   const end = valueEnd(bytes, start);
-  switch (bytes[start]) {
-    case QUOTE:
-      if (!hasEscape(bytes, start, end)) value.setText(bytes, start + 1, end - 1, !isText);
-      else {
-        const text = Buffer.from(parseOctets(bytes, start, end));
-        value.setText(text, 0, text.length, !isText);
-      }
-      break;
-    case OPEN_BRACE:
-      value.kind = OBJECT;
-      break;
-    case OPEN_BRACKET:
-      value.kind = ARRAY;
-      value.start = start;
-      value.end = end;
-      break;
-    case LOWER_N:
-      value.kind = NULL;
-      break;
-    case LOWER_T:
-      value.kind = TRUE;
-      break;
-    case LOWER_F:
-      value.kind = FALSE;
-      break;
-    default:
-      value.setText(bytes, start, end, !isText);
+  const kind = KINDS[bytes[start]];
+  if (kind !== undefined) {
+    value.kind = kind;
+    value.start = start;
+    value.end = end;
+  } else if (bytes[start] !== QUOTE) value.setText(bytes, start, end, !isText);
+  else if (!hasEscape(bytes, start, end)) value.setText(bytes, start + 1, end - 1, !isText);
+  else {
+    const text = Buffer.from(parseOctets(bytes, start, end));
+    value.setText(text, 0, text.length, !isText);
   }
   return end;
 }
@@ -276,11 +268,11 @@ export class RowJoiner {
       if (this.#before === OPEN_BRACE) this.#octet(OPEN_BRACE);
       this.#octet(CLOSE_BRACE);
     }
-    return this.take();
+    return this.piece();
   }
 
   /** Returns what was joined since the last piece. */
-  take(): Uint8Array {
+  piece(): Uint8Array {
     const piece = this.#buffer.view().slice();
     this.#buffer.length = 0;
     return piece;

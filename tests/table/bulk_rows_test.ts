@@ -1,16 +1,17 @@
 import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
-import { JSON_PIECE_BYTES, MAX_PROBLEM_ERRORS, MAX_ROW_MEMBERS } from "../../lib/limits.ts";
+import { MAX_PROBLEM_ERRORS, MAX_ROW_MEMBERS } from "../../lib/limits.ts";
 import { BareRow, readLines, readRows } from "../../lib/table/bulk_rows.ts";
 import { Pacer } from "../../lib/turns.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import { CountedTurns, REQUESTER } from "../support.ts";
+import { JSON_PIECE_BYTES } from "../../lib/json.ts";
 
 const ANY = RowSchema.parse("*");
 const ENCODER = new TextEncoder();
 
 async function read(content: string, schema = ANY, pacer = new Pacer()): Promise<{ name: string; json: string }[]> {
-  return (await Array.fromAsync(readRows(ENCODER.encode(content), schema, 1000_000_000, pacer))).flat().map(
+  return (await Array.fromAsync(readRows(ENCODER.encode(content), { schema, maxRowBytes: 1e9 }, pacer))).flat().map(
     ({ name, json, content }) => {
       if (content !== undefined) assert.equal(new TextDecoder().decode(content), `{${JSON.stringify(name)}:${json}}`);
       return { name, json };
@@ -78,7 +79,9 @@ Deno.test("reading is aborted once the client has disconnected", async () => {
   const left = new AbortController();
   const pacer = new Pacer({ ...REQUESTER, signal: left.signal }, new CountedTurns(() => left.abort()));
   const content = ENCODER.encode(`{"a":{"b":"${"x".repeat(3 * JSON_PIECE_BYTES)}"}}`);
-  await assert.rejects(Array.fromAsync(readRows(content, ANY, 1000_000, pacer)), { name: "AbortError" });
+  await assert.rejects(Array.fromAsync(readRows(content, { schema: ANY, maxRowBytes: 1e6 }, pacer)), {
+    name: "AbortError",
+  });
 });
 
 Deno.test("a syntax error anywhere outranks problems of rows", async () => {
@@ -158,7 +161,7 @@ Deno.test("content with a member that is no object is one row, unless it cannot 
 /** Reads lines, and returns the rows or the refusal. */
 async function lines(content: string, schema = ANY): Promise<unknown> {
   try {
-    const parts = await Array.fromAsync(readLines(ENCODER.encode(content), schema, 1_000_000, new Pacer()));
+    const parts = await Array.fromAsync(readLines(ENCODER.encode(content), { schema, maxRowBytes: 1e6 }, new Pacer()));
     return parts.flat().map(({ name, json }) => `${name} ${json}`);
   } catch (error) {
     const { status, message, errors } = error as HttpError;
@@ -196,7 +199,9 @@ Deno.test("a refusal of lines names the line", async () => {
 Deno.test("many lines are read in turns, a part after the other", async () => {
   const turns = new CountedTurns();
   const content = Array.from({ length: 20_000 }, (_, i) => `{"n${i}":{"a":"${i}"}}\n`).join("");
-  const parts = await Array.fromAsync(readLines(ENCODER.encode(content), ANY, 1000, new Pacer(undefined, turns)));
+  const parts = await Array.fromAsync(
+    readLines(ENCODER.encode(content), { schema: ANY, maxRowBytes: 1000 }, new Pacer(undefined, turns)),
+  );
   assert(parts.length > 5, `${parts.length} parts`);
   assert.deepEqual(parts.flat().map(({ name }) => name), Array.from({ length: 20_000 }, (_, i) => `n${i}`));
   assert(turns.asked >= 5, `${turns.asked} turns`);

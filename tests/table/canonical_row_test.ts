@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import type { HttpResponse } from "../../lib/http/message.ts";
-import { JSON_PIECE_BYTES } from "../../lib/limits.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
 import { CanonicalRows } from "../../lib/table/row_text.ts";
 import { Pacer } from "../../lib/turns.ts";
@@ -9,6 +8,7 @@ import { readRow, requireSchema } from "../../lib/table/row_text.ts";
 import { Table } from "../../lib/table.ts";
 import { Random } from "../fuzzing.ts";
 import { requestOf } from "../support.ts";
+import { JSON_PIECE_BYTES } from "../../lib/json.ts";
 
 const ENCODER = new TextEncoder();
 

@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
-import { MAX_COMPARED_DIGITS, MAX_NATIVE_NEEDLE_CHARACTERS } from "../../lib/limits.ts";
-import { anyOf, compare, containing, folded, NUMBER, TEXT, type Value, valueOf } from "../../lib/table/comparison.ts";
+import { MAX_COMPARED_DIGITS } from "../../lib/limits.ts";
+import {
+  anyOf,
+  compare,
+  containing,
+  folded,
+  MAX_NATIVE_NEEDLE_CHARACTERS,
+  NUMBER,
+  TEXT,
+  type Value,
+  valueOf,
+} from "../../lib/table/comparison.ts";
 import { fieldOf, StoredRows } from "../../lib/table/stored_rows.ts";
 import { Random } from "../fuzzing.ts";
 

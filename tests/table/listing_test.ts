@@ -4,15 +4,9 @@ import type { HttpResponse, Requester } from "../../lib/http/message.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import type { Snapshot, Store } from "../../lib/store.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
-import {
-  LISTING_PIECE_BYTES,
-  MAX_QUERY_PARAMETERS,
-  MAX_SORTED_BYTES,
-  MAX_TURN_MS,
-  REQUEST_LIMITS,
-} from "../../lib/limits.ts";
+import { LISTING_PIECE_BYTES, MAX_QUERY_PARAMETERS, MAX_SORTED_BYTES, REQUEST_LIMITS } from "../../lib/limits.ts";
 import { listTable } from "../../lib/table/listing.ts";
-import { FAIR_TURNS } from "../../lib/turns.ts";
+import { FAIR_TURNS, MAX_TURN_MS } from "../../lib/turns.ts";
 import { REQUESTER, requestOf, textOf } from "../support.ts";
 
 const SHAPE = RowSchema.parse("type,age,leg");

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { JSON_PIECE_BYTES } from "../../lib/limits.ts";
 import { mergePatch } from "../../lib/table/merge_patch.ts";
 import { Pacer } from "../../lib/turns.ts";
 import { Random } from "../fuzzing.ts";
 import { CountedTurns } from "../support.ts";
+import { JSON_PIECE_BYTES } from "../../lib/json.ts";
 
 const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder();

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { HttpError } from "../../lib/http/error.ts";
-import { JSON_PIECE_BYTES, MAX_ROW_MEMBERS } from "../../lib/limits.ts";
+import { MAX_ROW_MEMBERS } from "../../lib/limits.ts";
 import { Pacer } from "../../lib/turns.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import { readRow, requireSchema, storedText } from "../../lib/table/row_text.ts";
 import { Random } from "../fuzzing.ts";
 import { CountedTurns } from "../support.ts";
+import { JSON_PIECE_BYTES } from "../../lib/json.ts";
 
 const ANY = RowSchema.parse("*");
 const ENCODER = new TextEncoder();

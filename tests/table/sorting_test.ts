@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
-import { MAX_SENT_SORTED_BYTES, MAX_SORT_SLACK_ROWS, MAX_SORTED_BYTES, MAX_SORTS } from "../../lib/limits.ts";
+import { MAX_SENT_SORTED_BYTES, MAX_SORTED_BYTES, MAX_SORTS } from "../../lib/limits.ts";
 import { Gate, Pacer } from "../../lib/turns.ts";
-import { HeldRows } from "../../lib/table/held_rows.ts";
-import { holdSorted, Sorter, sortInTurns } from "../../lib/table/sorting.ts";
+import { HeldRows, holdSorted, MAX_SORT_SLACK_ROWS, Sorter, sortInTurns } from "../../lib/table/sorting.ts";
 import type { JsonObject } from "../../lib/json.ts";
-import { RowJoiner } from "../../lib/table/stored_rows.ts";
-import { fieldOf, StoredRows } from "../../lib/table/stored_rows.ts";
+import { fieldOf, RowJoiner, StoredRows } from "../../lib/table/stored_rows.ts";
 import { Random } from "../fuzzing.ts";
 import { CountedTurns, REQUESTER } from "../support.ts";
 
@@ -167,4 +165,22 @@ Deno.test("a page is reached if its rows are surely within the limit", async () 
   for (let age = 0; age < 8; age++) await addTo(sorter, { age }, "x".repeat(size));
   await sorter.pieces(0, new RowJoiner("application/json"));
   assert.deepEqual([1, 2, 3, 4, 5, 8].map((end) => sorter.reaches(end)), [true, true, true, true, false, false]);
+});
+
+const AGE = [{ field: fieldOf(["age"]), descending: false }];
+
+Deno.test("held rows are returned as they were added or copied, short and larger than a buffer", () => {
+  const rows = new HeldRows(AGE);
+  const texts = Array.from({ length: 300 }, (_, i) => `"${i}":{"n":"${"x".repeat(i % 97 === 0 ? 70_000 : i)}"}`);
+  for (const text of texts) {
+    const page = new StoredRows(new TextEncoder().encode(`{${text}}`));
+    assert(page.next());
+    rows.add(page);
+  }
+  const copies = new HeldRows(AGE);
+  for (let i = 299; i >= 0; i--) copies.copy(rows, i);
+  assert.deepEqual([rows.count, copies.count, copies.bytes], [300, 300, rows.bytes]);
+  for (const [i, text] of texts.entries()) {
+    for (const row of [rows.row(i), copies.row(299 - i)]) assert.equal(new TextDecoder().decode(row), text);
+  }
 });

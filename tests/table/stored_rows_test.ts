@@ -128,7 +128,7 @@ Deno.test("joined rows are one JSON object, however many pieces are taken", () =
   assert.equal(text(new RowJoiner("application/json").end()), "{}");
   const joiner = new RowJoiner("application/json");
   joiner.add(bytes('"a":{}'));
-  assert.equal(text(joiner.take()), '{"a":{}');
+  assert.equal(text(joiner.piece()), '{"a":{}');
   joiner.add(bytes('"b":{}'));
   assert.equal(text(joiner.end()), ',"b":{}}');
 });
