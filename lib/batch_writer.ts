@@ -74,9 +74,14 @@ export class BatchWriter {
     do {
       await new Promise((resolve) => setTimeout(resolve, delayMs));
       delayMs = 0;
+      if (this.#omitted > 0) this.#gathered.appendText(`... ${this.#omitted} messages omitted: ${this.#reason}\n`);
+      const batch = this.#gathered;
       const messages = this.#messages + this.#omitted;
+      this.#gathered = this.#spare;
+      this.#spare = batch;
+      this.#messages = this.#omitted = 0;
       try {
-        await this.#writeBatch();
+        await writeAll(this.#sink, batch.view());
         this.#failing = false;
       } catch (error) {
         // The reader has closed the pipe, as in `serve | head`: the server goes on without output.
@@ -89,21 +94,9 @@ export class BatchWriter {
           delayMs = this.#options.retryMs;
         }
       }
+      batch.clear(KEPT_BYTES);
     } while (this.#gathered.length > 0 && !this.#broken);
     this.#writing = undefined;
-  }
-
-  async #writeBatch(): Promise<void> {
-    if (this.#omitted > 0) this.#gathered.appendText(`... ${this.#omitted} messages omitted: ${this.#reason}\n`);
-    const batch = this.#gathered;
-    this.#gathered = this.#spare;
-    this.#spare = batch;
-    this.#messages = this.#omitted = 0;
-    try {
-      await writeAll(this.#sink, batch.view());
-    } finally {
-      batch.clear(KEPT_BYTES);
-    }
   }
 
   #omit(messages: number, reason: string): void {

@@ -176,23 +176,13 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 
   #answerRow(call: RowCall): Awaitable<HttpResponse> {
-    switch (call.request.method) {
-      case "GET":
-      case "HEAD":
-        return this.#readRow(call);
-      case "POST":
-      case "PUT":
-        return this.#putRow(call);
-      case "PATCH":
-        return this.#patchRow(call);
-      case "DELETE":
-        return this.#deleteRow(call);
-      default:
-        return allow(this.#rowMethods, [
-          ...this.#rowMethods.includes("PATCH") ? ACCEPT_PATCH : [],
-          ...this.#rowFields,
-        ]);
-    }
+    const { method } = call.request;
+    if (method === "GET" || method === "HEAD") return this.#readRow(call);
+    if (method === "PUT" || method === "POST") return this.#putRow(call);
+    if (method === "PATCH") return this.#patchRow(call);
+    if (method === "DELETE") return this.#deleteRow(call);
+    const patches = this.#rowMethods.includes("PATCH") ? ACCEPT_PATCH : [];
+    return allow(this.#rowMethods, [...patches, ...this.#rowFields]);
   }
 
   #readRow({ request, name, requester }: RowCall): Awaitable<HttpResponse> {

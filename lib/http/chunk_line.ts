@@ -18,21 +18,18 @@ import {
 import { MORE, nameOctet, scanLineEnd } from "./scan.ts";
 import type { MessageLimits } from "../limits.ts";
 
-/** Scans chunk lines and holds the last one's size. */
+/** Scans the chunk lines of a message and holds the last one's size. */
 export class ChunkLine {
   /** The chunk's size in octets; 0 for the last chunk. */
   size = 0;
+  /** Sum of the chunk sizes so far. */
+  total = 0;
 
   readonly #limits: MessageLimits;
   #extensionsBytes = 0;
 
   constructor(limits: MessageLimits) {
     this.#limits = limits;
-  }
-
-  /** Counts extensions anew, for another message. */
-  reset(): void {
-    this.#extensionsBytes = 0;
   }
 
   /**
@@ -73,6 +70,7 @@ export class ChunkLine {
       const seen = `The message's chunk extensions are longer than ${this.#limits.maxChunkExtensionsBytes} octets`;
       throw wireError("chunk-extensions-too-long", at, seen);
     }
+    this.total += this.size;
     return lineEnd;
   }
 }

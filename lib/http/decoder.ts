@@ -42,12 +42,13 @@ export class Decoder {
   messageOctets = 0;
 
   readonly #kind: MessageKind;
-  readonly #maxContentBytes: number;
+  readonly #limits: MessageLimits;
   readonly #headerLimits: SectionLimits;
   readonly #trailerLimits: SectionLimits;
   readonly #startLine: StartLine;
   readonly #section: FieldSection;
-  readonly #chunkLine: ChunkLine;
+  /** The lines before the chunks of the message, if it has chunks. */
+  #chunkLine: ChunkLine | undefined;
 
   #phase: Phase = "start";
   #failure: HttpError | undefined;
@@ -69,19 +70,16 @@ export class Decoder {
   #persistent = true;
   /** Octets of content, or of the current chunk, still to come. */
   #remaining = 0;
-  /** Sum of the chunk sizes so far. */
-  #chunkedBytes = 0;
   #answeredMethod = "";
 
   /** Creates a decoder of requests or of responses, within `limits`. */
   constructor(kind: MessageKind, limits: MessageLimits) {
     this.#kind = kind;
-    this.#maxContentBytes = limits.maxContentBytes;
+    this.#limits = limits;
     this.#headerLimits = { maxBytes: limits.maxHeadBytes, maxLines: limits.maxFieldLines, name: "header section" };
     this.#trailerLimits = { ...this.#headerLimits, maxBytes: limits.maxTrailerBytes, name: "trailer section" };
     this.#section = new FieldSection(kind === "response");
     this.#startLine = new StartLine(limits);
-    this.#chunkLine = new ChunkLine(limits);
   }
 
   /** Whether no octet of another message has been received. An empty line before the message does not count. */
@@ -191,7 +189,7 @@ export class Decoder {
   #step(): HttpEvent | undefined {
     switch (this.#phase) {
       case "start":
-        return this.#scanStartLine() ? this.#head() : undefined;
+        return this.#at < this.#end && this.#scanStartLine() ? this.#head() : undefined;
       case "head":
         return this.#head();
       case "content":
@@ -282,25 +280,14 @@ export class Decoder {
     const { firstEnd, secondEnd, minor } = this.#startLine;
     const method = text.substring(0, firstEnd);
     const target = text.substring(firstEnd + 1, secondEnd);
-    const { authority, path, query } = parseTarget(method, target, this.#at + firstEnd + 1);
+    const { authority: named, path, query } = parseTarget(method, target, this.#at + firstEnd + 1);
     const host = readHost(fields, minor, this.#at);
+    const authority = named ?? host;
     // A request without Content-Length and Transfer-Encoding has no content (RFC 9112 §6.3).
     const framing = readFraming(fields, minor, this.#at) ?? 0;
     const persistent = this.#persistent = readPersistence(fields, minor);
     const contentLength = this.#expectContent(framing, fields);
-    return {
-      kind: "request",
-      text,
-      method,
-      target,
-      authority: authority ?? host,
-      path,
-      query,
-      minor,
-      fields,
-      persistent,
-      contentLength,
-    };
+    return { kind: "request", text, method, target, authority, path, query, minor, fields, persistent, contentLength };
   }
 
   #responseHead(text: string, fields: Fields): ResponseHead {
@@ -323,10 +310,9 @@ export class Decoder {
     if (framing === undefined) this.#phase = "until-closed";
     else if (framing === "chunked") {
       this.#phase = "chunk-line";
-      this.#chunkLine.reset();
-      this.#chunkedBytes = 0;
+      this.#chunkLine = new ChunkLine(this.#limits);
     } else {
-      if (framing > this.#maxContentBytes) this.#refuseContent(this.#at + fields.valueOffset("content-length"));
+      if (framing > this.#limits.maxContentBytes) this.#refuseContent(this.#at + fields.valueOffset("content-length"));
       this.#phase = framing === 0 ? "end" : "content";
       this.#remaining = framing;
       return framing;
@@ -353,11 +339,11 @@ export class Decoder {
       this.#at = lineEnd;
       this.#phase = "chunk-line";
     }
-    const lineEnd = this.#chunkLine.scan(this.#buffer, this.#at, this.#end);
+    const chunk = this.#chunkLine!;
+    const lineEnd = chunk.scan(this.#buffer, this.#at, this.#end);
     if (lineEnd === MORE) return undefined;
-    this.#remaining = this.#chunkLine.size;
-    this.#chunkedBytes += this.#remaining;
-    if (this.#chunkedBytes > this.#maxContentBytes) this.#refuseContent(this.#at);
+    this.#remaining = chunk.size;
+    if (chunk.total > this.#limits.maxContentBytes) this.#refuseContent(this.#at);
     this.#at = lineEnd;
     if (this.#remaining > 0) {
       this.#phase = "chunk";
@@ -391,6 +377,6 @@ export class Decoder {
   }
 
   #refuseContent(offset: number): never {
-    throw wireError("content-too-long", offset, `The content is longer than ${this.#maxContentBytes} octets`);
+    throw wireError("content-too-long", offset, `The content is longer than ${this.#limits.maxContentBytes} octets`);
   }
 }

@@ -7,7 +7,7 @@
 
 import { ByteBuffer, byteLength, NO_BYTES } from "../bytes.ts";
 import { isContentless, reasonPhrase } from "./error.ts";
-import { CR, type FieldLine, isFieldValue, isFramingField, isToken, LF, METHODS_WITH_CONTENT } from "./grammar.ts";
+import { type FieldLine, isFieldValue, isFramingField, isToken, METHODS_WITH_CONTENT } from "./grammar.ts";
 import type { ContentStream, HttpRequest, HttpResponse, ResponseContext } from "./message.ts";
 
 const UTF8 = new TextEncoder();
@@ -96,7 +96,7 @@ export class Encoder {
     this.#fieldLines(fields);
     // Without Content-Length, a request with a method that expects content is ambiguous (RFC 9110 §8.6).
     if (content !== undefined || METHODS_WITH_CONTENT.includes(method)) this.#contentLength(content?.length ?? 0);
-    this.#lineEnd();
+    this.#octets("\r\n");
     if (content !== undefined) this.content(content);
   }
 
@@ -138,7 +138,7 @@ export class Encoder {
     this.#date(context.date);
     if (response.etag !== undefined) this.#etag(response.etag);
     if (fields !== undefined) this.#fieldLines(fields);
-    this.#lineEnd();
+    this.#octets("\r\n");
     if (contentless || content === undefined || context.method === "HEAD") return false;
     if (!streams) this.content(content);
     return streams;
@@ -155,9 +155,9 @@ export class Encoder {
     const length = byteLength(piece);
     if (length === 0) return;
     this.#octets(length.toString(16));
-    this.#lineEnd();
+    this.#octets("\r\n");
     this.content(piece);
-    this.#lineEnd();
+    this.#octets("\r\n");
   }
 
   /** Encodes the last chunk and an empty trailer section. */
@@ -167,25 +167,19 @@ export class Encoder {
 
   #contentLength(length: number): void {
     this.#buffer.append(CONTENT_LENGTH);
-    this.#decimal(length);
-    this.#lineEnd();
+    this.#octets(`${length}\r\n`);
   }
 
   /** Encodes `ETag = entity-tag`, a strong one (RFC 9110 §8.8.3). */
   #etag(version: number): void {
     if (!Number.isSafeInteger(version) || version < 0) throw new TypeError(`Not a version for an ETag: ${version}`);
     this.#buffer.append(ETAG);
-    this.#decimal(version);
-    this.#octets('"\r\n');
-  }
-
-  #decimal(value: number): void {
     const buffer = this.#buffer;
     buffer.reserve(MAX_DECIMAL_DIGITS);
     let digits = 1;
-    for (let power = 10; value >= power; power *= 10) digits++;
+    for (let power = 10; version >= power; power *= 10) digits++;
     let at = buffer.length += digits;
-    let rest = value;
+    let rest = version;
     // Above 32 bits the engine divides in floating point, which is slow: split off nine digits at a time.
     while (rest > MAX_UINT32) {
       const above = Math.floor(rest / 1e9);
@@ -202,6 +196,7 @@ export class Encoder {
       buffer.bytes[--at] = DIGIT_ZERO + rest - tenth * 10;
       rest = tenth;
     } while (rest > 0);
+    this.#octets('"\r\n');
   }
 
   /** Encodes the Date line, which is cached until the date changes. */
@@ -226,15 +221,8 @@ export class Encoder {
       // As curl and browsers write an empty value.
       this.#octets(value === "" ? ":" : ": ");
       this.#octets(checkedValue(value));
-      this.#lineEnd();
+      this.#octets("\r\n");
     }
-  }
-
-  #lineEnd(): void {
-    const buffer = this.#buffer;
-    buffer.reserve(2);
-    buffer.bytes[buffer.length++] = CR;
-    buffer.bytes[buffer.length++] = LF;
   }
 
   /** Appends text with one character per octet. For the short parts of a head a loop is faster than a native call. */

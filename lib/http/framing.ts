@@ -18,12 +18,15 @@ export type Framing = number | "chunked";
 /** Returns the Host field's value: HTTP/1.1 requires exactly one valid Host (RFC 9112 §3.2), HTTP/1.0 may omit it. */
 export function readHost(fields: Fields, minor: 0 | 1, offset: number): string {
   const host = fields.get("host");
+  // Two lines are joined by a comma and a space, which are invalid in an authority.
+  return host !== undefined && isAuthority(host) ? host : refuseHost(host, fields, minor, offset);
+}
+
+function refuseHost(host: string | undefined, fields: Fields, minor: 0 | 1, offset: number): "" {
   if (host === undefined) {
     if (minor === 0) return "";
     throw wireError("no-host", offset, "An HTTP/1.1 request must have a Host field, saw none");
   }
-  // Two lines are joined by a comma and a space, which are invalid in an authority.
-  if (isAuthority(host)) return host;
   const lines = fields.count("host");
   const at = offset + fields.valueOffset("host");
   if (lines > 1) throw wireError("two-hosts", at, `A request must have one Host field, saw ${lines}`);
@@ -35,9 +38,7 @@ export function readHost(fields: Fields, minor: 0 | 1, offset: number): string {
 export function readFraming(fields: Fields, minor: 0 | 1, offset: number): Framing | undefined {
   const length = fields.get("content-length");
   const coding = fields.get("transfer-encoding");
-  if (coding === undefined) {
-    return length === undefined ? undefined : contentLength(length, fields, offset);
-  }
+  if (coding === undefined) return length === undefined ? undefined : contentLength(length, fields, offset);
   const at = offset + fields.valueOffset("transfer-encoding");
   if (length !== undefined) {
     throw wireError("two-framings", at, "Content-Length or Transfer-Encoding, saw both");

@@ -138,32 +138,18 @@ export function trimBlanks(text: string): string {
  */
 export function isAuthority(text: string): boolean {
   let at = 0;
-  if (text.startsWith("[")) {
-    const close = text.indexOf("]");
-    const literal = text.slice(0, close + 1);
-    if (!/^\[[\dA-Fa-f:.]+\]$/.test(literal) || !URL.canParse(`http://${literal}`)) return false;
-    at = close + 1;
-  } else {
-    at = regNameEnd(text);
-    if (at === 0) return false;
-  }
-  if (at === text.length) return true;
-  if (text.charCodeAt(at) !== COLON) return false;
+  while (at < text.length && (CLASSES[text.charCodeAt(at)] & REG_NAME) !== 0) at++;
+  if (at === text.length) return at > 0;
+  if (at === 0 || text.charCodeAt(at) !== COLON) return isRareAuthority(text);
   for (at++; at < text.length; at++) if (!isDigit(text.charCodeAt(at))) return false;
   return true;
 }
 
-/** Returns the end of the `reg-name` (or IPv4 address) at the text's start (RFC 3986 §3.2.2). */
-function regNameEnd(text: string): number {
-  let at = 0;
-  for (; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === PERCENT) {
-      if (!isHexDigit(text.charCodeAt(at + 1)) || !isHexDigit(text.charCodeAt(at + 2))) break;
-      at += 2;
-    } else if (code > 0xff || (CLASSES[code] & REG_NAME) === 0) break;
-  }
-  return at;
+/** Likewise, of one that is percent-encoded or in brackets. */
+function isRareAuthority(text: string): boolean {
+  if (/^(?:[\w\-.~!$&'()*+,;=]|%[\dA-Fa-f]{2})+(?::\d*)?$/.test(text)) return true;
+  const literal = /^(\[[\dA-Fa-f:.]+\])(?::\d*)?$/.exec(text)?.[1];
+  return literal !== undefined && URL.canParse(`http://${literal}`);
 }
 
 /**

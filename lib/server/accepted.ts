@@ -61,14 +61,18 @@ export class Reader {
   done(count: number): void {
     this.at = this.#aheadAt ?? performance.now();
     this.#aheadAt = undefined;
-    const { limits, budget } = this.#context;
+    const { minReadBytes, maxReadBytes } = this.#context.limits;
     const size = this.#buffer.length;
-    const fitting = nextReadSize(size, count, limits.minReadBytes, limits.maxReadBytes);
-    const more = fitting - size;
-    if (more <= 0 ? more === 0 : !budget.has(more)) return;
+    const fitting = nextReadSize(size, count, minReadBytes, maxReadBytes);
+    if (fitting !== size) this.#resize(fitting, fitting - size);
+  }
+
+  #resize(size: number, more: number): void {
+    const { budget } = this.#context;
+    if (more > 0 && !budget.has(more)) return;
     budget.take(more);
     this.#held += more;
-    this.#buffer = new Uint8Array(fitting);
+    this.#buffer = new Uint8Array(size);
   }
 
   /** Releases the buffers. */

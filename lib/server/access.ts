@@ -100,11 +100,10 @@ export class Access implements Service {
    */
   #admitPreflight(request: RequestHead): boolean {
     this.#checkHost(request);
-    const { method, fields } = request;
-    const isPreflight = this.#corsFields !== undefined && method === "OPTIONS" && fields.count("origin") > 0 &&
-      fields.count("access-control-request-method") > 0;
-    if (!isPreflight) this.#checkToken(request);
-    return isPreflight;
+    if (this.#corsFields !== undefined && isPreflight(request)) return true;
+    // `OPTIONS *` is a health check, and says nothing of the table (RFC 9110 §9.3.7).
+    if (this.#tokens !== undefined && request.path !== "*") requireToken(request, this.#tokens);
+    return false;
   }
 
   #checkHost({ authority, target }: RequestHead): void {
@@ -121,21 +120,24 @@ export class Access implements Service {
     }
     this.#lastAuthority = authority;
   }
+}
 
-  #checkToken({ path, fields }: RequestHead): void {
-    // `OPTIONS *` is a health check, and says nothing of the table (RFC 9110 §9.3.7).
-    if (this.#tokens === undefined || path === "*") return;
-    const authorization = fields.get("authorization") ?? "";
-    const token = /^bearer +(\S+)$/i.exec(authorization)?.[1];
-    if (token !== undefined && isAmong(token, this.#tokens)) return;
-    // An error is named only for credentials of this scheme (RFC 6750 §3).
-    const isBearer = /^bearer(?: |$)/i.test(authorization);
-    const detail = isBearer ? "The request's token is not the right one" : "The request has no token";
-    throw new HttpError(401, `${detail}: expected Authorization: Bearer and the token`, {
-      rule: "RFC 6750 §3",
-      fields: [["WWW-Authenticate", isBearer ? 'Bearer error="invalid_token"' : "Bearer"]],
-    });
-  }
+function isPreflight({ method, fields }: RequestHead): boolean {
+  return method === "OPTIONS" && fields.count("origin") > 0 && fields.count("access-control-request-method") > 0;
+}
+
+/** @throws {HttpError} 401 without one of the tokens. */
+function requireToken({ fields }: RequestHead, tokens: readonly string[]): void {
+  const authorization = fields.get("authorization") ?? "";
+  const token = /^bearer +(\S+)$/i.exec(authorization)?.[1];
+  if (token !== undefined && isAmong(token, tokens)) return;
+  // An error is named only for credentials of this scheme (RFC 6750 §3).
+  const isBearer = /^bearer(?: |$)/i.test(authorization);
+  const detail = isBearer ? "The request's token is not the right one" : "The request has no token";
+  throw new HttpError(401, `${detail}: expected Authorization: Bearer and the token`, {
+    rule: "RFC 6750 §3",
+    fields: [["WWW-Authenticate", isBearer ? 'Bearer error="invalid_token"' : "Bearer"]],
+  });
 }
 
 /** The fields of the answer to a preflight: the page may send what it asks for. */

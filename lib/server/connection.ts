@@ -11,6 +11,7 @@ import {
   isStream,
   type Requester,
   type RequestHead,
+  type ResponseContext,
   type Service,
 } from "../http_message.ts";
 import { FAIR_TURNS, waitFor } from "../turns.ts";
@@ -78,7 +79,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
           await this.flush();
         }
       }
-      await this.#sendRefusal();
+      if (this.#refusal !== undefined || this.unsent > 0) await this.#sendRefusal();
       if (this.#peerDone) this.closeReason ??= CLOSE_REASONS.byClient;
       if (this.#peerDone) await this.finish();
       else await this.linger();
@@ -239,7 +240,7 @@ export class ServerConnection extends AcceptedConnection implements Requester {
   }
 
   #answer(request: RequestHead): HttpResponse | Promise<HttpResponse> {
-    const content = this.#incoming.takeContent();
+    const content = this.#incoming.content.take();
     const { observer } = this.context;
     this.requests++;
     observer.request?.(this.connection, request, content, this.#incoming.trailers);
@@ -268,22 +269,20 @@ export class ServerConnection extends AcceptedConnection implements Requester {
     this.#incoming.finish();
     // During shutdown, the last received request gets the last response.
     const stops = this.context.stopping && this.#incoming.idle;
-    const close = !request.persistent || stops || request.minor === 0 && isStream(response.content);
+    const { method, minor } = request;
+    const close = !request.persistent || stops || minor === 0 && isStream(response.content);
     // Only a GET is refused for lack of memory: it can be repeated, but the result of a write must be reported.
-    const fits = request.method !== "GET" || this.context.budget.fits(response.content);
-    const remains = this.#encodeResponse(request, fits ? response : this.#errorResponse(overloaded()), close);
+    const fits = method !== "GET" || this.context.budget.fits(response.content);
+    const context = { method, minor, close, date: this.context.date };
+    const remains = this.#encodeResponse(fits ? response : this.#errorResponse(overloaded()), context);
     if (close) this.#endWith(stops ? CLOSE_REASONS.stopping : CLOSE_REASONS.finished);
     return remains;
   }
 
-  #encodeResponse(
-    { method, minor }: Pick<RequestHead, "method" | "minor">,
-    response: HttpResponse,
-    close: boolean,
-  ): boolean {
-    const { encoder, context: { observer, date } } = this;
+  #encodeResponse(response: HttpResponse, context: ResponseContext): boolean {
+    const { encoder, context: { observer } } = this;
     const from = encoder.length;
-    const remains = encoder.response(response, { method, minor, close, date });
+    const remains = encoder.response(response, context);
     observer.response?.(this.connection, encoder.bytes(from), response.status);
     if (!remains) observer.answered?.(this.connection, response);
     return remains;
@@ -294,7 +293,8 @@ export class ServerConnection extends AcceptedConnection implements Requester {
     const { request, method, head, unread, consumed } = this.#incoming;
     this.context.observer.refused?.(this.connection, error, head, unread, consumed);
     const encode = () => {
-      this.#encodeResponse({ method, minor: request?.minor ?? 1 }, this.#errorResponse(error), true);
+      const context = { method, minor: request?.minor ?? 1, close: true, date: this.context.date };
+      this.#encodeResponse(this.#errorResponse(error), context);
     };
     if (delayMs > 0) this.#refusal = encode;
     else encode();
@@ -359,8 +359,10 @@ export class ServerConnection extends AcceptedConnection implements Requester {
 
   protected override release(): void {
     this.#gone?.abort();
-    const { idle, head, unread, consumed } = this.#incoming;
-    if (!idle && !this.#ended) this.context.observer.abandoned?.(this.connection, head, unread, consumed);
+    if (!this.#ended && !this.#incoming.idle) {
+      const { head, unread, consumed } = this.#incoming;
+      this.context.observer.abandoned?.(this.connection, head, unread, consumed);
+    }
     this.#incoming.finish();
   }
 }

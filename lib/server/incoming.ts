@@ -18,16 +18,18 @@ export class Incoming {
   /** The trailer section of the complete request, and how many octets it had in all. */
   trailers: Fields = Fields.EMPTY;
   octets = 0;
+  /** The content of the request. */
+  readonly content: RequestContent;
   readonly #context: ServerContext;
   readonly #service: Service;
-  readonly #content: RequestContent;
   #decoder: Decoder | undefined;
+  #hasEnded = false;
   #awaitsContinue = false;
 
   constructor(context: ServerContext, service: Service) {
     this.#context = context;
     this.#service = service;
-    this.#content = new RequestContent(context.budget);
+    this.content = new RequestContent(context.budget);
   }
 
   /** Whether nothing of another request was received. */
@@ -55,9 +57,9 @@ export class Incoming {
 
   /** Receives octets, which must stay unchanged until {@linkcode next} returns "more"; `null` is the end of input. */
   receive(bytes: Uint8Array, count: number | null): void {
-    this.#decoder ??= this.#context.decoders.take();
-    if (count === null) this.#decoder.close();
-    else this.#decoder.receive(bytes, count);
+    if (count !== null) return (this.#decoder ??= this.#context.decoders.take()).receive(bytes, count);
+    this.#hasEnded = true;
+    this.#decoder?.close();
   }
 
   /**
@@ -67,7 +69,7 @@ export class Incoming {
    */
   next(): Progress {
     const decoder = this.#decoder;
-    if (decoder === undefined) return "more";
+    if (decoder === undefined) return this.#hasEnded ? "closed" : "more";
     for (;;) {
       const event = decoder.next();
       if (event === undefined) return this.#wantMore(decoder);
@@ -75,7 +77,7 @@ export class Incoming {
       // A client that sends on does not wait for 100 (Continue) (RFC 9110 §10.1.1).
       this.#awaitsContinue = false;
       if (event.kind === "request") this.#begin(event);
-      else if (event.kind === "content") this.#content.add(event.bytes, this.request!.contentLength);
+      else if (event.kind === "content") this.content.add(event.bytes, this.request!.contentLength);
       else if (event.kind === "end") {
         this.trailers = event.trailers;
         this.octets = decoder.messageOctets;
@@ -84,15 +86,10 @@ export class Incoming {
     }
   }
 
-  /** Returns the content of the complete request, once. */
-  takeContent(): Uint8Array {
-    return this.#content.take();
-  }
-
   /** Ends the request: its response was encoded, or there will be none. */
   finish(): void {
     this.request = undefined;
-    this.#content.release();
+    this.content.release();
   }
 
   #wantMore(decoder: Decoder): Progress {
@@ -110,7 +107,10 @@ export class Incoming {
     this.request = request;
     const expectation = request.fields.get("expect");
     // HTTP/1.0 has no 100, so the expectation is ignored (RFC 9110 §10.1.1).
-    if (expectation === undefined || request.minor === 0) return;
+    if (expectation !== undefined && request.minor === 1) this.#expect(request, expectation);
+  }
+
+  #expect(request: RequestHead, expectation: string): void {
     const expectations = listMembers(expectation.toLowerCase());
     const unknown = expectations.find((member) => member !== "100-continue");
     if (unknown !== undefined) {

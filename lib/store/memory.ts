@@ -139,23 +139,23 @@ export class MemoryStore implements Store {
     return segment === undefined ? "being inserted" : { segment, place: position % SEGMENT_ROWS };
   }
 
-  /** Appends a new row to the table, or to segments that are not yet part of it. */
-  #append(name: string, content: Content, version: number, staged?: Segment[]): void {
-    const last = staged === undefined ? this.#last : staged.at(-1);
-    let segment: Segment;
-    if (last?.hasRoom(content.length)) segment = staged === undefined ? this.#writable(last) : last;
-    else {
-      segment = new Segment(++this.#lastId, this.#snapshots);
-      if (staged === undefined) this.#segments.set(segment.id, this.#last = segment);
-      else staged.push(segment);
-    }
-    const place = segment.rows;
-    segment.put(place, content, version);
-    if (staged === undefined) this.#size++;
+  /** Appends a new row to the table. */
+  #append(name: string, content: Content, version: number): void {
+    if (!this.#last?.hasRoom(content.length)) this.#publish(new Segment(++this.#lastId, this.#snapshots));
     // A name that is a slice would keep the text of a whole request in memory. Whoever reads many rows has names of
     // its own, in a set.
-    const ownName = staged === undefined ? JSON.parse(JSON.stringify(name)) : name;
-    this.#shardOf(name).set(ownName, segment.id * SEGMENT_ROWS + place);
+    this.#put(this.#writable(this.#last!), JSON.parse(JSON.stringify(name)), content, version);
+    this.#size++;
+  }
+
+  #publish(segment: Segment): void {
+    this.#segments.set(segment.id, this.#last = segment);
+  }
+
+  /** Writes a row to the end of a segment. */
+  #put(segment: Segment, name: string, content: Content, version: number): void {
+    this.#shardOf(name).set(name, segment.id * SEGMENT_ROWS + segment.rows);
+    segment.put(segment.rows, content, version);
   }
 
   /** Returns the segment, or a copy that replaces it if a snapshot uses it. */
@@ -184,7 +184,7 @@ export class MemoryStore implements Store {
       if (taken.length > 0) return taken;
       const count = staged.reduce((sum, { live }) => sum + live, 0);
       if (expected !== undefined && this.#revision !== first + count) return undefined;
-      for (const segment of staged) this.#segments.set(segment.id, this.#last = segment);
+      for (const segment of staged) this.#publish(segment);
       staged = [];
       this.#size += count;
       this.#revision++;
@@ -202,7 +202,11 @@ export class MemoryStore implements Store {
     for (let i = 0; i < rows.length; i++) {
       const { name } = rows[i];
       if (this.#find(name) !== undefined) taken.push(name);
-      else if (taken.length === 0) this.#append(name, contentOf(rows[i]), ++version, staged);
+      else if (taken.length === 0) {
+        const content = contentOf(rows[i]);
+        if (!staged.at(-1)?.hasRoom(content.length)) staged.push(new Segment(++this.#lastId, this.#snapshots));
+        this.#put(staged.at(-1)!, name, content, ++version);
+      }
       if (i % STEP_ROWS === STEP_ROWS - 1) await FAIR_TURNS.yieldIfBusy();
     }
   }
@@ -235,9 +239,7 @@ export class MemoryStore implements Store {
     for (const from of [first, second]) {
       for (const place of from.places()) {
         const content = from.content(place);
-        const name = nameIn(content);
-        this.#shardOf(name).set(name, merged.id * SEGMENT_ROWS + merged.rows);
-        merged.put(merged.rows, content, from.version(place));
+        this.#put(merged, nameIn(content), content, from.version(place));
       }
     }
     this.#retire(second, merged);

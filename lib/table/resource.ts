@@ -98,7 +98,7 @@ export function requireContent(fields: Fields, allowed: readonly string[], hints
       hints,
     );
   }
-  if (fields.count("content-range") > 0) {
+  if (fields.get("content-range") !== undefined) {
     throw new HttpError(400, "The content must be the whole row: Content-Range is not supported", {
       rule: "RFC 9110 §14.5",
     });
@@ -227,9 +227,8 @@ export function writtenResponse({ row, created }: Written, put?: Uint8Array): Ht
 }
 
 function isSame(octets: Uint8Array, content: string | Uint8Array): boolean {
-  if (octets === content) return true;
-  if (octets.length !== byteLength(content)) return false;
-  return Buffer.compare(octets, typeof content === "string" ? Buffer.from(content) : content) === 0;
+  return octets === content || octets.length === byteLength(content) &&
+      Buffer.compare(octets, typeof content === "string" ? Buffer.from(content) : content) === 0;
 }
 
 /** Responds to a row that was to be created: 409 if its name is taken. */

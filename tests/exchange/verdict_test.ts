@@ -34,6 +34,10 @@ const cases: [octets: string, findings: string[]][] = [
     "1 octet of content in 1 chunk",
     STAYS,
   ]],
+  ["HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nab", [
+    "2 octets of content: Content-Length",
+    "ends: HTTP/1.0 and no Connection: keep-alive",
+  ]],
   ["HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", ["no content: 304 never has any", STAYS]],
   ["HTTP/1.1 200 OK\r\n\r\nab", [
     "content until the connection ends: 2 octets here",

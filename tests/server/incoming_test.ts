@@ -18,7 +18,7 @@ Deno.test("requests are decoded in order, and between them nothing is held", () 
   requests.receive(octets, octets.length);
   assert.equal(requests.next(), "request");
   assert(!requests.idle);
-  assert.equal(octetString(requests.takeContent()), "abc");
+  assert.equal(octetString(requests.content.take()), "abc");
   requests.finish();
   assert.equal(requests.request, undefined);
   assert.equal(requests.next(), "more");

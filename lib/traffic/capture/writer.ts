@@ -52,7 +52,7 @@ export function recordingStart(program: string, interfaces: readonly string[] = 
  * @param time When it was, in microseconds since 1970.
  * @param from The number of its interface, from 0.
  */
-export function packetBlock(time: number, packet: Uint8Array, comment: string, from = 0): Uint8Array {
+export function packetBlock(time: number, packet: Uint8Array, comment: string, from: number): Uint8Array {
   const header = new DataView(new ArrayBuffer(20));
   header.setUint32(0, from, true);
   header.setUint32(4, Math.floor(time / 2 ** 32), true);

@@ -16,7 +16,7 @@ Deno.test("a recording starts with a section of this program and an interface of
 });
 
 Deno.test("a packet has its time, its padding and its comment", () => {
-  const block = packetBlock(2 ** 33 + 5, Uint8Array.of(7, 8, 9), "né");
+  const block = packetBlock(2 ** 33 + 5, Uint8Array.of(7, 8, 9), "né", 0);
   const view = new DataView(block.buffer);
   assert.deepEqual([0, 4, 12, 16, 20, 24].map((at) => view.getUint32(at, true)), [6, block.length, 2, 5, 3, 3]);
   assert.deepEqual([...block.subarray(28, 32)], [7, 8, 9, 0]);

@@ -13,6 +13,7 @@ function octets(kind: "read" | "write", octets: string): TrafficEvent {
 
 const unread: [why: string, request: string, response: string, told: unknown][] = [
   ["that are messages", `${GET}\r\n`, "", undefined],
+  ["that end with the last request", `${GET}Connection: close\r\n\r\n`, "", undefined],
   ["behind the last request", `${GET}Connection: close\r\n\r\nGET`, "", "not read"],
   ["behind a request to leave HTTP", `${GET}Connection: upgrade\r\nUpgrade: x\r\n\r\n!`, "", "held until the answer"],
   [
