@@ -67,7 +67,7 @@ function describe(error: unknown, command: () => string): string {
   if (error instanceof MissingPermission) return `${error.message}: ${command()}`;
   if (error instanceof Deno.errors.NotCapable) return `${error.message.split(",", 1)[0]}: ${command()}`;
   const { code } = error as Error & { code?: unknown };
-  // What the system refuses has its code, as ENOSPC; those of Node.js start with ERR_ and tell of a defect.
+  // An error of the system has a code such as ENOSPC; codes of Node.js start with ERR_ and mean a defect.
   if (typeof code === "string" && /^E(?!RR_)[A-Z0-9]+$/.test(code)) return error.message;
   return EXPLAINED.some((kind) => error instanceof kind) ? error.message : error.stack ?? error.message;
 }

@@ -63,7 +63,7 @@ export interface PageOptions {
   /** What commands may name. */
   readonly words: TableWords;
   /** The table itself, which reports what it does; without one, none is shown. */
-  readonly table?: Pick<Table, "contents" | "observer">;
+  readonly table?: Pick<Table, "contents" | "listener">;
   /** The server behind a relay, of which both sides are shown. */
   readonly relayTo?: Endpoint;
   /** Receives what goes wrong. */
@@ -257,7 +257,7 @@ export class Page implements OpenPage {
       command: (line, signal) => this.#sender.send(line, signal),
     });
     this.url = this.#host.url;
-    if (table !== undefined) table.observer = journal.receiveReport;
+    if (table !== undefined) table.listener = journal.receiveReport;
     let lines = "";
     const transcript = new Transcript({
       write: (text) => void (lines += text),

@@ -18,7 +18,7 @@ import { ABSENT, type Awaitable, type NewRow, type Row, rowContent, type Store, 
 import { Creator, retried } from "./table/creation.ts";
 import { listTable } from "./table/listing.ts";
 import { mergePatch } from "./table/merge_patch.ts";
-import { type Contents, readContents, reportOf, type TableObserver, type TableReport } from "./table/reports.ts";
+import { type Contents, readContents, reportOf, type TableListener, type TableReport } from "./table/reports.ts";
 import {
   allow,
   createdResponse,
@@ -41,7 +41,7 @@ import { type RowField, type RowFieldType, RowSchema } from "./table/row_schema.
 import { CanonicalRows, readRow, requireFewMembers, requireSchema, rowOf } from "./table/row_text.ts";
 import { Lanes, Pacer, then } from "./turns.ts";
 
-export { type Contents, type RowField, type RowFieldType, RowSchema, type TableObserver, type TableReport };
+export { type Contents, type RowField, type RowFieldType, RowSchema, type TableListener, type TableReport };
 
 /** Options of a {@linkcode Table}. */
 export interface TableOptions {
@@ -74,7 +74,7 @@ interface RowCall {
 /** Serves a store's rows as resources: one at `/NAME`, all of them at `/`. */
 export class Table implements Pick<Service, "precheck" | "answer"> {
   /** Receives what was written and read. */
-  observer: TableObserver | undefined;
+  listener: TableListener | undefined;
   readonly #store: Store;
   readonly #schema: RowSchema;
   readonly #maxRowBytes: number;
@@ -121,10 +121,10 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
         : this.#answerRow({ request, name, content, requester });
       // The server chooses names such as r1, and no name that there was.
       if (name?.[0] === "r" && !READING_METHODS.includes(request.method)) this.#creator.names.note(name);
-      const { observer } = this;
-      const reported = observer === undefined || requester === undefined ? response : then(response, (made) => {
+      const { listener } = this;
+      const reported = listener === undefined || requester === undefined ? response : then(response, (made) => {
         const report = reportOf(request, name, content, made);
-        if (report !== undefined) observer(requester, report);
+        if (report !== undefined) listener(requester, report);
         return made;
       });
       return reported instanceof Promise ? reported.catch((error) => this.#refuse(error)) : reported;
@@ -187,7 +187,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
 
   #readRow({ request, name, requester }: RowCall): Awaitable<HttpResponse> {
     return then(this.#store.get(name), (row) => {
-      if (row === undefined && requester) this.observer?.(requester, { name, content: undefined, how: "read" });
+      if (row === undefined && requester) this.listener?.(requester, { name, content: undefined, how: "read" });
       return rowResponse(request, name, row);
     });
   }

@@ -12,7 +12,7 @@ import {
 
 /** What the specification says of a server's answers. */
 export interface Verdict {
-  /** The worst that there is to say, as a sentence. */
+  /** The worst finding, as a sentence. */
   readonly text: string;
   /** Whether an answer is against the specification. */
   readonly against: boolean;

@@ -121,8 +121,8 @@ const ENCODED = /((?:%[\dA-Fa-f]{2})+)/;
 const RESERVED = ":/?#[]@!$&'()*+,;=";
 
 /**
- * Says what a percent-encoded text spells; `undefined` if it has nothing to decode. What is reserved, a control
- * character, invisible or no UTF-8 stays as it is written.
+ * Says what a percent-encoded text spells; `undefined` if it has nothing to decode. Reserved, control and
+ * invisible characters, and what is not UTF-8, stay as they are written.
  */
 export function spelling(octets: string): string | undefined {
   const pieces = octets.split(ENCODED);

@@ -18,7 +18,7 @@ export interface TableReport {
 }
 
 /** Receives what a table did for a request, before its response is sent. Content is valid only during the call. */
-export type TableObserver = (requester: Requester, report: TableReport) => void;
+export type TableListener = (requester: Requester, report: TableReport) => void;
 
 /** Returns what was done for a request with this response; `undefined` if nothing was written, and no row read. */
 export function reportOf(

@@ -46,7 +46,7 @@ for (const [kind, open] of Object.entries(stores)) {
     const store = await open(folder.path);
     const table = new Table(store, { schema: RowSchema.parse("*") });
     let told: string[] = [];
-    table.observer = ({ exchange }, { name, content, how }) => {
+    table.listener = ({ exchange }, { name, content, how }) => {
       const text = content instanceof Uint8Array ? octetString(content) : content;
       told.push(`${exchange} ${how} ${name ?? "rows"} ${text}`);
     };

@@ -23,7 +23,7 @@ const MAX_UNFINISHED_OCTETS = 128 * 1024;
 /** Characters of explained messages that wait for the acknowledgment of one before them. */
 const MAX_UNACKNOWLEDGED_CHARACTERS = 2 * 1024 * 1024;
 
-/** The text on an exchange, as far as it is finished and not printed. */
+/** The finished text on an exchange that is not printed yet. */
 interface ExchangeText {
   /** The exchange; `undefined` for octets outside of messages. */
   readonly exchange: Exchange | undefined;

@@ -28,7 +28,7 @@ export interface Segment {
 
 /** A packet that may hold a segment, but is not read. */
 export interface SkippedPacket {
-  /** What it is, as `packets of …`. */
+  /** What it is: the words after `packets of`. */
   readonly what: string;
   /** The sender's address in network order, if it is known. */
   readonly from?: string;

@@ -22,7 +22,7 @@ interface ListLine {
   readonly packet: number;
   /** Its text, once the exchange has ended; empty if it turned out to be none. */
   text: string | undefined;
-  /** Returns its text as far as the exchange has come. */
+  /** Returns the text for the exchange so far. */
   readonly make: (isLast: boolean) => string;
 }
 

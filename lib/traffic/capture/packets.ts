@@ -1,4 +1,4 @@
-/** IP packets with TCP segments, as a network would carry them: made for captures (RFC 791, RFC 8200, RFC 9293). */
+/** Makes IP packets with TCP segments for captures, as a network would carry them (RFC 791, RFC 8200, RFC 9293). */
 
 import type { SocketAddress } from "../../traffic.ts";
 
@@ -29,7 +29,7 @@ const IPV6_HEADER_OCTETS = 40;
 const TCP_HEADER_OCTETS = 20;
 const MSS_OPTION_OCTETS = 4;
 
-/** Makes a packet with right checksums. */
+/** Makes a packet with correct checksums. */
 export function packetOf({ from, to, sequence, acknowledged, flags }: SegmentHeader, octets: Uint8Array): Uint8Array {
   const [source, destination] = [addressBytes(from), addressBytes(to)];
   const isIpv4 = source.length === 4;
@@ -85,7 +85,7 @@ function checksum(sum: number): number {
 /** The address in network order: 4 octets, or 16. */
 export function addressBytes({ hostname }: SocketAddress): Uint8Array {
   if (!hostname.includes(":")) return Uint8Array.from(hostname.split("."), Number);
-  // A zone, as in fe80::1%eth0, is this machine's own name for a link; the last 32 bits may be written as IPv4.
+  // A zone, such as in fe80::1%eth0, is this machine's own name for a link; the last 32 bits may be written as IPv4.
   const text = hostname.replace(/%.*$/, "").replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_all, ...parts) => {
     const [a, b, c, d] = parts.slice(0, 4).map(Number);
     return `${(a << 8 | b).toString(16)}:${(c << 8 | d).toString(16)}`;

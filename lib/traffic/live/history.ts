@@ -119,7 +119,7 @@ export class History {
    */
   async find(text: string, showCredentials: boolean): Promise<string[]> {
     const wanted = octetString(new TextEncoder().encode(text)).toLowerCase();
-    /** The octets that went each way on each connection, as far as they are kept, one character each. */
+    /** The kept octets of each direction of each connection, one character each. */
     const kept: Record<string, { readonly from: number; text: string }> = {};
     const exchanges = new Map<string, { readonly connection: number; readonly exchange: PageExchange }>();
     for (const { event: { connection, direction, from, exchanges: changed = [] }, bytes } of this.#kept()) {

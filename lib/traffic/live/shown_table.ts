@@ -89,7 +89,7 @@ export function cellsOf(row: unknown): Cells {
   return cells;
 }
 
-/** Reads a row under its name, `{"Pingping":{…}}`; of one that is long, or damaged, the beginning is shown as it is. */
+/** Reads a row under its name, `{"Pingping":{…}}`; of a long or damaged one, the beginning is shown as it is. */
 export function rowOf(content: string | Uint8Array): ShownRow {
   const isLong = content.length > PAGE_CONTENT_BYTES;
   const text = typeof content === "string" ? content : UTF8.decode(isLong ? content.subarray(0, LONG_BYTES) : content);
