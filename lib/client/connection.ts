@@ -297,7 +297,7 @@ export class ClientConnection {
   /** Ends the connection between two exchanges, and notes that for the user. */
   #endNow(how: string): void {
     const { closed } = this.#options;
-    // A close by this program is no news.
+    // A close by this program is not reported.
     if (this.#isClosed) return;
     this.ended = how;
     this.#isEndNoted = closed !== undefined;

@@ -8,9 +8,9 @@ import { type Acknowledged, type CaptureEvent, directionOf, type OpenedInCapture
 import { handshakeText, repeatedText, timeText } from "./words.ts";
 
 const TEXT_BYTES = 1024;
-/** Octets of one direction in a row from which on a connection that waits is explained. */
+/** A waiting connection is explained after so many octets of one direction in a row. */
 const LONG_OCTETS = 8 * 1024;
-/** What a connection, and each event that waits, counts besides its octets: the overhead in memory. */
+/** The overhead in memory of a connection, and of each event that waits. */
 const CONNECTION_BYTES = 650;
 const EVENT_BYTES = 150;
 
@@ -37,19 +37,19 @@ export class ExplainedConnection {
   /** Finished text in UTF-8: much of it as strings would slow the garbage collector. */
   readonly #text = new ByteBuffer(0);
   #hasPrinted = false;
-  /** Whether it is of a recording of this program, which has reads and writes, and a handshake that is made up. */
+  /** Whether this program recorded it: then it has reads and writes, and an invented handshake. */
   #isRecorded = false;
   ended = false;
   isReset = false;
   /** Whether all of its messages so far are complete and valid. */
   valid = true;
-  /** What it held when that was last counted. */
+  /** The value of `held` when it was last counted. */
   counted = 0;
 
   constructor(opened: Extract<CaptureEvent, OpenedInCapture>, options: CapturedExchangesOptions) {
     this.#opened = opened;
     this.#options = options;
-    // Many connections wait, and have no more than this until it is their turn.
+    // Many connections wait, and hold only this until it is their turn.
     this.#keep(opened, NO_BYTES);
   }
 

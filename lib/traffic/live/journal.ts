@@ -29,7 +29,7 @@ interface ClientEnd {
 }
 
 /** What the table did for an exchange. */
-interface Report {
+interface PendingReport {
   readonly connection: number;
   readonly exchange: number;
   readonly how: string;
@@ -72,7 +72,7 @@ export class Journal {
   #followed = false;
   #asking: Promise<void> | undefined;
   /** What the table did for exchanges whose responses are not there yet, in its order. */
-  #reports: Report[] = [];
+  #reports: PendingReport[] = [];
   /** What wrote to the table while it was asked for: its answer may be older. */
   #meanwhile: (() => void)[] = [];
 
@@ -91,7 +91,7 @@ export class Journal {
       return undefined;
     }
     const isAdmitted = this.#sampler.admits(connection, "bytes" in event ? event.bytes.length : 0, event.time);
-    if (event.kind === "closed") this.#sampler.ended(connection);
+    if (event.kind === "closed") this.#sampler.forget(connection);
     if (!isAdmitted) {
       this.#followed = false;
       this.#forget(connection);

@@ -50,7 +50,7 @@ export class Sampler {
     return true;
   }
 
-  ended(connection: number): void {
+  forget(connection: number): void {
     this.#out.delete(connection);
   }
 }

@@ -12,7 +12,7 @@ export type AnswerSource = "recorded" | "now";
 export type AnswerOutcome = { readonly answer: Answer } | { readonly answer?: undefined; readonly why: string };
 
 export interface ReplayedExchange {
-  /** On its connection, from 1. */
+  /** Its number on its connection, starting from 1. */
   readonly number: number;
   /** The method and target, as sent. */
   readonly title: string;
@@ -27,7 +27,7 @@ interface RequestEntry {
   outcome: AnswerOutcome | undefined;
 }
 
-/** The requests, with the answers of one source. */
+/** The exchanges with the answers of one source. */
 class Side {
   readonly pairing: Pairing;
   /** Its exchanges with and without a request, in order, until they are taken. */

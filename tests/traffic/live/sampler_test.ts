@@ -9,7 +9,7 @@ Deno.test("events are taken up to the number of a second, then connections are l
   assert.equal(sampler.admits(1, 0, 1_000_000), true, "another second");
   assert.equal(sampler.admits(2, 0, 1_000_000), false, "left out to its end");
   assert.deepEqual(sampler.leftOut, { connections: 1, events: 2 });
-  sampler.ended(2);
+  sampler.forget(2);
   assert.equal(sampler.admits(2, 0, 1_000_001), true, "another connection of the number");
 });
 
