@@ -12,14 +12,12 @@ import config from "./deno.json" with { type: "json" };
 import { writeLine } from "./lib/bytes.ts";
 import { type FileNeeds, parseCommandLine } from "./lib/cli.ts";
 import { commandLine, surplusPermissions, USER_ARGS } from "./lib/cli/program.ts";
-import { Failure, MissingPermission } from "./lib/cli/values.ts";
-import { EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT } from "./lib/exit_code.ts";
-import { Cancelled, ClientError, InputError, TimeoutError } from "./lib/client.ts";
-import { StoreError } from "./lib/store.ts";
+import { MissingPermission } from "./lib/cli/values.ts";
+import { EXIT_FAILURE, ReportedError } from "./lib/exit_code.ts";
 import { escapeText, terminalColumns, wrapMessage } from "./lib/terminal.ts";
 
 /** Errors whose message is enough; any other is a defect. */
-const EXPLAINED = [Failure, ClientError, StoreError, InputError, ...Object.values(Deno.errors)];
+const EXPLAINED = [ReportedError, ...Object.values(Deno.errors)];
 
 if (import.meta.main) Deno.exit(await main(USER_ARGS));
 
@@ -56,8 +54,7 @@ async function main(args: readonly string[]): Promise<number> {
     if (error instanceof Deno.errors.BrokenPipe) return EXIT_FAILURE;
     const line = `wiretable: ${escapeText(describe(error, () => commandLine(args, files)))}`;
     console.error(wrapMessage(line, Deno.stderr.isTerminal() ? terminalColumns() : undefined));
-    if (error instanceof Cancelled) return EXIT_INTERRUPTED;
-    return error instanceof TimeoutError ? EXIT_TIMEOUT : EXIT_FAILURE;
+    return error instanceof ReportedError ? error.exitCode : EXIT_FAILURE;
   }
 }
 

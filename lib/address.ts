@@ -67,11 +67,11 @@ export function withoutMapping({ hostname, port }: SocketAddress): SocketAddress
 }
 
 /**
- * Whether an authority names this machine whatever a name server says: an IP address, localhost, or a name under it. A web
- * page can point its own domain at this machine (DNS rebinding), but cannot change the Host that its browser sends.
+ * Whether a host, as {@linkcode hostOf} returns it, names this machine whatever a name server says: an IP address,
+ * localhost, or a name under it. A web page can point its own domain at this machine (DNS rebinding), but cannot change
+ * the Host that its browser sends.
  */
-export function isLocalName(authority: string): boolean {
-  const host = hostOf(authority);
+export function isLocalName(host: string): boolean {
   if (/^\[[\da-f:.]+\]$/.test(host) || host === "localhost" || host.endsWith(".localhost")) return true;
   // In a URL, any host that looks like an IPv4 address is one, in canonical form.
   return /^[\d.]+$/.test(host) && URL.parse(`http://${host}`)?.hostname === host;

@@ -14,6 +14,14 @@ export const EXIT_AGAINST: number = 3;
 /** The exit code after Ctrl-C. */
 export const EXIT_INTERRUPTED: number = 130;
 
+/** An error whose message tells the user enough, one line. It ends the program with its exit code. */
+export class ReportedError extends Error {
+  /** The exit code. */
+  get exitCode(): number {
+    return EXIT_FAILURE;
+  }
+}
+
 /** Returns the exit code after a signal: 128 and its number, as shells count. */
 export function exitCodeAfter(signal: Deno.Signal): number {
   return signal === "SIGHUP" ? 129 : signal === "SIGTERM" ? 143 : EXIT_INTERRUPTED;

@@ -21,11 +21,11 @@ import type { Page, PageOptions } from "./page.ts";
 import { type ConnectionMaker, Server, type ServerOptions } from "./server.ts";
 import { joined, type Observer } from "./server/context.ts";
 import { logLine } from "./server/exchange_log.ts";
-import { TlsRelay } from "./server/tls_relay.ts";
+import type { TlsRelay } from "./server/tls_relay.ts";
 import { StoreError } from "./store.ts";
 import { escapeText, terminalColumns, wrapMessage } from "./terminal.ts";
 import type { End, TrafficListener } from "./traffic.ts";
-import { Recorder, RECORDING_NOTICE } from "./traffic/capture/recorder.ts";
+import type { Recorder } from "./traffic/capture/recorder.ts";
 import { allOf, tappedListener } from "./traffic/tap.ts";
 
 export type { Identity };
@@ -107,6 +107,7 @@ export class Listening {
     const { recordFile: name, page, showCredentials, tls } = this.#options;
     const { note } = this.outputs;
     if (name !== undefined) {
+      const { Recorder, RECORDING_NOTICE } = await import("./traffic/capture/recorder.ts");
       const file = await makeFile("--record", name);
       note(`The traffic is recorded in ${name}: ${RECORDING_NOTICE}`);
       this.#recorder = new Recorder(file, { program: `wiretable ${config.version}`, name, note, interfaces });
@@ -276,7 +277,9 @@ async function listen(
   try {
     const listener = Deno.listen({ hostname, port });
     if (other !== undefined) note(`Another server answers on port ${port} of ${other}: clients may reach that one`);
-    return identity === undefined ? listener : new TlsRelay(listener, identity);
+    if (identity === undefined) return listener;
+    const { TlsRelay } = await import("./server/tls_relay.ts");
+    return new TlsRelay(listener, identity);
   } catch (error) {
     const problem = portProblem(error, port);
     if (problem !== undefined) throw new Failure(`Port ${port} on ${hostname} is ${problem}${freePort(hostname)}`);

@@ -24,7 +24,6 @@ import type { Store } from "./store.ts";
 import { MemoryStore } from "./store/memory.ts";
 import { Table } from "./table.ts";
 import { FILTER_OPERATORS, RowSchema } from "./table/row_schema.ts";
-import { insertFile, RowsFileError } from "./table/rows_file.ts";
 import type { TrafficListener } from "./traffic.ts";
 import { refusalText } from "./traffic/explain/text.ts";
 import { lifeLine } from "./traffic/tap.ts";
@@ -126,6 +125,7 @@ async function loadRows(
   limits: { readonly schema: RowSchema; readonly maxRowBytes: number },
   options: ServeOptions,
 ): Promise<string | undefined> {
+  const { insertFile, RowsFileError } = await import("./table/rows_file.ts");
   try {
     const snapshot = await store.snapshot();
     const { total } = snapshot;

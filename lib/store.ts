@@ -15,6 +15,8 @@
  * @module
  */
 
+import { ReportedError } from "./exit_code.ts";
+
 /** A row at some version. */
 export interface Row {
   /** The row's name: 1 to 256 bytes of UTF-8, without `/` and control characters. */
@@ -158,7 +160,7 @@ export interface Portion<T> {
 export type StoreFault = "full" | "unavailable" | "too-large" | "damaged";
 
 /** A failure of the store. The message is for people. */
-export class StoreError extends Error {
+export class StoreError extends ReportedError {
   /** The name of this error class. */
   override name = "StoreError";
   /** Why the store failed. */

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path/posix";
 
 /** The imports allowed to each part of the program, besides its own files and those of {@linkcode SHARED}. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  main: ["cli", "serve", "connect", "relay", "explain", "replay", "client", "store", "data"],
+  main: ["cli", "serve", "connect", "relay", "explain", "replay", "data"],
   serve: ["listening", "cli", "client", "server", "table", "store", "exchange", "traffic", "codec", "data"],
   relay: ["listening", "passing", "cli", "client", "server", "table", "traffic", "codec", "data"],
   passing: ["client", "content", "server", "exchange", "codec"],

@@ -1,5 +1,7 @@
 /** Parses values of flags, and reports invalid ones. */
 
+import { ReportedError } from "../exit_code.ts";
+
 /**
  * Signals that ask a program to end. SIGHUP is sent when the terminal is closed. Windows sends no SIGTERM to programs
  * in a console.
@@ -11,7 +13,7 @@ export const END_SIGNALS: readonly Deno.Signal[] = [
 ];
 
 /** An error that is reported to the user in one line before the program ends. */
-export class Failure extends Error {}
+export class Failure extends ReportedError {}
 
 /** Invalid arguments. The message is one line for the user. */
 export class UsageError extends Failure {

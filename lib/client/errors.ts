@@ -5,19 +5,30 @@
 
 import { authorityOf, type Endpoint } from "../address.ts";
 import { counted, octetsToText, octetString } from "../bytes.ts";
+import { EXIT_INTERRUPTED, EXIT_TIMEOUT, ReportedError } from "../exit_code.ts";
 import { escapeOctet, escapeText } from "../terminal.ts";
 
 /** No valid response arrived. */
-export class ClientError extends Error {
+export class ClientError extends ReportedError {
   /** The name of the error's class. */
   override name: string = this.constructor.name;
 }
 
 /** No response arrived in time. */
-export class TimeoutError extends ClientError {}
+export class TimeoutError extends ClientError {
+  /** The exit code. */
+  override get exitCode(): number {
+    return EXIT_TIMEOUT;
+  }
+}
 
 /** The user cancelled the exchange. */
-export class Cancelled extends ClientError {}
+export class Cancelled extends ClientError {
+  /** The exit code. */
+  override get exitCode(): number {
+    return EXIT_INTERRUPTED;
+  }
+}
 
 /** The response is not valid HTTP. */
 export class InvalidResponse extends ClientError {
@@ -32,7 +43,7 @@ export class InvalidResponse extends ClientError {
 }
 
 /** Invalid input. */
-export class InputError extends Error {
+export class InputError extends ReportedError {
   /** The name of the error's class. */
   override name = "InputError";
 }

@@ -133,16 +133,17 @@ export class Decoder {
 
   /** Receives the first `length` of the octets. They must stay unchanged until {@linkcode next} returns `undefined`. */
   receive(octets: Uint8Array, length: number = octets.length): void {
+    if (this.#at < this.#end) return this.#append(octets, length);
+    this.#messageStart -= this.#end;
+    this.#buffer = octets;
+    this.#bufferIsOwn = false;
+    this.#text = "";
+    this.#at = 0;
+    this.#end = length;
+  }
+
+  #append(octets: Uint8Array, length: number): void {
     const left = this.#end - this.#at;
-    if (left === 0) {
-      this.#messageStart -= this.#end;
-      this.#buffer = octets;
-      this.#bufferIsOwn = false;
-      this.#text = "";
-      this.#at = 0;
-      this.#end = length;
-      return;
-    }
     if (!this.#bufferIsOwn || this.#end + length > this.#buffer.length) this.#moveLeftover(left + length);
     this.#buffer.set(length === octets.length ? octets : octets.subarray(0, length), this.#end);
     this.#end += length;

@@ -41,17 +41,13 @@ const typeLines = new Map<string, Uint8Array>();
  * program's own (RFC 9110 §2.5).
  */
 function statusLine(status: number): Uint8Array {
-  const known = statusLines[status];
-  if (known !== undefined) return known;
   if (!Number.isInteger(status) || status < 100 || status >= STATUS_END) {
     throw new TypeError(`Not a status code: ${status}`);
   }
-  return statusLines[status] = UTF8.encode(`HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`);
+  return UTF8.encode(`HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`);
 }
 
 function typeLine(contentType: string): Uint8Array {
-  const known = typeLines.get(contentType);
-  if (known !== undefined) return known;
   const line = UTF8.encode(`Content-Type: ${checkedValue(contentType)}\r\n`);
   if (typeLines.size < MAX_KEPT_TYPES) typeLines.set(contentType, line);
   return line;
@@ -124,11 +120,11 @@ export class Encoder {
   }
 
   #response(response: HttpResponse, context: ResponseContext): boolean {
-    const { status, content, fields } = response;
+    const { status, contentType, content, fields } = response;
     const streams = isStream(content);
     const contentless = isContentless(status);
-    this.#buffer.append(statusLine(status));
-    if (response.contentType !== undefined) this.#buffer.append(typeLine(response.contentType));
+    this.#buffer.append(statusLines[status] ??= statusLine(status));
+    if (contentType !== undefined) this.#buffer.append(typeLines.get(contentType) ?? typeLine(contentType));
     if (!contentless) {
       if (!streams) this.#contentLength(content === undefined ? 0 : byteLength(content));
       else if (context.minor === 1) this.#buffer.append(CHUNKED);

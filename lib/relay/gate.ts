@@ -37,7 +37,8 @@ export class HostRule {
   /** Returns why a request with this Host is refused: it names neither this machine nor the server. */
   refuseHost(value: string): HttpError | undefined {
     if (this.#anyHost || value === this.#lastHost || value === "") return undefined;
-    if (isLocalName(value) || hostOf(value) === this.#host) {
+    const host = hostOf(value);
+    if (isLocalName(host) || host === this.#host) {
       this.#lastHost = value;
       return undefined;
     }

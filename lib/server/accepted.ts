@@ -320,7 +320,7 @@ export abstract class AcceptedConnection {
     this.closed = true;
     this.#dropUnsent(this.#held > 0);
     this.reader.end();
-    closeAll(this.conn);
+    closeConnection(this.conn);
     this.release();
   }
 
@@ -335,11 +335,13 @@ export abstract class AcceptedConnection {
 
 /** Closes connections, of which some may be closed already. */
 export function closeAll(...connections: readonly (Deno.Conn | undefined)[]): void {
-  for (const connection of connections) {
-    try {
-      connection?.close();
-    } catch {
-      // It is closed.
-    }
+  for (const connection of connections) if (connection !== undefined) closeConnection(connection);
+}
+
+function closeConnection(connection: Deno.Conn): void {
+  try {
+    connection.close();
+  } catch {
+    // It is closed.
   }
 }

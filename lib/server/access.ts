@@ -114,7 +114,7 @@ export class Access implements Service {
     }
     if (this.#hosts === undefined || authority === "" || authority === this.#lastAuthority) return;
     const host = hostOf(authority);
-    if (!isLocalName(authority) && !this.#hosts.includes(host)) {
+    if (!isLocalName(host) && !this.#hosts.includes(host)) {
       const unknown = `This server does not answer for the host ${JSON.stringify(host)}`;
       throw new HttpError(421, `${unknown}: start it with --allow-host ${host}`, { rule: "RFC 9110 §7.4" });
     }
