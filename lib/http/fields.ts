@@ -132,14 +132,10 @@ export class FieldSection {
    * a request (RFC 9112 §5.2).
    */
   readonly #mayFold: boolean;
-  #folded = false;
+  folded = false;
 
   constructor(mayFold = false) {
     this.#mayFold = mayFold;
-  }
-
-  fields(text: string): Fields {
-    return new Fields(text, this.spans, this.nameLengths, this.#folded);
   }
 
   /** Starts a new section, whose first field line has this offset: a header section begins with the start line. */
@@ -147,7 +143,7 @@ export class FieldSection {
     this.spans = [];
     this.nameLengths = 0;
     this.#line = line;
-    this.#folded = false;
+    this.folded = false;
   }
 
   /** Reads all complete lines of the section that starts here. Returns its end, its empty line included. */
@@ -221,7 +217,7 @@ export class FieldSection {
       refuseLineStart(buffer[from], from, false);
     }
     this.spans[this.spans.length - 1] = at - start;
-    this.#folded = true;
+    this.folded = true;
     this.#line = lineEnd - start;
     return true;
   }
