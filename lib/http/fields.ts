@@ -27,6 +27,8 @@ export class Fields {
   /** A section with no lines. */
   static readonly EMPTY: Fields = new Fields("", [], 0);
 
+  /** How many field lines the section has. */
+  readonly size: number;
   readonly #text: string;
   /** Four numbers per line: start and end of the name, start and end of the value. */
   readonly #spans: readonly number[];
@@ -40,15 +42,11 @@ export class Fields {
    * @param nameLengths A bit mask of the lengths of names, modulo 32; a name of another length is absent.
    */
   constructor(text: string, spans: readonly number[], nameLengths = -1, folded = false) {
+    this.size = spans.length / 4;
     this.#text = text;
     this.#spans = spans;
     this.#nameLengths = nameLengths;
     this.folded = folded;
-  }
-
-  /** How many field lines the section has. */
-  get size(): number {
-    return this.#spans.length / 4;
   }
 
   /** Returns the value of a field, its lines joined by `, ` in order (RFC 9110 §5.3); `undefined` if it is absent. */
