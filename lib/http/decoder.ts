@@ -271,7 +271,8 @@ export class Decoder {
     const end = this.#section.scan(this.#buffer, this.#at, this.#end, this.#headerLimits);
     if (end === MORE) return undefined;
     const text = this.#octets(this.#at, end);
-    const fields = this.#section.fields(text);
+    const { spans, nameLengths, folded } = this.#section;
+    const fields = new Fields(text, spans, nameLengths, folded);
     const head = this.#kind === "request" ? this.#requestHead(text, fields) : this.#responseHead(text, fields);
     this.#at = end;
     return head;
@@ -358,11 +359,12 @@ export class Decoder {
   #trailers(): HttpEvent | undefined {
     const end = this.#section.scan(this.#buffer, this.#at, this.#end, this.#trailerLimits);
     if (end === MORE) return undefined;
-    if (this.#section.spans.length === 0) {
+    const { spans, nameLengths, folded } = this.#section;
+    if (spans.length === 0) {
       this.#at = end;
       return this.#finish(END);
     }
-    const trailers = this.#section.fields(this.#octets(this.#at, end));
+    const trailers = new Fields(this.#octets(this.#at, end), spans, nameLengths, folded);
     refuseForbiddenTrailers(trailers, this.#at);
     this.#at = end;
     return this.#finish({ kind: "end", trailers });

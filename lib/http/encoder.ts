@@ -111,33 +111,29 @@ export class Encoder {
   response(response: HttpResponse, context: ResponseContext): boolean {
     const start = this.#buffer.length;
     try {
-      return this.#response(response, context);
+      const { status, contentType, content, fields } = response;
+      const streams = isStream(content);
+      const contentless = isContentless(status);
+      this.#buffer.append(statusLines[status] ??= statusLine(status));
+      if (contentType !== undefined) this.#buffer.append(typeLines.get(contentType) ?? typeLine(contentType));
+      if (!contentless) {
+        if (!streams) this.#contentLength(content === undefined ? 0 : byteLength(content));
+        else if (context.minor === 1) this.#buffer.append(CHUNKED);
+      }
+      if (context.close) this.#buffer.append(CLOSE);
+      else if (context.minor === 0) this.#buffer.append(KEEP_ALIVE);
+      this.#date(context.date);
+      if (response.etag !== undefined) this.#etag(response.etag);
+      if (fields !== undefined) this.#fieldLines(fields);
+      this.#octets("\r\n");
+      if (contentless || content === undefined || context.method === "HEAD") return false;
+      if (!streams) this.content(content);
+      return streams;
     } catch (error) {
       // Removes the incomplete head: the messages before it are sent.
       this.#buffer.length = start;
       throw error;
     }
-  }
-
-  #response(response: HttpResponse, context: ResponseContext): boolean {
-    const { status, contentType, content, fields } = response;
-    const streams = isStream(content);
-    const contentless = isContentless(status);
-    this.#buffer.append(statusLines[status] ??= statusLine(status));
-    if (contentType !== undefined) this.#buffer.append(typeLines.get(contentType) ?? typeLine(contentType));
-    if (!contentless) {
-      if (!streams) this.#contentLength(content === undefined ? 0 : byteLength(content));
-      else if (context.minor === 1) this.#buffer.append(CHUNKED);
-    }
-    if (context.close) this.#buffer.append(CLOSE);
-    else if (context.minor === 0) this.#buffer.append(KEEP_ALIVE);
-    this.#date(context.date);
-    if (response.etag !== undefined) this.#etag(response.etag);
-    if (fields !== undefined) this.#fieldLines(fields);
-    this.#octets("\r\n");
-    if (contentless || content === undefined || context.method === "HEAD") return false;
-    if (!streams) this.content(content);
-    return streams;
   }
 
   /** Encodes content as it is. */

@@ -23,6 +23,8 @@ export class Fields {
   /** A section with no lines. */
   static readonly EMPTY: Fields = new Fields("", [], 0);
 
+  /** How many field lines the section has. */
+  readonly size: number;
   readonly #text: string;
   /** Four numbers per line: start and end of the name, start and end of the value. */
   readonly #spans: readonly number[];
@@ -36,15 +38,11 @@ export class Fields {
    * @param nameLengths A bit mask of the lengths of names, modulo 32; a name of another length is absent.
    */
   constructor(text: string, spans: readonly number[], nameLengths = -1, folded = false) {
+    this.size = spans.length / 4;
     this.#text = text;
     this.#spans = spans;
     this.#nameLengths = nameLengths;
     this.folded = folded;
-  }
-
-  /** How many field lines the section has. */
-  get size(): number {
-    return this.#spans.length / 4;
   }
 
   /** Returns the value of a field, its lines joined by `, ` in order (RFC 9110 §5.3); `undefined` if it is absent. */
@@ -128,14 +126,10 @@ export class FieldSection {
    * a request (RFC 9112 §5.2).
    */
   readonly #mayFold: boolean;
-  #folded = false;
+  folded = false;
 
   constructor(mayFold = false) {
     this.#mayFold = mayFold;
-  }
-
-  fields(text: string): Fields {
-    return new Fields(text, this.spans, this.nameLengths, this.#folded);
   }
 
   /** Starts a new section, whose first field line has this offset: a header section begins with the start line. */
@@ -143,7 +137,7 @@ export class FieldSection {
     this.spans = [];
     this.nameLengths = 0;
     this.#line = line;
-    this.#folded = false;
+    this.folded = false;
   }
 
   /** Reads all complete lines of the section that starts here. Returns its end, its empty line included. */
@@ -217,7 +211,7 @@ export class FieldSection {
       refuseLineStart(buffer[from], from, false);
     }
     this.spans[this.spans.length - 1] = at - start;
-    this.#folded = true;
+    this.folded = true;
     this.#line = lineEnd - start;
     return true;
   }

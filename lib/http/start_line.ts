@@ -237,7 +237,7 @@ function absoluteForm(method: string, target: string, offset: number): Target {
  * The rules of the http scheme are met on a secured connection, too.
  */
 export function isSecureTarget(target: string): boolean {
-  return !target.startsWith("/") && /^https:\/\//i.test(target);
+  return /^https:\/\//i.test(target);
 }
 
 function withPath(authority: string | undefined, target: string): Target {

@@ -99,27 +99,29 @@ export class Access implements Service {
    * page may send a request (Fetch, "CORS-preflight request").
    */
   #admitPreflight(request: RequestHead): boolean {
-    this.#checkHost(request);
-    if (this.#corsFields !== undefined && isPreflight(request)) return true;
-    // `OPTIONS *` is a health check, and says nothing of the table (RFC 9110 §9.3.7).
-    if (this.#tokens !== undefined && request.path !== "*") requireToken(request, this.#tokens);
-    return false;
-  }
-
-  #checkHost({ authority, target }: RequestHead): void {
-    if (!this.#secure && isSecureTarget(target)) {
+    const { authority, path, target } = request;
+    // An origin-form is no URI: nearly every target.
+    if (!this.#secure && !target.startsWith("/") && isSecureTarget(target)) {
       const detail =
         "The target is an https URI, but TLS does not secure this connection: use http, or serve with --cert";
       throw new HttpError(421, detail, { rule: "RFC 9110 §7.4" });
     }
-    if (this.#hosts === undefined || authority === "" || authority === this.#lastAuthority) return;
-    const host = hostOf(authority);
-    if (!isLocalName(host) && !this.#hosts.includes(host)) {
-      const unknown = `This server does not answer for the host ${JSON.stringify(host)}`;
-      throw new HttpError(421, `${unknown}: start it with --allow-host ${host}`, { rule: "RFC 9110 §7.4" });
+    if (this.#hosts !== undefined && authority !== "" && authority !== this.#lastAuthority) {
+      requireHost(hostOf(authority), this.#hosts);
+      this.#lastAuthority = authority;
     }
-    this.#lastAuthority = authority;
+    if (this.#corsFields !== undefined && isPreflight(request)) return true;
+    // `OPTIONS *` is a health check, and says nothing of the table (RFC 9110 §9.3.7).
+    if (this.#tokens !== undefined && path !== "*") requireToken(request, this.#tokens);
+    return false;
   }
+}
+
+/** @throws {HttpError} 421 for a host that the server does not answer for. */
+function requireHost(host: string, hosts: readonly string[]): void {
+  if (isLocalName(host) || hosts.includes(host)) return;
+  const unknown = `This server does not answer for the host ${JSON.stringify(host)}`;
+  throw new HttpError(421, `${unknown}: start it with --allow-host ${host}`, { rule: "RFC 9110 §7.4" });
 }
 
 function isPreflight({ method, fields }: RequestHead): boolean {

@@ -258,8 +258,9 @@ function versionOf(found: Found | undefined): number {
   return found === undefined ? ABSENT : found.segment.version(found.place);
 }
 
-function contentOf({ name, json, content }: NewRow): Content {
-  return content ?? rowContent(name, json);
+/** The JSON text of a row is made on demand: not for one whose content is at hand. */
+function contentOf(row: NewRow): Content {
+  return row.content ?? rowContent(row.name, row.json);
 }
 
 /** Returns the name in a row's content, which starts with `{"name":`. */
