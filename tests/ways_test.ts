@@ -51,9 +51,9 @@ Deno.test({
     const fields = `Host: localhost\r\nContent-Type: application/json\r\nContent-Length: ${row.length}\r\n`;
     const [idle, busy] = await Promise.all([served(), served(`PUT /Pingping HTTP/1.1\r\n${fields}\r\n${row}`)]);
     const { files, lines } = counts(busy.difference(idle));
-    await t.step(`${files} files, at most 27, and ${lines} lines, at most 1,260`, () => {
+    await t.step(`${files} files, at most 27, and ${lines} lines, at most 1,100`, () => {
       assert(lines > 500);
-      assert(files <= 27 && lines <= 1_260);
+      assert(files <= 27 && lines <= 1_100);
     });
   },
 });
