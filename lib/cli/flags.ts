@@ -137,7 +137,7 @@ const MAX_BUFFERED = (help: string) =>
 const MAX_CONNECTIONS = (help: string) =>
   preset(LIMITS, "--max-connections N", help, SERVER_LIMITS.maxConnections, wholeNumber(1, 1_000_000));
 const PAGE = (help: string) =>
-  valued(SHOWN, "--page [PORT]", `${help}, on loopback (${PAGE_PORT}, or any)`, (text, flag) => {
+  valued(SHOWN, "--page [PORT]", `${help} in a browser (${PAGE_PORT}, or any free port)`, (text, flag) => {
     return text === "" ? "default" as const : wholeNumber(0, 65535)(text, flag);
   });
 const PAGE_HISTORY = (help: string) =>
@@ -169,7 +169,7 @@ export const SERVE_FLAGS = {
     ["text", "json"],
     "text",
   ),
-  page: PAGE("a page of the traffic"),
+  page: PAGE("live traffic"),
   recordFile: RECORD_FILE,
   pageHistory: PAGE_HISTORY("events that the page keeps"),
   readOnly: toggle(ANSWERED, "--read-only", "refuse writes"),
@@ -256,7 +256,7 @@ export const CONNECT_FLAGS = {
     wholeNumber(1, 65535),
   ),
   fields: FIELDS(SENT, "fields that values fill, in order"),
-  print: valued(SHOWN, "--print PARTS", "request H head B body, response h b (hb; piped b)", messageParts),
+  print: valued(SHOWN, "--print PARTS", "parts: request H B, response h b (hb; piped: b)", messageParts),
   verbose: toggle(SHOWN, "-v, --verbose", "show requests too (HBhb), and each read and write"),
   pretty: choice("--pretty WHAT", "all: indent and colour JSON, piped too; or none", ["all", "none"], "auto"),
   showCredentials: SHOW_CREDENTIALS("show"),
@@ -275,7 +275,7 @@ export const CONNECT_FLAGS = {
 export const EXPLAIN_FLAGS = {
   answers: valued(FEW, "--answers METHODS", "methods that the responses answer: HEAD,GET (GET)", methodList, []),
   connection: CONNECTION("explain only the capture's connection N"),
-  page: PAGE("a page of the capture"),
+  page: PAGE("the capture"),
   pageHistory: PAGE_HISTORY("events that the page shows, the first ones"),
   showCredentials: SHOW_CREDENTIALS("show"),
   all: toggle(FEW, "--all", "show all content and chunks, not a screenful"),
