@@ -214,3 +214,15 @@ Deno.test("the sign of a zero is kept", async () => {
   assert.equal((await table.send("PATCH /d", '{"c":-0}')).content, '{"d":{"b":-0,"c":-0}}');
   assert.equal((await table.send("GET /")).content, '{"a":{"b":-0,"c":-0},"d":{"b":-0,"c":-0}}');
 });
+
+Deno.test("a row under a name with a quote or a backslash is not read as the name's own characters", async () => {
+  const table = new TestTable();
+  const quoted = await table.send("PUT /a%22b", `{"a"b":${SNAIL}}`);
+  assert.equal(quoted.status, 400);
+  const escaped = await table.send("PUT /a%5Cb", `{"a\\b":${SNAIL}}`);
+  assert.equal(escaped.status, 422);
+  for (const name of ['a"b', "a\\b"]) {
+    const { status } = await table.send(`PUT /${encodeURIComponent(name)}`, `{${JSON.stringify(name)}:${SNAIL}}`);
+    assert.equal(status, 201);
+  }
+});
