@@ -49,6 +49,8 @@ const withCredentials: [line: string, holds: boolean][] = [
   [`curl --json '{"password":"b"}' localhost:9999/x`, true],
   ["curl -d a=b localhost:9999/x", false],
   ["get http://a:b@localhost:9999/x", true],
+  ["get / Referer:http://a:b@c/", true],
+  ["get / Referer:http://c/", false],
   ["get authors", false],
   ["get token", false],
   ["curl", false],

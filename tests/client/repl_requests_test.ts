@@ -61,6 +61,10 @@ Deno.test("the last request is shown for curl, without its credentials", async (
     `curl --request POST --header 'Host: h' --header 'Authorization: (6 octets)' --header 'Content-Type: application/json' --header User-Agent: --header Accept: --data-binary '{"a":{"type":"snail","age":"1","leg":"0"}}' http://127.0.0.1:${server.port}/a\n`,
   );
   assert.match((await run(server.port, input, { print: "", showCredentials: true })).shown, /'Authorization: abcdef'/);
+  const note = "(credentials are left out; --show-credentials shows them)\n";
+  const prompt = { print: "", interactive: true } as const;
+  assert((await run(server.port, input, prompt)).shown.includes(note));
+  assert(!(await run(server.port, "get a\ncurl\n", prompt)).shown.includes(note));
   const others =
     `get //u:secret@a "X-Api-Key":k X-Auth-Token:"it's" WWW-Authenticate:Basic Sec-WebSocket-Key:x\ncurl\n`;
   assert.match(
