@@ -143,8 +143,9 @@ export class RelayConnection extends AcceptedConnection {
       if (this.#gate.refusal === undefined || passing.length > 0) this.#dial();
       this.reader.done(octets.length);
       await this.#passToServer(passing);
-      while (this.#gate.awaitsAnswer && this.#refusal === undefined && !this.#ended.response) {
+      while (!this.closed && this.#gate.awaitsAnswer && this.#refusal === undefined && !this.#ended.response) {
         await new Promise<void>((resolve) => this.#answerCame = resolve);
+        if (this.closed) return;
         await this.#passToServer(this.#gate.pass(NO_BYTES, isEnd));
       }
       if (octets.length >= this.context.limits.minTurnBytes) await FAIR_TURNS.yieldIfBusy();

@@ -307,6 +307,21 @@ Deno.test("what follows a request with Upgrade waits for the answer, and is judg
   assert.equal(await upstream.until("\r\n\r\n"), "GET /b HTTP/1.1\r\nHost: api.example\r\n\r\n");
 });
 
+Deno.test("what waits for an answer ends with its client, which cannot be written to", async () => {
+  await using relay = new Relayed();
+  const upgrade = `GET /a HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n`;
+  const { client, upstream } = await relay.sent(`${upgrade}GET /b HTTP/1.1\r\n${HOST}\r\n`);
+  await upstream.until("\r\n\r\n");
+  client.close();
+  // The first octet is answered with a reset, which the next one meets.
+  for (const octet of "HTTP/1.1 1") {
+    await upstream.send(octet).catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  await until(() => relay.closed.length > 0);
+  assert.equal(relay.server.connections, 0);
+});
+
 Deno.test("a refused request waits for the answers of those before it", async () => {
   await using relay = new Relayed();
   const { client, upstream } = await relay.sent(
