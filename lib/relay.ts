@@ -87,11 +87,7 @@ export async function relay(options: RelayOptions): Promise<number> {
   };
   const server = listening.serve(
     (connection, conn, context) => new RelayConnection(connection, conn, context, shared),
-    {
-      messageLimits: REQUEST_LIMITS,
-      limits: { ...limits, minReadBytes: TAPPED_READ_BYTES },
-      observer: joined<Observer>(observers),
-    },
+    { limits: { ...limits, minReadBytes: TAPPED_READ_BYTES }, observer: joined<Observer>(observers) },
   );
   const to = `${originOf(endpoint)}/`;
   const unencrypted = tls === undefined ? ", and all traffic is unencrypted: --cert and --key encrypt it" : "";
