@@ -4,12 +4,12 @@
  * @module
  */
 
-import { Decoder, Encoder, HttpError, type Service } from "./http_message.ts";
+import { Decoder, Encoder, type HttpError, type Service } from "./http_message.ts";
 import { type MessageLimits, REQUEST_LIMITS, SERVER_LIMITS, type ServerLimits } from "./limits.ts";
 import type { AcceptedConnection } from "./server/accepted.ts";
 import { ServerConnection } from "./server/connection.ts";
 import { Budget, type Observer, Pool, type ServerContext } from "./server/context.ts";
-import { CLOSE_REASONS, hadLeft, scarcity } from "./server/errors.ts";
+import { CLOSE_REASONS, hadLeft, overloaded, scarcity } from "./server/errors.ts";
 import { FAIR_TURNS } from "./turns.ts";
 
 export { AcceptedConnection, closeAll, Reader, type Wait } from "./server/accepted.ts";
@@ -198,8 +198,7 @@ export class Server {
     let refusal: HttpError | undefined;
     if (this.connections >= maxConnections) {
       if (this.#refused.size >= maxRefusedConnections) return conn.close();
-      const detail = `The server is at its limit of ${maxConnections} connections: try again soon`;
-      refusal = new HttpError(503, detail, { rule: "RFC 9110 §15.6.4", fields: [["Retry-After", "1"]] });
+      refusal = overloaded(`The server is at its limit of ${maxConnections} connections: try again soon`);
       this.#refused.add(connection);
     }
     this.#connections.add(connection);

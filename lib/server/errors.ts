@@ -119,7 +119,7 @@ export function textResponse({ status, message }: HttpError): HttpResponse {
   return { status, contentType: "text/plain; charset=utf-8", content: `${message}\n` };
 }
 
-/** Creates the error for an exhausted budget. */
+/** Creates the error for an exhausted budget, or another limit that will be free again soon. */
 export function overloaded(
   detail = "The server holds as much content and as many responses as --max-buffered allows: try again soon",
 ): HttpError {
