@@ -3,6 +3,7 @@
  * each exchange, once its response has passed or cannot pass any more.
  */
 
+import { Buffer } from "node:buffer";
 import { hostOf } from "../address.ts";
 import type { BatchWriter } from "../batch_writer.ts";
 import { counted, NO_BYTES, octetsToText, octetString } from "../bytes.ts";
@@ -220,7 +221,7 @@ export class Printer {
     } else this.#turnTo(id, direction);
     if (terminal) this.#text(escapeText(octetsToText(masked)));
     else {
-      const bytes = masked === "" ? content : Uint8Array.from(masked, (octet) => octet.charCodeAt(0));
+      const bytes = masked === "" ? content : Buffer.from(masked, "latin1");
       if (bytes.length === 0) return;
       this.#writer.print("", bytes);
       this.#midLine = bytes.at(-1) !== 0x0a;

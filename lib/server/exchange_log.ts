@@ -171,7 +171,7 @@ export class ExchangeLog {
  * they end before the fault, which is at an offset.
  */
 function requestLine(head: string, rest: Uint8Array, offset = Infinity): { method?: string; target?: string } {
-  const text = head === "" ? octetString(rest, 0, rest.length) : head;
+  const text = head === "" ? octetString(rest) : head;
   const [, line, method, target] = /^((?:\r\n)?([!-~]+) ([!-~]+)) HTTP\/\d\.\d\r?\n/.exec(text) ?? [];
   return line === undefined || offset < line.length ? {} : { method, target };
 }

@@ -3,7 +3,7 @@
  * of it needs `--verbose`: the log of exchanges stands beside it.
  */
 
-import { counted, NO_BYTES, octetsToText } from "../bytes.ts";
+import { counted, NO_BYTES, octetsToText, octetString } from "../bytes.ts";
 import { Buffer } from "node:buffer";
 import type { BatchWriter } from "../batch_writer.ts";
 import { type Fields, type HttpError, LF, type RequestHead } from "../http_message.ts";
@@ -104,7 +104,7 @@ function timeOfDay(milliseconds: number): string {
 }
 
 function maskBytes(bytes: Uint8Array, mask: (text: string) => string): Uint8Array {
-  const text = Buffer.from(bytes).toString("latin1");
+  const text = octetString(bytes);
   const masked = mask(text);
   return masked === text ? bytes : Buffer.from(masked, "latin1");
 }
