@@ -8,6 +8,7 @@
 import type { Fields } from "./fields.ts";
 import type { HttpError } from "./error.ts";
 import type { FieldLine } from "./grammar.ts";
+import { STATUS_END } from "./start_line.ts";
 
 /** The kind of message that a peer sends: a server decodes requests, a client responses. */
 export type MessageKind = "request" | "response";
@@ -157,9 +158,6 @@ export interface Service {
   /** Returns the response for an error, an invalid message or a request that failed; by default a problem document. */
   errorResponse?(error: HttpError): HttpResponse;
 }
-
-/** The offset after the status code in a status line. */
-const STATUS_END = "HTTP/1.1 200".length;
 
 /** What is accepted in a response, though it breaks a rule. */
 export interface Accepted {

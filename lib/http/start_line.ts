@@ -24,7 +24,7 @@ const VERSION = "HTTP/0.0";
 const MAJOR_AT = 5;
 const MINOR_AT = 7;
 /** Where the status code of a response ends. */
-const STATUS_END = VERSION.length + 4;
+export const STATUS_END = VERSION.length + 4;
 const STATUS_WANTED = "a status code of three digits";
 
 /** Scans start lines and holds where the last one's parts end, counted from the line's start. */
