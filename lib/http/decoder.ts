@@ -251,7 +251,7 @@ export class Decoder {
 
   #scanStartLine(): boolean {
     const isRequest = this.#kind === "request";
-    if (isRequest && !this.#skippedEmptyLine && this.#at < this.#end && this.#buffer[this.#at] === CR) {
+    if (isRequest && !this.#skippedEmptyLine && this.#buffer[this.#at] === CR) {
       // One empty line before a request is allowed (RFC 9112 §2.2).
       const lineEnd = scanLineEnd(this.#buffer, this.#at, this.#end, "an empty line", "no-line-end");
       if (lineEnd === MORE) return false;
