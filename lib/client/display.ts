@@ -81,7 +81,7 @@ export class Display {
         if (this.#shows("b")) await this.endContent();
         if (event.trailers.size === 0 || !this.#shows("h")) return;
         await this.write(`${this.#options.painter("dim", "-----TRAILERS-----")}\n`);
-        await this.#showHead([...event.trailers].map(([name, value]) => `${name}: ${value}\r\n`).join(""));
+        await this.#showHead(event.trailers.lines);
     }
   }
 

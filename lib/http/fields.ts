@@ -81,6 +81,13 @@ export class Fields {
     }
   }
 
+  /** The lines as text, each with its line end: values without blanks around them, and none folded. */
+  get lines(): string {
+    let text = "";
+    for (const [name, value] of this) text += `${name}: ${value}\r\n`;
+    return text;
+  }
+
   /** Returns a line's value, each fold replaced by one space. */
   #value(span: number): string {
     const value = this.#text.substring(this.#spans[span + 2], this.#spans[span + 3]);

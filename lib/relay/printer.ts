@@ -181,8 +181,7 @@ export class Printer {
       if (more > 0) this.#line(`… ${counted(more, "more octet")}`);
       else if (isCut) this.#line(`… ${counted(one.printed - SHOWN_RELAYED_OCTETS, "more character")}`);
       this.#findings(one?.findings ?? []);
-      const lines = [...trailers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
-      if (lines !== "") this.#octets(id, direction, "-----TRAILERS-----\n", lines);
+      if (trailers.size > 0) this.#octets(id, direction, "-----TRAILERS-----\n", trailers.lines);
       this.#findings(acceptedIn({ kind: "end", trailers }));
     };
     if (one?.view === undefined) return last();

@@ -46,7 +46,7 @@ function textLog(writer: BatchWriter, options: RequestLogOptions): Observer {
     opened: (id, peer) => banners.opened(id, peer),
     request: (id, request, content, trailers) => {
       message(writer, banners.banner("REQUEST", id), mask(request.text), content);
-      if (trailers.size > 0) message(writer, "-----TRAILERS-----\n", mask(trailerText(trailers)), NO_BYTES);
+      if (trailers.size > 0) message(writer, "-----TRAILERS-----\n", mask(trailers.lines), NO_BYTES);
     },
     refused: (id, error, head, rest, position) => {
       // What is refused before it was read takes one line.
@@ -129,10 +129,6 @@ function printSafely(writer: BatchWriter, banner: string, head: string, content:
   const text = new ContentText();
   const shown = escapeText(octetsToText(head)) + text.add(content) + text.end();
   writer.print(banner + shown + (shown === "" || shown.endsWith("\n") ? "" : "\n"));
-}
-
-function trailerText(trailers: Fields): string {
-  return [...trailers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
 }
 
 function jsonLog(writer: BatchWriter, { now = Date.now, showCredentials }: RequestLogOptions): Observer {

@@ -38,6 +38,11 @@ Deno.test("a name of any length is found, also beyond 32 octets", () => {
   }
 });
 
+Deno.test("lines are text with one blank after the colon and a line end", () => {
+  assert.equal(read("B:2\r\na: \t1 \r\nb:\r\n\r\n").lines, "B: 2\r\na: 1\r\nb: \r\n");
+  assert.equal(Fields.EMPTY.lines, "");
+});
+
 Deno.test("lines are iterated as received", () => {
   assert.deepEqual([...read("B: 2\r\na:1\r\nb: \r\n\r\n")], [["B", "2"], ["a", "1"], ["b", ""]]);
   assert.deepEqual([...Fields.EMPTY], []);
