@@ -80,7 +80,7 @@ export class Printer {
     exchange: (id, event) => this.#exchange(id, event),
     explained: (_id, explanations) => {
       for (const explanation of explanations) {
-        if (this.#midLine) this.#text("\n");
+        this.#endLine();
         this.#text(`${this.#options.explanation(explanation)}\n`);
       }
     },
@@ -215,6 +215,7 @@ export class Printer {
     const { terminal, showCredentials } = this.#options;
     const masked = showCredentials ? head : maskCredentials(head);
     if (banner !== "") {
+      this.#endLine();
       this.#text(banner);
       this.#last = `${id} ${direction}`;
     } else this.#turnTo(id, direction);
@@ -238,15 +239,19 @@ export class Printer {
   #line(line: string): void {
     const { terminal, columns } = this.#options;
     const text = terminal ? escapeText(line) : line.replace(/[\r\n]+/g, " ");
-    if (this.#midLine) this.#text("\n");
+    this.#endLine();
     this.#text(`${wrapMessage(text, columns?.())}\n`);
     this.#last = "";
   }
 
+  /** Ends the line that the last output began. */
+  #endLine(): void {
+    if (this.#midLine) this.#text("\n");
+  }
+
   #text(text: string): void {
     if (text === "") return;
-    const isLine = text.startsWith("-----") && this.#midLine;
-    this.#writer.print(isLine ? `\n${text}` : text);
+    this.#writer.print(text);
     this.#midLine = !text.endsWith("\n");
   }
 }

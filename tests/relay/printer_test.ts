@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { Pairing } from "../../lib/exchange.ts";
 import type { Message } from "../../lib/exchange.ts";
-import { requestFindings, responseFindings } from "../../lib/relay/printer.ts";
+import { BatchWriter } from "../../lib/batch_writer.ts";
+import { Printer, requestFindings, responseFindings } from "../../lib/relay/printer.ts";
 import { wireOctets } from "../wire_cases.ts";
 
 function exchangeOf(request: string, response: string): { request: Message; response: Message } {
@@ -48,5 +49,47 @@ for (const [fields, host, texts] of responses) {
     const found = responseFindings(response, false);
     assert.equal(found.length, texts.length);
     texts.forEach((text, i) => assert.match(found[i].text, text));
+  });
+}
+
+for (const terminal of [false, true]) {
+  Deno.test(`a message begins on a line of its own, and its content goes on in one: terminal ${terminal}`, async () => {
+    let printed = "";
+    const decoder = new TextDecoder();
+    const writer = new BatchWriter({
+      write: (bytes) => {
+        printed += decoder.decode(bytes, { stream: true });
+        return Promise.resolve(bytes.length);
+      },
+    });
+    const { observer } = new Printer(writer, {
+      secure: false,
+      verbose: false,
+      terminal,
+      showCredentials: false,
+      explanation: () => "",
+      fault: () => "",
+    });
+    const pairing = new Pairing((event) => observer.exchange?.(1, event));
+    const request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    // So much is shown as it comes.
+    const start = "a".repeat(4000);
+    const head = `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ${start.length + 6}\r\n\r\n`;
+    observer.opened?.(1, "127.0.0.1:5");
+    pairing.octets("request", wireOctets(request));
+    for (const octets of [`${head}${start}`, "-----b"]) {
+      pairing.octets("response", wireOctets(octets));
+      // What shows content is a step behind.
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    pairing.octets("request", wireOctets(request));
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    observer.closed?.(1, "by the client", 2);
+    await writer.flush();
+    const [asked, answered] = ["REQUEST", "RESPONSE"].map((what) => `-----${what}-----\n`);
+    assert.equal(
+      printed.replaceAll("\r\n", "\n"),
+      `${asked}${request}${answered}${head}${start}-----b\n${asked}${request}`.replaceAll("\r\n", "\n"),
+    );
   });
 }
