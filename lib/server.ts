@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Decoder, Encoder, type HttpError, type Service } from "./http_message.ts";
+import { Decoder, Encoder, type Service } from "./http_message.ts";
 import { type MessageLimits, REQUEST_LIMITS, SERVER_LIMITS, type ServerLimits } from "./limits.ts";
 import type { AcceptedConnection } from "./server/accepted.ts";
 import { ServerConnection } from "./server/connection.ts";
@@ -194,14 +194,15 @@ export class Server {
   #admit(conn: Deno.Conn): void {
     const { maxConnections, maxRefusedConnections } = this.#context.limits;
     // Every accepted connection is counted, so that the numbers equal those of a tap.
-    const connection = this.#make(++this.#accepted, conn, this.#context);
-    let refusal: HttpError | undefined;
-    if (this.connections >= maxConnections) {
-      if (this.#refused.size >= maxRefusedConnections) return conn.close();
-      refusal = overloaded(`The server is at its limit of ${maxConnections} connections: try again soon`);
-      this.#refused.add(connection);
-    }
+    const number = ++this.#accepted;
+    const isBeyond = this.connections >= maxConnections;
+    if (isBeyond && this.#refused.size >= maxRefusedConnections) return conn.close();
+    const connection = this.#make(number, conn, this.#context);
     this.#connections.add(connection);
+    if (isBeyond) this.#refused.add(connection);
+    const refusal = isBeyond
+      ? overloaded(`The server is at its limit of ${maxConnections} connections: try again soon`)
+      : undefined;
     connection.serve(refusal);
   }
 
