@@ -153,11 +153,11 @@ export class RelayConnection extends AcceptedConnection {
   async #passToServer(octets: Uint8Array): Promise<void> {
     const { budget } = this.context;
     const more = this.#gate.held - this.#held;
-    if (more > 0 && !budget.has(more)) {
-      this.#refuse(overloaded("Too much is waiting at the moment: try again soon"));
-    }
+    const isTooMuch = more > 0 && !budget.has(more);
     budget.take(more);
     this.#held += more;
+    // Refusing may close the connection, which gives back all that it holds.
+    if (isTooMuch) this.#refuse(overloaded("Too much is waiting at the moment: try again soon"));
     const server = octets.length === 0 ? undefined : this.#server ?? await this.#dialling?.catch(() => undefined);
     if (server !== undefined && !this.closed) {
       try {

@@ -346,6 +346,19 @@ Deno.test("a refused request behind a response that breaks a rule ends the conne
   assert.equal(relay.closed.length, 1);
 });
 
+Deno.test("what is too much to hold is given back if the connection ends at once", async () => {
+  await using relay = new Relayed({ limits: { maxBufferedBytes: 100 } });
+  const { client, upstream } = await relay.sent(`GET /a HTTP/1.1\r\n${HOST}\r\n`);
+  await upstream.until("\r\n\r\n");
+  await upstream.send("HTTP/1.1 200 OK\r\nA : b\r\n\r\n");
+  await client.conn.read(new Uint8Array(1000));
+  await client.send(`GET /b HTTP/1.1\r\nA: ${"b".repeat(200)}\r\n`);
+  assert.equal(await client.receiveAll(), "");
+  await until(() => relay.closed.length > 0);
+  assert.deepEqual(relay.closed, ["by the relay (error 503)"]);
+  assert.equal(relay.server.budget.used, 0);
+});
+
 Deno.test("a connection whose response breaks a rule is closed once it is idle for too long", async () => {
   await using relay = new Relayed();
   const { client, upstream } = await relay.sent(`GET /a HTTP/1.1\r\n${HOST}\r\n`);
