@@ -49,7 +49,7 @@ export async function relay(options: RelayOptions): Promise<number> {
   }, { interfaces: INTERFACES });
   const { page, room, tap } = listening;
   const lines = logFormat === "json"
-    ? new ExchangeLines((exchange) => quiet || writer.print(logLine("exchange", exchange)))
+    ? new ExchangeLines((exchange) => quiet || writer.print(logLine("exchange", exchange)), showCredentials)
     : undefined;
   const columns = columnsOf(Deno.stdout);
   const printer = quiet || lines !== undefined ? undefined : new Printer(writer, {

@@ -300,10 +300,13 @@ export class ExchangeLines {
   connections = 0;
   exchanges = 0;
   readonly #print: (exchange: LoggedExchange) => void;
+  readonly #showCredentials: boolean;
   readonly #open = new Map<number, { readonly peer: string; readonly exchanges: Set<Exchange> }>();
 
-  constructor(print: (exchange: LoggedExchange) => void) {
+  /** Passes on each exchange when it has ended. Passwords in targets are replaced by their length if not shown. */
+  constructor(print: (exchange: LoggedExchange) => void, showCredentials = false) {
     this.#print = print;
+    this.#showCredentials = showCredentials;
   }
 
   readonly observer: RelayObserver = {
@@ -331,12 +334,13 @@ export class ExchangeLines {
     const { request, responses } = exchange;
     const final = finalResponse(exchange);
     const error = request?.error ?? final?.error;
+    const target = request?.head?.target;
     const ended = (responses.at(-1) ?? request)!.ended;
     this.#print({
       peer,
       connection,
       method: exchange.method || undefined,
-      target: request?.head?.target,
+      target: this.#showCredentials ? target : target && maskTarget(target),
       status: final?.head?.status,
       requestOctets: request === undefined ? 0 : request.to - request.from,
       responseOctets: responses.reduce((sum, { from, to }) => sum + to - from, 0),

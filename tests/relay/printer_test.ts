@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Pairing } from "../../lib/exchange.ts";
 import type { Message } from "../../lib/exchange.ts";
 import { BatchWriter } from "../../lib/batch_writer.ts";
-import { Printer, requestFindings, responseFindings } from "../../lib/relay/printer.ts";
+import { ExchangeLines, Printer, requestFindings, responseFindings } from "../../lib/relay/printer.ts";
 import { wireOctets } from "../wire_cases.ts";
 
 function exchangeOf(request: string, response: string): { request: Message; response: Message } {
@@ -91,5 +91,22 @@ for (const terminal of [false, true]) {
       printed.replaceAll("\r\n", "\n"),
       `${asked}${request}${answered}${head}${start}-----b\n${asked}${request}`.replaceAll("\r\n", "\n"),
     );
+  });
+}
+
+const targets: [showCredentials: boolean | undefined, shown: string][] = [
+  [undefined, "//user:(6 octets)@host/a"],
+  [false, "//user:(6 octets)@host/a"],
+  [true, "//user:secret@host/a"],
+];
+for (const [showCredentials, shown] of targets) {
+  Deno.test(`a password in a logged target is its length unless it is shown: ${showCredentials}`, () => {
+    const logged: unknown[] = [];
+    const { observer } = new ExchangeLines(({ target }) => logged.push(target), showCredentials);
+    const pairing = new Pairing((event) => observer.exchange?.(1, event));
+    observer.opened?.(1, "127.0.0.1:5");
+    pairing.octets("request", wireOctets("GET //user:secret@host/a HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    pairing.octets("response", wireOctets("HTTP/1.1 204 No Content\r\n\r\n"));
+    assert.deepEqual(logged, [shown]);
   });
 }
