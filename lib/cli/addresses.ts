@@ -1,14 +1,6 @@
 /** Parses addresses, host names and origins. */
 
-import {
-  authorityOf,
-  bracketed,
-  DEFAULT_HOST,
-  DEFAULT_PORT,
-  type Endpoint,
-  isLoopback,
-  withoutZone,
-} from "../address.ts";
+import { bracketed, DEFAULT_HOST, DEFAULT_PORT, type Endpoint, isLoopback, originOf, withoutZone } from "../address.ts";
 import { maskTarget } from "../masking.ts";
 import { quote, UsageError } from "./values.ts";
 
@@ -162,7 +154,7 @@ export async function answeringAddress(hostname: string, port: number): Promise<
 /** Returns what others can type to reach a server on all addresses: this machine's own, if they may be asked for. */
 export function linesForOthers({ hostname, port }: Deno.NetAddr, secure: boolean): string[] {
   if (!WILDCARDS.includes(hostname)) return [];
-  const urlOf = (host: string) => `${secure ? "https" : "http"}://${authorityOf({ secure, host, port })}/`;
+  const urlOf = (host: string) => `${originOf({ secure, host, port })}/`;
   const permission = { name: "sys", kind: "networkInterfaces" } as const;
   if (Deno.permissions.querySync(permission).state !== "granted") {
     const unknown = urlOf("ADDRESS-OF-THIS-MACHINE");
