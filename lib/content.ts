@@ -5,7 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { ByteBuffer, octetsToText, octetString, withoutMark } from "./bytes.ts";
+import { ByteBuffer, NO_BYTES, octetsToText, octetString, withoutMark } from "./bytes.ts";
 import { CharsetDecoder, charsetOf, ContentDecoder, hasPlainSigns, isUtf8Start } from "./content/decoding.ts";
 import { indentJson } from "./content/json_view.ts";
 import { MAX_DECODED_SHOWN_BYTES, MAX_HELD_CONTENT_OCTETS } from "./limits.ts";
@@ -225,7 +225,7 @@ export class ContentView {
 
   async #endText(): Promise<void> {
     if (this.#options.writeExactly !== undefined) return;
-    if (this.#charset !== undefined) await this.#write(this.#text.add(this.#charset.decode(new Uint8Array(0), true)));
+    if (this.#charset !== undefined) await this.#write(this.#text.add(this.#charset.decode(NO_BYTES, true)));
     await this.#write(this.#text.end());
     if (!this.endsLine) await this.#write("\n");
   }
