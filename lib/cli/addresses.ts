@@ -2,6 +2,7 @@
 
 import { bracketed, DEFAULT_HOST, DEFAULT_PORT, type Endpoint, isLoopback, originOf, withoutZone } from "../address.ts";
 import { maskTarget } from "../masking.ts";
+import { within } from "../turns.ts";
 import { quote, UsageError } from "./values.ts";
 
 /** Addresses for all interfaces of the machine. */
@@ -144,11 +145,8 @@ export async function answeringAddress(hostname: string, port: number): Promise<
     (await Deno.connect({ hostname: host, port })).close();
     return host;
   });
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<undefined>((resolve) => timer = setTimeout(() => resolve(undefined), LOOK_MS));
-  const found = await Promise.race([Promise.any(looks).catch(() => undefined), timeout]);
-  clearTimeout(timer);
-  return found;
+  const found = Promise.any(looks).catch(() => undefined);
+  return await within(found, LOOK_MS) ? await found : undefined;
 }
 
 /** Returns what others can type to reach a server on all addresses: this machine's own, if they may be asked for. */
