@@ -11,7 +11,8 @@ import { certificateAdvice, commandLine, insecureAdvice, USER_ARGS } from "./cli
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { exitCodeAfter } from "./exit_code.ts";
 import { type ClientOptions, Session } from "./client.ts";
-import { basicAuthorization, type Command, parseArguments } from "./client/command.ts";
+import { type Command, parseArguments } from "./client/command.ts";
+import { basicAuthorization } from "./client/curl.ts";
 import { defaultFields, filesOf, requestOf, type TableWords } from "./client/items.ts";
 import { pipedInput } from "./client/line_input.ts";
 import { Output, ProcessScreen } from "./client/output.ts";
