@@ -7,7 +7,7 @@
 import config from "../deno.json" with { type: "json" };
 import type { ConnectOptions, FileNeeds } from "./cli.ts";
 import { HistoryFile, makeFile, readCertificates, readFile, readTokens } from "./cli/files.ts";
-import { certificateAdvice, commandLine, insecureAdvice, USER_ARGS } from "./cli/program.ts";
+import { certificateAdvice, commandLine, exampleLine, insecureAdvice, USER_ARGS } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { exitCodeAfter } from "./exit_code.ts";
 import { type ClientOptions, Session } from "./client.ts";
@@ -38,7 +38,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     filterOperators: FILTER_OPERATORS,
     server: {
       endpoint,
-      commandLine: (args) => commandLine(args, { read: [], write: [] }),
+      commandLine: (args) => exampleLine(args),
       insecureAdvice: insecureAdvice(),
     },
   };
