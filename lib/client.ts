@@ -13,7 +13,7 @@ import type { RawResult } from "./exit_code.ts";
 
 export type { ClientEvent, ClientOptions, DialOptions, Notice, SentRequest } from "./client/connection.ts";
 export { dial } from "./client/connection.ts";
-export { Cancelled, ClientError, InputError, InvalidResponse, TimeoutError } from "./client/errors.ts";
+export { ClientError, InputError, InvalidResponse, TimeoutError } from "./client/errors.ts";
 export type { RawOutcome, RawStep, RawView } from "./client/raw.ts";
 export type { Endpoint } from "./address.ts";
 export type { RawResult } from "./exit_code.ts";

@@ -7,11 +7,12 @@
 import config from "../deno.json" with { type: "json" };
 import type { ConnectOptions, FileNeeds } from "./cli.ts";
 import { HistoryFile, makeFile, readCertificates, readFile, readTokens } from "./cli/files.ts";
-import { certificateAdvice, commandLine, insecureAdvice, USER_ARGS } from "./cli/program.ts";
+import { certificateAdvice, commandLine, exampleLine, insecureAdvice, USER_ARGS } from "./cli/program.ts";
 import { END_SIGNALS, Failure, flagValue, MissingPermission } from "./cli/values.ts";
 import { exitCodeAfter } from "./exit_code.ts";
 import { type ClientOptions, Session } from "./client.ts";
-import { basicAuthorization, type Command, parseArguments } from "./client/command.ts";
+import { type Command, parseArguments } from "./client/command.ts";
+import { basicAuthorization } from "./client/curl.ts";
 import { defaultFields, filesOf, requestOf, type TableWords } from "./client/items.ts";
 import { pipedInput } from "./client/line_input.ts";
 import { Output, ProcessScreen } from "./client/output.ts";
@@ -37,7 +38,7 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     filterOperators: FILTER_OPERATORS,
     server: {
       endpoint,
-      commandLine: (args) => commandLine(args, { read: [], write: [] }),
+      commandLine: (args) => exampleLine(args),
       insecureAdvice: insecureAdvice(),
     },
   };

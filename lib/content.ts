@@ -5,7 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { ByteBuffer, octetsToText, octetString, withoutMark } from "./bytes.ts";
+import { ByteBuffer, NO_BYTES, octetsToText, octetString, withoutMark } from "./bytes.ts";
 import { CharsetDecoder, charsetOf, ContentDecoder, hasPlainSigns, isUtf8Start } from "./content/decoding.ts";
 import { indentJson } from "./content/json_view.ts";
 import { MAX_DECODED_SHOWN_BYTES, MAX_HELD_CONTENT_OCTETS } from "./limits.ts";
@@ -61,8 +61,6 @@ export class ContentView {
   readonly #coding: string;
   /** Undoes the codings; `undefined` if there are none, or content is shown as it is. */
   #decoder: ContentDecoder | undefined;
-  /** Whether the octets are not in the coding, or the coding is not known. */
-  #isMiscoded = false;
   /** Decodes the text; `undefined` if it is UTF-8, or shown as it is. */
   #charset: CharsetDecoder | undefined;
   /** Coded octets, held until the kind of the decoded ones is known. */
@@ -85,9 +83,7 @@ export class ContentView {
     const names = options.coding?.toLowerCase().split(",").map((name) => name.trim()) ?? [];
     const codings = names.filter((name) => name !== "" && name !== "identity");
     this.#coding = codings.join(", ");
-    if (codings.length === 0) return;
-    this.#decoder = ContentDecoder.for(codings);
-    this.#isMiscoded = this.#decoder === undefined;
+    if (codings.length > 0) this.#decoder = ContentDecoder.for(codings);
   }
 
   /** Shows another piece, or holds it. */
@@ -134,7 +130,6 @@ export class ContentView {
       // Content that was never coded is shown as it came, if it is text.
       decoder.close();
       this.#decoder = undefined;
-      this.#isMiscoded = true;
       this.#held = new ByteBuffer(0);
       await this.#addDecoded(this.#coded.view());
     } else if (this.#held.length === 0 && this.#coded.length > MAX_HELD_CONTENT_OCTETS) await this.#releaseBinary();
@@ -169,6 +164,11 @@ export class ContentView {
       await this.#endText();
     }
     await this.#sayHow(indented !== undefined);
+  }
+
+  /** Whether the octets are not in the coding, or the coding is not known. */
+  get #isMiscoded(): boolean {
+    return this.#coding !== "" && this.#decoder === undefined;
   }
 
   get #mayIndent(): boolean {
@@ -225,7 +225,7 @@ export class ContentView {
 
   async #endText(): Promise<void> {
     if (this.#options.writeExactly !== undefined) return;
-    if (this.#charset !== undefined) await this.#write(this.#text.add(this.#charset.decode(new Uint8Array(0), true)));
+    if (this.#charset !== undefined) await this.#write(this.#text.add(this.#charset.decode(NO_BYTES, true)));
     await this.#write(this.#text.end());
     if (!this.endsLine) await this.#write("\n");
   }

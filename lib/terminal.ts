@@ -26,7 +26,7 @@ export function escapeText(text: string): string {
     const code = character.codePointAt(0)!;
     if (code === 0x0d) return "\\r";
     if (code > 0xffff) return `\\u{${code.toString(16)}}`;
-    return code <= 0xff ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
+    return code <= 0xff ? escapeOctet(code) : `\\u${code.toString(16).padStart(4, "0")}`;
   });
 }
 

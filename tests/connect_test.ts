@@ -218,3 +218,9 @@ Deno.test("a refused certificate is explained, and the printed command accepts i
   const { stdout } = await new Deno.Command(Deno.execPath(), { args: words }).output();
   assert.equal(new TextDecoder().decode(stdout), "{}");
 });
+
+Deno.test("an installed command names itself in what to type for another server", async () => {
+  const { code, stderr } = await runProgram(["--installed", "connect", "127.0.0.1:1", "get", "http://a:2/b?c"]);
+  assert.equal(code, 1);
+  assert.match(stderr, /: wiretable connect http:\/\/a:2 get (["'])\/b\?c\1\n$/);
+});

@@ -1,15 +1,8 @@
 /** Parses addresses, host names and origins. */
 
-import {
-  authorityOf,
-  bracketed,
-  DEFAULT_HOST,
-  DEFAULT_PORT,
-  type Endpoint,
-  isLoopback,
-  withoutZone,
-} from "../address.ts";
+import { bracketed, DEFAULT_HOST, DEFAULT_PORT, type Endpoint, isLoopback, originOf, withoutZone } from "../address.ts";
 import { maskTarget } from "../masking.ts";
+import { within } from "../turns.ts";
 import { quote, UsageError } from "./values.ts";
 
 /** Addresses for all interfaces of the machine. */
@@ -152,17 +145,14 @@ export async function answeringAddress(hostname: string, port: number): Promise<
     (await Deno.connect({ hostname: host, port })).close();
     return host;
   });
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<undefined>((resolve) => timer = setTimeout(() => resolve(undefined), LOOK_MS));
-  const found = await Promise.race([Promise.any(looks).catch(() => undefined), timeout]);
-  clearTimeout(timer);
-  return found;
+  const found = Promise.any(looks).catch(() => undefined);
+  return await within(found, LOOK_MS) ? await found : undefined;
 }
 
 /** Returns what others can type to reach a server on all addresses: this machine's own, if they may be asked for. */
 export function linesForOthers({ hostname, port }: Deno.NetAddr, secure: boolean): string[] {
   if (!WILDCARDS.includes(hostname)) return [];
-  const urlOf = (host: string) => `${secure ? "https" : "http"}://${authorityOf({ secure, host, port })}/`;
+  const urlOf = (host: string) => `${originOf({ secure, host, port })}/`;
   const permission = { name: "sys", kind: "networkInterfaces" } as const;
   if (Deno.permissions.querySync(permission).state !== "granted") {
     const unknown = urlOf("ADDRESS-OF-THIS-MACHINE");

@@ -58,8 +58,7 @@ export async function readFile(what: string, file: string, most: number): Promis
     if (error instanceof RangeError) {
       throw new Failure(`${what}: the file has more than the ${most} octets that are read`);
     }
-    if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`${what} needs a permission`);
-    throw new Failure(`${what}: ${reasonOf(error)}`);
+    throw cannotAccess(what, error);
   }
 }
 
@@ -69,9 +68,14 @@ export async function makeFile(flag: string, file: string): Promise<Deno.FsFile>
     return await Deno.open(file, { write: true, createNew: true, mode: 0o600 });
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) throw new Failure(`${flag} ${file}: the file already exists`);
-    if (error instanceof Deno.errors.NotCapable) throw new MissingPermission(`${flag} ${file} needs a permission`);
-    throw new Failure(`${flag} ${file}: ${reasonOf(error)}`);
+    throw cannotAccess(`${flag} ${file}`, error);
   }
+}
+
+/** Creates the error for a file that cannot be opened or read. */
+function cannotAccess(what: string, error: unknown): Failure {
+  if (error instanceof Deno.errors.NotCapable) return new MissingPermission(`${what} needs a permission`);
+  return new Failure(`${what}: ${reasonOf(error)}`);
 }
 
 /** The history of earlier sessions, to which lines of this one are appended immediately. */

@@ -83,8 +83,8 @@ export function commandLine(args: readonly string[], needs: FileNeeds, start: St
 
 /** Returns the command that starts the program with these arguments, which need no file. */
 export function exampleLine(args: readonly string[], start: Start = thisStart()): string {
-  const { installed } = start;
-  return installed === undefined ? commandLine(args, { read: [], write: [] }, start) : ["wiretable", ...args].join(" ");
+  if (start.installed === undefined) return commandLine(args, { read: [], write: [] }, start);
+  return ["wiretable", ...args].map((word) => quoteForShell(word, start.windows)).join(" ");
 }
 
 /** Returns what there is in the place of a flag that accepts any certificate. */

@@ -13,7 +13,7 @@ import {
   type TableWords,
 } from "./items.ts";
 import { parseRawSteps, type RawStep } from "./raw.ts";
-import { fieldWord, readCurl, readUrl, shellWords } from "./curl.ts";
+import { basicAuthorization, fieldWord, readCurl, readUrl, shellWords } from "./curl.ts";
 import { asValue, checkJson, endOfJson, shellWord, splitLine, type Word, WrongInput } from "./words.ts";
 
 export type Command =
@@ -277,9 +277,4 @@ function headerCommand(text: string): Command {
   if (colon < 1) throw new WrongInput(`header takes Name: value, or -Name to drop it, saw ${JSON.stringify(text)}`);
   const [name, value] = fieldLine(text.slice(0, colon), text.slice(colon + 1));
   return { kind: "header", field: [name, value === "" ? undefined : value] };
-}
-
-/** Returns the field with a user's credentials: `Authorization: Basic …` (RFC 7617 §2). */
-export function basicAuthorization(userPass: string): FieldLine {
-  return ["Authorization", `Basic ${new TextEncoder().encode(userPass).toBase64()}`];
 }

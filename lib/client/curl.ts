@@ -6,7 +6,7 @@
 import { Buffer, isUtf8 } from "node:buffer";
 import { addressText, type Endpoint } from "../address.ts";
 import { NO_BYTES, octetsToText } from "../bytes.ts";
-import { type HttpRequest, METHODS_WITH_CONTENT, percentDecoded } from "../http_message.ts";
+import { type FieldLine, type HttpRequest, METHODS_WITH_CONTENT, percentDecoded } from "../http_message.ts";
 import { hidden, refuseTypographic, type Word, WrongInput } from "./words.ts";
 
 /** The server that commands are for, and the words for what it is not. */
@@ -120,7 +120,7 @@ export function readCurl(line: string, own: OwnServer | undefined): PastedCurl {
   addLine("Host", parsed.host);
   addLine("User-Agent", last("user-agent"));
   addLine("Referer", last("referer"));
-  addLine("Authorization", userPass && `Basic ${Buffer.from(userPass).toString("base64")}`);
+  if (userPass !== undefined) addLine(...basicAuthorization(userPass));
   addLine("Cookie", cookies.length > 0 ? cookies.join("; ") : undefined);
   addLine("Accept-Encoding", has("compressed") ? "deflate, gzip, br, zstd" : undefined);
   addLine("Accept", isJson ? "application/json" : undefined);
@@ -189,6 +189,11 @@ function fieldOf(line: string): [name: string, value: string | undefined] {
   const [, name, value, semicolon] = /^([^\s:;@][^:;]*)(?::(.*)|(;))$/s.exec(line) ?? [];
   if (name === undefined) throw new WrongInput("-H takes 'Name: value'");
   return [name, semicolon === undefined ? value.trim() || undefined : ""];
+}
+
+/** Returns the field with a user's credentials: `Authorization: Basic …` (RFC 7617 §2). */
+export function basicAuthorization(userPass: string): FieldLine {
+  return ["Authorization", `Basic ${new TextEncoder().encode(userPass).toBase64()}`];
 }
 
 /** A field as it is typed: `Name: value`, `Name;` if it is empty, `Name:` for none of that name. */

@@ -1,7 +1,7 @@
 /** Creates the request that follows a response's Location (RFC 9110 §10.2.2, §15.4). */
 
 import { octetsToText } from "../bytes.ts";
-import { authorityOf, type Endpoint, withoutZone } from "../address.ts";
+import { type Endpoint, originOf, withoutZone } from "../address.ts";
 import type { HttpRequest } from "../http_message.ts";
 import { WrongInput } from "./words.ts";
 
@@ -46,7 +46,7 @@ export function followUp({ endpoint, request, status, locations }: Done): Follow
     const all = [location, ...others].map((each) => JSON.stringify(each)).join(", ");
     throw new WrongInput(`the last response (${status}) has ${others.length + 1} Locations that differ: ${all}`);
   }
-  const base = `${endpoint.secure ? "https" : "http"}://${authorityOf(endpoint)}`;
+  const base = originOf(endpoint);
   const url = URL.parse(location, new URL(request.target.startsWith("/") ? request.target : "/", base).href);
   if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === "") {
     throw new WrongInput(`the Location ${JSON.stringify(location)} is not an http:// or https:// URL`);

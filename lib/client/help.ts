@@ -93,10 +93,9 @@ const ON_PAGE = ["get", "head", "post", "raw"];
 /** Returns the output of `help` on a page: all that works there, or one topic. */
 export function pageHelpOn(topic: string | undefined): string {
   if (topic !== undefined && topic !== "all") return helpOn(topic);
-  const topics = Object.entries(TOPICS).filter(([names]) => ON_PAGE.includes(names.split(" ", 1)[0])).map(([, text]) =>
-    text
-  );
-  return `${topics.join("").replace("[values]  a new row\n", "values    a new row\n").replace(", @FILE", "")}`;
+  const topics = Object.entries(TOPICS).filter(([names]) => ON_PAGE.includes(names.split(" ", 1)[0]));
+  const text = topics.map(([, text]) => text).join("");
+  return text.replace("[values]  a new row\n", "values    a new row\n").replace(", @FILE", "");
 }
 
 /** Words that complete the last one of a line, and that word as typed. */

@@ -132,7 +132,7 @@ function fileIn(text: string): string {
 }
 
 export function hasValues(words: readonly Word[], table: TableWords): boolean {
-  return words.some((word) => !["query", "field"].includes(readItem(word, table).kind));
+  return words.some((word) => isContent(readItem(word, table)));
 }
 
 /** Reads the words after a method: its object is a row's name, `all`, or a path. */

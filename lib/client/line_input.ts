@@ -4,6 +4,7 @@ import { isUtf8 } from "node:buffer";
 import { ByteBuffer, NOT_UTF8, withoutMark } from "../bytes.ts";
 import { InputError } from "../client.ts";
 import { LF } from "../http_message.ts";
+import { UTF8 } from "../json.ts";
 import { MAX_CURL_LINES, MAX_LINE_CHARACTERS } from "../limits.ts";
 import { WrongInput } from "./words.ts";
 
@@ -22,8 +23,6 @@ export interface LineInput {
   notify(line: string): void;
   close(): void;
 }
-
-const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Returns the text of a line, which must be UTF-8; empty at the end of the input. */
 export function textOf(line: Line): string {

@@ -8,7 +8,7 @@
 import { Buffer } from "node:buffer";
 import { ByteBuffer, counted } from "../bytes.ts";
 import type { ClientEvent } from "../client.ts";
-import type { HttpRequest } from "../http_message.ts";
+import { type HttpRequest, LF } from "../http_message.ts";
 import { isObject, type MemberSpan, memberSpans, parsedJson } from "../json.ts";
 import { MAX_DETAIL_CHARACTERS, MAX_PROBLEM_OCTETS } from "../limits.ts";
 import { escapeText } from "../terminal.ts";
@@ -32,7 +32,6 @@ interface Refusal {
 /** Fields that make a request depend on the state of the table, which the first piece changes (RFC 9110 §13.1). */
 const CONDITIONS = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
 const UTF8 = new TextDecoder();
-const LF = 0x0a;
 const SPACE = 0x20;
 
 /**

@@ -6,7 +6,7 @@
 import { EXIT_AGAINST, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_TIMEOUT, exitCodeOf } from "../exit_code.ts";
 import { authorityOf, type Endpoint } from "../address.ts";
 import { BoundedBytes } from "../bytes.ts";
-import { Cancelled, ClientError, type ClientEvent, InvalidResponse, type Session, TimeoutError } from "../client.ts";
+import { ClientError, type ClientEvent, InvalidResponse, type Session } from "../client.ts";
 import { type FieldLine, type HttpRequest, percentDecoded } from "../http_message.ts";
 import { isObject, parsedJson } from "../json.ts";
 import { MAX_HELD_CONTENT_OCTETS, MAX_PROBLEM_OCTETS } from "../limits.ts";
@@ -393,8 +393,7 @@ class Repl {
     await this.#display.endLine();
     if (error instanceof InvalidResponse) await this.#display.showInvalid(error.octets);
     await screen.note(`${place}${escapeText(error.message)}`);
-    if (error instanceof Cancelled) return EXIT_INTERRUPTED;
-    return error instanceof TimeoutError ? EXIT_TIMEOUT : EXIT_FAILURE;
+    return error.exitCode;
   }
 }
 

@@ -90,8 +90,8 @@ class TerminalInput implements LineInput {
   #rest: string | undefined;
   #isFeeding = false;
   #hasEnded = false;
-  #answer: (line: Line) => void = () => {};
-  #isAsked = false;
+  /** Receives the requested line; `undefined` while none is requested. */
+  #answer: ((line: Line) => void) | undefined;
 
   constructor(
     streams: TerminalStreams,
@@ -121,7 +121,6 @@ class TerminalInput implements LineInput {
     if (this.#hasEnded) return Promise.resolve({ kind: "end" });
     const { promise, resolve } = Promise.withResolvers<Line>();
     this.#answer = resolve;
-    this.#isAsked = true;
     this.#feed();
     return promise;
   }
@@ -142,8 +141,9 @@ class TerminalInput implements LineInput {
   }
 
   #give(line: Line): void {
-    this.#isAsked = false;
-    this.#answer(line);
+    const answer = this.#answer;
+    this.#answer = undefined;
+    answer?.(line);
   }
 
   #end(): void {
@@ -201,7 +201,7 @@ class TerminalInput implements LineInput {
   }
 
   #interrupt(wasEmpty: boolean): void {
-    if (!this.#isAsked) return this.#interrupted();
+    if (this.#answer === undefined) return this.#interrupted();
     const typed = this.#editor.line;
     this.#editor.write(null, { ctrl: true, name: "e" });
     this.#editor.write(null, { ctrl: true, name: "u" });
@@ -214,7 +214,7 @@ class TerminalInput implements LineInput {
   async #feed(): Promise<void> {
     if (this.#isFeeding) return;
     this.#isFeeding = true;
-    while (this.#isAsked && this.#ahead.length > 0 && !this.#hasEnded) {
+    while (this.#answer !== undefined && this.#ahead.length > 0 && !this.#hasEnded) {
       const [first] = this.#ahead;
       const pieces = first.isPasted ? PASTED : KEYS;
       pieces.lastIndex = 0;

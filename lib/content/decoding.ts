@@ -6,7 +6,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { octetString } from "../bytes.ts";
+import { NO_BYTES, octetString } from "../bytes.ts";
 import { MAX_CODINGS, MAX_DECODED_SHOWN_BYTES } from "../limits.ts";
 
 type Zlib = typeof import("node:zlib");
@@ -143,7 +143,7 @@ export class CharsetDecoder {
   readonly #decoder: TextDecoder;
   #invalid = 0;
   /** The start of a character. */
-  #cut: Uint8Array = new Uint8Array(0);
+  #cut: Uint8Array = NO_BYTES;
 
   /** @throws {RangeError} If the charset is not known. */
   constructor(label: string) {
@@ -159,7 +159,7 @@ export class CharsetDecoder {
   /** Decodes a piece, the last one with all that was kept back. Returns UTF-8. */
   decode(piece: Uint8Array, isLast: boolean): Uint8Array {
     const octets = this.#cut.length === 0 ? piece : Buffer.concat([this.#cut, piece]);
-    this.#cut = new Uint8Array(0);
+    this.#cut = NO_BYTES;
     if (this.#invalid >= MAX_INVALID_OCTETS) return octets;
     for (let cut = 0; cut <= (isLast ? 0 : Math.min(MAX_CUT_OCTETS, octets.length)); cut++) {
       const end = octets.length - cut;

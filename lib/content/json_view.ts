@@ -5,7 +5,7 @@
 
 import { parsedJson } from "../json.ts";
 import { MAX_INDENTED_CHARACTERS } from "../limits.ts";
-import { escapeJson, type Painter, type Style } from "../terminal.ts";
+import type { Painter, Style } from "../terminal.ts";
 
 const INDENT = "  ";
 /** A string, with the colon after it if it is a name; a structural character, a number or a literal. */
@@ -21,11 +21,12 @@ type ShowToken = (token: string, isName: boolean) => string;
  * the lines would be too long to be read.
  *
  * @param octets One character each: octets beyond ASCII stand in strings only, whatever charset they are of.
+ * @param show Returns what is shown of a string, number or literal.
  */
 export function indentJson(
   octets: string,
   painter: Painter,
-  show: (token: string) => string = escapeJson,
+  show: (token: string) => string,
 ): Iterable<string> | undefined {
   if (parsedJson(octets) === undefined) return undefined;
   let length = 0;

@@ -51,4 +51,6 @@ Deno.test("an example is what starts the program: as a script, as an executable,
   assert.equal(exampleLine(["serve", "--page"], script), "deno run --allow-net main.ts serve --page");
   assert.equal(exampleLine(["serve", "--page"], { ...script, installed: [] }), "wiretable serve --page");
   assert.equal(exampleLine(["serve", "--page"], { ...script, standalone: true }), "wiretable serve --page");
+  const query = ["connect", "http://a", "get", "/b?c&d"];
+  assert.equal(exampleLine(query, { ...script, installed: [] }), "wiretable connect http://a get '/b?c&d'");
 });

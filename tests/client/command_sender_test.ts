@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { CommandSender } from "../../lib/client/command_sender.ts";
 import { startServer } from "../support.ts";
 import { octetString } from "../wire_cases.ts";
+import { NO_VIEW } from "./repl_support.ts";
 
 Deno.test("a page's commands may be URLs and lines of curl, without files", async () => {
   const seen: string[] = [];
@@ -14,7 +15,7 @@ Deno.test("a page's commands may be URLs and lines of curl, without files", asyn
     endpoint: { secure: false, host: "127.0.0.1", port },
     words: { fields: undefined, filterOperators: [] },
     defaults: [["Host", "h"]],
-    raw: { begin: () => {}, sent: () => {}, expects: "nothing", end: () => ({ status: undefined, valid: true }) },
+    raw: NO_VIEW,
     takeLines: () => "",
   });
   const { signal } = new AbortController();

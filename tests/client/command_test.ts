@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { basicAuthorization, completeCommand, parseCommand } from "../../lib/client/command.ts";
+import { completeCommand, parseCommand } from "../../lib/client/command.ts";
+import { basicAuthorization } from "../../lib/client/curl.ts";
 import { type AskedField, describeFields, requestOf, type TableWords } from "../../lib/client/items.ts";
 import { shellWord, splitLine, WrongInput } from "../../lib/client/words.ts";
 import { FREE, OWN, PLAIN, show, showCommand, showOrder, TYPED } from "./command_support.ts";

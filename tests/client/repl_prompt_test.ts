@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { Session } from "../../lib/client.ts";
 import type { Line } from "../../lib/client/line_input.ts";
 import { FILTER_OPERATORS } from "../../lib/table/row_schema.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
@@ -9,6 +8,7 @@ import { Table } from "../../lib/table.ts";
 import { startServer, type TestServer } from "../support.ts";
 import { octetString } from "../wire_cases.ts";
 import { run, runLines, SCHEMA, tableServer, typed } from "./repl_support.ts";
+import { sessionWith } from "./scripted_server.ts";
 
 const HALF: Line = { kind: "cancelled", wasEmpty: false };
 const EMPTY: Line = { kind: "cancelled", wasEmpty: true };
@@ -47,7 +47,7 @@ Deno.test("Ctrl-C cancels a transfer and reports that its connection is closed",
     assert(session.cancel());
     return new Promise(() => {});
   }, { limits: { shutdownMs: 1 } });
-  const session = new Session({ secure: false, host: "127.0.0.1", port: server.port }, { timeoutMs: 10_000 });
+  const session = sessionWith(server.port);
   assert.equal(session.cancel(), false);
   const { shown, told, code } = await runLines(server.port, [typed("get /slow"), typed("get /ok")], {
     session,
@@ -85,6 +85,7 @@ Deno.test("names in commands and listings are completed by Tab", async () => {
   assert.deepEqual(later.complete("get R"), [["Rex "], "R"], "names in a listing are seen too");
 });
 
+/** A server whose rows have other fields; it tells which requests it saw. */
 function otherServer(fields: string, seen: string[] = []): TestServer {
   const table = new Table(new MemoryStore(0), { schema: RowSchema.parse(fields) });
   return startServer((request, content) => {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { Session } from "../../lib/client.ts";
 import { parseLine } from "../../lib/client/command.ts";
 import type { RawView } from "../../lib/client/raw.ts";
 import type { ReplOptions } from "../../lib/client/repl.ts";
 import { startServer } from "../support.ts";
 import { NO_VIEW, run, tableServer } from "./repl_support.ts";
+import { sessionWith } from "./scripted_server.ts";
 
 Deno.test("raw sends its octets on the session's connection, and the next request on a fresh one", async () => {
   await using server = tableServer();
@@ -23,10 +23,7 @@ Deno.test("raw sends its octets on the session's connection, and the next reques
     },
   };
   const ports: number[] = [];
-  const session = new Session({ secure: false, host: "127.0.0.1", port: server.port }, {
-    timeoutMs: 10_000,
-    connected: ({ port }) => void ports.push(port),
-  });
+  const session = sessionWith(server.port, { connected: ({ port }) => void ports.push(port) });
   const explained: string[] = [];
   const explain: ReplOptions["explain"] = {
     each: true,
@@ -58,14 +55,8 @@ for (
 ) {
   Deno.test(`raw that is ${JSON.stringify(result)} exits with ${code}`, async () => {
     await using server = tableServer();
-    const raw: RawView = {
-      ...NO_VIEW,
-      get expects() {
-        return "response" as const;
-      },
-      end: () => result,
-    };
-    const session = new Session({ secure: false, host: "127.0.0.1", port: server.port }, { timeoutMs: 10_000 });
+    const raw: RawView = { ...NO_VIEW, expects: "response", end: () => result };
+    const session = sessionWith(server.port);
     session.raw = () => Promise.resolve(result);
     assert.equal((await run(server.port, "raw fin", { raw, session })).code, code);
   });
@@ -83,7 +74,7 @@ const raws: [codes: number[], code: number][] = [
 for (const [codes, code] of raws) {
   Deno.test(`raw exchanges of the exit codes ${codes.join(", ")} make ${code}`, async () => {
     await using server = tableServer();
-    const session = new Session({ secure: false, host: "127.0.0.1", port: server.port }, { timeoutMs: 10_000 });
+    const session = sessionWith(server.port);
     const results = codes.map((each) => ({
       outcome: each === 2 ? "timeout" as const : "complete" as const,
       status: each === 5 ? 500 : 404,
@@ -108,10 +99,8 @@ Deno.test("a single command that is cancelled has the exit code 130", async () =
     assert(session.cancel());
     return new Promise(() => {});
   }, { limits: { shutdownMs: 1 } });
-  const session = new Session({ secure: false, host: "127.0.0.1", port: server.port }, { timeoutMs: 10_000 });
+  const session = sessionWith(server.port);
   const { shown, told, code } = await run(server.port, "", { session, words: ["get", "/slow"] });
   assert.deepEqual([shown, code], ["", 130]);
   assert.match(told, /^Cancelled; /);
 });
-
-/** A server whose rows have other fields; it tells which requests it saw. */

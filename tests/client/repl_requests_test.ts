@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { FILTER_OPERATORS } from "../../lib/table/row_schema.ts";
+import type { TableWords } from "../../lib/client/items.ts";
 import { type Handler, startServer } from "../support.ts";
 import { octetString } from "../wire_cases.ts";
-import { run, runLines, SCHEMA, tableServer, typed } from "./repl_support.ts";
+import { OWN } from "./command_support.ts";
+import { run, runLines, tableServer, typed } from "./repl_support.ts";
 
 Deno.test("a field is kept for the session, listed, and dropped", async () => {
   await using server = startServer(({ fields }) => ({
@@ -105,14 +106,7 @@ Deno.test("a pasted command of curl is sent as curl would, from a script too", a
     `http://127.0.0.1:${port}/a`,
   ];
   const { told, code } = await run(port, script.join("\n"), {
-    table: {
-      ...{ fields: SCHEMA.fields, filterOperators: FILTER_OPERATORS },
-      server: {
-        endpoint: { secure: false, host: "127.0.0.1", port },
-        commandLine: (args) => args.join(" "),
-        insecureAdvice: "",
-      },
-    },
+    table: tableAt(port),
     readContent: (name) => Promise.resolve(new TextEncoder().encode(`${name}\r\n\0!`)),
     keep: (line) => kept.push(line),
   });
@@ -136,16 +130,14 @@ Deno.test("a pasted command of curl is sent as curl would, from a script too", a
 
 Deno.test("a file that a pasted command sends as it is, is named by curl again", async () => {
   await using server = tableServer();
-  const table = {
-    ...{ fields: SCHEMA.fields, filterOperators: FILTER_OPERATORS },
-    server: {
-      endpoint: { secure: false, host: "127.0.0.1", port: server.port },
-      commandLine: () => "",
-      insecureAdvice: "",
-    },
-  };
+  const table = tableAt(server.port);
   for (const [data, shown] of [["--data-binary @f", "@f"], ["-d @f", "f"], ["-d @f -d @f", "'f&f'"]]) {
     const output = await run(server.port, `curl ${data} localhost:${server.port}/a\ncurl`, { table });
     assert.match(output.shown, new RegExp(`--data-binary ${shown} http:`));
   }
 });
+
+/** The words of the table at a port, whose URLs are its own. */
+function tableAt(port: number): TableWords {
+  return { ...OWN, server: { ...OWN.server!, endpoint: { secure: false, host: "127.0.0.1", port } } };
+}

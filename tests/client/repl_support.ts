@@ -1,4 +1,4 @@
-import { Session } from "../../lib/client.ts";
+import { type Endpoint, Session } from "../../lib/client.ts";
 import { parseArguments } from "../../lib/client/command.ts";
 import type { RawView } from "../../lib/client/raw.ts";
 import { WrongInput } from "../../lib/client/words.ts";
@@ -41,13 +41,10 @@ export async function run(
   input: string | Uint8Array<ArrayBuffer>,
   options: Partial<ReplOptions> & { words?: string[] } = {},
 ): Promise<Outcome> {
-  const session = new Session({ secure: false, host: "127.0.0.1", port }, { timeoutMs: 10_000 });
   const outcome = { shown: "", told: "", code: 0 };
-  const endpoint = { secure: false, host: "127.0.0.1", port };
+  const own = optionsFor(port);
   const repl: ReplOptions = {
-    endpoint,
-    session,
-    sessionWith: (other) => new Session(other, { timeoutMs: 10_000 }),
+    ...own,
     readContent: (name) => Promise.resolve(new TextEncoder().encode(name)),
     screen: {
       terminal: options.interactive === true,
@@ -63,14 +60,7 @@ export async function run(
         return Promise.resolve();
       },
     },
-    print: undefined,
-    pretty: "auto",
-    showCredentials: false,
     interactive: false,
-    painter: painterFor(false),
-    raw: NO_VIEW,
-    table: { fields: SCHEMA.fields, filterOperators: FILTER_OPERATORS },
-    defaults: [["Host", "h"]],
     ...options,
   };
   const lines = pipedInput(new Blob([input]).stream());
@@ -79,24 +69,21 @@ export async function run(
     ? await runCommands(lines, repl)
     : await runCommand(() => parseArguments(words, repl.table), lines, repl);
   lines.close();
-  session.close();
+  own.session.close();
   return outcome;
 }
 
 /** Runs a prompt with these lines; Ctrl-C may take the place of a line. */
 export async function runLines(port: number, lines: Line[], options: Partial<ReplOptions> = {}): Promise<Outcome> {
   const outcome = { shown: "", told: "", code: 0 };
-  const session = new Session({ secure: false, host: "127.0.0.1", port }, { timeoutMs: 10_000 });
   const input = {
     next: () => Promise.resolve(lines.shift() ?? { kind: "end" as const }),
     notify: () => {},
     close: () => {},
   };
-  const endpoint = { secure: false, host: "127.0.0.1", port };
+  const own = optionsFor(port);
   outcome.code = await runCommands(input, {
-    endpoint,
-    session,
-    sessionWith: (other) => new Session(other, { timeoutMs: 10_000 }),
+    ...own,
     readContent: () => Promise.reject(new WrongInput("no files here")),
     screen: {
       terminal: true,
@@ -105,18 +92,27 @@ export async function runLines(port: number, lines: Line[], options: Partial<Rep
       flush: () => Promise.resolve(),
       note: (line) => Promise.resolve(void (outcome.told += `${line}\n`)),
     },
+    interactive: true,
+    ...options,
+  });
+  own.session.close();
+  return outcome;
+}
+
+/** Returns the options of both, but for those that say what is read and shown. */
+function optionsFor(port: number): Omit<ReplOptions, "readContent" | "screen" | "interactive"> {
+  const endpoint = { secure: false, host: "127.0.0.1", port };
+  const sessionWith = (other: Endpoint) => new Session(other, { timeoutMs: 10_000 });
+  return {
+    ...{ endpoint, session: sessionWith(endpoint), sessionWith },
     print: undefined,
     pretty: "auto",
     showCredentials: false,
-    interactive: true,
     painter: painterFor(false),
     raw: NO_VIEW,
     table: { fields: SCHEMA.fields, filterOperators: FILTER_OPERATORS },
     defaults: [["Host", "h"]],
-    ...options,
-  });
-  session.close();
-  return outcome;
+  };
 }
 
 export const typed = (text: string): Line => ({ kind: "line", text });

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { indentJson as piecesOf } from "../../lib/content/json_view.ts";
-import { type Painter, painterFor } from "../../lib/terminal.ts";
+import { escapeJson, type Painter, painterFor } from "../../lib/terminal.ts";
 
 const plain = painterFor(false);
 
 /** Returns all of the lines. */
 function indentJson(text: string, painter: Painter): string | undefined {
-  const pieces = piecesOf(text, painter);
+  const pieces = piecesOf(text, painter, escapeJson);
   return pieces && [...pieces].join("");
 }
 
@@ -64,7 +64,7 @@ Deno.test("JSON whose lines would be too long is not indented", () => {
 });
 
 Deno.test("indented JSON comes in pieces", () => {
-  const pieces = [...piecesOf(JSON.stringify(Array(200_000).fill(0)), plain)!];
+  const pieces = [...piecesOf(JSON.stringify(Array(200_000).fill(0)), plain, escapeJson)!];
   assert(pieces.length > 10 && pieces.length < 1000 && pieces.every(({ length }) => length < 20_000));
 });
 
