@@ -23,8 +23,6 @@ export interface CaptureReaderOptions {
   /** Whether the events of a connection are wanted; by default all are. */
   readonly wanted?: (connection: number) => boolean;
   readonly acknowledged?: (event: Acknowledged) => void;
-  /** Octets that may wait for earlier ones, all connections together. */
-  readonly maxWaitingOctets?: number;
 }
 
 /** Reads the bytes of a pcapng or pcap file, in pieces of any size. Memory does not depend on its length. */
@@ -57,9 +55,9 @@ export class CaptureReader {
   constructor(listener: (event: CaptureEvent) => void, options: CaptureReaderOptions = {}) {
     this.#options = options;
     this.#context = {
-      listener: listener,
+      listener,
       acknowledged: options.acknowledged,
-      budget: { used: 0, most: options.maxWaitingOctets ?? MAX_REASSEMBLED_BYTES },
+      budget: { used: 0, most: MAX_REASSEMBLED_BYTES },
       isLeftOut: (from, to) => this.#isLeftOut(from, to),
       expires: (connection) => this.#reset.add(connection),
     };
