@@ -108,7 +108,9 @@ export class CaptureReader {
   /** Returns one line on each of these connections that had octets after its reset. */
   notesAfterResets(connections: { has(connection: number): boolean }): string[] {
     return [...this.afterResets].filter(([connection]) => connections.has(connection))
-      .map(([connection, octets]) => afterResetText(connection, octets));
+      .map(([connection, octets]) => {
+        return `connection ${connection}: ${counted(octets, "octet")} after the reset not explained`;
+      });
   }
 
   get #now(): { number: number; time: number } {
@@ -184,11 +186,8 @@ export class CaptureReader {
   }
 }
 
-export function afterResetText(connection: number, octets: number): string {
-  return `connection ${connection}: ${counted(octets, "octet")} after the reset not explained`;
-}
-
-export interface CaptureEnd extends Pick<CaptureReader, "connections" | "afterResets"> {
+export interface CaptureEnd {
+  readonly reader: CaptureReader;
   /** One line on each thing that was not read. */
   readonly notes: readonly string[];
 }
@@ -213,6 +212,6 @@ export async function* captureEvents(
     const notes = count === null ? reader.end() : undefined;
     yield* events;
     events = [];
-    if (notes !== undefined) return { connections: reader.connections, notes, afterResets: reader.afterResets };
+    if (notes !== undefined) return { reader, notes };
   }
 }

@@ -233,7 +233,8 @@ async function all(
   const events: CaptureEvent[] = [];
   let next = await reading.next();
   for (; !next.done; next = await reading.next()) events.push(next.value);
-  return { events, ...next.value };
+  const { reader: { connections }, notes } = next.value;
+  return { events, connections, notes };
 }
 
 for (const most of [1, 7, 100_000]) {
