@@ -1,6 +1,6 @@
 /** Reads captures: turns their packets into the events that a tap at the server's end would have reported. */
 
-import { ByteBuffer, counted, type Source } from "../../bytes.ts";
+import { ByteBuffer, counted, readPieces, type Source } from "../../bytes.ts";
 import {
   EXPLAIN_READ_BYTES,
   MAX_CAPTURED_PACKET_OCTETS,
@@ -205,13 +205,12 @@ export async function* captureEvents(
   const reader = new CaptureReader((event) => {
     events.push("bytes" in event ? { ...event, bytes: event.bytes.slice() } : event);
   }, options);
-  const buffer = new Uint8Array(EXPLAIN_READ_BYTES);
-  for (;;) {
-    const count = await source.read(buffer);
-    if (count !== null) reader.receive(buffer.subarray(0, count));
-    const notes = count === null ? reader.end() : undefined;
+  for await (const piece of readPieces(source, EXPLAIN_READ_BYTES)) {
+    reader.receive(piece);
     yield* events;
     events = [];
-    if (notes !== undefined) return { reader, notes };
   }
+  const notes = reader.end();
+  yield* events;
+  return { reader, notes };
 }
