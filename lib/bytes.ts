@@ -94,6 +94,14 @@ export async function readStart(source: Source, most: number): Promise<Uint8Arra
   return bytes.subarray(0, length);
 }
 
+/** Iterates over the bytes of a source, read into one buffer of this size; each piece is valid until the next one. */
+export async function* readPieces(source: Source, size: number): AsyncGenerator<Uint8Array> {
+  const buffer = new Uint8Array(size);
+  for (let count = await source.read(buffer); count !== null; count = await source.read(buffer)) {
+    yield buffer.subarray(0, count);
+  }
+}
+
 /**
  * Returns the size of a buffer for the next read: after a read that filled the last one it is larger, after a small read
  * the smallest.

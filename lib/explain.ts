@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ByteBuffer, counted, NO_BYTES, type Source, writeAll, writeLine } from "./bytes.ts";
+import { ByteBuffer, counted, NO_BYTES, readPieces, writeAll, writeLine } from "./bytes.ts";
 import { type ExplainOptions, type PageChoice, UsageError } from "./cli.ts";
 import { cannotRead, type InputFile, inputName, openFile, otherFormat } from "./cli/input.ts";
 import { END_SIGNALS, Failure } from "./cli/values.ts";
@@ -38,7 +38,7 @@ export async function explain(options: ExplainOptions): Promise<number> {
     all: options.all,
     painter: painterFor(isColored(options.color)),
   };
-  const pieces = piecesOf(input);
+  const pieces = readPieces(input, EXPLAIN_READ_BYTES);
   const start = await startOf(pieces, FOREIGN_OCTETS);
   const other = otherFormatOf(start);
   if (other !== undefined) throw otherFormat(options.file, other);
@@ -153,7 +153,7 @@ async function explainCapture(
     try {
       explainer.receive(from === 1 ? start : NO_BYTES);
       await flush(reader);
-      const pieces = piecesOf(input);
+      const pieces = readPieces(input, EXPLAIN_READ_BYTES);
       for (let next = pieces.next();; next = pieces.next()) {
         // What a pipe has brought is shown while it brings nothing more.
         const isIdle = !isSummed && !again && !await within(next, IDLE_MS);
@@ -189,7 +189,7 @@ async function countsOf(file: string): Promise<CaptureCounts> {
   using input = await openFile(file);
   const reader = new CaptureReader(() => {}, { wanted: () => false });
   try {
-    for await (const bytes of piecesOf(input)) reader.receive(bytes);
+    for await (const bytes of readPieces(input, EXPLAIN_READ_BYTES)) reader.receive(bytes);
   } catch (error) {
     if (!(error instanceof CaptureError)) throw error;
   }
@@ -206,7 +206,7 @@ async function showOnPage(
   const { openRecordedPage } = await import("./page.ts");
   async function* pieces() {
     yield start;
-    yield* piecesOf(input);
+    yield* readPieces(input, EXPLAIN_READ_BYTES);
   }
   const name = file === "-" ? "the input" : file.replace(/^.*[/\\]/, "");
   const page = await openRecordedPage(pieces(), {
@@ -231,16 +231,6 @@ function checkConnections(file: string, connection: number | undefined, connecti
   throw new Failure(
     `${inputName(file)} has ${counted(connections, "connection")}, so there is no connection ${connection}`,
   );
-}
-
-/** Iterates over the bytes of an input; each piece is valid until the next one. */
-async function* piecesOf(input: Source): AsyncGenerator<Uint8Array> {
-  const buffer = new Uint8Array(EXPLAIN_READ_BYTES);
-  for (;;) {
-    const count = await input.read(buffer);
-    if (count === null) return;
-    yield buffer.subarray(0, count);
-  }
 }
 
 /** Returns at least so many octets, if there are so many. */

@@ -12,10 +12,11 @@ import { cannotRead, type InputFile, inputName, openFile, otherFormat } from "./
 import { Failure } from "./cli/values.ts";
 import { EXIT_FAILURE, EXIT_TIMEOUT } from "./exit_code.ts";
 import { ClientConnection } from "./client/connection.ts";
-import { MAX_REPLAYED_CONNECTIONS, SHOWN_NUMBERS } from "./limits.ts";
+import { MAX_REPLAYED_CONNECTIONS } from "./limits.ts";
 import { isColored, painterFor } from "./terminal.ts";
-import { afterResetText, captureEvents } from "./traffic/capture/reader.ts";
+import { captureEvents } from "./traffic/capture/reader.ts";
 import { CaptureError, captureFormatOf, otherFormatOf } from "./traffic/capture/packet_file.ts";
+import { numbersText } from "./traffic/capture/words.ts";
 import { FOREIGN_OCTETS, foreignForm } from "./traffic/explain/foreign.ts";
 import { Replayer } from "./traffic/replay/replayer.ts";
 import { Script, Survey } from "./traffic/replay/script.ts";
@@ -66,16 +67,15 @@ async function survey(input: InputFile, { file, to, connection }: ReplayOptions)
   }
   found.finish();
   const { servers, incomplete, others } = found;
-  const { connections } = next.value;
+  const { reader, notes: read } = next.value;
+  const { connections } = reader;
   if (connection !== undefined && connection > connections) {
     throw new Failure(`${file} has ${counted(connections, "connection")}, so there is no connection ${connection}`);
   }
-  const notes = [...next.value.notes, ...input.damage === undefined ? [] : [input.damage]];
-  const after = [...next.value.afterResets].filter(([connection]) => servers.has(connection));
-  for (const [connection, octets] of after) notes.push(afterResetText(connection, octets));
+  const late = reader.notesAfterResets(servers);
+  const notes = [...read, ...input.damage === undefined ? [] : [input.damage], ...late];
   if (others.length > 0) {
-    const numbers = `${others.slice(0, SHOWN_NUMBERS).join(", ")}${others.length > SHOWN_NUMBERS ? ", …" : ""}`;
-    notes.push(`not replayed, as not HTTP: ${counted(others.length, "connection")} (${numbers})`);
+    notes.push(`not replayed, as not HTTP: ${counted(others.length, "connection")} (${numbersText(others)})`);
   }
   if (servers.size === 0) {
     const what = connection === undefined ? file : `Connection ${connection} of ${file}`;
@@ -86,7 +86,7 @@ async function survey(input: InputFile, { file, to, connection }: ReplayOptions)
     const server = `${secure ? "https://" : ""}${addressText(address)}`;
     throw new Failure(`The recorded server ${server} is not on this machine: --to ${server} sends to it all the same`);
   }
-  return { servers, incomplete, notes, isWhole: after.length === 0 };
+  return { servers, incomplete, notes, isWhole: late.length === 0 };
 }
 
 /** @throws {Failure} If the input does not start as a capture. */

@@ -1,6 +1,7 @@
 /** Builds captures as other programs write them: any byte order, link type, unit of time, and order of segments. */
 
 import { ACK, FIN, packetOf, RST, SYN } from "../../lib/traffic/capture/packets.ts";
+import type { Packet, PacketFile } from "../../lib/traffic/capture/packet_file.ts";
 import type { SocketAddress } from "../../lib/traffic.ts";
 import type { CaptureEvent } from "../../lib/traffic/capture/reader.ts";
 import { CaptureReader, type CaptureReaderOptions } from "../../lib/traffic/capture/reader.ts";
@@ -146,6 +147,16 @@ export function joined(pieces: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
+/** Returns what reads the packets of files of a format, in pieces of a size. The packets have their octets as copies. */
+export function packetsOfFormat<Reader extends PacketFile>(Format: new (listener: (packet: Packet) => void) => Reader) {
+  return (file: Uint8Array, pieces = file.length): { packets: Packet[]; reader: Reader } => {
+    const packets: Packet[] = [];
+    const reader = new Format((packet) => packets.push({ ...packet, bytes: packet.bytes.slice() }));
+    for (let at = 0; at < file.length; at += pieces) reader.receive(file.subarray(at, at + pieces).slice());
+    return { packets, reader };
+  };
+}
+
 /** Reads a capture in pieces of a size. The events have their octets as copies. */
 export function readCapture(file: Uint8Array, options: CaptureReaderOptions & { pieces?: number } = {}) {
   const events: CaptureEvent[] = [];
@@ -187,6 +198,12 @@ function shortened(event: CaptureEvent): string {
     case "closed":
       return `closed ${event.reason}`;
   }
+}
+
+/** Takes a segment of each talk in turn, as of connections at the same time. */
+export function interleaved(...talks: SegmentSpec[][]): SegmentSpec[] {
+  const longest = Math.max(...talks.map(({ length }) => length));
+  return Array.from({ length: longest }, (_, i) => talks.flatMap((segments) => segments.slice(i, i + 1))).flat();
 }
 
 /** What one side sends: octets after `> ` (the client's) or `< ` (the server's), `FIN` or `RST`. `>x`: not captured. */

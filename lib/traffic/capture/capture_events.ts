@@ -68,6 +68,10 @@ export type CaptureEvent = (OpenedInCapture | Octets | Fin | Closed | Missing) &
 
 export type StreamEvent = Exclude<CaptureEvent, OpenedInCapture | Closed> | Acknowledged;
 
+export function otherEnd(end: End): End {
+  return end === "client" ? "server" : "client";
+}
+
 export function directionOf(event: StreamEvent): Direction {
   const isClient = "by" in event ? event.by === "client" : event.kind === "read";
   return isClient ? "request" : "response";

@@ -178,8 +178,13 @@ export class CapturedConnection {
     // What is emitted now may answer octets that were acknowledged, but not captured.
     if (length > 0 && other === this.#client) this.#tcp.leftOut.client ||= this.#half(other).flow.isBehind;
     flow.segment(isSyn ? sequence + 1 >>> 0 : sequence, payload, length, (flags & FIN) !== 0, packet);
-    this.#tcp.repeated[this.#endOf(side)] = flow.repeated;
-    this.#tcp.late[this.#endOf(side)] = flow.late;
+    if (this.#client !== undefined) this.#countSegments(side, flow);
+  }
+
+  #countSegments(side: Side, { repeated, late }: Flow<PacketFacts>): void {
+    const end = this.#endOf(side);
+    this.#tcp.repeated[end] = repeated;
+    this.#tcp.late[end] = late;
   }
 
   /**
@@ -368,6 +373,7 @@ export class CapturedConnection {
     if (this.#client !== undefined) return;
     const addresses = this.#sides.map(addressOf) as [SocketAddress, SocketAddress];
     this.#client = client ?? (addresses[0].port < addresses[1].port ? 1 : 0);
+    for (const side of SIDES) this.#countSegments(side, this.#half(side).flow);
     const [local, remote] = this.#client === 1 ? addresses : addresses.toReversed();
     // A request may have come before.
     this.#tcp.leftOut.client ||= !startCaptured;

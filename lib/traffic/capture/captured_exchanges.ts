@@ -12,6 +12,7 @@ import {
 import { KEPT_ORIGINS, MAX_EXPLAINED_CHUNKS, MAX_EXPLAINED_CONTENT_OCTETS, SHOWN_ORIGINS } from "../../limits.ts";
 import { ExchangeJson } from "../explain/json.ts";
 import { type ExplainTextOptions, explanationText, sentence } from "../explain/text.ts";
+import { otherEnd } from "./capture_events.ts";
 import { type MessageOrigin, Origins } from "./origins.ts";
 import { type Acknowledged, type CaptureEvent, directionOf, type StreamEvent, type TcpFacts } from "./reader.ts";
 import { durationText, segmentsText, timeText } from "./words.ts";
@@ -168,11 +169,10 @@ export class CapturedExchanges {
     this.#explainer.pairing.gap(direction, octets);
     this.#collect();
     const cause = cut && `: packet ${cut.packet} was cut at ${counted(cut.octets, "octet")}: tcpdump -s 0`;
-    const other = by === "client" ? "server" : "client";
     this.#note(
       why === "not captured"
         ? `${count} not captured (before packet ${origin.packet})${cause ?? ""}`
-        : `the ${by}'s octets were not captured: the ${other} acknowledged ${octets}`,
+        : `the ${by}'s octets were not captured: the ${otherEnd(by)} acknowledged ${octets}`,
     );
   }
 

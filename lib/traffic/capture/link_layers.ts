@@ -6,7 +6,7 @@
 
 import { octetString } from "../../bytes.ts";
 import type { SocketAddress } from "../../traffic.ts";
-import { SYN } from "./packets.ts";
+import { IPV4_HEADER_OCTETS, IPV6_HEADER_OCTETS, SYN, TCP_HEADER_OCTETS } from "./packets.ts";
 
 export interface Segment {
   /** The sender's address and port in network order, one character per octet; see {@linkcode addressOf}. */
@@ -53,9 +53,6 @@ type Layer = ((place: PacketPlace, at: number) => Found) | string;
 /** What a header announces, by the number that it gives to it. */
 type Layers = Readonly<Record<number, Layer>>;
 
-const IPV4_HEADER_OCTETS = 20;
-const IPV6_HEADER_OCTETS = 40;
-const TCP_HEADER_OCTETS = 20;
 const FRAGMENT_HEADER = 44;
 const AUTHENTICATION_HEADER = 51;
 /** IPv6 extension headers that another header follows (RFC 8200 §4.1, RFC 6275, RFC 7401, RFC 5533). */

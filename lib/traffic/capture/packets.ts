@@ -1,5 +1,6 @@
 /** Makes IP packets with TCP segments for captures, as a network would carry them (RFC 791, RFC 8200, RFC 9293). */
 
+import { withoutZone } from "../../address.ts";
 import type { SocketAddress } from "../../traffic.ts";
 
 // Flags of a TCP segment (RFC 9293 §3.1).
@@ -24,9 +25,10 @@ export interface SegmentHeader {
 const TCP = 6;
 const HOP_LIMIT = 64;
 const WINDOW = 65_535;
-const IPV4_HEADER_OCTETS = 20;
-const IPV6_HEADER_OCTETS = 40;
-const TCP_HEADER_OCTETS = 20;
+// Without options.
+export const IPV4_HEADER_OCTETS = 20;
+export const IPV6_HEADER_OCTETS = 40;
+export const TCP_HEADER_OCTETS = 20;
 const MSS_OPTION_OCTETS = 4;
 
 /** Makes a packet with correct checksums. */
@@ -86,7 +88,7 @@ function checksum(sum: number): number {
 export function addressBytes({ hostname }: SocketAddress): Uint8Array {
   if (!hostname.includes(":")) return Uint8Array.from(hostname.split("."), Number);
   // A zone, such as in fe80::1%eth0, is this machine's own name for a link; the last 32 bits may be written as IPv4.
-  const text = hostname.replace(/%.*$/, "").replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_all, ...parts) => {
+  const text = withoutZone(hostname).replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_all, ...parts) => {
     const [a, b, c, d] = parts.slice(0, 4).map(Number);
     return `${(a << 8 | b).toString(16)}:${(c << 8 | d).toString(16)}`;
   });

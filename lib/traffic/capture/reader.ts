@@ -1,6 +1,6 @@
 /** Reads captures: turns their packets into the events that a tap at the server's end would have reported. */
 
-import { ByteBuffer, counted, type Source } from "../../bytes.ts";
+import { ByteBuffer, counted, readPieces, type Source } from "../../bytes.ts";
 import {
   EXPLAIN_READ_BYTES,
   MAX_CAPTURED_PACKET_OCTETS,
@@ -23,8 +23,6 @@ export interface CaptureReaderOptions {
   /** Whether the events of a connection are wanted; by default all are. */
   readonly wanted?: (connection: number) => boolean;
   readonly acknowledged?: (event: Acknowledged) => void;
-  /** Octets that may wait for earlier ones, all connections together. */
-  readonly maxWaitingOctets?: number;
 }
 
 /** Reads the bytes of a pcapng or pcap file, in pieces of any size. Memory does not depend on its length. */
@@ -57,9 +55,9 @@ export class CaptureReader {
   constructor(listener: (event: CaptureEvent) => void, options: CaptureReaderOptions = {}) {
     this.#options = options;
     this.#context = {
-      listener: listener,
+      listener,
       acknowledged: options.acknowledged,
-      budget: { used: 0, most: options.maxWaitingOctets ?? MAX_REASSEMBLED_BYTES },
+      budget: { used: 0, most: MAX_REASSEMBLED_BYTES },
       isLeftOut: (from, to) => this.#isLeftOut(from, to),
       expires: (connection) => this.#reset.add(connection),
     };
@@ -110,7 +108,9 @@ export class CaptureReader {
   /** Returns one line on each of these connections that had octets after its reset. */
   notesAfterResets(connections: { has(connection: number): boolean }): string[] {
     return [...this.afterResets].filter(([connection]) => connections.has(connection))
-      .map(([connection, octets]) => afterResetText(connection, octets));
+      .map(([connection, octets]) => {
+        return `connection ${connection}: ${counted(octets, "octet")} after the reset not explained`;
+      });
   }
 
   get #now(): { number: number; time: number } {
@@ -186,11 +186,8 @@ export class CaptureReader {
   }
 }
 
-export function afterResetText(connection: number, octets: number): string {
-  return `connection ${connection}: ${counted(octets, "octet")} after the reset not explained`;
-}
-
-export interface CaptureEnd extends Pick<CaptureReader, "connections" | "afterResets"> {
+export interface CaptureEnd {
+  readonly reader: CaptureReader;
   /** One line on each thing that was not read. */
   readonly notes: readonly string[];
 }
@@ -208,13 +205,12 @@ export async function* captureEvents(
   const reader = new CaptureReader((event) => {
     events.push("bytes" in event ? { ...event, bytes: event.bytes.slice() } : event);
   }, options);
-  const buffer = new Uint8Array(EXPLAIN_READ_BYTES);
-  for (;;) {
-    const count = await source.read(buffer);
-    if (count !== null) reader.receive(buffer.subarray(0, count));
-    const notes = count === null ? reader.end() : undefined;
+  for await (const piece of readPieces(source, EXPLAIN_READ_BYTES)) {
+    reader.receive(piece);
     yield* events;
     events = [];
-    if (notes !== undefined) return { connections: reader.connections, notes, afterResets: reader.afterResets };
   }
+  const notes = reader.end();
+  yield* events;
+  return { reader, notes };
 }

@@ -1,6 +1,7 @@
 /** Words for what packets show besides messages: times, what TCP did, what a capture contains. */
 
 import { counted } from "../../bytes.ts";
+import { SHOWN_NUMBERS } from "../../limits.ts";
 import type { MessageOrigin } from "./origins.ts";
 import type { TcpFacts } from "./reader.ts";
 
@@ -17,6 +18,11 @@ export function durationText(microseconds: number): string {
   if (microseconds < 1000) return `${Math.round(microseconds)} µs`;
   if (microseconds < 1_000_000) return `${(microseconds / 1000).toFixed(3)} ms`;
   return `${(microseconds / 1_000_000).toFixed(3)} s`;
+}
+
+/** Lists the numbers of connections, or the first ones of many. */
+export function numbersText(numbers: readonly number[]): string {
+  return `${numbers.slice(0, SHOWN_NUMBERS).join(", ")}${numbers.length > SHOWN_NUMBERS ? ", …" : ""}`;
 }
 
 export interface CaptureCounts {

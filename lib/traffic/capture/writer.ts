@@ -9,6 +9,7 @@
 import { withoutMapping } from "../../address.ts";
 import { ByteBuffer, counted, NO_BYTES } from "../../bytes.ts";
 import type { End, SocketAddress, TrafficEvent } from "../../traffic.ts";
+import { otherEnd } from "./capture_events.ts";
 import { ACK, FIN, MAX_SEGMENT_OCTETS, packetOf, PSH, RST, SYN } from "./packets.ts";
 import {
   BYTE_ORDER_MAGIC,
@@ -172,8 +173,4 @@ export class CaptureWriter {
     next[by] = (next[by] + octets.length + ((flags & (SYN | FIN)) === 0 ? 0 : 1)) % 2 ** 32;
     this.#write(packetBlock(this.#origin + time, packetOf(header, octets), comment, number));
   }
-}
-
-function otherEnd(end: End): End {
-  return end === "client" ? "server" : "client";
 }

@@ -185,3 +185,19 @@ Deno.test("what TCP did is known: the handshake, its round trip, the MSS, what w
   assert(again.kind === "opened");
   assert.deepEqual([again.tcp.handshake, again.tcp.roundTrip], [[1, 3, 4], undefined]);
 });
+
+Deno.test("what was sent again before it is known who the client is counts for its end only", () => {
+  const [head, tail] = [{ ...REQUEST, octets: "GET" }, { ...REQUEST, sequence: 4, octets: GET.slice(3) }];
+  const part = { ...RESPONSE, octets: "HTTP" };
+  for (
+    const [segments, repeated] of [
+      [[head, head, tail], { client: 1, server: 0 }],
+      [[part, part, head, head, head, tail], { client: 2, server: 1 }],
+      [[part, part], { client: 0, server: 1 }],
+    ] as const
+  ) {
+    const [opened] = readCapture(capture(segments)).events;
+    assert(opened.kind === "opened");
+    assert.deepEqual(opened.tcp.repeated, repeated);
+  }
+});

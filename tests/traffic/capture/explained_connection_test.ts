@@ -6,9 +6,9 @@ const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const LAYOUT = { width: 80, all: false, painter: (_style: string, text: string) => text };
 
 /** Returns the text on the only connection of a capture, and whether it is valid. */
-function explained(turns: Turn[], skip = 0): { text: string; valid: boolean } {
+function explainedFile(file: Uint8Array): { text: string; valid: boolean } {
   let connection: ExplainedConnection | undefined;
-  for (const event of readCapture(capture(talk(turns).slice(skip))).events) {
+  for (const event of readCapture(file).events) {
     if (event.kind === "opened") connection = new ExplainedConnection(event, LAYOUT);
     else connection!.receive(event);
   }
@@ -16,6 +16,10 @@ function explained(turns: Turn[], skip = 0): { text: string; valid: boolean } {
   let text = "";
   connection!.print((bytes) => text += new TextDecoder().decode(bytes));
   return { text, valid: connection!.valid };
+}
+
+function explained(turns: Turn[], skip = 0): { text: string; valid: boolean } {
+  return explainedFile(capture(talk(turns).slice(skip)));
 }
 
 const others: [name: string, turns: Turn[], text: string][] = [
@@ -78,15 +82,7 @@ Deno.test("a response to octets that are not HTTP is explained", () => {
 });
 
 function textOf(file: Uint8Array): string {
-  let text = "";
-  let connection: ExplainedConnection | undefined;
-  for (const event of readCapture(file).events) {
-    if (event.kind === "opened") connection = new ExplainedConnection(event, LAYOUT);
-    else connection!.receive(event);
-  }
-  connection!.end();
-  connection!.print((bytes) => text += new TextDecoder().decode(bytes));
-  return text;
+  return explainedFile(file).text;
 }
 
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { CaptureExplainer, type CaptureExplainerOptions } from "../../../lib/traffic/capture/explainer.ts";
 import { ACK, RST } from "../../../lib/traffic/capture/packets.ts";
-import { capture, handshake, type SegmentSpec, talk, type Turn } from "../captures.ts";
+import { capture, handshake, interleaved, type SegmentSpec, talk, type Turn } from "../captures.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -41,14 +41,8 @@ function outline(text: string): string[] {
     );
 }
 
-/** Connections whose segments take turns. */
-function interleaved(all: SegmentSpec[][]): SegmentSpec[] {
-  const longest = Math.max(...all.map(({ length }) => length));
-  return Array.from({ length: longest }, (_, i) => all.flatMap((segments) => segments.slice(i, i + 1))).flat();
-}
-
 Deno.test("connections that overlap are explained one after the other", () => {
-  const { text, valid, passes } = explained(interleaved([TALK, talk([`> ${GET}`, `< ${OK}`, "> RST"], 40_001)]));
+  const { text, valid, passes } = explained(interleaved(TALK, talk([`> ${GET}`, `< ${OK}`, "> RST"], 40_001)));
   assert.deepEqual(outline(text), [
     "connection 1 is stream 0",
     "request 1 at 0.006000 s, from packet 7",
@@ -68,7 +62,7 @@ Deno.test("connections that overlap are explained one after the other", () => {
 
 Deno.test("a response to a request of which only the acknowledgment was captured says so, in its turn or later", () => {
   const turns: Turn[] = [`>x ${GET}`, `< ${OK}`, `> ${GET}`, `< ${OK}`];
-  const { text, valid } = explained(interleaved([talk(turns), talk(turns, 40_001)]));
+  const { text, valid } = explained(interleaved(talk(turns), talk(turns, 40_001)));
   for (const line of outline(text).filter((line) => line.startsWith("response 1"))) {
     assert.match(line, /, to a request that was not captured, from packet \d+$/);
   }
@@ -95,7 +89,7 @@ Deno.test("one connection alone keeps its number", () => {
   assert.equal(connections, 3);
 });
 
-const MANY = interleaved(Array.from({ length: 5 }, (_, i) => talk([`> ${GET}`, `< ${OK}`, `> ${GET}`], 40_000 + i)));
+const MANY = interleaved(...Array.from({ length: 5 }, (_, i) => talk([`> ${GET}`, `< ${OK}`, `> ${GET}`], 40_000 + i)));
 
 Deno.test("what does not fit into memory is explained in another pass", () => {
   const whole = explained(MANY);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CaptureList } from "../../../lib/traffic/capture/list.ts";
-import { capture, type SegmentSpec, talk } from "../captures.ts";
+import { capture, interleaved, type SegmentSpec, talk } from "../captures.ts";
 
 const GET = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -14,15 +14,6 @@ function listOf(segments: readonly SegmentSpec[], options: { connection?: number
   const { valid, notes } = list.end();
   const lines = text.trimEnd().split("\n").map((line) => line.trim().split(/ {2,}| (?=\d+ +\d+ {2})/).join("|"));
   return { lines, valid, notes };
-}
-
-/** Takes a packet of one talk and of another in turn. */
-function interleaved(...talks: SegmentSpec[][]): SegmentSpec[] {
-  return Array.from(
-    { length: Math.max(...talks.map(({ length }) => length)) },
-    (_, i) => talks.flatMap((t) => t[i] ?? []),
-  )
-    .flat();
 }
 
 const HEADER = "time connection|packet|request|status|octets|duration|server";

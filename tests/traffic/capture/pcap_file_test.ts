@@ -1,14 +1,8 @@
 import assert from "node:assert/strict";
-import { type Packet, PcapFile } from "../../../lib/traffic/capture/packet_file.ts";
-import { joined, pcap, PCAP_START } from "../captures.ts";
+import { PcapFile } from "../../../lib/traffic/capture/packet_file.ts";
+import { joined, packetsOfFormat, pcap, PCAP_START } from "../captures.ts";
 
-function packetsOf(file: Uint8Array, pieces = file.length): { packets: Packet[]; reader: PcapFile } {
-  const packets: Packet[] = [];
-  const reader = new PcapFile((packet) => packets.push({ ...packet, bytes: packet.bytes.slice() }));
-  for (let at = 0; at < file.length; at += pieces) reader.receive(file.subarray(at, at + pieces).slice());
-  return { packets, reader };
-}
-
+const packetsOf = packetsOfFormat(PcapFile);
 const OCTETS = Uint8Array.of(1, 2, 3, 4, 5);
 
 for (const littleEndian of [true, false]) {

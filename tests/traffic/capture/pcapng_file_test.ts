@@ -1,15 +1,9 @@
 import assert from "node:assert/strict";
-import { CaptureError, type Packet } from "../../../lib/traffic/capture/packet_file.ts";
+import { CaptureError } from "../../../lib/traffic/capture/packet_file.ts";
 import { PcapngFile } from "../../../lib/traffic/capture/pcapng_file.ts";
-import { Blocks, joined, type Option } from "../captures.ts";
+import { Blocks, joined, type Option, packetsOfFormat } from "../captures.ts";
 
-function packetsOf(file: Uint8Array, pieces = file.length): { packets: Packet[]; reader: PcapngFile } {
-  const packets: Packet[] = [];
-  const reader = new PcapngFile((packet) => packets.push({ ...packet, bytes: packet.bytes.slice() }));
-  for (let at = 0; at < file.length; at += pieces) reader.receive(file.subarray(at, at + pieces).slice());
-  return { packets, reader };
-}
-
+const packetsOf = packetsOfFormat(PcapngFile);
 const OCTETS = Uint8Array.of(1, 2, 3, 4, 5);
 const seconds = (count: number): Option => [14, [count, 0, 0, 0, 0, 0, 0, 0]];
 

@@ -216,13 +216,12 @@ function sourceOf(bytes: Uint8Array, most: number) {
 }
 
 function recording(): Uint8Array {
-  const blocks = [recordingStart("test")];
-  const capture = new CaptureWriter((block) => blocks.push(block), undefined, 0);
   const seen = { end: "server", connection: 1, time: 0 } as const;
   const address = (port: number) => ({ hostname: "127.0.0.1", port });
-  capture.receive({ ...seen, kind: "opened", local: address(80), remote: address(5000), secure: false });
-  for (const text of ["GET ", "/ HTTP/1.1\r\n"]) capture.receive({ ...seen, kind: "read", bytes: wireOctets(text) });
-  return Uint8Array.from(blocks.flatMap((block) => [...block]));
+  return recorded([
+    { ...seen, kind: "opened", local: address(80), remote: address(5000), secure: false },
+    ...["GET ", "/ HTTP/1.1\r\n"].map((text) => ({ ...seen, kind: "read" as const, bytes: wireOctets(text) })),
+  ]);
 }
 
 async function all(
@@ -233,7 +232,8 @@ async function all(
   const events: CaptureEvent[] = [];
   let next = await reading.next();
   for (; !next.done; next = await reading.next()) events.push(next.value);
-  return { events, ...next.value };
+  const { reader: { connections }, notes } = next.value;
+  return { events, connections, notes };
 }
 
 for (const most of [1, 7, 100_000]) {
