@@ -42,7 +42,7 @@ import { Feed, type FeedSource } from "./traffic/live/feed.ts";
 import { Journal } from "./traffic/live/journal.ts";
 import { RecordedTraffic } from "./traffic/live/recording.ts";
 import { type MessageRange, PageService } from "./traffic/live/service.ts";
-import { allOf, tapped } from "./traffic/tap.ts";
+import { allOf, SINCE_START, tapped } from "./traffic/tap.ts";
 
 export type { NamedField, OwnServer, TableWords };
 
@@ -279,7 +279,7 @@ export class Page implements OpenPage {
         return text;
       },
     });
-    this.#timer = setInterval(() => journal.tick(Math.round(performance.now() * 1000)), 1000);
+    this.#timer = setInterval(() => journal.tick(SINCE_START()), 1000);
     journal.askTable();
   }
 
