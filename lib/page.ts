@@ -34,6 +34,7 @@ import type { Table } from "./table.ts";
 import { painterFor } from "./terminal.ts";
 import type { Closed, TrafficListener } from "./traffic.ts";
 import { CaptureReader } from "./traffic/capture/reader.ts";
+import { startDate } from "./traffic/capture/words.ts";
 import { aroundCaret } from "./traffic/explain/octet_lines.ts";
 import { labelOfMasked, maskedReading, messageCredentials, readingLines } from "./traffic/explain/text.ts";
 import { Transcript } from "./traffic/explain/transcript.ts";
@@ -355,7 +356,7 @@ export async function openRecordedPage(
     const events = `${counted(missing, "more event")} ${missing === 1 ? "is" : "are"} not shown`;
     notes.unshift(`${events}, only the first ${history.last}: --page-history N, --connection N show others`);
   }
-  const date = reader.start === undefined ? "" : new Date(reader.start / 1000).toISOString();
+  const date = startDate(reader.start)?.toISOString() ?? "";
   return host({
     ...options,
     source: traffic,
