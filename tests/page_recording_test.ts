@@ -79,6 +79,18 @@ recorded("a capture opens at its first exchange, in the words of packets", [], a
   await tab.until(`document.querySelector("#message-title").innerText === "no exchange is open"`);
 });
 
+recorded("the address of a connection opens its first event among those that the filter shows", [], async (tab) => {
+  await tab.until(`document.querySelector("#messages").innerText.includes("404 Not Found")`);
+  await tab.evaluate(`(() => {
+    document.querySelector("#filter").value = "c3";
+    document.querySelector("#filter").dispatchEvent(new Event("input"));
+  })()`);
+  await tab.until(`document.querySelector("#position").textContent.endsWith(" of 3")`);
+  await tab.evaluate(`location.hash = "#c3"`);
+  await tab.until(`document.querySelector("#message-title").innerText === "no exchange is open"`);
+  assert.equal(await tab.text("#position"), "1 of 3");
+});
+
 recorded(
   "the first events of a capture are kept, and it says how many are missing",
   ["--page-history", "3"],

@@ -3,7 +3,7 @@
  * query. It survives a reload, is gone back to, and can be given to others who have the page open.
  */
 
-import { exchangeAt, goLive, goTo, openExchange, showConnection } from "./shown.js";
+import { exchangeAt, goLive, goTo, openExchange, showConnection, shownEvents } from "./shown.js";
 import { changed, state } from "./state.js";
 import { notice, part, titleText } from "./text.js";
 
@@ -72,11 +72,8 @@ function open() {
   if (state.shown !== 0 && connection !== undefined && connection.number !== state.shown) state.shown = 0;
   if (known !== undefined) return openExchange(known.connection, known.exchange);
   if (connection !== undefined && exchange === undefined) {
-    const index = state.events.filter((event) => event.connection > 0).findIndex((event) =>
-      event.connection === connection.number
-    );
     state.shown = 0;
-    return goTo(index);
+    return goTo(shownEvents().findIndex((event) => event.connection === connection.number));
   }
   const { recording } = state;
   if (location.hash !== "") {
