@@ -23,7 +23,7 @@ function answering(octets: string | Uint8Array): Deno.Listener & { port: number 
 }
 
 async function relayTo(url: string, args: string[] = [], permissions?: string[]): Promise<ServeProcess> {
-  return await ServeProcess.start(args, permissions, ["relay", url]);
+  return await ServeProcess.start(args, permissions, ["relay", url, "--port", "0"]);
 }
 
 /** Sends octets, and returns all that comes back. */
