@@ -238,11 +238,12 @@ export class StoppedClock implements Disposable {
  * @param flag Makes it print its version.
  */
 export function isInstalled(program: string, purpose: string, flag = "--version"): boolean {
+  let isThere = false;
   try {
-    return new Deno.Command(program, { args: [flag], stdout: "null", stderr: "null" }).outputSync().success;
+    isThere = new Deno.Command(program, { args: [flag], stdout: "null", stderr: "null" }).outputSync().success;
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    if (Deno.env.get("CI") === "true") throw new Error(`There is no ${program} ${purpose}`);
-    return false;
   }
+  if (!isThere && Deno.env.get("CI") === "true") throw new Error(`There is no ${program} ${purpose}`);
+  return isThere;
 }
