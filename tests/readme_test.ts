@@ -3,7 +3,7 @@ import { parseCommandLine } from "../lib/cli.ts";
 import { COMMANDS } from "../lib/cli/help.ts";
 import { ROOT, ServeProcess } from "./serve_process.ts";
 import { ETCD_MISSING, EtcdNodes } from "./store/etcd_nodes.ts";
-import { isInstalled, Peer, TempFolder } from "./support.ts";
+import { freePort, isInstalled, Peer, TempFolder } from "./support.ts";
 
 const README = Deno.readTextFileSync(`${ROOT}README.md`);
 const { tasks } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
@@ -235,9 +235,7 @@ Deno.test({
     await using other = await ServeProcess.start(args);
     using folder = new TempFolder();
     const block = blocks("text").find((text) => text.startsWith("upstream "))!;
-    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = listener.addr as Deno.NetAddr;
-    listener.close();
+    const port = freePort();
     const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) =>
       `${name}_temp_path ${folder.file(name)};`
     );
