@@ -6,13 +6,12 @@
  */
 
 import config from "../deno.json" with { type: "json" };
-import { authorityOf, type Endpoint } from "./address.ts";
+import { authorityOf, type Endpoint, originOf } from "./address.ts";
 import { ByteBuffer, counted, octetString } from "./bytes.ts";
 import { PAGE_PORT, portProblem } from "./cli/addresses.ts";
 import { Failure } from "./cli/values.ts";
 import { CommandSender } from "./client/command_sender.ts";
-import { curlCommand } from "./client/curl.ts";
-import type { OwnServer } from "./client/curl.ts";
+import { curlCommand, type OwnServer } from "./client/curl.ts";
 import { defaultFields, describeFields, type NamedField, type TableWords } from "./client/items.ts";
 import { degreeSentence, explainOctets, type Finding, readable } from "./exchange.ts";
 import { HttpError, type RequestHead } from "./http_message.ts";
@@ -139,7 +138,7 @@ function host(options: HostOptions): OpenPage {
     observer: { failed, cannotAccept },
   });
   return {
-    url: `http://${authorityOf({ secure: false, host: "127.0.0.1", port })}/?key=${key}`,
+    url: `${originOf({ secure: false, host: "127.0.0.1", port })}/?key=${key}`,
     close: () => {
       feed.stop();
       return server.shutdown();
@@ -246,7 +245,7 @@ export class Page implements OpenPage {
       ...options,
       source: journal,
       about: {
-        table: `${endpoint.secure ? "https" : "http"}://${authorityOf(endpoint)}`,
+        table: originOf(endpoint),
         keeps: history,
         example: relay !== undefined
           ? 'get / · head / · raw "…" · help'
