@@ -235,7 +235,10 @@ function begin(start) {
   forgetMessages();
   startOver(start);
   const { name, date, notes = [] } = start.recording ?? {};
-  part("address").textContent = name ? `${name} · ${date}` : start.table.replace(/^https?:\/\//, "");
+  // A recording may have no date.
+  part("address").textContent = name
+    ? [name, date].filter((one) => one !== "").join(" · ")
+    : start.table.replace(/^https?:\/\//, "");
   part("address").title = part("address").textContent ?? "";
   part("example").textContent = `curl ${start.table?.startsWith("https") ? "--cacert FILE " : ""}${start.table}/`;
   command.placeholder = start.example ?? "";
