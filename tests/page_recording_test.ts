@@ -68,6 +68,9 @@ recorded("the address of a connection opens its first event among those that the
   await tab.evaluate(`location.hash = "#c3"`);
   await tab.until(`document.querySelector("#message-title").innerText === "no exchange is open"`);
   assert.equal(await tab.text("#position"), "1 of 3");
+  // Of a connection that the filter hides nothing is shown.
+  await tab.evaluate(`[...document.querySelectorAll("#connections button")].at(-2).click()`);
+  await tab.until(`document.querySelector("#position").textContent === "no events"`);
 });
 
 recorded(

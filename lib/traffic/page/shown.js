@@ -151,7 +151,7 @@ export function openExchange(connection, exchange) {
 export function goTo(index) {
   const list = shownEvents();
   const at = Math.max(0, Math.min(list.length - 1, index));
-  if (list[at] === undefined) return;
+  if (list[at] === undefined) return changed();
   state.current = list[at].number;
   const { connection, exchange } = exchangeAt(state.chosen) ?? {};
   // One of several that an event brought stays open.
