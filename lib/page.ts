@@ -6,13 +6,12 @@
  */
 
 import config from "../deno.json" with { type: "json" };
-import { authorityOf, type Endpoint } from "./address.ts";
+import { authorityOf, type Endpoint, originOf } from "./address.ts";
 import { ByteBuffer, counted, octetString } from "./bytes.ts";
 import { PAGE_PORT, portProblem } from "./cli/addresses.ts";
 import { Failure } from "./cli/values.ts";
 import { CommandSender } from "./client/command_sender.ts";
-import { curlCommand } from "./client/curl.ts";
-import type { OwnServer } from "./client/curl.ts";
+import { curlCommand, type OwnServer } from "./client/curl.ts";
 import { defaultFields, describeFields, type NamedField, type TableWords } from "./client/items.ts";
 import { degreeSentence, explainOctets, type Finding, readable } from "./exchange.ts";
 import { HttpError, type RequestHead } from "./http_message.ts";
@@ -34,6 +33,7 @@ import type { Table } from "./table.ts";
 import { painterFor } from "./terminal.ts";
 import type { Closed, TrafficListener } from "./traffic.ts";
 import { CaptureReader } from "./traffic/capture/reader.ts";
+import { startDate } from "./traffic/capture/words.ts";
 import { aroundCaret } from "./traffic/explain/octet_lines.ts";
 import { labelOfMasked, maskedReading, messageCredentials, readingLines } from "./traffic/explain/text.ts";
 import { Transcript } from "./traffic/explain/transcript.ts";
@@ -42,7 +42,7 @@ import { Feed, type FeedSource } from "./traffic/live/feed.ts";
 import { Journal } from "./traffic/live/journal.ts";
 import { RecordedTraffic } from "./traffic/live/recording.ts";
 import { type MessageRange, PageService } from "./traffic/live/service.ts";
-import { allOf, tapped } from "./traffic/tap.ts";
+import { allOf, SINCE_START, tapped } from "./traffic/tap.ts";
 
 export type { NamedField, OwnServer, TableWords };
 
@@ -138,7 +138,7 @@ function host(options: HostOptions): OpenPage {
     observer: { failed, cannotAccept },
   });
   return {
-    url: `http://${authorityOf({ secure: false, host: "127.0.0.1", port })}/?key=${key}`,
+    url: `${originOf({ secure: false, host: "127.0.0.1", port })}/?key=${key}`,
     close: () => {
       feed.stop();
       return server.shutdown();
@@ -245,7 +245,7 @@ export class Page implements OpenPage {
       ...options,
       source: journal,
       about: {
-        table: `${endpoint.secure ? "https" : "http"}://${authorityOf(endpoint)}`,
+        table: originOf(endpoint),
         keeps: history,
         example: relay !== undefined
           ? 'get / · head / · raw "…" · help'
@@ -279,7 +279,7 @@ export class Page implements OpenPage {
         return text;
       },
     });
-    this.#timer = setInterval(() => journal.tick(Math.round(performance.now() * 1000)), 1000);
+    this.#timer = setInterval(() => journal.tick(SINCE_START()), 1000);
     journal.askTable();
   }
 
@@ -355,7 +355,7 @@ export async function openRecordedPage(
     const events = `${counted(missing, "more event")} ${missing === 1 ? "is" : "are"} not shown`;
     notes.unshift(`${events}, only the first ${history.last}: --page-history N, --connection N show others`);
   }
-  const date = reader.start === undefined ? "" : new Date(reader.start / 1000).toISOString();
+  const date = startDate(reader.start)?.toISOString() ?? "";
   return host({
     ...options,
     source: traffic,

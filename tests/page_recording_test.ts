@@ -3,8 +3,8 @@
  */
 
 import assert from "node:assert/strict";
-import { browserTest } from "./page_support.ts";
-import { ROOT, runProgram } from "./serve_process.ts";
+import { browserTest, urlOf } from "./page_support.ts";
+import { runProgram, ServeProcess } from "./serve_process.ts";
 import { TempFolder } from "./support.ts";
 import type { Tab } from "./chromium.ts";
 import { capture, talk } from "./traffic/captures.ts";
@@ -25,36 +25,15 @@ function recorded(name: string, args: string[], run: (tab: Tab) => Promise<void>
     using folder = new TempFolder();
     const file = `${folder.path}/lesson.pcapng`;
     Deno.writeFileSync(file, capture(packets));
-    const command = new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "--no-check",
-        "--allow-net",
-        "--allow-read",
-        `${ROOT}main.ts`,
-        "explain",
-        file,
-        "--page",
-        "0",
-        ...args,
-      ],
-      stdout: "piped",
-      stderr: "null",
-    });
-    const child = command.spawn();
-    const output = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-    let text = "";
-    while (!/shown at http:\S+ /.test(text)) text += (await output.read()).value ?? "";
-    const tab = await chromium.open(/http:\S+/.exec(text)![0]);
+    const permissions = ["--allow-net", "--allow-read"];
+    await using explained = await ServeProcess.start(["--page", "0", ...args], permissions, ["explain", file]);
+    const tab = await chromium.open(await urlOf(explained));
     try {
       await tab.until(`document.querySelector("#address").textContent.startsWith("lesson.pcapng · 1970-01-01 ")`);
       await run(tab);
       assert.deepEqual(tab.complaints, []);
     } finally {
       await tab.close();
-      child.kill();
-      while (!(await output.read()).done);
-      await child.status;
     }
   });
 }
@@ -77,6 +56,21 @@ recorded("a capture opens at its first exchange, in the words of packets", [], a
   await tab.until(`document.querySelector("#message-title").innerText === "GET /Rex · connection 3"`);
   await tab.press("Home");
   await tab.until(`document.querySelector("#message-title").innerText === "no exchange is open"`);
+});
+
+recorded("the address of a connection opens its first event among those that the filter shows", [], async (tab) => {
+  await tab.until(`document.querySelector("#messages").innerText.includes("404 Not Found")`);
+  await tab.evaluate(`(() => {
+    document.querySelector("#filter").value = "c3";
+    document.querySelector("#filter").dispatchEvent(new Event("input"));
+  })()`);
+  await tab.until(`document.querySelector("#position").textContent.endsWith(" of 3")`);
+  await tab.evaluate(`location.hash = "#c3"`);
+  await tab.until(`document.querySelector("#message-title").innerText === "no exchange is open"`);
+  assert.equal(await tab.text("#position"), "1 of 3");
+  // Of a connection that the filter hides nothing is shown.
+  await tab.evaluate(`[...document.querySelectorAll("#connections button")].at(-2).click()`);
+  await tab.until(`document.querySelector("#position").textContent === "no events"`);
 });
 
 recorded(

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { Failure } from "../lib/cli/values.ts";
 import { PAGE_COMMAND_OCTETS, PAGE_CONTENT_BYTES, PAGE_TABLE_BYTES } from "../lib/limits.ts";
-import type { Page } from "../lib/page.ts";
+import { type OpenPage, openRecordedPage, type Page } from "../lib/page.ts";
 import { MemoryStore } from "../lib/store/memory.ts";
 import { Table } from "../lib/table.ts";
 import { RowSchema } from "../lib/table/row_schema.ts";
@@ -17,6 +17,7 @@ import { PageService } from "../lib/traffic/live/service.ts";
 import { pageOf } from "./page_support.ts";
 import { ROOT, ServeProcess, signalTest } from "./serve_process.ts";
 import { Peer, startServer, type WholeResponse } from "./support.ts";
+import { Blocks, ipPacket, joined, type Option, talk } from "./traffic/captures.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 
 /** The response to a request on a connection of its own. */
@@ -321,7 +322,7 @@ Deno.test("the page receives credentials only as asterisks", async () => {
 
 /** What a page that follows is told until an event satisfies a condition: the text, and the events. */
 async function toldTo(
-  page: Page,
+  page: OpenPage,
   isLast: (told: PageEvent) => boolean,
 ): Promise<{ text: string; events: PageEvent[] }> {
   const { port, search } = new URL(page.url);
@@ -392,3 +393,28 @@ for (const [where, octets] of secrets) {
     }
   });
 }
+
+Deno.test("a capture whose first packet has no date is shown without one", async () => {
+  const blocks = new Blocks();
+  // The offset of its interface's times in seconds: option 14.
+  const offset: Option = [14, [0, 0, 0, 0, 0, 0, 0, 0x10]];
+  const packets = talk(["> GET /Momo HTTP/1.1\r\nHost: a\r\n\r\n"]).map((packet) => blocks.packet(ipPacket(packet)));
+  const file = joined([blocks.section(), blocks.interface(101, [offset]), ...packets]);
+  async function* pieces() {
+    yield file;
+  }
+  const page = await openRecordedPage(pieces(), {
+    port: 0,
+    history: 100,
+    connection: undefined,
+    showCredentials: false,
+    name: "lesson.pcapng",
+    check: (connections) => assert.equal(connections, 1),
+    failed: (error) => {
+      throw error;
+    },
+  });
+  const { text } = await toldTo(page, ({ kind }) => kind === "read");
+  assert.match(text, /"name":"lesson.pcapng","date":""/);
+  await page.close();
+});

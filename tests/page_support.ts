@@ -24,9 +24,9 @@ export interface Watched {
   peer: Peer;
 }
 
-/** The address of the page that a server has printed. */
+/** The address of the page that a process has printed. */
 export async function urlOf(serve: ServeProcess): Promise<string> {
-  await serve.printed("The traffic is shown at ");
+  await serve.printed(" is shown at http:");
   return /shown at (http:\S+)/.exec(serve.output)![1];
 }
 

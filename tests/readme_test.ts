@@ -3,7 +3,7 @@ import { parseCommandLine } from "../lib/cli.ts";
 import { COMMANDS } from "../lib/cli/help.ts";
 import { ROOT, ServeProcess } from "./serve_process.ts";
 import { ETCD_MISSING, EtcdNodes } from "./store/etcd_nodes.ts";
-import { Peer, TempFolder } from "./support.ts";
+import { freePort, isInstalled, Peer, TempFolder } from "./support.ts";
 
 const README = Deno.readTextFileSync(`${ROOT}README.md`);
 const { tasks } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
@@ -218,15 +218,10 @@ Deno.test({
 });
 
 /** Why the proxy cannot be tried; `undefined` if it can. With CI=true, that it is missing is a failure. */
-const PROXY_MISSING: string | undefined = ETCD_MISSING ?? (() => {
-  try {
-    if (new Deno.Command("nginx", { args: ["-v"] }).outputSync().success) return undefined;
-  } catch {
-    // It is not installed.
-  }
-  if (Deno.env.get("CI") === "true") throw new Error("nginx is not installed: apt-get install nginx-light");
-  return "nginx is not installed";
-})();
+const PROXY_MISSING = ETCD_MISSING ??
+  (isInstalled("nginx", "to test the README's proxy with: apt-get install nginx-light", "-v")
+    ? undefined
+    : "nginx is not installed");
 
 Deno.test({
   name: PROXY_MISSING === undefined
@@ -240,9 +235,7 @@ Deno.test({
     await using other = await ServeProcess.start(args);
     using folder = new TempFolder();
     const block = blocks("text").find((text) => text.startsWith("upstream "))!;
-    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = listener.addr as Deno.NetAddr;
-    listener.close();
+    const port = freePort();
     const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) =>
       `${name}_temp_path ${folder.file(name)};`
     );

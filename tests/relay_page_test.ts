@@ -11,7 +11,12 @@ browserTest("a relay's page has three lanes, with the time of each read and writ
 ) => {
   await using server = await ServeProcess.start(["--quiet"]);
   const address = `127.0.0.1:${server.port}`;
-  await using relay = await ServeProcess.start(["--quiet", "--page", "0"], undefined, ["relay", address]);
+  await using relay = await ServeProcess.start(["--quiet", "--page", "0"], undefined, [
+    "relay",
+    address,
+    "--port",
+    "0",
+  ]);
   const tab = await chromium.open(await urlOf(relay));
   await tab.until(`document.querySelector("#address").textContent !== ""`);
   const peer = await relay.connect();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ROOT, runProgram, ServeProcess, signalTest } from "./serve_process.ts";
-import { Peer, TempFolder } from "./support.ts";
+import { freePort, Peer, TempFolder } from "./support.ts";
 import { octetString, wireOctets } from "./wire_cases.ts";
 import { TSHARK, tshark, withTshark } from "./tshark.ts";
 
@@ -23,7 +23,7 @@ function answering(octets: string | Uint8Array): Deno.Listener & { port: number 
 }
 
 async function relayTo(url: string, args: string[] = [], permissions?: string[]): Promise<ServeProcess> {
-  return await ServeProcess.start(args, permissions, ["relay", url]);
+  return await ServeProcess.start(args, permissions, ["relay", url, "--port", "0"]);
 }
 
 /** Sends octets, and returns all that comes back. */
@@ -207,9 +207,7 @@ Deno.test({
 });
 
 Deno.test("a server that cannot be reached is told in one line, and its client gets 502", async () => {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
+  const port = freePort();
   await using relay = await relayTo(`127.0.0.1:${port}`);
   const answer = await exchange(relay, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
   assert.match(answer, /^HTTP\/1\.1 502 Bad Gateway\r\n/);
@@ -219,9 +217,7 @@ Deno.test("a server that cannot be reached is told in one line, and its client g
 });
 
 Deno.test("its own address is a usage error that says what to type", async () => {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
+  const port = freePort();
   for (const host of ["localhost", "127.0.0.1", "http://127.0.0.1"]) {
     const { code, stderr } = await runProgram(["relay", `${host}:${port}`, "--port", String(port)]);
     assert.equal(code, 1);

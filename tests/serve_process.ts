@@ -45,7 +45,7 @@ function textOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): ReadableStream
   return stream.pipeThrough(new TextDecoderStream()).getReader();
 }
 
-/** A `serve` process on a free port. */
+/** A process of `serve`, or of another command that prints where it listens, on a free port. */
 export class ServeProcess implements AsyncDisposable {
   /** The output so far. */
   output = "";
@@ -70,9 +70,9 @@ export class ServeProcess implements AsyncDisposable {
   static async start(
     args: string[] = [],
     permissions?: string[],
-    command: string[] = ["serve"],
+    command: string[] = ["serve", "--port", "0"],
   ): Promise<ServeProcess> {
-    const child = wiretable([...command, "--port", "0", ...args], permissions);
+    const child = wiretable([...command, ...args], permissions);
     await child.stdin.close();
     const pieces = textOf(child.stdout);
     let start = "";

@@ -197,6 +197,12 @@ export class Peer {
   }
 }
 
+/** A port of this machine that nothing listens on. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return (listener.addr as Deno.NetAddr).port;
+}
+
 /** Resolves once the condition holds, which is checked after every turn of the event loop. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -238,11 +244,12 @@ export class StoppedClock implements Disposable {
  * @param flag Makes it print its version.
  */
 export function isInstalled(program: string, purpose: string, flag = "--version"): boolean {
+  let isThere = false;
   try {
-    return new Deno.Command(program, { args: [flag], stdout: "null", stderr: "null" }).outputSync().success;
+    isThere = new Deno.Command(program, { args: [flag], stdout: "null", stderr: "null" }).outputSync().success;
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    if (Deno.env.get("CI") === "true") throw new Error(`There is no ${program} ${purpose}`);
-    return false;
   }
+  if (!isThere && Deno.env.get("CI") === "true") throw new Error(`There is no ${program} ${purpose}`);
+  return isThere;
 }

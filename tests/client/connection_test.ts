@@ -3,6 +3,7 @@ import { ClientError, InvalidResponse, Session, TimeoutError } from "../../lib/c
 import type { RawView } from "../../lib/client/raw.ts";
 import { parseRawSteps } from "../../lib/client/raw.ts";
 import { OK, request, ScriptedServer, sessionWith, show, TOGETHER } from "./scripted_server.ts";
+import { freePort } from "../support.ts";
 import { octetString, wireOctets } from "../wire_cases.ts";
 
 const answers: [name: string, method: string, answer: string, shown: string][] = [
@@ -118,9 +119,7 @@ Deno.test("a server that does not respond causes a timeout", async () => {
 });
 
 Deno.test("without a server, one line says so", async () => {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
+  const port = freePort();
   using session = sessionWith(port);
   await assert.rejects(session.connect(), {
     name: "ClientError",

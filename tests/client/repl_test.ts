@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { startServer } from "../support.ts";
+import { freePort, startServer } from "../support.ts";
 import { octetString } from "../wire_cases.ts";
 import { run, tableServer } from "./repl_support.ts";
 
@@ -221,9 +221,7 @@ Deno.test("a line of a script that starts with # is a comment, but not one that 
 });
 
 Deno.test("after a failure a prompt goes on, and piped commands end", async () => {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
+  const port = freePort();
   const prompt = await run(port, "get all\nget all\n", { interactive: true });
   assert.equal(prompt.shown.split("connection refused").length, 3);
   assert.equal(prompt.code, 0);

@@ -32,6 +32,13 @@ export interface CaptureCounts {
   readonly connections: number;
 }
 
+/** Returns a time in microseconds since 1970 as a date; `undefined` if it is none. */
+export function startDate(start = NaN): Date | undefined {
+  const date = new Date(Math.floor(start / 1000));
+  // An interface may have any resolution and offset.
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}
+
 /**
  * Returns when a capture began, and how much it has.
  *
@@ -39,9 +46,8 @@ export interface CaptureCounts {
  */
 export function summaryText({ start = NaN, packets, connections }: CaptureCounts, soFar: boolean): string {
   const counts = `${counted(packets, "packet")}, ${counted(connections, "connection")}${soFar ? " so far" : ""}`;
-  const date = new Date(Math.floor(start / 1000));
-  // An interface may have any resolution and offset.
-  if (Number.isNaN(date.getTime())) return counts;
+  const date = startDate(start);
+  if (date === undefined) return counts;
   const microseconds = String(Math.floor(start % 1000 + 1000) % 1000).padStart(3, "0");
   return `first packet at ${date.toISOString().replace("T", " ").replace("Z", "")}${microseconds} UTC; ${counts}`;
 }

@@ -158,7 +158,7 @@ function hasText(octets: string, wanted: string, showCredentials: boolean): bool
 }
 
 /** The characters that describe an event: one read may bring thousands of exchanges, or rows. */
-function weightOf({ exchanges = [], rows = [] }: PageEvent): number {
+export function weightOf({ exchanges = [], rows = [] }: PageEvent): number {
   let weight = 0;
   for (const { request, responses } of exchanges) {
     weight += OVERHEAD_CHARACTERS + (request?.title.length ?? 0);

@@ -4,6 +4,7 @@ import { type Direction, finalResponse } from "../../exchange.ts";
 import type { MessageLimits } from "../../limits.ts";
 import type { EventCounter, Opened, SocketAddress, TrafficEvent } from "../../traffic.ts";
 import { FAIR_TURNS } from "../../turns.ts";
+import { SINCE_START } from "../tap.ts";
 import { History } from "./history.ts";
 import { Sampler } from "./sampler.ts";
 import { rowOf, rowsOf, type ShownRow, ShownTable } from "./shown_table.ts";
@@ -257,7 +258,7 @@ export class Journal {
     // Something unseen may have written to the table meanwhile: a later tick asks for it again.
     if (!this.#followed) return;
     const { rows, total, large } = this.#table;
-    const time = Math.round(performance.now() * 1000);
+    const time = SINCE_START();
     this.history.add({ kind: "table", time, connection: 0, end: "server", rows, total, large });
   }
 }

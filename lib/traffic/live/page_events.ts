@@ -137,7 +137,7 @@ export class Messages {
 }
 
 /** Copies an exchange, which may change later. */
-export function pageExchange(exchange: Exchange): PageExchange {
+function pageExchange(exchange: Exchange): PageExchange {
   const { number, request, responses, unread } = exchange;
   const time = answeredIn(exchange);
   return {

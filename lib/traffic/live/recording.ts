@@ -7,7 +7,7 @@ import { painterFor } from "../../terminal.ts";
 import type { End, Octets } from "../../traffic.ts";
 import { ExplainedConnection } from "../capture/explained_connection.ts";
 import type { CaptureEvent, OpenedInCapture } from "../capture/reader.ts";
-import { History, OVERHEAD_CHARACTERS } from "./history.ts";
+import { History, OVERHEAD_CHARACTERS, weightOf } from "./history.ts";
 import { ShownTable } from "./shown_table.ts";
 import { Messages, type PageEvent } from "./page_events.ts";
 
@@ -18,7 +18,10 @@ const LIMITS = { request: { ...REQUEST_LIMITS, ...ANY_CONTENT }, response: { ...
 /** An event that is kept until the file has ended. */
 interface KeptEvent {
   event: PageEvent;
-  bytes?: Uint8Array;
+  /** Its octets, as packets had them; empty if it has none. */
+  readonly pieces: Uint8Array[];
+  /** Its size, counted against the limit. */
+  weight: number;
 }
 
 interface Captured {
@@ -45,7 +48,7 @@ export class RecordedTraffic {
   readonly #maxEvents: number;
   readonly #connections = new Map<number, Captured>();
   readonly #kept = new Set<KeptEvent>();
-  #bytes = 0;
+  #weight = 0;
 
   constructor(maxEvents: number) {
     this.#maxEvents = maxEvents;
@@ -79,7 +82,9 @@ export class RecordedTraffic {
       events[0].event = { ...events[0].event, ...this.#place(opened), kind: "folded", reason: text.trim() };
     }
     const end = this.end ?? "server";
-    for (const { event: shown, bytes } of this.#kept) this.history.add({ ...shown, end }, bytes);
+    for (const { event: shown, pieces } of this.#kept) {
+      this.history.add({ ...shown, end }, pieces.length > 0 ? Buffer.concat(pieces) : undefined);
+    }
     this.#kept.clear();
   }
 
@@ -87,7 +92,7 @@ export class RecordedTraffic {
   #release(events: readonly KeptEvent[]): void {
     for (const one of events) {
       this.#kept.delete(one);
-      this.#bytes -= one.bytes?.length ?? 0;
+      this.#weight -= one.weight;
     }
   }
 
@@ -120,14 +125,21 @@ export class RecordedTraffic {
     const direction = shown.direction!;
     if (call !== undefined) this.end ??= call.startsWith("read") === (direction === "request") ? "server" : "client";
     const before = captured.last[direction];
-    if (continues && before?.bytes !== undefined) {
+    if (continues && before !== undefined) {
       // A long read or write takes several packets.
       const { to, exchanges = [] } = shown;
       const numbers = new Set(exchanges.map(({ number }) => number));
       const others = before.event.exchanges?.filter(({ number }) => !numbers.has(number)) ?? [];
-      before.event = { ...before.event, to, exchanges: [...others, ...exchanges] };
-      before.bytes = Buffer.concat([before.bytes, bytes]);
-      this.#bytes += bytes.length;
+      const whole = { ...before.event, to, exchanges: [...others, ...exchanges] };
+      const added = bytes.length + weightOf(whole) - weightOf(before.event);
+      if (!this.#hasRoom(added)) {
+        // Its octets end here: what may still find room is no part of it.
+        captured.last[direction] = undefined;
+        return;
+      }
+      before.event = whole;
+      before.pieces.push(bytes);
+      before.weight += added;
       return;
     }
     const atEnd = this.end === "client" ? kind === "read" ? "write" : "read" : kind;
@@ -139,15 +151,21 @@ export class RecordedTraffic {
   }
 
   #keep(shown: PageEvent, { events }: Captured, bytes?: Uint8Array): KeptEvent | undefined {
-    const weight = (bytes?.length ?? 0) + OVERHEAD_CHARACTERS * (1 + (shown.exchanges?.length ?? 0));
-    if (this.#kept.size >= this.#maxEvents || this.#bytes + weight > PAGE_HISTORY_BYTES) {
-      this.missing++;
-      return undefined;
-    }
-    const kept = { event: shown, bytes };
-    this.#bytes += weight;
+    const weight = OVERHEAD_CHARACTERS + (bytes?.length ?? 0) + weightOf(shown);
+    if (!this.#hasRoom(weight, 1)) return undefined;
+    const kept = { event: shown, pieces: bytes === undefined ? [] : [bytes], weight };
     this.#kept.add(kept);
     events.push(kept);
     return kept;
+  }
+
+  /** Takes room, for so many more events or for more octets of one; without room, counts what is not kept. */
+  #hasRoom(weight: number, events = 0): boolean {
+    if (this.#kept.size + events > this.#maxEvents || this.#weight + weight > PAGE_HISTORY_BYTES) {
+      this.missing++;
+      return false;
+    }
+    this.#weight += weight;
+    return true;
   }
 }

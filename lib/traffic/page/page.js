@@ -235,13 +235,16 @@ function begin(start) {
   forgetMessages();
   startOver(start);
   const { name, date, notes = [] } = start.recording ?? {};
-  part("address").textContent = name ? `${name} · ${date}` : start.table.replace(/^https?:\/\//, "");
+  // A recording may have no date.
+  part("address").textContent = name
+    ? [name, date].filter((one) => one !== "").join(" · ")
+    : start.table.replace(/^https?:\/\//, "");
   part("address").title = part("address").textContent ?? "";
   part("example").textContent = `curl ${start.table?.startsWith("https") ? "--cacert FILE " : ""}${start.table}/`;
   command.placeholder = start.example ?? "";
-  document.documentElement.classList.toggle("recording", name !== undefined);
   document.documentElement.classList.toggle("relay", start.relay !== undefined);
-  part("table-part").hidden = part("clear").hidden = name !== undefined;
+  part("clear").hidden = name !== undefined;
+  part("table-part").hidden = name !== undefined || start.relay !== undefined;
   /** @type {HTMLElement} */ (document.querySelector("footer")).hidden = name !== undefined;
   part("remarks").replaceChildren(...notes.map((/** @type {string} */ note) => element("li", "", note)));
   if (start.last < start.first) arrive();

@@ -3,8 +3,8 @@
  * query. It survives a reload, is gone back to, and can be given to others who have the page open.
  */
 
-import { exchangeAt, goLive, goTo, openExchange, showConnection } from "./shown.js";
-import { changed, state } from "./state.js";
+import { exchangeAt, firstExchange, goLive, goTo, openExchange, showConnection, shownEvents } from "./shown.js";
+import { state } from "./state.js";
 import { notice, part, titleText } from "./text.js";
 
 /** So often, in milliseconds, the address may change: browsers refuse more. */
@@ -72,11 +72,8 @@ function open() {
   if (state.shown !== 0 && connection !== undefined && connection.number !== state.shown) state.shown = 0;
   if (known !== undefined) return openExchange(known.connection, known.exchange);
   if (connection !== undefined && exchange === undefined) {
-    const index = state.events.filter((event) => event.connection > 0).findIndex((event) =>
-      event.connection === connection.number
-    );
     state.shown = 0;
-    return goTo(index);
+    return goTo(shownEvents().findIndex((event) => event.connection === connection.number));
   }
   const { recording } = state;
   if (location.hash !== "") {
@@ -87,12 +84,12 @@ function open() {
   }
   history.replaceState(null, "", location.pathname + location.search);
   if (recording === undefined) return goLive();
-  const first = [...state.connections.values()].find(({ exchanges }) => exchanges.size > 0);
-  if (first === undefined) return goTo(0);
-  const all = state.shown;
-  showConnection(all || first.number);
-  state.shown = all;
-  changed();
+  if (state.shown !== 0) return showConnection(state.shown);
+  for (const connection of state.connections.values()) {
+    const first = firstExchange(connection);
+    if (first !== undefined) return openExchange(connection, first);
+  }
+  goTo(0);
 }
 
 /** @param {boolean} hex @param {boolean} large */

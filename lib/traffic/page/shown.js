@@ -151,7 +151,7 @@ export function openExchange(connection, exchange) {
 export function goTo(index) {
   const list = shownEvents();
   const at = Math.max(0, Math.min(list.length - 1, index));
-  if (list[at] === undefined) return;
+  if (list[at] === undefined) return changed();
   state.current = list[at].number;
   const { connection, exchange } = exchangeAt(state.chosen) ?? {};
   // One of several that an event brought stays open.
@@ -182,12 +182,17 @@ export function goLive() {
   changed({ push: true });
 }
 
+/** The first exchange of a connection that the filter lets pass. @param {Connection} connection */
+export function firstExchange(connection) {
+  return [...connection.exchanges.values()].find((one) => passes(connection, one));
+}
+
 /** Shows a connection, or all: live, it is followed; else its first exchange is opened. @param {number} number */
 export function showConnection(number) {
   state.shown = number;
   if (state.current === 0 && state.recording === undefined) return goLive();
   const connection = state.connections.get(number);
-  const first = connection && [...connection.exchanges.values()].find((one) => passes(connection, one));
+  const first = connection && firstExchange(connection);
   if (connection && first) openExchange(connection, first);
   else if (number !== 0) goTo(0);
   else changed();

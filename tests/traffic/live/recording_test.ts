@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { PAGE_HISTORY_BYTES } from "../../../lib/limits.ts";
 import type { PageEvent } from "../../../lib/traffic/live/page_events.ts";
 import { RecordedTraffic } from "../../../lib/traffic/live/recording.ts";
 import { capture, readCapture, talk } from "../captures.ts";
@@ -74,4 +75,24 @@ Deno.test("a response that the end of the connection completes is told as comple
   const { events } = told([[`> ${GET}`, "< HTTP/1.1 200 OK\r\n\r\nx", "< FIN", "> FIN"]]);
   const last = events.findLast(({ exchanges = [] }) => exchanges.length > 0)!;
   assert.deepEqual([last.kind, last.by, last.exchanges![0].responses[0].whole], ["fin", "server", true]);
+});
+
+Deno.test("a read that takes several packets is one event, of which only so many octets are kept", () => {
+  const content = "x".repeat(32 * 1024);
+  const packets = PAGE_HISTORY_BYTES / content.length + 1;
+  const head = `PUT /Momo HTTP/1.1\r\nHost: a\r\nContent-Length: ${packets * content.length}\r\n\r\n`;
+  const turns = [head, ...Array.from({ length: packets }, () => content)].map((octets) => `> ${octets}` as const);
+  const traffic = new RecordedTraffic(2);
+  for (const [i, event] of readCapture(capture(talk(turns))).events.entries()) {
+    // The first event is that the connection was opened.
+    const origin = { ...event.origin, call: "read 1", continues: i > 1 };
+    traffic.receive({ ...event, origin });
+  }
+  traffic.finish();
+  const { history } = traffic;
+  assert.equal(history.last, 2);
+  const { event, bytes } = history.at(2)!;
+  assert.deepEqual([event.kind, event.from, event.to], ["read", 0, bytes!.length]);
+  assert.equal(bytes!.length, head.length + (packets - 2) * content.length);
+  assert.equal(traffic.missing, 2);
 });

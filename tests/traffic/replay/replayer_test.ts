@@ -4,6 +4,7 @@ import { ClientConnection } from "../../../lib/client/connection.ts";
 import { painterFor } from "../../../lib/terminal.ts";
 import { Replayer, type ReplayerOptions } from "../../../lib/traffic/replay/replayer.ts";
 import { Script } from "../../../lib/traffic/replay/script.ts";
+import { freePort } from "../../support.ts";
 import { octetString, wireOctets } from "../../wire_cases.ts";
 import { eventOf, GET, type Happening, OK } from "../recorded_events.ts";
 
@@ -300,9 +301,7 @@ Deno.test("what comes behind octets that the recording lacks is not sent", async
 });
 
 Deno.test("without a server there is no replay", async () => {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
+  const port = freePort();
   const to = { secure: false, host: "127.0.0.1", port };
   await assert.rejects(replayed([[1, 0, "open"]], () => Promise.resolve(), { to }), ClientError);
 });
