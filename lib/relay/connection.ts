@@ -9,7 +9,6 @@ import { counted, NO_BYTES, writeAll } from "../bytes.ts";
 import { ClientError } from "../client.ts";
 import { type Direction, type ExchangeEvent, Explainer, type Explanation, Pairing } from "../exchange.ts";
 import { HttpError } from "../http_message.ts";
-import { REQUEST_LIMITS } from "../limits.ts";
 import {
   AcceptedConnection,
   CLOSE_REASONS,
@@ -28,8 +27,6 @@ import {
 import { FAIR_TURNS } from "../turns.ts";
 import { type HostChange, HostGate, type HostRule } from "./gate.ts";
 
-/** The limits of messages that pass: content has none. */
-const LIMITS = { request: { ...REQUEST_LIMITS, maxContentBytes: Number.MAX_SAFE_INTEGER } };
 /** The octet that every handshake of TLS starts with (RFC 8446 §5.1). */
 const TLS_START = 0x16;
 
@@ -87,7 +84,7 @@ export class RelayConnection extends AcceptedConnection {
     this.#options = options;
     const listener = (event: ExchangeEvent) => this.#receiveEvent(event);
     if (options.explains) this.#explainer = new Explainer({ listener });
-    this.#pairing = this.#explainer?.pairing ?? new Pairing(listener, { limits: LIMITS });
+    this.#pairing = this.#explainer?.pairing ?? new Pairing(listener);
     this.#gate = new HostGate(this.#pairing, options.rule, (change) => options.observer.changed?.(connection, change));
   }
 
