@@ -94,7 +94,7 @@ const PAGE_LIMITS: ServerLimits = {
 
 /** What a page is served with, whatever it shows. */
 interface HostOptions extends Pick<PageOptions, "port" | "showCredentials" | "failed" | "cannotAccept" | "key"> {
-  /** The limits that messages had to keep, if other than the largest. */
+  /** The limits that requests had to keep, if other than the largest. */
   readonly messageLimits?: MessageLimits;
   /** The events to show. */
   readonly source: FeedSource;
@@ -150,7 +150,7 @@ function host(options: HostOptions): OpenPage {
 function explainedMessage(range: MessageRange, options: HostOptions): unknown {
   const { connection, direction, from, to, method, whole: complete } = range;
   const end = Math.min(to, from + PAGE_MESSAGE_OCTETS);
-  const { source: { history }, messageLimits: limits, showCredentials } = options;
+  const { source: { history }, messageLimits, showCredentials } = options;
   // Credentials are found in whole messages only: the requested octets may begin or end in one.
   const known = history.message(connection, direction, from);
   const whole = known && history.octets(connection, direction, from, Math.min(known.to, from + PAGE_MESSAGE_OCTETS));
@@ -158,7 +158,7 @@ function explainedMessage(range: MessageRange, options: HostOptions): unknown {
   const octets = whole.subarray(0, end - from);
   const [explained] = explainOctets(direction, octets, {
     answers: () => method,
-    limits,
+    limits: { request: messageLimits },
     closed: complete && end === to,
   });
   const { rows = [], findings = [], fault } = explained ?? {};

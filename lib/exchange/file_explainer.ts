@@ -18,7 +18,7 @@ export interface Placed {
 }
 
 /** Options of {@linkcode FileExplainer}. */
-export interface FileExplainerOptions extends Pick<ExplainerOptions, "kept" | "limits"> {
+export interface FileExplainerOptions extends Pick<ExplainerOptions, "kept"> {
   /** Returns the method that a response without its request answers. */
   readonly answers: () => string | undefined;
   /** Whether bare LF outside of content is explained as if it were CR LF. */
