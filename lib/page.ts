@@ -54,8 +54,8 @@ export interface PageOptions {
   readonly history: number;
   /** Whether credentials are shown. */
   readonly showCredentials: boolean;
-  /** The limits that the table's server has on requests. */
-  readonly messageLimits: MessageLimits;
+  /** The limits that the table's server has on requests; a relay limits no content. */
+  readonly messageLimits?: MessageLimits;
   /** Where the table is reached. */
   readonly endpoint: Endpoint;
   /** Certificates to trust when it is reached over TLS. */
@@ -93,9 +93,8 @@ const PAGE_LIMITS: ServerLimits = {
 };
 
 /** What a page is served with, whatever it shows. */
-interface HostOptions extends Pick<PageOptions, "port" | "showCredentials" | "failed" | "cannotAccept" | "key"> {
-  /** The limits that requests had to keep, if other than the largest. */
-  readonly messageLimits?: MessageLimits;
+interface HostOptions
+  extends Pick<PageOptions, "port" | "showCredentials" | "messageLimits" | "failed" | "cannotAccept" | "key"> {
   /** The events to show. */
   readonly source: FeedSource;
   /** What a page learns of it when it starts. */

@@ -43,7 +43,6 @@ export async function relay(options: RelayOptions): Promise<number> {
     throw new UsageError(`${own}: give the server's, or listen elsewhere with --port 9996`);
   }
   await listening.show({
-    messageLimits: { ...REQUEST_LIMITS, maxContentBytes: Number.MAX_SAFE_INTEGER },
     words: { fields: RowSchema.parse(DEFAULT_FIELDS).fields, filterOperators: FILTER_OPERATORS },
     relayTo: endpoint,
   }, { interfaces: INTERFACES });
