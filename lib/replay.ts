@@ -12,10 +12,11 @@ import { cannotRead, type InputFile, inputName, openFile, otherFormat } from "./
 import { Failure } from "./cli/values.ts";
 import { EXIT_FAILURE, EXIT_TIMEOUT } from "./exit_code.ts";
 import { ClientConnection } from "./client/connection.ts";
-import { MAX_REPLAYED_CONNECTIONS, SHOWN_NUMBERS } from "./limits.ts";
+import { MAX_REPLAYED_CONNECTIONS } from "./limits.ts";
 import { isColored, painterFor } from "./terminal.ts";
 import { afterResetText, captureEvents } from "./traffic/capture/reader.ts";
 import { CaptureError, captureFormatOf, otherFormatOf } from "./traffic/capture/packet_file.ts";
+import { numbersText } from "./traffic/capture/words.ts";
 import { FOREIGN_OCTETS, foreignForm } from "./traffic/explain/foreign.ts";
 import { Replayer } from "./traffic/replay/replayer.ts";
 import { Script, Survey } from "./traffic/replay/script.ts";
@@ -74,8 +75,7 @@ async function survey(input: InputFile, { file, to, connection }: ReplayOptions)
   const after = [...next.value.afterResets].filter(([connection]) => servers.has(connection));
   for (const [connection, octets] of after) notes.push(afterResetText(connection, octets));
   if (others.length > 0) {
-    const numbers = `${others.slice(0, SHOWN_NUMBERS).join(", ")}${others.length > SHOWN_NUMBERS ? ", …" : ""}`;
-    notes.push(`not replayed, as not HTTP: ${counted(others.length, "connection")} (${numbers})`);
+    notes.push(`not replayed, as not HTTP: ${counted(others.length, "connection")} (${numbersText(others)})`);
   }
   if (servers.size === 0) {
     const what = connection === undefined ? file : `Connection ${connection} of ${file}`;

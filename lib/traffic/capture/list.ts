@@ -4,11 +4,11 @@ import { addressText } from "../../address.ts";
 import { counted } from "../../bytes.ts";
 import { Beginning, type Exchange, type ExchangeEvent, finalResponse, Pairing, readable } from "../../exchange.ts";
 import type { RequestHead, ResponseHead } from "../../http_message.ts";
-import { LISTED_CHARACTERS, MAX_LISTED_LINES, SHOWN_NUMBERS } from "../../limits.ts";
+import { LISTED_CHARACTERS, MAX_LISTED_LINES } from "../../limits.ts";
 import { lineOf } from "../explain/messages.ts";
 import type { Explained } from "./explainer.ts";
 import { type CaptureEvent, CaptureReader, directionOf, type OpenedInCapture, type StreamEvent } from "./reader.ts";
-import { durationText, timeText } from "./words.ts";
+import { durationText, numbersText, timeText } from "./words.ts";
 
 export interface CaptureListOptions {
   /** Receives whole lines of safe text. */
@@ -66,9 +66,8 @@ export class CaptureList {
     this.#print(true);
     const others = [...this.#others].sort(([a], [b]) => a - b);
     for (const [kind, all] of Map.groupBy(others, ([, kind]) => kind)) {
-      const numbers = all.slice(0, SHOWN_NUMBERS).map(([number]) => number).join(", ");
-      const more = all.length > SHOWN_NUMBERS ? ", …" : "";
-      this.#options.print(`${counted(all.length, "connection")}, ${kind}: ${numbers}${more}\n`);
+      const numbers = numbersText(all.map(([number]) => number));
+      this.#options.print(`${counted(all.length, "connection")}, ${kind}: ${numbers}\n`);
     }
     const { connections } = this.reader;
     return { valid: this.#valid, connections, leftOut: undefined, notes: [...notes, ...late] };

@@ -1,11 +1,17 @@
 /** Words for what packets show besides messages: times, what TCP did, what a capture contains. */
 
 import { counted } from "../../bytes.ts";
+import { SHOWN_NUMBERS } from "../../limits.ts";
 import type { MessageOrigin } from "./origins.ts";
 import type { TcpFacts } from "./reader.ts";
 
 /** Octets of a message above which its throughput says something. */
 const LEAST_MEASURED_OCTETS = 100_000;
+
+/** Lists the first of several numbers, and says whether there are more. */
+export function numbersText(numbers: readonly number[]): string {
+  return `${numbers.slice(0, SHOWN_NUMBERS).join(", ")}${numbers.length > SHOWN_NUMBERS ? ", …" : ""}`;
+}
 
 /** Formats a time in microseconds as Wireshark does: seconds since the first packet. */
 export function timeText(microseconds: number): string {
