@@ -8,7 +8,7 @@ import { counted, readStart, type Source, writeLine } from "./bytes.ts";
 import type { ReplayOptions } from "./cli.ts";
 import { addressText, type Endpoint, isLoopback } from "./address.ts";
 import { readCertificates } from "./cli/files.ts";
-import { cannotRead, type InputFile, inputName, openFile, otherFormat } from "./cli/input.ts";
+import { cannotRead, type InputFile, inputName, openFile, otherFormat, requireConnection } from "./cli/input.ts";
 import { Failure } from "./cli/values.ts";
 import { EXIT_FAILURE, EXIT_TIMEOUT } from "./exit_code.ts";
 import { ClientConnection } from "./client/connection.ts";
@@ -68,9 +68,7 @@ async function survey(input: InputFile, { file, to, connection }: ReplayOptions)
   found.finish();
   const { servers, incomplete, others } = found;
   const { connections } = next.value;
-  if (connection !== undefined && connection > connections) {
-    throw new Failure(`${file} has ${counted(connections, "connection")}, so there is no connection ${connection}`);
-  }
+  requireConnection(file, connection, connections);
   const notes = [...next.value.notes, ...input.damage === undefined ? [] : [input.damage]];
   const after = [...next.value.afterResets].filter(([connection]) => servers.has(connection));
   for (const [connection, octets] of after) notes.push(afterResetText(connection, octets));
