@@ -6,6 +6,7 @@ import type { Explanation, Kept } from "./explanation.ts";
 import { Labels } from "./labels.ts";
 import type { Direction, ExchangeEvent } from "./messages.ts";
 import { Pairing, type PairingOptions } from "./pairing.ts";
+import { RESPONSE_START } from "./start_lines.ts";
 
 /** Options of an {@linkcode Explainer}. */
 export interface ExplainerOptions extends PairingOptions {
@@ -88,7 +89,8 @@ export function explainOctets(
 
 /** Returns the kind of the octets: responses if they start with `HTTP/` or the beginning of it, else requests. */
 export function messageKindOf(octets: Uint8Array): MessageKind {
-  return octets.length > 0 && "HTTP/".startsWith(octetString(octets, 0, Math.min(5, octets.length)))
+  return octets.length > 0 &&
+      RESPONSE_START.startsWith(octetString(octets, 0, Math.min(RESPONSE_START.length, octets.length)))
     ? "response"
     : "request";
 }

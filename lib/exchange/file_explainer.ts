@@ -7,7 +7,7 @@ import { LineEnds } from "./line_ends.ts";
 import type { Direction, ExchangeEvent, Message } from "./messages.ts";
 import { MAX_SEARCHED_LINE_OCTETS } from "../limits.ts";
 import { octetRow } from "./rows.ts";
-import { protocolOf } from "./start_lines.ts";
+import { protocolOf, RESPONSE_START } from "./start_lines.ts";
 
 /** An explanation, and the offset of its first octet in the file. */
 export interface Placed {
@@ -25,7 +25,6 @@ export interface FileExplainerOptions extends Pick<ExplainerOptions, "kept"> {
   readonly crlf: boolean;
 }
 
-const RESPONSE_START = "HTTP/";
 const LINE_ENDS = /^(?:\r?\n)+/;
 
 /**
