@@ -4,9 +4,9 @@
  * @module
  */
 
-import { ByteBuffer, counted, NO_BYTES, readPieces, writeAll, writeLine } from "./bytes.ts";
+import { ByteBuffer, NO_BYTES, readPieces, writeAll, writeLine } from "./bytes.ts";
 import { type ExplainOptions, type PageChoice, UsageError } from "./cli.ts";
-import { cannotRead, type InputFile, inputName, openFile, otherFormat } from "./cli/input.ts";
+import { cannotRead, type InputFile, inputName, openFile, otherFormat, requireConnection } from "./cli/input.ts";
 import { END_SIGNALS, Failure } from "./cli/values.ts";
 import { EXIT_FAILURE } from "./exit_code.ts";
 import { EXPLAIN_READ_BYTES, FALLBACK_COLUMNS } from "./limits.ts";
@@ -227,10 +227,7 @@ async function showOnPage(
 /** @throws {Failure} If there is no connection, or not the one that is asked for. */
 function checkConnections(file: string, connection: number | undefined, connections: number): void {
   if (connections === 0) throw new Failure(`${inputName(file)} has no TCP connection`);
-  if (connection === undefined || connection <= connections) return;
-  throw new Failure(
-    `${inputName(file)} has ${counted(connections, "connection")}, so there is no connection ${connection}`,
-  );
+  requireConnection(file, connection, connections);
 }
 
 /** Returns at least so many octets, if there are so many. */

@@ -18,6 +18,7 @@ export {
   reasonPhrase,
 } from "./http/error.ts";
 export { Fields } from "./http/fields.ts";
+export { saysClose } from "./http/framing.ts";
 export {
   type FieldLine,
   isBlank,

@@ -54,8 +54,8 @@ export interface PageOptions {
   readonly history: number;
   /** Whether credentials are shown. */
   readonly showCredentials: boolean;
-  /** The limits that the table's server has on requests. */
-  readonly messageLimits: MessageLimits;
+  /** The limits that the table's server has on requests; a relay limits no content. */
+  readonly messageLimits?: MessageLimits;
   /** Where the table is reached. */
   readonly endpoint: Endpoint;
   /** Certificates to trust when it is reached over TLS. */
@@ -93,9 +93,8 @@ const PAGE_LIMITS: ServerLimits = {
 };
 
 /** What a page is served with, whatever it shows. */
-interface HostOptions extends Pick<PageOptions, "port" | "showCredentials" | "failed" | "cannotAccept" | "key"> {
-  /** The limits that messages had to keep, if other than the largest. */
-  readonly messageLimits?: MessageLimits;
+interface HostOptions
+  extends Pick<PageOptions, "port" | "showCredentials" | "messageLimits" | "failed" | "cannotAccept" | "key"> {
   /** The events to show. */
   readonly source: FeedSource;
   /** What a page learns of it when it starts. */
@@ -150,7 +149,7 @@ function host(options: HostOptions): OpenPage {
 function explainedMessage(range: MessageRange, options: HostOptions): unknown {
   const { connection, direction, from, to, method, whole: complete } = range;
   const end = Math.min(to, from + PAGE_MESSAGE_OCTETS);
-  const { source: { history }, messageLimits: limits, showCredentials } = options;
+  const { source: { history }, messageLimits, showCredentials } = options;
   // Credentials are found in whole messages only: the requested octets may begin or end in one.
   const known = history.message(connection, direction, from);
   const whole = known && history.octets(connection, direction, from, Math.min(known.to, from + PAGE_MESSAGE_OCTETS));
@@ -158,7 +157,7 @@ function explainedMessage(range: MessageRange, options: HostOptions): unknown {
   const octets = whole.subarray(0, end - from);
   const [explained] = explainOctets(direction, octets, {
     answers: () => method,
-    limits,
+    limits: { request: messageLimits },
     closed: complete && end === to,
   });
   const { rows = [], findings = [], fault } = explained ?? {};

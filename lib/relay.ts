@@ -10,7 +10,7 @@ import { readCertificates } from "./cli/files.ts";
 import { DEFAULT_FIELDS } from "./cli/flags.ts";
 import { UsageError } from "./cli/values.ts";
 import { dial } from "./client.ts";
-import { FALLBACK_COLUMNS, REQUEST_LIMITS } from "./limits.ts";
+import { FALLBACK_COLUMNS } from "./limits.ts";
 import { anyoneMay, columnsOf, Listening, readIdentity, TAPPED_READ_BYTES } from "./listening.ts";
 import { RelayConnection, type RelayObserver } from "./relay/connection.ts";
 import { HostRule } from "./relay/gate.ts";
@@ -43,7 +43,6 @@ export async function relay(options: RelayOptions): Promise<number> {
     throw new UsageError(`${own}: give the server's, or listen elsewhere with --port 9996`);
   }
   await listening.show({
-    messageLimits: { ...REQUEST_LIMITS, maxContentBytes: Number.MAX_SAFE_INTEGER },
     words: { fields: RowSchema.parse(DEFAULT_FIELDS).fields, filterOperators: FILTER_OPERATORS },
     relayTo: endpoint,
   }, { interfaces: INTERFACES });

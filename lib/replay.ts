@@ -8,7 +8,7 @@ import { counted, readStart, type Source, writeLine } from "./bytes.ts";
 import type { ReplayOptions } from "./cli.ts";
 import { addressText, type Endpoint, isLoopback } from "./address.ts";
 import { readCertificates } from "./cli/files.ts";
-import { cannotRead, type InputFile, inputName, openFile, otherFormat } from "./cli/input.ts";
+import { cannotRead, type InputFile, inputName, openFile, otherFormat, requireConnection } from "./cli/input.ts";
 import { Failure } from "./cli/values.ts";
 import { EXIT_FAILURE, EXIT_TIMEOUT } from "./exit_code.ts";
 import { ClientConnection } from "./client/connection.ts";
@@ -69,9 +69,7 @@ async function survey(input: InputFile, { file, to, connection }: ReplayOptions)
   const { servers, incomplete, others } = found;
   const { reader, notes: read } = next.value;
   const { connections } = reader;
-  if (connection !== undefined && connection > connections) {
-    throw new Failure(`${file} has ${counted(connections, "connection")}, so there is no connection ${connection}`);
-  }
+  requireConnection(file, connection, connections);
   const late = reader.notesAfterResets(servers);
   const notes = [...read, ...input.damage === undefined ? [] : [input.damage], ...late];
   if (others.length > 0) {

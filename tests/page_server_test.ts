@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import { Failure } from "../lib/cli/values.ts";
-import { PAGE_COMMAND_OCTETS, PAGE_CONTENT_BYTES, PAGE_TABLE_BYTES } from "../lib/limits.ts";
+import { PAGE_COMMAND_OCTETS, PAGE_CONTENT_BYTES, PAGE_TABLE_BYTES, REQUEST_LIMITS } from "../lib/limits.ts";
 import { type OpenPage, openRecordedPage, type Page } from "../lib/page.ts";
 import { MemoryStore } from "../lib/store/memory.ts";
 import { Table } from "../lib/table.ts";
@@ -318,6 +318,22 @@ Deno.test("the page receives credentials only as asterisks", async () => {
   assert.doesNotMatch(content, /s3cret/);
   peer.close();
   page.close();
+});
+
+Deno.test("a response is explained without the limits on requests", async () => {
+  const page = pageOf();
+  const { port, search } = new URL(page.url);
+  const seen = { end: "server", connection: 1, time: 1 } as const;
+  page.receive({ kind: "opened", secure: false, ...ADDRESSES, ...seen });
+  page.receive({ kind: "read", bytes: wireOctets("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), ...seen });
+  const { maxHeadBytes, maxContentBytes } = REQUEST_LIMITS;
+  const head = `HTTP/1.1 200 OK\r\nA: ${"a".repeat(maxHeadBytes)}\r\nContent-Length: ${maxContentBytes + 1}\r\n\r\n`;
+  page.receive({ kind: "write", bytes: wireOctets(head), ...seen });
+  await toldTo(page, ({ kind }) => kind === "write");
+  const query = `${search}&connection=1&direction=response&method=GET&from=0&to=${head.length}`;
+  const { content } = await exchange(Number(port), `GET /live/message${query} HTTP/1.1\r\nHost: 127.0.0.1:${port}`);
+  assert.equal(JSON.parse(content).fault, undefined);
+  await page.close();
 });
 
 /** What a page that follows is told until an event satisfies a condition: the text, and the events. */

@@ -4,7 +4,7 @@
  */
 
 import type { Gunzip } from "node:zlib";
-import { NO_BYTES, readStart, type Source } from "../bytes.ts";
+import { counted, NO_BYTES, readStart, type Source } from "../bytes.ts";
 import { reasonOf } from "./files.ts";
 import { quoteForShell } from "./program.ts";
 import { Failure, MissingPermission } from "./values.ts";
@@ -58,6 +58,12 @@ export function otherFormat(file: string, { name, tool }: { readonly name: strin
   const target = file === "-" ? "FILE.pcapng" : quoteForShell(`${file.replace(/\.\w{1,6}$/, "")}.pcapng`);
   const command = tool === "tshark" ? `tshark -r ${source} -w ${target} converts` : `${tool} ${source} expands`;
   return new Failure(`${inputName(file)} is ${name}, expected pcapng or pcap, or one of them in gzip: ${command} it`);
+}
+
+/** @throws {Failure} If a capture does not have the connection that is asked for. */
+export function requireConnection(file: string, asked: number | undefined, connections: number): void {
+  if (asked === undefined || asked <= connections) return;
+  throw new Failure(`${inputName(file)} has ${counted(connections, "connection")}, so there is no connection ${asked}`);
 }
 
 /** Returns the name of a file in messages. */

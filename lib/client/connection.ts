@@ -13,6 +13,7 @@ import {
   listMembers,
   type MessageEnd,
   type ResponseHead,
+  saysClose,
 } from "../http_message.ts";
 import { type Endpoint, withoutZone } from "../address.ts";
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../limits.ts";
@@ -379,7 +380,7 @@ function asksToClose({ fields }: HttpRequest): boolean {
 
 /** Returns why the server closes the connection after its response (RFC 9112 §9.3, §6.3). */
 function announcedEnd({ fields, minor }: ResponseHead, request: HttpRequest): string {
-  if (listMembers((fields.get("connection") ?? "").toLowerCase()).includes("close")) {
+  if (saysClose(fields)) {
     return "after the response, as its Connection: close said";
   }
   if (asksToClose(request)) return "after the response, as the request's Connection: close asked";

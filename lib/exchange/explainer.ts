@@ -2,18 +2,16 @@
 
 import { octetString } from "../bytes.ts";
 import type { MessageKind } from "../http_message.ts";
-import type { MessageLimits } from "../limits.ts";
 import type { Explanation, Kept } from "./explanation.ts";
 import { Labels } from "./labels.ts";
 import type { Direction, ExchangeEvent } from "./messages.ts";
 import { Pairing, type PairingOptions } from "./pairing.ts";
+import { RESPONSE_START } from "./start_lines.ts";
 
 /** Options of an {@linkcode Explainer}. */
-export interface ExplainerOptions extends Omit<PairingOptions, "limits"> {
+export interface ExplainerOptions extends PairingOptions {
   /** How much is kept of a message; by default a screenful. */
   readonly kept?: Kept;
-  /** Limits on the messages of both directions, other than those of a {@linkcode Pairing}. */
-  readonly limits?: Partial<MessageLimits>;
   /** Receives each event of the pairing, once its octets are labelled. */
   readonly listener?: (event: ExchangeEvent) => void;
 }
@@ -26,7 +24,7 @@ export class Explainer {
   #finished: Explanation[] = [];
 
   /** Creates an explainer that has received nothing. */
-  constructor({ kept, listener, limits, ...options }: ExplainerOptions = {}) {
+  constructor({ kept, listener, ...options }: ExplainerOptions = {}) {
     const finished = (explanation: Explanation) => void this.#finished.push(explanation);
     this.#labels = {
       request: new Labels("request", kept, finished),
@@ -35,7 +33,7 @@ export class Explainer {
     this.pairing = new Pairing((event) => {
       this.#labels[event.direction].receive(event);
       listener?.(event);
-    }, { ...options, limits: { request: limits, response: limits } });
+    }, options);
   }
 
   /** Returns how many octets of a direction are not explained yet. */
@@ -91,7 +89,8 @@ export function explainOctets(
 
 /** Returns the kind of the octets: responses if they start with `HTTP/` or the beginning of it, else requests. */
 export function messageKindOf(octets: Uint8Array): MessageKind {
-  return octets.length > 0 && "HTTP/".startsWith(octetString(octets, 0, Math.min(5, octets.length)))
+  return octets.length > 0 &&
+      RESPONSE_START.startsWith(octetString(octets, 0, Math.min(RESPONSE_START.length, octets.length)))
     ? "response"
     : "request";
 }

@@ -7,7 +7,7 @@ import { LineEnds } from "./line_ends.ts";
 import type { Direction, ExchangeEvent, Message } from "./messages.ts";
 import { MAX_SEARCHED_LINE_OCTETS } from "../limits.ts";
 import { octetRow } from "./rows.ts";
-import { protocolOf } from "./start_lines.ts";
+import { protocolOf, RESPONSE_START } from "./start_lines.ts";
 
 /** An explanation, and the offset of its first octet in the file. */
 export interface Placed {
@@ -18,14 +18,13 @@ export interface Placed {
 }
 
 /** Options of {@linkcode FileExplainer}. */
-export interface FileExplainerOptions extends Pick<ExplainerOptions, "kept" | "limits"> {
+export interface FileExplainerOptions extends Pick<ExplainerOptions, "kept"> {
   /** Returns the method that a response without its request answers. */
   readonly answers: () => string | undefined;
   /** Whether bare LF outside of content is explained as if it were CR LF. */
   readonly crlf: boolean;
 }
 
-const RESPONSE_START = "HTTP/";
 const LINE_ENDS = /^(?:\r?\n)+/;
 
 /**

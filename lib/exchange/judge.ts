@@ -5,9 +5,9 @@ import {
   type FaultCode,
   isInterim,
   leavesHttp,
-  listMembers,
   type RequestHead,
   type ResponseHead,
+  saysClose,
 } from "../http_message.ts";
 
 /** What the specification says of a server's answers. */
@@ -44,7 +44,8 @@ export class Judge {
       if (cause?.request.must && !isRequired && !cause.request.allows?.(head.status)) {
         this.#broken ??= `${cause.request.rule} says ${cause.status}`;
       }
-      const closes = cause?.request.closes ?? (asksToClose(request) ? "RFC 9112 §9.6" : undefined);
+      const closes = cause?.request.closes ??
+        (request !== undefined && saysClose(request.fields) ? "RFC 9112 §9.6" : undefined);
       if (head.persistent) this.#closes ??= closes;
     }
     if (rule !== undefined) this.#broken ??= `${rule[0]} says ${rule[1]}`;
@@ -62,10 +63,6 @@ export class Judge {
     if (broken !== undefined) return { text: `against the rules: ${broken}`, against: true };
     return { text: this.#required ? "as the rules say" : "as the rules allow", against: false };
   }
-}
-
-function asksToClose(request: RequestHead | undefined): boolean {
-  return listMembers(request?.fields.get("connection")?.toLowerCase() ?? "").includes("close");
 }
 
 type Test = (head: ResponseHead, request: RequestHead | undefined) => boolean;

@@ -7,9 +7,9 @@
 
 import { ByteBuffer, NO_BYTES, octetString } from "../bytes.ts";
 import { isContentless, isInterim, leavesHttp, LF } from "../http_message.ts";
+import { RESPONSE_START } from "./start_lines.ts";
 
 const CRLF = new Uint8Array([13, 10]);
-const RESPONSE_START = "HTTP/";
 /** Characters of a line that are looked at. */
 const LINE_CHARACTERS = 1024;
 /** Requests that may wait for their responses. */

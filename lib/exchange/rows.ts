@@ -4,6 +4,7 @@
  * The decoder has accepted these octets, so nothing is checked again.
  */
 
+import { counted } from "../bytes.ts";
 import type { OctetKind, OctetRow, Part } from "./explanation.ts";
 import { readable } from "./octet_text.ts";
 import { MEMBER, spelling, valueParts } from "./values.ts";
@@ -147,7 +148,7 @@ export function chunkLabel(line: string, number: number): string {
   const extensions = rest.replace(/^[ \t]*;[ \t]*/, "");
   const more = extensions === "" ? "" : `; extension${extensions.includes(";") ? "s" : ""} ${readable(extensions)}`;
   if (size === 0) return `the last chunk${more}`;
-  const octets = size === 1 ? "octet" : "octets";
-  const words = digits === String(size) ? `${size} ${octets}` : `0x${digits} is ${size} ${octets}`;
+  const octets = counted(size, "octet");
+  const words = digits === String(size) ? octets : `0x${digits} is ${octets}`;
   return `chunk ${number}: ${words}${more}`;
 }

@@ -10,6 +10,9 @@ import { MAX_SEARCHED_LINE_OCTETS } from "../limits.ts";
 import type { Direction } from "./messages.ts";
 import { METHOD_MEANINGS } from "./words.ts";
 
+/** What every response starts with. */
+export const RESPONSE_START: string = "HTTP/";
+
 const REQUEST_LINE = /^[!#$%&'*+.^_`|~\w-]+ [!-~]+ HTTP\/1\.[01]\r?\n$/;
 const STATUS_LINE = /^HTTP\/1\.[01] [1-5]\d\d(?: [^\r\n]*)?\r?\n$/;
 /** A known method and a blank begin a request line, whatever follows. */
@@ -61,7 +64,7 @@ export function protocolOf(octets: string, direction: Direction): string | undef
   const other = OTHERS.find(([, client, server]) => (direction === "request" ? client : server)?.test(octets));
   if (other !== undefined) return other[0];
   if (direction === "response") {
-    return octets.startsWith("HTTP/") ? "HTTP/1" : "HTTP/".startsWith(octets) ? undefined : "";
+    return octets.startsWith(RESPONSE_START) ? "HTTP/1" : RESPONSE_START.startsWith(octets) ? undefined : "";
   }
   // Empty lines before a request are ignored (RFC 9112 §2.2).
   const start = octets.replace(/^(?:\r?\n)+/, "");

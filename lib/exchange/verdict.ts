@@ -14,9 +14,9 @@ import {
   isInterim,
   isSecureTarget,
   leavesHttp,
-  listMembers,
   type RequestHead,
   type ResponseHead,
+  saysClose,
 } from "../http_message.ts";
 import { MAX_KNOWN_TAGS, REQUEST_LIMITS } from "../limits.ts";
 import type { Finding, Reading } from "./explanation.ts";
@@ -126,7 +126,7 @@ function persistence({ head, method, chunked }: Facts): [text?: string, rule?: s
     const why = minor === 1 ? "HTTP/1.1 and no Connection: close" : "HTTP/1.0 and Connection: keep-alive";
     return [`stays open: ${why}`, rule];
   }
-  if (listMembers((fields.get("connection") ?? "").toLowerCase()).includes("close")) {
+  if (saysClose(fields)) {
     return ["ends: Connection: close", rule];
   }
   if (kind === "response" && contentLength === undefined && !chunked) {

@@ -82,7 +82,12 @@ function checkCover(explanations: readonly Explanation[], octets: string): void 
 
 function check(octets: Uint8Array, kind: MessageKind, answers = "GET", closed = false, limits = {}): Explanation[] {
   const expected = decoded(octets, kind, answers, closed, limits);
-  const explanations = explainOctets(kind, octets, { answers: () => answers, closed, limits, kept: ALL_KEPT });
+  const explanations = explainOctets(kind, octets, {
+    answers: () => answers,
+    closed,
+    limits: { [kind]: limits },
+    kept: ALL_KEPT,
+  });
   checkCover(explanations, octetString(octets));
   const fault = explanations.find((explanation) => explanation.fault)?.fault;
   const error = fault && { status: fault.status, offset: fault.offset, fault: fault.code, rule: fault.rule };
@@ -100,7 +105,7 @@ for (const { file, cases } of readCases()) {
     Deno.test(`explained, ${file}: ${section}: ${name}`, () => {
       const octets = wireOctets(wire);
       const whole = check(octets, kind, answers, closed, limits);
-      const pieces = new Explainer({ answers: () => answers, limits, kept: ALL_KEPT });
+      const pieces = new Explainer({ answers: () => answers, limits: { [kind]: limits }, kept: ALL_KEPT });
       const lent = new Uint8Array(1);
       for (const octet of octets.subarray(0, 5000)) {
         lent[0] = octet;

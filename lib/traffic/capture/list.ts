@@ -4,7 +4,7 @@ import { addressText } from "../../address.ts";
 import { counted } from "../../bytes.ts";
 import { Beginning, type Exchange, type ExchangeEvent, finalResponse, Pairing, readable } from "../../exchange.ts";
 import type { RequestHead, ResponseHead } from "../../http_message.ts";
-import { LISTED_CHARACTERS, MAX_LISTED_LINES, REQUEST_LIMITS, RESPONSE_LIMITS } from "../../limits.ts";
+import { LISTED_CHARACTERS, MAX_LISTED_LINES } from "../../limits.ts";
 import { lineOf } from "../explain/messages.ts";
 import type { Explained } from "./explainer.ts";
 import { type CaptureEvent, CaptureReader, directionOf, type OpenedInCapture, type StreamEvent } from "./reader.ts";
@@ -26,8 +26,6 @@ interface ListLine {
   readonly make: (isLast: boolean) => string;
 }
 
-const ANY_CONTENT = { maxContentBytes: Number.MAX_SAFE_INTEGER };
-const LIMITS = { request: { ...REQUEST_LIMITS, ...ANY_CONTENT }, response: { ...RESPONSE_LIMITS, ...ANY_CONTENT } };
 const COLUMNS = ["time", "connection", "packet", "request", "status", "octets", "duration"];
 
 /** Formats a line of the list. The request is on the left of its column. */
@@ -142,7 +140,7 @@ class ListedConnection {
     this.#packet = event.origin.packet;
     const { isHttp } = this.#beginning;
     if (isHttp === false) return;
-    const pairing = this.#pairing ??= new Pairing((event) => this.#receiveEvent(event), { limits: LIMITS });
+    const pairing = this.#pairing ??= new Pairing((event) => this.#receiveEvent(event));
     const direction = directionOf(event);
     if ("bytes" in event) {
       this.#beginning.receive(direction, event.bytes);

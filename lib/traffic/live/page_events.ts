@@ -91,7 +91,7 @@ export class Messages {
   readonly #pairing: Pairing;
   readonly #changed = new Set<Exchange>();
 
-  constructor(limits: PairingOptions["limits"]) {
+  constructor(limits?: PairingOptions["limits"]) {
     this.#pairing = new Pairing((event) => {
       if ("message" in event && event.message !== undefined) this.#changed.add(event.message.exchange);
     }, { limits });

@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Direction } from "../../exchange.ts";
-import { PAGE_HISTORY_BYTES, REQUEST_LIMITS, RESPONSE_LIMITS } from "../../limits.ts";
+import { PAGE_HISTORY_BYTES } from "../../limits.ts";
 import { painterFor } from "../../terminal.ts";
 import type { End, Octets } from "../../traffic.ts";
 import { ExplainedConnection } from "../capture/explained_connection.ts";
@@ -10,10 +10,6 @@ import type { CaptureEvent, OpenedInCapture } from "../capture/reader.ts";
 import { History, OVERHEAD_CHARACTERS, weightOf } from "./history.ts";
 import { ShownTable } from "./shown_table.ts";
 import { Messages, type PageEvent } from "./page_events.ts";
-
-/** Content of any length: a capture is not limited as a server's clients are. */
-const ANY_CONTENT = { maxContentBytes: Number.MAX_SAFE_INTEGER };
-const LIMITS = { request: { ...REQUEST_LIMITS, ...ANY_CONTENT }, response: { ...RESPONSE_LIMITS, ...ANY_CONTENT } };
 
 /** An event that is kept until the file has ended. */
 interface KeptEvent {
@@ -100,7 +96,7 @@ export class RecordedTraffic {
     this.#connections.set(event.connection, {
       opened: event,
       plain: new ExplainedConnection(event, { width: Infinity, all: false, painter: painterFor(false) }),
-      messages: new Messages(LIMITS),
+      messages: new Messages(),
       events: [],
       last: {},
     });

@@ -65,7 +65,8 @@ const IGNORED = new Set([
 ]);
 /** Fields whose values no two runs share: only whether they are there is compared. */
 const VARYING = new Set(["etag", "last-modified", "expires", "set-cookie"]);
-const ABSENT = "none";
+/** The text of what one side does not have. */
+export const ABSENT = "none";
 const CONTINUE = 100;
 
 /** A tag of fewer characters may occur in content by chance. */

@@ -118,9 +118,9 @@ export class Replayer {
     this.#live.clear();
   }
 
-  async #open({ connection, dialogue, server, secure }: Step & { kind: "open" }): Promise<void> {
+  async #open({ connection, dialogue, server: { address, secure } }: Step & { kind: "open" }): Promise<void> {
     const { to, open } = this.#options;
-    const raw = await open(to ?? { secure, host: server.hostname, port: server.port });
+    const raw = await open(to ?? { secure, host: address.hostname, port: address.port });
     const live = { connection, dialogue, raw, unsent: 0, unsentWhy: undefined, closing: false, late: false };
     this.#live.set(connection, live);
     this.#read(live);

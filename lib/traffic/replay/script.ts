@@ -3,9 +3,9 @@
  * the pauses before them.
  */
 
-import { Beginning } from "../../exchange.ts";
+import { Beginning, type Direction } from "../../exchange.ts";
 import { MAX_REPLAYED_CONNECTIONS } from "../../limits.ts";
-import type { Opened, SocketAddress, TrafficEvent } from "../../traffic.ts";
+import type { Octets, Opened, SocketAddress, TrafficEvent } from "../../traffic.ts";
 import type { Missing, OpenedInCapture } from "../capture/reader.ts";
 import { CLOSED_BY_SERVER, Dialogue } from "./dialogue.ts";
 
@@ -16,6 +16,15 @@ interface RecordedServer {
   readonly address: SocketAddress;
   /** Whether the recorded program spoke TLS with it. */
   readonly secure: boolean;
+}
+
+function serverOf({ end, local, remote, secure }: Opened): RecordedServer {
+  return { address: end === "server" ? local : remote, secure };
+}
+
+/** The direction of octets, whichever end has recorded them. */
+function directionOf({ kind, end }: Octets): Direction {
+  return (kind === "read") === (end === "server") ? "request" : "response";
 }
 
 /** Finds the connections of a recording that carry HTTP. */
@@ -32,14 +41,11 @@ export class Survey {
   receive(event: RecordedEvent): void {
     const { kind, connection } = event;
     if (kind === "opened") {
-      const { end, local, remote, secure, startCaptured = true, relayed } = event as
-        & Partial<OpenedInCapture>
-        & typeof event;
+      const { startCaptured = true, relayed } = event as Partial<OpenedInCapture>;
       // What a relay passed on comes again from the relay that the client's octets are sent to, or needs none.
       if (relayed) return;
       if (!startCaptured) this.incomplete.add(connection);
-      const address = end === "server" ? local : remote;
-      this.#undecided.set(connection, { address, secure, beginning: new Beginning() });
+      this.#undecided.set(connection, { ...serverOf(event), beginning: new Beginning() });
       return;
     }
     if (kind === "missing" && event.by === "client") this.incomplete.add(connection);
@@ -48,7 +54,7 @@ export class Survey {
     if (kind === "closed") return this.#decide(connection);
     if (kind !== "read" && kind !== "write") return;
     const { beginning } = undecided;
-    beginning.receive((kind === "read") === (event.end === "server") ? "request" : "response", event.bytes);
+    beginning.receive(directionOf(event), event.bytes);
     if (beginning.isHttp) this.#decide(connection);
   }
 
@@ -70,7 +76,7 @@ export class Survey {
 export type Step =
   & { readonly connection: number }
   & (
-    | { readonly kind: "open"; readonly server: SocketAddress; readonly secure: boolean; readonly dialogue: Dialogue }
+    | { readonly kind: "open"; readonly server: RecordedServer; readonly dialogue: Dialogue }
     /** `pause`: the microseconds since the last response that was complete, or the last write if that was later. */
     | { readonly kind: "send"; readonly octets: Uint8Array; readonly pause: number }
     | { readonly kind: "fin"; readonly pause: number }
@@ -101,7 +107,7 @@ export class Script {
     switch (kind) {
       case "read":
       case "write":
-        if ((kind === "read") === (event.end === "server")) return this.#send(connection, dialogue, event);
+        if (directionOf(event) === "request") return this.#send(connection, dialogue, event);
         if (dialogue.received("recorded", event.bytes)) this.#cause = event.time;
         return undefined;
       case "fin":
@@ -132,10 +138,11 @@ export class Script {
     this.#dialogues.clear();
   }
 
-  #open({ connection, end, local, remote, secure }: Opened): Step {
+  #open(event: Opened): Step {
+    const { connection } = event;
     const dialogue = new Dialogue(this.#incomplete.has(connection));
     this.#dialogues.set(connection, dialogue);
-    return { kind: "open", connection, dialogue, server: end === "server" ? local : remote, secure };
+    return { kind: "open", connection, dialogue, server: serverOf(event) };
   }
 
   #send(connection: number, dialogue: Dialogue, { time, bytes }: TrafficEvent & { bytes: Uint8Array }): Step {

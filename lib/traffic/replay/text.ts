@@ -6,7 +6,7 @@ import { maskCredentials, maskTarget } from "../../masking.ts";
 import { jsonText, octetsForJson } from "../explain/json.ts";
 import type { Painter } from "../../terminal.ts";
 import { readable } from "../../exchange.ts";
-import { type Answer, type Difference, differences, type EntityTags, statusText } from "./compare.ts";
+import { ABSENT, type Answer, type Difference, differences, type EntityTags, statusText } from "./compare.ts";
 import { NOT_ASKED, type ReplayedExchange } from "./dialogue.ts";
 
 /** Characters of a field's value or of content that are shown of each side. */
@@ -84,7 +84,7 @@ function differenceLines(difference: Difference): string[] {
 function valuesOf({ what, recorded, now }: Difference): string[] {
   const name = what.replace(/^(?:field|trailer) /, "");
   return [recorded, now].map((text) =>
-    name === what || text === "none" ? text : valueOf(maskCredentials(`${name}: ${text}`))
+    name === what || text === ABSENT ? text : valueOf(maskCredentials(`${name}: ${text}`))
   );
 }
 

@@ -26,7 +26,7 @@ const unread: [why: string, request: string, response: string, told: unknown][] 
 
 for (const [why, request, response, told] of unread) {
   Deno.test(`octets ${why} are told with what they are`, () => {
-    const messages = new Messages(undefined);
+    const messages = new Messages();
     const sent = messages.receive(octets("read", request)).event;
     const { direction, from, to, unread } = response === "" ? sent : messages.receive(octets("write", response)).event;
     assert.deepEqual([direction, from, to, unread], [
@@ -39,7 +39,7 @@ for (const [why, request, response, told] of unread) {
 }
 
 Deno.test("an exchange is told each time that it changes, as it is then", () => {
-  const messages = new Messages(undefined);
+  const messages = new Messages();
   const changed = (event: TrafficEvent) =>
     messages.receive(event).event.exchanges?.map(({ request, responses }) =>
       [request, ...responses].map((one) => one!.whole)
@@ -51,7 +51,7 @@ Deno.test("an exchange is told each time that it changes, as it is then", () => 
 });
 
 Deno.test("a response to a request that was not read, behind a broken one, names that one", () => {
-  const messages = new Messages(undefined);
+  const messages = new Messages();
   messages.receive(octets("read", `GET / HTTP/1.1\r\nHost : a\r\n\r\n${GET}\r\n`));
   const response = "HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n";
   const { exchanges } = messages.receive(octets("write", `${response}${response}`)).event;

@@ -11,7 +11,7 @@ function textOf(step: Step): string {
     : kind === "fin"
     ? ` +${step.pause}`
     : kind === "open"
-    ? ` ${step.server.hostname}:${step.server.port}`
+    ? ` ${step.server.address.hostname}:${step.server.address.port}`
     : "";
   return `${connection} ${kind}${what}`;
 }
