@@ -29,12 +29,15 @@ const LOWER_T = 0x74;
 
 const ENCODER = new TextEncoder();
 
+/** Whether the current row passes a filter. */
+export type RowTest = (row: StoredRows) => boolean;
+
 /** Yields the rows of each portion of a snapshot from a cursor on, as far as they pass all filters. */
 export async function* storedPages(
   snapshot: Snapshot,
   from: number,
   pacer: Pacer,
-  filters: readonly ((row: StoredRows) => boolean)[] = [],
+  filters: readonly RowTest[] = [],
 ): AsyncGenerator<StoredRows> {
   for (let cursor: number | undefined = from; cursor !== undefined;) {
     const { content, next }: Portion<string | Uint8Array> = await snapshot.json(cursor);
@@ -51,7 +54,7 @@ export class StoredRows {
   /** The octet after the row; at first after the object's opening brace, or a comma. */
   end = 1;
   readonly bytes: Uint8Array;
-  readonly #filters: readonly ((row: StoredRows) => boolean)[];
+  readonly #filters: readonly RowTest[];
   #row = 0;
   readonly #value = new Value();
   readonly #element = new Value();
@@ -59,7 +62,7 @@ export class StoredRows {
   #lastStart = 0;
   #lastField: Field | undefined;
 
-  constructor(bytes: Uint8Array, filters: readonly ((row: StoredRows) => boolean)[] = []) {
+  constructor(bytes: Uint8Array, filters: readonly RowTest[] = []) {
     this.bytes = bytes;
     this.#filters = filters;
   }
