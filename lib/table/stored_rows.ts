@@ -58,8 +58,8 @@ export class StoredRows {
   #row = 0;
   readonly #value = new Value();
   readonly #element = new Value();
-  /** Where the value read last starts, and in which field. */
-  #lastStart = 0;
+  /** The row and the field of the value read last. */
+  #lastRow = 0;
   #lastField: Field | undefined;
 
   constructor(bytes: Uint8Array, filters: readonly RowTest[] = []) {
@@ -96,17 +96,16 @@ export class StoredRows {
 
   /** Returns the value of a field in the current row, valid until the next call. */
   value(field: Field): Value {
+    // The filters of one field find its value once, and so does sorting.
+    if (this.#row === this.#lastRow && field === this.#lastField) return this.#value;
+    this.#lastRow = this.#row;
+    this.#lastField = field;
     let at = this.#row;
     for (const name of field.path) {
       if ((at = memberAt(this.bytes, at, name)) !== 0) continue;
-      this.#lastField = undefined;
       this.#value.kind = MISSING;
       return this.#value;
     }
-    // The filters of one field read its value once.
-    if (at === this.#lastStart && field === this.#lastField) return this.#value;
-    this.#lastStart = at;
-    this.#lastField = field;
     readValue(this.bytes, at, field.isText, this.#value);
     return this.#value;
   }
