@@ -67,7 +67,7 @@ const OPERATORS: Record<string, Operator> = {
   contains: (operand, field) => {
     const test = containing(folded(operand));
     const passes = (value: Value) => value.kind <= TEXT && test(foldedText(value));
-    return (row) => row.anyPasses(row.value(field), field, passes);
+    return (row) => row.anyPasses(field, passes);
   },
   startsWith: part((text, part) => text.startsWith(part)),
   endsWith: part((text, part) => text.endsWith(part)),
@@ -76,7 +76,7 @@ const OPERATORS: Record<string, Operator> = {
 /** Returns a test for a field that equals one of the values, or has an element that does. */
 function equalToAny(values: readonly Value[], field: Field): RowTest {
   const test = anyOf(values, field.isText);
-  return (row) => row.anyPasses(row.value(field), field, test);
+  return (row) => row.anyPasses(field, test);
 }
 
 function range(holds: (order: number) => boolean): Operator {

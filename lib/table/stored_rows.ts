@@ -110,11 +110,12 @@ export class StoredRows {
     return this.#value;
   }
 
-  /** Whether a value, or for an array any of its elements but objects and arrays, passes a test. */
-  anyPasses(value: Value, { isText }: Field, test: (value: Value) => boolean): boolean {
+  /** Whether a field's value, or for an array any of its elements but objects and arrays, passes a test. */
+  anyPasses(field: Field, test: (value: Value) => boolean): boolean {
+    const value = this.value(field);
     if (value.kind !== ARRAY) return test(value);
     for (let at = between(this.bytes, value.start + 1); at < value.end - 1; at = between(this.bytes, at)) {
-      at = readValue(this.bytes, at, isText, this.#element);
+      at = readValue(this.bytes, at, field.isText, this.#element);
       const { kind } = this.#element;
       if (kind !== ARRAY && kind !== OBJECT && test(this.#element)) return true;
     }
