@@ -135,7 +135,7 @@ export class JsonScanner {
         continue;
       }
       const byte = bytes[this.at];
-      if (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) {
+      if (isBlank(byte)) {
         this.at++;
         continue;
       }
@@ -355,6 +355,11 @@ export function isJson(bytes: Uint8Array): boolean {
   let scanned = scanner.next();
   while (scanned === "member") scanned = scanner.next();
   return scanned === "end" && isUtf8(bytes);
+}
+
+/** Whether an octet is white space between tokens (RFC 8259 §2). */
+export function isBlank(byte: number): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }
 
 /** Whether an octet is a decimal digit. */

@@ -157,15 +157,18 @@ export const MAX_UNPRINTED_BYTES: number = 8 * 1024 * 1024;
 
 // The stores
 
-/** Writes that may wait for the SQLite store. Beyond it: 503. */
-export const MAX_WAITING_WRITES: number = 100_000;
+/** Writes that may wait for the SQLite store; for a cluster, writes and as many reads. Beyond it: 503. */
+export const MAX_WAITING_CALLS: number = 100_000;
 /** Snapshots of different revisions that may be read from SQLite at a time. Beyond it: 503. */
 export const MAX_SNAPSHOTS: number = 256;
 /** How long the SQLite store waits for another program's lock on its file. */
 export const FILE_LOCK_WAIT_MS: number = 5000;
 /** How long a request to an etcd cluster is tried before it is answered with 503. */
 export const CLUSTER_WAIT_MS: number = 10_000;
-/** Bytes of any other answer of a node: of as many rows as one transaction reads, each as large as nodes usually take. */
+/**
+ * Bytes of a node's answer, unless it has a part of a listing: of as many rows as one transaction reads, each as large as
+ * nodes usually take.
+ */
 export const CLUSTER_ANSWER_BYTES: number = 256 * 1024 * 1024;
 /** Bytes of a node's answer with an error. */
 export const CLUSTER_ERROR_BYTES: number = 64 * 1024;
@@ -304,7 +307,7 @@ export const PAGE_CONTENT_BYTES: number = 32 * 1024;
 export const PAGE_TABLE_BYTES: number = 8 * 1024 * 1024;
 /** Rows of a table that the page shows; of a larger one it shows those that were touched last. */
 export const PAGE_ROWS: number = 500;
-/** Characters of a value, and members of a row, that the page shows. */
+/** Characters of a member's name, and of its value, that the page shows. */
 export const PAGE_VALUE_CHARACTERS: number = 1024;
 /** Characters of a row that the page shows, names included. */
 export const PAGE_ROW_CHARACTERS: number = 4096;

@@ -1,13 +1,8 @@
 import assert from "node:assert/strict";
 import { octetString } from "../lib/bytes.ts";
-import { certificate, ETCD_MISSING, EtcdNodes } from "./store/etcd_nodes.ts";
+import { certificate, EtcdNodes, etcdTest as test } from "./store/etcd_nodes.ts";
 import { ROOT, runProgram, ServeProcess, wiretable } from "./serve_process.ts";
 import { type Peer, TempFolder, type WholeResponse } from "./support.ts";
-
-function test(name: string, fn: () => Promise<void>): void {
-  const missing = ETCD_MISSING !== undefined;
-  Deno.test({ name: missing ? `skipped, for ${ETCD_MISSING}: ${name}` : name, ignore: missing, fn });
-}
 
 const GET = "GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n";
 

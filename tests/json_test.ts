@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { JsonScanner, memberSpans, numberProblem } from "../lib/json.ts";
-import { canonicalIntegerEnd, plainStringEnd } from "../lib/table/row_text.ts";
 import { Random } from "./fuzzing.ts";
 
 const ENCODER = new TextEncoder();
@@ -125,16 +124,6 @@ Deno.test("an escape has exactly the hexadecimal digits", () => {
       assert.equal(scan(`"\\u${"000".slice(0, at)}${digit}${"000".slice(at)}"`).end, "error");
     }
   }
-});
-
-Deno.test("the ends of plain strings and integers are found", () => {
-  const at = (text: string, find: (bytes: Uint8Array, start: number) => number) => find(ENCODER.encode(` ${text}`), 1);
-  assert.deepEqual(['""', '"a",', '"a', '"\\n"', '"\n"'].map((text) => at(text, plainStringEnd)), [3, 4, 0, 0, 0]);
-  assert.deepEqual(
-    ["0", "01", "-0", "-1,", "12}", "-", "", "123456789012345", "1234567890123456", "-123456789012345"]
-      .map((text) => at(text, canonicalIntegerEnd)),
-    [2, 2, 0, 3, 3, 0, 0, 16, 0, 0],
-  );
 });
 
 /** Returns a random JSON text that is sometimes invalid. */

@@ -4,7 +4,7 @@
  */
 
 import { setImmediate } from "node:timers/promises";
-import { MAX_WAITING_WRITES } from "../limits.ts";
+import { MAX_WAITING_CALLS } from "../limits.ts";
 import { unavailable } from "../store.ts";
 
 /** Something to do, whose promise may be rejected. */
@@ -30,8 +30,8 @@ export class Batches<T extends Rejectable> {
 
   /** Adds something to do, or rejects it if too much waits. */
   add(item: T): void {
-    if (this.#waiting.length >= MAX_WAITING_WRITES) {
-      return item.reject(unavailable(`${MAX_WAITING_WRITES} ${this.what} already: try again soon`));
+    if (this.#waiting.length >= MAX_WAITING_CALLS) {
+      return item.reject(unavailable(`${MAX_WAITING_CALLS} ${this.what} already: try again soon`));
     }
     this.#waiting.push(item);
     this.running ??= this.#run();

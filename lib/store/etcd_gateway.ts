@@ -53,8 +53,6 @@ export interface GatewayOptions {
 }
 
 export interface AskOptions<T> {
-  /** Milliseconds for all attempts together. */
-  readonly waitMs?: number;
   /** Whether to ask each node only once, regardless of the time. */
   readonly once?: boolean;
   /** Milliseconds for one attempt. */
@@ -103,7 +101,7 @@ export class EtcdGateway {
   async ask<T>(path: string, body: string, options: AskOptions<T> = {}): Promise<T> {
     // A large request takes longer.
     const more = Math.floor(body.length / BYTES_PER_MS);
-    const end = this.#now() + (options.waitMs ?? CLUSTER_WAIT_MS) + more;
+    const end = this.#now() + CLUSTER_WAIT_MS + more;
     const tryMs = (options.tryMs ?? TRY_MS) + more;
     const { length: count } = this.#options.nodes;
     let maybeDone = false;

@@ -8,6 +8,7 @@
 
 import { Buffer } from "node:buffer";
 import { octetString } from "../bytes.ts";
+import { CLUSTER_WAIT_MS } from "../limits.ts";
 import { type Portion, type Row, rowContent, type Snapshot, START, unavailable } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { Batches } from "./batches.ts";
@@ -43,9 +44,6 @@ const FIRST_PORTION_ROWS = 256;
 
 /** How many times as many rows a portion may have as the one before: they may be larger. */
 const PORTION_GROWTH = 4;
-
-/** How long one attempt to read a portion may take. */
-const PORTION_TRY_MS = 10_000;
 
 /** Rows that are decoded before other clients have their turn. */
 const STEP_ROWS = 500;
@@ -165,9 +163,10 @@ function snapshotOf(cluster: EtcdCluster, { revision, total, at, first }: TableA
 
 /** Runs operations, of which the last one reads rows. Of a long answer, only the first rows are returned. */
 async function readRows(cluster: EtcdCluster, operations: readonly string[]): Promise<TxnAnswer> {
-  const times = { tryMs: PORTION_TRY_MS, waitMs: PORTION_TRY_MS };
   try {
-    return await cluster.ask("/v3/kv/txn", transaction([], operations), { ...times, read: readPortion });
+    // One attempt may take as long as all.
+    const options = { tryMs: CLUSTER_WAIT_MS, read: readPortion };
+    return await cluster.ask("/v3/kv/txn", transaction([], operations), options);
   } catch (error) {
     throw clusterError(error);
   }

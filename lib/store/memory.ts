@@ -5,6 +5,7 @@
  * the writes that led to them.
  */
 
+import { parseOctets } from "../json.ts";
 import {
   ABSENT,
   type Awaitable,
@@ -30,8 +31,6 @@ const SHARDS = 256;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-
-const DECODER = new TextDecoder();
 
 interface Found {
   readonly segment: Segment;
@@ -267,5 +266,5 @@ function contentOf(row: NewRow): Content {
 function nameIn(content: Uint8Array): string {
   let end = 2;
   while (content[end] !== QUOTE) end += content[end] === BACKSLASH ? 2 : 1;
-  return JSON.parse(DECODER.decode(content.subarray(1, end + 1)));
+  return parseOctets(content, 1, end + 1);
 }

@@ -6,8 +6,7 @@
  * readers may keep references to them.
  */
 
-import { Buffer } from "node:buffer";
-import { collectSoon, ownPages } from "../bytes.ts";
+import { byteLength, collectSoon, ownPages } from "../bytes.ts";
 import { MAX_GARBAGE_BYTES } from "../limits.ts";
 import { type Place, type Portion, type Row, type SharedMemory, type Snapshot, START, unavailable } from "../store.ts";
 
@@ -166,7 +165,7 @@ export class Segment {
 
   /** Writes a row at a place, an existing row's or the first free one. */
   put(place: number, content: Content, version: number): void {
-    const length = typeof content === "string" ? Buffer.byteLength(content) : content.length;
+    const length = byteLength(content);
     if (place === this.rows) {
       this.rows++;
       this.live++;

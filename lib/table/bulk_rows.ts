@@ -5,7 +5,7 @@
 
 import { ByteBuffer, octetString } from "../bytes.ts";
 import { type FieldProblem, HttpError } from "../http_message.ts";
-import { JSON_PIECE_BYTES, JsonScanner, parseOctets, type Scanned } from "../json.ts";
+import { isBlank, JSON_PIECE_BYTES, JsonScanner, parseOctets, type Scanned } from "../json.ts";
 import { MAX_PROBLEM_ERRORS } from "../limits.ts";
 import type { NewRow } from "../store.ts";
 import type { Pacer } from "../turns.ts";
@@ -28,7 +28,6 @@ import {
 const ENCODER = new TextEncoder();
 const OPEN_BRACE = 0x7b;
 const LF = 0x0a;
-const BLANKS = [0x20, 0x09, 0x0d];
 /** A name of ASCII without escapes: its octets are its characters. */
 const PLAIN_NAME = /^[^\\\x80-\xff]*$/;
 
@@ -89,12 +88,12 @@ export async function* readLines(
       else await pacer.after(JSON_PIECE_BYTES);
     }
     // Only the end of the text tells a line of blanks.
-    const isBlank = scanned === "error" && line.every((octet) => BLANKS.includes(octet));
-    if (scanned === "error" && !isBlank) throw notJson(line, scanner.at, `Line ${number}`);
+    const isEmpty = scanned === "error" && line.every(isBlank);
+    if (scanned === "error" && !isEmpty) throw notJson(line, scanner.at, `Line ${number}`);
     if (members === 1) {
       const turn = reader.add(scanner, start, number);
       if (turn instanceof Promise) await turn;
-    } else if (!isBlank) reader.refuseLine(number, members === 0 ? "no row" : `${members} members`);
+    } else if (!isEmpty) reader.refuseLine(number, members === 0 ? "no row" : `${members} members`);
     start += line.length + 1;
     const rows = reader.part(start >= content.length);
     if (rows !== undefined) yield rows;

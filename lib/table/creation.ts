@@ -2,7 +2,7 @@
  * `POST /`: creates rows together, or one row under a name that the server chooses: r1, r2 and so on (RFC 9110 §9.3.3).
  */
 
-import { collectSoon } from "../bytes.ts";
+import { collectSoon, octetString } from "../bytes.ts";
 import { HttpError, type HttpResponse, type Requester, type RequestHead } from "../http_message.ts";
 import { MAX_GARBAGE_BYTES, MAX_WRITE_ATTEMPTS } from "../limits.ts";
 import { ABSENT, type NewRow, START, type Store } from "../store.ts";
@@ -163,7 +163,7 @@ export class ChosenNames {
   #noteAt({ bytes, start }: StoredRows): void {
     if (bytes[start + 1] !== LOWER_R) return;
     const end = bytes.indexOf(QUOTE, start + 2);
-    if (end - start <= MAX_DIGITS + 2) this.note(String.fromCharCode(...bytes.subarray(start + 1, end)));
+    if (end - start <= MAX_DIGITS + 2) this.note(octetString(bytes, start + 1, end));
   }
 }
 

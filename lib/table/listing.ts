@@ -167,7 +167,7 @@ function wholePieces(snapshot: Snapshot, first: Portion<string | Uint8Array>): P
   };
 }
 
-/** Wraps pieces in a stream that calls `release` once it fails, ends or is returned, even if it was never started. */
+/** Wraps pieces in a stream that calls `giveUp` once it fails, ends or is returned, even if it was never started. */
 function streamOf(
   pieces: Pieces | Generator<Uint8Array>,
   giveUp: () => void,

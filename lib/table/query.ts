@@ -20,7 +20,7 @@ import {
   valueOf,
 } from "./comparison.ts";
 import { FILTER_OPERATORS, type RowFieldType, type RowSchema } from "./row_schema.ts";
-import { type Field, fieldOf, type StoredRows } from "./stored_rows.ts";
+import { type Field, fieldOf, type RowTest } from "./stored_rows.ts";
 
 /** Rows per page, unless the query says otherwise. */
 const DEFAULT_PER_PAGE = 10;
@@ -67,7 +67,7 @@ const OPERATORS: Record<string, Operator> = {
   contains: (operand, field) => {
     const test = containing(folded(operand));
     const passes = (value: Value) => value.kind <= TEXT && test(foldedText(value));
-    return (row) => row.anyPasses(row.value(field), field, passes);
+    return (row) => row.anyPasses(field, passes);
   },
   startsWith: part((text, part) => text.startsWith(part)),
   endsWith: part((text, part) => text.endsWith(part)),
@@ -76,7 +76,7 @@ const OPERATORS: Record<string, Operator> = {
 /** Returns a test for a field that equals one of the values, or has an element that does. */
 function equalToAny(values: readonly Value[], field: Field): RowTest {
   const test = anyOf(values, field.isText);
-  return (row) => row.anyPasses(row.value(field), field, test);
+  return (row) => row.anyPasses(field, test);
 }
 
 function range(holds: (order: number) => boolean): Operator {
@@ -118,8 +118,6 @@ const OTHER_OPTIONS = ["_limit", "_start", "_end", "_order", "_embed", "_expand"
 /** Operators as other servers write them: `age_gte=5`, `age[gte]=5`, `age>=5`. A field may well be named `check_in`. */
 const OTHER_FORM = /^(.+?)(?:_(?!in$)([A-Za-z]+)|\[([A-Za-z]+)\]|([<>!]))$/;
 const OTHER_OPERATORS: Record<string, string> = { like: "contains", "<": "lte", ">": "gte", "!": "ne" };
-
-export type RowTest = (row: StoredRows) => boolean;
 
 /**
  * Parses a query, percent-encoded. Throws a 400 if a parameter is unknown, malformed or repeated; the detail names it.

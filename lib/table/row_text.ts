@@ -11,7 +11,7 @@
 import { isUtf8 } from "node:buffer";
 import { ByteBuffer, octetString, withoutMark } from "../bytes.ts";
 import { type FieldProblem, HttpError } from "../http_message.ts";
-import { isDigit, JSON_PIECE_BYTES, JsonScanner, MAX_PLAIN_OCTETS, parseOctets, UTF8 } from "../json.ts";
+import { isBlank, isDigit, JSON_PIECE_BYTES, JsonScanner, MAX_PLAIN_OCTETS, parseOctets, UTF8 } from "../json.ts";
 import { MAX_JSON_DEPTH, MAX_PROBLEM_ERRORS, MAX_ROW_FIELDS, MAX_ROW_MEMBERS } from "../limits.ts";
 import type { NewRow } from "../store.ts";
 import { unfit } from "./resource.ts";
@@ -378,10 +378,6 @@ function stringEnd(bytes: Uint8Array, quote: number): number {
     while (bytes[before - 1] === BACKSLASH) before--;
     if ((at - before) % 2 === 0) return at + 1;
   }
-}
-
-function isBlank(byte: number): boolean {
-  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }
 
 /** Whether an octet is a digit, sign, point or letter of a number. */

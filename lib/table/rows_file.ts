@@ -7,6 +7,7 @@
 
 import { ByteBuffer, counted, type Source, withoutMark } from "../bytes.ts";
 import { HttpError } from "../http_message.ts";
+import { isBlank } from "../json.ts";
 import { type NewRow, type Store, StoreError } from "../store.ts";
 import { Pacer } from "../turns.ts";
 import { BareRow, readRows } from "./bulk_rows.ts";
@@ -22,7 +23,6 @@ const OPEN = [0x7b, 0x5b];
 const [OPEN_BRACE] = OPEN;
 const CLOSE = [0x7d, 0x5d];
 const [CLOSE_BRACE] = CLOSE;
-const BLANKS = [0x20, 0x09, 0x0d, LF];
 
 /** A file that has not the rows of a table. The message names the row. */
 export class RowsFileError extends Error {}
@@ -190,7 +190,7 @@ class RowCutter {
   /** Handles an octet outside of the objects. */
   #between(octet: number): void {
     if (octet === LF) this.#lineEnded = true;
-    if (BLANKS.includes(octet)) return;
+    if (isBlank(octet)) return;
     if (this.#objects > 0 && !(this.#mayHaveLines && this.#lineEnded)) {
       throw new RowsFileError(`more octets follow the object with ${counted(this.#before + this.#ends.length, "row")}`);
     }
@@ -218,7 +218,7 @@ class RowCutter {
     const isLast = octet !== COMMA;
     if (isLast && octet !== CLOSE_BRACE) throw new RowsFileError(`row ${this.#number}: saw ] where } is expected`);
     // Only an object without any row has none before its end.
-    if (this.#content.view(this.#start + 1).every((octet) => BLANKS.includes(octet))) {
+    if (this.#content.view(this.#start + 1).every(isBlank)) {
       if (!isLast || this.#members > 0) {
         throw new RowsFileError(`row ${this.#number}: expected "NAME":{…}, saw ${isLast ? "}" : "a comma"}`);
       }

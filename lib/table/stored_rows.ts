@@ -29,12 +29,15 @@ const LOWER_T = 0x74;
 
 const ENCODER = new TextEncoder();
 
+/** Whether the current row passes a filter. */
+export type RowTest = (row: StoredRows) => boolean;
+
 /** Yields the rows of each portion of a snapshot from a cursor on, as far as they pass all filters. */
 export async function* storedPages(
   snapshot: Snapshot,
   from: number,
   pacer: Pacer,
-  filters: readonly ((row: StoredRows) => boolean)[] = [],
+  filters: readonly RowTest[] = [],
 ): AsyncGenerator<StoredRows> {
   for (let cursor: number | undefined = from; cursor !== undefined;) {
     const { content, next }: Portion<string | Uint8Array> = await snapshot.json(cursor);
@@ -51,15 +54,15 @@ export class StoredRows {
   /** The octet after the row; at first after the object's opening brace, or a comma. */
   end = 1;
   readonly bytes: Uint8Array;
-  readonly #filters: readonly ((row: StoredRows) => boolean)[];
+  readonly #filters: readonly RowTest[];
   #row = 0;
   readonly #value = new Value();
   readonly #element = new Value();
-  /** Where the value read last starts, and in which field. */
-  #lastStart = 0;
+  /** The row and the field of the value read last. */
+  #lastRow = 0;
   #lastField: Field | undefined;
 
-  constructor(bytes: Uint8Array, filters: readonly ((row: StoredRows) => boolean)[] = []) {
+  constructor(bytes: Uint8Array, filters: readonly RowTest[] = []) {
     this.bytes = bytes;
     this.#filters = filters;
   }
@@ -93,26 +96,26 @@ export class StoredRows {
 
   /** Returns the value of a field in the current row, valid until the next call. */
   value(field: Field): Value {
+    // The filters of one field find its value once, and so does sorting.
+    if (this.#row === this.#lastRow && field === this.#lastField) return this.#value;
+    this.#lastRow = this.#row;
+    this.#lastField = field;
     let at = this.#row;
     for (const name of field.path) {
       if ((at = memberAt(this.bytes, at, name)) !== 0) continue;
-      this.#lastField = undefined;
       this.#value.kind = MISSING;
       return this.#value;
     }
-    // The filters of one field read its value once.
-    if (at === this.#lastStart && field === this.#lastField) return this.#value;
-    this.#lastStart = at;
-    this.#lastField = field;
     readValue(this.bytes, at, field.isText, this.#value);
     return this.#value;
   }
 
-  /** Whether a value, or for an array any of its elements but objects and arrays, passes a test. */
-  anyPasses(value: Value, { isText }: Field, test: (value: Value) => boolean): boolean {
+  /** Whether a field's value, or for an array any of its elements but objects and arrays, passes a test. */
+  anyPasses(field: Field, test: (value: Value) => boolean): boolean {
+    const value = this.value(field);
     if (value.kind !== ARRAY) return test(value);
     for (let at = between(this.bytes, value.start + 1); at < value.end - 1; at = between(this.bytes, at)) {
-      at = readValue(this.bytes, at, isText, this.#element);
+      at = readValue(this.bytes, at, field.isText, this.#element);
       const { kind } = this.#element;
       if (kind !== ARRAY && kind !== OBJECT && test(this.#element)) return true;
     }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MAX_WAITING_WRITES } from "../../lib/limits.ts";
+import { MAX_WAITING_CALLS } from "../../lib/limits.ts";
 import { StoreError } from "../../lib/store.ts";
 import { Batches } from "../../lib/store/batches.ts";
 
@@ -32,11 +32,11 @@ Deno.test("what may wait is limited", async () => {
   );
   const rejected: unknown[] = [];
   const item = { reject: (reason: unknown) => void rejected.push(reason) };
-  for (let i = 0; i < MAX_WAITING_WRITES; i++) queue.add(item);
+  for (let i = 0; i < MAX_WAITING_CALLS; i++) queue.add(item);
   assert.deepEqual(rejected, []);
   queue.add(item);
   assert.deepEqual(rejected, [new StoreError("unavailable", "100000 numbers wait already: try again soon")]);
   queue.reject("closed");
-  assert.equal(rejected.length, 1 + MAX_WAITING_WRITES);
+  assert.equal(rejected.length, 1 + MAX_WAITING_CALLS);
   await queue.running;
 });

@@ -51,7 +51,7 @@ export function rowsIn(content: string | Uint8Array): string[] {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   const rows = new StoredRows(bytes);
   const found: string[] = [];
-  while (rows.next()) found.push(`{${new TextDecoder("utf-8", { ignoreBOM: true }).decode(rows.row())}}`);
+  while (rows.next()) found.push(`{${DECODER.decode(rows.row())}}`);
   return found;
 }
 
@@ -65,7 +65,8 @@ async function readRows(snapshot: Snapshot): Promise<string[]> {
   return rows;
 }
 
-async function listing(store: Store): Promise<string> {
+/** Returns the table's listing as one text. */
+export async function listing(store: Store): Promise<string> {
   const snapshot = await store.snapshot();
   const { text } = await readJson(snapshot);
   snapshot.close();

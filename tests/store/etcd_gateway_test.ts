@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { CLUSTER_ANSWER_BYTES, CLUSTER_ERROR_BYTES } from "../../lib/limits.ts";
 import { EtcdError, EtcdGateway, type GatewayOptions } from "../../lib/store/etcd_gateway.ts";
+import { refusal } from "./fake_etcd.ts";
 
 /** Answers requests, in turn; the last answer stays. An error is what `fetch` would throw. */
 type Answer = Response | Error | "none";
@@ -39,12 +40,8 @@ const RESET = new TypeError("fetch failed", {
   cause: new Error("error sending request for url (http://a:1/): client error (SendRequest): connection reset"),
 });
 
-function says(status: number, message: string, code = 3): Response {
-  return Response.json({ error: message, message, code }, { status });
-}
-
 Deno.test("one node after the other is asked, and the one that answers stays", async () => {
-  const { etcd, seen } = gateway([REFUSED, says(503, "etcdserver: leader changed", 14), DONE]);
+  const { etcd, seen } = gateway([REFUSED, refusal(503, "etcdserver: leader changed", 14), DONE]);
   assert.deepEqual(await etcd.ask("/v3/kv/txn", "{}"), { header: { revision: "7" } });
   await etcd.ask("/v3/kv/txn", "{}");
   assert.deepEqual(seen, ["a", "b", "c", "c"]);
@@ -73,8 +70,8 @@ const tries: [name: string, answer: Answer, maybeDone: boolean][] = [
   ["no connection", REFUSED, false],
   ["a connection that breaks", RESET, true],
   ["no answer in time", "none", true],
-  ["no leader", says(503, "etcdserver: no leader", 14), true],
-  ["no quorum", says(500, "context deadline exceeded", 2), true],
+  ["no leader", refusal(503, "etcdserver: no leader", 14), true],
+  ["no quorum", refusal(500, "context deadline exceeded", 2), true],
   ["a server that is not etcd", new Response("not found", { status: 404 }), false],
   ["a proxy without its server", new Response("<h1>Bad Gateway</h1>", { status: 502 }), true],
   ["an answer that is not JSON", new Response("welcome"), true],
@@ -105,10 +102,10 @@ const refusals: [status: number, message: string, fault: string][] = [
 
 for (const [status, message, fault] of refusals) {
   Deno.test(`${status} ${message}: no other node is asked`, async () => {
-    const { etcd, seen } = gateway([says(status, message)]);
+    const { etcd, seen } = gateway([refusal(status, message)]);
     await assert.rejects(etcd.ask("/v3/kv/txn", "{}"), { fault, maybeDone: false });
     assert.equal(seen.length, 1);
-    const after = gateway([RESET, says(status, message)]);
+    const after = gateway([RESET, refusal(status, message)]);
     await assert.rejects(after.etcd.ask("/v3/kv/txn", "{}"), { fault, maybeDone: true });
     etcd.close();
     after.etcd.close();
@@ -170,7 +167,7 @@ Deno.test("all who need a token wait for the same one, and get another when it i
 
   const again = gateway([
     Response.json({ token: "t1" }),
-    says(401, "etcdserver: invalid auth token", 16),
+    refusal(401, "etcdserver: invalid auth token", 16),
     Response.json({ token: "t2" }),
     DONE,
   ], { user: { name: "u", password: "p" } });
@@ -181,7 +178,7 @@ Deno.test("all who need a token wait for the same one, and get another when it i
 
 Deno.test("a new token is not thrown away for those who were refused with the old one", async () => {
   const late = Promise.withResolvers<Response>();
-  const answers = [Response.json({ token: "t1" }), says(401, "etcdserver: invalid auth token", 16)];
+  const answers = [Response.json({ token: "t1" }), refusal(401, "etcdserver: invalid auth token", 16)];
   const tokens: (string | undefined)[] = [];
   const { etcd } = gateway([], {
     user: { name: "u", password: "p" },
@@ -193,7 +190,7 @@ Deno.test("a new token is not thrown away for those who were refused with the ol
     },
   });
   const both = Promise.all([
-    etcd.ask("/v3/kv/txn", "{}").then(() => late.resolve(says(401, "invalid", 16))),
+    etcd.ask("/v3/kv/txn", "{}").then(() => late.resolve(refusal(401, "invalid", 16))),
     etcd.ask("/v3/kv/range", "{}"),
   ]);
   await both;
@@ -203,7 +200,7 @@ Deno.test("a new token is not thrown away for those who were refused with the ol
 
 Deno.test("a token that is refused again and again is no reason to go on for ever", async () => {
   const answers = Array.from({ length: 20 }, (_, i) => {
-    return i % 2 === 0 ? Response.json({ token: "t" }) : says(401, "etcdserver: invalid auth token", 16);
+    return i % 2 === 0 ? Response.json({ token: "t" }) : refusal(401, "etcdserver: invalid auth token", 16);
   });
   const { etcd, sent } = gateway(answers, { user: { name: "u", password: "p" } });
   await assert.rejects(etcd.ask("/v3/kv/txn", "{}"), { fault: "denied" });

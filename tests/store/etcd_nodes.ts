@@ -16,6 +16,12 @@ export const ETCD_MISSING: string | undefined = (() => {
   return "etcd is not installed";
 })();
 
+/** Tests what needs etcd. */
+export function etcdTest(name: string, fn: () => Promise<void>): void {
+  const missing = ETCD_MISSING !== undefined;
+  Deno.test({ name: missing ? `skipped, for ${ETCD_MISSING}: ${name}` : name, ignore: missing, fn });
+}
+
 /** How the nodes are started. */
 export interface NodesOptions {
   readonly count?: number;

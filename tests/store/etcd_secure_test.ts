@@ -1,11 +1,6 @@
 import assert from "node:assert/strict";
 import { EtcdStore, type EtcdStoreOptions } from "../../lib/store/etcd.ts";
-import { certificate, ETCD_MISSING, EtcdNodes } from "./etcd_nodes.ts";
-
-function test(name: string, fn: () => Promise<void>): void {
-  const missing = ETCD_MISSING !== undefined;
-  Deno.test({ name: missing ? `skipped, for ${ETCD_MISSING}: ${name}` : name, ignore: missing, fn });
-}
+import { certificate, EtcdNodes, etcdTest as test } from "./etcd_nodes.ts";
 
 /** Whether a store with these options reads and writes; else what clients are told, and the operator. */
 async function works(options: EtcdStoreOptions): Promise<true | { detail: string; reports: string[] }> {

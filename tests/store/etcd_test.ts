@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { type Row, type Snapshot, START } from "../../lib/store.ts";
 import { EtcdStore } from "../../lib/store/etcd.ts";
 import { testStore } from "./contract.ts";
-import { ETCD_MISSING, EtcdNodes } from "./etcd_nodes.ts";
+import { ETCD_MISSING, EtcdNodes, etcdTest as test } from "./etcd_nodes.ts";
 import { FakeEtcd, Faulty, refused } from "./fake_etcd.ts";
 
 let nodes: EtcdNodes;
@@ -23,11 +23,6 @@ function open(prefix = freshPrefix(), first = 0): EtcdStore {
 }
 
 testStore("etcd", open, { sorted: true, missing: ETCD_MISSING });
-
-function test(name: string, fn: () => Promise<void>): void {
-  const missing = ETCD_MISSING !== undefined;
-  Deno.test({ name: missing ? `skipped, for ${ETCD_MISSING}: ${name}` : name, ignore: missing, fn });
-}
 
 function row(name: string, value: unknown = {}): { name: string; json: string } {
   return { name, json: JSON.stringify(value) };

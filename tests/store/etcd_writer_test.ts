@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MAX_WAITING_WRITES } from "../../lib/limits.ts";
+import { MAX_WAITING_CALLS } from "../../lib/limits.ts";
 import type { Row } from "../../lib/store.ts";
 import { decode, encode } from "../../lib/store/etcd_messages.ts";
 import { until } from "../support.ts";
@@ -356,7 +356,7 @@ Deno.test("a transaction has so many bytes, and one write may have more", async 
 
 Deno.test("too many writes are refused", async () => {
   await using faulty = await new Faulty().ready();
-  const waiting = Promise.allSettled(Array.from({ length: MAX_WAITING_WRITES }, () => faulty.store.remove("a")));
+  const waiting = Promise.allSettled(Array.from({ length: MAX_WAITING_CALLS }, () => faulty.store.remove("a")));
   await assert.rejects(faulty.put("a"), {
     fault: "unavailable",
     message: "100000 writes wait for the table's cluster already: try again soon",

@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { SqliteStore } from "../../lib/store/sqlite.ts";
 import { runProgram, ServeProcess, signalTest } from "../serve_process.ts";
 import { TempFolder } from "../support.ts";
-import { readJson } from "./contract.ts";
+import { listing } from "./contract.ts";
 
 const ignore = () => {};
 
@@ -12,13 +12,6 @@ async function makeFile(file: string): Promise<void> {
   const store = await SqliteStore.open(file);
   await store.put({ name: "a", json: '{"b":1}' });
   await store.close();
-}
-
-async function listed(store: SqliteStore): Promise<string> {
-  const snapshot = await store.snapshot();
-  const { text } = await readJson(snapshot);
-  snapshot.close();
-  return text;
 }
 
 /** Prevents SQLite from making the index of the log (`-shm`), as it is where nothing may be written. */
@@ -59,7 +52,7 @@ Deno.test("a file that another program reads at the end keeps its log, and no ro
   assert.equal(other.prepare("SELECT * FROM rows").all().length, 2);
   other.close();
   const again = await SqliteStore.open(file, ignore, true);
-  assert.equal(await listed(again), '{"a":{"b":1},"c":{}}');
+  assert.equal(await listing(again), '{"a":{"b":1},"c":{}}');
   await again.close();
 });
 
@@ -71,7 +64,7 @@ Deno.test("a file that is only read is not changed, and nothing is left beside i
   const before = Deno.readFileSync(file);
   const store = await SqliteStore.open(file, ignore, true);
   assert.equal(store.get("a")!.content, '{"a":{"b":1}}');
-  assert.equal(await listed(store), '{"a":{"b":1}}');
+  assert.equal(await listing(store), '{"a":{"b":1}}');
   await assert.rejects(store.put({ name: "b", json: "{}" }), { name: "StoreError", message: /may only be read/ });
   await store.close();
   assert.deepEqual(Deno.readFileSync(file), before);
@@ -85,9 +78,9 @@ Deno.test("a file is read beside the server that writes it", async () => {
   const writer = await SqliteStore.open(file);
   const reader = await SqliteStore.open(file, ignore, true);
   await writer.put({ name: "late", json: "{}" });
-  assert.equal(await listed(reader), '{"a":{"b":1},"late":{}}');
+  assert.equal(await listing(reader), '{"a":{"b":1},"late":{}}');
   await writer.close();
-  assert.equal(await listed(reader), '{"a":{"b":1},"late":{}}');
+  assert.equal(await listing(reader), '{"a":{"b":1},"late":{}}');
   await reader.close();
 });
 

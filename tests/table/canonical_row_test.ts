@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import type { HttpResponse } from "../../lib/http/message.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
-import { CanonicalRows } from "../../lib/table/row_text.ts";
 import { Pacer } from "../../lib/turns.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
-import { readRow, requireSchema } from "../../lib/table/row_text.ts";
+import {
+  canonicalIntegerEnd,
+  CanonicalRows,
+  plainStringEnd,
+  readRow,
+  requireSchema,
+} from "../../lib/table/row_text.ts";
 import { Table } from "../../lib/table.ts";
 import { Random } from "../fuzzing.ts";
 import { requestOf } from "../support.ts";
@@ -65,6 +70,16 @@ for (const [content, fields, name] of no) {
     assert.equal(recognised(content, fields, name), false);
   });
 }
+
+Deno.test("the ends of plain strings and integers are found", () => {
+  const at = (text: string, find: (bytes: Uint8Array, start: number) => number) => find(ENCODER.encode(` ${text}`), 1);
+  assert.deepEqual(['""', '"a",', '"a', '"\\n"', '"\n"'].map((text) => at(text, plainStringEnd)), [3, 4, 0, 0, 0]);
+  assert.deepEqual(
+    ["0", "01", "-0", "-1,", "12}", "-", "", "123456789012345", "1234567890123456", "-123456789012345"]
+      .map((text) => at(text, canonicalIntegerEnd)),
+    [2, 2, 0, 3, 3, 0, 0, 16, 0, 0],
+  );
+});
 
 Deno.test("only content of at most one piece is recognised", () => {
   const content = (length: number) => `{"a":{"b":"${"x".repeat(length - 14)}"}}`;

@@ -3,7 +3,7 @@ import { type NewRow, type Store, StoreError } from "../../lib/store.ts";
 import { MemoryStore } from "../../lib/store/memory.ts";
 import { RowSchema } from "../../lib/table/row_schema.ts";
 import { insertFile, type RowsFile } from "../../lib/table/rows_file.ts";
-import { readJson } from "../store/contract.ts";
+import { listing } from "../store/contract.ts";
 
 const LIMITS = { schema: RowSchema.parse("*"), maxRowBytes: 1000, inPieces: false };
 
@@ -20,13 +20,6 @@ function fileOf(octets: Uint8Array | string, most = 64 * 1024): RowsFile {
     },
     rewind: () => Promise.resolve(at = 0),
   };
-}
-
-async function stored(store: Store): Promise<string> {
-  const snapshot = await store.snapshot();
-  const { text } = await readJson(snapshot);
-  snapshot.close();
-  return text;
 }
 
 const ROWS = '{"a":{"x":"},{\\"[","y":[{"z":1},{}]},"핑":{"x":"{"},"c":{}}';
@@ -49,7 +42,7 @@ for (const [what, text, expected] of files) {
     for (const most of [1, 2, 3, 7, 1000].filter((most) => most > 2 || !text.startsWith("\ufeff"))) {
       const store = new MemoryStore();
       await insertFile(store, fileOf(text, most), LIMITS);
-      assert.equal(await stored(store), expected);
+      assert.equal(await listing(store), expected);
     }
   });
 }
@@ -96,7 +89,7 @@ for (const [what, text, message] of wrong) {
     for (const most of [5, 100_000]) {
       const store = new MemoryStore();
       await assert.rejects(insertFile(store, fileOf(text, most), LIMITS), { name: "Error", message });
-      assert.equal(await stored(store), "{}");
+      assert.equal(await listing(store), "{}");
     }
   });
 }
@@ -109,7 +102,7 @@ Deno.test("a wrong row far behind is found before the first one is written, and 
     await assert.rejects(insertFile(store, fileOf(text), limits), {
       message: /^row 19991, "row19990", has a wrong field: age must be an integer/,
     });
-    assert.equal(await stored(store), "{}");
+    assert.equal(await listing(store), "{}");
     const right = text.replace('"x"', "7");
     await insertFile(store, fileOf(right), limits);
     assert.equal((await store.snapshot()).total, 20_000);

@@ -167,17 +167,15 @@ Deno.test("a page is reached if its rows are surely within the limit", async () 
   assert.deepEqual([1, 2, 3, 4, 5, 8].map((end) => sorter.reaches(end)), [true, true, true, true, false, false]);
 });
 
-const AGE = [{ field: fieldOf(["age"]), descending: false }];
-
 Deno.test("held rows are returned as they were added or copied, short and larger than a buffer", () => {
-  const rows = new HeldRows(AGE);
+  const rows = new HeldRows(KEYS);
   const texts = Array.from({ length: 300 }, (_, i) => `"${i}":{"n":"${"x".repeat(i % 97 === 0 ? 70_000 : i)}"}`);
   for (const text of texts) {
     const page = new StoredRows(new TextEncoder().encode(`{${text}}`));
     assert(page.next());
     rows.add(page);
   }
-  const copies = new HeldRows(AGE);
+  const copies = new HeldRows(KEYS);
   for (let i = 299; i >= 0; i--) copies.copy(rows, i);
   assert.deepEqual([rows.count, copies.count, copies.bytes], [300, 300, rows.bytes]);
   for (const [i, text] of texts.entries()) {
