@@ -12,7 +12,7 @@ export interface Identity {
 }
 
 /** The files of a certificate and its key. */
-export interface IdentityFiles {
+interface IdentityFiles {
   readonly certFile: string;
   readonly keyFile: string;
   /** The prefix of the two flags: `etcd-`, or empty. */

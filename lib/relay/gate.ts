@@ -247,7 +247,7 @@ const UNFINISHED = new RegExp(
 /** The end of a head, with lenient line ends. */
 const HEAD_END = /\n\r?\n/g;
 
-export interface HostLine {
+interface HostLine {
   readonly value: string;
   readonly start: number;
 }

@@ -25,7 +25,7 @@ import { escapeText, painterFor, wrapMessage } from "../terminal.ts";
 import type { RelayObserver } from "./connection.ts";
 import type { HostChange } from "./gate.ts";
 
-export interface PrinterOptions {
+interface PrinterOptions {
   /** Whether clients speak TLS. */
   readonly secure: boolean;
   readonly verbose: boolean;

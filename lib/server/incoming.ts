@@ -9,7 +9,7 @@ import { overloaded } from "./errors.ts";
 const MIN_ROOM_BYTES = 4096;
 
 /** What decoding came to: a complete request, a client that waits for 100 (Continue), a lack of octets, or the end. */
-export type Progress = "request" | "continue" | "more" | "closed";
+type Progress = "request" | "continue" | "more" | "closed";
 
 /** Decodes requests. Between requests it holds no decoder, so that an idle connection costs little memory. */
 export class Incoming {

@@ -27,7 +27,7 @@ const RECORD_OVERHEAD_BYTES = 21;
 const MAX_PASSING_BYTES = 64 * 1024;
 
 /** A certificate, followed by its chain, and its key, in PEM. */
-export interface TlsIdentity {
+interface TlsIdentity {
   readonly cert: string;
   readonly key: string;
 }
@@ -201,7 +201,7 @@ export async function startTls(outer: Deno.TcpConn, options: Deno.StartTlsOption
  * Octets count as written once the client's own socket has taken them, as on a plain connection, but for the last ones:
  * {@linkcode closeWrite} waits for them, {@linkcode close} drops what is on the way.
  */
-export class RelayedConn implements Deno.Conn {
+class RelayedConn implements Deno.Conn {
   readonly #outer: Deno.TcpConn;
   readonly #link: Deno.TcpConn;
   readonly #tls: Deno.TlsConn;

@@ -8,7 +8,7 @@ import { ACK, FIN, RST, SYN } from "./packets.ts";
 import type { Packet } from "./packet_file.ts";
 import { Flow, type ReassemblyBudget, SEGMENT_BYTES } from "./reassembly.ts";
 
-export type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet, "comment">> & {
+type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet, "comment">> & {
   /** At how many octets it was cut, if so. */
   readonly cut?: number;
 };

@@ -10,7 +10,7 @@ import type { Explained } from "./explainer.ts";
 import { type CaptureEvent, CaptureReader, directionOf, type OpenedInCapture, type StreamEvent } from "./reader.ts";
 import { durationText, numbersText, timeText } from "./words.ts";
 
-export interface CaptureListOptions {
+interface CaptureListOptions {
   /** Receives whole lines of safe text. */
   readonly print: (text: string) => void;
   readonly connection?: number;

@@ -13,7 +13,7 @@ export const ACK = 0x10;
 /** The most octets that one packet here carries: an IPv4 packet has 65,535 with both headers. */
 export const MAX_SEGMENT_OCTETS: number = 65_495;
 
-export interface SegmentHeader {
+interface SegmentHeader {
   readonly from: SocketAddress;
   readonly to: SocketAddress;
   readonly sequence: number;

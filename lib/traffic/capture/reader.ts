@@ -186,7 +186,7 @@ export class CaptureReader {
   }
 }
 
-export interface CaptureEnd {
+interface CaptureEnd {
   readonly reader: CaptureReader;
   /** One line on each thing that was not read. */
   readonly notes: readonly string[];

@@ -6,7 +6,7 @@
 import { MAX_REASSEMBLED_DIRECTION_BYTES } from "../../limits.ts";
 
 /** Receives what a direction carries, in order. `P` identifies the packet that it came from. */
-export interface FlowListener<P> {
+interface FlowListener<P> {
   /** Receives octets, which are valid during the call. */
   octets(octets: Uint8Array, packet: P): void;
   /** Receives the number of octets that were sent but not captured, and the packet that was cut before them, if so. */

@@ -7,7 +7,7 @@ import { CaptureWriter, recordingStart } from "./writer.ts";
 
 export type RecordingFile = Pick<Deno.FsFile, "write" | "truncate" | "close">;
 
-export interface RecorderOptions {
+interface RecorderOptions {
   readonly program: string;
   /** The names of interfaces for the connections of each end, the server's first; by default there is one for all. */
   readonly interfaces?: Readonly<Record<End, string>>;

@@ -11,7 +11,7 @@ import { Transcript } from "./transcript.ts";
 /** Octets of the last exchange that are kept until the user asks to explain them. */
 const KEPT_EXCHANGE_OCTETS = 64 * 1024;
 
-export interface ClientViewsOptions {
+interface ClientViewsOptions {
   readonly explain: boolean;
   /** Whether the life of connections is shown. */
   readonly verbose: boolean;
@@ -30,7 +30,7 @@ export interface ClientViewsOptions {
 }
 
 /** The views of the traffic. Each listens to the tap, which exists only if there is a view. */
-export interface ClientViews {
+interface ClientViews {
   readonly tap: ((conn: Deno.Conn) => Deno.Conn) | undefined;
   readonly explain: LastExchange;
   readonly raw: Transcript;

@@ -11,7 +11,7 @@ const LONGEST_CHARACTER = 4;
 const LONGEST_UNIT = 4;
 const SLICE_OCTETS = 8192;
 
-export interface Wrapped {
+interface Wrapped {
   readonly lines: string[];
   readonly octets: number;
 }

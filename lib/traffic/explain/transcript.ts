@@ -19,7 +19,7 @@ import { wrapUnits } from "./octet_lines.ts";
 import { readingLines, sentence } from "./text.ts";
 import { type Microseconds, SINCE_START } from "../tap.ts";
 
-export interface TranscriptOptions {
+interface TranscriptOptions {
   /** Receives whole lines of safe text, as things happen. */
   readonly write: (text: string) => void;
   readonly painter: Painter;

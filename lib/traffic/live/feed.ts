@@ -15,7 +15,7 @@ export interface FeedSource {
   readonly base: ShownTable;
 }
 
-export interface FeedOptions {
+interface FeedOptions {
   /** What a page learns of the server when it starts. */
   readonly about: Record<string, unknown>;
   /** Distinguishes this process from others: the first part of every event's id. */

@@ -10,7 +10,7 @@ import type { PageEvent, PageExchange, PageMessage } from "./page_events.ts";
 /** Characters that an exchange or a row counts besides its text: its overhead in memory. */
 export const OVERHEAD_CHARACTERS: number = 128;
 
-export interface HistoryEntry {
+interface HistoryEntry {
   /** Counted from 1. */
   readonly number: number;
   readonly event: PageEvent;

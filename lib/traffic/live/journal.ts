@@ -40,7 +40,7 @@ interface PendingReport {
   isWhole: boolean;
 }
 
-export interface JournalOptions {
+interface JournalOptions {
   readonly maxEvents?: number;
   /** The limits that the server has on requests. */
   readonly messageLimits?: MessageLimits;

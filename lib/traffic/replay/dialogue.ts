@@ -6,7 +6,7 @@ import type { FieldLine, RequestHead, ResponseHead } from "../../http_message.ts
 import { MAX_INTERIM_RESPONSES, RESPONSE_LIMITS } from "../../limits.ts";
 import { type Answer, ContentPrint, type Interim } from "./compare.ts";
 
-export type AnswerSource = "recorded" | "now";
+type AnswerSource = "recorded" | "now";
 
 /** The outcome of a request: an answer, or why there is none. */
 export type AnswerOutcome = { readonly answer: Answer } | { readonly answer?: undefined; readonly why: string };
