@@ -246,6 +246,17 @@ export class Lanes {
   }
 }
 
+/** Maps or sets that names are spread over: a single one of a million names blocks all others while it grows. */
+export const SHARDS: number = 256;
+
+/** Returns which of them a name is in. */
+export function shardOf(name: string): number {
+  // FNV-1a of all characters.
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
+  return (hash ^ hash >>> 16) & SHARDS - 1;
+}
+
 /** Passes a value on: at once if it is there, so that nothing waits for a turn of the event loop; else once it is. */
 export function then<T, Next>(value: T | Promise<T>, next: (value: T) => Next | Promise<Next>): Next | Promise<Next> {
   return value instanceof Promise ? value.then(next) : next(value);

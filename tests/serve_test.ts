@@ -177,7 +177,7 @@ Deno.test("--rows with a wrong row ends in one line with file and row, and the f
   const args = ["serve", "--port", "0", "--store", `sqlite:${folder.file()}`, "--rows", file];
   const { code, stdout, stderr } = await runProgram(args, "", ALL);
   assert.deepEqual([code, stdout], [1, ""]);
-  assert.match(stderr, /^wiretable: --rows \S+rows\.json: row 2, "Rex", has a wrong field: age .*\n$/);
+  assert.match(stderr, /^wiretable: --rows \S+rows\.json: .* "Rex": it has a wrong field: age .* \(row 2\)\n$/);
   await using server = await ServeProcess.start(["--store", `sqlite:${folder.file()}`], ALL);
   assert.equal(await listed(server), "{}");
 });

@@ -18,7 +18,7 @@ import {
   type Store,
   type Written,
 } from "../store.ts";
-import { FAIR_TURNS } from "../turns.ts";
+import { FAIR_TURNS, shardOf, SHARDS } from "../turns.ts";
 import { type Content, Segment, SEGMENT_ROWS, Snapshots } from "./memory_segments.ts";
 
 /** Rows inserted at once; more are inserted in steps of this size, and yield to others in between. */
@@ -26,8 +26,6 @@ const STEP_ROWS = 256;
 /** A segment with fewer rows is merged with a neighbour, if the two have at most {@linkcode MERGED_ROWS}. */
 const SPARSE_ROWS = SEGMENT_ROWS / 4;
 const MERGED_ROWS = SEGMENT_ROWS / 2;
-/** Maps of the index. A Map blocks while it doubles its size, so many small ones are used. */
-const SHARDS = 256;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -125,10 +123,7 @@ export class MemoryStore implements Store {
   }
 
   #shardOf(name: string): Map<string, number> {
-    // FNV-1a of all characters.
-    let hash = 0x811c9dc5;
-    for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
-    return this.#index[(hash ^ hash >>> 16) & SHARDS - 1];
+    return this.#index[shardOf(name)];
   }
 
   #find(name: string): Found | "being inserted" | undefined {

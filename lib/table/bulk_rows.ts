@@ -3,12 +3,12 @@
  * row each.
  */
 
-import { ByteBuffer, octetString } from "../bytes.ts";
+import { octetString } from "../bytes.ts";
 import { type FieldProblem, HttpError } from "../http_message.ts";
 import { isBlank, JSON_PIECE_BYTES, JsonScanner, parseOctets, type Scanned } from "../json.ts";
 import { MAX_PROBLEM_ERRORS } from "../limits.ts";
 import type { NewRow } from "../store.ts";
-import type { Pacer } from "../turns.ts";
+import { type Pacer, shardOf, SHARDS } from "../turns.ts";
 import { nameProblem } from "./resource.ts";
 import type { RowLimits } from "./row_schema.ts";
 import {
@@ -25,7 +25,6 @@ import {
   tooManyFor,
 } from "./row_text.ts";
 
-const ENCODER = new TextEncoder();
 const OPEN_BRACE = 0x7b;
 const LF = 0x0a;
 /** A name of ASCII without escapes: its octets are its characters. */
@@ -51,10 +50,9 @@ export async function* readRows(
 ): AsyncGenerator<readonly NewRow[], void> {
   const scanner = scannerOf(content);
   const start = scanner.at;
-  const reader = new RowsReader(content, limits, pacer);
+  const reader = new RowsReader(limits, pacer);
   let isFirst = true;
-  for (let scanned: Scanned = "more"; scanned !== "end";) {
-    scanned = scanner.next(scanner.at + JSON_PIECE_BYTES);
+  for (let scanned: Scanned; (scanned = scanner.next(scanner.at + JSON_PIECE_BYTES)) !== "end";) {
     if (scanned === "error") throw notJson(content, scanner.at);
     if (scanned === "member") {
       // In a table with declared fields, a row that begins with an object is none: its other members are reported instead.
@@ -62,52 +60,75 @@ export async function* readRows(
       if (mayBeBare && content[scanner.valueStart] !== OPEN_BRACE) throw new BareRow();
       isFirst = false;
     }
-    const turn = scanned === "member" ? reader.add(scanner) : pacer.after(JSON_PIECE_BYTES);
+    const turn = scanned === "member" ? reader.add(content, scanner) : pacer.after(JSON_PIECE_BYTES);
     if (turn instanceof Promise) await turn;
-    const rows = reader.part(scanned === "end");
+    const rows = reader.part();
     if (rows !== undefined) yield rows;
   }
   if (!scanner.isObject) throw notObject(content.subarray(start), TABLE_FORMS);
-  reader.finish();
+  yield reader.end();
 }
 
 /** Reads the rows in the content line by line, as {@linkcode readRows} does. Lines of blanks are skipped. */
-export async function* readLines(
-  content: Uint8Array,
+export function readLines(content: Uint8Array, limits: RowLimits, pacer: Pacer): AsyncGenerator<readonly NewRow[]> {
+  return readEach([linesIn(content.subarray(scannerOf(content).at))], "Line", limits, pacer);
+}
+
+function* linesIn(content: Uint8Array): Generator<Uint8Array> {
+  for (let start = 0; start < content.length;) {
+    const line = content.subarray(start, content.indexOf(LF, start) >>> 0);
+    yield line;
+    start += line.length + 1;
+  }
+}
+
+/**
+ * Reads texts in UTF-8 of one row each, as {@linkcode readRows} does. Blank ones are skipped.
+ *
+ * @param what What a text is called in errors, with its number; at the start of a sentence.
+ */
+export async function* readEach(
+  texts: Iterable<Iterable<Uint8Array>> | AsyncIterable<Iterable<Uint8Array>>,
+  what: "Line" | "row",
   limits: RowLimits,
   pacer: Pacer,
 ): AsyncGenerator<readonly NewRow[], void> {
-  const reader = new RowsReader(content, limits, pacer);
-  for (let start = scannerOf(content).at, number = 1; start < content.length; number++) {
-    const line = content.subarray(start, content.indexOf(LF, start) >>> 0);
-    const scanner = new JsonScanner(line);
-    let members = 0;
-    let scanned: Scanned;
-    while ((scanned = scanner.next(scanner.at + JSON_PIECE_BYTES)) === "member" || scanned === "more") {
-      if (scanned === "member") members++;
-      else await pacer.after(JSON_PIECE_BYTES);
+  const reader = new RowsReader(limits, pacer);
+  const kind = what.toLowerCase();
+  let number = 0;
+  for await (const some of texts) {
+    for (const text of some) {
+      const place = `${kind} ${++number}`;
+      const scanner = new JsonScanner(text);
+      let members = 0;
+      let scanned: Scanned;
+      while ((scanned = scanner.next(scanner.at + JSON_PIECE_BYTES)) === "member" || scanned === "more") {
+        if (scanned === "member") members++;
+        else await pacer.after(JSON_PIECE_BYTES);
+      }
+      if (scanned === "error") {
+        // Only the end of the text tells that it is blank.
+        if (text.every(isBlank)) continue;
+        throw notJson(text, scanner.at, `${what} ${number}`);
+      }
+      if (members === 1) {
+        const turn = reader.add(text, scanner, place);
+        if (turn instanceof Promise) await turn;
+      } else {
+        const seen = members === 0 ? "no row" : `${members} members`;
+        reader.refuse(place, `must be one object with one member, saw ${seen}`);
+      }
+      const rows = reader.part();
+      if (rows !== undefined) yield rows;
     }
-    // Only the end of the text tells a line of blanks.
-    const isEmpty = scanned === "error" && line.every(isBlank);
-    if (scanned === "error" && !isEmpty) throw notJson(line, scanner.at, `Line ${number}`);
-    if (members === 1) {
-      const turn = reader.add(scanner, start, number);
-      if (turn instanceof Promise) await turn;
-    } else if (!isEmpty) reader.refuseLine(number, members === 0 ? "no row" : `${members} members`);
-    start += line.length + 1;
-    const rows = reader.part(start >= content.length);
-    if (rows !== undefined) yield rows;
   }
-  reader.finish();
+  yield reader.end();
 }
 
-/** Creates rows from their positions in the content. */
+/** Creates rows from their positions in a text. */
 class RowsReader {
-  readonly #content: Uint8Array;
-  readonly #limits: RowLimits;
-  readonly #pacer: Pacer;
   readonly #canonical: CanonicalRows;
-  readonly #names = new NameSet();
+  readonly #names = Array.from({ length: SHARDS }, () => new Set<string>());
   #rows: NewRow[] = [];
   /** Octets of the rows of the current part. */
   #length = 0;
@@ -115,57 +136,49 @@ class RowsReader {
   #refused = 0;
   #tooLong: HttpError | undefined;
 
-  constructor(content: Uint8Array, limits: RowLimits, pacer: Pacer) {
-    this.#content = content;
-    this.#limits = limits;
-    this.#pacer = pacer;
+  constructor(private readonly limits: RowLimits, private readonly pacer: Pacer) {
     this.#canonical = new CanonicalRows(limits.schema);
   }
 
-  /** Adds the member that a scanner found last in text that starts here, in this line; 0 if there are no lines. */
-  add(scanner: JsonScanner, start = 0, line = 0): Promise<void> | void {
-    const nameStart = start + scanner.nameStart + 1;
-    const nameEnd = start + scanner.nameEnd - 1;
-    const octets = octetString(this.#content, nameStart, nameEnd);
+  /**
+   * Adds the member that a scanner found last.
+   *
+   * @param place Where it is, for errors.
+   */
+  add(text: Uint8Array, scanner: JsonScanner, place?: string): Promise<void> | void {
+    const { nameStart, nameEnd, valueStart, valueEnd } = scanner;
+    const octets = octetString(text, nameStart + 1, nameEnd - 1);
     // A string of its own: a slice of a longer one would keep that in memory.
-    const name: string = PLAIN_NAME.test(octets) ? octets : parseOctets(this.#content, nameStart - 1, nameEnd + 1);
-    let problem = nameProblem(name);
-    if (problem === undefined) {
-      const isNew = octets.includes("\\")
-        ? this.#names.add(ENCODER.encode(name))
-        : this.#names.add(this.#content, nameStart, nameEnd);
-      if (!isNew) problem = "is given twice";
-    }
-    const length = scanner.valueEnd - scanner.nameStart;
+    const name: string = PLAIN_NAME.test(octets) ? octets : parseOctets(text, nameStart, nameEnd);
+    const problem = nameProblem(name) ?? (this.#isNew(name) ? undefined : "is given twice");
+    const length = valueEnd - nameStart;
     this.#length += length;
-    if (problem !== undefined) this.#refuse(name, problem, line);
-    else {
-      const [from, to] = [start + scanner.valueStart, start + scanner.valueEnd];
-      if (this.#canonical.rowEnd(this.#content, from) !== to) {
-        return this.#pacer.run(this.#read(name, this.#content.subarray(from, to), scanner, line));
-      }
-      this.#rows.push(new SentRow(name, this.#content, from, to, false));
-    }
-    return this.#pacer.after(length);
+    if (problem !== undefined) this.refuse(name, problem, place);
+    else if (length + 2 <= this.limits.maxRowBytes && this.#canonical.rowEnd(text, valueStart) === valueEnd) {
+      this.#rows.push(new SentRow(name, text, valueStart, valueEnd, false));
+    } else return this.pacer.run(this.#read(name, text.subarray(valueStart, valueEnd), scanner, place));
+    return this.pacer.after(length);
   }
 
-  /** Refuses a line that has not exactly one row. */
-  refuseLine(line: number, seen: string): void {
-    this.#refuse(`line ${line}`, `must be one object with one member, saw ${seen}`, 0);
+  #isNew(name: string): boolean {
+    const names = this.#names[shardOf(name)];
+    const { size } = names;
+    return names.add(name).size > size;
   }
 
-  /** Returns the rows of a part that is large enough, or the last; `undefined` without any, or if any was refused. */
-  part(isLast: boolean): readonly NewRow[] | undefined {
-    if (this.#length < JSON_PIECE_BYTES && !isLast) return undefined;
+  /** Returns the rows of a part that is large enough; `undefined` without any, or if any was refused. */
+  part(): readonly NewRow[] | undefined {
+    if (this.#length < JSON_PIECE_BYTES) return undefined;
     const rows = this.#rows;
     this.#rows = [];
     this.#length = 0;
     return this.#refused === 0 && rows.length > 0 ? rows : undefined;
   }
 
-  finish(): void {
+  /** Returns the last rows, or throws what is wrong with any. */
+  end(): readonly NewRow[] {
     if (this.#tooLong !== undefined) throw this.#tooLong;
-    if (this.#refused === 0) return;
+    if (this.#refused === 0) return this.#rows;
     const [{ field, detail }] = this.#errors;
     const first = `${this.#refused} ${this.#refused === 1 ? "is" : "are"} invalid, the first one ${
       JSON.stringify(field)
@@ -174,32 +187,31 @@ class RowsReader {
   }
 
   /** Reads a row that is not in canonical form. */
-  *#read(name: string, sent: Uint8Array, scanner: JsonScanner, line: number): Generator<number, void> {
-    const { schema, maxRowBytes } = this.#limits;
+  *#read(name: string, sent: Uint8Array, scanner: JsonScanner, place?: string): Generator<number, void> {
+    const { schema, maxRowBytes } = this.limits;
     yield sent.length;
     // The outermost object is not part of the row.
     const problem: TextProblem | undefined = textProblem(scanner, 1) ?? tooManyFor(schema, scanner.members);
     if (problem !== undefined) {
-      return this.#refuse(name, problem.rule === undefined ? problem.detail : wrongField(problem), line);
+      return this.refuse(name, problem.rule === undefined ? problem.detail : wrongField(problem), place);
     }
-    if (sent[0] !== OPEN_BRACE) return this.#refuse(name, "must be an object with the row's fields", line);
+    if (sent[0] !== OPEN_BRACE) return this.refuse(name, "must be an object with the row's fields", place);
     try {
       const value = yield* storedText(sent);
       const [wrong] = schemaProblems(value, schema);
-      if (wrong !== undefined) this.#refuse(name, wrongField(wrong), line);
+      if (wrong !== undefined) this.refuse(name, wrongField(wrong), place);
       else this.#rows.push(rowOf(name, value, maxRowBytes));
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       // A member that is given twice is one more problem of the rows; a row that is too long is not.
-      if (error.errors !== undefined) this.#refuse(name, wrongField(error.errors[0]), line);
-      else this.#tooLong ??= error;
+      if (error.errors !== undefined) this.refuse(name, wrongField(error.errors[0]), place);
+      else this.#tooLong ??= new HttpError(error.status, placed(error.message, place), { rule: error.rule });
     }
   }
 
-  #refuse(field: string, problem: string, line: number): void {
+  refuse(field: string, problem: string, place?: string): void {
     this.#refused++;
-    const detail = line === 0 ? problem : `${problem} (line ${line})`;
-    if (this.#errors.length < MAX_PROBLEM_ERRORS) this.#errors.push({ field, detail });
+    if (this.#errors.length < MAX_PROBLEM_ERRORS) this.#errors.push({ field, detail: placed(problem, place) });
   }
 }
 
@@ -207,73 +219,6 @@ function wrongField({ field, detail }: FieldProblem): string {
   return `has a wrong field: ${field} ${detail}`;
 }
 
-const PARTS = 256;
-const FIRST_SLOTS = 16;
-
-/**
- * A set of names that grows without a pause, with some 8 octets a name besides its own: a set of strings takes several
- * times as much, and blocks for 0.2 s when it grows to a million.
- */
-class NameSet {
-  /** The names, each with a NUL after it. */
-  readonly #names = new ByteBuffer(1024);
-  /** In each part the places of its names, from 1, by their hash or in the next free slot after it. */
-  readonly #parts = Array.from({ length: PARTS }, () => new Uint32Array(FIRST_SLOTS));
-  readonly #sizes = new Uint32Array(PARTS);
-  /** Unknown to clients, who could otherwise choose names with equal hashes. */
-  readonly #seed = crypto.getRandomValues(new Uint32Array(1))[0];
-
-  /** Adds a name without control characters, in UTF-8. Returns whether it was new. */
-  add(octets: Uint8Array, start = 0, end: number = octets.length): boolean {
-    const place = this.#names.length;
-    this.#names.reserve(end - start + 1);
-    const { bytes } = this.#names;
-    let to = place;
-    for (let at = start; at < end; at++) bytes[to++] = octets[at];
-    bytes[to++] = 0;
-    const hash = this.#hash(place);
-    const part = hash & PARTS - 1;
-    if (this.#sizes[part] * 2 >= this.#parts[part].length) this.#grow(part);
-    const slots = this.#parts[part];
-    const slot = this.#slotOf(place, hash, slots);
-    if (slots[slot] !== 0) return false;
-    this.#names.length = to;
-    slots[slot] = place + 1;
-    this.#sizes[part]++;
-    return true;
-  }
-
-  #grow(part: number): void {
-    const slots = new Uint32Array(2 * this.#parts[part].length);
-    for (const place of this.#parts[part]) {
-      if (place > 0) slots[this.#slotOf(place - 1, this.#hash(place - 1), slots)] = place;
-    }
-    this.#parts[part] = slots;
-  }
-
-  /** Returns the slot of an equal name, or else the free one for this name. */
-  #slotOf(place: number, hash: number, slots: Uint32Array): number {
-    for (let slot = hash >>> 8;; slot++) {
-      slot &= slots.length - 1;
-      if (slots[slot] === 0 || this.#areEqual(slots[slot] - 1, place)) return slot;
-    }
-  }
-
-  #hash(place: number): number {
-    const { bytes } = this.#names;
-    let hash = this.#seed;
-    for (let at = place; bytes[at] !== 0; at++) {
-      hash = Math.imul(hash ^ bytes[at], 0x01000193);
-      hash ^= hash >>> 15;
-    }
-    hash = Math.imul(hash, 0x85ebca6b);
-    return hash ^ hash >>> 13;
-  }
-
-  #areEqual(first: number, second: number): boolean {
-    const { bytes } = this.#names;
-    let length = 0;
-    while (bytes[first + length] === bytes[second + length] && bytes[first + length] !== 0) length++;
-    return bytes[first + length] === bytes[second + length];
-  }
+function placed(problem: string, place: string | undefined): string {
+  return place === undefined ? problem : `${problem} (${place})`;
 }

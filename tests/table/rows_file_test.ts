@@ -30,6 +30,7 @@ const files: [what: string, text: string, stored: string][] = [
   ["a listing with a byte order mark", `\ufeff${ROWS}\n`, ROWS],
   ["lines", LINES, ROWS],
   ["lines that end", `${LINES}\n`, ROWS],
+  ["several objects", ROWS.replace(',"핑"', '}{"핑"'), ROWS],
   ["one row", '{"a":{}}\n', '{"a":{}}'],
   ["no row", "{ }", "{}"],
   ["no line", "", "{}"],
@@ -47,40 +48,42 @@ for (const [what, text, expected] of files) {
   });
 }
 
-const wrong: [what: string, text: string | Uint8Array, message: RegExp][] = [
+const INVALID = "No row was created: 1 is invalid, the first one";
+
+const wrong: [what: string, text: string | Uint8Array, message: RegExp | string][] = [
   ["an array", '[{"a":{}}]', /^row 1: expected \{"NAME":\{…\}\}, .*, saw an array$/],
   ["a text", '"a"', /^row 1: expected .*, saw something else$/],
   ["an array in a line", '{"a":{}}\n[]', /^row 2: expected .*, saw an array$/],
-  ["a row that is no object", '{"a":{},"b":1,"c":{}}', /^row 2 must be an object with the row's fields$/],
-  ["only a row that is no object", '{"b":1}', /^row 1 must be an object with the row's fields$/],
-  ["a name given twice", '{"a":{},"b":{},"a":{}}', /^the row "a" is given twice$/],
-  ["a name given twice, once escaped", '{"a":{}}\n{"\\u0061":{}}', /^the row "a" is given twice$/],
-  ["a name with a slash", '{"a/b":{}}', /^row 1, "a\/b", /],
-  ["two rows in a line", '{"a":{}}\n{"b":{},"c":{}}', /^row 2: expected one row in its line, saw 2$/],
-  ["no row in a line", '{"a":{}}\n{}\n{"b":{}}', /^row 2: expected one row in its line, saw 0$/],
-  ["lines that are not separated", '{"a":{}} {"b":{}}', /^more octets follow the object with 1 row$/],
-  ["octets after all rows", '{"a":{},"b":{}}\n{"c":{}}', /^more octets follow the object with 2 rows$/],
-  ["a comma too many", '{"a":{},}', /^row 2: expected "NAME":\{…\}, saw \}$/],
-  ["a comma only", "{,}", /^row 1: expected "NAME":\{…\}, saw a comma$/],
-  ["a wrong bracket", '{"a":{}]', /^row 1: saw \] where \} is expected$/],
-  ["brackets that do not match", '{"a":{"x":[}]}', /^row 1: .*JSON/],
-  ["no JSON", '{"a":{}, b:{}}', /^row 2: .*JSON/],
-  ["half a row", '{"a":{},"b":{"x":1', /^the file ends in the middle of row 2$/],
-  ["half an object", '{"a":{},"b":{}', /^the file ends in the middle of row 2$/],
+  [
+    "a row that is no object",
+    '{"a":{},"b":1,"c":{}}',
+    `${INVALID} "b": it must be an object with the row's fields (row 2)`,
+  ],
+  ["a name given twice", '{"a":{},"b":{},"a":{}}', `${INVALID} "a": it is given twice (row 3)`],
+  ["a name given twice, once escaped", '{"a":{}}\n{"\\u0061":{}}', `${INVALID} "a": it is given twice (row 2)`],
+  ["a name with a slash", '{"a/b":{}}', `${INVALID} "a/b": it must not contain a / (row 1)`],
+  ["a comma too many", '{"a":{},}', `${INVALID} "row 2": it must be one object with one member, saw no row`],
+  ["a comma only", "{,}", /^No row was created: 2 are invalid, the first one "row 1": .*, saw no row$/],
+  ["a wrong bracket", '{"a":{}]', /^row 1 is not JSON: /],
+  ["brackets that do not match", '{"a":{"x":[}]}', /^row 1 is not JSON: /],
+  ["no JSON", '{"a":{}, b:{}}', /^row 2 is not JSON: /],
+  ["two rows without a comma", '{"a":{} "b":{}}', /^row 1 is not JSON: /],
+  ["half a row", '{"a":{},"b":{"x":1', "row 2: the file ends before it does"],
+  ["half an object", '{"a":{},"b":{}', "row 2: the file ends before it does"],
   [
     "no UTF-8",
     Uint8Array.from(new TextEncoder().encode('{"a":{},"b":{"x":"?"}}'), (o) => o === 0x3f ? 0xff : o),
-    /^row 2: .*UTF-8/,
+    "row 2: it is not UTF-8",
   ],
   [
     "a row that is too long",
     `{"a":{},"b":{"x":"${"x".repeat(1000)}"}}`,
-    /^row 2: The row "b" has 1014 bytes as it is stored: at most 1000 /,
+    'The row "b" has 1014 bytes as it is stored: at most 1000 are allowed (--max-body) (row 2)',
   ],
   [
     "a row without an end",
     `{"a":{},"b":{"x":"${"x".repeat(200_000)}`,
-    /^row 2 has more than the 67536 octets that are read of one$/,
+    "row 2: it has more than the 67536 octets that are read of one",
   ],
 ];
 
@@ -100,7 +103,7 @@ Deno.test("a wrong row far behind is found before the first one is written, and 
   for (const text of [rows.join("\n"), `{${rows.map((row) => row.slice(1, -1)).join()}}`]) {
     const store = new MemoryStore();
     await assert.rejects(insertFile(store, fileOf(text), limits), {
-      message: /^row 19991, "row19990", has a wrong field: age must be an integer/,
+      message: `${INVALID} "row19990": it has a wrong field: age must be an integer, saw "x" (row 19991)`,
     });
     assert.equal(await listing(store), "{}");
     const right = text.replace('"x"', "7");
@@ -112,8 +115,15 @@ Deno.test("a wrong row far behind is found before the first one is written, and 
 Deno.test("a name that is given twice far apart is found", async () => {
   const rows = Array.from({ length: 10_000 }, (_, i) => `{"row${i % 9_999}":{}}`);
   await assert.rejects(insertFile(new MemoryStore(), fileOf(rows.join("\n")), LIMITS), {
-    message: 'the row "row0" is given twice',
+    message: `${INVALID} "row0": it is given twice (row 10000)`,
   });
+});
+
+Deno.test("a row in the form in which it is stored is not longer than any other may be", async () => {
+  const limits = { ...LIMITS, schema: RowSchema.parse("x") };
+  const file = (length: number) => fileOf(`{"a":{"x":"${"x".repeat(length - 14)}"}}`);
+  await insertFile(new MemoryStore(), file(1000), limits);
+  await assert.rejects(insertFile(new MemoryStore(), file(1001), limits), { message: /^The row "a" has 1001 bytes/ });
 });
 
 Deno.test("what cannot be read twice is refused", async () => {
