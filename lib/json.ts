@@ -239,25 +239,18 @@ export class JsonScanner {
   #scanString(limit: number): boolean {
     const bytes = this.#bytes;
     let at = this.at;
-    while (at < limit) {
-      const byte = bytes[at];
-      if (byte === QUOTE) {
-        this.at = at + 1;
-        this.#inString = false;
-        if (this.#afterString === COLON) this.#nameEnded();
-        return true;
-      }
-      if (byte < 0x20) return this.#failAt(at);
-      if (byte !== BACKSLASH) {
-        at++;
-        continue;
-      }
-      const end = escapeEnd(bytes, at);
-      if (end === 0) return this.#failAt(at);
-      at = end;
+    let next = at;
+    for (; at < limit && bytes[at] !== QUOTE; at = next) {
+      next = bytes[at] === BACKSLASH ? escapeEnd(bytes, at) : bytes[at] < 0x20 ? 0 : at + 1;
+      if (next === 0) break;
     }
     this.at = at;
-    return true;
+    if (next > 0 && at < limit) {
+      this.at++;
+      this.#inString = false;
+      if (this.#afterString === COLON) this.#nameEnded();
+    }
+    return next > 0;
   }
 
   #nameEnded(): void {
@@ -278,31 +271,29 @@ export class JsonScanner {
   #scanNumber(): boolean {
     const bytes = this.#bytes;
     const start = this.at;
-    let at = start;
-    if (bytes[at] === MINUS) at++;
-    if (bytes[at] === ZERO) at++;
-    else {
-      const digits = digitsEnd(bytes, at);
-      if (digits === at) return this.#failAt(at);
-      at = digits;
+    if (bytes[this.at] === MINUS) this.at++;
+    if (bytes[this.at] === ZERO) this.at++;
+    else if (!this.#scanDigits()) return false;
+    if (bytes[this.at] === DOT) {
+      this.at++;
+      if (!this.#scanDigits()) return false;
     }
-    if (bytes[at] === DOT) {
-      const digits = digitsEnd(bytes, at + 1);
-      if (digits === at + 1) return this.#failAt(digits);
-      at = digits;
-    }
-    let isPlain = at - start <= MAX_PLAIN_OCTETS;
-    if (bytes[at] === 0x65 || bytes[at] === 0x45) {
-      at++;
-      if (bytes[at] === MINUS || bytes[at] === 0x2b) at++;
-      const digits = digitsEnd(bytes, at);
-      if (digits === at) return this.#failAt(at);
-      at = digits;
+    let isPlain = this.at - start <= MAX_PLAIN_OCTETS;
+    if (bytes[this.at] === 0x65 || bytes[this.at] === 0x45) {
+      this.at++;
+      if (bytes[this.at] === MINUS || bytes[this.at] === 0x2b) this.at++;
+      if (!this.#scanDigits()) return false;
       isPlain = false;
     }
-    this.at = at;
     if (!isPlain && this.badNumber === undefined) this.#checkNumber(start);
     return true;
+  }
+
+  /** Reads digits. Returns whether there was one. */
+  #scanDigits(): boolean {
+    const start = this.at;
+    while (isDigit(this.#bytes[this.at])) this.at++;
+    return this.at > start;
   }
 
   #checkNumber(start: number): void {
@@ -314,17 +305,10 @@ export class JsonScanner {
   }
 
   #scanLiteral(literal: string): boolean {
-    let at = this.at;
-    for (let i = 0; i < literal.length; i++, at++) {
-      if (this.#bytes[at] !== literal.charCodeAt(i)) return this.#failAt(at);
+    for (let i = 0; i < literal.length; i++, this.at++) {
+      if (this.#bytes[this.at] !== literal.charCodeAt(i)) return false;
     }
-    this.at = at;
     return true;
-  }
-
-  #failAt(at: number): false {
-    this.at = Math.min(at, this.#bytes.length);
-    return false;
   }
 }
 
@@ -365,11 +349,6 @@ export function isBlank(byte: number): boolean {
 /** Whether an octet is a decimal digit. */
 export function isDigit(byte: number): boolean {
   return byte >= ZERO && byte <= NINE;
-}
-
-function digitsEnd(bytes: Uint8Array, at: number): number {
-  while (at < bytes.length && isDigit(bytes[at])) at++;
-  return at;
 }
 
 /** Returns the end of the escape that starts at the backslash; 0 if it is invalid (RFC 8259 §7). */

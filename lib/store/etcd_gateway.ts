@@ -14,9 +14,6 @@ const BYTES_PER_MS = 1000;
 /** Pause after every node has failed once. */
 const ROUND_PAUSE_MS = 100;
 
-/** How long to look for a node that answers, after another one has timed out. */
-const ALIVE_MS = 500;
-
 /** How long one node may take for a request before the next node is asked. */
 const TRY_MS = 2_000;
 
@@ -26,7 +23,7 @@ const TRY_MS = 2_000;
  */
 export type EtcdFault = "unavailable" | "denied" | "forbidden" | "full" | "too-large" | "compacted" | "closed";
 
-/** A failed request. The message is for the operator. */
+/** A failed request, or a failed attempt at one node. The message is for the operator. */
 export class EtcdError extends Error {
   override name = "EtcdError";
 
@@ -63,18 +60,13 @@ export interface AskOptions<T> {
   readonly unanswered?: () => void;
 }
 
-/** The result of an attempt: an answer, a refusal that another node would repeat, or a failure. */
-type Tried<T> =
-  | { readonly kind: "answer"; readonly answer: T }
-  | { readonly kind: "refused"; readonly fault: EtcdFault; readonly reason: string }
-  | { readonly kind: "failed"; readonly reason: string; readonly maybeDone: boolean; readonly silent?: boolean }
-  | { readonly kind: "unknown-user"; readonly token: string | undefined };
+/** A node does not know the token, which another one may have given. */
+class TokenRefused extends Error {}
 
 /** Attempts of one request that may fail because of the token. */
 const MAX_AUTHENTICATIONS = 3;
 
 export class EtcdGateway {
-  readonly #options: GatewayOptions;
   readonly #fetch: Fetch;
   readonly #now: () => number;
   readonly #wait: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -87,8 +79,7 @@ export class EtcdGateway {
   #authentication: Promise<void> | undefined;
 
   /** Creates a client. It connects with the first request. */
-  constructor(options: GatewayOptions) {
-    this.#options = options;
+  constructor(private readonly options: GatewayOptions) {
     const { caCerts = [], identity, now = () => performance.now(), wait = waitFor } = options;
     this.#client = Deno.createHttpClient({ caCerts: [...caCerts], ...identity });
     const client = this.#client;
@@ -103,7 +94,7 @@ export class EtcdGateway {
     const more = Math.floor(body.length / BYTES_PER_MS);
     const end = this.#now() + CLUSTER_WAIT_MS + more;
     const tryMs = (options.tryMs ?? TRY_MS) + more;
-    const { length: count } = this.#options.nodes;
+    const { length: count } = this.options.nodes;
     let maybeDone = false;
     let reason = "";
     let authentications = 0;
@@ -115,23 +106,23 @@ export class EtcdGateway {
       }
       const node = this.#node;
       const ms = options.once ? tryMs : Math.min(tryMs, left);
-      const tried = await this.#try(this.#options.nodes[node], path, body, ms, options);
-      if (tried.kind === "answer") return tried.answer;
-      if (tried.kind === "refused") throw new EtcdError(tried.fault, tried.reason, maybeDone);
-      if (tried.kind === "unknown-user") {
-        // Another request may have got a new token already.
-        if (this.#token === tried.token) this.#token = undefined;
-        if (++authentications > MAX_AUTHENTICATIONS) throw new EtcdError("denied", "The token is refused", maybeDone);
-        continue;
+      try {
+        return await this.#try(this.options.nodes[node], path, body, ms, options);
+      } catch (error) {
+        if (error instanceof TokenRefused) {
+          if (++authentications > MAX_AUTHENTICATIONS) throw new EtcdError("denied", error.message, maybeDone);
+          continue;
+        }
+        const { fault, message, maybeDone: mayHaveDone } = error as EtcdError;
+        if (mayHaveDone) options.unanswered?.();
+        maybeDone ||= mayHaveDone;
+        // Another node would refuse it, too.
+        if (fault !== "unavailable") throw new EtcdError(fault, message, maybeDone);
+        // An attempt that the deadline shortened gives no reason.
+        if (reason === "" || ms === tryMs) reason = message;
       }
-      if (tried.maybeDone) options.unanswered?.();
-      maybeDone ||= tried.maybeDone;
-      // An attempt that the deadline shortened gives no reason.
-      if (reason === "" || ms === tryMs) reason = tried.reason;
-      // The next node may be silent too, for as long as an attempt may take.
-      const next = tried.silent && !options.once ? await this.#livingNode(node) : (node + 1) % count;
       // Another request may have found a node that answers.
-      if (this.#node === node) this.#node = next;
+      if (this.#node === node) this.#node = (node + 1) % count;
       if (++failures % count === 0 && !options.once) await this.#wait(ROUND_PAUSE_MS, this.#closed.signal);
     }
   }
@@ -141,47 +132,34 @@ export class EtcdGateway {
     this.#client.close();
   }
 
-  /** Returns the first of the other nodes to answer anything; the next one if none does. */
-  async #livingNode(silent: number): Promise<number> {
-    const { nodes } = this.#options;
-    const others = nodes.map((_, i) => (silent + 1 + i) % nodes.length).slice(0, -1);
-    const signal = AbortSignal.any([AbortSignal.timeout(ALIVE_MS), this.#closed.signal]);
-    const answers = others.map(async (node) => {
-      // A node answers this also without a leader, or with a refusal.
-      const response = await this.#send(nodes[node], "/v3/maintenance/status", "{}", signal);
-      await response.body?.cancel();
-      return node;
-    });
-    return await Promise.any(answers).catch(() => others[0] ?? silent);
-  }
-
+  /** Sends a request to one node, or throws an {@linkcode EtcdError} or {@linkcode TokenRefused}. */
   async #try<T>(
     node: string,
     path: string,
     body: string,
     tryMs: number,
     { read = async (response) => parseAnswer(await textOf(response, CLUSTER_ANSWER_BYTES)) }: AskOptions<T>,
-  ): Promise<Tried<T>> {
+  ): Promise<T> {
     let sending = false;
     const timeout = new AbortController();
     const timer = setTimeout(() => timeout.abort(), tryMs);
     const signal = AbortSignal.any([timeout.signal, this.#closed.signal]);
     try {
-      if (this.#token === undefined && this.#options.user !== undefined) await this.#authenticate(node, signal);
+      if (this.#token === undefined && this.options.user !== undefined) await this.#authenticate(node, signal);
       sending = true;
       const token = this.#token;
       const response = await this.#send(node, path, body, signal);
-      if (response.status === 200) return { kind: "answer", answer: await read(response) };
-      return this.#failure(node, response.status, await textOf(response, CLUSTER_ERROR_BYTES), token);
+      if (response.status === 200) return await read(response);
+      throw this.#failure(node, response.status, await textOf(response, CLUSTER_ERROR_BYTES), token);
     } catch (error) {
-      if (error instanceof EtcdError) return { kind: "refused", fault: error.fault, reason: error.message };
+      if (error instanceof EtcdError || error instanceof TokenRefused) throw error;
       if (timeout.signal.aborted) {
-        return { kind: "failed", reason: `${node}: no answer within ${tryMs} ms`, maybeDone: sending, silent: true };
+        throw new EtcdError("unavailable", `${node}: no answer within ${tryMs} ms`, sending);
       }
       const reason = reasonOf(error);
       // Without a connection nothing was sent.
       const maybeDone = sending && !/client error \(Connect\)/.test(reason);
-      return { kind: "failed", reason: `${node}: ${reason.replace(/^.*client error \(\w+\): /, "")}`, maybeDone };
+      throw new EtcdError("unavailable", `${node}: ${reason.replace(/^.*client error \(\w+\): /, "")}`, maybeDone);
     } finally {
       clearTimeout(timer);
     }
@@ -193,17 +171,20 @@ export class EtcdGateway {
     return this.#fetch(`${node}${path}`, { method: "POST", headers, body, signal, redirect: "manual" });
   }
 
-  #failure<T>(node: string, status: number, text: string, token: string | undefined): Tried<T> {
+  #failure(node: string, status: number, text: string, token: string | undefined): Error {
     const { code, message } = errorIn(text);
     if (status === 401 || /user name is empty|revision of auth store is old/.test(message)) {
-      if (this.#options.user !== undefined) return { kind: "unknown-user", token };
-      return { kind: "refused", fault: "denied", reason: `${node}: etcd requires a user (--etcd-user-file)` };
+      if (this.options.user === undefined) {
+        return new EtcdError("denied", `${node}: etcd requires a user (--etcd-user-file)`, false);
+      }
+      // Another request may have got a new token already.
+      if (this.#token === token) this.#token = undefined;
+      return new TokenRefused("The token is refused");
     }
     const fault = faultOf(status, message);
-    const reason = `${node}: ${status} ${message}`;
-    if (fault !== undefined) return { kind: "refused", fault, reason };
     // The gateway always sends a code. An answer without one is from a proxy or another server.
-    return { kind: "failed", reason, maybeDone: code !== undefined || status >= 500 };
+    const maybeDone = fault === undefined && (code !== undefined || status >= 500);
+    return new EtcdError(fault ?? "unavailable", `${node}: ${status} ${message}`, maybeDone);
   }
 
   /** Gets a token, which is valid on every node. Requests that need one share the login. */
@@ -213,7 +194,7 @@ export class EtcdGateway {
   }
 
   async #getToken(node: string, signal: AbortSignal): Promise<void> {
-    const response = await this.#send(node, "/v3/auth/authenticate", JSON.stringify(this.#options.user), signal);
+    const response = await this.#send(node, "/v3/auth/authenticate", JSON.stringify(this.options.user), signal);
     const text = await textOf(response, CLUSTER_ERROR_BYTES);
     if (response.status === 200) {
       this.#token = JSON.parse(text).token;

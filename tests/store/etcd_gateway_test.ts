@@ -129,21 +129,6 @@ Deno.test("a try has 2 s, and more for a large request", async () => {
   etcd.close();
 });
 
-Deno.test("after a silent node, one that answers at all is asked next", async () => {
-  const seen: string[] = [];
-  const { etcd } = gateway([DONE], {
-    fetch: (url, { signal }) => {
-      const { hostname, pathname } = new URL(url);
-      seen.push(`${hostname} ${pathname}`);
-      if (hostname === "c") return Promise.resolve(DONE.clone());
-      return new Promise((_, failed) => signal!.addEventListener("abort", () => failed(signal!.reason)));
-    },
-  });
-  await etcd.ask("/v3/kv/txn", "{}", { tryMs: 1 });
-  assert.deepEqual(seen, ["a /v3/kv/txn", "b /v3/maintenance/status", "c /v3/maintenance/status", "c /v3/kv/txn"]);
-  etcd.close();
-});
-
 Deno.test("closing gives up what is under way", async () => {
   const { etcd } = gateway([], {
     fetch: (_, { signal }) =>
