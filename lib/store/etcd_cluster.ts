@@ -43,7 +43,6 @@ export interface ClusterOptions extends GatewayOptions {
 
 /** A cluster that may stop answering and recover. */
 export class EtcdCluster {
-  readonly keys: TableKeys;
   readonly #gateway: EtcdGateway;
   readonly #note: (line: string) => void;
   readonly #wait: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -58,14 +57,13 @@ export class EtcdCluster {
   starting: Promise<void> | undefined;
 
   /** Creates the cluster, and sends it a first request. */
-  constructor(keys: TableKeys, options: ClusterOptions) {
-    this.keys = keys;
+  constructor(readonly keys: TableKeys, options: ClusterOptions) {
     this.#gateway = new EtcdGateway(options);
     this.#note = options.note ?? (() => {});
     this.#wait = options.wait ?? waitFor;
-    const first = this.#find();
-    this.starting = first.then(() => this.starting = undefined);
-    this.answers = this.#findAgain(first);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.starting = promise.then(() => this.starting = undefined);
+    this.answers = this.#find(resolve);
   }
 
   get isClosed(): boolean {
@@ -90,7 +88,10 @@ export class EtcdCluster {
       return await this.#gateway.ask(path, body, options);
     } catch (error) {
       if (error instanceof EtcdError && (error.fault === "unavailable" || error.fault === "denied")) {
-        this.#lose(error);
+        if (this.down === undefined) {
+          this.#setDown(error);
+          this.answers = this.#find();
+        }
       }
       throw error;
     }
@@ -107,12 +108,6 @@ export class EtcdCluster {
     this.#gateway.close();
   }
 
-  #lose(error: EtcdError): void {
-    if (this.down !== undefined) return;
-    this.#setDown(error);
-    this.answers = this.#findAgain(this.#find());
-  }
-
   #setDown(error: EtcdError): void {
     const down = clusterError(error) as StoreError;
     if (this.down?.message === down.message) return;
@@ -120,24 +115,26 @@ export class EtcdCluster {
     this.#note(`The table's cluster does not answer: ${error.message}; asked again until it does`);
   }
 
-  /** Tries again until the cluster answers. */
-  async #findAgain(tried: Promise<number | undefined>): Promise<void> {
-    for (let pauseMs; (pauseMs = await tried) !== undefined; tried = this.#find()) await this.pause(pauseMs);
-  }
-
-  /** Asks the cluster for the base. Returns how long to wait before the next attempt; `undefined` if it answers. */
-  async #find(): Promise<number | undefined> {
-    try {
-      this.base = await this.#open();
-      if (this.isClosed) return undefined;
-      if (this.down !== undefined) this.#note("The table's cluster answers");
-      this.down = undefined;
-    } catch (thrown) {
-      if (this.isClosed) return undefined;
-      // An answer that parses like one of etcd may lack its parts.
-      const error = thrown instanceof EtcdError ? thrown : new EtcdError("unavailable", NO_ETCD, false);
-      this.#setDown(error);
-      return error.fault === "denied" ? DENIED_PROBE_MS : PROBE_MS;
+  /** Asks the cluster for the base until it answers. */
+  async #find(tried: () => void = () => {}): Promise<void> {
+    while (!this.isClosed) {
+      let pauseMs = PROBE_MS;
+      try {
+        this.base = await this.#open();
+        if (this.isClosed) return;
+        if (this.down !== undefined) this.#note("The table's cluster answers");
+        this.down = undefined;
+        return;
+      } catch (thrown) {
+        if (this.isClosed) return;
+        // An answer that parses like one of etcd may lack its parts.
+        const error = thrown instanceof EtcdError ? thrown : new EtcdError("unavailable", NO_ETCD, false);
+        this.#setDown(error);
+        if (error.fault === "denied") pauseMs = DENIED_PROBE_MS;
+      } finally {
+        tried();
+      }
+      await this.pause(pauseMs);
     }
   }
 
