@@ -141,107 +141,98 @@ export class Pacer {
   }
 }
 
-/** Lets work begin, first come, first served, while the work in progress leaves room for it. */
+/** Lets so much work be in progress at a time, first come, first served. */
 export class Gate {
-  readonly #room: number;
-  #used = 0;
-  readonly #waiting = new Set<{ readonly size: number; readonly start: () => void }>();
+  readonly #waiting = new Set<PromiseWithResolvers<void>>();
 
-  /** Creates a gate with room for so much work at a time. */
-  constructor(room: number) {
-    this.#room = room;
-  }
-
-  /** How many wait. */
-  get waiting(): number {
-    return this.#waiting.size;
-  }
-
-  /** Whether no work is in progress. */
-  get isEmpty(): boolean {
-    return this.#used === 0;
-  }
+  /** Creates a gate with so many places. */
+  constructor(private places: number) {}
 
   /**
-   * Runs work once there is room for its size. After a wait others run first: many may wait at one gate.
+   * Runs work once there is a place.
    *
    * @throws {DOMException} `AbortError` if the client disconnects while the work waits.
    */
-  async run<T>(work: () => T | Promise<T>, client?: Client, size = 1): Promise<T> {
-    if (this.#waiting.size === 0 && this.#used + size <= this.#room) this.#used += size;
-    else {
-      await this.#wait(size, client?.signal);
-      await FAIR_TURNS.yieldIfBusy();
-    }
+  async run<T>(work: () => T | Promise<T>, client?: Client): Promise<T> {
+    client?.signal.throwIfAborted();
+    if (this.places > 0) this.places--;
+    else await this.#wait(client?.signal);
     try {
       return await work();
     } finally {
-      this.#used -= size;
-      this.#startNext();
+      const [next] = this.#waiting;
+      this.#waiting.delete(next);
+      if (next === undefined) this.places++;
+      else next.resolve();
     }
   }
 
-  #wait(size: number, signal: AbortSignal | undefined): Promise<void> {
-    signal?.throwIfAborted();
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiter = { size, start: resolve };
+  #wait(signal?: AbortSignal): Promise<void> {
+    const place = Promise.withResolvers<void>();
     const leave = () => {
-      reject(signal!.reason);
-      this.#waiting.delete(waiter);
-      this.#startNext();
+      if (this.#waiting.delete(place)) place.reject(signal!.reason);
     };
-    this.#waiting.add(waiter);
+    this.#waiting.add(place);
     signal?.addEventListener("abort", leave);
-    return promise.finally(() => signal?.removeEventListener("abort", leave));
-  }
-
-  #startNext(): void {
-    for (const waiter of this.#waiting) {
-      if (this.#used + waiter.size > this.#room) return;
-      this.#waiting.delete(waiter);
-      this.#used += waiter.size;
-      waiter.start();
-    }
+    return place.promise.finally(() => signal?.removeEventListener("abort", leave));
   }
 }
 
-/** The size of work that runs alone in its lane. */
-const ALONE = 2 ** 32;
+/** Writes to one name that run at the same time, or one that runs alone. */
+interface Group extends PromiseWithResolvers<void> {
+  readonly isAlone: boolean;
+  /** Resolves once the group before it has ended. */
+  readonly before: Promise<void> | undefined;
+  /** How many wait or are in progress. */
+  writes: number;
+}
 
 /**
  * Orders the writes to each name. A write that depends on a read runs alone, so it never has to be retried because of
  * another write of this process.
  */
 export class Lanes {
-  /** A lane for each name with writes in progress. */
-  readonly #lanes = new Map<string, Gate>();
+  /** The last group for each name with writes in progress. */
+  readonly #last = new Map<string, Group>();
 
   /** How many names have writes in progress. */
   get size(): number {
-    return this.#lanes.size;
+    return this.#last.size;
   }
 
   /** Runs a write that does not depend on a read: it may run at the same time as others of its kind. */
   share<T>(name: string, client: Client | undefined, write: () => T | Promise<T>): T | Promise<T> {
-    if (this.#lanes.size > 0 && this.#lanes.has(name)) return this.#run(name, client, write, 1);
+    if (this.#last.size > 0 && this.#last.has(name)) return this.#run(name, client, write, false);
     const written = write();
     // A store that writes at once needs no lane.
-    return written instanceof Promise ? this.#run(name, client, () => written, 1) : written;
+    return written instanceof Promise ? this.#run(name, client, () => written, false) : written;
   }
 
   /** Runs a write that depends on a read: alone. */
   alone<T>(name: string, client: Client | undefined, write: () => T | Promise<T>): Promise<T> {
-    return this.#run(name, client, write, ALONE);
+    return this.#run(name, client, write, true);
   }
 
-  async #run<T>(name: string, client: Client | undefined, write: () => T | Promise<T>, size: number): Promise<T> {
-    const lane = this.#lanes.get(name) ?? new Gate(ALONE);
-    this.#lanes.set(name, lane);
+  async #run<T>(name: string, client: Client | undefined, write: () => T | Promise<T>, isAlone: boolean): Promise<T> {
+    let group = this.#last.get(name);
+    if (group === undefined || group.isAlone || isAlone) {
+      group = { ...Promise.withResolvers<void>(), isAlone, before: group?.promise, writes: 0 };
+      this.#last.set(name, group);
+    }
+    group.writes++;
     try {
-      return await lane.run(write, client, size);
+      if (group.before !== undefined) {
+        await group.before;
+        // Many may wait in one lane.
+        await FAIR_TURNS.yieldIfBusy();
+        client?.signal.throwIfAborted();
+      }
+      return await write();
     } finally {
-      // Of two writes that end together, the second may find another lane there.
-      if (lane.isEmpty && this.#lanes.get(name) === lane) this.#lanes.delete(name);
+      if (--group.writes === 0) {
+        group.resolve();
+        if (this.#last.get(name) === group) this.#last.delete(name);
+      }
     }
   }
 }
