@@ -163,15 +163,17 @@ export type StoreFault = "full" | "unavailable" | "too-large" | "damaged";
 export class StoreError extends ReportedError {
   /** The name of this error class. */
   override name = "StoreError";
-  /** Why the store failed. */
-  readonly fault: StoreFault;
+
   /** How many rows may be inserted at once instead; `undefined` if fewer rows are no help. */
   readonly maxRows?: number;
 
-  /** Creates an error. */
-  constructor(fault: StoreFault, message: string, options: ErrorOptions & { readonly maxRows?: number } = {}) {
+  /**
+   * Creates an error.
+   *
+   * @param fault Why the store failed.
+   */
+  constructor(readonly fault: StoreFault, message: string, options: ErrorOptions & { readonly maxRows?: number } = {}) {
     super(message, options);
-    this.fault = fault;
     this.maxRows = options.maxRows;
   }
 }

@@ -37,7 +37,7 @@ import {
   rowResponse,
   writtenResponse,
 } from "./table/resource.ts";
-import { type RowField, type RowFieldType, RowSchema } from "./table/row_schema.ts";
+import { type RowField, type RowFieldType, type RowLimits, RowSchema } from "./table/row_schema.ts";
 import { CanonicalRows, readRow, requireFewMembers, requireSchema, rowOf } from "./table/row_text.ts";
 import { Lanes, Pacer, then } from "./turns.ts";
 
@@ -75,9 +75,7 @@ interface RowCall {
 export class Table implements Pick<Service, "precheck" | "answer"> {
   /** Receives what was written and read. */
   listener: TableListener | undefined;
-  readonly #store: Store;
-  readonly #schema: RowSchema;
-  readonly #maxRowBytes: number;
+  readonly #limits: RowLimits;
   readonly #tableMethods: readonly string[];
   readonly #rowMethods: readonly string[];
   readonly #canonical: CanonicalRows;
@@ -87,12 +85,10 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   readonly #rowFields: readonly FieldLine[];
 
   /** Serves a store. The caller closes the store. */
-  constructor(store: Store, { schema, readOnly = false, maxRowBytes = Infinity }: TableOptions) {
-    this.#store = store;
-    this.#schema = schema;
-    this.#maxRowBytes = maxRowBytes;
+  constructor(private readonly store: Store, { schema, readOnly = false, maxRowBytes = Infinity }: TableOptions) {
+    this.#limits = { schema, maxRowBytes };
     this.#canonical = new CanonicalRows(schema);
-    this.#creator = new Creator(store, { schema, maxRowBytes }, this.#lanes);
+    this.#creator = new Creator(store, this.#limits, this.#lanes);
     this.#tableMethods = readOnly ? READING_METHODS : TABLE_METHODS;
     this.#rowMethods = readOnly ? READING_METHODS : ROW_METHODS;
     this.#rowFields = rowFieldsLine(schema);
@@ -135,7 +131,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
 
   /** Throws the response to an error; where a row does not fit, it says what fields a row has. */
   #refuse(error: unknown): never {
-    if (error instanceof HttpError && error.status === 422) error.rowFields = this.#schema.toString();
+    if (error instanceof HttpError && error.status === 422) error.rowFields = this.#limits.schema.toString();
     refuseStoreError(error);
   }
 
@@ -145,7 +141,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
    * @throws {HttpError} 503 if the store cannot be read.
    */
   contents(mostRows: number, mostLength: number): Promise<Contents> {
-    return readContents(this.#store, mostRows, mostLength).catch(refuseStoreError);
+    return readContents(this.store, mostRows, mostLength).catch(refuseStoreError);
   }
 
   /** Returns the name of the requested row; `undefined` for the table. */
@@ -165,8 +161,8 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     switch (request.method) {
       case "GET":
       case "HEAD": {
-        const snapshot = () => this.#store.snapshot(() => requester?.tooSlow?.());
-        return listTable({ snapshot }, this.#schema, request, requester);
+        const snapshot = () => this.store.snapshot(() => requester?.tooSlow?.());
+        return listTable({ snapshot }, this.#limits.schema, request, requester);
       }
       case "POST":
         return this.#creator.create(request, content, requester);
@@ -186,7 +182,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 
   #readRow({ request, name, requester }: RowCall): Awaitable<HttpResponse> {
-    return then(this.#store.get(name), (row) => {
+    return then(this.store.get(name), (row) => {
       if (row === undefined && requester) this.listener?.(requester, { name, content: undefined, how: "read" });
       return rowResponse(request, name, row);
     });
@@ -201,13 +197,13 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     const preconditions = readPreconditions(request.fields);
     if (preconditions === undefined) {
       const write = (row: NewRow) =>
-        this.#lanes.share(name, requester, () => this.#store.put(row, isNew ? ABSENT : undefined));
+        this.#lanes.share(name, requester, () => this.store.put(row, isNew ? ABSENT : undefined));
       return then(then(this.#newRow(call), write), respond);
     }
     let row: NewRow | undefined;
     return this.#readAndWrite(call, preconditions, async (current) => {
       row ??= await this.#newRow(call);
-      const written = await this.#store.put(row, isNew || current === undefined ? ABSENT : current.version);
+      const written = await this.store.put(row, isNew || current === undefined ? ABSENT : current.version);
       return written !== undefined || isNew ? respond(written) : undefined;
     });
   }
@@ -218,9 +214,9 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     const pacer = new Pacer(requester);
     return this.#readAndWrite(call, readPreconditions(request.fields), async (current) => {
       if (current === undefined) throw noSuchRow(name);
-      patch ??= await pacer.run(readRow(content, name, this.#schema));
+      patch ??= await pacer.run(readRow(content, name, this.#limits.schema));
       const value = await pacer.run(this.#patched(current, patch));
-      const written = await this.#store.put(this.#checked(name, value), current.version);
+      const written = await this.store.put(this.#checked(name, value), current.version);
       return written && writtenResponse(written);
     });
   }
@@ -229,14 +225,14 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     const { request, name, requester } = call;
     const preconditions = readPreconditions(request.fields);
     if (preconditions === undefined) {
-      return then(this.#lanes.share(name, requester, () => this.#store.remove(name)), (isRemoved) => {
+      return then(this.#lanes.share(name, requester, () => this.store.remove(name)), (isRemoved) => {
         if (!isRemoved) throw noSuchRow(name);
         return response(204);
       });
     }
     return this.#readAndWrite(call, preconditions, async (current) => {
       if (current === undefined) throw noSuchRow(name);
-      return await this.#store.remove(name, current.version) ? response(204) : undefined;
+      return await this.store.remove(name, current.version) ? response(204) : undefined;
     });
   }
 
@@ -252,7 +248,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     write: (current: Row | undefined) => Promise<HttpResponse | undefined>,
   ): Promise<HttpResponse> {
     const attempt = async () => {
-      const current = await this.#store.get(name);
+      const current = await this.store.get(name);
       // Preconditions are ignored where the response would be 404 or 409 without them (RFC 9110 §13.2.1).
       const isDone = method === "PUT" || (method === "POST" ? current === undefined : current !== undefined);
       if (preconditions !== undefined && isDone) preconditionsHold(preconditions, method, current?.version);
@@ -266,7 +262,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 
   *#parsed(name: string, content: Uint8Array): Generator<number, NewRow> {
-    return this.#checked(name, yield* readRow(content, name, this.#schema));
+    return this.#checked(name, yield* readRow(content, name, this.#limits.schema));
   }
 
   *#patched(row: Row, patch: Uint8Array): Generator<number, Uint8Array> {
@@ -276,8 +272,8 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 
   #checked(name: string, value: Uint8Array): NewRow {
-    requireSchema(value, this.#schema);
-    return rowOf(name, value, this.#maxRowBytes);
+    requireSchema(value, this.#limits.schema);
+    return rowOf(name, value, this.#limits.maxRowBytes);
   }
 }
 

@@ -39,21 +39,18 @@ export class FairTurns {
   readonly #waiting: (() => void)[] = [];
   /** Whether the next caller is already scheduled. */
   #scheduled = false;
-  readonly #now: () => number;
 
   /** Creates the queue with a clock in milliseconds. */
-  constructor(now: () => number = () => performance.now()) {
-    this.#now = now;
-  }
+  constructor(private readonly now: () => number = () => performance.now()) {}
 
   /** Begins a client's share of the turn. Returns its end, for {@linkcode mustYield}. */
   beginShare(): number {
-    return this.#now() + MAX_SHARE_MS;
+    return this.now() + MAX_SHARE_MS;
   }
 
   /** Whether a client must yield: its share has ended and others wait, or the budget of the turn is spent. */
   mustYield(shareEnd: number): boolean {
-    return this.#scheduled && this.#now() >= shareEnd || this.#isTurnOver();
+    return this.#scheduled && this.now() >= shareEnd || this.#isTurnOver();
   }
 
   /** Returns a promise to await before more work is done; `undefined` while budget is left and nobody waits. */
@@ -67,8 +64,8 @@ export class FairTurns {
   }
 
   #isTurnOver(): boolean {
-    if (this.#since !== undefined) return this.#now() >= this.#since + MAX_TURN_MS;
-    this.#since = this.#now();
+    if (this.#since !== undefined) return this.now() >= this.#since + MAX_TURN_MS;
+    this.#since = this.now();
     setTimeout(() => {
       if (!this.#scheduled) this.#since = undefined;
     }, 0);
@@ -81,7 +78,7 @@ export class FairTurns {
    */
   #afterTurn(): void {
     setTimeout(() => {
-      this.#since = this.#now();
+      this.#since = this.now();
       this.#next();
     }, 0);
   }
@@ -95,7 +92,7 @@ export class FairTurns {
     this.#waiting.shift()!();
     // The caller continues after this returns. The next one follows when it waits again or has finished.
     setImmediate(() => {
-      if (this.#now() < this.#since! + MAX_TURN_MS) this.#next();
+      if (this.now() < this.#since! + MAX_TURN_MS) this.#next();
       else this.#afterTurn();
     });
   }
@@ -106,15 +103,10 @@ export const FAIR_TURNS: FairTurns = new FairTurns();
 
 /** Paces long work for one client: yields to others, and is aborted once its own client has disconnected. */
 export class Pacer {
-  readonly #client: Client | undefined;
-  readonly #turns: FairTurns;
   #work = 0;
 
   /** Paces work for a client; without one the work is never aborted. */
-  constructor(client?: Client, turns: FairTurns = FAIR_TURNS) {
-    this.#client = client;
-    this.#turns = turns;
-  }
+  constructor(private readonly client?: Client, private readonly turns: FairTurns = FAIR_TURNS) {}
 
   /**
    * Counts work done, in characters read or equivalent work.
@@ -126,8 +118,8 @@ export class Pacer {
     this.#work += work;
     if (this.#work < MAX_WORK_BETWEEN_TURNS) return undefined;
     this.#work = 0;
-    this.#client?.signal.throwIfAborted();
-    return this.#turns.yieldIfBusy();
+    this.client?.signal.throwIfAborted();
+    return this.turns.yieldIfBusy();
   }
 
   /** Runs steps, each of which yields the work it has done: at once while there is time left. */

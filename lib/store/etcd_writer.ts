@@ -78,7 +78,6 @@ interface Sent {
 
 /** Writes a table, with a marker of its own. */
 export class EtcdWriter {
-  readonly #cluster: EtcdCluster;
   readonly #marker: string;
   readonly #batches: Batches<WaitingWrite>;
   /** The number of the last transaction sent. */
@@ -88,8 +87,7 @@ export class EtcdWriter {
   #maxWrites = MAX_WRITES;
 
   /** Creates a writer. Its marker is written with its first rows. */
-  constructor(cluster: EtcdCluster) {
-    this.#cluster = cluster;
+  constructor(private readonly cluster: EtcdCluster) {
     this.#marker = cluster.keys.marker(crypto.randomUUID());
     this.#batches = new Batches(
       "writes wait for the table's cluster",
@@ -178,8 +176,8 @@ export class EtcdWriter {
     const sent = await this.#send((context) => insertionRequest(write, context), () => true);
     if (sent.kind !== "refused") return resolve([]);
     if (write.expected !== undefined) {
-      const marker = latestMarker(this.#cluster.keys, sent.revision);
-      const { responses } = await besideRows(() => this.#cluster.transact(transaction([], [marker])));
+      const marker = latestMarker(this.cluster.keys, sent.revision);
+      const { responses } = await besideRows(() => this.cluster.transact(transaction([], [marker])));
       const latest = Number(responses![0].response_range!.kvs?.[0].mod_revision ?? 0);
       if (sent.base + latest > write.expected) return resolve(undefined);
     }
@@ -193,7 +191,7 @@ export class EtcdWriter {
     for (let i = 0; i < keys.length; i += MAX_OPERATIONS) {
       const some = keys.slice(i, i + MAX_OPERATIONS);
       const ranges = some.map((key) => range(key, { revision, keys_only: true }));
-      const { responses } = await this.#cluster.transact(transaction([], ranges));
+      const { responses } = await this.cluster.transact(transaction([], ranges));
       rows.push(...responses!.map(({ response_range }) => response_range!.kvs?.[0]));
     }
     return rows;
@@ -212,7 +210,7 @@ export class EtcdWriter {
       const context = this.#nextContext();
       const { base } = context;
       let repeated = false;
-      const answer = await this.#cluster.transact(request(context), () => repeated = true);
+      const answer = await this.cluster.transact(request(context), () => repeated = true);
       const revision = Number(answer.header.revision);
       const answers = answer.responses!;
       const result: Sent = { kind: answer.succeeded ? "answered" : "refused", answers, revision, base };
@@ -227,7 +225,7 @@ export class EtcdWriter {
       if (fate === "not-done") return result;
       if (fate === "done") return { ...result, kind: "repeated", revision: this.#revision };
       if (repeated || losses === MAX_LOSSES) throw new EtcdError("unavailable", "the data was replaced", repeated);
-      await this.#cluster.reopen();
+      await this.cluster.reopen();
     }
   }
 
@@ -235,7 +233,7 @@ export class EtcdWriter {
   async #fence(): Promise<Fate> {
     const before = this.#number;
     const context = this.#nextContext();
-    const answer = await this.#cluster.transact(guarded(context, [put(context.marker, context.value)]));
+    const answer = await this.cluster.transact(guarded(context, [put(context.marker, context.value)]));
     if (!answer.succeeded) return this.#fateIn(answer, before);
     this.#revision = Number(answer.header.revision);
     return "not-done";
@@ -254,21 +252,21 @@ export class EtcdWriter {
   async #settle(): Promise<void> {
     for (;;) {
       // No client waits for a cluster that may never come back.
-      if (this.#cluster.down !== undefined) this.#batches.reject(this.#cluster.down);
-      await this.#cluster.answers;
-      if (this.#cluster.isClosed) return;
+      if (this.cluster.down !== undefined) this.#batches.reject(this.cluster.down);
+      await this.cluster.answers;
+      if (this.cluster.isClosed) return;
       try {
         await this.#fence();
         return;
       } catch (error) {
         this.#batches.reject(clusterError(error));
-        if (this.#cluster.down === undefined) await this.#cluster.pause();
+        if (this.cluster.down === undefined) await this.cluster.pause();
       }
     }
   }
 
   #nextContext(): BatchContext {
-    const { base, keys } = this.#cluster;
+    const { base, keys } = this.cluster;
     const value = encode(`${++this.#number} ${Date.now()}`);
     return { keys, marker: this.#marker, revision: this.#revision, value, base };
   }

@@ -118,9 +118,6 @@ class WriterThread {
 
 /** The table in an SQLite file. */
 export class SqliteStore implements Store {
-  readonly #file: string;
-  readonly #note: (line: string) => void;
-  readonly #lock: Deno.FsFile | undefined;
   readonly #reader: DatabaseSync;
   readonly #readRow: StatementSync;
   readonly #readState: StatementSync;
@@ -150,14 +147,11 @@ export class SqliteStore implements Store {
   #isDamaged = false;
 
   private constructor(
-    file: string,
+    private readonly file: string,
     { name, damage, isChecked }: PreparedFile,
-    note: (line: string) => void,
-    lock: Deno.FsFile | undefined,
+    private readonly note: (line: string) => void,
+    private readonly lock: Deno.FsFile | undefined,
   ) {
-    this.#file = file;
-    this.#lock = lock;
-    this.#note = note;
     this.#reader = openFile(name, true);
     this.#readRow = this.#reader.prepare(`SELECT json, version, ${IS_OBJECT} AS ok FROM rows WHERE name = ?`);
     this.#readState = this.#reader.prepare(READ_STATE);
@@ -201,7 +195,7 @@ export class SqliteStore implements Store {
 
   async #startWriter(): Promise<void> {
     this.#writer = new WriterThread((event) => this.#onEvent(event), (error) => this.#refuse(error));
-    if (await this.#writer.call("open", this.#file)) this.#onOthers();
+    if (await this.#writer.call("open", this.file)) this.#onOthers();
   }
 
   get(name: string): Row | undefined {
@@ -255,7 +249,7 @@ export class SqliteStore implements Store {
     // A thread that has failed cannot even be closed.
     await this.#writer?.call("close").catch(() => {});
     this.#writer?.terminate();
-    this.#lock?.close();
+    this.lock?.close();
   }
 
   #read<T>(query: () => T): T {
@@ -301,9 +295,9 @@ export class SqliteStore implements Store {
   #onDamage(damage: string): void {
     if (this.#isDamaged) return;
     this.#isDamaged = true;
-    const found = `${this.#file} is damaged (${damage.replace("The table's file: ", "")})`;
+    const found = `${this.file} is damaged (${damage.replace("The table's file: ", "")})`;
     const rescue = "stop the server, then restore a backup or try: sqlite3 FILE .recover | sqlite3 NEW-FILE";
-    this.#note(`${found}: what can be read is served, and writes are refused; ${rescue}`);
+    this.note(`${found}: what can be read is served, and writes are refused; ${rescue}`);
     this.#refuse(new StoreError("damaged", "The table's file is damaged: nothing is written to it any more"));
   }
 
@@ -321,15 +315,15 @@ export class SqliteStore implements Store {
     this.#endReads();
     this.#leastVersion = leastVersion(this.#reader);
     const line = "another program has written to it, but may only read it: every row counts as changed";
-    this.#note(`${this.#file}: ${line}`);
+    this.note(`${this.file}: ${line}`);
   }
 
   #onEvent(event: WriterMessage): void {
     if (event.kind === "room") {
       const low = "is full: until it has room, only removals, smaller rows and what fits into the file are written";
-      this.#note(`${this.#file}: the disk ${event.isLow ? low : "has room again"}`);
+      this.note(`${this.file}: the disk ${event.isLow ? low : "has room again"}`);
     } else if (event.kind === "lost") {
-      this.#note(`${event.reason} while it was open: no more is written; put it back, or restart the server`);
+      this.note(`${event.reason} while it was open: no more is written; put it back, or restart the server`);
       // A write in progress may be in a file that is never opened again.
       const error = unavailable("The table's file was removed or replaced while it was open");
       this.#refuse(error);

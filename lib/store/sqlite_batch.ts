@@ -36,8 +36,6 @@ export function isFailure(result: WriteResult): result is WriteFailure {
 
 /** Writes to the file through one connection. */
 export class BatchRunner {
-  readonly #database: DatabaseSync;
-  readonly #room: Room | undefined;
   readonly #readState: StatementSync;
   readonly #writeState: StatementSync;
   readonly #dataVersion: StatementSync;
@@ -60,9 +58,7 @@ export class BatchRunner {
   #othersWrote = false;
 
   /** Corrects the table's state, too, if it does not fit its rows. */
-  constructor(database: DatabaseSync, room?: Room) {
-    this.#database = database;
-    this.#room = room;
+  constructor(private readonly database: DatabaseSync, private readonly room?: Room) {
     this.#leastVersion = leastVersion(database);
     const prepare = (sql: string) => database.prepare(sql);
     // Any version is expected where none is given.
@@ -98,14 +94,14 @@ export class BatchRunner {
       if (failure.fault !== "full") return writes.map(() => failure);
       return writes.map((write) => this.#again(write, failure, writes.length === 1));
     } finally {
-      this.#room?.settle();
+      this.room?.settle();
     }
   }
 
   /** Tries a write again that met the full disk: by itself, and once there is more room. */
   #again(write: Write, first: WriteFailure, wasAlone: boolean): WriteResult {
     let failure = first;
-    for (const hasRoom of [() => !wasAlone, () => this.#room?.truncateLog(), () => this.#room?.giveUp()]) {
+    for (const hasRoom of [() => !wasAlone, () => this.room?.truncateLog(), () => this.room?.giveUp()]) {
       if (failure.fault !== "full" || !hasRoom()) continue;
       try {
         return this.#inOne([write])[0];
@@ -117,7 +113,7 @@ export class BatchRunner {
   }
 
   #inOne(writes: readonly Write[]): WriteResult[] {
-    const results = inTransaction(this.#database, () => {
+    const results = inTransaction(this.database, () => {
       this.#begin();
       const results = writes.map((write) => this.#write(write));
       if (writes.length > 0 || this.#isCorrecting) this.#saveState();
@@ -130,7 +126,7 @@ export class BatchRunner {
   /** Begins an insertion of rows that come part by part, in a transaction of its own. */
   begin(expected?: number): void {
     this.#step(() => {
-      this.#database.exec("BEGIN IMMEDIATE");
+      this.database.exec("BEGIN IMMEDIATE");
       this.#begin();
       this.#insertion = expected !== undefined && expected !== this.#state.revision ? undefined : [];
     });
@@ -150,11 +146,11 @@ export class BatchRunner {
     this.#step(() => {
       if (!commit || !Array.isArray(this.#insertion) || this.#insertion.length > 0) return;
       this.#saveState();
-      this.#database.exec("COMMIT");
+      this.database.exec("COMMIT");
       this.#committed();
     });
-    if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-    this.#room?.settle();
+    if (this.database.isTransaction) this.database.exec("ROLLBACK");
+    this.room?.settle();
     return this.#insertion;
   }
 
@@ -168,7 +164,7 @@ export class BatchRunner {
 
   /** Reads the table's state at the start of a transaction. */
   #begin(): void {
-    const wasFull = this.#room?.begin();
+    const wasFull = this.room?.begin();
     this.#state = this.#readState.get() as unknown as TableState;
     // After a full disk, SQLite may take the own failure for another's write.
     if (wasFull) this.#seen = undefined;
@@ -182,13 +178,13 @@ export class BatchRunner {
 
   /** Corrects the table's state, because another program has written to the file. */
   #correct(): void {
-    const { total, longest, revision } = this.#database.prepare(`
+    const { total, longest, revision } = this.database.prepare(`
       SELECT count(*) AS total, ifnull(max(version), 0) AS revision,
         ifnull(max(octet_length(name) + octet_length(json)), 0) AS longest FROM rows`).get() as unknown as TableState;
     this.#state.total = total;
     this.#state.longest = Math.max(this.#state.longest, longest);
     this.#state.revision = Math.max(this.#state.revision, revision, this.#leastVersion) + 1;
-    this.#database.exec(`
+    this.database.exec(`
       CREATE TABLE IF NOT EXISTS written_by_others (revision INTEGER NOT NULL) STRICT;
       INSERT INTO written_by_others VALUES (${this.#state.revision})`);
     this.#leastVersion = this.#state.revision;
@@ -196,7 +192,7 @@ export class BatchRunner {
 
   #saveState(): void {
     this.#writeState.run(this.#state.revision, this.#state.total, this.#state.longest);
-    this.#room?.claim();
+    this.room?.claim();
   }
 
   /** What the transaction corrected need not be corrected again. */

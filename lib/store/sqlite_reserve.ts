@@ -25,9 +25,6 @@ const MAX_PAGES = 0xffff_fffe;
 
 /** The room of one table's file, for the connection that writes to it. */
 export class Room {
-  readonly #database: DatabaseSync;
-  readonly #file: string;
-  readonly #resize: typeof resizeFile;
   readonly #pages: StatementSync;
   readonly #pageBytes: number;
   /** The size of the file that reserves room. */
@@ -41,10 +38,11 @@ export class Room {
   #wasEverFull = false;
 
   /** Makes the reserve, unless the disk is full. */
-  constructor(database: DatabaseSync, file: string, resize: typeof resizeFile = resizeFile) {
-    this.#database = database;
-    this.#file = file;
-    this.#resize = resize;
+  constructor(
+    private readonly database: DatabaseSync,
+    private readonly file: string,
+    private readonly resize: typeof resizeFile = resizeFile,
+  ) {
     this.#pages = database.prepare("PRAGMA page_count");
     this.#pageBytes = database.prepare("PRAGMA page_size").get()!.page_size as number;
     this.#held = sizeOf(reserveOf(file));
@@ -54,7 +52,7 @@ export class Room {
   /** Call it at the start of a transaction. Returns whether the disk was full since the last one. */
   begin(): boolean {
     // The least limit that SQLite takes is the file's size in this transaction.
-    if (this.isLow) this.#database.exec("PRAGMA max_page_count = 1");
+    if (this.isLow) this.database.exec("PRAGMA max_page_count = 1");
     const wasFull = this.#wasFull || this.isLow;
     this.#wasEverFull ||= wasFull;
     this.#wasFull = false;
@@ -70,7 +68,7 @@ export class Room {
 
   /** Truncates the log: a write has met the full disk. Returns whether that made room. */
   truncateLog(): boolean {
-    const log = `${this.#file}-wal`;
+    const log = `${this.file}-wal`;
     const before = sizeOf(log);
     this.#wasFull = true;
     this.#moveLog();
@@ -99,10 +97,10 @@ export class Room {
 
   /** Moves the log into the file, which on a full disk takes the room that is reserved for it. */
   #moveLog(): void {
-    if (clearLog(this.#database) !== undefined) return;
+    if (clearLog(this.database) !== undefined) return;
     this.#wasFull = true;
     this.#hold(0);
-    clearLog(this.#database);
+    clearLog(this.database);
   }
 
   /** Makes the reserve again, as large as there is room for it. */
@@ -113,17 +111,17 @@ export class Room {
     this.isLow = size === undefined;
     if (size === undefined) return;
     this.#size = size;
-    this.#database.exec(`PRAGMA max_page_count = ${MAX_PAGES}`);
+    this.database.exec(`PRAGMA max_page_count = ${MAX_PAGES}`);
   }
 
   /** The bytes by which the file grows once the log is moved into it. */
   #growth(): number {
-    return this.#pages.get()!.page_count as number * this.#pageBytes - sizeOf(this.#file);
+    return this.#pages.get()!.page_count as number * this.#pageBytes - sizeOf(this.file);
   }
 
   /** Returns whether there is room. */
   #hold(bytes: number): boolean {
-    if (!this.#resize(reserveOf(this.#file), this.#held, bytes)) return false;
+    if (!this.resize(reserveOf(this.file), this.#held, bytes)) return false;
     this.#held = bytes;
     return true;
   }

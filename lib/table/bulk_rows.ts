@@ -155,7 +155,7 @@ class RowsReader {
     this.#length += length;
     if (problem !== undefined) this.refuse(name, problem, place);
     else if (length + 2 <= this.limits.maxRowBytes && this.#canonical.rowEnd(text, valueStart) === valueEnd) {
-      this.#rows.push(new SentRow(name, text, valueStart, valueEnd, false));
+      this.#rows.push(new SentRow(name, text, valueStart, valueEnd));
     } else return this.pacer.run(this.#read(name, text.subarray(valueStart, valueEnd), scanner, place));
     return this.pacer.after(length);
   }

@@ -27,15 +27,9 @@ const QUOTE = 0x22;
 const MAX_DIGITS = 16;
 
 export class Creator {
-  readonly #store: Store;
-  readonly #limits: RowLimits;
-  readonly #lanes: Lanes;
   readonly names: ChosenNames;
 
-  constructor(store: Store, limits: RowLimits, lanes: Lanes) {
-    this.#store = store;
-    this.#limits = limits;
-    this.#lanes = lanes;
+  constructor(private readonly store: Store, private readonly limits: RowLimits, private readonly lanes: Lanes) {
     this.names = new ChosenNames(store);
   }
 
@@ -44,7 +38,7 @@ export class Creator {
     const read = mediaType(fields) === LINES_TYPE ? readLines : readRows;
     const create = async (expected?: number) => {
       try {
-        const parts = read(content, this.#limits, new Pacer(requester));
+        const parts = read(content, this.limits, new Pacer(requester));
         return await this.#insertRows(parts, content.length <= JSON_PIECE_BYTES, expected);
       } catch (error) {
         if (!(error instanceof BareRow)) throw error;
@@ -56,7 +50,7 @@ export class Creator {
     const preconditions = readPreconditions(fields);
     if (preconditions === undefined) return (await create())!;
     return await retried("The table", async () => {
-      const snapshot = await this.#store.snapshot();
+      const snapshot = await this.store.snapshot();
       const { revision } = snapshot;
       snapshot.close();
       preconditionsHold(preconditions, method, revision);
@@ -80,7 +74,7 @@ export class Creator {
       }
     }
     const rows = isShort ? (await Array.fromAsync(counted())).flat() : counted();
-    const taken = await this.#store.insert(rows, expected);
+    const taken = await this.store.insert(rows, expected);
     return taken && allCreatedResponse(count, taken);
   }
 
@@ -94,14 +88,14 @@ export class Creator {
     const value = await pacer.run(this.#bareValue(content));
     for (;;) {
       const name = await this.names.next(pacer);
-      const row = rowOf(name, value, this.#limits.maxRowBytes);
+      const row = rowOf(name, value, this.limits.maxRowBytes);
       if (expected === undefined) {
-        const written = await this.#lanes.share(name, requester, () => this.#store.put(row, ABSENT));
+        const written = await this.lanes.share(name, requester, () => this.store.put(row, ABSENT));
         if (written !== undefined) return writtenResponse(written);
       } else {
-        const taken = await this.#store.insert([row], expected);
+        const taken = await this.store.insert([row], expected);
         if (taken === undefined) return undefined;
-        const current = taken.length === 0 ? await this.#store.get(name) : undefined;
+        const current = taken.length === 0 ? await this.store.get(name) : undefined;
         if (current !== undefined) return writtenResponse({ row: current, created: true });
       }
     }
@@ -109,8 +103,8 @@ export class Creator {
 
   *#bareValue(content: Uint8Array): Generator<number, Uint8Array> {
     try {
-      const value = yield* readRow(content, undefined, this.#limits.schema);
-      requireSchema(value, this.#limits.schema);
+      const value = yield* readRow(content, undefined, this.limits.schema);
+      requireSchema(value, this.limits.schema);
       return value;
     } catch (error) {
       if (!(error instanceof HttpError) || error.status !== 422) throw error;
@@ -122,13 +116,10 @@ export class Creator {
 
 /** The numbers of names of this form that have existed since the server's start. */
 export class ChosenNames {
-  readonly #store: Store;
   #last = 0;
   #found: Promise<void> | undefined;
 
-  constructor(store: Store) {
-    this.#store = store;
-  }
+  constructor(private readonly store: Store) {}
 
   /** Takes note of a name that was written or removed: no later name has its number, or a lower one. */
   note(name: string): void {
@@ -150,8 +141,8 @@ export class ChosenNames {
   }
 
   async #find(pacer: Pacer): Promise<void> {
-    if (this.#store.largestNumber !== undefined) return this.note(`r${await this.#store.largestNumber()}`);
-    const snapshot = await this.#store.snapshot();
+    if (this.store.largestNumber !== undefined) return this.note(`r${await this.store.largestNumber()}`);
+    const snapshot = await this.store.snapshot();
     try {
       for await (const rows of storedPages(snapshot, START, pacer)) while (rows.next()) this.#noteAt(rows);
     } finally {

@@ -28,23 +28,17 @@ const CLOSE_BRACE = 0x7d;
 
 /** A row in the form in which it is stored. Its JSON text is created on demand. */
 export class SentRow implements NewRow {
-  readonly name: string;
-  readonly content?: Uint8Array;
-  readonly #bytes: Uint8Array;
-  readonly #start: number;
-  readonly #end: number;
-
-  /** The value is the octets from `start` to `end`; all of them are the row under its name, or not. */
-  constructor(name: string, bytes: Uint8Array, start: number, end: number, isWhole: boolean) {
-    this.name = name;
-    this.content = isWhole ? bytes : undefined;
-    this.#bytes = bytes;
-    this.#start = start;
-    this.#end = end;
-  }
+  /** The value is the octets from `start` to `end`; `content` are all of them, if they are the row under its name. */
+  constructor(
+    readonly name: string,
+    private readonly bytes: Uint8Array,
+    private readonly start: number,
+    private readonly end: number,
+    readonly content?: Uint8Array,
+  ) {}
 
   get json(): string {
-    return UTF8.decode(this.#bytes.subarray(this.#start, this.#end));
+    return UTF8.decode(this.bytes.subarray(this.start, this.end));
   }
 }
 
@@ -65,7 +59,7 @@ export function rowOf(name: string, value: Uint8Array, maxBytes: number): NewRow
   content.set(before);
   content.set(value, before.length);
   content[length - 1] = CLOSE_BRACE;
-  return new SentRow(name, content, before.length, length - 1, true);
+  return new SentRow(name, content, before.length, length - 1, content);
 }
 
 /**
@@ -90,7 +84,7 @@ export class CanonicalRows {
     if (start === 0) return undefined;
     const end = this.rowEnd(content, start);
     if (end === 0 || content[end] !== CLOSE_BRACE || end + 1 !== content.length) return undefined;
-    return isUtf8(content) ? new SentRow(name, content, start, end, true) : undefined;
+    return isUtf8(content) ? new SentRow(name, content, start, end, content) : undefined;
   }
 
   /** Returns the end of the canonical, valid UTF-8 row that starts here; 0 if it has another form. */

@@ -19,9 +19,6 @@ const COMPARISON_WORK = 32;
 
 /** Collects rows, and keeps the first ones in order. */
 export class Sorter {
-  readonly #keys: readonly SortKey[];
-  readonly #end: number;
-  readonly #pacer: Pacer;
   #rows: HeldRows;
   /** The row that others must come before to be kept; `undefined` while there are too few rows. */
   #last: number | undefined;
@@ -29,10 +26,7 @@ export class Sorter {
   #seen = { bytes: 0, most: 0 };
 
   /** Keeps the rows up to the end of the requested page. */
-  constructor(keys: readonly SortKey[], end: number, pacer: Pacer) {
-    this.#keys = keys;
-    this.#end = end;
-    this.#pacer = pacer;
+  constructor(private readonly keys: readonly SortKey[], private readonly end: number, private readonly pacer: Pacer) {
     this.#rows = new HeldRows(keys);
   }
 
@@ -42,7 +36,7 @@ export class Sorter {
 
   /** Whether the rows up to this one may surely be held, as the page that ends there needs. */
   reaches(end: number): boolean {
-    const more = Math.max(0, end - this.#end) * this.#seen.most;
+    const more = Math.max(0, end - this.end) * this.#seen.most;
     return Math.min(this.#seen.bytes, this.#rows.bytes + more) <= MAX_SORTED_BYTES;
   }
 
@@ -54,7 +48,7 @@ export class Sorter {
     if (this.#last !== undefined && this.#rows.compareTo(page, this.#last) >= 0) return undefined;
     this.#rows.add(page);
     // Up to twice the kept rows are collected, so that not every row causes a sort.
-    const isFull = this.#rows.count > 2 * this.#end + MAX_SORT_SLACK_ROWS || this.#rows.bytes > 2 * MAX_SORTED_BYTES;
+    const isFull = this.#rows.count > 2 * this.end + MAX_SORT_SLACK_ROWS || this.#rows.bytes > 2 * MAX_SORTED_BYTES;
     return isFull ? this.#keepFirst() : undefined;
   }
 
@@ -62,16 +56,16 @@ export class Sorter {
   async pieces(first: number, joiner: RowJoiner): Promise<Generator<Uint8Array>> {
     if (this.#rows.bytes > MAX_SORTED_BYTES) await this.#keepFirst();
     const order = await this.#order();
-    return joined(this.#rows, order.subarray(first, this.#end), joiner);
+    return joined(this.#rows, order.subarray(first, this.end), joiner);
   }
 
   #order(): Promise<Uint32Array> {
-    return sortInTurns(this.#rows.count, (a, b) => this.#rows.compare(a, b), this.#pacer);
+    return sortInTurns(this.#rows.count, (a, b) => this.#rows.compare(a, b), this.pacer);
   }
 
   async #keepFirst(): Promise<void> {
-    const order = (await this.#order()).subarray(0, this.#end);
-    const kept = new HeldRows(this.#keys);
+    const order = (await this.#order()).subarray(0, this.end);
+    const kept = new HeldRows(this.keys);
     for (const index of order) {
       kept.copy(this.#rows, index);
       if (kept.bytes > MAX_SORTED_BYTES) {
@@ -81,11 +75,11 @@ export class Sorter {
           `The parameter _sort: the rows to sort exceed ${limit}: add a filter, or ask for an earlier _page`,
         );
       }
-      const turn = this.#pacer.after(COMPARISON_WORK);
+      const turn = this.pacer.after(COMPARISON_WORK);
       if (turn !== undefined) await turn;
     }
     this.#rows = kept;
-    if (kept.count === this.#end) this.#last = this.#end - 1;
+    if (kept.count === this.end) this.#last = this.end - 1;
   }
 }
 
@@ -164,7 +158,6 @@ type Octets = Pick<Value, "bytes" | "start" | "end">;
 export class HeldRows {
   bytes = 0;
   count = 0;
-  readonly #keys: readonly SortKey[];
   readonly #buffers: Uint8Array[] = [];
   #used = BUFFER_BYTES;
   #places = new Uint32Array(INITIAL_ROWS);
@@ -177,9 +170,8 @@ export class HeldRows {
   readonly #a = new Value();
   readonly #b = new Value();
 
-  constructor(keys: readonly SortKey[]) {
+  constructor(private readonly keys: readonly SortKey[]) {
     const values = INITIAL_ROWS * keys.length;
-    this.#keys = keys;
     this.#kinds = new Uint8Array(values);
     this.#numbers = new Float64Array(values);
     this.#textPlaces = new Uint32Array(values);
@@ -188,8 +180,8 @@ export class HeldRows {
 
   /** Returns the memory that the current row of a page would take, in bytes. */
   sizeOf(page: StoredRows): number {
-    let size = page.end - page.start + ROW_BYTES + KEY_BYTES * this.#keys.length;
-    for (const { field } of this.#keys) {
+    let size = page.end - page.start + ROW_BYTES + KEY_BYTES * this.keys.length;
+    for (const { field } of this.keys) {
       const value = page.value(field);
       if (hasOctets(value) && !isInRow(value, page)) size += value.end - value.start;
     }
@@ -198,7 +190,7 @@ export class HeldRows {
 
   /** Adds the current row of a page. */
   add(page: StoredRows): void {
-    this.#add(page, (k) => page.value(this.#keys[k].field));
+    this.#add(page, (k) => page.value(this.keys[k].field));
   }
 
   /** Adds a copy of another holder's row. */
@@ -214,10 +206,10 @@ export class HeldRows {
     const place = this.#addOctets(row);
     this.#places[this.count] = place;
     this.#lengths[this.count] = row.end - row.start;
-    this.bytes += row.end - row.start + ROW_BYTES + KEY_BYTES * this.#keys.length;
-    for (let k = 0; k < this.#keys.length; k++) {
+    this.bytes += row.end - row.start + ROW_BYTES + KEY_BYTES * this.keys.length;
+    for (let k = 0; k < this.keys.length; k++) {
       const value = valueOf(k);
-      const at = this.count * this.#keys.length + k;
+      const at = this.count * this.keys.length + k;
       this.#kinds[at] = value.kind | (value.isExact ? 0 : INEXACT);
       this.#numbers[at] = value.number;
       if (!hasOctets(value)) continue;
@@ -237,10 +229,10 @@ export class HeldRows {
   }
 
   compare(a: number, b: number): number {
-    for (let k = 0; k < this.#keys.length; k++) {
+    for (let k = 0; k < this.keys.length; k++) {
       this.#read(a, k, this.#a);
       this.#read(b, k, this.#b);
-      const order = compareBy(this.#keys[k], this.#a, this.#b);
+      const order = compareBy(this.keys[k], this.#a, this.#b);
       if (order !== 0) return order;
     }
     return 0;
@@ -248,16 +240,16 @@ export class HeldRows {
 
   /** Compares the current row of a page with a held one. */
   compareTo(page: StoredRows, index: number): number {
-    for (let k = 0; k < this.#keys.length; k++) {
+    for (let k = 0; k < this.keys.length; k++) {
       this.#read(index, k, this.#b);
-      const order = compareBy(this.#keys[k], page.value(this.#keys[k].field), this.#b);
+      const order = compareBy(this.keys[k], page.value(this.keys[k].field), this.#b);
       if (order !== 0) return order;
     }
     return 0;
   }
 
   #read(index: number, key: number, value: Value): Value {
-    const at = index * this.#keys.length + key;
+    const at = index * this.keys.length + key;
     const kind = this.#kinds[at];
     value.kind = (kind & ~INEXACT) as Kind;
     value.number = this.#numbers[at];
@@ -289,7 +281,7 @@ export class HeldRows {
 
   #grow(): void {
     const rows = 2 * this.#places.length;
-    const values = rows * this.#keys.length;
+    const values = rows * this.keys.length;
     this.#places = grown(this.#places, new Uint32Array(rows));
     this.#lengths = grown(this.#lengths, new Uint32Array(rows));
     this.#kinds = grown(this.#kinds, new Uint8Array(values));

@@ -53,8 +53,6 @@ export class StoredRows {
   start = 0;
   /** The octet after the row; at first after the object's opening brace, or a comma. */
   end = 1;
-  readonly bytes: Uint8Array;
-  readonly #filters: readonly RowTest[];
   #row = 0;
   readonly #value = new Value();
   readonly #element = new Value();
@@ -62,10 +60,7 @@ export class StoredRows {
   #lastRow = 0;
   #lastField: Field | undefined;
 
-  constructor(bytes: Uint8Array, filters: readonly RowTest[] = []) {
-    this.bytes = bytes;
-    this.#filters = filters;
-  }
+  constructor(readonly bytes: Uint8Array, private readonly filters: readonly RowTest[] = []) {}
 
   /** Goes to the next row that passes all filters. Returns whether there is one. */
   next(): boolean {
@@ -85,7 +80,7 @@ export class StoredRows {
   }
 
   #passes(): boolean {
-    for (const passes of this.#filters) if (!passes(this)) return false;
+    for (const passes of this.filters) if (!passes(this)) return false;
     return true;
   }
 
