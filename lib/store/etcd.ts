@@ -19,7 +19,6 @@ import {
 } from "../store.ts";
 import { FAIR_TURNS } from "../turns.ts";
 import { type ClusterOptions, EtcdCluster } from "./etcd_cluster.ts";
-import { EtcdError } from "./etcd_gateway.ts";
 import { encode, fewerRows, TableKeys } from "./etcd_messages.ts";
 import { batchedReads, takeSnapshot } from "./etcd_reads.ts";
 import { EtcdWriter, removeOldMarkers } from "./etcd_writer.ts";
@@ -55,7 +54,8 @@ export class EtcdStore implements Store {
     this.#cluster = new EtcdCluster(new TableKeys(options.prefix === undefined ? "" : `${options.prefix}/`), options);
     this.#read = batchedReads(this.#cluster);
     this.#writer = new EtcdWriter(this.#cluster);
-    this.#cluster.answers.then(() => this.#tidy());
+    // What fails is done when the next server starts.
+    this.#cluster.answers.then(() => removeOldMarkers(this.#cluster)).catch(() => {});
   }
 
   get(name: string): Promise<Row | undefined> {
@@ -116,15 +116,6 @@ export class EtcdStore implements Store {
       return await write();
     } finally {
       if (--this.#writes === 0) this.#allWritten?.();
-    }
-  }
-
-  async #tidy(): Promise<void> {
-    try {
-      await removeOldMarkers(this.#cluster);
-    } catch (error) {
-      // The next start removes them.
-      if (!(error instanceof EtcdError || error instanceof StoreError)) throw error;
     }
   }
 }

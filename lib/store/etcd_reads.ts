@@ -107,33 +107,29 @@ export async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
     if (meta.kvs !== undefined) {
       const revision = numberOf(meta.kvs[0].value!) + Number(marker.kvs?.[0].mod_revision ?? 0);
       const total = Number(count.count ?? 0);
-      return snapshotOf(cluster, { revision, total, at: Number(header.revision), first: first.kvs ?? [] });
+      return snapshotOf(cluster, { revision, total }, Number(header.revision), first.kvs ?? []);
     }
     await cluster.reopen().catch((error) => Promise.reject(clusterError(error)));
   }
 }
 
-interface TableAtRevision {
-  readonly revision: number;
-  readonly total: number;
-  /** The cluster's revision. */
-  readonly at: number;
-  /** The rows of the first portion. */
-  readonly first: readonly KeyValue[];
-}
-
-function snapshotOf(cluster: EtcdCluster, { revision, total, at, first }: TableAtRevision): Snapshot {
+/**
+ * @param at The cluster's revision.
+ * @param first The rows of the first portion.
+ */
+function snapshotOf(
+  cluster: EtcdCluster,
+  { revision, total }: Pick<Snapshot, "revision" | "total">,
+  at: number,
+  first: readonly KeyValue[],
+): Snapshot {
   const { keys, keys: { rows: [, range_end] } } = cluster;
   /** What reads the portions after those that were read, by the number of rows before them. */
   const nextPortions = new Map<number, string>();
 
-  async function read(cursor: number): Promise<readonly KeyValue[]> {
-    const { responses } = await readRows(cluster, [nextPortions.get(cursor)!]);
-    return responses![0].response_range!.kvs ?? [];
-  }
-
   async function json(cursor: number): Promise<Portion<string>> {
-    const kvs = cursor === START ? first : await read(cursor);
+    const read = async () => (await readRows(cluster, [nextPortions.get(cursor)!])).responses![0].response_range!.kvs;
+    const kvs = cursor === START ? first : await read() ?? [];
     const members: string[] = [];
     let size = 0;
     for (const { key, value } of kvs) {

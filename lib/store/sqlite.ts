@@ -8,7 +8,7 @@
 
 import { setImmediate } from "node:timers";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { Batches } from "./batches.ts";
 import { isFailure, type PutResult, type Write, type WriteFailure, type WriteResult } from "./sqlite_batch.ts";
 import {
@@ -45,15 +45,13 @@ import type { BatchReply, WriterCall, WriterCalls, WriterMessage } from "./sqlit
 const MAX_BATCH_WRITES = 10_000;
 /** Characters of rows in one transaction, plus at most one write. */
 const MAX_BATCH_CHARACTERS = 16 * 1024 * 1024;
-/** Rows passed to the writing thread at a time; other clients are served in between. */
-const PIECE_ROWS = 500;
 /** How long snapshots may still be read that prevent the log from being truncated. */
 const SNAPSHOT_GRACE_MS = 5_000;
 /** The delay before the log is truncated again after a failure. */
 const LOG_PAUSE_MS = 50;
 
 /** Rows that are handed over part by part. */
-type Parts = Iterable<readonly NewRow[]> | AsyncIterable<readonly NewRow[]>;
+type Parts = AsyncIterable<readonly NewRow[]>;
 
 /** A write that waits for its transaction, or for its end. */
 interface WaitingWrite extends PromiseWithResolvers<WriteResult> {
@@ -72,25 +70,19 @@ interface FoundRow {
 class WriterThread {
   readonly #worker = new Worker(new URL("./sqlite_writer.ts", import.meta.url), { type: "module" });
   /** The calls without a result, in order. */
-  #calls: PromiseWithResolvers<unknown>[] = [];
-  #isStarted = false;
+  readonly #calls: PromiseWithResolvers<unknown>[] = [];
   #ended: StoreError | undefined;
 
   /** @param onFailure Called if the thread fails, with the error that its calls get. */
   constructor(onEvent?: (event: WriterMessage) => void, onFailure?: (error: StoreError) => void) {
     this.#worker.onmessage = ({ data }: MessageEvent<WriterMessage>) => {
-      this.#isStarted = true;
       if (data.kind === "result") this.#calls.shift()!.resolve(data.result);
       else if (data.kind === "failed") this.#calls.shift()!.reject(unavailable(data.message));
       else onEvent?.(data);
     };
     this.#worker.onerror = (event) => {
       event.preventDefault();
-      const error = unavailable(
-        this.#isStarted
-          ? `The thread that writes the table failed (${event.message}): restart the server`
-          : `The thread beside the server cannot start: ${event.message}`,
-      );
+      const error = unavailable(`The thread beside the server failed (${event.message}): restart the server`);
       onFailure?.(error);
       this.terminate(error);
     };
@@ -119,9 +111,7 @@ class WriterThread {
 /** The table in an SQLite file. */
 export class SqliteStore implements Store {
   readonly #reader: DatabaseSync;
-  readonly #readRow: StatementSync;
-  readonly #readState: StatementSync;
-  readonly #readAll: StatementSync;
+  readonly #query;
   readonly #snapshots: SnapshotPool;
   #writer: WriterThread | undefined;
   /** The thread that looks for damage. */
@@ -131,11 +121,7 @@ export class SqliteStore implements Store {
    * times as fast.
    */
   #readsThisTurn = 0;
-  readonly #writes: Batches<WaitingWrite> = new Batches(
-    "writes wait for the disk",
-    nextBatch,
-    (batch) => this.#perform(batch),
-  );
+  readonly #writes = new Batches<WaitingWrite>("writes wait for the disk", nextBatch, (batch) => this.#perform(batch));
   /** Why no more writes are accepted. */
   #refusal: StoreError | undefined;
   /** Resolves once a snapshot may start; `undefined` if it may start now. */
@@ -153,11 +139,13 @@ export class SqliteStore implements Store {
     private readonly lock: Deno.FsFile | undefined,
   ) {
     this.#reader = openFile(name, true);
-    this.#readRow = this.#reader.prepare(`SELECT json, version, ${IS_OBJECT} AS ok FROM rows WHERE name = ?`);
-    this.#readState = this.#reader.prepare(READ_STATE);
-    this.#readAll = this.#reader.prepare(`
-      SELECT group_concat(json_quote(name) || ':' || json) AS members
-      FROM (SELECT name, json FROM rows WHERE ${IS_OBJECT} ORDER BY position)`);
+    this.#query = {
+      row: this.#reader.prepare(`SELECT json, version, ${IS_OBJECT} AS ok FROM rows WHERE name = ?`),
+      state: this.#reader.prepare(READ_STATE),
+      all: this.#reader.prepare(`
+        SELECT group_concat(json_quote(name) || ':' || json) AS members
+        FROM (SELECT name, json FROM rows WHERE ${IS_OBJECT} ORDER BY position)`),
+    };
     this.#snapshots = new SnapshotPool(name, (error) => this.#failure(error), note);
     if (damage !== undefined) this.#onDamage(damage);
     else this.#leastVersion = leastVersion(this.#reader);
@@ -199,13 +187,11 @@ export class SqliteStore implements Store {
   }
 
   get(name: string): Row | undefined {
-    const found = this.#read(() => this.#readRow.get(name)) as FoundRow | undefined;
+    const found = this.#read(() => this.#query.row.get(name)) as FoundRow | undefined;
     if (found === undefined) return undefined;
     if (!found.ok) {
-      throw new StoreError(
-        "damaged",
-        `Another program has written the row ${JSON.stringify(name)}: it is not a JSON object`,
-      );
+      const detail = `Another program has written the row ${JSON.stringify(name)}: it is not a JSON object`;
+      throw new StoreError("damaged", detail);
     }
     return { name, content: rowContent(name, found.json), version: Math.max(found.version, this.#leastVersion) };
   }
@@ -216,10 +202,8 @@ export class SqliteStore implements Store {
   }
 
   insert(rows: NewRows, expected?: number): Promise<readonly string[] | undefined> {
-    const isSmall = "length" in rows && rows.length <= PIECE_ROWS;
-    const write: Write = { kind: "insert", rows: isSmall ? rows.map(bareRow) : [], expected };
-    const parts = isSmall ? undefined : "length" in rows ? partsOf(rows) : rows;
-    return this.#write(write, parts) as Promise<readonly string[] | undefined>;
+    const [own, parts] = "length" in rows ? [rows.map(bareRow), undefined] : [[], rows];
+    return this.#write({ kind: "insert", rows: own, expected }, parts) as Promise<readonly string[] | undefined>;
   }
 
   remove(name: string, expected?: number): Promise<boolean> {
@@ -227,7 +211,7 @@ export class SqliteStore implements Store {
   }
 
   snapshot(ended?: () => void): Awaitable<Snapshot> {
-    const state = this.#read(() => this.#readState.get()) as unknown as TableState;
+    const state = this.#read(() => this.#query.state.get()) as unknown as TableState;
     // A table that fits one portion is read at once; only a larger one needs a transaction of its own.
     if (fitsOnePortion(state.longest, state.total + 1)) return this.#smallSnapshot();
     if (this.#clearing !== undefined) return this.#clearing.then(() => this.snapshot(ended));
@@ -274,7 +258,7 @@ export class SqliteStore implements Store {
   #smallSnapshot(): Snapshot {
     // This is not the turn's first read, so it runs in a transaction: state and rows have the same revision.
     const [{ revision, total }, { members }] = this.#read(
-      () => [this.#readState.get(), this.#readAll.get()],
+      () => [this.#query.state.get(), this.#query.all.get()],
     ) as unknown as [TableState, { readonly members: string | null }];
     return {
       revision,
@@ -416,11 +400,6 @@ function nextBatch(waiting: WaitingWrite[]): readonly WaitingWrite[] {
 /** Returns the row without its UTF-8 content, which is not needed and would be copied to the other thread. */
 function bareRow({ name, json }: NewRow): NewRow {
   return { name, json };
-}
-
-/** Cuts rows into parts that are short enough to be passed to the writing thread at once. */
-function* partsOf(rows: readonly NewRow[]): Generator<readonly NewRow[]> {
-  for (let i = 0; i < rows.length; i += PIECE_ROWS) yield rows.slice(i, i + PIECE_ROWS);
 }
 
 function charactersOf(write: Write): number {

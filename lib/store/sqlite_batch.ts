@@ -6,7 +6,7 @@
  * in the table `written_by_others`, which only such a file has.
  */
 
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { inTransaction, leastVersion, READ_STATE, storeError, type TableState } from "./sqlite_file.ts";
 import type { Room } from "./sqlite_reserve.ts";
 import type { NewRow, StoreFault } from "../store.ts";
@@ -36,14 +36,7 @@ export function isFailure(result: WriteResult): result is WriteFailure {
 
 /** Writes to the file through one connection. */
 export class BatchRunner {
-  readonly #readState: StatementSync;
-  readonly #writeState: StatementSync;
-  readonly #dataVersion: StatementSync;
-  readonly #count: StatementSync;
-  readonly #find: StatementSync;
-  readonly #update: StatementSync;
-  readonly #insert: StatementSync;
-  readonly #delete: StatementSync;
+  readonly #sql;
   #state: TableState = { revision: 0, total: 0, longest: 0 };
   /** The result so far of an insertion whose rows come part by part. */
   #insertion: string[] | WriteFailure | undefined;
@@ -63,14 +56,16 @@ export class BatchRunner {
     const prepare = (sql: string) => database.prepare(sql);
     // Any version is expected where none is given.
     const isExpected = "ifnull(max(version, ?) = ?, 1)";
-    this.#readState = prepare(READ_STATE);
-    this.#writeState = prepare("UPDATE state SET revision = ?, total = ?, longest = ?");
-    this.#dataVersion = prepare("PRAGMA data_version");
-    this.#count = prepare("SELECT count(*) AS total FROM rows");
-    this.#find = prepare("SELECT 1 FROM rows WHERE name = ?");
-    this.#update = prepare(`UPDATE rows SET json = ?, version = ? WHERE name = ? AND ${isExpected}`);
-    this.#insert = prepare("INSERT INTO rows (name, json, version) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING");
-    this.#delete = prepare(`DELETE FROM rows WHERE name = ? AND ${isExpected}`);
+    this.#sql = {
+      readState: prepare(READ_STATE),
+      writeState: prepare("UPDATE state SET revision = ?, total = ?, longest = ?"),
+      dataVersion: prepare("PRAGMA data_version"),
+      count: prepare("SELECT count(*) AS total FROM rows"),
+      find: prepare("SELECT 1 FROM rows WHERE name = ?"),
+      update: prepare(`UPDATE rows SET json = ?, version = ? WHERE name = ? AND ${isExpected}`),
+      insert: prepare("INSERT INTO rows (name, json, version) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING"),
+      remove: prepare(`DELETE FROM rows WHERE name = ? AND ${isExpected}`),
+    };
     this.run([]);
   }
 
@@ -165,13 +160,13 @@ export class BatchRunner {
   /** Reads the table's state at the start of a transaction. */
   #begin(): void {
     const wasFull = this.room?.begin();
-    this.#state = this.#readState.get() as unknown as TableState;
+    this.#state = this.#sql.readState.get() as unknown as TableState;
     // After a full disk, SQLite may take the own failure for another's write.
     if (wasFull) this.#seen = undefined;
-    this.#current = this.#dataVersion.get()!.data_version as number;
+    this.#current = this.#sql.dataVersion.get()!.data_version as number;
     // Of a file that was just opened, only another number of rows shows others' writes.
     this.#isCorrecting = this.#seen === undefined
-      ? this.#count.get()!.total !== this.#state.total
+      ? this.#sql.count.get()!.total !== this.#state.total
       : this.#current !== this.#seen;
     if (this.#isCorrecting) this.#correct();
   }
@@ -191,7 +186,7 @@ export class BatchRunner {
   }
 
   #saveState(): void {
-    this.#writeState.run(this.#state.revision, this.#state.total, this.#state.longest);
+    this.#sql.writeState.run(this.#state.revision, this.#state.total, this.#state.longest);
     this.room?.claim();
   }
 
@@ -214,7 +209,9 @@ export class BatchRunner {
 
   #put(name: string, json: string, expected?: number): PutResult {
     const version = this.#state.revision + 1;
-    if (expected !== 0 && this.#update.run(json, version, name, this.#leastVersion, expected ?? null).changes === 1) {
+    if (
+      expected !== 0 && this.#sql.update.run(json, version, name, this.#leastVersion, expected ?? null).changes === 1
+    ) {
       this.#note(name, json);
       return { version, created: false };
     }
@@ -223,13 +220,13 @@ export class BatchRunner {
 
   #insertAll(rows: readonly NewRow[], expected?: number): InsertResult {
     if (expected !== undefined && expected !== this.#state.revision) return undefined;
-    const taken = rows.filter(({ name }) => this.#find.get(name) !== undefined).map(({ name }) => name);
+    const taken = rows.filter(({ name }) => this.#sql.find.get(name) !== undefined).map(({ name }) => name);
     if (taken.length === 0) { for (const { name, json } of rows) this.#add(name, json); }
     return taken;
   }
 
   #remove(name: string, expected?: number): boolean {
-    if (this.#delete.run(name, this.#leastVersion, expected ?? null).changes === 0) return false;
+    if (this.#sql.remove.run(name, this.#leastVersion, expected ?? null).changes === 0) return false;
     this.#state.revision++;
     this.#state.total--;
     return true;
@@ -237,7 +234,7 @@ export class BatchRunner {
 
   /** Writes a new row. Returns whether its name was free. */
   #add(name: string, json: string): boolean {
-    if (this.#insert.run(name, json, this.#state.revision + 1).changes === 0) return false;
+    if (this.#sql.insert.run(name, json, this.#state.revision + 1).changes === 0) return false;
     this.#note(name, json);
     this.#state.total++;
     return true;
