@@ -15,20 +15,7 @@ import {
   type GatewayOptions,
   NO_ETCD,
 } from "./etcd_gateway.ts";
-import {
-  decode,
-  encode,
-  fewerRows,
-  MAX_ROWS,
-  put,
-  range,
-  type RangeAnswer,
-  rangeRequest,
-  type TableKeys,
-  transaction,
-  type TxnAnswer,
-  writtenAt,
-} from "./etcd_messages.ts";
+import * as etcd from "./etcd_messages.ts";
 
 /** How often a cluster that does not answer is asked whether it is there again. */
 const PROBE_MS = 500;
@@ -57,7 +44,7 @@ export class EtcdCluster {
   starting: Promise<void> | undefined;
 
   /** Creates the cluster, and sends it a first request. */
-  constructor(readonly keys: TableKeys, options: ClusterOptions) {
+  constructor(readonly keys: etcd.TableKeys, options: ClusterOptions) {
     this.#gateway = new EtcdGateway(options);
     this.#note = options.note ?? (() => {});
     this.#wait = options.wait ?? waitFor;
@@ -76,8 +63,8 @@ export class EtcdCluster {
   }
 
   /** Runs a transaction; throws like {@linkcode EtcdCluster.ask}. */
-  transact(body: string, unanswered?: () => void): Promise<TxnAnswer> {
-    return this.ask<TxnAnswer>("/v3/kv/txn", body, { unanswered });
+  transact(body: string, unanswered?: () => void): Promise<etcd.TxnAnswer> {
+    return this.ask<etcd.TxnAnswer>("/v3/kv/txn", body, { unanswered });
   }
 
   /** Sends a request, like {@linkcode EtcdGateway.ask}, unless the cluster did not answer earlier ones. */
@@ -145,18 +132,19 @@ export class EtcdCluster {
   async #open(): Promise<number> {
     const { meta } = this.keys;
     const options = { once: true };
-    const { kvs } = await this.#gateway.ask<RangeAnswer>("/v3/kv/range", rangeRequest(meta), options);
+    const { kvs } = await this.#gateway.ask<etcd.RangeAnswer>("/v3/kv/range", etcd.rangeRequest(meta), options);
     if (kvs !== undefined) return numberOf(kvs[0].value!);
     const base = Date.now() * 1000;
-    const body = transaction([writtenAt(meta, 0)], [put(meta, encode(String(base)))], [range(meta)]);
-    const made = await this.#gateway.ask<TxnAnswer>("/v3/kv/txn", body, options);
+    const make = etcd.put(meta, etcd.encode(String(base)));
+    const body = etcd.transaction([etcd.writtenAt(meta, 0)], [make], [etcd.range(meta)]);
+    const made = await this.#gateway.ask<etcd.TxnAnswer>("/v3/kv/txn", body, options);
     return made.succeeded ? base : numberOf(made.responses![0].response_range!.kvs![0].value!);
   }
 }
 
 /** Parses a base from base64, or throws an {@linkcode EtcdError}: another program wrote the key. */
 export function numberOf(base: string): number {
-  const text = decode(base);
+  const text = etcd.decode(base);
   const number = Number(text);
   if (Number.isSafeInteger(number) && number > 0 && String(number) === text) return number;
   throw new EtcdError("unavailable", `the key meta holds ${JSON.stringify(text)}: expected a number`, false);
@@ -174,7 +162,7 @@ export function clusterError(error: unknown, unknown = false, rows = 1): Error {
     const outcome = "the outcome of this write is unknown, it may have been done or not";
     return unavailable(`${reasonOf(error)}: ${outcome}`);
   }
-  if (fault === "too-large") return new StoreError(fault, reasonOf(error, rows), { maxRows: fewerRows(rows) });
+  if (fault === "too-large") return new StoreError(fault, reasonOf(error, rows), { maxRows: etcd.fewerRows(rows) });
   return new StoreError(fault === "full" ? fault : "unavailable", reasonOf(error));
 }
 
@@ -190,7 +178,7 @@ const REASONS: { readonly [F in Exclude<EtcdFault, "too-large">]: string } = {
 function reasonOf({ fault, message }: EtcdError, rows = 1): string {
   if (fault !== "too-large") return REASONS[fault];
   if (/operations/.test(message)) return "The table's cluster takes fewer rows at once (etcd's --max-txn-ops)";
-  return rows > MAX_ROWS
+  return rows > etcd.MAX_ROWS
     ? "The table's cluster takes fewer rows at once (etcd's --max-request-bytes and --max-txn-ops)"
     : "The table's cluster takes fewer octets at once (etcd's --max-request-bytes)";
 }

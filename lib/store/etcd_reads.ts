@@ -14,21 +14,13 @@ import { FAIR_TURNS } from "../turns.ts";
 import { Batches } from "./batches.ts";
 import { clusterError, type EtcdCluster, numberOf } from "./etcd_cluster.ts";
 import { parseAnswer } from "./etcd_gateway.ts";
-import {
-  decode,
-  type KeyValue,
-  latestMarker,
-  MAX_OPERATIONS,
-  range,
-  transaction,
-  type TxnAnswer,
-} from "./etcd_messages.ts";
+import * as etcd from "./etcd_messages.ts";
 
 /** Base64 that one transaction reads, estimated from the rows read before. */
 const MAX_READ_BYTES = 8 * 1024 * 1024;
 
 /** Rows in one transaction, beside `meta`. */
-const MAX_READS = MAX_OPERATIONS - 1;
+const MAX_READS = etcd.MAX_OPERATIONS - 1;
 
 /** Bytes that are read of an answer with a portion. Rows after that are requested again. */
 const MAX_PORTION_ANSWER_BYTES = 4 * 1024 * 1024;
@@ -67,8 +59,8 @@ export function batchedReads(cluster: EtcdCluster): (name: string) => Promise<Ro
 
   async function read(reads: readonly WaitingRead[]): Promise<void> {
     try {
-      const ranges = reads.map(({ name }) => range(keys.row(name)));
-      const { responses } = await cluster.transact(transaction([], [range(keys.meta), ...ranges]));
+      const ranges = reads.map(({ name }) => etcd.range(keys.row(name)));
+      const { responses } = await cluster.transact(etcd.transaction([], [etcd.range(keys.meta), ...ranges]));
       const meta = responses![0].response_range!.kvs?.[0];
       // Without meta there are no rows either: the cluster has lost its data.
       const base = meta === undefined ? 0 : numberOf(meta.value!);
@@ -77,7 +69,7 @@ export function batchedReads(cluster: EtcdCluster): (name: string) => Promise<Ro
         const found = responses![i + 1].response_range!.kvs?.[0];
         const { value, mod_revision } = found ?? {};
         longest = Math.max(longest, value?.length ?? 0);
-        resolve(found && { name, content: rowContent(name, decode(value)), version: base + Number(mod_revision) });
+        resolve(found && { name, content: rowContent(name, etcd.decode(value)), version: base + Number(mod_revision) });
       });
     } catch (error) {
       const failure = clusterError(error);
@@ -96,10 +88,10 @@ export function batchedReads(cluster: EtcdCluster): (name: string) => Promise<Ro
 export async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
   const { keys, keys: { rows: [start, range_end] } } = cluster;
   const operations = [
-    range(keys.meta),
-    latestMarker(keys),
-    range(start, { range_end, count_only: true }),
-    range(start, { range_end, limit: FIRST_PORTION_ROWS }),
+    etcd.range(keys.meta),
+    etcd.latestMarker(keys),
+    etcd.range(start, { range_end, count_only: true }),
+    etcd.range(start, { range_end, limit: FIRST_PORTION_ROWS }),
   ];
   for (;;) {
     const { header, responses } = await readRows(cluster, operations);
@@ -121,7 +113,7 @@ function snapshotOf(
   cluster: EtcdCluster,
   { revision, total }: Pick<Snapshot, "revision" | "total">,
   at: number,
-  first: readonly KeyValue[],
+  first: readonly etcd.KeyValue[],
 ): Snapshot {
   const { keys, keys: { rows: [, range_end] } } = cluster;
   /** What reads the portions after those that were read, by the number of rows before them. */
@@ -133,7 +125,7 @@ function snapshotOf(
     const members: string[] = [];
     let size = 0;
     for (const { key, value } of kvs) {
-      const member = `${JSON.stringify(keys.nameOf(key))}:${decode(value)}`;
+      const member = `${JSON.stringify(keys.nameOf(key))}:${etcd.decode(value)}`;
       if (members.length > 0 && size + member.length > PORTION_CHARACTERS) break;
       size += member.length;
       members.push(member);
@@ -147,7 +139,7 @@ function snapshotOf(
       // As many rows as fit if they are of the same size.
       const fitting = Math.max(1, Math.floor(PORTION_CHARACTERS / (size / members.length)));
       const limit = Math.min(fitting, PORTION_GROWTH * kvs.length, MAX_PORTION_ROWS);
-      nextPortions.set(next, range(keys.after(kvs[members.length - 1].key), { range_end, limit, revision: at }));
+      nextPortions.set(next, etcd.range(keys.after(kvs[members.length - 1].key), { range_end, limit, revision: at }));
     }
     const start = cursor === START ? "{" : ",";
     return { content: `${start}${members.join(",")}${next === undefined ? "}" : ""}`, next };
@@ -158,17 +150,17 @@ function snapshotOf(
 }
 
 /** Runs operations, of which the last one reads rows. Of a long answer, only the first rows are returned. */
-async function readRows(cluster: EtcdCluster, operations: readonly string[]): Promise<TxnAnswer> {
+async function readRows(cluster: EtcdCluster, operations: readonly string[]): Promise<etcd.TxnAnswer> {
   try {
     // One attempt may take as long as all.
     const options = { tryMs: CLUSTER_WAIT_MS, read: readPortion };
-    return await cluster.ask("/v3/kv/txn", transaction([], operations), options);
+    return await cluster.ask("/v3/kv/txn", etcd.transaction([], operations), options);
   } catch (error) {
     throw clusterError(error);
   }
 }
 
-async function readPortion(response: Response): Promise<TxnAnswer> {
+async function readPortion(response: Response): Promise<etcd.TxnAnswer> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;
   // Base64 and digits are ASCII.

@@ -10,37 +10,7 @@
 import { Batches } from "./batches.ts";
 import { clusterError, type EtcdCluster } from "./etcd_cluster.ts";
 import { EtcdError } from "./etcd_gateway.ts";
-import {
-  type BatchContext,
-  batchRequest,
-  decode,
-  encode,
-  guarded,
-  guardsHold,
-  type Insertion,
-  insertionRequest,
-  isSure,
-  type KeyValue,
-  latestMarker,
-  MAX_OPERATIONS,
-  MAX_ROWS,
-  MAX_UNSURE_WRITES,
-  MAX_WRITES,
-  type OperationAnswer,
-  type Outcome,
-  outcomeAfter,
-  outcomeOf,
-  put,
-  range,
-  type RangeAnswer,
-  rangeRequest,
-  remove,
-  type RowWrite,
-  transaction,
-  type TxnAnswer,
-  wasMarked,
-  writtenAt,
-} from "./etcd_messages.ts";
+import * as etcd from "./etcd_messages.ts";
 
 /** Base64 in one transaction; a single row may have more. Nodes accept requests of 1.5 MiB by default. */
 const MAX_BATCH_BYTES = 1024 * 1024;
@@ -55,13 +25,13 @@ const MAX_LOSSES = 3;
 const MARKER_MS = 7 * 24 * 60 * 60 * 1000;
 
 /** The result of a row's write, and the version it gave. */
-type WrittenOutcome = Outcome & { readonly version: number };
+type WrittenOutcome = etcd.Outcome & { readonly version: number };
 
 interface WaitingRow extends PromiseWithResolvers<WrittenOutcome> {
-  readonly write: RowWrite;
+  readonly write: etcd.RowWrite;
 }
 interface WaitingInsertion extends PromiseWithResolvers<readonly number[] | undefined> {
-  readonly write: Insertion;
+  readonly write: etcd.Insertion;
 }
 type WaitingWrite = WaitingRow | WaitingInsertion;
 
@@ -71,7 +41,7 @@ type Fate = "done" | "not-done" | "lost";
 interface Sent {
   /** How the transaction ended: with answers, executed by an earlier attempt, or refused by a compare of its rows. */
   readonly kind: "answered" | "repeated" | "refused";
-  readonly answers: readonly OperationAnswer[];
+  readonly answers: readonly etcd.OperationAnswer[];
   readonly revision: number;
   readonly base: number;
 }
@@ -84,7 +54,7 @@ export class EtcdWriter {
   #number = 0;
   /** The revision of the marker's last write, as far as known; 0 before the first one. */
   #revision = 0;
-  #maxWrites = MAX_WRITES;
+  #maxWrites = etcd.MAX_WRITES;
 
   /** Creates a writer. Its marker is written with its first rows. */
   constructor(private readonly cluster: EtcdCluster) {
@@ -96,14 +66,14 @@ export class EtcdWriter {
     );
   }
 
-  write(write: RowWrite): Promise<WrittenOutcome> {
+  write(write: etcd.RowWrite): Promise<WrittenOutcome> {
     const waiting = { write, ...Promise.withResolvers<WrittenOutcome>() };
     this.#batches.add(waiting);
     return waiting.promise;
   }
 
   /** Returns the indexes of the rows whose names are taken; `undefined` if the table has another revision. */
-  insert(write: Insertion): Promise<readonly number[] | undefined> {
+  insert(write: etcd.Insertion): Promise<readonly number[] | undefined> {
     const waiting = { write, ...Promise.withResolvers<readonly number[] | undefined>() };
     this.#batches.add(waiting);
     return waiting.promise;
@@ -128,8 +98,8 @@ export class EtcdWriter {
       }
       const { write } = waiting;
       const size = write.key.length + (write.kind === "put" ? write.value.length : 0);
-      const sure: boolean = anySure || isSure(write);
-      const most = sure ? this.#maxWrites : Math.min(this.#maxWrites, MAX_UNSURE_WRITES);
+      const sure: boolean = anySure || etcd.isSure(write);
+      const most = sure ? this.#maxWrites : Math.min(this.#maxWrites, etcd.MAX_UNSURE_WRITES);
       if (taken.length >= most || taken.length > 0 && bytes + size > MAX_BATCH_BYTES) break;
       anySure = sure;
       bytes += size;
@@ -160,24 +130,24 @@ export class EtcdWriter {
 
   async #writeRows(batch: readonly WaitingRow[]): Promise<void> {
     const writes = batch.map(({ write }) => write);
-    const sent = await this.#send((context) => batchRequest(writes, context), wasMarked);
+    const sent = await this.#send((context) => etcd.batchRequest(writes, context), etcd.wasMarked);
     const version = sent.base + sent.revision;
     if (sent.kind === "answered") {
-      batch.forEach(({ write, resolve }, i) => resolve({ ...outcomeOf(write, sent.answers[i + 1]), version }));
+      batch.forEach(({ write, resolve }, i) => resolve({ ...etcd.outcomeOf(write, sent.answers[i + 1]), version }));
       return;
     }
     const before = await whatWasDone(() => this.#readRows(writes.map(({ key }) => key), sent.revision - 1));
-    batch.forEach(({ write, resolve }, i) => resolve({ ...outcomeAfter(write, before[i], sent.base), version }));
+    batch.forEach(({ write, resolve }, i) => resolve({ ...etcd.outcomeAfter(write, before[i], sent.base), version }));
   }
 
   async #insert({ write, resolve }: WaitingInsertion): Promise<void> {
     // With a marker, the transaction has room for one more row. But writing one changes the table's revision.
     if (this.#revision === 0 && write.expected === undefined) await besideRows(() => this.#fence());
-    const sent = await this.#send((context) => insertionRequest(write, context), () => true);
+    const sent = await this.#send((context) => etcd.insertionRequest(write, context), () => true);
     if (sent.kind !== "refused") return resolve([]);
     if (write.expected !== undefined) {
-      const marker = latestMarker(this.cluster.keys, sent.revision);
-      const { responses } = await besideRows(() => this.cluster.transact(transaction([], [marker])));
+      const marker = etcd.latestMarker(this.cluster.keys, sent.revision);
+      const { responses } = await besideRows(() => this.cluster.transact(etcd.transaction([], [marker])));
       const latest = Number(responses![0].response_range!.kvs?.[0].mod_revision ?? 0);
       if (sent.base + latest > write.expected) return resolve(undefined);
     }
@@ -186,12 +156,12 @@ export class EtcdWriter {
   }
 
   /** Reads rows at a revision, without their values; `undefined` for those that do not exist. */
-  async #readRows(keys: readonly string[], revision: number): Promise<(KeyValue | undefined)[]> {
-    const rows: (KeyValue | undefined)[] = [];
-    for (let i = 0; i < keys.length; i += MAX_OPERATIONS) {
-      const some = keys.slice(i, i + MAX_OPERATIONS);
-      const ranges = some.map((key) => range(key, { revision, keys_only: true }));
-      const { responses } = await this.cluster.transact(transaction([], ranges));
+  async #readRows(keys: readonly string[], revision: number): Promise<(etcd.KeyValue | undefined)[]> {
+    const rows: (etcd.KeyValue | undefined)[] = [];
+    for (let i = 0; i < keys.length; i += etcd.MAX_OPERATIONS) {
+      const some = keys.slice(i, i + etcd.MAX_OPERATIONS);
+      const ranges = some.map((key) => etcd.range(key, { revision, keys_only: true }));
+      const { responses } = await this.cluster.transact(etcd.transaction([], ranges));
       rows.push(...responses!.map(({ response_range }) => response_range!.kvs?.[0]));
     }
     return rows;
@@ -203,8 +173,8 @@ export class EtcdWriter {
    * @param isMarked Whether the marker was written, from the first answer.
    */
   async #send(
-    request: (context: BatchContext) => string,
-    isMarked: (first: OperationAnswer) => boolean,
+    request: (context: etcd.BatchContext) => string,
+    isMarked: (first: etcd.OperationAnswer) => boolean,
   ): Promise<Sent> {
     for (let losses = 0;; losses++) {
       const context = this.#nextContext();
@@ -219,7 +189,7 @@ export class EtcdWriter {
         return result;
       }
       let fate: Fate = "not-done";
-      if (!answer.succeeded && !guardsHold(answers, context)) fate = this.#fateIn(answer);
+      if (!answer.succeeded && !etcd.guardsHold(answers, context)) fate = this.#fateIn(answer);
       // Nothing was written. But an attempt without an answer may still arrive.
       else if (repeated) fate = await whatWasDone(() => this.#fence());
       if (fate === "not-done") return result;
@@ -233,17 +203,17 @@ export class EtcdWriter {
   async #fence(): Promise<Fate> {
     const before = this.#number;
     const context = this.#nextContext();
-    const answer = await this.cluster.transact(guarded(context, [put(context.marker, context.value)]));
+    const answer = await this.cluster.transact(etcd.guarded(context, [etcd.put(context.marker, context.value)]));
     if (!answer.succeeded) return this.#fateIn(answer, before);
     this.#revision = Number(answer.header.revision);
     return "not-done";
   }
 
   /** Reads the marker's new revision, and the fate of the last transaction or of the one with this number. */
-  #fateIn(answer: TxnAnswer, number: number = this.#number): Fate {
+  #fateIn(answer: etcd.TxnAnswer, number: number = this.#number): Fate {
     const marker = answer.responses![0].response_range!.kvs?.[0];
     this.#revision = Number(marker?.mod_revision ?? 0);
-    const last = marker === undefined ? NaN : parseInt(decode(marker.value));
+    const last = marker === undefined ? NaN : parseInt(etcd.decode(marker.value));
     if (last === number) return "done";
     return last === this.#number ? "not-done" : "lost";
   }
@@ -265,9 +235,9 @@ export class EtcdWriter {
     }
   }
 
-  #nextContext(): BatchContext {
+  #nextContext(): etcd.BatchContext {
     const { base, keys } = this.cluster;
-    const value = encode(`${++this.#number} ${Date.now()}`);
+    const value = etcd.encode(`${++this.#number} ${Date.now()}`);
     return { keys, marker: this.#marker, revision: this.#revision, value, base };
   }
 }
@@ -300,16 +270,16 @@ async function besideRows<T>(ask: () => Promise<T>): Promise<T> {
  */
 export async function removeOldMarkers(cluster: EtcdCluster): Promise<void> {
   const [start, range_end] = cluster.keys.markers;
-  const { kvs = [] } = await cluster.ask<RangeAnswer>("/v3/kv/range", rangeRequest(start, { range_end }));
+  const { kvs = [] } = await cluster.ask<etcd.RangeAnswer>("/v3/kv/range", etcd.rangeRequest(start, { range_end }));
   const latest = Math.max(...kvs.map(({ mod_revision }) => Number(mod_revision)));
   const old = kvs.filter(({ value, mod_revision }) => {
-    const writtenMs = Number(decode(value).split(" ")[1]);
+    const writtenMs = Number(etcd.decode(value).split(" ")[1]);
     return Number(mod_revision) < latest && writtenMs < Date.now() - MARKER_MS;
   });
-  for (let i = 0; i < old.length; i += MAX_ROWS) {
-    const some = old.slice(i, i + MAX_ROWS);
+  for (let i = 0; i < old.length; i += etcd.MAX_ROWS) {
+    const some = old.slice(i, i + etcd.MAX_ROWS);
     // A marker that was written meanwhile is in use.
-    const unchanged = some.map(({ key, mod_revision }) => writtenAt(key, Number(mod_revision)));
-    await cluster.transact(transaction(unchanged, some.map(({ key }) => remove(key))));
+    const unchanged = some.map(({ key, mod_revision }) => etcd.writtenAt(key, Number(mod_revision)));
+    await cluster.transact(etcd.transaction(unchanged, some.map(({ key }) => etcd.remove(key))));
   }
 }
