@@ -375,7 +375,7 @@ export function numberProblem(text: string): string | undefined {
   const value = Number(text);
   if (!Number.isFinite(value)) return "is a number beyond the range that can be stored: send it as a string";
   const isWhole = !/[.eE]/.test(text) || Number.isInteger(value) && Math.abs(value) < MIN_EXPONENTIAL;
-  if (isWhole && !Number.isSafeInteger(value)) return beyondInteger();
+  if (isWhole && !Number.isSafeInteger(value)) return BEYOND_INTEGER;
   const digits = significantDigits(text);
   if (value === 0 && digits > 0) return "is a number too close to 0 to be stored: send it as a string";
   if (digits > MAX_DIGITS) {
@@ -383,10 +383,9 @@ export function numberProblem(text: string): string | undefined {
   }
 }
 
-/** Returns the problem of an integer that a double does not represent exactly (RFC 7493 §2.2). */
-export function beyondInteger(): string {
-  return "is an integer beyond 2^53 - 1, which cannot be stored exactly: send it as a string";
-}
+/** The problem of an integer that a double does not represent exactly (RFC 7493 §2.2). */
+export const BEYOND_INTEGER: string =
+  "is an integer beyond 2^53 - 1, which cannot be stored exactly: send it as a string";
 
 /** Counts the digits from the first to the last that is not 0. */
 function significantDigits(text: string): number {

@@ -81,9 +81,7 @@ function equalToAny(values: readonly Value[], field: Field): RowTest {
 
 function range(holds: (order: number) => boolean): Operator {
   return (operand, field, parameter) => {
-    if (field.type === "boolean") {
-      throw new HttpError(400, `The parameter ${parameter}: true and false have no order; ask for eq, ne or in`);
-    }
+    if (field.type === "boolean") throw wrong(`${parameter}: true and false have no order; ask for eq, ne or in`);
     const bound = valueFor(operand, field, parameter);
     return (row) => {
       const value = row.value(field);
@@ -108,8 +106,11 @@ function valueFor(operand: string, { type, isText }: TypedField, parameter: stri
   const value = valueOf(operand, !isText);
   const isNumber = type === "integer" || type === "number";
   if (isNumber ? value.kind === NUMBER : type !== "boolean" || operand === "true" || operand === "false") return value;
-  const expected = isNumber ? "a number" : "true or false";
-  throw new HttpError(400, `The parameter ${parameter} takes ${expected}, saw ${JSON.stringify(operand)}`);
+  throw wrong(`${parameter} takes ${isNumber ? "a number" : "true or false"}, saw ${JSON.stringify(operand)}`);
+}
+
+function wrong(parameter: string): HttpError {
+  return new HttpError(400, `The parameter ${parameter}`);
 }
 
 const OPTIONS = ["_sort", "_page", "_per_page"];
@@ -141,7 +142,7 @@ export function parseQuery(query: string, schema: RowSchema): ListingQuery {
   const equal = new Map<TypedField, Value[]>();
   for (const [name, value] of parameters) {
     if (OPTIONS.includes(name)) {
-      if (options.has(name)) throw new HttpError(400, `The parameter ${name} is given twice`);
+      if (options.has(name)) throw wrong(`${name} is given twice`);
       options.set(name, value);
       continue;
     }
@@ -167,36 +168,29 @@ function parseParameter(name: string, value: string, schema: RowSchema): { field
   const colon = name.lastIndexOf(":");
   if (colon < 0) {
     if (OTHER_OPTIONS.includes(name)) {
-      throw new HttpError(400, `The parameter ${name} is unknown: ${OPTIONS.join(", ")} are known, and the fields`);
+      throw wrong(`${name} is unknown: ${OPTIONS.join(", ")} are known, and the fields`);
     }
     const [, field, ...forms] = OTHER_FORM.exec(name) ?? [];
     const form = forms.find((form) => form !== undefined) ?? "";
     const operator = Object.hasOwn(OTHER_OPERATORS, form) ? OTHER_OPERATORS[form] : form;
     if (FILTER_OPERATORS.includes(operator) && !schema.declares(name)) {
       const isField = schema.fields === undefined ? `; the field of this name is ${name}:eq` : "";
-      throw new HttpError(
-        400,
-        `The parameter ${name} is unknown: an operator follows a colon, as ${field}:${operator}=${
-          value.slice(0, 40)
-        }${isField}`,
-      );
+      const right = `${field}:${operator}=${value.slice(0, 40)}${isField}`;
+      throw wrong(`${name} is unknown: an operator follows a colon, as ${right}`);
     }
     return { field: name, operator: "eq" };
   }
   const operator = name.slice(colon + 1);
   if (FILTER_OPERATORS.includes(operator)) return { field: name.slice(0, colon), operator };
   const known = FILTER_OPERATORS.join(", ");
-  throw new HttpError(
-    400,
-    `The parameter ${name} has an unknown operator ${JSON.stringify(operator)}: known are ${known}`,
-  );
+  throw wrong(`${name} has an unknown operator ${JSON.stringify(operator)}: known are ${known}`);
 }
 
 function parseSort(text: string | undefined, field: (name: string) => Field): SortKey[] {
   if (text === undefined) return [];
   const parts = text.split(",");
   if (parts.length > MAX_SORT_KEYS) {
-    throw new HttpError(400, `The parameter _sort takes at most ${MAX_SORT_KEYS} fields, saw ${parts.length}`);
+    throw wrong(`_sort takes at most ${MAX_SORT_KEYS} fields, saw ${parts.length}`);
   }
   return parts.map((part) => {
     const descending = part.startsWith("-");
@@ -207,10 +201,8 @@ function parseSort(text: string | undefined, field: (name: string) => Field): So
 /** Finds a field by its name. In rows of any form, `author.name` is a member of a nested object. */
 function parseField(name: string, parameter: string, schema: RowSchema): TypedField {
   if (name === "" || !schema.has(name)) {
-    const known = schema.fields === undefined
-      ? ""
-      : `: a row has the fields ${schema.fields.map(({ name }) => name).join(", ")}`;
-    throw new HttpError(400, `The parameter ${parameter} names the unknown field ${JSON.stringify(name)}${known}`);
+    const known = schema.fields === undefined ? "" : `: a row has the fields ${schema.names}`;
+    throw wrong(`${parameter} names the unknown field ${JSON.stringify(name)}${known}`);
   }
   const type = schema.typeOf(name);
   return { ...fieldOf(schema.fields === undefined ? name.split(".") : [name], type === "string"), type };
@@ -227,10 +219,7 @@ function parsePage(page: string | undefined, perPage: string | undefined): PageR
 function parseCount(parameter: string, text: string, most: number): number {
   const count = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
   if (count >= 1 && count <= most) return count;
-  throw new HttpError(
-    400,
-    `The parameter ${parameter} takes a whole number from 1 to ${most}, saw ${JSON.stringify(text)}`,
-  );
+  throw wrong(`${parameter} takes a whole number from 1 to ${most}, saw ${JSON.stringify(text)}`);
 }
 
 /** Compares two values in the order of a sort key. What is neither number, text nor boolean stands last either way. */

@@ -1,7 +1,7 @@
 /** The fields of a row and their types, as given by `--fields`. */
 
 import type { FieldProblem } from "../http_message.ts";
-import { beyondInteger, isObject, type JsonObject } from "../json.ts";
+import { BEYOND_INTEGER, isObject, type JsonObject } from "../json.ts";
 import { MAX_ROW_FIELD_CHARACTERS, MAX_ROW_FIELDS } from "../limits.ts";
 
 /** The types in `--fields`. A field without one is a `scalar`: any JSON value except an object or array. */
@@ -29,13 +29,10 @@ const TYPES: readonly string[] = ["string", "number", "integer", "boolean"];
 
 /** The schema of a table's rows. */
 export class RowSchema {
-  /** The fields in order; `undefined` if a row may be any JSON object. */
-  readonly fields: readonly RowField[] | undefined;
   readonly #byName: ReadonlyMap<string, RowField>;
 
-  /** Creates a schema with these fields, or for any object. */
-  constructor(fields: readonly RowField[] | undefined) {
-    this.fields = fields;
+  /** Creates a schema with these fields, in order; `undefined` if a row may be any JSON object. */
+  constructor(readonly fields: readonly RowField[] | undefined) {
     this.#byName = new Map(fields?.map((field) => [field.name, field]));
   }
 
@@ -50,11 +47,9 @@ export class RowSchema {
     if (fields.length > MAX_ROW_FIELDS) {
       throw new RangeError(`At most ${MAX_ROW_FIELDS} fields are allowed, saw ${fields.length}`);
     }
-    const names = new Set<string>();
-    for (const { name } of fields) {
-      if (names.has(name)) throw new RangeError(`The field ${JSON.stringify(name)} is named twice`);
-      names.add(name);
-    }
+    const names = fields.map(({ name }) => name);
+    const twice = names.find((name, i) => names.indexOf(name) < i);
+    if (twice !== undefined) throw new RangeError(`The field ${JSON.stringify(twice)} is named twice`);
     return new RowSchema(fields);
   }
 
@@ -81,22 +76,20 @@ export class RowSchema {
 
   /** Returns the problems of a row, at most one per field; none if it fits the schema. */
   check(row: JsonObject): FieldProblem[] {
-    if (this.fields === undefined) return [];
     const problems: FieldProblem[] = [];
-    for (const { name, type } of this.fields) {
+    for (const { name, type } of this.fields ?? []) {
       const detail = Object.hasOwn(row, name) ? valueProblem(row[name], type) : `is missing: expected ${article(type)}`;
       if (detail !== undefined) problems.push({ field: name, detail });
     }
     for (const name in row) {
-      if (!this.#byName.has(name)) {
-        problems.push({ field: name, detail: `is unknown: a row has the fields ${this.#names()}` });
-      }
+      if (!this.has(name)) problems.push({ field: name, detail: `is unknown: a row has the fields ${this.names}` });
     }
     return problems;
   }
 
-  #names(): string {
-    return this.fields!.map(({ name }) => name).join(", ");
+  /** The fields' names, for people. */
+  get names(): string {
+    return [...this.#byName.keys()].join(", ");
   }
 }
 
@@ -134,7 +127,7 @@ function valueProblem(value: unknown, type: RowFieldType): string | undefined {
     : type !== (typeof value as string);
   if (wrong) return `must be ${article(type)}, saw ${seen(value)}`;
   // A number with an exponent may be stored beyond 2^53 - 1, but not as an integer.
-  if (type === "integer" && !Number.isSafeInteger(value)) return beyondInteger();
+  if (type === "integer" && !Number.isSafeInteger(value)) return BEYOND_INTEGER;
 }
 
 function seen(value: unknown): string {

@@ -147,7 +147,6 @@ const BUFFER_BYTES = 64 * 1024;
 const ROW_BYTES = 16;
 /** Bytes that each key of a row takes, besides the octets of a text that had to be copied. */
 const KEY_BYTES = 17;
-const INITIAL_ROWS = 64;
 /** Added to the kind of a number that its double does not tell from all others. */
 const INEXACT = 8;
 
@@ -160,23 +159,17 @@ export class HeldRows {
   count = 0;
   readonly #buffers: Uint8Array[] = [];
   #used = BUFFER_BYTES;
-  #places = new Uint32Array(INITIAL_ROWS);
-  #lengths = new Uint32Array(INITIAL_ROWS);
+  #places = new Uint32Array();
+  #lengths = new Uint32Array();
   // Of key k of row i, at i * keys + k: the kind, a number's double, and where the text or the digits are.
-  #kinds: Uint8Array<ArrayBuffer>;
-  #numbers: Float64Array<ArrayBuffer>;
-  #textPlaces: Uint32Array<ArrayBuffer>;
-  #textLengths: Uint32Array<ArrayBuffer>;
+  #kinds = new Uint8Array();
+  #numbers = new Float64Array();
+  #textPlaces = new Uint32Array();
+  #textLengths = new Uint32Array();
   readonly #a = new Value();
   readonly #b = new Value();
 
-  constructor(private readonly keys: readonly SortKey[]) {
-    const values = INITIAL_ROWS * keys.length;
-    this.#kinds = new Uint8Array(values);
-    this.#numbers = new Float64Array(values);
-    this.#textPlaces = new Uint32Array(values);
-    this.#textLengths = new Uint32Array(values);
-  }
+  constructor(private readonly keys: readonly SortKey[]) {}
 
   /** Returns the memory that the current row of a page would take, in bytes. */
   sizeOf(page: StoredRows): number {
@@ -280,7 +273,7 @@ export class HeldRows {
   }
 
   #grow(): void {
-    const rows = 2 * this.#places.length;
+    const rows = Math.max(64, 2 * this.#places.length);
     const values = rows * this.keys.length;
     this.#places = grown(this.#places, new Uint32Array(rows));
     this.#lengths = grown(this.#lengths, new Uint32Array(rows));

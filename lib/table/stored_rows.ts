@@ -23,9 +23,6 @@ const BACKSLASH = 0x5c;
 const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
-const LOWER_F = 0x66;
-const LOWER_N = 0x6e;
-const LOWER_T = 0x74;
 
 const ENCODER = new TextEncoder();
 
@@ -67,14 +64,11 @@ export class StoredRows {
     const bytes = this.bytes;
     for (;;) {
       this.start = between(bytes, this.end);
-      if (bytes[this.start] !== QUOTE) return this.#ended();
+      if (bytes[this.start] !== QUOTE) break;
       this.#row = between(bytes, stringEnd(bytes, this.start));
       this.end = valueEnd(bytes, this.#row);
       if (this.#passes()) return true;
     }
-  }
-
-  #ended(): false {
     if (this.start < this.bytes.length && this.bytes[this.start] !== CLOSE_BRACE) throw notJson(this.start);
     return false;
   }
@@ -134,9 +128,9 @@ export function fieldOf(names: readonly string[], isText = false): Field {
 const KINDS: { readonly [octet: number]: Kind } = {
   [OPEN_BRACE]: OBJECT,
   [OPEN_BRACKET]: ARRAY,
-  [LOWER_N]: NULL,
-  [LOWER_T]: TRUE,
-  [LOWER_F]: FALSE,
+  0x6e: NULL,
+  0x74: TRUE,
+  0x66: FALSE,
 };
 
 /** Reads the value that starts here, and returns its end. */
