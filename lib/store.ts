@@ -33,10 +33,7 @@ export interface NewRow {
   readonly name: string;
   /** The row's value, serialized: `{"type":"snail","age":"1","leg":"0"}`. */
   readonly json: string;
-  /**
-   * The row in the form of {@linkcode Row.content}, in UTF-8, if available. The bytes must stay unchanged until the
-   * write is done.
-   */
+  /** The row as {@linkcode Row.content}, in UTF-8, if available: unchanged until the write is done. */
   readonly content?: Uint8Array;
 }
 
@@ -115,12 +112,7 @@ export interface SharedMemory {
   reclaim: () => boolean;
 }
 
-/**
- * The table at one revision.
- *
- * It is read in portions of limited size: the first from {@linkcode START}, each further one from the cursor of the one
- * before.
- */
+/** The table at one revision, read in portions of limited size: each from the cursor that the one before returned. */
 export interface Snapshot {
   /** The table's revision, which changes with every write. */
   readonly revision: number;
@@ -153,10 +145,7 @@ export interface Portion<T> {
   readonly next: number | undefined;
 }
 
-/**
- * Why a store fails: it is full, cannot be reached, or the operation is too large, which may pass; or what it holds is
- * damaged, which does not.
- */
+/** Why a store fails. Only damage does not pass. */
 export type StoreFault = "full" | "unavailable" | "too-large" | "damaged";
 
 /** A failure of the store. The message is for people. */
@@ -167,11 +156,7 @@ export class StoreError extends ReportedError {
   /** How many rows may be inserted at once instead; `undefined` if fewer rows are no help. */
   readonly maxRows?: number;
 
-  /**
-   * Creates an error.
-   *
-   * @param fault Why the store failed.
-   */
+  /** Creates an error, with why the store failed. */
   constructor(readonly fault: StoreFault, message: string, options: ErrorOptions & { readonly maxRows?: number } = {}) {
     super(message, options);
     this.maxRows = options.maxRows;

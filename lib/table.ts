@@ -94,21 +94,12 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     this.#rowFields = rowFieldsLine(schema);
   }
 
-  /**
-   * Refuses requests that are invalid whatever their content: an unknown target or method, a wrong media type.
-   *
-   * @throws {HttpError} 400, 404, 405, 415 or 501
-   */
+  /** Refuses what is invalid whatever its content: an unknown target or method (404, 405, 501), a wrong type (415). */
   precheck(request: RequestHead): void {
     this.#route(request);
   }
 
-  /**
-   * Answers a request.
-   *
-   * @param requester The client: long work is aborted once it has disconnected. Without one, work is never aborted.
-   * @throws {HttpError} 400 to 422, 501, or 503 and 507 if the store cannot do the operation.
-   */
+  /** Answers a request, or throws an {@linkcode HttpError}. Long work is aborted once the requester has disconnected. */
   answer(request: RequestHead, content: Uint8Array, requester?: Requester): Awaitable<HttpResponse> {
     try {
       const name = this.#route(request);
@@ -135,11 +126,7 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
     refuseStoreError(error);
   }
 
-  /**
-   * Returns all rows, unless they are too many or have too many characters, and their number.
-   *
-   * @throws {HttpError} 503 if the store cannot be read.
-   */
+  /** Returns all rows, unless they are too many or have too many characters, and their number. */
   contents(mostRows: number, mostLength: number): Promise<Contents> {
     return readContents(this.store, mostRows, mostLength).catch(refuseStoreError);
   }
@@ -237,10 +224,8 @@ export class Table implements Pick<Service, "precheck" | "answer"> {
   }
 
   /**
-   * Reads the row, evaluates the preconditions, and writes if the row has not changed since. No client overwrites
-   * another one's change unseen (RFC 9110 §13.1.1).
-   *
-   * @param write Returns `undefined` if the row has changed.
+   * Reads the row, evaluates the preconditions, and writes, again if that returns `undefined`: the row has changed since.
+   * No client overwrites another one's change unseen (RFC 9110 §13.1.1).
    */
   #readAndWrite(
     { request: { method }, name, requester }: RowCall,

@@ -5,9 +5,6 @@
  * is read could therefore keep the server busy: no other connection would be read, no timer would fire, no signal would
  * be handled. A handler that computes for long has the same effect.
  *
- * A client with several requests at hand has a share of a turn for them, so that they are answered together though others
- * wait.
- *
  * Code that may run for long calls {@linkcode FairTurns.yieldIfBusy} at intervals, best through a {@linkcode Pacer}. All
  * callers share one budget per turn: they continue one after the other until it is spent; then I/O and timers run first.
  *
@@ -19,7 +16,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** Work for one request between two checks of the clock, in characters read or equivalent work. */
 export const MAX_WORK_BETWEEN_TURNS: number = 16 * 1024;
 
-/** How long the requests that one client has sent together are answered while others wait. */
+/** How long the requests that one client has sent are answered together while others wait. */
 export const MAX_SHARE_MS: number = 0.2;
 
 /** How long clients that always have more to send or to read are served before all others are. */
@@ -72,10 +69,7 @@ export class FairTurns {
     return false;
   }
 
-  /**
-   * Schedules the first caller after a turn of the event loop. Only a timer lets the runtime poll I/O first;
-   * setImmediate does not.
-   */
+  /** Schedules the first caller after a turn. Only a timer lets the runtime poll I/O first; setImmediate does not. */
   #afterTurn(): void {
     setTimeout(() => {
       this.#since = this.now();
@@ -109,10 +103,8 @@ export class Pacer {
   constructor(private readonly client?: Client, private readonly turns: FairTurns = FAIR_TURNS) {}
 
   /**
-   * Counts work done, in characters read or equivalent work.
-   *
-   * @returns A promise to await before more work; `undefined` while there is time left.
-   * @throws {DOMException} `AbortError` if the client has disconnected.
+   * Counts work done, in characters read or equivalent work. Returns a promise to await before more work; `undefined`
+   * while there is time left. Throws an `AbortError` if the client has disconnected.
    */
   after(work: number): Promise<void> | undefined {
     this.#work += work;
@@ -140,11 +132,7 @@ export class Gate {
   /** Creates a gate with so many places. */
   constructor(private places: number) {}
 
-  /**
-   * Runs work once there is a place.
-   *
-   * @throws {DOMException} `AbortError` if the client disconnects while the work waits.
-   */
+  /** Runs work once there is a place; fails with an `AbortError` if the client disconnects before. */
   async run<T>(work: () => T | Promise<T>, client?: Client): Promise<T> {
     client?.signal.throwIfAborted();
     if (this.places > 0) this.places--;
@@ -179,10 +167,7 @@ interface Group extends PromiseWithResolvers<void> {
   writes: number;
 }
 
-/**
- * Orders the writes to each name. A write that depends on a read runs alone, so it never has to be retried because of
- * another write of this process.
- */
+/** Orders the writes to each name. One that depends on a read runs alone: no other of this process makes it retry. */
 export class Lanes {
   /** The last group for each name with writes in progress. */
   readonly #last = new Map<string, Group>();
@@ -250,11 +235,7 @@ export async function waitFor(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal }).catch(() => {});
 }
 
-/**
- * Whether a promise resolves in time.
- *
- * @throws {DOMException} `AbortError`, if the signal ends the wait.
- */
+/** Whether a promise resolves in time. Throws an `AbortError` if the signal ends the wait. */
 export async function within(promise: Promise<unknown>, milliseconds: number, signal?: AbortSignal): Promise<boolean> {
   const timer = new AbortController();
   try {

@@ -1,19 +1,12 @@
-/**
- * Work that is done in batches: what arrives in one turn of the event loop, or while a batch is under way, waits for the
- * next one.
- */
-
 import { setImmediate } from "node:timers/promises";
 import { MAX_WAITING_CALLS } from "../limits.ts";
 import { unavailable } from "../store.ts";
 
-/** Something to do, whose promise may be rejected. */
-interface Rejectable {
-  readonly reject: (reason: unknown) => void;
-}
-
-/** A queue of which one batch after another is performed. */
-export class Batches<T extends Rejectable> {
+/**
+ * Work that is done in batches: what arrives in one turn of the event loop, or while a batch is under way, waits for the
+ * next one.
+ */
+export class Batches<T extends { reject(reason: unknown): void }> {
   readonly #waiting: T[] = [];
   /** Resolves once nothing waits and nothing is under way; `undefined` then. */
   running: Promise<void> | undefined;

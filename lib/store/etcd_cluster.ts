@@ -1,8 +1,6 @@
 /**
- * The state of a table's cluster: whether it answers, and the base of the table's versions.
- *
- * A cluster that does not answer is asked again until it does. Meanwhile requests fail at once, so that no client waits
- * in vain.
+ * A table's cluster. While it does not answer it is asked again until it does, and requests fail at once, so that no
+ * client waits in vain.
  */
 
 import { StoreError, unavailable } from "../store.ts";
@@ -28,7 +26,6 @@ export interface ClusterOptions extends GatewayOptions {
   readonly note?: (line: string) => void;
 }
 
-/** A cluster that may stop answering and recover. */
 export class EtcdCluster {
   readonly #gateway: EtcdGateway;
   readonly #note: (line: string) => void;
@@ -43,7 +40,6 @@ export class EtcdCluster {
   /** Resolves after the first request, successful or not; `undefined` from then on. */
   starting: Promise<void> | undefined;
 
-  /** Creates the cluster, and sends it a first request. */
   constructor(readonly keys: etcd.TableKeys, options: ClusterOptions) {
     this.#gateway = new EtcdGateway(options);
     this.#note = options.note ?? (() => {});
@@ -62,7 +58,6 @@ export class EtcdCluster {
     return this.#wait(ms, this.#closed.signal);
   }
 
-  /** Runs a transaction; throws like {@linkcode EtcdCluster.ask}. */
   transact(body: string, unanswered?: () => void): Promise<etcd.TxnAnswer> {
     return this.ask<etcd.TxnAnswer>("/v3/kv/txn", body, { unanswered });
   }

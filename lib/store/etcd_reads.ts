@@ -105,10 +105,7 @@ export async function takeSnapshot(cluster: EtcdCluster): Promise<Snapshot> {
   }
 }
 
-/**
- * @param at The cluster's revision.
- * @param first The rows of the first portion.
- */
+/** Returns the table `at` this revision of the cluster, of whose rows the first were read. */
 function snapshotOf(
   cluster: EtcdCluster,
   { revision, total }: Pick<Snapshot, "revision" | "total">,

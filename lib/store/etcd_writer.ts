@@ -167,11 +167,7 @@ export class EtcdWriter {
     return rows;
   }
 
-  /**
-   * Sends a transaction with the marker until its fate is known.
-   *
-   * @param isMarked Whether the marker was written, from the first answer.
-   */
+  /** Sends a transaction until its fate is known. Its first answer tells whether it wrote the marker. */
   async #send(
     request: (context: etcd.BatchContext) => string,
     isMarked: (first: etcd.OperationAnswer) => boolean,
@@ -264,10 +260,7 @@ async function besideRows<T>(ask: () => Promise<T>): Promise<T> {
   }
 }
 
-/**
- * Removes markers that were not written for a week, except the latest, whose revision is the table's. A server that was
- * idle for so long starts again with a new one.
- */
+/** Removes markers that were not written for a week, whose servers would make new ones, but not the table's latest. */
 export async function removeOldMarkers(cluster: EtcdCluster): Promise<void> {
   const [start, range_end] = cluster.keys.markers;
   const { kvs = [] } = await cluster.ask<etcd.RangeAnswer>("/v3/kv/range", etcd.rangeRequest(start, { range_end }));

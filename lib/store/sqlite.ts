@@ -116,17 +116,13 @@ export class SqliteStore implements Store {
   #writer: WriterThread | undefined;
   /** The thread that looks for damage. */
   #checker: WriterThread | undefined;
-  /**
-   * The number of reads since the event loop's last turn. From the second on they share a transaction, which is four
-   * times as fast.
-   */
+  /** Reads since the event loop's last turn. From the second on they share a transaction: four times as fast. */
   #readsThisTurn = 0;
   readonly #writes = new Batches<WaitingWrite>("writes wait for the disk", nextBatch, (batch) => this.#perform(batch));
   /** Why no more writes are accepted. */
   #refusal: StoreError | undefined;
   /** Resolves once a snapshot may start; `undefined` if it may start now. */
   #clearing: Promise<void> | undefined;
-  #isClosed = false;
   /** See {@linkcode leastVersion}. */
   #leastVersion = 0;
   /** Whether damage was found, and reported. */
@@ -156,9 +152,8 @@ export class SqliteStore implements Store {
    * Opens the file, and creates it if it does not exist. No other process may use it as a store at the same time. Of a
    * damaged file, what can be read is served, and writes are refused.
    *
+   * @param note Receives lines for the operator.
    * @param readOnly Whether the file may only be read, beside any others that use it: no permission to write is needed.
-   * @param note Receives a line for the operator when the open file is removed or replaced, or found to be damaged.
-   * @throws {StoreError} If the file cannot be opened.
    */
   static async open(
     file: string,
@@ -224,7 +219,6 @@ export class SqliteStore implements Store {
 
   async close(): Promise<void> {
     await this.#writes.running;
-    this.#isClosed = true;
     this.#refuse(unavailable("The store is closed"));
     this.#checker?.terminate();
     this.#endReads();
@@ -246,10 +240,7 @@ export class SqliteStore implements Store {
     }
   }
 
-  /**
-   * Ends the transaction that reads share, so that they see later writes and the log can be truncated. It is rolled
-   * back: nothing was written, and COMMIT would fail after a failed read.
-   */
+  /** Ends the transaction that reads share, so that they see later writes. COMMIT would fail after a failed read. */
   #endReads(): void {
     if (this.#reader.isOpen && this.#reader.isTransaction) this.#reader.exec("ROLLBACK");
     this.#readsThisTurn = 0;
@@ -373,7 +364,7 @@ export class SqliteStore implements Store {
       // There is no log any more once the thread has ended.
       return this.#writer!.call("clearLog").catch(() => true);
     };
-    while (!this.#isClosed && !await isClear()) {
+    while (this.#reader.isOpen && !await isClear()) {
       if (performance.now() >= end && this.#snapshots.open > 0) this.#snapshots.endSlowest();
       else await sleep(LOG_PAUSE_MS);
     }

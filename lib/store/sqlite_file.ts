@@ -106,11 +106,7 @@ export async function lockFile(file: string): Promise<Deno.FsFile> {
   throw unavailable(`${file} is in use by another server`);
 }
 
-/**
- * Opens the file. Commits are synced to disk, and readers do not wait for the writer (WAL).
- *
- * @param readOnly Whether nothing is changed: neither its rows nor how it is kept.
- */
+/** Opens the file. If it may only be read, nothing is changed: neither its rows nor how it is kept. */
 export function openFile(file: string, readOnly = false): DatabaseSync {
   const database = new DatabaseSync(file, { timeout: FILE_LOCK_WAIT_MS, readOnly });
   if (!readOnly) configure(database);
@@ -118,7 +114,7 @@ export function openFile(file: string, readOnly = false): DatabaseSync {
 }
 
 function configure(database: DatabaseSync): void {
-  // A long read lets the log grow; afterwards the log is truncated to this limit.
+  // Commits are synced to disk, and readers do not wait for the writer. After a long read the log is truncated.
   database.exec(`
     PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;
     PRAGMA journal_size_limit = ${MAX_KEPT_LOG_BYTES}`);
@@ -223,10 +219,7 @@ export function damageOf(database: DatabaseSync): string | undefined {
   }
 }
 
-/**
- * Returns a function that says what happened to an open file or its log, for people; `undefined` if nothing did. It must
- * be called after a transaction.
- */
+/** Returns what tells, after a transaction, what happened to an open file or its log; `undefined` if nothing did. */
 export function watchFile(file: string): () => string | undefined {
   const names = [file, `${file}-wal`];
   const seen: (string | undefined)[] = [];
@@ -277,10 +270,7 @@ export function clearLog(database: DatabaseSync): boolean | undefined {
   return state && state.busy === 0;
 }
 
-/**
- * Moves the log's content into the file, and keeps none from then on, unless the file is being read: a file with a log
- * cannot be opened where nothing may be written.
- */
+/** Keeps no log from now on, unless the file is being read: one with a log cannot be opened where nothing is written. */
 export function leaveLog(database: DatabaseSync): void {
   atOnce(database, "PRAGMA journal_mode = DELETE");
 }

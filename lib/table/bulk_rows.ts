@@ -140,11 +140,7 @@ class RowsReader {
     this.#canonical = new CanonicalRows(limits.schema);
   }
 
-  /**
-   * Adds the member that a scanner found last.
-   *
-   * @param place Where it is, for errors.
-   */
+  /** Adds the member that a scanner found last. Its place is for errors. */
   add(text: Uint8Array, scanner: JsonScanner, place?: string): Promise<void> | void {
     const { nameStart, nameEnd, valueStart, valueEnd } = scanner;
     const octets = octetString(text, nameStart + 1, nameEnd - 1);

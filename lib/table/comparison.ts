@@ -10,9 +10,7 @@ import { NO_BYTES, octetString } from "../bytes.ts";
 import { UTF8 } from "../json.ts";
 import { MAX_COMPARED_DIGITS } from "../limits.ts";
 
-/**
- * A query finds parts up to this many characters with the engine's own search, which can be too slow for longer ones.
- */
+/** The engine finds parts up to this many characters; its time for longer ones may be the product of both lengths. */
 export const MAX_NATIVE_NEEDLE_CHARACTERS: number = 256;
 
 /**
@@ -88,11 +86,7 @@ export function valueOf(text: string, mayBeNumber: boolean): Value {
   return value;
 }
 
-/**
- * Compares two values in the order of sorting: negative if `a` comes first, 0 if they are equal or tie.
- *
- * Numbers come before texts, these before false, and false before true; everything else ties behind them.
- */
+/** Compares two values in the order of sorting: negative if `a` comes first, 0 if they are equal or tie. */
 export function compare(a: Value, b: Value): number {
   if (a.kind !== b.kind) return Math.min(a.kind, NULL) - Math.min(b.kind, NULL);
   if (a.kind === NUMBER) return compareNumbers(a, b);
@@ -142,9 +136,8 @@ function compareDecimals(a: Decimal, b: Decimal): number {
 }
 
 /**
- * Returns a test for equality with any of a query's values, in time independent of their number.
- *
- * @param isText Whether the field has the type `string`, in which `null`, `true` and `false` are texts alone.
+ * Returns a test for equality with any of a query's values, in time independent of their number. In a field that
+ * `isText`, `null`, `true` and `false` are texts alone.
  */
 export function anyOf(values: readonly Value[], isText: boolean): (value: Value) => boolean {
   const literals = isText ? [] : values.map(literalOf);
@@ -192,7 +185,6 @@ function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
 
 /** Returns a test for texts that contain a part, in time linear in the text's length. */
 export function containing(part: string): (text: string) => boolean {
-  // The engine's own search is fast, but its worst case is the product of both lengths.
   if (part.length <= MAX_NATIVE_NEEDLE_CHARACTERS) return (text) => text.includes(part);
   const borders = bordersOf(part);
   return (text) => {
@@ -206,9 +198,7 @@ export function containing(part: string): (text: string) => boolean {
   };
 }
 
-/**
- * Returns, for each prefix, the length of its longest proper suffix that is also a prefix (Knuth, Morris and Pratt).
- */
+/** Returns, for each prefix, the length of its longest proper suffix that is a prefix, too (Knuth, Morris and Pratt). */
 function bordersOf(part: string): Uint32Array {
   const borders = new Uint32Array(part.length);
   let length = 0;

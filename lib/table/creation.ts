@@ -33,7 +33,6 @@ export class Creator {
     this.names = new ChosenNames(store);
   }
 
-  /** Creates all rows in the content, or none; or one row under a name of the server's choice. */
   async create({ fields, method }: RequestHead, content: Uint8Array, requester?: Requester): Promise<HttpResponse> {
     const read = mediaType(fields) === LINES_TYPE ? readLines : readRows;
     const create = async (expected?: number) => {
@@ -158,10 +157,7 @@ export class ChosenNames {
   }
 }
 
-/**
- * Retries a conditional write until it returns a response: until the row has not changed meanwhile. Writes of this server
- * are queued, but those of other servers on the same store are not.
- */
+/** Retries a conditional write until it returns a response: other servers on the same store may write meanwhile. */
 export async function retried(what: string, attempt: () => Promise<HttpResponse | undefined>): Promise<HttpResponse> {
   for (let attempts = 0; attempts < MAX_WRITE_ATTEMPTS; attempts++) {
     const response = await attempt();

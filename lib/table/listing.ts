@@ -23,12 +23,7 @@ type Pieces = Required<Pick<AsyncIterator<string | Uint8Array, undefined>, "next
 /** Bounds the memory of all sorted listings: how many of the process are produced at a time. */
 const SORTS = new Gate(MAX_SORTS);
 
-/**
- * Answers GET and HEAD of the table: at once if there is no query and the store reads at once.
- *
- * @param requester The client: the listing is aborted once it has disconnected.
- * @throws {HttpError} 400 if the query is invalid or too expensive; 412; 503 if too many sorted listings are held.
- */
+/** Answers GET and HEAD of the table: at once if there is no query and the store reads at once. */
 export function listTable(
   store: Pick<Store, "snapshot">,
   schema: RowSchema,
@@ -106,11 +101,7 @@ async function selection(
   }
 }
 
-/**
- * Whether the client has the table as it is (RFC 9110 §13.1.2).
- *
- * @throws {HttpError} 412
- */
+/** Whether the client has the table as it is (RFC 9110 §13.1.2). Throws a 412 if it expects another one. */
 function isUnchanged({ revision }: Snapshot, { fields, method }: RequestHead, form: ListingForm): boolean {
   const preconditions = readPreconditions(fields);
   return preconditions !== undefined && !preconditionsHold(preconditions, method, revision, tagForm(form));

@@ -16,10 +16,8 @@ const EMPTY_OBJECT = ENCODER.encode("{}");
 const [OPEN, COMMA, CLOSE, COLON] = ["{", ",", "}", ":"].map((mark) => ENCODER.encode(mark));
 
 /**
- * Applies a merge patch: null removes a member, an object is merged, another value replaces (RFC 7396 §2).
- *
- * @param target The text of an object; any other value is replaced.
- * @param patch The text of an object, as it is stored.
+ * Applies a merge patch, an object as it is stored: null removes a member, an object is merged, another value replaces
+ * (RFC 7396 §2). A target that is no object is replaced.
  */
 export function* mergePatch(target: Uint8Array, patch: Uint8Array): Generator<number, Uint8Array> {
   const changes = new Map<string, Uint8Array>();

@@ -120,9 +120,7 @@ const OTHER_OPTIONS = ["_limit", "_start", "_end", "_order", "_embed", "_expand"
 const OTHER_FORM = /^(.+?)(?:_(?!in$)([A-Za-z]+)|\[([A-Za-z]+)\]|([<>!]))$/;
 const OTHER_OPERATORS: Record<string, string> = { like: "contains", "<": "lte", ">": "gte", "!": "ne" };
 
-/**
- * Parses a query, percent-encoded. Throws a 400 if a parameter is unknown, malformed or repeated; the detail names it.
- */
+/** Parses a query. Throws a 400 if a parameter is unknown, malformed or repeated; the detail names it. */
 export function parseQuery(query: string, schema: RowSchema): ListingQuery {
   if (percentDecoded(query) === undefined) {
     throw new HttpError(400, "The query must be percent-encoded UTF-8", { rule: "RFC 3986 §2.5" });

@@ -80,9 +80,7 @@ export function mediaType(fields: Fields): string | undefined {
 /**
  * Requires content of one of these media types that is the complete, uncoded representation (RFC 9110 §8.4, §14.5). A
  * form on another site cannot send JSON without a CORS preflight, so this also protects against cross-site requests.
- *
- * @param hints Field lines that a 415 has, too.
- * @throws {HttpError} 415 or 400
+ * A 415 has the hints, too.
  */
 export function requireContent(fields: Fields, allowed: readonly string[], hints: readonly FieldLine[] = []): void {
   const sent = fields.get("content-type");
@@ -133,10 +131,8 @@ export function readPreconditions(fields: Fields): Preconditions | undefined {
 }
 
 /**
- * Evaluates preconditions in the order of RFC 9110 §13.2.2: throws a 412 if one is false; returns `false` if the
- * response is 304.
- *
- * @param version The version of the selected representation; `undefined` if there is none.
+ * Evaluates preconditions on a version, or on what does not exist, in the order of RFC 9110 §13.2.2: throws a 412 if one
+ * is false; returns `false` if the response is 304.
  */
 export function preconditionsHold(
   { ifMatch, ifNoneMatch }: Preconditions,
@@ -213,10 +209,8 @@ export function rowResponse(request: RequestHead, name: string, row: Row | undef
 }
 
 /**
- * Returns the response to a write, with the row as it is now.
- *
- * @param put The content of a PUT: the response has a validator only if the content was stored unchanged; otherwise the
- * client would take what it sent for the row (RFC 9110 §9.3.4).
+ * Returns the response to a write, with the row as it is now. To a PUT it has a validator only if the content was stored
+ * unchanged; otherwise the client would take what it sent for the row (RFC 9110 §9.3.4).
  */
 export function writtenResponse({ row, created }: Written, put?: Uint8Array): HttpResponse {
   const etag = put === undefined || isSame(put, row.content) ? row.version : undefined;

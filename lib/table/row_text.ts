@@ -42,11 +42,7 @@ export class SentRow implements NewRow {
   }
 }
 
-/**
- * Returns the row with this value, which is in the form in which it is stored.
- *
- * @throws {HttpError} 413 if the row is longer than it may be sent: nobody could write back what they read.
- */
+/** Returns the row with this value as it is stored. Throws a 413 if nobody could write back what they read. */
 export function rowOf(name: string, value: Uint8Array, maxBytes: number): NewRow {
   const quoted = JSON.stringify(name);
   const before = ENCODER.encode(`{${quoted}:`);
@@ -133,9 +129,7 @@ function literalEnd(bytes: Uint8Array, start: number, literal: string): number {
   return start + literal.length;
 }
 
-/**
- * Returns the end of the string that starts at this quote, its closing quote included; 0 if it has an escape or no end.
- */
+/** Returns the end of the string that starts at this quote; 0 if it has an escape or no end. */
 export function plainStringEnd(bytes: Uint8Array, quote: number): number {
   for (let at = quote + 1; at < bytes.length; at++) {
     const byte = bytes[at];
@@ -156,11 +150,8 @@ export function canonicalIntegerEnd(bytes: Uint8Array, start: number): number {
 }
 
 /**
- * Reads the row in the content, bare or wrapped under its name. Returns its value as it is stored.
- *
- * @param name The row's name; without one, the row is bare.
- * @throws {HttpError} 400 if the content is not JSON in UTF-8; 422 if it is not an object, has a member twice, or
- * exceeds the limits on members, nesting or numbers.
+ * Reads the row in the content, bare or wrapped under its name. Returns its value as it is stored. Throws a 400 if the
+ * content is not JSON in UTF-8; a 422 if it is not an object, has a member twice, or exceeds the limits of a row.
  */
 export function* readRow(
   content: Uint8Array,
@@ -253,10 +244,7 @@ function tooMany(members: number): TextProblem {
   return { field: "*", detail: `has at most ${MAX_ROW_MEMBERS} members and elements, saw ${members}` };
 }
 
-/**
- * Returns the problem of a row with more members and elements than are worth listing: JSON.parse would block other
- * clients on tens of thousands of names.
- */
+/** Returns the problem of a row with more members than are worth listing, on which JSON.parse would block others. */
 export function tooManyFor(schema: RowSchema, members: number): TextProblem | undefined {
   if (schema.fields === undefined || members <= MAX_ROW_FIELDS + MAX_PROBLEM_ERRORS) return undefined;
   return { field: "*", detail: `has the fields ${schema}, saw ${members} members and elements` };
@@ -273,10 +261,7 @@ export function scannerOf(content: Uint8Array): JsonScanner {
   return scanner;
 }
 
-/**
- * Creates the error for content that is not JSON from this octet on: with the parser's own message if it is short. On
- * long content the parser would block other clients.
- */
+/** Creates the error for what is not JSON from this octet on. The parser, whose message is best, blocks on long text. */
 export function notJson(content: Uint8Array, octet: number, what = "The content"): HttpError {
   let detail = `${what} is not JSON: unexpected octet or end at ${octet}`;
   if (content.length <= JSON_PIECE_BYTES) {
@@ -300,11 +285,8 @@ export function notObject(text: Uint8Array, expected = "The content must be a JS
 }
 
 /**
- * Returns the text of a value as it is stored: the octets passed, if they are that already.
- *
- * @param bytes The value, which is JSON in UTF-8.
- * @throws {HttpError} 422 if an object has two members of one name: receivers differ in which one they take (RFC 8259
- * §4).
+ * Returns the JSON text of a value as it is stored: the octets passed, if they are that already. Throws a 422 if an
+ * object has two members of one name: receivers differ in which one they take (RFC 8259 §4).
  */
 export function* storedText(bytes: Uint8Array): Generator<number, Uint8Array> {
   let text: ByteBuffer | undefined;
