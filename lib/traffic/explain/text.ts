@@ -15,13 +15,12 @@ import {
   type OctetRow,
   readable,
   type Reading,
-  units,
 } from "../../exchange.ts";
 import { CAUSES, type Degree, type HttpError, LF, reasonPhrase } from "../../http_message.ts";
 import { SHOWN_CONTENT_LINES } from "../../limits.ts";
 import { type Credential, credentialsIn, credentialsWithin, maskCredentials, placeInMasked } from "../../masking.ts";
 import { displayWidth, escapeText, type Painter, painterFor, type Style, wordsOf, wrapWords } from "../../terminal.ts";
-import { aroundCaret, contentLines, firstLine, textLines, wrapUnits } from "./octet_lines.ts";
+import { aroundCaret, contentLines, textLines } from "./octet_lines.ts";
 
 export interface ExplainTextOptions {
   readonly width: number;
@@ -187,15 +186,15 @@ function rowLines(row: OctetRow, found: readonly Credential[], options: ExplainT
   const width = labelColumn(options) - OFFSET_WIDTH - 1;
   if (found.length > 0) {
     const masked = maskCredentials(octets, found);
-    const { lines } = kind === "unread" ? firstLine(masked, width) : wrapUnits(units(masked), width);
+    const { lines } = kind === "unread" ? textLines(masked, width, 1, false) : textLines(masked, width);
     return twoColumns(row, lines, [labelOfMasked(row), rule], options);
   }
   const most = all ? Infinity : SHOWN_CONTENT_LINES;
   const left = kind === "content"
     ? contentLines(octets, width, most)
-    : kind === "unread"
-    ? all ? textLines(octets, width, most) : firstLine(octets, width)
-    : wrapUnits(units(octets), width);
+    : kind === "unread" && !all
+    ? textLines(octets, width, 1, false)
+    : textLines(octets, width);
   const lines = twoColumns(row, left.lines, [label, rule], options);
   const hidden = end - start - left.octets;
   if (hidden > 0) {
@@ -205,7 +204,7 @@ function rowLines(row: OctetRow, found: readonly Credential[], options: ExplainT
   for (const part of parts) {
     if (part.label === "") continue;
     const text = octets.substring(part.start - start, part.end - start).trimEnd();
-    const indented = wrapUnits(units(text), width - 2).lines.map((line) => `  ${line}`);
+    const indented = textLines(text, width - 2).lines.map((line) => `  ${line}`);
     lines.push(...twoColumns({ start: part.start, kind }, indented, [part.label], options));
   }
   return lines;
