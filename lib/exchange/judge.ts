@@ -28,12 +28,7 @@ export class Judge {
   /** Whether each final answer has the very status that the specification demands. */
   #required = true;
 
-  /**
-   * Receives the head of the next response, which may be an interim one.
-   *
-   * @param request The head of the request; `undefined` if there is none, or if it is invalid.
-   * @param fault Why the request was invalid when the response came.
-   */
+  /** Receives a response's head, and its request's: the head if that is valid, or why it was invalid at the time. */
   receive(head: ResponseHead, request: RequestHead | undefined, fault: FaultCode | undefined): void {
     const cause = fault && CAUSES[fault];
     const isRequired = cause?.request.must === true && head.status === cause.status;
@@ -51,11 +46,7 @@ export class Judge {
     if (rule !== undefined) this.#broken ??= `${rule[0]} says ${rule[1]}`;
   }
 
-  /**
-   * Returns the verdict; `undefined` without a final answer.
-   *
-   * @param ended Whether the server has ended the connection.
-   */
+  /** Returns the verdict, once the server has ended the connection or not; `undefined` without a final answer. */
   verdict(ended: boolean): Verdict | undefined {
     if (!this.#answered) return undefined;
     const broken = this.#broken ??

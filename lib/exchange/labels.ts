@@ -34,11 +34,7 @@ const UNREAD: Readonly<Record<Stop, readonly [label: string, rule: string | unde
 /** A row whose octets may still come. */
 type OpenRow = { -readonly [Property in keyof OctetRow]: OctetRow[Property] };
 
-/**
- * Labels the octets of one direction, message by message.
- *
- * Memory is bounded: of long content only the first octets are kept, unless all are requested.
- */
+/** Labels octets message by message. Of long content only the first ones are kept, unless all are requested. */
 export class Labels {
   readonly #direction: Direction;
   readonly #kept: Kept;
@@ -84,11 +80,7 @@ export class Labels {
     this.#received += bytes.length;
   }
 
-  /**
-   * Copies octets without a row, because the piece may change: all octets of a message, but only some that are not read.
-   *
-   * @param givenBack How many of the last octets were not received after all.
-   */
+  /** Copies octets without a row but for those given back: the piece may change. Of those not read, some are kept. */
   keep(givenBack = 0): void {
     this.#received -= givenBack;
     const room = this.#reads ? Infinity : UNREAD_KEPT_OCTETS - this.#carry.length;
@@ -220,10 +212,7 @@ export class Labels {
     this.#rows.push({ start, end: this.#offset, kind: "content", octets, label });
   }
 
-  /**
-   * Divides the framing of chunks: the line end after a chunk, the next chunk line, trailers. Returns the number of
-   * octets.
-   */
+  /** Divides the framing of chunks: a chunk's end, the next chunk line, trailers. Returns the number of octets. */
   #framing(start: number, octets: string, ended: boolean): number {
     const facts = this.#facts!;
     let at = 0;
@@ -310,10 +299,7 @@ export class Labels {
     return this.#facts.chunked ? this.#framing(this.#offset, octets, true) : 0;
   }
 
-  /**
-   * Finishes a broken message, if there is one: the accepted part, the line with the fault, and the octets after it up to
-   * an offset, which are not read.
-   */
+  /** Finishes a broken message, if there is one: the accepted part, the line with the fault, and what is not read. */
   #finishBroken(end: number): void {
     const { error, exchange } = this.#message ?? {};
     if (error === undefined) return;

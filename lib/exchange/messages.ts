@@ -98,10 +98,7 @@ export function finalResponse({ responses }: Exchange): Message<ResponseHead> | 
   return last === undefined || last.interim ? undefined : last;
 }
 
-/**
- * Returns how long the final response took, from the request's last octet on; `"early"` if it came before the request
- * had ended, `undefined` if one of the two is not there.
- */
+/** Returns how long after the request's end the final response came; `"early"` if before, `undefined` without one. */
 export function answeredIn(exchange: Exchange): number | "early" | undefined {
   const { request } = exchange;
   const final = finalResponse(exchange);

@@ -42,10 +42,7 @@ import { type Arrival, Way } from "./way.ts";
 export interface PairingOptions {
   /** Limits on messages other than those of `serve` and `connect`; by default, content has any length. */
   readonly limits?: { readonly [direction in Direction]?: Partial<MessageLimits> };
-  /**
-   * Returns the method that the next final response answers, for responses without their requests. With it, only one
-   * direction is known, so that no octets are held.
-   */
+  /** Returns the method that the next final response answers, where only one direction is known: no octets are held. */
   readonly answers?: () => string | undefined;
   /** Whether octets of both directions come in turn; see {@linkcode Pairing.takeBack}. */
   readonly inTurn?: boolean;
@@ -105,11 +102,7 @@ export class Pairing {
     return this.#ways[direction].received;
   }
 
-  /**
-   * Receives the octets of one read, which may change after the call.
-   *
-   * @param time When they came, by a clock of the caller.
-   */
+  /** Receives the octets of one read, which may change after the call, and when they came by the caller's clock. */
   octets(direction: Direction, bytes: Uint8Array, time = 0): void {
     if (bytes.length === 0) return;
     const way = this.#ways[direction];
@@ -154,10 +147,7 @@ export class Pairing {
     this.#read(way);
   }
 
-  /**
-   * Passes over octets that are missing in one direction: content of known length goes on after them. Otherwise they end
-   * the message, and the next start line begins one.
-   */
+  /** Passes over missing octets of content of known length; else they end the message, and a start line begins one. */
   gap(direction: Direction, octets = Infinity): void {
     const way = this.#ways[direction];
     const { message, search } = way;

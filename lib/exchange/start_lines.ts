@@ -1,9 +1,5 @@
 // deno-lint-ignore-file no-control-regex -- other protocols start with control characters
-/**
- * Recognises and finds the start lines of messages in octets, and other protocols, before anything is decoded.
- *
- * @module
- */
+/** Recognises and finds the start lines of messages in octets, and other protocols, before anything is decoded. */
 
 import { octetString } from "../bytes.ts";
 import { MAX_SEARCHED_LINE_OCTETS } from "../limits.ts";
@@ -135,11 +131,7 @@ export class StartLineSearch<Packet> {
   #held: PacketOctets<Packet>[] = [];
   #line = "";
 
-  /**
-   * Searches octets.
-   *
-   * @param wanted The direction that the start line must have, if known.
-   */
+  /** Searches octets for a start line, of a direction if that is known. */
   receive(bytes: Uint8Array, packet: Packet, wanted: Direction | undefined): FoundLine<Packet> | undefined {
     const text = octetString(bytes);
     const directionOf = (line: string) => {

@@ -62,10 +62,7 @@ export function missingFindings(facts: Facts | undefined): Finding[] {
   return [{ text, rule: "RFC 9112 §7.1" }];
 }
 
-/**
- * Returns what is accepted in a message though it breaks a rule, why its content has its length, and why its connection
- * persists or ends.
- */
+/** Returns what is accepted though it breaks a rule, why the content has its length, and how the connection goes on. */
 export function factFindings(facts: Facts, state: "whole" | "incomplete"): Finding[] {
   const { interim, head, chunked, chunks, contentOctets, lost, holds } = facts;
   const findings: Finding[] = [...facts.accepted];
@@ -138,11 +135,7 @@ function persistence({ head, method, chunked }: Facts): [text?: string, rule?: s
 /** An entity tag without its mark of weakness: conditions compare it so (RFC 9110 §8.8.3.2). */
 const OPAQUE = /"[^"]*"/g;
 
-/**
- * Returns what a 304 says of an earlier response.
- *
- * @param known The number of the exchange whose response had a tag last, by the tag and the target that it is of.
- */
+/** Returns what a 304 says of an earlier response. A known tag has the number of the last exchange with it. */
 export function heldFinding(
   known: Map<string, number>,
   { request, number }: Exchange,

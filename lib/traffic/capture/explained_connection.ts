@@ -23,10 +23,7 @@ export class ExplainedConnection {
   #skipped = 0;
   #missing = 0;
   #ends: string[] = [];
-  /**
-   * Events that came while it waits, and their octets: as text, small messages take more memory than that, and long
-   * ones less.
-   */
+  /** Events that came while it waits, and their octets: small messages would take more memory as text. */
   #events: (CaptureEvent | Acknowledged)[] = [];
   #lengths: number[] = [];
   #octets = new ByteBuffer(0);

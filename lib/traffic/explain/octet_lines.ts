@@ -14,11 +14,7 @@ interface Wrapped {
   readonly octets: number;
 }
 
-/**
- * Fills lines with readable text, at most so many.
- *
- * @param isBroken Whether a line end in the text also ends a line.
- */
+/** Fills lines with readable text, at most so many; a line end in the text may also end a line. */
 export function textLines(octets: string, width: number, most = Infinity, isBroken = true): Wrapped {
   const lines: string[] = [];
   let line = "";
@@ -71,10 +67,7 @@ function hexLines(octets: string, perLine: number, most: number): Wrapped {
   return { lines, octets: Math.min(at, octets.length) };
 }
 
-/**
- * Returns a line of escaped octets, and the number of columns before a caret under one of them. Of a long line only
- * the octets around that one are kept.
- */
+/** Returns a line, or what fits of it around an octet, and the number of columns before a caret under that. */
 export function aroundCaret(octets: string, at: number, width: number): { shown: string; caret: number } {
   const all = units(octets);
   let end = 0;

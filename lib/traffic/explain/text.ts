@@ -1,8 +1,4 @@
-/**
- * Formats explanations as text: octets on the left, labels on the right, a caret under a fault.
- *
- * Everything from a peer is escaped, so that no octet controls the terminal.
- */
+/** Formats explanations as text, in which everything from a peer is escaped: octets, labels, a caret under a fault. */
 
 import { counted, octetString } from "../../bytes.ts";
 import {
@@ -233,11 +229,7 @@ function twoColumns(
   });
 }
 
-/**
- * Finds the credentials of a message outside of its content. Their offsets count from the message's start.
- *
- * @param octets The octets of the message and after it, if more of them are shown than the rows hold.
- */
+/** Finds the credentials of a message outside of content, in more octets than its rows hold if these are given. */
 export function messageCredentials(rows: readonly OctetRow[], octets?: string): Credential[] {
   const found: Credential[] = [];
   let run = "";
