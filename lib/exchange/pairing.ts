@@ -266,8 +266,8 @@ export class Pairing {
     return message;
   }
 
-  #newExchange(unread?: number): Exchange {
-    return { number: ++this.#exchanges, request: undefined, method: "", responses: [], unread, over: false };
+  #newExchange(method = "", unread?: number): Exchange {
+    return { number: ++this.#exchanges, request: undefined, method, responses: [], unread, over: false };
   }
 
   /** The exchange of a response that begins now. */
@@ -277,9 +277,8 @@ export class Pairing {
     if (first !== undefined && first.request!.arrival <= arrival) return first;
     if (this.#unasked !== undefined) return this.#unasked;
     const { stopped, message } = this.#ways.request;
-    this.#unasked = this.#newExchange(stopped === "broken" ? message!.exchange.number : undefined);
-    if (this.#answers !== undefined) this.#unasked.method = this.#answers() ?? "GET";
-    return this.#unasked;
+    const unread = stopped === "broken" ? message!.exchange.number : undefined;
+    return this.#unasked = this.#newExchange(this.#answers && (this.#answers() ?? "GET"), unread);
   }
 
   /** The receiver of this direction has read on after a broken message, if there is one. */

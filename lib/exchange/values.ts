@@ -42,28 +42,19 @@ function whole(labelOf: (value: string) => string | undefined): Division {
 
 /** Splits at a separator outside of quoted strings. A part includes the separator after it. */
 function cutAt(separator: string, label: (text: string, member: string, isFirst: boolean) => string): Division {
+  const part = new RegExp(String.raw`((?:"(?:\\.|[^"\\])*(?:"|$)|[^"${separator}])*)(?:${separator}[ \t]*|$)`, "gsy");
   return (value, start, member) => {
     const parts: Part[] = [];
-    let from = 0;
-    let quoted = false;
-    for (let at = 0; at <= value.length; at++) {
-      const character = value[at];
-      if (at < value.length) {
-        if (quoted && character === "\\") at++;
-        else if (character === '"') quoted = !quoted;
-        if (quoted || character !== separator) continue;
-      }
-      let end = Math.min(at + 1, value.length);
-      while (end < value.length && (value[end] === " " || value[end] === "\t")) end++;
-      if (end === from) break;
-      const text = value.substring(from, Math.min(at, value.length)).trim();
-      const meaning = text === "" ? "" : label(text, member, parts.length === 0);
-      parts.push({ start: start + from, end: start + end, label: meaning });
-      from = end;
-      at = end - 1;
+    let from = start;
+    const add = (length: number, meaning: string) => {
+      if (length > 0) parts.push({ start: from, end: from += length, label: meaning });
+    };
+    for (const [{ length }, octets] of value.matchAll(part)) {
+      const text = octets.trim();
+      add(length, text === "" ? "" : label(text, member, parts.length === 0));
     }
-    // An unclosed quoted string includes the rest of the value.
-    if (from < value.length) parts.push({ start: start + from, end: start + value.length, label: "" });
+    // A quoted string ends in the middle of an escape.
+    add(start + value.length - from, "");
     return parts;
   };
 }

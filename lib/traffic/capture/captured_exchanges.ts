@@ -92,10 +92,8 @@ export class CapturedExchanges {
 
   get held(): number {
     const most = MAX_UNFINISHED_OCTETS + (this.#options.all ? ALL_KEPT.contentOctets : 0);
-    const [requests, responses] = (["request", "response"] as const).map((direction) =>
-      Math.min(most, this.#explainer.pending(direction))
-    );
-    return this.#text.length + this.#waitingCharacters + requests + responses;
+    const pending = (direction: Direction) => Math.min(most, this.#explainer.pending(direction));
+    return this.#text.length + this.#waitingCharacters + pending("request") + pending("response");
   }
 
   receive(event: StreamEvent): void {
@@ -267,10 +265,7 @@ export class CapturedExchanges {
       return [`${interim ? "interim " : ""}response ${number}`, this.#answerText(message)];
     }
     const { time, exchange } = this.#lastEnd ?? { time: Infinity, exchange: 0 };
-    return [
-      `request ${number}`,
-      began >= time ? `, ${durationText(began - time)} after response ${exchange}` : "",
-    ];
+    return [`request ${number}`, began >= time ? `, ${durationText(began - time)} after response ${exchange}` : ""];
   }
 
   #answerText({ exchange, began, interim }: Message): string {
