@@ -9,13 +9,8 @@ import { MAX_SEARCHED_LINE_OCTETS } from "../limits.ts";
 import { octetRow } from "./rows.ts";
 import { protocolOf, RESPONSE_START } from "./start_lines.ts";
 
-/** An explanation, and the offset of its first octet in the file. */
-export interface Placed {
-  /** The explanation. */
-  readonly explanation: Explanation;
-  /** The offset; if line ends are converted, in the converted octets. */
-  readonly at: number;
-}
+/** An explanation, and the offset of its first octet in the file, after line ends are converted. */
+export type Placed = { readonly explanation: Explanation; readonly at: number };
 
 /** Options of {@linkcode FileExplainer}. */
 export interface FileExplainerOptions extends Pick<ExplainerOptions, "kept"> {

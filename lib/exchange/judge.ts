@@ -10,13 +10,8 @@ import {
   saysClose,
 } from "../http_message.ts";
 
-/** What the specification says of a server's answers. */
-export interface Verdict {
-  /** The worst finding, as a sentence. */
-  readonly text: string;
-  /** Whether an answer is against the specification. */
-  readonly against: boolean;
-}
+/** What the specification says of a server's answers: the worst finding, and whether an answer is against it. */
+export type Verdict = { readonly text: string; readonly against: boolean };
 
 /** Judges a server's answers on one connection. */
 export class Judge {
