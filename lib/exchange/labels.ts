@@ -50,7 +50,6 @@ export class Labels {
   /** Where what is labelled now starts: a message, or octets that are not read. */
   #start = 0;
   #message: Message | undefined;
-  /** What is known of the message, once its head is complete. */
   #facts: Facts | undefined;
   #rows: OpenRow[] = [];
   #keptContent = 0;
@@ -91,7 +90,6 @@ export class Labels {
     this.#pieceStart = this.#received;
   }
 
-  /** Receives an event of the pairing in this direction. */
   receive(event: ExchangeEvent): void {
     if (this.#ended) return;
     switch (event.kind) {

@@ -29,9 +29,7 @@ export interface Facts {
   readonly interim: boolean;
   /** The method that a response answers, as far as it was known when its head was complete. */
   readonly method: string;
-  /** What is accepted, though it breaks a rule. */
   readonly accepted: Accepted[];
-  /** What a 304 says of an earlier response. */
   readonly holds: Finding | undefined;
   readonly chunked: boolean;
   /** The number of chunks so far, without the empty last one. */
@@ -225,9 +223,7 @@ interface LenientHead {
   readonly chunked: boolean;
 }
 
-/** Characters of a chunk size that are looked at. */
 const MOST_DIGITS = 20;
-/** Characters shown of the next message. */
 const NEXT_CHARACTERS = 40;
 
 /**

@@ -25,7 +25,6 @@ export interface ConnectionContext {
 type Side = 0 | 1;
 const SIDES = [0, 1] as const;
 
-/** The octets that one side sends. */
 interface Half {
   readonly flow: Flow<PacketFacts>;
   search: StartLineSearch<PacketFacts> | undefined;
@@ -63,7 +62,6 @@ export class CapturedConnection {
   readonly #first: [number?, number?] = [];
   /** What both sides sent, until the connection has ended; after a reset, longer. */
   #halves: readonly [Half, Half] | undefined;
-  /** The client's side, once the connection is opened. */
   #client: Side | undefined;
   #hasOctets = false;
   #ended = false;

@@ -72,7 +72,6 @@ export class CapturedExchanges {
   /** Directions whose last octets are missing. */
   readonly #missingIn = new Set<Direction>();
   #lastEnd: { readonly time: number; readonly exchange: number } | undefined;
-  /** Whether all messages so far are complete and valid. */
   valid = true;
 
   /** Explains with this layout, facts on the connection that grow later, and what each line of JSON begins with. */

@@ -38,7 +38,6 @@ export class ExplainedConnection {
   #isRecorded = false;
   ended = false;
   isReset = false;
-  /** Whether all of its messages so far are complete and valid. */
   valid = true;
   /** The value of `held` when it was last counted. */
   counted = 0;
@@ -81,7 +80,6 @@ export class ExplainedConnection {
     this.#octets.append(octets);
   }
 
-  /** Explains what has waited. */
   explain(): void {
     if (this.#events.length === 0) return;
     let at = 0;

@@ -42,7 +42,6 @@ export class CaptureList {
   #lines: ListLine[] = [];
   /** What each connection is that is not HTTP. */
   readonly #others = new Map<number, string>();
-  /** Connections with HTTP that ended with a reset. */
   readonly #resets = new Set<number>();
   #hasLines = false;
   #valid = true;
@@ -52,7 +51,6 @@ export class CaptureList {
     this.reader = new CaptureReader((event) => this.#receiveEvent(event), { connection: options.connection });
   }
 
-  /** @throws {CaptureError} If the bytes are no valid capture. */
   receive(bytes: Uint8Array): void {
     this.reader.receive(bytes);
     this.#print(false);
@@ -128,7 +126,6 @@ class ListedConnection {
   /** Lines that go if the connection turns out not to be HTTP. */
   #doubtful: ListLine[] = [];
   #packet = 0;
-  /** Whether all messages so far are complete and valid. */
   valid = true;
 
   constructor(opened: OpenedInCapture, add: (line: ListLine) => void) {

@@ -81,7 +81,6 @@ export abstract class PacketFile {
     return this.#rest.length > 0 || this.#skipped > 0;
   }
 
-  /** @throws {CaptureError} If the bytes are no valid blocks. */
   receive(bytes: Uint8Array): void {
     const skipped = Math.min(this.#skipped, bytes.length);
     this.#rest.append(bytes.subarray(skipped));

@@ -181,7 +181,6 @@ export class CaptureReader {
 
 interface CaptureEnd {
   readonly reader: CaptureReader;
-  /** One line on each thing that was not read. */
   readonly notes: readonly string[];
 }
 

@@ -11,7 +11,6 @@ interface RecorderOptions {
   readonly program: string;
   /** The names of interfaces for the connections of each end, the server's first; by default there is one for all. */
   readonly interfaces?: Readonly<Record<End, string>>;
-  /** The file's name, for what is reported. */
   readonly name: string;
   /** Receives a line where something is missing from the recording. */
   readonly note: (line: string) => void;

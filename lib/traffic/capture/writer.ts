@@ -85,7 +85,6 @@ interface Recorded {
   writes: number;
 }
 
-/** Turns events into the blocks of a pcapng file. */
 export class CaptureWriter {
   readonly #write: (block: Uint8Array) => void;
   readonly #interfaces: readonly string[];

@@ -256,7 +256,6 @@ export function labelOfMasked({ label }: OctetRow): string {
   return label.split(";", 1)[0];
 }
 
-/** Masks what a receiver takes for the next message. */
 export function maskedReading(reading: Reading): Reading {
   return { ...reading, next: maskCredentials(reading.next) };
 }
