@@ -38,7 +38,7 @@ export class FileExplainer {
   /** Octets of line ends that are in no message. */
   #between = 0;
   readonly #starts = new WeakMap<Message, number>();
-  #placed: Placed[] = [];
+  readonly #placed: Placed[] = [];
 
   /** Creates an explainer at the start of a file. */
   constructor({ crlf, ...options }: FileExplainerOptions) {
@@ -74,9 +74,7 @@ export class FileExplainer {
     const waiting = this.#ended ? undefined : this.#explainer.pairing.message("request");
     const until = waiting?.state === "incomplete" ? this.#starts.get(waiting)! : Infinity;
     this.#placed.sort((a, b) => a.at - b.at);
-    const { ready = [], later = [] } = Object.groupBy(this.#placed, ({ at }) => at < until ? "ready" : "later");
-    this.#placed = later;
-    return ready;
+    return this.#placed.splice(0, this.#placed.filter(({ at }) => at < until).length);
   }
 
   #receiveEvent(event: ExchangeEvent): void {

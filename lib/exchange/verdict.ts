@@ -230,9 +230,7 @@ const NEXT_CHARACTERS = 40;
  * Returns how lenient receivers read a refused message, what they take for its content and for the next one; none if all
  * read it alike. Different readings make request smuggling possible (RFC 9112 §11.2).
  *
- * @param text The octets of the message that are not accepted, and those kept after them.
- * @param start The offset of the text from the message's start.
- * @param total The number of octets from `start` on.
+ * @param text What is not accepted, as far as it is kept: `total` octets of the message from `start` on.
  * @param inContent Whether the head is accepted, so that the text starts with a chunk line or the line end before it.
  */
 export function readingsOf(

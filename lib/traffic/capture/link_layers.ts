@@ -40,10 +40,10 @@ interface PacketPlace {
   readonly view: DataView;
   /** How many IP headers may follow. */
   left: number;
-  /** Where the last IP packet ends, which may not be captured, where its addresses are, and how long each is. */
+  /** Where the last IP packet ends, which may not be captured, and its addresses in network order. */
   end: number;
-  addresses: number;
-  addressOctets: number;
+  from: string;
+  to: string;
 }
 
 /** What is found at a place of a packet; `undefined` if nothing there holds TCP. */
@@ -162,7 +162,7 @@ export function segmentOf(octets: Uint8Array, linkType: number): Segment | Skipp
   if (typeof layer === "string") return { what: `${layer} (link type ${linkType})` };
   const view = new DataView(octets.buffer, octets.byteOffset, octets.length);
   try {
-    return layer({ octets, view, left: MAX_TUNNELS, end: 0, addresses: 0, addressOctets: 0 }, 0);
+    return layer({ octets, view, left: MAX_TUNNELS, end: 0, from: "", to: "" }, 0);
   } catch (error) {
     // A header goes beyond what was captured.
     if (error instanceof RangeError) return CUT;
@@ -267,8 +267,8 @@ function ipv4(place: PacketPlace, at: number): Found {
   if (headerOctets < IPV4_HEADER_OCTETS) return undefined;
   // A length of 0 means that the network card splits the packet: all captured octets belong to it.
   place.end = at + (view.getUint16(at + 2) || octets.length - at);
-  place.addresses = at + 12;
-  place.addressOctets = 4;
+  place.from = octetString(octets, at + 12, at + 16);
+  place.to = octetString(octets, at + 16, at + 20);
   // More fragments follow, or this is not the first one.
   const isFragment = (view.getUint16(at + 6) & 0x3fff) !== 0;
   return content(place, view.getUint8(at + 9), at + headerOctets, isFragment);
@@ -279,8 +279,8 @@ function ipv6(place: PacketPlace, at: number): Found {
   if (at + IPV6_HEADER_OCTETS > octets.length) return CUT;
   const length = view.getUint16(at + 4);
   place.end = length === 0 ? octets.length : at + IPV6_HEADER_OCTETS + length;
-  place.addresses = at + 8;
-  place.addressOctets = 16;
+  place.from = octetString(octets, at + 8, at + 24);
+  place.to = octetString(octets, at + 24, at + 40);
   let next = view.getUint8(at + 6);
   let header = at + IPV6_HEADER_OCTETS;
   let isFragment = false;
@@ -298,14 +298,8 @@ function ipv6(place: PacketPlace, at: number): Found {
 function content(place: PacketPlace, protocol: number, at: number, isFragment: boolean): Found {
   const layer = IP_PROTOCOLS[protocol];
   if (!isFragment) return found(layer, place, at);
-  const [from, to] = [0, 1].map((index) => addressText(place, index));
+  const { from, to } = place;
   return layer === undefined || protocol === UDP ? undefined : { what: FRAGMENTS, from, to };
-}
-
-/** The sender's address (0) or the receiver's (1) of the last IP packet. */
-function addressText({ octets, addresses, addressOctets }: PacketPlace, index: number): string {
-  const from = addresses + index * addressOctets;
-  return octetString(octets, from, from + addressOctets);
 }
 
 /** Generic Routing Encapsulation (RFC 2784, RFC 2890), and that of PPTP (RFC 2637). */
@@ -332,8 +326,8 @@ function tcp(place: PacketPlace, at: number): Found {
   if (headerOctets < TCP_HEADER_OCTETS || start > end) return undefined;
   const flags = view.getUint8(at + 13);
   return {
-    from: addressText(place, 0) + octetString(octets, at, at + 2),
-    to: addressText(place, 1) + octetString(octets, at + 2, at + 4),
+    from: place.from + octetString(octets, at, at + 2),
+    to: place.to + octetString(octets, at + 2, at + 4),
     sequence: view.getUint32(at + 4),
     acknowledged: view.getUint32(at + 8),
     flags,
