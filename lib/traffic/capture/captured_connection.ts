@@ -261,8 +261,7 @@ export class CapturedConnection {
   }
 
   #endHalves(packet: PacketFacts): void {
-    if (this.#halves === undefined) return;
-    for (const { flow } of this.#halves) flow.end(packet);
+    for (const { flow } of this.#halves!) flow.end(packet);
     this.#open(packet);
     this.#markLeftOut();
     // The events above may have closed it.

@@ -46,7 +46,7 @@ export class ExplainedConnection {
     this.#opened = opened;
     this.#options = options;
     // Many connections wait, and hold only this until it is their turn.
-    this.#keep(opened, NO_BYTES);
+    this.#keep(opened);
   }
 
   /** Whether it has a request or status line; `undefined` until that is known. */
@@ -62,20 +62,19 @@ export class ExplainedConnection {
   /** Receives an event, which is explained at once if it is the connection's turn. */
   receive(event: CaptureEvent | Acknowledged, isTurn = true): void {
     if (this.#isLeftOut) return;
-    const bytes = "bytes" in event ? event.bytes : NO_BYTES;
     const isLong = this.#inRow > LONG_OCTETS;
-    if (bytes.length > 0) {
-      this.#inRow = bytes.length + (event.kind === this.#lastKind ? this.#inRow : 0);
+    if ("bytes" in event) {
+      this.#inRow = event.bytes.length + (event.kind === this.#lastKind ? this.#inRow : 0);
       this.#lastKind = event.kind;
     }
-    if (isTurn || isLong) {
-      this.explain();
-      this.#explain(event);
-    } else this.#keep("bytes" in event ? { ...event, bytes: NO_BYTES } : event, bytes);
+    if (!isTurn && !isLong) return this.#keep(event);
+    this.explain();
+    this.#explain(event);
   }
 
-  #keep(event: CaptureEvent | Acknowledged, octets: Uint8Array): void {
-    this.#events.push(event);
+  #keep(event: CaptureEvent | Acknowledged): void {
+    const octets = "bytes" in event ? event.bytes : NO_BYTES;
+    this.#events.push("bytes" in event ? { ...event, bytes: NO_BYTES } : event);
     this.#lengths.push(octets.length);
     this.#octets.append(octets);
   }
@@ -98,7 +97,6 @@ export class ExplainedConnection {
 
   #explain(event: CaptureEvent | Acknowledged): void {
     if (event.kind === "opened") return this.#reopen(event);
-    if (this.ended) return;
     if (event.kind === "closed") {
       this.isReset = event.reason === "reset";
       // With two FINs there is nothing to add.

@@ -69,11 +69,7 @@ export class Recorder {
   }
 
   #add(block: Uint8Array): void {
-    if (this.#ended) return;
-    if (this.#held + block.length > this.#most) {
-      this.#leftOut++;
-      return;
-    }
+    if (this.#held + block.length > this.#most) return void this.#leftOut++;
     this.#waiting.append(block);
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;

@@ -62,7 +62,6 @@ export function explanationText(explanation: Explanation, options: ExplainTextOp
     // Large content has more lines than a call can have arguments.
     for (const line of shown) lines.push(line);
   }
-  if (fault !== undefined && rows.length === 0) lines.push(...faultWords(explanation, fault, options));
   for (const { text, rule } of findings) {
     lines.push(...sentence("=>", `${escapeText(text)}${section(rule)}`, sentenceWidth));
   }
