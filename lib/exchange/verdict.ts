@@ -299,21 +299,16 @@ function readHead(text: string, lineEnd: RegExp): LenientHead | undefined {
 
 /** Returns the end of chunked content; `undefined` if it is not available. */
 function chunkedEnd(text: string, start: number, lineEnd: string): number | undefined {
-  let at = start;
-  /** Passes over a line, and says whether it has an end. */
-  const pass = () => {
-    const end = text.indexOf(lineEnd, at);
-    at = end + lineEnd.length;
-    return end >= 0;
-  };
-  for (;;) {
-    const size = parseInt(/^[\da-f]*/i.exec(text.substring(at, at + MOST_DIGITS))![0], 16);
-    if (!(size >= 0) || !pass()) return undefined;
-    if (size === 0) break;
-    at += size;
-    if (!pass()) return undefined;
-  }
-  for (let trailer = at; pass(); trailer = at) {
-    if (text.substring(trailer, at).trim() === "") return at;
+  const line = new RegExp(`([^]*?)${lineEnd}`, "y");
+  line.lastIndex = start;
+  let size = Infinity;
+  for (let match; (match = line.exec(text)) !== null;) {
+    if (size === 0 && match[1].trim() === "") return line.lastIndex;
+    if (size === 0) continue;
+    size = parseInt(/^[\da-f]*/i.exec(match[1].slice(0, MOST_DIGITS))![0], 16);
+    if (!(size >= 0)) return undefined;
+    line.lastIndex += size;
+    // The line end after the chunk.
+    if (size > 0 && line.exec(text) === null) return undefined;
   }
 }
