@@ -31,7 +31,7 @@ export {
   titleOf,
 } from "./exchange/messages.ts";
 export { withLineEnds } from "./exchange/line_ends.ts";
-export { octetsOf, readable, units } from "./exchange/octet_text.ts";
+export { octetsOf, readable, unitAt, units } from "./exchange/octet_text.ts";
 export { Pairing, type PairingOptions } from "./exchange/pairing.ts";
 export {
   Beginning,

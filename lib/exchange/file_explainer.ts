@@ -9,13 +9,8 @@ import { MAX_SEARCHED_LINE_OCTETS } from "../limits.ts";
 import { octetRow } from "./rows.ts";
 import { protocolOf, RESPONSE_START } from "./start_lines.ts";
 
-/** An explanation, and the offset of its first octet in the file. */
-export interface Placed {
-  /** The explanation. */
-  readonly explanation: Explanation;
-  /** The offset; if line ends are converted, in the converted octets. */
-  readonly at: number;
-}
+/** An explanation, and the offset of its first octet in the file, after line ends are converted. */
+export type Placed = { readonly explanation: Explanation; readonly at: number };
 
 /** Options of {@linkcode FileExplainer}. */
 export interface FileExplainerOptions extends Pick<ExplainerOptions, "kept"> {
@@ -27,10 +22,7 @@ export interface FileExplainerOptions extends Pick<ExplainerOptions, "kept"> {
 
 const LINE_ENDS = /^(?:\r?\n)+/;
 
-/**
- * Explains the octets of a file in order. What begins with `HTTP/` is a response at the start of the file, after a
- * message, and after a head with Expect.
- */
+/** Explains a file. `HTTP/` begins a response at its start, after a message, and after a head with Expect. */
 export class FileExplainer {
   readonly #explainer: Explainer;
   readonly #lines: LineEnds | undefined;
@@ -46,7 +38,7 @@ export class FileExplainer {
   /** Octets of line ends that are in no message. */
   #between = 0;
   readonly #starts = new WeakMap<Message, number>();
-  #placed: Placed[] = [];
+  readonly #placed: Placed[] = [];
 
   /** Creates an explainer at the start of a file. */
   constructor({ crlf, ...options }: FileExplainerOptions) {
@@ -82,9 +74,7 @@ export class FileExplainer {
     const waiting = this.#ended ? undefined : this.#explainer.pairing.message("request");
     const until = waiting?.state === "incomplete" ? this.#starts.get(waiting)! : Infinity;
     this.#placed.sort((a, b) => a.at - b.at);
-    const { ready = [], later = [] } = Object.groupBy(this.#placed, ({ at }) => at < until ? "ready" : "later");
-    this.#placed = later;
-    return ready;
+    return this.#placed.splice(0, this.#placed.filter(({ at }) => at < until).length);
   }
 
   #receiveEvent(event: ExchangeEvent): void {

@@ -10,13 +10,8 @@ import {
   saysClose,
 } from "../http_message.ts";
 
-/** What the specification says of a server's answers. */
-export interface Verdict {
-  /** The worst finding, as a sentence. */
-  readonly text: string;
-  /** Whether an answer is against the specification. */
-  readonly against: boolean;
-}
+/** What the specification says of a server's answers: the worst finding, and whether an answer is against it. */
+export type Verdict = { readonly text: string; readonly against: boolean };
 
 /** Judges a server's answers on one connection. */
 export class Judge {
@@ -28,12 +23,7 @@ export class Judge {
   /** Whether each final answer has the very status that the specification demands. */
   #required = true;
 
-  /**
-   * Receives the head of the next response, which may be an interim one.
-   *
-   * @param request The head of the request; `undefined` if there is none, or if it is invalid.
-   * @param fault Why the request was invalid when the response came.
-   */
+  /** Receives a response's head, and its request's: the head if that is valid, or why it was invalid at the time. */
   receive(head: ResponseHead, request: RequestHead | undefined, fault: FaultCode | undefined): void {
     const cause = fault && CAUSES[fault];
     const isRequired = cause?.request.must === true && head.status === cause.status;
@@ -51,11 +41,7 @@ export class Judge {
     if (rule !== undefined) this.#broken ??= `${rule[0]} says ${rule[1]}`;
   }
 
-  /**
-   * Returns the verdict; `undefined` without a final answer.
-   *
-   * @param ended Whether the server has ended the connection.
-   */
+  /** Returns the verdict, once the server has ended the connection or not; `undefined` without a final answer. */
   verdict(ended: boolean): Verdict | undefined {
     if (!this.#answered) return undefined;
     const broken = this.#broken ??

@@ -10,7 +10,7 @@ import { acceptedIn, CAUSES, type HttpError, type RequestHead, type ResponseHead
 import { SHOWN_CHUNKS, SHOWN_CONTENT_OCTETS, UNREAD_KEPT_OCTETS } from "../limits.ts";
 import type { Explanation, Fault, Finding, Kept, OctetKind, OctetRow } from "./explanation.ts";
 import type { Direction, ExchangeEvent, Message, Stop } from "./messages.ts";
-import { chunkLabel, HEAD_END, NO_TRAILERS, octetRow, sectionRows, startLineRows, TRAILERS_END } from "./rows.ts";
+import { chunkLabel, octetRow, sectionRow, startLineRows } from "./rows.ts";
 import {
   factFindings,
   type Facts,
@@ -34,11 +34,7 @@ const UNREAD: Readonly<Record<Stop, readonly [label: string, rule: string | unde
 /** A row whose octets may still come. */
 type OpenRow = { -readonly [Property in keyof OctetRow]: OctetRow[Property] };
 
-/**
- * Labels the octets of one direction, message by message.
- *
- * Memory is bounded: of long content only the first octets are kept, unless all are requested.
- */
+/** Labels octets message by message. Of long content only the first ones are kept, unless all are requested. */
 export class Labels {
   readonly #direction: Direction;
   readonly #kept: Kept;
@@ -54,7 +50,6 @@ export class Labels {
   /** Where what is labelled now starts: a message, or octets that are not read. */
   #start = 0;
   #message: Message | undefined;
-  /** What is known of the message, once its head is complete. */
   #facts: Facts | undefined;
   #rows: OpenRow[] = [];
   #keptContent = 0;
@@ -84,11 +79,7 @@ export class Labels {
     this.#received += bytes.length;
   }
 
-  /**
-   * Copies octets without a row, because the piece may change: all octets of a message, but only some that are not read.
-   *
-   * @param givenBack How many of the last octets were not received after all.
-   */
+  /** Copies octets without a row but for those given back: the piece may change. Of those not read, some are kept. */
   keep(givenBack = 0): void {
     this.#received -= givenBack;
     const room = this.#reads ? Infinity : UNREAD_KEPT_OCTETS - this.#carry.length;
@@ -99,7 +90,6 @@ export class Labels {
     this.#pieceStart = this.#received;
   }
 
-  /** Receives an event of the pairing in this direction. */
   receive(event: ExchangeEvent): void {
     if (this.#ended) return;
     switch (event.kind) {
@@ -113,7 +103,7 @@ export class Labels {
         this.#content(event.bytes, event.to);
         break;
       case "ended":
-        if (this.#facts!.chunked) this.#framing(this.#offset, this.#octets(event.message.to), true);
+        if (this.#facts!.chunked) this.#cutLines(this.#offset, this.#octets(event.message.to));
         this.#facts!.accepted.push(...acceptedIn({ kind: "end", trailers: event.trailers }));
         this.#finish("whole");
         break;
@@ -152,7 +142,7 @@ export class Labels {
     const mayFollow = this.#message === undefined && this.#start > 0 && this.#stopped !== "left HTTP";
     if (isEmptyLine && mayFollow) {
       // An empty line after the last message is not a message.
-      this.#cutHead(0, this.#octets(this.#received));
+      this.#cutLines(0, this.#octets(this.#received));
       this.#push({ kind: "unread", findings: [], state: "whole" });
     } else if (this.#stopped !== undefined) this.#finishUnread(this.#stopped);
     else if (this.#message?.state === "broken") this.#finishBroken(this.#received);
@@ -178,30 +168,50 @@ export class Labels {
   }
 
   #head({ exchange, interim }: Message, head: RequestHead | ResponseHead, to: number): void {
-    this.#cutHead(this.#offset, this.#octets(to));
+    this.#cutLines(this.#offset, this.#octets(to));
     const chunked = head.contentLength === undefined && head.fields.get("transfer-encoding") !== undefined;
     const holds = head.kind === "response" ? heldFinding(this.#tags, exchange, head) : undefined;
     const counts = { chunks: 0, inChunk: 0, lastChunk: false, contentOctets: 0, lost: 0 };
     this.#facts = { head, interim, method: exchange.method, chunked, ...counts, holds, accepted: acceptedIn(head) };
   }
 
-  /** Divides the complete lines of a head, and an empty line before it. Returns the number of octets. */
-  #cutHead(start: number, octets: string): number {
+  /** Divides the complete lines of a head, or between chunks, up to the end of a section. Returns the number of octets. */
+  #cutLines(start: number, octets: string): number {
     let at = 0;
-    if (octets.startsWith(LINE_END)) {
-      this.#add("end", start, LINE_END, "an empty line before a request is ignored", "RFC 9112 §2.2");
-      at = 2;
+    for (let end; (end = octets.indexOf("\n", at) + 1) > 0;) {
+      const isLast = this.#line(start + at, octets.substring(at, end));
+      at = end;
+      if (isLast) break;
     }
-    const lineEnd = octets.indexOf("\n", at) + 1;
-    if (lineEnd === 0) return at;
-    this.#rows.push(...startLineRows(octets.substring(at, lineEnd), start + at, this.#direction === "request"));
-    return sectionRows(this.#rows, octets, lineEnd, start + lineEnd, HEAD_END);
+    return at;
+  }
+
+  /** Labels a line. Returns whether it ends a header or trailer section. */
+  #line(start: number, line: string): boolean {
+    const facts = this.#facts;
+    const before = this.#rows.at(-1)?.kind;
+    if (facts === undefined && (before === undefined || before === "end")) {
+      if (line !== LINE_END) this.#rows.push(...startLineRows(line, start, this.#direction === "request"));
+      else this.#add("end", start, line, "an empty line before a request is ignored", "RFC 9112 §2.2");
+      return false;
+    }
+    if (facts === undefined || facts.lastChunk) {
+      this.#rows.push(sectionRow(line, start, facts !== undefined, before === "framing"));
+      return line === LINE_END;
+    }
+    const size = line === LINE_END ? -1 : parseInt(line, 16);
+    if (size > 0) facts.chunks++;
+    facts.inChunk = size;
+    facts.lastChunk = size === 0;
+    if (facts.lastChunk) this.#add("framing", start, line, chunkLabel(line, 0), "RFC 9112 §7.1");
+    else this.#addChunkRow(start, line);
+    return false;
   }
 
   #content(bytes: Uint8Array, to: number): void {
     const facts = this.#facts!;
     const from = to - bytes.length;
-    if (from > this.#labelled) this.#framing(this.#offset, this.#octets(from), false);
+    if (from > this.#labelled) this.#cutLines(this.#offset, this.#octets(from));
     facts.contentOctets += bytes.length;
     facts.inChunk -= bytes.length;
     const start = this.#offset;
@@ -218,36 +228,6 @@ export class Labels {
     }
     const label = facts.chunked ? `content, from chunk ${facts.chunks}` : "content";
     this.#rows.push({ start, end: this.#offset, kind: "content", octets, label });
-  }
-
-  /**
-   * Divides the framing of chunks: the line end after a chunk, the next chunk line, trailers. Returns the number of
-   * octets.
-   */
-  #framing(start: number, octets: string, ended: boolean): number {
-    const facts = this.#facts!;
-    let at = 0;
-    if (facts.chunks > 0 && facts.inChunk === 0 && octets.startsWith(LINE_END)) {
-      this.#addChunkRow(start, LINE_END);
-      facts.inChunk = -1;
-      at = 2;
-    }
-    const lineEnd = octets.indexOf("\n", at) + 1;
-    if (lineEnd === 0) return at;
-    const line = octets.substring(at, lineEnd);
-    const size = parseInt(line, 16);
-    if (size > 0) {
-      facts.chunks++;
-      facts.inChunk = size;
-      this.#addChunkRow(start + at, line);
-      return lineEnd;
-    }
-    facts.inChunk = -1;
-    facts.lastChunk = true;
-    this.#add("framing", start + at, line, chunkLabel(line, 0), "RFC 9112 §7.1");
-    if (!ended && octets.length === lineEnd) return lineEnd;
-    const endLabel = octets.startsWith(LINE_END, lineEnd) ? NO_TRAILERS : TRAILERS_END;
-    return sectionRows(this.#rows, octets, lineEnd, start + lineEnd, endLabel);
   }
 
   /** Adds a chunk line or chunk end, or extends the row of the rest. */
@@ -295,7 +275,7 @@ export class Labels {
   /** Finishes an incomplete message: its complete lines have rows, and the rest has one row. */
   #finishIncomplete(): void {
     const start = this.#offset;
-    const cut = this.#cutPending(this.#carry);
+    const cut = this.#cutLines(this.#offset, this.#carry);
     const kind = this.#facts === undefined ? "start" : "framing";
     this.#add(kind, start + cut, this.#carry.substring(cut), `the start of a line: more is to come`);
     this.#octets(this.#received);
@@ -304,16 +284,7 @@ export class Labels {
     this.#finish(missing.length === 0 ? "whole" : "incomplete", missing);
   }
 
-  /** Divides the complete lines of octets that the decoder holds until a section is complete. Returns their number. */
-  #cutPending(octets: string): number {
-    if (this.#facts === undefined) return this.#cutHead(this.#offset, octets);
-    return this.#facts.chunked ? this.#framing(this.#offset, octets, true) : 0;
-  }
-
-  /**
-   * Finishes a broken message, if there is one: the accepted part, the line with the fault, and the octets after it up to
-   * an offset, which are not read.
-   */
+  /** Finishes a broken message, if there is one: the accepted part, the line with the fault, and what is not read. */
   #finishBroken(end: number): void {
     const { error, exchange } = this.#message ?? {};
     if (error === undefined) return;
@@ -321,10 +292,13 @@ export class Labels {
     const total = end - this.#labelled;
     const held = this.#carry.substring(0, total);
     let read: number;
-    if (SECTION_FAULTS.has(error.fault)) read = this.#cutPending(held);
+    if (SECTION_FAULTS.has(error.fault)) read = this.#cutLines(this.#offset, held);
     else {
       const caret = Math.max(0, error.offset! - start);
-      const before = this.#cutPending(held.substring(0, caret === 0 ? 0 : held.lastIndexOf("\n", caret - 1) + 1));
+      const before = this.#cutLines(
+        this.#offset,
+        held.substring(0, caret === 0 ? 0 : held.lastIndexOf("\n", caret - 1) + 1),
+      );
       read = held.indexOf("\n", caret) + 1 || held.length;
       this.#add("broken", start + before, held.substring(before, read), "");
     }

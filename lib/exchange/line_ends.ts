@@ -59,17 +59,10 @@ export class LineEnds {
     let chunked = false;
     let expects = false;
     while ((line = yield* this.#line()) !== "") {
-      const [, name, value] = /^([^:]*?)[ \t]*:[ \t]*(.*?)[ \t]*$/.exec(line) ?? [];
-      switch (name?.toLowerCase()) {
-        case "content-length":
-          length = Number(/^\d+/.exec(value)?.[0] ?? 0);
-          break;
-        case "transfer-encoding":
-          chunked = /(?:^|[, \t])chunked$/i.test(value);
-          break;
-        case "expect":
-          expects = isRequest;
-      }
+      const [, name = "", value] = /^([^:]*?)[ \t]*:[ \t]*(.*?)[ \t]*$/.exec(line.toLowerCase()) ?? [];
+      if (name === "content-length") length = Number(/^\d+/.exec(value)?.[0] ?? 0);
+      if (name === "transfer-encoding") chunked = /(?:^|[, \t])chunked$/.test(value);
+      expects ||= isRequest && name === "expect";
     }
     if (isInterim(status) && status !== 101) return status;
     const method = isRequest ? "" : this.#methods.shift() ?? this.#answers() ?? "GET";

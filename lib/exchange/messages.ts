@@ -7,10 +7,8 @@ import { maskTarget } from "../masking.ts";
 export type Direction = MessageKind;
 
 /** A message of an exchange. Offsets count the octets of its direction. */
-export interface Message<Head = RequestHead | ResponseHead> {
-  /** Its direction. */
+export type Message<Head = RequestHead | ResponseHead> = {
   readonly direction: Direction;
-  /** The exchange that it belongs to. */
   readonly exchange: Exchange;
   /** The offset of its first octet, or of the empty line before it. */
   readonly from: number;
@@ -20,24 +18,21 @@ export interface Message<Head = RequestHead | ResponseHead> {
   readonly began: number;
   /** When its last octet so far came. */
   ended: number;
-  /** Whether it is incomplete, complete and valid, or broken. */
   state: "incomplete" | "whole" | "broken";
   /** Its head, once that is complete and valid. */
   head?: Head;
   /** The start of its first line, if its head was not complete when it broke or was answered. */
   line?: string;
-  /** Whether it is an interim response. */
   interim: boolean;
-  /** Why it is broken. */
   error?: HttpError;
   /** The number of the exchange after whose broken message reading started again with this one. */
   readonly restartsAfter?: number;
   /** The number of the call that brought its first octet: only a later response can answer a request. */
   readonly arrival: number;
-}
+};
 
 /** A request and its responses. */
-export interface Exchange {
+export type Exchange = {
   /** Its number on the connection, starting from 1. */
   readonly number: number;
   /** The request; `undefined` if nobody asked, or if it was not read. */
@@ -50,7 +45,7 @@ export interface Exchange {
   readonly unread?: number;
   /** Whether no more responses are expected: the final one is complete, or will not be known. */
   over: boolean;
-}
+};
 
 /** Why octets are not read as messages. */
 export type Stop = "left HTTP" | "connection ends" | "held" | "lost";
@@ -98,10 +93,7 @@ export function finalResponse({ responses }: Exchange): Message<ResponseHead> | 
   return last === undefined || last.interim ? undefined : last;
 }
 
-/**
- * Returns how long the final response took, from the request's last octet on; `"early"` if it came before the request
- * had ended, `undefined` if one of the two is not there.
- */
+/** Returns how long after the request's end the final response came; `"early"` if before, `undefined` without one. */
 export function answeredIn(exchange: Exchange): number | "early" | undefined {
   const { request } = exchange;
   const final = finalResponse(exchange);

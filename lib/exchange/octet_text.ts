@@ -1,13 +1,8 @@
 /** Formats octets as readable text in which every octet is distinguishable: `\r\n`, `\xff`. */
 
 import { Buffer } from "node:buffer";
-import { octetsToText } from "../bytes.ts";
 
 const NAMED: Readonly<Record<string, string>> = { "\r": "\\r", "\n": "\\n", "\t": "\\t", "\0": "\\0", "\\": "\\\\" };
-
-/** A character beyond ASCII in UTF-8 (RFC 3629 §4), one character for each of its octets. */
-const UTF8_CHARACTER =
-  /[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}/y;
 
 /** Letters, digits, punctuation and symbols, except those that are invisible or combine with the one before. */
 const VISIBLE =
@@ -20,34 +15,27 @@ const LETTER = /^[\p{L}\p{M}]$/u;
 /** Splits octets into units of readable text. Each octet that is no part of a visible character is escaped. */
 export function units(octets: string): string[] {
   const all: string[] = [];
-  for (let at = 0; at < octets.length;) {
-    const octet = octets[at];
-    if (octet > "~") {
-      UTF8_CHARACTER.lastIndex = at;
-      const [encoded = octet] = UTF8_CHARACTER.exec(octets) ?? [];
-      const character = encoded === octet ? "" : octetsToText(encoded);
-      if (isVisible(character, all.at(-1))) all.push(character);
-      else for (const hidden of encoded) all.push(escaped(hidden));
-      at += encoded.length;
-    } else if (octet === "\r" && octets[at + 1] === "\n") {
-      // A line end is one unit.
-      all.push("\\r\\n");
-      at += 2;
-    } else {
-      all.push(NAMED[octet] ?? (octet < " " ? escaped(octet) : octet));
-      at++;
-    }
+  for (let at = 0, unit = ""; at < octets.length; at += octetsOf(unit)) {
+    unit = unitAt(octets, at, unit);
+    all.push(unit);
   }
   return all;
+}
+
+/** Returns the unit that starts at an offset, after another one. */
+export function unitAt(octets: string, at: number, before: string): string {
+  const octet = octets[at];
+  // A line end is one unit.
+  if (octet === "\r" && octets[at + 1] === "\n") return "\\r\\n";
+  if (octet <= "~") return NAMED[octet] ?? (octet < " " ? escaped(octet) : octet);
+  const length = octet < "\xe0" ? 2 : octet < "\xf0" ? 3 : 4;
+  const character = Buffer.from(octets.substring(at, at + length), "latin1").toString();
+  return VISIBLE.test(character) || MARK.test(character) && LETTER.test(before) ? character : escaped(octet);
 }
 
 /** Returns octets as one line of readable text. */
 export function readable(octets: string): string {
   return units(octets).join("");
-}
-
-function isVisible(character: string, before: string | undefined): boolean {
-  return VISIBLE.test(character) || MARK.test(character) && before !== undefined && LETTER.test(before);
 }
 
 function escaped(octet: string): string {

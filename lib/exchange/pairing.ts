@@ -42,10 +42,7 @@ import { type Arrival, Way } from "./way.ts";
 export interface PairingOptions {
   /** Limits on messages other than those of `serve` and `connect`; by default, content has any length. */
   readonly limits?: { readonly [direction in Direction]?: Partial<MessageLimits> };
-  /**
-   * Returns the method that the next final response answers, for responses without their requests. With it, only one
-   * direction is known, so that no octets are held.
-   */
+  /** Returns the method that the next final response answers, where only one direction is known: no octets are held. */
   readonly answers?: () => string | undefined;
   /** Whether octets of both directions come in turn; see {@linkcode Pairing.takeBack}. */
   readonly inTurn?: boolean;
@@ -105,11 +102,7 @@ export class Pairing {
     return this.#ways[direction].received;
   }
 
-  /**
-   * Receives the octets of one read, which may change after the call.
-   *
-   * @param time When they came, by a clock of the caller.
-   */
+  /** Receives the octets of one read, which may change after the call, and when they came by the caller's clock. */
   octets(direction: Direction, bytes: Uint8Array, time = 0): void {
     if (bytes.length === 0) return;
     const way = this.#ways[direction];
@@ -154,10 +147,7 @@ export class Pairing {
     this.#read(way);
   }
 
-  /**
-   * Passes over octets that are missing in one direction: content of known length goes on after them. Otherwise they end
-   * the message, and the next start line begins one.
-   */
+  /** Passes over missing octets of content of known length; else they end the message, and a start line begins one. */
   gap(direction: Direction, octets = Infinity): void {
     const way = this.#ways[direction];
     const { message, search } = way;
@@ -276,8 +266,8 @@ export class Pairing {
     return message;
   }
 
-  #newExchange(unread?: number): Exchange {
-    return { number: ++this.#exchanges, request: undefined, method: "", responses: [], unread, over: false };
+  #newExchange(method = "", unread?: number): Exchange {
+    return { number: ++this.#exchanges, request: undefined, method, responses: [], unread, over: false };
   }
 
   /** The exchange of a response that begins now. */
@@ -287,9 +277,8 @@ export class Pairing {
     if (first !== undefined && first.request!.arrival <= arrival) return first;
     if (this.#unasked !== undefined) return this.#unasked;
     const { stopped, message } = this.#ways.request;
-    this.#unasked = this.#newExchange(stopped === "broken" ? message!.exchange.number : undefined);
-    if (this.#answers !== undefined) this.#unasked.method = this.#answers() ?? "GET";
-    return this.#unasked;
+    const unread = stopped === "broken" ? message!.exchange.number : undefined;
+    return this.#unasked = this.#newExchange(this.#answers && (this.#answers() ?? "GET"), unread);
   }
 
   /** The receiver of this direction has read on after a broken message, if there is one. */

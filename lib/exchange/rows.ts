@@ -1,8 +1,4 @@
-/**
- * Divides a message's head into labelled rows.
- *
- * The decoder has accepted these octets, so nothing is checked again.
- */
+/** Divides a message's head, which the decoder has accepted, into labelled rows. */
 
 import { counted } from "../bytes.ts";
 import type { OctetKind, OctetRow, Part } from "./explanation.ts";
@@ -119,27 +115,14 @@ export function fieldRow(line: string, start: number): OctetRow {
   return row(only === "" || only === member ? label : `${label}; ${only}`, rule);
 }
 
-/** The empty line that ends a section: its label, and the section of the specification. */
-type SectionEnd = readonly [label: string, rule?: string];
-export const HEAD_END: SectionEnd = ["the head ends", "RFC 9112 §2.1"];
-export const NO_TRAILERS: SectionEnd = ["no trailers"];
-export const TRAILERS_END: SectionEnd = ["the trailer section ends", "RFC 9112 §7.1.2"];
-
-/** Divides the complete lines of a header or trailer section that starts at `from`. Returns where it stopped. */
-export function sectionRows(rows: OctetRow[], text: string, from: number, start: number, last: SectionEnd): number {
-  for (let at = from;;) {
-    const end = text.indexOf("\n", at) + 1;
-    if (end === 0) return at;
-    const octets = text.substring(at, end);
-    const first = start + at - from;
-    if (octets === LINE_END) {
-      rows.push(octetRow("end", first, octets, last));
-      return end;
-    }
-    const row = fieldRow(octets, first);
-    rows.push(last === HEAD_END ? row : { ...row, label: `trailer, ${row.label}` });
-    at = end;
+/** Labels a line of a header or trailer section. The line after the last chunk is the first one of the trailers. */
+export function sectionRow(line: string, start: number, isTrailer: boolean, isFirst = false): OctetRow {
+  if (line !== LINE_END) {
+    const row = fieldRow(line, start);
+    return isTrailer ? { ...row, label: `trailer, ${row.label}` } : row;
   }
+  if (!isTrailer) return octetRow("end", start, line, ["the head ends", "RFC 9112 §2.1"]);
+  return octetRow("end", start, line, isFirst ? ["no trailers"] : ["the trailer section ends", "RFC 9112 §7.1.2"]);
 }
 
 export function chunkLabel(line: string, number: number): string {

@@ -1,9 +1,5 @@
 // deno-lint-ignore-file no-control-regex -- other protocols start with control characters
-/**
- * Recognises and finds the start lines of messages in octets, and other protocols, before anything is decoded.
- *
- * @module
- */
+/** Recognises and finds the start lines of messages in octets, and other protocols, before anything is decoded. */
 
 import { octetString } from "../bytes.ts";
 import { MAX_SEARCHED_LINE_OCTETS } from "../limits.ts";
@@ -135,37 +131,28 @@ export class StartLineSearch<Packet> {
   #held: PacketOctets<Packet>[] = [];
   #line = "";
 
-  /**
-   * Searches octets.
-   *
-   * @param wanted The direction that the start line must have, if known.
-   */
+  /** Searches octets for a start line, of a direction if that is known. */
   receive(bytes: Uint8Array, packet: Packet, wanted: Direction | undefined): FoundLine<Packet> | undefined {
-    const text = octetString(bytes);
-    const directionOf = (line: string) => {
-      const kind = kindOfLine(line);
-      return wanted === undefined || wanted === kind ? kind : undefined;
-    };
-    // A message usually starts with a packet, but its start line may be cut in two.
-    const cut = this.#line === "" ? undefined : directionOf(this.#line + text.substring(0, text.indexOf("\n") + 1));
-    if (cut !== undefined) return { direction: cut, pieces: [...this.#held, { bytes, packet }] };
+    const held = this.#line.length;
+    const all = this.#line + octetString(bytes);
+    const pieceFrom = (at: number) => bytes.subarray(Math.max(0, at - held));
     let at = 0;
-    for (let end = 0; (end = text.indexOf("\n", at) + 1) > 0; at = end) {
-      const direction = directionOf(text.substring(at, end));
-      if (direction === undefined) continue;
-      this.giveUp();
-      this.skipped += at;
-      return { direction, pieces: [{ bytes: bytes.subarray(at), packet }] };
+    // A message usually starts with a packet, but its start line may be cut in two.
+    for (let end; (end = all.indexOf("\n", at) + 1) > 0; at = at < held ? held : end) {
+      const direction = kindOfLine(all.substring(at, end));
+      if (direction === undefined || direction !== (wanted ?? direction)) continue;
+      if (at >= held) this.giveUp();
+      this.skipped += Math.max(0, at - held);
+      return { direction, pieces: [...this.#held, { bytes: pieceFrom(at), packet }] };
     }
-    if (at > 0 || !mayBegin(this.#line + text)) this.giveUp();
-    const line = this.#line + text.substring(at);
-    if (!mayBegin(line)) {
-      this.skipped += text.length;
-      return undefined;
-    }
-    this.skipped += at;
+    if (at < held && !mayBegin(all)) at = held;
+    if (at >= held) this.giveUp();
+    const line = all.substring(at);
+    const isOpen = mayBegin(line);
+    this.skipped += (isOpen ? Math.max(at, held) : all.length) - held;
+    if (!isOpen) return undefined;
     this.#line = line;
-    this.#held.push({ bytes: bytes.slice(at), packet });
+    this.#held.push({ bytes: pieceFrom(at).slice(), packet });
   }
 
   /** Gives up what is held. Returns the number of octets skipped in all. */

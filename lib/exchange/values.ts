@@ -2,19 +2,45 @@
 
 import type { Part } from "./explanation.ts";
 import { octetsOf, readable, units } from "./octet_text.ts";
-import { CACHE_DIRECTIVES, CONNECTION_OPTIONS, type ValueKind } from "./words.ts";
+
+/** Directives of Cache-Control (RFC 9111 §5.2). */
+const CACHE_DIRECTIVES: Readonly<Record<string, string>> = {
+  "max-age": "fresh for so many seconds",
+  "max-stale": "stale by so many seconds is fine",
+  "min-fresh": "fresh for so many seconds more",
+  "must-revalidate": "never use it stale unasked",
+  "must-understand": "keep it only if you know its status",
+  "no-cache": "ask before each use",
+  "no-store": "keep no copy",
+  "no-transform": "do not change the content",
+  "only-if-cached": "from a cache or not at all",
+  "private": "for one user's cache only",
+  "proxy-revalidate": "shared caches: never stale unasked",
+  "public": "any cache may keep it",
+  "s-maxage": "for shared caches: fresh for so many seconds",
+  "immutable": "never changes while fresh",
+  "stale-while-revalidate": "stale for so many seconds while asking",
+  "stale-if-error": "stale for so many seconds if asking fails",
+};
+
+/** Options of Connection (RFC 9110 §7.6.1, RFC 9112 §9.3). */
+const CONNECTION_OPTIONS: Readonly<Record<string, string>> = {
+  "close": "the connection ends after this message",
+  "keep-alive": "the connection stays, also in HTTP/1.0",
+  "upgrade": "the Upgrade field counts",
+  "te": "the TE field counts",
+};
 
 export const MEMBER: string = "member";
 /** The date format of HTTP/1.1 (RFC 9110 §5.6.7). */
 const IMF_FIXDATE =
   /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT$/;
-/** The two obsolete date formats. */
 const OLD_DATE = /^(?:\w+day, \d\d-\w{3}-\d\d \d\d:\d\d:\d\d GMT|\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
 
 /** Divides a value that starts at an offset. `member` is the label of a list's members, or of what precedes parameters. */
 type Division = (value: string, start: number, member: string) => Part[];
 
-const DIVISIONS: Readonly<Record<ValueKind, Division>> = {
+const DIVISIONS = {
   list: cutAt(",", memberLabel),
   parameters: cutAt(";", (text, member, isFirst) => isFirst ? member : `parameter ${nameOf(text)}`),
   cookies: cutAt(";", (text) => `${nameOf(text)} is ${text.includes("=") ? "set" : "on"}`),
@@ -26,7 +52,10 @@ const DIVISIONS: Readonly<Record<ValueKind, Division>> = {
   condition: whole((value) => conditionLabel(value.trim())),
   uri: whole(spelling),
   credentials: credentialParts,
-};
+} satisfies Record<string, Division>;
+
+/** How a field's value is cut into parts. */
+export type ValueKind = keyof typeof DIVISIONS;
 
 /** Divides a value into parts that cover it exactly; none if there is nothing to say of them. */
 export function valueParts(kind: ValueKind, value: string, start: number, member: string = MEMBER): Part[] {
@@ -42,28 +71,19 @@ function whole(labelOf: (value: string) => string | undefined): Division {
 
 /** Splits at a separator outside of quoted strings. A part includes the separator after it. */
 function cutAt(separator: string, label: (text: string, member: string, isFirst: boolean) => string): Division {
+  const part = new RegExp(String.raw`((?:"(?:\\.|[^"\\])*(?:"|$)|[^"${separator}])*)(?:${separator}[ \t]*|$)`, "gsy");
   return (value, start, member) => {
     const parts: Part[] = [];
-    let from = 0;
-    let quoted = false;
-    for (let at = 0; at <= value.length; at++) {
-      const character = value[at];
-      if (at < value.length) {
-        if (quoted && character === "\\") at++;
-        else if (character === '"') quoted = !quoted;
-        if (quoted || character !== separator) continue;
-      }
-      let end = Math.min(at + 1, value.length);
-      while (end < value.length && (value[end] === " " || value[end] === "\t")) end++;
-      if (end === from) break;
-      const text = value.substring(from, Math.min(at, value.length)).trim();
-      const meaning = text === "" ? "" : label(text, member, parts.length === 0);
-      parts.push({ start: start + from, end: start + end, label: meaning });
-      from = end;
-      at = end - 1;
+    let from = start;
+    const add = (length: number, meaning: string) => {
+      if (length > 0) parts.push({ start: from, end: from += length, label: meaning });
+    };
+    for (const [{ length }, octets] of value.matchAll(part)) {
+      const text = octets.trim();
+      add(length, text === "" ? "" : label(text, member, parts.length === 0));
     }
-    // An unclosed quoted string includes the rest of the value.
-    if (from < value.length) parts.push({ start: start + from, end: start + value.length, label: "" });
+    // A quoted string ends in the middle of an escape.
+    add(start + value.length - from, "");
     return parts;
   };
 }

@@ -29,9 +29,7 @@ export interface Facts {
   readonly interim: boolean;
   /** The method that a response answers, as far as it was known when its head was complete. */
   readonly method: string;
-  /** What is accepted, though it breaks a rule. */
   readonly accepted: Accepted[];
-  /** What a 304 says of an earlier response. */
   readonly holds: Finding | undefined;
   readonly chunked: boolean;
   /** The number of chunks so far, without the empty last one. */
@@ -62,10 +60,7 @@ export function missingFindings(facts: Facts | undefined): Finding[] {
   return [{ text, rule: "RFC 9112 §7.1" }];
 }
 
-/**
- * Returns what is accepted in a message though it breaks a rule, why its content has its length, and why its connection
- * persists or ends.
- */
+/** Returns what is accepted though it breaks a rule, why the content has its length, and how the connection goes on. */
 export function factFindings(facts: Facts, state: "whole" | "incomplete"): Finding[] {
   const { interim, head, chunked, chunks, contentOctets, lost, holds } = facts;
   const findings: Finding[] = [...facts.accepted];
@@ -138,11 +133,7 @@ function persistence({ head, method, chunked }: Facts): [text?: string, rule?: s
 /** An entity tag without its mark of weakness: conditions compare it so (RFC 9110 §8.8.3.2). */
 const OPAQUE = /"[^"]*"/g;
 
-/**
- * Returns what a 304 says of an earlier response.
- *
- * @param known The number of the exchange whose response had a tag last, by the tag and the target that it is of.
- */
+/** Returns what a 304 says of an earlier response. A known tag has the number of the last exchange with it. */
 export function heldFinding(
   known: Map<string, number>,
   { request, number }: Exchange,
@@ -232,18 +223,14 @@ interface LenientHead {
   readonly chunked: boolean;
 }
 
-/** Characters of a chunk size that are looked at. */
 const MOST_DIGITS = 20;
-/** Characters shown of the next message. */
 const NEXT_CHARACTERS = 40;
 
 /**
  * Returns how lenient receivers read a refused message, what they take for its content and for the next one; none if all
  * read it alike. Different readings make request smuggling possible (RFC 9112 §11.2).
  *
- * @param text The octets of the message that are not accepted, and those kept after them.
- * @param start The offset of the text from the message's start.
- * @param total The number of octets from `start` on.
+ * @param text What is not accepted, as far as it is kept: `total` octets of the message from `start` on.
  * @param inContent Whether the head is accepted, so that the text starts with a chunk line or the line end before it.
  */
 export function readingsOf(
@@ -312,21 +299,16 @@ function readHead(text: string, lineEnd: RegExp): LenientHead | undefined {
 
 /** Returns the end of chunked content; `undefined` if it is not available. */
 function chunkedEnd(text: string, start: number, lineEnd: string): number | undefined {
-  let at = start;
-  /** Passes over a line, and says whether it has an end. */
-  const pass = () => {
-    const end = text.indexOf(lineEnd, at);
-    at = end + lineEnd.length;
-    return end >= 0;
-  };
-  for (;;) {
-    const size = parseInt(/^[\da-f]*/i.exec(text.substring(at, at + MOST_DIGITS))![0], 16);
-    if (!(size >= 0) || !pass()) return undefined;
-    if (size === 0) break;
-    at += size;
-    if (!pass()) return undefined;
-  }
-  for (let trailer = at; pass(); trailer = at) {
-    if (text.substring(trailer, at).trim() === "") return at;
+  const line = new RegExp(`([^]*?)${lineEnd}`, "y");
+  line.lastIndex = start;
+  let size = Infinity;
+  for (let match; (match = line.exec(text)) !== null;) {
+    if (size === 0 && match[1].trim() === "") return line.lastIndex;
+    if (size === 0) continue;
+    size = parseInt(/^[\da-f]*/i.exec(match[1].slice(0, MOST_DIGITS))![0], 16);
+    if (!(size >= 0)) return undefined;
+    line.lastIndex += size;
+    // The line end after the chunk.
+    if (size > 0 && line.exec(text) === null) return undefined;
   }
 }

@@ -20,7 +20,6 @@ interface Held {
 }
 
 export class Way {
-  readonly direction: Direction;
   readonly #limits: MessageLimits;
   decoder!: Decoder;
   received = 0;
@@ -45,8 +44,7 @@ export class Way {
   /** Whether it has to end after the last complete message (RFC 9112 §9.3). */
   closes = false;
 
-  constructor(direction: Direction, limits: MessageLimits) {
-    this.direction = direction;
+  constructor(readonly direction: Direction, limits: MessageLimits) {
     this.#limits = limits;
     this.restart();
   }

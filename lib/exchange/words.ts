@@ -1,5 +1,7 @@
 /** What the words of HTTP mean, one line each, with the section that says more: methods, statuses, fields. */
 
+import type { ValueKind } from "./values.ts";
+
 /** A meaning and the section it comes from. */
 export type Meaning = readonly [text: string, rule: string];
 
@@ -93,20 +95,6 @@ export const STATUS_CLASSES: readonly Meaning[] = [
   ["the server's error", "RFC 9110 §15.6"],
 ];
 
-/** How a field's value is cut into parts. */
-export type ValueKind =
-  | "list"
-  | "parameters"
-  | "cache"
-  | "options"
-  | "date"
-  | "tags"
-  | "range"
-  | "cookies"
-  | "condition"
-  | "uri"
-  | "credentials";
-
 /** A field: what it says, the section, what its value is made of, and what a member of a list or the first part is. */
 export type FieldMeaning = readonly [text: string, rule: string, value?: ValueKind, member?: string];
 
@@ -192,31 +180,3 @@ export const FIELD_MEANINGS: ReadonlyMap<string, FieldMeaning> = new Map<string,
   ["x-forwarded-for", ["addresses of the client and of proxies", "RFC 7239 §7.4", "list", "address"]],
   ["x-total-count", ["rows in all, by custom", "RFC 9110 §16.3"]],
 ]);
-
-/** Directives of Cache-Control (RFC 9111 §5.2). */
-export const CACHE_DIRECTIVES: Readonly<Record<string, string>> = {
-  "max-age": "fresh for so many seconds",
-  "max-stale": "stale by so many seconds is fine",
-  "min-fresh": "fresh for so many seconds more",
-  "must-revalidate": "never use it stale unasked",
-  "must-understand": "keep it only if you know its status",
-  "no-cache": "ask before each use",
-  "no-store": "keep no copy",
-  "no-transform": "do not change the content",
-  "only-if-cached": "from a cache or not at all",
-  "private": "for one user's cache only",
-  "proxy-revalidate": "shared caches: never stale unasked",
-  "public": "any cache may keep it",
-  "s-maxage": "for shared caches: fresh for so many seconds",
-  "immutable": "never changes while fresh",
-  "stale-while-revalidate": "stale for so many seconds while asking",
-  "stale-if-error": "stale for so many seconds if asking fails",
-};
-
-/** Options of Connection (RFC 9110 §7.6.1, RFC 9112 §9.3). */
-export const CONNECTION_OPTIONS: Readonly<Record<string, string>> = {
-  "close": "the connection ends after this message",
-  "keep-alive": "the connection stays, also in HTTP/1.0",
-  "upgrade": "the Upgrade field counts",
-  "te": "the TE field counts",
-};

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { spelling, valueParts } from "../../lib/exchange/values.ts";
-import type { ValueKind } from "../../lib/exchange/words.ts";
+import { spelling, type ValueKind, valueParts } from "../../lib/exchange/values.ts";
 
 const cases: [kind: ValueKind, value: string, parts: string[]][] = [
   ["list", "a, b;q=0.5 ,c;q=0", ["a, |member", "b;q=0.5 ,|member, weight 0.5", "c;q=0|member, not acceptable"]],

@@ -16,10 +16,7 @@ export interface Missing extends Seen {
   readonly kind: "missing";
   readonly by: End;
   readonly octets: number;
-  /**
-   * `not captured`; `only acknowledged` where nothing of the direction was captured; or captured but skipped: they stand
-   * before the first start line that was found.
-   */
+  /** `only acknowledged`: nothing of the direction was captured; `skipped`: it stands before the first start line. */
   readonly why: "not captured" | "only acknowledged" | "skipped";
   /** The packet that was cut when it was captured, and at how many octets, if that is the cause. */
   readonly cut?: { readonly packet: number; readonly octets: number };

@@ -8,10 +8,7 @@ import { ACK, FIN, RST, SYN } from "./packets.ts";
 import type { Packet } from "./packet_file.ts";
 import { Flow, type ReassemblyBudget, SEGMENT_BYTES } from "./reassembly.ts";
 
-type PacketFacts = Pick<Packet, "number" | "time"> & Partial<Pick<Packet, "comment">> & {
-  /** At how many octets it was cut, if so. */
-  readonly cut?: number;
-};
+type PacketFacts = Pick<Packet, "number" | "time" | "cut"> & Partial<Pick<Packet, "comment">>;
 
 /** What a connection needs from its reader. */
 export interface ConnectionContext {
@@ -28,7 +25,6 @@ export interface ConnectionContext {
 type Side = 0 | 1;
 const SIDES = [0, 1] as const;
 
-/** The octets that one side sends. */
 interface Half {
   readonly flow: Flow<PacketFacts>;
   search: StartLineSearch<PacketFacts> | undefined;
@@ -66,7 +62,6 @@ export class CapturedConnection {
   readonly #first: [number?, number?] = [];
   /** What both sides sent, until the connection has ended; after a reset, longer. */
   #halves: readonly [Half, Half] | undefined;
-  /** The client's side, once the connection is opened. */
   #client: Side | undefined;
   #hasOctets = false;
   #ended = false;
@@ -110,9 +105,9 @@ export class CapturedConnection {
     return first !== undefined && first !== sequence;
   }
 
-  segment(segment: Segment, { number, time, comment, sent, bytes }: Packet): void {
+  segment(segment: Segment, { number, time, comment, cut }: Packet): void {
     const { from, flags, sequence, acknowledged } = segment;
-    const packet: PacketFacts = { number, time, comment, ...sent !== undefined && { cut: bytes.length } };
+    const packet: PacketFacts = { number, time, comment, cut };
     const side = this.#sideOf(from);
     const isSyn = (flags & SYN) !== 0;
     this.#first[side] ??= isSyn ? sequence : sequence - 1 >>> 0;
@@ -123,19 +118,12 @@ export class CapturedConnection {
     else if (!this.#waits(side, segment, packet)) this.#read(side, segment, packet);
   }
 
-  /** Closes the connection; no events follow. */
-  close(packet: PacketFacts, reason: string): void {
+  /** Emits what is left, and closes the connection for a reason; without one, it stays open unless it was reset. */
+  end(packet: PacketFacts, reason?: string): void {
     if (this.#ended) return;
     if (this.#reset !== undefined) return this.#closeByReset();
     this.#endHalves(packet);
-    this.#closed(packet, reason);
-  }
-
-  /** Ends the file: emits what is left. The connection stays open unless it was reset. */
-  end(packet: PacketFacts): void {
-    if (this.#ended) return;
-    if (this.#reset !== undefined) this.#closeByReset();
-    else this.#endHalves(packet);
+    if (reason !== undefined) this.#closed(packet, reason);
   }
 
   /** Closes the connection if it was reset, and all that was in flight has come. Returns whether it does not wait. */
@@ -273,8 +261,7 @@ export class CapturedConnection {
   }
 
   #endHalves(packet: PacketFacts): void {
-    if (this.#halves === undefined) return;
-    for (const { flow } of this.#halves) flow.end(packet);
+    for (const { flow } of this.#halves!) flow.end(packet);
     this.#open(packet);
     this.#markLeftOut();
     // The events above may have closed it.
@@ -392,12 +379,7 @@ export class CapturedConnection {
     if (!half.hasNews || this.#ended || acknowledged === undefined) return;
     const unacknowledged = half.flow.unacknowledged;
     half.hasNews = unacknowledged > 0;
-    acknowledged({
-      ...this.#seen(packet),
-      kind: "acknowledged",
-      by: this.#endOf(side),
-      unacknowledged,
-    });
+    acknowledged({ ...this.#seen(packet), kind: "acknowledged", by: this.#endOf(side), unacknowledged });
   }
 
   #endOf(side: Side): End {

@@ -72,15 +72,9 @@ export class CapturedExchanges {
   /** Directions whose last octets are missing. */
   readonly #missingIn = new Set<Direction>();
   #lastEnd: { readonly time: number; readonly exchange: number } | undefined;
-  /** Whether all messages so far are complete and valid. */
   valid = true;
 
-  /**
-   * Explains with this layout.
-   *
-   * @param tcp Facts on the connection, which grow later.
-   * @param members Returns the first members of each line of JSON.
-   */
+  /** Explains with this layout, facts on the connection that grow later, and what each line of JSON begins with. */
   constructor(options: CapturedExchangesOptions, tcp = NO_FACTS, members: () => object = () => ({})) {
     this.#options = options;
     this.#tcp = tcp;
@@ -97,10 +91,8 @@ export class CapturedExchanges {
 
   get held(): number {
     const most = MAX_UNFINISHED_OCTETS + (this.#options.all ? ALL_KEPT.contentOctets : 0);
-    const [requests, responses] = (["request", "response"] as const).map((direction) =>
-      Math.min(most, this.#explainer.pending(direction))
-    );
-    return this.#text.length + this.#waitingCharacters + requests + responses;
+    const pending = (direction: Direction) => Math.min(most, this.#explainer.pending(direction));
+    return this.#text.length + this.#waitingCharacters + pending("request") + pending("response");
   }
 
   receive(event: StreamEvent): void {
@@ -272,10 +264,7 @@ export class CapturedExchanges {
       return [`${interim ? "interim " : ""}response ${number}`, this.#answerText(message)];
     }
     const { time, exchange } = this.#lastEnd ?? { time: Infinity, exchange: 0 };
-    return [
-      `request ${number}`,
-      began >= time ? `, ${durationText(began - time)} after response ${exchange}` : "",
-    ];
+    return [`request ${number}`, began >= time ? `, ${durationText(began - time)} after response ${exchange}` : ""];
   }
 
   #answerText({ exchange, began, interim }: Message): string {

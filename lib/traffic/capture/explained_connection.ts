@@ -23,10 +23,7 @@ export class ExplainedConnection {
   #skipped = 0;
   #missing = 0;
   #ends: string[] = [];
-  /**
-   * Events that came while it waits, and their octets: as text, small messages take more memory than that, and long
-   * ones less.
-   */
+  /** Events that came while it waits, and their octets: small messages would take more memory as text. */
   #events: (CaptureEvent | Acknowledged)[] = [];
   #lengths: number[] = [];
   #octets = new ByteBuffer(0);
@@ -41,7 +38,6 @@ export class ExplainedConnection {
   #isRecorded = false;
   ended = false;
   isReset = false;
-  /** Whether all of its messages so far are complete and valid. */
   valid = true;
   /** The value of `held` when it was last counted. */
   counted = 0;
@@ -50,7 +46,7 @@ export class ExplainedConnection {
     this.#opened = opened;
     this.#options = options;
     // Many connections wait, and hold only this until it is their turn.
-    this.#keep(opened, NO_BYTES);
+    this.#keep(opened);
   }
 
   /** Whether it has a request or status line; `undefined` until that is known. */
@@ -66,25 +62,23 @@ export class ExplainedConnection {
   /** Receives an event, which is explained at once if it is the connection's turn. */
   receive(event: CaptureEvent | Acknowledged, isTurn = true): void {
     if (this.#isLeftOut) return;
-    const bytes = "bytes" in event ? event.bytes : NO_BYTES;
     const isLong = this.#inRow > LONG_OCTETS;
-    if (bytes.length > 0) {
-      this.#inRow = bytes.length + (event.kind === this.#lastKind ? this.#inRow : 0);
+    if ("bytes" in event) {
+      this.#inRow = event.bytes.length + (event.kind === this.#lastKind ? this.#inRow : 0);
       this.#lastKind = event.kind;
     }
-    if (isTurn || isLong) {
-      this.explain();
-      this.#explain(event);
-    } else this.#keep("bytes" in event ? { ...event, bytes: NO_BYTES } : event, bytes);
+    if (!isTurn && !isLong) return this.#keep(event);
+    this.explain();
+    this.#explain(event);
   }
 
-  #keep(event: CaptureEvent | Acknowledged, octets: Uint8Array): void {
-    this.#events.push(event);
+  #keep(event: CaptureEvent | Acknowledged): void {
+    const octets = "bytes" in event ? event.bytes : NO_BYTES;
+    this.#events.push("bytes" in event ? { ...event, bytes: NO_BYTES } : event);
     this.#lengths.push(octets.length);
     this.#octets.append(octets);
   }
 
-  /** Explains what has waited. */
   explain(): void {
     if (this.#events.length === 0) return;
     let at = 0;
@@ -103,7 +97,6 @@ export class ExplainedConnection {
 
   #explain(event: CaptureEvent | Acknowledged): void {
     if (event.kind === "opened") return this.#reopen(event);
-    if (this.ended) return;
     if (event.kind === "closed") {
       this.isReset = event.reason === "reset";
       // With two FINs there is nothing to add.

@@ -28,7 +28,6 @@ export interface Explained {
 
 const LINE_END = new TextEncoder().encode("\n");
 
-/** Explains the connections of a capture, while its bytes come in. */
 export class CaptureExplainer {
   readonly #options: CaptureExplainerOptions;
   readonly #layout: CapturedExchangesOptions;
@@ -55,7 +54,6 @@ export class CaptureExplainer {
     this.reader = new CaptureReader((event) => this.#receiveEvent(event), { connection, wanted, acknowledged });
   }
 
-  /** @throws {CaptureError} If the bytes are no valid capture. */
   receive(bytes: Uint8Array): void {
     this.reader.receive(bytes);
   }

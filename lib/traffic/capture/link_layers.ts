@@ -40,10 +40,10 @@ interface PacketPlace {
   readonly view: DataView;
   /** How many IP headers may follow. */
   left: number;
-  /** Where the last IP packet ends, which may not be captured, where its addresses are, and how long each is. */
+  /** Where the last IP packet ends, which may not be captured, and its addresses in network order. */
   end: number;
-  addresses: number;
-  addressOctets: number;
+  from: string;
+  to: string;
 }
 
 /** What is found at a place of a packet; `undefined` if nothing there holds TCP. */
@@ -62,22 +62,21 @@ const MAX_TUNNELS = 8;
 const CUT: SkippedPacket = { what: "which not all headers were captured: tcpdump -s 0" };
 const FRAGMENTS = "IP fragments, which are not put together";
 
+/** Returns what several numbers announce. */
+function alike(layer: Layer, ...numbers: readonly number[]): Layers {
+  return Object.fromEntries(numbers.map((number) => [number, layer]));
+}
+
 /** What packets start with, by link type. */
 const LINK_TYPES: Layers = {
   // NULL and LOOP have the address family in one of the byte orders, which the IP version repeats.
-  0: (place) => ip(place, 4),
-  108: (place) => ip(place, 4),
+  ...alike((place) => ip(place, 4), 0, 108),
   1: ethernet,
-  9: ppp,
-  50: ppp,
+  ...alike(ppp, 9, 50),
   51: (place) => ppp(place, 6),
   104: (place) => byEtherType(place, 2),
   // Raw IP: as such, by older systems, IPv4 alone, IPv6 alone.
-  12: ip,
-  14: ip,
-  101: ip,
-  228: ip,
-  229: ip,
+  ...alike(ip, 101, 12, 14, 228, 229),
   105: wireless,
   127: radiotap,
   // Linux cooked, versions 1 and 2.
@@ -93,42 +92,33 @@ const LINK_TYPES: Layers = {
   119: "IEEE 802.11 with a Prism header",
   138: "IP over FireWire",
   163: "IEEE 802.11 with an AVS header",
-  187: "Bluetooth",
-  189: "USB",
+  ...alike("Bluetooth", 187, 201),
+  ...alike("USB", 189, 220, 249),
   192: "per-packet information",
   195: "IEEE 802.15.4",
-  201: "Bluetooth",
-  220: "USB",
   227: "CAN",
   239: "nflog",
-  249: "USB",
   253: "netlink",
 };
 
 const ETHER_TYPES: Layers = {
-  0x0800: ip,
-  0x86dd: ip,
+  ...alike(ip, 0x0800, 0x86dd),
   // Tags of virtual networks (IEEE 802.1Q, 802.1ad, and an older one).
-  0x8100: (place, at) => byEtherType(place, at + 2),
-  0x88a8: (place, at) => byEtherType(place, at + 2),
-  0x9100: (place, at) => byEtherType(place, at + 2),
-  0x8847: mpls,
-  0x8848: mpls,
+  ...alike((place, at) => byEtherType(place, at + 2), 0x8100, 0x88a8, 0x9100),
+  ...alike(mpls, 0x8847, 0x8848),
   0x8864: (place, at) => ppp(place, at + 6),
   0x880b: ppp,
   0x6558: ethernet,
-  0x22eb: "ERSPAN tunnels",
+  ...alike("ERSPAN tunnels", 0x22eb, 0x88be),
   0x22f3: "TRILL (RFC 6325)",
   0x4305: "B.A.T.M.A.N. tunnels",
-  0x88be: "ERSPAN tunnels",
   0x88e5: "encrypted Ethernet (MACsec, IEEE 802.1AE)",
   0x88e7: "Ethernet in Ethernet (IEEE 802.1ah)",
   0x894f: "service chains (NSH, RFC 8300)",
 };
 
 const PPP_PROTOCOLS: Layers = {
-  0x21: ip,
-  0x57: ip,
+  ...alike(ip, 0x21, 0x57),
   0x0281: mpls,
   0x2d: "PPP with compressed headers",
   0x3d: "PPP multilink",
@@ -138,8 +128,7 @@ const PPP_PROTOCOLS: Layers = {
 
 const IP_PROTOCOLS: Layers = {
   6: tcp,
-  4: ip,
-  41: ip,
+  ...alike(ip, 4, 41),
   47: gre,
   97: (place, at) => ethernet(place, at + 2),
   137: mpls,
@@ -173,7 +162,7 @@ export function segmentOf(octets: Uint8Array, linkType: number): Segment | Skipp
   if (typeof layer === "string") return { what: `${layer} (link type ${linkType})` };
   const view = new DataView(octets.buffer, octets.byteOffset, octets.length);
   try {
-    return layer({ octets, view, left: MAX_TUNNELS, end: 0, addresses: 0, addressOctets: 0 }, 0);
+    return layer({ octets, view, left: MAX_TUNNELS, end: 0, from: "", to: "" }, 0);
   } catch (error) {
     // A header goes beyond what was captured.
     if (error instanceof RangeError) return CUT;
@@ -278,8 +267,8 @@ function ipv4(place: PacketPlace, at: number): Found {
   if (headerOctets < IPV4_HEADER_OCTETS) return undefined;
   // A length of 0 means that the network card splits the packet: all captured octets belong to it.
   place.end = at + (view.getUint16(at + 2) || octets.length - at);
-  place.addresses = at + 12;
-  place.addressOctets = 4;
+  place.from = octetString(octets, at + 12, at + 16);
+  place.to = octetString(octets, at + 16, at + 20);
   // More fragments follow, or this is not the first one.
   const isFragment = (view.getUint16(at + 6) & 0x3fff) !== 0;
   return content(place, view.getUint8(at + 9), at + headerOctets, isFragment);
@@ -290,8 +279,8 @@ function ipv6(place: PacketPlace, at: number): Found {
   if (at + IPV6_HEADER_OCTETS > octets.length) return CUT;
   const length = view.getUint16(at + 4);
   place.end = length === 0 ? octets.length : at + IPV6_HEADER_OCTETS + length;
-  place.addresses = at + 8;
-  place.addressOctets = 16;
+  place.from = octetString(octets, at + 8, at + 24);
+  place.to = octetString(octets, at + 24, at + 40);
   let next = view.getUint8(at + 6);
   let header = at + IPV6_HEADER_OCTETS;
   let isFragment = false;
@@ -309,14 +298,8 @@ function ipv6(place: PacketPlace, at: number): Found {
 function content(place: PacketPlace, protocol: number, at: number, isFragment: boolean): Found {
   const layer = IP_PROTOCOLS[protocol];
   if (!isFragment) return found(layer, place, at);
-  const [from, to] = [0, 1].map((index) => addressText(place, index));
+  const { from, to } = place;
   return layer === undefined || protocol === UDP ? undefined : { what: FRAGMENTS, from, to };
-}
-
-/** The sender's address (0) or the receiver's (1) of the last IP packet. */
-function addressText({ octets, addresses, addressOctets }: PacketPlace, index: number): string {
-  const from = addresses + index * addressOctets;
-  return octetString(octets, from, from + addressOctets);
 }
 
 /** Generic Routing Encapsulation (RFC 2784, RFC 2890), and that of PPTP (RFC 2637). */
@@ -343,8 +326,8 @@ function tcp(place: PacketPlace, at: number): Found {
   if (headerOctets < TCP_HEADER_OCTETS || start > end) return undefined;
   const flags = view.getUint8(at + 13);
   return {
-    from: addressText(place, 0) + octetString(octets, at, at + 2),
-    to: addressText(place, 1) + octetString(octets, at + 2, at + 4),
+    from: place.from + octetString(octets, at, at + 2),
+    to: place.to + octetString(octets, at + 2, at + 4),
     sequence: view.getUint32(at + 4),
     acknowledged: view.getUint32(at + 8),
     flags,

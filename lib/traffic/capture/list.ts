@@ -20,6 +20,8 @@ interface CaptureListOptions {
 
 interface ListLine {
   readonly packet: number;
+  /** How many octets of content of the final response have come. */
+  octets: number;
   /** Its text, once the exchange has ended; empty if it turned out to be none. */
   text: string | undefined;
   /** Returns the text for the exchange so far. */
@@ -42,7 +44,6 @@ export class CaptureList {
   #lines: ListLine[] = [];
   /** What each connection is that is not HTTP. */
   readonly #others = new Map<number, string>();
-  /** Connections with HTTP that ended with a reset. */
   readonly #resets = new Set<number>();
   #hasLines = false;
   #valid = true;
@@ -52,7 +53,6 @@ export class CaptureList {
     this.reader = new CaptureReader((event) => this.#receiveEvent(event), { connection: options.connection });
   }
 
-  /** @throws {CaptureError} If the bytes are no valid capture. */
   receive(bytes: Uint8Array): void {
     this.reader.receive(bytes);
     this.#print(false);
@@ -123,12 +123,11 @@ class ListedConnection {
   readonly #add: (line: ListLine) => void;
   readonly #beginning = new Beginning();
   #pairing: Pairing | undefined;
-  /** Lines of exchanges that have not ended, with the octets of content of their final response. */
-  readonly #open = new Map<Exchange, { readonly line: ListLine; octets: number }>();
+  /** Lines of exchanges that have not ended. */
+  readonly #open = new Map<Exchange, ListLine>();
   /** Lines that go if the connection turns out not to be HTTP. */
   #doubtful: ListLine[] = [];
   #packet = 0;
-  /** Whether all messages so far are complete and valid. */
   valid = true;
 
   constructor(opened: OpenedInCapture, add: (line: ListLine) => void) {
@@ -195,26 +194,24 @@ class ListedConnection {
   }
 
   #begin(exchange: Exchange): void {
-    const packet = this.#packet;
-    const line: ListLine = { packet, text: undefined, make: (isLast) => this.#textOf(exchange, packet, isLast) };
-    this.#open.set(exchange, { line, octets: 0 });
+    const make = (isLast: boolean) => this.#textOf(exchange, line, isLast);
+    const line: ListLine = { packet: this.#packet, octets: 0, text: undefined, make };
+    this.#open.set(exchange, line);
     if (this.#beginning.isHttp === undefined) this.#doubtful.push(line);
     this.#add(line);
   }
 
   /** Makes the line of an exchange of which nothing more will come. */
   #finish(exchange: Exchange): void {
-    const { line } = this.#open.get(exchange) ?? {};
-    if (line === undefined) return;
-    line.text = line.make(true);
+    const line = this.#open.get(exchange);
+    if (line !== undefined) line.text = line.make(true);
     this.#open.delete(exchange);
   }
 
   /** @param isLast Whether nothing more will come. */
-  #textOf(exchange: Exchange, packet: number, isLast: boolean): string {
+  #textOf(exchange: Exchange, { packet, octets }: ListLine, isLast: boolean): string {
     const { request } = exchange;
     const final = finalResponse(exchange);
-    const { octets = 0 } = this.#open.get(exchange) ?? {};
     const { began } = request ?? exchange.responses[0];
     const name = request === undefined ? "(no request)" : readable(lineOf(request));
     const head = final?.head;

@@ -28,7 +28,6 @@ export interface MessageOrigin {
   readonly texts: readonly string[];
 }
 
-/** Remembers where the octets of one direction came from, until their message is finished. */
 export class Origins {
   readonly #most: number;
   /** The first pieces of the message that is not finished, and the last one. */

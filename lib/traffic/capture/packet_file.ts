@@ -11,8 +11,8 @@ export interface Packet {
   readonly linkType: number;
   /** The captured octets, valid during the call. */
   readonly bytes: Uint8Array;
-  /** How many octets it had, if it was cut when it was captured. */
-  readonly sent?: number;
+  /** At how many octets it was cut when it was captured, if so. */
+  readonly cut?: number;
   /** The beginning of its comment; empty without one. */
   readonly comment: string;
 }
@@ -81,27 +81,16 @@ export abstract class PacketFile {
     return this.#rest.length > 0 || this.#skipped > 0;
   }
 
-  /** @throws {CaptureError} If the bytes are no valid blocks. */
   receive(bytes: Uint8Array): void {
-    const isRest = this.#rest.length > 0;
-    if (isRest) this.#rest.append(bytes);
-    const data = isRest ? this.#rest.view() : bytes;
+    const skipped = Math.min(this.#skipped, bytes.length);
+    this.#rest.append(bytes.subarray(skipped));
+    const data = this.#rest.view();
     const view = new DataView(data.buffer, data.byteOffset, data.length);
     let at = 0;
-    for (;;) {
-      const skipped = Math.min(this.#skipped, data.length - at);
-      this.#skipped -= skipped;
-      at += skipped;
-      const length = this.block(data, view, at);
-      if (length === 0) break;
-      this.#position += length;
-      this.#skipped = Math.max(0, at + length - data.length);
-      at = Math.min(data.length, at + length);
-    }
-    if (isRest) {
-      this.#rest.bytes.copyWithin(0, at, this.#rest.length);
-      this.#rest.length -= at;
-    } else this.#rest.append(data.subarray(at));
+    for (let length; (length = this.block(data, view, at)) > 0; at += length) this.#position += length;
+    this.#rest.bytes.copyWithin(0, at, data.length);
+    this.#rest.length = Math.max(0, data.length - at);
+    this.#skipped += Math.max(0, at - data.length) - skipped;
   }
 
   /**
@@ -112,8 +101,8 @@ export abstract class PacketFile {
 
   /** Emits a packet that had `sent` octets. */
   protected give(time: number, linkType: number, bytes: Uint8Array, sent: number, comment = ""): void {
-    const number = ++this.packets;
-    this.#listener({ number, time, linkType, bytes, ...sent > bytes.length && { sent }, comment });
+    const cut = sent > bytes.length && { cut: bytes.length };
+    this.#listener({ number: ++this.packets, time, linkType, bytes, ...cut, comment });
   }
 
   protected skipPacket(): void {
@@ -121,7 +110,7 @@ export abstract class PacketFile {
     this.tooLarge++;
   }
 
-  protected fail(format: string, what: string): never {
+  protected fail(what: string, format = "pcapng"): never {
     this.#rest.clear(0);
     this.#skipped = 0;
     throw new CaptureError(`no valid ${format} at octet ${this.#position}: ${what}`);
@@ -166,7 +155,7 @@ export class PcapFile extends PacketFile {
     const little = this.#littleEndian = [0xd4, 0x4d].includes(view.getUint8(at));
     if (view.getUint32(at, little) === 0xa1b23c4d) this.#ticks = 1000;
     const major = view.getUint16(at + 4, little);
-    if (major !== 2) this.fail("pcap", `the version is 2, saw ${major}`);
+    if (major !== 2) this.fail(`the version is 2, saw ${major}`, "pcap");
     this.#linkType = view.getUint32(at + 20, little) & LINK_TYPE_BITS;
     return FILE_HEADER_BYTES;
   }

@@ -87,11 +87,8 @@ function checksum(sum: number): number {
 /** The address in network order: 4 octets, or 16. */
 export function addressBytes({ hostname }: SocketAddress): Uint8Array {
   if (!hostname.includes(":")) return Uint8Array.from(hostname.split("."), Number);
-  // A zone, such as in fe80::1%eth0, is this machine's own name for a link; the last 32 bits may be written as IPv4.
-  const text = withoutZone(hostname).replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_all, ...parts) => {
-    const [a, b, c, d] = parts.slice(0, 4).map(Number);
-    return `${(a << 8 | b).toString(16)}:${(c << 8 | d).toString(16)}`;
-  });
+  // A zone, such as in fe80::1%eth0, is this machine's own name for a link. URL knows the canonical form (RFC 5952).
+  const text = new URL(`http://[${withoutZone(hostname)}]/`).hostname.slice(1, -1);
   const [left, right = []] = text.split("::").map((side) => side === "" ? [] : side.split(":"));
   const groups = [...left, ...Array(8 - left.length - right.length).fill("0"), ...right];
   return Uint8Array.fromHex(groups.map((group) => group.padStart(4, "0")).join(""));

@@ -51,24 +51,27 @@ export class PcapngFile extends PacketFile {
     const available = data.length - at;
     if (available < BLOCK_START_BYTES) return 0;
     const isSection = view.getUint32(at) === SECTION_HEADER;
-    if (isSection) this.#littleEndian = this.#byteOrderOf(view, at);
-    else if (this.#littleEndian === undefined) this.#fail("a pcapng file starts with a section header");
+    if (isSection) this.#littleEndian = view.getUint32(at + 8, true) === BYTE_ORDER_MAGIC;
     const little = this.#littleEndian;
+    if (little === undefined) this.fail("a pcapng file starts with a section header");
+    if (isSection && view.getUint32(at + 8, little) !== BYTE_ORDER_MAGIC) {
+      this.fail("a section header has no byte-order magic");
+    }
     const type = isSection ? SECTION_HEADER : view.getUint32(at, little);
     const length = view.getUint32(at + 4, little);
     if (length < BLOCK_FRAME_BYTES || length % 4 !== 0) {
-      this.#fail(`a block's length is a multiple of 4, at least ${BLOCK_FRAME_BYTES}, saw ${length}`);
+      this.fail(`a block's length is a multiple of 4, at least ${BLOCK_FRAME_BYTES}, saw ${length}`);
     }
     const isHeader = isSection || type === INTERFACE_DESCRIPTION;
     const isPacket = PACKET_BLOCKS.includes(type);
     if (!isHeader && !isPacket) return length;
     if (length > MAX_BLOCK_BYTES) {
-      if (isHeader) this.#fail(`a header has ${length} octets`);
+      if (isHeader) this.fail(`a header has ${length} octets`);
       this.skipPacket();
       return length;
     }
     if (available < length) return 0;
-    if (view.getUint32(at + length - 4, little) !== length) this.#fail("a block's two lengths differ");
+    if (view.getUint32(at + length - 4, little) !== length) this.fail("a block's two lengths differ");
     const body = new DataView(data.buffer, data.byteOffset + at + 8, length - BLOCK_FRAME_BYTES);
     if (isSection) this.#section(body);
     else if (isPacket) this.#packet(type, body);
@@ -76,23 +79,17 @@ export class PcapngFile extends PacketFile {
     return length;
   }
 
-  #byteOrderOf(view: DataView, at: number): boolean {
-    if (view.getUint32(at + 8, true) === BYTE_ORDER_MAGIC) return true;
-    if (view.getUint32(at + 8, false) === BYTE_ORDER_MAGIC) return false;
-    return this.#fail("a section header has no byte-order magic");
-  }
-
   #section(body: DataView): void {
-    if (body.byteLength < 16) this.#fail("a section header is too short");
+    if (body.byteLength < 16) this.fail("a section header is too short");
     const major = body.getUint16(4, this.#littleEndian);
-    if (major !== 1) this.#fail(`the version is 1, saw ${major}`);
+    if (major !== 1) this.fail(`the version is 1, saw ${major}`);
     this.#interfaces = [];
   }
 
   #interface(body: DataView): Interface {
-    if (body.byteLength < 8) this.#fail("an interface description is too short");
+    if (body.byteLength < 8) this.fail("an interface description is too short");
     if (this.#interfaces.length >= MAX_CAPTURE_INTERFACES) {
-      this.#fail(`a section has at most ${MAX_CAPTURE_INTERFACES} interfaces here`);
+      this.fail(`a section has at most ${MAX_CAPTURE_INTERFACES} interfaces here`);
     }
     const little = this.#littleEndian;
     // Microseconds, unless an option says otherwise.
@@ -112,15 +109,15 @@ export class PcapngFile extends PacketFile {
     const little = this.#littleEndian;
     const isSimple = type === SIMPLE_PACKET;
     const headerBytes = isSimple ? 4 : 20;
-    if (body.byteLength < headerBytes) this.#fail("a packet's header is too short");
+    if (body.byteLength < headerBytes) this.fail("a packet's header is too short");
     const index = isSimple ? 0 : type === OLD_PACKET ? body.getUint16(0, little) : body.getUint32(0, little);
     const from = this.#interfaces[index];
     const name = `packet ${this.packets + 1}`;
-    if (from === undefined) this.#fail(`${name} names interface ${index}, which is not described`);
+    if (from === undefined) this.fail(`${name} names interface ${index}, which is not described`);
     const sent = body.getUint32(isSimple ? 0 : 16, little);
     const available = body.byteLength - headerBytes;
     const captured = isSimple ? Math.min(sent, from.snapLength || Infinity, available) : body.getUint32(12, little);
-    if (captured > available) this.#fail(`${name} is longer than its block`);
+    if (captured > available) this.fail(`${name} is longer than its block`);
     if (captured > MAX_CAPTURED_PACKET_OCTETS) return this.skipPacket();
     const bytes = new Uint8Array(body.buffer, body.byteOffset + headerBytes, captured);
     if (!isSimple) this.#lastTime = this.#time(from, body.getUint32(4, little), body.getUint32(8, little));
@@ -134,10 +131,6 @@ export class PcapngFile extends PacketFile {
     const nanoseconds = ticks * NANOSECONDS / ticksPerSecond + offset;
     this.start ??= Number(nanoseconds) / 1000;
     return Number(nanoseconds - (this.#origin ??= nanoseconds)) / 1000;
-  }
-
-  #fail(what: string): never {
-    this.fail("pcapng", what);
   }
 }
 
@@ -153,11 +146,8 @@ function* options(body: DataView, at: number, little?: boolean): Generator<[code
 }
 
 function commentOf(body: DataView, optionsAt: number, little?: boolean): string {
-  for (const [code, at, length] of options(body, optionsAt, little)) {
-    if (code !== OPTION_COMMENT) continue;
-    return octetString(new Uint8Array(body.buffer, body.byteOffset + at, Math.min(length, MAX_COMMENT_BYTES)));
-  }
-  return "";
+  const [, at = 0, length = 0] = options(body, optionsAt, little).find(([code]) => code === OPTION_COMMENT) ?? [];
+  return octetString(new Uint8Array(body.buffer, body.byteOffset + at, Math.min(length, MAX_COMMENT_BYTES)));
 }
 
 export function padTo4(length: number): number {

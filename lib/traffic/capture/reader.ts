@@ -45,10 +45,7 @@ export class CaptureReader {
   readonly #reset = new Set<CapturedConnection>();
   #lastTime = 0;
   connections = 0;
-  /**
-   * How many octets were sent for the first time after the reset that ended a connection, and after those in flight, by
-   * the connection's number; known at the end.
-   */
+  /** New octets after a reset that ended a connection, and after those in flight, by its number; known at the end. */
   readonly afterResets = new Map<number, number>();
 
   /** The listener may keep an event's octets only as a copy. */
@@ -83,11 +80,7 @@ export class CaptureReader {
     this.#start.clear(0);
   }
 
-  /**
-   * Ends the file, which does not end the connections in it: those that are open have no event `closed`.
-   *
-   * @returns One line on each thing that was not read.
-   */
+  /** Ends the file, but not the connections that are open in it. Returns one line on each thing that was not read. */
   end(): string[] {
     for (const [key, connection] of this.#known) {
       connection.end(this.#now);
@@ -132,7 +125,7 @@ export class CaptureReader {
     let connection = this.#known.get(key);
     const isNew = (flags & (SYN | ACK)) === SYN && connection?.isOlderThan(segment) !== false;
     if (connection !== undefined && isNew) {
-      connection.close({ number, time }, "by a new one with the same ports");
+      connection.end({ number, time }, "by a new one with the same ports");
       this.#forget(key, connection);
     }
     if (connection === undefined || isNew) {
@@ -151,7 +144,7 @@ export class CaptureReader {
     // Wireshark forgets none.
     this.#areStreamsKnown = false;
     for (const [key, connection] of this.#quiet) {
-      connection.close(this.#now, "left out: there are too many others");
+      connection.end(this.#now, "left out: there are too many others");
       this.#forget(key, connection);
       if (this.#quiet.size <= MAX_QUIET_CONNECTIONS / 2) return;
     }
@@ -188,15 +181,10 @@ export class CaptureReader {
 
 interface CaptureEnd {
   readonly reader: CaptureReader;
-  /** One line on each thing that was not read. */
   readonly notes: readonly string[];
 }
 
-/**
- * Yields the events of a capture in order. Their octets stay unchanged.
- *
- * @throws {CaptureError} If the file is no capture.
- */
+/** Yields the events of a capture in order. Their octets stay unchanged. It throws a {@linkcode CaptureError}. */
 export async function* captureEvents(
   source: Source,
   options: CaptureReaderOptions = {},

@@ -1,7 +1,4 @@
-/**
- * Puts the octets of one direction of a TCP connection in order: late, repeated, overlapping and missing segments
- * (RFC 9293 §3.4, §3.10).
- */
+/** Puts one direction of TCP in order: late, repeated, overlapping and missing segments (RFC 9293 §3.4, §3.10). */
 
 import { MAX_REASSEMBLED_DIRECTION_BYTES } from "../../limits.ts";
 
@@ -111,8 +108,9 @@ export class Flow<P> {
       this.#cuts ??= new Map();
       if (this.#cuts.size < MAX_CUTS) this.#cuts.set(sequence + octets.length >>> 0, packet);
     }
-    if (octets.length > 0) this.#add(sequence, octets, packet);
-    this.#skipAcknowledged(packet);
+    if (distance(this.#next!, sequence) > 0) this.#keep(sequence, octets, packet);
+    else this.#give(sequence, octets, packet);
+    this.#advance(packet);
   }
 
   /**
@@ -124,7 +122,7 @@ export class Flow<P> {
     this.start(sequence);
     if (distance(this.#sent, sequence) > MAX_ACKNOWLEDGED_AHEAD) return;
     if (distance(this.#acknowledged, sequence) > 0) this.#acknowledged = sequence;
-    this.#skipAcknowledged(packet);
+    this.#advance(packet);
   }
 
   newOctets(sequence: number, length: number): number {
@@ -140,11 +138,7 @@ export class Flow<P> {
 
   /** Emits all that waits, and what is missing before it: nothing more comes. */
   end(packet: P): void {
-    while (this.#waiting.length > 0) this.#skipTo(this.#waiting[0].sequence, packet);
-    if (this.#next === undefined || this.#ended) return;
-    // The FIN, too, takes a sequence number that is acknowledged.
-    this.#skipTo(this.#fin?.sequence ?? this.#acknowledged, packet);
-    this.#endIfComplete();
+    if (this.#next !== undefined && !this.#ended) this.#advance(packet, true);
   }
 
   discard(): void {
@@ -163,19 +157,8 @@ export class Flow<P> {
     else this.repeated++;
   }
 
-  #add(sequence: number, octets: Uint8Array, packet: P): void {
-    if (distance(this.#next!, sequence) <= 0) {
-      this.#give(sequence, octets, packet);
-      return this.#giveWaiting();
-    }
-    this.#keep(sequence, octets, packet);
-    while (this.#waitingOctets > MAX_REASSEMBLED_DIRECTION_BYTES || this.#budget.used > this.#budget.most) {
-      if (this.#waiting.length === 0) break;
-      this.#skipTo(this.#waiting[0].sequence, packet);
-    }
-  }
-
   #keep(sequence: number, octets: Uint8Array, packet: P): void {
+    if (octets.length === 0) return;
     let index = this.#waiting.length;
     while (index > 0 && distance(this.#waiting[index - 1].sequence, sequence) < 0) index--;
     const before = this.#waiting[index - 1];
@@ -198,43 +181,36 @@ export class Flow<P> {
     this.#listener.octets(known === 0 ? octets : octets.subarray(known), packet);
   }
 
-  #giveWaiting(): void {
+  /** Emits what waits, as far as nothing is missing before it, or what is missing will not come. */
+  #advance(packet: P, isEnd = false): void {
+    const isAcknowledged = (sequence: number) => distance(sequence, this.#acknowledged) >= 0;
     let given = 0;
-    for (const { sequence, octets, packet } of this.#waiting) {
-      if (distance(this.#next!, sequence) > 0) break;
+    for (const { sequence, octets, packet: from } of this.#waiting) {
+      const isTooMuch = this.#waitingOctets > MAX_REASSEMBLED_DIRECTION_BYTES || this.#budget.used > this.#budget.most;
+      if (!isEnd && !isTooMuch && distance(this.#next!, sequence) > 0 && !isAcknowledged(sequence)) break;
+      this.#skip(sequence, packet);
       given++;
       this.#hold(-octets.length - SEGMENT_BYTES);
-      this.#give(sequence, octets, packet);
+      this.#give(sequence, octets, from);
     }
     if (given > 0) this.#waiting.splice(0, given);
-  }
-
-  #skipAcknowledged(packet: P): void {
-    const isAcknowledged = (sequence: number) => distance(sequence, this.#acknowledged) >= 0;
-    while (this.#waiting.length > 0 && isAcknowledged(this.#waiting[0].sequence)) {
-      this.#skipTo(this.#waiting[0].sequence, packet);
-    }
-    const fin = this.#fin?.sequence;
-    if (this.#waiting.length === 0 && fin !== undefined && isAcknowledged(fin)) this.#skipTo(fin, packet);
-    this.#endIfComplete();
-  }
-
-  /** Gives up the octets before a sequence number, then emits the segments that waited for them. */
-  #skipTo(sequence: number, packet: P): void {
-    const count = distance(this.#next!, sequence);
-    if (count > 0) {
-      const cut = this.#cuts?.get(this.#next!);
-      this.#cuts?.delete(this.#next!);
-      this.#next = sequence >>> 0;
-      this.#listener.missing(count, packet, cut);
-    }
-    this.#giveWaiting();
-  }
-
-  #endIfComplete(): void {
-    if (this.#ended || this.#fin === undefined || distance(this.#next!, this.#fin.sequence) > 0) return;
+    const last = this.#fin?.sequence;
+    // The FIN, too, takes a sequence number that is acknowledged.
+    if (isEnd) this.#skip(last ?? this.#acknowledged, packet);
+    else if (this.#waiting.length === 0 && last !== undefined && isAcknowledged(last)) this.#skip(last, packet);
+    if (this.#fin === undefined || distance(this.#next!, this.#fin.sequence) > 0) return;
     // Octets after the FIN are not part of the direction.
     this.discard();
     this.#listener.fin(this.#fin.packet);
+  }
+
+  /** Gives up the octets before a sequence number. */
+  #skip(sequence: number, packet: P): void {
+    const count = distance(this.#next!, sequence);
+    if (count <= 0) return;
+    const cut = this.#cuts?.get(this.#next!);
+    this.#cuts?.delete(this.#next!);
+    this.#next = sequence >>> 0;
+    this.#listener.missing(count, packet, cut);
   }
 }

@@ -11,7 +11,6 @@ interface RecorderOptions {
   readonly program: string;
   /** The names of interfaces for the connections of each end, the server's first; by default there is one for all. */
   readonly interfaces?: Readonly<Record<End, string>>;
-  /** The file's name, for what is reported. */
   readonly name: string;
   /** Receives a line where something is missing from the recording. */
   readonly note: (line: string) => void;
@@ -70,11 +69,7 @@ export class Recorder {
   }
 
   #add(block: Uint8Array): void {
-    if (this.#ended) return;
-    if (this.#held + block.length > this.#most) {
-      this.#leftOut++;
-      return;
-    }
+    if (this.#held + block.length > this.#most) return void this.#leftOut++;
     this.#waiting.append(block);
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;

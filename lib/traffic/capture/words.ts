@@ -13,7 +13,6 @@ export function timeText(microseconds: number): string {
   return `${(microseconds / 1_000_000).toFixed(6)} s`;
 }
 
-/** Formats a duration in microseconds in a readable unit. */
 export function durationText(microseconds: number): string {
   if (microseconds < 1000) return `${Math.round(microseconds)} µs`;
   if (microseconds < 1_000_000) return `${(microseconds / 1000).toFixed(3)} ms`;
@@ -39,11 +38,7 @@ export function startDate(start = NaN): Date | undefined {
   return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
-/**
- * Returns when a capture began, and how much it has.
- *
- * @param soFar Whether there may be more.
- */
+/** Returns when a capture began, and how much it has, or has so far. */
 export function summaryText({ start = NaN, packets, connections }: CaptureCounts, soFar: boolean): string {
   const counts = `${counted(packets, "packet")}, ${counted(connections, "connection")}${soFar ? " so far" : ""}`;
   const date = startDate(start);
@@ -71,11 +66,7 @@ export function repeatedText({ repeated, late }: TcpFacts): string {
   ]).join("");
 }
 
-/**
- * Says in how many segments a message came, when its last octet was acknowledged, and how fast a long one was.
- *
- * @param mss The most octets of a segment: a packet with more is split by the network card.
- */
+/** Says in how many segments a message came, when it was acknowledged, and how fast a long one was. */
 export function segmentsText(
   { packets, pieces, largest, start, end }: MessageOrigin,
   octets: number,

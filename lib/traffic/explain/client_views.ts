@@ -72,9 +72,9 @@ export class LastExchange {
   /** Whether each exchange is explained. */
   readonly each: boolean;
   readonly #layout: () => ExplainTextOptions;
-  #state: "none" | "begun" | "ended" = "none";
-  #explainer = new Explainer();
-  #explanations: Explanation[] = [];
+  /** Explains the exchange until that has ended. */
+  #explainer: Explainer | undefined;
+  #explanations: Explanation[] | undefined;
   /** Events that are explained on demand, or when they are many: most exchanges are never explained. */
   #kept: (Octets | Fin)[] = [];
   #keptOctets = 0;
@@ -86,47 +86,43 @@ export class LastExchange {
 
   /** Starts an exchange and forgets the last one. */
   begin(): void {
-    this.#state = "begun";
     this.#explainer = new Explainer();
-    this.#explanations = [];
     this.#kept = [];
     this.#keptOctets = 0;
   }
 
   receive(event: TrafficEvent): void {
-    if (this.#state !== "begun" || event.kind === "closed") return;
+    if (this.#explainer === undefined || event.kind === "closed") return;
     // On a new connection the request is sent again from its start.
     if (event.kind === "opened") return this.begin();
     this.#kept.push(event.kind === "fin" ? event : { ...event, bytes: event.bytes.slice() });
     if (event.kind !== "fin") this.#keptOctets += event.bytes.length;
-    if (this.#keptOctets > KEPT_EXCHANGE_OCTETS) this.#explain();
+    if (this.#keptOctets > KEPT_EXCHANGE_OCTETS) this.#explain(this.#explainer);
   }
 
   /** Ends the exchange: what follows on a new connection is not part of it. */
   end(): void {
-    if (this.#state !== "begun") return;
-    this.#state = "ended";
-    this.#explain();
+    if (this.#explainer === undefined) return;
+    this.#explain(this.#explainer);
     this.#explainer.end();
-    this.#explanations.push(...this.#explainer.take());
     // Requests may be finished after their responses.
-    this.#explanations.sort((a, b) => Number(a.direction === "response") - Number(b.direction === "response"));
+    const { request = [], response = [] } = Object.groupBy(this.#explainer.take(), ({ direction }) => direction);
+    this.#explanations = [...request, ...response];
+    this.#explainer = undefined;
   }
 
   /** Returns the exchange as text: the request, then each response; `undefined` if there was no exchange. */
   text(): string | undefined {
-    if (this.#state === "none") return undefined;
     this.end();
     const options = this.#layout();
-    return this.#explanations.map((explanation) => explanationText(explanation, options)).join("\n");
+    return this.#explanations?.map((explanation) => explanationText(explanation, options)).join("\n");
   }
 
-  #explain(): void {
+  #explain(explainer: Explainer): void {
     for (const event of this.#kept.splice(0)) {
-      if (event.kind === "fin") this.#explainer.pairing.fin(event.by === "client" ? "request" : "response");
-      else this.#explainer.octets(event.kind === "write" ? "request" : "response", event.bytes);
+      if (event.kind === "fin") explainer.pairing.fin(event.by === "client" ? "request" : "response");
+      else explainer.octets(event.kind === "write" ? "request" : "response", event.bytes);
     }
     this.#keptOctets = 0;
-    this.#explanations.push(...this.#explainer.take());
   }
 }

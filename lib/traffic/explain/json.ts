@@ -39,10 +39,6 @@ export class ExchangeJson {
     return over && this.#messages === responses.length + (request === undefined ? 0 : 1);
   }
 
-  get length(): number {
-    return this.#interim.reduce((sum, { length }) => sum + length, this.#request.length + this.#response.length);
-  }
-
   /** Adds a message; on request, with its content and rows. */
   add(explanation: Explanation, place: MessagePlace, all: boolean): void {
     this.#messages++;

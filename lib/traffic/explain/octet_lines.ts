@@ -1,51 +1,41 @@
 /** Fills lines with octets: as readable text, in hexadecimal digits, or around one of them, for a caret under it. */
 
 import { Buffer, isUtf8 } from "node:buffer";
-import { octetsOf, units } from "../../exchange.ts";
+import { octetsOf, unitAt, units } from "../../exchange.ts";
 import { SHOWN_FAULT_OCTETS } from "../../limits.ts";
 import { displayWidth } from "../../terminal.ts";
 
 const HEX_OCTETS = 8;
-const LONGEST_CHARACTER = 4;
 /** Columns of the longest escaped octets, `\r\n` and `\xff`. */
 const LONGEST_UNIT = 4;
-const SLICE_OCTETS = 8192;
 
 interface Wrapped {
   readonly lines: string[];
   readonly octets: number;
 }
 
-/**
- * Fills lines with units, at most so many.
- *
- * @param isBroken Whether a line end in the text also ends a line.
- */
-export function wrapUnits(all: readonly string[], width: number, most = Infinity, isBroken = true): Wrapped {
+/** Fills lines with readable text, at most so many; a line end in the text may also end a line. */
+export function textLines(octets: string, width: number, most = Infinity, isBroken = true): Wrapped {
   const lines: string[] = [];
   let line = "";
   let columns = 0;
-  let octets = 0;
-  for (let i = 0; i < all.length; i++) {
-    const unit = all[i];
+  let at = 0;
+  for (let unit = ""; at < octets.length; at += octetsOf(unit)) {
+    const isEnd = isBroken && unit.endsWith("\\n");
+    unit = unitAt(octets, at, unit);
     // Units are mostly ASCII, and many.
     const added = unit <= "~" ? unit.length : displayWidth(unit);
-    if (line !== "" && (columns + added > width || isBroken && all[i - 1].endsWith("\\n"))) {
+    if (line !== "" && (columns + added > width || isEnd)) {
       lines.push(line);
       line = "";
       columns = 0;
-      if (lines.length >= most) return { lines, octets };
+      if (lines.length >= most) return { lines, octets: at };
     }
     line += unit;
     columns += added;
-    octets += octetsOf(unit);
   }
   lines.push(line);
-  return { lines, octets };
-}
-
-export function firstLine(octets: string, width: number): Wrapped {
-  return wrapUnits(units(octets.substring(0, LONGEST_CHARACTER * width)), width, 1, false);
+  return { lines, octets: at };
 }
 
 /** Returns lines of content, at most so many: text, unless it is binary. */
@@ -53,31 +43,6 @@ export function contentLines(octets: string, width: number, most: number): Wrapp
   return isBinary(octets)
     ? hexLines(octets, Math.min(HEX_OCTETS, Math.floor(width / 4)), most)
     : textLines(octets, width, most);
-}
-
-export function textLines(octets: string, width: number, most: number): Wrapped {
-  if (most < Infinity) {
-    // Most octets take one column.
-    const first = wrapUnits(units(octets.substring(0, sliceEnd(octets, 0, most * width))), width, most);
-    if (first.lines.length === most) return first;
-  }
-  const lines: string[] = [];
-  let count = 0;
-  for (let at = 0; at < octets.length && lines.length < most;) {
-    const end = sliceEnd(octets, at, SLICE_OCTETS);
-    const wrapped = wrapUnits(units(octets.substring(at, end)), width, most - lines.length);
-    lines.push(...wrapped.lines);
-    count += wrapped.octets;
-    at = end;
-  }
-  return { lines, octets: count };
-}
-
-/** Returns the end of a slice of at most so many octets, not inside a UTF-8 character. */
-function sliceEnd(octets: string, at: number, most: number): number {
-  let end = Math.min(octets.length, at + most);
-  for (let i = 0; i < 3 && end < octets.length && (octets.charCodeAt(end) & 0xc0) === 0x80; i++) end--;
-  return end;
 }
 
 /** Whether octets are not UTF-8, or have control characters that text does not have. */
@@ -102,10 +67,7 @@ function hexLines(octets: string, perLine: number, most: number): Wrapped {
   return { lines, octets: Math.min(at, octets.length) };
 }
 
-/**
- * Returns a line of escaped octets, and the number of columns before a caret under one of them. Of a long line only
- * the octets around that one are kept.
- */
+/** Returns a line, or what fits of it around an octet, and the number of columns before a caret under that. */
 export function aroundCaret(octets: string, at: number, width: number): { shown: string; caret: number } {
   const all = units(octets);
   let end = 0;

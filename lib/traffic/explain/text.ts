@@ -1,8 +1,4 @@
-/**
- * Formats explanations as text: octets on the left, labels on the right, a caret under a fault.
- *
- * Everything from a peer is escaped, so that no octet controls the terminal.
- */
+/** Formats explanations as text, in which everything from a peer is escaped: octets, labels, a caret under a fault. */
 
 import { counted, octetString } from "../../bytes.ts";
 import {
@@ -15,13 +11,12 @@ import {
   type OctetRow,
   readable,
   type Reading,
-  units,
 } from "../../exchange.ts";
 import { CAUSES, type Degree, type HttpError, LF, reasonPhrase } from "../../http_message.ts";
 import { SHOWN_CONTENT_LINES } from "../../limits.ts";
 import { type Credential, credentialsIn, credentialsWithin, maskCredentials, placeInMasked } from "../../masking.ts";
 import { displayWidth, escapeText, type Painter, painterFor, type Style, wordsOf, wrapWords } from "../../terminal.ts";
-import { aroundCaret, contentLines, firstLine, textLines, wrapUnits } from "./octet_lines.ts";
+import { aroundCaret, contentLines, textLines } from "./octet_lines.ts";
 
 export interface ExplainTextOptions {
   readonly width: number;
@@ -67,7 +62,6 @@ export function explanationText(explanation: Explanation, options: ExplainTextOp
     // Large content has more lines than a call can have arguments.
     for (const line of shown) lines.push(line);
   }
-  if (fault !== undefined && rows.length === 0) lines.push(...faultWords(explanation, fault, options));
   for (const { text, rule } of findings) {
     lines.push(...sentence("=>", `${escapeText(text)}${section(rule)}`, sentenceWidth));
   }
@@ -187,15 +181,15 @@ function rowLines(row: OctetRow, found: readonly Credential[], options: ExplainT
   const width = labelColumn(options) - OFFSET_WIDTH - 1;
   if (found.length > 0) {
     const masked = maskCredentials(octets, found);
-    const { lines } = kind === "unread" ? firstLine(masked, width) : wrapUnits(units(masked), width);
+    const { lines } = kind === "unread" ? textLines(masked, width, 1, false) : textLines(masked, width);
     return twoColumns(row, lines, [labelOfMasked(row), rule], options);
   }
   const most = all ? Infinity : SHOWN_CONTENT_LINES;
   const left = kind === "content"
     ? contentLines(octets, width, most)
-    : kind === "unread"
-    ? all ? textLines(octets, width, most) : firstLine(octets, width)
-    : wrapUnits(units(octets), width);
+    : kind === "unread" && !all
+    ? textLines(octets, width, 1, false)
+    : textLines(octets, width);
   const lines = twoColumns(row, left.lines, [label, rule], options);
   const hidden = end - start - left.octets;
   if (hidden > 0) {
@@ -205,7 +199,7 @@ function rowLines(row: OctetRow, found: readonly Credential[], options: ExplainT
   for (const part of parts) {
     if (part.label === "") continue;
     const text = octets.substring(part.start - start, part.end - start).trimEnd();
-    const indented = wrapUnits(units(text), width - 2).lines.map((line) => `  ${line}`);
+    const indented = textLines(text, width - 2).lines.map((line) => `  ${line}`);
     lines.push(...twoColumns({ start: part.start, kind }, indented, [part.label], options));
   }
   return lines;
@@ -234,11 +228,7 @@ function twoColumns(
   });
 }
 
-/**
- * Finds the credentials of a message outside of its content. Their offsets count from the message's start.
- *
- * @param octets The octets of the message and after it, if more of them are shown than the rows hold.
- */
+/** Finds the credentials of a message outside of content, in more octets than its rows hold if these are given. */
 export function messageCredentials(rows: readonly OctetRow[], octets?: string): Credential[] {
   const found: Credential[] = [];
   let run = "";
@@ -265,7 +255,6 @@ export function labelOfMasked({ label }: OctetRow): string {
   return label.split(";", 1)[0];
 }
 
-/** Masks what a receiver takes for the next message. */
 export function maskedReading(reading: Reading): Reading {
   return { ...reading, next: maskCredentials(reading.next) };
 }

@@ -5,17 +5,9 @@ import type { RawResult } from "../../exit_code.ts";
 import { SHOWN_RAW_EVENTS, SHOWN_RAW_OCTETS } from "../../limits.ts";
 import { escapeText, type Painter, wordsOf, wrapWords } from "../../terminal.ts";
 import type { Octets, TrafficEvent } from "../../traffic.ts";
-import {
-  type ExchangeEvent,
-  Explainer,
-  type Explanation,
-  Judge,
-  readable,
-  restartFindings,
-  units,
-} from "../../exchange.ts";
+import { type ExchangeEvent, Explainer, type Explanation, Judge, readable, restartFindings } from "../../exchange.ts";
 import { type Accepted, acceptedIn } from "../../http_message.ts";
-import { wrapUnits } from "./octet_lines.ts";
+import { textLines } from "./octet_lines.ts";
 import { readingLines, sentence } from "./text.ts";
 import { type Microseconds, SINCE_START } from "../tap.ts";
 
@@ -181,11 +173,11 @@ export class Transcript {
       this.#hiddenOctets += bytes.length;
       return;
     }
-    const octets = units(octetString(bytes, 0, Math.min(bytes.length, SHOWN_RAW_OCTETS)));
+    const octets = octetString(bytes, 0, Math.min(bytes.length, SHOWN_RAW_OCTETS));
     // What was typed is shown as it was typed; what came is easier to read line by line.
     const shown = direction === ">"
-      ? [octets.join("")]
-      : wrapUnits(octets, Math.max(this.#width - INDENT.length, LEAST_COLUMNS)).lines;
+      ? [readable(octets)]
+      : textLines(octets, Math.max(this.#width - INDENT.length, LEAST_COLUMNS)).lines;
     if (bytes.length > SHOWN_RAW_OCTETS) shown.push(`… ${counted(bytes.length - SHOWN_RAW_OCTETS, "more octet")}`);
     const [first, ...more] = shown;
     this.#print(time, direction, `${String(bytes.length).padStart(4)}  ${first}`);

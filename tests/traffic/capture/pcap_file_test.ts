@@ -17,9 +17,9 @@ for (const littleEndian of [true, false]) {
         const { packets, reader } = packetsOf(file, pieces);
         const usual = { linkType: 1, comment: "" };
         assert.deepEqual(packets, [
-          { ...usual, number: 1, time: 0, bytes: OCTETS.subarray(0, 3), sent: 5 },
+          { ...usual, number: 1, time: 0, bytes: OCTETS.subarray(0, 3), cut: 3 },
           { ...usual, number: 2, time: 1500, bytes: OCTETS.subarray(3) },
-          { ...usual, number: 3, time: 2_500_000, bytes: OCTETS.subarray(0, 3), sent: 5 },
+          { ...usual, number: 3, time: 2_500_000, bytes: OCTETS.subarray(0, 3), cut: 3 },
           { ...usual, number: 4, time: 2_499_000, bytes: new Uint8Array(0) },
         ]);
         assert.deepEqual([reader.cutOff, reader.start], [false, PCAP_START * 1e6]);

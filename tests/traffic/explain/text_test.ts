@@ -5,8 +5,8 @@ import { HttpError } from "../../../lib/http/error.ts";
 import type { MessageKind } from "../../../lib/http/message.ts";
 import { REQUEST_LIMITS } from "../../../lib/limits.ts";
 import { painterFor } from "../../../lib/terminal.ts";
-import { ALL_KEPT, explainOctets, units } from "../../../lib/exchange.ts";
-import { wrapUnits } from "../../../lib/traffic/explain/octet_lines.ts";
+import { ALL_KEPT, explainOctets } from "../../../lib/exchange.ts";
+import { textLines } from "../../../lib/traffic/explain/octet_lines.ts";
 import { type ExplainTextOptions, explanationText, refusalText } from "../../../lib/traffic/explain/text.ts";
 import { brokenMessages, Random } from "../../fuzzing.ts";
 import { octetString, wireOctets } from "../../wire_cases.ts";
@@ -376,11 +376,17 @@ Deno.test("a folded trailer of a response is a finding too", () => {
 });
 
 Deno.test("lines fit the columns that a terminal draws", () => {
-  assert.deepEqual(wrapUnits(["핑", "핑", "a"], 3), { lines: ["핑", "핑a"], octets: 7 });
+  const octets = octetString(new TextEncoder().encode("핑핑a"));
+  assert.deepEqual(textLines(octets, 3), { lines: ["핑", "핑a"], octets: 7 });
 });
 
 Deno.test("lines end at the width and behind a line end, and are counted in octets", () => {
-  assert.deepEqual(wrapUnits(units("abc\r\nde"), 8), { lines: ["abc\\r\\n", "de"], octets: 7 });
-  assert.deepEqual(wrapUnits(units("abcd"), 2), { lines: ["ab", "cd"], octets: 4 });
-  assert.deepEqual(wrapUnits(units("abcdef"), 2, 2), { lines: ["ab", "cd"], octets: 4 });
+  assert.deepEqual(textLines("abc\r\nde", 8), { lines: ["abc\\r\\n", "de"], octets: 7 });
+  assert.deepEqual(textLines("abcd", 2), { lines: ["ab", "cd"], octets: 4 });
+  assert.deepEqual(textLines("abcdef", 2, 2), { lines: ["ab", "cd"], octets: 4 });
+});
+
+Deno.test("a line of long text ends only at the width", () => {
+  const { lines } = textLines("a".repeat(20_000), 30);
+  assert.deepEqual([...new Set(lines.map(({ length }) => length))], [30, 20]);
 });
