@@ -7,7 +7,8 @@ import { Buffer, isUtf8 } from "node:buffer";
 import { addressText, type Endpoint } from "../address.ts";
 import { NO_BYTES, octetsToText } from "../bytes.ts";
 import { type FieldLine, type HttpRequest, METHODS_WITH_CONTENT, percentDecoded } from "../http_message.ts";
-import { hidden, refuseTypographic, type Word, WrongInput } from "./words.ts";
+import type { AskedField } from "./items.ts";
+import { refuseTypographic, WrongInput } from "./words.ts";
 
 /** The server that commands are for, and the words for what it is not. */
 export interface OwnServer {
@@ -19,7 +20,7 @@ export interface OwnServer {
   readonly insecureAdvice: string;
 }
 
-interface PastedUrl {
+export interface PastedUrl {
   /** The path and the query as written, without the fragment. */
   readonly target: string;
   /** The authority, for Host. */
@@ -35,8 +36,7 @@ export type PastedData =
 /** A request as curl would send it. */
 export interface PastedCurl extends PastedUrl {
   readonly method: string;
-  /** The fields as the words of a command; an empty one removes a default. */
-  readonly fields: readonly Word[];
+  readonly fields: readonly AskedField[];
   readonly data: readonly PastedData[] | undefined;
   readonly follows: boolean;
 }
@@ -107,7 +107,7 @@ export function readCurl(line: string, own: OwnServer | undefined): PastedCurl {
 
   const data = values.flatMap(([name, value]) => dataOf(name, value));
   const isJson = last("json") !== undefined;
-  const lines = all("header").map(fieldOf);
+  const lines: AskedField[] = all("header").map(fieldOf);
   const given = lines.map(([name]) => name.toLowerCase());
   const addLine = (name: string, value: string | undefined) => {
     if (value !== undefined && !given.includes(name.toLowerCase())) lines.push([name, value || undefined]);
@@ -130,7 +130,7 @@ export function readCurl(line: string, own: OwnServer | undefined): PastedCurl {
   return {
     ...parsed,
     method: last("request") ?? (has("head") ? "HEAD" : data.length > 0 ? "POST" : "GET"),
-    fields: lines.filter(([name, value]) => !isTrueLength(name, value, data)).map(fieldWord),
+    fields: lines.filter(([name, value]) => !isTrueLength(name, value, data)),
     data: data.length === 0 ? undefined : data.flatMap((part, i) => i === 0 || isJson ? [part] : [{ text: "&" }, part]),
     follows: has("location"),
   };
@@ -185,7 +185,7 @@ function dataOf(option: string, value: string): PastedData[] {
 }
 
 /** Reads `Name: value`; `Name:`, which removes a field, and `Name;`, which sends an empty one. */
-function fieldOf(line: string): [name: string, value: string | undefined] {
+function fieldOf(line: string): AskedField {
   const [, name, value, semicolon] = /^([^\s:;@][^:;]*)(?::(.*)|(;))$/s.exec(line) ?? [];
   if (name === undefined) throw new WrongInput("-H takes 'Name: value'");
   return [name, semicolon === undefined ? value.trim() || undefined : ""];
@@ -197,14 +197,8 @@ export function basicAuthorization(userPass: string): FieldLine {
 }
 
 /** A field as it is typed: `Name: value`, `Name;` if it is empty, `Name:` for none of that name. */
-export function textOfField([name, value]: readonly [name: string, value: string | undefined]): string {
+export function textOfField([name, value]: AskedField): string {
   return value === undefined ? `${name}:` : value === "" ? `${name};` : `${name}: ${value}`;
-}
-
-export function fieldWord(field: readonly [name: string, value: string | undefined]): Word {
-  const text = textOfField(field);
-  const { length } = field[0];
-  return { text, signs: hidden(field[0]) + text[length] + hidden(text.slice(length + 1)) };
 }
 
 /** Whether a field is a Content-Length that says what this program will say itself. */

@@ -12,7 +12,7 @@ import { isObject, parsedJson } from "../json.ts";
 import { MAX_HELD_CONTENT_OCTETS, MAX_PROBLEM_OCTETS } from "../limits.ts";
 import { isCredentialField, maskCredentials, maskQuery, maskTarget } from "../masking.ts";
 import { escapeText } from "../terminal.ts";
-import { type Command, completeCommand, holdsCredentials, linesAfter, parseLine } from "./command.ts";
+import { type Command, completed, holdsCredentials, linesAfter, parseLine } from "./command.ts";
 import { curlCommand, textOfField } from "./curl.ts";
 import { Display, type DisplayOptions } from "./display.ts";
 import type { Done } from "./follow.ts";
@@ -20,7 +20,7 @@ import type { SeenNames } from "./help.ts";
 import { type AskedField, describeFields, filesOf, type Order, requestOf, type TableWords } from "./items.ts";
 import { joinedLine, type Line, type LineInput, textOf } from "./line_input.ts";
 import type { RawStep, RawView } from "./raw.ts";
-import { splitLine, type Word, WrongInput } from "./words.ts";
+import { splitLine, WrongInput } from "./words.ts";
 
 interface ExchangeView {
   readonly each: boolean;
@@ -146,9 +146,7 @@ class Repl {
       const command = parse();
       // Whether a request is valid is known once its files are read.
       if (command.kind !== "request") this.#keep(command, line);
-      const object = command.kind === "request" ? command.order.object : undefined;
-      const name = command.kind === "ask" ? command.words[1].text : object;
-      if (name !== undefined) this.#options.seenNames?.add(name);
+      if ("order" in command) this.#options.seenNames?.add(command.order.object);
       return await this.#execute(command, line);
     } catch (error) {
       return await this.#noteError(error);
@@ -187,7 +185,7 @@ class Repl {
         }
         return await this.#order(command.order, line);
       case "ask":
-        return await this.#askAndExchange(command.words);
+        return await this.#askAndExchange(command.order);
     }
     return 0;
   }
@@ -230,7 +228,7 @@ class Repl {
     this.#explained = this.#options.explain!.each;
   }
 
-  async #askAndExchange(words: readonly Word[]): Promise<number> {
+  async #askAndExchange(order: Order): Promise<number> {
     const { interactive, asks, screen } = this.#options;
     if (interactive || asks) await screen.note(`Enter information: ${describeFields(this.#table)}`);
     // Two words stand for those of the command before the values.
@@ -238,7 +236,7 @@ class Repl {
     const line = await this.#joined(await this.#next(), withWords);
     if (line.kind === "cancelled") return 0;
     const values = splitLine(withWords(textOf(line))).slice(2);
-    return await this.#order(completeCommand(words, values, this.#table), line);
+    return await this.#order(completed(order, values, this.#table), line);
   }
 
   #keep(command: Command, line: Line | undefined): void {

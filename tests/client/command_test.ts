@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { completeCommand, parseCommand } from "../../lib/client/command.ts";
+import { completed, parseCommand } from "../../lib/client/command.ts";
 import { basicAuthorization } from "../../lib/client/curl.ts";
 import { type AskedField, describeFields, requestOf, type TableWords } from "../../lib/client/items.ts";
 import { shellWord, splitLine, WrongInput } from "../../lib/client/words.ts";
@@ -231,7 +231,7 @@ const commands: [line: string, shown: string | RegExp, table?: TableWords][] = [
   ["get a 'b", "wrong: a ' is not closed"],
   ["get a b@c:d", 'wrong: "b@c" is not a field name (quote a value that has a colon)'],
   ["get a b:'c\x01d'", "wrong: the value of b must not contain control characters"],
-  ["post a Content-Length:5", "ask"],
+  ["post a Content-Length:5", "wrong: Content-Length is set by this program, because it frames the message"],
   ["get a Content-Length:5", "wrong: Content-Length is set by this program, because it frames the message"],
   ["get a transfer-encoding:chunked", "wrong: transfer-encoding is set by this program, because it frames the message"],
   ["get \ud800", "wrong: the name is not well-formed Unicode"],
@@ -256,14 +256,14 @@ Deno.test("entered values complete a command", () => {
   assert(command.kind === "ask");
   assert.equal(describeFields(PLAIN), "[type] [age] [leg]");
   assert.equal(
-    showOrder(completeCommand(command.words, splitLine("snail 1 0"), PLAIN)),
+    showOrder(completed(command.order, splitLine("snail 1 0"), PLAIN)),
     'POST /Pingping (If-None-Match: *) {"Pingping":{"type":"snail","age":"1","leg":"0"}}',
   );
   assert.equal(
-    showOrder(completeCommand(command.words, splitLine(`"12:30" 'a=b' '{"c":1}'`), PLAIN)),
+    showOrder(completed(command.order, splitLine(`"12:30" 'a=b' '{"c":1}'`), PLAIN)),
     'POST /Pingping (If-None-Match: *) {"Pingping":{"type":"12:30","age":"a=b","leg":"{\\"c\\":1}"}}',
   );
-  assert.throws(() => completeCommand(command.words, [], PLAIN), {
+  assert.throws(() => completed(command.order, [], PLAIN), {
     message: "expected [type] [age] [leg], saw nothing",
   });
 });

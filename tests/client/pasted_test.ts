@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { curlCommand } from "../../lib/client/curl.ts";
 import type { HttpRequest } from "../../lib/http_message.ts";
-import { type OwnServer, type PastedData, readCurl, shellWords } from "../../lib/client/curl.ts";
+import { type OwnServer, type PastedData, readCurl, shellWords, textOfField } from "../../lib/client/curl.ts";
 import { WrongInput } from "../../lib/client/words.ts";
 
 const HTTP: OwnServer = own(false, "127.0.0.1", 9999);
@@ -25,10 +25,7 @@ function shownData(data: readonly PastedData[] | undefined): string {
 function shown(line: string, server: OwnServer | undefined): string {
   try {
     const { method, target, fields, data, follows } = readCurl(line, server);
-    const words = fields.map(({ text, signs }) => {
-      assert.equal(signs.search(/[^\0]/), text.search(/[:;]/));
-      return `(${text})`;
-    });
+    const words = fields.map((field) => `(${textOfField(field)})`);
     return [method, target, ...words].join(" ") + shownData(data) + (follows ? " follows" : "");
   } catch (error) {
     if (!(error instanceof WrongInput)) throw error;
@@ -165,7 +162,7 @@ for (const [request, data = ""] of printed) {
       data,
     ]);
     // What this program does not send, curl is told not to add.
-    const sent = read.fields.map(({ text }) => text).filter((text) => !text.endsWith(":"));
+    const sent = read.fields.map(textOfField).filter((text) => !text.endsWith(":"));
     assert.deepEqual(sent, request.fields.map(([name, value]) => value === "" ? `${name};` : `${name}: ${value}`));
   });
 }
