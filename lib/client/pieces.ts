@@ -31,65 +31,52 @@ interface Refusal {
 
 /** Fields that make a request depend on the state of the table, which the first piece changes (RFC 9110 §13.1). */
 const CONDITIONS = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
+const PROBLEM = /^application\/problem\+json\s*(?:;|$)/i;
 const UTF8 = new TextDecoder();
 const SPACE = 0x20;
 
 /**
- * Sends a request, and its rows in pieces if the server takes fewer at once. Stops at the first piece that fails, and
+ * Sends a request with new rows, in pieces if the server takes fewer at once. Stops at the first piece that fails, and
  * notes which rows are in the table then.
  *
  * @returns The status of the last response.
  */
 export async function sendInPieces(request: HttpRequest, options: PiecesOptions): Promise<number> {
-  const { method, content, fields } = request;
+  const { content, fields } = request;
   const isConditional = fields.some(([name]) => CONDITIONS.includes(name.toLowerCase()));
-  if (method !== "POST" || content === undefined || isConditional) return await options.send(request, options.show);
+  if (content === undefined || isConditional) return await options.send(request, options.show);
   const rows = new Rows(content, mediaType(fields) === "application/x-ndjson");
-  const { status, refusal } = await sendOnce(request, () => rows.count, options);
-  return refusal === undefined ? status : await sendRows(request, rows, refusal, options);
-}
-
-async function sendRows(
-  request: HttpRequest,
-  rows: Rows,
-  { maxRows, detail }: Refusal,
-  options: PiecesOptions,
-): Promise<number> {
-  let size = maxRows;
-  let last = 0;
-  const notePieces = async (why: string, left: number) => {
-    const pieces = counted(Math.ceil(left / size), "piece");
-    await options.note(
-      `${escapeText(why)}: ${left} rows are sent in ${pieces} of at most ${size}, each created whole or not at all`,
-    );
-  };
-  await notePieces(detail, rows.count);
-  for (let from = 0; from < rows.count;) {
-    const to = Math.min(from + size, rows.count);
+  for (let from = 0, size = Infinity;;) {
+    const isWhole = size === Infinity;
+    const to = () => Math.min(from + size, rows.count);
     const noteRows = async (isOpen: boolean) => {
+      if (isWhole) return;
       const created = from === 0 ? "none" : `the first ${from} of ${rows.count}, up to ${rows.name(from - 1)}`;
-      const open = isOpen ? `; not known: the next ${to - from}, up to ${rows.name(to - 1)}` : "";
+      const open = isOpen ? `; not known: the next ${to() - from}, up to ${rows.name(to() - 1)}` : "";
       await options.note(`Rows created: ${created}${open}`);
     };
-    const piece = { ...request, content: rows.text(from, to) };
-    const answer = await sendOnce(piece, () => to - from, options).catch(async (error) => {
+    const piece = isWhole ? request : { ...request, content: rows.text(from, to()) };
+    const { status, refusal } = await sendOnce(piece, () => to() - from, options).catch(async (error) => {
       await noteRows(true);
       throw error;
     });
-    if (answer.refusal !== undefined) {
-      size = answer.refusal.maxRows;
-      await notePieces(answer.refusal.detail, rows.count - from);
+    if (refusal !== undefined) {
+      size = refusal.maxRows;
+      const left = rows.count - from;
+      const pieces = `${counted(Math.ceil(left / size), "piece")} of at most ${size}`;
+      await options.note(
+        `${escapeText(refusal.detail)}: ${left} rows are sent in ${pieces}, each created whole or not at all`,
+      );
       continue;
     }
-    last = answer.status;
-    if (last < 200 || last >= 300) {
-      // Only a server error leaves it open whether the rows were created.
-      await noteRows(last >= 500);
-      break;
+    // Only a server error leaves it open whether the rows were created.
+    if (status < 200 || status >= 300) await noteRows(status >= 500);
+    else if (!isWhole && to() < rows.count) {
+      from = to();
+      continue;
     }
-    from = to;
+    return status;
   }
-  return last;
 }
 
 /** Sends a request with some rows. Its refusal is returned if fewer rows can be sent instead. */
@@ -98,27 +85,24 @@ async function sendOnce(
   rows: () => number,
   { send, show, showsRefusals }: PiecesOptions,
 ): Promise<{ status: number; refusal?: Refusal }> {
-  const held: ClientEvent[] = [];
   const document = new ByteBuffer(1024);
-  let holds = false;
+  let held: ClientEvent[] | undefined;
   let refusal: Refusal | undefined;
   const release = async () => {
-    holds = false;
-    for (const event of held.splice(0)) await show(event);
+    const events = held ?? [];
+    held = undefined;
+    for (const event of events) await show(event);
   };
   try {
     const status = await send(request, async (event) => {
-      if (event.kind === "response") {
-        const type = event.fields.get("content-type") ?? "";
-        holds = event.status === 413 && /^application\/problem\+json\s*(?:;|$)/i.test(type);
+      if (event.kind === "response" && event.status === 413 && PROBLEM.test(event.fields.get("content-type") ?? "")) {
+        held = [];
       }
-      if (!holds) return await show(event);
+      if (held === undefined) return await show(event);
       // The octets of an event are valid only until the next one.
       held.push(event.kind === "content" ? { ...event, bytes: event.bytes.slice() } : event);
-      if (event.kind === "content") {
-        document.append(event.bytes);
-        if (document.length > MAX_PROBLEM_OCTETS) await release();
-      }
+      if (event.kind === "content") document.append(event.bytes);
+      if (document.length > MAX_PROBLEM_OCTETS) return await release();
       if (event.kind !== "end") return;
       const seen = refusalIn(document.view());
       if (seen !== undefined && seen.maxRows < rows()) refusal = seen;
