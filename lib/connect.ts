@@ -131,13 +131,13 @@ async function openPrompt(
   screen: ProcessScreen,
   interrupted: () => void,
 ) {
-  const { terminalInput } = await import("./client/terminal_input.ts");
+  const { TerminalInput } = await import("./client/terminal_input.ts");
   const { SeenNames } = await import("./client/help.ts");
   const seenNames = new SeenNames();
   const note = (line: string) => screen.notify(line);
   const history = historyFile === undefined ? undefined : await HistoryFile.open(historyFile, note);
   const complete = (line: string) => seenNames.complete(line);
-  const input = await terminalInput(streams, { complete, interrupted, history: history?.lines });
+  const input = new TerminalInput(streams, { complete, interrupted, history: history?.lines });
   return { input, seenNames, history };
 }
 
