@@ -50,19 +50,18 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
   const isTyped = alone === undefined && Deno.stdin.isTerminal();
   const streams = isTyped ? await (await import("./client/terminal_input.ts")).processTerminal() : undefined;
   const interactive = streams !== undefined;
-  const output = new Output(Deno.stdout);
-  const screen = new ProcessScreen(output, interactive);
+  const screen = new ProcessScreen(interactive);
   const { terminal } = screen;
   if (isTyped && !interactive) await screen.note(NO_RAW_MODE);
   const { color, pretty, explain, verbose } = options;
   const painter = painterFor(color === "auto" && pretty !== "auto" ? pretty === "all" : isColored(color));
   const recorder = options.recordFile === undefined ? undefined : await record(options.recordFile);
-  const life = terminal ? output : new Output(Deno.stderr);
+  const life = terminal ? screen : new Output(Deno.stderr);
   const isViewed = alone === undefined || command?.kind === "raw" || explain || verbose || recorder !== undefined;
   const views = !isViewed ? undefined : (await import("./traffic/explain/client_views.ts")).clientViews({
     ...options,
     ...{ painter, terminal, kind: command?.kind, record: recorder?.receive },
-    write: (text) => output.print(text),
+    write: (text) => screen.print(text),
     writeLife: (text) => life.print(text),
   });
 
@@ -114,11 +113,11 @@ export async function connect(options: ConnectOptions, files: FileNeeds): Promis
     const code = alone === undefined
       ? await runCommands(input, replOptions)
       : await runCommand(alone, input, replOptions);
-    await output.flush();
+    await screen.flush();
     return code;
   } finally {
     // Writes what was shown before an error.
-    await output.flush().catch(() => {});
+    await screen.flush().catch(() => {});
     await close();
     await life.flush().catch(() => {});
   }
