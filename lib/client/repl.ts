@@ -123,11 +123,23 @@ class Repl {
     if (this.#options.interactive) await this.#options.screen.note(line);
   }
 
-  /** Parses and runs the command of a line, and of those that belong to it. Returns as {@linkcode run}. */
+  /** Runs one command. Returns its exit code; `undefined` to quit. */
+  async run(parse: () => Command): Promise<number | undefined> {
+    try {
+      return await this.#execute(parse(), undefined);
+    } catch (error) {
+      return await this.#noteError(error);
+    }
+  }
+
+  /** Runs the command of a line, and of those that belong to it. Returns as {@linkcode run}. */
   async #runLine(first: Line): Promise<number | undefined> {
-    const line = await this.#joined(first).catch((error) => this.#noteError(error));
-    if (typeof line === "number") return line;
-    return line.kind === "cancelled" ? 0 : await this.run(() => parseLine(textOf(line), this.#table), line);
+    try {
+      const line = await this.#joined(first);
+      return line.kind === "cancelled" ? 0 : await this.#execute(parseLine(textOf(line), this.#table), line);
+    } catch (error) {
+      return await this.#noteError(error);
+    }
   }
 
   /** Joins the lines of a command; `withWords` adds words before them. */
@@ -140,20 +152,11 @@ class Repl {
     );
   }
 
-  /** Parses and runs one command, and keeps its line if it is valid. Returns its exit code; `undefined` to quit. */
-  async run(parse: () => Command, line?: Line): Promise<number | undefined> {
-    try {
-      const command = parse();
-      // Whether a request is valid is known once its files are read.
-      if (command.kind !== "request") this.#keep(command, line);
-      if ("order" in command) this.#options.seenNames?.add(command.order.object);
-      return await this.#execute(command, line);
-    } catch (error) {
-      return await this.#noteError(error);
-    }
-  }
-
+  /** Runs a command, and keeps its line if it is valid. */
   async #execute(command: Command, line: Line | undefined): Promise<number | undefined> {
+    // Whether a request is valid is known once its files are read.
+    if (command.kind !== "request") this.#keep(command, line);
+    if ("order" in command) this.#options.seenNames?.add(command.order.object);
     switch (command.kind) {
       case "nothing":
         break;
@@ -327,13 +330,11 @@ class Repl {
     },
   ): Promise<number> {
     const { explain, seenNames } = this.#options;
+    const isListing = seenNames !== undefined && /^\/(?:\?|$)/.test(request.target);
     let status = 0;
     let locations: string[] = [];
-    const listing = seenNames && /^\/(?:\?|$)/.test(request.target)
-      ? new BoundedBytes(MAX_HELD_CONTENT_OCTETS)
-      : undefined;
-    const problem = new BoundedBytes(MAX_PROBLEM_OCTETS);
     let fields: string | undefined;
+    let kept = new BoundedBytes(0);
     explain?.begin();
     try {
       for await (const event of session.exchange(request)) {
@@ -341,11 +342,10 @@ class Repl {
           status = event.status;
           fields = event.fields.get("row-fields");
           locations = [...event.fields].filter(([name]) => /^location$/i.test(name)).map(([, value]) => value);
+          const most = status === 200 && isListing ? MAX_HELD_CONTENT_OCTETS : status === 422 ? MAX_PROBLEM_OCTETS : 0;
+          kept = new BoundedBytes(most);
         }
-        if (event.kind === "content") {
-          listing?.add(event.bytes);
-          if (status === 422) problem.add(event.bytes);
-        }
+        if (event.kind === "content") kept.add(event.bytes);
         await show(event);
         if (event.kind === "end") this.#last = { endpoint, request, contentFrom, status, locations };
       }
@@ -354,9 +354,9 @@ class Repl {
       await this.#display.endContent();
       if (explain?.each) await this.#showExplanation();
     }
-    const rows = status === 200 ? listing?.bytes() : undefined;
-    if (rows !== undefined) seenNames?.addListing(new TextDecoder().decode(rows));
-    const learned = fields === undefined ? fieldsOfProblem(problem.bytes()) : percentDecoded(fields);
+    const content = new TextDecoder().decode(kept.bytes());
+    if (status === 200) seenNames?.addListing(content);
+    const learned = fields !== undefined ? percentDecoded(fields) : status === 422 ? fieldsIn(content) : undefined;
     if (session === this.#options.session && learned !== undefined) await this.#learn(learned);
     return status;
   }
@@ -396,7 +396,7 @@ class Repl {
 }
 
 /** Returns the fields of rows in a problem document; `undefined` if it names none. */
-function fieldsOfProblem(document: Uint8Array | undefined): string | undefined {
-  const problem = parsedJson(new TextDecoder().decode(document));
+function fieldsIn(document: string): string | undefined {
+  const problem = parsedJson(document);
   return isObject(problem) && typeof problem.fields === "string" ? problem.fields : undefined;
 }
