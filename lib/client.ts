@@ -7,13 +7,13 @@
 import type { HttpRequest } from "./http_message.ts";
 import { ClientConnection, type ClientEvent, type ClientOptions, NoResponse, sentenceOf } from "./client/connection.ts";
 import type { Endpoint } from "./address.ts";
-import { Cancelled, ClientError } from "./client/errors.ts";
+import { ClientError } from "./client/errors.ts";
 import { exchangeRaw, type RawOutcome, type RawStep, type RawView } from "./client/raw.ts";
 import type { RawResult } from "./exit_code.ts";
 
 export type { ClientEvent, ClientOptions, DialOptions, Notice, SentRequest } from "./client/connection.ts";
 export { dial } from "./client/connection.ts";
-export { ClientError, InputError, InvalidResponse, TimeoutError } from "./client/errors.ts";
+export { ClientError, InvalidResponse, TimeoutError } from "./client/errors.ts";
 export type { RawOutcome, RawStep, RawView } from "./client/raw.ts";
 export type { Endpoint } from "./address.ts";
 export type { RawResult } from "./exit_code.ts";
@@ -81,7 +81,9 @@ export class Session {
       yield* this.#exchangeOnce(request);
     } catch (error) {
       if (!cancel.signal.aborted) throw error;
-      throw new Cancelled("Cancelled; the connection is closed, and what the server did with the request is not known");
+      throw new ClientError(
+        "Cancelled; the connection is closed, and what the server did with the request is not known",
+      );
     } finally {
       this.#cancel = undefined;
     }
@@ -124,7 +126,7 @@ export class Session {
     try {
       return await run(cancel);
     } catch (error) {
-      throw cancel.signal.aborted ? new Cancelled(message) : error;
+      throw cancel.signal.aborted ? new ClientError(message) : error;
     } finally {
       this.#cancel = undefined;
     }
@@ -136,12 +138,12 @@ export class Session {
     for (let isNew = this.#connection === undefined;; isNew = true) {
       await this.connect();
       await this.#connection!.news();
-      const { ended, endIsKnown, spokeFirst } = this.#connection ?? {};
+      const ended = this.#connection?.ended;
       if (ended === undefined) return notice;
       this.close();
-      const sentence = sentenceOf(ended);
-      if (isNew || spokeFirst && !endIsKnown) throw new ClientError(sentence);
-      if (!endIsKnown) notice = `${sentence}; this is a new connection`;
+      const sentence = sentenceOf(ended.how);
+      if (isNew || ended.isGreeting && !ended.isKnown) throw new ClientError(sentence);
+      if (!ended.isKnown) notice = `${sentence}; this is a new connection`;
     }
   }
 

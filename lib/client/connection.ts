@@ -85,6 +85,16 @@ const GREETING_MS = 1000;
 /** A connection used within this many milliseconds is likely still open. */
 const FRESH_MS = 50;
 
+/** How a connection ended. */
+interface Ended {
+  /** A clause, such as `the server closed: FIN after 3 s idle`. */
+  readonly how: string;
+  /** Whether the user knows, or knows that it was to end. */
+  readonly isKnown: boolean;
+  /** Whether the server spoke as soon as the connection was open, as it would on another one. */
+  readonly isGreeting?: boolean;
+}
+
 /** The connection ended before the first octet of a response. */
 export class NoResponse extends ClientError {
   override name = "ClientError";
@@ -146,16 +156,13 @@ export class ClientConnection {
   /** A read while no exchange is in progress, so that a close by the server is noticed immediately. */
   #reading: Promise<number | null> | undefined;
   #busy = false;
-  /** Why no further request can be sent, if so: a clause, such as `the server closed: FIN after 3 s idle`. */
-  ended: string | undefined;
+  /** Why no further request can be sent, if so. */
+  ended: Ended | undefined;
   /** Why the server closes the connection after its response, if it said so. */
   #announced: string | undefined;
-  #isEndNoted = false;
   #isClosed = false;
   /** Whether an exchange has completed on this connection. */
   used = false;
-  /** Whether the server spoke as soon as the connection was open, as it would on another one. */
-  spokeFirst = false;
 
   private constructor(conn: Deno.Conn, options: ClientOptions) {
     this.#conn = conn;
@@ -169,11 +176,6 @@ export class ClientConnection {
     return new ClientConnection(await dial(endpoint, options, cancel), options);
   }
 
-  /** Whether the user knows that it has ended, or that it was to end. */
-  get endIsKnown(): boolean {
-    return this.#isEndNoted || this.#announced !== undefined;
-  }
-
   /** Resolves after a turn of the event loop, when unsolicited data or a close by the server is known. */
   news(): Promise<void> {
     // Only a timer lets the runtime poll I/O; setImmediate is ten times as fast, and enough between two immediate
@@ -184,7 +186,7 @@ export class ClientConnection {
 
   async *exchange(request: HttpRequest): AsyncGenerator<ClientEvent> {
     // What came since the connection was opened may have ended it.
-    if (this.ended !== undefined) throw new ClientError(sentenceOf(this.ended));
+    if (this.ended !== undefined) throw new ClientError(sentenceOf(this.ended.how));
     // The previous request was sent completely; otherwise the connection would not be reused.
     this.#encoder.clear();
     this.#encoder.request(request);
@@ -218,17 +220,17 @@ export class ClientConnection {
         // A server that responds to the whole request has it.
         if (sent && !isInterim(status)) this.#handedOver = 0;
         if (isInterim(status) && ++interim > MAX_INTERIM_RESPONSES) throw new ClientError(TOO_MANY_INTERIM);
-        // After 101 (Switching Protocols) the connection no longer carries HTTP.
-        if (!event.persistent || status === 101 || asksToClose(request)) {
-          this.#announced = status === 101 ? undefined : announcedEnd(event, request);
-          this.ended = status === 101 ? LEFT_HTTP : `the server closes ${this.#announced}`;
+        if (status !== 101 && (!event.persistent || asksToClose(request))) {
+          this.#announced = announcedEnd(event, request);
+          this.ended = { how: `the server closes ${this.#announced}`, isKnown: true };
         }
       } else if (event.kind === "end" && (!isInterim(status) || status === 101)) break;
     }
     this.#busy = false;
     this.used = true;
     this.#idleSince = performance.now();
-    if (status === 101) this.#endNow(LEFT_HTTP);
+    // After 101 (Switching Protocols) the connection no longer carries HTTP.
+    if (status === 101) this.#endNow("after 101, the connection no longer carries HTTP");
     // Otherwise the server would read the next request as content of this one (RFC 9112 §9.3).
     else if (!sent) this.#endNow("the server responded before it received the whole request");
     // Unsolicited data must not be taken for the next response (RFC 9112 §9.2).
@@ -255,7 +257,7 @@ export class ClientConnection {
 
   close(): void {
     this.#isClosed = true;
-    this.ended ??= "this program closed the connection";
+    this.ended ??= { how: "this program closed the connection", isKnown: false };
     clearTimeout(this.#timer);
     try {
       this.#conn.close();
@@ -278,17 +280,17 @@ export class ClientConnection {
   }
 
   #noteEnd(how: string): void {
-    if (this.#busy || this.#isEndNoted) return;
+    if (this.#busy || this.#isClosed) return;
     const when = this.#announced ??
       `after ${this.#idleSeconds} s idle${this.used ? "" : ", before there was a request"}`;
     this.#endNow(how.includes(" ") ? `the server closed ${when}: ${how}` : `the server closed: ${how} ${when}`);
   }
 
   #noteUnasked(octets: Uint8Array): void {
-    if (this.#busy || this.#isEndNoted) return;
-    this.spokeFirst = !this.used && performance.now() - this.#idleSince < GREETING_MS;
+    if (this.#busy || this.#isClosed) return;
     const when = this.used ? `unasked after ${this.#idleSeconds} s idle` : "before there was a request";
-    this.#endNow(`the server sent ${counted(octets.length, "octet")} ${when}: ${startOf(octets)}`);
+    const isGreeting = !this.used && performance.now() - this.#idleSince < GREETING_MS;
+    this.#endNow(`the server sent ${counted(octets.length, "octet")} ${when}: ${startOf(octets)}`, isGreeting);
   }
 
   get #idleSeconds(): number {
@@ -296,12 +298,11 @@ export class ClientConnection {
   }
 
   /** Ends the connection between two exchanges, and notes that for the user. */
-  #endNow(how: string): void {
+  #endNow(how: string, isGreeting = false): void {
     const { closed } = this.#options;
     // A close by this program is not reported.
     if (this.#isClosed) return;
-    this.ended = how;
-    this.#isEndNoted = closed !== undefined;
+    this.ended = { how, isKnown: closed !== undefined || this.#announced !== undefined, isGreeting };
     this.close();
     closed?.(how);
   }
@@ -363,7 +364,6 @@ export class ClientConnection {
   }
 }
 
-const LEFT_HTTP = "after 101, the connection no longer carries HTTP";
 const LETTER_H = 0x48;
 const TOO_MANY_INTERIM = `The server sent more than ${MAX_INTERIM_RESPONSES} interim responses`;
 const NO_RESPONSE = "The server closed the connection without a response, so what it did with the request is not known";

@@ -5,7 +5,7 @@
 
 import { authorityOf, type Endpoint } from "../address.ts";
 import { counted, octetsToText, octetString } from "../bytes.ts";
-import { EXIT_INTERRUPTED, EXIT_TIMEOUT, ReportedError } from "../exit_code.ts";
+import { EXIT_TIMEOUT, ReportedError } from "../exit_code.ts";
 import { escapeOctet, escapeText } from "../terminal.ts";
 
 /** No valid response arrived. */
@@ -22,14 +22,6 @@ export class TimeoutError extends ClientError {
   }
 }
 
-/** The user cancelled the exchange. */
-export class Cancelled extends ClientError {
-  /** The exit code. */
-  override get exitCode(): number {
-    return EXIT_INTERRUPTED;
-  }
-}
-
 /** The response is not valid HTTP. */
 export class InvalidResponse extends ClientError {
   /** The octets that were received but not decoded. */
@@ -40,12 +32,6 @@ export class InvalidResponse extends ClientError {
     super(message);
     this.octets = octets;
   }
-}
-
-/** Invalid input. */
-export class InputError extends ReportedError {
-  /** The name of the error's class. */
-  override name = "InputError";
 }
 
 const CERTIFICATE_REASONS: readonly [pattern: RegExp, reason: string][] = [

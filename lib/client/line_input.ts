@@ -2,7 +2,7 @@
 
 import { isUtf8 } from "node:buffer";
 import { ByteBuffer, NOT_UTF8, withoutMark } from "../bytes.ts";
-import { InputError } from "../client.ts";
+import { ReportedError } from "../exit_code.ts";
 import { LF } from "../http_message.ts";
 import { UTF8 } from "../json.ts";
 import { MAX_CURL_LINES, MAX_LINE_CHARACTERS } from "../limits.ts";
@@ -68,7 +68,7 @@ export async function joinedLine(
   return { kind: "line", text };
 }
 
-/** Reads lines from a stream of octets in UTF-8. A line that is too long, and UTF-16, are an {@linkcode InputError}. */
+/** Reads lines from a stream of octets in UTF-8. A line that is too long, and UTF-16, are an {@linkcode ReportedError}. */
 export function pipedInput(stream: ReadableStream<Uint8Array>): LineInput {
   const lines = splitLines(stream);
   return {
@@ -82,7 +82,7 @@ async function* splitLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<L
   const rest = new ByteBuffer(0);
   let isFirst = true;
   const lineOf = (octets: Uint8Array): Line => {
-    if (isFirst && isUtf16(octets)) throw new InputError("The commands are in UTF-16: save them as UTF-8");
+    if (isFirst && isUtf16(octets)) throw new ReportedError("The commands are in UTF-16: save them as UTF-8");
     // A byte order mark at the start of a file is not part of the first command.
     const line = isFirst ? withoutMark(octets) : octets;
     isFirst = false;
@@ -111,6 +111,6 @@ function isUtf16([first, second]: Uint8Array): boolean {
   return first === 0xff && second === 0xfe || first === 0xfe && second === 0xff || (first === 0) !== (second === 0);
 }
 
-function tooLong(): InputError {
-  return new InputError(`A line of the input is longer than ${MAX_LINE_CHARACTERS} characters`);
+function tooLong(): ReportedError {
+  return new ReportedError(`A line of the input is longer than ${MAX_LINE_CHARACTERS} characters`);
 }

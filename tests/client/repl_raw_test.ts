@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { parseLine } from "../../lib/client/command.ts";
 import type { RawView } from "../../lib/client/raw.ts";
 import type { ReplOptions } from "../../lib/client/repl.ts";
-import { startServer } from "../support.ts";
 import { NO_VIEW, run, tableServer } from "./repl_support.ts";
 import { sessionWith } from "./scripted_server.ts";
 
@@ -92,15 +91,4 @@ Deno.test("help raw has five examples, and each of them is a command", async () 
   const examples = [...shown.matchAll(/^ {2}(raw .*)$/gm)].map(([, line]) => line);
   assert.equal(examples.length, 5);
   for (const line of examples) assert.equal(parseLine(line, { fields: undefined, filterOperators: [] }).kind, "raw");
-});
-
-Deno.test("a single command that is cancelled has the exit code 130", async () => {
-  await using server = startServer(() => {
-    assert(session.cancel());
-    return new Promise(() => {});
-  }, { limits: { shutdownMs: 1 } });
-  const session = sessionWith(server.port);
-  const { shown, told, code } = await run(server.port, "", { session, words: ["get", "/slow"] });
-  assert.deepEqual([shown, code], ["", 130]);
-  assert.match(told, /^Cancelled; /);
 });
