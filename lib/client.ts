@@ -66,19 +66,22 @@ export class Session {
    */
   async *exchange(request: HttpRequest): AsyncGenerator<ClientEvent> {
     const cancel = this.#cancel = new AbortController();
+    let isComplete = false;
     try {
       const text = await this.#ready();
       if (text !== undefined) yield { kind: "notice", text };
       // Only on a reused connection may the server have closed at the moment the request was sent.
       const mayResend = this.#connection?.used === true && IDEMPOTENT.includes(request.method);
       try {
-        return yield* this.#exchangeOnce(request);
+        yield* this.#connection!.exchange(request);
       } catch (error) {
         if (!(error instanceof NoResponse) || !mayResend || cancel.signal.aborted) throw error;
+        this.close();
+        await this.connect();
+        yield { kind: "notice", text: "The server closed the connection without a response; sent again on a new one" };
+        yield* this.#connection!.exchange(request);
       }
-      await this.connect();
-      yield { kind: "notice", text: "The server closed the connection without a response; sent again on a new one" };
-      yield* this.#exchangeOnce(request);
+      isComplete = true;
     } catch (error) {
       if (!cancel.signal.aborted) throw error;
       throw new ClientError(
@@ -86,15 +89,6 @@ export class Session {
       );
     } finally {
       this.#cancel = undefined;
-    }
-  }
-
-  async *#exchangeOnce(request: HttpRequest): AsyncGenerator<ClientEvent> {
-    let isComplete = false;
-    try {
-      yield* this.#connection!.exchange(request);
-      isComplete = true;
-    } finally {
       // A connection whose response was not read to its end cannot be used again.
       if (!isComplete) this.close();
     }

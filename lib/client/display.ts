@@ -60,29 +60,27 @@ export class Display {
   }
 
   async show(event: ClientEvent): Promise<void> {
-    await this.#show(event);
-    if (event.kind !== "response" && event.kind !== "end") return;
-    for (const { text, rule } of acceptedIn(event)) this.#options.accepted?.(`${text} (${rule})`);
-  }
-
-  async #show(event: ClientEvent): Promise<void> {
+    const { screen, painter, accepted } = this.#options;
     switch (event.kind) {
       case "notice":
-        return await this.#options.screen.note(`(${event.text})`);
+        return await screen.note(`(${event.text})`);
       case "sent":
         return await this.#showRequest(event);
+      case "content":
+        return this.#shows("b") ? await this.#showContent(event.bytes) : undefined;
       case "response":
         if (this.#shows("hb")) await this.banner("-----RESPONSE-----");
         this.#view = await this.#viewOf(event.fields.get("content-type"), event.fields.get("content-encoding"));
-        return this.#shows("h") ? await this.#showHead(event.text) : undefined;
-      case "content":
-        return this.#shows("b") ? await this.#showContent(event.bytes) : undefined;
+        if (this.#shows("h")) await this.#showHead(event.text);
+        break;
       case "end":
         if (this.#shows("b")) await this.endContent();
-        if (event.trailers.size === 0 || !this.#shows("h")) return;
-        await this.write(`${this.#options.painter("dim", "-----TRAILERS-----")}\n`);
-        await this.#showHead(event.trailers.lines);
+        if (event.trailers.size > 0 && this.#shows("h")) {
+          await this.write(`${painter("dim", "-----TRAILERS-----")}\n`);
+          await this.#showHead(event.trailers.lines);
+        }
     }
+    for (const { text, rule } of acceptedIn(event)) accepted?.(`${text} (${rule})`);
   }
 
   /** Shows the rest of the content, of which some may be held: at its end, or when no more of it comes. */
